@@ -1,0 +1,1 @@
+"""Snapkeep keeps EBS snapshots: tagged, copied to the DR region, expired only when that is safe."""

@@ -1,0 +1,1 @@
+"""Decisions. Standard library only: no AWS client, environment, clock or logging."""

@@ -1,0 +1,63 @@
+"""The error names that the state machines match on (`ErrorEquals`): the class names are the contract."""
+
+from __future__ import annotations
+
+
+class SnapkeepError(Exception):
+    """Every failure that Snapkeep names. Its message says what is wrong and what would be right."""
+
+
+class InvalidEvent(SnapkeepError):
+    """An event that cannot be read: an unknown shape, or a part missing."""
+
+
+class InvalidConfiguration(SnapkeepError):
+    """A parameter, an environment variable or a policy that cannot be used."""
+
+
+class SnapshotFailed(SnapkeepError):
+    """The snapshot itself ended in error."""
+
+
+class SnapshotGone(SnapkeepError):
+    """The snapshot that the event names is not there any more."""
+
+
+class CopyFailed(SnapkeepError):
+    """A copy failed for good; the message says which snapshot, which rule and why."""
+
+
+class CopyWrong(SnapkeepError):
+    """A copy completed, but is not what was asked for (size, encryption, key)."""
+
+
+class PlanRefused(SnapkeepError):
+    """A plan breaks an invariant or a limit; nothing of it was carried out."""
+
+
+class PlanStale(SnapkeepError):
+    """A plan is too old to be carried out; make a new one."""
+
+
+class AwsThrottled(SnapkeepError):
+    """AWS asked us to slow down (`RequestLimitExceeded` and its like). Retried with back-off and jitter."""
+
+
+class AwsUnavailable(SnapkeepError):
+    """AWS did not answer, or answered with a fault of its own. Retried with back-off and jitter."""
+
+
+class AwsRefused(SnapkeepError):
+    """AWS refused the call (permission, parameter). Not retried."""
+
+
+class CopyQuotaReached(SnapkeepError):
+    """The destination has as many copies in flight as it allows (`ResourceLimitExceeded`)."""
+
+
+class KeyNotUsable(SnapkeepError):
+    """The KMS key of a copy rule cannot be used; the message names the key and why."""
+
+
+RETRYABLE = (AwsThrottled, AwsUnavailable)
+"""What a state machine retries, next to Lambda's own service exceptions."""

@@ -1,0 +1,163 @@
+"""AWS's EBS events, with all three ARN shapes, turned into what happened.
+
+Sources: EBS user guide, "Amazon EventBridge events for Amazon EBS"; the generations of that page differ in ARN shapes
+and in the spelling of fields, so both are read leniently, and the envelope is asked before the ARN about the region.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from snapkeep.domain.errors import InvalidEvent
+
+SNAPSHOT_NOTIFICATION = "EBS Snapshot Notification"
+MULTI_VOLUME_COMPLETION = "EBS Multi-Volume Snapshots Completion Status"
+
+_REGION = re.compile(r"^[a-z]{2}(-[a-z]+)+-\d$")
+ARN_FIELDS = 6
+_LONG_FORMATS = ("%a %b %d %H:%M:%S %Z %Y", "%Y-%m-%dT%H:%M:%SZ")
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """An id, and the region that its ARN names (empty when the ARN names none)."""
+
+    id: str
+    region: str
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotEnded:
+    """A snapshot of a volume completed or failed. `start_time` is when it was started."""
+
+    snapshot_id: str
+    volume_id: str
+    region: str
+    start_time: datetime
+    succeeded: bool
+    cause: str
+
+
+@dataclass(frozen=True, slots=True)
+class CopyEnded:
+    """A copy completed or failed, in the region that it was made in."""
+
+    copy_id: str
+    region: str
+    source_snapshot_id: str
+    source_region: str
+    """Empty when the source's ARN names no region."""
+    succeeded: bool
+    cause: str
+
+
+@dataclass(frozen=True, slots=True)
+class NotOurs:
+    """An event that asks nothing of us; `why` in words."""
+
+    why: str
+
+
+def parse_arn(arn: str) -> Resource:
+    """Given an EBS ARN of any documented shape, return its id and region. Raise InvalidEvent for anything else.
+
+    Shapes: `arn:aws:ec2::REGION:snapshot/ID`, `arn:aws:ec2:REGION::snapshot/ID`, `arn:aws:ec2:REGION:ACCOUNT:snapshot/ID`;
+    partitions differ (`aws-cn`).
+    """
+    parts = arn.split(":", 5)
+    resource_type, slash, resource_id = (parts[5] if len(parts) == ARN_FIELDS else "").partition("/")
+    if parts[0] != "arn" or not slash or resource_type not in ("snapshot", "volume") or not resource_id:
+        raise InvalidEvent(f"'{arn}' is no ARN of a snapshot or a volume, such as arn:aws:ec2:us-east-1::snapshot/snap-0123")
+    region = next((field for field in parts[3:5] if _REGION.match(field)), "")
+    return Resource(resource_id, region)
+
+
+def parse_time(text: str) -> datetime:
+    """Given a time as events print it, return it in UTC. Raise InvalidEvent if it has no known form."""
+    for form in _LONG_FORMATS:
+        try:
+            return datetime.strptime(text, form).replace(tzinfo=UTC)
+        except ValueError:
+            continue
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise InvalidEvent(f"time '{text}' has no known form; one such is 2026-11-23T01:02:03Z") from error
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def parse_snapshot_event(event: Mapping[str, Any]) -> list[SnapshotEnded] | NotOurs:
+    """Given an event, return the snapshots that ended (a multi-volume set has several), or why it is not ours.
+
+    Raise InvalidEvent, naming the field, when it is an event of a snapshot's end that cannot be read.
+    """
+    detail = _detail(event)
+    kind = detail.get("event", "")
+    if event.get("detail-type") == MULTI_VOLUME_COMPLETION and kind == "createSnapshots":
+        return [_member(event, detail, member) for member in detail.get("snapshots", [])]
+    if event.get("detail-type") == SNAPSHOT_NOTIFICATION and kind == "createSnapshot":
+        return [_snapshot_ended(event, detail, detail, _result(detail))]
+    return NotOurs(f"'{event.get('detail-type', '')}' with event '{kind}' is not the end of a snapshot")
+
+
+def parse_copy_event(event: Mapping[str, Any]) -> CopyEnded | NotOurs:
+    """Given an event, return the copy that ended, or why it is not ours. Raise InvalidEvent as above."""
+    detail = _detail(event)
+    kind = detail.get("event", "")
+    if event.get("detail-type") != SNAPSHOT_NOTIFICATION or kind != "copySnapshot":
+        return NotOurs(f"'{event.get('detail-type', '')}' with event '{kind}' is not the end of a copy")
+    copy, source = parse_arn(_text(detail, "snapshot_id")), parse_arn(_text(detail, "source"))
+    return CopyEnded(
+        copy_id=copy.id,
+        region=_text(event, "region"),
+        source_snapshot_id=source.id,
+        source_region=source.region,
+        succeeded=_result(detail),
+        cause=str(detail.get("cause", "")),
+    )
+
+
+def _member(event: Mapping[str, Any], detail: Mapping[str, Any], member: Mapping[str, Any]) -> SnapshotEnded:
+    status = _text(member, "status")
+    if status not in ("completed", "error"):
+        raise InvalidEvent(f"detail.snapshots.status is '{status}'; completed or error is documented")
+    return _snapshot_ended(event, detail, member, status == "completed")
+
+
+def _snapshot_ended(
+    event: Mapping[str, Any], detail: Mapping[str, Any], subject: Mapping[str, Any], succeeded: bool
+) -> SnapshotEnded:
+    started = detail.get("startTime") or detail.get("StartTime") or event.get("time") or ""
+    return SnapshotEnded(
+        snapshot_id=parse_arn(_text(subject, "snapshot_id")).id,
+        volume_id=parse_arn(_text(subject, "source")).id,
+        region=_text(event, "region"),
+        start_time=parse_time(str(started)),
+        succeeded=succeeded,
+        cause=str(detail.get("cause", "")),
+    )
+
+
+def _detail(event: Mapping[str, Any]) -> Mapping[str, Any]:
+    detail = event.get("detail")
+    if not isinstance(detail, Mapping):
+        raise InvalidEvent("the event has no 'detail'; one from EventBridge has")
+    return detail
+
+
+def _text(fields: Mapping[str, Any], name: str) -> str:
+    value = fields.get(name)
+    if not isinstance(value, str) or not value:
+        raise InvalidEvent(f"the event's '{name}' is {value!r}; a text is documented")
+    return value
+
+
+def _result(detail: Mapping[str, Any]) -> bool:
+    result = _text(detail, "result")
+    if result not in ("succeeded", "failed"):
+        raise InvalidEvent(f"detail.result is '{result}'; succeeded or failed is documented")
+    return result == "succeeded"

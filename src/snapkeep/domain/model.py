@@ -1,0 +1,155 @@
+"""The things that Snapkeep decides about: volumes, snapshots, where a copy came from, verdicts and plans."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import NamedTuple
+
+from snapkeep.domain import tagnames
+
+
+class SnapshotState(StrEnum):
+    """`Snapshot.State` in the EC2 service model (ec2 2016-11-15)."""
+
+    PENDING = "pending"
+    COMPLETED = "completed"
+    ERROR = "error"
+    RECOVERABLE = "recoverable"
+    RECOVERING = "recovering"
+
+
+class VolumeRole(StrEnum):
+    """What a volume is to the instance that it is attached to."""
+
+    ROOT = "root"
+    DATA = "data"
+    UNATTACHED = "unattached"
+
+
+@dataclass(frozen=True, slots=True)
+class Volume:
+    """An EBS volume, as far as selection needs it."""
+
+    id: str
+    region: str
+    size_gib: int
+    volume_type: str
+    encrypted: bool = False
+    role: VolumeRole = VolumeRole.UNATTACHED
+    instance_ids: tuple[str, ...] = ()
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a snapshot's data came from: for a source snapshot itself, for a copy the snapshot it was made of."""
+
+    region: str
+    volume_id: str
+    snapshot_id: str
+    start_time: datetime
+
+    @property
+    def lineage(self) -> Lineage:
+        """All snapshots and copies of one source volume share this."""
+        return Lineage(self.region, self.volume_id)
+
+
+class Lineage(NamedTuple):
+    """The source volume that ties snapshots and copies together."""
+
+    region: str
+    volume_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """An EBS snapshot or copy as EC2 describes it, with the origin that its tags tell.
+
+    `start_time` is EC2's own: for a copy it is when the *copy* started. Order by `origin.start_time`.
+    """
+
+    id: str
+    region: str
+    state: SnapshotState
+    start_time: datetime
+    origin: Origin
+    size_gib: int
+    tags: Mapping[str, str] = field(default_factory=dict)
+    encrypted: bool = False
+    kms_key_id: str = ""
+    state_message: str = ""
+    storage_tier: str = "standard"
+    progress_percent: int = 100
+    full_size_bytes: int = 0
+    is_copy: bool = False
+
+    @property
+    def completed(self) -> bool:
+        """Only completed snapshots count (INV-03)."""
+        return self.state is SnapshotState.COMPLETED
+
+    def managed_by(self, system: str) -> bool:
+        """Whether this snapshot carries our tag (INV-01)."""
+        return self.tags.get(tagnames.MANAGED) == system
+
+    @property
+    def policy(self) -> str:
+        """The name of the policy that it was tagged with; empty when it has none."""
+        return self.tags.get(tagnames.POLICY, "")
+
+
+class Action(StrEnum):
+    """What a plan does with one snapshot."""
+
+    KEEP = "keep"
+    DELETE = "delete"
+
+
+class Reason(NamedTuple):
+    """Why a verdict is what it is: `rule` for machines (a retention word, an invariant, "held"), `text` for people."""
+
+    rule: str
+    text: str
+
+
+class Verdict(NamedTuple):
+    """Keep or delete for one snapshot, with every reason."""
+
+    snapshot: Snapshot
+    action: Action
+    reasons: tuple[Reason, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CopyWanted:
+    """One copy that a policy asks for: of one snapshot, by one copy rule."""
+
+    origin: Origin
+    policy: str
+    region: str
+    kms_key: str
+    deadline: datetime
+    size_gib: int
+    encrypted: bool
+    tags: Mapping[str, str] = field(default_factory=dict)
+    completion_minutes: int = 0
+    """Time-based copy: its duration in minutes (a multiple of 15); 0 asks for a standard copy."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """All verdicts for a scope (one or many lineages of one region). Printed, checked, then carried out."""
+
+    id: str
+    region: str
+    made_at: datetime
+    verdicts: tuple[Verdict, ...]
+
+    @property
+    def deletions(self) -> tuple[Verdict, ...]:
+        """The verdicts that delete, in the order in which they are to be carried out (oldest origin first)."""
+        return tuple(v for v in self.verdicts if v.action is Action.DELETE)

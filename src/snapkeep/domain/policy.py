@@ -1,0 +1,97 @@
+"""What is to hold for a volume: retention, copies, recovery point objective.
+
+Stack parameters alone are a complete policy; a document says more. Both become a `PolicySet` here, and nowhere else.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """A snapshot is kept when any rule keeps it; the words are those of restic and borg. 0 leaves a rule out."""
+
+    keep_last: int = 0
+    keep_within: timedelta = timedelta(0)
+    keep_hourly: int = 0
+    keep_daily: int = 0
+    keep_weekly: int = 0
+    keep_monthly: int = 0
+    keep_yearly: int = 0
+    minimum: int = 1
+    """The newest so many completed snapshots are kept whatever the rules say."""
+    timezone: str = "UTC"
+    """IANA name: where a day, a week, a month begin."""
+
+
+@dataclass(frozen=True, slots=True)
+class CopyRule:
+    """One copy of every snapshot, in one DR region. A policy has at most one rule for a region."""
+
+    region: str
+    kms_key: str = ""
+    """Key id, ARN or alias in the destination region; empty takes the destination's default."""
+    copy_within: timedelta = timedelta(hours=24)
+    """The deadline of a copy, counted from its source's start time."""
+    retention: Retention = field(default_factory=lambda: Retention(keep_last=1))
+    carry_tags: bool = True
+    completion_minutes: int = 0
+    """Time-based copy with this duration; 0 is a standard copy."""
+
+
+@dataclass(frozen=True, slots=True)
+class Selector:
+    """Which volumes a policy governs. Every part that is given must match; within one part any value may."""
+
+    tags: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Tag key -> patterns of values (`*` and `?`); all keys must match."""
+    exclude_tags: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    volume_ids: tuple[str, ...] = ()
+    exclude_volume_ids: tuple[str, ...] = ()
+    instance_ids: tuple[str, ...] = ()
+    volume_types: tuple[str, ...] = ()
+    roles: tuple[str, ...] = ()
+    """`root`, `data`, `unattached`."""
+    min_size_gib: int = 0
+    max_size_gib: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one plan may delete (INV-08)."""
+
+    max_deletions: int = 100
+    max_share_percent: int = 75
+    """Of one lineage in one region; looked at once a lineage has more than `small_lineage` snapshots."""
+    small_lineage: int = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """A named policy."""
+
+    name: str
+    selector: Selector
+    retention: Retention
+    copies: tuple[CopyRule, ...] = ()
+    rpo: timedelta = timedelta(hours=24)
+
+    def copy_rule(self, region: str) -> CopyRule | None:
+        """Given a destination region, return this policy's rule for it, if it has one."""
+        return next((rule for rule in self.copies if rule.region == region), None)
+
+
+@dataclass(frozen=True, slots=True)
+class PolicySet:
+    """All policies of a system, first match first."""
+
+    policies: tuple[Policy, ...]
+    limits: Limits = field(default_factory=Limits)
+    source: str = "stack parameters"
+    """Where it came from, in words, for reports: `stack parameters`, `document, version 7`."""
+
+    def named(self, name: str) -> Policy | None:
+        """Given a name, return the policy, if there is one."""
+        return next((policy for policy in self.policies if policy.name == name), None)

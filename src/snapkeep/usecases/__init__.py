@@ -1,0 +1,1 @@
+"""Gather, decide, check, act, report: the flows, over ports."""

@@ -1,0 +1,254 @@
+"""What the use cases need of the world. Adapters implement these over AWS; the model of EBS stands behind the same adapters.
+
+Every port raises only `snapkeep.domain.errors`. Reading, tagging, copying and deleting are separate ports, so that each
+function's role, and a dry run, holds exactly the part that it may use.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Protocol
+
+from snapkeep.domain.model import CopyWanted, Snapshot, Volume
+
+
+class Clock(Protocol):
+    """Where the time comes from."""
+
+    def now(self) -> datetime:
+        """Return the present moment, aware, in UTC."""
+        ...
+
+
+class SnapshotReader(Protocol):
+    """Reads EBS of one region. Listings take all pages and only our own account's snapshots."""
+
+    @property
+    def region(self) -> str:
+        """The region that is read."""
+        ...
+
+    def volumes(self, volume_ids: Collection[str]) -> dict[str, Volume]:
+        """Given volume ids, return those that exist, by id."""
+        ...
+
+    def all_volumes(self) -> Iterator[Volume]:
+        """Return every volume of the region."""
+        ...
+
+    def snapshots(self, snapshot_ids: Collection[str]) -> dict[str, Snapshot]:
+        """Given snapshot ids, return those that exist, by id."""
+        ...
+
+    def snapshots_of_volume(self, volume_id: str) -> list[Snapshot]:
+        """Given a volume of this region, return all its snapshots made here (managed or not, in any state)."""
+        ...
+
+    def copies_of_volume(self, volume_id: str) -> list[Snapshot]:
+        """Given a source volume (of any region), return the copies of its snapshots that are in this region."""
+        ...
+
+    def copies_of_snapshots(self, snapshot_ids: Collection[str]) -> list[Snapshot]:
+        """Given source snapshots' ids, return their copies in this region, by tag, in any state."""
+        ...
+
+    def all_snapshots(self) -> Iterator[Snapshot]:
+        """Return every snapshot that the account owns in the region."""
+        ...
+
+    def copies_in_flight(self) -> list[Snapshot]:
+        """Return every pending copy in this region, whoever made it: each counts against the quota."""
+        ...
+
+    def images_using(self, snapshot_ids: Collection[str]) -> dict[str, tuple[str, ...]]:
+        """Given snapshot ids, return the AMIs (disabled ones too) that use each; those that none uses are absent."""
+        ...
+
+    def locks(self, snapshot_ids: Collection[str]) -> dict[str, str]:
+        """Given snapshot ids, return for each locked one until when, in words; those that are not locked are absent."""
+        ...
+
+
+class SnapshotTagger(Protocol):
+    """Writes tags. The role behind it cannot delete."""
+
+    def tag(self, snapshot_ids: Sequence[str], tags: Mapping[str, str]) -> None:
+        """Write the tags. Raise SnapshotGone if a snapshot is not there, TagsDoNotFit if the limit of 50 is passed."""
+        ...
+
+
+class SnapshotCopier(Protocol):
+    """Starts copies into this region. The role behind it cannot delete."""
+
+    def start_copy(self, wanted: CopyWanted) -> str:
+        """Start a copy with its tags in the call; return its id. Raise CopyQuotaReached, SnapshotGone, or AwsRefused."""
+        ...
+
+
+class Keys(Protocol):
+    """Looks at KMS keys of one region."""
+
+    def check(self, key: str) -> str:
+        """Given a key id, ARN or alias, return the key's ARN. Raise KeyNotUsable, naming the key and why."""
+        ...
+
+
+class Deletion(StrEnum):
+    """How a deletion ended."""
+
+    DELETED = "deleted"
+    ALREADY_GONE = "already gone"
+    IN_USE = "in use"
+    LOCKED = "locked"
+    NOT_ALLOWED = "not allowed"
+
+
+@dataclass(frozen=True, slots=True)
+class DeletionResult:
+    """How one deletion ended; `cause` in AWS's words where it was refused."""
+
+    snapshot_id: str
+    outcome: Deletion
+    cause: str = ""
+
+    @property
+    def done(self) -> bool:
+        """Whether the snapshot is gone."""
+        return self.outcome in (Deletion.DELETED, Deletion.ALREADY_GONE)
+
+
+class SnapshotDeleter(Protocol):
+    """Deletes managed snapshots. The role behind it cannot tag."""
+
+    def delete(self, snapshot_id: str) -> DeletionResult:
+        """Delete one snapshot. A refusal is a result; only AwsThrottled and AwsUnavailable are raised."""
+        ...
+
+
+class EntryState(StrEnum):
+    """Where a copy stands in the queue."""
+
+    WAITING = "WAITING"
+    DELAYED = "DELAYED"
+    STARTING = "STARTING"
+    RUNNING = "RUNNING"
+    DONE = "DONE"
+    FAILED = "FAILED"
+
+
+@dataclass(frozen=True, slots=True)
+class QueueEntry:
+    """One copy in the queue: of one source snapshot, by one copy rule."""
+
+    wanted: CopyWanted
+    state: EntryState
+    enqueued_at: datetime
+    not_before: datetime
+    attempts: int = 0
+    copy_id: str = ""
+    cause: str = ""
+    tokens: tuple[str, ...] = ()
+    """Task tokens of the executions that wait (one for each run of Protect for this snapshot)."""
+    version: int = 0
+    """Grows with every write; a write names the version that it read (optimistic locking)."""
+
+    @property
+    def key(self) -> str:
+        """Identity: `<source region>#<source snapshot>#<destination region>`."""
+        return entry_key(self.wanted.origin.region, self.wanted.origin.snapshot_id, self.wanted.region)
+
+
+def entry_key(source_region: str, snapshot_id: str, destination_region: str) -> str:
+    """Given what a copy is of and where it goes, return its key in the queue (INV-09)."""
+    return f"{source_region}#{snapshot_id}#{destination_region}"
+
+
+class CopyQueue(Protocol):
+    """The queue towards one DR region: a table that lives there."""
+
+    @property
+    def region(self) -> str:
+        """The destination region."""
+        ...
+
+    def enqueue(self, wanted: CopyWanted, token: str, now: datetime) -> QueueEntry:
+        """Put a copy in once; for one that is there, add the token only. Return the entry as it is now."""
+        ...
+
+    def get(self, key: str) -> QueueEntry:
+        """Return the entry. Raise KeyError if there is none."""
+        ...
+
+    def write(self, entry: QueueEntry) -> QueueEntry:
+        """Write an entry that was read, if nobody wrote it since. Return it with its new version. Raise EntryChanged."""
+        ...
+
+    def most_urgent(self, count: int) -> list[QueueEntry]:
+        """Return up to `count` waiting entries, earliest deadline first. Cost does not grow with the queue's length."""
+        ...
+
+    def due(self, now: datetime, count: int) -> list[QueueEntry]:
+        """Return up to `count` delayed entries whose `not_before` has come, earliest first."""
+        ...
+
+    def in_state(self, state: EntryState) -> Iterator[QueueEntry]:
+        """Return all entries in a state, most urgent first."""
+        ...
+
+    def of_volume(self, volume_id: str) -> list[QueueEntry]:
+        """Return all entries of a source volume."""
+        ...
+
+    def take_lease(self, holder: str, now: datetime, seconds: int) -> bool:
+        """Take the dispatcher's lease if it is free or has expired. If not, leave word that there is more to do."""
+        ...
+
+    def release_lease(self, holder: str) -> bool:
+        """Give the lease back, unless word was left meanwhile: then keep it and return False (dispatch once more)."""
+        ...
+
+
+class EntryChanged(Exception):
+    """Somebody wrote the entry since it was read: read it again and decide anew."""
+
+
+class TagsDoNotFit(Exception):
+    """The tags would pass the limit of 50."""
+
+
+class Waiters(Protocol):
+    """Answers executions that wait with a task token, in any region."""
+
+    def succeed(self, region: str, token: str, output: Mapping[str, object]) -> bool:
+        """Answer with success. Return False if nobody waits any more (TaskTimedOut, TaskDoesNotExist, InvalidToken)."""
+        ...
+
+    def fail(self, region: str, token: str, error: str, cause: str) -> bool:
+        """Answer with failure. Return False if nobody waits any more."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something that a person should know. Notices with one `kind` and `cause` become one message."""
+
+    kind: str
+    """A name from `snapkeep.domain.errors`, or of a finding."""
+    cause: str
+    subject: str
+    """What it is about: a snapshot id, a volume id, a plan id."""
+    detail: str
+    region: str
+    at: datetime
+    execution: str = ""
+
+
+class Notices(Protocol):
+    """Collects what somebody should be told."""
+
+    def add(self, notice: Notice) -> None:
+        """Keep one notice for the next digest."""
+        ...
