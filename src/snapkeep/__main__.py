@@ -1,0 +1,5 @@
+"""`python -m snapkeep` is `snapkeep`."""
+
+from snapkeep.cli import main
+
+main()

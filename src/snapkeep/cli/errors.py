@@ -1,0 +1,67 @@
+"""Errors that a person sees: one line that names what is wrong and what would be right, and the exit status."""
+
+from __future__ import annotations
+
+import sys
+
+from snapkeep.domain.errors import InvalidConfiguration, SnapkeepError
+
+NOT_ALL_RIGHT = 1
+WRONG_USE = 2
+
+
+class WrongUse(SnapkeepError):
+    """The command was called with something that it cannot work with."""
+
+
+_WRONG_USE = (WrongUse, InvalidConfiguration)
+
+_ADVICE = {
+    "NoCredentialsError": "no AWS credentials found: set AWS_PROFILE, run `aws configure`, or give --profile",
+    "NoRegionError": "no region: give --region or set AWS_REGION",
+    "TokenRetrievalError": "the SSO session has expired: run `aws sso login`",
+    "SSOTokenLoadError": "no SSO session: run `aws sso login`",
+    "UnauthorizedSSOTokenError": "the SSO session has expired: run `aws sso login`",
+}
+_ADVICE_BY_CODE = {
+    "ExpiredToken": "renew the credentials, then try again",
+    "ExpiredTokenException": "renew the credentials, then try again",
+    "InvalidClientTokenId": "AWS does not know this access key: check the profile and the endpoint",
+    "UnrecognizedClientException": "AWS does not know this access key: check the profile and the endpoint",
+    "AccessDenied": "the credentials in use lack this permission",
+    "AccessDeniedException": "the credentials in use lack this permission",
+    "UnauthorizedOperation": "the credentials in use lack this permission",
+}
+
+
+def exit_status(error: Exception) -> int | None:
+    """Given an error, return the exit status that it means, or None for one that is a defect and deserves a traceback."""
+    if isinstance(error, _WRONG_USE):
+        return WRONG_USE
+    if isinstance(error, SnapkeepError) or _is_botocore(error):
+        return NOT_ALL_RIGHT
+    return None
+
+
+def one_line(error: Exception) -> str:
+    """Given a known error, return it as one line."""
+    name = type(error).__name__
+    text = " ".join(str(error).split()) or name
+    if not _is_botocore(error):
+        return text
+    if name in _ADVICE:
+        return _ADVICE[name]
+    response = getattr(error, "response", None)
+    if isinstance(response, dict):
+        details = response.get("Error", {})
+        code = details.get("Code", "")
+        said = " ".join(str(details.get("Message", "")).split())
+        advice = _ADVICE_BY_CODE.get(code)
+        return f"{getattr(error, 'operation_name', 'AWS')}: {code}: {said}" + (f" ({advice})" if advice else "")
+    return text
+
+
+def _is_botocore(error: Exception) -> bool:
+    """Whether botocore raised it, found out without importing botocore: who has not used it pays nothing for it."""
+    exceptions = sys.modules.get("botocore.exceptions")
+    return exceptions is not None and isinstance(error, exceptions.BotoCoreError | exceptions.ClientError)

@@ -1,0 +1,133 @@
+"""The root command: fast, lazy, and clear about what went wrong."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import typer
+from botocore.exceptions import ClientError, NoCredentialsError
+from typer.testing import CliRunner
+
+from snapkeep.cli import application
+from snapkeep.cli.application import LazyCommand, make_application
+from snapkeep.cli.common import aws_settings
+from snapkeep.cli.errors import WrongUse, exit_status, one_line
+from snapkeep.cli.output import print_json
+from snapkeep.domain.errors import InvalidConfiguration, PlanRefused
+
+
+def run_python(code: str) -> str:
+    return subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
+
+
+def test_help_imports_neither_boto3_nor_a_command_nor_the_rich_library() -> None:
+    code = (
+        "import sys\n"
+        "from snapkeep.cli.application import make_application\n"
+        "try: make_application()(['--help'], prog_name='snapkeep')\n"
+        "except SystemExit: pass\n"
+        "heavy = [m for m in sys.modules if m.split('.')[0] in ('boto3', 'botocore', 'yaml', 'plotly', 'rich', 'jinja2')]\n"
+        "print('HEAVY', sorted(set(heavy)))\n"
+    )
+    assert run_python(code).splitlines()[-1] == "HEAVY []"
+
+
+def test_every_command_in_the_help_is_one_that_can_be_asked_for_its_own_help() -> None:
+    runner = CliRunner()
+    root = typer.main.get_command(make_application())
+    assert isinstance(root, application.Root)
+    for name in root.lazy:
+        result = runner.invoke(make_application(), [name, "--help"])
+        assert result.exit_code == 0, f"{name}: {result.output}"
+        assert "Usage:" in result.output
+
+
+@pytest.fixture
+def failing_command(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Exception]:
+    """A command `fail` that raises what the list holds."""
+    raised: list[Exception] = []
+    module = tmp_path / "snapkeep_failing_command.py"
+    module.write_text(
+        "import typer\napp = typer.Typer()\nraised = []\n@app.command()\ndef fail() -> None:\n    raise raised[0]\n",
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "snapkeep_failing_command", raising=False)
+    monkeypatch.setattr(application, "COMMANDS", (LazyCommand("fail", "snapkeep_failing_command", "Fails."),))
+    import snapkeep_failing_command  # type: ignore[import-not-found]  # noqa: PLC0415 - written above
+
+    snapkeep_failing_command.raised = raised
+    return raised
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "line"),
+    [
+        (PlanRefused("would delete 12 of 13"), 1, "snapkeep: would delete 12 of 13"),
+        (InvalidConfiguration("Retention is 0;\n1 or more is right"), 2, "snapkeep: Retention is 0; 1 or more is right"),
+        (NoCredentialsError(), 1, "snapkeep: no AWS credentials found: set AWS_PROFILE, run `aws configure`, or give --profile"),
+        (
+            ClientError({"Error": {"Code": "AccessDenied", "Message": "not you"}}, "CreateStack"),
+            1,
+            "snapkeep: CreateStack: AccessDenied: not you (the credentials in use lack this permission)",
+        ),
+    ],
+)
+def test_a_known_error_is_one_line_and_an_exit_status(
+    failing_command: list[Exception], error: Exception, status: int, line: str
+) -> None:
+    failing_command.append(error)
+    result = CliRunner().invoke(make_application(), ["fail"])
+    assert (result.exit_code, result.stderr.strip()) == (status, line)
+
+
+def test_a_defect_keeps_its_traceback(failing_command: list[Exception]) -> None:
+    failing_command.append(ZeroDivisionError("a defect"))
+    result = CliRunner().invoke(make_application(), ["fail"])
+    assert isinstance(result.exception, ZeroDivisionError)
+
+
+def test_an_unknown_command_is_wrong_use() -> None:
+    result = CliRunner().invoke(make_application(), ["no-such-command"])
+    assert result.exit_code == 2
+    assert "No such command 'no-such-command'" in result.stderr
+
+
+def test_the_dr_region_must_not_be_the_primary_region() -> None:
+    with pytest.raises(WrongUse, match="--dr-region us-east-1 is the primary region too"):
+        aws_settings(region="us-east-1", dr_region="us-east-1")
+
+
+def test_the_default_dr_region_may_not_be_the_primary_region_either() -> None:
+    with pytest.raises(WrongUse, match="--dr-region us-east-2 is the primary region too"):
+        aws_settings(region="us-east-2")
+
+
+def test_no_region_anywhere_is_wrong_use(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+    with pytest.raises(WrongUse, match="no region: give --region or set AWS_REGION"):
+        aws_settings()
+
+
+def test_a_profile_that_does_not_exist_is_wrong_use(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+    with pytest.raises(WrongUse, match="--profile nobody: there is no such profile"):
+        aws_settings(profile="nobody", region="us-east-1").session()
+
+
+def test_botocore_errors_are_not_all_right_and_defects_have_no_status() -> None:
+    assert exit_status(NoCredentialsError()) == 1
+    assert exit_status(KeyError("x")) is None
+    assert "\n" not in one_line(PlanRefused("two\nlines"))
+
+
+def test_json_has_iso_times(capsys: pytest.CaptureFixture[str]) -> None:
+    from datetime import UTC, datetime  # noqa: PLC0415
+
+    print_json({"at": datetime(2026, 1, 2, tzinfo=UTC)})
+    assert json.loads(capsys.readouterr().out) == {"at": "2026-01-02T00:00:00+00:00"}
