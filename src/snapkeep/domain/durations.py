@@ -1,0 +1,35 @@
+"""Durations as people write them: `90m`, `4h`, `3d`, `1w`."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+
+PATTERN = r"^[0-9]+[mhdw]$"
+"""The form of a duration, as a regular expression that JSON Schema understands too."""
+
+_UNITS = {
+    "m": timedelta(minutes=1),
+    "h": timedelta(hours=1),
+    "d": timedelta(days=1),
+    "w": timedelta(weeks=1),
+}
+_LONGEST = timedelta(days=36500)
+
+
+def parse_duration(text: str) -> timedelta:
+    """Given `90m`, `4h`, `3d` or `1w`, return the duration. Raise ValueError, saying what would be right, for anything else."""
+    if not re.match(PATTERN, text) or not text.isascii():
+        raise ValueError("write a whole number and a unit: 90m, 4h, 3d or 1w")
+    amount, unit = text[:-1], _UNITS[text[-1]]
+    if len(amount) > len(str(_LONGEST // _UNITS["m"])) or int(amount) * unit > _LONGEST:
+        raise ValueError("write at most 36500d (a hundred years)")
+    return int(amount) * unit
+
+
+def format_duration(duration: timedelta) -> str:
+    """Given a duration of whole minutes, return it in the largest of minutes, hours and days that divides it (`3d`, `90m`)."""
+    for letter in "dh":
+        if duration and not duration % _UNITS[letter]:
+            return f"{duration // _UNITS[letter]}{letter}"
+    return f"{duration // _UNITS['m']}m"

@@ -1,0 +1,124 @@
+"""What keeps a snapshot whatever the rules say: its copy is missing, an AMI uses it, it is locked."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from types import MappingProxyType
+
+from snapkeep.domain.model import Lineage, Reason, Snapshot
+from snapkeep.domain.policy import CopyRule
+
+SnapshotInRegion = tuple[str, str]
+"""A source snapshot's id, and the region of a copy of it."""
+
+NO_COPIES: Mapping[str, Iterable[Snapshot]] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class CopyFacts:
+    """What is known of the copies of some source snapshots. What is not known to be there counts as missing."""
+
+    completed: frozenset[SnapshotInRegion] = frozenset()
+    newest_copied: Mapping[tuple[Lineage, str], datetime] = field(default_factory=dict)
+    """Of a lineage in a region: the start time of the newest source snapshot that has a completed copy there."""
+    waiting: frozenset[SnapshotInRegion] = frozenset()
+
+
+def copy_facts(
+    snapshots: Iterable[Snapshot],
+    copies_by_region: Mapping[str, Iterable[Snapshot]] = NO_COPIES,
+    waiting: Collection[SnapshotInRegion] = (),
+    confirmed: Collection[SnapshotInRegion] = (),
+) -> CopyFacts:
+    """Given source snapshots and what is known of their copies, return it in one form.
+
+    `copies_by_region` are listings of DR regions, of any lineages and in any state; `confirmed` are the copies that this run
+    saw complete, so that the DR region need not be listed; `waiting` are those that wait or run. What is confirmed of a
+    snapshot that is not among `snapshots` says nothing.
+    """
+    completed: set[SnapshotInRegion] = set()
+    newest: dict[tuple[Lineage, str], datetime] = {}
+
+    def note(origin_snapshot_id: str, lineage: Lineage, region: str, start: datetime) -> None:
+        completed.add((origin_snapshot_id, region))
+        if start > newest.get((lineage, region), _NEVER):
+            newest[lineage, region] = start
+
+    for region, copies in copies_by_region.items():
+        for copy in copies:
+            if copy.completed:
+                note(copy.origin.snapshot_id, copy.origin.lineage, region, copy.origin.start_time)
+    if confirmed:
+        by_id = {snapshot.id: snapshot for snapshot in snapshots}
+        for snapshot_id, region in confirmed:
+            if snapshot_id in by_id:
+                note(snapshot_id, by_id[snapshot_id].origin.lineage, region, by_id[snapshot_id].origin.start_time)
+    return CopyFacts(frozenset(completed), newest, frozenset(waiting))
+
+
+_NEVER = datetime.fromisoformat("0001-01-01T00:00:00+00:00")
+
+
+def source_holds(
+    snapshots: Sequence[Snapshot],
+    copies_by_region: Mapping[str, Iterable[Snapshot]],
+    waiting: Collection[SnapshotInRegion],
+    rules: Sequence[CopyRule],
+    *,
+    confirmed: Collection[SnapshotInRegion] = (),
+) -> dict[str, tuple[Reason, ...]]:
+    """Given source snapshots, what is known of their copies, and their policy's copy rules, return what INV-04 holds.
+
+    A snapshot is held while its copy waits or runs; and while it has no completed copy in a rule's region and no newer
+    snapshot of its volume has one there. See `copy_facts` for what the arguments mean.
+    """
+    return holds_from_facts(
+        snapshots, copy_facts(snapshots, copies_by_region, waiting, confirmed), [rule.region for rule in rules]
+    )
+
+
+def holds_from_facts(snapshots: Iterable[Snapshot], facts: CopyFacts, regions: Sequence[str]) -> dict[str, tuple[Reason, ...]]:
+    """Given source snapshots, what is known of their copies, and the regions that want one, return what INV-04 holds."""
+    holds: dict[str, tuple[Reason, ...]] = {}
+    for snapshot in snapshots:
+        reasons = tuple(reason for region in regions if (reason := _held_for(snapshot, facts, region)))
+        if reasons:
+            holds[snapshot.id] = reasons
+    return holds
+
+
+def _held_for(snapshot: Snapshot, facts: CopyFacts, region: str) -> Reason | None:
+    if (snapshot.id, region) in facts.waiting:
+        return Reason("INV-04", f"held: its copy to {region} is waiting or running")
+    if (snapshot.id, region) in facts.completed:
+        return None
+    if snapshot.origin.start_time < facts.newest_copied.get((snapshot.origin.lineage, region), _NEVER):
+        return None
+    return Reason("INV-04", f"held: no completed copy in {region}, and no newer snapshot has one there")
+
+
+def image_holds(images: Mapping[str, Sequence[str]]) -> dict[str, tuple[Reason, ...]]:
+    """Given the AMIs that use each snapshot, return their holds (INV-06)."""
+    return {
+        snapshot_id: tuple(Reason("INV-06", f"in use by {image}") for image in users)
+        for snapshot_id, users in images.items()
+        if users
+    }
+
+
+def lock_holds(locks: Mapping[str, str]) -> dict[str, tuple[Reason, ...]]:
+    """Given for each locked snapshot until when, in words, return their holds (INV-06)."""
+    return {
+        snapshot_id: (Reason("INV-06", f"locked until {until}" if until else "locked"),) for snapshot_id, until in locks.items()
+    }
+
+
+def merge_holds(*many: Mapping[str, tuple[Reason, ...]]) -> dict[str, tuple[Reason, ...]]:
+    """Given holds from several causes, return all of them."""
+    merged: dict[str, tuple[Reason, ...]] = {}
+    for holds in many:
+        for snapshot_id, reasons in holds.items():
+            merged[snapshot_id] = merged.get(snapshot_id, ()) + reasons
+    return merged

@@ -1,0 +1,120 @@
+"""The second look at a plan, before anything of it is carried out.
+
+This knows nothing of how verdicts were reached: it looks at the result alone, simply, so that a mistake in deciding does not
+become a deletion. The ids are those of the design document.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
+
+from snapkeep.domain import tagnames
+from snapkeep.domain.errors import PlanRefused
+from snapkeep.domain.holds import CopyFacts
+from snapkeep.domain.model import Action, Lineage, Plan, Snapshot, SnapshotState, Verdict
+from snapkeep.domain.policy import Limits
+from snapkeep.domain.retention import RETENTION_WORDS
+
+NO_COPY_FACTS = CopyFacts()
+_EXAMPLES_SHOWN = 5
+
+Regions = Mapping[Lineage, Sequence[str]]
+"""For each lineage the regions in which its policy asks for a copy."""
+
+
+def check_plan(
+    plan: Plan,
+    *,
+    system: str,
+    limits: Limits,
+    copies: CopyFacts = NO_COPY_FACTS,
+    copy_regions: Regions = MappingProxyType({}),
+    untouchable: Collection[str] = (),
+) -> None:
+    """Given a plan, return if it breaks no invariant. Raise PlanRefused, naming each that it breaks and by which snapshots.
+
+    `copies` and `copy_regions` say what is known of copies and where they are asked for (INV-04); `untouchable` are the ids
+    of snapshots that an AMI uses or that are locked (INV-06).
+    """
+    problems = find_problems(
+        plan, system=system, limits=limits, copies=copies, copy_regions=copy_regions, untouchable=untouchable
+    )
+    if problems:
+        more = f"; and {len(problems) - _EXAMPLES_SHOWN} more" if len(problems) > _EXAMPLES_SHOWN else ""
+        raise PlanRefused(f"plan {plan.id} for {plan.region} is refused: " + "; ".join(problems[:_EXAMPLES_SHOWN]) + more)
+
+
+def find_problems(
+    plan: Plan,
+    *,
+    system: str,
+    limits: Limits,
+    copies: CopyFacts = NO_COPY_FACTS,
+    copy_regions: Regions = MappingProxyType({}),
+    untouchable: Collection[str] = (),
+) -> list[str]:
+    """Given a plan, return in words what it breaks, each beginning with the invariant's id; empty when all is well."""
+    deletions = [verdict.snapshot for verdict in plan.verdicts if verdict.action is Action.DELETE]
+    if not deletions:
+        return []
+    problems = list(_each_deletion(plan, system, untouchable))
+    if len(deletions) > limits.max_deletions:
+        problems.append(f"INV-08: it would delete {len(deletions)} snapshots; the limit is {limits.max_deletions} in one plan")
+    by_lineage: dict[tuple[str, str], list[Verdict]] = defaultdict(list)
+    for verdict in plan.verdicts:
+        origin = verdict.snapshot.origin
+        if verdict.snapshot.state is SnapshotState.COMPLETED and verdict.snapshot.tags.get(tagnames.MANAGED) == system:
+            by_lineage[origin.region, origin.volume_id].append(verdict)
+    for (region, volume_id), verdicts in by_lineage.items():
+        problems.extend(_each_lineage(volume_id, verdicts, limits))
+        regions = copy_regions.get(Lineage(region, volume_id), ())
+        if regions:
+            problems.extend(_missing_copies((v.snapshot for v in verdicts if v.action is Action.DELETE), copies, regions))
+    return problems
+
+
+def _each_deletion(plan: Plan, system: str, untouchable: Collection[str]) -> Iterator[str]:
+    for snapshot, action, reasons in plan.verdicts:
+        if action is not Action.DELETE:
+            continue
+        if snapshot.tags.get(tagnames.MANAGED) != system:
+            yield f"INV-01: {snapshot.id} is not managed by {system}"
+        if snapshot.state is not SnapshotState.COMPLETED:
+            yield f"INV-03: {snapshot.id} is {snapshot.state}, not completed"
+        if snapshot.id in untouchable:
+            yield f"INV-06: {snapshot.id} is used by an AMI, or locked"
+        if not reasons or any(reason.rule not in RETENTION_WORDS and reason.rule != "duplicate" for reason in reasons):
+            yield f"INV-07: {snapshot.id} would go for a reason that is no rule of retention"
+        if snapshot.region != plan.region:
+            yield f"INV-01: {snapshot.id} is in {snapshot.region}, outside the plan's region"
+
+
+def _each_lineage(volume_id: str, verdicts: Sequence[Verdict], limits: Limits) -> Iterator[str]:
+    deleted = sum(verdict.action is Action.DELETE for verdict in verdicts)
+    if not deleted:
+        return
+    newest_start = max(verdict.snapshot.origin.start_time for verdict in verdicts)
+    newest = [verdict for verdict in verdicts if verdict.snapshot.origin.start_time == newest_start]
+    if all(verdict.action is Action.DELETE for verdict in newest):
+        snapshot = newest[-1].snapshot
+        invariant, what = ("INV-05", "copy") if snapshot.is_copy else ("INV-02", "snapshot")
+        yield f"{invariant}: {snapshot.id} is the newest completed {what} of {volume_id}"
+    total = len(verdicts)
+    if total > limits.small_lineage and deleted * 100 > total * limits.max_share_percent:
+        yield (
+            f"INV-08: it would delete {deleted} of {total} snapshots of {volume_id}; "
+            f"the limit is {limits.max_share_percent} % of a volume's snapshots"
+        )
+
+
+def _missing_copies(deletions: Iterable[Snapshot], copies: CopyFacts, regions: Sequence[str]) -> Iterator[str]:
+    for snapshot in deletions:
+        for region in regions:
+            if (snapshot.id, region) in copies.waiting:
+                yield f"INV-04: the copy of {snapshot.id} to {region} is waiting or running"
+            newest = copies.newest_copied.get((snapshot.origin.lineage, region))
+            replaced = newest is not None and newest > snapshot.origin.start_time
+            if (snapshot.id, region) not in copies.completed and not replaced:
+                yield f"INV-04: {snapshot.id} has no completed copy in {region}, nor has a newer snapshot of its volume"
