@@ -174,8 +174,8 @@ class CopyQueue(Protocol):
         """The destination region."""
         ...
 
-    def enqueue(self, wanted: CopyWanted, token: str, now: datetime) -> QueueEntry:
-        """Put a copy in once; for one that is there, add the token only. Return the entry as it is now."""
+    def insert(self, entry: QueueEntry) -> QueueEntry:
+        """Put a new entry in. Return it with its version. Raise EntryChanged if one with its key is there already."""
         ...
 
     def get(self, key: str) -> QueueEntry:

@@ -1,0 +1,73 @@
+"""Carry out a plan's deletions: one that cannot be deleted is reported and does not stop the others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from snapkeep.domain.errors import AwsThrottled, PlanStale
+from snapkeep.usecases.ports import Clock, DeletionResult, SnapshotDeleter
+
+PLAN_GOOD_FOR = timedelta(minutes=15)
+"""A redriven execution may come days after its plan (Step Functions allows 14 days): such a plan is not carried out."""
+
+
+class Pacer(Protocol):
+    """Lets time pass."""
+
+    def pause(self, seconds: float) -> None:
+        """Wait."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class DeletionOrder:
+    """One deletion of a plan, with what the audit line says of it."""
+
+    snapshot_id: str
+    volume_id: str
+    origin_start: str
+    policy: str
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeleteSnapshots:
+    """Deletes at the pace that DeleteSnapshot's token bucket allows: 100 calls, refilled with 5 a second.
+
+    Source: EC2 developer guide, "Request throttling". The bucket is shared with everybody in the account and Region, so the
+    burst that is taken from it is half.
+    """
+
+    deleter: SnapshotDeleter
+    pacer: Pacer
+    clock: Clock
+    audit: Callable[[DeletionOrder, DeletionResult], None]
+    burst: int = 50
+    seconds_between: float = 0.25
+    seconds_after_throttling: float = 2.0
+    throttled_at_most: int = 20
+
+    def run(self, made_at: datetime, orders: Sequence[DeletionOrder]) -> list[DeletionResult]:
+        """Given when the plan was made and its deletions, return how each ended. Raise PlanStale, or AwsThrottled for good."""
+        age = self.clock.now() - made_at
+        if age > PLAN_GOOD_FOR:
+            raise PlanStale(f"the plan was made {age} ago and is good for {PLAN_GOOD_FOR}; start a new run, or a sweep")
+        results: list[DeletionResult] = []
+        for number, order in enumerate(orders):
+            if number >= self.burst:
+                self.pacer.pause(self.seconds_between)
+            result = self._delete(order.snapshot_id)
+            self.audit(order, result)
+            results.append(result)
+        return results
+
+    def _delete(self, snapshot_id: str) -> DeletionResult:
+        for _ in range(self.throttled_at_most):
+            try:
+                return self.deleter.delete(snapshot_id)
+            except AwsThrottled:
+                self.pacer.pause(self.seconds_after_throttling)
+        return self.deleter.delete(snapshot_id)

@@ -1,0 +1,213 @@
+"""Dispatch: start the most urgent waiting copies into this region until its quota is full, one dispatcher at a time.
+
+It may be killed between any two calls. Before CopySnapshot, which has no client token (botocore: ec2 2016-11-15), an entry
+is written as STARTING; whoever finds it so later looks for the copy by its tags before starting another (INV-09).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+
+from snapkeep.domain.errors import (
+    AwsRefused,
+    AwsThrottled,
+    AwsUnavailable,
+    CopyQuotaReached,
+    KeyNotUsable,
+    SnapkeepError,
+    SnapshotGone,
+)
+from snapkeep.domain.model import Snapshot, SnapshotState
+from snapkeep.usecases.attempts import Attempts
+from snapkeep.usecases.ports import (
+    Clock,
+    CopyQueue,
+    EntryChanged,
+    EntryState,
+    Keys,
+    Notices,
+    QueueEntry,
+    SnapshotCopier,
+    SnapshotReader,
+)
+from snapkeep.usecases.settle import Settlement, copy_failed_notice
+
+LOOKUP_BATCH = 200
+"""Values that one filter of a describe call takes (EC2 API reference: Filter)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dispatched:
+    """What one dispatch did. `lease_taken` is False when another dispatcher was at work; it was told to go on."""
+
+    lease_taken: bool
+    started: tuple[str, ...] = ()
+    settled: tuple[str, ...] = ()
+    failed: tuple[str, ...] = ()
+    in_flight: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dispatch:
+    """Starts copies towards one DR region."""
+
+    system: str
+    reader: SnapshotReader
+    copier: SnapshotCopier
+    keys: Keys
+    queue: CopyQueue
+    settlement: Settlement
+    notices: Notices
+    attempts: Attempts
+    clock: Clock
+    quota: int
+    lease_seconds: int = 120
+    """Longer than the function may run, so that a living dispatcher never loses its lease."""
+    settle_seconds: int = 60
+    """How long EC2 may take to show a copy that a dead dispatcher started (eventual consistency of describe calls)."""
+
+    def run(self, holder: str) -> Dispatched:
+        """Given who dispatches (a request id), fill the quota from the queue and return what was done."""
+        if not self.queue.take_lease(holder, self.clock.now(), self.lease_seconds):
+            return Dispatched(lease_taken=False)
+        round_ = _Round()
+        while True:
+            self._fill(round_)
+            if self.queue.release_lease(holder) or round_.stopped:
+                break
+        if round_.stopped:
+            self.queue.release_lease(holder)
+        return Dispatched(True, tuple(round_.started), tuple(round_.settled), tuple(round_.failed), round_.in_flight)
+
+    def _fill(self, round_: _Round) -> None:
+        self._wake_delayed()
+        interrupted = self._interrupted()
+        if not interrupted and not self.queue.most_urgent(1):
+            return
+        in_flight = {snapshot.id for snapshot in self.reader.copies_in_flight()} | set(round_.copy_ids)
+        round_.in_flight = len(in_flight)
+        free = self.quota - len(in_flight)
+        candidates = interrupted + (self.queue.most_urgent(free) if free > 0 else [])
+        existing = self._existing(candidates)
+        for entry in candidates:
+            if round_.stopped:
+                return
+            copy = existing.get(entry.key)
+            if copy is not None:
+                self._take_over(entry, copy, round_)
+            elif free > 0:
+                free -= self._start(entry, round_)
+
+    def _wake_delayed(self) -> None:
+        for entry in self.queue.due(self.clock.now(), LOOKUP_BATCH):
+            self._write(replace(entry, state=EntryState.WAITING))
+
+    def _interrupted(self) -> list[QueueEntry]:
+        """Entries that a dispatcher was about to start when it was stopped, once EC2 must show their copies."""
+        now = self.clock.now()
+        return [entry for entry in self.queue.in_state(EntryState.STARTING) if entry.not_before <= now]
+
+    def _existing(self, candidates: Iterable[QueueEntry]) -> dict[str, Snapshot]:
+        """Copies that are there already, by the key of the entry that asks for them; failed ones do not count."""
+        wanted = [entry.wanted.origin.snapshot_id for entry in candidates]
+        found: dict[str, Snapshot] = {}
+        for first in range(0, len(wanted), LOOKUP_BATCH):
+            for copy in self.reader.copies_of_snapshots(wanted[first : first + LOOKUP_BATCH]):
+                alive = copy.state in (SnapshotState.PENDING, SnapshotState.COMPLETED)
+                if alive and copy.managed_by(self.system):
+                    found[f"{copy.origin.region}#{copy.origin.snapshot_id}#{self.reader.region}"] = copy
+        return found
+
+    def _take_over(self, entry: QueueEntry, copy: Snapshot, round_: _Round) -> None:
+        running = self._write(replace(entry, state=EntryState.RUNNING, copy_id=copy.id, not_before=self.clock.now()))
+        if running is not None and copy.completed:
+            self.settlement.settle(running, copy)
+            round_.settled.append(copy.id)
+
+    def _start(self, entry: QueueEntry, round_: _Round) -> int:
+        """Start one copy. Return how many slots it took: 1, or 0."""
+        key = entry.wanted.kms_key
+        if key and not self._key_usable(entry, key, round_):
+            return 0
+        starting = self._write(
+            replace(
+                entry,
+                state=EntryState.STARTING,
+                attempts=entry.attempts + 1,
+                copy_id="",
+                not_before=self.clock.now() + timedelta(seconds=self.settle_seconds),
+            )
+        )
+        if starting is None:
+            return 0
+        try:
+            copy_id = self.copier.start_copy(starting.wanted)
+        except SnapkeepError as error:
+            self._not_started(starting, error, round_)
+            return 0
+        self._write(replace(starting, state=EntryState.RUNNING, copy_id=copy_id, not_before=self.clock.now(), cause=""))
+        round_.started.append(starting.key)
+        round_.copy_ids.append(copy_id)
+        round_.in_flight += 1
+        return 1
+
+    def _key_usable(self, entry: QueueEntry, key: str, round_: _Round) -> bool:
+        if key not in round_.key_faults:
+            try:
+                self.keys.check(key)
+                round_.key_faults[key] = ""
+            except KeyNotUsable as error:
+                round_.key_faults[key] = str(error)
+            except (AwsThrottled, AwsUnavailable):
+                round_.stopped = True
+                return False
+        if round_.key_faults[key]:
+            self._give_up(entry, round_.key_faults[key], round_)
+            return False
+        return True
+
+    def _not_started(self, starting: QueueEntry, error: SnapkeepError, round_: _Round) -> None:
+        """The call failed. What may have taken effect nevertheless stays STARTING, to be looked for by its tags."""
+        if isinstance(error, AwsUnavailable):
+            round_.stopped = True
+        elif isinstance(error, (CopyQuotaReached, AwsThrottled)):
+            round_.stopped = True
+            self._write(replace(starting, state=EntryState.WAITING, attempts=starting.attempts - 1))
+        elif isinstance(error, (SnapshotGone, KeyNotUsable)):
+            self._give_up(starting, str(error), round_)
+        elif isinstance(error, AwsRefused):
+            later = self.attempts.after_failure(starting, str(error), self.clock.now())
+            if later.state is EntryState.FAILED:
+                self._give_up(starting, str(error), round_)
+            else:
+                self._write(later)
+        else:
+            raise error
+
+    def _give_up(self, entry: QueueEntry, cause: str, round_: _Round) -> None:
+        answered = self.settlement.give_up(entry, cause)
+        round_.failed.append(entry.key)
+        if not answered:
+            self.notices.add(copy_failed_notice(entry.wanted, cause, self.clock.now()))
+
+    def _write(self, entry: QueueEntry) -> QueueEntry | None:
+        """Write; None when somebody else wrote the entry first, who then decides about it."""
+        try:
+            return self.queue.write(entry)
+        except EntryChanged:
+            return None
+
+
+@dataclass(slots=True)
+class _Round:
+    """What has happened so far while one dispatcher holds the lease."""
+
+    started: list[str] = field(default_factory=list)
+    copy_ids: list[str] = field(default_factory=list)
+    settled: list[str] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
+    key_faults: dict[str, str] = field(default_factory=dict)
+    in_flight: int = 0
+    stopped: bool = False

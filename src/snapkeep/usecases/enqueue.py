@@ -1,0 +1,53 @@
+"""Put a copy into its DR region's queue, once, however often it is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from snapkeep.domain.model import CopyWanted
+from snapkeep.usecases.ports import Clock, CopyQueue, EntryChanged, EntryState, QueueEntry, Waiters
+from snapkeep.usecases.settle import success_output
+
+
+def joined(entry: QueueEntry, wanted: CopyWanted, token: str, now: datetime) -> QueueEntry:
+    """Given the entry that is there and another asking for the same copy, return the entry as it goes on.
+
+    The token joins those that wait. An entry that failed for good starts again, as somebody asks for it again.
+    """
+    tokens = entry.tokens if not token or token in entry.tokens else (*entry.tokens, token)
+    if entry.state is EntryState.FAILED:
+        return replace(entry, wanted=wanted, state=EntryState.WAITING, attempts=0, copy_id="", not_before=now, tokens=tokens)
+    return replace(entry, tokens=tokens)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnqueueCopy:
+    """The way into the queue, for Protect (with a task token) and for the sweep (without)."""
+
+    queue_of: Callable[[str], CopyQueue]
+    waiters: Waiters
+    clock: Clock
+
+    def run(self, wanted: CopyWanted, token: str) -> QueueEntry:
+        """Given a copy and who waits for it, return its entry. A copy that is done already is answered at once."""
+        queue = self.queue_of(wanted.region)
+        now = self.clock.now()
+        fresh = QueueEntry(wanted, EntryState.WAITING, now, now, tokens=(token,) if token else ())
+        while True:
+            try:
+                return queue.insert(fresh)
+            except EntryChanged:
+                entry = queue.get(fresh.key)
+            if entry.state is EntryState.DONE:
+                if token:
+                    self.waiters.succeed(wanted.origin.region, token, success_output(entry.wanted, entry.copy_id, now))
+                return entry
+            after = joined(entry, wanted, token, now)
+            if after == entry:
+                return entry
+            try:
+                return queue.write(after)
+            except EntryChanged:
+                continue

@@ -1,0 +1,182 @@
+"""Protect, first part: a snapshot has ended; tag it, and say which copies of it its policy asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from snapkeep.domain import ledger, selection, tagnames
+from snapkeep.domain.errors import AwsUnavailable, SnapshotFailed, SnapshotGone
+from snapkeep.domain.events import SnapshotEnded
+from snapkeep.domain.model import CopyWanted, Origin, Snapshot, SnapshotState, Volume
+from snapkeep.domain.policy import CopyRule, Policy, PolicySet
+from snapkeep.usecases.ports import SnapshotReader, SnapshotTagger, TagsDoNotFit
+
+
+class TagOutcome(StrEnum):
+    """What became of the snapshots of one event."""
+
+    MANAGED = "MANAGED"
+    VOLUME_NOT_TAGGED = "VOLUME_NOT_TAGGED"
+    """No policy governs the volume; nothing was touched. The name is the original system's."""
+    NOTHING_LEFT = "NOTHING_LEFT"
+    """Every snapshot of the event failed or is gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something that somebody has to be told: an error's name, what it is about, and why."""
+
+    kind: str
+    subject: str
+    cause: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tagged:
+    """What tagging did: the volumes to plan retention for, the copies to make, what went wrong, what did not fit."""
+
+    outcome: TagOutcome
+    volume_ids: tuple[str, ...] = ()
+    copies: tuple[CopyWanted, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    reasons: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TagSnapshots:
+    """Tags the snapshots of one event. Running it again changes nothing (INV-11)."""
+
+    system: str
+    reader: SnapshotReader
+    tagger: SnapshotTagger
+    policies: Callable[[], PolicySet]
+
+    def run(self, ended: Sequence[SnapshotEnded]) -> Tagged:
+        """Given the snapshots that ended, tag those that a policy includes, and return what is to be done with them.
+
+        A failed snapshot, or one that is gone, becomes a problem and does not stop the others of its set. Raise
+        AwsUnavailable while EC2, which is eventually consistent, does not show yet what the event says.
+        """
+        report = _Report()
+        present = self._present([item for item in ended if item.succeeded], report)
+        for item in ended:
+            if not item.succeeded:
+                report.problem(SnapshotFailed.__name__, item.snapshot_id, item.cause or "EC2 gave no cause")
+        volumes = self.reader.volumes({snapshot.origin.volume_id for snapshot in present})
+        policies = self.policies()
+        for snapshot in present:
+            volume = volumes.get(snapshot.origin.volume_id) or _volume_as_remembered(snapshot)
+            chosen = selection.select(volume, policies)
+            report.reasons.append(f"{snapshot.id}: {chosen.why}")
+            if chosen.policy is None:
+                report.left_alone += 1
+                continue
+            self._protect(snapshot, volume, chosen.policy, report)
+        return report.result()
+
+    def _present(self, succeeded: Sequence[SnapshotEnded], report: _Report) -> list[Snapshot]:
+        found = self.reader.snapshots({item.snapshot_id for item in succeeded}) if succeeded else {}
+        present: list[Snapshot] = []
+        for item in succeeded:
+            snapshot = found.get(item.snapshot_id)
+            if snapshot is None:
+                report.problem(SnapshotGone.__name__, item.snapshot_id, "it was deleted before it could be protected")
+            elif snapshot.state is SnapshotState.PENDING:
+                raise AwsUnavailable(f"the event says that {item.snapshot_id} completed; EC2 does not show it yet")
+            elif not snapshot.completed:
+                cause = f"the event says it succeeded, EC2 says it is {snapshot.state}: {snapshot.state_message or 'no message'}"
+                report.problem(SnapshotFailed.__name__, item.snapshot_id, cause)
+            else:
+                present.append(snapshot)
+        return present
+
+    def _protect(self, snapshot: Snapshot, volume: Volume, policy: Policy, report: _Report) -> None:
+        tags, left_out = self._tags(snapshot, volume, policy)
+        try:
+            self._write(snapshot, tags)
+        except SnapshotGone as error:
+            report.problem(SnapshotGone.__name__, snapshot.id, str(error))
+            return
+        if left_out:
+            report.reasons.append(f"{snapshot.id}: tags that did not fit within {ledger.TAG_LIMIT}: {', '.join(left_out)}")
+        report.volume_ids.append(snapshot.origin.volume_id)
+        report.copies.extend(
+            copy_wanted(self.system, snapshot, policy, rule, dict(snapshot.tags) | tags) for rule in policy.copies
+        )
+
+    def _tags(self, snapshot: Snapshot, volume: Volume, policy: Policy) -> tuple[dict[str, str], list[str]]:
+        own = ledger.tags_for_snapshot(self.system, policy.name, snapshot.origin)
+        return ledger.carried_tags(own, snapshot.tags, volume)
+
+    def _write(self, snapshot: Snapshot, tags: dict[str, str]) -> None:
+        missing = {key: value for key, value in tags.items() if snapshot.tags.get(key) != value}
+        if not missing:
+            return
+        try:
+            self.tagger.tag([snapshot.id], missing)
+        except TagsDoNotFit:
+            own = {key: value for key, value in missing.items() if key in tagnames.OWN_TAGS}
+            self.tagger.tag([snapshot.id], own)
+
+
+def copy_wanted(system: str, snapshot: Snapshot, policy: Policy, rule: CopyRule, tags: dict[str, str]) -> CopyWanted:
+    """Given a source snapshot with its tags and a copy rule, return the copy that the rule asks for."""
+    own = ledger.tags_for_copy(system, policy.name, snapshot.origin)
+    carried = {key: value for key, value in tags.items() if rule.carry_tags and not key.startswith("aws:")}
+    free = ledger.TAG_LIMIT - len(own)
+    others = sorted((key, value) for key, value in carried.items() if key not in own)
+    return CopyWanted(
+        origin=snapshot.origin,
+        policy=policy.name,
+        region=rule.region,
+        kms_key=rule.kms_key,
+        deadline=snapshot.origin.start_time + rule.copy_within,
+        size_gib=snapshot.size_gib,
+        encrypted=snapshot.encrypted or bool(rule.kms_key),
+        tags=dict(others[:free]) | own,
+        completion_minutes=rule.completion_minutes,
+    )
+
+
+def seconds_to_wait(wanted: CopyWanted, now: datetime) -> int:
+    """Given a copy and the moment its wait begins, return how long to wait: to its deadline, but at least an hour."""
+    shortest = 3600
+    return max(shortest, round((wanted.deadline - now).total_seconds()))
+
+
+def _volume_as_remembered(snapshot: Snapshot) -> Volume:
+    """Given a snapshot whose volume is gone, return the volume as far as the snapshot tells of it, for selection."""
+    origin: Origin = snapshot.origin
+    return Volume(origin.volume_id, origin.region, snapshot.size_gib, "", encrypted=snapshot.encrypted, tags=snapshot.tags)
+
+
+@dataclass(slots=True)
+class _Report:
+    """Gathers the answer while the snapshots of one event are gone through."""
+
+    volume_ids: list[str] = field(default_factory=list)
+    copies: list[CopyWanted] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+    reasons: list[str] = field(default_factory=list)
+    left_alone: int = 0
+
+    def problem(self, kind: str, subject: str, cause: str) -> None:
+        self.problems.append(Problem(kind, subject, cause))
+
+    def result(self) -> Tagged:
+        if self.volume_ids:
+            outcome = TagOutcome.MANAGED
+        elif self.left_alone:
+            outcome = TagOutcome.VOLUME_NOT_TAGGED
+        else:
+            outcome = TagOutcome.NOTHING_LEFT
+        return Tagged(
+            outcome,
+            tuple(dict.fromkeys(self.volume_ids)),
+            tuple(self.copies),
+            tuple(self.problems),
+            tuple(self.reasons),
+        )

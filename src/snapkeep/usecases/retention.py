@@ -1,0 +1,128 @@
+"""PlanRetention: gather a volume's snapshots, decide, look at what holds them, check the invariants. Nothing is written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import sha256
+
+from snapkeep.domain import holds, invariants, ledger, retention, selection
+from snapkeep.domain.holds import CopyFacts, SnapshotInRegion
+from snapkeep.domain.model import Action, Lineage, Plan, Reason, Snapshot, Verdict
+from snapkeep.domain.policy import Limits, Policy, PolicySet, Retention
+from snapkeep.usecases.ports import Clock, CopyQueue, EntryState, SnapshotReader
+
+STILL_TO_COME = (EntryState.WAITING, EntryState.DELAYED, EntryState.STARTING, EntryState.RUNNING)
+_NO_POLICY = Reason("no-policy", "its policy is not there: everything is kept")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetentionPlanner:
+    """Plans retention for whole lineages of one region.
+
+    `reader_of` and `queue_of` give the reader and the queue of a DR region; they are asked only for regions that a policy
+    copies to.
+    """
+
+    system: str
+    reader: SnapshotReader
+    policies: Callable[[], PolicySet]
+    clock: Clock
+    reader_of: Callable[[str], SnapshotReader]
+    queue_of: Callable[[str], CopyQueue]
+
+    def plan_sources(self, volume_ids: Sequence[str], confirmed: Collection[SnapshotInRegion] = ()) -> Plan:
+        """Given volumes of this region, return the plan for their snapshots.
+
+        `confirmed` are the copies that this very run saw complete. A DR region is listed only where it did not. Raise
+        PlanRefused when the plan breaks an invariant, AwsUnavailable when what it needs to know cannot be asked.
+        """
+        policies = self.policies()
+        lineages = [self._source_lineage(volume_id, policies, confirmed) for volume_id in volume_ids]
+        return self._plan(lineages, policies.limits)
+
+    def plan_copies(self, copies: Sequence[Snapshot]) -> Plan:
+        """Given all copies of one source volume in this region, return the plan for them. Raise as above."""
+        policies = self.policies()
+        policy = selection.select_by_snapshots(copies, policies).policy
+        rule = policy.copy_rule(self.reader.region) if policy else None
+        return self._plan([_Lineage(list(copies), rule.retention if rule else None)], policies.limits)
+
+    def _source_lineage(self, volume_id: str, policies: PolicySet, confirmed: Collection[SnapshotInRegion]) -> _Lineage:
+        snapshots = self.reader.snapshots_of_volume(volume_id)
+        policy = selection.select_by_snapshots(snapshots, policies).policy
+        if policy is None:
+            return _Lineage(snapshots, None)
+        facts = self._copy_facts(volume_id, snapshots, policy, confirmed)
+        return _Lineage(snapshots, policy.retention, facts, tuple(rule.region for rule in policy.copies))
+
+    def _copy_facts(
+        self, volume_id: str, snapshots: Sequence[Snapshot], policy: Policy, confirmed: Collection[SnapshotInRegion]
+    ) -> CopyFacts:
+        seen = {region for snapshot_id, region in confirmed if any(one.id == snapshot_id for one in snapshots)}
+        listings: dict[str, list[Snapshot]] = {}
+        waiting: list[SnapshotInRegion] = []
+        for rule in policy.copies:
+            entries = self.queue_of(rule.region).of_volume(volume_id)
+            waiting += [(e.wanted.origin.snapshot_id, rule.region) for e in entries if e.state in STILL_TO_COME]
+            if rule.region not in seen:
+                listings[rule.region] = self.reader_of(rule.region).copies_of_volume(volume_id)
+        return holds.copy_facts(snapshots, listings, waiting, confirmed)
+
+    def _plan(self, lineages: Sequence[_Lineage], limits: Limits) -> Plan:
+        now = self.clock.now()
+        wanted = [one.decide(now, self.system, {}) for one in lineages]
+        doomed = [verdict.snapshot.id for verdicts in wanted for verdict in verdicts if verdict.action is Action.DELETE]
+        untouchable = self._untouchable(doomed)
+        verdicts = [verdict for one in lineages for verdict in one.decide(now, self.system, untouchable)]
+        plan = Plan(plan_id(self.reader.region, now, verdicts), self.reader.region, now, tuple(verdicts))
+        invariants.check_plan(
+            plan,
+            system=self.system,
+            limits=limits,
+            copies=_all_facts(lineages),
+            copy_regions={one.lineage: one.regions for one in lineages if one.snapshots},
+            untouchable=untouchable,
+        )
+        return plan
+
+    def _untouchable(self, snapshot_ids: Collection[str]) -> dict[str, tuple[Reason, ...]]:
+        if not snapshot_ids:
+            return {}
+        images = holds.image_holds(self.reader.images_using(snapshot_ids))
+        return holds.merge_holds(images, holds.lock_holds(self.reader.locks(snapshot_ids)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Lineage:
+    """One volume's snapshots in this region, with what the decision needs; `retention` None keeps everything."""
+
+    snapshots: list[Snapshot]
+    retention: Retention | None
+    facts: CopyFacts = CopyFacts()
+    regions: tuple[str, ...] = ()
+
+    @property
+    def lineage(self) -> Lineage:
+        return self.snapshots[0].origin.lineage
+
+    def decide(self, now: datetime, system: str, untouchable: Mapping[str, tuple[Reason, ...]]) -> list[Verdict]:
+        if self.retention is None:
+            return [Verdict(snapshot, Action.KEEP, (_NO_POLICY,)) for snapshot in self.snapshots]
+        held = holds.merge_holds(holds.holds_from_facts(self.snapshots, self.facts, self.regions), untouchable)
+        return retention.decide(self.snapshots, self.retention, now, system=system, holds=held)
+
+
+def _all_facts(lineages: Sequence[_Lineage]) -> CopyFacts:
+    return CopyFacts(
+        completed=frozenset().union(*(one.facts.completed for one in lineages)),
+        newest_copied={key: start for one in lineages for key, start in one.facts.newest_copied.items()},
+        waiting=frozenset().union(*(one.facts.waiting for one in lineages)),
+    )
+
+
+def plan_id(region: str, now: datetime, verdicts: Sequence[Verdict]) -> str:
+    """Given what a plan is made of, return its id: the same facts at the same moment give the same id."""
+    content = "\n".join(f"{verdict.snapshot.id} {verdict.action}" for verdict in verdicts)
+    return f"plan-{sha256(f'{region} {ledger.format_time(now)} {content}'.encode()).hexdigest()[:16]}"

@@ -1,0 +1,99 @@
+"""Settle a copy: check it against what was asked for, answer the executions that wait for it, close its queue entry."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from snapkeep.domain import ledger
+from snapkeep.domain.errors import CopyFailed, CopyWrong
+from snapkeep.domain.model import CopyWanted, Snapshot
+from snapkeep.usecases.ports import Clock, CopyQueue, EntryChanged, EntryState, Notice, QueueEntry, Waiters
+
+
+def faults_of_copy(wanted: CopyWanted, copy: Snapshot) -> list[str]:
+    """Given what was asked for and a completed copy, return what is wrong with it, in words; nothing when all is right."""
+    faults = []
+    if copy.size_gib != wanted.size_gib:
+        faults.append(f"its size is {copy.size_gib} GiB, its source's {wanted.size_gib} GiB")
+    if wanted.encrypted and not copy.encrypted:
+        faults.append("it is not encrypted, and was to be")
+    if wanted.kms_key and not _is_alias(wanted.kms_key) and not copy.kms_key_id.endswith(wanted.kms_key):
+        faults.append(f"it is encrypted with {copy.kms_key_id or 'no key'}, and was to be with {wanted.kms_key}")
+    return faults
+
+
+def _is_alias(key: str) -> bool:
+    """Whether a key is given by alias (`alias/dr`, or the alias's ARN): a snapshot names its key, never the alias."""
+    return key.startswith("alias/") or ":alias/" in key
+
+
+def missing_tags(wanted: CopyWanted, copy: Snapshot) -> dict[str, str]:
+    """Given what was asked for and the copy, return the tags that it lacks or that differ."""
+    return {key: value for key, value in wanted.tags.items() if copy.tags.get(key) != value}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settlement:
+    """Answers the waiting executions first and closes the entry after, so that a stop between the two loses no answer."""
+
+    queue: CopyQueue
+    waiters: Waiters
+    clock: Clock
+
+    def settle(self, entry: QueueEntry, copy: Snapshot) -> list[str]:
+        """Given an entry and its completed copy, return the copy's faults (none: it is good). Either way it is answered."""
+        faults = faults_of_copy(entry.wanted, copy)
+        if faults:
+            self._close(entry, EntryState.FAILED, copy.id, "; ".join(faults), CopyWrong.__name__)
+        else:
+            self._close(entry, EntryState.DONE, copy.id, "", "")
+        return faults
+
+    def give_up(self, entry: QueueEntry, cause: str) -> int:
+        """Given an entry that fails for good and why, tell all who wait. Return how many did."""
+        return self._close(entry, EntryState.FAILED, entry.copy_id, cause, CopyFailed.__name__)
+
+    def _close(self, entry: QueueEntry, state: EntryState, copy_id: str, cause: str, error: str) -> int:
+        told: set[str] = set()
+        answered = 0
+        while True:
+            for token in entry.tokens:
+                if token not in told:
+                    told.add(token)
+                    answered += self._answer(entry, token, copy_id, cause, error)
+            try:
+                self.queue.write(replace(entry, state=state, copy_id=copy_id, cause=cause, tokens=()))
+            except EntryChanged:
+                entry = self.queue.get(entry.key)
+                continue
+            return answered
+
+    def _answer(self, entry: QueueEntry, token: str, copy_id: str, cause: str, error: str) -> bool:
+        region = entry.wanted.origin.region
+        if error:
+            return self.waiters.fail(region, token, error, f"{describe(entry.wanted)}: {cause}")
+        return self.waiters.succeed(region, token, success_output(entry.wanted, copy_id, self.clock.now()))
+
+
+def success_output(wanted: CopyWanted, copy_id: str, now: datetime) -> Mapping[str, object]:
+    """Given a copy that is there and was checked, return what the waiting execution is answered."""
+    return {
+        "status": "COPIED",
+        "snapshot_id": wanted.origin.snapshot_id,
+        "volume_id": wanted.origin.volume_id,
+        "region": wanted.region,
+        "copy_id": copy_id,
+        "confirmed_at": ledger.format_time(now),
+    }
+
+
+def describe(wanted: CopyWanted) -> str:
+    """Given a copy that was asked for, return it in words."""
+    return f"copy of {wanted.origin.snapshot_id} ({wanted.origin.volume_id}) from {wanted.origin.region} to {wanted.region}"
+
+
+def copy_failed_notice(wanted: CopyWanted, cause: str, now: datetime) -> Notice:
+    """Given a copy that failed for good while no execution waited for it, return what somebody should be told."""
+    return Notice(CopyFailed.__name__, cause, wanted.origin.snapshot_id, describe(wanted), wanted.region, now)
