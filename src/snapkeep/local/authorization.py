@@ -1,0 +1,213 @@
+"""What EC2 and the EBS direct API ask IAM for each call: which actions on which resources, with which condition keys.
+
+Source: Service Authorization Reference, "Actions, resources, and condition keys for Amazon EC2" and "… for Amazon Elastic Block
+Store". Snapshot and image ARNs carry no account there; volume and instance ARNs do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+# Given a region, an account and a resource's id, return the resource's tags; empty if there is no such resource.
+TagsOf = Callable[[str, str, str], Mapping[str, str]]
+
+_TYPES_WITHOUT_ACCOUNT = frozenset({"snapshot", "image"})
+_TYPE_OF_PREFIX = {
+    "snap": "snapshot",
+    "vol": "volume",
+    "i": "instance",
+    "ami": "image",
+    "vpc": "vpc",
+    "subnet": "subnet",
+    "sg": "security-group",
+    "eni": "network-interface",
+    "igw": "internet-gateway",
+    "rtb": "route-table",
+}
+_NEW = "*"
+
+
+@dataclass(frozen=True)
+class Check:
+    """One question to IAM: whether the caller may do this action on this resource, under these condition keys."""
+
+    action: str
+    resource_arn: str
+    context: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Where a call is made and the tags of what it touches."""
+
+    region: str
+    account_id: str
+    tags_of: TagsOf
+
+
+@dataclass(frozen=True)
+class Target:
+    """A resource that a call names: its type, and the parameters with its id or ids and, if that may differ, its region."""
+
+    resource_type: str
+    parameter: str
+    region_parameter: str = ""
+
+
+def _new(resource_type: str) -> Target:
+    """Return the target of a resource that comes into being with the call."""
+    return Target(resource_type, _NEW)
+
+
+TARGETS: dict[str, tuple[Target, ...]] = {
+    "AttachVolume": (Target("instance", "InstanceId"), Target("volume", "VolumeId")),
+    "CopyImage": (_new("image"), Target("image", "SourceImageId", "SourceRegion")),
+    # The source too: a policy that forgets it fails on AWS.
+    "CopySnapshot": (_new("snapshot"), Target("snapshot", "SourceSnapshotId", "SourceRegion")),
+    "CreateImage": (_new("image"), Target("instance", "InstanceId"), _new("snapshot")),
+    "CreateSnapshot": (_new("snapshot"), Target("volume", "VolumeId")),
+    "CreateSnapshots": (_new("snapshot"), Target("instance", "InstanceSpecification.InstanceId")),
+    "CreateVolume": (_new("volume"), Target("snapshot", "SnapshotId")),
+    "DeleteSnapshot": (Target("snapshot", "SnapshotId"),),
+    "DeleteVolume": (Target("volume", "VolumeId"),),
+    "DeregisterImage": (Target("image", "ImageId"),),
+    "DescribeSnapshotAttribute": (Target("snapshot", "SnapshotId"),),
+    "DetachVolume": (Target("instance", "InstanceId"), Target("volume", "VolumeId")),
+    "DisableFastSnapshotRestores": (Target("snapshot", "SourceSnapshotIds"),),
+    "DisableImage": (Target("image", "ImageId"),),
+    "EnableFastSnapshotRestores": (Target("snapshot", "SourceSnapshotIds"),),
+    "EnableImage": (Target("image", "ImageId"),),
+    "LockSnapshot": (Target("snapshot", "SnapshotId"),),
+    "ModifySnapshotAttribute": (Target("snapshot", "SnapshotId"),),
+    "ModifySnapshotTier": (Target("snapshot", "SnapshotId"),),
+    "ModifyVolume": (Target("volume", "VolumeId"),),
+    "RegisterImage": (_new("image"), Target("snapshot", "BlockDeviceMappings.Ebs.SnapshotId")),
+    "ResetSnapshotAttribute": (Target("snapshot", "SnapshotId"),),
+    "RestoreSnapshotFromRecycleBin": (Target("snapshot", "SnapshotId"),),
+    "RestoreSnapshotTier": (Target("snapshot", "SnapshotId"),),
+    "RunInstances": (_new("instance"), _new("volume"), Target("image", "ImageId")),
+    "StartInstances": (Target("instance", "InstanceIds"),),
+    "StopInstances": (Target("instance", "InstanceIds"),),
+    "TerminateInstances": (Target("instance", "InstanceIds"),),
+    "UnlockSnapshot": (Target("snapshot", "SnapshotId"),),
+    # The EBS direct API.
+    "CompleteSnapshot": (Target("snapshot", "SnapshotId"),),
+    "GetSnapshotBlock": (Target("snapshot", "SnapshotId"),),
+    "ListChangedBlocks": (Target("snapshot", "FirstSnapshotId"), Target("snapshot", "SecondSnapshotId")),
+    "ListSnapshotBlocks": (Target("snapshot", "SnapshotId"),),
+    "PutSnapshotBlock": (Target("snapshot", "SnapshotId"),),
+    "StartSnapshot": (_new("snapshot"), Target("snapshot", "ParentSnapshotId")),
+}
+_TAGGING = frozenset({"CreateTags", "DeleteTags"})
+
+
+def resource_arn(resource_type: str, resource_id: str, region: str, account_id: str) -> str:
+    """Given a resource of EC2, return its ARN as IAM policies name it."""
+    owner = "" if resource_type in _TYPES_WITHOUT_ACCOUNT else account_id
+    return f"arn:aws:ec2:{region}:{owner}:{resource_type}/{resource_id}"
+
+
+def type_of(resource_id: str) -> str:
+    """Given a resource's id, return its type by the id's prefix; the prefix itself if it is none that we know."""
+    prefix = resource_id.rpartition("-")[0]
+    return _TYPE_OF_PREFIX.get(prefix, prefix)
+
+
+def checks(service: str, action: str, parameters: Mapping[str, Any], caller: Caller) -> tuple[Check, ...]:
+    """Given a call, return every question that AWS asks IAM before it is carried out. All must be answered with yes."""
+    if action in _TAGGING:
+        return _tagging_checks(f"{service}:{action}", parameters, caller)
+    requested = _requested_tags(parameters)
+    found: list[Check] = []
+    for target in TARGETS.get(action, ()):
+        found.extend(_target_checks(f"{service}:{action}", target, parameters, requested, caller))
+    found.extend(_tags_in_the_call(action, parameters, caller))
+    return tuple(found) or (Check(f"{service}:{action}", "*", {"ec2:Region": caller.region}),)
+
+
+def _target_checks(
+    action: str, target: Target, parameters: Mapping[str, Any], requested: Mapping[str, Mapping[str, str]], caller: Caller
+) -> list[Check]:
+    if target.parameter == _NEW:
+        tags = requested.get(target.resource_type, {})
+        arn = resource_arn(target.resource_type, "*", caller.region, caller.account_id)
+        return [Check(action, arn, {"ec2:Region": caller.region, **_request_context(tags)})]
+    region = str(parameters.get(target.region_parameter) or caller.region)
+    requested_here = {key: value for tags in requested.values() for key, value in tags.items()}
+    return [
+        Check(
+            action,
+            resource_arn(target.resource_type, resource_id, region, caller.account_id),
+            {
+                "ec2:Region": caller.region,
+                **_resource_context(caller.tags_of(region, caller.account_id, resource_id)),
+                **_request_context(requested_here),
+            },
+        )
+        for resource_id in _ids(parameters, target.parameter.split("."))
+    ]
+
+
+def _ids(value: Any, path: list[str]) -> list[str]:
+    if isinstance(value, list):
+        return [found for item in value for found in _ids(item, path)]
+    if not path:
+        return [str(value)] if value else []
+    if isinstance(value, Mapping) and path[0] in value:
+        return _ids(value[path[0]], path[1:])
+    return []
+
+
+def _requested_tags(parameters: Mapping[str, Any]) -> dict[str, dict[str, str]]:
+    by_type: dict[str, dict[str, str]] = {}
+    for specification in parameters.get("TagSpecifications") or ():
+        tags = {str(tag.get("Key", "")): str(tag.get("Value", "")) for tag in specification.get("Tags") or ()}
+        by_type.setdefault(str(specification.get("ResourceType", "")), {}).update(tags)
+    return by_type
+
+
+def _tags_in_the_call(action: str, parameters: Mapping[str, Any], caller: Caller) -> list[Check]:
+    """Tags given in a creating call need ec2:CreateTags too, which may be limited to that call by ec2:CreateAction."""
+    requested = dict(_requested_tags(parameters))
+    if action == "CreateSnapshots" and parameters.get("CopyTagsFromSource"):
+        requested.setdefault("snapshot", {})
+    return [
+        Check(
+            "ec2:CreateTags",
+            resource_arn(resource_type, "*", caller.region, caller.account_id),
+            {"ec2:Region": caller.region, "ec2:CreateAction": action, **_request_context(tags)},
+        )
+        for resource_type, tags in requested.items()
+    ]
+
+
+def _tagging_checks(action: str, parameters: Mapping[str, Any], caller: Caller) -> tuple[Check, ...]:
+    tags = {str(tag.get("Key", "")): str(tag.get("Value", "")) for tag in parameters.get("Tags") or ()}
+    return tuple(
+        Check(
+            action,
+            resource_arn(type_of(resource_id), resource_id, caller.region, caller.account_id),
+            {
+                "ec2:Region": caller.region,
+                **_resource_context(caller.tags_of(caller.region, caller.account_id, resource_id)),
+                **_request_context(tags),
+            },
+        )
+        for resource_id in parameters.get("Resources") or ()
+    )
+
+
+def _request_context(tags: Mapping[str, str]) -> dict[str, Any]:
+    if not tags:
+        return {}
+    return {"aws:TagKeys": list(tags), **{f"aws:RequestTag/{key}": value for key, value in tags.items()}}
+
+
+def _resource_context(tags: Mapping[str, str]) -> dict[str, Any]:
+    context: dict[str, Any] = {}
+    for key, value in tags.items():
+        context[f"aws:ResourceTag/{key}"] = value
+        context[f"ec2:ResourceTag/{key}"] = value
+    return context

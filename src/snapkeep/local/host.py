@@ -1,0 +1,103 @@
+"""The world inside the server: the model of EBS, reached by one thread at a time, and what the seams need to know of it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from typing import Any, Protocol
+
+Event = Mapping[str, Any]
+
+
+class World(Protocol):
+    """What the embedded AWS asks of the model of EBS."""
+
+    def call(
+        self, service: str, action: str, params: Mapping[str, Any], *, region: str, account_id: str, caller: str
+    ) -> dict[str, Any]:
+        """Carry out one call and return its botocore-shaped answer. Raise ApiError or NoAnswer."""
+        ...
+
+    def handles(self, service: str, action: str) -> bool:
+        """Return whether the model has that action."""
+        ...
+
+    def resource_tags(self, region: str, account_id: str, resource_id: str) -> Mapping[str, str]:
+        """Return the tags of a resource, empty if there is none."""
+        ...
+
+    def subscribe(self, listener: Callable[[Event], None]) -> Callable[[], None]:
+        """Call the listener with each event as it is delivered, shaped as EventBridge shows it."""
+        ...
+
+    def tick(self) -> None:
+        """Carry out what is due by the clock."""
+        ...
+
+    def snapshot(self) -> Any:
+        """Return the world's whole state as JSON can hold it."""
+        ...
+
+    def next_due(self) -> float | None:
+        """Return when the next thing is due, in seconds of the world's clock since the epoch; nothing: None."""
+        ...
+
+
+class Clock(Protocol):
+    """The world's clock: seconds since the epoch."""
+
+    def now(self) -> float:
+        """Return the time."""
+        ...
+
+
+class Host:
+    """The one world of a server. Requests, Lambda threads and the clock's task reach it through here, one at a time."""
+
+    def __init__(self, world: World, clock: Clock, scale: float, handles: Callable[[str, str], bool]) -> None:
+        self._handles = handles
+        self.world = world
+        self.clock = clock
+        self.scale = scale
+        self._lock = threading.RLock()
+        self._wake: Callable[[], object] = lambda: None
+
+    def handles(self, service: str, action: str) -> bool:
+        """Given a service and an action, return whether the model has it."""
+        return self._handles(service, action)
+
+    def on_change(self, wake: Callable[[], object]) -> None:
+        """Given a function, call it after every call: something may be due earlier than before."""
+        self._wake = wake
+
+    def call(
+        self, service: str, action: str, params: Mapping[str, Any], *, region: str, account_id: str, caller: str
+    ) -> dict[str, Any]:
+        """Given a call, let what was due before it happen, carry it out, and return its answer. Raise as the world does."""
+        with self._lock:
+            self.world.tick()
+            try:
+                return self.world.call(service, action, params, region=region, account_id=account_id, caller=caller)
+            finally:
+                self._wake()
+
+    def tick(self) -> None:
+        """Let everything happen that is due."""
+        with self._lock:
+            self.world.tick()
+
+    def seconds_until_due(self) -> float | None:
+        """Return how many real seconds it is until something is due; nothing: None."""
+        with self._lock:
+            due = self.world.next_due()
+        return None if due is None else max(0.0, due - self.clock.now()) / self.scale
+
+    def tags_of(self, region: str, account_id: str, resource_id: str) -> Mapping[str, str]:
+        """Given a resource, return its tags as of now; empty if there is no such resource."""
+        with self._lock:
+            return self.world.resource_tags(region, account_id, resource_id)
+
+    def locked(self) -> AbstractContextManager[bool]:
+        """Return the lock that guards the world, for those who look into it."""
+        return self._lock

@@ -1,0 +1,67 @@
+"""What was published to SNS topics, kept so that people and tests can read it."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+KEPT_MESSAGES = 10_000
+
+
+@dataclass(frozen=True)
+class Message:
+    """One message as it was published, with the email addresses that it went to."""
+
+    topic_arn: str
+    message_id: str
+    subject: str
+    body: str
+    published_at: str
+    email_addresses: tuple[str, ...]
+
+    @property
+    def account_id(self) -> str:
+        """Return the account of the topic."""
+        return self.topic_arn.split(":")[4]
+
+    @property
+    def region(self) -> str:
+        """Return the region of the topic."""
+        return self.topic_arn.split(":")[3]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the message as JSON shows it."""
+        return {**asdict(self), "account_id": self.account_id, "region": self.region}
+
+
+class Inbox:
+    """The newest messages of all topics."""
+
+    def __init__(self) -> None:
+        self._messages: deque[Message] = deque(maxlen=KEPT_MESSAGES)
+        self._lock = threading.Lock()
+
+    def add(self, message: Message) -> None:
+        """Keep a message."""
+        with self._lock:
+            self._messages.append(message)
+
+    def messages(self, account_id: str = "", topic: str = "") -> Sequence[Message]:
+        """Given an account and a topic's ARN or name (empty: any), return the messages, oldest first."""
+        with self._lock:
+            return [
+                message
+                for message in self._messages
+                if (not account_id or message.account_id == account_id)
+                and (not topic or message.topic_arn == topic or message.topic_arn.endswith(f":{topic}"))
+            ]
+
+    def clear(self, account_id: str = "") -> None:
+        """Forget the messages of an account; of all accounts when none is given."""
+        with self._lock:
+            kept = [message for message in self._messages if account_id and message.account_id != account_id]
+            self._messages.clear()
+            self._messages.extend(kept)

@@ -1,0 +1,1 @@
+"""Where we reach into ministack: a module for each service, each with ``install``. Each seam has a canary test."""

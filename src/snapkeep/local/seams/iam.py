@@ -1,0 +1,114 @@
+"""IAM for EC2 and EBS: ministack's evaluator, asked the questions that AWS asks (see ``snapkeep.local.authorization``).
+
+ministack asks one question for each EC2 call, on an ARN with an account in it and without the tags of snapshots.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextvars import ContextVar
+from typing import Any
+
+from snapkeep.local.authorization import Caller, Check, checks
+from snapkeep.local.host import Host
+from snapkeep.local.seams.ec2 import query_fields
+from snapkeep.local.wire import ec2_query, rest_json
+from snapkeep.local.wire.errors import WireError
+from snapkeep.local.wire.models import operation_model
+
+_pending: ContextVar[tuple[Check, ...]] = ContextVar("_pending", default=())
+_refused: ContextVar[Check | None] = ContextVar("_refused", default=None)
+
+
+def install(host: Host) -> None:
+    """Given the host, let every EC2 and EBS call be authorised by all its checks, with the model's tags."""
+    from ministack.core import iam_actions, iam_evaluator
+
+    single_resource = iam_actions.extract_resource_arn
+    enforce_once = iam_evaluator.enforce
+    deny = iam_actions.access_denied_response
+
+    def extract_resource_arn(
+        service: str,
+        method: str,
+        path: str,
+        headers: dict[str, str],
+        body: bytes,
+        params: dict[str, list[str]],
+        region: str,
+        account_id: str,
+    ) -> str:
+        _pending.set(())
+        if service in {"ec2", "ebs"}:
+            caller = Caller(region, account_id, host.tags_of)
+            _pending.set(_checks_of(host, service, method, path, headers, body, params, caller))
+        return str(single_resource(service, method, path, headers, body, params, region, account_id))
+
+    def enforce(
+        access_key_id: str,
+        iam_action: str,
+        service: str,
+        region: str,
+        resource_arn: str = "*",
+        service_context: dict[str, Any] | None = None,
+    ) -> Any:
+        _refused.set(None)
+        questions = _pending.get() if service in {"ec2", "ebs"} else ()
+        if not questions:
+            return enforce_once(
+                access_key_id, iam_action, service, region, resource_arn=resource_arn, service_context=service_context
+            )
+        for question in questions:
+            denied = enforce_once(
+                access_key_id,
+                question.action,
+                service,
+                region,
+                resource_arn=question.resource_arn,
+                service_context=question.context,
+            )
+            if denied:
+                _refused.set(question)
+                return denied
+        return None
+
+    def access_denied_response(service: str, action: str, principal_arn: str, request_id: str, **details: Any) -> Any:
+        question = _refused.get()
+        if service != "ec2" or question is None:
+            return deny(service, action, principal_arn, request_id, **details)
+        message = (
+            f"You are not authorized to perform this operation. User: {principal_arn} is not authorized to perform: "
+            f"{question.action} on resource: {question.resource_arn} because no identity-based policy allows the {question.action} action"
+        )
+        details["resource_arn"] = question.resource_arn
+        return deny(service, question.action, principal_arn, request_id, **{**details, "message": message})
+
+    iam_actions.extract_resource_arn = extract_resource_arn
+    iam_evaluator.enforce = enforce
+    iam_actions.access_denied_response = access_denied_response
+
+
+def _checks_of(
+    host: Host,
+    service: str,
+    method: str,
+    path: str,
+    headers: Mapping[str, str],
+    body: bytes,
+    params: dict[str, list[str]],
+    caller: Caller,
+) -> tuple[Check, ...]:
+    """A request that cannot be read gets ministack's own check alone: the handler will answer what is wrong with it."""
+    try:
+        if service == "ec2":
+            fields = query_fields(params, b"")
+            action = fields.get("Action", "")
+            if not host.handles("ec2", action):
+                return ()
+            return checks("ec2", action, ec2_query.parse_parameters(action, fields), caller)
+        action, labels = rest_json.find_action("ebs", method, path)
+        return checks(
+            "ebs", action, rest_json.parse_request(operation_model("ebs", action), labels, params, headers, body), caller
+        )
+    except WireError:
+        return ()
