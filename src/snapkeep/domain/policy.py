@@ -12,6 +12,7 @@ from datetime import timedelta
 from snapkeep.domain.errors import InvalidConfiguration
 
 REGION_PATTERN = r"^[a-z]{2}(-[a-z]+)+-[0-9]+$"
+DEFAULT_RPO = timedelta(hours=24)
 PARAMETERS_POLICY = "default"
 """The name of the one policy that stack parameters make."""
 
@@ -83,7 +84,8 @@ class Policy:
     selector: Selector
     retention: Retention
     copies: tuple[CopyRule, ...] = ()
-    rpo: timedelta = timedelta(hours=24)
+    rpo: timedelta = DEFAULT_RPO
+    """Recovery point objective: how old the newest completed copy's origin may be."""
 
     def copy_rule(self, region: str) -> CopyRule | None:
         """Given a destination region, return this policy's rule for it, if it has one."""
@@ -126,15 +128,17 @@ def from_parameters(
     _check_count("Retention", retention)
     _check_count("DRRetention", dr_retention)
     _check_count("CopyWithinHours", copy_within_hours)
+    copy_within = timedelta(hours=copy_within_hours)
     policy = Policy(
         name=PARAMETERS_POLICY,
+        rpo=max(DEFAULT_RPO, copy_within),
         selector=_selector_of(tag_key_value),
         retention=Retention(keep_last=retention),
         copies=(
             CopyRule(
                 region=dr_region,
                 kms_key=kms_key,
-                copy_within=timedelta(hours=copy_within_hours),
+                copy_within=copy_within,
                 retention=Retention(keep_last=dr_retention),
             ),
         ),

@@ -1,0 +1,1 @@
+"""Policy documents as files: YAML and JSON in, the published JSON Schema out."""

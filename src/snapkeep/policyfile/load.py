@@ -1,0 +1,81 @@
+"""YAML (and so JSON) into data, strictly: a key that stands twice is an error, not the last one's."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from snapkeep.domain.errors import InvalidConfiguration
+from snapkeep.domain.policy import PolicySet
+from snapkeep.domain.policy_document import InvalidPolicy, parse_document, to_document
+from snapkeep.domain.policy_problem import PolicyProblem
+
+LARGEST_FILE_BYTES = 1_000_000
+"""Far beyond what can be pushed; a file of this size is not a policy document."""
+
+
+class _StrictLoader(yaml.SafeLoader):
+    """SafeLoader that refuses keys that stand twice, and anchors (which could grow without bound)."""
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        """Compose as SafeLoader does, without aliases."""
+        if self.check_event(yaml.AliasEvent):  # type: ignore[no-untyped-call]
+            event = self.peek_event()
+            raise yaml.MarkedYAMLError(problem="aliases (*name) are not taken: write it out", problem_mark=event.start_mark)
+        return super().compose_node(parent, index)
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """Construct as SafeLoader does, each key once."""
+        seen: set[str] = set()
+        for key_node, _ in node.value:
+            key = str(key_node.value)
+            if key in seen:
+                raise yaml.MarkedYAMLError(problem=f"the key '{key}' stands here twice", problem_mark=key_node.start_mark)
+            seen.add(key)
+        return super().construct_mapping(node, deep)
+
+
+def load_text(text: str, *, name: str = "document", region: str = "") -> PolicySet:
+    """Given YAML or JSON, return its policies. Raise InvalidPolicy with every error; `name` is what messages call it.
+
+    `region` is the primary's own, which no copy may go to.
+    """
+    return parse_document(load_data(text, name), region=region, source=name)
+
+
+def load_data(text: str, name: str = "document") -> Any:
+    """Given YAML or JSON, return it as data. Raise InvalidPolicy, saying in which line, if it is neither."""
+    try:
+        return yaml.load(text, Loader=_StrictLoader)  # noqa: S506 - a SafeLoader
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        place = f"line {mark.line + 1}, column {mark.column + 1}" if mark else "somewhere"
+        raise InvalidPolicy([PolicyProblem(name, f"not readable at {place}", str(error.problem or error.context))]) from error
+    except yaml.YAMLError as error:
+        raise InvalidPolicy([PolicyProblem(name, "not readable", str(error).splitlines()[0])]) from error
+
+
+def load_file(path: Path, *, region: str = "") -> PolicySet:
+    """Given a file of YAML or JSON, return its policies. Raise InvalidPolicy with every error, or InvalidConfiguration."""
+    try:
+        if path.stat().st_size > LARGEST_FILE_BYTES:
+            raise InvalidConfiguration(f"{path} is larger than {LARGEST_FILE_BYTES} bytes: that is no policy document")
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise InvalidConfiguration(f"{path} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise InvalidConfiguration(f"{path} is not text in UTF-8") from error
+    return load_text(text, name=path.name, region=region)
+
+
+def compact_json(policies: PolicySet) -> str:
+    """Given policies, return the document as JSON in as few characters as it takes."""
+    return json.dumps(to_document(policies), separators=(",", ":"), ensure_ascii=False)
+
+
+def readable_yaml(policies: PolicySet) -> str:
+    """Given policies, return the document as YAML for people, that loads to the same policies."""
+    return yaml.safe_dump(to_document(policies), sort_keys=False, allow_unicode=True, width=100)

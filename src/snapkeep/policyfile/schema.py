@@ -1,0 +1,97 @@
+"""The JSON Schema of a policy document, generated from the one definition, for completion and checking in editors.
+
+It says what one value shows. Contradictions between values are found by `snapkeep policy check`.
+`python -m snapkeep.policyfile.schema` prints it; the published file is `docs/policy.schema.json`.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING
+from datetime import timedelta
+from typing import Any
+
+from snapkeep.domain.durations import PATTERN, format_duration
+from snapkeep.domain.policy_fields import DOCUMENT, Field, Kind, Shape
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+
+def make_schema() -> dict[str, Any]:
+    """Return the JSON Schema of a policy document."""
+    return {"$schema": DIALECT, "title": "Snapkeep policy document"} | _object(DOCUMENT)
+
+
+def render_schema() -> str:
+    """Return the schema as it is published."""
+    return json.dumps(make_schema(), indent=2, ensure_ascii=False) + "\n"
+
+
+def _object(shape: Shape) -> dict[str, Any]:
+    return {
+        "description": shape.about,
+        "type": "object",
+        "additionalProperties": False,
+        "required": [field.name for field in shape.fields if field.required],
+        "properties": {field.name: _property(shape, field) for field in shape.fields},
+    }
+
+
+def _property(shape: Shape, field: Field) -> dict[str, Any]:
+    made = _of_kind(field) | {"description": field.about}
+    default = _default(shape, field)
+    if default is not None:
+        made["default"] = default
+    if field.example:
+        made["examples"] = [[field.example]] if field.kind is Kind.TEXTS else [field.example]
+    return made
+
+
+def _of_kind(field: Field) -> dict[str, Any]:
+    if field.kind is Kind.OBJECT and field.shape:
+        return _object(field.shape)
+    if field.kind is Kind.OBJECTS and field.shape:
+        return {"type": "array", "items": _object(field.shape)} | ({"minItems": 1} if field.required else {})
+    return _SIMPLE[field.kind](field)
+
+
+def _text(field: Field) -> dict[str, Any]:
+    made: dict[str, Any] = {"type": "string"}
+    if field.choices:
+        made["enum"] = list(field.choices)
+    if field.pattern:
+        made["pattern"] = field.pattern
+    return made
+
+
+def _tags(_: Field) -> dict[str, Any]:
+    text = {"type": "string", "minLength": 1}
+    values = {"oneOf": [text, {"type": "array", "minItems": 1, "items": text}]}
+    return {"type": "object", "minProperties": 1, "additionalProperties": values}
+
+
+_SIMPLE: Mapping[Kind, Callable[[Field], dict[str, Any]]] = {
+    Kind.COUNT: lambda field: {"type": "integer", "minimum": field.minimum, "maximum": field.maximum},
+    Kind.DURATION: lambda _: {"type": "string", "pattern": PATTERN},
+    Kind.MINUTES: lambda _: {"type": "string", "pattern": PATTERN},
+    Kind.TEXT: _text,
+    Kind.FLAG: lambda _: {"type": "boolean"},
+    Kind.TEXTS: lambda field: {"type": "array", "minItems": 1, "items": _text(field)},
+    Kind.TAGS: _tags,
+}
+
+
+def _default(shape: Shape, field: Field) -> Any:
+    """Return a default that is worth showing: the others mean "left out"."""
+    value = shape.default(field)
+    if field.required or value is MISSING or field.name == "copy_within":
+        return None
+    if isinstance(value, timedelta):
+        return format_duration(value) if value else None
+    return value if isinstance(value, (bool, str, int)) and value not in ("", 0) else None
+
+
+if __name__ == "__main__":
+    sys.stdout.write(render_schema())
