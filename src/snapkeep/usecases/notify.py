@@ -32,9 +32,9 @@ def notices_of_run(state: Mapping[str, Any], region: str, execution: str, now: d
     return [Notice(kind, cause, subject, detail, region, now, execution) for kind, cause, subject in found]
 
 
-def _failed_copies(copies: object) -> list[Mapping[str, Any]]:
-    listed = copies.get("failed", []) if isinstance(copies, Mapping) else copies
-    return [copy for copy in listed or [] if isinstance(copy, Mapping) and copy.get("status") == "FAILED"]  # type: ignore[attr-defined]
+def _failed_copies(copies: Any) -> list[Mapping[str, Any]]:
+    listed = copies.get("failed", []) if isinstance(copies, Mapping) else copies or []
+    return [copy for copy in listed if isinstance(copy, Mapping) and copy.get("status") == "FAILED"]
 
 
 def _error(error: Mapping[str, Any]) -> tuple[str, str]:

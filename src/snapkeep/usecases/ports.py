@@ -72,6 +72,18 @@ class SnapshotReader(Protocol):
         ...
 
 
+class Guards(Protocol):
+    """Knows what must never be given to DeleteSnapshot (INV-06): the part of `SnapshotReader` that tells."""
+
+    def images_using(self, snapshot_ids: Collection[str]) -> dict[str, tuple[str, ...]]:
+        """See SnapshotReader."""
+        ...
+
+    def locks(self, snapshot_ids: Collection[str]) -> dict[str, str]:
+        """See SnapshotReader."""
+        ...
+
+
 class SnapshotTagger(Protocol):
     """Writes tags. The role behind it cannot delete."""
 

@@ -11,9 +11,10 @@ from snapkeep.domain import holds, invariants, ledger, retention, selection
 from snapkeep.domain.holds import CopyFacts, SnapshotInRegion
 from snapkeep.domain.model import Action, Lineage, Plan, Reason, Snapshot, Verdict
 from snapkeep.domain.policy import Limits, Policy, PolicySet, Retention
-from snapkeep.usecases.ports import Clock, CopyQueue, EntryState, SnapshotReader
+from snapkeep.usecases.ports import Clock, CopyQueue, EntryState, Guards, SnapshotReader
 
 STILL_TO_COME = (EntryState.WAITING, EntryState.DELAYED, EntryState.STARTING, EntryState.RUNNING)
+NO_FACTS = CopyFacts()
 _NO_POLICY = Reason("no-policy", "its policy is not there: everything is kept")
 
 
@@ -27,6 +28,7 @@ class RetentionPlanner:
 
     system: str
     reader: SnapshotReader
+    guards: Guards
     policies: Callable[[], PolicySet]
     clock: Clock
     reader_of: Callable[[str], SnapshotReader]
@@ -90,8 +92,8 @@ class RetentionPlanner:
     def _untouchable(self, snapshot_ids: Collection[str]) -> dict[str, tuple[Reason, ...]]:
         if not snapshot_ids:
             return {}
-        images = holds.image_holds(self.reader.images_using(snapshot_ids))
-        return holds.merge_holds(images, holds.lock_holds(self.reader.locks(snapshot_ids)))
+        images = holds.image_holds(self.guards.images_using(snapshot_ids))
+        return holds.merge_holds(images, holds.lock_holds(self.guards.locks(snapshot_ids)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +102,7 @@ class _Lineage:
 
     snapshots: list[Snapshot]
     retention: Retention | None
-    facts: CopyFacts = CopyFacts()
+    facts: CopyFacts = NO_FACTS
     regions: tuple[str, ...] = ()
 
     @property

@@ -1,0 +1,70 @@
+"""AWS's errors, translated once, at the edge, to the names that the state machines match on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from snapkeep.domain.errors import AwsRefused, AwsThrottled, AwsUnavailable, CopyQuotaReached, SnapkeepError, SnapshotGone
+
+THROTTLED = frozenset(
+    {
+        "RequestLimitExceeded",
+        "Throttling",
+        "ThrottlingException",
+        "ThrottledException",
+        "TooManyRequestsException",
+        "ProvisionedThroughputExceededException",
+        "RequestThrottled",
+        "SnapshotCreationPerVolumeRateExceeded",
+    }
+)
+"""EC2 developer guide, "Request throttling"; the other services' names from their service models."""
+
+COPY_QUOTA = frozenset({"ResourceLimitExceeded", "ConcurrentSnapshotLimitExceeded", "PendingSnapshotLimitExceeded"})
+"""EC2 API reference, "Error codes": too many copies, or pending snapshots, at once."""
+
+GONE = frozenset({"InvalidSnapshot.NotFound", "InvalidSnapshotID.NotFound"})
+
+UNAVAILABLE = frozenset(
+    {"InternalError", "InternalFailure", "InternalServerError", "InternalServiceError", "ServiceUnavailable", "Unavailable"}
+)
+SERVER_FAULT = 500
+
+
+def code_of(error: ClientError) -> str:
+    """Given a client error, return AWS's code."""
+    return str(error.response.get("Error", {}).get("Code", ""))
+
+
+def message_of(error: ClientError) -> str:
+    """Given a client error, return AWS's message."""
+    return str(error.response.get("Error", {}).get("Message", ""))
+
+
+def translate(error: Exception, doing: str) -> SnapkeepError:
+    """Given an error of botocore's and what was being done, return ours."""
+    if not isinstance(error, ClientError):
+        return AwsUnavailable(f"{doing}: {error}")
+    code, text = code_of(error), f"{doing}: {code_of(error)}: {message_of(error)}"
+    if code in THROTTLED:
+        return AwsThrottled(text)
+    if code in GONE:
+        return SnapshotGone(text)
+    if code in COPY_QUOTA:
+        return CopyQuotaReached(text)
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    if code in UNAVAILABLE or status >= SERVER_FAULT:
+        return AwsUnavailable(text)
+    return AwsRefused(text)
+
+
+@contextmanager
+def translated(doing: str) -> Iterator[None]:
+    """Run what is inside; raise our error instead of botocore's, with what was being done."""
+    try:
+        yield
+    except (ClientError, BotoCoreError) as error:
+        raise translate(error, doing) from error

@@ -1,0 +1,178 @@
+"""The queue as a DynamoDB table in its DR region. Every write names the version that it read (optimistic locking)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from snapkeep.adapters.aws_errors import code_of, translated
+from snapkeep.domain.ledger import format_time
+from snapkeep.usecases.ports import EntryChanged, EntryState, QueueEntry
+from snapkeep.usecases.queue_codec import entry_from_json, entry_to_json
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+BY_STATE, BY_VOLUME = "by-state", "by-volume"
+LEASE = "lease#dispatch"
+FINISHED_KEPT = timedelta(days=30)
+_CONDITION_FAILED = "ConditionalCheckFailedException"
+
+
+class DynamoDbQueue:
+    """`CopyQueue` over a DynamoDB client of the destination region.
+
+    The indexes are eventually consistent: an entry read from one may have changed since, and writing it then raises
+    EntryChanged.
+    """
+
+    def __init__(self, *, client: DynamoDBClient, table: str, region: str) -> None:
+        self._client = client
+        self._table = table
+        self._region = region
+
+    @property
+    def region(self) -> str:
+        """The destination region."""
+        return self._region
+
+    def insert(self, entry: QueueEntry) -> QueueEntry:
+        """Put a new entry in. Raise EntryChanged if one with its key is there already."""
+        return self._put(replace(entry, version=1), "attribute_not_exists(pk)", {})
+
+    def write(self, entry: QueueEntry) -> QueueEntry:
+        """Write an entry that was read. Raise EntryChanged if somebody wrote it since."""
+        read = {":read": {"N": str(entry.version)}}
+        return self._put(replace(entry, version=entry.version + 1), "version = :read", read)
+
+    def get(self, key: str) -> QueueEntry:
+        """Return the entry, read consistently. Raise KeyError if there is none."""
+        with translated(f"get_item of {self._table} in {self._region}"):
+            found = self._client.get_item(TableName=self._table, Key={"pk": {"S": key}}, ConsistentRead=True)
+        if "Item" not in found:
+            raise KeyError(key)
+        return _entry(found["Item"])
+
+    def most_urgent(self, count: int) -> list[QueueEntry]:
+        """Return up to `count` waiting entries, earliest deadline first."""
+        return list(islice(self._in_state(EntryState.WAITING, limit=count), count))
+
+    def due(self, now: datetime, count: int) -> list[QueueEntry]:
+        """Return up to `count` delayed entries whose `not_before` has come, earliest first."""
+        return list(islice(self._in_state(EntryState.DELAYED, limit=count, until=format_time(now)), count))
+
+    def in_state(self, state: EntryState) -> Iterator[QueueEntry]:
+        """Return all entries in a state, most urgent first."""
+        return self._in_state(state)
+
+    def of_volume(self, volume_id: str) -> list[QueueEntry]:
+        """Return all entries of a source volume."""
+        return list(self._query(BY_VOLUME, "volume_id = :volume", {":volume": {"S": volume_id}}))
+
+    def take_lease(self, holder: str, now: datetime, seconds: int) -> bool:
+        """Take the lease if it is free or has expired. If not, leave word that there is more to do."""
+        expires = format_time(now + timedelta(seconds=seconds))
+        item = {"pk": {"S": LEASE}, "holder": {"S": holder}, "expires_at": {"S": expires}, "again": {"BOOL": False}}
+        free = "attribute_not_exists(pk) OR expires_at < :now"
+        with translated(f"the lease in {self._table}"):
+            if self._conditionally(
+                "put_item", Item=item, ConditionExpression=free, ExpressionAttributeValues={":now": {"S": format_time(now)}}
+            ):
+                return True
+            self._conditionally(
+                "update_item",
+                Key={"pk": {"S": LEASE}},
+                UpdateExpression="SET again = :yes",
+                ConditionExpression="attribute_exists(pk)",
+                ExpressionAttributeValues={":yes": {"BOOL": True}},
+            )
+        return False
+
+    def release_lease(self, holder: str) -> bool:
+        """Give the lease back. If word was left that there is more to do, keep it and return False."""
+        key = {"pk": {"S": LEASE}}
+        mine = {":me": {"S": holder}, ":no": {"BOOL": False}}
+        with translated(f"the lease in {self._table}"):
+            condition = "holder = :me AND again = :no"
+            if self._conditionally("delete_item", Key=key, ConditionExpression=condition, ExpressionAttributeValues=mine):
+                return True
+            still_mine = self._conditionally(
+                "update_item",
+                Key=key,
+                UpdateExpression="SET again = :no",
+                ConditionExpression="holder = :me",
+                ExpressionAttributeValues=mine,
+            )
+        return not still_mine
+
+    def _put(self, entry: QueueEntry, condition: str, values: Mapping[str, Any]) -> QueueEntry:
+        request: dict[str, Any] = {"Item": _item(entry), "ConditionExpression": condition}
+        if values:
+            request["ExpressionAttributeValues"] = dict(values)
+        with translated(f"put_item into {self._table} in {self._region}"):
+            if not self._conditionally("put_item", **request):
+                raise EntryChanged(entry.key)
+        return entry
+
+    def _conditionally(self, operation: str, **request: Any) -> bool:
+        """Call; return whether the condition held."""
+        try:
+            getattr(self._client, operation)(TableName=self._table, **request)
+        except ClientError as error:
+            if code_of(error) == _CONDITION_FAILED:
+                return False
+            raise
+        return True
+
+    def _in_state(self, state: EntryState, limit: int = 0, until: str = "") -> Iterator[QueueEntry]:
+        condition, values = "#state = :state", {":state": {"S": str(state)}}
+        if until:
+            condition, values = condition + " AND due <= :until", values | {":until": {"S": until}}
+        return self._query(BY_STATE, condition, values, names={"#state": "state"}, limit=limit)
+
+    def _query(
+        self, index: str, condition: str, values: Mapping[str, Any], names: Mapping[str, str] | None = None, limit: int = 0
+    ) -> Iterator[QueueEntry]:
+        request: dict[str, Any] = {
+            "TableName": self._table,
+            "IndexName": index,
+            "KeyConditionExpression": condition,
+            "ExpressionAttributeValues": dict(values),
+        }
+        if names:
+            request["ExpressionAttributeNames"] = dict(names)
+        if limit:
+            request["Limit"] = limit
+        while True:
+            with translated(f"query of {self._table} in {self._region}"):
+                page = self._client.query(**request)
+            for item in page.get("Items", []):
+                yield _entry(item)
+            if "LastEvaluatedKey" not in page:
+                return
+            request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+
+
+def _item(entry: QueueEntry) -> dict[str, Any]:
+    due = entry.not_before if entry.state is EntryState.DELAYED else entry.wanted.deadline
+    item: dict[str, Any] = {
+        "pk": {"S": entry.key},
+        "state": {"S": str(entry.state)},
+        "due": {"S": format_time(due)},
+        "volume_id": {"S": entry.wanted.origin.volume_id},
+        "version": {"N": str(entry.version)},
+        "entry": {"S": json.dumps(entry_to_json(entry), separators=(",", ":"))},
+    }
+    if entry.state in (EntryState.DONE, EntryState.FAILED):
+        item["expires_at_epoch"] = {"N": str(int((max(entry.not_before, entry.enqueued_at) + FINISHED_KEPT).timestamp()))}
+    return item
+
+
+def _entry(item: Mapping[str, Any]) -> QueueEntry:
+    return entry_from_json(json.loads(item["entry"]["S"]), int(item["version"]["N"]))

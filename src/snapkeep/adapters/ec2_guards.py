@@ -1,0 +1,40 @@
+"""What AMIs and locks hold in a region, remembered for a short while, so that a burst of runs lists it once."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import datetime, timedelta
+
+from snapkeep.adapters.ec2_reader import Ec2Reader
+from snapkeep.usecases.ports import Clock
+
+
+class RecentGuards:
+    """`Guards` from listings at most `good_for` old.
+
+    Between a look and the deletion time passes in any case; what is locked or used meanwhile, AWS itself refuses to delete.
+    """
+
+    def __init__(self, *, reader: Ec2Reader, clock: Clock, good_for: timedelta = timedelta(seconds=60)) -> None:
+        self._reader = reader
+        self._clock = clock
+        self._good_for = good_for
+        self._listed_at: datetime | None = None
+        self._images: dict[str, tuple[str, ...]] = {}
+        self._locks: dict[str, str] = {}
+
+    def images_using(self, snapshot_ids: Collection[str]) -> dict[str, tuple[str, ...]]:
+        """Given snapshot ids, return the AMIs that use each."""
+        self._refresh()
+        return {one: self._images[one] for one in snapshot_ids if one in self._images}
+
+    def locks(self, snapshot_ids: Collection[str]) -> dict[str, str]:
+        """Given snapshot ids, return for each locked one until when."""
+        self._refresh()
+        return {one: self._locks[one] for one in snapshot_ids if one in self._locks}
+
+    def _refresh(self) -> None:
+        now = self._clock.now()
+        if self._listed_at is None or now - self._listed_at > self._good_for:
+            self._images, self._locks = self._reader.all_images(), self._reader.all_locks()
+            self._listed_at = now

@@ -1,0 +1,210 @@
+"""Reads EBS through EC2's describe calls: all pages, our own account's snapshots only."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from itertools import chain
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from snapkeep.adapters.aws_errors import GONE, code_of, translated
+from snapkeep.domain import ledger, tagnames
+from snapkeep.domain.model import Snapshot, SnapshotState, Volume, VolumeRole
+
+if TYPE_CHECKING:
+    from mypy_boto3_ec2 import EC2Client
+
+PAGE = 1000
+"""MaxResults of DescribeSnapshots: 5 to 1000 (EC2 API reference)."""
+FILTER_VALUES = 200
+"""Values that one filter takes (EC2 API reference: Filter)."""
+LOCK_PAGE = 1000
+"""MaxResults of DescribeLockedSnapshots: 5 to 1000 (botocore: ec2 2016-11-15)."""
+
+
+class Ec2Reader:
+    """`SnapshotReader` over an EC2 client of one region."""
+
+    def __init__(self, *, client: EC2Client, region: str) -> None:
+        self._client = client
+        self._region = region
+
+    @property
+    def region(self) -> str:
+        """The region that is read."""
+        return self._region
+
+    def volumes(self, volume_ids: Collection[str]) -> dict[str, Volume]:
+        """Given volume ids, return those that exist, by id. A filter, unlike `VolumeIds`, passes over those that do not."""
+        found = chain.from_iterable(self._volumes([_filter("volume-id", ids)]) for ids in batches(volume_ids))
+        return {volume.id: volume for volume in found}
+
+    def all_volumes(self) -> Iterator[Volume]:
+        """Return every volume of the region."""
+        return self._volumes([])
+
+    def snapshots(self, snapshot_ids: Collection[str]) -> dict[str, Snapshot]:
+        """Given snapshot ids, return those that exist, by id."""
+        found = chain.from_iterable(self._snapshots([_filter("snapshot-id", ids)]) for ids in batches(snapshot_ids))
+        return {snapshot.id: snapshot for snapshot in found}
+
+    def snapshots_of_volume(self, volume_id: str) -> list[Snapshot]:
+        """Given a volume of this region, return all its snapshots made here, in any state."""
+        return list(self._snapshots([_filter("volume-id", [volume_id])]))
+
+    def copies_of_volume(self, volume_id: str) -> list[Snapshot]:
+        """Given a source volume of any region, return the copies of its snapshots here, ours and the original system's."""
+        found = self._snapshots([_filter(f"tag:{tagnames.ORIGINAL_VOLUME}", [volume_id])])
+        return [snapshot for snapshot in found if snapshot.is_copy]
+
+    def copies_of_snapshots(self, snapshot_ids: Collection[str]) -> list[Snapshot]:
+        """Given source snapshots' ids, return their copies here, by tag, in any state."""
+        name = f"tag:{tagnames.SOURCE_SNAPSHOT}"
+        return list(chain.from_iterable(self._snapshots([_filter(name, ids)]) for ids in batches(snapshot_ids)))
+
+    def all_snapshots(self) -> Iterator[Snapshot]:
+        """Return every snapshot that the account owns in the region."""
+        return self._snapshots([])
+
+    def copies_in_flight(self) -> list[Snapshot]:
+        """Return every pending copy in this region, whoever made it."""
+        return [one for one in self._snapshots([_filter("status", ["pending"])]) if one.is_copy]
+
+    def images_using(self, snapshot_ids: Collection[str]) -> dict[str, tuple[str, ...]]:
+        """Given snapshot ids, return the AMIs that use each; disabled ones hold their snapshots too."""
+        wanted = set(snapshot_ids)
+        users: dict[str, tuple[str, ...]] = {}
+        for ids in batches(wanted):
+            users |= self._images([_filter("block-device-mapping.snapshot-id", ids)])
+        return {snapshot_id: images for snapshot_id, images in users.items() if snapshot_id in wanted}
+
+    def locks(self, snapshot_ids: Collection[str]) -> dict[str, str]:
+        """Given snapshot ids, return for each locked one until when; a lock that has expired is none."""
+        locked = self.all_locks() if snapshot_ids else {}
+        return {snapshot_id: until for snapshot_id, until in locked.items() if snapshot_id in set(snapshot_ids)}
+
+    def all_images(self) -> dict[str, tuple[str, ...]]:
+        """Return the AMIs of this account that use each snapshot of the region."""
+        return self._images([])
+
+    def all_locks(self) -> dict[str, str]:
+        """Return for each locked snapshot of the region until when, in words."""
+        found: dict[str, str] = {}
+        for lock in self._pages("describe_locked_snapshots", "Snapshots", {"MaxResults": LOCK_PAGE}):
+            if lock.get("LockState") != "expired":
+                expires = lock.get("LockExpiresOn")
+                found[lock["SnapshotId"]] = f"{expires:%Y-%m-%d %H:%M} UTC" if expires else "somebody unlocks it"
+        return found
+
+    def _images(self, filters: list[Mapping[str, Any]]) -> dict[str, tuple[str, ...]]:
+        users: dict[str, set[str]] = {}
+        query = {"Owners": ["self"], "IncludeDisabled": True, "IncludeDeprecated": True, "Filters": filters}
+        for image in self._pages("describe_images", "Images", query):
+            for mapping in image.get("BlockDeviceMappings", []):
+                if snapshot_id := mapping.get("Ebs", {}).get("SnapshotId"):
+                    users.setdefault(snapshot_id, set()).add(image["ImageId"])
+        return {snapshot_id: tuple(sorted(images)) for snapshot_id, images in users.items()}
+
+    def _volumes(self, filters: list[Mapping[str, Any]]) -> Iterator[Volume]:
+        for item in self._pages("describe_volumes", "Volumes", {"Filters": filters, "MaxResults": PAGE}):
+            yield volume_from(item, self._region)
+
+    def _snapshots(self, filters: list[Mapping[str, Any]]) -> Iterator[Snapshot]:
+        query = {"OwnerIds": ["self"], "Filters": filters, "MaxResults": PAGE}
+        for item in self._pages("describe_snapshots", "Snapshots", query):
+            yield snapshot_from(item, self._region)
+
+    def _pages(self, operation: str, items: str, query: Mapping[str, Any]) -> Iterator[Any]:
+        call = getattr(self._client, operation)
+        given = {key: value for key, value in query.items() if value != []}
+        while True:
+            with translated(f"{operation} in {self._region}"):
+                page = _empty_if_gone(call, given, items)
+            yield from page.get(items, [])
+            token = page.get("NextToken")
+            if not token:
+                return
+            given["NextToken"] = token
+
+
+def _empty_if_gone(call: Any, query: Mapping[str, Any], items: str) -> Mapping[str, Any]:
+    try:
+        answer: Mapping[str, Any] = call(**query)
+    except ClientError as error:
+        if code_of(error) in GONE:
+            return {items: []}
+        raise
+    return answer
+
+
+def batches(ids: Collection[str]) -> Iterator[list[str]]:
+    """Given ids, return them sorted, in lists that one filter takes."""
+    ordered = sorted(ids)
+    for first in range(0, len(ordered), FILTER_VALUES):
+        yield ordered[first : first + FILTER_VALUES]
+
+
+def _filter(name: str, values: Sequence[str]) -> Mapping[str, Any]:
+    return {"Name": name, "Values": list(values)}
+
+
+def tags_from(item: Mapping[str, Any]) -> dict[str, str]:
+    """Given a described resource, return its tags as a dict."""
+    return {tag["Key"]: tag["Value"] for tag in item.get("Tags") or ()}
+
+
+def snapshot_from(item: Mapping[str, Any], region: str) -> Snapshot:
+    """Given a snapshot as EC2 describes it, return ours.
+
+    A copy has an arbitrary volume id (EBS user guide, "Copy a snapshot": such as vol-ffff or vol-ffffffff) and a
+    TransferType (botocore: ec2 2016-11-15, Snapshot).
+    """
+    tags = tags_from(item)
+    volume_id = item.get("VolumeId", "")
+    return Snapshot(
+        id=item["SnapshotId"],
+        region=region,
+        state=SnapshotState(item["State"]),
+        start_time=item["StartTime"],
+        origin=ledger.origin_of(item["SnapshotId"], region, volume_id, item["StartTime"], tags, item.get("Description", "")),
+        size_gib=item.get("VolumeSize", 0),
+        tags=tags,
+        encrypted=bool(item.get("Encrypted")),
+        kms_key_id=item.get("KmsKeyId", ""),
+        state_message=item.get("StateMessage", ""),
+        storage_tier=item.get("StorageTier", "standard"),
+        progress_percent=int(item.get("Progress", "").rstrip("%") or 0),
+        full_size_bytes=item.get("FullSnapshotSizeInBytes", 0),
+        is_copy=bool(item.get("TransferType")) or is_arbitrary(volume_id) or tagnames.SOURCE_SNAPSHOT in tags,
+    )
+
+
+def is_arbitrary(volume_id: str) -> bool:
+    """Whether a volume id is one that EC2 gives to copies: nothing but f."""
+    prefix, _, number = volume_id.partition("-")
+    return prefix == "vol" and bool(number) and set(number) == {"f"}
+
+
+def volume_from(item: Mapping[str, Any], region: str) -> Volume:
+    """Given a volume as EC2 describes it, return ours.
+
+    The role follows from the attachment's device name: AWS reserves /dev/sda1 and /dev/xvda for the root volume (EC2 user
+    guide, "Device names for volumes on Amazon EC2 instances").
+    """
+    attachments = item.get("Attachments") or ()
+    devices = {attachment.get("Device", "") for attachment in attachments}
+    attached_as = VolumeRole.ROOT if devices & ROOT_DEVICES else VolumeRole.DATA
+    return Volume(
+        id=item["VolumeId"],
+        region=region,
+        size_gib=item.get("Size", 0),
+        volume_type=item.get("VolumeType", ""),
+        encrypted=bool(item.get("Encrypted")),
+        role=attached_as if attachments else VolumeRole.UNATTACHED,
+        instance_ids=tuple(sorted(attachment.get("InstanceId", "") for attachment in attachments)),
+        tags=tags_from(item),
+    )
+
+
+ROOT_DEVICES = frozenset({"/dev/sda1", "/dev/xvda"})

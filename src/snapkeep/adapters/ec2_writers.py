@@ -1,0 +1,105 @@
+"""Writes to EBS: tags, copies, deletions. Each has its own class, because each has its own role."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from snapkeep.adapters.aws_errors import GONE, code_of, message_of, translate
+from snapkeep.domain.errors import AwsThrottled, AwsUnavailable, KeyNotUsable
+from snapkeep.domain.model import CopyWanted
+from snapkeep.usecases.ports import Deletion, DeletionResult, TagsDoNotFit
+
+if TYPE_CHECKING:
+    from mypy_boto3_ec2 import EC2Client
+
+KEY_FAULTS = frozenset(
+    {"InvalidKmsKey.InvalidKeyId", "InvalidKmsKey.InvalidState", "KMSKeyNotAccessibleFault", "InvalidKmsKey.NotFound"}
+)
+
+
+def tag_list(tags: Mapping[str, str]) -> list[Any]:
+    """Given tags as a dict, return them as AWS lists them."""
+    return [{"Key": key, "Value": value} for key, value in sorted(tags.items())]
+
+
+class Ec2Tagger:
+    """`SnapshotTagger` over an EC2 client."""
+
+    def __init__(self, *, client: EC2Client) -> None:
+        self._client = client
+
+    def tag(self, snapshot_ids: Sequence[str], tags: Mapping[str, str]) -> None:
+        """Write the tags. Raise TagsDoNotFit past the limit of 50 (`TagLimitExceeded`), SnapshotGone, AwsThrottled, …."""
+        try:
+            self._client.create_tags(Resources=list(snapshot_ids), Tags=tag_list(tags))
+        except ClientError as error:
+            if code_of(error) == "TagLimitExceeded":
+                raise TagsDoNotFit(message_of(error)) from error
+            raise translate(error, "create_tags") from error
+        except BotoCoreError as error:
+            raise translate(error, "create_tags") from error
+
+
+class Ec2Copier:
+    """`SnapshotCopier` over an EC2 client of the *destination* region, which must not retry by itself.
+
+    CopySnapshot has no client token (botocore: ec2 2016-11-15): a retry after a time-out could make a second copy.
+    """
+
+    def __init__(self, *, client: EC2Client) -> None:
+        self._client = client
+
+    def start_copy(self, wanted: CopyWanted) -> str:
+        """Start the copy with its tags in the call; return its id. Raise CopyQuotaReached, SnapshotGone, KeyNotUsable, …."""
+        origin = wanted.origin
+        request: dict[str, Any] = {
+            "SourceRegion": origin.region,
+            "SourceSnapshotId": origin.snapshot_id,
+            "Description": f"[Snapkeep: {origin.snapshot_id} of {origin.volume_id} from {origin.region}]",
+            "TagSpecifications": [{"ResourceType": "snapshot", "Tags": tag_list(wanted.tags)}],
+        }
+        if wanted.encrypted:
+            request["Encrypted"] = True
+        if wanted.kms_key:
+            request["KmsKeyId"] = wanted.kms_key
+        if wanted.completion_minutes:
+            request["CompletionDurationMinutes"] = wanted.completion_minutes
+        try:
+            return self._client.copy_snapshot(**request)["SnapshotId"]
+        except ClientError as error:
+            if code_of(error) in KEY_FAULTS:
+                raise KeyNotUsable(f"key {wanted.kms_key or '(default)'}: {code_of(error)}: {message_of(error)}") from error
+            raise translate(error, "copy_snapshot") from error
+        except BotoCoreError as error:
+            raise translate(error, "copy_snapshot") from error
+
+
+class Ec2Deleter:
+    """`SnapshotDeleter` over an EC2 client which does not retry by itself: the use case paces."""
+
+    def __init__(self, *, client: EC2Client) -> None:
+        self._client = client
+
+    def delete(self, snapshot_id: str) -> DeletionResult:
+        """Delete one snapshot. A refusal is a result. Raise AwsThrottled or AwsUnavailable."""
+        try:
+            self._client.delete_snapshot(SnapshotId=snapshot_id)
+        except ClientError as error:
+            fault = translate(error, f"delete_snapshot {snapshot_id}")
+            if isinstance(fault, (AwsThrottled, AwsUnavailable)):
+                raise fault from error
+            return DeletionResult(snapshot_id, _refusal(code_of(error), message_of(error)), message_of(error))
+        except BotoCoreError as error:
+            raise translate(error, f"delete_snapshot {snapshot_id}") from error
+        return DeletionResult(snapshot_id, Deletion.DELETED)
+
+
+def _refusal(code: str, message: str) -> Deletion:
+    if code in GONE:
+        return Deletion.ALREADY_GONE
+    if code == "InvalidSnapshot.InUse":
+        return Deletion.IN_USE
+    return Deletion.LOCKED if "lock" in f"{code} {message}".lower() else Deletion.NOT_ALLOWED

@@ -1,0 +1,51 @@
+"""Looks at KMS keys before a copy is made with one: CopySnapshot itself fails late and in silence (EBS user guide)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from snapkeep.adapters.aws_errors import code_of, message_of, translate
+from snapkeep.domain.errors import AwsRefused, KeyNotUsable
+
+if TYPE_CHECKING:
+    from mypy_boto3_kms import KMSClient
+
+NOT_THERE = frozenset({"NotFoundException", "InvalidArnException"})
+NO_PERMISSION = frozenset({"AccessDeniedException", "AccessDenied"})
+
+
+class KmsKeys:
+    """`Keys` over a KMS client of one region."""
+
+    def __init__(self, *, client: KMSClient, region: str) -> None:
+        self._client = client
+        self._region = region
+
+    def check(self, key: str) -> str:
+        """Given a key id, ARN or alias, return the key's ARN. Raise KeyNotUsable, naming the key and why."""
+        named_region = key.split(":")[3] if key.startswith("arn:") and key.count(":") > 4 else self._region  # noqa: PLR2004
+        if named_region != self._region:
+            raise KeyNotUsable(f"key {key} is in {named_region}; a copy to {self._region} needs a key of {self._region}")
+        try:
+            found = self._client.describe_key(KeyId=key)["KeyMetadata"]
+        except (ClientError, BotoCoreError) as error:
+            raise self._fault(key, error) from error
+        state = found.get("KeyState", "Enabled")
+        if state != "Enabled":
+            raise KeyNotUsable(f"key {key} in {self._region} is {state}; enable it, or name another one")
+        if (
+            found.get("KeyUsage", "ENCRYPT_DECRYPT") != "ENCRYPT_DECRYPT"
+            or found.get("KeySpec", "SYMMETRIC_DEFAULT") != "SYMMETRIC_DEFAULT"
+        ):
+            raise KeyNotUsable(f"key {key} in {self._region} is no symmetric encryption key; EBS takes no other")
+        return found["Arn"]
+
+    def _fault(self, key: str, error: Exception) -> Exception:
+        if isinstance(error, ClientError) and code_of(error) in NOT_THERE:
+            return KeyNotUsable(f"key {key} is not in {self._region}: {message_of(error)}")
+        if isinstance(error, ClientError) and code_of(error) in NO_PERMISSION:
+            return KeyNotUsable(f"key {key} in {self._region} cannot be used by Snapkeep's role: {message_of(error)}")
+        fault = translate(error, f"describe_key {key}")
+        return KeyNotUsable(str(fault)) if isinstance(fault, AwsRefused) else fault

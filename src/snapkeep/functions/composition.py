@@ -1,0 +1,67 @@
+"""The one place that puts use cases together with AWS. Each function's `build` asks for exactly what its role may use."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from functools import cached_property
+
+from snapkeep.adapters.clock import WallClock
+from snapkeep.adapters.dynamodb_queue import DynamoDbQueue
+from snapkeep.adapters.ec2_reader import Ec2Reader
+from snapkeep.adapters.step_functions import StepFunctionsWaiters
+from snapkeep.domain.policy import PolicySet
+from snapkeep.functions.clients import Clients
+from snapkeep.functions.environment import Environment
+from snapkeep.usecases.attempts import Attempts
+from snapkeep.usecases.settle import Settlement
+
+
+class Composition:
+    """Builds what several functions share, each part when it is first asked for."""
+
+    def __init__(self, environment: Environment) -> None:
+        self.environment = environment
+        self.clients = Clients(region=environment.region)
+        self.clock = WallClock()
+
+    @cached_property
+    def reader(self) -> Ec2Reader:
+        """EC2 of this region, to read."""
+        return self.reader_of(self.environment.region)
+
+    def reader_of(self, region: str) -> Ec2Reader:
+        """EC2 of any region, to read."""
+        return Ec2Reader(client=self.clients.get("ec2", region=region), region=region)
+
+    def queue_of(self, region: str) -> DynamoDbQueue:
+        """The queue towards a DR region."""
+        return DynamoDbQueue(
+            client=self.clients.get("dynamodb", region=region), table=self.environment.queue_table, region=region
+        )
+
+    @cached_property
+    def waiters(self) -> StepFunctionsWaiters:
+        """The executions that wait, in any region."""
+        return StepFunctionsWaiters(client_of=lambda region: self.clients.get("stepfunctions", region=region))
+
+    @cached_property
+    def settlement(self) -> Settlement:
+        """Answers who waits for copies into this region."""
+        return Settlement(queue=self.queue_of(self.environment.region), waiters=self.waiters, clock=self.clock)
+
+    @cached_property
+    def attempts(self) -> Attempts:
+        """How often a failed copy is tried again."""
+        return Attempts(limit=self.environment.copy_attempts, first_delay=self.environment.copy_retry_delay)
+
+    @cached_property
+    def policies(self) -> Callable[[], PolicySet]:
+        """The policies in force."""
+        parameters = self.environment.parameters_as_policy()
+        return lambda: parameters
+
+
+def composition() -> Composition:
+    """Return the composition for the environment that the function runs in."""
+    return Composition(Environment(dict(os.environ)))

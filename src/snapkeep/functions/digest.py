@@ -1,0 +1,37 @@
+"""Digest: publish what was collected, one message for each cause."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from functools import cache
+from typing import Any
+
+from snapkeep.adapters.sqs_notices import SnsPublisher, SqsNotices
+from snapkeep.functions.composition import Composition, composition
+from snapkeep.functions.log import started
+from snapkeep.usecases.notify import Digest
+
+
+def build(parts: Composition) -> Digest:
+    """Given the parts, return the use case."""
+    environment = parts.environment
+    return Digest(
+        system=environment.system,
+        source=SqsNotices(client=parts.clients.get("sqs"), queue_url=environment.text("SNAPKEEP_NOTICES_QUEUE_URL")),
+        publisher=SnsPublisher(client=parts.clients.get("sns"), topic_arn=environment.text("SNAPKEEP_TOPIC_ARN")),
+        clock=parts.clock,
+        quiet=timedelta(seconds=environment.number("SNAPKEEP_DIGEST_QUIET_SECONDS", 0, 900)),
+    )
+
+
+@cache
+def _ready() -> Digest:
+    return build(composition())
+
+
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """Return how many messages were published."""
+    log = started(event, context)
+    messages = _ready().run()
+    log.info("digest", extra={"messages": messages})
+    return {"messages": messages}

@@ -1,0 +1,46 @@
+"""Dispatch: start waiting copies. Woken by the queue's stream, by ends of copies, and each minute."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from snapkeep.adapters.ec2_writers import Ec2Copier
+from snapkeep.adapters.kms_keys import KmsKeys
+from snapkeep.adapters.sqs_notices import SqsNotices
+from snapkeep.functions.composition import Composition, composition
+from snapkeep.functions.log import audit_copy, started
+from snapkeep.usecases.dispatch import Dispatch
+
+
+def build(parts: Composition) -> Dispatch:
+    """Given the parts, return the use case."""
+    environment = parts.environment
+    return Dispatch(
+        system=environment.system,
+        reader=parts.reader,
+        copier=Ec2Copier(client=parts.clients.get("ec2", once=True)),
+        keys=KmsKeys(client=parts.clients.get("kms"), region=environment.region),
+        queue=parts.queue_of(environment.region),
+        settlement=parts.settlement,
+        notices=SqsNotices(client=parts.clients.get("sqs"), queue_url=environment.text("SNAPKEEP_NOTICES_QUEUE_URL")),
+        attempts=parts.attempts,
+        clock=parts.clock,
+        quota=environment.copy_quota,
+    )
+
+
+@cache
+def _ready() -> Dispatch:
+    return build(composition())
+
+
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """Return how many copies were started, and how many are in flight. Whatever woke it, it does the same."""
+    log = started(event, context)
+    done = _ready().run(context.aws_request_id)
+    for step, keys in (("started", done.started), ("settled", done.settled), ("failed", done.failed)):
+        for key in keys:
+            audit_copy(key, "", step)
+    log.info("dispatched", extra={"lease": done.lease_taken, "started": len(done.started), "in_flight": done.in_flight})
+    return {"started": len(done.started), "failed": len(done.failed), "in_flight": done.in_flight}

@@ -1,0 +1,40 @@
+"""CountSnapshots: which of these volumes' snapshots go. Answers ids and counts, never a listing."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from snapkeep.adapters.ec2_guards import RecentGuards
+from snapkeep.functions.answers import plan_answer
+from snapkeep.functions.composition import Composition, composition
+from snapkeep.functions.log import started
+from snapkeep.usecases.retention import RetentionPlanner
+
+
+def build(parts: Composition) -> RetentionPlanner:
+    """Given the parts, return the use case."""
+    return RetentionPlanner(
+        system=parts.environment.system,
+        reader=parts.reader,
+        guards=RecentGuards(reader=parts.reader, clock=parts.clock),
+        policies=parts.policies,
+        clock=parts.clock,
+        reader_of=parts.reader_of,
+        queue_of=parts.queue_of,
+    )
+
+
+@cache
+def _ready() -> RetentionPlanner:
+    return build(composition())
+
+
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """Given `volumes`, and `copies` (what became of this run's copies), return the plan. Raise PlanRefused."""
+    log = started(event, context)
+    confirmed = [(one["snapshot_id"], one["region"]) for one in event.get("copies", []) if one.get("status") == "COPIED"]
+    plan = _ready().plan_sources(event["volumes"], confirmed)
+    answer = plan_answer(plan)
+    log.info("planned", extra={"plan": plan.id, "counts": answer["counts"]})
+    return answer

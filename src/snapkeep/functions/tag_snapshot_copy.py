@@ -1,0 +1,77 @@
+"""TagSnapshotCopy: a copy has ended in this DR region. Check it, answer who waits, plan the lineage's retention."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from snapkeep.adapters.ec2_guards import RecentGuards
+from snapkeep.adapters.ec2_writers import Ec2Tagger
+from snapkeep.domain import events
+from snapkeep.domain.model import Plan
+from snapkeep.functions.answers import plan_answer, problems_answer
+from snapkeep.functions.composition import Composition, composition
+from snapkeep.functions.log import audit_copy, started
+from snapkeep.usecases.receive import ReceiveCopy, Received
+from snapkeep.usecases.retention import RetentionPlanner
+
+
+def build(parts: Composition) -> ReceiveCopy:
+    """Given the parts, return the use case."""
+    planner = RetentionPlanner(
+        system=parts.environment.system,
+        reader=parts.reader,
+        guards=RecentGuards(reader=parts.reader, clock=parts.clock),
+        policies=parts.policies,
+        clock=parts.clock,
+        reader_of=parts.reader_of,
+        queue_of=parts.queue_of,
+    )
+    return ReceiveCopy(
+        system=parts.environment.system,
+        reader=parts.reader,
+        tagger=Ec2Tagger(client=parts.clients.get("ec2")),
+        queue=parts.queue_of(parts.environment.region),
+        settlement=parts.settlement,
+        attempts=parts.attempts,
+        planner=planner,
+        clock=parts.clock,
+    )
+
+
+@cache
+def _ready() -> tuple[Composition, ReceiveCopy]:
+    parts = composition()
+    return parts, build(parts)
+
+
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """Given `event`, return what became of the copy, with the retention plan of its lineage."""
+    log = started(event, context)
+    parts, use_case = _ready()
+    ended = events.parse_copy_event(event["event"])
+    if isinstance(ended, events.NotOurs):
+        log.info("not ours", extra={"why": ended.why})
+        return _answer("NOT_OURS", _no_plan(parts))
+    received = use_case.run(ended)
+    audit_copy(
+        f"{ended.source_region}#{ended.source_snapshot_id}#{ended.region}", ended.copy_id, str(received.outcome), received.why
+    )
+    return _received(received, parts)
+
+
+def _received(received: Received, parts: Composition) -> dict[str, Any]:
+    plan = received.plan or _no_plan(parts)
+    answer = _answer(str(received.outcome), plan)
+    answer["plan"] = plan_answer(plan, [(copy, received.why) for copy in received.remove])
+    answer["problems"] = problems_answer(received.problems)
+    return answer
+
+
+def _no_plan(parts: Composition) -> Plan:
+    return Plan("", parts.environment.region, parts.clock.now(), ())
+
+
+def _answer(outcome: str, plan: Plan) -> dict[str, Any]:
+    volumes = sorted({verdict.snapshot.origin.volume_id for verdict in plan.verdicts})
+    return {"outcome": outcome, "volumes": volumes, "plan": plan_answer(plan), "problems": []}

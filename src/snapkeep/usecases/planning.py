@@ -1,0 +1,82 @@
+"""Plan a region, or a primary with its DR regions, from one listing of each. Nothing is written: no port here can."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from snapkeep.domain import holds
+from snapkeep.domain.holds import SnapshotInRegion
+from snapkeep.domain.model import Action, Snapshot, SnapshotState
+from snapkeep.domain.planning import RegionFacts, RegionPlan, plan_region
+from snapkeep.domain.policy import PolicySet
+from snapkeep.usecases.ports import SnapshotReader
+
+NO_WAITING: frozenset[SnapshotInRegion] = frozenset()
+
+
+def gather_region_facts(
+    reader: SnapshotReader,
+    *,
+    copies_by_region: Mapping[str, Sequence[Snapshot]] | None = None,
+    waiting: frozenset[SnapshotInRegion] = NO_WAITING,
+) -> RegionFacts:
+    """Given a region's reader, list its volumes and snapshots once and return them with what is known of copies.
+
+    Copies that are pending in a DR region's listing count as waiting, whether or not the queue was asked.
+    """
+    listings = copies_by_region or {}
+    running = {
+        (copy.origin.snapshot_id, region)
+        for region, copies in listings.items()
+        for copy in copies
+        if copy.state is SnapshotState.PENDING
+    }
+    return RegionFacts(
+        region=reader.region,
+        volumes=list(reader.all_volumes()),
+        snapshots=list(reader.all_snapshots()),
+        copies_by_region=listings,
+        waiting=waiting | running,
+    )
+
+
+def make_region_plan(
+    reader: SnapshotReader, facts: RegionFacts, policies: PolicySet, now: datetime, *, system: str, adopt: bool = False
+) -> RegionPlan:
+    """Given a region's facts and the policies to go by, return its plan.
+
+    EC2 is asked once more, for what AMIs use and what is locked among the snapshots that would go. The facts can be planned
+    again under other policies.
+    """
+    plan = plan_region(facts, policies, now, system=system, adopt=adopt)
+    doomed = [verdict.snapshot.id for verdict in plan.verdicts if verdict.action is Action.DELETE]
+    if not doomed:
+        return plan
+    untouchable = holds.merge_holds(
+        holds.image_holds(reader.images_using(doomed)),
+        holds.lock_holds(reader.locks(doomed)),
+    )
+    if not untouchable:
+        return plan
+    return plan_region(facts, policies, now, system=system, untouchable=untouchable, adopt=adopt)
+
+
+def make_plans(
+    primary: SnapshotReader,
+    others: Sequence[SnapshotReader],
+    policies: PolicySet,
+    now: datetime,
+    *,
+    system: str,
+    waiting: frozenset[SnapshotInRegion] = NO_WAITING,
+    adopt: bool = False,
+) -> list[RegionPlan]:
+    """Given the readers of a primary region and of its DR regions, return a plan for each, the primary's first."""
+    facts_of_others = [gather_region_facts(reader) for reader in others]
+    listings = {facts.region: facts.snapshots for facts in facts_of_others}
+    facts_of_primary = gather_region_facts(primary, copies_by_region=listings, waiting=waiting)
+    return [
+        make_region_plan(reader, facts, policies, now, system=system, adopt=adopt)
+        for reader, facts in zip([primary, *others], [facts_of_primary, *facts_of_others], strict=True)
+    ]
