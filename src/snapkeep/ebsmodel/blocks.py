@@ -1,0 +1,182 @@
+"""Content of volumes, in blocks of 512 KiB, held sparsely.
+
+A volume keeps a log of its writes, each an extent of blocks; a snapshot is a position in that log. The content of a
+block is derived from (log, block, position of its last write), so memory is spent on writes, not on bytes. A copy is a
+position in the same log, in another region: equal byte for byte by construction.
+
+Who pays for a block: the oldest living snapshot of a chain that holds its version. Deleting a snapshot frees only what
+the next one does not share [EBS user guide: how snapshots work].
+"""
+
+from __future__ import annotations
+
+import hashlib
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable
+from operator import attrgetter
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .records import Snapshot
+
+BLOCK_SIZE = 524_288
+BLOCKS_PER_GIB = 2048
+
+Extent = tuple[int, int]
+"""First block, and the block after the last one."""
+
+
+def merged(extents: Iterable[Extent]) -> list[Extent]:
+    """Given extents, return them sorted and without overlap."""
+    result: list[Extent] = []
+    for first, end in sorted(extents):
+        if result and first <= result[-1][1]:
+            if end > result[-1][1]:
+                result[-1] = (result[-1][0], end)
+        else:
+            result.append((first, end))
+    return result
+
+
+def size(extents: Iterable[Extent]) -> int:
+    """Given extents without overlap, return how many blocks they hold."""
+    return sum(end - first for first, end in extents)
+
+
+class WriteLog:
+    """The writes of one volume, in order. ``generation`` counts them."""
+
+    __slots__ = ("_covered", "_covered_blocks", "base", "base_generation", "data_key_id", "entries", "origin")
+
+    def __init__(
+        self, origin: str, data_key_id: str, base: WriteLog | None = None, base_generation: int = 0
+    ) -> None:
+        self.origin = origin
+        self.data_key_id = data_key_id
+        self.base = base
+        self.base_generation = base_generation
+        self.entries: list[Extent] = []
+        self._covered: list[Extent] = base.extents(-1, base_generation) if base else []
+        self._covered_blocks = size(self._covered)
+
+    @property
+    def generation(self) -> int:
+        """Return the position after the last write."""
+        return len(self.entries)
+
+    @property
+    def covered_blocks(self) -> int:
+        """Return how many blocks were ever written, the base included."""
+        return self._covered_blocks
+
+    def write(self, first_block: int, count: int) -> None:
+        """Given an extent, write it: its blocks get new content."""
+        end = first_block + count
+        self.entries.append((first_block, end))
+        covered = self._covered
+        low = bisect_left(covered, (first_block,))
+        if low and covered[low - 1][1] >= first_block:
+            low -= 1
+        high = low
+        while high < len(covered) and covered[high][0] <= end:
+            self._covered_blocks -= covered[high][1] - covered[high][0]
+            first_block = min(first_block, covered[high][0])
+            end = max(end, covered[high][1])
+            high += 1
+        covered[low:high] = [(first_block, end)]
+        self._covered_blocks += end - first_block
+
+    def extents(self, after: int, until: int) -> list[Extent]:
+        """Given two positions, return the blocks written in between, merged. After -1: the base's are included."""
+        parts = self.entries[max(after, 0) : until]
+        if after < 0 and self.base is not None:
+            parts = [*self.base.extents(-1, self.base_generation), *parts]
+        return merged(parts)
+
+    def changed_blocks(self, after: int, until: int) -> int:
+        """Given two positions, return how many blocks differ between them. After -1: from nothing."""
+        if after < 0 and self.base is not None:
+            return size(self.extents(after, until))
+        after = max(after, 0)
+        if after == until:
+            return 0
+        if until - after == 1:
+            first, end = self.entries[after]
+            return end - first
+        return size(self.extents(after, until))
+
+    def version(self, block: int, generation: int) -> tuple[str, int]:
+        """Given a block at a position, return (origin, position of its last write); position 0: never written."""
+        for index in range(generation - 1, -1, -1):
+            first, end = self.entries[index]
+            if first <= block < end:
+                return self.origin, index + 1
+        if self.base is not None:
+            return self.base.version(block, self.base_generation)
+        return self.origin, 0
+
+
+def content(origin: str, block: int, generation: int) -> bytes:
+    """Given the version of a block, return its 524,288 bytes. Never written: zeros."""
+    if generation == 0:
+        return bytes(BLOCK_SIZE)
+    digest = hashlib.sha256(f"{origin}/{block}/{generation}".encode()).digest()
+    return digest * (BLOCK_SIZE // len(digest))
+
+
+_by_generation = attrgetter("generation", "seq")
+
+
+class Chain:
+    """Snapshots of one log in one region that share blocks, ordered by their position in the log."""
+
+    __slots__ = ("data_key_id", "log", "members", "stored_blocks")
+
+    def __init__(self, log: WriteLog, data_key_id: str) -> None:
+        self.log = log
+        self.data_key_id = data_key_id
+        self.members: list[Snapshot] = []
+        self.stored_blocks = 0
+
+    def add(self, snapshot: Snapshot) -> int:
+        """Given a snapshot, let it join, and return how many blocks that stores newly."""
+        index = bisect_right(self.members, (snapshot.generation, snapshot.seq), key=_by_generation)
+        before = self._generation_before(index)
+        following = self._changed_until(index, before)
+        self.members.insert(index, snapshot)
+        new = self._changed_until(index, before) + self._changed_until(index + 1, snapshot.generation) - following
+        self.stored_blocks += new
+        return new
+
+    def remove(self, snapshot: Snapshot) -> int:
+        """Given a member, take it out, and return how many blocks that frees."""
+        freed = self.freed_by_removing(snapshot)
+        self.members.pop(self._index(snapshot))
+        self.stored_blocks -= freed
+        return freed
+
+    def owned(self, snapshot: Snapshot) -> int:
+        """Given a member, return how many blocks it pays for."""
+        index = self._index(snapshot)
+        return self._changed_until(index, self._generation_before(index))
+
+    def freed_by_removing(self, snapshot: Snapshot) -> int:
+        """Given a member, return how many blocks nobody else needs."""
+        index = self._index(snapshot)
+        before = self._generation_before(index)
+        mine = self._changed_until(index, before)
+        if index + 1 == len(self.members):
+            return mine
+        return mine + self._changed_until(index + 1, snapshot.generation) - self._changed_until(index + 1, before)
+
+    def _index(self, snapshot: Snapshot) -> int:
+        return bisect_left(self.members, (snapshot.generation, snapshot.seq), key=_by_generation)
+
+    def _generation_before(self, index: int) -> int:
+        return self.members[index - 1].generation if index else -1
+
+    def _changed_until(self, index: int, after: int) -> int:
+        """Given the place of a member (or one past the end), return its blocks written after a position."""
+        if index >= len(self.members):
+            return 0
+        return self.log.changed_blocks(after, self.members[index].generation)

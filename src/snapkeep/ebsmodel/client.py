@@ -1,0 +1,163 @@
+"""Clients that look like boto3's: snake_case methods, the same errors, paginators."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from io import BytesIO
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeoutError
+
+from .actions import SERVICES
+from .call import Response
+from .errors import ApiError, NoAnswer
+
+if TYPE_CHECKING:
+    from .world import World
+
+# Where a page's items stand; token in, token out, size. As botocore's paginators have it.
+RESULT_KEYS = {
+    "DescribeSnapshots": "Snapshots",
+    "DescribeVolumes": "Volumes",
+    "DescribeInstances": "Reservations",
+    "DescribeImages": "Images",
+    "DescribeTags": "Tags",
+    "DescribeSnapshotTierStatus": "SnapshotTierStatuses",
+    "ListSnapshotsInRecycleBin": "Snapshots",
+    "ListSnapshotBlocks": "Blocks",
+    "ListChangedBlocks": "ChangedBlocks",
+    "ListAliases": "Aliases",
+}
+
+
+def snake(action: str) -> str:
+    """Given `DescribeSnapshots`, return `describe_snapshots`."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", action).lower()
+
+
+METHODS = {service: {snake(action): action for action in found} for service, found in SERVICES.items()}
+
+
+class Client:
+    """One service in one region for one account."""
+
+    def __init__(self, world: World, service: str, region: str, account_id: str, caller: str) -> None:
+        self._world = world
+        self._service = service
+        self._account_id = account_id
+        self._caller = caller
+        self.exceptions = SimpleNamespace(ClientError=ClientError)
+        endpoint = f"https://{service}.{region}.amazonaws.com"
+        self.meta = SimpleNamespace(region_name=region, endpoint_url=endpoint, partition="aws")
+
+    def __getattr__(self, name: str) -> Callable[..., Response]:
+        action = METHODS[self._service].get(name)
+        if action is None:
+            raise AttributeError(f"the model has no {self._service}.{name}")
+
+        def method(**params: Any) -> Response:
+            return self.send(action, params)
+
+        method.__name__ = name
+        self.__dict__[name] = method
+        return method
+
+    def send(self, action: str, params: dict[str, Any]) -> Response:
+        """Given an action and its parameters, return the answer. Raise botocore's errors."""
+        region = self.meta.region_name
+        try:
+            answer = self._world.call(
+                self._service, action, params, region=region, account_id=self._account_id, caller=self._caller
+            )
+        except ApiError as error:
+            raise as_client_error(error, action) from error
+        except NoAnswer as error:
+            if error.kind == "timeout":
+                raise ReadTimeoutError(endpoint_url=self.meta.endpoint_url, error=error) from error
+            raise EndpointConnectionError(endpoint_url=self.meta.endpoint_url, error=error) from error
+        if "BlockData" in answer:
+            answer["BlockData"] = BytesIO(answer["BlockData"])
+        answer["ResponseMetadata"] = {"RequestId": "model", "HTTPStatusCode": 200, "RetryAttempts": 0}
+        return answer
+
+    def can_paginate(self, operation_name: str) -> bool:
+        """Given a method's name, return whether it has a paginator."""
+        return METHODS[self._service].get(operation_name) in RESULT_KEYS
+
+    def get_paginator(self, operation_name: str) -> Paginator:
+        """Given a method's name, return its paginator. Raise ValueError when it has none."""
+        action = METHODS[self._service].get(operation_name, "")
+        if action not in RESULT_KEYS:
+            raise ValueError(f"Operation cannot be paginated: {operation_name}")
+        return Paginator(self, action)
+
+
+def as_client_error(error: ApiError, action: str) -> ClientError:
+    """Given the model's error, return botocore's."""
+    return ClientError(
+        {
+            "Error": {"Code": error.code, "Message": error.message},
+            "ResponseMetadata": {
+                "RequestId": "model",
+                "HTTPStatusCode": error.http_status,
+                "HostId": "",
+                "HTTPHeaders": {},
+                "RetryAttempts": 0,
+            },
+        },
+        action,
+    )
+
+
+class Paginator:
+    """Goes through the pages of one action."""
+
+    def __init__(self, client: Client, action: str) -> None:
+        self._client = client
+        self._action = action
+
+    def paginate(self, PaginationConfig: dict[str, Any] | None = None, **params: Any) -> PageIterator:  # noqa: N803
+        """Given parameters and boto3's PaginationConfig (MaxItems, PageSize), return the pages."""
+        return PageIterator(self._client, self._action, params, PaginationConfig or {})
+
+
+class PageIterator:
+    """Pages, one request each."""
+
+    def __init__(self, client: Client, action: str, params: dict[str, Any], config: dict[str, Any]) -> None:
+        self._client = client
+        self._action = action
+        self._params = params
+        self._config = config
+
+    def __iter__(self) -> Iterator[Response]:
+        kms = self._action == "ListAliases"
+        token_in, token_out, size = ("Marker", "NextMarker", "Limit") if kms else ("NextToken", "NextToken", "MaxResults")
+        key = RESULT_KEYS[self._action]
+        params, left = dict(self._params), self._config.get("MaxItems")
+        if self._config.get("PageSize"):
+            params[size] = self._config["PageSize"]
+        while True:
+            answer = self._client.send(self._action, params)
+            if left is not None:
+                answer[key] = answer[key][:left]
+                left -= len(answer[key])
+            yield answer
+            token = answer.get(token_out)
+            if not token or left == 0:
+                return
+            params[token_in] = token
+
+    def build_full_result(self) -> Response:
+        """Return all pages as one answer."""
+        key = RESULT_KEYS[self._action]
+        return {key: [item for page in self for item in page[key]]}
+
+
+def make_client(world: World, service: str, region: str, account_id: str, caller: str) -> Client:
+    """Given a service and where, return a client. Raise ValueError for a service that the model has not."""
+    if service not in SERVICES:
+        raise ValueError(f"the model has no service {service!r}: one of {', '.join(SERVICES)}")
+    return Client(world, service, region, account_id, caller)

@@ -1,0 +1,30 @@
+"""What happens by itself when its time comes: kind -> function."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from . import copies, locks, recyclebin, snapshots, tiers, volumes
+
+if TYPE_CHECKING:
+    from .place import Place
+    from .world import World
+
+
+def _deliver(world: World, place: Place, resource_id: str, event: Any) -> None:  # noqa: ARG001
+    world.deliver(event)
+
+
+HANDLERS: dict[str, Callable[[World, Place, str, Any], None]] = {
+    "deliver": _deliver,
+    "snapshot": snapshots.finish,
+    "copy": copies.finish,
+    "copy late": copies.tell_late,
+    "volume": volumes.finish_create,
+    "lock expiry": locks.tell_expiry,
+    "cool-off expiry": locks.tell_cool_off,
+    "tier": tiers.finish,
+    "restore expiry": tiers.expire_restore,
+    "bin exit": recyclebin.leave,
+}

@@ -1,0 +1,31 @@
+"""Ids as AWS makes them, from a seed."""
+
+from __future__ import annotations
+
+import random
+import re
+
+_SHAPE = re.compile(r"^[a-z]+-(?:[0-9a-f]{8}|[0-9a-f]{17})$")
+
+
+class Ids:
+    """Makes resource ids and UUIDs; the same seed makes the same ids."""
+
+    __slots__ = ("random",)
+
+    def __init__(self, seed: int) -> None:
+        self.random = random.Random(seed)  # noqa: S311 - ids of a model, not secrets
+
+    def resource(self, prefix: str) -> str:
+        """Given `snap`, `vol`, `i` or `ami`, return a new id with 17 hexadecimal digits."""
+        return f"{prefix}-{self.random.getrandbits(68):017x}"
+
+    def uuid(self) -> str:
+        """Return a new UUID in text form."""
+        digits = f"{self.random.getrandbits(128):032x}"
+        return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+
+
+def well_formed(resource_id: str, prefix: str) -> bool:
+    """Given an id and its prefix, return whether it has the form of one."""
+    return resource_id.startswith(prefix + "-") and _SHAPE.match(resource_id) is not None
