@@ -1,0 +1,285 @@
+"""The plan for a whole region from one listing: each volume's policy, each snapshot's verdict, the copies that are missing.
+
+Pure: it reads nothing and writes nothing. Every volume's plan is checked against the invariants by itself, since that is
+how plans are carried out.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from enum import StrEnum
+
+from snapkeep.domain import invariants, ledger, tagnames
+from snapkeep.domain.holds import CopyFacts, SnapshotInRegion, copy_facts, holds_from_facts
+from snapkeep.domain.model import Action, Lineage, Plan, Reason, Snapshot, Verdict, Volume
+from snapkeep.domain.policy import CopyRule, PolicySet, Retention
+from snapkeep.domain.retention import NO_HOLDS, Holds, decide
+from snapkeep.domain.selection import Selection, select, select_by_snapshots
+
+NO_POLICY = Reason("no-policy", "no policy governs it: everything is kept")
+
+
+@dataclass(frozen=True, slots=True)
+class RegionFacts:
+    """What a region's plan is made of."""
+
+    region: str
+    volumes: Sequence[Volume]
+    snapshots: Sequence[Snapshot]
+    """All that the account owns in the region: own snapshots and copies, managed or not, in any state."""
+    copies_by_region: Mapping[str, Sequence[Snapshot]] = field(default_factory=dict)
+    """Listings of the DR regions. A region that is not listed has no copies, so that what needs one there is held."""
+    waiting: frozenset[SnapshotInRegion] = frozenset()
+
+
+class CopyStanding(StrEnum):
+    """How a copy that a policy asks for stands."""
+
+    WAITING = "waiting or running"
+    FAILED = "failed"
+    MISSING = "missing"
+
+
+@dataclass(frozen=True, slots=True)
+class MissingCopy:
+    """A copy that a policy asks for and that has not completed, while no newer snapshot of its volume has one there."""
+
+    snapshot_id: str
+    lineage: Lineage
+    policy: str
+    region: str
+    deadline: datetime
+    standing: CopyStanding
+
+
+@dataclass(frozen=True, slots=True)
+class VolumePlan:
+    """One source volume's plan in one region."""
+
+    lineage: Lineage
+    volume: Volume | None
+    """None when it is gone, or lives in another region."""
+    selection: Selection
+    verdicts: tuple[Verdict, ...]
+    missing: tuple[MissingCopy, ...] = ()
+    adopted: tuple[str, ...] = ()
+    """Ids of snapshots that would be adopted: planned for as if they carried our tags already."""
+    refusals: tuple[str, ...] = ()
+    """What the plan breaks. A plan that breaks anything is not carried out at all."""
+
+
+@dataclass(frozen=True, slots=True)
+class RegionPlan:
+    """The plans for all volumes of a region, ordered by volume."""
+
+    region: str
+    made_at: datetime
+    policies: PolicySet
+    volumes: tuple[VolumePlan, ...]
+
+    @property
+    def verdicts(self) -> Iterator[Verdict]:
+        """All verdicts, volume by volume, oldest origin first."""
+        return (verdict for volume in self.volumes for verdict in volume.verdicts)
+
+    @property
+    def deletions(self) -> list[Verdict]:
+        """The verdicts that delete, of plans that are not refused."""
+        plans = (volume for volume in self.volumes if not volume.refusals)
+        return [verdict for plan in plans for verdict in plan.verdicts if verdict.action is Action.DELETE]
+
+    @property
+    def missing(self) -> list[MissingCopy]:
+        """All missing copies, earliest deadline first."""
+        return sorted((copy for volume in self.volumes for copy in volume.missing), key=lambda copy: copy.deadline)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A snapshot that one plan keeps and another deletes."""
+
+    before: Verdict
+    after: Verdict
+
+
+def plan_region(
+    facts: RegionFacts, policies: PolicySet, now: datetime, *, system: str, untouchable: Holds = NO_HOLDS, adopt: bool = False
+) -> RegionPlan:
+    """Given a region's facts and the policies to go by, return the plan for all of it.
+
+    `untouchable` are the snapshots that an AMI uses or that are locked, with the reason. With `adopt` the snapshots that the
+    system would take over are planned for as if it had.
+    """
+    planner = _Planner(facts, policies, now, system, untouchable, adopt)
+    return RegionPlan(facts.region, now, policies, tuple(planner.volume_plans()))
+
+
+def changes(before: RegionPlan, after: RegionPlan) -> list[Change]:
+    """Given two plans for the same snapshots, return those whose action differs, in the order of the second plan."""
+    known = {verdict.snapshot.id: verdict for verdict in before.verdicts}
+    return [
+        Change(known[verdict.snapshot.id], verdict)
+        for verdict in after.verdicts
+        if verdict.snapshot.id in known and known[verdict.snapshot.id].action is not verdict.action
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What other policies would change."""
+
+    moved: tuple[tuple[Lineage, str, str], ...]
+    """Volumes whose policy changes: the name before and after; empty where none governs."""
+    deleted: tuple[Change, ...]
+    kept: tuple[Change, ...]
+    copies: tuple[MissingCopy, ...]
+    """Copies that are asked for now and were not before."""
+
+
+def compare(before: RegionPlan, after: RegionPlan) -> Comparison:
+    """Given the plan in force and the plan under other policies for the same facts, return what would change."""
+    names = {plan.lineage: plan.selection.policy.name if plan.selection.policy else "" for plan in before.volumes}
+    moved = [
+        (plan.lineage, names.get(plan.lineage, ""), plan.selection.policy.name if plan.selection.policy else "")
+        for plan in after.volumes
+    ]
+    changed = changes(before, after)
+    asked = {(copy.snapshot_id, copy.region) for copy in before.missing}
+    return Comparison(
+        moved=tuple(move for move in moved if move[1] != move[2]),
+        deleted=tuple(change for change in changed if change.after.action is Action.DELETE),
+        kept=tuple(change for change in changed if change.after.action is Action.KEEP),
+        copies=tuple(copy for copy in after.missing if (copy.snapshot_id, copy.region) not in asked),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Planner:
+    facts: RegionFacts
+    policies: PolicySet
+    now: datetime
+    system: str
+    untouchable: Holds
+    adopt: bool
+
+    def volume_plans(self) -> Iterator[VolumePlan]:
+        by_lineage: dict[Lineage, list[Snapshot]] = defaultdict(list)
+        for snapshot in self.facts.snapshots:
+            by_lineage[snapshot.origin.lineage].append(snapshot)
+        volumes = {Lineage(self.facts.region, volume.id): volume for volume in self.facts.volumes}
+        copies = copy_facts((), self.facts.copies_by_region, self.facts.waiting)
+        failed = {
+            (copy.origin.snapshot_id, region)
+            for region, listed in self.facts.copies_by_region.items()
+            for copy in listed
+            if copy.state == "error"
+        }
+        for lineage in sorted(by_lineage.keys() | volumes.keys()):
+            snapshots, volume = by_lineage.get(lineage, []), volumes.get(lineage)
+            if lineage.region == self.facts.region:
+                yield self._of_sources(lineage, volume, snapshots, copies, failed)
+            else:
+                yield self._of_copies(lineage, snapshots)
+
+    def _of_sources(
+        self,
+        lineage: Lineage,
+        volume: Volume | None,
+        snapshots: list[Snapshot],
+        copies: CopyFacts,
+        failed: set[SnapshotInRegion],
+    ) -> VolumePlan:
+        selection = select(volume, self.policies) if volume else select_by_snapshots(snapshots, self.policies)
+        policy = selection.policy
+        snapshots, adopted = self._adopting(snapshots, policy.name if policy else "")
+        if policy is None:
+            return self._keeping(lineage, volume, selection, snapshots)
+        missing = tuple(
+            MissingCopy(
+                snapshot.id,
+                lineage,
+                policy.name,
+                rule.region,
+                snapshot.origin.start_time + rule.copy_within,
+                _standing((snapshot.id, rule.region), copies, failed),
+            )
+            for snapshot in snapshots
+            if snapshot.completed and snapshot.managed_by(self.system)
+            for rule in policy.copies
+            if _is_missing(snapshot, rule, copies)
+        )
+        regions = [rule.region for rule in policy.copies]
+        plan = self._decided(lineage, snapshots, policy.retention, copies, regions)
+        return replace(plan, volume=volume, selection=selection, missing=missing, adopted=adopted)
+
+    def _of_copies(self, lineage: Lineage, snapshots: list[Snapshot]) -> VolumePlan:
+        first_look = select_by_snapshots(snapshots, self.policies)
+        snapshots, adopted = self._adopting(snapshots, self.policies.policies[0].name)
+        selection = select_by_snapshots(snapshots, self.policies) if adopted and first_look.policy is None else first_look
+        rule = selection.policy.copy_rule(self.facts.region) if selection.policy else None
+        if rule is None:
+            return self._keeping(lineage, None, selection, snapshots)
+        plan = self._decided(lineage, snapshots, rule.retention, CopyFacts(), [])
+        return replace(plan, selection=selection, adopted=adopted)
+
+    def _decided(
+        self, lineage: Lineage, snapshots: list[Snapshot], retention: Retention, copies: CopyFacts, regions: list[str]
+    ) -> VolumePlan:
+        held = dict(holds_from_facts(snapshots, copies, regions)) if regions else {}
+        for snapshot in snapshots:
+            if snapshot.id in self.untouchable:
+                held[snapshot.id] = held.get(snapshot.id, ()) + self.untouchable[snapshot.id]
+        verdicts = tuple(decide(snapshots, retention, self.now, system=self.system, holds=held))
+        refusals: list[str] = []
+        if any(verdict.action is Action.DELETE for verdict in verdicts):
+            refusals = invariants.find_problems(
+                Plan("", self.facts.region, self.now, verdicts),
+                system=self.system,
+                limits=self.policies.limits,
+                copies=copies,
+                copy_regions={lineage: regions},
+                untouchable=self.untouchable,
+            )
+        return VolumePlan(lineage, None, Selection(None, ""), verdicts, refusals=tuple(refusals))
+
+    def _keeping(
+        self, lineage: Lineage, volume: Volume | None, selection: Selection, snapshots: Iterable[Snapshot]
+    ) -> VolumePlan:
+        ordered = sorted(snapshots, key=lambda snapshot: (snapshot.origin.start_time, snapshot.id))
+        verdicts = tuple(Verdict(snapshot, Action.KEEP, (NO_POLICY,)) for snapshot in ordered)
+        return VolumePlan(lineage, volume, selection, verdicts)
+
+    def _adopting(self, snapshots: list[Snapshot], policy: str) -> tuple[list[Snapshot], tuple[str, ...]]:
+        if not self.adopt or not policy:
+            return snapshots, ()
+        taken = {snapshot.id for snapshot in snapshots if self._would_adopt(snapshot)}
+        return [
+            replace(snapshot, tags=dict(snapshot.tags) | self._tags_for(snapshot, policy)) if snapshot.id in taken else snapshot
+            for snapshot in snapshots
+        ], tuple(sorted(taken))
+
+    def _would_adopt(self, snapshot: Snapshot) -> bool:
+        """What the original system tagged, and completed snapshots of governed volumes that no run has handled."""
+        if tagnames.MANAGED in snapshot.tags or not snapshot.completed:
+            return False
+        return ledger.is_of_original_system(snapshot) or not snapshot.is_copy
+
+    def _tags_for(self, snapshot: Snapshot, policy: str) -> dict[str, str]:
+        make = ledger.tags_for_copy if snapshot.is_copy else ledger.tags_for_snapshot
+        return make(self.system, policy, snapshot.origin)
+
+
+def _is_missing(snapshot: Snapshot, rule: CopyRule, copies: CopyFacts) -> bool:
+    if (snapshot.id, rule.region) in copies.completed:
+        return False
+    newest = copies.newest_copied.get((snapshot.origin.lineage, rule.region))
+    return newest is None or snapshot.origin.start_time >= newest
+
+
+def _standing(copy: SnapshotInRegion, copies: CopyFacts, failed: set[SnapshotInRegion]) -> CopyStanding:
+    if copy in copies.waiting:
+        return CopyStanding.WAITING
+    return CopyStanding.FAILED if copy in failed else CopyStanding.MISSING

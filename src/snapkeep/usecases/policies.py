@@ -1,0 +1,260 @@
+"""The policy document in force: read by the functions, pushed, shown and rolled back by people.
+
+It is kept as compact JSON with its former versions. Whatever stands there, protection goes on: a document that cannot be used
+leaves the last good one in force, and somebody is told.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+
+from snapkeep.domain.errors import AwsUnavailable, InvalidConfiguration
+from snapkeep.domain.policy import PolicySet, Retention
+from snapkeep.domain.policy_document import InvalidPolicy, parse_document, to_document
+from snapkeep.domain.policy_problem import PolicyProblem
+from snapkeep.usecases.ports import Clock, Notice, Notices
+
+STANDARD_BYTES = 4096
+ADVANCED_BYTES = 8192
+"""What an SSM parameter holds, in its standard and in its advanced tier, which costs (SSM: parameter tiers)."""
+
+FRESH = timedelta(seconds=60)
+"""How long a function goes by what it read: a new document is in force everywhere after this."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredDocument:
+    """One version of the document, as it is kept."""
+
+    version: int
+    text: str
+    at: datetime
+    author: str = ""
+
+
+class DocumentAbsent(Exception):
+    """No document was ever pushed: the stack's parameters are the policy."""
+
+
+class PolicyStore(Protocol):
+    """Keeps the document of one region with its versions."""
+
+    @property
+    def region(self) -> str:
+        """The region that it is kept in."""
+        ...
+
+    def current(self) -> StoredDocument:
+        """Return the newest version. Raise DocumentAbsent if there is none."""
+        ...
+
+    def history(self) -> list[StoredDocument]:
+        """Return all versions that are kept, newest first; none is an empty list."""
+        ...
+
+    def put(self, text: str, *, advanced: bool) -> int:
+        """Keep a new version and return its number; `advanced` asks for room beyond 4 KB."""
+        ...
+
+    def remove(self) -> None:
+        """Remove the document and all its versions: the stack's parameters are the policy again."""
+        ...
+
+
+def parse_stored(stored: StoredDocument) -> PolicySet:
+    """Given a stored version, return its policies. Raise InvalidPolicy with every error."""
+    try:
+        data = json.loads(stored.text, object_pairs_hook=_each_key_once)
+    except ValueError as error:
+        raise InvalidPolicy([PolicyProblem("document", f"version {stored.version}", f"not readable as JSON: {error}")]) from error
+    return parse_document(data, source=f"document, version {stored.version}")
+
+
+def _each_key_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) != len(pairs):
+        raise ValueError("a key stands twice in one object")
+    return made
+
+
+def stored_text(policies: PolicySet) -> str:
+    """Given policies, return the text to keep. Raise InvalidConfiguration if it is larger than a parameter can be."""
+    text = json.dumps(to_document(policies), separators=(",", ":"), ensure_ascii=False)
+    size = len(text.encode())
+    if size > ADVANCED_BYTES:
+        raise InvalidConfiguration(
+            f"the policy document takes {size} bytes; a parameter holds {ADVANCED_BYTES}: "
+            "merge policies, or select by tag where volume ids are listed"
+        )
+    return text
+
+
+def keep_everything(policies: PolicySet) -> PolicySet:
+    """Given policies, return them without a rule that could delete: what holds while nobody knows the right rules."""
+    nothing_goes = tuple(
+        replace(
+            policy,
+            retention=Retention(),
+            copies=tuple(replace(rule, retention=Retention()) for rule in policy.copies),
+        )
+        for policy in policies.policies
+    )
+    return replace(policies, policies=nothing_goes, source=f"{policies.source}, keeping everything: no document is usable")
+
+
+@dataclass(slots=True, kw_only=True)
+class PoliciesInForce:
+    """What a function goes by; call it for the policies. One lives as long as the function's process."""
+
+    store: PolicyStore
+    parameters: PolicySet
+    """What the stack's parameters say: in force while there is no document."""
+    clock: Clock
+    notices: Notices
+    _known: PolicySet | None = field(default=None, init=False)
+    _read_at: datetime | None = field(default=None, init=False)
+    _told: int = field(default=0, init=False)
+
+    def __call__(self) -> PolicySet:
+        """Return the policies in force, at most a minute old.
+
+        A broken document leaves the last good version in force; where none is good, the parameters' copies go on and
+        nothing is deleted. Raise AwsUnavailable only while the store cannot be asked and nothing was read before.
+        """
+        now = self.clock.now()
+        if self._known is not None and self._read_at is not None and timedelta(0) <= now - self._read_at < FRESH:
+            return self._known
+        try:
+            self._known = self._read(now)
+        except AwsUnavailable:
+            if self._known is None:
+                raise
+            return self._known
+        self._read_at = now
+        return self._known
+
+    def _read(self, now: datetime) -> PolicySet:
+        try:
+            current = self.store.current()
+        except DocumentAbsent:
+            return self.parameters
+        try:
+            return parse_stored(current)
+        except InvalidPolicy as broken:
+            in_force = self._last_good(current.version)
+            self._tell(current, broken, in_force, now)
+            return in_force
+
+    def _last_good(self, broken_version: int) -> PolicySet:
+        for stored in self.store.history():
+            if stored.version >= broken_version:
+                continue
+            try:
+                return parse_stored(stored)
+            except InvalidPolicy:
+                continue
+        return keep_everything(self.parameters)
+
+    def _tell(self, stored: StoredDocument, broken: InvalidPolicy, in_force: PolicySet, now: datetime) -> None:
+        if self._told == stored.version:
+            return
+        self._told = stored.version
+        self.notices.add(
+            Notice(
+                kind=InvalidPolicy.__name__,
+                cause=f"the policy document cannot be used; in force is: {in_force.source}",
+                subject=f"policy document, version {stored.version}",
+                detail=str(broken),
+                region=self.store.region,
+                at=now,
+            )
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """One version of the document for people: what it says, or why it cannot be used."""
+
+    stored: StoredDocument
+    policies: PolicySet | None
+    problems: tuple[PolicyProblem, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Pushed:
+    """How one region took a new version. `overtaken` when somebody else pushed at the same time: theirs is a version too."""
+
+    region: str
+    version: int
+    overtaken: bool = False
+    unchanged: bool = False
+
+
+def in_force(store: PolicyStore, parameters: PolicySet) -> PolicySet:
+    """Given a store and what the parameters say, return what is in force now. Raise InvalidPolicy if it is broken."""
+    try:
+        return parse_stored(store.current())
+    except DocumentAbsent:
+        return parameters
+
+
+def history(store: PolicyStore) -> list[Shown]:
+    """Given a store, return all versions that it keeps, newest first."""
+    return [_shown(stored) for stored in store.history()]
+
+
+def _shown(stored: StoredDocument) -> Shown:
+    try:
+        return Shown(stored, parse_stored(stored))
+    except InvalidPolicy as broken:
+        return Shown(stored, None, broken.problems)
+
+
+def push(stores: Sequence[PolicyStore], policies: PolicySet) -> list[Pushed]:
+    """Given the stores, those of the DR regions first, put the document in force in each. A region that has it is left as it is.
+
+    The DR regions come first, so that no copy arrives there under a policy that nobody there knows. Raise
+    InvalidConfiguration, before anything is written, for a document that is too large or copies to its own region.
+    """
+    text = stored_text(policies)
+    return [_put(store, text) for store in stores]
+
+
+def _put(store: PolicyStore, text: str) -> Pushed:
+    try:
+        current = store.current()
+    except DocumentAbsent:
+        version = store.put(text, advanced=len(text.encode()) > STANDARD_BYTES)
+        return Pushed(store.region, version, overtaken=version != 1)
+    if current.text == text:
+        return Pushed(store.region, current.version, unchanged=True)
+    version = store.put(text, advanced=len(text.encode()) > STANDARD_BYTES)
+    return Pushed(store.region, version, overtaken=version != current.version + 1)
+
+
+def rollback(stores: Sequence[PolicyStore], version: int = 0) -> list[Pushed]:
+    """Given the stores, put back what a version of the last store (the primary's) said; 0 is the newest good one before now.
+
+    It becomes a new version everywhere, so that the history tells what happened. Raise InvalidConfiguration if there is no
+    such version, InvalidPolicy if it cannot be used.
+    """
+    return push(stores, version_to_restore(stores[-1], version))
+
+
+def version_to_restore(store: PolicyStore, version: int = 0) -> PolicySet:
+    """Given a store and a version (0: the newest good one before the one in force), return its policies. Raise as above."""
+    versions = store.history()
+    if version:
+        for stored in versions:
+            if stored.version == version:
+                return parse_stored(stored)
+        kept = ", ".join(str(stored.version) for stored in versions) or "none"
+        raise InvalidConfiguration(f"there is no version {version} of the policy document; kept are: {kept}")
+    for shown in map(_shown, versions[1:]):
+        if shown.policies and shown.stored.text != versions[0].text:
+            return shown.policies
+    raise InvalidConfiguration("there is no usable version before the one in force; `policy history` lists what is kept")
