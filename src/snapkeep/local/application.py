@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import tempfile
 from collections.abc import Awaitable, Callable, MutableMapping
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from snapkeep.local.admin import Admin
@@ -25,14 +27,19 @@ def build(settings: Settings) -> Application:
     """Given the settings, put the seams in place and return the application. The environment must have been set before."""
     from ministack.app import app
 
-    from snapkeep.local.seams import ec2, eventbridge, iam, sns
+    from snapkeep.local.seams import deliveries, ec2, eventbridge, iam, kms, lambdas, metrics, sns, stepfunctions
 
     host = open_world(settings)
     inbox = Inbox()
     ec2.install(host)
     iam.install(host)
     eventbridge.install(host)
+    deliveries.install()
+    kms.install(host)
+    lambdas.install(settings, settings.work_dir or Path(tempfile.gettempdir()))
+    metrics.install(host)
     sns.install(host, inbox)
+    stepfunctions.install()
     return Application(app, host, Admin(host, inbox), settings)
 
 

@@ -8,6 +8,8 @@ from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 Event = Mapping[str, Any]
+# Service, action, account and the caller's ARN.
+BeforeCall = Callable[[str, str, str, str], None]
 
 
 class World(Protocol):
@@ -21,6 +23,15 @@ class World(Protocol):
 
     def handles(self, service: str, action: str) -> bool:
         """Return whether the model has that action."""
+        ...
+
+    @property
+    def regions(self) -> tuple[str, ...]:
+        """Return the regions of the world."""
+        ...
+
+    def place(self, region: str, account_id: str) -> Any:
+        """Return what an account has in a region, as the model keeps it."""
         ...
 
     def resource_tags(self, region: str, account_id: str, resource_id: str) -> Mapping[str, str]:
@@ -61,11 +72,16 @@ class Host:
         self.clock = clock
         self.scale = scale
         self._lock = threading.RLock()
+        self._before_call: list[BeforeCall] = []
         self._wake: Callable[[], object] = lambda: None
 
     def handles(self, service: str, action: str) -> bool:
         """Given a service and an action, return whether the model has it."""
         return self._handles(service, action)
+
+    def before_call(self, look: BeforeCall) -> None:
+        """Given a function of service, action, account and caller, call it before each call, when the world stands still."""
+        self._before_call.append(look)
 
     def on_change(self, wake: Callable[[], object]) -> None:
         """Given a function, call it after every call: something may be due earlier than before."""
@@ -77,6 +93,8 @@ class Host:
         """Given a call, let what was due before it happen, carry it out, and return its answer. Raise as the world does."""
         with self._lock:
             self.world.tick()
+            for look in self._before_call:
+                look(service, action, account_id, caller)
             try:
                 return self.world.call(service, action, params, region=region, account_id=account_id, caller=caller)
             finally:

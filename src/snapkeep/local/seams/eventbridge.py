@@ -41,3 +41,16 @@ def publish(event: Event) -> None:
         view = eventbridge._pattern_event_view(record)
         eventbridge._dispatch_event(record, view)
         eventbridge._archive_event(record, view)
+
+
+def fire_schedules(account_id: str, name: str) -> list[str]:
+    """Given an account and a part of a rule's name (empty: any), let its scheduled rules fire now, whenever they would; return their ARNs."""
+    from ministack.services import eventbridge
+
+    fired = []
+    for key, rule in list(eventbridge._rules._data.items()):
+        if key[0] == account_id and rule.get("ScheduleExpression") and rule.get("State") == "ENABLED" and name in rule["Name"]:
+            eventbridge._rule_last_fired[key] = 0
+            fired.append(str(rule["Arn"]))
+    eventbridge._tick_scheduled_rules()
+    return fired

@@ -1,0 +1,88 @@
+"""What AWS services may do on behalf of a stack: roles that they assume, and policies of what they call.
+
+ministack enforces IAM on requests over the wire alone. A state machine whose role may not invoke its function, or a rule that may
+not start its target, works there and fails on AWS; the seams that use this module make it fail here too.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+
+def role_allows(role_arn: str, action: str, resource_arn: str, region: str) -> bool:
+    """Given a role, an action and a resource, return whether the role's policies allow it."""
+    from ministack.core import iam_evaluator
+
+    account_id, name = role_arn.split(":")[4], role_arn.rpartition("/")[2]
+    context = iam_evaluator.EvalContext(
+        principal_arn=f"arn:aws:sts::{account_id}:assumed-role/{name}/service",
+        principal_type="AssumedRole",
+        principal_account=account_id,
+        action=action,
+        resource_arn=resource_arn,
+        region=region,
+    )
+    policies = iam_evaluator._gather_role_policies(name, account_id)
+    return bool(iam_evaluator.evaluate(context, policies).decision == "Allow")
+
+
+def service_may_assume(role_arn: str, service: str) -> bool:
+    """Given a role and a service principal such as `states.amazonaws.com`, return whether the role's trust policy names it."""
+    from ministack.services import iam
+
+    account_id, name = role_arn.split(":")[4], role_arn.rpartition("/")[2]
+    role = iam._roles.get_scoped(account_id, None, name)
+    if role is None:
+        return False
+    document: Any = role.get("AssumeRolePolicyDocument") or {}
+    if isinstance(document, str):
+        document = json.loads(document)
+    statements = document.get("Statement", [])
+    return any(
+        statement.get("Effect") == "Allow" and service in _names(statement.get("Principal"))
+        for statement in (statements if isinstance(statements, list) else [statements])
+    )
+
+
+def resource_policy_allows(policy: Any, service: str, action: str, resource_arn: str, source_arn: str, account_id: str) -> bool:
+    """Given a resource's policy, return whether it lets a service do the action on behalf of the source."""
+    from ministack.core import iam_evaluator
+
+    context = iam_evaluator.EvalContext(
+        principal_arn="*",
+        principal_type="Service",
+        principal_account="",
+        action=action,
+        resource_arn=resource_arn,
+        region=resource_arn.split(":")[3],
+        service_context={"aws:sourcearn": source_arn, "aws:sourceaccount": account_id, "aws:sourceowner": account_id},
+    )
+    return bool(iam_evaluator.evaluate_resource_policy(policy, context, service=service).decision == "Allow")
+
+
+def _names(principal: Any) -> list[str]:
+    if not isinstance(principal, dict):
+        return []
+    services = principal.get("Service", [])
+    return [services] if isinstance(services, str) else list(services)
+
+
+def role_session_allows(caller: str, action: str, key_arn: str, key_policy: Any, via: str) -> bool:
+    """Given a role's session, an action on a KMS key, its policy and the service that uses it, return whether both allow it."""
+    from ministack.core import iam_evaluator
+
+    account_id = caller.split(":")[4]
+    context = iam_evaluator.EvalContext(
+        principal_arn=caller,
+        principal_type="AssumedRole",
+        principal_account=account_id,
+        action=action,
+        resource_arn=key_arn,
+        region=key_arn.split(":")[3],
+        service_context={"kms:viaservice": via, "kms:grantisforawsresource": "true", "kms:calleraccount": account_id},
+    )
+    policies = iam_evaluator._gather_role_policies(iam_evaluator._role_name_from_assumed_arn(caller), account_id)
+    identity = iam_evaluator.evaluate(context, policies)
+    answer = iam_evaluator.combine_resource_policy(identity, context, key_policy, key_arn.split(":")[4], required=True)
+    return bool(answer.decision == "Allow")
