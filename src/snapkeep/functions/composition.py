@@ -9,11 +9,14 @@ from functools import cached_property
 from snapkeep.adapters.clock import WallClock
 from snapkeep.adapters.dynamodb_queue import DynamoDbQueue
 from snapkeep.adapters.ec2_reader import Ec2Reader
+from snapkeep.adapters.sqs_notices import SqsNotices
+from snapkeep.adapters.ssm_policies import SsmPolicyStore
 from snapkeep.adapters.step_functions import StepFunctionsWaiters
 from snapkeep.domain.policy import PolicySet
 from snapkeep.functions.clients import Clients
 from snapkeep.functions.environment import Environment
 from snapkeep.usecases.attempts import Attempts
+from snapkeep.usecases.policies import PoliciesInForce
 from snapkeep.usecases.settle import Settlement
 
 
@@ -57,9 +60,17 @@ class Composition:
 
     @cached_property
     def policies(self) -> Callable[[], PolicySet]:
-        """The policies in force."""
-        parameters = self.environment.parameters_as_policy()
-        return lambda: parameters
+        """The policies in force: the document, or where there is none the stack's parameters."""
+        environment = self.environment
+        store = SsmPolicyStore(
+            client=self.clients.get("ssm"), name=environment.text("SNAPKEEP_POLICY_PARAMETER"), region=environment.region
+        )
+        return PoliciesInForce(store=store, parameters=environment.parameters_as_policy(), clock=self.clock, notices=self.notices)
+
+    @cached_property
+    def notices(self) -> SqsNotices:
+        """Where notices go until the digest publishes them."""
+        return SqsNotices(client=self.clients.get("sqs"), queue_url=self.environment.text("SNAPKEEP_NOTICES_QUEUE_URL"))
 
 
 def composition() -> Composition:

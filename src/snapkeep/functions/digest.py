@@ -6,7 +6,7 @@ from datetime import timedelta
 from functools import cache
 from typing import Any
 
-from snapkeep.adapters.sqs_notices import SnsPublisher, SqsNotices
+from snapkeep.adapters.sqs_notices import SnsPublisher
 from snapkeep.functions.composition import Composition, composition
 from snapkeep.functions.log import started
 from snapkeep.usecases.notify import Digest
@@ -17,7 +17,7 @@ def build(parts: Composition) -> Digest:
     environment = parts.environment
     return Digest(
         system=environment.system,
-        source=SqsNotices(client=parts.clients.get("sqs"), queue_url=environment.text("SNAPKEEP_NOTICES_QUEUE_URL")),
+        source=parts.notices,
         publisher=SnsPublisher(client=parts.clients.get("sns"), topic_arn=environment.text("SNAPKEEP_TOPIC_ARN")),
         clock=parts.clock,
         quiet=timedelta(seconds=environment.number("SNAPKEEP_DIGEST_QUIET_SECONDS", 0, 900)),

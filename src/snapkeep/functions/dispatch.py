@@ -7,7 +7,6 @@ from typing import Any
 
 from snapkeep.adapters.ec2_writers import Ec2Copier
 from snapkeep.adapters.kms_keys import KmsKeys
-from snapkeep.adapters.sqs_notices import SqsNotices
 from snapkeep.functions.composition import Composition, composition
 from snapkeep.functions.log import audit_copy, started
 from snapkeep.usecases.dispatch import Dispatch
@@ -23,7 +22,7 @@ def build(parts: Composition) -> Dispatch:
         keys=KmsKeys(client=parts.clients.get("kms"), region=environment.region),
         queue=parts.queue_of(environment.region),
         settlement=parts.settlement,
-        notices=SqsNotices(client=parts.clients.get("sqs"), queue_url=environment.text("SNAPKEEP_NOTICES_QUEUE_URL")),
+        notices=parts.notices,
         attempts=parts.attempts,
         clock=parts.clock,
         quota=environment.copy_quota,

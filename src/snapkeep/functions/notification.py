@@ -13,7 +13,7 @@ from snapkeep.usecases.notify import notices_of_run
 
 def build(parts: Composition) -> SqsNotices:
     """Given the parts, return where notices go."""
-    return SqsNotices(client=parts.clients.get("sqs"), queue_url=parts.environment.text("SNAPKEEP_NOTICES_QUEUE_URL"))
+    return parts.notices
 
 
 @cache

@@ -1,0 +1,78 @@
+"""The policy document as an SSM parameter: compact JSON, with the versions that Parameter Store keeps (the last 100)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from snapkeep.adapters.aws_errors import code_of, translate, translated
+from snapkeep.usecases.policies import DocumentAbsent, StoredDocument
+
+if TYPE_CHECKING:
+    from mypy_boto3_ssm import SSMClient
+
+NOTHING = "{}"
+"""What the stack's template puts there: no document, the stack's parameters are the policy."""
+
+
+class SsmPolicyStore:
+    """`PolicyStore` over an SSM client of one region."""
+
+    def __init__(self, *, client: SSMClient, name: str, region: str) -> None:
+        self._client = client
+        self._name = name
+        self._region = region
+
+    @property
+    def region(self) -> str:
+        """The region that the document is kept in."""
+        return self._region
+
+    def current(self) -> StoredDocument:
+        """Return the newest version. Raise DocumentAbsent if there is none, AwsUnavailable, AwsThrottled or AwsRefused."""
+        try:
+            found = self._client.get_parameter(Name=self._name)["Parameter"]
+        except ClientError as error:
+            if code_of(error) == "ParameterNotFound":
+                raise DocumentAbsent from error
+            raise translate(error, f"get_parameter {self._name} in {self._region}") from error
+        except BotoCoreError as error:
+            raise translate(error, f"get_parameter {self._name} in {self._region}") from error
+        if found["Value"].strip() == NOTHING:
+            raise DocumentAbsent
+        return StoredDocument(found["Version"], found["Value"], found["LastModifiedDate"])
+
+    def history(self) -> list[StoredDocument]:
+        """Return all versions that are kept, newest first."""
+        versions: list[StoredDocument] = []
+        try:
+            for page in self._client.get_paginator("get_parameter_history").paginate(Name=self._name):
+                versions += [
+                    StoredDocument(one["Version"], one["Value"], one["LastModifiedDate"], one.get("LastModifiedUser", ""))
+                    for one in page["Parameters"]
+                    if one["Value"].strip() != NOTHING
+                ]
+        except ClientError as error:
+            if code_of(error) == "ParameterNotFound":
+                return []
+            raise translate(error, f"get_parameter_history {self._name} in {self._region}") from error
+        except BotoCoreError as error:
+            raise translate(error, f"get_parameter_history {self._name} in {self._region}") from error
+        return sorted(versions, key=lambda stored: -stored.version)
+
+    def put(self, text: str, *, advanced: bool) -> int:
+        """Keep a new version and return its number. The tier never goes back: SSM refuses to lower it."""
+        with translated(f"put_parameter {self._name} in {self._region}"):
+            answer = self._client.put_parameter(
+                Name=self._name,
+                Value=text,
+                Type="String",
+                Overwrite=True,
+                Tier="Advanced" if advanced else "Intelligent-Tiering",
+            )
+        return answer["Version"]
+
+    def remove(self) -> None:
+        """Put nothing in force: the stack's parameters are the policy again. The parameter itself is the stack's."""
+        self.put(NOTHING, advanced=False)
