@@ -47,7 +47,7 @@ class Root(TyperGroup):
         super().__init__(**settings)
         self.lazy = {lazy.name: lazy for lazy in COMMANDS if importlib.util.find_spec(lazy.module)}
         for lazy in self.lazy.values():
-            self.add_command(TyperCommand(lazy.name, callback=None, help=lazy.help), lazy.name)
+            self.add_command(TyperCommand(lazy.name, callback=None, help=lazy.help, short_help=lazy.help), lazy.name)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Given the arguments, return the command that they name, imported by now, and the arguments that are left."""
@@ -55,6 +55,7 @@ class Root(TyperGroup):
         lazy = self.lazy.get(name or "")
         if lazy is not None:
             application = getattr(importlib.import_module(lazy.module), lazy.attribute)
+            application._add_completion = False  # noqa: SLF001 - only the root could offer it
             command = typer.main.get_command(application)
             command.name = name
         return name, command, rest

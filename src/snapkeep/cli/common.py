@@ -18,7 +18,7 @@ DEFAULT_DR_REGION = "us-east-2"
 
 _PANEL = "AWS"
 Profile = Annotated[str, typer.Option("--profile", help="Profile of the AWS configuration.", rich_help_panel=_PANEL)]
-Region = Annotated[str, typer.Option("--region", help="Primary region. [default: as the AWS CLI]", rich_help_panel=_PANEL)]
+Region = Annotated[str, typer.Option("--region", help="Primary region. Default: the AWS CLI's.", rich_help_panel=_PANEL)]
 DrRegion = Annotated[str, typer.Option("--dr-region", help="Disaster-recovery region.", rich_help_panel=_PANEL)]
 EndpointUrl = Annotated[
     str, typer.Option("--endpoint-url", help="Another AWS, such as the embedded one.", rich_help_panel=_PANEL)

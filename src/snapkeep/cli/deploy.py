@@ -1,0 +1,181 @@
+"""`snapkeep deploy`, `destroy` and `package`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from snapkeep.cli.common import DEFAULT_DR_REGION, AwsSettings, DrRegion, EndpointUrl, Json, Name, Profile, Region, aws_settings
+from snapkeep.cli.errors import WrongUse
+from snapkeep.cli.output import make_console, print_json
+
+if TYPE_CHECKING:
+    from snapkeep.deploy.deployment import Deployed, Deployment, Destroyed
+    from snapkeep.deploy.package import Package
+    from snapkeep.deploy.progress import Watcher
+
+deploy_app = typer.Typer(help="Deploy both stacks into both regions.")
+destroy_app = typer.Typer(help="Delete both stacks. Snapshots stay.")
+package_app = typer.Typer(help="Build the functions' folder for the AWS CLI or SAM.")
+
+_PARAMETERS = "Parameters"
+_Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+
+
+@deploy_app.command()
+def deploy(
+    *,
+    tag_key: Annotated[
+        str, typer.Option(help="Only volumes with this tag key. Default: every volume.", rich_help_panel=_PARAMETERS)
+    ] = "",
+    retention: Annotated[
+        int | None, typer.Option(help="Snapshots to keep of a volume. Default: 7.", rich_help_panel=_PARAMETERS)
+    ] = None,
+    dr_retention: Annotated[
+        int | None, typer.Option(help="Copies to keep in the DR region. Default: 1.", rich_help_panel=_PARAMETERS)
+    ] = None,
+    parameter: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=VALUE", help="A parameter of the primary stack; repeatable.", rich_help_panel=_PARAMETERS),
+    ] = None,
+    dr_parameter: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=VALUE", help="A parameter of the DR stack; repeatable.", rich_help_panel=_PARAMETERS),
+    ] = None,
+    tag: Annotated[list[str] | None, typer.Option(metavar="KEY=VALUE", help="A tag for all that is made; repeatable.")] = None,
+    remove_failed: Annotated[
+        bool, typer.Option("--remove-failed", help="Delete what is left of a creation that failed.")
+    ] = False,
+    profile: Profile = "",
+    region: Region = "",
+    dr_region: DrRegion = DEFAULT_DR_REGION,
+    endpoint_url: EndpointUrl = "",
+    name: Name = "",
+    json: Json = False,
+) -> None:
+    """Deploy both stacks, the DR region first, and print their outputs.
+
+    A parameter that is not given keeps the value that the stack has.
+    """
+    settings = aws_settings(profile=profile, region=region, dr_region=dr_region, endpoint_url=endpoint_url, name=name)
+    primary = _with_shortcuts(parameter, "--parameter", {"tagKeyValue": tag_key, "Retention": retention})
+    dr = _with_shortcuts(dr_parameter, "--dr-parameter", {"Retention": dr_retention})
+    tags = _pairs(tag, "--tag")
+    with _watcher(json) as watcher:
+
+        def may_remove(story: str) -> bool:
+            return remove_failed or _consent(f"{story}. Delete it?", json=json)
+
+        deployed = _deployment(settings, watcher).deploy(primary, dr, tags=tags, may_remove_leftover=may_remove)
+    _show_deployed(deployed, json=json)
+
+
+@destroy_app.command()
+def destroy(
+    *,
+    yes: _Yes = False,
+    profile: Profile = "",
+    region: Region = "",
+    dr_region: DrRegion = DEFAULT_DR_REGION,
+    endpoint_url: EndpointUrl = "",
+    name: Name = "",
+    json: Json = False,
+) -> None:
+    """Delete both stacks and the buckets of their artifacts. No snapshot is deleted."""
+    settings = aws_settings(profile=profile, region=region, dr_region=dr_region, endpoint_url=endpoint_url, name=name)
+    question = f"Delete the stacks of {settings.system} in {settings.region} and {settings.dr_region}? Snapshots stay."
+    if not yes and not _consent(question, json=json):
+        raise WrongUse("nothing was deleted: confirm, or give --yes")
+    with _watcher(json) as watcher:
+        destroyed = _deployment(settings, watcher).destroy()
+    _show_destroyed(destroyed, json=json)
+
+
+@package_app.command()
+def package(
+    *,
+    folder: Annotated[Path | None, typer.Option(help="Where to. Default: build/functions.")] = None,
+    json: Json = False,
+) -> None:
+    """Build the folder that the templates' CodeUri names, for `aws cloudformation package` or `sam deploy`."""
+    from snapkeep.deploy.package import build_package  # noqa: PLC0415 - imports boto3
+
+    console = make_console(stderr=True)
+    built = build_package(folder, report=lambda text: console.print(f"note: {text}", markup=False))
+    if json:
+        print_json(_package_facts(built))
+    else:
+        make_console().print(f"{built.folder}: {built.bytes_unzipped:,} bytes, zipped {built.bytes_zipped:,}", soft_wrap=True)
+
+
+def _deployment(settings: AwsSettings, watcher: Watcher) -> Deployment:
+    from snapkeep.deploy.deployment import Deployment, Target  # noqa: PLC0415 - imports boto3
+
+    return Deployment(Target(settings.client, settings.region, settings.dr_region, settings.suffix), watcher)
+
+
+def _watcher(json: bool) -> Any:
+    """Progress goes to stderr when stdout is for a machine."""
+    from snapkeep.cli.deploy_view import make_watcher  # noqa: PLC0415 - imports rich
+
+    return make_watcher(make_console(stderr=json))
+
+
+def _with_shortcuts(pairs: Sequence[str] | None, option: str, shortcuts: dict[str, object]) -> dict[str, str]:
+    given = {name: str(value) for name, value in shortcuts.items() if value not in ("", None)}
+    return given | _pairs(pairs, option)
+
+
+def _pairs(texts: Sequence[str] | None, option: str) -> dict[str, str]:
+    """Given NAME=VALUE texts, return them as a mapping. Raise WrongUse naming the option for any other form."""
+    pairs = {}
+    for text in texts or ():
+        key, equals, value = text.partition("=")
+        if not equals or not key:
+            raise WrongUse(f"{option} {text}: write NAME=VALUE")
+        pairs[key] = value
+    return pairs
+
+
+def _consent(question: str, *, json: bool) -> bool:
+    """Ask, where a person sits; elsewhere the answer is no."""
+    if json or not (sys.stdin.isatty() and sys.stdout.isatty()):
+        return False
+    return typer.confirm(question)
+
+
+def _show_deployed(deployed: Deployed, *, json: bool) -> None:
+    if json:
+        facts = {"system": deployed.system, "account_id": deployed.account_id, "buckets": deployed.buckets}
+        stacks = [asdict(result) for result in deployed.stacks]
+        print_json({**facts, "stacks": stacks, "package": _package_facts(deployed.package)})
+        return
+    from snapkeep.cli.deploy_view import outputs_table  # noqa: PLC0415 - imports rich
+
+    console = make_console()
+    for result in deployed.stacks:
+        console.print()
+        console.print(outputs_table(f"{result.stack} in {result.region}: {result.outcome}", result.outputs))
+
+
+def _show_destroyed(destroyed: Destroyed, *, json: bool) -> None:
+    if json:
+        print_json(asdict(destroyed))
+        return
+    console = make_console()
+    for result in destroyed.stacks:
+        console.print(f"{result.stack} in {result.region}: {result.outcome}", soft_wrap=True)
+    for bucket, count in destroyed.objects_removed.items():
+        console.print(f"bucket {bucket}: removed with {count} objects" if count else f"bucket {bucket}: gone", soft_wrap=True)
+    console.print("What stays:")
+    for text in destroyed.stays:
+        console.print(f"  {text}", soft_wrap=True)
+
+
+def _package_facts(built: Package) -> dict[str, Any]:
+    return {**asdict(built), "folder": str(built.folder), "zip_file": str(built.zip_file)}

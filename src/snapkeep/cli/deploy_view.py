@@ -1,0 +1,143 @@
+"""A deployment as a person watches it: a live table in a terminal, lines elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.spinner import Spinner
+from rich.table import Table
+from rich.text import Text
+
+from snapkeep.deploy.progress import StackEvent, Watcher
+
+_LATEST_SHOWN = 6
+_STYLES = (("FAILED", "red"), ("ROLLBACK", "red"), ("IN_PROGRESS", "yellow"), ("COMPLETE", "green"))
+
+
+def status_style(status: str) -> str:
+    """Given a CloudFormation status, return the style to show it in."""
+    return next((style for words, style in _STYLES if words in status), "default")
+
+
+class LineWatcher:
+    """Prints a line for each thing that happens."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    def __enter__(self) -> Self:
+        """Begin; nothing to do."""
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        """End; nothing to do."""
+
+    def step(self, text: str) -> None:
+        """Print the step."""
+        self._console.print(text, soft_wrap=True, markup=False)
+
+    def note(self, text: str) -> None:
+        """Print the note."""
+        self._console.print(f"note: {text}", soft_wrap=True, markup=False)
+
+    def expect(self, resources: int) -> None:
+        """Print how much is to be done."""
+        self._console.print(f"{resources} resources", soft_wrap=True, markup=False)
+
+    def event(self, event: StackEvent) -> None:
+        """Print the event."""
+        reason = f": {event.reason}" if event.reason and event.failed else ""
+        self._console.print(
+            f"{event.region}: {event.status} {event.logical_id} ({event.resource_type}){reason}", soft_wrap=True, markup=False
+        )
+
+
+class LiveWatcher:
+    """One bar for the stack at work, and its latest events; what is finished stays above as one line."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._live = Live(self._render(), console=console, refresh_per_second=12, transient=True, get_renderable=self._render)
+        self._step = ""
+        self._step_began = time.monotonic()
+        self._expected = 0
+        self._done: set[str] = set()
+        self._latest: list[StackEvent] = []
+
+    def __enter__(self) -> Self:
+        """Begin to draw."""
+        self._live.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        """Stop drawing, and leave the last step as a line."""
+        self._finish_step(failed=kind is not None)
+        self._live.stop()
+
+    def step(self, text: str) -> None:
+        """Show the step; the one before it is finished."""
+        self._finish_step(failed=False)
+        self._step, self._step_began = text, time.monotonic()
+        self._expected, self._done, self._latest = 0, set(), []
+
+    def note(self, text: str) -> None:
+        """Leave the note above."""
+        self._console.print(Text.assemble(("! ", "yellow"), text))
+
+    def expect(self, resources: int) -> None:
+        """Show a bar for that many resources."""
+        self._expected = resources
+
+    def event(self, event: StackEvent) -> None:
+        """Count the event, and show it among the latest."""
+        if event.failed:
+            self._console.print(Text.assemble(("✗ ", "red"), f"{event.logical_id} {event.status}: {event.reason}"))
+        if event.status.endswith("_COMPLETE") and not event.of_the_stack:
+            self._done.add(event.logical_id)
+        self._latest = [*self._latest, event][-_LATEST_SHOWN:]
+
+    def _finish_step(self, *, failed: bool) -> None:
+        if self._step:
+            mark = ("✗ ", "bold red") if failed else ("✓ ", "bold green")
+            seconds = time.monotonic() - self._step_began
+            self._console.print(Text.assemble(mark, self._step, (f"  {seconds:.1f} s", "dim")))
+        self._step = ""
+
+    def _render(self) -> RenderableType:
+        if not getattr(self, "_step", ""):
+            return Text("")
+        parts: list[RenderableType] = [Spinner("dots", Text(self._step), style="cyan")]
+        if self._expected:
+            bar = Table.grid(padding=(0, 1))
+            bar.add_row("  ", ProgressBar(self._expected, len(self._done), width=40), f"{len(self._done)} of {self._expected}")
+            parts.append(bar)
+            events = Table.grid(padding=(0, 1))
+            for event in self._latest:
+                status = Text(event.status, style=status_style(event.status))
+                events.add_row("  ", status, event.logical_id, Text(event.resource_type, style="dim"))
+            parts.append(events)
+        return Group(*parts)
+
+
+def make_watcher(console: Console) -> LineWatcher | LiveWatcher:
+    """Given a console, return what shows a deployment on it."""
+    return LiveWatcher(console) if console.is_terminal else LineWatcher(console)
+
+
+def outputs_table(title: str, outputs: Mapping[str, str]) -> Table:
+    """Given a stack's outputs, return them as a table."""
+    table = Table(title=title, title_justify="left", box=None, show_header=False, padding=(0, 2, 0, 0))
+    table.add_column("name", style="cyan", no_wrap=True)
+    table.add_column("value", overflow="fold")
+    for name, value in sorted(outputs.items()):
+        table.add_row(name, value)
+    return table
+
+
+__all__ = ["LineWatcher", "LiveWatcher", "Watcher", "make_watcher", "outputs_table", "status_style"]

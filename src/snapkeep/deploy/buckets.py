@@ -1,0 +1,139 @@
+"""The bucket that a region's artifacts are uploaded to: one for each system and region, encrypted, private."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from snapkeep.deploy.templates import S3Location
+from snapkeep.domain.errors import InvalidConfiguration
+
+NAME_LIMIT = 63
+"""Characters of a bucket's name (S3: bucket naming rules)."""
+_ABSENT = ("404", "NoSuchBucket", "NotFound", "NoSuchKey")
+_DELETE_AT_ONCE = 1000
+"""Keys that one DeleteObjects takes (S3 service model)."""
+
+
+class BucketNotOurs(InvalidConfiguration):
+    """The bucket's name is taken by another account."""
+
+
+def bucket_name(system: str, account_id: str, region: str) -> str:
+    """Given a system's name, an account and a region, return the name of the bucket. Raise InvalidConfiguration if too long."""
+    name = f"{system}-{account_id}-{region}".lower()
+    if len(name) > NAME_LIMIT:
+        raise InvalidConfiguration(
+            f"FunctionNameSuffix is too long: bucket {name} would have {len(name)} of {NAME_LIMIT} characters"
+        )
+    return name
+
+
+class ArtifactBucket:
+    """One region's bucket."""
+
+    def __init__(self, s3: Any, name: str, account_id: str, region: str, partition: str = "aws") -> None:
+        self._s3 = s3
+        self.name = name
+        self._owner = {"ExpectedBucketOwner": account_id}
+        self._region = region
+        self._partition = partition
+
+    def exists(self) -> bool:
+        """Return whether it is there. Raise BucketNotOurs if somebody else has it."""
+        try:
+            self._s3.head_bucket(Bucket=self.name, **self._owner)
+        except ClientError as error:
+            code = error.response["Error"]["Code"]
+            if code in _ABSENT:
+                return False
+            if code in ("403", "AccessDenied", "Forbidden"):
+                raise BucketNotOurs(
+                    f"bucket {self.name} is not ours to use: another account has it, or the credentials lack s3:ListBucket"
+                ) from error
+            raise
+        return True
+
+    def ensure(self, tags: Mapping[str, str]) -> bool:
+        """Make it if it is not there, and make it private and encrypted in any case. Return whether it was made."""
+        made = not self.exists()
+        if made:
+            place = {} if self._region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": self._region}}
+            self._s3.create_bucket(Bucket=self.name, **place)
+        self._s3.put_public_access_block(
+            Bucket=self.name,
+            PublicAccessBlockConfiguration={
+                "BlockPublicAcls": True,
+                "IgnorePublicAcls": True,
+                "BlockPublicPolicy": True,
+                "RestrictPublicBuckets": True,
+            },
+            **self._owner,
+        )
+        rule = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}
+        self._s3.put_bucket_encryption(Bucket=self.name, ServerSideEncryptionConfiguration={"Rules": [rule]}, **self._owner)
+        if str(self._s3.meta.endpoint_url).startswith("https:"):  # the embedded AWS speaks plain HTTP, to this machine alone
+            self._s3.put_bucket_policy(Bucket=self.name, Policy=json.dumps(self._tls_only()), **self._owner)
+        if tags:
+            tag_set = [{"Key": key, "Value": value} for key, value in sorted(tags.items())]
+            self._s3.put_bucket_tagging(Bucket=self.name, Tagging={"TagSet": tag_set}, **self._owner)
+        return made
+
+    def upload(self, path: Path, folder: str) -> S3Location:
+        """Given a file, put it under a name made of its contents, unless it is there; return where it is."""
+        return self.upload_bytes(path.read_bytes(), folder, "".join(path.suffixes))
+
+    def upload_bytes(self, content: bytes, folder: str, suffix: str) -> S3Location:
+        """Given contents, put them under a name made of them, unless they are there; return where they are."""
+        key = f"{folder}/{hashlib.sha256(content).hexdigest()}{suffix}"
+        if not self._has(key):
+            self._s3.put_object(Bucket=self.name, Key=key, Body=content, **self._owner)
+        return S3Location(self.name, key)
+
+    def url(self, location: S3Location) -> str:
+        """Given an object, return its URL, path style, as CloudFormation takes it in `TemplateURL`."""
+        return f"{str(self._s3.meta.endpoint_url).rstrip('/')}/{location.bucket}/{location.key}"
+
+    def remove(self) -> int:
+        """Delete every object and version, then the bucket. Return how many objects went; 0 too when there is no bucket."""
+        if not self.exists():
+            return 0
+        removed = 0
+        for page in self._s3.get_paginator("list_object_versions").paginate(Bucket=self.name, **self._owner):
+            found = [*page.get("Versions", ()), *page.get("DeleteMarkers", ())]
+            keys = [{"Key": item["Key"], "VersionId": item["VersionId"]} for item in found]
+            for start in range(0, len(keys), _DELETE_AT_ONCE):
+                batch = keys[start : start + _DELETE_AT_ONCE]
+                answer = self._s3.delete_objects(Bucket=self.name, Delete={"Objects": batch, "Quiet": True}, **self._owner)
+                if answer.get("Errors"):
+                    first = answer["Errors"][0]
+                    raise InvalidConfiguration(f"bucket {self.name}: {first['Key']} stays: {first.get('Message', '')}")
+            removed += len(keys)
+        self._s3.delete_bucket(Bucket=self.name, **self._owner)
+        return removed
+
+    def _has(self, key: str) -> bool:
+        try:
+            self._s3.head_object(Bucket=self.name, Key=key, **self._owner)
+        except ClientError as error:
+            if error.response["Error"]["Code"] in _ABSENT:
+                return False
+            raise
+        return True
+
+    def _tls_only(self) -> dict[str, Any]:
+        arn = f"arn:{self._partition}:s3:::{self.name}"
+        statement = {
+            "Sid": "OnlyEncryptedConnections",
+            "Effect": "Deny",
+            "Principal": "*",
+            "Action": "s3:*",
+            "Resource": [arn, f"{arn}/*"],
+            "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+        }
+        return {"Version": "2012-10-17", "Statement": [statement]}

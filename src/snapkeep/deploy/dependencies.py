@@ -1,0 +1,122 @@
+"""What the functions import besides our own package: pinned, taken from the running environment or from a package index."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from importlib.metadata import Distribution, PackageNotFoundError, distribution, distributions
+from pathlib import Path, PurePosixPath
+
+from snapkeep.domain.errors import InvalidConfiguration
+
+REQUIREMENTS = Path(__file__).with_name("functions-requirements.txt")
+
+_PIN = re.compile(r"^(?P<name>[A-Za-z0-9._-]+)==(?P<version>[^\s;\\]+)")
+
+LEFT_OUT = (
+    "boto3/data/",  # resources; clients alone are used
+    "boto3/examples/",
+    "botocore/data/",  # written anew, cut down
+    "dateutil/zoneinfo/",  # a copy of the time zone database that nothing here asks for
+    "aws_lambda_powertools/event_handler/",  # routers of HTTP requests
+    "aws_lambda_powertools/utilities/data_masking/",
+    "aws_lambda_powertools/utilities/feature_flags/",
+    "aws_lambda_powertools/utilities/idempotency/",
+    "aws_lambda_powertools/utilities/kafka/",
+    "aws_lambda_powertools/utilities/parameters/",
+    "aws_lambda_powertools/utilities/parser/",
+    "aws_lambda_powertools/utilities/streaming/",
+    "aws_lambda_powertools/utilities/validation/",
+    "urllib3/contrib/emscripten/",
+)
+"""Parts of the dependencies that no function imports; a test imports every handler from the package as it is built."""
+
+
+class DependenciesMissing(InvalidConfiguration):
+    """A pinned dependency is neither installed here nor to be had from a package index."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pin:
+    """One dependency and its version."""
+
+    name: str
+    version: str
+
+
+def read_pins(requirements: Path = REQUIREMENTS) -> tuple[Pin, ...]:
+    """Given a requirements file with hashes, return its pins."""
+    matches = (_PIN.match(line) for line in requirements.read_text(encoding="utf-8").splitlines())
+    return tuple(Pin(match["name"], match["version"]) for match in matches if match)
+
+
+def copy_dependencies(target: Path, report: Callable[[str], None] = lambda _: None) -> Path:
+    """Given an empty folder, copy the pinned dependencies into it; return botocore's data folder that they came with.
+
+    They are taken from this environment where it has these very versions, so that no network is needed; else they are
+    downloaded. Raise DependenciesMissing when neither is possible.
+    """
+    found = _installed(read_pins())
+    if isinstance(found, str):
+        report(f"{found}: downloading the pinned dependencies")
+        return _download(target)
+    for dist in found:
+        _copy_files(dist, target)
+    return Path(str(distribution("botocore").locate_file("botocore/data")))
+
+
+def wanted(path: PurePosixPath) -> bool:
+    """Given a file's path within site-packages, return whether the package needs it."""
+    text = path.as_posix()
+    if path.is_absolute() or text.startswith("..") or path.suffix in (".pyc", ".pyi", ".so", ".pyd"):
+        return False
+    if any(part.endswith(".dist-info") for part in path.parts):
+        return path.name.upper().startswith(("LICENSE", "NOTICE"))
+    return not text.startswith(LEFT_OUT)
+
+
+def _installed(pins: Iterable[Pin]) -> list[Distribution] | str:
+    """The installed distributions with these versions, or in words which one is not as pinned."""
+    found = []
+    for pin in pins:
+        try:
+            dist = distribution(pin.name)
+        except PackageNotFoundError:
+            return f"{pin.name} is not installed"
+        if dist.version != pin.version:
+            return f"{pin.name} {dist.version} is installed, {pin.version} is pinned"
+        if dist.files is None:
+            return f"{pin.name} was installed without a list of its files"
+        found.append(dist)
+    return found
+
+
+def _download(target: Path) -> Path:
+    """Install the pins into a folder beside the target with pip, copy what is wanted; return botocore's data folder there."""
+    staging = Path(tempfile.mkdtemp(prefix="dependencies-", dir=target.parent))
+    command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet", "install"]
+    command += ["--require-hashes", "--no-deps", "--only-binary=:all:", "--no-compile", "--target", str(staging)]
+    command += ["--requirement", str(REQUIREMENTS)]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - pip of this interpreter
+    if result.returncode != 0:
+        shutil.rmtree(staging)
+        raise DependenciesMissing(
+            "the functions' dependencies are not installed as pinned, and pip could not get them: "
+            f"{(result.stderr.strip().splitlines() or ['no message'])[-1]}"
+        )
+    for dist in distributions(path=[str(staging)]):
+        _copy_files(dist, target)
+    return staging / "botocore" / "data"
+
+
+def _copy_files(dist: Distribution, target: Path) -> None:
+    for file in dist.files or ():
+        if wanted(file):
+            destination = target / file
+            destination.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(str(dist.locate_file(file)), destination)

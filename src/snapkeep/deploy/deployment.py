@@ -1,0 +1,173 @@
+"""Both stacks in both regions: the DR stack first, for the primary one writes into its queue."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from snapkeep.deploy.buckets import ArtifactBucket, bucket_name
+from snapkeep.deploy.package import Package, build_package
+from snapkeep.deploy.parameters import DR_REGION, SUFFIX, check_parameters, check_regions
+from snapkeep.deploy.progress import Watcher
+from snapkeep.deploy.stacks import Stack, StackResult
+from snapkeep.deploy.templates import INFRA, S3Location, read_template, replace_artifacts, to_json
+
+SYSTEM = "snapkeep"
+PRIMARY = "primary"
+DR = "dr"
+_AWS_POLL_SECONDS = 2.0
+_LOCAL_POLL_SECONDS = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Which AWS (`client(service, region)` gives clients for it), which regions, which system."""
+
+    client: Callable[[str, str], Any]
+    region: str
+    dr_region: str
+    suffix: str = ""
+
+    @property
+    def system(self) -> str:
+        """The system's name: `snapkeep` and the suffix."""
+        return f"{SYSTEM}{self.suffix}"
+
+    def stack_name(self, kind: str) -> str:
+        """Given `primary` or `dr`, return the stack's name."""
+        return f"{self.system}-{kind}"
+
+    def region_of(self, kind: str) -> str:
+        """Given `primary` or `dr`, return the stack's region."""
+        return self.region if kind == PRIMARY else self.dr_region
+
+
+@dataclass(frozen=True, slots=True)
+class Deployed:
+    """What a deployment made."""
+
+    system: str
+    account_id: str
+    stacks: tuple[StackResult, ...]
+    package: Package
+    buckets: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Destroyed:
+    """What was removed, and what stays."""
+
+    system: str
+    account_id: str
+    stacks: tuple[StackResult, ...]
+    objects_removed: Mapping[str, int]
+    """By bucket."""
+    stays: tuple[str, ...] = field(default_factory=tuple)
+
+
+class Deployment:
+    """Deploys and destroys one system."""
+
+    def __init__(self, target: Target, watcher: Watcher, *, infra: Path = INFRA) -> None:
+        self._target = target
+        self._watcher = watcher
+        self._infra = infra
+
+    @cached_property
+    def _identity(self) -> tuple[str, str]:
+        """The account, and the partition that it lives in (`aws`, `aws-cn`)."""
+        identity = self._target.client("sts", self._target.region).get_caller_identity()
+        return identity["Account"], identity["Arn"].split(":")[1]
+
+    def deploy(
+        self,
+        primary_parameters: Mapping[str, str],
+        dr_parameters: Mapping[str, str],
+        *,
+        tags: Mapping[str, str] | None = None,
+        may_remove_leftover: Callable[[str], bool] = lambda _: False,
+        build: Callable[..., Package] = build_package,
+    ) -> Deployed:
+        """Given parameters for each stack, and tags for all that is made, deploy both; return what was made.
+
+        Everything that can be checked is checked before anything is touched. Raise InvalidParameters, StackFailed, StackBusy,
+        StackLeftover, BucketNotOurs.
+        """
+        target = self._target
+        given = {
+            DR: {SUFFIX: target.suffix, **dr_parameters},
+            PRIMARY: {SUFFIX: target.suffix, DR_REGION: target.dr_region, **primary_parameters},
+        }
+        check_regions(target.region, given[PRIMARY][DR_REGION])
+        templates = {kind: read_template(self._infra / f"{kind}.yaml") for kind in (DR, PRIMARY)}
+        for kind, template in templates.items():
+            check_parameters(template, given[kind], target.stack_name(kind))
+        account_id, _ = self._identity
+        buckets = {kind: self._bucket(target.region_of(kind)) for kind in templates}
+        self._watcher.step("Packaging the functions")
+        package = build(run_here=self._is_local(), report=self._watcher.note)
+        results = []
+        for kind, template in templates.items():
+            url = self._upload(kind, template, buckets[kind], package, tags or {})
+            self._watcher.step(f"{target.region_of(kind)}: deploying stack {target.stack_name(kind)}")
+            stack = self._stack(kind)
+            results.append(stack.deploy(url, template.get("Parameters", {}), given[kind], tags or {}, may_remove_leftover))
+        return Deployed(target.system, account_id, tuple(results), package, tuple(bucket.name for bucket in buckets.values()))
+
+    def destroy(self) -> Destroyed:
+        """Delete both stacks, the primary one first (it starts the work), then the buckets; return what went and what stays."""
+        target = self._target
+        account_id, _ = self._identity
+        results = []
+        for kind in (PRIMARY, DR):
+            self._watcher.step(f"{target.region_of(kind)}: deleting stack {target.stack_name(kind)}")
+            results.append(self._stack(kind).delete())
+        removed = {}
+        for kind in (PRIMARY, DR):
+            bucket = self._bucket(target.region_of(kind))
+            self._watcher.step(f"{target.region_of(kind)}: removing bucket {bucket.name}")
+            removed[bucket.name] = bucket.remove()
+        return Destroyed(target.system, account_id, tuple(results), removed, self._what_stays())
+
+    def _upload(
+        self, kind: str, template: dict[str, Any], bucket: ArtifactBucket, package: Package, tags: Mapping[str, str]
+    ) -> str:
+        """Upload what a template names, and the template; return the template's URL."""
+        region = self._target.region_of(kind)
+        self._watcher.step(f"{region}: uploading {package.bytes_zipped / 1e6:.1f} MB to {bucket.name}")
+        bucket.ensure(tags)
+
+        def upload(path: Path) -> S3Location:
+            if path.suffix == ".json":
+                return bucket.upload(path, "statemachines")
+            return bucket.upload(package.zip_file, "functions")
+
+        packaged = replace_artifacts(template, self._infra, upload)
+        return bucket.url(bucket.upload_bytes(to_json(packaged), "templates", ".json"))
+
+    def _bucket(self, region: str) -> ArtifactBucket:
+        account_id, partition = self._identity
+        name = bucket_name(self._target.system, account_id, region)
+        return ArtifactBucket(self._target.client("s3", region), name, account_id, region, partition)
+
+    def _stack(self, kind: str) -> Stack:
+        region = self._target.region_of(kind)
+        poll_seconds = _LOCAL_POLL_SECONDS if self._is_local() else _AWS_POLL_SECONDS
+        cloudformation = self._target.client("cloudformation", region)
+        return Stack(cloudformation, self._target.stack_name(kind), region, self._watcher, poll_seconds=poll_seconds)
+
+    def _is_local(self) -> bool:
+        """Whether the AWS is one on this machine: it answers at once, and runs functions with this interpreter."""
+        endpoint = str(self._target.client("cloudformation", self._target.region).meta.endpoint_url)
+        return urlsplit(endpoint).hostname in ("127.0.0.1", "localhost", "::1")
+
+    def _what_stays(self) -> tuple[str, ...]:
+        target = self._target
+        return (
+            f"every snapshot in {target.region} and {target.dr_region}, with its tags (snapkeep:managed = {target.system})",
+            "KMS keys that were made for the stacks are scheduled for deletion by CloudFormation; keys of yours are untouched",
+        )

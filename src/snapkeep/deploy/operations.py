@@ -1,0 +1,24 @@
+"""The AWS operations that the functions call: all that their package knows of botocore's service models.
+
+A test holds this against what the adapters and functions call. Names are those of the service models.
+"""
+
+from __future__ import annotations
+
+OPERATIONS: dict[str, tuple[str, ...]] = {
+    "dynamodb": ("DeleteItem", "GetItem", "PutItem", "Query", "UpdateItem"),
+    "ec2": (
+        "CopySnapshot",
+        "CreateTags",
+        "DeleteSnapshot",
+        "DescribeImages",
+        "DescribeLockedSnapshots",
+        "DescribeSnapshots",
+        "DescribeVolumes",
+    ),
+    "kms": ("DescribeKey",),
+    "sns": ("Publish",),
+    "sqs": ("DeleteMessageBatch", "ReceiveMessage", "SendMessage"),
+    "ssm": ("GetParameter",),
+    "stepfunctions": ("SendTaskFailure", "SendTaskSuccess"),
+}

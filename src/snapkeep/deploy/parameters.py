@@ -1,0 +1,88 @@
+"""Parameters of a stack, checked against its template before anything is touched."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from snapkeep.domain.errors import InvalidConfiguration
+
+DR_REGION = "DRRegion"
+RETENTION = "Retention"
+SUFFIX = "FunctionNameSuffix"
+TAG_KEY = "tagKeyValue"
+
+
+class InvalidParameters(InvalidConfiguration):
+    """Parameters that a template does not take; the message names each, and what would be right."""
+
+
+def check_parameters(template: Mapping[str, Any], given: Mapping[str, str], stack: str) -> None:
+    """Given a template, parameters and the stack's name for messages, raise InvalidParameters naming everything wrong."""
+    declared = template.get("Parameters", {})
+    problems = [problem for name, value in given.items() for problem in _problems(declared, name, value)]
+    problems += [
+        f"{name} has no value and no default" for name, rule in declared.items() if name not in given and "Default" not in rule
+    ]
+    if problems:
+        raise InvalidParameters(f"stack {stack}: " + "; ".join(problems))
+
+
+def check_regions(region: str, dr_region: str) -> None:
+    """Given both regions, raise InvalidParameters if they are one: a disaster of the region would take the copies too."""
+    if region == dr_region:
+        raise InvalidParameters(f"{DR_REGION} is {dr_region}, and so is the primary region; name another region")
+
+
+def _problems(declared: Mapping[str, Any], name: str, value: str) -> list[str]:
+    rule = declared.get(name)
+    if rule is None:
+        near = difflib.get_close_matches(name, declared, n=1, cutoff=0.5)
+        return [f"{name} is no parameter" + (f"; did you mean {near[0]}?" if near else f"; there are {', '.join(declared)}")]
+    checks = (_number_problem, _values_problem, _length_problem, _pattern_problem)
+    found = (check(name, value, rule) for check in checks)
+    return [problem for problem in found if problem][:1]
+
+
+def _number_problem(name: str, value: str, rule: Mapping[str, Any]) -> str:
+    if rule.get("Type") != "Number":
+        return ""
+    least, most = rule.get("MinValue"), rule.get("MaxValue")
+    wanted = _range(least, most)
+    try:
+        number = float(value)
+    except ValueError:
+        return f"{name} is '{value}'; {wanted} is right"
+    too_small = least is not None and number < float(least)
+    too_large = most is not None and number > float(most)
+    return f"{name} is {value}; {wanted} is right" if too_small or too_large else ""
+
+
+def _range(least: Any, most: Any) -> str:
+    if least is not None and most is not None:
+        return f"a number from {least} to {most}"
+    if least is not None:
+        return f"a number of {least} or more"
+    return f"a number of {most} or less" if most is not None else "a number"
+
+
+def _values_problem(name: str, value: str, rule: Mapping[str, Any]) -> str:
+    allowed = [str(item).lower() if isinstance(item, bool) else str(item) for item in rule.get("AllowedValues", ())]
+    return f"{name} is '{value}'; one of {', '.join(allowed)} is right" if allowed and value not in allowed else ""
+
+
+def _length_problem(name: str, value: str, rule: Mapping[str, Any]) -> str:
+    if "MinLength" in rule and len(value) < int(rule["MinLength"]):
+        return f"{name} is '{value}'; {rule['MinLength']} or more characters are right"
+    if "MaxLength" in rule and len(value) > int(rule["MaxLength"]):
+        return f"{name} is '{value}'; at most {rule['MaxLength']} characters are right"
+    return ""
+
+
+def _pattern_problem(name: str, value: str, rule: Mapping[str, Any]) -> str:
+    pattern = rule.get("AllowedPattern")
+    if not pattern or re.fullmatch(pattern, value):
+        return ""
+    return f"{name} is '{value}'; {rule.get('ConstraintDescription') or f'what matches {pattern} is right'}"

@@ -1,0 +1,67 @@
+"""What a deployment tells whoever watches it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class StackEvent:
+    """One event of a stack, as CloudFormation tells it."""
+
+    id: str
+    stack: str
+    region: str
+    at: datetime
+    logical_id: str
+    resource_type: str
+    status: str
+    reason: str = ""
+
+    @property
+    def of_the_stack(self) -> bool:
+        """Whether it is about the stack itself, not one of its resources."""
+        return self.resource_type == "AWS::CloudFormation::Stack" and self.logical_id == self.stack
+
+    @property
+    def failed(self) -> bool:
+        """Whether it says that something went wrong (`CREATE_FAILED`, `UPDATE_FAILED`, `DELETE_FAILED`)."""
+        return self.status.endswith("_FAILED")
+
+
+class Watcher(Protocol):
+    """Shows a deployment's progress."""
+
+    def step(self, text: str) -> None:
+        """Begin a step, such as `us-east-2: uploading 3.1 MB`."""
+        ...
+
+    def note(self, text: str) -> None:
+        """Say something that a person should know and that is not an error."""
+        ...
+
+    def expect(self, resources: int) -> None:
+        """Say how many resources the step touches."""
+        ...
+
+    def event(self, event: StackEvent) -> None:
+        """Show one event of a stack."""
+        ...
+
+
+class Silent:
+    """Shows nothing: for `--json` and for tests."""
+
+    def step(self, text: str) -> None:
+        """Show nothing."""
+
+    def note(self, text: str) -> None:
+        """Show nothing."""
+
+    def expect(self, resources: int) -> None:
+        """Show nothing."""
+
+    def event(self, event: StackEvent) -> None:
+        """Show nothing."""

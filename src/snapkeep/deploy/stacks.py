@@ -1,0 +1,266 @@
+"""One CloudFormation stack: change set, execution, events until it is done, and in words what went wrong."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from snapkeep.deploy.progress import StackEvent, Watcher
+from snapkeep.domain.errors import SnapkeepError
+
+CAPABILITIES = ("CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND")
+_NOTHING_TO_CHANGE = ("didn't contain changes", "No updates are to be performed")
+_CASCADE = ("creation cancelled", "update cancelled", "deletion cancelled")
+_ABSENT = "ABSENT"
+_LEFTOVERS = frozenset({"ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED", "DELETE_FAILED"})
+"""A stack in one of these was never whole, or is half gone: it can only be deleted (CloudFormation: stack status codes)."""
+_NOT_THERE_YET = frozenset({_ABSENT, "DELETE_COMPLETE", "REVIEW_IN_PROGRESS"})
+
+
+class StackFailed(SnapkeepError):
+    """A stack's operation failed; the message names the resource and why."""
+
+
+class StackBusy(SnapkeepError):
+    """Another operation runs on the stack."""
+
+
+class StackLeftover(SnapkeepError):
+    """The stack is left over from an operation that failed, and has to be deleted first."""
+
+
+class Outcome(StrEnum):
+    """How an operation ended."""
+
+    CREATED = "created"
+    UPDATED = "updated"
+    UNCHANGED = "unchanged"
+    DELETED = "deleted"
+    ABSENT = "was not there"
+
+
+@dataclass(frozen=True, slots=True)
+class StackResult:
+    """One stack after an operation."""
+
+    stack: str
+    region: str
+    outcome: Outcome
+    outputs: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class _Description:
+    """A stack as it is now."""
+
+    status: str
+    stack_id: str = ""
+    outputs: Mapping[str, str] = field(default_factory=dict)
+    parameters: frozenset[str] = frozenset()
+
+
+class Stack:
+    """One stack in one region."""
+
+    def __init__(
+        self,
+        cloudformation: Any,
+        name: str,
+        region: str,
+        watcher: Watcher,
+        *,
+        poll_seconds: float = 2.0,
+        pause: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._cloudformation = cloudformation
+        self.name = name
+        self.region = region
+        self._watcher = watcher
+        self._poll_seconds = poll_seconds
+        self._pause = pause
+
+    def deploy(
+        self,
+        template_url: str,
+        declared: Mapping[str, Any],
+        given: Mapping[str, str],
+        tags: Mapping[str, str],
+        may_remove_leftover: Callable[[str], bool],
+    ) -> StackResult:
+        """Given the template's URL, its declared parameters, values for some and tags, create or update the stack.
+
+        A parameter without a value keeps the one that the stack has. `may_remove_leftover` is asked, with what it is about
+        in words, before the rest of a failed creation is deleted. Raise StackBusy, StackLeftover, StackFailed.
+        """
+        before = self._ready_for_change(may_remove_leftover)
+        creating = before.status in _NOT_THERE_YET
+        parameters = _parameters(declared, given, before.parameters if not creating else frozenset())
+        change_set = self._create_change_set("CREATE" if creating else "UPDATE", template_url, parameters, tags)
+        if change_set is None:
+            return StackResult(self.name, self.region, Outcome.UNCHANGED, before.outputs)
+        seen = {event.id for event in self._events(self.name)}
+        self._cloudformation.execute_change_set(ChangeSetName=change_set, StackName=self.name)
+        after = self._follow(self._describe().stack_id or self.name, seen)
+        if not after.status.endswith("_COMPLETE") or "ROLLBACK" in after.status:
+            raise StackFailed(self._why(after, seen))
+        return StackResult(self.name, self.region, Outcome.CREATED if creating else Outcome.UPDATED, after.outputs)
+
+    def delete(self) -> StackResult:
+        """Delete the stack and wait until it is gone. Raise StackBusy, StackFailed."""
+        before = self._describe()
+        if before.status in (_ABSENT, "DELETE_COMPLETE"):
+            return StackResult(self.name, self.region, Outcome.ABSENT)
+        if before.status.endswith("_IN_PROGRESS") and before.status not in ("REVIEW_IN_PROGRESS", "DELETE_IN_PROGRESS"):
+            raise StackBusy(self._busy(before))
+        seen = {event.id for event in self._events(before.stack_id)}
+        self._watcher.expect(self._count_resources(before.stack_id))
+        self._cloudformation.delete_stack(StackName=before.stack_id)
+        after = self._follow(before.stack_id, seen)
+        if after.status not in ("DELETE_COMPLETE", _ABSENT):
+            raise StackFailed(self._why(after, seen))
+        return StackResult(self.name, self.region, Outcome.DELETED)
+
+    def outputs(self) -> Mapping[str, str] | None:
+        """Return the stack's outputs, or None when there is no such stack."""
+        found = self._describe()
+        return None if found.status in _NOT_THERE_YET else found.outputs
+
+    def _ready_for_change(self, may_remove_leftover: Callable[[str], bool]) -> _Description:
+        found = self._describe()
+        if found.status in _LEFTOVERS:
+            story = (
+                f"stack {self.name} in {self.region} is left over from a failed operation ({found.status}) and cannot be updated"
+            )
+            if not may_remove_leftover(story):
+                raise StackLeftover(f"{story}: delete it, or deploy with --remove-failed")
+            self.delete()
+            return _Description(_ABSENT)
+        if found.status == "UPDATE_ROLLBACK_FAILED":
+            raise StackLeftover(
+                f"stack {self.name} in {self.region} could not roll back: see its events, then "
+                f"`aws cloudformation continue-update-rollback --stack-name {self.name} --region {self.region}`"
+            )
+        if found.status.endswith("_IN_PROGRESS") and found.status != "REVIEW_IN_PROGRESS":
+            raise StackBusy(self._busy(found))
+        return found
+
+    def _create_change_set(
+        self, kind: str, template_url: str, parameters: list[dict[str, Any]], tags: Mapping[str, str]
+    ) -> str | None:
+        """Make a change set and wait until it is ready; return its ARN, or None where nothing changes."""
+        change_set = self._cloudformation.create_change_set(
+            StackName=self.name,
+            ChangeSetName=f"snapkeep-{uuid.uuid4().hex[:12]}",
+            ChangeSetType=kind,
+            TemplateURL=template_url,
+            Parameters=parameters,
+            Capabilities=list(CAPABILITIES),
+            Tags=[{"Key": key, "Value": value} for key, value in sorted(tags.items())],
+        )["Id"]
+        while True:
+            found = self._cloudformation.describe_change_set(ChangeSetName=change_set, StackName=self.name)
+            if found["Status"] not in ("CREATE_PENDING", "CREATE_IN_PROGRESS"):
+                break
+            self._pause(self._poll_seconds)
+        if found["Status"] == "CREATE_COMPLETE":
+            self._watcher.expect(self._count_changes(change_set, found))
+            return str(change_set)
+        reason = str(found.get("StatusReason", "no reason given"))
+        self._cloudformation.delete_change_set(ChangeSetName=change_set, StackName=self.name)
+        if kind == "CREATE":  # the stack exists in REVIEW_IN_PROGRESS only because of the change set
+            self._cloudformation.delete_stack(StackName=self.name)
+        if any(words in reason for words in _NOTHING_TO_CHANGE):
+            return None
+        raise StackFailed(f"stack {self.name} in {self.region}: {' '.join(reason.split())}")
+
+    def _count_changes(self, change_set: str, first_page: Mapping[str, Any]) -> int:
+        count, token = len(first_page.get("Changes", ())), first_page.get("NextToken")
+        while token:
+            page = self._cloudformation.describe_change_set(ChangeSetName=change_set, StackName=self.name, NextToken=token)
+            count, token = count + len(page.get("Changes", ())), page.get("NextToken")
+        return count
+
+    def _count_resources(self, stack_id: str) -> int:
+        pages = self._cloudformation.get_paginator("list_stack_resources").paginate(StackName=stack_id)
+        return sum(len(page["StackResourceSummaries"]) for page in pages)
+
+    def _follow(self, stack_id: str, seen: set[str]) -> _Description:
+        """Show new events until the stack rests; return how it then is. `seen` holds the ids of events from before."""
+        shown = set(seen)
+        while True:
+            found = self._describe(stack_id)  # before the events: then none that led to this state is missed
+            for event in reversed(list(self._events(stack_id, until=shown))):
+                shown.add(event.id)
+                self._watcher.event(event)
+            if not found.status.endswith("_IN_PROGRESS"):
+                return found
+            self._pause(self._poll_seconds)
+
+    def _events(self, stack_id: str, until: set[str] | None = None) -> Iterator[StackEvent]:
+        """Events, newest first, down to the first that is known already."""
+        try:
+            for page in self._cloudformation.get_paginator("describe_stack_events").paginate(StackName=stack_id):
+                for raw in page["StackEvents"]:
+                    if until is not None and raw["EventId"] in until:
+                        return
+                    yield self._event(raw)
+        except ClientError as error:
+            if not _does_not_exist(error):
+                raise
+
+    def _event(self, raw: Mapping[str, Any]) -> StackEvent:
+        return StackEvent(
+            id=raw["EventId"],
+            stack=self.name,
+            region=self.region,
+            at=raw["Timestamp"],
+            logical_id=raw.get("LogicalResourceId", ""),
+            resource_type=raw.get("ResourceType", ""),
+            status=raw.get("ResourceStatus", ""),
+            reason=raw.get("ResourceStatusReason", ""),
+        )
+
+    def _why(self, after: _Description, seen: set[str]) -> str:
+        """The first failure, in words; what failed after it failed because of it."""
+        events = [event for event in reversed(list(self._events(after.stack_id or self.name))) if event.id not in seen]
+        failures = [event for event in events if event.failed and not any(words in event.reason for words in _CASCADE)]
+        failures.sort(key=lambda event: event.of_the_stack)  # stable: resources first, in the order they failed
+        ended = f"stack {self.name} in {self.region} ended in {after.status}"
+        if not failures:
+            return f"{ended}, and no event says why"
+        first = failures[0]
+        return f"{ended}: {first.logical_id} ({first.resource_type}) {first.status}: {' '.join(first.reason.split())}"
+
+    def _busy(self, found: _Description) -> str:
+        return f"stack {self.name} in {self.region} is in {found.status}: wait until that has ended, then try again"
+
+    def _describe(self, stack_id: str = "") -> _Description:
+        try:
+            found = self._cloudformation.describe_stacks(StackName=stack_id or self.name)["Stacks"][0]
+        except ClientError as error:
+            if _does_not_exist(error):
+                return _Description(_ABSENT, stack_id)
+            raise
+        return _Description(
+            status=found["StackStatus"],
+            stack_id=found["StackId"],
+            outputs={output["OutputKey"]: output["OutputValue"] for output in found.get("Outputs", ())},
+            parameters=frozenset(parameter["ParameterKey"] for parameter in found.get("Parameters", ())),
+        )
+
+
+def _parameters(declared: Mapping[str, Any], given: Mapping[str, str], present: frozenset[str]) -> list[dict[str, Any]]:
+    chosen: list[dict[str, Any]] = [{"ParameterKey": name, "ParameterValue": value} for name, value in given.items()]
+    kept = [name for name in declared if name in present and name not in given]
+    return chosen + [{"ParameterKey": name, "UsePreviousValue": True} for name in kept]
+
+
+def _does_not_exist(error: ClientError) -> bool:
+    details = error.response["Error"]
+    return details["Code"] == "ValidationError" and "does not exist" in details.get("Message", "")
