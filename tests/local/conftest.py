@@ -1,0 +1,7 @@
+"""The embedded AWS for the tests of this directory."""
+
+from __future__ import annotations
+
+from support.embedded import account_id, embedded
+
+__all__ = ["account_id", "embedded"]

@@ -1,0 +1,30 @@
+"""One embedded AWS for a whole test session. Tests keep apart by account: each takes its own (`account_id`)."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+
+import pytest
+
+from snapkeep.local.embedded import EmbeddedAws
+
+# Fast enough that no test waits, slow enough that what is in progress can be seen.
+FAST_WORLD = {
+    "speeds": {
+        "snapshot_base_seconds": 0.3,
+        "copy_base_seconds": 0.5,
+    }
+}
+_accounts = itertools.count(100_000_000_001)
+
+
+@pytest.fixture(scope="session")
+def embedded() -> Iterator[EmbeddedAws]:
+    with EmbeddedAws(world_document=FAST_WORLD) as aws:
+        yield aws
+
+
+@pytest.fixture
+def account_id() -> str:
+    return str(next(_accounts))
