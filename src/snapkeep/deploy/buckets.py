@@ -26,7 +26,7 @@ class BucketNotOurs(InvalidConfiguration):
 
 def bucket_name(system: str, account_id: str, region: str) -> str:
     """Given a system's name, an account and a region, return the name of the bucket. Raise InvalidConfiguration if too long."""
-    name = f"{system}-{account_id}-{region}".lower()
+    name = f"{system}-{account_id}-{region}".lower().replace("_", "-")
     if len(name) > NAME_LIMIT:
         raise InvalidConfiguration(
             f"FunctionNameSuffix is too long: bucket {name} would have {len(name)} of {NAME_LIMIT} characters"

@@ -19,8 +19,6 @@ REQUIREMENTS = Path(__file__).with_name("functions-requirements.txt")
 _PIN = re.compile(r"^(?P<name>[A-Za-z0-9._-]+)==(?P<version>[^\s;\\]+)")
 
 LEFT_OUT = (
-    "boto3/data/",  # resources; clients alone are used
-    "boto3/examples/",
     "botocore/data/",  # written anew, cut down
     "dateutil/zoneinfo/",  # a copy of the time zone database that nothing here asks for
     "aws_lambda_powertools/event_handler/",  # routers of HTTP requests

@@ -1,0 +1,186 @@
+"""The functions' package: complete, reproducible, and with no more of botocore's models than is used."""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import re
+import subprocess
+import sys
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import botocore.session
+import pytest
+from botocore import xform_name
+
+import snapkeep
+from snapkeep.deploy import bytecode, dependencies, package
+from snapkeep.deploy.dependencies import DependenciesMissing, copy_dependencies, read_pins
+from snapkeep.deploy.models import UnknownOperation, trim_service
+from snapkeep.deploy.operations import OPERATIONS
+from snapkeep.deploy.package import Package, build_package, write_zip
+
+SOURCE = Path(snapkeep.__file__).parent
+ONLY_AT_HOME = {
+    ("ssm", "GetParameterHistory"),  # `policy history` and `push`: they run where a person sits
+    ("ssm", "PutParameter"),
+}
+
+
+def words_used(folder: Path) -> Iterator[str]:
+    """Every attribute and every text in the code: what could name an operation of a client."""
+    for path in sorted(folder.glob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Attribute):
+                yield node.attr
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                yield node.value
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Package:
+    return build_package(tmp_path_factory.mktemp("build") / "functions", run_here=True)
+
+
+def test_the_listed_operations_are_those_that_the_adapters_call() -> None:
+    used = {word for part in ("adapters", "functions") for word in words_used(SOURCE / part)}
+    session = botocore.session.get_session()
+    called = {
+        (service, operation)
+        for service in OPERATIONS
+        for operation in session.get_service_model(service).operation_names
+        if xform_name(operation) in used
+    }
+    listed = {(service, operation) for service, operations in OPERATIONS.items() for operation in operations}
+    assert called - ONLY_AT_HOME == listed
+
+
+def test_every_service_that_a_function_asks_a_client_of_is_listed() -> None:
+    text = "\n".join(path.read_text(encoding="utf-8") for path in (SOURCE / "functions").glob("*.py"))
+    asked = set(re.findall(r"""clients?\.get\(\s*["']([a-z0-9-]+)["']""", text))
+    assert asked
+    assert asked == set(OPERATIONS)
+
+
+def test_an_isolated_interpreter_imports_every_handler_from_the_package_and_makes_every_client(built: Package) -> None:
+    handlers = sorted(
+        set(re.findall(r"Handler: (\S+)\.handler", "".join(p.read_text() for p in (SOURCE / "infra").glob("*.yaml"))))
+    )
+    assert handlers
+    code = f"""
+import sys; sys.path[:0] = [{str(built.folder)!r}]
+import importlib, botocore.session
+for name in {handlers!r}:
+    assert callable(importlib.import_module(name).handler)
+session = botocore.session.Session()
+for service in {sorted(OPERATIONS)!r}:
+    client = session.create_client(service, region_name="eu-west-1", aws_access_key_id="a", aws_secret_access_key="b")
+    print(service, *sorted(client.meta.service_model.operation_names), client.meta.endpoint_url)
+print({{module.__file__.startswith({str(built.folder)!r}) for module in list(sys.modules.values())
+       if getattr(module, "__file__", None) and module.__name__.split(".")[0] in ("botocore", "urllib3", "snapkeep")}})
+"""
+    lines = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", code], check=True, capture_output=True, text=True, env={"PATH": os.environ["PATH"]}
+    ).stdout.splitlines()
+    assert lines[-1] == "{True}"
+    for line, (service, operations) in zip(lines, sorted(OPERATIONS.items()), strict=False):
+        name, *found, endpoint = line.split()
+        assert (name, found) == (service, sorted(operations))
+        real = botocore.session.Session().create_client(
+            service, region_name="eu-west-1", aws_access_key_id="a", aws_secret_access_key="b"
+        )
+        assert endpoint == real.meta.endpoint_url
+
+
+def test_the_package_holds_nothing_of_ours_that_stays_at_home(built: Package) -> None:
+    assert {path.name for path in (built.folder / "snapkeep").iterdir() if path.is_dir() and path.name != "__pycache__"} == set(
+        package.OUR_PARTS
+    )
+
+
+def test_the_same_sources_give_the_same_zip(built: Package, tmp_path: Path) -> None:
+    again = build_package(tmp_path / "elsewhere" / "functions", run_here=True)
+    assert again.sha256 == built.sha256
+
+
+def test_a_zip_does_not_depend_on_times_modes_or_the_order_of_creation(tmp_path: Path) -> None:
+    zips = []
+    for names, moment, mode in ((("a", "b"), 0, 0o600), (("b", "a"), 10**9, 0o755)):
+        folder = tmp_path / f"from-{moment}"
+        folder.mkdir()
+        for name in names:
+            (folder / name).write_text(name)
+            (folder / name).chmod(mode)
+            os.utime(folder / name, (moment, moment))
+        write_zip(folder, tmp_path / f"{moment}.zip")
+        zips.append((tmp_path / f"{moment}.zip").read_bytes())
+    assert zips[0] == zips[1]
+
+
+def test_byte_compiled_files_are_trusted_whatever_the_sources_times_are(built: Package) -> None:
+    tag = f"cpython-{sys.version_info[0]}{sys.version_info[1]}"
+    with zipfile.ZipFile(built.zip_file) as archive:
+        compiled = [name for name in archive.namelist() if name.endswith(f".{tag}.pyc")]
+        assert len(compiled) > 100
+        flags = {archive.read(name)[4:8] for name in compiled}
+    assert flags == {b"\x01\x00\x00\x00"}, "PEP 552: hash-based, not checked"
+
+
+def test_without_the_runtimes_interpreter_the_package_says_that_cold_starts_take_longer(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(bytecode, "find_interpreter", lambda: "")
+    said: list[str] = []
+    made = build_package(tmp_path / "functions", report=said.append)
+    assert made.compiled_for == ()
+    assert "no python3.13 here" in said[0]
+
+
+def test_a_trimmed_model_keeps_what_an_operation_reaches_and_nothing_else() -> None:
+    model = {
+        "metadata": {"serviceId": "Toy"},
+        "operations": {
+            "Wanted": {"input": {"shape": "In"}, "errors": [{"shape": "Bad"}], "documentation": "long prose"},
+            "Other": {"input": {"shape": "Huge"}},
+        },
+        "shapes": {
+            "In": {"type": "structure", "members": {"shape": {"shape": "Text"}, "documentation": {"shape": "Text"}}},
+            "Text": {"type": "string", "documentation": "prose"},
+            "Bad": {"type": "structure", "members": {}},
+            "Huge": {"type": "structure", "members": {}},
+        },
+    }
+    trimmed = trim_service(model, ["Wanted"])
+    assert list(trimmed["operations"]) == ["Wanted"]
+    assert set(trimmed["shapes"]) == {"In", "Text", "Bad"}
+    assert set(trimmed["shapes"]["In"]["members"]) == {"shape", "documentation"}, "members that are named like keywords stay"
+    assert "prose" not in json.dumps(trimmed)
+
+
+def test_an_operation_that_does_not_exist_is_named() -> None:
+    with pytest.raises(UnknownOperation, match="Toy has no operation Nope"):
+        trim_service({"metadata": {"serviceId": "Toy"}, "operations": {}, "shapes": {}}, ["Nope"])
+
+
+def test_the_pins_are_those_of_the_development_environment() -> None:
+    checkout = SOURCE.parents[1]
+    everything = {pin.name: pin.version for pin in read_pins(checkout / "requirements" / "dev.txt")}
+    assert {pin.name: pin.version for pin in read_pins()}.items() <= everything.items()
+
+
+def test_a_version_that_is_not_the_pinned_one_is_never_packaged(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    pins = tmp_path / "requirements.txt"
+    pins.write_text("botocore==1.0.0 --hash=sha256:" + "0" * 64 + "\n")
+    monkeypatch.setattr(dependencies, "REQUIREMENTS", pins)
+    monkeypatch.setattr(dependencies, "read_pins", lambda: read_pins(pins))
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.delenv("PIP_FIND_LINKS", raising=False)
+    (tmp_path / "functions").mkdir()
+    said: list[str] = []
+    with pytest.raises(DependenciesMissing, match="not installed as pinned"):
+        copy_dependencies(tmp_path / "functions", said.append)
+    assert "1.0.0 is pinned" in said[0]
+    assert list((tmp_path / "functions").iterdir()) == []
