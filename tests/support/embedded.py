@@ -14,6 +14,9 @@ FAST_WORLD = {
     "speeds": {
         "snapshot_base_seconds": 0.3,
         "copy_base_seconds": 0.5,
+        "key_check_seconds": 0.3,
+        "failure_seconds": 0.3,
+        "volume_create_seconds": 0.05,
     }
 }
 _accounts = itertools.count(100_000_000_001)

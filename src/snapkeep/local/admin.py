@@ -10,6 +10,7 @@ from urllib.parse import parse_qs
 
 from snapkeep.local.host import Host
 from snapkeep.local.inbox import Inbox
+from snapkeep.local.seams import eventbridge, metrics
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -50,6 +51,11 @@ class Admin:
                 return {"messages": [message.as_dict() for message in messages]}
             case ("DELETE", "inbox"):
                 self._inbox.clear(query.get("account", ""))
+                return {}
+            case ("POST", "schedules/fire"):
+                return {"fired": eventbridge.fire_schedules(str(document["account"]), str(document.get("rule", "")))}
+            case ("POST", "alarms/evaluate"):
+                metrics.evaluate_all(float(document.get("now", self._host.clock.now())))
                 return {}
             case _:
                 raise AdminError(f"{method} /_snapkeep/{page} is not a page of this server {document or ''}")
