@@ -1,0 +1,286 @@
+"""One suite for every queue: the table on an emulated DynamoDB, and the queue in memory that virtual time uses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from snapkeep.adapters.dynamodb_queue import BY_STATE, BY_VOLUME, FINISHED_KEPT, LEASE, DynamoDbQueue
+from snapkeep.domain.model import CopyWanted, Origin
+from snapkeep.simulate.memory_queue import MemoryQueue
+from snapkeep.usecases.ports import CopyQueue, EntryChanged, EntryState, QueueEntry
+
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+REGION, TABLE = "us-east-2", "snapkeep-queue"
+
+
+@dataclass
+class Subject:
+    """A queue, and how much it has read so far to answer."""
+
+    queue: CopyQueue
+    entries_read: Callable[[], int]
+
+
+class CountingClient:
+    """Passes calls on and counts the items that queries return."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+        self.items = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
+
+    def query(self, **request: Any) -> Any:
+        answer = self._client.query(**request)
+        self.items += answer["ScannedCount"]
+        return answer
+
+
+class CountingQueue(MemoryQueue):
+    """Counts the entries that it hands out."""
+
+    items = 0
+
+    def most_urgent(self, count: int) -> list[QueueEntry]:
+        found = super().most_urgent(count)
+        self.items += len(found)
+        return found
+
+
+def make_table(client: Any) -> None:
+    attributes = [("pk", "S"), ("state", "S"), ("due", "S"), ("volume_id", "S")]
+    keys = {BY_STATE: ("state", "due"), BY_VOLUME: ("volume_id", "due")}
+    client.create_table(
+        TableName=TABLE,
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[{"AttributeName": name, "AttributeType": kind} for name, kind in attributes],
+        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
+        GlobalSecondaryIndexes=[
+            {
+                "IndexName": index,
+                "KeySchema": [{"AttributeName": first, "KeyType": "HASH"}, {"AttributeName": second, "KeyType": "RANGE"}],
+                "Projection": {"ProjectionType": "ALL"},
+            }
+            for index, (first, second) in keys.items()
+        ],
+    )
+
+
+@pytest.fixture
+def table(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "testing")
+    with mock_aws():
+        client = boto3.client("dynamodb", region_name=REGION)
+        make_table(client)
+        yield client
+
+
+@pytest.fixture(params=["memory", "dynamodb"])
+def subject(request: pytest.FixtureRequest) -> Subject:
+    if request.param == "memory":
+        memory = CountingQueue(region=REGION)
+        return Subject(memory, lambda: memory.items)
+    counting = CountingClient(request.getfixturevalue("table"))
+    return Subject(DynamoDbQueue(client=counting, table=TABLE, region=REGION), lambda: counting.items)
+
+
+@pytest.fixture
+def queue(subject: Subject) -> CopyQueue:
+    return subject.queue
+
+
+def entry(number: int, *, hours: float = 1, volume: str = "vol-1", state: EntryState = EntryState.WAITING) -> QueueEntry:
+    origin = Origin("us-east-1", volume, f"snap-{number:04d}", NOW - timedelta(hours=1))
+    wanted = CopyWanted(
+        origin, "default", REGION, "", NOW + timedelta(hours=hours), 8, False, {"snapkeep:managed": "snapkeep", "Name": "é ☃"}
+    )
+    return QueueEntry(wanted, state, NOW, NOW, tokens=("token",))
+
+
+def test_an_entry_comes_back_as_it_was_put_in(queue: CopyQueue) -> None:
+    put = queue.insert(entry(1))
+    assert put.version == 1
+    assert queue.get(put.key) == put == replace(entry(1), version=1)
+
+
+def test_the_queue_names_its_region(queue: CopyQueue) -> None:
+    assert queue.region == REGION
+
+
+def test_a_second_entry_with_the_same_key_is_refused(queue: CopyQueue) -> None:
+    queue.insert(entry(1))
+    with pytest.raises(EntryChanged):
+        queue.insert(entry(1, hours=9))
+    assert [one.wanted.deadline for one in queue.most_urgent(5)] == [NOW + timedelta(hours=1)]
+
+
+def test_an_entry_that_is_not_there_is_a_key_error(queue: CopyQueue) -> None:
+    with pytest.raises(KeyError):
+        queue.get("us-east-1#snap-none#us-east-2")
+
+
+def test_a_write_names_the_version_that_it_read(queue: CopyQueue) -> None:
+    first = queue.insert(entry(1))
+    second = queue.write(replace(first, attempts=1))
+    assert second.version == 2
+    with pytest.raises(EntryChanged):
+        queue.write(replace(first, attempts=7))
+    assert queue.get(first.key).attempts == 1
+
+
+def test_an_entry_that_is_gone_cannot_be_written(queue: CopyQueue) -> None:
+    with pytest.raises(EntryChanged):
+        queue.write(replace(entry(1), version=1))
+
+
+def test_the_most_urgent_are_those_with_the_earliest_deadline(queue: CopyQueue) -> None:
+    for number, hours in enumerate([5, 1, 4, 2, 3]):
+        queue.insert(entry(number, hours=hours))
+    assert [one.wanted.deadline for one in queue.most_urgent(3)] == [NOW + timedelta(hours=hours) for hours in (1, 2, 3)]
+    assert len(queue.most_urgent(9)) == 5
+
+
+def test_only_waiting_entries_are_urgent(queue: CopyQueue) -> None:
+    for number, state in enumerate(EntryState):
+        queue.insert(entry(number, state=state))
+    assert [one.state for one in queue.most_urgent(9)] == [EntryState.WAITING]
+
+
+def test_an_entry_that_changes_its_state_leaves_its_place_in_the_order(queue: CopyQueue) -> None:
+    first, second = queue.insert(entry(1, hours=1)), queue.insert(entry(2, hours=2))
+    running = queue.write(replace(first, state=EntryState.RUNNING))
+    assert [one.key for one in queue.most_urgent(5)] == [second.key]
+    queue.write(replace(running, state=EntryState.WAITING))
+    assert [one.key for one in queue.most_urgent(5)] == [first.key, second.key]
+
+
+def test_asking_for_the_most_urgent_changes_nothing(queue: CopyQueue) -> None:
+    for number in range(4):
+        queue.insert(entry(number, hours=number + 1))
+    assert queue.most_urgent(2) == queue.most_urgent(2)
+    assert len(queue.most_urgent(4)) == 4
+
+
+def test_the_cost_of_the_most_urgent_does_not_grow_with_the_queue(subject: Subject) -> None:
+    for number in range(120):
+        subject.queue.insert(entry(number, hours=number + 1))
+    before = subject.entries_read()
+    subject.queue.most_urgent(3)
+    assert subject.entries_read() - before <= 3
+
+
+def test_delayed_entries_are_due_when_their_time_has_come_earliest_first(queue: CopyQueue) -> None:
+    for number, minutes in enumerate([30, 10, 20]):
+        delayed = replace(entry(number, state=EntryState.DELAYED), not_before=NOW + timedelta(minutes=minutes))
+        queue.insert(delayed)
+    assert queue.due(NOW + timedelta(minutes=9), 5) == []
+    found = queue.due(NOW + timedelta(minutes=20), 5)
+    assert [one.not_before for one in found] == [NOW + timedelta(minutes=10), NOW + timedelta(minutes=20)]
+    assert len(queue.due(NOW + timedelta(minutes=60), 1)) == 1
+
+
+def test_entries_of_a_state_are_listed_most_urgent_first(queue: CopyQueue) -> None:
+    for number, hours in enumerate([3, 1, 2]):
+        queue.insert(entry(number, hours=hours, state=EntryState.RUNNING))
+    assert [one.wanted.deadline.hour for one in queue.in_state(EntryState.RUNNING)] == [13, 14, 15]
+    assert list(queue.in_state(EntryState.FAILED)) == []
+
+
+def test_entries_are_found_by_their_source_volume_in_any_state(queue: CopyQueue) -> None:
+    queue.insert(entry(1, volume="vol-a", hours=2))
+    queue.insert(entry(2, volume="vol-b"))
+    queue.insert(entry(3, volume="vol-a", state=EntryState.DONE))
+    assert [one.wanted.origin.snapshot_id for one in queue.of_volume("vol-a")] == ["snap-0003", "snap-0001"]
+    assert queue.of_volume("vol-none") == []
+
+
+def test_one_dispatcher_holds_the_lease(queue: CopyQueue) -> None:
+    assert queue.take_lease("one", NOW, 60)
+    assert not queue.take_lease("two", NOW + timedelta(seconds=60), 60)
+    assert queue.release_lease("two")
+    assert not queue.take_lease("two", NOW + timedelta(seconds=1), 60)
+
+
+def test_a_lease_that_was_given_back_is_free(queue: CopyQueue) -> None:
+    assert queue.take_lease("one", NOW, 60)
+    assert queue.release_lease("one")
+    assert queue.take_lease("two", NOW, 60)
+
+
+def test_a_lease_that_has_expired_is_free(queue: CopyQueue) -> None:
+    assert queue.take_lease("one", NOW, 60)
+    assert queue.take_lease("two", NOW + timedelta(seconds=61), 60)
+    assert queue.release_lease("one")
+    assert not queue.take_lease("three", NOW + timedelta(seconds=62), 60)
+
+
+def test_word_that_there_is_more_to_do_keeps_the_lease_once(queue: CopyQueue) -> None:
+    assert queue.take_lease("one", NOW, 60)
+    assert not queue.take_lease("two", NOW, 60)
+    assert not queue.release_lease("one")
+    assert not queue.take_lease("three", NOW, 60)
+    assert not queue.release_lease("one")
+    assert queue.release_lease("one")
+    assert queue.take_lease("two", NOW, 60)
+
+
+def test_releasing_a_lease_that_nobody_holds_is_no_error(queue: CopyQueue) -> None:
+    assert queue.release_lease("one")
+
+
+def test_the_lease_is_no_entry(queue: CopyQueue) -> None:
+    queue.take_lease("one", NOW, 60)
+    assert queue.most_urgent(9) == []
+    assert all(not list(queue.in_state(state)) for state in EntryState)
+
+
+@pytest.mark.parametrize("state", list(EntryState))
+def test_the_table_lets_go_of_finished_entries_alone(table: Any, state: EntryState) -> None:
+    put = DynamoDbQueue(client=table, table=TABLE, region=REGION).insert(entry(1, state=state))
+    item = table.get_item(TableName=TABLE, Key={"pk": {"S": put.key}})["Item"]
+    if state in (EntryState.DONE, EntryState.FAILED):
+        assert int(item["expires_at_epoch"]["N"]) == int((NOW + FINISHED_KEPT).timestamp())
+    else:
+        assert "expires_at_epoch" not in item
+
+
+def test_the_table_never_lets_go_of_the_lease(table: Any) -> None:
+    DynamoDbQueue(client=table, table=TABLE, region=REGION).take_lease("one", NOW, 60)
+    assert "expires_at_epoch" not in table.get_item(TableName=TABLE, Key={"pk": {"S": LEASE}})["Item"]
+
+
+@pytest.mark.parametrize("state", list(EntryState))
+def test_the_memory_lets_go_of_what_the_table_lets_go_of(state: EntryState) -> None:
+    memory = MemoryQueue(region=REGION)
+    put = memory.insert(entry(1, state=state))
+    assert memory.expire(NOW + FINISHED_KEPT - timedelta(seconds=1)) == 0
+    memory.expire(NOW + FINISHED_KEPT)
+    finished = state in (EntryState.DONE, EntryState.FAILED)
+    assert len(memory) == (0 if finished else 1)
+    assert [one.key for one in memory.of_volume("vol-1")] == ([] if finished else [put.key])
+
+
+def test_a_failed_entry_that_is_asked_for_again_does_not_expire() -> None:
+    memory = MemoryQueue(region=REGION)
+    failed = memory.insert(entry(1, state=EntryState.FAILED))
+    memory.write(replace(failed, state=EntryState.WAITING))
+    assert memory.expire(NOW + FINISHED_KEPT) == 0
+    assert len(memory.most_urgent(1)) == 1
+
+
+def test_many_changes_of_state_do_not_let_the_memory_grow() -> None:
+    memory = MemoryQueue(region=REGION)
+    kept = memory.insert(entry(1))
+    for _ in range(5_000):
+        kept = memory.write(replace(kept, attempts=kept.attempts + 1))
+    assert len(memory._orders[EntryState.WAITING].heap) <= 2048
+    assert memory.most_urgent(1) == [kept]
