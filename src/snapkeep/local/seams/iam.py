@@ -5,13 +5,14 @@ ministack asks one question for each EC2 call, on an ARN with an account in it a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from typing import Any
 
 from snapkeep.local.authorization import Caller, Check, checks
 from snapkeep.local.host import Host
 from snapkeep.local.seams.ec2 import query_fields
+from snapkeep.local.seams.patching import replace
 from snapkeep.local.wire import ec2_query, rest_json
 from snapkeep.local.wire.errors import WireError
 from snapkeep.local.wire.models import operation_model
@@ -22,6 +23,7 @@ _refused: ContextVar[Check | None] = ContextVar("_refused", default=None)
 
 def install(host: Host) -> None:
     """Given the host, let every EC2 and EBS call be authorised by all its checks, with the model's tags."""
+    from ministack import app
     from ministack.core import iam_actions, iam_evaluator
 
     single_resource = iam_actions.extract_resource_arn
@@ -83,9 +85,19 @@ def install(host: Host) -> None:
         details["resource_arn"] = question.resource_arn
         return deny(service, question.action, principal_arn, request_id, **{**details, "message": message})
 
+    replace(app, "pin_request_origin", _as_over_tls)
     iam_actions.extract_resource_arn = extract_resource_arn
     iam_evaluator.enforce = enforce
     iam_actions.access_denied_response = access_denied_response
+
+
+def _as_over_tls(pin: Callable[[str, bool], None]) -> Callable[[str, bool], None]:
+    """AWS's endpoints are reached over TLS. This one listens on the loopback in plain HTTP in their stead: `aws:SecureTransport`."""
+
+    def pinned(source_ip: str, secure_transport: bool) -> None:  # noqa: ARG001 - ministack's signature
+        pin(source_ip, True)
+
+    return pinned
 
 
 def _checks_of(
