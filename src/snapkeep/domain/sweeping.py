@@ -1,0 +1,172 @@
+"""What a sweep finds in one listing of a region, and what would repair it.
+
+Pure: it reads nothing and writes nothing. Every repair is a step of the event-driven path, taken once more: a run of Protect,
+an entry in the queue, the receipt of a copy, a plan of retention. What was repaired is not found again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from snapkeep.domain.holds import SnapshotInRegion
+from snapkeep.domain.model import Action, CopyWanted, Snapshot, Verdict
+from snapkeep.domain.planning import VolumePlan
+from snapkeep.domain.policy import CopyRule, Policy
+
+NEVER = datetime.fromisoformat("0001-01-01T00:00:00+00:00")
+
+
+class Kind(StrEnum):
+    """What a sweep finds. The values are words for reports, and names for metrics."""
+
+    UNHANDLED = "snapshot that no run handled"
+    TAGS_LOST = "tags lost"
+    COPY_MISSING = "copy missing"
+    COPY_GONE = "copy was deleted"
+    COPY_FAILED = "copy failed for good"
+    COPY_LATE = "copy past its deadline"
+    COPY_UNSEEN = "end of a copy that no run saw"
+    FAILED_COPY = "failed copy left behind"
+    COPY_TWICE = "copy made twice"
+    ENTRY_ORPHANED = "queue entry without its snapshot"
+    PAST_RETENTION = "snapshot past retention"
+    PLAN_REFUSED = "plan refused"
+    FAILED_SNAPSHOT = "failed snapshot"
+    ADOPTABLE = "snapshot to adopt"
+    UNDELIVERED = "event that was not delivered"
+    UNREADABLE = "undelivered event that cannot be read"
+    RPO_MISSED = "recovery point objective missed"
+    PUBLIC = "snapshot open to everybody"
+    SHARED = "snapshot shared with an unknown account"
+    SHARING_NOT_BLOCKED = "public sharing is not blocked"
+    OUT_OF_REACH = "region out of reach"
+    POLICY_PROBLEM = "tag names no policy"
+
+
+NEEDS_A_PERSON = frozenset(
+    {
+        Kind.COPY_FAILED,
+        Kind.COPY_LATE,
+        Kind.PLAN_REFUSED,
+        Kind.UNREADABLE,
+        Kind.RPO_MISSED,
+        Kind.PUBLIC,
+        Kind.SHARED,
+        Kind.OUT_OF_REACH,
+        Kind.POLICY_PROBLEM,
+    }
+)
+"""What makes a sweep's report less than OK even when every repair was made."""
+
+
+class Queued(StrEnum):
+    """How a copy stands in the queue, as far as a sweep needs it."""
+
+    TO_COME = "to come"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class QueuedCopy:
+    """One entry of the queue. `changed_at` is when its last attempt began."""
+
+    wanted: CopyWanted
+    standing: Queued
+    changed_at: datetime
+    copy_id: str = ""
+    cause: str = ""
+
+    @property
+    def place(self) -> SnapshotInRegion:
+        """Its identity within one source region."""
+        return self.wanted.origin.snapshot_id, self.wanted.region
+
+
+@dataclass(frozen=True, slots=True)
+class Protect:
+    """Start Protect for a snapshot, as its event would have."""
+
+    snapshot: Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class Enqueue:
+    """Ask for a copy, as Protect would have."""
+
+    snapshot: Snapshot
+    policy: Policy
+    rule: CopyRule
+    standing: Queued | None = None
+    """What the queue says of it already; None when it knows nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Receive:
+    """Receive a copy that has ended, as its event would have."""
+
+    copy_id: str
+    source_snapshot_id: str
+    source_region: str
+    succeeded: bool
+    cause: str
+
+
+@dataclass(frozen=True, slots=True)
+class Retag:
+    """Write tags: those that were lost, or those that adopt a snapshot."""
+
+    snapshot_id: str
+    tags: Mapping[str, str]
+
+
+Repair = Protect | Enqueue | Receive | Retag
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that is not as it should be, and what would repair it (None: nothing that a sweep may do)."""
+
+    kind: Kind
+    subject: str
+    volume_id: str
+    text: str
+    urgency: datetime = NEVER
+    """The start time of what could be restored today: the oldest first."""
+    repair: Repair | None = None
+
+    @property
+    def needs_a_person(self) -> bool:
+        """Whether somebody has to act."""
+        return self.kind in NEEDS_A_PERSON
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Findings in the order of urgency, and the verdicts that delete."""
+
+    findings: tuple[Finding, ...]
+    deletions: tuple[Verdict, ...] = ()
+
+
+def ordered(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Given findings, return them most urgent first."""
+    return tuple(sorted(findings, key=lambda one: (one.urgency, one.volume_id, one.subject)))
+
+
+def deletions_of(plans: Iterable[VolumePlan]) -> tuple[Verdict, ...]:
+    """Given volumes' plans, return the verdicts that delete, of plans that are not refused."""
+    return tuple(verdict for plan in plans if not plan.refusals for verdict in plan.verdicts if verdict.action is Action.DELETE)
+
+
+def plan_findings(plan: VolumePlan, system: str) -> Iterator[Finding]:
+    """Given a volume's plan, return what a person should know of it."""
+    volume_id = plan.lineage.volume_id
+    if plan.refusals:
+        yield Finding(Kind.PLAN_REFUSED, volume_id, volume_id, "; ".join(plan.refusals))
+    if plan.selection.problem and any(one.snapshot.managed_by(system) for one in plan.verdicts):
+        yield Finding(Kind.POLICY_PROBLEM, volume_id, volume_id, plan.selection.problem)

@@ -1,0 +1,137 @@
+"""What a sweep finds in a DR region. Pure; see `snapkeep.domain.sweeping`."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from snapkeep.domain import ledger, tagnames
+from snapkeep.domain.model import Action, Reason, Snapshot, SnapshotState, Verdict
+from snapkeep.domain.planning import RegionPlan
+from snapkeep.domain.policy import PolicySet
+from snapkeep.domain.sweeping import (
+    Decision,
+    Finding,
+    Kind,
+    Queued,
+    QueuedCopy,
+    Receive,
+    Retag,
+    deletions_of,
+    ordered,
+    plan_findings,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DrFacts:
+    """What is known of a DR region after one listing of it."""
+
+    system: str
+    plan: RegionPlan
+    snapshots: Sequence[Snapshot]
+    queued: Sequence[QueuedCopy] = ()
+    """Entries that are running, to come, or failed."""
+    done: Iterable[QueuedCopy] = ()
+    """Entries that are done: they know which tags a copy had."""
+    adopt: bool = False
+
+
+def decide_dr(facts: DrFacts, policies: PolicySet, now: datetime) -> Decision:
+    """Given what is known of a DR region, return what a sweep finds there, most urgent repair first."""
+    decider = _Dr(facts, policies, now)
+    findings = [*decider.ends_unseen(), *decider.failed_left(), *decider.tags_lost(), *decider.adoptable(), *decider.plans()]
+    twice = decider.twins()
+    findings += [
+        Finding(Kind.COPY_TWICE, v.snapshot.id, v.snapshot.origin.volume_id, v.reasons[0].text, v.snapshot.origin.start_time)
+        for v in twice
+    ]
+    foreign = [plan for plan in facts.plan.volumes if plan.lineage.region != facts.plan.region]
+    doomed = deletions_of(foreign)
+    known = {verdict.snapshot.id for verdict in doomed}
+    return Decision(ordered(findings), (*doomed, *(verdict for verdict in twice if verdict.snapshot.id not in known)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Dr:
+    facts: DrFacts
+    policies: PolicySet
+    now: datetime
+
+    def _ours(self) -> Iterator[Snapshot]:
+        return (one for one in self.facts.snapshots if one.managed_by(self.facts.system) and one.is_copy)
+
+    def ends_unseen(self) -> Iterator[Finding]:
+        """Entries that run, by the queue, whose copy has ended, or is gone."""
+        by_id = {snapshot.id: snapshot for snapshot in self.facts.snapshots}
+        for entry in self.facts.queued:
+            if entry.standing is not Queued.RUNNING or not entry.copy_id:
+                continue
+            copy = by_id.get(entry.copy_id)
+            if copy is not None and copy.state is SnapshotState.PENDING:
+                continue
+            origin = entry.wanted.origin
+            done = copy is not None and copy.completed
+            how = "completed" if done else f"failed: {copy.state_message or 'no message'}" if copy else "is gone"
+            receive = Receive(entry.copy_id, origin.snapshot_id, origin.region, done, "" if done else how)
+            text = f"{entry.copy_id} {how}; the queue still has it as running"
+            yield Finding(Kind.COPY_UNSEEN, origin.snapshot_id, origin.volume_id, text, entry.wanted.deadline, receive)
+
+    def failed_left(self) -> Iterator[Finding]:
+        """Failed copies of ours that nobody removed."""
+        running = {entry.copy_id for entry in self.facts.queued if entry.standing is Queued.RUNNING}
+        for copy in self._ours():
+            if copy.state is SnapshotState.ERROR and copy.id not in running:
+                cause = copy.state_message or "no message"
+                receive = Receive(copy.id, copy.origin.snapshot_id, copy.origin.region, succeeded=False, cause=cause)
+                yield Finding(Kind.FAILED_COPY, copy.id, copy.origin.volume_id, cause, copy.origin.start_time, receive)
+
+    def tags_lost(self) -> Iterator[Finding]:
+        """Completed copies that lack own tags which the queue knows they had."""
+        by_id = {snapshot.id: snapshot for snapshot in self.facts.snapshots}
+        for entry in self.facts.done:
+            copy = by_id.get(entry.copy_id)
+            if copy is None or not copy.completed:
+                continue
+            had = entry.wanted.tags
+            lost = {key: had[key] for key in had if key in tagnames.OWN_TAGS and key not in copy.tags}
+            if lost:
+                text = f"lost {', '.join(sorted(lost))}"
+                yield Finding(Kind.TAGS_LOST, copy.id, entry.wanted.origin.volume_id, text, copy.start_time, Retag(copy.id, lost))
+
+    def adoptable(self) -> Iterator[Finding]:
+        """Copies of the original system."""
+        for copy in self.facts.snapshots:
+            foreign = copy.origin.region != self.facts.plan.region
+            if not (foreign and copy.completed and ledger.is_of_original_system(copy)):
+                continue
+            policy = next((one for one in self.policies.policies if one.copy_rule(self.facts.plan.region)), None)
+            if policy is None:
+                continue
+            tags = ledger.tags_for_copy(self.facts.system, policy.name, copy.origin)
+            repair = Retag(copy.id, tags) if self.facts.adopt else None
+            text = f"a copy of {copy.origin.snapshot_id} that the original system made"
+            yield Finding(Kind.ADOPTABLE, copy.id, copy.origin.volume_id, text, copy.origin.start_time, repair)
+
+    def twins(self) -> list[Verdict]:
+        """Completed copies of one snapshot beside the last one made: the next copy builds on the last, so the others go."""
+        by_source: dict[tuple[str, str], list[Snapshot]] = defaultdict(list)
+        for copy in self._ours():
+            if copy.completed and copy.origin.region != self.facts.plan.region:
+                by_source[copy.origin.region, copy.origin.snapshot_id].append(copy)
+        found: list[Verdict] = []
+        for copies in by_source.values():
+            if len(copies) == 1:
+                continue
+            *others, last = sorted(copies, key=lambda one: (one.start_time, one.id))
+            reason = Reason("duplicate", f"a second copy of {last.origin.snapshot_id}, beside {last.id}")
+            found += [Verdict(copy, Action.DELETE, (reason,)) for copy in others]
+        return found
+
+    def plans(self) -> Iterator[Finding]:
+        """What retention says of each lineage."""
+        for plan in self.facts.plan.volumes:
+            if plan.lineage.region != self.facts.plan.region:
+                yield from plan_findings(plan, self.facts.system)
