@@ -33,7 +33,7 @@ def notices_of_run(state: Mapping[str, Any], region: str, execution: str, now: d
 
 
 def _failed_copies(copies: Any) -> list[Mapping[str, Any]]:
-    listed = copies.get("failed", []) if isinstance(copies, Mapping) else copies or []
+    listed = copies.get("results", []) if isinstance(copies, Mapping) else copies or []
     return [copy for copy in listed if isinstance(copy, Mapping) and copy.get("status") == "FAILED"]
 
 

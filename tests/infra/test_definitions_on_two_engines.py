@@ -1,0 +1,422 @@
+"""Both definitions on two independent engines, with functions of straw: every way through them ends alike on both."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from support.asl import Engine, Handler, LambdaRefusedError, Run, definition
+from support.first_engine import first_engine
+from support.second_engine import second_engine
+
+from snapkeep.domain import errors
+
+ENGINES: dict[str, Callable[[Mapping[str, Handler]], AbstractContextManager[Engine]]] = {
+    "first": first_engine,
+    "second": second_engine,
+}
+EVENT = {"detail-type": "EBS Snapshot Notification", "detail": {"event": "createSnapshot", "result": "succeeded", "cause": ""}}
+DELETION = {"snapshot_id": "snap-old", "volume_id": "vol-1", "origin_start": "2026-01-01T00:00:00Z", "policy": "p", "reasons": ["old"]}
+PROBLEM = {"kind": "SnapshotFailed", "subject": "snap-1", "cause": "the disk was on fire"}
+REFUSAL = {"snapshot_id": "snap-old", "outcome": "in use", "cause": "ami-1 uses it"}
+PROTECTED = ("TagSnapshots", "EvaluateContinue", "CopyToDR", "PlanRetention", "DeleteOldSnapshots", "Outcome")
+TOLD = ("NotifyUser", "WhatFailed")
+
+
+def plan(*deletions: Mapping[str, Any]) -> dict[str, Any]:
+    return {"plan_id": "plan-1", "made_at": "2026-01-02T00:00:00Z", "counts": {"kept": 1, "deleted": len(deletions)}, "delete": list(deletions)}
+
+
+def copy(snapshot_id: str, timeout_seconds: int = 60) -> dict[str, Any]:
+    return {"snapshot_id": snapshot_id, "volume_id": "vol-1", "region": "us-east-2", "timeout_seconds": timeout_seconds, "wanted": {}}
+
+
+def managed(*copies: Mapping[str, Any], problems: tuple[Mapping[str, Any], ...] = ()) -> dict[str, Any]:
+    return {"outcome": "MANAGED", "volumes": ["vol-1"], "copies": list(copies), "problems": list(problems)}
+
+
+def tagged(outcome: str, *problems: Mapping[str, Any]) -> dict[str, Any]:
+    return {"outcome": outcome, "volumes": [], "copies": [], "problems": list(problems)}
+
+
+def received(outcome: str, *deletions: Mapping[str, Any], problems: tuple[Mapping[str, Any], ...] = ()) -> dict[str, Any]:
+    return {"outcome": outcome, "volumes": ["vol-1"], "plan": plan(*deletions), "problems": list(problems)}
+
+
+COPIED = {"status": "COPIED", "snapshot_id": "snap-1", "region": "us-east-2"}
+LOST = ("CopyFailed", "copy of snap-2: Given key ID is not accessible")
+FROM_THE_FUNCTION = "the function's answer says so"
+
+
+@dataclass(frozen=True)
+class Way:
+    """One way through a definition: what the functions do, and what must come of it."""
+
+    machine: str
+    status: str
+    states: tuple[str, ...]
+    answers: Mapping[str, Any] = field(default_factory=dict)
+    """Function -> its answer, or the exceptions that it raises before it gives its usual answer."""
+    tokens: Mapping[str, Any] = field(default_factory=dict)
+    """Source snapshot -> what its token is answered with: an output, an error and a cause, or None for silence."""
+    error: str = ""
+    cause_tells: str = ""
+    retries: int = 0
+    never_called: tuple[str, ...] = ()
+
+
+USUAL_ANSWERS: dict[str, Any] = {
+    "TagSnapshots": managed(copy("snap-1")),
+    "CopySnapshotToDR": {},
+    "CountSnapshots": plan(DELETION),
+    "DeleteOldSnapshots": {"deleted": 1, "failed": []},
+    "Notification": {"notices": 1},
+    "TagSnapshotCopy": received("RECEIVED", DELETION),
+}
+USUAL_TOKENS: dict[str, Any] = {"snap-1": COPIED, "snap-2": LOST}
+
+WAYS = {
+    "a snapshot is tagged, copied, and the oldest goes": Way("protect", "SUCCEEDED", (*PROTECTED, "Done")),
+    "a policy without copies": Way(
+        "protect",
+        "SUCCEEDED",
+        ("TagSnapshots", "EvaluateContinue", "NoCopies", "PlanRetention", "DeleteOldSnapshots", "Outcome", "Done"),
+        {"TagSnapshots": managed()},
+        never_called=("CopySnapshotToDR",),
+    ),
+    "a volume that is not included": Way(
+        "protect",
+        "SUCCEEDED",
+        ("TagSnapshots", "EvaluateContinue", "NotIncluded"),
+        {"TagSnapshots": tagged("VOLUME_NOT_TAGGED")},
+        never_called=("CopySnapshotToDR", "CountSnapshots", "DeleteOldSnapshots", "Notification"),
+    ),
+    "an event that is not ours": Way(
+        "protect", "SUCCEEDED", ("TagSnapshots", "EvaluateContinue", "NotIncluded"), {"TagSnapshots": tagged("NOT_OURS")}
+    ),
+    "a failed snapshot": Way(
+        "protect",
+        "FAILED",
+        ("TagSnapshots", "EvaluateContinue", *TOLD, "ProblemsFound"),
+        {"TagSnapshots": tagged("NOTHING_LEFT", PROBLEM)},
+        error="ProblemsFound",
+        cause_tells="the disk was on fire",
+        never_called=("CopySnapshotToDR", "CountSnapshots", "DeleteOldSnapshots"),
+    ),
+    "a set with one failed snapshot": Way(
+        "protect",
+        "FAILED",
+        (*PROTECTED, *TOLD, "ProblemsFound"),
+        {"TagSnapshots": managed(copy("snap-1"), problems=(PROBLEM,))},
+        error="ProblemsFound",
+        cause_tells="the disk was on fire",
+    ),
+    "an answer that nobody expects": Way(
+        "protect",
+        "FAILED",
+        ("TagSnapshots", "EvaluateContinue", *TOLD, "ProblemsFound"),
+        {"TagSnapshots": tagged("WHATEVER")},
+        error="ProblemsFound",
+        never_called=("DeleteOldSnapshots",),
+    ),
+    "an event that cannot be read": Way(
+        "protect",
+        "FAILED",
+        ("TagSnapshots", *TOLD, "Failed"),
+        {"TagSnapshots": [errors.InvalidEvent("no snapshot_id")] * 20},
+        error="InvalidEvent",
+        cause_tells="no snapshot_id",
+    ),
+    "EC2 throttles for a while": Way(
+        "protect", "SUCCEEDED", (*PROTECTED, "Done"), {"TagSnapshots": [errors.AwsThrottled("slow down")] * 3}, retries=3
+    ),
+    "EC2 throttles without end": Way(
+        "protect",
+        "FAILED",
+        ("TagSnapshots", *TOLD, "Failed"),
+        {"TagSnapshots": [errors.AwsThrottled("slow down")] * 20},
+        error="AwsThrottled",
+        cause_tells="slow down",
+        retries=10,
+    ),
+    "Lambda has no room for a while": Way(
+        "protect",
+        "SUCCEEDED",
+        (*PROTECTED, "Done"),
+        {"CountSnapshots": [LambdaRefusedError("TooManyRequestsException")] * 2},
+        retries=2,
+    ),
+    "the queue's table does not answer for a while": Way(
+        "protect", "SUCCEEDED", (*PROTECTED, "Done"), {"CopySnapshotToDR": [errors.AwsUnavailable("no answer")] * 2}, retries=2
+    ),
+    "the copy cannot be asked for": Way(
+        "protect",
+        "FAILED",
+        (*PROTECTED, *TOLD, "CopyMissing"),
+        {"CopySnapshotToDR": [errors.AwsRefused("no such table")] * 20},
+        error="CopyFailed",
+        cause_tells="no such table",
+    ),
+    "one copy of two fails": Way(
+        "protect",
+        "FAILED",
+        (*PROTECTED, *TOLD, "CopyMissing"),
+        {"TagSnapshots": managed(copy("snap-1"), copy("snap-2"))},
+        error="CopyFailed",
+        cause_tells="Given key ID is not accessible",
+    ),
+    "nobody answers for the copy": Way(
+        "protect",
+        "FAILED",
+        (*PROTECTED, *TOLD, "CopyMissing"),
+        {"TagSnapshots": managed(copy("snap-3", timeout_seconds=1))},
+        {"snap-3": None},
+        error="CopyFailed",
+        cause_tells="no copy was confirmed within 1 seconds",
+    ),
+    "a plan that breaks an invariant": Way(
+        "protect",
+        "FAILED",
+        ("TagSnapshots", "EvaluateContinue", "CopyToDR", "PlanRetention", *TOLD, "Failed"),
+        {"CountSnapshots": [errors.PlanRefused("INV-08: too many")] * 20},
+        error="PlanRefused",
+        cause_tells="INV-08",
+        never_called=("DeleteOldSnapshots",),
+    ),
+    "a snapshot that cannot be deleted": Way(
+        "protect",
+        "FAILED",
+        (*PROTECTED, *TOLD, "NotDeleted"),
+        {"DeleteOldSnapshots": {"deleted": 0, "failed": [REFUSAL]}},
+        error="NotDeleted",
+        cause_tells="ami-1 uses it",
+    ),
+    "telling fails too": Way(
+        "protect",
+        "FAILED",
+        ("TagSnapshots", *TOLD, "Failed"),
+        {"TagSnapshots": [errors.AwsRefused("not allowed")] * 20, "Notification": [errors.AwsRefused("no queue")] * 20},
+        error="AwsRefused",
+        cause_tells="not allowed",
+    ),
+    "a copy arrives, and the oldest goes": Way(
+        "receive", "SUCCEEDED", ("TagSnapshotCopy", "EvaluateContinue", "DeleteOldSnapshots", "Outcome", "Done")
+    ),
+    "a copy arrives, and nothing is too old": Way(
+        "receive",
+        "SUCCEEDED",
+        ("TagSnapshotCopy", "EvaluateContinue", "Done"),
+        {"TagSnapshotCopy": received("RECEIVED")},
+        never_called=("DeleteOldSnapshots", "Notification"),
+    ),
+    "a copy that is not ours": Way(
+        "receive",
+        "SUCCEEDED",
+        ("TagSnapshotCopy", "EvaluateContinue", "NotOurs"),
+        {"TagSnapshotCopy": received("NOT_OURS")},
+        never_called=("DeleteOldSnapshots", "Notification"),
+    ),
+    "a failed copy that is tried again": Way(
+        "receive",
+        "SUCCEEDED",
+        ("TagSnapshotCopy", "EvaluateContinue", "DeleteOldSnapshots", "Outcome", "Done"),
+        {"TagSnapshotCopy": received("RETRYING", DELETION)},
+        never_called=("Notification",),
+    ),
+    "a copy that failed for good is removed": Way(
+        "receive",
+        "FAILED",
+        ("TagSnapshotCopy", "EvaluateContinue", "DeleteOldSnapshots", "Outcome", *TOLD, "CopyFailed"),
+        {"TagSnapshotCopy": received("FAILED", DELETION, problems=(PROBLEM,))},
+        error="CopyFailed",
+        cause_tells="the disk was on fire",
+    ),
+    "a copy that failed for good and is gone": Way(
+        "receive",
+        "FAILED",
+        ("TagSnapshotCopy", "EvaluateContinue", *TOLD, "CopyFailed"),
+        {"TagSnapshotCopy": received("FAILED", problems=(PROBLEM,))},
+        error="CopyFailed",
+        never_called=("DeleteOldSnapshots",),
+    ),
+    "a copy arrives, and the oldest cannot be deleted": Way(
+        "receive",
+        "FAILED",
+        ("TagSnapshotCopy", "EvaluateContinue", "DeleteOldSnapshots", "Outcome", *TOLD, "NotDeleted"),
+        {"DeleteOldSnapshots": {"deleted": 0, "failed": [REFUSAL]}},
+        error="NotDeleted",
+    ),
+    "EC2 does not show yet what the event says": Way(
+        "receive",
+        "SUCCEEDED",
+        ("TagSnapshotCopy", "EvaluateContinue", "DeleteOldSnapshots", "Outcome", "Done"),
+        {"TagSnapshotCopy": [errors.AwsUnavailable("pending")] * 4},
+        retries=4,
+    ),
+    "an event of a copy that cannot be read": Way(
+        "receive",
+        "FAILED",
+        ("TagSnapshotCopy", *TOLD, "Failed"),
+        {"TagSnapshotCopy": [errors.InvalidEvent("no snapshot_id")] * 20},
+        error="InvalidEvent",
+    ),
+    "an answer about a copy that nobody expects": Way(
+        "receive",
+        "FAILED",
+        ("TagSnapshotCopy", "EvaluateContinue", *TOLD, "ProblemsFound"),
+        {"TagSnapshotCopy": received("WHATEVER")},
+        error="ProblemsFound",
+    ),
+}
+
+
+class Straw:
+    """The functions of one way: they answer as it says, and note how they were called."""
+
+    def __init__(self, way: Way) -> None:
+        self._way = way
+        self._tokens = {**USUAL_TOKENS, **way.tokens}
+        self._left = {name: list(answer) for name, answer in way.answers.items() if isinstance(answer, list)}
+        self.calls: list[tuple[str, dict[str, Any]]] = []
+        self.engine: Engine | None = None
+        self.handlers: dict[str, Handler] = {name: self._handler(name) for name in USUAL_ANSWERS}
+
+    def _handler(self, name: str) -> Handler:
+        def handler(payload: dict[str, Any]) -> Any:
+            self.calls.append((name, payload))
+            if self._left.get(name):
+                raise self._left[name].pop(0)
+            if name == "CopySnapshotToDR":
+                self._answer_later(payload)
+            answer = self._way.answers.get(name)
+            return USUAL_ANSWERS[name] if answer is None or isinstance(answer, list) else answer
+
+        return handler
+
+    def _answer_later(self, payload: Mapping[str, Any]) -> None:
+        """The answer comes from another thread, after the function has returned."""
+        answer = self._tokens[payload["copy"]["snapshot_id"]]
+        engine = self.engine
+        assert engine is not None
+        if isinstance(answer, tuple):
+            threading.Timer(0.01, engine.fail, (payload["token"], *answer)).start()
+        elif answer is not None:
+            threading.Timer(0.01, engine.succeed, (payload["token"], answer)).start()
+
+    def called(self) -> list[str]:
+        return [name for name, _ in self.calls]
+
+    def payloads(self, name: str) -> list[dict[str, Any]]:
+        return [payload for called, payload in self.calls if called == name]
+
+
+@contextmanager
+def running(engine_name: str, way: Way) -> Iterator[tuple[Engine, Straw]]:
+    straw = Straw(way)
+    with ENGINES[engine_name](straw.handlers) as engine:
+        straw.engine = engine
+        yield engine, straw
+
+
+def outermost(machine: str, run: Run) -> tuple[str, ...]:
+    """Given a run, return the states that it entered without those inside a Map, which not every engine's history lists."""
+    return tuple(state for state in run.states if state in definition(machine)["States"])
+
+
+def run_way(engine_name: str, way: Way) -> tuple[Run, Straw, list[float]]:
+    with running(engine_name, way) as (engine, straw):
+        run = engine.wait(engine.start(way.machine, EVENT))
+        return run, straw, engine.retry_delays
+
+
+@pytest.mark.parametrize("name", WAYS)
+@pytest.mark.parametrize("engine_name", ENGINES)
+def test_each_way_through_ends_as_it_must(engine_name: str, name: str) -> None:
+    way = WAYS[name]
+    run, straw, delays = run_way(engine_name, way)
+    assert outermost(way.machine, run) == way.states
+    assert (run.status, run.error) == (way.status, way.error)
+    assert way.cause_tells in run.cause
+    assert len(delays) == way.retries
+    assert not set(way.never_called) & set(straw.called())
+
+
+def test_a_way_leads_to_every_state() -> None:
+    inside = {"CopySnapshotToDR", "CopyLate", "CopyFailed"}
+    for machine in ("protect", "receive"):
+        led_to = {state for way in WAYS.values() if way.machine == machine for state in way.states}
+        assert led_to == set(definition(machine)["States"])
+    assert set(definition("protect")["States"]["CopyToDR"]["ItemProcessor"]["States"]) == inside
+
+
+@pytest.mark.parametrize("name", ["one copy of two fails", "nobody answers for the copy", "a copy that failed for good is removed"])
+def test_both_engines_end_alike_to_the_letter(name: str) -> None:
+    way = WAYS[name]
+    (first, straw, _), (second, other, _) = run_way("first", way), run_way("second", way)
+    assert json.loads(first.cause) == json.loads(second.cause)
+    assert sorted(straw.called()) == sorted(other.called())
+    assert straw.payloads("Notification")[0]["state"] == other.payloads("Notification")[0]["state"]
+
+
+@pytest.mark.parametrize("engine_name", ENGINES)
+def test_every_function_is_told_which_execution_calls_it(engine_name: str) -> None:
+    for name in ("one copy of two fails", "a copy that failed for good is removed"):
+        way = WAYS[name]
+        with running(engine_name, way) as (engine, straw):
+            execution = engine.start(way.machine, EVENT)
+            engine.wait(execution)
+        assert {payload["execution"] for _, payload in straw.calls} == {execution}
+
+
+@pytest.mark.parametrize("engine_name", ENGINES)
+def test_retention_is_planned_with_what_became_of_the_copies(engine_name: str) -> None:
+    _, straw, _ = run_way(engine_name, WAYS["one copy of two fails"])
+    planned = straw.payloads("CountSnapshots")[0]
+    failed = {"status": "FAILED", "snapshot_id": "snap-2", "region": "us-east-2", "error": LOST[0], "cause": LOST[1]}
+    assert planned["volumes"] == ["vol-1"]
+    assert planned["copies"] == [COPIED, failed]
+    assert straw.payloads("DeleteOldSnapshots")[0]["plan"] == plan(DELETION)
+
+
+@pytest.mark.parametrize("engine_name", ENGINES)
+def test_what_failed_is_told_with_the_whole_state(engine_name: str) -> None:
+    _, straw, _ = run_way(engine_name, WAYS["a plan that breaks an invariant"])
+    state = straw.payloads("Notification")[0]["state"]
+    assert state["detail"] == EVENT["detail"]
+    assert state["tagged"]["volumes"] == ["vol-1"]
+    assert state["error"]["Error"] == "PlanRefused"
+    assert "INV-08: too many" in state["error"]["Cause"]
+
+
+@pytest.mark.parametrize("engine_name", ENGINES)
+def test_retries_back_off_to_a_cap_with_full_jitter(engine_name: str) -> None:
+    _, _, delays = run_way(engine_name, WAYS["EC2 throttles without end"])
+    longest = [min(5 * 2.0**attempt, 300) for attempt in range(10)]
+    assert all(0 <= delay <= most for delay, most in zip(delays, longest, strict=True))
+    assert sum(delays) < sum(longest)
+
+
+def test_the_usual_way_enters_at_most_thirteen_states_in_both_regions_together() -> None:
+    protect, _, _ = run_way("second", WAYS["a snapshot is tagged, copied, and the oldest goes"])
+    receive, _, _ = run_way("second", WAYS["a copy arrives, and the oldest goes"])
+    assert "CopySnapshotToDR" in protect.states
+    assert len(protect.states) + len(receive.states) <= 13
+
+
+@pytest.mark.parametrize("engine_name", ENGINES)
+def test_forty_volumes_with_long_answers_stay_far_from_the_payload_limit(engine_name: str) -> None:
+    """256 KiB is the limit of a state's input and output (Step Functions developer guide: quotas)."""
+    tags = {f"key-{number}": "x" * 40 for number in range(40)}
+    copies = [{**copy(f"snap-{number:017}"), "wanted": {"tags": tags}} for number in range(41)]
+    deletions = [{**DELETION, "snapshot_id": f"snap-{number:017}", "reasons": ["not kept by any rule " * 3]} for number in range(41)]
+    answers = {"TagSnapshots": managed(*copies), "CountSnapshots": plan(*deletions)}
+    tokens = {one["snapshot_id"]: {**COPIED, "snapshot_id": one["snapshot_id"]} for one in copies}
+    run, straw, _ = run_way(engine_name, Way("protect", "SUCCEEDED", (), answers, tokens))
+    assert run.status == "SUCCEEDED"
+    assert len(straw.payloads("CountSnapshots")[0]["copies"]) == 41
+    assert len(json.dumps(run.output)) < 192 * 1024

@@ -1,0 +1,82 @@
+"""The definitions as engines take them, and what any engine tells of a run."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import snapkeep.infra
+
+INFRA = Path(next(iter(snapkeep.infra.__path__)))
+DEFINITIONS = INFRA / "statemachines"
+REGION, ACCOUNT_ID = "us-east-1", "123456789012"
+
+Handler = Callable[[dict[str, Any]], Any]
+"""A function as its state machine sees it: from payload to answer. What it raises, the state machine gets by its class's name."""
+
+
+class LambdaRefusedError(Exception):
+    """Lambda itself does not carry out the call; the state machine gets `Lambda.<code>`."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+def definition_names() -> list[str]:
+    """Return the names of all definitions, without their endings."""
+    return sorted(path.name.removesuffix(".asl.json") for path in DEFINITIONS.glob("*.asl.json"))
+
+
+def definition_text(name: str) -> str:
+    """Given a definition's name, return its text as it stands in its file."""
+    return (DEFINITIONS / f"{name}.asl.json").read_text(encoding="utf-8")
+
+
+def definition(name: str) -> dict[str, Any]:
+    """Given a definition's name, return it with its `${…}` filled in: a function's ARN ends in its name."""
+    filled = re.sub(
+        r"\$\{(\w+)Arn\}", rf"arn:aws:lambda:{REGION}:{ACCOUNT_ID}:function:\1", definition_text(name).replace("${Partition}", "aws")
+    )
+    parsed: dict[str, Any] = json.loads(filled)
+    return parsed
+
+
+@dataclass(frozen=True)
+class Run:
+    """How an execution ended. `states` are the states that it entered, in order; those inside a Map among them."""
+
+    status: str
+    states: tuple[str, ...]
+    error: str = ""
+    cause: str = ""
+    output: Any = None
+
+
+class Engine(Protocol):
+    """One that runs definitions, with its Lambda replaced by handlers."""
+
+    def start(self, machine: str, given: Mapping[str, Any]) -> str:
+        """Given a definition's name and an input, start an execution and return its ARN."""
+        ...
+
+    def wait(self, execution: str) -> Run:
+        """Given an execution's ARN, wait until it ends and return how."""
+        ...
+
+    def succeed(self, token: str, output: Mapping[str, Any]) -> bool:
+        """Answer a task token. Return False if nobody waits for it any more."""
+        ...
+
+    def fail(self, token: str, error: str, cause: str) -> bool:
+        """Answer a task token. Return False if nobody waits for it any more."""
+        ...
+
+    @property
+    def retry_delays(self) -> list[float]:
+        """The seconds that retries would have waited, as the engine computed them."""
+        ...

@@ -1,0 +1,103 @@
+"""ministack's interpreter, with the seams that the embedded AWS puts on it, in process, its Lambda replaced by handlers."""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+from unittest import mock
+
+from ministack.core.responses import set_request_account_id, set_request_region
+from ministack.services import stepfunctions
+from support.asl import ACCOUNT_ID, REGION, Handler, LambdaRefusedError, Run, definition
+
+from snapkeep.local.seams import stepfunctions as seams
+
+PATIENCE_SECONDS = 30.0
+
+
+class FirstEngine:
+    """Implements `Engine`."""
+
+    def __init__(self, delays: list[float]) -> None:
+        self.retry_delays = delays
+        self._machines: dict[str, str] = {}
+
+    def start(self, machine: str, given: Mapping[str, Any]) -> str:
+        if machine not in self._machines:
+            made = self._call(
+                stepfunctions._create_state_machine,
+                name=f"{machine}-{uuid.uuid4()}",
+                definition=json.dumps(definition(machine)),
+                roleArn=f"arn:aws:iam::{ACCOUNT_ID}:role/any",
+            )
+            self._machines[machine] = made["stateMachineArn"]
+        started = self._call(stepfunctions._start_execution, stateMachineArn=self._machines[machine], input=json.dumps(given))
+        return str(started["executionArn"])
+
+    def wait(self, execution: str) -> Run:
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while True:
+            found = self._call(stepfunctions._describe_execution, executionArn=execution)
+            if found["status"] != "RUNNING":
+                break
+            assert time.monotonic() < deadline, f"{execution} does not end; it entered {self._states(execution)}"
+            time.sleep(0.005)
+        output = json.loads(found["output"]) if found.get("output") else None
+        return Run(found["status"], self._states(execution), found.get("error", ""), found.get("cause", ""), output)
+
+    def succeed(self, token: str, output: Mapping[str, Any]) -> bool:
+        return self._answered(stepfunctions._send_task_success, taskToken=token, output=json.dumps(output))
+
+    def fail(self, token: str, error: str, cause: str) -> bool:
+        return self._answered(stepfunctions._send_task_failure, taskToken=token, error=error, cause=cause)
+
+    def _states(self, execution: str) -> tuple[str, ...]:
+        self._here()
+        events = stepfunctions._executions[execution]["events"]
+        return tuple(one["stateEnteredEventDetails"]["name"] for one in events if one["type"].endswith("StateEntered"))
+
+    def _answered(self, send: Any, **request: str) -> bool:
+        self._here()
+        status, _, _ = send(request)
+        return bool(status == 200)
+
+    def _call(self, operation: Any, **request: Any) -> dict[str, Any]:
+        self._here()
+        status, _, body = operation(request)
+        assert status == 200, body
+        answer: dict[str, Any] = json.loads(body)
+        return answer
+
+    @staticmethod
+    def _here() -> None:
+        set_request_account_id(ACCOUNT_ID)
+        set_request_region(REGION)
+
+
+@contextmanager
+def first_engine(handlers: Mapping[str, Handler]) -> Iterator[FirstEngine]:
+    """Given a handler for each function by its name (without suffix), give the engine, for as long as the block lasts."""
+
+    def call_lambda(function: str, payload: dict[str, Any]) -> Any:
+        try:
+            return json.loads(json.dumps(handlers[function.rpartition(":")[2]](json.loads(json.dumps(payload)))))
+        except LambdaRefusedError as refused:
+            raise stepfunctions._ExecutionError(f"Lambda.{refused.code}", refused.code) from refused
+        except Exception as error:
+            cause = json.dumps({"errorType": type(error).__name__, "errorMessage": str(error)})
+            raise stepfunctions._ExecutionError(type(error).__name__, cause) from error
+
+    delays: list[float] = []
+    patched = {
+        "_call_lambda": call_lambda,
+        "_invoke_with_callback": seams.invoke_with_callback,
+        "_execute_task": seams._with_timeouts_by_path(stepfunctions._execute_task),
+        "_find_matching_retrier": seams._with_delays(stepfunctions._find_matching_retrier),
+        "_scaled_sleep": delays.append,
+    }
+    with mock.patch.multiple(stepfunctions, **patched):
+        yield FirstEngine(delays)
