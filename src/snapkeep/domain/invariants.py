@@ -6,19 +6,20 @@ become a deletion. The ids are those of the design document.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 
 from snapkeep.domain import tagnames
 from snapkeep.domain.errors import PlanRefused
 from snapkeep.domain.holds import CopyFacts
-from snapkeep.domain.model import Action, Lineage, Plan, Snapshot, SnapshotState, Verdict
+from snapkeep.domain.model import Action, Lineage, Plan, Reason, Snapshot, SnapshotState, Verdict
 from snapkeep.domain.policy import Limits
 from snapkeep.domain.retention import RETENTION_WORDS
 
 NO_COPY_FACTS = CopyFacts()
 _EXAMPLES_SHOWN = 5
+_DELETE = Action.DELETE
+_RULES_THAT_DELETE = RETENTION_WORDS | {"duplicate"}
 
 Regions = Mapping[Lineage, Sequence[str]]
 """For each lineage the regions in which its policy asks for a copy."""
@@ -56,52 +57,66 @@ def find_problems(
     untouchable: Collection[str] = (),
 ) -> list[str]:
     """Given a plan, return in words what it breaks, each beginning with the invariant's id; empty when all is well."""
-    deletions = [verdict.snapshot for verdict in plan.verdicts if verdict.action is Action.DELETE]
+    deletions = [verdict for verdict in plan.verdicts if verdict.action is _DELETE]
     if not deletions:
         return []
-    problems = list(_each_deletion(plan, system, untouchable))
+    problems = list(_each_deletion(deletions, plan.region, system, untouchable))
     if len(deletions) > limits.max_deletions:
         problems.append(f"INV-08: it would delete {len(deletions)} snapshots; the limit is {limits.max_deletions} in one plan")
-    by_lineage: dict[tuple[str, str], list[Verdict]] = defaultdict(list)
-    for verdict in plan.verdicts:
-        origin = verdict.snapshot.origin
-        if verdict.snapshot.state is SnapshotState.COMPLETED and verdict.snapshot.tags.get(tagnames.MANAGED) == system:
-            by_lineage[origin.region, origin.volume_id].append(verdict)
-    for (region, volume_id), verdicts in by_lineage.items():
-        problems.extend(_each_lineage(volume_id, verdicts, limits))
-        regions = copy_regions.get(Lineage(region, volume_id), ())
-        if regions:
-            problems.extend(_missing_copies((v.snapshot for v in verdicts if v.action is Action.DELETE), copies, regions))
+    for (region, volume_id), (kept, doomed) in _by_lineage(plan.verdicts, system).items():
+        if doomed:
+            problems.extend(_each_lineage(volume_id, kept, doomed, limits))
+            regions = copy_regions.get(Lineage(region, volume_id), ())
+            problems.extend(_missing_copies(doomed, copies, regions) if regions else ())
     return problems
 
 
-def _each_deletion(plan: Plan, system: str, untouchable: Collection[str]) -> Iterator[str]:
-    for snapshot, action, reasons in plan.verdicts:
-        if action is not Action.DELETE:
-            continue
+def _each_deletion(deletions: Iterable[Verdict], region: str, system: str, untouchable: Collection[str]) -> Iterator[str]:
+    rules_of_retention: set[tuple[Reason, ...]] = set()
+    completed = SnapshotState.COMPLETED
+    for snapshot, _, reasons in deletions:
         if snapshot.tags.get(tagnames.MANAGED) != system:
             yield f"INV-01: {snapshot.id} is not managed by {system}"
-        if snapshot.state is not SnapshotState.COMPLETED:
+        if snapshot.region != region:
+            yield f"INV-01: {snapshot.id} is in {snapshot.region}, outside the plan's region"
+        if snapshot.state is not completed:
             yield f"INV-03: {snapshot.id} is {snapshot.state}, not completed"
         if snapshot.id in untouchable:
             yield f"INV-06: {snapshot.id} is used by an AMI, or locked"
-        if not reasons or any(reason.rule not in RETENTION_WORDS and reason.rule != "duplicate" for reason in reasons):
-            yield f"INV-07: {snapshot.id} would go for a reason that is no rule of retention"
-        if snapshot.region != plan.region:
-            yield f"INV-01: {snapshot.id} is in {snapshot.region}, outside the plan's region"
+        if reasons not in rules_of_retention:
+            if not reasons or any(reason.rule not in _RULES_THAT_DELETE for reason in reasons):
+                yield f"INV-07: {snapshot.id} would go for a reason that is no rule of retention"
+            else:
+                rules_of_retention.add(reasons)
 
 
-def _each_lineage(volume_id: str, verdicts: Sequence[Verdict], limits: Limits) -> Iterator[str]:
-    deleted = sum(verdict.action is Action.DELETE for verdict in verdicts)
-    if not deleted:
-        return
-    newest_start = max(verdict.snapshot.origin.start_time for verdict in verdicts)
-    newest = [verdict for verdict in verdicts if verdict.snapshot.origin.start_time == newest_start]
-    if all(verdict.action is Action.DELETE for verdict in newest):
-        snapshot = newest[-1].snapshot
+_KeptAndDoomed = tuple[list[Snapshot], list[Snapshot]]
+
+
+def _by_lineage(verdicts: Iterable[Verdict], system: str) -> Mapping[tuple[str, str], _KeptAndDoomed]:
+    """Given verdicts, return the snapshots that count by source region and volume: those that stay and those that go."""
+    completed, managed = SnapshotState.COMPLETED, tagnames.MANAGED
+    found: dict[tuple[str, str], _KeptAndDoomed] = {}
+    region, volume_id = "", ""
+    kept: list[Snapshot] = []
+    doomed: list[Snapshot] = []
+    for snapshot, action, _ in verdicts:
+        origin = snapshot.origin
+        if origin.volume_id != volume_id or origin.region != region:
+            region, volume_id = origin.region, origin.volume_id
+            kept, doomed = found.setdefault((region, volume_id), ([], []))
+        if snapshot.state is completed and snapshot.tags.get(managed) == system:
+            (doomed if action is _DELETE else kept).append(snapshot)
+    return found
+
+
+def _each_lineage(volume_id: str, kept: Sequence[Snapshot], doomed: Sequence[Snapshot], limits: Limits) -> Iterator[str]:
+    newest_doomed = max([snapshot.origin.start_time for snapshot in doomed])
+    if not kept or max([snapshot.origin.start_time for snapshot in kept]) < newest_doomed:
+        snapshot = next(snapshot for snapshot in doomed if snapshot.origin.start_time == newest_doomed)
         invariant, what = ("INV-05", "copy") if snapshot.is_copy else ("INV-02", "snapshot")
         yield f"{invariant}: {snapshot.id} is the newest completed {what} of {volume_id}"
-    total = len(verdicts)
+    deleted, total = len(doomed), len(doomed) + len(kept)
     if total > limits.small_lineage and deleted * 100 > total * limits.max_share_percent:
         yield (
             f"INV-08: it would delete {deleted} of {total} snapshots of {volume_id}; "

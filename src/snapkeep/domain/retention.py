@@ -8,14 +8,15 @@ stop coming.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from functools import lru_cache
-from operator import attrgetter
+from functools import lru_cache, partial
+from operator import attrgetter, eq
 from types import MappingProxyType
 
 from snapkeep.domain import tagnames
-from snapkeep.domain.calendar_periods import PERIODS, local_times
+from snapkeep.domain.calendar_periods import PERIODS, Calendar
 from snapkeep.domain.durations import format_duration
 from snapkeep.domain.holds import source_holds
 from snapkeep.domain.model import Action, Reason, Snapshot, SnapshotState, Verdict
@@ -36,6 +37,7 @@ Holds = Mapping[str, tuple[Reason, ...]]
 """Snapshot id -> why it is kept whatever the rules say."""
 
 NO_HOLDS: Holds = MappingProxyType({})
+_ORIGIN_START = attrgetter("origin.start_time")
 _ORIGIN_ORDER = attrgetter("origin.start_time", "id")
 _UNCOUNTED = {
     SnapshotState.PENDING: Reason("pending", "pending: does not count"),
@@ -44,8 +46,11 @@ _UNCOUNTED = {
     SnapshotState.RECOVERING: Reason("recovering", "coming back from the Recycle Bin: does not count"),
 }
 _REASONS_REMEMBERED = 100_000
+_POSITIONS_REMEMBERED = 500_000
+KEEP, DELETE = Action.KEEP, Action.DELETE
+NO_CALENDAR = Calendar((), "UTC")
 
-Outcome = tuple[Action, tuple[Reason, ...]]
+Reasons = tuple[Reason, ...]
 
 
 def decide(
@@ -56,17 +61,29 @@ def decide(
     Only completed snapshots that `system` manages count (INV-01, INV-03); the others are kept. The newest one that counts is
     always kept (INV-02), and so is one that has a hold. Raise ValueError if the snapshots are not of one lineage.
     """
-    ordered = sorted(snapshots, key=_ORIGIN_ORDER)
-    if len({snapshot.origin.volume_id for snapshot in ordered}) > 1 or len({snapshot.origin.region for snapshot in ordered}) > 1:
+    if not snapshots:
+        return []
+    ordered = sorted(snapshots, key=_ORIGIN_START)
+    origins = [snapshot.origin for snapshot in ordered]
+    if len({origin.volume_id for origin in origins}) > 1:
         raise ValueError("decide about one lineage at a time: the snapshots are of several source volumes")
-    latest_start = now + CLOCK_SKEW
-    counted = [
-        snapshot
-        for snapshot in ordered
-        if snapshot.state is SnapshotState.COMPLETED
-        and snapshot.tags.get(tagnames.MANAGED) == system
-        and snapshot.origin.start_time <= latest_start
-    ]
+    starts = [origin.start_time for origin in origins]
+    equal_starts = any(map(eq, starts, starts[1:]))
+    if equal_starts:
+        ordered.sort(key=_ORIGIN_ORDER)
+    completed, managed, latest_start = SnapshotState.COMPLETED, tagnames.MANAGED, now + CLOCK_SKEW
+    counted = [snapshot for snapshot in ordered if snapshot.state is completed and snapshot.tags.get(managed) == system]
+    plain = len(counted) == len(ordered) and starts[-1] <= latest_start
+    if plain and not (holds or equal_starts or ordered[-1].is_copy):
+        return list(map(_verdict, zip(ordered, *_rules(retention).apply(starts, now), strict=True)))
+    counted = [snapshot for snapshot in counted if snapshot.origin.start_time <= latest_start]
+    return _decide_mixed(ordered, counted, retention, now, system, holds)
+
+
+def _decide_mixed(
+    ordered: Sequence[Snapshot], counted: Sequence[Snapshot], retention: Retention, now: datetime, system: str, holds: Holds
+) -> list[Verdict]:
+    """Decide where something does not count, is held, or was copied twice."""
     outcomes = _outcomes(counted, retention, now)
     verdicts = []
     for snapshot in ordered:
@@ -91,17 +108,12 @@ def _why_uncounted(snapshot: Snapshot, system: str) -> Reason:
     return _UNCOUNTED[snapshot.state]
 
 
-def _outcomes(counted: Sequence[Snapshot], retention: Retention, now: datetime) -> dict[str, Outcome]:
+def _outcomes(counted: Sequence[Snapshot], retention: Retention, now: datetime) -> dict[str, tuple[Action, Reasons]]:
     """Given the snapshots that count, oldest first, return the outcome by id. A second copy shares its twin's, uncounted."""
-    if len({snapshot.origin.snapshot_id for snapshot in counted}) == len(counted):
-        starts = [snapshot.origin.start_time for snapshot in reversed(counted)]
-        found = _rules(retention).apply(starts, now)
-        return dict(zip((snapshot.id for snapshot in reversed(counted)), found, strict=True))
-    twins: dict[str, Snapshot] = {}
-    for snapshot in counted:
-        twins[snapshot.origin.snapshot_id] = snapshot
-    first = sorted(twins.values(), key=_ORIGIN_ORDER)
-    outcomes = _outcomes(first, retention, now)
+    twins = {snapshot.origin.snapshot_id: snapshot for snapshot in counted}
+    first = [snapshot for snapshot in counted if twins[snapshot.origin.snapshot_id] is snapshot]
+    actions, reasons_of = _rules(retention).apply([snapshot.origin.start_time for snapshot in first], now)
+    outcomes = {snapshot.id: (action, reasons) for snapshot, action, reasons in zip(first, actions, reasons_of, strict=True)}
     for snapshot in counted:
         twin = twins[snapshot.origin.snapshot_id]
         if twin is not snapshot:
@@ -124,19 +136,34 @@ class _CalendarRule:
         self.word = word
         self.count = count
         self.keys, self.label = PERIODS[word]
-        self._kept: dict[tuple[int, int, bool], Reason] = {}
+        self._kept: dict[int, dict[int, Reason]] = {}
         self._superseded: dict[int, Reason] = {}
         self.beyond = Reason(self.rule, f"beyond {word} {count}")
 
-    def kept(self, number: int, key: int, oldest: bool) -> Reason:
-        """Return why the `number`th snapshot that this rule keeps is kept."""
-        found = self._kept.get((number, key, oldest))
-        if found is None:
-            if len(self._kept) > _REASONS_REMEMBERED:
-                self._kept.clear()
-            text = f"{self.word} {number} of {self.count}: {self.label(key)}" + (" (the oldest there is)" if oldest else "")
-            found = self._kept[number, key, oldest] = Reason(self.rule, text)
-        return found
+    def walk(self, keys: list[int], keeping: list[list[Reason]]) -> int:
+        """Given periods, newest first, add this rule's reasons. Return the position where its count was used up."""
+        last, end, number, kept = -1, len(keys) - 1, 0, self._kept
+        for position, key in enumerate(keys):
+            if key != last or position == end:
+                number += 1
+                try:
+                    keeping[position].append(kept[number][key] if key != last else self._oldest(number, key))
+                except KeyError:
+                    keeping[position].append(self._newest_of_period(number, key))
+                last = key
+                if number == self.count:
+                    return position + 1
+        return end + 1
+
+    def _newest_of_period(self, number: int, key: int) -> Reason:
+        made = Reason(self.rule, f"{self.word} {number} of {self.count}: {self.label(key)}")
+        known = self._kept.setdefault(number, {})
+        if len(known) > _REASONS_REMEMBERED:
+            known.clear()
+        return known.setdefault(key, made)
+
+    def _oldest(self, number: int, key: int) -> Reason:
+        return Reason(self.rule, f"{self.word} {number} of {self.count}: {self.label(key)} (the oldest there is)")
 
     def superseded(self, key: int) -> Reason:
         """Return why a snapshot falls out of this rule though its period is among those kept."""
@@ -152,66 +179,78 @@ class _Rules:
     """A retention made ready to be applied to many lineages."""
 
     def __init__(self, retention: Retention) -> None:
-        self.retention = retention
+        self.timezone = retention.timezone
         counts = {word: getattr(retention, f"keep_{word}") for word in PERIODS}
         self.calendar = [_CalendarRule(word, count) for word, count in counts.items() if count > 0]
-        self.empty = not (self.calendar or retention.keep_last > 0 or retention.keep_within > timedelta(0))
         last = retention.keep_last
         self.last = [Reason("keep_last", f"last {number} of {last}") for number in range(1, last + 1)]
-        self.beyond_last = Reason("keep_last", f"beyond last {last}")
-        self.minimum = [
-            Reason("minimum", f"minimum {number} of {retention.minimum}") for number in range(2, retention.minimum + 1)
-        ]
+        self.within = retention.keep_within
         within = format_duration(retention.keep_within)
-        self.within = Reason("keep_within", f"within {within} of the newest")
-        self.beyond_within = Reason("keep_within", f"not within {within} of the newest")
+        self.kept_within = Reason("keep_within", f"within {within} of the newest")
+        self.plain_misses = [Reason("keep_last", f"beyond last {last}")] if last else []
+        if self.within:
+            self.plain_misses.append(Reason("keep_within", f"not within {within} of the newest"))
+        least = retention.minimum
+        self.minimum = [NEWEST, *(Reason("minimum", f"minimum {number} of {least}") for number in range(2, least + 1))]
+        self.by_the_hour = retention.keep_hourly > 0
+        self._known: dict[tuple[int, ...], tuple[Sequence[Action], Sequence[Reasons]]] = {}
+        self._positions_known = 0
+        self.empty = not (self.calendar or self.last or self.within)
+        self._shared: dict[Reasons, Reasons] = {}
+        """One tuple for all that have the same reasons: a million snapshots have few kinds of them."""
 
-    def apply(self, starts: Sequence[datetime], now: datetime) -> list[Outcome]:
-        """Given start times, newest first, return for each what happens to it and why."""
-        if not starts:
-            return []
-        keeping: list[list[Reason]] = [[] for _ in starts]
-        keeping[0].append(NEWEST)
-        for found, reason in zip(keeping[1:], self.minimum, strict=False):
-            found.append(reason)
+    def apply(self, starts: Sequence[datetime], now: datetime) -> tuple[Sequence[Action], Sequence[Reasons]]:
+        """Given start times, oldest first, return for each what happens to it, and why.
+
+        The answer depends on the periods alone, so volumes whose snapshots fall on the same days share one.
+        """
+        newest_first = starts[::-1]
+        calendar = Calendar(newest_first, self.timezone) if self.calendar else NO_CALENDAR
+        within = self._count_within(starts, now) if self.within and starts else 0
+        pattern = (within, len(starts), *(calendar.hours() if self.by_the_hour else calendar.days()))
+        known = self._known.get(pattern)
+        if known is None:
+            self._positions_known += len(starts)
+            if self._positions_known > _POSITIONS_REMEMBERED:
+                self._known.clear()
+                self._positions_known = len(starts)
+            known = self._known[pattern] = self._work_out(len(starts), within, calendar)
+        return known
+
+    def _work_out(self, count: int, within: int, calendar: Calendar) -> tuple[Sequence[Action], Sequence[Reasons]]:
+        keeping: list[list[Reason]] = [[] for _ in range(count)]
+        _append_each(keeping, self.minimum)
         if self.empty:
-            return [(Action.KEEP, (*found, NO_RULE)) for found in keeping]
-        for found, reason in zip(keeping, self.last, strict=False):
-            found.append(reason)
-        if self.retention.keep_within:
-            self._keep_within(starts, now, keeping)
-        times = local_times(starts, self.retention.timezone) if self.calendar else starts
-        walks = [_walk(rule, rule.keys(times), keeping) for rule in self.calendar]
-        return [
-            (Action.KEEP, tuple(found)) if found else (Action.DELETE, self._why_not(position, walks))
-            for position, found in enumerate(keeping)
-        ]
+            _append_each(keeping, [NO_RULE] * count)
+        _append_each(keeping, self.last)
+        _append_each(keeping, [self.kept_within] * within)
+        misses: list[tuple[_CalendarRule, list[int], int]] = []
+        for rule in self.calendar:
+            keys = rule.keys(calendar)
+            misses.append((rule, keys, rule.walk(keys, keeping)))
+        keeping.reverse()
+        share = self._shared.setdefault
+        if len(self._shared) > _REASONS_REMEMBERED:
+            self._shared.clear()
+        reasons = [tuple(found) if found else self._why_not(count - 1 - at, misses) for at, found in enumerate(keeping)]
+        return [KEEP if found else DELETE for found in keeping], [share(some, some) for some in reasons]
 
-    def _keep_within(self, starts: Sequence[datetime], now: datetime, keeping: list[list[Reason]]) -> None:
-        newest = next((start for start in starts if start <= now), starts[-1])
-        oldest = newest - self.retention.keep_within
-        for start, found in zip(starts, keeping, strict=True):
-            if start <= oldest:
-                break
-            found.append(self.within)
+    def _count_within(self, starts: Sequence[datetime], now: datetime) -> int:
+        """Given start times, oldest first, return how many are younger than the newest (that is not ahead of us) allows."""
+        newest = starts[max(bisect_right(starts, now) - 1, 0)]
+        return len(starts) - bisect_right(starts, newest - self.within)
 
-    def _why_not(self, position: int, walks: Iterable[tuple[_CalendarRule, list[int], int]]) -> tuple[Reason, ...]:
-        reasons = [self.beyond_last] if self.last else []
-        if self.retention.keep_within:
-            reasons.append(self.beyond_within)
-        for rule, keys, used_up in walks:
-            reasons.append(rule.beyond if position >= used_up else rule.superseded(keys[position]))
-        return tuple(reasons)
+    def _why_not(self, position: int, misses: Iterable[tuple[_CalendarRule, list[int], int]]) -> Reasons:
+        return (
+            *self.plain_misses,
+            *[rule.beyond if position >= used_up else rule.superseded(keys[position]) for rule, keys, used_up in misses],
+        )
 
 
-def _walk(rule: _CalendarRule, keys: list[int], keeping: list[list[Reason]]) -> tuple[_CalendarRule, list[int], int]:
-    """Given periods, newest first, add the rule's reasons. Return the rule, the periods, and where its count was used up."""
-    number, last, end = 0, None, len(keys) - 1
-    for position, key in enumerate(keys):
-        if key != last or position == end:
-            number += 1
-            keeping[position].append(rule.kept(number, key, key == last))
-            last = key
-            if number == rule.count:
-                return rule, keys, position + 1
-    return rule, keys, len(keys)
+def _append_each(keeping: list[list[Reason]], reasons: Sequence[Reason]) -> None:
+    for found, reason in zip(keeping, reasons, strict=False):
+        found.append(reason)
+
+
+_verdict: Callable[[tuple[Snapshot, Action, Reasons]], Verdict] = partial(tuple.__new__, Verdict)
+"""Makes a Verdict of a tuple: the class's own constructor takes twice as long, a million times."""
