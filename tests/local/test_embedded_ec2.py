@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
+
 import boto3
 import pytest
 from botocore.exceptions import ClientError
-from support.stacks import Builder, statement, wait_for
 
 from snapkeep.local.embedded import EmbeddedAws
+from support.stacks import Builder, statement, wait_for
 
 CALLING = """
 import boto3, botocore
@@ -53,7 +55,9 @@ def test_pages_are_followed_by_the_paginator(build: Builder) -> None:
     volume_ids = [build.volume() for _ in range(6)]
     for volume_id in volume_ids:
         build.snapshot(volume_id)
-    pages = list(build.client("ec2").get_paginator("describe_snapshots").paginate(OwnerIds=["self"], PaginationConfig={"PageSize": 5}))
+    pages = list(
+        build.client("ec2").get_paginator("describe_snapshots").paginate(OwnerIds=["self"], PaginationConfig={"PageSize": 5})
+    )
     assert [len(page["Snapshots"]) for page in pages] == [5, 1]
 
 
@@ -115,7 +119,8 @@ def test_tags_in_the_call_need_create_tags_for_that_call(build: Builder) -> None
     volume_id = build.volume()
     given = [{"ResourceType": "snapshot", "Tags": [{"Key": "a", "Value": "b"}]}]
     refused = call(build, "create_snapshot", VolumeId=volume_id, TagSpecifications=given)
-    assert refused.startswith("UnauthorizedOperation") and "ec2:CreateTags" in refused
+    assert refused.startswith("UnauthorizedOperation")
+    assert "ec2:CreateTags" in refused
     iam = build.client("iam")
     iam.put_role_policy(RoleName="Calling-role", PolicyName="tags", PolicyDocument=_document(tags))
     assert "SnapshotId" in call(build, "create_snapshot", VolumeId=volume_id, TagSpecifications=given)
@@ -162,7 +167,9 @@ def test_a_role_without_the_key_s_permissions_gets_a_copy_that_fails(build: Buil
     asked = {"SourceRegion": "us-east-1", "SourceSnapshotId": snapshot_id, "Encrypted": True, "KmsKeyId": key["Arn"]}
     assert "SnapshotId" in call(build, "copy_snapshot", **asked)
     ec2 = build.client("ec2")
-    errors = wait_for(lambda: ec2.describe_snapshots(OwnerIds=["self"], Filters=[{"Name": "status", "Values": ["error"]}])["Snapshots"])
+    errors = wait_for(
+        lambda: ec2.describe_snapshots(OwnerIds=["self"], Filters=[{"Name": "status", "Values": ["error"]}])["Snapshots"]
+    )
     assert errors[0]["StateMessage"] == "Given key ID is not accessible"
 
 
@@ -178,6 +185,4 @@ def test_accounts_do_not_see_each_other(build: Builder) -> None:
 
 
 def _document(*statements: object) -> str:
-    import json
-
     return json.dumps({"Version": "2012-10-17", "Statement": statements})

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
 
 import pytest
-from support.stacks import Builder, statement, wait_for
 
 from snapkeep.local.embedded import EmbeddedAws
+from support.stacks import Builder, statement, wait_for
 
 PATTERN = {"source": ["aws.ec2"], "detail-type": ["EBS Snapshot Notification"], "detail": {"event": ["createSnapshot"]}}
 EVENTS = {"Service": "events.amazonaws.com"}
 
 
 @pytest.fixture(params=["us-east-1", "us-east-2"])
-def build(embedded: EmbeddedAws, account_id: str, request: pytest.FixtureRequest) -> Iterator[Builder]:
-    yield Builder(embedded, account_id, request.param)
+def build(embedded: EmbeddedAws, account_id: str, request: pytest.FixtureRequest) -> Builder:
+    return Builder(embedded, account_id, request.param)
 
 
 @pytest.fixture
@@ -31,7 +30,9 @@ def queue(build: Builder, name: str, *, open_to_events: bool = True) -> tuple[st
     arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
     if open_to_events:
         allowed = {"Effect": "Allow", "Principal": EVENTS, "Action": "sqs:SendMessage", "Resource": arn}
-        sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": json.dumps({"Version": "2012-10-17", "Statement": [allowed]})})
+        sqs.set_queue_attributes(
+            QueueUrl=url, Attributes={"Policy": json.dumps({"Version": "2012-10-17", "Statement": [allowed]})}
+        )
     return url, arn
 
 
@@ -67,7 +68,11 @@ def test_a_completed_snapshot_invokes_a_function_that_lets_events_in(build: Buil
     function = build.function("OnSnapshot", source, statement("sqs:SendMessage"))
     arn = rule(build, {"Arn": function})
     build.client("lambda").add_permission(
-        FunctionName="OnSnapshot", StatementId="events", Action="lambda:InvokeFunction", Principal="events.amazonaws.com", SourceArn=arn
+        FunctionName="OnSnapshot",
+        StatementId="events",
+        Action="lambda:InvokeFunction",
+        Principal="events.amazonaws.com",
+        SourceArn=arn,
     )
     snapshot_id = build.snapshot(build.volume())
     assert snapshot_id in str(messages(build, url)[0]["Body"])

@@ -6,9 +6,9 @@ import json
 import time
 
 import pytest
-from support.stacks import Builder, statement, task, wait_for
 
 from snapkeep.local.embedded import EmbeddedAws
+from support.stacks import Builder, statement, task, wait_for
 
 RAISING = """
 class SnapshotGone(Exception):
@@ -130,7 +130,9 @@ def test_a_function_acts_as_its_own_role(build: Builder) -> None:
 
 
 def test_sixty_executions_at_once_run_on_a_bounded_number_of_processes(build: Builder) -> None:
-    function = build.function("Busy", "import os, time\ndef handler(event, context):\n    time.sleep(0.1)\n    return os.getpid()\n")
+    function = build.function(
+        "Busy", "import os, time\ndef handler(event, context):\n    time.sleep(0.1)\n    return os.getpid()\n"
+    )
     machine = build.machine("burst", task(function), statement("lambda:InvokeFunction", function))
     client = build.client("stepfunctions")
     started = time.monotonic()

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 
-from support.stacks import Builder
-
 from snapkeep.local.embedded import EmbeddedAws
+from support.stacks import Builder
 
 
 def test_a_queue_that_refuses_plain_http_takes_messages_as_on_aws(embedded: EmbeddedAws, account_id: str) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 from urllib.parse import parse_qs
 
+from snapkeep.local import control
 from snapkeep.local.host import Host
 from snapkeep.local.inbox import Inbox
 from snapkeep.local.seams import eventbridge, metrics
@@ -52,13 +53,37 @@ class Admin:
             case ("DELETE", "inbox"):
                 self._inbox.clear(query.get("account", ""))
                 return {}
-            case ("POST", "schedules/fire"):
-                return {"fired": eventbridge.fire_schedules(str(document["account"]), str(document.get("rule", "")))}
-            case ("POST", "alarms/evaluate"):
-                metrics.evaluate_all(float(document.get("now", self._host.clock.now())))
+            case ("GET", "world"):
+                return control.summary(self._host)
+            case ("POST", _):
+                return self._change(page, document)
+            case ("DELETE", "faults"):
+                control.clear_faults(self._host)
                 return {}
             case _:
-                raise AdminError(f"{method} /_snapkeep/{page} is not a page of this server {document or ''}")
+                raise AdminError(f"{method} /_snapkeep/{page} is not a page of this server")
+
+    def _change(self, page: str, document: dict[str, Any]) -> dict[str, Any]:
+        match page:
+            case "faults":
+                control.add_fault(self._host, document)
+            case "quotas":
+                control.set_quotas(self._host, str(document.pop("region", "")), document)
+            case "speeds":
+                control.set_speeds(self._host, document)
+            case "regions/away" | "regions/back":
+                control.set_reach(self._host, str(document["region"]), reachable=page == "regions/back")
+            case "blocks":
+                control.write(self._host, document)
+            case "clock":
+                return {"now": control.put_forward(self._host, float(document["seconds"]))}
+            case "schedules/fire":
+                return {"fired": eventbridge.fire_schedules(str(document["account"]), str(document.get("rule", "")))}
+            case "alarms/evaluate":
+                metrics.evaluate_all(float(document.get("now", self._host.clock.now())))
+            case _:
+                raise AdminError(f"POST /_snapkeep/{page} is not a page of this server")
+        return {}
 
 
 async def _body(receive: Receive) -> bytes:

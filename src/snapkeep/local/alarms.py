@@ -19,7 +19,7 @@ OK, ALARM, INSUFFICIENT = "OK", "ALARM", "INSUFFICIENT_DATA"
 
 
 def windows(alarm: Mapping[str, Any], now: float) -> list[tuple[float, float]]:
-    """Given an alarm and the time, return its evaluation periods as (start, end) in seconds, newest first; the last is running."""
+    """Given an alarm and the time, return its evaluation periods as (start, end) in seconds, the running one first."""
     period = int(alarm.get("Period") or 60)
     end = (int(now) // period + 1) * period
     return [(end - (index + 1) * period, end - index * period) for index in range(int(alarm.get("EvaluationPeriods") or 1))]

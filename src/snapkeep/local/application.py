@@ -13,6 +13,7 @@ from typing import Any
 from snapkeep.local.admin import Admin
 from snapkeep.local.host import Host
 from snapkeep.local.inbox import Inbox
+from snapkeep.local.seams import deliveries, ec2, eventbridge, iam, kms, lambdas, metrics, sns, stepfunctions
 from snapkeep.local.settings import Settings
 from snapkeep.local.worlds import open_world, save_world
 
@@ -20,14 +21,14 @@ Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
+# World time between two looks at the alarms.
+ALARM_SECONDS = 30.0
 _LOGGER = logging.getLogger("snapkeep.local")
 
 
 def build(settings: Settings) -> Application:
     """Given the settings, put the seams in place and return the application. The environment must have been set before."""
     from ministack.app import app
-
-    from snapkeep.local.seams import deliveries, ec2, eventbridge, iam, kms, lambdas, metrics, sns, stepfunctions
 
     host = open_world(settings)
     inbox = Inbox()
@@ -89,6 +90,13 @@ class Application:
                 await asyncio.wait_for(self._changed.wait(), timeout=with_timeout)
             except TimeoutError:
                 continue
+
+    async def evaluate_alarms(self) -> None:
+        """Look at every alarm now and then, as CloudWatch does each minute."""
+        await self.ready.wait()
+        while True:
+            await asyncio.sleep(max(1.0, ALARM_SECONDS / self._host.scale))
+            metrics.evaluate_all(self._host.clock.now())
 
     def save(self) -> None:
         """Keep the world for the next start, when a state directory was given."""

@@ -21,6 +21,7 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlencode
 
+from snapkeep.domain.errors import SnapkeepError
 from snapkeep.local.settings import ACCOUNT_ID, HOST, MAX_WORKERS, REGION, SECRET_ACCESS_KEY
 
 START_TIMEOUT_SECONDS = 60.0
@@ -29,7 +30,7 @@ STOP_TIMEOUT_SECONDS = 10.0
 _LOG_TAIL_BYTES = 4_000
 
 
-class EmbeddedAwsError(Exception):
+class EmbeddedAwsError(SnapkeepError):
     """The embedded AWS could not be started, reached or stopped; the message says why."""
 
 
@@ -187,12 +188,12 @@ class EmbeddedAws:
             return False
         return True
 
-    def client(self, service: str, region: str = REGION, account_id: str = ACCOUNT_ID) -> Any:
-        """Given a service, a region and an account, return a boto3 client that acts as that account's root."""
+    def client(self, service: str, region: str = REGION, account_id: str = ACCOUNT_ID, config: Any = None) -> Any:
+        """Given a service, a region and an account, return a boto3 client of that account's root, with a botocore Config."""
         import boto3
 
         session = boto3.session.Session()
-        return session.client(service, **free_client_arguments(self.endpoint_url, region, account_id))  # type: ignore[call-overload]
+        return session.client(service, config=config, **free_client_arguments(self.endpoint_url, region, account_id))  # type: ignore[call-overload]
 
     def environment(self, region: str = REGION, account_id: str = ACCOUNT_ID) -> dict[str, str]:
         """Given a region and an account, return the variables that let any AWS tool use this server."""
@@ -250,6 +251,9 @@ def end_session(pid: int, *, wait: Any) -> None:
 def _wait_until_gone(pid: int, seconds: float) -> bool:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
+        with contextlib.suppress(ChildProcessError):
+            # When it is a child of this process, nobody else will notice its end.
+            os.waitpid(pid, os.WNOHANG)
         try:
             os.kill(pid, 0)
         except ProcessLookupError:

@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
+from snapkeep.local.clock import AdjustableClock
+
 Event = Mapping[str, Any]
 # Service, action, account and the caller's ARN.
 BeforeCall = Callable[[str, str, str, str], None]
@@ -55,18 +57,10 @@ class World(Protocol):
         ...
 
 
-class Clock(Protocol):
-    """The world's clock: seconds since the epoch."""
-
-    def now(self) -> float:
-        """Return the time."""
-        ...
-
-
 class Host:
     """The one world of a server. Requests, Lambda threads and the clock's task reach it through here, one at a time."""
 
-    def __init__(self, world: World, clock: Clock, scale: float, handles: Callable[[str, str], bool]) -> None:
+    def __init__(self, world: World, clock: AdjustableClock, scale: float, handles: Callable[[str, str], bool]) -> None:
         self._handles = handles
         self.world = world
         self.clock = clock
@@ -99,6 +93,10 @@ class Host:
                 return self.world.call(service, action, params, region=region, account_id=account_id, caller=caller)
             finally:
                 self._wake()
+
+    def changed(self) -> None:
+        """Say that something may be due earlier than it was."""
+        self._wake()
 
     def tick(self) -> None:
         """Let everything happen that is due."""

@@ -13,10 +13,12 @@ import signal
 import socket
 import sys
 import tempfile
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from snapkeep.domain.errors import SnapkeepError
 from snapkeep.local.settings import HOST, MAX_WORKERS, Settings, apply_environment
 
 _LOGGER = logging.getLogger("snapkeep.local.server")
@@ -32,10 +34,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
         settings = _with_work_dir(settings, Path(tempfile.mkdtemp(prefix="snapkeep-local-")))
     apply_environment(settings, port, os.environ)
     tempfile.tempdir = os.environ["TMPDIR"]
+    status = 1
     try:
         asyncio.run(_serve(settings, listener, port))
-    finally:
-        _leave(settings)
+        status = 0
+    except SnapkeepError as error:
+        print(f"snapkeep local: {error}", file=sys.stderr)  # noqa: T201 - this program's own words
+    except Exception:  # noqa: BLE001 - whatever it was, it is shown, and the workers and files go
+        traceback.print_exc()
+    _leave(settings, status)
 
 
 def parse_arguments(arguments: Sequence[str] | None) -> Settings:
@@ -100,12 +107,15 @@ async def _serve(settings: Settings, listener: socket.socket, port: int) -> None
         loop.add_signal_handler(number, stop.set)
     if settings.until_stdin_closes:
         await _watch_stdin(loop, stop)
-    clock = asyncio.create_task(application.drive_clock())
-    announcement = asyncio.create_task(_announce(application.ready, port))
+    tasks = [
+        asyncio.create_task(application.drive_clock()),
+        asyncio.create_task(application.evaluate_alarms()),
+        asyncio.create_task(_announce(application.ready, port)),
+    ]
     try:
         await serve(application, config, shutdown_trigger=stop.wait)
     finally:
-        for task in (clock, announcement):
+        for task in tasks:
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await task
@@ -131,7 +141,7 @@ async def _announce(ready: asyncio.Event, port: int) -> None:
     print(json.dumps(line), flush=True)  # noqa: T201 - the announcement is this program's answer
 
 
-def _leave(settings: Settings) -> None:
+def _leave(settings: Settings, status: int) -> None:
     """End every worker process, remove the temporary files, and end at once: threads of running executions are not waited for."""
     if "ministack.core.lambda_runtime" in sys.modules:
         from ministack.core import lambda_runtime
@@ -146,7 +156,7 @@ def _leave(settings: Settings) -> None:
         # Leader of its own session: whatever is left in it is ours.
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         os.killpg(0, signal.SIGTERM)
-    os._exit(0)
+    os._exit(status)
 
 
 if __name__ == "__main__":

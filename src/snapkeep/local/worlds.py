@@ -10,8 +10,10 @@ from typing import Any
 
 import yaml
 
-from snapkeep.ebsmodel import RealClock, ScaledClock, World, actions
+from snapkeep.domain.errors import InvalidConfiguration
+from snapkeep.ebsmodel import World, actions
 from snapkeep.ebsmodel.errors import ApiError
+from snapkeep.local.clock import AdjustableClock
 from snapkeep.local.host import Host
 from snapkeep.local.settings import Settings
 
@@ -19,7 +21,7 @@ _STATE_FILE = "world.json"
 _LOGGER = logging.getLogger("snapkeep.local")
 
 
-class WorldFileError(Exception):
+class WorldFileError(InvalidConfiguration):
     """A world file that cannot be read; the message names the file and what is wrong."""
 
 
@@ -36,7 +38,7 @@ def read_document(path: Path) -> dict[str, Any]:
 
 def open_world(settings: Settings) -> Host:
     """Given the settings, return the host of the world: the kept state if there is one, else the file's, else an empty world."""
-    clock = RealClock() if settings.scale == 1 else ScaledClock(settings.scale)
+    clock = AdjustableClock(settings.scale)
     kept = settings.state_dir / _STATE_FILE if settings.state_dir else None
     if kept is not None and kept.exists():
         world = World.from_state(json.loads(kept.read_text(encoding="utf-8")), clock=clock)

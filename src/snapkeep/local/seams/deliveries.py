@@ -1,5 +1,4 @@
-"""EventBridge's deliveries: a target is reached only with the permissions that AWS wants; what cannot be delivered goes to the
-rule's dead-letter queue.
+"""EventBridge's deliveries: only with the permissions that AWS wants, else into the rule's dead-letter queue.
 
 ministack delivers whatever the roles say, and drops what it cannot deliver. Sources: EventBridge user guide (identity-based and
 resource-based policies for targets, dead-letter queues: message attributes and the queue's policy).

@@ -44,7 +44,7 @@ def publish(event: Event) -> None:
 
 
 def fire_schedules(account_id: str, name: str) -> list[str]:
-    """Given an account and a part of a rule's name (empty: any), let its scheduled rules fire now, whenever they would; return their ARNs."""
+    """Given an account and a part of a rule's name (empty: any), let its scheduled rules fire now; return their ARNs."""
     from ministack.services import eventbridge
 
     fired = []

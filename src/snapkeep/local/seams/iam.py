@@ -80,7 +80,8 @@ def install(host: Host) -> None:
             return deny(service, action, principal_arn, request_id, **details)
         message = (
             f"You are not authorized to perform this operation. User: {principal_arn} is not authorized to perform: "
-            f"{question.action} on resource: {question.resource_arn} because no identity-based policy allows the {question.action} action"
+            f"{question.action} on resource: {question.resource_arn} "
+            f"because no identity-based policy allows the {question.action} action"
         )
         details["resource_arn"] = question.resource_arn
         return deny(service, question.action, principal_arn, request_id, **{**details, "message": message})
@@ -92,7 +93,7 @@ def install(host: Host) -> None:
 
 
 def _as_over_tls(pin: Callable[[str, bool], None]) -> Callable[[str, bool], None]:
-    """AWS's endpoints are reached over TLS. This one listens on the loopback in plain HTTP in their stead: `aws:SecureTransport`."""
+    """AWS's endpoints are reached over TLS; this one listens on the loopback in plain HTTP in their stead."""
 
     def pinned(source_ip: str, secure_transport: bool) -> None:  # noqa: ARG001 - ministack's signature
         pin(source_ip, True)

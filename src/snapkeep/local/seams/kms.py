@@ -27,12 +27,12 @@ def install(host: Host) -> None:
     """Given the host, let the model see ministack's keys, and KMS answer for the key that AWS manages for EBS."""
     from ministack import app
 
-    host.before_call(lambda service, action, account_id, caller: mirror(host, action, account_id, caller))
+    host.before_call(lambda _service, action, account_id, caller: mirror(host, action, account_id, caller))
     app.SERVICE_HANDLERS["kms"] = kms_handler(host, app.SERVICE_HANDLERS["kms"])
 
 
 def mirror(host: Host, action: str, account_id: str, caller: str) -> None:
-    """Given a call that looks at keys, give the model the account's keys as they are now, closed to the caller where IAM says so."""
+    """Given a call that looks at keys, give the model the account's keys as they are now, closed to who may not use them."""
     from ministack.services import kms
 
     if action not in USING_KEYS:

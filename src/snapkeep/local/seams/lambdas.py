@@ -1,7 +1,7 @@
 """Lambda: AWS's error names, a bound on worker processes, and only AWS's packages beside the function's own.
 
-- A handler's exception is reported by its class name, as on AWS; ministack reports all of them as ``Runtime.HandlerError``, so that
-  no ``ErrorEquals`` of a state machine would match.
+- A handler's exception is reported by its class name, as on AWS; ministack reports all of them as ``Runtime.HandlerError``, so
+  that no ``ErrorEquals`` of a state machine would match.
 - At most so many functions run at once; the others wait for their turn. Idle workers of other functions make room.
 - A worker sees the standard library, boto3 and what it brings along: a package that forgets a dependency fails here as on AWS.
 """
@@ -50,7 +50,7 @@ def install(settings: Settings, work_dir: Path) -> None:
 
 
 def runtime_interpreter(work_dir: Path) -> Path:
-    """Given a directory, write a command there that runs Python with the packages of Lambda's runtime and no others; return it."""
+    """Given a directory, write a command there that runs Python with the packages of Lambda's runtime alone; return it."""
     packages = work_dir / "lambda-runtime"
     packages.mkdir(parents=True, exist_ok=True)
     for name in RUNTIME_PACKAGES:

@@ -11,7 +11,7 @@ class SeamBrokenError(Exception):
 
 
 def replace(module: Any, name: str, wrap: Callable[[Any], Any]) -> None:
-    """Given a module, a name in it and a function from the old value to the new one, replace it. Raise SeamBrokenError if it is gone."""
+    """Given a module, a name in it and what makes the new value of the old, replace it. Raise SeamBrokenError if it is gone."""
     if not hasattr(module, name):
         raise SeamBrokenError(f"{module.__name__} has no {name} any more")
     setattr(module, name, wrap(getattr(module, name)))

@@ -60,7 +60,7 @@ def _with_role(run: Any) -> Any:
 
 
 def needed_permission(resource: str, parameters: Any) -> tuple[str, str] | None:
-    """Given a task's resource and its parameters, return the IAM action and the ARN that it needs; None if this seam does not know."""
+    """Given a task's resource and its parameters, return the IAM action and ARN that it needs; None if this seam knows none."""
     given: Mapping[str, Any] = parameters if isinstance(parameters, Mapping) else {}
     if resource.startswith("arn:aws:lambda:"):
         return "lambda:InvokeFunction", resource
@@ -188,7 +188,7 @@ def _knowing_closed_tokens(send: Any) -> Any:
 
 
 def retry_delay(retrier: Mapping[str, Any], attempts: int, dice: random.Random) -> float:
-    """Given a retrier and how many retries there were, return the seconds to wait, with its cap and jitter (States Language: Retry)."""
+    """Given a retrier and the number of retries so far, return the seconds to wait [States Language: Retrying after error]."""
     delay = float(retrier.get("IntervalSeconds", 1)) * float(retrier.get("BackoffRate", 2.0)) ** attempts
     delay = min(delay, float(retrier.get("MaxDelaySeconds", delay)))
     return dice.uniform(0.0, delay) if retrier.get("JitterStrategy") == "FULL" else delay
