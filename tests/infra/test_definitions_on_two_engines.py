@@ -10,18 +10,24 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+
+from snapkeep.domain import errors
 from support.asl import Engine, Handler, LambdaRefusedError, Run, definition
 from support.first_engine import first_engine
 from support.second_engine import second_engine
-
-from snapkeep.domain import errors
 
 ENGINES: dict[str, Callable[[Mapping[str, Handler]], AbstractContextManager[Engine]]] = {
     "first": first_engine,
     "second": second_engine,
 }
 EVENT = {"detail-type": "EBS Snapshot Notification", "detail": {"event": "createSnapshot", "result": "succeeded", "cause": ""}}
-DELETION = {"snapshot_id": "snap-old", "volume_id": "vol-1", "origin_start": "2026-01-01T00:00:00Z", "policy": "p", "reasons": ["old"]}
+DELETION = {
+    "snapshot_id": "snap-old",
+    "volume_id": "vol-1",
+    "origin_start": "2026-01-01T00:00:00Z",
+    "policy": "p",
+    "reasons": ["old"],
+}
 PROBLEM = {"kind": "SnapshotFailed", "subject": "snap-1", "cause": "the disk was on fire"}
 REFUSAL = {"snapshot_id": "snap-old", "outcome": "in use", "cause": "ami-1 uses it"}
 PROTECTED = ("TagSnapshots", "EvaluateContinue", "CopyToDR", "PlanRetention", "DeleteOldSnapshots", "Outcome")
@@ -29,11 +35,22 @@ TOLD = ("NotifyUser", "WhatFailed")
 
 
 def plan(*deletions: Mapping[str, Any]) -> dict[str, Any]:
-    return {"plan_id": "plan-1", "made_at": "2026-01-02T00:00:00Z", "counts": {"kept": 1, "deleted": len(deletions)}, "delete": list(deletions)}
+    return {
+        "plan_id": "plan-1",
+        "made_at": "2026-01-02T00:00:00Z",
+        "counts": {"kept": 1, "deleted": len(deletions)},
+        "delete": list(deletions),
+    }
 
 
 def copy(snapshot_id: str, timeout_seconds: int = 60) -> dict[str, Any]:
-    return {"snapshot_id": snapshot_id, "volume_id": "vol-1", "region": "us-east-2", "timeout_seconds": timeout_seconds, "wanted": {}}
+    return {
+        "snapshot_id": snapshot_id,
+        "volume_id": "vol-1",
+        "region": "us-east-2",
+        "timeout_seconds": timeout_seconds,
+        "wanted": {},
+    }
 
 
 def managed(*copies: Mapping[str, Any], problems: tuple[Mapping[str, Any], ...] = ()) -> dict[str, Any]:
@@ -354,7 +371,9 @@ def test_a_way_leads_to_every_state() -> None:
     assert set(definition("protect")["States"]["CopyToDR"]["ItemProcessor"]["States"]) == inside
 
 
-@pytest.mark.parametrize("name", ["one copy of two fails", "nobody answers for the copy", "a copy that failed for good is removed"])
+@pytest.mark.parametrize(
+    "name", ["one copy of two fails", "nobody answers for the copy", "a copy that failed for good is removed"]
+)
 def test_both_engines_end_alike_to_the_letter(name: str) -> None:
     way = WAYS[name]
     (first, straw, _), (second, other, _) = run_way("first", way), run_way("second", way)
@@ -413,7 +432,9 @@ def test_forty_volumes_with_long_answers_stay_far_from_the_payload_limit(engine_
     """256 KiB is the limit of a state's input and output (Step Functions developer guide: quotas)."""
     tags = {f"key-{number}": "x" * 40 for number in range(40)}
     copies = [{**copy(f"snap-{number:017}"), "wanted": {"tags": tags}} for number in range(41)]
-    deletions = [{**DELETION, "snapshot_id": f"snap-{number:017}", "reasons": ["not kept by any rule " * 3]} for number in range(41)]
+    deletions = [
+        {**DELETION, "snapshot_id": f"snap-{number:017}", "reasons": ["not kept by any rule " * 3]} for number in range(41)
+    ]
     answers = {"TagSnapshots": managed(*copies), "CountSnapshots": plan(*deletions)}
     tokens = {one["snapshot_id"]: {**COPIED, "snapshot_id": one["snapshot_id"]} for one in copies}
     run, straw, _ = run_way(engine_name, Way("protect", "SUCCEEDED", (), answers, tokens))

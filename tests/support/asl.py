@@ -40,7 +40,9 @@ def definition_text(name: str) -> str:
 def definition(name: str) -> dict[str, Any]:
     """Given a definition's name, return it with its `${…}` filled in: a function's ARN ends in its name."""
     filled = re.sub(
-        r"\$\{(\w+)Arn\}", rf"arn:aws:lambda:{REGION}:{ACCOUNT_ID}:function:\1", definition_text(name).replace("${Partition}", "aws")
+        r"\$\{(\w+)Arn\}",
+        rf"arn:aws:lambda:{REGION}:{ACCOUNT_ID}:function:\1",
+        definition_text(name).replace("${Partition}", "aws"),
     )
     parsed: dict[str, Any] = json.loads(filled)
     return parsed

@@ -12,9 +12,9 @@ from unittest import mock
 
 from ministack.core.responses import set_request_account_id, set_request_region
 from ministack.services import stepfunctions
-from support.asl import ACCOUNT_ID, REGION, Handler, LambdaRefusedError, Run, definition
 
 from snapkeep.local.seams import stepfunctions as seams
+from support.asl import ACCOUNT_ID, REGION, Handler, LambdaRefusedError, Run, definition
 
 PATIENCE_SECONDS = 30.0
 

@@ -115,7 +115,7 @@ def second_engine(handlers: Mapping[str, Handler]) -> Iterator[SecondEngine]:
     """Given a handler for each function by its name (without suffix), give the engine, for as long as the block lasts."""
     pauses, functions = _Pauses(), _Functions(handlers)
     with (
-        mock.patch.object(lambda_eval_utils, "boto_client_for", lambda **_: functions),
+        mock.patch.object(lambda_eval_utils, "boto_client_for", return_value=functions),
         mock.patch.object(retrier_decl, "time", pauses),
     ):
         yield SecondEngine(pauses)
