@@ -6,6 +6,7 @@ import json
 import time
 
 import pytest
+from botocore.exceptions import ClientError
 
 from snapkeep.local.embedded import EmbeddedAws
 from support.stacks import Builder, statement, wait_for
@@ -218,7 +219,12 @@ def handler(event, context):
     for record in event["Records"]:
         boto3.client("sqs").send_message(QueueUrl={url!r}, MessageBody=record["dynamodb"]["NewImage"]["pk"]["S"])
 """
-    home.function("OnEntry", source, statement(["sqs:SendMessage", "dynamodb:GetRecords", "dynamodb:GetShardIterator"]))
+    home.function(
+        "OnEntry",
+        source,
+        statement(["sqs:SendMessage"]),
+        statement(["dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator"], stream),
+    )
     home.client("lambda").create_event_source_mapping(
         EventSourceArn=stream,
         FunctionName="OnEntry",
@@ -228,3 +234,67 @@ def handler(event, context):
     for name, state in (("first", "RUNNING"), ("second", "WAITING")):
         dynamodb.put_item(TableName="queue", Item={"pk": {"S": name}, "state": {"S": state}})
     assert [message["Body"] for message in messages(home, url)] == ["second"]
+
+
+def test_a_stream_is_refused_to_a_function_whose_role_may_not_read_it(home: Builder) -> None:
+    stream = home.client("dynamodb").create_table(
+        TableName="queue",
+        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
+        BillingMode="PAY_PER_REQUEST",
+        StreamSpecification={"StreamEnabled": True, "StreamViewType": "NEW_IMAGE"},
+    )["TableDescription"]["LatestStreamArn"]
+    home.function("Blind", "def handler(event, context):\n    return 1\n", statement("dynamodb:GetRecords", stream))
+    with pytest.raises(ClientError, match="lacks dynamodb:DescribeStream, dynamodb:GetShardIterator"):
+        home.client("lambda").create_event_source_mapping(EventSourceArn=stream, FunctionName="Blind", StartingPosition="LATEST")
+
+
+def test_a_state_machine_that_logs_needs_the_log_delivery_actions(home: Builder) -> None:
+    role = home.role("quiet", "states.amazonaws.com", statement("logs:CreateLogDelivery"))
+    group = f"arn:aws:logs:us-east-1:{home.account_id}:log-group:/aws/vendedlogs/states/one:*"
+    logging = {"level": "ALL", "includeExecutionData": True, "destinations": [{"cloudWatchLogsLogGroup": {"logGroupArn": group}}]}
+    definition = json.dumps({"StartAt": "End", "States": {"End": {"Type": "Pass", "End": True}}})
+    with pytest.raises(ClientError, match="not authorized to access the Log Destination"):
+        home.client("stepfunctions").create_state_machine(
+            name="one", definition=definition, roleArn=role, loggingConfiguration=logging
+        )
+
+
+def test_a_stack_fails_where_its_function_s_role_cannot_be_assumed_by_lambda(home: Builder) -> None:
+    role = home.role("for-states", "states.amazonaws.com")
+    function = {
+        "Type": "AWS::Lambda::Function",
+        "Properties": {
+            "Role": role,
+            "Runtime": "python3.13",
+            "Handler": "index.handler",
+            "Code": {"ZipFile": "def handler(e, c): pass"},
+        },
+    }
+    cloudformation = home.client("cloudformation")
+    cloudformation.create_stack(StackName="wrong", TemplateBody=json.dumps({"Resources": {"One": function}}))
+    wait_for(lambda: cloudformation.describe_stacks(StackName="wrong")["Stacks"][0]["StackStatus"] == "ROLLBACK_COMPLETE")
+    reasons = [
+        event.get("ResourceStatusReason", "") for event in cloudformation.describe_stack_events(StackName="wrong")["StackEvents"]
+    ]
+    assert any("cannot be assumed by Lambda" in reason for reason in reasons)
+
+
+def test_a_function_needs_the_key_of_an_encrypted_queue(home: Builder) -> None:
+    key = home.client("kms").create_key()["KeyMetadata"]
+    url = home.client("sqs").create_queue(QueueName="secret", Attributes={"KmsMasterKeyId": key["KeyId"]})["QueueUrl"]
+    source = """
+import boto3
+def handler(event, context):
+    client = boto3.client("sqs")
+    try:
+        client.send_message(QueueUrl=event, MessageBody="x")
+    except client.exceptions.ClientError as error:
+        return error.response["Error"]["Code"]
+    return "sent"
+"""
+    home.function("Sending", source, statement("sqs:SendMessage"))
+    assert "AccessDenied" in home.invoke("Sending", url)
+    allowed = {"Version": "2012-10-17", "Statement": [statement(["kms:GenerateDataKey", "kms:Decrypt"], key["Arn"])]}
+    home.client("iam").put_role_policy(RoleName="Sending-role", PolicyName="key", PolicyDocument=json.dumps(allowed))
+    assert home.invoke("Sending", url) == "sent"

@@ -46,7 +46,9 @@ class Builder:
     def role(self, name: str, service: str, *statements: dict[str, Any]) -> str:
         iam = self.client("iam")
         trust = {"Statement": [{"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"}]}
-        arn = iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", **trust}))["Role"]["Arn"]
+        arn = iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", **trust}))["Role"][
+            "Arn"
+        ]
         if statements:
             document = json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
             iam.put_role_policy(RoleName=name, PolicyName="policy", PolicyDocument=document)
@@ -57,10 +59,18 @@ class Builder:
         held = io.BytesIO()
         with zipfile.ZipFile(held, "w") as package:
             package.writestr("module.py", source)
-        role = self.role(f"{name}-role", "lambda.amazonaws.com", *statements)
+        logs = statement(
+            ["logs:CreateLogStream", "logs:PutLogEvents"], f"arn:aws:logs:{self.region}:{self.account_id}:log-group:/aws/lambda/*"
+        )
+        role = self.role(f"{name}-role", "lambda.amazonaws.com", logs, *statements)
         client = self.client("lambda")
         arn = client.create_function(
-            FunctionName=name, Runtime="python3.13", Role=role, Handler="module.handler", Code={"ZipFile": held.getvalue()}, **settings
+            FunctionName=name,
+            Runtime="python3.13",
+            Role=role,
+            Handler="module.handler",
+            Code={"ZipFile": held.getvalue()},
+            **settings,
         )["FunctionArn"]
         client.get_waiter("function_active_v2").wait(FunctionName=name, WaiterConfig={"Delay": 0.1})
         return str(arn)
@@ -103,7 +113,9 @@ class Builder:
         """Make a snapshot and wait until it is completed."""
         ec2 = self.client("ec2")
         specification = [{"ResourceType": "snapshot", "Tags": [{"Key": key, "Value": value} for key, value in tags.items()]}]
-        snapshot_id = ec2.create_snapshot(VolumeId=volume_id, **({"TagSpecifications": specification} if tags else {}))["SnapshotId"]
+        snapshot_id = ec2.create_snapshot(VolumeId=volume_id, **({"TagSpecifications": specification} if tags else {}))[
+            "SnapshotId"
+        ]
         self.completed(snapshot_id)
         return str(snapshot_id)
 

@@ -13,7 +13,19 @@ from typing import Any
 from snapkeep.local.admin import Admin
 from snapkeep.local.host import Host
 from snapkeep.local.inbox import Inbox
-from snapkeep.local.seams import deliveries, ec2, eventbridge, iam, kms, lambdas, metrics, sns, stepfunctions
+from snapkeep.local.seams import (
+    deliveries,
+    ec2,
+    eventbridge,
+    iam,
+    kms,
+    lambdas,
+    metrics,
+    provisioning,
+    queues,
+    sns,
+    stepfunctions,
+)
 from snapkeep.local.settings import Settings
 from snapkeep.local.worlds import open_world, save_world
 
@@ -39,6 +51,8 @@ def build(settings: Settings) -> Application:
     kms.install(host)
     lambdas.install(settings, settings.work_dir or Path(tempfile.gettempdir()))
     metrics.install(host)
+    provisioning.install()
+    queues.install()
     sns.install(host, inbox)
     stepfunctions.install()
     return Application(app, host, Admin(host, inbox), settings)

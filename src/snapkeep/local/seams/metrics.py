@@ -13,6 +13,7 @@ from typing import Any
 from snapkeep.local import alarms, emf
 from snapkeep.local.host import Host
 from snapkeep.local.seams.patching import replace
+from snapkeep.local.seams.permissions import role_allows
 from snapkeep.local.seams.topics import refusal_of_topic
 
 CLOUDWATCH = "cloudwatch.amazonaws.com"
@@ -83,6 +84,8 @@ def _with_metrics(emit: Any, now: Callable[[], float]) -> Any:
     def emit_logs(func: Any, request_id: str, log_text: str, *rest: Any, **named: Any) -> Any:
         from ministack.services import cloudwatch
 
+        if not may_log(func):
+            return None
         found = [datum for line in (log_text or "").splitlines() for datum in emf.data_of(line)]
         for datum in found:
             cloudwatch._store_datum(
@@ -93,6 +96,15 @@ def _with_metrics(emit: Any, now: Callable[[], float]) -> Any:
         return emit(func, request_id, log_text, *rest, **named)
 
     return emit_logs
+
+
+def may_log(func: Any) -> bool:
+    """Given a function, return whether its role may write its logs. Without, on AWS there are none, and no metrics in them."""
+    config = func.get("config") or func
+    _, _, _, region, account_id, _, name = str(config["FunctionArn"]).split(":")[:7]
+    group = (config.get("LoggingConfig") or {}).get("LogGroup") or f"/aws/lambda/{name}"
+    arn = f"arn:aws:logs:{region}:{account_id}:log-group:{group}:log-stream:new"
+    return all(role_allows(str(config["Role"]), f"logs:{action}", arn, region) for action in ("CreateLogStream", "PutLogEvents"))
 
 
 def _with_permissions(dispatch: Any) -> Any:
