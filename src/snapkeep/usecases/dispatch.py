@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from itertools import islice
 
 from snapkeep.domain.errors import (
     AwsRefused,
@@ -82,14 +83,27 @@ class Dispatch:
         return Dispatched(True, tuple(round_.started), tuple(round_.settled), tuple(round_.failed), round_.in_flight)
 
     def _fill(self, round_: _Round) -> None:
+        """Go on until the quota is full or nothing waits: an entry that takes no slot (its key is bad) keeps none waiting."""
         self._wake_delayed()
         interrupted = self._interrupted()
         if not interrupted and not self.queue.most_urgent(1):
             return
         in_flight = {snapshot.id for snapshot in self.reader.copies_in_flight()} | set(round_.copy_ids)
         round_.in_flight = len(in_flight)
-        free = self.quota - len(in_flight)
-        candidates = interrupted + (self.queue.most_urgent(free) if free > 0 else [])
+        batch = interrupted + self._urgent(self.quota - round_.in_flight, [])
+        while batch and not round_.stopped:
+            self._go_through(batch, round_)
+            batch = self._urgent(self.quota - round_.in_flight, batch)
+
+    def _urgent(self, free: int, former: list[QueueEntry]) -> list[QueueEntry]:
+        """The most urgent entries for the free slots. The index may show those of the former batch as they were before."""
+        if free <= 0:
+            return []
+        handled = {entry.key for entry in former}
+        fresh = (entry for entry in self.queue.most_urgent(free + len(handled)) if entry.key not in handled)
+        return list(islice(fresh, free))
+
+    def _go_through(self, candidates: list[QueueEntry], round_: _Round) -> None:
         existing = self._existing(candidates)
         for entry in candidates:
             if round_.stopped:
@@ -97,8 +111,8 @@ class Dispatch:
             copy = existing.get(entry.key)
             if copy is not None:
                 self._take_over(entry, copy, round_)
-            elif free > 0:
-                free -= self._start(entry, round_)
+            elif round_.in_flight < self.quota:
+                self._start(entry, round_)
 
     def _wake_delayed(self) -> None:
         for entry in self.queue.due(self.clock.now(), LOOKUP_BATCH):
@@ -126,11 +140,10 @@ class Dispatch:
             self.settlement.settle(running, copy)
             round_.settled.append(copy.id)
 
-    def _start(self, entry: QueueEntry, round_: _Round) -> int:
-        """Start one copy. Return how many slots it took: 1, or 0."""
+    def _start(self, entry: QueueEntry, round_: _Round) -> None:
         key = entry.wanted.kms_key
         if key and not self._key_usable(entry, key, round_):
-            return 0
+            return
         starting = self._write(
             replace(
                 entry,
@@ -141,17 +154,16 @@ class Dispatch:
             )
         )
         if starting is None:
-            return 0
+            return
         try:
             copy_id = self.copier.start_copy(starting.wanted)
         except SnapkeepError as error:
             self._not_started(starting, error, round_)
-            return 0
+            return
         self._write(replace(starting, state=EntryState.RUNNING, copy_id=copy_id, not_before=self.clock.now(), cause=""))
         round_.started.append(starting.key)
         round_.copy_ids.append(copy_id)
         round_.in_flight += 1
-        return 1
 
     def _key_usable(self, entry: QueueEntry, key: str, round_: _Round) -> bool:
         if key not in round_.key_faults:

@@ -1,0 +1,124 @@
+"""A system over the model in virtual time, and the few words that tests of the flows are written in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from snapkeep.domain.policy import CopyRule, Limits, Policy, PolicySet, Retention, Selector
+from snapkeep.ebsmodel import Faults, Quotas, Speeds, VirtualClock, World
+from snapkeep.ebsmodel.records import Snapshot
+from snapkeep.simulate.runner import Run, Runner
+from snapkeep.simulate.wiring import Deployment, Hook
+from snapkeep.usecases.attempts import Attempts
+
+PRIMARY, DR = "us-east-1", "us-east-2"
+HOUR, DAY = 3600.0, 86_400.0
+INCLUDED = {"Backup": "yes"}
+
+
+def policy_set(
+    *,
+    keep: int = 3,
+    keep_copies: int = 2,
+    regions: tuple[str, ...] = (DR,),
+    kms_key: str = "",
+    copy_within: timedelta = timedelta(hours=24),
+    limits: Limits | None = None,
+) -> PolicySet:
+    """One policy for every volume that has the tag `Backup`."""
+    copies = tuple(
+        CopyRule(region, kms_key=kms_key, copy_within=copy_within, retention=Retention(keep_last=keep_copies))
+        for region in regions
+    )
+    policy = Policy("default", Selector(tags={"Backup": ("*",)}), Retention(keep_last=keep), copies)
+    return PolicySet((policy,), limits or Limits())
+
+
+@dataclass
+class Laboratory:
+    """A world with one system in it."""
+
+    policies: PolicySet = field(default_factory=policy_set)
+    regions: tuple[str, ...] = (PRIMARY, DR)
+    deployment: Deployment = field(default_factory=Deployment)
+    hook: Hook | None = None
+    quotas: Quotas | None = None
+    speeds: Speeds | None = None
+    faults: Faults | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        self.world = World(
+            clock=VirtualClock(), regions=self.regions, quotas=self.quotas, speeds=self.speeds, faults=self.faults, seed=self.seed
+        )
+        self.ended: list[Run] = []
+        self.events: list[dict[str, Any]] = []
+        self.world.subscribe(self.events.append)
+        self.runner = Runner(
+            self.world, lambda: self.policies, self.deployment, hook=self.hook, on_run_ended=self.ended.append, seed=self.seed
+        )
+
+    def ec2(self, region: str = PRIMARY) -> Any:
+        return self.world.client("ec2", region, caller="person")
+
+    def make_volume(self, tags: Mapping[str, str] = INCLUDED, *, region: str = PRIMARY, size_gib: int = 8, **given: Any) -> str:
+        listed = [{"Key": key, "Value": value} for key, value in tags.items()]
+        specifications = [{"ResourceType": "volume", "Tags": listed}] if listed else []
+        made = self.ec2(region).create_volume(
+            AvailabilityZone=f"{region}a", Size=size_gib, VolumeType="gp3", TagSpecifications=specifications, **given
+        )
+        self.runner.advance(5)
+        return str(made["VolumeId"])
+
+    def start_snapshot(self, volume_id: str, *, region: str = PRIMARY) -> str:
+        return str(self.ec2(region).create_snapshot(VolumeId=volume_id)["SnapshotId"])
+
+    def protect(self, volume_id: str, *, region: str = PRIMARY) -> str:
+        """Make a snapshot, and let everything that follows from it come to its end."""
+        snapshot_id = self.start_snapshot(volume_id, region=region)
+        self.settle()
+        return snapshot_id
+
+    def settle(self, limit_seconds: float = 7 * DAY) -> None:
+        assert self.runner.run_until_idle(limit_seconds), "something is still under way"
+        assert self.runner.unexpected == []
+
+    def snapshots(self, region: str = PRIMARY) -> list[Snapshot]:
+        return sorted(self.world.place(region).snapshots.values(), key=lambda one: one.seq)
+
+    def ids(self, region: str = PRIMARY) -> list[str]:
+        return [one.id for one in self.snapshots(region)]
+
+    def sources_of_copies(self, region: str = DR) -> list[str]:
+        return sorted(one.source_id for one in self.snapshots(region) if one.source_id)
+
+    def tags(self, snapshot_id: str, region: str = PRIMARY) -> dict[str, str]:
+        return self.world.resource_tags(region, self.world.account, snapshot_id)
+
+    def runs(self, machine: str, status: str = "") -> list[Run]:
+        return [run for run in self.ended if run.machine == machine and status in ("", run.status)]
+
+    @property
+    def told(self) -> list[tuple[str, str]]:
+        return [(notice.kind, notice.subject) for notice in self.runner.wiring.notices.told]
+
+
+class CallCounter:
+    """Counts port calls by name."""
+
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+
+    def __call__(self, name: str) -> None:
+        self.calls.append(name)
+
+    def count(self, name: str) -> int:
+        """How often a call was begun (the hook sees it before and after)."""
+        return (self.calls.count(name) + 1) // 2
+
+
+def attempts(limit: int = 3, minutes: float = 5) -> Attempts:
+    return Attempts(limit=limit, first_delay=timedelta(minutes=minutes))

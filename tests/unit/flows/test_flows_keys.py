@@ -1,0 +1,112 @@
+"""KMS keys of copies: each way in which one cannot be used is named as such, before or after the copy."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from snapkeep.ebsmodel import keys
+from snapkeep.simulate.wiring import Deployment
+from support.flows import DR, PRIMARY, CallCounter, Laboratory, attempts, policy_set
+
+
+def make_key(lab: Laboratory, region: str = DR) -> str:
+    return str(lab.world.client("kms", region).create_key()["KeyMetadata"]["Arn"])
+
+
+def cause_of(lab: Laboratory) -> str:
+    (run,) = lab.runs("protect")
+    assert run.status == "FAILED"
+    return str(run.state["copies"]["failed"][0]["cause"])
+
+
+def protect_with(lab: Laboratory, key: str) -> None:
+    lab.policies = policy_set(kms_key=key)
+    lab.protect(lab.make_volume(Encrypted=True))
+
+
+def test_a_disabled_key_is_named_before_any_copy_is_started() -> None:
+    counter = CallCounter()
+    lab = Laboratory(hook=counter)
+    key = make_key(lab)
+    lab.world.client("kms", DR).disable_key(KeyId=key)
+    protect_with(lab, key)
+    assert f"key {key} in {DR} is Disabled; enable it, or name another one" in cause_of(lab)
+    assert counter.count("copier.start_copy") == 0
+
+
+def test_a_key_that_is_to_be_deleted_is_named() -> None:
+    lab = Laboratory()
+    key = make_key(lab)
+    lab.world.client("kms", DR).schedule_key_deletion(KeyId=key)
+    protect_with(lab, key)
+    assert "is PendingDeletion" in cause_of(lab)
+
+
+def test_a_key_of_another_region_is_named() -> None:
+    lab = Laboratory()
+    key = make_key(lab, PRIMARY)
+    protect_with(lab, key)
+    assert f"is in {PRIMARY}; a copy to {DR} needs a key of {DR}" in cause_of(lab)
+
+
+def test_a_key_that_is_not_there_is_named() -> None:
+    lab = Laboratory()
+    protect_with(lab, "alias/no-such")
+    assert f"key alias/no-such is not in {DR}" in cause_of(lab)
+
+
+def test_a_key_without_permission_fails_the_copy_late_and_the_cause_is_told() -> None:
+    lab = Laboratory(deployment=Deployment(attempts=attempts(limit=2)))
+    key = make_key(lab)
+    keys.deny(lab.world, key)
+    protect_with(lab, key)
+    assert "Given key ID is not accessible" in cause_of(lab)
+    assert lab.ids(DR) == []
+
+
+def test_an_alias_is_a_key() -> None:
+    lab = Laboratory()
+    key = make_key(lab)
+    lab.world.client("kms", DR).create_alias(AliasName="alias/dr", TargetKeyId=key)
+    protect_with(lab, "alias/dr")
+    assert [one.key_arn for one in lab.snapshots(DR)] == [key]
+
+
+def test_the_key_id_alone_is_a_key() -> None:
+    lab = Laboratory()
+    key = make_key(lab)
+    protect_with(lab, key.rpartition("/")[2])
+    assert [run.status for run in lab.ended] == ["SUCCEEDED", "SUCCEEDED"]
+    assert [one.key_arn for one in lab.snapshots(DR)] == [key]
+
+
+def test_the_aws_managed_key_is_a_key_of_the_account_alone() -> None:
+    lab = Laboratory()
+    protect_with(lab, "alias/aws/ebs")
+    assert [run.status for run in lab.runs("protect")] == ["SUCCEEDED"]
+    assert all(one.key_arn for one in lab.snapshots(DR))
+
+
+def test_a_key_for_an_unencrypted_volume_encrypts_its_copy() -> None:
+    lab = Laboratory()
+    key = make_key(lab)
+    lab.policies = policy_set(kms_key=key)
+    lab.protect(lab.make_volume())
+    assert [(one.encrypted, one.key_arn) for one in lab.snapshots(DR)] == [(True, key)]
+
+
+def test_many_copies_with_one_bad_key_do_not_keep_a_good_one_waiting() -> None:
+    lab = Laboratory(deployment=Deployment(copy_quota=2))
+    key = make_key(lab)
+    lab.world.client("kms", DR).disable_key(KeyId=key)
+    volumes = [lab.make_volume(Encrypted=True) for _ in range(12)]
+    lab.policies = policy_set(kms_key=key, copy_within=timedelta(hours=1))
+    for volume in volumes:
+        lab.start_snapshot(volume)
+    lab.runner.advance(30.9)
+    lab.policies = policy_set()
+    started = lab.world.now()
+    good = lab.protect(lab.make_volume())
+    assert len(lab.runs("protect", "FAILED")) == 12
+    copy = next(one for one in lab.snapshots(DR) if one.source_id == good)
+    assert copy.start - started < 60
