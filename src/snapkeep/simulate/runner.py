@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from random import Random
 from typing import Any
 
 from snapkeep.domain import events
 from snapkeep.domain.errors import InvalidEvent, SnapkeepError
 from snapkeep.domain.ledger import format_time
-from snapkeep.domain.model import CopyWanted, Plan
+from snapkeep.domain.model import CopyWanted
 from snapkeep.domain.policy import PolicySet
 from snapkeep.ebsmodel import World
 from snapkeep.simulate.definitions import retries_of
@@ -26,6 +27,8 @@ from snapkeep.usecases.receive import ReceiveOutcome
 
 PROTECT, RECEIVE = "protect", "receive"
 SUCCEEDED, FAILED = "SUCCEEDED", "FAILED"
+STATES_BESIDE_TASKS = {PROTECT: 4, RECEIVE: 3}
+"""Choice, Map and end states that an ordinary run enters, each a transition that is paid for."""
 KILLED = "Lambda.Unknown"
 """What Step Functions calls the error of a function that was ended (Step Functions developer guide: error names)."""
 
@@ -111,6 +114,7 @@ class Runner:
         self._dice = Random(seed)  # noqa: S311 - jitter of retries
         self._on_run_ended = on_run_ended
         self._dispatch_due: dict[str, float] = {}
+        self._undelivered = 0
         self._numbers: Counter[str] = Counter()
         world.subscribe(self._on_event)
 
@@ -126,13 +130,15 @@ class Runner:
 
     def _deliver(self, event: Mapping[str, Any], start: Callable[[], object]) -> None:
         expires = self.world.now() + self.timings.undelivered_seconds
+        self._undelivered += 1
 
         def attempt() -> None:
-            if not self._reachable(event["region"]):
-                if self.world.now() < expires:
-                    self.kernel.after(60.0, attempt)
+            if not self._reachable(event["region"]) and self.world.now() < expires:
+                self.kernel.after(60.0, attempt)
                 return
-            start()
+            self._undelivered -= 1
+            if self._reachable(event["region"]):
+                start()
 
         self.kernel.after(self.timings.event_seconds, attempt)
 
@@ -165,7 +171,7 @@ class Runner:
                 run.state["notification_error"] = failure.caught()
         run.status = FAILED if failed else SUCCEEDED
         run.ended = self.world.now()
-        run.transitions += 2
+        run.transitions += STATES_BESIDE_TASKS[run.machine]
         self.totals.transitions += run.transitions
         self.totals.runs[f"{run.machine} {run.status}"] += 1
         del self.open_runs[run.id]
@@ -226,7 +232,7 @@ class Runner:
         confirmed = [(one["snapshot_id"], one["region"]) for one in results if one["status"] == "COPIED"]
         planner = self.wiring.planner(run.region)
         plan = yield from self._task(run, "PlanRetention", lambda: planner.plan_sources(tagged.volume_ids, confirmed))
-        not_deleted = yield from self._delete(run, "DeleteOldSnapshots", plan, _orders(plan))
+        not_deleted = yield from self._delete(run, plan.made_at, orders_of(plan.deletions))
         return bool(failed or not_deleted or problems)
 
     def _copy(self, run: Run, wanted: CopyWanted) -> Steps:
@@ -263,26 +269,24 @@ class Runner:
         self.wake(run.region, self.timings.stream_seconds)
         if received.outcome is ReceiveOutcome.NOT_OURS:
             return False
-        orders = [
+        plan = received.plan
+        made_at = plan.made_at if plan else self.wiring.clock.now()
+        removals = [
             DeletionOrder(copy.id, copy.origin.volume_id, format_time(copy.origin.start_time), copy.policy, (received.why,))
             for copy in received.remove
         ]
-        not_deleted = False
-        if orders:
-            not_deleted = yield from self._delete(run, "RemoveFailedCopies", None, orders)
-        if received.plan is not None:
-            not_deleted |= yield from self._delete(run, "DeleteOldSnapshots", received.plan, _orders(received.plan))
-        return bool(not_deleted or problems)
+        orders = [*(orders_of(plan.deletions) if plan else ()), *removals]
+        not_deleted = (yield from self._delete(run, made_at, orders)) if orders else False
+        return bool(not_deleted or problems or received.outcome is ReceiveOutcome.FAILED)
 
-    def _delete(self, run: Run, name: str, plan: Plan | None, orders: Sequence[DeletionOrder]) -> Steps:
+    def _delete(self, run: Run, made_at: datetime, orders: Sequence[DeletionOrder]) -> Steps:
         """Carry out deletions. Return whether some are not done."""
-        made_at = plan.made_at if plan is not None else self.wiring.clock.now()
         step = self.wiring.delete_snapshots(run.region, self._audited)
-        results = yield from self._task(run, name, lambda: step.run(made_at, orders) if orders else [])
+        results = yield from self._task(run, "DeleteOldSnapshots", lambda: step.run(made_at, orders))
         failed = [
             {"snapshot_id": one.snapshot_id, "outcome": str(one.outcome), "cause": one.cause} for one in results if not one.done
         ]
-        run.state.setdefault("deletion", {}).setdefault("failed", []).extend(failed)
+        run.state["deletion"] = {"failed": failed}
         return bool(failed)
 
     def _audited(self, order: DeletionOrder, result: DeletionResult) -> None:
@@ -331,9 +335,11 @@ class Runner:
 
     @property
     def idle(self) -> bool:
-        """Whether no execution is open and no copy waits or runs."""
+        """Whether no event is on its way, no execution is open, and no copy waits or runs."""
         unfinished = (EntryState.WAITING, EntryState.DELAYED, EntryState.STARTING, EntryState.RUNNING)
-        return not self.open_runs and not any(q.count(state) for q in self.wiring.queues.values() for state in unfinished)
+        if self._undelivered or self.open_runs:
+            return False
+        return not any(queue.count(state) for queue in self.wiring.queues.values() for state in unfinished)
 
     def advance(self, seconds: float) -> None:
         """Given seconds, let them pass, with everything that is due in them."""
@@ -356,10 +362,6 @@ def _parsed(parse: Callable[[Mapping[str, Any]], Any], event: Mapping[str, Any])
         return parse(event)
     except InvalidEvent as error:
         raise TaskFailed(InvalidEvent.__name__, str(error)) from error
-
-
-def _orders(plan: Plan) -> list[DeletionOrder]:
-    return orders_of(plan.deletions, format_time)
 
 
 def _problems(problems: Sequence[Problem]) -> list[dict[str, str]]:

@@ -13,6 +13,8 @@ from snapkeep.adapters.ec2_reader import Ec2Reader
 from snapkeep.adapters.ec2_writers import Ec2Copier, Ec2Deleter, Ec2Tagger
 from snapkeep.adapters.kms_keys import KmsKeys
 from snapkeep.domain.errors import AwsUnavailable
+from snapkeep.domain.ledger import format_time
+from snapkeep.domain.model import Verdict
 from snapkeep.domain.policy import PolicySet
 from snapkeep.ebsmodel.clock import utc
 from snapkeep.simulate.kernel import Answer, Kernel
@@ -192,9 +194,7 @@ class Wiring:
     def tag_snapshots(self, region: str) -> TagSnapshots:
         """Protect's first step in a region."""
         tagger = self.port("tagger", Ec2Tagger(client=self.client("ec2", region)))
-        return TagSnapshots(
-            system=self.deployment.system, reader=self.reader(region), tagger=tagger, policies=self._policies
-        )
+        return TagSnapshots(system=self.deployment.system, reader=self.reader(region), tagger=tagger, policies=self._policies)
 
     def enqueue(self) -> EnqueueCopy:
         """Protect's way into the queues."""
@@ -238,7 +238,7 @@ def _nothing(_: str) -> None:
     """Leave the call alone."""
 
 
-def orders_of(plan_deletions: Sequence[Any], format_time: Callable[[datetime], str]) -> list[DeletionOrder]:
+def orders_of(deletions: Sequence[Verdict]) -> list[DeletionOrder]:
     """Given a plan's deletions, return the orders to carry them out."""
     return [
         DeletionOrder(
@@ -248,5 +248,5 @@ def orders_of(plan_deletions: Sequence[Any], format_time: Callable[[datetime], s
             verdict.snapshot.policy,
             tuple(reason.text for reason in verdict.reasons),
         )
-        for verdict in plan_deletions
+        for verdict in deletions
     ]

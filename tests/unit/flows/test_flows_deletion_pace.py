@@ -1,0 +1,117 @@
+"""Deletions keep the pace that DeleteSnapshot's bucket allows (100 calls, 5 a second)."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from snapkeep.domain.errors import AwsThrottled, PlanStale
+from snapkeep.ebsmodel import FaultRule, Faults
+from snapkeep.usecases.deletion import DeleteSnapshots, DeletionOrder
+from snapkeep.usecases.ports import Deletion, DeletionResult, SnapshotDeleter
+from support.flows import DR, CallCounter, Laboratory, policy_set
+
+NOW = datetime(2026, 3, 1, tzinfo=UTC)
+
+
+def order(snapshot_id: str) -> DeletionOrder:
+    return DeletionOrder(snapshot_id, "vol-1", "2026-01-01T00:00:00.000Z", "default", ("beyond last 3",))
+
+
+def ignore(_: DeletionOrder, __: DeletionResult) -> None:
+    """Keep no audit."""
+
+
+def managed_snapshots(lab: Laboratory, count: int) -> list[str]:
+    """Snapshots of the system, made a while apart, so that every bucket is full again."""
+    volumes = [lab.make_volume() for _ in range(count // 10)]
+    for _ in range(10):
+        for volume in volumes:
+            lab.start_snapshot(volume)
+            lab.runner.advance(20)
+    lab.settle()
+    lab.runner.advance(600)
+    return lab.ids()
+
+
+def test_three_hundred_deletions_against_a_bucket_of_a_hundred_all_happen_with_hardly_a_call_too_many() -> None:
+    counter = CallCounter()
+    lab = Laboratory(policies=policy_set(keep=100, regions=()), hook=counter)
+    doomed = managed_snapshots(lab, 300)
+    assert len(doomed) == 300
+    counter.calls.clear()
+    step = lab.runner.wiring.delete_snapshots("us-east-1", ignore)
+    started = lab.runner.wiring.clock.now()
+    results = step.run(started, [order(one) for one in doomed])
+    assert [one.outcome for one in results] == [Deletion.DELETED] * 300
+    assert lab.ids() == []
+    assert counter.count("deleter.delete") <= 1.1 * 300
+    assert lab.runner.wiring.clock.now() - started < timedelta(minutes=5), "well within one function's time"
+
+
+def test_deletions_go_on_though_somebody_else_empties_the_bucket() -> None:
+    counter = CallCounter()
+    lab = Laboratory(policies=policy_set(keep=100, regions=()), hook=counter)
+    doomed = managed_snapshots(lab, 60)
+    throttled = FaultRule("api_error", action="DeleteSnapshot", code="RequestLimitExceeded", http_status=503, times=9)
+    lab.world.set_faults(Faults(script=(throttled,)))
+    counter.calls.clear()
+    results = lab.runner.wiring.delete_snapshots("us-east-1", ignore).run(
+        lab.runner.wiring.clock.now(), [order(one) for one in doomed]
+    )
+    assert all(one.done for one in results)
+    assert counter.count("deleter.delete") >= 60
+
+
+class Deleter(SnapshotDeleter):
+    def __init__(self, throttled: int) -> None:
+        self.throttled = throttled
+        self.calls = 0
+
+    def delete(self, snapshot_id: str) -> DeletionResult:
+        self.calls += 1
+        if self.calls <= self.throttled:
+            raise AwsThrottled("RequestLimitExceeded")
+        return DeletionResult(snapshot_id, Deletion.DELETED)
+
+
+class StandingClock:
+    def __init__(self) -> None:
+        self.paused = 0.0
+
+    def now(self) -> datetime:
+        return NOW
+
+    def pause(self, seconds: float) -> None:
+        self.paused += seconds
+
+
+def make_step(deleter: Deleter, clock: StandingClock) -> DeleteSnapshots:
+    return DeleteSnapshots(deleter=deleter, pacer=clock, clock=clock, audit=ignore)
+
+
+def test_a_throttled_deletion_is_tried_again_after_a_pause() -> None:
+    deleter, clock = Deleter(throttled=3), StandingClock()
+    assert make_step(deleter, clock).run(NOW, [order("snap-1")])[0].done
+    assert (deleter.calls, clock.paused) == (4, 6.0)
+
+
+def test_throttling_without_end_is_handed_to_the_state_machine() -> None:
+    deleter, clock = Deleter(throttled=10_000), StandingClock()
+    with pytest.raises(AwsThrottled):
+        make_step(deleter, clock).run(NOW, [order("snap-1")])
+    assert deleter.calls <= 25
+
+
+def test_a_plan_that_has_grown_old_is_not_carried_out() -> None:
+    deleter, clock = Deleter(throttled=0), StandingClock()
+    with pytest.raises(PlanStale, match="start a new run"):
+        make_step(deleter, clock).run(NOW - timedelta(minutes=16), [order("snap-1")])
+    assert deleter.calls == 0
+
+
+def test_a_snapshot_that_is_gone_already_counts_as_deleted() -> None:
+    lab = Laboratory()
+    result = lab.runner.wiring.delete_snapshots(DR, ignore).run(lab.runner.wiring.clock.now(), [order("snap-0123456789abcdef0")])
+    assert [(one.outcome, one.done) for one in result] == [(Deletion.ALREADY_GONE, True)]

@@ -1,0 +1,258 @@
+"""The same event again, two runs at once, functions that are ended between two calls, regions that are away."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from snapkeep.ebsmodel import FaultRule, Faults, Quotas, Speeds
+from snapkeep.simulate.redrive import redrive
+from snapkeep.simulate.wiring import Deployment, Killed
+from snapkeep.usecases.ports import EntryState
+from support.flows import DAY, DR, HOUR, PRIMARY, CallCounter, Laboratory, attempts, policy_set
+
+
+class KillAt:
+    """Ends the step at the n-th time that a port's call is begun (`odd`) or has just been done."""
+
+    def __init__(self, call: str, time: int = 1) -> None:
+        self.call = call
+        self.time = time
+        self.seen = 0
+
+    def __call__(self, name: str) -> None:
+        if name == self.call:
+            self.seen += 1
+            if self.seen == self.time:
+                raise Killed(f"at {name}")
+
+
+BEFORE, AFTER = 1, 2
+
+
+def test_the_same_events_again_change_nothing() -> None:
+    counter = CallCounter()
+    lab = Laboratory(hook=counter)
+    volume = lab.make_volume()
+    for _ in range(5):
+        lab.protect(volume)
+    before = lab.ids(PRIMARY), lab.ids(DR), [lab.tags(one) for one in lab.ids()]
+    counter.calls.clear()
+    for event in list(lab.events):
+        lab.world.deliver(event)
+    lab.settle()
+    assert (lab.ids(PRIMARY), lab.ids(DR), [lab.tags(one) for one in lab.ids()]) == before
+    assert {counter.count(f"{port}") for port in ("tagger.tag", "copier.start_copy", "deleter.delete")} == {0}
+
+
+def test_every_event_twice_makes_one_copy_of_each_snapshot() -> None:
+    lab = Laboratory(faults=Faults(event_doubled=1.0))
+    volume = lab.make_volume()
+    snapshots = [lab.protect(volume) for _ in range(2)]
+    assert lab.sources_of_copies() == sorted(snapshots)
+    assert lab.world.faults.armed
+    assert len(lab.runs("protect", "SUCCEEDED")) == 4, "both runs for a snapshot are answered"
+
+
+@pytest.mark.parametrize("moment", [BEFORE, AFTER])
+@pytest.mark.parametrize(
+    "call",
+    [
+        "copier.start_copy",
+        "queue.write",
+        "queue.take_lease",
+        "queue.most_urgent",
+        "queue.release_lease",
+        "queue.insert",
+        "reader.copies_in_flight",
+        "reader.copies_of_snapshots",
+        "waiters.succeed",
+        "tagger.tag",
+        "deleter.delete",
+    ],
+)
+def test_a_step_that_is_ended_at_any_call_makes_neither_two_copies_nor_none(call: str, moment: int) -> None:
+    lab = Laboratory(policies=policy_set(keep=1, keep_copies=1), hook=KillAt(call, moment))
+    volume = lab.make_volume()
+    first = lab.protect(volume)
+    newest = lab.protect(volume)
+    assert lab.runner.totals.kills == 1, f"{call} was called"
+    assert lab.sources_of_copies() == [newest] or lab.sources_of_copies() == [first, newest]
+    made = [event for event in lab.events if event["detail"].get("event") == "copySnapshot"]
+    assert len(made) == 2
+    assert {run.status for run in lab.runs("protect")} == {"SUCCEEDED"}
+
+
+def test_a_dispatcher_that_died_lets_others_in_when_its_lease_is_over() -> None:
+    lab = Laboratory(hook=KillAt("copier.start_copy", BEFORE))
+    lab.start_snapshot(lab.make_volume())
+    started = lab.world.now()
+    lab.settle()
+    (copy,) = lab.snapshots(DR)
+    assert 100 < copy.start - started < 300
+
+
+def test_two_dispatchers_are_never_at_work_at_once() -> None:
+    at_work = most = 0
+    lab = Laboratory()
+
+    def look(name: str) -> None:
+        nonlocal at_work, most
+        if name == "copier.start_copy":
+            at_work += 1
+            most = max(most, at_work)
+            if at_work == 1:
+                lab.runner.dispatch(DR)
+            at_work -= 1
+
+    lab.runner.wiring._hook = look
+    for _ in range(3):
+        lab.start_snapshot(lab.make_volume())
+    lab.settle()
+    assert most == 1
+    assert len(lab.snapshots(DR)) == 3
+
+
+def test_a_copy_call_whose_answer_is_lost_makes_no_second_copy() -> None:
+    lab = Laboratory(faults=Faults(script=(FaultRule("api_timeout", action="CopySnapshot", effect="after", times=1),)))
+    snapshot = lab.protect(lab.make_volume())
+    assert lab.sources_of_copies() == [snapshot]
+    assert {run.status for run in lab.ended} == {"SUCCEEDED"}
+
+
+def test_a_failed_copy_is_removed_and_tried_again_with_growing_delay() -> None:
+    faults = Faults(script=(FaultRule("copy_fails", times=2),))
+    lab = Laboratory(deployment=Deployment(attempts=attempts(limit=3, minutes=5)), faults=faults)
+    snapshot = lab.protect(lab.make_volume())
+    starts = [event["detail"]["startTime"][11:16] for event in lab.events if event["detail"].get("event") == "copySnapshot"]
+    minutes = [int(one[:2]) * 60 + int(one[3:]) for one in starts]
+    assert minutes[1] - minutes[0] in (5, 6, 7)
+    assert minutes[2] - minutes[1] in (10, 11, 12)
+    assert lab.sources_of_copies() == [snapshot]
+    assert [run.status for run in lab.runs("protect")] == ["SUCCEEDED"]
+
+
+def test_a_copy_that_fails_for_good_is_told_once_with_snapshot_rule_and_cause() -> None:
+    lab = Laboratory(deployment=Deployment(attempts=attempts(limit=2)), faults=Faults(copy_fails=1.0))
+    snapshot = lab.protect(lab.make_volume())
+    (run,) = lab.runs("protect")
+    (failed,) = run.state["copies"]["failed"]
+    assert (failed["snapshot_id"], failed["region"], failed["error"]) == (snapshot, DR, "CopyFailed")
+    assert "Internal error" in failed["cause"]
+    assert lab.ids() == [snapshot]
+    assert lab.snapshots(DR) == []
+
+
+def test_a_copy_that_is_late_is_told_and_stays_in_the_queue() -> None:
+    lab = Laboratory(policies=policy_set(copy_within=timedelta(hours=2)), deployment=Deployment(copy_quota=1))
+    lab.world.add_fault(FaultRule("slow_copy", factor=200.0, times=1))
+    for _ in range(2):
+        lab.start_snapshot(lab.make_volume())
+    lab.runner.advance(3 * HOUR)
+    assert {run.status for run in lab.runs("protect")} == {"FAILED"}
+    assert lab.told[0][0] == "States.Timeout"
+    lab.settle()
+    assert len(lab.sources_of_copies()) == 2
+
+
+def test_a_dr_region_out_of_reach_for_hours_loses_nothing_and_the_most_urgent_go_first() -> None:
+    lab = Laboratory(deployment=Deployment(copy_quota=1))
+    lab.world.take_region_away(DR)
+    by_hours = {}
+    for hours in (48, 6, 24):
+        lab.policies = policy_set(copy_within=timedelta(hours=hours))
+        by_hours[hours] = lab.start_snapshot(lab.make_volume())
+        lab.runner.advance(40)
+        lab.policies = policy_set(copy_within=timedelta(hours=hours))
+    lab.runner.advance(5 * HOUR)
+    assert len(lab.runs("protect", "FAILED")) == 3, "each was told"
+    assert lab.ids() == list(by_hours.values())
+    lab.world.bring_region_back(DR)
+    redrive(lab.runner)
+    lab.settle()
+    assert lab.sources_of_copies() == sorted(by_hours.values())
+
+
+def test_the_most_urgent_deadline_is_copied_first_whatever_came_first() -> None:
+    lab = Laboratory(deployment=Deployment(copy_quota=1), speeds=Speeds(copy_base_seconds=600.0))
+    order = []
+    for hours in (30, 10, 20, 5):
+        lab.policies = policy_set(copy_within=timedelta(hours=hours))
+        volume = lab.make_volume()
+        lab.runner.advance(1)
+        order.append((hours, lab.start_snapshot(volume)))
+        lab.runner.advance(31)
+    lab.settle()
+    copies = [one.source_id for one in sorted(lab.snapshots(DR), key=lambda one: one.start)]
+    first, *rest = [snapshot for _, snapshot in order]
+    by_deadline = [snapshot for _, snapshot in sorted(order[1:])]
+    assert copies[0] == first, "it started while nothing else waited"
+    assert copies[1:] == by_deadline
+    assert sorted(rest) == sorted(by_deadline)
+
+
+def test_the_quota_that_others_use_is_respected() -> None:
+    lab = Laboratory(quotas=Quotas(copies_per_destination=2))
+    by_hand = lab.protect(lab.make_volume({"Name": "scratch"}))
+    for _ in range(2):
+        lab.ec2(DR).copy_snapshot(SourceRegion=PRIMARY, SourceSnapshotId=by_hand)
+    snapshots = [lab.start_snapshot(lab.make_volume()) for _ in range(4)]
+    lab.settle()
+    assert set(snapshots) <= set(lab.sources_of_copies())
+    assert {run.status for run in lab.runs("protect")} == {"SUCCEEDED"}
+
+
+def test_several_primaries_share_the_quota_of_their_destination() -> None:
+    regions = (PRIMARY, "eu-west-1", DR)
+    lab = Laboratory(regions=regions, deployment=Deployment(primaries=regions[:2], copy_quota=2))
+    most = 0
+
+    def look(_: object) -> None:
+        nonlocal most
+        most = max(most, len(lab.world.place(DR).copies_in_flight))
+
+    lab.world.subscribe(look)
+    made = [lab.start_snapshot(lab.make_volume(region=region), region=region) for region in regions[:2] for _ in range(4)]
+    lab.settle()
+    assert lab.sources_of_copies() == sorted(made)
+    assert most == 2
+
+
+def test_several_destinations_get_a_copy_each_and_one_that_is_away_holds_up_no_other() -> None:
+    far = "eu-west-1"
+    lab = Laboratory(
+        regions=(PRIMARY, DR, far), policies=policy_set(regions=(DR, far)), deployment=Deployment(destinations=(DR, far))
+    )
+    volume = lab.make_volume()
+    first = lab.protect(volume)
+    assert lab.sources_of_copies(DR) == lab.sources_of_copies(far) == [first]
+    lab.world.take_region_away(far)
+    second = lab.start_snapshot(volume)
+    lab.runner.advance(HOUR)
+    assert lab.sources_of_copies(DR) == sorted([first, second])
+    lab.world.bring_region_back(far)
+    lab.settle()
+    (run,) = lab.runs("protect", "FAILED")
+    assert [one["region"] for one in run.state["copies"]["failed"]] == [far]
+    assert first in lab.ids(), "it is the newest that has a copy there"
+
+
+def test_a_snapshot_that_is_deleted_while_its_copy_waits_ends_with_a_notice() -> None:
+    lab = Laboratory()
+    snapshot = lab.start_snapshot(lab.make_volume())
+    lab.runner.advance(31)
+    lab.ec2().delete_snapshot(SnapshotId=snapshot)
+    lab.settle()
+    assert lab.told
+    assert all(queue.count(EntryState.WAITING) == 0 for queue in lab.runner.wiring.queues.values())
+
+
+def test_finished_entries_are_forgotten_after_their_time() -> None:
+    lab = Laboratory()
+    lab.protect(lab.make_volume())
+    queue = lab.runner.wiring.queues[DR]
+    assert queue.count(EntryState.DONE) == 1
+    lab.runner.advance(31 * DAY)
+    queue.expire(lab.runner.wiring.clock.now())
+    assert len(queue) == 0
