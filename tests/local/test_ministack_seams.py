@@ -129,6 +129,17 @@ def test_the_worker_script_reports_errors_in_the_words_that_the_seam_replaces() 
     )
 
 
+def test_the_worker_script_takes_its_code_from_where_the_seam_moves_it() -> None:
+    runtime = importlib.import_module(f"{CORE}.lambda_runtime")
+    words = 'code_dir = init["code_dir"]'
+    assert runtime._PYTHON_WORKER_SCRIPT.count(words) == 1, (
+        "the worker script finds its code otherwise: the seam lambdas shares it"
+    )
+    assert '"code.zip"' in inspect.getsource(runtime.Worker._spawn), (
+        "a worker keeps no code.zip: the seam lambdas names shared code by it"
+    )
+
+
 def test_a_worker_is_leased_by_flag_and_time() -> None:
     runtime = importlib.import_module(f"{CORE}.lambda_runtime")
     worker = runtime.Worker("name", {}, b"")

@@ -56,6 +56,7 @@ def apply_environment(settings: Settings, port: int, environment: MutableMapping
             "MINISTACK_ACCOUNT_ID": ACCOUNT_ID,
             "MINISTACK_REGION": REGION,
             "GATEWAY_PORT": str(port),
+            "MINISTACK_HOST": HOST,
             "BIND_HOST": HOST,
             "LOG_LEVEL": settings.log_level,
             "LAMBDA_EXECUTOR": "local",
@@ -67,7 +68,6 @@ def apply_environment(settings: Settings, port: int, environment: MutableMapping
             "SFTP_ENABLED": "0",
             "IOT_MTLS_ENABLED": "0",
             "DOCKER_HOST": "unix:///nonexistent/docker.sock",
-            "PYTHONDONTWRITEBYTECODE": "",
         }
     )
     if settings.state_dir is not None:

@@ -3,6 +3,7 @@
 - A handler's exception is reported by its class name, as on AWS; ministack reports all of them as ``Runtime.HandlerError``, so
   that no ``ErrorEquals`` of a state machine would match.
 - At most so many functions run at once; the others wait for their turn. Idle workers of other functions make room.
+- Workers of one package share its unpacked and compiled files: a cold start costs what it costs on Lambda, not a compilation.
 - A worker sees the standard library, boto3 and what it brings along: a package that forgets a dependency fails here as on AWS.
 """
 
@@ -22,6 +23,18 @@ RUNTIME_PACKAGES = ("boto3", "botocore", "s3transfer", "jmespath", "dateutil", "
 # Worker processes kept, running or idle, for each that may run: idle ones of other functions are ended to make room.
 IDLE_WORKERS_PER_RUNNING = 2
 
+# In the worker: the workers of one package share its unpacked files, so that it is compiled once and not for each worker.
+SHARED_CODE = """code_dir = init["code_dir"]
+    import hashlib
+    with open(os.path.join(os.path.dirname(code_dir), "code.zip"), "rb") as _sk_zip:
+        _sk_shared = os.path.join(os.environ["SNAPKEEP_SHARED_CODE"], hashlib.sha256(_sk_zip.read()).hexdigest())
+    try:
+        os.rename(code_dir, _sk_shared)
+    except OSError:
+        pass
+    os.chdir(_sk_shared)
+    code_dir = _sk_shared"""
+
 _last_error = threading.local()
 
 
@@ -35,6 +48,7 @@ def install(settings: Settings, work_dir: Path) -> None:
         '{"status": "error", "error": str(e), "trace": traceback.format_exc()}',
         '{"status": "error", "error": str(e), "error_type": type(e).__name__, "trace": traceback.format_exc()}',
     )
+    replace_text(lambda_runtime, "_PYTHON_WORKER_SCRIPT", 'code_dir = init["code_dir"]', SHARED_CODE)
     interpreter = runtime_interpreter(work_dir)
 
     def with_our_interpreter(find: Any) -> Any:
@@ -62,8 +76,11 @@ def runtime_interpreter(work_dir: Path) -> Path:
         link = packages / source.name
         if not link.exists():
             link.symlink_to(source)
+    shared_code = work_dir / "lambda-code"
+    shared_code.mkdir(exist_ok=True)
     command = work_dir / "lambda-python"
-    command.write_text(f'#!/bin/sh\nPYTHONPATH="{packages}" exec "{sys.executable}" -S "$@"\n', encoding="utf-8")
+    environment = f'PYTHONPATH="{packages}" SNAPKEEP_SHARED_CODE="{shared_code}"'
+    command.write_text(f'#!/bin/sh\n{environment} exec "{sys.executable}" -S "$@"\n', encoding="utf-8")
     command.chmod(0o755)
     return command
 
