@@ -73,6 +73,8 @@ class Item:
     handling: Handling
     cause: str = ""
     """Why the repair failed."""
+    times: int = 1
+    """More than one: the rest of a long row of findings that need nobody, without their subjects."""
 
     @property
     def failure(self) -> bool:
@@ -111,8 +113,6 @@ class SweepReport:
     policies: tuple[PolicyAges, ...] = ()
     broken: str = ""
     """Why the sweep could not do its work at all; empty when it could."""
-    dropped: int = 0
-    """Findings that were cut from `items`: never a failure."""
 
     @property
     def outcome(self) -> Outcome:
@@ -132,7 +132,7 @@ class SweepReport:
 
     def count(self, handling: Handling) -> int:
         """Given a handling, return how many findings it became of."""
-        return sum(item.handling is handling for item in self.items)
+        return sum(item.times for item in self.items if item.handling is handling)
 
 
 def item_of(finding: Finding, handling: Handling, cause: str = "") -> Item:
@@ -141,32 +141,40 @@ def item_of(finding: Finding, handling: Handling, cause: str = "") -> Item:
 
 
 def cut(report: SweepReport, others: int = OTHERS_KEPT) -> SweepReport:
-    """Given a report, return it with all failures, and at most so many other findings of each kind and handling."""
+    """Given a report, return it with all failures, and so many findings of each other group; the rest of it as one number."""
     kept: list[Item] = []
-    seen: dict[tuple[Kind, Handling], int] = {}
+    seen: dict[Likeness, int] = {}
+    rest: dict[Likeness, Item] = {}
     for item in report.items:
-        place = (item.kind, item.handling)
-        seen[place] = seen.get(place, 0) + 1
-        if item.failure or seen[place] <= others:
+        place = _likeness(item)
+        seen[place] = seen.get(place, 0) + item.times
+        if item.failure or seen[place] <= others or item.times > 1:
             kept.append(item)
-    return replace(report, items=tuple(kept), dropped=report.dropped + len(report.items) - len(kept))
+        elif place in rest:
+            rest[place] = replace(rest[place], times=rest[place].times + 1)
+        else:
+            rest[place] = replace(item, subject="", volume_id="")
+    return replace(report, items=(*kept, *rest.values()))
 
 
 def groups_of(items: Iterable[Item]) -> list[Group]:
     """Given findings, return them grouped by kind and cause, failures first, the largest groups first."""
-    found: dict[tuple[Kind, Handling, str], list[Item]] = {}
+    found: dict[Likeness, list[Item]] = {}
     for item in items:
-        found.setdefault((item.kind, item.handling, _likeness(item)), []).append(item)
+        found.setdefault(_likeness(item), []).append(item)
     groups = [
-        Group(kind, handling, members[0].cause or members[0].text, len(members), tuple(members[:EXAMPLES]))
+        Group(kind, handling, members[0].cause or members[0].text, sum(one.times for one in members), tuple(members[:EXAMPLES]))
         for (kind, handling, _), members in found.items()
     ]
     return sorted(groups, key=lambda group: (_ORDER[group.handling], -group.count, group.kind))
 
 
-def _likeness(item: Item) -> str:
-    """The text without what differs from one snapshot to the next, so that like causes meet."""
-    return _MOMENT.sub("", _IDENTIFIER.sub("", item.cause or item.text))
+Likeness = tuple[Kind, Handling, str]
+
+
+def _likeness(item: Item) -> Likeness:
+    """Findings that are alike but for what differs from one snapshot to the next, so that like causes meet."""
+    return item.kind, item.handling, _MOMENT.sub("", _IDENTIFIER.sub("", item.cause or item.text))
 
 
 def subject_of(report: SweepReport) -> str:

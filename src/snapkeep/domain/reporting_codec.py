@@ -25,7 +25,6 @@ def report_to_json(report: SweepReport) -> dict[str, Any]:
         "broken": report.broken,
         "counts": dict(report.counts),
         "policies": [_ages_to_json(ages) for ages in report.policies],
-        "dropped": report.dropped,
         "items": [_item_to_json(item) for item in sorted(report.items, key=lambda item: not item.failure)],
     }
 
@@ -43,11 +42,10 @@ def report_from_json(data: Mapping[str, Any]) -> SweepReport:
         counts=data["counts"],
         policies=tuple(_ages_from_json(ages) for ages in data["policies"]),
         broken=data["broken"],
-        dropped=data["dropped"],
     )
 
 
-def _item_to_json(item: Item) -> dict[str, str]:
+def _item_to_json(item: Item) -> dict[str, Any]:
     return {
         "kind": str(item.kind),
         "handling": str(item.handling),
@@ -55,10 +53,11 @@ def _item_to_json(item: Item) -> dict[str, str]:
         "volume_id": item.volume_id,
         "text": item.text,
         "cause": item.cause,
+        "times": item.times,
     }
 
 
-def _item_from_json(data: Mapping[str, str]) -> Item:
+def _item_from_json(data: Mapping[str, Any]) -> Item:
     return Item(Kind(data["kind"]), data["subject"], data["volume_id"], data["text"], Handling(data["handling"]), data["cause"])
 
 

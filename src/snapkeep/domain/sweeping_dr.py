@@ -44,10 +44,6 @@ def decide_dr(facts: DrFacts, policies: PolicySet, now: datetime) -> Decision:
     decider = _Dr(facts, policies, now)
     findings = [*decider.ends_unseen(), *decider.failed_left(), *decider.tags_lost(), *decider.adoptable(), *decider.plans()]
     twice = decider.twins()
-    findings += [
-        Finding(Kind.COPY_TWICE, v.snapshot.id, v.snapshot.origin.volume_id, v.reasons[0].text, v.snapshot.origin.start_time)
-        for v in twice
-    ]
     foreign = [plan for plan in facts.plan.volumes if plan.lineage.region != facts.plan.region]
     doomed = deletions_of(foreign)
     known = {verdict.snapshot.id for verdict in doomed}

@@ -1,0 +1,57 @@
+"""Who else can read a region's snapshots."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from snapkeep.adapters.aws_errors import GONE, code_of, translated
+
+if TYPE_CHECKING:
+    from mypy_boto3_ec2 import EC2Client
+
+UNBLOCKED = "unblocked"
+"""`State` of GetSnapshotBlockPublicAccessState (botocore: ec2 2016-11-15); the others block, new sharing at least."""
+EVERYBODY = "all"
+PAGE = 1000
+
+
+class Ec2Exposure:
+    """`Exposure` over an EC2 client."""
+
+    def __init__(self, *, client: EC2Client) -> None:
+        self._client = client
+
+    def sharing_blocked(self) -> bool:
+        """Whether block public access for snapshots is on."""
+        with translated("get_snapshot_block_public_access_state"):
+            return self._client.get_snapshot_block_public_access_state().get("State", UNBLOCKED) != UNBLOCKED
+
+    def public_snapshots(self) -> list[str]:
+        """Return the ids of this account's snapshots that everybody can read."""
+        query: dict[str, Any] = {"OwnerIds": ["self"], "RestorableByUserIds": [EVERYBODY], "MaxResults": PAGE}
+        found: list[str] = []
+        while True:
+            with translated("describe_snapshots that are public"):
+                page = self._client.describe_snapshots(**query)
+            found += [item["SnapshotId"] for item in page.get("Snapshots", [])]
+            if not page.get("NextToken"):
+                return found
+            query["NextToken"] = page["NextToken"]
+
+    def shared_with(self, snapshot_ids: Collection[str]) -> dict[str, tuple[str, ...]]:
+        """Given snapshot ids, return for each that is shared the accounts that can read it; one that is gone is none."""
+        shared = {snapshot_id: self._accounts(snapshot_id) for snapshot_id in snapshot_ids}
+        return {snapshot_id: accounts for snapshot_id, accounts in shared.items() if accounts}
+
+    def _accounts(self, snapshot_id: str) -> tuple[str, ...]:
+        with translated(f"describe_snapshot_attribute of {snapshot_id}"):
+            try:
+                answer = self._client.describe_snapshot_attribute(SnapshotId=snapshot_id, Attribute="createVolumePermission")
+            except ClientError as error:
+                if code_of(error) in GONE:
+                    return ()
+                raise
+        return tuple(sorted(one["UserId"] for one in answer.get("CreateVolumePermissions", []) if one.get("UserId")))

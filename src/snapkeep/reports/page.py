@@ -1,0 +1,36 @@
+"""A sweep's report as one HTML page that needs nothing else: no script, no font, no picture from anywhere."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from snapkeep.domain.reporting import ADVICE, Handling, SweepReport, groups_of, subject_of
+from snapkeep.domain.rpo import age_text
+
+if TYPE_CHECKING:
+    from jinja2 import Template
+
+TEMPLATE = Path(__file__).with_name("sweep.html.j2")
+
+
+def render_page(report: SweepReport) -> str:
+    """Given a report, return its page. Everything that comes from tags or from AWS is escaped."""
+    groups = groups_of(report.items)
+    return _template().render(
+        report=report,
+        subject=subject_of(report),
+        sections=[(handling, [group for group in groups if group.handling is handling]) for handling in Handling],
+        advice=ADVICE,
+        age_text=age_text,
+        seconds=round((report.ended_at - report.started_at).total_seconds()),
+    )
+
+
+@cache
+def _template() -> Template:
+    from jinja2 import Environment, StrictUndefined  # noqa: PLC0415 - only the last step of a sweep pays for it
+
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    return environment.from_string(TEMPLATE.read_text(encoding="utf-8"))

@@ -1,0 +1,146 @@
+"""The sweep of a DR region: ends of copies that no run saw, failed copies, lost tags, retention, undelivered events."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from snapkeep.domain.errors import SnapkeepError
+from snapkeep.domain.events import CopyEnded
+from snapkeep.domain.model import Snapshot
+from snapkeep.domain.planning import RegionFacts
+from snapkeep.domain.policy import PolicySet
+from snapkeep.domain.reporting import Handling, Item, SweepReport
+from snapkeep.domain.sweeping import Finding, Kind, Queued, Receive, Repair, Retag
+from snapkeep.domain.sweeping_dr import DrFacts, decide_dr
+from snapkeep.usecases.dead_letters import ReplayDeadLetters
+from snapkeep.usecases.ports import Clock, CopyQueue, EntryState, Guards, QueueEntry, SnapshotReader, SnapshotTagger
+from snapkeep.usecases.receive import ReceiveCopy, ReceiveOutcome
+from snapkeep.usecases.sweep import (
+    ExposureCheck,
+    Repairs,
+    SweepLimits,
+    SweepOptions,
+    Swept,
+    deletion_plan,
+    guarded_plan,
+    queued_copy,
+    unfinished,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DrSweep:
+    """Brings a DR region to order. Twice in a row, the second changes nothing."""
+
+    system: str
+    reader: SnapshotReader
+    queue: CopyQueue
+    guards: Guards
+    policies: Callable[[], PolicySet]
+    receive: ReceiveCopy
+    tagger: SnapshotTagger
+    letters: ReplayDeadLetters
+    exposure: ExposureCheck
+    clock: Clock
+    limits: SweepLimits = field(default_factory=SweepLimits)
+
+    def run(self, sweep_id: str, options: SweepOptions) -> Swept:
+        """Given the sweep's id and what was asked of it, find and repair; return what came of it.
+
+        Raise AwsThrottled or AwsUnavailable when the region cannot be read: then nothing was done.
+        """
+        started = self.clock.now()
+        policies = self.policies()
+        entries = unfinished(self.queue)
+        snapshots = list(self.reader.all_snapshots())
+        listing = RegionFacts(region=self.reader.region, volumes=(), snapshots=snapshots)
+        plan = guarded_plan(self.guards, listing, policies, started, system=self.system)
+        facts = DrFacts(
+            system=self.system,
+            plan=plan,
+            snapshots=snapshots,
+            queued=[queued_copy(entry) for entry in entries],
+            done=(queued_copy(entry) for entry in self.queue.in_state(EntryState.DONE)),
+            adopt=options.adopt,
+        )
+        decision = decide_dr(facts, policies, started)
+        deletions, left = deletion_plan(decision, self.reader.region, started, self.limits.deletions)
+        actor = _Actor(self)
+        repairs = Repairs(self.limits.repairs)
+        repairs.carry_out(decision.findings, actor.repair)
+        repairs.carry_out(self._exposed(snapshots), lambda _: Handling.NOTED)
+        report = SweepReport(
+            id=sweep_id,
+            system=self.system,
+            stack="dr",
+            region=self.reader.region,
+            started_at=started,
+            ended_at=self.clock.now(),
+            items=(*repairs.items, *actor.problems, *self._undelivered(), *left),
+            counts=_counts(snapshots, entries, self.system),
+        )
+        gone = {copy.id for copy, _ in actor.remove}
+        kept = tuple(verdict for verdict in deletions.verdicts if verdict.snapshot.id not in gone)
+        return Swept(report, type(deletions)(deletions.id, deletions.region, deletions.made_at, kept), tuple(actor.remove))
+
+    def _exposed(self, snapshots: list[Snapshot]) -> list[Finding]:
+        try:
+            return self.exposure.run(snapshots, self.system, self.clock.now())
+        except SnapkeepError as error:
+            return [Finding(Kind.OUT_OF_REACH, "permissions of snapshots", "", str(error))]
+
+    def _undelivered(self) -> list[Item]:
+        try:
+            return self.letters.run()
+        except SnapkeepError as error:
+            return [Item(Kind.OUT_OF_REACH, "dead-letter queue", "", "it could not be read", Handling.FAILED, str(error))]
+
+
+@dataclass(slots=True)
+class _Actor:
+    """Carries out a DR region's repairs, and keeps what they leave to be done."""
+
+    sweep: DrSweep
+    remove: list[tuple[Snapshot, str]] = field(default_factory=list)
+    problems: list[Item] = field(default_factory=list)
+
+    def repair(self, repair: Repair) -> Handling:
+        """Given a repair, carry it out."""
+        match repair:
+            case Receive():
+                return self._receive(repair)
+            case Retag(snapshot_id, tags):
+                self.sweep.tagger.tag([snapshot_id], tags)
+                return Handling.REPAIRED
+        raise TypeError(f"a DR region has no repair {type(repair).__name__}")
+
+    def _receive(self, repair: Receive) -> Handling:
+        ended = CopyEnded(
+            copy_id=repair.copy_id,
+            region=self.sweep.reader.region,
+            source_snapshot_id=repair.source_snapshot_id,
+            source_region=repair.source_region,
+            succeeded=repair.succeeded,
+            cause=repair.cause,
+        )
+        received = self.sweep.receive.run(ended)
+        self.remove += [(copy, received.why) for copy in received.remove]
+        self.problems += [
+            Item(Kind.COPY_FAILED, problem.subject, "", problem.cause, Handling.TOLD) for problem in received.problems
+        ]
+        return Handling.NOTED if received.outcome is ReceiveOutcome.NOT_OURS else Handling.REPAIRED
+
+
+def _counts(snapshots: list[Snapshot], entries: list[QueueEntry], system: str) -> dict[str, int]:
+    managed = [one for one in snapshots if one.managed_by(system)]
+    standings = [queued_copy(entry).standing for entry in entries]
+    return {
+        "snapshots": len(snapshots),
+        "copies managed": len(managed),
+        "copies completed": sum(one.completed for one in managed),
+        "volumes with a copy": len({one.origin.lineage for one in managed if one.completed}),
+        "copies waiting": standings.count(Queued.TO_COME),
+        "copies running": standings.count(Queued.RUNNING),
+        "copies failed for good": standings.count(Queued.FAILED),
+    }

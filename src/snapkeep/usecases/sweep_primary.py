@@ -1,0 +1,209 @@
+"""The sweep of a primary region: snapshots that no run handled, copies that are missing, retention, undelivered events."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from snapkeep.domain import rpo
+from snapkeep.domain.errors import SnapkeepError
+from snapkeep.domain.model import Snapshot, SnapshotState
+from snapkeep.domain.planning import RegionFacts
+from snapkeep.domain.policy import PolicySet
+from snapkeep.domain.reporting import Handling, Item, SweepReport
+from snapkeep.domain.sweeping import Enqueue, Finding, Kind, Protect, Queued, Repair, Retag
+from snapkeep.domain.sweeping_primary import PrimaryFacts, decide_primary
+from snapkeep.usecases.dead_letters import ReplayDeadLetters
+from snapkeep.usecases.enqueue import EnqueueCopy
+from snapkeep.usecases.ports import Clock, CopyQueue, EntryState, Guards, QueueEntry, SnapshotReader, SnapshotTagger
+from snapkeep.usecases.protect import copy_wanted
+from snapkeep.usecases.retention import STILL_TO_COME
+from snapkeep.usecases.sweep import (
+    ExposureCheck,
+    Repairs,
+    SweepLimits,
+    SweepOptions,
+    Swept,
+    deletion_plan,
+    guarded_plan,
+    queued_copy,
+    unfinished,
+)
+from snapkeep.usecases.sweep_events import run_name, snapshot_event
+from snapkeep.usecases.sweep_ports import ProtectRuns
+
+RETRY_FAILED_AFTER = timedelta(hours=24)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PrimarySweep:
+    """Brings a primary region to order. Twice in a row, the second changes nothing."""
+
+    system: str
+    reader: SnapshotReader
+    reader_of: Callable[[str], SnapshotReader]
+    queue_of: Callable[[str], CopyQueue]
+    guards: Guards
+    policies: Callable[[], PolicySet]
+    enqueue: EnqueueCopy
+    tagger: SnapshotTagger
+    runs: ProtectRuns
+    letters: ReplayDeadLetters
+    exposure: ExposureCheck
+    clock: Clock
+    limits: SweepLimits = field(default_factory=SweepLimits)
+
+    def run(self, sweep_id: str, options: SweepOptions) -> Swept:
+        """Given the sweep's id and what was asked of it, find and repair; return what came of it.
+
+        Raise AwsThrottled or AwsUnavailable when this region itself cannot be read: then nothing was done.
+        """
+        started = self.clock.now()
+        policies = self.policies()
+        dr = self._dr_regions(policies)
+        listing = RegionFacts(
+            region=self.reader.region,
+            volumes=list(self.reader.all_volumes()),
+            snapshots=list(self.reader.all_snapshots()),
+            copies_by_region=dr.copies,
+            waiting=dr.waiting(),
+        )
+        plan = guarded_plan(self.guards, listing, policies, started, system=self.system)
+        facts = PrimaryFacts(
+            system=self.system,
+            plan=plan,
+            volumes={volume.id: volume for volume in listing.volumes},
+            snapshots=listing.snapshots,
+            copies_by_region=dr.copies,
+            queued={
+                (entry.wanted.origin.snapshot_id, entry.wanted.region): queued_copy(entry)
+                for entry in dr.entries
+                if entry.wanted.origin.region == self.reader.region
+            },
+            reachable=frozenset(dr.copies),
+            since=self.runs.deployed_at(),
+            adopt=options.adopt,
+            retry_failed_after=timedelta(0) if options.retry_failed else RETRY_FAILED_AFTER,
+        )
+        decision = decide_primary(facts, policies, started)
+        deletions, left = deletion_plan(decision, self.reader.region, started, self.limits.deletions)
+        standings = rpo.standings(
+            self.reader.region, listing.volumes, listing.snapshots, dr.copies, policies, started, system=self.system
+        )
+        repairs = Repairs(self.limits.repairs)
+        repairs.carry_out([*dr.findings, *decision.findings, *_missed(standings)], lambda repair: self._repair(repair, started))
+        repairs.carry_out(self._exposed(listing.snapshots, started), lambda _: Handling.NOTED)
+        report = SweepReport(
+            id=sweep_id,
+            system=self.system,
+            stack="primary",
+            region=self.reader.region,
+            started_at=started,
+            ended_at=self.clock.now(),
+            items=(*repairs.items, *self._undelivered(), *left),
+            counts=_counts(standings, listing.snapshots, dr.entries, self.system, started),
+            policies=tuple(rpo.ages_by_policy(standings)),
+        )
+        return Swept(report, deletions)
+
+    def _dr_regions(self, policies: PolicySet) -> _DrRegions:
+        """Read queue and listing of each DR region; the queue first, so that what it calls done is in the listing."""
+        found = _DrRegions()
+        for region in dict.fromkeys(rule.region for policy in policies.policies for rule in policy.copies):
+            if region == self.reader.region:
+                continue
+            try:
+                entries = unfinished(self.queue_of(region))
+                found.copies[region] = [one for one in self.reader_of(region).all_snapshots() if one.managed_by(self.system)]
+                found.entries += entries
+            except SnapkeepError as error:
+                found.findings.append(Finding(Kind.OUT_OF_REACH, region, "", f"{region}: {error}"))
+        return found
+
+    def _repair(self, repair: Repair, now: datetime) -> Handling:
+        match repair:
+            case Protect(snapshot):
+                fresh = self.runs.start(snapshot_event(snapshot, now), run_name(snapshot.id, now))
+                return Handling.REPAIRED if fresh else Handling.NOTED
+            case Enqueue():
+                return self._ask_for_copy(repair)
+            case Retag(snapshot_id, tags):
+                self.tagger.tag([snapshot_id], tags)
+                return Handling.REPAIRED
+        raise TypeError(f"a primary region has no repair {type(repair).__name__}")
+
+    def _ask_for_copy(self, repair: Enqueue) -> Handling:
+        wanted = copy_wanted(self.system, repair.snapshot, repair.policy, repair.rule, dict(repair.snapshot.tags))
+        entry = self.enqueue.run(wanted, "")
+        if entry.state is not EntryState.DONE:
+            return Handling.REPAIRED
+        copy = self.reader_of(wanted.region).snapshots([entry.copy_id]).get(entry.copy_id)
+        if copy is not None and copy.completed:
+            return Handling.NOTED
+        again = replace(
+            entry, wanted=wanted, state=EntryState.WAITING, attempts=0, copy_id="", cause="", not_before=self.clock.now()
+        )
+        self.queue_of(wanted.region).write(again)
+        return Handling.REPAIRED
+
+    def _exposed(self, snapshots: Sequence[Snapshot], now: datetime) -> list[Finding]:
+        try:
+            return self.exposure.run(snapshots, self.system, now)
+        except SnapkeepError as error:
+            return [Finding(Kind.OUT_OF_REACH, "permissions of snapshots", "", str(error))]
+
+    def _undelivered(self) -> list[Item]:
+        try:
+            return self.letters.run()
+        except SnapkeepError as error:
+            return [Item(Kind.OUT_OF_REACH, "dead-letter queue", "", "it could not be read", Handling.FAILED, str(error))]
+
+
+@dataclass(slots=True)
+class _DrRegions:
+    """What could be read of the DR regions, and what could not."""
+
+    copies: dict[str, list[Snapshot]] = field(default_factory=dict)
+    entries: list[QueueEntry] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+
+    def waiting(self) -> frozenset[tuple[str, str]]:
+        """Copies that wait or run, by the queues and by the listings."""
+        queued = {(e.wanted.origin.snapshot_id, e.wanted.region) for e in self.entries if e.state in STILL_TO_COME}
+        running = {
+            (copy.origin.snapshot_id, region)
+            for region, copies in self.copies.items()
+            for copy in copies
+            if copy.state is SnapshotState.PENDING
+        }
+        return frozenset(queued | running)
+
+
+def _missed(standings: list[rpo.VolumeStanding]) -> list[Finding]:
+    return [Finding(Kind.RPO_MISSED, one.volume.id, one.volume.id, one.why) for one in standings if one.wrong]
+
+
+def _counts(
+    standings: list[rpo.VolumeStanding], snapshots: Sequence[Snapshot], entries: list[QueueEntry], system: str, now: datetime
+) -> dict[str, int]:
+    by_standing = [one.standing for one in standings]
+    states = [STANDING_WORDS[queued_copy(entry).standing] for entry in entries]
+    waiting = [entry.enqueued_at for entry in entries if queued_copy(entry).standing is Queued.TO_COME]
+    return {
+        "volumes": len(standings),
+        "volumes protected": by_standing.count(rpo.Standing.PROTECTED) + by_standing.count(rpo.Standing.FIRST_COPY),
+        "volumes not as their policy asks": sum(one.wrong for one in standings),
+        "volumes without a policy": by_standing.count(rpo.Standing.NO_POLICY),
+        "snapshots": len(snapshots),
+        "snapshots managed": sum(one.managed_by(system) for one in snapshots),
+        **{word: states.count(word) for word in STANDING_WORDS.values()},
+        "minutes that the oldest copy has waited": int((now - min(waiting, default=now)).total_seconds() // 60),
+    }
+
+
+STANDING_WORDS = {
+    Queued.TO_COME: "copies waiting",
+    Queued.RUNNING: "copies running",
+    Queued.FAILED: "copies failed for good",
+}
