@@ -1,0 +1,144 @@
+"""Executions of both state machines as they run: which step each is at, read from their histories."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+PROTECT = "protect"
+RECEIVE = "receive"
+RUNNING = "RUNNING"
+_COPY_STEP = "CopySnapshotToDR"
+_COPY_TROUBLES = ("CopyFailed", "CopyLate")
+
+
+class Step(StrEnum):
+    """How one step of a run stands."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One execution."""
+
+    arn: str
+    machine: str
+    status: str
+    event: Mapping[str, Any]
+    """What started it."""
+    steps: Mapping[str, Step]
+    """By the state's name, in the order in which they were entered."""
+    state: Mapping[str, Any] = field(default_factory=dict)
+    """The newest whole state that a step left behind."""
+    error: str = ""
+    cause: str = ""
+
+    @property
+    def ended(self) -> bool:
+        """Whether it is over."""
+        return self.status != RUNNING
+
+    @property
+    def snapshot_ids(self) -> tuple[str, ...]:
+        """The source snapshots that it is about."""
+        detail = self.event.get("detail", {})
+        if self.machine == RECEIVE:
+            return (_id(detail.get("source", "")),)
+        members = detail.get("snapshots") or [detail]
+        return tuple(_id(member.get("snapshot_id", "")) for member in members)
+
+    @property
+    def copy_id(self) -> str:
+        """The copy that it is about; empty for a run of Protect."""
+        return _id(self.event.get("detail", {}).get("snapshot_id", "")) if self.machine == RECEIVE else ""
+
+    def step(self, name: str) -> Step:
+        """Given a state's name, return how it stands."""
+        return self.steps.get(name, Step.WAITING)
+
+    def deletions(self) -> list[Mapping[str, Any]]:
+        """Return what its plan deletes, with the reasons."""
+        for holder in (self.state, self.state.get("received", {})):
+            plan = holder.get("plan") if isinstance(holder, Mapping) else None
+            if isinstance(plan, Mapping):
+                return list(plan.get("delete", ()))
+        return []
+
+    def outcome(self) -> str:
+        """Return what its first step found, such as `MANAGED` or `VOLUME_NOT_TAGGED`."""
+        first = self.state.get("tagged") or self.state.get("received") or {}
+        return str(first.get("outcome", ""))
+
+
+class Follower:
+    """Reads the executions of both state machines; those that are over are read once."""
+
+    def __init__(self, client: Callable[[str, str], Any], machines: Mapping[str, tuple[str, str]]) -> None:
+        self._machines = {name: (client("stepfunctions", region), arn) for name, (region, arn) in machines.items()}
+        self._runs: dict[str, Run] = {}
+
+    def poll(self) -> list[Run]:
+        """Return every execution so far, as it is now, oldest first."""
+        for machine, (client, arn) in self._machines.items():
+            pages = client.get_paginator("list_executions").paginate(stateMachineArn=arn)
+            listed = [execution for page in pages for execution in page["executions"]]
+            for execution in reversed(listed):
+                known = self._runs.get(execution["executionArn"])
+                if known is None or not known.ended:
+                    self._runs[execution["executionArn"]] = _read(client, machine, execution["executionArn"])
+        return list(self._runs.values())
+
+
+def _read(client: Any, machine: str, arn: str) -> Run:
+    described = client.describe_execution(executionArn=arn)
+    pages = client.get_paginator("get_execution_history").paginate(executionArn=arn)
+    history = [event for page in pages for event in page["events"]]
+    steps, state = read_history(history)
+    return Run(
+        arn=arn,
+        machine=machine,
+        status=described["status"],
+        event=json.loads(described["input"]),
+        steps=steps,
+        state=state,
+        error=described.get("error", ""),
+        cause=described.get("cause", ""),
+    )
+
+
+def read_history(history: Iterable[Mapping[str, Any]]) -> tuple[dict[str, Step], dict[str, Any]]:
+    """Given the events of an execution, return its steps and the newest whole state that a step left behind.
+
+    A step that several items of a Map go through is running while one of them runs, and failed once one of them failed.
+    """
+    steps: dict[str, Step] = {}
+    inside: dict[str, int] = {}
+    state: dict[str, Any] = {}
+    for event in history:
+        if entered := event.get("stateEnteredEventDetails"):
+            name = entered["name"]
+            inside[name] = inside.get(name, 0) + 1
+            if steps.get(name) is not Step.FAILED:
+                steps[name] = Step.RUNNING
+            if name in _COPY_TROUBLES and _COPY_STEP in steps:
+                steps[_COPY_STEP] = Step.FAILED
+        elif left := event.get("stateExitedEventDetails"):
+            name = left["name"]
+            inside[name] = inside.get(name, 1) - 1
+            if not inside[name] and steps.get(name) is not Step.FAILED:
+                steps[name] = Step.DONE
+            output = json.loads(left.get("output") or "null")
+            if isinstance(output, dict) and "detail-type" in output:
+                state = output
+    return steps, state
+
+
+def _id(arn: str) -> str:
+    return str(arn).rpartition("/")[2]

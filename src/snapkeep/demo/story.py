@@ -1,0 +1,185 @@
+"""What happens in the demonstration: volumes, their snapshots, and what is made to fail."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+PRIMARY_REGION = "us-east-1"
+DR_REGION = "us-east-2"
+TAG_KEY = "Backup"
+RETENTION = 3
+DR_RETENTION = 2
+COPY_ATTEMPTS = 2
+
+PRIMARY_PARAMETERS = {"tagKeyValue": TAG_KEY, "Retention": str(RETENTION), "DigestQuietSeconds": "0"}
+DR_PARAMETERS = {
+    "Retention": str(DR_RETENTION),
+    "CopyAttempts": str(COPY_ATTEMPTS),
+    "CopyRetryDelaySeconds": "1",
+    "DigestQuietSeconds": "0",
+}
+
+FAILING_SNAPSHOT = 2
+"""The second snapshot that is made in the primary region fails (of `mail`: its first is made before anything else)."""
+SNAPSHOT_FAILURE = "Internal error"
+WORLD = {
+    "speeds": {"snapshot_base_seconds": 1.0, "copy_base_seconds": 1.5, "failure_seconds": 0.7, "key_check_seconds": 0.7},
+    "faults": {
+        "script": [
+            {
+                "kind": "snapshot_fails",
+                "region": PRIMARY_REGION,
+                "skip": FAILING_SNAPSHOT - 1,
+                "times": 1,
+                "message": SNAPSHOT_FAILURE,
+            }
+        ]
+    },
+}
+"""Snapshots take a second and copies two; everything else runs in real time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One volume of the story."""
+
+    name: str
+    size_gib: int
+    about: str
+    included: bool = True
+    encrypted: bool = False
+
+
+MAIL = Member("mail", 4, "its second snapshot fails")
+WEB = Member("web", 8, "more snapshots than retention keeps")
+ORDERS = Member("orders", 10, "a multi-volume set with orders-log")
+ORDERS_LOG = Member("orders-log", 2, "a multi-volume set with orders")
+VAULT = Member("vault", 6, "its key is disabled: the copy fails", encrypted=True)
+SCRATCH = Member("scratch", 1, f"has no tag {TAG_KEY}: left alone", included=False)
+CAST = (WEB, ORDERS, ORDERS_LOG, MAIL, VAULT, SCRATCH)
+WEB_SNAPSHOTS = 5
+
+
+@dataclass(slots=True)
+class Shot:
+    """One snapshot of the story."""
+
+    volume: Member
+    number: int
+    snapshot_id: str
+    state: str = "pending"
+
+    @property
+    def label(self) -> str:
+        """Return it as `web 3`."""
+        return f"{self.volume.name} {self.number}"
+
+    @property
+    def ended(self) -> bool:
+        """Whether it completed or failed."""
+        return self.state != "pending"
+
+
+@dataclass(slots=True)
+class Story:
+    """What has been made so far, in the order of its making."""
+
+    volume_ids: dict[str, str] = field(default_factory=dict)
+    """By the volume's name."""
+    shots: list[Shot] = field(default_factory=list)
+
+    def shots_of(self, volume: Member) -> list[Shot]:
+        """Given a volume, return its snapshots, oldest first."""
+        return [shot for shot in self.shots if shot.volume is volume]
+
+    def by_snapshot(self, snapshot_id: str) -> Shot | None:
+        """Given a snapshot's id, return the shot, if it is of this story."""
+        return next((shot for shot in self.shots if shot.snapshot_id == snapshot_id), None)
+
+    def name_of(self, volume_id: str) -> str:
+        """Given a volume's id, return its name in the story, or the id."""
+        return next((name for name, known in self.volume_ids.items() if known == volume_id), volume_id)
+
+
+class Director:
+    """Makes the story happen, a step at each call, through the public API of EC2 and KMS alone."""
+
+    def __init__(self, client: Callable[[str, str], Any]) -> None:
+        self._ec2 = client("ec2", PRIMARY_REGION)
+        self._kms = client("kms", PRIMARY_REGION)
+        self._instance_id = ""
+        self._key_id = ""
+        self.story = Story()
+
+    def set_the_stage(self) -> None:
+        """Make the volumes, an instance that has two of them, and a key."""
+        self._key_id = self._kms.create_key(Description="Encrypts the demonstration's volume vault")["KeyMetadata"]["KeyId"]
+        zone = f"{PRIMARY_REGION}a"
+        for member in CAST:
+            tags = [{"Key": "Name", "Value": member.name}]
+            if member.included:
+                tags.append({"Key": TAG_KEY, "Value": "yes"})
+            extra = {"Encrypted": True, "KmsKeyId": self._key_id} if member.encrypted else {}
+            volume = self._ec2.create_volume(
+                AvailabilityZone=zone,
+                Size=member.size_gib,
+                VolumeType="gp3",
+                TagSpecifications=[{"ResourceType": "volume", "Tags": tags}],
+                **extra,
+            )
+            self.story.volume_ids[member.name] = volume["VolumeId"]
+        self._ec2.get_waiter("volume_available").wait(
+            VolumeIds=list(self.story.volume_ids.values()), WaiterConfig={"Delay": 1, "MaxAttempts": 30}
+        )
+        image = {"ImageId": "ami-0123456789abcdef0", "InstanceType": "m7g.large", "Placement": {"AvailabilityZone": zone}}
+        self._instance_id = self._ec2.run_instances(MinCount=1, MaxCount=1, **image)["Instances"][0]["InstanceId"]
+        for device, member in (("/dev/sdf", ORDERS), ("/dev/sdg", ORDERS_LOG)):
+            volume_id = self.story.volume_ids[member.name]
+            self._ec2.attach_volume(Device=device, InstanceId=self._instance_id, VolumeId=volume_id)
+
+    def advance(self) -> bool:
+        """Look at how the snapshots stand and make the next ones whose turn has come. Return whether all have been made."""
+        self._look()
+        mail, web = self.story.shots_of(MAIL), self.story.shots_of(WEB)
+        if len(mail) < FAILING_SNAPSHOT:
+            if all(shot.ended for shot in mail):
+                self._make(MAIL)
+            return False
+        if not web:
+            self._make(SCRATCH)
+            self._make(VAULT)
+            self._kms.disable_key(KeyId=self._key_id)
+            self._make_set()
+        if len(web) < WEB_SNAPSHOTS and all(shot.ended for shot in web):
+            self._make(WEB)
+        return len(self.story.shots_of(WEB)) == WEB_SNAPSHOTS
+
+    def _make(self, member: Member) -> None:
+        answer = self._ec2.create_snapshot(
+            VolumeId=self.story.volume_ids[member.name], Description=f"{member.name}, by whatever schedules snapshots"
+        )
+        self._add(member, answer["SnapshotId"])
+
+    def _make_set(self) -> None:
+        answer = self._ec2.create_snapshots(
+            InstanceSpecification={"InstanceId": self._instance_id, "ExcludeBootVolume": True},
+            Description="orders, in one moment",
+        )
+        made = {snapshot["VolumeId"]: snapshot["SnapshotId"] for snapshot in answer["Snapshots"]}
+        for member in (ORDERS, ORDERS_LOG):
+            self._add(member, made[self.story.volume_ids[member.name]])
+
+    def _add(self, member: Member, snapshot_id: str) -> None:
+        self.story.shots.append(Shot(member, len(self.story.shots_of(member)) + 1, snapshot_id))
+
+    def _look(self) -> None:
+        waiting = [shot for shot in self.story.shots if not shot.ended]
+        if not waiting:
+            return
+        filters = [{"Name": "snapshot-id", "Values": [shot.snapshot_id for shot in waiting]}]
+        found = self._ec2.describe_snapshots(OwnerIds=["self"], Filters=filters, MaxResults=1000)["Snapshots"]
+        states = {snapshot["SnapshotId"]: snapshot["State"] for snapshot in found}
+        for shot in waiting:
+            shot.state = states.get(shot.snapshot_id, "deleted")
