@@ -1,0 +1,133 @@
+"""What each function may do, and why. The templates' roles grant exactly this; a test holds them, and the code, against it.
+
+Resources and conditions stand in the templates. What every function may do besides (its own log, X-Ray) stands here once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+PRIMARY, DR = "primary", "dr"
+
+
+@dataclass(frozen=True, slots=True)
+class Permission:
+    """Some actions that one role has for one purpose. `by_service` names the AWS service that does them in the role's name."""
+
+    why: str
+    actions: tuple[str, ...]
+    by_service: str = ""
+
+
+EVERY_FUNCTION = (
+    Permission("writes its log", ("logs:CreateLogStream", "logs:PutLogEvents"), "Lambda"),
+    Permission("sends its traces", ("xray:PutTraceSegments", "xray:PutTelemetryRecords"), "Lambda"),
+)
+"""Which Lambda's runtime does for every function."""
+
+_READ_SNAPSHOTS = Permission("reads snapshots and copies", ("ec2:DescribeSnapshots",))
+_LOOK_FOR_HOLDS = Permission("sees what AMIs and locks hold", ("ec2:DescribeImages", "ec2:DescribeLockedSnapshots"))
+_READ_POLICY = Permission("reads the policy in force, and the last good one", ("ssm:GetParameter", "ssm:GetParameterHistory"))
+_TELL = Permission("leaves notices for the digest", ("sqs:SendMessage",))
+_DELETE = Permission("deletes managed snapshots, and no others", ("ec2:DeleteSnapshot",))
+_OWN_KEY = Permission(
+    "reads and writes what the stack's key encrypts", ("kms:Decrypt", "kms:GenerateDataKey"), "SQS, SNS, DynamoDB"
+)
+_TABLE_KEY = Permission(
+    "reads and writes the table that a DR stack's key encrypts", ("kms:Decrypt", "kms:DescribeKey"), "DynamoDB"
+)
+_FAILED_INVOCATION = Permission("keeps a call that failed for good", ("sqs:SendMessage",), "Lambda")
+_PUBLISH = (
+    Permission("takes notices, and deletes those that were published", ("sqs:ReceiveMessage", "sqs:DeleteMessage")),
+    Permission("publishes", ("sns:Publish",)),
+    _FAILED_INVOCATION,
+    _OWN_KEY,
+)
+
+PERMISSIONS: Mapping[str, Mapping[str, Sequence[Permission]]] = {
+    PRIMARY: {
+        "TagSnapshots": (
+            _READ_SNAPSHOTS,
+            Permission("reads volumes, whose tags select them", ("ec2:DescribeVolumes",)),
+            Permission("tags snapshots", ("ec2:CreateTags",)),
+            _READ_POLICY,
+            _TELL,
+            _OWN_KEY,
+        ),
+        "CopySnapshotToDR": (
+            Permission("puts a copy into a DR region's queue", ("dynamodb:GetItem", "dynamodb:PutItem")),
+            _TABLE_KEY,
+            Permission("answers at once for a copy that is there already", ("states:SendTaskSuccess",)),
+        ),
+        "CountSnapshots": (
+            _READ_SNAPSHOTS,
+            _LOOK_FOR_HOLDS,
+            Permission("sees which copies of a volume wait or run", ("dynamodb:Query",)),
+            _TABLE_KEY,
+            _READ_POLICY,
+            _TELL,
+            _OWN_KEY,
+        ),
+        "DeleteOldSnapshots": (_DELETE,),
+        "Notification": (_TELL, _OWN_KEY),
+        "Digest": _PUBLISH,
+    },
+    DR: {
+        "TagSnapshotCopy": (
+            _READ_SNAPSHOTS,
+            _LOOK_FOR_HOLDS,
+            Permission("puts tags back that a copy of ours lost", ("ec2:CreateTags",)),
+            Permission("closes the copy's entry in the queue", ("dynamodb:GetItem", "dynamodb:PutItem")),
+            Permission("answers the waiting execution", ("states:SendTaskSuccess", "states:SendTaskFailure")),
+            _READ_POLICY,
+            _TELL,
+            _OWN_KEY,
+        ),
+        "DeleteOldSnapshots": (_DELETE,),
+        "Dispatch": (
+            Permission("counts what is in flight, and looks for copies that are there already", ("ec2:DescribeSnapshots",)),
+            Permission("starts copies", ("ec2:CopySnapshot",)),
+            Permission("tags a copy in the call that makes it, and in no other", ("ec2:CreateTags",), "EC2"),
+            Permission(
+                "takes the lease, reads and writes entries",
+                ("dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem", "dynamodb:Query"),
+            ),
+            Permission(
+                "is woken by new entries",
+                ("dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator", "dynamodb:ListStreams"),
+                "Lambda",
+            ),
+            Permission("looks at a copy's key before it is used", ("kms:DescribeKey",)),
+            Permission(
+                "re-encrypts a copy from its source's key to its own",
+                (
+                    "kms:CreateGrant",
+                    "kms:Decrypt",
+                    "kms:GenerateDataKey",
+                    "kms:GenerateDataKeyWithoutPlaintext",
+                    "kms:ReEncryptFrom",
+                    "kms:ReEncryptTo",
+                ),
+                "EC2",
+            ),
+            Permission("answers the waiting execution", ("states:SendTaskSuccess", "states:SendTaskFailure")),
+            _TELL,
+            _FAILED_INVOCATION,
+            _OWN_KEY,
+        ),
+        "Notification": (_TELL, _OWN_KEY),
+        "Digest": _PUBLISH,
+    },
+}
+"""Stack -> function -> what its role grants."""
+
+
+def actions_of(stack: str, function: str) -> frozenset[str]:
+    """Given a stack and a function, return every action that its role grants."""
+    return frozenset(action for one in (*EVERY_FUNCTION, *PERMISSIONS[stack][function]) for action in one.actions)
+
+
+def own_calls_of(stack: str, function: str) -> frozenset[str]:
+    """Given a stack and a function, return the actions that its own code calls (not a service in its name)."""
+    return frozenset(action for one in PERMISSIONS[stack][function] if not one.by_service for action in one.actions)

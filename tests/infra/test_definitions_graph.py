@@ -1,0 +1,140 @@
+"""The definitions as graphs, and against the templates that deploy them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pytest
+
+from support.asl import definition, definition_names, definition_text
+from support.templates import FUNCTION, MACHINE, STACKS, resources
+
+NAMES = definition_names()
+HOW_ERRORS_ARE_TRIED_AGAIN = {"IntervalSeconds", "BackoffRate", "MaxDelaySeconds", "MaxAttempts", "JitterStrategy", "ErrorEquals"}
+States = Mapping[str, Mapping[str, Any]]
+
+
+def graphs(name: str) -> Iterator[tuple[str, States]]:
+    """Given a definition, return it and what is inside its Maps, each as its first state and its states."""
+    whole = definition(name)
+    yield whole["StartAt"], whole["States"]
+    for state in whole["States"].values():
+        if "ItemProcessor" in state:
+            yield state["ItemProcessor"]["StartAt"], state["ItemProcessor"]["States"]
+
+
+def every_state(name: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    for _, states in graphs(name):
+        yield from states.items()
+
+
+def followers(state: Mapping[str, Any]) -> list[str]:
+    """Given a state, return every state that may come after it."""
+    after = [state[field] for field in ("Next", "Default") if field in state]
+    return after + [one["Next"] for field in ("Choices", "Catch") for one in state.get(field, [])]
+
+
+def reachable(states: States, first: str) -> set[str]:
+    seen: set[str] = set()
+    ahead = [first]
+    while ahead:
+        name = ahead.pop()
+        if name not in seen:
+            seen.add(name)
+            ahead += [one for one in followers(states[name]) if one in states]
+    return seen
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_state_can_be_reached(name: str) -> None:
+    for first, states in graphs(name):
+        assert reachable(states, first) == set(states)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_nothing_leads_to_a_state_that_is_not_there(name: str) -> None:
+    for _, states in graphs(name):
+        for state_name, state in states.items():
+            assert [one for one in followers(state) if one not in states] == [], state_name
+            assert state["Type"] in ("Succeed", "Fail") or state.get("End") or followers(state), f"{state_name} leads nowhere"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_choice_has_a_default(name: str) -> None:
+    assert [one for one, state in every_state(name) if state["Type"] == "Choice" and "Default" not in state] == []
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_task_is_tried_again_with_a_cap_and_jitter_and_caught(name: str) -> None:
+    for task_name, task in every_state(name):
+        if task["Type"] != "Task":
+            continue
+        assert task["Retry"], task_name
+        for retrier in task["Retry"]:
+            assert set(retrier) == HOW_ERRORS_ARE_TRIED_AGAIN, task_name
+            assert retrier["JitterStrategy"] == "FULL"
+            assert "States.ALL" not in retrier["ErrorEquals"], f"{task_name} would try again what cannot succeed"
+        assert any(catcher["ErrorEquals"] == ["States.ALL"] for catcher in task["Catch"]), task_name
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_fails_is_told_and_ends_in_failure(name: str) -> None:
+    """Fault 9 of the original system: every Catch ended in a notification and a run that succeeded."""
+    states = definition(name)["States"]
+    caught = {catcher["Next"] for state in states.values() for catcher in state.get("Catch", [])}
+    assert caught == {"NotifyUser", "WhatFailed"}
+    assert {catcher["Next"] for catcher in states["NotifyUser"]["Catch"]} == {"WhatFailed"}
+    ends = {state["Type"] for one, state in states.items() if one in reachable(states, "NotifyUser") and not followers(state)}
+    assert ends == {"Fail"}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_only_what_was_told_ends_in_failure(name: str) -> None:
+    states = definition(name)["States"]
+    untold = {one: state for one, state in states.items() if one != "NotifyUser"}
+    first = definition(name)["StartAt"]
+    without_telling = {one: {**state, "Catch": []} for one, state in untold.items()}
+    assert "Fail" not in {states[one]["Type"] for one in reachable(without_telling, first)}
+
+
+def test_a_failed_copy_stops_neither_the_others_nor_retention() -> None:
+    inside = definition("protect")["States"]["CopyToDR"]["ItemProcessor"]["States"]
+    assert {state["Type"] for state in inside.values()} == {"Task", "Pass"}
+    for caught in ("CopyLate", "CopyFailed"):
+        assert {"status", "snapshot_id", "region", "error", "cause"} == {
+            key.removesuffix(".$") for key in inside[caught]["Parameters"]
+        }
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_function_gets_the_execution_and_answers_within_the_states_time(name: str) -> None:
+    stack = {"protect": "primary", "receive": "dr"}[name]
+    functions = resources(stack, FUNCTION)
+    for task_name, task in every_state(name):
+        if task["Type"] != "Task":
+            continue
+        assert task["Parameters"]["Payload"]["execution.$"] == "$$.Execution.Id", task_name
+        function = task["Parameters"]["FunctionName"].rpartition(":")[2]
+        if "TimeoutSeconds" in task:
+            assert task["TimeoutSeconds"] > functions[function]["Timeout"], task_name
+        else:
+            assert task["TimeoutSecondsPath"], task_name
+
+
+@pytest.mark.parametrize(("stack", "machine"), [("primary", "Protect"), ("dr", "Receive")])
+def test_the_template_fills_in_exactly_what_the_definition_leaves_open(stack: str, machine: str) -> None:
+    properties = resources(stack, MACHINE)[machine]
+    name = properties["DefinitionUri"].removeprefix("statemachines/").removesuffix(".asl.json")
+    substitutions = properties["DefinitionSubstitutions"]
+    assert set(re.findall(r"\$\{(\w+)\}", definition_text(name))) == set(substitutions)
+    for placeholder, value in substitutions.items():
+        if placeholder != "Partition":
+            assert value == {"Fn::GetAtt": [placeholder.removesuffix("Arn"), "Arn"]}
+            assert placeholder.removesuffix("Arn") in resources(stack, FUNCTION)
+
+
+def test_every_definition_is_deployed() -> None:
+    uris = [one["DefinitionUri"] for stack in STACKS for one in resources(stack, MACHINE).values()]
+    assert sorted(uris) == [f"statemachines/{name}.asl.json" for name in NAMES]

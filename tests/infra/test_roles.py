@@ -1,0 +1,139 @@
+"""Roles: each grants what `snapkeep.functions.permissions` says, on resources as narrow as AWS offers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from snapkeep.functions.permissions import EVERY_FUNCTION, PERMISSIONS, actions_of
+from support.templates import FUNCTION, MACHINE, ROLE, STACKS, Statement, resources, statements
+
+ROOT = Path(__file__).parents[2]
+SERVICE_ROLES = {"primary": {"ProtectRole", "StartRole"}, "dr": {"ReceiveRole", "StartRole"}}
+FUNCTIONS = [(stack, function) for stack in STACKS for function in PERMISSIONS[stack]]
+SYSTEM = {"Fn::Sub": "snapkeep${FunctionNameSuffix}"}
+
+
+@cache
+def service_authorization() -> dict[str, Any]:
+    """The Service Authorization Reference as cfn-lint ships it: actions with the resources that they can be limited to."""
+    data = files("cfnlint").joinpath("data", "AdditionalSpecs", "Policies.json").read_text(encoding="utf-8")
+    known: dict[str, Any] = json.loads(data)
+    return known
+
+
+def can_be_limited(action: str) -> bool:
+    service, name = action.split(":")
+    return bool(service_authorization()[service]["Actions"][name.lower()].get("Resources"))
+
+
+def all_statements() -> Iterator[Statement]:
+    for stack in STACKS:
+        for role in resources(stack, ROLE):
+            yield from statements(stack, role)
+
+
+def granted(stack: str, role: str) -> frozenset[str]:
+    return frozenset(action for one in statements(stack, role) for action in one.actions)
+
+
+@pytest.mark.parametrize(("stack", "function"), FUNCTIONS)
+def test_a_role_grants_exactly_what_is_declared_for_its_function(stack: str, function: str) -> None:
+    assert granted(stack, f"{function}Role") == actions_of(stack, function)
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_every_function_has_a_role_of_its_own_and_every_role_its_user(stack: str) -> None:
+    functions = resources(stack, FUNCTION)
+    assert set(functions) == set(PERMISSIONS[stack])
+    assert {name: one["Role"] for name, one in functions.items()} == {
+        name: {"Fn::GetAtt": [f"{name}Role", "Arn"]} for name in functions
+    }
+    assert set(resources(stack, ROLE)) == {f"{name}Role" for name in functions} | SERVICE_ROLES[stack]
+
+
+def test_no_action_is_a_pattern() -> None:
+    assert [one for one in all_statements() if any("*" in action for action in one.actions)] == []
+
+
+def test_a_star_stands_only_where_aws_offers_no_resource() -> None:
+    for one in all_statements():
+        if "*" in one.resources:
+            assert [action for action in one.actions if can_be_limited(action)] == [], one
+
+
+def test_every_action_exists() -> None:
+    for one in all_statements():
+        for action in one.actions:
+            service, name = action.split(":")
+            assert name.lower() in service_authorization()[service]["Actions"], action
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_only_managed_snapshots_can_be_deleted(stack: str) -> None:
+    deleting = [one for role in resources(stack, ROLE) for one in statements(stack, role) if "ec2:DeleteSnapshot" in one.actions]
+    assert [one.role for one in deleting] == ["DeleteOldSnapshotsRole"]
+    assert deleting[0].actions == ("ec2:DeleteSnapshot",)
+    assert deleting[0].condition == {"StringEquals": {"aws:ResourceTag/snapkeep:managed": SYSTEM}}
+    assert deleting[0].resources == ({"Fn::Sub": "arn:${AWS::Partition}:ec2:${AWS::Region}::snapshot/*"},)
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_who_deletes_cannot_tag_and_who_tags_cannot_delete(stack: str) -> None:
+    for role in resources(stack, ROLE):
+        actions = granted(stack, role)
+        assert not ("ec2:DeleteSnapshot" in actions and actions & {"ec2:CreateTags", "ec2:DeleteTags"}), role
+
+
+def test_who_starts_copies_tags_only_in_that_call() -> None:
+    (tagging,) = [one for one in statements("dr", "DispatchRole") if "ec2:CreateTags" in one.actions]
+    assert tagging.condition == {"StringEquals": {"ec2:CreateAction": "CopySnapshot"}}
+
+
+def test_who_receives_tags_only_managed_copies() -> None:
+    (tagging,) = [one for one in statements("dr", "TagSnapshotCopyRole") if "ec2:CreateTags" in one.actions]
+    assert tagging.condition == {"StringEquals": {"aws:ResourceTag/snapkeep:managed": SYSTEM}}
+
+
+def test_keys_of_copies_are_used_through_ec2_alone() -> None:
+    any_key = {"Fn::Sub": "arn:${AWS::Partition}:kms:*:${AWS::AccountId}:key/*"}
+    for one in statements("dr", "DispatchRole"):
+        if one.resources == (any_key,) and one.actions != ("kms:DescribeKey",):
+            assert one.condition["StringLike"] == {"kms:ViaService": {"Fn::Sub": "ec2.*.${AWS::URLSuffix}"}}
+            if "kms:CreateGrant" in one.actions:
+                assert one.condition["Bool"] == {"kms:GrantIsForAWSResource": True}
+
+
+@pytest.mark.parametrize(("stack", "machine"), [("primary", "Protect"), ("dr", "Receive")])
+def test_a_state_machine_may_call_its_functions_and_no_others(stack: str, machine: str) -> None:
+    substitutions = resources(stack, MACHINE)[machine]["DefinitionSubstitutions"]
+    arns = [value for name, value in substitutions.items() if name != "Partition"]
+    (calling,) = [one for one in statements(stack, f"{machine}Role") if "lambda:InvokeFunction" in one.actions]
+    assert list(calling.resources) == arns
+
+
+@pytest.mark.parametrize(("stack", "machine"), [("primary", "Protect"), ("dr", "Receive")])
+def test_events_may_start_the_state_machine_and_do_nothing_else(stack: str, machine: str) -> None:
+    (only,) = statements(stack, "StartRole")
+    assert (only.actions, only.resources) == (("states:StartExecution",), ({"Ref": machine},))
+
+
+def permissions_table() -> str:
+    """The table of `docs/permissions.md`, made from the declaration."""
+    lines = ["| stack | function | may | in order to | done by |", "|---|---|---|---|---|"]
+    rows = [("both", "every function", one) for one in EVERY_FUNCTION]
+    rows += [(stack, function, one) for stack, function in FUNCTIONS for one in PERMISSIONS[stack][function]]
+    for stack, function, one in rows:
+        actions = ", ".join(f"`{action}`" for action in one.actions)
+        lines.append(f"| {stack} | {function} | {actions} | {one.why} | {one.by_service or 'the function'} |")
+    return "\n".join(lines)
+
+
+def test_the_documented_permissions_are_the_declared_ones() -> None:
+    assert permissions_table() in (ROOT / "docs/permissions.md").read_text(encoding="utf-8")

@@ -1,0 +1,216 @@
+"""What has to stand in both templates, whatever else changes in them."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from support.templates import FUNCTION, MACHINE, STACKS, resources, template
+
+RULE, QUEUE, LOG = "AWS::Events::Rule", "AWS::SQS::Queue", "AWS::Logs::LogGroup"
+STACK_KEY = {"Fn::If": ["MakeKey", {"Fn::GetAtt": ["Key", "Arn"]}, {"Ref": "KmsKeyArn"}]}
+TAGGED_BY_GLOBALS = {FUNCTION}
+CANNOT_BE_TAGGED = {
+    "AWS::KMS::Alias",
+    "AWS::Lambda::Permission",
+    "AWS::SNS::Subscription",
+    "AWS::SNS::TopicPolicy",
+    "AWS::SQS::QueuePolicy",
+    "AWS::CloudWatch::Dashboard",
+    "AWS::S3::BucketPolicy",
+    "AWS::Logs::MetricFilter",
+}
+ORIGINAL_PARAMETERS = {
+    "primary": {"tagKeyValue": "none", "DRRegion": "us-east-2", "Retention": 7, "FunctionNameSuffix": ""},
+    "dr": {"Retention": 1, "FunctionNameSuffix": ""},
+}
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_the_original_systems_parameters_are_there_with_its_defaults(stack: str) -> None:
+    parameters = template(stack)["Parameters"]
+    assert {name: parameters[name]["Default"] for name in ORIGINAL_PARAMETERS[stack]} == ORIGINAL_PARAMETERS[stack]
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_the_original_systems_outputs_are_there(stack: str) -> None:
+    (machine,) = [name for name in resources(stack, MACHINE) if name in ("Protect", "Receive")]
+    outputs = template(stack)["Outputs"]
+    assert outputs["StateMachineArn"]["Value"] == {"Ref": machine}
+    assert outputs["StartRoleArn"]["Value"] == {"Fn::GetAtt": ["StartRole", "Arn"]}
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_every_parameter_says_what_it_takes(stack: str) -> None:
+    for name, parameter in template(stack)["Parameters"].items():
+        assert parameter["Description"], name
+        assert parameter["ConstraintDescription"], name
+        assert {"AllowedPattern", "AllowedValues", "MinValue"} & set(parameter), name
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_every_default_is_allowed(stack: str) -> None:
+    for name, parameter in template(stack)["Parameters"].items():
+        default = parameter["Default"]
+        assert re.fullmatch(parameter.get("AllowedPattern", ".*"), str(default)), name
+        assert default in parameter.get("AllowedValues", [default]), name
+        if parameter["Type"] == "Number":
+            assert parameter.get("MinValue", default) <= default <= parameter.get("MaxValue", default), name
+
+
+@pytest.mark.parametrize(
+    ("name", "refused"),
+    [
+        ("tagKeyValue", ["", "aws:backup", "x" * 129]),
+        ("DRRegion", ["", "Ohio", "us-east"]),
+        ("DRKmsKey", ["key", "alias/", "arn:aws:kms:us-east-2:1:key/x"]),
+        ("FunctionNameSuffix", ["a b", "x" * 21, "/"]),
+        ("NotificationEmail", ["somebody"]),
+        ("KmsKeyArn", ["alias/mine", "arn:aws:kms:us-east-1:123456789012:alias/mine"]),
+    ],
+)
+def test_what_a_parameter_cannot_be_is_refused(name: str, refused: list[str]) -> None:
+    pattern = template("primary")["Parameters"][name]["AllowedPattern"]
+    assert [value for value in refused if re.fullmatch(pattern, value)] == []
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_no_retention_below_one_can_be_asked_for(stack: str) -> None:
+    assert template(stack)["Parameters"]["Retention"]["MinValue"] == 1
+
+
+def test_the_dr_region_must_be_another_one() -> None:
+    (assertion,) = template("primary")["Rules"]["DRRegionIsAnotherRegion"]["Assertions"]
+    assert assertion["Assert"] == {"Fn::Not": [{"Fn::Equals": [{"Ref": "DRRegion"}, {"Ref": "AWS::Region"}]}]}
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_functions_run_python_on_arm_and_are_traced(stack: str) -> None:
+    shared = template(stack)["Globals"]["Function"]
+    assert (shared["Runtime"], shared["Architectures"], shared["Tracing"]) == ("python3.13", ["arm64"], "Active")
+    assert all(machine["Tracing"] == {"Enabled": True} for machine in resources(stack, MACHINE).values())
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_every_function_and_state_machine_logs_where_logs_expire(stack: str) -> None:
+    logs = resources(stack, LOG)
+    used = [one["LoggingConfig"]["LogGroup"]["Ref"] for one in resources(stack, FUNCTION).values()]
+    for machine in resources(stack, MACHINE).values():
+        (destination,) = machine["Logging"]["Destinations"]
+        used.append(destination["CloudWatchLogsLogGroup"]["LogGroupArn"]["Fn::GetAtt"][0])
+    assert sorted(used) == sorted(logs)
+    assert all(log["RetentionInDays"] == {"Ref": "LogRetentionDays"} for log in logs.values())
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_all_that_holds_data_is_encrypted_with_the_stacks_key_or_the_users(stack: str) -> None:
+    keys = [one["KmsMasterKeyId"] for kind in (QUEUE, "AWS::SNS::Topic") for one in resources(stack, kind).values()]
+    keys += [log["KmsKeyId"] for log in resources(stack, LOG).values()]
+    keys += [table["SSESpecification"]["KMSMasterKeyId"] for table in resources(stack, "AWS::DynamoDB::Table").values()]
+    assert keys
+    assert all(key == STACK_KEY for key in keys)
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_the_key_admits_the_services_that_send(stack: str) -> None:
+    """Without it an alarm, a rule or a dead letter is lost in silence."""
+    policy = resources(stack, "AWS::KMS::Key")["Key"]["KeyPolicy"]["Statement"]
+    (sending,) = [one for one in policy if one["Sid"] == "ServicesThatSend"]
+    assert sending["Principal"]["Service"] == ["cloudwatch.amazonaws.com", "events.amazonaws.com"]
+    assert sending["Action"] == ["kms:Decrypt", "kms:GenerateDataKey*"]
+    topic = resources(stack, "AWS::SNS::TopicPolicy")["TopicPolicy"]["PolicyDocument"]["Statement"]
+    admitted = {one["Principal"]["Service"] for one in topic if one["Effect"] == "Allow"}
+    assert admitted == {"cloudwatch.amazonaws.com", "events.amazonaws.com"}
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_what_a_rule_cannot_deliver_is_kept(stack: str) -> None:
+    policies = resources(stack, "AWS::SQS::QueuePolicy")["RuleDeadLettersPolicy"]["PolicyDocument"]["Statement"]
+    (admitting,) = [one for one in policies if one["Effect"] == "Allow"]
+    assert admitting["Principal"] == {"Service": "events.amazonaws.com"}
+    rules = resources(stack, RULE)
+    assert admitting["Condition"]["ArnEquals"]["aws:SourceArn"] == [{"Fn::GetAtt": [name, "Arn"]} for name in rules]
+    for name, rule in rules.items():
+        for target in rule["Targets"]:
+            assert target["DeadLetterConfig"] == {"Arn": {"Fn::GetAtt": ["RuleDeadLetters", "Arn"]}}, name
+            longest = 60 if "ScheduleExpression" in rule else 86_400
+            assert target["RetryPolicy"]["MaximumEventAgeInSeconds"] == longest, name
+
+
+def matched(stack: str, target: str) -> list[tuple[str, str, str]]:
+    """Given a rule's target, return what is delivered to it: detail-type, event, result."""
+    found = []
+    for rule in resources(stack, RULE).values():
+        pattern = rule.get("EventPattern")
+        if pattern and rule["Targets"][0]["Id"] == target:
+            assert pattern["source"] == ["aws.ec2"]
+            found += [
+                (kind, event, result)
+                for kind in pattern["detail-type"]
+                for event in pattern["detail"]["event"]
+                for result in pattern["detail"]["result"]
+            ]
+    return found
+
+
+def test_protect_starts_on_snapshots_and_sets_of_snapshots_that_completed_or_failed() -> None:
+    """Faults 1 and 8 of the original system: failed snapshots looked like good ones, sets were not seen."""
+    assert matched("primary", "Protect") == [
+        ("EBS Snapshot Notification", "createSnapshot", "succeeded"),
+        ("EBS Snapshot Notification", "createSnapshot", "failed"),
+        ("EBS Multi-Volume Snapshots Completion Status", "createSnapshots", "succeeded"),
+        ("EBS Multi-Volume Snapshots Completion Status", "createSnapshots", "failed"),
+    ]
+
+
+@pytest.mark.parametrize("target", ["Receive", "Dispatch"])
+def test_the_end_of_a_copy_starts_receiving_and_dispatching(target: str) -> None:
+    assert matched("dr", target) == [
+        ("EBS Snapshot Notification", "copySnapshot", "succeeded"),
+        ("EBS Snapshot Notification", "copySnapshot", "failed"),
+    ]
+
+
+def test_a_new_entry_of_the_queue_wakes_the_dispatcher_and_none_blocks_the_stream() -> None:
+    (mapping,) = resources("dr", "AWS::Lambda::EventSourceMapping").values()
+    (pattern,) = mapping["FilterCriteria"]["Filters"]
+    assert '"state": {"S": ["WAITING"]}' in pattern["Pattern"]
+    assert mapping["BisectBatchOnFunctionError"] is True
+    assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+    assert mapping["MaximumRetryAttempts"] <= 5
+    assert mapping["MaximumRecordAgeInSeconds"] <= 600
+    assert mapping["DestinationConfig"]["OnFailure"]["Destination"] == {"Fn::GetAtt": ["FailedInvocations", "Arn"]}
+
+
+def test_no_function_reserves_concurrency() -> None:
+    """An account whose limit is 10 could not deploy it."""
+    for stack in STACKS:
+        assert [name for name, one in resources(stack, FUNCTION).items() if "ReservedConcurrentExecutions" in one] == []
+
+
+def test_dispatch_ends_before_its_lease_does() -> None:
+    from snapkeep.usecases.dispatch import Dispatch
+
+    lease_seconds = Dispatch.__dataclass_fields__["lease_seconds"].default
+    assert resources("dr", FUNCTION)["Dispatch"]["Timeout"] < lease_seconds
+
+
+def test_nothing_but_tags_of_the_policys_parameter_can_change_in_an_update() -> None:
+    """CloudFormation writes the value again when another property changes, over the document that is in force."""
+    expected = {"Name", "Type", "Value", "Tags"}
+    for stack in STACKS:
+        parameter: dict[str, Any] = resources(stack, "AWS::SSM::Parameter")["PolicyParameter"]
+        assert (set(parameter), parameter["Value"]) == (expected, "{}")
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_everything_that_can_carry_a_tag_carries_the_systems(stack: str) -> None:
+    for name, resource in template(stack)["Resources"].items():
+        if resource["Type"] in CANNOT_BE_TAGGED | TAGGED_BY_GLOBALS:
+            continue
+        tags = resource["Properties"]["Tags"]
+        keys = list(tags) if isinstance(tags, dict) else [tag["Key"] for tag in tags]
+        assert keys == ["snapkeep:system"], name
+    assert list(template(stack)["Globals"]["Function"]["Tags"]) == ["snapkeep:system"]

@@ -1,0 +1,57 @@
+"""The templates as data: CloudFormation's short forms become their long ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from cfnlint.decode import cfn_yaml
+
+from support.asl import INFRA
+
+STACKS = ("primary", "dr")
+FUNCTION, ROLE, MACHINE = "AWS::Serverless::Function", "AWS::IAM::Role", "AWS::Serverless::StateMachine"
+
+
+@cache
+def template(stack: str) -> dict[str, Any]:
+    """Given a stack, return its template, `!Ref` and its like as `{"Ref": …}`."""
+    found: dict[str, Any] = _plain(cfn_yaml.loads((INFRA / f"{stack}.yaml").read_text(encoding="utf-8")))
+    return found
+
+
+def _plain(node: Any) -> Any:
+    if isinstance(node, dict):
+        return {str(key): _plain(value) for key, value in node.items()}
+    if isinstance(node, list):
+        return [_plain(value) for value in node]
+    return node
+
+
+def resources(stack: str, kind: str) -> dict[str, dict[str, Any]]:
+    """Given a stack and a type, return its resources' properties by name."""
+    return {name: one["Properties"] for name, one in template(stack)["Resources"].items() if one["Type"] == kind}
+
+
+@dataclass(frozen=True)
+class Statement:
+    """One statement of a role's policies."""
+
+    role: str
+    actions: tuple[str, ...]
+    resources: tuple[Any, ...]
+    condition: dict[str, Any]
+
+
+def statements(stack: str, role: str) -> Iterator[Statement]:
+    """Given a stack and a role, return what its policies say. Every statement allows: roles deny nothing."""
+    for policy in resources(stack, ROLE)[role]["Policies"]:
+        for one in policy["PolicyDocument"]["Statement"]:
+            assert one["Effect"] == "Allow"
+            yield Statement(role, tuple(_listed(one["Action"])), tuple(_listed(one["Resource"])), one.get("Condition", {}))
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
