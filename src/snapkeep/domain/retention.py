@@ -141,7 +141,7 @@ class _CalendarRule:
         self.beyond = Reason(self.rule, f"beyond {word} {count}")
 
     def walk(self, keys: list[int], keeping: list[list[Reason]]) -> int:
-        """Given periods, newest first, add this rule's reasons. Return the position where its count was used up."""
+        """Given periods, newest first, add this rule's reasons. Return the last period that it keeps; 0 if it had room left."""
         last, end, number, kept = -1, len(keys) - 1, 0, self._kept
         for position, key in enumerate(keys):
             if key != last or position == end:
@@ -152,8 +152,8 @@ class _CalendarRule:
                     keeping[position].append(self._newest_of_period(number, key))
                 last = key
                 if number == self.count:
-                    return position + 1
-        return end + 1
+                    return key
+        return 0
 
     def _newest_of_period(self, number: int, key: int) -> Reason:
         made = Reason(self.rule, f"{self.word} {number} of {self.count}: {self.label(key)}")
@@ -243,7 +243,7 @@ class _Rules:
     def _why_not(self, position: int, misses: Iterable[tuple[_CalendarRule, list[int], int]]) -> Reasons:
         return (
             *self.plain_misses,
-            *[rule.beyond if position >= used_up else rule.superseded(keys[position]) for rule, keys, used_up in misses],
+            *[rule.beyond if keys[position] < last else rule.superseded(keys[position]) for rule, keys, last in misses],
         )
 
 

@@ -7,9 +7,10 @@ leaves the last good one in force, and somebody is told.
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
 from snapkeep.domain.errors import AwsUnavailable, InvalidConfiguration
@@ -63,6 +64,10 @@ class PolicyStore(Protocol):
     def remove(self) -> None:
         """Remove the document and all its versions: the stack's parameters are the policy again."""
         ...
+
+
+_NOTHING_IN_FORCE = StoredDocument(version=sys.maxsize, text="", at=datetime.max.replace(tzinfo=UTC))
+"""Stands behind every version that is kept."""
 
 
 def parse_stored(stored: StoredDocument) -> PolicySet:
@@ -228,8 +233,7 @@ def _put(store: PolicyStore, text: str) -> Pushed:
     try:
         current = store.current()
     except DocumentAbsent:
-        version = store.put(text, advanced=len(text.encode()) > STANDARD_BYTES)
-        return Pushed(store.region, version, overtaken=version != 1)
+        return Pushed(store.region, store.put(text, advanced=len(text.encode()) > STANDARD_BYTES))
     if current.text == text:
         return Pushed(store.region, current.version, unchanged=True)
     version = store.put(text, advanced=len(text.encode()) > STANDARD_BYTES)
@@ -254,7 +258,15 @@ def version_to_restore(store: PolicyStore, version: int = 0) -> PolicySet:
                 return parse_stored(stored)
         kept = ", ".join(str(stored.version) for stored in versions) or "none"
         raise InvalidConfiguration(f"there is no version {version} of the policy document; kept are: {kept}")
-    for shown in map(_shown, versions[1:]):
-        if shown.policies and shown.stored.text != versions[0].text:
+    in_force = _version_in_force(store)
+    for shown in map(_shown, versions):
+        if shown.stored.version < in_force.version and shown.policies and shown.stored.text != in_force.text:
             return shown.policies
     raise InvalidConfiguration("there is no usable version before the one in force; `policy history` lists what is kept")
+
+
+def _version_in_force(store: PolicyStore) -> StoredDocument:
+    try:
+        return store.current()
+    except DocumentAbsent:
+        return _NOTHING_IN_FORCE

@@ -1,0 +1,84 @@
+"""What holds of every policy document."""
+
+import copy
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+from hypothesis import given
+from hypothesis import strategies as st
+
+from snapkeep.domain.policy import PolicySet
+from snapkeep.domain.policy_document import InvalidPolicy, parse_document, to_document
+from snapkeep.domain.policy_problem import PolicyProblem
+from snapkeep.policyfile.load import load_text, readable_yaml
+from support.policy_strategies import json_values, policy_sets
+
+SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "policy.schema.json").read_text(encoding="utf-8"))
+
+
+@given(policy_sets())
+def test_a_document_that_is_written_reads_as_the_same_policies(policies: PolicySet) -> None:
+    assert parse_document(to_document(policies)) == policies
+
+
+@given(policy_sets())
+def test_json_and_yaml_say_the_same(policies: PolicySet) -> None:
+    assert load_text(readable_yaml(policies)) == policies
+    assert load_text(json.dumps(to_document(policies))) == policies
+
+
+@given(policy_sets())
+def test_the_schema_takes_what_we_write(policies: PolicySet) -> None:
+    jsonschema.validate(to_document(policies), SCHEMA)
+
+
+@given(json_values)
+def test_anything_at_all_is_read_or_refused_with_its_errors(data: Any) -> None:
+    refused_or_read(data)
+
+
+def places(data: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    yield path
+    inner: Iterable[tuple[Any, Any]] = ()
+    if isinstance(data, dict):
+        inner = data.items()
+    elif isinstance(data, list):
+        inner = enumerate(data)
+    for key, value in inner:
+        yield from places(value, (*path, key))
+
+
+@given(policy_sets(), st.data())
+def test_a_document_with_anything_anywhere_is_read_or_refused_with_its_errors(policies: PolicySet, data: st.DataObject) -> None:
+    document = to_document(policies)
+    path = data.draw(st.sampled_from(list(places(document))))
+    junk = data.draw(json_values)
+    if not path:
+        refused_or_read(junk)
+        return
+    broken = copy.deepcopy(document)
+    holder = broken
+    for key in path[:-1]:
+        holder = holder[key]
+    holder[path[-1]] = junk
+    refused_or_read(broken)
+
+
+def refused_or_read(data: Any) -> None:
+    problems = problems_of(data)
+    assert all(problem.path and problem.value and problem.right for problem in problems)
+    if not problems:
+        policies = parse_document(data)
+        assert parse_document(to_document(policies)) == policies
+        jsonschema.validate(data, SCHEMA)
+
+
+def problems_of(data: Any) -> tuple[PolicyProblem, ...]:
+    try:
+        parse_document(data)
+    except InvalidPolicy as refused:
+        return refused.problems
+    return ()

@@ -1,0 +1,49 @@
+"""Snapshots for tests about retention: one volume's, in one region, in few words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+from snapkeep.domain import tagnames
+from snapkeep.domain.model import Origin, Snapshot, SnapshotState
+
+SYSTEM = "snapkeep"
+REGION = "us-east-1"
+VOLUME = "vol-0a"
+
+
+def at(text: str) -> datetime:
+    """Given ISO 8601, return it as an aware moment; in UTC where it names no zone."""
+    moment = datetime.fromisoformat(text)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def snapshot(
+    start: datetime | str,
+    number: int = 0,
+    *,
+    state: SnapshotState = SnapshotState.COMPLETED,
+    managed: bool = True,
+    policy: str = "gold",
+    volume: str = VOLUME,
+    region: str = REGION,
+) -> Snapshot:
+    """Given when it was started, return a source snapshot; its id is made of its number, or of its start."""
+    moment = at(start) if isinstance(start, str) else start
+    snapshot_id = f"snap-{number or int(moment.timestamp() * 1000):017x}"
+    tags = {tagnames.MANAGED: SYSTEM, tagnames.POLICY: policy} if managed else {}
+    return Snapshot(snapshot_id, region, state, moment, Origin(region, volume, snapshot_id, moment), 8, tags)
+
+
+def copy_of(
+    source: Snapshot, region: str, number: int, *, state: SnapshotState = SnapshotState.COMPLETED, managed: bool = True
+) -> Snapshot:
+    """Given a source snapshot, return a copy of it in another region, made later than its source."""
+    tags = dict(source.tags) if managed else {}
+    return Snapshot(f"snap-c{number:016x}", region, state, source.start_time, source.origin, 8, tags, is_copy=True)
+
+
+def lineage(starts: Iterable[datetime | str]) -> list[Snapshot]:
+    """Given start times, return a snapshot for each, with ids in the order given."""
+    return [snapshot(start, number) for number, start in enumerate(starts, start=1)]

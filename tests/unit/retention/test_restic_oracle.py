@@ -1,0 +1,42 @@
+"""The words mean what they mean in restic: its own answers for the same dates, kept as data."""
+
+import json
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from snapkeep.domain.durations import parse_duration
+from snapkeep.domain.model import Action
+from snapkeep.domain.policy import Retention
+from snapkeep.domain.retention import RETENTION_WORDS, decide
+from support.lineages import SYSTEM, at, lineage
+
+ORACLE = json.loads((Path(__file__).parent / "restic_0_18_0.json").read_text(encoding="utf-8"))
+CASES = [
+    pytest.param(one["times"], case, id=f"{one['name']}: {', '.join(f'{word} {value}' for word, value in case['keep'].items())}")
+    for one in ORACLE["sets"]
+    for case in one["cases"]
+]
+
+
+@pytest.mark.parametrize(("times", "case"), CASES)
+def test_what_restic_keeps_is_kept_for_the_same_reasons_and_nothing_else(times: list[str], case: dict[str, Any]) -> None:
+    words = {word: parse_duration(value) if isinstance(value, str) else value for word, value in case["keep"].items()}
+    verdicts = decide(lineage(times), Retention(**words), at(times[-1]) + timedelta(hours=1), system=SYSTEM)
+    kept = {
+        verdict.snapshot.start_time.isoformat()[:19]: [r.rule for r in verdict.reasons if r.rule in RETENTION_WORDS]
+        for verdict in verdicts
+        if verdict.action is Action.KEEP
+    }
+    ours_alone = {time for time, rules in kept.items() if not rules}
+    assert ours_alone <= {max(times)}, "beyond restic we keep the newest, and nothing else"
+    assert {time: sorted(rules) for time, rules in kept.items() if rules} == {
+        time: sorted(rules) for time, rules in case["kept"].items()
+    }
+
+
+def test_the_oracle_has_cases_for_every_word() -> None:
+    words = {word for one in ORACLE["sets"] for case in one["cases"] for word in case["keep"]}
+    assert words == RETENTION_WORDS
