@@ -1,0 +1,169 @@
+"""A system in virtual time whose sweeps can be run by hand: the same parts as in the functions, over the model of EBS."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from snapkeep.adapters.ec2_exposure import Ec2Exposure
+from snapkeep.adapters.ec2_guards import RecentGuards
+from snapkeep.adapters.ec2_reader import Ec2Reader
+from snapkeep.adapters.ec2_writers import Ec2Tagger
+from snapkeep.domain.ledger import format_time
+from snapkeep.domain.policy import CopyRule, Limits, Policy, PolicySet, Retention, Selector
+from snapkeep.domain.reporting import SweepReport
+from snapkeep.ebsmodel import World
+from snapkeep.ebsmodel.clock import utc
+from snapkeep.simulate.runner import PROTECT, RECEIVE, Runner
+from snapkeep.simulate.wiring import Deployment, orders_of
+from snapkeep.usecases.dead_letters import ReplayDeadLetters
+from snapkeep.usecases.deletion import DeletionOrder
+from snapkeep.usecases.sweep import ExposureCheck, SweepLimits, SweepOptions, Swept, complete
+from snapkeep.usecases.sweep_dr import DrSweep
+from snapkeep.usecases.sweep_ports import DeadLetter
+from snapkeep.usecases.sweep_primary import PrimarySweep
+
+PRIMARY, DR = "us-east-1", "us-east-2"
+DAY, HOUR = 86_400.0, 3_600.0
+
+
+def gold(*, keep: int = 7, keep_copies: int = 3, limits: Limits | None = None) -> PolicySet:
+    rule = CopyRule(DR, retention=Retention(keep_last=keep_copies))
+    policy = Policy("gold", Selector(tags={"Backup": ("*",)}), Retention(keep_last=keep), (rule,))
+    return PolicySet((policy,), limits or Limits(max_deletions=1000, max_share_percent=100))
+
+
+@dataclass
+class Letters:
+    """A dead-letter queue in memory."""
+
+    held: list[DeadLetter] = field(default_factory=list)
+
+    def receive(self, most: int) -> list[DeadLetter]:
+        return self.held[:most]
+
+    def delete(self, letters: Sequence[DeadLetter]) -> None:
+        self.held = [one for one in self.held if one not in letters]
+
+
+class KernelRuns:
+    """Starts executions in virtual time, by name as Step Functions does."""
+
+    def __init__(self, runner: Runner, machine: str, region: str) -> None:
+        self.runner = runner
+        self.machine = machine
+        self.region = region
+        self.deployed = utc(runner.world.now())
+        self.names: list[str] = []
+
+    def start(self, event: Mapping[str, Any], name: str) -> bool:
+        if name in self.names:
+            return False
+        self.names.append(name)
+        self.runner.start(self.machine, self.region, event)
+        return True
+
+    def deployed_at(self) -> Any:
+        return self.deployed
+
+
+class SweepingWorld:
+    """One system over one world: people make volumes and snapshots, events run, and sweeps are run by hand."""
+
+    def __init__(
+        self,
+        world: World | None = None,
+        policies: PolicySet | None = None,
+        *,
+        limits: SweepLimits | None = None,
+        **deployment: Any,
+    ) -> None:
+        self.world = world or World(seed=7)
+        self.policies = policies or gold()
+        self.runner = Runner(self.world, lambda: self.policies, Deployment(**deployment))
+        self.limits = limits or SweepLimits()
+        self.letters = {PRIMARY: Letters(), DR: Letters()}
+        self.runs = {PRIMARY: KernelRuns(self.runner, PROTECT, PRIMARY), DR: KernelRuns(self.runner, RECEIVE, DR)}
+        self.ec2 = self.world.client("ec2", PRIMARY)
+        self.ec2_dr = self.world.client("ec2", DR)
+        self.number = 0
+
+    def later(self, seconds: float) -> None:
+        self.runner.kernel.run_until(self.world.now() + seconds)
+
+    def volume(self, size_gib: int = 8, **tags: str) -> str:
+        listed = [{"Key": key, "Value": value} for key, value in (tags or {"Backup": "gold"}).items()]
+        made = self.ec2.create_volume(
+            AvailabilityZone=f"{PRIMARY}a",
+            Size=size_gib,
+            VolumeType="gp3",
+            TagSpecifications=[{"ResourceType": "volume", "Tags": listed}],
+        )
+        self.later(5)
+        return str(made["VolumeId"])
+
+    def snapshot(self, volume_id: str) -> str:
+        return str(self.ec2.create_snapshot(VolumeId=volume_id)["SnapshotId"])
+
+    def wiring(self) -> Any:
+        return self.runner.wiring
+
+    def exposure(self, region: str) -> ExposureCheck:
+        return ExposureCheck(
+            exposure=Ec2Exposure(client=self.world.client("ec2", region)), known_accounts=frozenset({"111122223333"})
+        )
+
+    def make_sweep(self, region: str) -> PrimarySweep | DrSweep:
+        wiring, client = self.runner.wiring, self.world.client("ec2", region)
+        shared: dict[str, Any] = {
+            "system": self.runner.deployment.system,
+            "reader": Ec2Reader(client=client, region=region),
+            "guards": RecentGuards(reader=Ec2Reader(client=client, region=region), clock=wiring.clock),
+            "policies": lambda: self.policies,
+            "tagger": Ec2Tagger(client=client),
+            "letters": ReplayDeadLetters(letters=self.letters[region], runs=self.runs[region]),
+            "exposure": self.exposure(region),
+            "clock": wiring.clock,
+            "limits": self.limits,
+        }
+        if region == DR:
+            return DrSweep(queue=wiring.queue_of(region), receive=wiring.receive(region), **shared)
+        return PrimarySweep(
+            reader_of=wiring.reader, queue_of=wiring.queue_of, enqueue=wiring.enqueue(), runs=self.runs[region], **shared
+        )
+
+    def sweep(self, region: str = PRIMARY, *, settle: float = HOUR, **options: bool) -> SweepReport:
+        """Sweep a region, carry its deletions out, and let what it started come to its end."""
+        self.number += 1
+        swept = self.make_sweep(region).run(f"sweep-{self.number}", SweepOptions(**options))
+        report = self.carried_out(region, swept)
+        for destination in self.runner.deployment.destinations:
+            self.runner.wake(destination, 1.0)  # as its schedule does each minute
+        self.later(settle)
+        return report
+
+    def carried_out(self, region: str, swept: Swept) -> SweepReport:
+        removals = [
+            DeletionOrder(
+                copy.id, copy.origin.volume_id, format_time(copy.origin.start_time), copy.policy, (f"failed copy: {why}",)
+            )
+            for copy, why in swept.remove
+        ]
+        orders = [*orders_of(swept.plan.deletions), *removals]
+        step = self.runner.wiring.delete_snapshots(region, lambda order, result: None)
+        results = step.run(swept.plan.made_at, orders)
+        listed = [{"snapshot_id": o.snapshot_id, "volume_id": o.volume_id, "reasons": list(o.reasons)} for o in orders]
+        failed = [result for result in results if not result.done]
+        return complete(swept.report, listed, failed, self.runner.wiring.clock.now())
+
+    def snapshots(self, region: str) -> list[dict[str, Any]]:
+        pages = self.world.client("ec2", region).get_paginator("describe_snapshots").paginate(OwnerIds=["self"])
+        return [item for page in pages for item in page["Snapshots"]]
+
+    def managed(self, region: str) -> list[dict[str, Any]]:
+        return [
+            one
+            for one in self.snapshots(region)
+            if {"Key": "snapkeep:managed", "Value": self.runner.deployment.system} in one.get("Tags", [])
+        ]

@@ -1,0 +1,364 @@
+"""Sweeps alone bring a broken world to order; each report says how it stands. Everything in virtual time."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+
+from snapkeep.domain.policy import Limits
+from snapkeep.domain.reporting import Handling, Outcome, SweepReport
+from snapkeep.domain.sweeping import Kind
+from snapkeep.ebsmodel import FaultRule, Faults, Quotas, World
+from snapkeep.usecases.ports import EntryState
+from snapkeep.usecases.sweep import SweepLimits, SweepOptions
+from snapkeep.usecases.sweep_events import snapshot_event
+from snapkeep.usecases.sweep_ports import DeadLetter
+from support.sweeping_world import DAY, DR, HOUR, PRIMARY, SweepingWorld, gold
+
+
+def kinds(report: SweepReport, handling: Handling | None = None) -> Counter[Kind]:
+    found: Counter[Kind] = Counter()
+    for item in report.items:
+        if (handling is None or item.handling is handling) and item.kind is not Kind.SHARING_NOT_BLOCKED:
+            found[item.kind] += item.times
+    return found
+
+
+def state_of(world: SweepingWorld) -> tuple[object, ...]:
+    """All that a sweep could change."""
+    queue = world.runner.wiring.queues[DR]
+    entries = {state: [(entry.key, entry.version) for entry in queue.in_state(state)] for state in EntryState}
+    tags = {
+        one["SnapshotId"]: tuple(sorted((t["Key"], t["Value"]) for t in one.get("Tags", [])))
+        for region in (PRIMARY, DR)
+        for one in world.snapshots(region)
+    }
+    return entries, tags, dict(world.runner.totals.runs)
+
+
+def test_a_healthy_region_is_reported_ok_and_nothing_is_changed() -> None:
+    world = SweepingWorld()
+    world.snapshot(world.volume())
+    world.later(HOUR)
+    before = state_of(world)
+    reports = [world.sweep(region) for region in (DR, PRIMARY)]
+    assert [report.outcome for report in reports] == [Outcome.OK, Outcome.OK]
+    assert kinds(reports[1]) == {}
+    assert reports[1].counts["volumes protected"] == 1
+    assert state_of(world) == before
+
+
+def test_a_snapshot_whose_event_was_lost_is_protected_by_the_sweep_and_the_second_sweep_changes_nothing() -> None:
+    world = SweepingWorld()
+    world.world.add_fault(FaultRule("event_lost", event="createSnapshot"))
+    snapshot = world.snapshot(world.volume())
+    world.later(HOUR)
+    assert world.managed(PRIMARY) == []
+    first = world.sweep()
+    assert kinds(first, Handling.REPAIRED) == {Kind.UNHANDLED: 1}
+    assert [one["SnapshotId"] for one in world.managed(PRIMARY)] == [snapshot]
+    assert len(world.managed(DR)) == 1
+    before = state_of(world)
+    second = world.sweep()
+    assert second.outcome is Outcome.OK
+    assert kinds(second) == {}
+    assert state_of(world) == before
+
+
+def test_two_sweeps_at_the_same_moment_start_one_run() -> None:
+    world = SweepingWorld()
+    world.world.add_fault(FaultRule("event_lost", event="createSnapshot"))
+    world.snapshot(world.volume())
+    world.later(HOUR)
+    sweeps = [world.make_sweep(PRIMARY).run(f"s{number}", SweepOptions()) for number in range(2)]
+    assert [kinds(swept.report, Handling.REPAIRED)[Kind.UNHANDLED] for swept in sweeps] == [1, 0]
+    assert len(world.runs[PRIMARY].names) == 1
+
+
+def test_the_end_of_a_copy_that_no_run_saw_is_received_by_the_sweep_of_its_region() -> None:
+    world = SweepingWorld()
+    world.world.add_fault(FaultRule("event_lost", event="copySnapshot"))
+    world.snapshot(world.volume())
+    world.later(HOUR)
+    queue = world.runner.wiring.queues[DR]
+    assert queue.count(EntryState.RUNNING) == 1
+    assert len(world.runner.open_runs) == 1
+    report = world.sweep(DR)
+    assert kinds(report, Handling.REPAIRED) == {Kind.COPY_UNSEEN: 1}
+    assert queue.count(EntryState.DONE) == 1
+    assert world.runner.open_runs == {}
+    assert world.runner.totals.runs == {"protect SUCCEEDED": 1}
+    assert kinds(world.sweep(DR)) == {}
+
+
+def test_a_failed_copy_whose_event_was_lost_is_removed_and_tried_again() -> None:
+    world = SweepingWorld()
+    world.world.set_faults(Faults(script=(FaultRule("copy_fails", times=1), FaultRule("event_lost", event="copySnapshot"))))
+    world.snapshot(world.volume())
+    world.later(HOUR)
+    assert [one["State"] for one in world.snapshots(DR)] == ["error"]
+    report = world.sweep(DR)
+    assert kinds(report, Handling.REPAIRED) == {Kind.COPY_UNSEEN: 1, Kind.FAILED_COPY: 1}
+    world.world.set_faults(Faults())
+    world.later(HOUR)
+    assert [one["State"] for one in world.snapshots(DR)] == ["completed"]
+
+
+def test_a_lost_queue_is_rebuilt_from_what_is_there() -> None:
+    world = SweepingWorld()
+    world.world.take_region_away(DR)
+    volumes = [world.volume() for _ in range(3)]
+    for volume in volumes:
+        world.snapshot(volume)
+    world.later(600)
+    world.world.bring_region_back(DR)
+    world.runner.wiring.queues[DR].lose_everything()
+    report = world.sweep()
+    assert sum(kinds(report, Handling.REPAIRED).values()) >= 3
+    assert len(world.managed(DR)) == 3
+
+
+def test_a_copy_that_somebody_deleted_is_made_again() -> None:
+    world = SweepingWorld()
+    world.snapshot(world.volume())
+    world.later(HOUR)
+    (copy,) = world.managed(DR)
+    world.ec2_dr.delete_snapshot(SnapshotId=copy["SnapshotId"])
+    report = world.sweep()
+    assert kinds(report, Handling.REPAIRED) == {Kind.COPY_MISSING: 1}
+    (again,) = world.managed(DR)
+    assert again["SnapshotId"] != copy["SnapshotId"]
+
+
+def test_of_two_copies_of_one_snapshot_the_older_goes() -> None:
+    world = SweepingWorld()
+    world.snapshot(world.volume())
+    world.later(HOUR)
+    (first,) = world.managed(DR)
+    source = next(tag["Value"] for tag in first["Tags"] if tag["Key"] == "snapkeep:source-snapshot")
+    second = world.ec2_dr.copy_snapshot(
+        SourceRegion=PRIMARY, SourceSnapshotId=source, TagSpecifications=[{"ResourceType": "snapshot", "Tags": first["Tags"]}]
+    )["SnapshotId"]
+    world.later(HOUR)
+    report = world.sweep(DR)
+    assert kinds(report, Handling.REPAIRED) == {Kind.COPY_TWICE: 1}
+    assert [one["SnapshotId"] for one in world.managed(DR)] == [second]
+
+
+def test_lost_tags_are_written_again_in_both_regions() -> None:
+    world = SweepingWorld()
+    snapshot = world.snapshot(world.volume())
+    world.later(HOUR)
+    (copy,) = world.managed(DR)
+    world.ec2.delete_tags(Resources=[snapshot], Tags=[{"Key": "snapkeep:managed"}, {"Key": "AutomatedSnapName"}])
+    world.ec2_dr.delete_tags(Resources=[copy["SnapshotId"]], Tags=[{"Key": "snapkeep:managed"}])
+    assert kinds(world.sweep(DR), Handling.REPAIRED) == {Kind.TAGS_LOST: 1}
+    assert kinds(world.sweep(), Handling.REPAIRED) == {Kind.TAGS_LOST: 1}
+    assert len(world.managed(PRIMARY)) == len(world.managed(DR)) == 1
+    assert len(world.snapshots(DR)) == 1
+
+
+def test_an_event_in_the_dead_letter_queue_is_replayed_and_one_that_cannot_be_read_stays() -> None:
+    world = SweepingWorld()
+    world.world.add_fault(FaultRule("event_lost", event="createSnapshot"))
+    snapshot = world.snapshot(world.volume())
+    world.later(HOUR)
+    listed = world.make_sweep(PRIMARY).reader.snapshots([snapshot])[snapshot]
+    event = snapshot_event(listed, world.runner.wiring.clock.now()) | {"source": "aws.ec2", "id": "e-1"}
+    tick = {"detail-type": "Scheduled Event", "source": "aws.events", "detail": {}}
+    letters = [
+        DeadLetter(json.dumps(event), "r1", "NO_PERMISSIONS"),
+        DeadLetter("not JSON", "r2"),
+        DeadLetter(json.dumps(tick), "r3"),
+    ]
+    world.letters[PRIMARY].held = letters
+    report = world.sweep()
+    assert kinds(report, Handling.REPAIRED)[Kind.UNDELIVERED] == 1
+    assert kinds(report, Handling.TOLD)[Kind.UNREADABLE] == 1
+    assert world.letters[PRIMARY].held == [letters[1]]
+    assert [one["SnapshotId"] for one in world.managed(PRIMARY)] == [snapshot]
+
+
+def test_nothing_of_an_accounts_history_is_touched_without_consent() -> None:
+    world = SweepingWorld()
+    volume = world.volume()
+    history = []
+    for _ in range(20):
+        history.append(world.snapshot(volume))
+        world.later(DAY)
+        for one in world.managed(PRIMARY):
+            world.ec2.delete_tags(Resources=[one["SnapshotId"]])
+    world.runs[PRIMARY].deployed = world.runner.wiring.clock.now()
+    before = {one["SnapshotId"]: one.get("Tags") for one in world.snapshots(PRIMARY)}
+    report = world.sweep()
+    assert kinds(report, Handling.NOTED) == {Kind.ADOPTABLE: 20}
+    assert {one["SnapshotId"]: one.get("Tags") for one in world.snapshots(PRIMARY)} == before
+    world.sweep(adopt=True)
+    assert len(world.managed(PRIMARY)) == 20
+
+
+def test_a_volume_that_comes_under_protection_loses_none_of_its_older_snapshots() -> None:
+    world = SweepingWorld(policies=gold(keep=1))
+    volume = world.volume(Scratch="yes")
+    older = [world.snapshot(volume)]
+    for _ in range(3):
+        world.later(DAY)
+        older.append(world.snapshot(volume))
+    world.later(HOUR)
+    world.ec2.create_tags(Resources=[volume], Tags=[{"Key": "Backup", "Value": "gold"}])
+    for _ in range(3):
+        world.sweep(DR)
+        report = world.sweep()
+    assert kinds(report) == {Kind.ADOPTABLE: 3}
+    assert [one["SnapshotId"] for one in world.managed(PRIMARY)] == older[-1:]
+    assert {one["SnapshotId"] for one in world.snapshots(PRIMARY)} == set(older)
+
+
+def test_repairs_beyond_the_limit_are_left_and_the_oldest_recovery_point_goes_first() -> None:
+    world = SweepingWorld(limits=SweepLimits(repairs=1))
+    old, young = world.volume(), world.volume()
+    world.snapshot(old)
+    world.later(DAY)
+    world.snapshot(young)
+    world.later(HOUR)
+    world.world.add_fault(FaultRule("event_lost", event="createSnapshot"))
+    lost = {volume: world.snapshot(volume) for volume in (young, old)}
+    world.later(HOUR)
+    first = world.sweep()
+    assert first.outcome is Outcome.PARTIAL
+    assert [item.subject for item in first.items if item.handling is Handling.REPAIRED] == [lost[old]]
+    assert [item.subject for item in first.items if item.handling is Handling.LEFT] == [lost[young]]
+    second = world.sweep()
+    assert [item.subject for item in second.items if item.handling is Handling.REPAIRED] == [lost[young]]
+
+
+def test_a_dr_region_out_of_reach_is_told_and_nothing_is_deleted_that_needs_a_copy_there() -> None:
+    world = SweepingWorld(policies=gold(keep=1))
+    volume = world.volume()
+    for _ in range(3):
+        world.snapshot(volume)
+        world.later(DAY)
+    world.world.take_region_away(DR)
+    world.snapshot(volume)
+    world.later(HOUR)
+    count = len(world.snapshots(PRIMARY))
+    report = world.sweep()
+    assert report.outcome is not Outcome.OK
+    assert Kind.OUT_OF_REACH in {item.kind for item in report.failures}
+    assert len(world.snapshots(PRIMARY)) == count
+
+
+def test_a_plan_that_deletes_too_much_is_told_and_not_carried_out() -> None:
+    policies = gold(keep=1, limits=Limits(max_deletions=100, max_share_percent=50, small_lineage=2))
+    world = SweepingWorld(policies=gold(keep=10))
+    volume = world.volume()
+    for _ in range(8):
+        world.snapshot(volume)
+        world.later(HOUR)
+    world.policies = policies
+    report = world.sweep()
+    assert [item.subject for item in report.failures if item.kind is Kind.PLAN_REFUSED] == [volume]
+    assert len(world.snapshots(PRIMARY)) == 8
+
+
+def test_snapshots_past_retention_go_though_their_volume_was_deleted_long_ago() -> None:
+    world = SweepingWorld(policies=gold(keep=5))
+    volume = world.volume()
+    for _ in range(5):
+        world.snapshot(volume)
+        world.later(HOUR)
+    world.ec2.delete_volume(VolumeId=volume)
+    world.later(90 * DAY)
+    world.policies = gold(keep=2)
+    report = world.sweep()
+    assert kinds(report, Handling.REPAIRED) == {Kind.PAST_RETENTION: 3}
+    assert len(world.snapshots(PRIMARY)) == 2
+
+
+def test_a_public_snapshot_and_one_shared_with_an_unknown_account_are_reported() -> None:
+    world = SweepingWorld()
+    volumes = [world.volume() for _ in range(3)]
+    public, shared, known = (world.snapshot(volume) for volume in volumes)
+    world.later(HOUR)
+    grant = {"Attribute": "createVolumePermission", "OperationType": "add"}
+    world.ec2.modify_snapshot_attribute(SnapshotId=public, GroupNames=["all"], **grant)
+    world.ec2.modify_snapshot_attribute(SnapshotId=shared, UserIds=["999988887777"], **grant)
+    world.ec2.modify_snapshot_attribute(SnapshotId=known, UserIds=["111122223333"], **grant)
+    report = world.sweep()
+    assert {(item.kind, item.subject) for item in report.failures} == {(Kind.PUBLIC, public), (Kind.SHARED, shared)}
+    assert Kind.SHARING_NOT_BLOCKED in {item.kind for item in report.items}
+    world.ec2.enable_snapshot_block_public_access(State="block-all-sharing")
+    assert Kind.SHARING_NOT_BLOCKED not in {item.kind for item in world.sweep().items}
+
+
+def test_a_copy_that_failed_for_good_is_told_at_each_sweep_and_tried_again_after_a_day_or_on_request() -> None:
+    world = SweepingWorld()
+    world.world.set_faults(Faults(copy_fails=1.0))
+    world.snapshot(world.volume())
+    world.later(3 * HOUR)
+    assert world.runner.wiring.queues[DR].count(EntryState.FAILED) == 1
+    told = world.sweep()
+    assert kinds(told, Handling.TOLD)[Kind.COPY_FAILED] == 1
+    assert kinds(told, Handling.REPAIRED) == {}
+    world.world.set_faults(Faults())
+    again = world.sweep(retry_failed=True)
+    assert kinds(again, Handling.REPAIRED) == {Kind.COPY_FAILED: 1}
+    assert len(world.managed(DR)) == 1
+
+
+def test_a_world_with_all_of_it_is_brought_to_order_by_sweeps_alone() -> None:
+    """Two years of history, lost events, failed copies and a region out of reach, and the reports say so at each stage."""
+    model = World(seed=3, quotas=Quotas(throttling=False))
+    world = SweepingWorld(model, gold(keep=7, keep_copies=3, limits=Limits(max_deletions=10_000, max_share_percent=100)))
+    world.world.add_fault(FaultRule("event_lost", event="createSnapshot"))
+    volumes = [world.volume(1) for _ in range(4)]
+    for _ in range(104):
+        for volume in volumes:
+            world.snapshot(volume)
+        world.later(7 * DAY)
+    world.runs[PRIMARY].deployed = world.runner.wiring.clock.now()
+    assert world.managed(PRIMARY) == []
+
+    shown = world.sweep()
+    assert kinds(shown, Handling.NOTED) == {Kind.ADOPTABLE: 416}
+    assert kinds(shown, Handling.TOLD) == {Kind.RPO_MISSED: 4}
+    assert shown.outcome is Outcome.PARTIAL
+    assert len(world.snapshots(PRIMARY)) == 416
+
+    world.world.set_faults(Faults(event_lost=0.7, copy_fails=0.3))
+    for volume in volumes:
+        world.snapshot(volume)
+    world.later(600)
+    world.world.take_region_away(DR)
+    away = world.sweep(adopt=True)
+    assert away.outcome is Outcome.PARTIAL
+    assert Kind.OUT_OF_REACH in {item.kind for item in away.failures}
+    assert kinds(away, Handling.REPAIRED)[Kind.ADOPTABLE] >= 400
+    assert len(world.snapshots(PRIMARY)) == 420
+    world.world.bring_region_back(DR)
+
+    reports = []
+    for _ in range(12):
+        reports += [world.sweep(DR), world.sweep(settle=2 * HOUR)]
+    world.world.set_faults(Faults())
+    for _ in range(3):
+        world.sweep(DR)
+        world.sweep(retry_failed=True, settle=2 * HOUR)
+    for volume in volumes:
+        world.snapshot(volume)
+    world.later(3 * HOUR)
+    last = [world.sweep(DR), world.sweep(), world.sweep(DR), world.sweep()]
+    assert [report.outcome for report in last[2:]] == [Outcome.OK, Outcome.OK], [item for item in last[-1].items if item.failure]
+    per_volume = Counter(one["VolumeId"] for one in world.snapshots(PRIMARY))
+    assert per_volume == dict.fromkeys(volumes, 7)
+    newest = {one["VolumeId"]: one["SnapshotId"] for one in sorted(world.managed(PRIMARY), key=lambda one: one["StartTime"])}
+    copied = {tag["Value"] for one in world.managed(DR) for tag in one["Tags"] if tag["Key"] == "snapkeep:source-snapshot"}
+    assert set(newest.values()) <= copied
+    assert all(one["State"] == "completed" for one in world.snapshots(DR))
+    assert len(world.snapshots(DR)) <= 3 * len(volumes)
+    assert last[-1].counts["volumes protected"] == 4
+    assert any(report.outcome is not Outcome.OK for report in reports)
+    before = state_of(world)
+    world.sweep(DR)
+    world.sweep()
+    assert state_of(world) == before
