@@ -48,9 +48,7 @@ class WriteLog:
 
     __slots__ = ("_covered", "_covered_blocks", "base", "base_generation", "data_key_id", "entries", "origin")
 
-    def __init__(
-        self, origin: str, data_key_id: str, base: WriteLog | None = None, base_generation: int = 0
-    ) -> None:
+    def __init__(self, origin: str, data_key_id: str, base: WriteLog | None = None, base_generation: int = 0) -> None:
         self.origin = origin
         self.data_key_id = data_key_id
         self.base = base

@@ -10,7 +10,7 @@ from .call import Call, Response
 from .errors import ApiError, snapshot_not_found
 from .quotas import GIB, MIB
 from .records import COMPLETED, ERROR, PENDING, Key, Snapshot
-from .snapshots import join, leave
+from .removal import join, leave
 from .tags import as_list, flat, from_specifications
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ LONGEST_MINUTES = 2880
 
 def copy_snapshot(call: Call) -> Response:
     """CopySnapshot [EC2 API reference]: called in the destination; tags only from the call; no client token."""
-    world, place, params = call.world, call.place, call.params
+    place, params = call.place, call.params
     source_place, source = _source(call)
     given = from_specifications(params, "snapshot", place.quotas.tags_per_resource)
     encrypted = _encrypted(call, source)
@@ -38,33 +38,41 @@ def copy_snapshot(call: Call) -> Response:
     _check_quotas(call)
     rate = _time_based_rate(call, source_place, source, minutes)
     key, key_arn = keys.for_copy(call, str(params.get("KmsKeyId") or "")) if encrypted else (None, "")
-    copy = Snapshot(
-        seq=world.next_seq(),
-        id=world.ids.resource("snap"),
-        account=place.account,
-        volume_id=ARBITRARY_VOLUME,
-        state=PENDING,
-        start=call.now,
-        due=0.0,
-        size_gib=source.size_gib,
-        description=str(params.get("Description") or ""),
-        log=source.log,
-        generation=source.generation,
-        tags=flat(given),
-        encrypted=encrypted,
-        key_arn=key_arn,
-        full_blocks=source.full_blocks,
-        source_region=source_place.region,
-        source_account=source.account,
-        source_id=source.id,
-        duration_minutes=minutes,
-    )
-    copy.moved_blocks = _share_blocks(call, source_place, source, copy)
+    description = str(params.get("Description") or "")
+    copy = pin(call, source_place, source, key_arn if encrypted else "", description, given)
+    copy.duration_minutes = minutes
     copy.failure = _failure(call, source, key, key_arn)
     _let_run(call, copy, rate)
     place.add(copy)
     place.copies_in_flight[copy.id] = copy
     return {"SnapshotId": copy.id, "Tags": as_list(copy.tags)}
+
+
+def pin(call: Call, source_place: Place, source: Snapshot, key_arn: str, description: str, tags: dict[str, str]) -> Snapshot:
+    """Given a source, return a copy of it in the call's place, sharing the blocks it may; not yet listed."""
+    world = call.world
+    copy = Snapshot(
+        seq=world.next_seq(),
+        id=world.ids.resource("snap"),
+        account=call.place.account,
+        volume_id=ARBITRARY_VOLUME,
+        state=PENDING,
+        start=call.now,
+        due=0.0,
+        size_gib=source.size_gib,
+        description=description,
+        log=source.log,
+        generation=source.generation,
+        tags=flat(tags),
+        encrypted=bool(key_arn),
+        key_arn=key_arn,
+        full_blocks=source.full_blocks,
+        source_region=source_place.region,
+        source_account=source.account,
+        source_id=source.id,
+    )
+    copy.moved_blocks = _share_blocks(call, source_place, source, copy)
+    return copy
 
 
 def _source(call: Call) -> tuple[Place, Snapshot]:

@@ -16,7 +16,7 @@ class ApiError(Exception):
         self.http_status = http_status
 
 
-class NoAnswer(Exception):  # noqa: N818 - it is the absence of an answer, not an error answer
+class NoAnswer(Exception):
     """No answer came back: the region is out of reach, or the answer was lost on its way.
 
     ``kind`` is ``unreachable`` (nothing was done) or ``timeout`` (look at the world to know).

@@ -10,6 +10,7 @@ snapshot archiving]; locks: [EBS user guide: monitor snapshot lock]. ARNs come i
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -148,8 +149,6 @@ def emit_missed_duration(world: World, place: Place, copy: Snapshot, cause: str)
 
 def unix_date(seconds: float) -> str:
     """Given seconds since the epoch, return `Sun Nov 24 22:32:55 UTC 2024`, as that one event has it."""
-    import time  # noqa: PLC0415
-
     return time.strftime("%a %b %d %H:%M:%S UTC %Y", time.gmtime(seconds))
 
 

@@ -121,9 +121,9 @@ class FaultEngine:
         self.armed = [_Armed(rule) for rule in faults.rules()]
         self._kinds = frozenset(armed.rule.kind for armed in self.armed)
 
-    def add(self, rule: FaultRule) -> None:
-        """Given a rule, let it be in force too."""
-        self.armed.append(_Armed(rule))
+    def add(self, rule: FaultRule, matches: int = 0) -> None:
+        """Given a rule, and how often it has matched before, let it be in force too."""
+        self.armed.append(_Armed(rule, matches))
         self._kinds |= {rule.kind}
 
     def remove(self, kind: str, region: str = "") -> None:

@@ -14,6 +14,7 @@ from .errors import ApiError
 from .filters import parsed, tests_for
 from .paging import page
 from .records import COMPLETED, PENDING, Image
+from .removal import remove
 from .tags import as_list, flat, from_specifications
 
 
@@ -110,7 +111,7 @@ def _delete(call: Call, snapshot_id: str) -> str:
     except ApiError:
         return "client-error"
     if not recyclebin.keep(call, snapshot):
-        snapshots.remove(call.world, call.place, snapshot)
+        remove(call.world, call.place, snapshot)
     return "success"
 
 

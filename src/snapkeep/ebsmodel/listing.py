@@ -162,9 +162,7 @@ def _exists_elsewhere(call: Call, snapshot_id: str) -> bool:
     return any(key[1] == region and snapshot_id in place.snapshots for key, place in call.world.places.items())
 
 
-def _candidates(
-    call: Call, filters: list[tuple[str, list[str]]], after: int, size: int, tests: list[Test]
-) -> Iterator[Snapshot]:
+def _candidates(call: Call, filters: list[tuple[str, list[str]]], after: int, size: int, tests: list[Test]) -> Iterator[Snapshot]:
     """Return, in order, the snapshots after a place in the order that may pass, from the smallest index there is."""
     place = call.place
     entries = [candidates for name, values in filters if (candidates := _indexed(place, name, values)) is not None]

@@ -25,9 +25,7 @@ def decode(token: str) -> int:
     """Given a token, return the order number to go on after. Raise InvalidNextToken."""
     try:
         text = base64.b64decode(token.encode(), altchars=b"-_", validate=True).decode()
-        if not text.startswith("after:"):
-            raise ValueError(text)
-        return int(text[6:])
+        return int(text.removeprefix("after:"))
     except (ValueError, binascii.Error) as error:
         raise ApiError("InvalidNextToken", f"The token '{token}' is invalid") from error
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from . import snapshots
 from .call import Call, Response
 from .clock import utc
 from .errors import ApiError
 from .paging import page
 from .quotas import SECONDS_PER_DAY
 from .records import COMPLETED, Binned, BinRule, Snapshot
+from .removal import forget
 from .tags import as_dict
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def leave(world: World, place: Place, snapshot_id: str, extra: Any) -> None:  # 
     binned = place.bin.get(snapshot_id)
     if binned is not None and binned.exits <= world.now() + place.skew_seconds + 1e-6:
         del place.bin[snapshot_id]
-        snapshots.forget(world, place, binned.snapshot)
+        forget(world, place, binned.snapshot)
 
 
 def list_snapshots(call: Call) -> Response:
@@ -90,6 +90,14 @@ def restore(call: Call) -> Response:
     del call.place.bin[snapshot_id]
     snapshot = binned.snapshot
     call.place.add(snapshot)
-    answer = snapshots.created(snapshot)
-    del answer["Tags"]
-    return {**answer, "Progress": "100%"}
+    return {
+        "SnapshotId": snapshot.id,
+        "VolumeId": snapshot.volume_id,
+        "State": snapshot.state,
+        "StartTime": utc(snapshot.start),
+        "Progress": "100%",
+        "OwnerId": snapshot.account,
+        "Description": snapshot.description,
+        "VolumeSize": snapshot.size_gib,
+        "Encrypted": snapshot.encrypted,
+    }

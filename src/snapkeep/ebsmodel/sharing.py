@@ -94,7 +94,7 @@ def _changes(call: Call) -> tuple[list[str], list[str]]:
 def _tell(call: Call, snapshot: Snapshot, new: list[str]) -> None:
     """Emit shareSnapshot in each receiving account: private shares only, source is the sharer's account number."""
     for account in new:
-        if account == PUBLIC or account == call.place.account:
+        if account in (PUBLIC, call.place.account):
             continue
         receiver = call.world.place(call.place.region, account)
         detail = {"event": "shareSnapshot", "result": "succeeded", "source": int(call.place.account)}

@@ -11,6 +11,7 @@ from .clock import utc
 from .errors import ApiError
 from .quotas import MIB, SECONDS_PER_DAY
 from .records import COMPLETED, ERROR, PENDING, Snapshot, SnapshotSet, Volume
+from .removal import join, leave, member_ended, no_longer_pending, remove
 from .tags import as_dict, as_list, flat, from_specifications, limited
 
 if TYPE_CHECKING:
@@ -110,9 +111,29 @@ def check_quotas(call: Call, volumes: list[Volume]) -> None:
 def start(call: Call, volume: Volume, description: str, tags: dict[str, str], set_id: str) -> Snapshot:
     """Given a volume, make its pending snapshot, pinned to the content of this moment."""
     world, place = call.world, call.place
+    snapshot = pin(call, volume, description, tags, set_id)
+    failure = world.faults.hit("snapshot_fails", world.now(), region=place.region, volume_id=volume.id)
+    speeds = world.speeds
+    seconds = speeds.snapshot_base_seconds + snapshot.moved_blocks * BLOCK_SIZE / MIB / speeds.snapshot_mib_per_second
+    slow = world.faults.hit("slow_snapshot", world.now(), region=place.region, volume_id=volume.id)
+    seconds = world.stretched(seconds) * (slow.factor if slow else 1.0)
+    if failure:
+        snapshot.failure = failure.message or "Internal error"
+        seconds = min(seconds, speeds.failure_seconds)
+    snapshot.due = call.now + seconds
+    place.add(snapshot)
+    place.pending_creates += 1
+    volume.pending += 1
+    volume.last_snapshot_at = call.now
+    world.schedule(snapshot.due - place.skew_seconds, "snapshot", place, snapshot.id)
+    return snapshot
+
+
+def pin(call: Call, volume: Volume, description: str, tags: dict[str, str], set_id: str) -> Snapshot:
+    """Given a volume, return a snapshot of its content now, sharing blocks with those before; not yet listed."""
+    world, place = call.world, call.place
     _write_changes(world, volume, call.now)
     log = volume.log
-    failure = world.faults.hit("snapshot_fails", world.now(), region=place.region, volume_id=volume.id)
     snapshot = Snapshot(
         seq=world.next_seq(),
         id=world.ids.resource("snap"),
@@ -130,22 +151,11 @@ def start(call: Call, volume: Volume, description: str, tags: dict[str, str], se
         key_arn=volume.key_arn,
         full_blocks=log.covered_blocks,
         set_id=set_id,
-        failure=(failure.message or "Internal error") if failure else "",
     )
     chain = place.chains.get(log)
     if chain is None:
         chain = place.chains[log] = Chain(log, log.data_key_id)
     snapshot.moved_blocks = join(place, snapshot, chain)
-    speeds = world.speeds
-    seconds = speeds.snapshot_base_seconds + snapshot.moved_blocks * BLOCK_SIZE / MIB / speeds.snapshot_mib_per_second
-    slow = world.faults.hit("slow_snapshot", world.now(), region=place.region, volume_id=volume.id)
-    seconds = world.stretched(seconds) * (slow.factor if slow else 1.0)
-    snapshot.due = call.now + (min(seconds, speeds.failure_seconds) if failure else seconds)
-    place.add(snapshot)
-    place.pending_creates += 1
-    volume.pending += 1
-    volume.last_snapshot_at = call.now
-    world.schedule(snapshot.due - place.skew_seconds, "snapshot", place, snapshot.id)
     return snapshot
 
 
@@ -161,34 +171,13 @@ def _write_changes(world: World, volume: Volume, now: float) -> None:
     volume.log.write(world.random.randrange(total - count + 1), count)
 
 
-def join(place: Place, snapshot: Snapshot, chain: Chain) -> int:
-    """Given a snapshot, let it share a chain's blocks, and return how many it stores newly."""
-    snapshot.chain = chain
-    new = chain.add(snapshot)
-    place.stored_blocks += new
-    return new
-
-
-def leave(place: Place, snapshot: Snapshot) -> int:
-    """Given a snapshot, let its chain go on without it, and return how many blocks that frees."""
-    chain = snapshot.chain
-    if chain is None:
-        return 0
-    freed = chain.remove(snapshot)
-    place.stored_blocks -= freed
-    snapshot.chain = None
-    if not chain.members and place.chains.get(chain.log) is chain:
-        del place.chains[chain.log]
-    return freed
-
-
 def finish(world: World, place: Place, snapshot_id: str, extra: Any) -> None:  # noqa: ARG001
     """The time of a pending snapshot has come: it completes, or it fails."""
     snapshot = place.snapshots.get(snapshot_id)
     if snapshot is None or snapshot.state != PENDING:
         return
     ended = world.now() + place.skew_seconds
-    _no_longer_pending(place, snapshot)
+    no_longer_pending(place, snapshot)
     if snapshot.failure:
         snapshot.message = snapshot.failure
         place.set_state(snapshot, ERROR)
@@ -201,25 +190,7 @@ def finish(world: World, place: Place, snapshot_id: str, extra: Any) -> None:  #
     if not snapshot.set_id or world.event_options.members_of_sets:
         events.emit_create_snapshot(world, place, snapshot, ended)
     if snapshot.set_id:
-        _member_ended(world, place, snapshot.set_id, snapshot_id if snapshot.failure else "")
-
-
-def _no_longer_pending(place: Place, snapshot: Snapshot) -> None:
-    place.pending_creates -= 1
-    volume = place.volumes.get(snapshot.volume_id)
-    if volume is not None:
-        volume.pending -= 1
-
-
-def _member_ended(world: World, place: Place, set_id: str, failed_id: str) -> None:
-    """Count a member of a set as ended; the event comes with the last one."""
-    group = place.sets[set_id]
-    group.waiting -= 1
-    if failed_id:
-        group.failed_ids.append(failed_id)
-    if not group.waiting:
-        del place.sets[set_id]
-        events.emit_create_snapshots(world, place, group, world.now() + place.skew_seconds)
+        member_ended(world, place, snapshot.set_id, snapshot_id if snapshot.failure else "")
 
 
 def delete_snapshot(call: Call) -> Response:
@@ -234,39 +205,6 @@ def delete_snapshot(call: Call) -> Response:
     if not recyclebin.keep(call, snapshot):
         remove(call.world, place, snapshot)
     return {}
-
-
-def remove(world: World, place: Place, snapshot: Snapshot) -> None:
-    """Given a snapshot, let it be gone: from listings, quotas, chains, shares and locks."""
-    place.remove(snapshot)
-    forget(world, place, snapshot)
-
-
-def forget(world: World, place: Place, snapshot: Snapshot) -> None:
-    """Given a snapshot that is listed no more, let go of everything that hangs on it."""
-    if snapshot.tier == "archive":
-        place.archived_blocks -= snapshot.full_blocks
-    leave(place, snapshot)
-    place.locks.pop(snapshot.id, None)
-    place.tiering.pop(snapshot.id, None)
-    if place.permissions.pop(snapshot.id, None) is not None:
-        world.shared_snapshots.get(place.region, {}).pop(snapshot.id, None)
-    if snapshot.source_id:
-        place.copies_in_flight.pop(snapshot.id, None)
-        _forget_copy(place, snapshot)
-    elif snapshot.state == PENDING:
-        _no_longer_pending(place, snapshot)
-        if snapshot.set_id:
-            _member_ended(world, place, snapshot.set_id, snapshot.id)
-
-
-def _forget_copy(place: Place, copy: Snapshot) -> None:
-    copies = place.copies_by_log.get(copy.log)
-    if copies is not None:
-        copies.pop(copy, None)
-        if not copies:
-            del place.copies_by_log[copy.log]
-            place.last_copy.pop(copy.log, None)
 
 
 def created(snapshot: Snapshot) -> Response:

@@ -17,7 +17,7 @@ from .filters import parsed, tests_for
 from .paging import page
 from .quotas import MIB, SECONDS_PER_DAY
 from .records import COMPLETED, Snapshot, Tiering
-from .snapshots import join, leave
+from .removal import join, leave
 from .tags import as_list
 
 if TYPE_CHECKING:

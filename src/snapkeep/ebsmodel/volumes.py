@@ -100,7 +100,7 @@ def _usual_iops(kind: str, size_gib: int) -> int:
 
 def _key(call: Call, snapshot: Snapshot | None) -> tuple[str, str]:
     """Return the ARN of the key ("" for none), and why the volume will fail for it ("" when it will not)."""
-    params, place, world = call.params, call.place, call.world
+    params, place = call.params, call.place
     if params.get("KmsKeyId") and not params.get("Encrypted") and not (snapshot and snapshot.encrypted):
         raise ApiError("InvalidParameterDependency", "The parameter KmsKeyId requires the parameter Encrypted to be set.")
     inherited = snapshot.key_arn if snapshot is not None else ""

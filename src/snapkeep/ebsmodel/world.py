@@ -10,7 +10,8 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from . import actions, happenings
+from . import actions, happenings, state
+from . import document as document_reader
 from .blocks import WriteLog
 from .call import Call, Params, Response
 from .client import Client, make_client
@@ -74,8 +75,8 @@ class World:
         self.shared_snapshots: dict[str, dict[str, str]] = {}
         self.events_emitted = 0
         self.calls_made = 0
-        self._heap: list[Happening] = []
-        self._sequence = 0
+        self.heap: list[Happening] = []
+        self.sequence = 0
         self._listeners: list[Listener] = []
         self._lock = threading.RLock()
         self._moment: float | None = None
@@ -156,20 +157,20 @@ class World:
 
     def schedule(self, due: float, kind: str, place: Place, resource_id: str, extra: Any = "") -> None:
         """Given a time and a kind of happening, let it happen then."""
-        self._sequence += 1
-        entry = (due, self._sequence, kind, place.account, place.region, resource_id, extra)
-        heapq.heappush(self._heap, entry)
+        self.sequence += 1
+        entry = (due, self.sequence, kind, place.account, place.region, resource_id, extra)
+        heapq.heappush(self.heap, entry)
 
     def next_due(self) -> float | None:
         """Return when something happens next, in seconds since the epoch; None when nothing is due any more."""
-        return self._heap[0][0] if self._heap else None
+        return self.heap[0][0] if self.heap else None
 
     def run_until(self, moment: float | datetime) -> None:
         """Given a time, let everything up to it happen, in order. Needs a VirtualClock."""
         if not isinstance(self.clock, VirtualClock):
             raise TypeError("run_until needs a VirtualClock; call tick() on a real or scaled one")
         until = seconds_of(moment)
-        heap = self._heap
+        heap = self.heap
         with self._lock:
             while heap and heap[0][0] <= until:
                 self.clock.move_to(heap[0][0])
@@ -179,12 +180,12 @@ class World:
     def run_until_idle(self, limit_seconds: float = 30 * 86_400.0) -> None:
         """Let everything happen that is due within a limit (VirtualClock), and stop at the last of it."""
         limit = self.clock.now() + limit_seconds
-        while self._heap and self._heap[0][0] <= limit:
-            self.run_until(max(self._heap[0][0], self.clock.now()))
+        while self.heap and self.heap[0][0] <= limit:
+            self.run_until(max(self.heap[0][0], self.clock.now()))
 
     def tick(self) -> None:
         """Let what is due by the clock happen. Every request does this first."""
-        heap = self._heap
+        heap = self.heap
         if self._moment is not None or not heap or heap[0][0] > self.clock.now():
             return
         with self._lock:
@@ -192,7 +193,7 @@ class World:
                 self._happen()
 
     def _happen(self) -> None:
-        due, _, kind, account, region, resource_id, extra = heapq.heappop(self._heap)
+        due, _, kind, account, region, resource_id, extra = heapq.heappop(self.heap)
         outer, self._moment = self._moment, due
         try:
             happenings.HANDLERS[kind](self, self.place(region, account), resource_id, extra)
@@ -239,6 +240,23 @@ class World:
         """Given an event, hand it to every listener."""
         for listener in tuple(self._listeners):
             listener(event)
+
+    # A world as data
+
+    def snapshot(self) -> dict[str, Any]:
+        """Return the whole world as JSON-able data; listeners are not part of it."""
+        with self._lock:
+            return state.save(self)
+
+    @classmethod
+    def from_state(cls, data: Mapping[str, Any], *, clock: Clock | None = None) -> World:
+        """Given what ``snapshot`` returned, return the world; without a clock, on a virtual one. Raise ValueError."""
+        return state.restore(cls, data, clock)
+
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any], *, clock: Clock | None = None) -> World:
+        """Given a world file's content (docs/ebs-model.md), return the world. Raise ValueError with every error."""
+        return document_reader.build(cls, document, clock)
 
     # Changing the world from outside
 
@@ -292,8 +310,8 @@ class World:
 
     def next_seq(self) -> int:
         """Return the order number of a new resource."""
-        self._sequence += 1
-        return self._sequence
+        self.sequence += 1
+        return self.sequence
 
     def stretched(self, seconds: float) -> float:
         """Given a duration, return it with the jitter of this world's speeds."""
