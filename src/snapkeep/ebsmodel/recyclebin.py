@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from .place import Place
     from .world import World
 
+LONGEST_DAYS = 365
+
 
 def retention_days(place: Place, snapshot: Snapshot) -> int:
     """Given a snapshot about to be deleted, return for how many days the bin keeps it; 0: not at all."""

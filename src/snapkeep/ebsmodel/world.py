@@ -10,9 +10,9 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from . import actions, happenings, state
+from . import actions, happenings, keys, recyclebin, state
 from . import document as document_reader
-from .blocks import WriteLog
+from .blocks import BLOCK_SIZE, WriteLog
 from .call import Call, Params, Response
 from .client import Client, make_client
 from .clock import Clock, VirtualClock, iso, seconds_of
@@ -22,6 +22,7 @@ from .faults import FaultEngine, FaultRule, Faults
 from .ids import Ids
 from .place import Place
 from .quotas import Quotas, Speeds
+from .records import BinRule
 from .tags import as_dict, request_tags
 from .throttling import Throttle
 
@@ -267,6 +268,40 @@ class World:
             raise ValueError(f"blocks {first_block} to {first_block + count} are not all on a volume of {volume.size_gib} GiB")
         with self._lock:
             volume.log.write(first_block, count)
+
+    def deny_key(self, key_arn: str, principals: str = "*") -> None:
+        """Given a key and a pattern of principals, let it be not accessible to them. Raise KeyError."""
+        keys.deny(self, key_arn, principals)
+
+    def allow_key(self, key_arn: str) -> None:
+        """Given a key, let everybody use it again. Raise KeyError."""
+        keys.allow(self, key_arn)
+
+    def add_recycle_bin_rule(
+        self,
+        region: str,
+        retention_days: int,
+        tags: Mapping[str, str] | None = None,
+        exclude_tags: Mapping[str, str] | None = None,
+        *,
+        account_id: str | None = None,
+    ) -> None:
+        """Given days and tags, let Recycle Bin keep what is deleted; region-wide without tags.
+
+        An empty tag value matches any. Raise ValueError outside 1 to 365 days [Recycle Bin user guide: factors].
+        """
+        if not 1 <= retention_days <= recyclebin.LONGEST_DAYS:
+            raise ValueError(f"retention_days is {retention_days}: from 1 to {recyclebin.LONGEST_DAYS}")
+        rule = BinRule(retention_days, list((tags or {}).items()), list((exclude_tags or {}).items()))
+        self.place(region, account_id).bin_rules.append(rule)
+
+    def stored_bytes(self, region: str, account_id: str | None = None) -> int:
+        """Given a region, return the bytes that its snapshots store in the standard tier (what is billed)."""
+        return self.place(region, account_id).stored_blocks * BLOCK_SIZE
+
+    def archived_bytes(self, region: str, account_id: str | None = None) -> int:
+        """Given a region, return the bytes in the archive tier."""
+        return self.place(region, account_id).archived_blocks * BLOCK_SIZE
 
     def set_faults(self, faults: Faults) -> None:
         """Given faults, let them be in force from now on instead of the present ones."""

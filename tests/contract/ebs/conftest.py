@@ -1,0 +1,123 @@
+"""Who keeps the contract: the model in process, and moto where it agrees with the documents.
+
+To let another endpoint keep it (the embedded AWS over the wire), add its backend to ``BACKENDS``.
+``disagreements.json`` names, for each backend, the tests that it fails, with the source of what the documents say. Such a
+test must go on failing: when a release mends it, the entry has to go.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from snapkeep.ebsmodel import Speeds, World
+
+os.environ["MOTO_EC2_LOAD_DEFAULT_AMIS"] = "false"
+PRIMARY, DR = "us-east-1", "us-east-2"
+DISAGREEMENTS = Path(__file__).parent / "disagreements.json"
+
+
+class ModelBackend:
+    """The model in process, in virtual time."""
+
+    def __init__(self) -> None:
+        self.world = World(speeds=Speeds(volume_create_seconds=0))
+
+    def client(self, service: str, region: str) -> Any:
+        return self.world.client(service, region)
+
+    def settle(self) -> None:
+        """Let everything complete that was started."""
+        self.world.run_until_idle()
+
+    def close(self) -> None:
+        """Nothing to end."""
+
+
+@cache
+def _boto3_client(service: str, region: str) -> Any:
+    import boto3
+
+    session = boto3.Session(aws_access_key_id="test", aws_secret_access_key="test", region_name=region)
+    return session.client(service)
+
+
+class MotoBackend:
+    """moto, in process, through boto3. Everything completes at once."""
+
+    def __init__(self) -> None:
+        from moto import mock_aws
+
+        self._mock = mock_aws()
+        self._mock.start()
+
+    def client(self, service: str, region: str) -> Any:
+        return _boto3_client(service, region)
+
+    def settle(self) -> None:
+        """Nothing is ever pending."""
+
+    def close(self) -> None:
+        self._mock.stop()
+
+
+BACKENDS = {"model": ModelBackend, "moto": MotoBackend}
+
+
+class Aws:
+    """What the contract's tests use of a backend."""
+
+    def __init__(self, backend: Any) -> None:
+        self.backend = backend
+        self.settle = backend.settle
+        self.primary = backend.client("ec2", PRIMARY)
+        self.dr = backend.client("ec2", DR)
+        self.kms = backend.client("kms", DR)
+
+    def volume(self, size_gib: int = 8, tags: dict[str, str] | None = None, **more: Any) -> str:
+        if tags:
+            more["TagSpecifications"] = tagged("volume", tags)
+        return self.primary.create_volume(AvailabilityZone=PRIMARY + "a", Size=size_gib, **more)["VolumeId"]
+
+    def snapshot(self, volume_id: str, tags: dict[str, str] | None = None) -> str:
+        more = {"TagSpecifications": tagged("snapshot", tags)} if tags else {}
+        snapshot_id = self.primary.create_snapshot(VolumeId=volume_id, **more)["SnapshotId"]
+        self.settle()
+        return snapshot_id
+
+    def copy(self, snapshot_id: str, **more: Any) -> str:
+        return self.dr.copy_snapshot(SourceRegion=PRIMARY, SourceSnapshotId=snapshot_id, **more)["SnapshotId"]
+
+    def listed(self, client: Any, **more: Any) -> list[dict[str, Any]]:
+        return client.describe_snapshots(OwnerIds=["self"], **more)["Snapshots"]
+
+    def one(self, client: Any, snapshot_id: str) -> dict[str, Any]:
+        (found,) = client.describe_snapshots(SnapshotIds=[snapshot_id])["Snapshots"]
+        return found
+
+
+def tagged(kind: str, tags: dict[str, str]) -> list[dict[str, Any]]:
+    return [{"ResourceType": kind, "Tags": [{"Key": key, "Value": value} for key, value in tags.items()]}]
+
+
+@pytest.fixture(params=list(BACKENDS))
+def aws(request: pytest.FixtureRequest) -> Iterator[Aws]:
+    backend = BACKENDS[request.param]()
+    yield Aws(backend)
+    backend.close()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    known = json.loads(DISAGREEMENTS.read_text())
+    for item in items:
+        if Path(item.fspath).parent != DISAGREEMENTS.parent or not hasattr(item, "callspec"):
+            continue
+        entry = known.get(item.callspec.params.get("aws", ""), {}).get(item.originalname)
+        if entry:
+            item.add_marker(pytest.mark.xfail(strict=True, reason=f"{entry['does']} [{entry['source']}]"))
