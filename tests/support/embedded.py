@@ -11,6 +11,7 @@ from snapkeep.local.embedded import EmbeddedAws
 
 # Fast enough that no test waits, slow enough that what is in progress can be seen.
 FAST_WORLD = {
+    "version": 1,
     "speeds": {
         "snapshot_base_seconds": 0.3,
         "copy_base_seconds": 0.5,

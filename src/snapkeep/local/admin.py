@@ -46,7 +46,7 @@ class Admin:
     def _answer(self, method: str, page: str, query: dict[str, str], document: dict[str, Any]) -> dict[str, Any]:
         match (method, page):
             case ("GET", "health"):
-                return {"status": "ready", "pid": os.getpid(), "scale": self._host.scale, "now": self._host.clock.now()}
+                return self._health()
             case ("GET", "inbox"):
                 messages = self._inbox.messages(query.get("account", ""), query.get("topic", ""))
                 return {"messages": [message.as_dict() for message in messages]}
@@ -62,6 +62,16 @@ class Admin:
                 return {}
             case _:
                 raise AdminError(f"{method} /_snapkeep/{page} is not a page of this server")
+
+    def _health(self) -> dict[str, Any]:
+        host = self._host
+        return {
+            "status": "ready",
+            "pid": os.getpid(),
+            "account": host.world.account,
+            "scale": host.scale,
+            "now": host.clock.now(),
+        }
 
     def _change(self, page: str, document: dict[str, Any]) -> dict[str, Any]:
         match page:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from snapkeep.local.embedded import EmbeddedAws, EmbeddedAwsError, Server, ask, is_answering
-from snapkeep.local.settings import ACCOUNT_ID, HOST, REGION, SECRET_ACCESS_KEY
+from snapkeep.local.settings import HOST, REGION, SECRET_ACCESS_KEY
 
 DEFAULT_PORT = 4566
 _FILE_PATTERN = "local-*.json"
@@ -94,10 +94,10 @@ def statuses(port: int = 0, directory: Path | None = None) -> list[Status]:
 
 
 def exports(server: Server) -> dict[str, str]:
-    """Given a server, return the variables that let any AWS tool use it."""
+    """Given a server, return the variables that let any AWS tool use it, as the world's own account."""
     return {
         "AWS_ENDPOINT_URL": server.endpoint_url,
-        "AWS_ACCESS_KEY_ID": ACCOUNT_ID,
+        "AWS_ACCESS_KEY_ID": str(ask(server, "GET", "health", None, {})["account"]),
         "AWS_SECRET_ACCESS_KEY": SECRET_ACCESS_KEY,
         "AWS_DEFAULT_REGION": REGION,
     }

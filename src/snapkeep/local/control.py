@@ -7,14 +7,14 @@ from collections.abc import Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
-from snapkeep.ebsmodel import FaultRule, Faults, World
+from snapkeep.ebsmodel import FaultRule, Faults
 from snapkeep.local.host import Host
 
 
 def summary(host: Host) -> dict[str, Any]:
     """Given the host, return the world's time, counters, and what each account has in each region."""
     with host.locked():
-        world: World = host.world  # type: ignore[assignment]
+        world = host.world
         places = [_place(place) for place in world.places.values()]
         return {
             "now": world.now(),
@@ -47,39 +47,39 @@ def add_fault(host: Host, rule: Mapping[str, Any]) -> None:
     `{"kind": "snapshot_fails", "volume_id": "vol-…", "times": 1}` lets the next snapshot of a volume fail.
     """
     with host.locked():
-        _world(host).add_fault(FaultRule(**rule))
+        host.world.add_fault(FaultRule(**rule))
 
 
 def clear_faults(host: Host) -> None:
     """Given the host, let nothing go wrong any more."""
     with host.locked():
-        _world(host).set_faults(Faults())
+        host.world.set_faults(Faults())
 
 
 def set_quotas(host: Host, region: str, changes: Mapping[str, Any]) -> None:
     """Given a region (empty: all) and fields of the quotas, change those. Raise TypeError when there is no such field."""
     with host.locked():
-        _world(host).change_quotas(region or None, **changes)
+        host.world.change_quotas(region or None, **changes)
 
 
 def set_speeds(host: Host, changes: Mapping[str, Any]) -> None:
     """Given fields of the speeds, change those for what starts from now on. Raise TypeError when there is no such field."""
     with host.locked():
-        world = _world(host)
+        world = host.world
         world.speeds = replace(world.speeds, **changes)
 
 
 def set_reach(host: Host, region: str, *, reachable: bool) -> None:
     """Given a region, let it be out of reach, or bring it back."""
     with host.locked():
-        world = _world(host)
+        world = host.world
         (world.bring_region_back if reachable else world.take_region_away)(region)
 
 
 def write(host: Host, document: Mapping[str, Any]) -> None:
     """Given a volume and an extent of blocks, give them new content. Raise KeyError or ValueError when there is no such."""
     with host.locked():
-        _world(host).write(
+        host.world.write(
             str(document["volume_id"]),
             int(document["first_block"]),
             int(document["count"]),
@@ -94,7 +94,3 @@ def put_forward(host: Host, seconds: float) -> float:
     host.tick()
     host.changed()
     return host.clock.now()
-
-
-def _world(host: Host) -> World:
-    return host.world  # type: ignore[return-value]

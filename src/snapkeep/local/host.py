@@ -5,56 +5,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from typing import Any, Protocol
+from typing import Any
 
+from snapkeep.ebsmodel import World
 from snapkeep.local.clock import AdjustableClock
 
-Event = Mapping[str, Any]
+Event = dict[str, Any]
 # Service, action, account and the caller's ARN.
 BeforeCall = Callable[[str, str, str, str], None]
-
-
-class World(Protocol):
-    """What the embedded AWS asks of the model of EBS."""
-
-    def call(
-        self, service: str, action: str, params: Mapping[str, Any], *, region: str, account_id: str, caller: str
-    ) -> dict[str, Any]:
-        """Carry out one call and return its botocore-shaped answer. Raise ApiError or NoAnswer."""
-        ...
-
-    def handles(self, service: str, action: str) -> bool:
-        """Return whether the model has that action."""
-        ...
-
-    @property
-    def regions(self) -> tuple[str, ...]:
-        """Return the regions of the world."""
-        ...
-
-    def place(self, region: str, account_id: str) -> Any:
-        """Return what an account has in a region, as the model keeps it."""
-        ...
-
-    def resource_tags(self, region: str, account_id: str, resource_id: str) -> Mapping[str, str]:
-        """Return the tags of a resource, empty if there is none."""
-        ...
-
-    def subscribe(self, listener: Callable[[Event], None]) -> Callable[[], None]:
-        """Call the listener with each event as it is delivered, shaped as EventBridge shows it."""
-        ...
-
-    def tick(self) -> None:
-        """Carry out what is due by the clock."""
-        ...
-
-    def snapshot(self) -> Any:
-        """Return the world's whole state as JSON can hold it."""
-        ...
-
-    def next_due(self) -> float | None:
-        """Return when the next thing is due, in seconds of the world's clock since the epoch; nothing: None."""
-        ...
 
 
 class Host:

@@ -7,9 +7,12 @@ from collections.abc import MutableMapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from snapkeep.ebsmodel.world import DEFAULT_ACCOUNT
+
 HOST = "127.0.0.1"
 REGION = "us-east-1"
-ACCOUNT_ID = "000000000000"
+# The account of who gives none: the model's own.
+ACCOUNT_ID = DEFAULT_ACCOUNT
 ACCESS_KEY_ID = "test"
 SECRET_ACCESS_KEY = "test"  # noqa: S105 - the root credentials of an emulator on the loop-back interface
 

@@ -43,10 +43,17 @@ def open_world(settings: Settings) -> Host:
     if kept is not None and kept.exists():
         world = World.from_state(json.loads(kept.read_text(encoding="utf-8")), clock=clock)
     elif settings.world_file is not None:
-        world = World.from_document(read_document(settings.world_file), clock=clock)
+        world = _described(settings.world_file, clock)
     else:
         world = World(clock=clock)
     return Host(world, clock, settings.scale, handles)
+
+
+def _described(path: Path, clock: AdjustableClock) -> World:
+    try:
+        return World.from_document(read_document(path), clock=clock)
+    except ValueError as error:
+        raise WorldFileError(f"{path}: {error}") from error
 
 
 @lru_cache(maxsize=1024)

@@ -17,6 +17,13 @@ from snapkeep.local.wire import ec2_query, rest_json
 from snapkeep.local.wire.errors import WireError
 from snapkeep.local.wire.models import operation_model
 
+# A batch needs the permission of the single call (Service Authorization Reference, SQS: there is no action of its own for it).
+BATCHES = {
+    "sqs:ChangeMessageVisibilityBatch": "sqs:ChangeMessageVisibility",
+    "sqs:DeleteMessageBatch": "sqs:DeleteMessage",
+    "sqs:SendMessageBatch": "sqs:SendMessage",
+}
+
 _pending: ContextVar[tuple[Check, ...]] = ContextVar("_pending", default=())
 _refused: ContextVar[Check | None] = ContextVar("_refused", default=None)
 
@@ -55,6 +62,7 @@ def install(host: Host) -> None:
         service_context: dict[str, Any] | None = None,
     ) -> Any:
         _refused.set(None)
+        iam_action = BATCHES.get(iam_action, iam_action)
         questions = _pending.get() if service in {"ec2", "ebs"} else ()
         if not questions:
             return enforce_once(
