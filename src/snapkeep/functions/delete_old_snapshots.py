@@ -20,6 +20,7 @@ def build(parts: Composition, plan_id: str) -> DeleteSnapshots:
         pacer=parts.clock,
         clock=parts.clock,
         audit=partial(audit_deletion, plan_id=plan_id),
+        still_there=lambda snapshot_id: snapshot_id in parts.reader.snapshots([snapshot_id]),
     )
 
 

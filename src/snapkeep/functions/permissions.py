@@ -31,6 +31,7 @@ _LOOK_FOR_HOLDS = Permission("sees what AMIs and locks hold", ("ec2:DescribeImag
 _READ_POLICY = Permission("reads the policy in force, and the last good one", ("ssm:GetParameter", "ssm:GetParameterHistory"))
 _TELL = Permission("leaves notices for the digest", ("sqs:SendMessage",))
 _DELETE = Permission("deletes managed snapshots, and no others", ("ec2:DeleteSnapshot",))
+_STILL_THERE = Permission("tells a snapshot that is gone from one that it may not delete", ("ec2:DescribeSnapshots",))
 _OWN_KEY = Permission(
     "reads and writes what the stack's key encrypts", ("kms:Decrypt", "kms:GenerateDataKey"), "SQS, SNS, DynamoDB"
 )
@@ -69,7 +70,7 @@ PERMISSIONS: Mapping[str, Mapping[str, Sequence[Permission]]] = {
             _TELL,
             _OWN_KEY,
         ),
-        "DeleteOldSnapshots": (_DELETE,),
+        "DeleteOldSnapshots": (_DELETE, _STILL_THERE),
         "Notification": (_TELL, _OWN_KEY),
         "Digest": _PUBLISH,
     },
@@ -84,7 +85,7 @@ PERMISSIONS: Mapping[str, Mapping[str, Sequence[Permission]]] = {
             _TELL,
             _OWN_KEY,
         ),
-        "DeleteOldSnapshots": (_DELETE,),
+        "DeleteOldSnapshots": (_DELETE, _STILL_THERE),
         "Dispatch": (
             Permission("counts what is in flight, and looks for copies that are there already", ("ec2:DescribeSnapshots",)),
             Permission("starts copies", ("ec2:CopySnapshot",)),

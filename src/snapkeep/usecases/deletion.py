@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from snapkeep.domain.errors import AwsThrottled, PlanStale
-from snapkeep.usecases.ports import Clock, DeletionResult, SnapshotDeleter
+from snapkeep.usecases.ports import Clock, Deletion, DeletionResult, SnapshotDeleter
 
 PLAN_GOOD_FOR = timedelta(minutes=15)
 """A redriven execution may come days after its plan (Step Functions allows 14 days): such a plan is not carried out."""
@@ -45,6 +45,8 @@ class DeleteSnapshots:
     pacer: Pacer
     clock: Clock
     audit: Callable[[DeletionOrder, DeletionResult], None]
+    still_there: Callable[[str], bool] = lambda _: True
+    """Asked when a deletion was not allowed: a snapshot that is gone carries no tag that the role's condition could meet."""
     burst: int = 50
     seconds_between: float = 0.25
     seconds_after_throttling: float = 2.0
@@ -59,10 +61,16 @@ class DeleteSnapshots:
         for number, order in enumerate(orders):
             if number >= self.burst:
                 self.pacer.pause(self.seconds_between)
-            result = self._delete(order.snapshot_id)
+            result = self._unless_gone(self._delete(order.snapshot_id))
             self.audit(order, result)
             results.append(result)
         return results
+
+    def _unless_gone(self, result: DeletionResult) -> DeletionResult:
+        """A run beside this one may have deleted it already."""
+        if result.outcome is Deletion.NOT_ALLOWED and not self.still_there(result.snapshot_id):
+            return DeletionResult(result.snapshot_id, Deletion.ALREADY_GONE)
+        return result
 
     def _delete(self, snapshot_id: str) -> DeletionResult:
         for _ in range(self.throttled_at_most):

@@ -1,0 +1,46 @@
+"""Two runs for one volume may plan the same deletions; the role deletes by tag, and a snapshot that is gone has none."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from snapkeep.usecases.deletion import DeleteSnapshots, DeletionOrder
+from snapkeep.usecases.ports import Deletion, DeletionResult
+
+NOW = datetime(2026, 3, 1, tzinfo=UTC)
+
+
+class NotAllowed:
+    """Refuses every deletion for want of permission."""
+
+    def delete(self, snapshot_id: str) -> DeletionResult:
+        return DeletionResult(snapshot_id, Deletion.NOT_ALLOWED, "UnauthorizedOperation")
+
+
+class StandStill:
+    """A clock that stands still."""
+
+    def now(self) -> datetime:
+        return NOW
+
+    def pause(self, seconds: float) -> None:
+        raise AssertionError(f"one deletion needs no pause of {seconds} s")
+
+
+@pytest.mark.parametrize(("there", "outcome"), [(False, Deletion.ALREADY_GONE), (True, Deletion.NOT_ALLOWED)])
+def test_a_refused_deletion_is_done_when_the_snapshot_is_gone_and_a_failure_when_it_is_there(
+    there: bool, outcome: Deletion
+) -> None:
+    heard: list[DeletionResult] = []
+    step = DeleteSnapshots(
+        deleter=NotAllowed(),
+        pacer=StandStill(),
+        clock=StandStill(),
+        audit=lambda _, result: heard.append(result),
+        still_there=lambda _: there,
+    )
+    (result,) = step.run(NOW, [DeletionOrder("snap-1", "vol-1", "2026-01-01T00:00:00.000Z", "default", ("beyond last 3",))])
+    assert result.outcome is outcome
+    assert heard == [result], "the audit line says the same"
