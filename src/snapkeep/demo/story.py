@@ -25,6 +25,7 @@ FAILING_SNAPSHOT = 2
 """The second snapshot that is made in the primary region fails (of `mail`: its first is made before anything else)."""
 SNAPSHOT_FAILURE = "Internal error"
 WORLD = {
+    "version": 1,
     "speeds": {"snapshot_base_seconds": 1.0, "copy_base_seconds": 1.5, "failure_seconds": 0.7, "key_check_seconds": 0.7},
     "faults": {
         "script": [
