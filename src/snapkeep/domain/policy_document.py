@@ -19,6 +19,7 @@ from snapkeep.domain.policy_problem import PolicyProblem
 
 _MINUTE = timedelta(minutes=1)
 _SHOWN = 60
+STANDARD_LIMITS = Limits()
 
 
 class InvalidPolicy(InvalidConfiguration):
@@ -30,10 +31,11 @@ class InvalidPolicy(InvalidConfiguration):
         super().__init__(f"the policy document has {count}: " + "; ".join(str(problem) for problem in self.problems))
 
 
-def parse_document(data: object, *, region: str = "", source: str = "document") -> PolicySet:
+def parse_document(data: object, *, region: str = "", source: str = "document", limits: Limits = STANDARD_LIMITS) -> PolicySet:
     """Given a document as data (what JSON or YAML load to), return its policies. Raise InvalidPolicy with every error.
 
-    `region` is the primary's own, which no copy may go to; `source` says in words where the document came from.
+    `region` is the primary's own, which no copy may go to; `source` says in words where the document came from; `limits` hold
+    where the document says nothing about them.
     """
     reader = _Reader()
     parsed = reader.read_object(DOCUMENT, data, "")
@@ -41,7 +43,7 @@ def parse_document(data: object, *, region: str = "", source: str = "document") 
     if problems:
         raise InvalidPolicy(problems)
     policies = tuple(_policy(policy) for policy in parsed["policies"])
-    return PolicySet(policies, Limits(**parsed.get("limits", {})), source)
+    return PolicySet(policies, replace(limits, **parsed.get("limits", {})), source)
 
 
 def to_document(policies: PolicySet) -> dict[str, Any]:

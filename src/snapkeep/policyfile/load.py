@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from snapkeep.domain.errors import InvalidConfiguration
-from snapkeep.domain.policy import PolicySet
-from snapkeep.domain.policy_document import InvalidPolicy, parse_document, to_document
+from snapkeep.domain.policy import Limits, PolicySet
+from snapkeep.domain.policy_document import STANDARD_LIMITS, InvalidPolicy, parse_document, to_document
 from snapkeep.domain.policy_problem import PolicyProblem
 
 LARGEST_FILE_BYTES = 1_000_000
@@ -58,8 +57,8 @@ def load_data(text: str, name: str = "document") -> Any:
         raise InvalidPolicy([PolicyProblem(name, "not readable", str(error).splitlines()[0])]) from error
 
 
-def load_file(path: Path, *, region: str = "") -> PolicySet:
-    """Given a file of YAML or JSON, return its policies. Raise InvalidPolicy with every error, or InvalidConfiguration."""
+def read_file(path: Path) -> Any:
+    """Given a file of YAML or JSON, return it as data. Raise InvalidPolicy or InvalidConfiguration if it cannot be read."""
     try:
         if path.stat().st_size > LARGEST_FILE_BYTES:
             raise InvalidConfiguration(f"{path} is larger than {LARGEST_FILE_BYTES} bytes: that is no policy document")
@@ -68,12 +67,12 @@ def load_file(path: Path, *, region: str = "") -> PolicySet:
         raise InvalidConfiguration(f"{path} cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise InvalidConfiguration(f"{path} is not text in UTF-8") from error
-    return load_text(text, name=path.name, region=region)
+    return load_data(text, path.name)
 
 
-def compact_json(policies: PolicySet) -> str:
-    """Given policies, return the document as JSON in as few characters as it takes."""
-    return json.dumps(to_document(policies), separators=(",", ":"), ensure_ascii=False)
+def load_file(path: Path, *, region: str = "", limits: Limits = STANDARD_LIMITS) -> PolicySet:
+    """Given a file of YAML or JSON, return its policies. Raise InvalidPolicy with every error, or InvalidConfiguration."""
+    return parse_document(read_file(path), region=region, source=path.name, limits=limits)
 
 
 def readable_yaml(policies: PolicySet) -> str:

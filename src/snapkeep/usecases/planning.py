@@ -62,21 +62,26 @@ def make_region_plan(
     return plan_region(facts, policies, now, system=system, untouchable=untouchable, adopt=adopt)
 
 
+def gather_all_facts(
+    primary: SnapshotReader, others: Sequence[SnapshotReader], waiting: frozenset[SnapshotInRegion] = NO_WAITING
+) -> list[RegionFacts]:
+    """Given the readers of a primary region and of its DR regions, list each once; return their facts, the primary's first."""
+    facts_of_others = [gather_region_facts(reader) for reader in others]
+    listings = {facts.region: facts.snapshots for facts in facts_of_others}
+    return [gather_region_facts(primary, copies_by_region=listings, waiting=waiting), *facts_of_others]
+
+
 def make_plans(
-    primary: SnapshotReader,
-    others: Sequence[SnapshotReader],
-    policies: PolicySet,
+    readers: Sequence[SnapshotReader],
+    facts: Sequence[RegionFacts],
+    policies: Mapping[str, PolicySet],
     now: datetime,
     *,
     system: str,
-    waiting: frozenset[SnapshotInRegion] = NO_WAITING,
     adopt: bool = False,
 ) -> list[RegionPlan]:
-    """Given the readers of a primary region and of its DR regions, return a plan for each, the primary's first."""
-    facts_of_others = [gather_region_facts(reader) for reader in others]
-    listings = {facts.region: facts.snapshots for facts in facts_of_others}
-    facts_of_primary = gather_region_facts(primary, copies_by_region=listings, waiting=waiting)
+    """Given readers, the facts of their regions, and for each region the policies to go by there, return a plan for each."""
     return [
-        make_region_plan(reader, facts, policies, now, system=system, adopt=adopt)
-        for reader, facts in zip([primary, *others], [facts_of_primary, *facts_of_others], strict=True)
+        make_region_plan(reader, of_region, policies[of_region.region], now, system=system, adopt=adopt)
+        for reader, of_region in zip(readers, facts, strict=True)
     ]

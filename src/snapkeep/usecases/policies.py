@@ -14,8 +14,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
 from snapkeep.domain.errors import AwsUnavailable, InvalidConfiguration
-from snapkeep.domain.policy import PolicySet, Retention
-from snapkeep.domain.policy_document import InvalidPolicy, parse_document, to_document
+from snapkeep.domain.policy import Limits, PolicySet, Retention
+from snapkeep.domain.policy_document import STANDARD_LIMITS, InvalidPolicy, parse_document
 from snapkeep.domain.policy_problem import PolicyProblem
 from snapkeep.usecases.ports import Clock, Notice, Notices
 
@@ -70,13 +70,13 @@ _NOTHING_IN_FORCE = StoredDocument(version=sys.maxsize, text="", at=datetime.max
 """Stands behind every version that is kept."""
 
 
-def parse_stored(stored: StoredDocument) -> PolicySet:
-    """Given a stored version, return its policies. Raise InvalidPolicy with every error."""
+def parse_stored(stored: StoredDocument, limits: Limits = STANDARD_LIMITS) -> PolicySet:
+    """Given a stored version, and the limits that hold where it names none, return its policies. Raise InvalidPolicy."""
     try:
         data = json.loads(stored.text, object_pairs_hook=_each_key_once)
     except ValueError as error:
         raise InvalidPolicy([PolicyProblem("document", f"version {stored.version}", f"not readable as JSON: {error}")]) from error
-    return parse_document(data, source=f"document, version {stored.version}")
+    return parse_document(data, source=f"document, version {stored.version}", limits=limits)
 
 
 def _each_key_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -86,9 +86,12 @@ def _each_key_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return made
 
 
-def stored_text(policies: PolicySet) -> str:
-    """Given policies, return the text to keep. Raise InvalidConfiguration if it is larger than a parameter can be."""
-    text = json.dumps(to_document(policies), separators=(",", ":"), ensure_ascii=False)
+def stored_text(document: object) -> str:
+    """Given a document that was checked, return the text to keep: exactly what it says, in as few characters as it takes.
+
+    Raise InvalidConfiguration if it is larger than a parameter can be.
+    """
+    text = json.dumps(document, separators=(",", ":"), ensure_ascii=False)
     size = len(text.encode())
     if size > ADVANCED_BYTES:
         raise InvalidConfiguration(
@@ -148,7 +151,7 @@ class PoliciesInForce:
         except DocumentAbsent:
             return self.parameters
         try:
-            return parse_stored(current)
+            return parse_stored(current, self.parameters.limits)
         except InvalidPolicy as broken:
             in_force = self._last_good(current.version)
             self._tell(current, broken, in_force, now)
@@ -159,7 +162,7 @@ class PoliciesInForce:
             if stored.version >= broken_version:
                 continue
             try:
-                return parse_stored(stored)
+                return parse_stored(stored, self.parameters.limits)
             except InvalidPolicy:
                 continue
         return keep_everything(self.parameters)
@@ -202,7 +205,7 @@ class Pushed:
 def in_force(store: PolicyStore, parameters: PolicySet) -> PolicySet:
     """Given a store and what the parameters say, return what is in force now. Raise InvalidPolicy if it is broken."""
     try:
-        return parse_stored(store.current())
+        return parse_stored(store.current(), parameters.limits)
     except DocumentAbsent:
         return parameters
 
@@ -219,13 +222,11 @@ def _shown(stored: StoredDocument) -> Shown:
         return Shown(stored, None, broken.problems)
 
 
-def push(stores: Sequence[PolicyStore], policies: PolicySet) -> list[Pushed]:
-    """Given the stores, those of the DR regions first, put the document in force in each. A region that has it is left as it is.
+def push(stores: Sequence[PolicyStore], text: str) -> list[Pushed]:
+    """Given the stores, those of the DR regions first, put a text of `stored_text` in force. Who has it is left as it is.
 
-    The DR regions come first, so that no copy arrives there under a policy that nobody there knows. Raise
-    InvalidConfiguration, before anything is written, for a document that is too large or copies to its own region.
+    The DR regions come first, so that no copy arrives there under a policy that nobody there knows.
     """
-    text = stored_text(policies)
     return [_put(store, text) for store in stores]
 
 
@@ -240,28 +241,23 @@ def _put(store: PolicyStore, text: str) -> Pushed:
     return Pushed(store.region, version, overtaken=version != current.version + 1)
 
 
-def rollback(stores: Sequence[PolicyStore], version: int = 0) -> list[Pushed]:
-    """Given the stores, put back what a version of the last store (the primary's) said; 0 is the newest good one before now.
+def version_to_restore(store: PolicyStore, version: int = 0) -> StoredDocument:
+    """Given a store and a version, return what to push again; 0 is the newest usable one that says something else than now.
 
-    It becomes a new version everywhere, so that the history tells what happened. Raise InvalidConfiguration if there is no
-    such version, InvalidPolicy if it cannot be used.
+    Raise InvalidConfiguration if there is none, InvalidPolicy if the version that was named cannot be used.
     """
-    return push(stores, version_to_restore(stores[-1], version))
-
-
-def version_to_restore(store: PolicyStore, version: int = 0) -> PolicySet:
-    """Given a store and a version (0: the newest good one before the one in force), return its policies. Raise as above."""
     versions = store.history()
     if version:
         for stored in versions:
             if stored.version == version:
-                return parse_stored(stored)
+                parse_stored(stored)
+                return stored
         kept = ", ".join(str(stored.version) for stored in versions) or "none"
         raise InvalidConfiguration(f"there is no version {version} of the policy document; kept are: {kept}")
     in_force = _version_in_force(store)
     for shown in map(_shown, versions):
         if shown.stored.version < in_force.version and shown.policies and shown.stored.text != in_force.text:
-            return shown.policies
+            return shown.stored
     raise InvalidConfiguration("there is no usable version before the one in force; `policy history` lists what is kept")
 
 

@@ -1,0 +1,130 @@
+"""`snapkeep plan`: what would be kept, copied and deleted, and why. It runs over readers, which cannot write."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from snapkeep.cli.common import DEFAULT_DR_REGION, DrRegion, EndpointUrl, Json, Name, Profile, Region, aws_settings
+from snapkeep.cli.errors import NOT_ALL_RIGHT, WrongUse
+from snapkeep.cli.output import print_json
+
+if TYPE_CHECKING:
+    from snapkeep.cli.installed import Installed
+    from snapkeep.domain.planning import Change, RegionPlan
+    from snapkeep.domain.policy import PolicySet
+
+app = typer.Typer(help="What would be kept, copied and deleted, and why. Writes nothing.")
+
+
+class Scope(StrEnum):
+    """Which regions to show."""
+
+    BOTH = "both"
+    PRIMARY = "primary"
+    DR = "dr"
+
+
+@app.command()
+def plan(
+    *,
+    policy: Annotated[
+        Path | None, typer.Option("--policy", metavar="FILE", help="Plan with this document, which is not in force.")
+    ] = None,
+    at: Annotated[str, typer.Option("--at", metavar="TIME", help="Plan for this moment, such as 2026-12-24T03:00Z.")] = "",
+    diff: Annotated[bool, typer.Option("--diff", help="Show only what would change against the policies in force now.")] = False,
+    adopt: Annotated[bool, typer.Option("--adopt", help="Plan as if what can be adopted had been.")] = False,
+    scope: Annotated[Scope, typer.Option(help="Which regions to show.")] = Scope.BOTH,
+    csv: Annotated[bool, typer.Option("--csv", help="Print CSV for a spreadsheet.")] = False,
+    profile: Profile = "",
+    region: Region = "",
+    dr_region: DrRegion = DEFAULT_DR_REGION,
+    endpoint_url: EndpointUrl = "",
+    name: Name = "",
+    json: Json = False,
+) -> None:
+    """Show each volume's policy and why, each snapshot's verdict with every reason, and the copies that are missing.
+
+    Exit status 1 if a plan would be refused, or a volume's tag names a policy that is not there.
+    """
+    if json and csv:
+        raise WrongUse("--json and --csv: choose one")
+    if diff and not (policy or at or adopt):
+        raise WrongUse("--diff compares with what is in force now: give --policy, --at or --adopt")
+    from snapkeep.cli.installed import Installed  # noqa: PLC0415 - imports what --help does not need
+    from snapkeep.domain.planning import changes  # noqa: PLC0415
+    from snapkeep.usecases.planning import gather_all_facts, make_plans  # noqa: PLC0415
+
+    settings = aws_settings(profile=profile, region=region, dr_region=dr_region, endpoint_url=endpoint_url, name=name)
+    installed, now = Installed(settings), datetime.now(UTC)
+    moment = _moment(at) if at else now
+    readers = [installed.reader(settings.region), installed.reader(settings.dr_region)]
+    in_force = installed.policies_in_force() if diff or policy is None else {}
+    chosen = _from_file(policy, installed) if policy else in_force
+    facts = gather_all_facts(readers[0], readers[1:], installed.waiting())
+    plans = _shown(make_plans(readers, facts, chosen, moment, system=settings.system, adopt=adopt), scope)
+    if diff:
+        before = _shown(make_plans(readers, facts, in_force, now, system=settings.system), scope)
+        _print_changes([(after.region, changes(then, after)) for then, after in zip(before, plans, strict=True)], json=json)
+    else:
+        _print_plans(plans, json=json, csv=csv)
+    if any(volume.refusals or volume.selection.problem for one in plans for volume in one.volumes):
+        raise typer.Exit(NOT_ALL_RIGHT)
+
+
+def _moment(text: str) -> datetime:
+    from snapkeep.domain.ledger import parse_time  # noqa: PLC0415
+
+    try:
+        return parse_time(text)
+    except ValueError as error:
+        raise WrongUse(f"--at {text}: write a moment with its time zone, such as 2026-12-24T03:00Z") from error
+
+
+def _from_file(path: Path, installed: Installed) -> Mapping[str, PolicySet]:
+    from snapkeep.policyfile.load import load_file  # noqa: PLC0415 - imports yaml
+
+    settings = installed.settings
+    limits = installed.parameters_as_policies()[settings.region].limits
+    policies = load_file(path, region=settings.region, limits=limits)
+    return {settings.region: policies, settings.dr_region: policies}
+
+
+def _shown(plans: list[RegionPlan], scope: Scope) -> list[RegionPlan]:
+    return {Scope.BOTH: plans, Scope.PRIMARY: plans[:1], Scope.DR: plans[1:]}[scope]
+
+
+def _print_plans(plans: list[RegionPlan], *, json: bool, csv: bool) -> None:
+    from snapkeep.cli.plan_view import plan_as_data, write_csv, write_plan  # noqa: PLC0415
+
+    if json:
+        print_json({"regions": [plan_as_data(one) for one in plans]})
+    elif csv:
+        write_csv(sys.stdout, plans)
+    else:
+        for number, one in enumerate(plans):
+            sys.stdout.write("\n" if number else "")
+            write_plan(sys.stdout, one, colour=in_colour())
+
+
+def _print_changes(changed: list[tuple[str, list[Change]]], *, json: bool) -> None:
+    from snapkeep.cli.plan_view import change_as_data, write_changes  # noqa: PLC0415
+
+    if json:
+        regions = [{"region": region, "changes": [change_as_data(one) for one in ones]} for region, ones in changed]
+        print_json({"regions": regions})
+        return
+    for region, ones in changed:
+        write_changes(sys.stdout, region, ones, colour=in_colour())
+
+
+def in_colour() -> bool:
+    """Whether stdout is a terminal that wants colour (no-color.org)."""
+    return sys.stdout.isatty() and "NO_COLOR" not in os.environ

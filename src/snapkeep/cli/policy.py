@@ -1,0 +1,266 @@
+"""`snapkeep policy`: the policy document: check, push, show, history, rollback, schema."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from snapkeep.cli.common import DEFAULT_DR_REGION, DrRegion, EndpointUrl, Json, Name, Profile, Region, aws_settings
+from snapkeep.cli.errors import NOT_ALL_RIGHT, WRONG_USE, WrongUse
+from snapkeep.cli.output import print_json
+
+if TYPE_CHECKING:
+    from snapkeep.cli.installed import Installed
+    from snapkeep.domain.planning import Comparison
+    from snapkeep.domain.policy import PolicySet
+    from snapkeep.domain.policy_document import InvalidPolicy
+    from snapkeep.usecases.policies import PolicyStore, Pushed, Shown
+
+app = typer.Typer(help="The policy document: check, push, show, history, rollback.", no_args_is_help=True)
+
+_File = Annotated[Path, typer.Argument(metavar="FILE", help="The document, in YAML or JSON.")]
+_Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+
+
+@app.command()
+def check(
+    file: _File,
+    *,
+    region: Annotated[str, typer.Option("--region", help="The primary region, which no copy may go to.")] = "",
+    json: Json = False,
+) -> None:
+    """Check a document and say everything that is wrong with it, and what would be right. Asks nothing of AWS.
+
+    Exit status 1 if it has errors.
+    """
+    from snapkeep.cli import policy_view  # noqa: PLC0415 - imports what --help does not need
+    from snapkeep.domain.policy_document import InvalidPolicy  # noqa: PLC0415
+    from snapkeep.policyfile.load import load_file  # noqa: PLC0415 - imports yaml
+
+    try:
+        policies = load_file(file, region=region)
+    except InvalidPolicy as invalid:
+        _print_problems(invalid, file, json=json)
+        raise typer.Exit(NOT_ALL_RIGHT) from invalid
+    if json:
+        print_json({"file": str(file), "errors": [], "policies": policy_view.summaries(policies)})
+    else:
+        sys.stdout.writelines(line + "\n" for line in policy_view.summary_lines(policies))
+
+
+@app.command()
+def push(
+    file: _File,
+    *,
+    yes: _Yes = False,
+    profile: Profile = "",
+    region: Region = "",
+    dr_region: DrRegion = DEFAULT_DR_REGION,
+    endpoint_url: EndpointUrl = "",
+    name: Name = "",
+    json: Json = False,
+) -> None:
+    """Show what a document would change, ask, and put it in force in both regions. No deployment is needed.
+
+    The functions see it within a minute. The former versions are kept.
+    """
+    from snapkeep.usecases.policies import stored_text  # noqa: PLC0415
+
+    installed = _installed(profile, region, dr_region, endpoint_url, name)
+    document, policies = _load(file, installed)
+    _put_in_force(installed, stored_text(document), policies, f"Put {file.name} in force?", yes=yes, json=json)
+
+
+@app.command()
+def rollback(
+    version: Annotated[int, typer.Argument(help="The version to go back to. Default: the newest usable one before now.")] = 0,
+    *,
+    yes: _Yes = False,
+    profile: Profile = "",
+    region: Region = "",
+    dr_region: DrRegion = DEFAULT_DR_REGION,
+    endpoint_url: EndpointUrl = "",
+    name: Name = "",
+    json: Json = False,
+) -> None:
+    """Show what going back to a former version would change, ask, and put it in force again, as a new version."""
+    from snapkeep.usecases.policies import parse_stored, version_to_restore  # noqa: PLC0415
+
+    installed = _installed(profile, region, dr_region, endpoint_url, name)
+    stored = version_to_restore(installed.store(installed.settings.region), version)
+    question = f"Put version {stored.version} of the document in force again?"
+    _put_in_force(installed, stored.text, parse_stored(stored), question, yes=yes, json=json)
+
+
+@app.command()
+def show(
+    *,
+    profile: Profile = "",
+    region: Region = "",
+    dr_region: DrRegion = DEFAULT_DR_REGION,
+    endpoint_url: EndpointUrl = "",
+    name: Name = "",
+    json: Json = False,
+) -> None:
+    """Print what is in force, as a document, whether it was pushed or is what the stacks' parameters say."""
+    from snapkeep.domain.policy_document import to_document  # noqa: PLC0415
+    from snapkeep.policyfile.load import readable_yaml  # noqa: PLC0415 - imports yaml
+
+    installed = _installed(profile, region, dr_region, endpoint_url, name)
+    policies = installed.policies_in_force()[installed.settings.region]
+    if json:
+        print_json({"source": policies.source, "document": to_document(policies)})
+    else:
+        sys.stdout.write(f"# {policies.source}\n{readable_yaml(policies)}")
+
+
+@app.command()
+def history(
+    *,
+    profile: Profile = "",
+    region: Region = "",
+    dr_region: DrRegion = DEFAULT_DR_REGION,
+    endpoint_url: EndpointUrl = "",
+    name: Name = "",
+    json: Json = False,
+) -> None:
+    """List the versions that are kept, newest first, and whether each can be used."""
+    from snapkeep.usecases.policies import history as history_of  # noqa: PLC0415
+
+    installed = _installed(profile, region, dr_region, endpoint_url, name)
+    versions = history_of(installed.store(installed.settings.region))
+    if json:
+        print_json({"versions": [_version_as_data(one) for one in versions]})
+        return
+    if not versions:
+        sys.stdout.write("no document was ever pushed: the stacks' parameters are the policy\n")
+    for one in versions:
+        sys.stdout.write(f"{one.stored.version:>4}  {one.stored.at:%Y-%m-%d %H:%M}  {_what_it_says(one)}  {one.stored.author}\n")
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of a document, for completion and checks in an editor."""
+    from snapkeep.policyfile.schema import render_schema  # noqa: PLC0415
+
+    sys.stdout.write(render_schema())
+
+
+def _installed(profile: str, region: str, dr_region: str, endpoint_url: str, name: str) -> Installed:
+    from snapkeep.cli.installed import Installed  # noqa: PLC0415 - imports what --help does not need
+
+    return Installed(aws_settings(profile=profile, region=region, dr_region=dr_region, endpoint_url=endpoint_url, name=name))
+
+
+def _load(file: Path, installed: Installed) -> tuple[Any, PolicySet]:
+    from snapkeep.domain.policy_document import InvalidPolicy, parse_document  # noqa: PLC0415
+    from snapkeep.policyfile.load import read_file  # noqa: PLC0415 - imports yaml
+
+    try:
+        document = read_file(file)
+        region = installed.settings.region
+        limits = installed.parameters_as_policies()[region].limits
+        return document, parse_document(document, region=region, source=file.name, limits=limits)
+    except InvalidPolicy as invalid:
+        _print_problems(invalid, file, json=False)
+        raise typer.Exit(WRONG_USE) from invalid
+
+
+def _print_problems(invalid: InvalidPolicy, file: Path, *, json: bool) -> None:
+    if json:
+        print_json({"file": str(file), "errors": [problem._asdict() for problem in invalid.problems]})
+        return
+    for problem in invalid.problems:
+        typer.echo(f"{file}: {problem}", err=True)
+    count = len(invalid.problems)
+    typer.echo(f"{count} error" + ("" if count == 1 else "s"), err=True)
+
+
+def _put_in_force(installed: Installed, text: str, policies: PolicySet, question: str, *, yes: bool, json: bool) -> None:
+    from snapkeep.cli.policy_view import comparison_as_data, comparison_lines  # noqa: PLC0415
+    from snapkeep.usecases.policies import push as push_to  # noqa: PLC0415
+
+    stores = _stores(installed, policies)
+    compared = _compare(installed, policies)
+    if not json:
+        for region, comparison in compared:
+            sys.stdout.writelines(line + "\n" for line in comparison_lines(region, comparison))
+    if not yes and not _consent(question, json=json):
+        raise WrongUse("nothing was changed: confirm, or give --yes")
+    pushed = push_to(stores, text)
+    if json:
+        changes = [{"region": region, **comparison_as_data(comparison)} for region, comparison in compared]
+        print_json({"pushed": [asdict(one) for one in pushed], "changes": changes})
+    else:
+        sys.stdout.writelines(_pushed_line(one) + "\n" for one in pushed)
+    if any(one.overtaken for one in pushed):
+        raise typer.Exit(NOT_ALL_RIGHT)
+
+
+def _stores(installed: Installed, policies: PolicySet) -> list[PolicyStore]:
+    """Return the stores of all regions concerned, the primary's last. Raise WrongUse for a region without its stack."""
+    from snapkeep.cli.installed import DR, PRIMARY  # noqa: PLC0415
+
+    settings = installed.settings
+    regions = sorted({rule.region for policy in policies.policies for rule in policy.copies} | {settings.dr_region})
+    for kind, region in [*((DR, region) for region in regions), (PRIMARY, settings.region)]:
+        if not installed.stack_parameters(kind, region):
+            raise WrongUse(f"there is no stack {settings.system}-{kind} in {region}: deploy it before a policy needs it")
+    return [installed.store(region) for region in [*regions, settings.region]]
+
+
+def _compare(installed: Installed, policies: PolicySet) -> list[tuple[str, Comparison]]:
+    from snapkeep.domain.planning import compare  # noqa: PLC0415
+    from snapkeep.domain.policy_document import InvalidPolicy  # noqa: PLC0415
+    from snapkeep.usecases.planning import gather_all_facts, make_plans  # noqa: PLC0415
+
+    settings, now = installed.settings, datetime.now(UTC)
+    regions = [settings.region, settings.dr_region]
+    try:
+        before = installed.policies_in_force()
+    except InvalidPolicy as broken:
+        typer.echo(f"what is in force cannot be used ({len(broken.problems)} errors): compared with the parameters", err=True)
+        before = installed.parameters_as_policies()
+    readers = [installed.reader(region) for region in regions]
+    facts = gather_all_facts(readers[0], readers[1:], installed.waiting())
+    then = make_plans(readers, facts, before, now, system=settings.system)
+    after = make_plans(readers, facts, dict.fromkeys(regions, policies), now, system=settings.system)
+    return [(one.region, compare(old, one)) for old, one in zip(then, after, strict=True)]
+
+
+def _consent(question: str, *, json: bool) -> bool:
+    """Ask, where a person sits; elsewhere the answer is no."""
+    if json or not (sys.stdin.isatty() and sys.stdout.isatty()):
+        return False
+    return typer.confirm(question)
+
+
+def _pushed_line(pushed: Pushed) -> str:
+    if pushed.unchanged:
+        return f"{pushed.region}: version {pushed.version} says this already"
+    if pushed.overtaken:
+        return f"{pushed.region}: version {pushed.version} is in force; somebody else pushed at the same time, see the history"
+    return f"{pushed.region}: version {pushed.version} is in force"
+
+
+def _what_it_says(shown: Shown) -> str:
+    if shown.policies is None:
+        return f"cannot be used: {len(shown.problems)} errors, first: {shown.problems[0]}"
+    return "policies " + ", ".join(policy.name for policy in shown.policies.policies)
+
+
+def _version_as_data(shown: Shown) -> dict[str, Any]:
+    problems: Sequence[Any] = shown.problems
+    return {
+        "version": shown.stored.version,
+        "at": shown.stored.at,
+        "author": shown.stored.author,
+        "policies": [policy.name for policy in shown.policies.policies] if shown.policies else None,
+        "errors": [problem._asdict() for problem in problems],
+    }

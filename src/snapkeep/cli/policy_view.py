@@ -1,0 +1,132 @@
+"""Policies, and what they would change, for people and for a machine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from snapkeep.domain.calendar_periods import PERIODS
+from snapkeep.domain.durations import format_duration
+from snapkeep.domain.planning import Comparison
+from snapkeep.domain.policy import CopyRule, Policy, PolicySet, Retention, Selector
+from snapkeep.domain.policy_prices import completion_price_usd_per_gib
+
+_SHOWN = 10
+
+
+def summary_lines(policies: PolicySet) -> Iterator[str]:
+    """Given policies that were checked, return what they say in few lines."""
+    for policy in policies.policies:
+        yield f"{policy.name}: {selector_text(policy.selector)}"
+        yield f"    rpo {format_duration(policy.rpo)}, keep {retention_text(policy.retention)}"
+        for rule in policy.copies:
+            yield f"    copy to {rule.region} within {format_duration(rule.copy_within)}, keep {retention_text(rule.retention)}"
+            if rule.completion_minutes:
+                yield f"        {_completion_text(rule)}"
+    limits = policies.limits
+    yield f"limits: at most {limits.max_deletions} deletions in a plan, {limits.max_share_percent} % of a volume's snapshots"
+    yield from remarks(policies)
+    yield "all right"
+
+
+def remarks(policies: PolicySet) -> Iterator[str]:
+    """Given policies, return what is allowed and may surprise."""
+    for number, policy in enumerate(policies.policies[:-1]):
+        if policy.selector == Selector():
+            later = ", ".join(one.name for one in policies.policies[number + 1 :])
+            yield f"note: {policy.name} takes every volume; {later} governs only volumes whose tag names it"
+            return
+
+
+def summaries(policies: PolicySet) -> list[dict[str, Any]]:
+    """Given policies, return what they say as plain data."""
+    return [_summary(policy) for policy in policies.policies]
+
+
+def _summary(policy: Policy) -> dict[str, Any]:
+    return {
+        "name": policy.name,
+        "select": selector_text(policy.selector),
+        "rpo": format_duration(policy.rpo),
+        "keep": retention_text(policy.retention),
+        "copies": [
+            {
+                "region": rule.region,
+                "copy_within": format_duration(rule.copy_within),
+                "keep": retention_text(rule.retention),
+                "completion_price_usd_per_gib": completion_price_usd_per_gib(rule.completion_minutes),
+            }
+            for rule in policy.copies
+        ],
+    }
+
+
+def retention_text(retention: Retention) -> str:
+    """Given a retention, return it in words: `last 7, daily 14, within 3d`."""
+    counts = {"last": retention.keep_last} | {word: getattr(retention, f"keep_{word}") for word in PERIODS}
+    words = [f"{word} {count}" for word, count in counts.items() if count]
+    words += [f"within {format_duration(retention.keep_within)}"] if retention.keep_within else []
+    words += [f"at least {retention.minimum}"] if retention.minimum > 1 else []
+    zone = "" if retention.timezone == "UTC" else f" (days of {retention.timezone})"
+    return (", ".join(words) or "everything") + zone
+
+
+def selector_text(selector: Selector) -> str:
+    """Given a selector, return it in words."""
+    parts = [f"tag {key}={' or '.join(patterns)}" for key, patterns in selector.tags.items()]
+    parts += [f"not tag {key}={' or '.join(patterns)}" for key, patterns in selector.exclude_tags.items()]
+    parts += [
+        f"{what} {' or '.join(values)}"
+        for what, values in (
+            ("volume", selector.volume_ids),
+            ("not volume", selector.exclude_volume_ids),
+            ("instance", selector.instance_ids),
+            ("type", selector.volume_types),
+            ("role", selector.roles),
+        )
+        if values
+    ]
+    parts += [f"at least {selector.min_size_gib} GiB"] if selector.min_size_gib else []
+    parts += [f"at most {selector.max_size_gib} GiB"] if selector.max_size_gib else []
+    return ", ".join(parts) or "every volume"
+
+
+def _completion_text(rule: CopyRule) -> str:
+    price = completion_price_usd_per_gib(rule.completion_minutes)
+    return f"each copy completes within {rule.completion_minutes} minutes, for {price:.3f} USD a GiB copied besides"
+
+
+def comparison_lines(region: str, comparison: Comparison) -> Iterator[str]:
+    """Given what would change in a region, return it in lines: how many, and the first few by name."""
+    moved = [f"{lineage.volume_id} from {before or 'none'} to {after or 'none'}" for lineage, before, after in comparison.moved]
+    deleted = [
+        f"{change.after.snapshot.id} of {change.after.snapshot.origin.start_time:%Y-%m-%d %H:%M}" for change in comparison.deleted
+    ]
+    kept = [
+        f"{change.after.snapshot.id} of {change.after.snapshot.origin.start_time:%Y-%m-%d %H:%M}" for change in comparison.kept
+    ]
+    copies = [f"{copy.snapshot_id} to {copy.region}" for copy in comparison.copies]
+    yield region
+    for what, items in (
+        ("volumes get another policy", moved),
+        ("snapshots more would go", deleted),
+        ("snapshots more would stay", kept),
+        ("copies more are asked for", copies),
+    ):
+        yield f"  {len(items):>6,}  {what}"
+        yield from (f"            {item}" for item in items[:_SHOWN])
+        if len(items) > _SHOWN:
+            yield f"            and {len(items) - _SHOWN:,} more"
+
+
+def comparison_as_data(comparison: Comparison) -> dict[str, Any]:
+    """Given what would change, return it as plain data."""
+    return {
+        "volumes_moved": [
+            {"source_region": lineage.region, "volume_id": lineage.volume_id, "before": before or None, "after": after or None}
+            for lineage, before, after in comparison.moved
+        ],
+        "deleted_more": [change.after.snapshot.id for change in comparison.deleted],
+        "kept_more": [change.after.snapshot.id for change in comparison.kept],
+        "copies_more": [{"snapshot_id": copy.snapshot_id, "region": copy.region} for copy in comparison.copies],
+    }
