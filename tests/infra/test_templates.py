@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from snapkeep.usecases.dispatch import Dispatch
 from support.templates import FUNCTION, MACHINE, STACKS, resources, template
 
 RULE, QUEUE, LOG = "AWS::Events::Rule", "AWS::SQS::Queue", "AWS::Logs::LogGroup"
@@ -191,8 +192,6 @@ def test_no_function_reserves_concurrency() -> None:
 
 
 def test_dispatch_ends_before_its_lease_does() -> None:
-    from snapkeep.usecases.dispatch import Dispatch
-
     lease_seconds = Dispatch.__dataclass_fields__["lease_seconds"].default
     assert resources("dr", FUNCTION)["Dispatch"]["Timeout"] < lease_seconds
 

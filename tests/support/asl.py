@@ -18,6 +18,13 @@ REGION, ACCOUNT_ID = "us-east-1", "123456789012"
 Handler = Callable[[dict[str, Any]], Any]
 """A function as its state machine sees it: from payload to answer. What it raises, the state machine gets by its class's name."""
 
+Pause = Callable[[float], None]
+"""What happens while a retry waits, given for how many seconds."""
+
+
+def no_pause(seconds: float) -> None:
+    """Let no time pass."""
+
 
 class LambdaRefusedError(Exception):
     """Lambda itself does not carry out the call; the state machine gets `Lambda.<code>`."""
@@ -64,6 +71,10 @@ class Engine(Protocol):
 
     def start(self, machine: str, given: Mapping[str, Any]) -> str:
         """Given a definition's name and an input, start an execution and return its ARN."""
+        ...
+
+    def running(self, execution: str) -> bool:
+        """Given an execution's ARN, return whether it has not ended yet."""
         ...
 
     def wait(self, execution: str) -> Run:

@@ -14,7 +14,7 @@ from ministack.core.responses import set_request_account_id, set_request_region
 from ministack.services import stepfunctions
 
 from snapkeep.local.seams import stepfunctions as seams
-from support.asl import ACCOUNT_ID, REGION, Handler, LambdaRefusedError, Run, definition
+from support.asl import ACCOUNT_ID, REGION, Handler, LambdaRefusedError, Pause, Run, definition, no_pause
 
 PATIENCE_SECONDS = 30.0
 
@@ -49,6 +49,9 @@ class FirstEngine:
         output = json.loads(found["output"]) if found.get("output") else None
         return Run(found["status"], self._states(execution), found.get("error", ""), found.get("cause", ""), output)
 
+    def running(self, execution: str) -> bool:
+        return bool(self._call(stepfunctions._describe_execution, executionArn=execution)["status"] == "RUNNING")
+
     def succeed(self, token: str, output: Mapping[str, Any]) -> bool:
         return self._answered(stepfunctions._send_task_success, taskToken=token, output=json.dumps(output))
 
@@ -79,7 +82,7 @@ class FirstEngine:
 
 
 @contextmanager
-def first_engine(handlers: Mapping[str, Handler]) -> Iterator[FirstEngine]:
+def first_engine(handlers: Mapping[str, Handler], pause: Pause = no_pause) -> Iterator[FirstEngine]:
     """Given a handler for each function by its name (without suffix), give the engine, for as long as the block lasts."""
 
     def call_lambda(function: str, payload: dict[str, Any]) -> Any:
@@ -92,12 +95,17 @@ def first_engine(handlers: Mapping[str, Handler]) -> Iterator[FirstEngine]:
             raise stepfunctions._ExecutionError(type(error).__name__, cause) from error
 
     delays: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        delays.append(seconds)
+        pause(seconds)
+
     patched = {
         "_call_lambda": call_lambda,
         "_invoke_with_callback": seams.invoke_with_callback,
         "_execute_task": seams._with_timeouts_by_path(stepfunctions._execute_task),
         "_find_matching_retrier": seams._with_delays(stepfunctions._find_matching_retrier),
-        "_scaled_sleep": delays.append,
+        "_scaled_sleep": sleep,
     }
     with mock.patch.multiple(stepfunctions, **patched):
         yield FirstEngine(delays)

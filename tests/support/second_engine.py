@@ -22,7 +22,7 @@ from moto.stepfunctions.parser.asl.component.common.retry import retrier_decl
 from moto.stepfunctions.parser.asl.component.state.exec.state_task import lambda_eval_utils
 from moto.stepfunctions.parser.models import StepFunctionsParserBackend
 
-from support.asl import ACCOUNT_ID, REGION, Handler, LambdaRefusedError, Run, definition
+from support.asl import ACCOUNT_ID, REGION, Handler, LambdaRefusedError, Pause, Run, definition, no_pause
 
 PATIENCE_SECONDS = 30.0
 _ROLE = f"arn:aws:iam::{ACCOUNT_ID}:role/any"
@@ -50,13 +50,15 @@ class _Functions:
 
 
 class _Pauses:
-    """Stands for the module `time` where retries wait: notes how long, and does not wait."""
+    """Stands for the module `time` where retries wait: notes how long, and does not wait itself."""
 
-    def __init__(self) -> None:
+    def __init__(self, pause: Pause) -> None:
         self.seconds: list[float] = []
+        self._pause = pause
 
     def sleep(self, seconds: float) -> None:
         self.seconds.append(seconds)
+        self._pause(seconds)
 
 
 class SecondEngine:
@@ -85,10 +87,13 @@ class SecondEngine:
     def wait(self, execution: str) -> Run:
         found = self._executions[execution]
         deadline = time.monotonic() + PATIENCE_SECONDS
-        while found.exec_status == "RUNNING":
+        while self.running(execution):
             assert time.monotonic() < deadline, f"{execution} does not end; it entered {self._states(found)}"
             time.sleep(0.005)
         return Run(str(found.exec_status.value), self._states(found), found.error or "", found.cause or "", found.output)
+
+    def running(self, execution: str) -> bool:
+        return bool(self._executions[execution].exec_status == "RUNNING")
 
     def succeed(self, token: str, output: Mapping[str, Any]) -> bool:
         return self._answered(self._backend.send_task_success, token, json.dumps(output))
@@ -111,9 +116,9 @@ class SecondEngine:
 
 
 @contextmanager
-def second_engine(handlers: Mapping[str, Handler]) -> Iterator[SecondEngine]:
+def second_engine(handlers: Mapping[str, Handler], pause: Pause = no_pause) -> Iterator[SecondEngine]:
     """Given a handler for each function by its name (without suffix), give the engine, for as long as the block lasts."""
-    pauses, functions = _Pauses(), _Functions(handlers)
+    pauses, functions = _Pauses(pause), _Functions(handlers)
     with (
         mock.patch.object(lambda_eval_utils, "boto_client_for", return_value=functions),
         mock.patch.object(retrier_decl, "time", pauses),

@@ -1,0 +1,291 @@
+"""The functions as they are deployed, over the model of EBS in virtual time, their state machines on any engine.
+
+Each function has the environment that its stack's template gives it, and clients of its own that note what it calls. EC2 and KMS
+are the model's; the table, queues, topics and parameters are moto's, in process.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import threading
+import time
+import uuid
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from types import SimpleNamespace
+from typing import Any
+
+import boto3
+from botocore.exceptions import ClientError
+from moto import mock_aws
+from moto.sns.models import sns_backends
+
+from snapkeep.ebsmodel import Faults, Speeds, VirtualClock, World
+from snapkeep.ebsmodel.clock import utc
+from snapkeep.functions.composition import Composition
+from snapkeep.functions.environment import Environment
+from support.asl import ACCOUNT_ID, Engine, Handler, Pause, Run
+from support.templates import FUNCTION, resources, template
+
+REGIONS = {"primary": "us-east-1", "dr": "us-east-2"}
+MACHINE_OF_STACK = {"primary": "protect", "dr": "receive"}
+ENDED_BY = {"createSnapshot": "primary", "createSnapshots": "primary", "copySnapshot": "dr"}
+PATIENCE_SECONDS = 60.0
+STEP_SECONDS = 10.0
+MODELLED = ("ec2", "kms")
+SERVICE_PREFIXES = {"stepfunctions": "states"}
+BATCHES = {"sqs:DeleteMessageBatch": "sqs:DeleteMessage"}
+
+EngineMaker = Callable[[Mapping[str, Handler], Pause], AbstractContextManager[Engine]]
+
+
+class WorldClock:
+    """`Clock` and `Pacer` in the world's time."""
+
+    def __init__(self, system: RealSystem) -> None:
+        self._system = system
+
+    def now(self) -> datetime:
+        return utc(self._system.world.clock.now())
+
+    def pause(self, seconds: float) -> None:
+        self._system.advance(seconds)
+
+
+class Noting:
+    """A client that notes which IAM actions its calls need."""
+
+    def __init__(self, client: Any, service: str, note: Callable[[str], None]) -> None:
+        self._client, self._service, self._note = client, service, note
+
+    def __getattr__(self, name: str) -> Any:
+        value = getattr(self._client, name)
+        if name == "get_paginator":
+            return lambda operation: self._noting_pages(operation, value(operation))
+        if not callable(value) or name.startswith("_"):
+            return value
+
+        def call(**request: Any) -> Any:
+            self._note(action_of(self._service, name))
+            return value(**request)
+
+        return call
+
+    def _noting_pages(self, operation: str, paginator: Any) -> Any:
+        self._note(action_of(self._service, operation))
+        return paginator
+
+
+def action_of(service: str, operation: str) -> str:
+    """Given a service and a client's method, return the IAM action that it needs."""
+    action = f"{SERVICE_PREFIXES.get(service, service)}:{''.join(part.capitalize() for part in operation.split('_'))}"
+    return BATCHES.get(action, action)
+
+
+@dataclass
+class NotingClients:
+    """Stands for `Clients` of one function."""
+
+    system: RealSystem
+    region: str
+    note: Callable[[str], None]
+
+    def get(self, service: str, *, region: str = "", once: bool = False) -> Any:
+        where = region or self.region
+        if service in MODELLED:
+            client: Any = self.system.world.client(service, where, caller="snapkeep")
+        elif service == "stepfunctions":
+            client = Answering(self.system)
+        else:
+            client = boto3.client(service, region_name=where)  # type: ignore[call-overload]
+        return Noting(client, service, self.note)
+
+
+class Answering:
+    """Step Functions' client, as far as functions use it, over the engine."""
+
+    def __init__(self, system: RealSystem) -> None:
+        self._system = system
+
+    def send_task_success(self, taskToken: str, output: str) -> None:  # noqa: N803 - boto3's
+        self._told(self._system.engine.succeed(taskToken, json.loads(output)), "SendTaskSuccess")
+
+    def send_task_failure(self, taskToken: str, error: str, cause: str) -> None:  # noqa: N803 - boto3's
+        self._told(self._system.engine.fail(taskToken, error, cause), "SendTaskFailure")
+
+    @staticmethod
+    def _told(somebody_waits: bool, operation: str) -> None:
+        if not somebody_waits:
+            raise ClientError({"Error": {"Code": "TaskDoesNotExist", "Message": "nobody waits"}}, operation)
+
+
+@dataclass
+class RealSystem:
+    """Both stacks, of which every function runs as it would on AWS."""
+
+    parameters: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Stack -> parameters that are not the template's defaults."""
+    faults: Faults | None = None
+
+    def __post_init__(self) -> None:
+        speeds = Speeds(volume_create_seconds=0.1)
+        self.world = World(clock=VirtualClock(), regions=tuple(REGIONS.values()), speeds=speeds, faults=self.faults)
+        self.engine: Engine
+        self.calls: dict[tuple[str, str], set[str]] = defaultdict(set)
+        self.invocations: list[tuple[str, str]] = []
+        self.runs: list[tuple[str, Run]] = []
+        self._open: list[tuple[str, str]] = []
+        self._turn = threading.RLock()
+        self.functions: dict[tuple[str, str], Handler] = {}
+        self.table = "snapkeep-queue"
+
+    @contextmanager
+    def started(self, make_engine: EngineMaker) -> Iterator[RealSystem]:
+        """Given an engine, run the system on it for as long as the block lasts."""
+        with mock_aws():
+            for stack, region in REGIONS.items():
+                self._deploy(stack, region)
+            handlers = {name: handler for (_, name), handler in self.functions.items()}
+            with make_engine({**handlers, **self._shared_by_both_stacks()}, self.advance) as engine:
+                self.engine = engine
+                self.world.subscribe(self._on_event)
+                yield self
+
+    def _shared_by_both_stacks(self) -> dict[str, Handler]:
+        """Functions of one name in both stacks: the execution's ARN says whose it is."""
+
+        def of_its_stack(name: str) -> Handler:
+            def handler(payload: dict[str, Any]) -> Any:
+                stack = "primary" if "protect" in payload["execution"] else "dr"
+                return self.functions[stack, name](payload)
+
+            return handler
+
+        names = {name for stack, name in self.functions if stack == "primary"}
+        return {name: of_its_stack(name) for stack, name in self.functions if stack == "dr" and name in names}
+
+    # Deploying
+
+    def _deploy(self, stack: str, region: str) -> None:
+        clients = {name: boto3.client(name, region_name=region) for name in ("sqs", "sns", "ssm", "dynamodb")}  # type: ignore[call-overload]
+        defaults = {name: one["Default"] for name, one in template(stack)["Parameters"].items()}
+        values = {**defaults, **self.parameters.get(stack, {}), "AWS::Region": region}
+        values["Notices"] = clients["sqs"].create_queue(QueueName="notices")["QueueUrl"]
+        values["Topic"] = clients["sns"].create_topic(Name="notifications")["TopicArn"]
+        clients["ssm"].put_parameter(Name="/snapkeep/policy", Value="{}", Type="String")
+        for properties in resources(stack, "AWS::DynamoDB::Table").values():
+            wanted = ("AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes", "BillingMode")
+            clients["dynamodb"].create_table(TableName=self.table, **{name: properties[name] for name in wanted})
+        shared = template(stack)["Globals"]["Function"]["Environment"]["Variables"]
+        variables = {name: str(filled_in(value, values)) for name, value in shared.items()} | {"AWS_REGION": region}
+        for name, properties in resources(stack, FUNCTION).items():
+            self.functions[stack, name] = self._function(stack, name, properties["Handler"].split(".")[-2], variables)
+
+    def _function(self, stack: str, name: str, module_name: str, variables: Mapping[str, str]) -> Handler:
+        """Each function has a module of its own, as it has a process of its own on Lambda."""
+        parts = Composition(Environment(variables))
+        parts.clients = NotingClients(self, REGIONS[stack], self.calls[stack, name].add)  # type: ignore[assignment]
+        parts.clock = WorldClock(self)  # type: ignore[assignment]
+        spec = importlib.util.find_spec(f"snapkeep.functions.{module_name}")
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        module.composition = lambda: parts  # type: ignore[attr-defined]
+
+        def handler(payload: dict[str, Any]) -> Any:
+            with self._turn:
+                self.invocations.append((stack, name))
+                return module.handler(payload, SimpleNamespace(aws_request_id=str(uuid.uuid4())))
+
+        return handler
+
+    # Time and events
+
+    def advance(self, seconds: float) -> None:
+        """Given seconds, let them pass in the world."""
+        with self._turn:
+            self.world.clock.advance(seconds)  # type: ignore[attr-defined]
+
+    def _on_event(self, event: dict[str, Any]) -> None:
+        stack = ENDED_BY.get(event["detail"].get("event", ""))
+        if stack is not None and event["region"] == REGIONS[stack]:
+            self.start(MACHINE_OF_STACK[stack], event)
+
+    def start(self, machine: str, event: Mapping[str, Any]) -> str:
+        """Given a state machine and its input, start an execution and return its ARN."""
+        execution = self.engine.start(machine, event)
+        self._open.append((machine, execution))
+        return execution
+
+    def settle(self, least_seconds: float = 60.0) -> None:
+        """Let the world's time pass, dispatching as the schedule does, until nothing runs, waits or is due any more."""
+        given_up = time.monotonic() + PATIENCE_SECONDS
+        until = self.world.now() + least_seconds
+        while self._open or self.world.now() < until or self.world.next_due() is not None:
+            assert time.monotonic() < given_up, f"does not settle: {self._open}"
+            self.invoke("dr", "Dispatch", {})
+            self.advance(STEP_SECONDS)
+            self._let_executions_go_on()
+        for stack in REGIONS:
+            self.invoke(stack, "Digest", {})
+
+    def _let_executions_go_on(self) -> None:
+        """Executions run in threads of their own: wait until none is between two functions any more."""
+        seen = -1
+        while seen != len(self.invocations):
+            seen = len(self.invocations)
+            time.sleep(0.03)
+        for machine, execution in list(self._open):
+            if not self.engine.running(execution):
+                self._open.remove((machine, execution))
+                self.runs.append((machine, self.engine.wait(execution)))
+
+    def invoke(self, stack: str, function: str, payload: dict[str, Any]) -> Any:
+        """Given a function and what it is called with, return its answer."""
+        return self.functions[stack, function](payload)
+
+    # What a person does and sees
+
+    def ec2(self, stack: str) -> Any:
+        """EC2 of a stack's region, as a person uses it."""
+        return self.world.client("ec2", REGIONS[stack], caller="person")
+
+    def make_volume(self, **tags: str) -> str:
+        listed = [{"Key": key, "Value": value} for key, value in tags.items()]
+        specifications = [{"ResourceType": "volume", "Tags": listed}] if listed else []
+        made = self.ec2("primary").create_volume(AvailabilityZone="us-east-1a", Size=8, TagSpecifications=specifications)
+        self.advance(1)
+        return str(made["VolumeId"])
+
+    def protect(self, volume_id: str) -> str:
+        """Given a volume, make a snapshot of it and let everything that follows come to its end."""
+        snapshot_id = str(self.ec2("primary").create_snapshot(VolumeId=volume_id)["SnapshotId"])
+        self.settle()
+        return snapshot_id
+
+    def kept(self, stack: str) -> list[dict[str, Any]]:
+        """Given a stack, return the snapshots in its region, oldest first."""
+        found = self.ec2(stack).describe_snapshots(OwnerIds=["self"])["Snapshots"]
+        return sorted(found, key=lambda one: one["StartTime"])
+
+    def published(self, stack: str) -> list[str]:
+        """Given a stack, return the subjects of what was published there."""
+        (topic,) = sns_backends[ACCOUNT_ID][REGIONS[stack]].topics.values()
+        return [str(sent[2]) for sent in topic.sent_notifications]
+
+
+def filled_in(value: Any, values: Mapping[str, Any]) -> Any:
+    """Given a value of a template and what its names stand for, return what CloudFormation makes of it."""
+    if isinstance(value, dict) and "Ref" in value:
+        return values[value["Ref"]]
+    if isinstance(value, dict):
+        text = str(value["Fn::Sub"])
+        for name, filling in values.items():
+            text = text.replace(f"${{{name}}}", str(filling))
+        return text
+    return value
