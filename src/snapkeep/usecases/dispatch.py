@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import islice
 
 from snapkeep.domain.errors import (
@@ -66,20 +66,29 @@ class Dispatch:
     quota: int
     lease_seconds: int = 120
     """Longer than the function may run, so that a living dispatcher never loses its lease."""
+    work_seconds: int = 60
+    """After so long no further copy is started: well within the lease and the function's time."""
+    pause_seconds: int = 20
+    """How long an entry rests that EC2 would not start now. It rests DELAYED: only WAITING wakes a dispatcher at once."""
     settle_seconds: int = 60
     """How long EC2 may take to show a copy that a dead dispatcher started (eventual consistency of describe calls)."""
 
     def run(self, holder: str) -> Dispatched:
         """Given who dispatches (a request id), fill the quota from the queue and return what was done."""
-        if not self.queue.take_lease(holder, self.clock.now(), self.lease_seconds):
+        began = self.clock.now()
+        if not self.queue.take_lease(holder, began, self.lease_seconds):
             return Dispatched(lease_taken=False)
-        round_ = _Round()
-        while True:
+        round_ = _Round(stop_at=began + timedelta(seconds=self.work_seconds))
+        try:
             self._fill(round_)
-            if self.queue.release_lease(holder) or round_.stopped:
-                break
-        if round_.stopped:
-            self.queue.release_lease(holder)
+            while not round_.stopped and not self.queue.release_lease(holder):
+                self._fill(round_)
+        except SnapkeepError:
+            round_.stopped = True
+            raise
+        finally:
+            if round_.stopped:
+                self.queue.release_lease(holder)
         return Dispatched(True, tuple(round_.started), tuple(round_.settled), tuple(round_.failed), round_.in_flight)
 
     def _fill(self, round_: _Round) -> None:
@@ -106,6 +115,7 @@ class Dispatch:
     def _go_through(self, candidates: list[QueueEntry], round_: _Round) -> None:
         existing = self._existing(candidates)
         for entry in candidates:
+            round_.stopped = round_.stopped or self.clock.now() >= round_.stop_at
             if round_.stopped:
                 return
             copy = existing.get(entry.key)
@@ -186,7 +196,8 @@ class Dispatch:
             round_.stopped = True
         elif isinstance(error, (CopyQuotaReached, AwsThrottled)):
             round_.stopped = True
-            self._write(replace(starting, state=EntryState.WAITING, attempts=starting.attempts - 1))
+            rest = self.clock.now() + timedelta(seconds=self.pause_seconds)
+            self._write(replace(starting, state=EntryState.DELAYED, attempts=starting.attempts - 1, not_before=rest))
         elif isinstance(error, (SnapshotGone, KeyNotUsable)):
             self._give_up(starting, str(error), round_)
         elif isinstance(error, AwsRefused):
@@ -216,6 +227,7 @@ class Dispatch:
 class _Round:
     """What has happened so far while one dispatcher holds the lease."""
 
+    stop_at: datetime
     started: list[str] = field(default_factory=list)
     copy_ids: list[str] = field(default_factory=list)
     settled: list[str] = field(default_factory=list)
