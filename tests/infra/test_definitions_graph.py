@@ -110,7 +110,7 @@ def test_a_failed_copy_stops_neither_the_others_nor_retention() -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_function_gets_the_execution_and_answers_within_the_states_time(name: str) -> None:
-    stack = {"protect": "primary", "receive": "dr"}[name]
+    stack = {"protect": "primary", "receive": "dr", "sweep": "dr"}[name]
     functions = resources(stack, FUNCTION)
     for task_name, task in every_state(name):
         if task["Type"] != "Task":
@@ -123,7 +123,9 @@ def test_every_function_gets_the_execution_and_answers_within_the_states_time(na
             assert task["TimeoutSecondsPath"], task_name
 
 
-@pytest.mark.parametrize(("stack", "machine"), [("primary", "Protect"), ("dr", "Receive")])
+@pytest.mark.parametrize(
+    ("stack", "machine"), [("primary", "Protect"), ("dr", "Receive"), ("primary", "Sweeping"), ("dr", "Sweeping")]
+)
 def test_the_template_fills_in_exactly_what_the_definition_leaves_open(stack: str, machine: str) -> None:
     properties = resources(stack, MACHINE)[machine]
     name = properties["DefinitionUri"].removeprefix("statemachines/").removesuffix(".asl.json")
@@ -136,5 +138,5 @@ def test_the_template_fills_in_exactly_what_the_definition_leaves_open(stack: st
 
 
 def test_every_definition_is_deployed() -> None:
-    uris = [one["DefinitionUri"] for stack in STACKS for one in resources(stack, MACHINE).values()]
+    uris = {one["DefinitionUri"] for stack in STACKS for one in resources(stack, MACHINE).values()}
     assert sorted(uris) == [f"statemachines/{name}.asl.json" for name in NAMES]

@@ -15,7 +15,8 @@ from snapkeep.functions.permissions import EVERY_FUNCTION, PERMISSIONS, actions_
 from support.templates import FUNCTION, MACHINE, ROLE, STACKS, Statement, resources, statements
 
 ROOT = Path(__file__).parents[2]
-SERVICE_ROLES = {"primary": {"ProtectRole", "StartRole"}, "dr": {"ReceiveRole", "StartRole"}}
+SWEEP_ROLES = {"SweepingRole", "SweepTimerRole"}
+SERVICE_ROLES = {"primary": {"ProtectRole", "StartRole"} | SWEEP_ROLES, "dr": {"ReceiveRole", "StartRole"} | SWEEP_ROLES}
 FUNCTIONS = [(stack, function) for stack in STACKS for function in PERMISSIONS[stack]]
 SYSTEM = {"Fn::Sub": "snapkeep${FunctionNameSuffix}"}
 
@@ -110,7 +111,9 @@ def test_keys_of_copies_are_used_through_ec2_alone() -> None:
                 assert one.condition["Bool"] == {"kms:GrantIsForAWSResource": True}
 
 
-@pytest.mark.parametrize(("stack", "machine"), [("primary", "Protect"), ("dr", "Receive")])
+@pytest.mark.parametrize(
+    ("stack", "machine"), [("primary", "Protect"), ("dr", "Receive"), ("primary", "Sweeping"), ("dr", "Sweeping")]
+)
 def test_a_state_machine_may_call_its_functions_and_no_others(stack: str, machine: str) -> None:
     substitutions = resources(stack, MACHINE)[machine]["DefinitionSubstitutions"]
     arns = [value for name, value in substitutions.items() if name != "Partition"]

@@ -16,7 +16,7 @@ from snapkeep.deploy.dependencies import copy_dependencies
 from snapkeep.deploy.models import write_trimmed_data
 from snapkeep.deploy.operations import OPERATIONS
 
-OUR_PARTS = ("domain", "usecases", "adapters", "functions")
+OUR_PARTS = ("domain", "usecases", "adapters", "functions", "reports")
 """The packages of ours that run in AWS; the command line, the model and the simulator stay at home."""
 
 _FIXED_TIME = (1980, 1, 1, 0, 0, 0)

@@ -46,6 +46,24 @@ _PUBLISH = (
     _OWN_KEY,
 )
 
+_SWEEP_SHARED = (
+    Permission(
+        "sees who else can read snapshots",
+        ("ec2:DescribeSnapshotAttribute", "ec2:GetSnapshotBlockPublicAccessState"),
+    ),
+    Permission("adopts history, with consent, and puts lost tags back", ("ec2:CreateTags",)),
+    Permission(
+        "starts the runs that events should have started, and sees since when it is deployed",
+        ("states:StartExecution", "states:DescribeStateMachine"),
+    ),
+    Permission("replays what rules could not deliver", ("sqs:ReceiveMessage", "sqs:DeleteMessage")),
+    Permission("keeps its report", ("s3:GetObject", "s3:PutObject")),
+    Permission("publishes its report", ("sns:Publish",)),
+    _READ_POLICY,
+    _TELL,
+    _OWN_KEY,
+)
+
 PERMISSIONS: Mapping[str, Mapping[str, Sequence[Permission]]] = {
     PRIMARY: {
         "TagSnapshots": (
@@ -73,6 +91,17 @@ PERMISSIONS: Mapping[str, Mapping[str, Sequence[Permission]]] = {
         "DeleteOldSnapshots": (_DELETE, _STILL_THERE),
         "Notification": (_TELL, _OWN_KEY),
         "Digest": _PUBLISH,
+        "Sweep": (
+            _READ_SNAPSHOTS,
+            Permission("reads volumes, whose tags select them", ("ec2:DescribeVolumes",)),
+            _LOOK_FOR_HOLDS,
+            Permission(
+                "sees what waits in a DR region's queue, and puts missing copies there",
+                ("dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query"),
+            ),
+            _TABLE_KEY,
+            *_SWEEP_SHARED,
+        ),
     },
     DR: {
         "TagSnapshotCopy": (
@@ -119,6 +148,13 @@ PERMISSIONS: Mapping[str, Mapping[str, Sequence[Permission]]] = {
         ),
         "Notification": (_TELL, _OWN_KEY),
         "Digest": _PUBLISH,
+        "Sweep": (
+            _READ_SNAPSHOTS,
+            _LOOK_FOR_HOLDS,
+            Permission("reads the queue, and closes entries", ("dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query")),
+            Permission("answers the waiting execution", ("states:SendTaskSuccess", "states:SendTaskFailure")),
+            *_SWEEP_SHARED,
+        ),
     },
 }
 """Stack -> function -> what its role grants."""

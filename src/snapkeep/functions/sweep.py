@@ -11,19 +11,20 @@ from snapkeep.adapters.ec2_guards import RecentGuards
 from snapkeep.adapters.ec2_writers import Ec2Tagger
 from snapkeep.adapters.executions import StateMachineRuns
 from snapkeep.adapters.s3_reports import S3Reports, SnsReports
-from snapkeep.domain.errors import InvalidConfiguration
+from snapkeep.domain.errors import RETRYABLE, InvalidConfiguration, SnapkeepError
+from snapkeep.domain.model import Plan
 from snapkeep.domain.reporting import SweepReport
 from snapkeep.functions import metrics
 from snapkeep.functions.answers import plan_answer
 from snapkeep.functions.composition import Composition, composition
-from snapkeep.functions.environment import DR
+from snapkeep.functions.environment import DR, Environment
 from snapkeep.functions.log import started
 from snapkeep.functions.sweep_audit import audit_sweep
 from snapkeep.usecases.dead_letters import ReplayDeadLetters
 from snapkeep.usecases.enqueue import EnqueueCopy
 from snapkeep.usecases.ports import Deletion, DeletionResult
 from snapkeep.usecases.report import PublishReport
-from snapkeep.usecases.sweep import ExposureCheck, SweepLimits, SweepOptions, complete
+from snapkeep.usecases.sweep import ExposureCheck, SweepLimits, SweepOptions, Swept, complete
 from snapkeep.usecases.sweep_dr import DrSweep
 from snapkeep.usecases.sweep_primary import PrimarySweep
 
@@ -37,7 +38,7 @@ def build(parts: Composition) -> PrimarySweep | DrSweep:
         client=parts.clients.get("stepfunctions"), state_machine_arn=environment.text("SNAPKEEP_STATE_MACHINE_ARN")
     )
     letters = SqsDeadLetters(client=parts.clients.get("sqs"), queue_url=environment.text("SNAPKEEP_DEAD_LETTERS_URL"))
-    known = frozenset(filter(None, environment.variables.get("SNAPKEEP_KNOWN_ACCOUNTS", "").replace(" ", "").split(",")))
+    known = frozenset(filter(None, environment.variables.get("SNAPKEEP_KNOWN_ACCOUNTS", "").split(",")))
     tagger = Ec2Tagger(client=parts.clients.get("ec2"))
     guards = RecentGuards(reader=parts.reader, clock=parts.clock)
     replay = ReplayDeadLetters(letters=letters, runs=runs)
@@ -111,47 +112,37 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
 
 
 def _repair(event: dict[str, Any]) -> dict[str, Any]:
+    """Sweep, keep what came of it, and answer the deletions. What AWS refuses becomes a report that says FAILED."""
     parts = _parts()
-    asked = event.get("options") or {}
-    always = parts.environment.variables.get("SNAPKEEP_ADOPT_HISTORY", "") == "yes"
-    options = SweepOptions(adopt=always or asked.get("adopt") is True, retry_failed=asked.get("retry_failed") is True)
-    swept = build(parts).run(event["sweep"], options)
-    build_reports(parts).keep_interim(swept.report)
+    environment, reports = parts.environment, build_reports(parts)
+    try:
+        swept = build(parts).run(event["sweep"], _options(event["asked"], environment))
+    except RETRYABLE:
+        raise
+    except SnapkeepError as error:
+        now = parts.clock.now()
+        why = f"{type(error).__name__}: {error}"
+        broken = SweepReport(
+            event["sweep"], environment.system, environment.stack, environment.region, started_at=now, ended_at=now, broken=why
+        )
+        swept = Swept(broken, Plan("", environment.region, now, ()))
+    reports.keep_interim(swept.report)
     audit_sweep(swept.report)
     return plan_answer(swept.plan, swept.remove)
+
+
+def _options(asked: Any, environment: Environment) -> SweepOptions:
+    """Given the execution's input, a person's or a schedule's, return what is asked of the sweep."""
+    wishes = asked.get("options", {}) if isinstance(asked, dict) else {}
+    always = environment.text("SNAPKEEP_ADOPT_HISTORY") == "yes"
+    return SweepOptions(adopt=always or wishes.get("adopt") is True, retry_failed=wishes.get("retry_failed") is True)
 
 
 def _report(event: dict[str, Any]) -> dict[str, Any]:
     parts = _parts()
     reports = build_reports(parts)
-    report = _finished(event, parts, reports)
+    failed = [DeletionResult(one["snapshot_id"], Deletion(one["outcome"]), one["cause"]) for one in event["deletion"]["failed"]]
+    report = complete(reports.interim(event["sweep"]), event["plan"]["delete"], failed, parts.clock.now())
     published = reports.run(report)
     metrics.emit(metrics.report_lines(report))
     return {"outcome": published.outcome, "summary": published.summary, "json": published.json, "page": published.page}
-
-
-def _finished(event: dict[str, Any], parts: Composition, reports: PublishReport) -> SweepReport:
-    now, state = parts.clock.now(), event["state"]
-    if "plan" not in state:
-        return _broken(event, parts)
-    deletion = state.get("deletion", {})
-    failed = [DeletionResult(one["snapshot_id"], Deletion(one["outcome"]), one["cause"]) for one in deletion.get("failed", [])]
-    orders = state["plan"]["delete"]
-    if "error" in state:
-        cause = f"{state['error'].get('Error')}: {str(state['error'].get('Cause'))[:500]}"
-        failed = [DeletionResult(order["snapshot_id"], Deletion.NOT_ALLOWED, cause) for order in orders]
-    return complete(reports.interim(event["sweep"]), orders, failed, now)
-
-
-def _broken(event: dict[str, Any], parts: Composition) -> SweepReport:
-    error = event["state"].get("error", {})
-    now = parts.clock.now()
-    return SweepReport(
-        id=event["sweep"],
-        system=parts.environment.system,
-        stack=parts.environment.stack,
-        region=parts.environment.region,
-        started_at=now,
-        ended_at=now,
-        broken=f"{error.get('Error', 'Failed')}: {str(error.get('Cause', 'no cause was given'))[:2000]}",
-    )
