@@ -30,7 +30,10 @@ def trim_service(model: Mapping[str, Any], operations: Collection[str]) -> dict[
         raise UnknownOperation(f"{model['metadata']['serviceId']} has no operation {', '.join(missing)}")
     kept = {name: model["operations"][name] for name in sorted(operations)}
     trimmed = {**model, "operations": kept, "shapes": _reachable(model["shapes"], kept)}
-    return dict(_without_prose(trimmed))
+    bare: dict[str, Any] = dict(_without_prose(trimmed))
+    for parameter in bare.get("clientContextParams", {}).values():
+        parameter["documentation"] = ""  # botocore reads it (s3 has such parameters)
+    return bare
 
 
 def trim_by_operation(document: Mapping[str, Any], key: str, operations: Collection[str]) -> dict[str, Any]:
