@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Sequence
 
 from rich.console import Console, Group, RenderableType
@@ -28,6 +29,7 @@ _PROTECT_STEPS = (
 )
 _RECEIVE_STEPS = (("check", "TagSnapshotCopy"), ("expire", "DeleteOldSnapshots"))
 _FRAMES = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
+_ALARM_WORDS = ("OK: ", "ALARM: ", "INSUFFICIENT_DATA: ")
 _GLYPHS = {Step.WAITING: ("·", "dim"), Step.DONE: ("✓", "green"), Step.FAILED: ("✗", "bold red")}
 _FATES = {
     Fate.KEPT: ("✓", "green"),
@@ -213,7 +215,14 @@ def _messages_view(facts: Facts) -> RenderableType:
     table = Table.grid(padding=(0, 1))
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
-    for message in facts.messages:
+    alarms = [message for message in facts.messages if str(message["subject"]).startswith(_ALARM_WORDS)]
+    if alarms:
+        words = Counter(str(message["subject"]).partition(":")[0] for message in alarms)
+        states = ", ".join(f"{count} {word}" for word, count in sorted(words.items()))
+        table.add_row(
+            Text("✉", style="dim"), Text(f"{len(alarms)} from alarms that found their first state ({states})", style="dim")
+        )
+    for message in (message for message in facts.messages if message not in alarms):
         lines = [line for line in str(message["body"]).splitlines() if line.strip()]
         table.add_row(Text("✉", style="cyan"), Text(str(message["subject"]), style="bold"))
         for line in lines[1:]:

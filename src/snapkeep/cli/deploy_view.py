@@ -63,7 +63,7 @@ class LiveWatcher:
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._live = Live(self._render(), console=console, refresh_per_second=12, transient=True, get_renderable=self._render)
+        self._live = Live(self._render(), console=console, refresh_per_second=8, transient=True, get_renderable=self._render)
         self._step = ""
         self._step_began = time.monotonic()
         self._expected = 0

@@ -36,7 +36,7 @@ def write_plan(out: TextIO, plan: RegionPlan, *, colour: bool = False) -> None:
     out.write(f"{paint(_BOLD, plan.region)}  by {plan.policies.source}\n")
     for volume in plan.volumes:
         out.write("\n")
-        out.writelines(line + "\n" for line in _volume_lines(volume, paint))
+        out.writelines(line + "\n" for line in _volume_lines(volume, plan.region, paint))
     if plan.missing:
         out.write(f"\n{paint(_BOLD, 'copies missing')}\n")
         out.writelines(line + "\n" for line in _missing_lines(plan.missing, paint))
@@ -164,10 +164,10 @@ def _verdict_as_data(verdict: Verdict) -> dict[str, Any]:
     }
 
 
-def _volume_lines(volume: VolumePlan, paint: Any) -> Iterator[str]:
+def _volume_lines(volume: VolumePlan, region: str, paint: Any) -> Iterator[str]:
     selection = volume.selection
     name = selection.policy.name if selection.policy else "no policy"
-    where = "" if volume.volume else f" (of {volume.lineage.region})" if volume.selection.policy else " (gone)"
+    where = "" if volume.volume else " (gone)" if volume.lineage.region == region else f" (of {volume.lineage.region})"
     yield from _wrapped(f"{paint(_BOLD, volume.lineage.volume_id)}{where}  {name}: {selection.why}", 4)
     for passed, why in selection.passed_over:
         yield from _wrapped(paint(_DIM, f"    not {passed}: {why}"), 6)

@@ -1,9 +1,9 @@
-"""`snapkeep policy`: the policy document: check, push, show, history, rollback, schema."""
+"""`snapkeep policy`: the policy document: check, push, show, history, rollback, remove, schema."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -99,6 +99,33 @@ def rollback(
 
 
 @app.command()
+def remove(
+    *,
+    yes: _Yes = False,
+    profile: Profile = "",
+    region: Region = "",
+    dr_region: DrRegion = DEFAULT_DR_REGION,
+    endpoint_url: EndpointUrl = "",
+    name: Name = "",
+    json: Json = False,
+) -> None:
+    """Show what going back to the stacks' parameters would change, ask, and take the document out of force."""
+    installed = _installed(profile, region, dr_region, endpoint_url, name)
+    parameters = installed.parameters_as_policies()
+    stores = [installed.store(one) for one in (installed.settings.dr_region, installed.settings.region)]
+    compared = _compare(installed, parameters)
+    _show_comparisons(compared, json=json)
+    if not yes and not _consent("Put the stacks' parameters in force again?", json=json):
+        raise WrongUse("nothing was changed: confirm, or give --yes")
+    for store in stores:
+        store.remove()
+    if json:
+        print_json({"removed": [store.region for store in stores], "changes": _changes_as_data(compared)})
+    else:
+        sys.stdout.writelines(f"{store.region}: the stack's parameters are in force\n" for store in stores)
+
+
+@app.command()
 def show(
     *,
     profile: Profile = "",
@@ -183,24 +210,34 @@ def _print_problems(invalid: InvalidPolicy, file: Path, *, json: bool) -> None:
 
 
 def _put_in_force(installed: Installed, text: str, policies: PolicySet, question: str, *, yes: bool, json: bool) -> None:
-    from snapkeep.cli.policy_view import comparison_as_data, comparison_lines  # noqa: PLC0415
     from snapkeep.usecases.policies import push as push_to  # noqa: PLC0415
 
     stores = _stores(installed, policies)
-    compared = _compare(installed, policies)
-    if not json:
-        for region, comparison in compared:
-            sys.stdout.writelines(line + "\n" for line in comparison_lines(region, comparison))
+    compared = _compare(installed, dict.fromkeys((installed.settings.region, installed.settings.dr_region), policies))
+    _show_comparisons(compared, json=json)
     if not yes and not _consent(question, json=json):
         raise WrongUse("nothing was changed: confirm, or give --yes")
     pushed = push_to(stores, text)
     if json:
-        changes = [{"region": region, **comparison_as_data(comparison)} for region, comparison in compared]
-        print_json({"pushed": [asdict(one) for one in pushed], "changes": changes})
+        print_json({"pushed": [asdict(one) for one in pushed], "changes": _changes_as_data(compared)})
     else:
         sys.stdout.writelines(_pushed_line(one) + "\n" for one in pushed)
     if any(one.overtaken for one in pushed):
         raise typer.Exit(NOT_ALL_RIGHT)
+
+
+def _show_comparisons(compared: Sequence[tuple[str, Comparison]], *, json: bool) -> None:
+    from snapkeep.cli.policy_view import comparison_lines  # noqa: PLC0415
+
+    if not json:
+        for region, comparison in compared:
+            sys.stdout.writelines(line + "\n" for line in comparison_lines(region, comparison))
+
+
+def _changes_as_data(compared: Sequence[tuple[str, Comparison]]) -> list[dict[str, Any]]:
+    from snapkeep.cli.policy_view import comparison_as_data  # noqa: PLC0415
+
+    return [{"region": region, **comparison_as_data(comparison)} for region, comparison in compared]
 
 
 def _stores(installed: Installed, policies: PolicySet) -> list[PolicyStore]:
@@ -215,7 +252,7 @@ def _stores(installed: Installed, policies: PolicySet) -> list[PolicyStore]:
     return [installed.store(region) for region in [*regions, settings.region]]
 
 
-def _compare(installed: Installed, policies: PolicySet) -> list[tuple[str, Comparison]]:
+def _compare(installed: Installed, policies: Mapping[str, PolicySet]) -> list[tuple[str, Comparison]]:
     from snapkeep.domain.planning import compare  # noqa: PLC0415
     from snapkeep.domain.policy_document import InvalidPolicy  # noqa: PLC0415
     from snapkeep.usecases.planning import gather_all_facts, make_plans  # noqa: PLC0415
@@ -230,7 +267,7 @@ def _compare(installed: Installed, policies: PolicySet) -> list[tuple[str, Compa
     readers = [installed.reader(region) for region in regions]
     facts = gather_all_facts(readers[0], readers[1:], installed.waiting())
     then = make_plans(readers, facts, before, now, system=settings.system)
-    after = make_plans(readers, facts, dict.fromkeys(regions, policies), now, system=settings.system)
+    after = make_plans(readers, facts, policies, now, system=settings.system)
     return [(one.region, compare(old, one)) for old, one in zip(then, after, strict=True)]
 
 

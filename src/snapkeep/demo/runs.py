@@ -92,25 +92,31 @@ class Follower:
             for execution in reversed(listed):
                 known = self._runs.get(execution["executionArn"])
                 if known is None or not known.ended:
-                    self._runs[execution["executionArn"]] = _read(client, machine, execution["executionArn"])
+                    self._runs[execution["executionArn"]] = _read(client, machine, execution)
         return list(self._runs.values())
 
 
-def _read(client: Any, machine: str, arn: str) -> Run:
-    described = client.describe_execution(executionArn=arn)
+def _read(client: Any, machine: str, execution: Mapping[str, Any]) -> Run:
+    arn = execution["executionArn"]
     pages = client.get_paginator("get_execution_history").paginate(executionArn=arn)
     history = [event for page in pages for event in page["events"]]
     steps, state = read_history(history)
+    started, failed = _details(history, "executionStartedEventDetails"), _details(history, "executionFailedEventDetails")
     return Run(
         arn=arn,
         machine=machine,
-        status=described["status"],
-        event=json.loads(described["input"]),
+        status=execution["status"],
+        event=json.loads(started.get("input", "{}")),
         steps=steps,
         state=state,
-        error=described.get("error", ""),
-        cause=described.get("cause", ""),
+        error=failed.get("error", ""),
+        cause=failed.get("cause", ""),
     )
+
+
+def _details(history: Iterable[Mapping[str, Any]], kind: str) -> Mapping[str, Any]:
+    """The details of the first event that has such; empty when none has."""
+    return next((event[kind] for event in history if kind in event), {})
 
 
 def read_history(history: Iterable[Mapping[str, Any]]) -> tuple[dict[str, Step], dict[str, Any]]:

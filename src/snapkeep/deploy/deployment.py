@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -74,13 +74,14 @@ class Deployment:
 
     def __init__(self, target: Target, watcher: Watcher, *, infra: Path = INFRA) -> None:
         self._target = target
+        self._client = cache(target.client)  # making one parses its service's whole model
         self._watcher = watcher
         self._infra = infra
 
     @cached_property
     def _identity(self) -> tuple[str, str]:
         """The account, and the partition that it lives in (`aws`, `aws-cn`)."""
-        identity = self._target.client("sts", self._target.region).get_caller_identity()
+        identity = self._client("sts", self._target.region).get_caller_identity()
         return identity["Account"], identity["Arn"].split(":")[1]
 
     def deploy(
@@ -152,17 +153,17 @@ class Deployment:
     def _bucket(self, region: str) -> ArtifactBucket:
         account_id, partition = self._identity
         name = bucket_name(self._target.system, account_id, region)
-        return ArtifactBucket(self._target.client("s3", region), name, account_id, region, partition)
+        return ArtifactBucket(self._client("s3", region), name, account_id, region, partition)
 
     def _stack(self, kind: str) -> Stack:
         region = self._target.region_of(kind)
         poll_seconds = _LOCAL_POLL_SECONDS if self._is_local() else _AWS_POLL_SECONDS
-        cloudformation = self._target.client("cloudformation", region)
+        cloudformation = self._client("cloudformation", region)
         return Stack(cloudformation, self._target.stack_name(kind), region, self._watcher, poll_seconds=poll_seconds)
 
     def _is_local(self) -> bool:
         """Whether the AWS is one on this machine: it answers at once, and runs functions with this interpreter."""
-        endpoint = str(self._target.client("cloudformation", self._target.region).meta.endpoint_url)
+        endpoint = str(self._client("cloudformation", self._target.region).meta.endpoint_url)
         return urlsplit(endpoint).hostname in ("127.0.0.1", "localhost", "::1")
 
     def _what_stays(self) -> tuple[str, ...]:
