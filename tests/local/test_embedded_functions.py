@@ -160,3 +160,21 @@ def test_a_map_holds_its_concurrency_and_a_retry_its_attempts(build: Builder) ->
     }
     run = build.run(build.machine("mapping", definition, statement("lambda:InvokeFunction", function)), {"items": [1, 2, 3, 4]})
     assert json.loads(run["output"]) == [1, 2, 3, 4]
+
+
+def test_a_function_s_wait_for_its_turn_on_this_machine_counts_for_no_time_out(account_id: str) -> None:
+    with EmbeddedAws(max_workers=1) as aws:
+        build = Builder(aws, account_id)
+        function = build.function(
+            "Slow", "import time\ndef handler(event, context):\n    time.sleep(1.5)\n    return 1\n", Timeout=30
+        )
+        machine = build.machine("slow", task(function, TimeoutSeconds=4), statement("lambda:InvokeFunction", function))
+        client = build.client("stepfunctions")
+        executions = [client.start_execution(stateMachineArn=machine, input="{}")["executionArn"] for _ in range(5)]
+        assert [build.finished(execution)["status"] for execution in executions] == ["SUCCEEDED"] * 5
+
+
+def test_a_task_ends_at_its_time_out(build: Builder) -> None:
+    function = build.function("Slow", "import time\ndef handler(event, context):\n    time.sleep(30)\n", Timeout=60)
+    run = build.run(build.machine("slow", task(function, TimeoutSeconds=1), statement("lambda:InvokeFunction", function)), {})
+    assert (run["status"], run["error"]) == ("FAILED", "States.Timeout")

@@ -24,7 +24,7 @@ import sys, time
 from snapkeep.local.embedded import EmbeddedAws
 aws = EmbeddedAws()
 aws.start()
-print(aws.endpoint_url, aws.server.pid, flush=True)
+print(aws.endpoint_url, aws.server.pid, aws._directory, flush=True)
 time.sleep(120)
 """
 
@@ -67,10 +67,11 @@ def test_stopping_ends_the_server_and_its_busy_workers_and_removes_their_files()
 def test_nothing_is_left_when_the_process_that_started_it_ends(number: signal.Signals) -> None:
     with subprocess.Popen([sys.executable, "-c", OWNER], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as owner:
         assert owner.stdout is not None
-        endpoint_url, pid = owner.stdout.readline().split()
+        endpoint_url, pid, directory = owner.stdout.readline().split()
         owner.send_signal(number)
     assert endpoint_url.startswith("http://127.0.0.1:")
     wait_for(lambda: not session_members(int(pid)))
+    assert not Path(directory).exists()
 
 
 def test_workers_end_when_the_server_is_killed(tmp_path: Path) -> None:

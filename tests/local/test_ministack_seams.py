@@ -42,6 +42,7 @@ FUNCTIONS = [
     (f"{SERVICES}.eventbridge", "_dispatch_to_sqs", "spec payload sqs_parameters", "deliveries"),
     (f"{SERVICES}.stepfunctions", "_run_execution", "exec_arn", "stepfunctions"),
     (f"{SERVICES}.stepfunctions", "_invoke_resource", "resource input_data", "stepfunctions"),
+    (f"{SERVICES}.stepfunctions", "_invoke_resource_with_timeout", "resource input_data timeout", "stepfunctions"),
     (f"{SERVICES}.stepfunctions", "_execute_task", "state_def raw_input execution ctx", "stepfunctions"),
     (f"{SERVICES}.stepfunctions", "_invoke_with_callback", "resource input_data token state_def", "stepfunctions"),
     (f"{SERVICES}.stepfunctions", "_find_matching_retrier", "retriers error retry_counts", "stepfunctions"),

@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, BinaryIO, Self
 from urllib.parse import urlencode
 
 from snapkeep.domain.errors import SnapkeepError
@@ -114,8 +114,8 @@ class EmbeddedAws:
         if self._server is not None:
             return self._server
         self._directory = Path(tempfile.mkdtemp(prefix="snapkeep-local-"))
-        log_path = log_file or self._directory / "server.log"
-        with log_path.open("wb") as log:
+        # Read through this handle: the server removes the directory when it ends.
+        with (log_file or self._directory / "server.log").open("w+b") as log:
             self._process = subprocess.Popen(  # noqa: S603 - our own module
                 self._command(self._directory, detached=detached),
                 stdin=subprocess.DEVNULL if detached else subprocess.PIPE,
@@ -124,17 +124,15 @@ class EmbeddedAws:
                 start_new_session=True,
                 cwd=self._directory,
             )
-        try:
-            self._server = self._wait_until_ready(log_path)
-        except BaseException:
-            self.stop()
-            raise
+            try:
+                self._server = self._wait_until_ready(log)
+            except BaseException:
+                self.stop()
+                raise
         return self._server
 
     def _command(self, directory: Path, *, detached: bool) -> list[str]:
-        work_dir = directory / "work"
-        work_dir.mkdir()
-        command = [sys.executable, "-m", "snapkeep.local.server", "--port", str(self._port), "--work-dir", str(work_dir)]
+        command = [sys.executable, "-m", "snapkeep.local.server", "--port", str(self._port), "--work-dir", str(directory)]
         command += ["--scale", repr(self._scale), "--max-workers", str(self._max_workers), "--log-level", self._log_level]
         if self._world_document is not None:
             document = directory / "world.json"
@@ -148,7 +146,7 @@ class EmbeddedAws:
             command.append("--until-stdin-closes")
         return command
 
-    def _wait_until_ready(self, log_path: Path) -> Server:
+    def _wait_until_ready(self, log: BinaryIO) -> Server:
         process = self._process
         if process is None or process.stdout is None:
             raise EmbeddedAwsError("the embedded AWS has no process")
@@ -156,7 +154,9 @@ class EmbeddedAws:
         readable, _, _ = select.select([process.stdout], [], [], START_TIMEOUT_SECONDS)
         line = process.stdout.readline() if readable else b""
         if not line:
-            tail = log_path.read_bytes()[-_LOG_TAIL_BYTES:].decode(errors="replace")
+            end_session(process.pid, wait=self._reap)
+            log.seek(0)
+            tail = log.read()[-_LOG_TAIL_BYTES:].decode(errors="replace")
             raise EmbeddedAwsError(f"the embedded AWS did not start:\n{tail}")
         announced = json.loads(line)
         server = Server(announced["endpoint_url"], int(announced["port"]), int(announced["pid"]))

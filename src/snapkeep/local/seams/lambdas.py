@@ -17,6 +17,7 @@ from typing import Any
 
 from snapkeep.local.seams.patching import replace, replace_text
 from snapkeep.local.settings import Settings
+from snapkeep.local.turns import Turns
 
 # What Lambda's Python runtimes bring along.
 RUNTIME_PACKAGES = ("boto3", "botocore", "s3transfer", "jmespath", "dateutil", "urllib3", "six")
@@ -106,14 +107,14 @@ def error_payload(payload: dict[str, Any], answer: dict[str, Any]) -> dict[str, 
 def _bound_concurrency(max_workers: int) -> None:
     from ministack.services import lambda_svc
 
-    turns = threading.BoundedSemaphore(max_workers)
+    turns = Turns(max_workers)
 
     def with_turns(execute: Any) -> Any:
         def execute_in_turn(func: Any, event: Any, request_id: str) -> Any:
             # A call over the wire may come from a function, and must not wait for the turn that its caller holds.
             if lambda_svc._invoke_depth.get():
                 return _named_error(execute(func, event, request_id))
-            with turns:
+            with turns.turn():
                 _make_room(max_workers * IDLE_WORKERS_PER_RUNNING)
                 return _named_error(execute(func, event, request_id))
 

@@ -13,15 +13,18 @@ import threading
 import time
 from collections import deque
 from collections.abc import Mapping
-from contextvars import ContextVar
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import ContextVar, copy_context
 from typing import Any
 
 from snapkeep.local.seams.patching import replace
 from snapkeep.local.seams.permissions import role_allows, service_may_assume
+from snapkeep.local.turns import Waiting, waiting
 
 PAYLOAD_LIMIT_BYTES = 256 * 1024
 # AWS waits for as long as an execution may live when a state names no time-out.
 NO_TIMEOUT_SECONDS = 99_999_999.0
+SHORTEST_LOOK_SECONDS = 0.05
 CLOSED_TOKENS_KEPT = 10_000
 STATES = "states.amazonaws.com"
 
@@ -35,6 +38,7 @@ def install() -> None:
 
     replace(stepfunctions, "_run_execution", _with_role)
     replace(stepfunctions, "_invoke_resource", _with_permission)
+    replace(stepfunctions, "_invoke_resource_with_timeout", lambda _: invoke_with_timeout)
     replace(stepfunctions, "_execute_task", _with_timeouts_by_path)
     replace(stepfunctions, "_invoke_with_callback", lambda _: invoke_with_callback)
     replace(stepfunctions, "_find_matching_retrier", _with_delays)
@@ -129,6 +133,28 @@ def _with_timeouts_by_path(execute: Any) -> Any:
         return execute(state, raw_input, execution, context)
 
     return execute_task
+
+
+def invoke_with_timeout(resource: str, parameters: Any, timeout_seconds: float) -> Any:
+    """Given a task and its time-out, carry it out; the time that a function waits for its turn on this machine does not count."""
+    from ministack.services import stepfunctions
+
+    noted = Waiting()
+    waiting.set(noted)
+    started = time.monotonic()
+    pool = ThreadPoolExecutor(max_workers=1)
+    future = pool.submit(copy_context().run, stepfunctions._invoke_resource, resource, parameters)
+    pool.shutdown(wait=False)
+    while True:
+        left = started + timeout_seconds + noted.seconds() - time.monotonic()
+        try:
+            return future.result(max(left, SHORTEST_LOOK_SECONDS))
+        except TimeoutError:
+            if future.done():
+                raise
+            if started + timeout_seconds + noted.seconds() <= time.monotonic():
+                error = stepfunctions._ExecutionError("States.Timeout", f"Task timed out after {timeout_seconds} seconds")
+                raise error from None
 
 
 def invoke_with_callback(resource: str, parameters: Any, token: str, state: Mapping[str, Any]) -> Any:
