@@ -1,0 +1,235 @@
+"""The policy document: everything that is wrong is told at once, with what would be right."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from snapkeep.domain.durations import format_duration, parse_duration
+from snapkeep.domain.policy import CopyRule, Limits, Policy, PolicySet, Retention, Selector
+from snapkeep.domain.policy_document import InvalidPolicy, parse_document, to_document
+from snapkeep.domain.policy_prices import completion_price_usd_per_gib
+from snapkeep.policyfile.load import load_text
+
+
+def document(**policy: Any) -> dict[str, Any]:
+    return {"version": 1, "policies": [{"name": "gold", "select": {}, "retention": {"keep_last": 7}} | policy]}
+
+
+def copying(**rule: Any) -> dict[str, Any]:
+    return document(rpo="4h", copies=[{"region": "us-east-2", "retention": {"keep_last": 3}} | rule])
+
+
+def problems(data: object, **more: Any) -> dict[str, tuple[str, str]]:
+    with pytest.raises(InvalidPolicy) as refused:
+        parse_document(data, **more)
+    return {problem.path: (problem.right, problem.nearest) for problem in refused.value.problems}
+
+
+def test_a_document_says_everything_that_a_policy_can_say() -> None:
+    policies = load_text(
+        """
+        version: 1
+        limits: {max_deletions: 50, max_share_percent: 60, small_lineage: 5}
+        policies:
+          - name: gold
+            select:
+              tags: {Backup: [gold, "gold-*"]}
+              exclude_tags: {Scratch: "*"}
+              exclude_volume_ids: [vol-0123]
+              instance_ids: [i-0123]
+              volume_types: [gp3, io2]
+              roles: [root, data]
+              min_size_gib: 8
+              max_size_gib: 500
+            rpo: 4h
+            retention: {keep_last: 7, keep_within: 3d, keep_hourly: 24, keep_daily: 14, keep_weekly: 8, keep_monthly: 12,
+                        keep_yearly: 5, minimum: 2, timezone: Europe/Berlin}
+            copies:
+              - {region: us-east-2, kms_key: alias/dr, copy_within: 3h, completion_duration: 90m, carry_tags: false,
+                 retention: {keep_last: 3, keep_monthly: 6}}
+        """
+    )
+    assert policies == PolicySet(
+        (
+            Policy(
+                "gold",
+                Selector(
+                    tags={"Backup": ("gold", "gold-*")},
+                    exclude_tags={"Scratch": ("*",)},
+                    exclude_volume_ids=("vol-0123",),
+                    instance_ids=("i-0123",),
+                    volume_types=("gp3", "io2"),
+                    roles=("root", "data"),
+                    min_size_gib=8,
+                    max_size_gib=500,
+                ),
+                Retention(7, timedelta(days=3), 24, 14, 8, 12, 5, 2, "Europe/Berlin"),
+                (
+                    CopyRule(
+                        "us-east-2",
+                        "alias/dr",
+                        timedelta(hours=3),
+                        Retention(keep_last=3, keep_monthly=6),
+                        carry_tags=False,
+                        completion_minutes=90,
+                    ),
+                ),
+                timedelta(hours=4),
+            ),
+        ),
+        Limits(50, 60, 5),
+        "document",
+    )
+
+
+def test_every_error_is_told_at_once() -> None:
+    data = {
+        "version": 2,
+        "polices": [],
+        "policies": [
+            {"name": "gold", "select": {"volume_types": ["gp33"]}, "rpo": 4, "retention": {"keep_last": 0, "keep_daly": 14}},
+            {"name": "gold", "select": {"tags": {}}},
+        ],
+    }
+    assert set(problems(data)) == {
+        "version",
+        "polices",
+        "policies[0].select.volume_types[0]",
+        "policies[0].rpo",
+        "policies[0].retention.keep_last",
+        "policies[0].retention.keep_daly",
+        "policies[1].select.tags",
+        "policies[1].retention",
+        "policies[1].name",
+    }
+
+
+@pytest.mark.parametrize(
+    ("data", "path", "nearest"),
+    [
+        ({"version": 1, "policys": []}, "policys", "policies"),
+        (document(retention={"keep_dayly": 3}), "policies[0].retention.keep_dayly", "keep_daily"),
+        (document(retention={"Keep_Last": 3}), "policies[0].retention.Keep_Last", "keep_last"),
+        (document(select={"tag": {"a": "b"}}), "policies[0].select.tag", "tags"),
+        (document(select={"volume_types": ["gp4"]}), "policies[0].select.volume_types[0]", "gp3"),
+        (document(select={"roles": ["rot"]}), "policies[0].select.roles[0]", "root"),
+        (document(retention={"timezone": "Europe/Berln"}), "policies[0].retention.timezone", "Europe/Berlin"),
+        (copying(kmskey="x"), "policies[0].copies[0].kmskey", "kms_key"),
+    ],
+)
+def test_a_typing_error_is_told_with_the_nearest_valid_word(data: object, path: str, nearest: str) -> None:
+    assert problems(data)[path][1] == nearest
+
+
+@pytest.mark.parametrize(
+    ("data", "path", "right"),
+    [
+        (None, "document", "write an object with the keys version, limits, policies"),
+        ([], "document", "write an object"),
+        ({"version": 1, "policies": []}, "policies", "write at least one policy"),
+        ({"version": 1}, "policies", "write at least one policy"),
+        ({"version": True, "policies": []}, "version", "write a whole number"),
+        (document(retention={"keep_last": 0}), "policies[0].retention.keep_last", "a count of 0 would keep nothing"),
+        (document(retention={"minimum": 0}), "policies[0].retention.minimum", "write 1 or more"),
+        (document(retention={"keep_last": -1}), "policies[0].retention.keep_last", "a number from 1 to 100000"),
+        (document(retention={"keep_within": "0d"}), "policies[0].retention.keep_within", "a duration from 1m"),
+        (document(retention={"keep_within": "3 days"}), "policies[0].retention.keep_within", "90m, 4h, 3d or 1w"),
+        (document(retention=[]), "policies[0].retention", "write an object"),
+        (document(name=""), "policies[0].name", "something like gold"),
+        (document(select={"tags": {"Backup": True}}), "policies[0].select.tags.Backup", "in quotes if it looks like"),
+        (document(select={"volume_ids": ["i-0123"]}), "policies[0].select.volume_ids[0]", "something like vol-"),
+        (document(copies={}), "policies[0].copies", "write a list"),
+        (copying(region="ohio"), "policies[0].copies[0].region", "something like us-east-2"),
+        (copying(kms_key="dr"), "policies[0].copies[0].kms_key", "something like alias/dr"),
+        (copying(completion_duration="20m"), "policies[0].copies[0].completion_duration", "a multiple of 15m"),
+        (copying(completion_duration="49h"), "policies[0].copies[0].completion_duration", "from 15m to 2d"),
+        (copying(carry_tags="yes"), "policies[0].copies[0].carry_tags", "true or false"),
+    ],
+)
+def test_a_wrong_value_is_told_with_what_would_be_right(data: object, path: str, right: str) -> None:
+    assert right in problems(data)[path][0]
+
+
+ARN = "arn:aws:kms:eu-west-1:123456789012:key/00000000-0000-0000-0000-000000000000"
+
+
+@pytest.mark.parametrize(
+    ("data", "path"),
+    [
+        (copying(copy_within="5h"), "policies[0].copies[0].copy_within"),
+        (copying(copy_within="1h", completion_duration="2h"), "policies[0].copies[0].completion_duration"),
+        (copying(kms_key=ARN), "policies[0].copies[0].kms_key"),
+        (copying(region="us-east-1"), "policies[0].copies[0].region"),
+        (document(copies=[{"region": "us-east-2", "retention": {}}] * 2), "policies[0].copies[1].region"),
+        (document(select={"min_size_gib": 9, "max_size_gib": 8}), "policies[0].select.min_size_gib"),
+        (document(select={"volume_ids": ["vol-0a"], "exclude_volume_ids": ["vol-0a"]}), "policies[0].select.exclude_volume_ids"),
+        (document(select={"tags": {"A": "x"}, "exclude_tags": {"A": "*"}}), "policies[0].select.exclude_tags.A"),
+    ],
+)
+def test_what_contradicts_itself_is_refused(data: object, path: str) -> None:
+    assert set(problems(data, region="us-east-1")) == {path}
+
+
+def test_a_copy_rule_takes_its_deadline_from_the_rpo() -> None:
+    assert parse_document(copying()).policies[0].copies[0].copy_within == timedelta(hours=4)
+
+
+def test_an_empty_retention_keeps_everything_and_must_be_written() -> None:
+    assert parse_document(document(retention={})).policies[0].retention == Retention()
+    assert (
+        "{} keeps every snapshot"
+        in problems({"version": 1, "policies": [{"name": "a", "select": {}}]})["policies[0].retention"][0]
+    )
+
+
+def test_limits_that_the_document_leaves_out_are_the_stacks() -> None:
+    stack = Limits(7, 8, 9)
+    assert parse_document(document(), limits=stack).limits == stack
+    assert parse_document(document() | {"limits": {"max_deletions": 100}}, limits=stack).limits == Limits(100, 8, 9)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("version: 1\nversion: 1\n", "line 2, column 1"),
+        ("policies: [\n", "not readable at line"),
+        ("a: &x 1\nb: *x\n", "aliases"),
+        ("\x00", "not readable"),
+    ],
+)
+def test_a_file_that_is_no_yaml_is_told_with_its_place(text: str, words: str) -> None:
+    with pytest.raises(InvalidPolicy, match=words):
+        load_text(text)
+
+
+def test_what_is_written_leaves_out_what_is_at_its_default() -> None:
+    assert to_document(parse_document(document())) == document()
+
+
+def test_durations_read_and_write_the_same() -> None:
+    for text in ("90m", "4h", "3d", "36h"):
+        assert format_duration(parse_duration(text)) == text
+    assert parse_duration("1w") == timedelta(days=7)
+    assert format_duration(timedelta(0)) == "0m"
+    with pytest.raises(ValueError, match="36500d"):
+        parse_duration("9999999999999d")
+    with pytest.raises(ValueError, match="whole number"):
+        parse_duration("\uff14h")
+
+
+def test_the_price_of_a_completion_duration_is_the_documented_one() -> None:
+    shown = {minutes: completion_price_usd_per_gib(minutes) for minutes in (0, 15, 30, 45, 60, 105, 120, 240, 480, 960, 2880)}
+    assert shown == {
+        0: 0.0,
+        15: 0.020,
+        30: 0.018,
+        45: 0.018,
+        60: 0.016,
+        105: 0.016,
+        120: 0.014,
+        240: 0.012,
+        480: 0.010,
+        960: 0.005,
+        2880: 0.005,
+    }
