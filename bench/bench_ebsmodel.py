@@ -149,7 +149,7 @@ def describe(count: int = 100_000) -> None:
 
 def moto_with(stored: list[Any], *, tagged: bool) -> Any:
     os.environ["MOTO_EC2_LOAD_DEFAULT_AMIS"] = "false"
-    from moto.ec2.models import ec2_backends
+    from moto.ec2.models import ec2_backends  # noqa: PLC0415 - after the setting, and only for this part
 
     backend = ec2_backends["123456789012" if tagged else "210987654321"][PRIMARY]
     volume = backend.create_volume(size=8, zone_name=PRIMARY + "a")

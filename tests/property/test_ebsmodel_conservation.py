@@ -6,7 +6,7 @@ from typing import Any
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
+from hypothesis.stateful import Bundle, MultipleResults, RuleBasedStateMachine, consumes, initialize, invariant, multiple, rule
 
 from snapkeep.ebsmodel import ApiError, Quotas, World
 from snapkeep.ebsmodel.blocks import Chain
@@ -68,10 +68,14 @@ class ModelMachine(RuleBasedStateMachine):
             assert error.code in REFUSALS, error
             return {}
 
-    @rule(target=volumes)
-    def create_volume(self) -> str:
-        made = self.call("CreateVolume", AvailabilityZone=PRIMARY + "a", Size=1).get("VolumeId", "vol-0123456789abcdef0")
-        self.content.setdefault(made, {})
+    @initialize(target=volumes)
+    def first_volumes(self) -> MultipleResults[str]:
+        return multiple(*(self.create_volume() for _ in range(2)))
+
+    def create_volume(self, **more: Any) -> str:
+        made = self.call("CreateVolume", AvailabilityZone=PRIMARY + "a", **(more or {"Size": 1})).get("VolumeId", "")
+        self.content[made] = {}
+        self.world.clock.advance(1)  # type: ignore[attr-defined]
         return made
 
     @rule(volume_id=volumes, first=st.integers(0, 40), count=st.integers(1, 20))
@@ -82,29 +86,34 @@ class ModelMachine(RuleBasedStateMachine):
             self.content[volume_id].update(dict.fromkeys(range(first, first + count), self.writes))
 
     @rule(target=volumes, snapshot_id=snapshots)
-    def restore(self, snapshot_id: str) -> str:
-        made = self.call("CreateVolume", AvailabilityZone=PRIMARY + "a", SnapshotId=snapshot_id)
-        volume_id = made.get("VolumeId", "vol-0123456789abcdef0")
-        self.content[volume_id] = dict(self.needed[snapshot_id]) if made else {}
-        return volume_id
+    def restore(self, snapshot_id: str) -> Any:
+        volume_id = self.create_volume(SnapshotId=snapshot_id)
+        self.content[volume_id] = dict(self.needed[snapshot_id])
+        return volume_id or multiple()
 
-    @rule(target=snapshots, volume_id=volumes)
-    def create_snapshot(self, volume_id: str) -> str:
-        made = self.call("CreateSnapshot", VolumeId=volume_id).get("SnapshotId", "snap-0123456789abcdef0")
-        if made in self.world.place(PRIMARY).snapshots:
-            self.open.add(made)
-        self.needed[made] = dict(self.content[volume_id])
-        return made
+    @rule(target=snapshots, volume_id=volumes, first=st.integers(0, 20), wait=st.sampled_from([0, 20, 200]))
+    def write_and_snapshot(self, volume_id: str, first: int, wait: int) -> Any:
+        self.write(volume_id, first, 5)
+        return self.snapshot(volume_id, wait)
 
-    @rule(target=copies, snapshot_id=snapshots, encrypted=st.booleans())
-    def copy_snapshot(self, snapshot_id: str, encrypted: bool) -> str:
-        more = {"Encrypted": True} if encrypted else {}
-        made = self.call("CopySnapshot", DR, SourceRegion=PRIMARY, SourceSnapshotId=snapshot_id, **more)
-        copy_id = made.get("SnapshotId", "snap-0123456789abcdef0")
+    @rule(target=snapshots, volume_id=volumes, wait=st.sampled_from([0, 200]))
+    def snapshot(self, volume_id: str, wait: int) -> Any:
+        made = self.call("CreateSnapshot", VolumeId=volume_id).get("SnapshotId")
         if made:
-            self.open.add(copy_id)
-        self.needed[copy_id] = dict(self.needed[snapshot_id])
-        return copy_id
+            self.open.add(made)
+            self.needed[made] = dict(self.content[volume_id])
+        self.world.clock.advance(wait)  # type: ignore[attr-defined]
+        return made or multiple()
+
+    @rule(target=copies, snapshot_id=snapshots, encrypted=st.booleans(), wait=st.sampled_from([0, 0, 20, 200]))
+    def copy_snapshot(self, snapshot_id: str, encrypted: bool, wait: int) -> Any:
+        more = {"Encrypted": True} if encrypted else {}
+        made = self.call("CopySnapshot", DR, SourceRegion=PRIMARY, SourceSnapshotId=snapshot_id, **more).get("SnapshotId")
+        if made:
+            self.open.add(made)
+            self.needed[made] = dict(self.needed[snapshot_id])
+        self.world.clock.advance(wait)  # type: ignore[attr-defined]
+        return made or multiple()
 
     def delete(self, region: str, snapshot_id: str) -> None:
         place = self.world.place(region)
@@ -121,17 +130,17 @@ class ModelMachine(RuleBasedStateMachine):
     def delete_copy(self, snapshot_id: str) -> None:
         self.delete(DR, snapshot_id)
 
-    @rule(volume_id=consumes(volumes))
-    def delete_volume(self, volume_id: str) -> None:
-        self.call("DeleteVolume", VolumeId=volume_id)
+    @rule(volume_id=volumes, really=st.sampled_from([False, False, True]))
+    def delete_volume(self, volume_id: str, really: bool) -> None:
+        if really:
+            self.call("DeleteVolume", VolumeId=volume_id)
 
     @rule(snapshot_id=copies)
     def archive(self, snapshot_id: str) -> None:
-        self.call("ModifySnapshotTier", DR, SnapshotId=snapshot_id, StorageTier="archive")
-
-    @rule(snapshot_id=copies)
-    def restore_from_archive(self, snapshot_id: str) -> None:
-        self.call("RestoreSnapshotTier", DR, SnapshotId=snapshot_id, PermanentRestore=True)
+        if self.world.place(DR).snapshots[snapshot_id].tier == "standard":
+            self.call("ModifySnapshotTier", DR, SnapshotId=snapshot_id, StorageTier="archive")
+        else:
+            self.call("RestoreSnapshotTier", DR, SnapshotId=snapshot_id, PermanentRestore=True)
 
     @rule(snapshot_id=snapshots)
     def register_image(self, snapshot_id: str) -> None:
@@ -216,4 +225,4 @@ class ModelMachine(RuleBasedStateMachine):
 
 
 TestModel = ModelMachine.TestCase
-TestModel.settings = settings(max_examples=60, stateful_step_count=40, deadline=None, derandomize=True)
+TestModel.settings = settings(max_examples=150, stateful_step_count=60, deadline=None, derandomize=True)

@@ -14,7 +14,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
+from moto import mock_aws
 
 from snapkeep.ebsmodel import Speeds, World
 
@@ -42,8 +44,6 @@ class ModelBackend:
 
 @cache
 def _boto3_client(service: str, region: str) -> Any:
-    import boto3
-
     session = boto3.Session(aws_access_key_id="test", aws_secret_access_key="test", region_name=region)
     return session.client(service)
 
@@ -52,8 +52,6 @@ class MotoBackend:
     """moto, in process, through boto3. Everything completes at once."""
 
     def __init__(self) -> None:
-        from moto import mock_aws
-
         self._mock = mock_aws()
         self._mock.start()
 

@@ -22,7 +22,7 @@ def ids(snapshots: list[dict[str, Any]]) -> list[str]:
 # CreateSnapshot
 
 
-def test_a_new_snapshot_is_pending_and_then_completed(aws) -> None:
+def test_a_new_snapshot_is_pending_and_then_completed(aws: Any) -> None:
     made = aws.primary.create_snapshot(VolumeId=aws.volume(), Description="nightly")
     assert made["State"] == "pending"
     assert made["Description"] == "nightly"
@@ -31,7 +31,7 @@ def test_a_new_snapshot_is_pending_and_then_completed(aws) -> None:
     assert (found["State"], found["Progress"]) == ("completed", "100%")
 
 
-def test_a_snapshot_names_volume_size_owner_and_start(aws) -> None:
+def test_a_snapshot_names_volume_size_owner_and_start(aws: Any) -> None:
     volume_id = aws.volume(size_gib=12)
     found = aws.one(aws.primary, aws.snapshot(volume_id))
     assert (found["VolumeId"], found["VolumeSize"], found["Encrypted"]) == (volume_id, 12, False)
@@ -40,36 +40,36 @@ def test_a_snapshot_names_volume_size_owner_and_start(aws) -> None:
     assert found["StartTime"].astimezone(UTC).year >= 2026
 
 
-def test_a_snapshot_of_an_unknown_volume_is_refused(aws) -> None:
+def test_a_snapshot_of_an_unknown_volume_is_refused(aws: Any) -> None:
     assert code_of(aws.primary.create_snapshot, VolumeId="vol-0123456789abcdef0") == ("InvalidVolume.NotFound", 400)
 
 
-def test_tags_in_the_create_call_are_on_the_snapshot(aws) -> None:
+def test_tags_in_the_create_call_are_on_the_snapshot(aws: Any) -> None:
     found = aws.one(aws.primary, aws.snapshot(aws.volume(), {"a": "1"}))
     assert found["Tags"] == [{"Key": "a", "Value": "1"}]
 
 
-def test_tags_of_another_resource_type_are_refused(aws) -> None:
+def test_tags_of_another_resource_type_are_refused(aws: Any) -> None:
     specification = [{"ResourceType": "volume", "Tags": [{"Key": "a", "Value": "1"}]}]
     volume_id = aws.volume()
     code, status = code_of(aws.primary.create_snapshot, VolumeId=volume_id, TagSpecifications=specification)
     assert (code, status) == ("InvalidParameterValue", 400)
 
 
-def test_a_snapshot_outlives_its_volume(aws) -> None:
+def test_a_snapshot_outlives_its_volume(aws: Any) -> None:
     volume_id = aws.volume()
     snapshot_id = aws.snapshot(volume_id)
     aws.primary.delete_volume(VolumeId=volume_id)
     assert aws.one(aws.primary, snapshot_id)["VolumeId"] == volume_id
 
 
-def test_a_dry_run_answers_with_an_error_and_changes_nothing(aws) -> None:
+def test_a_dry_run_answers_with_an_error_and_changes_nothing(aws: Any) -> None:
     volume_id = aws.volume()
     assert code_of(aws.primary.create_snapshot, VolumeId=volume_id, DryRun=True) == ("DryRunOperation", 412)
     assert aws.listed(aws.primary) == []
 
 
-def test_the_sixth_snapshot_of_a_volume_at_once_is_refused(aws) -> None:
+def test_the_sixth_snapshot_of_a_volume_at_once_is_refused(aws: Any) -> None:
     volume_id = aws.volume()
     codes = []
     for _ in range(6):
@@ -82,7 +82,7 @@ def test_the_sixth_snapshot_of_a_volume_at_once_is_refused(aws) -> None:
     assert set(codes) <= {"ConcurrentSnapshotLimitExceeded", "SnapshotCreationPerVolumeRateExceeded"}
 
 
-def test_a_multi_volume_set_has_one_snapshot_for_each_volume_with_its_tags(aws) -> None:
+def test_a_multi_volume_set_has_one_snapshot_for_each_volume_with_its_tags(aws: Any) -> None:
     instance = _instance(aws)
     made = aws.primary.create_snapshots(InstanceSpecification={"InstanceId": instance}, CopyTagsFromSource="volume")
     aws.settle()
@@ -91,14 +91,14 @@ def test_a_multi_volume_set_has_one_snapshot_for_each_volume_with_its_tags(aws) 
     assert {"Key": "Backup", "Value": "gold"} in [tag for entry in tags for tag in entry]
 
 
-def test_a_multi_volume_set_can_leave_out_the_boot_volume(aws) -> None:
+def test_a_multi_volume_set_can_leave_out_the_boot_volume(aws: Any) -> None:
     instance = _instance(aws)
     specification = {"InstanceId": instance, "ExcludeBootVolume": True}
     made = aws.primary.create_snapshots(InstanceSpecification=specification)
     assert len(made["Snapshots"]) == 1
 
 
-def _instance(aws) -> str:
+def _instance(aws: Any) -> str:
     images = aws.primary.describe_images(Owners=["self"])["Images"]
     image_id = images[0]["ImageId"] if images else _image(aws, aws.snapshot(aws.volume()))
     made = aws.primary.run_instances(ImageId=image_id, MinCount=1, MaxCount=1)["Instances"][0]
@@ -109,7 +109,7 @@ def _instance(aws) -> str:
     return made["InstanceId"]
 
 
-def _image(aws, snapshot_id: str) -> str:
+def _image(aws: Any, snapshot_id: str) -> str:
     mapping = {"DeviceName": "/dev/xvda", "Ebs": {"SnapshotId": snapshot_id}}
     more = {"RootDeviceName": "/dev/xvda", "BlockDeviceMappings": [mapping], "Architecture": "x86_64"}
     return aws.primary.register_image(Name=f"of {snapshot_id}", **more)["ImageId"]
@@ -118,7 +118,7 @@ def _image(aws, snapshot_id: str) -> str:
 # DescribeSnapshots
 
 
-def test_snapshots_can_be_listed_by_volume(aws) -> None:
+def test_snapshots_can_be_listed_by_volume(aws: Any) -> None:
     first, second = aws.volume(), aws.volume()
     wanted = [aws.snapshot(first), aws.snapshot(first)]
     aws.snapshot(second)
@@ -142,14 +142,14 @@ def test_snapshots_can_be_listed_by_volume(aws) -> None:
         ("storage-tier", ["archive"], set()),
     ],
 )
-def test_filters_match_exact_values_and_wildcards(aws, name, values, expected) -> None:
+def test_filters_match_exact_values_and_wildcards(aws: Any, name: str, values: Any, expected: Any) -> None:
     tags = {"a": {"color": "red"}, "b": {"color": "blue"}, "c": {"size": "big"}, "d": {"color": "rex"}}
     made = {aws.snapshot(aws.volume(), given): key for key, given in tags.items()}
     found = aws.listed(aws.primary, Filters=[{"Name": name, "Values": values}])
     assert {made[snapshot_id] for snapshot_id in ids(found)} == expected
 
 
-def test_several_filters_must_all_match(aws) -> None:
+def test_several_filters_must_all_match(aws: Any) -> None:
     volume_id = aws.volume()
     both = aws.snapshot(volume_id, {"a": "1", "b": "2"})
     aws.snapshot(volume_id, {"a": "1"})
@@ -157,17 +157,17 @@ def test_several_filters_must_all_match(aws) -> None:
     assert ids(aws.listed(aws.primary, Filters=filters)) == [both]
 
 
-def test_an_unknown_filter_is_refused(aws) -> None:
+def test_an_unknown_filter_is_refused(aws: Any) -> None:
     filters = [{"Name": "colour", "Values": ["red"]}]
     assert code_of(aws.primary.describe_snapshots, Filters=filters) == ("InvalidParameterValue", 400)
 
 
-def test_an_unknown_snapshot_id_is_an_error(aws) -> None:
+def test_an_unknown_snapshot_id_is_an_error(aws: Any) -> None:
     wanted = ["snap-0123456789abcdef0"]
     assert code_of(aws.primary.describe_snapshots, SnapshotIds=wanted) == ("InvalidSnapshot.NotFound", 400)
 
 
-def test_pages_hold_no_more_than_asked_and_everything_once(aws) -> None:
+def test_pages_hold_no_more_than_asked_and_everything_once(aws: Any) -> None:
     made = [aws.snapshot(aws.volume()) for _ in range(12)]
     sizes, found, more = [], [], {}
     while True:
@@ -181,14 +181,14 @@ def test_pages_hold_no_more_than_asked_and_everything_once(aws) -> None:
     assert sorted(found) == sorted(made)
 
 
-def test_a_page_of_fewer_than_five_is_refused(aws) -> None:
+def test_a_page_of_fewer_than_five_is_refused(aws: Any) -> None:
     assert code_of(aws.primary.describe_snapshots, MaxResults=4) == ("InvalidParameterValue", 400)
 
 
 # CopySnapshot
 
 
-def test_a_copy_has_an_arbitrary_volume_id_and_no_tags_of_its_source(aws) -> None:
+def test_a_copy_has_an_arbitrary_volume_id_and_no_tags_of_its_source(aws: Any) -> None:
     volume_id = aws.volume()
     copy_id = aws.copy(aws.snapshot(volume_id, {"a": "1"}), Description="dr")
     aws.settle()
@@ -198,14 +198,14 @@ def test_a_copy_has_an_arbitrary_volume_id_and_no_tags_of_its_source(aws) -> Non
     assert found.get("Tags", []) == []
 
 
-def test_tags_in_the_copy_call_are_on_the_copy(aws) -> None:
+def test_tags_in_the_copy_call_are_on_the_copy(aws: Any) -> None:
     specification = [{"ResourceType": "snapshot", "Tags": [{"Key": "origin", "Value": "x"}]}]
     copy_id = aws.copy(aws.snapshot(aws.volume()), TagSpecifications=specification)
     aws.settle()
     assert aws.one(aws.dr, copy_id)["Tags"] == [{"Key": "origin", "Value": "x"}]
 
 
-def test_a_copy_outlives_its_source(aws) -> None:
+def test_a_copy_outlives_its_source(aws: Any) -> None:
     snapshot_id = aws.snapshot(aws.volume())
     copy_id = aws.copy(snapshot_id)
     aws.settle()
@@ -213,18 +213,18 @@ def test_a_copy_outlives_its_source(aws) -> None:
     assert aws.one(aws.dr, copy_id)["State"] == "completed"
 
 
-def test_a_copy_of_an_unknown_snapshot_is_refused(aws) -> None:
+def test_a_copy_of_an_unknown_snapshot_is_refused(aws: Any) -> None:
     params = {"SourceRegion": "us-east-1", "SourceSnapshotId": "snap-0123456789abcdef0"}
     assert code_of(aws.dr.copy_snapshot, **params) == ("InvalidSnapshot.NotFound", 400)
 
 
-def test_a_copy_of_a_pending_snapshot_is_refused(aws) -> None:
+def test_a_copy_of_a_pending_snapshot_is_refused(aws: Any) -> None:
     pending = aws.primary.create_snapshot(VolumeId=aws.volume())["SnapshotId"]
     code, _ = code_of(aws.dr.copy_snapshot, SourceRegion="us-east-1", SourceSnapshotId=pending)
     assert code == "IncorrectState"
 
 
-def test_the_21st_copy_at_once_is_refused_and_one_more_goes_when_one_has_ended(aws) -> None:
+def test_the_21st_copy_at_once_is_refused_and_one_more_goes_when_one_has_ended(aws: Any) -> None:
     snapshot_id = aws.snapshot(aws.volume())
     for _ in range(20):
         aws.copy(snapshot_id)
@@ -234,7 +234,7 @@ def test_the_21st_copy_at_once_is_refused_and_one_more_goes_when_one_has_ended(a
     assert aws.copy(snapshot_id)
 
 
-def test_a_copy_with_a_disabled_key_is_accepted_and_fails_later(aws) -> None:
+def test_a_copy_with_a_disabled_key_is_accepted_and_fails_later(aws: Any) -> None:
     key = aws.kms.create_key()["KeyMetadata"]["Arn"]
     aws.kms.disable_key(KeyId=key)
     copy_id = aws.copy(aws.snapshot(aws.volume()), Encrypted=True, KmsKeyId=key)
@@ -244,13 +244,13 @@ def test_a_copy_with_a_disabled_key_is_accepted_and_fails_later(aws) -> None:
     assert (found["State"], found["StateMessage"]) == ("error", "Given key ID is not accessible")
 
 
-def test_a_key_without_encryption_is_refused(aws) -> None:
+def test_a_key_without_encryption_is_refused(aws: Any) -> None:
     key = aws.kms.create_key()["KeyMetadata"]["Arn"]
     params = {"SourceRegion": "us-east-1", "SourceSnapshotId": aws.snapshot(aws.volume()), "KmsKeyId": key}
     assert code_of(aws.dr.copy_snapshot, **params)[0] == "InvalidParameterDependency"
 
 
-def test_a_copy_with_a_key_is_encrypted_with_it(aws) -> None:
+def test_a_copy_with_a_key_is_encrypted_with_it(aws: Any) -> None:
     key = aws.kms.create_key()["KeyMetadata"]["Arn"]
     copy_id = aws.copy(aws.snapshot(aws.volume()), Encrypted=True, KmsKeyId=key)
     aws.settle()
@@ -258,7 +258,7 @@ def test_a_copy_with_a_key_is_encrypted_with_it(aws) -> None:
     assert (found["Encrypted"], found["KmsKeyId"]) == (True, key)
 
 
-def test_a_completion_duration_must_be_a_multiple_of_15_minutes(aws) -> None:
+def test_a_completion_duration_must_be_a_multiple_of_15_minutes(aws: Any) -> None:
     params = {"SourceRegion": "us-east-1", "SourceSnapshotId": aws.snapshot(aws.volume())}
     code, _ = code_of(aws.dr.copy_snapshot, CompletionDurationMinutes=20, **params)
     assert code == "InvalidParameterValue"
@@ -267,14 +267,14 @@ def test_a_completion_duration_must_be_a_multiple_of_15_minutes(aws) -> None:
 # DeleteSnapshot
 
 
-def test_a_deleted_snapshot_is_gone_and_cannot_be_deleted_again(aws) -> None:
+def test_a_deleted_snapshot_is_gone_and_cannot_be_deleted_again(aws: Any) -> None:
     snapshot_id = aws.snapshot(aws.volume())
     aws.primary.delete_snapshot(SnapshotId=snapshot_id)
     assert aws.listed(aws.primary) == []
     assert code_of(aws.primary.delete_snapshot, SnapshotId=snapshot_id) == ("InvalidSnapshot.NotFound", 400)
 
 
-def test_a_snapshot_that_an_ami_uses_cannot_be_deleted_until_it_is_deregistered(aws) -> None:
+def test_a_snapshot_that_an_ami_uses_cannot_be_deleted_until_it_is_deregistered(aws: Any) -> None:
     snapshot_id = aws.snapshot(aws.volume())
     image_id = _image(aws, snapshot_id)
     assert code_of(aws.primary.delete_snapshot, SnapshotId=snapshot_id) == ("InvalidSnapshot.InUse", 400)
@@ -282,7 +282,7 @@ def test_a_snapshot_that_an_ami_uses_cannot_be_deleted_until_it_is_deregistered(
     aws.primary.delete_snapshot(SnapshotId=snapshot_id)
 
 
-def test_a_disabled_ami_holds_its_snapshot_too_and_is_not_listed_by_default(aws) -> None:
+def test_a_disabled_ami_holds_its_snapshot_too_and_is_not_listed_by_default(aws: Any) -> None:
     snapshot_id = aws.snapshot(aws.volume())
     image_id = _image(aws, snapshot_id)
     aws.primary.disable_image(ImageId=image_id)
@@ -292,7 +292,7 @@ def test_a_disabled_ami_holds_its_snapshot_too_and_is_not_listed_by_default(aws)
     assert image["State"] == "disabled"
 
 
-def test_a_locked_snapshot_cannot_be_deleted_until_it_is_unlocked(aws) -> None:
+def test_a_locked_snapshot_cannot_be_deleted_until_it_is_unlocked(aws: Any) -> None:
     snapshot_id = aws.snapshot(aws.volume())
     aws.primary.lock_snapshot(SnapshotId=snapshot_id, LockMode="governance", LockDuration=1)
     code_of(aws.primary.delete_snapshot, SnapshotId=snapshot_id)
@@ -305,33 +305,33 @@ def test_a_locked_snapshot_cannot_be_deleted_until_it_is_unlocked(aws) -> None:
 # Tags
 
 
-def test_creating_a_tag_that_exists_overwrites_it(aws) -> None:
+def test_creating_a_tag_that_exists_overwrites_it(aws: Any) -> None:
     snapshot_id = aws.snapshot(aws.volume(), {"a": "1"})
     aws.primary.create_tags(Resources=[snapshot_id], Tags=[{"Key": "a", "Value": "2"}, {"Key": "b", "Value": ""}])
     found = {tag["Key"]: tag["Value"] for tag in aws.one(aws.primary, snapshot_id)["Tags"]}
     assert found == {"a": "2", "b": ""}
 
 
-def test_deleting_a_tag_with_a_value_deletes_it_only_when_the_value_matches(aws) -> None:
+def test_deleting_a_tag_with_a_value_deletes_it_only_when_the_value_matches(aws: Any) -> None:
     snapshot_id = aws.snapshot(aws.volume(), {"a": "1", "b": "2"})
     aws.primary.delete_tags(Resources=[snapshot_id], Tags=[{"Key": "a", "Value": "other"}, {"Key": "b"}])
     assert aws.one(aws.primary, snapshot_id)["Tags"] == [{"Key": "a", "Value": "1"}]
 
 
-def test_the_51st_tag_is_refused(aws) -> None:
+def test_the_51st_tag_is_refused(aws: Any) -> None:
     snapshot_id = aws.snapshot(aws.volume())
     aws.primary.create_tags(Resources=[snapshot_id], Tags=[{"Key": f"k{n}", "Value": "v"} for n in range(50)])
     code, _ = code_of(aws.primary.create_tags, Resources=[snapshot_id], Tags=[{"Key": "one more", "Value": ""}])
     assert code == "TagLimitExceeded"
 
 
-def test_a_tag_that_begins_with_aws_is_refused(aws) -> None:
+def test_a_tag_that_begins_with_aws_is_refused(aws: Any) -> None:
     snapshot_id = aws.snapshot(aws.volume())
     code, _ = code_of(aws.primary.create_tags, Resources=[snapshot_id], Tags=[{"Key": "aws:x", "Value": ""}])
     assert code == "InvalidParameterValue"
 
 
-def test_tags_of_an_unknown_snapshot_are_refused(aws) -> None:
+def test_tags_of_an_unknown_snapshot_are_refused(aws: Any) -> None:
     tags = [{"Key": "a", "Value": "1"}]
     assert code_of(aws.primary.create_tags, Resources=["snap-0123456789abcdef0"], Tags=tags)[0] == "InvalidSnapshot.NotFound"
 
@@ -339,7 +339,7 @@ def test_tags_of_an_unknown_snapshot_are_refused(aws) -> None:
 # Sharing and volumes
 
 
-def test_a_share_is_listed_and_can_be_taken_back(aws) -> None:
+def test_a_share_is_listed_and_can_be_taken_back(aws: Any) -> None:
     snapshot_id = aws.snapshot(aws.volume())
     change = {"SnapshotId": snapshot_id, "Attribute": "createVolumePermission", "UserIds": ["210987654321"]}
     aws.primary.modify_snapshot_attribute(OperationType="add", **change)
@@ -350,7 +350,7 @@ def test_a_share_is_listed_and_can_be_taken_back(aws) -> None:
     assert aws.primary.describe_snapshot_attribute(**wanted)["CreateVolumePermissions"] == []
 
 
-def test_a_volume_from_a_snapshot_is_at_least_as_large(aws) -> None:
+def test_a_volume_from_a_snapshot_is_at_least_as_large(aws: Any) -> None:
     snapshot_id = aws.snapshot(aws.volume(size_gib=10))
     made = aws.primary.create_volume(AvailabilityZone="us-east-1a", SnapshotId=snapshot_id)
     assert made["Size"] == 10
@@ -358,12 +358,12 @@ def test_a_volume_from_a_snapshot_is_at_least_as_large(aws) -> None:
     assert code == "InvalidParameterValue"
 
 
-def test_an_unknown_volume_id_is_an_error(aws) -> None:
+def test_an_unknown_volume_id_is_an_error(aws: Any) -> None:
     wanted = ["vol-0123456789abcdef0"]
     assert code_of(aws.primary.describe_volumes, VolumeIds=wanted) == ("InvalidVolume.NotFound", 400)
 
 
-def test_an_attached_volume_cannot_be_deleted(aws) -> None:
+def test_an_attached_volume_cannot_be_deleted(aws: Any) -> None:
     instance = _instance(aws)
     filters = [{"Name": "attachment.instance-id", "Values": [instance]}]
     found = aws.primary.describe_volumes(Filters=filters)["Volumes"]
@@ -371,7 +371,7 @@ def test_an_attached_volume_cannot_be_deleted(aws) -> None:
     assert code_of(aws.primary.delete_volume, VolumeId=found[0]["VolumeId"])[0] == "VolumeInUse"
 
 
-def test_encryption_by_default_encrypts_copies(aws) -> None:
+def test_encryption_by_default_encrypts_copies(aws: Any) -> None:
     aws.dr.enable_ebs_encryption_by_default()
     assert aws.dr.get_ebs_encryption_by_default()["EbsEncryptionByDefault"] is True
     copy_id = aws.copy(aws.snapshot(aws.volume()))
