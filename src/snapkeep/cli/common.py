@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -52,17 +53,23 @@ class AwsSettings:
 
     def session(self) -> boto3.Session:
         """Return a session for the profile. Raise WrongUse if there is no such profile."""
-        import boto3  # noqa: PLC0415 - half a second that `--help` need not pay
-        from botocore.exceptions import ProfileNotFound  # noqa: PLC0415
-
-        try:
-            return boto3.Session(profile_name=self.profile or None)
-        except ProfileNotFound as error:
-            raise WrongUse(f"--profile {self.profile}: there is no such profile in the AWS configuration") from error
+        return _session(self.profile)
 
     def client(self, service: Any, region: str) -> Any:
         """Given a service and a region, return a client for it."""
         return self.session().client(service, region_name=region, endpoint_url=self.endpoint_url or None)
+
+
+@cache
+def _session(profile: str) -> boto3.Session:
+    """One session for all clients: each session would read the service models anew."""
+    import boto3  # noqa: PLC0415 - half a second that `--help` need not pay
+    from botocore.exceptions import ProfileNotFound  # noqa: PLC0415
+
+    try:
+        return boto3.Session(profile_name=profile or None)
+    except ProfileNotFound as error:
+        raise WrongUse(f"--profile {profile}: there is no such profile in the AWS configuration") from error
 
 
 def aws_settings(

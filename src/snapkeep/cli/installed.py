@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from snapkeep.cli.common import AwsSettings
+from snapkeep.cli.errors import WrongUse
 from snapkeep.domain.policy import Limits, PolicySet, from_dr_parameters, from_parameters
 from snapkeep.usecases.policies import in_force
 
@@ -33,10 +34,16 @@ class Installed:
         return self.settings.region if kind == PRIMARY else self.settings.dr_region
 
     def reader(self, region: str) -> Ec2Reader:
-        """Given a region, return a reader of it."""
-        from snapkeep.adapters.ec2_reader import Ec2Reader  # noqa: PLC0415 - imports boto3
+        """Given a region, return a reader of it, for listings of all that is there. Raise WrongUse without credentials."""
+        from snapkeep.adapters.clock import WallClock  # noqa: PLC0415 - imports botocore
+        from snapkeep.adapters.ec2_lean import LeanEc2Client  # noqa: PLC0415
+        from snapkeep.adapters.ec2_reader import Ec2Reader  # noqa: PLC0415
 
-        return Ec2Reader(client=self.settings.client("ec2", region), region=region)
+        credentials: Any = self.settings.session().get_credentials()
+        if credentials is None:
+            raise WrongUse("no AWS credentials: configure them as for the AWS CLI, or give --profile")
+        client: Any = LeanEc2Client(client=self.settings.client("ec2", region), credentials=credentials, pause=WallClock().pause)
+        return Ec2Reader(client=client, region=region)
 
     def store(self, region: str) -> SsmPolicyStore:
         """Given a region, return the store of its policy document."""
