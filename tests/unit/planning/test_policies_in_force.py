@@ -1,0 +1,205 @@
+"""The document in force: fresh within a minute, never the end of protection, and changed without surprises."""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from snapkeep.domain.errors import AwsUnavailable, InvalidConfiguration
+from snapkeep.domain.policy import Limits, PolicySet, Retention, from_parameters
+from snapkeep.domain.policy_document import InvalidPolicy
+from snapkeep.usecases.policies import (
+    ADVANCED_BYTES,
+    DocumentAbsent,
+    PoliciesInForce,
+    StoredDocument,
+    history,
+    in_force,
+    push,
+    stored_text,
+    version_to_restore,
+)
+from snapkeep.usecases.ports import Notice
+
+START = datetime(2026, 11, 23, 3, tzinfo=UTC)
+LIMITS = Limits(max_deletions=33)
+PARAMETERS = from_parameters("none", "us-east-2", 7, 1, "", 24, LIMITS, region="us-east-1")
+
+
+def text(keep: int, name: str = "gold") -> str:
+    return stored_text({"version": 1, "policies": [{"name": name, "select": {}, "retention": {"keep_last": keep}}]})
+
+
+@dataclass
+class Shelf:
+    """A store in memory."""
+
+    region: str = "us-east-1"
+    texts: list[str] = field(default_factory=list)
+    advanced: list[bool] = field(default_factory=list)
+    reads: int = 0
+    down: bool = False
+
+    def current(self) -> StoredDocument:
+        self.reads += 1
+        if self.down:
+            raise AwsUnavailable("ssm does not answer")
+        if not self.texts:
+            raise DocumentAbsent
+        return StoredDocument(len(self.texts), self.texts[-1], START)
+
+    def history(self) -> list[StoredDocument]:
+        return [StoredDocument(number, one, START) for number, one in reversed(list(enumerate(self.texts, start=1)))]
+
+    def put(self, stored: str, *, advanced: bool) -> int:
+        self.texts.append(stored)
+        self.advanced.append(advanced)
+        return len(self.texts)
+
+    def remove(self) -> None:
+        self.texts.clear()
+
+
+@dataclass
+class Hand:
+    """A clock that stands until it is moved."""
+
+    moment: datetime = START
+
+    def now(self) -> datetime:
+        return self.moment
+
+
+@dataclass
+class Told:
+    """Notices that were added."""
+
+    notices: list[Notice] = field(default_factory=list)
+
+    def add(self, notice: Notice) -> None:
+        self.notices.append(notice)
+
+
+def reading(shelf: Shelf) -> tuple[PoliciesInForce, Hand, Told]:
+    clock, told = Hand(), Told()
+    return PoliciesInForce(store=shelf, parameters=PARAMETERS, clock=clock, notices=told), clock, told
+
+
+def kept(policies: PolicySet) -> int:
+    return policies.policies[0].retention.keep_last
+
+
+def test_without_a_document_the_parameters_are_the_policy() -> None:
+    policies, _, told = reading(Shelf())
+    assert policies() == PARAMETERS
+    assert told.notices == []
+
+
+def test_a_new_document_is_in_force_within_a_minute_and_read_once_meanwhile() -> None:
+    shelf = Shelf(texts=[text(3)])
+    policies, clock, _ = reading(shelf)
+    assert kept(policies()) == 3
+    shelf.texts.append(text(5))
+    clock.moment += timedelta(seconds=59)
+    assert kept(policies()) == 3
+    assert shelf.reads == 1
+    clock.moment += timedelta(seconds=1)
+    assert kept(policies()) == 5
+    assert policies().source == "document, version 2"
+
+
+def test_limits_that_the_document_leaves_out_are_the_parameters() -> None:
+    policies, _, _ = reading(Shelf(texts=[text(3)]))
+    assert policies().limits == LIMITS
+
+
+@pytest.mark.parametrize("broken", ["not json", "[]", '{"version":1,"policies":[]}', '{"version":1,"version":1,"policies":[]}'])
+def test_a_broken_document_leaves_the_last_good_one_in_force_and_somebody_is_told_once(broken: str) -> None:
+    shelf = Shelf(texts=[text(3), "also broken", text(4), broken])
+    policies, clock, told = reading(shelf)
+    assert kept(policies()) == 4
+    clock.moment += timedelta(minutes=2)
+    assert kept(policies()) == 4
+    assert [notice.subject for notice in told.notices] == ["policy document, version 4"]
+    assert "in force is: document, version 3" in told.notices[0].cause
+
+
+def test_where_no_document_was_ever_good_copies_go_on_and_nothing_is_deleted() -> None:
+    policies, _, told = reading(Shelf(texts=["broken"]))
+    made = policies()
+    assert [policy.name for policy in made.policies] == ["default"]
+    assert made.policies[0].retention == Retention()
+    assert [(rule.region, rule.retention) for rule in made.policies[0].copies] == [("us-east-2", Retention())]
+    assert len(told.notices) == 1
+
+
+def test_a_store_that_does_not_answer_leaves_what_was_read_in_force() -> None:
+    shelf = Shelf(texts=[text(3)])
+    policies, clock, _ = reading(shelf)
+    assert kept(policies()) == 3
+    shelf.down = True
+    clock.moment += timedelta(hours=1)
+    assert kept(policies()) == 3
+
+
+def test_a_store_that_never_answered_is_an_error_to_try_again() -> None:
+    policies, _, _ = reading(Shelf(down=True))
+    with pytest.raises(AwsUnavailable):
+        policies()
+
+
+def test_a_push_goes_to_every_region_and_changes_nothing_the_second_time() -> None:
+    dr, primary = Shelf("us-east-2"), Shelf("us-east-1", texts=[text(3)])
+    first = push([dr, primary], text(5))
+    assert [(one.region, one.version, one.overtaken, one.unchanged) for one in first] == [
+        ("us-east-2", 1, False, False),
+        ("us-east-1", 2, False, False),
+    ]
+    assert all(one.unchanged for one in push([dr, primary], text(5)))
+    assert dr.texts == [text(5)]
+
+
+def test_a_push_that_another_one_overtook_says_so() -> None:
+    class Busy(Shelf):
+        def put(self, stored: str, *, advanced: bool) -> int:
+            self.texts.append(text(9))
+            return super().put(stored, advanced=advanced)
+
+    assert push([Busy(texts=[text(3)])], text(5))[0].overtaken
+
+
+def test_a_document_beyond_four_kilobytes_asks_for_the_advanced_tier_and_beyond_eight_is_refused() -> None:
+    def big(count: int) -> str:
+        ids = [f"vol-{number:017x}" for number in range(count)]
+        policy = {"name": "a", "select": {"volume_ids": ids}, "retention": {"keep_last": 1}}
+        return stored_text({"version": 1, "policies": [policy]})
+
+    shelf = Shelf()
+    push([shelf], big(100))
+    push([shelf], big(200))
+    assert shelf.advanced == [False, True]
+    with pytest.raises(InvalidConfiguration, match=str(ADVANCED_BYTES)):
+        big(400)
+
+
+def test_rolling_back_finds_the_newest_usable_version_that_says_something_else() -> None:
+    shelf = Shelf(texts=[text(3), text(4), "broken", text(5), text(5)])
+    assert version_to_restore(shelf).version == 2
+    assert version_to_restore(shelf, 1).text == text(3)
+    with pytest.raises(InvalidConfiguration, match="no version 9 of the policy document; kept are: 5, 4, 3, 2, 1"):
+        version_to_restore(shelf, 9)
+    with pytest.raises(InvalidPolicy):
+        version_to_restore(shelf, 3)
+    with pytest.raises(InvalidConfiguration, match="no usable version before"):
+        version_to_restore(Shelf(texts=[text(3)]))
+
+
+def test_the_history_tells_which_versions_can_be_used() -> None:
+    shown = history(Shelf(texts=[text(3), "broken"]))
+    assert [(one.stored.version, one.policies is not None, len(one.problems)) for one in shown] == [(2, False, 1), (1, True, 0)]
+
+
+def test_what_is_in_force_is_shown_as_broken_when_it_is() -> None:
+    assert in_force(Shelf(), PARAMETERS) == PARAMETERS
+    with pytest.raises(InvalidPolicy):
+        in_force(Shelf(texts=["broken"]), PARAMETERS)
