@@ -62,8 +62,8 @@ def calls_until_throttled(action: Any, most: int = 200, **params: Any) -> int:
         try:
             action(**params)
         except ClientError as error:
-            if error.response["Error"]["Code"] == "RequestLimitExceeded":
-                assert error.response["ResponseMetadata"]["HTTPStatusCode"] == 503
+            answer = (error.response["Error"]["Code"], error.response["ResponseMetadata"]["HTTPStatusCode"])
+            if answer == ("RequestLimitExceeded", 503):
                 return count
     raise AssertionError(f"not throttled in {most} calls")
 
