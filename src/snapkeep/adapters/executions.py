@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
 from snapkeep.adapters.aws_errors import code_of, translated
+from snapkeep.usecases.explain import RunTold
 
 if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
+
+
+EARLIER_SECONDS, LATER_SECONDS = 3_600, 2 * 86_400
 
 
 class StateMachineRuns:
@@ -40,18 +43,6 @@ class StateMachineRuns:
             return self._client.describe_state_machine(stateMachineArn=self._arn)["creationDate"]
 
 
-@dataclass(frozen=True, slots=True)
-class RunSummary:
-    """One execution, as its listing and its input tell of it."""
-
-    arn: str
-    name: str
-    status: str
-    started_at: datetime
-    ended_at: datetime | None
-    input: str = ""
-
-
 class RunHistory:
     """Finds the executions that dealt with a snapshot."""
 
@@ -60,22 +51,24 @@ class RunHistory:
         self._arn = state_machine_arn
         self._most = most
 
-    def about(self, words: frozenset[str], around: datetime) -> list[RunSummary]:
-        """Given ids and a time, return the executions begun since a day before it whose input names one, newest first.
+    def about(self, words: frozenset[str], around: datetime) -> list[RunTold]:
+        """Given ids and a time, return the executions begun from an hour before to two days after it whose input names one.
 
         Looks into at most `most` executions.
         """
-        found = []
-        for number, run in enumerate(self._listed()):
-            if number >= self._most or (around - run["startDate"]).total_seconds() > _DAY:
+        found: list[RunTold] = []
+        looked = 0
+        for run in self._listed():
+            since = (run["startDate"] - around).total_seconds()
+            if since < -EARLIER_SECONDS or looked >= self._most:
                 break
+            if since > LATER_SECONDS:
+                continue
+            looked += 1
             with translated("describe_execution"):
                 whole = self._client.describe_execution(executionArn=run["executionArn"])
-            given = whole.get("input", "")
-            if any(word in given for word in words):
-                found.append(
-                    RunSummary(run["executionArn"], run["name"], whole["status"], run["startDate"], whole.get("stopDate"), given)
-                )
+            if any(word in whole.get("input", "") for word in words):
+                found.append(RunTold(run["executionArn"], whole["status"], run["startDate"], whole.get("stopDate")))
         return found
 
     def _listed(self) -> Iterator[Any]:
@@ -87,6 +80,3 @@ class RunHistory:
             if not page.get("nextToken"):
                 return
             request["nextToken"] = page["nextToken"]
-
-
-_DAY = 86_400

@@ -1,0 +1,108 @@
+"""`snapkeep status`: each volume's newest snapshot and copy, its RPO age, what waits and what failed."""
+
+from __future__ import annotations
+
+import sys
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from snapkeep.cli.common import (
+    DEFAULT_DR_REGION,
+    AwsSettings,
+    DrRegion,
+    EndpointUrl,
+    Json,
+    Name,
+    Profile,
+    Region,
+    aws_settings,
+)
+from snapkeep.cli.errors import NOT_ALL_RIGHT, WrongUse
+from snapkeep.cli.output import make_console, print_json
+
+if TYPE_CHECKING:
+    from snapkeep.usecases.status import Status
+
+app = typer.Typer(help="Each volume: newest snapshot, newest copy, RPO age, what waits, what failed.")
+
+
+@app.command()
+def status(
+    *,
+    watch: Annotated[bool, typer.Option("--watch", help="Look again and again, until Ctrl-C.")] = False,
+    every: Annotated[int, typer.Option("--every", min=1, metavar="SECONDS", help="How often --watch looks.")] = 10,
+    everything: Annotated[bool, typer.Option("--all", help="Show every volume and every copy in the queue.")] = False,
+    prometheus: Annotated[bool, typer.Option("--prometheus", help="Print metrics in Prometheus's text form.")] = False,
+    profile: Profile = "",
+    region: Region = "",
+    dr_region: DrRegion = DEFAULT_DR_REGION,
+    endpoint_url: EndpointUrl = "",
+    name: Name = "",
+    json: Json = False,
+) -> None:
+    """Show how every volume and every copy stands. Exit status 1 when something is wrong."""
+    if sum((watch, prometheus, json)) > 1:
+        raise WrongUse("--watch, --prometheus, --json: choose one")
+    settings = aws_settings(profile=profile, region=region, dr_region=dr_region, endpoint_url=endpoint_url, name=name)
+    found = _watched(settings, every, everything=everything) if watch else look(settings)
+    if json:
+        from snapkeep.cli.status_forms import status_as_data  # noqa: PLC0415 - what is not printed is not imported
+
+        print_json(status_as_data(found))
+    elif prometheus:
+        from snapkeep.cli.status_forms import status_as_prometheus  # noqa: PLC0415
+
+        sys.stdout.write(status_as_prometheus(found))
+    elif not watch:
+        from snapkeep.cli.status_view import status_view  # noqa: PLC0415
+
+        console = make_console()
+        console.print(status_view(found, width=console.width, everything=everything))
+    if not found.all_right:
+        raise typer.Exit(NOT_ALL_RIGHT)
+
+
+def look(settings: AwsSettings) -> Status:
+    """Given settings, return how everything stands now."""
+    from snapkeep.adapters.dynamodb_queue import DynamoDbQueue  # noqa: PLC0415 - imports botocore
+    from snapkeep.cli.installed import DR, Installed  # noqa: PLC0415
+    from snapkeep.usecases.status import DEFAULT_QUOTA, gather_status  # noqa: PLC0415
+
+    installed = Installed(settings)
+    policies = installed.policies_in_force()[settings.region]
+    regions = dict.fromkeys(rule.region for policy in policies.policies for rule in policy.copies)
+
+    def queue_of(region: str) -> DynamoDbQueue:
+        client = settings.client("dynamodb", region)
+        return DynamoDbQueue(client=client, table=f"{settings.system}-queue", region=region)
+
+    return gather_status(
+        installed.reader(settings.region),
+        {one: installed.reader(one) for one in regions},
+        queue_of,
+        policies,
+        datetime.now(UTC),
+        system=settings.system,
+        quota=int(installed.stack_parameters(DR).get("CopyQuota", DEFAULT_QUOTA)),
+    )
+
+
+def _watched(settings: AwsSettings, every: int, *, everything: bool) -> Status:
+    """Show the status again and again until Ctrl-C; return the last one."""
+    from rich.live import Live  # noqa: PLC0415
+
+    from snapkeep.cli.status_view import status_view  # noqa: PLC0415
+
+    console = make_console()
+    found = look(settings)
+    with Live(status_view(found, width=console.width, everything=everything), console=console, auto_refresh=False) as live:
+        try:
+            while True:
+                time.sleep(every)
+                found = look(settings)
+                live.update(status_view(found, width=console.width, everything=everything), refresh=True)
+        except KeyboardInterrupt:
+            return found

@@ -1,0 +1,174 @@
+"""Status for people: tables that read well at 80 and at 120 columns."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from rich.console import Group, RenderableType
+from rich.progress_bar import ProgressBar
+from rich.rule import Rule
+from rich.table import Table
+from rich.text import Text
+
+from snapkeep.domain import rpo
+from snapkeep.domain.rpo import Standing, age_text
+from snapkeep.usecases.ports import EntryState
+from snapkeep.usecases.status import STATE_WORDS, QueuedRow, Status
+
+STYLES = {
+    Standing.PROTECTED: "green",
+    Standing.FIRST_COPY: "yellow",
+    Standing.LATE: "bold red",
+    Standing.NO_SNAPSHOT: "bold red",
+    Standing.NO_POLICY: "dim",
+}
+MARKS = {
+    Standing.PROTECTED: "✓",
+    Standing.FIRST_COPY: "…",
+    Standing.LATE: "✗",
+    Standing.NO_SNAPSHOT: "✗",
+    Standing.NO_POLICY: "·",
+}
+WIDE = 110
+SHOWN = 40
+
+
+def status_view(status: Status, *, width: int, everything: bool = False) -> RenderableType:
+    """Given a status and the columns that there are, return it as a person reads it: what is wrong first."""
+    parts: list[RenderableType] = [_headline(status)]
+    parts += [Text.assemble(("✗ ", "bold red"), problem) for problem in status.problems]
+    if status.volumes:
+        parts += [Text(), _volumes(status, width=width, everything=everything)]
+    if status.queue:
+        parts += [Text(), _queue(status, width=width, everything=everything)]
+    parts += [Text(), _totals(status)]
+    return Group(*parts)
+
+
+def _headline(status: Status) -> RenderableType:
+    verdict = Text("all is right", "bold green") if status.all_right else Text("something is wrong", "bold red")
+    return Rule(Text.assemble(f"{status.system} in {status.region}: ", verdict, (f"  {status.at:%Y-%m-%d %H:%M} UTC", "dim")))
+
+
+def _volumes(status: Status, *, width: int, everything: bool) -> RenderableType:
+    wide = width >= WIDE
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold", expand=False)
+    table.add_column("volume", no_wrap=True)
+    table.add_column("policy", overflow="fold", max_width=14)
+    table.add_column("snapshot", justify="right", no_wrap=True)
+    table.add_column("copy", justify="right", overflow="fold")
+    if wide:
+        table.add_column("RPO age / asked", justify="right", no_wrap=True)
+    table.add_column("", overflow="fold")
+    shown = [one for one in status.volumes if everything or one.wrong]
+    calm = [one for one in status.volumes if not one.wrong]
+    if not everything:
+        shown += calm[: max(0, SHOWN - len(shown))]
+    for one in shown:
+        table.add_row(*_volume_cells(one, status.at, wide=wide))
+    left = len(status.volumes) - len(shown)
+    return Group(table, Text(f"and {left:,} more that are all right: --all", "dim")) if left else table
+
+
+def _volume_cells(one: rpo.VolumeStanding, now: datetime, *, wide: bool) -> list[RenderableType]:
+    style = STYLES[one.standing]
+    name = one.volume.tags.get("Name", "")
+    title = Text.assemble((f"{MARKS[one.standing]} ", style), one.volume.id)
+    if name and wide:
+        title.append(f" {name[:20]}", "dim")
+    copies = Text("\n").join(_copy_cell(copy, now, several=len(one.copies) > 1) for copy in one.copies)
+    cells: list[RenderableType] = [title, one.policy or Text("-", "dim"), _age(one.snapshot, now), copies]
+    if wide:
+        cells.append(_rpo_cell(one))
+    why = f": {one.why}" if one.why and one.standing is not Standing.NO_POLICY else ""
+    cells.append(Text.assemble((str(one.standing), style), why))
+    return cells
+
+
+def _copy_cell(copy: rpo.Newest, now: datetime, *, several: bool) -> Text:
+    found = _age(copy, now)
+    return Text.assemble((f"{copy.region} ", "dim"), found) if several else found
+
+
+def _age(one: rpo.Newest, now: datetime) -> Text:
+    return Text(age_text(one.age(now))) if one.there else Text("none", "yellow")
+
+
+def _rpo_cell(one: rpo.VolumeStanding) -> Text:
+    if not one.policy:
+        return Text("-", "dim")
+    age = age_text(one.age) if one.age is not None else "-"
+    missed = one.age is None or one.age > one.asked
+    return Text.assemble((age, "red" if missed and one.wrong else ""), (f" / {age_text(one.asked)}", "dim"))
+
+
+def _queue(status: Status, *, width: int, everything: bool) -> RenderableType:
+    wide = width >= WIDE
+    table = Table(
+        title="copies",
+        title_justify="left",
+        title_style="bold",
+        box=None,
+        pad_edge=False,
+        padding=(0, 2, 0, 0),
+        header_style="bold",
+    )
+    table.add_column("snapshot", no_wrap=True)
+    if wide:
+        table.add_column("volume", no_wrap=True)
+    table.add_column("to", no_wrap=True)
+    table.add_column("", no_wrap=True)
+    table.add_column("done by", justify="right", no_wrap=True)
+    table.add_column("", overflow="fold")
+    rows = status.queue if everything else status.queue[:SHOWN]
+    for row in rows:
+        cells: list[RenderableType] = [row.snapshot_id]
+        if wide:
+            cells.append(row.volume_id)
+        cells += [row.region, _state_cell(row), _expected_cell(row, status.at), _remark(row)]
+        table.add_row(*cells)
+    left = len(status.queue) - len(rows)
+    return Group(table, Text(f"and {left:,} more: --all", "dim")) if left else table
+
+
+def _state_cell(row: QueuedRow) -> RenderableType:
+    if row.state is EntryState.RUNNING:
+        bar = Table.grid(padding=(0, 1))
+        bar.add_row(ProgressBar(100, row.progress_percent, width=10), f"{row.progress_percent} %")
+        return bar
+    style = "bold red" if row.state is EntryState.FAILED else ""
+    return Text(STATE_WORDS[row.state], style)
+
+
+def _expected_cell(row: QueuedRow, now: datetime) -> Text:
+    if row.state is EntryState.FAILED:
+        return Text("-", "dim")
+    if row.expected_at is None:
+        return Text("?", "dim")
+    left = max(row.expected_at - now, timedelta(0))
+    return Text(f"in {age_text(left)}", "red" if row.expected_at > row.deadline else "")
+
+
+def _remark(row: QueuedRow) -> Text:
+    if row.cause:
+        attempts = f"{row.attempts} attempts: " if row.attempts > 1 else ""
+        return Text(f"{attempts}{row.cause}", "red" if row.state is EntryState.FAILED else "yellow")
+    if row.late:
+        return Text(f"was due {row.deadline:%Y-%m-%d %H:%M} UTC", "bold red")
+    return Text(f"due {row.deadline:%Y-%m-%d %H:%M} UTC", "dim")
+
+
+def _totals(status: Status) -> Text:
+    bad = {"late", "without a snapshot", "copies failed", "copies late"}
+    line = Text()
+    for name, count in status.totals.items():
+        if not count and name not in ("volumes", "protected"):
+            continue
+        if line:
+            line.append(", ")
+        line.append(f"{count:,} {name}", "bold red" if name in bad else "")
+    for ages in status.policies:
+        line.append(f"\npolicy {ages.policy}: ", "bold")
+        line.append(f"{ages.volumes:,} volumes, RPO age worst {age_text(ages.worst)}, median {age_text(ages.median)}, ")
+        line.append(f"asked {age_text(ages.asked)}")
+    return line

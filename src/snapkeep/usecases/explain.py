@@ -1,0 +1,221 @@
+"""The story of one snapshot: from its tags, the queue, executions and audit lines. Nothing is written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+
+from snapkeep.domain import ledger
+from snapkeep.domain.model import Lineage, Origin, Snapshot, SnapshotState, Verdict, Volume
+from snapkeep.domain.planning import RegionFacts, VolumePlan
+from snapkeep.domain.policy import PolicySet
+from snapkeep.usecases.planning import make_region_plan
+from snapkeep.usecases.ports import CopyQueue, EntryState, QueueEntry, SnapshotReader
+from snapkeep.usecases.retention import STILL_TO_COME
+from snapkeep.usecases.status import STATE_WORDS
+
+SEARCHED = timedelta(days=400)
+"""How far back logs are searched where the snapshot itself is gone, and its start is not known."""
+
+
+@dataclass(frozen=True, slots=True)
+class AuditLine:
+    """One audit line: when, by which function, and what it says."""
+
+    at: datetime
+    function: str
+    data: Mapping[str, Any]
+
+
+class AuditTrail(Protocol):
+    """Finds audit lines."""
+
+    def lines(self, about: str, since: datetime) -> list[AuditLine]:
+        """Given an id and a time, return the audit lines since then that name it, oldest first."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class RunTold:
+    """One execution that dealt with the snapshot."""
+
+    arn: str
+    status: str
+    started_at: datetime
+    ended_at: datetime | None
+
+
+class Runs(Protocol):
+    """Finds executions."""
+
+    def about(self, words: frozenset[str], around: datetime) -> Sequence[RunTold]:
+        """Given ids and a time, return the executions since about then whose input names one."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Happening:
+    """One thing that happened to the snapshot."""
+
+    at: datetime
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """All that is known of one snapshot."""
+
+    snapshot_id: str
+    region: str
+    snapshot: Snapshot | None
+    """None when it is gone."""
+    origin: Origin | None
+    verdict: Verdict | None
+    plan: VolumePlan | None
+    copies: tuple[Snapshot, ...]
+    entries: tuple[QueueEntry, ...]
+    happenings: tuple[Happening, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explain:
+    """Looks in both regions."""
+
+    system: str
+    primary: SnapshotReader
+    others: Mapping[str, SnapshotReader]
+    queue_of: Callable[[str], CopyQueue]
+    policies: Mapping[str, PolicySet]
+    trails: Sequence[AuditTrail]
+    runs: Sequence[Runs]
+
+    def run(self, snapshot_id: str, now: datetime) -> Story:
+        """Given a snapshot's id, return its story. What is not known anywhere has an empty one."""
+        found = self._find(snapshot_id)
+        region = found.region if found else self.primary.region
+        origin = found.origin if found else None
+        source_id = origin.snapshot_id if origin else snapshot_id
+        copies = [copy for reader in self.others.values() for copy in reader.copies_of_snapshots([source_id])]
+        entries = tuple(self._entries(origin, copies, source_id))
+        if origin is None and entries:
+            origin = entries[0].wanted.origin
+        ids = frozenset({snapshot_id, source_id, *(copy.id for copy in copies)})
+        since = origin.start_time if origin else now - SEARCHED
+        plan = self._plan(found, now) if found else None
+        verdicts = plan.verdicts if plan else ()
+        return Story(
+            snapshot_id=snapshot_id,
+            region=region,
+            snapshot=found,
+            origin=origin,
+            verdict=next((one for one in verdicts if one.snapshot.id == snapshot_id), None),
+            plan=plan,
+            copies=tuple(copies),
+            entries=entries,
+            happenings=tuple(sorted(self._happenings(ids, found, copies, since), key=lambda one: one.at)),
+        )
+
+    def _find(self, snapshot_id: str) -> Snapshot | None:
+        for reader in (self.primary, *self.others.values()):
+            if found := reader.snapshots([snapshot_id]).get(snapshot_id):
+                return found
+        return None
+
+    def _entries(self, origin: Origin | None, copies: Sequence[Snapshot], source_id: str) -> Iterator[QueueEntry]:
+        volume_id = origin.volume_id if origin else next((copy.origin.volume_id for copy in copies), "")
+        for region in self.others:
+            if volume_id:
+                entries = self.queue_of(region).of_volume(volume_id)
+                yield from (entry for entry in entries if entry.wanted.origin.snapshot_id == source_id)
+
+    def _plan(self, snapshot: Snapshot, now: datetime) -> VolumePlan | None:
+        lineage = snapshot.origin.lineage
+        reader = self.primary if snapshot.region == self.primary.region else self.others[snapshot.region]
+        facts = self._facts(reader, lineage)
+        policies = self.policies[snapshot.region]
+        plan = make_region_plan(reader, facts, policies, now, system=self.system)
+        return next((one for one in plan.volumes if one.lineage == lineage), None)
+
+    def _facts(self, reader: SnapshotReader, lineage: Lineage) -> RegionFacts:
+        if reader.region != lineage.region:
+            copies = [one for one in reader.copies_of_volume(lineage.volume_id) if one.origin.lineage == lineage]
+            return RegionFacts(reader.region, (), copies)
+        volumes: list[Volume] = list(reader.volumes([lineage.volume_id]).values())
+        listings = {region: other.copies_of_volume(lineage.volume_id) for region, other in self.others.items()}
+        waiting = frozenset(
+            (entry.wanted.origin.snapshot_id, region)
+            for region in self.others
+            for entry in self.queue_of(region).of_volume(lineage.volume_id)
+            if entry.state in STILL_TO_COME
+        )
+        return RegionFacts(reader.region, volumes, reader.snapshots_of_volume(lineage.volume_id), listings, waiting)
+
+    def _happenings(
+        self, ids: frozenset[str], found: Snapshot | None, copies: Sequence[Snapshot], since: datetime
+    ) -> Iterator[Happening]:
+        if found is not None:
+            made = "copy started" if found.is_copy else "snapshot started"
+            yield Happening(found.start_time, f"{made} in {found.region}")
+        for copy in copies:
+            if copy.id != (found.id if found else ""):
+                yield Happening(copy.start_time, f"copy {copy.id} started in {copy.region}")
+        for runs in self.runs:
+            for run in runs.about(ids, since):
+                ended = f", ended {run.ended_at:%Y-%m-%d %H:%M:%S}" if run.ended_at else ""
+                yield Happening(run.started_at, f"run {_short(run.arn)}: {run.status}{ended}")
+        seen: set[tuple[datetime, str]] = set()
+        for trail in self.trails:
+            for one in sorted(ids):
+                for line in trail.lines(one, since):
+                    happening = Happening(line.at, told(line))
+                    if (happening.at, happening.text) not in seen:
+                        seen.add((happening.at, happening.text))
+                        yield happening
+
+
+def _short(arn: str) -> str:
+    return ":".join(arn.split(":")[-2:])
+
+
+def told(line: AuditLine) -> str:
+    """Given an audit line, return it in words."""
+    data = line.data
+    reasons = "; ".join(data.get("reasons") or ())
+    cause = f" ({data['cause']})" if data.get("cause") else ""
+    match data.get("audit"):
+        case "deletion":
+            plan = f", plan {data['plan']}" if data.get("plan") else ""
+            return f"{line.function}: {data.get('snapshot')} {data.get('outcome')}{cause}: {reasons}{plan}"
+        case "copy":
+            copy = f" {data['copy']}" if data.get("copy") else ""
+            return f"{line.function}: copy{copy} {data.get('step')}{cause}"
+        case "repair":
+            return f"{line.function}: {data.get('kind')}, {data.get('outcome')}{cause}: {reasons}"
+    return f"{line.function}: {data.get('message', '')}"
+
+
+def standing_of(story: Story) -> str:
+    """Given a story, return in one sentence how the snapshot stands."""
+    snapshot = story.snapshot
+    if snapshot is None:
+        return (
+            "it is not there: it was deleted, or never was" if not story.happenings else "it is gone; what happened stands below"
+        )
+    if snapshot.state is not SnapshotState.COMPLETED:
+        return f"it is {snapshot.state}" + (f": {snapshot.state_message}" if snapshot.state_message else "")
+    if story.verdict is None:
+        return "nothing is decided about it"
+    held = "; ".join(reason.text for reason in story.verdict.reasons)
+    refused = " (but its plan is refused)" if story.plan and story.plan.refusals else ""
+    return f"the next plan would {story.verdict.action} it{refused}: {held}"
+
+
+def entry_told(entry: QueueEntry) -> str:
+    """Given an entry of the queue, return it in words."""
+    state = STATE_WORDS[entry.state]
+    if entry.state is EntryState.DONE:
+        return f"to {entry.wanted.region}: done, {entry.copy_id}"
+    cause = f": {entry.cause}" if entry.cause else ""
+    return f"to {entry.wanted.region}: {state}{cause}, due {ledger.format_time(entry.wanted.deadline)}, attempt {entry.attempts}"
