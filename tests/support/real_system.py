@@ -35,7 +35,7 @@ REGIONS = {"primary": "us-east-1", "dr": "us-east-2"}
 MACHINE_OF_STACK = {"primary": "protect", "dr": "receive"}
 ENDED_BY = {"createSnapshot": "primary", "createSnapshots": "primary", "copySnapshot": "dr"}
 PATIENCE_SECONDS = 60.0
-STEP_SECONDS = 10.0
+STEP_SECONDS = 30.0
 MODELLED = ("ec2", "kms")
 SERVICE_PREFIXES = {"stepfunctions": "states"}
 BATCHES = {"sqs:DeleteMessageBatch": "sqs:DeleteMessage"}
@@ -95,14 +95,7 @@ class NotingClients:
     note: Callable[[str], None]
 
     def get(self, service: str, *, region: str = "", once: bool = False) -> Any:
-        where = region or self.region
-        if service in MODELLED:
-            client: Any = self.system.world.client(service, where, caller="snapkeep")
-        elif service == "stepfunctions":
-            client = Answering(self.system)
-        else:
-            client = boto3.client(service, region_name=where)  # type: ignore[call-overload]
-        return Noting(client, service, self.note)
+        return Noting(self.system.client(service, region or self.region), service, self.note)
 
 
 class Answering:
@@ -112,9 +105,11 @@ class Answering:
         self._system = system
 
     def send_task_success(self, taskToken: str, output: str) -> None:  # noqa: N803 - boto3's
+        self._system.when_answering()
         self._told(self._system.engine.succeed(taskToken, json.loads(output)), "SendTaskSuccess")
 
     def send_task_failure(self, taskToken: str, error: str, cause: str) -> None:  # noqa: N803 - boto3's
+        self._system.when_answering()
         self._told(self._system.engine.fail(taskToken, error, cause), "SendTaskFailure")
 
     @staticmethod
@@ -139,9 +134,12 @@ class RealSystem:
         self.invocations: list[tuple[str, str]] = []
         self.runs: list[tuple[str, Run]] = []
         self._open: list[tuple[str, str]] = []
+        self._clients: dict[tuple[str, str], Any] = {}
         self._turn = threading.RLock()
         self.functions: dict[tuple[str, str], Handler] = {}
         self.table = "snapkeep-queue"
+        self.when_answering: Callable[[], object] = bool
+        """What happens elsewhere at the moment when a task token is answered; nothing, as it is."""
 
     @contextmanager
     def started(self, make_engine: EngineMaker) -> Iterator[RealSystem]:
@@ -171,7 +169,7 @@ class RealSystem:
     # Deploying
 
     def _deploy(self, stack: str, region: str) -> None:
-        clients = {name: boto3.client(name, region_name=region) for name in ("sqs", "sns", "ssm", "dynamodb")}  # type: ignore[call-overload]
+        clients = {name: self.client(name, region) for name in ("sqs", "sns", "ssm", "dynamodb")}
         defaults = {name: one["Default"] for name, one in template(stack)["Parameters"].items()}
         values = {**defaults, **self.parameters.get(stack, {}), "AWS::Region": region}
         values["Notices"] = clients["sqs"].create_queue(QueueName="notices")["QueueUrl"]
@@ -203,6 +201,17 @@ class RealSystem:
                 return module.handler(payload, SimpleNamespace(aws_request_id=str(uuid.uuid4())))
 
         return handler
+
+    def client(self, service: str, region: str) -> Any:
+        """Given a service and a region, return what stands for its client; each is made once."""
+        if (service, region) not in self._clients:
+            self._clients[service, region] = self._made_client(service, region)
+        return self._clients[service, region]
+
+    def _made_client(self, service: str, region: str) -> Any:
+        if service in MODELLED:
+            return self.world.client(service, region, caller="snapkeep")
+        return Answering(self) if service == "stepfunctions" else boto3.client(service, region_name=region)  # type: ignore[call-overload]
 
     # Time and events
 
@@ -239,7 +248,7 @@ class RealSystem:
         seen = -1
         while seen != len(self.invocations):
             seen = len(self.invocations)
-            time.sleep(0.03)
+            time.sleep(0.01)
         for machine, execution in list(self._open):
             if not self.engine.running(execution):
                 self._open.remove((machine, execution))
@@ -280,9 +289,14 @@ class RealSystem:
 
 
 def filled_in(value: Any, values: Mapping[str, Any]) -> Any:
-    """Given a value of a template and what its names stand for, return what CloudFormation makes of it."""
+    """Given a value of a template and what its names stand for, return what CloudFormation makes of it.
+
+    Resources that no function of the flows uses stand for their own names.
+    """
     if isinstance(value, dict) and "Ref" in value:
-        return values[value["Ref"]]
+        return values.get(value["Ref"], value["Ref"])
+    if isinstance(value, dict) and "Fn::GetAtt" in value:
+        return value["Fn::GetAtt"][0]
     if isinstance(value, dict):
         text = str(value["Fn::Sub"])
         for name, filling in values.items():
