@@ -1,0 +1,282 @@
+"""`snapkeep plan` and `snapkeep policy`, over readers and stores in memory."""
+
+import csv
+import io
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from snapkeep.cli import policy as policy_commands
+from snapkeep.cli.installed import Installed
+from snapkeep.cli.plan import app as plan_app
+from snapkeep.cli.policy import app as policy_app
+from snapkeep.domain.errors import InvalidConfiguration
+from snapkeep.domain.model import Snapshot, Volume
+from snapkeep.domain.policy import Limits, from_dr_parameters, from_parameters
+from snapkeep.usecases.policies import DocumentAbsent, StoredDocument, in_force
+from support.lineages import REGION, copy_of, snapshot
+
+DR = "us-east-2"
+SOURCES = [snapshot(f"2025-11-{day}T03:00", day, policy="default") for day in (20, 21, 22, 23)]
+COPIES = [copy_of(source, DR, number) for number, source in enumerate(SOURCES[:3], start=1)]
+DOCUMENT = """
+version: 1
+policies:
+  - name: default
+    select: {tags: {Backup: gold}}
+    retention: {keep_last: 3}
+    copies: [{region: us-east-2, retention: {keep_last: 1}}]
+"""
+
+
+@dataclass
+class World:
+    """What the chosen AWS holds."""
+
+    listings: dict[str, list[Snapshot]] = field(default_factory=lambda: {REGION: list(SOURCES), DR: list(COPIES)})
+    volumes: list[Volume] = field(default_factory=lambda: [Volume("vol-0a", REGION, 8, "gp3", tags={"Backup": "gold"})])
+    documents: dict[str, list[str]] = field(default_factory=lambda: {REGION: [], DR: []})
+    stacks: set[str] = field(default_factory=lambda: {REGION, DR})
+
+
+@dataclass
+class Reader:
+    """Reads the world."""
+
+    world: World
+    region: str
+
+    def all_volumes(self) -> list[Volume]:
+        return self.world.volumes if self.region == REGION else []
+
+    def all_snapshots(self) -> list[Snapshot]:
+        return self.world.listings[self.region]
+
+    def images_using(self, snapshot_ids: list[str]) -> dict[str, tuple[str, ...]]:
+        return {SOURCES[0].id: ("ami-0123",)} if SOURCES[0].id in snapshot_ids else {}
+
+    def locks(self, _: list[str]) -> dict[str, str]:
+        return {}
+
+
+@dataclass
+class Store:
+    """Keeps the world's documents."""
+
+    world: World
+    region: str
+
+    def current(self) -> StoredDocument:
+        versions = self.history()
+        if not versions:
+            raise DocumentAbsent
+        return versions[0]
+
+    def history(self) -> list[StoredDocument]:
+        at = datetime(2026, 11, 23, tzinfo=UTC)
+        kept = list(enumerate(self.world.documents[self.region], start=1))
+        return [StoredDocument(number, text, at, "someone") for number, text in reversed(kept)]
+
+    def put(self, text: str, *, advanced: bool) -> int:
+        self.world.documents[self.region].append(text)
+        return len(self.world.documents[self.region])
+
+    def remove(self) -> None:
+        self.world.documents[self.region].clear()
+
+
+@pytest.fixture
+def world(monkeypatch: pytest.MonkeyPatch) -> World:
+    made = World()
+    parameters = {
+        REGION: from_parameters("none", DR, 2, 1, "", 24, Limits(), region=REGION),
+        DR: from_dr_parameters(DR, 1, Limits()),
+    }
+    monkeypatch.setattr(Installed, "reader", lambda _, region: Reader(made, region))
+    monkeypatch.setattr(Installed, "store", lambda _, region: Store(made, region))
+    monkeypatch.setattr(Installed, "waiting", lambda _: frozenset({(SOURCES[3].id, DR)}))
+    monkeypatch.setattr(Installed, "parameters_as_policies", lambda _: dict(parameters))
+    monkeypatch.setattr(
+        Installed,
+        "policies_in_force",
+        lambda _: {region: in_force(Store(made, region), one) for region, one in parameters.items()},
+    )
+    monkeypatch.setattr(
+        Installed, "stack_parameters", lambda _, kind, region="": {"Retention": "2"} if region in made.stacks else {}
+    )
+    return made
+
+
+@pytest.fixture
+def plan(world: World) -> Callable[..., Result]:
+    return lambda *arguments: CliRunner().invoke(plan_app, ["--region", REGION, *arguments])
+
+
+def policy(*arguments: str) -> Result:
+    where = [] if arguments[0] == "check" else ["--region", REGION]
+    return CliRunner().invoke(policy_app, [*arguments, *where])
+
+
+@pytest.fixture
+def document(tmp_path: Path) -> Path:
+    path = tmp_path / "policy.yaml"
+    path.write_text(DOCUMENT, encoding="utf-8")
+    return path
+
+
+def test_the_plan_tells_policy_verdicts_reasons_and_missing_copies_within_100_columns(plan: Callable[..., Result]) -> None:
+    told = plan()
+    assert told.exit_code == 0
+    lines = told.output.splitlines()
+    assert max(map(len, lines)) <= 100
+    assert "us-east-1  by stack parameters" in lines
+    assert "vol-0a  default: it takes every volume" in lines
+    assert f"  2025-11-21 03:00  {SOURCES[1].id:<22}  delete beyond last 2" in lines
+    assert f"  2025-11-20 03:00  {SOURCES[0].id:<22}  keep   in use by ami-0123" in lines
+    assert any("held: its copy to us-east-2" in line for line in lines)
+    assert f"  {SOURCES[3].id}  to us-east-2       due 2025-11-24 03:00  waiting or running" in lines
+    assert "us-east-1: 1 volume, 4 snapshots, 3 stay, 1 would go, 1 copy missing" in lines
+    assert "us-east-2: 1 volume, 3 snapshots, 1 stay, 2 would go, 0 copies missing" in lines
+
+
+def test_json_says_the_same_for_a_machine(plan: Callable[..., Result]) -> None:
+    regions = json.loads(plan("--json").output)["regions"]
+    snapshots = regions[0]["volumes"][0]["snapshots"]
+    assert [one["action"] for one in snapshots] == ["keep", "delete", "keep", "keep"]
+    assert snapshots[3]["reasons"][0] == {"rule": "newest", "text": "newest"}
+    assert regions[0]["totals"]["copies_missing"] == 1
+    assert regions[1]["region"] == DR
+
+
+def test_csv_has_a_row_for_every_snapshot(plan: Callable[..., Result]) -> None:
+    table = list(csv.DictReader(io.StringIO(plan("--csv", "--scope", "primary").output)))
+    assert [row["snapshot_id"] for row in table] == [one.id for one in SOURCES]
+    assert table[1]["rules"] == "keep_last"
+
+
+def test_a_policy_that_is_not_in_force_is_planned_with_and_the_difference_shown(
+    plan: Callable[..., Result], document: Path
+) -> None:
+    whole = plan("--policy", str(document), "--scope", "primary").output
+    assert "us-east-1  by policy.yaml" in whole
+    difference = plan("--policy", str(document), "--diff").output
+    assert f"{SOURCES[1].id:<22}  keep   last 3 of 3" in difference
+    assert "now delete: beyond last 2" in difference
+    assert SOURCES[0].id not in difference
+    assert "nothing would change" in difference
+    as_data = json.loads(plan("--policy", str(document), "--diff", "--json").output)
+    assert [one["after"]["snapshot_id"] for one in as_data["regions"][0]["changes"]] == [SOURCES[1].id]
+
+
+def test_a_plan_for_another_moment_is_made_at_that_moment(plan: Callable[..., Result]) -> None:
+    made = json.loads(plan("--at", "2027-01-01T00:00Z", "--json").output)
+    assert made["regions"][0]["made_at"] == "2027-01-01T00:00:00.000Z"
+    wrong = plan("--at", "tomorrow")
+    assert wrong.exit_code == 1
+    assert "write a moment with its time zone" in str(wrong.exception)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [(["--json", "--csv"], "choose one"), (["--diff"], "give --policy, --at or --adopt")],
+)
+def test_wrong_use_is_told(plan: Callable[..., Result], arguments: list[str], words: str) -> None:
+    assert words in str(plan(*arguments).exception)
+
+
+def test_a_refused_plan_or_a_wrong_tag_ends_with_status_1(plan: Callable[..., Result], world: World) -> None:
+    world.volumes = [Volume("vol-0a", REGION, 8, "gp3", tags={"snapkeep:policy": "glod"})]
+    told = plan()
+    assert told.exit_code == 1
+    assert "names 'glod', which is no" in told.output
+
+
+def test_adopting_shows_what_would_be_taken_in(plan: Callable[..., Result], world: World) -> None:
+    world.listings = {REGION: [snapshot("2025-11-20T03:00", 5, managed=False)], DR: []}
+    assert "1 snapshot would be adopted" in plan("--adopt").output
+
+
+def test_checking_tells_what_a_document_says_or_everything_that_is_wrong(document: Path, tmp_path: Path) -> None:
+    right = policy("check", str(document))
+    assert right.exit_code == 0
+    assert "default: tag Backup=gold" in right.output
+    wrong = tmp_path / "wrong.yaml"
+    wrong.write_text(DOCUMENT.replace("keep_last: 3", "keep_lst: 3").replace("version: 1", "version: 9"), encoding="utf-8")
+    refused = policy("check", str(wrong))
+    assert refused.exit_code == 1
+    assert "did you mean keep_last?" in refused.output
+    assert "2 errors" in refused.output
+    as_data = json.loads(policy("check", str(wrong), "--json").output)
+    assert [one["path"] for one in as_data["errors"]] == ["version", "policies[0].retention.keep_lst"]
+
+
+def test_checking_shows_the_price_of_a_completion_duration(tmp_path: Path) -> None:
+    path = tmp_path / "fast.yaml"
+    path.write_text(DOCUMENT.replace("{region: us-east-2,", "{region: us-east-2, completion_duration: 2h,"), encoding="utf-8")
+    assert "within 120 minutes, for 0.014 USD a GiB" in policy("check", str(path)).output
+
+
+def test_a_push_shows_what_changes_and_without_consent_changes_nothing(world: World, document: Path) -> None:
+    refused = policy("push", str(document))
+    assert "1  snapshots more would stay" in refused.output
+    assert "give --yes" in str(refused.exception)
+    assert world.documents == {REGION: [], DR: []}
+
+
+def test_a_push_puts_the_document_in_force_in_both_regions_as_it_was_written(world: World, document: Path) -> None:
+    pushed = policy("push", str(document), "--yes")
+    assert pushed.exit_code == 0
+    assert pushed.output.endswith("us-east-2: version 1 is in force\nus-east-1: version 1 is in force\n")
+    kept = json.loads(world.documents[REGION][0])
+    assert kept["policies"][0]["retention"] == {"keep_last": 3}
+    assert world.documents[DR] == world.documents[REGION]
+    assert "# document, version 1" in policy("show").output
+    assert "   1  2026-11-23 00:00  policies default  someone" in policy("history").output
+
+
+def test_a_push_to_a_region_without_a_stack_is_refused(world: World, document: Path) -> None:
+    world.stacks = {REGION}
+    assert "no stack snapkeep-dr in us-east-2" in str(policy("push", str(document), "--yes").exception)
+
+
+def test_a_push_of_a_broken_document_tells_every_error(world: World, tmp_path: Path) -> None:
+    path = tmp_path / "broken.yaml"
+    path.write_text("version: 1\npolices: []\n", encoding="utf-8")
+    refused = policy("push", str(path), "--yes")
+    assert refused.exit_code == 2
+    assert "did you mean policies?" in refused.output
+
+
+def test_a_rollback_puts_a_former_version_in_force_as_a_new_one(world: World, document: Path) -> None:
+    policy("push", str(document), "--yes")
+    document.write_text(DOCUMENT.replace("keep_last: 3", "keep_last: 4"), encoding="utf-8")
+    policy("push", str(document), "--yes")
+    assert policy("rollback", "--yes", "--json").exit_code == 0
+    assert world.documents[REGION][2] == world.documents[REGION][0]
+    assert isinstance(policy("rollback", "9", "--yes").exception, InvalidConfiguration)
+
+
+def test_removing_puts_the_parameters_in_force_again(world: World, document: Path) -> None:
+    policy("push", str(document), "--yes")
+    assert "1  snapshots more would go" in policy("remove", "--yes").output
+    assert world.documents == {REGION: [], DR: []}
+    assert "# stack parameters" in policy("show").output
+    assert "no document was ever pushed" in policy("history").output
+
+
+def test_the_schema_is_printed() -> None:
+    result: Any = CliRunner().invoke(policy_app, ["schema"])
+    assert json.loads(result.output)["title"] == "Snapkeep policy document"
+
+
+def test_every_command_that_prints_has_json() -> None:
+    named = {command.callback.__name__ for command in policy_commands.app.registered_commands if command.callback}
+    assert named == {"check", "push", "rollback", "show", "history", "remove", "schema"}
+    for name in named - {"schema"}:
+        assert "--json" in CliRunner().invoke(policy_app, [name, "--help"]).output
