@@ -1,0 +1,54 @@
+"""The policies' documentation: each example loads, each key is told of, and what it says of commands is so."""
+
+import re
+from pathlib import Path
+
+import jsonschema
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from snapkeep.cli.policy import app
+from snapkeep.domain.policy import Limits, from_parameters
+from snapkeep.domain.policy_fields import COPY, DOCUMENT, LIMITS, POLICY, RETENTION, SELECT, Field
+from snapkeep.policyfile.load import load_text
+from snapkeep.policyfile.schema import make_schema
+
+PAGE = (Path(__file__).parents[3] / "docs" / "policies.md").read_text(encoding="utf-8")
+EXAMPLES = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
+FIELDS = [field for shape in (DOCUMENT, POLICY, SELECT, RETENTION, COPY, LIMITS) for field in shape.fields]
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_each_example_loads_and_its_schema_agrees(example: str) -> None:
+    assert load_text(example, region="us-east-1").policies
+    jsonschema.validate(yaml.safe_load(example), make_schema())
+
+
+def test_the_first_example_decides_as_the_parameters_defaults_do() -> None:
+    defaults = from_parameters("none", "us-east-2", 7, 1, "", 24, Limits(), region="us-east-1")
+    assert load_text(EXAMPLES[0], name=defaults.source) == defaults
+
+
+@pytest.mark.parametrize("field", FIELDS, ids=lambda field: field.name)
+def test_each_key_of_the_document_is_told_of(field: Field) -> None:
+    assert re.search(rf"(^|[`{{ ]){field.name}[`:]", PAGE, re.MULTILINE)
+
+
+def test_the_errors_that_the_page_shows_are_the_ones_that_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    wrong = EXAMPLES[1].replace("keep_daily: 14,", "keep_dayly: 14,", 1).replace("copy_within: 4h", "copy_within: 6h")
+    Path("wrong.yaml").write_text(wrong, encoding="utf-8")
+    told = CliRunner().invoke(app, ["check", "wrong.yaml"]).output.splitlines()
+    shown = PAGE.split("$ snapkeep policy check wrong.yaml\n")[1].split("```")[0].splitlines()
+    assert len(told) == len(shown)
+    for line, expected in zip(told, shown, strict=True):
+        start, _, end = expected.partition("…")
+        assert line.startswith(start)
+        assert line.endswith(end)
+
+
+def test_each_policy_command_that_the_page_names_is_there() -> None:
+    named = set(re.findall(r"snapkeep policy (\w+)", PAGE))
+    there = {command.callback.__name__ for command in app.registered_commands if command.callback}
+    assert named == there
