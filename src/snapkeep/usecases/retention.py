@@ -9,7 +9,7 @@ from hashlib import sha256
 
 from snapkeep.domain import holds, invariants, ledger, retention, selection
 from snapkeep.domain.holds import CopyFacts, SnapshotInRegion
-from snapkeep.domain.model import Action, Lineage, Plan, Reason, Snapshot, Verdict
+from snapkeep.domain.model import Action, Lineage, Plan, Reason, Snapshot, SnapshotState, Verdict
 from snapkeep.domain.policy import Limits, Policy, PolicySet, Retention
 from snapkeep.usecases.ports import Clock, CopyQueue, EntryState, Guards, SnapshotReader
 
@@ -69,7 +69,8 @@ class RetentionPlanner:
             entries = self.queue_of(rule.region).of_volume(volume_id)
             waiting += [(e.wanted.origin.snapshot_id, rule.region) for e in entries if e.state in STILL_TO_COME]
             if rule.region not in seen:
-                listings[rule.region] = self.reader_of(rule.region).copies_of_volume(volume_id)
+                listed = listings[rule.region] = self.reader_of(rule.region).copies_of_volume(volume_id)
+                waiting += [(one.origin.snapshot_id, rule.region) for one in listed if one.state is SnapshotState.PENDING]
         return holds.copy_facts(snapshots, listings, waiting, confirmed)
 
     def _plan(self, lineages: Sequence[_Lineage], limits: Limits) -> Plan:

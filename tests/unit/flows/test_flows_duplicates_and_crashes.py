@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from snapkeep.ebsmodel import FaultRule, Faults, Quotas, Speeds
-from snapkeep.simulate.redrive import redrive
+from snapkeep.simulate.sweeps import Sweeper
 from snapkeep.simulate.wiring import Deployment, Killed
 from snapkeep.usecases.ports import EntryState
 from support.flows import DAY, DR, HOUR, PRIMARY, CallCounter, Laboratory, attempts, policy_set
@@ -169,7 +169,7 @@ def test_a_dr_region_out_of_reach_for_hours_loses_nothing_and_the_most_urgent_go
     assert len(lab.runs("protect", "FAILED")) == 3, "each was told"
     assert lab.ids() == list(by_hours.values())
     lab.world.bring_region_back(DR)
-    redrive(lab.runner)
+    Sweeper(lab.runner).start()
     lab.settle()
     assert lab.sources_of_copies() == sorted(by_hours.values())
 
