@@ -12,7 +12,7 @@ from typing import Any
 from snapkeep.domain import events
 from snapkeep.domain.errors import InvalidEvent, SnapkeepError
 from snapkeep.domain.ledger import format_time
-from snapkeep.domain.model import CopyWanted
+from snapkeep.domain.model import CopyWanted, Plan
 from snapkeep.domain.policy import PolicySet
 from snapkeep.ebsmodel import World
 from snapkeep.simulate.definitions import retries_of
@@ -110,7 +110,10 @@ class Runner:
         self.open_runs: dict[str, Run] = {}
         self.unexpected: list[Exception] = []
         """Errors that no use case may raise: each is a fault in the code."""
+        self.undelivered: list[Mapping[str, Any]] = []
+        """Events that could not be delivered in time: the rules' dead-letter queues."""
         self.audit: list[Callable[[DeletionOrder, DeletionResult], None]] = []
+        self.plan_listeners: list[Callable[[Plan], None]] = []
         self._dice = Random(seed)  # noqa: S311 - jitter of retries
         self._on_run_ended = on_run_ended
         self._dispatch_due: dict[str, float] = {}
@@ -139,6 +142,8 @@ class Runner:
             self._undelivered -= 1
             if self._reachable(event["region"]):
                 start()
+            else:
+                self.undelivered.append(event)
 
         self.kernel.after(self.timings.event_seconds, attempt)
 
@@ -166,9 +171,13 @@ class Runner:
             failed = True
         if failed:
             try:
-                yield from self._task(run, "NotifyUser", lambda: self._notify(run))
+                yield from self.task(run, "NotifyUser", lambda: self._notify(run))
             except TaskFailed as failure:
                 run.state["notification_error"] = failure.caught()
+        self.end(run, failed=bool(failed))
+
+    def end(self, run: Run, *, failed: bool) -> None:
+        """Given an execution and whether it has failed, close it."""
         run.status = FAILED if failed else SUCCEEDED
         run.ended = self.world.now()
         run.transitions += STATES_BESIDE_TASKS[run.machine]
@@ -178,7 +187,7 @@ class Runner:
         if self._on_run_ended is not None:
             self._on_run_ended(run)
 
-    def _task(self, run: Run, name: str, call: Callable[[], Any]) -> Steps:
+    def task(self, run: Run, name: str, call: Callable[[], Any]) -> Steps:
         """Carry out a Task state with its retriers. Raise TaskFailed when none is left."""
         retriers = retries_of(run.machine)[name]
         used = [0] * len(retriers)
@@ -219,7 +228,7 @@ class Runner:
         ended = _parsed(events.parse_snapshot_event, run.event)
         if isinstance(ended, events.NotOurs):
             return False
-        tagged = yield from self._task(run, "TagSnapshots", lambda: self.wiring.tag_snapshots(run.region).run(ended))
+        tagged = yield from self.task(run, "TagSnapshots", lambda: self.wiring.tag_snapshots(run.region).run(ended))
         problems = _problems(tagged.problems)
         run.state["tagged"] = {"volumes": list(tagged.volume_ids), "problems": problems}
         if tagged.outcome is not TagOutcome.MANAGED:
@@ -231,7 +240,8 @@ class Runner:
         run.state["copies"] = {"results": results, "failed": failed}
         confirmed = [(one["snapshot_id"], one["region"]) for one in results if one["status"] == "COPIED"]
         planner = self.wiring.planner(run.region)
-        plan = yield from self._task(run, "PlanRetention", lambda: planner.plan_sources(tagged.volume_ids, confirmed))
+        plan = yield from self.task(run, "PlanRetention", lambda: planner.plan_sources(tagged.volume_ids, confirmed))
+        self._look_at(plan)
         not_deleted = yield from self._delete(run, plan.made_at, orders_of(plan.deletions))
         return bool(failed or not_deleted or problems)
 
@@ -248,7 +258,7 @@ class Runner:
             self.wake(wanted.region, self.timings.stream_seconds)
 
         try:
-            yield from self._task(run, "CopySnapshotToDR", enqueue)
+            yield from self.task(run, "CopySnapshotToDR", enqueue)
         except TaskFailed as failure:
             self.kernel.withdraw_token(token)
             return _failed_copy(wanted, failure.error, failure.cause)
@@ -263,7 +273,7 @@ class Runner:
         ended = _parsed(events.parse_copy_event, run.event)
         if isinstance(ended, events.NotOurs):
             return False
-        received = yield from self._task(run, "TagSnapshotCopy", lambda: self.wiring.receive(run.region).run(ended))
+        received = yield from self.task(run, "TagSnapshotCopy", lambda: self.wiring.receive(run.region).run(ended))
         problems = _problems(received.problems)
         run.state["received"] = {"outcome": str(received.outcome), "volumes": [], "problems": problems}
         self.wake(run.region, self.timings.stream_seconds)
@@ -271,6 +281,8 @@ class Runner:
             return False
         plan = received.plan
         made_at = plan.made_at if plan else self.wiring.clock.now()
+        if plan:
+            self._look_at(plan)
         removals = [
             DeletionOrder(copy.id, copy.origin.volume_id, format_time(copy.origin.start_time), copy.policy, (received.why,))
             for copy in received.remove
@@ -281,15 +293,20 @@ class Runner:
 
     def _delete(self, run: Run, made_at: datetime, orders: Sequence[DeletionOrder]) -> Steps:
         """Carry out deletions. Return whether some are not done."""
-        step = self.wiring.delete_snapshots(run.region, self._audited)
-        results = yield from self._task(run, "DeleteOldSnapshots", lambda: step.run(made_at, orders))
+        step = self.wiring.delete_snapshots(run.region, self.audited)
+        results = yield from self.task(run, "DeleteOldSnapshots", lambda: step.run(made_at, orders))
         failed = [
             {"snapshot_id": one.snapshot_id, "outcome": str(one.outcome), "cause": one.cause} for one in results if not one.done
         ]
         run.state["deletion"] = {"failed": failed}
         return bool(failed)
 
-    def _audited(self, order: DeletionOrder, result: DeletionResult) -> None:
+    def _look_at(self, plan: Plan) -> None:
+        for listener in self.plan_listeners:
+            listener(plan)
+
+    def audited(self, order: DeletionOrder, result: DeletionResult) -> None:
+        """Given a deletion and how it ended, count it and tell who listens."""
         self.totals.deletions += result.done
         for listener in self.audit:
             listener(order, result)

@@ -138,9 +138,9 @@ class Wiring:
         self.clock = KernelClock(kernel)
         self.notices = MemoryNotices()
         self.queues = {region: MemoryQueue(region=region) for region in deployment.destinations}
-        self._policies = policies
+        self.policies = policies
         self._hook = hook
-        for name in ("reader", "queue_of", "tag_snapshots", "enqueue", "dispatch", "receive", "planner", "settlement"):
+        for name in ("reader", "tagger", "queue_of", "tag_snapshots", "enqueue", "dispatch", "receive", "planner", "settlement"):
             setattr(self, name, cache(getattr(self, name)))
 
     def reach(self, region: str) -> None:
@@ -159,6 +159,10 @@ class Wiring:
     def reader(self, region: str) -> Any:
         """EC2 of a region, to read."""
         return self.port("reader", Ec2Reader(client=self.client("ec2", region), region=region))
+
+    def tagger(self, region: str) -> Any:
+        """Tags snapshots of a region."""
+        return self.port("tagger", Ec2Tagger(client=self.client("ec2", region)))
 
     def queue_of(self, region: str) -> Any:
         """The queue towards a DR region, reached as its table is."""
@@ -185,7 +189,7 @@ class Wiring:
             system=self.deployment.system,
             reader=self.reader(region),
             guards=self.port("guards", guards),
-            policies=self._policies,
+            policies=self.policies,
             clock=self.clock,
             reader_of=self.reader,
             queue_of=self.queue_of,
@@ -194,7 +198,7 @@ class Wiring:
     def tag_snapshots(self, region: str) -> TagSnapshots:
         """Protect's first step in a region."""
         tagger = self.port("tagger", Ec2Tagger(client=self.client("ec2", region)))
-        return TagSnapshots(system=self.deployment.system, reader=self.reader(region), tagger=tagger, policies=self._policies)
+        return TagSnapshots(system=self.deployment.system, reader=self.reader(region), tagger=tagger, policies=self.policies)
 
     def enqueue(self) -> EnqueueCopy:
         """Protect's way into the queues."""
@@ -220,7 +224,7 @@ class Wiring:
         return ReceiveCopy(
             system=self.deployment.system,
             reader=self.reader(region),
-            tagger=self.port("tagger", Ec2Tagger(client=self.client("ec2", region))),
+            tagger=self.tagger(region),
             queue=self.queue_of(region),
             settlement=self.settlement(region),
             attempts=self.deployment.attempts,

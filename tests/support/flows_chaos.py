@@ -1,0 +1,288 @@
+"""Everything that can happen to the flows, one method each, with what must hold after every one of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from snapkeep.domain.policy import CopyRule, Limits, Policy, PolicySet, Retention, Selector
+from snapkeep.ebsmodel import EventOptions, FaultRule, Quotas, Speeds, VirtualClock, World
+from snapkeep.ebsmodel.records import COMPLETED, Snapshot
+from snapkeep.simulate.runner import Run, Runner
+from snapkeep.simulate.sweeps import Sweeper
+from snapkeep.simulate.watch import Watch
+from snapkeep.simulate.wiring import Deployment, Killed
+from snapkeep.usecases.attempts import Attempts
+
+PRIMARIES = ("us-east-1", "eu-west-1")
+DESTINATIONS = ("us-east-2", "us-west-2")
+HOUR, DAY = 3600.0, 86_400.0
+MODEL_QUOTA, OUR_QUOTA = 5, 3
+MOMENTS = (1.0, 7.0, 30.0, 61.0, 100.0, 600.0, HOUR, 6 * HOUR)
+WEATHER = (
+    "event_lost",
+    "event_doubled",
+    "event_delayed",
+    "event_reordered",
+    "snapshot_fails",
+    "copy_fails",
+    "slow_copy",
+    "api_error",
+    "api_timeout",
+)
+THROTTLED = ("CopySnapshot", "CreateTags", "DeleteSnapshot", "DescribeSnapshots")
+REGIONS = (*PRIMARIES, *DESTINATIONS)
+
+
+def governed(tags: Mapping[str, str]) -> bool:
+    """The tester's own word for what the policies below include."""
+    return "Backup" in tags
+
+
+def make_policies(keep: int, keep_copies: int, regions: int, hours: int, keys: Mapping[str, str]) -> PolicySet:
+    """Given small numbers, return policies: how many are kept, which of the two DR regions get a copy, with a key or not."""
+    chosen = (DESTINATIONS[:1], DESTINATIONS[1:], DESTINATIONS)[regions % 3]
+    copies = tuple(
+        CopyRule(
+            region,
+            kms_key=keys.get(region, ""),
+            copy_within=timedelta(hours=(3, 24)[hours % 2]),
+            retention=Retention(keep_last=1 + keep_copies % 3),
+        )
+        for region in chosen
+    )
+    policy = Policy("default", Selector(tags={"Backup": ("*",)}), Retention(keep_last=1 + keep % 4), copies)
+    return PolicySet((policy,), Limits(max_deletions=20, max_share_percent=100))
+
+
+class Chaos:
+    """A system over two primaries and two DR regions, and everybody who makes its life hard."""
+
+    def __init__(self, seed: int = 0) -> None:
+        self.world = World(
+            clock=VirtualClock(),
+            seed=seed,
+            regions=REGIONS,
+            quotas=Quotas(copies_per_destination=MODEL_QUOTA),
+            speeds=Speeds(jitter=0.5),
+            events=EventOptions(arn_shape="mixed"),
+        )
+        self.keys = {region: self._kms(region).create_key()["KeyMetadata"]["Arn"] for region in DESTINATIONS}
+        self.policies = make_policies(1, 0, 0, 1, {})
+        self.events: list[dict[str, Any]] = []
+        self.world.subscribe(self.events.append)
+        self.kill_in = self.interleave_in = 0
+        deployment = Deployment(PRIMARIES, DESTINATIONS, copy_quota=OUR_QUOTA, attempts=Attempts(3, timedelta(minutes=5)))
+        self.runner = Runner(
+            self.world, lambda: self.policies, deployment, hook=self._hook, seed=seed, on_run_ended=self._run_ended
+        )
+        self.sweeper = Sweeper(self.runner)
+        self.watch = Watch(self.runner, lambda: self.policies, governed).attach()
+        self.volumes = [
+            self._make_volume(region, tags)
+            for region in PRIMARIES
+            for tags in ({"Backup": "yes"}, {"Backup": "yes", "Name": "second"}, {"Name": "scratch"})
+        ]
+        self.instance = self._make_instance()
+        self.runner.advance(5)
+
+    def _ec2(self, region: str) -> Any:
+        return self.world.client("ec2", region, caller="person")
+
+    def _kms(self, region: str) -> Any:
+        return self.world.client("kms", region, caller="person")
+
+    def _make_volume(self, region: str, tags: Mapping[str, str]) -> tuple[str, str]:
+        listed = [{"Key": key, "Value": value} for key, value in tags.items()]
+        made = self._ec2(region).create_volume(
+            AvailabilityZone=f"{region}a",
+            Size=4,
+            VolumeType="gp3",
+            Encrypted=True,
+            TagSpecifications=[{"ResourceType": "volume", "Tags": listed}],
+        )
+        return region, made["VolumeId"]
+
+    def _make_instance(self) -> str:
+        region = PRIMARIES[0]
+        self.runner.advance(5)
+        instance: str = self._ec2(region).run_instances(MinCount=1, MaxCount=1)["Instances"][0]["InstanceId"]
+        for device, (where, volume) in zip(("/dev/sdf", "/dev/sdg"), self.volumes, strict=False):
+            if where == region:
+                self._ec2(region).attach_volume(VolumeId=volume, InstanceId=instance, Device=device)
+        return instance
+
+    def _hook(self, name: str) -> None:
+        if self.interleave_in:
+            self.interleave_in -= 1
+            if not self.interleave_in:
+                self.runner.kernel.pause(2.0)
+        if self.kill_in:
+            self.kill_in -= 1
+            if not self.kill_in:
+                raise Killed(f"at {name}")
+
+    def _run_ended(self, run: Run) -> None:
+        self.watch.run_ended(run)
+
+    @staticmethod
+    def _by_person(call: Callable[[], object]) -> None:
+        """What a person's own call is refused concerns nobody here."""
+        try:
+            call()
+        except (ClientError, BotoCoreError):
+            return
+
+    def _snapshot(self, region: str, number: int) -> Snapshot | None:
+        found = [one for one in self.world.place(region).snapshots.values() if one.state == COMPLETED]
+        return found[number % len(found)] if found else None
+
+    # What happens
+
+    def advance(self, number: int) -> None:
+        self.runner.advance(MOMENTS[number % len(MOMENTS)])
+
+    def create_snapshot(self, number: int) -> None:
+        region, volume = self.volumes[number % len(self.volumes)]
+        self._by_person(lambda: self._ec2(region).create_snapshot(VolumeId=volume))
+
+    def create_set(self) -> None:
+        wanted = {"InstanceId": self.instance, "ExcludeBootVolume": True}
+        self._by_person(lambda: self._ec2(PRIMARIES[0]).create_snapshots(InstanceSpecification=wanted))
+
+    def change_weather(self, kind: int, share: int) -> None:
+        name, probability = WEATHER[kind % len(WEATHER)], (0.2, 0.5, 1.0)[share % 3]
+        if name.startswith("api_"):
+            for effect in ("before", "after"):
+                self.world.add_fault(FaultRule(name, probability=probability / 4, effect=effect))
+        else:
+            self.world.add_fault(FaultRule(name, probability=probability, delay_seconds=900.0))
+
+    def calm_down(self) -> None:
+        for name in WEATHER:
+            self.world.faults.remove(name)
+
+    def throttle(self, number: int) -> None:
+        self.world.change_quotas(buckets={THROTTLED[number % len(THROTTLED)]: (2.0, 0.05)})
+
+    def let_through(self) -> None:
+        self.world.change_quotas(buckets={})
+
+    def kill_at(self, calls: int) -> None:
+        self.kill_in = calls
+
+    def interleave_at(self, calls: int) -> None:
+        self.interleave_in = calls
+
+    def change_policy(self, keep: int, keep_copies: int, regions: int, with_key: bool) -> None:
+        self.watch.policy_changed(self.policies)
+        self.policies = make_policies(keep, keep_copies, regions, keep + keep_copies, self.keys if with_key else {})
+
+    def take_region_away(self, number: int) -> None:
+        self.world.take_region_away(REGIONS[number % len(REGIONS)])
+
+    def bring_regions_back(self) -> None:
+        for region in REGIONS:
+            self.world.bring_region_back(region)
+
+    def turn_key(self, number: int, usable: bool) -> None:
+        region = DESTINATIONS[number % len(DESTINATIONS)]
+        turn = self._kms(region).enable_key if usable else self._kms(region).disable_key
+        self._by_person(lambda: turn(KeyId=self.keys[region]))
+
+    def use_in_image(self, number: int) -> None:
+        region = REGIONS[number % len(REGIONS)]
+        snapshot = self._snapshot(region, number)
+        if snapshot is not None:
+            mapping = [{"DeviceName": "/dev/xvda", "Ebs": {"SnapshotId": snapshot.id}}]
+            name = f"image-{len(self.world.place(region).images)}-{self.world.now():.0f}"
+            self._by_person(
+                lambda: self._ec2(region).register_image(Name=name, RootDeviceName="/dev/xvda", BlockDeviceMappings=mapping)
+            )
+
+    def lock(self, number: int) -> None:
+        region = REGIONS[number % len(REGIONS)]
+        snapshot = self._snapshot(region, number)
+        if snapshot is not None:
+            self._by_person(
+                lambda: self._ec2(region).lock_snapshot(SnapshotId=snapshot.id, LockMode="governance", LockDuration=1)
+            )
+
+    def copy_by_hand(self, number: int) -> None:
+        source, target = PRIMARIES[number % 2], DESTINATIONS[number // 2 % 2]
+        snapshot = self._snapshot(source, number)
+        if snapshot is not None:
+            self._by_person(lambda: self._ec2(target).copy_snapshot(SourceRegion=source, SourceSnapshotId=snapshot.id))
+
+    def delete_source(self, number: int) -> None:
+        region = PRIMARIES[number % len(PRIMARIES)]
+        snapshot = self._snapshot(region, number // 2)
+        if snapshot is not None:
+            self._by_person(lambda: self._ec2(region).delete_snapshot(SnapshotId=snapshot.id))
+
+    def delete_volume(self, number: int) -> None:
+        """One volume in each region at most, so that the others live on."""
+        region, volume = self.volumes[1 if number % 2 else 4]
+        self._by_person(lambda: self._ec2(region).detach_volume(VolumeId=volume))
+        self._by_person(lambda: self._ec2(region).delete_volume(VolumeId=volume))
+
+    def replay_event(self, number: int) -> None:
+        if self.events:
+            self.world.deliver(dict(self.events[number % len(self.events)]))
+
+    def lose_queue(self, number: int) -> None:
+        region = DESTINATIONS[number % len(DESTINATIONS)]
+        self.watch.queue_lost(region)
+        self.runner.wiring.queues[region].lose_everything()
+
+    def sweep(self) -> None:
+        self.sweeper.start()
+
+    def dispatch(self, number: int) -> None:
+        self.runner.dispatch(DESTINATIONS[number % len(DESTINATIONS)])
+
+    # What must hold
+
+    def check(self) -> None:
+        """Raise AssertionError if anything is broken so far."""
+        assert not self.watch.violations, "\n".join(self.watch.violations)
+        assert not self.runner.unexpected, f"{self.runner.unexpected[0]!r}"
+
+    def calm_everything(self) -> None:
+        """Take every fault away."""
+        self.calm_down()
+        self.let_through()
+        self.bring_regions_back()
+        for number in range(len(DESTINATIONS)):
+            self.turn_key(number, usable=True)
+        self.kill_in = self.interleave_in = 0
+
+    def come_to_rest(self) -> None:
+        """Let everything go on without faults until it is done, with a sweep now and then. Check INV-11 and INV-12."""
+        self.calm_everything()
+        for _ in range(4):
+            self.runner.run_until_idle(2 * DAY)
+            self.runner.advance(25 * HOUR)
+            self.sweeper.start()
+        assert self.runner.run_until_idle(3 * DAY), f"still under way: {list(self.runner.open_runs)[:3]}, {self._left_waiting()}"
+        self.check()
+        missing = self.watch.missing_at_the_end()
+        assert not missing, "\n".join(missing)
+        self._replay_changes_nothing()
+
+    def _left_waiting(self) -> list[str]:
+        return [str(entry) for queue in self.runner.wiring.queues.values() for entry in queue._entries.values() if entry.tokens]
+
+    def _replay_changes_nothing(self) -> None:
+        """INV-11: everything that happened comes again. What that mends once (a lost queue's entries) it must not do twice."""
+        seen = list({str(event["detail"]): event for event in self.events}.values())
+        for rehearsal in (True, True, False):
+            self.watch.writes = 0
+            for event in seen:
+                self.world.deliver(dict(event))
+            self.runner.run_until_idle(3 * DAY)
+            self.check()
+            assert rehearsal or not self.watch.writes, f"INV-11: {self.watch.writes} writes for events that came again"
