@@ -1,7 +1,8 @@
 """An EC2 client whose DescribeSnapshots reads pages with a lean parser: for listings of a whole region.
 
 Parsing a page of 1,000 snapshots takes botocore several times as long as the request takes to sign, send and read with
-ElementTree; nothing else of the client changes. Requests are signed by botocore, and errors are botocore's.
+ElementTree; nothing else of the client changes. Texts that recur on
+thousands of snapshots (tags, states, keys) are held once. Requests are signed by botocore, and errors are botocore's.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
+from sys import intern
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 from xml.etree import ElementTree as ET
@@ -111,7 +113,7 @@ def _snapshot(item: ET.Element, cut: int) -> dict[str, Any]:
     for field in item:
         name, text = field.tag[cut:], field.text or ""
         if name in _TEXTS:
-            found[_TEXTS[name]] = text
+            found[_TEXTS[name]] = intern(text)
         elif name == "startTime":
             found["StartTime"] = datetime.fromisoformat(text)
         elif name == "tagSet":
@@ -124,7 +126,7 @@ def _snapshot(item: ET.Element, cut: int) -> dict[str, Any]:
 
 
 def _tag(tag: ET.Element, cut: int) -> dict[str, str]:
-    parts = {part.tag[cut:]: part.text or "" for part in tag}
+    parts = {part.tag[cut:]: intern(part.text or "") for part in tag}
     return {"Key": parts["key"], "Value": parts.get("value", "")}
 
 
