@@ -1,0 +1,103 @@
+"""`snapkeep plan` on 50,000 snapshots against Cloud Custodian, on the same server in the same run: CPU time and memory.
+
+Custodian's policy groups by volume and leaves out the newest seven with `reduce`, and would delete the rest (`--dryrun`): no
+reasons, no copies, no AMIs, no locks, no second look. It is installed into an environment of its own (`make bench`).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import NamedTuple
+
+from snapkeep.local.embedded import EmbeddedAws
+
+VOLUMES, SNAPSHOTS_EACH = 1000, 50
+MOST_CPU, MOST_MEMORY = 0.4, 0.35
+REGION, ACCOUNT = "us-east-1", "123456789012"
+BIN = Path(sys.executable).parent
+CUSTODIAN = Path(__file__).parents[1] / ".tools/c7n/bin/custodian"
+
+CUSTODIAN_POLICY = {
+    "policies": [
+        {
+            "name": "beyond-seven",
+            "resource": "aws.ebs-snapshot",
+            "filters": [
+                {"type": "value", "key": "State", "value": "completed"},
+                {"type": "reduce", "group-by": "VolumeId", "sort-by": "StartTime", "order": "desc", "discard": 7},
+            ],
+            "actions": ["delete"],
+        }
+    ]
+}
+OUR_POLICY = {
+    "version": 1,
+    "limits": {"max_deletions": 1000, "max_share_percent": 100},
+    "policies": [{"name": "all", "select": {}, "retention": {"keep_last": 7}}],
+}
+
+
+def world() -> dict[str, object]:
+    """Return the world: each volume with its snapshots, all managed, as a system that has run for weeks leaves them."""
+    names = [f"volume-{number}" for number in range(VOLUMES)]
+    tags = {"snapkeep:managed": "snapkeep", "snapkeep:policy": "all", "Name": "nightly"}
+    return {
+        "version": 1,
+        "account": ACCOUNT,
+        "volumes": [{"name": name, "region": REGION, "size_gib": 8, "tags": {"Backup": "yes"}} for name in names],
+        "history": [{"volume": name, "every_hours": 24, "count": SNAPSHOTS_EACH, "tags": tags} for name in names],
+    }
+
+
+class Cost(NamedTuple):
+    cpu_seconds: float
+    memory_mib: float
+
+
+def run(arguments: list[str], environment: dict[str, str], output: Path) -> Cost:
+    """Run a command and return what it cost, by the operating system's own accounting."""
+    with output.open("wb") as held:
+        process = subprocess.Popen(arguments, env=environment, stdout=held, stderr=subprocess.STDOUT)
+        _, status, used = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode in (0, 1), output.read_text()[-2000:]
+    return Cost(used.ru_utime + used.ru_stime, used.ru_maxrss / 1024)
+
+
+def main() -> int:
+    with tempfile.TemporaryDirectory() as folder, EmbeddedAws(world_document=world()) as aws:
+        directory = Path(folder)
+        environment = {**os.environ, **aws.environment(REGION, ACCOUNT)}
+        (directory / "ours.json").write_text(json.dumps(OUR_POLICY))
+        (directory / "theirs.json").write_text(json.dumps(CUSTODIAN_POLICY))
+        theirs = run(
+            [str(CUSTODIAN), "run", "--dryrun", "--region", REGION, "-s", str(directory / "out"), str(directory / "theirs.json")],
+            environment,
+            directory / "theirs.txt",
+        )
+        found = json.loads((directory / "out/beyond-seven/resources.json").read_text())
+        plan = [str(BIN / "snapkeep"), "plan", "--policy", str(directory / "ours.json"), "--region", REGION, "--json"]
+        ours = run(plan, environment, directory / "ours.txt")
+        deleted = sum(
+            verdict["action"] == "delete"
+            for region in json.loads((directory / "ours.txt").read_text())["regions"]
+            for volume in region["volumes"]
+            for verdict in volume["snapshots"]
+        )
+    wanted = VOLUMES * (SNAPSHOTS_EACH - 7)
+    assert len(found) == wanted, f"Cloud Custodian found {len(found)}"
+    assert deleted == wanted, f"the plan deletes {deleted}"
+    cpu, memory = ours.cpu_seconds / theirs.cpu_seconds, ours.memory_mib / theirs.memory_mib
+    print(f"{VOLUMES * SNAPSHOTS_EACH:,} snapshots; Cloud Custodian {theirs.cpu_seconds:.1f} s CPU, {theirs.memory_mib:.0f} MiB; ", end="")
+    print(f"snapkeep plan {ours.cpu_seconds:.1f} s CPU, {ours.memory_mib:.0f} MiB")
+    print(f"CPU {cpu:.2f} of it (at most {MOST_CPU}), memory {memory:.2f} (at most {MOST_MEMORY})")
+    return int(cpu > MOST_CPU or memory > MOST_MEMORY)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
