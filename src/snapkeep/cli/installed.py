@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from snapkeep.adapters.ec2_reader import Ec2Reader
     from snapkeep.adapters.ssm_policies import SsmPolicyStore
     from snapkeep.domain.holds import SnapshotInRegion
+    from snapkeep.usecases.ports import Guards
 
 PRIMARY, DR = "primary", "dr"
 NOT_DEPLOYED = "the templates' defaults: no stack is deployed"
@@ -44,6 +45,13 @@ class Installed:
             raise WrongUse("no AWS credentials: configure them as for the AWS CLI, or give --profile")
         client: Any = LeanEc2Client(client=self.settings.client("ec2", region), credentials=credentials, pause=WallClock().pause)
         return Ec2Reader(client=client, region=region)
+
+    def guards(self, region: str) -> Guards:
+        """Given a region, return what knows its AMIs and locks, from one listing of each."""
+        from snapkeep.adapters.clock import WallClock  # noqa: PLC0415
+        from snapkeep.adapters.ec2_guards import RecentGuards  # noqa: PLC0415 - imports boto3
+
+        return RecentGuards(reader=self.reader(region), clock=WallClock())
 
     def store(self, region: str) -> SsmPolicyStore:
         """Given a region, return the store of its policy document."""

@@ -68,10 +68,11 @@ def plan(
     readers = [installed.reader(settings.region), installed.reader(settings.dr_region)]
     in_force = installed.policies_in_force() if diff or policy is None else {}
     chosen = _from_file(policy, installed) if policy else in_force
+    guards = [installed.guards(settings.region), installed.guards(settings.dr_region)]
     facts = gather_all_facts(readers[0], readers[1:], installed.waiting())
-    plans = _shown(make_plans(readers, facts, chosen, moment, system=settings.system, adopt=adopt), scope)
+    plans = _shown(make_plans(guards, facts, chosen, moment, system=settings.system, adopt=adopt), scope)
     if diff:
-        before = _shown(make_plans(readers, facts, in_force, now, system=settings.system), scope)
+        before = _shown(make_plans(guards, facts, in_force, now, system=settings.system), scope)
         _print_changes([(after.region, changes(then, after)) for then, after in zip(before, plans, strict=True)], json=json)
     else:
         _print_plans(plans, json=json, csv=csv)

@@ -13,6 +13,7 @@ from snapkeep.domain.planning import Change, MissingCopy, RegionPlan, VolumePlan
 
 COLUMNS = 100
 _REASONS_AT = 48
+_REASONS_WIDTH = COLUMNS - _REASONS_AT - 2
 _BOLD, _RED, _YELLOW, _DIM, _PLAIN = "\x1b[1m", "\x1b[31m", "\x1b[33m", "\x1b[2m", "\x1b[0m"
 
 CSV_HEADER = (
@@ -183,7 +184,8 @@ def _verdict_lines(verdict: Verdict, paint: Any, *, adopted: bool = False) -> It
     action = paint(_YELLOW, "delete") if verdict.action is Action.DELETE else "keep  "
     head = f"  {snapshot.origin.start_time:%Y-%m-%d %H:%M}  {snapshot.id:<22}  "
     reasons = "; ".join([*(["would be adopted"] if adopted else []), *(reason.text for reason in verdict.reasons)])
-    first, *others = textwrap.wrap(reasons, COLUMNS - _REASONS_AT - 2) or [""]
+    fits = len(reasons) <= _REASONS_WIDTH
+    first, *others = [reasons] if fits else textwrap.wrap(reasons, _REASONS_WIDTH)
     yield f"{head}{action} {first}"
     for line in others:
         yield " " * (_REASONS_AT + 2) + line

@@ -265,9 +265,10 @@ def _compare(installed: Installed, policies: Mapping[str, PolicySet]) -> list[tu
         typer.echo(f"what is in force cannot be used ({len(broken.problems)} errors): compared with the parameters", err=True)
         before = installed.parameters_as_policies()
     readers = [installed.reader(region) for region in regions]
+    guards = [installed.guards(region) for region in regions]
     facts = gather_all_facts(readers[0], readers[1:], installed.waiting())
-    then = make_plans(readers, facts, before, now, system=settings.system)
-    after = make_plans(readers, facts, policies, now, system=settings.system)
+    then = make_plans(guards, facts, before, now, system=settings.system)
+    after = make_plans(guards, facts, policies, now, system=settings.system)
     return [(one.region, compare(old, one)) for old, one in zip(then, after, strict=True)]
 
 

@@ -10,7 +10,7 @@ from snapkeep.domain.holds import SnapshotInRegion
 from snapkeep.domain.model import Action, Snapshot, SnapshotState
 from snapkeep.domain.planning import RegionFacts, RegionPlan, plan_region
 from snapkeep.domain.policy import PolicySet
-from snapkeep.usecases.ports import SnapshotReader
+from snapkeep.usecases.ports import Guards, SnapshotReader
 
 NO_WAITING: frozenset[SnapshotInRegion] = frozenset()
 
@@ -42,20 +42,20 @@ def gather_region_facts(
 
 
 def make_region_plan(
-    reader: SnapshotReader, facts: RegionFacts, policies: PolicySet, now: datetime, *, system: str, adopt: bool = False
+    guards: Guards, facts: RegionFacts, policies: PolicySet, now: datetime, *, system: str, adopt: bool = False
 ) -> RegionPlan:
     """Given a region's facts and the policies to go by, return its plan.
 
-    EC2 is asked once more, for what AMIs use and what is locked among the snapshots that would go. The facts can be planned
-    again under other policies.
+    `guards` are asked for what AMIs use and what is locked among the snapshots that would go. The facts can be planned again
+    under other policies.
     """
     plan = plan_region(facts, policies, now, system=system, adopt=adopt)
     doomed = [verdict.snapshot.id for verdict in plan.verdicts if verdict.action is Action.DELETE]
     if not doomed:
         return plan
     untouchable = holds.merge_holds(
-        holds.image_holds(reader.images_using(doomed)),
-        holds.lock_holds(reader.locks(doomed)),
+        holds.image_holds(guards.images_using(doomed)),
+        holds.lock_holds(guards.locks(doomed)),
     )
     if not untouchable:
         return plan
@@ -72,7 +72,7 @@ def gather_all_facts(
 
 
 def make_plans(
-    readers: Sequence[SnapshotReader],
+    guards: Sequence[Guards],
     facts: Sequence[RegionFacts],
     policies: Mapping[str, PolicySet],
     now: datetime,
@@ -80,8 +80,8 @@ def make_plans(
     system: str,
     adopt: bool = False,
 ) -> list[RegionPlan]:
-    """Given readers, the facts of their regions, and for each region the policies to go by there, return a plan for each."""
+    """Given each region's guards and facts, and the policies to go by in each, return a plan for each."""
     return [
-        make_region_plan(reader, of_region, policies[of_region.region], now, system=system, adopt=adopt)
-        for reader, of_region in zip(readers, facts, strict=True)
+        make_region_plan(guard, of_region, policies[of_region.region], now, system=system, adopt=adopt)
+        for guard, of_region in zip(guards, facts, strict=True)
     ]
