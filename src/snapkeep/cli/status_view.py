@@ -80,8 +80,7 @@ def _volume_cells(one: rpo.VolumeStanding, now: datetime, *, wide: bool) -> list
     cells: list[RenderableType] = [title, one.policy or Text("-", "dim"), _age(one.snapshot, now), copies]
     if wide:
         cells.append(_rpo_cell(one))
-    why = f": {one.why}" if one.why and one.standing is not Standing.NO_POLICY else ""
-    cells.append(Text.assemble((str(one.standing), style), why))
+    cells.append(Text(one.why or str(one.standing), style))
     return cells
 
 

@@ -128,7 +128,7 @@ def _report_of(settings: AwsSettings, region: str, execution: Mapping[str, Any])
     """Given an execution that ended, return the report that it kept. Raise AwsUnavailable, with why, if it kept none."""
     from snapkeep.domain.reporting_codec import report_from_json  # noqa: PLC0415
 
-    told = execution.get("output") or execution.get("cause") or ""
+    told = str(execution.get("output" if execution["status"] == "SUCCEEDED" else "cause") or "")
     try:
         where = json_module.loads(told)["json"]
     except (ValueError, KeyError, TypeError) as error:

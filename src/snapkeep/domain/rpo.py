@@ -188,7 +188,7 @@ def _judge(
     if policy is None:
         return Standing.NO_POLICY, "no policy governs it", None
     if not snapshot.there:
-        return Standing.NO_SNAPSHOT, f"policy {policy.name} governs it, and no snapshot of it has been protected", None
+        return Standing.NO_SNAPSHOT, "no snapshot of it has been protected", None
     absent = [copy for copy in copies if not copy.there]
     if absent:
         return _without_copy(policy, absent[0].region, now - oldest)

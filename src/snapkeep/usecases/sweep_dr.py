@@ -14,7 +14,16 @@ from snapkeep.domain.reporting import Handling, Item, SweepReport
 from snapkeep.domain.sweeping import Finding, Kind, Queued, Receive, Repair, Retag
 from snapkeep.domain.sweeping_dr import DrFacts, decide_dr
 from snapkeep.usecases.dead_letters import ReplayDeadLetters
-from snapkeep.usecases.ports import Clock, CopyQueue, EntryState, Guards, QueueEntry, SnapshotReader, SnapshotTagger
+from snapkeep.usecases.ports import (
+    Clock,
+    CopyQueue,
+    EntryState,
+    Guards,
+    QueueEntry,
+    SnapshotReader,
+    SnapshotTagger,
+    entry_key,
+)
 from snapkeep.usecases.receive import ReceiveCopy, ReceiveOutcome
 from snapkeep.usecases.sweep import (
     ExposureCheck,
@@ -116,6 +125,8 @@ class _Actor:
         raise TypeError(f"a DR region has no repair {type(repair).__name__}")
 
     def _receive(self, repair: Receive) -> Handling:
+        if self._was_received_meanwhile(repair):
+            return Handling.NOTED
         ended = CopyEnded(
             copy_id=repair.copy_id,
             region=self.sweep.reader.region,
@@ -130,6 +141,15 @@ class _Actor:
             Item(Kind.COPY_FAILED, problem.subject, "", problem.cause, Handling.TOLD) for problem in received.problems
         ]
         return Handling.NOTED if received.outcome is ReceiveOutcome.NOT_OURS else Handling.REPAIRED
+
+    def _was_received_meanwhile(self, repair: Receive) -> bool:
+        """Whether its own event has closed the entry since it was listed: a copy that ended a moment ago was not missed."""
+        region = self.sweep.reader.region
+        try:
+            entry = self.sweep.queue.get(entry_key(repair.source_region, repair.source_snapshot_id, region))
+        except KeyError:
+            return False
+        return repair.succeeded and entry.state is EntryState.DONE
 
 
 def _counts(snapshots: list[Snapshot], entries: list[QueueEntry], system: str) -> dict[str, int]:
