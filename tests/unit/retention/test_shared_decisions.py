@@ -3,11 +3,11 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from support.lineages import SYSTEM, lineage, snapshot
 
 from snapkeep.domain.model import Snapshot
 from snapkeep.domain.policy import Retention
 from snapkeep.domain.retention import decide
+from support.lineages import SYSTEM, lineage, snapshot
 
 NOW = datetime(2026, 11, 23, 23, 59, tzinfo=UTC)
 
