@@ -1,15 +1,16 @@
-"""Who keeps the contract: the model in process, and moto where it agrees with the documents.
+"""Who keeps the contract: the model in process, the model over the wire, and moto where it agrees with the documents.
 
-To let another endpoint keep it (the embedded AWS over the wire), add its backend to ``BACKENDS``.
+To let another endpoint keep it, add its backend to ``BACKENDS``: a function of the pytest request.
 ``disagreements.json`` names, for each backend, the tests that it fails, with the source of what the documents say. Such a
 test must go on failing: when a release mends it, the entry has to go.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ import pytest
 from moto import mock_aws
 
 from snapkeep.ebsmodel import Speeds, World
+from snapkeep.local.embedded import EmbeddedAws, free_client_arguments
 
 os.environ["MOTO_EC2_LOAD_DEFAULT_AMIS"] = "false"
 PRIMARY, DR = "us-east-1", "us-east-2"
@@ -43,9 +45,15 @@ class ModelBackend:
 
 
 @cache
+def _boto3_session() -> boto3.Session:
+    """One session for all clients: reading EC2's service model takes longer than any test."""
+    return boto3.Session()
+
+
+@cache
 def _boto3_client(service: str, region: str) -> Any:
-    session = boto3.Session(aws_access_key_id="test", aws_secret_access_key="test", region_name=region)
-    return session.client(service)
+    keys = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
+    return _boto3_session().client(service, region_name=region, **keys)
 
 
 class MotoBackend:
@@ -65,7 +73,40 @@ class MotoBackend:
         self._mock.stop()
 
 
-BACKENDS = {"model": ModelBackend, "moto": MotoBackend}
+class EmbeddedBackend:
+    """The embedded AWS over the wire, with boto3. Each test is an account of its own."""
+
+    def __init__(self, aws: EmbeddedAws) -> None:
+        self._aws = aws
+        self._account_id = str(next(_accounts))
+
+    def client(self, service: str, region: str) -> Any:
+        arguments = free_client_arguments(self._aws.endpoint_url, region, self._account_id)
+        return _boto3_session().client(service, **arguments)
+
+    def settle(self) -> None:
+        """Put the world's clock forward until nothing is pending."""
+        self._aws.admin("POST", "clock", {"seconds": 3600})
+
+    def close(self) -> None:
+        """The server goes on for the next test."""
+
+
+_accounts = itertools.count(310_000_000_001)
+
+
+@pytest.fixture(scope="session")
+def contract_server() -> Iterator[EmbeddedAws]:
+    """An embedded AWS with the speeds of AWS: only the clock makes things complete."""
+    with EmbeddedAws(world_document={"version": 1, "speeds": {"volume_create_seconds": 0}}) as server:
+        yield server
+
+
+BACKENDS: dict[str, Callable[[pytest.FixtureRequest], Any]] = {
+    "model": lambda request: ModelBackend(),
+    "embedded": lambda request: EmbeddedBackend(request.getfixturevalue("contract_server")),
+    "moto": lambda request: MotoBackend(),
+}
 
 
 class Aws:
@@ -106,7 +147,7 @@ def tagged(kind: str, tags: dict[str, str]) -> list[dict[str, Any]]:
 
 @pytest.fixture(params=list(BACKENDS))
 def aws(request: pytest.FixtureRequest) -> Iterator[Aws]:
-    backend = BACKENDS[request.param]()
+    backend = BACKENDS[request.param](request)
     yield Aws(backend)
     backend.close()
 
