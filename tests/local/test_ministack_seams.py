@@ -52,6 +52,9 @@ FUNCTIONS = [
     (f"{SERVICES}.stepfunctions", "_send_task_heartbeat", "data", "stepfunctions"),
     (f"{SERVICES}.stepfunctions", "_resolve_path_or_ctx", "path data ctx", "stepfunctions"),
     (f"{SERVICES}.stepfunctions", "_resolve_state_machine_arn", "arn", "deliveries"),
+    (f"{SERVICES}.stepfunctions", "_create_state_machine", "data", "provisioning"),
+    (f"{SERVICES}.lambda_svc", "_create_esm", "data", "provisioning"),
+    (f"{SERVICES}.sqs", "_enforce_queue_policy", "q iam_action", "queues"),
     (f"{SERVICES}.sqs", "_queue_by_arn", "arn", "deliveries"),
     (f"{SERVICES}.sqs", "_ensure_msg_fields", "m", "deliveries"),
     (f"{SERVICES}.sns", "_fanout", "topic_arn msg_id message subject message_structure message_attributes message_group_id message_dedup_id", "sns"),
@@ -94,6 +97,18 @@ def test_a_store_under_a_seam_is_keyed_by_account_and_region(module: str, name: 
         f"{module}.{name} is a {type(store).__name__}: the seam {seam} reads its _data"
     )
     assert isinstance(store._data, dict), f"{module}.{name} has no _data: the seam {seam} walks it by (account, region, key)"
+
+
+@pytest.mark.parametrize(
+    "resource_type", ["AWS::Lambda::EventSourceMapping", "AWS::Lambda::Function", "AWS::StepFunctions::StateMachine"]
+)
+def test_a_provisioner_under_a_seam_takes_what_the_seam_gives(resource_type: str) -> None:
+    provisioners = importlib.import_module(f"{SERVICES}.cloudformation.provisioners")
+    create = provisioners._RESOURCE_HANDLERS[resource_type]["create"]
+    taken = " ".join(inspect.signature(create).parameters)
+    assert taken == "logical_id props stack_name", (
+        f"the provisioner of {resource_type} takes ({taken}) now: the seam provisioning wraps it"
+    )
 
 
 def test_the_release_is_the_one_that_the_seams_were_written_for() -> None:
