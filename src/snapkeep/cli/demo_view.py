@@ -15,7 +15,7 @@ from rich.text import Text
 from snapkeep.cli.deploy_view import LineWatcher, LiveWatcher
 from snapkeep.demo.checks import Check
 from snapkeep.demo.facts import Ending, Facts, Fate, ShotFacts, VolumeFacts
-from snapkeep.demo.runs import PROTECT, RECEIVE, Run, Step
+from snapkeep.demo.runs import COPY_STEP, PROTECT, RECEIVE, Run, Step
 from snapkeep.demo.stage import Ended
 from snapkeep.demo.story import CAST, DR_REGION, PRIMARY_REGION, Shot, Story
 
@@ -23,7 +23,7 @@ _WIDE = 100
 """From this width on, the tables say more."""
 _PROTECT_STEPS = (
     ("tag", "TagSnapshots"),
-    ("copy", "CopySnapshotToDR"),
+    ("copy", COPY_STEP),
     ("plan", "PlanRetention"),
     ("expire", "DeleteOldSnapshots"),
 )
@@ -128,15 +128,15 @@ def steps_table(story: Story, runs: Sequence[Run], frame: str, *, wide: bool) ->
     table.add_column("snapshot" if wide else "", no_wrap=True)
     table.add_column("made", justify="center")
     for title, _ in _PROTECT_STEPS:
-        table.add_column(title, justify="center")
+        table.add_column(title, justify="center", min_width=len(title))
     table.add_column("│", style="dim")
     for title, _ in _RECEIVE_STEPS:
-        table.add_column(title, justify="center")
+        table.add_column(title, justify="center", min_width=len(title))
     table.add_column("", no_wrap=True, overflow="ellipsis")
     for member in CAST:
         for position, shot in enumerate(story.shots_of(member)):
             name = Text(member.name, style="bold") if position == 0 else Text("")
-            table.add_row(name, _shot_name(shot, wide=wide), *_shot_cells(shot, runs, frame))
+            table.add_row(name, _shot_name(shot, wide=wide), *_shot_cells(shot, runs, frame, wide=wide))
     return table
 
 
@@ -144,7 +144,7 @@ def _shot_name(shot: Shot, *, wide: bool) -> Text:
     return Text(shot.snapshot_id if wide else f"…{shot.snapshot_id[-4:]}", style="dim")
 
 
-def _shot_cells(shot: Shot, runs: Sequence[Run], frame: str) -> list[RenderableType]:
+def _shot_cells(shot: Shot, runs: Sequence[Run], frame: str, *, wide: bool) -> list[RenderableType]:
     mine = [run for run in runs if shot.snapshot_id in run.snapshot_ids]
     protect = next((run for run in mine if run.machine == PROTECT), None)
     receive = next((run for run in reversed(mine) if run.machine == RECEIVE), None)
@@ -153,15 +153,17 @@ def _shot_cells(shot: Shot, runs: Sequence[Run], frame: str) -> list[RenderableT
     cells += [_glyph(protect.step(state) if protect else Step.WAITING, frame) for _, state in _PROTECT_STEPS]
     cells.append("│")
     cells += [_glyph(receive.step(state) if receive else Step.WAITING, frame) for _, state in _RECEIVE_STEPS]
-    return [*cells, _result(protect)]
+    return [*cells, _result(protect, wide=wide)]
 
 
-def _result(run: Run | None) -> Text:
+def _result(run: Run | None, *, wide: bool) -> Text:
     if run is None or not run.ended:
         return Text("")
     if run.outcome() == "VOLUME_NOT_TAGGED":
         return Text("left alone", style="blue")
-    return Text("SUCCEEDED", style="green") if run.status == "SUCCEEDED" else Text(f"{run.status} {run.error}", style="bold red")
+    if run.status == "SUCCEEDED":
+        return Text(run.status, style="green")
+    return Text(f"{run.status} {run.error}" if wide else run.status, style="bold red")
 
 
 def _glyph(step: Step, frame: str) -> Text:
@@ -208,7 +210,20 @@ def _ending_cells(shot: ShotFacts, region: str, ending: Ending) -> tuple[Rendera
     why = "; ".join(ending.reasons) or ("a failed copy, removed" if region == DR_REGION else "")
     if ending.fate is Fate.FAILED and ending.snapshot is not None:
         why = f"{why}: {ending.snapshot.state_message}".rstrip(": ")
-    return what, Text(region, style="dim"), Text(ending.fate.value, style=style), Text(why)
+    return (
+        what,
+        Text(region, style="dim"),
+        Text(ending.fate.value, style=style),
+        Text.assemble(why, (_origin(region, ending), "dim")),
+    )
+
+
+def _origin(region: str, ending: Ending) -> str:
+    """Where a copy came from, as its tags tell."""
+    if region != DR_REGION or ending.snapshot is None:
+        return ""
+    origin = ending.snapshot.origin
+    return f"  of {origin.snapshot_id} in {origin.region}, {origin.start_time:%H:%M:%S} UTC"
 
 
 def _messages_view(facts: Facts) -> RenderableType:

@@ -11,7 +11,8 @@ from typing import Any
 PROTECT = "protect"
 RECEIVE = "receive"
 RUNNING = "RUNNING"
-_COPY_STEP = "CopySnapshotToDR"
+COPY_STEP = "CopyToDR"
+"""The Map around the copies; what happens within one iteration is told late by some engines."""
 _COPY_TROUBLES = ("CopyFailed", "CopyLate")
 
 
@@ -133,8 +134,8 @@ def read_history(history: Iterable[Mapping[str, Any]]) -> tuple[dict[str, Step],
             inside[name] = inside.get(name, 0) + 1
             if steps.get(name) is not Step.FAILED:
                 steps[name] = Step.RUNNING
-            if name in _COPY_TROUBLES and _COPY_STEP in steps:
-                steps[_COPY_STEP] = Step.FAILED
+            if name in _COPY_TROUBLES and COPY_STEP in steps:
+                steps[COPY_STEP] = Step.FAILED
         elif left := event.get("stateExitedEventDetails"):
             name = left["name"]
             inside[name] = inside.get(name, 1) - 1

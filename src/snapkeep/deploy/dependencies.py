@@ -22,10 +22,15 @@ LEFT_OUT = (
     "botocore/data/",  # written anew, cut down
     "dateutil/zoneinfo/",  # a copy of the time zone database that nothing here asks for
     "aws_lambda_powertools/event_handler/",  # routers of HTTP requests
+    "aws_lambda_powertools/utilities/auth_alpha/",
+    "aws_lambda_powertools/utilities/batch/",
+    "aws_lambda_powertools/utilities/circuit_breaker/",
+    "aws_lambda_powertools/utilities/data_classes/",
     "aws_lambda_powertools/utilities/data_masking/",
     "aws_lambda_powertools/utilities/feature_flags/",
     "aws_lambda_powertools/utilities/idempotency/",
     "aws_lambda_powertools/utilities/kafka/",
+    "aws_lambda_powertools/utilities/metadata/",
     "aws_lambda_powertools/utilities/parameters/",
     "aws_lambda_powertools/utilities/parser/",
     "aws_lambda_powertools/utilities/streaming/",

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
+import json
 import shutil
 import sys
+import tempfile
 import zipfile
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import snapkeep
@@ -50,18 +53,41 @@ def default_folder() -> Path:
 def build_package(
     folder: Path | None = None, *, run_here: bool = False, report: Callable[[str], None] = lambda _: None
 ) -> Package:
-    """Given where to build, build the folder and beside it a zip of it; return what was built.
+    """Given where to build, build the folder and beside it a zip of it, unless they are up to date; return what is there.
 
     `run_here` adds byte-compiled files for this interpreter too: the embedded AWS runs functions with it. Raise
     DependenciesMissing, UnknownOperation.
     """
     target = folder or default_folder()
-    shutil.rmtree(target, ignore_errors=True)
-    target.mkdir(parents=True)
+    interpreters = _interpreters(run_here=run_here)
+    missing = [name for name, interpreter in interpreters.items() if not interpreter]
+    if missing and not run_here:
+        report(
+            f"no python{missing[0]} here, so the package holds no byte-compiled files: cold starts take longer. "
+            f"Install Python {missing[0]} and build again."
+        )
+    fingerprint = _fingerprint(interpreters)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with target.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # somebody else may be building or deploying at the same time
+        known = _up_to_date(target, fingerprint)
+        if known is not None:
+            return known
+        workshop = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
+        try:
+            made = _build(workshop / target.name, interpreters, report)
+            return _put_in_place(made, target, fingerprint)
+        finally:
+            shutil.rmtree(workshop, ignore_errors=True)
+
+
+def _build(target: Path, interpreters: Mapping[str, str], report: Callable[[str], None]) -> Package:
+    target.mkdir()
     data = copy_dependencies(target, report)
     write_trimmed_data(data, target / "botocore" / "data", OPERATIONS)
     _copy_ourselves(target)
-    versions = _compile(target, run_here=run_here, report=report)
+    for interpreter in filter(None, interpreters.values()):
+        bytecode.compile_folder(target, interpreter)
     zip_file = target.with_suffix(".zip")
     write_zip(target, zip_file)
     return Package(
@@ -70,8 +96,47 @@ def build_package(
         sha256=hashlib.sha256(zip_file.read_bytes()).hexdigest(),
         bytes_zipped=zip_file.stat().st_size,
         bytes_unzipped=sum(path.stat().st_size for path in target.rglob("*") if path.is_file()),
-        compiled_for=versions,
+        compiled_for=tuple(name for name, interpreter in interpreters.items() if interpreter),
     )
+
+
+def _put_in_place(made: Package, target: Path, fingerprint: str) -> Package:
+    """Move what was made to where it belongs, whole."""
+    placed = replace(made, folder=target, zip_file=target.with_suffix(".zip"))
+    if target.exists():
+        target.rename(made.folder.parent / "former")
+    made.folder.rename(target)
+    made.zip_file.replace(placed.zip_file)
+    facts = {"fingerprint": fingerprint, **asdict(placed), "folder": str(placed.folder), "zip_file": str(placed.zip_file)}
+    _stamp(target).write_text(json.dumps(facts, indent=2), encoding="utf-8")
+    return placed
+
+
+def _up_to_date(target: Path, fingerprint: str) -> Package | None:
+    """The package that is there, if it was built from the same; else None."""
+    stamp, zip_file = _stamp(target), target.with_suffix(".zip")
+    if not (stamp.exists() and zip_file.exists() and target.is_dir()):
+        return None
+    facts = json.loads(stamp.read_text(encoding="utf-8"))
+    if facts["fingerprint"] != fingerprint or hashlib.sha256(zip_file.read_bytes()).hexdigest() != facts["sha256"]:
+        return None
+    sizes = {name: int(facts[name]) for name in ("bytes_zipped", "bytes_unzipped")}
+    return Package(target, zip_file, facts["sha256"], **sizes, compiled_for=tuple(facts["compiled_for"]))
+
+
+def _stamp(target: Path) -> Path:
+    return target.with_suffix(".json")
+
+
+def _fingerprint(interpreters: Mapping[str, str]) -> str:
+    """Everything that the package depends on: our sources, the packaging itself, the pins, the interpreters."""
+    source = Path(snapkeep.__file__).parent
+    files = [path for part in (*OUR_PARTS, "deploy") for path in sorted((source / part).rglob("*")) if path.is_file()]
+    digest = hashlib.sha256(json.dumps([interpreters, sys.version]).encode())
+    for path in files:
+        if "__pycache__" not in path.parts:
+            digest.update(f"{path.relative_to(source)}\0".encode() + path.read_bytes())
+    return digest.hexdigest()
 
 
 def write_zip(folder: Path, zip_file: Path) -> None:
@@ -93,20 +158,13 @@ def _copy_ourselves(target: Path) -> None:
         shutil.copytree(source / part, ours / part, ignore=shutil.ignore_patterns("__pycache__", "*.pyc"))
 
 
-def _compile(target: Path, *, run_here: bool, report: Callable[[str], None]) -> tuple[str, ...]:
-    interpreters = {bytecode.RUNTIME_VERSION: bytecode.find_interpreter()}
+def _interpreters(*, run_here: bool) -> dict[str, str]:
+    """By version: the interpreters to byte-compile with; empty where there is none of that version."""
+    found = {_version(bytecode.RUNTIME_VERSION): bytecode.find_interpreter()}
     if run_here:
-        interpreters[sys.version_info[:2]] = sys.executable
-    compiled = []
-    for version, interpreter in sorted(interpreters.items()):
-        name = ".".join(map(str, version))
-        if not interpreter:
-            if not run_here:
-                report(
-                    f"no python{name} here, so the package holds no byte-compiled files: cold starts take longer. "
-                    f"Install Python {name} and build again."
-                )
-            continue
-        bytecode.compile_folder(target, interpreter)
-        compiled.append(name)
-    return tuple(compiled)
+        found[_version(sys.version_info[:2])] = sys.executable
+    return dict(sorted(found.items()))
+
+
+def _version(version: tuple[int, ...]) -> str:
+    return ".".join(map(str, version))

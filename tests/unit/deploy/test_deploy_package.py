@@ -11,6 +11,7 @@ import sys
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import botocore.session
 import pytest
@@ -186,3 +187,23 @@ def test_a_version_that_is_not_the_pinned_one_is_never_packaged(monkeypatch: pyt
         copy_dependencies(tmp_path / "functions", said.append)
     assert "1.0.0 is pinned" in said[0]
     assert list((tmp_path / "functions").iterdir()) == []
+
+
+def test_what_is_up_to_date_is_not_built_again_and_what_was_damaged_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = build_package(tmp_path / "functions", run_here=True)
+    builds: list[Path] = []
+    real = package._build
+
+    def counted(target: Path, *rest: Any) -> Package:
+        builds.append(target)
+        return real(target, *rest)
+
+    monkeypatch.setattr(package, "_build", counted)
+    assert build_package(tmp_path / "functions", run_here=True) == first
+    assert builds == []
+    first.zip_file.write_bytes(b"damaged")
+    assert build_package(tmp_path / "functions", run_here=True) == first
+    assert len(builds) == 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["functions", "functions.json", "functions.zip"], (
+        "no workshop is left"
+    )
