@@ -17,7 +17,7 @@ from .errors import ApiError, NoAnswer
 if TYPE_CHECKING:
     from .world import World
 
-# Where a page's items stand; token in, token out, size. As botocore's paginators have it.
+# Where a page's items stand, for every action of the model that botocore has a paginator for, and for no other.
 RESULT_KEYS = {
     "DescribeSnapshots": "Snapshots",
     "DescribeVolumes": "Volumes",
@@ -26,8 +26,6 @@ RESULT_KEYS = {
     "DescribeTags": "Tags",
     "DescribeSnapshotTierStatus": "SnapshotTierStatuses",
     "ListSnapshotsInRecycleBin": "Snapshots",
-    "ListSnapshotBlocks": "Blocks",
-    "ListChangedBlocks": "ChangedBlocks",
     "ListAliases": "Aliases",
 }
 

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
+import botocore.session
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeoutError
 from ebs_worlds import DR, PRIMARY, Bench, refused
 
 from snapkeep.ebsmodel import ApiError, FaultRule, Faults, Quotas
 from snapkeep.ebsmodel.actions import EC2
+from snapkeep.ebsmodel.client import METHODS, RESULT_KEYS
 
+# Actions that boto3 can page and the model answers whole.
+ONE_PAGE = {"ListKeys", "DescribeAvailabilityZones", "DescribeRegions"}
 QUICK = Quotas(seconds_between_snapshots=0, throttling=False)
 
 
@@ -262,3 +266,18 @@ def test_tags_of_resources_and_of_requests_can_be_read_for_conditions(bench: Ben
     assert bench.world.resource_tags(PRIMARY, "123456789012", "snap-0123456789abcdef0") == {}
     assert bench.world.request_tags("CreateSnapshot", {"TagSpecifications": tags}) == {"a": "1"}
     assert bench.world.request_tags("CreateTags", {"Tags": tags[0]["Tags"]}) == {"a": "1"}
+
+
+@pytest.mark.parametrize("service", ["ec2", "ebs", "kms"])
+def test_the_model_has_a_paginator_exactly_where_boto3_has_one(bench: Bench, service: str) -> None:
+    paginators = botocore.session.get_session().get_paginator_model(service)
+    ours = bench.world.client(service, PRIMARY)
+    for method, action in METHODS[service].items():
+        try:
+            keys = paginators.get_paginator(action)["result_key"]
+        except ValueError:
+            keys = ""
+        if action in ONE_PAGE:
+            continue
+        assert ours.can_paginate(method) is bool(keys), action
+        assert RESULT_KEYS.get(action, "") == keys
