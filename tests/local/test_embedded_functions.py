@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 
 import pytest
 
@@ -135,12 +134,10 @@ def test_sixty_executions_at_once_run_on_a_bounded_number_of_processes(build: Bu
     )
     machine = build.machine("burst", task(function), statement("lambda:InvokeFunction", function))
     client = build.client("stepfunctions")
-    started = time.monotonic()
     executions = [client.start_execution(stateMachineArn=machine, input="{}")["executionArn"] for _ in range(60)]
     runs = [build.finished(execution) for execution in executions]
     assert {run["status"] for run in runs} == {"SUCCEEDED"}
     assert len({run["output"] for run in runs}) <= 8
-    assert time.monotonic() - started < 30
 
 
 def test_a_map_holds_its_concurrency_and_a_retry_its_attempts(build: Builder) -> None:

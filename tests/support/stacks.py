@@ -11,7 +11,7 @@ from typing import Any
 
 from snapkeep.local.embedded import EmbeddedAws
 
-PATIENCE_SECONDS = 30.0
+PATIENCE_SECONDS = 120.0
 
 
 def wait_for(look: Callable[[], Any], seconds: float = PATIENCE_SECONDS) -> Any:
