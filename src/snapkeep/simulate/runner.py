@@ -241,7 +241,7 @@ class Runner:
         confirmed = [(one["snapshot_id"], one["region"]) for one in results if one["status"] == "COPIED"]
         planner = self.wiring.planner(run.region)
         plan = yield from self.task(run, "PlanRetention", lambda: planner.plan_sources(tagged.volume_ids, confirmed))
-        self._look_at(plan)
+        self.look_at(plan)
         not_deleted = yield from self._delete(run, plan.made_at, orders_of(plan.deletions))
         return bool(failed or not_deleted or problems)
 
@@ -282,7 +282,7 @@ class Runner:
         plan = received.plan
         made_at = plan.made_at if plan else self.wiring.clock.now()
         if plan:
-            self._look_at(plan)
+            self.look_at(plan)
         removals = [
             DeletionOrder(copy.id, copy.origin.volume_id, format_time(copy.origin.start_time), copy.policy, (received.why,))
             for copy in received.remove
@@ -301,7 +301,8 @@ class Runner:
         run.state["deletion"] = {"failed": failed}
         return bool(failed)
 
-    def _look_at(self, plan: Plan) -> None:
+    def look_at(self, plan: Plan) -> None:
+        """Given a plan that is about to be carried out, show it to who listens."""
         for listener in self.plan_listeners:
             listener(plan)
 

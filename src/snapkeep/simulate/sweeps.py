@@ -124,6 +124,7 @@ class Sweeper:
             swept = yield from runner.task(run, "PlanRetention", lambda: make(run.region).run(run.id, self._options))
             if run.region in runner.wiring.queues:
                 runner.wake(run.region, runner.timings.stream_seconds)
+            runner.look_at(swept.plan)
             orders = _orders(swept)
             step = runner.wiring.delete_snapshots(run.region, runner.audited)
             results = yield from runner.task(run, "DeleteOldSnapshots", lambda: step.run(swept.plan.made_at, orders))

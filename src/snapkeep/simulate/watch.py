@@ -7,17 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from snapkeep.domain import tagnames
 from snapkeep.domain.model import Action, Plan
 from snapkeep.domain.policy import Policy, PolicySet
+from snapkeep.ebsmodel.clock import utc
 from snapkeep.ebsmodel.place import Place
 from snapkeep.ebsmodel.records import COMPLETED, ERROR, PENDING, Snapshot
 from snapkeep.ebsmodel.tags import as_dict
 from snapkeep.simulate.runner import PROTECT, SUCCEEDED, Run, Runner
 from snapkeep.simulate.wiring import CALLER
-from snapkeep.usecases.ports import EntryState
+from snapkeep.usecases.ports import EntryState, QueueEntry
 
 HELD_TOLERANCE_SECONDS = 20 * 60.0
 """Between a look at what holds a snapshot and its deletion time passes: a listing is good for a minute, a plan for fifteen."""
@@ -54,6 +56,8 @@ class Watch:
     """Source snapshots and regions in which a copy of them has completed, at some time."""
     forgotten: set[str] = field(default_factory=set)
     """Copies that ran when their queue was lost: nobody can know of them without listing their region."""
+    planned_at: dict[str, datetime] = field(default_factory=dict)
+    """When the plan was made that deletes a snapshot: what began later it could not know of."""
     _history: list[tuple[float, PolicySet]] = field(default_factory=list)
 
     def attach(self) -> Watch:
@@ -166,20 +170,26 @@ class Watch:
         """INV-04, for the regions that the policy asks for now as well as lately."""
         asked = [{rule.region for rule in policy.copies} for policy in self._policies_of(snapshot)]
         for region in set.intersection(*asked) if asked else ():
-            running = self._place(region).copies_in_flight.values()
-            if any(copy.source_id == snapshot.id and copy.id not in self.forgotten and self._managed(copy) for copy in running):
+            planned = self.planned_at.get(snapshot.id, self.runner.wiring.clock.now())
+            if any(utc(copy.start) < planned for copy in self._running(snapshot, region)):
                 self._broken("INV-04", place, snapshot.id, f"deleted while its copy to {region} runs")
-            if self._waits(snapshot, region):
+            if any(entry.enqueued_at < planned for entry in self._waiting(snapshot, region)):
                 self._broken("INV-04", place, snapshot.id, f"deleted while its copy to {region} waits")
             start = self.truths[snapshot.id].start
             good = (copy for copy in self._copies(region, snapshot) if copy.state == COMPLETED and self._managed(copy))
             if not any(self.truths[copy.id].start >= start for copy in good):
                 self._broken("INV-04", place, snapshot.id, f"deleted, and neither it nor a newer one has a copy in {region}")
 
-    def _waits(self, snapshot: Snapshot, region: str) -> bool:
+    def _running(self, snapshot: Snapshot, region: str) -> Iterator[Snapshot]:
+        for copy in self._place(region).copies_in_flight.values():
+            if copy.source_id == snapshot.id and copy.id not in self.forgotten and self._managed(copy):
+                yield copy
+
+    def _waiting(self, snapshot: Snapshot, region: str) -> Iterator[QueueEntry]:
         queue = self.runner.wiring.queues.get(region)
-        entries = queue.of_volume(snapshot.volume_id) if queue else []
-        return any(one.wanted.origin.snapshot_id == snapshot.id and one.state in UNFINISHED for one in entries)
+        for entry in queue.of_volume(snapshot.volume_id) if queue else ():
+            if entry.wanted.origin.snapshot_id == snapshot.id and entry.state in UNFINISHED:
+                yield entry
 
     def _copies(self, region: str, source: Snapshot) -> Iterator[Snapshot]:
         place = self._place(region)
@@ -230,6 +240,10 @@ class Watch:
 
     def plan_made(self, plan: Plan) -> None:
         """Given a plan that is about to be carried out, look at how much it deletes (INV-08)."""
+        for verdict in plan.deletions:
+            self.planned_at[verdict.snapshot.id] = plan.made_at
+        if all(verdict.action is Action.DELETE for verdict in plan.verdicts):
+            return  # a sweep's: the plans of many volumes, of which it knows only what is to go
         limits = self.policies().limits
         if len(plan.deletions) > limits.max_deletions:
             self.violations.append(f"INV-08: {plan.id} deletes {len(plan.deletions)}; {limits.max_deletions} are allowed")
