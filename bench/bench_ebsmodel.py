@@ -1,23 +1,31 @@
 """Speed and size of the model of EBS, as ratios to what is wanted or to moto, measured in one run.
 
-    python bench/bench_ebsmodel.py [lifecycles] [memory] [describe]
+    python bench/bench_ebsmodel.py [lifecycles] [memory] [describe] [wire]
 
 ``lifecycles``: created, completed, copied, both deleted, with events, in virtual time, on one core.
 ``memory``: a million snapshots with five tags each, held at once (in a process of its own).
 ``describe``: DescribeSnapshots with a tag and with a volume filter on 100,000 snapshots, beside moto's back end.
+``wire``: snapshots made and listed through boto3, on the embedded AWS and on moto's server, in turns.
 """
 
 from __future__ import annotations
 
 import os
 import resource
+import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
+import boto3
+
 from snapkeep.ebsmodel import Quotas, Speeds, World
+from snapkeep.local.embedded import EmbeddedAws, free_client_arguments
 
 PRIMARY, DR = "us-east-1", "us-east-2"
 WANTED_LIFECYCLES_PER_MINUTE = 100_000
@@ -160,11 +168,67 @@ def moto_with(stored: list[Any], *, tagged: bool) -> Any:
     return backend
 
 
+def wire(count: int = 200, rounds: int = 3) -> None:
+    endpoints: dict[str, float] = {}
+    with (
+        EmbeddedAws(world_document={"version": 1, "quotas": dict(asdict(UNLIMITED), buckets={})}) as ours,
+        moto_server() as theirs,
+    ):
+        for turn in range(rounds):
+            for name, endpoint in (("embedded AWS", ours.endpoint_url), ("moto server", theirs)):
+                seconds = made_and_listed(endpoint, str(320_000_000_000 + turn), count)
+                endpoints[name] = min(seconds, endpoints.get(name, seconds))
+    for name, seconds in endpoints.items():
+        print(f"{name}: {count / seconds:,.0f} snapshots a second made and listed through boto3")
+    report("  as fast as moto's server", endpoints["moto server"] / endpoints["embedded AWS"], 1, "times", at_least=True)
+
+
+def made_and_listed(endpoint: str, account_id: str, count: int) -> float:
+    client = boto3.client("ec2", **free_client_arguments(endpoint, PRIMARY, account_id))
+    volume_id = client.create_volume(AvailabilityZone=PRIMARY + "a", Size=1)["VolumeId"]
+    time.sleep(1.5)  # a volume is being created for a second
+    began = time.perf_counter()
+    for number in range(count):
+        client.create_snapshot(VolumeId=volume_id, TagSpecifications=tags_of(number, volume_id))
+        if number % 20 == 0:
+            client.describe_snapshots(OwnerIds=["self"], Filters=[{"Name": "volume-id", "Values": [volume_id]}])
+    return time.perf_counter() - began
+
+
+@contextmanager
+def moto_server() -> Iterator[str]:
+    environment = {**os.environ, "MOTO_EC2_LOAD_DEFAULT_AMIS": "false"}
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [str(Path(sys.executable).with_name("moto_server")), "-H", "127.0.0.1", "-p", str(port)]
+    server = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # noqa: S603
+    try:
+        wait_for(port)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.terminate()
+        server.wait(10)
+
+
+def wait_for(port: int, seconds: float = 60) -> None:
+    until = time.monotonic() + seconds
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), 1).close()
+        except OSError:
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.1)
+        else:
+            return
+
+
 def main() -> None:
     if "--hold-a-million" in sys.argv:
         hold_a_million()
         return
-    parts = {"lifecycles": lifecycles, "memory": memory, "describe": describe}
+    parts = {"lifecycles": lifecycles, "memory": memory, "describe": describe, "wire": wire}
     for name in sys.argv[1:] or list(parts):
         parts[name]()
 
