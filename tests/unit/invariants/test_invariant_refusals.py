@@ -122,6 +122,16 @@ def test_what_holds_a_source_snapshot_is_told_for_each_region() -> None:
     }
 
 
+def test_one_of_two_snapshots_of_the_same_moment_does_not_stand_for_the_other() -> None:
+    twins = [snapshot("2026-11-20T03:00", 1), snapshot("2026-11-20T03:00", 2)]
+    held = source_holds(twins, {}, [], [CopyRule(DR)], confirmed=[(twins[0].id, DR)])
+    assert set(held) == {twins[1].id}
+    both = lineage(["2026-11-20T03:00", "2026-11-20T03:00", "2026-11-21T03:00"])
+    facts = copy_facts(both, confirmed=[(both[0].id, DR)])
+    text = refusal(plan(both[1], among=both), copies=facts, copy_regions={both[1].origin.lineage: [DR]})
+    assert f"INV-04: {both[1].id}" in text
+
+
 def test_holds_of_several_causes_come_together() -> None:
     images = image_holds({OLDEST.id: ("ami-1", "ami-2"), SECOND.id: ()})
     locks = lock_holds({OLDEST.id: "2027-01-01"})
