@@ -78,6 +78,12 @@ def test_an_older_snapshot_without_a_copy_is_not_missed_once_a_newer_one_has_one
     assert plan.missing == []
 
 
+def test_one_of_two_snapshots_of_a_moment_is_missed_though_the_other_has_its_copy() -> None:
+    twins = [snapshot("2026-11-23T03:00", 1), snapshot("2026-11-23T03:00", 2)]
+    plan = plan_region(facts(twins, copies=[copy_of(twins[1], DR, 1)]), POLICIES, NOW, system=SYSTEM)
+    assert [copy.snapshot_id for copy in plan.missing] == [twins[0].id]
+
+
 def test_copies_follow_the_copy_rule_of_the_policy_that_they_carry() -> None:
     copies = all_copies(SOURCES)
     plan = plan_region(RegionFacts(DR, [], copies), POLICIES, NOW, system=SYSTEM)
