@@ -153,14 +153,12 @@ class PoliciesInForce:
         try:
             return parse_stored(current, self.parameters.limits)
         except InvalidPolicy as broken:
-            in_force = self._last_good(current.version)
+            in_force = self._last_good()
             self._tell(current, broken, in_force, now)
             return in_force
 
-    def _last_good(self, broken_version: int) -> PolicySet:
+    def _last_good(self) -> PolicySet:
         for stored in self.store.history():
-            if stored.version >= broken_version:
-                continue
             try:
                 return parse_stored(stored, self.parameters.limits)
             except InvalidPolicy:
