@@ -1,0 +1,119 @@
+"""A thousand failures with one cause are one message, once they have stopped coming."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from snapkeep.usecases.notify import EXAMPLES, SUBJECT_LIMIT, Digest, HeldNotice, Message, message_of, notices_of_run
+from snapkeep.usecases.ports import Notice
+
+START = datetime(2026, 11, 23, 3, 0, tzinfo=UTC)
+
+
+def notice(subject: str, *, cause: str = "the key is disabled", kind: str = "CopyFailed", at: datetime = START) -> Notice:
+    return Notice(kind, cause, subject, "volume vol-1", "us-east-1", at, f"run-of-{subject}")
+
+
+@dataclass
+class Desk:
+    """The queue of notices, the publisher and the clock in one."""
+
+    held: list[HeldNotice] = field(default_factory=list)
+    published: list[Message] = field(default_factory=list)
+    time: datetime = START
+
+    def add(self, one: Notice) -> None:
+        self.held.append(HeldNotice(one, f"receipt-{len(self.held)}"))
+
+    def receive(self) -> Iterable[HeldNotice]:
+        return list(self.held)
+
+    def delete(self, held: Sequence[HeldNotice]) -> None:
+        self.held = [one for one in self.held if one not in held]
+
+    def publish(self, message: Message) -> None:
+        self.published.append(message)
+
+    def now(self) -> datetime:
+        return self.time
+
+    def digest(self) -> int:
+        return Digest(system="snapkeep", source=self, publisher=self, clock=self).run()
+
+
+def test_a_thousand_failures_with_one_cause_are_one_message_with_a_count_and_examples() -> None:
+    desk = Desk()
+    for number in range(1000):
+        desk.add(notice(f"snap-{number:04}", at=START + timedelta(seconds=number / 10)))
+    desk.time = START + timedelta(minutes=3)
+    assert desk.digest() == 1
+    (message,) = desk.published
+    assert message.subject == "snapkeep: CopyFailed (1000 times) in us-east-1"
+    assert f"Concerns 1000, of which {EXAMPLES}:" in message.text
+    assert message.text.count("run-of-snap-") == EXAMPLES
+    assert desk.held == []
+
+
+def test_nothing_is_published_while_failures_still_come() -> None:
+    desk = Desk()
+    for number in range(20):
+        desk.time = START + timedelta(seconds=30 * number)
+        desk.add(notice(f"snap-{number}", at=desk.time))
+        assert desk.digest() == 0
+        if desk.time - START >= timedelta(minutes=9):
+            break
+    desk.time += timedelta(seconds=46)
+    assert desk.digest() == 1
+
+
+def test_failures_without_an_end_are_told_after_ten_minutes() -> None:
+    desk = Desk()
+    for number in range(21):
+        desk.time = START + timedelta(seconds=30 * number)
+        desk.add(notice(f"snap-{number}", at=desk.time))
+    assert desk.time - START == timedelta(minutes=10)
+    assert desk.digest() == 1
+
+
+def test_causes_that_differ_only_in_ids_are_one_cause() -> None:
+    desk = Desk()
+    for number in range(3):
+        desk.add(
+            notice(f"snap-{number}", cause=f"copy of snap-{number} (vol-{number}) from us-east-1 to us-east-2: key is disabled")
+        )
+    desk.add(notice("snap-9", cause="copy of snap-9 (vol-9) from us-east-1 to us-east-2: quota"))
+    desk.time += timedelta(minutes=1)
+    assert desk.digest() == 2
+
+
+def test_one_snapshot_that_failed_twice_is_counted_once() -> None:
+    message = message_of([notice("snap-1"), notice("snap-1", at=START + timedelta(seconds=5))], "snapkeep")
+    assert "times" not in message.subject
+
+
+def test_a_subject_is_no_longer_than_sns_allows() -> None:
+    assert len(message_of([notice("snap-1", kind="K" * 200)], "snapkeep").subject) == SUBJECT_LIMIT
+
+
+def test_everything_that_failed_in_a_run_becomes_a_notice() -> None:
+    state = {
+        "detail": {"source": "arn:aws:ec2::us-east-1:volume/vol-1", "snapshot_id": "arn:aws:ec2::us-east-1:snapshot/snap-1"},
+        "tagged": {"volumes": ["vol-1"], "problems": [{"kind": "SnapshotFailed", "subject": "snap-2", "cause": "internal"}]},
+        "copies": {
+            "results": [
+                {"status": "COPIED", "snapshot_id": "snap-1", "region": "eu-west-1"},
+                {"status": "FAILED", "snapshot_id": "snap-1", "region": "us-east-2", "error": "CopyFailed", "cause": "key"},
+            ]
+        },
+        "deletion": {"failed": [{"snapshot_id": "snap-0", "outcome": "in use", "cause": "ami-1"}]},
+        "error": {"Error": "PlanRefused", "Cause": '{"errorMessage": "INV-08", "errorType": "PlanRefused"}'},
+    }
+    found = notices_of_run(state, "us-east-1", "run", START)
+    assert [(one.kind, one.cause, one.subject) for one in found] == [
+        ("SnapshotFailed", "internal", "snap-2"),
+        ("CopyFailed", "key", "snap-1 to us-east-2"),
+        ("NotDeleted", "in use: ami-1", "snap-0"),
+        ("PlanRefused", "INV-08", "snap-1"),
+    ]
