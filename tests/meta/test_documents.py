@@ -1,0 +1,103 @@
+"""What README and docs show is loaded and run: policy documents, world files, commands with their options, links."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+import typer.main
+import yaml
+
+from snapkeep.cli.application import COMMANDS
+from snapkeep.domain.policy_document import parse_document
+from snapkeep.ebsmodel import VirtualClock, World
+
+ROOT = Path(__file__).parents[2]
+DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+BLOCK = re.compile(r"^( *)```(\w*)\n(.*?)^\1```", re.MULTILINE | re.DOTALL)
+COMMAND = re.compile(r"(?:\.venv/bin/)?snapkeep ((?:[a-z]+)(?:[^`\n|]*))")
+LINK = re.compile(r"\]\((?!https?://|#)([^)#]+)")
+PLACEHOLDER = re.compile(r"^[A-Z][A-Z0-9-]*$|…")
+
+
+def blocks(language: str) -> Iterator[tuple[str, str]]:
+    for document in DOCUMENTS:
+        for match in BLOCK.finditer(document.read_text()):
+            if match[2] == language:
+                yield document.name, "\n".join(line.removeprefix(match[1]) for line in match[3].splitlines())
+
+
+def examples(key: str) -> list[Any]:
+    """YAML blocks that are whole documents with `key` in them."""
+    found = []
+    for name, text in blocks("yaml"):
+        data = yaml.safe_load(text)
+        if isinstance(data, dict) and "version" in data and key in data:
+            found.append(pytest.param(data, id=f"{name}-{len(found)}"))
+    return found
+
+
+def console_lines() -> list[Any]:
+    found = []
+    for language in ("console", "sh", "bash", "shell"):
+        for name, text in blocks(language):
+            for line in text.replace("\\\n", " ").splitlines():
+                command = line.removeprefix("$ ").strip()
+                if re.match(r"(\.venv/bin/)?snapkeep ", command):
+                    found.append(pytest.param(command.partition("snapkeep ")[2].split(" #")[0], id=f"{name}: {command}"))
+    return found
+
+
+def command_of(words: list[str]) -> tuple[click.Command, list[str]]:
+    """Given a command line without `snapkeep`, return the command that it names and its own arguments."""
+    lazy = next((one for one in COMMANDS if one.name == words[0]), None)
+    assert lazy is not None, f"there is no command '{words[0]}'"
+    module = __import__(lazy.module, fromlist=[lazy.attribute])
+    command: Any = typer.main.get_command(getattr(module, lazy.attribute))
+    rest = words[1:]
+    while hasattr(command, "commands") and rest and rest[0] in command.commands:
+        command, rest = command.commands[rest[0]], rest[1:]
+    return command, rest
+
+
+@pytest.mark.parametrize("document", examples("policies"))
+def test_a_policy_document_that_is_shown_can_be_used(document: dict[str, Any]) -> None:
+    assert parse_document(document).policies
+
+
+@pytest.mark.parametrize("document", examples("volumes"))
+def test_a_world_file_that_is_shown_makes_a_world(document: dict[str, Any]) -> None:
+    assert World.from_document(document, clock=VirtualClock())
+
+
+@pytest.mark.parametrize("line", console_lines())
+def test_a_command_that_is_shown_exists_with_its_options(line: str) -> None:
+    command, arguments = command_of(line.split())
+    options = {name for parameter in command.params for name in (*parameter.opts, *parameter.secondary_opts)} | {"--help"}
+    named = {word.partition("=")[0] for word in arguments if word.startswith("--")}
+    assert named <= options, f"{sorted(named - options)} of '{line}'"
+
+
+@pytest.mark.parametrize("row", re.findall(r"^\| `snapkeep ([^|]+?) \|", (ROOT / "README.md").read_text(), re.MULTILINE))
+def test_a_command_of_the_readmes_table_exists(row: str) -> None:
+    first, *others = [name.strip("` ") for name in row.split(",")]
+    for words in [first.split(), *(([first.split()[0], name] if " " in first else [name]) for name in others)]:
+        command, rest = command_of(words)
+        assert rest == [], f"snapkeep {' '.join(words)}"
+        assert command.name
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_links_lead_somewhere(document: Path) -> None:
+    broken = [link for link in LINK.findall(document.read_text()) if not (document.parent / link).exists()]
+    assert broken == []
+
+
+def test_there_is_something_to_check() -> None:
+    assert examples("policies")
+    assert examples("volumes")
+    assert len(console_lines()) >= 5
