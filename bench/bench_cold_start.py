@@ -1,0 +1,125 @@
+"""Cold start: from interpreter start to a ready handler, out of the built package, against `import boto3; boto3.client("ec2")`.
+
+"Ready" means: imported, and every client that the function uses made. Every measurement is a process of its own; the two
+kinds take turns, so that whatever else the machine does weighs on both. Prints one line of JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+import snapkeep
+from snapkeep.deploy.package import build_package
+
+ROUNDS = int(os.environ.get("ROUNDS", "7"))
+MOST = 0.7
+INFRA = Path(snapkeep.__file__).parent / "infra"
+CREDENTIALS = {
+    "AWS_ACCESS_KEY_ID": "a",
+    "AWS_SECRET_ACCESS_KEY": "b",
+    "AWS_REGION": "us-east-1",
+    "AWS_EC2_METADATA_DISABLED": "true",
+}
+FUNCTION_VARIABLES = {
+    "SNAPKEEP_NAME": "snapkeep",
+    "SNAPKEEP_STACK": "primary",
+    "SNAPKEEP_TAG_KEY_VALUE": "none",
+    "SNAPKEEP_DR_REGION": "us-east-2",
+    "SNAPKEEP_RETENTION": "7",
+    "SNAPKEEP_COPY_WITHIN_HOURS": "24",
+    "SNAPKEEP_MAX_DELETIONS": "100",
+    "SNAPKEEP_MAX_DELETION_SHARE_PERCENT": "75",
+    "SNAPKEEP_COPY_QUOTA": "20",
+    "SNAPKEEP_COPY_ATTEMPTS": "3",
+    "SNAPKEEP_COPY_RETRY_DELAY_SECONDS": "300",
+    "SNAPKEEP_DIGEST_QUIET_SECONDS": "45",
+    "SNAPKEEP_QUEUE_TABLE": "snapkeep-queue",
+    "SNAPKEEP_POLICY_PARAMETER": "/snapkeep/policy",
+    "SNAPKEEP_NOTICES_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/123456789012/notices",
+    "SNAPKEEP_TOPIC_ARN": "arn:aws:sns:us-east-1:123456789012:snapkeep-notifications",
+}
+BOTO3 = 'import boto3; boto3.client("ec2", region_name="us-east-1")'
+READY = """
+import sys; sys.path.insert(0, {folder!r})
+import importlib
+module = importlib.import_module({module!r})
+assert callable(module.handler)
+if hasattr(module, "_ready"):
+    module._ready()
+else:  # makes its clients when it is called
+    module._parts().clients.get("ec2")
+"""
+
+
+def modules() -> list[str]:
+    text = "".join(path.read_text(encoding="utf-8") for path in INFRA.glob("*.yaml"))
+    return sorted(set(re.findall(r"Handler: (\S+)\.handler", text)))
+
+
+class Cost(NamedTuple):
+    wall_seconds: float
+    cpu_seconds: float
+
+
+def cost(command: list[str], environment: dict[str, str]) -> Cost:
+    began, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run(command, check=True, env=environment, capture_output=True)  # noqa: S603 - this interpreter
+    wall, after = time.perf_counter() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
+    return Cost(wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+
+
+def best(costs: list[Cost]) -> Cost:
+    """The least of each: what else runs on the machine can only add to it."""
+    return Cost(min(one.wall_seconds for one in costs), min(one.cpu_seconds for one in costs))
+
+
+def main() -> int:
+    with tempfile.TemporaryDirectory(prefix="snapkeep-bench-") as workshop:
+        return measure(Path(workshop) / "functions")
+
+
+def measure(folder: Path) -> int:
+    package = build_package(folder, run_here=True)
+    environment = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "PYTHONDONTWRITEBYTECODE": "1", **CREDENTIALS}
+    yardstick_command = [sys.executable, "-c", BOTO3]
+    # The yardstick gets byte-compiled files as well: the installed boto3's, made once before the first round.
+    cost(yardstick_command, {**environment, "PYTHONDONTWRITEBYTECODE": ""})
+    walls, processors, yardsticks = {}, {}, []
+    for module in modules():
+        code = READY.format(folder=str(folder), module=module)
+        own, yardstick = [], []
+        for _ in range(ROUNDS):
+            own.append(cost([sys.executable, "-I", "-S", "-c", code], {**environment, **FUNCTION_VARIABLES}))
+            yardstick.append(cost(yardstick_command, environment))
+        yardsticks += yardstick
+        name = module.rpartition(".")[2]
+        walls[name] = round(best(own).wall_seconds / best(yardstick).wall_seconds, 3)
+        processors[name] = round(best(own).cpu_seconds / best(yardstick).cpu_seconds, 3)
+    worst = max(walls.values())
+    result = {
+        "bench": "cold_start",
+        "ratios_of_time": walls,
+        "ratios_of_cpu_time": processors,
+        "worst": worst,
+        "at_most": MOST,
+        "yardstick_milliseconds": round(best(yardsticks).wall_seconds * 1000),
+        "rounds": ROUNDS,
+        "python": sys.version.split()[0],
+        "bytes_zipped": package.bytes_zipped,
+        "holds": worst <= MOST,
+    }
+    print(json.dumps(result))
+    return 0 if worst <= MOST else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
