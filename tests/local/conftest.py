@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from support.deployed import installation
 from support.embedded import account_id, embedded
 
-__all__ = ["account_id", "embedded"]
+__all__ = ["account_id", "embedded", "installation"]

@@ -1,0 +1,120 @@
+"""Sweeps as they are deployed: under IAM, over the wire, with what was published, kept and measured."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from snapkeep.functions.metrics import FOUND
+from support.deployed import DR, PRIMARY, Installation
+from support.stacks import wait_for
+
+pytestmark = pytest.mark.xdist_group("installation")
+
+
+def test_a_snapshot_whose_event_is_in_no_queue_is_protected_by_a_sweep(installation: Installation) -> None:
+    volume = installation.volume(Name="lost")
+    snapshot = installation.snapshot(volume)
+    copy = installation.copied(snapshot)
+    installation.client("ec2").delete_tags(Resources=[snapshot])
+    installation.client("ec2", DR).delete_snapshot(SnapshotId=copy["SnapshotId"])
+    report = installation.sweep("primary")
+    found = {(one["kind"], one["handling"]) for one in report["items"] if one["subject"] == snapshot}
+    assert ("snapshot that no run handled", "repaired") in found
+    wait_for(lambda: installation.tags_of(snapshot).get("snapkeep:managed") == "snapkeep", 60)
+
+
+def test_the_report_is_published_kept_as_a_page_and_measured(installation: Installation) -> None:
+    report = installation.sweep("primary")
+    topic = installation.outputs["primary"]["TopicArn"]
+    published = [
+        one for one in installation.aws.inbox(topic) if one["subject"].startswith(f"{report['outcome']} snapkeep {PRIMARY}")
+    ]
+    assert published
+    assert "Figures:" in published[-1]["body"]
+    pages = installation.client("s3").list_objects_v2(
+        Bucket=installation.outputs["primary"]["ReportsBucketName"], Prefix="reports/"
+    )["Contents"]
+    page = next(one["Key"] for one in pages if report["id"] in one["Key"] and one["Key"].endswith(".html"))
+    html = installation.client("s3").get_object(Bucket=installation.outputs["primary"]["ReportsBucketName"], Key=page)
+    text = html["Body"].read().decode()
+    assert text.startswith("<!doctype html>")
+    assert report["id"] in text
+    listed = installation.client("cloudwatch").list_metrics(Namespace="Snapkeep")["Metrics"]
+    assert {"SweepsDone", "VolumesProtected", *FOUND.values()} <= {one["MetricName"] for one in listed}
+
+
+def test_the_bucket_of_reports_is_private_and_versioned(installation: Installation) -> None:
+    s3, bucket = installation.client("s3"), installation.outputs["primary"]["ReportsBucketName"]
+    assert s3.get_bucket_versioning(Bucket=bucket)["Status"] == "Enabled"
+    blocked = s3.get_public_access_block(Bucket=bucket)["PublicAccessBlockConfiguration"]
+    assert set(blocked.values()) == {True}
+
+
+def test_an_undelivered_event_is_replayed_into_the_state_machine(installation: Installation) -> None:
+    sqs, url = installation.client("sqs"), installation.outputs["primary"]["RuleDeadLettersUrl"]
+    volume = installation.volume(Name="undelivered")
+    snapshot = installation.snapshot(volume)
+    installation.copied(snapshot)
+    event = {
+        "id": "11111111-2222-3333-4444-555555555555",
+        "source": "aws.ec2",
+        "detail-type": "EBS Snapshot Notification",
+        "region": PRIMARY,
+        "time": "2026-11-23T00:00:00Z",
+        "detail": {
+            "event": "createSnapshot",
+            "result": "succeeded",
+            "cause": "",
+            "snapshot_id": f"arn:aws:ec2::{PRIMARY}:snapshot/{snapshot}",
+            "source": f"arn:aws:ec2::{PRIMARY}:volume/{volume}",
+            "startTime": "2026-11-23T00:00:00Z",
+            "endTime": "2026-11-23T00:01:00Z",
+        },
+    }
+    sqs.send_message(QueueUrl=url, MessageBody=json.dumps(event))
+    report = installation.sweep("primary")
+    assert ("event that was not delivered", "repaired") in {(one["kind"], one["handling"]) for one in report["items"]}
+    executions = installation.client("stepfunctions").list_executions(
+        stateMachineArn=installation.outputs["primary"]["StateMachineArn"]
+    )["executions"]
+    assert f"replay-{event['id']}" in {one["name"] for one in executions}
+
+
+def test_a_public_snapshot_raises_an_alarm(installation: Installation) -> None:
+    ec2, cloudwatch = installation.client("ec2"), installation.client("cloudwatch")
+    snapshot = installation.snapshot(installation.volume(Name="public"))
+    installation.copied(snapshot)
+    ec2.modify_snapshot_attribute(
+        SnapshotId=snapshot, Attribute="createVolumePermission", OperationType="add", GroupNames=["all"]
+    )
+    report = installation.sweep("primary")
+    assert report["outcome"] == "PARTIAL"
+    assert (report["items"][0]["kind"], report["items"][0]["subject"]) == ("snapshot open to everybody", snapshot)
+
+    def raised() -> bool:
+        alarms = cloudwatch.describe_alarms()["MetricAlarms"]
+        return "ALARM" in {one["StateValue"] for one in alarms if "PublicSnapshotAlarm" in one["AlarmName"]}
+
+    wait_for(raised)
+    assert any(
+        "PublicSnapshotAlarm" in one["subject"] for one in installation.aws.inbox(installation.outputs["primary"]["TopicArn"])
+    )
+    ec2.modify_snapshot_attribute(
+        SnapshotId=snapshot, Attribute="createVolumePermission", OperationType="remove", GroupNames=["all"]
+    )
+
+
+def test_each_region_has_a_dashboard_whose_widgets_show_metrics_that_exist(installation: Installation) -> None:
+    for region in (PRIMARY, DR):
+        cloudwatch = installation.client("cloudwatch", region)
+        body = json.loads(cloudwatch.get_dashboard(DashboardName=f"snapkeep-{region}")["DashboardBody"])
+        assert len(body["widgets"]) >= 6
+        assert "${" not in json.dumps(body)
+
+
+def test_the_dr_region_is_swept_too(installation: Installation) -> None:
+    report = installation.sweep("dr")
+    assert report["outcome"] == "OK", report["items"]
+    assert report["counts"]["copies managed"] >= 0

@@ -1,0 +1,107 @@
+"""Both stacks, deployed once for a test session into an account of their own in the embedded AWS."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Self
+
+import pytest
+
+from snapkeep.deploy.deployment import Deployment, Target
+from snapkeep.local.embedded import EmbeddedAws
+from support.stacks import wait_for
+
+PRIMARY, DR = "us-east-1", "us-east-2"
+REGIONS = {"primary": PRIMARY, "dr": DR}
+_numbers = itertools.count(1)
+
+
+class Quiet:
+    """Watches a deployment and says nothing."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *details: object) -> None:
+        pass
+
+    def __getattr__(self, name: str) -> Any:
+        return lambda *values: None
+
+
+@dataclass(frozen=True, eq=False)
+class Installation:
+    """A deployed system, and what a person does with it."""
+
+    aws: EmbeddedAws
+    account_id: str
+    outputs: dict[str, dict[str, str]]
+
+    @cache  # noqa: B019 - as long as the session
+    def client(self, service: str, region: str = PRIMARY) -> Any:
+        return self.aws.client(service, region, self.account_id)
+
+    def volume(self, **tags: str) -> str:
+        listed = [{"Key": key, "Value": value} for key, value in (tags or {"Name": "data"}).items()]
+        ec2 = self.client("ec2")
+        made = ec2.create_volume(
+            AvailabilityZone=f"{PRIMARY}a", Size=1, TagSpecifications=[{"ResourceType": "volume", "Tags": listed}]
+        )["VolumeId"]
+        wait_for(lambda: ec2.describe_volumes(VolumeIds=[made])["Volumes"][0]["State"] == "available")
+        return str(made)
+
+    def snapshot(self, volume_id: str) -> str:
+        return str(self.client("ec2").create_snapshot(VolumeId=volume_id)["SnapshotId"])
+
+    def copies_of(self, snapshot_id: str) -> list[dict[str, Any]]:
+        filters = [{"Name": "tag:snapkeep:source-snapshot", "Values": [snapshot_id]}]
+        return list(self.client("ec2", DR).describe_snapshots(OwnerIds=["self"], Filters=filters)["Snapshots"])
+
+    def copied(self, snapshot_id: str) -> dict[str, Any]:
+        """Wait until a snapshot has its copy, and return the copy."""
+        found = wait_for(lambda: [one for one in self.copies_of(snapshot_id) if one["State"] == "completed"], 90)
+        return dict(found[0])
+
+    def tags_of(self, snapshot_id: str, region: str = PRIMARY) -> dict[str, str]:
+        (one,) = self.client("ec2", region).describe_snapshots(SnapshotIds=[snapshot_id])["Snapshots"]
+        return {tag["Key"]: tag["Value"] for tag in one.get("Tags", [])}
+
+    def run(self, stack: str, machine: str, given: dict[str, Any]) -> dict[str, Any]:
+        """Start a state machine, wait for its end, and return the execution."""
+        client = self.client("stepfunctions", REGIONS[stack])
+        arn = client.start_execution(stateMachineArn=self.outputs[stack][machine], input=json.dumps(given))["executionArn"]
+
+        def ended() -> dict[str, Any] | None:
+            execution = client.describe_execution(executionArn=arn)
+            return execution if execution["status"] != "RUNNING" else None
+
+        return dict(wait_for(ended, 90))
+
+    def sweep(self, stack: str, **options: bool) -> dict[str, Any]:
+        """Sweep a region, and return the report that it kept."""
+        execution = self.run(stack, "SweepStateMachineArn", {"options": options})
+        told = json.loads(execution["output"] if execution["status"] == "SUCCEEDED" else execution["cause"])
+        kept = self.kept(stack, told["json"])
+        assert (execution["status"] == "SUCCEEDED") == (kept["outcome"] == "OK")
+        return kept
+
+    def kept(self, stack: str, where: str) -> dict[str, Any]:
+        bucket, _, key = where.removeprefix("s3://").partition("/")
+        body = self.client("s3", REGIONS[stack]).get_object(Bucket=bucket, Key=key)["Body"].read()
+        return dict(json.loads(body))
+
+
+@pytest.fixture(scope="session")
+def installation(embedded: EmbeddedAws) -> Installation:
+    account_id = f"2000000000{next(_numbers):02d}"
+
+    @cache
+    def client(service: str, region: str) -> Any:
+        return embedded.client(service, region, account_id)
+
+    deployed = Deployment(Target(client, PRIMARY, DR), Quiet()).deploy({"KnownAccounts": "111122223333"}, {})  # type: ignore[arg-type]
+    outputs = {result.region: result.outputs for result in deployed.stacks}
+    return Installation(embedded, account_id, {stack: dict(outputs[region]) for stack, region in REGIONS.items()})

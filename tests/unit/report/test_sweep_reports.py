@@ -1,0 +1,155 @@
+"""The report of a sweep: honest, failures first, never cut of a failure, and a page that stands alone."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from snapkeep.domain.reporting import TEXT_LIMIT_BYTES, Handling, Item, Outcome, SweepReport, cut, groups_of, subject_of, text_of
+from snapkeep.domain.reporting_codec import report_from_json, report_to_json
+from snapkeep.domain.rpo import PolicyAges
+from snapkeep.domain.sweeping import Kind
+from snapkeep.functions.metrics import NAMESPACE, report_lines
+from snapkeep.reports.page import render_page
+from snapkeep.usecases.report import PublishReport
+
+AT = datetime(2026, 11, 23, 2, 0, tzinfo=UTC)
+FAILED = Item(Kind.COPY_FAILED, "snap-1", "vol-1", "to us-east-2: Given key ID is not accessible", Handling.TOLD)
+REPAIRED = Item(Kind.UNHANDLED, "snap-2", "vol-2", "completed, and no run tagged it", Handling.REPAIRED)
+NOTED = Item(Kind.ADOPTABLE, "snap-3", "vol-3", "from before its volume was protected", Handling.NOTED)
+
+
+def report(*items: Item, **given: object) -> SweepReport:
+    ages = PolicyAges("gold", timedelta(hours=4), 3, 1, timedelta(hours=9), timedelta(hours=2))
+    made = {
+        "id": "sweep-1",
+        "system": "snapkeep",
+        "stack": "primary",
+        "region": "us-east-1",
+        "started_at": AT,
+        "ended_at": AT + timedelta(seconds=12),
+        "items": items,
+        "counts": {"volumes": 3, "copies waiting": 2, "snapshots deleted": 1},
+        "policies": (ages,),
+    }
+    return SweepReport(**{**made, **given})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("items", "broken", "outcome"),
+    [
+        ((), "", Outcome.OK),
+        ((REPAIRED, NOTED), "", Outcome.OK),
+        ((REPAIRED, FAILED), "", Outcome.PARTIAL),
+        ((Item(Kind.UNHANDLED, "snap-4", "", "", Handling.LEFT),), "", Outcome.PARTIAL),
+        ((Item(Kind.UNHANDLED, "snap-4", "", "", Handling.FAILED, "no"), REPAIRED), "", Outcome.PARTIAL),
+        ((Item(Kind.UNHANDLED, "snap-4", "", "", Handling.FAILED, "no"),), "", Outcome.FAILED),
+        ((), "AwsRefused: no", Outcome.FAILED),
+    ],
+)
+def test_the_outcome_says_whether_anything_is_left_wrong(items: tuple[Item, ...], broken: str, outcome: Outcome) -> None:
+    assert report(*items, broken=broken).outcome is outcome
+
+
+def test_failures_come_first_in_text_and_json() -> None:
+    made = report(NOTED, REPAIRED, FAILED)
+    text = text_of(made)
+    assert text.index("Needs you:") < text.index("Repaired:") < text.index("Good to know:") < text.index("Figures:")
+    assert next(one["subject"] for one in report_to_json(made)["items"]) == "snap-1"
+    assert subject_of(made) == "PARTIAL snapkeep us-east-1: 1 needs you, 1 repaired"
+
+
+def test_a_thousand_failures_with_one_cause_are_one_line_with_a_count_and_examples() -> None:
+    cause = "to us-east-2: snap-{:04x} of 2026-11-23T02:00:{:02d}Z: Given key ID is not accessible"
+    items = [Item(Kind.COPY_FAILED, f"snap-{n:04x}", f"vol-{n:04x}", cause.format(n, n % 60), Handling.TOLD) for n in range(1000)]
+    (group,) = groups_of(items)
+    assert (group.count, len(group.examples)) == (1000, 5)
+    text = text_of(report(*items))
+    assert "1000 × copy failed for good" in text  # noqa: RUF001
+    assert "and 995 more" in text
+    assert len(text.splitlines()) < 20
+
+
+def test_what_is_cut_is_never_a_failure_and_stays_counted() -> None:
+    noted = [Item(Kind.ADOPTABLE, f"snap-{n}", "", "from before", Handling.NOTED) for n in range(5000)]
+    failed = [Item(Kind.COPY_FAILED, f"snap-f{n}", "", f"cause {n}", Handling.TOLD) for n in range(3000)]
+    made = cut(report(*noted, *failed))
+    assert made.failures == tuple(failed)
+    assert made.count(Handling.NOTED) == 5000
+    assert len(made.items) < 3300
+    assert cut(made) == made
+
+
+def test_a_message_fits_into_sns_and_says_that_it_was_cut() -> None:
+    items = [
+        Item(Kind.COPY_FAILED, f"snap-{n}", "", f"{'cause ' * 10}{chr(97 + n % 26) * (n // 26 + 1)}", Handling.TOLD)
+        for n in range(3000)
+    ]
+    text = text_of(report(*items))
+    assert len(text.encode()) < TEXT_LIMIT_BYTES + 200
+    assert "more lines; the whole report is in the bucket." in text
+
+
+def test_a_report_survives_json() -> None:
+    made = report(FAILED, REPAIRED, NOTED)
+    again = report_from_json(json.loads(json.dumps(report_to_json(made))))
+    assert again == made
+
+
+def test_the_page_needs_nothing_from_outside_and_escapes_what_comes_from_tags() -> None:
+    evil = Item(Kind.COPY_FAILED, "snap-1", "vol-1", "<script>alert(1)</script>", Handling.TOLD)
+    page = render_page(report(evil, REPAIRED, NOTED))
+    assert "<script" not in page
+    assert "&lt;script&gt;" in page
+    assert re.findall(r"(?:src|href|url)\s*[=(]", page) == []
+    assert "default-src 'none'" in page
+    assert page.index("Needs you") < page.index("Repaired") < page.index("Noted")
+
+
+def test_metrics_are_in_the_embedded_metric_format() -> None:
+    region, policy = (json.loads(line) for line in report_lines(report(FAILED, REPAIRED)))
+    directive = region["_aws"]["CloudWatchMetrics"][0]
+    assert (directive["Namespace"], directive["Dimensions"]) == (NAMESPACE, [["System"]])
+    for metric in directive["Metrics"]:
+        assert isinstance(region[metric["Name"]], int | float)
+    assert (region["CopiesWaiting"], region["FoundUnhandled"], region["SweepFailures"], region["SweepsDone"]) == (2, 1, 1, 1)
+    assert (policy["Policy"], policy["RpoAgeWorst"], policy["VolumesMissingRpo"]) == ("gold", 32400.0, 1.0)
+
+
+def test_a_sweep_that_could_not_work_writes_no_success() -> None:
+    (region, _) = (json.loads(line) for line in report_lines(report(broken="AwsRefused: no")))
+    assert (region["SweepsDone"], region["SweepFailures"]) == (0, 1)
+
+
+class Bucket:
+    def __init__(self) -> None:
+        self.kept: dict[str, str] = {}
+
+    def put(self, name: str, content: str, content_type: str) -> str:
+        self.kept[name] = content
+        return f"s3://bucket/{name}"
+
+    def get(self, name: str) -> str:
+        return self.kept[name]
+
+
+class Topic:
+    def __init__(self) -> None:
+        self.published: list[tuple[str, str, str]] = []
+
+    def publish(self, subject: str, text: str, outcome: str) -> None:
+        self.published.append((subject, text, outcome))
+
+
+def test_a_report_is_kept_as_json_and_page_and_published_with_its_outcome() -> None:
+    bucket, topic = Bucket(), Topic()
+    publishing = PublishReport(store=bucket, topic=topic, render=render_page)
+    publishing.keep_interim(report(FAILED))
+    published = publishing.run(publishing.interim("sweep-1"))
+    assert set(bucket.kept) == {"interim/sweep-1.json", "reports/2026/11/23/sweep-1.html", "reports/2026/11/23/sweep-1.json"}
+    ((subject, text, outcome),) = topic.published
+    assert (subject, outcome) == (published.summary, "PARTIAL")
+    assert published.page in text
