@@ -1,0 +1,208 @@
+"""Whatever a sweep finds, it repairs by steps of the event-driven path, once, and decides nothing about what is not its own."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from snapkeep.domain import ledger, tagnames
+from snapkeep.domain.model import CopyWanted, Origin, Snapshot, SnapshotState, Volume
+from snapkeep.domain.planning import RegionFacts, plan_region
+from snapkeep.domain.policy import CopyRule, Limits, Policy, PolicySet, Retention, Selector
+from snapkeep.domain.sweeping import Decision, Enqueue, Protect, Queued, QueuedCopy, Receive, Retag
+from snapkeep.domain.sweeping_dr import DrFacts, decide_dr
+from snapkeep.domain.sweeping_primary import PrimaryFacts, decide_primary
+
+SYSTEM, PRIMARY, DR = "snapkeep", "us-east-1", "us-east-2"
+NOW = datetime(2026, 11, 23, tzinfo=UTC)
+RULE = CopyRule(DR, retention=Retention(keep_last=2), copy_within=timedelta(hours=24))
+GOLD = Policy("gold", Selector(tags={"Backup": ("*",)}), Retention(keep_last=3), (RULE,))
+POLICIES = PolicySet((GOLD,), Limits(max_deletions=1000, max_share_percent=100))
+VOLUMES = ("vol-00000001", "vol-00000002", "vol-00000003")
+VOLUME_3_HAS_NO_TAG = [Volume(one, PRIMARY, 8, "gp3", tags={"Backup": "gold"} if one != VOLUMES[2] else {}) for one in VOLUMES]
+
+
+@st.composite
+def sources(draw: st.DrawFn, number: int) -> Snapshot:
+    volume = draw(st.sampled_from((*VOLUMES, "vol-0000dead")))
+    start = NOW - timedelta(hours=draw(st.integers(1, 400)))
+    snapshot_id = f"snap-{number:08x}"
+    origin = Origin(PRIMARY, volume, snapshot_id, start)
+    own = ledger.tags_for_snapshot(SYSTEM, "gold", origin)
+    kind = draw(st.sampled_from(("managed", "managed", "bare", "lost", "another system's", "original")))
+    tags = {
+        "managed": own,
+        "bare": {"Name": "x"},
+        "lost": {key: value for key, value in own.items() if key != tagnames.MANAGED},
+        "another system's": own | {tagnames.MANAGED: "another"},
+        "original": {tagnames.ORIGINAL_NAME: own[tagnames.ORIGINAL_NAME], tagnames.ORIGINAL_VOLUME: volume},
+    }[kind]
+    state = draw(st.sampled_from((SnapshotState.COMPLETED,) * 4 + (SnapshotState.PENDING, SnapshotState.ERROR)))
+    return Snapshot(snapshot_id, PRIMARY, state, start, origin, 8, tags=tags)
+
+
+@st.composite
+def copies(draw: st.DrawFn, of: list[Snapshot]) -> list[Snapshot]:
+    made = []
+    for number, source in enumerate(of):
+        for twin in range(draw(st.sampled_from((0, 0, 1, 1, 1, 2)))):
+            tags = ledger.tags_for_copy(SYSTEM, "gold", source.origin) if draw(st.integers(0, 9)) else {}
+            state = draw(st.sampled_from((SnapshotState.COMPLETED,) * 3 + (SnapshotState.PENDING, SnapshotState.ERROR)))
+            copy_id = f"snap-c{number:04x}{twin:03x}"
+            start = source.start_time + timedelta(minutes=twin)
+            origin = source.origin if tags else Origin(DR, "vol-ffffffff", copy_id, start)
+            made.append(Snapshot(copy_id, DR, state, start, origin, 8, tags=tags, is_copy=True))
+    return made
+
+
+@st.composite
+def entries(draw: st.DrawFn, of: list[Snapshot], made: list[Snapshot]) -> list[QueuedCopy]:
+    found = []
+    for source in of:
+        standing = draw(st.sampled_from((None, None, *Queued)))
+        if standing is None:
+            continue
+        mine = [one.id for one in made if one.origin.snapshot_id == source.id]
+        wanted = CopyWanted(
+            source.origin,
+            "gold",
+            DR,
+            "",
+            source.start_time,
+            8,
+            encrypted=False,
+            tags=ledger.tags_for_copy(SYSTEM, "gold", source.origin),
+        )
+        copy_id = mine[0] if mine else "snap-0000dead"
+        changed_at = NOW - timedelta(hours=draw(st.integers(0, 48)))
+        found.append(QueuedCopy(wanted, standing, changed_at, copy_id if standing is not Queued.TO_COME else "", "a cause"))
+    return found
+
+
+@st.composite
+def worlds(draw: st.DrawFn) -> tuple[list[Snapshot], list[Snapshot], list[QueuedCopy]]:
+    listed = [draw(sources(number)) for number in range(draw(st.integers(0, 12)))]
+    managed = [one for one in listed if one.managed_by(SYSTEM) and one.completed]
+    made = draw(copies(managed))
+    return listed, made, draw(entries(managed, made))
+
+
+World = tuple[list[Snapshot], list[Snapshot], list[QueuedCopy]]
+
+
+def primary(world: World, *, adopt: bool = False, reachable: bool = True) -> Decision:
+    listed, made, queued = world
+    unfinished = {one.place: one for one in queued if one.standing is not Queued.DONE} if reachable else {}
+    listings = {DR: made} if reachable else {}
+    waiting = frozenset(place for place, one in unfinished.items() if one.standing in (Queued.TO_COME, Queued.RUNNING))
+    waiting |= {(one.origin.snapshot_id, DR) for one in made if one.state is SnapshotState.PENDING}
+    facts = RegionFacts(PRIMARY, VOLUME_3_HAS_NO_TAG, listed, listings, waiting)
+    plan = plan_region(facts, POLICIES, NOW, system=SYSTEM)
+    return decide_primary(
+        PrimaryFacts(
+            system=SYSTEM,
+            plan=plan,
+            volumes={one.id: one for one in VOLUME_3_HAS_NO_TAG},
+            snapshots=listed,
+            copies_by_region=listings,
+            queued=unfinished,
+            reachable=frozenset(listings),
+            since=NOW - timedelta(hours=300),
+            adopt=adopt,
+        ),
+        POLICIES,
+        NOW,
+    )
+
+
+def dr(world: World) -> Decision:
+    _, made, queued = world
+    plan = plan_region(RegionFacts(DR, (), made), POLICIES, NOW, system=SYSTEM)
+    return decide_dr(
+        DrFacts(
+            system=SYSTEM,
+            plan=plan,
+            snapshots=made,
+            queued=[one for one in queued if one.standing is not Queued.DONE],
+            done=[one for one in queued if one.standing is Queued.DONE],
+        ),
+        POLICIES,
+        NOW,
+    )
+
+
+@settings(max_examples=300, deadline=None)
+@given(worlds())
+def test_only_managed_snapshots_are_deleted_and_the_newest_of_a_volume_never(world: World) -> None:
+    for decision, listed in ((primary(world), world[0]), (dr(world), world[1])):
+        for verdict in decision.deletions:
+            assert verdict.snapshot.managed_by(SYSTEM)
+            assert verdict.snapshot.completed
+        gone = {verdict.snapshot.id for verdict in decision.deletions}
+        counted = [one for one in listed if one.managed_by(SYSTEM) and one.completed]
+        for lineage in {one.origin.lineage for one in counted}:
+            members = [one for one in counted if one.origin.lineage == lineage]
+            newest = max(one.origin.start_time for one in members)
+            assert [one for one in members if one.origin.start_time == newest and one.id not in gone]
+
+
+@settings(max_examples=300, deadline=None)
+@given(worlds())
+def test_without_consent_no_history_is_touched_and_nothing_of_another_system(world: World) -> None:
+    by_id = {one.id: one for one in world[0]}
+    for finding in primary(world).findings:
+        assert not isinstance(finding.repair, Retag)
+        if isinstance(finding.repair, Protect):
+            snapshot = by_id[finding.repair.snapshot.id]
+            assert snapshot.completed
+            assert snapshot.tags.get(tagnames.MANAGED) in (None, SYSTEM)
+            assert snapshot.start_time >= NOW - timedelta(hours=300) or tagnames.SOURCE_VOLUME in snapshot.tags
+            assert snapshot.origin.volume_id != VOLUMES[2] or "Backup" in snapshot.tags
+
+
+@settings(max_examples=300, deadline=None)
+@given(worlds())
+def test_a_copy_is_asked_for_only_where_none_is_there_or_on_its_way(world: World) -> None:
+    _, made, queued = world
+    alive = {one.origin.snapshot_id for one in made if one.tags and one.state in (SnapshotState.PENDING, SnapshotState.COMPLETED)}
+    under_way = {one.place[0] for one in queued if one.standing in (Queued.TO_COME, Queued.RUNNING)}
+    asked = [finding.repair.snapshot.id for finding in primary(world).findings if isinstance(finding.repair, Enqueue)]
+    assert len(asked) == len(set(asked))
+    assert not set(asked) & (alive | under_way)
+
+
+@settings(max_examples=200, deadline=None)
+@given(worlds())
+def test_about_a_region_out_of_reach_nothing_is_concluded(world: World) -> None:
+    decision = primary(world, reachable=False)
+    assert not [one for one in decision.findings if isinstance(one.repair, Enqueue)]
+    assert decision.deletions == ()
+
+
+@settings(max_examples=300, deadline=None)
+@given(worlds())
+def test_every_end_that_the_queue_has_not_seen_is_received_once(world: World) -> None:
+    _, made, queued = world
+    states = {one.id: one.state for one in made}
+    ended = {
+        one.copy_id for one in queued if one.standing is Queued.RUNNING and states.get(one.copy_id) is not SnapshotState.PENDING
+    }
+    left = {one.id for one in made if one.managed_by(SYSTEM) and one.state is SnapshotState.ERROR}
+    received = [finding.repair.copy_id for finding in dr(world).findings if isinstance(finding.repair, Receive)]
+    assert set(received) == ended | left
+    assert all(
+        received.count(one) == sum(entry.copy_id == one and entry.standing is Queued.RUNNING for entry in queued) or one in left
+        for one in received
+    )
+
+
+@settings(max_examples=200, deadline=None)
+@given(worlds(), st.randoms(use_true_random=False))
+def test_the_order_of_a_listing_does_not_matter(world: World, dice: object) -> None:
+    shuffled = (list(world[0]), list(world[1]), world[2])
+    for one in shuffled[:2]:
+        dice.shuffle(one)  # type: ignore[attr-defined]
+    assert primary(shuffled).findings == primary(world).findings
+    assert {one.snapshot.id for one in dr(shuffled).deletions} == {one.snapshot.id for one in dr(world).deletions}
