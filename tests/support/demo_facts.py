@@ -1,0 +1,117 @@
+"""The facts of a demonstration in which all went well, to be shown, and to be broken on purpose."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+from snapkeep.demo.facts import Ending, Facts, Fate, ShotFacts, VolumeFacts
+from snapkeep.demo.runs import PROTECT, RECEIVE, Run, Step
+from snapkeep.demo.story import CAST, DR_REGION, MAIL, ORDERS, ORDERS_LOG, PRIMARY_REGION, SCRATCH, VAULT, WEB, Member
+from snapkeep.domain.ledger import tags_for_copy, tags_for_snapshot
+from snapkeep.domain.model import Origin, Snapshot, SnapshotState
+
+BEGAN = datetime(2026, 3, 1, 12, tzinfo=UTC)
+KEPT_AND_COPIED, KEPT, DELETED = "kept and copied", "kept", "deleted"
+FATES = {
+    WEB: (DELETED, DELETED, KEPT, KEPT_AND_COPIED, KEPT_AND_COPIED),
+    ORDERS: (KEPT_AND_COPIED,),
+    ORDERS_LOG: (KEPT_AND_COPIED,),
+    MAIL: (KEPT_AND_COPIED, "failed"),
+    VAULT: (KEPT,),
+    SCRATCH: ("untouched",),
+}
+
+
+def snapshot_id(member: Member, number: int) -> str:
+    return f"snap-{CAST.index(member)}{number:016x}"
+
+
+def volume_id(member: Member) -> str:
+    return f"vol-{CAST.index(member):017x}"
+
+
+def origin(member: Member, number: int) -> Origin:
+    return Origin(PRIMARY_REGION, volume_id(member), snapshot_id(member, number), BEGAN + timedelta(seconds=number))
+
+
+def source(member: Member, number: int, fate: str) -> Ending:
+    made = origin(member, number)
+    if fate == DELETED:
+        return Ending(Fate.DELETED, made.snapshot_id, ("beyond last 3",))
+    tags = tags_for_snapshot("snapkeep", "default", made) if fate in (KEPT, KEPT_AND_COPIED) else {}
+    state = SnapshotState.ERROR if fate == "failed" else SnapshotState.COMPLETED
+    snapshot = Snapshot(made.snapshot_id, PRIMARY_REGION, state, made.start_time, made, member.size_gib, tags)
+    kind = {"failed": Fate.FAILED, "untouched": Fate.UNTOUCHED}.get(fate, Fate.KEPT)
+    return Ending(kind, made.snapshot_id, ("newest; last 1 of 3",), snapshot)
+
+
+def copy(member: Member, number: int, fate: str) -> Ending:
+    made, copy_id = origin(member, number), f"snap-c{CAST.index(member)}{number:015x}"
+    if fate == KEPT_AND_COPIED:
+        tags = tags_for_copy("snapkeep", "default", made)
+        copied = Snapshot(copy_id, DR_REGION, SnapshotState.COMPLETED, made.start_time, made, member.size_gib, tags, is_copy=True)
+        return Ending(Fate.KEPT, copy_id, ("newest; last 1 of 2",), copied)
+    if fate in ("failed", "untouched"):
+        return Ending(Fate.ABSENT)
+    return Ending(Fate.DELETED, copy_id, ("beyond last 2",))
+
+
+def run(
+    machine: str, members: list[tuple[Member, int]], status: str = "SUCCEEDED", outcome: str = "MANAGED", error: str = ""
+) -> Run:
+    ids = [f"arn:aws:ec2::{PRIMARY_REGION}:snapshot/{snapshot_id(*member)}" for member in members]
+    detail = (
+        {"source": ids[0], "snapshot_id": ids[0]} if machine == RECEIVE else {"snapshots": [{"snapshot_id": arn} for arn in ids]}
+    )
+    name = "-".join(f"{member.name}-{number}" for member, number in members)
+    arn = f"arn:aws:states:{PRIMARY_REGION}:123456789012:execution:snapkeep-{machine}:{name}"
+    steps = {"TagSnapshots": Step.DONE} if machine == PROTECT else {"TagSnapshotCopy": Step.DONE}
+    return Run(arn, machine, status, {"detail": detail}, steps, {"tagged": {"outcome": outcome}}, error)
+
+
+def good_facts() -> Facts:
+    volumes = tuple(
+        VolumeFacts(
+            member,
+            volume_id(member),
+            tuple(
+                ShotFacts(f"{member.name} {number}", source(member, number, fate), copy(member, number, fate))
+                for number, fate in enumerate(FATES[member], 1)
+            ),
+        )
+        for member in CAST
+    )
+    copied = [(WEB, number) for number in range(1, 6)] + [(ORDERS, 1), (ORDERS_LOG, 1), (MAIL, 1)]
+    runs = [run(PROTECT, [(WEB, number)]) for number in range(1, 6)]
+    runs += [run(PROTECT, [(ORDERS, 1), (ORDERS_LOG, 1)]), run(PROTECT, [(MAIL, 1)])]
+    runs += [run(PROTECT, [(SCRATCH, 1)], outcome="VOLUME_NOT_TAGGED")]
+    runs += [run(PROTECT, [(MAIL, 2)], "FAILED", error="ProblemsFound"), run(PROTECT, [(VAULT, 1)], "FAILED", error="CopyFailed")]
+    runs += [run(RECEIVE, [one]) for one in copied] + [run(RECEIVE, [(VAULT, 1)], "FAILED", error="CopyFailed")]
+    messages = tuple(
+        {
+            "subject": f"snapkeep: {kind} in us-east-1",
+            "body": f"{kind} in us-east-1\n\nCause: …\n  {snapshot_id(*about)}",
+            "region": PRIMARY_REGION,
+        }
+        for kind, about in (("SnapshotFailed", (MAIL, 2)), ("CopyFailed", (VAULT, 1)))
+    )
+    queue = tuple(
+        {"pk": f"{PRIMARY_REGION}#{snapshot_id(*one)}#{DR_REGION}", "state": "FAILED" if one[0] is VAULT else "DONE", "cause": ""}
+        for one in [*copied, (VAULT, 1)]
+    )
+    return Facts("snapkeep", volumes, tuple(runs), messages, queue, "UnauthorizedOperation")
+
+
+def with_ending(facts: Facts, member: Member, number: int, *, source: Ending | None = None, copy: Ending | None = None) -> Facts:
+    """The same facts, but for one snapshot or its copy."""
+
+    def changed(volume: VolumeFacts) -> VolumeFacts:
+        if volume.member is not member:
+            return volume
+        shots = list(volume.shots)
+        shot = shots[number - 1]
+        shots[number - 1] = replace(shot, source=source or shot.source, copy=copy or shot.copy)
+        return replace(volume, shots=tuple(shots))
+
+    return replace(facts, volumes=tuple(map(changed, facts.volumes)))

@@ -1,0 +1,130 @@
+"""The demonstration's checks notice what is wrong, and its tables fit into a terminal."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+from rich.console import Console
+
+from snapkeep.cli.demo import facts_as_json
+from snapkeep.cli.demo_view import show_ended, steps_table
+from snapkeep.demo.checks import check_all
+from snapkeep.demo.facts import Ending, Facts, Fate
+from snapkeep.demo.runs import PROTECT, Step, read_history
+from snapkeep.demo.stage import Ended
+from snapkeep.demo.story import MAIL, ORDERS, SCRATCH, VAULT, WEB, Shot, Story
+from support.demo_facts import FATES, copy, good_facts, run, snapshot_id, source, with_ending
+
+
+def failing(facts: Facts) -> list[str]:
+    return [check.text for check in check_all(facts) if not check.holds]
+
+
+def test_everything_holds_when_all_went_well() -> None:
+    assert failing(good_facts()) == []
+
+
+def without_tags(facts: Facts) -> Facts:
+    kept = facts.volume(WEB).shots[4].source
+    assert kept.snapshot is not None
+    return with_ending(facts, WEB, 5, source=replace(kept, snapshot=replace(kept.snapshot, tags={})))
+
+
+def wrong_origin(facts: Facts) -> Facts:
+    kept = facts.volume(ORDERS).shots[0].copy
+    assert kept.snapshot is not None
+    tags = {**kept.snapshot.tags, "snapkeep:source-snapshot": "snap-of-somebody-else"}
+    return with_ending(facts, ORDERS, 1, copy=replace(kept, snapshot=replace(kept.snapshot, tags=tags)))
+
+
+BROKEN: list[tuple[str, Callable[[Facts], Facts]]] = [
+    ("web: the newest 3", lambda facts: with_ending(facts, WEB, 1, source=source(WEB, 1, "kept"))),
+    ("web: the newest 3", lambda facts: with_ending(facts, WEB, 5, source=source(WEB, 5, "deleted"))),
+    ("web: the newest 2 copies", lambda facts: with_ending(facts, WEB, 4, copy=copy(WEB, 4, "deleted"))),
+    ("everything that was deleted", lambda facts: with_ending(facts, WEB, 1, source=Ending(Fate.DELETED, "snap-1"))),
+    ("scratch: not included", lambda facts: with_ending(facts, SCRATCH, 1, source=source(SCRATCH, 1, "kept"))),
+    ("scratch: not included", lambda facts: with_ending(facts, SCRATCH, 1, copy=copy(SCRATCH, 1, "kept and copied"))),
+    ("orders: the multi-volume set", lambda facts: with_ending(facts, ORDERS, 1, copy=Ending(Fate.ABSENT))),
+    ("mail: the failed snapshot", lambda facts: with_ending(facts, MAIL, 1, source=source(MAIL, 1, "deleted"))),
+    ("vault: the run waited", lambda facts: replace(facts, runs=(*facts.runs, run(PROTECT, [(VAULT, 1)])))),
+    ("vault: no failed copy", lambda facts: with_ending(facts, VAULT, 1, copy=copy(VAULT, 1, "kept and copied"))),
+    ("every copy carries its origin", wrong_origin),
+    ("every snapshot and copy that is kept", without_tags),
+    ("SNS: both failures", lambda facts: replace(facts, messages=facts.messages[:1])),
+    ("SNS: nothing else", lambda facts: replace(facts, messages=(*facts.messages, {"body": snapshot_id(WEB, 5)}))),
+    ("the queue of copies", lambda facts: replace(facts, queue=({"pk": "a#b#c", "state": "WAITING", "cause": ""},))),
+    ("IAM is enforced", lambda facts: replace(facts, stranger_was_refused="")),
+    ("every run ended", lambda facts: replace(facts, runs=(*facts.runs, run(PROTECT, [(WEB, 1)], "FAILED")))),
+    ("no copy was made", lambda facts: replace(facts, foreign_copies=("snap-unknown",))),
+]
+
+
+@pytest.mark.parametrize(("check", "broken"), BROKEN, ids=[f"{number}: {check}" for number, (check, _) in enumerate(BROKEN, 1)])
+def test_each_check_notices_what_it_is_there_for(check: str, broken: Callable[[Facts], Facts]) -> None:
+    assert any(text.startswith(check) for text in failing(broken(good_facts())))
+
+
+def ended(facts: Facts) -> Ended:
+    return Ended(facts, tuple(check_all(facts)), 42.0)
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_the_ending_fits_into_the_terminal_and_says_what_became_of_everything(width: int) -> None:
+    console = Console(width=width, file=io.StringIO(), force_terminal=True, record=True)
+    show_ended(console, ended(good_facts()))
+    text = console.export_text()
+    assert max(map(len, text.splitlines())) <= width
+    for words in (
+        "web 1",
+        "beyond last 3",
+        "untouched",
+        "snapkeep: CopyFailed in us-east-1",
+        "Everything holds: 16 of 16 checks",
+    ):
+        assert words in text
+
+
+def test_what_does_not_hold_is_shown_with_what_was_found() -> None:
+    console = Console(width=100, file=io.StringIO(), record=True)
+    show_ended(console, ended(replace(good_facts(), stranger_was_refused="")))
+    text = console.export_text()
+    assert "✗ IAM is enforced" in text
+    assert "'UnauthorizedOperation' was to be expected" in text or "UnauthorizedOperation was to be expected" in text
+    assert "Not everything holds: 15 of 16 checks" in text
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_the_table_of_steps_fits_and_names_every_step(width: int) -> None:
+    story = Story()
+    for member, fates in FATES.items():
+        story.shots += [Shot(member, number, snapshot_id(member, number), "completed") for number in range(1, len(fates) + 1)]
+    console = Console(width=width, file=io.StringIO(), record=True)
+    console.print(steps_table(story, good_facts().runs, "⠋", wide=width >= 100))
+    lines = console.export_text().splitlines()
+    assert max(map(len, lines)) <= width
+    assert lines[0].replace("snapshot", "").split() == ["volume", "made", "tag", "copy", "plan", "expire", "│", "check", "expire"]
+    assert not any("…" in line.replace(" …", " ") for line in lines), "no heading and no outcome is cut"
+
+
+def test_json_holds_every_fact() -> None:
+    told = facts_as_json(ended(good_facts()))
+    assert told["all_hold"] is True
+    assert len(told["volumes"]) == 6
+    assert told["volumes"][0]["snapshots"][0]["source"]["reasons"] == ["beyond last 3"]
+
+
+def test_steps_are_read_from_a_history_and_a_failed_copy_marks_the_copies() -> None:
+    def entered(name: str) -> dict[str, object]:
+        return {"stateEnteredEventDetails": {"name": name}}
+
+    def left(name: str, output: str) -> dict[str, object]:
+        return {"stateExitedEventDetails": {"name": name, "output": output}}
+
+    first = '{"detail-type": "x", "tagged": {"outcome": "MANAGED"}}'
+    history = [entered("TagSnapshots"), left("TagSnapshots", first), entered("CopyToDR"), entered("CopyFailed")]
+    steps, state = read_history([*history, left("CopyFailed", "{}"), left("CopyToDR", first), entered("PlanRetention")])
+    assert (steps["TagSnapshots"], steps["CopyToDR"], steps["PlanRetention"]) == (Step.DONE, Step.FAILED, Step.RUNNING)
+    assert state["tagged"]["outcome"] == "MANAGED"
