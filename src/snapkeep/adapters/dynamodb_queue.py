@@ -60,7 +60,7 @@ class DynamoDbQueue:
         return _entry(found["Item"])
 
     def most_urgent(self, count: int) -> list[QueueEntry]:
-        """Return up to `count` waiting entries, earliest deadline first."""
+        """Return up to `count` waiting entries, earliest latest start first."""
         return list(islice(self._in_state(EntryState.WAITING, limit=count), count))
 
     def due(self, now: datetime, count: int) -> list[QueueEntry]:
@@ -160,11 +160,10 @@ class DynamoDbQueue:
 
 
 def _item(entry: QueueEntry) -> dict[str, Any]:
-    due = entry.not_before if entry.state is EntryState.DELAYED else entry.wanted.deadline
     item: dict[str, Any] = {
         "pk": {"S": entry.key},
         "state": {"S": str(entry.state)},
-        "due": {"S": format_time(due)},
+        "due": {"S": format_time(entry.due)},
         "volume_id": {"S": entry.wanted.origin.volume_id},
         "version": {"N": str(entry.version)},
         "entry": {"S": json.dumps(entry_to_json(entry), separators=(",", ":"))},

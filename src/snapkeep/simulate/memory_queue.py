@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 from heapq import heapify, heappop, heappush
+from operator import attrgetter
 
 from snapkeep.adapters.dynamodb_queue import FINISHED_KEPT
 from snapkeep.usecases.ports import CopyQueue, EntryChanged, EntryState, QueueEntry
@@ -104,7 +105,7 @@ class MemoryQueue(CopyQueue):
         return self._put(replace(entry, version=entry.version + 1))
 
     def most_urgent(self, count: int) -> list[QueueEntry]:
-        """Return up to `count` waiting entries, earliest deadline first."""
+        """Return up to `count` waiting entries, earliest latest start first."""
         return [self._entries[key] for key in self._orders[EntryState.WAITING].first(count)]
 
     def due(self, now: datetime, count: int) -> list[QueueEntry]:
@@ -117,7 +118,7 @@ class MemoryQueue(CopyQueue):
 
     def of_volume(self, volume_id: str) -> list[QueueEntry]:
         """Return all entries of a source volume, earliest due first."""
-        return sorted((self._entries[key] for key in self._by_volume.get(volume_id, ())), key=_due)
+        return sorted((self._entries[key] for key in self._by_volume.get(volume_id, ())), key=attrgetter("due"))
 
     def take_lease(self, holder: str, now: datetime, seconds: int) -> bool:
         """Take the lease if it is free or has expired. If not, leave word that there is more to do."""
@@ -156,7 +157,7 @@ class MemoryQueue(CopyQueue):
 
     def _put(self, entry: QueueEntry) -> QueueEntry:
         self._entries[entry.key] = entry
-        self._orders[entry.state].put((_due(entry), entry.key, entry.version))
+        self._orders[entry.state].put((entry.due, entry.key, entry.version))
         self._by_volume.setdefault(entry.wanted.origin.volume_id, {})[entry.key] = None
         if entry.state in FINISHED:
             heappush(self._expiring, (expires_at(entry), entry.key))
@@ -175,6 +176,3 @@ def expires_at(entry: QueueEntry) -> datetime:
     """Given a finished entry, return when the table lets go of it."""
     return max(entry.not_before, entry.enqueued_at) + FINISHED_KEPT
 
-
-def _due(entry: QueueEntry) -> datetime:
-    return entry.not_before if entry.state is EntryState.DELAYED else entry.wanted.deadline

@@ -149,6 +149,15 @@ def test_the_most_urgent_are_those_with_the_earliest_deadline(queue: CopyQueue) 
     assert len(queue.most_urgent(9)) == 5
 
 
+def test_a_large_copy_is_more_urgent_than_a_small_one_with_the_same_deadline(queue: CopyQueue) -> None:
+    small, large = entry(1, hours=48), entry(2, hours=48)
+    large = replace(large, wanted=replace(large.wanted, size_gib=4096))
+    time_based = replace(entry(3, hours=48), wanted=replace(entry(3, hours=48).wanted, size_gib=4096, completion_minutes=60))
+    for one in (small, time_based, large):
+        queue.insert(one)
+    assert [one.key for one in queue.most_urgent(3)] == [large.key, time_based.key, small.key]
+
+
 def test_only_waiting_entries_are_urgent(queue: CopyQueue) -> None:
     for number, state in enumerate(EntryState):
         queue.insert(entry(number, state=state))
