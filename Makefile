@@ -13,11 +13,12 @@ DEV_READY := $(VENV)/.ready-dev
 SAM_READY := $(TOOLS)/.ready-sam
 CHECKOV_READY := $(TOOLS)/.ready-checkov
 NODE_READY := $(TOOLS)/.ready-node
+AUDIT_READY := $(TOOLS)/.ready-audit
 
 export PATH := $(CURDIR)/$(TOOLS)/bin:$(CURDIR)/$(TOOLS)/node/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format format-check lint types imports templates tools browser bench package requirements clean
+.PHONY: help demo test check format format-check lint types imports templates tools browser bench package requirements audit clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -51,6 +52,10 @@ templates: $(DEV_READY) tools ## The templates and definitions alone, with every
 
 bench: $(DEV_READY) ## All measurements, as ratios within one run
 	@for bench in bench/bench_*.py; do echo "== $$bench"; $(BIN)/python $$bench || exit 1; done
+
+audit: $(AUDIT_READY) ## Ask whether a pinned dependency has a known vulnerability (needs a network)
+	@for pins in requirements/runtime.txt src/snapkeep/deploy/functions-requirements.txt; do \
+		echo "== $$pins"; $(TOOLS)/audit/bin/pip-audit --require-hashes --disable-pip --progress-spinner off -r $$pins || exit 1; done
 
 package: $(RUNTIME_READY) ## Build build/functions, for `aws cloudformation package` or `sam deploy`
 	$(BIN)/snapkeep package
@@ -92,6 +97,11 @@ $(CHECKOV_READY): requirements/checkov.txt | $(BIN)/python
 	@mkdir -p $(TOOLS)/bin && ln -sf ../checkov/bin/checkov $(TOOLS)/bin/checkov
 	@touch $@
 
+$(AUDIT_READY): requirements/audit.txt | $(BIN)/python
+	$(BIN)/python -m venv $(TOOLS)/audit
+	$(TOOLS)/audit/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes --no-deps -r $<
+	@touch $@
+
 # A machine without npm gets one from the package index of Python.
 $(NODE_READY): tools/package-lock.json requirements/node.txt | $(BIN)/python
 	@mkdir -p $(TOOLS)
@@ -111,4 +121,4 @@ requirements: $(DEV_READY) ## Pin the dependencies anew
 	$(UV_COMPILE) pyproject.toml --extra local --group dev requirements/build.in -o requirements/dev.txt
 	$(UV_COMPILE) pyproject.toml --extra local requirements/build.in -c requirements/dev.txt -o requirements/runtime.txt
 	$(UV_COMPILE) requirements/functions.in -c requirements/dev.txt -o requirements/functions.txt
-	for name in sam checkov node; do $(UV_COMPILE) requirements/$$name.in -o requirements/$$name.txt; done
+	for name in sam checkov node audit; do $(UV_COMPILE) requirements/$$name.in -o requirements/$$name.txt; done
