@@ -19,6 +19,7 @@ from snapkeep.simulate.runner import PROTECT, RECEIVE, Runner
 from snapkeep.simulate.wiring import Deployment, orders_of
 from snapkeep.usecases.dead_letters import ReplayDeadLetters
 from snapkeep.usecases.deletion import DeletionOrder
+from snapkeep.usecases.status import Status, gather_status
 from snapkeep.usecases.sweep import ExposureCheck, SweepLimits, SweepOptions, Swept, complete
 from snapkeep.usecases.sweep_dr import DrSweep
 from snapkeep.usecases.sweep_ports import DeadLetter
@@ -156,6 +157,18 @@ class SweepingWorld:
         listed = [{"snapshot_id": o.snapshot_id, "volume_id": o.volume_id, "reasons": list(o.reasons)} for o in orders]
         failed = [result for result in results if not result.done]
         return complete(swept.report, listed, failed, self.runner.wiring.clock.now())
+
+    def status(self) -> Status:
+        wiring = self.runner.wiring
+        return gather_status(
+            wiring.reader(PRIMARY),
+            {DR: wiring.reader(DR)},
+            wiring.queue_of,
+            self.policies,
+            wiring.clock.now(),
+            system=self.runner.deployment.system,
+            quota=self.runner.deployment.copy_quota,
+        )
 
     def snapshots(self, region: str) -> list[dict[str, Any]]:
         pages = self.world.client("ec2", region).get_paginator("describe_snapshots").paginate(OwnerIds=["self"])

@@ -12,21 +12,12 @@ from snapkeep.cli.status_forms import status_as_data, status_as_prometheus
 from snapkeep.cli.status_view import status_view
 from snapkeep.domain.rpo import Standing
 from snapkeep.ebsmodel import Faults, Speeds, World
-from snapkeep.usecases.status import Status, gather_status
-from support.sweeping_world import DAY, DR, HOUR, PRIMARY, SweepingWorld
+from snapkeep.usecases.status import Status
+from support.sweeping_world import DAY, DR, HOUR, SweepingWorld
 
 
 def status_of(world: SweepingWorld) -> Status:
-    wiring = world.runner.wiring
-    return gather_status(
-        wiring.reader(PRIMARY),
-        {DR: wiring.reader(DR)},
-        wiring.queue_of,
-        world.policies,
-        wiring.clock.now(),
-        system="snapkeep",
-        quota=2,
-    )
+    return world.status()
 
 
 def standings(world: SweepingWorld) -> dict[str, Standing]:

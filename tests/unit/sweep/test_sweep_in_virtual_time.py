@@ -323,6 +323,7 @@ def test_a_world_with_all_of_it_is_brought_to_order_by_sweeps_alone() -> None:
     assert kinds(shown, Handling.NOTED) == {Kind.ADOPTABLE: 416}
     assert kinds(shown, Handling.TOLD) == {Kind.RPO_MISSED: 4}
     assert shown.outcome is Outcome.PARTIAL
+    assert world.status().totals["without a snapshot"] == 4
     assert len(world.snapshots(PRIMARY)) == 416
 
     world.world.set_faults(Faults(event_lost=0.7, copy_fails=0.3))
@@ -335,6 +336,7 @@ def test_a_world_with_all_of_it_is_brought_to_order_by_sweeps_alone() -> None:
     assert Kind.OUT_OF_REACH in {item.kind for item in away.failures}
     assert kinds(away, Handling.REPAIRED)[Kind.ADOPTABLE] >= 400
     assert len(world.snapshots(PRIMARY)) == 420
+    assert world.status().problems
     world.world.bring_region_back(DR)
 
     reports = []
@@ -357,6 +359,7 @@ def test_a_world_with_all_of_it_is_brought_to_order_by_sweeps_alone() -> None:
     assert all(one["State"] == "completed" for one in world.snapshots(DR))
     assert len(world.snapshots(DR)) <= 3 * len(volumes)
     assert last[-1].counts["volumes protected"] == 4
+    assert world.status().all_right
     assert any(report.outcome is not Outcome.OK for report in reports)
     before = state_of(world)
     world.sweep(DR)
