@@ -76,6 +76,10 @@ class Flows(RuleBasedStateMachine):
     def a_call_is_slow_and_others_go_on_meanwhile(self, calls: int) -> None:
         self.chaos.interleave_at(calls)
 
+    @rule(number=SMALL)
+    def two_dispatchers_meet(self, number: int) -> None:
+        self.chaos.let_dispatchers_meet(number)
+
     @rule(keep=SMALL, keep_copies=SMALL, regions=SMALL, with_key=st.booleans())
     def the_policy_changes(self, keep: int, keep_copies: int, regions: int, with_key: bool) -> None:
         self.chaos.change_policy(keep, keep_copies, regions, with_key)
@@ -107,6 +111,10 @@ class Flows(RuleBasedStateMachine):
     @rule(number=SMALL)
     def somebody_deletes_a_source(self, number: int) -> None:
         self.chaos.delete_source(number)
+
+    @rule(number=SMALL)
+    def copies_fail_for_an_hour(self, number: int) -> None:
+        self.chaos.copies_fail_for_an_hour(number)
 
     @rule(number=SMALL)
     def a_volume_is_deleted(self, number: int) -> None:

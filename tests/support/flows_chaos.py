@@ -74,8 +74,8 @@ class Chaos:
         self.policies = make_policies(1, 0, 0, 1, {})
         self.events: list[dict[str, Any]] = []
         self.world.subscribe(self.events.append)
-        self.kill_in = self.interleave_in = 0
-        deployment = Deployment(PRIMARIES, DESTINATIONS, copy_quota=OUR_QUOTA, attempts=Attempts(3, timedelta(minutes=5)))
+        self.kill_in = self.interleave_in = self.meet_in = 0
+        deployment = Deployment(PRIMARIES, DESTINATIONS, copy_quota=OUR_QUOTA, attempts=Attempts(2, timedelta(minutes=5)))
         self.runner = Runner(
             self.world, lambda: self.policies, deployment, hook=self._hook, seed=seed, on_run_ended=self._run_ended
         )
@@ -120,6 +120,11 @@ class Chaos:
             self.interleave_in -= 1
             if not self.interleave_in:
                 self.runner.kernel.pause(2.0)
+        if self.meet_in and name == "reader.copies_in_flight":
+            self.meet_in -= 1
+            if not self.meet_in:
+                for region in DESTINATIONS:
+                    self.runner.dispatch(region)
         if self.kill_in:
             self.kill_in -= 1
             if not self.kill_in:
@@ -177,6 +182,14 @@ class Chaos:
     def interleave_at(self, calls: int) -> None:
         self.interleave_in = calls
 
+    def let_dispatchers_meet(self, number: int) -> None:
+        """While one looks at what is in flight, each region's dispatcher is woken once more; and there is enough to do."""
+        for volume in range(len(self.volumes)):
+            self.create_snapshot(volume)
+        self.runner.advance(70)
+        self.meet_in = 1 + number % 6
+        self.runner.advance(200)
+
     def change_policy(self, keep: int, keep_copies: int, regions: int, with_key: bool) -> None:
         self.watch.policy_changed(self.policies)
         self.policies = make_policies(keep, keep_copies, regions, keep + keep_copies, self.keys if with_key else {})
@@ -216,6 +229,12 @@ class Chaos:
         snapshot = self._snapshot(source, number)
         if snapshot is not None:
             self._by_person(lambda: self._ec2(target).copy_snapshot(SourceRegion=source, SourceSnapshotId=snapshot.id))
+
+    def copies_fail_for_an_hour(self, number: int) -> None:
+        self.world.add_fault(FaultRule("copy_fails", probability=1.0))
+        self.create_snapshot(number)
+        self.runner.advance(HOUR)
+        self.world.faults.remove("copy_fails")
 
     def delete_source(self, number: int) -> None:
         region = PRIMARIES[number % len(PRIMARIES)]
@@ -258,7 +277,7 @@ class Chaos:
         self.bring_regions_back()
         for number in range(len(DESTINATIONS)):
             self.turn_key(number, usable=True)
-        self.kill_in = self.interleave_in = 0
+        self.kill_in = self.interleave_in = self.meet_in = 0
 
     def come_to_rest(self) -> None:
         """Let everything go on without faults until it is done, with a sweep now and then. Check INV-11 and INV-12."""

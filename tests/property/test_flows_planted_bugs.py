@@ -1,0 +1,62 @@
+"""The state machine test of the flows finds every bug that is planted into a copy of the package."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import snapkeep
+
+PACKAGE = Path(snapkeep.__file__).parent
+TESTS = Path(__file__).parents[1]
+SUITE = TESTS / "property" / "test_flows_invariants.py"
+BUGS = sorted((TESTS / "data" / "planted_bugs").glob("*.toml"))
+EXAMPLES = "120"
+
+
+def run_suite(folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run the suite against the package in a folder, with a small budget, and without looking for the smallest example."""
+    environment = os.environ | {
+        "PYTHONPATH": str(folder),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "SNAPKEEP_FLOWS_EXAMPLES": EXAMPLES,
+        "SNAPKEEP_FLOWS_SHRINK": "no",
+    }
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-s", str(SUITE)]
+    return subprocess.run(command, capture_output=True, text=True, env=environment, cwd=TESTS.parent, check=False, timeout=300)
+
+
+def copy_package(folder: Path) -> Path:
+    copied = folder / "snapkeep"
+    shutil.copytree(PACKAGE, copied, ignore=shutil.ignore_patterns("__pycache__"))
+    return copied
+
+
+def test_there_are_at_least_ten_bugs() -> None:
+    assert len(BUGS) >= 10
+
+
+@pytest.mark.parametrize("bug", BUGS, ids=lambda path: path.stem)
+def test_the_suite_finds_the_planted_bug(bug: Path, tmp_path: Path) -> None:
+    planted = tomllib.loads(bug.read_text(encoding="utf-8"))
+    source = copy_package(tmp_path) / planted["file"]
+    text = source.read_text(encoding="utf-8")
+    assert text.count(planted["find"]) == 1, f"{bug.name} no longer fits {planted['file']}: say where the bug would be now"
+    source.write_text(text.replace(planted["find"], planted["replace"]), encoding="utf-8")
+    done = run_suite(tmp_path)
+    assert done.returncode == 1, f"not found: {planted['story']}\n{done.stdout[-2000:]}"
+    assert planted["shows"] in done.stdout, done.stdout[-3000:]
+
+
+def test_the_suite_finds_nothing_in_a_copy_without_a_bug(tmp_path: Path) -> None:
+    copied = copy_package(tmp_path)
+    (copied / "__init__.py").write_text('"""A copy."""\n\nprint("THE COPY")\n', encoding="utf-8")
+    done = run_suite(tmp_path)
+    assert done.returncode == 0, done.stdout[-3000:]
+    assert "THE COPY" in done.stdout
