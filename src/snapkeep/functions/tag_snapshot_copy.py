@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
 from snapkeep.adapters.ec2_guards import RecentGuards
 from snapkeep.adapters.ec2_writers import Ec2Tagger
 from snapkeep.domain import events
-from snapkeep.domain.model import Plan
+from snapkeep.domain.model import Plan, Snapshot
 from snapkeep.functions.answers import plan_answer, problems_answer
 from snapkeep.functions.composition import Composition, composition
 from snapkeep.functions.log import audit_copy, started
@@ -62,8 +63,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
 
 def _received(received: Received, parts: Composition) -> dict[str, Any]:
     plan = received.plan or _no_plan(parts)
-    answer = _answer(str(received.outcome), plan)
-    answer["plan"] = plan_answer(plan, [(copy, received.why) for copy in received.remove])
+    answer = _answer(str(received.outcome), plan, [(copy, received.why) for copy in received.remove])
     answer["problems"] = problems_answer(received.problems)
     return answer
 
@@ -72,6 +72,11 @@ def _no_plan(parts: Composition) -> Plan:
     return Plan("", parts.environment.region, parts.clock.now(), ())
 
 
-def _answer(outcome: str, plan: Plan) -> dict[str, Any]:
-    volumes = sorted({verdict.snapshot.origin.volume_id for verdict in plan.verdicts})
-    return {"outcome": outcome, "volumes": volumes, "plan": plan_answer(plan), "problems": []}
+def _answer(outcome: str, plan: Plan, failed: Sequence[tuple[Snapshot, str]] = ()) -> dict[str, Any]:
+    snapshots = [verdict.snapshot for verdict in plan.verdicts] + [copy for copy, _ in failed]
+    return {
+        "outcome": outcome,
+        "volumes": sorted({snapshot.origin.volume_id for snapshot in snapshots}),
+        "plan": plan_answer(plan, failed),
+        "problems": [],
+    }

@@ -49,7 +49,8 @@ def _error(error: Mapping[str, Any]) -> tuple[str, str]:
 
 def _volumes_of(state: Mapping[str, Any]) -> str:
     volumes = state.get("tagged", {}).get("volumes") or state.get("received", {}).get("volumes") or []
-    return ", ".join(volumes) or _id_in(state, "source")
+    source = _id_in(state, "source")  # of a copy's event it is a snapshot
+    return ", ".join(volumes) or (source if source.startswith("vol-") else "")
 
 
 def _subject_of(state: Mapping[str, Any]) -> str:

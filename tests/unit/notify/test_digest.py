@@ -117,3 +117,14 @@ def test_everything_that_failed_in_a_run_becomes_a_notice() -> None:
         ("NotDeleted", "in use: ami-1", "snap-0"),
         ("PlanRefused", "INV-08", "snap-1"),
     ]
+
+
+def test_the_source_of_a_copys_event_is_no_volume() -> None:
+    source = "arn:aws:ec2::us-east-1:snapshot/snap-1"
+    state = {
+        "detail": {"source": source, "snapshot_id": "arn:aws:ec2::us-east-2:snapshot/snap-2"},
+        "received": {"volumes": [], "problems": [{"kind": "CopyFailed", "subject": "snap-1", "cause": "key"}]},
+    }
+    assert [one.detail for one in notices_of_run(state, "us-east-2", "run", START)] == ["no volume known"]
+    state["received"]["volumes"] = ["vol-1"]  # type: ignore[index]
+    assert [one.detail for one in notices_of_run(state, "us-east-2", "run", START)] == ["volume vol-1"]
