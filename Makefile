@@ -18,7 +18,7 @@ AUDIT_READY := $(TOOLS)/.ready-audit
 export PATH := $(CURDIR)/$(TOOLS)/bin:$(CURDIR)/$(TOOLS)/node/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format format-check lint types imports templates tools browser bench package requirements audit clean
+.PHONY: help demo test check format format-check lint types imports templates tools bench package requirements audit clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -26,7 +26,8 @@ help: ## List the targets
 demo: $(RUNTIME_READY) ## The whole system at work in the embedded AWS, followed live and checked
 	$(BIN)/snapkeep demo $(DEMO_ARGS)
 
-test: $(DEV_READY) tools ## All tests
+test: $(DEV_READY) ## All tests
+	@$(MAKE) --no-print-directory -j2 tools
 	$(BIN)/pytest -n $(WORKERS) --dist loadgroup $(TEST_ARGS)
 
 check: format-check lint types imports test ## What CI runs: format, lint, types, imports, tests, templates, definitions
