@@ -127,6 +127,9 @@ def _repair(event: dict[str, Any]) -> dict[str, Any]:
         )
         swept = Swept(broken, Plan("", environment.region, now, ()))
     reports.keep_interim(swept.report)
+    if swept.rpo_ages_seconds and environment.text("SNAPKEEP_METRICS_PER_VOLUME") == "yes":
+        when_ms = int(swept.report.ended_at.timestamp() * 1000)
+        metrics.emit(metrics.volume_lines(swept.rpo_ages_seconds, environment.system, when_ms))
     audit_sweep(swept.report)
     return plan_answer(swept.plan, swept.remove)
 

@@ -58,6 +58,8 @@ class Swept:
     plan: Plan
     remove: tuple[tuple[Snapshot, str], ...] = ()
     """Failed copies to remove, with why."""
+    rpo_ages_seconds: Mapping[str, float] = field(default_factory=dict)
+    """RPO age by volume, where there is one."""
 
 
 @dataclass(slots=True)

@@ -105,7 +105,8 @@ class PrimarySweep:
             counts=_counts(standings, listing.snapshots, dr.entries, self.system, started),
             policies=tuple(rpo.ages_by_policy(standings)),
         )
-        return Swept(report, deletions)
+        ages = {one.volume.id: one.age.total_seconds() for one in standings if one.age is not None}
+        return Swept(report, deletions, rpo_ages_seconds=ages)
 
     def _dr_regions(self, policies: PolicySet) -> _DrRegions:
         """Read queue and listing of each DR region; the queue first, so that what it calls done is in the listing."""

@@ -12,7 +12,7 @@ from snapkeep.domain.reporting import TEXT_LIMIT_BYTES, Handling, Item, Outcome,
 from snapkeep.domain.reporting_codec import report_from_json, report_to_json
 from snapkeep.domain.rpo import PolicyAges
 from snapkeep.domain.sweeping import Kind
-from snapkeep.functions.metrics import NAMESPACE, report_lines
+from snapkeep.functions.metrics import NAMESPACE, report_lines, volume_lines
 from snapkeep.reports.page import render_page
 from snapkeep.usecases.report import PublishReport
 
@@ -122,6 +122,13 @@ def test_metrics_are_in_the_embedded_metric_format() -> None:
 def test_a_sweep_that_could_not_work_writes_no_success() -> None:
     (region, _) = (json.loads(line) for line in report_lines(report(broken="AwsRefused: no")))
     assert (region["SweepsDone"], region["SweepFailures"]) == (0, 1)
+
+
+def test_each_volumes_age_is_a_metric_where_somebody_asks_for_it() -> None:
+    (line,) = volume_lines({"vol-1": 90.0}, "snapkeep", 1_000)
+    data = json.loads(line)
+    assert data["_aws"]["CloudWatchMetrics"][0]["Dimensions"] == [["System", "Volume"]]
+    assert (data["Volume"], data["RpoAge"]) == ("vol-1", 90.0)
 
 
 class Bucket:
