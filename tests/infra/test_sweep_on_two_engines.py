@@ -1,0 +1,84 @@
+"""The sweep's definition on both engines, with functions of straw: what it ends in follows from the report alone."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from typing import Any
+
+import pytest
+
+from snapkeep.domain.errors import AwsRefused
+from support.asl import Engine, Handler
+from support.first_engine import first_engine
+from support.second_engine import second_engine
+
+ENGINES: dict[str, Callable[[Mapping[str, Handler]], AbstractContextManager[Engine]]] = {
+    "first": first_engine,
+    "second": second_engine,
+}
+PLAN = {"plan_id": "plan-1", "made_at": "2026-01-02T00:00:00Z", "counts": {"kept": 1, "deleted": 0}, "delete": []}
+DELETION = {"deleted": 0, "failed": []}
+WAY = ("Sweep", "DeleteOldSnapshots", "Report", "Outcome")
+
+
+def report(outcome: str) -> dict[str, str]:
+    return {"outcome": outcome, "summary": f"{outcome} snapkeep", "json": "s3://b/r.json", "page": "s3://b/r.html"}
+
+
+class Straw:
+    """Functions that answer what they are told to, and keep what they were given."""
+
+    def __init__(self, outcome: str, *, broken: bool = False) -> None:
+        self.given: list[tuple[str, dict[str, Any]]] = []
+        self.outcome = outcome
+        self.broken = broken
+
+    def handlers(self) -> dict[str, Handler]:
+        return {"Sweep": self.sweep, "DeleteOldSnapshots": self.delete, "Notification": self.notify}
+
+    def sweep(self, payload: dict[str, Any]) -> Any:
+        self.given.append(("Sweep", payload))
+        if self.broken:
+            raise AwsRefused("no")
+        return PLAN if payload["step"] == "repair" else report(self.outcome)
+
+    def delete(self, payload: dict[str, Any]) -> Any:
+        self.given.append(("DeleteOldSnapshots", payload))
+        return DELETION
+
+    def notify(self, payload: dict[str, Any]) -> Any:
+        self.given.append(("Notification", payload))
+        return {"notices": 1}
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("outcome", ["OK", "PARTIAL", "FAILED"])
+def test_a_sweep_succeeds_only_when_its_report_says_ok(engine: str, outcome: str) -> None:
+    straw = Straw(outcome)
+    with ENGINES[engine](straw.handlers()) as running:
+        run = running.wait(running.start("sweep", {"options": {"adopt": False}}))
+    sweeps = [payload for name, payload in straw.given if name == "Sweep"]
+    assert [payload["step"] for payload in sweeps] == ["repair", "report"]
+    assert sweeps[0]["sweep"] == sweeps[1]["sweep"]
+    assert sweeps[0]["asked"] == {"options": {"adopt": False}}
+    assert (sweeps[1]["plan"], sweeps[1]["deletion"]) == (PLAN, DELETION)
+    if outcome == "OK":
+        assert (run.status, run.states) == ("SUCCEEDED", (*WAY, "Done"))
+        assert run.output == report("OK")
+    else:
+        assert (run.status, run.error) == ("FAILED", "SweepNotAllRight")
+        assert run.states == (*WAY, "NotifyUser", "WhatFailed", "NotAllRight")
+        assert json.loads(run.cause)["json"] == "s3://b/r.json"
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_sweep_that_breaks_is_told_and_fails_with_the_cause(engine: str) -> None:
+    straw = Straw("OK", broken=True)
+    with ENGINES[engine](straw.handlers()) as running:
+        run = running.wait(running.start("sweep", {}))
+    assert (run.status, run.error) == ("FAILED", "AwsRefused")
+    assert run.states == ("Sweep", "NotifyUser", "WhatFailed", "Failed")
+    (told,) = [payload for name, payload in straw.given if name == "Notification"]
+    assert told["state"]["error"]["Error"] == "AwsRefused"
