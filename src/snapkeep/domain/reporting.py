@@ -157,13 +157,13 @@ def cut(report: SweepReport, others: int = OTHERS_KEPT) -> SweepReport:
     return replace(report, items=(*kept, *rest.values()))
 
 
-def groups_of(items: Iterable[Item]) -> list[Group]:
-    """Given findings, return them grouped by kind and cause, failures first, the largest groups first."""
+def groups_of(items: Iterable[Item], examples: int = EXAMPLES) -> list[Group]:
+    """Given findings, return them grouped by kind and cause, failures first, the largest groups first, with some examples."""
     found: dict[Likeness, list[Item]] = {}
     for item in items:
         found.setdefault(_likeness(item), []).append(item)
     groups = [
-        Group(kind, handling, members[0].cause or members[0].text, sum(one.times for one in members), tuple(members[:EXAMPLES]))
+        Group(kind, handling, members[0].cause or members[0].text, sum(one.times for one in members), tuple(members[:examples]))
         for (kind, handling, _), members in found.items()
     ]
     return sorted(groups, key=lambda group: (_ORDER[group.handling], -group.count, group.kind))

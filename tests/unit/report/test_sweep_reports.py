@@ -109,6 +109,12 @@ def test_the_page_needs_nothing_from_outside_and_escapes_what_comes_from_tags() 
     assert page.index("Needs you") < page.index("Repaired") < page.index("Noted")
 
 
+def test_the_page_lists_every_failure() -> None:
+    failed = [Item(Kind.COPY_FAILED, f"snap-{n:04x}", f"vol-{n:04x}", "a cause", Handling.TOLD) for n in range(500)]
+    page = render_page(cut(report(*failed)))
+    assert all(one.subject in page for one in failed)
+
+
 def test_metrics_are_in_the_embedded_metric_format() -> None:
     region, policy = (json.loads(line) for line in report_lines(report(FAILED, REPAIRED)))
     directive = region["_aws"]["CloudWatchMetrics"][0]
