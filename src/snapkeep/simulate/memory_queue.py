@@ -175,4 +175,3 @@ class MemoryQueue(CopyQueue):
 def expires_at(entry: QueueEntry) -> datetime:
     """Given a finished entry, return when the table lets go of it."""
     return max(entry.not_before, entry.enqueued_at) + FINISHED_KEPT
-

@@ -41,6 +41,8 @@ class Timings:
     step_seconds: float = 0.3
     stream_seconds: float = 1.0
     """The batching window of the table's stream."""
+    wake_seconds: float = 0.5
+    """How long after the end of a copy its region's dispatcher runs; what else wakes it meanwhile makes no second run."""
     schedule_seconds: float = 60.0
     undelivered_seconds: float = 86_400.0
     """How long an event is delivered again while its target cannot be reached (EventBridge: 24 hours)."""
@@ -129,7 +131,7 @@ class Runner:
             self._deliver(event, lambda: self.start(PROTECT, region, event))
         elif kind == "copySnapshot" and region in self.deployment.destinations:
             self._deliver(event, lambda: self.start(RECEIVE, region, event))
-            self.wake(region, self.timings.event_seconds)
+            self.wake(region, self.timings.wake_seconds)
 
     def _deliver(self, event: Mapping[str, Any], start: Callable[[], object]) -> None:
         expires = self.world.now() + self.timings.undelivered_seconds

@@ -1,0 +1,257 @@
+"""A fleet under a policy for a stretch of virtual time, through the same use cases and the model: what came of it, by day."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from statistics import median
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from snapkeep.domain import selection
+from snapkeep.domain.model import Volume
+from snapkeep.domain.policy import PolicySet
+from snapkeep.ebsmodel import World
+from snapkeep.ebsmodel.blocks import BLOCK_SIZE
+from snapkeep.ebsmodel.clock import utc
+from snapkeep.ebsmodel.place import Place
+from snapkeep.ebsmodel.quotas import GIB
+from snapkeep.simulate import prices
+from snapkeep.simulate.runner import Run, Runner, Timings
+from snapkeep.simulate.sweeps import Sweeper
+from snapkeep.simulate.watch import Watch
+from snapkeep.simulate.wiring import Deployment
+from snapkeep.usecases.ports import EntryState
+
+DAY, HOUR = 86_400.0, 3600.0
+STORAGE, TRANSFER, TRANSITIONS, FUNCTIONS = "snapshots in", "transfer to", "state transitions", "functions"
+TIMINGS = Timings(stream_seconds=10.0, wake_seconds=10.0)
+"""Dispatchers are woken at most every ten seconds, ten times as seldom as in a stack: a year must pass in minutes."""
+MONTH = timedelta(days=30.4375)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a simulation does: how long, how often something else makes snapshots, and how often is swept."""
+
+    days: int
+    every_hours: float = 24.0
+    spread_hours: float = 1.0
+    """The fleet's snapshots are not made at one moment, but within so many hours, as schedules spread them."""
+    sweep_hours: float = 168.0
+    copy_quota: int = 20
+    primary: str = "us-east-1"
+
+
+@dataclass(frozen=True, slots=True)
+class RegionDay:
+    """One region at the end of a day."""
+
+    snapshots: int
+    stored_gib: float
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """The system at the end of a day; the queue's and RPO's worst are of the whole day."""
+
+    at: datetime
+    regions: Mapping[str, RegionDay]
+    waiting_most: int
+    rpo_median_hours: float
+    rpo_worst_hours: float
+    failed_runs: int
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """Something worth a look."""
+
+    at: datetime
+    what: str
+
+
+@dataclass(slots=True)
+class Result:
+    """What came of one policy."""
+
+    name: str
+    plan: Plan
+    volumes: int
+    governed: int
+    rpo_asked_hours: float
+    days: list[Day] = field(default_factory=list)
+    months: dict[str, Counter[str]] = field(default_factory=dict)
+    """Dollars by month (`2026-03`) and by what they are for."""
+    runs: Counter[str] = field(default_factory=Counter)
+    copies: int = 0
+    copied_gib: float = 0.0
+    deletions: int = 0
+    notices: Counter[str] = field(default_factory=Counter)
+    worst: list[Moment] = field(default_factory=list)
+    violations: list[str] = field(default_factory=list)
+
+    @property
+    def dollars(self) -> float:
+        """All of it."""
+        return sum(sum(month.values()) for month in self.months.values())
+
+    @property
+    def rpo_worst_hours(self) -> float:
+        """The oldest that a newest copy ever was."""
+        return max((day.rpo_worst_hours for day in self.days), default=0.0)
+
+    @property
+    def rpo_met_share(self) -> float:
+        """On which share of the days every volume was within what was asked."""
+        met = sum(day.rpo_worst_hours <= self.rpo_asked_hours for day in self.days)
+        return met / len(self.days) if self.days else 1.0
+
+
+class Experiment:
+    """Runs one policy over one world."""
+
+    def __init__(self, name: str, world: World, policies: PolicySet, plan: Plan) -> None:
+        self.world = world
+        self.plan = plan
+        self.policies = policies
+        destinations = tuple(dict.fromkeys(rule.region for policy in policies.policies for rule in policy.copies))
+        deployment = Deployment((plan.primary,), destinations, copy_quota=plan.copy_quota)
+        self.runner = Runner(world, lambda: policies, deployment, timings=TIMINGS, on_run_ended=self._run_ended)
+        self.watch = Watch(self.runner, lambda: policies, self._governs).attach()
+        self.sweeper = Sweeper(self.runner)
+        asked = [policy.rpo.total_seconds() / HOUR for policy in policies.policies]
+        place = world.place(plan.primary)
+        governed = [one.id for one in place.volumes.values() if self._governs(_tags(one.tags))]
+        self.result = Result(name, plan, len(place.volumes), len(governed), max(asked, default=0.0))
+        self._newest: dict[str, float] = {}
+        self._began = world.now()
+        self._waiting_most = self._failed_today = 0
+        self._worst_today = 0.0
+        self._transitions_before = self._calls_before = 0
+        self._moved: Counter[str] = Counter()
+        self._extra_dollars: Counter[str] = Counter()
+        self._listen()
+
+    def _governs(self, tags: Mapping[str, str]) -> bool:
+        volume = Volume("vol-0", self.plan.primary, 1, "gp3", tags=tags)
+        return selection.select(volume, self.policies).policy is not None
+
+    def run(self, progress: Callable[[int], None] = lambda _: None) -> Result:
+        """Let the time pass; call `progress` with the number of each day that is over. Return what came of it."""
+        if self.plan.sweep_hours:
+            self.sweeper.schedule(self.plan.sweep_hours)
+        self._plan_snapshots()
+        for day in range(self.plan.days):
+            for _ in range(24):
+                self.runner.advance(HOUR)
+                self._look()
+            self._close_day()
+            progress(day + 1)
+        result = self.result
+        result.runs, result.deletions = self.runner.totals.runs, self.runner.totals.deletions
+        result.notices = Counter(notice.kind for notice in self.runner.wiring.notices.told)
+        result.violations = [*self.watch.violations, *(repr(error) for error in self.runner.unexpected)]
+        result.worst = worst_moments(result)
+        return result
+
+    def _plan_snapshots(self) -> None:
+        client = self.world.client("ec2", self.plan.primary, caller="schedule")
+        volumes = list(self.world.place(self.plan.primary).volumes)
+        gap = self.plan.spread_hours * HOUR / max(len(volumes), 1)
+        for number, volume_id in enumerate(volumes):
+            self._snapshot_every(client, volume_id, number * gap)
+
+    def _snapshot_every(self, client: Any, volume_id: str, seconds: float) -> None:
+        def make() -> None:
+            try:
+                client.create_snapshot(VolumeId=volume_id)
+            except (ClientError, BotoCoreError) as error:
+                self.result.worst.append(Moment(utc(self.world.now()), f"no snapshot of {volume_id}: {error}"))
+            self.runner.kernel.after(self.plan.every_hours * HOUR, make)
+
+        self.runner.kernel.after(seconds, make)
+
+    def _listen(self) -> None:
+        emit = self.world.emit
+
+        def heard(place: Place, detail_type: str, resources: list[str], detail: dict[str, Any]) -> None:
+            if detail.get("event") == "copySnapshot" and detail.get("result") == "succeeded":
+                self._copied(place, detail["snapshot_id"].rpartition("/")[2])
+            emit(place, detail_type, resources, detail)
+
+        self.world.emit = heard  # type: ignore[method-assign]
+
+    def _copied(self, place: Place, copy_id: str) -> None:
+        copy, truth = place.snapshots[copy_id], self.watch.truths[copy_id]
+        gib = copy.moved_blocks * BLOCK_SIZE / GIB
+        self._moved[place.region] += gib  # type: ignore[assignment]
+        self._extra_dollars[place.region] += gib * prices.time_based_dollars_per_gib(copy.duration_minutes)  # type: ignore[assignment]
+        self.result.copies += 1
+        self.result.copied_gib += gib
+        now = self.world.now()
+        before = self._newest.get(truth.volume_id, self._began)
+        self._worst_today = max(self._worst_today, now - before)
+        self._newest[truth.volume_id] = max(before, truth.start)
+
+    def _run_ended(self, run: Run) -> None:
+        self.watch.run_ended(run)
+        self._failed_today += run.status == "FAILED"
+
+    def _look(self) -> None:
+        waiting = sum(queue.count(EntryState.WAITING) for queue in self.runner.wiring.queues.values())
+        self._waiting_most = max(self._waiting_most, waiting)
+
+    def _close_day(self) -> None:
+        now = self.world.now()
+        at = utc(now)
+        regions = {region: self._region(region) for region in (self.plan.primary, *self.runner.deployment.destinations)}
+        ages = [now - newest for newest in self._newest.values()]
+        worst = max(self._worst_today, max(ages, default=0.0))
+        self.result.days.append(
+            Day(at, regions, self._waiting_most, median(ages) / HOUR if ages else 0.0, worst / HOUR, self._failed_today)
+        )
+        self._charge(at, regions)
+        for queue in self.runner.wiring.queues.values():
+            queue.expire(at)
+        self._waiting_most = self._failed_today = 0
+        self._worst_today = 0.0
+
+    def _region(self, region: str) -> RegionDay:
+        place = self.world.place(region)
+        return RegionDay(len(place.snapshots), place.stored_blocks * BLOCK_SIZE / GIB)
+
+    def _charge(self, at: datetime, regions: Mapping[str, RegionDay]) -> None:
+        month = self.result.months.setdefault(f"{at - timedelta(hours=1):%Y-%m}", Counter())
+        for region, day in regions.items():
+            month[f"{STORAGE} {region}"] += day.stored_gib * prices.SNAPSHOT_STORAGE.dollars * (timedelta(days=1) / MONTH)  # type: ignore[assignment]
+        for region, gib in self._moved.items():
+            month[f"{TRANSFER} {region}"] += gib * prices.TRANSFER.dollars + self._extra_dollars[region]  # type: ignore[assignment]
+        totals = self.runner.totals
+        month[TRANSITIONS] += (totals.transitions - self._transitions_before) * prices.STATE_TRANSITION.dollars  # type: ignore[assignment]
+        month[FUNCTIONS] += prices.function_dollars(totals.invocations - self._calls_before)  # type: ignore[assignment]
+        self._transitions_before, self._calls_before = totals.transitions, totals.invocations
+        self._moved.clear()
+        self._extra_dollars.clear()
+
+
+def worst_moments(result: Result) -> list[Moment]:
+    """Given a result, return the moments that somebody should look at, in the order of time."""
+    found = list(result.worst[:5])
+    if result.days:
+        longest = max(result.days, key=lambda day: day.waiting_most)
+        if longest.waiting_most:
+            found.append(Moment(longest.at, f"{longest.waiting_most:,} copies waited at once, the most of all days"))
+        oldest = max(result.days, key=lambda day: day.rpo_worst_hours)
+        found.append(Moment(oldest.at, f"the oldest newest copy of a volume was {oldest.rpo_worst_hours:.1f} h old"))
+        failed = max(result.days, key=lambda day: day.failed_runs)
+        if failed.failed_runs:
+            found.append(Moment(failed.at, f"{failed.failed_runs:,} runs ended FAILED, the most of all days"))
+    return sorted(found, key=lambda moment: moment.at)
+
+
+def _tags(flat: tuple[str, ...]) -> dict[str, str]:
+    return dict(zip(flat[::2], flat[1::2], strict=True))

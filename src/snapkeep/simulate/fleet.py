@@ -1,0 +1,90 @@
+"""The volumes of a simulation: made by chance, described in a world file, or as an account has them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any
+
+from snapkeep.domain.model import Volume
+from snapkeep.ebsmodel import Faults, Quotas, Speeds, VirtualClock, World
+
+BLOCKS_PER_GIB = 2048
+USUAL_SIZE_GIB, SPREAD = 40.0, 1.1
+SMALLEST_GIB, LARGEST_GIB = 1, 4096
+ROOMY = Quotas(pending_snapshots=5_000, snapshots_per_region=10_000_000)
+"""Quotas that AWS raises on request, and that a simulated fleet must not trip over."""
+
+
+@dataclass(frozen=True, slots=True)
+class SimulatedVolume:
+    """One volume: its size, how much of it is in use, and how much of that changes in a day."""
+
+    size_gib: int
+    tags: Mapping[str, str] = field(default_factory=dict)
+    volume_type: str = "gp3"
+    encrypted: bool = False
+    used_share: float = 0.6
+    changed_share_per_day: float = 0.02
+
+
+def generate(count: int, seed: int, tags: Mapping[str, str]) -> list[SimulatedVolume]:
+    """Given a number, return as many volumes, most of them small, as fleets are."""
+    dice = Random(seed)  # noqa: S311 - a simulation's dice
+    return [
+        SimulatedVolume(
+            size_gib=min(LARGEST_GIB, max(SMALLEST_GIB, round(dice.lognormvariate(math.log(USUAL_SIZE_GIB), SPREAD)))),
+            tags=tags,
+            encrypted=dice.random() < 0.5,  # noqa: PLR2004 - one in two
+            used_share=dice.uniform(0.3, 0.9),
+            changed_share_per_day=min(0.3, dice.lognormvariate(math.log(0.015), 0.8)),
+        )
+        for _ in range(count)
+    ]
+
+
+def from_account(volumes: Iterable[Volume], changed_share_per_day: float) -> list[SimulatedVolume]:
+    """Given an account's volumes, return them for a simulation. What changes in a day is an assumption: EC2 does not tell."""
+    return [
+        SimulatedVolume(one.size_gib, dict(one.tags), one.volume_type, one.encrypted, 1.0, changed_share_per_day)
+        for one in volumes
+    ]
+
+
+def make_world(
+    volumes: Iterable[SimulatedVolume], primary: str, others: tuple[str, ...], *, seed: int = 0, faults: Faults | None = None
+) -> World:
+    """Given volumes, return a world in virtual time that has them in its primary region."""
+    clock = VirtualClock()
+    world = World(
+        clock=clock,
+        seed=seed,
+        quotas=ROOMY,
+        speeds=Speeds(jitter=0.2),
+        faults=faults,
+        regions=(primary, *others),
+    )
+    client = world.client("ec2", primary)
+    world.change_quotas(throttling=False)
+    for volume in volumes:
+        listed = [{"Key": key, "Value": value} for key, value in volume.tags.items() if not key.startswith("aws:")]
+        request: dict[str, Any] = {"AvailabilityZone": f"{primary}a", "Size": volume.size_gib, "VolumeType": volume.volume_type}
+        if listed:
+            request["TagSpecifications"] = [{"ResourceType": "volume", "Tags": listed}]
+        if volume.encrypted:
+            request["Encrypted"] = True
+        made = client.create_volume(**request)["VolumeId"]
+        used = max(1, int(volume.size_gib * BLOCKS_PER_GIB * volume.used_share))
+        world.write(made, 0, used, region=primary)
+        world.place(primary).volumes[made].change_blocks_per_day = used * volume.changed_share_per_day
+    world.change_quotas(throttling=True)
+    world.run_until(world.now() + 10)
+    return world
+
+
+def make_roomy(world: World) -> World:
+    """Given a world from a file, give it room for what a simulation makes."""
+    world.set_quotas(ROOMY)
+    return world
