@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from . import events, keys, sharing
 from .call import Call, Response
 from .clock import iso_milliseconds, utc
 from .errors import ApiError, missing, snapshot_not_found, volume_not_found
-from .filters import parsed, tests_for, truth
+from .filters import has_wildcard, parsed, tests_for, truth
 from .paging import page
 from .records import COMPLETED, Instance, Snapshot, Volume
 from .tags import as_list, flat, from_specifications
@@ -282,8 +283,16 @@ def describe_volumes(call: Call) -> Response:
             raise volume_not_found(volume_id)
     if wanted and call.params.get("MaxResults"):
         raise ApiError("InvalidParameterCombination", "The parameter volumeSet cannot be used with the parameter maxResults")
-    found: list[Volume] = [store[volume_id] for volume_id in dict.fromkeys(wanted)] if wanted else list(store.values())
-    tests = tests_for(parsed(call.params.get("Filters")), FIELDS, lambda volume: volume.tags)
+    filters = parsed(call.params.get("Filters"))
+    named = list(wanted or _ids_in(filters, store))
+    found: list[Volume] = [store[volume_id] for volume_id in dict.fromkeys(named)] if named else list(store.values())
+    tests = tests_for(filters, FIELDS, lambda volume: volume.tags)
     found = [volume for volume in found if all(test(volume) for test in tests)]
     chosen, token = page(found, lambda volume: volume.seq, call.params)
     return {"Volumes": [rendered(volume) for volume in chosen], **token}
+
+
+def _ids_in(filters: list[tuple[str, list[str]]], store: Mapping[str, Volume]) -> list[str]:
+    """Return the volumes that a filter names by id, in the order of their making: no need to go through all of them."""
+    named = next((values for name, values in filters if name == "volume-id" and not any(map(has_wildcard, values))), [])
+    return sorted((volume_id for volume_id in named if volume_id in store), key=lambda volume_id: store[volume_id].seq)
