@@ -13,14 +13,18 @@ import pytest
 
 from snapkeep.adapters import dynamodb_queue
 from snapkeep.domain import errors
+from support.templates import template
 
 ROOT = Path(__file__).parents[2]
 CONTRACTS = (ROOT / "docs/contracts.md").read_text()
+README = (ROOT / "README.md").read_text()
 INFRA = ROOT / "src/snapkeep/infra"
 TEMPLATES = {name: (INFRA / f"{name}.yaml").read_text() for name in ("primary", "dr")}
 DEFINITIONS = sorted((INFRA / "statemachines").glob("*.asl.json"))
 ERRORS_OF_AWS = re.compile(r"^(States|Lambda|Sandbox|SQS|SNS|DynamoDB)\.")
-FUNCTION_ROW = re.compile(r"^\| (?P<function>[A-Z][A-Za-z]+) \| `(?P<module>[a-z_]+)` \| (?P<stack>primary|DR|both) \|", re.MULTILINE)
+FUNCTION_ROW = re.compile(
+    r"^\| (?P<function>[A-Z][A-Za-z]+) \| `(?P<module>[a-z_]+)` \| (?P<stack>primary|DR|both) \|", re.MULTILINE
+)
 
 
 def error_names(node: Any) -> set[str]:
@@ -36,7 +40,9 @@ def our_errors() -> set[str]:
     return {name for name, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, errors.SnapkeepError)}
 
 
-@pytest.mark.parametrize("row", [match.groupdict() for match in FUNCTION_ROW.finditer(CONTRACTS)], ids=lambda row: row["function"])
+@pytest.mark.parametrize(
+    "row", [match.groupdict() for match in FUNCTION_ROW.finditer(CONTRACTS)], ids=lambda row: row["function"]
+)
 def test_a_documented_function_is_a_module_and_stands_in_its_stacks_templates(row: dict[str, str]) -> None:
     assert callable(import_module(f"snapkeep.functions.{row['module']}").handler)
     stacks = ("primary", "dr") if row["stack"] == "both" else (row["stack"].lower(),)
@@ -46,7 +52,9 @@ def test_a_documented_function_is_a_module_and_stands_in_its_stacks_templates(ro
 
 def test_every_function_of_the_templates_is_documented() -> None:
     documented = {match["module"] for match in FUNCTION_ROW.finditer(CONTRACTS)}
-    deployed = {name for template in TEMPLATES.values() for name in re.findall(r"Handler: snapkeep\.functions\.(\w+)\.handler", template)}
+    deployed = {
+        name for template in TEMPLATES.values() for name in re.findall(r"Handler: snapkeep\.functions\.(\w+)\.handler", template)
+    }
     assert deployed == documented
 
 
@@ -82,6 +90,17 @@ def test_the_functions_environment_is_documented_set_and_read() -> None:
     read = set(re.findall(r'"(SNAPKEEP_[A-Z_]+)"', sources))
     assert read == set_by_templates
     assert documented == read
+
+
+@pytest.mark.parametrize("stack", ["primary", "dr"])
+def test_the_readme_lists_every_parameter_with_its_default(stack: str) -> None:
+    listed: dict[tuple[str, str], str] = {}
+    for names, where, defaults in re.findall(r"^\| (`\w+`[^|]*) \| (primary|DR|both) \| ([^|]*)\|", README, re.MULTILINE):
+        values = [value.strip(" `") for value in defaults.split(",")]
+        for name, value in zip(re.findall(r"`(\w+)`", names), values, strict=True):
+            listed |= {(one, name): value for one in (("primary", "dr") if where == "both" else (where.lower(),))}
+    declared = {(stack, name): str(one.get("Default", "")) for name, one in template(stack)["Parameters"].items()}
+    assert {key: value for key, value in listed.items() if key[0] == stack} == declared
 
 
 def test_the_queues_table_has_the_keys_that_the_adapter_uses() -> None:

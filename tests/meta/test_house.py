@@ -18,13 +18,17 @@ def tracked(*patterns: str) -> list[Path]:
 
 
 def test_no_module_is_longer_than_a_reader_can_hold() -> None:
-    lengths = {path.relative_to(ROOT): len(path.read_text().splitlines()) for path in tracked("src/*.py", "tests/*.py", "bench/*.py")}
+    lengths = {
+        path.relative_to(ROOT): len(path.read_text().splitlines()) for path in tracked("src/*.py", "tests/*.py", "bench/*.py")
+    }
     assert lengths
     assert {path: length for path, length in lengths.items() if length > LONGEST_MODULE} == {}
 
 
 def test_arrows_point_inward() -> None:
-    ran = subprocess.run([Path(sys.executable).with_name("lint-imports"), "--no-cache"], cwd=ROOT, check=False, capture_output=True, text=True)
+    ran = subprocess.run(
+        [Path(sys.executable).with_name("lint-imports"), "--no-cache"], cwd=ROOT, check=False, capture_output=True, text=True
+    )
     assert ran.returncode == 0, ran.stdout
 
 
