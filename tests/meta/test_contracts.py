@@ -46,15 +46,13 @@ def our_errors() -> set[str]:
 def test_a_documented_function_is_a_module_and_stands_in_its_stacks_templates(row: dict[str, str]) -> None:
     assert callable(import_module(f"snapkeep.functions.{row['module']}").handler)
     stacks = ("primary", "dr") if row["stack"] == "both" else (row["stack"].lower(),)
-    for stack, template in TEMPLATES.items():
-        assert (f'"{row["function"]}${{FunctionNameSuffix}}"' in template) == (stack in stacks), (row, stack)
+    for stack, text in TEMPLATES.items():
+        assert (f'"{row["function"]}${{FunctionNameSuffix}}"' in text) == (stack in stacks), (row, stack)
 
 
 def test_every_function_of_the_templates_is_documented() -> None:
     documented = {match["module"] for match in FUNCTION_ROW.finditer(CONTRACTS)}
-    deployed = {
-        name for template in TEMPLATES.values() for name in re.findall(r"Handler: snapkeep\.functions\.(\w+)\.handler", template)
-    }
+    deployed = {name for text in TEMPLATES.values() for name in re.findall(r"Handler: snapkeep\.functions\.(\w+)\.handler", text)}
     assert deployed == documented
 
 
