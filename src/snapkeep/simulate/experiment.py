@@ -30,6 +30,7 @@ DAY, HOUR = 86_400.0, 3600.0
 STORAGE, TRANSFER, TRANSITIONS, FUNCTIONS = "snapshots in", "transfer to", "state transitions", "functions"
 TIMINGS = Timings(stream_seconds=10.0, wake_seconds=10.0)
 """Dispatchers are woken at most every ten seconds, ten times as seldom as in a stack: a year must pass in minutes."""
+FIRST_SNAPSHOT_SECONDS = 60.0
 MONTH = timedelta(days=30.4375)
 
 
@@ -163,14 +164,14 @@ class Experiment:
         volumes = list(self.world.place(self.plan.primary).volumes)
         gap = self.plan.spread_hours * HOUR / max(len(volumes), 1)
         for number, volume_id in enumerate(volumes):
-            self._snapshot_every(client, volume_id, number * gap)
+            self._snapshot_every(client, volume_id, FIRST_SNAPSHOT_SECONDS + number * gap)
 
     def _snapshot_every(self, client: Any, volume_id: str, seconds: float) -> None:
         def make() -> None:
             try:
                 client.create_snapshot(VolumeId=volume_id)
             except (ClientError, BotoCoreError) as error:
-                self.result.worst.append(Moment(utc(self.world.now()), f"no snapshot of {volume_id}: {error}"))
+                self.result.worst.append(Moment(utc(self.world.now()), f"no snapshot of {volume_id}: {type(error).__name__}"))
             self.runner.kernel.after(self.plan.every_hours * HOUR, make)
 
         self.runner.kernel.after(seconds, make)

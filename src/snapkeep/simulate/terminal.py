@@ -1,0 +1,83 @@
+"""A simulation's results in a terminal: one table, small charts, what to look at."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from rich.console import Console
+from rich.table import Table
+
+from snapkeep.simulate.experiment import Day, Result
+
+BARS = "▁▂▃▄▅▆▇█"
+CHART_WIDTH = 48
+
+
+def sparkline(values: Sequence[float], width: int = CHART_WIDTH) -> str:
+    """Given numbers, return them as one line of bars, each the largest of its share of the numbers."""
+    if not values:
+        return ""
+    size = max(1, -(-len(values) // width))
+    shares = [max(values[first : first + size]) for first in range(0, len(values), size)]
+    top = max(shares) or 1
+    return "".join(BARS[min(len(BARS) - 1, int(share / top * (len(BARS) - 1) + 0.5))] for share in shares)
+
+
+def print_results(results: Sequence[Result], console: Console) -> None:
+    """Given the results of one or two policies, print them side by side."""
+    table = Table(title="What came of it", title_justify="left", header_style="bold")
+    table.add_column("")
+    for result in results:
+        table.add_column(result.name, justify="right")
+    for label, show in ROWS:
+        table.add_row(label, *(show(result) for result in results))
+    console.print(table)
+    for result in results:
+        _print_charts(result, console)
+
+
+def _print_charts(result: Result, console: Console) -> None:
+    console.print(f"\n[bold]{result.name}[/bold], day by day")
+    regions = list(result.days[-1].regions) if result.days else []
+    charts: list[tuple[str, Callable[[Day], float], str]] = []
+    for region in regions:
+        charts.append((f"snapshots in {region}", lambda day, region=region: day.regions[region].snapshots, ",.0f"))  # type: ignore[misc]
+        charts.append((f"GiB in {region}", lambda day, region=region: day.regions[region].stored_gib, ",.0f"))  # type: ignore[misc]
+    charts.append(("copies waiting, most", lambda day: float(day.waiting_most), ",.0f"))
+    charts.append(("oldest newest copy, hours", lambda day: day.rpo_worst_hours, ",.1f"))
+    width = max(len(label) for label, _, _ in charts)
+    for label, read, form in charts:
+        values = [read(day) for day in result.days]
+        console.print(f"  {label:<{width}}  [cyan]{sparkline(values)}[/cyan]  up to {max(values, default=0):{form}}")
+    for moment in result.worst:
+        console.print(f"  [yellow]{moment.at:%Y-%m-%d}[/yellow]  {moment.what}")
+    for violation in result.violations[:5]:
+        console.print(f"  [red]broken[/red]  {violation}")
+
+
+def _dollars(result: Result, prefix: str = "") -> str:
+    return f"${sum(v for month in result.months.values() for key, v in month.items() if key.startswith(prefix)):,.2f}"
+
+
+def _failed(result: Result) -> int:
+    return sum(count for name, count in result.runs.items() if name.endswith("FAILED"))
+
+
+ROWS: list[tuple[str, Callable[[Result], str]]] = [
+    ("volumes, of them governed", lambda one: f"{one.volumes:,}, {one.governed:,}"),
+    ("days", lambda one: f"{one.plan.days:,}"),
+    ("snapshots at the end", lambda one: f"{sum(r.snapshots for r in one.days[-1].regions.values()):,}"),
+    ("GiB stored at the end", lambda one: f"{sum(r.stored_gib for r in one.days[-1].regions.values()):,.0f}"),
+    ("copies made", lambda one: f"{one.copies:,}"),
+    ("GiB copied", lambda one: f"{one.copied_gib:,.0f}"),
+    ("deletions", lambda one: f"{one.deletions:,}"),
+    ("RPO asked", lambda one: f"{one.rpo_asked_hours:,.1f} h"),
+    ("RPO, the worst reached", lambda one: f"{one.rpo_worst_hours:,.1f} h"),
+    ("days within the RPO", lambda one: f"{one.rpo_met_share:.1%}"),
+    ("copies waiting, the most", lambda one: f"{max((day.waiting_most for day in one.days), default=0):,}"),
+    ("runs that ended FAILED", lambda one: f"{_failed(one):,}"),
+    ("cost: storage", lambda one: _dollars(one, "snapshots in")),
+    ("cost: transfer", lambda one: _dollars(one, "transfer to")),
+    ("cost: all", _dollars),
+    ("broken invariants", lambda one: f"{len(one.violations):,}"),
+]

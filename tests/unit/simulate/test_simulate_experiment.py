@@ -1,0 +1,131 @@
+"""The simulator: what it counts, what it costs, how it is shown."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from snapkeep.cli.simulate import app
+from snapkeep.domain.policy import CopyRule, Limits, Policy, PolicySet, Retention, Selector, from_parameters
+from snapkeep.ebsmodel import Faults
+from snapkeep.simulate import prices
+from snapkeep.simulate.experiment import Experiment, Plan, Result
+from snapkeep.simulate.fleet import SimulatedVolume, generate, make_world
+from snapkeep.simulate.page import render
+from snapkeep.simulate.terminal import sparkline
+
+PRIMARY, DR = "us-east-1", "us-east-2"
+
+
+def policies(keep: int = 3, copies: int = 2) -> PolicySet:
+    return from_parameters("none", DR, keep, copies, "", 24, Limits())
+
+
+def experiment(days: int = 8, *, chosen: PolicySet | None = None, faults: Faults | None = None, volumes: int = 4) -> Result:
+    world = make_world(generate(volumes, 1, {}), PRIMARY, (DR,), seed=1, faults=faults)
+    return Experiment("test", world, chosen or policies(), Plan(days=days, sweep_hours=24.0)).run()
+
+
+def test_snapshots_grow_to_what_the_policy_keeps_and_stay_there() -> None:
+    result = experiment()
+    assert [day.regions[PRIMARY].snapshots for day in result.days] == [4, 8, 12, 12, 12, 12, 12, 12]
+    assert [day.regions[DR].snapshots for day in result.days] == [4, 8, 8, 8, 8, 8, 8, 8]
+    assert (result.copies, result.deletions) == (32, 44)
+    assert result.violations == []
+
+
+def test_storage_is_paid_by_the_day_at_its_price() -> None:
+    volume = SimulatedVolume(100, used_share=0.5, changed_share_per_day=0.0)
+    world = make_world([volume], PRIMARY, (DR,))
+    result = Experiment("test", world, policies(), Plan(days=10)).run()
+    assert {round(day.regions[PRIMARY].stored_gib) for day in result.days} == {50}
+    paid = sum(month[f"snapshots in {PRIMARY}"] for month in result.months.values())
+    assert paid == pytest.approx(50 * prices.SNAPSHOT_STORAGE.dollars * 10 / 30.4375, rel=0.02)
+
+
+def test_transfer_is_paid_for_what_has_moved_and_copies_after_the_first_are_incremental() -> None:
+    volume = SimulatedVolume(100, used_share=0.5, changed_share_per_day=0.1)
+    result = Experiment("test", make_world([volume], PRIMARY, (DR,)), policies(), Plan(days=5)).run()
+    assert result.copied_gib == pytest.approx(50 + 4 * 5, rel=0.1)
+    paid = sum(month[f"transfer to {DR}"] for month in result.months.values())
+    assert paid == pytest.approx(result.copied_gib * prices.TRANSFER.dollars)
+
+
+def test_lost_events_make_the_newest_copy_older_until_a_sweep() -> None:
+    good, bad = experiment(), experiment(faults=Faults(event_lost=0.4))
+    assert bad.rpo_worst_hours > good.rpo_worst_hours
+    assert bad.violations == []
+
+
+def test_a_quota_of_one_makes_copies_wait() -> None:
+    world = make_world([SimulatedVolume(2000, used_share=0.9)] * 6, PRIMARY, (DR,))
+    result = Experiment("test", world, policies(), Plan(days=3, copy_quota=1, spread_hours=0.1)).run()
+    assert max(day.waiting_most for day in result.days) >= 4
+    assert any("copies waited" in moment.what for moment in result.worst)
+
+
+def test_volumes_that_no_policy_includes_are_counted_and_left_alone() -> None:
+    rule = CopyRule(DR, copy_within=timedelta(hours=12))
+    chosen = PolicySet((Policy("gold", Selector(tags={"Backup": ("*",)}), Retention(keep_last=2), (rule,)),))
+    volumes = [SimulatedVolume(8, {"Backup": "gold"}), SimulatedVolume(8)]
+    result = Experiment("gold", make_world(volumes, PRIMARY, (DR,)), chosen, Plan(days=4)).run()
+    assert (result.volumes, result.governed, result.copies) == (2, 1, 4)
+
+
+@pytest.mark.parametrize(("minutes", "dollars"), [(0, 0.0), (15, 0.020), (30, 0.018), (60, 0.016), (960, 0.005), (2880, 0.005)])
+def test_time_based_copies_cost_by_their_duration(minutes: int, dollars: float) -> None:
+    assert prices.time_based_dollars_per_gib(minutes) == dollars
+
+
+def test_a_sparkline_has_a_bar_for_each_share_of_the_numbers() -> None:
+    assert sparkline([0, 1, 2, 4], 4) == "▁▃▅█"
+    assert len(sparkline(list(range(365)), 48)) <= 48
+    assert sparkline([]) == ""
+
+
+def test_the_page_needs_nothing_from_outside() -> None:
+    page = render([experiment(days=2)])
+    markup = re.sub(r"<script\b.*?</script>", "", page, flags=re.DOTALL)
+    assert "Snapshots kept" in markup
+    assert not re.findall(r'(?:src|href)="?https?:', markup)
+    assert "plotly" in page
+
+
+def test_the_command_prints_json_for_one_or_two_policies(tmp_path: Path) -> None:
+    document = tmp_path / "gold.yaml"
+    document.write_text(
+        "version: 1\npolicies:\n  - name: gold\n    select: {tags: {Backup: '*'}}\n    retention: {keep_last: 2}\n"
+        "    copies: [{region: us-east-2, copy_within: 12h, retention: {keep_last: 1}}]\n",
+        encoding="utf-8",
+    )
+    options = [
+        "--policy",
+        str(document),
+        "--policy",
+        str(document),
+        "--tag",
+        "Backup=x",
+        "--days",
+        "3",
+        "--volumes",
+        "2",
+        "--json",
+    ]
+    done = CliRunner().invoke(app, options)
+    assert done.exit_code == 0, done.output
+    found = json.loads(done.output)
+    assert [one["name"] for one in found] == ["gold (1)", "gold (2)"]
+    assert found[0]["copies"] == 6
+
+
+def test_the_command_writes_a_page(tmp_path: Path) -> None:
+    page = tmp_path / "report.html"
+    done = CliRunner().invoke(app, ["--days", "2", "--volumes", "2", "--html", str(page)])
+    assert done.exit_code == 0, done.output
+    assert "broken invariants" in done.output
+    assert page.read_text(encoding="utf-8").startswith("<!doctype html>")
