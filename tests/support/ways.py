@@ -1,0 +1,281 @@
+"""Every way through Protect and Receive: what the functions of straw answer on it, and how it must end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from snapkeep.domain import errors
+from support.asl import LambdaRefusedError
+
+EVENT = {"detail-type": "EBS Snapshot Notification", "detail": {"event": "createSnapshot", "result": "succeeded", "cause": ""}}
+DELETION = {
+    "snapshot_id": "snap-old",
+    "volume_id": "vol-1",
+    "origin_start": "2026-01-01T00:00:00Z",
+    "policy": "p",
+    "reasons": ["old"],
+}
+PROBLEM = {"kind": "SnapshotFailed", "subject": "snap-1", "cause": "the disk was on fire"}
+REFUSAL = {"snapshot_id": "snap-old", "outcome": "in use", "cause": "ami-1 uses it"}
+PROTECTED = ("TagSnapshots", "EvaluateContinue", "CopyToDR", "PlanRetention", "DeleteOldSnapshots", "Outcome")
+TOLD = ("NotifyUser", "WhatFailed")
+
+
+def plan(*deletions: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "plan_id": "plan-1",
+        "made_at": "2026-01-02T00:00:00Z",
+        "counts": {"kept": 1, "deleted": len(deletions)},
+        "delete": list(deletions),
+    }
+
+
+def copy(snapshot_id: str, timeout_seconds: int = 60) -> dict[str, Any]:
+    return {
+        "snapshot_id": snapshot_id,
+        "volume_id": "vol-1",
+        "region": "us-east-2",
+        "timeout_seconds": timeout_seconds,
+        "wanted": {},
+    }
+
+
+def managed(*copies: Mapping[str, Any], problems: tuple[Mapping[str, Any], ...] = ()) -> dict[str, Any]:
+    return {"outcome": "MANAGED", "volumes": ["vol-1"], "copies": list(copies), "problems": list(problems)}
+
+
+def tagged(outcome: str, *problems: Mapping[str, Any]) -> dict[str, Any]:
+    return {"outcome": outcome, "volumes": [], "copies": [], "problems": list(problems)}
+
+
+def received(outcome: str, *deletions: Mapping[str, Any], problems: tuple[Mapping[str, Any], ...] = ()) -> dict[str, Any]:
+    return {"outcome": outcome, "volumes": ["vol-1"], "plan": plan(*deletions), "problems": list(problems)}
+
+
+COPIED = {"status": "COPIED", "snapshot_id": "snap-1", "region": "us-east-2"}
+LOST = ("CopyFailed", "copy of snap-2: Given key ID is not accessible")
+FROM_THE_FUNCTION = "the function's answer says so"
+
+
+@dataclass(frozen=True)
+class Way:
+    """One way through a definition: what the functions do, and what must come of it."""
+
+    machine: str
+    status: str
+    states: tuple[str, ...]
+    answers: Mapping[str, Any] = field(default_factory=dict)
+    """Function -> its answer, or the exceptions that it raises before it gives its usual answer."""
+    tokens: Mapping[str, Any] = field(default_factory=dict)
+    """Source snapshot -> what its token is answered with: an output, an error and a cause, or None for silence."""
+    error: str = ""
+    cause_tells: str = ""
+    retries: int = 0
+    never_called: tuple[str, ...] = ()
+
+
+USUAL_ANSWERS: dict[str, Any] = {
+    "TagSnapshots": managed(copy("snap-1")),
+    "CopySnapshotToDR": {},
+    "CountSnapshots": plan(DELETION),
+    "DeleteOldSnapshots": {"deleted": 1, "failed": []},
+    "Notification": {"notices": 1},
+    "TagSnapshotCopy": received("RECEIVED", DELETION),
+}
+USUAL_TOKENS: dict[str, Any] = {"snap-1": COPIED, "snap-2": LOST}
+
+WAYS = {
+    "a snapshot is tagged, copied, and the oldest goes": Way("protect", "SUCCEEDED", (*PROTECTED, "Done")),
+    "a policy without copies": Way(
+        "protect",
+        "SUCCEEDED",
+        ("TagSnapshots", "EvaluateContinue", "NoCopies", "PlanRetention", "DeleteOldSnapshots", "Outcome", "Done"),
+        {"TagSnapshots": managed()},
+        never_called=("CopySnapshotToDR",),
+    ),
+    "a volume that is not included": Way(
+        "protect",
+        "SUCCEEDED",
+        ("TagSnapshots", "EvaluateContinue", "NotIncluded"),
+        {"TagSnapshots": tagged("VOLUME_NOT_TAGGED")},
+        never_called=("CopySnapshotToDR", "CountSnapshots", "DeleteOldSnapshots", "Notification"),
+    ),
+    "an event that is not ours": Way(
+        "protect", "SUCCEEDED", ("TagSnapshots", "EvaluateContinue", "NotIncluded"), {"TagSnapshots": tagged("NOT_OURS")}
+    ),
+    "a failed snapshot": Way(
+        "protect",
+        "FAILED",
+        ("TagSnapshots", "EvaluateContinue", *TOLD, "ProblemsFound"),
+        {"TagSnapshots": tagged("NOTHING_LEFT", PROBLEM)},
+        error="ProblemsFound",
+        cause_tells="the disk was on fire",
+        never_called=("CopySnapshotToDR", "CountSnapshots", "DeleteOldSnapshots"),
+    ),
+    "a set with one failed snapshot": Way(
+        "protect",
+        "FAILED",
+        (*PROTECTED, *TOLD, "ProblemsFound"),
+        {"TagSnapshots": managed(copy("snap-1"), problems=(PROBLEM,))},
+        error="ProblemsFound",
+        cause_tells="the disk was on fire",
+    ),
+    "an answer that nobody expects": Way(
+        "protect",
+        "FAILED",
+        ("TagSnapshots", "EvaluateContinue", *TOLD, "ProblemsFound"),
+        {"TagSnapshots": tagged("WHATEVER")},
+        error="ProblemsFound",
+        never_called=("DeleteOldSnapshots",),
+    ),
+    "an event that cannot be read": Way(
+        "protect",
+        "FAILED",
+        ("TagSnapshots", *TOLD, "Failed"),
+        {"TagSnapshots": [errors.InvalidEvent("no snapshot_id")] * 20},
+        error="InvalidEvent",
+        cause_tells="no snapshot_id",
+    ),
+    "EC2 throttles for a while": Way(
+        "protect", "SUCCEEDED", (*PROTECTED, "Done"), {"TagSnapshots": [errors.AwsThrottled("slow down")] * 3}, retries=3
+    ),
+    "EC2 throttles without end": Way(
+        "protect",
+        "FAILED",
+        ("TagSnapshots", *TOLD, "Failed"),
+        {"TagSnapshots": [errors.AwsThrottled("slow down")] * 20},
+        error="AwsThrottled",
+        cause_tells="slow down",
+        retries=10,
+    ),
+    "Lambda has no room for a while": Way(
+        "protect",
+        "SUCCEEDED",
+        (*PROTECTED, "Done"),
+        {"CountSnapshots": [LambdaRefusedError("TooManyRequestsException")] * 2},
+        retries=2,
+    ),
+    "the queue's table does not answer for a while": Way(
+        "protect", "SUCCEEDED", (*PROTECTED, "Done"), {"CopySnapshotToDR": [errors.AwsUnavailable("no answer")] * 2}, retries=2
+    ),
+    "the copy cannot be asked for": Way(
+        "protect",
+        "FAILED",
+        (*PROTECTED, *TOLD, "CopyMissing"),
+        {"CopySnapshotToDR": [errors.AwsRefused("no such table")] * 20},
+        error="CopyFailed",
+        cause_tells="no such table",
+    ),
+    "one copy of two fails": Way(
+        "protect",
+        "FAILED",
+        (*PROTECTED, *TOLD, "CopyMissing"),
+        {"TagSnapshots": managed(copy("snap-1"), copy("snap-2"))},
+        error="CopyFailed",
+        cause_tells="Given key ID is not accessible",
+    ),
+    "nobody answers for the copy": Way(
+        "protect",
+        "FAILED",
+        (*PROTECTED, *TOLD, "CopyMissing"),
+        {"TagSnapshots": managed(copy("snap-3", timeout_seconds=1))},
+        {"snap-3": None},
+        error="CopyFailed",
+        cause_tells="no copy was confirmed within 1 seconds",
+    ),
+    "a plan that breaks an invariant": Way(
+        "protect",
+        "FAILED",
+        ("TagSnapshots", "EvaluateContinue", "CopyToDR", "PlanRetention", *TOLD, "Failed"),
+        {"CountSnapshots": [errors.PlanRefused("INV-08: too many")] * 20},
+        error="PlanRefused",
+        cause_tells="INV-08",
+        never_called=("DeleteOldSnapshots",),
+    ),
+    "a snapshot that cannot be deleted": Way(
+        "protect",
+        "FAILED",
+        (*PROTECTED, *TOLD, "NotDeleted"),
+        {"DeleteOldSnapshots": {"deleted": 0, "failed": [REFUSAL]}},
+        error="NotDeleted",
+        cause_tells="ami-1 uses it",
+    ),
+    "telling fails too": Way(
+        "protect",
+        "FAILED",
+        ("TagSnapshots", *TOLD, "Failed"),
+        {"TagSnapshots": [errors.AwsRefused("not allowed")] * 20, "Notification": [errors.AwsRefused("no queue")] * 20},
+        error="AwsRefused",
+        cause_tells="not allowed",
+    ),
+    "a copy arrives, and the oldest goes": Way(
+        "receive", "SUCCEEDED", ("TagSnapshotCopy", "EvaluateContinue", "DeleteOldSnapshots", "Outcome", "Done")
+    ),
+    "a copy arrives, and nothing is too old": Way(
+        "receive",
+        "SUCCEEDED",
+        ("TagSnapshotCopy", "EvaluateContinue", "Done"),
+        {"TagSnapshotCopy": received("RECEIVED")},
+        never_called=("DeleteOldSnapshots", "Notification"),
+    ),
+    "a copy that is not ours": Way(
+        "receive",
+        "SUCCEEDED",
+        ("TagSnapshotCopy", "EvaluateContinue", "NotOurs"),
+        {"TagSnapshotCopy": received("NOT_OURS")},
+        never_called=("DeleteOldSnapshots", "Notification"),
+    ),
+    "a failed copy that is tried again": Way(
+        "receive",
+        "SUCCEEDED",
+        ("TagSnapshotCopy", "EvaluateContinue", "DeleteOldSnapshots", "Outcome", "Done"),
+        {"TagSnapshotCopy": received("RETRYING", DELETION)},
+        never_called=("Notification",),
+    ),
+    "a copy that failed for good is removed": Way(
+        "receive",
+        "FAILED",
+        ("TagSnapshotCopy", "EvaluateContinue", "DeleteOldSnapshots", "Outcome", *TOLD, "CopyFailed"),
+        {"TagSnapshotCopy": received("FAILED", DELETION, problems=(PROBLEM,))},
+        error="CopyFailed",
+        cause_tells="the disk was on fire",
+    ),
+    "a copy that failed for good and is gone": Way(
+        "receive",
+        "FAILED",
+        ("TagSnapshotCopy", "EvaluateContinue", *TOLD, "CopyFailed"),
+        {"TagSnapshotCopy": received("FAILED", problems=(PROBLEM,))},
+        error="CopyFailed",
+        never_called=("DeleteOldSnapshots",),
+    ),
+    "a copy arrives, and the oldest cannot be deleted": Way(
+        "receive",
+        "FAILED",
+        ("TagSnapshotCopy", "EvaluateContinue", "DeleteOldSnapshots", "Outcome", *TOLD, "NotDeleted"),
+        {"DeleteOldSnapshots": {"deleted": 0, "failed": [REFUSAL]}},
+        error="NotDeleted",
+    ),
+    "EC2 does not show yet what the event says": Way(
+        "receive",
+        "SUCCEEDED",
+        ("TagSnapshotCopy", "EvaluateContinue", "DeleteOldSnapshots", "Outcome", "Done"),
+        {"TagSnapshotCopy": [errors.AwsUnavailable("pending")] * 4},
+        retries=4,
+    ),
+    "an event of a copy that cannot be read": Way(
+        "receive",
+        "FAILED",
+        ("TagSnapshotCopy", *TOLD, "Failed"),
+        {"TagSnapshotCopy": [errors.InvalidEvent("no snapshot_id")] * 20},
+        error="InvalidEvent",
+    ),
+    "an answer about a copy that nobody expects": Way(
+        "receive",
+        "FAILED",
+        ("TagSnapshotCopy", "EvaluateContinue", *TOLD, "ProblemsFound"),
+        {"TagSnapshotCopy": received("WHATEVER")},
+        error="ProblemsFound",
+    ),
+}
