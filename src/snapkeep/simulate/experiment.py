@@ -28,8 +28,8 @@ from snapkeep.usecases.ports import EntryState
 
 DAY, HOUR = 86_400.0, 3600.0
 STORAGE, TRANSFER, TRANSITIONS, FUNCTIONS = "snapshots in", "transfer to", "state transitions", "functions"
-TIMINGS = Timings(stream_seconds=10.0, wake_seconds=10.0)
-"""Dispatchers are woken at most every ten seconds, ten times as seldom as in a stack: a year must pass in minutes."""
+TIMINGS = Timings(stream_seconds=20.0, wake_seconds=20.0)
+"""Dispatchers are woken at most every twenty seconds, in a stack every second: a year must pass in minutes."""
 FIRST_SNAPSHOT_SECONDS = 60.0
 MONTH = timedelta(days=30.4375)
 
