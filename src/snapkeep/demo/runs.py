@@ -12,8 +12,7 @@ PROTECT = "protect"
 RECEIVE = "receive"
 RUNNING = "RUNNING"
 COPY_STEP = "CopyToDR"
-"""The Map around the copies; what happens within one iteration is told late by some engines."""
-_COPY_TROUBLES = ("CopyFailed", "CopyLate")
+"""The Map around the copies; what became of each is in the state that it leaves behind."""
 
 
 class Step(StrEnum):
@@ -123,7 +122,7 @@ def _details(history: Iterable[Mapping[str, Any]], kind: str) -> Mapping[str, An
 def read_history(history: Iterable[Mapping[str, Any]]) -> tuple[dict[str, Step], dict[str, Any]]:
     """Given the events of an execution, return its steps and the newest whole state that a step left behind.
 
-    A step that several items of a Map go through is running while one of them runs, and failed once one of them failed.
+    A step that several items of a Map go through is running while one of them runs; the copies have failed when one has.
     """
     steps: dict[str, Step] = {}
     inside: dict[str, int] = {}
@@ -132,18 +131,17 @@ def read_history(history: Iterable[Mapping[str, Any]]) -> tuple[dict[str, Step],
         if entered := event.get("stateEnteredEventDetails"):
             name = entered["name"]
             inside[name] = inside.get(name, 0) + 1
-            if steps.get(name) is not Step.FAILED:
-                steps[name] = Step.RUNNING
-            if name in _COPY_TROUBLES and COPY_STEP in steps:
-                steps[COPY_STEP] = Step.FAILED
+            steps[name] = Step.RUNNING
         elif left := event.get("stateExitedEventDetails"):
             name = left["name"]
             inside[name] = inside.get(name, 1) - 1
-            if not inside[name] and steps.get(name) is not Step.FAILED:
+            if not inside[name]:
                 steps[name] = Step.DONE
             output = json.loads(left.get("output") or "null")
             if isinstance(output, dict) and "detail-type" in output:
                 state = output
+    if state.get("copies", {}).get("failed"):
+        steps[COPY_STEP] = Step.FAILED
     return steps, state
 
 

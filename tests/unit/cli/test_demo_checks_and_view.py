@@ -124,7 +124,9 @@ def test_steps_are_read_from_a_history_and_a_failed_copy_marks_the_copies() -> N
         return {"stateExitedEventDetails": {"name": name, "output": output}}
 
     first = '{"detail-type": "x", "tagged": {"outcome": "MANAGED"}}'
-    history = [entered("TagSnapshots"), left("TagSnapshots", first), entered("CopyToDR"), entered("CopyFailed")]
-    steps, state = read_history([*history, left("CopyFailed", "{}"), left("CopyToDR", first), entered("PlanRetention")])
+    copied = '{"detail-type": "x", "tagged": {"outcome": "MANAGED"}, "copies": {"failed": [{"status": "FAILED"}]}}'
+    history = [entered("TagSnapshots"), left("TagSnapshots", first), entered("CopyToDR")]
+    assert read_history(history)[0]["CopyToDR"] is Step.RUNNING
+    steps, state = read_history([*history, left("CopyToDR", copied), entered("PlanRetention")])
     assert (steps["TagSnapshots"], steps["CopyToDR"], steps["PlanRetention"]) == (Step.DONE, Step.FAILED, Step.RUNNING)
     assert state["tagged"]["outcome"] == "MANAGED"
