@@ -12,6 +12,7 @@ RUNTIME_READY := $(VENV)/.ready-runtime
 DEV_READY := $(VENV)/.ready-dev
 SAM_READY := $(TOOLS)/.ready-sam
 CHECKOV_READY := $(TOOLS)/.ready-checkov
+C7N_READY := $(TOOLS)/.ready-c7n
 NODE_READY := $(TOOLS)/.ready-node
 AUDIT_READY := $(TOOLS)/.ready-audit
 
@@ -51,7 +52,7 @@ imports: $(DEV_READY)
 templates: $(DEV_READY) tools ## The templates and definitions alone, with every validator
 	$(BIN)/pytest tests/infra $(TEST_ARGS)
 
-bench: $(DEV_READY) ## All measurements, as ratios within one run
+bench: $(DEV_READY) $(C7N_READY) ## All measurements, as ratios within one run
 	@for bench in bench/bench_*.py; do echo "== $$bench"; $(BIN)/python $$bench || exit 1; done
 
 audit: $(AUDIT_READY) ## Ask whether a pinned dependency has a known vulnerability (needs a network)
@@ -103,6 +104,12 @@ $(AUDIT_READY): requirements/audit.txt | $(BIN)/python
 	$(TOOLS)/audit/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes --no-deps -r $<
 	@touch $@
 
+# What `snapkeep plan` is measured against.
+$(C7N_READY): requirements/c7n.txt | $(BIN)/python
+	$(BIN)/python -m venv $(TOOLS)/c7n
+	$(TOOLS)/c7n/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes --no-deps -r $<
+	@touch $@
+
 # A machine without npm gets one from the package index of Python.
 $(NODE_READY): tools/package-lock.json requirements/node.txt | $(BIN)/python
 	@mkdir -p $(TOOLS)
@@ -122,4 +129,4 @@ requirements: $(DEV_READY) ## Pin the dependencies anew
 	$(UV_COMPILE) pyproject.toml --extra local --group dev requirements/build.in -o requirements/dev.txt
 	$(UV_COMPILE) pyproject.toml --extra local requirements/build.in -c requirements/dev.txt -o requirements/runtime.txt
 	$(UV_COMPILE) requirements/functions.in -c requirements/dev.txt -o requirements/functions.txt
-	for name in sam checkov node audit; do $(UV_COMPILE) requirements/$$name.in -o requirements/$$name.txt; done
+	for name in sam checkov c7n node audit; do $(UV_COMPILE) requirements/$$name.in -o requirements/$$name.txt; done

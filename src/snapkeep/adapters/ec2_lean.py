@@ -1,8 +1,8 @@
 """An EC2 client whose DescribeSnapshots reads pages with a lean parser: for listings of a whole region.
 
 Parsing a page of 1,000 snapshots takes botocore several times as long as the request takes to sign, send and read with
-ElementTree; nothing else of the client changes. Texts that recur on
-thousands of snapshots (tags, states, keys) are held once. Requests are signed by botocore, and errors are botocore's.
+ElementTree; nothing else of the client changes. Texts that recur on thousands of snapshots (tags, states, keys) are held once.
+Requests are signed by botocore, and errors are botocore's.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
+from functools import cache
 from sys import intern
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
@@ -33,19 +34,8 @@ READ_SECONDS = 60
 LONGEST_PAUSE_SECONDS = 20.0
 CLIENT_FAULT = 400
 
-_TEXTS = {
-    "snapshotId": "SnapshotId",
-    "volumeId": "VolumeId",
-    "status": "State",
-    "statusMessage": "StateMessage",
-    "progress": "Progress",
-    "description": "Description",
-    "kmsKeyId": "KmsKeyId",
-    "storageTier": "StorageTier",
-    "transferType": "TransferType",
-    "ownerId": "OwnerId",
-}
-_NUMBERS = {"volumeSize": "VolumeSize", "fullSnapshotSizeInBytes": "FullSnapshotSizeInBytes"}
+Read = Callable[[ET.Element], Any]
+"""Given a field's element, returns its value as boto3 has it."""
 
 
 class LeanEc2Client:
@@ -98,36 +88,71 @@ def parse_page(content: bytes) -> dict[str, Any]:
     """Given the body of a DescribeSnapshots answer, return its snapshots and NextToken as boto3 names them."""
     root = ET.fromstring(content)  # noqa: S314 - AWS's answer to a signed request
     namespace = root.tag.partition("}")[0] + "}" if root.tag.startswith("{") else ""
-    page: dict[str, Any] = {"Snapshots": []}
+    readers = _readers(namespace)
+    page: dict[str, Any] = {"Snapshots": [_snapshot(item, readers) for item in root.iterfind(f"{namespace}snapshotSet/*")]}
     token = root.findtext(f"{namespace}nextToken")
     if token:
         page["NextToken"] = token
-    listed = root.find(f"{namespace}snapshotSet")
-    cut = len(namespace)
-    page["Snapshots"] = [_snapshot(item, cut) for item in (listed if listed is not None else ())]
     return page
 
 
-def _snapshot(item: ET.Element, cut: int) -> dict[str, Any]:
+def _snapshot(item: ET.Element, readers: Mapping[str, tuple[str, Read]]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for field in item:
-        name, text = field.tag[cut:], field.text or ""
-        if name in _TEXTS:
-            found[_TEXTS[name]] = intern(text)
-        elif name == "startTime":
-            found["StartTime"] = datetime.fromisoformat(text)
-        elif name == "tagSet":
-            found["Tags"] = [_tag(tag, cut) for tag in field]
-        elif name in _NUMBERS:
-            found[_NUMBERS[name]] = int(text)
-        elif name == "encrypted":
-            found["Encrypted"] = text == "true"
+        known = readers.get(field.tag)
+        if known:
+            name, read = known
+            found[name] = read(field)
     return found
 
 
-def _tag(tag: ET.Element, cut: int) -> dict[str, str]:
-    parts = {part.tag[cut:]: intern(part.text or "") for part in tag}
-    return {"Key": parts["key"], "Value": parts.get("value", "")}
+@cache
+def _readers(namespace: str) -> dict[str, tuple[str, Read]]:
+    """Given the namespace of an answer, return for each element that we read its name in boto3 and what reads it."""
+    names_of_tags = {f"{namespace}key": "Key", f"{namespace}value": "Value"}
+
+    def tags(field: ET.Element) -> list[dict[str, str]]:
+        return [{names_of_tags[part.tag]: intern(part.text or "") for part in tag} for tag in field]
+
+    return {
+        namespace + element: known
+        for element, known in {
+            "snapshotId": ("SnapshotId", _text),
+            "volumeId": ("VolumeId", _recurring),
+            "status": ("State", _recurring),
+            "statusMessage": ("StateMessage", _recurring),
+            "progress": ("Progress", _recurring),
+            "description": ("Description", _recurring),
+            "kmsKeyId": ("KmsKeyId", _recurring),
+            "storageTier": ("StorageTier", _recurring),
+            "transferType": ("TransferType", _recurring),
+            "startTime": ("StartTime", _moment),
+            "encrypted": ("Encrypted", _truth),
+            "volumeSize": ("VolumeSize", _number),
+            "fullSnapshotSizeInBytes": ("FullSnapshotSizeInBytes", _number),
+            "tagSet": ("Tags", tags),
+        }.items()
+    }
+
+
+def _text(field: ET.Element) -> str:
+    return field.text or ""
+
+
+def _recurring(field: ET.Element) -> str:
+    return intern(field.text or "")
+
+
+def _moment(field: ET.Element) -> datetime:
+    return datetime.fromisoformat(field.text or "")
+
+
+def _truth(field: ET.Element) -> bool:
+    return field.text == "true"
+
+
+def _number(field: ET.Element) -> int:
+    return int(field.text or "")
 
 
 def _fields(query: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

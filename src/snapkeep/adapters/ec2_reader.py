@@ -157,7 +157,7 @@ def _filter(name: str, values: Sequence[str]) -> Mapping[str, Any]:
 
 def tags_from(item: Mapping[str, Any]) -> dict[str, str]:
     """Given a described resource, return its tags as a dict."""
-    return {tag["Key"]: tag["Value"] for tag in item.get("Tags") or ()}
+    return {tag["Key"]: tag.get("Value", "") for tag in item.get("Tags") or ()}
 
 
 def snapshot_from(item: Mapping[str, Any], region: str) -> Snapshot:

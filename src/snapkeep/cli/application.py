@@ -5,6 +5,7 @@ A command's module offers a `typer.Typer`. One function in it makes a plain comm
 
 from __future__ import annotations
 
+import gc
 import importlib
 import importlib.util
 from typing import Any, NamedTuple
@@ -99,6 +100,12 @@ def make_application() -> typer.Typer:
     return application
 
 
+OBJECTS_BETWEEN_COLLECTIONS = 100_000
+"""A listing is hundreds of thousands of objects without a cycle. Python's own 700 has the collector walk them again and again,
+which takes longer than to read them."""
+
+
 def run() -> None:
     """Run the root application with the process's arguments."""
+    gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS)
     make_application()(prog_name="snapkeep")

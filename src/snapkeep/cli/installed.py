@@ -47,12 +47,12 @@ class Installed:
         client: Any = LeanEc2Client(client=self.settings.client("ec2", region), credentials=credentials, pause=WallClock().pause)
         return Ec2Reader(client=client, region=region)
 
-    def guards(self, region: str) -> Guards:
-        """Given a region, return what knows its AMIs and locks, from one listing of each."""
+    def guards(self, reader: Ec2Reader) -> Guards:
+        """Given a region's reader, return what knows its AMIs and locks, from one listing of each."""
         from snapkeep.adapters.clock import WallClock  # noqa: PLC0415
         from snapkeep.adapters.ec2_guards import RecentGuards  # noqa: PLC0415 - imports boto3
 
-        return RecentGuards(reader=self.reader(region), clock=WallClock())
+        return RecentGuards(reader=reader, clock=WallClock())
 
     def store(self, region: str) -> SsmPolicyStore:
         """Given a region, return the store of its policy document."""

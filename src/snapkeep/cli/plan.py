@@ -68,7 +68,7 @@ def plan(
     readers = [installed.reader(settings.region), installed.reader(settings.dr_region)]
     in_force = installed.policies_in_force() if diff or policy is None else {}
     chosen = _from_file(policy, installed) if policy else in_force
-    guards = [installed.guards(settings.region), installed.guards(settings.dr_region)]
+    guards = [installed.guards(reader) for reader in readers]
     facts = gather_all_facts(readers[0], readers[1:], installed.waiting())
     plans = _shown(make_plans(guards, facts, chosen, moment, system=settings.system, adopt=adopt), scope)
     if diff:
@@ -103,10 +103,10 @@ def _shown(plans: list[RegionPlan], scope: Scope) -> list[RegionPlan]:
 
 
 def _print_plans(plans: list[RegionPlan], *, json: bool, csv: bool) -> None:
-    from snapkeep.cli.plan_view import plan_as_data, write_csv, write_plan  # noqa: PLC0415
+    from snapkeep.cli.plan_view import write_csv, write_json, write_plan  # noqa: PLC0415
 
     if json:
-        print_json({"regions": [plan_as_data(one) for one in plans]})
+        write_json(sys.stdout, plans)
     elif csv:
         write_csv(sys.stdout, plans)
     else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TextIO
@@ -105,13 +106,25 @@ def write_csv(out: TextIO, plans: Iterable[RegionPlan]) -> None:
         table.writerows(rows(plan))
 
 
-def plan_as_data(plan: RegionPlan) -> dict[str, Any]:
-    """Given a region's plan, return it as plain data."""
+def write_json(out: TextIO, plans: Iterable[RegionPlan]) -> None:
+    """Given plans, write them as one JSON document with a volume on each line, so that no more than one is held as text."""
+    encode = json.JSONEncoder(ensure_ascii=False).encode
+    out.write('{"regions": [')
+    for number, plan in enumerate(plans):
+        about = encode(_region_as_data(plan)).removesuffix("}")
+        out.write(f'{"," if number else ""}\n{about}, "volumes": [')
+        lines = (encode(_volume_as_data(volume)) for volume in plan.volumes)
+        out.writelines(f"{',' if position else ''}\n{line}" for position, line in enumerate(lines))
+        out.write("\n]}")
+    out.write("\n]}\n")
+
+
+def _region_as_data(plan: RegionPlan) -> dict[str, Any]:
+    """Given a region's plan, return what there is to say of all of it."""
     return {
         "region": plan.region,
         "made_at": format_time(plan.made_at),
         "policies": plan.policies.source,
-        "volumes": [_volume_as_data(volume) for volume in plan.volumes],
         "totals": {
             "volumes": len(plan.volumes),
             "snapshots": sum(len(volume.verdicts) for volume in plan.volumes),

@@ -265,7 +265,7 @@ def _compare(installed: Installed, policies: Mapping[str, PolicySet]) -> list[tu
         typer.echo(f"what is in force cannot be used ({len(broken.problems)} errors): compared with the parameters", err=True)
         before = installed.parameters_as_policies()
     readers = [installed.reader(region) for region in regions]
-    guards = [installed.guards(region) for region in regions]
+    guards = [installed.guards(reader) for reader in readers]
     facts = gather_all_facts(readers[0], readers[1:], installed.waiting())
     then = make_plans(guards, facts, before, now, system=settings.system)
     after = make_plans(guards, facts, policies, now, system=settings.system)

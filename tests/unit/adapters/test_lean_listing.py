@@ -72,6 +72,17 @@ def test_a_page_is_read_as_botocore_reads_it() -> None:
     ]
 
 
+def test_a_tag_without_a_value_has_an_empty_one() -> None:
+    bare = page(1).replace(b"<key>Name</key><value>db 1</value>", b"<key>Name</key>")
+    assert snapshot_from(parse_page(bare)["Snapshots"][0], "us-east-1").tags == {"Name": "", "Empty": ""}
+
+
+def test_texts_that_recur_are_held_once() -> None:
+    first, second = parse_page(page(1, 2))["Snapshots"]
+    assert first["KmsKeyId"] is second["KmsKeyId"]
+    assert first["Tags"][0]["Key"] is second["Tags"][0]["Key"]
+
+
 def test_the_reader_follows_all_pages_with_filters_in_the_query_protocol() -> None:
     http = Http((200, page(1, 2, token="t1")), (200, page(3)))
     reader = Ec2Reader(client=lean(http), region="us-east-1")  # type: ignore[arg-type]

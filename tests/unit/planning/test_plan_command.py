@@ -99,7 +99,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
         DR: from_dr_parameters(DR, 1, Limits()),
     }
     monkeypatch.setattr(Installed, "reader", lambda _, region: Reader(made, region))
-    monkeypatch.setattr(Installed, "guards", lambda _, region: Reader(made, region))
+    monkeypatch.setattr(Installed, "guards", lambda _, reader: reader)
     monkeypatch.setattr(Installed, "store", lambda _, region: Store(made, region))
     monkeypatch.setattr(Installed, "waiting", lambda _: frozenset({(SOURCES[3].id, DR)}))
     monkeypatch.setattr(Installed, "parameters_as_policies", lambda _: dict(parameters))
@@ -153,6 +153,13 @@ def test_json_says_the_same_for_a_machine(plan: Callable[..., Result]) -> None:
     assert snapshots[3]["reasons"][0] == {"rule": "newest", "text": "newest"}
     assert regions[0]["totals"]["copies_missing"] == 1
     assert regions[1]["region"] == DR
+
+
+def test_json_comes_volume_by_volume_a_line_for_each(plan: Callable[..., Result], world: World) -> None:
+    world.volumes.append(Volume("vol-0b", REGION, 8, "gp3"))
+    lines = plan("--json").output.splitlines()
+    assert [line.startswith('{"source_region"') for line in lines].count(True) == 3
+    assert json.loads(next(line for line in lines if '"vol-0b"' in line))["snapshots"] == []
 
 
 def test_csv_has_a_row_for_every_snapshot(plan: Callable[..., Result]) -> None:
