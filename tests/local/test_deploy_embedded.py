@@ -137,6 +137,18 @@ def test_both_stacks_are_made_then_left_alone_then_changed_then_removed(target: 
     assert [s.outcome for s in deployment.destroy().stacks] == [Outcome.ABSENT] * 2
 
 
+def test_a_further_dr_region_gets_a_dr_stack_alone(target: Target, infra: Path, tmp_path: Path) -> None:
+    build, further = tiny_package(tmp_path), "eu-west-1"
+    deployment = Deployment(Target(target.client, PRIMARY, further, target.suffix), Recorder(), infra=infra)
+    made = deployment.deploy({}, {}, kinds=["dr"], build=build)
+    assert [(s.stack, s.region, s.outcome) for s in made.stacks] == [("snapkeep-test-dr", further, Outcome.CREATED)]
+    with pytest.raises(ClientError, match="does not exist"):
+        target.client("cloudformation", PRIMARY).describe_stacks(StackName="snapkeep-test-primary")
+    gone = deployment.destroy(["dr"])
+    assert [(s.stack, s.outcome) for s in gone.stacks] == [("snapkeep-test-dr", Outcome.DELETED)]
+    assert gone.stays[0].startswith("every snapshot in eu-west-1,")
+
+
 def test_the_deployed_state_machine_runs_the_deployed_function(target: Target, infra: Path, tmp_path: Path) -> None:
     made = Deployment(target, Silent(), infra=infra).deploy({}, {}, build=tiny_package(tmp_path))
     machines = target.client("stepfunctions", PRIMARY)

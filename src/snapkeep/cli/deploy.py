@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -23,7 +24,19 @@ deploy_app = typer.Typer(help="Deploy both stacks into both regions.")
 destroy_app = typer.Typer(help="Delete both stacks. Snapshots stay.")
 package_app = typer.Typer(help="Build the functions' folder for the AWS CLI or SAM.")
 
+
+class Only(StrEnum):
+    """One stack of the two."""
+
+    PRIMARY = "primary"
+    DR = "dr"
+
+
 _PARAMETERS = "Parameters"
+_Only = Annotated[
+    Only | None,
+    typer.Option("--only", help="One stack alone; a further DR region has a DR stack of its own.", show_default=False),
+]
 _Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 
@@ -51,6 +64,7 @@ def deploy(
     remove_failed: Annotated[
         bool, typer.Option("--remove-failed", help="Delete what is left of a creation that failed.")
     ] = False,
+    only: _Only = None,
     profile: Profile = "",
     region: Region = "",
     dr_region: DrRegion = DEFAULT_DR_REGION,
@@ -66,12 +80,16 @@ def deploy(
     primary = _with_shortcuts(parameter, "--parameter", {"tagKeyValue": tag_key, "Retention": retention})
     dr = _with_shortcuts(dr_parameter, "--dr-parameter", {"Retention": dr_retention})
     tags = _pairs(tag, "--tag")
+    from snapkeep.deploy.deployment import DR, PRIMARY  # noqa: PLC0415 - imports boto3
+
     with _watcher(json) as watcher:
 
         def may_remove(story: str) -> bool:
             return remove_failed or _consent(f"{story}. Delete it?", json=json)
 
-        deployed = _deployment(settings, watcher).deploy(primary, dr, tags=tags, may_remove_leftover=may_remove)
+        deployed = _deployment(settings, watcher).deploy(
+            primary, dr, tags=tags, kinds=[only.value] if only else (DR, PRIMARY), may_remove_leftover=may_remove
+        )
     _show_deployed(deployed, json=json)
 
 
@@ -79,6 +97,7 @@ def deploy(
 def destroy(
     *,
     yes: _Yes = False,
+    only: _Only = None,
     profile: Profile = "",
     region: Region = "",
     dr_region: DrRegion = DEFAULT_DR_REGION,
@@ -88,11 +107,15 @@ def destroy(
 ) -> None:
     """Delete both stacks and the buckets of their artifacts. No snapshot is deleted."""
     settings = aws_settings(profile=profile, region=region, dr_region=dr_region, endpoint_url=endpoint_url, name=name)
-    question = f"Delete the stacks of {settings.system} in {settings.region} and {settings.dr_region}? Snapshots stay."
+    regions = {Only.PRIMARY: settings.region, Only.DR: settings.dr_region}
+    where = regions[only] if only else " and ".join(regions.values())
+    question = f"Delete the stacks of {settings.system} in {where}? Snapshots stay."
     if not yes and not _consent(question, json=json):
         raise WrongUse("nothing was deleted: confirm, or give --yes")
+    from snapkeep.deploy.deployment import DR, PRIMARY  # noqa: PLC0415 - imports boto3
+
     with _watcher(json) as watcher:
-        destroyed = _deployment(settings, watcher).destroy()
+        destroyed = _deployment(settings, watcher).destroy([only.value] if only else (PRIMARY, DR))
     _show_destroyed(destroyed, json=json)
 
 

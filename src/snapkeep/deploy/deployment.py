@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
@@ -90,11 +90,14 @@ class Deployment:
         dr_parameters: Mapping[str, str],
         *,
         tags: Mapping[str, str] | None = None,
+        kinds: Sequence[str] = (DR, PRIMARY),
         may_remove_leftover: Callable[[str], bool] = lambda _: False,
         build: Callable[..., Package] = build_package,
     ) -> Deployed:
         """Given parameters for each stack, and tags for all that is made, deploy both; return what was made.
 
+        `kinds` names the stacks, the DR one first: a system has one primary stack, and a DR stack in each region that it
+        copies to.
         Everything that can be checked is checked before anything is touched. Raise InvalidParameters, StackFailed, StackBusy,
         StackLeftover, BucketNotOurs.
         """
@@ -104,7 +107,7 @@ class Deployment:
             PRIMARY: {SUFFIX: target.suffix, DR_REGION: target.dr_region, **primary_parameters},
         }
         check_regions(target.region, given[PRIMARY][DR_REGION])
-        templates = {kind: read_template(self._infra / f"{kind}.yaml") for kind in (DR, PRIMARY)}
+        templates = {kind: read_template(self._infra / f"{kind}.yaml") for kind in kinds}
         for kind, template in templates.items():
             check_parameters(template, given[kind], target.stack_name(kind))
         account_id, _ = self._identity
@@ -119,20 +122,20 @@ class Deployment:
             results.append(stack.deploy(url, template.get("Parameters", {}), given[kind], tags or {}, may_remove_leftover))
         return Deployed(target.system, account_id, tuple(results), package, tuple(bucket.name for bucket in buckets.values()))
 
-    def destroy(self) -> Destroyed:
+    def destroy(self, kinds: Sequence[str] = (PRIMARY, DR)) -> Destroyed:
         """Delete both stacks, the primary one first (it starts the work), then the buckets; return what went and what stays."""
         target = self._target
         account_id, _ = self._identity
         results = []
-        for kind in (PRIMARY, DR):
+        for kind in kinds:
             self._watcher.step(f"{target.region_of(kind)}: deleting stack {target.stack_name(kind)}")
             results.append(self._stack(kind).delete())
         removed = {}
-        for kind in (PRIMARY, DR):
+        for kind in kinds:
             bucket = self._bucket(target.region_of(kind))
             self._watcher.step(f"{target.region_of(kind)}: removing bucket {bucket.name}")
             removed[bucket.name] = bucket.remove()
-        return Destroyed(target.system, account_id, tuple(results), removed, self._what_stays())
+        return Destroyed(target.system, account_id, tuple(results), removed, self._what_stays(kinds))
 
     def _upload(
         self, kind: str, template: dict[str, Any], bucket: ArtifactBucket, package: Package, tags: Mapping[str, str]
@@ -166,9 +169,10 @@ class Deployment:
         endpoint = str(self._client("cloudformation", self._target.region).meta.endpoint_url)
         return urlsplit(endpoint).hostname in ("127.0.0.1", "localhost", "::1")
 
-    def _what_stays(self) -> tuple[str, ...]:
+    def _what_stays(self, kinds: Sequence[str]) -> tuple[str, ...]:
         target = self._target
+        regions = " and ".join(target.region_of(kind) for kind in kinds)
         return (
-            f"every snapshot in {target.region} and {target.dr_region}, with its tags (snapkeep:managed = {target.system})",
+            f"every snapshot in {regions}, with its tags (snapkeep:managed = {target.system})",
             "KMS keys that were made for the stacks are scheduled for deletion by CloudFormation; keys of yours are untouched",
         )
