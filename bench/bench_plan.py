@@ -64,7 +64,7 @@ class Cost(NamedTuple):
 MEASURE = """
 import json, resource, subprocess, sys
 with open(sys.argv[1], "wb") as output:
-    done = subprocess.run(sys.argv[2:], stdout=output, stderr=subprocess.STDOUT)
+    done = subprocess.run(sys.argv[2:], stdout=output)
 used = resource.getrusage(resource.RUSAGE_CHILDREN)
 print(json.dumps([done.returncode, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024]))
 """
@@ -74,7 +74,7 @@ print(json.dumps([done.returncode, used.ru_utime + used.ru_stime, used.ru_maxrss
 def run(arguments: list[str], environment: dict[str, str], output: Path) -> Cost:
     """Run a command and return what it cost, by the operating system's own accounting."""
     starter = [sys.executable, "-c", MEASURE, str(output), *arguments]
-    done = subprocess.run(starter, env=environment, check=True, capture_output=True, text=True)  # noqa: S603 - ourselves
+    done = subprocess.run(starter, env=environment, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)  # noqa: S603 - ourselves
     status, cpu_seconds, memory_mib = json.loads(done.stdout)
     assert status in (0, 1), output.read_text()[-2000:]
     return Cost(cpu_seconds, memory_mib)

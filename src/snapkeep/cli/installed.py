@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from snapkeep.cli.common import AwsSettings
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 PRIMARY, DR = "primary", "dr"
 NOT_DEPLOYED = "the templates' defaults: no stack is deployed"
+_WITHOUT = {PRIMARY: "nothing is protected until it is deployed", DR: "nothing is copied there until it is deployed"}
 _LIMITS = {"MaxDeletions": "100", "MaxDeletionSharePercent": "75"}
 PRIMARY_DEFAULTS = {"tagKeyValue": "none", "DRKmsKey": "", "CopyWithinHours": "24", "Retention": "7"} | _LIMITS
 DR_DEFAULTS = {"Retention": "1"} | _LIMITS
@@ -27,9 +28,10 @@ DR_DEFAULTS = {"Retention": "1"} | _LIMITS
 
 @dataclass(frozen=True, slots=True)
 class Installed:
-    """A system in its two regions, as far as the chosen AWS shows it."""
+    """A system in its regions, as far as the chosen AWS shows it."""
 
     settings: AwsSettings
+    _stacks: dict[tuple[str, str], Mapping[str, str]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def region_of(self, kind: str) -> str:
         """Given `primary` or `dr`, return the region."""
@@ -61,11 +63,23 @@ class Installed:
         name = f"/{self.settings.system}/policy"
         return SsmPolicyStore(client=self.settings.client("ssm", region), name=name, region=region)
 
+    def regions(self, *policies: PolicySet) -> list[str]:
+        """Given policies, return the primary region, the DR region, and every other region that they copy to."""
+        known = [self.settings.region, self.settings.dr_region]
+        copied_to = {rule.region for one in policies for policy in one.policies for rule in policy.copies}
+        return known + sorted(copied_to.difference(known))
+
     def stack_parameters(self, kind: str, region: str = "") -> Mapping[str, str]:
-        """Given `primary` or `dr`, return its stack's parameters; empty if there is no such stack."""
+        """Given `primary` or `dr`, return its stack's parameters, read once; empty if there is no such stack."""
+        where = (kind, region or self.region_of(kind))
+        if where not in self._stacks:
+            self._stacks[where] = self._read_stack_parameters(*where)
+        return self._stacks[where]
+
+    def _read_stack_parameters(self, kind: str, region: str) -> Mapping[str, str]:
         from botocore.exceptions import ClientError  # noqa: PLC0415 - imports botocore
 
-        client = self.settings.client("cloudformation", region or self.region_of(kind))
+        client = self.settings.client("cloudformation", region)
         try:
             stack = client.describe_stacks(StackName=f"{self.settings.system}-{kind}")["Stacks"][0]
         except ClientError as error:
@@ -74,11 +88,20 @@ class Installed:
             raise
         return {one["ParameterKey"]: one["ParameterValue"] for one in stack.get("Parameters", ())}
 
-    def parameters_as_policies(self) -> dict[str, PolicySet]:
-        """Return for each region the policy that its stack's parameters make, or would by their defaults."""
-        primary, dr = self.stack_parameters(PRIMARY), self.stack_parameters(DR)
+    def stacks_missing(self, regions: Iterable[str]) -> list[str]:
+        """Given regions, the primary's among them, return in words for each in which nothing is deployed what that means."""
+        kinds = [(PRIMARY if region == self.settings.region else DR, region) for region in regions]
+        return [
+            f"there is no stack {self.settings.system}-{kind} in {region}: {_WITHOUT[kind]}"
+            for kind, region in kinds
+            if not self.stack_parameters(kind, region)
+        ]
+
+    def parameters_as_policies(self, regions: Sequence[str] = ()) -> dict[str, PolicySet]:
+        """Return for each region (at least both) the policy that its stack's parameters make, or would by their defaults."""
         region, dr_region = self.settings.region, self.settings.dr_region
-        chosen, chosen_there = PRIMARY_DEFAULTS | dict(primary), DR_DEFAULTS | dict(dr)
+        primary = self.stack_parameters(PRIMARY)
+        chosen, chosen_there = PRIMARY_DEFAULTS | dict(primary), DR_DEFAULTS | dict(self.stack_parameters(DR))
         of_primary = from_parameters(
             chosen["tagKeyValue"],
             primary.get("DRRegion", dr_region),
@@ -89,28 +112,44 @@ class Installed:
             _limits(chosen),
             region=region,
         )
-        of_dr = from_dr_parameters(dr_region, int(chosen_there["Retention"]), _limits(chosen_there))
-        return {
-            region: of_primary if primary else _renamed(of_primary, NOT_DEPLOYED),
-            dr_region: of_dr if dr else _renamed(of_dr, NOT_DEPLOYED),
-        }
+        others = (regions or self.regions())[1:]
+        made = {region: of_primary if primary else _renamed(of_primary, NOT_DEPLOYED)}
+        return made | {one: self._dr_parameters_as_policies(one) for one in others}
 
-    def policies_in_force(self) -> dict[str, PolicySet]:
-        """Return for each region what is in force there. Raise InvalidPolicy if a document is broken."""
-        return {region: in_force(self.store(region), made) for region, made in self.parameters_as_policies().items()}
+    def _dr_parameters_as_policies(self, region: str) -> PolicySet:
+        given = self.stack_parameters(DR, region)
+        chosen = DR_DEFAULTS | dict(given)
+        policies = from_dr_parameters(region, int(chosen["Retention"]), _limits(chosen))
+        return policies if given else _renamed(policies, NOT_DEPLOYED)
 
-    def waiting(self) -> frozenset[SnapshotInRegion]:
-        """Return what the queue towards the DR region still has to copy; nothing if there is no DR stack."""
+    def policies_in_force(self, *others: PolicySet) -> dict[str, PolicySet]:
+        """Return what is in force in the primary region, in the DR region, and in every one that it or `others` copy to.
+
+        Raise InvalidPolicy if a document is broken.
+        """
+        region = self.settings.region
+        of_primary = in_force(self.store(region), self.parameters_as_policies()[region])
+        made = self.parameters_as_policies(self.regions(of_primary, *others))
+        del made[region]
+        return {region: of_primary} | {one: in_force(self.store(one), policies) for one, policies in made.items()}
+
+    def waiting(self, regions: Iterable[str]) -> frozenset[SnapshotInRegion]:
+        """Given DR regions, return what the queue of each still has to copy; nothing where there is no DR stack."""
         from snapkeep.adapters.dynamodb_queue import DynamoDbQueue  # noqa: PLC0415 - imports boto3
         from snapkeep.usecases.retention import STILL_TO_COME  # noqa: PLC0415
 
-        if not self.stack_parameters(DR):
-            return frozenset()
-        region = self.settings.dr_region
-        client: Any = self.settings.client("dynamodb", region)
-        queue = DynamoDbQueue(client=client, table=f"{self.settings.system}-queue", region=region)
-        entries = (entry for state in STILL_TO_COME for entry in queue.in_state(state))
-        return frozenset((entry.wanted.origin.snapshot_id, region) for entry in entries)
+        table = f"{self.settings.system}-queue"
+        queues = [
+            DynamoDbQueue(client=self.settings.client("dynamodb", region), table=table, region=region)
+            for region in regions
+            if self.stack_parameters(DR, region)
+        ]
+        return frozenset(
+            (entry.wanted.origin.snapshot_id, queue.region)
+            for queue in queues
+            for state in STILL_TO_COME
+            for entry in queue.in_state(state)
+        )
 
 
 def _limits(parameters: Mapping[str, str]) -> Limits:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -25,7 +24,7 @@ app = typer.Typer(help="What would be kept, copied and deleted, and why. Writes 
 
 
 class Scope(StrEnum):
-    """Which regions to show."""
+    """Which regions to show: the primary's, those that copies go to, or all."""
 
     BOTH = "both"
     PRIMARY = "primary"
@@ -65,11 +64,15 @@ def plan(
     settings = aws_settings(profile=profile, region=region, dr_region=dr_region, endpoint_url=endpoint_url, name=name)
     installed, now = Installed(settings), datetime.now(UTC)
     moment = _moment(at) if at else now
-    readers = [installed.reader(settings.region), installed.reader(settings.dr_region)]
-    in_force = installed.policies_in_force() if diff or policy is None else {}
-    chosen = _from_file(policy, installed) if policy else in_force
+    given = [_from_file(policy, installed)] if policy else []
+    in_force = installed.policies_in_force(*given) if diff or not given else {}
+    regions = list(in_force) or installed.regions(*given)
+    chosen = dict.fromkeys(regions, given[0]) if given else in_force
+    for missing in installed.stacks_missing(regions):
+        typer.echo(missing, err=True)
+    readers = [installed.reader(one) for one in regions]
     guards = [installed.guards(reader) for reader in readers]
-    facts = gather_all_facts(readers[0], readers[1:], installed.waiting())
+    facts = gather_all_facts(readers[0], readers[1:], installed.waiting(regions[1:]))
     plans = _shown(make_plans(guards, facts, chosen, moment, system=settings.system, adopt=adopt), scope)
     if diff:
         before = _shown(make_plans(guards, facts, in_force, now, system=settings.system), scope)
@@ -89,13 +92,11 @@ def _moment(text: str) -> datetime:
         raise WrongUse(f"--at {text}: write a moment with its time zone, such as 2026-12-24T03:00Z") from error
 
 
-def _from_file(path: Path, installed: Installed) -> Mapping[str, PolicySet]:
+def _from_file(path: Path, installed: Installed) -> PolicySet:
     from snapkeep.policyfile.load import load_file  # noqa: PLC0415 - imports yaml
 
-    settings = installed.settings
-    limits = installed.parameters_as_policies()[settings.region].limits
-    policies = load_file(path, region=settings.region, limits=limits)
-    return {settings.region: policies, settings.dr_region: policies}
+    region = installed.settings.region
+    return load_file(path, region=region, limits=installed.parameters_as_policies()[region].limits)
 
 
 def _shown(plans: list[RegionPlan], scope: Scope) -> list[RegionPlan]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -111,9 +111,10 @@ def remove(
 ) -> None:
     """Show what going back to the stacks' parameters would change, ask, and take the document out of force."""
     installed = _installed(profile, region, dr_region, endpoint_url, name)
-    parameters = installed.parameters_as_policies()
-    stores = [installed.store(one) for one in (installed.settings.dr_region, installed.settings.region)]
-    compared = _compare(installed, parameters)
+    parameters = installed.parameters_as_policies()[installed.settings.region]
+    before = _in_force(installed, parameters)
+    compared = _compare(installed, before, installed.parameters_as_policies(list(before)))
+    stores = _stores_in_force(installed, before)
     _show_comparisons(compared, json=json)
     if not yes and not _consent("Put the stacks' parameters in force again?", json=json):
         raise WrongUse("nothing was changed: confirm, or give --yes")
@@ -213,7 +214,8 @@ def _put_in_force(installed: Installed, text: str, policies: PolicySet, question
     from snapkeep.usecases.policies import push as push_to  # noqa: PLC0415
 
     stores = _stores(installed, policies)
-    compared = _compare(installed, dict.fromkeys((installed.settings.region, installed.settings.dr_region), policies))
+    before = _in_force(installed, policies)
+    compared = _compare(installed, before, dict.fromkeys(before, policies))
     _show_comparisons(compared, json=json)
     if not yes and not _consent(question, json=json):
         raise WrongUse("nothing was changed: confirm, or give --yes")
@@ -245,28 +247,42 @@ def _stores(installed: Installed, policies: PolicySet) -> list[PolicyStore]:
     from snapkeep.cli.installed import DR, PRIMARY  # noqa: PLC0415
 
     settings = installed.settings
-    regions = sorted({rule.region for policy in policies.policies for rule in policy.copies} | {settings.dr_region})
-    for kind, region in [*((DR, region) for region in regions), (PRIMARY, settings.region)]:
+    primary, *others = installed.regions(policies)
+    for kind, region in [*((DR, region) for region in others), (PRIMARY, primary)]:
         if not installed.stack_parameters(kind, region):
             raise WrongUse(f"there is no stack {settings.system}-{kind} in {region}: deploy it before a policy needs it")
-    return [installed.store(region) for region in [*regions, settings.region]]
+    return [installed.store(region) for region in [*others, primary]]
 
 
-def _compare(installed: Installed, policies: Mapping[str, PolicySet]) -> list[tuple[str, Comparison]]:
-    from snapkeep.domain.planning import compare  # noqa: PLC0415
+def _stores_in_force(installed: Installed, before: Iterable[str]) -> list[PolicyStore]:
+    """Given the regions that what is in force concerns, the primary first, return the stores of their stacks, its own last."""
+    from snapkeep.cli.installed import DR  # noqa: PLC0415
+
+    primary, *others = before
+    return [installed.store(region) for region in [*(one for one in others if installed.stack_parameters(DR, one)), primary]]
+
+
+def _in_force(installed: Installed, policies: PolicySet) -> dict[str, PolicySet]:
+    """Given other policies, return what is in force in each region that these or those concern: a broken document is not."""
     from snapkeep.domain.policy_document import InvalidPolicy  # noqa: PLC0415
-    from snapkeep.usecases.planning import gather_all_facts, make_plans  # noqa: PLC0415
 
-    settings, now = installed.settings, datetime.now(UTC)
-    regions = [settings.region, settings.dr_region]
     try:
-        before = installed.policies_in_force()
+        return installed.policies_in_force(policies)
     except InvalidPolicy as broken:
         typer.echo(f"what is in force cannot be used ({len(broken.problems)} errors): compared with the parameters", err=True)
-        before = installed.parameters_as_policies()
+        return installed.parameters_as_policies(installed.regions(policies))
+
+
+def _compare(
+    installed: Installed, before: Mapping[str, PolicySet], policies: Mapping[str, PolicySet]
+) -> list[tuple[str, Comparison]]:
+    from snapkeep.domain.planning import compare  # noqa: PLC0415
+    from snapkeep.usecases.planning import gather_all_facts, make_plans  # noqa: PLC0415
+
+    settings, now, regions = installed.settings, datetime.now(UTC), list(before)
     readers = [installed.reader(region) for region in regions]
     guards = [installed.guards(reader) for reader in readers]
-    facts = gather_all_facts(readers[0], readers[1:], installed.waiting())
+    facts = gather_all_facts(readers[0], readers[1:], installed.waiting(regions[1:]))
     then = make_plans(guards, facts, before, now, system=settings.system)
     after = make_plans(guards, facts, policies, now, system=settings.system)
     return [(one.region, compare(old, one)) for old, one in zip(then, after, strict=True)]

@@ -84,7 +84,7 @@ def test_where_nothing_is_deployed_the_templates_defaults_are_planned_with_and_i
     policies = installed({}).policies_in_force()
     assert {one.source for one in policies.values()} == {NOT_DEPLOYED}
     assert policies["us-east-1"].policies[0].retention == Retention(keep_last=7)
-    assert installed({}).waiting() == frozenset()
+    assert installed({}).waiting(["us-east-2"]) == frozenset()
 
 
 def test_a_document_is_in_force_where_it_was_pushed_with_the_stacks_limits() -> None:

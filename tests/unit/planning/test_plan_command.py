@@ -101,12 +101,12 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.setattr(Installed, "reader", lambda _, region: Reader(made, region))
     monkeypatch.setattr(Installed, "guards", lambda _, reader: reader)
     monkeypatch.setattr(Installed, "store", lambda _, region: Store(made, region))
-    monkeypatch.setattr(Installed, "waiting", lambda _: frozenset({(SOURCES[3].id, DR)}))
-    monkeypatch.setattr(Installed, "parameters_as_policies", lambda _: dict(parameters))
+    monkeypatch.setattr(Installed, "waiting", lambda *_: frozenset({(SOURCES[3].id, DR)}))
+    monkeypatch.setattr(Installed, "parameters_as_policies", lambda *_: dict(parameters))
     monkeypatch.setattr(
         Installed,
         "policies_in_force",
-        lambda _: {region: in_force(Store(made, region), one) for region, one in parameters.items()},
+        lambda *_: {region: in_force(Store(made, region), one) for region, one in parameters.items()},
     )
     monkeypatch.setattr(
         Installed, "stack_parameters", lambda _, kind, region="": {"Retention": "2"} if region in made.stacks else {}
