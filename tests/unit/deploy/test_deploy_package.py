@@ -98,6 +98,38 @@ print({{module.__file__.startswith({str(built.folder)!r}) for module in list(sys
         assert endpoint == real.meta.endpoint_url
 
 
+def test_a_packaged_function_knows_time_zones_where_the_system_has_none(built: Package) -> None:
+    code = f"""
+import sys; sys.path[:0] = [{str(built.folder)!r}]
+import zoneinfo
+assert zoneinfo.TZPATH == (), zoneinfo.TZPATH
+from datetime import datetime, UTC
+from snapkeep.domain.calendar_periods import local_times
+print(*local_times([datetime(2026, 7, 1, tzinfo=UTC), datetime(2026, 12, 1, tzinfo=UTC)], "Europe/Berlin"), sep="\\n")
+"""
+    ran = subprocess.run(
+        [sys.executable, "-s", "-S", "-c", code],
+        check=False,
+        capture_output=True,
+        text=True,
+        cwd=built.folder,
+        env={"PYTHONTZPATH": ""},
+    )
+    assert ran.stderr == ""
+    assert ran.stdout.splitlines() == ["2026-07-01 02:00:00+02:00", "2026-12-01 01:00:00+01:00"]
+
+
+def test_the_package_holds_nothing_that_was_compiled_for_a_processor(built: Package) -> None:
+    with zipfile.ZipFile(built.zip_file) as archive:
+        compiled = [
+            name for name in archive.namelist() if archive.read(name).startswith((b"\x7fELF", b"\xcf\xfa\xed\xfe", b"MZ"))
+        ]
+        names = archive.namelist()
+    assert compiled == []
+    assert [name for name in names if Path(name).suffix in {".so", ".pyd", ".dylib", ".dll"}] == []
+    assert "markupsafe/_native.py" in names
+
+
 def test_the_package_holds_nothing_of_ours_that_stays_at_home(built: Package) -> None:
     assert {path.name for path in (built.folder / "snapkeep").iterdir() if path.is_dir() and path.name != "__pycache__"} == set(
         package.OUR_PARTS
