@@ -55,6 +55,11 @@ FAILING = """WrongRole:
     Properties: {Runtime: python3.13, Handler: index.handler, CodeUri: ../code, Role: !GetAtt WrongRole.Arn}"""
 
 
+KEPT = """Reports:
+    Type: AWS::S3::Bucket
+    DeletionPolicy: Retain"""
+
+
 class Recorder(Silent):
     """Remembers what it was told."""
 
@@ -75,7 +80,7 @@ def infra(tmp_path: Path) -> Path:
     (folder / "statemachines").mkdir(parents=True)
     definition = {"StartAt": "Work", "States": {"Work": {"Type": "Task", "Resource": "${WorkArn}", "End": True}}}
     (folder / "statemachines" / "machine.asl.json").write_text(json.dumps(definition))
-    write_templates(folder)
+    write_templates(folder, KEPT)
     return folder
 
 
@@ -134,6 +139,8 @@ def test_both_stacks_are_made_then_left_alone_then_changed_then_removed(target: 
     assert set(gone.objects_removed) == set(made.buckets)
     assert all(gone.objects_removed.values())
     assert "every snapshot in us-east-1 and us-east-2" in gone.stays[0]
+    assert [text for text in gone.stays if text.startswith("AWS::S3::Bucket ")], "what the template retains is named"
+    assert gone.stays[-1].endswith(" in us-east-1")
     assert [s.outcome for s in deployment.destroy().stacks] == [Outcome.ABSENT] * 2
 
 

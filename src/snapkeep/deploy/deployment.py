@@ -135,7 +135,7 @@ class Deployment:
             bucket = self._bucket(target.region_of(kind))
             self._watcher.step(f"{target.region_of(kind)}: removing bucket {bucket.name}")
             removed[bucket.name] = bucket.remove()
-        return Destroyed(target.system, account_id, tuple(results), removed, self._what_stays(kinds))
+        return Destroyed(target.system, account_id, tuple(results), removed, self._what_stays(kinds, results))
 
     def _upload(
         self, kind: str, template: dict[str, Any], bucket: ArtifactBucket, package: Package, tags: Mapping[str, str]
@@ -169,10 +169,12 @@ class Deployment:
         endpoint = str(self._client("cloudformation", self._target.region).meta.endpoint_url)
         return urlsplit(endpoint).hostname in ("127.0.0.1", "localhost", "::1")
 
-    def _what_stays(self, kinds: Sequence[str]) -> tuple[str, ...]:
+    def _what_stays(self, kinds: Sequence[str], results: Sequence[StackResult]) -> tuple[str, ...]:
         target = self._target
         regions = " and ".join(target.region_of(kind) for kind in kinds)
+        retained = (f"{kept} in {result.region}" for result in results for kept in result.retained)
         return (
             f"every snapshot in {regions}, with its tags (snapkeep:managed = {target.system})",
             "KMS keys that were made for the stacks are scheduled for deletion by CloudFormation; keys of yours are untouched",
+            *retained,
         )

@@ -19,6 +19,7 @@ class StackEvent:
     resource_type: str
     status: str
     reason: str = ""
+    physical_id: str = ""
 
     @property
     def of_the_stack(self) -> bool:

@@ -53,6 +53,8 @@ class StackResult:
     region: str
     outcome: Outcome
     outputs: Mapping[str, str] = field(default_factory=dict)
+    retained: tuple[str, ...] = ()
+    """What a deletion left where it is, such as `AWS::S3::Bucket NAME` (`DeletionPolicy: Retain`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +126,9 @@ class Stack:
         after = self._follow(before.stack_id, seen)
         if after.status not in ("DELETE_COMPLETE", _ABSENT):
             raise StackFailed(self._why(after, seen))
-        return StackResult(self.name, self.region, Outcome.DELETED)
+        skipped = [event for event in self._events(before.stack_id, until=seen) if event.status == "DELETE_SKIPPED"]
+        retained = tuple(f"{event.resource_type} {event.physical_id}" for event in reversed(skipped))
+        return StackResult(self.name, self.region, Outcome.DELETED, retained=retained)
 
     def outputs(self) -> Mapping[str, str] | None:
         """Return the stack's outputs, or None when there is no such stack."""
@@ -224,6 +228,7 @@ class Stack:
             resource_type=raw.get("ResourceType", ""),
             status=raw.get("ResourceStatus", ""),
             reason=raw.get("ResourceStatusReason", ""),
+            physical_id=raw.get("PhysicalResourceId", ""),
         )
 
     def _why(self, after: _Description, seen: set[str]) -> str:
