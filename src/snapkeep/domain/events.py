@@ -19,7 +19,8 @@ MULTI_VOLUME_COMPLETION = "EBS Multi-Volume Snapshots Completion Status"
 
 _REGION = re.compile(r"^[a-z]{2}(-[a-z]+)+-\d$")
 ARN_FIELDS = 6
-_LONG_FORMATS = ("%a %b %d %H:%M:%S %Z %Y", "%Y-%m-%dT%H:%M:%SZ")
+_LONG_FORMAT = "%a %b %d %H:%M:%S %Z %Y"
+"""`Sun Nov 24 22:32:55 UTC 2024`, as the event of a missed completion duration prints it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,16 +79,18 @@ def parse_arn(arn: str) -> Resource:
 
 def parse_time(text: str) -> datetime:
     """Given a time as events print it, return it in UTC. Raise InvalidEvent if it has no known form."""
-    for form in _LONG_FORMATS:
-        try:
-            return datetime.strptime(text, form).replace(tzinfo=UTC)
-        except ValueError:
-            continue
     try:
         moment = datetime.fromisoformat(text)
+    except ValueError:
+        return _parse_long_time(text)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _parse_long_time(text: str) -> datetime:
+    try:
+        return datetime.strptime(text, _LONG_FORMAT).replace(tzinfo=UTC)
     except ValueError as error:
         raise InvalidEvent(f"time '{text}' has no known form; one such is 2026-11-23T01:02:03Z") from error
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def parse_snapshot_event(event: Mapping[str, Any]) -> list[SnapshotEnded] | NotOurs:

@@ -210,10 +210,14 @@ class Dispatch:
             raise error
 
     def _give_up(self, entry: QueueEntry, cause: str, round_: _Round) -> None:
+        """Where nobody waits, the notice comes before the entry is closed: a stop between the two must not leave silence."""
+        notice = copy_failed_notice(entry.wanted, cause, self.clock.now())
+        if not entry.tokens:
+            self.notices.add(notice)
         answered = self.settlement.give_up(entry, cause)
         round_.failed.append(entry.key)
-        if not answered:
-            self.notices.add(copy_failed_notice(entry.wanted, cause, self.clock.now()))
+        if entry.tokens and not answered:
+            self.notices.add(notice)
 
     def _write(self, entry: QueueEntry) -> QueueEntry | None:
         """Write; None when somebody else wrote the entry first, who then decides about it."""

@@ -56,8 +56,8 @@ class Settlement:
         return self._close(entry, EntryState.FAILED, entry.copy_id, cause, CopyFailed.__name__)
 
     def _close(self, entry: QueueEntry, state: EntryState, copy_id: str, cause: str, error: str) -> int:
-        told: set[str] = set()
-        answered = 0
+        """Whoever wrote the entry meanwhile may have decided: a copy that arrived stays DONE, one under way again goes on."""
+        seen, told, answered = entry.state, set[str](), 0
         while True:
             for token in entry.tokens:
                 if token not in told:
@@ -67,6 +67,8 @@ class Settlement:
                 self.queue.write(replace(entry, state=state, copy_id=copy_id, cause=cause, tokens=()))
             except EntryChanged:
                 entry = self.queue.get(entry.key)
+                if entry.state is EntryState.DONE or (state is EntryState.FAILED and entry.state is not seen):
+                    return answered
                 continue
             return answered
 

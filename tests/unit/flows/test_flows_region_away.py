@@ -1,0 +1,33 @@
+"""The DR region does not answer for hours: nothing is lost, and all is copied afterwards, without a sweep."""
+
+from __future__ import annotations
+
+from snapkeep.usecases.ports import EntryState
+from support.flows import DR, HOUR, Laboratory
+
+
+def test_a_dr_region_away_for_hours_gets_every_copy_when_it_is_back() -> None:
+    lab = Laboratory()
+    volumes = [lab.make_volume(size_gib=size) for size in (8, 500, 64)]
+    lab.world.take_region_away(DR)
+    snapshots = [lab.start_snapshot(volume) for volume in volumes]
+    lab.runner.advance(6 * HOUR)
+    assert lab.runs("protect") == [], "they go on asking"
+    assert lab.sources_of_copies() == []
+    lab.world.bring_region_back(DR)
+    lab.settle()
+    assert lab.sources_of_copies() == sorted(snapshots)
+    assert [run.status for run in lab.runs("protect")] == ["SUCCEEDED"] * 3
+    assert lab.told == []
+
+
+def test_what_was_given_up_does_not_undo_a_copy_that_has_arrived_meanwhile() -> None:
+    lab = Laboratory()
+    lab.protect(lab.make_volume())
+    queue = lab.runner.wiring.queues[DR]
+    (done,) = queue.in_state(EntryState.DONE)
+    stale = type(done)(
+        done.wanted, EntryState.RUNNING, done.enqueued_at, done.not_before, 1, done.copy_id, version=done.version - 1
+    )
+    lab.runner.wiring.settlement(DR).give_up(stale, "a late event says that it failed")
+    assert queue.get(done.key).state is EntryState.DONE
