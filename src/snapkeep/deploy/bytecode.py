@@ -31,8 +31,7 @@ def compile_folder(folder: Path, interpreter: str) -> None:
 
     Raise subprocess.CalledProcessError with the compiler's words if a file does not compile.
     """
-    # One process: what a worker compiled before shows in which strings marshal shares, so several give other bytes each time.
-    command = [interpreter, "-m", "compileall", "-q", "-j", "1", "-d", _DEPLOYED_FOLDER]
+    command = [interpreter, "-m", "compileall", "-q", "-j", "0", "-d", _DEPLOYED_FOLDER]
     command += ["--invalidation-mode", "unchecked-hash", "."]
     # Sets of constants are stored in the order of their hashes: without a fixed seed no two builds are equal.
     environment = {**os.environ, "PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": ""}
