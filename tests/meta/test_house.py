@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -30,6 +31,13 @@ def test_arrows_point_inward() -> None:
         [Path(sys.executable).with_name("lint-imports"), "--no-cache"], cwd=ROOT, check=False, capture_output=True, text=True
     )
     assert ran.returncode == 0, ran.stdout
+
+
+def test_every_package_has_its_layer() -> None:
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    [layers] = [contract["layers"] for contract in contracts if contract["type"] == "layers"]
+    packages = {path.parent.name for path in tracked("src/snapkeep/*/__init__.py") if path.parents[1].name == "snapkeep"}
+    assert {name for layer in layers for name in layer.split(" | ")} == packages
 
 
 def test_nothing_names_the_machine_that_it_was_written_on() -> None:
