@@ -173,6 +173,22 @@ def test_a_copy_is_asked_for_only_where_none_is_there_or_on_its_way(world: World
     assert not set(asked) & (alive | under_way)
 
 
+def test_a_copy_under_way_is_not_asked_for_again_whatever_the_queue_remembers() -> None:
+    start = NOW - timedelta(hours=30)
+    sources = []
+    for number in range(2):
+        origin = Origin(PRIMARY, VOLUMES[0], f"snap-{number:08x}", start)
+        tags = ledger.tags_for_snapshot(SYSTEM, "gold", origin)
+        sources.append(Snapshot(origin.snapshot_id, PRIMARY, SnapshotState.COMPLETED, start, origin, 8, tags=tags))
+    newest = sources[1]
+    tags = ledger.tags_for_copy(SYSTEM, "gold", newest.origin)
+    copy = Snapshot("snap-c0001000", DR, SnapshotState.PENDING, start, newest.origin, 8, tags=tags, is_copy=True)
+    wanted = CopyWanted(newest.origin, "gold", DR, "", start, 8, encrypted=False, tags=tags)
+    failed = QueuedCopy(wanted, Queued.FAILED, NOW - timedelta(days=2), copy.id, "an old cause")
+    asked = [one.repair.snapshot.id for one in primary((sources, [copy], [failed])).findings if isinstance(one.repair, Enqueue)]
+    assert newest.id not in asked
+
+
 @settings(max_examples=200, deadline=None)
 @given(worlds())
 def test_about_a_region_out_of_reach_nothing_is_concluded(world: World) -> None:

@@ -170,7 +170,7 @@ class _Primary:
         self, region: str, entry: QueuedCopy | None, enqueue: Enqueue, urgency: datetime, *, under_way: bool
     ) -> Finding | None:
         snapshot_id, volume_id = enqueue.snapshot.id, enqueue.snapshot.origin.volume_id
-        if entry is not None and entry.standing is Queued.FAILED:
+        if entry is not None and entry.standing is Queued.FAILED and not under_way:
             text = f"to {region}: {entry.cause}"
             again = self.now - entry.changed_at >= self.facts.retry_failed_after
             return Finding(Kind.COPY_FAILED, snapshot_id, volume_id, text, urgency, enqueue if again else None)
