@@ -7,7 +7,6 @@ from datetime import timedelta
 import pytest
 
 from snapkeep.ebsmodel import FaultRule, Faults, Quotas, Speeds
-from snapkeep.simulate.sweeps import Sweeper
 from snapkeep.simulate.wiring import Deployment, Killed
 from snapkeep.usecases.ports import EntryState
 from support.flows import DAY, DR, HOUR, PRIMARY, CallCounter, Laboratory, attempts, policy_set
