@@ -18,7 +18,7 @@ FAST_WORLD = {
         "key_check_seconds": 0.3,
         "failure_seconds": 0.3,
         "volume_create_seconds": 0.05,
-    }
+    },
 }
 _accounts = itertools.count(100_000_000_001)
 
