@@ -16,7 +16,7 @@ from operator import attrgetter, eq
 from types import MappingProxyType
 
 from snapkeep.domain import tagnames
-from snapkeep.domain.calendar_periods import PERIODS, Calendar
+from snapkeep.domain.calendar_periods import PERIODS, Calendar, Label
 from snapkeep.domain.durations import format_duration
 from snapkeep.domain.holds import source_holds
 from snapkeep.domain.model import Action, Reason, Snapshot, SnapshotState, Verdict
@@ -46,7 +46,7 @@ _UNCOUNTED = {
     SnapshotState.RECOVERING: Reason("recovering", "coming back from the Recycle Bin: does not count"),
 }
 _REASONS_REMEMBERED = 100_000
-_POSITIONS_REMEMBERED = 500_000
+_POSITIONS_REMEMBERED = 10_000
 KEEP, DELETE = Action.KEEP, Action.DELETE
 NO_CALENDAR = Calendar((), "UTC")
 
@@ -128,6 +128,24 @@ def _rules(retention: Retention) -> _Rules:
     return _Rules(retention)
 
 
+class _KeptByPeriod(dict[int, Reasons]):
+    """Period -> why its newest snapshot is kept, as the n-th of its rule: one reason for all that share it."""
+
+    __slots__ = ("_label", "_place", "_rule")
+
+    def __init__(self, rule: str, place: str, label: Label) -> None:
+        super().__init__()
+        self._rule = rule
+        self._place = place
+        self._label = label
+
+    def __missing__(self, key: int) -> Reasons:
+        if len(self) > _REASONS_REMEMBERED:
+            self.clear()
+        made = self[key] = (Reason(self._rule, f"{self._place}: {self._label(key)}"),)
+        return made
+
+
 class _CalendarRule:
     """One calendar word with its count, and the reasons it has given, shared between lineages."""
 
@@ -136,34 +154,29 @@ class _CalendarRule:
         self.word = word
         self.count = count
         self.keys, self.label = PERIODS[word]
-        self._kept: dict[int, dict[int, Reason]] = {}
+        self._kept: list[_KeptByPeriod] = []
         self._superseded: dict[int, Reason] = {}
         self.beyond = Reason(self.rule, f"beyond {word} {count}")
 
-    def walk(self, keys: list[int], keeping: list[list[Reason]]) -> int:
+    def walk(self, keys: list[int], keeping: list[Reasons]) -> int:
         """Given periods, newest first, add this rule's reasons. Return the last period that it keeps; 0 if it had room left."""
-        last, end, number, kept = -1, len(keys) - 1, 0, self._kept
-        for position, key in enumerate(keys):
-            if key != last or position == end:
-                number += 1
-                try:
-                    keeping[position].append(kept[number][key] if key != last else self._oldest(number, key))
-                except KeyError:
-                    keeping[position].append(self._newest_of_period(number, key))
-                last = key
-                if number == self.count:
-                    return key
-        return 0
+        number, oldest = 0, len(keys) - 1
+        newest_of_period = dict(zip(reversed(keys), range(oldest, -1, -1), strict=True))
+        for key, position in reversed(newest_of_period.items()):
+            number += 1
+            if number > len(self._kept):
+                self._kept.append(_KeptByPeriod(self.rule, self._place(number), self.label))
+            keeping[position] += self._kept[number - 1][key]
+            if number == self.count:
+                return key
+        if keys and newest_of_period[keys[oldest]] != oldest:
+            number += 1
+            text = f"{self._place(number)}: {self.label(keys[oldest])} (the oldest there is)"
+            keeping[oldest] += (Reason(self.rule, text),)
+        return keys[oldest] if number == self.count else 0
 
-    def _newest_of_period(self, number: int, key: int) -> Reason:
-        made = Reason(self.rule, f"{self.word} {number} of {self.count}: {self.label(key)}")
-        known = self._kept.setdefault(number, {})
-        if len(known) > _REASONS_REMEMBERED:
-            known.clear()
-        return known.setdefault(key, made)
-
-    def _oldest(self, number: int, key: int) -> Reason:
-        return Reason(self.rule, f"{self.word} {number} of {self.count}: {self.label(key)} (the oldest there is)")
+    def _place(self, number: int) -> str:
+        return f"{self.word} {number} of {self.count}"
 
     def superseded(self, key: int) -> Reason:
         """Return why a snapshot falls out of this rule though its period is among those kept."""
@@ -195,6 +208,7 @@ class _Rules:
         self.by_the_hour = retention.keep_hourly > 0
         self._known: dict[tuple[int, ...], tuple[Sequence[Action], Sequence[Reasons]]] = {}
         self._positions_known = 0
+        self._plain: dict[tuple[int, int], list[Reasons]] = {}
         self.empty = not (self.calendar or self.last or self.within)
         self._shared: dict[Reasons, Reasons] = {}
         """One tuple for all that have the same reasons: a million snapshots have few kinds of them."""
@@ -218,22 +232,29 @@ class _Rules:
         return known
 
     def _work_out(self, count: int, within: int, calendar: Calendar) -> tuple[Sequence[Action], Sequence[Reasons]]:
-        keeping: list[list[Reason]] = [[] for _ in range(count)]
-        _append_each(keeping, self.minimum)
-        if self.empty:
-            _append_each(keeping, [NO_RULE] * count)
-        _append_each(keeping, self.last)
-        _append_each(keeping, [self.kept_within] * within)
+        keeping = self._without_calendar(count, within)
         misses: list[tuple[_CalendarRule, list[int], int]] = []
         for rule in self.calendar:
             keys = rule.keys(calendar)
             misses.append((rule, keys, rule.walk(keys, keeping)))
-        keeping.reverse()
         share = self._shared.setdefault
         if len(self._shared) > _REASONS_REMEMBERED:
             self._shared.clear()
-        reasons = [tuple(found) if found else self._why_not(count - 1 - at, misses) for at, found in enumerate(keeping)]
-        return [KEEP if found else DELETE for found in keeping], [share(some, some) for some in reasons]
+        reasons = [found or self._why_not(position, misses) for position, found in enumerate(keeping)]
+        actions = [KEEP if found else DELETE for found in reversed(keeping)]
+        return actions, [share(some, some) for some in reversed(reasons)]
+
+    def _without_calendar(self, count: int, within: int) -> list[Reasons]:
+        """Given how many snapshots there are, and how many are young enough, return why each is kept, newest first."""
+        known = self._plain.get((count, within))
+        if known is None:
+            if len(self._plain) > _REASONS_REMEMBERED // 100:
+                self._plain.clear()
+            known = self._plain[count, within] = [()] * count
+            for reasons in (self.minimum, [NO_RULE] * (count if self.empty else 0), self.last, [self.kept_within] * within):
+                for position, reason in enumerate(reasons[:count]):
+                    known[position] += (reason,)
+        return known.copy()
 
     def _count_within(self, starts: Sequence[datetime], now: datetime) -> int:
         """Given start times, oldest first, return how many are younger than the newest (that is not ahead of us) allows."""
@@ -245,11 +266,6 @@ class _Rules:
             *self.plain_misses,
             *[rule.beyond if keys[position] < last else rule.superseded(keys[position]) for rule, keys, last in misses],
         )
-
-
-def _append_each(keeping: list[list[Reason]], reasons: Sequence[Reason]) -> None:
-    for found, reason in zip(keeping, reasons, strict=False):
-        found.append(reason)
 
 
 _verdict: Callable[[tuple[Snapshot, Action, Reasons]], Verdict] = partial(tuple.__new__, Verdict)
