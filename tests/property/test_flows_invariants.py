@@ -1,6 +1,6 @@
 """The flows under everything that can happen to them: after every step each invariant holds, and at the end all is copied.
 
-`SNAPKEEP_FLOWS_EXAMPLES=2000` runs longer; `SNAPKEEP_FLOWS_SEED=7` takes other dice. Both are printed.
+`SNAPKEEP_FLOWS_EXAMPLES=2000` runs longer; `SNAPKEEP_FLOWS_SEED=8` takes other dice. Both are printed.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from support.flows_chaos import Chaos
 
 STEPS = 50
 EXAMPLES = int(os.environ.get("SNAPKEEP_FLOWS_EXAMPLES", "400"))
-SEED = int(os.environ.get("SNAPKEEP_FLOWS_SEED", "20260301"))
+SEED = int(os.environ.get("SNAPKEEP_FLOWS_SEED", "7"))
 SHRINK = os.environ.get("SNAPKEEP_FLOWS_SHRINK", "yes") == "yes"
 
 SMALL = st.integers(0, 7)
