@@ -19,6 +19,7 @@ from xml.etree import ElementTree as ET
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.exceptions import ClientError, HTTPClientError
+from botocore.exceptions import ConnectionError as NoConnectionError
 from botocore.httpsession import URLLib3Session
 
 from snapkeep.adapters.aws_errors import SERVER_FAULT, THROTTLED, code_of
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 OPERATION = "DescribeSnapshots"
 API_VERSION = "2016-11-15"
 ATTEMPTS = 8
+ATTEMPTS_WITHOUT_ANSWER = 3
+"""A region that does not answer is said to be out of reach soon: somebody looks at the screen."""
 READ_SECONDS = 60
 LONGEST_PAUSE_SECONDS = 20.0
 CLIENT_FAULT = 400
@@ -62,14 +65,14 @@ class LeanEc2Client:
     def describe_snapshots(self, **query: Any) -> dict[str, Any]:
         """Given OwnerIds, SnapshotIds, Filters, MaxResults, NextToken, return a page as boto3 does, less what we never read.
 
-        Raise ClientError, or HTTPClientError when AWS cannot be reached: after retries with back-off and full jitter.
+        Raise ClientError, or what botocore raises when AWS cannot be reached: after retries with back-off and full jitter.
         """
         body = urlencode(list(_fields(query)))
         for attempt in range(ATTEMPTS):
             try:
                 return self._page(body)
-            except (ClientError, HTTPClientError) as error:
-                if attempt + 1 == ATTEMPTS or not _passing(error):
+            except (ClientError, HTTPClientError, NoConnectionError) as error:
+                if attempt + 1 >= _attempts(error):
                     raise
                 self._pause(self._dice.uniform(0, min(LONGEST_PAUSE_SECONDS, 0.5 * 2**attempt)))
         raise AssertionError("the loop above returns or raises")
@@ -175,12 +178,12 @@ def _fields(query: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             raise TypeError(f"describe_snapshots is not asked with {name} here")
 
 
-def _passing(error: Exception) -> bool:
-    """Whether the same request may succeed a little later."""
+def _attempts(error: Exception) -> int:
+    """How often a request is tried that ends so: once, unless the same request may succeed a little later."""
     if not isinstance(error, ClientError):
-        return True
+        return ATTEMPTS_WITHOUT_ANSWER
     status: int = error.response["ResponseMetadata"]["HTTPStatusCode"]
-    return code_of(error) in THROTTLED or status >= SERVER_FAULT
+    return ATTEMPTS if code_of(error) in THROTTLED or status >= SERVER_FAULT else 1
 
 
 def _error(content: bytes, status: int) -> ClientError:

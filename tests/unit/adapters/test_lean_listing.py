@@ -10,10 +10,10 @@ from urllib.parse import parse_qs
 import botocore.session
 import pytest
 from botocore.credentials import Credentials
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, EndpointConnectionError
 from botocore.parsers import create_parser
 
-from snapkeep.adapters.ec2_lean import ATTEMPTS, LeanEc2Client, parse_page
+from snapkeep.adapters.ec2_lean import ATTEMPTS, ATTEMPTS_WITHOUT_ANSWER, LeanEc2Client, parse_page
 from snapkeep.adapters.ec2_reader import Ec2Reader, snapshot_from
 
 ITEM = """<item><snapshotId>snap-{n}</snapshotId><volumeId>vol-{n}</volumeId><status>completed</status>
@@ -123,3 +123,18 @@ def test_everything_else_is_the_clients_own() -> None:
 def test_a_parameter_that_it_does_not_know_is_refused() -> None:
     with pytest.raises(TypeError, match="RestorableByUserIds"):
         lean(Http()).describe_snapshots(RestorableByUserIds=["self"])
+
+
+def test_a_region_that_does_not_answer_is_given_up_soon() -> None:
+    class Away:
+        asked = 0
+
+        def send(self, request: Any) -> Any:
+            self.asked += 1
+            raise EndpointConnectionError(endpoint_url="https://ec2.us-east-1.amazonaws.com")
+
+    away, pauses = Away(), list[float]()
+    with pytest.raises(EndpointConnectionError):
+        lean(away, pauses).describe_snapshots()  # type: ignore[arg-type]
+    assert away.asked == ATTEMPTS_WITHOUT_ANSWER
+    assert sum(pauses) < 3
