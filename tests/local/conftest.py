@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from support.deployed import installation
-from support.embedded import account_id, embedded
+from support.embedded import account_id, embedded, embedded_alone
 
-__all__ = ["account_id", "embedded", "installation"]
+__all__ = ["account_id", "embedded", "embedded_alone", "installation"]

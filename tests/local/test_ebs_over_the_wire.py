@@ -22,17 +22,17 @@ def checksums(blocks: Any, snapshot_id: str) -> dict[int, str]:
     return found
 
 
-def test_a_copy_equals_its_source_block_by_block_over_the_wire(embedded: EmbeddedAws, account_id: str) -> None:
-    primary, dr = (embedded.client("ec2", region, account_id) for region in (PRIMARY, DR))
+def test_a_copy_equals_its_source_block_by_block_over_the_wire(embedded_alone: EmbeddedAws, account_id: str) -> None:
+    primary, dr = (embedded_alone.client("ec2", region, account_id) for region in (PRIMARY, DR))
     volume_id = primary.create_volume(AvailabilityZone=PRIMARY + "a", Size=1)["VolumeId"]
-    embedded.admin("POST", "clock", {"seconds": 60})
+    embedded_alone.admin("POST", "clock", {"seconds": 60})
     write = {"account": account_id, "region": PRIMARY, "volume_id": volume_id, "first_block": 5, "count": 3}
-    embedded.admin("POST", "blocks", write)
+    embedded_alone.admin("POST", "blocks", write)
     snapshot_id = primary.create_snapshot(VolumeId=volume_id)["SnapshotId"]
-    embedded.admin("POST", "clock", {"seconds": 60})
+    embedded_alone.admin("POST", "clock", {"seconds": 60})
     copy_id = dr.copy_snapshot(SourceRegion=PRIMARY, SourceSnapshotId=snapshot_id)["SnapshotId"]
-    embedded.admin("POST", "clock", {"seconds": 60})
-    source = checksums(embedded.client("ebs", PRIMARY, account_id), snapshot_id)
+    embedded_alone.admin("POST", "clock", {"seconds": 60})
+    source = checksums(embedded_alone.client("ebs", PRIMARY, account_id), snapshot_id)
     assert sorted(source) == [5, 6, 7]
     assert len(set(source.values())) == 3
-    assert checksums(embedded.client("ebs", DR, account_id), copy_id) == source
+    assert checksums(embedded_alone.client("ebs", DR, account_id), copy_id) == source

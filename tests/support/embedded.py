@@ -30,5 +30,12 @@ def embedded() -> Iterator[EmbeddedAws]:
 
 
 @pytest.fixture
+def embedded_alone() -> Iterator[EmbeddedAws]:
+    """One for a test alone: for what all accounts share, such as the clock. Metrics and alarms of the others go by it too."""
+    with EmbeddedAws(world_document=FAST_WORLD) as aws:
+        yield aws
+
+
+@pytest.fixture
 def account_id() -> str:
     return str(next(_accounts))
