@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 
 NOT_THERE = frozenset({"NotFoundException", "InvalidArnException"})
 NO_PERMISSION = frozenset({"AccessDeniedException", "AccessDenied"})
+OF_EBS = "alias/aws/ebs"
+"""The alias of the AWS managed key for EBS, in every region (EBS user guide, "Amazon EBS encryption")."""
 
 
 class KmsKeys:
@@ -24,14 +27,20 @@ class KmsKeys:
         self._region = region
 
     def check(self, key: str) -> str:
-        """Given a key id, ARN or alias, return the key's ARN. Raise KeyNotUsable, naming the key and why."""
+        """Given a key id, ARN or alias, return the key's ARN. Raise KeyNotUsable, naming the key and why.
+
+        Of the keys that AWS manages, EBS may use its own alone: each admits one service in its key policy (KMS developer
+        guide, "AWS managed keys").
+        """
         named_region = key.split(":")[3] if key.startswith("arn:") and key.count(":") > 4 else self._region  # noqa: PLR2004
         if named_region != self._region:
             raise KeyNotUsable(f"key {key} is in {named_region}; a copy to {self._region} needs a key of {self._region}")
-        try:
-            found = self._client.describe_key(KeyId=key)["KeyMetadata"]
-        except (ClientError, BotoCoreError) as error:
-            raise self._fault(key, error) from error
+        found = self._described(key)
+        if found.get("KeyManager") == "AWS" and key != OF_EBS and found["Arn"] != self._described(OF_EBS)["Arn"]:
+            raise KeyNotUsable(
+                f"key {key} in {self._region} is an AWS managed key of another service than EBS; "
+                f"name a customer managed key, or none: then EBS takes the region's default"
+            )
         state = found.get("KeyState", "Enabled")
         if state != "Enabled":
             raise KeyNotUsable(f"key {key} in {self._region} is {state}; enable it, or name another one")
@@ -40,7 +49,13 @@ class KmsKeys:
             or found.get("KeySpec", "SYMMETRIC_DEFAULT") != "SYMMETRIC_DEFAULT"
         ):
             raise KeyNotUsable(f"key {key} in {self._region} is no symmetric encryption key; EBS takes no other")
-        return found["Arn"]
+        return str(found["Arn"])
+
+    def _described(self, key: str) -> Mapping[str, Any]:
+        try:
+            return self._client.describe_key(KeyId=key)["KeyMetadata"]
+        except (ClientError, BotoCoreError) as error:
+            raise self._fault(key, error) from error
 
     def _fault(self, key: str, error: Exception) -> Exception:
         if isinstance(error, ClientError) and code_of(error) in NOT_THERE:

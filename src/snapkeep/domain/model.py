@@ -138,6 +138,8 @@ class CopyWanted:
     tags: Mapping[str, str] = field(default_factory=dict)
     completion_minutes: int = 0
     """Time-based copy: its duration in minutes (a multiple of 15); 0 asks for a standard copy."""
+    source_kms_key: str = ""
+    """ARN of the key that the source is encrypted with; empty when it is not."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -138,6 +138,7 @@ def copy_wanted(system: str, snapshot: Snapshot, policy: Policy, rule: CopyRule,
         encrypted=snapshot.encrypted or bool(rule.kms_key),
         tags=dict(others[:free]) | own,
         completion_minutes=rule.completion_minutes,
+        source_kms_key=snapshot.kms_key_id,
     )
 
 

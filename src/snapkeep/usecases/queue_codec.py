@@ -25,6 +25,7 @@ def wanted_to_json(wanted: CopyWanted) -> dict[str, Any]:
         "encrypted": wanted.encrypted,
         "tags": dict(wanted.tags),
         "completion_minutes": wanted.completion_minutes,
+        "source_kms_key": wanted.source_kms_key,
     }
 
 
@@ -41,6 +42,7 @@ def wanted_from_json(data: Mapping[str, Any]) -> CopyWanted:
         encrypted=data["encrypted"],
         tags=data["tags"],
         completion_minutes=data["completion_minutes"],
+        source_kms_key=data["source_kms_key"],
     )
 
 

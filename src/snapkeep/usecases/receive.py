@@ -22,7 +22,7 @@ from snapkeep.usecases.ports import (
 )
 from snapkeep.usecases.protect import Problem
 from snapkeep.usecases.retention import RetentionPlanner
-from snapkeep.usecases.settle import Settlement, missing_tags
+from snapkeep.usecases.settle import Settlement, missing_tags, naming_keys
 
 _UNDER_WAY = (EntryState.STARTING, EntryState.RUNNING)
 
@@ -125,7 +125,7 @@ class ReceiveCopy:
     def _failed(self, copy: Snapshot, entry: QueueEntry | None, cause: str) -> Received:
         if entry is None or entry.copy_id not in ("", copy.id) or entry.state not in _UNDER_WAY:
             return Received(ReceiveOutcome.RETRYING, f"{copy.id} failed, and is waited for no more: {cause}", remove=(copy,))
-        return self._again_or_give_up(entry, cause, remove=(copy,))
+        return self._again_or_give_up(entry, naming_keys(entry.wanted, cause), remove=(copy,))
 
     def _again_or_give_up(self, entry: QueueEntry, cause: str, remove: tuple[Snapshot, ...]) -> Received:
         after = self.attempts.after_failure(entry, cause, self.clock.now())

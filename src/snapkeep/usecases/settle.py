@@ -96,6 +96,18 @@ def describe(wanted: CopyWanted) -> str:
     return f"copy of {wanted.origin.snapshot_id} ({wanted.origin.volume_id}) from {wanted.origin.region} to {wanted.region}"
 
 
+def naming_keys(wanted: CopyWanted, cause: str) -> str:
+    """Given a copy that was asked for and EC2's message, return the message, with the keys in question if it is about one.
+
+    EC2 says "Given key ID is not accessible" (EBS user guide, "Copy an Amazon EBS snapshot"), and not which of the two.
+    """
+    if "key" not in cause.lower():
+        return cause
+    default = f"{wanted.region}'s default for EBS: the AWS managed key aws/ebs, unless the account chose another"
+    source = f"the source's key {wanted.source_kms_key} and " if wanted.source_kms_key else ""
+    return f"{cause}; Dispatch's role must be able to use {source}the copy's key, {wanted.kms_key or default}"
+
+
 def copy_failed_notice(wanted: CopyWanted, cause: str, now: datetime) -> Notice:
     """Given a copy that failed for good while no execution waited for it, return what somebody should be told."""
     return Notice(CopyFailed.__name__, cause, wanted.origin.snapshot_id, describe(wanted), wanted.region, now)

@@ -101,7 +101,16 @@ def queue(subject: Subject) -> CopyQueue:
 def entry(number: int, *, hours: float = 1, volume: str = "vol-1", state: EntryState = EntryState.WAITING) -> QueueEntry:
     origin = Origin("us-east-1", volume, f"snap-{number:04d}", NOW - timedelta(hours=1))
     wanted = CopyWanted(
-        origin, "default", REGION, "", NOW + timedelta(hours=hours), 8, False, {"snapkeep:managed": "snapkeep", "Name": "é ☃"}
+        origin,
+        "default",
+        REGION,
+        "",
+        NOW + timedelta(hours=hours),
+        8,
+        False,
+        {"snapkeep:managed": "snapkeep", "Name": "é ☃"},
+        0,
+        "arn:key",
     )
     return QueueEntry(wanted, state, NOW, NOW, tokens=("token",))
 

@@ -60,8 +60,37 @@ def test_a_key_without_permission_fails_the_copy_late_and_the_cause_is_told() ->
     key = make_key(lab)
     keys.deny(lab.world, key)
     protect_with(lab, key)
-    assert "Given key ID is not accessible" in cause_of(lab)
+    cause = cause_of(lab)
+    assert "Given key ID is not accessible; Dispatch's role must be able to use the source's key" in cause
+    assert cause.endswith(f"the copy's key, {key}")
     assert lab.ids(DR) == []
+
+
+def test_where_no_key_is_named_the_aws_managed_key_is_named_as_such_in_the_cause_and_in_what_somebody_is_told() -> None:
+    lab = Laboratory(deployment=Deployment(attempts=attempts(limit=1)))
+    source_key = make_key(lab, PRIMARY)
+    keys.deny(lab.world, lab.world.client("kms", DR).describe_key(KeyId="alias/aws/ebs")["KeyMetadata"]["Arn"])
+    lab.protect(lab.make_volume(Encrypted=True, KmsKeyId=source_key))
+    expected = f"the source's key {source_key} and the copy's key, {DR}'s default for EBS: the AWS managed key aws/ebs"
+    assert expected in cause_of(lab)
+    assert any(expected in f"{notice.cause} {notice.detail}" for notice in lab.runner.wiring.notices.told)
+
+
+def test_an_aws_managed_key_of_another_service_is_named_as_such_before_any_copy_is_started() -> None:
+    counter = CallCounter()
+    lab = Laboratory(hook=counter)
+    key = keys.make(lab.world, lab.world.place(DR), "Default key that protects my S3 objects", "AWS").arn
+    protect_with(lab, key)
+    assert f"key {key} in {DR} is an AWS managed key of another service than EBS" in cause_of(lab)
+    assert any("is an AWS managed key" in notice.cause for notice in lab.runner.wiring.notices.told)
+    assert counter.count("copier.start_copy") == 0
+
+
+def test_the_aws_managed_key_for_ebs_may_be_given_by_its_arn() -> None:
+    lab = Laboratory()
+    key = lab.world.client("kms", DR).describe_key(KeyId="alias/aws/ebs")["KeyMetadata"]["Arn"]
+    protect_with(lab, key)
+    assert [one.key_arn for one in lab.snapshots(DR)] == [key]
 
 
 def test_an_alias_is_a_key() -> None:
