@@ -8,14 +8,17 @@ from .clock import RealClock, ScaledClock, VirtualClock
 from .errors import ApiError, NoAnswer
 from .events import EventOptions
 from .faults import FaultRule, Faults
+from .latency import ASSUMED_LATENCY, Latency
 from .quotas import Quotas, Speeds
 from .world import World
 
 __all__ = [
+    "ASSUMED_LATENCY",
     "ApiError",
     "EventOptions",
     "FaultRule",
     "Faults",
+    "Latency",
     "NoAnswer",
     "Quotas",
     "RealClock",

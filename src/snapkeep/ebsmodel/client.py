@@ -64,11 +64,8 @@ class Client:
 
     def send(self, action: str, params: dict[str, Any]) -> Response:
         """Given an action and its parameters, return the answer. Raise botocore's errors."""
-        region = self.meta.region_name
         try:
-            answer = self._world.call(
-                self._service, action, params, region=region, account_id=self._account_id, caller=self._caller
-            )
+            answer = self._answered(action, params)
         except ApiError as error:
             raise as_client_error(error, action) from error
         except NoAnswer as error:
@@ -78,6 +75,22 @@ class Client:
         if "BlockData" in answer:
             answer["BlockData"] = BytesIO(answer["BlockData"])
         answer["ResponseMetadata"] = {"RequestId": "model", "HTTPStatusCode": 200, "RetryAttempts": 0}
+        return answer
+
+    def _answered(self, action: str, params: dict[str, Any]) -> Response:
+        """Return the world's answer when it has come: an error takes its time too."""
+        answer: Response = {}
+        try:
+            answer = self._world.call(
+                self._service,
+                action,
+                params,
+                region=self.meta.region_name,
+                account_id=self._account_id,
+                caller=self._caller,
+            )
+        finally:
+            self._world.wait_for_answer(action, answer)
         return answer
 
     def can_paginate(self, operation_name: str) -> bool:

@@ -17,6 +17,7 @@ from .call import Call
 from .clock import VIRTUAL_START, Clock, VirtualClock, seconds_of
 from .events import EventOptions
 from .faults import FaultRule, Faults
+from .latency import Latency
 from .quotas import SECONDS_PER_DAY, Quotas, Speeds
 from .records import COMPLETED, BinRule, Image, Instance, Snapshot, Volume
 from .state import quotas_from
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 Data = Mapping[str, Any]
 TOP = (
-    "version account seed start regions quotas speeds events faults clock_skew keys encryption_by_default instances "
+    "version account seed start regions quotas speeds latency events faults clock_skew keys encryption_by_default instances "
     "volumes history images recycle_bin block_public_access"
 )  # fmt: skip
 SECTIONS = {
@@ -76,6 +77,7 @@ def build(make: type[World], document: Data, clock: Clock | None) -> World:
         quotas=quotas_from(quotas),
         region_quotas={region: quotas_from({**quotas, **given}) for region, given in per_region.items()},
         speeds=Speeds(**(document.get("speeds") or {})),
+        latency=Latency(**(document.get("latency") or {})),
         faults=Faults(script=script, **faults),
         events=EventOptions(**(document.get("events") or {})),
         **more,
@@ -117,7 +119,7 @@ def _names(entry: Data, known: str, path: str, errors: list[str]) -> None:
 
 
 def _check_settings(document: Data, errors: list[str]) -> None:
-    kinds: dict[str, Callable[..., Any]] = {"speeds": Speeds, "events": EventOptions}
+    kinds: dict[str, Callable[..., Any]] = {"speeds": Speeds, "latency": Latency, "events": EventOptions}
     for name, kind in kinds.items():
         _try(kind, document.get(name) or {}, name, errors)
     quotas = dict(document.get("quotas") or {})

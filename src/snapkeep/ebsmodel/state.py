@@ -13,6 +13,7 @@ from .blocks import Chain, WriteLog
 from .clock import Clock, VirtualClock
 from .events import EventOptions
 from .faults import FaultRule
+from .latency import Latency
 from .place import Place
 from .quotas import Quotas, Speeds
 from .records import PENDING, Binned, BinRule, Image, Instance, Key, Lock, Snapshot, SnapshotSet, Tiering, Volume
@@ -73,6 +74,7 @@ def save(world: World) -> Data:
         "quotas": asdict(world.quotas),
         "region_quotas": {region: asdict(quotas) for region, quotas in world.region_quotas.items()},
         "speeds": asdict(world.speeds),
+        "latency": asdict(world.latency),
         "events": asdict(world.event_options),
         "faults": [{"rule": _differing(armed.rule), "matches": armed.matches} for armed in world.faults.armed],
         "random": {name: _save_random(dice) for name, dice in _dice(world).items()},
@@ -155,6 +157,7 @@ def restore(make: type[World], data: Mapping[str, Any], clock: Clock | None) -> 
         quotas=quotas_from(data["quotas"]),
         region_quotas={region: quotas_from(quotas) for region, quotas in data["region_quotas"].items()},
         speeds=Speeds(**data["speeds"]),
+        latency=Latency(**data.get("latency", {})),
         events=EventOptions(**data["events"]),
         account=data["account"],
         regions=tuple(data["regions"]),

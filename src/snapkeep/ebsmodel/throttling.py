@@ -44,13 +44,18 @@ DIRECT: Mapping[str, Bucket] = {
 }
 
 
+def is_read(action: str) -> bool:
+    """Given an action, return whether it only reads: what EC2 calls a non-mutating one."""
+    return action.startswith(("Describe", "Get", "List"))
+
+
 def bucket_of(action: str, params: Mapping[str, Any], quotas: Quotas) -> tuple[str, Bucket]:
     """Given a request, return the name of its bucket and that bucket's size and refill."""
     if action in quotas.buckets:
         return action, quotas.buckets[action]
     if action in DIRECT:
         return action, DIRECT[action]
-    if action.startswith(("Describe", "Get", "List")):
+    if is_read(action):
         if action in UNFILTERED and not (params.get("Filters") or params.get("MaxResults") or params.get("NextToken")):
             return action + " without filter or page", UNPAGINATED
         return action, NON_MUTATING

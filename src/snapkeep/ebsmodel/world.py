@@ -20,6 +20,7 @@ from .errors import ApiError, dry_run, missing
 from .events import SHAPES, Event, EventOptions
 from .faults import FaultEngine, FaultRule, Faults
 from .ids import Ids
+from .latency import Latency
 from .place import Place
 from .quotas import Quotas, Speeds
 from .records import BinRule
@@ -51,6 +52,7 @@ class World:
         seed: int = 0,
         quotas: Quotas | None = None,
         speeds: Speeds | None = None,
+        latency: Latency | None = None,
         faults: Faults | None = None,
         events: EventOptions | None = None,
         account: str = DEFAULT_ACCOUNT,
@@ -62,6 +64,10 @@ class World:
         self.regions = regions
         self.quotas = quotas or Quotas()
         self.speeds = speeds or Speeds()
+        self.latency = latency or Latency()
+        self._requests_take_time = self.latency != Latency()
+        if self._requests_take_time and not isinstance(self.clock, VirtualClock):
+            raise ValueError("latency: needs a virtual clock; on one that runs, requests take the time that they take")
         self.event_options = events or EventOptions()
         self.region_quotas = dict(region_quotas or {})
         self.seed = seed
@@ -79,6 +85,7 @@ class World:
         self.heap: list[Happening] = []
         self.sequence = 0
         self._listeners: list[Listener] = []
+        self._delivering = 0
         self._lock = threading.RLock()
         self._moment: float | None = None
         if isinstance(self.clock, VirtualClock):
@@ -193,6 +200,18 @@ class World:
             while heap and heap[0][0] <= self.clock.now():
                 self._happen()
 
+    def wait_for_answer(self, action: str, answer: Response) -> None:
+        """Given an action and its answer (empty for an error), let the time that the request takes pass.
+
+        What a listener asks takes none: the world stands still until it has heard the event.
+        """
+        if not self._requests_take_time or not isinstance(self.clock, VirtualClock):
+            return
+        with self._lock:
+            asked_by_listener = self._delivering > 0
+        if not asked_by_listener:
+            self.clock.advance(self.latency.seconds_of(action, answer))
+
     def _happen(self) -> None:
         due, _, kind, account, region, resource_id, extra = heapq.heappop(self.heap)
         outer, self._moment = self._moment, due
@@ -239,8 +258,12 @@ class World:
 
     def deliver(self, event: Event) -> None:
         """Given an event, hand it to every listener."""
-        for listener in tuple(self._listeners):
-            listener(event)
+        self._delivering += 1
+        try:
+            for listener in tuple(self._listeners):
+                listener(event)
+        finally:
+            self._delivering -= 1
 
     # A world as data
 
