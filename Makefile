@@ -55,9 +55,8 @@ templates: $(DEV_READY) tools ## The templates and definitions alone, with every
 bench: $(DEV_READY) $(C7N_READY) ## All measurements, as ratios within one run
 	@for bench in bench/bench_*.py; do echo "== $$bench"; $(BIN)/python $$bench || exit 1; done
 
-audit: $(AUDIT_READY) ## Ask whether a pinned dependency has a known vulnerability (needs PyPI itself: a mirror without its database fails)
-	@for pins in requirements/runtime.txt src/snapkeep/deploy/functions-requirements.txt; do \
-		echo "== $$pins"; $(TOOLS)/audit/bin/pip-audit --strict --require-hashes --disable-pip --progress-spinner off -r $$pins || exit 1; done
+audit: $(AUDIT_READY) ## Ask whether a pinned dependency has a known vulnerability
+	tools/audit $(AUDIT_ARGS)
 
 package: $(RUNTIME_READY) ## Build build/functions, for `aws cloudformation package` or `sam deploy`
 	$(BIN)/snapkeep package
