@@ -182,14 +182,14 @@ def snapshot_from(item: Mapping[str, Any], region: str) -> Snapshot:
         storage_tier=item.get("StorageTier", "standard"),
         progress_percent=int(item.get("Progress", "").rstrip("%") or 0),
         full_size_bytes=item.get("FullSnapshotSizeInBytes", 0),
-        is_copy=bool(item.get("TransferType")) or is_arbitrary(volume_id) or tagnames.SOURCE_SNAPSHOT in tags,
+        is_copy=bool(item.get("TransferType")) or tagnames.SOURCE_SNAPSHOT in tags or is_arbitrary(volume_id),
     )
 
 
 def is_arbitrary(volume_id: str) -> bool:
     """Whether a volume id is one that EC2 gives to copies: nothing but f."""
     prefix, _, number = volume_id.partition("-")
-    return prefix == "vol" and bool(number) and set(number) == {"f"}
+    return prefix == "vol" and bool(number) and not number.strip("f")
 
 
 def volume_from(item: Mapping[str, Any], region: str) -> Volume:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Protocol
 
 VIRTUAL_START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -79,8 +80,12 @@ class ScaledClock:
         return self._start + (time.monotonic() - self._origin) * self.factor
 
 
+@lru_cache(maxsize=16_384)
 def utc(seconds: float) -> datetime:
-    """Given seconds since the epoch, return an aware UTC datetime in whole milliseconds, as EC2 answers it."""
+    """Given seconds since the epoch, return an aware UTC datetime in whole milliseconds, as EC2 answers it.
+
+    What a world shows it shows many times: the moments asked for lately are remembered.
+    """
     return datetime.fromtimestamp(round(seconds, 3), UTC)
 
 

@@ -33,7 +33,8 @@ def as_dict(tags: FlatTags) -> dict[str, str]:
 
 def as_list(tags: FlatTags) -> list[dict[str, str]]:
     """Given the compact form, return the list of Key and Value that the API answers."""
-    return [{"Key": tags[index], "Value": tags[index + 1]} for index in range(0, len(tags), 2)]
+    pairs = iter(tags)
+    return [{"Key": key, "Value": next(pairs)} for key in pairs]
 
 
 def checked(pairs: Iterable[Mapping[str, Any]], limit: int) -> dict[str, str]:

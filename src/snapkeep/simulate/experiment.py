@@ -28,8 +28,8 @@ from snapkeep.usecases.ports import EntryState
 
 DAY, HOUR = 86_400.0, 3600.0
 STORAGE, TRANSFER, TRANSITIONS, FUNCTIONS = "snapshots in", "transfer to", "state transitions", "functions"
-TIMINGS = Timings(stream_seconds=20.0, wake_seconds=20.0)
-"""Dispatchers are woken at most every twenty seconds, in a stack every second: a year must pass in minutes."""
+TIMINGS = Timings(stream_seconds=60.0, wake_seconds=60.0)
+"""Dispatchers are woken once a minute, as by their schedule alone, in a stack each second: a year must pass in minutes."""
 FIRST_SNAPSHOT_SECONDS = 60.0
 MONTH = timedelta(days=30.4375)
 

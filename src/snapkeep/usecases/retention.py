@@ -75,10 +75,10 @@ class RetentionPlanner:
 
     def _plan(self, lineages: Sequence[_Lineage], limits: Limits) -> Plan:
         now = self.clock.now()
-        wanted = [one.decide(now, self.system, {}) for one in lineages]
-        doomed = [verdict.snapshot.id for verdicts in wanted for verdict in verdicts if verdict.action is Action.DELETE]
-        untouchable = self._untouchable(doomed)
-        verdicts = [verdict for one in lineages for verdict in one.decide(now, self.system, untouchable)]
+        verdicts = _decided(lineages, now, self.system, {})
+        untouchable = self._untouchable([verdict.snapshot.id for verdict in verdicts if verdict.action is Action.DELETE])
+        if untouchable:
+            verdicts = _decided(lineages, now, self.system, untouchable)
         plan = Plan(plan_id(self.reader.region, now, verdicts), self.reader.region, now, tuple(verdicts))
         invariants.check_plan(
             plan,
@@ -115,6 +115,12 @@ class _Lineage:
             return [Verdict(snapshot, Action.KEEP, (_NO_POLICY,)) for snapshot in self.snapshots]
         held = holds.merge_holds(holds.holds_from_facts(self.snapshots, self.facts, self.regions), untouchable)
         return retention.decide(self.snapshots, self.retention, now, system=system, holds=held)
+
+
+def _decided(
+    lineages: Sequence[_Lineage], now: datetime, system: str, untouchable: Mapping[str, tuple[Reason, ...]]
+) -> list[Verdict]:
+    return [verdict for one in lineages for verdict in one.decide(now, system, untouchable)]
 
 
 def _all_facts(lineages: Sequence[_Lineage]) -> CopyFacts:
