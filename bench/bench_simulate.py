@@ -1,4 +1,4 @@
-"""A year of 1,000 volumes with daily snapshots and one DR copy, as `snapkeep simulate` has it: at most ten minutes on one core."""
+"""A year of 1,000 volumes, daily snapshots, one DR copy, as `snapkeep simulate` has it: at most ten minutes of one core."""
 
 from __future__ import annotations
 
