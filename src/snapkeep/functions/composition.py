@@ -8,6 +8,7 @@ from functools import cached_property
 
 from snapkeep.adapters.clock import WallClock
 from snapkeep.adapters.dynamodb_queue import DynamoDbQueue
+from snapkeep.adapters.ec2_guards import RecentGuards
 from snapkeep.adapters.ec2_reader import Ec2Reader
 from snapkeep.adapters.sqs_notices import SqsNotices
 from snapkeep.adapters.ssm_policies import SsmPolicyStore
@@ -36,6 +37,11 @@ class Composition:
     def reader_of(self, region: str) -> Ec2Reader:
         """EC2 of any region, to read."""
         return Ec2Reader(client=self.clients.get("ec2", region=region), region=region)
+
+    @cached_property
+    def guards(self) -> RecentGuards:
+        """What AMIs and locks hold in this region: listed once for all that a function plans within a short while."""
+        return RecentGuards(reader=self.reader, clock=self.clock)
 
     def queue_of(self, region: str) -> DynamoDbQueue:
         """The queue towards a DR region."""

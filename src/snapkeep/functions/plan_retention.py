@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from snapkeep.adapters.ec2_guards import RecentGuards
 from snapkeep.functions.answers import plan_answer
 from snapkeep.functions.composition import Composition, composition
 from snapkeep.functions.log import started
@@ -17,7 +16,7 @@ def build(parts: Composition) -> RetentionPlanner:
     return RetentionPlanner(
         system=parts.environment.system,
         reader=parts.reader,
-        guards=RecentGuards(reader=parts.reader, clock=parts.clock),
+        guards=parts.guards,
         policies=parts.policies,
         clock=parts.clock,
         reader_of=parts.reader_of,

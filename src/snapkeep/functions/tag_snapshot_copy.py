@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
-from snapkeep.adapters.ec2_guards import RecentGuards
 from snapkeep.adapters.ec2_writers import Ec2Tagger
 from snapkeep.domain import events
 from snapkeep.domain.model import Plan, Snapshot
@@ -22,7 +21,7 @@ def build(parts: Composition) -> ReceiveCopy:
     planner = RetentionPlanner(
         system=parts.environment.system,
         reader=parts.reader,
-        guards=RecentGuards(reader=parts.reader, clock=parts.clock),
+        guards=parts.guards,
         policies=parts.policies,
         clock=parts.clock,
         reader_of=parts.reader_of,
