@@ -6,7 +6,7 @@ of the embedded AWS. What it does and where AWS documents it: docs/ebs-model.md.
 
 from .clock import RealClock, ScaledClock, VirtualClock
 from .errors import ApiError, NoAnswer
-from .events import EventOptions
+from .event_options import EventOptions
 from .faults import FaultRule, Faults
 from .latency import ASSUMED_LATENCY, Latency
 from .quotas import Quotas, Speeds

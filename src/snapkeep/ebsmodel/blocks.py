@@ -14,10 +14,7 @@ import hashlib
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
 from operator import attrgetter
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from .records import Snapshot
+from typing import Protocol
 
 BLOCK_SIZE = 524_288
 BLOCKS_PER_GIB = 2048
@@ -125,6 +122,20 @@ def content(origin: str, block: int, generation: int) -> bytes:
 _by_generation = attrgetter("generation", "seq")
 
 
+class Member(Protocol):
+    """A snapshot, as far as its chain looks at it."""
+
+    @property
+    def generation(self) -> int:
+        """Its position in the log."""
+        ...
+
+    @property
+    def seq(self) -> int:
+        """Its order among all."""
+        ...
+
+
 class Chain:
     """Snapshots of one log in one region that share blocks, ordered by their position in the log."""
 
@@ -133,10 +144,10 @@ class Chain:
     def __init__(self, log: WriteLog, data_key_id: str) -> None:
         self.log = log
         self.data_key_id = data_key_id
-        self.members: list[Snapshot] = []
+        self.members: list[Member] = []
         self.stored_blocks = 0
 
-    def add(self, snapshot: Snapshot) -> int:
+    def add(self, snapshot: Member) -> int:
         """Given a snapshot, let it join, and return how many blocks that stores newly."""
         index = bisect_right(self.members, (snapshot.generation, snapshot.seq), key=_by_generation)
         before = self._generation_before(index)
@@ -146,19 +157,19 @@ class Chain:
         self.stored_blocks += new
         return new
 
-    def remove(self, snapshot: Snapshot) -> int:
+    def remove(self, snapshot: Member) -> int:
         """Given a member, take it out, and return how many blocks that frees."""
         freed = self.freed_by_removing(snapshot)
         self.members.pop(self._index(snapshot))
         self.stored_blocks -= freed
         return freed
 
-    def owned(self, snapshot: Snapshot) -> int:
+    def owned(self, snapshot: Member) -> int:
         """Given a member, return how many blocks it pays for."""
         index = self._index(snapshot)
         return self._changed_until(index, self._generation_before(index))
 
-    def freed_by_removing(self, snapshot: Snapshot) -> int:
+    def freed_by_removing(self, snapshot: Member) -> int:
         """Given a member, return how many blocks nobody else needs."""
         index = self._index(snapshot)
         before = self._generation_before(index)
@@ -167,7 +178,7 @@ class Chain:
             return mine
         return mine + self._changed_until(index + 1, snapshot.generation) - self._changed_until(index + 1, before)
 
-    def _index(self, snapshot: Snapshot) -> int:
+    def _index(self, snapshot: Member) -> int:
         return bisect_left(self.members, (snapshot.generation, snapshot.seq), key=_by_generation)
 
     def _generation_before(self, index: int) -> int:

@@ -12,7 +12,7 @@ from .ids import well_formed
 if TYPE_CHECKING:
     from .place import Place
     from .records import Snapshot, Volume
-    from .world import World
+    from .setting import Setting
 
 Params = Mapping[str, Any]
 Response = dict[str, Any]
@@ -22,7 +22,7 @@ Response = dict[str, Any]
 class Call:
     """A request: where, by whom, when (in the region's own time), with which parameters."""
 
-    world: World
+    world: Setting
     place: Place
     params: Params
     caller: str

@@ -6,16 +6,13 @@ import re
 from collections.abc import Callable, Iterator
 from io import BytesIO
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeoutError
 
 from .actions import SERVICES
-from .call import Response
+from .call import Params, Response
 from .errors import ApiError, NoAnswer
-
-if TYPE_CHECKING:
-    from .world import World
 
 # Where a page's items stand, for every action of the model that botocore has a paginator for, and for no other.
 RESULT_KEYS = {
@@ -38,10 +35,31 @@ def snake(action: str) -> str:
 METHODS = {service: {snake(action): action for action in found} for service, found in SERVICES.items()}
 
 
+class Answering(Protocol):
+    """What answers requests: a world."""
+
+    def call(
+        self,
+        service: str,
+        action: str,
+        params: Params | None = None,
+        *,
+        region: str,
+        account_id: str | None = None,
+        caller: str | None = None,
+    ) -> Response:
+        """Return the answer. Raise ApiError or NoAnswer."""
+        ...
+
+    def wait_for_answer(self, action: str, answer: Response) -> None:
+        """Let the time that the request takes pass."""
+        ...
+
+
 class Client:
     """One service in one region for one account."""
 
-    def __init__(self, world: World, service: str, region: str, account_id: str, caller: str) -> None:
+    def __init__(self, world: Answering, service: str, region: str, account_id: str, caller: str) -> None:
         self._world = world
         self._service = service
         self._account_id = account_id
@@ -167,7 +185,7 @@ class PageIterator:
         return {key: [item for page in self for item in page[key]]}
 
 
-def make_client(world: World, service: str, region: str, account_id: str, caller: str) -> Client:
+def make_client(world: Answering, service: str, region: str, account_id: str, caller: str) -> Client:
     """Given a service and where, return a client. Raise ValueError for a service that the model has not."""
     if service not in SERVICES:
         raise ValueError(f"the model has no service {service!r}: one of {', '.join(SERVICES)}")

@@ -15,7 +15,7 @@ from .tags import as_list, flat, from_specifications
 
 if TYPE_CHECKING:
     from .place import Place
-    from .world import World
+    from .setting import Setting
 
 ARBITRARY_VOLUME = "vol-ffffffff"
 KEY_FAILURE = "Given key ID is not accessible"
@@ -222,14 +222,14 @@ def _let_run(call: Call, copy: Snapshot, rate: float) -> None:
         world.schedule(limit - place.skew_seconds, "copy late", place, copy.id)
 
 
-def tell_late(world: World, place: Place, copy_id: str, extra: Any) -> None:  # noqa: ARG001
+def tell_late(world: Setting, place: Place, copy_id: str, extra: Any) -> None:  # noqa: ARG001
     """A time-based copy missed its duration: say so at once; the ordinary event follows at its end."""
     copy = place.snapshots.get(copy_id)
     if copy is not None and copy.state == PENDING:
         events.emit_missed_duration(world, place, copy, QUOTA_CAUSE)
 
 
-def finish(world: World, place: Place, copy_id: str, extra: Any) -> None:  # noqa: ARG001
+def finish(world: Setting, place: Place, copy_id: str, extra: Any) -> None:  # noqa: ARG001
     """The time of a running copy has come: it completes, or it fails."""
     copy = place.snapshots.get(copy_id)
     if copy is None or copy.state != PENDING:

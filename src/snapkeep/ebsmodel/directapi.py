@@ -21,7 +21,7 @@ from .quotas import SECONDS_PER_DAY
 from .records import COMPLETED, Snapshot
 
 if TYPE_CHECKING:
-    from .world import World
+    from .setting import Setting
 
 FEWEST, MOST = 100, 10_000
 TOKEN_DAYS = 7
@@ -127,7 +127,7 @@ def get_snapshot_block(call: Call) -> Response:
     }
 
 
-def read(world: World, snapshot: Snapshot, index: int) -> bytes:  # noqa: ARG001 - the world stays for symmetry
+def read(world: Setting, snapshot: Snapshot, index: int) -> bytes:  # noqa: ARG001 - the world stays for symmetry
     """Given a snapshot and a block, return its bytes; zeros when it was never written."""
     origin, generation = snapshot.log.version(index, snapshot.generation)
     return content(origin, index, generation)

@@ -9,25 +9,26 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from . import copies, keys, snapshots, volumes
 from .blocks import BLOCKS_PER_GIB
 from .call import Call
 from .clock import VIRTUAL_START, Clock, VirtualClock, seconds_of
-from .events import EventOptions
+from .event_options import EventOptions
 from .faults import FaultRule, Faults
 from .latency import Latency
 from .quotas import SECONDS_PER_DAY, Quotas, Speeds
 from .records import COMPLETED, BinRule, Image, Instance, Snapshot, Volume
+from .setting import Setting
 from .state import quotas_from
 from .tags import flat
 
 if TYPE_CHECKING:
     from .place import Place
-    from .world import World
 
 Data = Mapping[str, Any]
+_World = TypeVar("_World", bound=Setting)
 TOP = (
     "version account seed start regions quotas speeds latency events faults clock_skew keys encryption_by_default instances "
     "volumes history images recycle_bin block_public_access"
@@ -59,7 +60,7 @@ class WorldFileError(ValueError):
         self.errors = errors
 
 
-def build(make: type[World], document: Data, clock: Clock | None) -> World:
+def build(make: Callable[..., _World], document: Data, clock: Clock | None) -> _World:
     """Given a world file's content, return the world. Raise WorldFileError."""
     errors = check(document)
     if errors:
@@ -168,7 +169,7 @@ class _Moment:
 
 
 class _Builder:
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: Setting) -> None:
         self.world = world
         self.instances: dict[str, Instance] = {}
         self.volumes: dict[str, list[Volume]] = {}

@@ -1,72 +1,30 @@
 """Events as EventBridge delivers them.
 
 Fields, detail-types and regions: [EBS user guide: EventBridge events]; archive and restore: [EC2 user guide: monitor
-snapshot archiving]; locks: [EBS user guide: monitor snapshot lock]. ARNs come in three documented shapes:
-
-- ``A`` ``arn:aws:ec2::REGION:snapshot/ID`` (the current page's create, copy, share and lock events)
-- ``B`` ``arn:aws:ec2:REGION::snapshot/ID`` (2022's create and copy; archive and restore)
-- ``C`` ``arn:aws:ec2:REGION:ACCOUNT:snapshot/ID`` (Missed Completion Duration; volumes)
+snapshot archiving]; locks: [EBS user guide: monitor snapshot lock].
 """
 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from .arns import arn
 from .clock import iso
+from .event_options import Event
 
 if TYPE_CHECKING:
     from .place import Place
     from .records import Snapshot, SnapshotSet, Volume
-    from .world import World
+    from .setting import Setting
 
 SNAPSHOT = "EBS Snapshot Notification"
 VOLUME = "EBS Volume Notification"
 MULTI_VOLUME = "EBS Multi-Volume Snapshots Completion Status"
 MISSED_DURATION = "EBS Copy Snapshot Missed Completion Duration"
-SHAPES = ("A", "B", "C")
-
-Event = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class EventOptions:
-    """Where the documents leave room.
-
-    ``arn_shape``: A, B, C, or ``mixed`` (drawn from the seed). ``members_of_sets``: whether each member of a
-    multi-volume set emits its own createSnapshot event too (not stated). ``key_failures``: whether a copy that fails
-    for its key emits a failed event ("the operation fails silently" [EBS user guide: copy a snapshot] can be read
-    both ways).
-    """
-
-    arn_shape: str = "A"
-    members_of_sets: bool = False
-    key_failures: bool = True
-
-    def __post_init__(self) -> None:
-        if self.arn_shape not in (*SHAPES, "mixed"):
-            raise ValueError(f"arn_shape is {self.arn_shape!r}: one of A, B, C, mixed")
-
-
-def partition_of(region: str) -> str:
-    """Given a region, return its partition."""
-    if region.startswith("cn-"):
-        return "aws-cn"
-    return "aws-us-gov" if region.startswith("us-gov-") else "aws"
-
-
-def arn(shape: str, region: str, account: str, resource: str) -> str:
-    """Given a shape, a region, an account and `snapshot/ID` or `volume/ID`, return the ARN."""
-    prefix = f"arn:{partition_of(region)}:ec2"
-    if shape == "A":
-        return f"{prefix}::{region}:{resource}"
-    if shape == "B":
-        return f"{prefix}:{region}::{resource}"
-    return f"{prefix}:{region}:{account}:{resource}"
-
-
-def emit_create_snapshot(world: World, place: Place, snapshot: Snapshot, ended: float) -> None:
+def emit_create_snapshot(world: Setting, place: Place, snapshot: Snapshot, ended: float) -> None:
     """Emit createSnapshot, succeeded or failed, with the volume as source."""
     shape = world.arn_shape()
     own = arn(shape, place.region, place.account, f"snapshot/{snapshot.id}")
@@ -83,7 +41,7 @@ def emit_create_snapshot(world: World, place: Place, snapshot: Snapshot, ended: 
     world.emit(place, SNAPSHOT, [own], detail)
 
 
-def emit_create_snapshots(world: World, place: Place, group: SnapshotSet, ended: float) -> None:
+def emit_create_snapshots(world: Setting, place: Place, group: SnapshotSet, ended: float) -> None:
     """Emit createSnapshots once for a multi-volume set: members with state, no snapshot_id at the top."""
     shape = world.arn_shape()
     snapshots = [
@@ -107,7 +65,7 @@ def emit_create_snapshots(world: World, place: Place, group: SnapshotSet, ended:
     world.emit(place, MULTI_VOLUME, [entry["snapshot_id"] for entry in snapshots], detail)
 
 
-def emit_copy_snapshot(world: World, place: Place, copy: Snapshot, ended: float, *, incremental: bool) -> None:
+def emit_copy_snapshot(world: Setting, place: Place, copy: Snapshot, ended: float, *, incremental: bool) -> None:
     """Emit copySnapshot in the destination region, with the source snapshot as source.
 
     The failed example of the page has neither incremental nor transferType.
@@ -133,7 +91,7 @@ def emit_copy_snapshot(world: World, place: Place, copy: Snapshot, ended: float,
     world.emit(place, SNAPSHOT, [own], detail)
 
 
-def emit_missed_duration(world: World, place: Place, copy: Snapshot, cause: str) -> None:
+def emit_missed_duration(world: Setting, place: Place, copy: Snapshot, cause: str) -> None:
     """Emit, as soon as a time-based copy is late, the event that says so (ARN shape C)."""
     own = arn("C", place.region, place.account, f"snapshot/{copy.id}")
     detail = {
@@ -152,14 +110,14 @@ def unix_date(seconds: float) -> str:
     return time.strftime("%a %b %d %H:%M:%S UTC %Y", time.gmtime(seconds))
 
 
-def emit_volume(world: World, place: Place, volume: Volume, event: str, result: str, cause: str = "") -> None:
+def emit_volume(world: Setting, place: Place, volume: Volume, event: str, result: str, cause: str = "") -> None:
     """Emit a volume event; the volume's ARN stands in resources alone (shape C)."""
     own = arn("C", place.region, place.account, f"volume/{volume.id}")
     world.emit(place, VOLUME, [own], {"event": event, "result": result, "cause": cause, "request-id": ""})
 
 
 def emit_snapshot_notice(
-    world: World, place: Place, snapshot: Snapshot, shape: str, detail: Event, *, started: float, ended: float
+    world: Setting, place: Place, snapshot: Snapshot, shape: str, detail: Event, *, started: float, ended: float
 ) -> None:
     """Emit archive, restore, lock and share events: the common fields, and those in ``detail``."""
     own = arn(shape, place.region, snapshot.account, f"snapshot/{snapshot.id}")

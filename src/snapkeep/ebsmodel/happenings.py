@@ -9,14 +9,14 @@ from . import copies, locks, recyclebin, snapshots, tiers, volumes
 
 if TYPE_CHECKING:
     from .place import Place
-    from .world import World
+    from .setting import Setting
 
 
-def _deliver(world: World, place: Place, resource_id: str, event: Any) -> None:  # noqa: ARG001
+def _deliver(world: Setting, place: Place, resource_id: str, event: Any) -> None:  # noqa: ARG001
     world.deliver(event)
 
 
-HANDLERS: dict[str, Callable[[World, Place, str, Any], None]] = {
+HANDLERS: dict[str, Callable[[Setting, Place, str, Any], None]] = {
     "deliver": _deliver,
     "snapshot": snapshots.finish,
     "copy": copies.finish,

@@ -8,23 +8,23 @@ from __future__ import annotations
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
+from .arns import partition_of
 from .call import Call, Response
 from .clock import utc
 from .errors import ApiError
-from .events import partition_of
 from .paging import decode, encode
 from .quotas import SECONDS_PER_DAY
 from .records import Key
 
 if TYPE_CHECKING:
     from .place import Place
-    from .world import World
+    from .setting import Setting
 
 EBS_ALIAS = "alias/aws/ebs"
 SHORTEST_WAIT_DAYS, LONGEST_WAIT_DAYS = 7, 30
 
 
-def find(world: World, key_arn: str) -> Key | None:
+def find(world: Setting, key_arn: str) -> Key | None:
     """Given the ARN of a key, return it, or None when there is no such key."""
     parts = key_arn.split(":")
     if len(parts) != 6:  # noqa: PLR2004 - an ARN has six fields
@@ -38,7 +38,7 @@ def find(world: World, key_arn: str) -> Key | None:
     return place.keys.get(name.removeprefix("key/"))
 
 
-def resolve(world: World, place: Place, reference: str) -> Key | None:
+def resolve(world: Setting, place: Place, reference: str) -> Key | None:
     """Given an id, alias, ARN or alias ARN, return the key, or None. Keys are regional: a foreign ARN is none here."""
     if reference == EBS_ALIAS:
         return managed_key(world, place)
@@ -50,7 +50,7 @@ def resolve(world: World, place: Place, reference: str) -> Key | None:
     return place.keys.get(reference)
 
 
-def managed_key(world: World, place: Place) -> Key:
+def managed_key(world: Setting, place: Place) -> Key:
     """Return the AWS managed key for EBS of a place, made on first use [EBS user guide: encryption]."""
     key_id = place.aliases.get(EBS_ALIAS)
     if key_id is None:
@@ -59,7 +59,7 @@ def managed_key(world: World, place: Place) -> Key:
     return place.keys[key_id]
 
 
-def make(world: World, place: Place, description: str, manager: str) -> Key:
+def make(world: Setting, place: Place, description: str, manager: str) -> Key:
     """Make a key."""
     key_id = world.ids.uuid()
     arn = f"arn:{partition_of(place.region)}:kms:{place.region}:{place.account}:key/{key_id}"
@@ -68,7 +68,7 @@ def make(world: World, place: Place, description: str, manager: str) -> Key:
     return key
 
 
-def default_key(world: World, place: Place) -> Key | None:
+def default_key(world: Setting, place: Place) -> Key | None:
     """Return the key that encrypts when none is named: the account's choice, or the AWS managed one."""
     return resolve(world, place, place.default_key) if place.default_key else managed_key(world, place)
 
@@ -217,7 +217,7 @@ def list_keys(call: Call) -> Response:
     return {"Keys": [{"KeyId": key.id, "KeyArn": key.arn} for key in call.place.keys.values()], "Truncated": False}
 
 
-def deny(world: World, key_arn: str, principals: str = "*") -> None:
+def deny(world: Setting, key_arn: str, principals: str = "*") -> None:
     """Given a key and a pattern of principals, let it be not accessible to them. Raise KeyError."""
     key = find(world, key_arn)
     if key is None:
@@ -225,7 +225,7 @@ def deny(world: World, key_arn: str, principals: str = "*") -> None:
     key.denied.append(principals)
 
 
-def allow(world: World, key_arn: str) -> None:
+def allow(world: Setting, key_arn: str) -> None:
     """Given a key, let everybody use it again. Raise KeyError."""
     key = find(world, key_arn)
     if key is None:

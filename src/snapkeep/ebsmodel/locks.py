@@ -19,7 +19,7 @@ from .records import COMPLETED, ERROR, PENDING, Lock, Snapshot
 
 if TYPE_CHECKING:
     from .place import Place
-    from .world import World
+    from .setting import Setting
 
 # The code that AWS answers when a locked snapshot is deleted is not documented: match on neither code nor message.
 LOCKED_CODE = "OperationNotPermitted"
@@ -102,7 +102,7 @@ def _duration(call: Call, starts: float) -> tuple[int, float]:
     return int(days or 0), starts + int(days or 0) * SECONDS_PER_DAY if starts else 0.0
 
 
-def creation_ended(world: World, place: Place, snapshot: Snapshot) -> None:
+def creation_ended(world: Setting, place: Place, snapshot: Snapshot) -> None:
     """A pending snapshot with a lock ended: the clock of the lock starts, or a failed creation cancels it."""
     lock = place.locks[snapshot.id]
     now = world.now() + place.skew_seconds
@@ -128,7 +128,7 @@ def unlock_snapshot(call: Call) -> Response:
     return {"SnapshotId": snapshot.id}
 
 
-def tell_expiry(world: World, place: Place, snapshot_id: str, extra: Any) -> None:  # noqa: ARG001
+def tell_expiry(world: Setting, place: Place, snapshot_id: str, extra: Any) -> None:  # noqa: ARG001
     """A lock's time is over, unless it was extended or taken away."""
     lock, snapshot = place.locks.get(snapshot_id), place.snapshots.get(snapshot_id)
     now = world.now() + place.skew_seconds
@@ -137,7 +137,7 @@ def tell_expiry(world: World, place: Place, snapshot_id: str, extra: Any) -> Non
         _tell(world, place, snapshot, lock, "lockDurationExpiry", "expired", now)
 
 
-def tell_cool_off(world: World, place: Place, snapshot_id: str, extra: Any) -> None:  # noqa: ARG001
+def tell_cool_off(world: Setting, place: Place, snapshot_id: str, extra: Any) -> None:  # noqa: ARG001
     """A cool-off period is over."""
     lock, snapshot = place.locks.get(snapshot_id), place.snapshots.get(snapshot_id)
     now = world.now() + place.skew_seconds
@@ -146,7 +146,7 @@ def tell_cool_off(world: World, place: Place, snapshot_id: str, extra: Any) -> N
 
 
 def _tell(
-    world: World, place: Place, snapshot: Snapshot, lock: Lock, event: str, state: str, now: float, *, failed: bool = False
+    world: Setting, place: Place, snapshot: Snapshot, lock: Lock, event: str, state: str, now: float, *, failed: bool = False
 ) -> None:
     """Emit a lock event. `cooOffPeriod` is spelled so on the page."""
     detail = {

@@ -19,7 +19,7 @@ from .tags import as_dict
 
 if TYPE_CHECKING:
     from .place import Place
-    from .world import World
+    from .setting import Setting
 
 LONGEST_DAYS = 365
 
@@ -55,7 +55,7 @@ def keep(call: Call, snapshot: Snapshot) -> bool:
     return True
 
 
-def leave(world: World, place: Place, snapshot_id: str, extra: Any) -> None:  # noqa: ARG001
+def leave(world: Setting, place: Place, snapshot_id: str, extra: Any) -> None:  # noqa: ARG001
     """The time in the bin is over: the snapshot is gone for good."""
     binned = place.bin.get(snapshot_id)
     if binned is not None and binned.exits <= world.now() + place.skew_seconds + 1e-6:

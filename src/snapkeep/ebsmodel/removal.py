@@ -10,7 +10,7 @@ from .records import PENDING, Snapshot
 
 if TYPE_CHECKING:
     from .place import Place
-    from .world import World
+    from .setting import Setting
 
 
 def join(place: Place, snapshot: Snapshot, chain: Chain) -> int:
@@ -42,7 +42,7 @@ def no_longer_pending(place: Place, snapshot: Snapshot) -> None:
         volume.pending -= 1
 
 
-def member_ended(world: World, place: Place, set_id: str, failed_id: str) -> None:
+def member_ended(world: Setting, place: Place, set_id: str, failed_id: str) -> None:
     """Count a member of a set as ended; the event comes with the last one."""
     group = place.sets[set_id]
     group.waiting -= 1
@@ -53,13 +53,13 @@ def member_ended(world: World, place: Place, set_id: str, failed_id: str) -> Non
         events.emit_create_snapshots(world, place, group, world.now() + place.skew_seconds)
 
 
-def remove(world: World, place: Place, snapshot: Snapshot) -> None:
+def remove(world: Setting, place: Place, snapshot: Snapshot) -> None:
     """Given a snapshot, let it be gone: from listings, quotas, chains, shares and locks."""
     place.remove(snapshot)
     forget(world, place, snapshot)
 
 
-def forget(world: World, place: Place, snapshot: Snapshot) -> None:
+def forget(world: Setting, place: Place, snapshot: Snapshot) -> None:
     """Given a snapshot that is listed no more, let go of everything that hangs on it."""
     if snapshot.tier == "archive":
         place.archived_blocks -= snapshot.full_blocks

@@ -15,13 +15,13 @@ from .records import Snapshot
 
 if TYPE_CHECKING:
     from .place import Place
-    from .world import World
+    from .setting import Setting
 
 PUBLIC = "all"
 BLOCK_STATES = ("block-all-sharing", "block-new-sharing")
 
 
-def find_visible(world: World, region: str, account: str, snapshot_id: str) -> tuple[Place, Snapshot | None]:
+def find_visible(world: Setting, region: str, account: str, snapshot_id: str) -> tuple[Place, Snapshot | None]:
     """Given a snapshot id in a region, return where it is and the snapshot, or None when the account cannot see it."""
     own = world.place(region, account)
     found = own.snapshots.get(snapshot_id)
@@ -42,7 +42,7 @@ def visible_to(place: Place, snapshot_id: str, account: str) -> bool:
     return public or account in permissions
 
 
-def foreign(world: World, region: str, account: str) -> Iterator[tuple[Place, Snapshot]]:
+def foreign(world: Setting, region: str, account: str) -> Iterator[tuple[Place, Snapshot]]:
     """Given an account, return the snapshots of others in a region that it can see."""
     for snapshot_id, owner in world.shared_snapshots.get(region, {}).items():
         place = world.place(region, owner)

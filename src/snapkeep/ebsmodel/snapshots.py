@@ -16,7 +16,7 @@ from .tags import as_dict, as_list, flat, from_specifications, limited
 
 if TYPE_CHECKING:
     from .place import Place
-    from .world import World
+    from .setting import Setting
 
 THROUGHPUT_TYPES = ("st1", "sc1")
 
@@ -159,7 +159,7 @@ def pin(call: Call, volume: Volume, description: str, tags: dict[str, str], set_
     return snapshot
 
 
-def _write_changes(world: World, volume: Volume, now: float) -> None:
+def _write_changes(world: Setting, volume: Volume, now: float) -> None:
     """Write what a volume with a change rate has changed since the last time, at a place drawn from the seed."""
     if not volume.change_blocks_per_day:
         return
@@ -171,7 +171,7 @@ def _write_changes(world: World, volume: Volume, now: float) -> None:
     volume.log.write(world.random.randrange(total - count + 1), count)
 
 
-def finish(world: World, place: Place, snapshot_id: str, extra: Any) -> None:  # noqa: ARG001
+def finish(world: Setting, place: Place, snapshot_id: str, extra: Any) -> None:  # noqa: ARG001
     """The time of a pending snapshot has come: it completes, or it fails."""
     snapshot = place.snapshots.get(snapshot_id)
     if snapshot is None or snapshot.state != PENDING:

@@ -5,26 +5,26 @@ Write logs and chains are shared between records: they are written once, and nam
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, asdict, fields
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from .blocks import Chain, WriteLog
 from .clock import Clock, VirtualClock
-from .events import EventOptions
+from .event_options import EventOptions
 from .faults import FaultRule
 from .latency import Latency
 from .place import Place
 from .quotas import Quotas, Speeds
 from .records import PENDING, Binned, BinRule, Image, Instance, Key, Lock, Snapshot, SnapshotSet, Tiering, Volume
+from .setting import Setting
 
 if TYPE_CHECKING:
     import random
 
-    from .world import World
-
 VERSION = 1
 Data = dict[str, Any]
+_World = TypeVar("_World", bound=Setting)
 _STORES: dict[str, type[Any]] = {
     "volumes": Volume,
     "instances": Instance,
@@ -55,7 +55,7 @@ class _Numbers:
         return self.found.setdefault(thing, len(self.found))
 
 
-def save(world: World) -> Data:
+def save(world: Setting) -> Data:
     """Given a world, return all of it as JSON-able data. Listeners are not part of it."""
     logs, chains = _Numbers(), _Numbers()
     places = [_save_place(place, logs, chains) for place in world.places.values()]
@@ -88,7 +88,7 @@ def save(world: World) -> Data:
     }
 
 
-def _dice(world: World) -> dict[str, random.Random]:
+def _dice(world: Setting) -> dict[str, random.Random]:
     return {
         "ids": world.ids.random,
         "world": world.random,
@@ -147,7 +147,7 @@ def _save_place(place: Place, logs: _Numbers, chains: _Numbers) -> Data:
     return saved
 
 
-def restore(make: type[World], data: Mapping[str, Any], clock: Clock | None) -> World:
+def restore(make: Callable[..., _World], data: Mapping[str, Any], clock: Clock | None) -> _World:
     """Given saved data, return the world as it was. Without a clock: a virtual one at the time of saving."""
     if data.get("version") != VERSION:
         raise ValueError(f"version of the state is {data.get('version')!r}: this model reads {VERSION}")
@@ -220,7 +220,7 @@ def _restore_record(kind: type[Any], data: Data, logs: list[WriteLog], chains: l
     return record
 
 
-def _restore_place(world: World, data: Data, logs: list[WriteLog], chains: list[Chain]) -> None:
+def _restore_place(world: Setting, data: Data, logs: list[WriteLog], chains: list[Chain]) -> None:
     place = world.place(data["region"], data["account"])
     for name in _PLAIN:
         setattr(place, name, data[name])

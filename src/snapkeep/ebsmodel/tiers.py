@@ -22,7 +22,7 @@ from .tags import as_list
 
 if TYPE_CHECKING:
     from .place import Place
-    from .world import World
+    from .setting import Setting
 
 ARCHIVING = "archival-in-progress"
 RESTORING = ("temporary-restore-in-progress", "permanent-restore-in-progress")
@@ -90,7 +90,7 @@ def _restorable(snapshot: Snapshot, tiering: Tiering) -> bool:
     return snapshot.tier == "archive" or bool(tiering.restore_expires)
 
 
-def finish(world: World, place: Place, snapshot_id: str, extra: Any) -> None:  # noqa: ARG001
+def finish(world: Setting, place: Place, snapshot_id: str, extra: Any) -> None:  # noqa: ARG001
     """An archive or a restore has come to its end."""
     tiering, snapshot = place.tiering.get(snapshot_id), place.snapshots.get(snapshot_id)
     if tiering is None or snapshot is None:
@@ -113,7 +113,7 @@ def _archive(place: Place, snapshot: Snapshot, tiering: Tiering, now: float) -> 
     tiering.restore_expires = 0.0
 
 
-def _restore(world: World, place: Place, snapshot: Snapshot, tiering: Tiering, now: float) -> None:
+def _restore(world: Setting, place: Place, snapshot: Snapshot, tiering: Tiering, now: float) -> None:
     if snapshot.tier == "archive":
         # What comes back is full, and shares nothing [EC2 user guide: archive considerations].
         snapshot.tier = "standard"
@@ -128,7 +128,7 @@ def _restore(world: World, place: Place, snapshot: Snapshot, tiering: Tiering, n
         tiering.restore_expires = 0.0
 
 
-def expire_restore(world: World, place: Place, snapshot_id: str, extra: Any) -> None:  # noqa: ARG001
+def expire_restore(world: Setting, place: Place, snapshot_id: str, extra: Any) -> None:  # noqa: ARG001
     """A temporary restore is over: the snapshot is in the archive alone again."""
     tiering, snapshot = place.tiering.get(snapshot_id), place.snapshots.get(snapshot_id)
     now = world.now() + place.skew_seconds
@@ -140,7 +140,7 @@ def expire_restore(world: World, place: Place, snapshot_id: str, extra: Any) -> 
     events.emit_snapshot_notice(world, place, snapshot, SHAPE, detail, started=tiering.started, ended=now)
 
 
-def _tell(world: World, place: Place, snapshot: Snapshot, tiering: Tiering, event: str, now: float) -> None:
+def _tell(world: Setting, place: Place, snapshot: Snapshot, tiering: Tiering, event: str, now: float) -> None:
     detail = {"event": event, "result": "succeeded", "recycleBinExitTime": ""}
     if event == "restoreSnapshot" and tiering.restore_expires:
         detail["restoreExpiryTime"] = iso(tiering.restore_expires)

@@ -16,7 +16,7 @@ from .tags import as_list, flat, from_specifications
 
 if TYPE_CHECKING:
     from .place import Place
-    from .world import World
+    from .setting import Setting
 
 # Largest sizes in GiB [EBS user guide: volume types].
 LARGEST_GIB = {"gp2": 16_384, "gp3": 65_536, "io1": 16_384, "io2": 65_536, "st1": 16_384, "sc1": 16_384, "standard": 1024}
@@ -113,7 +113,7 @@ def _key(call: Call, snapshot: Snapshot | None) -> tuple[str, str]:
     return key_arn, "" if keys.usable(key, call.caller) else f"{key_arn} is disabled."
 
 
-def finish_create(world: World, place: Place, volume_id: str, failure: Any) -> None:
+def finish_create(world: Setting, place: Place, volume_id: str, failure: Any) -> None:
     """A volume becomes available, or fails for its key (and is gone)."""
     volume = place.volumes.get(volume_id)
     if volume is None or volume.state != "creating":
@@ -137,7 +137,7 @@ def delete_volume(call: Call) -> Response:
     return {}
 
 
-def remove(world: World, place: Place, volume: Volume) -> None:
+def remove(world: Setting, place: Place, volume: Volume) -> None:
     """Given a volume, let it be gone."""
     del place.volumes[volume.id]
     volume.state = "deleted"

@@ -1,95 +1,32 @@
-"""The world: accounts and regions, a clock, what is due, and one entry point for every request."""
+"""The world: one entry point for every request, what happens by itself, and what is changed from outside."""
 
 from __future__ import annotations
 
 import heapq
-import random
-import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from . import actions, happenings, keys, recyclebin, state
 from . import document as document_reader
-from .blocks import BLOCK_SIZE, WriteLog
+from .blocks import BLOCK_SIZE
 from .call import Call, Params, Response
 from .client import Client, make_client
-from .clock import Clock, VirtualClock, iso, seconds_of
-from .errors import ApiError, dry_run, missing
-from .events import SHAPES, Event, EventOptions
-from .faults import FaultEngine, FaultRule, Faults
-from .ids import Ids
-from .latency import Latency
-from .place import Place
-from .quotas import Quotas, Speeds
+from .clock import Clock, VirtualClock, seconds_of
+from .errors import dry_run, missing
+from .faults import FaultRule, Faults
+from .quotas import Quotas
 from .records import BinRule
+from .setting import Setting
 from .tags import as_dict, request_tags
-from .throttling import Throttle
-
-DEFAULT_ACCOUNT = "123456789012"
-DEFAULT_REGIONS = (
-    "us-east-1", "us-east-2", "us-west-1", "us-west-2", "ca-central-1", "sa-east-1",
-    "eu-west-1", "eu-west-2", "eu-west-3", "eu-central-1", "eu-north-1",
-    "ap-south-1", "ap-southeast-1", "ap-southeast-2", "ap-northeast-1", "ap-northeast-2",
-)  # fmt: skip
-
-Listener = Callable[[Event], None]
-Happening = tuple[float, int, str, str, str, str, Any]
-"""Due time, order, kind, account, region, resource id, and what else it needs (JSON-able)."""
 
 
-class World:
+class World(Setting):
     """EBS, EC2's part of it, and KMS keys, of several accounts in several regions.
 
     Thread-safe: requests and ticks take turns. Listeners are called inside that turn and may make requests.
     """
-
-    def __init__(
-        self,
-        *,
-        clock: Clock | None = None,
-        seed: int = 0,
-        quotas: Quotas | None = None,
-        speeds: Speeds | None = None,
-        latency: Latency | None = None,
-        faults: Faults | None = None,
-        events: EventOptions | None = None,
-        account: str = DEFAULT_ACCOUNT,
-        regions: tuple[str, ...] = DEFAULT_REGIONS,
-        region_quotas: Mapping[str, Quotas] | None = None,
-    ) -> None:
-        self.clock: Clock = clock or VirtualClock()
-        self.account = account
-        self.regions = regions
-        self.quotas = quotas or Quotas()
-        self.speeds = speeds or Speeds()
-        self.latency = latency or Latency()
-        self._requests_take_time = self.latency != Latency()
-        if self._requests_take_time and not isinstance(self.clock, VirtualClock):
-            raise ValueError("latency: needs a virtual clock; on one that runs, requests take the time that they take")
-        self.event_options = events or EventOptions()
-        self.region_quotas = dict(region_quotas or {})
-        self.seed = seed
-        self.ids = Ids(seed)
-        self.random = random.Random(seed + 1)  # noqa: S311 - a model's dice
-        self.event_random = random.Random(seed + 2)  # noqa: S311
-        self.started = self.clock.now()
-        self.faults = FaultEngine(seed + 3, self.started)
-        self.faults.set(faults or Faults())
-        self.throttle = Throttle()
-        self.places: dict[tuple[str, str], Place] = {}
-        self.shared_snapshots: dict[str, dict[str, str]] = {}
-        self.events_emitted = 0
-        self.calls_made = 0
-        self.heap: list[Happening] = []
-        self.sequence = 0
-        self._listeners: list[Listener] = []
-        self._delivering = 0
-        self._lock = threading.RLock()
-        self._moment: float | None = None
-        if isinstance(self.clock, VirtualClock):
-            self.clock.attach(self.run_until)
 
     # Requests
 
@@ -131,16 +68,6 @@ class World:
         """Given `ec2`, `ebs` or `kms` and a region, return an object that is called like boto3's client."""
         return make_client(self, service, region, account_id or self.account, caller)
 
-    def place(self, region: str, account_id: str | None = None) -> Place:
-        """Given a region and an account, return what is there. Raise ApiError for a region that is not in the world."""
-        key = (account_id or self.account, region)
-        found = self.places.get(key)
-        if found is None:
-            if region not in self.regions:
-                raise ApiError("InvalidRegion", f"The region '{region}' does not exist in this world.")
-            found = self.places[key] = Place(key[0], region, self.region_quotas.get(region, self.quotas))
-        return found
-
     def resource_tags(self, region: str, account_id: str, resource_id: str) -> dict[str, str]:
         """Given a resource, return its tags (what `aws:ResourceTag` sees); no tags when there is no such resource."""
         with self._lock:
@@ -158,16 +85,6 @@ class World:
         return request_tags(action, params)
 
     # Time
-
-    def now(self) -> float:
-        """Return seconds since the epoch: of the clock, or of what is happening right now."""
-        return self.clock.now() if self._moment is None else self._moment
-
-    def schedule(self, due: float, kind: str, place: Place, resource_id: str, extra: Any = "") -> None:
-        """Given a time and a kind of happening, let it happen then."""
-        self.sequence += 1
-        entry = (due, self.sequence, kind, place.account, place.region, resource_id, extra)
-        heapq.heappush(self.heap, entry)
 
     def next_due(self) -> float | None:
         """Return when something happens next, in seconds since the epoch; None when nothing is due any more."""
@@ -219,51 +136,6 @@ class World:
             happenings.HANDLERS[kind](self, self.place(region, account), resource_id, extra)
         finally:
             self._moment = outer
-
-    # Events
-
-    def subscribe(self, listener: Listener) -> None:
-        """Given a function, let it have every event, as EventBridge would deliver it."""
-        self._listeners.append(listener)
-
-    def arn_shape(self) -> str:
-        """Return the shape of the next event's ARNs."""
-        shape = self.event_options.arn_shape
-        return self.event_random.choice(SHAPES) if shape == "mixed" else shape
-
-    def emit(self, place: Place, detail_type: str, resources: list[str], detail: Event) -> None:
-        """Given an event's content, deliver it: now, later, twice, or not at all."""
-        self.events_emitted += 1
-        if not self._listeners:
-            return
-        digits = f"{self.event_random.getrandbits(128):032x}"
-        now = self.now()
-        event: Event = {
-            "version": "0",
-            "id": f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}",
-            "detail-type": detail_type,
-            "source": "aws.ec2",
-            "account": place.account,
-            "time": iso(now + place.skew_seconds),
-            "region": place.region,
-            "resources": resources,
-            "detail": detail,
-        }
-        for delay in self.faults.deliveries(event, now):
-            later = delay + self.speeds.event_delay_seconds
-            if later:
-                self.schedule(now + later, "deliver", place, "", event)
-            else:
-                self.deliver(event)
-
-    def deliver(self, event: Event) -> None:
-        """Given an event, hand it to every listener."""
-        self._delivering += 1
-        try:
-            for listener in tuple(self._listeners):
-                listener(event)
-        finally:
-            self._delivering -= 1
 
     # A world as data
 
@@ -342,11 +214,6 @@ class World:
         """Given a region, let requests reach it again."""
         self.faults.remove("region_unreachable", region)
 
-    def set_clock_skew(self, region: str, seconds: float) -> None:
-        """Given a region and seconds, let its clock differ from the world's, for every account there from now on."""
-        for account in {self.account, *(key[0] for key in self.places)}:
-            self.place(region, account).skew_seconds = seconds
-
     def set_quotas(self, quotas: Quotas, region: str | None = None) -> None:
         """Given quotas, let them hold from now on, in one region or in all."""
         if region is None:
@@ -361,17 +228,3 @@ class World:
         """Given fields of Quotas by name, change those, in one region or in all."""
         base = self.quotas if region is None else self.region_quotas.get(region, self.quotas)
         self.set_quotas(replace(base, **changes), region)
-
-    def new_log(self, origin: str, base: WriteLog | None = None, generation: int = 0) -> WriteLog:
-        """Given a volume's id and perhaps the snapshot content it starts from, return its write log."""
-        return WriteLog(origin, base.data_key_id if base else self.ids.uuid(), base, generation)
-
-    def next_seq(self) -> int:
-        """Return the order number of a new resource."""
-        self.sequence += 1
-        return self.sequence
-
-    def stretched(self, seconds: float) -> float:
-        """Given a duration, return it with the jitter of this world's speeds."""
-        jitter = self.speeds.jitter
-        return seconds * (1 + self.random.random() * jitter) if jitter else seconds

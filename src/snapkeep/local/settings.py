@@ -7,7 +7,7 @@ from collections.abc import MutableMapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from snapkeep.ebsmodel.world import DEFAULT_ACCOUNT
+from snapkeep.ebsmodel.setting import DEFAULT_ACCOUNT
 
 HOST = "127.0.0.1"
 REGION = "us-east-1"
