@@ -21,6 +21,7 @@ def render_page(report: SweepReport) -> str:
     return _template().render(
         report=report,
         subject=subject_of(report),
+        said=subject_of(report).partition(": ")[2],
         sections=[(handling, [group for group in groups if group.handling is handling]) for handling in Handling],
         advice=ADVICE,
         age_text=age_text,
