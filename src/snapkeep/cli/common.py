@@ -1,10 +1,14 @@
-"""What the commands share: the options for AWS, and the settings that they make."""
+"""What the commands share: their options, the settings that those for AWS make, and how a person is asked."""
 
 from __future__ import annotations
 
+import inspect
 import os
+import sys
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import cache
+from enum import StrEnum
+from functools import cache, wraps
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -18,11 +22,16 @@ SYSTEM = "snapkeep"
 DEFAULT_DR_REGION = "us-east-2"
 
 _PANEL = "AWS"
-Profile = Annotated[str, typer.Option("--profile", help="Profile of the AWS configuration.", rich_help_panel=_PANEL)]
-Region = Annotated[str, typer.Option("--region", help="Primary region. Default: the AWS CLI's.", rich_help_panel=_PANEL)]
-DrRegion = Annotated[str, typer.Option("--dr-region", help="Disaster-recovery region.", rich_help_panel=_PANEL)]
+Profile = Annotated[
+    str, typer.Option("--profile", metavar="NAME", help="Profile of the AWS configuration.", rich_help_panel=_PANEL)
+]
+Region = Annotated[
+    str, typer.Option("--region", metavar="REGION", help="Primary region. Default: the AWS CLI's.", rich_help_panel=_PANEL)
+]
+DrRegion = Annotated[str, typer.Option("--dr-region", metavar="REGION", help="Disaster-recovery region.", rich_help_panel=_PANEL)]
 EndpointUrl = Annotated[
-    str, typer.Option("--endpoint-url", help="Another AWS, such as the embedded one.", rich_help_panel=_PANEL)
+    str,
+    typer.Option("--endpoint-url", metavar="URL", help="Another AWS, such as the embedded one.", rich_help_panel=_PANEL),
 ]
 Name = Annotated[
     str,
@@ -34,6 +43,15 @@ Name = Annotated[
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for a machine.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+
+
+class Scope(StrEnum):
+    """Which regions a command is about: the primary's, those that copies go to, or all."""
+
+    BOTH = "both"
+    PRIMARY = "primary"
+    DR = "dr"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +104,53 @@ def aws_settings(
     if chosen == other:
         raise WrongUse(f"--dr-region {other} is the primary region too; name another region")
     return AwsSettings(chosen, other, profile, endpoint_url, name)
+
+
+def with_aws_settings(command: Callable[..., None]) -> Callable[..., None]:
+    """Given a command with a parameter `settings`, return it with the options for AWS in place of that parameter."""
+    options_for_aws = inspect.signature(_aws_options, eval_str=True).parameters
+
+    @wraps(command)
+    def run(**given: Any) -> None:
+        options = {name: given.pop(name) for name in options_for_aws}
+        command(settings=aws_settings(**options), **given)
+
+    own = inspect.signature(command, eval_str=True)
+    others = [one for name, one in own.parameters.items() if name != "settings"]
+    parameters = [*others, *options_for_aws.values()]
+    parameters.sort(key=lambda one: one.kind)  # arguments before options, each in their order
+    run.__annotations__ = {one.name: one.annotation for one in parameters}
+    run.__signature__ = own.replace(parameters=parameters)  # type: ignore[attr-defined]
+    return run
+
+
+def _aws_options(
+    *,
+    profile: Profile = "",
+    region: Region = "",
+    dr_region: DrRegion = DEFAULT_DR_REGION,
+    endpoint_url: EndpointUrl = "",
+    name: Name = "",
+) -> None:
+    """Carry the options' names and defaults for `with_aws_settings`."""
+
+
+def pairs_of(texts: Iterable[str] | None, option: str, form: str = "KEY=VALUE") -> dict[str, str]:
+    """Given texts such as `KEY=VALUE`, return them as a mapping. Raise WrongUse naming the option for any other form."""
+    pairs = {}
+    for text in texts or ():
+        key, equals, value = text.partition("=")
+        if not equals or not key:
+            raise WrongUse(f"{option} {text}: write {form}")
+        pairs[key] = value
+    return pairs
+
+
+def consents(question: str, *, json: bool) -> bool:
+    """Given a question, ask it where a person sits and return the answer; elsewhere the answer is no."""
+    if json or not (sys.stdin.isatty() and sys.stdout.isatty()):
+        return False
+    return typer.confirm(question)
 
 
 def _configured_region(profile: str) -> str:

@@ -2,44 +2,86 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from snapkeep.cli.common import DEFAULT_DR_REGION, EndpointUrl, Json, Profile
-from snapkeep.cli.errors import WrongUse
+from snapkeep.cli.common import DEFAULT_DR_REGION, AwsSettings, EndpointUrl, Json, Profile, pairs_of
+from snapkeep.cli.errors import NOT_ALL_RIGHT, WrongUse
 from snapkeep.cli.output import make_console, print_json
 
 if TYPE_CHECKING:
     from snapkeep.domain.policy import PolicySet
-    from snapkeep.ebsmodel import World
+    from snapkeep.ebsmodel import Faults, World
     from snapkeep.simulate.experiment import Plan, Result
 
-app = typer.Typer(add_completion=False, help="A fleet under a policy for a stretch of virtual time.")
+app = typer.Typer(help="A fleet under a policy for a stretch of virtual time.")
 
-PolicyFiles = Annotated[list[Path] | None, typer.Option("--policy", help="Policy document; twice to compare two.")]
-WorldFile = Annotated[Path | None, typer.Option("--world", help="World file that describes the volumes.")]
-FromAccount = Annotated[bool, typer.Option("--from-account", help="Take the volumes of the account as they are now.")]
-FaultRate = Annotated[float, typer.Option("--faults", min=0, max=1, help="Share of events, copies and calls that go wrong.")]
 PRIMARY = "us-east-1"
+CHANGED_SHARE_PER_DAY = 0.02
+"""What is taken to change each day on an account's volumes: EC2 does not tell."""
+
+_FLEET = "Fleet"
+_Policies = Annotated[list[Path] | None, typer.Option("--policy", metavar="FILE", help="Policy document; twice to compare two.")]
+_Days = Annotated[int, typer.Option(metavar="DAYS", min=1, max=3660, help="How many days pass.")]
+_Every = Annotated[float, typer.Option(metavar="HOURS", min=0.25, help="Between two snapshots of a volume.")]
+_Quota = Annotated[int, typer.Option(metavar="COPIES", min=1, help="Copies at once into a DR region.")]
+_FaultShare = Annotated[
+    float, typer.Option("--faults", metavar="SHARE", min=0, max=1, help="Of events, copies and calls, to go wrong.")
+]
+_Seed = Annotated[int, typer.Option(metavar="NUMBER", help="Another number, another fleet and other faults.")]
+_Html = Annotated[
+    Path | None,
+    typer.Option("--html", metavar="FILE", dir_okay=False, writable=True, help="Write the report with plots to this file."),
+]
+_Region = Annotated[str, typer.Option("--region", metavar="REGION", help="Primary region.")]
+_Volumes = Annotated[
+    int,
+    typer.Option(metavar="NUMBER", min=1, max=20_000, help="How many volumes are made by chance.", rich_help_panel=_FLEET),
+]
+_Tags = Annotated[
+    list[str] | None,
+    typer.Option("--tag", metavar="KEY=VALUE", help="That the made volumes carry; repeatable.", rich_help_panel=_FLEET),
+]
+_WorldFile = Annotated[
+    Path | None,
+    typer.Option("--world", metavar="FILE", help="World file that describes the volumes.", rich_help_panel=_FLEET),
+]
+_FromAccount = Annotated[
+    bool,
+    typer.Option("--from-account", help="Take the volumes of the account as they are now.", rich_help_panel=_FLEET),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Fleet:
+    """Where the volumes come from: an account, or else a world file, or else chance."""
+
+    count: int
+    seed: int
+    tags: dict[str, str]
+    world_file: Path | None
+    account: AwsSettings | None
+    fault_share: float
 
 
 @app.command()
 def simulate(
-    policy: PolicyFiles = None,
-    days: Annotated[int, typer.Option(min=1, max=3660, help="How many days pass.")] = 90,
-    volumes: Annotated[int, typer.Option(min=1, max=20_000, help="How many volumes are made by chance.")] = 100,
-    world: WorldFile = None,
-    from_account: FromAccount = False,
-    every: Annotated[float, typer.Option(min=0.25, help="Hours between the snapshots of a volume.")] = 24.0,
-    tag: Annotated[list[str] | None, typer.Option("--tag", help="Key=Value that the made volumes carry.")] = None,
-    faults: FaultRate = 0.0,
-    quota: Annotated[int, typer.Option(min=1, help="Copies at once into a DR region.")] = 20,
-    seed: Annotated[int, typer.Option(help="Another number, another fleet.")] = 1,
-    region: Annotated[str, typer.Option("--region", help="Primary region.")] = PRIMARY,
-    html: Annotated[Path | None, typer.Option("--html", help="Write the report with plots to this file.")] = None,
+    *,
+    policy: _Policies = None,
+    days: _Days = 90,
+    every: _Every = 24.0,
+    quota: _Quota = 20,
+    faults: _FaultShare = 0.0,
+    seed: _Seed = 1,
+    region: _Region = PRIMARY,
+    html: _Html = None,
+    volumes: _Volumes = 100,
+    tag: _Tags = None,
+    world: _WorldFile = None,
+    from_account: _FromAccount = False,
     profile: Profile = "",
     endpoint_url: EndpointUrl = "",
     json: Json = False,
@@ -47,77 +89,66 @@ def simulate(
     """Show what a policy would keep, cost and reach: snapshots, GiB, dollars by month, RPO, copies waiting.
 
     Nothing is written to AWS. Without --policy the stack's default parameters are the policy.
+
+    Exit status 1 if an invariant was broken.
     """
     if world is not None and from_account:
         raise WrongUse("--world and --from-account: name one place that the volumes come from")
+    if html is not None and not html.parent.is_dir():
+        raise WrongUse(f"--html {html}: there is no directory {html.parent}")
     from snapkeep.simulate.experiment import Plan  # noqa: PLC0415 - the model is not needed for --help
 
+    account = AwsSettings(region, "", profile, endpoint_url) if from_account else None
+    fleet = Fleet(volumes, seed, pairs_of(tag, "--tag"), world, account, faults)
     plan = Plan(days=days, every_hours=every, primary=region, copy_quota=quota, sweep_hours=24.0 if faults else 168.0)
-    results = []
-    for name, policies in _policies(policy or [], region):
-        made = _world(
-            policies, plan, volumes, world, _tags(tag or []), faults, seed, (profile, endpoint_url) if from_account else None
-        )
-        results.append(_run(name, made, policies, plan, quiet=json))
-    if json:
-        print_json([_plain(result) for result in results])
-    else:
-        from snapkeep.simulate.terminal import print_results  # noqa: PLC0415
-
-        print_results(results, make_console())
-    if html is not None:
-        from snapkeep.simulate.page import render  # noqa: PLC0415 - plotly takes a second
-
-        html.write_text(render(results), encoding="utf-8")
-        if not json:
-            make_console().print(f"\nReport with plots: {html}")
+    results = [
+        _run(name, _world(fleet, policies, plan), policies, plan, quiet=json)
+        for name, policies in _policies(policy or [], region)
+    ]
+    _show(results, html, json=json)
     if any(result.violations for result in results):
-        raise typer.Exit(1)
+        raise typer.Exit(NOT_ALL_RIGHT)
 
 
 def _policies(files: list[Path], region: str) -> list[tuple[str, PolicySet]]:
     from snapkeep.domain.policy import Limits, from_parameters  # noqa: PLC0415
-    from snapkeep.policyfile.load import load_file  # noqa: PLC0415
+    from snapkeep.policyfile.load import load_file  # noqa: PLC0415 - imports yaml
 
     if not files:
+        if region == DEFAULT_DR_REGION:
+            raise WrongUse(f"--region {region} is where the stack's default parameters copy to; give another, or a --policy")
         return [("stack parameters", from_parameters("none", DEFAULT_DR_REGION, 7, 1, "", 24, Limits(), region=region))]
     names = [file.stem for file in files]
     unique = names if len(set(names)) == len(names) else [f"{name} ({n})" for n, name in enumerate(names, 1)]
     return [(name, load_file(file, region=region)) for name, file in zip(unique, files, strict=True)]
 
 
-def _tags(pairs: list[str]) -> dict[str, str]:
-    tags = dict(pair.partition("=")[::2] for pair in pairs)
-    if not all(tags):
-        raise WrongUse("--tag: write Key=Value")
-    return tags
+def _world(fleet: Fleet, policies: PolicySet, plan: Plan) -> World:
+    from snapkeep.simulate import fleet as fleets  # noqa: PLC0415
 
-
-def _world(
-    policies: PolicySet,
-    plan: Plan,
-    count: int,
-    file: Path | None,
-    tags: dict[str, str],
-    faults: float,
-    seed: int,
-    account: tuple[str, str] | None,
-) -> World:
-    from snapkeep.ebsmodel import Faults  # noqa: PLC0415
-    from snapkeep.simulate import fleet  # noqa: PLC0415
-
-    rates = Faults(event_lost=faults, event_doubled=faults, copy_fails=faults, snapshot_fails=faults / 4, api_error=faults / 10)
-    if file is not None:
-        return _world_of_file(file, rates if faults else None)
-    others = tuple(dict.fromkeys(rule.region for policy in policies.policies for rule in policy.copies))
-    if account is not None:
-        volumes = fleet.from_account(_account_volumes(*account, plan.primary), 0.02)
+    faults = _faults(fleet.fault_share)
+    if fleet.world_file is not None:
+        return _world_of_file(fleet.world_file, faults)
+    if fleet.account is not None:
+        volumes = fleets.from_account(_account_volumes(fleet.account), CHANGED_SHARE_PER_DAY)
     else:
-        volumes = fleet.generate(count, seed, tags)
-    return fleet.make_world(volumes, plan.primary, others, seed=seed, faults=rates if faults else None)
+        volumes = fleets.generate(fleet.count, fleet.seed, fleet.tags)
+    others = tuple(dict.fromkeys(rule.region for policy in policies.policies for rule in policy.copies))
+    world = fleets.make_world(volumes, plan.primary, others, seed=fleet.seed, faults=faults)
+    fleets.give_keys(world, policies)
+    return world
 
 
-def _world_of_file(file: Path, faults: Any) -> World:
+def _faults(share: float) -> Faults | None:
+    """Given `--faults`, return what goes wrong how often; None for nothing, which leaves a world file its own faults."""
+    from snapkeep.ebsmodel import Faults  # noqa: PLC0415
+
+    if not share:
+        return None
+    return Faults(event_lost=share, event_doubled=share, copy_fails=share, snapshot_fails=share / 4, api_error=share / 10)
+
+
+def _world_of_file(file: Path, faults: Faults | None) -> World:
     import yaml  # noqa: PLC0415
 
     from snapkeep.ebsmodel import VirtualClock, World  # noqa: PLC0415
@@ -125,19 +156,19 @@ def _world_of_file(file: Path, faults: Any) -> World:
 
     try:
         world = World.from_document(yaml.safe_load(file.read_text(encoding="utf-8")), clock=VirtualClock())
-    except (OSError, ValueError, yaml.YAMLError) as error:
+    except OSError as error:
+        raise WrongUse(f"--world {file}: cannot be read: {error.strerror}") from error
+    except (ValueError, yaml.YAMLError) as error:
         raise WrongUse(f"--world {file}: {error}") from error
     if faults is not None:
         world.set_faults(faults)
     return make_roomy(world)
 
 
-def _account_volumes(profile: str, endpoint_url: str, region: str) -> list[Any]:
+def _account_volumes(settings: AwsSettings) -> list[Any]:
     from snapkeep.adapters.ec2_reader import Ec2Reader  # noqa: PLC0415
-    from snapkeep.cli.common import AwsSettings  # noqa: PLC0415
 
-    client = AwsSettings(region, "", profile, endpoint_url).client("ec2", region)
-    return list(Ec2Reader(client=client, region=region).all_volumes())
+    return list(Ec2Reader(client=settings.client("ec2", settings.region), region=settings.region).all_volumes())
 
 
 def _run(name: str, world: World, policies: PolicySet, plan: Plan, *, quiet: bool) -> Result:
@@ -151,7 +182,23 @@ def _run(name: str, world: World, policies: PolicySet, plan: Plan, *, quiet: boo
         return experiment.run(lambda day: progress.update(task, completed=day))
 
 
-def _plain(result: Result) -> dict[str, Any]:
+def _show(results: list[Result], html: Path | None, *, json: bool) -> None:
+    if json:
+        print_json([_as_data(result) for result in results])
+    else:
+        from snapkeep.simulate.terminal import print_results  # noqa: PLC0415
+
+        print_results(results, make_console())
+    if html is None:
+        return
+    from snapkeep.simulate.page import render  # noqa: PLC0415 - plotly takes a second
+
+    html.write_text(render(results), encoding="utf-8")
+    if not json:
+        make_console().print(f"\nReport with plots: {html}", soft_wrap=True)
+
+
+def _as_data(result: Result) -> dict[str, Any]:
     return {
         "name": result.name,
         "plan": asdict(result.plan),

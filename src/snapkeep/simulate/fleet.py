@@ -9,7 +9,10 @@ from random import Random
 from typing import Any
 
 from snapkeep.domain.model import Volume
+from snapkeep.domain.policy import PolicySet
 from snapkeep.ebsmodel import Faults, Quotas, Speeds, VirtualClock, World
+from snapkeep.ebsmodel.keys import EBS_ALIAS
+from snapkeep.ebsmodel.records import Key
 
 BLOCKS_PER_GIB = 2048
 USUAL_SIZE_GIB, SPREAD = 40.0, 1.1
@@ -82,6 +85,25 @@ def make_world(
     world.change_quotas(throttling=True)
     world.run_until(world.now() + 10)
     return world
+
+
+def give_keys(world: World, policies: PolicySet) -> None:
+    """Given policies, let every key that they name be there: what is simulated is the policy, not the account's keys."""
+    for region, name in {(rule.region, rule.kms_key) for policy in policies.policies for rule in policy.copies}:
+        if name and name != EBS_ALIAS:
+            _give_key(world, region, name)
+
+
+def _give_key(world: World, region: str, name: str) -> None:
+    """Given a key's id, ARN, alias or alias ARN, let it be there."""
+    resource = name.rpartition(":")[2].removeprefix("key/")
+    place = world.place(region, name.split(":")[4] if name.startswith("arn:") else None)
+    is_alias = resource.startswith("alias/")
+    key_id = world.ids.uuid() if is_alias else resource
+    arn = name if name.startswith("arn:") and not is_alias else f"arn:aws:kms:{region}:{place.account}:key/{key_id}"
+    place.keys[key_id] = Key(key_id, arn, place.account, world.now())
+    if is_alias:
+        place.aliases[resource] = key_id
 
 
 def make_roomy(world: World) -> World:

@@ -16,6 +16,7 @@ from snapkeep.simulate.terminal import ROWS
 
 COLOURS = ("#2563eb", "#14b8a6", "#f59e0b", "#8b5cf6", "#ef4444", "#64748b")
 DASHES = ("solid", "dot")
+NO_BREAK = "\N{NO-BREAK SPACE}"
 HEIGHT = 340
 SMALL = (FUNCTIONS, TRANSITIONS)
 NONE_WAITED = "No copy ever waited: the quota of the destination was never full at a full hour."
@@ -31,7 +32,7 @@ def render(results: Sequence[Result]) -> str:
         plotly=get_plotlyjs(),
         results=results,
         title=" and ".join(result.name for result in results),
-        subtitle=f"{first.volumes:,} volumes for {first.plan.days:,} days, a snapshot every {first.plan.every_hours:g} h",
+        subtitle=f"{first.volumes:,} volumes for {first.plan.days:,} days, a snapshot every {first.plan.every_hours:g}{NO_BREAK}h",
         cards=[(result.name, _cards(result)) for result in results],
         rows=[(label, [show(result) for result in results]) for label, show in ROWS],
         charts=[(heading, text, _html(figure) if figure else "") for heading, text, figure in _charts(results)],
@@ -44,7 +45,13 @@ def render(results: Sequence[Result]) -> str:
             prices.FUNCTION_REQUEST,
             prices.FUNCTION_GIB_SECOND,
         ],
+        dollars=_dollars,
     )
+
+
+def _dollars(amount: float) -> str:
+    """Given a price, return it without an exponent: `0.000025`."""
+    return f"{amount:.10f}".rstrip("0").rstrip(".")
 
 
 def _cards(result: Result) -> list[tuple[str, str, str]]:
@@ -67,7 +74,7 @@ def _charts(results: Sequence[Result]) -> list[tuple[str, str, go.Figure | None]
     return [
         ("Snapshots kept", "in each region, at the end of each day", _by_region(results, regions, _snapshots)),
         ("Room taken", "GiB of changed blocks in each region: what is paid for", _by_region(results, regions, _stored)),
-        ("Cost by month", "US dollars" + ("" if len(results) == 1 else f"; paler: {results[1].name}"), _costs(results)),
+        ("Cost by month", "US dollars" + ("" if len(results) == 1 else f"; fainter: {results[1].name}"), _costs(results)),
         ("Age of the newest copies", "hours; the worst of each day, the median, and what the policy asks", _ages(results)),
         ("Copies waiting", "the most of each day, behind the quota of the destination", _waiting(results))
         if any(day.waiting_most for result in results for day in result.days)
@@ -118,7 +125,7 @@ def _by_region(results: Sequence[Result], regions: Sequence[str], read: Callable
 
 
 def _costs(results: Sequence[Result]) -> go.Figure:
-    """A bar for each month and policy; with two policies the second one's bars are the paler ones."""
+    """A bar for each month and policy; with two policies the second one's bars are the fainter ones."""
     figure = _figure()
     for number, result in enumerate(results):
         kinds = sorted({kind for month in result.months.values() for kind in month}, key=lambda kind: (kind in SMALL, kind))

@@ -6,11 +6,15 @@ from collections.abc import Callable, Sequence
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
-from snapkeep.simulate.experiment import Day, Result
+from snapkeep.simulate.experiment import FUNCTIONS, STORAGE, TRANSFER, TRANSITIONS, Day, Result
 
 BARS = "▁▂▃▄▅▆▇█"
+SHOWN_VIOLATIONS = 5
+NEVER_WITHIN = "a snapshot every {:g} h cannot hold an RPO of {:g} h: make them more often (--every), or ask for less (rpo)"
 CHART_WIDTH = 48
+"""Bars of the widest chart; fewer where the terminal is narrow."""
 
 
 def sparkline(values: Sequence[float], width: int = CHART_WIDTH) -> str:
@@ -45,18 +49,25 @@ def _print_charts(result: Result, console: Console) -> None:
         charts.append((f"GiB in {region}", lambda day, region=region: day.regions[region].stored_gib, ",.0f"))  # type: ignore[misc]
     charts.append(("copies waiting, most", lambda day: float(day.waiting_most), ",.0f"))
     charts.append(("oldest newest copy, hours", lambda day: day.rpo_worst_hours, ",.1f"))
-    width = max(len(label) for label, _, _ in charts)
-    for label, read, form in charts:
-        values = [read(day) for day in result.days]
-        console.print(f"  {label:<{width}}  [cyan]{sparkline(values)}[/cyan]  up to {max(values, default=0):{form}}")
+    label_width = max(len(label) for label, _, _ in charts)
+    lines = [(label, [read(day) for day in result.days], form) for label, read, form in charts]
+    tops = [f"up to {max(values, default=0):{form}}" for _, values, form in lines]
+    width = max(8, min(CHART_WIDTH, console.width - label_width - max(map(len, tops)) - 6))
+    for (label, values, _), top in zip(lines, tops, strict=True):
+        console.print(f"  {label:<{label_width}}  [cyan]{sparkline(values, width)}[/cyan]  {top}", soft_wrap=True)
+    notes = Table.grid(padding=(0, 2))
     for moment in result.worst:
-        console.print(f"  [yellow]{moment.at:%Y-%m-%d}[/yellow]  {moment.what}")
-    for violation in result.violations[:5]:
-        console.print(f"  [red]broken[/red]  {violation}")
+        notes.add_row("", Text(f"{moment.at:%Y-%m-%d}", "yellow"), Text(moment.what))
+    for violation in result.violations[:SHOWN_VIOLATIONS]:
+        notes.add_row("", Text("broken", "red"), Text(violation))
+    if result.plan.every_hours >= result.rpo_asked_hours:
+        notes.add_row("", Text("note", "yellow"), Text(NEVER_WITHIN.format(result.plan.every_hours, result.rpo_asked_hours)))
+    console.print(notes)
 
 
-def _dollars(result: Result, prefix: str = "") -> str:
-    return f"${sum(v for month in result.months.values() for key, v in month.items() if key.startswith(prefix)):,.2f}"
+def _dollars(result: Result, *prefixes: str) -> str:
+    """Return what is paid for that begins with one of the words; for everything if none is given."""
+    return f"${sum(v for month in result.months.values() for key, v in month.items() if key.startswith(prefixes or '')):,.2f}"
 
 
 def _failed(result: Result) -> int:
@@ -76,8 +87,9 @@ ROWS: list[tuple[str, Callable[[Result], str]]] = [
     ("days within the RPO", lambda one: f"{one.rpo_met_share:.1%}"),
     ("copies waiting, the most", lambda one: f"{max((day.waiting_most for day in one.days), default=0):,}"),
     ("runs that ended FAILED", lambda one: f"{_failed(one):,}"),
-    ("cost: storage", lambda one: _dollars(one, "snapshots in")),
-    ("cost: transfer", lambda one: _dollars(one, "transfer to")),
+    ("cost: storage", lambda one: _dollars(one, STORAGE)),
+    ("cost: transfer", lambda one: _dollars(one, TRANSFER)),
+    ("cost: state transitions, functions", lambda one: _dollars(one, TRANSITIONS, FUNCTIONS)),
     ("cost: all", _dollars),
     ("broken invariants", lambda one: f"{len(one.violations):,}"),
 ]

@@ -8,8 +8,10 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner
 
+from snapkeep.cli.errors import WrongUse
 from snapkeep.cli.simulate import app
 from snapkeep.domain.policy import CopyRule, Limits, Policy, PolicySet, Retention, Selector, from_parameters
 from snapkeep.ebsmodel import Faults
@@ -17,7 +19,7 @@ from snapkeep.simulate import prices
 from snapkeep.simulate.experiment import Experiment, Plan, Result
 from snapkeep.simulate.fleet import SimulatedVolume, generate, make_world
 from snapkeep.simulate.page import render
-from snapkeep.simulate.terminal import sparkline
+from snapkeep.simulate.terminal import print_results, sparkline
 
 PRIMARY, DR = "us-east-1", "us-east-2"
 
@@ -121,6 +123,35 @@ def test_the_command_prints_json_for_one_or_two_policies(tmp_path: Path) -> None
     found = json.loads(done.output)
     assert [one["name"] for one in found] == ["gold (1)", "gold (2)"]
     assert found[0]["copies"] == 6
+
+
+@pytest.mark.parametrize(
+    "key", ["alias/dr", "12345678-1234-1234-1234-123456789012", "arn:aws:kms:us-east-2:111122223333:key/abc"]
+)
+def test_a_policys_key_is_there_in_a_fleet_that_was_made_for_it(tmp_path: Path, key: str) -> None:
+    document = tmp_path / "gold.yaml"
+    document.write_text(
+        "version: 1\npolicies:\n  - {name: gold, retention: {keep_last: 2}, select: {}, "
+        f"copies: [{{region: us-east-2, kms_key: '{key}', retention: {{keep_last: 1}}}}]}}\n",
+        encoding="utf-8",
+    )
+    done = CliRunner().invoke(app, ["--policy", str(document), "--days", "2", "--volumes", "2", "--json"])
+    assert done.exit_code == 0, done.output
+    (found,) = json.loads(done.output)
+    assert (found["copies"], found["runs"]) == (4, {"protect SUCCEEDED": 4, "receive SUCCEEDED": 4})
+
+
+def test_a_page_is_not_begun_where_it_cannot_be_written(tmp_path: Path) -> None:
+    done = CliRunner().invoke(app, ["--html", str(tmp_path / "none" / "report.html")])
+    assert isinstance(done.exception, WrongUse)
+    assert "there is no directory" in str(done.exception)
+
+
+def test_charts_and_notes_fit_into_a_terminal_of_eighty_columns(capsys: pytest.CaptureFixture[str]) -> None:
+    print_results([experiment(days=60, volumes=1)], Console(width=80))
+    printed = capsys.readouterr().out
+    assert max(map(len, printed.splitlines())) <= 80
+    assert "a snapshot every 24 h cannot hold an RPO of 24 h" in printed
 
 
 def test_the_command_writes_a_page(tmp_path: Path) -> None:
