@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import gc
 import importlib
-import importlib.util
 from typing import Any, NamedTuple
 
 import typer
@@ -31,13 +30,12 @@ COMMANDS = (
     LazyCommand("deploy", "snapkeep.cli.deploy", "Deploy both stacks into both regions.", "deploy_app"),
     LazyCommand("destroy", "snapkeep.cli.deploy", "Delete both stacks. Snapshots stay.", "destroy_app"),
     LazyCommand("package", "snapkeep.cli.deploy", "Build the functions' folder for the AWS CLI or SAM.", "package_app"),
-    LazyCommand("policy", "snapkeep.cli.policy", "The policy document: check, push, show, history, rollback."),
+    LazyCommand("policy", "snapkeep.cli.policy", "The policy document: check, push, show, history, rollback, remove."),
     LazyCommand("plan", "snapkeep.cli.plan", "What would be kept, copied and deleted, and why. Writes nothing."),
     LazyCommand("status", "snapkeep.cli.status", "Each volume: newest snapshot, newest copy, RPO age, what waits, what failed."),
     LazyCommand("sweep", "snapkeep.cli.sweep", "One sweep now: find and repair what an event missed."),
     LazyCommand("explain", "snapkeep.cli.explain", "The story of one snapshot."),
     LazyCommand("simulate", "snapkeep.cli.simulate", "A fleet under a policy for a stretch of virtual time."),
-    LazyCommand("console", "snapkeep.cli.console", "The same as pages in a browser."),
 )
 
 
@@ -46,7 +44,7 @@ class Root(TyperGroup):
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
-        self.lazy = {lazy.name: lazy for lazy in COMMANDS if importlib.util.find_spec(lazy.module)}
+        self.lazy = {lazy.name: lazy for lazy in COMMANDS}
         for lazy in self.lazy.values():
             self.add_command(TyperCommand(lazy.name, callback=None, help=lazy.help, short_help=lazy.help), lazy.name)
 
@@ -59,6 +57,7 @@ class Root(TyperGroup):
             application._add_completion = False  # noqa: SLF001 - only the root could offer it
             command = typer.main.get_command(application)
             command.name = name
+            leave_out_flags_types(command, ctx)
         return name, command, rest
 
     def invoke(self, ctx: Any) -> Any:
@@ -71,6 +70,15 @@ class Root(TyperGroup):
                 raise
             typer.echo(f"snapkeep: {one_line(error)}", err=True)
             raise typer.Exit(status) from error
+
+
+def leave_out_flags_types(command: Any, ctx: Any) -> None:
+    """Given a command and its context, have its help (and its commands' help) not say `<bool>` behind each flag."""
+    for parameter in (*command.params, command.get_help_option(ctx)):
+        if getattr(parameter, "is_flag", False):
+            parameter.metavar = ""
+    for one in getattr(command, "commands", {}).values():
+        leave_out_flags_types(one, ctx)
 
 
 def _version(asked: bool) -> None:

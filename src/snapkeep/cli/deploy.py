@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from enum import StrEnum
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from snapkeep.cli.common import DEFAULT_DR_REGION, AwsSettings, DrRegion, EndpointUrl, Json, Name, Profile, Region, aws_settings
+from snapkeep.cli.common import AwsSettings, Json, Yes, consents, pairs_of, with_aws_settings
 from snapkeep.cli.errors import WrongUse
 from snapkeep.cli.output import make_console, print_json
 
@@ -37,20 +36,27 @@ _Only = Annotated[
     Only | None,
     typer.Option("--only", help="One stack alone; a further DR region has a DR stack of its own.", show_default=False),
 ]
-_Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 
 @deploy_app.command()
+@with_aws_settings
 def deploy(
+    settings: AwsSettings,
     *,
     tag_key: Annotated[
-        str, typer.Option(help="Only volumes with this tag key. Default: every volume.", rich_help_panel=_PARAMETERS)
+        str,
+        typer.Option(
+            metavar="KEY",
+            help="Only volumes with this tag (Key, or Key=Value). Default: every volume.",
+            rich_help_panel=_PARAMETERS,
+        ),
     ] = "",
     retention: Annotated[
-        int | None, typer.Option(help="Snapshots to keep of a volume. Default: 7.", rich_help_panel=_PARAMETERS)
+        int | None, typer.Option(metavar="COUNT", help="Snapshots to keep of a volume. Default: 7.", rich_help_panel=_PARAMETERS)
     ] = None,
     dr_retention: Annotated[
-        int | None, typer.Option(help="Copies to keep in the DR region. Default: 1.", rich_help_panel=_PARAMETERS)
+        int | None,
+        typer.Option(metavar="COUNT", help="Copies to keep in the DR region. Default: 1.", rich_help_panel=_PARAMETERS),
     ] = None,
     parameter: Annotated[
         list[str] | None,
@@ -65,27 +71,21 @@ def deploy(
         bool, typer.Option("--remove-failed", help="Delete what is left of a creation that failed.")
     ] = False,
     only: _Only = None,
-    profile: Profile = "",
-    region: Region = "",
-    dr_region: DrRegion = DEFAULT_DR_REGION,
-    endpoint_url: EndpointUrl = "",
-    name: Name = "",
     json: Json = False,
 ) -> None:
     """Deploy both stacks, the DR region first, and print their outputs.
 
     A parameter that is not given keeps the value that the stack has.
     """
-    settings = aws_settings(profile=profile, region=region, dr_region=dr_region, endpoint_url=endpoint_url, name=name)
     primary = _with_shortcuts(parameter, "--parameter", {"tagKeyValue": tag_key, "Retention": retention})
     dr = _with_shortcuts(dr_parameter, "--dr-parameter", {"Retention": dr_retention})
-    tags = _pairs(tag, "--tag")
+    tags = pairs_of(tag, "--tag")
     from snapkeep.deploy.deployment import DR, PRIMARY  # noqa: PLC0415 - imports boto3
 
     with _watcher(json) as watcher:
 
         def may_remove(story: str) -> bool:
-            return remove_failed or _consent(f"{story}. Delete it?", json=json)
+            return remove_failed or consents(f"{story}. Delete it?", json=json)
 
         deployed = _deployment(settings, watcher).deploy(
             primary, dr, tags=tags, kinds=[only.value] if only else (DR, PRIMARY), may_remove_leftover=may_remove
@@ -94,23 +94,19 @@ def deploy(
 
 
 @destroy_app.command()
+@with_aws_settings
 def destroy(
+    settings: AwsSettings,
     *,
-    yes: _Yes = False,
+    yes: Yes = False,
     only: _Only = None,
-    profile: Profile = "",
-    region: Region = "",
-    dr_region: DrRegion = DEFAULT_DR_REGION,
-    endpoint_url: EndpointUrl = "",
-    name: Name = "",
     json: Json = False,
 ) -> None:
     """Delete both stacks and the buckets of their artifacts. No snapshot is deleted."""
-    settings = aws_settings(profile=profile, region=region, dr_region=dr_region, endpoint_url=endpoint_url, name=name)
     regions = {Only.PRIMARY: settings.region, Only.DR: settings.dr_region}
     where = regions[only] if only else " and ".join(regions.values())
     question = f"Delete the stacks of {settings.system} in {where}? Snapshots stay."
-    if not yes and not _consent(question, json=json):
+    if not yes and not consents(question, json=json):
         raise WrongUse("nothing was deleted: confirm, or give --yes")
     from snapkeep.deploy.deployment import DR, PRIMARY  # noqa: PLC0415 - imports boto3
 
@@ -122,7 +118,9 @@ def destroy(
 @package_app.command()
 def package(
     *,
-    folder: Annotated[Path | None, typer.Option(help="Where to. Default: build/functions.")] = None,
+    folder: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", file_okay=False, help="Where to. Default: build/functions.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Build the folder that the templates' CodeUri names, for `aws cloudformation package` or `sam deploy`."""
@@ -151,25 +149,7 @@ def _watcher(json: bool) -> Any:
 
 def _with_shortcuts(pairs: Sequence[str] | None, option: str, shortcuts: dict[str, object]) -> dict[str, str]:
     given = {name: str(value) for name, value in shortcuts.items() if value not in ("", None)}
-    return given | _pairs(pairs, option)
-
-
-def _pairs(texts: Sequence[str] | None, option: str) -> dict[str, str]:
-    """Given NAME=VALUE texts, return them as a mapping. Raise WrongUse naming the option for any other form."""
-    pairs = {}
-    for text in texts or ():
-        key, equals, value = text.partition("=")
-        if not equals or not key:
-            raise WrongUse(f"{option} {text}: write NAME=VALUE")
-        pairs[key] = value
-    return pairs
-
-
-def _consent(question: str, *, json: bool) -> bool:
-    """Ask, where a person sits; elsewhere the answer is no."""
-    if json or not (sys.stdin.isatty() and sys.stdout.isatty()):
-        return False
-    return typer.confirm(question)
+    return given | pairs_of(pairs, option, "NAME=VALUE")
 
 
 def _show_deployed(deployed: Deployed, *, json: bool) -> None:

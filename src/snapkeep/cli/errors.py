@@ -15,9 +15,12 @@ class WrongUse(SnapkeepError):
 
 
 _WRONG_USE = (WrongUse, InvalidConfiguration)
+_NOT_CONFIGURED = frozenset({"NoCredentialsError", "PartialCredentialsError", "NoRegionError", "InvalidRegionError"})
+"""What botocore raises where it was not told enough to begin."""
 
 _ADVICE = {
     "NoCredentialsError": "no AWS credentials found: set AWS_PROFILE, run `aws configure`, or give --profile",
+    "PartialCredentialsError": "AWS credentials found in part: set both AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
     "NoRegionError": "no region: give --region or set AWS_REGION",
     "TokenRetrievalError": "the SSO session has expired: run `aws sso login`",
     "SSOTokenLoadError": "no SSO session: run `aws sso login`",
@@ -36,7 +39,7 @@ _ADVICE_BY_CODE = {
 
 def exit_status(error: Exception) -> int | None:
     """Given an error, return the exit status that it means, or None for one that is a defect and deserves a traceback."""
-    if isinstance(error, _WRONG_USE):
+    if isinstance(error, _WRONG_USE) or (_is_botocore(error) and type(error).__name__ in _NOT_CONFIGURED):
         return WRONG_USE
     if isinstance(error, SnapkeepError) or _is_botocore(error):
         return NOT_ALL_RIGHT

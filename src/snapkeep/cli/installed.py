@@ -31,21 +31,23 @@ class Installed:
     """A system in its regions, as far as the chosen AWS shows it."""
 
     settings: AwsSettings
-    _stacks: dict[tuple[str, str], Mapping[str, str]] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _stacks: dict[tuple[str, str], Mapping[str, Any]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def region_of(self, kind: str) -> str:
         """Given `primary` or `dr`, return the region."""
         return self.settings.region if kind == PRIMARY else self.settings.dr_region
 
     def reader(self, region: str) -> Ec2Reader:
-        """Given a region, return a reader of it, for listings of all that is there. Raise WrongUse without credentials."""
-        from snapkeep.adapters.clock import WallClock  # noqa: PLC0415 - imports botocore
+        """Given a region, return a reader of it, for listings of all that is there. Raise NoCredentialsError (botocore's)."""
+        from botocore.exceptions import NoCredentialsError  # noqa: PLC0415 - imports botocore
+
+        from snapkeep.adapters.clock import WallClock  # noqa: PLC0415
         from snapkeep.adapters.ec2_lean import LeanEc2Client  # noqa: PLC0415
         from snapkeep.adapters.ec2_reader import Ec2Reader  # noqa: PLC0415
 
         credentials: Any = self.settings.session().get_credentials()
         if credentials is None:
-            raise WrongUse("no AWS credentials: configure them as for the AWS CLI, or give --profile")
+            raise NoCredentialsError
         client: Any = LeanEc2Client(client=self.settings.client("ec2", region), credentials=credentials, pause=WallClock().pause)
         return Ec2Reader(client=client, region=region)
 
@@ -71,22 +73,34 @@ class Installed:
 
     def stack_parameters(self, kind: str, region: str = "") -> Mapping[str, str]:
         """Given `primary` or `dr`, return its stack's parameters, read once; empty if there is no such stack."""
-        where = (kind, region or self.region_of(kind))
-        if where not in self._stacks:
-            self._stacks[where] = self._read_stack_parameters(*where)
-        return self._stacks[where]
+        stack = self._stack(kind, region or self.region_of(kind))
+        return {one["ParameterKey"]: one["ParameterValue"] for one in stack.get("Parameters", ())}
 
-    def _read_stack_parameters(self, kind: str, region: str) -> Mapping[str, str]:
+    def stack_outputs(self, kind: str) -> Mapping[str, str]:
+        """Given `primary` or `dr`, return its stack's outputs. Raise WrongUse if there is no such stack."""
+        region = self.region_of(kind)
+        stack = self._stack(kind, region)
+        if not stack:
+            raise WrongUse(f"there is no stack {self.settings.system}-{kind} in {region}: run `snapkeep deploy`")
+        return {one["OutputKey"]: one["OutputValue"] for one in stack.get("Outputs", ())}
+
+    def _stack(self, kind: str, region: str) -> Mapping[str, Any]:
+        """Given a stack, return what CloudFormation says of it, asked once; nothing if there is no such stack."""
+        if (kind, region) not in self._stacks:
+            self._stacks[kind, region] = self._describe_stack(kind, region)
+        return self._stacks[kind, region]
+
+    def _describe_stack(self, kind: str, region: str) -> Mapping[str, Any]:
         from botocore.exceptions import ClientError  # noqa: PLC0415 - imports botocore
 
         client = self.settings.client("cloudformation", region)
         try:
-            stack = client.describe_stacks(StackName=f"{self.settings.system}-{kind}")["Stacks"][0]
+            described: Mapping[str, Any] = client.describe_stacks(StackName=f"{self.settings.system}-{kind}")["Stacks"][0]
         except ClientError as error:
             if "does not exist" in error.response["Error"].get("Message", ""):
                 return {}
             raise
-        return {one["ParameterKey"]: one["ParameterValue"] for one in stack.get("Parameters", ())}
+        return described
 
     def stacks_missing(self, regions: Iterable[str]) -> list[str]:
         """Given regions, the primary's among them, return in words for each in which nothing is deployed what that means."""

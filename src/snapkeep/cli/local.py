@@ -17,8 +17,11 @@ if TYPE_CHECKING:
 
 local_app = app = typer.Typer(no_args_is_help=True, help="The embedded AWS: up, down, status.")
 
-_Port = Annotated[int, typer.Option(min=0, max=65535, help="Port on 127.0.0.1; 0 takes a free one.")]
-_WhichPort = Annotated[int, typer.Option(min=0, max=65535, help="The one at this port. Default: all of yours.")]
+_Port = Annotated[int, typer.Option(metavar="PORT", min=0, max=65535, help="Port on 127.0.0.1; 0 takes a free one.")]
+_WhichPort = Annotated[
+    int,
+    typer.Option(metavar="PORT", min=0, max=65535, help="The one at this port. Default: all of yours.", show_default=False),
+]
 
 
 @app.command()
@@ -28,10 +31,14 @@ def up(
     port: _Port = 4566,
     world: Annotated[
         Path | None,
-        typer.Option(exists=True, dir_okay=False, help="File that describes volumes, history, quotas, speeds."),
+        typer.Option(
+            exists=True, dir_okay=False, metavar="FILE", help="What describes volumes, history, quotas, speeds, faults."
+        ),
     ] = None,
-    state: Annotated[Path | None, typer.Option(file_okay=False, help="Directory that keeps everything between runs.")] = None,
-    scale: Annotated[float, typer.Option(min=0.001, help="Seconds of world time in a second.")] = 1.0,
+    state: Annotated[
+        Path | None, typer.Option(file_okay=False, metavar="DIR", help="Directory that keeps everything between runs.")
+    ] = None,
+    scale: Annotated[float, typer.Option(metavar="SECONDS", min=0.001, help="Of world time that pass in one second.")] = 1.0,
     json: Json = False,
 ) -> None:
     """Start the embedded AWS."""
@@ -101,7 +108,10 @@ def _show_statuses(found: list[Any]) -> None:
     if not found:
         console.print("Nothing is running. Start it: [bold]snapkeep local up --detach[/]")
     for one in found:
-        table = Table("account", "region", "volumes", "snapshots", "pending", "in error", "images", title=one.server.endpoint_url)
+        if not one.world["places"]:
+            console.print(f"{one.server.endpoint_url} runs; nothing is in it yet.")
+            continue
+        table = Table("account", "region", "volumes", "snapshots", "pending", "in error", "AMIs", title=one.server.endpoint_url)
         for place in one.world["places"]:
             counts = (place["volumes"], place["snapshots"], place["pending"], place["errors"], place["images"])
             table.add_row(place["account_id"], place["region"], *(str(count) for count in counts))

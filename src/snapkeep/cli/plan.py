@@ -5,13 +5,12 @@ from __future__ import annotations
 import os
 import sys
 from datetime import UTC, datetime
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from snapkeep.cli.common import DEFAULT_DR_REGION, DrRegion, EndpointUrl, Json, Name, Profile, Region, aws_settings
+from snapkeep.cli.common import AwsSettings, Json, Scope, with_aws_settings
 from snapkeep.cli.errors import NOT_ALL_RIGHT, WrongUse
 from snapkeep.cli.output import print_json
 
@@ -23,16 +22,10 @@ if TYPE_CHECKING:
 app = typer.Typer(help="What would be kept, copied and deleted, and why. Writes nothing.")
 
 
-class Scope(StrEnum):
-    """Which regions to show: the primary's, those that copies go to, or all."""
-
-    BOTH = "both"
-    PRIMARY = "primary"
-    DR = "dr"
-
-
 @app.command()
+@with_aws_settings
 def plan(
+    settings: AwsSettings,
     *,
     policy: Annotated[
         Path | None, typer.Option("--policy", metavar="FILE", help="Plan with this document, which is not in force.")
@@ -42,11 +35,6 @@ def plan(
     adopt: Annotated[bool, typer.Option("--adopt", help="Plan as if what can be adopted had been.")] = False,
     scope: Annotated[Scope, typer.Option(help="Which regions to show.")] = Scope.BOTH,
     csv: Annotated[bool, typer.Option("--csv", help="Print CSV for a spreadsheet.")] = False,
-    profile: Profile = "",
-    region: Region = "",
-    dr_region: DrRegion = DEFAULT_DR_REGION,
-    endpoint_url: EndpointUrl = "",
-    name: Name = "",
     json: Json = False,
 ) -> None:
     """Show each volume's policy and why, each snapshot's verdict with every reason, and the copies that are missing.
@@ -61,7 +49,6 @@ def plan(
     from snapkeep.domain.planning import changes  # noqa: PLC0415
     from snapkeep.usecases.planning import gather_all_facts, make_plans  # noqa: PLC0415
 
-    settings = aws_settings(profile=profile, region=region, dr_region=dr_region, endpoint_url=endpoint_url, name=name)
     installed, now = Installed(settings), datetime.now(UTC)
     moment = _moment(at) if at else now
     given = [_from_file(policy, installed)] if policy else []

@@ -3,28 +3,17 @@
 from __future__ import annotations
 
 import json as json_module
-import sys
 import time
 from collections.abc import Mapping
-from enum import StrEnum
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from snapkeep.cli.common import (
-    DEFAULT_DR_REGION,
-    AwsSettings,
-    DrRegion,
-    EndpointUrl,
-    Json,
-    Name,
-    Profile,
-    Region,
-    aws_settings,
-)
+from snapkeep.cli.common import AwsSettings, Json, Scope, Yes, consents, with_aws_settings
 from snapkeep.cli.errors import NOT_ALL_RIGHT, WrongUse
 from snapkeep.cli.output import make_console, print_json
-from snapkeep.domain.errors import AwsUnavailable, InvalidConfiguration
+from snapkeep.domain.errors import AwsUnavailable
 
 if TYPE_CHECKING:
     from snapkeep.domain.reporting import SweepReport
@@ -33,33 +22,22 @@ app = typer.Typer(help="One sweep now: find and repair what an event missed.")
 
 LOOK_SECONDS = 1.0
 PATIENCE_SECONDS = 45 * 60.0
-
-
-class Scope(StrEnum):
-    """Which regions to sweep."""
-
-    BOTH = "both"
-    PRIMARY = "primary"
-    DR = "dr"
+ADOPTING = "Adopt all that `snapkeep plan --adopt` shows? Retention will delete what it marks to go."
 
 
 @app.command()
+@with_aws_settings
 def sweep(
+    settings: AwsSettings,
     *,
     adopt: Annotated[bool, typer.Option("--adopt", help="Take over history: retention then applies to it.")] = False,
     retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Try copies again that failed for good.")] = False,
     scope: Annotated[Scope, typer.Option(help="Which regions to sweep.")] = Scope.BOTH,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before --adopt.")] = False,
-    profile: Profile = "",
-    region: Region = "",
-    dr_region: DrRegion = DEFAULT_DR_REGION,
-    endpoint_url: EndpointUrl = "",
-    name: Name = "",
+    yes: Yes = False,
     json: Json = False,
 ) -> None:
     """Sweep, wait for the reports, and print them. Exit status 1 unless every report says OK."""
-    settings = aws_settings(profile=profile, region=region, dr_region=dr_region, endpoint_url=endpoint_url, name=name)
-    if adopt and not yes and not _consent(json=json):
+    if adopt and not yes and not consents(ADOPTING, json=json):
         raise WrongUse("nothing was adopted: look at `snapkeep plan --adopt`, then confirm, or give --yes")
     stacks = {Scope.BOTH: ("dr", "primary"), Scope.PRIMARY: ("primary",), Scope.DR: ("dr",)}[scope]
     options = {"options": {"adopt": adopt, "retry_failed": retry_failed}}
@@ -75,43 +53,18 @@ def sweep(
         raise typer.Exit(NOT_ALL_RIGHT)
 
 
-def _consent(*, json: bool) -> bool:
-    if json or not (sys.stdin.isatty() and sys.stdout.isatty()):
-        return False
-    return typer.confirm("Adopt all that `snapkeep plan --adopt` shows? Retention will delete what it marks to go.")
-
-
 def _swept(settings: AwsSettings, stack: str, options: Mapping[str, Any], *, quiet: bool) -> SweepReport:
     """Start one stack's sweep, wait for its end and return its report."""
-    region = settings.dr_region if stack == "dr" else settings.region
-    outputs = _outputs(settings, stack, region)
+    from snapkeep.cli.installed import Installed  # noqa: PLC0415 - imports what --help does not need
+
+    installed = Installed(settings)
+    region, machine = installed.region_of(stack), installed.stack_outputs(stack)["SweepStateMachineArn"]
     client = settings.client("stepfunctions", region)
-    arn = client.start_execution(stateMachineArn=outputs["SweepStateMachineArn"], input=json_module.dumps(options))[
-        "executionArn"
-    ]
+    arn = client.start_execution(stateMachineArn=machine, input=json_module.dumps(options))["executionArn"]
     console = make_console(stderr=True)
-    with console.status(f"Sweeping {region}") if not quiet else _nothing():
+    with nullcontext() if quiet else console.status(f"Sweeping {region}"):
         ended = _ended(client, arn)
     return _report_of(settings, region, ended)
-
-
-def _outputs(settings: AwsSettings, stack: str, region: str) -> dict[str, str]:
-    from botocore.exceptions import ClientError  # noqa: PLC0415 - imports botocore
-
-    name = f"{settings.system}-{stack}"
-    try:
-        described = settings.client("cloudformation", region).describe_stacks(StackName=name)["Stacks"][0]
-    except ClientError as error:
-        if "does not exist" in error.response["Error"].get("Message", ""):
-            raise InvalidConfiguration(f"there is no stack {name} in {region}: run `snapkeep deploy`") from error
-        raise
-    return {one["OutputKey"]: one["OutputValue"] for one in described.get("Outputs", ())}
-
-
-def _nothing() -> Any:
-    from contextlib import nullcontext  # noqa: PLC0415
-
-    return nullcontext()
 
 
 def _ended(client: Any, arn: str) -> dict[str, Any]:
@@ -140,6 +93,7 @@ def _report_of(settings: AwsSettings, region: str, execution: Mapping[str, Any])
 
 
 def _show(report: SweepReport) -> None:
+    from rich.padding import Padding  # noqa: PLC0415
     from rich.rule import Rule  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
@@ -148,5 +102,7 @@ def _show(report: SweepReport) -> None:
     style = {"OK": "bold green", "PARTIAL": "bold yellow", "FAILED": "bold red"}[report.outcome]
     console = make_console()
     console.print(Rule(Text(subject_of(report), style)))
-    console.print(Text(text_of(report).partition("\n")[2].lstrip("\n")))
+    for line in text_of(report).splitlines()[2:]:
+        words = line.lstrip()
+        console.print(Padding(Text(words), (0, 0, 0, len(line) - len(words))))
     console.print()

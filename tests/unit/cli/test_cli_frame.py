@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import typer
-from botocore.exceptions import ClientError, NoCredentialsError
+from botocore.exceptions import ClientError, EndpointConnectionError, NoCredentialsError
 from typer.testing import CliRunner
 
 from snapkeep.cli import application
@@ -44,6 +44,7 @@ def test_every_command_in_the_help_is_one_that_can_be_asked_for_its_own_help() -
         result = runner.invoke(make_application(), [name, "--help"])
         assert result.exit_code == 0, f"{name}: {result.output}"
         assert "Usage:" in result.output
+        assert "<bool>" not in result.output
 
 
 @pytest.fixture
@@ -68,7 +69,7 @@ def failing_command(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Exc
     [
         (PlanRefused("would delete 12 of 13"), 1, "snapkeep: would delete 12 of 13"),
         (InvalidConfiguration("Retention is 0;\n1 or more is right"), 2, "snapkeep: Retention is 0; 1 or more is right"),
-        (NoCredentialsError(), 1, "snapkeep: no AWS credentials found: set AWS_PROFILE, run `aws configure`, or give --profile"),
+        (NoCredentialsError(), 2, "snapkeep: no AWS credentials found: set AWS_PROFILE, run `aws configure`, or give --profile"),
         (
             ClientError({"Error": {"Code": "AccessDenied", "Message": "not you"}}, "CreateStack"),
             1,
@@ -120,8 +121,9 @@ def test_a_profile_that_does_not_exist_is_wrong_use(monkeypatch: pytest.MonkeyPa
         aws_settings(profile="nobody", region="us-east-1").session()
 
 
-def test_botocore_errors_are_not_all_right_and_defects_have_no_status() -> None:
-    assert exit_status(NoCredentialsError()) == 1
+def test_botocore_errors_are_not_all_right_but_for_what_is_not_configured_and_defects_have_no_status() -> None:
+    assert exit_status(EndpointConnectionError(endpoint_url="http://127.0.0.1:1")) == 1
+    assert exit_status(NoCredentialsError()) == 2
     assert exit_status(KeyError("x")) is None
     assert "\n" not in one_line(PlanRefused("two\nlines"))
 
