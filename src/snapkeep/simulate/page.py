@@ -16,7 +16,7 @@ from snapkeep.simulate.terminal import ROWS
 
 COLOURS = ("#2563eb", "#14b8a6", "#f59e0b", "#8b5cf6", "#ef4444", "#64748b")
 DASHES = ("solid", "dot")
-NO_BREAK = "\N{NO-BREAK SPACE}"
+HOURS = "\N{NO-BREAK SPACE}h"
 HEIGHT = 340
 SMALL = (FUNCTIONS, TRANSITIONS)
 NONE_WAITED = "No copy ever waited: the quota of the destination was never full at a full hour."
@@ -32,7 +32,7 @@ def render(results: Sequence[Result]) -> str:
         plotly=get_plotlyjs(),
         results=results,
         title=" and ".join(result.name for result in results),
-        subtitle=f"{first.volumes:,} volumes for {first.plan.days:,} days, a snapshot every {first.plan.every_hours:g}{NO_BREAK}h",
+        subtitle=f"{first.volumes:,} volumes for {first.plan.days:,} days, a snapshot every {first.plan.every_hours:g}{HOURS}",
         cards=[(result.name, _cards(result)) for result in results],
         rows=[(label, [show(result) for result in results]) for label, show in ROWS],
         charts=[(heading, text, _html(figure) if figure else "") for heading, text, figure in _charts(results)],
