@@ -41,6 +41,7 @@ FUNCTIONS = [
     (f"{SERVICES}.eventbridge", "_invoke_target", "target event rule view", "deliveries"),
     (f"{SERVICES}.eventbridge", "_dispatch_to_sqs", "spec payload sqs_parameters", "deliveries"),
     (f"{SERVICES}.stepfunctions", "_run_execution", "exec_arn", "stepfunctions"),
+    (f"{SERVICES}.stepfunctions", "_add_event", "execution event_type details", "history"),
     (f"{SERVICES}.stepfunctions", "_invoke_resource", "resource input_data", "stepfunctions"),
     (f"{SERVICES}.stepfunctions", "_invoke_resource_with_timeout", "resource input_data timeout", "stepfunctions"),
     (f"{SERVICES}.stepfunctions", "_execute_task", "state_def raw_input execution ctx", "stepfunctions"),

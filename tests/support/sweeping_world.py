@@ -13,9 +13,12 @@ from snapkeep.adapters.ec2_writers import Ec2Tagger
 from snapkeep.domain.ledger import format_time
 from snapkeep.domain.policy import CopyRule, Limits, Policy, PolicySet, Retention, Selector
 from snapkeep.domain.reporting import SweepReport
+from snapkeep.domain.sweeping import Wait
+from snapkeep.domain.sweeping_runs import RunUnderWay
 from snapkeep.ebsmodel import World
 from snapkeep.ebsmodel.clock import utc
 from snapkeep.simulate.runner import PROTECT, RECEIVE, Runner
+from snapkeep.simulate.sweeps import OpenRuns
 from snapkeep.simulate.wiring import Deployment, orders_of
 from snapkeep.usecases.dead_letters import ReplayDeadLetters
 from snapkeep.usecases.deletion import DeletionOrder
@@ -69,6 +72,21 @@ class KernelRuns:
         return self.deployed
 
 
+class CountedRuns:
+    """The runs that have not ended, and whose history was asked for."""
+
+    def __init__(self, runs: OpenRuns) -> None:
+        self.runs = runs
+        self.read: list[str] = []
+
+    def under_way(self) -> list[RunUnderWay]:
+        return self.runs.under_way()
+
+    def waits(self, run: str) -> list[Wait]:
+        self.read.append(run)
+        return self.runs.waits(run)
+
+
 class SweepingWorld:
     """One system over one world: people make volumes and snapshots, events run, and sweeps are run by hand."""
 
@@ -86,6 +104,7 @@ class SweepingWorld:
         self.limits = limits or SweepLimits()
         self.letters = {PRIMARY: Letters(), DR: Letters()}
         self.runs = {PRIMARY: KernelRuns(self.runner, PROTECT, PRIMARY), DR: KernelRuns(self.runner, RECEIVE, DR)}
+        self.waiting = {PRIMARY: CountedRuns(OpenRuns(self.runner, PRIMARY))}
         self.ec2 = self.world.client("ec2", PRIMARY)
         self.ec2_dr = self.world.client("ec2", DR)
         self.number = 0
@@ -131,7 +150,12 @@ class SweepingWorld:
         if region == DR:
             return DrSweep(queue=wiring.queue_of(region), receive=wiring.receive(region), **shared)
         return PrimarySweep(
-            reader_of=wiring.reader, queue_of=wiring.queue_of, enqueue=wiring.enqueue(), runs=self.runs[region], **shared
+            reader_of=wiring.reader,
+            queue_of=wiring.queue_of,
+            enqueue=wiring.enqueue(),
+            runs=self.runs[region],
+            waiting_runs=self.waiting[region],
+            **shared,
         )
 
     def sweep(self, region: str = PRIMARY, *, settle: float = HOUR, **options: bool) -> SweepReport:

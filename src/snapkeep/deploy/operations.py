@@ -23,5 +23,12 @@ OPERATIONS: dict[str, tuple[str, ...]] = {
     "sns": ("Publish",),
     "sqs": ("DeleteMessageBatch", "ReceiveMessage", "SendMessage"),
     "ssm": ("GetParameter",),
-    "stepfunctions": ("DescribeStateMachine", "SendTaskFailure", "SendTaskSuccess", "StartExecution"),
+    "stepfunctions": (
+        "DescribeStateMachine",
+        "GetExecutionHistory",
+        "ListExecutions",
+        "SendTaskFailure",
+        "SendTaskSuccess",
+        "StartExecution",
+    ),
 }

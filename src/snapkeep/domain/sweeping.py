@@ -6,16 +6,20 @@ an entry in the queue, the receipt of a copy, a plan of retention. What was repa
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from itertools import count
+from math import isqrt
+from typing import TypeVar
 
 from snapkeep.domain.holds import SnapshotInRegion
 from snapkeep.domain.model import Action, CopyWanted, Snapshot, Verdict
 from snapkeep.domain.planning import VolumePlan
 from snapkeep.domain.policy import CopyRule, Policy
 
+Item = TypeVar("Item")
 NEVER = datetime.fromisoformat("0001-01-01T00:00:00+00:00")
 
 
@@ -32,6 +36,7 @@ class Kind(StrEnum):
     FAILED_COPY = "failed copy left behind"
     COPY_TWICE = "copy made twice"
     ENTRY_ORPHANED = "queue entry without its snapshot"
+    RUN_UNANSWERED = "run that nobody would answer"
     PAST_RETENTION = "snapshot past retention"
     PLAN_REFUSED = "plan refused"
     FAILED_SNAPSHOT = "failed snapshot"
@@ -80,10 +85,34 @@ class QueuedCopy:
     changed_at: datetime
     copy_id: str = ""
     cause: str = ""
+    tokens: tuple[str, ...] = ()
+    """Task tokens that it will answer."""
+    runs: tuple[str, ...] = ()
+    """The executions that these tokens are of."""
 
     @property
     def place(self) -> SnapshotInRegion:
         """Its identity within one source region."""
+        return self.wanted.origin.snapshot_id, self.wanted.region
+
+    @property
+    def live(self) -> bool:
+        """Whether somebody will settle it, and answer who waits."""
+        return self.standing in (Queued.TO_COME, Queued.RUNNING)
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """A run of Protect that waits for a copy, as its own history tells: for which, since when, with which task token."""
+
+    run: str
+    token: str
+    wanted: CopyWanted
+    since: datetime
+
+    @property
+    def place(self) -> SnapshotInRegion:
+        """Which copy it waits for, within one source region."""
         return self.wanted.origin.snapshot_id, self.wanted.region
 
 
@@ -124,7 +153,14 @@ class Retag:
     tags: Mapping[str, str]
 
 
-Repair = Protect | Enqueue | Receive | Retag
+@dataclass(frozen=True, slots=True)
+class Rejoin:
+    """Give a waiting run's token to the entry of its copy, as its own call did; or answer it, where the copy is settled."""
+
+    wait: Wait
+
+
+Repair = Protect | Enqueue | Receive | Retag | Rejoin
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,3 +206,22 @@ def plan_findings(plan: VolumePlan, system: str) -> Iterator[Finding]:
         yield Finding(Kind.PLAN_REFUSED, volume_id, volume_id, "; ".join(plan.refusals))
     if plan.selection.problem and any(one.snapshot.managed_by(system) for one in plan.verdicts):
         yield Finding(Kind.POLICY_PROBLEM, volume_id, volume_id, plan.selection.problem)
+
+
+LEAST_PLACES = 29
+"""A prime above 24: no schedule of up to a day, in whole hours, divides it."""
+
+
+def turn_of(items: Sequence[Item], most: int, now: datetime) -> list[Item]:
+    """Given more items than one sweep looks at, return those whose turn it is: others each hour, and all of them in the end.
+
+    The places to begin at are a prime number, at most `most` items apart: a schedule of any number of hours comes to each.
+    """
+    if len(items) <= most:
+        return list(items)
+    if most < 1:
+        return []
+    least = max(LEAST_PLACES, -(-len(items) // most))
+    places = next(one for one in count(least) if all(one % divisor for divisor in range(2, isqrt(one) + 1)))
+    first = int(now.timestamp()) // 3600 % places * len(items) // places
+    return [items[(first + number) % len(items)] for number in range(most)]

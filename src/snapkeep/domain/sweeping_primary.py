@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -23,11 +23,14 @@ from snapkeep.domain.sweeping import (
     Protect,
     Queued,
     QueuedCopy,
+    Rejoin,
     Retag,
+    Wait,
     deletions_of,
     ordered,
     plan_findings,
 )
+from snapkeep.domain.sweeping_runs import unanswered
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +47,8 @@ class PrimaryFacts:
     """Entries of all reachable queues, done ones left out."""
     reachable: frozenset[str] = frozenset()
     """DR regions whose listing and queue were read. About others nothing is concluded."""
+    waits: Sequence[Wait] = ()
+    """Runs of Protect that wait for a copy, as far as they were looked at."""
     since: datetime = NEVER
     """When the system was deployed: what was taken before is history, and needs consent."""
     adopt: bool = False
@@ -54,7 +59,9 @@ def decide_primary(facts: PrimaryFacts, policies: PolicySet, now: datetime) -> D
     """Given what is known of a primary region, return what a sweep finds there, most urgent repair first."""
     newest_copied = copy_facts((), facts.copies_by_region).newest_copied
     decider = _Primary(facts, policies, now, newest_copied, _oldest_copied(newest_copied))
-    findings = [*decider.snapshots_to_protect(), *decider.copies(), *decider.plans()]
+    runs = list(unanswered(facts.waits, facts.queued, facts.reachable, newest_copied, now))
+    asked_by_runs = {finding.repair.wait.place for finding in runs if isinstance(finding.repair, Rejoin)}
+    findings = [*decider.snapshots_to_protect(), *runs, *decider.copies(asked_by_runs), *decider.plans()]
     own = [plan for plan in facts.plan.volumes if plan.lineage.region == facts.plan.region]
     return Decision(ordered(findings), deletions_of(own))
 
@@ -115,18 +122,18 @@ class _Primary:
         )
         return select(volume, self.policies)
 
-    def copies(self) -> Iterator[Finding]:
-        """Copies that policies ask for, as they stand in the DR regions and in the queues."""
+    def copies(self, asked_by_runs: Collection[SnapshotInRegion]) -> Iterator[Finding]:
+        """Copies that policies ask for, as they stand in the DR regions and in the queues; those left out that a run asks for."""
         by_id = {snapshot.id: snapshot for snapshot in self.facts.snapshots}
         reachable = [one for one in self.facts.plan.missing if one.region in self.facts.reachable]
-        superseded = self._expired_on_arrival(reachable, by_id)
+        left_out = self._expired_on_arrival(reachable, by_id).union(asked_by_runs)
         for missing in reachable:
             policy = self.policies.named(missing.policy)
             rule = policy.copy_rule(missing.region) if policy else None
             if policy is None or rule is None:
                 continue
             entry = self.facts.queued.get((missing.snapshot_id, missing.region))
-            if entry is None and (missing.snapshot_id, missing.region) in superseded:
+            if entry is None and (missing.snapshot_id, missing.region) in left_out:
                 continue
             urgency = self.newest_copied.get((missing.lineage, missing.region), NEVER)
             enqueue = Enqueue(by_id[missing.snapshot_id], policy, rule, entry.standing if entry else None)

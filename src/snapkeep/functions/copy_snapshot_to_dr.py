@@ -22,8 +22,8 @@ def _ready() -> EnqueueCopy:
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """Given `copy` and `token`, return the state of the entry."""
+    """Given `copy`, `token` and `execution`, return the state of the entry."""
     started(event, context)
-    entry = _ready().run(wanted_from_json(event["copy"]["wanted"]), event["token"])
+    entry = _ready().run(wanted_from_json(event["copy"]["wanted"]), event["token"], event["execution"])
     audit_copy(entry.key, entry.copy_id, "asked for")
     return {"entry": entry.key, "state": str(entry.state)}

@@ -100,6 +100,8 @@ PERMISSIONS: Mapping[str, Mapping[str, Sequence[Permission]]] = {
                 ("dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query"),
             ),
             _TABLE_KEY,
+            Permission("sees which runs wait, and for what", ("states:ListExecutions", "states:GetExecutionHistory")),
+            Permission("answers a run whose answer was lost", ("states:SendTaskSuccess", "states:SendTaskFailure")),
             *_SWEEP_SHARED,
         ),
     },

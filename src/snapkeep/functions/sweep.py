@@ -7,10 +7,10 @@ from typing import Any
 
 from snapkeep.adapters.dead_letters import SqsDeadLetters
 from snapkeep.adapters.ec2_exposure import Ec2Exposure
-from snapkeep.adapters.ec2_guards import RecentGuards
 from snapkeep.adapters.ec2_writers import Ec2Tagger
 from snapkeep.adapters.executions import StateMachineRuns
 from snapkeep.adapters.s3_reports import S3Reports, SnsReports
+from snapkeep.adapters.waiting_executions import WaitingExecutions
 from snapkeep.domain.errors import RETRYABLE, InvalidConfiguration, SnapkeepError
 from snapkeep.domain.model import Plan
 from snapkeep.domain.reporting import SweepReport
@@ -40,7 +40,6 @@ def build(parts: Composition) -> PrimarySweep | DrSweep:
     letters = SqsDeadLetters(client=parts.clients.get("sqs"), queue_url=environment.text("SNAPKEEP_DEAD_LETTERS_URL"))
     known = frozenset(filter(None, environment.variables.get("SNAPKEEP_KNOWN_ACCOUNTS", "").split(",")))
     tagger = Ec2Tagger(client=parts.clients.get("ec2"))
-    guards = RecentGuards(reader=parts.reader, clock=parts.clock)
     replay = ReplayDeadLetters(letters=letters, runs=runs)
     exposure = ExposureCheck(exposure=Ec2Exposure(client=parts.clients.get("ec2")), known_accounts=known)
     limits = SweepLimits(
@@ -54,7 +53,7 @@ def build(parts: Composition) -> PrimarySweep | DrSweep:
             system=environment.system,
             reader=parts.reader,
             queue=parts.queue_of(environment.region),
-            guards=guards,
+            guards=parts.guards,
             policies=parts.policies,
             receive=build_receive(parts),
             tagger=tagger,
@@ -68,11 +67,14 @@ def build(parts: Composition) -> PrimarySweep | DrSweep:
         reader=parts.reader,
         reader_of=parts.reader_of,
         queue_of=parts.queue_of,
-        guards=guards,
+        guards=parts.guards,
         policies=parts.policies,
         enqueue=EnqueueCopy(queue_of=parts.queue_of, waiters=parts.waiters, clock=parts.clock),
         tagger=tagger,
         runs=runs,
+        waiting_runs=WaitingExecutions(
+            client=parts.clients.get("stepfunctions"), state_machine_arn=environment.text("SNAPKEEP_STATE_MACHINE_ARN")
+        ),
         letters=replay,
         exposure=exposure,
         clock=parts.clock,

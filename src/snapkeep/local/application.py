@@ -17,6 +17,7 @@ from snapkeep.local.seams import (
     deliveries,
     ec2,
     eventbridge,
+    history,
     iam,
     kms,
     lambdas,
@@ -48,6 +49,7 @@ def build(settings: Settings) -> Application:
     iam.install(host)
     eventbridge.install(host)
     deliveries.install()
+    history.install()
     kms.install(host)
     lambdas.install(settings, settings.work_dir or Path(tempfile.gettempdir()))
     metrics.install(host)

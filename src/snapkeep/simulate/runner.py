@@ -14,6 +14,7 @@ from snapkeep.domain.errors import InvalidEvent, SnapkeepError
 from snapkeep.domain.ledger import format_time
 from snapkeep.domain.model import CopyWanted, Plan
 from snapkeep.domain.policy import PolicySet
+from snapkeep.domain.sweeping import Wait
 from snapkeep.ebsmodel import World
 from snapkeep.simulate.definitions import retries_of
 from snapkeep.simulate.kernel import AwaitToken, Join, Kernel, Sleep, Steps
@@ -74,6 +75,8 @@ class Run:
     status: str = "RUNNING"
     ended: float = 0.0
     transitions: int = 0
+    waits: dict[str, Wait] = field(default_factory=dict)
+    """The copies that it waits for, by task token."""
 
 
 @dataclass(slots=True)
@@ -256,7 +259,7 @@ class Runner:
             nonlocal token
             self.kernel.withdraw_token(token)
             token = self.kernel.issue_token()
-            self.wiring.enqueue().run(wanted, token)
+            self.wiring.enqueue().run(wanted, token, run.id)
             self.wake(wanted.region, self.timings.stream_seconds)
 
         try:
@@ -264,7 +267,9 @@ class Runner:
         except TaskFailed as failure:
             self.kernel.withdraw_token(token)
             return _failed_copy(wanted, failure.error, failure.cause)
+        run.waits[token] = Wait(run.id, token, wanted, self.wiring.clock.now())
         answer = yield AwaitToken(token, seconds)
+        del run.waits[token]
         if answer.error:
             return _failed_copy(wanted, answer.error, answer.cause or "no copy was confirmed in time; it may still come")
         return dict(answer.output)

@@ -10,6 +10,9 @@ from typing import Any
 from snapkeep.adapters.ec2_guards import RecentGuards
 from snapkeep.domain.ledger import format_time
 from snapkeep.domain.reporting import SweepReport
+from snapkeep.domain.sweeping import Wait
+from snapkeep.domain.sweeping_runs import RunUnderWay
+from snapkeep.ebsmodel.clock import utc
 from snapkeep.simulate.kernel import Steps
 from snapkeep.simulate.runner import PROTECT, RECEIVE, Run, Runner, TaskFailed
 from snapkeep.simulate.wiring import orders_of
@@ -17,7 +20,7 @@ from snapkeep.usecases.dead_letters import ReplayDeadLetters
 from snapkeep.usecases.deletion import DeletionOrder
 from snapkeep.usecases.sweep import ExposureCheck, SweepLimits, SweepOptions, Swept, complete
 from snapkeep.usecases.sweep_dr import DrSweep
-from snapkeep.usecases.sweep_ports import DeadLetter, DeadLetters, Exposure, ProtectRuns
+from snapkeep.usecases.sweep_ports import DeadLetter, DeadLetters, Exposure, ProtectRuns, WaitingRuns
 from snapkeep.usecases.sweep_primary import PrimarySweep
 
 SECONDS_PER_HOUR = 3600.0
@@ -45,6 +48,26 @@ class StartedRuns(ProtectRuns):
     def deployed_at(self) -> datetime:
         """Return when the system was deployed."""
         return self._deployed_at
+
+
+class OpenRuns(WaitingRuns):
+    """`WaitingRuns` of a runner's region."""
+
+    def __init__(self, runner: Runner, region: str) -> None:
+        self._runner = runner
+        self._region = region
+
+    def under_way(self) -> list[RunUnderWay]:
+        """Return all runs of Protect that have not ended."""
+        self._runner.wiring.reach(self._region)
+        running = [run for run in self._runner.open_runs.values() if run.machine == PROTECT and run.region == self._region]
+        return [RunUnderWay(run.id, utc(run.started)) for run in running]
+
+    def waits(self, run: str) -> list[Wait]:
+        """Given a run, return the copies that it waits for; none if it has ended."""
+        self._runner.wiring.reach(self._region)
+        found = self._runner.open_runs.get(run)
+        return list(found.waits.values()) if found else []
 
 
 class UndeliveredEvents(DeadLetters):
@@ -147,6 +170,7 @@ class Sweeper:
             enqueue=wiring.enqueue(),
             tagger=wiring.tagger(region),
             runs=self._runs(PROTECT, region),
+            waiting_runs=OpenRuns(self.runner, region),
             letters=self._letters(PROTECT, region),
             exposure=ExposureCheck(exposure=NothingShared()),
             clock=wiring.clock,

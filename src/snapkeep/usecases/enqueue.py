@@ -11,15 +11,16 @@ from snapkeep.usecases.ports import Clock, CopyQueue, EntryChanged, EntryState, 
 from snapkeep.usecases.settle import success_output
 
 
-def joined(entry: QueueEntry, wanted: CopyWanted, token: str, now: datetime) -> QueueEntry:
+def joined(entry: QueueEntry, wanted: CopyWanted, token: str, run: str, now: datetime) -> QueueEntry:
     """Given the entry that is there and another asking for the same copy, return the entry as it goes on.
 
     The token joins those that wait. An entry that failed for good starts again, as somebody asks for it again.
     """
     tokens = entry.tokens if not token or token in entry.tokens else (*entry.tokens, token)
+    runs = entry.runs if not run or run in entry.runs else (*entry.runs, run)
     if entry.state is EntryState.FAILED:
-        return replace(entry, wanted=wanted, state=EntryState.WAITING, attempts=0, copy_id="", not_before=now, tokens=tokens)
-    return replace(entry, tokens=tokens)
+        entry = replace(entry, wanted=wanted, state=EntryState.WAITING, attempts=0, copy_id="", not_before=now)
+    return replace(entry, tokens=tokens, runs=runs)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,11 +31,11 @@ class EnqueueCopy:
     waiters: Waiters
     clock: Clock
 
-    def run(self, wanted: CopyWanted, token: str) -> QueueEntry:
-        """Given a copy and who waits for it, return its entry. A copy that is done already is answered at once."""
+    def run(self, wanted: CopyWanted, token: str, run: str = "") -> QueueEntry:
+        """Given a copy, and the token and the execution that wait for it, return its entry. A done copy is answered at once."""
         queue = self.queue_of(wanted.region)
         now = self.clock.now()
-        fresh = QueueEntry(wanted, EntryState.WAITING, now, now, tokens=(token,) if token else ())
+        fresh = QueueEntry(wanted, EntryState.WAITING, now, now, tokens=(token,) if token else (), runs=(run,) if run else ())
         while True:
             try:
                 return queue.insert(fresh)
@@ -44,7 +45,7 @@ class EnqueueCopy:
                 if token:
                     self.waiters.succeed(wanted.origin.region, token, success_output(entry.wanted, entry.copy_id, now))
                 return entry
-            after = joined(entry, wanted, token, now)
+            after = joined(entry, wanted, token, run, now)
             if after == entry:
                 return entry
             try:

@@ -164,6 +164,8 @@ class QueueEntry:
     cause: str = ""
     tokens: tuple[str, ...] = ()
     """Task tokens of the executions that wait (one for each run of Protect for this snapshot)."""
+    runs: tuple[str, ...] = ()
+    """The executions (ARNs) that these tokens are of, so that a sweep can tell whom nobody would answer."""
     version: int = 0
     """Grows with every write; a write names the version that it read (optimistic locking)."""
 

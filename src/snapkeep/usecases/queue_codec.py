@@ -57,6 +57,7 @@ def entry_to_json(entry: QueueEntry) -> dict[str, Any]:
         "copy_id": entry.copy_id,
         "cause": entry.cause,
         "tokens": list(entry.tokens),
+        "runs": list(entry.runs),
     }
 
 
@@ -71,5 +72,6 @@ def entry_from_json(data: Mapping[str, Any], version: int) -> QueueEntry:
         copy_id=data["copy_id"],
         cause=data["cause"],
         tokens=tuple(data["tokens"]),
+        runs=tuple(data.get("runs", ())),  # entries of earlier versions have none
         version=version,
     )

@@ -64,7 +64,7 @@ class Settlement:
                     told.add(token)
                     answered += self._answer(entry, token, copy_id, cause, error)
             try:
-                self.queue.write(replace(entry, state=state, copy_id=copy_id, cause=cause, tokens=()))
+                self.queue.write(replace(entry, state=state, copy_id=copy_id, cause=cause, tokens=(), runs=()))
             except EntryChanged:
                 entry = self.queue.get(entry.key)
                 if entry.state is EntryState.DONE or (state is EntryState.FAILED and entry.state is not seen):

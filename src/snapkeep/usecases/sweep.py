@@ -16,7 +16,7 @@ from snapkeep.domain.model import Action, Plan, Snapshot, Verdict
 from snapkeep.domain.planning import RegionFacts, RegionPlan, plan_region
 from snapkeep.domain.policy import PolicySet
 from snapkeep.domain.reporting import Handling, Item, SweepReport, item_of
-from snapkeep.domain.sweeping import Decision, Finding, Kind, Queued, QueuedCopy, Repair
+from snapkeep.domain.sweeping import Decision, Finding, Kind, Queued, QueuedCopy, Repair, turn_of
 from snapkeep.usecases.ports import CopyQueue, DeletionResult, EntryChanged, EntryState, Guards, QueueEntry, TagsDoNotFit
 from snapkeep.usecases.retention import plan_id
 from snapkeep.usecases.sweep_ports import Exposure
@@ -91,7 +91,9 @@ class Repairs:
 
 def queued_copy(entry: QueueEntry) -> QueuedCopy:
     """Given an entry, return it as the decision sees it."""
-    return QueuedCopy(entry.wanted, STANDINGS[entry.state], entry.not_before, entry.copy_id, entry.cause)
+    return QueuedCopy(
+        entry.wanted, STANDINGS[entry.state], entry.not_before, entry.copy_id, entry.cause, entry.tokens, entry.runs
+    )
 
 
 def unfinished(queue: CopyQueue) -> list[QueueEntry]:
@@ -167,17 +169,9 @@ class ExposureCheck:
             for one in self.exposure.public_snapshots()
             if one in managed
         ]
-        for snapshot_id, accounts in self.exposure.shared_with(self._turn(sorted(managed), now)).items():
+        for snapshot_id, accounts in self.exposure.shared_with(turn_of(sorted(managed), self.looks, now)).items():
             unknown = [account for account in accounts if account not in self.known_accounts]
             if unknown:
                 text = f"account {', '.join(unknown)} can make volumes from it"
                 findings.append(Finding(Kind.SHARED, snapshot_id, managed[snapshot_id].origin.volume_id, text))
         return findings
-
-    def _turn(self, ids: Sequence[str], now: datetime) -> list[str]:
-        """The snapshots whose turn it is: all within as many hours as there are portions."""
-        if len(ids) <= self.looks:
-            return list(ids)
-        portions = -(-len(ids) // self.looks)
-        first = int(now.timestamp()) // 3600 % portions * self.looks
-        return list(ids[first : first + self.looks])

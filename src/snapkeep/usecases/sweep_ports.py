@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
+from snapkeep.domain.sweeping import Wait
+from snapkeep.domain.sweeping_runs import RunUnderWay
+
 
 class ProtectRuns(Protocol):
     """The state machine Protect of this region, or Receive in a DR region: the one that events start."""
@@ -17,6 +20,18 @@ class ProtectRuns(Protocol):
 
     def deployed_at(self) -> datetime:
         """Return when the state machine was made: what was taken before is history."""
+        ...
+
+
+class WaitingRuns(Protocol):
+    """The executions of Protect of this region that have not ended."""
+
+    def under_way(self) -> list[RunUnderWay]:
+        """Return all that run, by one listing."""
+        ...
+
+    def waits(self, run: str) -> list[Wait]:
+        """Given a run, return the copies that it waits for now. One call for each run, and more only for a long history."""
         ...
 
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from snapkeep.domain import rpo
 from snapkeep.domain.errors import SnapkeepError
 from snapkeep.domain.model import Snapshot, SnapshotState
-from snapkeep.domain.planning import RegionFacts
+from snapkeep.domain.planning import RegionFacts, RegionPlan
 from snapkeep.domain.policy import PolicySet
 from snapkeep.domain.reporting import Handling, Item, SweepReport
-from snapkeep.domain.sweeping import Enqueue, Finding, Kind, Protect, Queued, Repair, Retag
+from snapkeep.domain.sweeping import Enqueue, Finding, Kind, Protect, Queued, Rejoin, Repair, Retag
 from snapkeep.domain.sweeping_primary import PrimaryFacts, decide_primary
 from snapkeep.usecases.dead_letters import ReplayDeadLetters
 from snapkeep.usecases.enqueue import EnqueueCopy
@@ -31,7 +31,8 @@ from snapkeep.usecases.sweep import (
     unfinished,
 )
 from snapkeep.usecases.sweep_events import run_name, snapshot_event
-from snapkeep.usecases.sweep_ports import ProtectRuns
+from snapkeep.usecases.sweep_ports import ProtectRuns, WaitingRuns
+from snapkeep.usecases.sweep_runs import RejoinRun, RunsSeen, copy_is_there, look_at_runs, made_again
 
 RETRY_FAILED_AFTER = timedelta(hours=24)
 
@@ -49,6 +50,7 @@ class PrimarySweep:
     enqueue: EnqueueCopy
     tagger: SnapshotTagger
     runs: ProtectRuns
+    waiting_runs: WaitingRuns
     letters: ReplayDeadLetters
     exposure: ExposureCheck
     clock: Clock
@@ -70,6 +72,7 @@ class PrimarySweep:
             waiting=dr.waiting(),
         )
         plan = guarded_plan(self.guards, listing, policies, started, system=self.system)
+        runs = self._runs_seen(dr, plan, listing.snapshots, started)
         facts = PrimaryFacts(
             system=self.system,
             plan=plan,
@@ -82,6 +85,7 @@ class PrimarySweep:
                 if entry.wanted.origin.region == self.reader.region
             },
             reachable=frozenset(dr.copies),
+            waits=runs.waits,
             since=self.runs.deployed_at(),
             adopt=options.adopt,
             retry_failed_after=timedelta(0) if options.retry_failed else RETRY_FAILED_AFTER,
@@ -92,7 +96,9 @@ class PrimarySweep:
             self.reader.region, listing.volumes, listing.snapshots, dr.copies, policies, started, system=self.system
         )
         repairs = Repairs(self.limits.repairs)
-        repairs.carry_out([*dr.findings, *decision.findings, *_missed(standings)], lambda repair: self._repair(repair, started))
+        repairs.carry_out(
+            [*dr.findings, *runs.findings, *decision.findings, *_missed(standings)], lambda repair: self._repair(repair, started)
+        )
         repairs.carry_out(self._exposed(listing.snapshots, started), lambda _: Handling.NOTED)
         report = SweepReport(
             id=sweep_id,
@@ -102,7 +108,8 @@ class PrimarySweep:
             started_at=started,
             ended_at=self.clock.now(),
             items=(*repairs.items, *self._undelivered(), *left),
-            counts=_counts(standings, listing.snapshots, dr.entries, self.system, started),
+            counts=_counts(standings, listing.snapshots, dr.entries, self.system, started)
+            | {"runs under way": runs.under_way, "runs to look at in a later sweep": runs.left},
             policies=tuple(rpo.ages_by_policy(standings)),
         )
         ages = {one.volume.id: one.age.total_seconds() for one in standings if one.age is not None}
@@ -122,6 +129,20 @@ class PrimarySweep:
                 found.findings.append(Finding(Kind.OUT_OF_REACH, region, "", f"{region}: {error}"))
         return found
 
+    def _runs_seen(self, dr: _DrRegions, plan: RegionPlan, snapshots: Sequence[Snapshot], now: datetime) -> RunsSeen:
+        """Read the runs after the queues: who was answered in between waits no more."""
+        if not dr.copies:
+            return RunsSeen()
+        queued = [queued_copy(entry) for entry in dr.entries]
+        known = {one.place for one in queued}
+        starts = {snapshot.id: snapshot.origin.start_time for snapshot in snapshots}
+        missing = {
+            starts[one.snapshot_id]
+            for one in plan.missing
+            if one.region in dr.copies and (one.snapshot_id, one.region) not in known
+        }
+        return look_at_runs(self.waiting_runs, queued, missing, now, self.limits.repairs)
+
     def _repair(self, repair: Repair, now: datetime) -> Handling:
         match repair:
             case Protect(snapshot):
@@ -129,6 +150,8 @@ class PrimarySweep:
                 return Handling.REPAIRED if fresh else Handling.NOTED
             case Enqueue():
                 return self._ask_for_copy(repair)
+            case Rejoin(wait):
+                return RejoinRun(queue_of=self.queue_of, reader_of=self.reader_of, enqueue=self.enqueue).run(wait)
             case Retag(snapshot_id, tags):
                 self.tagger.tag([snapshot_id], tags)
                 return Handling.REPAIRED
@@ -139,13 +162,9 @@ class PrimarySweep:
         entry = self.enqueue.run(wanted, "")
         if entry.state is not EntryState.DONE:
             return Handling.REPAIRED
-        copy = self.reader_of(wanted.region).snapshots([entry.copy_id]).get(entry.copy_id)
-        if copy is not None and copy.completed:
+        if copy_is_there(self.reader_of(wanted.region), entry):
             return Handling.NOTED
-        again = replace(
-            entry, wanted=wanted, state=EntryState.WAITING, attempts=0, copy_id="", cause="", not_before=self.clock.now()
-        )
-        self.queue_of(wanted.region).write(again)
+        self.queue_of(wanted.region).write(made_again(entry, wanted, self.clock.now()))
         return Handling.REPAIRED
 
     def _exposed(self, snapshots: Sequence[Snapshot], now: datetime) -> list[Finding]:

@@ -27,7 +27,6 @@ from snapkeep.deploy.package import Package, build_package, write_zip
 SOURCE = Path(snapkeep.__file__).parent
 ONLY_AT_HOME = {
     ("stepfunctions", "DescribeExecution"),  # `explain`
-    ("stepfunctions", "ListExecutions"),
     ("ssm", "GetParameterHistory"),  # `policy history` and `push`: they run where a person sits
     ("ssm", "PutParameter"),
 }

@@ -17,6 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar, copy_context
 from typing import Any
 
+from snapkeep.local.seams.history import task_started, task_submitted
 from snapkeep.local.seams.patching import replace
 from snapkeep.local.seams.permissions import role_allows, service_may_assume
 from snapkeep.local.turns import Waiting, waiting
@@ -164,7 +165,9 @@ def invoke_with_callback(resource: str, parameters: Any, token: str, state: Mapp
     answered = threading.Event()
     stepfunctions._task_tokens[token] = {"event": answered, "result": None, "error": None, "heartbeat": None}
     try:
+        task_started(resource, parameters)
         stepfunctions._invoke_resource(resource.replace(".waitForTaskToken", ""), parameters)
+        task_submitted(resource)
         _wait(answered, token, state)
         answer = stepfunctions._task_tokens.get(token) or {}
     finally:

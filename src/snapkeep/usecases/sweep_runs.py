@@ -1,0 +1,99 @@
+"""Runs of Protect that nobody would answer: find them, and put them back where they would have been answered."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from snapkeep.domain.errors import CopyFailed, SnapkeepError
+from snapkeep.domain.model import CopyWanted
+from snapkeep.domain.reporting import Handling
+from snapkeep.domain.sweeping import Finding, Kind, QueuedCopy, Wait
+from snapkeep.domain.sweeping_runs import runs_to_read
+from snapkeep.usecases.enqueue import EnqueueCopy
+from snapkeep.usecases.ports import CopyQueue, EntryState, QueueEntry, SnapshotReader, entry_key
+from snapkeep.usecases.settle import describe, success_output
+from snapkeep.usecases.sweep_ports import WaitingRuns
+
+
+@dataclass(slots=True)
+class RunsSeen:
+    """What a sweep saw of the runs that have not ended."""
+
+    waits: list[Wait] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+    under_way: int = 0
+    left: int = 0
+    """So many more might wait for nothing; their turn comes in a later sweep."""
+
+
+def look_at_runs(
+    runs: WaitingRuns, queued: Collection[QueuedCopy], missing: Iterable[datetime], now: datetime, most: int
+) -> RunsSeen:
+    """Given the runs and all entries (see `runs_to_read`), return who waits. What cannot be read is a finding."""
+    seen = RunsSeen()
+    try:
+        under_way = runs.under_way()
+        seen.under_way = len(under_way)
+        to_read = runs_to_read(under_way, queued, missing, now, most)
+        seen.left = to_read.left + len(to_read.ids)
+        for run in to_read.ids:
+            seen.waits += runs.waits(run)
+            seen.left -= 1
+    except SnapkeepError as error:
+        seen.findings.append(Finding(Kind.OUT_OF_REACH, "runs of Protect", "", str(error)))
+    return seen
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RejoinRun:
+    """Lets a waiting run have its answer: the step that the run took, once more, with the run's own token."""
+
+    queue_of: Callable[[str], CopyQueue]
+    reader_of: Callable[[str], SnapshotReader]
+    enqueue: EnqueueCopy
+
+    def run(self, wait: Wait) -> Handling:
+        """Given who waits, bring it to the entry of its copy, or answer it. Noted: somebody else did so meanwhile."""
+        wanted, queue = wait.wanted, self.queue_of(wait.wanted.region)
+        try:
+            entry = queue.get(entry_key(wanted.origin.region, wanted.origin.snapshot_id, wanted.region))
+        except KeyError:
+            self.enqueue.run(wanted, wait.token, wait.run)
+            return Handling.REPAIRED
+        if wait.token in entry.tokens:
+            return Handling.NOTED
+        if entry.state is EntryState.FAILED:
+            return self._answered(self._tell_that_it_failed(wait, entry))
+        if entry.state is not EntryState.DONE:
+            self.enqueue.run(wanted, wait.token, wait.run)
+            return Handling.REPAIRED
+        if copy_is_there(self.reader_of(wanted.region), entry):
+            return self._answered(self._tell_that_it_is_there(wait, entry))
+        again = made_again(entry, wanted, self.enqueue.clock.now())
+        queue.write(replace(again, tokens=(wait.token,), runs=(wait.run,)))
+        return Handling.REPAIRED
+
+    def _tell_that_it_is_there(self, wait: Wait, entry: QueueEntry) -> bool:
+        output = success_output(entry.wanted, entry.copy_id, self.enqueue.clock.now())
+        return self.enqueue.waiters.succeed(wait.wanted.origin.region, wait.token, output)
+
+    def _tell_that_it_failed(self, wait: Wait, entry: QueueEntry) -> bool:
+        cause = f"{describe(entry.wanted)}: {entry.cause}"
+        return self.enqueue.waiters.fail(wait.wanted.origin.region, wait.token, CopyFailed.__name__, cause)
+
+    @staticmethod
+    def _answered(waited: bool) -> Handling:
+        return Handling.REPAIRED if waited else Handling.NOTED
+
+
+def copy_is_there(reader: SnapshotReader, entry: QueueEntry) -> bool:
+    """Given an entry that is done, return whether its copy still is what it was."""
+    copy = reader.snapshots([entry.copy_id]).get(entry.copy_id)
+    return copy is not None and copy.completed
+
+
+def made_again(entry: QueueEntry, wanted: CopyWanted, now: datetime) -> QueueEntry:
+    """Given an entry whose copy is gone, return it as it begins anew."""
+    return replace(entry, wanted=wanted, state=EntryState.WAITING, attempts=0, copy_id="", cause="", not_before=now)

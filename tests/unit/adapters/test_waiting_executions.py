@@ -1,0 +1,149 @@
+"""What an execution waits for, read from its history as Step Functions tells it; every request is checked against botocore's model."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import botocore.session
+import pytest
+from botocore.stub import Stubber
+
+from snapkeep.adapters.waiting_executions import WaitingExecutions
+from snapkeep.domain.errors import InvalidEvent
+from snapkeep.domain.model import CopyWanted, Origin
+from snapkeep.usecases.queue_codec import wanted_to_json
+
+NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
+MACHINE = "arn:aws:states:us-east-1:123456789012:stateMachine:snapkeep-protect"
+RUN = "arn:aws:states:us-east-1:123456789012:execution:snapkeep-protect:one"
+
+
+def wanted(region: str = "us-east-2") -> CopyWanted:
+    origin = Origin("us-east-1", "vol-00000001", "snap-00000001", NOON)
+    return CopyWanted(origin, "gold", region, "", NOON + timedelta(hours=24), 8, encrypted=False)
+
+
+class History:
+    """Writes an execution's events as Step Functions numbers and links them."""
+
+    def __init__(self) -> None:
+        self.events: list[dict[str, Any]] = []
+        self.add("ExecutionStarted", 0)
+
+    def add(self, kind: str, after: int, **details: Any) -> int:
+        number = len(self.events) + 1
+        moment = NOON + timedelta(seconds=number)
+        self.events.append({"timestamp": moment, "type": kind, "id": number, "previousEventId": after, **details})
+        return number
+
+    def ask(self, after: int, token: str, region: str = "us-east-2", *, resource: str = "invoke.waitForTaskToken") -> int:
+        payload = {"execution": RUN, "token": token, "copy": {"wanted": wanted_to_json(wanted(region))}}
+        details = {
+            "resourceType": "lambda",
+            "resource": resource,
+            "region": "us-east-1",
+            "parameters": json.dumps({"FunctionName": "CopySnapshotToDR", "Payload": payload}),
+        }
+        scheduled = self.add("TaskScheduled", after, taskScheduledEventDetails=details)
+        return self.add("TaskStarted", scheduled)
+
+
+def executions(*answers: tuple[str, dict[str, Any], dict[str, Any]]) -> WaitingExecutions:
+    client = botocore.session.Session().create_client(
+        "stepfunctions", region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="x"
+    )
+    stub = Stubber(client)
+    for operation, request, answer in answers:
+        stub.add_response(operation, answer, request)
+    stub.activate()
+    return WaitingExecutions(client=client, state_machine_arn=MACHINE)
+
+
+def asked(**more: Any) -> dict[str, Any]:
+    return {"executionArn": RUN, "includeExecutionData": True, "maxResults": 1000, **more}
+
+
+def read(history: History) -> list[tuple[str, str]]:
+    found = executions(("get_execution_history", asked(), {"events": history.events})).waits(RUN)
+    return [(wait.token, wait.wanted.region) for wait in found]
+
+
+def test_all_pages_of_running_executions_are_read() -> None:
+    def page(number: int) -> dict[str, Any]:
+        name = f"run-{number}"
+        listed = {"executionArn": name, "stateMachineArn": MACHINE, "name": name, "status": "RUNNING", "startDate": NOON}
+        return {"executions": [listed]}
+
+    request = {"stateMachineArn": MACHINE, "statusFilter": "RUNNING", "maxResults": 1000}
+    found = executions(
+        ("list_executions", request, page(1) | {"nextToken": "more"}),
+        ("list_executions", request | {"nextToken": "more"}, page(2)),
+    ).under_way()
+    assert [(run.id, run.started_at) for run in found] == [("run-1", NOON), ("run-2", NOON)]
+
+
+def test_a_submitted_call_waits_since_it_was_submitted_with_its_token_for_its_copy() -> None:
+    history = History()
+    history.add("TaskSubmitted", history.ask(1, "token-1"))
+    answer = ("get_execution_history", asked(), {"events": history.events})
+    (wait,) = executions(answer).waits(RUN)
+    assert (wait.run, wait.token, wait.wanted) == (RUN, "token-1", wanted())
+    assert wait.since == history.events[-1]["timestamp"]
+
+
+def test_of_the_items_of_a_map_only_those_that_are_not_answered_wait() -> None:
+    history = History()
+    first, second, third = (history.ask(1, f"token-{number}", f"us-{number}") for number in range(3))
+    submitted = [history.add("TaskSubmitted", one) for one in (second, first, third)]
+    history.add("TaskSucceeded", submitted[1])
+    history.add("TaskTimedOut", submitted[2])
+    assert read(history) == [("token-1", "us-1")]
+
+
+def test_a_call_that_failed_and_is_to_be_tried_again_does_not_wait() -> None:
+    history = History()
+    history.add("TaskFailed", history.ask(1, "token-1"))
+    assert read(history) == []
+    history.add("TaskSubmitted", history.ask(len(history.events), "token-2"))
+    assert read(history) == [("token-2", "us-east-2")]
+
+
+def test_a_call_whose_function_has_not_answered_yet_does_not_wait() -> None:
+    history = History()
+    history.ask(1, "token-1")
+    assert read(history) == []
+
+
+def test_a_step_without_a_token_does_not_wait() -> None:
+    history = History()
+    history.add("TaskSubmitted", history.ask(1, "none", resource="invoke"))
+    assert read(history) == []
+
+
+@pytest.mark.parametrize("end", ["ExecutionAborted", "ExecutionRedriven"])
+def test_after_the_end_of_an_execution_nobody_waits_with_a_token_from_before(end: str) -> None:
+    history = History()
+    history.add(end, history.add("TaskSubmitted", history.ask(1, "token-1")))
+    assert read(history) == []
+
+
+def test_a_long_history_is_read_to_its_end() -> None:
+    history = History()
+    submitted = history.add("TaskSubmitted", history.ask(1, "token-1"))
+    history.add("TaskSucceeded", submitted)
+    found = executions(
+        ("get_execution_history", asked(), {"events": history.events[:-1], "nextToken": "more"}),
+        ("get_execution_history", asked(nextToken="more"), {"events": history.events[-1:]}),
+    ).waits(RUN)
+    assert found == []
+
+
+def test_a_history_that_does_not_tell_the_token_is_an_error_and_no_silence() -> None:
+    history = History()
+    history.add("TaskSubmitted", history.ask(1, "token-1"))
+    del history.events[1]["taskScheduledEventDetails"]["parameters"]
+    history.events[1]["taskScheduledEventDetails"]["parameters"] = "{}"
+    with pytest.raises(InvalidEvent, match=r"snapkeep-protect:one: what it waits for cannot be read"):
+        read(history)

@@ -1,0 +1,246 @@
+"""A run of Protect whose entry, or whose answer, was lost: a sweep finds it, and it ends with the truth. All in virtual time."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from snapkeep.domain.errors import AwsRefused
+from snapkeep.domain.policy import CopyRule, Limits, Policy, PolicySet, Retention, Selector
+from snapkeep.domain.reporting import Handling, Outcome
+from snapkeep.domain.sweeping import Kind, Rejoin
+from snapkeep.ebsmodel import FaultRule, Quotas, World
+from snapkeep.ebsmodel.clock import utc
+from snapkeep.simulate.runner import FAILED, SUCCEEDED, Run
+from snapkeep.usecases.ports import EntryState, QueueEntry
+from snapkeep.usecases.sweep import SweepLimits
+from support.sweeping_world import DR, HOUR, PRIMARY, SweepingWorld
+
+OTHER_DR = "us-west-2"
+MINUTE = 60.0
+
+
+class Watched(SweepingWorld):
+    """A world that remembers how its runs ended."""
+
+    def __init__(self, **given: object) -> None:
+        super().__init__(**given)  # type: ignore[arg-type]
+        self.ended: list[Run] = []
+        self.runner._on_run_ended = self.ended.append
+
+    @property
+    def endings(self) -> list[str]:
+        return [run.status for run in self.ended if run.machine == "protect"]
+
+    def entry(self, region: str = DR) -> QueueEntry:
+        (entry,) = [one for state in EntryState for one in self.runner.wiring.queues[region].in_state(state)]
+        return entry
+
+    def waiting_snapshot(self) -> str:
+        """A snapshot whose copy waits, because the quota is taken."""
+        snapshot = self.snapshot(self.volume())
+        self.later(20 * MINUTE)
+        assert self.endings == []
+        return snapshot
+
+
+def busy_world(**given: object) -> Watched:
+    """A world in which no copy can start: whatever is asked for waits."""
+    world = World(seed=7, quotas=Quotas(copies_per_destination=0))
+    return Watched(world=world, copy_quota=0, **given)
+
+
+def let_copies_start(world: Watched) -> None:
+    world.world.change_quotas(copies_per_destination=20)
+    world.runner.wiring.dispatch.cache_clear()  # type: ignore[attr-defined]
+    world.runner.wiring.deployment = replace(world.runner.wiring.deployment, copy_quota=20)
+
+
+def test_a_run_whose_entry_was_lost_is_put_back_into_the_queue_and_ends_in_success() -> None:
+    world = busy_world()
+    snapshot = world.waiting_snapshot()
+    world.runner.wiring.queues[DR].lose_everything()
+    report = world.sweep(settle=0)
+    repaired = [(item.kind, item.subject) for item in report.items if item.handling is Handling.REPAIRED]
+    assert repaired == [(Kind.RUN_UNANSWERED, snapshot)], "the copy is asked for by the run, and not a second time"
+    assert len(world.entry().tokens) == len(world.entry().runs) == 1
+    let_copies_start(world)
+    world.later(HOUR)
+    assert world.endings == [SUCCEEDED]
+    assert len(world.managed(DR)) == 1
+
+
+def test_the_second_sweep_changes_nothing_and_reads_no_history() -> None:
+    world = busy_world()
+    world.waiting_snapshot()
+    world.runner.wiring.queues[DR].lose_everything()
+    world.sweep(settle=HOUR)
+    before, world.waiting[PRIMARY].read = world.entry(), []
+    second = world.sweep(settle=0)
+    assert [item for item in second.items if item.kind is Kind.RUN_UNANSWERED] == []
+    assert world.entry() == before
+    assert world.waiting[PRIMARY].read == []
+
+
+def test_in_ordinary_times_no_history_is_read_however_many_runs_wait() -> None:
+    world = busy_world()
+    for volume in [world.volume() for _ in range(5)]:
+        world.snapshot(volume)
+    world.later(HOUR)
+    report = world.sweep(settle=0)
+    assert report.counts["runs under way"] == 5
+    assert world.waiting[PRIMARY].read == []
+
+
+def test_a_run_that_has_just_begun_is_let_alone() -> None:
+    world = busy_world()
+    world.snapshot(world.volume())
+    world.later(3 * MINUTE)
+    world.runner.wiring.queues[DR].lose_everything()
+    report = world.sweep(settle=0)
+    assert [item.kind for item in report.items if item.handling is Handling.REPAIRED] == [Kind.COPY_MISSING]
+    assert world.waiting[PRIMARY].read == []
+    world.later(10 * MINUTE)
+    later = world.sweep(settle=0)
+    assert [item.kind for item in later.items if item.handling is Handling.REPAIRED] == [Kind.RUN_UNANSWERED]
+    assert len(world.entry().tokens) == 1
+
+
+def test_an_entry_that_a_sweep_made_without_a_token_is_given_the_run_that_waits() -> None:
+    world = busy_world()
+    world.waiting_snapshot()
+    world.runner.wiring.queues[DR].write(replace(world.entry(), tokens=(), runs=()))
+    world.sweep(settle=0)
+    let_copies_start(world)
+    world.later(HOUR)
+    assert world.endings == [SUCCEEDED]
+
+
+def test_a_run_whose_queue_was_lost_after_its_copy_had_arrived_is_answered() -> None:
+    world = Watched()
+    world.world.add_fault(FaultRule("event_lost", event="copySnapshot"))
+    world.snapshot(world.volume())
+    world.later(HOUR)
+    world.runner.wiring.queues[DR].lose_everything()
+    assert world.endings == []
+    report = world.sweep(settle=HOUR)
+    assert [item.kind for item in report.items if item.handling is Handling.REPAIRED] == [Kind.RUN_UNANSWERED]
+    assert world.endings == [SUCCEEDED]
+    assert len(world.snapshots(DR)) == 1, "the dispatcher found the copy, and made no other"
+
+
+def test_a_run_whose_answer_was_lost_is_told_that_its_copy_is_there() -> None:
+    world = Watched()
+    world.world.add_fault(FaultRule("event_lost", event="copySnapshot"))
+    world.snapshot(world.volume())
+    world.later(HOUR)
+    entry = world.entry()
+    world.runner.wiring.queues[DR].write(replace(entry, state=EntryState.DONE, tokens=(), runs=()))
+    world.sweep(settle=MINUTE)
+    assert world.endings == [SUCCEEDED]
+    assert world.entry().state is EntryState.DONE
+
+
+def test_a_done_entry_whose_copy_is_gone_is_no_answer_and_the_copy_is_made_again() -> None:
+    world = Watched()
+    world.world.add_fault(FaultRule("event_lost", event="copySnapshot", times=1))
+    world.snapshot(world.volume())
+    world.later(HOUR)
+    entry = world.entry()
+    world.runner.wiring.queues[DR].write(replace(entry, state=EntryState.DONE, tokens=(), runs=()))
+    world.ec2_dr.delete_snapshot(SnapshotId=entry.copy_id)
+    world.sweep(settle=HOUR)
+    assert world.endings == [SUCCEEDED]
+    (copy,) = world.managed(DR)
+    assert copy["SnapshotId"] != entry.copy_id
+
+
+def test_a_run_whose_copy_failed_for_good_unheard_is_told_why() -> None:
+    world = busy_world()
+    world.waiting_snapshot()
+    lost = replace(world.entry(), state=EntryState.FAILED, cause="the key is disabled", tokens=(), runs=())
+    world.runner.wiring.queues[DR].write(lost)
+    world.sweep(settle=MINUTE)
+    assert world.endings == [FAILED]
+    (failed,) = world.ended[0].state["copies"]["failed"]
+    assert failed["error"] == "CopyFailed"
+    assert "the key is disabled" in failed["cause"]
+
+
+def test_a_lost_entry_beside_one_that_is_there_is_found_though_the_run_is_named() -> None:
+    rules = tuple(CopyRule(region, retention=Retention(keep_last=3)) for region in (DR, OTHER_DR))
+    policies = PolicySet((Policy("both", Selector(tags={"Backup": ("*",)}), Retention(keep_last=7), rules),), Limits())
+    world = Watched(
+        world=World(seed=7, quotas=Quotas(copies_per_destination=0), regions=(PRIMARY, DR, OTHER_DR)),
+        policies=policies,
+        copy_quota=0,
+        destinations=(DR, OTHER_DR),
+    )
+    world.waiting_snapshot()
+    assert world.entry().runs == world.entry(OTHER_DR).runs
+    world.runner.wiring.queues[OTHER_DR].lose_everything()
+    report = world.sweep(settle=0)
+    (found,) = [item for item in report.items if item.kind is Kind.RUN_UNANSWERED]
+    assert OTHER_DR in found.text, "and not of the region whose entry is there"
+    assert len(world.waiting[PRIMARY].read) == 1
+    assert len(world.entry(OTHER_DR).tokens) == 1
+    assert world.entry(OTHER_DR).tokens != world.entry().tokens
+
+
+def test_about_a_region_out_of_reach_no_run_is_touched() -> None:
+    world = busy_world()
+    world.waiting_snapshot()
+    world.runner.wiring.queues[DR].lose_everything()
+    world.world.take_region_away(DR)
+    report = world.sweep(settle=0)
+    assert [item.kind for item in report.items if item.kind is Kind.RUN_UNANSWERED] == []
+    assert world.waiting[PRIMARY].read == []
+
+
+def test_runs_are_put_back_within_the_limit_of_a_sweep_and_the_rest_in_the_next() -> None:
+    world = busy_world(limits=SweepLimits(repairs=2))
+    for volume in [world.volume() for _ in range(5)]:
+        world.snapshot(volume)
+    world.later(20 * MINUTE)
+    world.runner.wiring.queues[DR].lose_everything()
+    first = world.sweep(settle=0)
+    assert first.counts["runs to look at in a later sweep"] == 3
+    named = 0
+    for _ in range(6):
+        world.later(6 * HOUR)
+        world.sweep(settle=0)
+        queue = world.runner.wiring.queues[DR]
+        named = sum(len(one.runs) for one in queue.in_state(EntryState.WAITING))
+    assert named == 5
+    assert all(len(one.tokens) == 1 for one in world.runner.wiring.queues[DR].in_state(EntryState.WAITING))
+
+
+def test_a_region_whose_runs_cannot_be_listed_is_said_to_be_so_and_everything_else_is_done(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = busy_world()
+    world.waiting_snapshot()
+    world.runner.wiring.queues[DR].lose_everything()
+
+    def refuse() -> None:
+        raise AwsRefused("list_executions: AccessDeniedException")
+
+    monkeypatch.setattr(world.waiting[PRIMARY], "under_way", refuse)
+    report = world.sweep(settle=0)
+    told = {item.kind: item.text for item in report.items if item.handling is Handling.TOLD}
+    assert "AccessDeniedException" in told[Kind.OUT_OF_REACH]
+    assert report.outcome is Outcome.PARTIAL
+    assert [item.kind for item in report.items if item.handling is Handling.REPAIRED] == [Kind.COPY_MISSING]
+
+
+def test_two_sweeps_at_once_put_a_run_back_once() -> None:
+    world = busy_world()
+    world.waiting_snapshot()
+    world.runner.wiring.queues[DR].lose_everything()
+    (run,) = world.runner.open_runs.values()
+    (wait,) = run.waits.values()
+    sweeps = [world.make_sweep(PRIMARY) for _ in range(2)]
+    handled = [sweep._repair(Rejoin(wait), utc(world.world.now())) for sweep in sweeps]  # type: ignore[call-arg]
+    assert handled == [Handling.REPAIRED, Handling.NOTED]
+    assert world.entry().tokens == (wait.token,)
