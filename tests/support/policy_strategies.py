@@ -25,7 +25,7 @@ ZONES = [
 ]
 
 counts = st.just(0) | st.integers(1, 15)
-withins = st.just(timedelta(0)) | st.integers(1, 60 * 24 * 40).map(lambda minutes: timedelta(minutes=minutes))
+withins = st.just(timedelta(0)) | st.integers(1, 24 * 40).map(lambda hours: timedelta(hours=hours))
 
 retentions = st.builds(
     Retention,
@@ -125,6 +125,8 @@ def policy_sets(draw: st.DrawFn) -> PolicySet:
 def _can_match(selector: Selector) -> bool:
     """Whether the selector does not exclude all that it asks for (a document that does is refused)."""
     if selector.volume_ids and set(selector.volume_ids) <= set(selector.exclude_volume_ids):
+        return False
+    if selector.instance_ids and set(selector.roles) == {VolumeRole.UNATTACHED}:
         return False
     return not set(selector.tags) & set(selector.exclude_tags)
 

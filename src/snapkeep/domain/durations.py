@@ -19,7 +19,7 @@ _LONGEST = timedelta(days=36500)
 
 def parse_duration(text: str) -> timedelta:
     """Given `90m`, `4h`, `3d` or `1w`, return the duration. Raise ValueError, saying what would be right, for anything else."""
-    if not re.match(PATTERN, text) or not text.isascii():
+    if not re.fullmatch(PATTERN, text) or not text.isascii():
         raise ValueError("write a whole number and a unit: 90m, 4h, 3d or 1w")
     amount, unit = text[:-1], _UNITS[text[-1]]
     if len(amount) > len(str(_LONGEST // _UNITS["m"])) or int(amount) * unit > _LONGEST:

@@ -172,5 +172,5 @@ def _check_count(parameter: str, value: int) -> None:
 
 
 def _check_region(parameter: str, value: str) -> None:
-    if not re.match(REGION_PATTERN, value):
+    if not re.fullmatch(REGION_PATTERN, value):
         raise InvalidConfiguration(f"{parameter}: '{value}' is not the name of a region, such as us-east-2")

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
+from fnmatch import fnmatchcase
 from typing import Any
 
 from snapkeep.domain.durations import format_duration
+from snapkeep.domain.model import VolumeRole
 from snapkeep.domain.policy import DEFAULT_RPO
 from snapkeep.domain.policy_problem import PolicyProblem
 
@@ -49,12 +51,19 @@ def _in_selector(select: Parsed, path: str) -> Iterator[PolicyProblem]:
     chosen = select.get("volume_ids", ())
     if chosen and excluded.issuperset(chosen):
         yield PolicyProblem(f"{path}.exclude_volume_ids", ", ".join(sorted(excluded)), "leave out what volume_ids asks for")
+    if select.get("instance_ids") and set(select.get("roles", ())) == {VolumeRole.UNATTACHED}:
+        yield PolicyProblem(f"{path}.roles", VolumeRole.UNATTACHED, "leave out instance_ids: what is attached is root or data")
     for key, patterns in select.get("exclude_tags", {}).items():
         asked = select.get("tags", {}).get(key, ())
-        if asked and ("*" in patterns or set(patterns).issuperset(asked)):
+        if asked and all(any(_takes(pattern, value) for pattern in patterns) for value in asked):
             yield PolicyProblem(
                 f"{path}.exclude_tags.{key}", ", ".join(patterns), "leave out what tags asks for: nothing remains"
             )
+
+
+def _takes(pattern: str, value: str) -> bool:
+    """Whether a pattern takes a value, or all that another pattern takes, as far as that is plain to see."""
+    return pattern in ("*", value) or (not set("*?") & set(value) and fnmatchcase(value, pattern.replace("[", "[[]")))
 
 
 def _in_copy_rule(rule: Parsed, rpo: timedelta, path: str, region: str) -> Iterator[PolicyProblem]:

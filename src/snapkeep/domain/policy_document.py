@@ -142,7 +142,7 @@ class _Reader:
         tags: dict[str, tuple[str, ...]] = {}
         for key, patterns in value.items():
             listed = patterns if isinstance(patterns, list) else [patterns]
-            if not isinstance(key, str) or not key or not listed or any(not isinstance(text, str) or not text for text in listed):
+            if not _is_text(key) or not listed or any(not _is_text(text) for text in listed):
                 right = 'write a value or a list of values as text, in quotes if it looks like a number or yes or no; "*" is any'
                 self.note(_join(path, str(key)), patterns, right)
             else:
@@ -164,6 +164,8 @@ def _count(field: Field, value: object) -> int:
 def _duration(field: Field, value: object) -> timedelta:
     if not isinstance(value, str):
         raise _Wrong("write a whole number and a unit: 90m, 4h, 3d or 1w")
+    if field.pattern and not re.fullmatch(field.pattern, value):
+        raise _Wrong(f"write a whole number of {field.units}")
     try:
         duration = parse_duration(value)
     except ValueError as error:
@@ -181,8 +183,17 @@ def _minutes(field: Field, value: object) -> int:
     return minutes
 
 
+def _is_text(value: object) -> bool:
+    """Whether it is text with something in it, that can be kept: half a surrogate pair cannot."""
+    return isinstance(value, str) and value != "" and _printable(value) == value
+
+
+def _printable(text: str) -> str:
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
 def _text(field: Field, value: object) -> str:
-    if not isinstance(value, str):
+    if not isinstance(value, str) or _printable(value) != value:
         raise _Wrong(f"write text, such as {field.example or field.choices[0]}")
     if field.choices and value not in field.choices:
         raise _Wrong("write one of " + ", ".join(field.choices), _nearest(value, field.choices))
@@ -251,4 +262,4 @@ def _nearest(word: str, words: Collection[str]) -> str:
 
 
 def _join(path: str, key: str) -> str:
-    return f"{path}.{key}" if path else key
+    return _printable(f"{path}.{key}" if path else key)

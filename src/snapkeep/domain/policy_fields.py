@@ -54,6 +54,8 @@ class Field:
     pattern: str = ""
     example: str = ""
     """What a right value looks like, for messages."""
+    units: str = ""
+    """What a duration is written in, for messages, where not every unit is taken."""
     shape: Shape | None = None
     missing: str = ""
     """What to write, when a required key is not there."""
@@ -81,7 +83,10 @@ class Shape:
 
 
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
-TIMEZONE_PATTERN = r"^[A-Za-z0-9_+/-]+$"
+TIMEZONE_PATTERN = r"^(?!posix/|right/|(localtime|posixrules|Factory)$)[A-Za-z0-9_+/-]+$"
+"""IANA names: what one machine alone knows (`localtime`), or counts in leap seconds, may mean something else elsewhere."""
+LONG_DURATION_PATTERN = r"^[0-9]+[hdw]$"
+"""Durations without minutes: restic's and borg's `m` is a month here, and a month must not become a minute."""
 VOLUME_PATTERN = r"^vol-[0-9a-f]+$"
 INSTANCE_PATTERN = r"^i-[0-9a-f]+$"
 KEY_PATTERN = (
@@ -102,8 +107,11 @@ RETENTION = Shape(
         Field(
             "keep_within",
             Kind.DURATION,
-            "Keep what is at most this much older than the newest snapshot.",
+            "Keep what is less than this much older than the newest snapshot.",
+            minimum=60,
             maximum=36500 * 24 * 60,
+            pattern=LONG_DURATION_PATTERN,
+            units="hours, days or weeks: 12h, 3d or 2w (for a month 31d, for a year 366d)",
         ),
         _keep("hourly", "hours"),
         _keep("daily", "days"),

@@ -1,7 +1,8 @@
-"""YAML (and so JSON) into data, strictly: a key that stands twice is an error, not the last one's."""
+"""YAML (and so JSON) into data, strictly: a key that stands twice is an error, not the last one's, and 012 is not ten."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,11 @@ LARGEST_FILE_BYTES = 1_000_000
 """Far beyond what can be pushed; a file of this size is not a policy document."""
 
 
+_PLAIN_NUMBER = re.compile(r"[-+]?(0|[1-9][0-9]{0,17})")
+
+
 class _StrictLoader(yaml.SafeLoader):
-    """SafeLoader that refuses keys that stand twice, and anchors (which could grow without bound)."""
+    """SafeLoader that refuses keys that stand twice, anchors (which could grow without bound), and numbers with two readings."""
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         """Compose as SafeLoader does, without aliases."""
@@ -25,6 +29,17 @@ class _StrictLoader(yaml.SafeLoader):
             event = self.peek_event()  # type: ignore[no-untyped-call]
             raise yaml.MarkedYAMLError(problem="aliases (*name) are not taken: write it out", problem_mark=event.start_mark)
         return super().compose_node(parent, index)
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        """Construct as SafeLoader does; what is not what it looks like (the 45th of a month) is an error with its place."""
+        if node.tag == "tag:yaml.org,2002:int" and not _PLAIN_NUMBER.fullmatch(str(node.value)):
+            problem = f"{str(node.value)[:20]} can be read in two ways or in none: write a plain whole number, or text in quotes"
+            raise yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark)
+        try:
+            return super().construct_object(node, deep)
+        except (ValueError, KeyError, AttributeError) as error:
+            problem = f"'{node.value}' is not what it looks like: write text in quotes"
+            raise yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark) from error
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         """Construct as SafeLoader does, each key once."""
@@ -53,6 +68,8 @@ def load_data(text: str, name: str = "document") -> Any:
         mark = error.problem_mark or error.context_mark
         place = f"line {mark.line + 1}, column {mark.column + 1}" if mark else "somewhere"
         raise InvalidPolicy([PolicyProblem(name, f"not readable at {place}", str(error.problem or error.context))]) from error
+    except RecursionError as error:
+        raise InvalidPolicy([PolicyProblem(name, "not readable", "it is nested deeper than any policy document")]) from error
     except yaml.YAMLError as error:
         raise InvalidPolicy([PolicyProblem(name, "not readable", str(error).splitlines()[0])]) from error
 

@@ -74,7 +74,7 @@ def _tags(_: Field) -> dict[str, Any]:
 
 _SIMPLE: Mapping[Kind, Callable[[Field], dict[str, Any]]] = {
     Kind.COUNT: lambda field: {"type": "integer", "minimum": field.minimum, "maximum": field.maximum},
-    Kind.DURATION: lambda _: {"type": "string", "pattern": PATTERN},
+    Kind.DURATION: lambda field: {"type": "string", "pattern": field.pattern or PATTERN},
     Kind.MINUTES: lambda _: {"type": "string", "pattern": PATTERN},
     Kind.TEXT: _text,
     Kind.FLAG: lambda _: {"type": "boolean"},

@@ -1,0 +1,86 @@
+"""Documents that look right: what two readers could read in two ways is refused, in words, and nothing ends in a traceback."""
+
+import pytest
+
+from snapkeep.domain.durations import parse_duration
+from snapkeep.domain.policy_document import InvalidPolicy, parse_document
+from snapkeep.policyfile.load import load_text
+
+RIGHT = """\
+version: 1
+policies:
+  - name: gold
+    select: {tags: {Backup: gold}}
+    retention: {keep_last: 7}
+"""
+
+
+def refusal(text: str) -> str:
+    with pytest.raises(InvalidPolicy) as refused:
+        load_text(text, name="policy.yaml")
+    return str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "number", ["012", "0x1F", "0x_", "1:30", "1_000", "0b11", pytest.param("9" * 5000, id="5000 digits"), "!!int seven"]
+)
+def test_a_number_that_can_be_read_in_two_ways_is_refused(number: str) -> None:
+    assert "line 5, column 28: " in refusal(RIGHT.replace("keep_last: 7", f"keep_last: {number}"))
+
+
+@pytest.mark.parametrize("value", ["2026-13-45", "!!float x", "!!bool x", "!!timestamp x", "!!python/name:os.system"])
+def test_a_value_that_is_not_what_it_looks_like_is_refused_with_its_place(value: str) -> None:
+    assert "line 3, column 11: " in refusal(RIGHT.replace("gold\n    select", f"{value}\n    select"))
+
+
+@pytest.mark.parametrize("opening", ["[", "{a: ", "- "])
+@pytest.mark.parametrize("closing", ["", "]"])
+def test_a_document_that_is_nested_without_end_is_refused(opening: str, closing: str) -> None:
+    assert "nested deeper than any policy document" in refusal(opening * 5000 + closing * 5000)
+
+
+@pytest.mark.parametrize("pattern", [r"\ud800", r"gold\udfff"])
+@pytest.mark.parametrize("place", ["Backup: gold", "kms_key: alias/dr"])
+def test_text_that_cannot_be_kept_is_refused(pattern: str, place: str) -> None:
+    copying = RIGHT + "    copies: [{region: us-east-2, kms_key: alias/dr, retention: {}}]\n"
+    key, value = place.split(": ")
+    assert "write " in refusal(copying.replace(place, f'{key}: "{value}{pattern}"'))
+
+
+def test_a_key_that_cannot_be_printed_is_told_all_the_same() -> None:
+    with pytest.raises(InvalidPolicy) as refused:
+        parse_document({"version": 1, "\ud800": 1, "policies": []})
+    assert str(refused.value).encode()
+
+
+@pytest.mark.parametrize("within", ["1m", "6m", "90m", "1mo", "1y", "2y5m"])
+def test_a_month_is_never_read_as_a_minute(within: str) -> None:
+    """Restic and borg write months as `m`: who brings `6m` from there must not keep six minutes."""
+    assert "for a month 31d" in refusal(RIGHT.replace("keep_last: 7", f"keep_within: {within}"))
+
+
+@pytest.mark.parametrize("zone", ["localtime", "posixrules", "Factory", "right/Europe/Berlin", "posix/Europe/Berlin"])
+def test_a_time_zone_that_another_machine_may_not_know_is_refused(zone: str) -> None:
+    assert "retention.timezone" in refusal(RIGHT.replace("keep_last: 7", f"keep_daily: 7, timezone: {zone}"))
+
+
+def test_a_duration_ends_where_its_line_ends() -> None:
+    with pytest.raises(ValueError, match="whole number and a unit"):
+        parse_duration("3d\n")
+
+
+@pytest.mark.parametrize(
+    ("select", "part"),
+    [
+        ('{tags: {Backup: gold}, exclude_tags: {Backup: "g*"}}', "exclude_tags.Backup"),
+        ('{tags: {Backup: [gold, grey]}, exclude_tags: {Backup: ["go*", "gr?y"]}}', "exclude_tags.Backup"),
+        ("{roles: [unattached], instance_ids: [i-0123456789abcdef0]}", "roles"),
+    ],
+)
+def test_a_selection_that_can_take_no_volume_is_refused(select: str, part: str) -> None:
+    assert f"policies[0].select.{part} is " in refusal(RIGHT.replace("{tags: {Backup: gold}}", select))
+
+
+def test_a_selection_that_leaves_something_is_taken() -> None:
+    select = '{tags: {Backup: ["gold*", silver]}, exclude_tags: {Backup: "gold-?"}, roles: [unattached]}'
+    assert load_text(RIGHT.replace("{tags: {Backup: gold}}", select)).policies[0].selector.roles == ("unattached",)
