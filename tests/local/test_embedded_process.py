@@ -90,7 +90,7 @@ def test_workers_end_when_the_server_is_killed(tmp_path: Path) -> None:
 def test_a_start_that_fails_says_why(tmp_path: Path) -> None:
     world = tmp_path / "world.yaml"
     world.write_text("- not a mapping")
-    with pytest.raises(EmbeddedAwsError, match="a world is a mapping"):
+    with pytest.raises(EmbeddedAwsError, match="a world is an object"):
         EmbeddedAws(world_file=world).start()
 
 

@@ -74,8 +74,27 @@ class AwsSettings:
         return _session(self.profile)
 
     def client(self, service: Any, region: str) -> Any:
-        """Given a service and a region, return a client for it."""
-        return self.session().client(service, region_name=region, endpoint_url=self.endpoint_url or None)
+        """Given a service and a region, return a client for it. Raise WrongUse for an endpoint that is no URL."""
+        from botocore.exceptions import BotoCoreError  # noqa: PLC0415 - imports botocore
+
+        try:
+            return self.session().client(service, region_name=region, endpoint_url=self.endpoint_url or None, config=_patience())
+        except BotoCoreError:
+            raise
+        except ValueError as error:  # what botocore says of an endpoint that is no URL
+            raise WrongUse(f"{error}: --endpoint-url (or AWS_ENDPOINT_URL) is a URL such as http://127.0.0.1:4566") from error
+
+
+CONNECT_SECONDS = 5
+"""A region that does not answer is said to be out of reach soon: somebody looks at the screen."""
+
+
+@cache
+def _patience() -> Any:
+    """How long clients wait: botocore's own patience with a region that is away is five minutes a call."""
+    from botocore.config import Config  # noqa: PLC0415 - imports botocore
+
+    return Config(connect_timeout=CONNECT_SECONDS, retries={"mode": "standard"})
 
 
 @cache

@@ -26,6 +26,10 @@ _ADVICE = {
     "SSOTokenLoadError": "no SSO session: run `aws sso login`",
     "UnauthorizedSSOTokenError": "the SSO session has expired: run `aws sso login`",
 }
+_ADVICE_BESIDE = {
+    "EndpointConnectionError": "is the region's name right, and the network there?",
+    "InvalidRegionError": "a region is written such as us-east-1",
+}
 _ADVICE_BY_CODE = {
     "ExpiredToken": "renew the credentials, then try again",
     "ExpiredTokenException": "renew the credentials, then try again",
@@ -41,7 +45,7 @@ def exit_status(error: Exception) -> int | None:
     """Given an error, return the exit status that it means, or None for one that is a defect and deserves a traceback."""
     if isinstance(error, _WRONG_USE) or (_is_botocore(error) and type(error).__name__ in _NOT_CONFIGURED):
         return WRONG_USE
-    if isinstance(error, SnapkeepError) or _is_botocore(error):
+    if isinstance(error, SnapkeepError) or _is_botocore(error) or _is_of_a_file(error):
         return NOT_ALL_RIGHT
     return None
 
@@ -50,10 +54,14 @@ def one_line(error: Exception) -> str:
     """Given a known error, return it as one line."""
     name = type(error).__name__
     text = " ".join(str(error).split()) or name
+    if isinstance(error, OSError) and _is_of_a_file(error):
+        return f"{error.filename}: {error.strerror}"
     if not _is_botocore(error):
         return text
     if name in _ADVICE:
         return _ADVICE[name]
+    if name in _ADVICE_BESIDE:
+        return f"{text} ({_ADVICE_BESIDE[name]})"
     response = getattr(error, "response", None)
     if isinstance(response, dict):
         details = response.get("Error", {})
@@ -62,6 +70,11 @@ def one_line(error: Exception) -> str:
         advice = _ADVICE_BY_CODE.get(code)
         return f"{getattr(error, 'operation_name', 'AWS')}: {code}: {said}" + (f" ({advice})" if advice else "")
     return text
+
+
+def _is_of_a_file(error: Exception) -> bool:
+    """Whether the system refused to read or write a file: no permission, no room, no such directory."""
+    return isinstance(error, OSError) and error.filename is not None
 
 
 def _is_botocore(error: Exception) -> bool:

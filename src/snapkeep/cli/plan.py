@@ -28,7 +28,10 @@ def plan(
     settings: AwsSettings,
     *,
     policy: Annotated[
-        Path | None, typer.Option("--policy", metavar="FILE", help="Plan with this document, which is not in force.")
+        Path | None,
+        typer.Option(
+            "--policy", metavar="FILE", exists=True, dir_okay=False, help="Plan with this document, which is not in force."
+        ),
     ] = None,
     at: Annotated[str, typer.Option("--at", metavar="TIME", help="Plan for this moment, such as 2026-12-24T03:00Z.")] = "",
     diff: Annotated[bool, typer.Option("--diff", help="Show only what would change against the policies in force now.")] = False,

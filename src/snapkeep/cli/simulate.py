@@ -24,7 +24,10 @@ CHANGED_SHARE_PER_DAY = 0.02
 """What is taken to change each day on an account's volumes: EC2 does not tell."""
 
 _FLEET = "Fleet"
-_Policies = Annotated[list[Path] | None, typer.Option("--policy", metavar="FILE", help="Policy document; twice to compare two.")]
+_Policies = Annotated[
+    list[Path] | None,
+    typer.Option("--policy", metavar="FILE", exists=True, dir_okay=False, help="Policy document; twice to compare two."),
+]
 _Days = Annotated[int, typer.Option(metavar="DAYS", min=1, max=3660, help="How many days pass.")]
 _Every = Annotated[float, typer.Option(metavar="HOURS", min=0.25, help="Between two snapshots of a volume.")]
 _Quota = Annotated[int, typer.Option(metavar="COPIES", min=1, help="Copies at once into a DR region.")]
@@ -47,7 +50,14 @@ _Tags = Annotated[
 ]
 _WorldFile = Annotated[
     Path | None,
-    typer.Option("--world", metavar="FILE", help="World file that describes the volumes.", rich_help_panel=_FLEET),
+    typer.Option(
+        "--world",
+        metavar="FILE",
+        exists=True,
+        dir_okay=False,
+        help="World file that describes the volumes.",
+        rich_help_panel=_FLEET,
+    ),
 ]
 _FromAccount = Annotated[
     bool,
@@ -149,26 +159,20 @@ def _faults(share: float) -> Faults | None:
 
 
 def _world_of_file(file: Path, faults: Faults | None) -> World:
-    import yaml  # noqa: PLC0415
-
-    from snapkeep.ebsmodel import VirtualClock, World  # noqa: PLC0415
+    from snapkeep.ebsmodel import VirtualClock  # noqa: PLC0415
+    from snapkeep.local.worlds import world_of_file  # noqa: PLC0415 - imports yaml
     from snapkeep.simulate.fleet import make_roomy  # noqa: PLC0415
 
-    try:
-        world = World.from_document(yaml.safe_load(file.read_text(encoding="utf-8")), clock=VirtualClock())
-    except OSError as error:
-        raise WrongUse(f"--world {file}: cannot be read: {error.strerror}") from error
-    except (ValueError, yaml.YAMLError) as error:
-        raise WrongUse(f"--world {file}: {error}") from error
+    world = world_of_file(file, VirtualClock())
     if faults is not None:
         world.set_faults(faults)
     return make_roomy(world)
 
 
 def _account_volumes(settings: AwsSettings) -> list[Any]:
-    from snapkeep.adapters.ec2_reader import Ec2Reader  # noqa: PLC0415
+    from snapkeep.cli.installed import Installed  # noqa: PLC0415 - imports botocore
 
-    return list(Ec2Reader(client=settings.client("ec2", settings.region), region=settings.region).all_volumes())
+    return list(Installed(settings).reader(settings.region).all_volumes())
 
 
 def _run(name: str, world: World, policies: PolicySet, plan: Plan, *, quiet: bool) -> Result:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import tempfile
 import threading
 import time
 from collections.abc import Mapping
@@ -12,8 +13,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from snapkeep.domain.errors import InvalidConfiguration
+from snapkeep.ebsmodel import VirtualClock
 from snapkeep.local.embedded import EmbeddedAws, EmbeddedAwsError, Server, ask, is_answering
 from snapkeep.local.settings import HOST, REGION, SECRET_ACCESS_KEY
+from snapkeep.local.worlds import world_of_file
 
 DEFAULT_PORT = 4566
 _FILE_PATTERN = "local-*.json"
@@ -37,8 +41,11 @@ def run_directory(environment: Mapping[str, str] = os.environ) -> Path:
 
 
 def up(*, port: int, world_file: Path | None, state_dir: Path | None, scale: float, directory: Path | None = None) -> Server:
-    """Given where and how, start a server that outlives this process. Raise EmbeddedAwsError if one is there already."""
-    directory = _prepared(directory, port)
+    """Given where and how, start a server that outlives this process. Raise EmbeddedAwsError if one is there already.
+
+    Raise InvalidConfiguration for a world file or a state directory that no server could work with.
+    """
+    directory = _prepared(directory, port, world_file, state_dir)
     embedded = EmbeddedAws(port=port, world_file=world_file, state_dir=state_dir, scale=scale)
     server = embedded.start(detached=True, log_file=directory / f"local-{port or os.getpid()}.log")
     _remember(directory, server)
@@ -55,7 +62,7 @@ def serve(
     directory: Path | None = None,
 ) -> None:
     """Given where and how, run a server until this process is asked to end, calling `on_ready(server)` once it answers."""
-    directory = _prepared(directory, port)
+    directory = _prepared(directory, port, world_file, state_dir)
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
@@ -103,12 +110,26 @@ def exports(server: Server) -> dict[str, str]:
     }
 
 
-def _prepared(directory: Path | None, port: int) -> Path:
+def _prepared(directory: Path | None, port: int, world_file: Path | None, state_dir: Path | None) -> Path:
+    if world_file is not None:
+        world_of_file(world_file, VirtualClock())
+    if state_dir is not None:
+        _check_state_directory(state_dir)
     directory = directory or run_directory()
     directory.mkdir(parents=True, exist_ok=True)
     if port and statuses(port, directory):
         raise EmbeddedAwsError(f"an embedded AWS runs at http://{HOST}:{port} already: `snapkeep local down` stops it")
     return directory
+
+
+def _check_state_directory(state_dir: Path) -> None:
+    """Raise InvalidConfiguration if nothing could be kept there: at the end, when it is needed, it would be too late."""
+    try:
+        state_dir.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=state_dir):
+            pass
+    except OSError as error:
+        raise InvalidConfiguration(f"{state_dir}: nothing can be kept there: {error.strerror}") from error
 
 
 def _file_of(directory: Path, server: Server) -> Path:

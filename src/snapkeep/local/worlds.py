@@ -12,6 +12,7 @@ import yaml
 
 from snapkeep.domain.errors import InvalidConfiguration
 from snapkeep.ebsmodel import World, actions
+from snapkeep.ebsmodel.clock import Clock
 from snapkeep.ebsmodel.errors import ApiError
 from snapkeep.local.clock import AdjustableClock
 from snapkeep.local.host import Host
@@ -29,10 +30,18 @@ def read_document(path: Path) -> dict[str, Any]:
     """Given a world file (YAML or JSON), return the document. Raise WorldFileError if it cannot be read."""
     try:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
-        raise WorldFileError(f"{path}: cannot be read as a world: {error}") from error
+    except OSError as error:
+        raise WorldFileError(f"{path}: cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise WorldFileError(f"{path}: is not text in UTF-8") from error
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        place = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        raise WorldFileError(f"{path}: not readable{place}: {error.problem or error.context}") from error
+    except (ValueError, yaml.YAMLError) as error:
+        raise WorldFileError(f"{path}: not readable: {' '.join(str(error).split())}") from error
     if not isinstance(document, dict):
-        raise WorldFileError(f"{path}: a world is a mapping, not {type(document).__name__}")
+        raise WorldFileError(f"{path}: a world is an object with keys and values, not {type(document).__name__}")
     return document
 
 
@@ -43,17 +52,18 @@ def open_world(settings: Settings) -> Host:
     if kept is not None and kept.exists():
         world = World.from_state(json.loads(kept.read_text(encoding="utf-8")), clock=clock)
     elif settings.world_file is not None:
-        world = _described(settings.world_file, clock)
+        world = world_of_file(settings.world_file, clock)
     else:
         world = World(clock=clock)
     return Host(world, clock, settings.scale, handles)
 
 
-def _described(path: Path, clock: AdjustableClock) -> World:
+def world_of_file(path: Path, clock: Clock) -> World:
+    """Given a world file and a clock, return the world that it describes. Raise WorldFileError with all that is wrong with it."""
     try:
         return World.from_document(read_document(path), clock=clock)
     except ValueError as error:
-        raise WorldFileError(f"{path}: {error}") from error
+        raise WorldFileError(f"{path}: {'; '.join(str(error).splitlines())}") from error
 
 
 @lru_cache(maxsize=1024)
