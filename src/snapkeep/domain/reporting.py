@@ -56,10 +56,12 @@ _IDENTIFIER = re.compile(r"\b(?:snap|vol|ami|plan)-[0-9a-z]+\b")
 _MOMENT = re.compile(r"\d{4}-\d{2}-\d{2}[T ][\d:.]+(?: UTC|Z)?")
 EXAMPLES = 5
 OTHERS_KEPT = 200
-SUBJECT_LIMIT = 100
-"""Characters of an SNS subject (SNS API reference: Publish)."""
+SUBJECT_LIMIT = 99
+"""Characters of an SNS subject: less than 100 (SNS API reference: Publish)."""
 TEXT_LIMIT_BYTES = 200_000
 """An SNS message holds 256 KiB (SNS API reference: Publish); the rest is room for the envelope."""
+LINE_LIMIT = 4_000
+"""Characters of one line of a message: a cause without end must not push the others out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +180,7 @@ def _likeness(item: Item) -> Likeness:
 
 
 def subject_of(report: SweepReport) -> str:
-    """Given a report, return its subject: what happened and where, in at most 100 characters."""
+    """Given a report, return its subject: what happened and where, in less than 100 characters."""
     told = len(report.failures)
     parts = [f"{told} need{'s' if told == 1 else ''} you"] if told else []
     for handling, word in ((Handling.REPAIRED, "repaired"), (Handling.LEFT, "left for next time")):
@@ -199,9 +201,7 @@ def text_of(report: SweepReport, page: str = "") -> str:
         lines += ["The sweep could not do its work:", f"  {report.broken}", ""]
     lines += _told(groups_of(report.items))
     lines += _figures(report)
-    if page:
-        lines += ["", f"The whole report: {page}"]
-    return _fitting(lines)
+    return _fitting(lines, ["", f"The whole report: {page}"] if page else [])
 
 
 def _told(groups: Sequence[Group]) -> list[str]:
@@ -235,19 +235,27 @@ def _figures(report: SweepReport) -> list[str]:
     lines = ["Figures:"]
     lines += [f"  {count:>9,}  {name}" for name, count in report.counts.items()]
     for ages in report.policies:
+        known = f"worst RPO age {age_text(ages.worst)}, median {age_text(ages.median)}"
+        standing = known if age_known(ages) else "nothing to restore from yet"
         lines.append(
-            f"  policy {ages.policy}: {ages.volumes} volumes, worst RPO age {age_text(ages.worst)}, "
-            f"median {age_text(ages.median)}, asked {age_text(ages.asked)}, {ages.late} missed"
+            f"  policy {ages.policy}: {ages.volumes} volumes, {standing}, asked {age_text(ages.asked)}, {ages.late} missed"
         )
     return lines
 
 
-def _fitting(lines: Sequence[str]) -> str:
+def age_known(ages: PolicyAges) -> bool:
+    """Whether any volume of a policy has something to restore from: an age of 0 is none, and would look like the best of all."""
+    return bool(ages.worst)
+
+
+def _fitting(lines: Sequence[str], last: Sequence[str]) -> str:
+    """Given lines, and the last ones, which always stay, return the message."""
     size, kept = 0, []
-    for number, line in enumerate(lines):
+    for number, whole in enumerate(lines):
+        line = whole if len(whole) <= LINE_LIMIT else whole[: LINE_LIMIT - 1] + "…"
         size += len(line.encode()) + 1
         if size > TEXT_LIMIT_BYTES:
             kept.append(f"… and {len(lines) - number} more lines; the whole report is in the bucket.")
             break
         kept.append(line)
-    return "\n".join(kept)
+    return "\n".join([*kept, *last])

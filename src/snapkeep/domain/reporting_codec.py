@@ -58,7 +58,15 @@ def _item_to_json(item: Item) -> dict[str, Any]:
 
 
 def _item_from_json(data: Mapping[str, Any]) -> Item:
-    return Item(Kind(data["kind"]), data["subject"], data["volume_id"], data["text"], Handling(data["handling"]), data["cause"])
+    return Item(
+        kind=Kind(data["kind"]),
+        subject=data["subject"],
+        volume_id=data["volume_id"],
+        text=data["text"],
+        handling=Handling(data["handling"]),
+        cause=data["cause"],
+        times=data["times"],
+    )
 
 
 def _ages_to_json(ages: PolicyAges) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from snapkeep.domain.reporting import SweepReport
+from snapkeep.domain.reporting import SweepReport, age_known
 from snapkeep.domain.rpo import PolicyAges
 from snapkeep.domain.sweeping import Kind
 
@@ -74,11 +74,10 @@ def volume_lines(ages_seconds: Mapping[str, float], system: str, when_ms: int) -
 
 
 def _policy_line(ages: PolicyAges, system: str, when_ms: int) -> str:
-    values = {
-        "RpoAgeWorst": (ages.worst.total_seconds(), "Seconds"),
-        "RpoAgeMedian": (ages.median.total_seconds(), "Seconds"),
-        "VolumesMissingRpo": (float(ages.late), "Count"),
-    }
+    values = {"VolumesMissingRpo": (float(ages.late), "Count")}
+    if age_known(ages):
+        values["RpoAgeWorst"] = (ages.worst.total_seconds(), "Seconds")
+        values["RpoAgeMedian"] = (ages.median.total_seconds(), "Seconds")
     return _line(values, {SYSTEM: system, POLICY: ages.policy}, when_ms)
 
 

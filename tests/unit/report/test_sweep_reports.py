@@ -166,3 +166,39 @@ def test_a_report_is_kept_as_json_and_page_and_published_with_its_outcome() -> N
     ((subject, text, outcome),) = topic.published
     assert (subject, outcome) == (published.summary, "PARTIAL")
     assert published.page in text
+
+
+def test_a_report_that_was_cut_and_kept_still_counts_everything() -> None:
+    noted = [Item(Kind.ADOPTABLE, f"snap-{n}", "", "from before", Handling.NOTED) for n in range(5000)]
+    made = cut(report(*noted))
+    assert report_from_json(json.loads(json.dumps(report_to_json(made)))).count(Handling.NOTED) == 5000
+
+
+def test_a_message_that_was_cut_still_says_where_the_whole_report_is() -> None:
+    items = [Item(Kind.COPY_FAILED, f"snap-{n}", "", f"cause {chr(97 + n % 26) * n}", Handling.TOLD) for n in range(1500)]
+    text = text_of(report(*items), "s3://bucket/reports/sweep-1.html")
+    assert len(text.encode()) < TEXT_LIMIT_BYTES + 200
+    assert text.endswith("The whole report: s3://bucket/reports/sweep-1.html")
+
+
+def test_a_cause_without_end_does_not_push_the_rest_out() -> None:
+    text = text_of(report(broken="x" * 300_000))
+    assert text.startswith("FAILED: sweep of us-east-1")
+    assert "policy gold" in text
+    assert len(text.encode()) < TEXT_LIMIT_BYTES
+
+
+def test_a_subject_is_what_sns_takes() -> None:
+    """Less than 100 characters (SNS API reference: Publish)."""
+    assert len(subject_of(report(FAILED, system="snapkeep-" + "x" * 100))) == 99
+
+
+def test_a_policy_that_has_nothing_to_restore_from_shows_no_age_at_all() -> None:
+    """An age of 0 would look like the best of all."""
+    never = PolicyAges("gold", timedelta(hours=4), 3, 3, timedelta(0), timedelta(0))
+    made = report(policies=(never,))
+    (_, policy) = (json.loads(line) for line in report_lines(made))
+    assert policy["VolumesMissingRpo"] == 3.0
+    assert not {"RpoAgeWorst", "RpoAgeMedian"} & set(policy)
+    assert [metric["Name"] for metric in policy["_aws"]["CloudWatchMetrics"][0]["Metrics"]] == ["VolumesMissingRpo"]
+    assert "policy gold: 3 volumes, nothing to restore from yet, asked 4 h, 3 missed" in text_of(made)
