@@ -30,7 +30,7 @@ def report(outcome: str) -> dict[str, str]:
 class Straw:
     """Functions that answer what they are told to, and keep what they were given."""
 
-    def __init__(self, outcome: str, *, broken: bool = False) -> None:
+    def __init__(self, outcome: str, *, broken: tuple[str, ...] = ()) -> None:
         self.given: list[tuple[str, dict[str, Any]]] = []
         self.outcome = outcome
         self.broken = broken
@@ -40,7 +40,7 @@ class Straw:
 
     def sweep(self, payload: dict[str, Any]) -> Any:
         self.given.append(("Sweep", payload))
-        if self.broken:
+        if payload["step"] in self.broken:
             raise AwsRefused("no")
         return PLAN if payload["step"] == "repair" else report(self.outcome)
 
@@ -74,11 +74,25 @@ def test_a_sweep_succeeds_only_when_its_report_says_ok(engine: str, outcome: str
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_a_sweep_that_breaks_is_told_and_fails_with_the_cause(engine: str) -> None:
-    straw = Straw("OK", broken=True)
+def test_a_sweep_that_breaks_says_so_in_a_report_and_fails(engine: str) -> None:
+    straw = Straw("FAILED", broken=("repair",))
+    with ENGINES[engine](straw.handlers()) as running:
+        run = running.wait(running.start("sweep", {}))
+    assert run.states == ("Sweep", "ReportFailure", "NotifyUser", "WhatFailed", "NotAllRight")
+    assert (run.status, run.error) == ("FAILED", "SweepNotAllRight")
+    assert json.loads(run.cause)["json"] == "s3://b/r.json"
+    repair, told = [payload for name, payload in straw.given if name == "Sweep"]
+    assert told["step"] == "report"
+    assert told["sweep"] == repair["sweep"]
+    assert told["error"]["Error"] == "AwsRefused"
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_sweep_that_breaks_and_cannot_report_is_told_and_fails_with_the_cause(engine: str) -> None:
+    straw = Straw("FAILED", broken=("repair", "report"))
     with ENGINES[engine](straw.handlers()) as running:
         run = running.wait(running.start("sweep", {}))
     assert (run.status, run.error) == ("FAILED", "AwsRefused")
-    assert run.states == ("Sweep", "NotifyUser", "WhatFailed", "Failed")
+    assert run.states == ("Sweep", "ReportFailure", "NotifyUser", "WhatFailed", "Failed")
     (told,) = [payload for name, payload in straw.given if name == "Notification"]
     assert told["state"]["error"]["Error"] == "AwsRefused"

@@ -22,6 +22,7 @@ from snapkeep.functions.log import started
 from snapkeep.functions.sweep_audit import audit_sweep
 from snapkeep.usecases.dead_letters import ReplayDeadLetters
 from snapkeep.usecases.enqueue import EnqueueCopy
+from snapkeep.usecases.notify import error_of
 from snapkeep.usecases.ports import Deletion, DeletionResult
 from snapkeep.usecases.report import PublishReport
 from snapkeep.usecases.sweep import ExposureCheck, SweepLimits, SweepOptions, Swept, complete
@@ -104,7 +105,7 @@ def _parts() -> Composition:
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """Given `step` and `sweep` (the execution's name), sweep, or publish the report of that sweep."""
+    """Given `step` and `sweep` (the execution's name), sweep, or publish the report of that sweep, or of what it failed by."""
     started(event, context)
     if event["step"] == REPAIR:
         return _repair(event)
@@ -122,18 +123,27 @@ def _repair(event: dict[str, Any]) -> dict[str, Any]:
     except RETRYABLE:
         raise
     except SnapkeepError as error:
-        now = parts.clock.now()
-        why = f"{type(error).__name__}: {error}"
-        broken = SweepReport(
-            event["sweep"], environment.system, environment.stack, environment.region, started_at=now, ended_at=now, broken=why
-        )
-        swept = Swept(broken, Plan("", environment.region, now, ()))
+        broken = _broken(parts, event["sweep"], type(error).__name__, str(error))
+        swept = Swept(broken, Plan("", environment.region, broken.ended_at, ()))
     reports.keep_interim(swept.report)
     if swept.rpo_ages_seconds and environment.text("SNAPKEEP_METRICS_PER_VOLUME") == "yes":
         when_ms = int(swept.report.ended_at.timestamp() * 1000)
         metrics.emit(metrics.volume_lines(swept.rpo_ages_seconds, environment.system, when_ms))
     audit_sweep(swept.report)
     return plan_answer(swept.plan, swept.remove)
+
+
+def _broken(parts: Composition, sweep_id: str, error: str, cause: str) -> SweepReport:
+    environment, now = parts.environment, parts.clock.now()
+    return SweepReport(
+        sweep_id,
+        environment.system,
+        environment.stack,
+        environment.region,
+        started_at=now,
+        ended_at=now,
+        broken=f"{error}: {cause}",
+    )
 
 
 def _options(asked: Any, environment: Environment) -> SweepOptions:
@@ -146,8 +156,12 @@ def _options(asked: Any, environment: Environment) -> SweepOptions:
 def _report(event: dict[str, Any]) -> dict[str, Any]:
     parts = _parts()
     reports = build_reports(parts)
-    failed = [DeletionResult(one["snapshot_id"], Deletion(one["outcome"]), one["cause"]) for one in event["deletion"]["failed"]]
-    report = complete(reports.interim(event["sweep"]), event["plan"]["delete"], failed, parts.clock.now())
+    report = _broken(parts, event["sweep"], *error_of(event["error"])) if "error" in event else _whole(event, parts, reports)
     published = reports.run(report)
     metrics.emit(metrics.report_lines(report))
     return {"outcome": published.outcome, "summary": published.summary, "json": published.json, "page": published.page}
+
+
+def _whole(event: dict[str, Any], parts: Composition, reports: PublishReport) -> SweepReport:
+    failed = [DeletionResult(one["snapshot_id"], Deletion(one["outcome"]), one["cause"]) for one in event["deletion"]["failed"]]
+    return complete(reports.interim(event["sweep"]), event["plan"]["delete"], failed, parts.clock.now())

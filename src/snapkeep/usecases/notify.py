@@ -21,12 +21,12 @@ def notices_of_run(state: Mapping[str, Any], region: str, execution: str, now: d
     for place in ("tagged", "received"):
         found += [(p["kind"], p["cause"], p["subject"]) for p in state.get(place, {}).get("problems", [])]
     for copy in _failed_copies(state.get("copies")):
-        kind, cause = _error({"Error": copy.get("error", ""), "Cause": copy.get("cause", "")})
+        kind, cause = error_of({"Error": copy.get("error", ""), "Cause": copy.get("cause", "")})
         found.append((kind, cause, f"{copy.get('snapshot_id', '')} to {copy.get('region', '')}"))
     for deletion in state.get("deletion", {}).get("failed", []):
         found.append(("NotDeleted", f"{deletion['outcome']}: {deletion['cause']}", deletion["snapshot_id"]))
     if "error" in state:
-        kind, cause = _error(state["error"])
+        kind, cause = error_of(state["error"])
         found.append((kind, cause, _subject_of(state)))
     detail = f"volume {_volumes_of(state)}" if _volumes_of(state) else "no volume known"
     return [Notice(kind, cause, subject, detail, region, now, execution) for kind, cause, subject in found]
@@ -37,7 +37,7 @@ def _failed_copies(copies: Any) -> list[Mapping[str, Any]]:
     return [copy for copy in listed if isinstance(copy, Mapping) and copy.get("status") == "FAILED"]
 
 
-def _error(error: Mapping[str, Any]) -> tuple[str, str]:
+def error_of(error: Mapping[str, Any]) -> tuple[str, str]:
     """Given a Catch's error, return its name and message. Lambda's causes are JSON with `errorMessage`."""
     name, cause = str(error.get("Error") or "Failed"), str(error.get("Cause") or "no cause was given")
     try:
