@@ -13,16 +13,17 @@ from rich.table import Table
 from rich.text import Text
 
 from snapkeep.cli.deploy_view import LineWatcher, LiveWatcher
+from snapkeep.cli.output import counted
 from snapkeep.demo.checks import Check
 from snapkeep.demo.facts import Ending, Facts, Fate, ShotFacts, VolumeFacts
-from snapkeep.demo.runs import COPY_STEP, PROTECT, RECEIVE, Run, Step
+from snapkeep.demo.runs import COPY_STEP, PROTECT, RECEIVE, TAG_STEP, Run, Step
 from snapkeep.demo.stage import Ended
 from snapkeep.demo.story import CAST, DR_REGION, PRIMARY_REGION, Shot, Story
 
 _WIDE = 100
 """From this width on, the tables say more."""
 _PROTECT_STEPS = (
-    ("tag", "TagSnapshots"),
+    ("tag", TAG_STEP),
     ("copy", COPY_STEP),
     ("plan", "PlanRetention"),
     ("expire", "DeleteOldSnapshots"),
@@ -74,8 +75,9 @@ class LiveAudience(LiveWatcher):
         seconds = time.monotonic() - self._began
         story = self._story or Story()
         ended = sum(run.ended for run in self._runs)
-        runs = f"{ended} of {len(self._runs)} runs ended"
-        totals = f"{len(story.shots)} snapshots · {runs} · {self._messages} messages · {seconds:.0f} s"
+        runs = f"{ended} of {counted(len(self._runs), 'run')} ended"
+        snapshots, messages = counted(len(story.shots), "snapshot"), counted(self._messages, "message")
+        totals = f"{snapshots} · {runs} · {messages} · {seconds:.0f} s"
         frame = _FRAMES[int(time.monotonic() * 12) % len(_FRAMES)]
         table = steps_table(story, self._runs, frame, wide=self._console.width >= _WIDE)
         return Group("", table, Text(totals, style="dim", justify="left"), "")
@@ -151,6 +153,8 @@ def _shot_cells(shot: Shot, runs: Sequence[Run], frame: str, *, wide: bool) -> l
     made = {"pending": Step.RUNNING, "completed": Step.DONE}.get(shot.state, Step.FAILED)
     cells: list[RenderableType] = [_glyph(made, frame)]
     cells += [_glyph(protect.step(state) if protect else Step.WAITING, frame) for _, state in _PROTECT_STEPS]
+    if protect is not None and protect.left_alone:
+        cells[1] = _fate_glyph(Fate.UNTOUCHED)
     cells.append("│")
     cells += [_glyph(receive.step(state) if receive else Step.WAITING, frame) for _, state in _RECEIVE_STEPS]
     return [*cells, _result(protect, wide=wide)]
@@ -159,7 +163,7 @@ def _shot_cells(shot: Shot, runs: Sequence[Run], frame: str, *, wide: bool) -> l
 def _result(run: Run | None, *, wide: bool) -> Text:
     if run is None or not run.ended:
         return Text("")
-    if run.outcome() == "VOLUME_NOT_TAGGED":
+    if run.left_alone:
         return Text("left alone", style="blue")
     if run.status == "SUCCEEDED":
         return Text(run.status, style="green")
@@ -171,6 +175,10 @@ def _glyph(step: Step, frame: str) -> Text:
         return Text(frame, style="cyan")
     glyph, style = _GLYPHS[step]
     return Text(glyph, style=style)
+
+
+def _fate_glyph(fate: Fate) -> Text:
+    return Text(*_FATES[fate])
 
 
 def show_ended(console: Console, ended: Ended) -> None:
@@ -209,7 +217,7 @@ def _ending_cells(shot: ShotFacts, region: str, ending: Ending) -> tuple[Rendera
     what = Text.assemble((f"{glyph} ", style), ("copy of " if region == DR_REGION else "", "dim"), shot.label)
     why = "; ".join(ending.reasons) or ("a failed copy, removed" if region == DR_REGION else "")
     if ending.fate is Fate.FAILED and ending.snapshot is not None:
-        why = f"{why}: {ending.snapshot.state_message}".rstrip(": ")
+        why = ending.snapshot.state_message or why
     return (
         what,
         Text(region, style="dim"),

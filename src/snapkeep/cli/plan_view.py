@@ -8,6 +8,7 @@ import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TextIO
 
+from snapkeep.cli.output import counted
 from snapkeep.domain.ledger import format_time
 from snapkeep.domain.model import Action, Verdict
 from snapkeep.domain.planning import Change, MissingCopy, RegionPlan, VolumePlan
@@ -66,14 +67,14 @@ def totals_line(plan: RegionPlan) -> str:
     refused = sum(1 for volume in plan.volumes if volume.refusals)
     adopted = sum(len(volume.adopted) for volume in plan.volumes)
     parts = [
-        _count(len(plan.volumes), "volume"),
-        _count(len(verdicts), "snapshot"),
+        counted(len(plan.volumes), "volume"),
+        counted(len(verdicts), "snapshot"),
         f"{len(verdicts) - deletions} stay",
         f"{deletions} would go",
-        f"{_count(len(plan.missing), 'copy', 'copies')} missing",
+        f"{counted(len(plan.missing), 'copy', 'copies')} missing",
     ]
-    parts += [f"{_count(adopted, 'snapshot')} would be adopted"] if adopted else []
-    parts += [f"{_count(refused, 'plan')} refused"] if refused else []
+    parts += [f"{counted(adopted, 'snapshot')} would be adopted"] if adopted else []
+    parts += [f"{counted(refused, 'plan')} refused"] if refused else []
     return f"{plan.region}: " + ", ".join(parts)
 
 
@@ -216,7 +217,3 @@ def _wrapped(text: str, indent: int) -> list[str]:
 
 def _painter(colour: bool) -> Any:
     return (lambda code, text: f"{code}{text}{_PLAIN}") if colour else (lambda _, text: text)
-
-
-def _count(number: int, noun: str, plural: str = "") -> str:
-    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"

@@ -176,8 +176,10 @@ def _copy_ending(
     if found is not None:
         return _present_ending(found, verdicts)
     gone = [copy_id for copy_id, source_id in sources_of.items() if source_id == shot.snapshot_id]
-    reasons = [reason for copy_id in gone for reason in deleted.get(copy_id, ())]
-    return Ending(Fate.DELETED if gone else Fate.ABSENT, gone[-1] if gone else "", tuple(dict.fromkeys(reasons)))
+    if not gone:
+        return Ending(Fate.ABSENT)
+    times = (f"made {len(gone)} times",) if len(gone) > 1 else ()
+    return Ending(Fate.DELETED, gone[-1], times + deleted.get(gone[-1], ()))
 
 
 def _present_ending(found: Snapshot, verdicts: Mapping[str, Verdict]) -> Ending:

@@ -8,9 +8,12 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from snapkeep.usecases.protect import TagOutcome
+
 PROTECT = "protect"
 RECEIVE = "receive"
 RUNNING = "RUNNING"
+TAG_STEP = "TagSnapshots"
 COPY_STEP = "CopyToDR"
 """The Map around the copies; what became of each is in the state that it leaves behind."""
 
@@ -76,6 +79,11 @@ class Run:
         first = self.state.get("tagged") or self.state.get("received") or {}
         return str(first.get("outcome", ""))
 
+    @property
+    def left_alone(self) -> bool:
+        """Whether it ended at its first step: no policy includes the volume."""
+        return self.outcome() == TagOutcome.VOLUME_NOT_TAGGED
+
 
 class Follower:
     """Reads the executions of both state machines; those that are over are read once."""
@@ -122,7 +130,8 @@ def _details(history: Iterable[Mapping[str, Any]], kind: str) -> Mapping[str, An
 def read_history(history: Iterable[Mapping[str, Any]]) -> tuple[dict[str, Step], dict[str, Any]]:
     """Given the events of an execution, return its steps and the newest whole state that a step left behind.
 
-    A step that several items of a Map go through is running while one of them runs; the copies have failed when one has.
+    A step that several items of a Map go through is running while one of them runs. The copies have failed when one has, and so
+    has tagging when it left a problem: the run goes on after both, and ends FAILED.
     """
     steps: dict[str, Step] = {}
     inside: dict[str, int] = {}
@@ -140,8 +149,10 @@ def read_history(history: Iterable[Mapping[str, Any]]) -> tuple[dict[str, Step],
             output = json.loads(left.get("output") or "null")
             if isinstance(output, dict) and "detail-type" in output:
                 state = output
-    if state.get("copies", {}).get("failed"):
+    if state.get("copies", {}).get("any_failed"):
         steps[COPY_STEP] = Step.FAILED
+    if state.get("tagged", {}).get("problems"):
+        steps[TAG_STEP] = Step.FAILED
     return steps, state
 
 

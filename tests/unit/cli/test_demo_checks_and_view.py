@@ -116,7 +116,7 @@ def test_json_holds_every_fact() -> None:
     assert told["volumes"][0]["snapshots"][0]["source"]["reasons"] == ["beyond last 3"]
 
 
-def test_steps_are_read_from_a_history_and_a_failed_copy_marks_the_copies() -> None:
+def test_steps_are_read_from_a_history_and_what_failed_in_a_step_marks_it() -> None:
     def entered(name: str) -> dict[str, object]:
         return {"stateEnteredEventDetails": {"name": name}}
 
@@ -124,9 +124,12 @@ def test_steps_are_read_from_a_history_and_a_failed_copy_marks_the_copies() -> N
         return {"stateExitedEventDetails": {"name": name, "output": output}}
 
     first = '{"detail-type": "x", "tagged": {"outcome": "MANAGED"}}'
-    copied = '{"detail-type": "x", "tagged": {"outcome": "MANAGED"}, "copies": {"failed": [{"status": "FAILED"}]}}'
+    copied = '{"detail-type": "x", "tagged": {"outcome": "MANAGED"}, "copies": {"any_failed": true}}'
     history = [entered("TagSnapshots"), left("TagSnapshots", first), entered("CopyToDR")]
     assert read_history(history)[0]["CopyToDR"] is Step.RUNNING
     steps, state = read_history([*history, left("CopyToDR", copied), entered("PlanRetention")])
     assert (steps["TagSnapshots"], steps["CopyToDR"], steps["PlanRetention"]) == (Step.DONE, Step.FAILED, Step.RUNNING)
     assert state["tagged"]["outcome"] == "MANAGED"
+    gone = '{"detail-type": "x", "tagged": {"outcome": "MANAGED", "problems": [{"kind": "SnapshotFailed"}]}}'
+    steps, _ = read_history([entered("TagSnapshots"), left("TagSnapshots", gone), entered("NotifyUser")])
+    assert steps["TagSnapshots"] is Step.FAILED
