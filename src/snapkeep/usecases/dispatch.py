@@ -6,6 +6,7 @@ is written as STARTING; whoever finds it so later looks for the copy by its tags
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -16,6 +17,7 @@ from snapkeep.domain.errors import (
     AwsThrottled,
     AwsUnavailable,
     CopyQuotaReached,
+    CopyWrong,
     KeyNotUsable,
     SnapkeepError,
     SnapshotGone,
@@ -28,15 +30,18 @@ from snapkeep.usecases.ports import (
     EntryChanged,
     EntryState,
     Keys,
+    Notice,
     Notices,
     QueueEntry,
     SnapshotCopier,
     SnapshotReader,
 )
-from snapkeep.usecases.settle import Settlement, copy_failed_notice
+from snapkeep.usecases.settle import Settlement, copy_failed_notice, describe, faults_of_copy
 
 LOOKUP_BATCH = 200
 """Values that one filter of a describe call takes (EC2 API reference: Filter)."""
+AWAY_AFTER = 2
+"""Calls without an answer, after which a source region's other copies rest: one may be chance."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +75,8 @@ class Dispatch:
     """After so long no further copy is started: well within the lease and the function's time."""
     pause_seconds: int = 20
     """How long an entry rests that EC2 would not start now. It rests DELAYED: only WAITING wakes a dispatcher at once."""
+    rest_seconds: int = 120
+    """How long an entry rests whose source region does not answer, so that those from other regions come first."""
     settle_seconds: int = 60
     """How long EC2 may take to show a copy that a dead dispatcher started (eventual consistency of describe calls)."""
 
@@ -79,17 +86,30 @@ class Dispatch:
         if not self.queue.take_lease(holder, began, self.lease_seconds):
             return Dispatched(lease_taken=False)
         round_ = _Round(stop_at=began + timedelta(seconds=self.work_seconds))
+        released = False
         try:
             self._fill(round_)
-            while not round_.stopped and not self.queue.release_lease(holder):
-                self._fill(round_)
+            while not released and not self._over(round_):
+                released = self.queue.release_lease(holder)
+                if not released:
+                    self._fill(round_)
         except SnapkeepError:
-            round_.stopped = True
+            self._let_go(holder)
             raise
-        finally:
-            if round_.stopped:
-                self.queue.release_lease(holder)
+        if not released:
+            self._let_go(holder)
+        if round_.unanswered:
+            raise round_.unanswered[0]
         return Dispatched(True, tuple(round_.started), tuple(round_.settled), tuple(round_.failed), round_.in_flight)
+
+    def _over(self, round_: _Round) -> bool:
+        round_.stopped = round_.stopped or self.clock.now() >= round_.stop_at
+        return round_.stopped
+
+    def _let_go(self, holder: str) -> None:
+        """Give the lease back whether or not word was left: the next wake, within a minute, does what there is to do."""
+        if not self.queue.release_lease(holder):
+            self.queue.release_lease(holder)
 
     def _fill(self, round_: _Round) -> None:
         """Go on until the quota is full or nothing waits: an entry that takes no slot (its key is bad) keeps none waiting."""
@@ -115,12 +135,13 @@ class Dispatch:
     def _go_through(self, candidates: list[QueueEntry], round_: _Round) -> None:
         existing = self._existing(candidates)
         for entry in candidates:
-            round_.stopped = round_.stopped or self.clock.now() >= round_.stop_at
-            if round_.stopped:
+            if self._over(round_):
                 return
             copy = existing.get(entry.key)
             if copy is not None:
                 self._take_over(entry, copy, round_)
+            elif round_.silent[entry.wanted.origin.region] >= AWAY_AFTER:
+                self._rest(entry)
             elif round_.in_flight < self.quota:
                 self._start(entry, round_)
 
@@ -146,11 +167,26 @@ class Dispatch:
 
     def _take_over(self, entry: QueueEntry, copy: Snapshot, round_: _Round) -> None:
         running = self._write(replace(entry, state=EntryState.RUNNING, copy_id=copy.id, not_before=self.clock.now()))
-        if running is not None and copy.completed:
+        if running is None or not copy.completed:
+            return
+        faults = faults_of_copy(entry.wanted, copy)
+        if faults:
+            self.notices.add(_copy_wrong_notice(running, "; ".join(faults), self.clock.now()))
+        try:
             self.settlement.settle(running, copy)
+        except SnapkeepError as error:  # it stays RUNNING, and a sweep settles what has ended unseen
+            round_.unanswered.append(error)
+        else:
             round_.settled.append(copy.id)
 
+    def _rest(self, entry: QueueEntry) -> None:
+        """Let an entry that waits leave the head of the queue for a while; one that was begun is looked at again anyway."""
+        if entry.state is EntryState.WAITING:
+            until = self.clock.now() + timedelta(seconds=self.rest_seconds)
+            self._write(replace(entry, state=EntryState.DELAYED, not_before=until))
+
     def _start(self, entry: QueueEntry, round_: _Round) -> None:
+        """Start a copy. One that was begun and left no copy was no attempt: what does not answer uses none up."""
         key = entry.wanted.kms_key
         if key and not self._key_usable(entry, key, round_):
             return
@@ -158,7 +194,7 @@ class Dispatch:
             replace(
                 entry,
                 state=EntryState.STARTING,
-                attempts=entry.attempts + 1,
+                attempts=entry.attempts + (entry.state is not EntryState.STARTING),
                 copy_id="",
                 not_before=self.clock.now() + timedelta(seconds=self.settle_seconds),
             )
@@ -193,7 +229,7 @@ class Dispatch:
     def _not_started(self, starting: QueueEntry, error: SnapkeepError, round_: _Round) -> None:
         """The call failed. What may have taken effect nevertheless stays STARTING, to be looked for by its tags."""
         if isinstance(error, AwsUnavailable):
-            round_.stopped = True
+            round_.silent[starting.wanted.origin.region] += 1
         elif isinstance(error, (CopyQuotaReached, AwsThrottled)):
             round_.stopped = True
             rest = self.clock.now() + timedelta(seconds=self.pause_seconds)
@@ -210,11 +246,19 @@ class Dispatch:
             raise error
 
     def _give_up(self, entry: QueueEntry, cause: str, round_: _Round) -> None:
-        """Where nobody waits, the notice comes before the entry is closed: a stop between the two must not leave silence."""
+        """Where nobody waits, the notice comes before the entry is closed: a stop between the two must not leave silence.
+
+        Whoever waits may be in a region that does not answer: the entry rests, and others go on.
+        """
         notice = copy_failed_notice(entry.wanted, cause, self.clock.now())
         if not entry.tokens:
             self.notices.add(notice)
-        answered = self.settlement.give_up(entry, cause)
+        try:
+            answered = self.settlement.give_up(entry, cause)
+        except SnapkeepError as error:
+            round_.unanswered.append(error)
+            self._rest(entry)
+            return
         round_.failed.append(entry.key)
         if entry.tokens and not answered:
             self.notices.add(notice)
@@ -237,5 +281,15 @@ class _Round:
     settled: list[str] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
     key_faults: dict[str, str] = field(default_factory=dict)
+    silent: Counter[str] = field(default_factory=Counter)
+    """Calls of CopySnapshot without an answer, by source region."""
+    unanswered: list[SnapkeepError] = field(default_factory=list)
+    """Why executions could not be answered; raised in the end, for Lambda to try again and an alarm to tell."""
     in_flight: int = 0
     stopped: bool = False
+
+
+def _copy_wrong_notice(entry: QueueEntry, cause: str, now: datetime) -> Notice:
+    wanted = entry.wanted
+    detail = f"{describe(wanted)}, {entry.copy_id}"
+    return Notice(CopyWrong.__name__, cause, wanted.origin.snapshot_id, detail, wanted.region, now)

@@ -1,0 +1,160 @@
+"""One entry that cannot be started, answered or closed keeps no other waiting; a dispatcher always ends, and lets go."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from snapkeep.domain.errors import AwsRefused, AwsUnavailable, CopyQuotaReached
+from snapkeep.domain.model import CopyWanted, Origin
+from snapkeep.usecases.dispatch import Dispatch
+from snapkeep.usecases.ports import EntryState, QueueEntry
+from support.flows import DR, PRIMARY, Laboratory
+
+AWAY, GONE_KEY = "eu-west-1", "alias/of-nobody"
+
+
+@pytest.fixture
+def lab() -> Laboratory:
+    return Laboratory(regions=(PRIMARY, DR, AWAY))
+
+
+def entry_of(lab: Laboratory, snapshot_id: str, region: str, hours: float, **changes: Any) -> QueueEntry:
+    """An entry whose deadline is so many hours away."""
+    now = lab.runner.wiring.clock.now()
+    source = next(one for one in lab.snapshots(region) if one.id == snapshot_id)
+    tags = {"snapkeep:managed": "snapkeep", "snapkeep:source-snapshot": snapshot_id, "snapkeep:source-region": region}
+    tags |= {"OriginalVolumeId": source.volume_id, "snapkeep:source-volume": source.volume_id}
+    wanted = CopyWanted(
+        Origin(region, source.volume_id, snapshot_id, now), "default", DR, "", now + timedelta(hours=hours), 8, False, tags
+    )
+    return replace(QueueEntry(wanted, EntryState.WAITING, now, now), **changes)
+
+
+def quiet_snapshots(lab: Laboratory, region: str, count: int) -> list[str]:
+    """Snapshots that no event told of, so that nothing runs for them."""
+    found = []
+    for _ in range(count):
+        volume = lab.make_volume({}, region=region)
+        found.append(lab.start_snapshot(volume, region=region))
+    lab.settle()
+    return found
+
+
+class CopierOf:
+    """Starts copies, but for those from a region that does not answer."""
+
+    def __init__(self, real: Any, away: str) -> None:
+        self.real, self.away, self.asked = real, away, 0
+
+    def start_copy(self, wanted: CopyWanted) -> str:
+        if wanted.origin.region == self.away:
+            self.asked += 1
+            raise AwsUnavailable(f"no answer from {self.away}")
+        return str(self.real.start_copy(wanted))
+
+
+def dispatch_of(lab: Laboratory, **changes: Any) -> Dispatch:
+    return replace(lab.runner.wiring.dispatch(DR), **changes)
+
+
+def test_a_source_region_that_is_away_keeps_no_other_primary_waiting(lab: Laboratory) -> None:
+    queue = lab.runner.wiring.queues[DR]
+    (reachable,) = quiet_snapshots(lab, PRIMARY, 1)
+    for snapshot in quiet_snapshots(lab, AWAY, 30):
+        queue.insert(entry_of(lab, snapshot, AWAY, hours=1))
+    queue.insert(entry_of(lab, reachable, PRIMARY, hours=20))
+    dispatch = dispatch_of(lab)
+    copier = CopierOf(dispatch.copier, AWAY)
+    done = replace(dispatch, copier=copier).run("one")
+    assert [key.split("#")[1] for key in done.started] == [reachable]
+    assert copier.asked <= 3, "a region that does not answer is not asked for each of its copies"
+
+
+def test_a_source_region_that_is_back_gets_all_its_copies_and_no_attempt_was_counted_against_them(lab: Laboratory) -> None:
+    queue = lab.runner.wiring.queues[DR]
+    snapshots = quiet_snapshots(lab, AWAY, 5)
+    for snapshot in snapshots:
+        queue.insert(entry_of(lab, snapshot, AWAY, hours=1))
+    dispatch = dispatch_of(lab)
+    for number in range(10):
+        replace(dispatch, copier=CopierOf(dispatch.copier, AWAY)).run(f"{number}")
+        lab.world.clock.advance(61)
+    left = [entry for state in EntryState for entry in queue.in_state(state)]
+    assert {entry.state for entry in left} <= {EntryState.WAITING, EntryState.DELAYED, EntryState.STARTING}
+    assert max(entry.attempts for entry in left) <= 1
+    for number in range(4):
+        dispatch.run(f"{number} again")
+        lab.world.clock.advance(61)
+    assert lab.sources_of_copies() == sorted(snapshots)
+
+
+@pytest.mark.parametrize("error", [AwsUnavailable, AwsRefused])
+def test_an_execution_that_cannot_be_answered_keeps_no_other_copy_waiting(
+    lab: Laboratory, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
+) -> None:
+    queue = lab.runner.wiring.queues[DR]
+    (reachable,) = quiet_snapshots(lab, PRIMARY, 1)
+    for snapshot in quiet_snapshots(lab, AWAY, 25):
+        entry = entry_of(lab, snapshot, AWAY, hours=1)
+        queue.insert(replace(entry, wanted=replace(entry.wanted, kms_key=GONE_KEY), tokens=("token",)))
+    queue.insert(entry_of(lab, reachable, PRIMARY, hours=20))
+
+    def unanswered(entry: QueueEntry, cause: str) -> int:
+        raise error(f"send_task_failure in {AWAY}")
+
+    dispatch = dispatch_of(lab)
+    monkeypatch.setattr(type(dispatch.settlement), "give_up", lambda self, entry, cause: unanswered(entry, cause))
+    with pytest.raises(error):
+        dispatch.run("one")
+    assert queue.get(f"{PRIMARY}#{reachable}#{DR}").state is EntryState.RUNNING
+    assert queue.take_lease("next", lab.runner.wiring.clock.now(), 60), "the lease was given back"
+
+
+def test_a_copy_that_was_found_wrong_by_the_dispatcher_is_told_where_nobody_waits(lab: Laboratory) -> None:
+    (snapshot,) = quiet_snapshots(lab, PRIMARY, 1)
+    entry = entry_of(lab, snapshot, PRIMARY, hours=1)
+    lab.runner.wiring.dispatch(DR).copier.start_copy(entry.wanted)
+    lab.settle()
+    lab.runner.wiring.queues[DR].insert(replace(entry, wanted=replace(entry.wanted, size_gib=9)))
+    lab.runner.wiring.dispatch(DR).run("one")
+    assert ("CopyWrong", snapshot) in lab.told
+
+
+def test_a_dispatcher_that_had_to_stop_lets_the_next_one_in_though_word_was_left(lab: Laboratory) -> None:
+    queue = lab.runner.wiring.queues[DR]
+    (snapshot,) = quiet_snapshots(lab, PRIMARY, 1)
+    queue.insert(entry_of(lab, snapshot, PRIMARY, hours=1))
+    clock = lab.runner.wiring.clock
+
+    class Full:
+        def start_copy(self, wanted: CopyWanted) -> str:
+            assert not queue.take_lease("another", clock.now(), 60), "it leaves word"
+            raise CopyQuotaReached("too many")
+
+    dispatch_of(lab, copier=Full()).run("one")
+    assert queue.take_lease("next", clock.now(), 60)
+
+
+def test_a_dispatcher_that_is_always_asked_to_go_on_ends_in_time(lab: Laboratory, monkeypatch: pytest.MonkeyPatch) -> None:
+    queue = lab.runner.wiring.queues[DR]
+    dispatch = dispatch_of(lab, queue=queue)
+    rounds = 0
+
+    def word_was_left(again: Callable[[str], bool], holder: str) -> bool:
+        nonlocal rounds
+        rounds += 1
+        assert rounds < 100, "it never ends"
+        lab.world.clock.advance(3)
+        queue.take_lease("another", lab.runner.wiring.clock.now(), 60)
+        return again(holder)
+
+    real = queue.release_lease
+    monkeypatch.setattr(queue, "release_lease", lambda holder: word_was_left(real, holder))
+    began = lab.runner.wiring.clock.now()
+    dispatch.run("one")
+    assert lab.runner.wiring.clock.now() - began <= timedelta(seconds=dispatch.work_seconds + 10)
