@@ -22,7 +22,7 @@ OPERATIONS: dict[str, tuple[str, ...]] = {
     "s3": ("GetObject", "PutObject"),
     "sns": ("Publish",),
     "sqs": ("DeleteMessageBatch", "ReceiveMessage", "SendMessage"),
-    "ssm": ("GetParameter",),
+    "ssm": ("GetParameter", "GetParameterHistory"),
     "stepfunctions": (
         "DescribeStateMachine",
         "GetExecutionHistory",

@@ -23,12 +23,12 @@ from snapkeep.deploy.dependencies import DependenciesMissing, copy_dependencies,
 from snapkeep.deploy.models import UnknownOperation, trim_service
 from snapkeep.deploy.operations import OPERATIONS
 from snapkeep.deploy.package import Package, build_package, write_zip
+from snapkeep.functions.permissions import PERMISSIONS, own_calls_of
 
 SOURCE = Path(snapkeep.__file__).parent
 ONLY_AT_HOME = {
     ("stepfunctions", "DescribeExecution"),  # `explain`
-    ("ssm", "GetParameterHistory"),  # `policy history` and `push`: they run where a person sits
-    ("ssm", "PutParameter"),
+    ("ssm", "PutParameter"),  # `policy push`: it runs where a person sits
 }
 
 
@@ -58,6 +58,35 @@ def test_the_listed_operations_are_those_that_the_adapters_call() -> None:
     }
     listed = {(service, operation) for service, operations in OPERATIONS.items() for operation in operations}
     assert called - ONLY_AT_HOME == listed
+
+
+def test_whatever_a_function_may_call_its_package_can_call() -> None:
+    """A permission for a rare day (a broken document: the last good one is read) is of no use without the operation."""
+    services = {"states": "stepfunctions"}
+    operations = {"DeleteMessage": "DeleteMessageBatch"}
+    allowed = {
+        tuple(action.split(":")) for stack in PERMISSIONS for name in PERMISSIONS[stack] for action in own_calls_of(stack, name)
+    }
+    needed = {(services.get(prefix, prefix), operations.get(name, name)) for prefix, name in allowed}
+    assert needed
+    assert {(service, name) for service, name in needed if name not in OPERATIONS.get(service, ())} == set()
+
+
+def test_a_packaged_function_can_read_the_last_good_document(built: Package) -> None:
+    code = f"""
+import sys; sys.path[:0] = [{str(built.folder)!r}]
+import botocore.session
+from snapkeep.adapters.ssm_policies import SsmPolicyStore
+client = botocore.session.Session().create_client("ssm", region_name="eu-west-1", aws_access_key_id="a", aws_secret_access_key="b")
+pages = iter([{{"Parameters": [], "NextToken": "more"}}, {{"Parameters": [
+    {{"Version": 3, "Value": "good", "LastModifiedDate": None}}]}}])
+client.meta.events.register("before-call", lambda **_: (type("Answer", (), {{"status_code": 200}}), next(pages)))
+print(*[(kept.version, kept.text) for kept in SsmPolicyStore(client=client, name="/policy", region="eu-west-1").history()])
+"""
+    ran = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", code], check=False, capture_output=True, text=True, env={"PATH": os.environ["PATH"]}
+    )
+    assert ran.stdout == "(3, 'good')\n", ran.stderr
 
 
 def test_every_service_that_a_function_asks_a_client_of_is_listed() -> None:
