@@ -15,6 +15,10 @@ from typer.core import TyperCommand, TyperGroup
 from snapkeep.cli.errors import exit_status, one_line
 
 
+INTERRUPTED = 130
+"""What a shell says of a program that Ctrl-C ended."""
+
+
 class LazyCommand(NamedTuple):
     """Where a command lives, and what the root's help says of it."""
 
@@ -61,9 +65,12 @@ class Root(TyperGroup):
         return name, command, rest
 
     def invoke(self, ctx: Any) -> Any:
-        """Run the command; show a known error as one line and exit with its status."""
+        """Run the command; show a known error, or Ctrl-C, as one line and exit with its status."""
         try:
             return super().invoke(ctx)
+        except KeyboardInterrupt as interrupt:
+            typer.echo("snapkeep: interrupted", err=True)
+            raise typer.Exit(INTERRUPTED) from interrupt
         except Exception as error:
             status = exit_status(error)
             if status is None:

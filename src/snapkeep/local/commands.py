@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import tempfile
 import threading
 import time
@@ -119,7 +120,19 @@ def _prepared(directory: Path | None, port: int, world_file: Path | None, state_
     directory.mkdir(parents=True, exist_ok=True)
     if port and statuses(port, directory):
         raise EmbeddedAwsError(f"an embedded AWS runs at http://{HOST}:{port} already: `snapkeep local down` stops it")
+    _check_port(port)
     return directory
+
+
+def _check_port(port: int) -> None:
+    """Raise EmbeddedAwsError if no server could listen there."""
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((HOST, port))
+        except OSError as error:
+            advice = "give another with --port, or 0 for a free one"
+            raise EmbeddedAwsError(f"port {port} of {HOST}: {error.strerror}: {advice}") from error
 
 
 def _check_state_directory(state_dir: Path) -> None:

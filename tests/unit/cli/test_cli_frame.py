@@ -85,6 +85,12 @@ def test_a_known_error_is_one_line_and_an_exit_status(
     assert (result.exit_code, result.stderr.strip()) == (status, line)
 
 
+def test_an_interruption_is_one_line_and_the_status_that_shells_give_it(failing_command: list[BaseException]) -> None:
+    failing_command.append(KeyboardInterrupt())
+    result = CliRunner().invoke(make_application(), ["fail"])
+    assert (result.exit_code, result.stderr.strip()) == (130, "snapkeep: interrupted")
+
+
 def test_a_defect_keeps_its_traceback(failing_command: list[Exception]) -> None:
     failing_command.append(ZeroDivisionError("a defect"))
     result = CliRunner().invoke(make_application(), ["fail"])

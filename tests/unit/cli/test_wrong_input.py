@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 
 import pytest
@@ -60,6 +61,14 @@ def test_wrong_use_is_named_before_anything_is_begun(arguments: tuple[str, ...],
     assert result.exit_code == 2, result.output
     assert said in result.stderr
     assert "Traceback" not in result.stderr
+
+
+def test_a_port_that_another_program_has_is_named() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        result = CliRunner().invoke(make_application(), ("local", "up", "--port", str(port)))
+    assert result.exit_code == 1
+    assert result.stderr.startswith(f"snapkeep: port {port} of 127.0.0.1: Address already in use: give another with --port")
 
 
 def test_a_folder_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
