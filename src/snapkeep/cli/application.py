@@ -14,7 +14,6 @@ from typer.core import TyperCommand, TyperGroup
 
 from snapkeep.cli.errors import exit_status, one_line
 
-
 INTERRUPTED = 130
 """What a shell says of a program that Ctrl-C ended."""
 
