@@ -164,16 +164,19 @@ def snapshot_from(item: Mapping[str, Any], region: str) -> Snapshot:
     """Given a snapshot as EC2 describes it, return ours.
 
     A copy has an arbitrary volume id (EBS user guide, "Copy a snapshot": such as vol-ffff or vol-ffffffff) and a
-    TransferType (botocore: ec2 2016-11-15, Snapshot).
+    TransferType (botocore: ec2 2016-11-15, Snapshot). Tags alone make no copy: a volume that is made from a copy, and its
+    snapshots, often get the copy's tags, and are data of their own.
     """
-    tags = tags_from(item)
+    tags, description = tags_from(item), item.get("Description", "")
     volume_id = item.get("VolumeId", "")
+    is_copy = bool(item.get("TransferType")) or is_arbitrary(volume_id) or ledger.tells_of_copy(tags, description)
+    told = (tags, description) if is_copy else ({}, "")
     return Snapshot(
         id=item["SnapshotId"],
         region=region,
         state=SnapshotState(item["State"]),
         start_time=item["StartTime"],
-        origin=ledger.origin_of(item["SnapshotId"], region, volume_id, item["StartTime"], tags, item.get("Description", "")),
+        origin=ledger.origin_of(item["SnapshotId"], region, volume_id, item["StartTime"], *told),
         size_gib=item.get("VolumeSize", 0),
         tags=tags,
         encrypted=bool(item.get("Encrypted")),
@@ -182,7 +185,7 @@ def snapshot_from(item: Mapping[str, Any], region: str) -> Snapshot:
         storage_tier=item.get("StorageTier", "standard"),
         progress_percent=int(item.get("Progress", "").rstrip("%") or 0),
         full_size_bytes=item.get("FullSnapshotSizeInBytes", 0),
-        is_copy=bool(item.get("TransferType")) or tagnames.SOURCE_SNAPSHOT in tags or is_arbitrary(volume_id),
+        is_copy=is_copy,
     )
 
 

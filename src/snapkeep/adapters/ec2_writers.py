@@ -9,6 +9,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from snapkeep.adapters.aws_errors import GONE, code_of, message_of, translate
 from snapkeep.domain.errors import AwsThrottled, AwsUnavailable, KeyNotUsable
+from snapkeep.domain.ledger import description_of_copy
 from snapkeep.domain.model import CopyWanted
 from snapkeep.usecases.ports import Deletion, DeletionResult, TagsDoNotFit
 
@@ -58,7 +59,7 @@ class Ec2Copier:
         request: dict[str, Any] = {
             "SourceRegion": origin.region,
             "SourceSnapshotId": origin.snapshot_id,
-            "Description": f"[Snapkeep: {origin.snapshot_id} of {origin.volume_id} from {origin.region}]",
+            "Description": description_of_copy(origin),
             "TagSpecifications": [{"ResourceType": "snapshot", "Tags": tag_list(wanted.tags)}],
         }
         if wanted.encrypted:

@@ -54,16 +54,30 @@ def tags_for_copy(system: str, policy: str, origin: Origin) -> dict[str, str]:
     }
 
 
+def description_of_copy(origin: Origin) -> str:
+    """Given a copy's origin, return the description that travels in the CopySnapshot call; unlike tags it never changes."""
+    return f"{_COPY_OF}{origin.snapshot_id} of {origin.volume_id} from {origin.region}]"
+
+
+def tells_of_copy(tags: Mapping[str, str], description: str) -> bool:
+    """Whether a snapshot is described as the copy that its tags tell of."""
+    return description.startswith(f"{_COPY_OF}{tags.get(tagnames.SOURCE_SNAPSHOT, '?')} ")
+
+
+_COPY_OF = "[Snapkeep: "
+
+
 def carried_tags(own: Mapping[str, str], present: Mapping[str, str], volume: Volume | None) -> tuple[dict[str, str], list[str]]:
     """Given our tags, those present on the snapshot and its volume, return all to write and the keys that did not fit.
 
-    Our tags always go in. `aws:*` tags cannot be written; the volume's tags never replace a tag that is there already.
+    Our tags always go in. `aws:*` tags cannot be written; the volume's tags never replace a tag that is there already, and
+    ours are not carried from it: a volume that was made from a copy, with its tags, is no copy.
     """
     chosen = dict(own)
     used = {key for key in present if not key.startswith("aws:")} | set(own)
     left_out: list[str] = []
     for key, value in sorted((volume.tags if volume else {}).items()):
-        if key.startswith("aws:") or key in used:
+        if key.startswith("aws:") or key in used or key in tagnames.OWN_TAGS:
             continue
         if len(used) >= TAG_LIMIT:
             left_out.append(key)
@@ -76,7 +90,10 @@ def carried_tags(own: Mapping[str, str], present: Mapping[str, str], volume: Vol
 def origin_of(
     snapshot_id: str, region: str, volume_id: str, start_time: datetime, tags: Mapping[str, str], description: str = ""
 ) -> Origin:
-    """Given what EC2 says of a snapshot, return its origin: from our tags, from the original system's, or its own."""
+    """Given what EC2 says of a copy, return its origin: from our tags, from the original system's, or its own.
+
+    Tags are copied along by people and tools. Of a snapshot that is no copy, ask without them.
+    """
     if tagnames.SOURCE_SNAPSHOT in tags:
         return Origin(
             region=tags.get(tagnames.SOURCE_REGION, region),

@@ -1,0 +1,76 @@
+"""A volume made from a copy, with the copy's tags, and its snapshots: data of their own, whatever their tags say."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from snapkeep.adapters.ec2_reader import Ec2Reader
+from snapkeep.adapters.ec2_writers import tag_list
+from snapkeep.domain import ledger, tagnames
+from snapkeep.domain.model import Volume
+from support.flows import DR, PRIMARY, Laboratory, policy_set
+
+
+def restored_snapshot(lab: Laboratory) -> tuple[str, str]:
+    """Restore the newest copy with its tags, and snapshot what was restored with them too. Return the copy and the snapshot."""
+    copy = lab.snapshots(DR)[-1]
+    tags = tag_list(lab.tags(copy.id, DR))
+    ec2 = lab.ec2(DR)
+    volume = ec2.create_volume(
+        AvailabilityZone=f"{DR}a", SnapshotId=copy.id, TagSpecifications=[{"ResourceType": "volume", "Tags": tags}]
+    )["VolumeId"]
+    lab.runner.advance(60)
+    made = ec2.create_snapshot(VolumeId=volume, TagSpecifications=[{"ResourceType": "snapshot", "Tags": tags}])
+    lab.settle()
+    return copy.id, str(made["SnapshotId"])
+
+
+def test_retention_in_the_dr_region_neither_counts_nor_deletes_the_snapshot_of_a_restored_volume() -> None:
+    lab = Laboratory(policies=policy_set(keep_copies=1))
+    volume = lab.make_volume()
+    lab.protect(volume)
+    copy, restored = restored_snapshot(lab)
+    listed = Ec2Reader(client=lab.ec2(DR), region=DR).copies_of_volume(volume)
+    assert [one.id for one in listed] == [copy]
+    newest = lab.protect(volume)
+    assert lab.sources_of_copies() == [newest]
+    assert restored in lab.ids(DR)
+
+
+def test_the_snapshot_of_a_restored_volume_is_its_own_origin() -> None:
+    lab = Laboratory()
+    lab.protect(lab.make_volume())
+    _, restored = restored_snapshot(lab)
+    found = Ec2Reader(client=lab.ec2(DR), region=DR).snapshots([restored])[restored]
+    assert not found.is_copy
+    assert (found.origin.region, found.origin.snapshot_id) == (DR, restored)
+
+
+def test_a_copy_is_known_by_its_description_where_ec2_says_nothing_else_of_it() -> None:
+    lab = Laboratory()
+    source = lab.protect(lab.make_volume())
+    (copy,) = lab.snapshots(DR)
+    bare = BareOfTransferTypes(lab.ec2(DR))
+    found = Ec2Reader(client=bare, region=DR).snapshots([copy.id])[copy.id]  # type: ignore[arg-type]
+    assert found.is_copy
+    assert (found.origin.region, found.origin.snapshot_id) == (PRIMARY, source)
+
+
+class BareOfTransferTypes:
+    """An EC2 client that gives copies arbitrary volume ids of another form, and no TransferType."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+
+    def describe_snapshots(self, **query: Any) -> Any:
+        answer = self._client.describe_snapshots(**query)
+        for item in answer["Snapshots"]:
+            item.pop("TransferType")
+            item["VolumeId"] = "vol-0123456789abcdef0"
+        return answer
+
+
+def test_our_own_tags_are_not_carried_from_a_volume_to_its_snapshot() -> None:
+    volume = Volume("vol-1", DR, 8, "gp3", tags={tagnames.SOURCE_SNAPSHOT: "snap-1", tagnames.ORIGINAL_REGION: PRIMARY, "a": "b"})
+    chosen, left_out = ledger.carried_tags({tagnames.MANAGED: "snapkeep"}, {}, volume)
+    assert (chosen, left_out) == ({tagnames.MANAGED: "snapkeep", "a": "b"}, [])
