@@ -22,7 +22,7 @@ from snapkeep.simulate.sweeps import OpenRuns
 from snapkeep.simulate.wiring import Deployment, orders_of
 from snapkeep.usecases.dead_letters import ReplayDeadLetters
 from snapkeep.usecases.deletion import DeletionOrder
-from snapkeep.usecases.status import Status, gather_status
+from snapkeep.usecases.status import Destination, Status, gather_status
 from snapkeep.usecases.sweep import ExposureCheck, SweepLimits, SweepOptions, Swept, complete
 from snapkeep.usecases.sweep_dr import DrSweep
 from snapkeep.usecases.sweep_ports import DeadLetter
@@ -184,15 +184,13 @@ class SweepingWorld:
 
     def status(self) -> Status:
         wiring = self.runner.wiring
-        return gather_status(
-            wiring.reader(PRIMARY),
-            {DR: wiring.reader(DR)},
-            wiring.queue_of,
-            self.policies,
-            wiring.clock.now(),
-            system=self.runner.deployment.system,
-            quota=self.runner.deployment.copy_quota,
-        )
+        quota = self.runner.deployment.copy_quota
+        destinations = [
+            Destination(reader=wiring.reader(region), queue=wiring.queue_of(region), quota=quota)
+            for region in self.runner.deployment.destinations
+        ]
+        system = self.runner.deployment.system
+        return gather_status(wiring.reader(PRIMARY), destinations, self.policies, wiring.clock.now(), system=system)
 
     def snapshots(self, region: str) -> list[dict[str, Any]]:
         pages = self.world.client("ec2", region).get_paginator("describe_snapshots").paginate(OwnerIds=["self"])

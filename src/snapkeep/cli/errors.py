@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from snapkeep.domain.errors import InvalidConfiguration, SnapkeepError
+from snapkeep.domain.errors import AwsUnavailable, InvalidConfiguration, SnapkeepError
 
 NOT_ALL_RIGHT = 1
 WRONG_USE = 2
@@ -48,6 +48,14 @@ def exit_status(error: Exception) -> int | None:
     if isinstance(error, SnapkeepError) or _is_botocore(error) or _is_of_a_file(error):
         return NOT_ALL_RIGHT
     return None
+
+
+def out_of_reach(error: Exception) -> bool:
+    """Given an error, return whether it says that AWS did not answer, and not that it refused or was not asked properly."""
+    from snapkeep.adapters.aws_errors import translate  # noqa: PLC0415 - imports botocore
+
+    translated = translate(error, "") if _is_botocore(error) else error
+    return isinstance(translated, AwsUnavailable) and exit_status(error) == NOT_ALL_RIGHT
 
 
 def one_line(error: Exception) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -32,6 +33,7 @@ AUDITED = {
     "dr": ("TagSnapshotCopy", "Dispatch", "DeleteOldSnapshots", "Sweep"),
 }
 """The functions of each stack that leave audit lines."""
+MACHINES = {"primary": "protect", "dr": "receive"}
 
 
 @app.command()
@@ -47,7 +49,7 @@ def explain(
 ) -> None:
     """Tell when a snapshot was made, why it is kept or was deleted, and where its copies are.
 
-    Exit status 1 if nothing at all is known of it.
+    Exit status 1 if nothing at all is known of it, or a region could not be looked at.
     """
     if not re.fullmatch(r"snap-[0-9a-f]{8,17}", snapshot):
         raise WrongUse(f"'{snapshot}' is no snapshot's id; one such is snap-0123456789abcdef0")
@@ -57,46 +59,47 @@ def explain(
         print_json(_as_data(story))
     else:
         _show(story)
-    if story.snapshot is None and not story.happenings and not story.entries:
+    if story.problems or (story.snapshot is None and not story.happenings and not story.entries):
         raise typer.Exit(NOT_ALL_RIGHT)
 
 
 def _explainer(settings: AwsSettings) -> Explain:
-    from snapkeep.adapters.dynamodb_queue import DynamoDbQueue  # noqa: PLC0415 - imports botocore
-    from snapkeep.adapters.executions import RunHistory  # noqa: PLC0415
+    from snapkeep.adapters.executions import RunHistory  # noqa: PLC0415 - imports botocore
     from snapkeep.adapters.logs import CloudWatchAudit  # noqa: PLC0415
-    from snapkeep.cli.installed import Installed  # noqa: PLC0415
+    from snapkeep.cli.installed import DR, PRIMARY, Installed  # noqa: PLC0415
     from snapkeep.usecases.explain import Explain  # noqa: PLC0415
 
     installed = Installed(settings)
-    account = settings.client("sts", settings.region).get_caller_identity()
-    partition = account["Arn"].split(":")[1]
+    primary = installed.primary_seen()
+    others = installed.dr_regions(primary.policies)
+    away = {one.region: one.problem for one in (primary, *others) if one.problem}
+    stacks = {settings.region: PRIMARY} | {one.region: DR for one in others if one.stack}
+    partition, account = _account(settings, [region for region in stacks if region not in away] or [settings.region])
 
-    def queue_of(region: str) -> DynamoDbQueue:
-        client = settings.client("dynamodb", region)
-        return DynamoDbQueue(client=client, table=f"{settings.system}-queue", region=region)
+    def trail(region: str, stack: str) -> CloudWatchAudit:
+        groups = [f"/aws/lambda/{function}{settings.suffix}" for function in AUDITED[stack]]
+        return CloudWatchAudit(client=settings.client("logs", region), groups=groups)
 
-    def history(region: str, machine: str) -> RunHistory:
-        arn = f"arn:{partition}:states:{region}:{account['Account']}:stateMachine:{settings.system}-{machine}"
+    def history(region: str, stack: str) -> RunHistory:
+        arn = f"arn:{partition}:states:{region}:{account}:stateMachine:{settings.system}-{MACHINES[stack]}"
         return RunHistory(client=settings.client("stepfunctions", region), state_machine_arn=arn)
 
-    regions = {"primary": settings.region, "dr": settings.dr_region}
-    trails = [
-        CloudWatchAudit(
-            client=settings.client("logs", regions[stack]),
-            groups=[f"/aws/lambda/{function}{settings.suffix}" for function in functions],
-        )
-        for stack, functions in AUDITED.items()
-    ]
     return Explain(
         system=settings.system,
         primary=installed.reader(settings.region),
-        others={settings.dr_region: installed.reader(settings.dr_region)},
-        queue_of=queue_of,
-        policies=installed.policies_in_force(),
-        trails=trails,
-        runs=[history(settings.region, "protect"), history(settings.dr_region, "receive")],
+        others={one.region: installed.reader(one.region) for one in others},
+        queues={one.region: installed.queue(one.region) for one in others if one.stack},
+        policies={one.region: one.policies for one in (primary, *others)},
+        trails={region: trail(region, stack) for region, stack in stacks.items()},
+        runs={region: history(region, stack) for region, stack in stacks.items()},
+        problems=away,
     )
+
+
+def _account(settings: AwsSettings, regions: Sequence[str]) -> tuple[str, str]:
+    """Given regions that answer, return the partition and the account: a region that is away knows neither."""
+    caller = settings.client("sts", regions[0]).get_caller_identity()
+    return caller["Arn"].split(":")[1], caller["Account"]
 
 
 def _as_data(story: Story) -> dict[str, Any]:
@@ -123,6 +126,7 @@ def _as_data(story: Story) -> dict[str, Any]:
         "copies": [{"id": copy.id, "region": copy.region, "state": str(copy.state)} for copy in story.copies],
         "queue": [entry_told(entry) for entry in story.entries],
         "happenings": [{"at": one.at, "text": one.text} for one in story.happenings],
+        "problems": list(story.problems),
     }
 
 
@@ -151,6 +155,8 @@ def _show(story: Story) -> None:
             facts.add_row("copy", f"{copy.id} in {copy.region}, {copy.state}")
     for entry in story.entries:
         facts.add_row("queue", Text(entry_told(entry)))
+    for problem in story.problems:
+        console.print(Text.assemble(("✗ ", "bold red"), problem))
     console.print(facts)
     if story.happenings:
         console.print()

@@ -7,11 +7,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from snapkeep.cli.common import AwsSettings
-from snapkeep.cli.errors import WrongUse
+from snapkeep.cli.errors import WrongUse, one_line, out_of_reach
+from snapkeep.domain.errors import AwsUnavailable, SnapkeepError
 from snapkeep.domain.policy import Limits, PolicySet, from_dr_parameters, from_parameters
 from snapkeep.usecases.policies import in_force
 
 if TYPE_CHECKING:
+    from snapkeep.adapters.dynamodb_queue import DynamoDbQueue
     from snapkeep.adapters.ec2_reader import Ec2Reader
     from snapkeep.adapters.ssm_policies import SsmPolicyStore
     from snapkeep.domain.holds import SnapshotInRegion
@@ -24,6 +26,19 @@ _LIMITS = {"MaxDeletions": "100", "MaxDeletionSharePercent": "75"}
 PRIMARY_DEFAULTS = {"tagKeyValue": "none", "DRKmsKey": "", "CopyWithinHours": "24", "Retention": "7"} | _LIMITS
 DR_DEFAULTS = {"Retention": "1"} | _LIMITS
 """The templates' defaults, which a test holds against the templates: reading those takes longer than planning."""
+
+
+@dataclass(frozen=True, slots=True)
+class RegionSeen:
+    """One region, as far as it could be asked."""
+
+    region: str
+    stack: Mapping[str, str]
+    """Its stack's parameters; empty if there is no stack, or nobody could ask."""
+    policies: PolicySet
+    """What is in force there; where nobody could ask, what the template's defaults say, or nothing in the primary region."""
+    problem: str = ""
+    """Why it could not be asked; empty when it could."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +79,13 @@ class Installed:
 
         name = f"/{self.settings.system}/policy"
         return SsmPolicyStore(client=self.settings.client("ssm", region), name=name, region=region)
+
+    def queue(self, region: str) -> DynamoDbQueue:
+        """Given a DR region, return its queue."""
+        from snapkeep.adapters.dynamodb_queue import DynamoDbQueue  # noqa: PLC0415 - imports boto3
+
+        client = self.settings.client("dynamodb", region)
+        return DynamoDbQueue(client=client, table=f"{self.settings.system}-queue", region=region)
 
     def regions(self, *policies: PolicySet) -> list[str]:
         """Given policies, return the primary region, the DR region, and every other region that they copy to."""
@@ -113,22 +135,24 @@ class Installed:
 
     def parameters_as_policies(self, regions: Sequence[str] = ()) -> dict[str, PolicySet]:
         """Return for each region (at least both) the policy that its stack's parameters make, or would by their defaults."""
-        region, dr_region = self.settings.region, self.settings.dr_region
+        made = {self.settings.region: self._primary_parameters_as_policies(DR_DEFAULTS | dict(self.stack_parameters(DR)))}
+        return made | {one: self._dr_parameters_as_policies(one) for one in (regions or self.regions())[1:]}
+
+    def _primary_parameters_as_policies(self, there: Mapping[str, str]) -> PolicySet:
+        """Given the parameters of the DR stack, return the policy that the primary stack's make."""
         primary = self.stack_parameters(PRIMARY)
-        chosen, chosen_there = PRIMARY_DEFAULTS | dict(primary), DR_DEFAULTS | dict(self.stack_parameters(DR))
-        of_primary = from_parameters(
+        chosen = PRIMARY_DEFAULTS | dict(primary)
+        policies = from_parameters(
             chosen["tagKeyValue"],
-            primary.get("DRRegion", dr_region),
+            primary.get("DRRegion", self.settings.dr_region),
             int(chosen["Retention"]),
-            int(chosen_there["Retention"]),
+            int(there["Retention"]),
             chosen["DRKmsKey"],
             int(chosen["CopyWithinHours"]),
             _limits(chosen),
-            region=region,
+            region=self.settings.region,
         )
-        others = (regions or self.regions())[1:]
-        made = {region: of_primary if primary else _renamed(of_primary, NOT_DEPLOYED)}
-        return made | {one: self._dr_parameters_as_policies(one) for one in others}
+        return policies if primary else _renamed(policies, NOT_DEPLOYED)
 
     def _dr_parameters_as_policies(self, region: str) -> PolicySet:
         given = self.stack_parameters(DR, region)
@@ -147,17 +171,49 @@ class Installed:
         del made[region]
         return {region: of_primary} | {one: in_force(self.store(one), policies) for one, policies in made.items()}
 
+    def primary_seen(self) -> RegionSeen:
+        """Return the primary region, which may be out of reach. Raise what else AWS refuses, and InvalidPolicy.
+
+        The DR stack is asked nothing: the retention of copies is not what the primary region goes by.
+        """
+        from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - imports botocore
+
+        region = self.settings.region
+        try:
+            policies = self._primary_parameters_as_policies(DR_DEFAULTS)
+            return RegionSeen(region, self.stack_parameters(PRIMARY), in_force(self.store(region), policies))
+        except (AwsUnavailable, BotoCoreError, ClientError) as error:
+            if not out_of_reach(error):
+                raise
+            return RegionSeen(region, {}, PolicySet(()), f"{region} could not be read: {one_line(error)}")
+
+    def dr_regions(self, of_primary: PolicySet) -> list[RegionSeen]:
+        """Given what is in force in the primary region, return each region that it copies to, and the DR region if it is used.
+
+        One that cannot be asked is among them, and says why.
+        """
+        named = {rule.region for policy in of_primary.policies for rule in policy.copies}
+        seen = [self._dr_region_seen(region) for region in self.regions(of_primary)[1:]]
+        asked_for = bool(of_primary.policies)
+        return [one for one in seen if one.region in named or one.stack or (one.problem and not asked_for)]
+
+    def _dr_region_seen(self, region: str) -> RegionSeen:
+        from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - imports botocore
+
+        stack: Mapping[str, str] = {}
+        unasked = from_dr_parameters(region, int(DR_DEFAULTS["Retention"]), _limits(DR_DEFAULTS))
+        try:
+            stack = self.stack_parameters(DR, region)
+            policies = self._dr_parameters_as_policies(region)
+            return RegionSeen(region, stack, in_force(self.store(region), policies) if stack else policies)
+        except (SnapkeepError, BotoCoreError, ClientError) as error:
+            return RegionSeen(region, stack, unasked, f"{region} could not be read: {one_line(error)}")
+
     def waiting(self, regions: Iterable[str]) -> frozenset[SnapshotInRegion]:
         """Given DR regions, return what the queue of each still has to copy; nothing where there is no DR stack."""
-        from snapkeep.adapters.dynamodb_queue import DynamoDbQueue  # noqa: PLC0415 - imports boto3
         from snapkeep.usecases.retention import STILL_TO_COME  # noqa: PLC0415
 
-        table = f"{self.settings.system}-queue"
-        queues = [
-            DynamoDbQueue(client=self.settings.client("dynamodb", region), table=table, region=region)
-            for region in regions
-            if self.stack_parameters(DR, region)
-        ]
+        queues = [self.queue(region) for region in regions if self.stack_parameters(DR, region)]
         return frozenset(
             (entry.wanted.origin.snapshot_id, queue.region)
             for queue in queues

@@ -66,28 +66,25 @@ def status(
 
 
 def look(settings: AwsSettings) -> Status:
-    """Given settings, return how everything stands now."""
-    from snapkeep.adapters.dynamodb_queue import DynamoDbQueue  # noqa: PLC0415 - imports botocore
-    from snapkeep.cli.installed import DR, Installed  # noqa: PLC0415
-    from snapkeep.usecases.status import DEFAULT_QUOTA, gather_status  # noqa: PLC0415
+    """Given settings, return how everything stands now, in every DR region that the policies name."""
+    from snapkeep.cli.installed import Installed  # noqa: PLC0415 - imports botocore
+    from snapkeep.usecases.status import DEFAULT_QUOTA, Destination, gather_status  # noqa: PLC0415
 
     installed = Installed(settings)
-    policies = installed.policies_in_force()[settings.region]
-    regions = dict.fromkeys(rule.region for policy in policies.policies for rule in policy.copies)
-
-    def queue_of(region: str) -> DynamoDbQueue:
-        client = settings.client("dynamodb", region)
-        return DynamoDbQueue(client=client, table=f"{settings.system}-queue", region=region)
-
-    return gather_status(
-        installed.reader(settings.region),
-        {one: installed.reader(one) for one in regions},
-        queue_of,
-        policies,
-        datetime.now(UTC),
-        system=settings.system,
-        quota=int(installed.stack_parameters(DR).get("CopyQuota", DEFAULT_QUOTA)),
-    )
+    primary = installed.primary_seen()
+    destinations = [
+        Destination(
+            reader=installed.reader(seen.region),
+            queue=installed.queue(seen.region),
+            quota=int(seen.stack.get("CopyQuota", DEFAULT_QUOTA)),
+            deployed=bool(seen.stack),
+            problem=seen.problem,
+        )
+        for seen in installed.dr_regions(primary.policies)
+    ]
+    reader = installed.reader(settings.region)
+    now = datetime.now(UTC)
+    return gather_status(reader, destinations, primary.policies, now, system=settings.system, problem=primary.problem)
 
 
 def _watched(settings: AwsSettings, every: int, *, everything: bool) -> Status:

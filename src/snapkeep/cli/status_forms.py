@@ -8,7 +8,7 @@ from typing import Any
 from snapkeep.domain import rpo
 from snapkeep.domain.ledger import format_time
 from snapkeep.usecases.ports import EntryState
-from snapkeep.usecases.status import STATE_WORDS, QueuedRow, Status
+from snapkeep.usecases.status import STATE_WORDS, DestinationStanding, QueuedRow, Status
 
 
 def status_as_data(status: Status) -> dict[str, Any]:
@@ -31,6 +31,21 @@ def status_as_data(status: Status) -> dict[str, Any]:
             }
             for one in status.policies
         ],
+        "rules": [
+            {
+                "policy": one.policy,
+                "to": one.region,
+                "known": one.known,
+                "volumes": one.volumes,
+                "without_copy": one.without_copy,
+                "missed": one.late,
+                "asked_seconds": one.asked.total_seconds(),
+                "worst_seconds": one.worst.total_seconds(),
+                "median_seconds": one.median.total_seconds(),
+            }
+            for one in status.rules
+        ],
+        "dr_regions": [_destination(one) for one in status.destinations],
         "volumes": [_volume(one) for one in status.volumes],
         "queue": [_row(one) for one in status.queue],
     }
@@ -55,8 +70,24 @@ def _volume(one: rpo.VolumeStanding) -> dict[str, Any]:
     }
 
 
+def _destination(one: DestinationStanding) -> dict[str, Any]:
+    return {
+        "region": one.region,
+        "known": one.known,
+        "problem": one.problem,
+        "copies": one.copies,
+        "waiting": one.waiting,
+        "running": one.running,
+        "failed": one.failed,
+        "late": one.late,
+        "quota": one.quota,
+        "expected_at": format_time(one.expected_at) if one.expected_at else None,
+    }
+
+
 def _newest(one: rpo.Newest) -> dict[str, Any]:
-    return {"region": one.region, "id": one.id, "start_time": format_time(one.start_time) if one.there else None}
+    start_time = format_time(one.start_time) if one.there else None
+    return {"region": one.region, "known": one.known, "id": one.id, "start_time": start_time}
 
 
 def _row(row: QueuedRow) -> dict[str, Any]:
@@ -82,10 +113,21 @@ def status_as_prometheus(status: Status) -> str:
 
     Source: Prometheus documentation, "Exposition formats".
     """
-    base = {"system": status.system, "region": status.region}
+    families = [*_of_volumes(status), *_of_regions(status)]
+    return "".join(_family(name, text, samples) for name, text, samples in families)
+
+
+Family = tuple[str, str, list[tuple[Mapping[str, str], float]]]
+
+
+def _labels(status: Status) -> dict[str, str]:
+    return {"system": status.system, "region": status.region}
+
+
+def _of_volumes(status: Status) -> list[Family]:
+    base = _labels(status)
     governed = [one for one in status.volumes if one.policy]
-    waiting = [row for row in status.queue if row.state is not EntryState.FAILED]
-    families: list[tuple[str, str, list[tuple[Mapping[str, str], float]]]] = [
+    return [
         ("snapkeep_all_right", "1 when nothing is wrong.", [(base, float(status.all_right))]),
         (
             "snapkeep_volumes",
@@ -105,23 +147,57 @@ def status_as_prometheus(status: Status) -> str:
             ],
         ),
         (
+            "snapkeep_copy_age_seconds",
+            "Age of the newest copy, by volume and DR region.",
+            [
+                (base | {"volume": one.volume.id, "policy": one.policy, "to": copy.region}, copy.age(status.at).total_seconds())
+                for one in governed
+                for copy in one.copies
+                if copy.there
+            ],
+        ),
+        (
             "snapkeep_rpo_asked_seconds",
             "Age that the policy allows.",
             [(base | {"policy": one.policy}, one.asked.total_seconds()) for one in status.policies],
         ),
+        ("snapkeep_snapshots_managed", "Managed snapshots.", [(base, status.totals["snapshots managed"])]),
+    ]
+
+
+def _of_regions(status: Status) -> list[Family]:
+    base = _labels(status)
+    known = [one for one in status.destinations if one.known]
+    return [
+        (
+            "snapkeep_dr_region_known",
+            "1 for a DR region that could be looked at; one that could not has no other samples.",
+            [(base | {"to": one.region}, float(one.known)) for one in status.destinations],
+        ),
         (
             "snapkeep_copies",
-            "Copies in the queue by state.",
+            "Copies in the queue of a DR region by state.",
             [
-                (base | {"state": STATE_WORDS[state]}, sum(row.state is state for row in status.queue))
+                (
+                    base | {"to": one.region, "state": STATE_WORDS[state]},
+                    sum(row.state is state and row.region == one.region for row in status.queue),
+                )
+                for one in known
                 for state in EntryState
                 if state is not EntryState.DONE
             ],
         ),
-        ("snapkeep_copies_late", "Copies past their deadline.", [(base, sum(row.late for row in waiting))]),
-        ("snapkeep_snapshots_managed", "Managed snapshots.", [(base, status.totals["snapshots managed"])]),
+        (
+            "snapkeep_copies_late",
+            "Copies past their deadline, by DR region.",
+            [(base | {"to": one.region}, one.late) for one in known],
+        ),
+        (
+            "snapkeep_copies_managed",
+            "Managed copies that are completed, by DR region.",
+            [(base | {"to": one.region}, one.copies) for one in known],
+        ),
     ]
-    return "".join(_family(name, text, samples) for name, text, samples in families)
 
 
 def _family(name: str, text: str, samples: Iterable[tuple[Mapping[str, str], float]]) -> str:

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from snapkeep.domain import rpo
+from snapkeep.domain.reporting import age_known
 from snapkeep.domain.rpo import Standing, age_text
 from snapkeep.usecases.ports import EntryState
 from snapkeep.usecases.status import STATE_WORDS, QueuedRow, Status
@@ -19,6 +20,7 @@ STYLES = {
     Standing.PROTECTED: "green",
     Standing.FIRST_COPY: "yellow",
     Standing.LATE: "bold red",
+    Standing.UNKNOWN: "yellow",
     Standing.NO_SNAPSHOT: "bold red",
     Standing.NO_POLICY: "dim",
 }
@@ -26,6 +28,7 @@ MARKS = {
     Standing.PROTECTED: "✓",
     Standing.FIRST_COPY: "…",
     Standing.LATE: "✗",
+    Standing.UNKNOWN: "?",
     Standing.NO_SNAPSHOT: "✗",
     Standing.NO_POLICY: "·",
 }
@@ -39,6 +42,10 @@ def status_view(status: Status, *, width: int, everything: bool = False) -> Rend
     parts += [Text.assemble(("✗ ", "bold red"), problem) for problem in status.problems]
     if status.volumes:
         parts += [Text(), _volumes(status, width=width, everything=everything)]
+    if len(status.destinations) > 1 or (status.destinations and status.problems):
+        parts += [Text(), _destinations(status)]
+    if len(status.rules) > len(status.policies):
+        parts += [Text(), _rules(status)]
     if status.queue:
         parts += [Text(), _queue(status, width=width, everything=everything)]
     parts += [Text(), _totals(status)]
@@ -90,6 +97,8 @@ def _copy_cell(copy: rpo.Newest, now: datetime, *, several: bool) -> Text:
 
 
 def _age(one: rpo.Newest, now: datetime) -> Text:
+    if not one.known:
+        return Text("?", "yellow")
     return Text(age_text(one.age(now))) if one.there else Text("none", "yellow")
 
 
@@ -99,6 +108,52 @@ def _rpo_cell(one: rpo.VolumeStanding) -> Text:
     age = age_text(one.age) if one.age is not None else "-"
     missed = one.age is None or one.age > one.asked
     return Text.assemble((age, "red" if missed and one.wrong else ""), (f" / {age_text(one.asked)}", "dim"))
+
+
+def _destinations(status: Status) -> RenderableType:
+    table = _plain_table("DR region", "copies", "waiting", "running", "failed", "late", "all done")
+    for one in status.destinations:
+        if not one.known:
+            table.add_row(Text(one.region, "bold red"), *[Text("?", "yellow")] * 6)
+            continue
+        all_done = Text("-", "dim")
+        if one.expected_at is not None:
+            all_done = Text(f"in {age_text(max(one.expected_at - status.at, timedelta(0)))}")
+        elif one.waiting or one.running:
+            all_done = Text("?", "dim")
+        running = Text.assemble(f"{one.running}", (f" of {one.quota}", "dim"))
+        table.add_row(one.region, f"{one.copies:,}", f"{one.waiting:,}", running, _bad(one.failed), _bad(one.late), all_done)
+    return table
+
+
+def _rules(status: Status) -> RenderableType:
+    """RPO age of what each policy has copied to each of its regions."""
+    table = _plain_table("policy", "volumes", "without copy", "worst", "median", "asked", "missed")
+    for one in status.rules:
+        title = Text.assemble(one.policy, (" to ", "dim"), one.region)
+        asked = Text(age_text(one.asked), "dim")
+        if not one.known:
+            unknown = Text("?", "yellow")
+            table.add_row(title, f"{one.volumes:,}", unknown, unknown, unknown, asked, unknown)
+            continue
+        worst, median = Text("-", "dim"), Text("-", "dim")
+        if one.without_copy < one.volumes:
+            worst = Text(age_text(one.worst), "red" if one.worst > one.asked else "")
+            median = Text(age_text(one.median))
+        table.add_row(title, f"{one.volumes:,}", f"{one.without_copy:,}", worst, median, asked, _bad(one.late))
+    return table
+
+
+def _plain_table(first: str, *figures: str) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    table.add_column(first, overflow="fold")
+    for title in figures:
+        table.add_column(title, justify="right", no_wrap=True)
+    return table
+
+
+def _bad(count: int) -> Text:
+    return Text(f"{count:,}", "bold red" if count else "")
 
 
 def _queue(status: Status, *, width: int, everything: bool) -> RenderableType:
@@ -168,6 +223,7 @@ def _totals(status: Status) -> Text:
         line.append(f"{count:,} {name}", "bold red" if name in bad else "")
     for ages in status.policies:
         line.append(f"\npolicy {ages.policy}: ", "bold")
-        line.append(f"{ages.volumes:,} volumes, RPO age worst {age_text(ages.worst)}, median {age_text(ages.median)}, ")
+        known = f"worst {age_text(ages.worst)}, median {age_text(ages.median)}" if age_known(ages) else "not known"
+        line.append(f"{ages.volumes:,} volumes, RPO age {known}, ")
         line.append(f"asked {age_text(ages.asked)}")
     return line

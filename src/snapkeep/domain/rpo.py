@@ -1,7 +1,8 @@
 """How well each volume is protected now: newest snapshot, newest copy in each region, and the age of what could be restored.
 
 The RPO age of a volume is how old the newest completed DR copy's origin is; where a policy asks for no copy, how old the
-newest completed snapshot is. With several copy rules the worst region counts.
+newest completed snapshot is. With several copy rules the worst region counts. About a region that could not be looked at
+nothing is concluded: a volume whose copy would be there is not called protected, and not late for it.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ class Standing(StrEnum):
     PROTECTED = "protected"
     FIRST_COPY = "first copy to come"
     LATE = "late"
+    UNKNOWN = "not known"
     NO_SNAPSHOT = "no snapshot"
     NO_POLICY = "no policy"
 
@@ -42,6 +44,8 @@ class Newest:
     id: str = ""
     start_time: datetime = _NEVER
     """The origin's start time: what the data is from."""
+    known: bool = True
+    """Whether its region could be looked at."""
 
     @property
     def there(self) -> bool:
@@ -66,7 +70,7 @@ class VolumeStanding:
     why: str
     asked: timedelta
     age: timedelta | None
-    """RPO age; None while there is nothing to restore from where the policy wants it."""
+    """RPO age; None while there is nothing to restore from where the policy wants it, or nobody could look there."""
     snapshot: Newest
     copies: tuple[Newest, ...] = ()
     """One for each copy rule of its policy, in the policy's order."""
@@ -90,6 +94,23 @@ class PolicyAges:
     late: int
     worst: timedelta
     median: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class RuleAges:
+    """How old the newest copies are that one copy rule asks for."""
+
+    policy: str
+    region: str
+    asked: timedelta
+    known: bool
+    """Whether the region could be looked at; without that all else is nothing."""
+    volumes: int
+    without_copy: int = 0
+    late: int = 0
+    """Volumes whose newest copy there is older than the policy allows, or is not there in time."""
+    worst: timedelta = timedelta(0)
+    median: timedelta = timedelta(0)
 
 
 class NewestByLineage:
@@ -158,7 +179,9 @@ def _standing(
     chosen = select(volume, policies)
     snapshot = sources.of(lineage)
     policy = chosen.policy
-    found = tuple(copies[rule.region].of(lineage) if rule.region in copies else Newest(rule.region) for rule in _rules(policy))
+    found = tuple(
+        copies[rule.region].of(lineage) if rule.region in copies else Newest(rule.region, known=False) for rule in _rules(policy)
+    )
     oldest = sources.oldest_start.get(lineage, now)
     standing, why, age = _judge(policy, snapshot, found, oldest, now)
     return VolumeStanding(
@@ -189,6 +212,16 @@ def _judge(
         return Standing.NO_POLICY, "no policy governs it", None
     if not snapshot.there:
         return Standing.NO_SNAPSHOT, "no snapshot of it has been protected", None
+    standing, why, age = _judge_copies(policy, snapshot, [copy for copy in copies if copy.known], oldest, now)
+    unknown = [copy.region for copy in copies if not copy.known]
+    if unknown and standing is not Standing.LATE:
+        return Standing.UNKNOWN, f"nobody could look at its copy in {', '.join(unknown)}", None
+    return standing, why, age
+
+
+def _judge_copies(
+    policy: Policy, snapshot: Newest, copies: Sequence[Newest], oldest: datetime, now: datetime
+) -> tuple[Standing, str, timedelta | None]:
     absent = [copy for copy in copies if not copy.there]
     if absent:
         return _without_copy(policy, absent[0].region, now - oldest)
@@ -236,4 +269,31 @@ def _ages(name: str, members: Sequence[VolumeStanding]) -> PolicyAges:
         late=sum(one.wrong for one in members),
         worst=max(ages),
         median=median_low(ages),
+    )
+
+
+def ages_by_rule(found: Iterable[VolumeStanding], now: datetime) -> list[RuleAges]:
+    """Given how volumes stand, return how old the copies of each policy in each of its regions are, by name."""
+    by_rule: dict[tuple[str, str], list[tuple[VolumeStanding, Newest]]] = defaultdict(list)
+    for one in found:
+        for copy in one.copies:
+            by_rule[one.policy, copy.region].append((one, copy))
+    return [_rule_ages(policy, region, members, now) for (policy, region), members in sorted(by_rule.items())]
+
+
+def _rule_ages(policy: str, region: str, members: Sequence[tuple[VolumeStanding, Newest]], now: datetime) -> RuleAges:
+    asked, known = members[0][0].asked, members[0][1].known
+    if not known:
+        return RuleAges(policy, region, asked, known, len(members))
+    ages = [copy.age(now) for _, copy in members if copy.there]
+    return RuleAges(
+        policy=policy,
+        region=region,
+        asked=asked,
+        known=True,
+        volumes=len(members),
+        without_copy=len(members) - len(ages),
+        late=sum(age > asked for age in ages) + sum(one.wrong and not copy.there for one, copy in members),
+        worst=max(ages, default=timedelta(0)),
+        median=median_low(ages or [timedelta(0)]),
     )

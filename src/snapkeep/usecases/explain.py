@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from functools import partial
+from typing import Any, Protocol, TypeVar
 
 from snapkeep.domain import ledger
+from snapkeep.domain.errors import SnapkeepError
 from snapkeep.domain.model import Lineage, Origin, Snapshot, SnapshotState, Verdict, Volume
 from snapkeep.domain.planning import RegionFacts, VolumePlan
 from snapkeep.domain.policy import PolicySet
@@ -77,65 +79,112 @@ class Story:
     copies: tuple[Snapshot, ...]
     entries: tuple[QueueEntry, ...]
     happenings: tuple[Happening, ...]
+    problems: tuple[str, ...] = ()
+    """What could not be looked at: the story may lack what only stands there."""
+
+
+Answer = TypeVar("Answer")
+
+
+@dataclass(slots=True)
+class Reach:
+    """Asks regions, and remembers which of them do not answer: those are not asked again."""
+
+    problems: dict[str, str]
+
+    def ask(self, region: str, question: Callable[[], Answer], otherwise: Answer) -> Answer:
+        """Given a region, what to ask there and what goes for an answer where there is none, return the answer."""
+        if region in self.problems:
+            return otherwise
+        try:
+            return question()
+        except SnapkeepError as error:
+            self.problems[region] = f"{region} could not be read: {error}"
+            return otherwise
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Explain:
-    """Looks in both regions."""
+    """Looks in all regions. Trails and runs are by region."""
 
     system: str
     primary: SnapshotReader
     others: Mapping[str, SnapshotReader]
-    queue_of: Callable[[str], CopyQueue]
+    queues: Mapping[str, CopyQueue]
+    """Of the regions that have one."""
     policies: Mapping[str, PolicySet]
-    trails: Sequence[AuditTrail]
-    runs: Sequence[Runs]
+    trails: Mapping[str, AuditTrail]
+    runs: Mapping[str, Runs]
+    problems: Mapping[str, str] = field(default_factory=dict)
+    """Regions that need not be asked, with why."""
 
     def run(self, snapshot_id: str, now: datetime) -> Story:
         """Given a snapshot's id, return its story. What is not known anywhere has an empty one."""
+        return _Telling(self, Reach(dict(self.problems))).tell(snapshot_id, now)
+
+
+@dataclass(frozen=True, slots=True)
+class _Telling:
+    """One story, as far as the regions answer."""
+
+    given: Explain
+    reach: Reach
+
+    def tell(self, snapshot_id: str, now: datetime) -> Story:
         found = self._find(snapshot_id)
-        region = found.region if found else self.primary.region
         origin = found.origin if found else None
         source_id = origin.snapshot_id if origin else snapshot_id
-        copies = [copy for reader in self.others.values() for copy in reader.copies_of_snapshots([source_id])]
+        copies = self._from_others(lambda reader: reader.copies_of_snapshots([source_id]))
         entries = tuple(self._entries(origin, copies, source_id))
         if origin is None and entries:
             origin = entries[0].wanted.origin
         ids = frozenset({snapshot_id, source_id, *(copy.id for copy in copies)})
         since = origin.start_time if origin else now - SEARCHED
-        plan = self._plan(found, now) if found else None
+        plan = self.reach.ask(found.region, lambda: self._plan(found, now), None) if found else None
         verdicts = plan.verdicts if plan else ()
+        happenings = sorted(self._happenings(ids, found, copies, since), key=lambda one: one.at)
         return Story(
             snapshot_id=snapshot_id,
-            region=region,
+            region=found.region if found else self.given.primary.region,
             snapshot=found,
             origin=origin,
             verdict=next((one for one in verdicts if one.snapshot.id == snapshot_id), None),
             plan=plan,
             copies=tuple(copies),
             entries=entries,
-            happenings=tuple(sorted(self._happenings(ids, found, copies, since), key=lambda one: one.at)),
+            happenings=tuple(happenings),
+            problems=tuple(self.reach.problems.values()),
         )
 
     def _find(self, snapshot_id: str) -> Snapshot | None:
-        for reader in (self.primary, *self.others.values()):
-            if found := reader.snapshots([snapshot_id]).get(snapshot_id):
+        nothing: dict[str, Snapshot] = {}
+        for reader in (self.given.primary, *self.given.others.values()):
+            listed = self.reach.ask(reader.region, partial(reader.snapshots, [snapshot_id]), nothing)
+            if found := listed.get(snapshot_id):
                 return found
         return None
 
+    def _from_others(self, read: Callable[[SnapshotReader], list[Snapshot]]) -> list[Snapshot]:
+        nothing: list[Snapshot] = []
+        regions = self.given.others.items()
+        return [one for region, reader in regions for one in self.reach.ask(region, partial(read, reader), nothing)]
+
+    def _of_volume(self, volume_id: str) -> list[QueueEntry]:
+        nothing: list[QueueEntry] = []
+        queues = self.given.queues.items()
+        return [one for region, queue in queues for one in self.reach.ask(region, partial(queue.of_volume, volume_id), nothing)]
+
     def _entries(self, origin: Origin | None, copies: Sequence[Snapshot], source_id: str) -> Iterator[QueueEntry]:
         volume_id = origin.volume_id if origin else next((copy.origin.volume_id for copy in copies), "")
-        for region in self.others:
-            if volume_id:
-                entries = self.queue_of(region).of_volume(volume_id)
-                yield from (entry for entry in entries if entry.wanted.origin.snapshot_id == source_id)
+        if volume_id:
+            yield from (entry for entry in self._of_volume(volume_id) if entry.wanted.origin.snapshot_id == source_id)
 
     def _plan(self, snapshot: Snapshot, now: datetime) -> VolumePlan | None:
-        lineage = snapshot.origin.lineage
-        reader = self.primary if snapshot.region == self.primary.region else self.others[snapshot.region]
-        facts = self._facts(reader, lineage)
-        policies = self.policies[snapshot.region]
-        plan = make_region_plan(reader, facts, policies, now, system=self.system)
+        """Given a snapshot, return its lineage's plan, as it would be made while the regions that are away are away."""
+        lineage, given = snapshot.origin.lineage, self.given
+        reader = given.primary if snapshot.region == given.primary.region else given.others[snapshot.region]
+        policies = given.policies[snapshot.region]
+        plan = make_region_plan(reader, self._facts(reader, lineage), policies, now, system=given.system)
         return next((one for one in plan.volumes if one.lineage == lineage), None)
 
     def _facts(self, reader: SnapshotReader, lineage: Lineage) -> RegionFacts:
@@ -143,11 +192,14 @@ class Explain:
             copies = [one for one in reader.copies_of_volume(lineage.volume_id) if one.origin.lineage == lineage]
             return RegionFacts(reader.region, (), copies)
         volumes: list[Volume] = list(reader.volumes([lineage.volume_id]).values())
-        listings = {region: other.copies_of_volume(lineage.volume_id) for region, other in self.others.items()}
+        listings: dict[str, list[Snapshot]] = {}
+        for region, other in self.given.others.items():
+            copies = self.reach.ask(region, partial(other.copies_of_volume, lineage.volume_id), [])
+            if region not in self.reach.problems:
+                listings[region] = copies
         waiting = frozenset(
-            (entry.wanted.origin.snapshot_id, region)
-            for region in self.others
-            for entry in self.queue_of(region).of_volume(lineage.volume_id)
+            (entry.wanted.origin.snapshot_id, entry.wanted.region)
+            for entry in self._of_volume(lineage.volume_id)
             if entry.state in STILL_TO_COME
         )
         return RegionFacts(reader.region, volumes, reader.snapshots_of_volume(lineage.volume_id), listings, waiting)
@@ -161,14 +213,19 @@ class Explain:
         for copy in copies:
             if copy.id != (found.id if found else ""):
                 yield Happening(copy.start_time, f"copy {copy.id} started in {copy.region}")
-        for runs in self.runs:
-            for run in runs.about(ids, since):
+        nothing: Sequence[RunTold] = ()
+        for region, runs in self.given.runs.items():
+            for run in self.reach.ask(region, partial(runs.about, ids, since), nothing):
                 ended = f", ended {run.ended_at:%Y-%m-%d %H:%M:%S}" if run.ended_at else ""
                 yield Happening(run.started_at, f"run {_short(run.arn)}: {run.status}{ended}")
+        yield from self._audited(ids, since)
+
+    def _audited(self, ids: frozenset[str], since: datetime) -> Iterator[Happening]:
         seen: set[tuple[datetime, str]] = set()
-        for trail in self.trails:
+        nothing: list[AuditLine] = []
+        for region, trail in self.given.trails.items():
             for one in sorted(ids):
-                for line in trail.lines(one, since):
+                for line in self.reach.ask(region, partial(trail.lines, one, since), nothing):
                     happening = Happening(line.at, told(line))
                     if (happening.at, happening.text) not in seen:
                         seen.add((happening.at, happening.text))
@@ -199,6 +256,8 @@ def told(line: AuditLine) -> str:
 def standing_of(story: Story) -> str:
     """Given a story, return in one sentence how the snapshot stands."""
     snapshot = story.snapshot
+    if snapshot is None and story.problems:
+        return "it was not found where one could look"
     if snapshot is None:
         return (
             "it is not there: it was deleted, or never was" if not story.happenings else "it is gone; what happened stands below"

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from statistics import fmean
 
 from snapkeep.domain import rpo
 from snapkeep.domain.errors import SnapkeepError
-from snapkeep.domain.model import Snapshot, SnapshotState
+from snapkeep.domain.model import Snapshot, SnapshotState, Volume
 from snapkeep.domain.policy import PolicySet
 from snapkeep.usecases.ports import CopyQueue, EntryState, QueueEntry, SnapshotReader
 from snapkeep.usecases.sweep import unfinished
@@ -50,6 +50,43 @@ class QueuedRow:
         return self.late or self.state is EntryState.FAILED
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Destination:
+    """One DR region to look at."""
+
+    reader: SnapshotReader
+    queue: CopyQueue
+    quota: int = DEFAULT_QUOTA
+    """How many copies may run at once there."""
+    deployed: bool = True
+    """Whether its stack is there: without it there is no queue, and nothing is copied."""
+    problem: str = ""
+    """Why it need not be asked: it did not answer a moment ago."""
+
+    @property
+    def region(self) -> str:
+        """The region."""
+        return self.reader.region
+
+
+@dataclass(frozen=True, slots=True)
+class DestinationStanding:
+    """How one DR region stands. Where it could not be looked at, all figures are nothing."""
+
+    region: str
+    known: bool
+    problem: str = ""
+    copies: int = 0
+    """Managed copies that are completed."""
+    waiting: int = 0
+    running: int = 0
+    failed: int = 0
+    late: int = 0
+    quota: int = 0
+    expected_at: datetime | None = None
+    """When all that waits and runs should be done; None where nothing can be said."""
+
+
 @dataclass(frozen=True, slots=True)
 class Status:
     """How a system stands."""
@@ -61,6 +98,10 @@ class Status:
     queue: tuple[QueuedRow, ...]
     policies: tuple[rpo.PolicyAges, ...]
     totals: Mapping[str, int]
+    destinations: tuple[DestinationStanding, ...] = ()
+    """Each DR region, in the order in which they were given."""
+    rules: tuple[rpo.RuleAges, ...] = ()
+    """RPO ages for each policy in each region that it copies to."""
     problems: tuple[str, ...] = ()
     """What could not be read."""
 
@@ -70,38 +111,33 @@ class Status:
         return not (self.problems or any(one.wrong for one in self.volumes) or any(one.wrong for one in self.queue))
 
 
-@dataclass(slots=True)
-class _Destination:
-    copies: list[Snapshot] = field(default_factory=list)
-    entries: list[QueueEntry] = field(default_factory=list)
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """One DR region as it was found."""
+
+    standing: DestinationStanding
+    copies: Sequence[Snapshot] = ()
+    rows: Sequence[QueuedRow] = ()
 
 
 def gather_status(
     primary: SnapshotReader,
-    readers: Mapping[str, SnapshotReader],
-    queue_of: Callable[[str], CopyQueue],
+    destinations: Sequence[Destination],
     policies: PolicySet,
     now: datetime,
     *,
     system: str,
-    quota: int = DEFAULT_QUOTA,
+    problem: str = "",
 ) -> Status:
-    """Given readers of a primary region and of its DR regions and how to get a queue, return how everything stands.
+    """Given a primary region's reader (and why it need not be asked) and the DR regions, return how everything stands.
 
-    A DR region that cannot be read is a problem in the answer. Raise as the port does when the primary region cannot be.
+    A region that cannot be read is a problem in the answer, and the others are told.
     """
-    found: dict[str, _Destination] = {}
-    problems: list[str] = []
-    for region, reader in readers.items():
-        try:
-            entries = unfinished(queue_of(region))
-            found[region] = _Destination(list(reader.all_snapshots()), entries)
-        except SnapkeepError as error:
-            problems.append(f"{region} could not be read: {error}")
-    volumes, snapshots = list(primary.all_volumes()), list(primary.all_snapshots())
-    listings = {region: one.copies for region, one in found.items()}
+    seen = [_look_at(destination, now, system) for destination in destinations]
+    volumes, snapshots, problem = _listings(primary, problem)
+    listings = {one.standing.region: one.copies for one in seen if one.standing.known}
     standings = rpo.standings(primary.region, volumes, snapshots, listings, policies, now, system=system)
-    rows = [row for one in found.values() for row in queue_rows(one.entries, one.copies, now, quota)]
+    rows = [row for one in seen for row in one.rows]
     return Status(
         system=system,
         region=primary.region,
@@ -110,10 +146,51 @@ def gather_status(
         queue=tuple(sorted(rows, key=lambda row: (not row.wrong, _ORDER[row.state], row.deadline))),
         policies=tuple(rpo.ages_by_policy(standings)),
         totals=_totals(standings, rows, snapshots, system),
-        problems=tuple(problems),
+        destinations=tuple(one.standing for one in seen),
+        rules=tuple(rpo.ages_by_rule(standings, now)),
+        problems=tuple(filter(None, [problem, *(one.standing.problem for one in seen)])),
     )
 
 
+def _listings(primary: SnapshotReader, problem: str) -> tuple[list[Volume], list[Snapshot], str]:
+    if problem:
+        return [], [], problem
+    try:
+        return list(primary.all_volumes()), list(primary.all_snapshots()), ""
+    except SnapkeepError as error:
+        return [], [], f"{primary.region} could not be read: {error}"
+
+
+def _look_at(destination: Destination, now: datetime, system: str) -> _Seen:
+    """Read a DR region: the queue first, so that what it calls done is in the listing."""
+    region = destination.region
+    if destination.problem:
+        return _Seen(DestinationStanding(region, known=False, problem=destination.problem))
+    try:
+        entries = unfinished(destination.queue) if destination.deployed else []
+        copies = list(destination.reader.all_snapshots())
+    except SnapkeepError as error:
+        return _Seen(DestinationStanding(region, known=False, problem=f"{region} could not be read: {error}"))
+    rows = queue_rows(entries, copies, now, destination.quota)
+    states = [row.state for row in rows]
+    to_come = [row for row in rows if row.state in TO_COME or row.state is EntryState.RUNNING]
+    ends = [row.expected_at for row in to_come if row.expected_at is not None]
+    standing = DestinationStanding(
+        region=region,
+        known=True,
+        problem="" if destination.deployed else f"there is no stack {system}-dr in {region}: nothing is copied there",
+        copies=sum(one.completed and one.managed_by(system) and one.origin.region != region for one in copies),
+        waiting=sum(state in TO_COME for state in states),
+        running=states.count(EntryState.RUNNING),
+        failed=states.count(EntryState.FAILED),
+        late=sum(row.late for row in rows),
+        quota=destination.quota,
+        expected_at=max(ends) if ends and len(ends) == len(to_come) else None,
+    )
+    return _Seen(standing, copies, rows)
+
+
+TO_COME = frozenset({EntryState.WAITING, EntryState.DELAYED, EntryState.STARTING})
 _ORDER = {
     EntryState.RUNNING: 0,
     EntryState.STARTING: 1,
@@ -180,11 +257,12 @@ def _totals(
         "protected": by_standing.count(rpo.Standing.PROTECTED),
         "first copy to come": by_standing.count(rpo.Standing.FIRST_COPY),
         "late": by_standing.count(rpo.Standing.LATE),
+        "not known": by_standing.count(rpo.Standing.UNKNOWN),
         "without a snapshot": by_standing.count(rpo.Standing.NO_SNAPSHOT),
         "without a policy": by_standing.count(rpo.Standing.NO_POLICY),
         "snapshots": len(snapshots),
         "snapshots managed": sum(one.managed_by(system) for one in snapshots),
-        "copies waiting": sum(state in (EntryState.WAITING, EntryState.DELAYED, EntryState.STARTING) for state in states),
+        "copies waiting": sum(state in TO_COME for state in states),
         "copies running": states.count(EntryState.RUNNING),
         "copies failed": states.count(EntryState.FAILED),
         "copies late": sum(row.late for row in rows),

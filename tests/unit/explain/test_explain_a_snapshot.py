@@ -5,8 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
+from snapkeep.domain.model import Action
+from snapkeep.domain.policy import CopyRule, Limits, Policy, PolicySet, Retention, Selector
+from snapkeep.ebsmodel import World
 from snapkeep.usecases.explain import AuditLine, Explain, RunTold, Story, standing_of, told
 from support.sweeping_world import DR, HOUR, PRIMARY, SweepingWorld, gold
+
+FAR = "us-west-2"
 
 
 class Trail:
@@ -23,15 +28,15 @@ class NoRuns:
 
 
 def explain(world: SweepingWorld, snapshot_id: str, lines: Sequence[AuditLine] = ()) -> Story:
-    wiring = world.runner.wiring
+    wiring, regions = world.runner.wiring, world.runner.deployment.destinations
     explaining = Explain(
         system="snapkeep",
         primary=wiring.reader(PRIMARY),
-        others={DR: wiring.reader(DR)},
-        queue_of=wiring.queue_of,
-        policies={PRIMARY: world.policies, DR: world.policies},
-        trails=[Trail(lines)],
-        runs=[NoRuns()],
+        others={region: wiring.reader(region) for region in regions},
+        queues={region: wiring.queue_of(region) for region in regions},
+        policies=dict.fromkeys((PRIMARY, *regions), world.policies),
+        trails={PRIMARY: Trail(lines)},
+        runs={PRIMARY: NoRuns()},
     )
     return explaining.run(snapshot_id, wiring.clock.now())
 
@@ -90,3 +95,49 @@ def test_what_nobody_knows_has_an_empty_story() -> None:
     story = explain(SweepingWorld(), "snap-0123456789abcdef0")
     assert (story.snapshot, story.entries, story.happenings) == (None, (), ())
     assert standing_of(story) == "it is not there: it was deleted, or never was"
+
+
+def two_regions() -> SweepingWorld:
+    rules = tuple(CopyRule(region, retention=Retention(keep_last=3)) for region in (DR, FAR))
+    policies = PolicySet((Policy("gold", Selector(tags={"Backup": ("*",)}), Retention(keep_last=1), rules),), Limits())
+    return SweepingWorld(World(seed=7, regions=(PRIMARY, DR, FAR)), policies, destinations=(DR, FAR))
+
+
+def test_the_copies_and_the_queues_of_every_region_are_told() -> None:
+    world = two_regions()
+    snapshot = world.snapshot(world.volume())
+    world.later(HOUR)
+    story = explain(world, snapshot)
+    assert [copy.region for copy in story.copies] == [DR, FAR]
+    assert [entry.wanted.region for entry in story.entries] == [DR, FAR]
+    assert story.problems == ()
+    far = next(copy for copy in story.copies if copy.region == FAR)
+    assert explain(world, far.id).region == FAR
+
+
+def test_of_a_region_that_is_away_it_is_said_and_the_rest_of_the_story_is_told() -> None:
+    world = two_regions()
+    snapshot = world.snapshot(world.volume())
+    world.later(HOUR)
+    world.world.take_region_away(FAR)
+    story = explain(world, snapshot)
+    assert [copy.region for copy in story.copies] == [DR]
+    (problem,) = story.problems
+    assert problem.startswith(f"{FAR} could not be read: ")
+    assert story.verdict is not None
+    assert story.verdict.action is Action.KEEP
+
+
+def test_while_the_primary_region_is_away_a_copy_is_explained_from_where_it_is() -> None:
+    world = two_regions()
+    snapshot = world.snapshot(world.volume())
+    world.later(HOUR)
+    (copy,) = world.managed(DR)
+    world.world.take_region_away(PRIMARY)
+    story = explain(world, copy["SnapshotId"])
+    assert story.origin is not None
+    assert story.origin.snapshot_id == snapshot
+    assert [problem.partition(" ")[0] for problem in story.problems] == [PRIMARY]
+    assert story.verdict is not None
+    lost = explain(world, snapshot)
+    assert standing_of(lost) == "it was not found where one could look"

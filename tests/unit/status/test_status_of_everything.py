@@ -139,7 +139,7 @@ def test_json_and_prometheus_say_the_same(crowded: Status) -> None:
     text = status_as_prometheus(crowded)
     samples = dict(line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
     assert samples['snapkeep_all_right{system="snapkeep",region="us-east-1"}'] == "0"
-    waiting = samples['snapkeep_copies{system="snapkeep",region="us-east-1",state="waiting"}']
+    waiting = samples['snapkeep_copies{system="snapkeep",region="us-east-1",to="us-east-2",state="waiting"}']
     assert int(waiting) == sum(row["state"] == "waiting" for row in data["queue"])
     families = [line.split()[2] for line in text.splitlines() if line.startswith("# TYPE")]
     assert len(families) == len(set(families))
