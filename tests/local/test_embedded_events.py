@@ -51,6 +51,23 @@ def messages(build: Builder, url: str) -> list[dict[str, object]]:
     )
 
 
+def table_with_a_stream(build: Builder) -> str:
+    """Make a table `queue` whose stream tells of new images, and return the stream's ARN."""
+    made = build.client("dynamodb").create_table(
+        TableName="queue",
+        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
+        BillingMode="PAY_PER_REQUEST",
+        StreamSpecification={"StreamEnabled": True, "StreamViewType": "NEW_IMAGE"},
+    )
+    return str(made["TableDescription"]["LatestStreamArn"])
+
+
+def let_use_the_key(build: Builder, role: str, key_arn: str) -> None:
+    allowed = {"Version": "2012-10-17", "Statement": [statement(["kms:GenerateDataKey", "kms:Decrypt"], key_arn)]}
+    build.client("iam").put_role_policy(RoleName=role, PolicyName="key", PolicyDocument=json.dumps(allowed))
+
+
 def test_a_completed_snapshot_starts_a_state_machine_in_its_region(build: Builder) -> None:
     machine = build.machine("on-snapshot", {"StartAt": "End", "States": {"End": {"Type": "Pass", "End": True}}})
     role = build.role("starter", "events.amazonaws.com", statement("states:StartExecution", machine))
@@ -140,8 +157,7 @@ def handler(event, context):
 """
     home.function("Publishing", source, statement("sns:Publish"))
     assert home.invoke("Publishing", topic) == "KMSAccessDenied"
-    allowed = {"Version": "2012-10-17", "Statement": [statement(["kms:GenerateDataKey", "kms:Decrypt"], key["Arn"])]}
-    home.client("iam").put_role_policy(RoleName="Publishing-role", PolicyName="key", PolicyDocument=json.dumps(allowed))
+    let_use_the_key(home, "Publishing-role", key["Arn"])
     assert home.invoke("Publishing", topic) == "published"
 
 
@@ -204,14 +220,7 @@ def test_an_alarm_notices_that_no_data_came_when_time_has_passed(home: Builder) 
 
 
 def test_a_table_s_stream_wakes_a_function_for_what_its_filter_lets_through(home: Builder) -> None:
-    dynamodb = home.client("dynamodb")
-    stream = dynamodb.create_table(
-        TableName="queue",
-        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
-        AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
-        BillingMode="PAY_PER_REQUEST",
-        StreamSpecification={"StreamEnabled": True, "StreamViewType": "NEW_IMAGE"},
-    )["TableDescription"]["LatestStreamArn"]
+    stream = table_with_a_stream(home)
     url, _ = queue(home, "seen")
     source = f"""
 import boto3
@@ -232,18 +241,12 @@ def handler(event, context):
         FilterCriteria={"Filters": [{"Pattern": json.dumps({"dynamodb": {"NewImage": {"state": {"S": ["WAITING"]}}}})}]},
     )
     for name, state in (("first", "RUNNING"), ("second", "WAITING")):
-        dynamodb.put_item(TableName="queue", Item={"pk": {"S": name}, "state": {"S": state}})
+        home.client("dynamodb").put_item(TableName="queue", Item={"pk": {"S": name}, "state": {"S": state}})
     assert [message["Body"] for message in messages(home, url)] == ["second"]
 
 
 def test_a_stream_is_refused_to_a_function_whose_role_may_not_read_it(home: Builder) -> None:
-    stream = home.client("dynamodb").create_table(
-        TableName="queue",
-        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
-        AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
-        BillingMode="PAY_PER_REQUEST",
-        StreamSpecification={"StreamEnabled": True, "StreamViewType": "NEW_IMAGE"},
-    )["TableDescription"]["LatestStreamArn"]
+    stream = table_with_a_stream(home)
     home.function("Blind", "def handler(event, context):\n    return 1\n", statement("dynamodb:GetRecords", stream))
     with pytest.raises(ClientError, match="lacks dynamodb:DescribeStream, dynamodb:GetShardIterator"):
         home.client("lambda").create_event_source_mapping(EventSourceArn=stream, FunctionName="Blind", StartingPosition="LATEST")
@@ -295,6 +298,5 @@ def handler(event, context):
 """
     home.function("Sending", source, statement("sqs:SendMessage"))
     assert "AccessDenied" in home.invoke("Sending", url)
-    allowed = {"Version": "2012-10-17", "Statement": [statement(["kms:GenerateDataKey", "kms:Decrypt"], key["Arn"])]}
-    home.client("iam").put_role_policy(RoleName="Sending-role", PolicyName="key", PolicyDocument=json.dumps(allowed))
+    let_use_the_key(home, "Sending-role", key["Arn"])
     assert home.invoke("Sending", url) == "sent"

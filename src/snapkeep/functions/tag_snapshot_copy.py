@@ -12,21 +12,12 @@ from snapkeep.domain.model import Plan, Snapshot
 from snapkeep.functions.answers import plan_answer, problems_answer
 from snapkeep.functions.composition import Composition, composition
 from snapkeep.functions.log import audit_copy, started
+from snapkeep.functions.plan_retention import build as build_planner
 from snapkeep.usecases.receive import ReceiveCopy, Received
-from snapkeep.usecases.retention import RetentionPlanner
 
 
 def build(parts: Composition) -> ReceiveCopy:
     """Given the parts, return the use case."""
-    planner = RetentionPlanner(
-        system=parts.environment.system,
-        reader=parts.reader,
-        guards=parts.guards,
-        policies=parts.policies,
-        clock=parts.clock,
-        reader_of=parts.reader_of,
-        queue_of=parts.queue_of,
-    )
     return ReceiveCopy(
         system=parts.environment.system,
         reader=parts.reader,
@@ -34,7 +25,7 @@ def build(parts: Composition) -> ReceiveCopy:
         queue=parts.queue_of(parts.environment.region),
         settlement=parts.settlement,
         attempts=parts.attempts,
-        planner=planner,
+        planner=build_planner(parts),
         clock=parts.clock,
     )
 
