@@ -6,9 +6,9 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
-from snapkeep.adapters.aws_errors import GONE, code_of, translated
+from snapkeep.adapters.aws_errors import GONE, code_of, translate
 from snapkeep.domain import ledger, tagnames
 from snapkeep.domain.model import Snapshot, SnapshotState, Volume, VolumeRole
 
@@ -125,23 +125,17 @@ class Ec2Reader:
         call = getattr(self._client, operation)
         given = {key: value for key, value in query.items() if value != []}
         while True:
-            with translated(f"{operation} in {self._region}"):
-                page = _empty_if_gone(call, given, items)
-            yield from page.get(items, [])
+            try:
+                page = call(**given)
+            except (ClientError, BotoCoreError) as error:
+                if isinstance(error, ClientError) and code_of(error) in GONE:
+                    return
+                raise translate(error, f"{operation} in {self._region}") from error
+            yield from page.get(items, ())
             token = page.get("NextToken")
             if not token:
                 return
             given["NextToken"] = token
-
-
-def _empty_if_gone(call: Any, query: Mapping[str, Any], items: str) -> Mapping[str, Any]:
-    try:
-        answer: Mapping[str, Any] = call(**query)
-    except ClientError as error:
-        if code_of(error) in GONE:
-            return {items: []}
-        raise
-    return answer
 
 
 def batches(ids: Collection[str]) -> Iterator[list[str]]:

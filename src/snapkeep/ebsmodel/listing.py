@@ -6,7 +6,7 @@ worth sorting, and the place is read in order instead. Either way the order is t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from heapq import nsmallest
 from itertools import islice
 from operator import attrgetter
@@ -83,6 +83,23 @@ def transfer_type(snapshot: Snapshot) -> str:
     return "time-based" if snapshot.duration_minutes else "standard"
 
 
+FIELDS: Mapping[str, Callable[[Snapshot], Iterable[str]]] = {
+    "description": lambda s: (s.description,),
+    "encrypted": lambda s: truth(s.encrypted),
+    "owner-alias": lambda s: (),  # noqa: ARG005 - only Amazon's own snapshots have one
+    "owner-id": lambda s: (s.account,),
+    "snapshot-id": lambda s: (s.id,),
+    "start-time": lambda s: (iso_milliseconds(s.start),),
+    "status": lambda s: (s.state,),
+    "storage-tier": lambda s: (s.tier,),
+    "transfer-type": lambda s: (transfer_type(s),) if s.source_id else (),
+    "volume-id": lambda s: (s.volume_id,),
+    "volume-size": lambda s: (str(s.size_gib),),
+}
+"""How a filter reads a snapshot; `progress` needs the time too."""
+_tags = attrgetter("tags")
+
+
 def describe_snapshots(call: Call) -> Response:
     """DescribeSnapshots: own, shared and public ones; by id, owner, who may restore, filters; pages of 5 to 1,000."""
     params, place, now = call.params, call.place, call.now
@@ -92,7 +109,8 @@ def describe_snapshots(call: Call) -> Response:
         message = "The parameter snapshotSet cannot be used with the parameter maxResults"
         raise ApiError("InvalidParameterCombination", message)
     filters = parsed(params.get("Filters"))
-    tests: list[Test] = tests_for(filters, _fields(now), lambda snapshot: snapshot.tags)
+    fields = {**FIELDS, "progress": lambda snapshot: (progress(snapshot, now),)}
+    tests: list[Test] = tests_for(filters, fields, _tags)
     tests.extend(_scope(call))
     source = _by_id(call, wanted) if wanted else _candidates(call, filters, after, size, tests)
     passing = (snapshot for snapshot in source if all(test(snapshot) for test in tests))
@@ -103,23 +121,6 @@ def describe_snapshots(call: Call) -> Response:
         token = {"NextToken": encode(chosen[-1].seq)}
     homes = call.world.places
     return {"Snapshots": [rendered(homes[s.account, place.region], s, now) for s in chosen], **token}
-
-
-def _fields(now: float) -> dict[str, Callable[[Snapshot], Iterable[str]]]:
-    return {
-        "description": lambda s: (s.description,),
-        "encrypted": lambda s: truth(s.encrypted),
-        "owner-alias": lambda s: (),  # noqa: ARG005 - only Amazon's own snapshots have one
-        "owner-id": lambda s: (s.account,),
-        "progress": lambda s: (progress(s, now),),
-        "snapshot-id": lambda s: (s.id,),
-        "start-time": lambda s: (iso_milliseconds(s.start),),
-        "status": lambda s: (s.state,),
-        "storage-tier": lambda s: (s.tier,),
-        "transfer-type": lambda s: (transfer_type(s),) if s.source_id else (),
-        "volume-id": lambda s: (s.volume_id,),
-        "volume-size": lambda s: (str(s.size_gib),),
-    }
 
 
 def _scope(call: Call) -> list[Test]:

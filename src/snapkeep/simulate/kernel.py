@@ -122,8 +122,11 @@ class Kernel:
 
     def next_due(self) -> float | None:
         """Return when something happens next, in the world or in a process; None when nothing is left to happen."""
-        moments = [moment for moment in (self.world.next_due(), self._heap[0][0] if self._heap else None) if moment is not None]
-        return min(moments, default=None)
+        worlds = self.world.next_due()
+        if not self._heap:
+            return worlds
+        own = self._heap[0][0]
+        return own if worlds is None else min(own, worlds)
 
     def run_until(self, moment: float) -> None:
         """Given a time, let everything up to it happen, in order."""
@@ -160,17 +163,12 @@ class Kernel:
             self.pause(0.0)
 
     def _step(self, due: float) -> None:
-        heap = self._heap
-        if heap and heap[0][0] <= due and not self._world_is_first(heap[0][0]):
-            moment, _, action = heappop(heap)
-            self.world.run_until(max(moment, self.clock.now()))
+        worlds = self.world.next_due()
+        worlds_turn = worlds is not None and worlds <= due
+        action = None if worlds_turn else heappop(self._heap)[2]
+        self.world.run_until(max(due, self.clock.now()))
+        if action is not None:
             action()
-        else:
-            self.world.run_until(max(due, self.clock.now()))
-
-    def _world_is_first(self, moment: float) -> bool:
-        due = self.world.next_due()
-        return due is not None and due <= moment
 
     def _resume(self, process: Process, value: Any) -> None:
         while True:

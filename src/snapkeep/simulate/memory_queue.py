@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 from heapq import heapify, heappop, heappush
-from operator import attrgetter
 
 from snapkeep.adapters.dynamodb_queue import FINISHED_KEPT
 from snapkeep.usecases.ports import CopyQueue, EntryChanged, EntryState, QueueEntry
@@ -62,7 +61,8 @@ class MemoryQueue(CopyQueue):
         self._region = region
         self._entries: dict[str, QueueEntry] = {}
         self._orders = {state: _Order() for state in EntryState}
-        self._by_volume: dict[str, dict[str, None]] = {}
+        self._by_volume: dict[str, dict[str, datetime]] = {}
+        """For each volume the keys of its entries, and when each is due."""
         self._expiring: list[tuple[datetime, str]] = []
         self._holder = ""
         self._lease_expires: datetime | None = None
@@ -118,7 +118,8 @@ class MemoryQueue(CopyQueue):
 
     def of_volume(self, volume_id: str) -> list[QueueEntry]:
         """Return all entries of a source volume, earliest due first."""
-        return sorted((self._entries[key] for key in self._by_volume.get(volume_id, ())), key=attrgetter("due"))
+        due = self._by_volume.get(volume_id, {})
+        return [self._entries[key] for key in sorted(due, key=due.__getitem__)]
 
     def take_lease(self, holder: str, now: datetime, seconds: int) -> bool:
         """Take the lease if it is free or has expired. If not, leave word that there is more to do."""
@@ -156,11 +157,12 @@ class MemoryQueue(CopyQueue):
         self._lease_expires = None
 
     def _put(self, entry: QueueEntry) -> QueueEntry:
-        self._entries[entry.key] = entry
-        self._orders[entry.state].put((entry.due, entry.key, entry.version))
-        self._by_volume.setdefault(entry.wanted.origin.volume_id, {})[entry.key] = None
+        key, due = entry.key, entry.due
+        self._entries[key] = entry
+        self._orders[entry.state].put((due, key, entry.version))
+        self._by_volume.setdefault(entry.wanted.origin.volume_id, {})[key] = due
         if entry.state in FINISHED:
-            heappush(self._expiring, (expires_at(entry), entry.key))
+            heappush(self._expiring, (expires_at(entry), key))
         return entry
 
     def _remove(self, entry: QueueEntry) -> None:
