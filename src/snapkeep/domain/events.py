@@ -17,7 +17,7 @@ from snapkeep.domain.errors import InvalidEvent
 SNAPSHOT_NOTIFICATION = "EBS Snapshot Notification"
 MULTI_VOLUME_COMPLETION = "EBS Multi-Volume Snapshots Completion Status"
 
-_REGION = re.compile(r"^[a-z]{2}(-[a-z]+)+-\d$")
+_REGION = re.compile(r"^[a-z]{2,4}(-[a-z]+)+-\d+$")
 ARN_FIELDS = 6
 _LONG_FORMAT = "%a %b %d %H:%M:%S %Z %Y"
 """`Sun Nov 24 22:32:55 UTC 2024`, as the event of a missed completion duration prints it."""
@@ -101,7 +101,7 @@ def parse_snapshot_event(event: Mapping[str, Any]) -> list[SnapshotEnded] | NotO
     detail = _detail(event)
     kind = detail.get("event", "")
     if event.get("detail-type") == MULTI_VOLUME_COMPLETION and kind == "createSnapshots":
-        return [_member(event, detail, member) for member in detail.get("snapshots", [])]
+        return _members(event, detail)
     if event.get("detail-type") == SNAPSHOT_NOTIFICATION and kind == "createSnapshot":
         return [_snapshot_ended(event, detail, detail, _result(detail))]
     return NotOurs(f"'{event.get('detail-type', '')}' with event '{kind}' is not the end of a snapshot")
@@ -122,6 +122,14 @@ def parse_copy_event(event: Mapping[str, Any]) -> CopyEnded | NotOurs:
         succeeded=_result(detail),
         cause=str(detail.get("cause", "")),
     )
+
+
+def _members(event: Mapping[str, Any], detail: Mapping[str, Any]) -> list[SnapshotEnded]:
+    members = detail.get("snapshots")
+    if not isinstance(members, list) or not members:
+        cause = f"; its cause: {detail['cause']}" if detail.get("cause") else ""
+        raise InvalidEvent(f"the event's 'snapshots' is {members!r}; a list of the set's snapshots is documented{cause}")
+    return [_member(event, detail, member) for member in members]
 
 
 def _member(event: Mapping[str, Any], detail: Mapping[str, Any], member: Mapping[str, Any]) -> SnapshotEnded:

@@ -16,7 +16,7 @@ TAG_LIMIT = 50
 """Tags per resource; `aws:` tags do not count, and cannot be written (botocore: CreateTags)."""
 
 _ORIGINAL_DESCRIPTION = re.compile(
-    r"^(?P<snapshot>snap-[0-9a-f]+)\*\*(?P<volume>vol-[0-9a-f]+)\*\*(?P<region>[a-z]{2}(?:-[a-z]+)+-\d)$"
+    r"^(?P<snapshot>snap-[0-9a-f]+)\*\*(?P<volume>vol-[0-9a-f]+)\*\*(?P<region>[a-z]{2,4}(?:-[a-z]+)+-\d+)$"
 )
 
 

@@ -69,13 +69,24 @@ class TagSnapshots:
         policies = self.policies()
         for snapshot in present:
             volume = volumes.get(snapshot.origin.volume_id) or _volume_as_remembered(snapshot)
-            chosen = selection.select(volume, policies)
+            chosen = self._selection(volume, policies, gone=snapshot.origin.volume_id not in volumes)
             report.reasons.append(f"{snapshot.id}: {chosen.why}")
             if chosen.policy is None:
                 report.left_alone += 1
                 continue
             self._protect(snapshot, volume, chosen.policy, report)
         return report.result()
+
+    def _selection(self, volume: Volume, policies: PolicySet, *, gone: bool) -> selection.Selection:
+        """The policy of the volume; of one that is gone, where its snapshot tells of none, the one its earlier snapshots carry.
+
+        A last snapshot before a volume is deleted is one that people want back.
+        """
+        chosen = selection.select(volume, policies)
+        if chosen.policy is not None or not gone:
+            return chosen
+        earlier = [one for one in self.reader.snapshots_of_volume(volume.id) if one.managed_by(self.system)]
+        return selection.select_by_snapshots(earlier, policies) if earlier else chosen
 
     def _present(self, succeeded: Sequence[SnapshotEnded], report: _Report) -> list[Snapshot]:
         found = self.reader.snapshots({item.snapshot_id for item in succeeded}) if succeeded else {}
@@ -99,6 +110,10 @@ class TagSnapshots:
             self._write(snapshot, tags)
         except SnapshotGone as error:
             report.problem(SnapshotGone.__name__, snapshot.id, str(error))
+            return
+        except TagsDoNotFit as error:
+            cause = f"its own tags leave no room for ours, so it is not protected; remove some of them, then sweep: {error}"
+            report.problem(TagsDoNotFit.__name__, snapshot.id, cause)
             return
         if left_out:
             report.reasons.append(f"{snapshot.id}: tags that did not fit within {ledger.TAG_LIMIT}: {', '.join(left_out)}")

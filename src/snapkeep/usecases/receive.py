@@ -74,10 +74,10 @@ class ReceiveCopy:
         if entry is None:
             entry = self._find(entry_key(copy.origin.region, copy.origin.snapshot_id, self.reader.region))
             copies = self.reader.copies_of_volume(copy.origin.volume_id)
-        if copy.state is SnapshotState.PENDING:
-            raise AwsUnavailable(f"the event says that {copy.id} has ended; EC2 does not show it yet")
         if copy.completed:
             return self._completed(copy, entry, copies)
+        if copy.state is not SnapshotState.ERROR:
+            raise AwsUnavailable(f"the event says that {copy.id} has ended; EC2 says it is {copy.state}")
         return self._failed(copy, entry, copy.state_message or ended.cause or "EC2 gave no cause")
 
     def _entry(self, ended: CopyEnded) -> QueueEntry | None:
@@ -123,6 +123,10 @@ class ReceiveCopy:
         return replace(copy, tags={**copy.tags, **lost})
 
     def _failed(self, copy: Snapshot, entry: QueueEntry | None, cause: str) -> Received:
+        """What is given up is told again while its failed copy is there: a run that ended before it could tell was no telling."""
+        if entry is not None and entry.state is EntryState.FAILED and entry.copy_id == copy.id:
+            problem = Problem(CopyFailed.__name__, entry.wanted.origin.snapshot_id, entry.cause)
+            return Received(ReceiveOutcome.FAILED, entry.cause, remove=(copy,), problems=(problem,))
         if entry is None or entry.copy_id not in ("", copy.id) or entry.state not in _UNDER_WAY:
             return Received(ReceiveOutcome.RETRYING, f"{copy.id} failed, and is waited for no more: {cause}", remove=(copy,))
         return self._again_or_give_up(entry, naming_keys(entry.wanted, cause), remove=(copy,))

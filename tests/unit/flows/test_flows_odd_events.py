@@ -1,0 +1,117 @@
+"""Events that are late, empty, or about something that has changed: each has a clear outcome, and none stays silent."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from snapkeep.adapters.ec2_writers import tag_list
+from snapkeep.domain.errors import AwsUnavailable, InvalidEvent
+from snapkeep.domain.events import MULTI_VOLUME_COMPLETION, CopyEnded, parse_arn, parse_snapshot_event
+from snapkeep.domain.model import SnapshotState
+from snapkeep.ebsmodel import FaultRule, Faults
+from snapkeep.simulate.wiring import Deployment
+from snapkeep.usecases.receive import ReceiveOutcome
+from support.flows import DR, HOUR, INCLUDED, PRIMARY, Laboratory, attempts
+
+
+def set_event(snapshots: Any) -> dict[str, Any]:
+    detail = {"event": "createSnapshots", "result": "failed", "cause": "no volume could be read", "snapshots": snapshots}
+    return {"detail-type": MULTI_VOLUME_COMPLETION, "source": "aws.ec2", "region": PRIMARY, "time": "", "detail": detail}
+
+
+@pytest.mark.parametrize("snapshots", [[], None, "none"])
+def test_a_set_without_snapshots_is_an_event_that_cannot_be_read_and_its_cause_is_told(snapshots: Any) -> None:
+    with pytest.raises(InvalidEvent, match=r"'snapshots'.*no volume could be read"):
+        parse_snapshot_event(set_event(snapshots))
+
+
+@pytest.mark.parametrize(
+    ("arn", "region"),
+    [
+        ("arn:aws-us-gov:ec2::us-gov-west-1:snapshot/snap-1", "us-gov-west-1"),
+        ("arn:aws-cn:ec2:cn-northwest-1::snapshot/snap-1", "cn-northwest-1"),
+        ("arn:aws-eusc:ec2:eusc-de-east-1:123456789012:snapshot/snap-1", "eusc-de-east-1"),
+        ("arn:aws-iso-b:ec2::us-isob-east-1:snapshot/snap-1", "us-isob-east-1"),
+        ("arn:aws:ec2:::snapshot/snap-1", ""),
+    ],
+)
+def test_regions_of_every_partition_are_found_in_an_arn(arn: str, region: str) -> None:
+    assert (parse_arn(arn).id, parse_arn(arn).region) == ("snap-1", region)
+
+
+@pytest.mark.parametrize("state", [SnapshotState.RECOVERING, SnapshotState.RECOVERABLE])
+def test_a_copy_that_somebody_takes_back_from_the_recycle_bin_is_not_deleted_as_failed(
+    state: SnapshotState, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab = Laboratory()
+    snapshot = lab.protect(lab.make_volume())
+    receive = lab.runner.wiring.receive(DR)
+    (copy,) = lab.snapshots(DR)
+    read = receive.reader.copies_of_volume
+    monkeypatch.setattr(receive.reader, "copies_of_volume", lambda one: [replace(copy, state=state) for copy in read(one)])
+    ended = CopyEnded(copy.id, DR, snapshot, PRIMARY, succeeded=True, cause="")
+    with pytest.raises(AwsUnavailable, match=f"EC2 says it is {state}"):
+        receive.run(ended)
+
+
+def test_a_copy_given_up_by_a_run_that_ended_before_it_could_tell_is_told_by_the_next() -> None:
+    faults = Faults(
+        script=(FaultRule("copy_fails", probability=1.0), FaultRule("event_lost", probability=1.0, event="copySnapshot"))
+    )
+    lab = Laboratory(deployment=Deployment(attempts=attempts(limit=1)), faults=faults)
+    snapshot = lab.start_snapshot(lab.make_volume())
+    lab.runner.advance(HOUR)
+    receive = lab.runner.wiring.receive(DR)
+    (copy,) = lab.snapshots(DR)
+    ended = CopyEnded(copy.id, DR, snapshot, PRIMARY, succeeded=False, cause="")
+    first, again = receive.run(ended), receive.run(ended)
+    assert first.outcome is again.outcome is ReceiveOutcome.FAILED
+    assert [one.subject for one in again.problems] == [snapshot]
+    assert [one.id for one in again.remove] == [copy.id]
+
+
+def full_of_tags(lab: Laboratory, volume: str) -> str:
+    tags = tag_list({f"k{number:02}": "v" for number in range(48)})
+    made = lab.ec2().create_snapshot(VolumeId=volume, TagSpecifications=[{"ResourceType": "snapshot", "Tags": tags}])
+    return str(made["SnapshotId"])
+
+
+def test_one_snapshot_that_has_no_room_for_our_tags_does_not_stop_the_others_of_its_set() -> None:
+    lab = Laboratory()
+    crowded, roomy = lab.make_volume(), lab.make_volume()
+    full, other = full_of_tags(lab, crowded), lab.start_snapshot(roomy)
+    ended = []
+    lab.runner.advance(HOUR)
+    for snapshot, volume in ((full, crowded), (other, roomy)):
+        member = {"snapshot_id": f"arn:aws:ec2::{PRIMARY}:snapshot/{snapshot}", "status": "completed"}
+        ended.append(member | {"source": f"arn:aws:ec2::{PRIMARY}:volume/{volume}"})
+    event = set_event(ended) | {"time": "2026-11-23T00:00:00Z"}
+    found = parse_snapshot_event(event)
+    assert isinstance(found, list)
+    tagged = lab.runner.wiring.tag_snapshots(PRIMARY).run(found)
+    assert [copy.origin.snapshot_id for copy in tagged.copies] == [other]
+    assert [(one.kind, one.subject) for one in tagged.problems] == [("TagsDoNotFit", full)]
+
+
+def test_the_last_snapshot_of_a_volume_that_was_deleted_at_once_follows_the_policy_of_the_earlier_ones() -> None:
+    lab = Laboratory()
+    volume = lab.make_volume(INCLUDED)
+    lab.protect(volume)
+    last = lab.start_snapshot(volume)
+    lab.ec2().delete_volume(VolumeId=volume)
+    lab.settle()
+    assert lab.tags(last)["snapkeep:policy"] == "default"
+    assert last in lab.sources_of_copies()
+
+
+def test_a_snapshot_of_a_volume_that_is_gone_and_never_was_included_is_left_alone() -> None:
+    lab = Laboratory()
+    volume = lab.make_volume({})
+    last = lab.start_snapshot(volume)
+    lab.ec2().delete_volume(VolumeId=volume)
+    lab.settle()
+    assert lab.tags(last) == {}
+    assert lab.sources_of_copies() == []
