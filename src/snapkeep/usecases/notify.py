@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -28,6 +29,8 @@ def notices_of_run(state: Mapping[str, Any], region: str, execution: str, now: d
     if "error" in state:
         kind, cause = error_of(state["error"])
         found.append((kind, cause, _subject_of(state)))
+    if not found and "outcome" not in state:  # a sweep's report has an outcome, and was published
+        found.append(("RunFailed", "the run failed, and its state does not tell why; look at the execution", _subject_of(state)))
     detail = f"volume {_volumes_of(state)}" if _volumes_of(state) else "no volume known"
     return [Notice(kind, cause, subject, detail, region, now, execution) for kind, cause, subject in found]
 
@@ -149,6 +152,20 @@ class Digest:
 
 
 def _without_ids(notice: Notice) -> str:
-    """The cause, without the ids that differ from one snapshot to the next, so that like causes meet."""
-    words = (word for word in notice.cause.split() if not word.strip("(),.:;'").startswith(("snap-", "vol-")))
-    return " ".join(words)
+    """The cause, without what differs from one snapshot to the next, so that like causes meet.
+
+    Ids of snapshots and volumes; the request and the time that Lambda puts before a time-out; the message, encoded anew for
+    each call, that EC2 puts behind what it does not authorize.
+    """
+    return " ".join(_PASSING.sub("", notice.cause).split())
+
+
+_UUID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+_PASSING = re.compile(
+    r"\b(?:snap|vol)-\w+"
+    rf"|\d{{4}}-\d\d-\d\dT[\d:.]+Z?(?:\s+{_UUID})?"
+    rf"|\brequest ?id:?\s*{_UUID}"
+    r"|[\w+/=-]{65,}",
+    re.IGNORECASE,
+)
+"""What is about one case alone. A key's id is not: it may be what is wrong. No name in a message is longer than 64 characters."""

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from snapkeep.usecases.notify import EXAMPLES, SUBJECT_LIMIT, Digest, HeldNotice, Message, message_of, notices_of_run
 from snapkeep.usecases.ports import Notice
 
@@ -86,6 +88,44 @@ def test_causes_that_differ_only_in_ids_are_one_cause() -> None:
     desk.add(notice("snap-9", cause="copy of snap-9 (vol-9) from us-east-1 to us-east-2: quota"))
     desk.time += timedelta(minutes=1)
     assert desk.digest() == 2
+
+
+UUIDS = "6f1a2b3c-0000-4a5b-8c9d-0123456789ab", "6f1a2b3c-1111-4a5b-8c9d-0123456789ab"
+
+
+@pytest.mark.parametrize(
+    "causes",
+    [
+        [f"2026-11-23T03:00:0{n}.123Z {UUIDS[n]} Task timed out after 100.00 seconds" for n in range(2)],
+        [f"RequestId: {UUIDS[n]} Error: Runtime exited with error: signal: killed" for n in range(2)],
+        [
+            f"not authorized on resource: arn:aws:ec2:us-east-2::snapshot/snap-{n}. Encoded message: {f'x{n}-_' * 80}"
+            for n in range(2)
+        ],
+    ],
+)
+def test_causes_that_differ_only_in_what_is_about_one_call_are_one_cause(causes: list[str]) -> None:
+    desk = Desk(time=START + timedelta(minutes=2))
+    for number, cause in enumerate(causes):
+        desk.add(notice(f"snap-{number}", cause=cause))
+    assert desk.digest() == 1
+
+
+def test_two_keys_that_cannot_be_used_are_two_causes() -> None:
+    desk = Desk(time=START + timedelta(minutes=2))
+    for number, key in enumerate((*UUIDS, *(f"arn:aws:kms:us-east-2:111122223333:key/{one}" for one in UUIDS))):
+        desk.add(notice(f"snap-{number}", cause=f"key {key} in us-east-2 is Disabled; enable it, or name another one"))
+    assert desk.digest() == 4
+
+
+def test_a_failed_run_whose_state_tells_of_nothing_is_told_nevertheless() -> None:
+    state = {"detail-type": "EBS Multi-Volume Snapshots Completion Status", "tagged": {"problems": [], "volumes": []}}
+    (told,) = notices_of_run(state, "us-east-1", "run-1", START)
+    assert (told.kind, told.subject) == ("RunFailed", "EBS Multi-Volume Snapshots Completion Status")
+
+
+def test_of_a_sweep_whose_report_was_published_nothing_is_left_to_tell() -> None:
+    assert notices_of_run({"outcome": "PARTIAL", "summary": "", "json": "", "page": ""}, "us-east-1", "run-1", START) == []
 
 
 def test_one_snapshot_that_failed_twice_is_counted_once() -> None:
