@@ -11,6 +11,8 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from snapkeep.adapters.aws_errors import code_of
+from snapkeep.adapters.ec2_reader import volume_from
 from snapkeep.domain import selection
 from snapkeep.domain.model import Volume
 from snapkeep.domain.policy import PolicySet
@@ -19,6 +21,7 @@ from snapkeep.ebsmodel.blocks import BLOCK_SIZE
 from snapkeep.ebsmodel.clock import utc
 from snapkeep.ebsmodel.place import Place
 from snapkeep.ebsmodel.quotas import GIB
+from snapkeep.ebsmodel.volumes import rendered
 from snapkeep.simulate import prices
 from snapkeep.simulate.runner import Run, Runner, Timings
 from snapkeep.simulate.sweeps import Sweeper
@@ -26,7 +29,7 @@ from snapkeep.simulate.watch import Watch
 from snapkeep.simulate.wiring import Deployment
 from snapkeep.usecases.ports import EntryState
 
-DAY, HOUR = 86_400.0, 3600.0
+HOUR = 3600.0
 STORAGE, TRANSFER, TRANSITIONS, FUNCTIONS = "snapshots in", "transfer to", "state transitions", "functions"
 TIMINGS = Timings(stream_seconds=60.0, wake_seconds=60.0)
 """Dispatchers are woken once a minute, as by their schedule alone, in a stack each second: a year must pass in minutes."""
@@ -126,10 +129,13 @@ class Experiment:
         self.sweeper = Sweeper(self.runner)
         asked = [policy.rpo.total_seconds() / HOUR for policy in policies.policies]
         place = world.place(plan.primary)
-        governed = [one.id for one in place.volumes.values() if self._governs(_tags(one.tags))]
-        self.result = Result(name, plan, len(place.volumes), len(governed), max(asked, default=0.0))
-        self._newest: dict[str, float] = {}
+        self._volumes = {one.id: volume_from(rendered(one), place.region) for one in place.volumes.values()}
+        chosen = {one.id: selection.select(one, policies).policy for one in self._volumes.values()}
+        governed = sum(policy is not None for policy in chosen.values())
+        self.result = Result(name, plan, len(chosen), governed, max(asked, default=0.0))
         self._began = world.now()
+        self._newest = {volume_id: self._began for volume_id, policy in chosen.items() if policy is not None and policy.copies}
+        """Of when the newest copy of each volume is that is to have one; one without any has the age of the experiment."""
         self._waiting_most = self._failed_today = 0
         self._worst_today = 0.0
         self._transitions_before = self._calls_before = 0
@@ -137,8 +143,8 @@ class Experiment:
         self._extra_dollars: Counter[str] = Counter()
         self._listen()
 
-    def _governs(self, tags: Mapping[str, str]) -> bool:
-        volume = Volume("vol-0", self.plan.primary, 1, "gp3", tags=tags)
+    def _governs(self, volume_id: str, tags: Mapping[str, str]) -> bool:
+        volume = self._volumes.get(volume_id) or Volume(volume_id, self.plan.primary, 1, "", tags=tags)
         return selection.select(volume, self.policies).policy is not None
 
     def run(self, progress: Callable[[int], None] = lambda _: None) -> Result:
@@ -171,7 +177,8 @@ class Experiment:
             try:
                 client.create_snapshot(VolumeId=volume_id)
             except (ClientError, BotoCoreError) as error:
-                self.result.worst.append(Moment(utc(self.world.now()), f"no snapshot of {volume_id}: {type(error).__name__}"))
+                why = code_of(error) if isinstance(error, ClientError) else type(error).__name__
+                self.result.worst.append(Moment(utc(self.world.now()), f"no snapshot of {volume_id}: {why}"))
             self.runner.kernel.after(self.plan.every_hours * HOUR, make)
 
         self.runner.kernel.after(seconds, make)
@@ -247,12 +254,10 @@ def worst_moments(result: Result) -> list[Moment]:
         if longest.waiting_most:
             found.append(Moment(longest.at, f"{longest.waiting_most:,} copies waited at once, the most of all days"))
         oldest = max(result.days, key=lambda day: day.rpo_worst_hours)
-        found.append(Moment(oldest.at, f"the oldest newest copy of a volume was {oldest.rpo_worst_hours:.1f} h old"))
+        if oldest.rpo_worst_hours:
+            found.append(Moment(oldest.at, f"the oldest newest copy of a volume was {oldest.rpo_worst_hours:.1f} h old"))
         failed = max(result.days, key=lambda day: day.failed_runs)
         if failed.failed_runs:
-            found.append(Moment(failed.at, f"{failed.failed_runs:,} runs ended FAILED, the most of all days"))
+            runs = "1 run" if failed.failed_runs == 1 else f"{failed.failed_runs:,} runs"
+            found.append(Moment(failed.at, f"{runs} ended FAILED, the most of all days"))
     return sorted(found, key=lambda moment: moment.at)
-
-
-def _tags(flat: tuple[str, ...]) -> dict[str, str]:
-    return dict(zip(flat[::2], flat[1::2], strict=True))

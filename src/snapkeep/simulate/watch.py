@@ -45,8 +45,8 @@ class Watch:
 
     runner: Runner
     policies: Callable[[], PolicySet]
-    governed: Callable[[Mapping[str, str]], bool]
-    """Given a volume's tags, whether a policy includes it: the tester's own word for it."""
+    governed: Callable[[str, Mapping[str, str]], bool]
+    """Given a volume's id and tags, whether a policy includes it: the tester's own word for it."""
     violations: list[str] = field(default_factory=list)
     writes: int = 0
     truths: dict[str, Truth] = field(default_factory=dict)
@@ -230,7 +230,11 @@ class Watch:
             self.writes += 1
             volume = place.volumes.get(snapshot.volume_id)
             tags = as_dict(volume.tags) if volume else as_dict(snapshot.tags)
-            ours = snapshot.description.startswith(OUR_DESCRIPTION) if snapshot.source_id else self.governed(tags)
+            ours = (
+                snapshot.description.startswith(OUR_DESCRIPTION)
+                if snapshot.source_id
+                else self.governed(snapshot.volume_id, tags)
+            )
             if not self._managed(snapshot) and not ours:
                 self._broken("INV-01", place, snapshot.id, "tagged, and no policy includes it")
             if snapshot.state != COMPLETED:

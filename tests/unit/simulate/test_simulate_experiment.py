@@ -71,6 +71,22 @@ def test_a_quota_of_one_makes_copies_wait() -> None:
     assert any("copies waited" in moment.what for moment in result.worst)
 
 
+def test_a_policy_may_choose_volumes_by_more_than_their_tags() -> None:
+    chosen = Selector(min_size_gib=100, volume_types=("gp3",))
+    large = Policy("large", chosen, Retention(keep_last=2), (CopyRule(DR),), timedelta(hours=25))
+    fleet = [SimulatedVolume(200), SimulatedVolume(10), SimulatedVolume(500, volume_type="io2")]
+    result = Experiment("large", make_world(fleet, PRIMARY, (DR,)), PolicySet((large,)), Plan(days=4)).run()
+    assert (result.volumes, result.governed, result.copies) == (3, 1, 4)
+    assert result.violations == []
+
+
+def test_a_volume_that_never_gets_its_copy_is_further_from_its_rpo_each_day() -> None:
+    result = experiment(days=3, faults=Faults(copy_fails=1.0), volumes=1)
+    assert result.copies == 0
+    assert [round(day.rpo_worst_hours) for day in result.days] == [24, 48, 72]
+    assert result.rpo_met_share < 0.5
+
+
 def test_volumes_that_no_policy_includes_are_counted_and_left_alone() -> None:
     rule = CopyRule(DR, copy_within=timedelta(hours=12))
     chosen = PolicySet((Policy("gold", Selector(tags={"Backup": ("*",)}), Retention(keep_last=2), (rule,)),))
