@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 local_app = app = typer.Typer(no_args_is_help=True, help="The embedded AWS: up, down, status.")
 
+DEFAULT_PORT = 4566
+"""Where emulators of AWS are usually found."""
 _Port = Annotated[int, typer.Option(metavar="PORT", min=0, max=65535, help="Port on 127.0.0.1; 0 takes a free one.")]
 _WhichPort = Annotated[
     int,
@@ -28,7 +30,7 @@ _WhichPort = Annotated[
 def up(
     *,
     detach: Annotated[bool, typer.Option("--detach", "-d", help="Leave it running and return.")] = False,
-    port: _Port = 4566,
+    port: _Port = DEFAULT_PORT,
     world: Annotated[
         Path | None,
         typer.Option(

@@ -99,10 +99,6 @@ class Story:
         """Given a snapshot's id, return the shot, if it is of this story."""
         return next((shot for shot in self.shots if shot.snapshot_id == snapshot_id), None)
 
-    def name_of(self, volume_id: str) -> str:
-        """Given a volume's id, return its name in the story, or the id."""
-        return next((name for name, known in self.volume_ids.items() if known == volume_id), volume_id)
-
 
 class Director:
     """Makes the story happen, a step at each call, through the public API of EC2 and KMS alone."""

@@ -20,7 +20,6 @@ from snapkeep.local.embedded import EmbeddedAws, EmbeddedAwsError, Server, ask, 
 from snapkeep.local.settings import HOST, REGION, SECRET_ACCESS_KEY
 from snapkeep.local.worlds import world_of_file
 
-DEFAULT_PORT = 4566
 _FILE_PATTERN = "local-*.json"
 
 

@@ -33,8 +33,6 @@ TIME_BASED_COPY = (
 )
 """Minutes, and dollars for each GiB copied within at most so many (EBS user guide: time-based copies)."""
 
-FREE_TRANSITIONS_PER_MONTH = 4_000
-"""Step Functions pricing: free for ever."""
 FUNCTION_SECONDS, FUNCTION_GIB = 0.4, 0.25
 """An assumption: how long one call of a function takes, and the memory that it has."""
 
@@ -49,8 +47,3 @@ def time_based_dollars_per_gib(minutes: int) -> float:
 def function_dollars(calls: int) -> float:
     """Given calls of functions, return what they cost."""
     return calls * (FUNCTION_REQUEST.dollars + FUNCTION_SECONDS * FUNCTION_GIB * FUNCTION_GIB_SECOND.dollars)
-
-
-def transition_dollars(transitions: int) -> float:
-    """Given a month's state transitions, return what they cost."""
-    return max(0, transitions - FREE_TRANSITIONS_PER_MONTH) * STATE_TRANSITION.dollars

@@ -11,7 +11,7 @@ from snapkeep.ebsmodel.errors import ApiError, NoAnswer
 from snapkeep.local.host import Host
 from snapkeep.local.wire import ec2_query, ec2_xml, rest_json
 from snapkeep.local.wire.errors import WireError
-from snapkeep.local.wire.models import is_operation, operation_model
+from snapkeep.local.wire.models import operation_model
 
 # ministack's shape of a service: (method, path, headers, body, query) to (status, headers, body).
 Answer = tuple[int, dict[str, str], bytes]
@@ -99,8 +99,3 @@ def _call(host: Host, service: str, action: str, parameters: Mapping[str, Any], 
 def _no_answer(error: NoAnswer) -> tuple[str, int]:
     """A region out of reach is refused at once instead of letting the caller wait for its time-out: both are retried by SDKs."""
     return ("Unavailable", 503) if error.kind == "unreachable" else ("InternalError", 500)
-
-
-def known_action(action: str) -> bool:
-    """Given an EC2 action, return whether EC2 has it at all."""
-    return is_operation("ec2", action)
