@@ -2,18 +2,93 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 from snapkeep.domain.ledger import format_time
-from snapkeep.domain.model import Plan, Snapshot, Verdict
+from snapkeep.domain.model import CopyWanted, Plan, Snapshot, Verdict
+from snapkeep.domain.tagnames import OWN_TAGS
 from snapkeep.usecases.ports import DeletionResult
-from snapkeep.usecases.protect import Problem
+from snapkeep.usecases.protect import Problem, seconds_to_wait
+from snapkeep.usecases.queue_codec import wanted_to_json
+
+COPIES_BYTES, COPIES_BYTES_AT_MOST, PLAN_BYTES = 110_000, 160_000, 48_000
+"""What a run's state, which holds 256 KiB (Step Functions developer guide: quotas), has room for beside its event and results.
+
+Copies of a set of many volumes first carry fewer tags; past the second figure they are left to a sweep.
+"""
 
 
-def plan_answer(plan: Plan, failed_copies: Sequence[tuple[Snapshot, str]] = ()) -> dict[str, Any]:
-    """Given a plan, and failed copies to remove with why, return ids, counts and reasons: no listing."""
+def size_bytes(value: Any) -> int:
+    """Given JSON values, return their size as Step Functions counts it: UTF-8."""
+    return len(json.dumps(value, ensure_ascii=False).encode())
+
+
+def copies_answer(copies: Sequence[CopyWanted], now: datetime) -> tuple[list[dict[str, Any]], list[Problem], list[str]]:
+    """Given the copies that are asked for, return them as a run's state holds them, those without room there, and what was cut.
+
+    Our own tags are never cut.
+    """
+    listed = [_copy(wanted, now) for wanted in copies]
+    if size_bytes(listed) <= COPIES_BYTES:
+        return listed, [], []
+    share = COPIES_BYTES // len(copies)
+    fitted = [_fitted(wanted, share, now) for wanted in copies]
+    room, kept, cut = COPIES_BYTES_AT_MOST, 0, []
+    for wanted, before, after in zip(copies, listed, fitted, strict=True):
+        room -= size_bytes(after) + 2
+        if room < 0:
+            break
+        kept += 1
+        lost = sorted(before["wanted"]["tags"].keys() - after["wanted"]["tags"].keys())
+        if lost:
+            cut.append(f"{wanted.origin.snapshot_id} to {wanted.region}: {', '.join(lost)}")
+    problems = [
+        Problem(
+            "CopyLeftToSweep",
+            f"{wanted.origin.snapshot_id} to {wanted.region}",
+            "a run cannot hold as many copies as this set asks for; the next sweep asks for the rest",
+        )
+        for wanted in copies[kept:]
+    ]
+    return fitted[:kept], problems, cut
+
+
+def _copy(wanted: CopyWanted, now: datetime) -> dict[str, Any]:
+    return {
+        "snapshot_id": wanted.origin.snapshot_id,
+        "volume_id": wanted.origin.volume_id,
+        "region": wanted.region,
+        "timeout_seconds": seconds_to_wait(wanted, now),
+        "wanted": wanted_to_json(wanted),
+    }
+
+
+def _fitted(wanted: CopyWanted, most_bytes: int, now: datetime) -> dict[str, Any]:
+    """The copy with as many of its carried tags, in the order of their keys, as fit."""
+    tags = {key: value for key, value in wanted.tags.items() if key in OWN_TAGS}
+    room = most_bytes - size_bytes(_copy(replace(wanted, tags=tags), now))
+    for key, value in sorted(wanted.tags.items()):
+        if key in OWN_TAGS:
+            continue
+        room -= size_bytes({key: value})
+        if room < 0:
+            break
+        tags[key] = value
+    return _copy(replace(wanted, tags=tags), now)
+
+
+def plan_answer(plan: Plan, failed_copies: Sequence[tuple[Snapshot, str]] = (), *, most_bytes: int = 0) -> dict[str, Any]:
+    """Given a plan, and failed copies to remove with why, return ids, counts and reasons: no listing.
+
+    With `most_bytes` what does not fit, of the youngest, is left to the next run: part of a plan is as safe as all of it.
+    """
     deletions = [_order(verdict) for verdict in plan.deletions]
+    while most_bytes and len(deletions) > 1 and size_bytes(deletions) > most_bytes:
+        deletions = deletions[: len(deletions) * most_bytes // size_bytes(deletions) or 1]
     return {
         "plan_id": plan.id,
         "made_at": format_time(plan.made_at),

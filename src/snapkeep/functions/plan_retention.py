@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from snapkeep.functions.answers import plan_answer
+from snapkeep.functions.answers import PLAN_BYTES, plan_answer
 from snapkeep.functions.composition import Composition, composition
 from snapkeep.functions.log import started
 from snapkeep.usecases.retention import RetentionPlanner
@@ -34,6 +34,6 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     log = started(event, context)
     confirmed = [(one["snapshot_id"], one["region"]) for one in event.get("copies", []) if one.get("status") == "COPIED"]
     plan = _ready().plan_sources(event["volumes"], confirmed)
-    answer = plan_answer(plan)
+    answer = plan_answer(plan, most_bytes=PLAN_BYTES)
     log.info("planned", extra={"plan": plan.id, "counts": answer["counts"]})
     return answer

@@ -9,7 +9,7 @@ from typing import Any
 from snapkeep.adapters.ec2_writers import Ec2Tagger
 from snapkeep.domain import events
 from snapkeep.domain.model import Plan, Snapshot
-from snapkeep.functions.answers import plan_answer, problems_answer
+from snapkeep.functions.answers import PLAN_BYTES, plan_answer, problems_answer
 from snapkeep.functions.composition import Composition, composition
 from snapkeep.functions.log import audit_copy, started
 from snapkeep.functions.plan_retention import build as build_planner
@@ -67,6 +67,6 @@ def _answer(outcome: str, plan: Plan, failed: Sequence[tuple[Snapshot, str]] = (
     return {
         "outcome": outcome,
         "volumes": sorted({snapshot.origin.volume_id for snapshot in snapshots}),
-        "plan": plan_answer(plan, failed),
+        "plan": plan_answer(plan, failed, most_bytes=PLAN_BYTES),
         "problems": [],
     }

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from snapkeep.adapters.ec2_writers import Ec2Tagger
 from snapkeep.domain import events
-from snapkeep.functions.answers import problems_answer
+from snapkeep.functions.answers import copies_answer, problems_answer
 from snapkeep.functions.composition import Composition, composition
 from snapkeep.functions.log import started
-from snapkeep.usecases.protect import Tagged, TagSnapshots, seconds_to_wait
-from snapkeep.usecases.queue_codec import wanted_to_json
+from snapkeep.usecases.protect import Tagged, TagSnapshots
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools import Logger
 
 
 def build(parts: Composition) -> TagSnapshots:
@@ -40,23 +42,16 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         return {"outcome": "NOT_OURS", "volumes": [], "copies": [], "problems": []}
     tagged = use_case.run(ended)
     log.info("tagged", extra={"outcome": str(tagged.outcome), "reasons": list(tagged.reasons)})
-    return _answer(tagged, parts)
+    return _answer(tagged, parts, log)
 
 
-def _answer(tagged: Tagged, parts: Composition) -> dict[str, Any]:
-    now = parts.clock.now()
+def _answer(tagged: Tagged, parts: Composition, log: Logger) -> dict[str, Any]:
+    copies, left, cut = copies_answer(tagged.copies, parts.clock.now())
+    if cut:
+        log.warning("tags that copies do not carry: the set has too many for one run", extra={"left_out": cut})
     return {
         "outcome": str(tagged.outcome),
         "volumes": list(tagged.volume_ids),
-        "copies": [
-            {
-                "snapshot_id": wanted.origin.snapshot_id,
-                "volume_id": wanted.origin.volume_id,
-                "region": wanted.region,
-                "timeout_seconds": seconds_to_wait(wanted, now),
-                "wanted": wanted_to_json(wanted),
-            }
-            for wanted in tagged.copies
-        ],
-        "problems": problems_answer(tagged.problems),
+        "copies": copies,
+        "problems": problems_answer([*tagged.problems, *left]),
     }

@@ -1,0 +1,74 @@
+"""A run's state holds 256 KiB: sets of many volumes with many tags, and long plans, fit into it, and what does not is told."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from snapkeep.domain.ledger import tags_for_copy
+from snapkeep.domain.model import Action, CopyWanted, Origin, Plan, Reason, Snapshot, SnapshotState, Verdict
+from snapkeep.domain.tagnames import OWN_TAGS
+from snapkeep.functions.answers import COPIES_BYTES_AT_MOST, PLAN_BYTES, copies_answer, plan_answer, size_bytes
+
+NOW = datetime(2026, 11, 23, tzinfo=UTC)
+STATE_BYTES = 256 * 1024
+EVENT_BYTES_PER_MEMBER, RESULT_BYTES_PER_COPY, PROBLEM_BYTES = 260, 260, 220
+VOLUMES_OF_AN_INSTANCE = 128
+KEY_BYTES, VALUE_BYTES = 128, 256
+
+
+def wanted(number: int, region: str = "us-east-2", *, tags: int = 42) -> CopyWanted:
+    origin = Origin("us-east-1", f"vol-{number:017x}", f"snap-{number:017x}", NOW)
+    carried = {f"{one:02}".ljust(KEY_BYTES, "k"): "ä" * VALUE_BYTES for one in range(tags)}
+    key = "arn:aws:kms:us-east-1:111122223333:key/0123abcd-0123-0123-0123-0123456789ab"
+    own = tags_for_copy("snapkeep", "a-policy-with-a-name", origin)
+    return CopyWanted(origin, "a-policy-with-a-name", region, key, NOW, 8, True, carried | own, source_kms_key=key)
+
+
+@pytest.mark.parametrize(("volumes", "regions"), [(1, 1), (5, 2), (64, 1), (VOLUMES_OF_AN_INSTANCE, 1)])
+def test_a_set_of_many_volumes_with_many_tags_fits_into_the_state_of_its_run(volumes: int, regions: int) -> None:
+    copies = [wanted(number, f"eu-west-{region}") for number in range(volumes) for region in range(regions)]
+    listed, left, cut = copies_answer(copies, NOW)
+    others = volumes * EVENT_BYTES_PER_MEMBER + len(copies) * RESULT_BYTES_PER_COPY + len(left) * PROBLEM_BYTES + PLAN_BYTES
+    assert size_bytes(listed) + others < STATE_BYTES
+    assert all(one["wanted"]["tags"].keys() >= OWN_TAGS for one in listed)
+    assert (len(listed), bool(cut)) == (len(copies), volumes > 1)
+
+
+def test_copies_that_a_run_has_no_room_for_are_left_to_a_sweep_and_told_each() -> None:
+    copies = [wanted(number, f"eu-west-{region}", tags=0) for number in range(VOLUMES_OF_AN_INSTANCE) for region in (1, 2)]
+    listed, left, _ = copies_answer(copies, NOW)
+    assert size_bytes(listed) <= COPIES_BYTES_AT_MOST
+    told = [f"{one.origin.snapshot_id} to {one.region}" for one in copies[len(listed) :]]
+    assert [(one.kind, one.subject) for one in left] == [("CopyLeftToSweep", one) for one in told]
+
+
+def test_an_ordinary_set_keeps_all_its_tags() -> None:
+    copies = [wanted(number, tags=3) for number in range(27)]
+    listed, left, cut = copies_answer(copies, NOW)
+    assert [one["wanted"]["tags"] for one in listed] == [dict(one.tags) for one in copies]
+    assert (left, cut) == ([], [])
+
+
+def verdict(number: int) -> Verdict:
+    start = NOW - timedelta(hours=2000 - number)
+    origin = Origin("us-east-1", "vol-0123456789abcdef0", f"snap-{number:017x}", start)
+    reasons = tuple(Reason(word, f"{word}: 2026-11-23 has a newer one") for word in ("keep_daily", "keep_weekly", "keep_monthly"))
+    snapshot = Snapshot(origin.snapshot_id, "us-east-1", SnapshotState.COMPLETED, start, origin, 8)
+    return Verdict(snapshot, Action.DELETE, reasons)
+
+
+def test_a_long_plan_deletes_the_oldest_first_and_leaves_the_rest_to_the_next_run() -> None:
+    plan = Plan("plan-1", "us-east-1", NOW, tuple(verdict(number) for number in range(1000)))
+    answer = plan_answer(plan, most_bytes=PLAN_BYTES)
+    ids = [one["snapshot_id"] for one in answer["delete"]]
+    assert 100 < len(ids) < 1000
+    assert ids == [verdict(number).snapshot.id for number in range(len(ids))]
+    assert size_bytes(answer["delete"]) <= PLAN_BYTES
+    assert answer["counts"] == {"kept": 1000 - len(ids), "deleted": len(ids)}
+
+
+def test_a_plan_with_room_is_carried_out_whole() -> None:
+    plan = Plan("plan-1", "us-east-1", NOW, tuple(verdict(number) for number in range(50)))
+    assert len(plan_answer(plan, most_bytes=PLAN_BYTES)["delete"]) == 50
