@@ -42,6 +42,8 @@ class Account:
     clock: VirtualClock = field(default_factory=VirtualClock)
     stacks: dict[str, str] = field(default_factory=lambda: {PRIMARY: "snapkeep-primary", NEAR: "snapkeep-dr", FAR: "snapkeep-dr"})
     documents: dict[str, str] = field(default_factory=dict)
+    former: dict[str, list[str]] = field(default_factory=dict)
+    """Versions before those, oldest first."""
     waiting: dict[str, list[QueueEntry]] = field(default_factory=dict)
     asked: Counter[tuple[str, str]] = field(default_factory=Counter)
     away: set[str] = field(default_factory=set)
@@ -104,10 +106,19 @@ class Client:
         value, at = self.account.documents.get(self.region, "{}"), datetime(2026, 11, 1, tzinfo=UTC)
         return {"Parameter": {"Name": Name, "Version": 4, "Value": value, "LastModifiedDate": at}}
 
-    def get_parameter_history(self, **_: Any) -> dict[str, Any]:
-        return {"Parameters": []}
+    def get_paginator(self, operation: str) -> Any:
+        assert operation == "get_parameter_history"
+        return self
+
+    def paginate(self, Name: str) -> list[dict[str, Any]]:  # noqa: N803 - boto3's name
+        values = [*self.account.former.get(self.region, []), self.account.documents.get(self.region, "{}")]
+        at = datetime(2026, 11, 1, tzinfo=UTC)
+        listed = enumerate(values, start=5 - len(values))
+        return [{"Parameters": [{"Name": Name, "Version": one, "Value": value, "LastModifiedDate": at} for one, value in listed]}]
 
     def put_parameter(self, Name: str, Value: str, **_: Any) -> dict[str, Any]:  # noqa: N803 - boto3's names
+        if self.region in self.account.documents:
+            self.account.former.setdefault(self.region, []).append(self.account.documents[self.region])
         self.account.documents[self.region] = Value
         return {"Version": 5}
 

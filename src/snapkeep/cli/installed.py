@@ -10,7 +10,8 @@ from snapkeep.cli.common import AwsSettings
 from snapkeep.cli.errors import WrongUse, one_line, out_of_reach
 from snapkeep.domain.errors import AwsUnavailable, SnapkeepError
 from snapkeep.domain.policy import Limits, PolicySet, from_dr_parameters, from_parameters
-from snapkeep.usecases.policies import in_force
+from snapkeep.domain.policy_document import InvalidPolicy
+from snapkeep.usecases.policies import in_force, last_good, regions_known
 
 if TYPE_CHECKING:
     from snapkeep.adapters.dynamodb_queue import DynamoDbQueue
@@ -167,9 +168,22 @@ class Installed:
         """
         region = self.settings.region
         of_primary = in_force(self.store(region), self.parameters_as_policies()[region])
-        made = self.parameters_as_policies(self.regions(of_primary, *others))
-        del made[region]
-        return {region: of_primary} | {one: in_force(self.store(one), policies) for one, policies in made.items()}
+        return self.in_force_in(self.regions(of_primary, *others))
+
+    def in_force_in(self, regions: Sequence[str]) -> dict[str, PolicySet]:
+        """Given regions, the primary's first, return what is in force in each. Raise InvalidPolicy if a document is broken."""
+        made = self.parameters_as_policies(regions)
+        return {one: in_force(self.store(one), policies) for one, policies in made.items()}
+
+    def regions_dropped(self, policies: PolicySet) -> list[RegionSeen]:
+        """Given policies, return the regions with a stack that they do not copy to, and that a former version copied to.
+
+        One that cannot be asked is among them, and says why.
+        """
+        region = self.settings.region
+        known = regions_known(self.store(region), self.parameters_as_policies()[region])
+        seen = [self.dr_region_seen(one) for one in sorted(known.difference(self.regions(policies)))]
+        return [one for one in seen if one.stack or one.problem]
 
     def primary_seen(self) -> RegionSeen:
         """Return the primary region, which may be out of reach. Raise what else AWS refuses, and InvalidPolicy.
@@ -193,21 +207,30 @@ class Installed:
         One that cannot be asked is among them, and says why.
         """
         named = {rule.region for policy in of_primary.policies for rule in policy.copies}
-        seen = [self._dr_region_seen(region) for region in self.regions(of_primary)[1:]]
+        seen = [self.dr_region_seen(region) for region in self.regions(of_primary)[1:]]
         asked_for = bool(of_primary.policies)
         return [one for one in seen if one.region in named or one.stack or (one.problem and not asked_for)]
 
-    def _dr_region_seen(self, region: str) -> RegionSeen:
+    def dr_region_seen(self, region: str) -> RegionSeen:
+        """Given a DR region, return it as far as it can be asked. A broken document leaves the last good one in force."""
         from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - imports botocore
 
         stack: Mapping[str, str] = {}
-        unasked = from_dr_parameters(region, int(DR_DEFAULTS["Retention"]), _limits(DR_DEFAULTS))
+        policies = from_dr_parameters(region, int(DR_DEFAULTS["Retention"]), _limits(DR_DEFAULTS))
         try:
             stack = self.stack_parameters(DR, region)
             policies = self._dr_parameters_as_policies(region)
-            return RegionSeen(region, stack, in_force(self.store(region), policies) if stack else policies)
+            if stack:
+                policies = self._in_force_or_last_good(region, policies)
         except (SnapkeepError, BotoCoreError, ClientError) as error:
-            return RegionSeen(region, stack, unasked, f"{region} could not be read: {one_line(error)}")
+            return RegionSeen(region, stack, policies, f"{region} could not be read: {one_line(error)}")
+        return RegionSeen(region, stack, policies)
+
+    def _in_force_or_last_good(self, region: str, parameters: PolicySet) -> PolicySet:
+        try:
+            return in_force(self.store(region), parameters)
+        except InvalidPolicy:
+            return last_good(self.store(region), parameters)
 
     def waiting(self, regions: Iterable[str]) -> frozenset[SnapshotInRegion]:
         """Given DR regions, return what the queue of each still has to copy; nothing where there is no DR stack."""

@@ -16,7 +16,7 @@ from snapkeep.cli.errors import NOT_ALL_RIGHT, WRONG_USE, WrongUse
 from snapkeep.cli.output import print_json
 
 if TYPE_CHECKING:
-    from snapkeep.cli.installed import Installed
+    from snapkeep.cli.installed import Installed, RegionSeen
     from snapkeep.domain.planning import Comparison
     from snapkeep.domain.policy import PolicySet
     from snapkeep.domain.policy_document import InvalidPolicy
@@ -66,9 +66,10 @@ def push(
     name: Name = "",
     json: Json = False,
 ) -> None:
-    """Show what a document would change, ask, and put it in force in both regions. No deployment is needed.
+    """Show what a document would change, ask, and put it in force in all regions. No deployment is needed.
 
-    The functions see it within a minute. The former versions are kept.
+    The functions see it within a minute. The former versions are kept. A region that it does not copy to any more gets it too,
+    and keeps every copy that it has.
     """
     from snapkeep.usecases.policies import stored_text  # noqa: PLC0415
 
@@ -214,18 +215,30 @@ def _put_in_force(installed: Installed, text: str, policies: PolicySet, question
     from snapkeep.usecases.policies import push as push_to  # noqa: PLC0415
 
     stores = _stores(installed, policies)
-    before = _in_force(installed, policies)
+    dropped = installed.regions_dropped(policies)
+    told = [one for one in dropped if not one.problem]
+    before = _in_force_in(installed, policies) | {one.region: one.policies for one in told}
     compared = _compare(installed, before, dict.fromkeys(before, policies))
     _show_comparisons(compared, json=json)
+    for one in dropped:
+        typer.echo(_dropped_line(one), err=json or bool(one.problem))
     if not yes and not _consent(question, json=json):
         raise WrongUse("nothing was changed: confirm, or give --yes")
-    pushed = push_to(stores, text)
+    pushed = push_to([*stores, *(installed.store(one.region) for one in told)], text)
     if json:
-        print_json({"pushed": [asdict(one) for one in pushed], "changes": _changes_as_data(compared)})
+        regions = [{"region": one.region, "problem": one.problem} for one in dropped]
+        print_json({"pushed": [asdict(one) for one in pushed], "dropped": regions, "changes": _changes_as_data(compared)})
     else:
         sys.stdout.writelines(_pushed_line(one) + "\n" for one in pushed)
-    if any(one.overtaken for one in pushed):
+    if any(one.overtaken for one in pushed) or len(told) < len(dropped):
         raise typer.Exit(NOT_ALL_RIGHT)
+
+
+def _dropped_line(one: RegionSeen) -> str:
+    """Given a region that nothing is copied to any more, return what becomes of what is there."""
+    if one.problem:
+        return f"{one.problem}; nothing is copied there any more, and it goes by its former document until a push reaches it"
+    return f"{one.region}: nothing is copied there any more; it is told so, and keeps every copy that it has"
 
 
 def _show_comparisons(compared: Sequence[tuple[str, Comparison]], *, json: bool) -> None:
@@ -262,6 +275,22 @@ def _stores_in_force(installed: Installed, before: Iterable[str]) -> list[Policy
     return [installed.store(region) for region in [*(one for one in others if installed.stack_parameters(DR, one)), primary]]
 
 
+def _in_force_in(installed: Installed, policies: PolicySet) -> dict[str, PolicySet]:
+    """Given other policies, return what is in force in each region that these concern: a broken document is not."""
+    from snapkeep.domain.policy_document import InvalidPolicy  # noqa: PLC0415
+
+    regions = installed.regions(policies)
+    try:
+        return installed.in_force_in(regions)
+    except InvalidPolicy as broken:
+        _tell_broken(broken)
+        return installed.parameters_as_policies(regions)
+
+
+def _tell_broken(broken: InvalidPolicy) -> None:
+    typer.echo(f"what is in force cannot be used ({len(broken.problems)} errors): compared with the parameters", err=True)
+
+
 def _in_force(installed: Installed, policies: PolicySet) -> dict[str, PolicySet]:
     """Given other policies, return what is in force in each region that these or those concern: a broken document is not."""
     from snapkeep.domain.policy_document import InvalidPolicy  # noqa: PLC0415
@@ -269,7 +298,7 @@ def _in_force(installed: Installed, policies: PolicySet) -> dict[str, PolicySet]
     try:
         return installed.policies_in_force(policies)
     except InvalidPolicy as broken:
-        typer.echo(f"what is in force cannot be used ({len(broken.problems)} errors): compared with the parameters", err=True)
+        _tell_broken(broken)
         return installed.parameters_as_policies(installed.regions(policies))
 
 

@@ -153,17 +153,9 @@ class PoliciesInForce:
         try:
             return parse_stored(current, self.parameters.limits)
         except InvalidPolicy as broken:
-            in_force = self._last_good()
+            in_force = last_good(self.store, self.parameters)
             self._tell(current, broken, in_force, now)
             return in_force
-
-    def _last_good(self) -> PolicySet:
-        for stored in self.store.history():
-            try:
-                return parse_stored(stored, self.parameters.limits)
-            except InvalidPolicy:
-                continue
-        return keep_everything(self.parameters)
 
     def _tell(self, stored: StoredDocument, broken: InvalidPolicy, in_force: PolicySet, now: datetime) -> None:
         if self._told == stored.version:
@@ -208,6 +200,22 @@ def in_force(store: PolicyStore, parameters: PolicySet) -> PolicySet:
         return parameters
 
 
+def last_good(store: PolicyStore, parameters: PolicySet) -> PolicySet:
+    """Given a store and what the parameters say, return the newest usable version; where none is, what deletes nothing."""
+    for stored in store.history():
+        try:
+            return parse_stored(stored, parameters.limits)
+        except InvalidPolicy:
+            continue
+    return keep_everything(parameters)
+
+
+def regions_known(store: PolicyStore, parameters: PolicySet) -> set[str]:
+    """Given a store and what the parameters say, return every region that these, or any usable version, copy to."""
+    known = [parameters, *(shown.policies for shown in history(store) if shown.policies)]
+    return {rule.region for one in known for policy in one.policies for rule in policy.copies}
+
+
 def history(store: PolicyStore) -> list[Shown]:
     """Given a store, return all versions that it keeps, newest first."""
     return [_shown(stored) for stored in store.history()]
@@ -221,9 +229,10 @@ def _shown(stored: StoredDocument) -> Shown:
 
 
 def push(stores: Sequence[PolicyStore], text: str) -> list[Pushed]:
-    """Given the stores, those of the DR regions first, put a text of `stored_text` in force. Who has it is left as it is.
+    """Given the stores, put a text of `stored_text` in force in each, in this order. Who has it is left as it is.
 
-    The DR regions come first, so that no copy arrives there under a policy that nobody there knows.
+    The DR regions come first, so that no copy arrives there under a policy that nobody there knows; then the primary. Last come
+    the regions that the text does not copy to any more: there it deletes nothing, and one that fails keeps up nobody.
     """
     return [_put(store, text) for store in stores]
 
