@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
 from snapkeep.domain.model import CopyWanted, Snapshot, Volume
+from snapkeep.domain.urgency import latest_start
 
 
 class Clock(Protocol):
@@ -176,22 +177,8 @@ class QueueEntry:
 
     @property
     def due(self) -> datetime:
-        """Its place in its state's order: while it rests, until when; else the latest start that still meets the deadline.
-
-        By latest start, and not by deadline alone, a large copy is not left to the end, to be late and to hold up the rest.
-        """
-        return self.not_before if self.state is EntryState.DELAYED else self.wanted.deadline - expected_duration(self.wanted)
-
-
-EXPECTED_SECONDS_PER_GIB = 1024 / 120
-"""AWS documents no speed of a standard copy. This only orders the queue: 120 MiB a second, as if the whole volume moved."""
-
-
-def expected_duration(wanted: CopyWanted) -> timedelta:
-    """Given a wanted copy, return how long it may take: a time-based one as long as it says, another by its size."""
-    if wanted.completion_minutes:
-        return timedelta(minutes=wanted.completion_minutes)
-    return timedelta(seconds=wanted.size_gib * EXPECTED_SECONDS_PER_GIB)
+        """Its place in its state's order: while it rests, until when; else the latest start that still meets the deadline."""
+        return self.not_before if self.state is EntryState.DELAYED else latest_start(self.wanted)
 
 
 def entry_key(source_region: str, snapshot_id: str, destination_region: str) -> str:
