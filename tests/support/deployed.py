@@ -94,14 +94,21 @@ class Installation:
         return dict(json.loads(body))
 
 
-@pytest.fixture(scope="session")
-def installation(embedded: EmbeddedAws) -> Installation:
+def install(embedded: EmbeddedAws, **parameters: str) -> Installation:
+    """Deploy both stacks, with these parameters in both, into an account of their own."""
     account_id = f"2000000000{next(_numbers):02d}"
 
     @cache
     def client(service: str, region: str) -> Any:
         return embedded.client(service, region, account_id)
 
-    deployed = Deployment(Target(client, PRIMARY, DR), Quiet()).deploy({"KnownAccounts": "111122223333"}, {})  # type: ignore[arg-type]
+    deployed = Deployment(Target(client, PRIMARY, DR), Quiet()).deploy(
+        {"KnownAccounts": "111122223333", **parameters}, parameters
+    )  # type: ignore[arg-type]
     outputs = {result.region: result.outputs for result in deployed.stacks}
     return Installation(embedded, account_id, {stack: dict(outputs[region]) for stack, region in REGIONS.items()})
+
+
+@pytest.fixture(scope="session")
+def installation(embedded: EmbeddedAws) -> Installation:
+    return install(embedded)
