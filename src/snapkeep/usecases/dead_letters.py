@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
@@ -13,6 +14,7 @@ from snapkeep.domain.reporting import Handling, Item
 from snapkeep.domain.sweeping import Kind
 from snapkeep.usecases.sweep_ports import DeadLetter, DeadLetters, ProtectRuns
 
+_EVENT_ID = re.compile(r"[0-9a-f-]{36}")
 EC2_SOURCES = ("aws.ec2", "snapkeep.sweep")
 SCHEDULED = "Scheduled Event"
 """The detail-type of a schedule's tick (EventBridge user guide): the next tick has done its work."""
@@ -59,7 +61,7 @@ class ReplayDeadLetters:
 def _event(body: str) -> Mapping[str, Any] | None:
     try:
         event = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return event if isinstance(event, Mapping) and isinstance(event.get("detail"), Mapping) else None
 
@@ -70,4 +72,5 @@ def _subject(event: Mapping[str, Any]) -> str:
 
 def _name(event: Mapping[str, Any], body: str) -> str:
     """One run for an event, however often it is replayed."""
-    return f"replay-{event.get('id') or sha256(body.encode()).hexdigest()[:32]}"[:80]
+    event_id = str(event.get("id"))
+    return f"replay-{event_id if _EVENT_ID.fullmatch(event_id) else sha256(body.encode()).hexdigest()[:32]}"
