@@ -142,3 +142,11 @@ def test_the_template_fills_in_exactly_what_the_definition_leaves_open(stack: st
 def test_every_definition_is_deployed() -> None:
     uris = {one["DefinitionUri"] for stack in STACKS for one in resources(stack, MACHINE).values()}
     assert sorted(uris) == [f"statemachines/{name}.asl.json" for name in NAMES]
+
+
+def test_a_dr_region_that_hangs_is_asked_for_as_long_as_one_that_does_not_answer() -> None:
+    """A function whose call gets no answer may be ended by its own time-out before its client gives up."""
+    states = dict(every_state("protect"))
+    by_error = {error: one for one in states["CopySnapshotToDR"]["Retry"] for error in one["ErrorEquals"]}
+    assert by_error["Sandbox.Timedout"] == by_error["AwsUnavailable"]
+    assert by_error["AwsUnavailable"]["MaxAttempts"] >= 100
