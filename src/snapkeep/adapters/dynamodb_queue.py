@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from snapkeep.adapters.aws_errors import code_of, translated
+from snapkeep.domain.errors import InvalidConfiguration
 from snapkeep.domain.ledger import format_time
 from snapkeep.usecases.ports import EntryChanged, EntryState, QueueEntry
 from snapkeep.usecases.queue_codec import entry_from_json, entry_to_json
@@ -174,4 +175,9 @@ def _item(entry: QueueEntry) -> dict[str, Any]:
 
 
 def _entry(item: Mapping[str, Any]) -> QueueEntry:
-    return entry_from_json(json.loads(item["entry"]["S"]), int(item["version"]["N"]))
+    """The entry in an item. Raise InvalidConfiguration, naming the item, if it is none that this version reads."""
+    try:
+        return entry_from_json(json.loads(item["entry"]["S"]), int(item["version"]["N"]))
+    except (KeyError, TypeError, ValueError) as error:
+        key = item.get("pk", {}).get("S", "without a key")
+        raise InvalidConfiguration(f"the queue's item {key} cannot be read ({error!r}); delete it: a sweep asks anew") from error

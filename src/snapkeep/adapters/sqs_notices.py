@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from snapkeep.adapters.aws_errors import translated
@@ -21,6 +22,7 @@ EMPTY_RECEIVES = 3
 """SQS asks a subset of its servers: one empty answer does not mean an empty queue (SQS developer guide, short polling)."""
 CAUSE_KEPT = 4000
 MOST_AT_ONCE = 5000
+NEVER = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 
 
 class SqsNotices:
@@ -78,6 +80,10 @@ class SnsPublisher:
 
 
 def _notice(body: str) -> Notice:
-    data = json.loads(body)
-    data["at"] = parse_time(data["at"])
-    return Notice(**data)
+    """The notice in a message. One that cannot be read, of another version say, is told as it is: it must not stop the rest."""
+    try:
+        data = json.loads(body)
+        return Notice(**{**data, "at": parse_time(data["at"])})
+    except (KeyError, TypeError, ValueError) as error:
+        cause = f"a notice cannot be read ({error!r}): {body}"[:CAUSE_KEPT]
+        return Notice("NoticeUnreadable", cause, "a notice", "from the notices' queue", "unknown", NEVER)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
+from snapkeep.domain.errors import SnapkeepError
 from snapkeep.usecases.ports import Clock, Notice
 
 EXAMPLES = 10
@@ -135,15 +136,22 @@ class Digest:
     longest: timedelta = timedelta(minutes=10)
 
     def run(self) -> int:
-        """Publish what is ripe. Return the number of messages."""
+        """Publish what is ripe. Return the number of messages. Raise, once all were tried, what kept one from being published."""
         groups: dict[tuple[str, str, str], list[HeldNotice]] = {}
         for held in self.source.receive():
             groups.setdefault((held.notice.kind, _without_ids(held.notice), held.notice.region), []).append(held)
         now = self.clock.now()
         ripe = [group for group in groups.values() if self._ripe([held.notice for held in group], now)]
+        failed: list[SnapkeepError] = []
         for group in ripe:
-            self.publisher.publish(message_of([held.notice for held in group], self.system))
-            self.source.delete(group)
+            try:
+                self.publisher.publish(message_of([held.notice for held in group], self.system))
+            except SnapkeepError as error:  # it comes back; a message that is never taken must not keep the others
+                failed.append(error)
+            else:
+                self.source.delete(group)
+        if failed:
+            raise failed[0]
         return len(ripe)
 
     def _ripe(self, notices: Sequence[Notice], now: datetime) -> bool:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from snapkeep.domain.errors import AwsRefused
 from snapkeep.usecases.notify import EXAMPLES, SUBJECT_LIMIT, Digest, HeldNotice, Message, message_of, notices_of_run
 from snapkeep.usecases.ports import Notice
 
@@ -122,6 +123,24 @@ def test_a_failed_run_whose_state_tells_of_nothing_is_told_nevertheless() -> Non
     state = {"detail-type": "EBS Multi-Volume Snapshots Completion Status", "tagged": {"problems": [], "volumes": []}}
     (told,) = notices_of_run(state, "us-east-1", "run-1", START)
     assert (told.kind, told.subject) == ("RunFailed", "EBS Multi-Volume Snapshots Completion Status")
+
+
+def test_a_message_that_is_never_taken_keeps_no_other_from_being_published(monkeypatch: pytest.MonkeyPatch) -> None:
+    desk = Desk(time=START + timedelta(minutes=2))
+    for number, cause in enumerate(("first", "refused", "last")):
+        desk.add(notice(f"snap-{number}", cause=cause))
+    publish = desk.publish
+
+    def refusing(message: Message) -> None:
+        if "refused" in message.text:
+            raise AwsRefused("InvalidParameter")
+        publish(message)
+
+    monkeypatch.setattr(desk, "publish", refusing)
+    with pytest.raises(AwsRefused):
+        desk.digest()
+    assert len(desk.published) == 2
+    assert [held.notice.cause for held in desk.held] == ["refused"], "it comes back, and goes to the dead letters in the end"
 
 
 def test_of_a_sweep_whose_report_was_published_nothing_is_left_to_tell() -> None:

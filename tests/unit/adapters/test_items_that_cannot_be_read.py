@@ -1,0 +1,46 @@
+"""What another version left in a queue is told, by name, and stops nothing that can be read."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from snapkeep.adapters.dynamodb_queue import DynamoDbQueue
+from snapkeep.adapters.sqs_notices import SqsNotices
+from snapkeep.domain.errors import InvalidConfiguration
+
+
+class Sqs:
+    """Two messages, then none."""
+
+    def __init__(self, *bodies: str) -> None:
+        self.answers = [{"Messages": [{"Body": body, "ReceiptHandle": body[:5]} for body in bodies]}]
+
+    def receive_message(self, **_: Any) -> dict[str, Any]:
+        return self.answers.pop() if self.answers else {}
+
+
+GOOD = {"kind": "CopyFailed", "cause": "c", "subject": "s", "detail": "d", "region": "r", "at": "2026-11-23T00:00:00Z"}
+
+
+@pytest.mark.parametrize("body", ["no JSON", "[]", "{}", json.dumps(GOOD | {"new": 1}), json.dumps(GOOD | {"at": "soon"})])
+def test_a_notice_that_cannot_be_read_is_told_beside_the_others(body: str) -> None:
+    source = SqsNotices(client=Sqs(body, json.dumps(GOOD)), queue_url="q")  # type: ignore[arg-type]
+    held = list(source.receive())
+    assert [one.notice.kind for one in held] == ["NoticeUnreadable", "CopyFailed"]
+    assert body in held[0].notice.cause
+
+
+class Table:
+    """A table whose only item no version has written."""
+
+    def query(self, **_: Any) -> dict[str, Any]:
+        return {"Items": [{"pk": {"S": "us-east-1#snap-1#us-east-2"}, "version": {"N": "1"}, "entry": {"S": "{}"}}]}
+
+
+def test_an_entry_that_cannot_be_read_is_named() -> None:
+    queue = DynamoDbQueue(client=Table(), table="t", region="us-east-2")  # type: ignore[arg-type]
+    with pytest.raises(InvalidConfiguration, match="us-east-1#snap-1#us-east-2"):
+        queue.most_urgent(1)
