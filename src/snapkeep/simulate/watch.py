@@ -228,17 +228,20 @@ class Watch:
             if snapshot is None:
                 continue
             self.writes += 1
-            volume = place.volumes.get(snapshot.volume_id)
-            tags = as_dict(volume.tags) if volume else as_dict(snapshot.tags)
-            ours = (
-                snapshot.description.startswith(OUR_DESCRIPTION)
-                if snapshot.source_id
-                else self.governed(snapshot.volume_id, tags)
-            )
-            if not self._managed(snapshot) and not ours:
+            if not self._managed(snapshot) and not self._included(place, snapshot):
                 self._broken("INV-01", place, snapshot.id, "tagged, and no policy includes it")
             if snapshot.state != COMPLETED:
                 self._broken("INV-03", place, snapshot.id, f"tagged while it is {snapshot.state}")
+
+    def _included(self, place: Place, snapshot: Snapshot) -> bool:
+        """Whether a policy includes it. The last snapshot of a volume that is gone follows the volume's earlier ones."""
+        if snapshot.source_id:
+            return snapshot.description.startswith(OUR_DESCRIPTION)
+        volume = place.volumes.get(snapshot.volume_id)
+        if self.governed(snapshot.volume_id, as_dict(volume.tags if volume else snapshot.tags)):
+            return True
+        earlier = (one for one in place.snapshots.values() if one.volume_id == snapshot.volume_id)
+        return volume is None and any(self._managed(one) for one in earlier)
 
     # Plans and runs
 
