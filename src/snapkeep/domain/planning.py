@@ -7,7 +7,7 @@ how plans are carried out.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
@@ -15,7 +15,7 @@ from enum import StrEnum
 from snapkeep.domain import invariants, ledger, tagnames
 from snapkeep.domain.holds import CopyFacts, SnapshotInRegion, copy_facts, holds_from_facts
 from snapkeep.domain.model import Action, Lineage, Plan, Reason, Snapshot, Verdict, Volume
-from snapkeep.domain.policy import CopyRule, PolicySet, Retention
+from snapkeep.domain.policy import CopyRule, Policy, PolicySet, Retention
 from snapkeep.domain.retention import NO_HOLDS, Holds, decide
 from snapkeep.domain.selection import Selection, select, select_by_snapshots
 
@@ -117,6 +117,12 @@ def plan_region(
     return RegionPlan(facts.region, now, policies, tuple(planner.volume_plans()))
 
 
+def remembered_volume(snapshot: Snapshot) -> Volume:
+    """Given a snapshot whose volume is gone, return the volume as far as the snapshot tells of it, for selection."""
+    origin = snapshot.origin
+    return Volume(origin.volume_id, origin.region, snapshot.size_gib, "", encrypted=snapshot.encrypted, tags=snapshot.tags)
+
+
 def changes(before: RegionPlan, after: RegionPlan) -> list[Change]:
     """Given two plans for the same snapshots, return those whose action differs, in the order of the second plan."""
     known = {verdict.snapshot.id: verdict for verdict in before.verdicts}
@@ -192,9 +198,9 @@ class _Planner:
         copies: CopyFacts,
         failed: set[SnapshotInRegion],
     ) -> VolumePlan:
+        snapshots, adopted = self._adopting(snapshots, lambda one: select(volume or remembered_volume(one), self.policies).policy)
         selection = select(volume, self.policies) if volume else select_by_snapshots(snapshots, self.policies)
         policy = selection.policy
-        snapshots, adopted = self._adopting(snapshots, policy.name if policy else "")
         if policy is None:
             return self._keeping(lineage, volume, selection, snapshots)
         missing = tuple(
@@ -216,9 +222,9 @@ class _Planner:
         return replace(plan, volume=volume, selection=selection, missing=missing, adopted=adopted)
 
     def _of_copies(self, lineage: Lineage, snapshots: list[Snapshot]) -> VolumePlan:
-        first_look = select_by_snapshots(snapshots, self.policies)
-        snapshots, adopted = self._adopting(snapshots, self.policies.policies[0].name)
-        selection = select_by_snapshots(snapshots, self.policies) if adopted and first_look.policy is None else first_look
+        copying_here = next((one for one in self.policies.policies if one.copy_rule(self.facts.region)), None)
+        snapshots, adopted = self._adopting(snapshots, lambda _: copying_here)
+        selection = select_by_snapshots(snapshots, self.policies)
         rule = selection.policy.copy_rule(self.facts.region) if selection.policy else None
         if rule is None:
             return self._keeping(lineage, None, selection, snapshots)
@@ -252,20 +258,30 @@ class _Planner:
         verdicts = tuple(Verdict(snapshot, Action.KEEP, (NO_POLICY,)) for snapshot in ordered)
         return VolumePlan(lineage, volume, selection, verdicts)
 
-    def _adopting(self, snapshots: list[Snapshot], policy: str) -> tuple[list[Snapshot], tuple[str, ...]]:
-        if not self.adopt or not policy:
+    def _adopting(
+        self, snapshots: list[Snapshot], policy_for: Callable[[Snapshot], Policy | None]
+    ) -> tuple[list[Snapshot], tuple[str, ...]]:
+        """Given snapshots, and the policy that each would be tagged with, return them as adoption leaves them, and whom it took."""
+        if not self.adopt:
             return snapshots, ()
-        taken = {snapshot.id for snapshot in snapshots if self._would_adopt(snapshot)}
-        return [
-            replace(snapshot, tags=dict(snapshot.tags) | self._tags_for(snapshot, policy)) if snapshot.id in taken else snapshot
-            for snapshot in snapshots
-        ], tuple(sorted(taken))
+        seen: list[Snapshot] = []
+        taken: list[str] = []
+        for snapshot in snapshots:
+            policy = policy_for(snapshot) if self._can_be_adopted(snapshot) else None
+            if policy is None:
+                seen.append(snapshot)
+            else:
+                seen.append(replace(snapshot, tags=dict(snapshot.tags) | self._tags_for(snapshot, policy.name)))
+                taken.append(snapshot.id)
+        return seen, tuple(sorted(taken))
 
-    def _would_adopt(self, snapshot: Snapshot) -> bool:
-        """What the original system tagged, and completed snapshots of governed volumes that no run has handled."""
+    def _can_be_adopted(self, snapshot: Snapshot) -> bool:
+        """Completed snapshots of this region's volumes that no run has handled, and copies that the original system tagged."""
         if tagnames.MANAGED in snapshot.tags or not snapshot.completed:
             return False
-        return ledger.is_of_original_system(snapshot) or not snapshot.is_copy
+        if snapshot.origin.region == self.facts.region:
+            return not snapshot.is_copy
+        return ledger.is_of_original_system(snapshot)
 
     def _tags_for(self, snapshot: Snapshot, policy: str) -> dict[str, str]:
         make = ledger.tags_for_copy if snapshot.is_copy else ledger.tags_for_snapshot
