@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,20 @@ def busy(aws: EmbeddedAws) -> Builder:
     build.client("lambda").invoke(FunctionName="Sleeping", InvocationType="Event", Payload=b"{}")
     wait_for(lambda: len(session_members(aws.server.pid)) > 1)
     return build
+
+
+def test_what_is_kept_is_written_though_a_caller_still_waits_for_its_function(tmp_path: Path) -> None:
+    aws = EmbeddedAws(state_dir=tmp_path / "state")
+    aws.start()
+    build = busy(aws)
+    build.client("sns").create_topic(Name="kept")
+    with ThreadPoolExecutor() as callers:
+        waiting = callers.submit(build.client("lambda").invoke, FunctionName="Sleeping")
+        wait_for(lambda: len(session_members(aws.server.pid)) > 2)
+        aws.stop()
+    assert waiting.done()
+    with EmbeddedAws(state_dir=tmp_path / "state") as again:
+        assert len(Builder(again, "123456789012").client("sns").list_topics()["Topics"]) == 1
 
 
 def test_stopping_ends_the_server_and_its_busy_workers_and_removes_their_files() -> None:

@@ -112,8 +112,14 @@ async def _serve(settings: Settings, listener: socket.socket, port: int) -> None
         asyncio.create_task(application.evaluate_alarms()),
         asyncio.create_task(_announce(application.ready, port)),
     ]
+
+    async def stopped() -> None:
+        """Who waits for a function's answer would hold up the end, and what is kept is written at the end."""
+        await stop.wait()
+        _end_workers()
+
     try:
-        await serve(application, config, shutdown_trigger=stop.wait)
+        await serve(application, config, shutdown_trigger=stopped)
     finally:
         for task in tasks:
             task.cancel()
@@ -143,11 +149,7 @@ async def _announce(ready: asyncio.Event, port: int) -> None:
 
 def _leave(settings: Settings, status: int) -> None:
     """End every worker process, remove the temporary files, and end at once: threads of running executions are not waited for."""
-    if "ministack.core.lambda_runtime" in sys.modules:
-        from ministack.core import lambda_runtime
-
-        lambda_runtime._REAP_GRACE = 0.2  # noqa: SLF001 - a worker has nothing to finish when its server goes
-        lambda_runtime.reset()
+    _end_workers()
     if settings.work_dir is not None:
         shutil.rmtree(settings.work_dir, ignore_errors=True)
     sys.stdout.flush()
@@ -157,6 +159,14 @@ def _leave(settings: Settings, status: int) -> None:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         os.killpg(0, signal.SIGTERM)
     os._exit(status)
+
+
+def _end_workers() -> None:
+    if "ministack.core.lambda_runtime" in sys.modules:
+        from ministack.core import lambda_runtime
+
+        lambda_runtime._REAP_GRACE = 0.2  # noqa: SLF001 - a worker has nothing to finish when its server goes
+        lambda_runtime.reset()
 
 
 if __name__ == "__main__":
