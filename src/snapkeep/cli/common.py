@@ -165,6 +165,12 @@ def pairs_of(texts: Iterable[str] | None, option: str, form: str = "KEY=VALUE") 
     return pairs
 
 
+def require_consent(question: str, *, yes: bool, json: bool, otherwise: str) -> None:
+    """Given a question, return if `--yes` was given or a person says yes. Raise WrongUse, saying what was not done, if not."""
+    if not yes and not consents(question, json=json):
+        raise WrongUse(f"{otherwise}: confirm, or give --yes")
+
+
 def consents(question: str, *, json: bool) -> bool:
     """Given a question, ask it where a person sits and return the answer; elsewhere the answer is no."""
     if json or not (sys.stdin.isatty() and sys.stdout.isatty()):

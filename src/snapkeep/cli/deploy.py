@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from snapkeep.cli.common import AwsSettings, Json, Yes, consents, pairs_of, with_aws_settings
-from snapkeep.cli.errors import WrongUse
-from snapkeep.cli.output import make_console, print_json
+from snapkeep.cli.common import AwsSettings, Json, Yes, consents, pairs_of, require_consent, with_aws_settings
+from snapkeep.cli.output import counted, make_console, print_json
 
 if TYPE_CHECKING:
     from snapkeep.deploy.deployment import Deployed, Deployment, Destroyed
@@ -106,8 +105,7 @@ def destroy(
     regions = {Only.PRIMARY: settings.region, Only.DR: settings.dr_region}
     where = regions[only] if only else " and ".join(regions.values())
     question = f"Delete the stacks of {settings.system} in {where}? Snapshots stay."
-    if not yes and not consents(question, json=json):
-        raise WrongUse("nothing was deleted: confirm, or give --yes")
+    require_consent(question, yes=yes, json=json, otherwise="nothing was deleted")
     from snapkeep.deploy.deployment import DR, PRIMARY  # noqa: PLC0415 - imports boto3
 
     with _watcher(json) as watcher:
@@ -174,7 +172,9 @@ def _show_destroyed(destroyed: Destroyed, *, json: bool) -> None:
     for result in destroyed.stacks:
         console.print(f"{result.stack} in {result.region}: {result.outcome}", soft_wrap=True)
     for bucket, count in destroyed.objects_removed.items():
-        console.print(f"bucket {bucket}: removed with {count} objects" if count else f"bucket {bucket}: gone", soft_wrap=True)
+        console.print(
+            f"bucket {bucket}: " + (f"removed with {counted(count, 'object')}" if count else "not there any more"), soft_wrap=True
+        )
     console.print("What stays:")
     for text in destroyed.stays:
         console.print(f"  {text}", soft_wrap=True)

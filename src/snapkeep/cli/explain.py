@@ -9,17 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from snapkeep.cli.common import (
-    DEFAULT_DR_REGION,
-    AwsSettings,
-    DrRegion,
-    EndpointUrl,
-    Json,
-    Name,
-    Profile,
-    Region,
-    aws_settings,
-)
+from snapkeep.cli.common import AwsSettings, Json, with_aws_settings
 from snapkeep.cli.errors import NOT_ALL_RIGHT, WrongUse
 from snapkeep.cli.output import make_console, print_json
 
@@ -37,14 +27,11 @@ MACHINES = {"primary": "protect", "dr": "receive"}
 
 
 @app.command()
+@with_aws_settings
 def explain(
+    settings: AwsSettings,
     snapshot: Annotated[str, typer.Argument(metavar="SNAPSHOT", help="A snapshot or a copy, such as snap-0123456789abcdef0.")],
     *,
-    profile: Profile = "",
-    region: Region = "",
-    dr_region: DrRegion = DEFAULT_DR_REGION,
-    endpoint_url: EndpointUrl = "",
-    name: Name = "",
     json: Json = False,
 ) -> None:
     """Tell when a snapshot was made, why it is kept or was deleted, and where its copies are.
@@ -53,7 +40,6 @@ def explain(
     """
     if not re.fullmatch(r"snap-[0-9a-f]{8,17}", snapshot):
         raise WrongUse(f"'{snapshot}' is no snapshot's id; one such is snap-0123456789abcdef0")
-    settings = aws_settings(profile=profile, region=region, dr_region=dr_region, endpoint_url=endpoint_url, name=name)
     story = _explainer(settings).run(snapshot, datetime.now(UTC))
     if json:
         print_json(_as_data(story))

@@ -13,6 +13,7 @@ import typer
 from snapkeep.cli.common import AwsSettings, Json, Scope, with_aws_settings
 from snapkeep.cli.errors import NOT_ALL_RIGHT, WrongUse
 from snapkeep.cli.output import print_json
+from snapkeep.cli.policy_files import read_policies
 
 if TYPE_CHECKING:
     from snapkeep.cli.installed import Installed
@@ -83,10 +84,8 @@ def _moment(text: str) -> datetime:
 
 
 def _from_file(path: Path, installed: Installed) -> PolicySet:
-    from snapkeep.policyfile.load import load_file  # noqa: PLC0415 - imports yaml
-
     region = installed.settings.region
-    return load_file(path, region=region, limits=installed.parameters_as_policies()[region].limits)
+    return read_policies(path, region=region, limits=installed.parameters_as_policies()[region].limits)[1]
 
 
 def _shown(plans: list[RegionPlan], scope: Scope) -> list[RegionPlan]:

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from snapkeep.cli.common import DEFAULT_DR_REGION, DrRegion, EndpointUrl, Json, Name, Profile, Region, aws_settings
-from snapkeep.cli.errors import NOT_ALL_RIGHT, WRONG_USE, WrongUse
-from snapkeep.cli.output import print_json
+from snapkeep.cli.common import AwsSettings, Json, Yes, require_consent, with_aws_settings
+from snapkeep.cli.errors import NOT_ALL_RIGHT, WrongUse
+from snapkeep.cli.output import counted, print_json
+from snapkeep.cli.policy_files import print_problems, read_policies
 
 if TYPE_CHECKING:
     from snapkeep.cli.installed import Installed, RegionSeen
@@ -22,17 +23,16 @@ if TYPE_CHECKING:
     from snapkeep.domain.policy_document import InvalidPolicy
     from snapkeep.usecases.policies import PolicyStore, Pushed, Shown
 
-app = typer.Typer(help="The policy document: check, push, show, history, rollback.", no_args_is_help=True)
+app = typer.Typer(help="The policy document: what is in force, and what is to be.", no_args_is_help=True)
 
 _File = Annotated[Path, typer.Argument(metavar="FILE", help="The document, in YAML or JSON.")]
-_Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 
 @app.command()
 def check(
     file: _File,
     *,
-    region: Annotated[str, typer.Option("--region", help="The primary region, which no copy may go to.")] = "",
+    region: Annotated[str, typer.Option("--region", metavar="REGION", help="The primary region, which no copy may go to.")] = "",
     json: Json = False,
 ) -> None:
     """Check a document and say everything that is wrong with it, and what would be right. Asks nothing of AWS.
@@ -46,7 +46,10 @@ def check(
     try:
         policies = load_file(file, region=region)
     except InvalidPolicy as invalid:
-        _print_problems(invalid, file, json=json)
+        if json:
+            print_json({"file": str(file), "errors": [problem._asdict() for problem in invalid.problems]})
+        else:
+            print_problems(invalid, file)
         raise typer.Exit(NOT_ALL_RIGHT) from invalid
     if json:
         print_json({"file": str(file), "errors": [], "policies": policy_view.summaries(policies)})
@@ -55,15 +58,12 @@ def check(
 
 
 @app.command()
+@with_aws_settings
 def push(
+    settings: AwsSettings,
     file: _File,
     *,
-    yes: _Yes = False,
-    profile: Profile = "",
-    region: Region = "",
-    dr_region: DrRegion = DEFAULT_DR_REGION,
-    endpoint_url: EndpointUrl = "",
-    name: Name = "",
+    yes: Yes = False,
     json: Json = False,
 ) -> None:
     """Show what a document would change, ask, and put it in force in all regions. No deployment is needed.
@@ -73,52 +73,49 @@ def push(
     """
     from snapkeep.usecases.policies import stored_text  # noqa: PLC0415
 
-    installed = _installed(profile, region, dr_region, endpoint_url, name)
-    document, policies = _load(file, installed)
+    installed = _installed(settings)
+    region = installed.settings.region
+    document, policies = read_policies(file, region=region, limits=installed.parameters_as_policies()[region].limits)
     _put_in_force(installed, stored_text(document), policies, f"Put {file.name} in force?", yes=yes, json=json)
 
 
 @app.command()
+@with_aws_settings
 def rollback(
-    version: Annotated[int, typer.Argument(help="The version to go back to. Default: the newest usable one before now.")] = 0,
+    settings: AwsSettings,
+    version: Annotated[
+        int,
+        typer.Argument(metavar="VERSION", help="Where to go back to. Default: the newest usable one.", show_default=False),
+    ] = 0,
     *,
-    yes: _Yes = False,
-    profile: Profile = "",
-    region: Region = "",
-    dr_region: DrRegion = DEFAULT_DR_REGION,
-    endpoint_url: EndpointUrl = "",
-    name: Name = "",
+    yes: Yes = False,
     json: Json = False,
 ) -> None:
     """Show what going back to a former version would change, ask, and put it in force again, as a new version."""
     from snapkeep.usecases.policies import parse_stored, version_to_restore  # noqa: PLC0415
 
-    installed = _installed(profile, region, dr_region, endpoint_url, name)
+    installed = _installed(settings)
     stored = version_to_restore(installed.store(installed.settings.region), version)
     question = f"Put version {stored.version} of the document in force again?"
     _put_in_force(installed, stored.text, parse_stored(stored), question, yes=yes, json=json)
 
 
 @app.command()
+@with_aws_settings
 def remove(
+    settings: AwsSettings,
     *,
-    yes: _Yes = False,
-    profile: Profile = "",
-    region: Region = "",
-    dr_region: DrRegion = DEFAULT_DR_REGION,
-    endpoint_url: EndpointUrl = "",
-    name: Name = "",
+    yes: Yes = False,
     json: Json = False,
 ) -> None:
     """Show what going back to the stacks' parameters would change, ask, and take the document out of force."""
-    installed = _installed(profile, region, dr_region, endpoint_url, name)
+    installed = _installed(settings)
     parameters = installed.parameters_as_policies()[installed.settings.region]
     before = _in_force(installed, parameters)
     compared = _compare(installed, before, installed.parameters_as_policies(list(before)))
     stores = _stores_in_force(installed, before)
     _show_comparisons(compared, json=json)
-    if not yes and not _consent("Put the stacks' parameters in force again?", json=json):
-        raise WrongUse("nothing was changed: confirm, or give --yes")
+    require_consent("Put the stacks' parameters in force again?", yes=yes, json=json, otherwise="nothing was changed")
     for store in stores:
         store.remove()
     if json:
@@ -128,20 +125,17 @@ def remove(
 
 
 @app.command()
+@with_aws_settings
 def show(
+    settings: AwsSettings,
     *,
-    profile: Profile = "",
-    region: Region = "",
-    dr_region: DrRegion = DEFAULT_DR_REGION,
-    endpoint_url: EndpointUrl = "",
-    name: Name = "",
     json: Json = False,
 ) -> None:
     """Print what is in force, as a document, whether it was pushed or is what the stacks' parameters say."""
     from snapkeep.domain.policy_document import to_document  # noqa: PLC0415
     from snapkeep.policyfile.load import readable_yaml  # noqa: PLC0415 - imports yaml
 
-    installed = _installed(profile, region, dr_region, endpoint_url, name)
+    installed = _installed(settings)
     policies = installed.policies_in_force()[installed.settings.region]
     if json:
         print_json({"source": policies.source, "document": to_document(policies)})
@@ -150,19 +144,16 @@ def show(
 
 
 @app.command()
+@with_aws_settings
 def history(
+    settings: AwsSettings,
     *,
-    profile: Profile = "",
-    region: Region = "",
-    dr_region: DrRegion = DEFAULT_DR_REGION,
-    endpoint_url: EndpointUrl = "",
-    name: Name = "",
     json: Json = False,
 ) -> None:
     """List the versions that are kept, newest first, and whether each can be used."""
     from snapkeep.usecases.policies import history as history_of  # noqa: PLC0415
 
-    installed = _installed(profile, region, dr_region, endpoint_url, name)
+    installed = _installed(settings)
     versions = history_of(installed.store(installed.settings.region))
     if json:
         print_json({"versions": [_version_as_data(one) for one in versions]})
@@ -181,34 +172,10 @@ def schema() -> None:
     sys.stdout.write(render_schema())
 
 
-def _installed(profile: str, region: str, dr_region: str, endpoint_url: str, name: str) -> Installed:
+def _installed(settings: AwsSettings) -> Installed:
     from snapkeep.cli.installed import Installed  # noqa: PLC0415 - imports what --help does not need
 
-    return Installed(aws_settings(profile=profile, region=region, dr_region=dr_region, endpoint_url=endpoint_url, name=name))
-
-
-def _load(file: Path, installed: Installed) -> tuple[Any, PolicySet]:
-    from snapkeep.domain.policy_document import InvalidPolicy, parse_document  # noqa: PLC0415
-    from snapkeep.policyfile.load import read_file  # noqa: PLC0415 - imports yaml
-
-    try:
-        document = read_file(file)
-        region = installed.settings.region
-        limits = installed.parameters_as_policies()[region].limits
-        return document, parse_document(document, region=region, source=file.name, limits=limits)
-    except InvalidPolicy as invalid:
-        _print_problems(invalid, file, json=False)
-        raise typer.Exit(WRONG_USE) from invalid
-
-
-def _print_problems(invalid: InvalidPolicy, file: Path, *, json: bool) -> None:
-    if json:
-        print_json({"file": str(file), "errors": [problem._asdict() for problem in invalid.problems]})
-        return
-    for problem in invalid.problems:
-        typer.echo(f"{file}: {problem}", err=True)
-    count = len(invalid.problems)
-    typer.echo(f"{count} error" + ("" if count == 1 else "s"), err=True)
+    return Installed(settings)
 
 
 def _put_in_force(installed: Installed, text: str, policies: PolicySet, question: str, *, yes: bool, json: bool) -> None:
@@ -222,8 +189,7 @@ def _put_in_force(installed: Installed, text: str, policies: PolicySet, question
     _show_comparisons(compared, json=json)
     for one in dropped:
         typer.echo(_dropped_line(one), err=json or bool(one.problem))
-    if not yes and not _consent(question, json=json):
-        raise WrongUse("nothing was changed: confirm, or give --yes")
+    require_consent(question, yes=yes, json=json, otherwise="nothing was changed")
     pushed = push_to([*stores, *(installed.store(one.region) for one in told)], text)
     if json:
         regions = [{"region": one.region, "problem": one.problem} for one in dropped]
@@ -288,7 +254,9 @@ def _in_force_in(installed: Installed, policies: PolicySet) -> dict[str, PolicyS
 
 
 def _tell_broken(broken: InvalidPolicy) -> None:
-    typer.echo(f"what is in force cannot be used ({len(broken.problems)} errors): compared with the parameters", err=True)
+    typer.echo(
+        f"what is in force cannot be used ({counted(len(broken.problems), 'error')}): compared with the parameters", err=True
+    )
 
 
 def _in_force(installed: Installed, policies: PolicySet) -> dict[str, PolicySet]:
@@ -317,13 +285,6 @@ def _compare(
     return [(one.region, compare(old, one)) for old, one in zip(then, after, strict=True)]
 
 
-def _consent(question: str, *, json: bool) -> bool:
-    """Ask, where a person sits; elsewhere the answer is no."""
-    if json or not (sys.stdin.isatty() and sys.stdout.isatty()):
-        return False
-    return typer.confirm(question)
-
-
 def _pushed_line(pushed: Pushed) -> str:
     if pushed.unchanged:
         return f"{pushed.region}: version {pushed.version} says this already"
@@ -334,7 +295,7 @@ def _pushed_line(pushed: Pushed) -> str:
 
 def _what_it_says(shown: Shown) -> str:
     if shown.policies is None:
-        return f"cannot be used: {len(shown.problems)} errors, first: {shown.problems[0]}"
+        return f"cannot be used: {counted(len(shown.problems), 'error')}, first: {shown.problems[0]}"
     return "policies " + ", ".join(policy.name for policy in shown.policies.policies)
 
 

@@ -11,6 +11,7 @@ import typer
 from snapkeep.cli.common import DEFAULT_DR_REGION, AwsSettings, EndpointUrl, Json, Profile, pairs_of
 from snapkeep.cli.errors import NOT_ALL_RIGHT, WrongUse
 from snapkeep.cli.output import make_console, print_json
+from snapkeep.cli.policy_files import read_policies
 
 if TYPE_CHECKING:
     from snapkeep.domain.policy import PolicySet
@@ -122,7 +123,6 @@ def simulate(
 
 def _policies(files: list[Path], region: str) -> list[tuple[str, PolicySet]]:
     from snapkeep.domain.policy import Limits, from_parameters  # noqa: PLC0415
-    from snapkeep.policyfile.load import load_file  # noqa: PLC0415 - imports yaml
 
     if not files:
         if region == DEFAULT_DR_REGION:
@@ -130,7 +130,7 @@ def _policies(files: list[Path], region: str) -> list[tuple[str, PolicySet]]:
         return [("stack parameters", from_parameters("none", DEFAULT_DR_REGION, 7, 1, "", 24, Limits(), region=region))]
     names = [file.stem for file in files]
     unique = names if len(set(names)) == len(names) else [f"{name} ({n})" for n, name in enumerate(names, 1)]
-    return [(name, load_file(file, region=region)) for name, file in zip(unique, files, strict=True)]
+    return [(name, read_policies(file, region=region, limits=Limits())[1]) for name, file in zip(unique, files, strict=True)]
 
 
 def _world(fleet: Fleet, policies: PolicySet, plan: Plan) -> World:

@@ -9,17 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from snapkeep.cli.common import (
-    DEFAULT_DR_REGION,
-    AwsSettings,
-    DrRegion,
-    EndpointUrl,
-    Json,
-    Name,
-    Profile,
-    Region,
-    aws_settings,
-)
+from snapkeep.cli.common import AwsSettings, Json, with_aws_settings
 from snapkeep.cli.errors import NOT_ALL_RIGHT, WrongUse
 from snapkeep.cli.output import make_console, print_json
 
@@ -30,23 +20,19 @@ app = typer.Typer(help="Each volume: newest snapshot, newest copy, RPO age, what
 
 
 @app.command()
+@with_aws_settings
 def status(
+    settings: AwsSettings,
     *,
     watch: Annotated[bool, typer.Option("--watch", help="Look again and again, until Ctrl-C.")] = False,
     every: Annotated[int, typer.Option("--every", min=1, metavar="SECONDS", help="How often --watch looks.")] = 10,
     everything: Annotated[bool, typer.Option("--all", help="Show every volume and every copy in the queue.")] = False,
     prometheus: Annotated[bool, typer.Option("--prometheus", help="Print metrics in Prometheus's text form.")] = False,
-    profile: Profile = "",
-    region: Region = "",
-    dr_region: DrRegion = DEFAULT_DR_REGION,
-    endpoint_url: EndpointUrl = "",
-    name: Name = "",
     json: Json = False,
 ) -> None:
     """Show how every volume and every copy stands. Exit status 1 when something is wrong."""
     if sum((watch, prometheus, json)) > 1:
         raise WrongUse("--watch, --prometheus, --json: choose one")
-    settings = aws_settings(profile=profile, region=region, dr_region=dr_region, endpoint_url=endpoint_url, name=name)
     found = _watched(settings, every, everything=everything) if watch else look(settings)
     if json:
         from snapkeep.cli.status_forms import status_as_data  # noqa: PLC0415 - what is not printed is not imported

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from snapkeep.cli.common import AwsSettings, Json, Scope, Yes, consents, with_aws_settings
-from snapkeep.cli.errors import NOT_ALL_RIGHT, WrongUse
+from snapkeep.cli.common import AwsSettings, Json, Scope, Yes, require_consent, with_aws_settings
+from snapkeep.cli.errors import NOT_ALL_RIGHT
 from snapkeep.cli.output import make_console, print_json
 from snapkeep.domain.errors import AwsUnavailable
 
@@ -37,8 +37,10 @@ def sweep(
     json: Json = False,
 ) -> None:
     """Sweep, wait for the reports, and print them. Exit status 1 unless every report says OK."""
-    if adopt and not yes and not consents(ADOPTING, json=json):
-        raise WrongUse("nothing was adopted: look at `snapkeep plan --adopt`, then confirm, or give --yes")
+    if adopt:
+        require_consent(
+            ADOPTING, yes=yes, json=json, otherwise="nothing was adopted (`snapkeep plan --adopt` shows what would be)"
+        )
     stacks = {Scope.BOTH: ("dr", "primary"), Scope.PRIMARY: ("primary",), Scope.DR: ("dr",)}[scope]
     options = {"options": {"adopt": adopt, "retry_failed": retry_failed}}
     reports = [_swept(settings, stack, options, quiet=json) for stack in stacks]
