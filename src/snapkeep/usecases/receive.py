@@ -69,7 +69,8 @@ class ReceiveCopy:
             copy = self.reader.snapshots([ended.copy_id]).get(ended.copy_id)
         if copy is None:
             return self._vanished(ended, entry)
-        if not copy.managed_by(self.system):
+        asked_for = entry is not None and entry.copy_id == copy.id
+        if not (copy.managed_by(self.system) or asked_for):
             return Received(ReceiveOutcome.NOT_OURS, f"{copy.id} carries no tag {tagnames.MANAGED} of {self.system}")
         if entry is None:
             entry = self._find(entry_key(copy.origin.region, copy.origin.snapshot_id, self.reader.region))
@@ -120,7 +121,7 @@ class ReceiveCopy:
             self.tagger.tag([copy.id], lost)
         except SnapshotGone as error:
             raise AwsUnavailable(str(error)) from error
-        return replace(copy, tags={**copy.tags, **lost})
+        return replace(copy, tags={**copy.tags, **lost}, origin=entry.wanted.origin)
 
     def _failed(self, copy: Snapshot, entry: QueueEntry | None, cause: str) -> Received:
         """What is given up is told again while its failed copy is there: a run that ended before it could tell was no telling."""

@@ -73,6 +73,22 @@ def test_a_copy_given_up_by_a_run_that_ended_before_it_could_tell_is_told_by_the
     assert [one.id for one in again.remove] == [copy.id]
 
 
+def test_a_copy_whose_tags_were_taken_while_it_ran_is_still_the_one_that_the_queue_waits_for() -> None:
+    lab = Laboratory()
+    volume = lab.make_volume(INCLUDED, size_gib=500)
+    snapshot = lab.start_snapshot(volume)
+    while not lab.snapshots(DR):
+        lab.runner.advance(10)
+    (copy,) = lab.snapshots(DR)
+    before = lab.tags(copy.id, DR)
+    lab.ec2(DR).delete_tags(Resources=[copy.id], Tags=[{"Key": key} for key in before])
+    assert copy.state == "pending"
+    lab.settle()
+    assert lab.tags(copy.id, DR) == before
+    assert lab.sources_of_copies() == [snapshot]
+    assert [run.status for run in lab.runs("protect")] == ["SUCCEEDED"]
+
+
 def full_of_tags(lab: Laboratory, volume: str) -> str:
     tags = tag_list({f"k{number:02}": "v" for number in range(48)})
     made = lab.ec2().create_snapshot(VolumeId=volume, TagSpecifications=[{"ResourceType": "snapshot", "Tags": tags}])
