@@ -17,6 +17,7 @@ from snapkeep.ebsmodel.errors import ApiError
 from snapkeep.local.clock import AdjustableClock
 from snapkeep.local.host import Host
 from snapkeep.local.settings import Settings
+from snapkeep.policyfile.load import why_not_readable
 
 _STATE_FILE = "world.json"
 _LOGGER = logging.getLogger("snapkeep.local")
@@ -34,12 +35,10 @@ def read_document(path: Path) -> dict[str, Any]:
         raise WorldFileError(f"{path}: cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise WorldFileError(f"{path}: is not text in UTF-8") from error
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        place = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        raise WorldFileError(f"{path}: not readable{place}: {error.problem or error.context}") from error
-    except (ValueError, yaml.YAMLError) as error:
-        raise WorldFileError(f"{path}: not readable: {' '.join(str(error).split())}") from error
+    except yaml.YAMLError as error:
+        raise WorldFileError(f"{path}: {': '.join(why_not_readable(error))}") from error
+    except ValueError as error:  # a date or a number that is none, such as the 45th of a month
+        raise WorldFileError(f"{path}: not readable: {error}") from error
     if not isinstance(document, dict):
         raise WorldFileError(f"{path}: a world is an object with keys and values, not {type(document).__name__}")
     return document

@@ -64,14 +64,19 @@ def load_data(text: str, name: str = "document") -> Any:
     """Given YAML or JSON, return it as data. Raise InvalidPolicy, saying in which line, if it is neither."""
     try:
         return yaml.load(text, Loader=_StrictLoader)  # noqa: S506 - a SafeLoader
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        place = f"line {mark.line + 1}, column {mark.column + 1}" if mark else "somewhere"
-        raise InvalidPolicy([PolicyProblem(name, f"not readable at {place}", str(error.problem or error.context))]) from error
     except RecursionError as error:
         raise InvalidPolicy([PolicyProblem(name, "not readable", "it is nested deeper than any policy document")]) from error
     except yaml.YAMLError as error:
-        raise InvalidPolicy([PolicyProblem(name, "not readable", str(error).splitlines()[0])]) from error
+        raise InvalidPolicy([PolicyProblem(name, *why_not_readable(error))]) from error
+
+
+def why_not_readable(error: yaml.YAMLError) -> tuple[str, str]:
+    """Given an error of the YAML library, return where the text cannot be read, and why."""
+    if not isinstance(error, yaml.MarkedYAMLError):
+        return "not readable", str(error).splitlines()[0]
+    mark = error.problem_mark or error.context_mark
+    place = f"line {mark.line + 1}, column {mark.column + 1}" if mark else "somewhere"
+    return f"not readable at {place}", str(error.problem or error.context)
 
 
 def read_file(path: Path) -> Any:
@@ -84,7 +89,7 @@ def read_file(path: Path) -> Any:
         raise InvalidConfiguration(f"{path} cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise InvalidConfiguration(f"{path} is not text in UTF-8") from error
-    return load_data(text, path.name)
+    return load_data(text)
 
 
 def load_file(path: Path, *, region: str = "", limits: Limits = STANDARD_LIMITS) -> PolicySet:
