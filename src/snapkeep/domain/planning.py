@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
+from types import MappingProxyType
 
 from snapkeep.domain import invariants, ledger, tagnames
 from snapkeep.domain.holds import CopyFacts, SnapshotInRegion, copy_facts, holds_from_facts
@@ -20,6 +21,7 @@ from snapkeep.domain.retention import NO_HOLDS, Holds, decide
 from snapkeep.domain.selection import Selection, select, select_by_snapshots
 
 NO_POLICY = Reason("no-policy", "no policy governs it: everything is kept")
+NOT_DOUBLED: Mapping[str, Reason] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +117,20 @@ def plan_region(
     """
     planner = _Planner(facts, policies, now, system, untouchable, adopt)
     return RegionPlan(facts.region, now, policies, tuple(planner.volume_plans()))
+
+
+def second_copies(copies: Iterable[Snapshot], system: str) -> dict[str, Reason]:
+    """Given copies, return by id those beside the last one made of their snapshot, with why: the next builds on the last."""
+    by_source: dict[str, list[Snapshot]] = defaultdict(list)
+    for copy in copies:
+        if copy.completed and copy.managed_by(system):
+            by_source[copy.origin.snapshot_id].append(copy)
+    found: dict[str, Reason] = {}
+    for made in by_source.values():
+        *others, last = sorted(made, key=lambda one: (one.start_time, one.id))
+        reason = Reason("duplicate", f"a second copy of {last.origin.snapshot_id}, beside {last.id}")
+        found |= dict.fromkeys((one.id for one in others), reason)
+    return found
 
 
 def remembered_volume(snapshot: Snapshot) -> Volume:
@@ -228,17 +244,28 @@ class _Planner:
         rule = selection.policy.copy_rule(self.facts.region) if selection.policy else None
         if rule is None:
             return self._keeping(lineage, None, selection, snapshots)
-        plan = self._decided(lineage, snapshots, rule.retention, CopyFacts(), [])
+        plan = self._decided(lineage, snapshots, rule.retention, CopyFacts(), [], second_copies(snapshots, self.system))
         return replace(plan, selection=selection, adopted=adopted)
 
     def _decided(
-        self, lineage: Lineage, snapshots: list[Snapshot], retention: Retention, copies: CopyFacts, regions: list[str]
+        self,
+        lineage: Lineage,
+        snapshots: list[Snapshot],
+        retention: Retention,
+        copies: CopyFacts,
+        regions: list[str],
+        doubled: Mapping[str, Reason] = NOT_DOUBLED,
     ) -> VolumePlan:
         held = dict(holds_from_facts(snapshots, copies, regions)) if regions else {}
         for snapshot in snapshots:
             if snapshot.id in self.untouchable:
                 held[snapshot.id] = held.get(snapshot.id, ()) + self.untouchable[snapshot.id]
-        verdicts = tuple(decide(snapshots, retention, self.now, system=self.system, holds=held))
+        verdicts = tuple(
+            Verdict(one.snapshot, Action.DELETE, (doubled[one.snapshot.id],))
+            if one.action is Action.KEEP and one.snapshot.id in doubled and one.snapshot.id not in held
+            else one
+            for one in decide(snapshots, retention, self.now, system=self.system, holds=held)
+        )
         refusals: list[str] = []
         if any(verdict.action is Action.DELETE for verdict in verdicts):
             refusals = invariants.find_problems(
@@ -261,7 +288,7 @@ class _Planner:
     def _adopting(
         self, snapshots: list[Snapshot], policy_for: Callable[[Snapshot], Policy | None]
     ) -> tuple[list[Snapshot], tuple[str, ...]]:
-        """Given snapshots, and the policy that each would be tagged with, return them as adoption leaves them, and whom it took."""
+        """Given snapshots, and the policy that each would be tagged with, return them as adopted, and the ids of what it took."""
         if not self.adopt:
             return snapshots, ()
         seen: list[Snapshot] = []
