@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from snapkeep.domain.reporting import ADVICE, Handling, SweepReport, groups_of, subject_of
+from snapkeep.domain.reporting import ADVICE, Handling, SweepReport, age_known, groups_of, subject_of
 from snapkeep.domain.rpo import age_text
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ def render_page(report: SweepReport) -> str:
         sections=[(handling, [group for group in groups if group.handling is handling]) for handling in Handling],
         advice=ADVICE,
         age_text=age_text,
+        age_known=age_known,
         seconds=round((report.ended_at - report.started_at).total_seconds()),
     )
 

@@ -202,3 +202,6 @@ def test_a_policy_that_has_nothing_to_restore_from_shows_no_age_at_all() -> None
     assert not {"RpoAgeWorst", "RpoAgeMedian"} & set(policy)
     assert [metric["Name"] for metric in policy["_aws"]["CloudWatchMetrics"][0]["Metrics"]] == ["VolumesMissingRpo"]
     assert "policy gold: 3 volumes, nothing to restore from yet, asked 4 h, 3 missed" in text_of(made)
+    page = render_page(made)
+    assert page.count('<td class="number">none</td>') == 2
+    assert "0 min" not in page
