@@ -17,6 +17,8 @@ def test_a_snapshot_whose_event_is_in_no_queue_is_protected_by_a_sweep(installat
     volume = installation.volume(Name="lost")
     snapshot = installation.snapshot(volume)
     copy = installation.copied(snapshot)
+    states, machine = installation.client("stepfunctions"), installation.outputs["primary"]["StateMachineArn"]
+    wait_for(lambda: not states.list_executions(stateMachineArn=machine, statusFilter="RUNNING")["executions"], 90)
     installation.client("ec2").delete_tags(Resources=[snapshot])
     installation.client("ec2", DR).delete_snapshot(SnapshotId=copy["SnapshotId"])
     report = installation.sweep("primary")
