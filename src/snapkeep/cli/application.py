@@ -33,7 +33,7 @@ COMMANDS = (
     LazyCommand("deploy", "snapkeep.cli.deploy", "Deploy both stacks into both regions.", "deploy_app"),
     LazyCommand("destroy", "snapkeep.cli.deploy", "Delete both stacks. Snapshots stay.", "destroy_app"),
     LazyCommand("package", "snapkeep.cli.deploy", "Build the functions' folder for the AWS CLI or SAM.", "package_app"),
-    LazyCommand("policy", "snapkeep.cli.policy", "The policy document: check, push, show, history, rollback, remove."),
+    LazyCommand("policy", "snapkeep.cli.policy", "The policy document: check, push, show, history, rollback, remove, schema."),
     LazyCommand("plan", "snapkeep.cli.plan", "What would be kept, copied and deleted, and why. Writes nothing."),
     LazyCommand("status", "snapkeep.cli.status", "Each volume: newest snapshot, newest copy, RPO age, what waits, what failed."),
     LazyCommand("sweep", "snapkeep.cli.sweep", "One sweep now: find and repair what an event missed."),

@@ -156,12 +156,12 @@ def _show_deployed(deployed: Deployed, *, json: bool) -> None:
         stacks = [asdict(result) for result in deployed.stacks]
         print_json({**facts, "stacks": stacks, "package": _package_facts(deployed.package)})
         return
-    from snapkeep.cli.deploy_view import outputs_table  # noqa: PLC0415 - imports rich
+    from snapkeep.cli.deploy_view import print_outputs  # noqa: PLC0415 - imports rich
 
     console = make_console()
     for result in deployed.stacks:
         console.print()
-        console.print(outputs_table(f"{result.stack} in {result.region}: {result.outcome}", result.outputs))
+        print_outputs(console, f"{result.stack} in {result.region}: {result.outcome}", result.outputs)
 
 
 def _show_destroyed(destroyed: Destroyed, *, json: bool) -> None:

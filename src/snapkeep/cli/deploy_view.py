@@ -130,14 +130,12 @@ def make_watcher(console: Console) -> LineWatcher | LiveWatcher:
     return LiveWatcher(console) if console.is_terminal else LineWatcher(console)
 
 
-def outputs_table(title: str, outputs: Mapping[str, str]) -> Table:
-    """Given a stack's outputs, return them as a table."""
-    table = Table(title=title, title_justify="left", box=None, show_header=False, padding=(0, 2, 0, 0))
-    table.add_column("name", style="cyan", no_wrap=True)
-    table.add_column("value", overflow="fold")
+def print_outputs(console: Console, title: str, outputs: Mapping[str, str]) -> None:
+    """Given a stack's outputs, print a line for each, unbroken: ARNs are there to be copied, from a narrow terminal too."""
+    console.print(Text(title, "bold"))
+    width = max(map(len, outputs), default=0)
     for name, value in sorted(outputs.items()):
-        table.add_row(name, value)
-    return table
+        console.print(Text.assemble("  ", (f"{name:<{width}}", "cyan"), f"  {value}"), soft_wrap=True)
 
 
-__all__ = ["LineWatcher", "LiveWatcher", "Watcher", "make_watcher", "outputs_table", "status_style"]
+__all__ = ["LineWatcher", "LiveWatcher", "Watcher", "make_watcher", "print_outputs", "status_style"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
@@ -70,7 +71,9 @@ def look(settings: AwsSettings) -> Status:
     ]
     reader = installed.reader(settings.region)
     now = datetime.now(UTC)
-    return gather_status(reader, destinations, primary.policies, now, system=settings.system, problem=primary.problem)
+    found = gather_status(reader, destinations, primary.policies, now, system=settings.system, problem=primary.problem)
+    missing = [] if primary.problem else installed.stacks_missing([settings.region])
+    return replace(found, problems=(*missing, *found.problems))
 
 
 def _watched(settings: AwsSettings, every: int, *, everything: bool) -> Status:

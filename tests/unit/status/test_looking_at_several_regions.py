@@ -62,6 +62,14 @@ def test_status_says_which_region_is_away_shows_the_other_and_fails(account: Acc
     assert status("--prometheus").exit_code == 1
 
 
+def test_status_says_that_nothing_is_deployed_in_the_primary_region(account: Account) -> None:
+    del account.stacks[PRIMARY]
+    told = status("--json")
+    assert told.exit_code == 1
+    (problem,) = json.loads(told.stdout)["problems"]
+    assert problem == f"there is no stack snapkeep-primary in {PRIMARY}: nothing is protected until it is deployed"
+
+
 def test_status_shows_the_copies_while_the_primary_region_is_away(account: Account) -> None:
     account.copy(account.snapshot(), NEAR)
     account.take_away(PRIMARY)
