@@ -205,3 +205,34 @@ def test_a_policy_that_has_nothing_to_restore_from_shows_no_age_at_all() -> None
     page = render_page(made)
     assert page.count('<td class="number">none</td>') == 2
     assert "0 min" not in page
+
+
+def test_what_is_kept_and_published_was_cut() -> None:
+    bucket, topic = Bucket(), Topic()
+    noted = [Item(Kind.ADOPTABLE, f"snap-{n}", "", "from before", Handling.NOTED) for n in range(1000)]
+    PublishReport(store=bucket, topic=topic, render=render_page).run(report(FAILED, *noted))
+    kept = json.loads(bucket.kept["reports/2026/11/23/sweep-1.json"])
+    assert len(kept["items"]) < 300
+    assert sum(item["times"] for item in kept["items"]) == 1001
+    assert bucket.kept["reports/2026/11/23/sweep-1.html"].count("snap-") < 300
+
+
+def test_every_kind_of_trouble_has_a_figure_at_every_sweep_so_that_alarms_always_have_data() -> None:
+    (region, _) = (json.loads(line) for line in report_lines(report()))
+    directive = region["_aws"]["CloudWatchMetrics"][0]
+    assert {metric["Name"] for metric in directive["Metrics"]} >= {
+        "FoundUnhandled",
+        "FoundCopiesMissing",
+        "FoundEventsLost",
+        "FoundUndelivered",
+        "PlansRefused",
+        "SnapshotsPublic",
+        "SnapshotsShared",
+        "RegionsOutOfReach",
+        "SweepFindings",
+        "SweepFailures",
+        "SweepsDone",
+    }
+    assert len(directive["Metrics"]) <= 100
+    assert {metric["Unit"] for metric in directive["Metrics"]} <= {"Count", "Seconds"}
+    assert isinstance(region["_aws"]["Timestamp"], int)
