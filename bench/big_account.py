@@ -15,7 +15,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from botocore.exceptions import ClientError
-from botocore.parsers import create_parser
+from botocore.parsers import ResponseParserFactory
 
 from snapkeep.adapters.dynamodb_queue import DynamoDbQueue
 from snapkeep.domain import ledger, tagnames
@@ -23,6 +23,7 @@ from snapkeep.domain.model import CopyWanted, Origin
 from snapkeep.ebsmodel import ASSUMED_LATENCY, Quotas, Speeds, World
 from snapkeep.ebsmodel.client import METHODS
 from snapkeep.ebsmodel.clock import utc
+from snapkeep.functions.clients import moment_in
 from snapkeep.local.wire.ec2_xml import answer_document, error_document
 from snapkeep.local.wire.models import operation_model
 from snapkeep.usecases.ports import EntryState, QueueEntry
@@ -184,6 +185,11 @@ def serve(pipe: Connection, snapshots: int) -> None:
         pipe.send((status, body, account.world.now()))
 
 
+PARSERS = ResponseParserFactory()
+PARSERS.set_parser_defaults(timestamp_parser=moment_in)
+"""As the functions' clients read answers."""
+
+
 class Wire:
     """The way to that process, and its time: a `Clock` that has come as far as the last answer."""
 
@@ -206,7 +212,7 @@ class Ec2OverTheWire:
     def __init__(self, wire: Wire, region: str) -> None:
         self._wire = wire
         self._region = region
-        self._parser = create_parser("ec2")
+        self._parser = PARSERS.create_parser("ec2")
         self.calls: list[tuple[str, bool]] = []
         """Each request's method, and whether it asks who else can read a snapshot."""
 
@@ -231,7 +237,7 @@ class TableOverTheWire:
 
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
-        self._parser = create_parser("json")
+        self._parser = PARSERS.create_parser("json")
         self.pages = 0
 
     def query(self, **request: Any) -> Any:

@@ -193,7 +193,7 @@ class RealSystem:
         assert spec.loader is not None
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
-        module.composition = lambda: parts  # type: ignore[attr-defined]
+        module.composition = lambda *_: parts  # type: ignore[attr-defined]
 
         def handler(payload: dict[str, Any]) -> Any:
             with self._turn:

@@ -6,6 +6,8 @@ import os
 from collections.abc import Callable
 from functools import cached_property
 
+from botocore.config import Config
+
 from snapkeep.adapters.clock import WallClock
 from snapkeep.adapters.dynamodb_queue import DynamoDbQueue
 from snapkeep.adapters.ec2_guards import RecentGuards
@@ -14,7 +16,7 @@ from snapkeep.adapters.sqs_notices import SqsNotices
 from snapkeep.adapters.ssm_policies import SsmPolicyStore
 from snapkeep.adapters.step_functions import StepFunctionsWaiters
 from snapkeep.domain.policy import PolicySet
-from snapkeep.functions.clients import Clients
+from snapkeep.functions.clients import RETRYING, Clients
 from snapkeep.functions.environment import Environment
 from snapkeep.usecases.attempts import Attempts
 from snapkeep.usecases.policies import PoliciesInForce
@@ -24,9 +26,9 @@ from snapkeep.usecases.settle import Settlement
 class Composition:
     """Builds what several functions share, each part when it is first asked for."""
 
-    def __init__(self, environment: Environment) -> None:
+    def __init__(self, environment: Environment, config: Config = RETRYING) -> None:
         self.environment = environment
-        self.clients = Clients(region=environment.region)
+        self.clients = Clients(region=environment.region, config=config)
         self.clock = WallClock()
 
     @cached_property
@@ -79,6 +81,6 @@ class Composition:
         return SqsNotices(client=self.clients.get("sqs"), queue_url=self.environment.text("SNAPKEEP_NOTICES_QUEUE_URL"))
 
 
-def composition() -> Composition:
-    """Return the composition for the environment that the function runs in."""
-    return Composition(Environment(dict(os.environ)))
+def composition(config: Config = RETRYING) -> Composition:
+    """Given how requests are repeated, return the composition for the environment that the function runs in."""
+    return Composition(Environment(dict(os.environ)), config)

@@ -16,6 +16,7 @@ from snapkeep.domain.model import Plan
 from snapkeep.domain.reporting import SweepReport
 from snapkeep.functions import metrics
 from snapkeep.functions.answers import plan_answer
+from snapkeep.functions.clients import PATIENT
 from snapkeep.functions.composition import Composition, composition
 from snapkeep.functions.environment import DR, Environment
 from snapkeep.functions.log import started
@@ -101,7 +102,7 @@ def build_reports(parts: Composition) -> PublishReport:
 
 @cache
 def _parts() -> Composition:
-    return composition()
+    return composition(PATIENT)
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:

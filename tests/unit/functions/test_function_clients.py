@@ -1,0 +1,70 @@
+"""The functions' clients: how they read moments, and how often they ask."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+from botocore.awsrequest import AWSResponse
+from botocore.utils import parse_timestamp
+
+from snapkeep.functions import clients, sweep
+from snapkeep.functions.clients import PATIENT, Clients, moment_in
+
+PAGE = b"""<DescribeSnapshotsResponse xmlns="http://ec2.amazonaws.com/doc/2016-11-15/"><snapshotSet><item>
+<snapshotId>snap-1</snapshotId><startTime>2026-11-20T01:02:03.004Z</startTime></item></snapshotSet></DescribeSnapshotsResponse>"""
+
+
+class Body:
+    """An answer's content, as urllib3 hands it on."""
+
+    def stream(self) -> list[bytes]:
+        return [PAGE]
+
+
+@pytest.fixture(autouse=True)
+def some_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "any")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "any")
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "2026-11-20T01:02:03.004Z",
+        "2026-11-20T01:02:03Z",
+        "2026-11-20T01:02:03.5+02:00",
+        "2026-11-20T01:02:03",
+        "Fri, 20 Nov 2026 01:02:03 GMT",
+        1_795_136_523,
+        1_795_136_523.004,
+        "1795136523",
+    ],
+)
+def test_a_moment_is_read_as_botocore_reads_it(value: object) -> None:
+    assert moment_in(value) == parse_timestamp(value)
+
+
+def test_what_is_no_moment_is_refused_as_botocore_refuses_it() -> None:
+    with pytest.raises(ValueError, match="Invalid timestamp"):
+        moment_in("yesterday")
+
+
+def test_a_client_reads_its_answers_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[object] = []
+    monkeypatch.setattr(clients, "moment_in", lambda value: read.append(value) or moment_in(value))
+    client = Clients(region="us-east-1").get("ec2")
+    client.meta.events.register("before-send.ec2", lambda request, **_: AWSResponse(request.url, 200, {}, Body()))
+    answer = client.describe_snapshots()
+    assert read == ["2026-11-20T01:02:03.004Z"]
+    assert answer["Snapshots"][0]["StartTime"] == datetime(2026, 11, 20, 1, 2, 3, 4000, tzinfo=UTC)
+
+
+def test_a_sweep_slows_down_when_it_is_throttled_and_goes_on_for_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    monkeypatch.setattr(sweep, "composition", asked.append)
+    sweep._parts.__wrapped__()
+    assert asked == [PATIENT]
+    patient = Clients(region="us-east-1", config=PATIENT)
+    assert patient.get("ec2").meta.config.retries == {"mode": "adaptive", "total_max_attempts": 8}
+    assert patient.get("ec2", once=True).meta.config.retries["total_max_attempts"] == 1
