@@ -120,13 +120,15 @@ def problems_answer(problems: Sequence[Problem]) -> list[dict[str, str]]:
     return [{"kind": problem.kind, "subject": problem.subject, "cause": problem.cause} for problem in problems]
 
 
+CAUSES_CHARACTERS, CAUSE_AT_LEAST = 40_000, 40
+"""What the causes of failed deletions share in a run's state; the audit lines have them whole."""
+
+
 def deletions_answer(results: Sequence[DeletionResult]) -> dict[str, Any]:
-    """Given how deletions ended, return how many are gone, and those that are not."""
+    """Given how deletions ended, return how many are gone, and those that are not, with as much of each cause as has room."""
+    failed = [result for result in results if not result.done]
+    room = max(CAUSE_AT_LEAST, CAUSES_CHARACTERS // max(1, len(failed)))
     return {
-        "deleted": sum(result.done for result in results),
-        "failed": [
-            {"snapshot_id": result.snapshot_id, "outcome": str(result.outcome), "cause": result.cause}
-            for result in results
-            if not result.done
-        ],
+        "deleted": len(results) - len(failed),
+        "failed": [{"snapshot_id": one.snapshot_id, "outcome": str(one.outcome), "cause": one.cause[:room]} for one in failed],
     }
