@@ -15,8 +15,10 @@ if TYPE_CHECKING:
 
 NOBODY_WAITS = frozenset({"TaskTimedOut", "TaskDoesNotExist", "InvalidToken"})
 """botocore: stepfunctions, errors of SendTaskSuccess and SendTaskFailure."""
-ERROR_LIMIT, CAUSE_LIMIT = 256, 32_768
-"""Characters of SendTaskFailure's `error` and `cause` (botocore: stepfunctions)."""
+ERROR_LIMIT = 256
+"""Characters of SendTaskFailure's `error` (botocore: stepfunctions)."""
+CAUSE_LIMIT = 1_500
+"""Step Functions takes 32,768 characters of `cause`, but all causes of a multi-volume set share the run's state of 256 KiB."""
 
 
 class StepFunctionsWaiters:

@@ -18,7 +18,7 @@ from snapkeep.domain.holds import CopyFacts, SnapshotInRegion, copy_facts, holds
 from snapkeep.domain.model import Action, Lineage, Plan, Reason, Snapshot, Verdict, Volume
 from snapkeep.domain.policy import CopyRule, Policy, PolicySet, Retention
 from snapkeep.domain.retention import NO_HOLDS, Holds, decide
-from snapkeep.domain.selection import Selection, select, select_by_snapshots
+from snapkeep.domain.selection import Selection, select, select_by_snapshots, select_for_snapshot
 
 NO_POLICY = Reason("no-policy", "no policy governs it: everything is kept")
 NOT_DOUBLED: Mapping[str, Reason] = MappingProxyType({})
@@ -133,12 +133,6 @@ def second_copies(copies: Iterable[Snapshot], system: str) -> dict[str, Reason]:
     return found
 
 
-def remembered_volume(snapshot: Snapshot) -> Volume:
-    """Given a snapshot whose volume is gone, return the volume as far as the snapshot tells of it, for selection."""
-    origin = snapshot.origin
-    return Volume(origin.volume_id, origin.region, snapshot.size_gib, "", encrypted=snapshot.encrypted, tags=snapshot.tags)
-
-
 def changes(before: RegionPlan, after: RegionPlan) -> list[Change]:
     """Given two plans for the same snapshots, return those whose action differs, in the order of the second plan."""
     known = {verdict.snapshot.id: verdict for verdict in before.verdicts}
@@ -214,8 +208,12 @@ class _Planner:
         copies: CopyFacts,
         failed: set[SnapshotInRegion],
     ) -> VolumePlan:
-        snapshots, adopted = self._adopting(snapshots, lambda one: select(volume or remembered_volume(one), self.policies).policy)
-        selection = select(volume, self.policies) if volume else select_by_snapshots(snapshots, self.policies)
+        def policy_of(snapshot: Snapshot) -> Policy | None:
+            return select_for_snapshot(snapshot, volume, self.policies, system=self.system, lineage=lambda: history).policy
+
+        history = snapshots
+        snapshots, adopted = self._adopting(snapshots, policy_of)
+        selection = select(volume, self.policies) if volume else select_by_snapshots(snapshots, self.policies, system=self.system)
         policy = selection.policy
         if policy is None:
             return self._keeping(lineage, volume, selection, snapshots)
@@ -240,7 +238,7 @@ class _Planner:
     def _of_copies(self, lineage: Lineage, snapshots: list[Snapshot]) -> VolumePlan:
         copying_here = next((one for one in self.policies.policies if one.copy_rule(self.facts.region)), None)
         snapshots, adopted = self._adopting(snapshots, lambda _: copying_here)
-        selection = select_by_snapshots(snapshots, self.policies)
+        selection = select_by_snapshots(snapshots, self.policies, system=self.system)
         rule = selection.policy.copy_rule(self.facts.region) if selection.policy else None
         if rule is None:
             return self._keeping(lineage, None, selection, snapshots)

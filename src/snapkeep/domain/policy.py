@@ -11,7 +11,7 @@ from datetime import timedelta
 
 from snapkeep.domain.errors import InvalidConfiguration
 
-REGION_PATTERN = r"^[a-z]{2}(-[a-z]+)+-[0-9]+$"
+REGION_PATTERN = r"^[a-z]{2,4}(-[a-z]+)+-[0-9]+$"
 DEFAULT_RPO = timedelta(hours=24)
 PARAMETERS_POLICY = "default"
 """The name of the one policy that stack parameters make."""

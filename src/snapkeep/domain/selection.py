@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fnmatch import translate
 from functools import lru_cache
@@ -57,12 +57,39 @@ def select(volume: Volume, policies: PolicySet) -> Selection:
     return Selection(None, "no policy matches", tuple(passed_over), problem)
 
 
-def select_by_snapshots(snapshots: Iterable[Snapshot], policies: PolicySet) -> Selection:
+def select_for_snapshot(
+    snapshot: Snapshot,
+    volume: Volume | None,
+    policies: PolicySet,
+    *,
+    system: str,
+    lineage: Callable[[], Iterable[Snapshot]],
+) -> Selection:
+    """Given a snapshot and its volume, return the policy that governs it.
+
+    Without a volume, for it is gone, what the snapshot remembers of it decides, and where that tells of no policy what the
+    volume's other snapshots carry: a last snapshot before a volume is deleted is one that people want back. `lineage` is
+    asked for these only then.
+    """
+    chosen = select(volume or remembered_volume(snapshot), policies)
+    if volume is not None or chosen.policy is not None:
+        return chosen
+    carried = select_by_snapshots(lineage(), policies, system=system)
+    return carried if carried.policy else chosen
+
+
+def remembered_volume(snapshot: Snapshot) -> Volume:
+    """Given a snapshot whose volume is gone, return the volume as far as the snapshot tells of it."""
+    origin = snapshot.origin
+    return Volume(origin.volume_id, origin.region, snapshot.size_gib, "", encrypted=snapshot.encrypted, tags=snapshot.tags)
+
+
+def select_by_snapshots(snapshots: Iterable[Snapshot], policies: PolicySet, *, system: str) -> Selection:
     """Given snapshots of a volume that cannot be looked at (it is gone, or lives elsewhere), return the policy they carry.
 
-    The newest managed snapshot's tag decides. A policy that is no longer there governs nothing: all is kept.
+    The tag of the newest one that the system manages decides. A policy that is no longer there governs nothing: all is kept.
     """
-    managed = [snapshot for snapshot in snapshots if tagnames.MANAGED in snapshot.tags]
+    managed = [snapshot for snapshot in snapshots if snapshot.managed_by(system)]
     if not managed:
         return Selection(None, "none of its snapshots is managed")
     newest = max(managed, key=lambda snapshot: (snapshot.origin.start_time, snapshot.id))

@@ -13,7 +13,7 @@ from snapkeep.domain.model import Action, Lineage, Snapshot, Volume
 from snapkeep.domain.planning import CopyStanding, MissingCopy, RegionPlan
 from snapkeep.domain.policy import PolicySet
 from snapkeep.domain.retention import decide
-from snapkeep.domain.selection import Selection, select
+from snapkeep.domain.selection import select_for_snapshot
 from snapkeep.domain.sweeping import (
     NEVER,
     Decision,
@@ -76,7 +76,7 @@ class _Primary:
 
     def snapshots_to_protect(self) -> Iterator[Finding]:
         """Completed snapshots of this region that carry not all of our tags, where a policy governs their volume."""
-        for lineage, snapshots in _by_lineage(self.facts.snapshots, self.facts.plan.region).items():
+        for snapshots in _by_lineage(self.facts.snapshots, self.facts.plan.region).values():
             completed = [one for one in snapshots if one.completed and not one.is_copy]
             if not completed:
                 continue
@@ -84,18 +84,27 @@ class _Primary:
             first_managed = min(managed, default=None)
             newest = max(completed, key=lambda one: (one.origin.start_time, one.id))
             for snapshot in completed:
-                finding = self._protect(lineage, snapshot, first_managed, newest)
+                finding = self._protect(snapshot, completed, first_managed, newest)
                 if finding is not None:
                     yield finding
 
-    def _protect(self, lineage: Lineage, snapshot: Snapshot, first_managed: datetime | None, newest: Snapshot) -> Finding | None:
+    def _protect(
+        self, snapshot: Snapshot, completed: Sequence[Snapshot], first_managed: datetime | None, newest: Snapshot
+    ) -> Finding | None:
+        lineage = snapshot.origin.lineage
         ours = snapshot.tags.get(tagnames.MANAGED, "")
         if ours and ours != self.facts.system:
             return None
         lost = _own_tags_lost(snapshot, self.facts.system)
         if ours and not lost:
             return None
-        chosen = self._selection(lineage, snapshot)
+        chosen = select_for_snapshot(
+            snapshot,
+            self.facts.volumes.get(lineage.volume_id),
+            self.policies,
+            system=self.facts.system,
+            lineage=lambda: completed,
+        )
         if chosen.policy is None:
             return None
         urgency = self.oldest_copied.get(lineage, NEVER)
@@ -114,13 +123,6 @@ class _Primary:
         tags = ledger.tags_for_snapshot(self.facts.system, chosen.policy.name, snapshot.origin)
         repair = Retag(snapshot.id, tags) if self.facts.adopt else None
         return Finding(Kind.ADOPTABLE, snapshot.id, lineage.volume_id, whose, start, repair)
-
-    def _selection(self, lineage: Lineage, snapshot: Snapshot) -> Selection:
-        """The policy that tagging would find: of the volume, or of what its snapshot remembers of it."""
-        volume = self.facts.volumes.get(lineage.volume_id) or Volume(
-            lineage.volume_id, lineage.region, snapshot.size_gib, "", encrypted=snapshot.encrypted, tags=snapshot.tags
-        )
-        return select(volume, self.policies)
 
     def copies(self, asked_by_runs: Collection[SnapshotInRegion]) -> Iterator[Finding]:
         """Copies that policies ask for, as they stand in the DR regions and in the queues; those left out that a run asks for."""

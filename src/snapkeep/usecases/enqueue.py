@@ -10,6 +10,9 @@ from snapkeep.domain.model import CopyWanted
 from snapkeep.usecases.ports import Clock, CopyQueue, EntryChanged, EntryState, QueueEntry, Waiters
 from snapkeep.usecases.settle import success_output
 
+COPIED_EARLIER = "COPIED_EARLIER"
+"""The answer for a copy that an earlier run saw complete: it may be gone since, so retention lists the region (INV-04)."""
+
 
 def joined(entry: QueueEntry, wanted: CopyWanted, token: str, run: str, now: datetime) -> QueueEntry:
     """Given the entry that is there and another asking for the same copy, return the entry as it goes on.
@@ -43,7 +46,8 @@ class EnqueueCopy:
                 entry = queue.get(fresh.key)
             if entry.state is EntryState.DONE:
                 if token:
-                    self.waiters.succeed(wanted.origin.region, token, success_output(entry.wanted, entry.copy_id, now))
+                    answer = {**success_output(entry.wanted, entry.copy_id, now), "status": COPIED_EARLIER}
+                    self.waiters.succeed(wanted.origin.region, token, answer)
                 return entry
             after = joined(entry, wanted, token, run, now)
             if after == entry:

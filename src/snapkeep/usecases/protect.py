@@ -6,11 +6,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from functools import partial
 
 from snapkeep.domain import ledger, selection, tagnames
 from snapkeep.domain.errors import AwsUnavailable, SnapshotFailed, SnapshotGone
 from snapkeep.domain.events import SnapshotEnded
-from snapkeep.domain.model import CopyWanted, Origin, Snapshot, SnapshotState, Volume
+from snapkeep.domain.model import CopyWanted, Snapshot, SnapshotState, Volume
 from snapkeep.domain.policy import CopyRule, Policy, PolicySet
 from snapkeep.usecases.ports import SnapshotReader, SnapshotTagger, TagsDoNotFit
 
@@ -68,25 +69,15 @@ class TagSnapshots:
         volumes = self.reader.volumes({snapshot.origin.volume_id for snapshot in present})
         policies = self.policies()
         for snapshot in present:
-            volume = volumes.get(snapshot.origin.volume_id) or _volume_as_remembered(snapshot)
-            chosen = self._selection(volume, policies, gone=snapshot.origin.volume_id not in volumes)
+            volume = volumes.get(snapshot.origin.volume_id)
+            others = partial(self.reader.snapshots_of_volume, snapshot.origin.volume_id)
+            chosen = selection.select_for_snapshot(snapshot, volume, policies, system=self.system, lineage=others)
             report.reasons.append(f"{snapshot.id}: {chosen.why}")
             if chosen.policy is None:
                 report.left_alone += 1
                 continue
             self._protect(snapshot, volume, chosen.policy, report)
         return report.result()
-
-    def _selection(self, volume: Volume, policies: PolicySet, *, gone: bool) -> selection.Selection:
-        """The policy of the volume; of one that is gone, where its snapshot tells of none, the one its earlier snapshots carry.
-
-        A last snapshot before a volume is deleted is one that people want back.
-        """
-        chosen = selection.select(volume, policies)
-        if chosen.policy is not None or not gone:
-            return chosen
-        earlier = [one for one in self.reader.snapshots_of_volume(volume.id) if one.managed_by(self.system)]
-        return selection.select_by_snapshots(earlier, policies) if earlier else chosen
 
     def _present(self, succeeded: Sequence[SnapshotEnded], report: _Report) -> list[Snapshot]:
         found = self.reader.snapshots({item.snapshot_id for item in succeeded}) if succeeded else {}
@@ -104,7 +95,7 @@ class TagSnapshots:
                 present.append(snapshot)
         return present
 
-    def _protect(self, snapshot: Snapshot, volume: Volume, policy: Policy, report: _Report) -> None:
+    def _protect(self, snapshot: Snapshot, volume: Volume | None, policy: Policy, report: _Report) -> None:
         tags, left_out = self._tags(snapshot, volume, policy)
         try:
             self._write(snapshot, tags)
@@ -122,7 +113,7 @@ class TagSnapshots:
             copy_wanted(self.system, snapshot, policy, rule, dict(snapshot.tags) | tags) for rule in policy.copies
         )
 
-    def _tags(self, snapshot: Snapshot, volume: Volume, policy: Policy) -> tuple[dict[str, str], list[str]]:
+    def _tags(self, snapshot: Snapshot, volume: Volume | None, policy: Policy) -> tuple[dict[str, str], list[str]]:
         own = ledger.tags_for_snapshot(self.system, policy.name, snapshot.origin)
         return ledger.carried_tags(own, snapshot.tags, volume)
 
@@ -161,12 +152,6 @@ def seconds_to_wait(wanted: CopyWanted, now: datetime) -> int:
     """Given a copy and the moment its wait begins, return how long to wait: to its deadline, but at least an hour."""
     shortest = 3600
     return max(shortest, round((wanted.deadline - now).total_seconds()))
-
-
-def _volume_as_remembered(snapshot: Snapshot) -> Volume:
-    """Given a snapshot whose volume is gone, return the volume as far as the snapshot tells of it, for selection."""
-    origin: Origin = snapshot.origin
-    return Volume(origin.volume_id, origin.region, snapshot.size_gib, "", encrypted=snapshot.encrypted, tags=snapshot.tags)
 
 
 @dataclass(slots=True)

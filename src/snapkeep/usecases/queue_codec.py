@@ -42,7 +42,7 @@ def wanted_from_json(data: Mapping[str, Any]) -> CopyWanted:
         encrypted=data["encrypted"],
         tags=data["tags"],
         completion_minutes=data["completion_minutes"],
-        source_kms_key=data["source_kms_key"],
+        source_kms_key=data.get("source_kms_key", ""),  # entries of earlier versions have none
     )
 
 

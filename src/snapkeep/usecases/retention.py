@@ -47,13 +47,13 @@ class RetentionPlanner:
     def plan_copies(self, copies: Sequence[Snapshot]) -> Plan:
         """Given all copies of one source volume in this region, return the plan for them. Raise as above."""
         policies = self.policies()
-        policy = selection.select_by_snapshots(copies, policies).policy
+        policy = selection.select_by_snapshots(copies, policies, system=self.system).policy
         rule = policy.copy_rule(self.reader.region) if policy else None
         return self._plan([_Lineage(list(copies), rule.retention if rule else None)], policies.limits)
 
     def _source_lineage(self, volume_id: str, policies: PolicySet, confirmed: Collection[SnapshotInRegion]) -> _Lineage:
         snapshots = self.reader.snapshots_of_volume(volume_id)
-        policy = selection.select_by_snapshots(snapshots, policies).policy
+        policy = selection.select_by_snapshots(snapshots, policies, system=self.system).policy
         if policy is None:
             return _Lineage(snapshots, None)
         facts = self._copy_facts(volume_id, snapshots, policy, confirmed)

@@ -1,5 +1,7 @@
 """Why a policy governs a volume, or does not, in words."""
 
+from dataclasses import replace
+
 import pytest
 
 from snapkeep.domain import tagnames
@@ -78,14 +80,25 @@ def test_a_gone_volumes_newest_managed_snapshot_names_its_policy() -> None:
         snapshot("2026-11-03T03:00", 3, managed=False),
         snapshot("2026-11-02T03:00", 2, policy="silver"),
     ]
-    selection = select_by_snapshots(snapshots, known)
+    selection = select_by_snapshots(snapshots, known, system="snapkeep")
     assert selection.policy
     assert selection.policy.name == "silver"
 
 
 def test_a_policy_that_is_no_longer_there_governs_nothing_and_is_told() -> None:
     copy = copy_of(snapshot("2026-11-01T03:00", 1, policy="bronze"), "us-east-2", 1)
-    selection = select_by_snapshots([copy], policies(("gold", Selector())))
+    selection = select_by_snapshots([copy], policies(("gold", Selector())), system="snapkeep")
     assert selection.policy is None
     assert "bronze" in selection.problem
-    assert select_by_snapshots([snapshot("2026-11-01T03:00", managed=False)], policies()).problem == ""
+    assert select_by_snapshots([snapshot("2026-11-01T03:00", managed=False)], policies(), system="snapkeep").problem == ""
+
+
+def test_another_systems_snapshots_say_nothing_of_our_policy() -> None:
+    ours = snapshot("2026-11-01T03:00", 1, policy="gold")
+    theirs = replace(
+        snapshot("2026-11-02T03:00", 2, policy="silver"), tags={tagnames.MANAGED: "other", tagnames.POLICY: "silver"}
+    )
+    known = policies(("gold", Selector()), ("silver", Selector()))
+    selection = select_by_snapshots([ours, theirs], known, system="snapkeep")
+    assert selection.policy
+    assert selection.policy.name == "gold"

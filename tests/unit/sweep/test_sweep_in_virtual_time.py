@@ -13,6 +13,7 @@ from snapkeep.usecases.ports import EntryState
 from snapkeep.usecases.sweep import SweepLimits, SweepOptions
 from snapkeep.usecases.sweep_events import snapshot_event
 from snapkeep.usecases.sweep_ports import DeadLetter
+from support.flows import policy_set
 from support.sweeping_world import DAY, DR, HOUR, PRIMARY, SweepingWorld, gold
 
 
@@ -63,6 +64,21 @@ def test_a_snapshot_whose_event_was_lost_is_protected_by_the_sweep_and_the_secon
     assert second.outcome is Outcome.OK
     assert kinds(second) == {}
     assert state_of(world) == before
+
+
+def test_the_last_snapshot_of_a_volume_that_was_deleted_at_once_is_protected_though_its_event_was_lost() -> None:
+    world = SweepingWorld(policies=policy_set())
+    volume = world.volume(Backup="yes")
+    first = world.snapshot(volume)
+    world.later(HOUR)
+    world.world.add_fault(FaultRule("event_lost", event="createSnapshot"))
+    last = world.snapshot(volume)
+    world.ec2.delete_volume(VolumeId=volume)
+    world.later(HOUR)
+    report = world.sweep()
+    assert kinds(report, Handling.REPAIRED) == {Kind.UNHANDLED: 1}
+    assert {one["SnapshotId"] for one in world.managed(PRIMARY)} == {first, last}
+    assert len(world.managed(DR)) == 2
 
 
 def test_two_sweeps_at_the_same_moment_start_one_run() -> None:
