@@ -74,9 +74,15 @@ def parse_stored(stored: StoredDocument, limits: Limits = STANDARD_LIMITS) -> Po
     """Given a stored version, and the limits that hold where it names none, return its policies. Raise InvalidPolicy."""
     try:
         data = json.loads(stored.text, object_pairs_hook=_each_key_once)
+        return parse_document(data, source=f"document, version {stored.version}", limits=limits)
     except ValueError as error:
-        raise InvalidPolicy([PolicyProblem("document", f"version {stored.version}", f"not readable as JSON: {error}")]) from error
-    return parse_document(data, source=f"document, version {stored.version}", limits=limits)
+        raise _not_readable(stored, f"not readable as JSON: {error}") from error
+    except RecursionError as error:  # how deep is too deep differs between Python's versions
+        raise _not_readable(stored, "it is nested deeper than any policy document") from error
+
+
+def _not_readable(stored: StoredDocument, why: str) -> InvalidPolicy:
+    return InvalidPolicy([PolicyProblem("document", f"version {stored.version}", why)])
 
 
 def _each_key_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

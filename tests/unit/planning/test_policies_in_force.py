@@ -113,7 +113,18 @@ def test_limits_that_the_document_leaves_out_are_the_parameters() -> None:
     assert policies().limits == LIMITS
 
 
-@pytest.mark.parametrize("broken", ["not json", "[]", '{"version":1,"policies":[]}', '{"version":1,"version":1,"policies":[]}'])
+BROKEN = [
+    "not json",
+    "[]",
+    '{"version":1,"policies":[]}',
+    '{"version":1,"version":1,"policies":[]}',
+    "[" * ADVANCED_BYTES,
+    '{"version":' + "[" * 4000 + "]" * 4000 + "}",
+    '{"version":' * 700 + "1" + "}" * 700,
+]
+
+
+@pytest.mark.parametrize("broken", BROKEN, ids=lambda text: text[:30])
 def test_a_broken_document_leaves_the_last_good_one_in_force_and_somebody_is_told_once(broken: str) -> None:
     shelf = Shelf(texts=[text(3), "also broken", text(4), broken])
     policies, clock, told = reading(shelf)
