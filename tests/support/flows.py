@@ -10,7 +10,8 @@ from typing import Any
 from snapkeep.domain.policy import CopyRule, Limits, Policy, PolicySet, Retention, Selector
 from snapkeep.ebsmodel import Faults, Quotas, Speeds, VirtualClock, World
 from snapkeep.ebsmodel.records import Snapshot
-from snapkeep.simulate.runner import Run, Runner
+from snapkeep.simulate.executions import Run
+from snapkeep.simulate.runner import Runner
 from snapkeep.simulate.wiring import Deployment, Hook
 from snapkeep.usecases.attempts import Attempts
 

@@ -11,7 +11,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 from snapkeep.domain.policy import CopyRule, Limits, Policy, PolicySet, Retention, Selector
 from snapkeep.ebsmodel import EventOptions, FaultRule, Quotas, Speeds, VirtualClock, World
 from snapkeep.ebsmodel.records import COMPLETED, Snapshot
-from snapkeep.simulate.runner import Run, Runner
+from snapkeep.simulate.executions import Run
+from snapkeep.simulate.runner import Runner
 from snapkeep.simulate.sweeps import Sweeper
 from snapkeep.simulate.watch import Watch
 from snapkeep.simulate.wiring import Deployment, Killed

@@ -17,7 +17,8 @@ from snapkeep.domain.sweeping import Wait
 from snapkeep.domain.sweeping_runs import RunUnderWay
 from snapkeep.ebsmodel import World
 from snapkeep.ebsmodel.clock import utc
-from snapkeep.simulate.runner import PROTECT, RECEIVE, Runner
+from snapkeep.simulate.executions import PROTECT, RECEIVE
+from snapkeep.simulate.runner import Runner
 from snapkeep.simulate.sweeps import OpenRuns
 from snapkeep.simulate.wiring import Deployment, orders_of
 from snapkeep.usecases.dead_letters import ReplayDeadLetters

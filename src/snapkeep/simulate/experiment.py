@@ -23,7 +23,8 @@ from snapkeep.ebsmodel.place import Place
 from snapkeep.ebsmodel.quotas import GIB
 from snapkeep.ebsmodel.volumes import rendered
 from snapkeep.simulate import prices
-from snapkeep.simulate.runner import Run, Runner, Timings
+from snapkeep.simulate.executions import Run, Timings
+from snapkeep.simulate.runner import Runner
 from snapkeep.simulate.sweeps import Sweeper
 from snapkeep.simulate.watch import Watch
 from snapkeep.simulate.wiring import Deployment

@@ -13,8 +13,9 @@ from snapkeep.domain.reporting import SweepReport
 from snapkeep.domain.sweeping import Wait
 from snapkeep.domain.sweeping_runs import RunUnderWay
 from snapkeep.ebsmodel.clock import utc
+from snapkeep.simulate.executions import PROTECT, RECEIVE, Run, TaskFailed
 from snapkeep.simulate.kernel import Steps
-from snapkeep.simulate.runner import PROTECT, RECEIVE, Run, Runner, TaskFailed
+from snapkeep.simulate.runner import Runner
 from snapkeep.simulate.wiring import orders_of
 from snapkeep.usecases.dead_letters import ReplayDeadLetters
 from snapkeep.usecases.deletion import DeletionOrder

@@ -17,7 +17,8 @@ from snapkeep.ebsmodel.clock import utc
 from snapkeep.ebsmodel.place import Place
 from snapkeep.ebsmodel.records import COMPLETED, ERROR, PENDING, Snapshot
 from snapkeep.ebsmodel.tags import as_dict
-from snapkeep.simulate.runner import PROTECT, SUCCEEDED, Run, Runner
+from snapkeep.simulate.executions import PROTECT, SUCCEEDED, Run
+from snapkeep.simulate.runner import Runner
 from snapkeep.simulate.wiring import CALLER
 from snapkeep.usecases.ports import EntryState, QueueEntry
 

@@ -12,7 +12,7 @@ from snapkeep.domain.reporting import Handling, Outcome
 from snapkeep.domain.sweeping import Kind, Rejoin
 from snapkeep.ebsmodel import FaultRule, Quotas, World
 from snapkeep.ebsmodel.clock import utc
-from snapkeep.simulate.runner import FAILED, SUCCEEDED, Run
+from snapkeep.simulate.executions import FAILED, SUCCEEDED, Run
 from snapkeep.usecases.ports import EntryState, QueueEntry
 from snapkeep.usecases.sweep import SweepLimits
 from support.sweeping_world import DR, HOUR, PRIMARY, SweepingWorld
