@@ -32,7 +32,10 @@ def get_default_key(call: Call) -> Response:
 
 
 def modify_default_key(call: Call) -> Response:
-    """ModifyEbsDefaultKmsKeyId: a customer managed key of this region."""
+    """ModifyEbsDefaultKmsKeyId: a customer managed key of this region.
+
+    Raise InvalidKmsKey.InvalidKeyId when it is not there.
+    """
     key = keys.resolve(call.world, call.place, str(call.params["KmsKeyId"]))
     if key is None:
         raise ApiError("InvalidKmsKey.InvalidKeyId", f"The key '{call.params['KmsKeyId']}' does not exist in this region.")
@@ -47,7 +50,7 @@ def reset_default_key(call: Call) -> Response:
 
 
 def describe_regions(call: Call) -> Response:
-    """DescribeRegions."""
+    """DescribeRegions. Raise InvalidParameterValue on a name of none."""
     wanted = [str(name) for name in call.params.get("RegionNames") or ()]
     unknown = [name for name in wanted if name not in call.world.regions]
     if unknown:

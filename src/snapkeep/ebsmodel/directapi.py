@@ -87,7 +87,10 @@ def list_snapshot_blocks(call: Call) -> Response:
 
 
 def list_changed_blocks(call: Call) -> Response:
-    """ListChangedBlocks: blocks that differ between two snapshots of one lineage, or all without a first one."""
+    """ListChangedBlocks: blocks that differ between two snapshots of one lineage, or all without a first one.
+
+    Raise ValidationException when they are of two lineages.
+    """
     second = _readable(call, str(call.params["SecondSnapshotId"]))
     first = _readable(call, str(call.params["FirstSnapshotId"])) if call.params.get("FirstSnapshotId") else None
     if first is not None and first.log is not second.log:
@@ -110,7 +113,10 @@ def _written(snapshot: Snapshot, index: int) -> bool:
 
 
 def get_snapshot_block(call: Call) -> Response:
-    """GetSnapshotBlock: 512 KiB and their SHA-256; the token must be the listing's."""
+    """GetSnapshotBlock: 512 KiB and their SHA-256; the token must be the listing's.
+
+    Raise ValidationException on another token, ResourceNotFoundException for a block that was never written.
+    """
     snapshot = _readable(call, str(call.params["SnapshotId"]))
     index = int(call.params["BlockIndex"])
     if call.params["BlockToken"] != _token(snapshot, index):

@@ -19,7 +19,10 @@ from .tags import as_list, flat, from_specifications
 
 
 def register_image(call: Call) -> Response:
-    """RegisterImage: from a block device mapping that names completed snapshots."""
+    """RegisterImage: from a block device mapping that names completed snapshots.
+
+    Raise InvalidAMIName.Duplicate, or InvalidBlockDeviceMapping when the root device has no snapshot.
+    """
     place, params = call.place, call.params
     name = str(params["Name"])
     if any(image.name == name for image in place.images.values()):
@@ -63,7 +66,7 @@ def _add(call: Call, name: str, root: str, mappings: list[tuple[str, str, int]])
 
 
 def create_image(call: Call) -> Response:
-    """CreateImage: snapshots of the instance's volumes, and an AMI that holds them."""
+    """CreateImage: snapshots of the instance's volumes, and an AMI that holds them. Raise InvalidInstanceID.NotFound."""
     place = call.place
     instance = place.instances.get(str(call.params["InstanceId"]))
     if instance is None:
@@ -168,7 +171,7 @@ def _state(call: Call, image: Image) -> str:
 
 
 def describe_images(call: Call) -> Response:
-    """DescribeImages: by id, owner, filters, pages; disabled ones only with IncludeDisabled."""
+    """DescribeImages: by id, owner, filters, pages; disabled ones only with IncludeDisabled. Raise InvalidAMIID.NotFound."""
     store, account = call.place.images, call.place.account
     wanted = [str(image_id) for image_id in call.params.get("ImageIds") or ()]
     for image_id in wanted:

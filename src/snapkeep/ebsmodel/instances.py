@@ -17,7 +17,10 @@ DEFAULT_ROOT_GIB = 8
 
 
 def run_instances(call: Call) -> Response:
-    """RunInstances: as many as MaxCount, each with its volumes attached at once."""
+    """RunInstances: as many as MaxCount, each with its volumes attached at once.
+
+    Raise InvalidParameterValue on the counts, InvalidAMIID.Unavailable for a disabled AMI.
+    """
     count = int(call.params["MaxCount"])
     if not 1 <= int(call.params["MinCount"]) <= count:
         raise ApiError("InvalidParameterValue", "MinCount must be from 1 to MaxCount")
@@ -130,7 +133,7 @@ def _rendered(call: Call, instance: Instance) -> Response:
 
 
 def describe_instances(call: Call) -> Response:
-    """DescribeInstances: by id, filters, pages; one reservation for each instance."""
+    """DescribeInstances: by id, filters, pages; one reservation for each instance. Raise InvalidInstanceID.NotFound."""
     store = call.place.instances
     wanted = [str(instance_id) for instance_id in call.params.get("InstanceIds") or ()]
     for instance_id in wanted:

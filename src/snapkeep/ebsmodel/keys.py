@@ -155,7 +155,10 @@ def enable_key(call: Call) -> Response:
 
 
 def schedule_key_deletion(call: Call) -> Response:
-    """ScheduleKeyDeletion: 7 to 30 days, unusable at once."""
+    """ScheduleKeyDeletion: 7 to 30 days, unusable at once.
+
+    Raise ValidationException outside of them, KMSInvalidStateException when it waits for its deletion already.
+    """
     key = _named(call)
     days = int(call.params.get("PendingWindowInDays") or LONGEST_WAIT_DAYS)
     if not SHORTEST_WAIT_DAYS <= days <= LONGEST_WAIT_DAYS:
@@ -173,7 +176,7 @@ def schedule_key_deletion(call: Call) -> Response:
 
 
 def cancel_key_deletion(call: Call) -> Response:
-    """CancelKeyDeletion: the key is disabled afterwards."""
+    """CancelKeyDeletion: the key is disabled afterwards. Raise KMSInvalidStateException when it waits for none."""
     key = _named(call)
     if key.state != "PendingDeletion":
         raise ApiError("KMSInvalidStateException", f"{key.arn} is not pending deletion.")
@@ -183,7 +186,7 @@ def cancel_key_deletion(call: Call) -> Response:
 
 
 def create_alias(call: Call) -> Response:
-    """CreateAlias."""
+    """CreateAlias. Raise InvalidAliasNameException, AlreadyExistsException, or NotFoundException for its key."""
     name = str(call.params["AliasName"])
     if not name.startswith("alias/") or name.startswith("alias/aws/"):
         raise ApiError("InvalidAliasNameException", f"Alias must start with 'alias/' and not with 'alias/aws/': {name}")

@@ -101,7 +101,10 @@ _tags = attrgetter("tags")
 
 
 def describe_snapshots(call: Call) -> Response:
-    """DescribeSnapshots: own, shared and public ones; by id, owner, who may restore, filters; pages of 5 to 1,000."""
+    """DescribeSnapshots: own, shared and public ones; by id, owner, who may restore, filters; pages of 5 to 1,000.
+
+    Raise InvalidParameterCombination on ids with a page size, and what the other parameters are refused by.
+    """
     params, place, now = call.params, call.place, call.now
     after, size = limits(params)
     wanted = [str(snapshot_id) for snapshot_id in params.get("SnapshotIds") or ()]

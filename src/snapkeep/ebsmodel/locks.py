@@ -44,7 +44,10 @@ def refuse_if_locked(call: Call, snapshot: Snapshot) -> None:
 
 
 def lock_snapshot(call: Call) -> Response:
-    """LockSnapshot: lock, or change a lock as far as its mode and state allow."""
+    """LockSnapshot: lock, or change a lock as far as its mode and state allow.
+
+    Raise IncorrectState, or InvalidParameterCombination for a compliance lock that would end earlier.
+    """
     snapshot = call.snapshot()
     if snapshot.state not in (PENDING, COMPLETED):
         raise ApiError("IncorrectState", f"The snapshot {snapshot.id} is in state {snapshot.state}.")
@@ -117,7 +120,10 @@ def creation_ended(world: Setting, place: Place, snapshot: Snapshot) -> None:
 
 
 def unlock_snapshot(call: Call) -> Response:
-    """UnlockSnapshot: governance, or compliance within the cool-off period."""
+    """UnlockSnapshot: governance, or compliance within the cool-off period.
+
+    Raise SnapshotLockNotFound, or LOCKED_CODE after that period.
+    """
     snapshot = call.snapshot()
     lock = call.place.locks.get(snapshot.id)
     if lock is None:

@@ -84,7 +84,7 @@ def list_snapshots(call: Call) -> Response:
 
 
 def restore(call: Call) -> Response:
-    """RestoreSnapshotFromRecycleBin: back as it was, tags included."""
+    """RestoreSnapshotFromRecycleBin: back as it was, tags included. Raise InvalidSnapshot.NotFound."""
     snapshot_id = str(call.params["SnapshotId"])
     binned = call.place.bin.get(snapshot_id)
     if binned is None:

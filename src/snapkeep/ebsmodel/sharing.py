@@ -52,7 +52,11 @@ def foreign(world: Setting, region: str, account: str) -> Iterator[tuple[Place, 
 
 
 def modify_snapshot_attribute(call: Call) -> Response:
-    """ModifySnapshotAttribute: add or remove accounts, or the group `all`."""
+    """ModifySnapshotAttribute: add or remove accounts, or the group `all`.
+
+    Raise InvalidParameterValue, InvalidParameterCombination when nobody is named, or OperationNotPermitted for sharing with
+    all of what is encrypted or blocked.
+    """
     place, snapshot = call.place, call.snapshot()
     if call.params.get("Attribute") not in (None, "createVolumePermission"):
         raise ApiError("InvalidParameterValue", "Attribute can only be createVolumePermission.")
@@ -103,7 +107,7 @@ def _tell(call: Call, snapshot: Snapshot, new: list[str]) -> None:
 
 
 def describe_snapshot_attribute(call: Call) -> Response:
-    """DescribeSnapshotAttribute: createVolumePermission or productCodes."""
+    """DescribeSnapshotAttribute: createVolumePermission or productCodes. Raise InvalidParameterValue on any other."""
     snapshot = call.snapshot()
     attribute = call.params["Attribute"]
     if attribute == "productCodes":
@@ -129,7 +133,7 @@ def get_block_public_access(call: Call) -> Response:
 
 
 def enable_block_public_access(call: Call) -> Response:
-    """EnableSnapshotBlockPublicAccess: block-all-sharing or block-new-sharing."""
+    """EnableSnapshotBlockPublicAccess: block-all-sharing or block-new-sharing. Raise InvalidParameterValue on any other."""
     state = str(call.params["State"])
     if state not in BLOCK_STATES:
         raise ApiError("InvalidParameterValue", f"Value ({state}) for parameter State is invalid.")

@@ -31,7 +31,10 @@ def create_snapshot(call: Call) -> Response:
 
 
 def create_snapshots(call: Call) -> Response:
-    """CreateSnapshots [EC2 API reference]: one pending snapshot for each attached volume that is not excluded."""
+    """CreateSnapshots [EC2 API reference]: one pending snapshot for each attached volume that is not excluded.
+
+    Raise InvalidInstanceID.NotFound, or InvalidParameterValue on CopyTagsFromSource.
+    """
     wanted = call.params["InstanceSpecification"]
     instance = call.place.instances.get(str(wanted.get("InstanceId", "")))
     if instance is None or instance.state == "terminated":

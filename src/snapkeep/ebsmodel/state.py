@@ -148,7 +148,10 @@ def _save_place(place: Place, logs: _Numbers, chains: _Numbers) -> Data:
 
 
 def restore(make: Callable[..., _World], data: Mapping[str, Any], clock: Clock | None) -> _World:
-    """Given saved data, return the world as it was. Without a clock: a virtual one at the time of saving."""
+    """Given saved data, return the world as it was. Without a clock: a virtual one at the time of saving.
+
+    Raise ValueError on a version that this model does not read.
+    """
     if data.get("version") != VERSION:
         raise ValueError(f"version of the state is {data.get('version')!r}: this model reads {VERSION}")
     world = make(

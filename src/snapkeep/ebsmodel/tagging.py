@@ -65,7 +65,10 @@ def create_tags(call: Call) -> Response:
 
 
 def delete_tags(call: Call) -> Response:
-    """DeleteTags: by key, or by key and value; all user tags when none are named; `aws:` ones stay."""
+    """DeleteTags: by key, or by key and value; all user tags when none are named; `aws:` ones stay.
+
+    Raise InvalidParameterValue when an `aws:` one is named.
+    """
     resources = _resources(call)
     named = call.params.get("Tags")
     for entry in named or ():
@@ -101,7 +104,7 @@ def _all(call: Call) -> Iterator[tuple[int, str, str, str, str]]:
 
 
 def describe_tags(call: Call) -> Response:
-    """DescribeTags: filters key, value, resource-id, resource-type, tag:<key>."""
+    """DescribeTags: filters key, value, resource-id, resource-type, tag:<key>. Raise InvalidParameterValue on any other."""
     columns = {"resource-id": 1, "resource-type": 2, "key": 3, "value": 4}
     tests = []
     for name, values in parsed(call.params.get("Filters")):

@@ -31,7 +31,10 @@ SHAPE = "B"
 
 
 def modify_snapshot_tier(call: Call) -> Response:
-    """ModifySnapshotTier: archive a completed snapshot of the standard tier."""
+    """ModifySnapshotTier: archive a completed snapshot of the standard tier.
+
+    Raise InvalidParameterValue on another tier, IncorrectState, or InvalidSnapshot.InUse when an AMI uses it.
+    """
     place, snapshot = call.place, call.snapshot()
     if call.params.get("StorageTier", "archive") != "archive":
         raise ApiError("InvalidParameterValue", "StorageTier can only be archive.")
@@ -59,7 +62,10 @@ def _check_quotas(place: Place, snapshot: Snapshot) -> None:
 
 
 def restore_snapshot_tier(call: Call) -> Response:
-    """RestoreSnapshotTier: for some days, or for good. A temporary restore can be made longer or permanent."""
+    """RestoreSnapshotTier: for some days, or for good. A temporary restore can be made longer or permanent.
+
+    Raise InvalidParameterCombination unless one of both is asked for, IncorrectState, or ResourceLimitExceeded.
+    """
     place, snapshot = call.place, call.snapshot()
     days, permanent = call.params.get("TemporaryRestoreDays"), bool(call.params.get("PermanentRestore"))
     if permanent == (days is not None):

@@ -25,17 +25,16 @@ GP3_IOPS, GP3_THROUGHPUT, GP2_IOPS_PER_GIB = 3000, 125, 3
 
 
 def create_volume(call: Call) -> Response:
-    """CreateVolume: empty, or with a snapshot's content; a key that cannot be used fails it later."""
+    """CreateVolume: empty, or with a snapshot's content; a key that cannot be used fails it later.
+
+    Raise MissingParameter or InvalidZone.NotFound for its zone, and what its size, type and tags are refused by.
+    """
     params, place = call.params, call.place
     token = str(params.get("ClientToken") or "")
     made = next((v for v in place.volumes.values() if token and v.client_token == token), None)
     if made is not None:
         return rendered(made)
-    zone = str(params.get("AvailabilityZone") or "")
-    if not zone:
-        raise missing("AvailabilityZone")
-    if zone[:-1] != place.region:
-        raise ApiError("InvalidZone.NotFound", f"The zone '{zone}' does not exist.")
+    zone = _zone(call)
     snapshot = _base(call)
     kind = str(params.get("VolumeType") or "gp2")
     size_gib = int(params.get("Size") or (snapshot.size_gib if snapshot else 0))
@@ -68,6 +67,15 @@ def create_volume(call: Call) -> Response:
     else:
         finish_create(call.world, place, volume.id, "")
     return {**rendered(volume), "State": "creating"}
+
+
+def _zone(call: Call) -> str:
+    zone = str(call.params.get("AvailabilityZone") or "")
+    if not zone:
+        raise missing("AvailabilityZone")
+    if zone[:-1] != call.place.region:
+        raise ApiError("InvalidZone.NotFound", f"The zone '{zone}' does not exist.")
+    return zone
 
 
 def _base(call: Call) -> Snapshot | None:
@@ -127,7 +135,7 @@ def finish_create(world: Setting, place: Place, volume_id: str, failure: Any) ->
 
 
 def delete_volume(call: Call) -> Response:
-    """DeleteVolume: available ones only; its snapshots live on."""
+    """DeleteVolume: available ones only; its snapshots live on. Raise VolumeInUse when it is attached, else IncorrectState."""
     volume = call.volume()
     if volume.state == "in-use":
         raise ApiError("VolumeInUse", f"Volume {volume.id} is currently attached to {volume.instance_id}")
@@ -145,7 +153,10 @@ def remove(world: Setting, place: Place, volume: Volume) -> None:
 
 
 def modify_volume(call: Call) -> Response:
-    """ModifyVolume: larger, another type, other speeds; at once in this model."""
+    """ModifyVolume: larger, another type, other speeds; at once in this model.
+
+    Raise InvalidParameterValue for a smaller one.
+    """
     volume = call.volume()
     size_gib = int(call.params.get("Size") or volume.size_gib)
     kind = str(call.params.get("VolumeType") or volume.type)
@@ -170,7 +181,10 @@ def modify_volume(call: Call) -> Response:
 
 
 def attach_volume(call: Call) -> Response:
-    """AttachVolume: an available volume to an instance of its zone, under a free device name."""
+    """AttachVolume: an available volume to an instance of its zone, under a free device name.
+
+    Raise VolumeInUse, InvalidVolume.ZoneMismatch, or InvalidParameterValue when the device is taken.
+    """
     volume = call.volume()
     instance = instance_of(call, str(call.params["InstanceId"]))
     device = str(call.params["Device"])
@@ -200,7 +214,10 @@ def attach(volume: Volume, instance: Instance, device: str, now: float) -> None:
 
 
 def detach_volume(call: Call) -> Response:
-    """DetachVolume."""
+    """DetachVolume.
+
+    Raise IncorrectState when it is attached to nothing, InvalidAttachment.NotFound when to another instance.
+    """
     volume = call.volume()
     if volume.state != "in-use":
         raise ApiError("IncorrectState", f"Volume '{volume.id}' is in the 'available' state.")
@@ -275,7 +292,10 @@ FIELDS = {
 
 
 def describe_volumes(call: Call) -> Response:
-    """DescribeVolumes: by id, filters, pages of 5 to 1,000."""
+    """DescribeVolumes: by id, filters, pages of 5 to 1,000.
+
+    Raise InvalidVolume.NotFound, or InvalidParameterCombination on ids with a page size.
+    """
     store = call.place.volumes
     wanted = call.params.get("VolumeIds")
     for volume_id in wanted or ():

@@ -91,7 +91,10 @@ class World(Setting):
         return self.heap[0][0] if self.heap else None
 
     def run_until(self, moment: float | datetime) -> None:
-        """Given a time, let everything up to it happen, in order. Needs a VirtualClock."""
+        """Given a time, let everything up to it happen, in order. Needs a VirtualClock.
+
+        Raise TypeError on a clock that runs by itself.
+        """
         if not isinstance(self.clock, VirtualClock):
             raise TypeError("run_until needs a VirtualClock; call tick() on a real or scaled one")
         until = seconds_of(moment)
