@@ -33,9 +33,14 @@ def install(host: Host) -> None:
     from ministack import app
     from ministack.core import iam_actions, iam_evaluator
 
-    single_resource = iam_actions.extract_resource_arn
-    enforce_once = iam_evaluator.enforce
-    deny = iam_actions.access_denied_response
+    replace(app, "pin_request_origin", _as_over_tls)
+    replace(iam_actions, "extract_resource_arn", lambda extract: _noting_checks(host, extract))
+    replace(iam_evaluator, "enforce", _asking_all)
+    replace(iam_actions, "access_denied_response", _naming_what_was_refused)
+
+
+def _noting_checks(host: Host, extract: Callable[..., Any]) -> Callable[..., str]:
+    """The resource is looked for before anything is asked: that is when the request's checks are found."""
 
     def extract_resource_arn(
         service: str,
@@ -51,7 +56,13 @@ def install(host: Host) -> None:
         if service in {"ec2", "ebs"}:
             caller = Caller(region, account_id, host.tags_of)
             _pending.set(_checks_of(host, service, method, path, headers, body, params, caller))
-        return str(single_resource(service, method, path, headers, body, params, region, account_id))
+        return str(extract(service, method, path, headers, body, params, region, account_id))
+
+    return extract_resource_arn
+
+
+def _asking_all(enforce_once: Callable[..., Any]) -> Callable[..., Any]:
+    """A request is allowed when every one of its checks is."""
 
     def enforce(
         access_key_id: str,
@@ -69,18 +80,18 @@ def install(host: Host) -> None:
                 access_key_id, iam_action, service, region, resource_arn=resource_arn, service_context=service_context
             )
         for question in questions:
-            denied = enforce_once(
-                access_key_id,
-                question.action,
-                service,
-                region,
-                resource_arn=question.resource_arn,
-                service_context=question.context,
-            )
+            arn, context = question.resource_arn, question.context
+            denied = enforce_once(access_key_id, question.action, service, region, resource_arn=arn, service_context=context)
             if denied:
                 _refused.set(question)
                 return denied
         return None
+
+    return enforce
+
+
+def _naming_what_was_refused(deny: Callable[..., Any]) -> Callable[..., Any]:
+    """EC2 says which action on which resource no policy allows."""
 
     def access_denied_response(service: str, action: str, principal_arn: str, request_id: str, **details: Any) -> Any:
         question = _refused.get()
@@ -94,10 +105,7 @@ def install(host: Host) -> None:
         details["resource_arn"] = question.resource_arn
         return deny(service, question.action, principal_arn, request_id, **{**details, "message": message})
 
-    replace(app, "pin_request_origin", _as_over_tls)
-    iam_actions.extract_resource_arn = extract_resource_arn
-    iam_evaluator.enforce = enforce
-    iam_actions.access_denied_response = access_denied_response
+    return access_denied_response
 
 
 def _as_over_tls(pin: Callable[[str, bool], None]) -> Callable[[str, bool], None]:
