@@ -33,59 +33,76 @@ from snapkeep.usecases.sweep_primary import PrimarySweep
 REPAIR, REPORT = "repair", "report"
 
 
-def build(parts: Composition) -> PrimarySweep | DrSweep:
-    """Given the parts, return the sweep of this stack."""
-    environment = parts.environment
-    runs = StateMachineRuns(
-        client=parts.clients.get("stepfunctions"), state_machine_arn=environment.text("SNAPKEEP_STATE_MACHINE_ARN")
-    )
-    letters = SqsDeadLetters(client=parts.clients.get("sqs"), queue_url=environment.text("SNAPKEEP_DEAD_LETTERS_URL"))
-    known = frozenset(filter(None, environment.variables.get("SNAPKEEP_KNOWN_ACCOUNTS", "").split(",")))
-    tagger = Ec2Tagger(client=parts.clients.get("ec2"))
-    replay = ReplayDeadLetters(letters=letters, runs=runs)
-    exposure = ExposureCheck(exposure=Ec2Exposure(client=parts.clients.get("ec2")), known_accounts=known)
-    limits = SweepLimits(
-        repairs=environment.number("SNAPKEEP_SWEEP_REPAIRS", 1, 10_000),
-        deletions=min(environment.number("SNAPKEEP_SWEEP_DELETIONS", 1, 10_000), MOST_DELETIONS),
-    )
-    if environment.stack == DR:
-        from snapkeep.functions.tag_snapshot_copy import build as build_receive  # noqa: PLC0415 - of the DR stack alone
+MOST_DELETIONS = 400
+"""A plan travels through the state, which holds 256 KiB (Step Functions developer guide: quotas)."""
 
-        return DrSweep(
-            system=environment.system,
-            reader=parts.reader,
-            queue=parts.queue_of(environment.region),
-            guards=parts.guards,
-            policies=parts.policies,
-            receive=build_receive(parts),
-            tagger=tagger,
-            letters=replay,
-            exposure=exposure,
-            clock=parts.clock,
-            limits=limits,
-        )
+
+def build(parts: Composition) -> PrimarySweep | DrSweep:
+    """Given the parts, return the sweep of this stack. Raise InvalidConfiguration on a variable that says nothing usable."""
+    return _dr_sweep(parts) if parts.environment.stack == DR else _primary_sweep(parts)
+
+
+def _dr_sweep(parts: Composition) -> DrSweep:
+    from snapkeep.functions.tag_snapshot_copy import build as build_receive  # noqa: PLC0415 - of the DR stack alone
+
+    return DrSweep(
+        system=parts.environment.system,
+        reader=parts.reader,
+        queue=parts.queue_of(parts.environment.region),
+        guards=parts.guards,
+        policies=parts.policies,
+        receive=build_receive(parts),
+        tagger=Ec2Tagger(client=parts.clients.get("ec2")),
+        letters=_letters(parts, _runs(parts)),
+        exposure=_exposure(parts),
+        clock=parts.clock,
+        limits=_limits(parts.environment),
+    )
+
+
+def _primary_sweep(parts: Composition) -> PrimarySweep:
+    runs = _runs(parts)
     return PrimarySweep(
-        system=environment.system,
+        system=parts.environment.system,
         reader=parts.reader,
         reader_of=parts.reader_of,
         queue_of=parts.queue_of,
         guards=parts.guards,
         policies=parts.policies,
         enqueue=EnqueueCopy(queue_of=parts.queue_of, waiters=parts.waiters, clock=parts.clock),
-        tagger=tagger,
+        tagger=Ec2Tagger(client=parts.clients.get("ec2")),
         runs=runs,
-        waiting_runs=WaitingExecutions(
-            client=parts.clients.get("stepfunctions"), state_machine_arn=environment.text("SNAPKEEP_STATE_MACHINE_ARN")
-        ),
-        letters=replay,
-        exposure=exposure,
+        waiting_runs=WaitingExecutions(client=parts.clients.get("stepfunctions"), state_machine_arn=_state_machine(parts)),
+        letters=_letters(parts, runs),
+        exposure=_exposure(parts),
         clock=parts.clock,
-        limits=limits,
+        limits=_limits(parts.environment),
     )
 
 
-MOST_DELETIONS = 400
-"""A plan travels through the state, which holds 256 KiB (Step Functions developer guide: quotas)."""
+def _state_machine(parts: Composition) -> str:
+    return parts.environment.text("SNAPKEEP_STATE_MACHINE_ARN")
+
+
+def _runs(parts: Composition) -> StateMachineRuns:
+    return StateMachineRuns(client=parts.clients.get("stepfunctions"), state_machine_arn=_state_machine(parts))
+
+
+def _letters(parts: Composition, runs: StateMachineRuns) -> ReplayDeadLetters:
+    queue_url = parts.environment.text("SNAPKEEP_DEAD_LETTERS_URL")
+    return ReplayDeadLetters(letters=SqsDeadLetters(client=parts.clients.get("sqs"), queue_url=queue_url), runs=runs)
+
+
+def _exposure(parts: Composition) -> ExposureCheck:
+    known = filter(None, parts.environment.variables.get("SNAPKEEP_KNOWN_ACCOUNTS", "").split(","))
+    return ExposureCheck(exposure=Ec2Exposure(client=parts.clients.get("ec2")), known_accounts=frozenset(known))
+
+
+def _limits(environment: Environment) -> SweepLimits:
+    return SweepLimits(
+        repairs=environment.number("SNAPKEEP_SWEEP_REPAIRS", 1, 10_000),
+        deletions=min(environment.number("SNAPKEEP_SWEEP_DELETIONS", 1, 10_000), MOST_DELETIONS),
+    )
 
 
 def build_reports(parts: Composition) -> PublishReport:
@@ -106,7 +123,10 @@ def _parts() -> Composition:
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """Given `step` and `sweep` (the execution's name), sweep, or publish the report of that sweep, or of what it failed by."""
+    """Given `step` and `sweep` (the execution's name), sweep, or publish the report of that sweep, or of what it failed by.
+
+    Raise InvalidConfiguration on a step that there is not.
+    """
     started(event, context)
     if event["step"] == REPAIR:
         return _repair(event)
