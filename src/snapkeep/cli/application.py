@@ -64,7 +64,7 @@ class Root(TyperGroup):
         return name, command, rest
 
     def invoke(self, ctx: Any) -> Any:
-        """Run the command; show a known error, or Ctrl-C, as one line and exit with its status."""
+        """Run the command; show a known error, or Ctrl-C, as one line and exit with its status. Raise typer.Exit."""
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt as interrupt:

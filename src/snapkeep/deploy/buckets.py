@@ -100,7 +100,10 @@ class ArtifactBucket:
         return f"{str(self._s3.meta.endpoint_url).rstrip('/')}/{location.bucket}/{location.key}"
 
     def remove(self) -> int:
-        """Delete every object and version, then the bucket. Return how many objects went; 0 too when there is no bucket."""
+        """Delete every object and version, then the bucket. Return how many objects went; 0 too when there is no bucket.
+
+        Raise InvalidConfiguration when S3 keeps one of them.
+        """
         if not self.exists():
             return 0
         removed = 0

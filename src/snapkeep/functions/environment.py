@@ -30,7 +30,7 @@ class Environment:
 
     @property
     def stack(self) -> str:
-        """`primary` or `dr`."""
+        """`primary` or `dr`. Raise InvalidConfiguration on anything else."""
         stack = self.text("SNAPKEEP_STACK")
         if stack not in (PRIMARY, DR):
             raise InvalidConfiguration(f"SNAPKEEP_STACK is '{stack}'; primary or dr would be right")

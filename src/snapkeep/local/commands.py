@@ -61,7 +61,10 @@ def serve(
     on_ready: Any,
     directory: Path | None = None,
 ) -> None:
-    """Given where and how, run a server until this process is asked to end, calling `on_ready(server)` once it answers."""
+    """Given where and how, run a server until this process is asked to end, calling `on_ready(server)` once it answers.
+
+    Raise EmbeddedAwsError when the server ends by itself.
+    """
     directory = _prepared(directory, port, world_file, state_dir)
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -81,7 +81,10 @@ class Dispatch:
     """How long EC2 may take to show a copy that a dead dispatcher started (eventual consistency of describe calls)."""
 
     def run(self, holder: str) -> Dispatched:
-        """Given who dispatches (a request id), fill the quota from the queue and return what was done."""
+        """Given who dispatches (a request id), fill the quota from the queue and return what was done.
+
+        Raise the first error by which an execution could not be answered, once everything else is done.
+        """
         began = self.clock.now()
         if not self.queue.take_lease(holder, began, self.lease_seconds):
             return Dispatched(lease_taken=False)

@@ -137,7 +137,10 @@ def _with_timeouts_by_path(execute: Any) -> Any:
 
 
 def invoke_with_timeout(resource: str, parameters: Any, timeout_seconds: float) -> Any:
-    """Given a task and its time-out, carry it out; the time that a function waits for its turn on this machine does not count."""
+    """Given a task and its time-out, carry it out; the time that a function waits for its turn on this machine does not count.
+
+    Raise ministack's `States.Timeout` when it is over, and whatever the task fails by.
+    """
     from ministack.services import stepfunctions
 
     noted = Waiting()
@@ -159,7 +162,10 @@ def invoke_with_timeout(resource: str, parameters: Any, timeout_seconds: float) 
 
 
 def invoke_with_callback(resource: str, parameters: Any, token: str, state: Mapping[str, Any]) -> Any:
-    """Given a task behind ``.waitForTaskToken``, call it and wait for its token; a call that fails ends the wait at once."""
+    """Given a task behind ``.waitForTaskToken``, call it and wait for its token; a call that fails ends the wait at once.
+
+    Raise ministack's error with the name and the cause that SendTaskFailure gave.
+    """
     from ministack.services import stepfunctions
 
     answered = threading.Event()
