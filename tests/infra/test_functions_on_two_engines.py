@@ -104,7 +104,7 @@ def a_copy_loses_its_policys_tag(system: RealSystem) -> None:
 
 def a_policy_document_that_cannot_be_read(system: RealSystem) -> None:
     for region in REGIONS.values():
-        boto3.client("ssm", region_name=region).put_parameter(Name="/snapkeep/policy", Value="{policies", Overwrite=True)
+        boto3.client("ssm", region_name=region).put_parameter(Name="/snapkeep/policy", Value="{policies", Type="String")
     four_snapshots(system)
 
 

@@ -30,7 +30,7 @@ def test_a_document_that_is_broken_by_hand_stops_no_protection_and_somebody_is_t
     for stack, region in REGIONS.items():
         for text in (json.dumps(GOOD), '{"version": 1, "policies": ['):
             name = system.outputs[stack]["PolicyParameterName"]
-            system.client("ssm", region).put_parameter(Name=name, Value=text, Overwrite=True)
+            system.client("ssm", region).put_parameter(Name=name, Value=text, Type="String", Overwrite=True)
 
     snapshot_id = system.snapshot(system.volume())
     copy = system.copied(snapshot_id)
@@ -48,4 +48,4 @@ def test_a_document_that_is_broken_by_hand_stops_no_protection_and_somebody_is_t
     told = [
         message["body"] for message in embedded.inbox(account_id=system.account_id) if system.account_id in message["topic_arn"]
     ]
-    assert any("InvalidPolicy in us-east-1" in body and "in force is: document, version 2" in body for body in told), told
+    assert any("InvalidPolicy in us-east-1" in body and "in force is: document, version 1" in body for body in told), told

@@ -139,6 +139,8 @@ def test_both_stacks_are_made_then_left_alone_then_changed_then_removed(target: 
     assert set(gone.objects_removed) == set(made.buckets)
     assert all(gone.objects_removed.values())
     assert "every snapshot in us-east-1 and us-east-2" in gone.stays[0]
+    assert gone.stays[1].startswith("the policy document in us-east-1 and us-east-2, if one was pushed")
+    assert gone.stays[1].endswith("/snapkeep-test/policy")
     assert [text for text in gone.stays if text.startswith("AWS::S3::Bucket ")], "what the template retains is named"
     assert gone.stays[-1].endswith(" in us-east-1")
     assert [s.outcome for s in deployment.destroy().stacks] == [Outcome.ABSENT] * 2

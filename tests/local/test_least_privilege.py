@@ -105,6 +105,7 @@ def forbidden(stack: str, function: str, things: dict[str, str]) -> dict[str, Ca
         "read another table": ("dynamodb", here, "get_item", {"TableName": "of-others", "Key": {"pk": {"S": "x"}}}),
         "publish elsewhere": ("sns", here, "publish", {"TopicArn": things[f"topic {here}"], "Message": "x"}),
         "change the policy": ("ssm", here, "put_parameter", {"Name": "/snapkeep/policy", "Value": "{}", "Overwrite": True}),
+        "delete the policy": ("ssm", here, "delete_parameter", {"Name": "/snapkeep/policy"}),
         "change a function": ("lambda", here, "update_function_configuration", {"FunctionName": function, "Timeout": 1}),
         "give itself more": ("iam", here, "put_role_policy", {"RoleName": "x", "PolicyName": "x", "PolicyDocument": "{}"}),
     }

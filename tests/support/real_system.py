@@ -169,12 +169,11 @@ class RealSystem:
     # Deploying
 
     def _deploy(self, stack: str, region: str) -> None:
-        clients = {name: self.client(name, region) for name in ("sqs", "sns", "ssm", "dynamodb")}
+        clients = {name: self.client(name, region) for name in ("sqs", "sns", "dynamodb")}
         defaults = {name: one["Default"] for name, one in template(stack)["Parameters"].items()}
         values = {**defaults, **self.parameters.get(stack, {}), "AWS::Region": region}
         values["Notices"] = clients["sqs"].create_queue(QueueName="notices")["QueueUrl"]
         values["Topic"] = clients["sns"].create_topic(Name="notifications")["TopicArn"]
-        clients["ssm"].put_parameter(Name="/snapkeep/policy", Value="{}", Type="String")
         for properties in resources(stack, "AWS::DynamoDB::Table").values():
             wanted = ("AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes", "BillingMode")
             clients["dynamodb"].create_table(TableName=self.table, **{name: properties[name] for name in wanted})

@@ -11,9 +11,13 @@ from snapkeep.usecases.policies import DocumentAbsent, StoredDocument
 
 if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
+    from mypy_boto3_ssm.literals import ParameterTierType
+    from mypy_boto3_ssm.type_defs import TagTypeDef
 
 NOTHING = "{}"
-"""What the stack's template puts there: no document, the stack's parameters are the policy."""
+"""What `policy remove` puts there: no document, the stack's parameters are the policy; the former versions stay."""
+SYSTEM_TAG = "snapkeep:system"
+"""What everything of one system carries, as the templates tag it."""
 
 
 class SsmPolicyStore:
@@ -62,17 +66,29 @@ class SsmPolicyStore:
         return sorted(versions, key=lambda stored: -stored.version)
 
     def put(self, text: str, *, advanced: bool) -> int:
-        """Keep a new version and return its number. The tier never goes back: SSM refuses to lower it."""
+        """Keep a new version and return its number; the first one makes the parameter, which no stack does.
+
+        The tier never goes back: SSM refuses to lower it.
+        """
+        tier: ParameterTierType = "Advanced" if advanced else "Intelligent-Tiering"
         with translated(f"put_parameter {self._name} in {self._region}"):
-            answer = self._client.put_parameter(
-                Name=self._name,
-                Value=text,
-                Type="String",
-                Overwrite=True,
-                Tier="Advanced" if advanced else "Intelligent-Tiering",
-            )
-        return answer["Version"]
+            try:
+                return self._make(text, tier)
+            except ClientError as error:
+                if code_of(error) != "ParameterAlreadyExists":
+                    raise
+            answer = self._client.put_parameter(Name=self._name, Value=text, Type="String", Overwrite=True, Tier=tier)
+            return answer["Version"]
+
+    def _make(self, text: str, tier: ParameterTierType) -> int:
+        """Make the parameter with its tag: SSM takes tags with a new parameter only, never with `Overwrite`."""
+        tags: list[TagTypeDef] = [{"Key": SYSTEM_TAG, "Value": self._name.split("/")[1]}]
+        return self._client.put_parameter(Name=self._name, Value=text, Type="String", Tier=tier, Tags=tags)["Version"]
 
     def remove(self) -> None:
-        """Put nothing in force: the stack's parameters are the policy again. The parameter itself is the stack's."""
+        """Put nothing in force: the stack's parameters are the policy again. The parameter stays, with its former versions."""
+        try:
+            self.current()
+        except DocumentAbsent:
+            return
         self.put(NOTHING, advanced=False)

@@ -171,10 +171,11 @@ class Deployment:
 
     def _what_stays(self, kinds: Sequence[str], results: Sequence[StackResult]) -> tuple[str, ...]:
         target = self._target
-        regions = " and ".join(target.region_of(kind) for kind in kinds)
+        regions, document = " and ".join(target.region_of(kind) for kind in kinds), f"/{target.system}/policy"
         retained = (f"{kept} in {result.region}" for result in results for kept in result.retained)
         return (
             f"every snapshot in {regions}, with its tags (snapkeep:managed = {target.system})",
+            f"the policy document in {regions}, if one was pushed: a new deployment goes by it; it is the parameter {document}",
             "KMS keys that were made for the stacks are scheduled for deletion by CloudFormation; keys of yours are untouched",
             *retained,
         )

@@ -1,0 +1,70 @@
+"""The document in Parameter Store: no stack makes its parameter, so the first version that is pushed does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import boto3
+import pytest
+from moto import mock_aws
+from mypy_boto3_ssm import SSMClient
+
+from snapkeep.adapters.ssm_policies import SsmPolicyStore
+from snapkeep.usecases.policies import DocumentAbsent
+
+NAME, REGION = "/snapkeep-blue/policy", "eu-west-1"
+
+
+@pytest.fixture
+def client() -> Iterator[SSMClient]:
+    with mock_aws():
+        yield boto3.client("ssm", region_name=REGION, aws_access_key_id="a", aws_secret_access_key="b")
+
+
+@pytest.fixture
+def store(client: SSMClient) -> SsmPolicyStore:
+    return SsmPolicyStore(client=client, name=NAME, region=REGION)
+
+
+def tags_of(client: SSMClient) -> dict[str, str]:
+    listed = client.list_tags_for_resource(ResourceType="Parameter", ResourceId=NAME)["TagList"]
+    return {tag["Key"]: tag["Value"] for tag in listed}
+
+
+def test_where_nothing_was_pushed_there_is_no_document_and_no_history(store: SsmPolicyStore) -> None:
+    with pytest.raises(DocumentAbsent):
+        store.current()
+    assert store.history() == []
+
+
+def test_the_first_version_makes_the_parameter_with_the_systems_tag_and_the_next_ones_keep_it(
+    client: SSMClient, store: SsmPolicyStore
+) -> None:
+    assert store.put('{"version": 1}', advanced=False) == 1
+    assert tags_of(client) == {"snapkeep:system": "snapkeep-blue"}
+    assert store.put('{"version": 1, "policies": []}', advanced=False) == 2
+    assert store.current().text == '{"version": 1, "policies": []}'
+    assert [stored.version for stored in store.history()] == [2, 1]
+    assert tags_of(client) == {"snapkeep:system": "snapkeep-blue"}
+
+
+def test_removing_a_document_keeps_its_former_versions(store: SsmPolicyStore) -> None:
+    store.put('{"version": 1}', advanced=False)
+    store.remove()
+    with pytest.raises(DocumentAbsent):
+        store.current()
+    assert [stored.text for stored in store.history() if stored.text != "{}"] == ['{"version": 1}']
+
+
+def test_removing_what_was_never_pushed_makes_nothing(client: SSMClient, store: SsmPolicyStore) -> None:
+    store.remove()
+    assert client.describe_parameters()["Parameters"] == []
+
+
+def test_a_parameter_that_was_deleted_by_hand_is_made_again_by_the_next_push(client: SSMClient, store: SsmPolicyStore) -> None:
+    store.put('{"version": 1}', advanced=False)
+    client.delete_parameter(Name=NAME)
+    with pytest.raises(DocumentAbsent):
+        store.current()
+    assert store.put('{"version": 1}', advanced=False) == 1
+    assert tags_of(client) == {"snapkeep:system": "snapkeep-blue"}
