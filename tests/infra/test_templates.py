@@ -105,6 +105,14 @@ def test_every_function_and_state_machine_logs_where_logs_expire(stack: str) -> 
 
 
 @pytest.mark.parametrize("stack", STACKS)
+def test_no_log_of_a_state_machine_has_the_executions_data_and_with_it_a_task_token(stack: str) -> None:
+    machines = resources(stack, MACHINE)
+    assert len(machines) == 2
+    for name, machine in machines.items():
+        assert (machine["Logging"]["Level"], machine["Logging"]["IncludeExecutionData"]) == ("ALL", False), name
+
+
+@pytest.mark.parametrize("stack", STACKS)
 def test_all_that_holds_data_is_encrypted_with_the_stacks_key_or_the_users(stack: str) -> None:
     keys = [one["KmsMasterKeyId"] for kind in (QUEUE, "AWS::SNS::Topic") for one in resources(stack, kind).values()]
     keys += [log["KmsKeyId"] for log in resources(stack, LOG).values()]
