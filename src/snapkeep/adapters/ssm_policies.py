@@ -7,15 +7,13 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import BotoCoreError, ClientError
 
 from snapkeep.adapters.aws_errors import code_of, translate, translated
-from snapkeep.usecases.policies import DocumentAbsent, StoredDocument
+from snapkeep.usecases.policies import NOTHING, DocumentAbsent, StoredDocument
 
 if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
     from mypy_boto3_ssm.literals import ParameterTierType
     from mypy_boto3_ssm.type_defs import TagTypeDef
 
-NOTHING = "{}"
-"""What `policy remove` puts there: no document, the stack's parameters are the policy; the former versions stay."""
 SYSTEM_TAG = "snapkeep:system"
 """What everything of one system carries, as the templates tag it."""
 
@@ -43,19 +41,19 @@ class SsmPolicyStore:
             raise translate(error, f"get_parameter {self._name} in {self._region}") from error
         except BotoCoreError as error:
             raise translate(error, f"get_parameter {self._name} in {self._region}") from error
-        if found["Value"].strip() == NOTHING:
+        stored = StoredDocument(found["Version"], found["Value"], found["LastModifiedDate"])
+        if stored.says_nothing:
             raise DocumentAbsent
-        return StoredDocument(found["Version"], found["Value"], found["LastModifiedDate"])
+        return stored
 
     def history(self) -> list[StoredDocument]:
-        """Return all versions that are kept, newest first."""
+        """Return all versions that are kept, newest first, those that say nothing too."""
         versions: list[StoredDocument] = []
         try:
             for page in self._client.get_paginator("get_parameter_history").paginate(Name=self._name):
                 versions += [
                     StoredDocument(one["Version"], one["Value"], one["LastModifiedDate"], one.get("LastModifiedUser", ""))
                     for one in page["Parameters"]
-                    if one["Value"].strip() != NOTHING
                 ]
         except ClientError as error:
             if code_of(error) == "ParameterNotFound":

@@ -13,12 +13,12 @@ from rich.table import Table
 from rich.text import Text
 
 from snapkeep.cli.deploy_view import LineWatcher, LiveWatcher
-from snapkeep.cli.output import counted
 from snapkeep.demo.checks import Check
 from snapkeep.demo.facts import Ending, Facts, Fate, ShotFacts, VolumeFacts
 from snapkeep.demo.runs import COPY_STEP, PROTECT, RECEIVE, TAG_STEP, Run, Step
 from snapkeep.demo.stage import Ended
 from snapkeep.demo.story import CAST, DR_REGION, PRIMARY_REGION, Shot, Story
+from snapkeep.domain.wording import counted
 
 _WIDE = 100
 """From this width on, the tables say more."""

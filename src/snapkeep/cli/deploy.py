@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from snapkeep.cli.common import AwsSettings, Json, Yes, consents, pairs_of, require_consent, with_aws_settings
-from snapkeep.cli.output import counted, make_console, print_json
+from snapkeep.cli.output import make_console, print_json
+from snapkeep.domain.wording import counted
 
 if TYPE_CHECKING:
     from snapkeep.deploy.deployment import Deployed, Deployment, Destroyed

@@ -10,8 +10,7 @@ from snapkeep.cli.common import AwsSettings
 from snapkeep.cli.errors import WrongUse, one_line, out_of_reach
 from snapkeep.domain.errors import AwsUnavailable, SnapkeepError
 from snapkeep.domain.policy import Limits, PolicySet, from_dr_parameters, from_parameters
-from snapkeep.domain.policy_document import InvalidPolicy
-from snapkeep.usecases.policies import in_force, last_good, regions_known
+from snapkeep.usecases.policies import in_force, regions_known
 
 if TYPE_CHECKING:
     from snapkeep.adapters.dynamodb_queue import DynamoDbQueue
@@ -162,16 +161,13 @@ class Installed:
         return policies if given else _renamed(policies, NOT_DEPLOYED)
 
     def policies_in_force(self, *others: PolicySet) -> dict[str, PolicySet]:
-        """Return what is in force in the primary region, in the DR region, and in every one that it or `others` copy to.
-
-        Raise InvalidPolicy if a document is broken.
-        """
+        """Return what is in force in the primary region, in the DR region, and in every one that it or `others` copy to."""
         region = self.settings.region
         of_primary = in_force(self.store(region), self.parameters_as_policies()[region])
         return self.in_force_in(self.regions(of_primary, *others))
 
     def in_force_in(self, regions: Sequence[str]) -> dict[str, PolicySet]:
-        """Given regions, the primary's first, return what is in force in each. Raise InvalidPolicy if a document is broken."""
+        """Given regions, the primary's first, return what is in force in each; `problem` says of which a document is broken."""
         made = self.parameters_as_policies(regions)
         return {one: in_force(self.store(one), policies) for one, policies in made.items()}
 
@@ -186,7 +182,7 @@ class Installed:
         return [one for one in seen if one.stack or one.problem]
 
     def primary_seen(self) -> RegionSeen:
-        """Return the primary region, which may be out of reach. Raise what else AWS refuses, and InvalidPolicy.
+        """Return the primary region, which may be out of reach. Raise what else AWS refuses.
 
         The DR stack is asked nothing: the retention of copies is not what the primary region goes by.
         """
@@ -212,7 +208,7 @@ class Installed:
         return [one for one in seen if one.region in named or one.stack or (one.problem and not asked_for)]
 
     def dr_region_seen(self, region: str) -> RegionSeen:
-        """Given a DR region, return it as far as it can be asked. A broken document leaves the last good one in force."""
+        """Given a DR region, return it as far as it can be asked."""
         from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - imports botocore
 
         stack: Mapping[str, str] = {}
@@ -221,16 +217,10 @@ class Installed:
             stack = self.stack_parameters(DR, region)
             policies = self._dr_parameters_as_policies(region)
             if stack:
-                policies = self._in_force_or_last_good(region, policies)
+                policies = in_force(self.store(region), policies)
         except (SnapkeepError, BotoCoreError, ClientError) as error:
             return RegionSeen(region, stack, policies, f"{region} could not be read: {one_line(error)}")
         return RegionSeen(region, stack, policies)
-
-    def _in_force_or_last_good(self, region: str, parameters: PolicySet) -> PolicySet:
-        try:
-            return in_force(self.store(region), parameters)
-        except InvalidPolicy:
-            return last_good(self.store(region), parameters)
 
     def waiting(self, regions: Iterable[str]) -> frozenset[SnapshotInRegion]:
         """Given DR regions, return what the queue of each still has to copy; nothing where there is no DR stack."""

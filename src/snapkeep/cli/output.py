@@ -24,11 +24,6 @@ def make_console(*, stderr: bool = False) -> Console:
     return Console(stderr=stderr, highlight=False, width=width)
 
 
-def counted(number: int, noun: str, plural: str = "") -> str:
-    """Given a number and what is counted, return both in words: `1 copy`, `1,200 copies` (with the plural `copies`)."""
-    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
-
-
 def print_json(value: Any) -> None:
     """Given plain data (datetimes too), print it as indented JSON on stdout."""
     sys.stdout.write(json.dumps(value, indent=2, default=_plain, ensure_ascii=False) + "\n")

@@ -43,7 +43,7 @@ def plan(
 ) -> None:
     """Show each volume's policy and why, each snapshot's verdict with every reason, and the copies that are missing.
 
-    Exit status 1 if a plan would be refused, or a volume's tag names a policy that is not there.
+    Exit status 1 if a plan would be refused, a volume's tag names a policy that is not there, or a document cannot be used.
     """
     if json and csv:
         raise WrongUse("--json and --csv: choose one")
@@ -59,8 +59,9 @@ def plan(
     in_force = installed.policies_in_force(*given) if diff or not given else {}
     regions = list(in_force) or installed.regions(*given)
     chosen = dict.fromkeys(regions, given[0]) if given else in_force
-    for missing in installed.stacks_missing(regions):
-        typer.echo(missing, err=True)
+    broken = [one.problem for one in in_force.values() if one.problem]
+    for told in (*installed.stacks_missing(regions), *broken):
+        typer.echo(told, err=True)
     readers = [installed.reader(one) for one in regions]
     guards = [installed.guards(reader) for reader in readers]
     facts = gather_all_facts(readers[0], readers[1:], installed.waiting(regions[1:]))
@@ -70,7 +71,7 @@ def plan(
         _print_changes([(after.region, changes(then, after)) for then, after in zip(before, plans, strict=True)], json=json)
     else:
         _print_plans(plans, json=json, csv=csv)
-    if any(volume.refusals or volume.selection.problem for one in plans for volume in one.volumes):
+    if broken or any(volume.refusals or volume.selection.problem for one in plans for volume in one.volumes):
         raise typer.Exit(NOT_ALL_RIGHT)
 
 

@@ -8,10 +8,10 @@ import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TextIO
 
-from snapkeep.cli.output import counted
 from snapkeep.domain.ledger import format_time
 from snapkeep.domain.model import Action, Verdict
 from snapkeep.domain.planning import Change, MissingCopy, RegionPlan, VolumePlan
+from snapkeep.domain.wording import counted
 
 COLUMNS = 100
 _REASONS_AT = 48

@@ -13,14 +13,14 @@ import typer
 
 from snapkeep.cli.common import AwsSettings, Json, Yes, require_consent, with_aws_settings
 from snapkeep.cli.errors import NOT_ALL_RIGHT, WrongUse
-from snapkeep.cli.output import counted, print_json
+from snapkeep.cli.output import print_json
 from snapkeep.cli.policy_files import print_problems, read_policies
+from snapkeep.domain.wording import counted
 
 if TYPE_CHECKING:
     from snapkeep.cli.installed import Installed, RegionSeen
     from snapkeep.domain.planning import Comparison
     from snapkeep.domain.policy import PolicySet
-    from snapkeep.domain.policy_document import InvalidPolicy
     from snapkeep.usecases.policies import PolicyStore, Pushed, Shown
 
 app = typer.Typer(help="The policy document: what is in force, and what is to be.", no_args_is_help=True)
@@ -92,12 +92,13 @@ def rollback(
     json: Json = False,
 ) -> None:
     """Show what going back to a former version would change, ask, and put it in force again, as a new version."""
-    from snapkeep.usecases.policies import parse_stored, version_to_restore  # noqa: PLC0415
+    from snapkeep.usecases.policies import version_to_restore  # noqa: PLC0415
 
     installed = _installed(settings)
-    stored = version_to_restore(installed.store(installed.settings.region), version)
-    question = f"Put version {stored.version} of the document in force again?"
-    _put_in_force(installed, stored.text, parse_stored(stored), question, yes=yes, json=json)
+    region = installed.settings.region
+    found = version_to_restore(installed.store(region), installed.parameters_as_policies()[region], version)
+    question = f"Put version {found.stored.version} of the document in force again?"
+    _put_in_force(installed, found.stored.text, found.policies, question, yes=yes, json=json)
 
 
 @app.command()
@@ -111,7 +112,8 @@ def remove(
     """Show what going back to the stacks' parameters would change, ask, and take the document out of force."""
     installed = _installed(settings)
     parameters = installed.parameters_as_policies()[installed.settings.region]
-    before = _in_force(installed, parameters)
+    before = installed.policies_in_force(parameters)
+    _tell_broken(before)
     compared = _compare(installed, before, installed.parameters_as_policies(list(before)))
     stores = _stores_in_force(installed, before)
     _show_comparisons(compared, json=json)
@@ -131,16 +133,22 @@ def show(
     *,
     json: Json = False,
 ) -> None:
-    """Print what is in force, as a document, whether it was pushed or is what the stacks' parameters say."""
+    """Print what is in force, as a document, whether it was pushed or is what the stacks' parameters say.
+
+    Exit status 1 if the newest document cannot be used: what is printed is then in force in its place.
+    """
     from snapkeep.domain.policy_document import to_document  # noqa: PLC0415
     from snapkeep.policyfile.load import readable_yaml  # noqa: PLC0415 - imports yaml
 
     installed = _installed(settings)
     policies = installed.policies_in_force()[installed.settings.region]
     if json:
-        print_json({"source": policies.source, "document": to_document(policies)})
+        print_json({"source": policies.source, "problem": policies.problem, "document": to_document(policies)})
     else:
+        _tell_broken({settings.region: policies})
         sys.stdout.write(f"# {policies.source}\n{readable_yaml(policies)}")
+    if policies.problem:
+        raise typer.Exit(NOT_ALL_RIGHT)
 
 
 @app.command()
@@ -150,18 +158,20 @@ def history(
     *,
     json: Json = False,
 ) -> None:
-    """List the versions that are kept, newest first, and whether each can be used."""
+    """List the versions that are kept, newest first, whether each can be used, and which is in force."""
     from snapkeep.usecases.policies import history as history_of  # noqa: PLC0415
 
     installed = _installed(settings)
-    versions = history_of(installed.store(installed.settings.region))
+    region = installed.settings.region
+    versions = history_of(installed.store(region), installed.parameters_as_policies()[region])
     if json:
         print_json({"versions": [_version_as_data(one) for one in versions]})
         return
-    if not versions:
+    sys.stdout.writelines(_version_line(one) + "\n" for one in versions)
+    if all(one.stored.says_nothing for one in versions):
         sys.stdout.write("no document was ever pushed: the stacks' parameters are the policy\n")
-    for one in versions:
-        sys.stdout.write(f"{one.stored.version:>4}  {one.stored.at:%Y-%m-%d %H:%M}  {_what_it_says(one)}  {one.stored.author}\n")
+    elif not any(one.in_force for one in versions):
+        sys.stdout.write("none can be used: the stacks' parameters are the policy, and nothing is deleted\n")
 
 
 @app.command()
@@ -184,7 +194,8 @@ def _put_in_force(installed: Installed, text: str, policies: PolicySet, question
     stores = _stores(installed, policies)
     dropped = installed.regions_dropped(policies)
     told = [one for one in dropped if not one.problem]
-    before = _in_force_in(installed, policies) | {one.region: one.policies for one in told}
+    before = installed.in_force_in(installed.regions(policies)) | {one.region: one.policies for one in told}
+    _tell_broken(before)
     compared = _compare(installed, before, dict.fromkeys(before, policies))
     _show_comparisons(compared, json=json)
     for one in dropped:
@@ -241,33 +252,10 @@ def _stores_in_force(installed: Installed, before: Iterable[str]) -> list[Policy
     return [installed.store(region) for region in [*(one for one in others if installed.stack_parameters(DR, one)), primary]]
 
 
-def _in_force_in(installed: Installed, policies: PolicySet) -> dict[str, PolicySet]:
-    """Given other policies, return what is in force in each region that these concern: a broken document is not."""
-    from snapkeep.domain.policy_document import InvalidPolicy  # noqa: PLC0415
-
-    regions = installed.regions(policies)
-    try:
-        return installed.in_force_in(regions)
-    except InvalidPolicy as broken:
-        _tell_broken(broken)
-        return installed.parameters_as_policies(regions)
-
-
-def _tell_broken(broken: InvalidPolicy) -> None:
-    typer.echo(
-        f"what is in force cannot be used ({counted(len(broken.problems), 'error')}): compared with the parameters", err=True
-    )
-
-
-def _in_force(installed: Installed, policies: PolicySet) -> dict[str, PolicySet]:
-    """Given other policies, return what is in force in each region that these or those concern: a broken document is not."""
-    from snapkeep.domain.policy_document import InvalidPolicy  # noqa: PLC0415
-
-    try:
-        return installed.policies_in_force(policies)
-    except InvalidPolicy as broken:
-        _tell_broken(broken)
-        return installed.parameters_as_policies(installed.regions(policies))
+def _tell_broken(in_force: Mapping[str, PolicySet]) -> None:
+    for policies in in_force.values():
+        if policies.problem:
+            typer.echo(policies.problem, err=True)
 
 
 def _compare(
@@ -293,7 +281,15 @@ def _pushed_line(pushed: Pushed) -> str:
     return f"{pushed.region}: version {pushed.version} is in force"
 
 
+def _version_line(shown: Shown) -> str:
+    stored = shown.stored
+    line = f"{stored.version:>4}  {stored.at:%Y-%m-%d %H:%M}  {_what_it_says(shown)}  {stored.author}"
+    return line + "  (in force)" if shown.in_force else line
+
+
 def _what_it_says(shown: Shown) -> str:
+    if shown.stored.says_nothing:
+        return "no document: the stacks' parameters"
     if shown.policies is None:
         return f"cannot be used: {counted(len(shown.problems), 'error')}, first: {shown.problems[0]}"
     return "policies " + ", ".join(policy.name for policy in shown.policies.policies)
@@ -305,6 +301,8 @@ def _version_as_data(shown: Shown) -> dict[str, Any]:
         "version": shown.stored.version,
         "at": shown.stored.at,
         "author": shown.stored.author,
+        "in_force": shown.in_force,
+        "removed": shown.stored.says_nothing,
         "policies": [policy.name for policy in shown.policies.policies] if shown.policies else None,
         "errors": [problem._asdict() for problem in problems],
     }

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from snapkeep.cli.errors import WRONG_USE
-from snapkeep.cli.output import counted
+from snapkeep.domain.wording import counted
 
 if TYPE_CHECKING:
     from snapkeep.domain.policy import Limits, PolicySet

@@ -59,6 +59,7 @@ def look(settings: AwsSettings) -> Status:
 
     installed = Installed(settings)
     primary = installed.primary_seen()
+    dr_regions = installed.dr_regions(primary.policies)
     destinations = [
         Destination(
             reader=installed.reader(seen.region),
@@ -67,13 +68,14 @@ def look(settings: AwsSettings) -> Status:
             deployed=bool(seen.stack),
             problem=seen.problem,
         )
-        for seen in installed.dr_regions(primary.policies)
+        for seen in dr_regions
     ]
     reader = installed.reader(settings.region)
     now = datetime.now(UTC)
     found = gather_status(reader, destinations, primary.policies, now, system=settings.system, problem=primary.problem)
     missing = [] if primary.problem else installed.stacks_missing([settings.region])
-    return replace(found, problems=(*missing, *found.problems))
+    broken = [seen.policies.problem for seen in (primary, *dr_regions) if seen.policies.problem]
+    return replace(found, problems=(*missing, *broken, *found.problems))
 
 
 def _watched(settings: AwsSettings, every: int, *, everything: bool) -> Status:

@@ -100,6 +100,8 @@ class PolicySet:
     limits: Limits = field(default_factory=Limits)
     source: str = "stack parameters"
     """Where it came from, in words, for reports: `stack parameters`, `document, version 7`."""
+    problem: str = ""
+    """Why the newest document is not what is in force, in words; empty when it is."""
 
     def named(self, name: str) -> Policy | None:
         """Given a name, return the policy, if there is one."""

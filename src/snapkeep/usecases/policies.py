@@ -7,21 +7,24 @@ leaves the last good one in force, and somebody is told.
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from snapkeep.domain.errors import AwsUnavailable, InvalidConfiguration
 from snapkeep.domain.policy import Limits, PolicySet, Retention
 from snapkeep.domain.policy_document import STANDARD_LIMITS, InvalidPolicy, parse_document
 from snapkeep.domain.policy_problem import PolicyProblem
+from snapkeep.domain.wording import counted
 from snapkeep.usecases.ports import Clock, Notice, Notices
 
 STANDARD_BYTES = 4096
 ADVANCED_BYTES = 8192
 """What an SSM parameter holds, in its standard and in its advanced tier, which costs (SSM: parameter tiers)."""
+
+NOTHING = "{}"
+"""A version that says that there is no document: the stack's parameters are the policy, as they are after `policy remove`."""
 
 FRESH = timedelta(seconds=60)
 """How long a function goes by what it read: a new document is in force everywhere after this."""
@@ -36,9 +39,14 @@ class StoredDocument:
     at: datetime
     author: str = ""
 
+    @property
+    def says_nothing(self) -> bool:
+        """Whether it says that there is no document."""
+        return self.text.strip() == NOTHING
+
 
 class DocumentAbsent(Exception):
-    """No document was ever pushed: the stack's parameters are the policy."""
+    """No document was ever pushed, or it was removed: the stack's parameters are the policy."""
 
 
 class PolicyStore(Protocol):
@@ -54,7 +62,7 @@ class PolicyStore(Protocol):
         ...
 
     def history(self) -> list[StoredDocument]:
-        """Return all versions that are kept, newest first; none is an empty list."""
+        """Return all versions that are kept, newest first, those that say nothing too; none is an empty list."""
         ...
 
     def put(self, text: str, *, advanced: bool) -> int:
@@ -62,12 +70,8 @@ class PolicyStore(Protocol):
         ...
 
     def remove(self) -> None:
-        """Remove the document and all its versions: the stack's parameters are the policy again."""
+        """Keep a version that says nothing: the stack's parameters are the policy again."""
         ...
-
-
-_NOTHING_IN_FORCE = StoredDocument(version=sys.maxsize, text="", at=datetime.max.replace(tzinfo=UTC))
-"""Stands behind every version that is kept."""
 
 
 def parse_stored(stored: StoredDocument, limits: Limits = STANDARD_LIMITS) -> PolicySet:
@@ -159,9 +163,9 @@ class PoliciesInForce:
         try:
             return parse_stored(current, self.parameters.limits)
         except InvalidPolicy as broken:
-            in_force = last_good(self.store, self.parameters)
-            self._tell(current, broken, in_force, now)
-            return in_force
+            instead = _instead_of(current, broken, self.store, self.parameters)
+            self._tell(current, broken, instead, now)
+            return instead
 
     def _tell(self, stored: StoredDocument, broken: InvalidPolicy, in_force: PolicySet, now: datetime) -> None:
         if self._told == stored.version:
@@ -185,7 +189,18 @@ class Shown:
 
     stored: StoredDocument
     policies: PolicySet | None
+    """What it puts in force: of a version that says nothing, the parameters."""
     problems: tuple[PolicyProblem, ...] = ()
+    in_force: bool = False
+    """Whether the functions go by this version: the newest one that can be used."""
+
+
+@dataclass(frozen=True, slots=True)
+class Restorable:
+    """A former version, and what it says."""
+
+    stored: StoredDocument
+    policies: PolicySet
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,37 +214,57 @@ class Pushed:
 
 
 def in_force(store: PolicyStore, parameters: PolicySet) -> PolicySet:
-    """Given a store and what the parameters say, return what is in force now. Raise InvalidPolicy if it is broken."""
+    """Given a store and what the parameters say, return what the functions go by now.
+
+    Where a document is broken that is the last good one, and `problem` says so.
+    """
     try:
-        return parse_stored(store.current(), parameters.limits)
+        current = store.current()
     except DocumentAbsent:
         return parameters
+    try:
+        return parse_stored(current, parameters.limits)
+    except InvalidPolicy as broken:
+        return _instead_of(current, broken, store, parameters)
+
+
+def _instead_of(stored: StoredDocument, broken: InvalidPolicy, store: PolicyStore, parameters: PolicySet) -> PolicySet:
+    """Given a version that cannot be used, and why, return what is in force in its place, with the problem in words."""
+    instead = last_good(store, parameters)
+    problem = (
+        f"version {stored.version} of the policy document in {store.region} cannot be used "
+        f"({counted(len(broken.problems), 'error')}, first: {broken.problems[0]}); in force is: {instead.source}"
+    )
+    return replace(instead, problem=problem)
 
 
 def last_good(store: PolicyStore, parameters: PolicySet) -> PolicySet:
-    """Given a store and what the parameters say, return the newest usable version; where none is, what deletes nothing."""
-    for stored in store.history():
-        try:
-            return parse_stored(stored, parameters.limits)
-        except InvalidPolicy:
-            continue
-    return keep_everything(parameters)
+    """Given a store and what the parameters say, return the newest usable version; where none is, what deletes nothing.
+
+    A version that says nothing is usable: since then the parameters are the policy, and not the document that was removed.
+    """
+    usable = (shown.policies for shown in history(store, parameters) if shown.in_force)
+    return next(filter(None, usable), keep_everything(parameters))
 
 
 def regions_known(store: PolicyStore, parameters: PolicySet) -> set[str]:
     """Given a store and what the parameters say, return every region that these, or any usable version, copy to."""
-    known = [parameters, *(shown.policies for shown in history(store) if shown.policies)]
+    known = [parameters, *(shown.policies for shown in history(store, parameters) if shown.policies)]
     return {rule.region for one in known for policy in one.policies for rule in policy.copies}
 
 
-def history(store: PolicyStore) -> list[Shown]:
-    """Given a store, return all versions that it keeps, newest first."""
-    return [_shown(stored) for stored in store.history()]
+def history(store: PolicyStore, parameters: PolicySet) -> list[Shown]:
+    """Given a store and what the parameters say, return all versions that it keeps, newest first."""
+    versions = [_shown(stored, parameters) for stored in store.history()]
+    newest_usable = next((shown for shown in versions if shown.policies), None)
+    return [replace(shown, in_force=shown is newest_usable) for shown in versions]
 
 
-def _shown(stored: StoredDocument) -> Shown:
+def _shown(stored: StoredDocument, parameters: PolicySet) -> Shown:
+    if stored.says_nothing:
+        return Shown(stored, parameters)
     try:
-        return Shown(stored, parse_stored(stored))
+        return Shown(stored, parse_stored(stored, parameters.limits))
     except InvalidPolicy as broken:
         return Shown(stored, None, broken.problems)
 
@@ -254,28 +289,29 @@ def _put(store: PolicyStore, text: str) -> Pushed:
     return Pushed(store.region, version, overtaken=version != current.version + 1)
 
 
-def version_to_restore(store: PolicyStore, version: int = 0) -> StoredDocument:
-    """Given a store and a version, return what to push again; 0 is the newest usable one that says something else than now.
+def version_to_restore(store: PolicyStore, parameters: PolicySet, version: int = 0) -> Restorable:
+    """Given a store, what the parameters say, and a version, return what to push again.
 
+    0 is the newest usable document that says something else than what stands there now. Versions that say nothing are none.
     Raise InvalidConfiguration if there is none, InvalidPolicy if the version that was named cannot be used.
     """
     versions = store.history()
     if version:
-        for stored in versions:
-            if stored.version == version:
-                parse_stored(stored)
-                return stored
-        kept = ", ".join(str(stored.version) for stored in versions) or "none"
-        raise InvalidConfiguration(f"there is no version {version} of the policy document; kept are: {kept}")
-    in_force = _version_in_force(store)
-    for shown in map(_shown, versions):
-        if shown.stored.version < in_force.version and shown.policies and shown.stored.text != in_force.text:
-            return shown.stored
+        return _named(versions, parameters, version)
+    now = versions[0] if versions else None
+    for shown in (_shown(stored, parameters) for stored in versions[1:] if not stored.says_nothing):
+        if now and shown.policies and shown.stored.text != now.text:
+            return Restorable(shown.stored, shown.policies)
     raise InvalidConfiguration("there is no usable version before the one in force; `policy history` lists what is kept")
 
 
-def _version_in_force(store: PolicyStore) -> StoredDocument:
-    try:
-        return store.current()
-    except DocumentAbsent:
-        return _NOTHING_IN_FORCE
+def _named(versions: Sequence[StoredDocument], parameters: PolicySet, version: int) -> Restorable:
+    stored = next((one for one in versions if one.version == version), None)
+    if stored is None:
+        kept = ", ".join(str(one.version) for one in versions) or "none"
+        raise InvalidConfiguration(f"there is no version {version} of the policy document; kept are: {kept}")
+    if stored.says_nothing:
+        raise InvalidConfiguration(
+            f"version {version} says that there is no document: `policy remove` puts the stacks' parameters in force"
+        )
+    return Restorable(stored, parse_stored(stored, parameters.limits))

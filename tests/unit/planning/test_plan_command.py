@@ -19,7 +19,7 @@ from snapkeep.cli.policy import app as policy_app
 from snapkeep.domain.errors import InvalidConfiguration
 from snapkeep.domain.model import Snapshot, Volume
 from snapkeep.domain.policy import Limits, from_dr_parameters, from_parameters
-from snapkeep.usecases.policies import DocumentAbsent, StoredDocument, in_force
+from snapkeep.usecases.policies import NOTHING, DocumentAbsent, StoredDocument, in_force
 from support.lineages import REGION, copy_of, snapshot
 
 DR = "us-east-2"
@@ -74,7 +74,7 @@ class Store:
 
     def current(self) -> StoredDocument:
         versions = self.history()
-        if not versions:
+        if not versions or versions[0].says_nothing:
             raise DocumentAbsent
         return versions[0]
 
@@ -88,7 +88,7 @@ class Store:
         return len(self.world.documents[self.region])
 
     def remove(self) -> None:
-        self.world.documents[self.region].clear()
+        self.world.documents[self.region].append(NOTHING)
 
 
 @pytest.fixture
@@ -273,9 +273,45 @@ def test_a_rollback_puts_a_former_version_in_force_as_a_new_one(world: World, do
 def test_removing_puts_the_parameters_in_force_again(world: World, document: Path) -> None:
     policy("push", str(document), "--yes")
     assert "1  snapshots more would go" in policy("remove", "--yes").output
-    assert world.documents == {REGION: [], DR: []}
+    assert [texts[-1] for texts in world.documents.values()] == [NOTHING, NOTHING]
     assert "# stack parameters" in policy("show").output
-    assert "no document was ever pushed" in policy("history").output
+    assert policy("history").output.splitlines() == [
+        "   2  2026-11-23 00:00  no document: the stacks' parameters  someone  (in force)",
+        "   1  2026-11-23 00:00  policies default  someone",
+    ]
+
+
+def test_the_history_says_that_nothing_was_ever_pushed(world: World) -> None:
+    assert policy("history").output == "no document was ever pushed: the stacks' parameters are the policy\n"
+
+
+def test_the_history_marks_for_a_machine_which_version_is_in_force(world: World, document: Path) -> None:
+    policy("push", str(document), "--yes")
+    world.documents[REGION].append("broken")
+    versions = json.loads(policy("history", "--json").output)["versions"]
+    assert [(one["version"], one["in_force"], one["removed"]) for one in versions] == [(2, False, False), (1, True, False)]
+
+
+def test_a_plan_with_a_broken_document_is_made_by_the_last_good_one_and_says_so(
+    plan: Callable[..., Result], world: World, document: Path
+) -> None:
+    policy("push", str(document), "--yes")
+    world.documents[REGION].append("broken")
+    told = plan()
+    assert told.exit_code == 1
+    assert "us-east-1  by document, version 1" in told.stdout
+    assert "version 2 of the policy document in us-east-1 cannot be used (1 error, first: " in told.stderr
+    assert json.loads(plan("--json").stdout)
+
+
+def test_showing_a_broken_document_prints_what_is_in_force_in_its_place(world: World, document: Path) -> None:
+    policy("push", str(document), "--yes")
+    world.documents[REGION].append("broken")
+    told = policy("show")
+    assert told.exit_code == 1
+    assert "# document, version 1" in told.stdout
+    assert "version 2 of the policy document in us-east-1 cannot be used" in told.stderr
+    assert policy("push", str(document), "--yes").exit_code == 0, "it is put right by a push"
 
 
 def test_the_schema_is_printed() -> None:

@@ -10,6 +10,7 @@ from snapkeep.domain.policy import Limits, PolicySet, Retention, from_parameters
 from snapkeep.domain.policy_document import InvalidPolicy
 from snapkeep.usecases.policies import (
     ADVANCED_BYTES,
+    NOTHING,
     DocumentAbsent,
     PoliciesInForce,
     StoredDocument,
@@ -44,9 +45,9 @@ class Shelf:
         self.reads += 1
         if self.down:
             raise AwsUnavailable("ssm does not answer")
-        if not self.texts:
+        if not self.texts or self.history()[0].says_nothing:
             raise DocumentAbsent
-        return StoredDocument(len(self.texts), self.texts[-1], START)
+        return self.history()[0]
 
     def history(self) -> list[StoredDocument]:
         return [StoredDocument(number, one, START) for number, one in reversed(list(enumerate(self.texts, start=1)))]
@@ -57,7 +58,7 @@ class Shelf:
         return len(self.texts)
 
     def remove(self) -> None:
-        self.texts.clear()
+        self.texts.append(NOTHING)
 
 
 @dataclass
@@ -195,22 +196,73 @@ def test_a_document_beyond_four_kilobytes_asks_for_the_advanced_tier_and_beyond_
 
 def test_rolling_back_finds_the_newest_usable_version_that_says_something_else() -> None:
     shelf = Shelf(texts=[text(3), text(4), "broken", text(5), text(5)])
-    assert version_to_restore(shelf).version == 2
-    assert version_to_restore(shelf, 1).text == text(3)
+    assert version_to_restore(shelf, PARAMETERS).stored.version == 2
+    assert version_to_restore(shelf, PARAMETERS, 1).stored.text == text(3)
     with pytest.raises(InvalidConfiguration, match="no version 9 of the policy document; kept are: 5, 4, 3, 2, 1"):
-        version_to_restore(shelf, 9)
+        version_to_restore(shelf, PARAMETERS, 9)
     with pytest.raises(InvalidPolicy):
-        version_to_restore(shelf, 3)
+        version_to_restore(shelf, PARAMETERS, 3)
     with pytest.raises(InvalidConfiguration, match="no usable version before"):
-        version_to_restore(Shelf(texts=[text(3)]))
+        version_to_restore(Shelf(texts=[text(3)]), PARAMETERS)
+
+
+def test_a_document_that_was_removed_never_comes_back_when_a_later_one_is_broken() -> None:
+    policies, _, told = reading(Shelf(texts=[text(3), NOTHING, "broken"]))
+    made = policies()
+    assert (made.policies, made.source) == (PARAMETERS.policies, "stack parameters")
+    assert "in force is: stack parameters" in told.notices[0].cause
+
+
+def test_rolling_back_passes_over_versions_that_say_nothing() -> None:
+    shelf = Shelf(texts=[text(3), NOTHING])
+    assert version_to_restore(shelf, PARAMETERS).stored.version == 1
+    shelf.texts += [text(4), NOTHING, text(5)]
+    assert version_to_restore(shelf, PARAMETERS).stored.version == 3
+    with pytest.raises(InvalidConfiguration, match="version 4 says that there is no document: `policy remove` puts"):
+        version_to_restore(shelf, PARAMETERS, 4)
+    with pytest.raises(InvalidConfiguration, match="no usable version before"):
+        version_to_restore(Shelf(texts=[NOTHING, text(5)]), PARAMETERS)
+
+
+def test_what_a_rollback_would_put_in_force_has_the_limits_of_the_stack() -> None:
+    shelf = Shelf(texts=[text(3), text(4)])
+    assert version_to_restore(shelf, PARAMETERS).policies.limits == LIMITS
+    assert version_to_restore(shelf, PARAMETERS, 1).policies.limits == LIMITS
+    assert [one.policies.limits for one in history(shelf, PARAMETERS) if one.policies] == [LIMITS, LIMITS]
 
 
 def test_the_history_tells_which_versions_can_be_used() -> None:
-    shown = history(Shelf(texts=[text(3), "broken"]))
+    shown = history(Shelf(texts=[text(3), "broken"]), PARAMETERS)
     assert [(one.stored.version, one.policies is not None, len(one.problems)) for one in shown] == [(2, False, 1), (1, True, 0)]
 
 
-def test_what_is_in_force_is_shown_as_broken_when_it_is() -> None:
+@pytest.mark.parametrize(
+    ("texts", "version"),
+    [
+        ([text(3), text(4)], 2),
+        ([text(3), text(4), "broken"], 2),
+        ([text(3), NOTHING], 2),
+        ([text(3), NOTHING, "broken"], 2),
+        ([NOTHING, "broken", "broken"], 1),
+    ],
+)
+def test_the_history_marks_the_one_version_that_is_in_force(texts: list[str], version: int) -> None:
+    assert [one.stored.version for one in history(Shelf(texts=texts), PARAMETERS) if one.in_force] == [version]
+
+
+def test_of_versions_that_cannot_be_used_none_is_in_force() -> None:
+    assert not any(one.in_force for one in history(Shelf(texts=["broken"]), PARAMETERS))
+
+
+def test_in_the_place_of_a_broken_document_the_last_good_one_is_shown_with_the_problem() -> None:
     assert in_force(Shelf(), PARAMETERS) == PARAMETERS
-    with pytest.raises(InvalidPolicy):
-        in_force(Shelf(texts=["broken"]), PARAMETERS)
+    shown = in_force(Shelf(texts=[text(3), "broken"]), PARAMETERS)
+    assert (kept(shown), shown.source) == (3, "document, version 1")
+    assert shown.problem.startswith("version 2 of the policy document in us-east-1 cannot be used (1 error, first: document is")
+    assert shown.problem.endswith("in force is: document, version 1")
+
+
+def test_functions_and_people_are_told_the_same_is_in_force() -> None:
+    shelf = Shelf(texts=[text(3), "broken"])
+    policies, _, _ = reading(shelf)
+    assert policies() == in_force(shelf, PARAMETERS)

@@ -70,6 +70,28 @@ def test_status_says_that_nothing_is_deployed_in_the_primary_region(account: Acc
     assert problem == f"there is no stack snapkeep-primary in {PRIMARY}: nothing is protected until it is deployed"
 
 
+def test_status_goes_by_the_last_good_document_and_says_what_is_wrong_with_the_newest(account: Account) -> None:
+    account.snapshot()
+    account.former[PRIMARY] = [account.documents[PRIMARY]]
+    account.documents[PRIMARY] = "broken"
+    told = status("--json")
+    assert told.exit_code == 1
+    data = json.loads(told.stdout)
+    assert known(told) == {NEAR: True, FAR: True}
+    assert [one["policy"] for one in data["volumes"]] == ["gold"]
+    (problem,) = data["problems"]
+    assert problem.startswith(f"version 4 of the policy document in {PRIMARY} cannot be used (1 error, first: ")
+    assert "cannot be used" in status().stdout
+
+
+def test_status_says_what_is_wrong_with_a_document_in_a_dr_region(account: Account) -> None:
+    account.documents[FAR] = "broken"
+    told = status("--json")
+    assert told.exit_code == 1
+    (problem,) = json.loads(told.stdout)["problems"]
+    assert problem.startswith(f"version 4 of the policy document in {FAR} cannot be used")
+
+
 def test_status_shows_the_copies_while_the_primary_region_is_away(account: Account) -> None:
     account.copy(account.snapshot(), NEAR)
     account.take_away(PRIMARY)
