@@ -10,11 +10,10 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from snapkeep.domain.errors import SnapkeepError
+from snapkeep.domain.reporting import SUBJECT_LIMIT
 from snapkeep.usecases.ports import Clock, Notice
 
 EXAMPLES = 10
-SUBJECT_LIMIT = 100
-"""Characters of an SNS subject (SNS API reference: Publish)."""
 
 
 def notices_of_run(state: Mapping[str, Any], region: str, execution: str, now: datetime) -> list[Notice]:
@@ -69,7 +68,7 @@ def _id_in(state: Mapping[str, Any], name: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What is published: a subject of at most 100 characters, and a text."""
+    """What is published: a subject of fewer than 100 characters, and a text."""
 
     subject: str
     text: str

@@ -9,7 +9,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from snapkeep.domain.errors import AwsRefused
-from snapkeep.usecases.notify import EXAMPLES, SUBJECT_LIMIT, Digest, HeldNotice, Message, message_of, notices_of_run
+from snapkeep.domain.reporting import SUBJECT_LIMIT
+from snapkeep.usecases.notify import EXAMPLES, Digest, HeldNotice, Message, message_of, notices_of_run
 from snapkeep.usecases.ports import Notice
 
 START = datetime(2026, 11, 23, 3, 0, tzinfo=UTC)
