@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from snapkeep.adapters.aws_errors import translated
+from snapkeep.adapters.sqs_messages import SqsMessages
 from snapkeep.domain.ledger import format_time, parse_time
 from snapkeep.usecases.notify import HeldNotice, Message
 from snapkeep.usecases.ports import Notice
@@ -16,12 +17,10 @@ if TYPE_CHECKING:
     from mypy_boto3_sns import SNSClient
     from mypy_boto3_sqs import SQSClient
 
-BATCH = 10
-"""Messages of one ReceiveMessage or DeleteMessageBatch (botocore: sqs)."""
-EMPTY_RECEIVES = 3
-"""SQS asks a subset of its servers: one empty answer does not mean an empty queue (SQS developer guide, short polling)."""
 CAUSE_KEPT = 4000
+"""Characters of a cause or a detail that a notice keeps: a message holds 256 KiB (SQS developer guide: quotas)."""
 MOST_AT_ONCE = 5000
+"""Notices that one digest looks at."""
 NEVER = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 
 
@@ -31,6 +30,7 @@ class SqsNotices:
     def __init__(self, *, client: SQSClient, queue_url: str) -> None:
         self._client = client
         self._queue_url = queue_url
+        self._messages = SqsMessages(client=client, queue_url=queue_url, queue="the notices' queue")
 
     def add(self, notice: Notice) -> None:
         """Keep one notice for the next digest."""
@@ -48,22 +48,12 @@ class SqsNotices:
 
     def receive(self) -> Iterator[HeldNotice]:
         """Return what is there, each once; what is not deleted comes back after the queue's visibility time-out."""
-        empty = received = 0
-        while empty < EMPTY_RECEIVES and received < MOST_AT_ONCE:
-            with translated("receive_message from the notices' queue"):
-                answer = self._client.receive_message(QueueUrl=self._queue_url, MaxNumberOfMessages=BATCH)
-            messages = answer.get("Messages", [])
-            empty = 0 if messages else empty + 1
-            received += len(messages)
-            for message in messages:
-                yield HeldNotice(_notice(message["Body"]), message["ReceiptHandle"])
+        for message in self._messages.receive(MOST_AT_ONCE):
+            yield HeldNotice(_notice(message["Body"]), message["ReceiptHandle"])
 
     def delete(self, held: Sequence[HeldNotice]) -> None:
         """Delete what was published."""
-        for first in range(0, len(held), BATCH):
-            entries = [{"Id": str(n), "ReceiptHandle": one.receipt} for n, one in enumerate(held[first : first + BATCH])]
-            with translated("delete_message_batch from the notices' queue"):
-                self._client.delete_message_batch(QueueUrl=self._queue_url, Entries=entries)  # type: ignore[arg-type]
+        self._messages.delete([one.receipt for one in held])
 
 
 class SnsPublisher:

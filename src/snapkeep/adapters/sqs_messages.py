@@ -1,0 +1,45 @@
+"""Messages of one standard SQS queue: received until it is empty, deleted in batches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from snapkeep.adapters.aws_errors import translated
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient
+
+BATCH = 10
+"""Messages of one ReceiveMessage or DeleteMessageBatch (botocore: sqs)."""
+EMPTY_RECEIVES = 3
+"""SQS asks a subset of its servers: one empty answer does not mean an empty queue (SQS developer guide, short polling)."""
+
+
+class SqsMessages:
+    """One queue over an SQS client; `queue` is what error messages call it."""
+
+    def __init__(self, *, client: SQSClient, queue_url: str, queue: str) -> None:
+        self._client = client
+        self._queue_url = queue_url
+        self._queue = queue
+
+    def receive(self, most: int) -> Iterator[Any]:
+        """Return up to so many messages with their attributes, each once. Raise AwsThrottled, AwsUnavailable, AwsRefused."""
+        empty = received = 0
+        while empty < EMPTY_RECEIVES and received < most:
+            with translated(f"receive_message from {self._queue}"):
+                answer = self._client.receive_message(
+                    QueueUrl=self._queue_url, MaxNumberOfMessages=min(BATCH, most - received), MessageAttributeNames=["All"]
+                )
+            messages = answer.get("Messages", [])
+            empty = 0 if messages else empty + 1
+            received += len(messages)
+            yield from messages
+
+    def delete(self, receipts: Sequence[str]) -> None:
+        """Given receipts, delete their messages. Raise AwsThrottled, AwsUnavailable, AwsRefused."""
+        for first in range(0, len(receipts), BATCH):
+            batch: list[Any] = [{"Id": str(n), "ReceiptHandle": one} for n, one in enumerate(receipts[first : first + BATCH])]
+            with translated(f"delete_message_batch from {self._queue}"):
+                self._client.delete_message_batch(QueueUrl=self._queue_url, Entries=batch)
