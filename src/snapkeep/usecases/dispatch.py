@@ -35,11 +35,12 @@ from snapkeep.usecases.ports import (
     QueueEntry,
     SnapshotCopier,
     SnapshotReader,
+    entry_key,
 )
 from snapkeep.usecases.settle import Settlement, copy_failed_notice, describe, faults_of_copy
 
-LOOKUP_BATCH = 200
-"""Values that one filter of a describe call takes (EC2 API reference: Filter)."""
+WOKEN_AT_ONCE = 200
+"""Entries that rest no longer, of which one dispatch lets so many wait again; the others follow within a minute."""
 AWAY_AFTER = 2
 """Calls without an answer, after which a source region's other copies rest: one may be chance."""
 
@@ -149,7 +150,7 @@ class Dispatch:
                 self._start(entry, round_)
 
     def _wake_delayed(self) -> None:
-        for entry in self.queue.due(self.clock.now(), LOOKUP_BATCH):
+        for entry in self.queue.due(self.clock.now(), WOKEN_AT_ONCE):
             self._write(replace(entry, state=EntryState.WAITING))
 
     def _interrupted(self) -> list[QueueEntry]:
@@ -161,11 +162,10 @@ class Dispatch:
         """Copies that are there already, by the key of the entry that asks for them; failed ones do not count."""
         wanted = [entry.wanted.origin.snapshot_id for entry in candidates]
         found: dict[str, Snapshot] = {}
-        for first in range(0, len(wanted), LOOKUP_BATCH):
-            for copy in self.reader.copies_of_snapshots(wanted[first : first + LOOKUP_BATCH]):
-                alive = copy.state in (SnapshotState.PENDING, SnapshotState.COMPLETED)
-                if alive and copy.managed_by(self.system):
-                    found[f"{copy.origin.region}#{copy.origin.snapshot_id}#{self.reader.region}"] = copy
+        for copy in self.reader.copies_of_snapshots(wanted):
+            alive = copy.state in (SnapshotState.PENDING, SnapshotState.COMPLETED)
+            if alive and copy.managed_by(self.system):
+                found[entry_key(copy.origin.region, copy.origin.snapshot_id, self.reader.region)] = copy
         return found
 
     def _take_over(self, entry: QueueEntry, copy: Snapshot, round_: _Round) -> None:
