@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from snapkeep.adapters.aws_errors import GONE, code_of, translated
+from snapkeep.adapters.ec2_reader import PAGE
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
 UNBLOCKED = "unblocked"
 """`State` of GetSnapshotBlockPublicAccessState (botocore: ec2 2016-11-15); the others block, new sharing at least."""
 EVERYBODY = "all"
-PAGE = 1000
 
 
 class Ec2Exposure:

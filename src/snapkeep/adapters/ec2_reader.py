@@ -21,6 +21,8 @@ FILTER_VALUES = 200
 """Values that one filter takes (EC2 API reference: Filter)."""
 LOCK_PAGE = 1000
 """MaxResults of DescribeLockedSnapshots: 5 to 1000 (botocore: ec2 2016-11-15)."""
+ROOT_DEVICES = frozenset({"/dev/sda1", "/dev/xvda"})
+"""What AWS reserves for the root volume (EC2 user guide, "Device names for volumes on Amazon EC2 instances")."""
 
 
 class Ec2Reader:
@@ -190,11 +192,7 @@ def is_arbitrary(volume_id: str) -> bool:
 
 
 def volume_from(item: Mapping[str, Any], region: str) -> Volume:
-    """Given a volume as EC2 describes it, return ours.
-
-    The role follows from the attachment's device name: AWS reserves /dev/sda1 and /dev/xvda for the root volume (EC2 user
-    guide, "Device names for volumes on Amazon EC2 instances").
-    """
+    """Given a volume as EC2 describes it, return ours. Its role follows from the device name that it is attached under."""
     attachments = item.get("Attachments") or ()
     devices = {attachment.get("Device", "") for attachment in attachments}
     attached_as = VolumeRole.ROOT if devices & ROOT_DEVICES else VolumeRole.DATA
@@ -208,6 +206,3 @@ def volume_from(item: Mapping[str, Any], region: str) -> Volume:
         instance_ids=tuple(sorted(attachment.get("InstanceId", "") for attachment in attachments)),
         tags=tags_from(item),
     )
-
-
-ROOT_DEVICES = frozenset({"/dev/sda1", "/dev/xvda"})

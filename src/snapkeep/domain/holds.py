@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
 
-from snapkeep.domain.model import Lineage, Reason, Snapshot
+from snapkeep.domain.model import NEVER, Lineage, Reason, Snapshot
 from snapkeep.domain.policy import CopyRule
 
 SnapshotInRegion = tuple[str, str]
@@ -43,7 +43,7 @@ def copy_facts(
 
     def note(origin_snapshot_id: str, lineage: Lineage, region: str, start: datetime) -> None:
         completed.add((origin_snapshot_id, region))
-        if start > newest.get((lineage, region), _NEVER):
+        if start > newest.get((lineage, region), NEVER):
             newest[lineage, region] = start
 
     for region, copies in copies_by_region.items():
@@ -56,9 +56,6 @@ def copy_facts(
             if snapshot_id in by_id:
                 note(snapshot_id, by_id[snapshot_id].origin.lineage, region, by_id[snapshot_id].origin.start_time)
     return CopyFacts(frozenset(completed), newest, frozenset(waiting))
-
-
-_NEVER = datetime.fromisoformat("0001-01-01T00:00:00+00:00")
 
 
 def source_holds(
@@ -94,7 +91,7 @@ def _held_for(snapshot: Snapshot, facts: CopyFacts, region: str) -> Reason | Non
         return Reason("INV-04", f"held: its copy to {region} is waiting or running")
     if (snapshot.id, region) in facts.completed:
         return None
-    if snapshot.origin.start_time < facts.newest_copied.get((snapshot.origin.lineage, region), _NEVER):
+    if snapshot.origin.start_time < facts.newest_copied.get((snapshot.origin.lineage, region), NEVER):
         return None
     return Reason("INV-04", f"held: no completed copy in {region}, and no newer snapshot has one there")
 

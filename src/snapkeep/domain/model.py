@@ -10,6 +10,9 @@ from typing import NamedTuple
 
 from snapkeep.domain import tagnames
 
+NEVER = datetime.fromisoformat("0001-01-01T00:00:00+00:00")
+"""Before every other moment: the start of what is not there."""
+
 
 class SnapshotState(StrEnum):
     """`Snapshot.State` in the EC2 service model (ec2 2016-11-15)."""

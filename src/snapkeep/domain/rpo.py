@@ -14,11 +14,9 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from statistics import median_low
 
-from snapkeep.domain.model import Lineage, Snapshot, SnapshotState, Volume
+from snapkeep.domain.model import NEVER, Lineage, Snapshot, SnapshotState, Volume
 from snapkeep.domain.policy import CopyRule, Policy, PolicySet
 from snapkeep.domain.selection import select
-
-_NEVER = datetime.fromisoformat("0001-01-01T00:00:00+00:00")
 
 
 class Standing(StrEnum):
@@ -42,7 +40,7 @@ class Newest:
 
     region: str
     id: str = ""
-    start_time: datetime = _NEVER
+    start_time: datetime = NEVER
     """The origin's start time: what the data is from."""
     known: bool = True
     """Whether its region could be looked at."""

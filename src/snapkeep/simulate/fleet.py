@@ -11,10 +11,10 @@ from typing import Any
 from snapkeep.domain.model import Volume
 from snapkeep.domain.policy import PolicySet
 from snapkeep.ebsmodel import Faults, Quotas, Speeds, VirtualClock, World
+from snapkeep.ebsmodel.blocks import BLOCKS_PER_GIB
 from snapkeep.ebsmodel.keys import EBS_ALIAS
 from snapkeep.ebsmodel.records import Key
 
-BLOCKS_PER_GIB = 2048
 USUAL_SIZE_GIB, SPREAD = 40.0, 1.1
 SMALLEST_GIB, LARGEST_GIB = 1, 4096
 ROOMY = Quotas(pending_snapshots=5_000, snapshots_per_region=10_000_000)
