@@ -50,6 +50,7 @@ ADVICE = {
     Kind.SHARING_NOT_BLOCKED: "Turn on block public access for snapshots in this region.",
     Kind.OUT_OF_REACH: "Nothing was concluded about it, and nothing that has no copy elsewhere was deleted.",
     Kind.POLICY_PROBLEM: "Correct the volume's tag, or push a policy of that name.",
+    Kind.DOCUMENT_BROKEN: "The last good one stays in force. Push one that snapkeep policy check passes, or roll back.",
     Kind.ADOPTABLE: "Nothing of it is touched without your consent: snapkeep plan --adopt, then snapkeep sweep --adopt",
 }
 _IDENTIFIER = re.compile(r"\b(?:snap|vol|ami|plan)-[0-9a-z]+\b")

@@ -17,7 +17,7 @@ from typing import TypeVar
 from snapkeep.domain.holds import SnapshotInRegion
 from snapkeep.domain.model import Action, CopyWanted, Snapshot, Verdict
 from snapkeep.domain.planning import VolumePlan
-from snapkeep.domain.policy import CopyRule, Policy
+from snapkeep.domain.policy import CopyRule, Policy, PolicySet
 
 Item = TypeVar("Item")
 NEVER = datetime.fromisoformat("0001-01-01T00:00:00+00:00")
@@ -47,6 +47,7 @@ class Kind(StrEnum):
     SHARING_NOT_BLOCKED = "public sharing is not blocked"
     OUT_OF_REACH = "region out of reach"
     POLICY_PROBLEM = "tag names no policy"
+    DOCUMENT_BROKEN = "policy document that cannot be used"
 
 
 NEEDS_A_PERSON = frozenset(
@@ -60,6 +61,7 @@ NEEDS_A_PERSON = frozenset(
         Kind.SHARED,
         Kind.OUT_OF_REACH,
         Kind.POLICY_PROBLEM,
+        Kind.DOCUMENT_BROKEN,
     }
 )
 """What makes a sweep's report less than OK even when every repair was made."""
@@ -204,6 +206,11 @@ def plan_findings(plan: VolumePlan, system: str) -> Iterator[Finding]:
         yield Finding(Kind.PLAN_REFUSED, volume_id, volume_id, "; ".join(plan.refusals))
     if plan.selection.problem and any(one.snapshot.managed_by(system) for one in plan.verdicts):
         yield Finding(Kind.POLICY_PROBLEM, volume_id, volume_id, plan.selection.problem)
+
+
+def document_findings(policies: PolicySet) -> list[Finding]:
+    """Given the policies that a sweep goes by, return what is wrong with the document that should be in force."""
+    return [Finding(Kind.DOCUMENT_BROKEN, "policy document", "", policies.problem)] if policies.problem else []
 
 
 LEAST_PLACES = 29

@@ -11,7 +11,7 @@ from snapkeep.domain.model import Snapshot
 from snapkeep.domain.planning import RegionFacts
 from snapkeep.domain.policy import PolicySet
 from snapkeep.domain.reporting import Handling, Item, SweepReport
-from snapkeep.domain.sweeping import Finding, Kind, Queued, Receive, Repair, Retag
+from snapkeep.domain.sweeping import Finding, Kind, Queued, Receive, Repair, Retag, document_findings
 from snapkeep.domain.sweeping_dr import DrFacts, decide_dr
 from snapkeep.usecases.dead_letters import ReplayDeadLetters
 from snapkeep.usecases.ports import (
@@ -77,7 +77,7 @@ class DrSweep:
         deletions, left = deletion_plan(decision, self.reader.region, started, self.limits.deletions)
         actor = _Actor(self)
         repairs = Repairs(self.limits.repairs)
-        repairs.carry_out(decision.findings, actor.repair)
+        repairs.carry_out([*document_findings(policies), *decision.findings], actor.repair)
         repairs.carry_out(self._exposed(snapshots), lambda _: Handling.NOTED)
         report = SweepReport(
             id=sweep_id,

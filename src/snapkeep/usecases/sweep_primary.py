@@ -12,7 +12,7 @@ from snapkeep.domain.model import Snapshot, SnapshotState
 from snapkeep.domain.planning import RegionFacts, RegionPlan
 from snapkeep.domain.policy import PolicySet
 from snapkeep.domain.reporting import Handling, Item, SweepReport
-from snapkeep.domain.sweeping import Enqueue, Finding, Kind, Protect, Queued, Rejoin, Repair, Retag
+from snapkeep.domain.sweeping import Enqueue, Finding, Kind, Protect, Queued, Rejoin, Repair, Retag, document_findings
 from snapkeep.domain.sweeping_primary import PrimaryFacts, decide_primary
 from snapkeep.usecases.dead_letters import ReplayDeadLetters
 from snapkeep.usecases.enqueue import EnqueueCopy
@@ -97,7 +97,8 @@ class PrimarySweep:
         )
         repairs = Repairs(self.limits.repairs)
         repairs.carry_out(
-            [*dr.findings, *runs.findings, *decision.findings, *_missed(standings)], lambda repair: self._repair(repair, started)
+            [*document_findings(policies), *dr.findings, *runs.findings, *decision.findings, *_missed(standings)],
+            lambda repair: self._repair(repair, started),
         )
         repairs.carry_out(self._exposed(listing.snapshots, started), lambda _: Handling.NOTED)
         report = SweepReport(

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from dataclasses import replace
+
+import pytest
 
 from snapkeep.domain.policy import Limits
-from snapkeep.domain.reporting import Handling, Outcome, SweepReport
+from snapkeep.domain.reporting import Handling, Outcome, SweepReport, text_of
 from snapkeep.domain.sweeping import Kind
 from snapkeep.ebsmodel import FaultRule, Faults, Quotas, World
 from snapkeep.usecases.ports import EntryState
@@ -47,6 +50,19 @@ def test_a_healthy_region_is_reported_ok_and_nothing_is_changed() -> None:
     assert kinds(reports[1]) == {}
     assert reports[1].counts["volumes protected"] == 1
     assert state_of(world) == before
+
+
+@pytest.mark.parametrize("region", [PRIMARY, DR])
+def test_a_document_that_cannot_be_used_needs_somebody_in_every_report_until_it_is_put_right(region: str) -> None:
+    world = SweepingWorld()
+    good = world.policies
+    world.policies = replace(good, problem="version 2 of the policy document cannot be used")
+    report = world.sweep(region)
+    assert kinds(report, Handling.TOLD) == {Kind.DOCUMENT_BROKEN: 1}
+    assert report.outcome is not Outcome.OK
+    assert "version 2 of the policy document cannot be used" in text_of(report)
+    world.policies = good
+    assert kinds(world.sweep(region)) == {}
 
 
 def test_a_snapshot_whose_event_was_lost_is_protected_by_the_sweep_and_the_second_sweep_changes_nothing() -> None:
