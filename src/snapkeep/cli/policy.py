@@ -14,7 +14,7 @@ import typer
 from snapkeep.cli.common import AwsSettings, Json, Yes, require_consent, with_aws_settings
 from snapkeep.cli.errors import NOT_ALL_RIGHT, WrongUse
 from snapkeep.cli.output import print_json
-from snapkeep.cli.policy_files import print_problems, read_policies
+from snapkeep.cli.policy_files import parse_file, print_problems, read_policies
 from snapkeep.domain.wording import counted
 
 if TYPE_CHECKING:
@@ -40,11 +40,10 @@ def check(
     Exit status 1 if it has errors.
     """
     from snapkeep.cli import policy_view  # noqa: PLC0415 - imports what --help does not need
-    from snapkeep.domain.policy_document import InvalidPolicy  # noqa: PLC0415
-    from snapkeep.policyfile.load import load_file  # noqa: PLC0415 - imports yaml
+    from snapkeep.domain.policy_document import STANDARD_LIMITS, InvalidPolicy  # noqa: PLC0415
 
     try:
-        policies = load_file(file, region=region)
+        _, policies = parse_file(file, region=region, limits=STANDARD_LIMITS)
     except InvalidPolicy as invalid:
         if json:
             print_json({"file": str(file), "errors": [problem._asdict() for problem in invalid.problems]})

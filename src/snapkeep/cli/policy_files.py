@@ -20,15 +20,28 @@ def read_policies(file: Path, *, region: str, limits: Limits) -> tuple[Any, Poli
 
     Print every problem and exit with the status of wrong use if it cannot be used.
     """
-    from snapkeep.domain.policy_document import InvalidPolicy, parse_document  # noqa: PLC0415
-    from snapkeep.policyfile.load import read_file  # noqa: PLC0415 - imports yaml
+    from snapkeep.domain.policy_document import InvalidPolicy  # noqa: PLC0415
 
     try:
-        document = read_file(file)
-        return document, parse_document(document, region=region, source=file.name, limits=limits)
+        return parse_file(file, region=region, limits=limits)
     except InvalidPolicy as invalid:
         print_problems(invalid, file)
         raise typer.Exit(WRONG_USE) from invalid
+
+
+def parse_file(file: Path, *, region: str, limits: Limits) -> tuple[Any, PolicySet]:
+    """Given a file, the primary region and the limits that hold where it says nothing, return the document and its policies.
+
+    Raise InvalidPolicy with all that would be refused when it is pushed, its size too.
+    """
+    from snapkeep.domain.policy_document import parse_document  # noqa: PLC0415
+    from snapkeep.policyfile.load import read_file  # noqa: PLC0415 - imports yaml
+    from snapkeep.usecases.policies import stored_text  # noqa: PLC0415
+
+    document = read_file(file)
+    policies = parse_document(document, region=region, source=file.name, limits=limits)
+    stored_text(document)
+    return document, policies
 
 
 def print_problems(invalid: InvalidPolicy, file: Path) -> None:

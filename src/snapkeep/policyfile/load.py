@@ -9,8 +9,8 @@ from typing import Any
 import yaml
 
 from snapkeep.domain.errors import InvalidConfiguration
-from snapkeep.domain.policy import Limits, PolicySet
-from snapkeep.domain.policy_document import STANDARD_LIMITS, InvalidPolicy, parse_document, to_document
+from snapkeep.domain.policy import PolicySet
+from snapkeep.domain.policy_document import InvalidPolicy, parse_document, to_document
 from snapkeep.domain.policy_problem import PolicyProblem
 
 LARGEST_FILE_BYTES = 1_000_000
@@ -90,11 +90,6 @@ def read_file(path: Path) -> Any:
     except UnicodeDecodeError as error:
         raise InvalidConfiguration(f"{path} is not text in UTF-8") from error
     return load_data(text)
-
-
-def load_file(path: Path, *, region: str = "", limits: Limits = STANDARD_LIMITS) -> PolicySet:
-    """Given a file of YAML or JSON, return its policies. Raise InvalidPolicy with every error, or InvalidConfiguration."""
-    return parse_document(read_file(path), region=region, source=path.name, limits=limits)
 
 
 def readable_yaml(policies: PolicySet) -> str:

@@ -99,15 +99,13 @@ def _each_key_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def stored_text(document: object) -> str:
     """Given a document that was checked, return the text to keep: exactly what it says, in as few characters as it takes.
 
-    Raise InvalidConfiguration if it is larger than a parameter can be.
+    Raise InvalidPolicy if it is larger than a parameter can be.
     """
     text = json.dumps(document, separators=(",", ":"), ensure_ascii=False)
     size = len(text.encode())
     if size > ADVANCED_BYTES:
-        raise InvalidConfiguration(
-            f"the policy document takes {size} bytes; a parameter holds {ADVANCED_BYTES}: "
-            "merge policies, or select by tag where volume ids are listed"
-        )
+        right = f"a parameter holds {ADVANCED_BYTES}: merge policies, or select by tag where volume ids are listed"
+        raise InvalidPolicy([PolicyProblem("document", f"{size} bytes", right)])
     return text
 
 

@@ -224,6 +224,22 @@ def test_checking_tells_what_a_document_says_or_everything_that_is_wrong(documen
     assert [one["path"] for one in as_data["errors"]] == ["version", "policies[0].retention.keep_lst"]
 
 
+def test_checking_refuses_what_a_push_would_refuse_for_its_size(world: World, tmp_path: Path) -> None:
+    ids = ", ".join(f"vol-{number:017x}" for number in range(400))
+    large = tmp_path / "large.yaml"
+    large.write_text(DOCUMENT.replace("{tags: {Backup: gold}}", f"{{volume_ids: [{ids}]}}"), encoding="utf-8")
+    refused = policy("check", str(large))
+    assert isinstance(refused.exception, SystemExit)
+    assert refused.exit_code == 1
+    assert "bytes: a parameter holds 8192: merge policies" in refused.stderr
+    (problem,) = json.loads(policy("check", str(large), "--json").stdout)["errors"]
+    assert problem["path"] == "document"
+    pushed = policy("push", str(large), "--yes")
+    assert pushed.exit_code == 2
+    assert "a parameter holds 8192" in pushed.stderr
+    assert world.documents[REGION] == []
+
+
 def test_checking_shows_the_price_of_a_completion_duration(tmp_path: Path) -> None:
     path = tmp_path / "fast.yaml"
     path.write_text(DOCUMENT.replace("{region: us-east-2,", "{region: us-east-2, completion_duration: 2h,"), encoding="utf-8")
