@@ -75,10 +75,17 @@ def plan(
         raise typer.Exit(NOT_ALL_RIGHT)
 
 
+EARLIEST, TOO_LATE = datetime(2000, 1, 1, tzinfo=UTC), datetime(3000, 1, 1, tzinfo=UTC)
+"""Plans are made for moments between: rules reckon with years before and after, which must be years too."""
+
+
 def _moment(text: str) -> datetime:
     from snapkeep.domain.ledger import parse_time  # noqa: PLC0415
 
     try:
+        given = datetime.fromisoformat(text)
+        if given.tzinfo and not EARLIEST <= given < TOO_LATE:
+            raise WrongUse(f"--at {text}: give a moment from {EARLIEST:%Y-%m-%dT%H:%MZ} until before {TOO_LATE:%Y-%m-%dT%H:%MZ}")
         return parse_time(text)
     except ValueError as error:
         raise WrongUse(f"--at {text}: write a moment with its time zone, such as 2026-12-24T03:00Z") from error

@@ -26,11 +26,14 @@ def format_time(moment: datetime) -> str:
 
 
 def parse_time(text: str) -> datetime:
-    """Given ISO 8601 with an offset or `Z`, return an aware moment in UTC. Raise ValueError if it is none."""
+    """Given ISO 8601 with an offset or `Z`, return an aware moment in UTC. Raise ValueError if it is none, or past all years."""
     moment = datetime.fromisoformat(text)
     if moment.tzinfo is None:
         raise ValueError(f"'{text}' has no time zone; write 2026-11-23T01:02:03Z")
-    return moment.astimezone(UTC)
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError(f"'{text}' is in no year from 1 to 9999, in UTC") from error
 
 
 def tags_for_snapshot(system: str, policy: str, origin: Origin) -> dict[str, str]:

@@ -13,6 +13,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from snapkeep.cli import policy as policy_commands
+from snapkeep.cli.errors import WrongUse
 from snapkeep.cli.installed import Installed
 from snapkeep.cli.plan import app as plan_app
 from snapkeep.cli.policy import app as policy_app
@@ -188,6 +189,24 @@ def test_a_plan_for_another_moment_is_made_at_that_moment(plan: Callable[..., Re
     wrong = plan("--at", "tomorrow")
     assert wrong.exit_code == 1
     assert "write a moment with its time zone" in str(wrong.exception)
+
+
+@pytest.mark.parametrize(
+    "moment", ["9999-12-31T23:59Z", "9999-12-31T23:59-05:00", "0001-01-01T00:00+05:00", "3000-01-01T00:00Z", "1999-12-31T23:59Z"]
+)
+def test_a_moment_outside_of_all_plans_is_refused_with_what_would_be_right(plan: Callable[..., Result], moment: str) -> None:
+    refused = plan("--at", moment).exception
+    assert isinstance(refused, WrongUse)
+    assert str(refused) == f"--at {moment}: give a moment from 2000-01-01T00:00Z until before 3000-01-01T00:00Z"
+
+
+@pytest.mark.parametrize("moment", ["2000-01-01T00:00Z", "2999-12-31T23:59Z", "3000-01-01T02:00+05:00"])
+def test_a_plan_for_the_first_and_the_last_moment_is_made(plan: Callable[..., Result], tmp_path: Path, moment: str) -> None:
+    longest = tmp_path / "longest.yaml"
+    keep = "{keep_within: 36500d, keep_hourly: 1, keep_yearly: 9, timezone: Pacific/Kiritimati}"
+    longest.write_text(DOCUMENT.replace("{keep_last: 3}", keep), encoding="utf-8")
+    for arguments in ([], ["--policy", str(longest)]):
+        assert plan("--at", moment, *arguments).exit_code == 0
 
 
 @pytest.mark.parametrize(
