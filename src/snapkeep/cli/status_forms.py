@@ -204,8 +204,13 @@ def _family(name: str, text: str, samples: Iterable[tuple[Mapping[str, str], flo
     lines = [f"# HELP {name} {text}", f"# TYPE {name} gauge"]
     for labels, value in samples:
         inside = ",".join(f'{key}="{_escaped(label)}"' for key, label in labels.items())
-        lines.append(f"{name}{{{inside}}} {value:g}")
+        lines.append(f"{name}{{{inside}}} {_exact(value)}")
     return "\n".join(lines) + "\n"
+
+
+def _exact(value: float) -> str:
+    """Given a number, return it with every digit that it has, a whole one without a point."""
+    return str(int(value)) if value == int(value) else repr(value)
 
 
 def _escaped(label: str) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from rich.console import Console
@@ -130,6 +132,22 @@ def test_the_tables_fit_their_columns_with_what_is_wrong_first(crowded: Status, 
     for one in crowded.volumes[:3]:
         assert any(one.volume.id in line for line in lines), "an id was cut"
     assert "more that are all right: --all" in out.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("age", "printed"),
+    [
+        (timedelta(seconds=1_234_567), "1234567"),
+        (timedelta(seconds=1_234_567, microseconds=250_000), "1234567.25"),
+        (timedelta(days=36_500), "3153600000"),
+        (timedelta(0), "0"),
+    ],
+)
+def test_prometheus_is_told_every_digit(crowded: Status, age: timedelta, printed: str) -> None:
+    governed = replace(next(one for one in crowded.volumes if one.policy), age=age)
+    text = status_as_prometheus(replace(crowded, volumes=(governed,)))
+    (line,) = [line for line in text.splitlines() if line.startswith("snapkeep_rpo_age_seconds{")]
+    assert line.rpartition(" ")[2] == printed
 
 
 def test_json_and_prometheus_say_the_same(crowded: Status) -> None:
