@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from snapkeep.functions.metrics import COUNTED, FOUND
+from snapkeep.local import alarms
 from support.templates import STACKS, resources, template
 
 STACK_KEY = {"Fn::If": ["MakeKey", {"Fn::GetAtt": ["Key", "Arn"]}, {"Ref": "KmsKeyArn"}]}
@@ -31,14 +34,77 @@ def test_reports_are_encrypted_private_versioned_and_expire(stack: str) -> None:
 
 @pytest.mark.parametrize("stack", STACKS)
 def test_every_alarm_looks_at_a_metric_that_is_written_tells_somebody_and_says_what_to_do(stack: str) -> None:
-    alarms = resources(stack, ALARM)
-    assert len(alarms) >= 10
-    for name, alarm in alarms.items():
+    declared = resources(stack, ALARM)
+    assert len(declared) >= 10
+    for name, alarm in declared.items():
         assert alarm["AlarmActions"] == [{"Ref": "Topic"}], name
         assert len(alarm["AlarmDescription"]) > 40, name
         if alarm["Namespace"] == "Snapkeep":
             assert alarm["MetricName"] in WRITTEN, name
             assert [one["Name"] for one in alarm["Dimensions"]] == ["System"], name
+
+
+def states_by_the_hour(alarm: dict[str, Any], swept_at: Callable[[int], bool], hours: int, done: float = 1.0) -> list[str]:
+    """Given the alarm and the hours at which sweeps end, return its state at the end of each hour."""
+    periods = int(alarm["EvaluationPeriods"])
+    values = [done if swept_at(hour) else None for hour in range(hours)]
+    states = []
+    for now in range(hours):
+        seen = values[max(0, now - periods + 1) : now + 1]
+        states.append(alarms.state_of(alarm, [None] * (periods - len(seen)) + seen))
+    return states
+
+
+def no_sweep_alarm(stack: str, hours: int = 24) -> dict[str, Any]:
+    alarm = resources(stack, ALARM)["NoSweepAlarm"]
+    assert alarm["EvaluationPeriods"] == {"Ref": "SweepAlarmHours"}
+    return {**alarm, "EvaluationPeriods": hours}
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_that_no_sweep_was_done_is_told_a_day_after_the_last_one(stack: str) -> None:
+    assert template(stack)["Parameters"]["SweepAlarmHours"]["Default"] == 24
+    states = states_by_the_hour(no_sweep_alarm(stack), lambda hour: hour % 6 == 0 and hour <= 60, 120)
+    assert [hour for hour, state in enumerate(states) if state == "ALARM"] == list(range(60 + 24, 120))
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_sweeps_that_are_not_done_raise_the_alarm_like_sweeps_that_do_not_come(stack: str) -> None:
+    assert set(states_by_the_hour(no_sweep_alarm(stack), lambda hour: hour % 6 == 0, 48, done=0.0)) == {"ALARM"}
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_a_daily_sweep_needs_an_alarm_with_more_hours_than_a_day(stack: str) -> None:
+    assert set(states_by_the_hour(no_sweep_alarm(stack, hours=30), lambda hour: hour % 24 == 0, 96)) == {"OK"}
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_the_time_that_an_alarm_looks_at_is_one_that_cloudwatch_accepts(stack: str) -> None:
+    """At most seven days, and one where a period is shorter than an hour (CloudWatch API: PutMetricAlarm, Period)."""
+    for name, alarm in resources(stack, ALARM).items():
+        most = (
+            template(stack)["Parameters"]["SweepAlarmHours"]["MaxValue"] if name == "NoSweepAlarm" else alarm["EvaluationPeriods"]
+        )
+        assert most * alarm["Period"] <= (604_800 if alarm["Period"] >= 3600 else 86_400), name
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_what_a_sweep_found_stands_until_a_later_sweep_says_otherwise(stack: str) -> None:
+    found = {
+        name: one for name, one in resources(stack, ALARM).items() if one["Namespace"] == "Snapkeep" and name != "NoSweepAlarm"
+    }
+    assert len(found) >= 5
+    for name, alarm in found.items():
+        assert alarms.state_of({**alarm, "StateValue": "ALARM"}, [None]) == "ALARM", name
+        assert alarms.state_of({**alarm, "StateValue": "ALARM"}, [0.0]) == "OK", name
+        assert alarms.state_of({**alarm, "StateValue": "OK"}, [None]) == "OK", name
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_where_nothing_failed_there_is_no_data_and_no_alarm(stack: str) -> None:
+    """Failed executions and queues of trouble have figures only while there is something to count."""
+    others = {name: one for name, one in resources(stack, ALARM).items() if one["Namespace"] != "Snapkeep"}
+    assert {one["TreatMissingData"] for one in others.values()} == {"notBreaching"}
 
 
 @pytest.mark.parametrize("stack", STACKS)

@@ -42,7 +42,10 @@ FOUND = {
     Kind.SHARED: "SnapshotsShared",
     Kind.OUT_OF_REACH: "RegionsOutOfReach",
 }
-"""Kinds of findings -> names of metrics. All are written at every sweep, so that an alarm always has data."""
+"""Kinds of findings -> names of metrics.
+
+All are written at every sweep that looked, and none at one that could not work: that ends no alarm.
+"""
 
 
 def report_lines(report: SweepReport) -> list[str]:
@@ -53,7 +56,8 @@ def report_lines(report: SweepReport) -> list[str]:
     values: dict[str, tuple[float, str]] = {
         metric: (report.counts[name], "Count") for name, metric in COUNTED.items() if name in report.counts
     }
-    values |= {metric: (found[kind], "Count") for kind, metric in FOUND.items()}
+    if not report.broken:
+        values |= {metric: (found[kind], "Count") for kind, metric in FOUND.items()}
     values["SweepFindings"] = (found.total(), "Count")
     values["SweepFailures"] = (len(report.failures) + bool(report.broken), "Count")
     values["SweepsDone"] = (int(not report.broken), "Count")

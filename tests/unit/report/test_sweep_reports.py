@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -236,3 +237,10 @@ def test_every_kind_of_trouble_has_a_figure_at_every_sweep_so_that_alarms_always
     assert len(directive["Metrics"]) <= 100
     assert {metric["Unit"] for metric in directive["Metrics"]} <= {"Count", "Seconds"}
     assert isinstance(region["_aws"]["Timestamp"], int)
+
+
+def test_a_sweep_that_could_not_work_says_nothing_of_what_is_there_so_that_it_ends_no_alarm() -> None:
+    (region, *_) = (json.loads(line) for line in report_lines(replace(report(), counts={}, broken="AwsUnavailable: away")))
+    written = {metric["Name"] for metric in region["_aws"]["CloudWatchMetrics"][0]["Metrics"]}
+    assert written == {"SweepFindings", "SweepFailures", "SweepsDone"}
+    assert (region["SweepFailures"], region["SweepsDone"]) == (1, 0)
