@@ -232,7 +232,7 @@ class Dispatch:
     def _not_started(self, starting: QueueEntry, error: SnapkeepError, round_: _Round) -> None:
         """The call failed. What may have taken effect nevertheless stays STARTING, to be looked for by its tags."""
         if isinstance(error, AwsUnavailable):
-            round_.silent[starting.wanted.origin.region] += 1
+            self._may_have_begun(starting, round_)
         elif isinstance(error, (CopyQuotaReached, AwsThrottled)):
             round_.stopped = True
             rest = self.clock.now() + timedelta(seconds=self.pause_seconds)
@@ -247,6 +247,12 @@ class Dispatch:
                 self._write(later)
         else:
             raise error
+
+    def _may_have_begun(self, starting: QueueEntry, round_: _Round) -> None:
+        """Take a slot for a copy that nobody answered for (INV-10), and look for it only when others had their turn."""
+        round_.silent[starting.wanted.origin.region] += 1
+        round_.in_flight += 1
+        self._write(replace(starting, not_before=self.clock.now() + timedelta(seconds=self.rest_seconds)))
 
     def _give_up(self, entry: QueueEntry, cause: str, round_: _Round) -> None:
         """Where nobody waits, the notice comes before the entry is closed: a stop between the two must not leave silence.

@@ -158,3 +158,18 @@ def test_a_dispatcher_that_is_always_asked_to_go_on_ends_in_time(lab: Laboratory
     began = lab.runner.wiring.clock.now()
     dispatch.run("one")
     assert lab.runner.wiring.clock.now() - began <= timedelta(seconds=dispatch.work_seconds + 10)
+
+
+def test_a_copy_that_began_without_an_answer_takes_its_slot(lab: Laboratory) -> None:
+    queue = lab.runner.wiring.queues[DR]
+    for snapshot in quiet_snapshots(lab, PRIMARY, 3):
+        queue.insert(entry_of(lab, snapshot, PRIMARY, hours=1))
+    dispatch = dispatch_of(lab, quota=1)
+
+    class Silent:
+        def start_copy(self, wanted: CopyWanted) -> str:
+            dispatch.copier.start_copy(wanted)
+            raise AwsUnavailable("no answer")
+
+    replace(dispatch, copier=Silent()).run("one")
+    assert len(lab.world.place(DR).copies_in_flight) == 1
