@@ -53,7 +53,7 @@ class Watcher(Protocol):
 
 
 class Silent:
-    """Shows nothing: for `--json` and for tests."""
+    """Shows nothing: for programs and tests."""
 
     def step(self, text: str) -> None:
         """Show nothing."""

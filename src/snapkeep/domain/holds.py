@@ -8,7 +8,6 @@ from datetime import datetime
 from types import MappingProxyType
 
 from snapkeep.domain.model import NEVER, Lineage, Reason, Snapshot
-from snapkeep.domain.policy import CopyRule
 
 SnapshotInRegion = tuple[str, str]
 """A source snapshot's id, and the region of a copy of it."""
@@ -58,26 +57,12 @@ def copy_facts(
     return CopyFacts(frozenset(completed), newest, frozenset(waiting))
 
 
-def source_holds(
-    snapshots: Sequence[Snapshot],
-    copies_by_region: Mapping[str, Iterable[Snapshot]],
-    waiting: Collection[SnapshotInRegion],
-    rules: Sequence[CopyRule],
-    *,
-    confirmed: Collection[SnapshotInRegion] = (),
-) -> dict[str, tuple[Reason, ...]]:
-    """Given source snapshots, what is known of their copies, and their policy's copy rules, return what INV-04 holds.
-
-    A snapshot is held while its copy waits or runs; and while it has no completed copy in a rule's region and no newer
-    snapshot of its volume has one there. See `copy_facts` for what the arguments mean.
-    """
-    return holds_from_facts(
-        snapshots, copy_facts(snapshots, copies_by_region, waiting, confirmed), [rule.region for rule in rules]
-    )
-
-
 def holds_from_facts(snapshots: Iterable[Snapshot], facts: CopyFacts, regions: Sequence[str]) -> dict[str, tuple[Reason, ...]]:
-    """Given source snapshots, what is known of their copies, and the regions that want one, return what INV-04 holds."""
+    """Given source snapshots, what is known of their copies, and the regions that want one, return what INV-04 holds.
+
+    A snapshot is held while its copy waits or runs; and while it has no completed copy in a region and no newer snapshot of
+    its volume has one there.
+    """
     holds: dict[str, tuple[Reason, ...]] = {}
     for snapshot in snapshots:
         reasons = tuple(reason for region in regions if (reason := _held_for(snapshot, facts, region)))

@@ -18,11 +18,8 @@ from types import MappingProxyType
 from snapkeep.domain import tagnames
 from snapkeep.domain.calendar_periods import PERIODS, Calendar, Label
 from snapkeep.domain.durations import format_duration
-from snapkeep.domain.holds import source_holds
 from snapkeep.domain.model import Action, Reason, Snapshot, SnapshotState, Verdict
 from snapkeep.domain.policy import Retention
-
-__all__ = ["RETENTION_WORDS", "decide", "source_holds"]
 
 NEWEST = Reason("newest", "newest")
 NOT_MANAGED = Reason("not-managed", "not managed: it does not carry our tag")

@@ -28,11 +28,6 @@ class NoAnswer(Exception):
         self.region = region
 
 
-def invalid_value(parameter: str, value: object, expected: str) -> ApiError:
-    """Given a parameter, its value and what would be right, return InvalidParameterValue."""
-    return ApiError("InvalidParameterValue", f"Value ({value}) for parameter {parameter} is invalid. {expected}")
-
-
 def missing(parameter: str) -> ApiError:
     """Given the name of a required parameter, return the error for its absence."""
     return ApiError("MissingParameter", f"The request must contain the parameter {parameter}")

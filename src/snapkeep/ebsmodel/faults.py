@@ -28,7 +28,6 @@ KINDS = (
     "region_unreachable",
 )
 SNAPSHOT_FAILURE = "Internal error"
-COPY_FAILURE = "Internal error"
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,11 +86,6 @@ class Kernel:
         """Given seconds and an action, take it when they have passed."""
         self.at(self.world.now() + seconds, action)
 
-    @property
-    def waiting_tokens(self) -> int:
-        """How many task tokens nobody has answered yet."""
-        return len(self._tokens)
-
     def spawn(self, steps: Steps) -> Process:
         """Given a process, start it now."""
         process = Process(steps)
@@ -156,11 +151,6 @@ class Kernel:
             self.run_until(until)
         finally:
             self._paused -= 1
-
-    def interleave(self) -> None:
-        """Let whatever is due by now happen, in the middle of a step."""
-        if self._paused < DEEPEST_PAUSE:
-            self.pause(0.0)
 
     def _step(self, due: float) -> None:
         worlds = self.world.next_due()

@@ -77,11 +77,6 @@ class MemoryQueue(CopyQueue):
         """The destination region."""
         return self._region
 
-    @property
-    def lease_expires(self) -> datetime | None:
-        """When the lease that somebody holds expires; None while nobody holds it."""
-        return self._lease_expires
-
     def count(self, state: EntryState) -> int:
         """Return how many entries are in a state."""
         return len(self._orders[state].keys)

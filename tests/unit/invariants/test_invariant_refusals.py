@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 import pytest
 
 from snapkeep.domain.errors import PlanRefused
-from snapkeep.domain.holds import CopyFacts, copy_facts, image_holds, lock_holds, merge_holds, source_holds
+from snapkeep.domain.holds import CopyFacts, copy_facts, holds_from_facts, image_holds, lock_holds, merge_holds
 from snapkeep.domain.invariants import check_plan
 from snapkeep.domain.model import Action, Plan, Reason, Snapshot, SnapshotState, Verdict
-from snapkeep.domain.policy import CopyRule, Limits
+from snapkeep.domain.policy import Limits
 from support.lineages import REGION, SYSTEM, copy_of, lineage, snapshot
 
 NOW = datetime(2026, 11, 23, 3, tzinfo=UTC)
@@ -111,9 +111,9 @@ def test_lineages_are_looked_at_one_by_one_in_whatever_order_they_come() -> None
 
 
 def test_what_holds_a_source_snapshot_is_told_for_each_region() -> None:
-    rules = [CopyRule(DR), CopyRule("eu-west-1")]
     listing = {"eu-west-1": [copy_of(THIRD, "eu-west-1", 1), copy_of(NEWEST, "eu-west-1", 2, state=SnapshotState.ERROR)]}
-    held = source_holds(SNAPSHOTS, listing, [(NEWEST.id, DR)], rules, confirmed=[(SECOND.id, DR)])
+    facts = copy_facts(SNAPSHOTS, listing, [(NEWEST.id, DR)], [(SECOND.id, DR)])
+    held = holds_from_facts(SNAPSHOTS, facts, [DR, "eu-west-1"])
     texts = {snapshot_id: [reason.text for reason in reasons] for snapshot_id, reasons in held.items()}
     missing = "held: no completed copy in {}, and no newer snapshot has one there"
     assert texts == {
@@ -124,7 +124,7 @@ def test_what_holds_a_source_snapshot_is_told_for_each_region() -> None:
 
 def test_one_of_two_snapshots_of_the_same_moment_does_not_stand_for_the_other() -> None:
     twins = [snapshot("2026-11-20T03:00", 1), snapshot("2026-11-20T03:00", 2)]
-    held = source_holds(twins, {}, [], [CopyRule(DR)], confirmed=[(twins[0].id, DR)])
+    held = holds_from_facts(twins, copy_facts(twins, confirmed=[(twins[0].id, DR)]), [DR])
     assert set(held) == {twins[1].id}
     both = lineage(["2026-11-20T03:00", "2026-11-20T03:00", "2026-11-21T03:00"])
     facts = copy_facts(both, confirmed=[(both[0].id, DR)])
