@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from snapkeep.domain import ledger, tagnames
-from snapkeep.domain.model import Action, Reason, Snapshot, SnapshotState, Verdict
+from snapkeep.domain.model import Snapshot, SnapshotState
 from snapkeep.domain.planning import RegionPlan
 from snapkeep.domain.policy import PolicySet
 from snapkeep.domain.sweeping import (
@@ -43,11 +42,8 @@ def decide_dr(facts: DrFacts, policies: PolicySet, now: datetime) -> Decision:
     """Given what is known of a DR region, return what a sweep finds there, most urgent repair first."""
     decider = _Dr(facts, policies, now)
     findings = [*decider.ends_unseen(), *decider.failed_left(), *decider.tags_lost(), *decider.adoptable(), *decider.plans()]
-    twice = decider.twins()
     foreign = [plan for plan in facts.plan.volumes if plan.lineage.region != facts.plan.region]
-    doomed = deletions_of(foreign)
-    known = {verdict.snapshot.id for verdict in doomed}
-    return Decision(ordered(findings), (*doomed, *(verdict for verdict in twice if verdict.snapshot.id not in known)))
+    return Decision(ordered(findings), deletions_of(foreign))
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,21 +106,6 @@ class _Dr:
             repair = Retag(copy.id, tags) if self.facts.adopt else None
             text = f"a copy of {copy.origin.snapshot_id} that the original system made"
             yield Finding(Kind.ADOPTABLE, copy.id, copy.origin.volume_id, text, copy.origin.start_time, repair)
-
-    def twins(self) -> list[Verdict]:
-        """Completed copies of one snapshot beside the last one made: the next copy builds on the last, so the others go."""
-        by_source: dict[tuple[str, str], list[Snapshot]] = defaultdict(list)
-        for copy in self._ours():
-            if copy.completed and copy.origin.region != self.facts.plan.region:
-                by_source[copy.origin.region, copy.origin.snapshot_id].append(copy)
-        found: list[Verdict] = []
-        for copies in by_source.values():
-            if len(copies) == 1:
-                continue
-            *others, last = sorted(copies, key=lambda one: (one.start_time, one.id))
-            reason = Reason("duplicate", f"a second copy of {last.origin.snapshot_id}, beside {last.id}")
-            found += [Verdict(copy, Action.DELETE, (reason,)) for copy in others]
-        return found
 
     def plans(self) -> Iterator[Finding]:
         """What retention says of each lineage."""

@@ -121,9 +121,8 @@ def deletion_plan(decision: Decision, region: str, now: datetime, limit: int) ->
 
 
 def _deletion_item(verdict: Verdict, handling: Handling, cause: str = "") -> Item:
-    kind = Kind.COPY_TWICE if verdict.reasons[-1].rule == "duplicate" else Kind.PAST_RETENTION
     text = "; ".join(reason.text for reason in verdict.reasons)
-    return Item(kind, verdict.snapshot.id, verdict.snapshot.origin.volume_id, text, handling, cause)
+    return Item(_kind_of_deletion(text), verdict.snapshot.id, verdict.snapshot.origin.volume_id, text, handling, cause)
 
 
 def complete(
