@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -24,6 +25,7 @@ PRIMARY = "us-east-1"
 CHANGED_SHARE_PER_DAY = 0.02
 """What is taken to change each day on an account's volumes: EC2 does not tell."""
 
+MOST_POLICIES = 2
 _FLEET = "Fleet"
 _Policies = Annotated[
     list[Path] | None,
@@ -107,6 +109,9 @@ def simulate(
         raise WrongUse("--world and --from-account: name one place that the volumes come from")
     if html is not None and not html.parent.is_dir():
         raise WrongUse(f"--html {html}: there is no directory {html.parent}")
+    if len(policy or []) > MOST_POLICIES:
+        raise WrongUse(f"--policy is given {len(policy or [])} times: give one document, or two to compare")
+    _check_region(region)
     from snapkeep.simulate.experiment import Plan  # noqa: PLC0415 - the model is not needed for --help
 
     account = AwsSettings(region, "", profile, endpoint_url) if from_account else None
@@ -119,6 +124,17 @@ def simulate(
     _show(results, html, json=json)
     if any(result.violations for result in results):
         raise typer.Exit(NOT_ALL_RIGHT)
+
+
+def _check_region(region: str) -> None:
+    """Given `--region`, return if AWS has it, as far as the installed botocore knows. Raise WrongUse with the nearest one."""
+    from botocore.session import get_session  # noqa: PLC0415 - imports botocore
+
+    session = get_session()
+    known = [one for partition in session.get_available_partitions() for one in session.get_available_regions("ec2", partition)]
+    if region not in known:
+        nearest = get_close_matches(region, known, 1, cutoff=0)
+        raise WrongUse(f"--region {region}: there is no such region; the nearest name is {nearest[0]}")
 
 
 def _policies(files: list[Path], region: str) -> list[tuple[str, PolicySet]]:
@@ -210,7 +226,7 @@ def _as_data(result: Result) -> dict[str, Any]:
         "governed": result.governed,
         "dollars": result.dollars,
         "dollars_by_month": {month: dict(costs) for month, costs in result.months.items()},
-        "rpo_asked_hours": result.rpo_asked_hours,
+        "rpo": [asdict(one) for one in result.rpo],
         "rpo_worst_hours": result.rpo_worst_hours,
         "rpo_met_share": result.rpo_met_share,
         "copies": result.copies,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from statistics import median
@@ -61,7 +61,7 @@ class RegionDay:
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """The system at the end of a day; the queue's and RPO's worst are of the whole day."""
+    """The system at the end of a day; the queue's and RPO's worst are of the whole day, by policy too."""
 
     at: datetime
     regions: Mapping[str, RegionDay]
@@ -69,6 +69,7 @@ class Day:
     rpo_median_hours: float
     rpo_worst_hours: float
     failed_runs: int
+    worst_hours_by_policy: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +80,22 @@ class Moment:
     what: str
 
 
+@dataclass(frozen=True, slots=True)
+class PolicyRpo:
+    """What one policy asks of its volumes' newest copies, and how old they became."""
+
+    policy: str
+    asked_hours: float
+    worst_hours: float
+    met_share: float
+    """On which share of the days all its volumes were within what it asks."""
+
+    @property
+    def met(self) -> bool:
+        """Whether all its volumes always were."""
+        return self.worst_hours <= self.asked_hours
+
+
 @dataclass(slots=True)
 class Result:
     """What came of one policy."""
@@ -87,7 +104,8 @@ class Result:
     plan: Plan
     volumes: int
     governed: int
-    rpo_asked_hours: float
+    asked_hours: Mapping[str, float] = field(default_factory=dict)
+    """What each policy asks that has volumes to copy."""
     days: list[Day] = field(default_factory=list)
     months: dict[str, Counter[str]] = field(default_factory=dict)
     """Dollars by month (`2026-03`) and by what they are for."""
@@ -111,8 +129,25 @@ class Result:
 
     @property
     def rpo_met_share(self) -> float:
-        """On which share of the days every volume was within what was asked."""
-        met = sum(day.rpo_worst_hours <= self.rpo_asked_hours for day in self.days)
+        """On which share of the days every volume was within what its own policy asks."""
+        return self._share_of_days(self.asked_hours)
+
+    @property
+    def rpo(self) -> list[PolicyRpo]:
+        """How each policy that has volumes to copy fared."""
+        return [
+            PolicyRpo(
+                policy,
+                asked,
+                max((day.worst_hours_by_policy[policy] for day in self.days), default=0.0),
+                self._share_of_days([policy]),
+            )
+            for policy, asked in self.asked_hours.items()
+        ]
+
+    def _share_of_days(self, policies: Iterable[str]) -> float:
+        asked = {policy: self.asked_hours[policy] for policy in policies}
+        met = sum(all(day.worst_hours_by_policy[policy] <= hours for policy, hours in asked.items()) for day in self.days)
         return met / len(self.days) if self.days else 1.0
 
 
@@ -128,17 +163,21 @@ class Experiment:
         self.runner = Runner(world, lambda: policies, deployment, timings=TIMINGS, on_run_ended=self._run_ended)
         self.watch = Watch(self.runner, lambda: policies, self._governs).attach()
         self.sweeper = Sweeper(self.runner)
-        asked = [policy.rpo.total_seconds() / HOUR for policy in policies.policies]
         place = world.place(plan.primary)
         self._volumes = {one.id: volume_from(rendered(one), place.region) for one in place.volumes.values()}
         chosen = {one.id: selection.select(one, policies).policy for one in self._volumes.values()}
         governed = sum(policy is not None for policy in chosen.values())
-        self.result = Result(name, plan, len(chosen), governed, max(asked, default=0.0))
+        copied = {volume_id: policy for volume_id, policy in chosen.items() if policy is not None and policy.copies}
+        used = {policy.name for policy in copied.values()}
+        asked = {one.name: one.rpo.total_seconds() / HOUR for one in policies.policies if one.name in used}
+        self.result = Result(name, plan, len(chosen), governed, asked)
         self._began = world.now()
-        self._newest = {volume_id: self._began for volume_id, policy in chosen.items() if policy is not None and policy.copies}
+        self._policy_of = {volume_id: policy.name for volume_id, policy in copied.items()}
+        self._newest = dict.fromkeys(copied, self._began)
         """Of when the newest copy of each volume is that is to have one; one without any has the age of the experiment."""
         self._waiting_most = self._failed_today = 0
-        self._worst_today = 0.0
+        self._worst_today: dict[str, float] = {}
+        """The greatest age of a newest copy so far today, by policy, in seconds."""
         self._transitions_before = self._calls_before = 0
         self._moved: Counter[str] = Counter()
         self._extra_dollars: Counter[str] = Counter()
@@ -201,10 +240,14 @@ class Experiment:
         self._extra_dollars[place.region] += gib * prices.time_based_dollars_per_gib(copy.duration_minutes)  # type: ignore[assignment]
         self.result.copies += 1
         self.result.copied_gib += gib
-        now = self.world.now()
-        before = self._newest.get(truth.volume_id, self._began)
-        self._worst_today = max(self._worst_today, now - before)
-        self._newest[truth.volume_id] = max(before, truth.start)
+        if truth.volume_id in self._newest:
+            before = self._newest[truth.volume_id]
+            self._note_age(truth.volume_id, self.world.now() - before)
+            self._newest[truth.volume_id] = max(before, truth.start)
+
+    def _note_age(self, volume_id: str, age_seconds: float) -> None:
+        policy = self._policy_of[volume_id]
+        self._worst_today[policy] = max(self._worst_today.get(policy, 0.0), age_seconds)
 
     def _run_ended(self, run: Run) -> None:
         self.watch.run_ended(run)
@@ -218,16 +261,19 @@ class Experiment:
         now = self.world.now()
         at = utc(now)
         regions = {region: self._region(region) for region in (self.plan.primary, *self.runner.deployment.destinations)}
-        ages = [now - newest for newest in self._newest.values()]
-        worst = max(self._worst_today, max(ages, default=0.0))
+        ages = {volume_id: now - newest for volume_id, newest in self._newest.items()}
+        for volume_id, age in ages.items():
+            self._note_age(volume_id, age)
+        worst = {policy: self._worst_today.get(policy, 0.0) / HOUR for policy in self.result.asked_hours}
+        middle = median(ages.values()) / HOUR if ages else 0.0
         self.result.days.append(
-            Day(at, regions, self._waiting_most, median(ages) / HOUR if ages else 0.0, worst / HOUR, self._failed_today)
+            Day(at, regions, self._waiting_most, middle, max(worst.values(), default=0.0), self._failed_today, worst)
         )
         self._charge(at, regions)
         for queue in self.runner.wiring.queues.values():
             queue.expire(at)
         self._waiting_most = self._failed_today = 0
-        self._worst_today = 0.0
+        self._worst_today.clear()
 
     def _region(self, region: str) -> RegionDay:
         place = self.world.place(region)

@@ -58,13 +58,20 @@ def _cards(result: Result) -> list[tuple[str, str, str]]:
     """Label, number, and whether it is good, bad, or neither."""
     last = result.days[-1]
     months = max(len(result.months), 1)
-    met = result.rpo_worst_hours <= result.rpo_asked_hours
+    several = len(result.rpo) > 1
     return [
         ("all in all", f"${result.dollars:,.0f}", ""),
         ("a month", f"${result.dollars / months:,.0f}", ""),
         ("snapshots at the end", f"{sum(one.snapshots for one in last.regions.values()):,}", ""),
         ("stored at the end", f"{sum(one.stored_gib for one in last.regions.values()) / 1024:,.1f} TiB", ""),
-        (f"worst RPO, {result.rpo_asked_hours:g} h asked", f"{result.rpo_worst_hours:,.1f} h", "good" if met else "bad"),
+        *(
+            (
+                f"worst RPO{f' of {one.policy}' if several else ''}, {one.asked_hours:g} h asked",
+                f"{one.worst_hours:,.1f} h",
+                "good" if one.met else "bad",
+            )
+            for one in result.rpo
+        ),
         ("broken invariants", f"{len(result.violations):,}", "bad" if result.violations else "good"),
     ]
 
@@ -152,9 +159,10 @@ def _ages(results: Sequence[Result]) -> go.Figure:
         for name, values, colour in (("worst", worst, COLOURS[4]), ("median", middle, COLOURS[0])):
             line = {"color": colour, "width": 2.5, "dash": dash}
             figure.add_scatter(x=at, y=values, name=_label(results, result, name), line=line, hovertemplate="%{y:.1f} h")
-        asked = [result.rpo_asked_hours] * len(at)
         line = {"color": COLOURS[5], "width": 1.5, "dash": "dash"}
-        figure.add_scatter(x=at, y=asked, name=_label(results, result, "asked"), line=line, hovertemplate="%{y:.1f} h")
+        for one in result.rpo:
+            name = _label(results, result, f"asked by {escape(one.policy)}" if len(result.rpo) > 1 else "asked")
+            figure.add_scatter(x=at, y=[one.asked_hours] * len(at), name=name, line=line, hovertemplate="%{y:.1f} h")
     return figure
 
 

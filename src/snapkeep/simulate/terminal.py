@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from snapkeep.simulate.experiment import FUNCTIONS, STORAGE, TRANSFER, TRANSITIONS, Day, Result
+from snapkeep.simulate.experiment import FUNCTIONS, STORAGE, TRANSFER, TRANSITIONS, Day, PolicyRpo, Result
 
 BARS = "▁▂▃▄▅▆▇█"
 SHOWN_VIOLATIONS = 5
@@ -60,8 +60,8 @@ def _print_charts(result: Result, console: Console) -> None:
         notes.add_row("", Text(f"{moment.at:%Y-%m-%d}", "yellow"), Text(moment.what))
     for violation in result.violations[:SHOWN_VIOLATIONS]:
         notes.add_row("", Text("broken", "red"), Text(violation))
-    if result.plan.every_hours >= result.rpo_asked_hours:
-        notes.add_row("", Text("note", "yellow"), Text(NEVER_WITHIN.format(result.plan.every_hours, result.rpo_asked_hours)))
+    for asked in sorted({one.asked_hours for one in result.rpo if result.plan.every_hours >= one.asked_hours}):
+        notes.add_row("", Text("note", "yellow"), Text(NEVER_WITHIN.format(result.plan.every_hours, asked)))
     console.print(notes)
 
 
@@ -74,6 +74,14 @@ def _failed(result: Result) -> int:
     return sum(count for name, count in result.runs.items() if name.endswith("FAILED"))
 
 
+def _by_policy(result: Result, show: Callable[[PolicyRpo], str]) -> str:
+    """Given what to show of a policy's RPO, return it; with the policy's name where there are several."""
+    rpo = result.rpo
+    if len(rpo) == 1:
+        return show(rpo[0])
+    return ", ".join(f"{one.policy}: {show(one)}" for one in rpo) or "no copies"
+
+
 ROWS: list[tuple[str, Callable[[Result], str]]] = [
     ("volumes, of them governed", lambda one: f"{one.volumes:,}, {one.governed:,}"),
     ("days", lambda one: f"{one.plan.days:,}"),
@@ -82,8 +90,8 @@ ROWS: list[tuple[str, Callable[[Result], str]]] = [
     ("copies made", lambda one: f"{one.copies:,}"),
     ("GiB copied", lambda one: f"{one.copied_gib:,.0f}"),
     ("deletions", lambda one: f"{one.deletions:,}"),
-    ("RPO asked", lambda one: f"{one.rpo_asked_hours:,.1f} h"),
-    ("RPO, the worst reached", lambda one: f"{one.rpo_worst_hours:,.1f} h"),
+    ("RPO asked", lambda one: _by_policy(one, lambda rpo: f"{rpo.asked_hours:,.1f} h")),
+    ("RPO, the worst reached", lambda one: _by_policy(one, lambda rpo: f"{rpo.worst_hours:,.1f} h")),
     ("days within the RPO", lambda one: f"{one.rpo_met_share:.1%}"),
     ("copies waiting, the most", lambda one: f"{max((day.waiting_most for day in one.days), default=0):,}"),
     ("runs that ended FAILED", lambda one: f"{_failed(one):,}"),

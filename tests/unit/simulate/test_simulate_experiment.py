@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 from datetime import timedelta
@@ -87,6 +88,28 @@ def test_a_volume_that_never_gets_its_copy_is_further_from_its_rpo_each_day() ->
     assert result.rpo_met_share < 0.5
 
 
+def test_volumes_are_held_against_the_rpo_of_their_own_policy() -> None:
+    def policy(name: str, hours: int) -> Policy:
+        return Policy(name, Selector(tags={"Tier": (name,)}), Retention(keep_last=2), (CopyRule(DR),), timedelta(hours=hours))
+
+    chosen = PolicySet((policy("hasty", 4), policy("patient", 72), policy("idle", 1)))
+    fleet = [SimulatedVolume(8, {"Tier": "hasty"}), SimulatedVolume(8, {"Tier": "patient"})]
+    result = Experiment("both", make_world(fleet, PRIMARY, (DR,)), chosen, Plan(days=4)).run()
+    hasty, patient = result.rpo
+    assert [(one.policy, one.asked_hours, one.met, one.met_share) for one in (hasty, patient)] == [
+        ("hasty", 4.0, False, 0.0),
+        ("patient", 72.0, True, 1.0),
+    ]
+    assert 24 < patient.worst_hours < 72
+    assert result.rpo_met_share == 0.0
+    out = io.StringIO()
+    print_results([result], Console(file=out, width=120))
+    assert re.search(r"RPO asked +│ +hasty: 4.0 h, patient: 72.0 h", out.getvalue())
+    assert "cannot hold an RPO of 4 h" in out.getvalue()
+    assert "cannot hold an RPO of 72 h" not in out.getvalue()
+    assert "worst RPO of hasty, 4 h asked" in render([result])
+
+
 def test_volumes_that_no_policy_includes_are_counted_and_left_alone() -> None:
     rule = CopyRule(DR, copy_within=timedelta(hours=12))
     chosen = PolicySet((Policy("gold", Selector(tags={"Backup": ("*",)}), Retention(keep_last=2), (rule,)),))
@@ -155,6 +178,21 @@ def test_a_policys_key_is_there_in_a_fleet_that_was_made_for_it(tmp_path: Path, 
     assert done.exit_code == 0, done.output
     (found,) = json.loads(done.output)
     assert (found["copies"], found["runs"]) == (4, {"protect SUCCEEDED": 4, "receive SUCCEEDED": 4})
+
+
+@pytest.mark.parametrize(("region", "nearest"), [("nowhere", ""), ("us-west-3", "us-west-"), ("eu-centrall-1", "eu-central-1")])
+def test_a_region_that_is_none_is_refused_with_the_nearest_one(region: str, nearest: str) -> None:
+    refused = CliRunner().invoke(app, ["--region", region, "--days", "1"]).exception
+    assert isinstance(refused, WrongUse)
+    assert f"--region {region}: there is no such region; the nearest name is {nearest}" in str(refused)
+
+
+def test_three_policies_are_refused(tmp_path: Path) -> None:
+    document = tmp_path / "any.yaml"
+    document.touch()
+    refused = CliRunner().invoke(app, ["--policy", str(document)] * 3).exception
+    assert isinstance(refused, WrongUse)
+    assert str(refused) == "--policy is given 3 times: give one document, or two to compare"
 
 
 def test_a_page_is_not_begun_where_it_cannot_be_written(tmp_path: Path) -> None:
