@@ -17,6 +17,7 @@ from snapkeep.domain.planning import RegionFacts, RegionPlan, plan_region
 from snapkeep.domain.policy import PolicySet
 from snapkeep.domain.reporting import Handling, Item, SweepReport, item_of
 from snapkeep.domain.sweeping import Decision, Finding, Kind, Queued, QueuedCopy, Repair, turn_of
+from snapkeep.usecases.dead_letters import ReplayDeadLetters
 from snapkeep.usecases.ports import CopyQueue, DeletionResult, EntryChanged, EntryState, Guards, QueueEntry, TagsDoNotFit
 from snapkeep.usecases.retention import plan_id
 from snapkeep.usecases.sweep_ports import Exposure
@@ -102,6 +103,28 @@ def unfinished(queue: CopyQueue) -> list[QueueEntry]:
     return list(found.values())
 
 
+QUEUE_WORDS = {
+    Queued.TO_COME: "copies waiting",
+    Queued.RUNNING: "copies running",
+    Queued.FAILED: "copies failed for good",
+}
+"""What a report calls the entries that are not done."""
+
+
+def queue_counts(entries: Sequence[QueueEntry]) -> dict[str, int]:
+    """Given a queue's unfinished entries, return how many a report has of each, in its words."""
+    found = [STANDINGS[entry.state] for entry in entries]
+    return {word: found.count(standing) for standing, word in QUEUE_WORDS.items()}
+
+
+def undelivered(letters: ReplayDeadLetters) -> list[Item]:
+    """Given what replays undelivered events, return what came of them. A queue that cannot be read stops no sweep."""
+    try:
+        return letters.run()
+    except SnapkeepError as error:
+        return [Item(Kind.OUT_OF_REACH, "dead-letter queue", "", "it could not be read", Handling.FAILED, str(error))]
+
+
 def guarded_plan(guards: Guards, facts: RegionFacts, policies: PolicySet, now: datetime, *, system: str) -> RegionPlan:
     """Given a region's facts, return its plan, with what AMIs use and what is locked held."""
     plan = plan_region(facts, policies, now, system=system)
@@ -158,7 +181,13 @@ class ExposureCheck:
     looks: int = SHARING_LOOKS
 
     def run(self, snapshots: Sequence[Snapshot], system: str, now: datetime) -> list[Finding]:
-        """Given the region's listing, return what is open to others. Raise as the port does."""
+        """Given the region's listing, return what is open to others. Where that cannot be asked, that is the finding."""
+        try:
+            return self._open_to_others(snapshots, system, now)
+        except SnapkeepError as error:
+            return [Finding(Kind.OUT_OF_REACH, "permissions of snapshots", "", str(error))]
+
+    def _open_to_others(self, snapshots: Sequence[Snapshot], system: str, now: datetime) -> list[Finding]:
         findings = []
         if not self.exposure.sharing_blocked():
             findings.append(Finding(Kind.SHARING_NOT_BLOCKED, "", "", "block public access for snapshots is off"))

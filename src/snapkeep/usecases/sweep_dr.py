@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from snapkeep.domain.errors import SnapkeepError
 from snapkeep.domain.events import CopyEnded
 from snapkeep.domain.model import Snapshot
 from snapkeep.domain.planning import RegionFacts
 from snapkeep.domain.policy import PolicySet
 from snapkeep.domain.reporting import Handling, Item, SweepReport
-from snapkeep.domain.sweeping import Finding, Kind, Queued, Receive, Repair, Retag, document_findings
+from snapkeep.domain.sweeping import Kind, Receive, Repair, Retag, document_findings
 from snapkeep.domain.sweeping_dr import DrFacts, decide_dr
 from snapkeep.usecases.dead_letters import ReplayDeadLetters
 from snapkeep.usecases.ports import (
@@ -33,7 +32,9 @@ from snapkeep.usecases.sweep import (
     Swept,
     deletion_plan,
     guarded_plan,
+    queue_counts,
     queued_copy,
+    undelivered,
     unfinished,
 )
 
@@ -78,7 +79,7 @@ class DrSweep:
         actor = _Actor(self)
         repairs = Repairs(self.limits.repairs)
         repairs.carry_out([*document_findings(policies), *decision.findings], actor.repair)
-        repairs.carry_out(self._exposed(snapshots), lambda _: Handling.NOTED)
+        repairs.carry_out(self.exposure.run(snapshots, self.system, self.clock.now()), lambda _: Handling.NOTED)
         report = SweepReport(
             id=sweep_id,
             system=self.system,
@@ -86,24 +87,12 @@ class DrSweep:
             region=self.reader.region,
             started_at=started,
             ended_at=self.clock.now(),
-            items=(*repairs.items, *actor.problems, *self._undelivered(), *left),
+            items=(*repairs.items, *actor.problems, *undelivered(self.letters), *left),
             counts=_counts(snapshots, entries, self.system),
         )
         gone = {copy.id for copy, _ in actor.remove}
         kept = tuple(verdict for verdict in deletions.verdicts if verdict.snapshot.id not in gone)
-        return Swept(report, type(deletions)(deletions.id, deletions.region, deletions.made_at, kept), tuple(actor.remove))
-
-    def _exposed(self, snapshots: list[Snapshot]) -> list[Finding]:
-        try:
-            return self.exposure.run(snapshots, self.system, self.clock.now())
-        except SnapkeepError as error:
-            return [Finding(Kind.OUT_OF_REACH, "permissions of snapshots", "", str(error))]
-
-    def _undelivered(self) -> list[Item]:
-        try:
-            return self.letters.run()
-        except SnapkeepError as error:
-            return [Item(Kind.OUT_OF_REACH, "dead-letter queue", "", "it could not be read", Handling.FAILED, str(error))]
+        return Swept(report, replace(deletions, verdicts=kept), tuple(actor.remove))
 
 
 @dataclass(slots=True)
@@ -154,13 +143,10 @@ class _Actor:
 
 def _counts(snapshots: list[Snapshot], entries: list[QueueEntry], system: str) -> dict[str, int]:
     managed = [one for one in snapshots if one.managed_by(system)]
-    standings = [queued_copy(entry).standing for entry in entries]
     return {
         "snapshots": len(snapshots),
         "copies managed": len(managed),
         "copies completed": sum(one.completed for one in managed),
         "volumes with a copy": len({one.origin.lineage for one in managed if one.completed}),
-        "copies waiting": standings.count(Queued.TO_COME),
-        "copies running": standings.count(Queued.RUNNING),
-        "copies failed for good": standings.count(Queued.FAILED),
+        **queue_counts(entries),
     }

@@ -11,7 +11,7 @@ from snapkeep.domain.errors import SnapkeepError
 from snapkeep.domain.model import Snapshot, SnapshotState
 from snapkeep.domain.planning import RegionFacts, RegionPlan
 from snapkeep.domain.policy import PolicySet
-from snapkeep.domain.reporting import Handling, Item, SweepReport
+from snapkeep.domain.reporting import Handling, SweepReport
 from snapkeep.domain.sweeping import Enqueue, Finding, Kind, Protect, Queued, Rejoin, Repair, Retag, document_findings
 from snapkeep.domain.sweeping_primary import PrimaryFacts, decide_primary
 from snapkeep.usecases.dead_letters import ReplayDeadLetters
@@ -27,7 +27,9 @@ from snapkeep.usecases.sweep import (
     Swept,
     deletion_plan,
     guarded_plan,
+    queue_counts,
     queued_copy,
+    undelivered,
     unfinished,
 )
 from snapkeep.usecases.sweep_events import run_name, snapshot_event
@@ -100,7 +102,7 @@ class PrimarySweep:
             [*document_findings(policies), *dr.findings, *runs.findings, *decision.findings, *_missed(standings)],
             lambda repair: self._repair(repair, started),
         )
-        repairs.carry_out(self._exposed(listing.snapshots, started), lambda _: Handling.NOTED)
+        repairs.carry_out(self.exposure.run(listing.snapshots, self.system, started), lambda _: Handling.NOTED)
         report = SweepReport(
             id=sweep_id,
             system=self.system,
@@ -108,7 +110,7 @@ class PrimarySweep:
             region=self.reader.region,
             started_at=started,
             ended_at=self.clock.now(),
-            items=(*repairs.items, *self._undelivered(), *left),
+            items=(*repairs.items, *undelivered(self.letters), *left),
             counts=_counts(standings, listing.snapshots, dr.entries, self.system, started)
             | {"runs under way": runs.under_way, "runs to look at in a later sweep": runs.left},
             policies=tuple(rpo.ages_by_policy(standings)),
@@ -168,18 +170,6 @@ class PrimarySweep:
         self.queue_of(wanted.region).write(made_again(entry, wanted, self.clock.now()))
         return Handling.REPAIRED
 
-    def _exposed(self, snapshots: Sequence[Snapshot], now: datetime) -> list[Finding]:
-        try:
-            return self.exposure.run(snapshots, self.system, now)
-        except SnapkeepError as error:
-            return [Finding(Kind.OUT_OF_REACH, "permissions of snapshots", "", str(error))]
-
-    def _undelivered(self) -> list[Item]:
-        try:
-            return self.letters.run()
-        except SnapkeepError as error:
-            return [Item(Kind.OUT_OF_REACH, "dead-letter queue", "", "it could not be read", Handling.FAILED, str(error))]
-
 
 @dataclass(slots=True)
 class _DrRegions:
@@ -209,7 +199,6 @@ def _counts(
     standings: list[rpo.VolumeStanding], snapshots: Sequence[Snapshot], entries: list[QueueEntry], system: str, now: datetime
 ) -> dict[str, int]:
     by_standing = [one.standing for one in standings]
-    states = [STANDING_WORDS[queued_copy(entry).standing] for entry in entries]
     waiting = [entry.enqueued_at for entry in entries if queued_copy(entry).standing is Queued.TO_COME]
     return {
         "volumes": len(standings),
@@ -218,13 +207,6 @@ def _counts(
         "volumes without a policy": by_standing.count(rpo.Standing.NO_POLICY),
         "snapshots": len(snapshots),
         "snapshots managed": sum(one.managed_by(system) for one in snapshots),
-        **{word: states.count(word) for word in STANDING_WORDS.values()},
+        **queue_counts(entries),
         "minutes that the oldest copy has waited": int((now - min(waiting, default=now)).total_seconds() // 60),
     }
-
-
-STANDING_WORDS = {
-    Queued.TO_COME: "copies waiting",
-    Queued.RUNNING: "copies running",
-    Queued.FAILED: "copies failed for good",
-}
