@@ -44,11 +44,11 @@ class DynamoDbQueue:
         return self._region
 
     def insert(self, entry: QueueEntry) -> QueueEntry:
-        """Put a new entry in. Raise EntryChanged if one with its key is there already."""
+        """Put a new entry in. Return it with its version. Raise EntryChanged if one with its key is there already."""
         return self._put(replace(entry, version=1), "attribute_not_exists(pk)", {})
 
     def write(self, entry: QueueEntry) -> QueueEntry:
-        """Write an entry that was read. Raise EntryChanged if somebody wrote it since."""
+        """Write an entry that was read. Return it with its new version. Raise EntryChanged if somebody wrote it since."""
         read = {":read": {"N": str(entry.version)}}
         return self._put(replace(entry, version=entry.version + 1), "version = :read", read)
 
@@ -77,7 +77,7 @@ class DynamoDbQueue:
         return list(self._query(BY_VOLUME, "volume_id = :volume", {":volume": {"S": volume_id}}))
 
     def take_lease(self, holder: str, now: datetime, seconds: int) -> bool:
-        """Take the lease if it is free or has expired. If not, leave word that there is more to do."""
+        """Take the lease if it is free or has expired. If not, leave word that there is more to do, and return False."""
         expires = format_time(now + timedelta(seconds=seconds))
         item = {"pk": {"S": LEASE}, "holder": {"S": holder}, "expires_at": {"S": expires}, "again": {"BOOL": False}}
         free = "attribute_not_exists(pk) OR expires_at < :now"

@@ -85,7 +85,7 @@ class Ec2Deleter:
         self._client = client
 
     def delete(self, snapshot_id: str) -> DeletionResult:
-        """Delete one snapshot. A refusal is a result. Raise AwsThrottled or AwsUnavailable."""
+        """Delete one snapshot and return how it ended. A refusal is a result. Raise AwsThrottled or AwsUnavailable."""
         try:
             self._client.delete_snapshot(SnapshotId=snapshot_id)
         except ClientError as error:

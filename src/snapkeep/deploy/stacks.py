@@ -95,7 +95,7 @@ class Stack:
         tags: Mapping[str, str],
         may_remove_leftover: Callable[[str], bool],
     ) -> StackResult:
-        """Given the template's URL, its declared parameters, values for some and tags, create or update the stack.
+        """Given the template's URL, its declared parameters, values for some and tags, create or update the stack; return it.
 
         A parameter without a value keeps the one that the stack has. `may_remove_leftover` is asked, with what it is about
         in words, before the rest of a failed creation is deleted. Raise StackBusy, StackLeftover, StackFailed.
@@ -114,7 +114,7 @@ class Stack:
         return StackResult(self.name, self.region, Outcome.CREATED if creating else Outcome.UPDATED, after.outputs)
 
     def delete(self) -> StackResult:
-        """Delete the stack and wait until it is gone. Raise StackBusy, StackFailed."""
+        """Delete the stack, wait until it is gone, and return what stayed of it. Raise StackBusy, StackFailed."""
         before = self._describe()
         if before.status in (_ABSENT, "DELETE_COMPLETE"):
             return StackResult(self.name, self.region, Outcome.ABSENT)

@@ -60,7 +60,7 @@ def managed_key(world: Setting, place: Place) -> Key:
 
 
 def make(world: Setting, place: Place, description: str, manager: str) -> Key:
-    """Make a key."""
+    """Make a key and return it."""
     key_id = world.ids.uuid()
     arn = f"arn:{partition_of(place.region)}:kms:{place.region}:{place.account}:key/{key_id}"
     key = Key(key_id, arn, place.account, world.now(), description=description, manager=manager)

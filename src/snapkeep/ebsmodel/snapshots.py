@@ -112,7 +112,7 @@ def check_quotas(call: Call, volumes: list[Volume]) -> None:
 
 
 def start(call: Call, volume: Volume, description: str, tags: dict[str, str], set_id: str) -> Snapshot:
-    """Given a volume, make its pending snapshot, pinned to the content of this moment."""
+    """Given a volume, make and return its pending snapshot, pinned to the content of this moment."""
     world, place = call.world, call.place
     snapshot = pin(call, volume, description, tags, set_id)
     failure = world.faults.hit("snapshot_fails", world.now(), region=place.region, volume_id=volume.id)

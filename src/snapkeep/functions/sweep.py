@@ -125,7 +125,7 @@ def _parts() -> Composition:
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Given `step` and `sweep` (the execution's name), sweep, or publish the report of that sweep, or of what it failed by.
 
-    Raise InvalidConfiguration on a step that there is not.
+    Return the deletions to carry out, or where the report is. Raise InvalidConfiguration on a step that there is not.
     """
     started(event, context)
     if event["step"] == REPAIR:

@@ -41,7 +41,7 @@ def run_directory(environment: Mapping[str, str] = os.environ) -> Path:
 
 
 def up(*, port: int, world_file: Path | None, state_dir: Path | None, scale: float, directory: Path | None = None) -> Server:
-    """Given where and how, start a server that outlives this process. Raise EmbeddedAwsError if one is there already.
+    """Given where and how, start and return a server that outlives this process. Raise EmbeddedAwsError if one is there.
 
     Raise InvalidConfiguration for a world file or a state directory that no server could work with.
     """

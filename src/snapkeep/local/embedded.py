@@ -110,7 +110,7 @@ class EmbeddedAws:
         return self.server.endpoint_url
 
     def start(self, *, detached: bool = False, log_file: Path | None = None) -> Server:
-        """Start the process and wait until it is ready; detached, it outlives this one. Raise EmbeddedAwsError if it does not."""
+        """Start the process, and return where it is once it is ready; detached, it outlives this one. Raise EmbeddedAwsError."""
         if self._server is not None:
             return self._server
         self._directory = Path(tempfile.mkdtemp(prefix="snapkeep-local-"))

@@ -107,6 +107,6 @@ def _give_key(world: World, region: str, name: str) -> None:
 
 
 def make_roomy(world: World) -> World:
-    """Given a world from a file, give it room for what a simulation makes."""
+    """Given a world from a file, return it with room for what a simulation makes."""
     world.set_quotas(ROOMY)
     return world

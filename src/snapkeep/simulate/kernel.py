@@ -87,7 +87,7 @@ class Kernel:
         self.at(self.world.now() + seconds, action)
 
     def spawn(self, steps: Steps) -> Process:
-        """Given a process, start it now."""
+        """Given a process, start it now and return it."""
         process = Process(steps)
         self._resume(process, None)
         return process

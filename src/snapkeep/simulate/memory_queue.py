@@ -82,7 +82,7 @@ class MemoryQueue(CopyQueue):
         return len(self._orders[state].keys)
 
     def insert(self, entry: QueueEntry) -> QueueEntry:
-        """Put a new entry in. Raise EntryChanged if one with its key is there already."""
+        """Put a new entry in. Return it with its version. Raise EntryChanged if one with its key is there already."""
         if entry.key in self._entries:
             raise EntryChanged(entry.key)
         return self._put(replace(entry, version=1))
@@ -92,7 +92,7 @@ class MemoryQueue(CopyQueue):
         return self._entries[key]
 
     def write(self, entry: QueueEntry) -> QueueEntry:
-        """Write an entry that was read. Raise EntryChanged if somebody wrote it since."""
+        """Write an entry that was read. Return it with its new version. Raise EntryChanged if somebody wrote it since."""
         present = self._entries.get(entry.key)
         if present is None or present.version != entry.version:
             raise EntryChanged(entry.key)
@@ -117,7 +117,7 @@ class MemoryQueue(CopyQueue):
         return [self._entries[key] for key in sorted(due, key=due.__getitem__)]
 
     def take_lease(self, holder: str, now: datetime, seconds: int) -> bool:
-        """Take the lease if it is free or has expired. If not, leave word that there is more to do."""
+        """Take the lease if it is free or has expired. If not, leave word that there is more to do, and return False."""
         if self._lease_expires is not None and self._lease_expires >= now:
             self._again = True
             return False

@@ -139,7 +139,7 @@ class Runner:
             self._on_run_ended(run)
 
     def task(self, run: Run, name: str, call: Callable[[], Any]) -> Steps:
-        """Carry out a Task state with its retriers. Raise TaskFailed when none is left."""
+        """Carry out a Task state with its retriers and return its answer. Raise TaskFailed when none is left."""
         retriers = retries_of(run.machine)[name]
         used = [0] * len(retriers)
         while True:

@@ -62,7 +62,7 @@ class Watch:
     _history: list[tuple[float, PolicySet]] = field(default_factory=list)
 
     def attach(self) -> Watch:
-        """Begin to look."""
+        """Begin to look. Return itself."""
         world, call, emit = self.runner.world, self.runner.world.call, self.runner.world.emit
         for place in world.places.values():
             for snapshot in place.snapshots.values():

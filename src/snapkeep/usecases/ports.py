@@ -137,7 +137,7 @@ class SnapshotDeleter(Protocol):
     """Deletes managed snapshots. The role behind it cannot tag."""
 
     def delete(self, snapshot_id: str) -> DeletionResult:
-        """Delete one snapshot. A refusal is a result; only AwsThrottled and AwsUnavailable are raised."""
+        """Delete one snapshot and return how it ended. A refusal is a result; only AwsThrottled and AwsUnavailable are raised."""
         ...
 
 
@@ -223,7 +223,7 @@ class CopyQueue(Protocol):
         ...
 
     def take_lease(self, holder: str, now: datetime, seconds: int) -> bool:
-        """Take the dispatcher's lease if it is free or has expired. If not, leave word that there is more to do."""
+        """Take the dispatcher's lease if it is free or has expired. If not, leave word that there is more to do, return False."""
         ...
 
     def release_lease(self, holder: str) -> bool:

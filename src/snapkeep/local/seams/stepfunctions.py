@@ -139,7 +139,7 @@ def _with_timeouts_by_path(execute: Any) -> Any:
 def invoke_with_timeout(resource: str, parameters: Any, timeout_seconds: float) -> Any:
     """Given a task and its time-out, carry it out; the time that a function waits for its turn on this machine does not count.
 
-    Raise ministack's `States.Timeout` when it is over, and whatever the task fails by.
+    Return its output. Raise ministack's `States.Timeout` when it is over, and whatever the task fails by.
     """
     from ministack.services import stepfunctions
 
@@ -164,7 +164,7 @@ def invoke_with_timeout(resource: str, parameters: Any, timeout_seconds: float) 
 def invoke_with_callback(resource: str, parameters: Any, token: str, state: Mapping[str, Any]) -> Any:
     """Given a task behind ``.waitForTaskToken``, call it and wait for its token; a call that fails ends the wait at once.
 
-    Raise ministack's error with the name and the cause that SendTaskFailure gave.
+    Return the output that SendTaskSuccess gave. Raise ministack's error with the name and the cause that SendTaskFailure gave.
     """
     from ministack.services import stepfunctions
 
