@@ -121,6 +121,7 @@ def _readers(namespace: str) -> dict[str, tuple[str, Read]]:
         namespace + element: known
         for element, known in {
             "snapshotId": ("SnapshotId", _text),
+            "ownerId": ("OwnerId", _recurring),
             "volumeId": ("VolumeId", _recurring),
             "status": ("State", _recurring),
             "statusMessage": ("StateMessage", _recurring),

@@ -51,6 +51,14 @@ class Ec2Reader:
         found = chain.from_iterable(self._snapshots([_filter("snapshot-id", ids)]) for ids in batches(snapshot_ids))
         return {snapshot.id: snapshot for snapshot in found}
 
+    def owner_of(self, snapshot_id: str) -> str:
+        """Given a snapshot's id, return the account that owns it, which may be another one; empty if nobody shows it to us.
+
+        By id, not by filter: a filter without an owner would go through every public snapshot of the region.
+        """
+        found = self._pages("describe_snapshots", "Snapshots", {"SnapshotIds": [snapshot_id]})
+        return next((str(item["OwnerId"]) for item in found), "")
+
     def snapshots_of_volume(self, volume_id: str) -> list[Snapshot]:
         """Given a volume of this region, return all its snapshots made here, in any state."""
         return list(self._snapshots([_filter("volume-id", [volume_id])]))

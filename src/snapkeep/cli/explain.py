@@ -38,9 +38,13 @@ def explain(
 
     Exit status 1 if nothing at all is known of it, or a region could not be looked at.
     """
-    if not re.fullmatch(r"snap-[0-9a-f]{8,17}", snapshot):
+    if not re.fullmatch(r"snap-([0-9a-f]{8}|[0-9a-f]{17})", snapshot):
         raise WrongUse(f"'{snapshot}' is no snapshot's id; one such is snap-0123456789abcdef0")
-    story = _explainer(settings).run(snapshot, datetime.now(UTC))
+    explainer = _explainer(settings)
+    for policies in explainer.policies.values():
+        if policies.problem:
+            typer.echo(policies.problem, err=True)
+    story = explainer.run(snapshot, datetime.now(UTC))
     if json:
         print_json(_as_data(story))
     else:
@@ -96,6 +100,7 @@ def _as_data(story: Story) -> dict[str, Any]:
         "snapshot_id": story.snapshot_id,
         "there": snapshot is not None,
         "region": story.region,
+        "owner_account": story.owner or None,
         "state": str(snapshot.state) if snapshot else None,
         "standing": standing_of(story),
         "policy": snapshot.policy if snapshot else None,

@@ -57,6 +57,14 @@ class Runs(Protocol):
         ...
 
 
+class OwnedReader(SnapshotReader, Protocol):
+    """Reads EBS of one region, and knows whose a snapshot is."""
+
+    def owner_of(self, snapshot_id: str) -> str:
+        """Given a snapshot's id, return the account that owns it, which may be another one; empty if nobody shows it to us."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Happening:
     """One thing that happened to the snapshot."""
@@ -72,7 +80,7 @@ class Story:
     snapshot_id: str
     region: str
     snapshot: Snapshot | None
-    """None when it is gone."""
+    """None when it is gone, or another account's."""
     origin: Origin | None
     verdict: Verdict | None
     plan: VolumePlan | None
@@ -81,6 +89,8 @@ class Story:
     happenings: tuple[Happening, ...]
     problems: tuple[str, ...] = ()
     """What could not be looked at: the story may lack what only stands there."""
+    owner: str = ""
+    """The other account that it belongs to; empty where it is ours, gone, or nobody shows it to us."""
 
 
 Answer = TypeVar("Answer")
@@ -108,8 +118,8 @@ class Explain:
     """Looks in all regions. Trails and runs are by region."""
 
     system: str
-    primary: SnapshotReader
-    others: Mapping[str, SnapshotReader]
+    primary: OwnedReader
+    others: Mapping[str, OwnedReader]
     queues: Mapping[str, CopyQueue]
     """Of the regions that have one."""
     policies: Mapping[str, PolicySet]
@@ -143,9 +153,10 @@ class _Telling:
         plan = self.reach.ask(found.region, lambda: self._plan(found, now), None) if found else None
         verdicts = plan.verdicts if plan else ()
         happenings = sorted(self._happenings(ids, found, copies, since), key=lambda one: one.at)
+        region, owner = (found.region, "") if found else self._place_of_others(snapshot_id)
         return Story(
             snapshot_id=snapshot_id,
-            region=found.region if found else self.given.primary.region,
+            region=region,
             snapshot=found,
             origin=origin,
             verdict=next((one for one in verdicts if one.snapshot.id == snapshot_id), None),
@@ -154,7 +165,15 @@ class _Telling:
             entries=entries,
             happenings=tuple(happenings),
             problems=tuple(self.reach.problems.values()),
+            owner=owner,
         )
+
+    def _place_of_others(self, snapshot_id: str) -> tuple[str, str]:
+        """Given a snapshot that is not ours, return its region and its account; the latter is empty if nobody shows it to us."""
+        for reader in (self.given.primary, *self.given.others.values()):
+            if owner := self.reach.ask(reader.region, partial(reader.owner_of, snapshot_id), ""):
+                return reader.region, owner
+        return self.given.primary.region, ""
 
     def _find(self, snapshot_id: str) -> Snapshot | None:
         nothing: dict[str, Snapshot] = {}
@@ -256,12 +275,8 @@ def told(line: AuditLine) -> str:
 def standing_of(story: Story) -> str:
     """Given a story, return in one sentence how the snapshot stands."""
     snapshot = story.snapshot
-    if snapshot is None and story.problems:
-        return "it was not found where one could look"
     if snapshot is None:
-        return (
-            "it is not there: it was deleted, or never was" if not story.happenings else "it is gone; what happened stands below"
-        )
+        return _standing_of_none(story)
     if snapshot.state is not SnapshotState.COMPLETED:
         return f"it is {snapshot.state}" + (f": {snapshot.state_message}" if snapshot.state_message else "")
     if story.verdict is None:
@@ -269,6 +284,16 @@ def standing_of(story: Story) -> str:
     held = "; ".join(reason.text for reason in story.verdict.reasons)
     refused = " (but its plan is refused)" if story.plan and story.plan.refusals else ""
     return f"the next plan would {story.verdict.action} it{refused}: {held}"
+
+
+def _standing_of_none(story: Story) -> str:
+    if story.owner:
+        return f"it belongs to account {story.owner}: a system cares for the snapshots of its own account alone"
+    if story.problems:
+        return "it was not found where one could look"
+    if story.happenings:
+        return "it is gone; what happened stands below"
+    return "this account has none of this id here: it was deleted, or never was, or is another account's that does not share it"
 
 
 def entry_told(entry: QueueEntry) -> str:

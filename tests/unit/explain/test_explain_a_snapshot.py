@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
+import pytest
+
 from snapkeep.domain.model import Action
 from snapkeep.domain.policy import CopyRule, Limits, Policy, PolicySet, Retention, Selector
 from snapkeep.ebsmodel import World
@@ -12,6 +14,7 @@ from snapkeep.usecases.explain import AuditLine, Explain, RunTold, Story, standi
 from support.sweeping_world import DR, HOUR, PRIMARY, SweepingWorld, gold
 
 FAR = "us-west-2"
+OTHER = "999988887777"
 
 
 class Trail:
@@ -94,7 +97,26 @@ def test_a_deleted_snapshot_is_explained_by_its_audit_line() -> None:
 def test_what_nobody_knows_has_an_empty_story() -> None:
     story = explain(SweepingWorld(), "snap-0123456789abcdef0")
     assert (story.snapshot, story.entries, story.happenings) == (None, (), ())
-    assert standing_of(story) == "it is not there: it was deleted, or never was"
+    assert standing_of(story) == (
+        "this account has none of this id here: it was deleted, or never was, or is another account's that does not share it"
+    )
+
+
+@pytest.mark.parametrize("region", [PRIMARY, DR])
+def test_of_a_snapshot_that_another_account_shares_it_is_told_whose_it_is(region: str) -> None:
+    world = SweepingWorld()
+    theirs = world.world.client("ec2", region, OTHER)
+    made = [theirs.create_volume(AvailabilityZone=f"{region}a", Size=8) for _ in range(2)]
+    world.later(HOUR)
+    shared, private = (theirs.create_snapshot(VolumeId=volume["VolumeId"])["SnapshotId"] for volume in made)
+    world.later(HOUR)
+    theirs.modify_snapshot_attribute(
+        SnapshotId=shared, Attribute="createVolumePermission", OperationType="add", UserIds=[world.world.account]
+    )
+    story = explain(world, shared)
+    assert (story.snapshot, story.region, story.owner) == (None, region, OTHER)
+    assert standing_of(story) == f"it belongs to account {OTHER}: a system cares for the snapshots of its own account alone"
+    assert "or is another account's that does not share it" in standing_of(explain(world, private))
 
 
 def two_regions() -> SweepingWorld:

@@ -146,6 +146,14 @@ def test_explain_tells_of_the_copies_in_every_region(account: Account) -> None:
     assert json.loads(far.stdout)["region"] == FAR
 
 
+def test_explain_goes_by_the_last_good_document_and_says_what_is_wrong_with_the_newest(account: Account) -> None:
+    account.former[PRIMARY] = [account.documents[PRIMARY]]
+    account.documents[PRIMARY] = "broken"
+    told = explain(account.snapshot().id)
+    assert f"version 4 of the policy document in {PRIMARY} cannot be used" in told.stderr
+    assert "the next plan would keep it" in told.stdout
+
+
 @pytest.mark.parametrize(("away", "left"), [(FAR, [NEAR]), (NEAR, [FAR])])
 def test_explain_says_which_region_is_away_tells_the_rest_and_fails(account: Account, away: str, left: list[str]) -> None:
     source = account.snapshot()
