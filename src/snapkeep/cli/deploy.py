@@ -38,38 +38,59 @@ _Only = Annotated[
 ]
 
 
+_TagKey = Annotated[
+    str,
+    typer.Option(
+        "--tag-key",
+        metavar="KEY",
+        help="Only volumes with this tag (Key, or Key=Value). Default: every volume.",
+        rich_help_panel=_PARAMETERS,
+    ),
+]
+_Retention = Annotated[
+    int | None,
+    typer.Option("--retention", metavar="COUNT", help="Snapshots to keep of a volume. Default: 7.", rich_help_panel=_PARAMETERS),
+]
+_DrRetention = Annotated[
+    int | None,
+    typer.Option(
+        "--dr-retention", metavar="COUNT", help="Copies to keep in the DR region. Default: 1.", rich_help_panel=_PARAMETERS
+    ),
+]
+_Parameters = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--parameter", metavar="NAME=VALUE", help="A parameter of the primary stack; repeatable.", rich_help_panel=_PARAMETERS
+    ),
+]
+_DrParameters = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--dr-parameter", metavar="NAME=VALUE", help="A parameter of the DR stack; repeatable.", rich_help_panel=_PARAMETERS
+    ),
+]
+_Tags = Annotated[
+    list[str] | None,
+    typer.Option("--tag", metavar="KEY=VALUE", help="A tag for all that is made; repeatable."),
+]
+_RemoveFailed = Annotated[
+    bool,
+    typer.Option("--remove-failed", help="Delete what is left of a creation that failed."),
+]
+
+
 @deploy_app.command()
 @with_aws_settings
 def deploy(
     settings: AwsSettings,
     *,
-    tag_key: Annotated[
-        str,
-        typer.Option(
-            metavar="KEY",
-            help="Only volumes with this tag (Key, or Key=Value). Default: every volume.",
-            rich_help_panel=_PARAMETERS,
-        ),
-    ] = "",
-    retention: Annotated[
-        int | None, typer.Option(metavar="COUNT", help="Snapshots to keep of a volume. Default: 7.", rich_help_panel=_PARAMETERS)
-    ] = None,
-    dr_retention: Annotated[
-        int | None,
-        typer.Option(metavar="COUNT", help="Copies to keep in the DR region. Default: 1.", rich_help_panel=_PARAMETERS),
-    ] = None,
-    parameter: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME=VALUE", help="A parameter of the primary stack; repeatable.", rich_help_panel=_PARAMETERS),
-    ] = None,
-    dr_parameter: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME=VALUE", help="A parameter of the DR stack; repeatable.", rich_help_panel=_PARAMETERS),
-    ] = None,
-    tag: Annotated[list[str] | None, typer.Option(metavar="KEY=VALUE", help="A tag for all that is made; repeatable.")] = None,
-    remove_failed: Annotated[
-        bool, typer.Option("--remove-failed", help="Delete what is left of a creation that failed.")
-    ] = False,
+    tag_key: _TagKey = "",
+    retention: _Retention = None,
+    dr_retention: _DrRetention = None,
+    parameter: _Parameters = None,
+    dr_parameter: _DrParameters = None,
+    tag: _Tags = None,
+    remove_failed: _RemoveFailed = False,
     only: _Only = None,
     json: Json = False,
 ) -> None:
