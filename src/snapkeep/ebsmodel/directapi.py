@@ -9,7 +9,6 @@ import base64
 import hashlib
 from bisect import bisect_right
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from . import keys, sharing
 from .blocks import BLOCK_SIZE, Extent, content
@@ -19,9 +18,6 @@ from .errors import ApiError
 from .paging import decode, encode
 from .quotas import SECONDS_PER_DAY
 from .records import COMPLETED, Snapshot
-
-if TYPE_CHECKING:
-    from .setting import Setting
 
 FEWEST, MOST = 100, 10_000
 TOKEN_DAYS = 7
@@ -123,7 +119,7 @@ def get_snapshot_block(call: Call) -> Response:
         raise ApiError("ValidationException", "BlockToken is not valid for this block.")
     if not _written(snapshot, index):
         raise ApiError("ResourceNotFoundException", f"Block {index} was never written.", 404)
-    data = read(call.world, snapshot, index)
+    data = read(snapshot, index)
     checksum = base64.b64encode(hashlib.sha256(data).digest()).decode()
     return {
         "DataLength": BLOCK_SIZE,
@@ -133,7 +129,7 @@ def get_snapshot_block(call: Call) -> Response:
     }
 
 
-def read(world: Setting, snapshot: Snapshot, index: int) -> bytes:  # noqa: ARG001 - the world stays for symmetry
+def read(snapshot: Snapshot, index: int) -> bytes:
     """Given a snapshot and a block, return its bytes; zeros when it was never written."""
     origin, generation = snapshot.log.version(index, snapshot.generation)
     return content(origin, index, generation)

@@ -90,13 +90,17 @@ def tests_for(
     for name, values in filters:
         on_tags = tag_test(name, values)
         if on_tags is not None:
-            tests.append(lambda item, test=on_tags: test(tags_of(item)))  # type: ignore[misc]
+            tests.append(_tags_test(tags_of, on_tags))
             continue
         read = fields.get(name)
         if read is None:
             raise ApiError("InvalidParameterValue", f"The filter '{name}' is invalid")
         tests.append(_field_test(read, matcher(values)))
     return tests
+
+
+def _tags_test(tags_of: Callable[[Item], FlatTags], test: Callable[[FlatTags], bool]) -> Callable[[Item], bool]:
+    return lambda item: test(tags_of(item))
 
 
 def _field_test(read: Callable[[Item], Iterable[str]], matches: Matcher) -> Callable[[Item], bool]:

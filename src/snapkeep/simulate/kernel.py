@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from heapq import heappop, heappush
 from typing import Any
 
@@ -174,7 +175,7 @@ class Kernel:
                 early = self._early.pop(command.token, None)
                 if early is None:
                     self._tokens[command.token] = process
-                    self.after(command.seconds, lambda token=command.token: self._time_out(token))  # type: ignore[misc]
+                    self.after(command.seconds, partial(self._time_out, command.token))
                     return
                 value = early
             else:
