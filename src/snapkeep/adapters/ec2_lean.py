@@ -128,12 +128,10 @@ def _readers(namespace: str) -> dict[str, tuple[str, Read]]:
             "progress": ("Progress", _recurring),
             "description": ("Description", _recurring),
             "kmsKeyId": ("KmsKeyId", _recurring),
-            "storageTier": ("StorageTier", _recurring),
             "transferType": ("TransferType", _recurring),
             "startTime": ("StartTime", _moment),
             "encrypted": ("Encrypted", _truth),
             "volumeSize": ("VolumeSize", _number),
-            "fullSnapshotSizeInBytes": ("FullSnapshotSizeInBytes", _number),
             "tagSet": ("Tags", tags),
         }.items()
     }

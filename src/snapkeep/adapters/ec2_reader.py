@@ -186,9 +186,7 @@ def snapshot_from(item: Mapping[str, Any], region: str) -> Snapshot:
         encrypted=bool(item.get("Encrypted")),
         kms_key_id=item.get("KmsKeyId", ""),
         state_message=item.get("StateMessage", ""),
-        storage_tier=item.get("StorageTier", "standard"),
         progress_percent=int(item.get("Progress", "").rstrip("%") or 0),
-        full_size_bytes=item.get("FullSnapshotSizeInBytes", 0),
         is_copy=is_copy,
     )
 

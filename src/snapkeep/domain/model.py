@@ -85,9 +85,7 @@ class Snapshot:
     encrypted: bool = False
     kms_key_id: str = ""
     state_message: str = ""
-    storage_tier: str = "standard"
     progress_percent: int = 100
-    full_size_bytes: int = 0
     is_copy: bool = False
 
     @property

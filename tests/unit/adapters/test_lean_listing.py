@@ -138,3 +138,13 @@ def test_a_region_that_does_not_answer_is_given_up_soon() -> None:
         lean(away, pauses).describe_snapshots()  # type: ignore[arg-type]
     assert away.asked == ATTEMPTS_WITHOUT_ANSWER
     assert sum(pauses) < 3
+
+
+def test_whose_a_snapshot_is_is_asked_by_its_id_of_all_owners() -> None:
+    http = Http((200, page(1)), (400, THROTTLED.replace(b"RequestLimitExceeded", b"InvalidSnapshot.NotFound")))
+    reader = Ec2Reader(client=lean(http), region="us-east-1")  # type: ignore[arg-type]
+    assert reader.owner_of("snap-1") == "123456789012"
+    assert reader.owner_of("snap-2") == ""
+    first, second = http.asked
+    assert (first["SnapshotId.1"], second["SnapshotId.1"]) == (["snap-1"], ["snap-2"])
+    assert not {"Owner.1", "MaxResults"} & first.keys()
