@@ -10,6 +10,7 @@ from snapkeep.domain.durations import format_duration
 from snapkeep.domain.planning import Comparison
 from snapkeep.domain.policy import CopyRule, Policy, PolicySet, Retention, Selector
 from snapkeep.domain.policy_prices import completion_price_usd_per_gib
+from snapkeep.domain.wording import counted, said_of
 
 _SHOWN = 10
 
@@ -24,7 +25,8 @@ def summary_lines(policies: PolicySet) -> Iterator[str]:
             if rule.completion_minutes:
                 yield f"        {_completion_text(rule)}"
     limits = policies.limits
-    yield f"limits: at most {limits.max_deletions} deletions in a plan, {limits.max_share_percent} % of a volume's snapshots"
+    deletions = counted(limits.max_deletions, "deletion")
+    yield f"limits: at most {deletions} in a plan, {limits.max_share_percent} % of a volume's snapshots"
     yield from remarks(policies)
     yield "all right"
 
@@ -108,12 +110,12 @@ def comparison_lines(region: str, comparison: Comparison) -> Iterator[str]:
     copies = [f"{copy.snapshot_id} to {copy.region}" for copy in comparison.copies]
     yield region
     for what, items in (
-        ("volumes get another policy", moved),
+        ("volumes under another policy", moved),
         ("snapshots more would go", deleted),
         ("snapshots more would stay", kept),
-        ("copies more are asked for", copies),
+        ("copies more to make", copies),
     ):
-        yield f"  {len(items):>6,}  {what}"
+        yield f"  {len(items):>6,}  {said_of(len(items), what)}"
         yield from (f"            {item}" for item in items[:_SHOWN])
         if len(items) > _SHOWN:
             yield f"            and {len(items) - _SHOWN:,} more"

@@ -13,6 +13,7 @@ from snapkeep.cli.common import DEFAULT_DR_REGION, AwsSettings, EndpointUrl, Jso
 from snapkeep.cli.errors import NOT_ALL_RIGHT, WrongUse
 from snapkeep.cli.output import make_console, print_json
 from snapkeep.cli.policy_files import read_policies
+from snapkeep.domain.wording import counted
 
 if TYPE_CHECKING:
     from snapkeep.domain.policy import PolicySet
@@ -198,7 +199,7 @@ def _run(name: str, world: World, policies: PolicySet, plan: Plan, *, quiet: boo
 
     experiment = Experiment(name, world, policies, plan)
     with Progress(console=make_console(stderr=True), transient=True, disable=quiet) as progress:
-        task = progress.add_task(f"{name}: {plan.days} days", total=plan.days)
+        task = progress.add_task(f"{name}: {counted(plan.days, 'day')}", total=plan.days)
         return experiment.run(lambda day: progress.update(task, completed=day))
 
 

@@ -13,6 +13,7 @@ from rich.text import Text
 from snapkeep.domain import rpo
 from snapkeep.domain.reporting import age_known
 from snapkeep.domain.rpo import Standing, age_text
+from snapkeep.domain.wording import counted, said_of
 from snapkeep.usecases.ports import EntryState
 from snapkeep.usecases.status import STATE_WORDS, QueuedRow, Status
 
@@ -220,10 +221,10 @@ def _totals(status: Status) -> Text:
             continue
         if line:
             line.append(", ")
-        line.append(f"{count:,} {name}", "bold red" if name in bad else "")
+        line.append(f"{count:,} {said_of(count, name)}", "bold red" if name in bad else "")
     for ages in status.policies:
         line.append(f"\npolicy {ages.policy}: ", "bold")
         known = f"worst {age_text(ages.worst)}, median {age_text(ages.median)}" if age_known(ages) else "not known"
-        line.append(f"{ages.volumes:,} volumes, RPO age {known}, ")
+        line.append(f"{counted(ages.volumes, 'volume')}, RPO age {known}, ")
         line.append(f"asked {age_text(ages.asked)}")
     return line

@@ -15,6 +15,7 @@ from snapkeep.domain.holds import CopyFacts
 from snapkeep.domain.model import Action, Lineage, Plan, Reason, Snapshot, SnapshotState, Verdict
 from snapkeep.domain.policy import Limits
 from snapkeep.domain.retention import RETENTION_WORDS
+from snapkeep.domain.wording import counted
 
 NO_COPY_FACTS = CopyFacts()
 _EXAMPLES_SHOWN = 5
@@ -62,7 +63,9 @@ def find_problems(
         return []
     problems = list(_each_deletion(deletions, plan.region, system, untouchable))
     if len(deletions) > limits.max_deletions:
-        problems.append(f"INV-08: it would delete {len(deletions)} snapshots; the limit is {limits.max_deletions} in one plan")
+        problems.append(
+            f"INV-08: it would delete {counted(len(deletions), 'snapshot')}; the limit is {limits.max_deletions} in one plan"
+        )
     for (region, volume_id), (kept, doomed) in _by_lineage(plan.verdicts, system).items():
         if doomed:
             problems.extend(_each_lineage(volume_id, kept, doomed, limits))
@@ -119,7 +122,7 @@ def _each_lineage(volume_id: str, kept: Sequence[Snapshot], doomed: Sequence[Sna
     deleted, total = len(doomed), len(doomed) + len(kept)
     if total > limits.small_lineage and deleted * 100 > total * limits.max_share_percent:
         yield (
-            f"INV-08: it would delete {deleted} of {total} snapshots of {volume_id}; "
+            f"INV-08: it would delete {deleted} of {counted(total, 'snapshot')} of {volume_id}; "
             f"the limit is {limits.max_share_percent} % of a volume's snapshots"
         )
 

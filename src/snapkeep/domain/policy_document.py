@@ -16,6 +16,7 @@ from snapkeep.domain.policy import CopyRule, Limits, Policy, PolicySet, Retentio
 from snapkeep.domain.policy_contradictions import contradictions
 from snapkeep.domain.policy_fields import COMPLETION_STEP_MINUTES, DOCUMENT, VERSION, Field, Kind, Shape
 from snapkeep.domain.policy_problem import PolicyProblem
+from snapkeep.domain.wording import counted
 
 _MINUTE = timedelta(minutes=1)
 _SHOWN = 60
@@ -27,8 +28,10 @@ class InvalidPolicy(InvalidConfiguration):
 
     def __init__(self, problems: Collection[PolicyProblem]) -> None:
         self.problems = tuple(problems)
-        count = "1 error" if len(self.problems) == 1 else f"{len(self.problems)} errors"
-        super().__init__(f"the policy document has {count}: " + "; ".join(str(problem) for problem in self.problems))
+        super().__init__(
+            f"the policy document has {counted(len(self.problems), 'error')}: "
+            + "; ".join(str(problem) for problem in self.problems)
+        )
 
 
 def parse_document(data: object, *, region: str = "", source: str = "document", limits: Limits = STANDARD_LIMITS) -> PolicySet:

@@ -10,6 +10,7 @@ from enum import StrEnum
 
 from snapkeep.domain.rpo import PolicyAges, age_text
 from snapkeep.domain.sweeping import Finding, Kind
+from snapkeep.domain.wording import counted, said_of
 
 
 class Outcome(StrEnum):
@@ -234,12 +235,13 @@ def _group_lines(group: Group) -> list[str]:
 
 def _figures(report: SweepReport) -> list[str]:
     lines = ["Figures:"]
-    lines += [f"  {count:>9,}  {name}" for name, count in report.counts.items()]
+    lines += [f"  {count:>9,}  {said_of(count, name)}" for name, count in report.counts.items()]
     for ages in report.policies:
         known = f"worst RPO age {age_text(ages.worst)}, median {age_text(ages.median)}"
         standing = known if age_known(ages) else "nothing to restore from yet"
         lines.append(
-            f"  policy {ages.policy}: {ages.volumes} volumes, {standing}, asked {age_text(ages.asked)}, {ages.late} missed"
+            f"  policy {ages.policy}: {counted(ages.volumes, 'volume')}, {standing}, "
+            f"asked {age_text(ages.asked)}, {ages.late:,} missed"
         )
     return lines
 
@@ -256,7 +258,7 @@ def _fitting(lines: Sequence[str], last: Sequence[str]) -> str:
         line = whole if len(whole) <= LINE_LIMIT else whole[: LINE_LIMIT - 1] + "…"
         size += len(line.encode()) + 1
         if size > TEXT_LIMIT_BYTES:
-            kept.append(f"… and {len(lines) - number} more lines; the whole report is in the bucket.")
+            kept.append(f"… and {counted(len(lines) - number, 'more line')}; the whole report is in the bucket.")
             break
         kept.append(line)
     return "\n".join([*kept, *last])

@@ -16,6 +16,7 @@ from snapkeep.adapters.ec2_reader import volume_from
 from snapkeep.domain import selection
 from snapkeep.domain.model import Volume
 from snapkeep.domain.policy import PolicySet
+from snapkeep.domain.wording import counted
 from snapkeep.ebsmodel import World
 from snapkeep.ebsmodel.blocks import BLOCK_SIZE
 from snapkeep.ebsmodel.clock import utc
@@ -299,12 +300,12 @@ def worst_moments(result: Result) -> list[Moment]:
     if result.days:
         longest = max(result.days, key=lambda day: day.waiting_most)
         if longest.waiting_most:
-            found.append(Moment(longest.at, f"{longest.waiting_most:,} copies waited at once, the most of all days"))
+            copies = counted(longest.waiting_most, "copy", "copies")
+            found.append(Moment(longest.at, f"{copies} waited at once, the most of all days"))
         oldest = max(result.days, key=lambda day: day.rpo_worst_hours)
         if oldest.rpo_worst_hours:
             found.append(Moment(oldest.at, f"the oldest newest copy of a volume was {oldest.rpo_worst_hours:.1f} h old"))
         failed = max(result.days, key=lambda day: day.failed_runs)
         if failed.failed_runs:
-            runs = "1 run" if failed.failed_runs == 1 else f"{failed.failed_runs:,} runs"
-            found.append(Moment(failed.at, f"{runs} ended FAILED, the most of all days"))
+            found.append(Moment(failed.at, f"{counted(failed.failed_runs, 'run')} ended FAILED, the most of all days"))
     return sorted(found, key=lambda moment: moment.at)

@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 from jinja2 import Environment, select_autoescape
 from plotly.offline import get_plotlyjs
 
+from snapkeep.domain.wording import counted
 from snapkeep.simulate import prices
 from snapkeep.simulate.experiment import FUNCTIONS, TRANSITIONS, Day, Result
 from snapkeep.simulate.terminal import ROWS
@@ -32,7 +33,8 @@ def render(results: Sequence[Result]) -> str:
         plotly=get_plotlyjs(),
         results=results,
         title=" and ".join(result.name for result in results),
-        subtitle=f"{first.volumes:,} volumes for {first.plan.days:,} days, a snapshot every {first.plan.every_hours:g}{HOURS}",
+        subtitle=f"{counted(first.volumes, 'volume')} for {counted(first.plan.days, 'day')}, "
+        f"a snapshot every {first.plan.every_hours:g}{HOURS}",
         cards=[(result.name, _cards(result)) for result in results],
         rows=[(label, [show(result) for result in results]) for label, show in ROWS],
         charts=[(heading, text, _html(figure) if figure else "") for heading, text, figure in _charts(results)],

@@ -267,7 +267,7 @@ def test_checking_shows_the_price_of_a_completion_duration(tmp_path: Path) -> No
 
 def test_a_push_shows_what_changes_and_without_consent_changes_nothing(world: World, document: Path) -> None:
     refused = policy("push", str(document))
-    assert "1  snapshots more would stay" in refused.output
+    assert "1  snapshot more would stay" in refused.output
     assert "give --yes" in str(refused.exception)
     assert world.documents == {REGION: [], DR: []}
 
@@ -307,7 +307,7 @@ def test_a_rollback_puts_a_former_version_in_force_as_a_new_one(world: World, do
 
 def test_removing_puts_the_parameters_in_force_again(world: World, document: Path) -> None:
     policy("push", str(document), "--yes")
-    assert "1  snapshots more would go" in policy("remove", "--yes").output
+    assert "1  snapshot more would go" in policy("remove", "--yes").output
     assert [texts[-1] for texts in world.documents.values()] == [NOTHING, NOTHING]
     assert "# stack parameters" in policy("show").output
     assert policy("history").output.splitlines() == [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -82,6 +83,14 @@ def test_status_goes_by_the_last_good_document_and_says_what_is_wrong_with_the_n
     (problem,) = data["problems"]
     assert problem.startswith(f"version 4 of the policy document in {PRIMARY} cannot be used (1 error, first: ")
     assert "cannot be used" in status().stdout
+
+
+def test_status_speaks_of_one_volume_as_of_one(account: Account) -> None:
+    account.copy(account.snapshot(), NEAR)
+    shown = status().stdout
+    assert not re.search(r"\b1 (?:volumes|snapshots|copies)\b", shown)
+    assert "1 volume, " in shown
+    assert "policy gold: 1 volume, RPO age" in shown
 
 
 def test_status_says_what_is_wrong_with_a_document_in_a_dr_region(account: Account) -> None:
