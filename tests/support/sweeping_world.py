@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,8 +13,8 @@ from snapkeep.adapters.ec2_reader import Ec2Reader
 from snapkeep.adapters.ec2_writers import Ec2Tagger
 from snapkeep.domain.ledger import format_time
 from snapkeep.domain.policy import CopyRule, Limits, Policy, PolicySet, Retention, Selector
-from snapkeep.domain.reporting import SweepReport
-from snapkeep.domain.sweeping import Wait
+from snapkeep.domain.reporting import Handling, SweepReport
+from snapkeep.domain.sweeping import Kind, Wait
 from snapkeep.domain.sweeping_runs import RunUnderWay
 from snapkeep.ebsmodel import World
 from snapkeep.ebsmodel.clock import utc
@@ -31,6 +32,15 @@ from snapkeep.usecases.sweep_primary import PrimarySweep
 
 PRIMARY, DR = "us-east-1", "us-east-2"
 DAY, HOUR = 86_400.0, 3_600.0
+
+
+def kinds(report: SweepReport, handling: Handling | None = None) -> Counter[Kind]:
+    """What a report found, counted; that sharing is not blocked, as in every new account, is left out."""
+    found: Counter[Kind] = Counter()
+    for item in report.items:
+        if (handling is None or item.handling is handling) and item.kind is not Kind.SHARING_NOT_BLOCKED:
+            found[item.kind] += item.times
+    return found
 
 
 def gold(*, keep: int = 7, keep_copies: int = 3, limits: Limits | None = None) -> PolicySet:

@@ -1,0 +1,138 @@
+"""What a sweep does not do by itself: it asks for consent, keeps to its limits, and leaves to people what is theirs."""
+
+from __future__ import annotations
+
+from snapkeep.domain.policy import Limits
+from snapkeep.domain.reporting import Handling, Outcome
+from snapkeep.domain.sweeping import Kind
+from snapkeep.ebsmodel import FaultRule, Faults
+from snapkeep.usecases.ports import EntryState
+from snapkeep.usecases.sweep import SweepLimits
+from support.sweeping_world import DAY, DR, HOUR, PRIMARY, SweepingWorld, gold, kinds
+
+
+def test_nothing_of_an_accounts_history_is_touched_without_consent() -> None:
+    world = SweepingWorld()
+    volume = world.volume()
+    history = []
+    for _ in range(20):
+        history.append(world.snapshot(volume))
+        world.later(DAY)
+        for one in world.managed(PRIMARY):
+            world.ec2.delete_tags(Resources=[one["SnapshotId"]])
+    world.runs[PRIMARY].deployed = world.runner.wiring.clock.now()
+    before = {one["SnapshotId"]: one.get("Tags") for one in world.snapshots(PRIMARY)}
+    report = world.sweep()
+    assert kinds(report, Handling.NOTED) == {Kind.ADOPTABLE: 20}
+    assert {one["SnapshotId"]: one.get("Tags") for one in world.snapshots(PRIMARY)} == before
+    world.sweep(adopt=True)
+    assert len(world.managed(PRIMARY)) == 20
+
+
+def test_a_volume_that_comes_under_protection_loses_none_of_its_older_snapshots() -> None:
+    world = SweepingWorld(policies=gold(keep=1))
+    volume = world.volume(Scratch="yes")
+    older = [world.snapshot(volume)]
+    for _ in range(3):
+        world.later(DAY)
+        older.append(world.snapshot(volume))
+    world.later(HOUR)
+    world.ec2.create_tags(Resources=[volume], Tags=[{"Key": "Backup", "Value": "gold"}])
+    for _ in range(3):
+        world.sweep(DR)
+        report = world.sweep()
+    assert kinds(report) == {Kind.ADOPTABLE: 3}
+    assert [one["SnapshotId"] for one in world.managed(PRIMARY)] == older[-1:]
+    assert {one["SnapshotId"] for one in world.snapshots(PRIMARY)} == set(older)
+
+
+def test_repairs_beyond_the_limit_are_left_and_the_oldest_recovery_point_goes_first() -> None:
+    world = SweepingWorld(limits=SweepLimits(repairs=1))
+    old, young = world.volume(), world.volume()
+    world.snapshot(old)
+    world.later(DAY)
+    world.snapshot(young)
+    world.later(HOUR)
+    world.world.add_fault(FaultRule("event_lost", event="createSnapshot"))
+    lost = {volume: world.snapshot(volume) for volume in (young, old)}
+    world.later(HOUR)
+    first = world.sweep()
+    assert first.outcome is Outcome.PARTIAL
+    assert [item.subject for item in first.items if item.handling is Handling.REPAIRED] == [lost[old]]
+    assert [item.subject for item in first.items if item.handling is Handling.LEFT] == [lost[young]]
+    second = world.sweep()
+    assert [item.subject for item in second.items if item.handling is Handling.REPAIRED] == [lost[young]]
+
+
+def test_a_dr_region_out_of_reach_is_told_and_nothing_is_deleted_that_needs_a_copy_there() -> None:
+    world = SweepingWorld(policies=gold(keep=1))
+    volume = world.volume()
+    for _ in range(3):
+        world.snapshot(volume)
+        world.later(DAY)
+    world.world.take_region_away(DR)
+    world.snapshot(volume)
+    world.later(HOUR)
+    count = len(world.snapshots(PRIMARY))
+    report = world.sweep()
+    assert report.outcome is not Outcome.OK
+    assert Kind.OUT_OF_REACH in {item.kind for item in report.failures}
+    assert len(world.snapshots(PRIMARY)) == count
+
+
+def test_a_plan_that_deletes_too_much_is_told_and_not_carried_out() -> None:
+    policies = gold(keep=1, limits=Limits(max_deletions=100, max_share_percent=50, small_lineage=2))
+    world = SweepingWorld(policies=gold(keep=10))
+    volume = world.volume()
+    for _ in range(8):
+        world.snapshot(volume)
+        world.later(HOUR)
+    world.policies = policies
+    report = world.sweep()
+    assert [item.subject for item in report.failures if item.kind is Kind.PLAN_REFUSED] == [volume]
+    assert len(world.snapshots(PRIMARY)) == 8
+
+
+def test_snapshots_past_retention_go_though_their_volume_was_deleted_long_ago() -> None:
+    world = SweepingWorld(policies=gold(keep=5))
+    volume = world.volume()
+    for _ in range(5):
+        world.snapshot(volume)
+        world.later(HOUR)
+    world.ec2.delete_volume(VolumeId=volume)
+    world.later(90 * DAY)
+    world.policies = gold(keep=2)
+    report = world.sweep()
+    assert kinds(report, Handling.REPAIRED) == {Kind.PAST_RETENTION: 3}
+    assert len(world.snapshots(PRIMARY)) == 2
+
+
+def test_a_public_snapshot_and_one_shared_with_an_unknown_account_are_reported() -> None:
+    world = SweepingWorld()
+    volumes = [world.volume() for _ in range(3)]
+    public, shared, known = (world.snapshot(volume) for volume in volumes)
+    world.later(HOUR)
+    grant = {"Attribute": "createVolumePermission", "OperationType": "add"}
+    world.ec2.modify_snapshot_attribute(SnapshotId=public, GroupNames=["all"], **grant)
+    world.ec2.modify_snapshot_attribute(SnapshotId=shared, UserIds=["999988887777"], **grant)
+    world.ec2.modify_snapshot_attribute(SnapshotId=known, UserIds=["111122223333"], **grant)
+    report = world.sweep()
+    assert {(item.kind, item.subject) for item in report.failures} == {(Kind.PUBLIC, public), (Kind.SHARED, shared)}
+    assert Kind.SHARING_NOT_BLOCKED in {item.kind for item in report.items}
+    world.ec2.enable_snapshot_block_public_access(State="block-all-sharing")
+    assert Kind.SHARING_NOT_BLOCKED not in {item.kind for item in world.sweep().items}
+
+
+def test_a_copy_that_failed_for_good_is_told_at_each_sweep_and_tried_again_after_a_day_or_on_request() -> None:
+    world = SweepingWorld()
+    world.world.set_faults(Faults(copy_fails=1.0))
+    world.snapshot(world.volume())
+    world.later(3 * HOUR)
+    assert world.runner.wiring.queues[DR].count(EntryState.FAILED) == 1
+    told = world.sweep()
+    assert kinds(told, Handling.TOLD)[Kind.COPY_FAILED] == 1
+    assert kinds(told, Handling.REPAIRED) == {}
+    world.world.set_faults(Faults())
+    again = world.sweep(retry_failed=True)
+    assert kinds(again, Handling.REPAIRED) == {Kind.COPY_FAILED: 1}
+    assert len(world.managed(DR)) == 1
