@@ -56,10 +56,8 @@ class Setting(ABC):
         self.regions = regions
         self.quotas = quotas or Quotas()
         self.speeds = speeds or Speeds()
-        self.latency = latency or Latency()
+        self.latency = _latency_on(self.clock, latency or Latency())
         self._requests_take_time = self.latency != Latency()
-        if self._requests_take_time and not isinstance(self.clock, VirtualClock):
-            raise ValueError("latency: needs a virtual clock; on one that runs, requests take the time that they take")
         self.event_options = events or EventOptions()
         self.region_quotas = dict(region_quotas or {})
         self.seed = seed
@@ -170,3 +168,9 @@ class Setting(ABC):
         """Given a region and seconds, let its clock differ from the world's, for every account there from now on."""
         for account in {self.account, *(key[0] for key in self.places)}:
             self.place(region, account).skew_seconds = seconds
+
+
+def _latency_on(clock: Clock, latency: Latency) -> Latency:
+    if latency != Latency() and not isinstance(clock, VirtualClock):
+        raise ValueError("latency: needs a virtual clock; on one that runs, requests take the time that they take")
+    return latency

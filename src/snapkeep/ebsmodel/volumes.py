@@ -61,12 +61,17 @@ def create_volume(call: Call) -> Response:
     )
     volume.log.origin = volume.id
     place.volumes[volume.id] = volume
+    _let_be_created(call, volume, failure)
+    return {**rendered(volume), "State": "creating"}
+
+
+def _let_be_created(call: Call, volume: Volume, failure: str) -> None:
+    """A failure comes later than the answer, however fast volumes are created: EC2 tells it by an event alone."""
     seconds = call.world.speeds.volume_create_seconds
     if seconds or failure:
-        call.world.schedule(call.now - place.skew_seconds + seconds, "volume", place, volume.id, failure)
+        call.world.schedule(call.now - call.place.skew_seconds + seconds, "volume", call.place, volume.id, failure)
     else:
-        finish_create(call.world, place, volume.id, "")
-    return {**rendered(volume), "State": "creating"}
+        finish_create(call.world, call.place, volume.id, "")
 
 
 def _zone(call: Call) -> str:
