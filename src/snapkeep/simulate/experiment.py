@@ -97,6 +97,10 @@ class PolicyRpo:
         return self.worst_hours <= self.asked_hours
 
 
+NOBODY_GOVERNED = "no policy governs a volume of this fleet: give the made volumes the tags that yours asks for (--tag KEY=VALUE)"
+NEVER_WITHIN = "a snapshot every {:g} h cannot hold an RPO of {:g} h: make them more often (--every), or ask for less (rpo)"
+
+
 @dataclass(slots=True)
 class Result:
     """What came of one policy."""
@@ -117,6 +121,15 @@ class Result:
     notices: Counter[str] = field(default_factory=Counter)
     worst: list[Moment] = field(default_factory=list)
     violations: list[str] = field(default_factory=list)
+
+    @property
+    def notes(self) -> list[str]:
+        """What whoever asked may want to ask otherwise."""
+        too_short = sorted({one.asked_hours for one in self.rpo if self.plan.every_hours >= one.asked_hours})
+        return [
+            *([NOBODY_GOVERNED] if not self.governed else []),
+            *(NEVER_WITHIN.format(self.plan.every_hours, asked) for asked in too_short),
+        ]
 
     @property
     def dollars(self) -> float:

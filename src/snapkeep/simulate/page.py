@@ -39,6 +39,7 @@ def render(results: Sequence[Result]) -> str:
         rows=[(label, [show(result) for result in results]) for label, show in ROWS],
         charts=[(heading, text, _html(figure) if figure else "") for heading, text, figure in _charts(results)],
         moments=[(result.name, moment) for result in results for moment in result.worst],
+        notes=[(result.name, note) for result in results for note in result.notes],
         violations=[violation for result in results for violation in result.violations[:20]],
         prices=[
             prices.SNAPSHOT_STORAGE,

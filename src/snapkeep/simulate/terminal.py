@@ -12,7 +12,6 @@ from snapkeep.simulate.experiment import FUNCTIONS, STORAGE, TRANSFER, TRANSITIO
 
 BARS = "▁▂▃▄▅▆▇█"
 SHOWN_VIOLATIONS = 5
-NEVER_WITHIN = "a snapshot every {:g} h cannot hold an RPO of {:g} h: make them more often (--every), or ask for less (rpo)"
 CHART_WIDTH = 48
 """Bars of the widest chart; fewer where the terminal is narrow."""
 
@@ -60,8 +59,8 @@ def _print_charts(result: Result, console: Console) -> None:
         notes.add_row("", Text(f"{moment.at:%Y-%m-%d}", "yellow"), Text(moment.what))
     for violation in result.violations[:SHOWN_VIOLATIONS]:
         notes.add_row("", Text("broken", "red"), Text(violation))
-    for asked in sorted({one.asked_hours for one in result.rpo if result.plan.every_hours >= one.asked_hours}):
-        notes.add_row("", Text("note", "yellow"), Text(NEVER_WITHIN.format(result.plan.every_hours, asked)))
+    for note in result.notes:
+        notes.add_row("", Text("note", "yellow"), Text(note))
     console.print(notes)
 
 
@@ -92,7 +91,7 @@ ROWS: list[tuple[str, Callable[[Result], str]]] = [
     ("deletions", lambda one: f"{one.deletions:,}"),
     ("RPO asked", lambda one: _by_policy(one, lambda rpo: f"{rpo.asked_hours:,.1f} h")),
     ("RPO, the worst reached", lambda one: _by_policy(one, lambda rpo: f"{rpo.worst_hours:,.1f} h")),
-    ("days within the RPO", lambda one: f"{one.rpo_met_share:.1%}"),
+    ("days within the RPO", lambda one: f"{one.rpo_met_share:.1%}" if one.rpo else "no copies"),
     ("copies waiting, the most", lambda one: f"{max((day.waiting_most for day in one.days), default=0):,}"),
     ("runs that ended FAILED", lambda one: f"{_failed(one):,}"),
     ("cost: storage", lambda one: _dollars(one, STORAGE)),

@@ -208,6 +208,16 @@ def test_charts_and_notes_fit_into_a_terminal_of_eighty_columns(capsys: pytest.C
     assert "a snapshot every 24 h cannot hold an RPO of 24 h" in printed
 
 
+def test_a_fleet_that_no_policy_governs_is_no_fleet_within_its_rpo(capsys: pytest.CaptureFixture[str]) -> None:
+    chosen = PolicySet((Policy("gold", Selector(tags={"Tier": ("gold",)}), Retention(keep_last=2), (CopyRule(DR),)),))
+    result = Experiment("gold", make_world([SimulatedVolume(8, {})], PRIMARY, (DR,)), chosen, Plan(days=2)).run()
+    print_results([result], Console(width=100))
+    printed = capsys.readouterr().out
+    assert re.search(r"days within the RPO +│ +no copies", printed)
+    assert "no policy governs a volume of this fleet" in printed
+    assert "no policy governs a volume of this fleet" in render([result])
+
+
 def test_the_command_writes_a_page(tmp_path: Path) -> None:
     page = tmp_path / "report.html"
     done = CliRunner().invoke(app, ["--days", "2", "--volumes", "2", "--html", str(page)])
