@@ -15,6 +15,8 @@ from snapkeep.domain.model import Origin, Snapshot, Volume
 TAG_LIMIT = 50
 """Tags per resource; `aws:` tags do not count, and cannot be written (botocore: CreateTags)."""
 
+_COPY_OF = "[Snapkeep: "
+"""How the description of every copy begins that we make."""
 _ORIGINAL_DESCRIPTION = re.compile(
     r"^(?P<snapshot>snap-[0-9a-f]+)\*\*(?P<volume>vol-[0-9a-f]+)\*\*(?P<region>[a-z]{2,4}(?:-[a-z]+)+-\d+)$"
 )
@@ -65,9 +67,6 @@ def description_of_copy(origin: Origin) -> str:
 def tells_of_copy(tags: Mapping[str, str], description: str) -> bool:
     """Whether a snapshot is described as the copy that its tags tell of."""
     return description.startswith(f"{_COPY_OF}{tags.get(tagnames.SOURCE_SNAPSHOT, '?')} ")
-
-
-_COPY_OF = "[Snapkeep: "
 
 
 def carried_tags(own: Mapping[str, str], present: Mapping[str, str], volume: Volume | None) -> tuple[dict[str, str], list[str]]:
