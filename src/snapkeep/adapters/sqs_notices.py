@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 from snapkeep.adapters.aws_errors import translated
 from snapkeep.adapters.sqs_messages import SqsMessages
 from snapkeep.domain.ledger import format_time, parse_time
+from snapkeep.domain.model import NEVER
 from snapkeep.usecases.notify import HeldNotice, Message
 from snapkeep.usecases.ports import Notice
 
@@ -21,7 +21,6 @@ CAUSE_KEPT = 4000
 """Characters of a cause or a detail that a notice keeps: a message holds 256 KiB (SQS developer guide: quotas)."""
 MOST_AT_ONCE = 5000
 """Notices that one digest looks at."""
-NEVER = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 
 
 class SqsNotices:

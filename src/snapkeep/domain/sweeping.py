@@ -15,12 +15,11 @@ from math import isqrt
 from typing import TypeVar
 
 from snapkeep.domain.holds import SnapshotInRegion
-from snapkeep.domain.model import Action, CopyWanted, Snapshot, Verdict
+from snapkeep.domain.model import NEVER, Action, CopyWanted, Snapshot, Verdict
 from snapkeep.domain.planning import VolumePlan
 from snapkeep.domain.policy import CopyRule, Policy, PolicySet
 
 Item = TypeVar("Item")
-NEVER = datetime.fromisoformat("0001-01-01T00:00:00+00:00")
 
 
 class Kind(StrEnum):

@@ -9,13 +9,12 @@ from datetime import datetime, timedelta
 
 from snapkeep.domain import ledger, tagnames
 from snapkeep.domain.holds import SnapshotInRegion, copy_facts
-from snapkeep.domain.model import Action, Lineage, Snapshot, Volume
+from snapkeep.domain.model import NEVER, Action, Lineage, Snapshot, Volume
 from snapkeep.domain.planning import CopyStanding, MissingCopy, RegionPlan
 from snapkeep.domain.policy import PolicySet
 from snapkeep.domain.retention import decide
 from snapkeep.domain.selection import select_for_snapshot
 from snapkeep.domain.sweeping import (
-    NEVER,
     Decision,
     Enqueue,
     Finding,

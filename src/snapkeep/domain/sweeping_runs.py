@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from snapkeep.domain.holds import SnapshotInRegion
-from snapkeep.domain.model import Lineage
-from snapkeep.domain.sweeping import NEVER, Finding, Kind, Queued, QueuedCopy, Rejoin, Wait, turn_of
+from snapkeep.domain.model import NEVER, Lineage
+from snapkeep.domain.sweeping import Finding, Kind, Queued, QueuedCopy, Rejoin, Wait, turn_of
 
 SETTLED = timedelta(minutes=5)
 """Who began, or began to wait, less long ago is let alone: listings of executions and of the queue may not show it yet."""
