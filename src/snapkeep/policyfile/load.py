@@ -15,7 +15,8 @@ from snapkeep.domain.policy_problem import PolicyProblem
 
 LARGEST_FILE_BYTES = 1_000_000
 """Far beyond what can be pushed; a file of this size is not a policy document."""
-
+DEEPEST = 50
+"""A policy document has seven levels. The YAML library reads thousands of them in quadratic time, until Python's stack ends."""
 
 _PLAIN_NUMBER = re.compile(r"[-+]?(0|[1-9][0-9]{0,17})")
 
@@ -23,12 +24,21 @@ _PLAIN_NUMBER = re.compile(r"[-+]?(0|[1-9][0-9]{0,17})")
 class _StrictLoader(yaml.SafeLoader):
     """SafeLoader that refuses keys that stand twice, anchors (which could grow without bound), and numbers with two readings."""
 
+    depth = 0
+
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         """Compose as SafeLoader does, without aliases."""
         if self.check_event(yaml.AliasEvent):
             event = self.peek_event()  # type: ignore[no-untyped-call]
             raise yaml.MarkedYAMLError(problem="aliases (*name) are not taken: write it out", problem_mark=event.start_mark)
-        return super().compose_node(parent, index)
+        if self.depth >= DEEPEST:
+            mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
+            raise yaml.MarkedYAMLError(problem="it is nested deeper than any policy document", problem_mark=mark)
+        self.depth += 1
+        try:
+            return super().compose_node(parent, index)
+        finally:
+            self.depth -= 1
 
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
         """Construct as SafeLoader does; what is not what it looks like (the 45th of a month) is an error with its place."""
@@ -64,8 +74,6 @@ def load_data(text: str, name: str = "document") -> Any:
     """Given YAML or JSON, return it as data. Raise InvalidPolicy, saying in which line, if it is neither."""
     try:
         return yaml.load(text, Loader=_StrictLoader)  # noqa: S506 - a SafeLoader
-    except RecursionError as error:
-        raise InvalidPolicy([PolicyProblem(name, "not readable", "it is nested deeper than any policy document")]) from error
     except yaml.YAMLError as error:
         raise InvalidPolicy([PolicyProblem(name, *why_not_readable(error))]) from error
 
