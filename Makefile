@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 TOOLS := .tools
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 PIP_INSTALL := $(PIP) install --require-hashes --no-deps
-WORKERS ?= 2
+WORKERS ?= 3
 
 RUNTIME_READY := $(VENV)/.ready-runtime
 DEV_READY := $(VENV)/.ready-dev

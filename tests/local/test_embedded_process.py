@@ -21,8 +21,9 @@ from support.stacks import Builder, wait_for
 
 SLEEPING = "import time\ndef handler(event, context):\n    print('busy', flush=True)\n    time.sleep(60)\n"
 OWNER = """
-import sys, time
+import signal, time
 from snapkeep.local.embedded import EmbeddedAws
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job inherits that it is ignored
 aws = EmbeddedAws()
 aws.start()
 print(aws.endpoint_url, aws.server.pid, aws._directory, flush=True)
