@@ -32,7 +32,7 @@ from snapkeep.domain.policy import Limits, Retention
 
 MOST_TIMES_THE_BARE_LOOP = 4.0
 MOST_BYTES_A_SNAPSHOT = 700
-SNAPSHOTS_A_VOLUME = 20
+VOLUMES, SNAPSHOTS_A_VOLUME = 50_000, 20
 MINUTES_A_YEAR = 365 * 24 * 60
 NOW = datetime(2026, 11, 23, 3, tzinfo=UTC)
 
@@ -121,14 +121,14 @@ def _resident_bytes() -> int:
     return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * resource.getpagesize()
 
 
-def _apart(part: str, fleet: str, volumes: int) -> dict[str, float]:
+def apart(part: str, fleet: str, volumes: int) -> dict[str, float]:
     arguments = [sys.executable, __file__, "--part", part, "--fleet", fleet, "--volumes", str(volumes)]
     done = subprocess.run(arguments, check=True, capture_output=True, text=True)  # noqa: S603 - ourselves
     return json.loads(done.stdout)
 
 
 def compare(fleet: str, volumes: int) -> dict[str, Any]:
-    loop, ours = _apart("bare", fleet, volumes), _apart("decide", fleet, volumes)
+    loop, ours = apart("bare", fleet, volumes), apart("decide", fleet, volumes)
     ratio = ours["seconds"] / loop["seconds"]
     holds = ratio <= MOST_TIMES_THE_BARE_LOOP and ours["bytes"] <= MOST_BYTES_A_SNAPSHOT
     return {"fleet": fleet, "bare": loop, "decide": ours, "ratio": ratio, "holds": holds}
@@ -136,7 +136,7 @@ def compare(fleet: str, volumes: int) -> dict[str, Any]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--volumes", type=int, default=50_000)
+    parser.add_argument("--volumes", type=int, default=VOLUMES)
     parser.add_argument("--part", choices=["bare", "decide"])
     parser.add_argument("--fleet", choices=FLEETS, default="regular")
     parser.add_argument("--json", action="store_true")
