@@ -78,7 +78,7 @@ class Installation:
             execution = client.describe_execution(executionArn=arn)
             return execution if execution["status"] != "RUNNING" else None
 
-        return dict(wait_for(ended, 90))
+        return dict(wait_for(ended, 240))
 
     def sweep(self, stack: str, **options: bool) -> dict[str, Any]:
         """Sweep a region, and return the report that it kept."""

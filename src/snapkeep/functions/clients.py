@@ -16,9 +16,11 @@ RETRYING = Config(
     connect_timeout=CONNECT_SECONDS, read_timeout=READ_SECONDS, retries={"mode": "standard", "total_max_attempts": 4}
 )
 PATIENT = Config(
-    connect_timeout=CONNECT_SECONDS, read_timeout=READ_SECONDS, retries={"mode": "adaptive", "total_max_attempts": 8}
+    connect_timeout=CONNECT_SECONDS, read_timeout=READ_SECONDS, retries={"mode": "adaptive", "total_max_attempts": 4}
 )
-"""For sweeps, which ask for hundreds of pages in a row: they slow down as soon as they are throttled (boto3 guide: retries)."""
+"""For sweeps, which ask for hundreds of pages in a row: they slow down as soon as they are throttled (boto3 guide: retries).
+
+No more attempts than others have: each asks a region that is away in vain, and the state machine tries again."""
 ONCE = Config(connect_timeout=CONNECT_SECONDS, read_timeout=READ_SECONDS, retries={"mode": "standard", "total_max_attempts": 1})
 """For calls that must not be repeated behind our back: CopySnapshot has no client token; deletions are paced by us."""
 
