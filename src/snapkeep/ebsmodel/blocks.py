@@ -52,7 +52,8 @@ class WriteLog:
         self.base_generation = base_generation
         self.entries: list[Extent] = []
         self._covered: list[Extent] = base.extents(-1, base_generation) if base else []
-        self._covered_blocks = size(self._covered)
+        self._covered_blocks = [size(self._covered)]
+        """At each position, how many blocks were ever written until then: a deletion asks, however long the log is."""
 
     @property
     def generation(self) -> int:
@@ -62,24 +63,24 @@ class WriteLog:
     @property
     def covered_blocks(self) -> int:
         """Return how many blocks were ever written, the base included."""
-        return self._covered_blocks
+        return self._covered_blocks[-1]
 
     def write(self, first_block: int, count: int) -> None:
         """Given an extent, write it: its blocks get new content."""
         end = first_block + count
         self.entries.append((first_block, end))
-        covered = self._covered
+        covered, blocks = self._covered, self._covered_blocks[-1]
         low = bisect_left(covered, (first_block,))
         if low and covered[low - 1][1] >= first_block:
             low -= 1
         high = low
         while high < len(covered) and covered[high][0] <= end:
-            self._covered_blocks -= covered[high][1] - covered[high][0]
+            blocks -= covered[high][1] - covered[high][0]
             first_block = min(first_block, covered[high][0])
             end = max(end, covered[high][1])
             high += 1
         covered[low:high] = [(first_block, end)]
-        self._covered_blocks += end - first_block
+        self._covered_blocks.append(blocks + end - first_block)
 
     def extents(self, after: int, until: int) -> list[Extent]:
         """Given two positions, return the blocks written in between, merged. After -1: the base's are included."""
@@ -90,9 +91,8 @@ class WriteLog:
 
     def changed_blocks(self, after: int, until: int) -> int:
         """Given two positions, return how many blocks differ between them. After -1: from nothing."""
-        if after < 0 and self.base is not None:
-            return size(self.extents(after, until))
-        after = max(after, 0)
+        if after < 0 or (after == 0 and self.base is None):
+            return self._covered_blocks[until]
         if after == until:
             return 0
         if until - after == 1:
