@@ -31,6 +31,14 @@ def as_dict(tags: FlatTags) -> dict[str, str]:
     return dict(zip(tags[::2], tags[1::2], strict=True))
 
 
+def value_of(tags: FlatTags, key: str) -> str | None:
+    """Given the compact form and a key, return its value, or None when there is no such tag."""
+    for index in range(0, len(tags), 2):
+        if tags[index] == key:
+            return tags[index + 1]
+    return None
+
+
 def as_list(tags: FlatTags) -> list[dict[str, str]]:
     """Given the compact form, return the list of Key and Value that the API answers."""
     pairs = iter(tags)

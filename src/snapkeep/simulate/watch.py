@@ -16,7 +16,7 @@ from snapkeep.domain.policy import Policy, PolicySet
 from snapkeep.ebsmodel.clock import utc
 from snapkeep.ebsmodel.place import Place
 from snapkeep.ebsmodel.records import COMPLETED, ERROR, PENDING, Snapshot
-from snapkeep.ebsmodel.tags import as_dict
+from snapkeep.ebsmodel.tags import as_dict, value_of
 from snapkeep.simulate.executions import PROTECT, SUCCEEDED, Run
 from snapkeep.simulate.runner import Runner
 from snapkeep.simulate.wiring import CALLER
@@ -111,13 +111,13 @@ class Watch:
         self.violations.append(f"{invariant}: {snapshot_id} in {place.region}: {what}")
 
     def _managed(self, snapshot: Snapshot) -> bool:
-        return as_dict(snapshot.tags).get(tagnames.MANAGED) == self.runner.deployment.system
+        return value_of(snapshot.tags, tagnames.MANAGED) == self.runner.deployment.system
 
     def _policies_of(self, snapshot: Snapshot) -> list[Policy]:
         """The policy that a snapshot carries, as it is now and as it was lately."""
         oldest = self.runner.world.now() - POLICY_TOLERANCE_SECONDS
         sets = [self.policies(), *(policies for until, policies in self._history if until >= oldest)]
-        name = as_dict(snapshot.tags).get(tagnames.POLICY, "")
+        name = value_of(snapshot.tags, tagnames.POLICY) or ""
         return [policy for policies in sets if (policy := policies.named(name))]
 
     # Deletions
@@ -288,7 +288,7 @@ class Watch:
             for snapshot in self._place(region).snapshots.values():
                 if snapshot.state != COMPLETED or snapshot.source_id or not self._managed(snapshot) or snapshot.id in told:
                     continue
-                policy = self.policies().named(as_dict(snapshot.tags).get(tagnames.POLICY, ""))
+                policy = self.policies().named(value_of(snapshot.tags, tagnames.POLICY) or "")
                 missing += [
                     f"INV-12: {snapshot.id} in {region} has no copy in {rule.region}, and nobody was told"
                     for rule in (policy.copies if policy else ())
