@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError
 from snapkeep.adapters.aws_errors import code_of, translated
 from snapkeep.domain.errors import InvalidConfiguration
 from snapkeep.domain.ledger import format_time
-from snapkeep.usecases.ports import EntryChanged, EntryState, QueueEntry
+from snapkeep.usecases.ports import FINISHED, EntryChanged, EntryState, QueueEntry
 from snapkeep.usecases.queue_codec import entry_from_json, entry_to_json
 
 if TYPE_CHECKING:
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 BY_STATE, BY_VOLUME = "by-state", "by-volume"
 LEASE = "lease#dispatch"
+DUE_NO_MORE = "finished"
+"""How the order of a finished entry begins: after every moment, so that what is still to come is read without it."""
 FINISHED_KEPT = timedelta(days=30)
 _CONDITION_FAILED = "ConditionalCheckFailedException"
 
@@ -72,9 +74,12 @@ class DynamoDbQueue:
         """Return all entries in a state, most urgent first."""
         return self._in_state(state)
 
-    def of_volume(self, volume_id: str) -> list[QueueEntry]:
-        """Return all entries of a source volume."""
-        return list(self._query(BY_VOLUME, "volume_id = :volume", {":volume": {"S": volume_id}}))
+    def still_to_come(self, volume_id: str) -> list[QueueEntry]:
+        """Return the entries of a source volume whose copies wait or run, earliest due first."""
+        condition = "volume_id = :volume AND due < :finished"
+        values = {":volume": {"S": volume_id}, ":finished": {"S": DUE_NO_MORE}}
+        found = self._query(BY_VOLUME, condition, values)
+        return [entry for entry in found if entry.state not in FINISHED]  # those of earlier versions stand among them
 
     def take_lease(self, holder: str, now: datetime, seconds: int) -> bool:
         """Take the lease if it is free or has expired. If not, leave word that there is more to do, and return False."""
@@ -161,15 +166,16 @@ class DynamoDbQueue:
 
 
 def _item(entry: QueueEntry) -> dict[str, Any]:
+    finished = entry.state in FINISHED
     item: dict[str, Any] = {
         "pk": {"S": entry.key},
         "state": {"S": str(entry.state)},
-        "due": {"S": format_time(entry.due)},
+        "due": {"S": f"{DUE_NO_MORE} {format_time(entry.due)}" if finished else format_time(entry.due)},
         "volume_id": {"S": entry.wanted.origin.volume_id},
         "version": {"N": str(entry.version)},
         "entry": {"S": json.dumps(entry_to_json(entry), separators=(",", ":"))},
     }
-    if entry.state in (EntryState.DONE, EntryState.FAILED):
+    if finished:
         item["expires_at_epoch"] = {"N": str(int((max(entry.not_before, entry.enqueued_at) + FINISHED_KEPT).timestamp()))}
     return item
 

@@ -224,7 +224,7 @@ class Installed:
 
     def waiting(self, regions: Iterable[str]) -> frozenset[SnapshotInRegion]:
         """Given DR regions, return what the queue of each still has to copy; nothing where there is no DR stack."""
-        from snapkeep.usecases.retention import STILL_TO_COME  # noqa: PLC0415
+        from snapkeep.usecases.ports import STILL_TO_COME  # noqa: PLC0415
 
         queues = [self.queue(region) for region in regions if self.stack_parameters(DR, region)]
         return frozenset(

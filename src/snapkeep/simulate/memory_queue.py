@@ -8,9 +8,8 @@ from datetime import datetime, timedelta
 from heapq import heapify, heappop, heappush
 
 from snapkeep.adapters.dynamodb_queue import FINISHED_KEPT
-from snapkeep.usecases.ports import CopyQueue, EntryChanged, EntryState, QueueEntry
+from snapkeep.usecases.ports import FINISHED, CopyQueue, EntryChanged, EntryState, QueueEntry
 
-FINISHED = (EntryState.DONE, EntryState.FAILED)
 _ORDERED_FROM = 1024
 """Below so many stale positions a state's order is not made anew."""
 
@@ -62,7 +61,7 @@ class MemoryQueue(CopyQueue):
         self._entries: dict[str, QueueEntry] = {}
         self._orders = {state: _Order() for state in EntryState}
         self._by_volume: dict[str, dict[str, datetime]] = {}
-        """For each volume the keys of its entries, and when each is due."""
+        """For each volume the keys of its entries that are not finished, and when each is due."""
         self._expiring: list[tuple[datetime, str]] = []
         self._holder = ""
         self._lease_expires: datetime | None = None
@@ -96,7 +95,7 @@ class MemoryQueue(CopyQueue):
         present = self._entries.get(entry.key)
         if present is None or present.version != entry.version:
             raise EntryChanged(entry.key)
-        self._orders[present.state].drop(entry.key)
+        self._forget(present)
         return self._put(replace(entry, version=entry.version + 1))
 
     def most_urgent(self, count: int) -> list[QueueEntry]:
@@ -111,8 +110,8 @@ class MemoryQueue(CopyQueue):
         """Return all entries in a state, most urgent first, as they stand now."""
         return iter([self._entries[key] for key in self._orders[state].all()])
 
-    def of_volume(self, volume_id: str) -> list[QueueEntry]:
-        """Return all entries of a source volume, earliest due first."""
+    def still_to_come(self, volume_id: str) -> list[QueueEntry]:
+        """Return the entries of a source volume whose copies wait or run, earliest due first."""
         due = self._by_volume.get(volume_id, {})
         return [self._entries[key] for key in sorted(due, key=due.__getitem__)]
 
@@ -155,18 +154,24 @@ class MemoryQueue(CopyQueue):
         key, due = entry.key, entry.due
         self._entries[key] = entry
         self._orders[entry.state].put((due, key, entry.version))
-        self._by_volume.setdefault(entry.wanted.origin.volume_id, {})[key] = due
         if entry.state in FINISHED:
             heappush(self._expiring, (expires_at(entry), key))
+        else:
+            self._by_volume.setdefault(entry.wanted.origin.volume_id, {})[key] = due
         return entry
 
     def _remove(self, entry: QueueEntry) -> None:
         del self._entries[entry.key]
+        self._forget(entry)
+
+    def _forget(self, entry: QueueEntry) -> None:
+        """Take an entry out of the indexes."""
         self._orders[entry.state].drop(entry.key)
-        keys = self._by_volume[entry.wanted.origin.volume_id]
-        del keys[entry.key]
-        if not keys:
-            del self._by_volume[entry.wanted.origin.volume_id]
+        if entry.state not in FINISHED:
+            keys = self._by_volume[entry.wanted.origin.volume_id]
+            del keys[entry.key]
+            if not keys:
+                del self._by_volume[entry.wanted.origin.volume_id]
 
 
 def expires_at(entry: QueueEntry) -> datetime:

@@ -33,7 +33,7 @@ from snapkeep.simulate.wiring import Deployment, Hook, Killed, Wiring, orders_of
 from snapkeep.usecases.deletion import DeletionOrder
 from snapkeep.usecases.dispatch import Dispatched
 from snapkeep.usecases.notify import notices_of_run
-from snapkeep.usecases.ports import DeletionResult, EntryState
+from snapkeep.usecases.ports import STILL_TO_COME, DeletionResult, EntryState
 from snapkeep.usecases.protect import Problem, TagOutcome, seconds_to_wait
 from snapkeep.usecases.receive import ReceiveOutcome
 
@@ -307,10 +307,9 @@ class Runner:
     @property
     def idle(self) -> bool:
         """Whether no event is on its way, no execution is open, and no copy waits or runs."""
-        unfinished = (EntryState.WAITING, EntryState.DELAYED, EntryState.STARTING, EntryState.RUNNING)
         if self._undelivered or self.open_runs:
             return False
-        return not any(queue.count(state) for queue in self.wiring.queues.values() for state in unfinished)
+        return not any(queue.count(state) for queue in self.wiring.queues.values() for state in STILL_TO_COME)
 
     def advance(self, seconds: float) -> None:
         """Given seconds, let them pass, with everything that is due in them."""

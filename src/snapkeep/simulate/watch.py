@@ -20,14 +20,13 @@ from snapkeep.ebsmodel.tags import as_dict, value_of
 from snapkeep.simulate.executions import PROTECT, SUCCEEDED, Run
 from snapkeep.simulate.runner import Runner
 from snapkeep.simulate.wiring import CALLER
-from snapkeep.usecases.ports import EntryState, QueueEntry
+from snapkeep.usecases.ports import QueueEntry
 
 HELD_TOLERANCE_SECONDS = 20 * 60.0
 """Between a look at what holds a snapshot and its deletion time passes: a listing is good for a minute, a plan for fifteen."""
 POLICY_TOLERANCE_SECONDS = 20 * 60.0
 OUR_DESCRIPTION = "[Snapkeep: "
 """How the description of every copy begins that the system makes: a copy that lost its tags is known by it."""
-UNFINISHED = (EntryState.WAITING, EntryState.DELAYED, EntryState.STARTING, EntryState.RUNNING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,8 +187,8 @@ class Watch:
 
     def _waiting(self, snapshot: Snapshot, region: str) -> Iterator[QueueEntry]:
         queue = self.runner.wiring.queues.get(region)
-        for entry in queue.of_volume(snapshot.volume_id) if queue else ():
-            if entry.wanted.origin.snapshot_id == snapshot.id and entry.state in UNFINISHED:
+        for entry in queue.still_to_come(snapshot.volume_id) if queue else ():
+            if entry.wanted.origin.snapshot_id == snapshot.id:
                 yield entry
 
     def _copies(self, region: str, source: Snapshot) -> Iterator[Snapshot]:

@@ -14,8 +14,7 @@ from snapkeep.domain.model import Lineage, Origin, Snapshot, SnapshotState, Verd
 from snapkeep.domain.planning import RegionFacts, VolumePlan
 from snapkeep.domain.policy import PolicySet
 from snapkeep.usecases.planning import make_region_plan
-from snapkeep.usecases.ports import CopyQueue, EntryState, QueueEntry, SnapshotReader
-from snapkeep.usecases.retention import STILL_TO_COME
+from snapkeep.usecases.ports import CopyQueue, EntryState, QueueEntry, SnapshotReader, entry_key
 from snapkeep.usecases.status import STATE_WORDS
 
 SEARCHED = timedelta(days=400)
@@ -188,15 +187,22 @@ class _Telling:
         regions = self.given.others.items()
         return [one for region, reader in regions for one in self.reach.ask(region, partial(read, reader), nothing)]
 
-    def _of_volume(self, volume_id: str) -> list[QueueEntry]:
+    def _still_to_come(self, volume_id: str) -> list[QueueEntry]:
         nothing: list[QueueEntry] = []
         queues = self.given.queues.items()
-        return [one for region, queue in queues for one in self.reach.ask(region, partial(queue.of_volume, volume_id), nothing)]
+        return [
+            one for region, queue in queues for one in self.reach.ask(region, partial(queue.still_to_come, volume_id), nothing)
+        ]
 
     def _entries(self, origin: Origin | None, copies: Sequence[Snapshot], source_id: str) -> Iterator[QueueEntry]:
-        volume_id = origin.volume_id if origin else next((copy.origin.volume_id for copy in copies), "")
-        if volume_id:
-            yield from (entry for entry in self._of_volume(volume_id) if entry.wanted.origin.snapshot_id == source_id)
+        """The entry of a source snapshot in each queue. One that is gone is known by its copies, or was the primary region's."""
+        source = origin or next((copy.origin for copy in copies), None)
+        source_region = source.region if source else self.given.primary.region
+        for region, queue in self.given.queues.items():
+            key = entry_key(source_region, source_id, region)
+            entry = self.reach.ask(region, partial(_entry_of, queue, key), None)
+            if entry is not None:
+                yield entry
 
     def _plan(self, snapshot: Snapshot, now: datetime) -> VolumePlan | None:
         """Given a snapshot, return its lineage's plan, as it would be made while the regions that are away are away."""
@@ -217,9 +223,7 @@ class _Telling:
             if region not in self.reach.problems:
                 listings[region] = copies
         waiting = frozenset(
-            (entry.wanted.origin.snapshot_id, entry.wanted.region)
-            for entry in self._of_volume(lineage.volume_id)
-            if entry.state in STILL_TO_COME
+            (entry.wanted.origin.snapshot_id, entry.wanted.region) for entry in self._still_to_come(lineage.volume_id)
         )
         return RegionFacts(reader.region, volumes, reader.snapshots_of_volume(lineage.volume_id), listings, waiting)
 
@@ -249,6 +253,13 @@ class _Telling:
                     if (happening.at, happening.text) not in seen:
                         seen.add((happening.at, happening.text))
                         yield happening
+
+
+def _entry_of(queue: CopyQueue, key: str) -> QueueEntry | None:
+    try:
+        return queue.get(key)
+    except KeyError:
+        return None
 
 
 def _short(arn: str) -> str:

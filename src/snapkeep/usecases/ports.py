@@ -152,6 +152,11 @@ class EntryState(StrEnum):
     FAILED = "FAILED"
 
 
+FINISHED = (EntryState.DONE, EntryState.FAILED)
+STILL_TO_COME = tuple(state for state in EntryState if state not in FINISHED)
+"""While an entry is in one of these, its copy waits or runs."""
+
+
 @dataclass(frozen=True, slots=True)
 class QueueEntry:
     """One copy in the queue: of one source snapshot, by one copy rule."""
@@ -218,8 +223,8 @@ class CopyQueue(Protocol):
         """Return all entries in a state, most urgent first."""
         ...
 
-    def of_volume(self, volume_id: str) -> list[QueueEntry]:
-        """Return all entries of a source volume."""
+    def still_to_come(self, volume_id: str) -> list[QueueEntry]:
+        """Return the entries of a source volume whose copies wait or run. Finished ones, however many, add no cost."""
         ...
 
     def take_lease(self, holder: str, now: datetime, seconds: int) -> bool:

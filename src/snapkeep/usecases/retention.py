@@ -11,9 +11,8 @@ from snapkeep.domain import holds, invariants, ledger, retention, selection
 from snapkeep.domain.holds import CopyFacts, SnapshotInRegion
 from snapkeep.domain.model import Action, Lineage, Plan, Reason, Snapshot, SnapshotState, Verdict
 from snapkeep.domain.policy import Limits, Policy, PolicySet, Retention
-from snapkeep.usecases.ports import Clock, CopyQueue, EntryState, Guards, SnapshotReader
+from snapkeep.usecases.ports import Clock, CopyQueue, Guards, SnapshotReader
 
-STILL_TO_COME = (EntryState.WAITING, EntryState.DELAYED, EntryState.STARTING, EntryState.RUNNING)
 NO_FACTS = CopyFacts()
 _NO_POLICY = Reason("no-policy", "its policy is not there: everything is kept")
 
@@ -66,8 +65,8 @@ class RetentionPlanner:
         listings: dict[str, list[Snapshot]] = {}
         waiting: list[SnapshotInRegion] = []
         for rule in policy.copies:
-            entries = self.queue_of(rule.region).of_volume(volume_id)
-            waiting += [(e.wanted.origin.snapshot_id, rule.region) for e in entries if e.state in STILL_TO_COME]
+            entries = self.queue_of(rule.region).still_to_come(volume_id)
+            waiting += [(entry.wanted.origin.snapshot_id, rule.region) for entry in entries]
             if rule.region not in seen:
                 listed = listings[rule.region] = self.reader_of(rule.region).copies_of_volume(volume_id)
                 waiting += [(one.origin.snapshot_id, rule.region) for one in listed if one.state is SnapshotState.PENDING]

@@ -16,9 +16,17 @@ from snapkeep.domain.sweeping import Enqueue, Finding, Kind, Protect, Queued, Re
 from snapkeep.domain.sweeping_primary import PrimaryFacts, decide_primary
 from snapkeep.usecases.dead_letters import ReplayDeadLetters
 from snapkeep.usecases.enqueue import EnqueueCopy
-from snapkeep.usecases.ports import Clock, CopyQueue, EntryState, Guards, QueueEntry, SnapshotReader, SnapshotTagger
+from snapkeep.usecases.ports import (
+    STILL_TO_COME,
+    Clock,
+    CopyQueue,
+    EntryState,
+    Guards,
+    QueueEntry,
+    SnapshotReader,
+    SnapshotTagger,
+)
 from snapkeep.usecases.protect import copy_wanted
-from snapkeep.usecases.retention import STILL_TO_COME
 from snapkeep.usecases.sweep import (
     ExposureCheck,
     Repairs,

@@ -12,9 +12,10 @@ import pytest
 from moto import mock_aws
 
 from snapkeep.adapters.dynamodb_queue import BY_STATE, BY_VOLUME, FINISHED_KEPT, LEASE, DynamoDbQueue
+from snapkeep.domain.ledger import format_time
 from snapkeep.domain.model import CopyWanted, Origin
 from snapkeep.simulate.memory_queue import MemoryQueue
-from snapkeep.usecases.ports import CopyQueue, EntryChanged, EntryState, QueueEntry
+from snapkeep.usecases.ports import FINISHED, STILL_TO_COME, CopyQueue, EntryChanged, EntryState, QueueEntry
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 REGION, TABLE = "us-east-2", "snapkeep-queue"
@@ -51,6 +52,11 @@ class CountingQueue(MemoryQueue):
 
     def most_urgent(self, count: int) -> list[QueueEntry]:
         found = super().most_urgent(count)
+        self.items += len(found)
+        return found
+
+    def still_to_come(self, volume_id: str) -> list[QueueEntry]:
+        found = super().still_to_come(volume_id)
         self.items += len(found)
         return found
 
@@ -213,12 +219,41 @@ def test_entries_of_a_state_are_listed_most_urgent_first(queue: CopyQueue) -> No
     assert list(queue.in_state(EntryState.FAILED)) == []
 
 
-def test_entries_are_found_by_their_source_volume_in_any_state(queue: CopyQueue) -> None:
-    queue.insert(entry(1, volume="vol-a", hours=2))
-    queue.insert(entry(2, volume="vol-b"))
-    queue.insert(entry(3, volume="vol-a", state=EntryState.DONE))
-    assert [one.wanted.origin.snapshot_id for one in queue.of_volume("vol-a")] == ["snap-0003", "snap-0001"]
-    assert queue.of_volume("vol-none") == []
+def test_what_is_still_to_come_of_a_volume_is_what_is_not_finished(queue: CopyQueue) -> None:
+    for number, state in enumerate(EntryState):
+        queue.insert(entry(number, volume="vol-a", hours=9 - number, state=state))
+    queue.insert(entry(9, volume="vol-b"))
+    found = queue.still_to_come("vol-a")
+    assert sorted(one.state for one in found) == sorted(STILL_TO_COME)
+    assert len(found) == len(EntryState) - len(FINISHED)
+    assert queue.still_to_come("vol-none") == []
+
+
+def test_what_ends_and_what_is_asked_for_again_comes_and_goes_among_what_is_still_to_come(queue: CopyQueue) -> None:
+    running = queue.insert(entry(1, volume="vol-a", state=EntryState.RUNNING))
+    failed = queue.write(replace(running, state=EntryState.FAILED))
+    assert queue.still_to_come("vol-a") == []
+    waiting = queue.write(replace(failed, state=EntryState.WAITING))
+    assert queue.still_to_come("vol-a") == [waiting]
+    queue.write(replace(waiting, state=EntryState.DONE))
+    assert queue.still_to_come("vol-a") == []
+
+
+def test_finished_entries_are_not_read_to_tell_what_is_still_to_come_of_a_volume(subject: Subject) -> None:
+    for number in range(9):
+        subject.queue.insert(entry(number, volume="vol-a", state=FINISHED[number % 2]))
+    waiting = subject.queue.insert(entry(9, volume="vol-a"))
+    before = subject.entries_read()
+    assert subject.queue.still_to_come("vol-a") == [waiting]
+    assert subject.entries_read() - before <= 1
+
+
+def test_a_finished_entry_as_an_earlier_version_wrote_it_is_not_still_to_come(table: Any) -> None:
+    queue = DynamoDbQueue(client=table, table=TABLE, region=REGION)
+    done = queue.insert(entry(1, volume="vol-a", state=EntryState.DONE))
+    item = table.get_item(TableName=TABLE, Key={"pk": {"S": done.key}})["Item"]
+    table.put_item(TableName=TABLE, Item={**item, "due": {"S": format_time(done.due)}})
+    assert queue.still_to_come("vol-a") == []
 
 
 def test_one_dispatcher_holds_the_lease(queue: CopyQueue) -> None:
@@ -284,7 +319,7 @@ def test_the_memory_lets_go_of_what_the_table_lets_go_of(state: EntryState) -> N
     memory.expire(NOW + FINISHED_KEPT)
     finished = state in (EntryState.DONE, EntryState.FAILED)
     assert len(memory) == (0 if finished else 1)
-    assert [one.key for one in memory.of_volume("vol-1")] == ([] if finished else [put.key])
+    assert [one.key for one in memory.still_to_come("vol-1")] == ([] if finished else [put.key])
 
 
 def test_a_failed_entry_that_is_asked_for_again_does_not_expire() -> None:
