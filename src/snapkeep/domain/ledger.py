@@ -103,8 +103,7 @@ def origin_of(
             snapshot_id=tags[tagnames.SOURCE_SNAPSHOT],
             start_time=_time_in(tags.get(tagnames.SOURCE_START, ""), start_time),
         )
-    match = _ORIGINAL_DESCRIPTION.match(description)
-    if match and tagnames.ORIGINAL_REGION in tags:
+    if tagnames.ORIGINAL_REGION in tags and (match := _ORIGINAL_DESCRIPTION.match(description)):
         started = tags.get(tagnames.ORIGINAL_NAME, "").partition("_")[2]
         return Origin(match["region"], match["volume"], match["snapshot"], _time_in(started, start_time))
     return Origin(region, volume_id, snapshot_id, start_time)

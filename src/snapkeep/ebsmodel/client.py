@@ -62,6 +62,7 @@ class Client:
     def __init__(self, world: Answering, service: str, region: str, account_id: str, caller: str) -> None:
         self._world = world
         self._service = service
+        self._region = region
         self._account_id = account_id
         self._caller = caller
         self.exceptions = SimpleNamespace(ClientError=ClientError)
@@ -81,34 +82,26 @@ class Client:
         return method
 
     def send(self, action: str, params: dict[str, Any]) -> Response:
-        """Given an action and its parameters, return the answer. Raise botocore's errors."""
+        """Given an action and its parameters, return the answer when it has come: an error takes its time too.
+
+        Raise botocore's errors.
+        """
+        answer: Response = {}
         try:
-            answer = self._answered(action, params)
+            answer = self._world.call(
+                self._service, action, params, region=self._region, account_id=self._account_id, caller=self._caller
+            )
         except ApiError as error:
             raise as_client_error(error, action) from error
         except NoAnswer as error:
             if error.kind == "timeout":
                 raise ReadTimeoutError(endpoint_url=self.meta.endpoint_url, error=error) from error
             raise EndpointConnectionError(endpoint_url=self.meta.endpoint_url, error=error) from error
+        finally:
+            self._world.wait_for_answer(action, answer)
         if "BlockData" in answer:
             answer["BlockData"] = BytesIO(answer["BlockData"])
         answer["ResponseMetadata"] = {"RequestId": "model", "HTTPStatusCode": 200, "RetryAttempts": 0}
-        return answer
-
-    def _answered(self, action: str, params: dict[str, Any]) -> Response:
-        """Return the world's answer when it has come: an error takes its time too."""
-        answer: Response = {}
-        try:
-            answer = self._world.call(
-                self._service,
-                action,
-                params,
-                region=self.meta.region_name,
-                account_id=self._account_id,
-                caller=self._caller,
-            )
-        finally:
-            self._world.wait_for_answer(action, answer)
         return answer
 
     def can_paginate(self, operation_name: str) -> bool:

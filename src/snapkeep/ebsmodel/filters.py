@@ -7,12 +7,12 @@ literally [EC2 user guide: list and filter using the CLI and API].
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, TypeVar
 
 from .errors import ApiError
-from .tags import FlatTags
+from .tags import FlatTags, value_of
 
 Item = TypeVar("Item")
 Matcher = Callable[[str], bool]
@@ -40,13 +40,13 @@ def _pattern(value: str) -> re.Pattern[str]:
     return re.compile("".join(parts), re.DOTALL)
 
 
-def matcher(values: Iterable[str]) -> Matcher:
+def matcher(values: Collection[str]) -> Matcher:
     """Given the values of one filter, return a function that tells whether a text matches any of them."""
-    exact = frozenset(value for value in values if not has_wildcard(value))
-    patterns = [_pattern(value) for value in values if has_wildcard(value)]
+    patterns = {value: _pattern(value) for value in values if has_wildcard(value)}
+    exact = frozenset(values).difference(patterns)
     if not patterns:
         return exact.__contains__
-    return lambda text: text in exact or any(pattern.fullmatch(text) for pattern in patterns)
+    return lambda text: text in exact or any(pattern.fullmatch(text) for pattern in patterns.values())
 
 
 def parsed(filters: Sequence[Mapping[str, Any]] | None) -> list[tuple[str, list[str]]]:
@@ -66,10 +66,12 @@ def parsed(filters: Sequence[Mapping[str, Any]] | None) -> list[tuple[str, list[
 
 def tag_test(name: str, values: list[str]) -> Callable[[FlatTags], bool] | None:
     """Given a filter, return a test on tags when it is `tag:<key>`, `tag-key` or `tag-value`, else None."""
+    if not name.startswith("tag"):
+        return None
     matches = matcher(values)
     if name.startswith("tag:"):
         key = name[4:]
-        return lambda tags: any(tags[i] == key and matches(tags[i + 1]) for i in range(0, len(tags), 2))
+        return lambda tags: (value := value_of(tags, key)) is not None and matches(value)
     if name == "tag-key":
         return lambda tags: any(matches(key) for key in tags[::2])
     if name == "tag-value":

@@ -72,6 +72,7 @@ class Place:
     def __init__(self, account: str, region: str, quotas: Quotas) -> None:
         self.account = account
         self.region = region
+        self.name = f"{account}/{region}"
         self.quotas = quotas
         self.skew_seconds = 0.0
         self.snapshots: dict[str, Snapshot] = {}

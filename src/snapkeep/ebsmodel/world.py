@@ -52,8 +52,7 @@ class World(Setting):
             place = self.place(region, account_id)
             self.calls_made += 1
             if place.quotas.throttling:
-                name = f"{place.account}/{place.region}"
-                self.throttle.take(name, service, action, request, place.quotas, now)
+                self.throttle.take(place.name, service, action, request, place.quotas, now)
             found = actions.find(service, action)
             for parameter in found.required:
                 if request.get(parameter) in (None, ""):
