@@ -126,20 +126,13 @@ class Kernel:
 
     def run_until(self, moment: float) -> None:
         """Given a time, let everything up to it happen, in order."""
-        while True:
-            due = self.next_due()
-            if due is None or due > moment:
-                break
-            self._step(due)
+        while self._step(moment):
+            pass
         self.world.run_until(moment)
 
     def run_one(self) -> bool:
         """Let the next thing happen, whenever that is. Return False when nothing is left to happen."""
-        due = self.next_due()
-        if due is None:
-            return False
-        self._step(max(due, self.clock.now()))
-        return True
+        return self._step(float("inf"))
 
     def pause(self, seconds: float) -> None:
         """Wait inside a step: everything else goes on meanwhile."""
@@ -153,13 +146,20 @@ class Kernel:
         finally:
             self._paused -= 1
 
-    def _step(self, due: float) -> None:
-        worlds = self.world.next_due()
-        worlds_turn = worlds is not None and worlds <= due
-        action = None if worlds_turn else heappop(self._heap)[2]
-        self.world.run_until(max(due, self.clock.now()))
-        if action is not None:
+    def _step(self, latest: float) -> bool:
+        """Let the next thing happen, the world's before a process's. Return False if it is due later, or there is none."""
+        heap, worlds = self._heap, self.world.next_due()
+        if heap and (worlds is None or heap[0][0] < worlds):
+            if heap[0][0] > latest:
+                return False
+            due, _, action = heappop(heap)
+            self.clock.move_to(due)
             action()
+            return True
+        if worlds is None or worlds > latest:
+            return False
+        self.world.run_until(max(worlds, self.clock.now()))
+        return True
 
     def _resume(self, process: Process, value: Any) -> None:
         while True:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 from snapkeep.adapters.ec2_guards import RecentGuards
@@ -102,11 +102,10 @@ class MemoryNotices(Notices):
 class Interposed:
     """Any port, with a look before and after every call of it."""
 
-    def __init__(self, target: Any, name: str, before: Hook, after: Hook) -> None:
+    def __init__(self, target: Any, name: str, hook: Hook) -> None:
         self._target = target
         self._name = name
-        self._before = before
-        self._after = after
+        self._hook = hook
 
     def __getattr__(self, attribute: str) -> Any:
         value = getattr(self._target, attribute)
@@ -115,12 +114,32 @@ class Interposed:
         name = f"{self._name}.{attribute}"
 
         def call(*arguments: Any, **keywords: Any) -> Any:
-            self._before(name)
+            self._hook(name)
             result = value(*arguments, **keywords)
             if isinstance(result, Iterator):
                 result = iter(list(result))
-            self._after(name)
+            self._hook(name)
             return result
+
+        setattr(self, attribute, call)
+        return call
+
+
+class Reached:
+    """Something of a region that is asked for before every call whether it can be reached."""
+
+    def __init__(self, target: Any, reach: Callable[[], None]) -> None:
+        self._target = target
+        self._reach = reach
+
+    def __getattr__(self, attribute: str) -> Any:
+        value, reach = getattr(self._target, attribute), self._reach
+        if not callable(value):
+            return value
+
+        def call(*arguments: Any, **keywords: Any) -> Any:
+            reach()
+            return value(*arguments, **keywords)
 
         setattr(self, attribute, call)
         return call
@@ -140,7 +159,19 @@ class Wiring:
         self.queues = {region: MemoryQueue(region=region) for region in deployment.destinations}
         self.policies = policies
         self._hook = hook
-        for name in ("reader", "tagger", "queue_of", "tag_snapshots", "enqueue", "dispatch", "receive", "planner", "settlement"):
+        for name in (
+            "reader",
+            "tagger",
+            "deleter",
+            "queue_of",
+            "notices_of",
+            "tag_snapshots",
+            "enqueue",
+            "dispatch",
+            "receive",
+            "planner",
+            "settlement",
+        ):
             setattr(self, name, cache(getattr(self, name)))
 
     def reach(self, region: str) -> None:
@@ -154,7 +185,7 @@ class Wiring:
 
     def port(self, name: str, target: Any) -> Any:
         """Given a port's name and what is behind it, return it with the hook around every call."""
-        return target if self._hook is None else Interposed(target, name, self._hook, self._hook)
+        return target if self._hook is None else Interposed(target, name, self._hook)
 
     def reader(self, region: str) -> Any:
         """EC2 of a region, to read."""
@@ -164,10 +195,13 @@ class Wiring:
         """Tags snapshots of a region."""
         return self.port("tagger", Ec2Tagger(client=self.client("ec2", region)))
 
+    def deleter(self, region: str) -> Any:
+        """Deletes snapshots of a region."""
+        return self.port("deleter", Ec2Deleter(client=self.client("ec2", region)))
+
     def queue_of(self, region: str) -> Any:
         """The queue towards a DR region, reached as its table is."""
-        reached = Interposed(self.queues[region], "", lambda _: self.reach(region), _nothing)
-        return self.port("queue", reached)
+        return self.port("queue", Reached(self.queues[region], partial(self.reach, region)))
 
     @property
     def waiters(self) -> Any:
@@ -176,7 +210,7 @@ class Wiring:
 
     def notices_of(self, region: str) -> Any:
         """Where the notices of a region's stack go."""
-        return self.port("notices", Interposed(self.notices, "", lambda _: self.reach(region), _nothing))
+        return self.port("notices", Reached(self.notices, partial(self.reach, region)))
 
     def settlement(self, region: str) -> Settlement:
         """Answers who waits for copies into a region."""
@@ -197,8 +231,9 @@ class Wiring:
 
     def tag_snapshots(self, region: str) -> TagSnapshots:
         """Protect's first step in a region."""
-        tagger = self.port("tagger", Ec2Tagger(client=self.client("ec2", region)))
-        return TagSnapshots(system=self.deployment.system, reader=self.reader(region), tagger=tagger, policies=self.policies)
+        return TagSnapshots(
+            system=self.deployment.system, reader=self.reader(region), tagger=self.tagger(region), policies=self.policies
+        )
 
     def enqueue(self) -> EnqueueCopy:
         """Protect's way into the queues."""
@@ -234,12 +269,7 @@ class Wiring:
 
     def delete_snapshots(self, region: str, audit: Callable[[DeletionOrder, DeletionResult], None]) -> DeleteSnapshots:
         """The step of both state machines that deletes."""
-        deleter = self.port("deleter", Ec2Deleter(client=self.client("ec2", region)))
-        return DeleteSnapshots(deleter=deleter, pacer=self.clock, clock=self.clock, audit=audit)
-
-
-def _nothing(_: str) -> None:
-    """Leave the call alone."""
+        return DeleteSnapshots(deleter=self.deleter(region), pacer=self.clock, clock=self.clock, audit=audit)
 
 
 def orders_of(deletions: Sequence[Verdict]) -> list[DeletionOrder]:
