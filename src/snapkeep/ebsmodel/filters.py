@@ -97,7 +97,7 @@ def tests_for(
         read = fields.get(name)
         if read is None:
             raise ApiError("InvalidParameterValue", f"The filter '{name}' is invalid")
-        tests.append(_field_test(read, matcher(values)))
+        tests.append(_field_test(read, values))
     return tests
 
 
@@ -105,7 +105,11 @@ def _tags_test(tags_of: Callable[[Item], FlatTags], test: Callable[[FlatTags], b
     return lambda item: test(tags_of(item))
 
 
-def _field_test(read: Callable[[Item], Iterable[str]], matches: Matcher) -> Callable[[Item], bool]:
+def _field_test(read: Callable[[Item], Iterable[str]], values: Collection[str]) -> Callable[[Item], bool]:
+    if not any(map(has_wildcard, values)):
+        none_of = frozenset(values).isdisjoint
+        return lambda item: not none_of(read(item))
+    matches = matcher(values)
     return lambda item: any(matches(text) for text in read(item))
 
 

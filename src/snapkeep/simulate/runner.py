@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from random import Random
 from typing import Any
 
@@ -77,26 +78,26 @@ class Runner:
     def _on_event(self, event: Mapping[str, Any]) -> None:
         kind, region = event["detail"].get("event"), event["region"]
         if kind in ("createSnapshot", "createSnapshots") and region in self.deployment.primaries:
-            self._deliver(event, lambda: self.start(PROTECT, region, event))
+            self._deliver(PROTECT, region, event)
         elif kind == "copySnapshot" and region in self.deployment.destinations:
-            self._deliver(event, lambda: self.start(RECEIVE, region, event))
+            self._deliver(RECEIVE, region, event)
             self.wake(region, self.timings.wake_seconds)
 
-    def _deliver(self, event: Mapping[str, Any], start: Callable[[], object]) -> None:
+    def _deliver(self, machine: str, region: str, event: Mapping[str, Any]) -> None:
         expires = self.world.now() + self.timings.undelivered_seconds
         self._undelivered += 1
+        self.kernel.after(self.timings.event_seconds, partial(self._try_to_deliver, machine, region, event, expires))
 
-        def attempt() -> None:
-            if not self._reachable(event["region"]) and self.world.now() < expires:
-                self.kernel.after(60.0, attempt)
-                return
-            self._undelivered -= 1
-            if self._reachable(event["region"]):
-                start()
-            else:
-                self.undelivered.append(event)
-
-        self.kernel.after(self.timings.event_seconds, attempt)
+    def _try_to_deliver(self, machine: str, region: str, event: Mapping[str, Any], expires: float) -> None:
+        reachable = self._reachable(region)
+        if not reachable and self.world.now() < expires:
+            self.kernel.after(60.0, partial(self._try_to_deliver, machine, region, event, expires))
+            return
+        self._undelivered -= 1
+        if reachable:
+            self.start(machine, region, event)
+        else:
+            self.undelivered.append(event)
 
     def _reachable(self, region: str) -> bool:
         return not self.world.faults.hit("region_unreachable", self.world.now(), region=region)
