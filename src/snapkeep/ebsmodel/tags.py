@@ -41,8 +41,7 @@ def value_of(tags: FlatTags, key: str) -> str | None:
 
 def as_list(tags: FlatTags) -> list[dict[str, str]]:
     """Given the compact form, return the list of Key and Value that the API answers."""
-    pairs = iter(tags)
-    return [{"Key": key, "Value": next(pairs)} for key in pairs]
+    return [{"Key": key, "Value": value} for key, value in zip(tags[::2], tags[1::2], strict=True)]
 
 
 def checked(pairs: Iterable[Mapping[str, Any]], limit: int) -> dict[str, str]:

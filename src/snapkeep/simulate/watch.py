@@ -249,14 +249,15 @@ class Watch:
 
     def plan_made(self, plan: Plan) -> None:
         """Given a plan that is about to be carried out, look at how much it deletes (INV-08)."""
-        for verdict in plan.deletions:
+        deletions = plan.deletions
+        for verdict in deletions:
             self.planned_at[verdict.snapshot.id] = plan.made_at
         if all(verdict.action is Action.DELETE for verdict in plan.verdicts):
             return  # a sweep's: the plans of many volumes, of which it knows only what is to go
         limits = self.policies().limits
-        if len(plan.deletions) > limits.max_deletions:
-            self.violations.append(f"INV-08: {plan.id} deletes {len(plan.deletions)}; {limits.max_deletions} are allowed")
-        for volume_id in {verdict.snapshot.origin.volume_id for verdict in plan.deletions}:
+        if len(deletions) > limits.max_deletions:
+            self.violations.append(f"INV-08: {plan.id} deletes {len(deletions)}; {limits.max_deletions} are allowed")
+        for volume_id in {verdict.snapshot.origin.volume_id for verdict in deletions}:
             counted = [
                 verdict.action
                 for verdict in plan.verdicts
