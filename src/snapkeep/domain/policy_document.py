@@ -50,7 +50,7 @@ def parse_document(data: object, *, region: str = "", source: str = "document", 
 
 
 def to_document(policies: PolicySet) -> dict[str, Any]:
-    """Given policies, return the document that says the same, without what it leaves at its default."""
+    """Given policies, return the document that says the same whatever the stack's limits, without what is at its default."""
     document = _write(DOCUMENT, policies)
     return {"version": VERSION} | document
 
@@ -230,7 +230,7 @@ def _write(shape: Shape, value: Any) -> dict[str, Any]:
         if not hasattr(value, field.target):
             continue
         held = getattr(value, field.target)
-        if field.required or held != shape.default(field) or field.name == "copy_within":
+        if field.required or field.inherited or held != shape.default(field):
             written[field.name] = _write_value(field, held)
     return written
 

@@ -59,6 +59,8 @@ class Field:
     shape: Shape | None = None
     missing: str = ""
     """What to write, when a required key is not there."""
+    inherited: bool = False
+    """What holds where it is left out stands elsewhere (the policy's `rpo`, the stack's parameters), so it is always written."""
 
     @property
     def target(self) -> str:
@@ -176,6 +178,7 @@ COPY = Shape(
             Kind.DURATION,
             "The deadline of a copy, counted from its snapshot's start; left out, the policy's `rpo`.",
             maximum=365 * 24 * 60,
+            inherited=True,
         ),
         Field(
             "retention",
@@ -243,8 +246,19 @@ LIMITS = Shape(
     Limits,
     "How much one plan may delete. A plan beyond it is refused whole.",
     (
-        Field("max_deletions", Kind.COUNT, "At most so many snapshots in one plan."),
-        Field("max_share_percent", Kind.COUNT, "At most this share of one volume's snapshots, in percent.", maximum=100),
+        Field(
+            "max_deletions",
+            Kind.COUNT,
+            "At most so many snapshots in one plan; left out, the stack's `MaxDeletions`.",
+            inherited=True,
+        ),
+        Field(
+            "max_share_percent",
+            Kind.COUNT,
+            "At most this share of one volume's snapshots, in percent; left out, the stack's `MaxDeletionSharePercent`.",
+            maximum=100,
+            inherited=True,
+        ),
         Field("small_lineage", Kind.COUNT, "The share is looked at where a volume has more than so many snapshots.", minimum=0),
     ),
 )
@@ -262,7 +276,7 @@ DOCUMENT = Shape(
             maximum=VERSION,
             missing=f"write version: {VERSION}",
         ),
-        Field("limits", Kind.OBJECT, "How much one plan may delete.", shape=LIMITS),
+        Field("limits", Kind.OBJECT, "How much one plan may delete.", shape=LIMITS, inherited=True),
         Field(
             "policies",
             Kind.OBJECTS,

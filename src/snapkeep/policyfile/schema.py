@@ -86,7 +86,7 @@ _SIMPLE: Mapping[Kind, Callable[[Field], dict[str, Any]]] = {
 def _default(shape: Shape, field: Field) -> Any:
     """Return a default that is worth showing: the others mean "left out"."""
     value = shape.default(field)
-    if field.required or value is MISSING or field.name == "copy_within":
+    if field.required or value is MISSING or field.inherited:
         return None
     if isinstance(value, timedelta):
         return format_duration(value) if value else None

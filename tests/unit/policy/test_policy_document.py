@@ -204,7 +204,15 @@ def test_a_file_that_is_no_yaml_is_told_with_its_place(text: str, words: str) ->
 
 
 def test_what_is_written_leaves_out_what_is_at_its_default() -> None:
-    assert to_document(parse_document(document())) == document()
+    limits = {"limits": {"max_deletions": 100, "max_share_percent": 75}}
+    assert to_document(parse_document(document())) == document() | limits
+
+
+@pytest.mark.parametrize("limits", [Limits(), Limits(7, 8, 9)])
+def test_what_is_written_says_the_same_whatever_the_stacks_limits(limits: Limits) -> None:
+    """Who edits what `show` prints and pushes it must not get the stack's wider limits."""
+    written = to_document(parse_document(document(), limits=limits))
+    assert parse_document(written, limits=Limits(500, 90)).limits == limits
 
 
 def test_durations_read_and_write_the_same() -> None:
