@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from snapkeep.cli.common import AwsSettings
@@ -152,13 +152,13 @@ class Installed:
             _limits(chosen),
             region=self.settings.region,
         )
-        return policies if primary else _renamed(policies, NOT_DEPLOYED)
+        return policies if primary else replace(policies, source=NOT_DEPLOYED)
 
     def _dr_parameters_as_policies(self, region: str) -> PolicySet:
         given = self.stack_parameters(DR, region)
         chosen = DR_DEFAULTS | dict(given)
         policies = from_dr_parameters(region, int(chosen["Retention"]), _limits(chosen))
-        return policies if given else _renamed(policies, NOT_DEPLOYED)
+        return policies if given else replace(policies, source=NOT_DEPLOYED)
 
     def policies_in_force(self, *others: PolicySet) -> dict[str, PolicySet]:
         """Return what is in force in the primary region, in the DR region, and in every one that it or `others` copy to."""
@@ -237,7 +237,3 @@ class Installed:
 
 def _limits(parameters: Mapping[str, str]) -> Limits:
     return Limits(int(parameters["MaxDeletions"]), int(parameters["MaxDeletionSharePercent"]))
-
-
-def _renamed(policies: PolicySet, source: str) -> PolicySet:
-    return PolicySet(policies.policies, policies.limits, source)

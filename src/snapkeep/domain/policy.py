@@ -102,6 +102,8 @@ class PolicySet:
     """Where it came from, in words, for reports: `stack parameters`, `document, version 7`."""
     problem: str = ""
     """Why the newest document is not what is in force, in words; empty when it is."""
+    primary_region: str = field(default="", compare=False)
+    """Of what the primary's parameters say: its own region, which no copy may go to; empty where that is not known."""
 
     def named(self, name: str) -> Policy | None:
         """Given a name, return the policy, if there is one."""
@@ -145,7 +147,7 @@ def from_parameters(
             ),
         ),
     )
-    return PolicySet((policy,), limits)
+    return PolicySet((policy,), limits, primary_region=region)
 
 
 def from_dr_parameters(region: str, retention: int, limits: Limits) -> PolicySet:

@@ -13,8 +13,8 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from snapkeep.domain.errors import AwsUnavailable, InvalidConfiguration
-from snapkeep.domain.policy import Limits, PolicySet, Retention
-from snapkeep.domain.policy_document import STANDARD_LIMITS, InvalidPolicy, parse_document
+from snapkeep.domain.policy import PolicySet, Retention
+from snapkeep.domain.policy_document import InvalidPolicy, parse_document
 from snapkeep.domain.policy_problem import PolicyProblem
 from snapkeep.domain.wording import counted
 from snapkeep.usecases.ports import Clock, Notice, Notices
@@ -74,11 +74,15 @@ class PolicyStore(Protocol):
         ...
 
 
-def parse_stored(stored: StoredDocument, limits: Limits = STANDARD_LIMITS) -> PolicySet:
-    """Given a stored version, and the limits that hold where it names none, return its policies. Raise InvalidPolicy."""
+def parse_stored(stored: StoredDocument, parameters: PolicySet) -> PolicySet:
+    """Given a stored version, and what the parameters say, return its policies. Raise InvalidPolicy.
+
+    The parameters say which limits hold where it names none, and in the primary region which region no copy may go to.
+    """
+    source = f"document, version {stored.version}"
     try:
         data = json.loads(stored.text, object_pairs_hook=_each_key_once)
-        return parse_document(data, source=f"document, version {stored.version}", limits=limits)
+        return parse_document(data, region=parameters.primary_region, source=source, limits=parameters.limits)
     except ValueError as error:
         raise _not_readable(stored, f"not readable as JSON: {error}") from error
     except RecursionError as error:  # how deep is too deep differs between Python's versions
@@ -159,7 +163,7 @@ class PoliciesInForce:
         except DocumentAbsent:
             return self.parameters
         try:
-            return parse_stored(current, self.parameters.limits)
+            return parse_stored(current, self.parameters)
         except InvalidPolicy as broken:
             instead = _instead_of(current, broken, self.store, self.parameters)
             self._tell(current, broken, instead, now)
@@ -221,7 +225,7 @@ def in_force(store: PolicyStore, parameters: PolicySet) -> PolicySet:
     except DocumentAbsent:
         return parameters
     try:
-        return parse_stored(current, parameters.limits)
+        return parse_stored(current, parameters)
     except InvalidPolicy as broken:
         return _instead_of(current, broken, store, parameters)
 
@@ -262,7 +266,7 @@ def _shown(stored: StoredDocument, parameters: PolicySet) -> Shown:
     if stored.says_nothing:
         return Shown(stored, parameters)
     try:
-        return Shown(stored, parse_stored(stored, parameters.limits))
+        return Shown(stored, parse_stored(stored, parameters))
     except InvalidPolicy as broken:
         return Shown(stored, None, broken.problems)
 
@@ -312,4 +316,4 @@ def _named(versions: Sequence[StoredDocument], parameters: PolicySet, version: i
         raise InvalidConfiguration(
             f"version {version} says that there is no document: `policy remove` puts the stacks' parameters in force"
         )
-    return Restorable(stored, parse_stored(stored, parameters.limits))
+    return Restorable(stored, parse_stored(stored, parameters))

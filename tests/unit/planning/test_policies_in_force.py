@@ -122,6 +122,7 @@ BROKEN = [
     "[" * ADVANCED_BYTES,
     '{"version":' + "[" * 4000 + "]" * 4000 + "}",
     '{"version":' * 700 + "1" + "}" * 700,
+    text(3).replace("}]}", ',"copies":[{"region":"us-east-1","retention":{}}]}]}'),  # the primary's own region
 ]
 
 
