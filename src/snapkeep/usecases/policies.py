@@ -103,9 +103,10 @@ def _each_key_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def stored_text(document: object) -> str:
     """Given a document that was checked, return the text to keep: exactly what it says, in as few characters as it takes.
 
+    SSM refuses a value with `{{` (PutParameter: Value), which stands in texts alone, where JSON can spell it in another way.
     Raise InvalidPolicy if it is larger than a parameter can be.
     """
-    text = json.dumps(document, separators=(",", ":"), ensure_ascii=False)
+    text = json.dumps(document, separators=(",", ":"), ensure_ascii=False).replace("{{", "{\\u007b")
     size = len(text.encode())
     if size > ADVANCED_BYTES:
         right = f"a parameter holds {ADVANCED_BYTES}: merge policies, or select by tag where volume ids are listed"

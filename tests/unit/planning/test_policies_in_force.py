@@ -1,5 +1,6 @@
 """The document in force: fresh within a minute, never the end of protection, and changed without surprises."""
 
+import json
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -193,6 +194,14 @@ def test_a_document_beyond_four_kilobytes_asks_for_the_advanced_tier_and_beyond_
     assert shelf.advanced == [False, True]
     with pytest.raises(InvalidConfiguration, match=str(ADVANCED_BYTES)):
         big(400)
+
+
+def test_what_ssm_takes_for_the_name_of_another_parameter_is_kept_in_other_letters() -> None:
+    """PutParameter refuses a value with `{{…}}` in it (ssm 2014-11-06)."""
+    document = {"version": 1, "policies": [{"name": "a", "select": {"tags": {"Owner": "{{{team}}}"}}, "retention": {}}]}
+    kept_text = stored_text(document)
+    assert "{{" not in kept_text
+    assert json.loads(kept_text) == document
 
 
 def test_rolling_back_finds_the_newest_usable_version_that_says_something_else() -> None:
