@@ -18,11 +18,16 @@ LARGEST_FILE_BYTES = 1_000_000
 DEEPEST = 50
 """A policy document has seven levels. The YAML library reads thousands of them in quadratic time, until Python's stack ends."""
 
-_PLAIN_NUMBER = re.compile(r"[-+]?(0|[1-9][0-9]{0,17})")
+_PLAIN = {
+    "tag:yaml.org,2002:int": (re.compile(r"[-+]?(0|[1-9][0-9]{0,17})"), "a plain whole number"),
+    "tag:yaml.org,2002:bool": (re.compile("true|false", re.IGNORECASE), "true or false"),
+}
+"""What every reader reads alike; YAML 1.1 and 1.2, which editors take, differ about `012`, `yes` and `off`."""
+_MERGE = "tag:yaml.org,2002:merge"
 
 
 class _StrictLoader(yaml.SafeLoader):
-    """SafeLoader that refuses keys that stand twice, anchors (which could grow without bound), and numbers with two readings."""
+    """SafeLoader that refuses keys that stand twice, aliases (which could grow without bound), and what has two readings."""
 
     depth = 0
 
@@ -42,8 +47,9 @@ class _StrictLoader(yaml.SafeLoader):
 
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
         """Construct as SafeLoader does; what is not what it looks like (the 45th of a month) is an error with its place."""
-        if node.tag == "tag:yaml.org,2002:int" and not _PLAIN_NUMBER.fullmatch(str(node.value)):
-            problem = f"{str(node.value)[:20]} can be read in two ways or in none: write a plain whole number, or text in quotes"
+        plain, right = _PLAIN.get(node.tag, (None, ""))
+        if plain and not plain.fullmatch(str(node.value)):
+            problem = f"{str(node.value)[:20]} can be read in two ways or in none: write {right}, or text in quotes"
             raise yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark)
         try:
             return super().construct_object(node, deep)
@@ -56,6 +62,8 @@ class _StrictLoader(yaml.SafeLoader):
         seen: set[str] = set()
         for key_node, _ in node.value:
             key = str(key_node.value)
+            if key_node.tag == _MERGE:
+                raise yaml.MarkedYAMLError(problem="merging (<<) is not taken: write it out", problem_mark=key_node.start_mark)
             if key in seen:
                 raise yaml.MarkedYAMLError(problem=f"the key '{key}' stands here twice", problem_mark=key_node.start_mark)
             seen.add(key)

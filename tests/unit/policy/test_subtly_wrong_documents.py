@@ -28,6 +28,18 @@ def test_a_number_that_can_be_read_in_two_ways_is_refused(number: str) -> None:
     assert "line 5, column 28: " in refusal(RIGHT.replace("keep_last: 7", f"keep_last: {number}"))
 
 
+@pytest.mark.parametrize("flag", ["yes", "No", "on", "OFF", "!!bool y"])
+@pytest.mark.parametrize("place", ["carry_tags: {}", "tags: {{Backup: {}}}", "tags: {{{}: gold}}"])
+def test_a_yes_or_no_that_newer_yaml_reads_as_text_is_refused(flag: str, place: str) -> None:
+    assert "write true or false, or text in quotes" in refusal(RIGHT.replace("keep_last: 7", place.format(flag)))
+
+
+@pytest.mark.parametrize("retention", ["{<<: {keep_last: 1}, keep_last: 7}", "{<<: [{keep_last: 7}, {keep_last: 1}]}"])
+def test_objects_that_are_merged_are_refused(retention: str) -> None:
+    """A key could stand twice in them, and YAML 1.2 knows no merging."""
+    assert "line 5, column 17: merging (<<) is not taken" in refusal(RIGHT.replace("{keep_last: 7}", retention))
+
+
 @pytest.mark.parametrize("value", ["2026-13-45", "!!float x", "!!bool x", "!!timestamp x", "!!python/name:os.system"])
 def test_a_value_that_is_not_what_it_looks_like_is_refused_with_its_place(value: str) -> None:
     assert "line 3, column 11: " in refusal(RIGHT.replace("gold\n    select", f"{value}\n    select"))
