@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from snapkeep.domain.calendar_periods import PERIODS
@@ -13,6 +13,7 @@ from snapkeep.domain.policy_prices import completion_price_usd_per_gib
 from snapkeep.domain.wording import counted, said_of
 
 _SHOWN = 10
+_VALUES_SHOWN = 5
 
 
 def summary_lines(policies: PolicySet) -> Iterator[str]:
@@ -64,13 +65,15 @@ def _summary(policy: Policy) -> dict[str, Any]:
 
 
 def retention_text(retention: Retention) -> str:
-    """Given a retention, return it in words: `last 7, daily 14, within 3d`."""
+    """Given a retention, return it in words: `last 7, daily 14, within 3d`. Without a rule everything is kept."""
     counts = {"last": retention.keep_last} | {word: getattr(retention, f"keep_{word}") for word in PERIODS}
     words = [f"{word} {count}" for word, count in counts.items() if count]
     words += [f"within {format_duration(retention.keep_within)}"] if retention.keep_within else []
+    if not words:
+        return "everything"
     words += [f"at least {retention.minimum}"] if retention.minimum > 1 else []
     zone = "" if retention.timezone == "UTC" else f" (days of {retention.timezone})"
-    return (", ".join(words) or "everything") + zone
+    return ", ".join(words) + zone
 
 
 def selector_text(selector: Selector) -> str:
@@ -78,7 +81,7 @@ def selector_text(selector: Selector) -> str:
     parts = [f"tag {key}={' or '.join(patterns)}" for key, patterns in selector.tags.items()]
     parts += [f"not tag {key}={' or '.join(patterns)}" for key, patterns in selector.exclude_tags.items()]
     parts += [
-        f"{what} {' or '.join(values)}"
+        f"{what} {_any_of(values)}"
         for what, values in (
             ("volume", selector.volume_ids),
             ("not volume", selector.exclude_volume_ids),
@@ -91,6 +94,12 @@ def selector_text(selector: Selector) -> str:
     parts += [f"at least {selector.min_size_gib} GiB"] if selector.min_size_gib else []
     parts += [f"at most {selector.max_size_gib} GiB"] if selector.max_size_gib else []
     return ", ".join(parts) or "every volume"
+
+
+def _any_of(values: Sequence[str]) -> str:
+    """Given values, return them in words; of many the first few and how many more, for a line to be read."""
+    more = len(values) - _VALUES_SHOWN
+    return " or ".join(values if more <= 1 else [*values[:_VALUES_SHOWN], f"one of {more} more"])
 
 
 def _completion_text(rule: CopyRule) -> str:

@@ -120,7 +120,7 @@ RETENTION = Shape(
         _keep("weekly", "weeks (ISO 8601, from Monday)"),
         _keep("monthly", "months"),
         _keep("yearly", "years"),
-        Field("minimum", Kind.COUNT, "Keep the newest so many completed snapshots whatever the rules say."),
+        Field("minimum", Kind.COUNT, "Keep the newest so many completed snapshots whatever the rules say; no rule itself."),
         Field(
             "timezone",
             Kind.TEXT,
