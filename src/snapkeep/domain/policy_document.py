@@ -88,9 +88,7 @@ class _Reader:
 
     def note(self, path: str, value: object, right: str, nearest: str = "") -> None:
         """Remember one problem."""
-        shown = repr(value)
-        shown = shown if len(shown) <= _SHOWN else shown[: _SHOWN - 1] + "…"
-        self.problems.append(PolicyProblem(path or "document", shown, right, nearest))
+        self.problems.append(PolicyProblem(path or "document", _short(repr(value)), right, nearest))
 
     def read_object(self, shape: Shape, data: object, path: str) -> dict[str, Any]:
         """Given what stands at a path, return the values that are right by key; the others become problems."""
@@ -264,5 +262,9 @@ def _nearest(word: str, words: Collection[str]) -> str:
     return folded[found[0]] if found else ""
 
 
+def _short(text: str) -> str:
+    return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
+
+
 def _join(path: str, key: str) -> str:
-    return _printable(f"{path}.{key}" if path else key)
+    return _printable(f"{path}.{_short(key)}" if path else _short(key))

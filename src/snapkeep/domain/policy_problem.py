@@ -14,6 +14,7 @@ class PolicyProblem(NamedTuple):
     nearest: str = ""
 
     def __str__(self) -> str:
-        """Return it as one sentence."""
+        """Return it as one sentence in one line, whatever the document's keys hold: it goes to terminals and into messages."""
         hint = f" (did you mean {self.nearest}?)" if self.nearest else ""
-        return f"{self.path} is {self.value}: {self.right}{hint}"
+        sentence = f"{self.path} is {self.value}: {self.right}{hint}"
+        return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in sentence)

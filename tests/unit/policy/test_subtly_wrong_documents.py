@@ -65,6 +65,22 @@ def test_a_key_that_cannot_be_printed_is_told_all_the_same() -> None:
     assert str(refused.value).encode()
 
 
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (r'"\e[31mkeep\nlast": 3', r"policies[0].retention.\x1b[31mkeep\nlast is 3"),
+        (r'"\a": 1, "\a": 2', r"the key '\x07' stands here twice"),
+        (r'keep_last: !!float "\e[2J"', r"'\x1b[2J' is not what it looks like"),
+        ("k" * 500 + ": 3", "policies[0].retention." + "k" * 59 + "… is 3"),
+    ],
+    ids=["key", "key twice", "value", "long key"],
+)
+def test_a_problem_is_one_short_line_that_a_terminal_only_shows(text: str, told: str) -> None:
+    refused = refusal(RIGHT.replace("keep_last: 7", text))
+    assert told in refused
+    assert refused.isprintable()
+
+
 @pytest.mark.parametrize("within", ["1m", "6m", "90m", "1mo", "1y", "2y5m"])
 def test_a_month_is_never_read_as_a_minute(within: str) -> None:
     """Restic and borg write months as `m`: who brings `6m` from there must not keep six minutes."""
