@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,6 +17,10 @@ from snapkeep.domain.policy_problem import PolicyProblem
 from snapkeep.policyfile.load import load_text, readable_yaml
 from support.policy_strategies import json_values, policy_sets
 
+BEYOND_THE_SCHEMA = frozenset(
+    {"rpo", "copy_within", "keep_within", "completion_duration", "timezone"}  # how long, and which zones there are
+    | {"name", "region", "kms_key", "min_size_gib", "roles", "exclude_volume_ids", "exclude_tags"}  # contradictions
+)
 SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "policy.schema.json").read_text(encoding="utf-8"))
 
 
@@ -74,6 +79,9 @@ def refused_or_read(data: Any) -> None:
         policies = parse_document(data)
         assert parse_document(to_document(policies)) == policies
         jsonschema.validate(data, SCHEMA)
+    elif not any(BEYOND_THE_SCHEMA & set(problem.path.split(".")) for problem in problems):
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate(data, SCHEMA)
 
 
 def problems_of(data: Any) -> tuple[PolicyProblem, ...]:

@@ -152,13 +152,15 @@ class _Reader:
 
 
 def _count(field: Field, value: object) -> int:
-    if not isinstance(value, int) or isinstance(value, bool):
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    if field.minimum == field.maximum and (not whole or value != field.minimum):
+        raise _Wrong(f"write {field.minimum}")
+    if not isinstance(value, int) or not whole:
         raise _Wrong(f"write a whole number from {field.minimum} to {field.maximum}")
     if value == 0 and field.minimum:
         raise _Wrong(f"write {field.minimum} or more, or leave it out: a count of 0 would keep nothing")
     if not field.minimum <= value <= field.maximum:
-        span = f"a number from {field.minimum} to {field.maximum}" if field.minimum != field.maximum else str(field.minimum)
-        raise _Wrong(f"write {span}")
+        raise _Wrong(f"write a number from {field.minimum} to {field.maximum}")
     return value
 
 

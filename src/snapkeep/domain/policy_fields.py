@@ -70,7 +70,7 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """An object of the document, and the domain's class that it becomes."""
+    """An object of the document, and the domain's class that it becomes. What it is about follows what its key is about."""
 
     of: type[Any]
     about: str
@@ -103,7 +103,7 @@ def _keep(word: str, what: str) -> Field:
 
 RETENTION = Shape(
     Retention,
-    "Which snapshots are kept: those that any of the rules keeps. `{}` keeps everything.",
+    "A snapshot is kept when any rule keeps it; `{}` keeps everything.",
     (
         Field("keep_last", Kind.COUNT, "Keep the newest so many snapshots."),
         Field(
@@ -113,6 +113,7 @@ RETENTION = Shape(
             minimum=60,
             maximum=36500 * 24 * 60,
             pattern=LONG_DURATION_PATTERN,
+            example="3d",
             units="hours, days or weeks: 12h, 3d or 2w (for a month 31d, for a year 366d)",
         ),
         _keep("hourly", "hours"),
@@ -133,7 +134,7 @@ RETENTION = Shape(
 
 SELECT = Shape(
     Selector,
-    "Which volumes the policy governs: those that every given part takes. `{}` takes every volume.",
+    "Every part that is given must take the volume; `{}` takes every volume.",
     (
         Field("tags", Kind.TAGS, "Tag keys with the value, or the list of values, that the volume must have. `*` and `?` match."),
         Field("exclude_tags", Kind.TAGS, "Tag keys with values that a volume must not have."),
@@ -178,6 +179,7 @@ COPY = Shape(
             Kind.DURATION,
             "The deadline of a copy, counted from its snapshot's start; left out, the policy's `rpo`.",
             maximum=365 * 24 * 60,
+            example="4h",
             inherited=True,
         ),
         Field(
@@ -244,7 +246,7 @@ POLICY = Shape(
 
 LIMITS = Shape(
     Limits,
-    "How much one plan may delete. A plan beyond it is refused whole.",
+    "A plan beyond a limit is refused whole.",
     (
         Field(
             "max_deletions",

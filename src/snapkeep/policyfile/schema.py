@@ -1,6 +1,8 @@
 """The JSON Schema of a policy document, generated from the one definition, for completion and checking in editors.
 
-It says what one value shows. Contradictions between values are found by `snapkeep policy check`.
+It takes all that the parser takes, and refuses what one value shows to be wrong, but for three things that only
+`snapkeep policy check` finds: how long a duration may be, which its description says; names of time zones, which are the
+machine's; and values that contradict each other.
 `python -m snapkeep.policyfile.schema` prints it; the published file is `docs/policy.schema.json`.
 """
 
@@ -14,7 +16,7 @@ from datetime import timedelta
 from typing import Any
 
 from snapkeep.domain.durations import PATTERN, format_duration
-from snapkeep.domain.policy_fields import DOCUMENT, Field, Kind, Shape
+from snapkeep.domain.policy_fields import COMPLETION_STEP_MINUTES, DOCUMENT, Field, Kind, Shape
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -40,13 +42,27 @@ def _object(shape: Shape) -> dict[str, Any]:
 
 
 def _property(shape: Shape, field: Field) -> dict[str, Any]:
-    made = _of_kind(field) | {"description": field.about}
+    made = _of_kind(field) | {"description": _description(field)}
     default = _default(shape, field)
     if default is not None:
         made["default"] = default
     if field.example:
         made["examples"] = [[field.example]] if field.kind is Kind.TEXTS else [field.example]
     return made
+
+
+def _description(field: Field) -> str:
+    """Return what an editor shows beside a key: what it is about, and what its values are that no pattern says."""
+    parts = [field.about]
+    if field.kind is Kind.OBJECT and field.shape:
+        parts.append(field.shape.about)
+    if field.kind in (Kind.DURATION, Kind.MINUTES):
+        shortest, longest = (format_duration(timedelta(minutes=minutes)) for minutes in (field.minimum, field.maximum))
+        steps = f", in steps of {COMPLETION_STEP_MINUTES} minutes" if field.kind is Kind.MINUTES else ""
+        parts.append(
+            f"In {field.units or 'minutes, hours, days or weeks: 90m, 4h, 3d or 1w'}; from {shortest} to {longest}{steps}."
+        )
+    return " ".join(parts)
 
 
 def _of_kind(field: Field) -> dict[str, Any]:
@@ -69,11 +85,18 @@ def _text(field: Field) -> dict[str, Any]:
 def _tags(_: Field) -> dict[str, Any]:
     text = {"type": "string", "minLength": 1}
     values = {"oneOf": [text, {"type": "array", "minItems": 1, "items": text}]}
-    return {"type": "object", "minProperties": 1, "additionalProperties": values}
+    made = {"type": "object", "minProperties": 1, "propertyNames": {"minLength": 1}, "additionalProperties": values}
+    return made | {"examples": [{"Backup": "gold"}]}
+
+
+def _count(field: Field) -> dict[str, Any]:
+    if field.minimum == field.maximum:
+        return {"type": "integer", "enum": [field.minimum]}
+    return {"type": "integer", "minimum": field.minimum, "maximum": field.maximum}
 
 
 _SIMPLE: Mapping[Kind, Callable[[Field], dict[str, Any]]] = {
-    Kind.COUNT: lambda field: {"type": "integer", "minimum": field.minimum, "maximum": field.maximum},
+    Kind.COUNT: _count,
     Kind.DURATION: lambda field: {"type": "string", "pattern": field.pattern or PATTERN},
     Kind.MINUTES: lambda _: {"type": "string", "pattern": PATTERN},
     Kind.TEXT: _text,

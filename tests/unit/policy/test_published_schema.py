@@ -34,3 +34,26 @@ def test_the_schema_is_a_schema() -> None:
 def test_an_editor_marks_what_the_parser_refuses(wrong: object) -> None:
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate(wrong, json.loads(PUBLISHED.read_text(encoding="utf-8")))
+
+
+def test_an_editor_shows_what_a_key_is_about_and_how_its_value_is_written() -> None:
+    schema = make_schema()
+    policy = schema["properties"]["policies"]["items"]["properties"]
+    copy = policy["copies"]["items"]["properties"]
+    shown = {
+        "`{}` takes every volume": policy["select"],
+        "`{}` keeps everything": policy["retention"],
+        "refused whole": schema["properties"]["limits"],
+        "the stack's `MaxDeletions`": schema["properties"]["limits"]["properties"]["max_deletions"],
+        "from 1m to 365d": policy["rpo"],
+        "for a month 31d": policy["retention"]["properties"]["keep_within"],
+        "from 15m to 2d, in steps of 15 minutes": copy["completion_duration"],
+    }
+    for words, one in shown.items():
+        assert words in one["description"]
+    assert schema["properties"]["version"]["enum"] == [1]
+    assert "default" not in shown["the stack's `MaxDeletions`"]
+    assert [one["examples"] for one in (copy["copy_within"], policy["select"]["properties"]["tags"])] == [
+        ["4h"],
+        [{"Backup": "gold"}],
+    ]
