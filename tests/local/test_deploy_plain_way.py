@@ -16,8 +16,8 @@ from snapkeep.local.embedded import EmbeddedAws
 from support import tools
 
 AWS = Path(sys.executable).with_name("aws")
-STACKS = (("dr", "us-east-2", "receive"), ("primary", "us-east-1", "protect"))
-CAPABILITIES = ("--capabilities", "CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND")
+README = Path(__file__).parents[2] / "README.md"
+STACKS = (("us-east-2", "snapkeep-dr", "snapkeep-receive"), ("us-east-1", "snapkeep-primary", "snapkeep-protect"))
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,15 @@ class Region:
     def aws(self, *arguments: str) -> str:
         return self.run(AWS, *arguments)
 
+    def commands_of_the_readme(self, beginning: str) -> list[list[str]]:
+        """Given how commands begin, return the arguments of those that the README shows for this region, with our folders."""
+        ours = {f"BUCKET-IN-{self.name.upper()}": self.bucket, "src/snapkeep/infra": str(INFRA), "build/": f"{self.home}/"}
+        text = README.read_text(encoding="utf-8")
+        for theirs, our in ours.items():
+            text = text.replace(theirs, our)
+        lines = [line for line in text.splitlines() if line.startswith(f"$ {beginning}") and f"--region {self.name} " in line]
+        return [line.split()[2:] for line in lines]
+
     def state_machine_of(self, stack: str) -> str:
         query = "Stacks[0].Outputs[?OutputKey=='StateMachineArn'].OutputValue"
         return self.aws("cloudformation", "describe-stacks", "--stack-name", stack, "--query", query, "--output", "text").strip()
@@ -64,34 +73,25 @@ def region_with_bucket(embedded: EmbeddedAws, name: str, account_id: str, home: 
     return region
 
 
-@pytest.mark.parametrize(("kind", "region_name", "machine"), STACKS)
-def test_the_aws_cli_packages_and_deploys_the_templates_as_they_are(
-    embedded: EmbeddedAws, account_id: str, tmp_path: Path, kind: str, region_name: str, machine: str
+@pytest.mark.parametrize(("region_name", "stack", "machine"), STACKS)
+def test_the_aws_cli_deploys_with_the_commands_of_the_readme(
+    embedded: EmbeddedAws, account_id: str, tmp_path: Path, region_name: str, stack: str, machine: str
 ) -> None:
     region = region_with_bucket(embedded, region_name, account_id, tmp_path)
-    packaged, stack = str(tmp_path / "packaged.yaml"), f"snapkeep-plain-{kind}"
-    template = ("--template-file", str(INFRA / f"{kind}.yaml"))
-    region.aws("cloudformation", "package", *template, "--s3-bucket", region.bucket, "--output-template-file", packaged)
-    region.aws(
-        *("cloudformation", "deploy", "--template-file", packaged, "--stack-name", stack, "--s3-bucket", region.bucket),
-        *(*CAPABILITIES, "--parameter-overrides", "FunctionNameSuffix=-plain"),
-    )
-    arn = f"arn:aws:states:{region_name}:{account_id}:stateMachine:snapkeep-plain-{machine}"
-    assert region.state_machine_of(stack) == arn
+    package, deploy = region.commands_of_the_readme("aws cloudformation")
+    region.aws(*package)
+    region.aws(*deploy)
+    assert region.state_machine_of(stack) == f"arn:aws:states:{region_name}:{account_id}:stateMachine:{machine}"
     region.clean_up(stack)
 
 
-@pytest.mark.parametrize(("kind", "region_name", "machine"), STACKS)
-def test_sam_deploys_the_templates_as_they_are(
-    embedded: EmbeddedAws, account_id: str, tmp_path: Path, kind: str, region_name: str, machine: str
+@pytest.mark.parametrize(("region_name", "stack", "machine"), STACKS)
+def test_sam_deploys_with_the_command_of_the_readme(
+    embedded: EmbeddedAws, account_id: str, tmp_path: Path, region_name: str, stack: str, machine: str
 ) -> None:
-    region, stack = region_with_bucket(embedded, region_name, account_id, tmp_path), f"snapkeep-sam-{kind}"
+    region = region_with_bucket(embedded, region_name, account_id, tmp_path)
     assert tools.SAM.exists(), f"{tools.SAM} is not there: run `make tools`"
-    region.run(
-        tools.SAM,
-        *("deploy", "--template-file", str(INFRA / f"{kind}.yaml"), "--stack-name", stack, "--s3-bucket", region.bucket),
-        *(*CAPABILITIES, "--no-confirm-changeset", "--no-progressbar", "--region", region_name),
-        *("--parameter-overrides", "FunctionNameSuffix=-sam"),
-    )
-    assert region.state_machine_of(stack) == f"arn:aws:states:{region_name}:{account_id}:stateMachine:snapkeep-sam-{machine}"
+    (deploy,) = region.commands_of_the_readme("sam deploy")
+    region.run(tools.SAM, *deploy, "--no-confirm-changeset", "--no-progressbar")
+    assert region.state_machine_of(stack) == f"arn:aws:states:{region_name}:{account_id}:stateMachine:{machine}"
     region.clean_up(stack)
