@@ -166,14 +166,14 @@ class PoliciesInForce:
         try:
             return parse_stored(current, self.parameters)
         except InvalidPolicy as broken:
-            instead = _instead_of(current, broken, self.store, self.parameters)
+            self._known = instead = _instead_of(current, broken, self.store, self.parameters)
             self._tell(current, broken, instead, now)
             return instead
 
     def _tell(self, stored: StoredDocument, broken: InvalidPolicy, in_force: PolicySet, now: datetime) -> None:
+        """Tell somebody of a version once. Raise AwsUnavailable: it is told at the next reading then; nothing waits."""
         if self._told == stored.version:
             return
-        self._told = stored.version
         self.notices.add(
             Notice(
                 kind=InvalidPolicy.__name__,
@@ -184,6 +184,7 @@ class PoliciesInForce:
                 at=now,
             )
         )
+        self._told = stored.version
 
 
 @dataclass(frozen=True, slots=True)

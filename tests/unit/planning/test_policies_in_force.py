@@ -77,8 +77,11 @@ class Told:
     """Notices that were added."""
 
     notices: list[Notice] = field(default_factory=list)
+    down: bool = False
 
     def add(self, notice: Notice) -> None:
+        if self.down:
+            raise AwsUnavailable("sqs does not answer")
         self.notices.append(notice)
 
 
@@ -136,6 +139,15 @@ def test_a_broken_document_leaves_the_last_good_one_in_force_and_somebody_is_tol
     assert kept(policies()) == 4
     assert [notice.subject for notice in told.notices] == ["policy document, version 4"]
     assert "in force is: document, version 3" in told.notices[0].cause
+
+
+def test_protection_goes_on_while_nobody_can_be_told_of_a_broken_document_and_it_is_told_later() -> None:
+    policies, _, told = reading(Shelf(texts=[text(3), "broken"]))
+    told.down = True
+    assert kept(policies()) == 3
+    told.down = False
+    assert kept(policies()) == 3
+    assert [notice.subject for notice in told.notices] == ["policy document, version 2"]
 
 
 def test_where_no_document_was_ever_good_copies_go_on_and_nothing_is_deleted() -> None:
