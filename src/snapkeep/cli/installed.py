@@ -178,7 +178,8 @@ class Installed:
         """
         region = self.settings.region
         known = regions_known(self.store(region), self.parameters_as_policies()[region])
-        seen = [self.dr_region_seen(one) for one in sorted(known.difference(self.regions(policies)))]
+        copied_to = {rule.region for policy in policies.policies for rule in policy.copies}
+        seen = [self.dr_region_seen(one) for one in sorted(known - copied_to - {region})]
         return [one for one in seen if one.stack or one.problem]
 
     def primary_seen(self) -> RegionSeen:

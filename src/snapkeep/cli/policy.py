@@ -190,10 +190,12 @@ def _installed(settings: AwsSettings) -> Installed:
 def _put_in_force(installed: Installed, text: str, policies: PolicySet, question: str, *, yes: bool, json: bool) -> None:
     from snapkeep.usecases.policies import push as push_to  # noqa: PLC0415
 
-    stores = _stores(installed, policies)
     dropped = installed.regions_dropped(policies)
     told = [one for one in dropped if not one.problem]
-    before = installed.in_force_in(installed.regions(policies)) | {one.region: one.policies for one in told}
+    left = {one.region for one in dropped}
+    regions = [region for region in installed.regions(policies) if region not in left]
+    stores = _stores(installed, regions)
+    before = installed.in_force_in(regions) | {one.region: one.policies for one in told}
     _tell_broken(before)
     compared = _compare(installed, before, dict.fromkeys(before, policies))
     _show_comparisons(compared, json=json)
@@ -202,8 +204,8 @@ def _put_in_force(installed: Installed, text: str, policies: PolicySet, question
     require_consent(question, yes=yes, json=json, otherwise="nothing was changed")
     pushed = push_to([*stores, *(installed.store(one.region) for one in told)], text)
     if json:
-        regions = [{"region": one.region, "problem": one.problem} for one in dropped]
-        print_json({"pushed": [asdict(one) for one in pushed], "dropped": regions, "changes": _changes_as_data(compared)})
+        named = [{"region": one.region, "problem": one.problem} for one in dropped]
+        print_json({"pushed": [asdict(one) for one in pushed], "dropped": named, "changes": _changes_as_data(compared)})
     else:
         sys.stdout.writelines(_pushed_line(one) + "\n" for one in pushed)
     if any(one.overtaken for one in pushed) or len(told) < len(dropped):
@@ -231,12 +233,12 @@ def _changes_as_data(compared: Sequence[tuple[str, Comparison]]) -> list[dict[st
     return [{"region": region, **comparison_as_data(comparison)} for region, comparison in compared]
 
 
-def _stores(installed: Installed, policies: PolicySet) -> list[PolicyStore]:
-    """Return the stores of all regions concerned, the primary's last. Raise WrongUse for a region without its stack."""
+def _stores(installed: Installed, regions: Sequence[str]) -> list[PolicyStore]:
+    """Given regions, the primary first, return their stores, its own last. Raise WrongUse for a region without its stack."""
     from snapkeep.cli.installed import DR, PRIMARY  # noqa: PLC0415
 
     settings = installed.settings
-    primary, *others = installed.regions(policies)
+    primary, *others = regions
     for kind, region in [*((DR, region) for region in others), (PRIMARY, primary)]:
         if not installed.stack_parameters(kind, region):
             raise WrongUse(f"there is no stack {settings.system}-{kind} in {region}: deploy it before a policy needs it")

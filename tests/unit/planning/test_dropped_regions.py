@@ -57,6 +57,20 @@ def test_a_push_reaches_a_region_that_is_dropped_last_and_says_that_everything_i
     assert said(account) == {PRIMARY: [NEAR], NEAR: [NEAR], FAR: [NEAR]}
 
 
+@pytest.mark.parametrize("regions", [(FAR,), ()])
+def test_the_dr_region_is_told_like_any_other_when_nothing_is_copied_there_any_more(
+    account: Account, tmp_path: Path, regions: tuple[str, ...]
+) -> None:
+    path = tmp_path / "far.json"
+    path.write_text(json.dumps(copying_to(*regions)))
+    pushed = policy("push", str(path), "--yes")
+    assert pushed.exit_code == 0
+    assert KEPT.replace(FAR, NEAR) in pushed.stdout.splitlines()
+    in_order = [line.partition(":")[0] for line in pushed.stdout.splitlines() if line.endswith("is in force")]
+    assert in_order == ([FAR, PRIMARY, NEAR] if regions else [PRIMARY, NEAR, FAR])
+    assert set(map(tuple, said(account).values())) == {regions}
+
+
 def test_in_a_dropped_region_every_copy_is_kept_from_then_on(account: Account, near_alone: Path) -> None:
     for source in [account.snapshot(), account.snapshot()]:
         account.copy(source, FAR)
