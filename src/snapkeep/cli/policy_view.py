@@ -109,7 +109,8 @@ def _completion_text(rule: CopyRule) -> str:
 
 def comparison_lines(region: str, comparison: Comparison) -> Iterator[str]:
     """Given what would change in a region, return it in lines: how many, and the first few by name."""
-    moved = [f"{lineage.volume_id} from {before or 'none'} to {after or 'none'}" for lineage, before, after in comparison.moved]
+    moved = [f"{lineage.volume_id} from {before or 'none'} to {after}" for lineage, before, after in comparison.moved if after]
+    freed = [f"{lineage.volume_id} from {before}" for lineage, before, after in comparison.moved if not after]
     deleted = [
         f"{change.after.snapshot.id} of {change.after.snapshot.origin.start_time:%Y-%m-%d %H:%M}" for change in comparison.deleted
     ]
@@ -120,6 +121,7 @@ def comparison_lines(region: str, comparison: Comparison) -> Iterator[str]:
     yield region
     for what, items in (
         ("volumes under another policy", moved),
+        ("volumes under no policy any more", freed),
         ("snapshots more would go", deleted),
         ("snapshots more would stay", kept),
         ("copies more to make", copies),

@@ -1,10 +1,12 @@
-"""What `snapkeep policy check` says of a document in few words."""
+"""What `snapkeep policy` says of a document, and of what it changes, in few words."""
 
 from datetime import timedelta
 
 import pytest
 
-from snapkeep.cli.policy_view import retention_text, selector_text
+from snapkeep.cli.policy_view import comparison_lines, retention_text, selector_text
+from snapkeep.domain.model import Lineage
+from snapkeep.domain.planning import Comparison
 from snapkeep.domain.policy import Retention, Selector
 
 
@@ -26,3 +28,17 @@ def test_of_many_volumes_the_first_few_are_named() -> None:
     ids = tuple(f"vol-{number:017x}" for number in range(250))
     assert selector_text(Selector(volume_ids=ids)) == f"volume {' or '.join(ids[:5])} or one of 245 more"
     assert selector_text(Selector(volume_ids=ids[:6])) == f"volume {' or '.join(ids[:6])}"
+
+
+def test_volumes_that_no_policy_governs_any_more_are_counted_apart() -> None:
+    """A typing error in a tag must not hide among volumes that only change their policy."""
+    moved = [("vol-0a", "gold", "silver"), ("vol-0b", "", "silver"), ("vol-0c", "gold", "")]
+    comparison = Comparison(tuple((Lineage("us-east-1", volume), before, after) for volume, before, after in moved), (), (), ())
+    lines = [line.strip() for line in comparison_lines("us-east-1", comparison)]
+    assert lines[1:6] == [
+        "2  volumes under another policy",
+        "vol-0a from gold to silver",
+        "vol-0b from none to silver",
+        "1  volume under no policy any more",
+        "vol-0c from gold",
+    ]
