@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from snapkeep.domain.policy import Limits, from_parameters
 from snapkeep.usecases.dispatch import Dispatch
 from support.templates import FUNCTION, MACHINE, STACKS, resources, template
 
@@ -63,7 +64,7 @@ def test_every_default_is_allowed(stack: str) -> None:
 @pytest.mark.parametrize(
     ("name", "refused"),
     [
-        ("tagKeyValue", ["", "aws:backup", "x" * 129]),
+        ("tagKeyValue", ["", "aws:backup", "x" * 129, "Backup=", "=gold", "Back*", f"Backup={'x' * 257}"]),
         ("DRRegion", ["", "Ohio", "us-east"]),
         ("DRKmsKey", ["key", "alias/", "arn:aws:kms:us-east-2:1:key/x"]),
         ("FunctionNameSuffix", ["a b", "x" * 21, "/"]),
@@ -74,6 +75,12 @@ def test_every_default_is_allowed(stack: str) -> None:
 def test_what_a_parameter_cannot_be_is_refused(name: str, refused: list[str]) -> None:
     pattern = template("primary")["Parameters"][name]["AllowedPattern"]
     assert [value for value in refused if re.fullmatch(pattern, value)] == []
+
+
+@pytest.mark.parametrize("text", ["none", "Backup", "Backup=gold", "Backup=gold*", "Backup=?old", "team:Backup=a=b", "Backup=*"])
+def test_the_tag_is_taken_by_the_template_in_every_form_that_the_policy_takes(text: str) -> None:
+    assert re.fullmatch(template("primary")["Parameters"]["tagKeyValue"]["AllowedPattern"], text)
+    assert from_parameters(text, "us-east-2", 7, 1, "", 24, Limits()).policies
 
 
 @pytest.mark.parametrize("stack", STACKS)
