@@ -7,9 +7,10 @@ from datetime import datetime
 
 from snapkeep.domain import holds
 from snapkeep.domain.holds import SnapshotInRegion
-from snapkeep.domain.model import Action, Snapshot, SnapshotState
+from snapkeep.domain.model import Snapshot, SnapshotState
 from snapkeep.domain.planning import RegionFacts, RegionPlan, plan_region
 from snapkeep.domain.policy import PolicySet
+from snapkeep.domain.retention import NO_HOLDS, Holds
 from snapkeep.usecases.ports import Guards, SnapshotReader
 
 NO_WAITING: frozenset[SnapshotInRegion] = frozenset()
@@ -46,19 +47,12 @@ def make_region_plan(
 ) -> RegionPlan:
     """Given a region's facts and the policies to go by, return its plan.
 
-    `guards` are asked for what AMIs use and what is locked among the snapshots that would go. The facts can be planned again
-    under other policies.
+    `guards` are asked for what AMIs use and what is locked: of what stays for other reasons too, so that the plan tells all.
+    The facts can be planned again under other policies.
     """
-    plan = plan_region(facts, policies, now, system=system, adopt=adopt)
-    doomed = [verdict.snapshot.id for verdict in plan.verdicts if verdict.action is Action.DELETE]
-    if not doomed:
-        return plan
-    untouchable = holds.merge_holds(
-        holds.image_holds(guards.images_using(doomed)),
-        holds.lock_holds(guards.locks(doomed)),
-    )
-    if not untouchable:
-        return plan
+    untouchable: Holds = NO_HOLDS
+    if ids := [snapshot.id for snapshot in facts.snapshots]:
+        untouchable = holds.merge_holds(holds.image_holds(guards.images_using(ids)), holds.lock_holds(guards.locks(ids)))
     return plan_region(facts, policies, now, system=system, untouchable=untouchable, adopt=adopt)
 
 

@@ -56,10 +56,17 @@ def test_each_region_is_listed_once_and_what_holds_is_asked_once() -> None:
     assert dr.asked == ["volumes", "snapshots", "images", "locks"]
 
 
-def test_what_holds_is_not_asked_where_nothing_would_go() -> None:
-    primary, dr = CountingReader(REGION, SOURCES[:1]), CountingReader(DR, [])
-    plans(primary, dr)
-    assert primary.asked == ["volumes", "snapshots"]
+def test_what_stays_by_its_policy_says_too_which_image_uses_it_and_that_it_is_locked() -> None:
+    newest = SOURCES[2]
+    primary = CountingReader(REGION, [newest], images={newest.id: ("ami-1",)}, locked={newest.id: ""})
+    made, _ = plans(primary, CountingReader(DR, [copy_of(newest, DR, 1)]))
+    assert made[newest.id] == ("keep", ["newest", "last 1 of 1", "in use by ami-1", "locked"])
+
+
+def test_a_region_without_snapshots_is_not_asked_what_holds() -> None:
+    dr = CountingReader(DR, [])
+    plans(CountingReader(REGION, SOURCES[:1]), dr)
+    assert dr.asked == ["volumes", "snapshots"]
 
 
 def test_images_and_locks_hold_with_their_names() -> None:
