@@ -118,6 +118,7 @@ def comparison_lines(region: str, comparison: Comparison) -> Iterator[str]:
         f"{change.after.snapshot.id} of {change.after.snapshot.origin.start_time:%Y-%m-%d %H:%M}" for change in comparison.kept
     ]
     copies = [f"{copy.snapshot_id} to {copy.region}" for copy in comparison.copies]
+    refused = [f"{plan.lineage.volume_id}: {'; '.join(plan.refusals)}" for plan in comparison.refused]
     yield region
     for what, items in (
         ("volumes under another policy", moved),
@@ -125,6 +126,7 @@ def comparison_lines(region: str, comparison: Comparison) -> Iterator[str]:
         ("snapshots more would go", deleted),
         ("snapshots more would stay", kept),
         ("copies more to make", copies),
+        *([("plans more that would be refused", refused)] if refused else []),
     ):
         yield f"  {len(items):>6,}  {said_of(len(items), what)}"
         yield from (f"            {item}" for item in items[:_SHOWN])
@@ -142,4 +144,10 @@ def comparison_as_data(comparison: Comparison) -> dict[str, Any]:
         "deleted_more": [change.after.snapshot.id for change in comparison.deleted],
         "kept_more": [change.after.snapshot.id for change in comparison.kept],
         "copies_more": [{"snapshot_id": copy.snapshot_id, "region": copy.region} for copy in comparison.copies],
+        "copies_dropped": [{"snapshot_id": copy.snapshot_id, "region": copy.region} for copy in comparison.copies_dropped],
+        "adopted": [snapshot_id for plan in comparison.adopted for snapshot_id in plan.adopted],
+        "plans_refused_more": [
+            {"source_region": plan.lineage.region, "volume_id": plan.lineage.volume_id, "refusals": list(plan.refusals)}
+            for plan in comparison.refused
+        ],
     }

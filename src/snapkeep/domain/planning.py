@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
@@ -21,6 +21,7 @@ from snapkeep.domain.retention import NO_HOLDS, Holds, decide
 from snapkeep.domain.selection import Selection, select, select_by_snapshots, select_for_snapshot
 
 NO_POLICY = Reason("no-policy", "no policy governs it: everything is kept")
+REFUSED = Reason("refused", "its plan is refused: nothing goes")
 NOT_DOUBLED: Mapping[str, Reason] = MappingProxyType({})
 
 
@@ -72,6 +73,21 @@ class VolumePlan:
     refusals: tuple[str, ...] = ()
     """What the plan breaks. A plan that breaks anything is not carried out at all."""
 
+    @property
+    def policy_name(self) -> str:
+        """The name of the policy that governs it; empty where none does."""
+        return self.selection.policy.name if self.selection.policy else ""
+
+    @property
+    def outcome(self) -> tuple[Verdict, ...]:
+        """What would become of its snapshots: the verdicts, of which a plan that is refused carries out no deletion."""
+        if not self.refusals:
+            return self.verdicts
+        return tuple(
+            Verdict(one.snapshot, Action.KEEP, (REFUSED, *one.reasons)) if one.action is Action.DELETE else one
+            for one in self.verdicts
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class RegionPlan:
@@ -90,8 +106,12 @@ class RegionPlan:
     @property
     def deletions(self) -> list[Verdict]:
         """The verdicts that delete, of plans that are not refused."""
-        plans = (volume for volume in self.volumes if not volume.refusals)
-        return [verdict for plan in plans for verdict in plan.verdicts if verdict.action is Action.DELETE]
+        return [verdict for verdict in self.outcomes if verdict.action is Action.DELETE]
+
+    @property
+    def outcomes(self) -> Iterator[Verdict]:
+        """What would become of all snapshots, in the order of the verdicts."""
+        return (verdict for volume in self.volumes for verdict in volume.outcome)
 
     @property
     def missing(self) -> list[MissingCopy]:
@@ -101,7 +121,7 @@ class RegionPlan:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A snapshot that one plan keeps and another deletes."""
+    """A snapshot that stays under one plan and goes under another."""
 
     before: Verdict
     after: Verdict
@@ -134,11 +154,14 @@ def second_copies(copies: Iterable[Snapshot], system: str) -> dict[str, Reason]:
 
 
 def changes(before: RegionPlan, after: RegionPlan) -> list[Change]:
-    """Given two plans for the same snapshots, return those whose action differs, in the order of the second plan."""
-    known = {verdict.snapshot.id: verdict for verdict in before.verdicts}
+    """Given two plans for the same snapshots, return those of which something else would become, in the second's order.
+
+    A plan that is refused deletes nothing: policies with wider limits let go what was refused before.
+    """
+    known = {verdict.snapshot.id: verdict for verdict in before.outcomes}
     return [
         Change(known[verdict.snapshot.id], verdict)
-        for verdict in after.verdicts
+        for verdict in after.outcomes
         if verdict.snapshot.id in known and known[verdict.snapshot.id].action is not verdict.action
     ]
 
@@ -153,23 +176,39 @@ class Comparison:
     kept: tuple[Change, ...]
     copies: tuple[MissingCopy, ...]
     """Copies that are asked for now and were not before."""
+    copies_dropped: tuple[MissingCopy, ...] = ()
+    """Copies that are missing, and that nothing asks for any more."""
+    adopted: tuple[VolumePlan, ...] = ()
+    """Plans that would adopt snapshots that were not adopted before."""
+    refused: tuple[VolumePlan, ...] = ()
+    """Plans that would be refused and were not before."""
+
+    @property
+    def nothing(self) -> bool:
+        """Whether nothing would change."""
+        return not any(getattr(self, one.name) for one in fields(self))
 
 
 def compare(before: RegionPlan, after: RegionPlan) -> Comparison:
-    """Given the plan in force and the plan under other policies for the same facts, return what would change."""
-    names = {plan.lineage: plan.selection.policy.name if plan.selection.policy else "" for plan in before.volumes}
-    moved = [
-        (plan.lineage, names.get(plan.lineage, ""), plan.selection.policy.name if plan.selection.policy else "")
-        for plan in after.volumes
-    ]
+    """Given the plan in force and another for the same facts, return what would change."""
+    known = {plan.lineage: plan for plan in before.volumes}
+    moved = [(plan.lineage, known[plan.lineage].policy_name, plan.policy_name) for plan in after.volumes]
     changed = changes(before, after)
-    asked = {(copy.snapshot_id, copy.region) for copy in before.missing}
     return Comparison(
         moved=tuple(move for move in moved if move[1] != move[2]),
         deleted=tuple(change for change in changed if change.after.action is Action.DELETE),
         kept=tuple(change for change in changed if change.after.action is Action.KEEP),
-        copies=tuple(copy for copy in after.missing if (copy.snapshot_id, copy.region) not in asked),
+        copies=_asked_beside(after, before),
+        copies_dropped=_asked_beside(before, after),
+        adopted=tuple(plan for plan in after.volumes if plan.adopted and plan.adopted != known[plan.lineage].adopted),
+        refused=tuple(plan for plan in after.volumes if plan.refusals and not known[plan.lineage].refusals),
     )
+
+
+def _asked_beside(plan: RegionPlan, other: RegionPlan) -> tuple[MissingCopy, ...]:
+    """Given two plans, return the missing copies that the first asks for and the other does not."""
+    asked = {(copy.snapshot_id, copy.region) for copy in other.missing}
+    return tuple(copy for copy in plan.missing if (copy.snapshot_id, copy.region) not in asked)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,15 @@ def counted(number: int, noun: str, plural: str = "") -> str:
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
 
-_OF_ONE = {"copies": "copy", "minutes": "minute", "runs": "run", "snapshots": "snapshot", "volumes": "volume", "their": "its"}
+_OF_ONE = {
+    "copies": "copy",
+    "minutes": "minute",
+    "plans": "plan",
+    "runs": "run",
+    "snapshots": "snapshot",
+    "volumes": "volume",
+    "their": "its",
+}
 
 
 def said_of(number: int, total: str) -> str:

@@ -165,6 +165,34 @@ def test_a_comparison_counts_volumes_that_move_and_copies_that_are_asked_for_bes
     assert {copy.region for copy in comparison.copies} == {"eu-west-1"}
 
 
+def test_deletions_that_were_refused_and_are_no_more_are_a_change_and_newly_refused_ones_are_none() -> None:
+    given = facts(SOURCES, copies=all_copies(SOURCES))
+    strict = replace(POLICIES, limits=Limits(max_deletions=1))
+    refused, allowed = (plan_region(given, policies, NOW, system=SYSTEM) for policies in (strict, POLICIES))
+    assert refused.volumes[0].refusals
+    assert [verdict.snapshot for verdict in allowed.deletions] == SOURCES[:2]
+    wider = compare(refused, allowed)
+    assert [change.after.snapshot for change in wider.deleted] == SOURCES[:2]
+    assert [change.before.reasons[0].text for change in wider.deleted] == ["its plan is refused: nothing goes"] * 2
+    narrower = compare(allowed, refused)
+    assert narrower.deleted == ()
+    assert [change.after.snapshot for change in narrower.kept] == SOURCES[:2]
+    assert [plan.lineage.volume_id for plan in narrower.refused] == ["vol-0a"]
+    assert compare(refused, refused).nothing
+
+
+def test_a_comparison_tells_of_copies_that_nothing_asks_for_any_more_and_of_what_would_be_adopted() -> None:
+    strange = snapshot("2026-11-23T04:00", 9, managed=False)
+    given = facts([*SOURCES, strange], copies=all_copies(SOURCES[:-1]))
+    now = plan_region(given, POLICIES, NOW, system=SYSTEM)
+    local = PolicySet((replace(GOLD, copies=()), PLAIN))
+    dropped = compare(now, plan_region(given, local, NOW, system=SYSTEM))
+    assert [copy.snapshot_id for copy in dropped.copies_dropped] == [SOURCES[-1].id]
+    adopting = compare(now, plan_region(given, POLICIES, NOW, system=SYSTEM, adopt=True))
+    assert [plan.adopted for plan in adopting.adopted] == [(strange.id,)]
+    assert not adopting.nothing
+
+
 def test_a_plan_for_the_same_facts_is_the_same_plan() -> None:
     given = facts(SOURCES, copies=all_copies(SOURCES))
     assert plan_region(given, POLICIES, NOW, system=SYSTEM) == plan_region(given, POLICIES, NOW, system=SYSTEM)
