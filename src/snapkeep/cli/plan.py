@@ -6,6 +6,7 @@ import os
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
+from shutil import get_terminal_size
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -17,7 +18,8 @@ from snapkeep.cli.policy_files import read_policies
 
 if TYPE_CHECKING:
     from snapkeep.cli.installed import Installed
-    from snapkeep.domain.planning import Change, RegionPlan
+    from snapkeep.cli.plan_view import Paper
+    from snapkeep.domain.planning import RegionPlan
     from snapkeep.domain.policy import PolicySet
 
 app = typer.Typer(help="What would be kept, copied and deleted, and why. Writes nothing.")
@@ -47,10 +49,11 @@ def plan(
     """
     if json and csv:
         raise WrongUse("--json and --csv: choose one")
+    if diff and csv:
+        raise WrongUse("--diff has no form as CSV: give --json, or leave one out")
     if diff and not (policy or at or adopt):
         raise WrongUse("--diff compares with what is in force now: give --policy, --at or --adopt")
     from snapkeep.cli.installed import Installed  # noqa: PLC0415 - imports what --help does not need
-    from snapkeep.domain.planning import changes  # noqa: PLC0415
     from snapkeep.usecases.planning import gather_all_facts, make_plans  # noqa: PLC0415
 
     installed, now = Installed(settings), datetime.now(UTC)
@@ -68,9 +71,9 @@ def plan(
     plans = _shown(make_plans(guards, facts, chosen, moment, system=settings.system, adopt=adopt), scope)
     if diff:
         before = _shown(make_plans(guards, facts, in_force, now, system=settings.system), scope)
-        _print_changes([(after.region, changes(then, after)) for then, after in zip(before, plans, strict=True)], json=json)
+        _print_changes(list(zip(before, plans, strict=True)), _for(at, moment), json=json)
     else:
-        _print_plans(plans, json=json, csv=csv)
+        _print_plans(plans, _for(at, moment), json=json, csv=csv)
     if broken or any(volume.refusals or volume.selection.problem for one in plans for volume in one.volumes):
         raise typer.Exit(NOT_ALL_RIGHT)
 
@@ -100,7 +103,11 @@ def _shown(plans: list[RegionPlan], scope: Scope) -> list[RegionPlan]:
     return {Scope.BOTH: plans, Scope.PRIMARY: plans[:1], Scope.DR: plans[1:]}[scope]
 
 
-def _print_plans(plans: list[RegionPlan], *, json: bool, csv: bool) -> None:
+def _for(at: str, moment: datetime) -> str:
+    return f" for {moment:%Y-%m-%d %H:%M} UTC" if at else ""
+
+
+def _print_plans(plans: list[RegionPlan], moment: str, *, json: bool, csv: bool) -> None:
     from snapkeep.cli.plan_view import write_csv, write_json, write_plan  # noqa: PLC0415
 
     if json:
@@ -110,18 +117,27 @@ def _print_plans(plans: list[RegionPlan], *, json: bool, csv: bool) -> None:
     else:
         for number, one in enumerate(plans):
             sys.stdout.write("\n" if number else "")
-            write_plan(sys.stdout, one, colour=in_colour())
+            write_plan(sys.stdout, one, _paper(), moment=moment)
 
 
-def _print_changes(changed: list[tuple[str, list[Change]]], *, json: bool) -> None:
-    from snapkeep.cli.plan_view import change_as_data, write_changes  # noqa: PLC0415
+def _print_changes(compared: list[tuple[RegionPlan, RegionPlan]], moment: str, *, json: bool) -> None:
+    from snapkeep.cli.plan_changes import changes_as_data, write_changes  # noqa: PLC0415
 
     if json:
-        regions = [{"region": region, "changes": [change_as_data(one) for one in ones]} for region, ones in changed]
-        print_json({"regions": regions})
+        print_json({"regions": [changes_as_data(before, after) for before, after in compared]})
         return
-    for region, ones in changed:
-        write_changes(sys.stdout, region, ones, colour=in_colour())
+    for number, (before, after) in enumerate(compared):
+        sys.stdout.write("\n" if number else "")
+        write_changes(sys.stdout, before, after, _paper(), moment=moment)
+
+
+def _paper() -> Paper:
+    """Return how wide the terminal is, or what `COLUMNS` says, and whether it wants colour."""
+    from snapkeep.cli.plan_view import COLUMNS, NARROWEST, WIDEST, Paper  # noqa: PLC0415
+
+    known = sys.stdout.isatty() or "COLUMNS" in os.environ
+    columns = get_terminal_size((COLUMNS, 0)).columns if known else COLUMNS
+    return Paper(min(max(columns, NARROWEST), WIDEST), in_colour())
 
 
 def in_colour() -> bool:

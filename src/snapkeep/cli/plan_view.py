@@ -1,22 +1,50 @@
-"""Plans for people (lines that read well at 100 columns), for a machine (JSON), and for a spreadsheet (CSV)."""
+"""Plans for people (lines as wide as the terminal, 100 columns without one), for a machine (JSON), for a spreadsheet (CSV)."""
 
 from __future__ import annotations
 
 import csv
 import json
 import textwrap
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any, TextIO
 
 from snapkeep.domain.ledger import format_time
 from snapkeep.domain.model import Action, Verdict
-from snapkeep.domain.planning import Change, MissingCopy, RegionPlan, VolumePlan
+from snapkeep.domain.planning import CopyStanding, MissingCopy, RegionPlan, VolumePlan
 from snapkeep.domain.wording import counted
 
-COLUMNS = 100
-_REASONS_AT = 48
-_REASONS_WIDTH = COLUMNS - _REASONS_AT - 2
-_BOLD, _RED, _YELLOW, _DIM, _PLAIN = "\x1b[1m", "\x1b[31m", "\x1b[33m", "\x1b[2m", "\x1b[0m"
+COLUMNS, NARROWEST, WIDEST = 100, 80, 140
+"""How wide lines are where there is no terminal, and at least and at most where there is one."""
+REASONS_AT = 51
+BOLD, RED, YELLOW, DIM, _PLAIN = "\x1b[1m", "\x1b[31m", "\x1b[33m", "\x1b[2m", "\x1b[0m"
+
+
+@dataclass(frozen=True, slots=True)
+class Paper:
+    """What a plan is written on: how many columns, and whether in colour."""
+
+    columns: int = COLUMNS
+    """From `NARROWEST` to `WIDEST`."""
+    colour: bool = False
+
+    def paint(self, code: str, text: str) -> str:
+        """Given a colour and a text, return the text in it."""
+        return f"{code}{text}{_PLAIN}" if self.colour else text
+
+    def wrapped(self, text: str, first: int, others: int, code: str = "") -> Iterator[str]:
+        """Given a text, return it in lines, of which the first and the others begin so far in. No id or name is cut."""
+        lines = textwrap.wrap(
+            text,
+            self.columns,
+            initial_indent=" " * first,
+            subsequent_indent=" " * others,
+            break_on_hyphens=False,
+            break_long_words=False,
+        )
+        return (self.paint(code, line) if code else line for line in lines)
+
 
 CSV_HEADER = (
     "region",
@@ -33,31 +61,17 @@ CSV_HEADER = (
 )
 
 
-def write_plan(out: TextIO, plan: RegionPlan, *, colour: bool = False) -> None:
-    """Given a region's plan, write it volume by volume, then what is missing and the totals."""
-    paint = _painter(colour)
-    out.write(f"{paint(_BOLD, plan.region)}  by {plan.policies.source}\n")
+def write_plan(out: TextIO, plan: RegionPlan, paper: Paper, *, moment: str = "") -> None:
+    """Given a region's plan, write it volume by volume, then what is missing and the totals; `moment` says for when it is."""
+    out.write(f"{paper.paint(BOLD, plan.region)}  by {plan.policies.source}{moment}\n")
     for volume in plan.volumes:
         out.write("\n")
-        out.writelines(line + "\n" for line in _volume_lines(volume, plan.region, paint))
+        out.writelines(line + "\n" for line in _volume_lines(volume, plan.region, paper))
     if plan.missing:
-        out.write(f"\n{paint(_BOLD, 'copies missing')}\n")
-        out.writelines(line + "\n" for line in _missing_lines(plan.missing, paint))
-    out.write(f"\n{totals_line(plan)}\n")
-
-
-def write_changes(out: TextIO, region: str, changed: Sequence[Change], *, colour: bool = False) -> None:
-    """Given what would change in a region, write it."""
-    paint = _painter(colour)
-    out.write(f"{paint(_BOLD, region)}\n")
-    indent = " " * (_REASONS_AT + 2)
-    for change in changed:
-        out.writelines(line + "\n" for line in _verdict_lines(change.after, paint))
-        before = f"now {change.before.action}: {'; '.join(reason.text for reason in change.before.reasons)}"
-        wrapped = textwrap.wrap(before, COLUMNS, initial_indent=indent, subsequent_indent=indent)
-        out.writelines(paint(_DIM, line) + "\n" for line in wrapped)
-    if not changed:
-        out.write("  nothing would change\n")
+        out.write(f"\n{paper.paint(BOLD, 'copies missing')}\n")
+        out.writelines(line + "\n" for line in missing_lines(plan.missing, paper))
+    out.write("\n")
+    out.writelines(line + "\n" for line in paper.wrapped(totals_line(plan), 0, 4))
 
 
 def totals_line(plan: RegionPlan) -> str:
@@ -81,14 +95,13 @@ def totals_line(plan: RegionPlan) -> str:
 def rows(plan: RegionPlan) -> Iterator[tuple[str, ...]]:
     """Given a region's plan, return it as rows under `CSV_HEADER`."""
     for volume in plan.volumes:
-        policy = volume.selection.policy.name if volume.selection.policy else ""
         for verdict in volume.verdicts:
             snapshot = verdict.snapshot
             yield (
                 plan.region,
                 volume.lineage.region,
                 volume.lineage.volume_id,
-                policy,
+                volume.policy_name,
                 snapshot.id,
                 format_time(snapshot.origin.start_time),
                 snapshot.state.value,
@@ -137,24 +150,19 @@ def _region_as_data(plan: RegionPlan) -> dict[str, Any]:
     }
 
 
-def change_as_data(change: Change) -> dict[str, Any]:
-    """Given a change, return it as plain data."""
-    return {"before": _verdict_as_data(change.before), "after": _verdict_as_data(change.after)}
-
-
 def _volume_as_data(volume: VolumePlan) -> dict[str, Any]:
     selection = volume.selection
     return {
         "source_region": volume.lineage.region,
         "volume_id": volume.lineage.volume_id,
         "exists_here": volume.volume is not None,
-        "policy": selection.policy.name if selection.policy else None,
+        "policy": volume.policy_name or None,
         "why": selection.why,
         "passed_over": [{"policy": name, "why": why} for name, why in selection.passed_over],
         "problem": selection.problem,
         "refusals": list(volume.refusals),
         "adopted": list(volume.adopted),
-        "snapshots": [_verdict_as_data(verdict) for verdict in volume.verdicts],
+        "snapshots": [verdict_as_data(verdict) for verdict in volume.verdicts],
         "copies_missing": [
             {
                 "snapshot_id": copy.snapshot_id,
@@ -167,7 +175,8 @@ def _volume_as_data(volume: VolumePlan) -> dict[str, Any]:
     }
 
 
-def _verdict_as_data(verdict: Verdict) -> dict[str, Any]:
+def verdict_as_data(verdict: Verdict) -> dict[str, Any]:
+    """Given a verdict, return it as plain data."""
     snapshot = verdict.snapshot
     return {
         "snapshot_id": snapshot.id,
@@ -179,41 +188,45 @@ def _verdict_as_data(verdict: Verdict) -> dict[str, Any]:
     }
 
 
-def _volume_lines(volume: VolumePlan, region: str, paint: Any) -> Iterator[str]:
+def _volume_lines(volume: VolumePlan, region: str, paper: Paper) -> Iterator[str]:
     selection = volume.selection
-    name = selection.policy.name if selection.policy else "no policy"
     where = "" if volume.volume else " (gone)" if volume.lineage.region == region else f" (of {volume.lineage.region})"
-    yield from _wrapped(f"{paint(_BOLD, volume.lineage.volume_id)}{where}  {name}: {selection.why}", 4)
+    head, *others = paper.wrapped(
+        f"{volume.lineage.volume_id}{where}  {volume.policy_name or 'no policy'}: {selection.why}", 0, 4
+    )
+    yield paper.paint(BOLD, volume.lineage.volume_id) + head.removeprefix(volume.lineage.volume_id)
+    yield from others
     for passed, why in selection.passed_over:
-        yield from _wrapped(paint(_DIM, f"    not {passed}: {why}"), 6)
+        yield from paper.wrapped(f"not {passed}: {why}", 4, 6, DIM)
     for text in (*([selection.problem] if selection.problem else []), *volume.refusals):
-        yield from _wrapped(paint(_RED, f"    ! {text}"), 6)
+        yield from paper.wrapped(f"! {text}", 4, 6, RED)
     adopted = set(volume.adopted)
     for verdict in reversed(volume.verdicts):
-        yield from _verdict_lines(verdict, paint, adopted=verdict.snapshot.id in adopted)
+        yield from verdict_lines(verdict, paper, adopted=verdict.snapshot.id in adopted)
 
 
-def _verdict_lines(verdict: Verdict, paint: Any, *, adopted: bool = False) -> Iterator[str]:
+def verdict_lines(verdict: Verdict, paper: Paper, *, adopted: bool = False) -> Iterator[str]:
+    """Given a verdict, return it in lines: when and which snapshot, what happens to it, and every reason."""
     snapshot = verdict.snapshot
-    action = paint(_YELLOW, "delete") if verdict.action is Action.DELETE else "keep  "
+    action = paper.paint(YELLOW, "delete") if verdict.action is Action.DELETE else "keep  "
     head = f"  {snapshot.origin.start_time:%Y-%m-%d %H:%M}  {snapshot.id:<22}  "
     reasons = "; ".join([*(["would be adopted"] if adopted else []), *(reason.text for reason in verdict.reasons)])
-    fits = len(reasons) <= _REASONS_WIDTH
-    first, *others = [reasons] if fits else textwrap.wrap(reasons, _REASONS_WIDTH)
-    yield f"{head}{action} {first}"
-    for line in others:
-        yield " " * (_REASONS_AT + 2) + line
+    if REASONS_AT + len(reasons) <= paper.columns:
+        yield f"{head}{action} {reasons}"
+        return
+    first, *others = paper.wrapped(reasons, REASONS_AT, REASONS_AT)
+    yield f"{head}{action} {first.lstrip()}"
+    yield from others
 
 
-def _missing_lines(missing: Iterable[MissingCopy], paint: Any) -> Iterator[str]:
+def missing_lines(missing: Sequence[MissingCopy], paper: Paper) -> Iterator[str]:
+    """Given copies that are missing, return them in lines, volume by volume."""
+    by_volume: dict[str, list[MissingCopy]] = defaultdict(list)
+    width = max((len(copy.region) for copy in missing), default=0)
     for copy in missing:
-        standing = paint(_RED, copy.standing.value) if copy.standing.value == "failed" else copy.standing.value
-        yield f"  {copy.snapshot_id:<22}  to {copy.region:<14}  due {copy.deadline:%Y-%m-%d %H:%M}  {standing}"
-
-
-def _wrapped(text: str, indent: int) -> list[str]:
-    return textwrap.wrap(text, COLUMNS, subsequent_indent=" " * indent, drop_whitespace=True, replace_whitespace=False)
-
-
-def _painter(colour: bool) -> Any:
-    return (lambda code, text: f"{code}{text}{_PLAIN}") if colour else (lambda _, text: text)
+        by_volume[copy.lineage.volume_id].append(copy)
+    for volume_id, copies in by_volume.items():
+        yield f"  of {volume_id}"
+        for copy in copies:
+            standing = paper.paint(RED, copy.standing.value) if copy.standing is CopyStanding.FAILED else copy.standing.value
+            yield f"  {copy.snapshot_id:<22}  to {copy.region:<{width}}  due {copy.deadline:%Y-%m-%d %H:%M}  {standing}"

@@ -4,8 +4,6 @@ import csv
 import io
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,122 +12,17 @@ from typer.testing import CliRunner, Result
 
 from snapkeep.cli import policy as policy_commands
 from snapkeep.cli.errors import WrongUse
-from snapkeep.cli.installed import Installed
-from snapkeep.cli.plan import app as plan_app
 from snapkeep.cli.policy import app as policy_app
 from snapkeep.domain.errors import InvalidConfiguration
-from snapkeep.domain.model import Snapshot, Volume
-from snapkeep.domain.policy import Limits, from_dr_parameters, from_parameters
-from snapkeep.usecases.policies import NOTHING, DocumentAbsent, StoredDocument, in_force
-from support.lineages import REGION, copy_of, snapshot
-
-DR = "us-east-2"
-SOURCES = [snapshot(f"2025-11-{day}T03:00", day, policy="default") for day in (20, 21, 22, 23)]
-COPIES = [copy_of(source, DR, number) for number, source in enumerate(SOURCES[:3], start=1)]
-DOCUMENT = """
-version: 1
-policies:
-  - name: default
-    select: {tags: {Backup: gold}}
-    retention: {keep_last: 3}
-    copies: [{region: us-east-2, retention: {keep_last: 1}}]
-"""
-
-
-@dataclass
-class World:
-    """What the chosen AWS holds."""
-
-    listings: dict[str, list[Snapshot]] = field(default_factory=lambda: {REGION: list(SOURCES), DR: list(COPIES)})
-    volumes: list[Volume] = field(default_factory=lambda: [Volume("vol-0a", REGION, 8, "gp3", tags={"Backup": "gold"})])
-    documents: dict[str, list[str]] = field(default_factory=lambda: {REGION: [], DR: []})
-    stacks: set[str] = field(default_factory=lambda: {REGION, DR})
-
-
-@dataclass
-class Reader:
-    """Reads the world."""
-
-    world: World
-    region: str
-
-    def all_volumes(self) -> list[Volume]:
-        return self.world.volumes if self.region == REGION else []
-
-    def all_snapshots(self) -> list[Snapshot]:
-        return self.world.listings[self.region]
-
-    def images_using(self, snapshot_ids: list[str]) -> dict[str, tuple[str, ...]]:
-        return {SOURCES[0].id: ("ami-0123",)} if SOURCES[0].id in snapshot_ids else {}
-
-    def locks(self, _: list[str]) -> dict[str, str]:
-        return {}
-
-
-@dataclass
-class Store:
-    """Keeps the world's documents."""
-
-    world: World
-    region: str
-
-    def current(self) -> StoredDocument:
-        versions = self.history()
-        if not versions or versions[0].says_nothing:
-            raise DocumentAbsent
-        return versions[0]
-
-    def history(self) -> list[StoredDocument]:
-        at = datetime(2026, 11, 23, tzinfo=UTC)
-        kept = list(enumerate(self.world.documents[self.region], start=1))
-        return [StoredDocument(number, text, at, "someone") for number, text in reversed(kept)]
-
-    def put(self, text: str, *, advanced: bool) -> int:
-        self.world.documents[self.region].append(text)
-        return len(self.world.documents[self.region])
-
-    def remove(self) -> None:
-        self.world.documents[self.region].append(NOTHING)
-
-
-@pytest.fixture
-def world(monkeypatch: pytest.MonkeyPatch) -> World:
-    made = World()
-    parameters = {
-        REGION: from_parameters("none", DR, 2, 1, "", 24, Limits(), region=REGION),
-        DR: from_dr_parameters(DR, 1, Limits()),
-    }
-    monkeypatch.setattr(Installed, "reader", lambda _, region: Reader(made, region))
-    monkeypatch.setattr(Installed, "guards", lambda _, reader: reader)
-    monkeypatch.setattr(Installed, "store", lambda _, region: Store(made, region))
-    monkeypatch.setattr(Installed, "waiting", lambda *_: frozenset({(SOURCES[3].id, DR)}))
-    monkeypatch.setattr(Installed, "parameters_as_policies", lambda *_: dict(parameters))
-    monkeypatch.setattr(
-        Installed,
-        "policies_in_force",
-        lambda *_: {region: in_force(Store(made, region), one) for region, one in parameters.items()},
-    )
-    monkeypatch.setattr(
-        Installed, "stack_parameters", lambda _, kind, region="": {"Retention": "2"} if region in made.stacks else {}
-    )
-    return made
-
-
-@pytest.fixture
-def plan(world: World) -> Callable[..., Result]:
-    return lambda *arguments: CliRunner().invoke(plan_app, ["--region", REGION, *arguments])
+from snapkeep.domain.model import Volume
+from snapkeep.usecases.policies import NOTHING
+from support.lineages import REGION, snapshot
+from support.planned import DOCUMENT, DR, SOURCES, World
 
 
 def policy(*arguments: str) -> Result:
     where = [] if arguments[0] == "check" else ["--region", REGION]
     return CliRunner().invoke(policy_app, [*arguments, *where])
-
-
-@pytest.fixture
-def document(tmp_path: Path) -> Path:
-    path = tmp_path / "policy.yaml"
-    path.write_text(DOCUMENT, encoding="utf-8")
-    return path
 
 
 def test_the_plan_tells_policy_verdicts_reasons_and_missing_copies_within_100_columns(plan: Callable[..., Result]) -> None:
@@ -142,7 +35,7 @@ def test_the_plan_tells_policy_verdicts_reasons_and_missing_copies_within_100_co
     assert f"  2025-11-21 03:00  {SOURCES[1].id:<22}  delete beyond last 2" in lines
     assert f"  2025-11-20 03:00  {SOURCES[0].id:<22}  keep   in use by ami-0123" in lines
     assert any("held: its copy to us-east-2" in line for line in lines)
-    assert f"  {SOURCES[3].id}  to us-east-2       due 2025-11-24 03:00  waiting or running" in lines
+    assert f"  {SOURCES[3].id}  to us-east-2  due 2025-11-24 03:00  waiting or running" in lines
     assert "us-east-1: 1 volume, 4 snapshots, 3 stay, 1 would go, 1 copy missing" in lines
     assert "us-east-2: 1 volume, 3 snapshots, 1 stay, 2 would go, 0 copies missing" in lines
 
@@ -209,9 +102,25 @@ def test_a_plan_for_the_first_and_the_last_moment_is_made(plan: Callable[..., Re
         assert plan("--at", moment, *arguments).exit_code == 0
 
 
+@pytest.mark.parametrize(("columns", "widest"), [("60", 80), ("80", 80), ("100", 100), ("120", 120), ("400", 140)])
+def test_lines_are_as_wide_as_the_terminal_and_no_name_is_cut(
+    plan: Callable[..., Result], world: World, monkeypatch: pytest.MonkeyPatch, columns: str, widest: int
+) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    world.volumes = [Volume("vol-0a", REGION, 8, "gp3", tags={"snapkeep:policy": "a-policy-whose-name-is-longer-than-others"})]
+    told = plan().output
+    assert max(map(len, told.splitlines())) <= widest
+    assert "'a-policy-whose-name-is-longer-than-others'" in told
+    assert "us-\n" not in told
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
-    [(["--json", "--csv"], "choose one"), (["--diff"], "give --policy, --at or --adopt")],
+    [
+        (["--diff", "--adopt", "--csv"], "--diff has no form as CSV"),
+        (["--json", "--csv"], "choose one"),
+        (["--diff"], "give --policy, --at or --adopt"),
+    ],
 )
 def test_wrong_use_is_told(plan: Callable[..., Result], arguments: list[str], words: str) -> None:
     assert words in str(plan(*arguments).exception)
