@@ -8,17 +8,19 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
-from snapkeep.domain.model import Volume
+from snapkeep.domain.model import Volume, VolumeRole
 from snapkeep.domain.policy import PolicySet
 from snapkeep.ebsmodel import Faults, Quotas, Speeds, VirtualClock, World
 from snapkeep.ebsmodel.blocks import BLOCKS_PER_GIB
 from snapkeep.ebsmodel.keys import EBS_ALIAS
+from snapkeep.ebsmodel.place import Place
 from snapkeep.ebsmodel.records import Key
 
 USUAL_SIZE_GIB, SPREAD = 40.0, 1.1
 SMALLEST_GIB, LARGEST_GIB = 1, 4096
+ROOT_DEVICE, DATA_DEVICE = "/dev/xvda", "/dev/sdf"
 ROOMY = Quotas(pending_snapshots=5_000, snapshots_per_region=10_000_000)
-"""Quotas that AWS raises on request, and that a simulated fleet must not trip over."""
+"""A simulated fleet does not trip over these. AWS raises the second on request; of pending snapshots it allows 100 at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,10 @@ class SimulatedVolume:
     encrypted: bool = False
     used_share: float = 0.6
     changed_share_per_day: float = 0.02
+    id: str = ""
+    """As the account has it; left out, the model gives one."""
+    instance_id: str = ""
+    role: VolumeRole = VolumeRole.UNATTACHED
 
 
 def generate(count: int, seed: int, tags: Mapping[str, str]) -> list[SimulatedVolume]:
@@ -49,9 +55,22 @@ def generate(count: int, seed: int, tags: Mapping[str, str]) -> list[SimulatedVo
 
 
 def from_account(volumes: Iterable[Volume], changed_share_per_day: float) -> list[SimulatedVolume]:
-    """Given an account's volumes, return them for a simulation. What changes in a day is an assumption: EC2 does not tell."""
+    """Given an account's volumes, return them for a simulation, with all that a policy may choose them by.
+
+    What changes in a day is an assumption: EC2 does not tell. Of the instances of a shared volume the first is taken.
+    """
     return [
-        SimulatedVolume(one.size_gib, dict(one.tags), one.volume_type, one.encrypted, 1.0, changed_share_per_day)
+        SimulatedVolume(
+            size_gib=one.size_gib,
+            tags=dict(one.tags),
+            volume_type=one.volume_type,
+            encrypted=one.encrypted,
+            used_share=1.0,
+            changed_share_per_day=changed_share_per_day,
+            id=one.id,
+            instance_id=next(iter(one.instance_ids), ""),
+            role=one.role,
+        )
         for one in volumes
     ]
 
@@ -71,6 +90,7 @@ def make_world(
     )
     client = world.client("ec2", primary)
     world.change_quotas(throttling=False)
+    as_given: dict[str, SimulatedVolume] = {}
     for volume in volumes:
         listed = [{"Key": key, "Value": value} for key, value in volume.tags.items() if not key.startswith("aws:")]
         request: dict[str, Any] = {"AvailabilityZone": f"{primary}a", "Size": volume.size_gib, "VolumeType": volume.volume_type}
@@ -79,12 +99,26 @@ def make_world(
         if volume.encrypted:
             request["Encrypted"] = True
         made = client.create_volume(**request)["VolumeId"]
+        as_given[made] = volume
         used = max(1, int(volume.size_gib * BLOCKS_PER_GIB * volume.used_share))
         world.write(made, 0, used, region=primary)
         world.place(primary).volumes[made].change_blocks_per_day = used * volume.changed_share_per_day
     world.change_quotas(throttling=True)
     world.run_until(world.now() + 10)
+    _name(world.place(primary), as_given, world.now())
     return world
+
+
+def _name(place: Place, as_given: Mapping[str, SimulatedVolume], now: float) -> None:
+    """Given volumes by the ids that the model gave, let them have the ids that they came with, and be attached as they were."""
+    made = [(volume, as_given[volume.id]) for volume in place.volumes.values()]
+    for volume, given in made:
+        volume.id = volume.log.origin = given.id or volume.id
+        if given.instance_id:
+            volume.state, volume.instance_id, volume.attached_at = "in-use", given.instance_id, now
+            volume.device = ROOT_DEVICE if given.role is VolumeRole.ROOT else DATA_DEVICE
+    place.volumes.clear()
+    place.volumes.update((volume.id, volume) for volume, _ in made)
 
 
 def give_keys(world: World, policies: PolicySet) -> None:

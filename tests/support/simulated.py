@@ -1,0 +1,26 @@
+"""Small simulations, of a volume or two for a few days."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from snapkeep.domain.policy import CopyRule, Policy, PolicySet, Retention, Selector
+from snapkeep.simulate.experiment import Experiment, Plan, Result
+from snapkeep.simulate.fleet import SimulatedVolume, make_world
+
+PRIMARY, NEAR, FAR = "us-east-1", "us-east-2", "eu-west-1"
+STILL = SimulatedVolume(100, used_share=0.5, changed_share_per_day=0.0)
+
+
+def policy(*regions: str, name: str = "gold", selector: Selector | None = None, **rule: Any) -> PolicySet:
+    copies = tuple(CopyRule(region, **rule) for region in regions)
+    return PolicySet((Policy(name, selector or Selector(), Retention(keep_last=2), copies, timedelta(hours=48)),))
+
+
+def run(chosen: PolicySet, *volumes: SimulatedVolume, name: str = "test", days: int = 4, away: str = "") -> Result:
+    destinations = tuple(dict.fromkeys(rule.region for one in chosen.policies for rule in one.copies))
+    world = make_world(volumes or [STILL], PRIMARY, destinations)
+    if away:
+        world.take_region_away(away)
+    return Experiment(name, world, chosen, Plan(days=days)).run()
