@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from calendar import monthrange
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -36,7 +37,6 @@ STORAGE, TRANSFER, TRANSITIONS, FUNCTIONS = "snapshots in", "transfer to", "stat
 TIMINGS = Timings(stream_seconds=60.0, wake_seconds=60.0)
 """Dispatchers are woken once a minute, as by their schedule alone, in a stack each second: a year must pass in minutes."""
 FIRST_SNAPSHOT_SECONDS = 60.0
-MONTH = timedelta(days=30.4375)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +72,11 @@ class Day:
     failed_runs: int
     worst_hours_by_policy: Mapping[str, float] = field(default_factory=dict)
 
+    @property
+    def within(self) -> datetime:
+        """A moment of the day that ends: the end itself is the next one's midnight."""
+        return self.at - timedelta(hours=1)
+
 
 @dataclass(frozen=True, slots=True)
 class Moment:
@@ -97,7 +102,8 @@ class PolicyRpo:
         return self.worst_hours <= self.asked_hours
 
 
-NOBODY_GOVERNED = "no policy governs a volume of this fleet: give the made volumes the tags that yours asks for (--tag KEY=VALUE)"
+NO_VOLUMES = "the fleet has no volume in {}: give the region in which it has some (--region)"
+NOBODY_GOVERNED = "no policy governs a volume of this fleet: volumes made by chance carry the tags of --tag KEY=VALUE alone"
 NEVER_WITHIN = "a snapshot every {:g} h cannot hold an RPO of {:g} h: make them more often (--every), or ask for less (rpo)"
 
 
@@ -127,7 +133,8 @@ class Result:
         """What whoever asked may want to ask otherwise."""
         too_short = sorted({one.asked_hours for one in self.rpo if self.plan.every_hours >= one.asked_hours})
         return [
-            *([NOBODY_GOVERNED] if not self.governed else []),
+            *([NO_VOLUMES.format(self.plan.primary)] if not self.volumes else []),
+            *([NOBODY_GOVERNED] if self.volumes and not self.governed else []),
             *(NEVER_WITHIN.format(self.plan.every_hours, asked) for asked in too_short),
         ]
 
@@ -187,8 +194,9 @@ class Experiment:
         self.result = Result(name, plan, len(chosen), governed, asked)
         self._began = world.now()
         self._policy_of = {volume_id: policy.name for volume_id, policy in copied.items()}
-        self._newest = dict.fromkeys(copied, self._began)
-        """Of when the newest copy of each volume is that is to have one; one without any has the age of the experiment."""
+        wanted = ((volume_id, rule.region) for volume_id, policy in copied.items() for rule in policy.copies)
+        self._newest = dict.fromkeys(wanted, self._began)
+        """Of when the newest copy of a volume is in each region that is to have one; without any, it has the experiment's age."""
         self._waiting_most = self._failed_today = 0
         self._worst_today: dict[str, float] = {}
         """The greatest age of a newest copy so far today, by policy, in seconds."""
@@ -254,10 +262,11 @@ class Experiment:
         self._extra_dollars[place.region] += gib * prices.time_based_dollars_per_gib(copy.duration_minutes)  # type: ignore[assignment]
         self.result.copies += 1
         self.result.copied_gib += gib
-        if truth.volume_id in self._newest:
-            before = self._newest[truth.volume_id]
+        wanted = truth.volume_id, place.region
+        if wanted in self._newest:
+            before = self._newest[wanted]
             self._note_age(truth.volume_id, self.world.now() - before)
-            self._newest[truth.volume_id] = max(before, truth.start)
+            self._newest[wanted] = max(before, truth.start)
 
     def _note_age(self, volume_id: str, age_seconds: float) -> None:
         policy = self._policy_of[volume_id]
@@ -275,7 +284,9 @@ class Experiment:
         now = self.world.now()
         at = utc(now)
         regions = {region: self._region(region) for region in (self.plan.primary, *self.runner.deployment.destinations)}
-        ages = {volume_id: now - newest for volume_id, newest in self._newest.items()}
+        ages: dict[str, float] = {}
+        for (volume_id, _), newest in self._newest.items():
+            ages[volume_id] = max(ages.get(volume_id, 0.0), now - newest)
         for volume_id, age in ages.items():
             self._note_age(volume_id, age)
         worst = {policy: self._worst_today.get(policy, 0.0) / HOUR for policy in self.result.asked_hours}
@@ -283,7 +294,7 @@ class Experiment:
         self.result.days.append(
             Day(at, regions, self._waiting_most, middle, max(worst.values(), default=0.0), self._failed_today, worst)
         )
-        self._charge(at, regions)
+        self._charge(regions)
         for queue in self.runner.wiring.queues.values():
             queue.expire(at)
         self._waiting_most = self._failed_today = 0
@@ -293,12 +304,16 @@ class Experiment:
         place = self.world.place(region)
         return RegionDay(len(place.snapshots), place.stored_blocks * BLOCK_SIZE / GIB)
 
-    def _charge(self, at: datetime, regions: Mapping[str, RegionDay]) -> None:
-        month = self.result.months.setdefault(f"{at - timedelta(hours=1):%Y-%m}", Counter())
+    def _charge(self, regions: Mapping[str, RegionDay]) -> None:
+        within = self.result.days[-1].within
+        month = self.result.months.setdefault(f"{within:%Y-%m}", Counter())
+        share = 1 / monthrange(within.year, within.month)[1]
         for region, day in regions.items():
-            month[f"{STORAGE} {region}"] += day.stored_gib * prices.SNAPSHOT_STORAGE.dollars * (timedelta(days=1) / MONTH)  # type: ignore[assignment]
+            month[f"{STORAGE} {region}"] += day.stored_gib * prices.SNAPSHOT_STORAGE.dollars * share  # type: ignore[assignment]
         for region, gib in self._moved.items():
-            month[f"{TRANSFER} {region}"] += gib * prices.TRANSFER.dollars + self._extra_dollars[region]  # type: ignore[assignment]
+            month[f"{TRANSFER} {region}"] += (
+                gib * prices.transfer(self.plan.primary, region).dollars + self._extra_dollars[region]
+            )  # type: ignore[assignment]
         totals = self.runner.totals
         month[TRANSITIONS] += (totals.transitions - self._transitions_before) * prices.STATE_TRANSITION.dollars  # type: ignore[assignment]
         month[FUNCTIONS] += prices.function_dollars(totals.invocations - self._calls_before)  # type: ignore[assignment]
@@ -314,11 +329,11 @@ def worst_moments(result: Result) -> list[Moment]:
         longest = max(result.days, key=lambda day: day.waiting_most)
         if longest.waiting_most:
             copies = counted(longest.waiting_most, "copy", "copies")
-            found.append(Moment(longest.at, f"{copies} waited at once, the most of all days"))
+            found.append(Moment(longest.within, f"{copies} waited at once, the most of all days"))
         oldest = max(result.days, key=lambda day: day.rpo_worst_hours)
         if oldest.rpo_worst_hours:
-            found.append(Moment(oldest.at, f"the oldest newest copy of a volume was {oldest.rpo_worst_hours:.1f} h old"))
+            found.append(Moment(oldest.within, f"the oldest newest copy of a volume was {oldest.rpo_worst_hours:.1f} h old"))
         failed = max(result.days, key=lambda day: day.failed_runs)
         if failed.failed_runs:
-            found.append(Moment(failed.at, f"{counted(failed.failed_runs, 'run')} ended FAILED, the most of all days"))
+            found.append(Moment(failed.within, f"{counted(failed.failed_runs, 'run')} ended FAILED, the most of all days"))
     return sorted(found, key=lambda moment: moment.at)

@@ -19,6 +19,11 @@ class Price:
 
 SNAPSHOT_STORAGE = Price(0.05, "GiB-month of changed blocks, standard tier", "EBS pricing, snapshots")
 TRANSFER = Price(0.02, "GiB copied to another region, most pairs", "EC2 pricing, data transfer between regions")
+TRANSFER_OF_PAIR = {
+    ("us-east-1", "us-east-2"): Price(
+        0.01, "GiB copied from us-east-1 to us-east-2", "EC2 pricing, data transfer between regions"
+    )
+}
 STATE_TRANSITION = Price(0.025 / 1000, "state transition, retries included", "Step Functions pricing, standard workflows")
 FUNCTION_REQUEST = Price(0.20 / 1_000_000, "request", "Lambda pricing")
 FUNCTION_GIB_SECOND = Price(0.0000133334, "GiB-second on arm64", "Lambda pricing")
@@ -35,6 +40,11 @@ TIME_BASED_COPY = (
 
 FUNCTION_SECONDS, FUNCTION_GIB = 0.4, 0.25
 """An assumption: how long one call of a function takes, and the memory that it has."""
+
+
+def transfer(source: str, destination: str) -> Price:
+    """Given two regions, return what a GiB costs that is copied from the first to the second."""
+    return TRANSFER_OF_PAIR.get((source, destination), TRANSFER)
 
 
 def time_based_dollars_per_gib(minutes: int) -> float:
