@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from html import escape
 from importlib.resources import files
+from typing import NamedTuple
 
 import plotly.graph_objects as go
 from jinja2 import Environment, select_autoescape
@@ -15,12 +16,37 @@ from snapkeep.simulate import prices
 from snapkeep.simulate.experiment import FUNCTIONS, TRANSITIONS, Day, Result
 from snapkeep.simulate.terminal import ROWS
 
-COLOURS = ("#2563eb", "#14b8a6", "#f59e0b", "#8b5cf6", "#ef4444", "#64748b")
+COLOURS = (
+    *("#2563eb", "#14b8a6", "#f59e0b", "#8b5cf6", "#ef4444", "#64748b"),
+    *("#0ea5e9", "#84cc16", "#ec4899", "#a16207", "#6366f1", "#059669"),
+)
+WORST, MIDDLE, ASKED = COLOURS[4], COLOURS[0], COLOURS[5]
 DASHES = ("solid", "dot")
+FAINT = 0.5
 HOURS = "\N{NO-BREAK SPACE}h"
-HEIGHT = 340
+HEIGHT = 280
+DAYS_OF_A_MONTH, SHORTEST_FOR_A_MONTH = 30.4375, 28
 SMALL = (FUNCTIONS, TRANSITIONS)
+SMALL_NAME = f"{TRANSITIONS}, {FUNCTIONS}"
 NONE_WAITED = "No copy ever waited: the quota of the destination was never full at a full hour."
+
+
+class Mark(NamedTuple):
+    """One entry of a chart's legend, which is text beside the plot: it wraps, and needs no room of the plot's."""
+
+    name: str
+    colour: str
+    form: str = "box"
+    """How it is drawn: `box`, `faint`, or a line that is `solid`, `dot` or `dash`."""
+
+
+class Chart(NamedTuple):
+    """A plot with what stands above and below it. Without a plot, the text says why."""
+
+    heading: str
+    text: str
+    figure: go.Figure | None = None
+    legend: Sequence[Mark] = ()
 
 
 def render(results: Sequence[Result]) -> str:
@@ -37,19 +63,22 @@ def render(results: Sequence[Result]) -> str:
         f"a snapshot every {first.plan.every_hours:g}{HOURS}",
         cards=[(result.name, _cards(result)) for result in results],
         rows=[(label, [show(result) for result in results]) for label, show in ROWS],
-        charts=[(heading, text, _html(figure) if figure else "") for heading, text, figure in _charts(results)],
+        charts=[(one, _html(one.figure) if one.figure else "") for one in _charts(results)],
         moments=[(result.name, moment) for result in results for moment in result.worst],
         notes=[(result.name, note) for result in results for note in result.notes],
         violations=[violation for result in results for violation in result.violations[:20]],
-        prices=[
-            prices.SNAPSHOT_STORAGE,
-            prices.TRANSFER,
-            prices.STATE_TRANSITION,
-            prices.FUNCTION_REQUEST,
-            prices.FUNCTION_GIB_SECOND,
-        ],
+        prices=_prices(results),
+        time_based=[dollars for _, dollars in prices.TIME_BASED_COPY],
         dollars=_dollars,
     )
+
+
+def _prices(results: Sequence[Result]) -> list[prices.Price]:
+    """Given results, return the prices that were reckoned with."""
+    pairs = {(result.plan.primary, region): None for result in results for region in result.days[-1].regions}
+    transfers = dict.fromkeys(prices.transfer(*pair) for pair in pairs if pair[0] != pair[1])
+    others = prices.STATE_TRANSITION, prices.FUNCTION_REQUEST, prices.FUNCTION_GIB_SECOND
+    return [prices.SNAPSHOT_STORAGE, *transfers, *others]
 
 
 def _dollars(amount: float) -> str:
@@ -57,16 +86,26 @@ def _dollars(amount: float) -> str:
     return f"{amount:.10f}".rstrip("0").rstrip(".")
 
 
+def _money(dollars: float) -> str:
+    """Given dollars, return them with cents where these say something."""
+    return f"${dollars:,.2f}" if dollars < 100 else f"${dollars:,.0f}"  # noqa: PLR2004 - cents are read below a hundred
+
+
+def _room(gib: float) -> str:
+    """Given GiB, return them in the unit that needs no more than four digits."""
+    return f"{gib:,.0f} GiB" if gib < 10_000 else f"{gib / 1024:,.1f} TiB"  # noqa: PLR2004
+
+
 def _cards(result: Result) -> list[tuple[str, str, str]]:
-    """Label, number, and whether it is good, bad, or neither."""
-    last = result.days[-1]
-    months = max(len(result.months), 1)
+    """Label, number, and whether it is good, bad, or neither. A run of a few days says nothing of a month."""
+    last, days = result.days[-1], result.plan.days
     several = len(result.rpo) > 1
+    a_month = _money(result.dollars / days * DAYS_OF_A_MONTH)
     return [
-        ("all in all", f"${result.dollars:,.0f}", ""),
-        ("a month", f"${result.dollars / months:,.0f}", ""),
+        (f"for {counted(days, 'day')}", _money(result.dollars), ""),
+        *([("a month, on average", a_month, "")] if days >= SHORTEST_FOR_A_MONTH else []),
         ("snapshots at the end", f"{sum(one.snapshots for one in last.regions.values()):,}", ""),
-        ("stored at the end", f"{sum(one.stored_gib for one in last.regions.values()) / 1024:,.1f} TiB", ""),
+        ("stored at the end", _room(sum(one.stored_gib for one in last.regions.values())), ""),
         *(
             (
                 f"worst RPO{f' of {one.policy}' if several else ''}, {one.asked_hours:g} h asked",
@@ -79,16 +118,15 @@ def _cards(result: Result) -> list[tuple[str, str, str]]:
     ]
 
 
-def _charts(results: Sequence[Result]) -> list[tuple[str, str, go.Figure | None]]:
-    regions = list(results[0].days[-1].regions)
+def _charts(results: Sequence[Result]) -> list[Chart]:
     return [
-        ("Snapshots kept", "in each region, at the end of each day", _by_region(results, regions, _snapshots)),
-        ("Room taken", "GiB of changed blocks in each region: what is paid for", _by_region(results, regions, _stored)),
-        ("Cost by month", "US dollars" + ("" if len(results) == 1 else f"; fainter: {results[1].name}"), _costs(results)),
-        ("Age of the newest copies", "hours; the worst of each day, the median, and what the policy asks", _ages(results)),
-        ("Copies waiting", "the most of each day, behind the quota of the destination", _waiting(results))
-        if any(day.waiting_most for result in results for day in result.days)
-        else ("Copies waiting", NONE_WAITED, None),
+        _by_region(results, "Snapshots kept", "in each region, at the end of each day", _snapshots),
+        _by_region(
+            results, "Room taken", "GiB of changed blocks in each region, at the end of each day: what is paid for", _stored
+        ),
+        _costs(results),
+        _ages(results),
+        _waiting(results),
     ]
 
 
@@ -105,80 +143,117 @@ def _figure() -> go.Figure:
     figure.update_layout(
         template="plotly_white",
         height=HEIGHT,
-        margin={"l": 56, "r": 16, "t": 12, "b": 36},
+        margin={"l": 60, "r": 16, "t": 12, "b": 40},
         font={"family": "Inter, system-ui, sans-serif", "size": 13, "color": "#334155"},
-        legend={"orientation": "h", "y": -0.16, "x": 0, "traceorder": "normal"},
+        showlegend=False,
         hovermode="x unified",
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
-        colorway=list(COLOURS),
     )
-    figure.update_yaxes(rangemode="tozero", gridcolor="#e2e8f0", zerolinecolor="#cbd5e1")
+    figure.update_yaxes(rangemode="tozero", gridcolor="#e2e8f0", zerolinecolor="#cbd5e1", tickformat=",~f", nticks=6)
     figure.update_xaxes(gridcolor="#f1f5f9")
     return figure
 
 
-def _by_region(results: Sequence[Result], regions: Sequence[str], read: Callable[[Day, str], float]) -> go.Figure:
+def _by_region(results: Sequence[Result], heading: str, text: str, read: Callable[[Day, str], float]) -> Chart:
     figure = _figure()
+    colours = _colours(region for result in results for region in result.days[-1].regions)
     for number, result in enumerate(results):
-        for colour, region in zip(COLOURS, regions, strict=False):
+        for region in result.days[-1].regions:
+            colour = colours[region]
             figure.add_scatter(
                 x=[day.at for day in result.days],
                 y=[read(day, region) for day in result.days],
-                name=_label(results, result, region),
                 line={"color": colour, "width": 2.5, "dash": DASHES[number % 2]},
                 fill="tozeroy" if len(results) == 1 else None,
                 fillcolor=f"rgba({int(colour[1:3], 16)},{int(colour[3:5], 16)},{int(colour[5:7], 16)},0.08)",
-                hovertemplate="%{y:,.0f}",
+                hovertemplate=_hover(_label(results, result, region), "%{y:,.0f}"),
             )
-    return figure
+    marks = [Mark(region, colour, "solid") for region, colour in colours.items()]
+    return Chart(heading, text, figure, [*marks, *_styles(results)])
 
 
-def _costs(results: Sequence[Result]) -> go.Figure:
+def _costs(results: Sequence[Result]) -> Chart:
     """A bar for each month and policy; with two policies the second one's bars are the fainter ones."""
     figure = _figure()
+    months = sorted({month for result in results for month in result.months})
+    kinds = {kind for result in results for month in result.months.values() for kind, dollars in month.items() if dollars}
+    colours = _colours([*sorted(kinds.difference(SMALL)), SMALL_NAME])
     for number, result in enumerate(results):
-        kinds = sorted({kind for month in result.months.values() for kind in month}, key=lambda kind: (kind in SMALL, kind))
-        for colour, kind in zip(COLOURS, kinds, strict=False):
-            figure.add_bar(
-                x=list(result.months),
-                y=[month[kind] for month in result.months.values()],
-                name=kind if number == 0 else _label(results, result, kind),
-                marker={"color": colour, "opacity": 1.0 if number == 0 else 0.5},
-                offsetgroup=str(number),
-                showlegend=number == 0,
-                hovertemplate="$%{y:,.2f}",
-            )
+        for name, colour in colours.items():
+            parts = SMALL if name == SMALL_NAME else (name,)
+            paid = [sum(result.months[month][part] for part in parts) if month in result.months else 0.0 for month in months]
+            if any(paid):
+                figure.add_bar(
+                    x=months,
+                    y=paid,
+                    marker={"color": colour, "opacity": 1.0 if number == 0 else FAINT},
+                    offsetgroup=str(number),
+                    hovertemplate=_hover(_label(results, result, name), "$%{y:,.2f}"),
+                )
     figure.update_layout(barmode="relative", bargap=0.25)
     figure.update_xaxes(type="category")
-    return figure
+    figure.update_yaxes(tickprefix="$")
+    marks = [Mark(name, colour) for name, colour in colours.items()]
+    shades = [Mark(result.name, ASKED, form) for result, form in zip(results, ("box", "faint"), strict=False)]
+    return Chart(
+        "Cost by month", "US dollars; the first and the last month may be parts", figure, marks + shades * (len(results) > 1)
+    )
 
 
-def _ages(results: Sequence[Result]) -> go.Figure:
+def _ages(results: Sequence[Result]) -> Chart:
+    heading = "Age of the newest copies"
+    if not any(result.rpo for result in results):
+        return Chart(heading, "No policy copies a volume of this fleet.")
     figure = _figure()
     for number, result in enumerate(results):
+        if not result.rpo:
+            continue
         at, dash = [day.at for day in result.days], DASHES[number % 2]
         worst, middle = [day.rpo_worst_hours for day in result.days], [day.rpo_median_hours for day in result.days]
-        for name, values, colour in (("worst", worst, COLOURS[4]), ("median", middle, COLOURS[0])):
+        for name, values, colour in (("worst", worst, WORST), ("median", middle, MIDDLE)):
             line = {"color": colour, "width": 2.5, "dash": dash}
-            figure.add_scatter(x=at, y=values, name=_label(results, result, name), line=line, hovertemplate="%{y:.1f} h")
-        line = {"color": COLOURS[5], "width": 1.5, "dash": "dash"}
+            figure.add_scatter(x=at, y=values, line=line, hovertemplate=_hover(_label(results, result, name), "%{y:.1f} h"))
+        line = {"color": ASKED, "width": 1.5, "dash": "dash"}
         for one in result.rpo:
-            name = _label(results, result, f"asked by {escape(one.policy)}" if len(result.rpo) > 1 else "asked")
-            figure.add_scatter(x=at, y=[one.asked_hours] * len(at), name=name, line=line, hovertemplate="%{y:.1f} h")
-    return figure
+            name = _label(results, result, f"asked by {one.policy}" if len(result.rpo) > 1 else "asked")
+            figure.add_scatter(x=at, y=[one.asked_hours] * len(at), line=line, hovertemplate=_hover(name, "%{y:.1f} h"))
+    figure.update_yaxes(ticksuffix=" h")
+    marks = [Mark("worst of the day", WORST, "solid"), Mark("median", MIDDLE, "solid"), Mark("asked", ASKED, "dash")]
+    text = "hours; of a volume that is copied to several regions, the oldest"
+    return Chart(heading, text, figure, [*marks, *_styles(results)])
 
 
-def _waiting(results: Sequence[Result]) -> go.Figure:
+def _waiting(results: Sequence[Result]) -> Chart:
+    heading = "Copies waiting"
+    if not any(day.waiting_most for result in results for day in result.days):
+        return Chart(heading, NONE_WAITED)
     figure = _figure()
     for colour, result in zip(COLOURS, results, strict=False):
-        at, most = [day.at for day in result.days], [day.waiting_most for day in result.days]
-        figure.add_bar(x=at, y=most, name=result.name, marker={"color": colour}, hovertemplate="%{y:,}")
-    return figure
+        at, most = [day.within.date() for day in result.days], [day.waiting_most for day in result.days]
+        hover = _hover(_label(results, result, "waiting"), "%{y:,}")
+        figure.add_bar(x=at, y=most, marker={"color": colour}, hovertemplate=hover)
+    marks = [Mark(result.name, colour) for colour, result in zip(COLOURS, results, strict=False)]
+    return Chart(heading, "the most of each day, behind the quota of the destination", figure, marks if len(results) > 1 else ())
+
+
+def _colours(names: Iterable[str]) -> dict[str, str]:
+    """Given names, return a colour for each, the same for all policies; beyond as many as there are they come again."""
+    return {name: COLOURS[number % len(COLOURS)] for number, name in enumerate(dict.fromkeys(names))}
+
+
+def _styles(results: Sequence[Result]) -> list[Mark]:
+    """Given results, return what says whose line is whose, where there are several."""
+    return [Mark(result.name, ASKED, dash) for result, dash in zip(results, DASHES, strict=False)] if len(results) > 1 else []
 
 
 def _label(results: Sequence[Result], result: Result, name: str) -> str:
-    return name if len(results) == 1 else f"{escape(result.name)}: {name}"
+    return name if len(results) == 1 else f"{result.name}: {name}"
+
+
+def _hover(name: str, value: str) -> str:
+    """Given a name and the form of its value, return what is shown under the pointer: the name is text, whatever it holds."""
+    return f"{escape(name).replace('%{', '%&#123;')}: {value}<extra></extra>"
 
 
 def _html(figure: go.Figure) -> str:
