@@ -27,13 +27,17 @@ CHANGED_SHARE_PER_DAY = 0.02
 """What is taken to change each day on an account's volumes: EC2 does not tell."""
 
 MOST_POLICIES = 2
+MOST_DAYS = 3660
+FLEET_BY_CHANCE = 100
 _FLEET = "Fleet"
 _Policies = Annotated[
     list[Path] | None,
     typer.Option("--policy", metavar="FILE", exists=True, dir_okay=False, help="Policy document; twice to compare two."),
 ]
-_Days = Annotated[int, typer.Option(metavar="DAYS", min=1, max=3660, help="How many days pass.")]
-_Every = Annotated[float, typer.Option(metavar="HOURS", min=0.25, help="Between two snapshots of a volume.")]
+_Days = Annotated[int, typer.Option(metavar="DAYS", min=1, max=MOST_DAYS, help="How many days pass.")]
+_Every = Annotated[
+    float, typer.Option(metavar="HOURS", min=0.25, max=24.0 * MOST_DAYS, help="Between two snapshots of a volume.")
+]
 _Quota = Annotated[int, typer.Option(metavar="COPIES", min=1, help="Copies at once into a DR region.")]
 _FaultShare = Annotated[
     float, typer.Option("--faults", metavar="SHARE", min=0, max=1, help="Of events, copies and calls, to go wrong.")
@@ -45,8 +49,14 @@ _Html = Annotated[
 ]
 _Region = Annotated[str, typer.Option("--region", metavar="REGION", help="Primary region.")]
 _Volumes = Annotated[
-    int,
-    typer.Option(metavar="NUMBER", min=1, max=20_000, help="How many volumes are made by chance.", rich_help_panel=_FLEET),
+    int | None,
+    typer.Option(
+        metavar="NUMBER",
+        min=1,
+        max=20_000,
+        help=f"How many volumes are made by chance. Default: {FLEET_BY_CHANCE}.",
+        rich_help_panel=_FLEET,
+    ),
 ]
 _Tags = Annotated[
     list[str] | None,
@@ -92,7 +102,7 @@ def simulate(
     seed: _Seed = 1,
     region: _Region = PRIMARY,
     html: _Html = None,
-    volumes: _Volumes = 100,
+    volumes: _Volumes = None,
     tag: _Tags = None,
     world: _WorldFile = None,
     from_account: _FromAccount = False,
@@ -108,6 +118,11 @@ def simulate(
     """
     if world is not None and from_account:
         raise WrongUse("--world and --from-account: name one place that the volumes come from")
+    if (volumes or tag) and (world is not None or from_account):
+        given = "--volumes" if volumes else "--tag"
+        raise WrongUse(
+            f"{given} says what is made by chance, and the volumes come from {'--world' if world else '--from-account'}"
+        )
     if html is not None and not html.parent.is_dir():
         raise WrongUse(f"--html {html}: there is no directory {html.parent}")
     if len(policy or []) > MOST_POLICIES:
@@ -116,7 +131,7 @@ def simulate(
     from snapkeep.simulate.experiment import Plan  # noqa: PLC0415 - the model is not needed for --help
 
     account = AwsSettings(region, "", profile, endpoint_url) if from_account else None
-    fleet = Fleet(volumes, seed, pairs_of(tag, "--tag"), world, account, faults)
+    fleet = Fleet(volumes or FLEET_BY_CHANCE, seed, pairs_of(tag, "--tag"), world, account, faults)
     plan = Plan(days=days, every_hours=every, primary=region, copy_quota=quota, sweep_hours=24.0 if faults else 168.0)
     results = [
         _run(name, _world(fleet, policies, plan), policies, plan, quiet=json)
@@ -193,13 +208,14 @@ def _account_volumes(settings: AwsSettings) -> list[Any]:
 
 
 def _run(name: str, world: World, policies: PolicySet, plan: Plan, *, quiet: bool) -> Result:
+    from rich.markup import escape  # noqa: PLC0415
     from rich.progress import Progress  # noqa: PLC0415
 
     from snapkeep.simulate.experiment import Experiment  # noqa: PLC0415
 
     experiment = Experiment(name, world, policies, plan)
     with Progress(console=make_console(stderr=True), transient=True, disable=quiet) as progress:
-        task = progress.add_task(f"{name}: {counted(plan.days, 'day')}", total=plan.days)
+        task = progress.add_task(f"{escape(name)}: {counted(plan.days, 'day')}", total=plan.days)
         return experiment.run(lambda day: progress.update(task, completed=day))
 
 
@@ -216,7 +232,7 @@ def _show(results: list[Result], html: Path | None, *, json: bool) -> None:
 
     html.write_text(render(results), encoding="utf-8")
     if not json:
-        make_console().print(f"\nReport with plots: {html}", soft_wrap=True)
+        make_console().print(f"\nReport with plots: {html}", soft_wrap=True, markup=False)
 
 
 def _as_data(result: Result) -> dict[str, Any]:

@@ -31,16 +31,16 @@ def print_results(results: Sequence[Result], console: Console) -> None:
     table = Table(title="What came of it", title_justify="left", header_style="bold")
     table.add_column("")
     for result in results:
-        table.add_column(result.name, justify="right")
+        table.add_column(Text(result.name), justify="right")
     for label, show in ROWS:
-        table.add_row(label, *(show(result) for result in results))
+        table.add_row(label, *(Text(show(result)) for result in results))
     console.print(table)
     for result in results:
         _print_charts(result, console)
 
 
 def _print_charts(result: Result, console: Console) -> None:
-    console.print(f"\n[bold]{result.name}[/bold], day by day")
+    console.print(Text.assemble("\n", (result.name, "bold"), ", day by day"))
     regions = list(result.days[-1].regions) if result.days else []
     charts: list[tuple[str, Callable[[Day], float], str]] = []
     for region in regions:
@@ -48,8 +48,9 @@ def _print_charts(result: Result, console: Console) -> None:
         charts.append((f"GiB in {region}", lambda day, region=region: day.regions[region].stored_gib, ",.0f"))  # type: ignore[misc]
     charts.append(("copies waiting, most", lambda day: float(day.waiting_most), ",.0f"))
     charts.append(("oldest newest copy, hours", lambda day: day.rpo_worst_hours, ",.1f"))
-    label_width = max(len(label) for label, _, _ in charts)
     lines = [(label, [read(day) for day in result.days], form) for label, read, form in charts]
+    lines.append(("dollars, month by month", [sum(month.values()) for month in result.months.values()], ",.2f"))
+    label_width = max(len(label) for label, _, _ in lines)
     tops = [f"up to {max(values, default=0):{form}}" for _, values, form in lines]
     width = max(8, min(CHART_WIDTH, console.width - label_width - max(map(len, tops)) - 6))
     for (label, values, _), top in zip(lines, tops, strict=True):
@@ -74,11 +75,11 @@ def _failed(result: Result) -> int:
 
 
 def _by_policy(result: Result, show: Callable[[PolicyRpo], str]) -> str:
-    """Given what to show of a policy's RPO, return it; with the policy's name where there are several."""
+    """Given what to show of a policy's RPO, return it; where there are several policies a line for each, with its name."""
     rpo = result.rpo
     if len(rpo) == 1:
         return show(rpo[0])
-    return ", ".join(f"{one.policy}: {show(one)}" for one in rpo) or "no copies"
+    return "\n".join(f"{one.policy}: {show(one)}" for one in rpo) or "no copies"
 
 
 ROWS: list[tuple[str, Callable[[Result], str]]] = [
