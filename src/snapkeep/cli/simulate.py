@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -169,20 +170,20 @@ def _world(fleet: Fleet, policies: PolicySet, plan: Plan) -> World:
     from snapkeep.simulate import fleet as fleets  # noqa: PLC0415
 
     faults = _faults(fleet.fault_share)
+    others = tuple(dict.fromkeys(rule.region for policy in policies.policies for rule in policy.copies))
     if fleet.world_file is not None:
-        return _world_of_file(fleet.world_file, faults)
+        return _world_of_file(fleet.world_file, faults, {plan.primary: "is the primary", **dict.fromkeys(others, "gets copies")})
     if fleet.account is not None:
         volumes = fleets.from_account(_account_volumes(fleet.account), CHANGED_SHARE_PER_DAY)
     else:
         volumes = fleets.generate(fleet.count, fleet.seed, fleet.tags)
-    others = tuple(dict.fromkeys(rule.region for policy in policies.policies for rule in policy.copies))
     world = fleets.make_world(volumes, plan.primary, others, seed=fleet.seed, faults=faults)
     fleets.give_keys(world, policies)
     return world
 
 
 def _faults(share: float) -> Faults | None:
-    """Given `--faults`, return what goes wrong how often; None for nothing, which leaves a world file its own faults."""
+    """Given `--faults`, return what goes wrong how often; None for nothing."""
     from snapkeep.ebsmodel import Faults  # noqa: PLC0415
 
     if not share:
@@ -190,14 +191,21 @@ def _faults(share: float) -> Faults | None:
     return Faults(event_lost=share, event_doubled=share, copy_fails=share, snapshot_fails=share / 4, api_error=share / 10)
 
 
-def _world_of_file(file: Path, faults: Faults | None) -> World:
+def _world_of_file(file: Path, faults: Faults | None, needed: Mapping[str, str]) -> World:
+    """Given a world file, faults beside its own, and the regions that are needed with what for, return the world.
+
+    Raise WrongUse if it has not all of them.
+    """
     from snapkeep.ebsmodel import VirtualClock  # noqa: PLC0415
     from snapkeep.local.worlds import world_of_file  # noqa: PLC0415 - imports yaml
     from snapkeep.simulate.fleet import make_roomy  # noqa: PLC0415
 
     world = world_of_file(file, VirtualClock())
-    if faults is not None:
-        world.set_faults(faults)
+    for region, why in needed.items():
+        if region not in world.regions:
+            raise WrongUse(f"{file}: regions: {region} is not among them, and {why}")
+    for rule in faults.rules() if faults is not None else ():
+        world.add_fault(rule)
     return make_roomy(world)
 
 
