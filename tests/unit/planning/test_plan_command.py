@@ -12,9 +12,11 @@ from typer.testing import CliRunner, Result
 
 from snapkeep.cli import policy as policy_commands
 from snapkeep.cli.errors import WrongUse
+from snapkeep.cli.installed import Installed
 from snapkeep.cli.policy import app as policy_app
 from snapkeep.domain.errors import InvalidConfiguration
 from snapkeep.domain.model import Volume
+from snapkeep.domain.policy import Limits, from_dr_parameters, from_parameters
 from snapkeep.usecases.policies import NOTHING
 from support.lineages import REGION, snapshot
 from support.planned import DOCUMENT, DR, SOURCES, World
@@ -190,6 +192,21 @@ def test_a_push_puts_the_document_in_force_in_both_regions_as_it_was_written(wor
     assert world.documents[DR] == world.documents[REGION]
     assert "# document, version 1" in policy("show").output
     assert "   1  2026-11-23 00:00  policies default  someone" in policy("history").output
+
+
+def test_a_push_with_wider_limits_shows_what_was_refused_before_and_would_go(
+    world: World, document: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    narrow = from_parameters("none", DR, 1, 3, "", 24, Limits(max_deletions=1), region=REGION)
+    parameters = {REGION: narrow, DR: from_dr_parameters(DR, 3, Limits())}
+    monkeypatch.setattr(Installed, "in_force_in", lambda *_: parameters)
+    monkeypatch.setattr(Installed, "policies_in_force", lambda *_: parameters)
+    world.volumes = [Volume("vol-0a", REGION, 8, "gp3", tags={"Backup": "gold"})]
+    world.listings[REGION] = [*SOURCES[1:], snapshot("2025-11-19T03:00", 19, policy="default")]
+    document.write_text(
+        DOCUMENT.replace("keep_last: 3", "keep_last: 1").replace("{keep_last: 1}}]", "{keep_last: 3}}]"), encoding="utf-8"
+    )
+    assert "3  snapshots more would go" in policy("push", str(document)).output
 
 
 def test_a_push_to_a_region_without_a_stack_is_refused(world: World, document: Path) -> None:
