@@ -66,7 +66,7 @@ class Ec2Reader:
     def copies_of_volume(self, volume_id: str) -> list[Snapshot]:
         """Given a source volume of any region, return the copies of its snapshots here, ours and the original system's."""
         found = self._snapshots([_filter(f"tag:{tagnames.ORIGINAL_VOLUME}", [volume_id])])
-        return [snapshot for snapshot in found if snapshot.is_copy]
+        return [snapshot for snapshot in found if snapshot.is_copy and snapshot.origin.volume_id == volume_id]
 
     def copies_of_snapshots(self, snapshot_ids: Collection[str]) -> list[Snapshot]:
         """Given source snapshots' ids, return their copies here, by tag, in any state."""
@@ -170,17 +170,23 @@ def snapshot_from(item: Mapping[str, Any], region: str) -> Snapshot:
     A copy has an arbitrary volume id (EBS user guide, "Copy a snapshot": such as vol-ffff or vol-ffffffff) and a
     TransferType (botocore: ec2 2016-11-15, Snapshot). Tags alone make no copy: a volume that is made from a copy, and its
     snapshots, often get the copy's tags, and are data of their own.
+
+    A copy that says of no snapshot that it is its copy was made by others, with all tags of its source ("Copying tags onto
+    backups", AWS Backup developer guide): it is not managed, for its volume id, the same for all copies, is no lineage.
     """
     tags, description = tags_from(item), item.get("Description", "")
     volume_id = item.get("VolumeId", "")
     is_copy = bool(item.get("TransferType")) or is_arbitrary(volume_id) or ledger.tells_of_copy(tags, description)
     told = (tags, description) if is_copy else ({}, "")
+    origin = ledger.origin_of(item["SnapshotId"], region, volume_id, item["StartTime"], *told)
+    if is_copy and origin.snapshot_id == item["SnapshotId"]:
+        tags.pop(tagnames.MANAGED, None)
     return Snapshot(
         id=item["SnapshotId"],
         region=region,
         state=SnapshotState(item["State"]),
         start_time=item["StartTime"],
-        origin=ledger.origin_of(item["SnapshotId"], region, volume_id, item["StartTime"], *told),
+        origin=origin,
         size_gib=item.get("VolumeSize", 0),
         tags=tags,
         encrypted=bool(item.get("Encrypted")),

@@ -99,7 +99,7 @@ def origin_of(
     if tagnames.SOURCE_SNAPSHOT in tags:
         return Origin(
             region=tags.get(tagnames.SOURCE_REGION, region),
-            volume_id=tags.get(tagnames.SOURCE_VOLUME, volume_id),
+            volume_id=tags.get(tagnames.SOURCE_VOLUME) or tags.get(tagnames.ORIGINAL_VOLUME, volume_id),
             snapshot_id=tags[tagnames.SOURCE_SNAPSHOT],
             start_time=_time_in(tags.get(tagnames.SOURCE_START, ""), start_time),
         )

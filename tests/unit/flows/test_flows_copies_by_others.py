@@ -1,0 +1,71 @@
+"""Copies that other people and tools make with all tags of their source: AWS Backup does, and whoever copies with a script."""
+
+from __future__ import annotations
+
+import pytest
+
+from snapkeep.adapters.ec2_reader import Ec2Reader
+from snapkeep.adapters.ec2_writers import tag_list
+from snapkeep.domain import tagnames
+from snapkeep.domain.reporting import Outcome
+from support.flows import DR, PRIMARY, Laboratory, policy_set
+from support.sweeping_world import HOUR, SweepingWorld, gold
+
+
+def copied_along(lab: Laboratory, snapshot_id: str) -> str:
+    """Somebody else's copy in the DR region, with all tags of its source ("Copying tags onto backups": AWS Backup's guide)."""
+    tags = [{"ResourceType": "snapshot", "Tags": tag_list(lab.tags(snapshot_id))}]
+    made = lab.ec2(DR).copy_snapshot(SourceRegion=PRIMARY, SourceSnapshotId=snapshot_id, TagSpecifications=tags)
+    lab.settle()
+    return str(made["SnapshotId"])
+
+
+def test_a_copy_that_carries_our_tags_and_says_of_no_snapshot_that_it_is_its_copy_is_left_alone() -> None:
+    lab = Laboratory(policies=policy_set(keep_copies=1))
+    volume = lab.make_volume()
+    foreign = copied_along(lab, lab.protect(volume))
+    newest = [lab.protect(volume) for _ in range(2)][-1]
+    assert lab.runs("receive", "FAILED") == []
+    assert [one.source_id for one in lab.snapshots(DR) if one.id != foreign] == [newest]
+    assert foreign in lab.ids(DR)
+    assert lab.told == []
+
+
+def test_such_a_copy_is_not_managed() -> None:
+    lab = Laboratory()
+    volume = lab.make_volume()
+    foreign = copied_along(lab, lab.protect(volume))
+    reader = Ec2Reader(client=lab.ec2(DR), region=DR)
+    assert lab.tags(foreign, DR)[tagnames.MANAGED] == "snapkeep"
+    assert not reader.snapshots([foreign])[foreign].managed_by("snapkeep")
+    assert foreign not in [one.id for one in reader.copies_of_volume(volume)]
+
+
+@pytest.mark.parametrize("lost", [tagnames.SOURCE_VOLUME, tagnames.SOURCE_SNAPSHOT])
+def test_a_copy_of_ours_that_lost_a_tag_of_its_origin_fails_no_other_copys_receipt(lost: str) -> None:
+    lab = Laboratory()
+    volume = lab.make_volume()
+    lab.protect(volume)
+    lab.ec2(DR).delete_tags(Resources=lab.ids(DR), Tags=[{"Key": lost}])
+    lab.protect(volume)
+    assert lab.runs("receive", "FAILED") == []
+
+
+def test_copies_within_the_primary_region_are_no_lineage_of_their_arbitrary_volume_and_none_is_deleted() -> None:
+    """EC2's "arbitrary source volume ID" is the same for copies of all volumes: retention would keep one of them all."""
+    world = SweepingWorld(policies=gold(keep=1))
+    sources = [world.snapshot(world.volume()) for _ in range(4)]
+    world.later(HOUR)
+    made = []
+    for source in sources:
+        (described,) = world.ec2.describe_snapshots(SnapshotIds=[source])["Snapshots"]
+        tags = [{"ResourceType": "snapshot", "Tags": described["Tags"]}]
+        copy = world.ec2.copy_snapshot(SourceRegion=PRIMARY, SourceSnapshotId=source, TagSpecifications=tags)
+        made.append(copy["SnapshotId"])
+        world.later(HOUR)
+    for _ in range(3):
+        assert world.sweep().outcome is Outcome.OK
+        world.later(HOUR)
+        world.sweep(DR)
+    assert {one["SnapshotId"] for one in world.snapshots(PRIMARY)} == {*sources, *made}
+    assert len(world.snapshots(DR)) == len(sources)
