@@ -1,4 +1,4 @@
-"""What keeps a snapshot whatever the rules say: its copy is missing, an AMI uses it, it is locked."""
+"""What keeps a snapshot whatever the rules say: its copy is missing, an AMI uses it, it is locked, AWS Backup manages it."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ from snapkeep.domain.model import NEVER, Lineage, Reason, Snapshot
 
 SnapshotInRegion = tuple[str, str]
 """A source snapshot's id, and the region of a copy of it."""
+
+BACKUP_TAG = "aws:backup:source-resource"
+"""The system tag on what AWS Backup makes (aws-nuke tells its snapshots so: github.com/ekristen/aws-nuke/issues/364)."""
 
 NO_COPIES: Mapping[str, Iterable[Snapshot]] = MappingProxyType({})
 
@@ -95,6 +98,15 @@ def lock_holds(locks: Mapping[str, str]) -> dict[str, tuple[Reason, ...]]:
     return {
         snapshot_id: (Reason("INV-06", f"locked until {until}" if until else "locked"),) for snapshot_id, until in locks.items()
     }
+
+
+def backup_holds(snapshots: Iterable[Snapshot]) -> dict[str, tuple[Reason, ...]]:
+    """Given snapshots, return the holds of those that AWS Backup manages (INV-06).
+
+    EC2 refuses to delete them ("managed by the AWS Backup service and cannot be deleted via EC2 APIs"), whoever asks.
+    """
+    reason = Reason("INV-06", "AWS Backup manages it: only AWS Backup can delete it")
+    return {snapshot.id: (reason,) for snapshot in snapshots if BACKUP_TAG in snapshot.tags}
 
 
 def merge_holds(*many: Mapping[str, tuple[Reason, ...]]) -> dict[str, tuple[Reason, ...]]:

@@ -38,7 +38,7 @@ def check_plan(
     """Given a plan, return if it breaks no invariant. Raise PlanRefused, naming each that it breaks and by which snapshots.
 
     `copies` and `copy_regions` say what is known of copies and where they are asked for (INV-04); `untouchable` are the ids
-    of snapshots that an AMI uses or that are locked (INV-06).
+    of snapshots that an AMI uses, that are locked, or that AWS Backup manages (INV-06).
     """
     problems = find_problems(
         plan, system=system, limits=limits, copies=copies, copy_regions=copy_regions, untouchable=untouchable
@@ -85,7 +85,7 @@ def _each_deletion(deletions: Iterable[Verdict], region: str, system: str, untou
         if snapshot.state is not completed:
             yield f"INV-03: {snapshot.id} is {snapshot.state}, not completed"
         if snapshot.id in untouchable:
-            yield f"INV-06: {snapshot.id} is used by an AMI, or locked"
+            yield f"INV-06: {snapshot.id} is used by an AMI, locked, or managed by AWS Backup"
         if reasons not in rules_of_retention:
             if not reasons or any(reason.rule not in _RULES_THAT_DELETE for reason in reasons):
                 yield f"INV-07: {snapshot.id} would go for a reason that is no rule of retention"

@@ -132,8 +132,8 @@ def plan_region(
 ) -> RegionPlan:
     """Given a region's facts and the policies to go by, return the plan for all of it.
 
-    `untouchable` are the snapshots that an AMI uses or that are locked, with the reason. With `adopt` the snapshots that the
-    system would take over are planned for as if it had.
+    `untouchable` are the snapshots that an AMI uses, that are locked, or that AWS Backup manages, with the reason. With `adopt`
+    the snapshots that the system would take over are planned for as if it had.
     """
     planner = _Planner(facts, policies, now, system, untouchable, adopt)
     return RegionPlan(facts.region, now, policies, tuple(planner.volume_plans()))

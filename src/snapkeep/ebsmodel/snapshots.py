@@ -12,7 +12,7 @@ from .errors import ApiError
 from .quotas import MIB, SECONDS_PER_DAY
 from .records import COMPLETED, ERROR, PENDING, Snapshot, SnapshotSet, Volume
 from .removal import join, leave, member_ended, no_longer_pending, remove
-from .tags import as_dict, as_list, flat, from_specifications, limited
+from .tags import BACKUP_TAG, as_dict, as_list, flat, from_specifications, limited
 
 if TYPE_CHECKING:
     from .place import Place
@@ -197,7 +197,10 @@ def finish(world: Setting, place: Place, snapshot_id: str, extra: Any) -> None: 
 
 
 def delete_snapshot(call: Call) -> Response:
-    """DeleteSnapshot [EC2 API reference]: refused for one that an AMI uses or that is locked; a rule may keep it."""
+    """DeleteSnapshot [EC2 API reference]: refused for one that an AMI uses or that is locked; a rule may keep it.
+
+    One that AWS Backup manages is refused with InvalidParameterValue [github.com/cloud-custodian/cloud-custodian/issues/9459].
+    """
     place = call.place
     snapshot = call.snapshot()
     users = place.image_uses.get(snapshot.id)
@@ -205,6 +208,9 @@ def delete_snapshot(call: Call) -> Response:
         # A disabled AMI holds its snapshots as a registered one does [EC2 user guide: disable an AMI].
         raise ApiError("InvalidSnapshot.InUse", f"The snapshot {snapshot.id} is currently in use by {users[0]}")
     locks.refuse_if_locked(call, snapshot)
+    if BACKUP_TAG in snapshot.tags[::2]:
+        message = "This snapshot is managed by the AWS Backup service and cannot be deleted via EC2 APIs."
+        raise ApiError("InvalidParameterValue", message)
     if not recyclebin.keep(call, snapshot):
         remove(call.world, place, snapshot)
     return {}

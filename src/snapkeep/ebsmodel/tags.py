@@ -13,6 +13,8 @@ from typing import Any
 from .errors import ApiError
 
 FlatTags = tuple[str, ...]
+BACKUP_TAG = "aws:backup:source-resource"
+"""The system tag on what AWS Backup makes; nobody else can write it."""
 KEY_LENGTH = 128
 VALUE_LENGTH = 256
 

@@ -16,7 +16,7 @@ from snapkeep.domain.policy import Policy, PolicySet
 from snapkeep.ebsmodel.clock import utc
 from snapkeep.ebsmodel.place import Place
 from snapkeep.ebsmodel.records import COMPLETED, ERROR, PENDING, Snapshot
-from snapkeep.ebsmodel.tags import as_dict, value_of
+from snapkeep.ebsmodel.tags import BACKUP_TAG, as_dict, value_of
 from snapkeep.simulate.executions import PROTECT, SUCCEEDED, Run
 from snapkeep.simulate.runner import Runner
 from snapkeep.simulate.wiring import CALLER
@@ -131,7 +131,7 @@ class Watch:
         if not self._managed(snapshot):
             self._broken("INV-01", place, snapshot.id, "deleted, and it is not ours")
         if self._held_since(place, snapshot) < self.runner.world.now() - HELD_TOLERANCE_SECONDS:
-            self._broken("INV-06", place, snapshot.id, "given to DeleteSnapshot while an AMI or a lock holds it")
+            self._broken("INV-06", place, snapshot.id, "given to DeleteSnapshot while an AMI, a lock or AWS Backup holds it")
         if snapshot.state == PENDING or (snapshot.state == ERROR and not snapshot.source_id):
             self._broken("INV-03", place, snapshot.id, f"deleted while it is {snapshot.state}")
         if snapshot.state != COMPLETED:
@@ -141,6 +141,8 @@ class Watch:
             self._look_at_copies(snapshot, place)
 
     def _held_since(self, place: Place, snapshot: Snapshot) -> float:
+        if BACKUP_TAG in snapshot.tags[::2]:
+            return snapshot.start
         images = [place.images[image].created for image in place.image_uses.get(snapshot.id, ())]
         lock = place.locks.get(snapshot.id)
         return min([*images, *([lock.created] if lock and not lock.expired else [])], default=float("inf"))

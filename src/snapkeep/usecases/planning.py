@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from snapkeep.domain import holds
 from snapkeep.domain.holds import SnapshotInRegion
 from snapkeep.domain.model import Snapshot, SnapshotState
 from snapkeep.domain.planning import RegionFacts, RegionPlan, plan_region
 from snapkeep.domain.policy import PolicySet
-from snapkeep.domain.retention import NO_HOLDS, Holds
 from snapkeep.usecases.ports import Guards, SnapshotReader
+from snapkeep.usecases.retention import untouchable
 
 NO_WAITING: frozenset[SnapshotInRegion] = frozenset()
 
@@ -50,10 +49,8 @@ def make_region_plan(
     `guards` are asked for what AMIs use and what is locked: of what stays for other reasons too, so that the plan tells all.
     The facts can be planned again under other policies.
     """
-    untouchable: Holds = NO_HOLDS
-    if ids := [snapshot.id for snapshot in facts.snapshots]:
-        untouchable = holds.merge_holds(holds.image_holds(guards.images_using(ids)), holds.lock_holds(guards.locks(ids)))
-    return plan_region(facts, policies, now, system=system, untouchable=untouchable, adopt=adopt)
+    held = untouchable(guards, facts.snapshots)
+    return plan_region(facts, policies, now, system=system, untouchable=held, adopt=adopt)
 
 
 def gather_all_facts(

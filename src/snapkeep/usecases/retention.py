@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
@@ -75,9 +75,9 @@ class RetentionPlanner:
     def _plan(self, lineages: Sequence[_Lineage], limits: Limits) -> Plan:
         now = self.clock.now()
         verdicts = _decided(lineages, now, self.system, {})
-        untouchable = self._untouchable([verdict.snapshot.id for verdict in verdicts if verdict.action is Action.DELETE])
-        if untouchable:
-            verdicts = _decided(lineages, now, self.system, untouchable)
+        held = untouchable(self.guards, doomed(verdicts))
+        if held:
+            verdicts = _decided(lineages, now, self.system, held)
         plan = Plan(plan_id(self.reader.region, now, verdicts), self.reader.region, now, tuple(verdicts))
         invariants.check_plan(
             plan,
@@ -85,15 +85,24 @@ class RetentionPlanner:
             limits=limits,
             copies=_all_facts(lineages),
             copy_regions={one.lineage: one.regions for one in lineages if one.snapshots},
-            untouchable=untouchable,
+            untouchable=held,
         )
         return plan
 
-    def _untouchable(self, snapshot_ids: Collection[str]) -> dict[str, tuple[Reason, ...]]:
-        if not snapshot_ids:
-            return {}
-        images = holds.image_holds(self.guards.images_using(snapshot_ids))
-        return holds.merge_holds(images, holds.lock_holds(self.guards.locks(snapshot_ids)))
+
+def untouchable(guards: Guards, snapshots: Iterable[Snapshot]) -> dict[str, tuple[Reason, ...]]:
+    """Given who knows AMIs and locks, and snapshots, return what keeps some of them whatever the rules say (INV-06)."""
+    asked = list(snapshots)
+    ids = [snapshot.id for snapshot in asked]
+    if not ids:
+        return {}
+    images, locks = holds.image_holds(guards.images_using(ids)), holds.lock_holds(guards.locks(ids))
+    return holds.merge_holds(images, locks, holds.backup_holds(asked))
+
+
+def doomed(verdicts: Iterable[Verdict]) -> list[Snapshot]:
+    """Given verdicts, return the snapshots that would go."""
+    return [verdict.snapshot for verdict in verdicts if verdict.action is Action.DELETE]
 
 
 @dataclass(frozen=True, slots=True)

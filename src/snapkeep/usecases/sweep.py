@@ -10,16 +10,15 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from snapkeep.domain import holds
 from snapkeep.domain.errors import SnapkeepError
-from snapkeep.domain.model import Action, Plan, Snapshot, Verdict
+from snapkeep.domain.model import Plan, Snapshot, Verdict
 from snapkeep.domain.planning import RegionFacts, RegionPlan, plan_region
 from snapkeep.domain.policy import PolicySet
 from snapkeep.domain.reporting import Handling, Item, SweepReport, item_of
 from snapkeep.domain.sweeping import Decision, Finding, Kind, Queued, QueuedCopy, Repair, turn_of
 from snapkeep.usecases.dead_letters import ReplayDeadLetters
 from snapkeep.usecases.ports import CopyQueue, DeletionResult, EntryChanged, EntryState, Guards, QueueEntry, TagsDoNotFit
-from snapkeep.usecases.retention import plan_id
+from snapkeep.usecases.retention import doomed, plan_id, untouchable
 from snapkeep.usecases.sweep_ports import Exposure
 
 UNFINISHED = (EntryState.WAITING, EntryState.DELAYED, EntryState.STARTING, EntryState.RUNNING, EntryState.FAILED)
@@ -126,12 +125,9 @@ def undelivered(letters: ReplayDeadLetters) -> list[Item]:
 
 
 def guarded_plan(guards: Guards, facts: RegionFacts, policies: PolicySet, now: datetime, *, system: str) -> RegionPlan:
-    """Given a region's facts, return its plan, with what AMIs use and what is locked held."""
+    """Given a region's facts, return its plan, with what AMIs, locks and AWS Backup hold."""
     plan = plan_region(facts, policies, now, system=system)
-    doomed = [verdict.snapshot.id for verdict in plan.verdicts if verdict.action is Action.DELETE]
-    if not doomed:
-        return plan
-    held = holds.merge_holds(holds.image_holds(guards.images_using(doomed)), holds.lock_holds(guards.locks(doomed)))
+    held = untouchable(guards, doomed(plan.verdicts))
     return plan_region(facts, policies, now, system=system, untouchable=held) if held else plan
 
 

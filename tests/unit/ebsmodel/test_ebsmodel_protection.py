@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from ebs_worlds import DR, PRIMARY, Bench, refused
 
+from snapkeep.ebsmodel.tags import BACKUP_TAG, flat
+
 DAY = 86_400
 
 
@@ -20,6 +22,16 @@ def snapshot_id(bench: Bench) -> str:
 
 def lock(bench: Bench, snapshot_id: str, mode: str = "governance", days: int = 2, **more: Any) -> dict:
     return bench.primary.lock_snapshot(SnapshotId=snapshot_id, LockMode=mode, LockDuration=days, **more)
+
+
+# AWS Backup
+
+
+def test_a_snapshot_that_aws_backup_manages_cannot_be_deleted_by_ec2(bench: Bench, snapshot_id: str) -> None:
+    place = bench.world.place(PRIMARY)
+    place.set_tags(place.snapshots[snapshot_id], flat({BACKUP_TAG: "arn:aws:ec2:us-east-1:123456789012:volume/vol-1"}))
+    assert refused(bench.primary.delete_snapshot, SnapshotId=snapshot_id) == ("InvalidParameterValue", 400)
+    assert bench.one(bench.primary, snapshot_id)["State"] == "completed"
 
 
 # Locks
