@@ -64,6 +64,14 @@ def command_of(words: list[str]) -> tuple[click.Command, list[str]]:
     return command, rest
 
 
+@pytest.mark.parametrize("stack", ["dr", "primary"])
+def test_who_deploys_with_the_aws_cli_names_a_bucket_for_the_template(stack: str) -> None:
+    """A template of more than 51,200 bytes has to be in S3 (CloudFormation quotas): without a bucket the CLI refuses it."""
+    lines = [line for _, text in blocks("console") for line in text.splitlines()]
+    (deploy,) = [line for line in lines if line.startswith("$ aws cloudformation deploy") and f"build/{stack}.yaml" in line]
+    assert "--s3-bucket" in deploy
+
+
 @pytest.mark.parametrize("document", examples("policies"))
 def test_a_policy_document_that_is_shown_can_be_used(document: dict[str, Any]) -> None:
     assert parse_document(document).policies
