@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from snapkeep.deploy.buckets import ArtifactBucket, bucket_name
 from snapkeep.deploy.package import Package, build_package
-from snapkeep.deploy.parameters import DR_REGION, SUFFIX, check_parameters, check_regions
+from snapkeep.deploy.parameters import DR_REGION, SUFFIX, check_parameters, check_regions, check_suffix
 from snapkeep.deploy.progress import Watcher
 from snapkeep.deploy.stacks import Stack, StackResult
 from snapkeep.deploy.templates import INFRA, S3Location, read_template, replace_artifacts, to_json
@@ -106,6 +106,7 @@ class Deployment:
             DR: {SUFFIX: target.suffix, **dr_parameters},
             PRIMARY: {SUFFIX: target.suffix, DR_REGION: target.dr_region, **primary_parameters},
         }
+        check_suffix(target.suffix)
         check_regions(target.region, given[PRIMARY][DR_REGION])
         templates = {kind: read_template(self._infra / f"{kind}.yaml") for kind in kinds}
         for kind, template in templates.items():
@@ -123,8 +124,12 @@ class Deployment:
         return Deployed(target.system, account_id, tuple(results), package, tuple(bucket.name for bucket in buckets.values()))
 
     def destroy(self, kinds: Sequence[str] = (PRIMARY, DR)) -> Destroyed:
-        """Delete both stacks, the primary one first (it starts the work), then the buckets; return what went and what stays."""
+        """Delete both stacks, the primary one first (it starts the work), then the buckets; return what went and what stays.
+
+        Raise InvalidParameters, StackBusy, StackFailed.
+        """
         target = self._target
+        check_suffix(target.suffix)
         account_id, _ = self._identity
         results = []
         for kind in kinds:

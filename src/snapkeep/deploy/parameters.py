@@ -30,6 +30,12 @@ def check_parameters(template: Mapping[str, Any], given: Mapping[str, str], stac
         raise InvalidParameters(f"stack {stack}: " + "; ".join(problems))
 
 
+def check_suffix(suffix: str) -> None:
+    """Given the system's suffix, raise InvalidParameters if no stack can have a name with it (botocore: CreateChangeSet)."""
+    if not re.fullmatch(r"[A-Za-z0-9-]*", suffix):
+        raise InvalidParameters(f"{SUFFIX} is '{suffix}'; the stacks are named with it, so letters, digits and '-' are right")
+
+
 def check_regions(region: str, dr_region: str) -> None:
     """Given both regions, raise InvalidParameters if they are one: a disaster of the region would take the copies too."""
     if region == dr_region:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -142,6 +143,14 @@ def test_wrong_parameters_of_our_templates_are_refused_before_any_call(
     deployment = Deployment(Target(no_client, "us-east-1", "us-east-2"), Silent())
     with pytest.raises(InvalidParameters, match=words):
         deployment.deploy(primary, dr)
+
+
+@pytest.mark.parametrize("do", [lambda one: one.deploy({}, {}), lambda one: one.destroy()])
+def test_a_suffix_that_no_stack_can_be_named_with_is_refused_before_any_call(do: Callable[[Deployment], object]) -> None:
+    """A stack's name has letters, digits and hyphens (botocore: CreateChangeSet); a function's may have an underscore."""
+    deployment = Deployment(Target(no_client, "us-east-1", "us-east-2", "_test"), Silent())
+    with pytest.raises(InvalidConfiguration, match=r"FunctionNameSuffix is '_test'; .*letters, digits and '-'"):
+        do(deployment)
 
 
 def test_a_buckets_name_keeps_to_the_rules_of_s3() -> None:
