@@ -15,13 +15,21 @@ THROTTLED = frozenset(
         "Throttling",
         "ThrottlingException",
         "ThrottledException",
+        "Throttled",
         "TooManyRequestsException",
         "ProvisionedThroughputExceededException",
         "RequestThrottled",
         "SnapshotCreationPerVolumeRateExceeded",
+        "KMSThrottling",
+        "KMS.ThrottlingException",
+        "KmsThrottled",
+        "KmsThrottlingException",
     }
 )
-"""EC2 developer guide, "Request throttling"; the other services' names from their service models."""
+"""EC2 developer guide, "Request throttling"; the other services' names from their service models.
+
+A service that is asked too often for its key says so under names of its own, which botocore does not try again by itself.
+"""
 
 COPY_QUOTA = frozenset({"ResourceLimitExceeded", "ConcurrentSnapshotLimitExceeded", "PendingSnapshotLimitExceeded"})
 """EC2 API reference, "Error codes": too many copies, or pending snapshots, at once."""

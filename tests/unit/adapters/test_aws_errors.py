@@ -1,0 +1,35 @@
+"""AWS's error codes become ours: those that say "later" are tried again by the state machines."""
+
+from __future__ import annotations
+
+import re
+
+import botocore.session
+import pytest
+from botocore.exceptions import ClientError
+
+from snapkeep.adapters.aws_errors import translate
+from snapkeep.deploy.operations import OPERATIONS
+from snapkeep.domain.errors import AwsThrottled
+
+
+def codes_of_throttling() -> list[str]:
+    """The code of every error by which an operation that functions call says that it, or its key, is asked too often."""
+    session, found = botocore.session.get_session(), set[str]()
+    for service, operations in OPERATIONS.items():
+        model = session.get_service_model(service)
+        for shape in (shape for operation in operations for shape in model.operation_model(operation).error_shapes):
+            if re.search("throttl", shape.name, re.IGNORECASE):
+                found.add(shape.metadata.get("error", {}).get("code", shape.name))
+    return sorted(found)
+
+
+# Beside those of the models: what EC2 answers (EC2 developer guide), what any service may (botocore: _retry.json), what SQS
+# puts on the wire for KmsThrottled for the sake of older clients (its model's awsQueryError), and SNS for ThrottledException.
+@pytest.mark.parametrize(
+    "code",
+    [*codes_of_throttling(), "RequestLimitExceeded", "Throttling", "ThrottlingException", "KMS.ThrottlingException", "Throttled"],
+)
+def test_being_throttled_has_many_names(code: str) -> None:
+    answer = {"Error": {"Code": code, "Message": "later"}, "ResponseMetadata": {"HTTPStatusCode": 400}}
+    assert isinstance(translate(ClientError(answer, "Publish"), "publish"), AwsThrottled)  # type: ignore[arg-type]
