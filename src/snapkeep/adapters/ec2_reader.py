@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
 
 PAGE = 1000
-"""MaxResults of DescribeSnapshots: 5 to 1000 (EC2 API reference)."""
+"""MaxResults of DescribeSnapshots, DescribeVolumes and DescribeImages: up to 1000 (EC2 API reference)."""
 FILTER_VALUES = 200
 """Values that one filter takes (EC2 API reference: Filter)."""
 LOCK_PAGE = 1000
@@ -115,7 +115,7 @@ class Ec2Reader:
 
     def _images(self, filters: list[Mapping[str, Any]]) -> dict[str, tuple[str, ...]]:
         users: dict[str, set[str]] = {}
-        query = {"Owners": ["self"], "IncludeDisabled": True, "IncludeDeprecated": True, "Filters": filters}
+        query = {"Owners": ["self"], "IncludeDisabled": True, "IncludeDeprecated": True, "Filters": filters, "MaxResults": PAGE}
         for image in self._pages("describe_images", "Images", query):
             for mapping in image.get("BlockDeviceMappings", []):
                 if snapshot_id := mapping.get("Ebs", {}).get("SnapshotId"):
