@@ -1,8 +1,8 @@
-"""The DR template in partitions other than aws: names of services that differ there are not spelled out."""
+"""The templates in partitions other than aws: names of services that differ there, and those that do not."""
 
 from __future__ import annotations
 
-from support.templates import resources
+from support.templates import ROLE, STACKS, resources, statements
 
 
 def test_the_log_services_principal_has_the_partitions_suffix() -> None:
@@ -10,3 +10,11 @@ def test_the_log_services_principal_has_the_partitions_suffix() -> None:
     statements = resources("dr", "AWS::KMS::Key")["Key"]["KeyPolicy"]["Statement"]
     (logs,) = (one for one in statements if one["Sid"] == "Logs")
     assert logs["Principal"] == {"Service": {"Fn::Sub": "logs.${AWS::Region}.${AWS::URLSuffix}"}}
+
+
+def test_services_that_use_keys_have_one_name_in_every_partition() -> None:
+    """ "Use the .amazonaws.com suffix of the AWS KMS ViaService name in all AWS partitions" (KMS developer guide, condition keys)."""
+    allowed = [one for stack in STACKS for role in resources(stack, ROLE) for one in statements(stack, role)]
+    services = [one.condition["StringLike"]["kms:ViaService"] for one in allowed if "StringLike" in one.condition]
+    assert len(services) == 5
+    assert set(services) == {"ec2.*.amazonaws.com", "dynamodb.*.amazonaws.com"}

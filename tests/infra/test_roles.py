@@ -106,7 +106,7 @@ def test_keys_of_copies_are_used_through_ec2_alone() -> None:
     any_key = {"Fn::Sub": "arn:${AWS::Partition}:kms:*:${AWS::AccountId}:key/*"}
     for one in statements("dr", "DispatchRole"):
         if one.resources == (any_key,) and one.actions != ("kms:DescribeKey",):
-            assert one.condition["StringLike"] == {"kms:ViaService": {"Fn::Sub": "ec2.*.${AWS::URLSuffix}"}}
+            assert one.condition["StringLike"] == {"kms:ViaService": "ec2.*.amazonaws.com"}
             if "kms:CreateGrant" in one.actions:
                 assert one.condition["Bool"] == {"kms:GrantIsForAWSResource": True}
 
