@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from snapkeep.domain import tagnames
-from snapkeep.domain.errors import AwsUnavailable, CopyFailed, CopyWrong, SnapshotGone
+from snapkeep.domain.errors import AwsRefused, AwsUnavailable, CopyFailed, CopyWrong, SnapshotGone
 from snapkeep.domain.events import CopyEnded
 from snapkeep.domain.model import Plan, Snapshot, SnapshotState
 from snapkeep.usecases.attempts import Attempts
@@ -114,6 +114,7 @@ class ReceiveCopy:
         return Received(ReceiveOutcome.RECEIVED, f"{copy.id} is good", plan)
 
     def _retagged(self, copy: Snapshot, entry: QueueEntry) -> Snapshot:
+        """The copy with the tags that it lost. Its role may tag managed copies alone: what it may not, the next sweep does."""
         lost = missing_tags(entry.wanted, copy)
         if not lost:
             return copy
@@ -121,6 +122,8 @@ class ReceiveCopy:
             self.tagger.tag([copy.id], lost)
         except SnapshotGone as error:
             raise AwsUnavailable(str(error)) from error
+        except AwsRefused:
+            return replace(copy, origin=entry.wanted.origin)
         return replace(copy, tags={**copy.tags, **lost}, origin=entry.wanted.origin)
 
     def _failed(self, copy: Snapshot, entry: QueueEntry | None, cause: str) -> Received:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from snapkeep.adapters.ec2_reader import Ec2Reader
 from snapkeep.adapters.ec2_writers import tag_list
-from snapkeep.domain.errors import AwsUnavailable, InvalidEvent
+from snapkeep.domain.errors import AwsRefused, AwsUnavailable, InvalidEvent
 from snapkeep.domain.events import MULTI_VOLUME_COMPLETION, CopyEnded, parse_arn, parse_snapshot_event
 from snapkeep.domain.model import SnapshotState
 from snapkeep.ebsmodel import FaultRule, Faults
 from snapkeep.simulate.wiring import Deployment
+from snapkeep.usecases.ports import EntryState
 from snapkeep.usecases.receive import ReceiveOutcome
+from snapkeep.usecases.settle import missing_tags
 from support.flows import DR, HOUR, INCLUDED, PRIMARY, Laboratory, attempts
 
 
@@ -87,6 +91,29 @@ def test_a_copy_whose_tags_were_taken_while_it_ran_is_still_the_one_that_the_que
     assert lab.tags(copy.id, DR) == before
     assert lab.sources_of_copies() == [snapshot]
     assert [run.status for run in lab.runs("protect")] == ["SUCCEEDED"]
+
+
+class TagsManagedOnly:
+    """What the role of TagSnapshotCopy may do: EC2 refuses it every snapshot that does not carry `snapkeep:managed`."""
+
+    def tag(self, snapshot_ids: Sequence[str], tags: Mapping[str, str]) -> None:
+        raise AwsRefused(f"create_tags: UnauthorizedOperation: {snapshot_ids}, {sorted(tags)}")
+
+
+def test_a_copy_that_lost_the_tag_by_which_its_role_may_tag_is_answered_for_and_left_to_the_next_sweep() -> None:
+    lab = Laboratory(faults=Faults(script=(FaultRule("event_lost", probability=1.0, event="copySnapshot"),)))
+    snapshot = lab.start_snapshot(lab.make_volume())
+    lab.runner.advance(HOUR)
+    (copy,) = lab.snapshots(DR)
+    before = lab.tags(copy.id, DR)
+    lab.ec2(DR).delete_tags(Resources=[copy.id], Tags=[{"Key": key} for key in before])
+    receive = replace(lab.runner.wiring.receive(DR), tagger=TagsManagedOnly())
+    received = receive.run(CopyEnded(copy.id, DR, snapshot, PRIMARY, succeeded=True, cause=""))
+    assert received.outcome is ReceiveOutcome.RECEIVED
+    lab.settle()
+    assert [run.status for run in lab.runs("protect")] == ["SUCCEEDED"]
+    (done,) = lab.runner.wiring.queues[DR].in_state(EntryState.DONE)
+    assert missing_tags(done.wanted, Ec2Reader(client=lab.ec2(DR), region=DR).snapshots([copy.id])[copy.id]) == before
 
 
 def full_of_tags(lab: Laboratory, volume: str) -> str:
