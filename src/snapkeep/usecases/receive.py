@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from snapkeep.domain import tagnames
 from snapkeep.domain.errors import AwsRefused, AwsUnavailable, CopyFailed, CopyWrong, SnapshotGone
 from snapkeep.domain.events import CopyEnded
 from snapkeep.domain.model import Plan, Snapshot, SnapshotState
@@ -71,7 +70,7 @@ class ReceiveCopy:
             return self._vanished(ended, entry)
         asked_for = entry is not None and entry.copy_id == copy.id
         if not (copy.managed_by(self.system) or asked_for):
-            return Received(ReceiveOutcome.NOT_OURS, f"{copy.id} carries no tag {tagnames.MANAGED} of {self.system}")
+            return Received(ReceiveOutcome.NOT_OURS, f"{copy.id} is no managed copy of {self.system}")
         if entry is None:
             entry = self._find(entry_key(copy.origin.region, copy.origin.snapshot_id, self.reader.region))
             copies = self.reader.copies_of_volume(copy.origin.volume_id)
