@@ -9,12 +9,16 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from botocore.exceptions import ClientError
+
 from snapkeep.deploy.buckets import ArtifactBucket, bucket_name
 from snapkeep.deploy.package import Package, build_package
 from snapkeep.deploy.parameters import DR_REGION, SUFFIX, check_parameters, check_regions, check_suffix
 from snapkeep.deploy.progress import Watcher
+from snapkeep.deploy.runs import stop_runs
 from snapkeep.deploy.stacks import Stack, StackResult
 from snapkeep.deploy.templates import INFRA, S3Location, read_template, replace_artifacts, to_json
+from snapkeep.domain.wording import counted
 
 SYSTEM = "snapkeep"
 PRIMARY = "primary"
@@ -134,6 +138,7 @@ class Deployment:
         results = []
         for kind in kinds:
             self._watcher.step(f"{target.region_of(kind)}: deleting stack {target.stack_name(kind)}")
+            self._end_runs(kind)
             results.append(self._stack(kind).delete())
         removed = {}
         for kind in kinds:
@@ -141,6 +146,17 @@ class Deployment:
             self._watcher.step(f"{target.region_of(kind)}: removing bucket {bucket.name}")
             removed[bucket.name] = bucket.remove()
         return Destroyed(target.system, account_id, tuple(results), removed, self._what_stays(kinds, results))
+
+    def _end_runs(self, kind: str) -> None:
+        """Stop what a stack's state machines still do: a run of Protect waits for hours, and the deletion would wait for it."""
+        try:
+            stopped = stop_runs(self._client("stepfunctions", self._target.region_of(kind)), self._stack(kind).state_machines())
+        except ClientError as error:
+            told = error.response["Error"].get("Message", str(error))
+            self._watcher.note(f"runs that have not ended could not be stopped, and the deletion may wait for them: {told}")
+            return
+        if stopped:
+            self._watcher.note(f"{counted(stopped, 'run')} that had not ended {'was' if stopped == 1 else 'were'} stopped")
 
     def _upload(
         self, kind: str, template: dict[str, Any], bucket: ArtifactBucket, package: Package, tags: Mapping[str, str]

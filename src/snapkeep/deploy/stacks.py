@@ -18,6 +18,7 @@ CAPABILITIES = ("CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAN
 _NOTHING_TO_CHANGE = ("didn't contain changes", "No updates are to be performed")
 _CASCADE = ("creation cancelled", "update cancelled", "deletion cancelled")
 _ABSENT = "ABSENT"
+_STATE_MACHINE = "AWS::StepFunctions::StateMachine"
 _LEFTOVERS = frozenset({"ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED", "DELETE_FAILED"})
 """A stack in one of these was never whole, or is half gone: it can only be deleted (CloudFormation: stack status codes)."""
 _NOT_THERE_YET = frozenset({_ABSENT, "DELETE_COMPLETE", "REVIEW_IN_PROGRESS"})
@@ -129,6 +130,17 @@ class Stack:
         skipped = [event for event in self._events(before.stack_id, until=seen) if event.status == "DELETE_SKIPPED"]
         retained = tuple(f"{event.resource_type} {event.physical_id}" for event in reversed(skipped))
         return StackResult(self.name, self.region, Outcome.DELETED, retained=retained)
+
+    def state_machines(self) -> list[str]:
+        """Return the ARNs of the stack's state machines; none when there is no such stack."""
+        try:
+            pages = list(self._cloudformation.get_paginator("list_stack_resources").paginate(StackName=self.name))
+        except ClientError as error:
+            if _does_not_exist(error):
+                return []
+            raise
+        found = [one for page in pages for one in page["StackResourceSummaries"] if one["ResourceType"] == _STATE_MACHINE]
+        return [one["PhysicalResourceId"] for one in found if one.get("PhysicalResourceId")]
 
     def outputs(self) -> Mapping[str, str] | None:
         """Return the stack's outputs, or None when there is no such stack."""

@@ -1,0 +1,98 @@
+"""`destroy` ends the runs that wait: Step Functions deletes no state machine, and CloudFormation no stack, while one goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from snapkeep.deploy.deployment import Deployment, Target
+from snapkeep.deploy.progress import Silent
+
+MACHINE = "arn:aws:states:us-east-1:123456789012:stateMachine:snapkeep-protect"
+WAITING = f"{MACHINE.replace('stateMachine', 'execution')}:waits-for-its-copy"
+
+
+def refusal(code: str, message: str) -> ClientError:
+    return ClientError({"Error": {"Code": code, "Message": message}}, "Call")  # type: ignore[arg-type]
+
+
+class Pages:
+    """A paginator of one page."""
+
+    def __init__(self, page: dict[str, Any]) -> None:
+        self.page = page
+
+    def paginate(self, **_: Any) -> Iterable[dict[str, Any]]:
+        return [self.page]
+
+
+class OneStack:
+    """AWS with the primary stack in it, one execution of whose state machine waits. Notes what is done."""
+
+    def __init__(self, stop_refused: ClientError | None = None) -> None:
+        self.done: list[str] = []
+        self.stop_refused = stop_refused
+
+    def client(self, service: str, region: str) -> Any:
+        return self
+
+    @property
+    def meta(self) -> Any:
+        return type("Meta", (), {"endpoint_url": "https://cloudformation.us-east-1.amazonaws.com"})
+
+    def get_caller_identity(self) -> dict[str, str]:
+        return {"Account": "123456789012", "Arn": "arn:aws:iam::123456789012:user/person"}
+
+    def describe_stacks(self, **request: Any) -> dict[str, Any]:
+        if "deleted" in self.done:
+            raise refusal("ValidationError", f"Stack with id {request['StackName']} does not exist")
+        return {"Stacks": [{"StackStatus": "CREATE_COMPLETE", "StackId": "arn:stack"}]}
+
+    def get_paginator(self, operation: str) -> Pages:
+        resource = {"ResourceType": "AWS::StepFunctions::StateMachine", "PhysicalResourceId": MACHINE}
+        found = {
+            "list_stack_resources": {"StackResourceSummaries": [{"ResourceType": "AWS::SNS::Topic"}, resource]},
+            "describe_stack_events": {"StackEvents": []},
+            "list_executions": {"executions": [{"executionArn": WAITING}]},
+        }
+        return Pages(found[operation])
+
+    def stop_execution(self, **request: Any) -> None:
+        if self.stop_refused:
+            raise self.stop_refused
+        self.done.append(f"stopped {request['executionArn']}")
+
+    def delete_stack(self, **_: Any) -> None:
+        self.done.append("deleted")
+
+    def head_bucket(self, **_: Any) -> None:
+        raise refusal("404", "Not Found")
+
+
+class Notes(Silent):
+    """Keeps what a person is told."""
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+
+def test_runs_that_wait_are_stopped_before_their_stack_is_deleted_and_counted() -> None:
+    aws, notes = OneStack(), Notes()
+    Deployment(Target(aws.client, "us-east-1", "us-east-2"), notes).destroy(["primary"])
+    assert aws.done == [f"stopped {WAITING}", "deleted"]
+    assert notes.notes == ["1 run that had not ended was stopped"]
+
+
+@pytest.mark.parametrize("code", ["AccessDeniedException", "StateMachineDoesNotExist"])
+def test_who_may_not_stop_runs_is_told_that_the_deletion_may_wait_for_them(code: str) -> None:
+    aws, notes = OneStack(stop_refused=refusal(code, "no")), Notes()
+    Deployment(Target(aws.client, "us-east-1", "us-east-2"), notes).destroy(["primary"])
+    assert aws.done == ["deleted"]
+    (told,) = notes.notes
+    assert told.startswith("runs that have not ended could not be stopped, and the deletion may wait for them")
