@@ -9,9 +9,9 @@ from typing import Any
 
 from snapkeep.domain.sweeping import Wait
 
-PROTECT, RECEIVE = "protect", "receive"
+PROTECT, RECEIVE, SWEEP = "protect", "receive", "sweep"
 SUCCEEDED, FAILED = "SUCCEEDED", "FAILED"
-STATES_BESIDE_TASKS = {PROTECT: 4, RECEIVE: 3}
+STATES_BESIDE_TASKS = {PROTECT: 4, RECEIVE: 3, SWEEP: 2}
 """Choice, Map and end states that an ordinary run enters, each a transition that is paid for."""
 KILLED = "Lambda.Unknown"
 """What Step Functions calls the error of a function that was ended (Step Functions developer guide: error names)."""

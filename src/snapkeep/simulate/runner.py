@@ -110,12 +110,15 @@ class Runner:
         run = Run(f"{machine}:{region}:{self._numbers[machine]}", machine, region, event, self.world.now())
         run.state["detail"] = event.get("detail", {})
         run.state["detail-type"] = event.get("detail-type", "")
+        return self.begin(run, self._protect(run) if machine == PROTECT else self._receive(run))
+
+    def begin(self, run: Run, body: Steps) -> Run:
+        """Given an execution and its steps, which return whether it has failed, let it run, and return it."""
         self.open_runs[run.id] = run
-        self.kernel.spawn(self._execution(run))
+        self.kernel.spawn(self._execution(run, body))
         return run
 
-    def _execution(self, run: Run) -> Steps:
-        body = self._protect(run) if run.machine == PROTECT else self._receive(run)
+    def _execution(self, run: Run, body: Steps) -> Steps:
         try:
             failed = yield from body
         except TaskFailed as failure:

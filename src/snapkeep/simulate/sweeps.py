@@ -9,11 +9,11 @@ from typing import Any
 
 from snapkeep.adapters.ec2_guards import RecentGuards
 from snapkeep.domain.ledger import format_time
-from snapkeep.domain.reporting import SweepReport
+from snapkeep.domain.reporting import Outcome, SweepReport
 from snapkeep.domain.sweeping import Wait
 from snapkeep.domain.sweeping_runs import RunUnderWay
 from snapkeep.ebsmodel.clock import utc
-from snapkeep.simulate.executions import PROTECT, RECEIVE, Run, TaskFailed
+from snapkeep.simulate.executions import PROTECT, RECEIVE, SWEEP, Run
 from snapkeep.simulate.kernel import Steps
 from snapkeep.simulate.runner import Runner
 from snapkeep.simulate.wiring import orders_of
@@ -137,27 +137,24 @@ class Sweeper:
 
     def _start(self, region: str, make: Callable[[str], PrimarySweep | DrSweep]) -> None:
         self._count += 1
-        run = Run(f"sweep:{region}:{self._count}", PROTECT, region, {}, self.runner.world.now())
-        self.runner.open_runs[run.id] = run
-        self.runner.kernel.spawn(self._sweep(run, make))
+        run = Run(f"sweep:{region}:{self._count}", SWEEP, region, {}, self.runner.world.now())
+        self.runner.begin(run, self._sweep(run, make))
 
     def _sweep(self, run: Run, make: Callable[[str], PrimarySweep | DrSweep]) -> Steps:
-        """The steps of the sweep's state machine: repair, delete, report."""
+        """The steps of the sweep's state machine: repair, delete, report. One that leaves anything wrong has failed."""
         runner = self.runner
-        try:
-            swept = yield from runner.task(run, "PlanRetention", lambda: make(run.region).run(run.id, self._options))
-            if run.region in runner.wiring.queues:
-                runner.wake(run.region, runner.timings.stream_seconds)
-            runner.look_at(swept.plan)
-            orders = _orders(swept)
-            step = runner.wiring.delete_snapshots(run.region, runner.audited)
-            results = yield from runner.task(run, "DeleteOldSnapshots", lambda: step.run(swept.plan.made_at, orders))
-            told = [{"snapshot_id": one.snapshot_id, "volume_id": one.volume_id, "reasons": one.reasons} for one in orders]
-            failed = [one for one in results if not one.done]
-            self.reports.append(complete(swept.report, told, failed, runner.wiring.clock.now()))
-        except TaskFailed as failure:
-            run.state["error"] = failure.caught()
-        runner.end(run, failed="error" in run.state)
+        swept = yield from runner.task(run, "Sweep", lambda: make(run.region).run(run.id, self._options))
+        if run.region in runner.wiring.queues:
+            runner.wake(run.region, runner.timings.stream_seconds)
+        runner.look_at(swept.plan)
+        orders = _orders(swept)
+        step = runner.wiring.delete_snapshots(run.region, runner.audited)
+        results = yield from runner.task(run, "DeleteOldSnapshots", lambda: step.run(swept.plan.made_at, orders))
+        told = [{"snapshot_id": one.snapshot_id, "volume_id": one.volume_id, "reasons": one.reasons} for one in orders]
+        failed = [one for one in results if not one.done]
+        report = yield from runner.task(run, "Report", lambda: complete(swept.report, told, failed, runner.wiring.clock.now()))
+        self.reports.append(report)
+        return report.outcome is not Outcome.OK
 
     def _primary(self, region: str) -> PrimarySweep:
         wiring = self.runner.wiring

@@ -65,6 +65,17 @@ def test_lost_events_make_the_newest_copy_older_until_a_sweep() -> None:
     assert bad.violations == []
 
 
+def test_runs_are_counted_by_their_state_machine_and_sweeps_among_them() -> None:
+    result = experiment(days=8, volumes=3)
+    assert result.runs == {"protect SUCCEEDED": 24, "receive SUCCEEDED": 24, "sweep SUCCEEDED": 14}
+
+
+def test_a_sweep_that_finds_something_wrong_ends_failed_as_its_state_machine_does() -> None:
+    result = experiment(days=8, volumes=3, faults=Faults(event_lost=0.5))
+    assert result.runs["sweep FAILED"] >= 1
+    assert sum(count for name, count in result.runs.items() if name.startswith("sweep")) == 14
+
+
 def test_a_quota_of_one_makes_copies_wait() -> None:
     world = make_world([SimulatedVolume(2000, used_share=0.9)] * 6, PRIMARY, (DR,))
     result = Experiment("test", world, policies(), Plan(days=3, copy_quota=1, spread_hours=0.1)).run()
