@@ -67,15 +67,17 @@ def select_for_snapshot(
 ) -> Selection:
     """Given a snapshot and its volume, return the policy that governs it.
 
-    Without a volume, for it is gone, what the snapshot remembers of it decides, and where that tells of no policy what the
-    volume's other snapshots carry: a last snapshot before a volume is deleted is one that people want back. `lineage` is
-    asked for these only then.
+    Without a volume, for it is gone, the policy decides that the snapshot names itself, else that which the volume's other
+    snapshots carry, and only of a volume that has none what the snapshot remembers of it. That is little, and could fit a
+    policy that takes every volume: it would then govern all of them, and keep less. `lineage` is asked for these only then.
     """
-    chosen = select(volume or remembered_volume(snapshot), policies)
-    if volume is not None or chosen.policy is not None:
-        return chosen
+    if volume is not None:
+        return select(volume, policies)
+    own = policies.named(snapshot.policy)
+    if own is not None:
+        return Selection(own, f"its own tag {tagnames.POLICY} names it")
     carried = select_by_snapshots(lineage(), policies, system=system)
-    return carried if carried.policy else chosen
+    return carried if carried.policy or carried.problem else select(remembered_volume(snapshot), policies)
 
 
 def remembered_volume(snapshot: Snapshot) -> Volume:

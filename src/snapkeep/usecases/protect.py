@@ -9,7 +9,7 @@ from enum import StrEnum
 from functools import partial
 
 from snapkeep.domain import ledger, selection, tagnames
-from snapkeep.domain.errors import AwsUnavailable, SnapshotFailed, SnapshotGone
+from snapkeep.domain.errors import AwsUnavailable, InvalidConfiguration, SnapshotFailed, SnapshotGone
 from snapkeep.domain.events import SnapshotEnded
 from snapkeep.domain.model import CopyWanted, Snapshot, SnapshotState, Volume
 from snapkeep.domain.policy import CopyRule, Policy, PolicySet
@@ -75,6 +75,8 @@ class TagSnapshots:
             report.reasons.append(f"{snapshot.id}: {chosen.why}")
             if chosen.policy is None:
                 report.left_alone += 1
+                if volume is None and chosen.problem:
+                    report.problem(InvalidConfiguration.__name__, snapshot.id, f"it is not protected: {chosen.problem}")
                 continue
             self._protect(snapshot, volume, chosen.policy, report)
         return report.result()

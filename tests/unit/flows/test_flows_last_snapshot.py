@@ -1,0 +1,61 @@
+"""The last snapshot before a volume is deleted: its volume cannot be asked any more, and its earlier snapshots must not suffer by it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from snapkeep.domain.policy import CopyRule, Limits, Policy, PolicySet, Retention, Selector
+from support.flows import DR, Laboratory
+
+GOLD = Policy(
+    "gold", Selector(tags={"Backup": ("gold",)}), Retention(keep_last=9), (CopyRule(DR, retention=Retention(keep_last=9)),)
+)
+REST = Policy("rest", Selector(), Retention(keep_last=1), (CopyRule(DR, retention=Retention(keep_last=1)),))
+TAGS = {"Backup": "gold"}
+
+
+def make_history(lab: Laboratory, count: int) -> tuple[str, list[str]]:
+    volume = lab.make_volume(TAGS)
+    return volume, [lab.protect(volume) for _ in range(count)]
+
+
+def take_the_last(lab: Laboratory, volume: str, **tags: str) -> str:
+    listed = [{"Key": key, "Value": value} for key, value in tags.items()]
+    specifications = [{"ResourceType": "snapshot", "Tags": listed}] if listed else []
+    last = lab.ec2().create_snapshot(VolumeId=volume, TagSpecifications=specifications)["SnapshotId"]
+    lab.ec2().delete_volume(VolumeId=volume)
+    lab.settle()
+    return str(last)
+
+
+def test_the_last_snapshot_follows_the_earlier_ones_and_not_a_policy_that_takes_every_volume() -> None:
+    lab = Laboratory(PolicySet((GOLD, REST), Limits()))
+    volume, earlier = make_history(lab, 4)
+    last = take_the_last(lab, volume)
+    assert lab.tags(last)["snapkeep:policy"] == "gold"
+    assert lab.ids() == [*earlier, last]
+    assert lab.sources_of_copies() == sorted([*earlier, last])
+
+
+def test_the_policy_that_the_last_snapshot_names_by_its_own_tag_comes_first() -> None:
+    lab = Laboratory(PolicySet((GOLD, replace(GOLD, name="silver", selector=Selector(tags={"A": ("b",)})), REST), Limits()))
+    volume, _ = make_history(lab, 1)
+    last = take_the_last(lab, volume, **{"snapkeep:policy": "silver"})
+    assert lab.tags(last)["snapkeep:policy"] == "silver"
+
+
+def test_where_the_earlier_ones_name_a_policy_that_is_not_there_nothing_goes_and_somebody_is_told() -> None:
+    lab = Laboratory(PolicySet((GOLD, REST), Limits()))
+    volume, earlier = make_history(lab, 4)
+    lab.policies = PolicySet((replace(GOLD, name="platinum"), REST), Limits())
+    last = take_the_last(lab, volume)
+    assert lab.ids() == [*earlier, last]
+    assert lab.sources_of_copies() == sorted(earlier)
+    assert lab.told == [("InvalidConfiguration", last)]
+    assert lab.runs("protect")[-1].status == "FAILED"
+
+
+def test_the_last_snapshot_of_a_volume_that_had_no_other_follows_the_first_policy_that_takes_what_is_known_of_it() -> None:
+    lab = Laboratory(PolicySet((GOLD, REST), Limits()))
+    last = take_the_last(lab, lab.make_volume(TAGS), **TAGS)
+    assert lab.tags(last)["snapkeep:policy"] == "gold"
