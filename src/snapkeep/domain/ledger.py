@@ -101,11 +101,10 @@ def origin_of(
             region=tags.get(tagnames.SOURCE_REGION, region),
             volume_id=tags.get(tagnames.SOURCE_VOLUME) or tags.get(tagnames.ORIGINAL_VOLUME, volume_id),
             snapshot_id=tags[tagnames.SOURCE_SNAPSHOT],
-            start_time=_time_in(tags.get(tagnames.SOURCE_START, ""), start_time),
+            start_time=_source_start(tags, start_time),
         )
     if tagnames.ORIGINAL_REGION in tags and (match := _ORIGINAL_DESCRIPTION.match(description)):
-        started = tags.get(tagnames.ORIGINAL_NAME, "").partition("_")[2]
-        return Origin(match["region"], match["volume"], match["snapshot"], _time_in(started, start_time))
+        return Origin(match["region"], match["volume"], match["snapshot"], _source_start(tags, start_time))
     return Origin(region, volume_id, snapshot_id, start_time)
 
 
@@ -114,8 +113,16 @@ def is_of_original_system(snapshot: Snapshot) -> bool:
     return tagnames.ORIGINAL_NAME in snapshot.tags and tagnames.MANAGED not in snapshot.tags
 
 
-def _time_in(text: str, otherwise: datetime) -> datetime:
-    try:
-        return parse_time(text)
-    except ValueError:
-        return otherwise
+def _source_start(tags: Mapping[str, str], copy_start: datetime) -> datetime:
+    """Given a copy's tags and its own start, return its source's: from its tag, or its name; never later than the copy's own.
+
+    A start in the future would pass for a copy of everything that is to come.
+    """
+    for text in (tags.get(tagnames.SOURCE_START, ""), tags.get(tagnames.ORIGINAL_NAME, "").partition("_")[2]):
+        try:
+            start = parse_time(text)
+        except ValueError:
+            continue
+        if start <= copy_start:
+            return start
+    return copy_start

@@ -81,14 +81,14 @@ class _Dr:
                 yield Finding(Kind.FAILED_COPY, copy.id, copy.origin.volume_id, cause, copy.origin.start_time, receive)
 
     def tags_lost(self) -> Iterator[Finding]:
-        """Completed copies that lack own tags which the queue knows they had."""
+        """Completed copies that lack own tags which the queue knows they had, or whose origin somebody wrote over."""
         by_id = {snapshot.id: snapshot for snapshot in self.facts.snapshots}
         for entry in self.facts.done:
             copy = by_id.get(entry.copy_id)
             if copy is None or not copy.completed:
                 continue
             had = entry.wanted.tags
-            lost = {key: had[key] for key in had if key in tagnames.OWN_TAGS and key not in copy.tags}
+            lost = {key: had[key] for key in had if key in tagnames.OWN_TAGS and _is_lost(key, had[key], copy)}
             if lost:
                 text = f"lost {', '.join(sorted(lost))}"
                 yield Finding(Kind.TAGS_LOST, copy.id, entry.wanted.origin.volume_id, text, copy.start_time, Retag(copy.id, lost))
@@ -112,3 +112,11 @@ class _Dr:
         for plan in self.facts.plan.volumes:
             if plan.lineage.region != self.facts.plan.region:
                 yield from plan_findings(plan, self.facts.system)
+
+
+_MAY_CHANGE = frozenset({tagnames.MANAGED, tagnames.POLICY})
+"""Whose a copy is and what governs it, people may decide anew; where it came from stays what it was."""
+
+
+def _is_lost(key: str, value: str, copy: Snapshot) -> bool:
+    return key not in copy.tags or (copy.tags[key] != value and key not in _MAY_CHANGE)

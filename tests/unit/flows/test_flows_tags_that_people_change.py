@@ -1,0 +1,60 @@
+"""Tags of copies that a person removed or wrote over, or that another tool copied along: no copy is lost, missed or unseen by it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from snapkeep.adapters.ec2_writers import tag_list
+from snapkeep.domain import ledger, tagnames
+from snapkeep.domain.reporting import Handling
+from snapkeep.domain.sweeping import Kind
+from snapkeep.ebsmodel import FaultRule
+from support.flows import DR, Laboratory, policy_set
+from support.sweeping_world import HOUR, SweepingWorld, kinds
+
+COPY_BEGAN = datetime(2026, 11, 2, tzinfo=UTC)
+SOURCE_BEGAN = datetime(2026, 11, 1, tzinfo=UTC)
+FUTURE, GARBAGE = "2099-01-01T00:00:00.000Z", "last tuesday"
+
+
+def origin_start(**tags: str) -> datetime:
+    given = {tagnames.SOURCE_SNAPSHOT: "snap-1"} | {getattr(tagnames, name): value for name, value in tags.items()}
+    return ledger.origin_of("snap-2", DR, "vol-ffffffff", COPY_BEGAN, given).start_time
+
+
+@pytest.mark.parametrize("wrong", [FUTURE, GARBAGE, ""])
+def test_a_source_start_that_cannot_be_is_read_from_the_name_and_else_is_that_of_the_copy(wrong: str) -> None:
+    assert origin_start(SOURCE_START=ledger.format_time(SOURCE_BEGAN)) == SOURCE_BEGAN
+    assert origin_start(SOURCE_START=wrong, ORIGINAL_NAME=f"vol-1_{ledger.format_time(SOURCE_BEGAN)}") == SOURCE_BEGAN
+    assert origin_start(SOURCE_START=wrong, ORIGINAL_NAME=f"vol-1_{wrong}") == COPY_BEGAN
+
+
+@pytest.mark.parametrize("wrong", [FUTURE, GARBAGE])
+def test_no_source_goes_without_a_copy_because_a_copy_says_that_it_is_of_the_future(wrong: str) -> None:
+    lab = Laboratory(policy_set(keep=2))
+    volume = lab.make_volume()
+    lab.protect(volume)
+    (copy,) = lab.ids(DR)
+    lab.ec2(DR).create_tags(Resources=[copy], Tags=tag_list({tagnames.SOURCE_START: wrong}))
+    lab.world.add_fault(FaultRule("copy_fails"))
+    uncopied = [lab.protect(volume) for _ in range(4)]
+    assert lab.ids() == uncopied
+
+
+def test_a_sweep_misses_a_copy_though_another_says_that_it_is_of_the_future_and_writes_the_tag_again() -> None:
+    world = SweepingWorld()
+    volume = world.volume()
+    world.snapshot(volume)
+    world.later(HOUR)
+    (copy,) = world.managed(DR)
+    world.ec2_dr.create_tags(Resources=[copy["SnapshotId"]], Tags=tag_list({tagnames.SOURCE_START: FUTURE}))
+    world.world.add_fault(FaultRule("copy_fails", times=3))
+    world.snapshot(volume)
+    world.later(6 * HOUR)
+    assert kinds(world.sweep(), Handling.TOLD)[Kind.COPY_FAILED] == 1
+    assert kinds(world.sweep(DR), Handling.REPAIRED) == {Kind.TAGS_LOST: 1}
+    assert kinds(world.sweep(DR)) == {}
+    (tags,) = [one["Tags"] for one in world.managed(DR)]
+    assert {"Key": tagnames.SOURCE_START, "Value": FUTURE} not in tags
