@@ -105,7 +105,7 @@ class ReceiveCopy:
             copy = self._retagged(copy, entry)
             if entry.state is not EntryState.DONE:
                 faults = self.settlement.settle(entry, copy)
-        others = [one for one in copies if one.id != copy.id]
+        others = [one for one in copies if one.id != copy.id and one.origin.lineage == copy.origin.lineage]
         plan = self.planner.plan_copies([copy, *others])
         if faults:
             problem = Problem(CopyWrong.__name__, copy.id, "; ".join(faults))

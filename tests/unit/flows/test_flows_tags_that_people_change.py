@@ -6,12 +6,13 @@ from datetime import UTC, datetime
 
 import pytest
 
+from snapkeep.adapters.ec2_reader import Ec2Reader
 from snapkeep.adapters.ec2_writers import tag_list
 from snapkeep.domain import ledger, tagnames
 from snapkeep.domain.reporting import Handling
 from snapkeep.domain.sweeping import Kind
 from snapkeep.ebsmodel import FaultRule
-from support.flows import DR, Laboratory, policy_set
+from support.flows import DR, PRIMARY, Laboratory, policy_set
 from support.sweeping_world import HOUR, SweepingWorld, kinds
 
 COPY_BEGAN = datetime(2026, 11, 2, tzinfo=UTC)
@@ -58,3 +59,29 @@ def test_a_sweep_misses_a_copy_though_another_says_that_it_is_of_the_future_and_
     assert kinds(world.sweep(DR)) == {}
     (tags,) = [one["Tags"] for one in world.managed(DR)]
     assert {"Key": tagnames.SOURCE_START, "Value": FUTURE} not in tags
+
+
+@pytest.mark.parametrize("lost", [tagnames.SOURCE_SNAPSHOT, tagnames.SOURCE_VOLUME])
+def test_a_copy_that_lost_its_origin_keeps_up_the_retention_of_no_other(lost: str) -> None:
+    lab = Laboratory(policy_set(keep_copies=2))
+    volume = lab.make_volume()
+    first = lab.protect(volume)
+    (copy,) = lab.ids(DR)
+    lab.ec2(DR).delete_tags(Resources=[copy], Tags=[{"Key": lost}])
+    later = [lab.protect(volume) for _ in range(3)]
+    assert lab.sources_of_copies() == sorted([first, *later[1:]])
+    assert {run.status for run in lab.ended} == {"SUCCEEDED"}
+
+
+def test_a_copy_that_another_tool_made_with_our_tags_keeps_up_the_retention_of_no_other() -> None:
+    lab = Laboratory(policy_set(keep_copies=1))
+    volume = lab.make_volume()
+    first = lab.protect(volume)
+    specifications = [{"ResourceType": "snapshot", "Tags": tag_list(lab.tags(first))}]
+    made = lab.ec2(DR).copy_snapshot(SourceRegion=PRIMARY, SourceSnapshotId=first, TagSpecifications=specifications)
+    lab.settle()
+    newest = lab.protect(volume)
+    assert lab.sources_of_copies() == sorted([first, newest])
+    assert made["SnapshotId"] in lab.ids(DR)
+    assert {run.status for run in lab.ended} == {"SUCCEEDED"}
+    assert Ec2Reader(client=lab.ec2(DR), region=DR).snapshots([made["SnapshotId"]])
