@@ -22,6 +22,7 @@ from snapkeep.domain.selection import Selection, select, select_by_snapshots, se
 
 NO_POLICY = Reason("no-policy", "no policy governs it: everything is kept")
 REFUSED = Reason("refused", "its plan is refused: nothing goes")
+STRAY_COPY = Reason("stray-copy", "a copy that we did not make: in its source's own region, or without a source: does not count")
 NOT_DOUBLED: Mapping[str, Reason] = MappingProxyType({})
 
 
@@ -235,7 +236,10 @@ class _Planner:
         for lineage in sorted(by_lineage.keys() | volumes.keys()):
             snapshots, volume = by_lineage.get(lineage, []), volumes.get(lineage)
             if lineage.region == self.facts.region:
-                yield self._of_sources(lineage, volume, snapshots, copies, failed)
+                strays = [snapshot for snapshot in snapshots if snapshot.is_copy]
+                sources = [snapshot for snapshot in snapshots if not snapshot.is_copy] if strays else snapshots
+                plan = self._of_sources(lineage, volume, sources, copies, failed)
+                yield replace(plan, verdicts=(*plan.verdicts, *_kept(strays, STRAY_COPY))) if strays else plan
             else:
                 yield self._of_copies(lineage, snapshots)
 
@@ -315,12 +319,9 @@ class _Planner:
             )
         return VolumePlan(lineage, None, Selection(None, ""), verdicts, refusals=tuple(refusals))
 
-    def _keeping(
-        self, lineage: Lineage, volume: Volume | None, selection: Selection, snapshots: Iterable[Snapshot]
-    ) -> VolumePlan:
-        ordered = sorted(snapshots, key=lambda snapshot: (snapshot.origin.start_time, snapshot.id))
-        verdicts = tuple(Verdict(snapshot, Action.KEEP, (NO_POLICY,)) for snapshot in ordered)
-        return VolumePlan(lineage, volume, selection, verdicts)
+    @staticmethod
+    def _keeping(lineage: Lineage, volume: Volume | None, selection: Selection, snapshots: Iterable[Snapshot]) -> VolumePlan:
+        return VolumePlan(lineage, volume, selection, _kept(snapshots, NO_POLICY))
 
     def _adopting(
         self, snapshots: list[Snapshot], policy_for: Callable[[Snapshot], Policy | None]
@@ -350,6 +351,12 @@ class _Planner:
     def _tags_for(self, snapshot: Snapshot, policy: str) -> dict[str, str]:
         make = ledger.tags_for_copy if snapshot.is_copy else ledger.tags_for_snapshot
         return make(self.system, policy, snapshot.origin)
+
+
+def _kept(snapshots: Iterable[Snapshot], reason: Reason) -> tuple[Verdict, ...]:
+    """Given snapshots that all stay for one reason, return their verdicts, oldest origin first."""
+    ordered = sorted(snapshots, key=lambda snapshot: (snapshot.origin.start_time, snapshot.id))
+    return tuple(Verdict(snapshot, Action.KEEP, (reason,)) for snapshot in ordered)
 
 
 def _is_missing(snapshot: Snapshot, rule: CopyRule, copies: CopyFacts) -> bool:

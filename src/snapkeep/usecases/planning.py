@@ -56,10 +56,15 @@ def make_region_plan(
 def gather_all_facts(
     primary: SnapshotReader, others: Sequence[SnapshotReader], waiting: frozenset[SnapshotInRegion] = NO_WAITING
 ) -> list[RegionFacts]:
-    """Given the readers of a primary region and of its DR regions, list each once; return their facts, the primary's first."""
-    facts_of_others = [gather_region_facts(reader) for reader in others]
-    listings = {facts.region: facts.snapshots for facts in facts_of_others}
-    return [gather_region_facts(primary, copies_by_region=listings, waiting=waiting), *facts_of_others]
+    """Given the readers of a primary region and of its DR regions, list each once; return their facts, the primary's first.
+
+    Of a DR region only copies of other regions' snapshots: nothing there protects, or deletes, what else stands there.
+    """
+    listings = {reader.region: list(reader.all_snapshots()) for reader in others}
+    copies = [
+        RegionFacts(region, (), [one for one in listed if one.origin.region != region]) for region, listed in listings.items()
+    ]
+    return [gather_region_facts(primary, copies_by_region=listings, waiting=waiting), *copies]
 
 
 def make_plans(

@@ -53,7 +53,7 @@ def test_each_region_is_listed_once_and_what_holds_is_asked_once() -> None:
     dr = CountingReader(DR, [copy_of(source, DR, number) for number, source in enumerate(SOURCES, start=1)])
     plans(primary, dr)
     assert primary.asked == ["volumes", "snapshots", "images", "locks"]
-    assert dr.asked == ["volumes", "snapshots", "images", "locks"]
+    assert dr.asked == ["snapshots", "images", "locks"]
 
 
 def test_what_stays_by_its_policy_says_too_which_image_uses_it_and_that_it_is_locked() -> None:
@@ -81,3 +81,9 @@ def test_a_pending_copy_in_the_listing_counts_as_waiting() -> None:
     made, _ = plans(CountingReader(REGION, SOURCES), CountingReader(DR, [copy_of(SOURCES[2], DR, 1), pending]))
     assert made[SOURCES[1].id] == ("keep", ["held: its copy to us-east-2 is waiting or running"])
     assert made[SOURCES[0].id][0] == "delete"
+
+
+def test_what_stands_in_a_dr_region_and_is_no_copy_of_another_is_no_part_of_the_plan_as_nothing_there_touches_it() -> None:
+    own = [snapshot(f"2026-11-{day}T03:00", 90 + day, region=DR, volume="vol-0d") for day in (21, 22)]
+    _, made = plans(CountingReader(REGION, SOURCES), CountingReader(DR, [copy_of(SOURCES[2], DR, 1), *own]))
+    assert len(made) == 1

@@ -196,3 +196,14 @@ def test_a_comparison_tells_of_copies_that_nothing_asks_for_any_more_and_of_what
 def test_a_plan_for_the_same_facts_is_the_same_plan() -> None:
     given = facts(SOURCES, copies=all_copies(SOURCES))
     assert plan_region(given, POLICIES, NOW, system=SYSTEM) == plan_region(given, POLICIES, NOW, system=SYSTEM)
+
+
+def test_copies_that_stand_in_their_own_sources_region_or_tell_of_no_source_are_kept_and_count_for_nothing() -> None:
+    returned = replace(SOURCES[3], id="snap-b1", is_copy=True)
+    unknown = [replace(snapshot(f"2026-11-{day:02}T04:00", 90 + day, volume="vol-ffffffff"), is_copy=True) for day in range(1, 9)]
+    expected = plan_region(facts(SOURCES, copies=all_copies(SOURCES)), POLICIES, NOW, system=SYSTEM)
+    plan = plan_region(facts([*SOURCES, returned, *unknown], copies=all_copies(SOURCES)), POLICIES, NOW, system=SYSTEM)
+    assert plan.deletions == expected.deletions
+    assert plan.missing == []
+    assert [v.reasons[0].rule for v in plan.verdicts if v.snapshot.is_copy] == ["stray-copy"] * 9
+    assert all(not one.selection.problem and not one.refusals for one in plan.volumes)
