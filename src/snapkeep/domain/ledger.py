@@ -113,6 +113,16 @@ def is_of_original_system(snapshot: Snapshot) -> bool:
     return tagnames.ORIGINAL_NAME in snapshot.tags and tagnames.MANAGED not in snapshot.tags
 
 
+def other_manager(snapshot: Snapshot, system: str) -> str:
+    """Given a source snapshot and our system, return the name of another that manages it; empty if none does.
+
+    Snapshots of a volume that was restored with tags name one too: with another source volume than their own.
+    """
+    manager = snapshot.tags.get(tagnames.MANAGED, "")
+    theirs = manager != system and snapshot.tags.get(tagnames.SOURCE_VOLUME) == snapshot.origin.volume_id
+    return manager if theirs else ""
+
+
 def _source_start(tags: Mapping[str, str], copy_start: datetime) -> datetime:
     """Given a copy's tags and its own start, return its source's: from its tag, or its name; never later than the copy's own.
 

@@ -13,6 +13,7 @@ from snapkeep.domain.errors import AwsUnavailable, InvalidConfiguration, Snapsho
 from snapkeep.domain.events import SnapshotEnded
 from snapkeep.domain.model import CopyWanted, Snapshot, SnapshotState, Volume
 from snapkeep.domain.policy import CopyRule, Policy, PolicySet
+from snapkeep.domain.selection import Selection
 from snapkeep.usecases.ports import SnapshotReader, SnapshotTagger, TagsDoNotFit
 
 
@@ -73,13 +74,21 @@ class TagSnapshots:
             others = partial(self.reader.snapshots_of_volume, snapshot.origin.volume_id)
             chosen = selection.select_for_snapshot(snapshot, volume, policies, system=self.system, lineage=others)
             report.reasons.append(f"{snapshot.id}: {chosen.why}")
-            if chosen.policy is None:
+            fault = self._why_not_ours(snapshot, volume, chosen)
+            if fault:
+                report.problem(InvalidConfiguration.__name__, snapshot.id, f"it is not protected: {fault}")
+            if fault or chosen.policy is None:
                 report.left_alone += 1
-                if volume is None and chosen.problem:
-                    report.problem(InvalidConfiguration.__name__, snapshot.id, f"it is not protected: {chosen.problem}")
                 continue
             self._protect(snapshot, volume, chosen.policy, report)
         return report.result()
+
+    def _why_not_ours(self, snapshot: Snapshot, volume: Volume | None, chosen: Selection) -> str:
+        """Given a snapshot and what was selected for it, return what somebody should put right first; empty if nothing."""
+        if chosen.policy is None:
+            return chosen.problem if volume is None else ""
+        other = ledger.other_manager(snapshot, self.system)
+        return f"system '{other}' manages it; policies of two systems must not take the same volume" if other else ""
 
     def _present(self, succeeded: Sequence[SnapshotEnded], report: _Report) -> list[Snapshot]:
         found = self.reader.snapshots({item.snapshot_id for item in succeeded}) if succeeded else {}

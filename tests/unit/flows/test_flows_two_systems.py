@@ -1,0 +1,43 @@
+"""Two systems in one account: neither takes over what the other manages, and who asks for it is told."""
+
+from __future__ import annotations
+
+from snapkeep.adapters.ec2_writers import tag_list
+from snapkeep.domain import tagnames
+from support.flows import DR, PRIMARY, Laboratory
+
+OTHER = "snapkeep-other"
+
+
+def snapshot_with(lab: Laboratory, volume: str, tags: dict[str, str]) -> str:
+    specifications = [{"ResourceType": "snapshot", "Tags": tag_list(tags)}]
+    made = lab.ec2().create_snapshot(VolumeId=volume, TagSpecifications=specifications)["SnapshotId"]
+    lab.settle()
+    return str(made)
+
+
+def test_a_snapshot_that_another_system_manages_stays_with_it_and_somebody_is_told_that_both_ask_for_it() -> None:
+    lab = Laboratory()
+    volume = lab.make_volume()
+    theirs = {tagnames.MANAGED: OTHER, tagnames.POLICY: "silver", tagnames.SOURCE_VOLUME: volume}
+    snapshot = snapshot_with(lab, volume, theirs)
+    assert lab.tags(snapshot) == theirs
+    assert lab.ids(DR) == []
+    assert lab.told == [("InvalidConfiguration", snapshot)]
+    assert [run.status for run in lab.runs("protect")] == ["FAILED"]
+
+
+def test_of_a_volume_that_no_policy_of_ours_takes_nothing_is_told() -> None:
+    lab = Laboratory()
+    volume = lab.make_volume({})
+    snapshot_with(lab, volume, {tagnames.MANAGED: OTHER, tagnames.SOURCE_VOLUME: volume})
+    assert lab.told == []
+    assert [run.status for run in lab.runs("protect")] == ["SUCCEEDED"]
+
+
+def test_tags_that_a_restored_volume_took_along_from_another_systems_snapshot_make_it_nobodys() -> None:
+    lab = Laboratory()
+    volume = lab.make_volume()
+    snapshot = snapshot_with(lab, volume, {tagnames.MANAGED: OTHER, tagnames.SOURCE_VOLUME: "vol-0123"})
+    assert lab.tags(snapshot, PRIMARY)[tagnames.MANAGED] == "snapkeep"
+    assert lab.sources_of_copies() == [snapshot]
