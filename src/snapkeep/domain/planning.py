@@ -18,7 +18,7 @@ from snapkeep.domain.holds import CopyFacts, SnapshotInRegion, copy_facts, holds
 from snapkeep.domain.model import Action, Lineage, Plan, Reason, Snapshot, Verdict, Volume
 from snapkeep.domain.policy import CopyRule, Policy, PolicySet, Retention
 from snapkeep.domain.retention import NO_HOLDS, Holds, decide
-from snapkeep.domain.selection import Selection, select, select_by_snapshots, select_for_snapshot
+from snapkeep.domain.selection import Selection, select_by_snapshots, select_for_retention, select_for_snapshot
 
 NO_POLICY = Reason("no-policy", "no policy governs it: everything is kept")
 REFUSED = Reason("refused", "its plan is refused: nothing goes")
@@ -256,7 +256,7 @@ class _Planner:
 
         history = snapshots
         snapshots, adopted = self._adopting(snapshots, policy_of)
-        selection = select(volume, self.policies) if volume else select_by_snapshots(snapshots, self.policies, system=self.system)
+        selection = select_for_retention(volume, snapshots, self.policies, system=self.system)
         policy = selection.policy
         if policy is None:
             return self._keeping(lineage, volume, selection, snapshots)

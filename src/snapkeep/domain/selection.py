@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from fnmatch import translate
 from functools import lru_cache
 
 from snapkeep.domain import tagnames
-from snapkeep.domain.model import Snapshot, Volume
+from snapkeep.domain.model import NEVER, Snapshot, Volume
 from snapkeep.domain.policy import Policy, PolicySet, Selector
 
 
@@ -84,6 +85,21 @@ def remembered_volume(snapshot: Snapshot) -> Volume:
     """Given a snapshot whose volume is gone, return the volume as far as the snapshot tells of it."""
     origin = snapshot.origin
     return Volume(origin.volume_id, origin.region, snapshot.size_gib, "", encrypted=snapshot.encrypted, tags=snapshot.tags)
+
+
+def select_for_retention(volume: Volume | None, snapshots: Iterable[Snapshot], policies: PolicySet, *, system: str) -> Selection:
+    """Given a volume, None when it is gone, and its snapshots, return the policy by whose rules these are kept.
+
+    That which governs the volume now, and not that which its newest snapshot was tagged with: a run may have waited for a day.
+    """
+    return select(volume, policies) if volume else select_by_snapshots(snapshots, policies, system=system)
+
+
+def tells_what_governs(snapshots: Iterable[Snapshot], since: datetime, *, system: str) -> bool:
+    """Whether a volume's snapshots show by themselves what governs it: all carry one policy, and the newest began since then."""
+    managed = [snapshot for snapshot in snapshots if snapshot.managed_by(system)]
+    newest = max((snapshot.origin.start_time for snapshot in managed), default=NEVER)
+    return newest >= since and len({snapshot.policy for snapshot in managed}) == 1
 
 
 def select_by_snapshots(snapshots: Iterable[Snapshot], policies: PolicySet, *, system: str) -> Selection:

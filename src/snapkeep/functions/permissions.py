@@ -27,6 +27,7 @@ EVERY_FUNCTION = (
 """Which Lambda's runtime does for every function."""
 
 _READ_SNAPSHOTS = Permission("reads snapshots and copies", ("ec2:DescribeSnapshots",))
+_READ_VOLUMES = Permission("reads volumes, whose tags select them", ("ec2:DescribeVolumes",))
 _LOOK_FOR_HOLDS = Permission("sees what AMIs and locks hold", ("ec2:DescribeImages", "ec2:DescribeLockedSnapshots"))
 _READ_POLICY = Permission("reads the policy in force, and the last good one", ("ssm:GetParameter", "ssm:GetParameterHistory"))
 _TELL = Permission("leaves notices for the digest", ("sqs:SendMessage",))
@@ -68,7 +69,7 @@ PERMISSIONS: Mapping[str, Mapping[str, Sequence[Permission]]] = {
     PRIMARY: {
         "TagSnapshots": (
             _READ_SNAPSHOTS,
-            Permission("reads volumes, whose tags select them", ("ec2:DescribeVolumes",)),
+            _READ_VOLUMES,
             Permission("tags snapshots", ("ec2:CreateTags",)),
             _READ_POLICY,
             _TELL,
@@ -81,6 +82,7 @@ PERMISSIONS: Mapping[str, Mapping[str, Sequence[Permission]]] = {
         ),
         "CountSnapshots": (
             _READ_SNAPSHOTS,
+            _READ_VOLUMES,
             _LOOK_FOR_HOLDS,
             Permission("sees which copies of a volume wait or run", ("dynamodb:Query",)),
             _TABLE_KEY,
@@ -93,7 +95,7 @@ PERMISSIONS: Mapping[str, Mapping[str, Sequence[Permission]]] = {
         "Digest": _PUBLISH,
         "Sweep": (
             _READ_SNAPSHOTS,
-            Permission("reads volumes, whose tags select them", ("ec2:DescribeVolumes",)),
+            _READ_VOLUMES,
             _LOOK_FOR_HOLDS,
             Permission(
                 "sees what waits in a DR region's queue, and puts missing copies there",

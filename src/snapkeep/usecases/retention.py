@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from hashlib import sha256
 
 from snapkeep.domain import holds, invariants, ledger, retention, selection
 from snapkeep.domain.holds import CopyFacts, SnapshotInRegion
-from snapkeep.domain.model import Action, Lineage, Plan, Reason, Snapshot, SnapshotState, Verdict
+from snapkeep.domain.model import Action, Lineage, Plan, Reason, Snapshot, SnapshotState, Verdict, Volume
 from snapkeep.domain.policy import Limits, Policy, PolicySet, Retention
 from snapkeep.usecases.ports import Clock, CopyQueue, Guards, SnapshotReader
 
+ANSWER_GOOD_FOR = timedelta(hours=1)
+"""A snapshot that began within this time was tagged within it: its volume is not asked once more what governs it."""
 NO_FACTS = CopyFacts()
-_NO_POLICY = Reason("no-policy", "its policy is not there: everything is kept")
+_NO_POLICY = Reason("no-policy", "no policy governs it: everything is kept")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +42,11 @@ class RetentionPlanner:
         PlanRefused when the plan breaks an invariant, AwsUnavailable when what it needs to know cannot be asked.
         """
         policies = self.policies()
-        lineages = [self._source_lineage(volume_id, policies, confirmed) for volume_id in volume_ids]
+        listed = {volume_id: self.reader.snapshots_of_volume(volume_id) for volume_id in volume_ids}
+        since = self.clock.now() - ANSWER_GOOD_FOR
+        unsure = [one for one in listed if not selection.tells_what_governs(listed[one], since, system=self.system)]
+        volumes = self.reader.volumes(unsure) if unsure else {}
+        lineages = [self._source_lineage(one, volumes.get(one), listed[one], policies, confirmed) for one in volume_ids]
         return self._plan(lineages, policies.limits)
 
     def plan_copies(self, copies: Sequence[Snapshot]) -> Plan:
@@ -50,9 +56,15 @@ class RetentionPlanner:
         rule = policy.copy_rule(self.reader.region) if policy else None
         return self._plan([_Lineage(list(copies), rule.retention if rule else None)], policies.limits)
 
-    def _source_lineage(self, volume_id: str, policies: PolicySet, confirmed: Collection[SnapshotInRegion]) -> _Lineage:
-        snapshots = self.reader.snapshots_of_volume(volume_id)
-        policy = selection.select_by_snapshots(snapshots, policies, system=self.system).policy
+    def _source_lineage(
+        self,
+        volume_id: str,
+        volume: Volume | None,
+        snapshots: list[Snapshot],
+        policies: PolicySet,
+        confirmed: Collection[SnapshotInRegion],
+    ) -> _Lineage:
+        policy = selection.select_for_retention(volume, snapshots, policies, system=self.system).policy
         if policy is None:
             return _Lineage(snapshots, None)
         facts = self._copy_facts(volume_id, snapshots, policy, confirmed)
