@@ -15,7 +15,7 @@ from types import MappingProxyType
 
 from snapkeep.domain import invariants, ledger, tagnames
 from snapkeep.domain.holds import CopyFacts, SnapshotInRegion, copy_facts, holds_from_facts
-from snapkeep.domain.model import Action, Lineage, Plan, Reason, Snapshot, Verdict, Volume
+from snapkeep.domain.model import Action, Lineage, Plan, Reason, Snapshot, SnapshotState, Verdict, Volume
 from snapkeep.domain.policy import CopyRule, Policy, PolicySet, Retention
 from snapkeep.domain.retention import NO_HOLDS, Holds, decide
 from snapkeep.domain.selection import Selection, select_by_snapshots, select_for_retention, select_for_snapshot
@@ -226,12 +226,16 @@ class _Planner:
         for snapshot in self.facts.snapshots:
             by_lineage[snapshot.origin.lineage].append(snapshot)
         volumes = {Lineage(self.facts.region, volume.id): volume for volume in self.facts.volumes}
-        copies = copy_facts((), self.facts.copies_by_region, self.facts.waiting)
+        listings = {
+            region: [copy for copy in listed if self._is_copy_of_ours(copy)]
+            for region, listed in self.facts.copies_by_region.items()
+        }
+        copies = copy_facts((), listings, self.facts.waiting)
         failed = {
             (copy.origin.snapshot_id, region)
-            for region, listed in self.facts.copies_by_region.items()
+            for region, listed in listings.items()
             for copy in listed
-            if copy.state == "error"
+            if copy.state is SnapshotState.ERROR
         }
         for lineage in sorted(by_lineage.keys() | volumes.keys()):
             snapshots, volume = by_lineage.get(lineage, []), volumes.get(lineage)
@@ -339,6 +343,10 @@ class _Planner:
                 seen.append(replace(snapshot, tags=dict(snapshot.tags) | self._tags_for(snapshot, policy.name)))
                 taken.append(snapshot.id)
         return seen, tuple(sorted(taken))
+
+    def _is_copy_of_ours(self, copy: Snapshot) -> bool:
+        """Copies that another system manages, or nobody, may go at any time: they let no source go."""
+        return copy.managed_by(self.system) or (self.adopt and ledger.is_of_original_system(copy))
 
     def _can_be_adopted(self, snapshot: Snapshot) -> bool:
         """Completed snapshots of this region's volumes that no run has handled, and copies that the original system tagged."""

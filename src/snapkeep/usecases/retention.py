@@ -80,7 +80,8 @@ class RetentionPlanner:
             entries = self.queue_of(rule.region).still_to_come(volume_id)
             waiting += [(entry.wanted.origin.snapshot_id, rule.region) for entry in entries]
             if rule.region not in seen:
-                listed = listings[rule.region] = self.reader_of(rule.region).copies_of_volume(volume_id)
+                listed = self.reader_of(rule.region).copies_of_volume(volume_id)
+                listings[rule.region] = [one for one in listed if one.managed_by(self.system)]
                 waiting += [(one.origin.snapshot_id, rule.region) for one in listed if one.state is SnapshotState.PENDING]
         return holds.copy_facts(snapshots, listings, waiting, confirmed)
 

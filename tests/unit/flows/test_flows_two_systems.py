@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from snapkeep.adapters.ec2_writers import tag_list
 from snapkeep.domain import tagnames
-from support.flows import DR, PRIMARY, Laboratory
+from snapkeep.ebsmodel import FaultRule
+from snapkeep.usecases.planning import gather_all_facts, make_plans
+from support.flows import DR, PRIMARY, Laboratory, policy_set
 
 OTHER = "snapkeep-other"
 
@@ -25,6 +27,24 @@ def test_a_snapshot_that_another_system_manages_stays_with_it_and_somebody_is_to
     assert lab.ids(DR) == []
     assert lab.told == [("InvalidConfiguration", snapshot)]
     assert [run.status for run in lab.runs("protect")] == ["FAILED"]
+
+
+def test_a_copy_that_another_system_manages_lets_no_source_go_in_a_run_or_in_a_plan() -> None:
+    lab = Laboratory(policy_set(keep=1))
+    volume = lab.make_volume()
+    first = lab.protect(volume)
+    (copy,) = lab.ids(DR)
+    lab.ec2(DR).create_tags(Resources=[copy], Tags=tag_list({tagnames.MANAGED: OTHER}))
+    lab.world.add_fault(FaultRule("copy_fails"))
+    second = lab.protect(volume)
+    assert lab.ids() == [first, second]
+    readers = [lab.runner.wiring.reader(region) for region in (PRIMARY, DR)]
+    facts = gather_all_facts(readers[0], readers[1:])
+    plans = make_plans(
+        readers, facts, dict.fromkeys((PRIMARY, DR), lab.policies), lab.runner.wiring.clock.now(), system="snapkeep"
+    )
+    assert plans[0].deletions == []
+    assert {one.snapshot_id for one in plans[0].missing} == {first, second}
 
 
 def test_of_a_volume_that_no_policy_of_ours_takes_nothing_is_told() -> None:
