@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from snapkeep.domain import tagnames
 from snapkeep.domain.errors import CopyFailed, SnapkeepError
 from snapkeep.domain.model import CopyWanted
 from snapkeep.domain.reporting import Handling
@@ -89,9 +90,12 @@ class RejoinRun:
 
 
 def copy_is_there(reader: SnapshotReader, entry: QueueEntry) -> bool:
-    """Given an entry that is done, return whether its copy still is what it was."""
+    """Given an entry that is done, return whether its copy is there still, and no other system's by now."""
     copy = reader.snapshots([entry.copy_id]).get(entry.copy_id)
-    return copy is not None and copy.completed
+    if copy is None or not copy.completed:
+        return False
+    ours = entry.wanted.tags.get(tagnames.MANAGED)
+    return copy.tags.get(tagnames.MANAGED, ours) == ours
 
 
 def made_again(entry: QueueEntry, wanted: CopyWanted, now: datetime) -> QueueEntry:

@@ -147,6 +147,21 @@ def test_a_lost_queue_is_rebuilt_from_what_is_there() -> None:
     assert len(world.managed(DR)) == 3
 
 
+def test_a_copy_that_was_given_to_another_system_is_made_again_and_one_that_lost_its_tag_is_not() -> None:
+    world = SweepingWorld()
+    world.snapshot(world.volume())
+    world.later(HOUR)
+    (copy,) = world.managed(DR)
+    world.ec2_dr.delete_tags(Resources=[copy["SnapshotId"]], Tags=[{"Key": "snapkeep:managed"}])
+    assert kinds(world.sweep(), Handling.NOTED)[Kind.COPY_MISSING] == 1
+    assert len(world.snapshots(DR)) == 1
+    world.ec2_dr.create_tags(Resources=[copy["SnapshotId"]], Tags=[{"Key": "snapkeep:managed", "Value": "other"}])
+    assert kinds(world.sweep(), Handling.REPAIRED) == {Kind.COPY_MISSING: 1}
+    assert len(world.managed(DR)) == 1
+    assert len(world.snapshots(DR)) == 2
+    assert kinds(world.sweep()) == {}
+
+
 def test_a_copy_that_somebody_deleted_is_made_again() -> None:
     world = SweepingWorld()
     world.snapshot(world.volume())
