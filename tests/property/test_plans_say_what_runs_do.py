@@ -1,0 +1,210 @@
+"""Whatever people and AWS do, `snapkeep plan` says what a run of Protect, of Receive and a sweep of the same moment would delete."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from botocore.exceptions import ClientError
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from snapkeep.adapters.ec2_reader import is_arbitrary
+from snapkeep.adapters.ec2_writers import tag_list
+from snapkeep.domain import tagnames
+from snapkeep.domain.errors import PlanRefused
+from snapkeep.domain.model import Action, Plan
+from snapkeep.domain.planning import RegionPlan, VolumePlan
+from snapkeep.domain.policy import CopyRule, Limits, Policy, PolicySet, Retention, Selector
+from snapkeep.ebsmodel import FaultRule
+from snapkeep.usecases.planning import gather_all_facts, make_plans
+from snapkeep.usecases.retention import STILL_TO_COME
+from snapkeep.usecases.sweep import SweepOptions
+from support.sweeping_world import DAY, DR, HOUR, PRIMARY, SweepingWorld
+
+NAMES = ("gold", "silver", "rest", "nobody")
+RETENTIONS = (
+    Retention(keep_last=1),
+    Retention(keep_last=3),
+    Retention(keep_last=1, keep_daily=2),
+    Retention(keep_within=timedelta(hours=2)),
+)
+WRITTEN_OVER = (
+    {tagnames.POLICY: "gold"},
+    {tagnames.POLICY: "nobody"},
+    {tagnames.MANAGED: "other"},
+    {tagnames.SOURCE_VOLUME: "vol-1"},
+    {tagnames.SOURCE_REGION: "eu-west-1"},
+    {tagnames.SOURCE_START: "last tuesday"},
+    {tagnames.SOURCE_START: "2099-01-01T00:00:00Z"},
+    {tagnames.ORIGINAL_VOLUME: "vol-1"},
+)
+PLACES = ((PRIMARY, PRIMARY), (PRIMARY, DR), (DR, DR), (DR, PRIMARY))
+REFUSED = {"refused"}
+
+
+def make_policies(number: int) -> PolicySet:
+    """Given a number, return two policies: what they take and keep, and whether they copy, differs from number to number."""
+    made = []
+    for place in range(2):
+        mixed = number // 3 + place * (1 + number % 5)
+        copies = () if mixed % 7 == 0 else (CopyRule(DR, retention=RETENTIONS[mixed // 2 % 4]),)
+        selector = Selector() if mixed % 3 == 0 else Selector(tags={"Backup": (NAMES[(number + place) % 3],)})
+        made.append(Policy(NAMES[(number + place) % 3], selector, RETENTIONS[mixed % 4], copies))
+    return PolicySet(tuple(made), Limits(max_deletions=(2, 1000)[number % 2], max_share_percent=100))
+
+
+@dataclass
+class Account:
+    """An account with three volumes, and everybody who has a hand in it. Each deed takes a number that says to what it is done."""
+
+    world: SweepingWorld
+    volumes: list[str]
+
+    @classmethod
+    def make(cls, number: int) -> Account:
+        world = SweepingWorld(policies=make_policies(number))
+        return cls(world, [world.volume(Backup=name) for name in NAMES[:3]])
+
+    def snapshot_is_made(self, number: int) -> None:
+        self.world.snapshot(self.volumes[number % len(self.volumes)])
+        self.world.later((5, 70, 600, HOUR)[number % 4])
+
+    def time_passes(self, number: int) -> None:
+        self.world.later((30, 600, 6 * HOUR, DAY)[number % 4])
+
+    def volume_is_tagged(self, number: int) -> None:
+        tags = {("Backup", tagnames.POLICY)[number % 2]: NAMES[number // 2 % 4]}
+        self.world.ec2.create_tags(Resources=[self.volumes[number % len(self.volumes)]], Tags=tag_list(tags))
+
+    def volume_is_deleted(self, number: int) -> None:
+        gone = self.volumes.pop(number % len(self.volumes))
+        self.world.ec2.delete_volume(VolumeId=gone)
+        self.volumes.append(self.world.volume(Backup=NAMES[number % 4]))
+
+    def policies_change(self, number: int) -> None:
+        self.world.policies = make_policies(number)
+
+    def event_is_lost(self, number: int) -> None:
+        event = ("createSnapshot", "copySnapshot")[number % 2]
+        self.world.world.add_fault(FaultRule("event_lost", event=event, times=1))
+
+    def copies_fail(self, number: int) -> None:
+        self.world.world.add_fault(FaultRule("copy_fails", times=1 + number % 3))
+
+    def tags_are_written_over(self, number: int) -> None:
+        region, snapshot = self._some(number)
+        tags = WRITTEN_OVER[number // 2 % len(WRITTEN_OVER)]
+        self._ec2(region).create_tags(Resources=[snapshot], Tags=tag_list(tags))
+
+    def tag_is_removed(self, number: int) -> None:
+        region, snapshot = self._some(number)
+        key = sorted(tagnames.OWN_TAGS)[number // 2 % len(tagnames.OWN_TAGS)]
+        self._ec2(region).delete_tags(Resources=[snapshot], Tags=[{"Key": key}])
+
+    def snapshot_is_deleted(self, number: int) -> None:
+        region, snapshot = self._some(number)
+        self._ec2(region).delete_snapshot(SnapshotId=snapshot)
+
+    def snapshot_is_copied_by_hand(self, number: int) -> None:
+        source_region, region = PLACES[number % 4]
+        _, source = self._some(number, source_region)
+        (item,) = self._ec2(source_region).describe_snapshots(SnapshotIds=[source])["Snapshots"]
+        specifications = [{"ResourceType": "snapshot", "Tags": item["Tags"]}] if item.get("Tags") else []
+        self._ec2(region).copy_snapshot(SourceRegion=source_region, SourceSnapshotId=source, TagSpecifications=specifications)
+
+    def snapshot_is_locked(self, number: int) -> None:
+        region, snapshot = self._some(number)
+        self._ec2(region).lock_snapshot(SnapshotId=snapshot, LockMode="governance", LockDuration=1 + number % 30)
+
+    def region_is_swept(self, number: int) -> None:
+        self.world.sweep((PRIMARY, DR)[number % 2], settle=(5, HOUR)[number // 2 % 2])
+
+    def _ec2(self, region: str):  # type: ignore[no-untyped-def]  # noqa: ANN202 - a client of the model's
+        return self.world.world.client("ec2", region, caller="person")
+
+    def _some(self, number: int, region: str = "") -> tuple[str, str]:
+        """Given a number, return the region and the id of some snapshot. Raise LookupError where there is none."""
+        where = region or (PRIMARY, DR)[number % 2]
+        found = self.world.snapshots(where)
+        if not found:
+            raise LookupError(where)
+        return where, str(found[number // 2 % len(found)]["SnapshotId"])
+
+    def plans(self) -> list[RegionPlan]:
+        """What `snapkeep plan` shows."""
+        wiring, policies = self.world.wiring(), self.world.policies
+        queue = wiring.queue_of(DR)
+        waiting = frozenset((one.wanted.origin.snapshot_id, DR) for state in STILL_TO_COME for one in queue.in_state(state))
+        readers = [wiring.reader(PRIMARY), wiring.reader(DR)]
+        facts = gather_all_facts(readers[0], readers[1:], waiting)
+        return make_plans(readers, facts, {PRIMARY: policies, DR: policies}, wiring.clock.now(), system="snapkeep")
+
+    def deletions_of_protect(self, volume_id: str) -> set[str]:
+        """What a run of Protect for a volume's snapshot would delete."""
+        return deletions(lambda: self.world.wiring().planner(PRIMARY).plan_sources([volume_id]))
+
+    def deletions_of_receive(self, plan: VolumePlan) -> set[str]:
+        """What a run of Receive for a copy of this lineage would delete: of those that it finds by their tag."""
+        found = self.world.wiring().reader(DR).copies_of_volume(plan.lineage.volume_id)
+        copies = [copy for copy in found if copy.origin.lineage == plan.lineage]
+        return deletions(lambda: self.world.wiring().planner(DR).plan_copies(copies)) if copies else set()
+
+    def deletions_of_sweep(self, region: str) -> set[str]:
+        swept = self.world.make_sweep(region).run("sweep-of-this-moment", SweepOptions())
+        return {verdict.snapshot.id for verdict in swept.plan.deletions}
+
+
+def deletions(make_plan: Callable[[], Plan]) -> set[str]:
+    try:
+        return {verdict.snapshot.id for verdict in make_plan().deletions}
+    except PlanRefused:
+        return REFUSED
+
+
+def planned(plan: VolumePlan) -> set[str]:
+    return REFUSED if plan.refusals else {one.snapshot.id for one in plan.verdicts if one.action is Action.DELETE}
+
+
+DEEDS = (
+    *(Account.snapshot_is_made,) * 6,
+    *(Account.time_passes,) * 4,
+    *(Account.region_is_swept,) * 2,
+    *(Account.tags_are_written_over,) * 2,
+    Account.volume_is_tagged,
+    Account.volume_is_deleted,
+    Account.policies_change,
+    Account.event_is_lost,
+    Account.copies_fail,
+    Account.tag_is_removed,
+    Account.snapshot_is_deleted,
+    Account.snapshot_is_copied_by_hand,
+    Account.snapshot_is_locked,
+)
+NUMBERS = st.integers(0, 999)
+
+
+@settings(max_examples=200)
+@given(NUMBERS, st.lists(st.tuples(st.sampled_from(DEEDS), NUMBERS), min_size=10, max_size=40))
+def test_what_a_plan_says_is_what_every_run_would_do(
+    number: int, story: Sequence[tuple[Callable[[Account, int], None], int]]
+) -> None:
+    account = Account.make(number)
+    for deed, what in story:
+        try:
+            deed(account, what)
+        except (ClientError, LookupError):  # what a person's own call is refused concerns nobody here
+            continue
+    account.world.later(2 * HOUR)  # a run takes what governs a volume from a snapshot that is younger than an hour
+    assert account.world.runner.unexpected == []
+    sources, copies = account.plans()
+    for plan in sources.volumes:
+        if plan.lineage.region == PRIMARY and not is_arbitrary(plan.lineage.volume_id):
+            assert account.deletions_of_protect(plan.lineage.volume_id) == planned(plan)
+    for plan in copies.volumes:
+        received = account.deletions_of_receive(plan)
+        assert received <= planned(plan) or planned(plan) == REFUSED
+    for region_plan in (sources, copies):
+        said = {verdict.snapshot.id for verdict in region_plan.deletions}
+        assert account.deletions_of_sweep(region_plan.region) == said
