@@ -8,7 +8,7 @@ from typing import Any
 from snapkeep.functions.answers import PLAN_BYTES, plan_answer
 from snapkeep.functions.composition import Composition, composition
 from snapkeep.functions.log import started
-from snapkeep.usecases.retention import RetentionPlanner
+from snapkeep.usecases.retention import RetentionPlanner, confirmed_copies
 
 
 def build(parts: Composition) -> RetentionPlanner:
@@ -32,8 +32,8 @@ def _ready() -> RetentionPlanner:
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Given `volumes`, and `copies` (what became of this run's copies), return the plan. Raise PlanRefused."""
     log = started(event, context)
-    confirmed = [(one["snapshot_id"], one["region"]) for one in event.get("copies", []) if one.get("status") == "COPIED"]
-    plan = _ready().plan_sources(event["volumes"], confirmed)
+    planner = _ready()
+    plan = planner.plan_sources(event["volumes"], confirmed_copies(event.get("copies", []), planner.clock.now()))
     answer = plan_answer(plan, most_bytes=PLAN_BYTES)
     log.info("planned", extra={"plan": plan.id, "counts": answer["counts"]})
     return answer

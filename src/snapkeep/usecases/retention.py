@@ -14,7 +14,8 @@ from snapkeep.domain.policy import Limits, Policy, PolicySet, Retention
 from snapkeep.usecases.ports import Clock, CopyQueue, Guards, SnapshotReader
 
 ANSWER_GOOD_FOR = timedelta(hours=1)
-"""A snapshot that began within this time was tagged within it: its volume is not asked once more what governs it."""
+"""What was seen within this time is not asked once more: which policy governs the volume of a snapshot that began within it, and
+that a copy is there."""
 NO_FACTS = CopyFacts()
 _NO_POLICY = Reason("no-policy", "no policy governs it: everything is kept")
 
@@ -150,6 +151,18 @@ def _all_facts(lineages: Sequence[_Lineage]) -> CopyFacts:
         newest_copied={key: start for one in lineages for key, start in one.facts.newest_copied.items()},
         waiting=frozenset().union(*(one.facts.waiting for one in lineages)),
     )
+
+
+def confirmed_copies(results: Sequence[Mapping[str, str]], now: datetime) -> list[SnapshotInRegion]:
+    """Given what became of a run's copies, return those that it saw complete a short while before.
+
+    A run may plan long after: it waited for another copy of its set, or was redriven within 14 days (Step Functions). A copy
+    may be gone by then, and is looked for.
+    """
+    seen = [one for one in results if one.get("status") == "COPIED" and "confirmed_at" in one]
+    return [
+        (one["snapshot_id"], one["region"]) for one in seen if now - ledger.parse_time(one["confirmed_at"]) <= ANSWER_GOOD_FOR
+    ]
 
 
 def plan_id(region: str, now: datetime, verdicts: Sequence[Verdict]) -> str:

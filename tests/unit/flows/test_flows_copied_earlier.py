@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
+from snapkeep.domain.ledger import format_time
 from snapkeep.ebsmodel import FaultRule
 from snapkeep.simulate.wiring import Deployment
+from snapkeep.usecases.retention import confirmed_copies
 from support.flows import DR, Laboratory, attempts, policy_set
 
 
@@ -19,3 +23,22 @@ def test_the_same_event_again_frees_no_snapshot_whose_copy_is_gone() -> None:
     lab.world.deliver(event)
     lab.settle()
     assert first in lab.ids()
+
+
+def test_a_copy_that_was_seen_long_before_the_plan_is_looked_for_again() -> None:
+    now = datetime(2026, 11, 23, 12, tzinfo=UTC)
+
+    def result(minutes: int, **given: str) -> dict[str, str]:
+        seen = {"status": "COPIED", "confirmed_at": format_time(now - timedelta(minutes=minutes))}
+        return {"snapshot_id": f"snap-{minutes}", "region": DR, **seen, **given}
+
+    results = [
+        result(5),
+        result(59),
+        result(61),
+        result(14 * 24 * 60),
+        result(1, status="COPIED_EARLIER"),
+        result(2, status="FAILED"),
+    ]
+    assert confirmed_copies(results, now) == [("snap-5", DR), ("snap-59", DR)]
+    assert confirmed_copies([{"snapshot_id": "snap-1", "region": DR, "status": "COPIED"}], now) == []
