@@ -171,7 +171,7 @@ def snapshot_from(item: Mapping[str, Any], region: str) -> Snapshot:
     TransferType (botocore: ec2 2016-11-15, Snapshot). Tags alone make no copy: a volume that is made from a copy, and its
     snapshots, often get the copy's tags, and are data of their own.
 
-    A copy that says of no snapshot that it is its copy was made by others, with all tags of its source ("Copying tags onto
+    A copy that tells of no source in another region was made by others, with all tags of its source ("Copying tags onto
     backups", AWS Backup developer guide): it is not managed, for its volume id, the same for all copies, is no lineage.
     """
     tags, description = tags_from(item), item.get("Description", "")
@@ -179,7 +179,7 @@ def snapshot_from(item: Mapping[str, Any], region: str) -> Snapshot:
     is_copy = bool(item.get("TransferType")) or is_arbitrary(volume_id) or ledger.tells_of_copy(tags, description)
     told = (tags, description) if is_copy else ({}, "")
     origin = ledger.origin_of(item["SnapshotId"], region, volume_id, item["StartTime"], *told)
-    if is_copy and origin.snapshot_id == item["SnapshotId"]:
+    if is_copy and origin.region == region:
         tags.pop(tagnames.MANAGED, None)
     return Snapshot(
         id=item["SnapshotId"],

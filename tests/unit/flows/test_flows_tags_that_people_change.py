@@ -12,6 +12,7 @@ from snapkeep.domain import ledger, tagnames
 from snapkeep.domain.reporting import Handling
 from snapkeep.domain.sweeping import Kind
 from snapkeep.ebsmodel import FaultRule
+from snapkeep.usecases.ports import EntryState
 from support.flows import DR, PRIMARY, Laboratory, policy_set
 from support.sweeping_world import HOUR, SweepingWorld, kinds
 
@@ -61,13 +62,13 @@ def test_a_sweep_misses_a_copy_though_another_says_that_it_is_of_the_future_and_
     assert {"Key": tagnames.SOURCE_START, "Value": FUTURE} not in tags
 
 
-@pytest.mark.parametrize("lost", [tagnames.SOURCE_SNAPSHOT, tagnames.SOURCE_VOLUME])
-def test_a_copy_that_lost_its_origin_keeps_up_the_retention_of_no_other(lost: str) -> None:
+@pytest.mark.parametrize("lost", [[tagnames.SOURCE_SNAPSHOT], [tagnames.SOURCE_VOLUME, tagnames.ORIGINAL_VOLUME]])
+def test_a_copy_that_lost_its_origin_keeps_up_the_retention_of_no_other(lost: list[str]) -> None:
     lab = Laboratory(policy_set(keep_copies=2))
     volume = lab.make_volume()
     first = lab.protect(volume)
     (copy,) = lab.ids(DR)
-    lab.ec2(DR).delete_tags(Resources=[copy], Tags=[{"Key": lost}])
+    lab.ec2(DR).delete_tags(Resources=[copy], Tags=[{"Key": key} for key in lost])
     later = [lab.protect(volume) for _ in range(3)]
     assert lab.sources_of_copies() == sorted([first, *later[1:]])
     assert {run.status for run in lab.ended} == {"SUCCEEDED"}
@@ -85,3 +86,32 @@ def test_a_copy_that_another_tool_made_with_our_tags_keeps_up_the_retention_of_n
     assert made["SnapshotId"] in lab.ids(DR)
     assert {run.status for run in lab.ended} == {"SUCCEEDED"}
     assert Ec2Reader(client=lab.ec2(DR), region=DR).snapshots([made["SnapshotId"]])
+
+
+def test_a_copy_that_another_tool_made_with_our_tags_is_not_taken_for_the_one_that_a_run_waits_for() -> None:
+    lab = Laboratory()
+    lab.world.add_fault(FaultRule("copy_fails", times=1))
+    snapshot = lab.start_snapshot(lab.make_volume())
+    queue = lab.runner.wiring.queues[DR]
+    while not queue.count(EntryState.DELAYED):
+        lab.runner.advance(10)
+    tags = lab.tags(snapshot)
+    specifications = [{"ResourceType": "snapshot", "Tags": tag_list(tags)}]
+    made = lab.ec2(DR).copy_snapshot(SourceRegion=PRIMARY, SourceSnapshotId=snapshot, TagSpecifications=specifications)
+    lab.settle()
+    assert lab.tags(made["SnapshotId"], DR) == tags
+    assert lab.sources_of_copies() == [snapshot, snapshot]
+    assert [run.status for run in lab.runs("protect")] == ["SUCCEEDED"]
+
+
+def test_a_failed_copy_that_another_tool_made_with_our_tags_is_left_to_it() -> None:
+    world = SweepingWorld()
+    snapshot = world.snapshot(world.volume())
+    world.later(HOUR)
+    (tags,) = [one["Tags"] for one in world.snapshots(PRIMARY)]
+    world.world.add_fault(FaultRule("copy_fails"))
+    specifications = [{"ResourceType": "snapshot", "Tags": tags}]
+    made = world.ec2_dr.copy_snapshot(SourceRegion=PRIMARY, SourceSnapshotId=snapshot, TagSpecifications=specifications)
+    world.later(HOUR)
+    assert kinds(world.sweep(DR)) == {}
+    assert made["SnapshotId"] in {one["SnapshotId"] for one in world.snapshots(DR)}

@@ -16,6 +16,7 @@ from support.planned import DOCUMENT, DR, SOURCES, Reader, Store, World
 
 @pytest.fixture
 def world(monkeypatch: pytest.MonkeyPatch) -> World:
+    monkeypatch.delenv("COLUMNS", raising=False)  # workers of pytest-xdist are told 80
     made = World()
     parameters = {
         REGION: from_parameters("none", DR, 2, 1, "", 24, Limits(), region=REGION),

@@ -66,7 +66,7 @@ def test_what_stays_by_its_policy_says_too_which_image_uses_it_and_that_it_is_lo
 def test_a_region_without_snapshots_is_not_asked_what_holds() -> None:
     dr = CountingReader(DR, [])
     plans(CountingReader(REGION, SOURCES[:1]), dr)
-    assert dr.asked == ["volumes", "snapshots"]
+    assert dr.asked == ["snapshots"]
 
 
 def test_images_and_locks_hold_with_their_names() -> None:
