@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from snapkeep.domain import tagnames
-from snapkeep.domain.model import Origin, Snapshot, Volume
+from snapkeep.domain.model import CLOCK_SKEW, Origin, Snapshot, Volume
 
 TAG_LIMIT = 50
 """Tags per resource; `aws:` tags do not count, and cannot be written (botocore: CreateTags)."""
@@ -124,7 +124,7 @@ def other_manager(snapshot: Snapshot, system: str) -> str:
 
 
 def _source_start(tags: Mapping[str, str], copy_start: datetime) -> datetime:
-    """Given a copy's tags and its own start, return its source's: from its tag, or its name; never later than the copy's own.
+    """Given a copy's tags and its own start, return its source's: from its tag, or its name; hardly later than the copy's own.
 
     A start in the future would pass for a copy of everything that is to come.
     """
@@ -133,6 +133,6 @@ def _source_start(tags: Mapping[str, str], copy_start: datetime) -> datetime:
             start = parse_time(text)
         except ValueError:
             continue
-        if start <= copy_start:
+        if start <= copy_start + CLOCK_SKEW:
             return start
     return copy_start

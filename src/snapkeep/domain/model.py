@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -12,6 +12,8 @@ from snapkeep.domain import tagnames
 
 NEVER = datetime.fromisoformat("0001-01-01T00:00:00+00:00")
 """Before every other moment: the start of what is not there."""
+CLOCK_SKEW = timedelta(minutes=15)
+"""How far a start time may be ahead of another clock: of ours, or of another region's."""
 
 
 class SnapshotState(StrEnum):

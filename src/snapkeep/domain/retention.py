@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import lru_cache, partial
 from operator import attrgetter, eq
 from types import MappingProxyType
@@ -18,14 +18,12 @@ from types import MappingProxyType
 from snapkeep.domain import tagnames
 from snapkeep.domain.calendar_periods import PERIODS, Calendar, Label
 from snapkeep.domain.durations import format_duration
-from snapkeep.domain.model import Action, Reason, Snapshot, SnapshotState, Verdict
+from snapkeep.domain.model import CLOCK_SKEW, Action, Reason, Snapshot, SnapshotState, Verdict
 from snapkeep.domain.policy import Retention
 
 NEWEST = Reason("newest", "newest")
 NOT_MANAGED = Reason("not-managed", "not managed: it does not carry our tag")
 NO_RULE = Reason("no-rule", "no rule is set: everything is kept")
-CLOCK_SKEW = timedelta(minutes=15)
-"""How far ahead of our clock a start time may be. What lies further in the future does not count, and is kept."""
 
 RETENTION_WORDS = frozenset({"keep_last", "keep_within", *(f"keep_{word}" for word in PERIODS)})
 """The rules of a retention. Only one of these ever deletes (INV-07)."""
@@ -56,7 +54,8 @@ def decide(
     """Given one lineage's snapshots in one region, return a verdict for each, ordered by the origin's start time.
 
     Only completed snapshots that `system` manages count (INV-01, INV-03); the others are kept. The newest one that counts is
-    always kept (INV-02), and so is one that has a hold. Raise ValueError if the snapshots are not of one lineage.
+    always kept (INV-02), and so is one that has a hold. What begins more than CLOCK_SKEW after now does not count either. Raise
+    ValueError if the snapshots are not of one lineage.
     """
     if not snapshots:
         return []

@@ -33,6 +33,18 @@ def test_a_source_start_that_cannot_be_is_read_from_the_name_and_else_is_that_of
     assert origin_start(SOURCE_START=wrong, ORIGINAL_NAME=f"vol-1_{wrong}") == COPY_BEGAN
 
 
+def test_a_region_whose_clock_is_behind_orders_copies_by_their_sources_though_they_seem_to_begin_before_them() -> None:
+    lab = Laboratory(policy_set(keep=5, keep_copies=1))
+    lab.world.set_clock_skew(DR, -600)
+    lab.world.add_fault(FaultRule("copy_fails", times=1))
+    volume = lab.make_volume()
+    lab.start_snapshot(volume)
+    lab.runner.advance(300)
+    newest = lab.start_snapshot(volume)
+    lab.settle()
+    assert lab.sources_of_copies() == [newest]
+
+
 @pytest.mark.parametrize("wrong", [FUTURE, GARBAGE])
 def test_no_source_goes_without_a_copy_because_a_copy_says_that_it_is_of_the_future(wrong: str) -> None:
     lab = Laboratory(policy_set(keep=2))
