@@ -10,6 +10,7 @@ import pytest
 
 from snapkeep.local import alarms, emf
 from snapkeep.local.authorization import Caller, checks, resource_arn
+from snapkeep.local.seams import parameters
 from snapkeep.local.seams.stepfunctions import retry_delay
 
 TAGS = {"snap-1": {"managed": "yes"}, "vol-1": {"Backup": "gold"}}
@@ -108,3 +109,27 @@ def test_a_retry_waits_longer_each_time_up_to_its_cap_and_less_with_jitter() -> 
     drawn = [retry_delay({**retrier, "JitterStrategy": "FULL"}, 3, dice) for _ in range(50)]
     assert 0 <= min(drawn) < 5
     assert 15 < max(drawn) <= 20
+
+
+@pytest.mark.parametrize(
+    ("tier", "tier_now", "size", "refused"),
+    [
+        ("", "", 4096, False),
+        ("", "", 4097, True),
+        ("Standard", "", 4097, True),
+        ("Advanced", "", 8192, False),
+        ("Advanced", "Standard", 8193, True),
+        ("Intelligent-Tiering", "Standard", 8192, False),
+        ("Intelligent-Tiering", "", 8193, True),
+        ("", "Advanced", 8192, False),
+        ("Standard", "Advanced", 1, True),
+    ],
+)
+def test_a_parameter_holds_what_its_tier_takes_and_no_tier_goes_back(tier: str, tier_now: str, size: int, refused: bool) -> None:
+    request = {"Name": "/p", "Value": "x" * size} | ({"Tier": tier} if tier else {})
+    assert bool(parameters.refusal(request, tier_now)) is refused
+
+
+def test_a_parameter_names_no_other_parameter() -> None:
+    assert parameters.refusal({"Value": "{{ssm:other}}"}, "")
+    assert parameters.refusal({"Value": '{"a": {"b": 1}}'}, "") == ""

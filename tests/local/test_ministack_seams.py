@@ -56,6 +56,7 @@ FUNCTIONS = [
     (f"{SERVICES}.stepfunctions", "_create_state_machine", "data", "provisioning"),
     (f"{SERVICES}.lambda_svc", "_create_esm", "data", "provisioning"),
     (f"{SERVICES}.sqs", "_enforce_queue_policy", "q iam_action", "queues"),
+    (f"{SERVICES}.ssm", "_put_parameter", "data", "parameters"),
     (f"{SERVICES}.sqs", "_queue_by_arn", "arn", "deliveries"),
     (f"{SERVICES}.sqs", "_ensure_msg_fields", "m", "deliveries"),
     (f"{SERVICES}.sns", "_fanout", "topic_arn msg_id message subject message_structure message_attributes message_group_id message_dedup_id", "sns"),

@@ -22,6 +22,7 @@ from snapkeep.local.seams import (
     kms,
     lambdas,
     metrics,
+    parameters,
     provisioning,
     queues,
     sns,
@@ -53,6 +54,7 @@ def build(settings: Settings) -> Application:
     kms.install(host)
     lambdas.install(settings, settings.work_dir or Path(tempfile.gettempdir()))
     metrics.install(host)
+    parameters.install()
     provisioning.install()
     queues.install()
     sns.install(host, inbox)
