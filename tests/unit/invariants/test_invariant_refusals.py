@@ -79,6 +79,18 @@ def test_inv_05_the_newest_copy_stays() -> None:
     assert f"INV-05: {copies[-1].id} is the newest completed copy" in refusal(plan(copies[-1], among=copies, region=DR))
 
 
+def test_inv_05_a_late_copy_of_an_old_snapshot_does_not_stand_for_the_newest() -> None:
+    old, new = (copy_of(source, DR, number) for number, source in enumerate((OLDEST, NEWEST), start=1))
+    late = replace(old, start_time=NOW)
+    assert f"INV-05: {new.id} is the newest completed copy" in refusal(plan(new, among=[late, new], region=DR))
+
+
+def test_inv_05_the_newest_of_each_source_region_stays_though_the_volumes_are_called_alike() -> None:
+    sources = [snapshot("2026-11-20T03:00", 1, region="eu-west-1"), snapshot("2026-11-21T03:00", 2)]
+    copies = [copy_of(source, DR, number) for number, source in enumerate(sources, start=1)]
+    assert f"INV-05: {copies[0].id} is the newest completed copy" in refusal(plan(copies[0], among=copies, region=DR))
+
+
 def test_inv_06_what_an_ami_uses_or_a_lock_holds_stays() -> None:
     assert f"INV-06: {OLDEST.id}" in refusal(plan(OLDEST), untouchable={OLDEST.id})
 
@@ -87,6 +99,16 @@ def test_inv_07_nothing_goes_for_another_reason_than_retention() -> None:
     orphaned = (Reason("source-gone", "its volume is gone"),)
     assert f"INV-07: {OLDEST.id}" in refusal(plan(OLDEST, reasons=orphaned))
     assert f"INV-07: {OLDEST.id}" in refusal(plan(OLDEST, reasons=()))
+    assert f"INV-07: {OLDEST.id}" in refusal(plan(OLDEST, reasons=BEYOND + orphaned))
+
+
+@pytest.mark.parametrize("rule", ["newest", "minimum", "no-rule", "no-policy", "not-managed", "pending", "INV-04", "INV-06"])
+def test_inv_07_what_keeps_a_snapshot_never_deletes_it(rule: str) -> None:
+    assert f"INV-07: {OLDEST.id}" in refusal(plan(OLDEST, reasons=(Reason(rule, "a reason to keep it"),)))
+
+
+def test_inv_07_a_second_copy_may_go_as_one() -> None:
+    check_plan(plan(OLDEST, reasons=(Reason("duplicate", "a second copy"),)), system=SYSTEM, limits=Limits())
 
 
 def test_inv_08_more_than_the_count_or_the_share_is_refused_whole() -> None:
@@ -95,6 +117,8 @@ def test_inv_08_more_than_the_count_or_the_share_is_refused_whole() -> None:
     text = refusal(plan(*many[:9], among=many), Limits(max_share_percent=75))
     assert "INV-08: it would delete 9 of 11 snapshots of vol-0a; the limit is 75 %" in text
     check_plan(plan(*many[:8], among=many), system=SYSTEM, limits=Limits(max_share_percent=75))
+    twelve = [*many, snapshot("2026-10-12T03:00", 12)]
+    check_plan(plan(*twelve[:9], among=twelve), system=SYSTEM, limits=Limits(max_share_percent=75))
     check_plan(plan(OLDEST, SECOND, THIRD), system=SYSTEM, limits=Limits(max_share_percent=10, small_lineage=4))
 
 
@@ -122,6 +146,18 @@ def test_what_holds_a_source_snapshot_is_told_for_each_region() -> None:
     }
 
 
+def test_the_newest_copy_counts_in_whatever_order_copies_are_listed() -> None:
+    copies = [copy_of(source, DR, number) for number, source in enumerate(SNAPSHOTS, start=1)]
+    for listed in (copies, copies[::-1]):
+        facts = copy_facts((), {DR: listed})
+        assert facts.newest_copied == {(NEWEST.origin.lineage, DR): NEWEST.start_time}
+
+
+def test_a_copy_that_was_seen_of_a_snapshot_that_is_not_asked_about_says_nothing() -> None:
+    facts = copy_facts([OLDEST], confirmed=[(NEWEST.id, DR)])
+    assert (facts.completed, facts.newest_copied) == (frozenset(), {})
+
+
 def test_one_of_two_snapshots_of_the_same_moment_does_not_stand_for_the_other() -> None:
     twins = [snapshot("2026-11-20T03:00", 1), snapshot("2026-11-20T03:00", 2)]
     held = holds_from_facts(twins, copy_facts(twins, confirmed=[(twins[0].id, DR)]), [DR])
@@ -135,6 +171,7 @@ def test_one_of_two_snapshots_of_the_same_moment_does_not_stand_for_the_other() 
 def test_holds_of_several_causes_come_together() -> None:
     images = image_holds({OLDEST.id: ("ami-1", "ami-2"), SECOND.id: ()})
     locks = lock_holds({OLDEST.id: "2027-01-01"})
+    assert [reason.text for reason in lock_holds({SECOND.id: ""})[SECOND.id]] == ["locked"]
     merged = merge_holds(images, locks)
     assert [reason.text for reason in merged[OLDEST.id]] == ["in use by ami-1", "in use by ami-2", "locked until 2027-01-01"]
     assert set(merged) == {OLDEST.id}

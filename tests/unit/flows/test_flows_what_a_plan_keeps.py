@@ -1,0 +1,135 @@
+"""What the plan of a volume, or of its copies, keeps; and that the second look is told all that it needs to refuse a wrong one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+import pytest
+
+from snapkeep.domain import retention
+from snapkeep.domain.errors import PlanRefused
+from snapkeep.domain.model import Plan, Snapshot, Verdict
+from snapkeep.domain.policy import Limits, Retention
+from snapkeep.usecases.ports import EntryState, entry_key
+from support.flows import DR, PRIMARY, Laboratory, policy_set
+
+MANY = policy_set(keep=9, keep_copies=9)
+ONE = policy_set(keep=1, keep_copies=1)
+
+
+def protected(count: int) -> tuple[Laboratory, str, list[str]]:
+    """A system that has kept so many snapshots of a volume, each with its copy, and is to keep one from now on."""
+    lab = Laboratory(policies=MANY)
+    volume = lab.make_volume()
+    made = [lab.protect(volume) for _ in range(count)]
+    lab.policies = ONE
+    return lab, volume, made
+
+
+def plan(lab: Laboratory, volumes: Sequence[str], confirmed: Sequence[str] = ()) -> Plan:
+    return lab.runner.wiring.planner(PRIMARY).plan_sources(volumes, [(one, DR) for one in confirmed])
+
+
+def plan_of_copies(lab: Laboratory, volume: str) -> Plan:
+    return lab.runner.wiring.planner(DR).plan_copies(lab.runner.wiring.reader(DR).copies_of_volume(volume))
+
+
+def deleted(made: Plan) -> list[str]:
+    return [verdict.snapshot.id for verdict in made.deletions]
+
+
+def reasons(made: Plan) -> dict[str, str]:
+    return {verdict.snapshot.id: verdict.reasons[0].text for verdict in made.verdicts}
+
+
+def put_back(lab: Laboratory, snapshot_id: str, state: EntryState) -> None:
+    """Let the queue say another thing of a copy."""
+    queue = lab.runner.wiring.queues[DR]
+    queue.write(replace(queue.get(entry_key(PRIMARY, snapshot_id, DR)), state=state))
+
+
+def hold_by_image(lab: Laboratory, snapshot_id: str) -> str:
+    mapping = [{"DeviceName": "/dev/xvda", "Ebs": {"SnapshotId": snapshot_id}}]
+    made = lab.ec2().register_image(Name="uses it", RootDeviceName="/dev/xvda", BlockDeviceMappings=mapping)
+    return str(made["ImageId"])
+
+
+@pytest.mark.parametrize("state", [EntryState.WAITING, EntryState.DELAYED, EntryState.STARTING, EntryState.RUNNING])
+def test_a_source_stays_while_the_queue_has_its_copy_to_come_though_a_newer_copy_was_seen(state: EntryState) -> None:
+    lab, volume, (first, second) = protected(2)
+    assert deleted(plan(lab, [volume], [second])) == [first]
+    put_back(lab, first, state)
+    made = plan(lab, [volume], [second])
+    assert deleted(made) == []
+    assert reasons(made)[first] == f"held: its copy to {DR} is waiting or running"
+
+
+def test_a_copy_of_one_volume_that_was_seen_says_nothing_of_another_volume_of_the_set() -> None:
+    lab, volume, (first, _) = protected(2)
+    lab.policies = MANY
+    other = lab.protect(lab.make_volume())
+    lab.policies = ONE
+    volumes = [volume, lab.runner.wiring.reader(PRIMARY).snapshots([other])[other].origin.volume_id]
+    assert deleted(plan(lab, volumes, [other])) == [first]
+
+
+def test_what_an_image_uses_and_what_is_locked_is_kept_with_the_reason() -> None:
+    lab, volume, (used, locked, _) = protected(3)
+    image = hold_by_image(lab, used)
+    lab.ec2().lock_snapshot(SnapshotId=locked, LockMode="governance", LockDuration=1)
+    made = plan(lab, [volume])
+    assert deleted(made) == []
+    assert reasons(made)[used] == f"in use by {image}"
+    assert reasons(made)[locked].startswith("locked until ")
+
+
+def test_a_policy_that_is_not_there_keeps_every_snapshot_and_every_copy() -> None:
+    lab, volume, _ = protected(3)
+    (policy,) = ONE.policies
+    lab.policies = replace(ONE, policies=(replace(policy, name="another"),))
+    for made in (plan(lab, [volume]), plan_of_copies(lab, volume)):
+        assert deleted(made) == []
+        assert set(reasons(made).values()) == {"its policy is not there: everything is kept"}
+
+
+def test_copies_in_a_region_that_their_policy_no_longer_copies_to_are_kept() -> None:
+    lab, volume, _ = protected(3)
+    lab.policies = policy_set(keep=1, keep_copies=1, regions=("us-west-2",))
+    assert deleted(plan_of_copies(lab, volume)) == []
+
+
+def test_a_plan_beyond_the_limits_is_refused_in_both_regions() -> None:
+    lab, volume, _ = protected(4)
+    lab.policies = policy_set(keep=1, keep_copies=1, limits=Limits(max_deletions=2))
+    for planned in (lambda: plan(lab, [volume]), lambda: plan_of_copies(lab, volume)):
+        with pytest.raises(PlanRefused, match="INV-08: it would delete 3 snapshots; the limit is 2 in one plan"):
+            planned()
+
+
+@pytest.mark.parametrize("broken", ["INV-04: the copy", "INV-04: no copy", "INV-06"])
+def test_the_second_look_refuses_what_a_decision_without_holds_would_delete(broken: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    lab, volume, (first, *_) = protected(3)
+    if broken == "INV-04: the copy":
+        put_back(lab, first, EntryState.RUNNING)
+    elif broken == "INV-04: no copy":
+        for copy in lab.snapshots(DR):
+            lab.ec2(DR).delete_snapshot(SnapshotId=copy.id)
+    else:
+        hold_by_image(lab, first)
+    decide = retention.decide
+
+    def without_holds(snapshots: Sequence[Snapshot], rules: Retention, now: datetime, *, system: str, **_: Any) -> list[Verdict]:
+        return decide(snapshots, rules, now, system=system)
+
+    assert first not in deleted(plan(lab, [volume]))
+    monkeypatch.setattr(retention, "decide", without_holds)
+    expected = {
+        "INV-04: the copy": f"INV-04: the copy of {first} to {DR} is waiting or running",
+        "INV-04: no copy": f"INV-04: {first} has no completed copy in {DR}",
+        "INV-06": f"INV-06: {first} is used by an AMI, or locked",
+    }
+    with pytest.raises(PlanRefused, match=expected[broken]):
+        plan(lab, [volume])
