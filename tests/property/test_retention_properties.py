@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from snapkeep.domain.model import Action, Origin, Reason, Snapshot
 from snapkeep.domain.policy import Retention
 from snapkeep.domain.retention import RETENTION_WORDS, decide
-from support.lineages import SYSTEM
+from support.lineages import SYSTEM, copy_of
 from support.policy_strategies import NOW, lineages, retentions
 
 FOUR_CENTURIES = timedelta(days=146_097)
@@ -74,6 +74,18 @@ def test_the_order_in_which_snapshots_come_does_not_matter(
     shuffled = list(snapshots)
     dice.shuffle(shuffled)
     assert decide(shuffled, retention, NOW, system=SYSTEM) == decide(snapshots, retention, NOW, system=SYSTEM)
+
+
+@given(lineages(all_count=True), retentions)
+def test_copies_are_kept_as_their_sources_would_be_whenever_they_were_made(
+    snapshots: list[Snapshot], retention: Retention
+) -> None:
+    copies = [copy_of(source, "us-east-2", number) for number, source in enumerate(snapshots, start=1)]
+    of_sources = decide(snapshots, retention, NOW, system=SYSTEM)
+    of_copies = decide(copies, retention, NOW, system=SYSTEM)
+    assert [(v.snapshot.origin, v.action, v.reasons) for v in of_copies] == [
+        (v.snapshot.origin, v.action, v.reasons) for v in of_sources
+    ]
 
 
 @given(lineages(), lineages(), retentions)

@@ -11,6 +11,7 @@ from snapkeep.domain.model import Origin, Snapshot, SnapshotState
 SYSTEM = "snapkeep"
 REGION = "us-east-1"
 VOLUME = "vol-0a"
+LAST_COPY_AT = datetime(2027, 1, 1, tzinfo=UTC)
 
 
 def at(text: str) -> datetime:
@@ -39,9 +40,13 @@ def snapshot(
 def copy_of(
     source: Snapshot, region: str, number: int, *, state: SnapshotState = SnapshotState.COMPLETED, managed: bool = True
 ) -> Snapshot:
-    """Given a source snapshot, return a copy of it in another region, made later than its source."""
+    """Given a source snapshot, return a copy of it in another region, made later than its source.
+
+    The older the source, the later: whoever orders copies by their own time has it upside down.
+    """
     tags = dict(source.tags) if managed else {}
-    return Snapshot(f"snap-c{number:016x}", region, state, source.start_time, source.origin, 8, tags, is_copy=True)
+    made_at = LAST_COPY_AT + (LAST_COPY_AT - source.start_time)
+    return Snapshot(f"snap-c{number:016x}", region, state, made_at, source.origin, 8, tags, is_copy=True)
 
 
 def lineage(starts: Iterable[datetime | str]) -> list[Snapshot]:

@@ -155,7 +155,7 @@ class _CalendarRule:
         self.beyond = Reason(self.rule, f"beyond {word} {count}")
 
     def walk(self, keys: list[int], keeping: list[Reasons]) -> int:
-        """Given periods, newest first, add this rule's reasons. Return the last period that it keeps; 0 if it had room left."""
+        """Given periods, newest first, add this rule's reasons. Return the last period that it keeps; 0 if it keeps every one."""
         number, oldest = 0, len(keys) - 1
         newest_of_period = dict(zip(reversed(keys), range(oldest, -1, -1), strict=True))
         for key, position in reversed(newest_of_period.items()):
@@ -166,10 +166,9 @@ class _CalendarRule:
             if number == self.count:
                 return key
         if keys and newest_of_period[keys[oldest]] != oldest:
-            number += 1
-            text = f"{self._place(number)}: {self.label(keys[oldest])} (the oldest there is)"
+            text = f"{self._place(number + 1)}: {self.label(keys[oldest])} (the oldest there is)"
             keeping[oldest] += (Reason(self.rule, text),)
-        return keys[oldest] if number == self.count else 0
+        return 0
 
     def _place(self, number: int) -> str:
         return f"{self.word} {number} of {self.count}"

@@ -74,6 +74,13 @@ def test_inv_04_a_snapshot_without_a_copy_stays_until_a_newer_one_has_one() -> N
     assert f"INV-04: {THIRD.id}" in refusal(plan(THIRD), copies=copied, copy_regions=regions)
 
 
+def test_inv_04_a_copy_is_asked_for_in_each_region() -> None:
+    listing = {DR: [copy_of(OLDEST, DR, 1)], "eu-west-1": []}
+    text = refusal(plan(OLDEST), copies=copy_facts((), listing), copy_regions={OLDEST.origin.lineage: list(listing)})
+    assert f"INV-04: {OLDEST.id} has no completed copy in eu-west-1" in text
+    assert f"in {DR}" not in text
+
+
 def test_inv_05_the_newest_copy_stays() -> None:
     copies = [copy_of(source, DR, number) for number, source in enumerate(SNAPSHOTS, start=1)]
     assert f"INV-05: {copies[-1].id} is the newest completed copy" in refusal(plan(copies[-1], among=copies, region=DR))
@@ -132,6 +139,7 @@ def test_lineages_are_looked_at_one_by_one_in_whatever_order_they_come() -> None
     mixed = [SNAPSHOTS[0], others[0], SNAPSHOTS[1], others[1], *SNAPSHOTS[2:]]
     assert f"INV-02: {others[1].id}" in refusal(plan(others[1], others[0], among=mixed))
     check_plan(plan(others[0], OLDEST, among=mixed), system=SYSTEM, limits=Limits())
+    assert f"INV-02: {NEWEST.id}" in refusal(plan(NEWEST, among=[NEWEST, others[0], OLDEST]))
 
 
 def test_what_holds_a_source_snapshot_is_told_for_each_region() -> None:

@@ -1,5 +1,6 @@
 """Volumes whose snapshots fall on the same days share their reasons; what differs within a day must still be told apart."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from snapkeep.domain.model import Snapshot
 from snapkeep.domain.policy import Retention
 from snapkeep.domain.retention import decide
-from support.lineages import SYSTEM, lineage, snapshot
+from support.lineages import SYSTEM, copy_of, lineage, snapshot
 
 NOW = datetime(2026, 11, 23, 23, 59, tzinfo=UTC)
 
@@ -34,6 +35,25 @@ def test_the_same_days_in_another_number_are_told_apart() -> None:
     assert kept(["2026-11-22T01:00", "2026-11-23T03:00"], retention) == ["23T03:00"]
     assert kept(["2026-11-21T01:00", "2026-11-22T01:00", "2026-11-23T03:00"], retention) == ["23T03:00"]
     assert kept(["2026-11-23T03:00"], retention) == ["23T03:00"]
+
+
+def test_two_copies_of_one_snapshot_count_once_though_one_of_them_lost_when_it_began() -> None:
+    sources = lineage(["2026-11-21T03:00", "2026-11-22T03:00"])
+    older, newer = (copy_of(source, "us-east-2", number) for number, source in enumerate(sources, start=1))
+    unsure = replace(newer, id="snap-c9", origin=replace(newer.origin, start_time=newer.origin.start_time + timedelta(hours=5)))
+    verdicts = decide([older, newer, unsure], Retention(keep_last=2), NOW, system=SYSTEM)
+    assert {verdict.action for verdict in verdicts} == {"keep"}
+    assert [verdict.snapshot.id for verdict in verdicts if "duplicate" in [reason.rule for reason in verdict.reasons]] == [
+        newer.id
+    ]
+
+
+@pytest.mark.parametrize(("seconds", "counts"), [(0, True), (1, False)])
+def test_a_clock_that_is_fifteen_minutes_ahead_is_believed_and_no_more(seconds: int, counts: bool) -> None:
+    ahead = snapshot(NOW + timedelta(minutes=15, seconds=seconds), 2)
+    for others in ([], [snapshot("2026-11-23T02:00", 3, managed=False)]):
+        verdicts = decide([snapshot("2026-11-23T01:00", 1), ahead, *others], Retention(keep_last=1), NOW, system=SYSTEM)
+        assert [verdict.action for verdict in verdicts if verdict.snapshot.id[-1] == "1"] == ["delete" if counts else "keep"]
 
 
 def test_snapshots_of_two_volumes_are_refused_together() -> None:
