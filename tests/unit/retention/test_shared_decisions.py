@@ -30,6 +30,11 @@ def test_what_is_within_is_told_apart_on_the_same_days() -> None:
     assert kept(["2026-11-22T04:00", "2026-11-23T03:00"], retention) == ["22T04:00", "23T03:00"]
 
 
+def test_a_start_time_that_is_written_in_another_zone_falls_into_the_policys_day() -> None:
+    starts = ["2026-11-21T03:00", "2026-11-23T01:00+05:00", "2026-11-23T03:00"]
+    assert kept(starts, Retention(keep_daily=2)) == ["23T01:00", "23T03:00"]
+
+
 def test_the_same_days_in_another_number_are_told_apart() -> None:
     retention = Retention(keep_daily=1)
     assert kept(["2026-11-22T01:00", "2026-11-23T03:00"], retention) == ["23T03:00"]
@@ -54,6 +59,12 @@ def test_a_clock_that_is_fifteen_minutes_ahead_is_believed_and_no_more(seconds: 
     for others in ([], [snapshot("2026-11-23T02:00", 3, managed=False)]):
         verdicts = decide([snapshot("2026-11-23T01:00", 1), ahead, *others], Retention(keep_last=1), NOW, system=SYSTEM)
         assert [verdict.action for verdict in verdicts if verdict.snapshot.id[-1] == "1"] == ["delete" if counts else "keep"]
+
+
+def test_what_is_within_counts_from_the_newest_that_is_not_ahead_of_our_clock() -> None:
+    ahead, before = snapshot(NOW + timedelta(minutes=10), 2), snapshot(NOW - timedelta(minutes=55), 1)
+    verdicts = decide([before, ahead], Retention(keep_within=timedelta(hours=1)), NOW, system=SYSTEM)
+    assert [verdict.action for verdict in verdicts] == ["keep", "keep"]
 
 
 def test_snapshots_of_two_volumes_are_refused_together() -> None:

@@ -1,0 +1,130 @@
+"""What Protect's first step does when EC2 says another thing than the event, and when the tags do not fit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from snapkeep.domain.errors import AwsUnavailable, SnapshotGone
+from snapkeep.domain.events import SnapshotEnded
+from snapkeep.domain.ledger import TAG_LIMIT, tags_for_copy, tags_for_snapshot
+from snapkeep.domain.model import CopyWanted
+from snapkeep.domain.policy import CopyRule, Policy, Retention, Selector
+from snapkeep.domain.tagnames import OWN_TAGS
+from snapkeep.ebsmodel import FaultRule
+from snapkeep.usecases.ports import SnapshotTagger, TagsDoNotFit
+from snapkeep.usecases.protect import Tagged, TagOutcome, copy_wanted, seconds_to_wait
+from support.flows import DR, PRIMARY, Laboratory
+from support.lineages import SYSTEM, snapshot
+
+RULE = CopyRule(DR)
+
+
+def ended(lab: Laboratory, volume: str, snapshot_id: str) -> SnapshotEnded:
+    return SnapshotEnded(snapshot_id, volume, PRIMARY, lab.runner.wiring.clock.now(), succeeded=True, cause="")
+
+
+class FullTagger(SnapshotTagger):
+    """Refuses so many calls, and remembers the keys of each."""
+
+    def __init__(self, *refusals: Exception) -> None:
+        self.refusals = list(refusals)
+        self.keys: list[set[str]] = []
+
+    def tag(self, snapshot_ids: Sequence[str], tags: Mapping[str, str]) -> None:
+        self.keys.append(set(tags))
+        if self.refusals:
+            raise self.refusals.pop(0)
+
+
+def tagged_with(tagger: SnapshotTagger) -> Tagged:
+    """What comes of a completed snapshot of which nobody has heard yet."""
+    lab = Laboratory()
+    volume = lab.make_volume({"Backup": "yes", "Name": "carried"})
+    snapshot_id = lab.start_snapshot(volume)
+    lab.runner.start = lambda *_: None  # type: ignore[method-assign,assignment,return-value]
+    lab.runner.advance(60)
+    step = lab.runner.wiring.tag_snapshots(PRIMARY)
+    return replace(step, tagger=tagger).run([ended(lab, volume, snapshot_id)])
+
+
+def wanted(tags: Mapping[str, str], rule: CopyRule = RULE, **more: Any) -> CopyWanted:
+    """The copy that a rule asks for of a snapshot with these tags, when Protect has tagged it."""
+    source = replace(snapshot("2026-11-22T03:00", 1), **more)
+    own = tags_for_snapshot(SYSTEM, "gold", source.origin)
+    return copy_wanted(SYSTEM, source, Policy("gold", Selector(), Retention(), (rule,)), rule, {**tags, **own})
+
+
+def test_a_copy_of_a_snapshot_that_is_full_of_tags_has_ours_and_of_the_others_those_that_fit() -> None:
+    full = {f"key-{number:02}": "" for number in range(TAG_LIMIT)}
+    made = wanted(full).tags
+    assert len(made) == TAG_LIMIT
+    assert made.items() >= tags_for_copy(SYSTEM, "gold", wanted({}).origin).items()
+
+
+def test_a_copy_has_the_other_tags_only_where_its_rule_carries_them_and_never_what_aws_wrote() -> None:
+    tags = {"Name": "web", "aws:backup:source": "written by AWS"}
+    assert wanted(tags).tags.keys() - OWN_TAGS == {"Name"}
+    assert wanted(tags, replace(RULE, carry_tags=False)).tags.keys() - OWN_TAGS == set()
+
+
+def test_a_copy_is_encrypted_where_its_source_is_or_its_rule_names_a_key() -> None:
+    assert wanted({}).encrypted is False
+    assert wanted({}, encrypted=True, kms_key_id="a key").encrypted is True
+    assert wanted({}, encrypted=True, kms_key_id="a key").source_kms_key == "a key"
+    assert wanted({}, replace(RULE, kms_key="alias/dr")).encrypted is True
+
+
+def test_a_copy_is_due_when_its_rule_says_and_asks_for_the_duration_of_its_rule() -> None:
+    rule = replace(RULE, copy_within=timedelta(hours=4), completion_minutes=60)
+    made = wanted({}, rule)
+    assert made.deadline == made.origin.start_time + timedelta(hours=4)
+    assert made.completion_minutes == 60
+
+
+@pytest.mark.parametrize(("hours", "seconds"), [(4, 4 * 3600), (1, 3600), (0.5, 3600), (-30, 3600)])
+def test_a_run_waits_for_its_copy_to_the_deadline_and_at_least_an_hour(hours: float, seconds: int) -> None:
+    made = wanted({})
+    assert seconds_to_wait(made, made.deadline - timedelta(hours=hours)) == seconds
+
+
+def test_what_ec2_still_shows_as_pending_is_asked_about_again() -> None:
+    lab = Laboratory()
+    volume = lab.make_volume()
+    pending = lab.start_snapshot(volume)
+    with pytest.raises(AwsUnavailable, match=f"{pending} completed; EC2 does not show it yet"):
+        lab.runner.wiring.tag_snapshots(PRIMARY).run([ended(lab, volume, pending)])
+    assert lab.tags(pending) == {}
+
+
+def test_what_ec2_shows_as_failed_is_a_problem_whatever_the_event_says() -> None:
+    lab = Laboratory()
+    volume = lab.make_volume()
+    lab.world.add_fault(FaultRule("snapshot_fails", probability=1.0))
+    failed = lab.protect(volume)
+    tagged = lab.runner.wiring.tag_snapshots(PRIMARY).run([ended(lab, volume, failed)])
+    assert tagged.outcome is TagOutcome.NOTHING_LEFT
+    assert [(problem.kind, problem.subject) for problem in tagged.problems] == [("SnapshotFailed", failed)]
+    assert lab.tags(failed) == {}
+
+
+def test_where_all_tags_do_not_fit_our_own_are_written() -> None:
+    tagger = FullTagger(TagsDoNotFit("51 tags"))
+    tagged = tagged_with(tagger)
+    assert (tagged.outcome, tagged.problems) == (TagOutcome.MANAGED, ())
+    everything, own = tagger.keys
+    assert everything > own
+    assert own <= OWN_TAGS
+
+
+@pytest.mark.parametrize(
+    "refusals", [(SnapshotGone("it is gone"),), (TagsDoNotFit("51 tags"), TagsDoNotFit("51 tags"))], ids=["gone", "no room"]
+)
+def test_what_could_not_be_tagged_is_told_and_neither_copied_nor_planned_for(refusals: tuple[Exception, ...]) -> None:
+    tagged = tagged_with(FullTagger(*refusals))
+    assert [problem.kind for problem in tagged.problems] == [type(refusals[0]).__name__]
+    assert (tagged.outcome, tagged.copies, tagged.volume_ids) == (TagOutcome.NOTHING_LEFT, (), ())
