@@ -1,0 +1,168 @@
+"""What Receive makes of the end of a copy, when queue, copy and tags do not say the same."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from snapkeep.domain import tagnames
+from snapkeep.domain.errors import AwsUnavailable
+from snapkeep.domain.events import CopyEnded
+from snapkeep.ebsmodel import FaultRule
+from snapkeep.ebsmodel.records import Snapshot
+from snapkeep.simulate.executions import PROTECT
+from snapkeep.simulate.wiring import Deployment
+from snapkeep.usecases.ports import EntryState, QueueEntry, entry_key
+from snapkeep.usecases.receive import Received, ReceiveOutcome
+from support.flows import DR, PRIMARY, Laboratory, attempts, policy_set
+
+
+class Unreceived(Laboratory):
+    """A system in which nothing receives copies, so that a test can do it by hand, at its own moment."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        start = self.runner.start
+
+        def start_protect_alone(machine: str, region: str, event: Any) -> Any:
+            return start(machine, region, event) if machine == PROTECT else None
+
+        self.runner.start = start_protect_alone  # type: ignore[method-assign]
+
+    def copy(self, **rule: Any) -> tuple[str, Snapshot]:
+        """A new volume's snapshot, and the copy of it, which has ended without anybody having seen it."""
+        if rule:
+            self.world.add_fault(FaultRule(**rule))
+        source = self.start_snapshot(self.make_volume())
+        self.runner.advance(300)
+        (made,) = [one for one in self.snapshots(DR) if one.source_id == source]
+        return source, made
+
+    def receive(self, source: str, copy_id: str, *, succeeded: bool = True) -> Received:
+        ended = CopyEnded(copy_id, DR, source, PRIMARY, succeeded, "")
+        return self.runner.wiring.receive(DR).run(ended)
+
+    def entry(self, source: str) -> QueueEntry:
+        return self.runner.wiring.queues[DR].get(entry_key(PRIMARY, source, DR))
+
+    def put(self, source: str, **changes: Any) -> None:
+        self.runner.wiring.queues[DR].write(replace(self.entry(source), **changes))
+
+    def copy_by_hand(self, source: str, tags: dict[str, str]) -> str:
+        listed = [{"ResourceType": "snapshot", "Tags": [{"Key": key, "Value": value} for key, value in tags.items()]}]
+        given = {"TagSpecifications": listed} if tags else {}
+        made = self.ec2(DR).copy_snapshot(SourceRegion=PRIMARY, SourceSnapshotId=source, **given)
+        self.runner.advance(300)
+        return str(made["SnapshotId"])
+
+
+def test_a_copy_that_somebody_made_by_hand_is_not_taken_for_the_one_that_the_queue_has_yet_to_start() -> None:
+    lab = Unreceived(deployment=Deployment(copy_quota=0))
+    source = lab.start_snapshot(lab.make_volume())
+    lab.runner.advance(60)
+    assert lab.entry(source).state is EntryState.WAITING
+    made = lab.copy_by_hand(source, {})
+    assert lab.receive(source, made).outcome is ReceiveOutcome.NOT_OURS
+    assert lab.tags(made, DR) == {}
+    assert lab.entry(source).state is EntryState.WAITING
+
+
+def test_another_copy_with_our_tags_does_not_settle_the_one_that_runs() -> None:
+    lab = Unreceived()
+    source, running = lab.copy(kind="slow_copy", factor=1000.0, times=1)
+    other = lab.copy_by_hand(source, lab.tags(running.id, DR))
+    assert lab.receive(source, other).outcome is ReceiveOutcome.RECEIVED
+    entry = lab.entry(source)
+    assert (entry.state, entry.copy_id) == (EntryState.RUNNING, running.id)
+    assert entry.tokens
+
+
+@pytest.mark.parametrize("state", [EntryState.STARTING, EntryState.RUNNING, EntryState.FAILED])
+def test_a_good_copy_closes_its_entry_whatever_the_queue_knew_of_it(state: EntryState) -> None:
+    lab = Unreceived()
+    source, made = lab.copy()
+    lab.put(source, state=state, copy_id="" if state is EntryState.STARTING else made.id)
+    assert lab.receive(source, made.id).outcome is ReceiveOutcome.RECEIVED
+    assert (lab.entry(source).state, lab.entry(source).copy_id) == (EntryState.DONE, made.id)
+
+
+def test_a_copy_that_is_received_again_changes_nothing_in_the_queue() -> None:
+    lab = Unreceived()
+    source, made = lab.copy()
+    lab.receive(source, made.id)
+    before = lab.entry(source)
+    assert lab.receive(source, made.id).outcome is ReceiveOutcome.RECEIVED
+    assert lab.entry(source) == before
+
+
+def test_a_copy_that_lost_its_tags_gets_them_back_and_counts_as_the_newest_in_the_plan_of_this_very_run() -> None:
+    lab = Unreceived(policies=policy_set(keep=9, keep_copies=1))
+    volume = lab.make_volume()
+    copies = []
+    for _ in range(2):
+        source = lab.start_snapshot(volume)
+        lab.runner.advance(300)
+        (made,) = [one for one in lab.snapshots(DR) if one.source_id == source]
+        copies.append((source, made.id))
+    (first, first_copy), (second, second_copy) = copies
+    lab.receive(first, first_copy)
+    keys = [{"Key": key} for key in lab.tags(second_copy, DR)]
+    lab.ec2(DR).delete_tags(Resources=[second_copy], Tags=keys)
+    received = lab.receive(second, second_copy)
+    assert received.plan is not None
+    assert [verdict.snapshot.id for verdict in received.plan.deletions] == [first_copy]
+    assert lab.tags(second_copy, DR)[tagnames.SOURCE_SNAPSHOT] == second
+
+
+def test_a_copy_that_ec2_still_shows_as_pending_is_asked_about_again() -> None:
+    lab = Unreceived()
+    source, running = lab.copy(kind="slow_copy", factor=1000.0, times=1)
+    for succeeded in (True, False):
+        with pytest.raises(AwsUnavailable, match=f"{running.id} has ended; EC2 says it is pending"):
+            lab.receive(source, running.id, succeeded=succeeded)
+    assert lab.entry(source).state is EntryState.RUNNING
+
+
+@pytest.mark.parametrize("state", [EntryState.STARTING, EntryState.RUNNING])
+def test_a_failed_copy_under_way_is_removed_and_tried_again(state: EntryState) -> None:
+    lab = Unreceived()
+    source, failed = lab.copy(kind="copy_fails", times=1)
+    lab.put(source, state=state, copy_id="" if state is EntryState.STARTING else failed.id)
+    received = lab.receive(source, failed.id, succeeded=False)
+    assert (received.outcome, [one.id for one in received.remove]) == (ReceiveOutcome.RETRYING, [failed.id])
+    assert lab.entry(source).state is EntryState.DELAYED
+
+
+@pytest.mark.parametrize("state", [EntryState.WAITING, EntryState.DELAYED, EntryState.DONE])
+def test_a_failed_copy_that_is_waited_for_no_more_is_removed_and_uses_no_attempt_up(state: EntryState) -> None:
+    lab = Unreceived()
+    source, failed = lab.copy(kind="copy_fails", times=1)
+    lab.put(source, state=state, copy_id="" if state in (EntryState.WAITING, EntryState.DELAYED) else failed.id)
+    before = lab.entry(source)
+    received = lab.receive(source, failed.id, succeeded=False)
+    assert (received.outcome, [one.id for one in received.remove]) == (ReceiveOutcome.RETRYING, [failed.id])
+    assert lab.entry(source) == before
+
+
+def test_an_older_failed_copy_of_an_entry_that_has_failed_for_good_with_another_is_removed_in_silence() -> None:
+    lab = Unreceived(deployment=Deployment(attempts=attempts(limit=1)))
+    source, failed = lab.copy(kind="copy_fails", times=1)
+    lab.put(source, state=EntryState.FAILED, copy_id="snap-0another", cause="another cause")
+    received = lab.receive(source, failed.id, succeeded=False)
+    assert (received.outcome, received.problems) == (ReceiveOutcome.RETRYING, ())
+    lab.put(source, copy_id=failed.id)
+    told = lab.receive(source, failed.id, succeeded=False)
+    assert (told.outcome, [problem.cause for problem in told.problems]) == (ReceiveOutcome.FAILED, ["another cause"])
+
+
+@pytest.mark.parametrize(("state", "tried_again"), [(EntryState.RUNNING, True), (EntryState.DONE, False)])
+def test_a_copy_that_vanished_is_made_again_only_while_it_is_waited_for(state: EntryState, tried_again: bool) -> None:
+    lab = Unreceived()
+    source, made = lab.copy()
+    lab.ec2(DR).delete_snapshot(SnapshotId=made.id)
+    lab.put(source, state=state)
+    received = lab.receive(source, made.id)
+    assert received.outcome is (ReceiveOutcome.RETRYING if tried_again else ReceiveOutcome.NOT_OURS)
+    assert lab.entry(source).state is (EntryState.DELAYED if tried_again else EntryState.DONE)
