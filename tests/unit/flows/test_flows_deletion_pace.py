@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -109,6 +110,24 @@ def test_a_plan_that_has_grown_old_is_not_carried_out() -> None:
     with pytest.raises(PlanStale, match="start a new run"):
         make_step(deleter, clock).run(NOW - timedelta(minutes=16), [order("snap-1")])
     assert deleter.calls == 0
+
+
+def test_a_plan_is_carried_out_up_to_the_minute_that_it_is_good_for() -> None:
+    deleter, clock = Deleter(throttled=0), StandingClock()
+    assert make_step(deleter, clock).run(NOW - timedelta(minutes=15), [order("snap-1")])[0].done
+
+
+def test_half_a_bucket_is_taken_at_once_and_each_further_deletion_waits() -> None:
+    deleter, clock = Deleter(throttled=0), StandingClock()
+    make_step(deleter, clock).run(NOW, [order(f"snap-{number}") for number in range(52)])
+    assert clock.paused == 2 * 0.25
+
+
+def test_whether_a_snapshot_is_still_there_is_asked_only_where_deleting_it_was_not_allowed() -> None:
+    asked: list[str] = []
+    step = replace(make_step(Deleter(throttled=0), StandingClock()), still_there=lambda one: bool(asked.append(one)))
+    assert [one.outcome for one in step.run(NOW, [order("snap-1")])] == [Deletion.DELETED]
+    assert asked == []
 
 
 def test_a_snapshot_that_is_gone_already_counts_as_deleted() -> None:
