@@ -149,6 +149,7 @@ def test_inv_04_a_deletion_while_the_copy_runs_is_seen_unless_the_plan_could_not
     delete(lab, source)
     said = f"INV-04: {source} in {PRIMARY}: deleted while its copy to {DR} runs"
     assert (said in watch.violations) is not planned_before
+    assert f"INV-04: {source} in {PRIMARY}: deleted, and neither it nor a newer one has a copy in {DR}" in watch.violations
 
 
 def test_inv_04_a_deletion_while_the_copy_waits_is_seen() -> None:
@@ -175,6 +176,17 @@ def test_inv_04_a_deletion_without_any_completed_copy_of_this_or_a_newer_one_is_
 def test_inv_05_a_deletion_of_the_newest_copy_is_seen() -> None:
     lab, watch = watched()
     newest = copies_of(lab, lab.protect(lab.make_volume()))[0]
+    delete(lab, newest, DR)
+    assert f"INV-05: {newest} in {DR}: deleted, and it is the newest completed one of its lineage" in watch.violations
+
+
+def test_inv_05_a_copy_that_is_still_under_way_does_not_stand_for_the_newest() -> None:
+    lab, watch = watched()
+    volume = lab.make_volume()
+    newest = copies_of(lab, lab.protect(volume))[0]
+    lab.world.set_faults(Faults(script=(FaultRule("slow_copy", factor=100.0, times=1),)))
+    lab.start_snapshot(volume)
+    lab.runner.advance(300)
     delete(lab, newest, DR)
     assert f"INV-05: {newest} in {DR}: deleted, and it is the newest completed one of its lineage" in watch.violations
 
