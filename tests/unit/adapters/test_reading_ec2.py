@@ -1,0 +1,254 @@
+"""What EC2 is asked when it is read, and what its answers are taken for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from snapkeep.adapters.ec2_exposure import Ec2Exposure
+from snapkeep.adapters.ec2_guards import RecentGuards
+from snapkeep.adapters.ec2_reader import FILTER_VALUES, Ec2Reader, is_arbitrary, snapshot_from, volume_from
+from snapkeep.adapters.ec2_writers import Ec2Copier, Ec2Deleter, Ec2Tagger
+from snapkeep.domain import tagnames
+from snapkeep.domain.errors import AwsThrottled, AwsUnavailable, KeyNotUsable
+from snapkeep.domain.ledger import description_of_copy, tags_for_copy
+from snapkeep.domain.model import CopyWanted, Origin, VolumeRole
+from snapkeep.ebsmodel.clock import utc
+from snapkeep.usecases.ports import Deletion, TagsDoNotFit
+from support.flows import Laboratory
+
+REGION = "us-east-1"
+NOW = datetime(2026, 11, 23, 3, tzinfo=UTC)
+ORIGIN = Origin("eu-west-1", "vol-0a", "snap-0a", NOW)
+
+
+class Client:
+    """Answers each call with the next of the pages that were given, or raises it, and remembers what was asked."""
+
+    def __init__(self, *pages: dict[str, Any] | Exception) -> None:
+        self.pages = list(pages)
+        self.asked: list[dict[str, Any]] = []
+
+    def __getattr__(self, _: str) -> Any:
+        def call(**query: Any) -> dict[str, Any]:
+            self.asked.append(query)
+            page = self.pages.pop(0) if self.pages else {}
+            if isinstance(page, Exception):
+                raise page
+            return page
+
+        return call
+
+
+def refused(code: str, message: str = "", status: int = 400) -> ClientError:
+    answer: Any = {"Error": {"Code": code, "Message": message}, "ResponseMetadata": {"HTTPStatusCode": status}}
+    return ClientError(answer, "Operation")
+
+
+def reader(client: Any) -> Ec2Reader:
+    return Ec2Reader(client=client, region=REGION)
+
+
+def described(**given: Any) -> dict[str, Any]:
+    return {"SnapshotId": "snap-1", "State": "completed", "StartTime": NOW, "VolumeId": "vol-0b", "VolumeSize": 8, **given}
+
+
+def tag_list(tags: Mapping[str, str]) -> list[dict[str, str]]:
+    return [{"Key": key, "Value": value} for key, value in tags.items()]
+
+
+def image(image_id: str, *snapshot_ids: str) -> dict[str, Any]:
+    return {"ImageId": image_id, "BlockDeviceMappings": [{}, *({"Ebs": {"SnapshotId": one}} for one in snapshot_ids)]}
+
+
+def test_a_listing_takes_every_page_of_our_own_snapshots_alone() -> None:
+    client = Client({"Snapshots": [described()], "NextToken": "more"}, {"Snapshots": [described(SnapshotId="snap-2")]})
+    assert [one.id for one in reader(client).all_snapshots()] == ["snap-1", "snap-2"]
+    assert client.asked == [
+        {"OwnerIds": ["self"], "MaxResults": 1000},
+        {"OwnerIds": ["self"], "MaxResults": 1000, "NextToken": "more"},
+    ]
+
+
+def test_more_ids_than_one_filter_takes_are_asked_for_in_several_calls_and_none_is_left_out() -> None:
+    client = Client()
+    wanted = [f"snap-{number:04}" for number in range(2 * FILTER_VALUES + 1)]
+    reader(client).snapshots(wanted)
+    asked = [query["Filters"][0]["Values"] for query in client.asked]
+    assert [len(ids) for ids in asked] == [FILTER_VALUES, FILTER_VALUES, 1]
+    assert [one for ids in asked for one in ids] == wanted
+
+
+@pytest.mark.parametrize(("count", "by_filter"), [(1, True), (FILTER_VALUES, True), (FILTER_VALUES + 1, False)])
+def test_images_are_asked_for_by_filter_as_long_as_one_takes_the_ids(count: int, by_filter: bool) -> None:
+    client = Client({"Images": [image("ami-2", "snap-0000", "snap-other"), image("ami-1", "snap-0000")]})
+    held = reader(client).images_using([f"snap-{number:04}" for number in range(count)])
+    assert held == {"snap-0000": ("ami-1", "ami-2")}
+    (query,) = client.asked
+    assert ("Filters" in query) is by_filter
+    assert (query["Owners"], query["IncludeDisabled"], query["IncludeDeprecated"]) == (["self"], True, True)
+
+
+def test_a_disabled_image_holds_its_snapshot_in_what_a_plan_is_told() -> None:
+    lab = Laboratory()
+    ec2, used = lab.ec2(), lab.protect(lab.make_volume())
+    mapping = [{"DeviceName": "/dev/xvda", "Ebs": {"SnapshotId": used}}]
+    made = ec2.register_image(Name="uses it", RootDeviceName="/dev/xvda", BlockDeviceMappings=mapping)["ImageId"]
+    ec2.disable_image(ImageId=made)
+    assert reader(ec2).images_using([used]) == {used: (made,)}
+
+
+def test_a_lock_that_has_expired_holds_nothing_and_every_page_of_locks_is_read() -> None:
+    first = {"SnapshotId": "snap-1", "LockState": "governance", "LockExpiresOn": NOW}
+    second = {"SnapshotId": "snap-2", "LockState": "compliance-cooloff"}
+    pages = (
+        {"Snapshots": [first], "NextToken": "more"},
+        {"Snapshots": [second, {"SnapshotId": "snap-3", "LockState": "expired"}]},
+    )
+    assert reader(Client(*pages)).locks(["snap-1", "snap-2", "snap-3"]) == {
+        "snap-1": "2026-11-23 03:00 UTC",
+        "snap-2": "somebody unlocks it",
+    }
+
+
+def test_only_pending_copies_are_in_flight_and_only_copies_are_copies_of_a_volume() -> None:
+    listed = {"Snapshots": [described(), described(SnapshotId="snap-2", TransferType="standard")]}
+    assert [one.id for one in reader(Client(listed)).copies_in_flight()] == ["snap-2"]
+    assert [one.id for one in reader(Client(listed)).copies_of_volume("vol-0a")] == ["snap-2"]
+
+
+def test_who_is_gone_is_an_empty_answer_and_every_other_refusal_is_none() -> None:
+    assert reader(Client(refused("InvalidSnapshot.NotFound"))).owner_of("snap-1") == ""
+    with pytest.raises(AwsThrottled):
+        reader(Client(refused("RequestLimitExceeded", status=503))).snapshots(["snap-1"])
+
+
+@pytest.mark.parametrize(
+    "sign",
+    [
+        {"TransferType": "time-based"},
+        {"VolumeId": "vol-ffffffff"},
+        {"Description": description_of_copy(ORIGIN)},
+    ],
+    ids=["transfer type", "volume id", "description"],
+)
+def test_a_copy_is_known_by_any_of_its_signs_and_then_its_tags_tell_its_origin(sign: dict[str, str]) -> None:
+    tags = tag_list(tags_for_copy("snapkeep", "gold", ORIGIN))
+    assert snapshot_from(described(Tags=tags, **sign), REGION).origin == ORIGIN
+    no_copy = snapshot_from(described(Tags=tags), REGION)
+    assert (no_copy.is_copy, no_copy.origin.volume_id) == (False, "vol-0b")
+
+
+@pytest.mark.parametrize(
+    ("volume_id", "arbitrary"),
+    [("vol-ffff", True), ("vol-ffffffff", True), ("vol-0fff", False), ("vol-", False), ("ffff", False)],
+)
+def test_an_arbitrary_volume_id_is_nothing_but_f(volume_id: str, arbitrary: bool) -> None:
+    assert is_arbitrary(volume_id) is arbitrary
+
+
+@pytest.mark.parametrize(
+    ("devices", "role"),
+    [
+        ([], VolumeRole.UNATTACHED),
+        (["/dev/sda1"], VolumeRole.ROOT),
+        (["/dev/sdf"], VolumeRole.DATA),
+        (["/dev/sdf", "/dev/xvda"], VolumeRole.ROOT),
+    ],
+)
+def test_a_volumes_role_is_that_of_the_device_it_is_attached_as(devices: list[str], role: VolumeRole) -> None:
+    attachments = [{"Device": device, "InstanceId": "i-1"} for device in devices]
+    assert volume_from({"VolumeId": "vol-0a", "Attachments": attachments}, REGION).role is role
+
+
+def test_what_holds_snapshots_is_listed_again_after_a_minute_and_not_before() -> None:
+    class Clock:
+        moment = NOW.timestamp()
+
+        def now(self) -> datetime:
+            return utc(self.moment)
+
+    clock = Clock()
+    lock = {"Snapshots": [{"SnapshotId": "snap-2", "LockState": "governance"}]}
+    client = Client({"Images": [image("ami-1", "snap-1")]}, lock, {}, {})
+    guards = RecentGuards(reader=reader(client), clock=clock)
+    assert guards.images_using(["snap-1", "snap-2"]) == {"snap-1": ("ami-1",)}
+    clock.moment += 60
+    assert guards.locks(["snap-1", "snap-2"]) == {"snap-2": "somebody unlocks it"}
+    assert len(client.asked) == 2
+    clock.moment += 1
+    assert guards.locks(["snap-2"]) == {}
+    assert len(client.asked) == 4
+
+
+def test_public_snapshots_are_our_own_on_every_page() -> None:
+    client = Client({"Snapshots": [described()], "NextToken": "more"}, {"Snapshots": [described(SnapshotId="snap-2")]})
+    assert Ec2Exposure(client=client).public_snapshots() == ["snap-1", "snap-2"]
+    assert client.asked[1] == {
+        "OwnerIds": ["self"],
+        "RestorableByUserIds": ["all"],
+        "MaxResults": 1000,
+        "NextToken": "more",
+    }
+
+
+@pytest.mark.parametrize(("state", "blocked"), [("block-all-sharing", True), ("block-new-sharing", True), ("unblocked", False)])
+def test_sharing_is_blocked_in_every_state_but_one(state: str, blocked: bool) -> None:
+    assert Ec2Exposure(client=Client({"State": state})).sharing_blocked() is blocked
+
+
+def test_a_snapshot_is_shared_with_accounts_and_one_that_is_gone_with_none() -> None:
+    shared = {"CreateVolumePermissions": [{"UserId": "222222222222"}, {"Group": "all"}]}
+    exposure = Ec2Exposure(client=Client(shared, refused("InvalidSnapshot.NotFound"), {}))
+    assert exposure.shared_with(["snap-1", "snap-2", "snap-3"]) == {"snap-1": ("222222222222",)}
+
+
+@pytest.mark.parametrize(
+    ("error", "outcome"),
+    [
+        (refused("InvalidSnapshot.NotFound"), Deletion.ALREADY_GONE),
+        (refused("InvalidSnapshot.InUse", "in use by ami-1"), Deletion.IN_USE),
+        (refused("OperationNotPermitted", "The snapshot is locked"), Deletion.LOCKED),
+        (refused("UnauthorizedOperation", "You are not authorized"), Deletion.NOT_ALLOWED),
+    ],
+)
+def test_a_deletion_that_ec2_refuses_ends_as_what_it_was_refused_for(error: ClientError, outcome: Deletion) -> None:
+    assert Ec2Deleter(client=Client(error)).delete("snap-1").outcome is outcome
+
+
+@pytest.mark.parametrize(
+    ("code", "raised"), [("RequestLimitExceeded", AwsThrottled), ("InternalError", AwsUnavailable)], ids=["throttled", "away"]
+)
+def test_a_deletion_that_may_succeed_later_is_no_result(code: str, raised: type[Exception]) -> None:
+    with pytest.raises(raised):
+        Ec2Deleter(client=Client(refused(code))).delete("snap-1")
+
+
+def test_a_copy_is_asked_for_with_all_that_its_rule_says_and_tells_of_its_origin() -> None:
+    tags = {tagnames.MANAGED: "snapkeep"}
+    wanted = CopyWanted(ORIGIN, "gold", REGION, "alias/dr", NOW, 8, encrypted=True, tags=tags, completion_minutes=60)
+    client = Client({"SnapshotId": "snap-2"})
+    assert Ec2Copier(client=client).start_copy(wanted) == "snap-2"
+    assert client.asked == [
+        {
+            "SourceRegion": "eu-west-1",
+            "SourceSnapshotId": "snap-0a",
+            "Description": description_of_copy(ORIGIN),
+            "TagSpecifications": [{"ResourceType": "snapshot", "Tags": tag_list(tags)}],
+            "Encrypted": True,
+            "KmsKeyId": "alias/dr",
+            "CompletionDurationMinutes": 60,
+        }
+    ]
+
+
+def test_a_key_that_ec2_refuses_and_tags_that_do_not_fit_are_named_as_such() -> None:
+    wanted = CopyWanted(ORIGIN, "gold", REGION, "alias/dr", NOW, 8, encrypted=True)
+    with pytest.raises(KeyNotUsable, match="key alias/dr: KMSKeyNotAccessibleFault"):
+        Ec2Copier(client=Client(refused("KMSKeyNotAccessibleFault"))).start_copy(wanted)
+    with pytest.raises(TagsDoNotFit):
+        Ec2Tagger(client=Client(refused("TagLimitExceeded"))).tag(["snap-1"], {"Name": "web"})
