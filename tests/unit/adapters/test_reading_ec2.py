@@ -118,7 +118,9 @@ def test_a_lock_that_has_expired_holds_nothing_and_every_page_of_locks_is_read()
 def test_only_pending_copies_are_in_flight_and_only_copies_are_copies_of_a_volume() -> None:
     listed = {"Snapshots": [described(), described(SnapshotId="snap-2", TransferType="standard")]}
     assert [one.id for one in reader(Client(listed)).copies_in_flight()] == ["snap-2"]
-    assert [one.id for one in reader(Client(listed)).copies_of_volume("vol-0a")] == ["snap-2"]
+    client = Client(listed)
+    assert [one.id for one in reader(client).copies_of_volume("vol-0a")] == ["snap-2"]
+    assert client.asked[0]["Filters"] == [{"Name": "tag:OriginalVolumeId", "Values": ["vol-0a"]}]
 
 
 def test_who_is_gone_is_an_empty_answer_and_every_other_refusal_is_none() -> None:
@@ -145,7 +147,7 @@ def test_a_copy_is_known_by_any_of_its_signs_and_then_its_tags_tell_its_origin(s
 
 @pytest.mark.parametrize(
     ("volume_id", "arbitrary"),
-    [("vol-ffff", True), ("vol-ffffffff", True), ("vol-0fff", False), ("vol-", False), ("ffff", False)],
+    [("vol-ffff", True), ("vol-ffffffff", True), ("vol-0fff", False), ("vol-", False), ("snap-ffff", False)],
 )
 def test_an_arbitrary_volume_id_is_nothing_but_f(volume_id: str, arbitrary: bool) -> None:
     assert is_arbitrary(volume_id) is arbitrary

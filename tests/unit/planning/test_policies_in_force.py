@@ -12,12 +12,14 @@ from snapkeep.domain.policy_document import InvalidPolicy
 from snapkeep.usecases.policies import (
     ADVANCED_BYTES,
     NOTHING,
+    STANDARD_BYTES,
     DocumentAbsent,
     PoliciesInForce,
     StoredDocument,
     history,
     in_force,
     push,
+    regions_known,
     stored_text,
     version_to_restore,
 )
@@ -111,6 +113,31 @@ def test_a_new_document_is_in_force_within_a_minute_and_read_once_meanwhile() ->
     clock.moment += timedelta(seconds=1)
     assert kept(policies()) == 5
     assert policies().source == "document, version 2"
+
+
+def test_a_document_that_is_removed_leaves_the_parameters_in_force_in_a_process_that_had_read_it() -> None:
+    shelf = Shelf(texts=[text(3)])
+    policies, clock, _ = reading(shelf)
+    assert kept(policies()) == 3
+    shelf.remove()
+    clock.moment += timedelta(seconds=60)
+    assert policies() == PARAMETERS
+
+
+def test_a_clock_that_is_set_back_does_not_keep_an_old_document_in_force() -> None:
+    shelf = Shelf(texts=[text(3)])
+    policies, clock, _ = reading(shelf)
+    assert kept(policies()) == 3
+    shelf.texts.append(text(5))
+    clock.moment -= timedelta(days=1)
+    assert kept(policies()) == 5
+
+
+def test_a_stored_document_in_which_a_key_stands_twice_is_not_used() -> None:
+    shelf = Shelf(texts=[text(3), text(9).replace('"keep_last":9', '"keep_last":9,"keep_last":1')])
+    policies, _, told = reading(shelf)
+    assert kept(policies()) == 3
+    assert "a key stands twice" in told.notices[0].detail
 
 
 def test_limits_that_the_document_leaves_out_are_the_parameters() -> None:
@@ -288,3 +315,31 @@ def test_functions_and_people_are_told_the_same_is_in_force() -> None:
     shelf = Shelf(texts=[text(3), "broken"])
     policies, _, _ = reading(shelf)
     assert policies() == in_force(shelf, PARAMETERS)
+
+
+def test_what_people_are_shown_has_the_limits_of_the_stack_too() -> None:
+    assert in_force(Shelf(texts=[text(3)]), PARAMETERS).limits == LIMITS
+
+
+def test_every_region_is_known_that_the_parameters_or_a_usable_version_copy_to() -> None:
+    copies = [{"region": "eu-west-1", "retention": {}}]
+    copying = stored_text({"version": 1, "policies": [{"name": "gold", "select": {}, "retention": {}, "copies": copies}]})
+    assert regions_known(Shelf(texts=[copying, text(3), "{"]), PARAMETERS) == {"us-east-2", "eu-west-1"}
+
+
+@pytest.mark.parametrize("earlier", [[], ["{}"], [text(3)]], ids=["first", "after a removal", "after another"])
+@pytest.mark.parametrize(("size", "advanced"), [(STANDARD_BYTES, False), (STANDARD_BYTES + 1, True)])
+def test_the_advanced_tier_is_asked_for_from_the_first_byte_beyond_the_standard_one(
+    earlier: list[str], size: int, advanced: bool
+) -> None:
+    shelf = Shelf(texts=list(earlier))
+    push([shelf], "x" * size)
+    assert shelf.advanced == [advanced]
+
+
+def test_a_document_may_fill_a_parameter_to_its_last_byte_and_bytes_are_what_counts() -> None:
+    empty = len(stored_text({"text": ""}))
+    assert len(stored_text({"text": "x" * (ADVANCED_BYTES - empty)})) == ADVANCED_BYTES
+    for too_long in ("x" * (ADVANCED_BYTES - empty + 1), "ä" * (ADVANCED_BYTES // 2)):
+        with pytest.raises(InvalidPolicy):
+            stored_text({"text": too_long})
