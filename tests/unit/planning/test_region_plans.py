@@ -3,11 +3,13 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from snapkeep.domain import tagnames
-from snapkeep.domain.model import Action, Snapshot, SnapshotState, Volume
+import pytest
+
+from snapkeep.domain import planning, tagnames
+from snapkeep.domain.model import Action, Reason, Snapshot, SnapshotState, Verdict, Volume
 from snapkeep.domain.planning import CopyStanding, RegionFacts, changes, compare, plan_region
 from snapkeep.domain.policy import CopyRule, Limits, Policy, PolicySet, Retention, Selector
-from snapkeep.domain.retention import NO_HOLDS
+from snapkeep.domain.retention import NO_HOLDS, decide
 from support.lineages import REGION, SYSTEM, copy_of, snapshot
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -207,3 +209,25 @@ def test_copies_that_stand_in_their_own_sources_region_or_tell_of_no_source_are_
     assert plan.missing == []
     assert [v.reasons[0].rule for v in plan.verdicts if v.snapshot.is_copy] == ["stray-copy"] * 9
     assert all(not one.selection.problem and not one.refusals for one in plan.volumes)
+
+
+@pytest.mark.parametrize("broken", ["INV-04: the copy of", "INV-04", "INV-06"])
+def test_the_second_look_at_a_volume_refuses_what_a_decision_without_holds_would_delete(
+    broken: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    doomed = SOURCES[0]
+    known = facts(
+        SOURCES,
+        copies=[] if broken == "INV-04" else all_copies(SOURCES),
+        waiting=frozenset({(doomed.id, DR)} if broken == "INV-04: the copy of" else ()),
+    )
+    untouchable = {doomed.id: (Reason("INV-06", "locked"),)} if broken == "INV-06" else {}
+    assert plan_region(known, POLICIES, NOW, system=SYSTEM, untouchable=untouchable).volumes[0].refusals == ()
+
+    def without_holds(snapshots: list[Snapshot], retention: Retention, now: datetime, **_: object) -> list[Verdict]:
+        return decide(snapshots, retention, now, system=SYSTEM)
+
+    monkeypatch.setattr(planning, "decide", without_holds)
+    refused = plan_region(known, POLICIES, NOW, system=SYSTEM, untouchable=untouchable)
+    assert any(text.startswith(broken) and doomed.id in text for text in refused.volumes[0].refusals)
+    assert refused.deletions == []

@@ -47,8 +47,11 @@ def test_a_second_copy_that_an_ami_uses_stays_with_both_reasons() -> None:
 
 
 def test_only_completed_copies_of_ours_count_as_a_second() -> None:
-    assert doomed([SECOND, made(3, hours=1, state=SnapshotState.PENDING)]) == {}
-    assert doomed([SECOND, made(3, hours=1, tags={})]) == {}
+    newest = copy_of(snapshot("2026-11-22T09:00", 2), DR, 7)
+    for others in ([], [newest]):
+        assert doomed([SECOND, made(3, hours=1, state=SnapshotState.PENDING), *others]) == {}
+        assert doomed([SECOND, made(3, hours=1, state=SnapshotState.ERROR), *others]) == {}
+        assert doomed([SECOND, made(3, hours=1, tags={}), *others]) == {}
 
 
 def test_without_a_rule_for_the_region_nothing_goes() -> None:
