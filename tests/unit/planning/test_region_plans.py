@@ -231,3 +231,18 @@ def test_the_second_look_at_a_volume_refuses_what_a_decision_without_holds_would
     refused = plan_region(known, POLICIES, NOW, system=SYSTEM, untouchable=untouchable)
     assert any(text.startswith(broken) and doomed.id in text for text in refused.volumes[0].refusals)
     assert refused.deletions == []
+
+
+def test_only_a_completed_snapshot_misses_its_copy_or_can_be_adopted() -> None:
+    pending = snapshot("2026-11-23T04:00", 9, state=SnapshotState.PENDING)
+    bare = replace(snapshot("2026-11-23T05:00", 10, state=SnapshotState.ERROR), tags={})
+    plan = plan_region(facts([*SOURCES, pending, bare], copies=all_copies(SOURCES)), POLICIES, NOW, system=SYSTEM, adopt=True)
+    assert plan.missing == []
+    assert plan.volumes[0].adopted == ()
+
+
+def test_a_snapshot_that_is_held_for_two_causes_is_told_both() -> None:
+    locked = {SOURCES[0].id: (Reason("INV-06", "locked"),)}
+    plan = plan_region(facts(SOURCES), POLICIES, NOW, system=SYSTEM, untouchable=locked)
+    rules = [reason.rule for reason in plan.volumes[0].verdicts[0].reasons]
+    assert rules == ["INV-04", "INV-06"]
