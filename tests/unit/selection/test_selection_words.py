@@ -5,10 +5,10 @@ from dataclasses import replace
 import pytest
 
 from snapkeep.domain import tagnames
-from snapkeep.domain.model import Volume, VolumeRole
+from snapkeep.domain.model import Snapshot, Volume, VolumeRole
 from snapkeep.domain.policy import Policy, PolicySet, Retention, Selector
-from snapkeep.domain.selection import Match, matches, select, select_by_snapshots
-from support.lineages import copy_of, snapshot
+from snapkeep.domain.selection import Match, matches, select, select_by_snapshots, select_for_snapshot
+from support.lineages import SYSTEM, copy_of, snapshot
 
 VOLUME = Volume(
     "vol-0a", "us-east-1", 100, "gp3", role=VolumeRole.ROOT, instance_ids=("i-01",), tags={"Backup": "gold-1", "Env": "prod"}
@@ -102,3 +102,16 @@ def test_another_systems_snapshots_say_nothing_of_our_policy() -> None:
     selection = select_by_snapshots([ours, theirs], known, system="snapkeep")
     assert selection.policy
     assert selection.policy.name == "gold"
+
+
+def test_what_earlier_snapshots_carry_governs_only_where_the_volume_is_gone_and_the_snapshot_remembers_nothing() -> None:
+    gold = policies(("gold", Selector(tags={"Backup": ("gold*",)})))
+    last, earlier = snapshot("2026-11-23T03:00", 2, managed=False), snapshot("2026-11-22T03:00", 1)
+
+    def governing(volume: Volume | None, *lineage: Snapshot) -> str:
+        chosen = select_for_snapshot(last, volume, gold, system=SYSTEM, lineage=lambda: lineage)
+        return chosen.policy.name if chosen.policy else chosen.why
+
+    assert governing(None, earlier) == "gold"
+    assert governing(replace(VOLUME, tags={}), earlier) == "no policy matches"
+    assert governing(None, replace(earlier, tags={})) == "no policy matches"
