@@ -115,3 +115,10 @@ def test_what_earlier_snapshots_carry_governs_only_where_the_volume_is_gone_and_
     assert governing(None, earlier) == "gold"
     assert governing(replace(VOLUME, tags={}), earlier) == "no policy matches"
     assert governing(None, replace(earlier, tags={})) == "no policy matches"
+
+
+def test_of_copies_the_one_of_the_newest_origin_says_the_policy_whenever_it_was_made() -> None:
+    both = policies(("gold", Selector()), ("silver", Selector()))
+    old, new = snapshot("2026-11-21T03:00", 1, policy="gold"), snapshot("2026-11-22T03:00", 2, policy="silver")
+    chosen = select_by_snapshots([copy_of(old, "us-east-2", 1), copy_of(new, "us-east-2", 2)], both, system=SYSTEM)
+    assert chosen.policy is both.policies[1]
