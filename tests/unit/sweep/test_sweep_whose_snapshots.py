@@ -1,0 +1,55 @@
+"""Whose a snapshot is: the sweep of a primary region leaves alone what is another system's, and asks before it takes history."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+from snapkeep.domain import ledger, tagnames
+from snapkeep.domain.model import Snapshot, Volume
+from snapkeep.domain.planning import RegionFacts, plan_region
+from snapkeep.domain.policy import Policy, PolicySet, Retention, Selector
+from snapkeep.domain.sweeping import Kind, Repair, Retag
+from snapkeep.domain.sweeping_primary import PrimaryFacts, decide_primary
+from support.lineages import REGION, SYSTEM, snapshot
+
+NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
+POLICIES = PolicySet((Policy("gold", Selector(), Retention(keep_last=9)),))
+VOLUME = Volume("vol-0a", REGION, 8, "gp3")
+
+
+def tagged(one: Snapshot, *, system: str = SYSTEM, without: str = "") -> Snapshot:
+    own = ledger.tags_for_snapshot(system, "gold", one.origin)
+    return replace(one, tags={key: value for key, value in own.items() if key != without})
+
+
+OURS = tagged(snapshot("2026-11-20T03:00", 1))
+LATER = snapshot("2026-11-21T03:00", 2)
+
+
+def found(*listed: Snapshot, adopt: bool = False) -> list[tuple[Kind, str, Repair | None]]:
+    plan = plan_region(RegionFacts(REGION, [VOLUME], list(listed)), POLICIES, NOW, system=SYSTEM)
+    facts = PrimaryFacts(
+        system=SYSTEM,
+        plan=plan,
+        volumes={VOLUME.id: VOLUME},
+        snapshots=listed,
+        since=NOW - timedelta(days=30),
+        adopt=adopt,
+    )
+    return [(one.kind, one.subject, one.repair) for one in decide_primary(facts, POLICIES, NOW).findings]
+
+
+def test_another_systems_snapshot_is_left_alone_whole_or_with_tags_lost() -> None:
+    assert found(OURS, tagged(LATER, system="another")) == []
+    assert found(OURS, tagged(LATER, system="another", without=tagnames.ORIGINAL_NAME)) == []
+    assert [kind for kind, *_ in found(OURS, tagged(LATER, without=tagnames.ORIGINAL_NAME))] == [Kind.TAGS_LOST]
+
+
+def test_what_the_original_system_made_beside_ours_is_adopted_with_consent_alone() -> None:
+    tags = {tagnames.ORIGINAL_NAME: "vol-0a_2026", tagnames.ORIGINAL_VOLUME: "vol-0a"}
+    original = replace(LATER, tags=tags)
+    assert found(OURS, original) == [(Kind.ADOPTABLE, LATER.id, None)]
+    ((kind, subject, repair),) = found(OURS, original, adopt=True)
+    assert (kind, subject) == (Kind.ADOPTABLE, LATER.id)
+    assert isinstance(repair, Retag)
