@@ -128,3 +128,24 @@ def test_what_could_not_be_tagged_is_told_and_neither_copied_nor_planned_for(ref
     tagged = tagged_with(FullTagger(*refusals))
     assert [problem.kind for problem in tagged.problems] == [type(refusals[0]).__name__]
     assert (tagged.outcome, tagged.copies, tagged.volume_ids) == (TagOutcome.NOTHING_LEFT, (), ())
+
+
+def test_a_tag_that_a_person_gave_the_snapshot_goes_onto_its_copy() -> None:
+    lab = Laboratory()
+    tags = [{"ResourceType": "snapshot", "Tags": [{"Key": "Ticket", "Value": "4711"}]}]
+    lab.ec2().create_snapshot(VolumeId=lab.make_volume(), TagSpecifications=tags)
+    lab.settle()
+    (copy,) = lab.snapshots(DR)
+    assert lab.tags(copy.id, DR)["Ticket"] == "4711"
+
+
+def test_a_snapshot_whose_event_comes_again_under_another_policy_carries_that_one_and_its_volume_is_planned_for_once() -> None:
+    lab = Laboratory()
+    volume = lab.make_volume()
+    protected = lab.protect(volume)
+    (policy,) = lab.policies.policies
+    lab.policies = replace(lab.policies, policies=(replace(policy, name="another"),))
+    event = ended(lab, volume, protected)
+    tagged = lab.runner.wiring.tag_snapshots(PRIMARY).run([event, event])
+    assert tagged.volume_ids == (volume,)
+    assert lab.tags(protected)["snapkeep:policy"] == "another"
