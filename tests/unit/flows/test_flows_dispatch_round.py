@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -25,9 +25,11 @@ class Copier:
 
     def __init__(self, real: Any, *errors: SnapkeepError | None) -> None:
         self.real, self.errors, self.asked = real, list(errors), list[str]()
+        self.before: Callable[[], object] = lambda: None
 
     def start_copy(self, wanted: CopyWanted) -> str:
         self.asked.append(wanted.origin.snapshot_id)
+        self.before()
         error = self.errors.pop(0) if self.errors else None
         if error is not None:
             raise error
@@ -184,3 +186,26 @@ def test_an_entry_that_somebody_else_wrote_first_is_not_started(lab: Resting, mo
     monkeypatch.setattr(queue, "most_urgent", lambda _: [stale])
     assert lab.run()[1] == []
     assert lab.state(source) is EntryState.WAITING
+
+
+def test_an_entry_says_before_the_call_how_long_its_copy_may_take_to_show(lab: Resting) -> None:
+    (source,) = lab.waiting(1)
+    dispatch, copier = lab.dispatcher()
+    seen: list[QueueEntry] = []
+    copier.before = lambda: seen.append(lab.entry(source))
+    dispatch.run("the dispatcher")
+    (entry,) = seen
+    assert entry.state is EntryState.STARTING
+    assert entry.not_before == lab.runner.wiring.clock.now() + timedelta(seconds=dispatch.settle_seconds)
+
+
+def test_copies_that_ec2_does_not_show_yet_count_when_word_is_left_to_go_round_once_more(
+    lab: Resting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waiting = lab.waiting(QUOTA + 1)
+    dispatch, copier = lab.dispatcher()
+    monkeypatch.setattr(dispatch.reader, "copies_in_flight", list)
+    queue = lab.runner.wiring.queues[DR]
+    copier.before = lambda: queue.take_lease("another", lab.runner.wiring.clock.now(), 60)
+    dispatch.run("the dispatcher")
+    assert copier.asked == waiting[:QUOTA]

@@ -166,3 +166,13 @@ def test_a_copy_that_vanished_is_made_again_only_while_it_is_waited_for(state: E
     received = lab.receive(source, made.id)
     assert received.outcome is (ReceiveOutcome.RETRYING if tried_again else ReceiveOutcome.NOT_OURS)
     assert lab.entry(source).state is (EntryState.DELAYED if tried_again else EntryState.DONE)
+
+
+def test_a_copy_that_failed_for_the_last_time_is_told_with_what_ec2_says_of_it() -> None:
+    lab = Unreceived(deployment=Deployment(attempts=attempts(limit=1)))
+    source, failed = lab.copy(kind="copy_fails", times=1)
+    received = lab.receive(source, failed.id, succeeded=False)
+    assert received.outcome is ReceiveOutcome.FAILED
+    assert [(problem.kind, problem.subject) for problem in received.problems] == [("CopyFailed", source)]
+    assert failed.message in received.why
+    assert lab.entry(source).state is EntryState.FAILED
