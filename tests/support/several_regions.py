@@ -126,8 +126,12 @@ class Client:
         values = request["ExpressionAttributeValues"]
         state, volume = values.get(":state", {}).get("S"), values.get(":volume", {}).get("S")
         held = self.account.waiting.get(self.region, [])
-        entries = [one for one in held if one.state == state or one.wanted.origin.volume_id == volume]
-        return {"Items": [{"version": {"N": "1"}, "entry": {"S": json.dumps(entry_to_json(one))}} for one in entries]}
+        return {"Items": [_item(one) for one in held if one.state == state or one.wanted.origin.volume_id == volume]}
+
+    def get_item(self, Key: dict[str, Any], **_: Any) -> dict[str, Any]:  # noqa: N803 - boto3's name
+        held = {one.key: one for one in self.account.waiting.get(self.region, [])}
+        found = held.get(Key["pk"]["S"])
+        return {"Item": _item(found)} if found else {}
 
     def get_caller_identity(self) -> dict[str, Any]:
         return {"Account": "123456789012", "Arn": "arn:aws:iam::123456789012:user/somebody"}
@@ -137,6 +141,10 @@ class Client:
 
     def filter_log_events(self, **_: Any) -> dict[str, Any]:
         return {"events": []}
+
+
+def _item(entry: QueueEntry) -> dict[str, Any]:
+    return {"version": {"N": "1"}, "entry": {"S": json.dumps(entry_to_json(entry))}}
 
 
 class NoAnswer:

@@ -118,7 +118,8 @@ def test_a_lock_that_has_expired_holds_nothing_and_every_page_of_locks_is_read()
 def test_only_pending_copies_are_in_flight_and_only_copies_are_copies_of_a_volume() -> None:
     listed = {"Snapshots": [described(), described(SnapshotId="snap-2", TransferType="standard")]}
     assert [one.id for one in reader(Client(listed)).copies_in_flight()] == ["snap-2"]
-    client = Client(listed)
+    ours = tag_list(tags_for_copy("snapkeep", "gold", Origin("us-west-2", "vol-0a", "snap-9", NOW)))
+    client = Client({"Snapshots": [described(), described(SnapshotId="snap-2", TransferType="standard", Tags=ours)]})
     assert [one.id for one in reader(client).copies_of_volume("vol-0a")] == ["snap-2"]
     assert client.asked[0]["Filters"] == [{"Name": "tag:OriginalVolumeId", "Values": ["vol-0a"]}]
 

@@ -92,7 +92,7 @@ def test_a_policy_that_is_not_there_keeps_every_snapshot_and_every_copy() -> Non
     lab.policies = replace(ONE, policies=(replace(policy, name="another"),))
     for made in (plan(lab, [volume]), plan_of_copies(lab, volume)):
         assert deleted(made) == []
-        assert set(reasons(made).values()) == {"its policy is not there: everything is kept"}
+        assert set(reasons(made).values()) == {"no policy governs it: everything is kept"}
 
 
 def test_copies_in_a_region_that_their_policy_no_longer_copies_to_are_kept() -> None:
@@ -129,7 +129,7 @@ def test_the_second_look_refuses_what_a_decision_without_holds_would_delete(brok
     expected = {
         "INV-04: the copy": f"INV-04: the copy of {first} to {DR} is waiting or running",
         "INV-04: no copy": f"INV-04: {first} has no completed copy in {DR}",
-        "INV-06": f"INV-06: {first} is used by an AMI, or locked",
+        "INV-06": f"INV-06: {first} is used by an AMI, locked, or managed by AWS Backup",
     }
     with pytest.raises(PlanRefused, match=expected[broken]):
         plan(lab, [volume])

@@ -200,7 +200,7 @@ def test_inv_06_a_deletion_of_what_is_held_is_seen_once_the_system_must_know_of_
         lab.ec2().register_image(Name="uses it", RootDeviceName="/dev/xvda", BlockDeviceMappings=mapping)
     else:
         lab.ec2().lock_snapshot(SnapshotId=held, LockMode="governance", LockDuration=1)
-    said = f"INV-06: {held} in {PRIMARY}: given to DeleteSnapshot while an AMI or a lock holds it"
+    said = f"INV-06: {held} in {PRIMARY}: given to DeleteSnapshot while an AMI, a lock or AWS Backup holds it"
     delete(lab, held)
     assert said not in watch.violations
     lab.runner.advance(HELD_TOLERANCE_SECONDS + 1)
