@@ -19,7 +19,7 @@ from snapkeep.domain.planning import RegionPlan, VolumePlan
 from snapkeep.domain.policy import CopyRule, Limits, Policy, PolicySet, Retention, Selector
 from snapkeep.ebsmodel import FaultRule
 from snapkeep.usecases.planning import gather_all_facts, make_plans
-from snapkeep.usecases.retention import STILL_TO_COME
+from snapkeep.usecases.ports import STILL_TO_COME
 from snapkeep.usecases.sweep import SweepOptions
 from support.sweeping_world import DAY, DR, HOUR, PRIMARY, SweepingWorld
 
