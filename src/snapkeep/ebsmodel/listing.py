@@ -115,8 +115,9 @@ def describe_snapshots(call: Call) -> Response:
     fields = {**FIELDS, "progress": lambda snapshot: (progress(snapshot, now),)}
     tests: list[Test] = tests_for(filters, fields, _tags)
     tests.extend(_scope(call))
-    source = _by_id(call, wanted) if wanted else _candidates(call, filters, after, size, tests)
-    passing = (snapshot for snapshot in source if all(test(snapshot) for test in tests))
+    passing = _by_id(call, wanted) if wanted else _candidates(call, filters, after, size, tests)
+    for test in tests:
+        passing = filter(test, passing)
     chosen = list(islice(passing, size + 1)) if size else list(passing)
     token = {}
     if size and len(chosen) > size:
