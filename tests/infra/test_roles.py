@@ -102,6 +102,27 @@ def test_who_receives_tags_only_managed_copies() -> None:
     assert tagging.condition == {"StringEquals": {"aws:ResourceTag/snapkeep:managed": SYSTEM}}
 
 
+WRITING = {"dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"}
+KEY_OF_A_WRITER = {"kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey", "kms:ReEncryptFrom", "kms:ReEncryptTo"}
+"""What DynamoDB may ask of the key of who writes (DynamoDB developer guide, "Authorizing use of your customer managed key")."""
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_who_writes_the_table_may_use_its_key_as_dynamodb_may_ask(stack: str) -> None:
+    writers = [role for role in resources(stack, ROLE) if granted(stack, role) & WRITING]
+    assert len(writers) == {"primary": 2, "dr": 3}[stack]
+    for role in writers:
+        assert granted(stack, role) >= KEY_OF_A_WRITER, role
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_a_key_encrypts_and_re_encrypts_through_a_service_alone(stack: str) -> None:
+    for role in resources(stack, ROLE):
+        for one in statements(stack, role):
+            if {"kms:Encrypt", "kms:ReEncryptTo"} & set(one.actions):
+                assert "kms:ViaService" in one.condition["StringLike"], role
+
+
 def test_keys_of_copies_are_used_through_ec2_alone() -> None:
     any_key = {"Fn::Sub": "arn:${AWS::Partition}:kms:*:${AWS::AccountId}:key/*"}
     for one in statements("dr", "DispatchRole"):

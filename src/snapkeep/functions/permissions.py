@@ -36,9 +36,21 @@ _STILL_THERE = Permission("tells a snapshot that is gone from one that it may no
 _OWN_KEY = Permission(
     "reads and writes what the stack's key encrypts", ("kms:Decrypt", "kms:GenerateDataKey"), "SQS, SNS, DynamoDB"
 )
+_READ_TABLE_KEY = Permission("reads the table that a DR stack's key encrypts", ("kms:Decrypt", "kms:DescribeKey"), "DynamoDB")
 _TABLE_KEY = Permission(
-    "reads and writes the table that a DR stack's key encrypts", ("kms:Decrypt", "kms:DescribeKey"), "DynamoDB"
+    "reads and writes the table that a DR stack's key encrypts",
+    (
+        "kms:Decrypt",
+        "kms:DescribeKey",
+        "kms:Encrypt",
+        "kms:GenerateDataKey",
+        "kms:GenerateDataKeyWithoutPlaintext",
+        "kms:ReEncryptFrom",
+        "kms:ReEncryptTo",
+    ),
+    "DynamoDB",
 )
+"""AWS's guide leaves open what DynamoDB asks of who writes: these the AWS CDK grants to writers of an encrypted table."""
 _FAILED_INVOCATION = Permission("keeps a call that failed for good", ("sqs:SendMessage",), "Lambda")
 _PUBLISH = (
     Permission("takes notices, and deletes those that were published", ("sqs:ReceiveMessage", "sqs:DeleteMessage")),
@@ -85,7 +97,7 @@ PERMISSIONS: Mapping[str, Mapping[str, Sequence[Permission]]] = {
             _READ_VOLUMES,
             _LOOK_FOR_HOLDS,
             Permission("sees which copies of a volume wait or run", ("dynamodb:Query",)),
-            _TABLE_KEY,
+            _READ_TABLE_KEY,
             _READ_POLICY,
             _TELL,
             _OWN_KEY,
@@ -128,6 +140,7 @@ PERMISSIONS: Mapping[str, Mapping[str, Sequence[Permission]]] = {
                 "takes the lease, reads and writes entries",
                 ("dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem", "dynamodb:Query"),
             ),
+            _TABLE_KEY,
             Permission(
                 "is woken by new entries",
                 ("dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator", "dynamodb:ListStreams"),
