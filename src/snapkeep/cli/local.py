@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from snapkeep.cli.common import Json
-from snapkeep.cli.errors import NOT_ALL_RIGHT
+from snapkeep.cli.errors import NOT_ALL_RIGHT, WrongUse
 from snapkeep.cli.output import make_console, print_json
 
 if TYPE_CHECKING:
@@ -23,6 +23,12 @@ _Port = Annotated[int, typer.Option(metavar="PORT", min=0, max=65535, help="Port
 _WhichPort = Annotated[
     int,
     typer.Option(metavar="PORT", min=0, max=65535, help="The one at this port. Default: all of yours.", show_default=False),
+]
+_StopPort = Annotated[
+    int,
+    typer.Option(
+        metavar="PORT", min=0, max=65535, help="The one at this port. Default: the only one of yours.", show_default=False
+    ),
 ]
 
 
@@ -59,10 +65,21 @@ def up(
 
 
 @app.command()
-def down(*, port: _WhichPort = 0, json: Json = False) -> None:
+def down(
+    *,
+    port: _StopPort = 0,
+    everything: Annotated[bool, typer.Option("--all", help="Stop all of yours.")] = False,
+    json: Json = False,
+) -> None:
     """Stop it, and everything that it started."""
     from snapkeep.local import commands  # noqa: PLC0415 - `--help` stays fast
 
+    if port and everything:
+        raise WrongUse("--port PORT stops one, --all stops all: give one of them")
+    running = [] if port or everything else commands.statuses()
+    if len(running) > 1:
+        told = ", ".join(one.server.endpoint_url for one in running)
+        raise WrongUse(f"{len(running)} are running: {told}: say which to stop with --port PORT, or --all")
     stopped = commands.down(port)
     if json:
         print_json({"stopped": [asdict(server) for server in stopped]})

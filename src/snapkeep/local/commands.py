@@ -121,7 +121,7 @@ def _prepared(directory: Path | None, port: int, world_file: Path | None, state_
     directory = directory or run_directory()
     directory.mkdir(parents=True, exist_ok=True)
     if port and statuses(port, directory):
-        raise EmbeddedAwsError(f"an embedded AWS runs at http://{HOST}:{port} already: `snapkeep local down` stops it")
+        raise EmbeddedAwsError(f"an embedded AWS runs at http://{HOST}:{port} already: `snapkeep local down --port {port}` stops it")
     _check_port(port)
     return directory
 

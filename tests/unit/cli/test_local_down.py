@@ -1,0 +1,45 @@
+"""`snapkeep local down`: of several servers none is stopped that was not meant."""
+
+from __future__ import annotations
+
+import pytest
+from typer.testing import CliRunner
+
+from snapkeep.cli.errors import WrongUse
+from snapkeep.cli.local import local_app
+from snapkeep.local import commands
+from snapkeep.local.commands import Status
+from snapkeep.local.embedded import Server
+
+
+@pytest.fixture
+def stopped(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The ports that `down` was asked to stop; 0 stands for all. Two servers run."""
+    asked: list[int] = []
+    running = [Status(Server(f"http://127.0.0.1:{port}", port, 1), 0.0, {}) for port in (4711, 4712)]
+
+    def down(port: int) -> list[Server]:
+        asked.append(port)
+        return [one.server for one in running if port in (0, one.server.port)]
+
+    monkeypatch.setattr(commands, "statuses", lambda: running)
+    monkeypatch.setattr(commands, "down", down)
+    return asked
+
+
+def test_of_several_servers_none_is_stopped_until_it_is_said_which(stopped: list[int]) -> None:
+    refused = CliRunner().invoke(local_app, ["down"]).exception
+    assert isinstance(refused, WrongUse)
+    assert str(refused).startswith("2 are running: http://127.0.0.1:4711, http://127.0.0.1:4712: ")
+    assert stopped == []
+
+
+def test_one_is_stopped_by_its_port_and_all_by_all(stopped: list[int]) -> None:
+    assert CliRunner().invoke(local_app, ["down", "--port", "4712"]).output == "Stopped http://127.0.0.1:4712.\n"
+    assert CliRunner().invoke(local_app, ["down", "--all"]).output.count("Stopped") == 2
+    assert stopped == [4712, 0]
+
+
+def test_a_port_and_all_contradict_each_other(stopped: list[int]) -> None:
+    assert isinstance(CliRunner().invoke(local_app, ["down", "--all", "--port", "4711"]).exception, WrongUse)
+    assert stopped == []
