@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
 
-from snapkeep.domain.model import NEVER, Lineage, Reason, Snapshot
+from snapkeep.domain.model import NEVER, Lineage, Reason, Snapshot, SnapshotState
 
 SnapshotInRegion = tuple[str, str]
 """A source snapshot's id, and the region of a copy of it."""
@@ -37,10 +37,11 @@ def copy_facts(
     """Given source snapshots and what is known of their copies, return it in one form.
 
     `copies_by_region` are listings of DR regions, of any lineages and in any state; `confirmed` are the copies that this run
-    saw complete, so that the DR region need not be listed; `waiting` are those that wait or run. What is confirmed of a
-    snapshot that is not among `snapshots` says nothing.
+    saw complete, so that the DR region need not be listed; `waiting` are those that wait or run by the queues: what is pending
+    in a listing runs, whatever these say. What is confirmed of a snapshot that is not among `snapshots` says nothing.
     """
     completed: set[SnapshotInRegion] = set()
+    under_way = set(waiting)
     newest: dict[tuple[Lineage, str], datetime] = {}
 
     def note(origin_snapshot_id: str, lineage: Lineage, region: str, start: datetime) -> None:
@@ -52,12 +53,14 @@ def copy_facts(
         for copy in copies:
             if copy.completed:
                 note(copy.origin.snapshot_id, copy.origin.lineage, region, copy.origin.start_time)
+            elif copy.state is SnapshotState.PENDING:
+                under_way.add((copy.origin.snapshot_id, region))
     if confirmed:
         by_id = {snapshot.id: snapshot for snapshot in snapshots}
         for snapshot_id, region in confirmed:
             if snapshot_id in by_id:
                 note(snapshot_id, by_id[snapshot_id].origin.lineage, region, by_id[snapshot_id].origin.start_time)
-    return CopyFacts(frozenset(completed), newest, frozenset(waiting))
+    return CopyFacts(frozenset(completed), newest, frozenset(under_way))
 
 
 def holds_from_facts(snapshots: Iterable[Snapshot], facts: CopyFacts, regions: Sequence[str]) -> dict[str, tuple[Reason, ...]]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from snapkeep.domain.holds import SnapshotInRegion
-from snapkeep.domain.model import Snapshot, SnapshotState
+from snapkeep.domain.model import Snapshot
 from snapkeep.domain.planning import RegionFacts, RegionPlan, plan_region
 from snapkeep.domain.policy import PolicySet
 from snapkeep.usecases.ports import Guards, SnapshotReader
@@ -21,23 +21,13 @@ def gather_region_facts(
     copies_by_region: Mapping[str, Sequence[Snapshot]] | None = None,
     waiting: frozenset[SnapshotInRegion] = NO_WAITING,
 ) -> RegionFacts:
-    """Given a region's reader, list its volumes and snapshots once and return them with what is known of copies.
-
-    Copies that are pending in a DR region's listing count as waiting, whether or not the queue was asked.
-    """
-    listings = copies_by_region or {}
-    running = {
-        (copy.origin.snapshot_id, region)
-        for region, copies in listings.items()
-        for copy in copies
-        if copy.state is SnapshotState.PENDING
-    }
+    """Given a region's reader, list its volumes and snapshots once and return them with what is known of copies."""
     return RegionFacts(
         region=reader.region,
         volumes=list(reader.all_volumes()),
         snapshots=list(reader.all_snapshots()),
-        copies_by_region=listings,
-        waiting=waiting | running,
+        copies_by_region=copies_by_region or {},
+        waiting=waiting,
     )
 
 

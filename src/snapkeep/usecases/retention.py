@@ -9,7 +9,7 @@ from hashlib import sha256
 
 from snapkeep.domain import holds, invariants, ledger, retention, selection
 from snapkeep.domain.holds import CopyFacts, SnapshotInRegion
-from snapkeep.domain.model import Action, Lineage, Plan, Reason, Snapshot, SnapshotState, Verdict, Volume
+from snapkeep.domain.model import Action, Lineage, Plan, Reason, Snapshot, Verdict, Volume
 from snapkeep.domain.policy import Limits, Policy, PolicySet, Retention
 from snapkeep.usecases.ports import Clock, CopyQueue, Guards, SnapshotReader
 
@@ -83,7 +83,6 @@ class RetentionPlanner:
             if rule.region not in seen:
                 listed = self.reader_of(rule.region).copies_of_volume(volume_id)
                 listings[rule.region] = [one for one in listed if one.managed_by(self.system)]
-                waiting += [(one.origin.snapshot_id, rule.region) for one in listed if one.state is SnapshotState.PENDING]
         return holds.copy_facts(snapshots, listings, waiting, confirmed)
 
     def _plan(self, lineages: Sequence[_Lineage], limits: Limits) -> Plan:

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from snapkeep.domain import rpo
 from snapkeep.domain.errors import SnapkeepError
-from snapkeep.domain.model import Snapshot, SnapshotState
+from snapkeep.domain.model import Snapshot
 from snapkeep.domain.planning import RegionFacts, RegionPlan
 from snapkeep.domain.policy import PolicySet
 from snapkeep.domain.reporting import Handling, SweepReport
@@ -188,15 +188,8 @@ class _DrRegions:
     findings: list[Finding] = field(default_factory=list)
 
     def waiting(self) -> frozenset[tuple[str, str]]:
-        """Copies that wait or run, by the queues and by the listings."""
-        queued = {(e.wanted.origin.snapshot_id, e.wanted.region) for e in self.entries if e.state in STILL_TO_COME}
-        running = {
-            (copy.origin.snapshot_id, region)
-            for region, copies in self.copies.items()
-            for copy in copies
-            if copy.state is SnapshotState.PENDING
-        }
-        return frozenset(queued | running)
+        """Copies that wait or run, by the queues."""
+        return frozenset((e.wanted.origin.snapshot_id, e.wanted.region) for e in self.entries if e.state in STILL_TO_COME)
 
 
 def _missed(standings: list[rpo.VolumeStanding]) -> list[Finding]:

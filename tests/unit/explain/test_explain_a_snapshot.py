@@ -137,6 +137,23 @@ def test_the_copies_and_the_queues_of_every_region_are_told() -> None:
     assert explain(world, far.id).region == FAR
 
 
+def test_a_copy_that_runs_holds_its_source_though_the_queue_does_not_know_of_it() -> None:
+    world = SweepingWorld()
+    volume = world.volume()
+    first = world.snapshot(volume)
+    world.later(HOUR)
+    (copy,) = world.managed(DR)
+    world.snapshot(volume)
+    world.later(HOUR)
+    world.policies = gold(keep=1)
+    assert standing_of(explain(world, first)) == "the next plan would delete it: beyond last 1"
+    world.ec2_dr.delete_snapshot(SnapshotId=copy["SnapshotId"])
+    specifications = [{"ResourceType": "snapshot", "Tags": copy["Tags"]}]
+    world.ec2_dr.copy_snapshot(SourceRegion=PRIMARY, SourceSnapshotId=first, TagSpecifications=specifications)
+    held = "the next plan would keep it: held: its copy to us-east-2 is waiting or running"
+    assert standing_of(explain(world, first)) == held
+
+
 def test_of_a_region_that_is_away_it_is_said_and_the_rest_of_the_story_is_told() -> None:
     world = two_regions()
     snapshot = world.snapshot(world.volume())

@@ -1,9 +1,10 @@
 """Planning over readers: one listing of each region, one look at what holds, and nothing written."""
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
+from snapkeep.domain import tagnames
 from snapkeep.domain.model import Snapshot, SnapshotState, Volume
 from snapkeep.domain.policy import CopyRule, Policy, PolicySet, Retention, Selector
 from snapkeep.usecases.planning import gather_all_facts, make_plans
@@ -81,6 +82,13 @@ def test_a_pending_copy_in_the_listing_counts_as_waiting() -> None:
     made, _ = plans(CountingReader(REGION, SOURCES), CountingReader(DR, [copy_of(SOURCES[2], DR, 1), pending]))
     assert made[SOURCES[1].id] == ("keep", ["held: its copy to us-east-2 is waiting or running"])
     assert made[SOURCES[0].id][0] == "delete"
+
+
+def test_a_pending_copy_of_another_system_holds_nothing_in_a_plan_as_it_holds_nothing_in_a_run() -> None:
+    pending = copy_of(SOURCES[1], DR, 2, state=SnapshotState.PENDING)
+    theirs = replace(pending, tags={**pending.tags, tagnames.MANAGED: "other"})
+    made, _ = plans(CountingReader(REGION, SOURCES), CountingReader(DR, [copy_of(SOURCES[2], DR, 1), theirs]))
+    assert made[SOURCES[1].id][0] == "delete"
 
 
 def test_what_stands_in_a_dr_region_and_is_no_copy_of_another_is_no_part_of_the_plan_as_nothing_there_touches_it() -> None:
