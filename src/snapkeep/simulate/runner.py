@@ -37,6 +37,7 @@ from snapkeep.usecases.notify import notices_of_run
 from snapkeep.usecases.ports import STILL_TO_COME, DeletionResult, EntryState
 from snapkeep.usecases.protect import Problem, TagOutcome, seconds_to_wait
 from snapkeep.usecases.receive import ReceiveOutcome
+from snapkeep.usecases.retention import confirmed_copies
 
 
 class Runner:
@@ -193,9 +194,10 @@ class Runner:
         results = [one.result for one in copies]
         failed = [one for one in results if one["status"] == "FAILED"]
         run.state["copies"] = {"results": results, "failed": failed}
-        confirmed = [(one["snapshot_id"], one["region"]) for one in results if one["status"] == "COPIED"]
-        planner = self.wiring.planner(run.region)
-        plan = yield from self.task(run, "PlanRetention", lambda: planner.plan_sources(tagged.volume_ids, confirmed))
+        planner, now = self.wiring.planner(run.region), self.wiring.clock.now
+        plan = yield from self.task(
+            run, "PlanRetention", lambda: planner.plan_sources(tagged.volume_ids, confirmed_copies(results, now()))
+        )
         self.look_at(plan)
         not_deleted = yield from self._delete(run, plan.made_at, orders_of(plan.deletions))
         return bool(failed or not_deleted or problems)

@@ -8,7 +8,9 @@ from snapkeep.domain.ledger import format_time
 from snapkeep.ebsmodel import FaultRule
 from snapkeep.simulate.wiring import Deployment
 from snapkeep.usecases.retention import confirmed_copies
-from support.flows import DR, Laboratory, attempts, policy_set
+from support.flows import DR, HOUR, PRIMARY, Laboratory, attempts, policy_set
+
+FAR = "eu-west-1"
 
 
 def test_the_same_event_again_frees_no_snapshot_whose_copy_is_gone() -> None:
@@ -22,6 +24,23 @@ def test_the_same_event_again_frees_no_snapshot_whose_copy_is_gone() -> None:
     lab.protect(volume)
     lab.world.deliver(event)
     lab.settle()
+    assert first in lab.ids()
+
+
+def test_a_run_that_waited_long_for_another_copy_frees_no_snapshot_by_the_one_that_it_saw_first_and_that_is_gone() -> None:
+    deployment = Deployment(destinations=(DR, FAR), attempts=attempts(minutes=120))
+    lab = Laboratory(policies=policy_set(keep=1, regions=(DR, FAR)), regions=(PRIMARY, DR, FAR), deployment=deployment)
+    volume = lab.make_volume()
+    first = lab.protect(volume)
+    lab.world.add_fault(FaultRule("copy_fails", region=FAR, times=1))
+    lab.start_snapshot(volume)
+    lab.runner.advance(HOUR)
+    copies = lab.ids(DR)
+    assert len(copies) == 2
+    for copy in copies:
+        lab.ec2(DR).delete_snapshot(SnapshotId=copy)
+    lab.settle()
+    assert len(lab.ids(FAR)) == 2
     assert first in lab.ids()
 
 
