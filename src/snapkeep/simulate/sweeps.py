@@ -154,6 +154,7 @@ class Sweeper:
         failed = [one for one in results if not one.done]
         report = yield from runner.task(run, "Report", lambda: complete(swept.report, told, failed, runner.wiring.clock.now()))
         self.reports.append(report)
+        run.state["outcome"] = str(report.outcome)
         return report.outcome is not Outcome.OK
 
     def _primary(self, region: str) -> PrimarySweep:

@@ -13,6 +13,7 @@ from snapkeep.domain.policy import Limits
 from snapkeep.domain.reporting import Handling, Outcome, text_of
 from snapkeep.domain.sweeping import Kind
 from snapkeep.ebsmodel import FaultRule, Faults, Quotas, World
+from snapkeep.simulate.sweeps import Sweeper
 from snapkeep.usecases.ports import EntryState
 from snapkeep.usecases.sweep import SweepOptions
 from snapkeep.usecases.sweep_events import snapshot_event
@@ -145,6 +146,17 @@ def test_a_lost_queue_is_rebuilt_from_what_is_there() -> None:
     report = world.sweep()
     assert sum(kinds(report, Handling.REPAIRED).values()) >= 3
     assert len(world.managed(DR)) == 3
+
+
+def test_of_a_sweep_whose_report_was_published_no_notice_says_once_more_that_it_failed() -> None:
+    world = SweepingWorld()
+    world.policies = replace(world.policies, problem="version 2 of the policy document cannot be used")
+    sweeper = Sweeper(world.runner)
+    sweeper.start()
+    world.later(HOUR)
+    assert {report.outcome for report in sweeper.reports} == {Outcome.PARTIAL}
+    assert world.runner.totals.runs == {"sweep FAILED": 2}
+    assert world.runner.wiring.notices.told == []
 
 
 def test_a_copy_that_was_given_to_another_system_is_made_again_and_one_that_lost_its_tag_is_not() -> None:
