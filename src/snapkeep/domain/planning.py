@@ -17,10 +17,9 @@ from snapkeep.domain import invariants, ledger, tagnames
 from snapkeep.domain.holds import CopyFacts, SnapshotInRegion, copy_facts, holds_from_facts
 from snapkeep.domain.model import Action, Lineage, Plan, Reason, Snapshot, SnapshotState, Verdict, Volume
 from snapkeep.domain.policy import CopyRule, Policy, PolicySet, Retention
-from snapkeep.domain.retention import NO_HOLDS, Holds, decide
+from snapkeep.domain.retention import NO_HOLDS, NO_POLICY, Holds, decide
 from snapkeep.domain.selection import Selection, select_by_snapshots, select_for_retention, select_for_snapshot
 
-NO_POLICY = Reason("no-policy", "no policy governs it: everything is kept")
 REFUSED = Reason("refused", "its plan is refused: nothing goes")
 STRAY_COPY = Reason("stray-copy", "a copy that we did not make: in its source's own region, or without a source: does not count")
 NOT_DOUBLED: Mapping[str, Reason] = MappingProxyType({})

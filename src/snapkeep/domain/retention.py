@@ -24,6 +24,7 @@ from snapkeep.domain.policy import Retention
 NEWEST = Reason("newest", "newest")
 NOT_MANAGED = Reason("not-managed", "not managed: it does not carry our tag")
 NO_RULE = Reason("no-rule", "no rule is set: everything is kept")
+NO_POLICY = Reason("no-policy", "no policy governs it: everything is kept")
 
 RETENTION_WORDS = frozenset({"keep_last", "keep_within", *(f"keep_{word}" for word in PERIODS)})
 """The rules of a retention. Only one of these ever deletes (INV-07)."""

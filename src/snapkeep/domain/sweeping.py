@@ -195,7 +195,7 @@ def ordered(findings: Iterable[Finding]) -> tuple[Finding, ...]:
 
 def deletions_of(plans: Iterable[VolumePlan]) -> tuple[Verdict, ...]:
     """Given volumes' plans, return the verdicts that delete, of plans that are not refused."""
-    return tuple(verdict for plan in plans if not plan.refusals for verdict in plan.verdicts if verdict.action is Action.DELETE)
+    return tuple(verdict for plan in plans for verdict in plan.outcome if verdict.action is Action.DELETE)
 
 
 def plan_findings(plan: VolumePlan, system: str) -> Iterator[Finding]:

@@ -30,7 +30,7 @@ class RetryRule:
 
 @cache
 def retries_of(machine: str) -> Mapping[str, Sequence[RetryRule]]:
-    """Given `protect` or `receive`, return the retriers of each of its Task states, nested ones too, by the state's name."""
+    """Given `protect`, `receive` or `sweep`, return the retriers of each of its Task states by name, nested ones too."""
     text = files("snapkeep").joinpath("infra", "statemachines", f"{machine}.asl.json").read_text(encoding="utf-8")
     return {name: [_rule(retrier) for retrier in state.get("Retry", [])] for name, state in _tasks(json.loads(text))}
 

@@ -17,7 +17,6 @@ ANSWER_GOOD_FOR = timedelta(hours=1)
 """What was seen within this time is not asked once more: which policy governs the volume of a snapshot that began within it, and
 that a copy is there."""
 NO_FACTS = CopyFacts()
-_NO_POLICY = Reason("no-policy", "no policy governs it: everything is kept")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,7 +132,7 @@ class _Lineage:
 
     def decide(self, now: datetime, system: str, untouchable: Mapping[str, tuple[Reason, ...]]) -> list[Verdict]:
         if self.retention is None:
-            return [Verdict(snapshot, Action.KEEP, (_NO_POLICY,)) for snapshot in self.snapshots]
+            return [Verdict(snapshot, Action.KEEP, (retention.NO_POLICY,)) for snapshot in self.snapshots]
         held = holds.merge_holds(holds.holds_from_facts(self.snapshots, self.facts, self.regions), untouchable)
         return retention.decide(self.snapshots, self.retention, now, system=system, holds=held)
 

@@ -17,11 +17,20 @@ from snapkeep.domain.policy import PolicySet
 from snapkeep.domain.reporting import Handling, Item, SweepReport, item_of
 from snapkeep.domain.sweeping import Decision, Finding, Kind, Queued, QueuedCopy, Repair, turn_of
 from snapkeep.usecases.dead_letters import ReplayDeadLetters
-from snapkeep.usecases.ports import CopyQueue, DeletionResult, EntryChanged, EntryState, Guards, QueueEntry, TagsDoNotFit
+from snapkeep.usecases.ports import (
+    STILL_TO_COME,
+    CopyQueue,
+    DeletionResult,
+    EntryChanged,
+    EntryState,
+    Guards,
+    QueueEntry,
+    TagsDoNotFit,
+)
 from snapkeep.usecases.retention import doomed, plan_id, untouchable
 from snapkeep.usecases.sweep_ports import Exposure
 
-UNFINISHED = (EntryState.WAITING, EntryState.DELAYED, EntryState.STARTING, EntryState.RUNNING, EntryState.FAILED)
+UNFINISHED = (*STILL_TO_COME, EntryState.FAILED)
 STANDINGS = {
     EntryState.WAITING: Queued.TO_COME,
     EntryState.DELAYED: Queued.TO_COME,
