@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 
 import pytest
 
-from snapkeep.adapters.ec2_reader import Ec2Reader
 from snapkeep.adapters.ec2_writers import tag_list
 from snapkeep.domain import ledger, tagnames
 from snapkeep.domain.reporting import Handling
@@ -84,20 +83,6 @@ def test_a_copy_that_lost_its_origin_keeps_up_the_retention_of_no_other(lost: li
     later = [lab.protect(volume) for _ in range(3)]
     assert lab.sources_of_copies() == sorted([first, *later[1:]])
     assert {run.status for run in lab.ended} == {"SUCCEEDED"}
-
-
-def test_a_copy_that_another_tool_made_with_our_tags_keeps_up_the_retention_of_no_other() -> None:
-    lab = Laboratory(policy_set(keep_copies=1))
-    volume = lab.make_volume()
-    first = lab.protect(volume)
-    specifications = [{"ResourceType": "snapshot", "Tags": tag_list(lab.tags(first))}]
-    made = lab.ec2(DR).copy_snapshot(SourceRegion=PRIMARY, SourceSnapshotId=first, TagSpecifications=specifications)
-    lab.settle()
-    newest = lab.protect(volume)
-    assert lab.sources_of_copies() == sorted([first, newest])
-    assert made["SnapshotId"] in lab.ids(DR)
-    assert {run.status for run in lab.ended} == {"SUCCEEDED"}
-    assert Ec2Reader(client=lab.ec2(DR), region=DR).snapshots([made["SnapshotId"]])
 
 
 def test_a_copy_that_another_tool_made_with_our_tags_is_not_taken_for_the_one_that_a_run_waits_for() -> None:

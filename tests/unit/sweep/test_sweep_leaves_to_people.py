@@ -107,23 +107,6 @@ def test_snapshots_past_retention_go_though_their_volume_was_deleted_long_ago() 
     assert len(world.snapshots(PRIMARY)) == 2
 
 
-def test_copies_that_people_made_in_the_same_region_with_our_tags_stay_and_are_copied_nowhere() -> None:
-    world = SweepingWorld(policies=gold(keep=1, keep_copies=1))
-    sources = [world.snapshot(world.volume()) for _ in range(4)]
-    world.later(HOUR)
-    made = set()
-    for source in sources:
-        (tags,) = [one["Tags"] for one in world.snapshots(PRIMARY) if one["SnapshotId"] == source]
-        specifications = [{"ResourceType": "snapshot", "Tags": tags}]
-        copy = world.ec2.copy_snapshot(SourceRegion=PRIMARY, SourceSnapshotId=source, TagSpecifications=specifications)
-        made.add(copy["SnapshotId"])
-        world.later(HOUR)
-    assert kinds(world.sweep()) == {}
-    assert kinds(world.sweep()) == {}
-    assert {one["SnapshotId"] for one in world.snapshots(PRIMARY)} == made | set(sources)
-    assert len(world.snapshots(DR)) == 4
-
-
 def test_a_public_snapshot_and_one_shared_with_an_unknown_account_are_reported() -> None:
     world = SweepingWorld()
     volumes = [world.volume() for _ in range(3)]
