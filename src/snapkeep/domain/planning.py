@@ -242,7 +242,7 @@ class _Planner:
                 strays = [snapshot for snapshot in snapshots if snapshot.is_copy]
                 sources = [snapshot for snapshot in snapshots if not snapshot.is_copy] if strays else snapshots
                 plan = self._of_sources(lineage, volume, sources, copies, failed)
-                yield replace(plan, verdicts=(*plan.verdicts, *_kept(strays, STRAY_COPY))) if strays else plan
+                yield _beside(plan, _kept(strays, STRAY_COPY)) if strays else plan
             else:
                 yield self._of_copies(lineage, snapshots)
 
@@ -364,6 +364,12 @@ def _kept(snapshots: Iterable[Snapshot], reason: Reason) -> tuple[Verdict, ...]:
     """Given snapshots that all stay for one reason, return their verdicts, oldest origin first."""
     ordered = sorted(snapshots, key=lambda snapshot: (snapshot.origin.start_time, snapshot.id))
     return tuple(Verdict(snapshot, Action.KEEP, (reason,)) for snapshot in ordered)
+
+
+def _beside(plan: VolumePlan, others: tuple[Verdict, ...]) -> VolumePlan:
+    """Given a plan and verdicts that it does not know of, return it with them, oldest origin first as before."""
+    verdicts = sorted((*plan.verdicts, *others), key=lambda verdict: verdict.snapshot.origin.start_time)
+    return replace(plan, verdicts=tuple(verdicts))
 
 
 def _is_missing(snapshot: Snapshot, rule: CopyRule, copies: CopyFacts) -> bool:

@@ -208,6 +208,13 @@ def test_copies_that_stand_in_their_own_sources_region_or_tell_of_no_source_are_
     assert plan.deletions == expected.deletions
     assert plan.missing == []
     assert [v.reasons[0].rule for v in plan.verdicts if v.snapshot.is_copy] == ["stray-copy"] * 9
+
+
+def test_a_copy_that_others_made_stands_where_its_time_is_among_its_volumes_snapshots() -> None:
+    stray = replace(SOURCES[1], id="snap-b1", is_copy=True)
+    plan = plan_region(facts([*SOURCES, stray], copies=all_copies(SOURCES)), POLICIES, NOW, system=SYSTEM)
+    starts = [verdict.snapshot.origin.start_time for verdict in plan.verdicts]
+    assert starts == sorted(starts)
     assert all(not one.selection.problem and not one.refusals for one in plan.volumes)
 
 
