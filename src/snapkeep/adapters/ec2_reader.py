@@ -71,7 +71,8 @@ class Ec2Reader:
     def copies_of_snapshots(self, snapshot_ids: Collection[str]) -> list[Snapshot]:
         """Given source snapshots' ids, return their copies here, by tag, in any state."""
         name = f"tag:{tagnames.SOURCE_SNAPSHOT}"
-        return list(chain.from_iterable(self._snapshots([_filter(name, ids)]) for ids in batches(snapshot_ids)))
+        found = chain.from_iterable(self._snapshots([_filter(name, ids)]) for ids in batches(snapshot_ids))
+        return [snapshot for snapshot in found if snapshot.is_copy]
 
     def all_snapshots(self) -> Iterator[Snapshot]:
         """Return every snapshot that the account owns in the region."""

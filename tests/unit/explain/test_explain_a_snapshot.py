@@ -137,6 +137,18 @@ def test_the_copies_and_the_queues_of_every_region_are_told() -> None:
     assert explain(world, far.id).region == FAR
 
 
+def test_a_snapshot_of_a_volume_that_was_restored_from_a_copy_with_its_tags_is_told_as_no_copy() -> None:
+    world = SweepingWorld()
+    snapshot = world.snapshot(world.volume())
+    world.later(HOUR)
+    (copy,) = world.managed(DR)
+    restored = world.ec2_dr.create_volume(AvailabilityZone=f"{DR}a", SnapshotId=copy["SnapshotId"], VolumeType="gp3")
+    world.later(HOUR)
+    specifications = [{"ResourceType": "snapshot", "Tags": copy["Tags"]}]
+    world.ec2_dr.create_snapshot(VolumeId=restored["VolumeId"], TagSpecifications=specifications)
+    assert [one.id for one in explain(world, snapshot).copies] == [copy["SnapshotId"]]
+
+
 def test_a_copy_that_runs_holds_its_source_though_the_queue_does_not_know_of_it() -> None:
     world = SweepingWorld()
     volume = world.volume()
