@@ -36,6 +36,7 @@ class RegionFacts:
     copies_by_region: Mapping[str, Sequence[Snapshot]] = field(default_factory=dict)
     """Listings of the DR regions. A region that is not listed has no copies, so that what needs one there is held."""
     waiting: frozenset[SnapshotInRegion] = frozenset()
+    """Copies that wait or run by the queues; those that are pending in a listing run, whatever these say."""
 
 
 class CopyStanding(StrEnum):

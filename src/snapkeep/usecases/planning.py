@@ -6,29 +6,12 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from snapkeep.domain.holds import SnapshotInRegion
-from snapkeep.domain.model import Snapshot
 from snapkeep.domain.planning import RegionFacts, RegionPlan, plan_region
 from snapkeep.domain.policy import PolicySet
 from snapkeep.usecases.ports import Guards, SnapshotReader
 from snapkeep.usecases.retention import untouchable
 
 NO_WAITING: frozenset[SnapshotInRegion] = frozenset()
-
-
-def gather_region_facts(
-    reader: SnapshotReader,
-    *,
-    copies_by_region: Mapping[str, Sequence[Snapshot]] | None = None,
-    waiting: frozenset[SnapshotInRegion] = NO_WAITING,
-) -> RegionFacts:
-    """Given a region's reader, list its volumes and snapshots once and return them with what is known of copies."""
-    return RegionFacts(
-        region=reader.region,
-        volumes=list(reader.all_volumes()),
-        snapshots=list(reader.all_snapshots()),
-        copies_by_region=copies_by_region or {},
-        waiting=waiting,
-    )
 
 
 def make_region_plan(
@@ -54,7 +37,8 @@ def gather_all_facts(
     copies = [
         RegionFacts(region, (), [one for one in listed if one.origin.region != region]) for region, listed in listings.items()
     ]
-    return [gather_region_facts(primary, copies_by_region=listings, waiting=waiting), *copies]
+    volumes, snapshots = list(primary.all_volumes()), list(primary.all_snapshots())
+    return [RegionFacts(primary.region, volumes, snapshots, listings, waiting), *copies]
 
 
 def make_plans(
