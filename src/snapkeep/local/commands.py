@@ -121,7 +121,8 @@ def _prepared(directory: Path | None, port: int, world_file: Path | None, state_
     directory = directory or run_directory()
     directory.mkdir(parents=True, exist_ok=True)
     if port and statuses(port, directory):
-        raise EmbeddedAwsError(f"an embedded AWS runs at http://{HOST}:{port} already: `snapkeep local down --port {port}` stops it")
+        where, stopped_by = f"http://{HOST}:{port}", f"snapkeep local down --port {port}"
+        raise EmbeddedAwsError(f"an embedded AWS runs at {where} already: `{stopped_by}` stops it")
     _check_port(port)
     return directory
 
