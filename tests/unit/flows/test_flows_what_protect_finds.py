@@ -149,3 +149,16 @@ def test_a_snapshot_whose_event_comes_again_under_another_policy_carries_that_on
     tagged = lab.runner.wiring.tag_snapshots(PRIMARY).run([event, event])
     assert tagged.volume_ids == (volume,)
     assert lab.tags(protected)["snapkeep:policy"] == "another"
+
+
+def test_a_set_of_which_one_failed_and_the_other_is_of_no_policys_volume_was_left_alone_and_the_failure_is_told() -> None:
+    lab = Laboratory()
+    failed, left = lab.make_volume(), lab.make_volume({})
+    taken = [lab.start_snapshot(volume) for volume in (failed, left)]
+    lab.runner.advance(60)
+    events = [ended(lab, volume, one) for volume, one in zip((failed, left), taken, strict=True)]
+    events[0] = replace(events[0], succeeded=False, cause="the volume went")
+    tagged = lab.runner.wiring.tag_snapshots(PRIMARY).run(events)
+    assert tagged.outcome is TagOutcome.VOLUME_NOT_TAGGED
+    assert [(problem.subject, problem.cause) for problem in tagged.problems] == [(taken[0], "the volume went")]
+    assert lab.tags(taken[1]) == {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -40,8 +41,20 @@ class Unreceived(Laboratory):
         (made,) = [one for one in self.snapshots(DR) if one.source_id == source]
         return source, made
 
-    def receive(self, source: str, copy_id: str, *, succeeded: bool = True) -> Received:
-        ended = CopyEnded(copy_id, DR, source, PRIMARY, succeeded, "")
+    def two_copies(self) -> tuple[tuple[str, str], tuple[str, str]]:
+        """Two snapshots of one volume and the copies of them, earlier first, as `copy` makes them."""
+        volume = self.make_volume()
+        copies = []
+        for _ in range(2):
+            source = self.start_snapshot(volume)
+            self.runner.advance(300)
+            (made,) = [one for one in self.snapshots(DR) if one.source_id == source]
+            copies.append((source, made.id))
+        first, second = copies
+        return first, second
+
+    def receive(self, source: str, copy_id: str, *, succeeded: bool = True, source_region: str = PRIMARY) -> Received:
+        ended = CopyEnded(copy_id, DR, source, source_region, succeeded, "")
         return self.runner.wiring.receive(DR).run(ended)
 
     def entry(self, source: str) -> QueueEntry:
@@ -56,6 +69,17 @@ class Unreceived(Laboratory):
         made = self.ec2(DR).copy_snapshot(SourceRegion=PRIMARY, SourceSnapshotId=source, **given)
         self.runner.advance(300)
         return str(made["SnapshotId"])
+
+
+class Meanwhile:
+    """A port of which a call comes too late: something else happens first."""
+
+    def __init__(self, real: Any, first: Callable[[], object]) -> None:
+        self.real, self.first = real, first
+
+    def __getattr__(self, name: str) -> Any:
+        self.first()
+        return getattr(self.real, name)
 
 
 def test_a_copy_that_somebody_made_by_hand_is_not_taken_for_the_one_that_the_queue_has_yet_to_start() -> None:
@@ -99,14 +123,7 @@ def test_a_copy_that_is_received_again_changes_nothing_in_the_queue() -> None:
 
 def test_a_copy_that_lost_its_tags_gets_them_back_and_counts_as_the_newest_in_the_plan_of_this_very_run() -> None:
     lab = Unreceived(policies=policy_set(keep=9, keep_copies=1))
-    volume = lab.make_volume()
-    copies = []
-    for _ in range(2):
-        source = lab.start_snapshot(volume)
-        lab.runner.advance(300)
-        (made,) = [one for one in lab.snapshots(DR) if one.source_id == source]
-        copies.append((source, made.id))
-    (first, first_copy), (second, second_copy) = copies
+    (first, first_copy), (second, second_copy) = lab.two_copies()
     lab.receive(first, first_copy)
     keys = [{"Key": key} for key in lab.tags(second_copy, DR)]
     lab.ec2(DR).delete_tags(Resources=[second_copy], Tags=keys)
@@ -176,3 +193,41 @@ def test_a_copy_that_failed_for_the_last_time_is_told_with_what_ec2_says_of_it()
     assert [(problem.kind, problem.subject) for problem in received.problems] == [("CopyFailed", source)]
     assert failed.message in received.why
     assert lab.entry(source).state is EntryState.FAILED
+
+
+def test_an_event_that_names_no_source_settles_the_copy_and_plans_for_all_copies_of_its_volume() -> None:
+    lab = Unreceived(policies=policy_set(keep=9, keep_copies=1))
+    (first, first_copy), (second, second_copy) = lab.two_copies()
+    lab.receive(first, first_copy)
+    received = lab.receive("", second_copy, source_region="")
+    assert received.plan is not None
+    assert [verdict.snapshot.id for verdict in received.plan.deletions] == [first_copy]
+    assert lab.entry(second).state is EntryState.DONE
+
+
+def test_a_failure_beside_which_somebody_wrote_the_entry_is_looked_at_again_with_nothing_removed() -> None:
+    lab = Unreceived()
+    source, failed = lab.copy(kind="copy_fails", times=1)
+    tokens = (*lab.entry(source).tokens, "of a run that joined meanwhile")
+    receive = lab.runner.wiring.receive(DR)
+    ended = CopyEnded(failed.id, DR, source, PRIMARY, succeeded=False, cause="")
+    clock = Meanwhile(receive.clock, lambda: lab.put(source, tokens=tokens))
+    with pytest.raises(AwsUnavailable, match=f"{lab.entry(source).key} changed meanwhile; once more"):
+        replace(receive, clock=clock).run(ended)
+    assert lab.entry(source).state is EntryState.RUNNING
+    assert [one.id for one in receive.run(ended).remove] == [failed.id]
+    assert (lab.entry(source).state, lab.entry(source).tokens) == (EntryState.DELAYED, tokens)
+
+
+def test_a_copy_that_goes_while_it_gets_its_tags_back_is_no_good_one_and_is_made_again() -> None:
+    lab = Unreceived()
+    source, made = lab.copy()
+    lab.ec2(DR).delete_tags(Resources=[made.id], Tags=[{"Key": tagnames.SOURCE_START}])
+    receive = lab.runner.wiring.receive(DR)
+    tagger = Meanwhile(receive.tagger, lambda: lab.ec2(DR).delete_snapshot(SnapshotId=made.id))
+    ended = CopyEnded(made.id, DR, source, PRIMARY, succeeded=True, cause="")
+    with pytest.raises(AwsUnavailable, match=made.id):
+        replace(receive, tagger=tagger).run(ended)
+    assert lab.entry(source).state is EntryState.RUNNING
+    assert receive.run(ended).outcome is ReceiveOutcome.RETRYING
+    assert lab.entry(source).state is EntryState.DELAYED
