@@ -14,7 +14,7 @@ from moto import mock_aws
 from snapkeep.adapters.dynamodb_queue import BY_STATE, BY_VOLUME, FINISHED_KEPT, LEASE, DynamoDbQueue
 from snapkeep.domain.ledger import format_time
 from snapkeep.domain.model import CopyWanted, Origin
-from snapkeep.simulate.memory_queue import MemoryQueue
+from snapkeep.simulate.memory_queue import MemoryQueue, expires_at
 from snapkeep.usecases.ports import FINISHED, STILL_TO_COME, CopyQueue, EntryChanged, EntryState, QueueEntry
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -43,6 +43,21 @@ class CountingClient:
         answer = self._client.query(**request)
         self.items += answer["ScannedCount"]
         return answer
+
+
+class Between:
+    """Passes calls on; what one is asked can be written down or changed, or something else done, before it."""
+
+    def __init__(self, client: Any, **before: Callable[[dict[str, Any]], object]) -> None:
+        self._client = client
+        self._before = before
+
+    def __getattr__(self, name: str) -> Any:
+        def call(**request: Any) -> Any:
+            self._before.get(name, lambda _: None)(request)
+            return getattr(self._client, name)(**request)
+
+        return call
 
 
 class CountingQueue(MemoryQueue):
@@ -290,6 +305,40 @@ def test_releasing_a_lease_that_nobody_holds_is_no_error(queue: CopyQueue) -> No
     assert queue.release_lease("one")
 
 
+def test_word_that_is_left_when_the_lease_has_just_been_given_back_keeps_nobody_from_taking_it(table: Any) -> None:
+    first = DynamoDbQueue(client=table, table=TABLE, region=REGION)
+    late = DynamoDbQueue(
+        client=Between(table, update_item=lambda _: first.release_lease("one")),  # type: ignore[arg-type]
+        table=TABLE,
+        region=REGION,
+    )
+    assert first.take_lease("one", NOW, 60)
+    assert not late.take_lease("two", NOW, 60)
+    assert first.take_lease("three", NOW, 60)
+
+
+def test_an_entry_is_read_as_it_was_last_written(table: Any) -> None:
+    asked: list[dict[str, Any]] = []
+    queue = DynamoDbQueue(client=Between(table, get_item=asked.append), table=TABLE, region=REGION)  # type: ignore[arg-type]
+    queue.get(queue.insert(entry(1)).key)
+    assert [request["ConsistentRead"] for request in asked] == [True]
+
+
+def test_every_page_of_an_index_is_read(table: Any) -> None:
+    pages: list[dict[str, Any]] = []
+
+    def one_item_a_page(request: dict[str, Any]) -> None:
+        request["Limit"] = 1
+        pages.append(request)
+
+    queue = DynamoDbQueue(client=Between(table, query=one_item_a_page), table=TABLE, region=REGION)  # type: ignore[arg-type]
+    made = [queue.insert(entry(number, hours=number + 1, volume="vol-a")).key for number in range(3)]
+    assert [one.key for one in queue.still_to_come("vol-a")] == made
+    assert [one.key for one in queue.in_state(EntryState.WAITING)] == made
+    assert [one.key for one in queue.most_urgent(2)] == made[:2]
+    assert len(pages) > 3 + 3
+
+
 def test_the_lease_is_no_entry(queue: CopyQueue) -> None:
     queue.take_lease("one", NOW, 60)
     assert queue.most_urgent(9) == []
@@ -304,6 +353,16 @@ def test_the_table_lets_go_of_finished_entries_alone(table: Any, state: EntrySta
         assert int(item["expires_at_epoch"]["N"]) == int((NOW + FINISHED_KEPT).timestamp())
     else:
         assert "expires_at_epoch" not in item
+
+
+@pytest.mark.parametrize(("enqueued", "rested"), [(0, 7), (7, 0)])
+def test_how_long_a_finished_entry_is_kept_counts_from_the_last_of_its_moments(table: Any, enqueued: int, rested: int) -> None:
+    moments = {"enqueued_at": NOW + timedelta(days=enqueued), "not_before": NOW + timedelta(days=rested)}
+    done = replace(entry(1, state=EntryState.DONE), **moments)
+    put = DynamoDbQueue(client=table, table=TABLE, region=REGION).insert(done)
+    item = table.get_item(TableName=TABLE, Key={"pk": {"S": put.key}})["Item"]
+    expires = NOW + timedelta(days=7) + FINISHED_KEPT
+    assert (int(item["expires_at_epoch"]["N"]), expires_at(done)) == (int(expires.timestamp()), expires)
 
 
 def test_the_table_never_lets_go_of_the_lease(table: Any) -> None:

@@ -36,11 +36,15 @@ def test_a_notice_that_cannot_be_read_is_told_beside_the_others(body: str) -> No
 class Table:
     """A table whose only item no version has written."""
 
+    def __init__(self, entry: str) -> None:
+        self.entry = entry
+
     def query(self, **_: Any) -> dict[str, Any]:
-        return {"Items": [{"pk": {"S": "us-east-1#snap-1#us-east-2"}, "version": {"N": "1"}, "entry": {"S": "{}"}}]}
+        return {"Items": [{"pk": {"S": "us-east-1#snap-1#us-east-2"}, "version": {"N": "1"}, "entry": {"S": self.entry}}]}
 
 
-def test_an_entry_that_cannot_be_read_is_named() -> None:
-    queue = DynamoDbQueue(client=Table(), table="t", region="us-east-2")  # type: ignore[arg-type]
+@pytest.mark.parametrize("entry", ["{}", "[]", "no JSON"])
+def test_an_entry_that_cannot_be_read_is_named(entry: str) -> None:
+    queue = DynamoDbQueue(client=Table(entry), table="t", region="us-east-2")  # type: ignore[arg-type]
     with pytest.raises(InvalidConfiguration, match="us-east-1#snap-1#us-east-2"):
         queue.most_urgent(1)

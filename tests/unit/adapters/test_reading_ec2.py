@@ -115,6 +115,28 @@ def test_a_lock_that_has_expired_holds_nothing_and_every_page_of_locks_is_read()
     }
 
 
+def test_where_nothing_is_asked_about_neither_images_nor_locks_are_listed() -> None:
+    client = Client({"Images": [image("ami-1", "snap-1")]}, {"Snapshots": [{"SnapshotId": "snap-1", "LockState": "governance"}]})
+    assert (reader(client).images_using([]), reader(client).locks([])) == ({}, {})
+    assert client.asked == []
+
+
+@pytest.mark.parametrize("state", ["pending", "completed", "error", "recovering", "recoverable"])
+def test_a_snapshot_is_completed_only_where_ec2_says_so(state: str) -> None:
+    assert snapshot_from(described(State=state), REGION).completed is (state == "completed")
+    untold = described()
+    del untold["State"]
+    with pytest.raises(KeyError, match="State"):
+        snapshot_from(untold, REGION)
+
+
+def test_a_snapshot_is_encrypted_with_its_key_or_not_at_all() -> None:
+    encrypted = snapshot_from(described(Encrypted=True, KmsKeyId="a key"), REGION)
+    assert (encrypted.encrypted, encrypted.kms_key_id) == (True, "a key")
+    for plain in (described(Encrypted=False), described()):
+        assert (snapshot_from(plain, REGION).encrypted, snapshot_from(plain, REGION).kms_key_id) == (False, "")
+
+
 def test_only_pending_copies_are_in_flight_and_only_copies_are_copies_of_a_volume() -> None:
     listed = {"Snapshots": [described(), described(SnapshotId="snap-2", TransferType="standard")]}
     assert [one.id for one in reader(Client(listed)).copies_in_flight()] == ["snap-2"]

@@ -8,6 +8,7 @@ import pytest
 
 from snapkeep.adapters.ec2_writers import tag_list
 from snapkeep.domain import ledger, tagnames
+from snapkeep.domain.model import Origin
 from snapkeep.domain.reporting import Handling
 from snapkeep.domain.sweeping import Kind
 from snapkeep.ebsmodel import FaultRule
@@ -30,6 +31,14 @@ def test_a_source_start_that_cannot_be_is_read_from_the_name_and_else_is_that_of
     assert origin_start(SOURCE_START=ledger.format_time(SOURCE_BEGAN)) == SOURCE_BEGAN
     assert origin_start(SOURCE_START=wrong, ORIGINAL_NAME=f"vol-1_{ledger.format_time(SOURCE_BEGAN)}") == SOURCE_BEGAN
     assert origin_start(SOURCE_START=wrong, ORIGINAL_NAME=f"vol-1_{wrong}") == COPY_BEGAN
+
+
+def test_a_description_as_the_original_system_wrote_it_tells_an_origin_only_beside_that_systems_tag() -> None:
+    description = f"snap-0a**vol-0a**{PRIMARY}"
+    given = "snap-2", DR, "vol-ffffffff", COPY_BEGAN
+    assert ledger.origin_of(*given, {}, description) == ledger.origin_of(*given, {}) == Origin(DR, given[2], given[0], COPY_BEGAN)
+    told = ledger.origin_of(*given, {tagnames.ORIGINAL_REGION: PRIMARY}, description)
+    assert told == Origin(PRIMARY, "vol-0a", "snap-0a", COPY_BEGAN)
 
 
 def test_a_region_whose_clock_is_behind_orders_copies_by_their_sources_though_they_seem_to_begin_before_them() -> None:

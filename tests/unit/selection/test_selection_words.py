@@ -117,6 +117,16 @@ def test_what_earlier_snapshots_carry_governs_only_where_the_volume_is_gone_and_
     assert governing(None, replace(earlier, tags={})) == "no policy matches"
 
 
+def test_where_a_gone_volumes_snapshots_carry_a_policy_that_is_not_there_no_other_one_governs_by_what_one_remembers() -> None:
+    everything = policies(("everything", Selector()))
+    last, earlier = snapshot("2026-11-23T03:00", 2, managed=False), snapshot("2026-11-22T03:00", 1, policy="bronze")
+    chosen = select_for_snapshot(last, None, everything, system=SYSTEM, lineage=lambda: [earlier])
+    assert chosen.policy is None
+    assert "bronze" in chosen.problem
+    alone = select_for_snapshot(last, None, everything, system=SYSTEM, lineage=lambda: [replace(earlier, tags={})])
+    assert alone.policy is everything.policies[0]
+
+
 def test_of_copies_the_one_of_the_newest_origin_says_the_policy_whenever_it_was_made() -> None:
     both = policies(("gold", Selector()), ("silver", Selector()))
     old, new = snapshot("2026-11-21T03:00", 1, policy="gold"), snapshot("2026-11-22T03:00", 2, policy="silver")

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from snapkeep.domain import ledger, tagnames
-from snapkeep.domain.model import Snapshot, Volume
+from snapkeep.domain.model import CopyWanted, Snapshot, Volume
 from snapkeep.domain.planning import RegionFacts, plan_region
 from snapkeep.domain.policy import Policy, PolicySet, Retention, Selector
-from snapkeep.domain.sweeping import Kind, Repair, Retag
+from snapkeep.domain.sweeping import Kind, Queued, QueuedCopy, Repair, Retag
 from snapkeep.domain.sweeping_primary import PrimaryFacts, decide_primary
 from support.lineages import REGION, SYSTEM, snapshot
 
@@ -27,13 +28,14 @@ OURS = tagged(snapshot("2026-11-20T03:00", 1))
 LATER = snapshot("2026-11-21T03:00", 2)
 
 
-def found(*listed: Snapshot, adopt: bool = False) -> list[tuple[Kind, str, Repair | None]]:
+def found(*listed: Snapshot, adopt: bool = False, queued: Sequence[QueuedCopy] = ()) -> list[tuple[Kind, str, Repair | None]]:
     plan = plan_region(RegionFacts(REGION, [VOLUME], list(listed)), POLICIES, NOW, system=SYSTEM)
     facts = PrimaryFacts(
         system=SYSTEM,
         plan=plan,
         volumes={VOLUME.id: VOLUME},
         snapshots=listed,
+        queued={one.place: one for one in queued},
         since=NOW - timedelta(days=30),
         adopt=adopt,
     )
@@ -53,3 +55,19 @@ def test_what_the_original_system_made_beside_ours_is_adopted_with_consent_alone
     ((kind, subject, repair),) = found(OURS, original, adopt=True)
     assert (kind, subject) == (Kind.ADOPTABLE, LATER.id)
     assert isinstance(repair, Retag)
+
+
+def test_what_was_taken_at_the_moment_of_the_first_protected_one_is_history_and_needs_consent() -> None:
+    twin = snapshot(OURS.start_time, 2, managed=False)
+    assert found(OURS, twin) == [(Kind.ADOPTABLE, twin.id, None)]
+    later = snapshot(OURS.start_time + timedelta(milliseconds=1), 2, managed=False)
+    assert [(kind, subject) for kind, subject, _ in found(OURS, later)] == [(Kind.UNHANDLED, later.id)]
+
+
+def test_an_entry_of_another_regions_snapshot_is_no_orphan_of_this_one() -> None:
+    gone = replace(OURS.origin, snapshot_id="snap-0gone")
+    wanted = CopyWanted(gone, "gold", "us-east-2", "", NOW, 8, encrypted=False)
+    entry = QueuedCopy(wanted, Queued.TO_COME, NOW)
+    elsewhere = replace(entry, wanted=replace(wanted, origin=replace(gone, region="eu-west-1")))
+    assert found(OURS, queued=[entry]) == [(Kind.ENTRY_ORPHANED, "snap-0gone", None)]
+    assert found(OURS, queued=[elsewhere]) == []
