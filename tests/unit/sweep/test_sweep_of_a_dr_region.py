@@ -1,0 +1,144 @@
+"""What the sweep of a DR region finds: ends that nobody saw, what failed and stayed, tags that were lost, what could be adopted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from snapkeep.domain import ledger, tagnames
+from snapkeep.domain.model import CopyWanted, Origin, Snapshot, SnapshotState
+from snapkeep.domain.planning import RegionFacts, plan_region
+from snapkeep.domain.policy import CopyRule, Policy, PolicySet, Retention, Selector
+from snapkeep.domain.sweeping import Decision, Kind, Queued, QueuedCopy, Receive, Repair, Retag
+from snapkeep.domain.sweeping_dr import DrFacts, decide_dr
+from support.lineages import SYSTEM, copy_of, snapshot
+
+NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
+DR = "us-east-2"
+POLICIES = PolicySet((Policy("gold", Selector(), Retention(keep_last=1), (CopyRule(DR, retention=Retention(keep_last=1)),)),))
+ALONE = PolicySet((Policy("gold", Selector(), Retention(keep_last=1)),))
+SOURCE = snapshot("2026-11-20T03:00", 1)
+
+
+def tagged(one: Snapshot, *, without: str = "", **changed: str) -> Snapshot:
+    had = ledger.tags_for_copy(SYSTEM, "gold", one.origin)
+    return replace(one, tags={key: value for key, value in had.items() if key != without} | changed)
+
+
+def copy(number: int = 1, state: SnapshotState = SnapshotState.COMPLETED, message: str = "") -> Snapshot:
+    return replace(tagged(copy_of(SOURCE, DR, number, state=state)), state_message=message)
+
+
+def entry(standing: Queued, copy_id: str, **carried: str) -> QueuedCopy:
+    tags = ledger.tags_for_copy(SYSTEM, "gold", SOURCE.origin) | carried
+    return QueuedCopy(CopyWanted(SOURCE.origin, "gold", DR, "", NOW, 8, encrypted=False, tags=tags), standing, NOW, copy_id)
+
+
+def decided(*listed: Snapshot, policies: PolicySet = POLICIES, **facts: Any) -> Decision:
+    plan = plan_region(RegionFacts(DR, (), listed), policies, NOW, system=SYSTEM)
+    return decide_dr(DrFacts(system=SYSTEM, plan=plan, snapshots=listed, **facts), policies, NOW)
+
+
+def found(*listed: Snapshot, **facts: Any) -> Sequence[tuple[Kind, str, Repair | None]]:
+    return [(one.kind, one.subject, one.repair) for one in decided(*listed, **facts).findings]
+
+
+def received(copy_id: str, cause: str = "") -> Receive:
+    return Receive(copy_id, SOURCE.id, SOURCE.region, succeeded=not cause, cause=cause)
+
+
+@pytest.mark.parametrize(
+    ("listed", "cause"),
+    [
+        ([copy()], ""),
+        ([copy(state=SnapshotState.ERROR, message="no key")], "failed: no key"),
+        ([copy(state=SnapshotState.ERROR)], "failed: no message"),
+        ([copy(2)], "is gone"),
+    ],
+    ids=["completed", "failed", "failed in silence", "gone"],
+)
+def test_an_end_that_nobody_saw_is_received_as_what_it_is_and_once(listed: list[Snapshot], cause: str) -> None:
+    running = entry(Queued.RUNNING, copy().id)
+    assert found(*listed, queued=[running]) == [(Kind.COPY_UNSEEN, SOURCE.id, received(copy().id, cause))]
+
+
+@pytest.mark.parametrize(
+    "queued",
+    [entry(Queued.RUNNING, copy().id), entry(Queued.RUNNING, ""), entry(Queued.TO_COME, ""), entry(Queued.FAILED, "snap-0gone")],
+    ids=["under way", "without a copy", "to come", "failed"],
+)
+def test_a_copy_under_way_has_no_end_and_neither_has_one_that_is_not_running(queued: QueuedCopy) -> None:
+    assert found(copy(state=SnapshotState.PENDING), queued=[queued]) == []
+
+
+def test_a_failed_copy_of_ours_is_removed_and_a_failed_snapshot_or_another_systems_copy_is_left() -> None:
+    failed = copy(state=SnapshotState.ERROR, message="no key")
+    theirs = replace(copy(2, SnapshotState.ERROR), tags={tagnames.MANAGED: "another"})
+    own = tagged(snapshot("2026-11-21T03:00", 3, region=DR, state=SnapshotState.ERROR))
+    assert found(failed, theirs, own) == [(Kind.FAILED_COPY, failed.id, received(failed.id, "no key"))]
+
+
+@pytest.mark.parametrize("key", sorted(ledger.tags_for_copy(SYSTEM, "gold", SOURCE.origin)))
+def test_each_own_tag_that_a_finished_copy_lost_is_written_again(key: str) -> None:
+    bare = tagged(copy(), without=key)
+    had = ledger.tags_for_copy(SYSTEM, "gold", SOURCE.origin)
+    lost = (Kind.TAGS_LOST, bare.id, Retag(bare.id, {key: had[key]}))
+    assert lost in found(bare, done=[entry(Queued.DONE, bare.id)])
+
+
+def test_whose_a_copy_is_and_what_governs_it_people_may_decide_anew_and_where_it_came_from_they_may_not() -> None:
+    done = [entry(Queued.DONE, copy().id)]
+    both = replace(POLICIES, policies=(*POLICIES.policies, replace(POLICIES.policies[0], name="silver")))
+    for key, value in ((tagnames.POLICY, "silver"), (tagnames.MANAGED, "another")):
+        assert found(tagged(copy(), **{key: value}), policies=both, done=done) == []
+    moved = tagged(copy(), **{tagnames.SOURCE_VOLUME: "vol-0else"})
+    repair = Retag(moved.id, {tagnames.SOURCE_VOLUME: SOURCE.origin.volume_id})
+    assert found(moved, done=done) == [(Kind.TAGS_LOST, moved.id, repair)]
+
+
+def test_tags_that_are_not_ours_stay_removed_and_a_copy_that_has_not_completed_is_not_tagged() -> None:
+    assert found(copy(), done=[entry(Queued.DONE, copy().id, Name="web")]) == []
+    for state in (SnapshotState.PENDING, SnapshotState.ERROR):
+        kinds = {
+            kind for kind, *_ in found(tagged(copy(state=state), without=tagnames.POLICY), done=[entry(Queued.DONE, copy().id)])
+        }
+        assert Kind.TAGS_LOST not in kinds
+
+
+def original(number: int = 1, **changes: Any) -> Snapshot:
+    tags = {tagnames.ORIGINAL_NAME: "vol-0a_2026", tagnames.ORIGINAL_VOLUME: "vol-0a", tagnames.ORIGINAL_REGION: SOURCE.region}
+    return replace(copy(number), tags=tags, **changes)
+
+
+def test_a_completed_copy_of_the_original_system_is_adopted_with_consent_alone_and_where_a_policy_copies_here() -> None:
+    assert found(original()) == [(Kind.ADOPTABLE, original().id, None)]
+    repair = Retag(original().id, ledger.tags_for_copy(SYSTEM, "gold", SOURCE.origin))
+    assert found(original(), adopt=True) == [(Kind.ADOPTABLE, original().id, repair)]
+    assert found(original(), policies=ALONE, adopt=True) == []
+
+
+@pytest.mark.parametrize("state", [SnapshotState.PENDING, SnapshotState.ERROR])
+def test_a_copy_of_the_original_system_that_has_not_completed_is_not_adopted(state: SnapshotState) -> None:
+    assert found(original(state=state), adopt=True) == []
+
+
+def test_what_the_original_system_made_of_this_regions_own_volumes_is_not_adopted_as_a_copy() -> None:
+    own = original(origin=Origin(DR, "vol-0a", original().id, SOURCE.start_time))
+    assert found(own, adopt=True) == []
+
+
+def test_copies_past_retention_go_and_snapshots_of_this_regions_own_volumes_are_left_to_the_sweep_that_knows_these() -> None:
+    newer = tagged(copy_of(snapshot("2026-11-21T03:00", 2), DR, 2))
+    own = [snapshot(f"2026-11-{day}T03:00", day, region=DR) for day in (20, 21)]
+    assert [one.snapshot.id for one in decided(copy(), newer, *own).deletions] == [copy().id]
+    assert decided(*own, policies=ALONE).deletions == ()
+
+
+def test_a_policy_that_is_not_there_is_told_of_copies_and_of_own_volumes_by_their_own_sweep() -> None:
+    bronze = snapshot("2026-11-21T03:00", 2, policy="bronze")
+    assert [(kind, subject) for kind, subject, _ in found(copy_of(bronze, DR, 2))] == [(Kind.POLICY_PROBLEM, "vol-0a")]
+    assert found(replace(bronze, region=DR, origin=replace(bronze.origin, region=DR))) == []
