@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 from moto import mock_aws
 from mypy_boto3_ssm import SSMClient
 
 from snapkeep.adapters.ssm_policies import SsmPolicyStore
+from snapkeep.domain.errors import AwsRefused
 from snapkeep.usecases.policies import DocumentAbsent
 
 NAME, REGION = "/snapkeep-blue/policy", "eu-west-1"
@@ -68,3 +71,30 @@ def test_a_parameter_that_was_deleted_by_hand_is_made_again_by_the_next_push(cli
         store.current()
     assert store.put('{"version": 1}', advanced=False) == 1
     assert tags_of(client) == {"snapkeep:system": "snapkeep-blue"}
+
+
+class Refusing:
+    """An SSM client that refuses every parameter, and remembers what it was given."""
+
+    def __init__(self, code: str) -> None:
+        self.code = code
+        self.given: list[dict[str, Any]] = []
+
+    def put_parameter(self, **given: Any) -> dict[str, Any]:
+        self.given.append(given)
+        raise ClientError({"Error": {"Code": self.code, "Message": "no"}}, "PutParameter")
+
+
+@pytest.mark.parametrize(("advanced", "tier"), [(False, "Intelligent-Tiering"), (True, "Advanced")])
+def test_each_version_is_put_with_the_tier_that_it_needs(advanced: bool, tier: str) -> None:
+    client = Refusing("ParameterAlreadyExists")
+    with pytest.raises(AwsRefused):
+        SsmPolicyStore(client=client, name=NAME, region=REGION).put("{}", advanced=advanced)  # type: ignore[arg-type]
+    assert [(given["Tier"], given.get("Overwrite", False)) for given in client.given] == [(tier, False), (tier, True)]
+
+
+def test_a_parameter_that_may_not_be_made_is_not_written_over() -> None:
+    client = Refusing("AccessDeniedException")
+    with pytest.raises(AwsRefused):
+        SsmPolicyStore(client=client, name=NAME, region=REGION).put("{}", advanced=False)  # type: ignore[arg-type]
+    assert [given.get("Overwrite", False) for given in client.given] == [False]
