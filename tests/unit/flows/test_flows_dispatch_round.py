@@ -127,13 +127,16 @@ def test_copies_of_others_count_against_the_quota_and_the_most_urgent_take_what_
     assert [lab.state(one) for one in waiting] == [EntryState.RUNNING, EntryState.RUNNING, EntryState.WAITING]
 
 
-def test_a_full_region_is_asked_for_no_copy_though_a_dead_dispatchers_start_is_to_be_looked_for(lab: Resting) -> None:
+@pytest.mark.parametrize("in_flight", [QUOTA, QUOTA + 1], ids=["full", "more than full"])
+def test_a_full_region_is_asked_for_no_copy_though_a_dead_dispatchers_start_is_to_be_looked_for(
+    lab: Resting, in_flight: int
+) -> None:
     waiting = lab.waiting(2)
     lab.put(waiting[0], state=EntryState.STARTING, attempts=1)
-    for _ in range(QUOTA):
+    for _ in range(in_flight):
         lab.copy_by_hand(waiting[1])
     done, asked = lab.run()
-    assert (asked, done.in_flight) == ([], QUOTA)
+    assert (asked, done.in_flight) == ([], in_flight)
     assert lab.state(waiting[0]) is EntryState.STARTING
 
 
