@@ -8,6 +8,7 @@ import pytest
 
 from snapkeep.domain.errors import AwsUnavailable
 from snapkeep.ebsmodel import Quotas
+from snapkeep.usecases.dispatch import Dispatched
 from snapkeep.usecases.ports import EntryState
 from support.flows import DR, CallCounter, Laboratory
 
@@ -54,6 +55,19 @@ def test_a_dispatcher_whose_call_fails_gives_its_lease_back(monkeypatch: pytest.
         with pytest.raises(AwsUnavailable):
             dispatch.run("the first")
     assert queue.take_lease("the next", lab.runner.wiring.clock.now(), 60)
+
+
+def test_where_another_dispatcher_is_at_work_none_starts_a_copy_and_word_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    counter = CallCounter()
+    lab = Laboratory(hook=counter)
+    queue = lab.runner.wiring.queues[DR]
+    monkeypatch.setattr(lab.runner, "dispatch", lambda _: None)
+    lab.start_snapshot(lab.make_volume())
+    lab.runner.advance(60)
+    assert queue.take_lease("the first", lab.runner.wiring.clock.now(), 60)
+    assert lab.runner.wiring.dispatch(DR).run("the second") == Dispatched(lease_taken=False)
+    assert counter.count("copier.start_copy") == 0
+    assert not queue.release_lease("the first"), "there is more to do"
 
 
 def test_a_dispatcher_stops_well_before_its_lease_is_over() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from snapkeep.domain import tagnames
-from snapkeep.domain.errors import AwsUnavailable
+from snapkeep.domain.errors import AwsRefused, AwsUnavailable
 from snapkeep.domain.events import CopyEnded
 from snapkeep.ebsmodel import FaultRule
 from snapkeep.ebsmodel.records import Snapshot
@@ -53,8 +53,10 @@ class Unreceived(Laboratory):
         first, second = copies
         return first, second
 
-    def receive(self, source: str, copy_id: str, *, succeeded: bool = True, source_region: str = PRIMARY) -> Received:
-        ended = CopyEnded(copy_id, DR, source, source_region, succeeded, "")
+    def receive(
+        self, source: str, copy_id: str, *, succeeded: bool = True, source_region: str = PRIMARY, cause: str = ""
+    ) -> Received:
+        ended = CopyEnded(copy_id, DR, source, source_region, succeeded, cause)
         return self.runner.wiring.receive(DR).run(ended)
 
     def entry(self, source: str) -> QueueEntry:
@@ -231,3 +233,51 @@ def test_a_copy_that_goes_while_it_gets_its_tags_back_is_no_good_one_and_is_made
     assert lab.entry(source).state is EntryState.RUNNING
     assert receive.run(ended).outcome is ReceiveOutcome.RETRYING
     assert lab.entry(source).state is EntryState.DELAYED
+
+
+def test_a_copy_whose_tags_its_role_may_not_write_is_planned_for_among_the_copies_of_its_volume() -> None:
+    lab = Unreceived(policies=policy_set(keep=9, keep_copies=1))
+    (first, first_copy), (second, second_copy) = lab.two_copies()
+    lab.receive(first, first_copy)
+    lab.ec2(DR).delete_tags(Resources=[second_copy], Tags=[{"Key": key} for key in lab.tags(second_copy, DR)])
+    receive = lab.runner.wiring.receive(DR)
+
+    def refuse() -> None:
+        raise AwsRefused("it is not managed")
+
+    ended = CopyEnded(second_copy, DR, second, PRIMARY, succeeded=True, cause="")
+    received = replace(receive, tagger=Meanwhile(receive.tagger, refuse)).run(ended)
+    assert received.plan is not None
+    assert {verdict.snapshot.id for verdict in received.plan.verdicts} == {first_copy, second_copy}
+    assert received.plan.deletions == ()
+    assert lab.entry(second).state is EntryState.DONE
+
+
+def test_copies_of_another_regions_volume_of_the_same_id_are_not_planned_for_together() -> None:
+    lab = Unreceived()
+    source, made = lab.copy()
+    elsewhere = {tagnames.SOURCE_REGION: "eu-west-1", tagnames.SOURCE_SNAPSHOT: "snap-0elsewhere"}
+    lab.copy_by_hand(source, lab.tags(made.id, DR) | elsewhere)
+    received = lab.receive(source, made.id)
+    assert received.plan is not None
+    assert [verdict.snapshot.id for verdict in received.plan.verdicts] == [made.id]
+
+
+def test_where_ec2_says_nothing_of_a_failure_or_shows_no_copy_any_more_the_event_tells_the_cause() -> None:
+    lab = Unreceived(deployment=Deployment(attempts=attempts(limit=1)))
+    for gone in (False, True):
+        source, failed = lab.copy(kind="copy_fails", times=1)
+        failed.message = ""
+        if gone:
+            lab.ec2(DR).delete_snapshot(SnapshotId=failed.id)
+        assert lab.receive(source, failed.id, succeeded=False, cause="the event's cause").why == "the event's cause"
+
+
+def test_a_copy_that_is_wrong_is_told_and_its_volumes_copies_are_planned_for_nevertheless() -> None:
+    lab = Unreceived()
+    source, made = lab.copy()
+    lab.put(source, wanted=replace(lab.entry(source).wanted, size_gib=9))
+    received = lab.receive(source, made.id)
+    assert (received.outcome, [problem.kind for problem in received.problems]) == (ReceiveOutcome.FAILED, ["CopyWrong"])
+    assert received.plan is not None
+    assert [verdict.snapshot.id for verdict in received.plan.verdicts] == [made.id]

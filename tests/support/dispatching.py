@@ -1,0 +1,101 @@
+"""A system whose dispatcher runs when a test says so, and what it is given to work with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from snapkeep.domain.errors import SnapkeepError
+from snapkeep.domain.model import CopyWanted
+from snapkeep.usecases.dispatch import Dispatch, Dispatched
+from snapkeep.usecases.ports import EntryState, QueueEntry, entry_key
+from support.flows import DR, PRIMARY, Laboratory
+
+QUOTA = 3
+
+
+class Copier:
+    """Starts copies, or fails with what it was given, call by call; None lets one through."""
+
+    def __init__(self, real: Any, *errors: SnapkeepError | None) -> None:
+        self.real, self.errors, self.asked = real, list(errors), list[str]()
+        self.before: Callable[[], object] = lambda: None
+
+    def start_copy(self, wanted: CopyWanted) -> str:
+        self.asked.append(wanted.origin.snapshot_id)
+        self.before()
+        error = self.errors.pop(0) if self.errors else None
+        if error is not None:
+            raise error
+        return str(self.real.start_copy(wanted))
+
+
+class KeysAsked:
+    """Finds every key good, or fails with what it was given, and remembers which were asked for."""
+
+    def __init__(self, error: SnapkeepError | None = None) -> None:
+        self.error, self.asked = error, list[str]()
+
+    def check(self, key: str) -> str:
+        self.asked.append(key)
+        if self.error is not None:
+            raise self.error
+        return key
+
+
+class Hands:
+    """A clock that a test turns."""
+
+    def __init__(self, moment: datetime) -> None:
+        self.moment = moment
+
+    def now(self) -> datetime:
+        return self.moment
+
+    def turn(self, seconds: float) -> None:
+        self.moment += timedelta(seconds=seconds)
+
+
+class Resting(Laboratory):
+    """A system whose dispatcher runs only when a test says so."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.runner.dispatch = lambda _: None  # type: ignore[method-assign]
+
+    def waiting(self, count: int) -> list[str]:
+        """So many snapshots whose copies wait, in this order."""
+        made = []
+        for _ in range(count):
+            made.append(self.start_snapshot(self.make_volume()))
+            self.runner.advance(60)
+        assert [self.state(one) for one in made] == [EntryState.WAITING] * count
+        return made
+
+    def dispatcher(self, *errors: SnapkeepError | None, **changes: Any) -> tuple[Dispatch, Copier]:
+        real = self.runner.wiring.dispatch(DR)
+        copier = Copier(real.copier, *errors)
+        return replace(real, copier=copier, **changes), copier
+
+    def run(self, *errors: SnapkeepError | None, **changes: Any) -> tuple[Dispatched, Sequence[str]]:
+        dispatch, copier = self.dispatcher(*errors, **changes)
+        return dispatch.run("the dispatcher"), copier.asked
+
+    def entry(self, source: str) -> QueueEntry:
+        return self.runner.wiring.queues[DR].get(entry_key(PRIMARY, source, DR))
+
+    def state(self, source: str) -> EntryState:
+        return self.entry(source).state
+
+    def put(self, source: str, **changes: Any) -> None:
+        self.runner.wiring.queues[DR].write(replace(self.entry(source), **changes))
+
+    def name_key(self, source: str, key: str) -> None:
+        self.put(source, wanted=replace(self.entry(source).wanted, kms_key=key))
+
+    def copy_by_hand(self, source: str, **tags: str) -> str:
+        listed = [{"ResourceType": "snapshot", "Tags": [{"Key": key, "Value": value} for key, value in tags.items()]}]
+        given = {"TagSpecifications": listed} if tags else {}
+        return str(self.ec2(DR).copy_snapshot(SourceRegion=PRIMARY, SourceSnapshotId=source, **given)["SnapshotId"])

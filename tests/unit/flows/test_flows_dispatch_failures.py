@@ -1,0 +1,169 @@
+"""A round of the dispatcher in which a call fails: what is an attempt, what rests, what is given up, and who is told."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from snapkeep.domain.errors import (
+    AwsRefused,
+    AwsThrottled,
+    AwsUnavailable,
+    CopyQuotaReached,
+    InvalidConfiguration,
+    KeyNotUsable,
+    SnapkeepError,
+    SnapshotGone,
+)
+from snapkeep.simulate.wiring import Deployment
+from snapkeep.usecases.dispatch import AWAY_AFTER
+from snapkeep.usecases.ports import EntryState
+from support.dispatching import QUOTA, KeysAsked, Resting
+from support.flows import DR
+
+
+@pytest.fixture
+def lab() -> Resting:
+    return Resting(deployment=Deployment(copy_quota=QUOTA))
+
+
+def test_what_was_begun_and_not_answered_takes_a_slot_in_the_same_round(lab: Resting) -> None:
+    waiting = lab.waiting(4)
+    _, asked = lab.run(AwsUnavailable("no answer"))
+    assert asked == waiting[:QUOTA]
+    assert lab.state(waiting[0]) is EntryState.STARTING
+    assert lab.entry(waiting[0]).not_before > lab.runner.wiring.clock.now()
+
+
+@pytest.mark.parametrize("error", [CopyQuotaReached("full"), AwsThrottled("slower")])
+def test_a_copy_that_ec2_would_not_start_now_used_up_no_attempt_and_ends_the_round(lab: Resting, error: SnapkeepError) -> None:
+    first, second = lab.waiting(2)
+    _, asked = lab.run(error)
+    assert asked == [first]
+    assert (lab.state(first), lab.entry(first).attempts) == (EntryState.DELAYED, 0)
+    assert lab.state(second) is EntryState.WAITING
+
+
+def test_a_start_that_is_refused_uses_an_attempt_up_and_the_last_one_is_told(lab: Resting) -> None:
+    first, second = lab.waiting(2)
+    lab.put(first, attempts=2)
+    done, asked = lab.run(AwsRefused("no"), AwsRefused("no"))
+    assert asked == [first, second]
+    assert (lab.state(first), lab.state(second)) == (EntryState.FAILED, EntryState.DELAYED)
+    assert done.failed == (lab.entry(first).key,)
+    assert (lab.entry(second).attempts, lab.entry(second).copy_id) == (1, "")
+    lab.runner.advance(5)
+    assert lab.runs("protect")[0].state["copies"]["failed"][0]["error"] == "CopyFailed"
+
+
+def test_where_nobody_waits_for_a_copy_that_is_given_up_a_notice_tells_of_it_once(lab: Resting) -> None:
+    alone, heard = lab.waiting(2)
+    lab.put(alone, attempts=2, tokens=(), runs=())
+    lab.put(heard, attempts=2)
+    lab.run(AwsRefused("no"), AwsRefused("no"))
+    assert [notice.subject for notice in lab.runner.wiring.notices.told] == [alone]
+
+
+def test_an_answer_that_reached_nobody_is_told_by_a_notice(lab: Resting) -> None:
+    (source,) = lab.waiting(1)
+    lab.put(source, attempts=2, tokens=("of a run that has ended",))
+    lab.run(AwsRefused("no"))
+    assert [notice.subject for notice in lab.runner.wiring.notices.told] == [source]
+
+
+def test_a_source_region_is_away_after_two_calls_without_an_answer_and_its_other_copies_rest(lab: Resting) -> None:
+    waiting = lab.waiting(QUOTA + 1)
+    _, asked = lab.run(*[AwsUnavailable("no answer")] * QUOTA)
+    assert AWAY_AFTER == 2
+    assert asked == waiting[:AWAY_AFTER]
+    assert [lab.state(one) for one in waiting[AWAY_AFTER:]] == [EntryState.DELAYED] * 2
+    until = lab.runner.wiring.clock.now() + timedelta(seconds=lab.dispatcher()[0].rest_seconds)
+    assert [lab.entry(one).not_before for one in waiting[AWAY_AFTER:]] == [until] * 2
+
+
+def test_a_source_region_that_is_away_holds_up_no_copy_from_another_one(lab: Resting) -> None:
+    waiting = lab.waiting(3)
+    last = lab.entry(waiting[2]).wanted
+    elsewhere = replace(last, origin=replace(last.origin, region="eu-west-1", snapshot_id="snap-0elsewhere"))
+    lab.runner.wiring.queues[DR].insert(replace(lab.entry(waiting[2]), wanted=elsewhere))
+    _, asked = lab.run(*[AwsUnavailable("no answer")] * QUOTA)
+    assert asked == [*waiting[:2], "snap-0elsewhere"]
+
+
+def test_what_was_begun_and_not_answered_is_looked_for_only_when_others_had_their_turn(lab: Resting) -> None:
+    (source,) = lab.waiting(1)
+    lab.run(AwsUnavailable("no answer"))
+    dispatch, _ = lab.dispatcher()
+    assert dispatch.rest_seconds > dispatch.settle_seconds
+    assert lab.entry(source).not_before == lab.runner.wiring.clock.now() + timedelta(seconds=dispatch.rest_seconds)
+
+
+def test_what_was_begun_from_a_region_that_is_away_stays_begun_to_be_looked_for_by_its_tags(lab: Resting) -> None:
+    waiting = lab.waiting(3)
+    for source in waiting:
+        lab.put(source, state=EntryState.STARTING, attempts=1)
+    before = lab.entry(waiting[2])
+    assert lab.run(*[AwsUnavailable("no answer")] * QUOTA)[1] == waiting[:2]
+    assert lab.entry(waiting[2]) == before
+
+
+@pytest.mark.parametrize("error", [AwsThrottled("slower"), AwsUnavailable("no answer")])
+def test_a_key_that_cannot_be_looked_at_now_ends_the_round_and_neither_starts_nor_fails_a_copy(
+    lab: Resting, error: SnapkeepError
+) -> None:
+    first, second, third = lab.waiting(3)
+    lab.name_key(second, "a key")
+    done, asked = lab.run(keys=KeysAsked(error))
+    assert asked == [first]
+    assert done.failed == ()
+    assert [lab.state(one) for one in (second, third)] == [EntryState.WAITING] * 2
+    assert lab.entry(second).attempts == 0
+
+
+@pytest.mark.parametrize("error", [KeyNotUsable("key alias/dr: AccessDenied"), SnapshotGone("it is gone")])
+def test_a_start_that_no_other_attempt_would_mend_is_given_up_at_once_and_others_go_on(
+    lab: Resting, error: SnapkeepError
+) -> None:
+    first, second = lab.waiting(2)
+    done, asked = lab.run(error)
+    assert asked == [first, second]
+    assert (lab.state(first), lab.entry(first).cause) == (EntryState.FAILED, str(error))
+    assert done.failed == (lab.entry(first).key,)
+    assert lab.state(second) is EntryState.RUNNING
+
+
+def test_an_error_that_no_start_of_a_copy_ends_with_is_raised_with_the_lease_given_back(lab: Resting) -> None:
+    (source,) = lab.waiting(1)
+    with pytest.raises(InvalidConfiguration):
+        lab.run(InvalidConfiguration("no such region"))
+    assert lab.state(source) is EntryState.STARTING
+    assert lab.runner.wiring.queues[DR].take_lease("the next one", lab.runner.wiring.clock.now(), 60)
+
+
+def test_what_is_begun_names_no_copy_of_an_earlier_attempt(lab: Resting) -> None:
+    (source,) = lab.waiting(1)
+    lab.put(source, copy_id="snap-0former")
+    lab.run(AwsUnavailable("no answer"))
+    assert (lab.state(source), lab.entry(source).copy_id) == (EntryState.STARTING, "")
+
+
+def test_a_copy_that_is_there_and_whose_run_cannot_be_answered_stays_running_for_a_sweep_to_settle_and_that_is_raised(
+    lab: Resting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there, waiting = lab.waiting(2)
+    lab.runner.start = lambda *_: None  # type: ignore[method-assign,assignment,return-value]
+    made = lab.copy_by_hand(there, **lab.entry(there).wanted.tags)
+    lab.runner.advance(300)
+
+    def unanswered(*_: object) -> bool:
+        raise AwsUnavailable("no answer to send_task_success")
+
+    dispatch, copier = lab.dispatcher()
+    monkeypatch.setattr(type(dispatch.settlement.waiters), "succeed", unanswered)
+    with pytest.raises(AwsUnavailable, match="send_task_success"):
+        dispatch.run("the dispatcher")
+    assert copier.asked == [waiting]
+    assert (lab.state(there), lab.entry(there).copy_id) == (EntryState.RUNNING, made)
+    assert lab.entry(there).tokens
