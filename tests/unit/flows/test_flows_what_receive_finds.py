@@ -273,11 +273,11 @@ def test_where_ec2_says_nothing_of_a_failure_or_shows_no_copy_any_more_the_event
         assert lab.receive(source, failed.id, succeeded=False, cause="the event's cause").why == "the event's cause"
 
 
-def test_a_copy_that_is_wrong_is_told_and_its_volumes_copies_are_planned_for_nevertheless() -> None:
+def test_a_copy_that_is_wrong_is_told_as_such_and_stays() -> None:
     lab = Unreceived()
     source, made = lab.copy()
     lab.put(source, wanted=replace(lab.entry(source).wanted, size_gib=9))
     received = lab.receive(source, made.id)
-    assert (received.outcome, [problem.kind for problem in received.problems]) == (ReceiveOutcome.FAILED, ["CopyWrong"])
-    assert received.plan is not None
-    assert [verdict.snapshot.id for verdict in received.plan.verdicts] == [made.id]
+    assert (received.outcome, received.remove) == (ReceiveOutcome.FAILED, ())
+    assert [(problem.kind, problem.subject) for problem in received.problems] == [("CopyWrong", made.id)]
+    assert (lab.entry(source).state, lab.entry(source).copy_id) == (EntryState.FAILED, made.id)
