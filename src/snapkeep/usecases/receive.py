@@ -105,12 +105,11 @@ class ReceiveCopy:
             copy = self._retagged(copy, entry)
             if entry.state is not EntryState.DONE:
                 faults = self.settlement.settle(entry, copy)
-        others = [one for one in copies if one.id != copy.id and one.origin.lineage == copy.origin.lineage]
-        plan = self.planner.plan_copies([copy, *others])
-        if faults:
+        if faults:  # no good copy goes for a wrong one
             problem = Problem(CopyWrong.__name__, copy.id, "; ".join(faults))
-            return Received(ReceiveOutcome.FAILED, problem.cause, plan, problems=(problem,))
-        return Received(ReceiveOutcome.RECEIVED, f"{copy.id} is good", plan)
+            return Received(ReceiveOutcome.FAILED, problem.cause, problems=(problem,))
+        others = [one for one in copies if one.id != copy.id and one.origin.lineage == copy.origin.lineage]
+        return Received(ReceiveOutcome.RECEIVED, f"{copy.id} is good", self.planner.plan_copies([copy, *others]))
 
     def _retagged(self, copy: Snapshot, entry: QueueEntry) -> Snapshot:
         """The copy with the tags that it lost. Its role may tag managed copies alone: what it may not, the next sweep does."""

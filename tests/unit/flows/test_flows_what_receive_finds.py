@@ -273,11 +273,12 @@ def test_where_ec2_says_nothing_of_a_failure_or_shows_no_copy_any_more_the_event
         assert lab.receive(source, failed.id, succeeded=False, cause="the event's cause").why == "the event's cause"
 
 
-def test_a_copy_that_is_wrong_is_told_as_such_and_stays() -> None:
-    lab = Unreceived()
-    source, made = lab.copy()
-    lab.put(source, wanted=replace(lab.entry(source).wanted, size_gib=9))
-    received = lab.receive(source, made.id)
-    assert (received.outcome, received.remove) == (ReceiveOutcome.FAILED, ())
-    assert [(problem.kind, problem.subject) for problem in received.problems] == [("CopyWrong", made.id)]
-    assert (lab.entry(source).state, lab.entry(source).copy_id) == (EntryState.FAILED, made.id)
+def test_a_copy_that_is_wrong_is_told_as_such_and_stays_and_no_good_copy_goes_for_it() -> None:
+    lab = Unreceived(policies=policy_set(keep=9, keep_copies=1))
+    (first, good), (second, wrong) = lab.two_copies()
+    lab.receive(first, good)
+    lab.put(second, wanted=replace(lab.entry(second).wanted, encrypted=True))
+    received = lab.receive(second, wrong)
+    assert (received.outcome, received.plan, received.remove) == (ReceiveOutcome.FAILED, None, ())
+    assert [(problem.kind, problem.subject) for problem in received.problems] == [("CopyWrong", wrong)]
+    assert (lab.entry(second).state, lab.entry(second).copy_id) == (EntryState.FAILED, wrong)
