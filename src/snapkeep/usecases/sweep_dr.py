@@ -64,7 +64,9 @@ class DrSweep:
         policies = self.policies()
         entries = unfinished(self.queue)
         snapshots = list(self.reader.all_snapshots())
-        listing = RegionFacts(region=self.reader.region, volumes=(), snapshots=snapshots)
+        wrong = {entry.copy_id for entry in entries if entry.state is EntryState.FAILED}
+        counted = [one for one in snapshots if one.id not in wrong]  # no good copy goes for one that a person has to decide about
+        listing = RegionFacts(region=self.reader.region, volumes=(), snapshots=counted)
         plan = guarded_plan(self.guards, listing, policies, started, system=self.system)
         facts = DrFacts(
             system=self.system,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from snapkeep.domain.policy import Limits
 from snapkeep.domain.reporting import Handling, Outcome
 from snapkeep.domain.sweeping import Kind
@@ -136,3 +138,22 @@ def test_a_copy_that_failed_for_good_is_told_at_each_sweep_and_tried_again_after
     again = world.sweep(retry_failed=True)
     assert kinds(again, Handling.REPAIRED) == {Kind.COPY_FAILED: 1}
     assert len(world.managed(DR)) == 1
+
+
+def test_a_copy_that_was_found_wrong_stays_and_no_good_one_goes_for_it() -> None:
+    world = SweepingWorld(policies=gold(keep_copies=1))
+    volume = world.volume()
+    world.snapshot(volume)
+    world.later(HOUR)
+    world.snapshot(volume)
+    world.world.add_fault(FaultRule("slow_copy", factor=10.0, times=1))
+    world.later(60)
+    queue = world.runner.wiring.queues[DR]
+    (running,) = queue.in_state(EntryState.RUNNING)
+    queue.write(replace(running, wanted=replace(running.wanted, encrypted=True)))
+    world.later(2 * HOUR)
+    assert [entry.copy_id for entry in queue.in_state(EntryState.FAILED)] == [running.copy_id]
+    both = {one["SnapshotId"] for one in world.managed(DR)}
+    assert len(both) == 2
+    world.sweep(DR)
+    assert {one["SnapshotId"] for one in world.managed(DR)} == both
