@@ -63,6 +63,8 @@ class AwsSettings:
     profile: str = ""
     endpoint_url: str = ""
     suffix: str = ""
+    read_only: bool = False
+    """Whether its clients refuse every request that could change anything."""
 
     @property
     def system(self) -> str:
@@ -78,11 +80,23 @@ class AwsSettings:
         from botocore.exceptions import BotoCoreError  # noqa: PLC0415 - imports botocore
 
         try:
-            return self.session().client(service, region_name=region, endpoint_url=self.endpoint_url or None, config=_patience())
+            made = self.session().client(service, region_name=region, endpoint_url=self.endpoint_url or None, config=_patience())
         except BotoCoreError:
             raise
         except ValueError as error:  # what botocore says of an endpoint that is no URL
             raise WrongUse(f"{error}: --endpoint-url (or AWS_ENDPOINT_URL) is a URL such as http://127.0.0.1:4566") from error
+        if self.read_only:
+            made.meta.events.register("before-parameter-build", _refuse_to_write)
+        return made
+
+
+_READING = ("Describe", "Get", "List", "Query")
+
+
+def _refuse_to_write(model: Any, **_: Any) -> None:
+    """Given an operation that is about to be asked for, raise PermissionError unless its name says that it only reads."""
+    if not model.name.startswith(_READING):
+        raise PermissionError(f"{model.name} would write, and this command only reads: that is a fault of the program")
 
 
 CONNECT_SECONDS = 5

@@ -1,9 +1,10 @@
-"""`snapkeep plan`: what would be kept, copied and deleted, and why. It runs over readers, which cannot write."""
+"""`snapkeep plan`: what would be kept, copied and deleted, and why. Its clients refuse to write."""
 
 from __future__ import annotations
 
 import os
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from shutil import get_terminal_size
@@ -56,7 +57,7 @@ def plan(
     from snapkeep.cli.installed import Installed  # noqa: PLC0415 - imports what --help does not need
     from snapkeep.usecases.planning import gather_all_facts, make_plans  # noqa: PLC0415
 
-    installed, now = Installed(settings), datetime.now(UTC)
+    installed, now = Installed(replace(settings, read_only=True)), datetime.now(UTC)
     moment = _moment(at) if at else now
     given = [_from_file(policy, installed)] if policy else []
     in_force = installed.policies_in_force(*given) if diff or not given else {}

@@ -1,0 +1,51 @@
+"""`snapkeep plan` runs over clients that cannot write."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import boto3
+import pytest
+from botocore.stub import Stubber
+from typer.testing import Result
+
+from snapkeep.cli.common import AwsSettings
+from snapkeep.cli.installed import Installed
+from support.lineages import REGION
+from support.planned import DR, Reader, World
+
+
+@pytest.fixture
+def settings(monkeypatch: pytest.MonkeyPatch) -> AwsSettings:
+    session = boto3.Session(aws_access_key_id="testing", aws_secret_access_key="testing")
+    monkeypatch.setattr(AwsSettings, "session", lambda _: session)
+    return AwsSettings(REGION, DR, endpoint_url="http://127.0.0.1:9", read_only=True)
+
+
+def test_its_stores_and_queues_refuse_every_write(settings: AwsSettings) -> None:
+    installed = Installed(settings)
+    with pytest.raises(PermissionError, match="PutParameter would write"):
+        installed.store(REGION).put("{}", advanced=False)
+    with pytest.raises(PermissionError, match="DeleteItem would write"):
+        installed.queue(DR).release_lease("somebody")
+    with pytest.raises(PermissionError, match="DeleteSnapshot would write"):
+        settings.client("ec2", REGION).delete_snapshot(SnapshotId="snap-0123456789abcdef0")
+
+
+def test_they_read(settings: AwsSettings) -> None:
+    client = settings.client("ec2", REGION)
+    with Stubber(client) as stubber:
+        stubber.add_response("describe_volumes", {"Volumes": []})
+        assert client.describe_volumes()["Volumes"] == []
+
+
+def test_the_command_asks_for_them(plan: Callable[..., Result], world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[bool] = []
+
+    def reader(self: Installed, region: str) -> Reader:
+        seen.append(self.settings.read_only)
+        return Reader(world, region)
+
+    monkeypatch.setattr(Installed, "reader", reader)
+    assert plan().exit_code == 0
+    assert seen == [True, True]
