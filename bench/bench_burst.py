@@ -16,13 +16,14 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from snapkeep.domain.ledger import tags_for_copy
-from snapkeep.domain.model import CopyWanted, Origin
-from snapkeep.domain.policy import CopyRule, Limits, Policy, PolicySet, Retention, Selector
-from snapkeep.ebsmodel import Quotas, Speeds, VirtualClock, World
-from snapkeep.ebsmodel.clock import utc
-from snapkeep.simulate.runner import Runner
-from snapkeep.usecases.ports import EntryState, QueueEntry
+from snapkeep.domain.copies.entry import EntryState, QueueEntry
+from snapkeep.domain.copies.request import CopyRequest
+from snapkeep.domain.model import Origin
+from snapkeep.domain.policy.model import CopyRule, Limits, Policy, PolicySet, Retention, Selector
+from snapkeep.domain.tags import tags_for_copy
+from snapkeep.lab.ebs_model import Quotas, Speeds, VirtualClock, World
+from snapkeep.lab.ebs_model.clock import utc
+from snapkeep.lab.simulator.runner import Runner
 
 PRIMARY, DR = "us-east-1", "us-east-2"
 COPIES, QUOTA = 5_000, 20
@@ -91,11 +92,11 @@ def tight_deadlines(sources: list[str], seconds: dict[str, float], dice: random.
     return deadlines
 
 
-def wanted(burst: Burst, source: str) -> CopyWanted:
+def request(burst: Burst, source: str) -> CopyRequest:
     snapshot = burst.world.place(PRIMARY).snapshots[source]
     origin = Origin(PRIMARY, snapshot.volume_id, source, utc(snapshot.start))
     tags = tags_for_copy("snapkeep", "default", origin)
-    return CopyWanted(origin, "default", DR, "", utc(burst.deadlines[source]), snapshot.size_gib, False, tags)
+    return CopyRequest(origin, "default", DR, "", utc(burst.deadlines[source]), snapshot.size_gib, False, tags)
 
 
 @dataclass
@@ -146,7 +147,7 @@ def with_the_queue(*, tight: bool = False) -> tuple[Outcome, float]:
     now = runner.wiring.clock.now()
     queue = runner.wiring.queues[DR]
     for source in burst.sources:
-        queue.insert(QueueEntry(wanted(burst, source), EntryState.WAITING, now, now))
+        queue.insert(QueueEntry(request(burst, source), EntryState.WAITING, now, now))
     runner.wake(DR, 1.0)
     waited_until = burst.began
     while not runner.idle:
@@ -211,7 +212,7 @@ def dispatch_milliseconds(waiting: int) -> float:
         source = sources[number] if number < len(sources) else f"snap-{number:017x}"
         origin = Origin(PRIMARY, volume, source, now)
         tags = tags_for_copy("snapkeep", "default", origin)
-        asked = CopyWanted(origin, "default", DR, "", now + timedelta(seconds=number), 1, False, tags)
+        asked = CopyRequest(origin, "default", DR, "", now + timedelta(seconds=number), 1, False, tags)
         queue.insert(QueueEntry(asked, EntryState.WAITING, now, now))
     times = []
     for _ in range(len(sources) // QUOTA):

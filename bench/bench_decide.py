@@ -26,9 +26,11 @@ from pathlib import Path
 from typing import Any
 
 from snapkeep.cli.application import OBJECTS_BETWEEN_COLLECTIONS
-from snapkeep.domain import invariants, ledger, retention
+from snapkeep.domain import tags as ledger
 from snapkeep.domain.model import Action, Origin, Plan, Snapshot, SnapshotState
-from snapkeep.domain.policy import Limits, Retention
+from snapkeep.domain.policy.model import Limits, Retention
+from snapkeep.domain.retention import invariants
+from snapkeep.domain.retention import verdicts as retention
 
 MOST_TIMES_THE_BARE_LOOP = 4.0
 MOST_BYTES_A_SNAPSHOT = 700

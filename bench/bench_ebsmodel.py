@@ -24,8 +24,8 @@ from typing import Any
 
 import boto3
 
-from snapkeep.ebsmodel import Quotas, Speeds, World
-from snapkeep.local.embedded import EmbeddedAws, free_client_arguments
+from snapkeep.lab.ebs_model import Quotas, Speeds, World
+from snapkeep.lab.embedded_aws.embedded import EmbeddedAws, free_client_arguments
 
 PRIMARY, DR = "us-east-1", "us-east-2"
 WANTED_LIFECYCLES_PER_MINUTE = 100_000
@@ -61,10 +61,10 @@ def tags_of(number: int, volume_id: str) -> list[dict[str, Any]]:
     return [{"ResourceType": "snapshot", "Tags": [{"Key": key, "Value": value} for key, value in pairs.items()]}]
 
 
-def report(name: str, measured: float, wanted: float, unit: str, *, at_least: bool) -> None:
-    ratio = measured / wanted
+def report(name: str, measured: float, request: float, unit: str, *, at_least: bool) -> None:
+    ratio = measured / request
     good = ratio >= 1 if at_least else ratio <= 1
-    print(f"{name}: {measured:,.0f} {unit}, wanted {wanted:,.0f}: ratio {ratio:.2f} {'ok' if good else 'NOT REACHED'}")
+    print(f"{name}: {measured:,.0f} {unit}, wanted {request:,.0f}: ratio {ratio:.2f} {'ok' if good else 'NOT REACHED'}")
 
 
 def lifecycles(count: int = 20_000) -> None:

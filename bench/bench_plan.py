@@ -16,7 +16,7 @@ import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
-from snapkeep.local.embedded import EmbeddedAws
+from snapkeep.lab.embedded_aws.embedded import EmbeddedAws
 
 VOLUMES, SNAPSHOTS_EACH = 1000, 50
 MOST_CPU, MOST_MEMORY = 0.4, 0.35
@@ -104,9 +104,9 @@ def main() -> int:
             for volume in region["volumes"]
             for verdict in volume["snapshots"]
         )
-    wanted = VOLUMES * (SNAPSHOTS_EACH - 7)
-    assert len(found) == wanted, f"Cloud Custodian found {len(found)}"
-    assert deleted == wanted, f"the plan deletes {deleted}"
+    request = VOLUMES * (SNAPSHOTS_EACH - 7)
+    assert len(found) == request, f"Cloud Custodian found {len(found)}"
+    assert deleted == request, f"the plan deletes {deleted}"
     cpu, memory = ours.cpu_seconds / theirs.cpu_seconds, ours.memory_mib / theirs.memory_mib
     print(
         f"{VOLUMES * SNAPSHOTS_EACH:,} snapshots; Cloud Custodian {theirs.cpu_seconds:.1f} s CPU, {theirs.memory_mib:.0f} MiB; ",

@@ -16,9 +16,9 @@ import time
 import bench_decide
 
 from snapkeep.cli.application import OBJECTS_BETWEEN_COLLECTIONS
-from snapkeep.domain.policy import Limits, from_parameters
-from snapkeep.simulate.experiment import Experiment, Plan
-from snapkeep.simulate.fleet import generate, make_world
+from snapkeep.domain.policy.model import Limits, from_parameters
+from snapkeep.lab.simulator.experiment import Experiment, Plan
+from snapkeep.lab.simulator.fleet import generate, make_world
 
 AIM_SECONDS = 600.0
 LOOP_SECONDS = 1.7

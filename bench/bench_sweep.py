@@ -32,22 +32,22 @@ from snapkeep.adapters.ec2_exposure import Ec2Exposure
 from snapkeep.adapters.ec2_guards import RecentGuards
 from snapkeep.adapters.ec2_reader import PAGE, Ec2Reader
 from snapkeep.adapters.ec2_writers import Ec2Deleter, Ec2Tagger
+from snapkeep.domain.copies.entry import EntryState, QueueEntry
 from snapkeep.domain.errors import AwsThrottled
-from snapkeep.domain.policy import CopyRule, Limits, Policy, PolicySet, Retention, Selector
-from snapkeep.domain.reporting import Handling
-from snapkeep.ebsmodel import ASSUMED_LATENCY
-from snapkeep.simulate.memory_queue import MemoryQueue
-from snapkeep.usecases.attempts import Attempts
-from snapkeep.usecases.dead_letters import ReplayDeadLetters
-from snapkeep.usecases.deletion import DeleteSnapshots, DeletionOrder
-from snapkeep.usecases.enqueue import EnqueueCopy
-from snapkeep.usecases.ports import EntryState, QueueEntry
-from snapkeep.usecases.receive import ReceiveCopy
-from snapkeep.usecases.retention import RetentionPlanner
-from snapkeep.usecases.settle import Settlement
-from snapkeep.usecases.sweep import SHARING_LOOKS, ExposureCheck, SweepLimits, SweepOptions
-from snapkeep.usecases.sweep_dr import DrSweep
-from snapkeep.usecases.sweep_primary import PrimarySweep
+from snapkeep.domain.policy.model import CopyRule, Limits, Policy, PolicySet, Retention, Selector
+from snapkeep.domain.sweep.report import Handling
+from snapkeep.lab.ebs_model import ASSUMED_LATENCY
+from snapkeep.lab.simulator.memory_queue import MemoryQueue
+from snapkeep.usecases.copies.enqueue import EnqueueCopy
+from snapkeep.usecases.copies.receive import ReceiveCopy
+from snapkeep.usecases.copies.retries import RetryPolicy
+from snapkeep.usecases.copies.settle import Settlement
+from snapkeep.usecases.retention.delete import DeleteSnapshots, DeletionOrder
+from snapkeep.usecases.retention.plan_volumes import RetentionPlanner
+from snapkeep.usecases.sweep.dead_letters import ReplayDeadLetters
+from snapkeep.usecases.sweep.dr import DrSweep
+from snapkeep.usecases.sweep.primary import PrimarySweep
+from snapkeep.usecases.sweep.shared import SHARING_LOOKS, ExposureCheck, SweepLimits, SweepOptions
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
 KEPT = 18
@@ -140,7 +140,7 @@ class Function:
             queue_of=lambda _: self.queue,
             guards=self.guards(PRIMARY),
             policies=self.policies,
-            enqueue=EnqueueCopy(queue_of=lambda _: self.queue, waiters=Nothing(), clock=self.clock),
+            enqueue=EnqueueCopy(queue_of=lambda _: self.queue, task_tokens=Nothing(), clock=self.clock),
             tagger=self.tagger(PRIMARY),
             runs=self.runs,
             waiting_runs=self.runs,
@@ -180,8 +180,8 @@ class Function:
             reader=self.reader(DR),
             tagger=self.tagger(DR),
             queue=self.queue,
-            settlement=Settlement(queue=self.queue, waiters=Nothing(), clock=self.clock),
-            attempts=Attempts(),
+            settlement=Settlement(queue=self.queue, task_tokens=Nothing(), clock=self.clock),
+            attempts=RetryPolicy(),
             planner=planner,
             clock=self.clock,
         )

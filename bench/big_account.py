@@ -18,15 +18,17 @@ from botocore.exceptions import ClientError
 from botocore.parsers import ResponseParserFactory
 
 from snapkeep.adapters.dynamodb_queue import DynamoDbQueue
-from snapkeep.domain import ledger, tagnames
-from snapkeep.domain.model import CopyWanted, Origin
-from snapkeep.ebsmodel import ASSUMED_LATENCY, Quotas, Speeds, World
-from snapkeep.ebsmodel.client import METHODS
-from snapkeep.ebsmodel.clock import utc
+from snapkeep.domain import tag_names as tagnames
+from snapkeep.domain import tags as ledger
+from snapkeep.domain.copies.entry import EntryState, QueueEntry
+from snapkeep.domain.copies.request import CopyRequest
+from snapkeep.domain.model import Origin
 from snapkeep.functions.clients import moment_in
-from snapkeep.local.wire.ec2_xml import answer_document, error_document
-from snapkeep.local.wire.models import operation_model
-from snapkeep.usecases.ports import EntryState, QueueEntry
+from snapkeep.lab.ebs_model import ASSUMED_LATENCY, Quotas, Speeds, World
+from snapkeep.lab.ebs_model.client import METHODS
+from snapkeep.lab.ebs_model.clock import utc
+from snapkeep.lab.embedded_aws.wire.ec2_xml import answer_document, error_document
+from snapkeep.lab.embedded_aws.wire.models import operation_model
 
 PRIMARY, DR, SYSTEM, POLICY = "us-east-1", "us-east-2", "snapkeep", "gold"
 SNAPSHOTS_PER_VOLUME = 20
@@ -112,9 +114,9 @@ def _copy(account: Account, wrong: int, origin: Origin) -> None:
     if wrong == NO_COPY:
         account.call("DeleteSnapshot", DR, SnapshotId=copy_id)
     asked_at = origin.start_time + timedelta(minutes=1)
-    wanted = CopyWanted(origin, POLICY, DR, "", asked_at + timedelta(hours=4), 8, encrypted=False, tags=tags)
+    request = CopyRequest(origin, POLICY, DR, "", asked_at + timedelta(hours=4), 8, encrypted=False, tags=tags)
     state = EntryState.RUNNING if wrong == END_UNSEEN else EntryState.DONE
-    entry = QueueEntry(wanted, state, asked_at, asked_at, attempts=1, copy_id=copy_id)
+    entry = QueueEntry(request, state, asked_at, asked_at, attempts=1, copy_id=copy_id)
     (account.known if wrong in (NO_COPY, END_UNSEEN) else account.done).append(entry)
 
 

@@ -6,8 +6,8 @@ import re
 
 import pytest
 
-from snapkeep.domain.policy import Limits, from_parameters
-from snapkeep.usecases.dispatch import Dispatch
+from snapkeep.domain.policy.model import Limits, from_parameters
+from snapkeep.usecases.copies.dispatch import Dispatch
 from support.templates import FUNCTION, MACHINE, STACKS, resources, template
 
 RULE, QUEUE, LOG = "AWS::Events::Rule", "AWS::SQS::Queue", "AWS::Logs::LogGroup"

@@ -13,8 +13,8 @@ import typer.main
 import yaml
 
 from snapkeep.cli.application import COMMANDS
-from snapkeep.domain.policy_document import parse_document
-from snapkeep.ebsmodel import VirtualClock, World
+from snapkeep.domain.policy.document import parse_document
+from snapkeep.lab.ebs_model import VirtualClock, World
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]

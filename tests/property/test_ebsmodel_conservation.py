@@ -8,10 +8,10 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, MultipleResults, RuleBasedStateMachine, consumes, initialize, invariant, multiple, rule
 
-from snapkeep.ebsmodel import ApiError, Quotas, World
-from snapkeep.ebsmodel.blocks import Chain
-from snapkeep.ebsmodel.place import Place
-from snapkeep.ebsmodel.records import Snapshot
+from snapkeep.lab.ebs_model import ApiError, Quotas, World
+from snapkeep.lab.ebs_model.blocks import Chain
+from snapkeep.lab.ebs_model.place import Place
+from snapkeep.lab.ebs_model.records import Snapshot
 
 PRIMARY, DR = "us-east-1", "us-east-2"
 BLOCKS = 2048

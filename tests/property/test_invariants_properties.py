@@ -9,11 +9,11 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from snapkeep.domain.errors import PlanRefused
-from snapkeep.domain.holds import copy_facts, holds_from_facts
-from snapkeep.domain.invariants import check_plan, find_problems
 from snapkeep.domain.model import Action, Plan, Reason, Snapshot, Verdict
-from snapkeep.domain.policy import Limits, Retention
-from snapkeep.domain.retention import decide
+from snapkeep.domain.policy.model import Limits, Retention
+from snapkeep.domain.retention.holds import copy_facts, holds_from_facts
+from snapkeep.domain.retention.invariants import check_plan, find_problems
+from snapkeep.domain.retention.verdicts import decide
 from support.lineages import REGION, SYSTEM
 from support.policy_strategies import NOW, lineages, retentions
 

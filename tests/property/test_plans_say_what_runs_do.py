@@ -12,15 +12,15 @@ from hypothesis import strategies as st
 
 from snapkeep.adapters.ec2_reader import is_arbitrary
 from snapkeep.adapters.ec2_writers import tag_list
-from snapkeep.domain import tagnames
+from snapkeep.domain import tag_names as tagnames
+from snapkeep.domain.copies.entry import OPEN_STATES
 from snapkeep.domain.errors import PlanRefused
 from snapkeep.domain.model import Action, Plan
-from snapkeep.domain.planning import RegionPlan, VolumePlan
-from snapkeep.domain.policy import CopyRule, Limits, Policy, PolicySet, Retention, Selector
-from snapkeep.ebsmodel import FaultRule
-from snapkeep.usecases.planning import gather_all_facts, make_plans
-from snapkeep.usecases.ports import STILL_TO_COME
-from snapkeep.usecases.sweep import SweepOptions
+from snapkeep.domain.policy.model import CopyRule, Limits, Policy, PolicySet, Retention, Selector
+from snapkeep.domain.retention.region_plan import RegionPlan, VolumePlan
+from snapkeep.lab.ebs_model import FaultRule
+from snapkeep.usecases.retention.plan_regions import gather_all_facts, make_plans
+from snapkeep.usecases.sweep.shared import SweepOptions
 from support.sweeping_world import DAY, DR, HOUR, PRIMARY, SweepingWorld
 
 NAMES = ("gold", "silver", "rest", "nobody")
@@ -136,7 +136,7 @@ class Account:
         """What `snapkeep plan` shows."""
         wiring, policies = self.world.wiring(), self.world.policies
         queue = wiring.queue_of(DR)
-        waiting = frozenset((one.wanted.origin.snapshot_id, DR) for state in STILL_TO_COME for one in queue.in_state(state))
+        waiting = frozenset((one.request.origin.snapshot_id, DR) for state in OPEN_STATES for one in queue.in_state(state))
         readers = [wiring.reader(PRIMARY), wiring.reader(DR)]
         facts = gather_all_facts(readers[0], readers[1:], waiting)
         return make_plans(readers, facts, {PRIMARY: policies, DR: policies}, wiring.clock.now(), system="snapkeep")

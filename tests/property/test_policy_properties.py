@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from snapkeep.domain.policy import PolicySet
-from snapkeep.domain.policy_document import InvalidPolicy, parse_document, to_document
-from snapkeep.domain.policy_problem import PolicyProblem
+from snapkeep.domain.policy.document import InvalidPolicy, parse_document, to_document
+from snapkeep.domain.policy.model import PolicySet
+from snapkeep.domain.policy.problem import PolicyProblem
 from snapkeep.policyfile.load import load_text, readable_yaml
 from support.policy_strategies import json_values, policy_sets
 

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from snapkeep.domain.model import Action, Origin, Reason, Snapshot
-from snapkeep.domain.policy import Retention
-from snapkeep.domain.retention import RETENTION_WORDS, decide
+from snapkeep.domain.policy.model import Retention
+from snapkeep.domain.retention.verdicts import RETENTION_WORDS, decide
 from support.lineages import SYSTEM, copy_of
 from support.policy_strategies import NOW, lineages, retentions
 

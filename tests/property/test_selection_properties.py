@@ -7,10 +7,10 @@ from fnmatch import fnmatchcase
 from hypothesis import given
 from hypothesis import strategies as st
 
-from snapkeep.domain import tagnames
+from snapkeep.domain import tag_names as tagnames
 from snapkeep.domain.model import Volume
-from snapkeep.domain.policy import PolicySet, Selector
-from snapkeep.domain.selection import matches, select
+from snapkeep.domain.policy.model import PolicySet, Selector
+from snapkeep.domain.policy.selection import matches, select
 from support.policy_strategies import policy_sets, selectors, volumes
 
 

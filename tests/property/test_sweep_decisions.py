@@ -7,13 +7,15 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from snapkeep.domain import ledger, tagnames
-from snapkeep.domain.model import CopyWanted, Origin, Snapshot, SnapshotState, Volume
-from snapkeep.domain.planning import RegionFacts, plan_region
-from snapkeep.domain.policy import CopyRule, Limits, Policy, PolicySet, Retention, Selector
-from snapkeep.domain.sweeping import Decision, Enqueue, Protect, Queued, QueuedCopy, Receive, Retag
-from snapkeep.domain.sweeping_dr import DrFacts, decide_dr
-from snapkeep.domain.sweeping_primary import PrimaryFacts, decide_primary
+from snapkeep.domain import tag_names as tagnames
+from snapkeep.domain import tags as ledger
+from snapkeep.domain.copies.request import CopyRequest
+from snapkeep.domain.model import Origin, Snapshot, SnapshotState, Volume
+from snapkeep.domain.policy.model import CopyRule, Limits, Policy, PolicySet, Retention, Selector
+from snapkeep.domain.retention.region_plan import RegionFacts, plan_region
+from snapkeep.domain.sweep.dr import DrFacts, decide_dr
+from snapkeep.domain.sweep.findings import Decision, Enqueue, Protect, Queued, QueuedCopy, Receive, Retag
+from snapkeep.domain.sweep.primary import PrimaryFacts, decide_primary
 
 SYSTEM, PRIMARY, DR = "snapkeep", "us-east-1", "us-east-2"
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
@@ -65,7 +67,7 @@ def entries(draw: st.DrawFn, of: list[Snapshot], made: list[Snapshot]) -> list[Q
         if standing is None:
             continue
         mine = [one.id for one in made if one.origin.snapshot_id == source.id]
-        wanted = CopyWanted(
+        request = CopyRequest(
             source.origin,
             "gold",
             DR,
@@ -77,7 +79,7 @@ def entries(draw: st.DrawFn, of: list[Snapshot], made: list[Snapshot]) -> list[Q
         )
         copy_id = mine[0] if mine else "snap-0000dead"
         changed_at = NOW - timedelta(hours=draw(st.integers(0, 48)))
-        found.append(QueuedCopy(wanted, standing, changed_at, copy_id if standing is not Queued.TO_COME else "", "a cause"))
+        found.append(QueuedCopy(request, standing, changed_at, copy_id if standing is not Queued.TO_COME else "", "a cause"))
     return found
 
 
@@ -183,8 +185,8 @@ def test_a_copy_under_way_is_not_asked_for_again_whatever_the_queue_remembers() 
     newest = sources[1]
     tags = ledger.tags_for_copy(SYSTEM, "gold", newest.origin)
     copy = Snapshot("snap-c0001000", DR, SnapshotState.PENDING, start, newest.origin, 8, tags=tags, is_copy=True)
-    wanted = CopyWanted(newest.origin, "gold", DR, "", start, 8, encrypted=False, tags=tags)
-    failed = QueuedCopy(wanted, Queued.FAILED, NOW - timedelta(days=2), copy.id, "an old cause")
+    request = CopyRequest(newest.origin, "gold", DR, "", start, 8, encrypted=False, tags=tags)
+    failed = QueuedCopy(request, Queued.FAILED, NOW - timedelta(days=2), copy.id, "an old cause")
     asked = [one.repair.snapshot.id for one in primary((sources, [copy], [failed])).findings if isinstance(one.repair, Enqueue)]
     assert newest.id not in asked
 

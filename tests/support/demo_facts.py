@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from snapkeep.demo.facts import Ending, Facts, Fate, ShotFacts, VolumeFacts
-from snapkeep.demo.runs import PROTECT, RECEIVE, Run, Step
-from snapkeep.demo.story import CAST, DR_REGION, MAIL, ORDERS, ORDERS_LOG, PRIMARY_REGION, SCRATCH, VAULT, WEB, Member
-from snapkeep.domain.ledger import tags_for_copy, tags_for_snapshot
 from snapkeep.domain.model import Origin, Snapshot, SnapshotState
+from snapkeep.domain.tags import tags_for_copy, tags_for_snapshot
+from snapkeep.lab.demo.facts import Ending, Facts, Fate, ShotFacts, VolumeFacts
+from snapkeep.lab.demo.runs import PROTECT, RECEIVE, Run, Step
+from snapkeep.lab.demo.story import CAST, DR_REGION, MAIL, ORDERS, ORDERS_LOG, PRIMARY_REGION, SCRATCH, VAULT, WEB, Member
 
 BEGAN = datetime(2026, 3, 1, 12, tzinfo=UTC)
 KEPT_AND_COPIED, KEPT, DELETED = "kept and copied", "kept", "deleted"

@@ -7,10 +7,10 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from snapkeep.domain.copies.entry import EntryState, QueueEntry, entry_key
+from snapkeep.domain.copies.request import CopyRequest
 from snapkeep.domain.errors import SnapkeepError
-from snapkeep.domain.model import CopyWanted
-from snapkeep.usecases.dispatch import Dispatch, Dispatched
-from snapkeep.usecases.ports import EntryState, QueueEntry, entry_key
+from snapkeep.usecases.copies.dispatch import Dispatch, DispatchResult
 from support.flows import DR, PRIMARY, Laboratory
 
 QUOTA = 3
@@ -23,13 +23,13 @@ class Copier:
         self.real, self.errors, self.asked = real, list(errors), list[str]()
         self.before: Callable[[], object] = lambda: None
 
-    def start_copy(self, wanted: CopyWanted) -> str:
-        self.asked.append(wanted.origin.snapshot_id)
+    def start_copy(self, request: CopyRequest) -> str:
+        self.asked.append(request.origin.snapshot_id)
         self.before()
         error = self.errors.pop(0) if self.errors else None
         if error is not None:
             raise error
-        return str(self.real.start_copy(wanted))
+        return str(self.real.start_copy(request))
 
 
 class KeysAsked:
@@ -79,7 +79,7 @@ class Resting(Laboratory):
         copier = Copier(real.copier, *errors)
         return replace(real, copier=copier, **changes), copier
 
-    def run(self, *errors: SnapkeepError | None, **changes: Any) -> tuple[Dispatched, Sequence[str]]:
+    def run(self, *errors: SnapkeepError | None, **changes: Any) -> tuple[DispatchResult, Sequence[str]]:
         dispatch, copier = self.dispatcher(*errors, **changes)
         return dispatch.run("the dispatcher"), copier.asked
 
@@ -93,7 +93,7 @@ class Resting(Laboratory):
         self.runner.wiring.queues[DR].write(replace(self.entry(source), **changes))
 
     def name_key(self, source: str, key: str) -> None:
-        self.put(source, wanted=replace(self.entry(source).wanted, kms_key=key))
+        self.put(source, request=replace(self.entry(source).request, kms_key=key))
 
     def copy_by_hand(self, source: str, **tags: str) -> str:
         listed = [{"ResourceType": "snapshot", "Tags": [{"Key": key, "Value": value} for key, value in tags.items()]}]

@@ -13,7 +13,7 @@ from unittest import mock
 from ministack.core.responses import set_request_account_id, set_request_region
 from ministack.services import stepfunctions
 
-from snapkeep.local.seams import stepfunctions as seams
+from snapkeep.lab.embedded_aws.patches import stepfunctions as seams
 from support.asl import ACCOUNT_ID, REGION, Handler, LambdaRefusedError, Pause, Run, definition, no_pause
 
 PATIENCE_SECONDS = 30.0

@@ -8,15 +8,15 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from snapkeep.domain.policy import CopyRule, Limits, Policy, PolicySet, Retention, Selector
-from snapkeep.ebsmodel import EventOptions, FaultRule, Quotas, Speeds, VirtualClock, World
-from snapkeep.ebsmodel.records import COMPLETED, Snapshot
-from snapkeep.simulate.executions import Run
-from snapkeep.simulate.runner import Runner
-from snapkeep.simulate.sweeps import Sweeper
-from snapkeep.simulate.watch import Watch
-from snapkeep.simulate.wiring import Deployment, Killed
-from snapkeep.usecases.attempts import Attempts
+from snapkeep.domain.policy.model import CopyRule, Limits, Policy, PolicySet, Retention, Selector
+from snapkeep.lab.ebs_model import EventOptions, FaultRule, Quotas, Speeds, VirtualClock, World
+from snapkeep.lab.ebs_model.records import COMPLETED, Snapshot
+from snapkeep.lab.simulator.executions import Run
+from snapkeep.lab.simulator.runner import Runner
+from snapkeep.lab.simulator.sweeps import Sweeper
+from snapkeep.lab.simulator.watch import Watch
+from snapkeep.lab.simulator.wiring import Deployment, Killed
+from snapkeep.usecases.copies.retries import RetryPolicy
 
 PRIMARIES = ("us-east-1", "eu-west-1")
 DESTINATIONS = ("us-east-2", "us-west-2")
@@ -76,7 +76,7 @@ class Chaos:
         self.events: list[dict[str, Any]] = []
         self.world.subscribe(self.events.append)
         self.kill_in = self.interleave_in = self.meet_in = 0
-        deployment = Deployment(PRIMARIES, DESTINATIONS, copy_quota=OUR_QUOTA, attempts=Attempts(2, timedelta(minutes=5)))
+        deployment = Deployment(PRIMARIES, DESTINATIONS, copy_quota=OUR_QUOTA, attempts=RetryPolicy(2, timedelta(minutes=5)))
         self.runner = Runner(
             self.world, lambda: self.policies, deployment, hook=self._hook, seed=seed, on_run_ended=self._run_ended
         )
@@ -156,8 +156,8 @@ class Chaos:
         self._by_person(lambda: self._ec2(region).create_snapshot(VolumeId=volume))
 
     def create_set(self) -> None:
-        wanted = {"InstanceId": self.instance, "ExcludeBootVolume": True}
-        self._by_person(lambda: self._ec2(PRIMARIES[0]).create_snapshots(InstanceSpecification=wanted))
+        request = {"InstanceId": self.instance, "ExcludeBootVolume": True}
+        self._by_person(lambda: self._ec2(PRIMARIES[0]).create_snapshots(InstanceSpecification=request))
 
     def change_weather(self, kind: int, share: int) -> None:
         name, probability = WEATHER[kind % len(WEATHER)], (0.2, 0.5, 1.0)[share % 3]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
-from snapkeep.domain import tagnames
+from snapkeep.domain import tag_names as tagnames
 from snapkeep.domain.model import Origin, Snapshot, SnapshotState
 
 SYSTEM = "snapkeep"

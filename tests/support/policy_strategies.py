@@ -9,8 +9,8 @@ from typing import Any
 from hypothesis import strategies as st
 
 from snapkeep.domain.model import Snapshot, SnapshotState, Volume, VolumeRole
-from snapkeep.domain.policy import CopyRule, Limits, Policy, PolicySet, Retention, Selector
-from snapkeep.domain.policy_fields import VOLUME_TYPES
+from snapkeep.domain.policy.fields import VOLUME_TYPES
+from snapkeep.domain.policy.model import CopyRule, Limits, Policy, PolicySet, Retention, Selector
 from support.lineages import snapshot
 
 NOW = datetime(2026, 11, 23, 3, tzinfo=UTC)

@@ -24,10 +24,10 @@ from botocore.exceptions import ClientError
 from moto import mock_aws
 from moto.sns.models import sns_backends
 
-from snapkeep.ebsmodel import Faults, Speeds, VirtualClock, World
-from snapkeep.ebsmodel.clock import utc
 from snapkeep.functions.composition import Composition
 from snapkeep.functions.environment import Environment
+from snapkeep.lab.ebs_model import Faults, Speeds, VirtualClock, World
+from snapkeep.lab.ebs_model.clock import utc
 from support.asl import ACCOUNT_ID, Engine, Handler, Pause, Run
 from support.templates import FUNCTION, resources, template
 
@@ -175,8 +175,8 @@ class RealSystem:
         values["Notices"] = clients["sqs"].create_queue(QueueName="notices")["QueueUrl"]
         values["Topic"] = clients["sns"].create_topic(Name="notifications")["TopicArn"]
         for properties in resources(stack, "AWS::DynamoDB::Table").values():
-            wanted = ("AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes", "BillingMode")
-            clients["dynamodb"].create_table(TableName=self.table, **{name: properties[name] for name in wanted})
+            request = ("AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes", "BillingMode")
+            clients["dynamodb"].create_table(TableName=self.table, **{name: properties[name] for name in request})
         shared = template(stack)["Globals"]["Function"]["Environment"]["Variables"]
         variables = {name: str(filled_in(value, values)) for name, value in shared.items()} | {"AWS_REGION": region}
         for name, properties in resources(stack, FUNCTION).items():

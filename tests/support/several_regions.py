@@ -14,12 +14,13 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 from snapkeep.adapters.ec2_reader import Ec2Reader
 from snapkeep.cli.common import AwsSettings
 from snapkeep.cli.installed import Installed
-from snapkeep.domain import ledger
-from snapkeep.domain.model import CopyWanted, Snapshot
-from snapkeep.ebsmodel import World
-from snapkeep.ebsmodel.clock import VirtualClock
-from snapkeep.usecases.ports import EntryState, QueueEntry
-from snapkeep.usecases.queue_codec import entry_to_json
+from snapkeep.domain import tags as ledger
+from snapkeep.domain.copies.codec import entry_to_json
+from snapkeep.domain.copies.entry import EntryState, QueueEntry
+from snapkeep.domain.copies.request import CopyRequest
+from snapkeep.domain.model import Snapshot
+from snapkeep.lab.ebs_model import World
+from snapkeep.lab.ebs_model.clock import VirtualClock
 
 PRIMARY, NEAR, FAR = "us-east-1", "us-east-2", "us-west-2"
 DOCUMENT = {
@@ -80,8 +81,8 @@ class Account:
 
     def queue(self, source: Snapshot, region: str) -> None:
         at = source.start_time
-        wanted = CopyWanted(source.origin, "gold", region, "", at + timedelta(days=1), 8, encrypted=False)
-        self.waiting.setdefault(region, []).append(QueueEntry(wanted, EntryState.WAITING, at, at))
+        request = CopyRequest(source.origin, "gold", region, "", at + timedelta(days=1), 8, encrypted=False)
+        self.waiting.setdefault(region, []).append(QueueEntry(request, EntryState.WAITING, at, at))
 
     @staticmethod
     def _tag(client: Any, snapshot_id: str, tags: dict[str, str]) -> None:
@@ -126,7 +127,7 @@ class Client:
         values = request["ExpressionAttributeValues"]
         state, volume = values.get(":state", {}).get("S"), values.get(":volume", {}).get("S")
         held = self.account.waiting.get(self.region, [])
-        return {"Items": [_item(one) for one in held if one.state == state or one.wanted.origin.volume_id == volume]}
+        return {"Items": [_item(one) for one in held if one.state == state or one.request.origin.volume_id == volume]}
 
     def get_item(self, Key: dict[str, Any], **_: Any) -> dict[str, Any]:  # noqa: N803 - boto3's name
         held = {one.key: one for one in self.account.waiting.get(self.region, [])}

@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from snapkeep.domain.policy import CopyRule, Policy, PolicySet, Retention, Selector
-from snapkeep.simulate.experiment import Experiment, Plan, Result
-from snapkeep.simulate.fleet import SimulatedVolume, make_world
+from snapkeep.domain.policy.model import CopyRule, Policy, PolicySet, Retention, Selector
+from snapkeep.lab.simulator.experiment import Experiment, Plan, Result
+from snapkeep.lab.simulator.fleet import SimulatedVolume, make_world
 
 PRIMARY, NEAR, FAR = "us-east-1", "us-east-2", "eu-west-1"
 STILL = SimulatedVolume(100, used_share=0.5, changed_share_per_day=0.0)

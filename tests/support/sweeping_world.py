@@ -11,34 +11,34 @@ from snapkeep.adapters.ec2_exposure import Ec2Exposure
 from snapkeep.adapters.ec2_guards import RecentGuards
 from snapkeep.adapters.ec2_reader import Ec2Reader
 from snapkeep.adapters.ec2_writers import Ec2Tagger
-from snapkeep.domain.ledger import format_time
-from snapkeep.domain.policy import CopyRule, Limits, Policy, PolicySet, Retention, Selector
-from snapkeep.domain.reporting import Handling, SweepReport
-from snapkeep.domain.sweeping import Kind, Wait
-from snapkeep.domain.sweeping_runs import RunUnderWay
-from snapkeep.ebsmodel import World
-from snapkeep.ebsmodel.clock import utc
-from snapkeep.simulate.executions import PROTECT, RECEIVE
-from snapkeep.simulate.runner import Runner
-from snapkeep.simulate.sweeps import OpenRuns
-from snapkeep.simulate.wiring import Deployment, orders_of
-from snapkeep.usecases.dead_letters import ReplayDeadLetters
-from snapkeep.usecases.deletion import DeletionOrder
-from snapkeep.usecases.status import Destination, Status, gather_status
-from snapkeep.usecases.sweep import ExposureCheck, SweepLimits, SweepOptions, Swept, complete
-from snapkeep.usecases.sweep_dr import DrSweep
-from snapkeep.usecases.sweep_ports import DeadLetter
-from snapkeep.usecases.sweep_primary import PrimarySweep
+from snapkeep.domain.policy.model import CopyRule, Limits, Policy, PolicySet, Retention, Selector
+from snapkeep.domain.sweep.findings import FindingKind, Wait
+from snapkeep.domain.sweep.report import Handling, SweepReport
+from snapkeep.domain.sweep.waiting_runs import RunUnderWay
+from snapkeep.domain.tags import format_time
+from snapkeep.lab.ebs_model import World
+from snapkeep.lab.ebs_model.clock import utc
+from snapkeep.lab.simulator.executions import PROTECT, RECEIVE
+from snapkeep.lab.simulator.runner import Runner
+from snapkeep.lab.simulator.sweeps import OpenRuns
+from snapkeep.lab.simulator.wiring import Deployment, orders_of
+from snapkeep.usecases.look.status import Destination, Status, gather_status
+from snapkeep.usecases.retention.delete import DeletionOrder
+from snapkeep.usecases.sweep.dead_letters import ReplayDeadLetters
+from snapkeep.usecases.sweep.dr import DrSweep
+from snapkeep.usecases.sweep.ports import DeadLetter
+from snapkeep.usecases.sweep.primary import PrimarySweep
+from snapkeep.usecases.sweep.shared import ExposureCheck, SweepLimits, SweepOptions, SweepResult, complete
 
 PRIMARY, DR = "us-east-1", "us-east-2"
 DAY, HOUR = 86_400.0, 3_600.0
 
 
-def kinds(report: SweepReport, handling: Handling | None = None) -> Counter[Kind]:
+def kinds(report: SweepReport, handling: Handling | None = None) -> Counter[FindingKind]:
     """What a report found, counted; that sharing is not blocked, as in every new account, is left out."""
-    found: Counter[Kind] = Counter()
+    found: Counter[FindingKind] = Counter()
     for item in report.items:
-        if (handling is None or item.handling is handling) and item.kind is not Kind.SHARING_NOT_BLOCKED:
+        if (handling is None or item.handling is handling) and item.kind is not FindingKind.SHARING_NOT_BLOCKED:
             found[item.kind] += item.times
     return found
 
@@ -179,7 +179,7 @@ class SweepingWorld:
         self.later(settle)
         return report
 
-    def carried_out(self, region: str, swept: Swept) -> SweepReport:
+    def carried_out(self, region: str, swept: SweepResult) -> SweepReport:
         removals = [
             DeletionOrder(
                 copy.id, copy.origin.volume_id, format_time(copy.origin.start_time), copy.policy, (f"failed copy: {why}",)

@@ -20,7 +20,7 @@ DELETION = {
 PROBLEM = {"kind": "SnapshotFailed", "subject": "snap-1", "cause": "the disk was on fire"}
 REFUSAL = {"snapshot_id": "snap-old", "outcome": "in use", "cause": "ami-1 uses it"}
 PROTECTED = ("TagSnapshots", "EvaluateContinue", "CopyToDR", "PlanRetention", "DeleteOldSnapshots", "Outcome")
-TOLD = ("NotifyUser", "WhatFailed")
+NEEDS_ATTENTION = ("NotifyUser", "WhatFailed")
 
 
 def plan(*deletions: Mapping[str, Any]) -> dict[str, Any]:
@@ -108,7 +108,7 @@ WAYS = {
     "a failed snapshot": Way(
         "protect",
         "FAILED",
-        ("TagSnapshots", "EvaluateContinue", *TOLD, "ProblemsFound"),
+        ("TagSnapshots", "EvaluateContinue", *NEEDS_ATTENTION, "ProblemsFound"),
         {"TagSnapshots": tagged("NOTHING_LEFT", PROBLEM)},
         error="ProblemsFound",
         cause_tells="the disk was on fire",
@@ -117,7 +117,7 @@ WAYS = {
     "a set with one failed snapshot": Way(
         "protect",
         "FAILED",
-        (*PROTECTED, *TOLD, "ProblemsFound"),
+        (*PROTECTED, *NEEDS_ATTENTION, "ProblemsFound"),
         {"TagSnapshots": managed(copy("snap-1"), problems=(PROBLEM,))},
         error="ProblemsFound",
         cause_tells="the disk was on fire",
@@ -125,7 +125,7 @@ WAYS = {
     "an answer that nobody expects": Way(
         "protect",
         "FAILED",
-        ("TagSnapshots", "EvaluateContinue", *TOLD, "ProblemsFound"),
+        ("TagSnapshots", "EvaluateContinue", *NEEDS_ATTENTION, "ProblemsFound"),
         {"TagSnapshots": tagged("WHATEVER")},
         error="ProblemsFound",
         never_called=("DeleteOldSnapshots",),
@@ -133,7 +133,7 @@ WAYS = {
     "an event that cannot be read": Way(
         "protect",
         "FAILED",
-        ("TagSnapshots", *TOLD, "Failed"),
+        ("TagSnapshots", *NEEDS_ATTENTION, "Failed"),
         {"TagSnapshots": [errors.InvalidEvent("no snapshot_id")] * 20},
         error="InvalidEvent",
         cause_tells="no snapshot_id",
@@ -144,7 +144,7 @@ WAYS = {
     "EC2 throttles without end": Way(
         "protect",
         "FAILED",
-        ("TagSnapshots", *TOLD, "Failed"),
+        ("TagSnapshots", *NEEDS_ATTENTION, "Failed"),
         {"TagSnapshots": [errors.AwsThrottled("slow down")] * 20},
         error="AwsThrottled",
         cause_tells="slow down",
@@ -163,7 +163,7 @@ WAYS = {
     "the copy cannot be asked for": Way(
         "protect",
         "FAILED",
-        (*PROTECTED, *TOLD, "CopyMissing"),
+        (*PROTECTED, *NEEDS_ATTENTION, "CopyMissing"),
         {"CopySnapshotToDR": [errors.AwsRefused("no such table")] * 20},
         error="CopyFailed",
         cause_tells="no such table",
@@ -171,7 +171,7 @@ WAYS = {
     "one copy of two fails": Way(
         "protect",
         "FAILED",
-        (*PROTECTED, *TOLD, "CopyMissing"),
+        (*PROTECTED, *NEEDS_ATTENTION, "CopyMissing"),
         {"TagSnapshots": managed(copy("snap-1"), copy("snap-2"))},
         error="CopyFailed",
         cause_tells="Given key ID is not accessible",
@@ -179,7 +179,7 @@ WAYS = {
     "nobody answers for the copy": Way(
         "protect",
         "FAILED",
-        (*PROTECTED, *TOLD, "CopyMissing"),
+        (*PROTECTED, *NEEDS_ATTENTION, "CopyMissing"),
         {"TagSnapshots": managed(copy("snap-3", timeout_seconds=1))},
         {"snap-3": None},
         error="CopyFailed",
@@ -188,7 +188,7 @@ WAYS = {
     "a plan that breaks an invariant": Way(
         "protect",
         "FAILED",
-        ("TagSnapshots", "EvaluateContinue", "CopyToDR", "PlanRetention", *TOLD, "Failed"),
+        ("TagSnapshots", "EvaluateContinue", "CopyToDR", "PlanRetention", *NEEDS_ATTENTION, "Failed"),
         {"CountSnapshots": [errors.PlanRefused("INV-08: too many")] * 20},
         error="PlanRefused",
         cause_tells="INV-08",
@@ -197,7 +197,7 @@ WAYS = {
     "a snapshot that cannot be deleted": Way(
         "protect",
         "FAILED",
-        (*PROTECTED, *TOLD, "NotDeleted"),
+        (*PROTECTED, *NEEDS_ATTENTION, "NotDeleted"),
         {"DeleteOldSnapshots": {"deleted": 0, "failed": [REFUSAL]}},
         error="NotDeleted",
         cause_tells="ami-1 uses it",
@@ -205,7 +205,7 @@ WAYS = {
     "telling fails too": Way(
         "protect",
         "FAILED",
-        ("TagSnapshots", *TOLD, "Failed"),
+        ("TagSnapshots", *NEEDS_ATTENTION, "Failed"),
         {"TagSnapshots": [errors.AwsRefused("not allowed")] * 20, "Notification": [errors.AwsRefused("no queue")] * 20},
         error="AwsRefused",
         cause_tells="not allowed",
@@ -237,7 +237,7 @@ WAYS = {
     "a copy that failed for good is removed": Way(
         "receive",
         "FAILED",
-        ("TagSnapshotCopy", "EvaluateContinue", "DeleteOldSnapshots", "Outcome", *TOLD, "CopyFailed"),
+        ("TagSnapshotCopy", "EvaluateContinue", "DeleteOldSnapshots", "Outcome", *NEEDS_ATTENTION, "CopyFailed"),
         {"TagSnapshotCopy": received("FAILED", DELETION, problems=(PROBLEM,))},
         error="CopyFailed",
         cause_tells="the disk was on fire",
@@ -245,7 +245,7 @@ WAYS = {
     "a copy that failed for good and is gone": Way(
         "receive",
         "FAILED",
-        ("TagSnapshotCopy", "EvaluateContinue", *TOLD, "CopyFailed"),
+        ("TagSnapshotCopy", "EvaluateContinue", *NEEDS_ATTENTION, "CopyFailed"),
         {"TagSnapshotCopy": received("FAILED", problems=(PROBLEM,))},
         error="CopyFailed",
         never_called=("DeleteOldSnapshots",),
@@ -253,7 +253,7 @@ WAYS = {
     "a copy arrives, and the oldest cannot be deleted": Way(
         "receive",
         "FAILED",
-        ("TagSnapshotCopy", "EvaluateContinue", "DeleteOldSnapshots", "Outcome", *TOLD, "NotDeleted"),
+        ("TagSnapshotCopy", "EvaluateContinue", "DeleteOldSnapshots", "Outcome", *NEEDS_ATTENTION, "NotDeleted"),
         {"DeleteOldSnapshots": {"deleted": 0, "failed": [REFUSAL]}},
         error="NotDeleted",
     ),
@@ -267,14 +267,14 @@ WAYS = {
     "an event of a copy that cannot be read": Way(
         "receive",
         "FAILED",
-        ("TagSnapshotCopy", *TOLD, "Failed"),
+        ("TagSnapshotCopy", *NEEDS_ATTENTION, "Failed"),
         {"TagSnapshotCopy": [errors.InvalidEvent("no snapshot_id")] * 20},
         error="InvalidEvent",
     ),
     "an answer about a copy that nobody expects": Way(
         "receive",
         "FAILED",
-        ("TagSnapshotCopy", "EvaluateContinue", *TOLD, "ProblemsFound"),
+        ("TagSnapshotCopy", "EvaluateContinue", *NEEDS_ATTENTION, "ProblemsFound"),
         {"TagSnapshotCopy": received("WHATEVER")},
         error="ProblemsFound",
     ),

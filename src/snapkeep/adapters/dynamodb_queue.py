@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from snapkeep.adapters.aws_errors import code_of, translated
+from snapkeep.domain.copies.codec import entry_from_json, entry_to_json
+from snapkeep.domain.copies.entry import SETTLED, EntryState, QueueEntry
 from snapkeep.domain.errors import InvalidConfiguration
-from snapkeep.domain.ledger import format_time
-from snapkeep.usecases.ports import FINISHED, EntryChanged, EntryState, QueueEntry
-from snapkeep.usecases.queue_codec import entry_from_json, entry_to_json
+from snapkeep.domain.tags import format_time
+from snapkeep.usecases.ports import EntryChanged
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -74,12 +75,12 @@ class DynamoDbQueue:
         """Return all entries in a state, most urgent first."""
         return self._in_state(state)
 
-    def still_to_come(self, volume_id: str) -> list[QueueEntry]:
+    def open_entries(self, volume_id: str) -> list[QueueEntry]:
         """Return the entries of a source volume whose copies wait or run, earliest due first."""
         condition = "volume_id = :volume AND due < :finished"
         values = {":volume": {"S": volume_id}, ":finished": {"S": DUE_NO_MORE}}
         found = self._query(BY_VOLUME, condition, values)
-        return [entry for entry in found if entry.state not in FINISHED]  # those of earlier versions stand among them
+        return [entry for entry in found if entry.state not in SETTLED]  # those of earlier versions stand among them
 
     def take_lease(self, holder: str, now: datetime, seconds: int) -> bool:
         """Take the lease if it is free or has expired. If not, leave word that there is more to do, and return False."""
@@ -166,12 +167,12 @@ class DynamoDbQueue:
 
 
 def _item(entry: QueueEntry) -> dict[str, Any]:
-    finished = entry.state in FINISHED
+    finished = entry.state in SETTLED
     item: dict[str, Any] = {
         "pk": {"S": entry.key},
         "state": {"S": str(entry.state)},
         "due": {"S": f"{DUE_NO_MORE} {format_time(entry.due)}" if finished else format_time(entry.due)},
-        "volume_id": {"S": entry.wanted.origin.volume_id},
+        "volume_id": {"S": entry.request.origin.volume_id},
         "version": {"N": str(entry.version)},
         "entry": {"S": json.dumps(entry_to_json(entry), separators=(",", ":"))},
     }

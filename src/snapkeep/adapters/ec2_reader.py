@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from snapkeep.adapters.aws_errors import GONE, code_of, translate
-from snapkeep.domain import ledger, tagnames
+from snapkeep.domain import tag_names as tagnames
+from snapkeep.domain import tags as ledger
 from snapkeep.domain.model import Snapshot, SnapshotState, Volume, VolumeRole
 
 if TYPE_CHECKING:
@@ -87,19 +88,19 @@ class Ec2Reader:
 
         More ids than one filter takes: the account's AMIs are listed instead, which are far fewer than its snapshots.
         """
-        wanted = set(snapshot_ids)
-        if not wanted:
+        request = set(snapshot_ids)
+        if not request:
             return {}
         users = self._images(
-            [_filter("block-device-mapping.snapshot-id", sorted(wanted))] if len(wanted) <= FILTER_VALUES else []
+            [_filter("block-device-mapping.snapshot-id", sorted(request))] if len(request) <= FILTER_VALUES else []
         )
-        return {snapshot_id: images for snapshot_id, images in users.items() if snapshot_id in wanted}
+        return {snapshot_id: images for snapshot_id, images in users.items() if snapshot_id in request}
 
     def locks(self, snapshot_ids: Collection[str]) -> dict[str, str]:
         """Given snapshot ids, return for each locked one until when; a lock that has expired is none."""
-        wanted = set(snapshot_ids)
-        locked = self.all_locks() if wanted else {}
-        return {snapshot_id: until for snapshot_id, until in locked.items() if snapshot_id in wanted}
+        request = set(snapshot_ids)
+        locked = self.all_locks() if request else {}
+        return {snapshot_id: until for snapshot_id, until in locked.items() if snapshot_id in request}
 
     def all_images(self) -> dict[str, tuple[str, ...]]:
         """Return the AMIs of this account that use each snapshot of the region."""

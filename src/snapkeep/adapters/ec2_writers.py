@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from snapkeep.adapters.aws_errors import GONE, code_of, message_of, translate
+from snapkeep.domain.copies.request import CopyRequest
 from snapkeep.domain.errors import AwsThrottled, AwsUnavailable, KeyNotUsable
-from snapkeep.domain.ledger import description_of_copy
-from snapkeep.domain.model import CopyWanted
+from snapkeep.domain.tags import description_of_copy
 from snapkeep.usecases.ports import Deletion, DeletionResult, TagsDoNotFit
 
 if TYPE_CHECKING:
@@ -53,26 +53,26 @@ class Ec2Copier:
     def __init__(self, *, client: EC2Client) -> None:
         self._client = client
 
-    def start_copy(self, wanted: CopyWanted) -> str:
+    def start_copy(self, request: CopyRequest) -> str:
         """Start the copy with its tags in the call; return its id. Raise CopyQuotaReached, SnapshotGone, KeyNotUsable, …."""
-        origin = wanted.origin
-        request: dict[str, Any] = {
+        origin = request.origin
+        parameters: dict[str, Any] = {
             "SourceRegion": origin.region,
             "SourceSnapshotId": origin.snapshot_id,
             "Description": description_of_copy(origin),
-            "TagSpecifications": [{"ResourceType": "snapshot", "Tags": tag_list(wanted.tags)}],
+            "TagSpecifications": [{"ResourceType": "snapshot", "Tags": tag_list(request.tags)}],
         }
-        if wanted.encrypted:
-            request["Encrypted"] = True
-        if wanted.kms_key:
-            request["KmsKeyId"] = wanted.kms_key
-        if wanted.completion_minutes:
-            request["CompletionDurationMinutes"] = wanted.completion_minutes
+        if request.encrypted:
+            parameters["Encrypted"] = True
+        if request.kms_key:
+            parameters["KmsKeyId"] = request.kms_key
+        if request.completion_minutes:
+            parameters["CompletionDurationMinutes"] = request.completion_minutes
         try:
-            return self._client.copy_snapshot(**request)["SnapshotId"]
+            return self._client.copy_snapshot(**parameters)["SnapshotId"]
         except ClientError as error:
             if code_of(error) in KEY_FAULTS:
-                raise KeyNotUsable(f"key {wanted.kms_key or '(default)'}: {code_of(error)}: {message_of(error)}") from error
+                raise KeyNotUsable(f"key {request.kms_key or '(default)'}: {code_of(error)}: {message_of(error)}") from error
             raise translate(error, "copy_snapshot") from error
         except BotoCoreError as error:
             raise translate(error, "copy_snapshot") from error

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from snapkeep.adapters.aws_errors import translated
 from snapkeep.adapters.sqs_messages import SqsMessages
-from snapkeep.domain.ledger import format_time, parse_time
 from snapkeep.domain.model import NEVER
+from snapkeep.domain.tags import format_time, parse_time
 from snapkeep.usecases.notify import HeldNotice, Message
 from snapkeep.usecases.ports import Notice
 

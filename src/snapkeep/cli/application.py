@@ -28,17 +28,21 @@ class LazyCommand(NamedTuple):
 
 
 COMMANDS = (
-    LazyCommand("demo", "snapkeep.cli.demo", "The whole system at work in the embedded AWS, followed live and checked."),
-    LazyCommand("local", "snapkeep.cli.local", "The embedded AWS: up, down, status."),
-    LazyCommand("deploy", "snapkeep.cli.deploy", "Deploy both stacks into both regions.", "deploy_app"),
-    LazyCommand("destroy", "snapkeep.cli.deploy", "Delete both stacks. Snapshots stay.", "destroy_app"),
-    LazyCommand("package", "snapkeep.cli.deploy", "Build the functions' folder for the AWS CLI or SAM.", "package_app"),
-    LazyCommand("policy", "snapkeep.cli.policy", "The policy document: check, push, show, history, rollback, remove, schema."),
-    LazyCommand("plan", "snapkeep.cli.plan", "What would be kept, copied and deleted, and why. Writes nothing."),
-    LazyCommand("status", "snapkeep.cli.status", "Each volume: newest snapshot, newest copy, RPO age, what waits, what failed."),
-    LazyCommand("sweep", "snapkeep.cli.sweep", "One sweep now: find and repair what an event missed."),
-    LazyCommand("explain", "snapkeep.cli.explain", "The story of one snapshot."),
-    LazyCommand("simulate", "snapkeep.cli.simulate", "A fleet under a policy for a stretch of virtual time."),
+    LazyCommand("demo", "snapkeep.lab.commands.demo", "The whole system at work in the embedded AWS, followed live and checked."),
+    LazyCommand("local", "snapkeep.lab.commands.local", "The embedded AWS: up, down, status."),
+    LazyCommand("deploy", "snapkeep.cli.commands.deploy", "Deploy both stacks into both regions.", "deploy_app"),
+    LazyCommand("destroy", "snapkeep.cli.commands.deploy", "Delete both stacks. Snapshots stay.", "destroy_app"),
+    LazyCommand("package", "snapkeep.cli.commands.deploy", "Build the functions' folder for the AWS CLI or SAM.", "package_app"),
+    LazyCommand(
+        "policy", "snapkeep.cli.commands.policy", "The policy document: check, push, show, history, rollback, remove, schema."
+    ),
+    LazyCommand("plan", "snapkeep.cli.commands.plan", "What would be kept, copied and deleted, and why. Writes nothing."),
+    LazyCommand(
+        "status", "snapkeep.cli.commands.status", "Each volume: newest snapshot, newest copy, RPO age, what waits, what failed."
+    ),
+    LazyCommand("sweep", "snapkeep.cli.commands.sweep", "One sweep now: find and repair what an event missed."),
+    LazyCommand("explain", "snapkeep.cli.commands.explain", "The story of one snapshot."),
+    LazyCommand("simulate", "snapkeep.lab.commands.simulate", "A fleet under a policy for a stretch of virtual time."),
 )
 
 

@@ -8,16 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 from snapkeep.cli.common import AwsSettings
 from snapkeep.cli.errors import WrongUse, one_line, out_of_reach
+from snapkeep.domain.copies.entry import OPEN_STATES
 from snapkeep.domain.errors import AwsUnavailable, SnapkeepError
-from snapkeep.domain.policy import Limits, PolicySet, from_dr_parameters, from_parameters
+from snapkeep.domain.policy.model import Limits, PolicySet, from_dr_parameters, from_parameters
 from snapkeep.usecases.policies import in_force, regions_known
 
 if TYPE_CHECKING:
     from snapkeep.adapters.dynamodb_queue import DynamoDbQueue
     from snapkeep.adapters.ec2_reader import Ec2Reader
     from snapkeep.adapters.ssm_policies import SsmPolicyStore
-    from snapkeep.domain.holds import SnapshotInRegion
-    from snapkeep.usecases.ports import Guards
+    from snapkeep.domain.retention.holds import SnapshotInRegion
+    from snapkeep.usecases.ports import DeletionGuards
 
 PRIMARY, DR = "primary", "dr"
 NOT_DEPLOYED = "the templates' defaults: no stack is deployed"
@@ -66,7 +67,7 @@ class Installed:
         client: Any = LeanEc2Client(client=self.settings.client("ec2", region), credentials=credentials, pause=WallClock().pause)
         return Ec2Reader(client=client, region=region)
 
-    def guards(self, reader: Ec2Reader) -> Guards:
+    def guards(self, reader: Ec2Reader) -> DeletionGuards:
         """Given a region's reader, return what knows its AMIs and locks, from one listing of each."""
         from snapkeep.adapters.clock import WallClock  # noqa: PLC0415
         from snapkeep.adapters.ec2_guards import RecentGuards  # noqa: PLC0415 - imports boto3
@@ -225,13 +226,11 @@ class Installed:
 
     def waiting(self, regions: Iterable[str]) -> frozenset[SnapshotInRegion]:
         """Given DR regions, return what the queue of each still has to copy; nothing where there is no DR stack."""
-        from snapkeep.usecases.ports import STILL_TO_COME  # noqa: PLC0415
-
         queues = [self.queue(region) for region in regions if self.stack_parameters(DR, region)]
         return frozenset(
-            (entry.wanted.origin.snapshot_id, queue.region)
+            (entry.request.origin.snapshot_id, queue.region)
             for queue in queues
-            for state in STILL_TO_COME
+            for state in OPEN_STATES
             for entry in queue.in_state(state)
         )
 

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from snapkeep.cli.errors import WRONG_USE
-from snapkeep.domain.wording import counted
+from snapkeep.domain.plural import counted
 
 if TYPE_CHECKING:
-    from snapkeep.domain.policy import Limits, PolicySet
-    from snapkeep.domain.policy_document import InvalidPolicy
+    from snapkeep.domain.policy.document import InvalidPolicy
+    from snapkeep.domain.policy.model import Limits, PolicySet
 
 
 def read_policies(file: Path, *, region: str, limits: Limits) -> tuple[Any, PolicySet]:
@@ -20,7 +20,7 @@ def read_policies(file: Path, *, region: str, limits: Limits) -> tuple[Any, Poli
 
     Print every problem and exit with the status of wrong use if it cannot be used.
     """
-    from snapkeep.domain.policy_document import InvalidPolicy  # noqa: PLC0415
+    from snapkeep.domain.policy.document import InvalidPolicy  # noqa: PLC0415
 
     try:
         return parse_file(file, region=region, limits=limits)
@@ -34,7 +34,7 @@ def parse_file(file: Path, *, region: str, limits: Limits) -> tuple[Any, PolicyS
 
     Raise InvalidPolicy with all that would be refused when it is pushed, its size too.
     """
-    from snapkeep.domain.policy_document import parse_document  # noqa: PLC0415
+    from snapkeep.domain.policy.document import parse_document  # noqa: PLC0415
     from snapkeep.policyfile.load import read_file  # noqa: PLC0415 - imports yaml
     from snapkeep.usecases.policies import stored_text  # noqa: PLC0415
 

@@ -18,7 +18,7 @@ from snapkeep.deploy.progress import Watcher
 from snapkeep.deploy.runs import stop_runs
 from snapkeep.deploy.stacks import Stack, StackResult
 from snapkeep.deploy.templates import INFRA, S3Location, read_template, replace_artifacts, to_json
-from snapkeep.domain.wording import counted
+from snapkeep.domain.plural import counted
 
 SYSTEM = "snapkeep"
 PRIMARY = "primary"

@@ -56,14 +56,14 @@ def _number_problem(name: str, value: str, rule: Mapping[str, Any]) -> str:
     if rule.get("Type") != "Number":
         return ""
     least, most = rule.get("MinValue"), rule.get("MaxValue")
-    wanted = _range(least, most)
+    request = _range(least, most)
     try:
         number = float(value)
     except ValueError:
-        return f"{name} is '{value}'; {wanted} is right"
+        return f"{name} is '{value}'; {request} is right"
     too_small = least is not None and number < float(least)
     too_large = most is not None and number > float(most)
-    return f"{name} is {value}; {wanted} is right" if too_small or too_large else ""
+    return f"{name} is {value}; {request} is right" if too_small or too_large else ""
 
 
 def _range(least: Any, most: Any) -> str:

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple
 
-from snapkeep.domain import tagnames
+from snapkeep.domain import tag_names as tagnames
 
 NEVER = datetime.fromisoformat("0001-01-01T00:00:00+00:00")
 """Before every other moment: the start of what is not there."""
@@ -125,24 +125,6 @@ class Verdict(NamedTuple):
     snapshot: Snapshot
     action: Action
     reasons: tuple[Reason, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class CopyWanted:
-    """One copy that a policy asks for: of one snapshot, by one copy rule."""
-
-    origin: Origin
-    policy: str
-    region: str
-    kms_key: str
-    deadline: datetime
-    size_gib: int
-    encrypted: bool
-    tags: Mapping[str, str] = field(default_factory=dict)
-    completion_minutes: int = 0
-    """Time-based copy: its duration in minutes (a multiple of 15); 0 asks for a standard copy."""
-    source_kms_key: str = ""
-    """ARN of the key that the source is encrypted with; empty when it is not."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,12 +8,13 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from snapkeep.domain.ledger import format_time
-from snapkeep.domain.model import CopyWanted, Plan, Snapshot, Verdict
-from snapkeep.domain.tagnames import OWN_TAGS
+from snapkeep.domain.copies.codec import request_to_json
+from snapkeep.domain.copies.request import CopyRequest
+from snapkeep.domain.model import Plan, Snapshot, Verdict
+from snapkeep.domain.tag_names import OWN_TAGS
+from snapkeep.domain.tags import format_time
 from snapkeep.usecases.ports import DeletionResult
 from snapkeep.usecases.protect import Problem, seconds_to_wait
-from snapkeep.usecases.queue_codec import wanted_to_json
 
 COPIES_BYTES, COPIES_BYTES_AT_MOST, PLAN_BYTES = 110_000, 160_000, 48_000
 """What a run's state, which holds 256 KiB (Step Functions developer guide: quotas), has room for beside its event and results.
@@ -27,58 +28,58 @@ def size_bytes(value: Any) -> int:
     return len(json.dumps(value, ensure_ascii=False).encode())
 
 
-def copies_answer(copies: Sequence[CopyWanted], now: datetime) -> tuple[list[dict[str, Any]], list[Problem], list[str]]:
+def copies_answer(copies: Sequence[CopyRequest], now: datetime) -> tuple[list[dict[str, Any]], list[Problem], list[str]]:
     """Given the copies that are asked for, return them as a run's state holds them, those without room there, and what was cut.
 
     Our own tags are never cut.
     """
-    listed = [_copy(wanted, now) for wanted in copies]
+    listed = [_copy(request, now) for request in copies]
     if size_bytes(listed) <= COPIES_BYTES:
         return listed, [], []
     share = COPIES_BYTES // len(copies)
-    fitted = [_fitted(wanted, share, now) for wanted in copies]
+    fitted = [_fitted(request, share, now) for request in copies]
     room, kept, cut = COPIES_BYTES_AT_MOST, 0, []
-    for wanted, before, after in zip(copies, listed, fitted, strict=True):
+    for request, before, after in zip(copies, listed, fitted, strict=True):
         room -= size_bytes(after) + 2
         if room < 0:
             break
         kept += 1
         lost = sorted(before["wanted"]["tags"].keys() - after["wanted"]["tags"].keys())
         if lost:
-            cut.append(f"{wanted.origin.snapshot_id} to {wanted.region}: {', '.join(lost)}")
+            cut.append(f"{request.origin.snapshot_id} to {request.region}: {', '.join(lost)}")
     problems = [
         Problem(
             "CopyLeftToSweep",
-            f"{wanted.origin.snapshot_id} to {wanted.region}",
+            f"{request.origin.snapshot_id} to {request.region}",
             "a run cannot hold as many copies as this set asks for; the next sweep asks for the rest",
         )
-        for wanted in copies[kept:]
+        for request in copies[kept:]
     ]
     return fitted[:kept], problems, cut
 
 
-def _copy(wanted: CopyWanted, now: datetime) -> dict[str, Any]:
+def _copy(request: CopyRequest, now: datetime) -> dict[str, Any]:
     return {
-        "snapshot_id": wanted.origin.snapshot_id,
-        "volume_id": wanted.origin.volume_id,
-        "region": wanted.region,
-        "timeout_seconds": seconds_to_wait(wanted, now),
-        "wanted": wanted_to_json(wanted),
+        "snapshot_id": request.origin.snapshot_id,
+        "volume_id": request.origin.volume_id,
+        "region": request.region,
+        "timeout_seconds": seconds_to_wait(request, now),
+        "wanted": request_to_json(request),
     }
 
 
-def _fitted(wanted: CopyWanted, most_bytes: int, now: datetime) -> dict[str, Any]:
+def _fitted(request: CopyRequest, most_bytes: int, now: datetime) -> dict[str, Any]:
     """The copy with as many of its carried tags, in the order of their keys, as fit."""
-    tags = {key: value for key, value in wanted.tags.items() if key in OWN_TAGS}
-    room = most_bytes - size_bytes(_copy(replace(wanted, tags=tags), now))
-    for key, value in sorted(wanted.tags.items()):
+    tags = {key: value for key, value in request.tags.items() if key in OWN_TAGS}
+    room = most_bytes - size_bytes(_copy(replace(request, tags=tags), now))
+    for key, value in sorted(request.tags.items()):
         if key in OWN_TAGS:
             continue
         room -= size_bytes({key: value})
         if room < 0:
             break
         tags[key] = value
-    return _copy(replace(wanted, tags=tags), now)
+    return _copy(replace(request, tags=tags), now)
 
 
 def plan_answer(plan: Plan, failed_copies: Sequence[tuple[Snapshot, str]] = (), *, most_bytes: int = 0) -> dict[str, Any]:

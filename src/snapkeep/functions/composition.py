@@ -14,13 +14,13 @@ from snapkeep.adapters.ec2_guards import RecentGuards
 from snapkeep.adapters.ec2_reader import Ec2Reader
 from snapkeep.adapters.sqs_notices import SqsNotices
 from snapkeep.adapters.ssm_policies import SsmPolicyStore
-from snapkeep.adapters.step_functions import StepFunctionsWaiters
-from snapkeep.domain.policy import PolicySet
+from snapkeep.adapters.stepfunctions_task_tokens import StepFunctionsTaskTokens
+from snapkeep.domain.policy.model import PolicySet
 from snapkeep.functions.clients import RETRYING, Clients
 from snapkeep.functions.environment import Environment
-from snapkeep.usecases.attempts import Attempts
+from snapkeep.usecases.copies.retries import RetryPolicy
+from snapkeep.usecases.copies.settle import Settlement
 from snapkeep.usecases.policies import PoliciesInForce
-from snapkeep.usecases.settle import Settlement
 
 
 class Composition:
@@ -52,19 +52,19 @@ class Composition:
         )
 
     @cached_property
-    def waiters(self) -> StepFunctionsWaiters:
+    def task_tokens(self) -> StepFunctionsTaskTokens:
         """The executions that wait, in any region."""
-        return StepFunctionsWaiters(client_of=lambda region: self.clients.get("stepfunctions", region=region))
+        return StepFunctionsTaskTokens(client_of=lambda region: self.clients.get("stepfunctions", region=region))
 
     @cached_property
     def settlement(self) -> Settlement:
         """Answers who waits for copies into this region."""
-        return Settlement(queue=self.queue_of(self.environment.region), waiters=self.waiters, clock=self.clock)
+        return Settlement(queue=self.queue_of(self.environment.region), task_tokens=self.task_tokens, clock=self.clock)
 
     @cached_property
-    def attempts(self) -> Attempts:
+    def attempts(self) -> RetryPolicy:
         """How often a failed copy is tried again."""
-        return Attempts(limit=self.environment.copy_attempts, first_delay=self.environment.copy_retry_delay)
+        return RetryPolicy(limit=self.environment.copy_attempts, first_delay=self.environment.copy_retry_delay)
 
     @cached_property
     def policies(self) -> Callable[[], PolicySet]:

@@ -6,11 +6,11 @@ from functools import cache, partial
 from typing import Any
 
 from snapkeep.adapters.ec2_writers import Ec2Deleter
-from snapkeep.domain.ledger import parse_time
+from snapkeep.domain.tags import parse_time
 from snapkeep.functions.answers import deletions_answer
 from snapkeep.functions.composition import Composition, composition
 from snapkeep.functions.log import audit_deletion, started
-from snapkeep.usecases.deletion import DeleteSnapshots, DeletionOrder
+from snapkeep.usecases.retention.delete import DeleteSnapshots, DeletionOrder
 
 
 def build(parts: Composition, plan_id: str) -> DeleteSnapshots:

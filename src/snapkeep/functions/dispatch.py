@@ -9,7 +9,7 @@ from snapkeep.adapters.ec2_writers import Ec2Copier
 from snapkeep.adapters.kms_keys import KmsKeys
 from snapkeep.functions.composition import Composition, composition
 from snapkeep.functions.log import audit_copy, started
-from snapkeep.usecases.dispatch import Dispatch
+from snapkeep.usecases.copies.dispatch import Dispatch
 
 
 def build(parts: Composition) -> Dispatch:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from snapkeep.domain.errors import InvalidConfiguration
-from snapkeep.domain.policy import Limits, PolicySet, from_dr_parameters, from_parameters
+from snapkeep.domain.policy.model import Limits, PolicySet, from_dr_parameters, from_parameters
 
 PRIMARY, DR = "primary", "dr"
 

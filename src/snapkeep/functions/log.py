@@ -7,8 +7,8 @@ from typing import Any
 
 from aws_lambda_powertools import Logger
 
-from snapkeep.usecases.deletion import DeletionOrder
 from snapkeep.usecases.ports import DeletionResult
+from snapkeep.usecases.retention.delete import DeletionOrder
 
 
 @cache

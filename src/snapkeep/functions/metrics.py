@@ -11,9 +11,9 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from snapkeep.domain.reporting import SweepReport, age_known
-from snapkeep.domain.rpo import PolicyAges
-from snapkeep.domain.sweeping import Kind
+from snapkeep.domain.protection import PolicyAges
+from snapkeep.domain.sweep.findings import FindingKind
+from snapkeep.domain.sweep.report import SweepReport, age_known
 
 NAMESPACE = "Snapkeep"
 SYSTEM = "System"
@@ -33,14 +33,14 @@ COUNTED = {
 }
 """Figures of a report -> names of metrics."""
 FOUND = {
-    Kind.UNHANDLED: "FoundUnhandled",
-    Kind.COPY_MISSING: "FoundCopiesMissing",
-    Kind.COPY_UNSEEN: "FoundEventsLost",
-    Kind.PLAN_REFUSED: "PlansRefused",
-    Kind.UNDELIVERED: "FoundUndelivered",
-    Kind.PUBLIC: "SnapshotsPublic",
-    Kind.SHARED: "SnapshotsShared",
-    Kind.OUT_OF_REACH: "RegionsOutOfReach",
+    FindingKind.UNHANDLED: "FoundUnhandled",
+    FindingKind.COPY_MISSING: "FoundCopiesMissing",
+    FindingKind.COPY_UNSEEN: "FoundEventsLost",
+    FindingKind.PLAN_REFUSED: "PlansRefused",
+    FindingKind.UNDELIVERED: "FoundUndelivered",
+    FindingKind.PUBLIC: "SnapshotsPublic",
+    FindingKind.SHARED: "SnapshotsShared",
+    FindingKind.OUT_OF_REACH: "RegionsOutOfReach",
 }
 """Kinds of findings -> names of metrics.
 
@@ -50,7 +50,7 @@ All are written at every sweep that looked, and none at one that could not work:
 
 def report_lines(report: SweepReport) -> list[str]:
     """Given a finished report, return its log lines: one for the region, one for each policy."""
-    found: Counter[Kind] = Counter()
+    found: Counter[FindingKind] = Counter()
     for item in report.items:
         found[item.kind] += item.times
     values: dict[str, tuple[float, str]] = {

@@ -8,7 +8,7 @@ from typing import Any
 from snapkeep.functions.answers import PLAN_BYTES, plan_answer
 from snapkeep.functions.composition import Composition, composition
 from snapkeep.functions.log import started
-from snapkeep.usecases.retention import RetentionPlanner, confirmed_copies
+from snapkeep.usecases.retention.plan_volumes import RetentionPlanner, confirmed_copies
 
 
 def build(parts: Composition) -> RetentionPlanner:

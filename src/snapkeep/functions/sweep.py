@@ -5,15 +5,15 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from snapkeep.adapters.dead_letters import SqsDeadLetters
 from snapkeep.adapters.ec2_exposure import Ec2Exposure
 from snapkeep.adapters.ec2_writers import Ec2Tagger
-from snapkeep.adapters.executions import StateMachineRuns
 from snapkeep.adapters.s3_reports import S3Reports, SnsReports
-from snapkeep.adapters.waiting_executions import WaitingExecutions
+from snapkeep.adapters.sqs_dead_letters import SqsDeadLetters
+from snapkeep.adapters.stepfunctions_executions import StateMachineRuns
+from snapkeep.adapters.stepfunctions_waiting_runs import WaitingExecutions
 from snapkeep.domain.errors import RETRYABLE, InvalidConfiguration, SnapkeepError
 from snapkeep.domain.model import Plan
-from snapkeep.domain.reporting import SweepReport
+from snapkeep.domain.sweep.report import SweepReport
 from snapkeep.functions import metrics
 from snapkeep.functions.answers import plan_answer
 from snapkeep.functions.clients import PATIENT
@@ -21,14 +21,14 @@ from snapkeep.functions.composition import Composition, composition
 from snapkeep.functions.environment import DR, Environment
 from snapkeep.functions.log import started
 from snapkeep.functions.sweep_audit import audit_sweep
-from snapkeep.usecases.dead_letters import ReplayDeadLetters
-from snapkeep.usecases.enqueue import EnqueueCopy
+from snapkeep.usecases.copies.enqueue import EnqueueCopy
 from snapkeep.usecases.notify import error_of
 from snapkeep.usecases.ports import Deletion, DeletionResult
-from snapkeep.usecases.report import PublishReport
-from snapkeep.usecases.sweep import ExposureCheck, SweepLimits, SweepOptions, Swept, complete
-from snapkeep.usecases.sweep_dr import DrSweep
-from snapkeep.usecases.sweep_primary import PrimarySweep
+from snapkeep.usecases.sweep.dead_letters import ReplayDeadLetters
+from snapkeep.usecases.sweep.dr import DrSweep
+from snapkeep.usecases.sweep.primary import PrimarySweep
+from snapkeep.usecases.sweep.publish_report import PublishReport
+from snapkeep.usecases.sweep.shared import ExposureCheck, SweepLimits, SweepOptions, SweepResult, complete
 
 REPAIR, REPORT = "repair", "report"
 
@@ -69,7 +69,7 @@ def _primary_sweep(parts: Composition) -> PrimarySweep:
         queue_of=parts.queue_of,
         guards=parts.guards,
         policies=parts.policies,
-        enqueue=EnqueueCopy(queue_of=parts.queue_of, waiters=parts.waiters, clock=parts.clock),
+        enqueue=EnqueueCopy(queue_of=parts.queue_of, task_tokens=parts.task_tokens, clock=parts.clock),
         tagger=Ec2Tagger(client=parts.clients.get("ec2")),
         runs=runs,
         waiting_runs=WaitingExecutions(client=parts.clients.get("stepfunctions"), state_machine_arn=_state_machine(parts)),
@@ -145,7 +145,7 @@ def _repair(event: dict[str, Any]) -> dict[str, Any]:
         raise
     except SnapkeepError as error:
         broken = _broken(parts, event["sweep"], type(error).__name__, str(error))
-        swept = Swept(broken, Plan("", environment.region, broken.ended_at, ()))
+        swept = SweepResult(broken, Plan("", environment.region, broken.ended_at, ()))
     reports.keep_interim(swept.report)
     if swept.rpo_ages_seconds and environment.text("SNAPKEEP_METRICS_PER_VOLUME") == "yes":
         when_ms = int(swept.report.ended_at.timestamp() * 1000)

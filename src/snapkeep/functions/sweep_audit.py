@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from snapkeep.domain.reporting import Handling, SweepReport
+from snapkeep.domain.sweep.report import Handling, SweepReport
 from snapkeep.functions.log import logger
 
 

@@ -13,7 +13,7 @@ from snapkeep.functions.answers import PLAN_BYTES, plan_answer, problems_answer
 from snapkeep.functions.composition import Composition, composition
 from snapkeep.functions.log import audit_copy, started
 from snapkeep.functions.plan_retention import build as build_planner
-from snapkeep.usecases.receive import ReceiveCopy, Received
+from snapkeep.usecases.copies.receive import ReceiveCopy, ReceiveResult
 
 
 def build(parts: Composition) -> ReceiveCopy:
@@ -51,7 +51,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     return _received(received, parts)
 
 
-def _received(received: Received, parts: Composition) -> dict[str, Any]:
+def _received(received: ReceiveResult, parts: Composition) -> dict[str, Any]:
     plan = received.plan or _no_plan(parts)
     answer = _answer(str(received.outcome), plan, [(copy, received.why) for copy in received.remove])
     answer["problems"] = problems_answer(received.problems)

@@ -10,7 +10,7 @@ from snapkeep.domain import events
 from snapkeep.functions.answers import copies_answer, problems_answer
 from snapkeep.functions.composition import Composition, composition
 from snapkeep.functions.log import started
-from snapkeep.usecases.protect import Tagged, TagSnapshots
+from snapkeep.usecases.protect import TagResult, TagSnapshots
 
 if TYPE_CHECKING:
     from aws_lambda_powertools import Logger
@@ -45,7 +45,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     return _answer(tagged, parts, log)
 
 
-def _answer(tagged: Tagged, parts: Composition, log: Logger) -> dict[str, Any]:
+def _answer(tagged: TagResult, parts: Composition, log: Logger) -> dict[str, Any]:
     copies, left, cut = copies_answer(tagged.copies, parts.clock.now())
     if cut:
         log.warning("tags that copies do not carry: the set has too many for one run", extra={"left_out": cut})

@@ -9,9 +9,9 @@ from typing import Any
 import yaml
 
 from snapkeep.domain.errors import InvalidConfiguration
-from snapkeep.domain.policy import PolicySet
-from snapkeep.domain.policy_document import InvalidPolicy, parse_document, to_document
-from snapkeep.domain.policy_problem import PolicyProblem
+from snapkeep.domain.policy.document import InvalidPolicy, parse_document, to_document
+from snapkeep.domain.policy.model import PolicySet
+from snapkeep.domain.policy.problem import PolicyProblem
 
 LARGEST_FILE_BYTES = 1_000_000
 """Far beyond what can be pushed; a file of this size is not a policy document."""

@@ -16,7 +16,7 @@ from datetime import timedelta
 from typing import Any
 
 from snapkeep.domain.durations import PATTERN, format_duration
-from snapkeep.domain.policy_fields import COMPLETION_STEP_MINUTES, DOCUMENT, Field, Kind, Shape
+from snapkeep.domain.policy.fields import COMPLETION_STEP_MINUTES, DOCUMENT, Field, Kind, Shape
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 

@@ -6,8 +6,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from snapkeep.domain.reporting import ADVICE, Handling, SweepReport, age_known, groups_of, subject_of
-from snapkeep.domain.rpo import age_text
+from snapkeep.domain.protection import age_text
+from snapkeep.domain.sweep.report import ADVICE, Handling, SweepReport, age_known, groups_of, subject_of
 
 if TYPE_CHECKING:
     from jinja2 import Template

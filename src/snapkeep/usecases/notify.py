@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from snapkeep.domain.errors import SnapkeepError
-from snapkeep.domain.reporting import SUBJECT_LIMIT
+from snapkeep.domain.sweep.report import SUBJECT_LIMIT
 from snapkeep.usecases.ports import Clock, Notice
 
 EXAMPLES = 10

@@ -13,10 +13,10 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from snapkeep.domain.errors import AwsUnavailable, InvalidConfiguration
-from snapkeep.domain.policy import PolicySet, Retention
-from snapkeep.domain.policy_document import InvalidPolicy, parse_document
-from snapkeep.domain.policy_problem import PolicyProblem
-from snapkeep.domain.wording import counted
+from snapkeep.domain.plural import counted
+from snapkeep.domain.policy.document import InvalidPolicy, parse_document
+from snapkeep.domain.policy.model import PolicySet, Retention
+from snapkeep.domain.policy.problem import PolicyProblem
 from snapkeep.usecases.ports import Clock, Notice, Notices
 
 STANDARD_BYTES = 4096
@@ -188,7 +188,7 @@ class PoliciesInForce:
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class ShowResult:
     """One version of the document for people: what it says, or why it cannot be used."""
 
     stored: StoredDocument
@@ -208,7 +208,7 @@ class Restorable:
 
 
 @dataclass(frozen=True, slots=True)
-class Pushed:
+class PushResult:
     """How one region took a new version. `overtaken` when somebody else pushed at the same time: theirs is a version too."""
 
     region: str
@@ -257,23 +257,23 @@ def regions_known(store: PolicyStore, parameters: PolicySet) -> set[str]:
     return {rule.region for one in known for policy in one.policies for rule in policy.copies}
 
 
-def history(store: PolicyStore, parameters: PolicySet) -> list[Shown]:
+def history(store: PolicyStore, parameters: PolicySet) -> list[ShowResult]:
     """Given a store and what the parameters say, return all versions that it keeps, newest first."""
     versions = [_shown(stored, parameters) for stored in store.history()]
     newest_usable = next((shown for shown in versions if shown.policies), None)
     return [replace(shown, in_force=shown is newest_usable) for shown in versions]
 
 
-def _shown(stored: StoredDocument, parameters: PolicySet) -> Shown:
+def _shown(stored: StoredDocument, parameters: PolicySet) -> ShowResult:
     if stored.says_nothing:
-        return Shown(stored, parameters)
+        return ShowResult(stored, parameters)
     try:
-        return Shown(stored, parse_stored(stored, parameters))
+        return ShowResult(stored, parse_stored(stored, parameters))
     except InvalidPolicy as broken:
-        return Shown(stored, None, broken.problems)
+        return ShowResult(stored, None, broken.problems)
 
 
-def push(stores: Sequence[PolicyStore], text: str) -> list[Pushed]:
+def push(stores: Sequence[PolicyStore], text: str) -> list[PushResult]:
     """Given the stores, put a text of `stored_text` in force in each, in this order. Who has it is left as it is.
 
     The DR regions come first, so that no copy arrives there under a policy that nobody there knows; then the primary. Last come
@@ -282,15 +282,15 @@ def push(stores: Sequence[PolicyStore], text: str) -> list[Pushed]:
     return [_put(store, text) for store in stores]
 
 
-def _put(store: PolicyStore, text: str) -> Pushed:
+def _put(store: PolicyStore, text: str) -> PushResult:
     try:
         current = store.current()
     except DocumentAbsent:
-        return Pushed(store.region, store.put(text, advanced=len(text.encode()) > STANDARD_BYTES))
+        return PushResult(store.region, store.put(text, advanced=len(text.encode()) > STANDARD_BYTES))
     if current.text == text:
-        return Pushed(store.region, current.version, unchanged=True)
+        return PushResult(store.region, current.version, unchanged=True)
     version = store.put(text, advanced=len(text.encode()) > STANDARD_BYTES)
-    return Pushed(store.region, version, overtaken=version != current.version + 1)
+    return PushResult(store.region, version, overtaken=version != current.version + 1)
 
 
 def version_to_restore(store: PolicyStore, parameters: PolicySet, version: int = 0) -> Restorable:

@@ -12,8 +12,9 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
-from snapkeep.domain.model import CopyWanted, Snapshot, Volume
-from snapkeep.domain.urgency import latest_start
+from snapkeep.domain.copies.entry import EntryState, QueueEntry
+from snapkeep.domain.copies.request import CopyRequest
+from snapkeep.domain.model import Snapshot, Volume
 
 
 class Clock(Protocol):
@@ -73,7 +74,7 @@ class SnapshotReader(Protocol):
         ...
 
 
-class Guards(Protocol):
+class DeletionGuards(Protocol):
     """Knows what must never be given to DeleteSnapshot (INV-06): the part of `SnapshotReader` that tells."""
 
     def images_using(self, snapshot_ids: Collection[str]) -> dict[str, tuple[str, ...]]:
@@ -96,7 +97,7 @@ class SnapshotTagger(Protocol):
 class SnapshotCopier(Protocol):
     """Starts copies into this region. The role behind it cannot delete."""
 
-    def start_copy(self, wanted: CopyWanted) -> str:
+    def start_copy(self, request: CopyRequest) -> str:
         """Start a copy with its tags in the call; return its id. Raise CopyQuotaReached, SnapshotGone, or AwsRefused."""
         ...
 
@@ -141,56 +142,6 @@ class SnapshotDeleter(Protocol):
         ...
 
 
-class EntryState(StrEnum):
-    """Where a copy stands in the queue."""
-
-    WAITING = "WAITING"
-    DELAYED = "DELAYED"
-    STARTING = "STARTING"
-    RUNNING = "RUNNING"
-    DONE = "DONE"
-    FAILED = "FAILED"
-
-
-FINISHED = (EntryState.DONE, EntryState.FAILED)
-STILL_TO_COME = tuple(state for state in EntryState if state not in FINISHED)
-"""While an entry is in one of these, its copy waits or runs."""
-
-
-@dataclass(frozen=True, slots=True)
-class QueueEntry:
-    """One copy in the queue: of one source snapshot, by one copy rule."""
-
-    wanted: CopyWanted
-    state: EntryState
-    enqueued_at: datetime
-    not_before: datetime
-    attempts: int = 0
-    copy_id: str = ""
-    cause: str = ""
-    tokens: tuple[str, ...] = ()
-    """Task tokens of the executions that wait (one for each run of Protect for this snapshot)."""
-    runs: tuple[str, ...] = ()
-    """The executions (ARNs) that these tokens are of, so that a sweep can tell whom nobody would answer."""
-    version: int = 0
-    """Grows with every write; a write names the version that it read (optimistic locking)."""
-
-    @property
-    def key(self) -> str:
-        """Identity: `<source region>#<source snapshot>#<destination region>`."""
-        return entry_key(self.wanted.origin.region, self.wanted.origin.snapshot_id, self.wanted.region)
-
-    @property
-    def due(self) -> datetime:
-        """Its place in its state's order: while it rests, until when; else the latest start that still meets the deadline."""
-        return self.not_before if self.state is EntryState.DELAYED else latest_start(self.wanted)
-
-
-def entry_key(source_region: str, snapshot_id: str, destination_region: str) -> str:
-    """Given what a copy is of and where it goes, return its key in the queue (INV-09)."""
-    return f"{source_region}#{snapshot_id}#{destination_region}"
-
-
 class CopyQueue(Protocol):
     """The queue towards one DR region: a table that lives there."""
 
@@ -223,7 +174,7 @@ class CopyQueue(Protocol):
         """Return all entries in a state, most urgent first."""
         ...
 
-    def still_to_come(self, volume_id: str) -> list[QueueEntry]:
+    def open_entries(self, volume_id: str) -> list[QueueEntry]:
         """Return the entries of a source volume whose copies wait or run. Finished ones, however many, add no cost."""
         ...
 
@@ -244,7 +195,7 @@ class TagsDoNotFit(Exception):
     """The tags would pass the limit of 50."""
 
 
-class Waiters(Protocol):
+class TaskTokens(Protocol):
     """Answers executions that wait with a task token, in any region."""
 
     def succeed(self, region: str, token: str, output: Mapping[str, object]) -> bool:

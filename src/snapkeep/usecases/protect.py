@@ -8,12 +8,15 @@ from datetime import datetime
 from enum import StrEnum
 from functools import partial
 
-from snapkeep.domain import ledger, selection, tagnames
+from snapkeep.domain import tag_names as tagnames
+from snapkeep.domain import tags as ledger
+from snapkeep.domain.copies.request import CopyRequest
 from snapkeep.domain.errors import AwsUnavailable, InvalidConfiguration, SnapshotFailed, SnapshotGone
 from snapkeep.domain.events import SnapshotEnded
-from snapkeep.domain.model import CopyWanted, Snapshot, SnapshotState, Volume
-from snapkeep.domain.policy import CopyRule, Policy, PolicySet
-from snapkeep.domain.selection import Selection
+from snapkeep.domain.model import Snapshot, SnapshotState, Volume
+from snapkeep.domain.policy import selection
+from snapkeep.domain.policy.model import CopyRule, Policy, PolicySet
+from snapkeep.domain.policy.selection import Selection
 from snapkeep.usecases.ports import SnapshotReader, SnapshotTagger, TagsDoNotFit
 
 
@@ -37,12 +40,12 @@ class Problem:
 
 
 @dataclass(frozen=True, slots=True)
-class Tagged:
+class TagResult:
     """What tagging did: the volumes to plan retention for, the copies to make, what went wrong, what did not fit."""
 
     outcome: TagOutcome
     volume_ids: tuple[str, ...] = ()
-    copies: tuple[CopyWanted, ...] = ()
+    copies: tuple[CopyRequest, ...] = ()
     problems: tuple[Problem, ...] = ()
     reasons: tuple[str, ...] = ()
 
@@ -56,7 +59,7 @@ class TagSnapshots:
     tagger: SnapshotTagger
     policies: Callable[[], PolicySet]
 
-    def run(self, ended: Sequence[SnapshotEnded]) -> Tagged:
+    def run(self, ended: Sequence[SnapshotEnded]) -> TagResult:
         """Given the snapshots that ended, tag those that a policy includes, and return what is to be done with them.
 
         A failed snapshot, or one that is gone, becomes a problem and does not stop the others of its set. Raise
@@ -139,13 +142,13 @@ class TagSnapshots:
             self.tagger.tag([snapshot.id], own)
 
 
-def copy_wanted(system: str, snapshot: Snapshot, policy: Policy, rule: CopyRule, tags: dict[str, str]) -> CopyWanted:
+def copy_wanted(system: str, snapshot: Snapshot, policy: Policy, rule: CopyRule, tags: dict[str, str]) -> CopyRequest:
     """Given a source snapshot with its tags and a copy rule, return the copy that the rule asks for."""
     own = ledger.tags_for_copy(system, policy.name, snapshot.origin)
     carried = {key: value for key, value in tags.items() if rule.carry_tags and not key.startswith("aws:")}
     free = ledger.TAG_LIMIT - len(own)
     others = sorted((key, value) for key, value in carried.items() if key not in own)
-    return CopyWanted(
+    return CopyRequest(
         origin=snapshot.origin,
         policy=policy.name,
         region=rule.region,
@@ -159,10 +162,10 @@ def copy_wanted(system: str, snapshot: Snapshot, policy: Policy, rule: CopyRule,
     )
 
 
-def seconds_to_wait(wanted: CopyWanted, now: datetime) -> int:
+def seconds_to_wait(request: CopyRequest, now: datetime) -> int:
     """Given a copy and the moment its wait begins, return how long to wait: to its deadline, but at least an hour."""
     shortest = 3600
-    return max(shortest, round((wanted.deadline - now).total_seconds()))
+    return max(shortest, round((request.deadline - now).total_seconds()))
 
 
 @dataclass(slots=True)
@@ -170,7 +173,7 @@ class _Report:
     """Gathers the answer while the snapshots of one event are gone through."""
 
     volume_ids: list[str] = field(default_factory=list)
-    copies: list[CopyWanted] = field(default_factory=list)
+    copies: list[CopyRequest] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     reasons: list[str] = field(default_factory=list)
     left_alone: int = 0
@@ -178,14 +181,14 @@ class _Report:
     def problem(self, kind: str, subject: str, cause: str) -> None:
         self.problems.append(Problem(kind, subject, cause))
 
-    def result(self) -> Tagged:
+    def result(self) -> TagResult:
         if self.volume_ids:
             outcome = TagOutcome.MANAGED
         elif self.left_alone:
             outcome = TagOutcome.VOLUME_NOT_TAGGED
         else:
             outcome = TagOutcome.NOTHING_LEFT
-        return Tagged(
+        return TagResult(
             outcome,
             tuple(dict.fromkeys(self.volume_ids)),
             tuple(self.copies),

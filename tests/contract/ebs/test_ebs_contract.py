@@ -116,10 +116,10 @@ def _image(aws: Any, snapshot_id: str) -> str:
 
 def test_snapshots_can_be_listed_by_volume(aws: Any) -> None:
     first, second = aws.volume(), aws.volume()
-    wanted = [aws.snapshot(first), aws.snapshot(first)]
+    request = [aws.snapshot(first), aws.snapshot(first)]
     aws.snapshot(second)
     found = aws.listed(aws.primary, Filters=[{"Name": "volume-id", "Values": [first]}])
-    assert sorted(ids(found)) == sorted(wanted)
+    assert sorted(ids(found)) == sorted(request)
 
 
 @pytest.mark.parametrize(
@@ -159,8 +159,8 @@ def test_an_unknown_filter_is_refused(aws: Any) -> None:
 
 
 def test_an_unknown_snapshot_id_is_an_error(aws: Any) -> None:
-    wanted = ["snap-0123456789abcdef0"]
-    assert code_of(aws.primary.describe_snapshots, SnapshotIds=wanted) == ("InvalidSnapshot.NotFound", 400)
+    request = ["snap-0123456789abcdef0"]
+    assert code_of(aws.primary.describe_snapshots, SnapshotIds=request) == ("InvalidSnapshot.NotFound", 400)
 
 
 def test_pages_hold_no_more_than_asked_and_everything_once(aws: Any) -> None:
@@ -260,11 +260,11 @@ def test_a_share_is_listed_and_can_be_taken_back(aws: Any) -> None:
     snapshot_id = aws.snapshot(aws.volume())
     change = {"SnapshotId": snapshot_id, "Attribute": "createVolumePermission", "UserIds": ["210987654321"]}
     aws.primary.modify_snapshot_attribute(OperationType="add", **change)
-    wanted = {"SnapshotId": snapshot_id, "Attribute": "createVolumePermission"}
-    shown = aws.primary.describe_snapshot_attribute(**wanted)["CreateVolumePermissions"]
+    request = {"SnapshotId": snapshot_id, "Attribute": "createVolumePermission"}
+    shown = aws.primary.describe_snapshot_attribute(**request)["CreateVolumePermissions"]
     assert shown == [{"UserId": "210987654321"}]
     aws.primary.modify_snapshot_attribute(OperationType="remove", **change)
-    assert aws.primary.describe_snapshot_attribute(**wanted)["CreateVolumePermissions"] == []
+    assert aws.primary.describe_snapshot_attribute(**request)["CreateVolumePermissions"] == []
 
 
 def test_a_volume_from_a_snapshot_is_at_least_as_large(aws: Any) -> None:
@@ -276,8 +276,8 @@ def test_a_volume_from_a_snapshot_is_at_least_as_large(aws: Any) -> None:
 
 
 def test_an_unknown_volume_id_is_an_error(aws: Any) -> None:
-    wanted = ["vol-0123456789abcdef0"]
-    assert code_of(aws.primary.describe_volumes, VolumeIds=wanted) == ("InvalidVolume.NotFound", 400)
+    request = ["vol-0123456789abcdef0"]
+    assert code_of(aws.primary.describe_volumes, VolumeIds=request) == ("InvalidVolume.NotFound", 400)
 
 
 def test_an_attached_volume_cannot_be_deleted(aws: Any) -> None:

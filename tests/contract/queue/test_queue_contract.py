@@ -12,10 +12,12 @@ import pytest
 from moto import mock_aws
 
 from snapkeep.adapters.dynamodb_queue import BY_STATE, BY_VOLUME, FINISHED_KEPT, LEASE, DynamoDbQueue
-from snapkeep.domain.ledger import format_time
-from snapkeep.domain.model import CopyWanted, Origin
-from snapkeep.simulate.memory_queue import MemoryQueue, expires_at
-from snapkeep.usecases.ports import FINISHED, STILL_TO_COME, CopyQueue, EntryChanged, EntryState, QueueEntry
+from snapkeep.domain.copies.entry import OPEN_STATES, SETTLED, EntryState, QueueEntry
+from snapkeep.domain.copies.request import CopyRequest
+from snapkeep.domain.model import Origin
+from snapkeep.domain.tags import format_time
+from snapkeep.lab.simulator.memory_queue import MemoryQueue, expires_at
+from snapkeep.usecases.ports import CopyQueue, EntryChanged
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 REGION, TABLE = "us-east-2", "snapkeep-queue"
@@ -70,8 +72,8 @@ class CountingQueue(MemoryQueue):
         self.items += len(found)
         return found
 
-    def still_to_come(self, volume_id: str) -> list[QueueEntry]:
-        found = super().still_to_come(volume_id)
+    def open_entries(self, volume_id: str) -> list[QueueEntry]:
+        found = super().open_entries(volume_id)
         self.items += len(found)
         return found
 
@@ -121,7 +123,7 @@ def queue(subject: Subject) -> CopyQueue:
 
 def entry(number: int, *, hours: float = 1, volume: str = "vol-1", state: EntryState = EntryState.WAITING) -> QueueEntry:
     origin = Origin("us-east-1", volume, f"snap-{number:04d}", NOW - timedelta(hours=1))
-    wanted = CopyWanted(
+    request = CopyRequest(
         origin,
         "default",
         REGION,
@@ -133,7 +135,7 @@ def entry(number: int, *, hours: float = 1, volume: str = "vol-1", state: EntryS
         0,
         "arn:key",
     )
-    return QueueEntry(wanted, state, NOW, NOW, tokens=("token",))
+    return QueueEntry(request, state, NOW, NOW, tokens=("token",))
 
 
 def test_an_entry_comes_back_as_it_was_put_in(queue: CopyQueue) -> None:
@@ -150,7 +152,7 @@ def test_a_second_entry_with_the_same_key_is_refused(queue: CopyQueue) -> None:
     queue.insert(entry(1))
     with pytest.raises(EntryChanged):
         queue.insert(entry(1, hours=9))
-    assert [one.wanted.deadline for one in queue.most_urgent(5)] == [NOW + timedelta(hours=1)]
+    assert [one.request.deadline for one in queue.most_urgent(5)] == [NOW + timedelta(hours=1)]
 
 
 def test_an_entry_that_is_not_there_is_a_key_error(queue: CopyQueue) -> None:
@@ -175,14 +177,14 @@ def test_an_entry_that_is_gone_cannot_be_written(queue: CopyQueue) -> None:
 def test_the_most_urgent_are_those_with_the_earliest_deadline(queue: CopyQueue) -> None:
     for number, hours in enumerate([5, 1, 4, 2, 3]):
         queue.insert(entry(number, hours=hours))
-    assert [one.wanted.deadline for one in queue.most_urgent(3)] == [NOW + timedelta(hours=hours) for hours in (1, 2, 3)]
+    assert [one.request.deadline for one in queue.most_urgent(3)] == [NOW + timedelta(hours=hours) for hours in (1, 2, 3)]
     assert len(queue.most_urgent(9)) == 5
 
 
 def test_a_large_copy_is_more_urgent_than_a_small_one_with_the_same_deadline(queue: CopyQueue) -> None:
     small, large = entry(1, hours=48), entry(2, hours=48)
-    large = replace(large, wanted=replace(large.wanted, size_gib=4096))
-    time_based = replace(entry(3, hours=48), wanted=replace(entry(3, hours=48).wanted, size_gib=4096, completion_minutes=60))
+    large = replace(large, request=replace(large.request, size_gib=4096))
+    time_based = replace(entry(3, hours=48), request=replace(entry(3, hours=48).request, size_gib=4096, completion_minutes=60))
     for one in (small, time_based, large):
         queue.insert(one)
     assert [one.key for one in queue.most_urgent(3)] == [large.key, time_based.key, small.key]
@@ -230,7 +232,7 @@ def test_delayed_entries_are_due_when_their_time_has_come_earliest_first(queue: 
 def test_entries_of_a_state_are_listed_most_urgent_first(queue: CopyQueue) -> None:
     for number, hours in enumerate([3, 1, 2]):
         queue.insert(entry(number, hours=hours, state=EntryState.RUNNING))
-    assert [one.wanted.deadline.hour for one in queue.in_state(EntryState.RUNNING)] == [13, 14, 15]
+    assert [one.request.deadline.hour for one in queue.in_state(EntryState.RUNNING)] == [13, 14, 15]
     assert list(queue.in_state(EntryState.FAILED)) == []
 
 
@@ -238,28 +240,28 @@ def test_what_is_still_to_come_of_a_volume_is_what_is_not_finished(queue: CopyQu
     for number, state in enumerate(EntryState):
         queue.insert(entry(number, volume="vol-a", hours=9 - number, state=state))
     queue.insert(entry(9, volume="vol-b"))
-    found = queue.still_to_come("vol-a")
-    assert sorted(one.state for one in found) == sorted(STILL_TO_COME)
-    assert len(found) == len(EntryState) - len(FINISHED)
-    assert queue.still_to_come("vol-none") == []
+    found = queue.open_entries("vol-a")
+    assert sorted(one.state for one in found) == sorted(OPEN_STATES)
+    assert len(found) == len(EntryState) - len(SETTLED)
+    assert queue.open_entries("vol-none") == []
 
 
 def test_what_ends_and_what_is_asked_for_again_comes_and_goes_among_what_is_still_to_come(queue: CopyQueue) -> None:
     running = queue.insert(entry(1, volume="vol-a", state=EntryState.RUNNING))
     failed = queue.write(replace(running, state=EntryState.FAILED))
-    assert queue.still_to_come("vol-a") == []
+    assert queue.open_entries("vol-a") == []
     waiting = queue.write(replace(failed, state=EntryState.WAITING))
-    assert queue.still_to_come("vol-a") == [waiting]
+    assert queue.open_entries("vol-a") == [waiting]
     queue.write(replace(waiting, state=EntryState.DONE))
-    assert queue.still_to_come("vol-a") == []
+    assert queue.open_entries("vol-a") == []
 
 
 def test_finished_entries_are_not_read_to_tell_what_is_still_to_come_of_a_volume(subject: Subject) -> None:
     for number in range(9):
-        subject.queue.insert(entry(number, volume="vol-a", state=FINISHED[number % 2]))
+        subject.queue.insert(entry(number, volume="vol-a", state=SETTLED[number % 2]))
     waiting = subject.queue.insert(entry(9, volume="vol-a"))
     before = subject.entries_read()
-    assert subject.queue.still_to_come("vol-a") == [waiting]
+    assert subject.queue.open_entries("vol-a") == [waiting]
     assert subject.entries_read() - before <= 1
 
 
@@ -268,7 +270,7 @@ def test_a_finished_entry_as_an_earlier_version_wrote_it_is_not_still_to_come(ta
     done = queue.insert(entry(1, volume="vol-a", state=EntryState.DONE))
     item = table.get_item(TableName=TABLE, Key={"pk": {"S": done.key}})["Item"]
     table.put_item(TableName=TABLE, Item={**item, "due": {"S": format_time(done.due)}})
-    assert queue.still_to_come("vol-a") == []
+    assert queue.open_entries("vol-a") == []
 
 
 def test_one_dispatcher_holds_the_lease(queue: CopyQueue) -> None:
@@ -333,7 +335,7 @@ def test_every_page_of_an_index_is_read(table: Any) -> None:
 
     queue = DynamoDbQueue(client=Between(table, query=one_item_a_page), table=TABLE, region=REGION)  # type: ignore[arg-type]
     made = [queue.insert(entry(number, hours=number + 1, volume="vol-a")).key for number in range(3)]
-    assert [one.key for one in queue.still_to_come("vol-a")] == made
+    assert [one.key for one in queue.open_entries("vol-a")] == made
     assert [one.key for one in queue.in_state(EntryState.WAITING)] == made
     assert [one.key for one in queue.most_urgent(2)] == made[:2]
     assert len(pages) > 3 + 3
@@ -378,7 +380,7 @@ def test_the_memory_lets_go_of_what_the_table_lets_go_of(state: EntryState) -> N
     memory.expire(NOW + FINISHED_KEPT)
     finished = state in (EntryState.DONE, EntryState.FAILED)
     assert len(memory) == (0 if finished else 1)
-    assert [one.key for one in memory.still_to_come("vol-1")] == ([] if finished else [put.key])
+    assert [one.key for one in memory.open_entries("vol-1")] == ([] if finished else [put.key])
 
 
 def test_a_failed_entry_that_is_asked_for_again_does_not_expire() -> None:

@@ -13,11 +13,12 @@ from snapkeep.adapters.ec2_exposure import Ec2Exposure
 from snapkeep.adapters.ec2_guards import RecentGuards
 from snapkeep.adapters.ec2_reader import FILTER_VALUES, Ec2Reader, is_arbitrary, snapshot_from, volume_from
 from snapkeep.adapters.ec2_writers import Ec2Copier, Ec2Deleter, Ec2Tagger
-from snapkeep.domain import tagnames
+from snapkeep.domain import tag_names as tagnames
+from snapkeep.domain.copies.request import CopyRequest
 from snapkeep.domain.errors import AwsThrottled, AwsUnavailable, KeyNotUsable
-from snapkeep.domain.ledger import description_of_copy, tags_for_copy
-from snapkeep.domain.model import CopyWanted, Origin, VolumeRole
-from snapkeep.ebsmodel.clock import utc
+from snapkeep.domain.model import Origin, VolumeRole
+from snapkeep.domain.tags import description_of_copy, tags_for_copy
+from snapkeep.lab.ebs_model.clock import utc
 from snapkeep.usecases.ports import Deletion, TagsDoNotFit
 from support.flows import Laboratory
 
@@ -76,11 +77,11 @@ def test_a_listing_takes_every_page_of_our_own_snapshots_alone() -> None:
 
 def test_more_ids_than_one_filter_takes_are_asked_for_in_several_calls_and_none_is_left_out() -> None:
     client = Client()
-    wanted = [f"snap-{number:04}" for number in range(2 * FILTER_VALUES + 1)]
-    reader(client).snapshots(wanted)
+    request = [f"snap-{number:04}" for number in range(2 * FILTER_VALUES + 1)]
+    reader(client).snapshots(request)
     asked = [query["Filters"][0]["Values"] for query in client.asked]
     assert [len(ids) for ids in asked] == [FILTER_VALUES, FILTER_VALUES, 1]
-    assert [one for ids in asked for one in ids] == wanted
+    assert [one for ids in asked for one in ids] == request
 
 
 @pytest.mark.parametrize(("count", "by_filter"), [(1, True), (FILTER_VALUES, True), (FILTER_VALUES + 1, False)])
@@ -255,9 +256,9 @@ def test_a_deletion_that_may_succeed_later_is_no_result(code: str, raised: type[
 
 def test_a_copy_is_asked_for_with_all_that_its_rule_says_and_tells_of_its_origin() -> None:
     tags = {tagnames.MANAGED: "snapkeep"}
-    wanted = CopyWanted(ORIGIN, "gold", REGION, "alias/dr", NOW, 8, encrypted=True, tags=tags, completion_minutes=60)
+    request = CopyRequest(ORIGIN, "gold", REGION, "alias/dr", NOW, 8, encrypted=True, tags=tags, completion_minutes=60)
     client = Client({"SnapshotId": "snap-2"})
-    assert Ec2Copier(client=client).start_copy(wanted) == "snap-2"
+    assert Ec2Copier(client=client).start_copy(request) == "snap-2"
     assert client.asked == [
         {
             "SourceRegion": "eu-west-1",
@@ -272,8 +273,8 @@ def test_a_copy_is_asked_for_with_all_that_its_rule_says_and_tells_of_its_origin
 
 
 def test_a_key_that_ec2_refuses_and_tags_that_do_not_fit_are_named_as_such() -> None:
-    wanted = CopyWanted(ORIGIN, "gold", REGION, "alias/dr", NOW, 8, encrypted=True)
+    request = CopyRequest(ORIGIN, "gold", REGION, "alias/dr", NOW, 8, encrypted=True)
     with pytest.raises(KeyNotUsable, match="key alias/dr: KMSKeyNotAccessibleFault"):
-        Ec2Copier(client=Client(refused("KMSKeyNotAccessibleFault"))).start_copy(wanted)
+        Ec2Copier(client=Client(refused("KMSKeyNotAccessibleFault"))).start_copy(request)
     with pytest.raises(TagsDoNotFit):
         Ec2Tagger(client=Client(refused("TagLimitExceeded"))).tag(["snap-1"], {"Name": "web"})

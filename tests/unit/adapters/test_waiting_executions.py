@@ -10,19 +10,20 @@ import botocore.session
 import pytest
 from botocore.stub import Stubber
 
-from snapkeep.adapters.waiting_executions import WaitingExecutions
+from snapkeep.adapters.stepfunctions_waiting_runs import WaitingExecutions
+from snapkeep.domain.copies.codec import request_to_json
+from snapkeep.domain.copies.request import CopyRequest
 from snapkeep.domain.errors import InvalidEvent
-from snapkeep.domain.model import CopyWanted, Origin
-from snapkeep.usecases.queue_codec import wanted_to_json
+from snapkeep.domain.model import Origin
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 MACHINE = "arn:aws:states:us-east-1:123456789012:stateMachine:snapkeep-protect"
 RUN = "arn:aws:states:us-east-1:123456789012:execution:snapkeep-protect:one"
 
 
-def wanted(region: str = "us-east-2") -> CopyWanted:
+def request(region: str = "us-east-2") -> CopyRequest:
     origin = Origin("us-east-1", "vol-00000001", "snap-00000001", NOON)
-    return CopyWanted(origin, "gold", region, "", NOON + timedelta(hours=24), 8, encrypted=False)
+    return CopyRequest(origin, "gold", region, "", NOON + timedelta(hours=24), 8, encrypted=False)
 
 
 class History:
@@ -39,7 +40,7 @@ class History:
         return number
 
     def ask(self, after: int, token: str, region: str = "us-east-2", *, resource: str = "invoke.waitForTaskToken") -> int:
-        payload = {"execution": RUN, "token": token, "copy": {"wanted": wanted_to_json(wanted(region))}}
+        payload = {"execution": RUN, "token": token, "copy": {"wanted": request_to_json(request(region))}}
         details = {
             "resourceType": "lambda",
             "resource": resource,
@@ -67,7 +68,7 @@ def asked(**more: Any) -> dict[str, Any]:
 
 def read(history: History) -> list[tuple[str, str]]:
     found = executions(("get_execution_history", asked(), {"events": history.events})).waits(RUN)
-    return [(wait.token, wait.wanted.region) for wait in found]
+    return [(wait.token, wait.request.region) for wait in found]
 
 
 def test_all_pages_of_running_executions_are_read() -> None:
@@ -89,7 +90,7 @@ def test_a_submitted_call_waits_since_it_was_submitted_with_its_token_for_its_co
     history.add("TaskSubmitted", history.ask(1, "token-1"))
     answer = ("get_execution_history", asked(), {"events": history.events})
     (wait,) = executions(answer).waits(RUN)
-    assert (wait.run, wait.token, wait.wanted) == (RUN, "token-1", wanted())
+    assert (wait.run, wait.token, wait.request) == (RUN, "token-1", request())
     assert wait.since == history.events[-1]["timestamp"]
 
 

@@ -9,13 +9,13 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from snapkeep.cli.demo import facts_as_json
-from snapkeep.cli.demo_view import show_ended, steps_table
-from snapkeep.demo.checks import check_all
-from snapkeep.demo.facts import Ending, Facts, Fate
-from snapkeep.demo.runs import PROTECT, Step, read_history
-from snapkeep.demo.stage import Ended
-from snapkeep.demo.story import MAIL, ORDERS, SCRATCH, VAULT, WEB, Shot, Story
+from snapkeep.lab.commands.demo import facts_as_json
+from snapkeep.lab.demo.checks import check_all
+from snapkeep.lab.demo.facts import Ending, Facts, Fate
+from snapkeep.lab.demo.runs import PROTECT, Step, read_history
+from snapkeep.lab.demo.stage import Ended
+from snapkeep.lab.demo.story import MAIL, ORDERS, SCRATCH, VAULT, WEB, Shot, Story
+from snapkeep.lab.demo.view import show_ended, steps_table
 from support.demo_facts import FATES, copy, good_facts, run, snapshot_id, source, with_ending
 
 

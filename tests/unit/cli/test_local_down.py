@@ -6,10 +6,10 @@ import pytest
 from typer.testing import CliRunner
 
 from snapkeep.cli.errors import WrongUse
-from snapkeep.cli.local import local_app
-from snapkeep.local import commands
-from snapkeep.local.commands import Status
-from snapkeep.local.embedded import Server
+from snapkeep.lab.commands.local import local_app
+from snapkeep.lab.embedded_aws import commands
+from snapkeep.lab.embedded_aws.commands import Status
+from snapkeep.lab.embedded_aws.embedded import Server
 
 
 @pytest.fixture

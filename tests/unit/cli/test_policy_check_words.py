@@ -4,10 +4,10 @@ from datetime import timedelta
 
 import pytest
 
-from snapkeep.cli.policy_view import comparison_lines, retention_text, selector_text
+from snapkeep.cli.views.policy import comparison_lines, retention_text, selector_text
 from snapkeep.domain.model import Lineage
-from snapkeep.domain.planning import Comparison
-from snapkeep.domain.policy import Retention, Selector
+from snapkeep.domain.policy.model import Retention, Selector
+from snapkeep.domain.retention.region_plan import Comparison
 
 
 @pytest.mark.parametrize(

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from snapkeep.domain.ledger import format_time
-from snapkeep.ebsmodel import FaultRule
-from snapkeep.simulate.wiring import Deployment
-from snapkeep.usecases.retention import confirmed_copies
+from snapkeep.domain.tags import format_time
+from snapkeep.lab.ebs_model import FaultRule
+from snapkeep.lab.simulator.wiring import Deployment
+from snapkeep.usecases.retention.plan_volumes import confirmed_copies
 from support.flows import DR, HOUR, PRIMARY, Laboratory, attempts, policy_set
 
 FAR = "eu-west-1"

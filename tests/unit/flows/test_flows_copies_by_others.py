@@ -6,8 +6,8 @@ import pytest
 
 from snapkeep.adapters.ec2_reader import Ec2Reader
 from snapkeep.adapters.ec2_writers import tag_list
-from snapkeep.domain import tagnames
-from snapkeep.domain.reporting import Outcome
+from snapkeep.domain import tag_names as tagnames
+from snapkeep.domain.sweep.report import Outcome
 from support.flows import DR, PRIMARY, Laboratory, policy_set
 from support.sweeping_world import HOUR, SweepingWorld, gold
 

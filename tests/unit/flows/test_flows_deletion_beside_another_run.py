@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from snapkeep.usecases.deletion import DeleteSnapshots, DeletionOrder
 from snapkeep.usecases.ports import Deletion, DeletionResult
+from snapkeep.usecases.retention.delete import DeleteSnapshots, DeletionOrder
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 

@@ -8,9 +8,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from snapkeep.domain.errors import AwsThrottled, PlanStale
-from snapkeep.ebsmodel import FaultRule, Faults
-from snapkeep.usecases.deletion import DeleteSnapshots, DeletionOrder
+from snapkeep.lab.ebs_model import FaultRule, Faults
 from snapkeep.usecases.ports import Deletion, DeletionResult, SnapshotDeleter
+from snapkeep.usecases.retention.delete import DeleteSnapshots, DeletionOrder
 from support.flows import DR, CallCounter, Laboratory, policy_set
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
@@ -39,12 +39,12 @@ def managed_snapshots(lab: Laboratory, count: int) -> list[str]:
 def test_three_hundred_deletions_against_a_bucket_of_a_hundred_all_happen_with_hardly_a_call_too_many() -> None:
     counter = CallCounter()
     lab = Laboratory(policies=policy_set(keep=100, regions=()), hook=counter)
-    doomed = managed_snapshots(lab, 300)
-    assert len(doomed) == 300
+    to_delete = managed_snapshots(lab, 300)
+    assert len(to_delete) == 300
     counter.calls.clear()
     step = lab.runner.wiring.delete_snapshots("us-east-1", ignore)
     started = lab.runner.wiring.clock.now()
-    results = step.run(started, [order(one) for one in doomed])
+    results = step.run(started, [order(one) for one in to_delete])
     assert [one.outcome for one in results] == [Deletion.DELETED] * 300
     assert lab.ids() == []
     assert counter.count("deleter.delete") <= 1.1 * 300
@@ -54,12 +54,12 @@ def test_three_hundred_deletions_against_a_bucket_of_a_hundred_all_happen_with_h
 def test_deletions_go_on_though_somebody_else_empties_the_bucket() -> None:
     counter = CallCounter()
     lab = Laboratory(policies=policy_set(keep=100, regions=()), hook=counter)
-    doomed = managed_snapshots(lab, 60)
+    to_delete = managed_snapshots(lab, 60)
     throttled = FaultRule("api_error", action="DeleteSnapshot", code="RequestLimitExceeded", http_status=503, times=9)
     lab.world.set_faults(Faults(script=(throttled,)))
     counter.calls.clear()
     results = lab.runner.wiring.delete_snapshots("us-east-1", ignore).run(
-        lab.runner.wiring.clock.now(), [order(one) for one in doomed]
+        lab.runner.wiring.clock.now(), [order(one) for one in to_delete]
     )
     assert all(one.done for one in results)
     assert counter.count("deleter.delete") >= 60

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import pytest
 
+from snapkeep.domain.copies.entry import EntryState
 from snapkeep.domain.errors import (
     AwsRefused,
     AwsThrottled,
@@ -17,9 +18,8 @@ from snapkeep.domain.errors import (
     SnapkeepError,
     SnapshotGone,
 )
-from snapkeep.simulate.wiring import Deployment
-from snapkeep.usecases.dispatch import AWAY_AFTER
-from snapkeep.usecases.ports import EntryState
+from snapkeep.lab.simulator.wiring import Deployment
+from snapkeep.usecases.copies.dispatch import AWAY_AFTER
 from support.dispatching import QUOTA, KeysAsked, Resting
 from support.flows import DR
 
@@ -85,9 +85,9 @@ def test_a_source_region_is_away_after_two_calls_without_an_answer_and_its_other
 
 def test_a_source_region_that_is_away_holds_up_no_copy_from_another_one(lab: Resting) -> None:
     waiting = lab.waiting(3)
-    last = lab.entry(waiting[2]).wanted
+    last = lab.entry(waiting[2]).request
     elsewhere = replace(last, origin=replace(last.origin, region="eu-west-1", snapshot_id="snap-0elsewhere"))
-    lab.runner.wiring.queues[DR].insert(replace(lab.entry(waiting[2]), wanted=elsewhere))
+    lab.runner.wiring.queues[DR].insert(replace(lab.entry(waiting[2]), request=elsewhere))
     _, asked = lab.run(*[AwsUnavailable("no answer")] * QUOTA)
     assert asked == [*waiting[:2], "snap-0elsewhere"]
 
@@ -154,14 +154,14 @@ def test_a_copy_that_is_there_and_whose_run_cannot_be_answered_stays_running_for
 ) -> None:
     there, waiting = lab.waiting(2)
     lab.runner.start = lambda *_: None  # type: ignore[method-assign,assignment,return-value]
-    made = lab.copy_by_hand(there, **lab.entry(there).wanted.tags)
+    made = lab.copy_by_hand(there, **lab.entry(there).request.tags)
     lab.runner.advance(300)
 
     def unanswered(*_: object) -> bool:
         raise AwsUnavailable("no answer to send_task_success")
 
     dispatch, copier = lab.dispatcher()
-    monkeypatch.setattr(type(dispatch.settlement.waiters), "succeed", unanswered)
+    monkeypatch.setattr(type(dispatch.settlement.task_tokens), "succeed", unanswered)
     with pytest.raises(AwsUnavailable, match="send_task_success"):
         dispatch.run("the dispatcher")
     assert copier.asked == [waiting]

@@ -6,10 +6,10 @@ from datetime import timedelta
 
 import pytest
 
+from snapkeep.domain.copies.entry import EntryState
 from snapkeep.domain.errors import AwsUnavailable
-from snapkeep.ebsmodel import Quotas
-from snapkeep.usecases.dispatch import Dispatched
-from snapkeep.usecases.ports import EntryState
+from snapkeep.lab.ebs_model import Quotas
+from snapkeep.usecases.copies.dispatch import DispatchResult
 from support.flows import DR, CallCounter, Laboratory
 
 REAL_QUOTA, VOLUMES = 2, 12
@@ -65,7 +65,7 @@ def test_where_another_dispatcher_is_at_work_none_starts_a_copy_and_word_is_left
     lab.start_snapshot(lab.make_volume())
     lab.runner.advance(60)
     assert queue.take_lease("the first", lab.runner.wiring.clock.now(), 60)
-    assert lab.runner.wiring.dispatch(DR).run("the second") == Dispatched(lease_taken=False)
+    assert lab.runner.wiring.dispatch(DR).run("the second") == DispatchResult(lease_taken=False)
     assert counter.count("copier.start_copy") == 0
     assert not queue.release_lease("the first"), "there is more to do"
 

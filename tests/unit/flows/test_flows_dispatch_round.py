@@ -6,13 +6,13 @@ from datetime import timedelta
 
 import pytest
 
+from snapkeep.domain.copies.entry import EntryState, QueueEntry
 from snapkeep.domain.errors import (
     AwsRefused,
     SnapshotGone,
 )
-from snapkeep.ebsmodel import FaultRule
-from snapkeep.simulate.wiring import Deployment
-from snapkeep.usecases.ports import EntryState, QueueEntry
+from snapkeep.lab.ebs_model import FaultRule
+from snapkeep.lab.simulator.wiring import Deployment
 from support.dispatching import QUOTA, Hands, KeysAsked, Resting
 from support.flows import DR
 
@@ -58,7 +58,7 @@ def test_what_another_dispatcher_began_is_left_to_it_until_ec2_must_show_its_cop
 @pytest.mark.parametrize("state", ["pending", "completed"])
 def test_a_copy_of_ours_that_is_there_is_taken_over_and_none_is_started(lab: Resting, state: str) -> None:
     (source,) = lab.waiting(1)
-    made = lab.copy_by_hand(source, **lab.entry(source).wanted.tags)
+    made = lab.copy_by_hand(source, **lab.entry(source).request.tags)
     if state == "completed":
         lab.runner.start = lambda *_: None  # type: ignore[method-assign,assignment,return-value]
         lab.runner.advance(300)
@@ -72,9 +72,9 @@ def test_neither_a_failed_copy_nor_one_of_another_system_is_taken_for_one_that_i
     failing, foreign = lab.waiting(2)
     lab.runner.start = lambda *_: None  # type: ignore[method-assign,assignment,return-value]
     lab.world.add_fault(FaultRule("copy_fails", times=1))
-    lab.copy_by_hand(failing, **lab.entry(failing).wanted.tags)
+    lab.copy_by_hand(failing, **lab.entry(failing).request.tags)
     lab.runner.advance(300)
-    lab.copy_by_hand(foreign, **{**lab.entry(foreign).wanted.tags, "snapkeep:managed": "another"})
+    lab.copy_by_hand(foreign, **{**lab.entry(foreign).request.tags, "snapkeep:managed": "another"})
     assert lab.run()[1] == [failing, foreign]
 
 
@@ -144,7 +144,7 @@ def test_a_running_entry_says_since_when_and_of_one_that_is_started_again_no_for
     (source,) = lab.waiting(1)
     lab.put(source, cause="a former failure", not_before=lab.runner.wiring.clock.now() - timedelta(hours=1))
     if there:
-        lab.copy_by_hand(source, **lab.entry(source).wanted.tags)
+        lab.copy_by_hand(source, **lab.entry(source).request.tags)
     lab.run()
     entry = lab.entry(source)
     assert (entry.state, entry.not_before) == (EntryState.RUNNING, lab.runner.wiring.clock.now())
@@ -166,7 +166,7 @@ def test_a_copy_that_is_there_is_settled_by_whoever_wrote_its_entry_and_by_nobod
 ) -> None:
     (source,) = lab.waiting(1)
     lab.runner.start = lambda *_: None  # type: ignore[method-assign,assignment,return-value]
-    made = lab.copy_by_hand(source, **lab.entry(source).wanted.tags)
+    made = lab.copy_by_hand(source, **lab.entry(source).request.tags)
     lab.runner.advance(300)
     stale = lab.entry(source)
     lab.put(source, state=EntryState.RUNNING, copy_id=made)

@@ -6,9 +6,9 @@ from datetime import timedelta
 
 import pytest
 
-from snapkeep.ebsmodel import FaultRule, Faults, Quotas, Speeds
-from snapkeep.simulate.wiring import Deployment, Killed
-from snapkeep.usecases.ports import EntryState
+from snapkeep.domain.copies.entry import EntryState
+from snapkeep.lab.ebs_model import FaultRule, Faults, Quotas, Speeds
+from snapkeep.lab.simulator.wiring import Deployment, Killed
 from support.flows import DAY, DR, HOUR, PRIMARY, CallCounter, Laboratory, attempts, policy_set
 
 

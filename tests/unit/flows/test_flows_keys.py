@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from snapkeep.ebsmodel import keys
-from snapkeep.simulate.wiring import Deployment
+from snapkeep.lab.ebs_model import keys
+from snapkeep.lab.simulator.wiring import Deployment
 from support.flows import DR, PRIMARY, CallCounter, Laboratory, attempts, policy_set
 
 

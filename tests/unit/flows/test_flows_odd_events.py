@@ -10,14 +10,14 @@ import pytest
 
 from snapkeep.adapters.ec2_reader import Ec2Reader
 from snapkeep.adapters.ec2_writers import tag_list
+from snapkeep.domain.copies.entry import EntryState
 from snapkeep.domain.errors import AwsRefused, AwsUnavailable, InvalidEvent
 from snapkeep.domain.events import MULTI_VOLUME_COMPLETION, CopyEnded, parse_arn, parse_snapshot_event
 from snapkeep.domain.model import SnapshotState
-from snapkeep.ebsmodel import FaultRule, Faults
-from snapkeep.simulate.wiring import Deployment
-from snapkeep.usecases.ports import EntryState
-from snapkeep.usecases.receive import ReceiveOutcome
-from snapkeep.usecases.settle import missing_tags
+from snapkeep.lab.ebs_model import FaultRule, Faults
+from snapkeep.lab.simulator.wiring import Deployment
+from snapkeep.usecases.copies.receive import ReceiveOutcome
+from snapkeep.usecases.copies.settle import missing_tags
 from support.flows import DR, HOUR, INCLUDED, PRIMARY, Laboratory, attempts
 
 
@@ -113,7 +113,7 @@ def test_a_copy_that_lost_the_tag_by_which_its_role_may_tag_is_answered_for_and_
     lab.settle()
     assert [run.status for run in lab.runs("protect")] == ["SUCCEEDED"]
     (done,) = lab.runner.wiring.queues[DR].in_state(EntryState.DONE)
-    assert missing_tags(done.wanted, Ec2Reader(client=lab.ec2(DR), region=DR).snapshots([copy.id])[copy.id]) == before
+    assert missing_tags(done.request, Ec2Reader(client=lab.ec2(DR), region=DR).snapshots([copy.id])[copy.id]) == before
 
 
 def full_of_tags(lab: Laboratory, volume: str) -> str:

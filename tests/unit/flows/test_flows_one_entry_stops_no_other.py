@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
+from snapkeep.domain.copies.entry import EntryState, QueueEntry
+from snapkeep.domain.copies.request import CopyRequest
 from snapkeep.domain.errors import AwsRefused, AwsUnavailable, CopyQuotaReached
-from snapkeep.domain.model import CopyWanted, Origin
-from snapkeep.usecases.dispatch import Dispatch
-from snapkeep.usecases.ports import EntryState, QueueEntry
+from snapkeep.domain.model import Origin
+from snapkeep.usecases.copies.dispatch import Dispatch
 from support.flows import DR, PRIMARY, Laboratory
 
 AWAY, GONE_KEY = "eu-west-1", "alias/of-nobody"
@@ -29,10 +30,10 @@ def entry_of(lab: Laboratory, snapshot_id: str, region: str, hours: float, **cha
     source = next(one for one in lab.snapshots(region) if one.id == snapshot_id)
     tags = {"snapkeep:managed": "snapkeep", "snapkeep:source-snapshot": snapshot_id, "snapkeep:source-region": region}
     tags |= {"OriginalVolumeId": source.volume_id, "snapkeep:source-volume": source.volume_id}
-    wanted = CopyWanted(
+    request = CopyRequest(
         Origin(region, source.volume_id, snapshot_id, now), "default", DR, "", now + timedelta(hours=hours), 8, False, tags
     )
-    return replace(QueueEntry(wanted, EntryState.WAITING, now, now), **changes)
+    return replace(QueueEntry(request, EntryState.WAITING, now, now), **changes)
 
 
 def quiet_snapshots(lab: Laboratory, region: str, count: int) -> list[str]:
@@ -51,11 +52,11 @@ class CopierOf:
     def __init__(self, real: Any, away: str) -> None:
         self.real, self.away, self.asked = real, away, 0
 
-    def start_copy(self, wanted: CopyWanted) -> str:
-        if wanted.origin.region == self.away:
+    def start_copy(self, request: CopyRequest) -> str:
+        if request.origin.region == self.away:
             self.asked += 1
             raise AwsUnavailable(f"no answer from {self.away}")
-        return str(self.real.start_copy(wanted))
+        return str(self.real.start_copy(request))
 
 
 def dispatch_of(lab: Laboratory, **changes: Any) -> Dispatch:
@@ -101,7 +102,7 @@ def test_an_execution_that_cannot_be_answered_keeps_no_other_copy_waiting(
     (reachable,) = quiet_snapshots(lab, PRIMARY, 1)
     for snapshot in quiet_snapshots(lab, AWAY, 25):
         entry = entry_of(lab, snapshot, AWAY, hours=1)
-        queue.insert(replace(entry, wanted=replace(entry.wanted, kms_key=GONE_KEY), tokens=("token",)))
+        queue.insert(replace(entry, request=replace(entry.request, kms_key=GONE_KEY), tokens=("token",)))
     queue.insert(entry_of(lab, reachable, PRIMARY, hours=20))
 
     def unanswered(entry: QueueEntry, cause: str) -> int:
@@ -118,9 +119,9 @@ def test_an_execution_that_cannot_be_answered_keeps_no_other_copy_waiting(
 def test_a_copy_that_was_found_wrong_by_the_dispatcher_is_told_where_nobody_waits(lab: Laboratory) -> None:
     (snapshot,) = quiet_snapshots(lab, PRIMARY, 1)
     entry = entry_of(lab, snapshot, PRIMARY, hours=1)
-    lab.runner.wiring.dispatch(DR).copier.start_copy(entry.wanted)
+    lab.runner.wiring.dispatch(DR).copier.start_copy(entry.request)
     lab.settle()
-    lab.runner.wiring.queues[DR].insert(replace(entry, wanted=replace(entry.wanted, size_gib=9)))
+    lab.runner.wiring.queues[DR].insert(replace(entry, request=replace(entry.request, size_gib=9)))
     lab.runner.wiring.dispatch(DR).run("one")
     assert ("CopyWrong", snapshot) in lab.told
 
@@ -132,7 +133,7 @@ def test_a_dispatcher_that_had_to_stop_lets_the_next_one_in_though_word_was_left
     clock = lab.runner.wiring.clock
 
     class Full:
-        def start_copy(self, wanted: CopyWanted) -> str:
+        def start_copy(self, request: CopyRequest) -> str:
             assert not queue.take_lease("another", clock.now(), 60), "it leaves word"
             raise CopyQuotaReached("too many")
 
@@ -167,8 +168,8 @@ def test_a_copy_that_began_without_an_answer_takes_its_slot(lab: Laboratory) -> 
     dispatch = dispatch_of(lab, quota=1)
 
     class Silent:
-        def start_copy(self, wanted: CopyWanted) -> str:
-            dispatch.copier.start_copy(wanted)
+        def start_copy(self, request: CopyRequest) -> str:
+            dispatch.copier.start_copy(request)
             raise AwsUnavailable("no answer")
 
     replace(dispatch, copier=Silent()).run("one")

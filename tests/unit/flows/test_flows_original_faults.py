@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from snapkeep.domain.policy import Limits
-from snapkeep.ebsmodel import EventOptions, FaultRule, Faults, World
-from snapkeep.simulate.wiring import Deployment
+from snapkeep.domain.policy.model import Limits
+from snapkeep.lab.ebs_model import EventOptions, FaultRule, Faults, World
+from snapkeep.lab.simulator.wiring import Deployment
 from support.flows import DR, HOUR, PRIMARY, CallCounter, Laboratory, attempts, policy_set
 
 STATE_LIMIT_BYTES = 256 * 1024
@@ -109,7 +109,7 @@ def test_fault_4_a_copy_that_fails_late_for_its_key_fails_its_run_with_the_cause
 
 
 def deny(world: World, key: str) -> None:
-    from snapkeep.ebsmodel import keys  # noqa: PLC0415
+    from snapkeep.lab.ebs_model import keys  # noqa: PLC0415
 
     keys.deny(world, key)
 

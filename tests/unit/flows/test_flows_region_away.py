@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from snapkeep.usecases.ports import EntryState
+from snapkeep.domain.copies.entry import EntryState
 from support.flows import DR, HOUR, Laboratory
 
 
@@ -27,7 +27,7 @@ def test_what_was_given_up_does_not_undo_a_copy_that_has_arrived_meanwhile() -> 
     queue = lab.runner.wiring.queues[DR]
     (done,) = queue.in_state(EntryState.DONE)
     stale = type(done)(
-        done.wanted, EntryState.RUNNING, done.enqueued_at, done.not_before, 1, done.copy_id, version=done.version - 1
+        done.request, EntryState.RUNNING, done.enqueued_at, done.not_before, 1, done.copy_id, version=done.version - 1
     )
     lab.runner.wiring.settlement(DR).give_up(stale, "a late event says that it failed")
     assert queue.get(done.key).state is EntryState.DONE

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from snapkeep.ebsmodel import FaultRule, Faults
-from snapkeep.simulate.wiring import Deployment
+from snapkeep.lab.ebs_model import FaultRule, Faults
+from snapkeep.lab.simulator.wiring import Deployment
 from support.flows import DR, HOUR, PRIMARY, Laboratory, attempts, policy_set
 
 

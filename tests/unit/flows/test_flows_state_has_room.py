@@ -6,9 +6,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from snapkeep.domain.ledger import tags_for_copy
-from snapkeep.domain.model import Action, CopyWanted, Origin, Plan, Reason, Snapshot, SnapshotState, Verdict
-from snapkeep.domain.tagnames import OWN_TAGS
+from snapkeep.domain.copies.request import CopyRequest
+from snapkeep.domain.model import Action, Origin, Plan, Reason, Snapshot, SnapshotState, Verdict
+from snapkeep.domain.tag_names import OWN_TAGS
+from snapkeep.domain.tags import tags_for_copy
 from snapkeep.functions.answers import COPIES_BYTES_AT_MOST, PLAN_BYTES, copies_answer, plan_answer, size_bytes
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
@@ -18,17 +19,17 @@ VOLUMES_OF_AN_INSTANCE = 128
 KEY_BYTES, VALUE_BYTES = 128, 256
 
 
-def wanted(number: int, region: str = "us-east-2", *, tags: int = 42) -> CopyWanted:
+def request(number: int, region: str = "us-east-2", *, tags: int = 42) -> CopyRequest:
     origin = Origin("us-east-1", f"vol-{number:017x}", f"snap-{number:017x}", NOW)
     carried = {f"{one:02}".ljust(KEY_BYTES, "k"): "ä" * VALUE_BYTES for one in range(tags)}
     key = "arn:aws:kms:us-east-1:111122223333:key/0123abcd-0123-0123-0123-0123456789ab"
     own = tags_for_copy("snapkeep", "a-policy-with-a-name", origin)
-    return CopyWanted(origin, "a-policy-with-a-name", region, key, NOW, 8, True, carried | own, source_kms_key=key)
+    return CopyRequest(origin, "a-policy-with-a-name", region, key, NOW, 8, True, carried | own, source_kms_key=key)
 
 
 @pytest.mark.parametrize(("volumes", "regions"), [(1, 1), (5, 2), (64, 1), (VOLUMES_OF_AN_INSTANCE, 1)])
 def test_a_set_of_many_volumes_with_many_tags_fits_into_the_state_of_its_run(volumes: int, regions: int) -> None:
-    copies = [wanted(number, f"eu-west-{region}") for number in range(volumes) for region in range(regions)]
+    copies = [request(number, f"eu-west-{region}") for number in range(volumes) for region in range(regions)]
     listed, left, cut = copies_answer(copies, NOW)
     others = volumes * EVENT_BYTES_PER_MEMBER + len(copies) * RESULT_BYTES_PER_COPY + len(left) * PROBLEM_BYTES + PLAN_BYTES
     assert size_bytes(listed) + others < STATE_BYTES
@@ -37,7 +38,7 @@ def test_a_set_of_many_volumes_with_many_tags_fits_into_the_state_of_its_run(vol
 
 
 def test_copies_that_a_run_has_no_room_for_are_left_to_a_sweep_and_told_each() -> None:
-    copies = [wanted(number, f"eu-west-{region}", tags=0) for number in range(VOLUMES_OF_AN_INSTANCE) for region in (1, 2)]
+    copies = [request(number, f"eu-west-{region}", tags=0) for number in range(VOLUMES_OF_AN_INSTANCE) for region in (1, 2)]
     listed, left, _ = copies_answer(copies, NOW)
     assert size_bytes(listed) <= COPIES_BYTES_AT_MOST
     told = [f"{one.origin.snapshot_id} to {one.region}" for one in copies[len(listed) :]]
@@ -45,7 +46,7 @@ def test_copies_that_a_run_has_no_room_for_are_left_to_a_sweep_and_told_each() -
 
 
 def test_an_ordinary_set_keeps_all_its_tags() -> None:
-    copies = [wanted(number, tags=3) for number in range(27)]
+    copies = [request(number, tags=3) for number in range(27)]
     listed, left, cut = copies_answer(copies, NOW)
     assert [one["wanted"]["tags"] for one in listed] == [dict(one.tags) for one in copies]
     assert (left, cut) == ([], [])

@@ -6,7 +6,8 @@ from typing import Any
 
 from snapkeep.adapters.ec2_reader import Ec2Reader
 from snapkeep.adapters.ec2_writers import tag_list
-from snapkeep.domain import ledger, tagnames
+from snapkeep.domain import tag_names as tagnames
+from snapkeep.domain import tags as ledger
 from snapkeep.domain.model import Volume
 from support.flows import DR, PRIMARY, Laboratory, policy_set
 

@@ -7,12 +7,13 @@ from datetime import UTC, datetime
 import pytest
 
 from snapkeep.adapters.ec2_writers import tag_list
-from snapkeep.domain import ledger, tagnames
+from snapkeep.domain import tag_names as tagnames
+from snapkeep.domain import tags as ledger
+from snapkeep.domain.copies.entry import EntryState
 from snapkeep.domain.model import Origin
-from snapkeep.domain.reporting import Handling
-from snapkeep.domain.sweeping import Kind
-from snapkeep.ebsmodel import FaultRule
-from snapkeep.usecases.ports import EntryState
+from snapkeep.domain.sweep.findings import FindingKind
+from snapkeep.domain.sweep.report import Handling
+from snapkeep.lab.ebs_model import FaultRule
 from support.flows import DR, PRIMARY, Laboratory, policy_set
 from support.sweeping_world import HOUR, SweepingWorld, kinds
 
@@ -75,8 +76,8 @@ def test_a_sweep_misses_a_copy_though_another_says_that_it_is_of_the_future_and_
     world.world.add_fault(FaultRule("copy_fails", times=3))
     world.snapshot(volume)
     world.later(6 * HOUR)
-    assert kinds(world.sweep(), Handling.TOLD)[Kind.COPY_FAILED] == 1
-    assert kinds(world.sweep(DR), Handling.REPAIRED) == {Kind.TAGS_LOST: 1}
+    assert kinds(world.sweep(), Handling.NEEDS_ATTENTION)[FindingKind.COPY_FAILED] == 1
+    assert kinds(world.sweep(DR), Handling.REPAIRED) == {FindingKind.TAGS_LOST: 1}
     assert kinds(world.sweep(DR)) == {}
     (tags,) = [one["Tags"] for one in world.managed(DR)]
     assert {"Key": tagnames.SOURCE_START, "Value": FUTURE} not in tags

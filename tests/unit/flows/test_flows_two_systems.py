@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from snapkeep.adapters.ec2_writers import tag_list
-from snapkeep.domain import tagnames
-from snapkeep.ebsmodel import FaultRule
-from snapkeep.usecases.planning import gather_all_facts, make_plans
+from snapkeep.domain import tag_names as tagnames
+from snapkeep.lab.ebs_model import FaultRule
+from snapkeep.usecases.retention.plan_regions import gather_all_facts, make_plans
 from support.flows import DR, PRIMARY, Laboratory, policy_set
 
 OTHER = "snapkeep-other"

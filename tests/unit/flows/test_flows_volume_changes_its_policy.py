@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from snapkeep.adapters.ec2_writers import tag_list
-from snapkeep.domain.policy import CopyRule, Policy, PolicySet, Retention, Selector
-from snapkeep.ebsmodel import FaultRule
+from snapkeep.domain.policy.model import CopyRule, Policy, PolicySet, Retention, Selector
+from snapkeep.lab.ebs_model import FaultRule
 from support.flows import DR, Laboratory
 
 SILVER = Policy(

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from snapkeep.domain import retention
+from snapkeep.domain.copies.entry import EntryState, entry_key
 from snapkeep.domain.errors import PlanRefused
 from snapkeep.domain.model import Plan, Snapshot, Verdict
-from snapkeep.domain.policy import Limits, Retention
-from snapkeep.usecases.ports import EntryState, entry_key
+from snapkeep.domain.policy.model import Limits, Retention
+from snapkeep.domain.retention import verdicts as retention
 from support.flows import DR, PRIMARY, Laboratory, policy_set
 
 MANY = policy_set(keep=9, keep_copies=9)

@@ -9,15 +9,15 @@ from typing import Any
 
 import pytest
 
+from snapkeep.domain.copies.request import CopyRequest
 from snapkeep.domain.errors import AwsUnavailable, SnapshotGone
 from snapkeep.domain.events import SnapshotEnded
-from snapkeep.domain.ledger import TAG_LIMIT, tags_for_copy, tags_for_snapshot
-from snapkeep.domain.model import CopyWanted
-from snapkeep.domain.policy import CopyRule, Policy, Retention, Selector
-from snapkeep.domain.tagnames import OWN_TAGS
-from snapkeep.ebsmodel import FaultRule
+from snapkeep.domain.policy.model import CopyRule, Policy, Retention, Selector
+from snapkeep.domain.tag_names import OWN_TAGS
+from snapkeep.domain.tags import TAG_LIMIT, tags_for_copy, tags_for_snapshot
+from snapkeep.lab.ebs_model import FaultRule
 from snapkeep.usecases.ports import SnapshotTagger, TagsDoNotFit
-from snapkeep.usecases.protect import Tagged, TagOutcome, copy_wanted, seconds_to_wait
+from snapkeep.usecases.protect import TagOutcome, TagResult, copy_wanted, seconds_to_wait
 from support.flows import DR, PRIMARY, Laboratory
 from support.lineages import SYSTEM, snapshot
 
@@ -41,7 +41,7 @@ class FullTagger(SnapshotTagger):
             raise self.refusals.pop(0)
 
 
-def tagged_with(tagger: SnapshotTagger) -> Tagged:
+def tagged_with(tagger: SnapshotTagger) -> TagResult:
     """What comes of a completed snapshot of which nobody has heard yet."""
     lab = Laboratory()
     volume = lab.make_volume({"Backup": "yes", "Name": "carried"})
@@ -52,7 +52,7 @@ def tagged_with(tagger: SnapshotTagger) -> Tagged:
     return replace(step, tagger=tagger).run([ended(lab, volume, snapshot_id)])
 
 
-def wanted(tags: Mapping[str, str], rule: CopyRule = RULE, **more: Any) -> CopyWanted:
+def request(tags: Mapping[str, str], rule: CopyRule = RULE, **more: Any) -> CopyRequest:
     """The copy that a rule asks for of a snapshot with these tags, when Protect has tagged it."""
     source = replace(snapshot("2026-11-22T03:00", 1), **more)
     own = tags_for_snapshot(SYSTEM, "gold", source.origin)
@@ -61,34 +61,34 @@ def wanted(tags: Mapping[str, str], rule: CopyRule = RULE, **more: Any) -> CopyW
 
 def test_a_copy_of_a_snapshot_that_is_full_of_tags_has_ours_and_of_the_others_those_that_fit() -> None:
     full = {f"key-{number:02}": "" for number in range(TAG_LIMIT)}
-    made = wanted(full).tags
+    made = request(full).tags
     assert len(made) == TAG_LIMIT
-    assert made.items() >= tags_for_copy(SYSTEM, "gold", wanted({}).origin).items()
+    assert made.items() >= tags_for_copy(SYSTEM, "gold", request({}).origin).items()
 
 
 def test_a_copy_has_the_other_tags_only_where_its_rule_carries_them_and_never_what_aws_wrote() -> None:
     tags = {"Name": "web", "aws:backup:source": "written by AWS"}
-    assert wanted(tags).tags.keys() - OWN_TAGS == {"Name"}
-    assert wanted(tags, replace(RULE, carry_tags=False)).tags.keys() - OWN_TAGS == set()
+    assert request(tags).tags.keys() - OWN_TAGS == {"Name"}
+    assert request(tags, replace(RULE, carry_tags=False)).tags.keys() - OWN_TAGS == set()
 
 
 def test_a_copy_is_encrypted_where_its_source_is_or_its_rule_names_a_key() -> None:
-    assert wanted({}).encrypted is False
-    assert wanted({}, encrypted=True, kms_key_id="a key").encrypted is True
-    assert wanted({}, encrypted=True, kms_key_id="a key").source_kms_key == "a key"
-    assert wanted({}, replace(RULE, kms_key="alias/dr")).encrypted is True
+    assert request({}).encrypted is False
+    assert request({}, encrypted=True, kms_key_id="a key").encrypted is True
+    assert request({}, encrypted=True, kms_key_id="a key").source_kms_key == "a key"
+    assert request({}, replace(RULE, kms_key="alias/dr")).encrypted is True
 
 
 def test_a_copy_is_due_when_its_rule_says_and_asks_for_the_duration_of_its_rule() -> None:
     rule = replace(RULE, copy_within=timedelta(hours=4), completion_minutes=60)
-    made = wanted({}, rule)
+    made = request({}, rule)
     assert made.deadline == made.origin.start_time + timedelta(hours=4)
     assert made.completion_minutes == 60
 
 
 @pytest.mark.parametrize(("hours", "seconds"), [(4, 4 * 3600), (1, 3600), (0.5, 3600), (-30, 3600)])
 def test_a_run_waits_for_its_copy_to_the_deadline_and_at_least_an_hour(hours: float, seconds: int) -> None:
-    made = wanted({})
+    made = request({})
     assert seconds_to_wait(made, made.deadline - timedelta(hours=hours)) == seconds
 
 

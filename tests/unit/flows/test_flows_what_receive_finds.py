@@ -8,15 +8,15 @@ from typing import Any
 
 import pytest
 
-from snapkeep.domain import tagnames
+from snapkeep.domain import tag_names as tagnames
+from snapkeep.domain.copies.entry import EntryState, QueueEntry, entry_key
 from snapkeep.domain.errors import AwsRefused, AwsUnavailable
 from snapkeep.domain.events import CopyEnded
-from snapkeep.ebsmodel import FaultRule
-from snapkeep.ebsmodel.records import Snapshot
-from snapkeep.simulate.executions import PROTECT
-from snapkeep.simulate.wiring import Deployment
-from snapkeep.usecases.ports import EntryState, QueueEntry, entry_key
-from snapkeep.usecases.receive import Received, ReceiveOutcome
+from snapkeep.lab.ebs_model import FaultRule
+from snapkeep.lab.ebs_model.records import Snapshot
+from snapkeep.lab.simulator.executions import PROTECT
+from snapkeep.lab.simulator.wiring import Deployment
+from snapkeep.usecases.copies.receive import ReceiveOutcome, ReceiveResult
 from support.flows import DR, PRIMARY, Laboratory, attempts, policy_set
 
 
@@ -55,7 +55,7 @@ class Unreceived(Laboratory):
 
     def receive(
         self, source: str, copy_id: str, *, succeeded: bool = True, source_region: str = PRIMARY, cause: str = ""
-    ) -> Received:
+    ) -> ReceiveResult:
         ended = CopyEnded(copy_id, DR, source, source_region, succeeded, cause)
         return self.runner.wiring.receive(DR).run(ended)
 
@@ -277,7 +277,7 @@ def test_a_copy_that_is_wrong_is_told_as_such_and_stays_and_no_good_copy_goes_fo
     lab = Unreceived(policies=policy_set(keep=9, keep_copies=1))
     (first, good), (second, wrong) = lab.two_copies()
     lab.receive(first, good)
-    lab.put(second, wanted=replace(lab.entry(second).wanted, encrypted=True))
+    lab.put(second, request=replace(lab.entry(second).request, encrypted=True))
     received = lab.receive(second, wrong)
     assert (received.outcome, received.plan, received.remove) == (ReceiveOutcome.FAILED, None, ())
     assert [(problem.kind, problem.subject) for problem in received.problems] == [("CopyWrong", wrong)]

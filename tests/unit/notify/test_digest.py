@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from snapkeep.domain.errors import AwsRefused
-from snapkeep.domain.reporting import SUBJECT_LIMIT
+from snapkeep.domain.sweep.report import SUBJECT_LIMIT
 from snapkeep.usecases.notify import EXAMPLES, Digest, HeldNotice, Message, message_of, notices_of_run
 from snapkeep.usecases.ports import Notice
 

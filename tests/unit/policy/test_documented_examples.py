@@ -8,9 +8,9 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from snapkeep.cli.policy import app
-from snapkeep.domain.policy import Limits, from_parameters
-from snapkeep.domain.policy_fields import COPY, DOCUMENT, LIMITS, POLICY, RETENTION, SELECT, Field
+from snapkeep.cli.commands.policy import app
+from snapkeep.domain.policy.fields import COPY, DOCUMENT, LIMITS, POLICY, RETENTION, SELECT, Field
+from snapkeep.domain.policy.model import Limits, from_parameters
 from snapkeep.policyfile.load import load_text
 from snapkeep.policyfile.schema import make_schema
 

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from snapkeep.domain.durations import format_duration, parse_duration
-from snapkeep.domain.policy import CopyRule, Limits, Policy, PolicySet, Retention, Selector
-from snapkeep.domain.policy_document import InvalidPolicy, parse_document, to_document
-from snapkeep.domain.policy_prices import completion_price_usd_per_gib
+from snapkeep.domain.policy.document import InvalidPolicy, parse_document, to_document
+from snapkeep.domain.policy.model import CopyRule, Limits, Policy, PolicySet, Retention, Selector
+from snapkeep.domain.prices import completion_price_usd_per_gib
 from snapkeep.policyfile.load import load_text
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from snapkeep.domain.durations import parse_duration
-from snapkeep.domain.policy_document import InvalidPolicy, parse_document
+from snapkeep.domain.policy.document import InvalidPolicy, parse_document
 from snapkeep.policyfile.load import load_text
 
 RIGHT = """\

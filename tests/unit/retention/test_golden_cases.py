@@ -13,8 +13,8 @@ from typing import NamedTuple
 import pytest
 
 from snapkeep.domain.model import Reason, Snapshot, SnapshotState
-from snapkeep.domain.policy_document import parse_document
-from snapkeep.domain.retention import decide
+from snapkeep.domain.policy.document import parse_document
+from snapkeep.domain.retention.verdicts import decide
 from support.lineages import SYSTEM, at, snapshot
 
 GOLDEN = sorted((Path(__file__).parent / "golden").glob("*.txt"))

@@ -9,8 +9,8 @@ import pytest
 
 from snapkeep.domain.durations import parse_duration
 from snapkeep.domain.model import Action
-from snapkeep.domain.policy import Retention
-from snapkeep.domain.retention import RETENTION_WORDS, decide
+from snapkeep.domain.policy.model import Retention
+from snapkeep.domain.retention.verdicts import RETENTION_WORDS, decide
 from support.lineages import SYSTEM, at, lineage
 
 ORACLE = json.loads((Path(__file__).parent / "restic_0_18_0.json").read_text(encoding="utf-8"))

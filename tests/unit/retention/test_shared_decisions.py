@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from snapkeep.domain.model import Snapshot
-from snapkeep.domain.policy import Retention
-from snapkeep.domain.retention import decide
+from snapkeep.domain.policy.model import Retention
+from snapkeep.domain.retention.verdicts import decide
 from support.lineages import SYSTEM, copy_of, lineage, snapshot
 
 NOW = datetime(2026, 11, 23, 23, 59, tzinfo=UTC)

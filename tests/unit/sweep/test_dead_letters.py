@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from snapkeep.domain.errors import AwsThrottled
-from snapkeep.domain.reporting import Handling
-from snapkeep.domain.sweeping import Kind
-from snapkeep.usecases.dead_letters import ReplayDeadLetters
-from snapkeep.usecases.sweep_ports import DeadLetter
+from snapkeep.domain.sweep.findings import FindingKind
+from snapkeep.domain.sweep.report import Handling
+from snapkeep.usecases.sweep.dead_letters import ReplayDeadLetters
+from snapkeep.usecases.sweep.ports import DeadLetter
 
 EVENT = {
     "id": "7bf73129-1428-4cd3-a780-95db273d1602",
@@ -65,7 +65,7 @@ class Runs:
 def test_what_cannot_be_read_stays_is_told_and_stops_no_other(body: str) -> None:
     letters, runs = Letters([body, json.dumps(EVENT)]), Runs()
     unread, replayed = ReplayDeadLetters(letters=letters, runs=runs).run()
-    assert (unread.kind, unread.handling) == (Kind.UNREADABLE, Handling.TOLD)
+    assert (unread.kind, unread.handling) == (FindingKind.UNREADABLE, Handling.NEEDS_ATTENTION)
     assert (replayed.subject, replayed.handling) == ("snap-0a", Handling.REPAIRED)
     assert letters.deleted == ["receipt-1"]
 

@@ -9,15 +9,15 @@ from dataclasses import replace
 
 import pytest
 
-from snapkeep.domain.policy import Limits
-from snapkeep.domain.reporting import Handling, Outcome, text_of
-from snapkeep.domain.sweeping import Kind
-from snapkeep.ebsmodel import FaultRule, Faults, Quotas, World
-from snapkeep.simulate.sweeps import Sweeper
-from snapkeep.usecases.ports import EntryState
-from snapkeep.usecases.sweep import SweepOptions
-from snapkeep.usecases.sweep_events import snapshot_event
-from snapkeep.usecases.sweep_ports import DeadLetter
+from snapkeep.domain.copies.entry import EntryState
+from snapkeep.domain.policy.model import Limits
+from snapkeep.domain.sweep.findings import FindingKind
+from snapkeep.domain.sweep.report import Handling, Outcome, text_of
+from snapkeep.lab.ebs_model import FaultRule, Faults, Quotas, World
+from snapkeep.lab.simulator.sweeps import Sweeper
+from snapkeep.usecases.sweep.events import snapshot_event
+from snapkeep.usecases.sweep.ports import DeadLetter
+from snapkeep.usecases.sweep.shared import SweepOptions
 from support.flows import policy_set
 from support.sweeping_world import DAY, DR, HOUR, PRIMARY, SweepingWorld, gold, kinds
 
@@ -56,7 +56,7 @@ def test_a_document_that_cannot_be_used_needs_somebody_in_every_report_until_it_
     good = world.policies
     world.policies = replace(good, problem="version 2 of the policy document cannot be used")
     report = world.sweep(region)
-    assert kinds(report, Handling.TOLD) == {Kind.DOCUMENT_BROKEN: 1}
+    assert kinds(report, Handling.NEEDS_ATTENTION) == {FindingKind.DOCUMENT_BROKEN: 1}
     assert report.outcome is not Outcome.OK
     assert "version 2 of the policy document cannot be used" in text_of(report)
     world.policies = good
@@ -70,7 +70,7 @@ def test_a_snapshot_whose_event_was_lost_is_protected_by_the_sweep_and_the_secon
     world.later(HOUR)
     assert world.managed(PRIMARY) == []
     first = world.sweep()
-    assert kinds(first, Handling.REPAIRED) == {Kind.UNHANDLED: 1}
+    assert kinds(first, Handling.REPAIRED) == {FindingKind.UNHANDLED: 1}
     assert [one["SnapshotId"] for one in world.managed(PRIMARY)] == [snapshot]
     assert len(world.managed(DR)) == 1
     before = state_of(world)
@@ -90,7 +90,7 @@ def test_the_last_snapshot_of_a_volume_that_was_deleted_at_once_is_protected_tho
     world.ec2.delete_volume(VolumeId=volume)
     world.later(HOUR)
     report = world.sweep()
-    assert kinds(report, Handling.REPAIRED) == {Kind.UNHANDLED: 1}
+    assert kinds(report, Handling.REPAIRED) == {FindingKind.UNHANDLED: 1}
     assert {one["SnapshotId"] for one in world.managed(PRIMARY)} == {first, last}
     assert len(world.managed(DR)) == 2
 
@@ -101,7 +101,7 @@ def test_two_sweeps_at_the_same_moment_start_one_run() -> None:
     world.snapshot(world.volume())
     world.later(HOUR)
     sweeps = [world.make_sweep(PRIMARY).run(f"s{number}", SweepOptions()) for number in range(2)]
-    assert [kinds(swept.report, Handling.REPAIRED)[Kind.UNHANDLED] for swept in sweeps] == [1, 0]
+    assert [kinds(swept.report, Handling.REPAIRED)[FindingKind.UNHANDLED] for swept in sweeps] == [1, 0]
     assert len(world.runs[PRIMARY].names) == 1
 
 
@@ -114,7 +114,7 @@ def test_the_end_of_a_copy_that_no_run_saw_is_received_by_the_sweep_of_its_regio
     assert queue.count(EntryState.RUNNING) == 1
     assert len(world.runner.open_runs) == 1
     report = world.sweep(DR)
-    assert kinds(report, Handling.REPAIRED) == {Kind.COPY_UNSEEN: 1}
+    assert kinds(report, Handling.REPAIRED) == {FindingKind.COPY_UNSEEN: 1}
     assert queue.count(EntryState.DONE) == 1
     assert world.runner.open_runs == {}
     assert world.runner.totals.runs == {"protect SUCCEEDED": 1}
@@ -128,7 +128,7 @@ def test_a_failed_copy_whose_event_was_lost_is_removed_and_tried_again() -> None
     world.later(HOUR)
     assert [one["State"] for one in world.snapshots(DR)] == ["error"]
     report = world.sweep(DR)
-    assert kinds(report, Handling.REPAIRED) == {Kind.COPY_UNSEEN: 1, Kind.FAILED_COPY: 1}
+    assert kinds(report, Handling.REPAIRED) == {FindingKind.COPY_UNSEEN: 1, FindingKind.FAILED_COPY: 1}
     world.world.set_faults(Faults())
     world.later(HOUR)
     assert [one["State"] for one in world.snapshots(DR)] == ["completed"]
@@ -165,10 +165,10 @@ def test_a_copy_that_was_given_to_another_system_is_made_again_and_one_that_lost
     world.later(HOUR)
     (copy,) = world.managed(DR)
     world.ec2_dr.delete_tags(Resources=[copy["SnapshotId"]], Tags=[{"Key": "snapkeep:managed"}])
-    assert kinds(world.sweep(), Handling.NOTED)[Kind.COPY_MISSING] == 1
+    assert kinds(world.sweep(), Handling.NOTED)[FindingKind.COPY_MISSING] == 1
     assert len(world.snapshots(DR)) == 1
     world.ec2_dr.create_tags(Resources=[copy["SnapshotId"]], Tags=[{"Key": "snapkeep:managed", "Value": "other"}])
-    assert kinds(world.sweep(), Handling.REPAIRED) == {Kind.COPY_MISSING: 1}
+    assert kinds(world.sweep(), Handling.REPAIRED) == {FindingKind.COPY_MISSING: 1}
     assert len(world.managed(DR)) == 1
     assert len(world.snapshots(DR)) == 2
     assert kinds(world.sweep()) == {}
@@ -181,7 +181,7 @@ def test_a_copy_that_somebody_deleted_is_made_again() -> None:
     (copy,) = world.managed(DR)
     world.ec2_dr.delete_snapshot(SnapshotId=copy["SnapshotId"])
     report = world.sweep()
-    assert kinds(report, Handling.REPAIRED) == {Kind.COPY_MISSING: 1}
+    assert kinds(report, Handling.REPAIRED) == {FindingKind.COPY_MISSING: 1}
     (again,) = world.managed(DR)
     assert again["SnapshotId"] != copy["SnapshotId"]
 
@@ -197,7 +197,7 @@ def test_of_two_copies_of_one_snapshot_the_older_goes() -> None:
     )["SnapshotId"]
     world.later(HOUR)
     report = world.sweep(DR)
-    assert kinds(report, Handling.REPAIRED) == {Kind.COPY_TWICE: 1}
+    assert kinds(report, Handling.REPAIRED) == {FindingKind.COPY_TWICE: 1}
     assert [one["SnapshotId"] for one in world.managed(DR)] == [second]
 
 
@@ -208,8 +208,8 @@ def test_lost_tags_are_written_again_in_both_regions() -> None:
     (copy,) = world.managed(DR)
     world.ec2.delete_tags(Resources=[snapshot], Tags=[{"Key": "snapkeep:managed"}, {"Key": "AutomatedSnapName"}])
     world.ec2_dr.delete_tags(Resources=[copy["SnapshotId"]], Tags=[{"Key": "snapkeep:managed"}])
-    assert kinds(world.sweep(DR), Handling.REPAIRED) == {Kind.TAGS_LOST: 1}
-    assert kinds(world.sweep(), Handling.REPAIRED) == {Kind.TAGS_LOST: 1}
+    assert kinds(world.sweep(DR), Handling.REPAIRED) == {FindingKind.TAGS_LOST: 1}
+    assert kinds(world.sweep(), Handling.REPAIRED) == {FindingKind.TAGS_LOST: 1}
     assert len(world.managed(PRIMARY)) == len(world.managed(DR)) == 1
     assert len(world.snapshots(DR)) == 1
 
@@ -229,8 +229,8 @@ def test_an_event_in_the_dead_letter_queue_is_replayed_and_one_that_cannot_be_re
     ]
     world.letters[PRIMARY].held = letters
     report = world.sweep()
-    assert kinds(report, Handling.REPAIRED)[Kind.UNDELIVERED] == 1
-    assert kinds(report, Handling.TOLD)[Kind.UNREADABLE] == 1
+    assert kinds(report, Handling.REPAIRED)[FindingKind.UNDELIVERED] == 1
+    assert kinds(report, Handling.NEEDS_ATTENTION)[FindingKind.UNREADABLE] == 1
     assert world.letters[PRIMARY].held == [letters[1]]
     assert [one["SnapshotId"] for one in world.managed(PRIMARY)] == [snapshot]
 
@@ -249,8 +249,8 @@ def test_a_world_with_all_of_it_is_brought_to_order_by_sweeps_alone() -> None:
     assert world.managed(PRIMARY) == []
 
     shown = world.sweep()
-    assert kinds(shown, Handling.NOTED) == {Kind.ADOPTABLE: 416}
-    assert kinds(shown, Handling.TOLD) == {Kind.RPO_MISSED: 4}
+    assert kinds(shown, Handling.NOTED) == {FindingKind.ADOPTABLE: 416}
+    assert kinds(shown, Handling.NEEDS_ATTENTION) == {FindingKind.RPO_MISSED: 4}
     assert shown.outcome is Outcome.PARTIAL
     assert world.status().totals["without a snapshot"] == 4
     assert len(world.snapshots(PRIMARY)) == 416
@@ -262,8 +262,8 @@ def test_a_world_with_all_of_it_is_brought_to_order_by_sweeps_alone() -> None:
     world.world.take_region_away(DR)
     away = world.sweep(adopt=True)
     assert away.outcome is Outcome.PARTIAL
-    assert Kind.OUT_OF_REACH in {item.kind for item in away.failures}
-    assert kinds(away, Handling.REPAIRED)[Kind.ADOPTABLE] >= 400
+    assert FindingKind.OUT_OF_REACH in {item.kind for item in away.failures}
+    assert kinds(away, Handling.REPAIRED)[FindingKind.ADOPTABLE] >= 400
     assert len(world.snapshots(PRIMARY)) == 420
     assert world.status().problems
     world.world.bring_region_back(DR)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from snapkeep.domain.policy import Limits
-from snapkeep.domain.reporting import Handling, Outcome
-from snapkeep.domain.sweeping import Kind
-from snapkeep.ebsmodel import FaultRule, Faults
-from snapkeep.usecases.ports import EntryState
-from snapkeep.usecases.sweep import SweepLimits
+from snapkeep.domain.copies.entry import EntryState
+from snapkeep.domain.policy.model import Limits
+from snapkeep.domain.sweep.findings import FindingKind
+from snapkeep.domain.sweep.report import Handling, Outcome
+from snapkeep.lab.ebs_model import FaultRule, Faults
+from snapkeep.usecases.sweep.shared import SweepLimits
 from support.sweeping_world import DAY, DR, HOUR, PRIMARY, SweepingWorld, gold, kinds
 
 
@@ -25,7 +25,7 @@ def test_nothing_of_an_accounts_history_is_touched_without_consent() -> None:
     world.runs[PRIMARY].deployed = world.runner.wiring.clock.now()
     before = {one["SnapshotId"]: one.get("Tags") for one in world.snapshots(PRIMARY)}
     report = world.sweep()
-    assert kinds(report, Handling.NOTED) == {Kind.ADOPTABLE: 20}
+    assert kinds(report, Handling.NOTED) == {FindingKind.ADOPTABLE: 20}
     assert {one["SnapshotId"]: one.get("Tags") for one in world.snapshots(PRIMARY)} == before
     world.sweep(adopt=True)
     assert len(world.managed(PRIMARY)) == 20
@@ -43,7 +43,7 @@ def test_a_volume_that_comes_under_protection_loses_none_of_its_older_snapshots(
     for _ in range(3):
         world.sweep(DR)
         report = world.sweep()
-    assert kinds(report) == {Kind.ADOPTABLE: 3}
+    assert kinds(report) == {FindingKind.ADOPTABLE: 3}
     assert [one["SnapshotId"] for one in world.managed(PRIMARY)] == older[-1:]
     assert {one["SnapshotId"] for one in world.snapshots(PRIMARY)} == set(older)
 
@@ -78,7 +78,7 @@ def test_a_dr_region_out_of_reach_is_told_and_nothing_is_deleted_that_needs_a_co
     count = len(world.snapshots(PRIMARY))
     report = world.sweep()
     assert report.outcome is not Outcome.OK
-    assert Kind.OUT_OF_REACH in {item.kind for item in report.failures}
+    assert FindingKind.OUT_OF_REACH in {item.kind for item in report.failures}
     assert len(world.snapshots(PRIMARY)) == count
 
 
@@ -91,7 +91,7 @@ def test_a_plan_that_deletes_too_much_is_told_and_not_carried_out() -> None:
         world.later(HOUR)
     world.policies = policies
     report = world.sweep()
-    assert [item.subject for item in report.failures if item.kind is Kind.PLAN_REFUSED] == [volume]
+    assert [item.subject for item in report.failures if item.kind is FindingKind.PLAN_REFUSED] == [volume]
     assert len(world.snapshots(PRIMARY)) == 8
 
 
@@ -105,7 +105,7 @@ def test_snapshots_past_retention_go_though_their_volume_was_deleted_long_ago() 
     world.later(90 * DAY)
     world.policies = gold(keep=2)
     report = world.sweep()
-    assert kinds(report, Handling.REPAIRED) == {Kind.PAST_RETENTION: 3}
+    assert kinds(report, Handling.REPAIRED) == {FindingKind.PAST_RETENTION: 3}
     assert len(world.snapshots(PRIMARY)) == 2
 
 
@@ -119,10 +119,10 @@ def test_a_public_snapshot_and_one_shared_with_an_unknown_account_are_reported()
     world.ec2.modify_snapshot_attribute(SnapshotId=shared, UserIds=["999988887777"], **grant)
     world.ec2.modify_snapshot_attribute(SnapshotId=known, UserIds=["111122223333"], **grant)
     report = world.sweep()
-    assert {(item.kind, item.subject) for item in report.failures} == {(Kind.PUBLIC, public), (Kind.SHARED, shared)}
-    assert Kind.SHARING_NOT_BLOCKED in {item.kind for item in report.items}
+    assert {(item.kind, item.subject) for item in report.failures} == {(FindingKind.PUBLIC, public), (FindingKind.SHARED, shared)}
+    assert FindingKind.SHARING_NOT_BLOCKED in {item.kind for item in report.items}
     world.ec2.enable_snapshot_block_public_access(State="block-all-sharing")
-    assert Kind.SHARING_NOT_BLOCKED not in {item.kind for item in world.sweep().items}
+    assert FindingKind.SHARING_NOT_BLOCKED not in {item.kind for item in world.sweep().items}
 
 
 def test_a_copy_that_failed_for_good_is_told_at_each_sweep_and_tried_again_after_a_day_or_on_request() -> None:
@@ -132,11 +132,11 @@ def test_a_copy_that_failed_for_good_is_told_at_each_sweep_and_tried_again_after
     world.later(3 * HOUR)
     assert world.runner.wiring.queues[DR].count(EntryState.FAILED) == 1
     told = world.sweep()
-    assert kinds(told, Handling.TOLD)[Kind.COPY_FAILED] == 1
+    assert kinds(told, Handling.NEEDS_ATTENTION)[FindingKind.COPY_FAILED] == 1
     assert kinds(told, Handling.REPAIRED) == {}
     world.world.set_faults(Faults())
     again = world.sweep(retry_failed=True)
-    assert kinds(again, Handling.REPAIRED) == {Kind.COPY_FAILED: 1}
+    assert kinds(again, Handling.REPAIRED) == {FindingKind.COPY_FAILED: 1}
     assert len(world.managed(DR)) == 1
 
 
@@ -150,7 +150,7 @@ def test_a_copy_that_was_found_wrong_stays_and_no_good_one_goes_for_it() -> None
     world.later(60)
     queue = world.runner.wiring.queues[DR]
     (running,) = queue.in_state(EntryState.RUNNING)
-    queue.write(replace(running, wanted=replace(running.wanted, encrypted=True)))
+    queue.write(replace(running, request=replace(running.request, encrypted=True)))
     world.later(2 * HOUR)
     assert [entry.copy_id for entry in queue.in_state(EntryState.FAILED)] == [running.copy_id]
     both = {one["SnapshotId"] for one in world.managed(DR)}

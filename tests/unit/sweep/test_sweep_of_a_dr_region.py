@@ -9,12 +9,14 @@ from typing import Any
 
 import pytest
 
-from snapkeep.domain import ledger, tagnames
-from snapkeep.domain.model import CopyWanted, Origin, Snapshot, SnapshotState
-from snapkeep.domain.planning import RegionFacts, plan_region
-from snapkeep.domain.policy import CopyRule, Policy, PolicySet, Retention, Selector
-from snapkeep.domain.sweeping import Decision, Kind, Queued, QueuedCopy, Receive, Repair, Retag
-from snapkeep.domain.sweeping_dr import DrFacts, decide_dr
+from snapkeep.domain import tag_names as tagnames
+from snapkeep.domain import tags as ledger
+from snapkeep.domain.copies.request import CopyRequest
+from snapkeep.domain.model import Origin, Snapshot, SnapshotState
+from snapkeep.domain.policy.model import CopyRule, Policy, PolicySet, Retention, Selector
+from snapkeep.domain.retention.region_plan import RegionFacts, plan_region
+from snapkeep.domain.sweep.dr import DrFacts, decide_dr
+from snapkeep.domain.sweep.findings import Decision, FindingKind, Queued, QueuedCopy, Receive, Repair, Retag
 from support.lineages import SYSTEM, copy_of, snapshot
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -35,7 +37,7 @@ def copy(number: int = 1, state: SnapshotState = SnapshotState.COMPLETED, messag
 
 def entry(standing: Queued, copy_id: str, **carried: str) -> QueuedCopy:
     tags = ledger.tags_for_copy(SYSTEM, "gold", SOURCE.origin) | carried
-    return QueuedCopy(CopyWanted(SOURCE.origin, "gold", DR, "", NOW, 8, encrypted=False, tags=tags), standing, NOW, copy_id)
+    return QueuedCopy(CopyRequest(SOURCE.origin, "gold", DR, "", NOW, 8, encrypted=False, tags=tags), standing, NOW, copy_id)
 
 
 def decided(*listed: Snapshot, policies: PolicySet = POLICIES, **facts: Any) -> Decision:
@@ -43,7 +45,7 @@ def decided(*listed: Snapshot, policies: PolicySet = POLICIES, **facts: Any) -> 
     return decide_dr(DrFacts(system=SYSTEM, plan=plan, snapshots=listed, **facts), policies, NOW)
 
 
-def found(*listed: Snapshot, **facts: Any) -> Sequence[tuple[Kind, str, Repair | None]]:
+def found(*listed: Snapshot, **facts: Any) -> Sequence[tuple[FindingKind, str, Repair | None]]:
     return [(one.kind, one.subject, one.repair) for one in decided(*listed, **facts).findings]
 
 
@@ -63,7 +65,7 @@ def received(copy_id: str, cause: str = "") -> Receive:
 )
 def test_an_end_that_nobody_saw_is_received_as_what_it_is_and_once(listed: list[Snapshot], cause: str) -> None:
     running = entry(Queued.RUNNING, copy().id)
-    assert found(*listed, queued=[running]) == [(Kind.COPY_UNSEEN, SOURCE.id, received(copy().id, cause))]
+    assert found(*listed, queued=[running]) == [(FindingKind.COPY_UNSEEN, SOURCE.id, received(copy().id, cause))]
 
 
 @pytest.mark.parametrize(
@@ -79,14 +81,14 @@ def test_a_failed_copy_of_ours_is_removed_and_a_failed_snapshot_or_another_syste
     failed = copy(state=SnapshotState.ERROR, message="no key")
     theirs = replace(copy(2, SnapshotState.ERROR), tags={tagnames.MANAGED: "another"})
     own = tagged(snapshot("2026-11-21T03:00", 3, region=DR, state=SnapshotState.ERROR))
-    assert found(failed, theirs, own) == [(Kind.FAILED_COPY, failed.id, received(failed.id, "no key"))]
+    assert found(failed, theirs, own) == [(FindingKind.FAILED_COPY, failed.id, received(failed.id, "no key"))]
 
 
 @pytest.mark.parametrize("key", sorted(ledger.tags_for_copy(SYSTEM, "gold", SOURCE.origin)))
 def test_each_own_tag_that_a_finished_copy_lost_is_written_again(key: str) -> None:
     bare = tagged(copy(), without=key)
     had = ledger.tags_for_copy(SYSTEM, "gold", SOURCE.origin)
-    lost = (Kind.TAGS_LOST, bare.id, Retag(bare.id, {key: had[key]}))
+    lost = (FindingKind.TAGS_LOST, bare.id, Retag(bare.id, {key: had[key]}))
     assert lost in found(bare, done=[entry(Queued.DONE, bare.id)])
 
 
@@ -97,7 +99,7 @@ def test_whose_a_copy_is_and_what_governs_it_people_may_decide_anew_and_where_it
         assert found(tagged(copy(), **{key: value}), policies=both, done=done) == []
     moved = tagged(copy(), **{tagnames.SOURCE_VOLUME: "vol-0else"})
     repair = Retag(moved.id, {tagnames.SOURCE_VOLUME: SOURCE.origin.volume_id})
-    assert found(moved, done=done) == [(Kind.TAGS_LOST, moved.id, repair)]
+    assert found(moved, done=done) == [(FindingKind.TAGS_LOST, moved.id, repair)]
 
 
 def test_tags_that_are_not_ours_stay_removed_and_a_copy_that_has_not_completed_is_not_tagged() -> None:
@@ -106,7 +108,7 @@ def test_tags_that_are_not_ours_stay_removed_and_a_copy_that_has_not_completed_i
         kinds = {
             kind for kind, *_ in found(tagged(copy(state=state), without=tagnames.POLICY), done=[entry(Queued.DONE, copy().id)])
         }
-        assert Kind.TAGS_LOST not in kinds
+        assert FindingKind.TAGS_LOST not in kinds
 
 
 def original(number: int = 1, **changes: Any) -> Snapshot:
@@ -115,9 +117,9 @@ def original(number: int = 1, **changes: Any) -> Snapshot:
 
 
 def test_a_completed_copy_of_the_original_system_is_adopted_with_consent_alone_and_where_a_policy_copies_here() -> None:
-    assert found(original()) == [(Kind.ADOPTABLE, original().id, None)]
+    assert found(original()) == [(FindingKind.ADOPTABLE, original().id, None)]
     repair = Retag(original().id, ledger.tags_for_copy(SYSTEM, "gold", SOURCE.origin))
-    assert found(original(), adopt=True) == [(Kind.ADOPTABLE, original().id, repair)]
+    assert found(original(), adopt=True) == [(FindingKind.ADOPTABLE, original().id, repair)]
     assert found(original(), policies=ALONE, adopt=True) == []
 
 
@@ -140,5 +142,5 @@ def test_copies_past_retention_go_and_snapshots_of_this_regions_own_volumes_are_
 
 def test_a_policy_that_is_not_there_is_told_of_copies_and_of_own_volumes_by_their_own_sweep() -> None:
     bronze = snapshot("2026-11-21T03:00", 2, policy="bronze")
-    assert [(kind, subject) for kind, subject, _ in found(copy_of(bronze, DR, 2))] == [(Kind.POLICY_PROBLEM, "vol-0a")]
+    assert [(kind, subject) for kind, subject, _ in found(copy_of(bronze, DR, 2))] == [(FindingKind.POLICY_PROBLEM, "vol-0a")]
     assert found(replace(bronze, region=DR, origin=replace(bronze.origin, region=DR))) == []

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from snapkeep.domain.policy import Limits, PolicySet
-from snapkeep.domain.reporting import SweepReport
-from snapkeep.domain.sweeping import Kind
+from snapkeep.domain.policy.model import Limits, PolicySet
+from snapkeep.domain.sweep.findings import FindingKind
+from snapkeep.domain.sweep.report import SweepReport
 from support.sweeping_world import DR, HOUR, PRIMARY, SweepingWorld, gold
 
 
@@ -30,8 +30,8 @@ def kept(world: SweepingWorld) -> list[str]:
     return sorted(one["SnapshotId"] for one in world.managed(DR))
 
 
-def kinds(report: SweepReport) -> set[Kind]:
-    return {item.kind for item in report.items} - {Kind.SHARING_NOT_BLOCKED}
+def kinds(report: SweepReport) -> set[FindingKind]:
+    return {item.kind for item in report.items} - {FindingKind.SHARING_NOT_BLOCKED}
 
 
 def use_in_an_ami(world: SweepingWorld, copy: str) -> None:
@@ -57,7 +57,7 @@ def test_more_second_copies_than_a_plan_may_delete_are_refused_whole_and_told() 
     world, copies = a_snapshot_copied_twice(gold(limits=Limits(max_deletions=2, max_share_percent=100)), more=3)
     report = world.sweep(DR)
     assert kept(world) == sorted(copies)
-    assert kinds(report) == {Kind.PLAN_REFUSED}
+    assert kinds(report) == {FindingKind.PLAN_REFUSED}
     assert any("INV-08" in item.text for item in report.items)
 
 
@@ -65,4 +65,4 @@ def test_within_the_limits_all_but_the_last_one_made_go() -> None:
     world, copies = a_snapshot_copied_twice(gold(limits=Limits(max_deletions=3, max_share_percent=100)), more=3)
     report = world.sweep(DR)
     assert kept(world) == [copies[-1]]
-    assert kinds(report) == {Kind.COPY_TWICE}
+    assert kinds(report) == {FindingKind.COPY_TWICE}

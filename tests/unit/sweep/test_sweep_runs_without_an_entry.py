@@ -6,15 +6,15 @@ from dataclasses import replace
 
 import pytest
 
+from snapkeep.domain.copies.entry import EntryState, QueueEntry
 from snapkeep.domain.errors import AwsRefused
-from snapkeep.domain.policy import CopyRule, Limits, Policy, PolicySet, Retention, Selector
-from snapkeep.domain.reporting import Handling, Outcome
-from snapkeep.domain.sweeping import Kind, Rejoin
-from snapkeep.ebsmodel import FaultRule, Quotas, World
-from snapkeep.ebsmodel.clock import utc
-from snapkeep.simulate.executions import FAILED, SUCCEEDED, Run
-from snapkeep.usecases.ports import EntryState, QueueEntry
-from snapkeep.usecases.sweep import SweepLimits
+from snapkeep.domain.policy.model import CopyRule, Limits, Policy, PolicySet, Retention, Selector
+from snapkeep.domain.sweep.findings import FindingKind, Rejoin
+from snapkeep.domain.sweep.report import Handling, Outcome
+from snapkeep.lab.ebs_model import FaultRule, Quotas, World
+from snapkeep.lab.ebs_model.clock import utc
+from snapkeep.lab.simulator.executions import FAILED, SUCCEEDED, Run
+from snapkeep.usecases.sweep.shared import SweepLimits
 from support.sweeping_world import DR, HOUR, PRIMARY, SweepingWorld
 
 OTHER_DR = "us-west-2"
@@ -63,7 +63,7 @@ def test_a_run_whose_entry_was_lost_is_put_back_into_the_queue_and_ends_in_succe
     world.runner.wiring.queues[DR].lose_everything()
     report = world.sweep(settle=0)
     repaired = [(item.kind, item.subject) for item in report.items if item.handling is Handling.REPAIRED]
-    assert repaired == [(Kind.RUN_UNANSWERED, snapshot)], "the copy is asked for by the run, and not a second time"
+    assert repaired == [(FindingKind.RUN_UNANSWERED, snapshot)], "the copy is asked for by the run, and not a second time"
     assert len(world.entry().tokens) == len(world.entry().runs) == 1
     let_copies_start(world)
     world.later(HOUR)
@@ -78,7 +78,7 @@ def test_the_second_sweep_changes_nothing_and_reads_no_history() -> None:
     world.sweep(settle=HOUR)
     before, world.waiting[PRIMARY].read = world.entry(), []
     second = world.sweep(settle=0)
-    assert [item for item in second.items if item.kind is Kind.RUN_UNANSWERED] == []
+    assert [item for item in second.items if item.kind is FindingKind.RUN_UNANSWERED] == []
     assert world.entry() == before
     assert world.waiting[PRIMARY].read == []
 
@@ -99,11 +99,11 @@ def test_a_run_that_has_just_begun_is_let_alone() -> None:
     world.later(3 * MINUTE)
     world.runner.wiring.queues[DR].lose_everything()
     report = world.sweep(settle=0)
-    assert [item.kind for item in report.items if item.handling is Handling.REPAIRED] == [Kind.COPY_MISSING]
+    assert [item.kind for item in report.items if item.handling is Handling.REPAIRED] == [FindingKind.COPY_MISSING]
     assert world.waiting[PRIMARY].read == []
     world.later(10 * MINUTE)
     later = world.sweep(settle=0)
-    assert [item.kind for item in later.items if item.handling is Handling.REPAIRED] == [Kind.RUN_UNANSWERED]
+    assert [item.kind for item in later.items if item.handling is Handling.REPAIRED] == [FindingKind.RUN_UNANSWERED]
     assert len(world.entry().tokens) == 1
 
 
@@ -125,7 +125,7 @@ def test_a_run_whose_queue_was_lost_after_its_copy_had_arrived_is_answered() -> 
     world.runner.wiring.queues[DR].lose_everything()
     assert world.endings == []
     report = world.sweep(settle=HOUR)
-    assert [item.kind for item in report.items if item.handling is Handling.REPAIRED] == [Kind.RUN_UNANSWERED]
+    assert [item.kind for item in report.items if item.handling is Handling.REPAIRED] == [FindingKind.RUN_UNANSWERED]
     assert world.endings == [SUCCEEDED]
     assert len(world.snapshots(DR)) == 1, "the dispatcher found the copy, and made no other"
 
@@ -181,7 +181,7 @@ def test_a_lost_entry_beside_one_that_is_there_is_found_though_the_run_is_named(
     assert world.entry().runs == world.entry(OTHER_DR).runs
     world.runner.wiring.queues[OTHER_DR].lose_everything()
     report = world.sweep(settle=0)
-    (found,) = [item for item in report.items if item.kind is Kind.RUN_UNANSWERED]
+    (found,) = [item for item in report.items if item.kind is FindingKind.RUN_UNANSWERED]
     assert OTHER_DR in found.text, "and not of the region whose entry is there"
     assert len(world.waiting[PRIMARY].read) == 1
     assert len(world.entry(OTHER_DR).tokens) == 1
@@ -194,7 +194,7 @@ def test_about_a_region_out_of_reach_no_run_is_touched() -> None:
     world.runner.wiring.queues[DR].lose_everything()
     world.world.take_region_away(DR)
     report = world.sweep(settle=0)
-    assert [item.kind for item in report.items if item.kind is Kind.RUN_UNANSWERED] == []
+    assert [item.kind for item in report.items if item.kind is FindingKind.RUN_UNANSWERED] == []
     assert world.waiting[PRIMARY].read == []
 
 
@@ -228,10 +228,10 @@ def test_a_region_whose_runs_cannot_be_listed_is_said_to_be_so_and_everything_el
 
     monkeypatch.setattr(world.waiting[PRIMARY], "under_way", refuse)
     report = world.sweep(settle=0)
-    told = {item.kind: item.text for item in report.items if item.handling is Handling.TOLD}
-    assert "AccessDeniedException" in told[Kind.OUT_OF_REACH]
+    told = {item.kind: item.text for item in report.items if item.handling is Handling.NEEDS_ATTENTION}
+    assert "AccessDeniedException" in told[FindingKind.OUT_OF_REACH]
     assert report.outcome is Outcome.PARTIAL
-    assert [item.kind for item in report.items if item.handling is Handling.REPAIRED] == [Kind.COPY_MISSING]
+    assert [item.kind for item in report.items if item.handling is Handling.REPAIRED] == [FindingKind.COPY_MISSING]
 
 
 def test_two_sweeps_at_once_put_a_run_back_once() -> None:

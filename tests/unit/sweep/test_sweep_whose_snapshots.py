@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from snapkeep.domain import ledger, tagnames
-from snapkeep.domain.model import CopyWanted, Snapshot, Volume
-from snapkeep.domain.planning import RegionFacts, plan_region
-from snapkeep.domain.policy import Policy, PolicySet, Retention, Selector
-from snapkeep.domain.sweeping import Kind, Queued, QueuedCopy, Repair, Retag
-from snapkeep.domain.sweeping_primary import PrimaryFacts, decide_primary
+from snapkeep.domain import tag_names as tagnames
+from snapkeep.domain import tags as ledger
+from snapkeep.domain.copies.request import CopyRequest
+from snapkeep.domain.model import Snapshot, Volume
+from snapkeep.domain.policy.model import Policy, PolicySet, Retention, Selector
+from snapkeep.domain.retention.region_plan import RegionFacts, plan_region
+from snapkeep.domain.sweep.findings import FindingKind, Queued, QueuedCopy, Repair, Retag
+from snapkeep.domain.sweep.primary import PrimaryFacts, decide_primary
 from support.lineages import REGION, SYSTEM, snapshot
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -28,7 +30,9 @@ OURS = tagged(snapshot("2026-11-20T03:00", 1))
 LATER = snapshot("2026-11-21T03:00", 2)
 
 
-def found(*listed: Snapshot, adopt: bool = False, queued: Sequence[QueuedCopy] = ()) -> list[tuple[Kind, str, Repair | None]]:
+def found(
+    *listed: Snapshot, adopt: bool = False, queued: Sequence[QueuedCopy] = ()
+) -> list[tuple[FindingKind, str, Repair | None]]:
     plan = plan_region(RegionFacts(REGION, [VOLUME], list(listed)), POLICIES, NOW, system=SYSTEM)
     facts = PrimaryFacts(
         system=SYSTEM,
@@ -45,29 +49,29 @@ def found(*listed: Snapshot, adopt: bool = False, queued: Sequence[QueuedCopy] =
 def test_another_systems_snapshot_is_left_alone_whole_or_with_tags_lost() -> None:
     assert found(OURS, tagged(LATER, system="another")) == []
     assert found(OURS, tagged(LATER, system="another", without=tagnames.ORIGINAL_NAME)) == []
-    assert [kind for kind, *_ in found(OURS, tagged(LATER, without=tagnames.ORIGINAL_NAME))] == [Kind.TAGS_LOST]
+    assert [kind for kind, *_ in found(OURS, tagged(LATER, without=tagnames.ORIGINAL_NAME))] == [FindingKind.TAGS_LOST]
 
 
 def test_what_the_original_system_made_beside_ours_is_adopted_with_consent_alone() -> None:
     tags = {tagnames.ORIGINAL_NAME: "vol-0a_2026", tagnames.ORIGINAL_VOLUME: "vol-0a"}
     original = replace(LATER, tags=tags)
-    assert found(OURS, original) == [(Kind.ADOPTABLE, LATER.id, None)]
+    assert found(OURS, original) == [(FindingKind.ADOPTABLE, LATER.id, None)]
     ((kind, subject, repair),) = found(OURS, original, adopt=True)
-    assert (kind, subject) == (Kind.ADOPTABLE, LATER.id)
+    assert (kind, subject) == (FindingKind.ADOPTABLE, LATER.id)
     assert isinstance(repair, Retag)
 
 
 def test_what_was_taken_at_the_moment_of_the_first_protected_one_is_history_and_needs_consent() -> None:
     twin = snapshot(OURS.start_time, 2, managed=False)
-    assert found(OURS, twin) == [(Kind.ADOPTABLE, twin.id, None)]
+    assert found(OURS, twin) == [(FindingKind.ADOPTABLE, twin.id, None)]
     later = snapshot(OURS.start_time + timedelta(milliseconds=1), 2, managed=False)
-    assert [(kind, subject) for kind, subject, _ in found(OURS, later)] == [(Kind.UNHANDLED, later.id)]
+    assert [(kind, subject) for kind, subject, _ in found(OURS, later)] == [(FindingKind.UNHANDLED, later.id)]
 
 
 def test_an_entry_of_another_regions_snapshot_is_no_orphan_of_this_one() -> None:
     gone = replace(OURS.origin, snapshot_id="snap-0gone")
-    wanted = CopyWanted(gone, "gold", "us-east-2", "", NOW, 8, encrypted=False)
-    entry = QueuedCopy(wanted, Queued.TO_COME, NOW)
-    elsewhere = replace(entry, wanted=replace(wanted, origin=replace(gone, region="eu-west-1")))
-    assert found(OURS, queued=[entry]) == [(Kind.ENTRY_ORPHANED, "snap-0gone", None)]
+    request = CopyRequest(gone, "gold", "us-east-2", "", NOW, 8, encrypted=False)
+    entry = QueuedCopy(request, Queued.TO_COME, NOW)
+    elsewhere = replace(entry, request=replace(request, origin=replace(gone, region="eu-west-1")))
+    assert found(OURS, queued=[entry]) == [(FindingKind.ENTRY_ORPHANED, "snap-0gone", None)]
     assert found(OURS, queued=[elsewhere]) == []

@@ -1,0 +1,60 @@
+"""Audit lines out of the functions' logs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from snapkeep.adapters.aws_errors import code_of, translated
+from snapkeep.usecases.look.explain import AuditLine
+
+if TYPE_CHECKING:
+    from mypy_boto3_logs import CloudWatchLogsClient
+
+
+class CloudWatchAudit:
+    """`AuditTrail` over a CloudWatch Logs client and the log groups of one stack's functions."""
+
+    def __init__(self, *, client: CloudWatchLogsClient, groups: Sequence[str]) -> None:
+        self._client = client
+        self._groups = groups
+
+    def lines(self, about: str, since: datetime) -> list[AuditLine]:
+        """Given an id and a time, return the audit lines since then that name it, oldest first."""
+        found = [line for group in self._groups for line in self._of_group(group, about, since)]
+        return sorted(found, key=lambda line: line.at)
+
+    def _of_group(self, group: str, about: str, since: datetime) -> Iterator[AuditLine]:
+        request: dict[str, Any] = {
+            "logGroupName": group,
+            "filterPattern": f'"{about}"',
+            "startTime": int(since.timestamp() * 1000),
+        }
+        while True:
+            with translated(f"filter_log_events of {group}"):
+                try:
+                    page = self._client.filter_log_events(**request)
+                except ClientError as error:
+                    if code_of(error) == "ResourceNotFoundException":
+                        return
+                    raise
+            for event in page.get("events", []):
+                data = _parsed(event.get("message", ""))
+                if "audit" in data and about in event["message"]:
+                    moment = datetime.fromtimestamp(event["timestamp"] / 1000, UTC)
+                    yield AuditLine(moment, group.rpartition("/")[2], data)
+            if not page.get("nextToken"):
+                return
+            request["nextToken"] = page["nextToken"]
+
+
+def _parsed(message: str) -> dict[str, Any]:
+    try:
+        data = json.loads(message)
+    except ValueError:
+        return {}
+    return data if isinstance(data, dict) else {}

@@ -1,0 +1,48 @@
+"""Answers waiting executions, in whichever region they wait."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from snapkeep.adapters.aws_errors import code_of, translate
+
+if TYPE_CHECKING:
+    from mypy_boto3_stepfunctions import SFNClient
+
+NOBODY_WAITS = frozenset({"TaskTimedOut", "TaskDoesNotExist", "InvalidToken"})
+"""botocore: stepfunctions, errors of SendTaskSuccess and SendTaskFailure."""
+ERROR_LIMIT = 256
+"""Characters of SendTaskFailure's `error` (botocore: stepfunctions)."""
+CAUSE_LIMIT = 1_500
+"""Step Functions takes 32,768 characters of `cause`, but all causes of a multi-volume set share the run's state of 256 KiB."""
+
+
+class StepFunctionsTaskTokens:
+    """`Waiters` over Step Functions clients, one for each region."""
+
+    def __init__(self, *, client_of: Callable[[str], SFNClient]) -> None:
+        self._client_of = client_of
+
+    def succeed(self, region: str, token: str, output: Mapping[str, object]) -> bool:
+        """Answer with success. Return False if nobody waits any more."""
+        return self._send(region, "send_task_success", {"taskToken": token, "output": json.dumps(output)})
+
+    def fail(self, region: str, token: str, error: str, cause: str) -> bool:
+        """Answer with failure. Return False if nobody waits any more."""
+        request = {"taskToken": token, "error": error[:ERROR_LIMIT], "cause": cause[:CAUSE_LIMIT]}
+        return self._send(region, "send_task_failure", request)
+
+    def _send(self, region: str, operation: str, request: Mapping[str, Any]) -> bool:
+        try:
+            getattr(self._client_of(region), operation)(**request)
+        except ClientError as error:
+            if code_of(error) in NOBODY_WAITS:
+                return False
+            raise translate(error, f"{operation} in {region}") from error
+        except BotoCoreError as error:
+            raise translate(error, f"{operation} in {region}") from error
+        return True

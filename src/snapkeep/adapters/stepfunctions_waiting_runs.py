@@ -1,0 +1,87 @@
+"""Executions that have not ended, and the task tokens that they wait with."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from snapkeep.adapters.aws_errors import translated
+from snapkeep.domain.copies.codec import request_from_json
+from snapkeep.domain.errors import InvalidEvent
+from snapkeep.domain.sweep.findings import Wait
+from snapkeep.domain.sweep.waiting_runs import RunUnderWay
+
+if TYPE_CHECKING:
+    from mypy_boto3_stepfunctions import SFNClient
+
+PAGE = 1000
+"""The largest page of ListExecutions and of GetExecutionHistory (botocore: stepfunctions)."""
+CALLBACK = ".waitForTaskToken"
+ON_THE_WAY = frozenset({"TaskStarted", "TaskSubmitted"})
+TASK_ENDS = frozenset({"TaskSucceeded", "TaskFailed", "TaskTimedOut", "TaskStartFailed", "TaskSubmitFailed", "TaskStateAborted"})
+RUN_ENDS = frozenset({"ExecutionSucceeded", "ExecutionFailed", "ExecutionAborted", "ExecutionTimedOut", "ExecutionRedriven"})
+"""After these nobody waits with an earlier token: a redriven execution asks anew."""
+
+
+class WaitingExecutions:
+    """`WaitingRuns` over a Step Functions client and the state machine Protect."""
+
+    def __init__(self, *, client: SFNClient, state_machine_arn: str) -> None:
+        self._client = client
+        self._arn = state_machine_arn
+
+    def under_way(self) -> list[RunUnderWay]:
+        """Return all executions that run."""
+        pages = self._pages("list_executions", stateMachineArn=self._arn, statusFilter="RUNNING")
+        return [RunUnderWay(run["executionArn"], run["startDate"]) for page in pages for run in page["executions"]]
+
+    def waits(self, run: str) -> list[Wait]:
+        """Given an execution, return the copies that it waits for. Raise InvalidEvent if its history cannot be read."""
+        pages = self._pages("get_execution_history", executionArn=run, includeExecutionData=True)
+        return [read_wait(run, *submitted) for submitted in open_callbacks(event for page in pages for event in page["events"])]
+
+    def _pages(self, operation: str, **request: Any) -> Iterator[Mapping[str, Any]]:
+        while True:
+            with translated(f"{operation} of {self._arn}"):
+                page = getattr(self._client, operation)(**request, maxResults=PAGE)
+            yield page
+            if not page.get("nextToken"):
+                return
+            request["nextToken"] = page["nextToken"]
+
+
+def open_callbacks(history: Iterable[Mapping[str, Any]]) -> list[tuple[Mapping[str, Any], Mapping[str, Any]]]:
+    """Given an execution's events, oldest first, return each call that waits for its token: as scheduled, and as submitted.
+
+    The items of a Map run side by side; `previousEventId` says which event goes on with which (botocore: HistoryEvent).
+    """
+    scheduled: dict[int, Mapping[str, Any]] = {}
+    call_of: dict[int, int] = {}
+    waiting: dict[int, Mapping[str, Any]] = {}
+    for event in history:
+        kind, number = event["type"], event["id"]
+        call = call_of.get(event.get("previousEventId", 0), 0)
+        if kind == "TaskScheduled" and event["taskScheduledEventDetails"]["resource"].endswith(CALLBACK):
+            scheduled[number], call_of[number] = event, number
+        elif kind in ON_THE_WAY and call:
+            call_of[number] = call
+            if kind == "TaskSubmitted":
+                waiting[call] = event
+        elif kind in TASK_ENDS:
+            waiting.pop(call, None)
+        elif kind in RUN_ENDS:
+            waiting.clear()
+    return [(scheduled[call], event) for call, event in waiting.items()]
+
+
+def read_wait(run: str, scheduled: Mapping[str, Any], submitted: Mapping[str, Any]) -> Wait:
+    """Given an execution and its call of CopySnapshotToDR, return who waits. Raise InvalidEvent if the call cannot be read.
+
+    TaskScheduled holds "the JSON data passed to the resource" (botocore: TaskScheduledEventDetails): the token is in it.
+    """
+    try:
+        payload = json.loads(scheduled["taskScheduledEventDetails"]["parameters"])["Payload"]
+        return Wait(run, payload["token"], request_from_json(payload["copy"]["wanted"]), submitted["timestamp"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise InvalidEvent(f"{run}: what it waits for cannot be read from its history: {error!r}") from error

@@ -1,0 +1,110 @@
+"""`snapkeep sweep`: one sweep of both regions now, the DR region first, followed to its reports."""
+
+from __future__ import annotations
+
+import json as json_module
+import time
+from collections.abc import Mapping
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from snapkeep.cli.common import AwsSettings, Json, Scope, Yes, require_consent, with_aws_settings
+from snapkeep.cli.errors import NOT_ALL_RIGHT
+from snapkeep.cli.output import make_console, print_json
+from snapkeep.domain.errors import AwsUnavailable
+
+if TYPE_CHECKING:
+    from snapkeep.domain.sweep.report import SweepReport
+
+app = typer.Typer(help="One sweep now: find and repair what an event missed.")
+
+LOOK_SECONDS = 1.0
+PATIENCE_SECONDS = 45 * 60.0
+ADOPTING = "Adopt all that `snapkeep plan --adopt` shows? Retention will delete what it marks to go."
+
+
+@app.command()
+@with_aws_settings
+def sweep(
+    settings: AwsSettings,
+    *,
+    adopt: Annotated[bool, typer.Option("--adopt", help="Take over history: retention then applies to it.")] = False,
+    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Try copies again that failed for good.")] = False,
+    scope: Annotated[Scope, typer.Option(help="Which regions to sweep.")] = Scope.BOTH,
+    yes: Yes = False,
+    json: Json = False,
+) -> None:
+    """Sweep, wait for the reports, and print them. Exit status 1 unless every report says OK."""
+    if adopt:
+        require_consent(
+            ADOPTING, yes=yes, json=json, otherwise="nothing was adopted (`snapkeep plan --adopt` shows what would be)"
+        )
+    stacks = {Scope.BOTH: ("dr", "primary"), Scope.PRIMARY: ("primary",), Scope.DR: ("dr",)}[scope]
+    options = {"options": {"adopt": adopt, "retry_failed": retry_failed}}
+    reports = [_swept(settings, stack, options, quiet=json) for stack in stacks]
+    if json:
+        from snapkeep.domain.sweep.report_codec import report_to_json  # noqa: PLC0415
+
+        print_json({"reports": [report_to_json(report) for report in reports]})
+    else:
+        for report in reports:
+            _show(report)
+    if any(report.outcome != "OK" for report in reports):
+        raise typer.Exit(NOT_ALL_RIGHT)
+
+
+def _swept(settings: AwsSettings, stack: str, options: Mapping[str, Any], *, quiet: bool) -> SweepReport:
+    """Start one stack's sweep, wait for its end and return its report."""
+    from snapkeep.cli.installed import Installed  # noqa: PLC0415 - imports what --help does not need
+
+    installed = Installed(settings)
+    region, machine = installed.region_of(stack), installed.stack_outputs(stack)["SweepStateMachineArn"]
+    client = settings.client("stepfunctions", region)
+    arn = client.start_execution(stateMachineArn=machine, input=json_module.dumps(options))["executionArn"]
+    console = make_console(stderr=True)
+    with nullcontext() if quiet else console.status(f"Sweeping {region}"):
+        ended = _ended(client, arn)
+    return _report_of(settings, region, ended)
+
+
+def _ended(client: Any, arn: str) -> dict[str, Any]:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < deadline:
+        execution: dict[str, Any] = client.describe_execution(executionArn=arn)
+        if execution["status"] != "RUNNING":
+            return execution
+        time.sleep(LOOK_SECONDS)
+    raise AwsUnavailable(f"{arn} is still running after {PATIENCE_SECONDS / 60:.0f} minutes; it goes on without this command")
+
+
+def _report_of(settings: AwsSettings, region: str, execution: Mapping[str, Any]) -> SweepReport:
+    """Given an execution that ended, return the report that it kept. Raise AwsUnavailable, with why, if it kept none."""
+    from snapkeep.domain.sweep.report_codec import report_from_json  # noqa: PLC0415
+
+    told = str(execution.get("output" if execution["status"] == "SUCCEEDED" else "cause") or "")
+    try:
+        where = json_module.loads(told)["json"]
+    except (ValueError, KeyError, TypeError) as error:
+        why = f"{execution.get('error', execution['status'])}: {told[:500]}"
+        raise AwsUnavailable(f"the sweep of {region} ended without a report: {why}") from error
+    bucket, _, key = where.removeprefix("s3://").partition("/")
+    kept = settings.client("s3", region).get_object(Bucket=bucket, Key=key)["Body"].read()
+    return report_from_json(json_module.loads(kept))
+
+
+def _show(report: SweepReport) -> None:
+    from rich.padding import Padding  # noqa: PLC0415
+    from rich.rule import Rule  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    from snapkeep.domain.sweep.report import subject_of, text_of  # noqa: PLC0415
+
+    style = {"OK": "bold green", "PARTIAL": "bold yellow", "FAILED": "bold red"}[report.outcome]
+    console = make_console()
+    console.print(Rule(Text(subject_of(report), style)))
+    for line in text_of(report).splitlines()[2:]:
+        words = line.lstrip()
+        console.print(Padding(Text(words), (0, 0, 0, len(line) - len(words))))
+    console.print()

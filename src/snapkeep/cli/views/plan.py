@@ -1,0 +1,232 @@
+"""Plans for people (lines as wide as the terminal, 100 columns without one), for a machine (JSON), for a spreadsheet (CSV)."""
+
+from __future__ import annotations
+
+import csv
+import json
+import textwrap
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, TextIO
+
+from snapkeep.domain.model import Action, Verdict
+from snapkeep.domain.plural import counted
+from snapkeep.domain.retention.region_plan import CopyStatus, MissingCopy, RegionPlan, VolumePlan
+from snapkeep.domain.tags import format_time
+
+COLUMNS, NARROWEST, WIDEST = 100, 80, 140
+"""How wide lines are where there is no terminal, and at least and at most where there is one."""
+REASONS_AT = 51
+BOLD, RED, YELLOW, DIM, _PLAIN = "\x1b[1m", "\x1b[31m", "\x1b[33m", "\x1b[2m", "\x1b[0m"
+
+
+@dataclass(frozen=True, slots=True)
+class LineLayout:
+    """What a plan is written on: how many columns, and whether in colour."""
+
+    columns: int = COLUMNS
+    """From `NARROWEST` to `WIDEST`."""
+    colour: bool = False
+
+    def paint(self, code: str, text: str) -> str:
+        """Given a colour and a text, return the text in it."""
+        return f"{code}{text}{_PLAIN}" if self.colour else text
+
+    def wrapped(self, text: str, first: int, others: int, code: str = "") -> Iterator[str]:
+        """Given a text, return it in lines, of which the first and the others begin so far in. No id or name is cut."""
+        lines = textwrap.wrap(
+            text,
+            self.columns,
+            initial_indent=" " * first,
+            subsequent_indent=" " * others,
+            break_on_hyphens=False,
+            break_long_words=False,
+        )
+        return (self.paint(code, line) if code else line for line in lines)
+
+
+CSV_HEADER = (
+    "region",
+    "source_region",
+    "volume_id",
+    "policy",
+    "snapshot_id",
+    "origin_start",
+    "state",
+    "action",
+    "rules",
+    "reasons",
+    "refused",
+)
+
+
+def write_plan(out: TextIO, plan: RegionPlan, paper: LineLayout, *, moment: str = "") -> None:
+    """Given a region's plan, write it volume by volume, then what is missing and the totals; `moment` says for when it is."""
+    out.write(f"{paper.paint(BOLD, plan.region)}  by {plan.policies.source}{moment}\n")
+    for volume in plan.volumes:
+        out.write("\n")
+        out.writelines(line + "\n" for line in _volume_lines(volume, plan.region, paper))
+    if plan.missing:
+        out.write(f"\n{paper.paint(BOLD, 'copies missing')}\n")
+        out.writelines(line + "\n" for line in missing_lines(plan.missing, paper))
+    out.write("\n")
+    out.writelines(line + "\n" for line in paper.wrapped(totals_line(plan), 0, 4))
+
+
+def totals_line(plan: RegionPlan) -> str:
+    """Given a region's plan, return it in one line."""
+    verdicts = list(plan.verdicts)
+    deletions = len(plan.deletions)
+    refused = sum(1 for volume in plan.volumes if volume.refusals)
+    adopted = sum(len(volume.adopted) for volume in plan.volumes)
+    parts = [
+        counted(len(plan.volumes), "volume"),
+        counted(len(verdicts), "snapshot"),
+        f"{len(verdicts) - deletions} stay",
+        f"{deletions} would go",
+        f"{counted(len(plan.missing), 'copy', 'copies')} missing",
+    ]
+    parts += [f"{counted(adopted, 'snapshot')} would be adopted"] if adopted else []
+    parts += [f"{counted(refused, 'plan')} refused"] if refused else []
+    return f"{plan.region}: " + ", ".join(parts)
+
+
+def rows(plan: RegionPlan) -> Iterator[tuple[str, ...]]:
+    """Given a region's plan, return it as rows under `CSV_HEADER`."""
+    for volume in plan.volumes:
+        for verdict in volume.verdicts:
+            snapshot = verdict.snapshot
+            yield (
+                plan.region,
+                volume.lineage.region,
+                volume.lineage.volume_id,
+                volume.policy_name,
+                snapshot.id,
+                format_time(snapshot.origin.start_time),
+                snapshot.state.value,
+                verdict.action.value,
+                " ".join(reason.rule for reason in verdict.reasons),
+                "; ".join(reason.text for reason in verdict.reasons),
+                "; ".join(volume.refusals),
+            )
+
+
+def write_csv(out: TextIO, plans: Iterable[RegionPlan]) -> None:
+    """Given plans, write them as one CSV table."""
+    table = csv.writer(out, lineterminator="\n")
+    table.writerow(CSV_HEADER)
+    for plan in plans:
+        table.writerows(rows(plan))
+
+
+def write_json(out: TextIO, plans: Iterable[RegionPlan]) -> None:
+    """Given plans, write them as one JSON document with a volume on each line, so that no more than one is held as text."""
+    encode = json.JSONEncoder(ensure_ascii=False).encode
+    out.write('{"regions": [')
+    for number, plan in enumerate(plans):
+        about = encode(_region_as_data(plan)).removesuffix("}")
+        out.write(f'{"," if number else ""}\n{about}, "volumes": [')
+        lines = (encode(_volume_as_data(volume)) for volume in plan.volumes)
+        out.writelines(f"{',' if position else ''}\n{line}" for position, line in enumerate(lines))
+        out.write("\n]}")
+    out.write("\n]}\n")
+
+
+def _region_as_data(plan: RegionPlan) -> dict[str, Any]:
+    """Given a region's plan, return what there is to say of all of it."""
+    return {
+        "region": plan.region,
+        "made_at": format_time(plan.made_at),
+        "policies": plan.policies.source,
+        "totals": {
+            "volumes": len(plan.volumes),
+            "snapshots": sum(len(volume.verdicts) for volume in plan.volumes),
+            "deletions": len(plan.deletions),
+            "copies_missing": len(plan.missing),
+            "adopted": sum(len(volume.adopted) for volume in plan.volumes),
+            "plans_refused": sum(1 for volume in plan.volumes if volume.refusals),
+        },
+    }
+
+
+def _volume_as_data(volume: VolumePlan) -> dict[str, Any]:
+    selection = volume.selection
+    return {
+        "source_region": volume.lineage.region,
+        "volume_id": volume.lineage.volume_id,
+        "exists_here": volume.volume is not None,
+        "policy": volume.policy_name or None,
+        "why": selection.why,
+        "passed_over": [{"policy": name, "why": why} for name, why in selection.passed_over],
+        "problem": selection.problem,
+        "refusals": list(volume.refusals),
+        "adopted": list(volume.adopted),
+        "snapshots": [verdict_as_data(verdict) for verdict in volume.verdicts],
+        "copies_missing": [
+            {
+                "snapshot_id": copy.snapshot_id,
+                "region": copy.region,
+                "deadline": format_time(copy.deadline),
+                "standing": copy.standing.value,
+            }
+            for copy in volume.missing
+        ],
+    }
+
+
+def verdict_as_data(verdict: Verdict) -> dict[str, Any]:
+    """Given a verdict, return it as plain data."""
+    snapshot = verdict.snapshot
+    return {
+        "snapshot_id": snapshot.id,
+        "origin_snapshot_id": snapshot.origin.snapshot_id,
+        "origin_start": format_time(snapshot.origin.start_time),
+        "state": snapshot.state.value,
+        "action": verdict.action.value,
+        "reasons": [{"rule": reason.rule, "text": reason.text} for reason in verdict.reasons],
+    }
+
+
+def _volume_lines(volume: VolumePlan, region: str, paper: LineLayout) -> Iterator[str]:
+    selection = volume.selection
+    where = "" if volume.volume else " (gone)" if volume.lineage.region == region else f" (of {volume.lineage.region})"
+    head, *others = paper.wrapped(
+        f"{volume.lineage.volume_id}{where}  {volume.policy_name or 'no policy'}: {selection.why}", 0, 4
+    )
+    yield paper.paint(BOLD, volume.lineage.volume_id) + head.removeprefix(volume.lineage.volume_id)
+    yield from others
+    for passed, why in selection.passed_over:
+        yield from paper.wrapped(f"not {passed}: {why}", 4, 6, DIM)
+    for text in (*([selection.problem] if selection.problem else []), *volume.refusals):
+        yield from paper.wrapped(f"! {text}", 4, 6, RED)
+    adopted = set(volume.adopted)
+    for verdict in reversed(volume.verdicts):
+        yield from verdict_lines(verdict, paper, adopted=verdict.snapshot.id in adopted)
+
+
+def verdict_lines(verdict: Verdict, paper: LineLayout, *, adopted: bool = False) -> Iterator[str]:
+    """Given a verdict, return it in lines: when and which snapshot, what happens to it, and every reason."""
+    snapshot = verdict.snapshot
+    action = paper.paint(YELLOW, "delete") if verdict.action is Action.DELETE else "keep  "
+    head = f"  {snapshot.origin.start_time:%Y-%m-%d %H:%M}  {snapshot.id:<22}  "
+    reasons = "; ".join([*(["would be adopted"] if adopted else []), *(reason.text for reason in verdict.reasons)])
+    if REASONS_AT + len(reasons) <= paper.columns:
+        yield f"{head}{action} {reasons}"
+        return
+    first, *others = paper.wrapped(reasons, REASONS_AT, REASONS_AT)
+    yield f"{head}{action} {first.lstrip()}"
+    yield from others
+
+
+def missing_lines(missing: Sequence[MissingCopy], paper: LineLayout) -> Iterator[str]:
+    """Given copies that are missing, return them in lines, volume by volume."""
+    by_volume: dict[str, list[MissingCopy]] = defaultdict(list)
+    width = max((len(copy.region) for copy in missing), default=0)
+    for copy in missing:
+        by_volume[copy.lineage.volume_id].append(copy)
+    for volume_id, copies in by_volume.items():
+        yield f"  of {volume_id}"
+        for copy in copies:
+            standing = paper.paint(RED, copy.standing.value) if copy.standing is CopyStatus.FAILED else copy.standing.value
+            yield f"  {copy.snapshot_id:<22}  to {copy.region:<{width}}  due {copy.deadline:%Y-%m-%d %H:%M}  {standing}"

@@ -1,0 +1,230 @@
+"""Status for people: tables that read well at 80 and at 120 columns."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from rich.console import Group, RenderableType
+from rich.progress_bar import ProgressBar
+from rich.rule import Rule
+from rich.table import Table
+from rich.text import Text
+
+from snapkeep.domain import protection as rpo
+from snapkeep.domain.copies.entry import EntryState
+from snapkeep.domain.plural import counted, inflected
+from snapkeep.domain.protection import VolumeHealth, age_text
+from snapkeep.domain.sweep.report import age_known
+from snapkeep.usecases.look.status import STATE_WORDS, QueuedRow, Status
+
+STYLES = {
+    VolumeHealth.PROTECTED: "green",
+    VolumeHealth.FIRST_COPY: "yellow",
+    VolumeHealth.LATE: "bold red",
+    VolumeHealth.UNKNOWN: "yellow",
+    VolumeHealth.NO_SNAPSHOT: "bold red",
+    VolumeHealth.NO_POLICY: "dim",
+}
+MARKS = {
+    VolumeHealth.PROTECTED: "✓",
+    VolumeHealth.FIRST_COPY: "…",
+    VolumeHealth.LATE: "✗",
+    VolumeHealth.UNKNOWN: "?",
+    VolumeHealth.NO_SNAPSHOT: "✗",
+    VolumeHealth.NO_POLICY: "·",
+}
+WIDE = 110
+SHOWN = 40
+
+
+def status_view(status: Status, *, width: int, everything: bool = False) -> RenderableType:
+    """Given a status and the columns that there are, return it as a person reads it: what is wrong first."""
+    parts: list[RenderableType] = [_headline(status)]
+    parts += [Text.assemble(("✗ ", "bold red"), problem) for problem in status.problems]
+    if status.volumes:
+        parts += [Text(), _volumes(status, width=width, everything=everything)]
+    if len(status.destinations) > 1 or (status.destinations and status.problems):
+        parts += [Text(), _destinations(status)]
+    if len(status.rules) > len(status.policies):
+        parts += [Text(), _rules(status)]
+    if status.queue:
+        parts += [Text(), _queue(status, width=width, everything=everything)]
+    parts += [Text(), _totals(status)]
+    return Group(*parts)
+
+
+def _headline(status: Status) -> RenderableType:
+    verdict = Text("all is right", "bold green") if status.all_right else Text("something is wrong", "bold red")
+    return Rule(Text.assemble(f"{status.system} in {status.region}: ", verdict, (f"  {status.at:%Y-%m-%d %H:%M} UTC", "dim")))
+
+
+def _volumes(status: Status, *, width: int, everything: bool) -> RenderableType:
+    wide = width >= WIDE
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold", expand=False)
+    table.add_column("volume", no_wrap=True)
+    table.add_column("policy", overflow="fold", max_width=14)
+    table.add_column("snapshot", justify="right", no_wrap=True)
+    table.add_column("copy", justify="right", overflow="fold")
+    if wide:
+        table.add_column("RPO age / asked", justify="right", no_wrap=True)
+    table.add_column("", overflow="fold")
+    shown = [one for one in status.volumes if everything or one.wrong]
+    calm = [one for one in status.volumes if not one.wrong]
+    if not everything:
+        shown += calm[: max(0, SHOWN - len(shown))]
+    for one in shown:
+        table.add_row(*_volume_cells(one, status.at, wide=wide))
+    left = len(status.volumes) - len(shown)
+    return Group(table, Text(f"and {left:,} more that are all right: --all", "dim")) if left else table
+
+
+def _volume_cells(one: rpo.VolumeProtection, now: datetime, *, wide: bool) -> list[RenderableType]:
+    style = STYLES[one.standing]
+    name = one.volume.tags.get("Name", "")
+    title = Text.assemble((f"{MARKS[one.standing]} ", style), one.volume.id)
+    if name and wide:
+        title.append(f" {name[:20]}", "dim")
+    copies = Text("\n").join(_copy_cell(copy, now, several=len(one.copies) > 1) for copy in one.copies)
+    cells: list[RenderableType] = [title, one.policy or Text("-", "dim"), _age(one.snapshot, now), copies]
+    if wide:
+        cells.append(_rpo_cell(one))
+    cells.append(Text(one.why or str(one.standing), style))
+    return cells
+
+
+def _copy_cell(copy: rpo.Newest, now: datetime, *, several: bool) -> Text:
+    found = _age(copy, now)
+    return Text.assemble((f"{copy.region} ", "dim"), found) if several else found
+
+
+def _age(one: rpo.Newest, now: datetime) -> Text:
+    if not one.known:
+        return Text("?", "yellow")
+    return Text(age_text(one.age(now))) if one.there else Text("none", "yellow")
+
+
+def _rpo_cell(one: rpo.VolumeProtection) -> Text:
+    if not one.policy:
+        return Text("-", "dim")
+    age = age_text(one.age) if one.age is not None else "-"
+    missed = one.age is None or one.age > one.asked
+    return Text.assemble((age, "red" if missed and one.wrong else ""), (f" / {age_text(one.asked)}", "dim"))
+
+
+def _destinations(status: Status) -> RenderableType:
+    table = _plain_table("DR region", "copies", "waiting", "running", "failed", "late", "all done")
+    for one in status.destinations:
+        if not one.known:
+            table.add_row(Text(one.region, "bold red"), *[Text("?", "yellow")] * 6)
+            continue
+        all_done = Text("-", "dim")
+        if one.expected_at is not None:
+            all_done = Text(f"in {age_text(max(one.expected_at - status.at, timedelta(0)))}")
+        elif one.waiting or one.running:
+            all_done = Text("?", "dim")
+        running = Text.assemble(f"{one.running}", (f" of {one.quota}", "dim"))
+        table.add_row(one.region, f"{one.copies:,}", f"{one.waiting:,}", running, _bad(one.failed), _bad(one.late), all_done)
+    return table
+
+
+def _rules(status: Status) -> RenderableType:
+    """RPO age of what each policy has copied to each of its regions."""
+    table = _plain_table("policy", "volumes", "without copy", "worst", "median", "asked", "missed")
+    for one in status.rules:
+        title = Text.assemble(one.policy, (" to ", "dim"), one.region)
+        asked = Text(age_text(one.asked), "dim")
+        if not one.known:
+            unknown = Text("?", "yellow")
+            table.add_row(title, f"{one.volumes:,}", unknown, unknown, unknown, asked, unknown)
+            continue
+        worst, median = Text("-", "dim"), Text("-", "dim")
+        if one.without_copy < one.volumes:
+            worst = Text(age_text(one.worst), "red" if one.worst > one.asked else "")
+            median = Text(age_text(one.median))
+        table.add_row(title, f"{one.volumes:,}", f"{one.without_copy:,}", worst, median, asked, _bad(one.late))
+    return table
+
+
+def _plain_table(first: str, *figures: str) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    table.add_column(first, overflow="fold")
+    for title in figures:
+        table.add_column(title, justify="right", no_wrap=True)
+    return table
+
+
+def _bad(count: int) -> Text:
+    return Text(f"{count:,}", "bold red" if count else "")
+
+
+def _queue(status: Status, *, width: int, everything: bool) -> RenderableType:
+    wide = width >= WIDE
+    table = Table(
+        title="copies",
+        title_justify="left",
+        title_style="bold",
+        box=None,
+        pad_edge=False,
+        padding=(0, 2, 0, 0),
+        header_style="bold",
+    )
+    table.add_column("snapshot", no_wrap=True)
+    if wide:
+        table.add_column("volume", no_wrap=True)
+    table.add_column("to", no_wrap=True)
+    table.add_column("", no_wrap=True)
+    table.add_column("done by", justify="right", no_wrap=True)
+    table.add_column("", overflow="fold")
+    rows = status.queue if everything else status.queue[:SHOWN]
+    for row in rows:
+        cells: list[RenderableType] = [row.snapshot_id]
+        if wide:
+            cells.append(row.volume_id)
+        cells += [row.region, _state_cell(row), _expected_cell(row, status.at), _remark(row)]
+        table.add_row(*cells)
+    left = len(status.queue) - len(rows)
+    return Group(table, Text(f"and {left:,} more: --all", "dim")) if left else table
+
+
+def _state_cell(row: QueuedRow) -> RenderableType:
+    if row.state is EntryState.RUNNING:
+        bar = Table.grid(padding=(0, 1))
+        bar.add_row(ProgressBar(100, row.progress_percent, width=10), f"{row.progress_percent} %")
+        return bar
+    style = "bold red" if row.state is EntryState.FAILED else ""
+    return Text(STATE_WORDS[row.state], style)
+
+
+def _expected_cell(row: QueuedRow, now: datetime) -> Text:
+    if row.state is EntryState.FAILED:
+        return Text("-", "dim")
+    if row.expected_at is None:
+        return Text("?", "dim")
+    left = max(row.expected_at - now, timedelta(0))
+    return Text(f"in {age_text(left)}", "red" if row.expected_at > row.deadline else "")
+
+
+def _remark(row: QueuedRow) -> Text:
+    if row.cause:
+        attempts = f"{row.attempts} attempts: " if row.attempts > 1 else ""
+        return Text(f"{attempts}{row.cause}", "red" if row.state is EntryState.FAILED else "yellow")
+    if row.late:
+        return Text(f"was due {row.deadline:%Y-%m-%d %H:%M} UTC", "bold red")
+    return Text(f"due {row.deadline:%Y-%m-%d %H:%M} UTC", "dim")
+
+
+def _totals(status: Status) -> Text:
+    bad = {"late", "without a snapshot", "copies failed", "copies late"}
+    line = Text()
+    for name, count in status.totals.items():
+        if not count and name not in ("volumes", "protected"):
+            continue
+        if line:
+            line.append(", ")
+        line.append(f"{count:,} {inflected(count, name)}", "bold red" if name in bad else "")
+    for ages in status.policies:
+        line.append(f"\npolicy {ages.policy}: ", "bold")
+        known = f"worst {age_text(ages.worst)}, median {age_text(ages.median)}" if age_known(ages) else "not known"
+        line.append(f"{counted(ages.volumes, 'volume')}, RPO age {known}, ")
+        line.append(f"asked {age_text(ages.asked)}")
+    return line

@@ -1,0 +1,217 @@
+"""Status for machines: JSON values, and the text form that Prometheus reads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from snapkeep.domain import protection as rpo
+from snapkeep.domain.copies.entry import EntryState
+from snapkeep.domain.tags import format_time
+from snapkeep.usecases.look.status import STATE_WORDS, DestinationStanding, QueuedRow, Status
+
+
+def status_as_data(status: Status) -> dict[str, Any]:
+    """Given a status, return it as JSON values."""
+    return {
+        "system": status.system,
+        "region": status.region,
+        "at": format_time(status.at),
+        "all_right": status.all_right,
+        "problems": list(status.problems),
+        "totals": dict(status.totals),
+        "policies": [
+            {
+                "policy": one.policy,
+                "volumes": one.volumes,
+                "missed": one.late,
+                "asked_seconds": one.asked.total_seconds(),
+                "worst_seconds": one.worst.total_seconds(),
+                "median_seconds": one.median.total_seconds(),
+            }
+            for one in status.policies
+        ],
+        "rules": [
+            {
+                "policy": one.policy,
+                "to": one.region,
+                "known": one.known,
+                "volumes": one.volumes,
+                "without_copy": one.without_copy,
+                "missed": one.late,
+                "asked_seconds": one.asked.total_seconds(),
+                "worst_seconds": one.worst.total_seconds(),
+                "median_seconds": one.median.total_seconds(),
+            }
+            for one in status.rules
+        ],
+        "dr_regions": [_destination(one) for one in status.destinations],
+        "volumes": [_volume(one) for one in status.volumes],
+        "queue": [_row(one) for one in status.queue],
+    }
+
+
+def _volume(one: rpo.VolumeProtection) -> dict[str, Any]:
+    return {
+        "volume_id": one.volume.id,
+        "name": one.volume.tags.get("Name", ""),
+        "policy": one.policy,
+        "why_policy": one.why_policy,
+        "standing": str(one.standing),
+        "wrong": one.wrong,
+        "why": one.why,
+        "rpo_asked_seconds": one.asked.total_seconds(),
+        "rpo_age_seconds": one.age.total_seconds() if one.age is not None else None,
+        "newest_snapshot": _newest(one.snapshot),
+        "newest_copies": [_newest(copy) for copy in one.copies],
+        "snapshots": one.snapshots,
+        "pending": one.pending,
+        "failed": one.failed,
+    }
+
+
+def _destination(one: DestinationStanding) -> dict[str, Any]:
+    return {
+        "region": one.region,
+        "known": one.known,
+        "problem": one.problem,
+        "copies": one.copies,
+        "waiting": one.waiting,
+        "running": one.running,
+        "failed": one.failed,
+        "late": one.late,
+        "quota": one.quota,
+        "expected_at": format_time(one.expected_at) if one.expected_at else None,
+    }
+
+
+def _newest(one: rpo.Newest) -> dict[str, Any]:
+    start_time = format_time(one.start_time) if one.there else None
+    return {"region": one.region, "known": one.known, "id": one.id, "start_time": start_time}
+
+
+def _row(row: QueuedRow) -> dict[str, Any]:
+    return {
+        "snapshot_id": row.snapshot_id,
+        "volume_id": row.volume_id,
+        "from": row.source_region,
+        "to": row.region,
+        "state": STATE_WORDS[row.state],
+        "progress_percent": row.progress_percent,
+        "copy_id": row.copy_id,
+        "attempts": row.attempts,
+        "size_gib": row.size_gib,
+        "deadline": format_time(row.deadline),
+        "expected_at": format_time(row.expected_at) if row.expected_at else None,
+        "late": row.late,
+        "cause": row.cause,
+    }
+
+
+def status_as_prometheus(status: Status) -> str:
+    """Given a status, return it in Prometheus's text format: one sample for each volume that a policy governs.
+
+    Source: Prometheus documentation, "Exposition formats".
+    """
+    families = [*_of_volumes(status), *_of_regions(status)]
+    return "".join(_family(name, text, samples) for name, text, samples in families)
+
+
+Family = tuple[str, str, list[tuple[Mapping[str, str], float]]]
+
+
+def _labels(status: Status) -> dict[str, str]:
+    return {"system": status.system, "region": status.region}
+
+
+def _of_volumes(status: Status) -> list[Family]:
+    base = _labels(status)
+    governed = [one for one in status.volumes if one.policy]
+    return [
+        ("snapkeep_all_right", "1 when nothing is wrong.", [(base, float(status.all_right))]),
+        (
+            "snapkeep_volumes",
+            "Volumes by how they stand.",
+            [
+                (base | {"standing": str(standing)}, sum(one.standing is standing for one in status.volumes))
+                for standing in rpo.VolumeHealth
+            ],
+        ),
+        (
+            "snapkeep_rpo_age_seconds",
+            "Age of what could be restored, by volume.",
+            [
+                (base | {"volume": one.volume.id, "policy": one.policy}, one.age.total_seconds())
+                for one in governed
+                if one.age is not None
+            ],
+        ),
+        (
+            "snapkeep_copy_age_seconds",
+            "Age of the newest copy, by volume and DR region.",
+            [
+                (base | {"volume": one.volume.id, "policy": one.policy, "to": copy.region}, copy.age(status.at).total_seconds())
+                for one in governed
+                for copy in one.copies
+                if copy.there
+            ],
+        ),
+        (
+            "snapkeep_rpo_asked_seconds",
+            "Age that the policy allows.",
+            [(base | {"policy": one.policy}, one.asked.total_seconds()) for one in status.policies],
+        ),
+        ("snapkeep_snapshots_managed", "Managed snapshots.", [(base, status.totals["snapshots managed"])]),
+    ]
+
+
+def _of_regions(status: Status) -> list[Family]:
+    base = _labels(status)
+    known = [one for one in status.destinations if one.known]
+    return [
+        (
+            "snapkeep_dr_region_known",
+            "1 for a DR region that could be looked at; one that could not has no other samples.",
+            [(base | {"to": one.region}, float(one.known)) for one in status.destinations],
+        ),
+        (
+            "snapkeep_copies",
+            "Copies in the queue of a DR region by state.",
+            [
+                (
+                    base | {"to": one.region, "state": STATE_WORDS[state]},
+                    sum(row.state is state and row.region == one.region for row in status.queue),
+                )
+                for one in known
+                for state in EntryState
+                if state is not EntryState.DONE
+            ],
+        ),
+        (
+            "snapkeep_copies_late",
+            "Copies past their deadline, by DR region.",
+            [(base | {"to": one.region}, one.late) for one in known],
+        ),
+        (
+            "snapkeep_copies_managed",
+            "Managed copies that are completed, by DR region.",
+            [(base | {"to": one.region}, one.copies) for one in known],
+        ),
+    ]
+
+
+def _family(name: str, text: str, samples: Iterable[tuple[Mapping[str, str], float]]) -> str:
+    lines = [f"# HELP {name} {text}", f"# TYPE {name} gauge"]
+    for labels, value in samples:
+        inside = ",".join(f'{key}="{_escaped(label)}"' for key, label in labels.items())
+        lines.append(f"{name}{{{inside}}} {_exact(value)}")
+    return "\n".join(lines) + "\n"
+
+
+def _exact(value: float) -> str:
+    """Given a number, return it with every digit that it has, a whole one without a point."""
+    return str(int(value)) if value == int(value) else repr(value)
+
+
+def _escaped(label: str) -> str:
+    return label.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")

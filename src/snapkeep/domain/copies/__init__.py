@@ -1,0 +1,1 @@
+"""Copies: what is requested, and the order in which copies start."""

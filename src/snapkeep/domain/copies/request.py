@@ -1,0 +1,27 @@
+"""A copy that a policy requests."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from snapkeep.domain.model import Origin
+
+
+@dataclass(frozen=True, slots=True)
+class CopyRequest:
+    """One copy that a policy asks for: of one snapshot, by one copy rule."""
+
+    origin: Origin
+    policy: str
+    region: str
+    kms_key: str
+    deadline: datetime
+    size_gib: int
+    encrypted: bool
+    tags: Mapping[str, str] = field(default_factory=dict)
+    completion_minutes: int = 0
+    """Time-based copy: its duration in minutes (a multiple of 15); 0 asks for a standard copy."""
+    source_kms_key: str = ""
+    """ARN of the key that the source is encrypted with; empty when it is not."""

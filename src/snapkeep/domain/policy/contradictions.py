@@ -1,0 +1,82 @@
+"""What no single value of a policy document shows: parts that contradict each other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import timedelta
+from fnmatch import fnmatchcase
+from typing import Any
+
+from snapkeep.domain.durations import format_duration
+from snapkeep.domain.model import VolumeRole
+from snapkeep.domain.policy.model import DEFAULT_RPO
+from snapkeep.domain.policy.problem import PolicyProblem
+
+_ARN_REGION = 3
+
+Parsed = Mapping[str, Any]
+
+
+def contradictions(document: Parsed, region: str) -> list[PolicyProblem]:
+    """Given the values of a document that are right one by one, return where they contradict each other.
+
+    `region` is the primary's own; empty when it is not known.
+    """
+    policies: list[Parsed] = document.get("policies", [])
+    problems = list(_twice((policy.get("name", "") for policy in policies), "policies[{}].name", "another name: it is taken"))
+    for number, policy in enumerate(policies):
+        path = f"policies[{number}]"
+        problems.extend(_in_selector(policy.get("select", {}), f"{path}.select"))
+        rules: list[Parsed] = policy.get("copies", [])
+        right = "one copy rule for a region: it has one already"
+        problems.extend(_twice((rule.get("region", "") for rule in rules), path + ".copies[{}].region", right))
+        for rule_number, rule in enumerate(rules):
+            problems.extend(_in_copy_rule(rule, policy.get("rpo", DEFAULT_RPO), f"{path}.copies[{rule_number}]", region))
+    return problems
+
+
+def _twice(values: Iterable[str], path: str, right: str) -> Iterator[PolicyProblem]:
+    seen: set[str] = set()
+    for number, value in enumerate(values):
+        if value and value in seen:
+            yield PolicyProblem(path.format(number), repr(value), f"write {right}")
+        seen.add(value)
+
+
+def _in_selector(select: Parsed, path: str) -> Iterator[PolicyProblem]:
+    smallest, largest = select.get("min_size_gib", 0), select.get("max_size_gib", 0)
+    if largest and smallest > largest:
+        yield PolicyProblem(f"{path}.min_size_gib", str(smallest), f"write at most max_size_gib, which is {largest}")
+    excluded = set(select.get("exclude_volume_ids", ()))
+    chosen = select.get("volume_ids", ())
+    if chosen and excluded.issuperset(chosen):
+        yield PolicyProblem(f"{path}.exclude_volume_ids", ", ".join(sorted(excluded)), "leave out what volume_ids asks for")
+    if select.get("instance_ids") and set(select.get("roles", ())) == {VolumeRole.UNATTACHED}:
+        yield PolicyProblem(f"{path}.roles", VolumeRole.UNATTACHED, "leave out instance_ids: what is attached is root or data")
+    for key, patterns in select.get("exclude_tags", {}).items():
+        asked = select.get("tags", {}).get(key, ())
+        if asked and all(any(_takes(pattern, value) for pattern in patterns) for value in asked):
+            yield PolicyProblem(
+                f"{path}.exclude_tags.{key}", ", ".join(patterns), "leave out what tags asks for: nothing remains"
+            )
+
+
+def _takes(pattern: str, value: str) -> bool:
+    """Whether a pattern takes a value, or all that another pattern takes, as far as that is plain to see."""
+    return pattern in ("*", value) or (not set("*?") & set(value) and fnmatchcase(value, pattern.replace("[", "[[]")))
+
+
+def _in_copy_rule(rule: Parsed, rpo: timedelta, path: str, region: str) -> Iterator[PolicyProblem]:
+    destination, within = rule.get("region", ""), rule.get("copy_within", rpo)
+    if destination and destination == region:
+        yield PolicyProblem(f"{path}.region", repr(destination), "name another region: it is the primary's own")
+    if within > rpo:
+        right = f"write at most the policy's rpo, which is {format_duration(rpo)}: later copies miss it"
+        yield PolicyProblem(f"{path}.copy_within", format_duration(within), right)
+    completion = timedelta(minutes=rule.get("completion_duration", 0))
+    if completion > within:
+        right = f"write at most copy_within, which is {format_duration(within)}"
+        yield PolicyProblem(f"{path}.completion_duration", format_duration(completion), right)
+    key = rule.get("kms_key", "")
+    if destination and key.startswith("arn:") and key.split(":")[_ARN_REGION] != destination:
+        yield PolicyProblem(f"{path}.kms_key", repr(key), f"name a key in {destination}: a copy is encrypted where it goes")

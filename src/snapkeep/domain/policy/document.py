@@ -1,0 +1,272 @@
+"""A policy document, as data, into a `PolicySet` and back. Every error is collected before any is raised."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from difflib import get_close_matches
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
+
+from snapkeep.domain.durations import format_duration, parse_duration
+from snapkeep.domain.errors import InvalidConfiguration
+from snapkeep.domain.plural import counted
+from snapkeep.domain.policy.contradictions import contradictions
+from snapkeep.domain.policy.fields import COMPLETION_STEP_MINUTES, DOCUMENT, VERSION, Field, Kind, Shape
+from snapkeep.domain.policy.model import CopyRule, Limits, Policy, PolicySet, Retention, Selector
+from snapkeep.domain.policy.problem import PolicyProblem
+
+_MINUTE = timedelta(minutes=1)
+_SHOWN = 60
+STANDARD_LIMITS = Limits()
+
+
+class InvalidPolicy(InvalidConfiguration):
+    """A policy document that cannot be used; `problems` are all that is wrong with it."""
+
+    def __init__(self, problems: Collection[PolicyProblem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__(
+            f"the policy document has {counted(len(self.problems), 'error')}: "
+            + "; ".join(str(problem) for problem in self.problems)
+        )
+
+
+def parse_document(data: object, *, region: str = "", source: str = "document", limits: Limits = STANDARD_LIMITS) -> PolicySet:
+    """Given a document as data (what JSON or YAML load to), return its policies. Raise InvalidPolicy with every error.
+
+    `region` is the primary's own, which no copy may go to; `source` says in words where the document came from; `limits` hold
+    where the document says nothing about them.
+    """
+    reader = _Reader()
+    parsed = reader.read_object(DOCUMENT, data, "")
+    problems = reader.problems + contradictions(parsed, region)
+    if problems:
+        raise InvalidPolicy(problems)
+    policies = tuple(_policy(policy) for policy in parsed["policies"])
+    return PolicySet(policies, replace(limits, **parsed.get("limits", {})), source)
+
+
+def to_document(policies: PolicySet) -> dict[str, Any]:
+    """Given policies, return the document that says the same whatever the stack's limits, without what is at its default."""
+    document = _write(DOCUMENT, policies)
+    return {"version": VERSION} | document
+
+
+def _policy(parsed: Mapping[str, Any]) -> Policy:
+    policy = Policy(
+        name=parsed["name"],
+        selector=Selector(**parsed["select"]),
+        retention=Retention(**parsed["retention"]),
+    )
+    policy = replace(policy, rpo=parsed.get("rpo", policy.rpo))
+    return replace(policy, copies=tuple(_copy_rule(rule, policy.rpo) for rule in parsed.get("copies", ())))
+
+
+def _copy_rule(parsed: Mapping[str, Any], rpo: timedelta) -> CopyRule:
+    values = {"copy_within": rpo} | dict(parsed)
+    if "completion_duration" in values:
+        values["completion_minutes"] = values.pop("completion_duration")
+    return CopyRule(**values | {"retention": Retention(**values["retention"])})
+
+
+@dataclass(frozen=True, slots=True)
+class _Wrong(Exception):
+    """A value that cannot be used: what would be right, and the nearest valid word."""
+
+    right: str
+    nearest: str = ""
+
+
+class _Reader:
+    """Walks a document along its definition and remembers what is wrong."""
+
+    def __init__(self) -> None:
+        self.problems: list[PolicyProblem] = []
+
+    def note(self, path: str, value: object, right: str, nearest: str = "") -> None:
+        """Remember one problem."""
+        self.problems.append(PolicyProblem(path or "document", _short(repr(value)), right, nearest))
+
+    def read_object(self, shape: Shape, data: object, path: str) -> dict[str, Any]:
+        """Given what stands at a path, return the values that are right by key; the others become problems."""
+        if not isinstance(data, dict):
+            self.note(path, data, "write an object with the keys " + ", ".join(field.name for field in shape.fields))
+            return {}
+        names = [field.name for field in shape.fields]
+        for key in data:
+            if key not in names:
+                nearest = _nearest(str(key), names)
+                self.note(_join(path, str(key)), data[key], "no such key; there are: " + ", ".join(names), nearest)
+        values: dict[str, Any] = {}
+        for field in shape.fields:
+            here = _join(path, field.name)
+            if field.name not in data:
+                if field.required:
+                    self.problems.append(PolicyProblem(here, "missing", field.missing))
+                continue
+            try:
+                values[field.name] = self._read(field, data[field.name], here)
+            except _Wrong as wrong:
+                self.note(here, data[field.name], wrong.right, wrong.nearest)
+        return values
+
+    def _read(self, field: Field, value: object, path: str) -> Any:
+        if field.kind is Kind.OBJECT and field.shape:
+            return self.read_object(field.shape, value, path)
+        if field.kind is Kind.OBJECTS and field.shape:
+            if not isinstance(value, list) or (field.required and not value):
+                raise _Wrong(field.missing or "write a list")
+            return [self.read_object(field.shape, item, f"{path}[{number}]") for number, item in enumerate(value)]
+        if field.kind is Kind.TEXTS:
+            return self._texts(field, value, path)
+        if field.kind is Kind.TAGS:
+            return self._tags(value, path)
+        return _SCALARS[field.kind](field, value)
+
+    def _texts(self, field: Field, value: object, path: str) -> tuple[str, ...]:
+        if not isinstance(value, list) or not value:
+            raise _Wrong(f"write a list with at least one value, such as [{field.example or field.choices[0]}]")
+        texts = []
+        for number, item in enumerate(value):
+            try:
+                texts.append(_text(field, item))
+            except _Wrong as wrong:
+                self.note(f"{path}[{number}]", item, wrong.right, wrong.nearest)
+        return tuple(texts)
+
+    def _tags(self, value: object, path: str) -> dict[str, tuple[str, ...]]:
+        if not isinstance(value, dict) or not value:
+            raise _Wrong("write tag keys with values, such as {Backup: gold}")
+        tags: dict[str, tuple[str, ...]] = {}
+        for key, patterns in value.items():
+            listed = patterns if isinstance(patterns, list) else [patterns]
+            if not _is_text(key) or not listed or any(not _is_text(text) for text in listed):
+                right = 'write a value or a list of values as text, in quotes if it looks like a number or yes or no; "*" is any'
+                self.note(_join(path, str(key)), patterns, right)
+            else:
+                tags[key] = tuple(listed)
+        return tags
+
+
+def _count(field: Field, value: object) -> int:
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    if field.minimum == field.maximum and (not whole or value != field.minimum):
+        raise _Wrong(f"write {field.minimum}")
+    if not isinstance(value, int) or not whole:
+        raise _Wrong(f"write a whole number from {field.minimum} to {field.maximum}")
+    if value == 0 and field.minimum:
+        raise _Wrong(f"write {field.minimum} or more, or leave it out: a count of 0 would keep nothing")
+    if not field.minimum <= value <= field.maximum:
+        raise _Wrong(f"write a number from {field.minimum} to {field.maximum}")
+    return value
+
+
+def _duration(field: Field, value: object) -> timedelta:
+    if not isinstance(value, str):
+        raise _Wrong("write a whole number and a unit: 90m, 4h, 3d or 1w")
+    if field.pattern and not re.fullmatch(field.pattern, value):
+        raise _Wrong(f"write a whole number of {field.units}")
+    try:
+        duration = parse_duration(value)
+    except ValueError as error:
+        raise _Wrong(str(error)) from error
+    if not field.minimum * _MINUTE <= duration <= field.maximum * _MINUTE:
+        shortest, longest = format_duration(field.minimum * _MINUTE), format_duration(field.maximum * _MINUTE)
+        raise _Wrong(f"write a duration from {shortest} to {longest}")
+    return duration
+
+
+def _minutes(field: Field, value: object) -> int:
+    minutes = _duration(field, value) // _MINUTE
+    if minutes % COMPLETION_STEP_MINUTES:
+        raise _Wrong(f"write a multiple of {COMPLETION_STEP_MINUTES}m, such as {field.example}")
+    return minutes
+
+
+def _is_text(value: object) -> bool:
+    """Whether it is text with something in it, that can be kept: half a surrogate pair cannot."""
+    return isinstance(value, str) and value != "" and _printable(value) == value
+
+
+def _printable(text: str) -> str:
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def _text(field: Field, value: object) -> str:
+    if not isinstance(value, str) or _printable(value) != value:
+        raise _Wrong(f"write text, such as {field.example or field.choices[0]}")
+    if field.choices and value not in field.choices:
+        raise _Wrong("write one of " + ", ".join(field.choices), _nearest(value, field.choices))
+    if field.pattern and not re.fullmatch(field.pattern, value):
+        raise _Wrong(f"write something like {field.example}")
+    if field.name == "timezone":
+        _check_timezone(value)
+    return value
+
+
+def _flag(_: Field, value: object) -> bool:
+    if not isinstance(value, bool):
+        raise _Wrong("write true or false")
+    return value
+
+
+_SCALARS = {Kind.COUNT: _count, Kind.DURATION: _duration, Kind.MINUTES: _minutes, Kind.TEXT: _text, Kind.FLAG: _flag}
+
+
+def _check_timezone(name: str) -> None:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        nearest = _nearest(name, available_timezones())
+        raise _Wrong("write an IANA name of a time zone, such as Europe/Berlin", nearest) from error
+
+
+def _write(shape: Shape, value: Any) -> dict[str, Any]:
+    written: dict[str, Any] = {}
+    for field in shape.fields:
+        if not hasattr(value, field.target):
+            continue
+        held = getattr(value, field.target)
+        if field.required or field.inherited or held != shape.default(field):
+            written[field.name] = _write_value(field, held)
+    return written
+
+
+def _write_value(field: Field, value: Any) -> Any:
+    if field.kind is Kind.OBJECT and field.shape:
+        return _write(field.shape, value)
+    if field.kind is Kind.OBJECTS and field.shape:
+        return [_write(field.shape, item) for item in value]
+    return _WRITERS[field.kind](value)
+
+
+def _write_tags(tags: Mapping[str, tuple[str, ...]]) -> dict[str, Any]:
+    return {key: patterns[0] if len(patterns) == 1 else list(patterns) for key, patterns in tags.items()}
+
+
+_WRITERS: Mapping[Kind, Callable[[Any], Any]] = {
+    Kind.COUNT: int,
+    Kind.DURATION: format_duration,
+    Kind.MINUTES: lambda minutes: format_duration(minutes * _MINUTE),
+    Kind.TEXT: str,
+    Kind.FLAG: bool,
+    Kind.TEXTS: lambda texts: [str(text) for text in texts],
+    Kind.TAGS: _write_tags,
+}
+
+
+def _nearest(word: str, words: Collection[str]) -> str:
+    folded = {known.casefold(): known for known in sorted(words)}
+    found = get_close_matches(word.casefold(), folded, n=1, cutoff=0.6)
+    return folded[found[0]] if found else ""
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
+
+
+def _join(path: str, key: str) -> str:
+    return _printable(f"{path}.{_short(key)}" if path else _short(key))

@@ -1,0 +1,291 @@
+"""What a policy document may say: the one definition that parsing, writing, the JSON Schema and the docs are made from."""
+
+from __future__ import annotations
+
+from dataclasses import MISSING, dataclass, fields
+from enum import StrEnum
+from typing import Any
+
+from snapkeep.domain.model import VolumeRole
+from snapkeep.domain.policy.model import REGION_PATTERN, CopyRule, Limits, Policy, PolicySet, Retention, Selector
+
+VERSION = 1
+"""The version of the document's form."""
+
+VOLUME_TYPES = ("standard", "io1", "io2", "gp2", "gp3", "sc1", "st1")
+"""`VolumeType` in the EC2 service model (ec2 2016-11-15)."""
+
+COMPLETION_STEP_MINUTES = 15
+COMPLETION_LONGEST_MINUTES = 2880
+"""`CompletionDurationMinutes` of CopySnapshot: steps of 15 minutes, at most 48 hours (ec2 2016-11-15)."""
+
+MOST_SNAPSHOTS = 100_000
+"""Snapshots per region, by quota: no count beyond it means anything."""
+
+
+class Kind(StrEnum):
+    """How a value is written."""
+
+    COUNT = "count"
+    DURATION = "duration"
+    MINUTES = "minutes"
+    """A duration that the domain holds in whole minutes."""
+    TEXT = "text"
+    FLAG = "flag"
+    TEXTS = "texts"
+    TAGS = "tags"
+    OBJECT = "object"
+    OBJECTS = "objects"
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One key of the document."""
+
+    name: str
+    kind: Kind
+    about: str
+    attribute: str = ""
+    """The attribute of the domain's class, where it has another name."""
+    required: bool = False
+    minimum: int = 1
+    maximum: int = MOST_SNAPSHOTS
+    choices: tuple[str, ...] = ()
+    pattern: str = ""
+    example: str = ""
+    """What a right value looks like, for messages."""
+    units: str = ""
+    """What a duration is written in, for messages, where not every unit is taken."""
+    shape: Shape | None = None
+    missing: str = ""
+    """What to write, when a required key is not there."""
+    inherited: bool = False
+    """What holds where it is left out stands elsewhere (the policy's `rpo`, the stack's parameters), so it is always written."""
+
+    @property
+    def target(self) -> str:
+        """The attribute of the domain's class that this key sets."""
+        return self.attribute or self.name
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """An object of the document, and the domain's class that it becomes. What it is about follows what its key is about."""
+
+    of: type[Any]
+    about: str
+    fields: tuple[Field, ...]
+
+    def default(self, field: Field) -> Any:
+        """Given a key, return what the domain's class takes when it is left out; MISSING if it must be given."""
+        for known in fields(self.of):
+            if known.name == field.target:
+                return known.default_factory() if known.default_factory is not MISSING else known.default
+        return MISSING
+
+
+NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
+TIMEZONE_PATTERN = r"^(?!posix/|right/|(localtime|posixrules|Factory)$)[A-Za-z0-9_+/-]+$"
+"""IANA names: what one machine alone knows (`localtime`), or counts in leap seconds, may mean something else elsewhere."""
+LONG_DURATION_PATTERN = r"^[0-9]+[hdw]$"
+"""Durations without minutes: restic's and borg's `m` is a month here, and a month must not become a minute."""
+VOLUME_PATTERN = r"^vol-[0-9a-f]+$"
+INSTANCE_PATTERN = r"^i-[0-9a-f]+$"
+KEY_PATTERN = (
+    r"^(alias/.+|arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:(key|alias)/.+"
+    r"|mrk-[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})$"
+)
+
+
+def _keep(word: str, what: str) -> Field:
+    return Field(f"keep_{word}", Kind.COUNT, f"Keep the newest snapshot of each of the last so many {what} that have one.")
+
+
+RETENTION = Shape(
+    Retention,
+    "A snapshot is kept when any rule keeps it; `{}` keeps everything.",
+    (
+        Field("keep_last", Kind.COUNT, "Keep the newest so many snapshots."),
+        Field(
+            "keep_within",
+            Kind.DURATION,
+            "Keep what is less than this much older than the newest snapshot.",
+            minimum=60,
+            maximum=36500 * 24 * 60,
+            pattern=LONG_DURATION_PATTERN,
+            example="3d",
+            units="hours, days or weeks: 12h, 3d or 2w (for a month 31d, for a year 366d)",
+        ),
+        _keep("hourly", "hours"),
+        _keep("daily", "days"),
+        _keep("weekly", "weeks (ISO 8601, from Monday)"),
+        _keep("monthly", "months"),
+        _keep("yearly", "years"),
+        Field("minimum", Kind.COUNT, "Keep the newest so many completed snapshots whatever the rules say; no rule itself."),
+        Field(
+            "timezone",
+            Kind.TEXT,
+            "IANA name of the time zone in which hours, days, weeks, months and years begin.",
+            pattern=TIMEZONE_PATTERN,
+            example="Europe/Berlin",
+        ),
+    ),
+)
+
+SELECT = Shape(
+    Selector,
+    "Every part that is given must take the volume; `{}` takes every volume.",
+    (
+        Field("tags", Kind.TAGS, "Tag keys with the value, or the list of values, that the volume must have. `*` and `?` match."),
+        Field("exclude_tags", Kind.TAGS, "Tag keys with values that a volume must not have."),
+        Field("volume_ids", Kind.TEXTS, "Only these volumes.", pattern=VOLUME_PATTERN, example="vol-0123456789abcdef0"),
+        Field("exclude_volume_ids", Kind.TEXTS, "Not these volumes.", pattern=VOLUME_PATTERN, example="vol-0123456789abcdef0"),
+        Field(
+            "instance_ids",
+            Kind.TEXTS,
+            "Only volumes attached to one of these instances.",
+            pattern=INSTANCE_PATTERN,
+            example="i-0123456789abcdef0",
+        ),
+        Field("volume_types", Kind.TEXTS, "Only volumes of one of these types.", choices=VOLUME_TYPES),
+        Field("roles", Kind.TEXTS, "Only root, data or unattached volumes.", choices=tuple(VolumeRole)),
+        Field("min_size_gib", Kind.COUNT, "Only volumes of at least this size.", maximum=65536),
+        Field("max_size_gib", Kind.COUNT, "Only volumes of at most this size.", maximum=65536),
+    ),
+)
+
+COPY = Shape(
+    CopyRule,
+    "One copy of every snapshot, in one other region.",
+    (
+        Field(
+            "region",
+            Kind.TEXT,
+            "Where the copy goes.",
+            required=True,
+            pattern=REGION_PATTERN,
+            example="us-east-2",
+            missing="name the region that the copy goes to",
+        ),
+        Field(
+            "kms_key",
+            Kind.TEXT,
+            "Key id, ARN or alias of a KMS key in that region; left out, the region's default for EBS.",
+            pattern=KEY_PATTERN,
+            example="alias/dr",
+        ),
+        Field(
+            "copy_within",
+            Kind.DURATION,
+            "The deadline of a copy, counted from its snapshot's start; left out, the policy's `rpo`.",
+            maximum=365 * 24 * 60,
+            example="4h",
+            inherited=True,
+        ),
+        Field(
+            "retention",
+            Kind.OBJECT,
+            "Which copies are kept.",
+            required=True,
+            shape=RETENTION,
+            missing="write which copies are kept, such as {keep_last: 3}; {} keeps every copy",
+        ),
+        Field("carry_tags", Kind.FLAG, "Whether the volume's own tags go onto the copy too."),
+        Field(
+            "completion_duration",
+            Kind.MINUTES,
+            "Ask EC2 to complete each copy within this time, at a price per GiB; left out, a standard copy.",
+            attribute="completion_minutes",
+            minimum=COMPLETION_STEP_MINUTES,
+            maximum=COMPLETION_LONGEST_MINUTES,
+            example="4h",
+        ),
+    ),
+)
+
+POLICY = Shape(
+    Policy,
+    "One policy. The first one that takes a volume governs it.",
+    (
+        Field(
+            "name",
+            Kind.TEXT,
+            "The policy's name, as it appears in tags and reports.",
+            required=True,
+            pattern=NAME_PATTERN,
+            example="gold",
+            missing="give the policy a name, such as gold",
+        ),
+        Field(
+            "select",
+            Kind.OBJECT,
+            "Which volumes it governs.",
+            attribute="selector",
+            required=True,
+            shape=SELECT,
+            missing="write which volumes it governs, such as {tags: {Backup: gold}}; {} takes every volume",
+        ),
+        Field(
+            "rpo",
+            Kind.DURATION,
+            "Recovery point objective: how old the newest completed copy's data may be.",
+            maximum=365 * 24 * 60,
+            example="4h",
+        ),
+        Field(
+            "retention",
+            Kind.OBJECT,
+            "Which snapshots are kept in the volume's own region.",
+            required=True,
+            shape=RETENTION,
+            missing="write which snapshots are kept, such as {keep_last: 7}; {} keeps every snapshot",
+        ),
+        Field("copies", Kind.OBJECTS, "The copies to make of every snapshot.", shape=COPY),
+    ),
+)
+
+LIMITS = Shape(
+    Limits,
+    "A plan beyond a limit is refused whole.",
+    (
+        Field(
+            "max_deletions",
+            Kind.COUNT,
+            "At most so many snapshots in one plan; left out, the stack's `MaxDeletions`.",
+            inherited=True,
+        ),
+        Field(
+            "max_share_percent",
+            Kind.COUNT,
+            "At most this share of one volume's snapshots, in percent; left out, the stack's `MaxDeletionSharePercent`.",
+            maximum=100,
+            inherited=True,
+        ),
+        Field("small_lineage", Kind.COUNT, "The share is looked at where a volume has more than so many snapshots.", minimum=0),
+    ),
+)
+
+DOCUMENT = Shape(
+    PolicySet,
+    "A Snapkeep policy document.",
+    (
+        Field(
+            "version",
+            Kind.COUNT,
+            "The version of this form.",
+            required=True,
+            minimum=VERSION,
+            maximum=VERSION,
+            missing=f"write version: {VERSION}",
+        ),
+        Field("limits", Kind.OBJECT, "How much one plan may delete.", shape=LIMITS, inherited=True),
+        Field(
+            "policies",
+            Kind.OBJECTS,
+            "The policies, in the order in which they are tried.",
+            required=True,
+            shape=POLICY,
+            missing="write at least one policy",
+        ),
+    ),
+)

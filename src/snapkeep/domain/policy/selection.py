@@ -1,0 +1,180 @@
+"""Which policy governs a volume, and why."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from fnmatch import translate
+from functools import lru_cache
+
+from snapkeep.domain import tag_names as tagnames
+from snapkeep.domain.model import NEVER, Snapshot, Volume
+from snapkeep.domain.policy.model import Policy, PolicySet, Selector
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """The policy that governs a volume, if one does, and why."""
+
+    policy: Policy | None
+    why: str
+    passed_over: tuple[tuple[str, str], ...] = ()
+    """Earlier policies by name, and why each does not govern the volume."""
+    problem: str = ""
+    """What a person should put right, such as a tag that names no policy."""
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """Whether a selector takes a volume; `why` names what matched, or the first part that did not."""
+
+    matched: bool
+    why: str
+
+
+def select(volume: Volume, policies: PolicySet) -> Selection:
+    """Given a volume, return the policy that governs it and why.
+
+    A volume's own tag names its policy. A name that no policy has is a problem to tell of, and the first match governs then:
+    a typing error must not leave a volume without protection.
+    """
+    named = volume.tags.get(tagnames.POLICY, "")
+    problem = ""
+    if named:
+        policy = policies.named(named)
+        if policy:
+            return Selection(policy, f"its tag {tagnames.POLICY} names it")
+        problem = (
+            f"its tag {tagnames.POLICY} names '{named}', which is no policy of {_names(policies)}; the first match governs it"
+        )
+    passed_over: list[tuple[str, str]] = []
+    for policy in policies.policies:
+        match = matches(volume, policy.selector)
+        if match.matched:
+            return Selection(policy, match.why, tuple(passed_over), problem)
+        passed_over.append((policy.name, match.why))
+    return Selection(None, "no policy matches", tuple(passed_over), problem)
+
+
+def select_for_snapshot(
+    snapshot: Snapshot,
+    volume: Volume | None,
+    policies: PolicySet,
+    *,
+    system: str,
+    lineage: Callable[[], Iterable[Snapshot]],
+) -> Selection:
+    """Given a snapshot and its volume, return the policy that governs it.
+
+    Without a volume, for it is gone, the policy decides that the snapshot names itself, else that which the volume's other
+    snapshots carry, and only of a volume that has none what the snapshot remembers of it. That is little, and could fit a
+    policy that takes every volume: it would then govern all of them, and keep less. `lineage` is asked for these only then.
+    """
+    if volume is not None:
+        return select(volume, policies)
+    own = policies.named(snapshot.policy)
+    if own is not None:
+        return Selection(own, f"its own tag {tagnames.POLICY} names it")
+    carried = select_by_snapshots(lineage(), policies, system=system)
+    return carried if carried.policy or carried.problem else select(remembered_volume(snapshot), policies)
+
+
+def remembered_volume(snapshot: Snapshot) -> Volume:
+    """Given a snapshot whose volume is gone, return the volume as far as the snapshot tells of it."""
+    origin = snapshot.origin
+    return Volume(origin.volume_id, origin.region, snapshot.size_gib, "", encrypted=snapshot.encrypted, tags=snapshot.tags)
+
+
+def select_for_retention(volume: Volume | None, snapshots: Iterable[Snapshot], policies: PolicySet, *, system: str) -> Selection:
+    """Given a volume, None when it is gone, and its snapshots, return the policy by whose rules these are kept.
+
+    That which governs the volume now, and not that which its newest snapshot was tagged with: a run may have waited for a day.
+    """
+    return select(volume, policies) if volume else select_by_snapshots(snapshots, policies, system=system)
+
+
+def tells_what_governs(snapshots: Iterable[Snapshot], since: datetime, *, system: str) -> bool:
+    """Whether a volume's snapshots show by themselves what governs it: all carry one policy, and the newest began since then."""
+    managed = [snapshot for snapshot in snapshots if snapshot.managed_by(system)]
+    newest = max((snapshot.origin.start_time for snapshot in managed), default=NEVER)
+    return newest >= since and len({snapshot.policy for snapshot in managed}) == 1
+
+
+def select_by_snapshots(snapshots: Iterable[Snapshot], policies: PolicySet, *, system: str) -> Selection:
+    """Given snapshots of a volume that cannot be looked at (it is gone, or lives elsewhere), return the policy they carry.
+
+    The tag of the newest one that the system manages decides. A policy that is no longer there governs nothing: all is kept.
+    """
+    managed = [snapshot for snapshot in snapshots if snapshot.managed_by(system)]
+    if not managed:
+        return Selection(None, "none of its snapshots is managed")
+    newest = max(managed, key=lambda snapshot: (snapshot.origin.start_time, snapshot.id))
+    policy = policies.named(newest.policy)
+    if policy:
+        return Selection(policy, f"its newest snapshot {newest.id} carries it")
+    problem = f"its newest snapshot {newest.id} carries policy '{newest.policy}', which is no policy of {_names(policies)}"
+    return Selection(None, "its policy is not there: everything is kept", problem=problem)
+
+
+def matches(volume: Volume, selector: Selector) -> Match:
+    """Given a volume and a selector, return whether every part of the selector takes it, and why in words."""
+    taken: list[str] = []
+    for fits, text in _parts(volume, selector):
+        if not fits:
+            return Match(matched=False, why=text)
+        taken.append(text)
+    return Match(matched=True, why=", ".join(taken) or "it takes every volume")
+
+
+def _parts(volume: Volume, selector: Selector) -> Iterator[tuple[bool, str]]:
+    """For each part that is given: whether it fits, and the sentence that says so."""
+    for key, patterns in selector.tags.items():
+        yield _tag_part(volume.tags, key, patterns)
+    for key, patterns in selector.exclude_tags.items():
+        fits, text = _tag_part(volume.tags, key, patterns)
+        if fits:
+            yield False, f"excluded: {text}"
+    if volume.id in selector.exclude_volume_ids:
+        yield False, f"excluded: volume {volume.id}"
+    if selector.volume_ids:
+        yield volume.id in selector.volume_ids, f"volume is {volume.id}"
+    yield from _hardware_parts(volume, selector)
+
+
+def _hardware_parts(volume: Volume, selector: Selector) -> Iterator[tuple[bool, str]]:
+    if selector.instance_ids:
+        attached = [instance for instance in volume.instance_ids if instance in selector.instance_ids]
+        yield bool(attached), f"attached to {attached[0]}" if attached else "not attached to " + _any_of(selector.instance_ids)
+    if selector.volume_types:
+        yield volume.volume_type in selector.volume_types, f"type is {volume.volume_type}"
+    if selector.roles:
+        yield volume.role in selector.roles, f"volume is {volume.role}"
+    if selector.min_size_gib:
+        yield volume.size_gib >= selector.min_size_gib, f"{volume.size_gib} GiB (at least {selector.min_size_gib} asked)"
+    if selector.max_size_gib:
+        yield volume.size_gib <= selector.max_size_gib, f"{volume.size_gib} GiB (at most {selector.max_size_gib} asked)"
+
+
+def _tag_part(tags: Mapping[str, str], key: str, patterns: Iterable[str]) -> tuple[bool, str]:
+    if key not in tags:
+        return False, f"no tag {key}"
+    for pattern in patterns:
+        if _pattern(pattern).match(tags[key]):
+            return True, f"tag {key}={tags[key]}" + (f" matches {pattern}" if pattern != tags[key] else "")
+    return False, f"tag {key}={tags[key]} is not {_any_of(patterns)}"
+
+
+@lru_cache(maxsize=4096)
+def _pattern(pattern: str) -> re.Pattern[str]:
+    """Wildcards `*` and `?` alone; letter case counts, as it does in tags."""
+    return re.compile(translate(pattern.replace("[", "[[]")))
+
+
+def _any_of(values: Iterable[str]) -> str:
+    return " or ".join(values)
+
+
+def _names(policies: PolicySet) -> str:
+    return f"{policies.source} (it has: {', '.join(policy.name for policy in policies.policies)})"

@@ -1,0 +1,1 @@
+"""Retention: verdicts, plans, holds and invariants."""

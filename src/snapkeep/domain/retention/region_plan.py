@@ -1,0 +1,388 @@
+"""The plan for a whole region from one listing: each volume's policy, each snapshot's verdict, the copies that are missing.
+
+Pure: it reads nothing and writes nothing. Every volume's plan is checked against the invariants by itself, since that is
+how plans are carried out.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from datetime import datetime
+from enum import StrEnum
+from types import MappingProxyType
+
+from snapkeep.domain import tag_names as tagnames
+from snapkeep.domain import tags as ledger
+from snapkeep.domain.model import Action, Lineage, Plan, Reason, Snapshot, SnapshotState, Verdict, Volume
+from snapkeep.domain.policy.model import CopyRule, Policy, PolicySet, Retention
+from snapkeep.domain.policy.selection import Selection, select_by_snapshots, select_for_retention, select_for_snapshot
+from snapkeep.domain.retention import invariants
+from snapkeep.domain.retention.holds import CopyFacts, SnapshotInRegion, copy_facts, holds_from_facts
+from snapkeep.domain.retention.verdicts import NO_HOLDS, NO_POLICY, Holds, decide
+
+REFUSED = Reason("refused", "its plan is refused: nothing goes")
+STRAY_COPY = Reason("stray-copy", "a copy that we did not make: in its source's own region, or without a source: does not count")
+NOT_DOUBLED: Mapping[str, Reason] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class RegionFacts:
+    """What a region's plan is made of."""
+
+    region: str
+    volumes: Sequence[Volume]
+    snapshots: Sequence[Snapshot]
+    """All that the account owns in the region: own snapshots and copies, managed or not, in any state."""
+    copies_by_region: Mapping[str, Sequence[Snapshot]] = field(default_factory=dict)
+    """Listings of the DR regions. A region that is not listed has no copies, so that what needs one there is held."""
+    waiting: frozenset[SnapshotInRegion] = frozenset()
+    """Copies that wait or run by the queues; those that are pending in a listing run, whatever these say."""
+
+
+class CopyStatus(StrEnum):
+    """How a copy that a policy asks for stands."""
+
+    WAITING = "waiting or running"
+    FAILED = "failed"
+    MISSING = "missing"
+
+
+@dataclass(frozen=True, slots=True)
+class MissingCopy:
+    """A copy that a policy asks for and that has not completed, while no newer snapshot of its volume has one there."""
+
+    snapshot_id: str
+    lineage: Lineage
+    policy: str
+    region: str
+    deadline: datetime
+    standing: CopyStatus
+
+
+@dataclass(frozen=True, slots=True)
+class VolumePlan:
+    """One source volume's plan in one region."""
+
+    lineage: Lineage
+    volume: Volume | None
+    """None when it is gone, or lives in another region."""
+    selection: Selection
+    verdicts: tuple[Verdict, ...]
+    missing: tuple[MissingCopy, ...] = ()
+    adopted: tuple[str, ...] = ()
+    """Ids of snapshots that would be adopted: planned for as if they carried our tags already."""
+    refusals: tuple[str, ...] = ()
+    """What the plan breaks. A plan that breaks anything is not carried out at all."""
+
+    @property
+    def policy_name(self) -> str:
+        """The name of the policy that governs it; empty where none does."""
+        return self.selection.policy.name if self.selection.policy else ""
+
+    @property
+    def outcome(self) -> tuple[Verdict, ...]:
+        """What would become of its snapshots: the verdicts, of which a plan that is refused carries out no deletion."""
+        if not self.refusals:
+            return self.verdicts
+        return tuple(
+            Verdict(one.snapshot, Action.KEEP, (REFUSED, *one.reasons)) if one.action is Action.DELETE else one
+            for one in self.verdicts
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class RegionPlan:
+    """The plans for all volumes of a region, ordered by volume."""
+
+    region: str
+    made_at: datetime
+    policies: PolicySet
+    volumes: tuple[VolumePlan, ...]
+
+    @property
+    def verdicts(self) -> Iterator[Verdict]:
+        """All verdicts, volume by volume, oldest origin first."""
+        return (verdict for volume in self.volumes for verdict in volume.verdicts)
+
+    @property
+    def deletions(self) -> list[Verdict]:
+        """The verdicts that delete, of plans that are not refused."""
+        return [verdict for verdict in self.outcomes if verdict.action is Action.DELETE]
+
+    @property
+    def outcomes(self) -> Iterator[Verdict]:
+        """What would become of all snapshots, in the order of the verdicts."""
+        return (verdict for volume in self.volumes for verdict in volume.outcome)
+
+    @property
+    def missing(self) -> list[MissingCopy]:
+        """All missing copies, earliest deadline first."""
+        return sorted((copy for volume in self.volumes for copy in volume.missing), key=lambda copy: copy.deadline)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A snapshot that stays under one plan and goes under another."""
+
+    before: Verdict
+    after: Verdict
+
+
+def plan_region(
+    facts: RegionFacts, policies: PolicySet, now: datetime, *, system: str, protected_ids: Holds = NO_HOLDS, adopt: bool = False
+) -> RegionPlan:
+    """Given a region's facts and the policies to go by, return the plan for all of it.
+
+    `untouchable` are the snapshots that an AMI uses, that are locked, or that AWS Backup manages, with the reason. With `adopt`
+    the snapshots that the system would take over are planned for as if it had.
+    """
+    planner = _Planner(facts, policies, now, system, protected_ids, adopt)
+    return RegionPlan(facts.region, now, policies, tuple(planner.volume_plans()))
+
+
+def second_copies(copies: Iterable[Snapshot], system: str) -> dict[str, Reason]:
+    """Given copies, return by id those beside the last one made of their snapshot, with why: the next builds on the last."""
+    by_source: dict[str, list[Snapshot]] = defaultdict(list)
+    for copy in copies:
+        if copy.completed and copy.managed_by(system):
+            by_source[copy.origin.snapshot_id].append(copy)
+    found: dict[str, Reason] = {}
+    for made in by_source.values():
+        *others, last = sorted(made, key=lambda one: (one.start_time, one.id))
+        reason = Reason("duplicate", f"a second copy of {last.origin.snapshot_id}, beside {last.id}")
+        found |= dict.fromkeys((one.id for one in others), reason)
+    return found
+
+
+def changes(before: RegionPlan, after: RegionPlan) -> list[Change]:
+    """Given two plans for the same snapshots, return those of which something else would become, in the second's order.
+
+    A plan that is refused deletes nothing: policies with wider limits let go what was refused before.
+    """
+    known = {verdict.snapshot.id: verdict for verdict in before.outcomes}
+    return [
+        Change(known[verdict.snapshot.id], verdict)
+        for verdict in after.outcomes
+        if verdict.snapshot.id in known and known[verdict.snapshot.id].action is not verdict.action
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What other policies would change."""
+
+    moved: tuple[tuple[Lineage, str, str], ...]
+    """Volumes whose policy changes: the name before and after; empty where none governs."""
+    deleted: tuple[Change, ...]
+    kept: tuple[Change, ...]
+    copies: tuple[MissingCopy, ...]
+    """Copies that are asked for now and were not before."""
+    copies_dropped: tuple[MissingCopy, ...] = ()
+    """Copies that are missing, and that nothing asks for any more."""
+    adopted: tuple[VolumePlan, ...] = ()
+    """Plans that would adopt snapshots that were not adopted before."""
+    refused: tuple[VolumePlan, ...] = ()
+    """Plans that would be refused and were not before."""
+
+    @property
+    def nothing(self) -> bool:
+        """Whether nothing would change."""
+        return not any(getattr(self, one.name) for one in fields(self))
+
+
+def compare(before: RegionPlan, after: RegionPlan) -> Comparison:
+    """Given the plan in force and another for the same facts, return what would change."""
+    known = {plan.lineage: plan for plan in before.volumes}
+    moved = [(plan.lineage, known[plan.lineage].policy_name, plan.policy_name) for plan in after.volumes]
+    changed = changes(before, after)
+    return Comparison(
+        moved=tuple(move for move in moved if move[1] != move[2]),
+        deleted=tuple(change for change in changed if change.after.action is Action.DELETE),
+        kept=tuple(change for change in changed if change.after.action is Action.KEEP),
+        copies=_asked_beside(after, before),
+        copies_dropped=_asked_beside(before, after),
+        adopted=tuple(plan for plan in after.volumes if plan.adopted and plan.adopted != known[plan.lineage].adopted),
+        refused=tuple(plan for plan in after.volumes if plan.refusals and not known[plan.lineage].refusals),
+    )
+
+
+def _asked_beside(plan: RegionPlan, other: RegionPlan) -> tuple[MissingCopy, ...]:
+    """Given two plans, return the missing copies that the first asks for and the other does not."""
+    asked = {(copy.snapshot_id, copy.region) for copy in other.missing}
+    return tuple(copy for copy in plan.missing if (copy.snapshot_id, copy.region) not in asked)
+
+
+@dataclass(frozen=True, slots=True)
+class _Planner:
+    facts: RegionFacts
+    policies: PolicySet
+    now: datetime
+    system: str
+    protected_ids: Holds
+    adopt: bool
+
+    def volume_plans(self) -> Iterator[VolumePlan]:
+        by_lineage: dict[Lineage, list[Snapshot]] = defaultdict(list)
+        for snapshot in self.facts.snapshots:
+            by_lineage[snapshot.origin.lineage].append(snapshot)
+        volumes = {Lineage(self.facts.region, volume.id): volume for volume in self.facts.volumes}
+        listings = {
+            region: [copy for copy in listed if self._is_copy_of_ours(copy)]
+            for region, listed in self.facts.copies_by_region.items()
+        }
+        copies = copy_facts((), listings, self.facts.waiting)
+        failed = {
+            (copy.origin.snapshot_id, region)
+            for region, listed in listings.items()
+            for copy in listed
+            if copy.state is SnapshotState.ERROR
+        }
+        for lineage in sorted(by_lineage.keys() | volumes.keys()):
+            snapshots, volume = by_lineage.get(lineage, []), volumes.get(lineage)
+            if lineage.region == self.facts.region:
+                strays = [snapshot for snapshot in snapshots if snapshot.is_copy]
+                sources = [snapshot for snapshot in snapshots if not snapshot.is_copy] if strays else snapshots
+                plan = self._of_sources(lineage, volume, sources, copies, failed)
+                yield _beside(plan, _kept(strays, STRAY_COPY)) if strays else plan
+            else:
+                yield self._of_copies(lineage, snapshots)
+
+    def _of_sources(
+        self,
+        lineage: Lineage,
+        volume: Volume | None,
+        snapshots: list[Snapshot],
+        copies: CopyFacts,
+        failed: set[SnapshotInRegion],
+    ) -> VolumePlan:
+        def policy_of(snapshot: Snapshot) -> Policy | None:
+            return select_for_snapshot(snapshot, volume, self.policies, system=self.system, lineage=lambda: history).policy
+
+        history = snapshots
+        snapshots, adopted = self._adopting(snapshots, policy_of)
+        selection = select_for_retention(volume, snapshots, self.policies, system=self.system)
+        policy = selection.policy
+        if policy is None:
+            return self._keeping(lineage, volume, selection, snapshots)
+        missing = tuple(
+            MissingCopy(
+                snapshot.id,
+                lineage,
+                policy.name,
+                rule.region,
+                snapshot.origin.start_time + rule.copy_within,
+                _standing((snapshot.id, rule.region), copies, failed),
+            )
+            for snapshot in snapshots
+            if snapshot.completed and snapshot.managed_by(self.system)
+            for rule in policy.copies
+            if _is_missing(snapshot, rule, copies)
+        )
+        regions = [rule.region for rule in policy.copies]
+        plan = self._decided(lineage, snapshots, policy.retention, copies, regions)
+        return replace(plan, volume=volume, selection=selection, missing=missing, adopted=adopted)
+
+    def _of_copies(self, lineage: Lineage, snapshots: list[Snapshot]) -> VolumePlan:
+        copying_here = next((one for one in self.policies.policies if one.copy_rule(self.facts.region)), None)
+        snapshots, adopted = self._adopting(snapshots, lambda _: copying_here)
+        selection = select_by_snapshots(snapshots, self.policies, system=self.system)
+        rule = selection.policy.copy_rule(self.facts.region) if selection.policy else None
+        if rule is None:
+            return self._keeping(lineage, None, selection, snapshots)
+        plan = self._decided(lineage, snapshots, rule.retention, CopyFacts(), [], second_copies(snapshots, self.system))
+        return replace(plan, selection=selection, adopted=adopted)
+
+    def _decided(
+        self,
+        lineage: Lineage,
+        snapshots: list[Snapshot],
+        retention: Retention,
+        copies: CopyFacts,
+        regions: list[str],
+        doubled: Mapping[str, Reason] = NOT_DOUBLED,
+    ) -> VolumePlan:
+        held = dict(holds_from_facts(snapshots, copies, regions)) if regions else {}
+        for snapshot in snapshots:
+            if snapshot.id in self.protected_ids:
+                held[snapshot.id] = held.get(snapshot.id, ()) + self.protected_ids[snapshot.id]
+        verdicts = tuple(
+            Verdict(one.snapshot, Action.DELETE, (doubled[one.snapshot.id],))
+            if one.action is Action.KEEP and one.snapshot.id in doubled and one.snapshot.id not in held
+            else one
+            for one in decide(snapshots, retention, self.now, system=self.system, holds=held)
+        )
+        refusals: list[str] = []
+        if any(verdict.action is Action.DELETE for verdict in verdicts):
+            refusals = invariants.find_problems(
+                Plan("", self.facts.region, self.now, verdicts),
+                system=self.system,
+                limits=self.policies.limits,
+                copies=copies,
+                copy_regions={lineage: regions},
+                protected_ids=self.protected_ids,
+            )
+        return VolumePlan(lineage, None, Selection(None, ""), verdicts, refusals=tuple(refusals))
+
+    @staticmethod
+    def _keeping(lineage: Lineage, volume: Volume | None, selection: Selection, snapshots: Iterable[Snapshot]) -> VolumePlan:
+        return VolumePlan(lineage, volume, selection, _kept(snapshots, NO_POLICY))
+
+    def _adopting(
+        self, snapshots: list[Snapshot], policy_for: Callable[[Snapshot], Policy | None]
+    ) -> tuple[list[Snapshot], tuple[str, ...]]:
+        """Given snapshots, and the policy that each would be tagged with, return them as adopted, and the ids of what it took."""
+        if not self.adopt:
+            return snapshots, ()
+        seen: list[Snapshot] = []
+        taken: list[str] = []
+        for snapshot in snapshots:
+            policy = policy_for(snapshot) if self._can_be_adopted(snapshot) else None
+            if policy is None:
+                seen.append(snapshot)
+            else:
+                seen.append(replace(snapshot, tags=dict(snapshot.tags) | self._tags_for(snapshot, policy.name)))
+                taken.append(snapshot.id)
+        return seen, tuple(sorted(taken))
+
+    def _is_copy_of_ours(self, copy: Snapshot) -> bool:
+        """Copies that another system manages, or nobody, may go at any time: they let no source go."""
+        return copy.managed_by(self.system) or (self.adopt and ledger.is_of_original_system(copy))
+
+    def _can_be_adopted(self, snapshot: Snapshot) -> bool:
+        """Completed snapshots of this region's volumes that no run has handled, and copies that the original system tagged."""
+        if tagnames.MANAGED in snapshot.tags or not snapshot.completed:
+            return False
+        if snapshot.origin.region == self.facts.region:
+            return not snapshot.is_copy
+        return ledger.is_of_original_system(snapshot)
+
+    def _tags_for(self, snapshot: Snapshot, policy: str) -> dict[str, str]:
+        make = ledger.tags_for_copy if snapshot.is_copy else ledger.tags_for_snapshot
+        return make(self.system, policy, snapshot.origin)
+
+
+def _kept(snapshots: Iterable[Snapshot], reason: Reason) -> tuple[Verdict, ...]:
+    """Given snapshots that all stay for one reason, return their verdicts, oldest origin first."""
+    ordered = sorted(snapshots, key=lambda snapshot: (snapshot.origin.start_time, snapshot.id))
+    return tuple(Verdict(snapshot, Action.KEEP, (reason,)) for snapshot in ordered)
+
+
+def _beside(plan: VolumePlan, others: tuple[Verdict, ...]) -> VolumePlan:
+    """Given a plan and verdicts that it does not know of, return it with them, oldest origin first as before."""
+    verdicts = sorted((*plan.verdicts, *others), key=lambda verdict: verdict.snapshot.origin.start_time)
+    return replace(plan, verdicts=tuple(verdicts))
+
+
+def _is_missing(snapshot: Snapshot, rule: CopyRule, copies: CopyFacts) -> bool:
+    if (snapshot.id, rule.region) in copies.completed:
+        return False
+    newest = copies.newest_copied.get((snapshot.origin.lineage, rule.region))
+    return newest is None or snapshot.origin.start_time >= newest
+
+
+def _standing(copy: SnapshotInRegion, copies: CopyFacts, failed: set[SnapshotInRegion]) -> CopyStatus:
+    if copy in copies.waiting:
+        return CopyStatus.WAITING
+    return CopyStatus.FAILED if copy in failed else CopyStatus.MISSING

@@ -1,0 +1,268 @@
+"""Which snapshots of one lineage are kept and which go, with every reason.
+
+The words are restic's, and mean what they mean there: a snapshot is kept when any rule keeps it; a calendar rule keeps the
+newest snapshot of each of the last so many periods *that have one*, and the oldest snapshot of all while it has not used up
+its count; `keep_within` counts back from the newest snapshot, not from now, so that it keeps what there is when snapshots
+stop coming.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+from functools import lru_cache, partial
+from operator import attrgetter, eq
+from types import MappingProxyType
+
+from snapkeep.domain import tag_names as tagnames
+from snapkeep.domain.durations import format_duration
+from snapkeep.domain.model import CLOCK_SKEW, Action, Reason, Snapshot, SnapshotState, Verdict
+from snapkeep.domain.policy.model import Retention
+from snapkeep.domain.retention.periods import PERIODS, Calendar, Label
+
+NEWEST = Reason("newest", "newest")
+NOT_MANAGED = Reason("not-managed", "not managed: it does not carry our tag")
+NO_RULE = Reason("no-rule", "no rule is set: everything is kept")
+NO_POLICY = Reason("no-policy", "no policy governs it: everything is kept")
+
+RETENTION_WORDS = frozenset({"keep_last", "keep_within", *(f"keep_{word}" for word in PERIODS)})
+"""The rules of a retention. Only one of these ever deletes (INV-07)."""
+
+Holds = Mapping[str, tuple[Reason, ...]]
+"""Snapshot id -> why it is kept whatever the rules say."""
+
+NO_HOLDS: Holds = MappingProxyType({})
+_ORIGIN_START = attrgetter("origin.start_time")
+_ORIGIN_ORDER = attrgetter("origin.start_time", "id")
+_UNCOUNTED = {
+    SnapshotState.PENDING: Reason("pending", "pending: does not count"),
+    SnapshotState.ERROR: Reason("error", "failed: does not count"),
+    SnapshotState.RECOVERABLE: Reason("recoverable", "in the Recycle Bin: does not count"),
+    SnapshotState.RECOVERING: Reason("recovering", "coming back from the Recycle Bin: does not count"),
+}
+_REASONS_REMEMBERED = 100_000
+_POSITIONS_REMEMBERED = 10_000
+KEEP, DELETE = Action.KEEP, Action.DELETE
+NO_CALENDAR = Calendar((), "UTC")
+
+Reasons = tuple[Reason, ...]
+
+
+def decide(
+    snapshots: Sequence[Snapshot], retention: Retention, now: datetime, *, system: str, holds: Holds = NO_HOLDS
+) -> list[Verdict]:
+    """Given one lineage's snapshots in one region, return a verdict for each, ordered by the origin's start time.
+
+    Only completed snapshots that `system` manages count (INV-01, INV-03); the others are kept. The newest one that counts is
+    always kept (INV-02), and so is one that has a hold. What begins more than CLOCK_SKEW after now does not count either. Raise
+    ValueError if the snapshots are not of one lineage.
+    """
+    if not snapshots:
+        return []
+    ordered = sorted(snapshots, key=_ORIGIN_START)
+    origins = [snapshot.origin for snapshot in ordered]
+    if len({origin.volume_id for origin in origins}) > 1:
+        raise ValueError("decide about one lineage at a time: the snapshots are of several source volumes")
+    starts = [origin.start_time for origin in origins]
+    equal_starts = any(map(eq, starts, starts[1:]))
+    if equal_starts:
+        ordered.sort(key=_ORIGIN_ORDER)
+    completed, managed, latest_start = SnapshotState.COMPLETED, tagnames.MANAGED, now + CLOCK_SKEW
+    counted = [snapshot for snapshot in ordered if snapshot.state is completed and snapshot.tags.get(managed) == system]
+    plain = len(counted) == len(ordered) and starts[-1] <= latest_start
+    if plain and not (holds or equal_starts or ordered[-1].is_copy):
+        return list(map(_verdict, zip(ordered, *_rules(retention).apply(starts, now), strict=True)))
+    counted = [snapshot for snapshot in counted if snapshot.origin.start_time <= latest_start]
+    return _decide_mixed(ordered, counted, retention, now, system, holds)
+
+
+def _decide_mixed(
+    ordered: Sequence[Snapshot], counted: Sequence[Snapshot], retention: Retention, now: datetime, system: str, holds: Holds
+) -> list[Verdict]:
+    """Decide where something does not count, is held, or was copied twice."""
+    outcomes = _outcomes(counted, retention, now)
+    verdicts = []
+    for snapshot in ordered:
+        outcome = outcomes.get(snapshot.id)
+        if outcome is None:
+            verdicts.append(Verdict(snapshot, Action.KEEP, (_why_uncounted(snapshot, system),)))
+            continue
+        action, reasons = outcome
+        if snapshot.id in holds:
+            reasons = holds[snapshot.id] if action is Action.DELETE else reasons + holds[snapshot.id]
+            action = Action.KEEP
+        verdicts.append(Verdict(snapshot, action, reasons))
+    return verdicts
+
+
+def _why_uncounted(snapshot: Snapshot, system: str) -> Reason:
+    if not snapshot.managed_by(system):
+        return NOT_MANAGED
+    if snapshot.completed:
+        start = snapshot.origin.start_time
+        return Reason("future", f"its start time {start:%Y-%m-%d %H:%M} lies in the future: does not count until then")
+    return _UNCOUNTED[snapshot.state]
+
+
+def _outcomes(counted: Sequence[Snapshot], retention: Retention, now: datetime) -> dict[str, tuple[Action, Reasons]]:
+    """Given the snapshots that count, oldest first, return the outcome by id. A second copy shares its twin's, uncounted."""
+    twins = {snapshot.origin.snapshot_id: snapshot for snapshot in counted}
+    first = [snapshot for snapshot in counted if twins[snapshot.origin.snapshot_id] is snapshot]
+    actions, reasons_of = _rules(retention).apply([snapshot.origin.start_time for snapshot in first], now)
+    outcomes = {snapshot.id: (action, reasons) for snapshot, action, reasons in zip(first, actions, reasons_of, strict=True)}
+    for snapshot in counted:
+        twin = twins[snapshot.origin.snapshot_id]
+        if twin is not snapshot:
+            action, reasons = outcomes[twin.id]
+            text = f"a second copy of {snapshot.origin.snapshot_id}, beside {twin.id}: does not count"
+            outcomes[snapshot.id] = (action, (*reasons, Reason("duplicate", text)))
+    return outcomes
+
+
+@lru_cache(maxsize=1024)
+def _rules(retention: Retention) -> _Rules:
+    return _Rules(retention)
+
+
+class _KeptByPeriod(dict[int, Reasons]):
+    """Period -> why its newest snapshot is kept, as the n-th of its rule: one reason for all that share it."""
+
+    __slots__ = ("_label", "_place", "_rule")
+
+    def __init__(self, rule: str, place: str, label: Label) -> None:
+        super().__init__()
+        self._rule = rule
+        self._place = place
+        self._label = label
+
+    def __missing__(self, key: int) -> Reasons:
+        if len(self) > _REASONS_REMEMBERED:
+            self.clear()
+        made = self[key] = (Reason(self._rule, f"{self._place}: {self._label(key)}"),)
+        return made
+
+
+class _CalendarRule:
+    """One calendar word with its count, and the reasons it has given, shared between lineages."""
+
+    def __init__(self, word: str, count: int) -> None:
+        self.rule = f"keep_{word}"
+        self.word = word
+        self.count = count
+        self.keys, self.label = PERIODS[word]
+        self._kept: list[_KeptByPeriod] = []
+        self._superseded: dict[int, Reason] = {}
+        self.beyond = Reason(self.rule, f"beyond {word} {count}")
+
+    def walk(self, keys: list[int], keeping: list[Reasons]) -> int:
+        """Given periods, newest first, add this rule's reasons. Return the last period that it keeps; 0 if it keeps every one."""
+        number, oldest = 0, len(keys) - 1
+        newest_of_period = dict(zip(reversed(keys), range(oldest, -1, -1), strict=True))
+        for key, position in reversed(newest_of_period.items()):
+            number += 1
+            if number > len(self._kept):
+                self._kept.append(_KeptByPeriod(self.rule, self._place(number), self.label))
+            keeping[position] += self._kept[number - 1][key]
+            if number == self.count:
+                return key
+        if keys and newest_of_period[keys[oldest]] != oldest:
+            text = f"{self._place(number + 1)}: {self.label(keys[oldest])} (the oldest there is)"
+            keeping[oldest] += (Reason(self.rule, text),)
+        return 0
+
+    def _place(self, number: int) -> str:
+        return f"{self.word} {number} of {self.count}"
+
+    def superseded(self, key: int) -> Reason:
+        """Return why a snapshot falls out of this rule though its period is among those kept."""
+        found = self._superseded.get(key)
+        if found is None:
+            if len(self._superseded) > _REASONS_REMEMBERED:
+                self._superseded.clear()
+            found = self._superseded[key] = Reason(self.rule, f"{self.word}: {self.label(key)} has a newer one")
+        return found
+
+
+class _Rules:
+    """A retention made ready to be applied to many lineages."""
+
+    def __init__(self, retention: Retention) -> None:
+        self.timezone = retention.timezone
+        counts = {word: getattr(retention, f"keep_{word}") for word in PERIODS}
+        self.calendar = [_CalendarRule(word, count) for word, count in counts.items() if count > 0]
+        last = retention.keep_last
+        self.last = [Reason("keep_last", f"last {number} of {last}") for number in range(1, last + 1)]
+        self.within = retention.keep_within
+        within = format_duration(retention.keep_within)
+        self.kept_within = Reason("keep_within", f"within {within} of the newest")
+        self.plain_misses = [Reason("keep_last", f"beyond last {last}")] if last else []
+        if self.within:
+            self.plain_misses.append(Reason("keep_within", f"not within {within} of the newest"))
+        least = retention.minimum
+        self.minimum = [NEWEST, *(Reason("minimum", f"minimum {number} of {least}") for number in range(2, least + 1))]
+        self.by_the_hour = retention.keep_hourly > 0
+        self._known: dict[tuple[int, ...], tuple[Sequence[Action], Sequence[Reasons]]] = {}
+        self._positions_known = 0
+        self._plain: dict[tuple[int, int], list[Reasons]] = {}
+        self.empty = not (self.calendar or self.last or self.within)
+        self._shared: dict[Reasons, Reasons] = {}
+        """One tuple for all that have the same reasons: a million snapshots have few kinds of them."""
+
+    def apply(self, starts: Sequence[datetime], now: datetime) -> tuple[Sequence[Action], Sequence[Reasons]]:
+        """Given start times, oldest first, return for each what happens to it, and why.
+
+        The answer depends on the periods alone, so volumes whose snapshots fall on the same days share one.
+        """
+        newest_first = starts[::-1]
+        calendar = Calendar(newest_first, self.timezone) if self.calendar else NO_CALENDAR
+        within = self._count_within(starts, now) if self.within and starts else 0
+        pattern = (within, len(starts), *(calendar.hours() if self.by_the_hour else calendar.days()))
+        known = self._known.get(pattern)
+        if known is None:
+            self._positions_known += len(starts)
+            if self._positions_known > _POSITIONS_REMEMBERED:
+                self._known.clear()
+                self._positions_known = len(starts)
+            known = self._known[pattern] = self._work_out(len(starts), within, calendar)
+        return known
+
+    def _work_out(self, count: int, within: int, calendar: Calendar) -> tuple[Sequence[Action], Sequence[Reasons]]:
+        keeping = self._without_calendar(count, within)
+        misses: list[tuple[_CalendarRule, list[int], int]] = []
+        for rule in self.calendar:
+            keys = rule.keys(calendar)
+            misses.append((rule, keys, rule.walk(keys, keeping)))
+        share = self._shared.setdefault
+        if len(self._shared) > _REASONS_REMEMBERED:
+            self._shared.clear()
+        reasons = [found or self._why_not(position, misses) for position, found in enumerate(keeping)]
+        actions = [KEEP if found else DELETE for found in reversed(keeping)]
+        return actions, [share(some, some) for some in reversed(reasons)]
+
+    def _without_calendar(self, count: int, within: int) -> list[Reasons]:
+        """Given how many snapshots there are, and how many are young enough, return why each is kept, newest first."""
+        known = self._plain.get((count, within))
+        if known is None:
+            if len(self._plain) > _REASONS_REMEMBERED // 100:
+                self._plain.clear()
+            known = self._plain[count, within] = [()] * count
+            for reasons in (self.minimum, [NO_RULE] * (count if self.empty else 0), self.last, [self.kept_within] * within):
+                for position, reason in enumerate(reasons[:count]):
+                    known[position] += (reason,)
+        return known.copy()
+
+    def _count_within(self, starts: Sequence[datetime], now: datetime) -> int:
+        """Given start times, oldest first, return how many are younger than the newest (that is not ahead of us) allows."""
+        newest = starts[max(bisect_right(starts, now) - 1, 0)]
+        return len(starts) - bisect_right(starts, newest - self.within)
+
+    def _why_not(self, position: int, misses: Iterable[tuple[_CalendarRule, list[int], int]]) -> Reasons:
+        return (
+            *self.plain_misses,
+            *[rule.beyond if keys[position] < last else rule.superseded(keys[position]) for rule, keys, last in misses],
+        )
+
+
+_verdict: Callable[[tuple[Snapshot, Action, Reasons]], Verdict] = partial(tuple.__new__, Verdict)
+"""Makes a Verdict of a tuple: the class's own constructor takes twice as long, a million times."""

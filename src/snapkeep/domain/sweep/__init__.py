@@ -1,0 +1,1 @@
+"""Sweeps: findings, repairs and reports."""

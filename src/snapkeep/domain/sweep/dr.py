@@ -1,0 +1,125 @@
+"""What a sweep finds in a DR region. Pure; see `snapkeep.domain.sweep.findings`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from snapkeep.domain import tag_names as tagnames
+from snapkeep.domain import tags as ledger
+from snapkeep.domain.model import Snapshot, SnapshotState
+from snapkeep.domain.policy.model import PolicySet
+from snapkeep.domain.retention.region_plan import RegionPlan
+from snapkeep.domain.sweep.findings import (
+    Decision,
+    Finding,
+    FindingKind,
+    Queued,
+    QueuedCopy,
+    Receive,
+    Retag,
+    deletions_of,
+    ordered,
+    plan_findings,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DrFacts:
+    """What is known of a DR region after one listing of it."""
+
+    system: str
+    plan: RegionPlan
+    snapshots: Sequence[Snapshot]
+    queued: Sequence[QueuedCopy] = ()
+    """Entries that are running, to come, or failed."""
+    done: Iterable[QueuedCopy] = ()
+    """Entries that are done: they know which tags a copy had."""
+    adopt: bool = False
+
+
+def decide_dr(facts: DrFacts, policies: PolicySet, now: datetime) -> Decision:
+    """Given what is known of a DR region, return what a sweep finds there, most urgent repair first."""
+    decider = _Dr(facts, policies, now)
+    findings = [*decider.ends_unseen(), *decider.failed_left(), *decider.tags_lost(), *decider.adoptable(), *decider.plans()]
+    foreign = [plan for plan in facts.plan.volumes if plan.lineage.region != facts.plan.region]
+    return Decision(ordered(findings), deletions_of(foreign))
+
+
+@dataclass(frozen=True, slots=True)
+class _Dr:
+    facts: DrFacts
+    policies: PolicySet
+    now: datetime
+
+    def _ours(self) -> Iterator[Snapshot]:
+        return (one for one in self.facts.snapshots if one.managed_by(self.facts.system) and one.is_copy)
+
+    def ends_unseen(self) -> Iterator[Finding]:
+        """Entries that run, by the queue, whose copy has ended, or is gone."""
+        by_id = {snapshot.id: snapshot for snapshot in self.facts.snapshots}
+        for entry in self.facts.queued:
+            if entry.standing is not Queued.RUNNING or not entry.copy_id:
+                continue
+            copy = by_id.get(entry.copy_id)
+            if copy is not None and copy.state is SnapshotState.PENDING:
+                continue
+            origin = entry.request.origin
+            done = copy is not None and copy.completed
+            how = "completed" if done else f"failed: {copy.state_message or 'no message'}" if copy else "is gone"
+            receive = Receive(entry.copy_id, origin.snapshot_id, origin.region, done, "" if done else how)
+            text = f"{entry.copy_id} {how}; the queue still has it as running"
+            yield Finding(FindingKind.COPY_UNSEEN, origin.snapshot_id, origin.volume_id, text, entry.request.deadline, receive)
+
+    def failed_left(self) -> Iterator[Finding]:
+        """Failed copies of ours that nobody removed."""
+        running = {entry.copy_id for entry in self.facts.queued if entry.standing is Queued.RUNNING}
+        for copy in self._ours():
+            if copy.state is SnapshotState.ERROR and copy.id not in running:
+                cause = copy.state_message or "no message"
+                receive = Receive(copy.id, copy.origin.snapshot_id, copy.origin.region, succeeded=False, cause=cause)
+                yield Finding(FindingKind.FAILED_COPY, copy.id, copy.origin.volume_id, cause, copy.origin.start_time, receive)
+
+    def tags_lost(self) -> Iterator[Finding]:
+        """Completed copies that lack own tags which the queue knows they had, or whose origin somebody wrote over."""
+        by_id = {snapshot.id: snapshot for snapshot in self.facts.snapshots}
+        for entry in self.facts.done:
+            copy = by_id.get(entry.copy_id)
+            if copy is None or not copy.completed:
+                continue
+            had = entry.request.tags
+            lost = {key: had[key] for key in had if key in tagnames.OWN_TAGS and _is_lost(key, had[key], copy)}
+            if lost:
+                text = f"lost {', '.join(sorted(lost))}"
+                yield Finding(
+                    FindingKind.TAGS_LOST, copy.id, entry.request.origin.volume_id, text, copy.start_time, Retag(copy.id, lost)
+                )
+
+    def adoptable(self) -> Iterator[Finding]:
+        """Copies of the original system."""
+        for copy in self.facts.snapshots:
+            foreign = copy.origin.region != self.facts.plan.region
+            if not (foreign and copy.completed and ledger.is_of_original_system(copy)):
+                continue
+            policy = next((one for one in self.policies.policies if one.copy_rule(self.facts.plan.region)), None)
+            if policy is None:
+                continue
+            tags = ledger.tags_for_copy(self.facts.system, policy.name, copy.origin)
+            repair = Retag(copy.id, tags) if self.facts.adopt else None
+            text = f"a copy of {copy.origin.snapshot_id} that the original system made"
+            yield Finding(FindingKind.ADOPTABLE, copy.id, copy.origin.volume_id, text, copy.origin.start_time, repair)
+
+    def plans(self) -> Iterator[Finding]:
+        """What retention says of each lineage."""
+        for plan in self.facts.plan.volumes:
+            if plan.lineage.region != self.facts.plan.region:
+                yield from plan_findings(plan, self.facts.system)
+
+
+_MAY_CHANGE = frozenset({tagnames.MANAGED, tagnames.POLICY})
+"""Whose a copy is and what governs it, people may decide anew; where it came from stays what it was."""
+
+
+def _is_lost(key: str, value: str, copy: Snapshot) -> bool:
+    return key not in copy.tags or (copy.tags[key] != value and key not in _MAY_CHANGE)

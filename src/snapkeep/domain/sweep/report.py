@@ -1,0 +1,264 @@
+"""The one report of a sweep: OK, PARTIAL or FAILED, failures first, in words that a tired person understands."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from enum import StrEnum
+
+from snapkeep.domain.plural import counted, inflected
+from snapkeep.domain.protection import PolicyAges, age_text
+from snapkeep.domain.sweep.findings import Finding, FindingKind
+
+
+class Outcome(StrEnum):
+    """Whether the sweep passed."""
+
+    OK = "OK"
+    PARTIAL = "PARTIAL"
+    FAILED = "FAILED"
+
+
+class Handling(StrEnum):
+    """What became of a finding."""
+
+    FAILED = "repair failed"
+    NEEDS_ATTENTION = "needs you"
+    LEFT = "left for the next sweep"
+    REPAIRED = "repaired"
+    NOTED = "noted"
+
+
+FAILURES = frozenset({Handling.FAILED, Handling.NEEDS_ATTENTION})
+_ORDER = {handling: number for number, handling in enumerate(Handling)}
+_HEADINGS = {
+    Handling.FAILED: "Could not be repaired:",
+    Handling.NEEDS_ATTENTION: "Needs you:",
+    Handling.LEFT: "Left for the next sweep:",
+    Handling.REPAIRED: "Repaired:",
+    Handling.NOTED: "Good to know:",
+}
+ADVICE = {
+    FindingKind.COPY_FAILED: "Correct the cause; the copy is retried each day, or at once: snapkeep sweep --retry-failed",
+    FindingKind.COPY_LATE: "More copies wait than the quota admits in time: see snapkeep status, or request a higher quota.",
+    FindingKind.PLAN_REFUSED: "Nothing of it was deleted. Check it with snapkeep plan; if it is right, raise the limits.",
+    FindingKind.UNREADABLE: "The messages stay in the dead-letter queue of the rules. Look at them there.",
+    FindingKind.RPO_MISSED: "What could be restored is older than the policy allows. snapkeep status shows each volume.",
+    FindingKind.PUBLIC: "Anybody can read these. Make them private, and turn on block public access for snapshots.",
+    FindingKind.SHARED: "An account that this system does not know can read these. Remove it, or name it in KnownAccounts.",
+    FindingKind.SHARING_NOT_BLOCKED: "Turn on block public access for snapshots in this region.",
+    FindingKind.OUT_OF_REACH: "Nothing was concluded about it, and nothing that has no copy elsewhere was deleted.",
+    FindingKind.POLICY_PROBLEM: "Correct the volume's tag, or push a policy of that name.",
+    FindingKind.DOCUMENT_BROKEN: "The last good one stays in force. Push one that snapkeep policy check passes, or roll back.",
+    FindingKind.ADOPTABLE: "Nothing of it is touched without your consent: snapkeep plan --adopt, then snapkeep sweep --adopt",
+}
+_IDENTIFIER = re.compile(r"\b(?:snap|vol|ami|plan)-[0-9a-z]+\b")
+_MOMENT = re.compile(r"\d{4}-\d{2}-\d{2}[T ][\d:.]+(?: UTC|Z)?")
+EXAMPLES = 5
+OTHERS_KEPT = 200
+SUBJECT_LIMIT = 99
+"""Characters of an SNS subject: less than 100 (SNS API reference: Publish)."""
+TEXT_LIMIT_BYTES = 200_000
+"""An SNS message holds 256 KiB (SNS API reference: Publish); the rest is room for the envelope."""
+LINE_LIMIT = 4_000
+"""Characters of one line of a message: a cause without end must not push the others out."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReportItem:
+    """One finding, and what became of it."""
+
+    kind: FindingKind
+    subject: str
+    volume_id: str
+    text: str
+    handling: Handling
+    cause: str = ""
+    """Why the repair failed."""
+    times: int = 1
+    """More than one: the rest of a long row of findings that need nobody, without their subjects."""
+
+    @property
+    def failure(self) -> bool:
+        """Whether somebody has to act, or a repair failed."""
+        return self.handling in FAILURES
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Findings of one kind with one cause: one line with a count and examples."""
+
+    kind: FindingKind
+    handling: Handling
+    text: str
+    count: int
+    examples: tuple[ReportItem, ...]
+
+    @property
+    def failure(self) -> bool:
+        """Whether somebody has to act, or a repair failed."""
+        return self.handling in FAILURES
+
+
+@dataclass(frozen=True, slots=True)
+class SweepReport:
+    """What one sweep found and did. `counts` are totals of the region by name."""
+
+    id: str
+    system: str
+    stack: str
+    region: str
+    started_at: datetime
+    ended_at: datetime
+    items: tuple[ReportItem, ...] = ()
+    counts: Mapping[str, int] = field(default_factory=dict)
+    policies: tuple[PolicyAges, ...] = ()
+    broken: str = ""
+    """Why the sweep could not do its work at all; empty when it could."""
+
+    @property
+    def outcome(self) -> Outcome:
+        """OK: nothing is wrong any more. FAILED: no work could be done, or no repair that was tried came about."""
+        failed = sum(item.handling is Handling.FAILED for item in self.items)
+        repaired = sum(item.handling is Handling.REPAIRED for item in self.items)
+        if self.broken or (failed and not repaired):
+            return Outcome.FAILED
+        if failed or any(item.failure or item.handling is Handling.LEFT for item in self.items):
+            return Outcome.PARTIAL
+        return Outcome.OK
+
+    @property
+    def failures(self) -> tuple[ReportItem, ...]:
+        """What somebody should see first."""
+        return tuple(item for item in self.items if item.failure)
+
+    def count(self, handling: Handling) -> int:
+        """Given a handling, return how many findings it became of."""
+        return sum(item.times for item in self.items if item.handling is handling)
+
+
+def item_of(finding: Finding, handling: Handling, cause: str = "") -> ReportItem:
+    """Given a finding and what became of it, return it as the report holds it."""
+    return ReportItem(finding.kind, finding.subject, finding.volume_id, finding.text, handling, cause)
+
+
+def cut(report: SweepReport, others: int = OTHERS_KEPT) -> SweepReport:
+    """Given a report, return it with all failures, and so many findings of each other group; the rest of it as one number."""
+    kept: list[ReportItem] = []
+    seen: dict[Likeness, int] = {}
+    rest: dict[Likeness, ReportItem] = {}
+    for item in report.items:
+        place = _likeness(item)
+        seen[place] = seen.get(place, 0) + item.times
+        if item.failure or seen[place] <= others or item.times > 1:
+            kept.append(item)
+        elif place in rest:
+            rest[place] = replace(rest[place], times=rest[place].times + 1)
+        else:
+            rest[place] = replace(item, subject="", volume_id="")
+    return replace(report, items=(*kept, *rest.values()))
+
+
+def groups_of(items: Iterable[ReportItem], examples: int = EXAMPLES) -> list[Group]:
+    """Given findings, return them grouped by kind and cause, failures first, the largest groups first, with some examples."""
+    found: dict[Likeness, list[ReportItem]] = {}
+    for item in items:
+        found.setdefault(_likeness(item), []).append(item)
+    groups = [
+        Group(kind, handling, members[0].cause or members[0].text, sum(one.times for one in members), tuple(members[:examples]))
+        for (kind, handling, _), members in found.items()
+    ]
+    return sorted(groups, key=lambda group: (_ORDER[group.handling], -group.count, group.kind))
+
+
+Likeness = tuple[FindingKind, Handling, str]
+
+
+def _likeness(item: ReportItem) -> Likeness:
+    """Findings that are alike but for what differs from one snapshot to the next, so that like causes meet."""
+    return item.kind, item.handling, _MOMENT.sub("", _IDENTIFIER.sub("", item.cause or item.text))
+
+
+def subject_of(report: SweepReport) -> str:
+    """Given a report, return its subject: what happened and where, in less than 100 characters."""
+    told = len(report.failures)
+    parts = [f"{told} need{'s' if told == 1 else ''} you"] if told else []
+    for handling, word in ((Handling.REPAIRED, "repaired"), (Handling.LEFT, "left for next time")):
+        if report.count(handling):
+            parts.append(f"{report.count(handling)} {word}")
+    what = "could not be done" if report.broken else ", ".join(parts) or "all is well"
+    return f"{report.outcome} {report.system} {report.region}: {what}"[:SUBJECT_LIMIT]
+
+
+def text_of(report: SweepReport, page: str = "") -> str:
+    """Given a report, and where its page is, return it in words. What must be cut is cut from the end: failures come first."""
+    seconds = round((report.ended_at - report.started_at).total_seconds())
+    lines = [
+        f"{report.outcome}: sweep of {report.region} ({report.stack}) at {report.started_at:%Y-%m-%d %H:%M} UTC, {seconds} s.",
+        "",
+    ]
+    if report.broken:
+        lines += ["The sweep could not do its work:", f"  {report.broken}", ""]
+    lines += _told(groups_of(report.items))
+    lines += _figures(report)
+    return _fitting(lines, ["", f"The whole report: {page}"] if page else [])
+
+
+def _told(groups: Sequence[Group]) -> list[str]:
+    lines: list[str] = []
+    for handling, heading in _HEADINGS.items():
+        members = [group for group in groups if group.handling is handling]
+        if not members:
+            continue
+        lines.append(heading)
+        for group in members:
+            lines += _group_lines(group)
+        lines.append("")
+    return lines
+
+
+def _group_lines(group: Group) -> list[str]:
+    times = f"{group.count} × " if group.count > 1 else ""  # noqa: RUF001 - the sign of multiplication is meant
+    lines = [f"  {times}{group.kind}: {group.text}"]
+    shown = [
+        f"{one.subject} of {one.volume_id}" if one.volume_id not in ("", one.subject) else one.subject for one in group.examples
+    ]
+    more = f", and {group.count - len(shown)} more" if group.count > len(shown) else ""
+    if any(shown):
+        lines.append(f"      {', '.join(shown)}{more}")
+    if group.kind in ADVICE and (group.failure or group.handling is Handling.NOTED):
+        lines.append(f"      {ADVICE[group.kind]}")
+    return lines
+
+
+def _figures(report: SweepReport) -> list[str]:
+    lines = ["Figures:"]
+    lines += [f"  {count:>9,}  {inflected(count, name)}" for name, count in report.counts.items()]
+    for ages in report.policies:
+        known = f"worst RPO age {age_text(ages.worst)}, median {age_text(ages.median)}"
+        standing = known if age_known(ages) else "nothing to restore from yet"
+        lines.append(
+            f"  policy {ages.policy}: {counted(ages.volumes, 'volume')}, {standing}, "
+            f"asked {age_text(ages.asked)}, {ages.late:,} missed"
+        )
+    return lines
+
+
+def age_known(ages: PolicyAges) -> bool:
+    """Whether any volume of a policy has something to restore from: an age of 0 is none, and would look like the best of all."""
+    return bool(ages.worst)
+
+
+def _fitting(lines: Sequence[str], last: Sequence[str]) -> str:
+    """Given lines, and the last ones, which always stay, return the message."""
+    size, kept = 0, []
+    for number, whole in enumerate(lines):
+        line = whole if len(whole) <= LINE_LIMIT else whole[: LINE_LIMIT - 1] + "…"
+        size += len(line.encode()) + 1
+        if size > TEXT_LIMIT_BYTES:
+            kept.append(f"… and {counted(len(lines) - number, 'more line')}; the whole report is in the bucket.")
+            break
+        kept.append(line)
+    return "\n".join([*kept, *last])

@@ -1,0 +1,88 @@
+"""Runs of Protect that wait for a copy although nobody would answer them. Pure; see `snapkeep.domain.sweep.findings`.
+
+A run waits with a task token. The entry of its copy carries the token and the run's name, and whoever settles the entry answers.
+Where the entry, or the answer, was lost, the run waits on until its time-out, and would then tell what is not true.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from snapkeep.domain.model import NEVER, Lineage
+from snapkeep.domain.retention.holds import SnapshotInRegion
+from snapkeep.domain.sweep.findings import Finding, FindingKind, Queued, QueuedCopy, Rejoin, Wait, rotating_sample
+
+SETTLED = timedelta(minutes=5)
+"""Who began, or began to wait, less long ago is let alone: listings of executions and of the queue may not show it yet."""
+ONE_SET = timedelta(minutes=1)
+"""The snapshots of a multi-volume set begin together; one run waits for all of their copies."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunUnderWay:
+    """An execution of Protect that has not ended."""
+
+    id: str
+    started_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class RunsToRead:
+    """Whose history a sweep reads, and how many more there are whose turn comes later."""
+
+    ids: tuple[str, ...]
+    left: int
+
+
+def runs_to_read(
+    under_way: Iterable[RunUnderWay], queued: Collection[QueuedCopy], missing: Iterable[datetime], now: datetime, most: int
+) -> RunsToRead:
+    """Given what runs, all entries, and when the snapshots began whose copy is neither there nor queued, return whom to read.
+
+    A run that an entry names will be answered, and is not read: so in ordinary times none is. Of a run that waits for several
+    copies one entry may be lost and another not: where somebody's is, the runs that began with it are read too, after the others.
+    """
+    answering = [entry for entry in queued if entry.live and entry.tokens]
+    orphans = sorted({*missing, *(entry.request.origin.start_time for entry in queued if entry.live and not entry.tokens)})
+    named = {run for entry in answering for run in entry.runs}
+    related = {run for entry in answering if _is_near(entry.request.origin.start_time, orphans) for run in entry.runs}
+    old = sorted((run for run in under_way if run.started_at <= now - SETTLED), key=lambda run: (run.started_at, run.id))
+    unnamed = [run for run in old if run.id not in named]
+    siblings = [run for run in old if run.id in related]
+    chosen = rotating_sample(unnamed, most, now)
+    chosen += rotating_sample(siblings, most - len(chosen), now)
+    return RunsToRead(tuple(run.id for run in chosen), len(unnamed) + len(siblings) - len(chosen))
+
+
+def _is_near(moment: datetime, moments: Sequence[datetime]) -> bool:
+    position = bisect_left(moments, moment - ONE_SET)
+    return position < len(moments) and moments[position] <= moment + ONE_SET
+
+
+def unanswered(
+    waits: Iterable[Wait],
+    queued: Mapping[SnapshotInRegion, QueuedCopy],
+    reachable: Collection[str],
+    newest_copied: Mapping[tuple[Lineage, str], datetime],
+    now: datetime,
+) -> Iterator[Finding]:
+    """Given who waits and the unfinished entries, return who would not be answered. About other regions nothing is concluded."""
+    for wait in waits:
+        origin, region = wait.request.origin, wait.request.region
+        entry = queued.get(wait.place)
+        if region not in reachable or wait.since > now - SETTLED or (entry is not None and wait.token in entry.tokens):
+            continue
+        text = f"waits for a copy to {region} since {wait.since:%Y-%m-%d %H:%M} UTC; {_why(entry)}"
+        urgency = newest_copied.get((origin.lineage, region), NEVER)
+        yield Finding(FindingKind.RUN_UNANSWERED, origin.snapshot_id, origin.volume_id, text, urgency, Rejoin(wait))
+
+
+def _why(entry: QueuedCopy | None) -> str:
+    if entry is None:
+        return "no entry of the queue would answer it"
+    if entry.standing is Queued.FAILED:
+        return "the copy failed for good, and it was not told"
+    return "the copy's entry does not know of it"

@@ -1,0 +1,138 @@
+"""Origin <-> tags, and adoption of what the original system tagged.
+
+Times in tags are ISO 8601 in UTC with a `Z`, to the millisecond, as EC2 prints `StartTime`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+from snapkeep.domain import tag_names as tagnames
+from snapkeep.domain.model import CLOCK_SKEW, Origin, Snapshot, Volume
+
+TAG_LIMIT = 50
+"""Tags per resource; `aws:` tags do not count, and cannot be written (botocore: CreateTags)."""
+
+_COPY_OF = "[Snapkeep: "
+"""How the description of every copy begins that we make."""
+_ORIGINAL_DESCRIPTION = re.compile(
+    r"^(?P<snapshot>snap-[0-9a-f]+)\*\*(?P<volume>vol-[0-9a-f]+)\*\*(?P<region>[a-z]{2,4}(?:-[a-z]+)+-\d+)$"
+)
+
+
+def format_time(moment: datetime) -> str:
+    """Given an aware moment, return it as ISO 8601 in UTC (`2026-11-23T01:02:03.000Z`)."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def parse_time(text: str) -> datetime:
+    """Given ISO 8601 with an offset or `Z`, return an aware moment in UTC. Raise ValueError if it is none, or past all years."""
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError(f"'{text}' has no time zone; write 2026-11-23T01:02:03Z")
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError(f"'{text}' is in no year from 1 to 9999, in UTC") from error
+
+
+def tags_for_snapshot(system: str, policy: str, origin: Origin) -> dict[str, str]:
+    """Given a source snapshot's origin, return the tags that make it managed."""
+    return {
+        tagnames.ORIGINAL_NAME: f"{origin.volume_id}_{format_time(origin.start_time)}",
+        tagnames.ORIGINAL_VOLUME: origin.volume_id,
+        tagnames.MANAGED: system,
+        tagnames.POLICY: policy,
+        tagnames.SOURCE_VOLUME: origin.volume_id,
+    }
+
+
+def tags_for_copy(system: str, policy: str, origin: Origin) -> dict[str, str]:
+    """Given a copy's origin, return the tags that travel in the CopySnapshot call."""
+    return tags_for_snapshot(system, policy, origin) | {
+        tagnames.ORIGINAL_REGION: origin.region,
+        tagnames.SOURCE_REGION: origin.region,
+        tagnames.SOURCE_SNAPSHOT: origin.snapshot_id,
+        tagnames.SOURCE_START: format_time(origin.start_time),
+    }
+
+
+def description_of_copy(origin: Origin) -> str:
+    """Given a copy's origin, return the description that travels in the CopySnapshot call; unlike tags it never changes."""
+    return f"{_COPY_OF}{origin.snapshot_id} of {origin.volume_id} from {origin.region}]"
+
+
+def tells_of_copy(tags: Mapping[str, str], description: str) -> bool:
+    """Whether a snapshot is described as the copy that its tags tell of."""
+    return description.startswith(f"{_COPY_OF}{tags.get(tagnames.SOURCE_SNAPSHOT, '?')} ")
+
+
+def carried_tags(own: Mapping[str, str], present: Mapping[str, str], volume: Volume | None) -> tuple[dict[str, str], list[str]]:
+    """Given our tags, those present on the snapshot and its volume, return all to write and the keys that did not fit.
+
+    Our tags always go in. `aws:*` tags cannot be written; the volume's tags never replace a tag that is there already, and
+    ours are not carried from it: a volume that was made from a copy, with its tags, is no copy.
+    """
+    chosen = dict(own)
+    used = {key for key in present if not key.startswith("aws:")} | set(own)
+    left_out: list[str] = []
+    for key, value in sorted((volume.tags if volume else {}).items()):
+        if key.startswith("aws:") or key in used or key in tagnames.OWN_TAGS:
+            continue
+        if len(used) >= TAG_LIMIT:
+            left_out.append(key)
+            continue
+        chosen[key] = value
+        used.add(key)
+    return chosen, left_out
+
+
+def origin_of(
+    snapshot_id: str, region: str, volume_id: str, start_time: datetime, tags: Mapping[str, str], description: str = ""
+) -> Origin:
+    """Given what EC2 says of a copy, return its origin: from our tags, from the original system's, or its own.
+
+    Tags are copied along by people and tools. Of a snapshot that is no copy, ask without them.
+    """
+    if tagnames.SOURCE_SNAPSHOT in tags:
+        return Origin(
+            region=tags.get(tagnames.SOURCE_REGION, region),
+            volume_id=tags.get(tagnames.SOURCE_VOLUME) or tags.get(tagnames.ORIGINAL_VOLUME, volume_id),
+            snapshot_id=tags[tagnames.SOURCE_SNAPSHOT],
+            start_time=_source_start(tags, start_time),
+        )
+    if tagnames.ORIGINAL_REGION in tags and (match := _ORIGINAL_DESCRIPTION.match(description)):
+        return Origin(match["region"], match["volume"], match["snapshot"], _source_start(tags, start_time))
+    return Origin(region, volume_id, snapshot_id, start_time)
+
+
+def is_of_original_system(snapshot: Snapshot) -> bool:
+    """Whether the original system tagged this snapshot and we have not adopted it yet."""
+    return tagnames.ORIGINAL_NAME in snapshot.tags and tagnames.MANAGED not in snapshot.tags
+
+
+def other_manager(snapshot: Snapshot, system: str) -> str:
+    """Given a source snapshot and our system, return the name of another that manages it; empty if none does.
+
+    Snapshots of a volume that was restored with tags name one too: with another source volume than their own.
+    """
+    manager = snapshot.tags.get(tagnames.MANAGED, "")
+    theirs = manager != system and snapshot.tags.get(tagnames.SOURCE_VOLUME) == snapshot.origin.volume_id
+    return manager if theirs else ""
+
+
+def _source_start(tags: Mapping[str, str], copy_start: datetime) -> datetime:
+    """Given a copy's tags and its own start, return its source's: from its tag, or its name; hardly later than the copy's own.
+
+    A start in the future would pass for a copy of everything that is to come.
+    """
+    for text in (tags.get(tagnames.SOURCE_START, ""), tags.get(tagnames.ORIGINAL_NAME, "").partition("_")[2]):
+        try:
+            start = parse_time(text)
+        except ValueError:
+            continue
+        if start <= copy_start + CLOCK_SKEW:
+            return start
+    return copy_start

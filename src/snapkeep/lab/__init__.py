@@ -1,0 +1,1 @@
+"""The laboratory: what the product is tried in. The product never imports it."""

@@ -1,0 +1,137 @@
+"""`snapkeep local`: the embedded AWS, to work against with any AWS tool."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from snapkeep.cli.common import Json
+from snapkeep.cli.errors import NOT_ALL_RIGHT, WrongUse
+from snapkeep.cli.output import make_console, print_json
+
+if TYPE_CHECKING:
+    from snapkeep.lab.embedded_aws.embedded import Server
+
+local_app = app = typer.Typer(no_args_is_help=True, help="The embedded AWS: up, down, status.")
+
+DEFAULT_PORT = 4566
+"""Where emulators of AWS are usually found."""
+_Port = Annotated[int, typer.Option(metavar="PORT", min=0, max=65535, help="Port on 127.0.0.1; 0 takes a free one.")]
+_WhichPort = Annotated[
+    int,
+    typer.Option(metavar="PORT", min=0, max=65535, help="The one at this port. Default: all of yours.", show_default=False),
+]
+_StopPort = Annotated[
+    int,
+    typer.Option(
+        metavar="PORT", min=0, max=65535, help="The one at this port. Default: the only one of yours.", show_default=False
+    ),
+]
+
+
+@app.command()
+def up(
+    *,
+    detach: Annotated[bool, typer.Option("--detach", "-d", help="Leave it running and return.")] = False,
+    port: _Port = DEFAULT_PORT,
+    world: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True, dir_okay=False, metavar="FILE", help="What describes volumes, history, quotas, speeds, faults."
+        ),
+    ] = None,
+    state: Annotated[
+        Path | None, typer.Option(file_okay=False, metavar="DIR", help="Directory that keeps everything between runs.")
+    ] = None,
+    scale: Annotated[float, typer.Option(metavar="SECONDS", min=0.001, help="Of world time that pass in one second.")] = 1.0,
+    json: Json = False,
+) -> None:
+    """Start the embedded AWS."""
+    from snapkeep.lab.embedded_aws import commands  # noqa: PLC0415 - `--help` stays fast
+
+    if detach:
+        _show(commands.up(port=port, world_file=world, state_dir=state, scale=scale), json=json, detached=True)
+        return
+    commands.serve(
+        port=port,
+        world_file=world,
+        state_dir=state,
+        scale=scale,
+        on_ready=lambda server: _show(server, json=json, detached=False),
+    )
+
+
+@app.command()
+def down(
+    *,
+    port: _StopPort = 0,
+    everything: Annotated[bool, typer.Option("--all", help="Stop all of yours.")] = False,
+    json: Json = False,
+) -> None:
+    """Stop it, and everything that it started."""
+    from snapkeep.lab.embedded_aws import commands  # noqa: PLC0415 - `--help` stays fast
+
+    if port and everything:
+        raise WrongUse("--port PORT stops one, --all stops all: give one of them")
+    running = [] if port or everything else commands.statuses()
+    if len(running) > 1:
+        told = ", ".join(one.server.endpoint_url for one in running)
+        raise WrongUse(f"{len(running)} are running: {told}: say which to stop with --port PORT, or --all")
+    stopped = commands.down(port)
+    if json:
+        print_json({"stopped": [asdict(server) for server in stopped]})
+        return
+    console = make_console()
+    for server in stopped:
+        console.print(f"Stopped {server.endpoint_url}.")
+    if not stopped:
+        console.print("Nothing was running.")
+
+
+@app.command()
+def status(*, port: _WhichPort = 0, json: Json = False) -> None:
+    """Show what runs, and what is in it. Exit status 1 when nothing runs."""
+    from snapkeep.lab.embedded_aws import commands  # noqa: PLC0415 - `--help` stays fast
+
+    found = commands.statuses(port)
+    if json:
+        print_json([asdict(one) for one in found])
+    else:
+        _show_statuses(found)
+    if not found:
+        raise typer.Exit(NOT_ALL_RIGHT)
+
+
+def _show(server: Server, *, json: bool, detached: bool) -> None:
+    from snapkeep.lab.embedded_aws import commands  # noqa: PLC0415 - `--help` stays fast
+
+    variables = commands.exports(server)
+    if json:
+        print_json({**asdict(server), "environment": variables})
+        return
+    console = make_console()
+    console.print(f"The embedded AWS answers at [bold]{server.endpoint_url}[/]. To use it:\n")
+    for name, value in variables.items():
+        console.print(f"  export {name}={value}", soft_wrap=True)
+    console.print("\nTry: [bold]aws ec2 create-volume --size 1 --availability-zone us-east-1a[/]")
+    console.print("Stop: [bold]snapkeep local down[/]" if detached else "Stop: Ctrl-C")
+
+
+def _show_statuses(found: list[Any]) -> None:
+    from rich.table import Table  # noqa: PLC0415 - only for a person
+
+    console = make_console()
+    if not found:
+        console.print("Nothing is running. Start it: [bold]snapkeep local up --detach[/]")
+    for one in found:
+        if not one.world["places"]:
+            console.print(f"{one.server.endpoint_url} runs; nothing is in it yet.")
+            continue
+        table = Table("account", "region", "volumes", "snapshots", "pending", "in error", "AMIs", title=one.server.endpoint_url)
+        for place in one.world["places"]:
+            counts = (place["volumes"], place["snapshots"], place["pending"], place["errors"], place["images"])
+            table.add_row(place["account_id"], place["region"], *(str(count) for count in counts))
+        console.print(table)

@@ -1,0 +1,192 @@
+"""What must hold at the end of the demonstration. Pure: facts in, one line for each check out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from snapkeep.domain import tag_names as tagnames
+from snapkeep.domain.tags import format_time
+from snapkeep.lab.demo.facts import Facts, Fate
+from snapkeep.lab.demo.runs import PROTECT, RECEIVE
+from snapkeep.lab.demo.story import (
+    CAST,
+    DR_RETENTION,
+    MAIL,
+    ORDERS,
+    ORDERS_LOG,
+    PRIMARY_REGION,
+    RETENTION,
+    SCRATCH,
+    VAULT,
+    WEB,
+    WEB_SNAPSHOTS,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that must hold, and what was found where it does not."""
+
+    text: str
+    holds: bool
+    found: str = ""
+
+
+def check_all(facts: Facts) -> list[Check]:
+    """Given the facts, return every check."""
+    return [Check(text, *_judged(rule, facts)) for text, rule in _RULES]
+
+
+def _judged(rule: Callable[[Facts], str], facts: Facts) -> tuple[bool, str]:
+    """A rule returns what is wrong, in words; nothing when it holds."""
+    wrong = rule(facts)
+    return not wrong, wrong
+
+
+def _expect(what: str, found: object, request: object) -> str:
+    return "" if found == request else f"{what}: {found}, and {request} was to be expected"
+
+
+def _web_kept(facts: Facts) -> str:
+    labels = [f"{WEB.name} {number}" for number in range(1, WEB_SNAPSHOTS + 1)]
+    return _expect("kept", facts.volume(WEB).kept(), labels[-RETENTION:])
+
+
+def _web_copies_kept(facts: Facts) -> str:
+    labels = [f"{WEB.name} {number}" for number in range(1, WEB_SNAPSHOTS + 1)]
+    return _expect("kept", facts.volume(WEB).kept(copies=True), labels[-DR_RETENTION:])
+
+
+def _reasons(facts: Facts) -> str:
+    endings = [ending for volume in facts.volumes for shot in volume.shots for ending in (shot.source, shot.copy)]
+    silent = [ending.snapshot_id for ending in endings if ending.fate is Fate.DELETED and not ending.reasons]
+    return _expect("deleted without a reason", silent, [])
+
+
+def _not_included(facts: Facts) -> str:
+    (shot,) = facts.volume(SCRATCH).shots
+    tags = dict(shot.source.snapshot.tags) if shot.source.snapshot else {"": "gone"}
+    runs = [run for run in facts.runs_of(PROTECT) if shot.source.snapshot_id in run.snapshot_ids]
+    outcomes = [(run.status, run.outcome()) for run in runs]
+    return (
+        _expect("tags", tags, {})
+        or _expect("copy", shot.copy.fate.value, Fate.ABSENT.value)
+        or _expect("runs", outcomes, [("SUCCEEDED", "VOLUME_NOT_TAGGED")])
+    )
+
+
+def _set(facts: Facts) -> str:
+    ids = tuple(facts.volume(member).shots[0].source.snapshot_id for member in (ORDERS, ORDERS_LOG))
+    runs = [run for run in facts.runs_of(PROTECT) if set(run.snapshot_ids) == set(ids)]
+    fates = [facts.volume(member).shots[0].copy.fate.value for member in (ORDERS, ORDERS_LOG)]
+    return _expect("runs", [run.status for run in runs], ["SUCCEEDED"]) or _expect("copies", fates, ["kept", "kept"])
+
+
+def _failed_snapshot(facts: Facts) -> str:
+    good, failed = facts.volume(MAIL).shots
+    runs = [run.status for run in facts.runs_of(PROTECT) if failed.source.snapshot_id in run.snapshot_ids]
+    return (
+        _expect("the good one", (good.source.fate.value, good.copy.fate.value), ("kept", "kept"))
+        or _expect("the failed one's copy", failed.copy.fate.value, Fate.ABSENT.value)
+        or _expect("its runs", runs, ["FAILED"])
+    )
+
+
+def _failed_copy(facts: Facts) -> str:
+    (shot,) = facts.volume(VAULT).shots
+    runs = [(run.status, run.error) for run in facts.runs_of(PROTECT) if shot.source.snapshot_id in run.snapshot_ids]
+    return _expect("runs", runs, [("FAILED", "CopyFailed")]) or _expect("the snapshot", shot.source.fate.value, Fate.KEPT.value)
+
+
+def _no_bad_copy_left(facts: Facts) -> str:
+    (shot,) = facts.volume(VAULT).shots
+    return _expect("copy in the DR region", shot.copy.snapshot is not None, request=False)
+
+
+def _origins(facts: Facts) -> str:
+    wrong = []
+    for volume in facts.volumes:
+        for shot in volume.shots:
+            copy = shot.copy.snapshot
+            if copy is None:
+                continue
+            tags = copy.tags
+            origin = (tags.get(tagnames.SOURCE_REGION), tags.get(tagnames.SOURCE_VOLUME), tags.get(tagnames.SOURCE_SNAPSHOT))
+            if origin != (PRIMARY_REGION, volume.volume_id, shot.source.snapshot_id):
+                wrong.append(f"{shot.label}: {origin}")
+            source = shot.source.snapshot
+            if source is not None and tags.get(tagnames.SOURCE_START) != format_time(source.start_time):
+                wrong.append(f"{shot.label}: {tags.get(tagnames.SOURCE_START)}")
+    return _expect("copies with a wrong origin", wrong, [])
+
+
+def _managed(facts: Facts) -> str:
+    kept = [e for v in facts.volumes for s in v.shots for e in (s.source, s.copy) if e.fate is Fate.KEPT]
+    wrong = [e.snapshot_id for e in kept if e.snapshot is None or e.snapshot.tags.get(tagnames.MANAGED) != facts.system]
+    return _expect("kept without our tag", wrong, [])
+
+
+def _told(facts: Facts) -> str:
+    failed_snapshot = facts.volume(MAIL).shots[1].source.snapshot_id
+    missing_copy = facts.volume(VAULT).shots[0].source.snapshot_id
+    bodies = [str(message["body"]) for message in facts.messages]
+    untold = [snapshot for snapshot in (failed_snapshot, missing_copy) if not any(snapshot in body for body in bodies)]
+    return _expect("failures that nobody was told of", untold, [])
+
+
+def _not_told(facts: Facts) -> str:
+    good = [
+        shot.source.snapshot_id
+        for member in CAST
+        for shot in facts.volume(member).shots
+        if member is not VAULT and shot.source.fate is not Fate.FAILED
+    ]
+    named = [snapshot for snapshot in good if any(snapshot in str(message["body"]) for message in facts.messages)]
+    return _expect("told although all was well", named, [])
+
+
+def _queue(facts: Facts) -> str:
+    unfinished = [f"{entry['pk']} {entry['state']}" for entry in facts.queue if entry["state"] not in ("DONE", "FAILED")]
+    failed = [entry["pk"].split("#")[1] for entry in facts.queue if entry["state"] == "FAILED"]
+    vault = facts.volume(VAULT).shots[0].source.snapshot_id
+    return _expect("unfinished entries", unfinished, []) or _expect("failed entries", failed, [vault])
+
+
+def _runs(facts: Facts) -> str:
+    expected = {facts.volume(MAIL).shots[1].source.snapshot_id, facts.volume(VAULT).shots[0].source.snapshot_id}
+    wrong = []
+    for run in facts.runs:
+        should_fail = run.machine == PROTECT and bool(expected & set(run.snapshot_ids))
+        may_fail = run.machine == RECEIVE and bool(expected & set(run.snapshot_ids))
+        if run.status != ("FAILED" if should_fail else "SUCCEEDED") and not (may_fail and run.status == "FAILED"):
+            wrong.append(f"{run.arn.rpartition(':')[2]} {run.status} {run.error}")
+    return _expect("runs that ended otherwise", wrong, [])
+
+
+def _iam(facts: Facts) -> str:
+    return _expect("AWS's answer", facts.stranger_was_refused, "UnauthorizedOperation")
+
+
+def _strangers(facts: Facts) -> str:
+    return _expect("copies of nothing in the story", list(facts.foreign_copies), [])
+
+
+_RULES: tuple[tuple[str, Callable[[Facts], str]], ...] = (
+    ("IAM is enforced: a user without permissions is refused", _iam),
+    ("every run ended as it should: FAILED where something failed, SUCCEEDED elsewhere", _runs),
+    (f"web: the newest {RETENTION} of {WEB_SNAPSHOTS} snapshots are kept, the older ones are gone", _web_kept),
+    (f"web: the newest {DR_RETENTION} copies are kept in the DR region", _web_copies_kept),
+    ("everything that was deleted has its reason in a run", _reasons),
+    ("scratch: not included, so neither tagged nor copied, and its run succeeded", _not_included),
+    ("orders: the multi-volume set was protected by one run, both copies arrived", _set),
+    ("mail: the failed snapshot pushed no good one out, and its run FAILED", _failed_snapshot),
+    ("vault: the run waited for the copy, learned that it failed, and FAILED; the snapshot is kept", _failed_copy),
+    ("vault: no failed copy is left in the DR region", _no_bad_copy_left),
+    ("every copy carries its origin: region, volume, snapshot and start", _origins),
+    ("every snapshot and copy that is kept carries our tag", _managed),
+    ("SNS: both failures were told", _told),
+    ("SNS: nothing else was", _not_told),
+    ("the queue of copies is at rest, and only vault's entry has failed", _queue),
+    ("no copy was made that nobody asked for", _strangers),
+)

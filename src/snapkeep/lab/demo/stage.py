@@ -1,0 +1,150 @@
+"""The demonstration from start to end: the embedded AWS, both stacks, the story, its runs, the facts, the checks."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Protocol
+
+from snapkeep.deploy.deployment import Deployment, Target
+from snapkeep.deploy.progress import Watcher
+from snapkeep.domain.errors import SnapkeepError
+from snapkeep.lab.demo.checks import Check, check_all
+from snapkeep.lab.demo.facts import Facts, gather
+from snapkeep.lab.demo.runs import PROTECT, RECEIVE, Follower, Run
+from snapkeep.lab.demo.story import (
+    DR_PARAMETERS,
+    DR_REGION,
+    PRIMARY_PARAMETERS,
+    PRIMARY_REGION,
+    SCRATCH,
+    WORLD,
+    Director,
+    Story,
+)
+from snapkeep.lab.embedded_aws.embedded import EmbeddedAws
+from snapkeep.lab.embedded_aws.settings import ACCOUNT_ID
+
+STORY_TIMEOUT_SECONDS = 240.0
+_LOOK_EVERY_SECONDS = 0.5
+_FIRE_EVERY_SECONDS = 3.0
+_SCHEDULES = ("Digest", "Dispatch")
+_QUEUE_TABLE = "QueueTableName"
+_MACHINE = "StateMachineArn"
+
+
+class DemoStuck(SnapkeepError):
+    """The story did not come to its end in time; the message says what was still open."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How the demonstration ended."""
+
+    facts: Facts
+    checks: tuple[Check, ...]
+    seconds: float
+
+    @property
+    def all_hold(self) -> bool:
+        """Whether every check holds."""
+        return all(check.holds for check in self.checks)
+
+
+class Audience(Watcher, Protocol):
+    """Watches the demonstration: its deployment, then the story."""
+
+    def begin_story(self, story: Story) -> None:
+        """The stage is set; from now on `show` is called."""
+        ...
+
+    def show(self, story: Story, runs: Sequence[Run], messages: int) -> None:
+        """Show how the story stands."""
+        ...
+
+    def end_story(self) -> None:
+        """Everything has come to rest."""
+        ...
+
+
+def play(audience: Audience, *, timeout_seconds: float = STORY_TIMEOUT_SECONDS) -> Ended:
+    """Play the whole demonstration before an audience; return how it ended. Raise DemoStuck, or what the deployment raises.
+
+    Nothing is left behind, however it ends.
+    """
+    began = time.monotonic()
+    audience.step("Starting the embedded AWS, with IAM enforced")
+    with EmbeddedAws(world_document=WORLD) as aws:
+        client = cache(aws.client)  # making one parses its service's whole model
+        target = Target(client, PRIMARY_REGION, DR_REGION)
+        deployed = Deployment(target, audience).deploy(PRIMARY_PARAMETERS, DR_PARAMETERS)
+        outputs = {result.region: result.outputs for result in deployed.stacks}
+        audience.step("Making volumes")
+        director = Director(client)
+        director.set_the_stage()
+        machines = {
+            PROTECT: (PRIMARY_REGION, outputs[PRIMARY_REGION][_MACHINE]),
+            RECEIVE: (DR_REGION, outputs[DR_REGION][_MACHINE]),
+        }
+        audience.begin_story(director.story)
+        runs = _follow(aws, director, Follower(client, machines), audience, timeout_seconds)
+        audience.end_story()
+        audience.step("Reading what is there in both regions")
+        messages = aws.inbox()
+        facts = gather(client, target.system, director.story, runs, messages, outputs[DR_REGION][_QUEUE_TABLE])
+    return Ended(facts, tuple(check_all(facts)), time.monotonic() - began)
+
+
+def _follow(aws: EmbeddedAws, director: Director, follower: Follower, audience: Audience, timeout_seconds: float) -> list[Run]:
+    """Let the story happen and show it, until everything has come to rest."""
+    deadline = time.monotonic() + timeout_seconds
+    schedules = _Schedules(aws)
+    while True:
+        all_made = director.advance()
+        runs = follower.poll()
+        messages = aws.inbox()
+        audience.show(director.story, runs, len(messages))
+        open_ends = _open_ends(director.story, runs, messages, all_made=all_made)
+        if not open_ends:
+            return runs
+        if time.monotonic() > deadline:
+            raise DemoStuck(f"the story did not end within {timeout_seconds:.0f} s; still open: {', '.join(open_ends)}")
+        if all_made:
+            schedules.fire_when_due()
+        time.sleep(_LOOK_EVERY_SECONDS)
+
+
+class _Schedules:
+    """Schedules of a minute are let fire more often: nobody should wait a minute for a digest in a demonstration."""
+
+    def __init__(self, aws: EmbeddedAws, clock: Callable[[], float] = time.monotonic) -> None:
+        self._aws = aws
+        self._clock = clock
+        self._last_fired = clock()
+
+    def fire_when_due(self) -> None:
+        """Let them fire, if that was long enough ago."""
+        if self._clock() - self._last_fired >= _FIRE_EVERY_SECONDS:
+            for rule in _SCHEDULES:
+                self._aws.admin("POST", "schedules/fire", {"account": ACCOUNT_ID, "rule": rule})
+            self._last_fired = self._clock()
+
+
+def _open_ends(story: Story, runs: Sequence[Run], messages: Sequence[Mapping[str, Any]], *, all_made: bool) -> list[str]:
+    """What is not yet over, in words."""
+    if not all_made:
+        return ["snapshots to be made"]
+    protected: dict[str, Any] = {snapshot_id: run for run in runs if run.machine == PROTECT for snapshot_id in run.snapshot_ids}
+    received = {run.snapshot_ids[0] for run in runs if run.machine == RECEIVE}
+    pending = [shot.label for shot in story.shots if shot.snapshot_id not in protected]
+    pending += [f"{run.machine} {run.arn.rpartition(':')[2]}" for run in runs if not run.ended]
+    pending += [
+        f"the copy of {shot.label}"
+        for shot in story.shots
+        if shot.volume is not SCRATCH and shot.state == "completed" and shot.snapshot_id not in received
+    ]
+    told = "".join(str(message["body"]) for message in messages)
+    failed = {snapshot_id for run in protected.values() if run.status == "FAILED" for snapshot_id in run.snapshot_ids}
+    return pending + [f"a message about {snapshot_id}" for snapshot_id in sorted(failed) if snapshot_id not in told]

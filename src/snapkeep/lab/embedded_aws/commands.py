@@ -1,0 +1,157 @@
+"""What `snapkeep local` does: servers that outlive the command that started them, found again by a file for each."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import tempfile
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from snapkeep.domain.errors import InvalidConfiguration
+from snapkeep.lab.ebs_model import VirtualClock
+from snapkeep.lab.embedded_aws.embedded import EmbeddedAws, EmbeddedAwsError, Server, ask, is_answering
+from snapkeep.lab.embedded_aws.settings import HOST, REGION, SECRET_ACCESS_KEY
+from snapkeep.lab.embedded_aws.worlds import world_of_file
+
+_FILE_PATTERN = "local-*.json"
+
+
+@dataclass(frozen=True)
+class Status:
+    """A server that runs: where, since when (seconds since the epoch), and what is in its world."""
+
+    server: Server
+    started_at: float
+    world: Mapping[str, Any]
+
+
+def run_directory(environment: Mapping[str, str] = os.environ) -> Path:
+    """Given the environment, return the directory of the files about running servers."""
+    if environment.get("XDG_RUNTIME_DIR"):
+        return Path(environment["XDG_RUNTIME_DIR"]) / "snapkeep"
+    cache = environment.get("XDG_CACHE_HOME") or str(Path(environment.get("HOME", "~")).expanduser() / ".cache")
+    return Path(cache) / "snapkeep"
+
+
+def up(*, port: int, world_file: Path | None, state_dir: Path | None, scale: float, directory: Path | None = None) -> Server:
+    """Given where and how, start and return a server that outlives this process. Raise EmbeddedAwsError if one is there.
+
+    Raise InvalidConfiguration for a world file or a state directory that no server could work with.
+    """
+    directory = _prepared(directory, port, world_file, state_dir)
+    embedded = EmbeddedAws(port=port, world_file=world_file, state_dir=state_dir, scale=scale)
+    server = embedded.start(detached=True, log_file=directory / f"local-{port or os.getpid()}.log")
+    _remember(directory, server)
+    return server
+
+
+def serve(
+    *,
+    port: int,
+    world_file: Path | None,
+    state_dir: Path | None,
+    scale: float,
+    on_ready: Any,
+    directory: Path | None = None,
+) -> None:
+    """Given where and how, run a server until this process is asked to end, calling `on_ready(server)` once it answers.
+
+    Raise EmbeddedAwsError when the server ends by itself.
+    """
+    directory = _prepared(directory, port, world_file, state_dir)
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    with EmbeddedAws(port=port, world_file=world_file, state_dir=state_dir, scale=scale) as embedded:
+        _remember(directory, embedded.server)
+        try:
+            on_ready(embedded.server)
+            while not stop.wait(1.0):
+                if not is_answering(embedded.server):
+                    raise EmbeddedAwsError(f"the embedded AWS at {embedded.endpoint_url} has ended by itself")
+        finally:
+            _file_of(directory, embedded.server).unlink(missing_ok=True)
+
+
+def down(port: int = 0, directory: Path | None = None) -> list[Server]:
+    """Given a port (0: every server of ours), stop what runs there and return it."""
+    stopped = []
+    for status in statuses(port, directory):
+        EmbeddedAws.attach(status.server).stop()
+        _file_of(directory or run_directory(), status.server).unlink(missing_ok=True)
+        stopped.append(status.server)
+    return stopped
+
+
+def statuses(port: int = 0, directory: Path | None = None) -> list[Status]:
+    """Given a port (0: any), return the servers of ours that answer. Files of servers that are gone are removed."""
+    found = []
+    for path in sorted((directory or run_directory()).glob(_FILE_PATTERN)):
+        remembered = json.loads(path.read_text(encoding="utf-8"))
+        server = Server(remembered["endpoint_url"], int(remembered["port"]), int(remembered["pid"]))
+        if not is_answering(server):
+            path.unlink(missing_ok=True)
+        elif port in (0, server.port):
+            found.append(Status(server, float(remembered["started_at"]), ask(server, "GET", "world", None, {})))
+    return found
+
+
+def exports(server: Server) -> dict[str, str]:
+    """Given a server, return the variables that let any AWS tool use it, as the world's own account."""
+    return {
+        "AWS_ENDPOINT_URL": server.endpoint_url,
+        "AWS_ACCESS_KEY_ID": str(ask(server, "GET", "health", None, {})["account"]),
+        "AWS_SECRET_ACCESS_KEY": SECRET_ACCESS_KEY,
+        "AWS_DEFAULT_REGION": REGION,
+    }
+
+
+def _prepared(directory: Path | None, port: int, world_file: Path | None, state_dir: Path | None) -> Path:
+    if world_file is not None:
+        world_of_file(world_file, VirtualClock())
+    if state_dir is not None:
+        _check_state_directory(state_dir)
+    directory = directory or run_directory()
+    directory.mkdir(parents=True, exist_ok=True)
+    if port and statuses(port, directory):
+        where, stopped_by = f"http://{HOST}:{port}", f"snapkeep local down --port {port}"
+        raise EmbeddedAwsError(f"an embedded AWS runs at {where} already: `{stopped_by}` stops it")
+    _check_port(port)
+    return directory
+
+
+def _check_port(port: int) -> None:
+    """Raise EmbeddedAwsError if no server could listen there."""
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((HOST, port))
+        except OSError as error:
+            advice = "give another with --port, or 0 for a free one"
+            raise EmbeddedAwsError(f"port {port} of {HOST}: {error.strerror}: {advice}") from error
+
+
+def _check_state_directory(state_dir: Path) -> None:
+    """Raise InvalidConfiguration if nothing could be kept there: at the end, when it is needed, it would be too late."""
+    try:
+        state_dir.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=state_dir):
+            pass
+    except OSError as error:
+        raise InvalidConfiguration(f"{state_dir}: nothing can be kept there: {error.strerror}") from error
+
+
+def _file_of(directory: Path, server: Server) -> Path:
+    return directory / f"local-{server.port}.json"
+
+
+def _remember(directory: Path, server: Server) -> None:
+    document = {**asdict(server), "started_at": time.time()}
+    _file_of(directory, server).write_text(json.dumps(document), encoding="utf-8")

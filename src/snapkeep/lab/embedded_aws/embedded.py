@@ -1,0 +1,273 @@
+"""Start, use and stop an embedded AWS from Python."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO, Self
+from urllib.parse import urlencode
+
+from snapkeep.domain.errors import SnapkeepError
+from snapkeep.lab.embedded_aws.settings import ACCOUNT_ID, HOST, MAX_WORKERS, REGION, SECRET_ACCESS_KEY
+
+START_TIMEOUT_SECONDS = 60.0
+STOP_TIMEOUT_SECONDS = 10.0
+# Reading this much from the end of the log explains a failed start.
+_LOG_TAIL_BYTES = 4_000
+
+
+class EmbeddedAwsError(SnapkeepError):
+    """The embedded AWS could not be started, reached or stopped; the message says why."""
+
+
+@dataclass(frozen=True)
+class Server:
+    """A server as others find it: where it listens and which process it is."""
+
+    endpoint_url: str
+    port: int
+    pid: int
+
+
+def free_client_arguments(endpoint_url: str, region: str, account_id: str) -> dict[str, Any]:
+    """Given an endpoint, a region and an account, return what `boto3.client` needs to be that account's root there."""
+    return {
+        "endpoint_url": endpoint_url,
+        "region_name": region,
+        "aws_access_key_id": account_id,
+        "aws_secret_access_key": SECRET_ACCESS_KEY,
+    }
+
+
+class EmbeddedAws:
+    """One embedded AWS: a context manager that starts the process and leaves nothing behind.
+
+    The process runs in its own session and ends with this one, however this one ends.
+    """
+
+    def __init__(
+        self,
+        *,
+        port: int = 0,
+        world_document: Mapping[str, Any] | None = None,
+        world_file: Path | None = None,
+        state_dir: Path | None = None,
+        scale: float = 1.0,
+        max_workers: int = MAX_WORKERS,
+        log_level: str = "WARNING",
+    ) -> None:
+        self._port = port
+        self._world_document = world_document
+        self._world_file = world_file
+        self._state_dir = state_dir
+        self._scale = scale
+        self._max_workers = max_workers
+        self._log_level = log_level
+        self._process: subprocess.Popen[bytes] | None = None
+        self._directory: Path | None = None
+        self._server: Server | None = None
+
+    @classmethod
+    def attach(cls, server: Server) -> Self:
+        """Given a server that runs already, return it for use; `stop` will end it as well."""
+        attached = cls(port=server.port)
+        attached._server = server
+        return attached
+
+    def __enter__(self) -> Self:
+        """Start it."""
+        self.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        """Stop it."""
+        self.stop()
+
+    @property
+    def server(self) -> Server:
+        """Return where the server is. Raise EmbeddedAwsError before it was started."""
+        if self._server is None:
+            raise EmbeddedAwsError("the embedded AWS has not been started")
+        return self._server
+
+    @property
+    def endpoint_url(self) -> str:
+        """Return the URL that every service is reached at."""
+        return self.server.endpoint_url
+
+    def start(self, *, detached: bool = False, log_file: Path | None = None) -> Server:
+        """Start the process, and return where it is once it is ready; detached, it outlives this one. Raise EmbeddedAwsError."""
+        if self._server is not None:
+            return self._server
+        self._directory = Path(tempfile.mkdtemp(prefix="snapkeep-local-"))
+        # Read through this handle: the server removes the directory when it ends.
+        with (log_file or self._directory / "server.log").open("w+b") as log:
+            self._process = subprocess.Popen(  # noqa: S603 - our own module
+                self._command(self._directory, detached=detached),
+                stdin=subprocess.DEVNULL if detached else subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                start_new_session=True,
+                cwd=self._directory,
+            )
+            try:
+                self._server = self._wait_until_ready(log)
+            except BaseException:
+                self.stop()
+                raise
+        return self._server
+
+    def _command(self, directory: Path, *, detached: bool) -> list[str]:
+        command = [
+            sys.executable,
+            "-m",
+            "snapkeep.lab.embedded_aws.server",
+            "--port",
+            str(self._port),
+            "--work-dir",
+            str(directory),
+        ]
+        command += ["--scale", repr(self._scale), "--max-workers", str(self._max_workers), "--log-level", self._log_level]
+        if self._world_document is not None:
+            document = directory / "world.json"
+            document.write_text(json.dumps(self._world_document), encoding="utf-8")
+            command += ["--world", str(document)]
+        elif self._world_file is not None:
+            command += ["--world", str(self._world_file.resolve())]
+        if self._state_dir is not None:
+            command += ["--state", str(self._state_dir.resolve())]
+        if not detached:
+            command.append("--until-stdin-closes")
+        return command
+
+    def _wait_until_ready(self, log: BinaryIO) -> Server:
+        process = self._process
+        if process is None or process.stdout is None:
+            raise EmbeddedAwsError("the embedded AWS has no process")
+        deadline = time.monotonic() + START_TIMEOUT_SECONDS
+        readable, _, _ = select.select([process.stdout], [], [], START_TIMEOUT_SECONDS)
+        line = process.stdout.readline() if readable else b""
+        if not line:
+            end_session(process.pid, wait=self._reap)
+            log.seek(0)
+            tail = log.read()[-_LOG_TAIL_BYTES:].decode(errors="replace")
+            raise EmbeddedAwsError(f"the embedded AWS did not start:\n{tail}")
+        announced = json.loads(line)
+        server = Server(announced["endpoint_url"], int(announced["port"]), int(announced["pid"]))
+        while not is_answering(server):
+            if time.monotonic() > deadline or process.poll() is not None:
+                raise EmbeddedAwsError(f"the embedded AWS announced itself at {server.endpoint_url} and does not answer")
+            time.sleep(0.02)
+        return server
+
+    def stop(self) -> None:
+        """End the server and every process that it started, and remove its temporary files. Harmless when it is not running."""
+        if self._process is not None:
+            end_session(self._process.pid, wait=self._reap)
+            for stream in (self._process.stdin, self._process.stdout):
+                if stream is not None:
+                    stream.close()
+        elif self._server is not None:
+            end_session(self._server.pid, wait=lambda seconds: _wait_until_gone(self.server.pid, seconds))
+        if self._directory is not None:
+            shutil.rmtree(self._directory, ignore_errors=True)
+        self._process = self._server = self._directory = None
+
+    def _reap(self, seconds: float) -> bool:
+        if self._process is None:
+            return True
+        try:
+            self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+
+    def client(self, service: str, region: str = REGION, account_id: str = ACCOUNT_ID, config: Any = None) -> Any:
+        """Given a service, a region and an account, return a boto3 client of that account's root, with a botocore Config."""
+        import boto3
+
+        session = boto3.session.Session()
+        return session.client(service, config=config, **free_client_arguments(self.endpoint_url, region, account_id))  # type: ignore[call-overload]
+
+    def environment(self, region: str = REGION, account_id: str = ACCOUNT_ID) -> dict[str, str]:
+        """Given a region and an account, return the variables that let any AWS tool use this server."""
+        return {
+            "AWS_ENDPOINT_URL": self.endpoint_url,
+            "AWS_ACCESS_KEY_ID": account_id,
+            "AWS_SECRET_ACCESS_KEY": SECRET_ACCESS_KEY,
+            "AWS_DEFAULT_REGION": region,
+            "AWS_REGION": region,
+        }
+
+    def admin(self, method: str, page: str, document: Mapping[str, Any] | None = None, **query: str) -> dict[str, Any]:
+        """Given a page under `/_snapkeep/`, return its answer. Raise EmbeddedAwsError with the server's words if it refuses."""
+        return ask(self.server, method, page, document, query)
+
+    def inbox(self, topic: str = "", account_id: str = "") -> list[dict[str, Any]]:
+        """Given a topic's name or ARN and an account (empty: any), return what was published, oldest first."""
+        return list(self.admin("GET", "inbox", topic=topic, account=account_id)["messages"])
+
+
+def ask(server: Server, method: str, page: str, document: Mapping[str, Any] | None, query: Mapping[str, str]) -> dict[str, Any]:
+    """Given a server and a page of ours, return its answer. Raise EmbeddedAwsError if it refuses or is out of reach."""
+    url = f"{server.endpoint_url}/_snapkeep/{page}?{urlencode(query)}"
+    body = json.dumps(document).encode() if document is not None else None
+    request = urllib.request.Request(url, data=body, method=method)  # noqa: S310 - the loop-back address of our own server
+    try:
+        with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310 - see above
+            return dict(json.load(answer))
+    except urllib.error.HTTPError as error:
+        words = error.read().decode(errors="replace")
+        raise EmbeddedAwsError(f"{method} {page}: {words}") from error
+    except OSError as error:
+        raise EmbeddedAwsError(f"{server.endpoint_url} cannot be reached: {error}") from error
+
+
+def is_answering(server: Server) -> bool:
+    """Given a server, return whether it answers as one of ours."""
+    try:
+        return bool(ask(server, "GET", "health", None, {})["pid"] == server.pid)
+    except (EmbeddedAwsError, ValueError, KeyError):
+        return False
+
+
+def end_session(pid: int, *, wait: Any) -> None:
+    """Given the leader of a session, ask it to end, wait for that, then end whatever of its process group is left."""
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGTERM)
+    gone = wait(STOP_TIMEOUT_SECONDS)
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(pid, signal.SIGKILL)
+    if not gone:
+        wait(STOP_TIMEOUT_SECONDS)
+
+
+def _wait_until_gone(pid: int, seconds: float) -> bool:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        with contextlib.suppress(ChildProcessError):
+            # When it is a child of this process, nobody else will notice its end.
+            os.waitpid(pid, os.WNOHANG)
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return True
+        time.sleep(0.02)
+    return False
+
+
+__all__ = ["HOST", "EmbeddedAws", "EmbeddedAwsError", "Server", "ask", "end_session", "is_answering"]

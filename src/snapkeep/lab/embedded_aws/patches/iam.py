@@ -1,0 +1,143 @@
+"""IAM for EC2 and EBS: the emulator's evaluator, with the questions that AWS asks (see `embedded_aws.authorization`).
+
+ministack asks one question for each EC2 call, on an ARN with an account in it and without the tags of snapshots.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextvars import ContextVar
+from typing import Any
+
+from snapkeep.lab.embedded_aws.authorization import Caller, Check, checks
+from snapkeep.lab.embedded_aws.host import Host
+from snapkeep.lab.embedded_aws.patches.ec2 import query_fields
+from snapkeep.lab.embedded_aws.patches.patching import replace
+from snapkeep.lab.embedded_aws.wire import ec2_query, rest_json
+from snapkeep.lab.embedded_aws.wire.errors import WireError
+from snapkeep.lab.embedded_aws.wire.models import operation_model
+
+# A batch needs the permission of the single call (Service Authorization Reference, SQS: there is no action of its own for it).
+BATCHES = {
+    "sqs:ChangeMessageVisibilityBatch": "sqs:ChangeMessageVisibility",
+    "sqs:DeleteMessageBatch": "sqs:DeleteMessage",
+    "sqs:SendMessageBatch": "sqs:SendMessage",
+}
+
+_pending: ContextVar[tuple[Check, ...]] = ContextVar("_pending", default=())
+_refused: ContextVar[Check | None] = ContextVar("_refused", default=None)
+
+
+def install(host: Host) -> None:
+    """Given the host, let every EC2 and EBS call be authorised by all its checks, with the model's tags."""
+    from ministack import app
+    from ministack.core import iam_actions, iam_evaluator
+
+    replace(app, "pin_request_origin", _as_over_tls)
+    replace(iam_actions, "extract_resource_arn", lambda extract: _noting_checks(host, extract))
+    replace(iam_evaluator, "enforce", _asking_all)
+    replace(iam_actions, "access_denied_response", _naming_what_was_refused)
+
+
+def _noting_checks(host: Host, extract: Callable[..., Any]) -> Callable[..., str]:
+    """The resource is looked for before anything is asked: that is when the request's checks are found."""
+
+    def extract_resource_arn(
+        service: str,
+        method: str,
+        path: str,
+        headers: dict[str, str],
+        body: bytes,
+        params: dict[str, list[str]],
+        region: str,
+        account_id: str,
+    ) -> str:
+        _pending.set(())
+        if service in {"ec2", "ebs"}:
+            caller = Caller(region, account_id, host.tags_of)
+            _pending.set(_checks_of(host, service, method, path, headers, body, params, caller))
+        return str(extract(service, method, path, headers, body, params, region, account_id))
+
+    return extract_resource_arn
+
+
+def _asking_all(enforce_once: Callable[..., Any]) -> Callable[..., Any]:
+    """A request is allowed when every one of its checks is."""
+
+    def enforce(
+        access_key_id: str,
+        iam_action: str,
+        service: str,
+        region: str,
+        resource_arn: str = "*",
+        service_context: dict[str, Any] | None = None,
+    ) -> Any:
+        _refused.set(None)
+        iam_action = BATCHES.get(iam_action, iam_action)
+        questions = _pending.get() if service in {"ec2", "ebs"} else ()
+        if not questions:
+            return enforce_once(
+                access_key_id, iam_action, service, region, resource_arn=resource_arn, service_context=service_context
+            )
+        for question in questions:
+            arn, context = question.resource_arn, question.context
+            denied = enforce_once(access_key_id, question.action, service, region, resource_arn=arn, service_context=context)
+            if denied:
+                _refused.set(question)
+                return denied
+        return None
+
+    return enforce
+
+
+def _naming_what_was_refused(deny: Callable[..., Any]) -> Callable[..., Any]:
+    """EC2 says which action on which resource no policy allows."""
+
+    def access_denied_response(service: str, action: str, principal_arn: str, request_id: str, **details: Any) -> Any:
+        question = _refused.get()
+        if service != "ec2" or question is None:
+            return deny(service, action, principal_arn, request_id, **details)
+        message = (
+            f"You are not authorized to perform this operation. User: {principal_arn} is not authorized to perform: "
+            f"{question.action} on resource: {question.resource_arn} "
+            f"because no identity-based policy allows the {question.action} action"
+        )
+        details["resource_arn"] = question.resource_arn
+        return deny(service, question.action, principal_arn, request_id, **{**details, "message": message})
+
+    return access_denied_response
+
+
+def _as_over_tls(pin: Callable[[str, bool], None]) -> Callable[[str, bool], None]:
+    """AWS's endpoints are reached over TLS; this one listens on the loopback in plain HTTP in their stead."""
+
+    def pinned(source_ip: str, secure_transport: bool) -> None:  # noqa: ARG001 - ministack's signature
+        pin(source_ip, True)
+
+    return pinned
+
+
+def _checks_of(
+    host: Host,
+    service: str,
+    method: str,
+    path: str,
+    headers: Mapping[str, str],
+    body: bytes,
+    params: dict[str, list[str]],
+    caller: Caller,
+) -> tuple[Check, ...]:
+    """A request that cannot be read gets ministack's own check alone: the handler will answer what is wrong with it."""
+    try:
+        if service == "ec2":
+            fields = query_fields(params, b"")
+            action = fields.get("Action", "")
+            if not host.handles("ec2", action):
+                return ()
+            return checks("ec2", action, ec2_query.parse_parameters(action, fields), caller)
+        action, labels = rest_json.find_action("ebs", method, path)
+        return checks(
+            "ebs", action, rest_json.parse_request(operation_model("ebs", action), labels, params, headers, body), caller
+        )
+    except WireError:
+        return ()

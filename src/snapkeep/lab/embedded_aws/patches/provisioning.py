@@ -1,0 +1,110 @@
+"""What AWS refuses when a resource is made, and ministack makes: roles that lack what the resource will need.
+
+Sources: Lambda developer guide, "Process DynamoDB records with Lambda" and "Using Lambda with Amazon SQS" (execution role
+permissions); Step Functions developer guide, "Using CloudWatch Logs to log execution history" (IAM policies for logging).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from snapkeep.lab.embedded_aws.patches.patching import SeamBrokenError, replace
+from snapkeep.lab.embedded_aws.patches.permissions import role_allows, service_may_assume
+
+READING = {
+    "dynamodb": ("dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator"),
+    "sqs": ("sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"),
+}
+LOGGING = (
+    "logs:CreateLogDelivery",
+    "logs:DeleteLogDelivery",
+    "logs:DescribeLogGroups",
+    "logs:DescribeResourcePolicies",
+    "logs:GetLogDelivery",
+    "logs:ListLogDeliveries",
+    "logs:PutResourcePolicy",
+    "logs:UpdateLogDelivery",
+)
+# Given a resource's properties, what is wrong with them in words; empty: nothing.
+Objection = Callable[[Mapping[str, Any]], str]
+
+
+class ProvisioningError(Exception):
+    """What AWS would say while it makes the resource; the stack's event shows it."""
+
+
+def install() -> None:
+    """Put the seams in place: in CloudFormation's provisioners and in the services' own calls."""
+    from ministack.services import lambda_svc, stepfunctions
+    from ministack.services.cloudformation import provisioners
+
+    _object(provisioners, "AWS::Lambda::EventSourceMapping", objection_to_mapping)
+    _object(provisioners, "AWS::StepFunctions::StateMachine", objection_to_machine)
+    _object(provisioners, "AWS::Lambda::Function", objection_to_function)
+    replace(lambda_svc, "_create_esm", lambda make: _refusing(make, objection_to_mapping, "InvalidParameterValueException"))
+    replace(stepfunctions, "_create_state_machine", lambda make: _refusing(make, objection_to_machine, "AccessDeniedException"))
+
+
+def _object(provisioners: Any, resource_type: str, objection: Objection) -> None:
+    handlers = provisioners._RESOURCE_HANDLERS.get(resource_type)
+    if not handlers or "create" not in handlers:
+        raise SeamBrokenError(f"CloudFormation's provisioners have no create for {resource_type} any more")
+    make = handlers["create"]
+
+    def create(logical_id: str, properties: Mapping[str, Any], stack_name: str) -> Any:
+        words = objection(properties)
+        if words:
+            raise ProvisioningError(words)
+        return make(logical_id, properties, stack_name)
+
+    handlers["create"] = create
+
+
+def _refusing(make: Any, objection: Objection, code: str) -> Any:
+    def create(data: Mapping[str, Any]) -> Any:
+        from ministack.core.responses import error_response_json
+
+        words = objection(data)
+        return error_response_json(code, words, 400) if words else make(data)
+
+    return create
+
+
+def objection_to_mapping(properties: Mapping[str, Any]) -> str:
+    """Given an event source mapping, return which actions on its source the function's role lacks."""
+    from ministack.services import lambda_svc
+
+    source = str(properties.get("EventSourceArn", ""))
+    _, config, _ = lambda_svc._get_func_record_for_ref(str(properties.get("FunctionName", "")))
+    actions = READING.get(source.split(":")[2] if source.count(":") > 2 else "", ())  # noqa: PLR2004 - an ARN's third field
+    if not config or not actions:
+        return ""
+    lacking = [action for action in actions if not role_allows(config["Role"], action, source, source.split(":")[3])]
+    return f"Cannot access stream or queue {source}: the role {config['Role']} lacks {', '.join(lacking)}" if lacking else ""
+
+
+def objection_to_machine(properties: Mapping[str, Any]) -> str:
+    """Given a state machine, return what its role lacks to be used by Step Functions and to log."""
+    from ministack.core.responses import get_region
+
+    role = str(properties.get("RoleArn") or properties.get("roleArn") or "")
+    if not role:
+        return ""
+    if not service_may_assume(role, "states.amazonaws.com"):
+        return f"Neither the global service principal states.amazonaws.com, nor the regional one is authorized to assume {role}"
+    logging = properties.get("LoggingConfiguration") or properties.get("loggingConfiguration") or {}
+    if (logging.get("Level") or logging.get("level") or "OFF") == "OFF":
+        return ""
+    lacking = [action for action in LOGGING if not role_allows(role, action, "*", get_region())]
+    if not lacking:
+        return ""
+    return f"The state machine IAM Role is not authorized to access the Log Destination: {role} lacks {', '.join(lacking)}"
+
+
+def objection_to_function(properties: Mapping[str, Any]) -> str:
+    """Given a function, return whether Lambda may assume its role."""
+    role = str(properties.get("Role", ""))
+    if not role or service_may_assume(role, "lambda.amazonaws.com"):
+        return ""
+    return f"The role defined for the function cannot be assumed by Lambda: {role}"

@@ -1,0 +1,57 @@
+"""SNS: every message that is published to a topic is kept in the inbox; an encrypted topic asks for its key."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from snapkeep.lab.embedded_aws.host import Host
+from snapkeep.lab.embedded_aws.inbox import Inbox, Message
+from snapkeep.lab.embedded_aws.patches.patching import replace
+from snapkeep.lab.embedded_aws.patches.topics import SENDING, refusal_of_role
+
+
+def install(host: Host, inbox: Inbox) -> None:
+    """Given the host and the inbox, keep what every topic hands out to its subscribers."""
+    from ministack.services import sns
+
+    replace(sns, "_fanout", lambda hand_out: _keeping(hand_out, host, inbox))
+    replace(sns, "_get_topic", _asking_for_the_key)
+
+
+def _keeping(hand_out: Any, host: Host, inbox: Inbox) -> Any:
+    def fanout(topic_arn: str, msg_id: str, message: str, subject: str, *rest: Any, **named: Any) -> None:
+        from ministack.services import sns
+
+        topic = sns._topic_by_arn_any_scope(topic_arn) or {"subscriptions": []}
+        addresses = tuple(
+            str(subscription["endpoint"])
+            for subscription in topic["subscriptions"]
+            if subscription.get("protocol") in {"email", "email-json"} and subscription.get("confirmed")
+        )
+        published_at = datetime.fromtimestamp(host.clock.now(), UTC).isoformat(timespec="milliseconds")
+        inbox.add(Message(topic_arn, msg_id, subject or "", message, published_at, addresses))
+        hand_out(topic_arn, msg_id, message, subject, *rest, **named)
+
+    return fanout
+
+
+def _asking_for_the_key(get_topic: Any) -> Any:
+    """Who publishes to an encrypted topic needs its key too. Source: SNS developer guide, "Key management"."""
+
+    def get_topic_with_key(topic_arn: str, action: str | None = None) -> Any:
+        from ministack.core.iam_evaluator import caller_arn
+        from ministack.services import sns
+
+        topic, error = get_topic(topic_arn, action)
+        if topic is None or action != "sns:Publish":
+            return topic, error
+        key = str(topic["attributes"].get("KmsMasterKeyId") or "")
+        lacking = refusal_of_role(key, str(topic["arn"]), str(caller_arn()), SENDING)
+        if lacking:
+            return None, sns._error(
+                "KMSAccessDenied", f"User: {caller_arn()} is not authorized to perform: {lacking} on {key}", 400
+            )
+        return topic, error
+
+    return get_topic_with_key

@@ -1,0 +1,242 @@
+"""Step Functions: waiting for task tokens, retries, roles and payload sizes as on AWS.
+
+ministack's engine ignores a failing function behind ``.waitForTaskToken`` (the execution would wait on), heartbeats, paths of
+time-outs, ``MaxDelaySeconds`` and ``JitterStrategy``, what the state machine's role may do, and the 256 KiB limit.
+Sources: Step Functions developer guide (service integration patterns, error handling, quotas), Amazon States Language.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import threading
+import time
+from collections import deque
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import ContextVar, copy_context
+from typing import Any
+
+from snapkeep.lab.embedded_aws.patches.history import task_started, task_submitted
+from snapkeep.lab.embedded_aws.patches.patching import replace
+from snapkeep.lab.embedded_aws.patches.permissions import role_allows, service_may_assume
+from snapkeep.lab.embedded_aws.turns import Waiting, waiting
+
+PAYLOAD_LIMIT_BYTES = 256 * 1024
+# AWS waits for as long as an execution may live when a state names no time-out.
+NO_TIMEOUT_SECONDS = 99_999_999.0
+SHORTEST_LOOK_SECONDS = 0.05
+CLOSED_TOKENS_KEPT = 10_000
+STATES = "states.amazonaws.com"
+
+_role: ContextVar[str] = ContextVar("_role", default="")
+_closed_tokens: deque[str] = deque(maxlen=CLOSED_TOKENS_KEPT)
+
+
+def install() -> None:
+    """Put the seams in place."""
+    from ministack.services import stepfunctions
+
+    replace(stepfunctions, "_run_execution", _with_role)
+    replace(stepfunctions, "_invoke_resource", _with_permission)
+    replace(stepfunctions, "_invoke_resource_with_timeout", lambda _: invoke_with_timeout)
+    replace(stepfunctions, "_execute_task", _with_timeouts_by_path)
+    replace(stepfunctions, "_invoke_with_callback", lambda _: invoke_with_callback)
+    replace(stepfunctions, "_find_matching_retrier", _with_delays)
+    replace(stepfunctions, "_start_execution", _with_input_limit)
+    for name in ("_send_task_success", "_send_task_failure", "_send_task_heartbeat"):
+        replace(stepfunctions, name, _knowing_closed_tokens)
+
+
+# The state machine's role
+
+
+def _with_role(run: Any) -> Any:
+    def run_execution(execution_arn: str) -> Any:
+        from ministack.services import stepfunctions
+
+        execution = stepfunctions._executions.get(execution_arn)
+        machine = stepfunctions._state_machines.get(execution["stateMachineArn"]) if execution else None
+        if machine is not None:
+            _role.set(str(machine["roleArn"]))
+        return run(execution_arn)
+
+    return run_execution
+
+
+def needed_permission(resource: str, parameters: Any) -> tuple[str, str] | None:
+    """Given a task's resource and its parameters, return the IAM action and ARN that it needs; None if this seam knows none."""
+    given: Mapping[str, Any] = parameters if isinstance(parameters, Mapping) else {}
+    if resource.startswith("arn:aws:lambda:"):
+        return "lambda:InvokeFunction", resource
+    if "states:::lambda:invoke" in resource:
+        return "lambda:InvokeFunction", str(given.get("FunctionName", ""))
+    if "states:::sns:publish" in resource:
+        return "sns:Publish", str(given.get("TopicArn", ""))
+    if "states:::states:startExecution" in resource:
+        return "states:StartExecution", str(given.get("StateMachineArn", ""))
+    return None
+
+
+def _with_permission(invoke: Any) -> Any:
+    def invoke_resource(resource: str, parameters: Any) -> Any:
+        from ministack.core.responses import get_region
+        from ministack.services import stepfunctions
+
+        role, needed = _role.get(), needed_permission(resource, parameters)
+        if role and needed is not None:
+            action, arn = needed
+            if arn and not arn.startswith("arn:"):
+                arn = f"arn:aws:lambda:{get_region()}:{role.split(':')[4]}:function:{arn}"
+            if not service_may_assume(role, STATES) or not role_allows(role, action, arn, get_region()):
+                error = "Lambda.AWSLambdaException" if action.startswith("lambda:") else "States.Permissions"
+                raise stepfunctions._ExecutionError(error, f"{role} is not authorized to perform: {action} on resource: {arn}")
+        _check_size(parameters, f"The payload to {resource}")
+        answer = invoke(resource, parameters)
+        _check_size(answer, f"The answer of {resource}")
+        return answer
+
+    return invoke_resource
+
+
+# Payloads
+
+
+def _check_size(payload: Any, what: str) -> None:
+    from ministack.services import stepfunctions
+
+    if len(json.dumps(payload, ensure_ascii=False).encode()) > PAYLOAD_LIMIT_BYTES:
+        raise stepfunctions._ExecutionError("States.DataLimitExceeded", f"{what} is larger than {PAYLOAD_LIMIT_BYTES} bytes.")
+
+
+def _with_input_limit(start: Any) -> Any:
+    def start_execution(data: dict[str, Any]) -> Any:
+        from ministack.core.responses import error_response_json
+
+        if len(str(data.get("input", "")).encode()) > PAYLOAD_LIMIT_BYTES:
+            return error_response_json("ValidationException", f"'input' must be at most {PAYLOAD_LIMIT_BYTES} bytes", 400)
+        return start(data)
+
+    return start_execution
+
+
+# Waiting for a task token
+
+
+def _with_timeouts_by_path(execute: Any) -> Any:
+    def execute_task(state: dict[str, Any], raw_input: Any, execution: Any, context: Any) -> Any:
+        from ministack.services import stepfunctions
+
+        for field in ("TimeoutSeconds", "HeartbeatSeconds"):
+            path = state.get(f"{field}Path")
+            if path is not None:
+                state = {**state, field: stepfunctions._resolve_path_or_ctx(path, raw_input, context)}
+        return execute(state, raw_input, execution, context)
+
+    return execute_task
+
+
+def invoke_with_timeout(resource: str, parameters: Any, timeout_seconds: float) -> Any:
+    """Given a task and its time-out, carry it out; the time that a function waits for its turn on this machine does not count.
+
+    Return its output. Raise ministack's `States.Timeout` when it is over, and whatever the task fails by.
+    """
+    from ministack.services import stepfunctions
+
+    noted = Waiting()
+    waiting.set(noted)
+    started = time.monotonic()
+    pool = ThreadPoolExecutor(max_workers=1)
+    future = pool.submit(copy_context().run, stepfunctions._invoke_resource, resource, parameters)
+    pool.shutdown(wait=False)
+    while True:
+        left = started + timeout_seconds + noted.seconds() - time.monotonic()
+        try:
+            return future.result(max(left, SHORTEST_LOOK_SECONDS))
+        except TimeoutError:
+            if future.done():
+                raise
+            if started + timeout_seconds + noted.seconds() <= time.monotonic():
+                error = stepfunctions._ExecutionError("States.Timeout", f"Task timed out after {timeout_seconds} seconds")
+                raise error from None
+
+
+def invoke_with_callback(resource: str, parameters: Any, token: str, state: Mapping[str, Any]) -> Any:
+    """Given a task behind ``.waitForTaskToken``, call it and wait for its token; a call that fails ends the wait at once.
+
+    Return the output that SendTaskSuccess gave. Raise ministack's error with the name and the cause that SendTaskFailure gave.
+    """
+    from ministack.services import stepfunctions
+
+    answered = threading.Event()
+    stepfunctions._task_tokens[token] = {"event": answered, "result": None, "error": None, "heartbeat": None}
+    try:
+        task_started(resource, parameters)
+        stepfunctions._invoke_resource(resource.replace(".waitForTaskToken", ""), parameters)
+        task_submitted(resource)
+        _wait(answered, token, state)
+        answer = stepfunctions._task_tokens.get(token) or {}
+    finally:
+        stepfunctions._task_tokens.pop(token, None)
+        _closed_tokens.append(token)
+    if answer.get("error"):
+        raise stepfunctions._ExecutionError(answer["error"].get("Error", ""), answer["error"].get("Cause", ""))
+    result = json.loads(answer.get("result") or "{}")
+    _check_size(result, "The output of the task")
+    return result
+
+
+def _wait(answered: threading.Event, token: str, state: Mapping[str, Any]) -> None:
+    """Wait for the answer; time-outs are in the world's seconds, as waits and retries are."""
+    from ministack.services import stepfunctions
+
+    scale = stepfunctions._SFN_WAIT_SCALE
+    started = time.monotonic()
+    deadline = started + float(state.get("TimeoutSeconds", NO_TIMEOUT_SECONDS)) * scale
+    heartbeat_seconds = float(state.get("HeartbeatSeconds", NO_TIMEOUT_SECONDS)) * scale
+    last_beat, last_seen = started, None
+    while True:
+        left = min(deadline, last_beat + heartbeat_seconds) - time.monotonic()
+        if answered.wait(min(max(left, 0.0), threading.TIMEOUT_MAX)):
+            return
+        seen = (stepfunctions._task_tokens.get(token) or {}).get("heartbeat")
+        if seen != last_seen:
+            last_beat, last_seen = time.monotonic(), seen
+        elif time.monotonic() >= deadline:
+            raise stepfunctions._ExecutionError("States.Timeout", "")
+        elif time.monotonic() >= last_beat + heartbeat_seconds:
+            raise stepfunctions._ExecutionError("States.HeartbeatTimeout", "")
+
+
+def _knowing_closed_tokens(send: Any) -> Any:
+    def answer_task(data: dict[str, Any]) -> Any:
+        from ministack.core.responses import error_response_json
+
+        if data.get("taskToken") in _closed_tokens:
+            return error_response_json("TaskTimedOut", "Task Timed Out: 'Provided task does not exist anymore'", 400)
+        return send(data)
+
+    return answer_task
+
+
+# Retries
+
+
+def retry_delay(retrier: Mapping[str, Any], attempts: int, dice: random.Random) -> float:
+    """Given a retrier and the number of retries so far, return the seconds to wait [States Language: Retrying after error]."""
+    delay = float(retrier.get("IntervalSeconds", 1)) * float(retrier.get("BackoffRate", 2.0)) ** attempts
+    delay = min(delay, float(retrier.get("MaxDelaySeconds", delay)))
+    return dice.uniform(0.0, delay) if retrier.get("JitterStrategy") == "FULL" else delay
+
+
+def _with_delays(find: Any) -> Any:
+    dice = random.Random()  # noqa: S311 - jitter
+
+    def find_matching_retrier(retriers: Any, error: str, retry_counts: dict[int, int]) -> Any:
+        retrier, index = find(retriers, error, retry_counts)
+        if retrier is None:
+            return retrier, index
+        delay = retry_delay(retrier, retry_counts.get(index, 0), dice)
+        return {**retrier, "IntervalSeconds": delay, "BackoffRate": 1.0}, index
+
+    return find_matching_retrier

@@ -1,0 +1,65 @@
+"""SNS topics and SQS queues that are encrypted or closed: who may send to them.
+
+ministack encrypts nothing and asks no key policy. On AWS a service such as EventBridge or CloudWatch cannot publish to a topic
+under the AWS managed key; it takes a customer managed key whose policy names the service. Source: SNS developer guide, "Enable
+compatibility between event sources from AWS services and encrypted topics"; SQS developer guide, "Key management".
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from snapkeep.lab.embedded_aws.patches.permissions import resource_policy_allows, role_session_allows
+
+SENDING = ("kms:GenerateDataKey", "kms:Decrypt")
+AWS_MANAGED = "alias/aws/"
+
+
+def refusal_of_topic(topic_arn: str, service: str, source_arn: str, account_id: str) -> str:
+    """Given a topic and a service that publishes for a source, return why it may not; empty if it may."""
+    from ministack.services import sns
+
+    topic = sns._topics.get_scoped(topic_arn.split(":")[4], topic_arn.split(":")[3], topic_arn)
+    if topic is None:
+        return "the topic does not exist"
+    policy = topic["attributes"].get("Policy")
+    if not resource_policy_allows(policy, service, "sns:Publish", topic_arn, source_arn, account_id):
+        return f"the topic's policy does not let {service} publish"
+    return refusal_of_key(str(topic["attributes"].get("KmsMasterKeyId") or ""), topic_arn, service, source_arn, account_id)
+
+
+def refusal_of_key(key: str, used_by_arn: str, service: str, source_arn: str, account_id: str) -> str:
+    """Given the key of a topic or queue (empty: none) and a service that sends to it, return why it cannot; empty if it can."""
+    if not key:
+        return ""
+    if key.startswith(AWS_MANAGED):
+        return f"{key} is managed by AWS, whose policy does not let {service} use it"
+    arn, policy = key_and_policy(key, used_by_arn)
+    if not arn:
+        return f"the key {key} does not exist"
+    for action in SENDING:
+        if not resource_policy_allows(policy, service, action, arn, source_arn, account_id):
+            return f"the policy of {arn} does not let {service} do {action}"
+    return ""
+
+
+def refusal_of_role(key: str, used_by_arn: str, caller: str, actions: tuple[str, ...]) -> str:
+    """Given the key of a topic or queue (empty: none) and a role's session, return which action on the key it lacks."""
+    if not key or key.startswith(AWS_MANAGED) or ":assumed-role/" not in caller:
+        return ""
+    arn, policy = key_and_policy(key, used_by_arn)
+    via = f"{used_by_arn.split(':')[2]}.{used_by_arn.split(':')[3]}.amazonaws.com"
+    return next((action for action in actions if not role_session_allows(caller, action, arn, policy, via)), "")
+
+
+def key_and_policy(key: str, used_by_arn: str) -> tuple[str, Any]:
+    """Given a key's id, ARN or alias and what uses it, return the key's ARN and policy; empty when there is no such key."""
+    from ministack.core.responses import request_scope
+    from ministack.services import kms
+
+    with request_scope(used_by_arn.split(":")[4], used_by_arn.split(":")[3]):
+        record = kms._resolve_key(key)
+        if record is None:
+            return "", ""
+        found = kms.key_policy_for_arn(record["Arn"])
+    return str(record["Arn"]), (found[0] if found else "")

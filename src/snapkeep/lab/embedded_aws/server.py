@@ -1,0 +1,173 @@
+"""The server's process: ``python -m snapkeep.lab.embedded_aws.server --port 0``. It prints one line of JSON when it is ready."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import json
+import logging
+import os
+import shutil
+import signal
+import socket
+import sys
+import tempfile
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from snapkeep.domain.errors import SnapkeepError
+from snapkeep.lab.embedded_aws.settings import HOST, MAX_WORKERS, Settings, apply_environment
+
+_LOGGER = logging.getLogger("snapkeep.lab.embedded_aws.server")
+_GRACE_SECONDS = 0.5
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Given command line arguments, serve until SIGTERM, SIGINT or, when asked, the end of standard input."""
+    settings = parse_arguments(arguments)
+    listener = _listen(settings.port)
+    port = int(listener.getsockname()[1])
+    if settings.work_dir is None:
+        settings = _with_work_dir(settings, Path(tempfile.mkdtemp(prefix="snapkeep-local-")))
+    apply_environment(settings, port, os.environ)
+    tempfile.tempdir = os.environ["TMPDIR"]
+    status = 1
+    try:
+        asyncio.run(_serve(settings, listener, port))
+        status = 0
+    except SnapkeepError as error:
+        print(f"snapkeep local: {error}", file=sys.stderr)  # noqa: T201 - this program's own words
+    except Exception:  # noqa: BLE001 - whatever it was, it is shown, and the workers and files go
+        traceback.print_exc()
+    _leave(settings, status)
+
+
+def parse_arguments(arguments: Sequence[str] | None) -> Settings:
+    """Given command line arguments, return the settings. Exit with status 2 on wrong use, as argparse does."""
+    parser = argparse.ArgumentParser(prog="python -m snapkeep.lab.embedded_aws.server", description="The embedded AWS.")
+    parser.add_argument("--port", type=int, default=0, help="port to listen on; 0 picks a free one")
+    parser.add_argument("--world", type=Path, help="file that describes the world")
+    parser.add_argument("--state", type=Path, help="directory that keeps the state between runs")
+    parser.add_argument("--scale", type=float, default=1.0, help="seconds of world time in a second")
+    parser.add_argument("--max-workers", type=int, default=MAX_WORKERS, help="processes that may run functions at once")
+    parser.add_argument("--work-dir", type=Path, help="directory for temporary files; removed at the end")
+    parser.add_argument("--log-level", default="WARNING")
+    parser.add_argument(
+        "--until-stdin-closes", action="store_true", help="end when standard input ends: with the process that started this one"
+    )
+    given = parser.parse_args(arguments)
+    if given.scale <= 0:
+        parser.error(f"--scale must be greater than 0, not {given.scale}")
+    return Settings(
+        port=given.port,
+        world_file=given.world,
+        state_dir=given.state,
+        scale=given.scale,
+        max_workers=given.max_workers,
+        log_level=given.log_level,
+        work_dir=given.work_dir,
+        until_stdin_closes=given.until_stdin_closes,
+    )
+
+
+def _with_work_dir(settings: Settings, work_dir: Path) -> Settings:
+    from dataclasses import replace
+
+    return replace(settings, work_dir=work_dir)
+
+
+def _listen(port: int) -> socket.socket:
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind((HOST, port))
+    listener.listen(512)
+    return listener
+
+
+async def _serve(settings: Settings, listener: socket.socket, port: int) -> None:
+    from hypercorn.asyncio import serve
+    from hypercorn.config import Config
+
+    from snapkeep.lab.embedded_aws.application import build
+
+    application = build(settings)
+    config = Config()
+    config.bind = [f"fd://{listener.fileno()}"]
+    config.keep_alive_timeout = 75
+    config.graceful_timeout = _GRACE_SECONDS
+    config.shutdown_timeout = 10
+    config.loglevel = settings.log_level
+    config.accesslog = None
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    if settings.until_stdin_closes:
+        await _watch_stdin(loop, stop)
+    tasks = [
+        asyncio.create_task(application.drive_clock()),
+        asyncio.create_task(application.evaluate_alarms()),
+        asyncio.create_task(_announce(application.ready, port)),
+    ]
+
+    async def stopped() -> None:
+        """Who waits for a function's answer would hold up the end, and what is kept is written at the end."""
+        await stop.wait()
+        _end_workers()
+
+    try:
+        await serve(application, config, shutdown_trigger=stopped)
+    finally:
+        for task in tasks:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+        application.save()
+
+
+async def _watch_stdin(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
+    """The pipe from whoever started this process closes when it ends, however it ends."""
+
+    class Watch(asyncio.Protocol):
+        def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
+            stop.set()
+
+        def eof_received(self) -> None:
+            stop.set()
+
+    await loop.connect_read_pipe(Watch, sys.stdin)
+
+
+async def _announce(ready: asyncio.Event, port: int) -> None:
+    await ready.wait()
+    line: dict[str, Any] = {"endpoint_url": f"http://{HOST}:{port}", "port": port, "pid": os.getpid()}
+    print(json.dumps(line), flush=True)  # noqa: T201 - the announcement is this program's answer
+
+
+def _leave(settings: Settings, status: int) -> None:
+    """End every worker process, remove the temporary files, and end at once: threads of running executions are not waited for."""
+    _end_workers()
+    if settings.work_dir is not None:
+        shutil.rmtree(settings.work_dir, ignore_errors=True)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    if os.getpgid(0) == os.getpid():
+        # Leader of its own session: whatever is left in it is ours.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        os.killpg(0, signal.SIGTERM)
+    os._exit(status)
+
+
+def _end_workers() -> None:
+    if "ministack.core.lambda_runtime" in sys.modules:
+        from ministack.core import lambda_runtime
+
+        lambda_runtime._REAP_GRACE = 0.2  # noqa: SLF001 - a worker has nothing to finish when its server goes
+        lambda_runtime.reset()
+
+
+if __name__ == "__main__":
+    main()

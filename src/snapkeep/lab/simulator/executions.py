@@ -1,0 +1,75 @@
+"""What an execution of a state machine is in virtual time, how it fails, and what is counted of all of them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from snapkeep.domain.sweep.findings import Wait
+
+PROTECT, RECEIVE, SWEEP = "protect", "receive", "sweep"
+SUCCEEDED, FAILED = "SUCCEEDED", "FAILED"
+STATES_BESIDE_TASKS = {PROTECT: 4, RECEIVE: 3, SWEEP: 2}
+"""Choice, Map and end states that an ordinary run enters, each a transition that is paid for."""
+KILLED = "Lambda.Unknown"
+"""What Step Functions calls the error of a function that was ended (Step Functions developer guide: error names)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Timings:
+    """How long what is around the functions takes, in seconds."""
+
+    event_seconds: float = 0.5
+    step_seconds: float = 0.3
+    stream_seconds: float = 1.0
+    """The batching window of the table's stream."""
+    wake_seconds: float = 0.5
+    """How long after the end of a copy its region's dispatcher runs; what else wakes it meanwhile makes no second run."""
+    schedule_seconds: float = 60.0
+    undelivered_seconds: float = 86_400.0
+    """How long an event is delivered again while its target cannot be reached (EventBridge: 24 hours)."""
+
+
+class TaskFailed(Exception):
+    """A Task state gave up: the error's name and its cause."""
+
+    def __init__(self, error: str, cause: str) -> None:
+        super().__init__(f"{error}: {cause}")
+        self.error = error
+        self.cause = cause
+
+    def caught(self) -> dict[str, str]:
+        """Return it as a Catch keeps it."""
+        return {"Error": self.error, "Cause": self.cause}
+
+
+@dataclass(slots=True)
+class Run:
+    """One execution of a state machine."""
+
+    id: str
+    machine: str
+    region: str
+    event: Mapping[str, Any]
+    started: float
+    state: dict[str, Any] = field(default_factory=dict)
+    status: str = "RUNNING"
+    ended: float = 0.0
+    transitions: int = 0
+    waits: dict[str, Wait] = field(default_factory=dict)
+    """The copies that it waits for, by task token."""
+
+
+@dataclass(slots=True)
+class Totals:
+    """What has happened so far, counted."""
+
+    runs: Counter[str] = field(default_factory=Counter)
+    transitions: int = 0
+    invocations: int = 0
+    dispatches: int = 0
+    copies_started: int = 0
+    deletions: int = 0
+    kills: int = 0

@@ -1,0 +1,339 @@
+"""A fleet under a policy for a stretch of virtual time, through the same use cases and the model: what came of it, by day."""
+
+from __future__ import annotations
+
+from calendar import monthrange
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from statistics import median
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from snapkeep.adapters.aws_errors import code_of
+from snapkeep.adapters.ec2_reader import volume_from
+from snapkeep.domain.copies.entry import EntryState
+from snapkeep.domain.model import Volume
+from snapkeep.domain.plural import counted
+from snapkeep.domain.policy import selection
+from snapkeep.domain.policy.model import PolicySet
+from snapkeep.lab.ebs_model import World
+from snapkeep.lab.ebs_model.blocks import BLOCK_SIZE
+from snapkeep.lab.ebs_model.clock import utc
+from snapkeep.lab.ebs_model.place import Place
+from snapkeep.lab.ebs_model.quotas import GIB
+from snapkeep.lab.ebs_model.volumes import rendered
+from snapkeep.lab.simulator import prices
+from snapkeep.lab.simulator.executions import Run, Timings
+from snapkeep.lab.simulator.runner import Runner
+from snapkeep.lab.simulator.sweeps import Sweeper
+from snapkeep.lab.simulator.watch import Watch
+from snapkeep.lab.simulator.wiring import Deployment
+
+HOUR = 3600.0
+STORAGE, TRANSFER, TRANSITIONS, FUNCTIONS = "snapshots in", "transfer to", "state transitions", "functions"
+TIMINGS = Timings(stream_seconds=60.0, wake_seconds=60.0)
+"""Dispatchers are woken once a minute, as by their schedule alone, in a stack each second: a year must pass in minutes."""
+FIRST_SNAPSHOT_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a simulation does: how long, how often something else makes snapshots, and how often is swept."""
+
+    days: int
+    every_hours: float = 24.0
+    spread_hours: float = 1.0
+    """The fleet's snapshots are not made at one moment, but within so many hours, as schedules spread them."""
+    sweep_hours: float = 168.0
+    copy_quota: int = 20
+    primary: str = "us-east-1"
+
+
+@dataclass(frozen=True, slots=True)
+class RegionDay:
+    """One region at the end of a day."""
+
+    snapshots: int
+    stored_gib: float
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """The system at the end of a day; the queue's and RPO's worst are of the whole day, by policy too."""
+
+    at: datetime
+    regions: Mapping[str, RegionDay]
+    waiting_most: int
+    rpo_median_hours: float
+    rpo_worst_hours: float
+    failed_runs: int
+    worst_hours_by_policy: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def within(self) -> datetime:
+        """A moment of the day that ends: the end itself is the next one's midnight."""
+        return self.at - timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """Something worth a look."""
+
+    at: datetime
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyRpo:
+    """What one policy asks of its volumes' newest copies, and how old they became."""
+
+    policy: str
+    asked_hours: float
+    worst_hours: float
+    met_share: float
+    """On which share of the days all its volumes were within what it asks."""
+
+    @property
+    def met(self) -> bool:
+        """Whether all its volumes always were."""
+        return self.worst_hours <= self.asked_hours
+
+
+NO_VOLUMES = "the fleet has no volume in {}: give the region in which it has some (--region)"
+NOBODY_GOVERNED = "no policy governs a volume of this fleet: volumes made by chance carry the tags of --tag KEY=VALUE alone"
+NEVER_WITHIN = "a snapshot every {:g} h cannot hold an RPO of {:g} h: make them more often (--every), or ask for less (rpo)"
+
+
+@dataclass(slots=True)
+class Result:
+    """What came of one policy."""
+
+    name: str
+    plan: Plan
+    volumes: int
+    governed: int
+    asked_hours: Mapping[str, float] = field(default_factory=dict)
+    """What each policy asks that has volumes to copy."""
+    days: list[Day] = field(default_factory=list)
+    months: dict[str, Counter[str]] = field(default_factory=dict)
+    """Dollars by month (`2026-03`) and by what they are for."""
+    runs: Counter[str] = field(default_factory=Counter)
+    copies: int = 0
+    copied_gib: float = 0.0
+    deletions: int = 0
+    notices: Counter[str] = field(default_factory=Counter)
+    worst: list[Moment] = field(default_factory=list)
+    violations: list[str] = field(default_factory=list)
+
+    @property
+    def notes(self) -> list[str]:
+        """What whoever asked may want to ask otherwise."""
+        too_short = sorted({one.asked_hours for one in self.rpo if self.plan.every_hours >= one.asked_hours})
+        return [
+            *([NO_VOLUMES.format(self.plan.primary)] if not self.volumes else []),
+            *([NOBODY_GOVERNED] if self.volumes and not self.governed else []),
+            *(NEVER_WITHIN.format(self.plan.every_hours, asked) for asked in too_short),
+        ]
+
+    @property
+    def dollars(self) -> float:
+        """All of it."""
+        return sum(sum(month.values()) for month in self.months.values())
+
+    @property
+    def rpo_worst_hours(self) -> float:
+        """The oldest that a newest copy ever was."""
+        return max((day.rpo_worst_hours for day in self.days), default=0.0)
+
+    @property
+    def rpo_met_share(self) -> float:
+        """On which share of the days every volume was within what its own policy asks."""
+        return self._share_of_days(self.asked_hours)
+
+    @property
+    def rpo(self) -> list[PolicyRpo]:
+        """How each policy that has volumes to copy fared."""
+        return [
+            PolicyRpo(
+                policy,
+                asked,
+                max((day.worst_hours_by_policy[policy] for day in self.days), default=0.0),
+                self._share_of_days([policy]),
+            )
+            for policy, asked in self.asked_hours.items()
+        ]
+
+    def _share_of_days(self, policies: Iterable[str]) -> float:
+        asked = {policy: self.asked_hours[policy] for policy in policies}
+        met = sum(all(day.worst_hours_by_policy[policy] <= hours for policy, hours in asked.items()) for day in self.days)
+        return met / len(self.days) if self.days else 1.0
+
+
+class Experiment:
+    """Runs one policy over one world."""
+
+    def __init__(self, name: str, world: World, policies: PolicySet, plan: Plan) -> None:
+        self.world = world
+        self.plan = plan
+        self.policies = policies
+        destinations = tuple(dict.fromkeys(rule.region for policy in policies.policies for rule in policy.copies))
+        deployment = Deployment((plan.primary,), destinations, copy_quota=plan.copy_quota)
+        self.runner = Runner(world, lambda: policies, deployment, timings=TIMINGS, on_run_ended=self._run_ended)
+        self.watch = Watch(self.runner, lambda: policies, self._governs).attach()
+        self.sweeper = Sweeper(self.runner)
+        place = world.place(plan.primary)
+        self._volumes = {one.id: volume_from(rendered(one), place.region) for one in place.volumes.values()}
+        chosen = {one.id: selection.select(one, policies).policy for one in self._volumes.values()}
+        governed = sum(policy is not None for policy in chosen.values())
+        copied = {volume_id: policy for volume_id, policy in chosen.items() if policy is not None and policy.copies}
+        used = {policy.name for policy in copied.values()}
+        asked = {one.name: one.rpo.total_seconds() / HOUR for one in policies.policies if one.name in used}
+        self.result = Result(name, plan, len(chosen), governed, asked)
+        self._began = world.now()
+        self._policy_of = {volume_id: policy.name for volume_id, policy in copied.items()}
+        request = ((volume_id, rule.region) for volume_id, policy in copied.items() for rule in policy.copies)
+        self._newest = dict.fromkeys(request, self._began)
+        """Of when the newest copy of a volume is in each region that is to have one; without any, it has the experiment's age."""
+        self._waiting_most = self._failed_today = 0
+        self._worst_today: dict[str, float] = {}
+        """The greatest age of a newest copy so far today, by policy, in seconds."""
+        self._transitions_before = self._calls_before = 0
+        self._moved: Counter[str] = Counter()
+        self._extra_dollars: Counter[str] = Counter()
+        self._listen()
+
+    def _governs(self, volume_id: str, tags: Mapping[str, str]) -> bool:
+        volume = self._volumes.get(volume_id) or Volume(volume_id, self.plan.primary, 1, "", tags=tags)
+        return selection.select(volume, self.policies).policy is not None
+
+    def run(self, progress: Callable[[int], None] = lambda _: None) -> Result:
+        """Let the time pass; call `progress` with the number of each day that is over. Return what came of it."""
+        if self.plan.sweep_hours:
+            self.sweeper.schedule(self.plan.sweep_hours)
+        self._plan_snapshots()
+        for day in range(self.plan.days):
+            for _ in range(24):
+                self.runner.advance(HOUR)
+                self._look()
+            self._close_day()
+            progress(day + 1)
+        result = self.result
+        result.runs, result.deletions = self.runner.totals.runs, self.runner.totals.deletions
+        result.notices = Counter(notice.kind for notice in self.runner.wiring.notices.told)
+        result.violations = [*self.watch.violations, *(repr(error) for error in self.runner.unexpected)]
+        result.worst = worst_moments(result)
+        return result
+
+    def _plan_snapshots(self) -> None:
+        client = self.world.client("ec2", self.plan.primary, caller="schedule")
+        volumes = list(self.world.place(self.plan.primary).volumes)
+        gap = self.plan.spread_hours * HOUR / max(len(volumes), 1)
+        for number, volume_id in enumerate(volumes):
+            self._snapshot_every(client, volume_id, FIRST_SNAPSHOT_SECONDS + number * gap)
+
+    def _snapshot_every(self, client: Any, volume_id: str, seconds: float) -> None:
+        def make() -> None:
+            try:
+                client.create_snapshot(VolumeId=volume_id)
+            except (ClientError, BotoCoreError) as error:
+                why = code_of(error) if isinstance(error, ClientError) else type(error).__name__
+                self.result.worst.append(Moment(utc(self.world.now()), f"no snapshot of {volume_id}: {why}"))
+            self.runner.kernel.after(self.plan.every_hours * HOUR, make)
+
+        self.runner.kernel.after(seconds, make)
+
+    def _listen(self) -> None:
+        emit = self.world.emit
+
+        def heard(place: Place, detail_type: str, resources: list[str], detail: dict[str, Any]) -> None:
+            if detail.get("event") == "copySnapshot" and detail.get("result") == "succeeded":
+                self._copied(place, detail["snapshot_id"].rpartition("/")[2])
+            emit(place, detail_type, resources, detail)
+
+        self.world.emit = heard  # type: ignore[method-assign]
+
+    def _copied(self, place: Place, copy_id: str) -> None:
+        copy, truth = place.snapshots[copy_id], self.watch.truths[copy_id]
+        gib = copy.moved_blocks * BLOCK_SIZE / GIB
+        self._moved[place.region] += gib  # type: ignore[assignment]
+        self._extra_dollars[place.region] += gib * prices.time_based_dollars_per_gib(copy.duration_minutes)  # type: ignore[assignment]
+        self.result.copies += 1
+        self.result.copied_gib += gib
+        request = truth.volume_id, place.region
+        if request in self._newest:
+            before = self._newest[request]
+            self._note_age(truth.volume_id, self.world.now() - before)
+            self._newest[request] = max(before, truth.start)
+
+    def _note_age(self, volume_id: str, age_seconds: float) -> None:
+        policy = self._policy_of[volume_id]
+        self._worst_today[policy] = max(self._worst_today.get(policy, 0.0), age_seconds)
+
+    def _run_ended(self, run: Run) -> None:
+        self.watch.run_ended(run)
+        self._failed_today += run.status == "FAILED"
+
+    def _look(self) -> None:
+        waiting = sum(queue.count(EntryState.WAITING) for queue in self.runner.wiring.queues.values())
+        self._waiting_most = max(self._waiting_most, waiting)
+
+    def _close_day(self) -> None:
+        now = self.world.now()
+        at = utc(now)
+        regions = {region: self._region(region) for region in (self.plan.primary, *self.runner.deployment.destinations)}
+        ages: dict[str, float] = {}
+        for (volume_id, _), newest in self._newest.items():
+            ages[volume_id] = max(ages.get(volume_id, 0.0), now - newest)
+        for volume_id, age in ages.items():
+            self._note_age(volume_id, age)
+        worst = {policy: self._worst_today.get(policy, 0.0) / HOUR for policy in self.result.asked_hours}
+        middle = median(ages.values()) / HOUR if ages else 0.0
+        self.result.days.append(
+            Day(at, regions, self._waiting_most, middle, max(worst.values(), default=0.0), self._failed_today, worst)
+        )
+        self._charge(regions)
+        for queue in self.runner.wiring.queues.values():
+            queue.expire(at)
+        self._waiting_most = self._failed_today = 0
+        self._worst_today.clear()
+
+    def _region(self, region: str) -> RegionDay:
+        place = self.world.place(region)
+        return RegionDay(len(place.snapshots), place.stored_blocks * BLOCK_SIZE / GIB)
+
+    def _charge(self, regions: Mapping[str, RegionDay]) -> None:
+        within = self.result.days[-1].within
+        month = self.result.months.setdefault(f"{within:%Y-%m}", Counter())
+        share = 1 / monthrange(within.year, within.month)[1]
+        for region, day in regions.items():
+            month[f"{STORAGE} {region}"] += day.stored_gib * prices.SNAPSHOT_STORAGE.dollars * share  # type: ignore[assignment]
+        for region, gib in self._moved.items():
+            month[f"{TRANSFER} {region}"] += (
+                gib * prices.transfer(self.plan.primary, region).dollars + self._extra_dollars[region]
+            )  # type: ignore[assignment]
+        totals = self.runner.totals
+        month[TRANSITIONS] += (totals.transitions - self._transitions_before) * prices.STATE_TRANSITION.dollars  # type: ignore[assignment]
+        month[FUNCTIONS] += prices.function_dollars(totals.invocations - self._calls_before)  # type: ignore[assignment]
+        self._transitions_before, self._calls_before = totals.transitions, totals.invocations
+        self._moved.clear()
+        self._extra_dollars.clear()
+
+
+def worst_moments(result: Result) -> list[Moment]:
+    """Given a result, return the moments that somebody should look at, in the order of time."""
+    found = list(result.worst[:5])
+    if result.days:
+        longest = max(result.days, key=lambda day: day.waiting_most)
+        if longest.waiting_most:
+            copies = counted(longest.waiting_most, "copy", "copies")
+            found.append(Moment(longest.within, f"{copies} waited at once, the most of all days"))
+        oldest = max(result.days, key=lambda day: day.rpo_worst_hours)
+        if oldest.rpo_worst_hours:
+            found.append(Moment(oldest.within, f"the oldest newest copy of a volume was {oldest.rpo_worst_hours:.1f} h old"))
+        failed = max(result.days, key=lambda day: day.failed_runs)
+        if failed.failed_runs:
+            found.append(Moment(failed.within, f"{counted(failed.failed_runs, 'run')} ended FAILED, the most of all days"))
+    return sorted(found, key=lambda moment: moment.at)

@@ -1,0 +1,146 @@
+"""The volumes of a simulation: made by chance, described in a world file, or as an account has them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any
+
+from snapkeep.domain.model import Volume, VolumeRole
+from snapkeep.domain.policy.model import PolicySet
+from snapkeep.lab.ebs_model import Faults, Quotas, Speeds, VirtualClock, World
+from snapkeep.lab.ebs_model.blocks import BLOCKS_PER_GIB
+from snapkeep.lab.ebs_model.keys import EBS_ALIAS
+from snapkeep.lab.ebs_model.place import Place
+from snapkeep.lab.ebs_model.records import Key
+
+USUAL_SIZE_GIB, SPREAD = 40.0, 1.1
+SMALLEST_GIB, LARGEST_GIB = 1, 4096
+ROOT_DEVICE, DATA_DEVICE = "/dev/xvda", "/dev/sdf"
+ROOMY = Quotas(pending_snapshots=5_000, snapshots_per_region=10_000_000)
+"""A simulated fleet does not trip over these. AWS raises the second on request; of pending snapshots it allows 100 at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class SimulatedVolume:
+    """One volume: its size, how much of it is in use, and how much of that changes in a day."""
+
+    size_gib: int
+    tags: Mapping[str, str] = field(default_factory=dict)
+    volume_type: str = "gp3"
+    encrypted: bool = False
+    used_share: float = 0.6
+    changed_share_per_day: float = 0.02
+    id: str = ""
+    """As the account has it; left out, the model gives one."""
+    instance_id: str = ""
+    role: VolumeRole = VolumeRole.UNATTACHED
+
+
+def generate(count: int, seed: int, tags: Mapping[str, str]) -> list[SimulatedVolume]:
+    """Given a number, return as many volumes, most of them small, as fleets are."""
+    dice = Random(seed)  # noqa: S311 - a simulation's dice
+    return [
+        SimulatedVolume(
+            size_gib=min(LARGEST_GIB, max(SMALLEST_GIB, round(dice.lognormvariate(math.log(USUAL_SIZE_GIB), SPREAD)))),
+            tags=tags,
+            encrypted=dice.random() < 0.5,  # noqa: PLR2004 - one in two
+            used_share=dice.uniform(0.3, 0.9),
+            changed_share_per_day=min(0.3, dice.lognormvariate(math.log(0.015), 0.8)),
+        )
+        for _ in range(count)
+    ]
+
+
+def from_account(volumes: Iterable[Volume], changed_share_per_day: float) -> list[SimulatedVolume]:
+    """Given an account's volumes, return them for a simulation, with all that a policy may choose them by.
+
+    What changes in a day is an assumption: EC2 does not tell. Of the instances of a shared volume the first is taken.
+    """
+    return [
+        SimulatedVolume(
+            size_gib=one.size_gib,
+            tags=dict(one.tags),
+            volume_type=one.volume_type,
+            encrypted=one.encrypted,
+            used_share=1.0,
+            changed_share_per_day=changed_share_per_day,
+            id=one.id,
+            instance_id=next(iter(one.instance_ids), ""),
+            role=one.role,
+        )
+        for one in volumes
+    ]
+
+
+def make_world(
+    volumes: Iterable[SimulatedVolume], primary: str, others: tuple[str, ...], *, seed: int = 0, faults: Faults | None = None
+) -> World:
+    """Given volumes, return a world in virtual time that has them in its primary region."""
+    clock = VirtualClock()
+    world = World(
+        clock=clock,
+        seed=seed,
+        quotas=ROOMY,
+        speeds=Speeds(jitter=0.2),
+        faults=faults,
+        regions=(primary, *others),
+    )
+    client = world.client("ec2", primary)
+    world.change_quotas(throttling=False)
+    as_given: dict[str, SimulatedVolume] = {}
+    for volume in volumes:
+        listed = [{"Key": key, "Value": value} for key, value in volume.tags.items() if not key.startswith("aws:")]
+        request: dict[str, Any] = {"AvailabilityZone": f"{primary}a", "Size": volume.size_gib, "VolumeType": volume.volume_type}
+        if listed:
+            request["TagSpecifications"] = [{"ResourceType": "volume", "Tags": listed}]
+        if volume.encrypted:
+            request["Encrypted"] = True
+        made = client.create_volume(**request)["VolumeId"]
+        as_given[made] = volume
+        used = max(1, int(volume.size_gib * BLOCKS_PER_GIB * volume.used_share))
+        world.write(made, 0, used, region=primary)
+        world.place(primary).volumes[made].change_blocks_per_day = used * volume.changed_share_per_day
+    world.change_quotas(throttling=True)
+    world.run_until(world.now() + 10)
+    _name(world.place(primary), as_given, world.now())
+    return world
+
+
+def _name(place: Place, as_given: Mapping[str, SimulatedVolume], now: float) -> None:
+    """Given volumes by the ids that the model gave, let them have the ids that they came with, and be attached as they were."""
+    made = [(volume, as_given[volume.id]) for volume in place.volumes.values()]
+    for volume, given in made:
+        volume.id = volume.log.origin = given.id or volume.id
+        if given.instance_id:
+            volume.state, volume.instance_id, volume.attached_at = "in-use", given.instance_id, now
+            volume.device = ROOT_DEVICE if given.role is VolumeRole.ROOT else DATA_DEVICE
+    place.volumes.clear()
+    place.volumes.update((volume.id, volume) for volume, _ in made)
+
+
+def give_keys(world: World, policies: PolicySet) -> None:
+    """Given policies, let every key that they name be there: what is simulated is the policy, not the account's keys."""
+    for region, name in {(rule.region, rule.kms_key) for policy in policies.policies for rule in policy.copies}:
+        if name and name != EBS_ALIAS:
+            _give_key(world, region, name)
+
+
+def _give_key(world: World, region: str, name: str) -> None:
+    """Given a key's id, ARN, alias or alias ARN, let it be there."""
+    resource = name.rpartition(":")[2].removeprefix("key/")
+    place = world.place(region, name.split(":")[4] if name.startswith("arn:") else None)
+    is_alias = resource.startswith("alias/")
+    key_id = world.ids.uuid() if is_alias else resource
+    arn = name if name.startswith("arn:") and not is_alias else f"arn:aws:kms:{region}:{place.account}:key/{key_id}"
+    place.keys[key_id] = Key(key_id, arn, place.account, world.now())
+    if is_alias:
+        place.aliases[resource] = key_id
+
+
+def make_roomy(world: World) -> World:
+    """Given a world from a file, return it with room for what a simulation makes."""
+    world.set_quotas(ROOMY)
+    return world

@@ -1,0 +1,180 @@
+"""The queue in memory, with the table's locking and lease: for virtual time, where a year of copies passes in minutes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime, timedelta
+from heapq import heapify, heappop, heappush
+
+from snapkeep.adapters.dynamodb_queue import FINISHED_KEPT
+from snapkeep.domain.copies.entry import SETTLED, EntryState, QueueEntry
+from snapkeep.usecases.ports import CopyQueue, EntryChanged
+
+_ORDERED_FROM = 1024
+"""Below so many stale positions a state's order is not made anew."""
+
+Position = tuple[datetime, str, int]
+"""When an entry is due, its key, and the version that stood there."""
+
+
+class _Order:
+    """The entries of one state by due time: a heap in which what has been written since is passed over."""
+
+    def __init__(self) -> None:
+        self.heap: list[Position] = []
+        self.keys: dict[str, Position] = {}
+
+    def put(self, position: Position) -> None:
+        self.keys[position[1]] = position
+        heappush(self.heap, position)
+
+    def drop(self, key: str) -> None:
+        del self.keys[key]
+        if len(self.heap) > _ORDERED_FROM and len(self.heap) > 2 * len(self.keys):
+            self.heap = list(self.keys.values())
+            heapify(self.heap)
+
+    def first(self, count: int, until: datetime | None = None) -> list[str]:
+        """Return the keys of up to `count` entries, earliest first: O(count log n)."""
+        taken: list[Position] = []
+        while self.heap and len(taken) < count:
+            position = self.heap[0]
+            if self.keys.get(position[1]) != position:
+                heappop(self.heap)
+                continue
+            if until is not None and position[0] > until:
+                break
+            taken.append(heappop(self.heap))
+        for position in taken:
+            heappush(self.heap, position)
+        return [key for _, key, _ in taken]
+
+    def all(self) -> list[str]:
+        return [key for _, key, _ in sorted(self.keys.values())]
+
+
+class MemoryQueue(CopyQueue):
+    """`CopyQueue` in memory. Every operation costs O(log n), or O(log n) for each entry that it returns."""
+
+    def __init__(self, *, region: str) -> None:
+        self._region = region
+        self._entries: dict[str, QueueEntry] = {}
+        self._orders = {state: _Order() for state in EntryState}
+        self._by_volume: dict[str, dict[str, datetime]] = {}
+        """For each volume the keys of its entries that are not finished, and when each is due."""
+        self._expiring: list[tuple[datetime, str]] = []
+        self._holder = ""
+        self._lease_expires: datetime | None = None
+        self._again = False
+
+    def __len__(self) -> int:
+        """How many entries there are, finished ones too."""
+        return len(self._entries)
+
+    @property
+    def region(self) -> str:
+        """The destination region."""
+        return self._region
+
+    def count(self, state: EntryState) -> int:
+        """Return how many entries are in a state."""
+        return len(self._orders[state].keys)
+
+    def insert(self, entry: QueueEntry) -> QueueEntry:
+        """Put a new entry in. Return it with its version. Raise EntryChanged if one with its key is there already."""
+        if entry.key in self._entries:
+            raise EntryChanged(entry.key)
+        return self._put(replace(entry, version=1))
+
+    def get(self, key: str) -> QueueEntry:
+        """Return the entry. Raise KeyError if there is none."""
+        return self._entries[key]
+
+    def write(self, entry: QueueEntry) -> QueueEntry:
+        """Write an entry that was read. Return it with its new version. Raise EntryChanged if somebody wrote it since."""
+        present = self._entries.get(entry.key)
+        if present is None or present.version != entry.version:
+            raise EntryChanged(entry.key)
+        self._forget(present)
+        return self._put(replace(entry, version=entry.version + 1))
+
+    def most_urgent(self, count: int) -> list[QueueEntry]:
+        """Return up to `count` waiting entries, earliest latest start first."""
+        return [self._entries[key] for key in self._orders[EntryState.WAITING].first(count)]
+
+    def due(self, now: datetime, count: int) -> list[QueueEntry]:
+        """Return up to `count` delayed entries whose `not_before` has come, earliest first."""
+        return [self._entries[key] for key in self._orders[EntryState.DELAYED].first(count, until=now)]
+
+    def in_state(self, state: EntryState) -> Iterator[QueueEntry]:
+        """Return all entries in a state, most urgent first, as they stand now."""
+        return iter([self._entries[key] for key in self._orders[state].all()])
+
+    def open_entries(self, volume_id: str) -> list[QueueEntry]:
+        """Return the entries of a source volume whose copies wait or run, earliest due first."""
+        due = self._by_volume.get(volume_id, {})
+        return [self._entries[key] for key in sorted(due, key=due.__getitem__)]
+
+    def take_lease(self, holder: str, now: datetime, seconds: int) -> bool:
+        """Take the lease if it is free or has expired. If not, leave word that there is more to do, and return False."""
+        if self._lease_expires is not None and self._lease_expires >= now:
+            self._again = True
+            return False
+        self._holder, self._lease_expires, self._again = holder, now + timedelta(seconds=seconds), False
+        return True
+
+    def release_lease(self, holder: str) -> bool:
+        """Give the lease back. If word was left that there is more to do, keep it and return False."""
+        if self._lease_expires is None or self._holder != holder:
+            return True
+        if self._again:
+            self._again = False
+            return False
+        self._lease_expires = None
+        return True
+
+    def expire(self, now: datetime) -> int:
+        """Let go of finished entries whose time to live is over, as the table does by itself. Return how many."""
+        gone = 0
+        while self._expiring and self._expiring[0][0] <= now:
+            _, key = heappop(self._expiring)
+            entry = self._entries.get(key)
+            if entry is not None and entry.state in SETTLED and expires_at(entry) <= now:
+                self._remove(entry)
+                gone += 1
+        return gone
+
+    def lose_everything(self) -> None:
+        """Be an empty table again: what is left when somebody deletes it."""
+        for entry in list(self._entries.values()):
+            self._remove(entry)
+        self._lease_expires = None
+
+    def _put(self, entry: QueueEntry) -> QueueEntry:
+        key, due = entry.key, entry.due
+        self._entries[key] = entry
+        self._orders[entry.state].put((due, key, entry.version))
+        if entry.state in SETTLED:
+            heappush(self._expiring, (expires_at(entry), key))
+        else:
+            self._by_volume.setdefault(entry.request.origin.volume_id, {})[key] = due
+        return entry
+
+    def _remove(self, entry: QueueEntry) -> None:
+        del self._entries[entry.key]
+        self._forget(entry)
+
+    def _forget(self, entry: QueueEntry) -> None:
+        """Take an entry out of the indexes."""
+        self._orders[entry.state].drop(entry.key)
+        if entry.state not in SETTLED:
+            keys = self._by_volume[entry.request.origin.volume_id]
+            del keys[entry.key]
+            if not keys:
+                del self._by_volume[entry.request.origin.volume_id]
+
+
+def expires_at(entry: QueueEntry) -> datetime:
+    """Given a finished entry, return when the table lets go of it."""
+    return max(entry.not_before, entry.enqueued_at) + FINISHED_KEPT

@@ -1,0 +1,103 @@
+"""A simulation's results in a terminal: one table, small charts, what to look at."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from snapkeep.lab.simulator.experiment import FUNCTIONS, STORAGE, TRANSFER, TRANSITIONS, Day, PolicyRpo, Result
+
+BARS = "▁▂▃▄▅▆▇█"
+SHOWN_VIOLATIONS = 5
+CHART_WIDTH = 48
+"""Bars of the widest chart; fewer where the terminal is narrow."""
+
+
+def sparkline(values: Sequence[float], width: int = CHART_WIDTH) -> str:
+    """Given numbers, return them as one line of bars, each the largest of its share of the numbers."""
+    if not values:
+        return ""
+    size = max(1, -(-len(values) // width))
+    shares = [max(values[first : first + size]) for first in range(0, len(values), size)]
+    top = max(shares) or 1
+    return "".join(BARS[min(len(BARS) - 1, int(share / top * (len(BARS) - 1) + 0.5))] for share in shares)
+
+
+def print_results(results: Sequence[Result], console: Console) -> None:
+    """Given the results of one or two policies, print them side by side."""
+    table = Table(title="What came of it", title_justify="left", header_style="bold")
+    table.add_column("")
+    for result in results:
+        table.add_column(Text(result.name), justify="right")
+    for label, show in ROWS:
+        table.add_row(label, *(Text(show(result)) for result in results))
+    console.print(table)
+    for result in results:
+        _print_charts(result, console)
+
+
+def _print_charts(result: Result, console: Console) -> None:
+    console.print(Text.assemble("\n", (result.name, "bold"), ", day by day"))
+    regions = list(result.days[-1].regions) if result.days else []
+    charts: list[tuple[str, Callable[[Day], float], str]] = []
+    for region in regions:
+        charts.append((f"snapshots in {region}", lambda day, region=region: day.regions[region].snapshots, ",.0f"))  # type: ignore[misc]
+        charts.append((f"GiB in {region}", lambda day, region=region: day.regions[region].stored_gib, ",.0f"))  # type: ignore[misc]
+    charts.append(("copies waiting, most", lambda day: float(day.waiting_most), ",.0f"))
+    charts.append(("oldest newest copy, hours", lambda day: day.rpo_worst_hours, ",.1f"))
+    lines = [(label, [read(day) for day in result.days], form) for label, read, form in charts]
+    lines.append(("dollars, month by month", [sum(month.values()) for month in result.months.values()], ",.2f"))
+    label_width = max(len(label) for label, _, _ in lines)
+    tops = [f"up to {max(values, default=0):{form}}" for _, values, form in lines]
+    width = max(8, min(CHART_WIDTH, console.width - label_width - max(map(len, tops)) - 6))
+    for (label, values, _), top in zip(lines, tops, strict=True):
+        console.print(f"  {label:<{label_width}}  [cyan]{sparkline(values, width)}[/cyan]  {top}", soft_wrap=True)
+    notes = Table.grid(padding=(0, 2))
+    for moment in result.worst:
+        notes.add_row("", Text(f"{moment.at:%Y-%m-%d}", "yellow"), Text(moment.what))
+    for violation in result.violations[:SHOWN_VIOLATIONS]:
+        notes.add_row("", Text("broken", "red"), Text(violation))
+    for note in result.notes:
+        notes.add_row("", Text("note", "yellow"), Text(note))
+    console.print(notes)
+
+
+def _dollars(result: Result, *prefixes: str) -> str:
+    """Return what is paid for that begins with one of the words; for everything if none is given."""
+    return f"${sum(v for month in result.months.values() for key, v in month.items() if key.startswith(prefixes or '')):,.2f}"
+
+
+def _failed(result: Result) -> int:
+    return sum(count for name, count in result.runs.items() if name.endswith("FAILED"))
+
+
+def _by_policy(result: Result, show: Callable[[PolicyRpo], str]) -> str:
+    """Given what to show of a policy's RPO, return it; where there are several policies a line for each, with its name."""
+    rpo = result.rpo
+    if len(rpo) == 1:
+        return show(rpo[0])
+    return "\n".join(f"{one.policy}: {show(one)}" for one in rpo) or "no copies"
+
+
+ROWS: list[tuple[str, Callable[[Result], str]]] = [
+    ("volumes, of them governed", lambda one: f"{one.volumes:,}, {one.governed:,}"),
+    ("days", lambda one: f"{one.plan.days:,}"),
+    ("snapshots at the end", lambda one: f"{sum(r.snapshots for r in one.days[-1].regions.values()):,}"),
+    ("GiB stored at the end", lambda one: f"{sum(r.stored_gib for r in one.days[-1].regions.values()):,.0f}"),
+    ("copies made", lambda one: f"{one.copies:,}"),
+    ("GiB copied", lambda one: f"{one.copied_gib:,.0f}"),
+    ("deletions", lambda one: f"{one.deletions:,}"),
+    ("RPO asked", lambda one: _by_policy(one, lambda rpo: f"{rpo.asked_hours:,.1f} h")),
+    ("RPO, the worst reached", lambda one: _by_policy(one, lambda rpo: f"{rpo.worst_hours:,.1f} h")),
+    ("days within the RPO", lambda one: f"{one.rpo_met_share:.1%}" if one.rpo else "no copies"),
+    ("copies waiting, the most", lambda one: f"{max((day.waiting_most for day in one.days), default=0):,}"),
+    ("runs that ended FAILED", lambda one: f"{_failed(one):,}"),
+    ("cost: storage", lambda one: _dollars(one, STORAGE)),
+    ("cost: transfer", lambda one: _dollars(one, TRANSFER)),
+    ("cost: state transitions, functions", lambda one: _dollars(one, TRANSITIONS, FUNCTIONS)),
+    ("cost: all", _dollars),
+    ("broken invariants", lambda one: f"{len(one.violations):,}"),
+]

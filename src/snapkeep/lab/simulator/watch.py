@@ -1,0 +1,327 @@
+"""Independent observers of the invariants: they look at every write that the model sees, and know nothing of the decisions.
+
+What is true they take from the model alone: which snapshot a copy was really made of, what runs, what is completed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from snapkeep.domain import tag_names as tagnames
+from snapkeep.domain.copies.entry import QueueEntry
+from snapkeep.domain.model import Action, Plan
+from snapkeep.domain.policy.model import Policy, PolicySet
+from snapkeep.lab.ebs_model.clock import utc
+from snapkeep.lab.ebs_model.place import Place
+from snapkeep.lab.ebs_model.records import COMPLETED, ERROR, PENDING, Snapshot
+from snapkeep.lab.ebs_model.tags import BACKUP_TAG, as_dict, value_of
+from snapkeep.lab.simulator.executions import PROTECT, SUCCEEDED, Run
+from snapkeep.lab.simulator.runner import Runner
+from snapkeep.lab.simulator.wiring import CALLER
+
+HELD_TOLERANCE_SECONDS = 20 * 60.0
+"""Between a look at what holds a snapshot and its deletion time passes: a listing is good for a minute, a plan for fifteen."""
+POLICY_TOLERANCE_SECONDS = 20 * 60.0
+OUR_DESCRIPTION = "[Snapkeep: "
+"""How the description of every copy begins that the system makes: a copy that lost its tags is known by it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """What a snapshot's data really is: of which volume, from when; for a copy, the source's."""
+
+    source_id: str
+    region: str
+    volume_id: str
+    start: float
+
+
+@dataclass(slots=True)
+class Watch:
+    """Looks at a runner's world. `violations` says in words what was broken, each with its invariant's id."""
+
+    runner: Runner
+    policies: Callable[[], PolicySet]
+    governed: Callable[[str, Mapping[str, str]], bool]
+    """Given a volume's id and tags, whether a policy includes it: the tester's own word for it."""
+    violations: list[str] = field(default_factory=list)
+    writes: int = 0
+    truths: dict[str, Truth] = field(default_factory=dict)
+    failed_runs: set[str] = field(default_factory=set)
+    """Snapshots of which a run ended FAILED: an alarm tells that, even where the notice itself could not be sent."""
+    arrived: set[tuple[str, str]] = field(default_factory=set)
+    """Source snapshots and regions in which a copy of them has completed, at some time."""
+    forgotten: set[str] = field(default_factory=set)
+    """Copies that ran when their queue was lost: nobody can know of them without listing their region."""
+    planned_at: dict[str, datetime] = field(default_factory=dict)
+    """When the plan was made that deletes a snapshot: what began later it could not know of."""
+    _history: list[tuple[float, PolicySet]] = field(default_factory=list)
+
+    def attach(self) -> Watch:
+        """Begin to look. Return itself."""
+        world, call, emit = self.runner.world, self.runner.world.call, self.runner.world.emit
+        for place in world.places.values():
+            for snapshot in place.snapshots.values():
+                self.truths[snapshot.id] = Truth(snapshot.id, place.region, snapshot.volume_id, snapshot.start)
+
+        def watched_call(service: str, action: str, params: Any = None, *, region: str, **given: Any) -> Any:
+            look = _BEFORE.get(action)
+            if look is None and action not in _MAKING:
+                return call(service, action, params, region=region, **given)
+            place = world.place(region)
+            if look is not None and given.get("caller") == CALLER:
+                look(self, place, params)
+            known = len(place.snapshots)
+            try:
+                return call(service, action, params, region=region, **given)
+            finally:
+                if action in _MAKING and len(place.snapshots) > known:
+                    self._learn(place)
+
+        def watched_emit(place: Place, detail_type: str, resources: list[str], detail: dict[str, Any]) -> None:
+            if detail.get("event") == "copySnapshot" and detail.get("result") == "succeeded":
+                copy_id = detail["snapshot_id"].rpartition("/")[2]
+                self.arrived.add((self.truths[copy_id].source_id, place.region))
+            emit(place, detail_type, resources, detail)
+
+        world.call = watched_call  # type: ignore[method-assign]
+        world.emit = watched_emit  # type: ignore[method-assign]
+        self.runner.plan_listeners.append(self.plan_made)
+        return self
+
+    def policy_changed(self, former: PolicySet) -> None:
+        """Given the policies that were in force until now, remember them: what was decided by them may still be carried out."""
+        self._history.append((self.runner.world.now(), former))
+
+    def queue_lost(self, region: str) -> None:
+        """Given a DR region whose queue is being lost, remember what runs there."""
+        self.forgotten.update(self._place(region).copies_in_flight)
+
+    def _learn(self, place: Place) -> None:
+        """Note what has just been made: the newest snapshots of the place."""
+        for snapshot in reversed(place.snapshots.values()):
+            if snapshot.id in self.truths:
+                return
+            source = self.truths.get(snapshot.source_id)
+            self.truths[snapshot.id] = source or Truth(snapshot.id, place.region, snapshot.volume_id, snapshot.start)
+
+    def _broken(self, invariant: str, place: Place, snapshot_id: str, what: str) -> None:
+        self.violations.append(f"{invariant}: {snapshot_id} in {place.region}: {what}")
+
+    def _managed(self, snapshot: Snapshot) -> bool:
+        return value_of(snapshot.tags, tagnames.MANAGED) == self.runner.deployment.system
+
+    def _policies_of(self, snapshot: Snapshot) -> list[Policy]:
+        """The policy that a snapshot carries, as it is now and as it was lately."""
+        oldest = self.runner.world.now() - POLICY_TOLERANCE_SECONDS
+        sets = [self.policies(), *(policies for until, policies in self._history if until >= oldest)]
+        name = value_of(snapshot.tags, tagnames.POLICY) or ""
+        return [policy for policies in sets if (policy := policies.named(name))]
+
+    # Deletions
+
+    def _before_delete(self, place: Place, params: Mapping[str, Any]) -> None:
+        snapshot = place.snapshots.get(str(params["SnapshotId"]))
+        if snapshot is None:
+            return
+        self.writes += 1
+        if not self._managed(snapshot):
+            self._broken("INV-01", place, snapshot.id, "deleted, and it is not ours")
+        if self._held_since(place, snapshot) < self.runner.world.now() - HELD_TOLERANCE_SECONDS:
+            self._broken("INV-06", place, snapshot.id, "given to DeleteSnapshot while an AMI, a lock or AWS Backup holds it")
+        if snapshot.state == PENDING or (snapshot.state == ERROR and not snapshot.source_id):
+            self._broken("INV-03", place, snapshot.id, f"deleted while it is {snapshot.state}")
+        if snapshot.state != COMPLETED:
+            return
+        self._look_at_newer(place, snapshot)
+        if not snapshot.source_id:
+            self._look_at_copies(snapshot, place)
+
+    def _held_since(self, place: Place, snapshot: Snapshot) -> float:
+        if BACKUP_TAG in snapshot.tags[::2]:
+            return snapshot.start
+        images = [place.images[image].created for image in place.image_uses.get(snapshot.id, ())]
+        lock = place.locks.get(snapshot.id)
+        return min([*images, *([lock.created] if lock and not lock.expired else [])], default=float("inf"))
+
+    def _look_at_newer(self, place: Place, snapshot: Snapshot) -> None:
+        own = self.truths[snapshot.id]
+        newer = {
+            truth.source_id
+            for peer in self._lineage(place, snapshot)
+            if peer.state == COMPLETED and self._managed(peer) and (truth := self.truths[peer.id]).start > own.start
+        }
+        if not newer:
+            invariant = "INV-05" if snapshot.source_id else "INV-02"
+            self._broken(invariant, place, snapshot.id, "deleted, and it is the newest completed one of its lineage")
+        policies = self._policies_of(snapshot)
+        rules = [rule for policy in policies if (rule := policy.copy_rule(place.region))] if snapshot.source_id else policies
+        least = min((rule.retention.keep_last for rule in rules), default=1)
+        if len(newer) < least:
+            self._broken(
+                "INV-03", place, snapshot.id, f"deleted, and only {len(newer)} good ones are newer; {least} are to be kept"
+            )
+
+    def _lineage(self, place: Place, snapshot: Snapshot) -> Iterable[Snapshot]:
+        if snapshot.source_id:
+            return [one for one in place.copies_by_log.get(snapshot.log, {}) if one.id in place.snapshots]
+        return [one for one in place.by_volume.get(snapshot.volume_id) if not one.source_id]
+
+    def _look_at_copies(self, snapshot: Snapshot, place: Place) -> None:
+        """INV-04, for the regions that the policy asks for now as well as lately."""
+        asked = [{rule.region for rule in policy.copies} for policy in self._policies_of(snapshot)]
+        for region in set.intersection(*asked) if asked else ():
+            planned = self.planned_at.get(snapshot.id, self.runner.wiring.clock.now())
+            if any(utc(copy.start) < planned for copy in self._running(snapshot, region)):
+                self._broken("INV-04", place, snapshot.id, f"deleted while its copy to {region} runs")
+            if any(entry.enqueued_at < planned for entry in self._waiting(snapshot, region)):
+                self._broken("INV-04", place, snapshot.id, f"deleted while its copy to {region} waits")
+            start = self.truths[snapshot.id].start
+            good = (copy for copy in self._copies(region, snapshot) if copy.state == COMPLETED and self._managed(copy))
+            if not any(self.truths[copy.id].start >= start for copy in good):
+                self._broken("INV-04", place, snapshot.id, f"deleted, and neither it nor a newer one has a copy in {region}")
+
+    def _running(self, snapshot: Snapshot, region: str) -> Iterator[Snapshot]:
+        for copy in self._place(region).copies_in_flight.values():
+            if copy.source_id == snapshot.id and copy.id not in self.forgotten and self._managed(copy):
+                yield copy
+
+    def _waiting(self, snapshot: Snapshot, region: str) -> Iterator[QueueEntry]:
+        queue = self.runner.wiring.queues.get(region)
+        for entry in queue.open_entries(snapshot.volume_id) if queue else ():
+            if entry.request.origin.snapshot_id == snapshot.id:
+                yield entry
+
+    def _copies(self, region: str, source: Snapshot) -> Iterator[Snapshot]:
+        place = self._place(region)
+        return (copy for copy in place.copies_by_log.get(source.log, {}) if copy.id in place.snapshots)
+
+    def _place(self, region: str) -> Place:
+        return self.runner.world.place(region)
+
+    # Copies and tags
+
+    def _before_copy(self, place: Place, params: Mapping[str, Any]) -> None:
+        self.writes += 1
+        source = self._place(str(params["SourceRegion"])).snapshots.get(str(params["SourceSnapshotId"]))
+        if len(place.copies_in_flight) >= self.runner.deployment.copy_quota:
+            self._broken(
+                "INV-10",
+                place,
+                str(params["SourceSnapshotId"]),
+                f"a copy beyond the quota of {self.runner.deployment.copy_quota}",
+            )
+        if source is None:
+            return
+        if not self._managed(source):
+            self._broken("INV-01", place, source.id, "copied, and it is not ours")
+        live = [
+            copy.id
+            for copy in self._copies(place.region, source)
+            if copy.source_id == source.id and copy.state in (PENDING, COMPLETED) and self._managed(copy)
+        ]
+        if live:
+            self._broken("INV-09", place, source.id, f"copied once more; {live[0]} is there")
+
+    def _before_tags(self, place: Place, params: Mapping[str, Any]) -> None:
+        for resource in params["Resources"]:
+            snapshot = place.snapshots.get(str(resource))
+            if snapshot is None:
+                continue
+            self.writes += 1
+            if not self._managed(snapshot) and not self._included(place, snapshot):
+                self._broken("INV-01", place, snapshot.id, "tagged, and no policy includes it")
+            if snapshot.state != COMPLETED:
+                self._broken("INV-03", place, snapshot.id, f"tagged while it is {snapshot.state}")
+
+    def _included(self, place: Place, snapshot: Snapshot) -> bool:
+        """Whether a policy includes it. The last snapshot of a volume that is gone follows the volume's earlier ones."""
+        if snapshot.source_id:
+            return snapshot.description.startswith(OUR_DESCRIPTION)
+        volume = place.volumes.get(snapshot.volume_id)
+        if self.governed(snapshot.volume_id, as_dict(volume.tags if volume else snapshot.tags)):
+            return True
+        earlier = (one for one in place.snapshots.values() if one.volume_id == snapshot.volume_id)
+        return volume is None and any(self._managed(one) for one in earlier)
+
+    # Plans and runs
+
+    def plan_made(self, plan: Plan) -> None:
+        """Given a plan that is about to be carried out, look at how much it deletes (INV-08)."""
+        deletions = plan.deletions
+        for verdict in deletions:
+            self.planned_at[verdict.snapshot.id] = plan.made_at
+        if all(verdict.action is Action.DELETE for verdict in plan.verdicts):
+            return  # a sweep's: the plans of many volumes, of which it knows only what is to go
+        limits = self.policies().limits
+        if len(deletions) > limits.max_deletions:
+            self.violations.append(f"INV-08: {plan.id} deletes {len(deletions)}; {limits.max_deletions} are allowed")
+        for volume_id in {verdict.snapshot.origin.volume_id for verdict in deletions}:
+            counted = [
+                verdict.action
+                for verdict in plan.verdicts
+                if verdict.snapshot.origin.volume_id == volume_id and verdict.snapshot.completed
+            ]
+            deleted = counted.count(Action.DELETE)
+            if len(counted) > limits.small_lineage and deleted * 100 > limits.max_share_percent * len(counted):
+                self.violations.append(f"INV-08: {plan.id} deletes {deleted} of {len(counted)} of {volume_id}")
+
+    def run_ended(self, run: Run) -> None:
+        """Given a run that has ended, look whether a success is one: every copy that it speaks of has arrived."""
+        if run.machine != PROTECT:
+            return
+        if run.status != SUCCEEDED:
+            self.failed_runs.update(_snapshots_in(run.event))
+            return
+        for copy in run.state.get("copies", {}).get("results", []):
+            if (copy["snapshot_id"], copy["region"]) not in self.arrived:
+                self.violations.append(f"INV-12: {run.id} says that {copy['snapshot_id']} is in {copy['region']}; it is not")
+
+    def missing_at_the_end(self) -> list[str]:
+        """Return in words which completed managed snapshots have neither their copies nor a notice that says so (INV-12).
+
+        Of a snapshot whose run failed the alarm has told, and one that is older than its copy rule was never to be copied:
+        nothing more is asked of these once a newer one of their volume is there.
+        """
+        told = {word for notice in self.runner.wiring.notices.told for word in f"{notice.subject} {notice.detail}".split()}
+        missing = []
+        for region in self.runner.deployment.primaries:
+            for snapshot in self._place(region).snapshots.values():
+                if snapshot.state != COMPLETED or snapshot.source_id or not self._managed(snapshot) or snapshot.id in told:
+                    continue
+                policy = self.policies().named(value_of(snapshot.tags, tagnames.POLICY) or "")
+                missing += [
+                    f"INV-12: {snapshot.id} in {region} has no copy in {rule.region}, and nobody was told"
+                    for rule in (policy.copies if policy else ())
+                    if not self._served(snapshot, rule.region)
+                ]
+        return missing
+
+    def _served(self, snapshot: Snapshot, region: str) -> bool:
+        if (snapshot.id, region) in self.arrived:
+            return True
+        own = self.truths[snapshot.id]
+        replaced = any(
+            truth.volume_id == own.volume_id and truth.start > own.start and (truth.source_id, region) in self.arrived
+            for truth in self.truths.values()
+        )
+        rule_came_later = any(until > own.start for until, _ in self._history)
+        return replaced and (rule_came_later or snapshot.id in self.failed_runs)
+
+
+def _snapshots_in(event: Mapping[str, Any]) -> Iterator[str]:
+    detail = event.get("detail", {})
+    for one in (detail, *detail.get("snapshots", ())):
+        if "snapshot_id" in one:
+            yield one["snapshot_id"].rpartition("/")[2]
+
+
+_MAKING = frozenset({"CreateSnapshot", "CreateSnapshots", "CopySnapshot", "CreateImage"})
+_BEFORE: dict[str, Callable[[Watch, Place, Mapping[str, Any]], None]] = {
+    "DeleteSnapshot": Watch._before_delete,  # noqa: SLF001 - the table of its own methods
+    "CopySnapshot": Watch._before_copy,  # noqa: SLF001
+    "CreateTags": Watch._before_tags,  # noqa: SLF001
+}

@@ -1,0 +1,1 @@
+"""Copies: from the queue to the checked copy in the DR region."""

@@ -1,0 +1,140 @@
+"""Receive: a copy has ended in this DR region. Is it ours? Check it, answer who waits, plan the region's retention."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from snapkeep.domain.copies.entry import EntryState, QueueEntry, entry_key
+from snapkeep.domain.errors import AwsRefused, AwsUnavailable, CopyFailed, CopyWrong, SnapshotGone
+from snapkeep.domain.events import CopyEnded
+from snapkeep.domain.model import Plan, Snapshot, SnapshotState
+from snapkeep.usecases.copies.retries import RetryPolicy
+from snapkeep.usecases.copies.settle import Settlement, missing_tags, naming_keys
+from snapkeep.usecases.ports import Clock, CopyQueue, EntryChanged, SnapshotReader, SnapshotTagger
+from snapkeep.usecases.protect import Problem
+from snapkeep.usecases.retention.plan_volumes import RetentionPlanner
+
+_UNDER_WAY = (EntryState.STARTING, EntryState.RUNNING)
+
+
+class ReceiveOutcome(StrEnum):
+    """What became of a copy's end."""
+
+    RECEIVED = "RECEIVED"
+    RETRYING = "RETRYING"
+    FAILED = "FAILED"
+    NOT_OURS = "NOT_OURS"
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiveResult:
+    """What receiving did, the retention plan of the lineage, and the failed copies to remove."""
+
+    outcome: ReceiveOutcome
+    why: str
+    plan: Plan | None = None
+    remove: tuple[Snapshot, ...] = ()
+    problems: tuple[Problem, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReceiveCopy:
+    """Handles the end of one copy. Running it again changes nothing (INV-11)."""
+
+    system: str
+    reader: SnapshotReader
+    tagger: SnapshotTagger
+    queue: CopyQueue
+    settlement: Settlement
+    attempts: RetryPolicy
+    planner: RetentionPlanner
+    clock: Clock
+
+    def run(self, ended: CopyEnded) -> ReceiveResult:
+        """Given a copy that ended, return what became of it. Raise AwsUnavailable while EC2 does not show the end yet."""
+        entry = self._entry(ended)
+        copies = self.reader.copies_of_volume(entry.request.origin.volume_id) if entry else []
+        copy = next((one for one in copies if one.id == ended.copy_id), None)
+        if copy is None:
+            copy = self.reader.snapshots([ended.copy_id]).get(ended.copy_id)
+        if copy is None:
+            return self._vanished(ended, entry)
+        asked_for = entry is not None and entry.copy_id == copy.id
+        if not (copy.managed_by(self.system) or asked_for):
+            return ReceiveResult(ReceiveOutcome.NOT_OURS, f"{copy.id} is no managed copy of {self.system}")
+        if entry is None:
+            entry = self._find(entry_key(copy.origin.region, copy.origin.snapshot_id, self.reader.region))
+            copies = self.reader.copies_of_volume(copy.origin.volume_id)
+        if copy.completed:
+            return self._completed(copy, entry, copies)
+        if copy.state is not SnapshotState.ERROR:
+            raise AwsUnavailable(f"the event says that {copy.id} has ended; EC2 says it is {copy.state}")
+        return self._failed(copy, entry, copy.state_message or ended.cause or "EC2 gave no cause")
+
+    def _entry(self, ended: CopyEnded) -> QueueEntry | None:
+        if not ended.source_region:
+            return None
+        entry = self._find(entry_key(ended.source_region, ended.source_snapshot_id, self.reader.region))
+        return entry if entry and entry.copy_id in ("", ended.copy_id) else None
+
+    def _find(self, key: str) -> QueueEntry | None:
+        try:
+            return self.queue.get(key)
+        except KeyError:
+            return None
+
+    def _vanished(self, ended: CopyEnded, entry: QueueEntry | None) -> ReceiveResult:
+        """A copy that is gone already: a failed one that somebody removed, or a completed one that did not last."""
+        if entry is None or entry.copy_id != ended.copy_id or entry.state is not EntryState.RUNNING:
+            return ReceiveResult(
+                ReceiveOutcome.NOT_OURS, f"{ended.copy_id} is gone, and no copy of ours is waited for under this id"
+            )
+        cause = ended.cause or f"{ended.copy_id} was deleted before it could be checked"
+        return self._again_or_give_up(entry, cause, remove=())
+
+    def _completed(self, copy: Snapshot, entry: QueueEntry | None, copies: list[Snapshot]) -> ReceiveResult:
+        faults: list[str] = []
+        if entry is not None and entry.copy_id in ("", copy.id):
+            copy = self._retagged(copy, entry)
+            if entry.state is not EntryState.DONE:
+                faults = self.settlement.settle(entry, copy)
+        if faults:  # no good copy goes for a wrong one
+            problem = Problem(CopyWrong.__name__, copy.id, "; ".join(faults))
+            return ReceiveResult(ReceiveOutcome.FAILED, problem.cause, problems=(problem,))
+        others = [one for one in copies if one.id != copy.id and one.origin.lineage == copy.origin.lineage]
+        return ReceiveResult(ReceiveOutcome.RECEIVED, f"{copy.id} is good", self.planner.plan_copies([copy, *others]))
+
+    def _retagged(self, copy: Snapshot, entry: QueueEntry) -> Snapshot:
+        """The copy with the tags that it lost. Its role may tag managed copies alone: what it may not, the next sweep does."""
+        lost = missing_tags(entry.request, copy)
+        if not lost:
+            return copy
+        try:
+            self.tagger.tag([copy.id], lost)
+        except SnapshotGone as error:
+            raise AwsUnavailable(str(error)) from error
+        except AwsRefused:
+            return replace(copy, origin=entry.request.origin)
+        return replace(copy, tags={**copy.tags, **lost}, origin=entry.request.origin)
+
+    def _failed(self, copy: Snapshot, entry: QueueEntry | None, cause: str) -> ReceiveResult:
+        """What is given up is told again while its failed copy is there: a run that ended before it could tell was no telling."""
+        if entry is not None and entry.state is EntryState.FAILED and entry.copy_id == copy.id:
+            problem = Problem(CopyFailed.__name__, entry.request.origin.snapshot_id, entry.cause)
+            return ReceiveResult(ReceiveOutcome.FAILED, entry.cause, remove=(copy,), problems=(problem,))
+        if entry is None or entry.copy_id not in ("", copy.id) or entry.state not in _UNDER_WAY:
+            return ReceiveResult(ReceiveOutcome.RETRYING, f"{copy.id} failed, and is waited for no more: {cause}", remove=(copy,))
+        return self._again_or_give_up(entry, naming_keys(entry.request, cause), remove=(copy,))
+
+    def _again_or_give_up(self, entry: QueueEntry, cause: str, remove: tuple[Snapshot, ...]) -> ReceiveResult:
+        after = self.attempts.after_failure(entry, cause, self.clock.now())
+        if after.state is EntryState.FAILED:
+            self.settlement.give_up(entry, cause)
+            problem = Problem(CopyFailed.__name__, entry.request.origin.snapshot_id, cause)
+            return ReceiveResult(ReceiveOutcome.FAILED, cause, remove=remove, problems=(problem,))
+        try:
+            self.queue.write(after)
+        except EntryChanged as error:
+            raise AwsUnavailable(f"the queue's entry {entry.key} changed meanwhile; once more") from error
+        return ReceiveResult(ReceiveOutcome.RETRYING, f"attempt {entry.attempts} failed: {cause}", remove=remove)

@@ -1,0 +1,1 @@
+"""Reading use cases: status and explain."""

@@ -1,0 +1,1 @@
+"""Sweeps of the primary and the DR regions."""

@@ -1,0 +1,78 @@
+"""Replay what the rules could not deliver: events go into the state machine that they were meant for."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+
+from snapkeep.domain.errors import SnapkeepError
+from snapkeep.domain.sweep.findings import FindingKind
+from snapkeep.domain.sweep.report import Handling, ReportItem
+from snapkeep.usecases.sweep.ports import DeadLetter, DeadLetters, ProtectRuns
+
+_EVENT_ID = re.compile(r"[0-9a-f-]{36}")
+EC2_SOURCES = ("aws.ec2", "snapkeep.sweep")
+SCHEDULED = "Scheduled Event"
+"""The detail-type of a schedule's tick (EventBridge user guide): the next tick has done its work."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplayDeadLetters:
+    """Drains the rules' dead-letter queue. What cannot be read stays there, and is told."""
+
+    letters: DeadLetters
+    runs: ProtectRuns
+    most: int = 500
+
+    def run(self) -> list[ReportItem]:
+        """Replay what is there; return what became of each message."""
+        items: list[ReportItem] = []
+        done: list[DeadLetter] = []
+        for letter in self.letters.receive(self.most):
+            item = self._replay(letter)
+            if item is None or item.handling is Handling.REPAIRED:
+                done.append(letter)
+            if item is not None:
+                items.append(item)
+        self.letters.delete(done)
+        return items
+
+    def _replay(self, letter: DeadLetter) -> ReportItem | None:
+        event = _event(letter.body)
+        if event is None:
+            return ReportItem(FindingKind.UNREADABLE, "", "", f"it begins: {letter.body[:80]!r}", Handling.NEEDS_ATTENTION)
+        if event.get("detail-type") == SCHEDULED:
+            return None
+        subject = _subject(event)
+        if event.get("source") not in EC2_SOURCES:
+            return ReportItem(
+                FindingKind.UNREADABLE, subject, "", f"its source is {event.get('source')!r}", Handling.NEEDS_ATTENTION
+            )
+        text = f"{event.get('detail-type', 'event')}, not delivered: {letter.cause or 'no cause was given'}"
+        try:
+            self.runs.start(event, _name(event, letter.body))
+        except SnapkeepError as error:
+            return ReportItem(FindingKind.UNDELIVERED, subject, "", text, Handling.FAILED, str(error))
+        return ReportItem(FindingKind.UNDELIVERED, subject, "", text, Handling.REPAIRED)
+
+
+def _event(body: str) -> Mapping[str, Any] | None:
+    try:
+        event = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    return event if isinstance(event, Mapping) and isinstance(event.get("detail"), Mapping) else None
+
+
+def _subject(event: Mapping[str, Any]) -> str:
+    return str(event["detail"].get("snapshot_id", "")).rpartition("/")[2] or str(event.get("id", ""))
+
+
+def _name(event: Mapping[str, Any], body: str) -> str:
+    """One run for an event, however often it is replayed."""
+    event_id = str(event.get("id"))
+    return f"replay-{event_id if _EVENT_ID.fullmatch(event_id) else sha256(body.encode()).hexdigest()[:32]}"

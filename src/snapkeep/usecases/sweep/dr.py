@@ -1,0 +1,147 @@
+"""The sweep of a DR region: ends of copies that no run saw, failed copies, lost tags, retention, undelivered events."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+from snapkeep.domain.copies.entry import EntryState, QueueEntry, entry_key
+from snapkeep.domain.events import CopyEnded
+from snapkeep.domain.model import Snapshot
+from snapkeep.domain.policy.model import PolicySet
+from snapkeep.domain.retention.region_plan import RegionFacts
+from snapkeep.domain.sweep.dr import DrFacts, decide_dr
+from snapkeep.domain.sweep.findings import FindingKind, Receive, Repair, Retag, document_findings
+from snapkeep.domain.sweep.report import Handling, ReportItem, SweepReport
+from snapkeep.usecases.copies.receive import ReceiveCopy, ReceiveOutcome
+from snapkeep.usecases.ports import Clock, CopyQueue, DeletionGuards, SnapshotReader, SnapshotTagger
+from snapkeep.usecases.sweep.dead_letters import ReplayDeadLetters
+from snapkeep.usecases.sweep.shared import (
+    ExposureCheck,
+    Repairs,
+    SweepLimits,
+    SweepOptions,
+    SweepResult,
+    deletion_plan,
+    guarded_plan,
+    queue_counts,
+    queued_copy,
+    undelivered,
+    unfinished,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DrSweep:
+    """Brings a DR region to order. Twice in a row, the second changes nothing."""
+
+    system: str
+    reader: SnapshotReader
+    queue: CopyQueue
+    guards: DeletionGuards
+    policies: Callable[[], PolicySet]
+    receive: ReceiveCopy
+    tagger: SnapshotTagger
+    letters: ReplayDeadLetters
+    exposure: ExposureCheck
+    clock: Clock
+    limits: SweepLimits = field(default_factory=SweepLimits)
+
+    def run(self, sweep_id: str, options: SweepOptions) -> SweepResult:
+        """Given the sweep's id and what was asked of it, find and repair; return what came of it.
+
+        Raise AwsThrottled or AwsUnavailable when the region cannot be read: then nothing was done.
+        """
+        started = self.clock.now()
+        policies = self.policies()
+        entries = unfinished(self.queue)
+        snapshots = list(self.reader.all_snapshots())
+        wrong = {entry.copy_id for entry in entries if entry.state is EntryState.FAILED}
+        counted = [one for one in snapshots if one.id not in wrong]  # no good copy goes for one that a person has to decide about
+        listing = RegionFacts(region=self.reader.region, volumes=(), snapshots=counted)
+        plan = guarded_plan(self.guards, listing, policies, started, system=self.system)
+        facts = DrFacts(
+            system=self.system,
+            plan=plan,
+            snapshots=snapshots,
+            queued=[queued_copy(entry) for entry in entries],
+            done=(queued_copy(entry) for entry in self.queue.in_state(EntryState.DONE)),
+            adopt=options.adopt,
+        )
+        decision = decide_dr(facts, policies, started)
+        deletions, left = deletion_plan(decision, self.reader.region, started, self.limits.deletions)
+        actor = _Actor(self)
+        repairs = Repairs(self.limits.repairs)
+        repairs.carry_out([*document_findings(policies), *decision.findings], actor.repair)
+        repairs.carry_out(self.exposure.run(snapshots, self.system, self.clock.now()), lambda _: Handling.NOTED)
+        report = SweepReport(
+            id=sweep_id,
+            system=self.system,
+            stack="dr",
+            region=self.reader.region,
+            started_at=started,
+            ended_at=self.clock.now(),
+            items=(*repairs.items, *actor.problems, *undelivered(self.letters), *left),
+            counts=_counts(snapshots, entries, self.system),
+        )
+        gone = {copy.id for copy, _ in actor.remove}
+        kept = tuple(verdict for verdict in deletions.verdicts if verdict.snapshot.id not in gone)
+        return SweepResult(report, replace(deletions, verdicts=kept), tuple(actor.remove))
+
+
+@dataclass(slots=True)
+class _Actor:
+    """Carries out a DR region's repairs, and keeps what they leave to be done."""
+
+    sweep: DrSweep
+    remove: list[tuple[Snapshot, str]] = field(default_factory=list)
+    problems: list[ReportItem] = field(default_factory=list)
+
+    def repair(self, repair: Repair) -> Handling:
+        """Given a repair, carry it out."""
+        match repair:
+            case Receive():
+                return self._receive(repair)
+            case Retag(snapshot_id, tags):
+                self.sweep.tagger.tag([snapshot_id], tags)
+                return Handling.REPAIRED
+        raise TypeError(f"a DR region has no repair {type(repair).__name__}")
+
+    def _receive(self, repair: Receive) -> Handling:
+        if self._was_received_meanwhile(repair):
+            return Handling.NOTED
+        ended = CopyEnded(
+            copy_id=repair.copy_id,
+            region=self.sweep.reader.region,
+            source_snapshot_id=repair.source_snapshot_id,
+            source_region=repair.source_region,
+            succeeded=repair.succeeded,
+            cause=repair.cause,
+        )
+        received = self.sweep.receive.run(ended)
+        self.remove += [(copy, received.why) for copy in received.remove]
+        self.problems += [
+            ReportItem(FindingKind.COPY_FAILED, problem.subject, "", problem.cause, Handling.NEEDS_ATTENTION)
+            for problem in received.problems
+        ]
+        return Handling.NOTED if received.outcome is ReceiveOutcome.NOT_OURS else Handling.REPAIRED
+
+    def _was_received_meanwhile(self, repair: Receive) -> bool:
+        """Whether its own event has closed the entry since it was listed: a copy that ended a moment ago was not missed."""
+        region = self.sweep.reader.region
+        try:
+            entry = self.sweep.queue.get(entry_key(repair.source_region, repair.source_snapshot_id, region))
+        except KeyError:
+            return False
+        return repair.succeeded and entry.state is EntryState.DONE
+
+
+def _counts(snapshots: list[Snapshot], entries: list[QueueEntry], system: str) -> dict[str, int]:
+    managed = [one for one in snapshots if one.managed_by(system)]
+    return {
+        "snapshots": len(snapshots),
+        "copies managed": len(managed),
+        "copies completed": sum(one.completed for one in managed),
+        "volumes with a copy": len({one.origin.lineage for one in managed if one.completed}),
+        **queue_counts(entries),
+    }

@@ -1,0 +1,93 @@
+"""What a sweep needs of the world beside the ports of the event-driven path."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+from snapkeep.domain.sweep.findings import Wait
+from snapkeep.domain.sweep.waiting_runs import RunUnderWay
+
+
+class ProtectRuns(Protocol):
+    """The state machine Protect of this region, or Receive in a DR region: the one that events start."""
+
+    def start(self, event: Mapping[str, Any], name: str) -> bool:
+        """Start an execution with an event as its input. Return False if one of that name was started already."""
+        ...
+
+    def deployed_at(self) -> datetime:
+        """Return when the state machine was made: what was taken before is history."""
+        ...
+
+
+class WaitingRuns(Protocol):
+    """The executions of Protect of this region that have not ended."""
+
+    def under_way(self) -> list[RunUnderWay]:
+        """Return all that run, by one listing."""
+        ...
+
+    def waits(self, run: str) -> list[Wait]:
+        """Given a run, return the copies that it waits for now. One call for each run, and more only for a long history."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A message that could not be delivered, as the dead-letter queue holds it; `receipt` deletes it there."""
+
+    body: str
+    receipt: str
+    cause: str = ""
+    """Why it was not delivered, as EventBridge says in the message's attributes."""
+
+
+class DeadLetters(Protocol):
+    """The rules' dead-letter queue."""
+
+    def receive(self, most: int) -> Iterable[DeadLetter]:
+        """Return up to so many messages. They come back later unless they are deleted."""
+        ...
+
+    def delete(self, letters: Sequence[DeadLetter]) -> None:
+        """Delete messages that were replayed, or that ask nothing of anybody any more."""
+        ...
+
+
+class Exposure(Protocol):
+    """Who else can read this region's snapshots."""
+
+    def sharing_blocked(self) -> bool:
+        """Whether block public access for snapshots is on (either of its states)."""
+        ...
+
+    def public_snapshots(self) -> list[str]:
+        """Return the ids of this account's snapshots that everybody can read."""
+        ...
+
+    def shared_with(self, snapshot_ids: Collection[str]) -> dict[str, tuple[str, ...]]:
+        """Given snapshot ids, return for each that is shared the accounts that can read it. One call for each."""
+        ...
+
+
+class ReportStore(Protocol):
+    """Keeps reports."""
+
+    def put(self, name: str, content: str, content_type: str) -> str:
+        """Keep a report under a name; return where it is, as people write it (`s3://bucket/key`)."""
+        ...
+
+    def get(self, name: str) -> str:
+        """Return what was kept under a name. Raise KeyError if there is nothing."""
+        ...
+
+
+class ReportTopic(Protocol):
+    """Publishes to the people who subscribed, with the outcome as an attribute that subscriptions can filter by."""
+
+    def publish(self, subject: str, text: str, outcome: str) -> None:
+        """Publish one report."""
+        ...

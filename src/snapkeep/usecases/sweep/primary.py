@@ -1,0 +1,219 @@
+"""The sweep of a primary region: snapshots that no run handled, copies that are missing, retention, undelivered events."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from snapkeep.domain import protection as rpo
+from snapkeep.domain.copies.entry import OPEN_STATES, EntryState, QueueEntry
+from snapkeep.domain.errors import SnapkeepError
+from snapkeep.domain.model import Snapshot
+from snapkeep.domain.policy.model import PolicySet
+from snapkeep.domain.retention.region_plan import RegionFacts, RegionPlan
+from snapkeep.domain.sweep.findings import (
+    Enqueue,
+    Finding,
+    FindingKind,
+    Protect,
+    Queued,
+    Rejoin,
+    Repair,
+    Retag,
+    document_findings,
+)
+from snapkeep.domain.sweep.primary import PrimaryFacts, decide_primary
+from snapkeep.domain.sweep.report import Handling, SweepReport
+from snapkeep.usecases.copies.enqueue import EnqueueCopy
+from snapkeep.usecases.ports import Clock, CopyQueue, DeletionGuards, SnapshotReader, SnapshotTagger
+from snapkeep.usecases.protect import copy_wanted
+from snapkeep.usecases.sweep.dead_letters import ReplayDeadLetters
+from snapkeep.usecases.sweep.events import run_name, snapshot_event
+from snapkeep.usecases.sweep.ports import ProtectRuns, WaitingRuns
+from snapkeep.usecases.sweep.shared import (
+    ExposureCheck,
+    Repairs,
+    SweepLimits,
+    SweepOptions,
+    SweepResult,
+    deletion_plan,
+    guarded_plan,
+    queue_counts,
+    queued_copy,
+    undelivered,
+    unfinished,
+)
+from snapkeep.usecases.sweep.waiting_runs import RejoinRun, RunsSeen, copy_is_there, look_at_runs, made_again
+
+RETRY_FAILED_AFTER = timedelta(hours=24)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PrimarySweep:
+    """Brings a primary region to order. Twice in a row, the second changes nothing."""
+
+    system: str
+    reader: SnapshotReader
+    reader_of: Callable[[str], SnapshotReader]
+    queue_of: Callable[[str], CopyQueue]
+    guards: DeletionGuards
+    policies: Callable[[], PolicySet]
+    enqueue: EnqueueCopy
+    tagger: SnapshotTagger
+    runs: ProtectRuns
+    waiting_runs: WaitingRuns
+    letters: ReplayDeadLetters
+    exposure: ExposureCheck
+    clock: Clock
+    limits: SweepLimits = field(default_factory=SweepLimits)
+
+    def run(self, sweep_id: str, options: SweepOptions) -> SweepResult:
+        """Given the sweep's id and what was asked of it, find and repair; return what came of it.
+
+        Raise AwsThrottled or AwsUnavailable when this region itself cannot be read: then nothing was done.
+        """
+        started = self.clock.now()
+        policies = self.policies()
+        dr = self._dr_regions(policies)
+        listing = RegionFacts(
+            region=self.reader.region,
+            volumes=list(self.reader.all_volumes()),
+            snapshots=list(self.reader.all_snapshots()),
+            copies_by_region=dr.copies,
+            waiting=dr.waiting(),
+        )
+        plan = guarded_plan(self.guards, listing, policies, started, system=self.system)
+        runs = self._runs_seen(dr, plan, listing.snapshots, started)
+        facts = PrimaryFacts(
+            system=self.system,
+            plan=plan,
+            volumes={volume.id: volume for volume in listing.volumes},
+            snapshots=listing.snapshots,
+            copies_by_region=dr.copies,
+            queued={
+                (entry.request.origin.snapshot_id, entry.request.region): queued_copy(entry)
+                for entry in dr.entries
+                if entry.request.origin.region == self.reader.region
+            },
+            reachable=frozenset(dr.copies),
+            waits=runs.waits,
+            since=self.runs.deployed_at(),
+            adopt=options.adopt,
+            retry_failed_after=timedelta(0) if options.retry_failed else RETRY_FAILED_AFTER,
+        )
+        decision = decide_primary(facts, policies, started)
+        deletions, left = deletion_plan(decision, self.reader.region, started, self.limits.deletions)
+        volume_protections = rpo.volume_protections(
+            self.reader.region, listing.volumes, listing.snapshots, dr.copies, policies, started, system=self.system
+        )
+        repairs = Repairs(self.limits.repairs)
+        repairs.carry_out(
+            [*document_findings(policies), *dr.findings, *runs.findings, *decision.findings, *_missed(volume_protections)],
+            lambda repair: self._repair(repair, started),
+        )
+        repairs.carry_out(self.exposure.run(listing.snapshots, self.system, started), lambda _: Handling.NOTED)
+        report = SweepReport(
+            id=sweep_id,
+            system=self.system,
+            stack="primary",
+            region=self.reader.region,
+            started_at=started,
+            ended_at=self.clock.now(),
+            items=(*repairs.items, *undelivered(self.letters), *left),
+            counts=_counts(volume_protections, listing.snapshots, dr.entries, self.system, started)
+            | {"runs under way": runs.under_way, "runs to look at in a later sweep": runs.left},
+            policies=tuple(rpo.ages_by_policy(volume_protections)),
+        )
+        ages = {one.volume.id: one.age.total_seconds() for one in volume_protections if one.age is not None}
+        return SweepResult(report, deletions, rpo_ages_seconds=ages)
+
+    def _dr_regions(self, policies: PolicySet) -> _DrRegions:
+        """Read queue and listing of each DR region; the queue first, so that what it calls done is in the listing."""
+        found = _DrRegions()
+        for region in dict.fromkeys(rule.region for policy in policies.policies for rule in policy.copies):
+            if region == self.reader.region:
+                continue
+            try:
+                entries = unfinished(self.queue_of(region))
+                found.copies[region] = [one for one in self.reader_of(region).all_snapshots() if one.managed_by(self.system)]
+                found.entries += entries
+            except SnapkeepError as error:
+                found.findings.append(Finding(FindingKind.OUT_OF_REACH, region, "", f"{region}: {error}"))
+        return found
+
+    def _runs_seen(self, dr: _DrRegions, plan: RegionPlan, snapshots: Sequence[Snapshot], now: datetime) -> RunsSeen:
+        """Read the runs after the queues: who was answered in between waits no more."""
+        if not dr.copies:
+            return RunsSeen()
+        queued = [queued_copy(entry) for entry in dr.entries]
+        known = {one.place for one in queued}
+        starts = {snapshot.id: snapshot.origin.start_time for snapshot in snapshots}
+        missing = {
+            starts[one.snapshot_id]
+            for one in plan.missing
+            if one.region in dr.copies and (one.snapshot_id, one.region) not in known
+        }
+        return look_at_runs(self.waiting_runs, queued, missing, now, self.limits.repairs)
+
+    def _repair(self, repair: Repair, now: datetime) -> Handling:
+        match repair:
+            case Protect(snapshot):
+                fresh = self.runs.start(snapshot_event(snapshot, now), run_name(snapshot.id, now))
+                return Handling.REPAIRED if fresh else Handling.NOTED
+            case Enqueue():
+                return self._ask_for_copy(repair)
+            case Rejoin(wait):
+                return RejoinRun(queue_of=self.queue_of, reader_of=self.reader_of, enqueue=self.enqueue).run(wait)
+            case Retag(snapshot_id, tags):
+                self.tagger.tag([snapshot_id], tags)
+                return Handling.REPAIRED
+        raise TypeError(f"a primary region has no repair {type(repair).__name__}")
+
+    def _ask_for_copy(self, repair: Enqueue) -> Handling:
+        request = copy_wanted(self.system, repair.snapshot, repair.policy, repair.rule, dict(repair.snapshot.tags))
+        entry = self.enqueue.run(request, "")
+        if entry.state is not EntryState.DONE:
+            return Handling.REPAIRED
+        if copy_is_there(self.reader_of(request.region), entry):
+            return Handling.NOTED
+        self.queue_of(request.region).write(made_again(entry, request, self.clock.now()))
+        return Handling.REPAIRED
+
+
+@dataclass(slots=True)
+class _DrRegions:
+    """What could be read of the DR regions, and what could not."""
+
+    copies: dict[str, list[Snapshot]] = field(default_factory=dict)
+    entries: list[QueueEntry] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+
+    def waiting(self) -> frozenset[tuple[str, str]]:
+        """Copies that wait or run, by the queues."""
+        return frozenset((e.request.origin.snapshot_id, e.request.region) for e in self.entries if e.state in OPEN_STATES)
+
+
+def _missed(volume_protections: list[rpo.VolumeProtection]) -> list[Finding]:
+    return [Finding(FindingKind.RPO_MISSED, one.volume.id, one.volume.id, one.why) for one in volume_protections if one.wrong]
+
+
+def _counts(
+    volume_protections: list[rpo.VolumeProtection],
+    snapshots: Sequence[Snapshot],
+    entries: list[QueueEntry],
+    system: str,
+    now: datetime,
+) -> dict[str, int]:
+    by_standing = [one.standing for one in volume_protections]
+    waiting = [entry.enqueued_at for entry in entries if queued_copy(entry).standing is Queued.TO_COME]
+    return {
+        "volumes": len(volume_protections),
+        "volumes protected": by_standing.count(rpo.VolumeHealth.PROTECTED) + by_standing.count(rpo.VolumeHealth.FIRST_COPY),
+        "volumes not as their policy asks": sum(one.wrong for one in volume_protections),
+        "volumes without a policy": by_standing.count(rpo.VolumeHealth.NO_POLICY),
+        "snapshots": len(snapshots),
+        "snapshots managed": sum(one.managed_by(system) for one in snapshots),
+        **queue_counts(entries),
+        "minutes that the oldest copy has waited": int((now - min(waiting, default=now)).total_seconds() // 60),
+    }

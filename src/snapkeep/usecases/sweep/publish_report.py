@@ -1,0 +1,50 @@
+"""Make a sweep's report public: as JSON and as a page in the bucket, and to the people who subscribed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from snapkeep.domain.sweep.report import SweepReport, cut, subject_of, text_of
+from snapkeep.domain.sweep.report_codec import report_from_json, report_to_json
+from snapkeep.usecases.sweep.ports import ReportStore, ReportTopic
+
+JSON, PAGE = "application/json", "text/html; charset=utf-8"
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """Where a report is."""
+
+    outcome: str
+    summary: str
+    json: str
+    page: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublishReport:
+    """Keeps a report and publishes it."""
+
+    store: ReportStore
+    topic: ReportTopic
+    render: Callable[[SweepReport], str]
+
+    def keep_interim(self, report: SweepReport) -> None:
+        """Keep what a sweep did itself until its deletions are done."""
+        self.store.put(f"interim/{report.id}.json", json.dumps(report_to_json(cut(report))), JSON)
+
+    def interim(self, sweep_id: str) -> SweepReport:
+        """Return what was kept under a sweep's id. Raise KeyError if there is nothing."""
+        return report_from_json(json.loads(self.store.get(f"interim/{sweep_id}.json")))
+
+    def run(self, whole: SweepReport) -> Published:
+        """Given a finished report, cut, keep and publish it; return where it is. The message comes last: it names the page."""
+        report = cut(whole)
+        name = f"reports/{report.started_at:%Y/%m/%d}/{report.id}"
+        page = self.store.put(f"{name}.html", self.render(report), PAGE)
+        kept = self.store.put(f"{name}.json", json.dumps(report_to_json(report), indent=1), JSON)
+        subject = subject_of(report)
+        self.topic.publish(subject, text_of(report, page), str(report.outcome))
+        return Published(str(report.outcome), subject, kept, page)

@@ -1,0 +1,204 @@
+"""Sweep: gather once, decide, repair within limits, report. What both regions' sweeps share.
+
+Only steps of the event-driven path repair anything. The deletions of the plan are carried out by the same function that
+deletes for every other run; `complete` then says what came of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from snapkeep.domain.copies.entry import OPEN_STATES, EntryState, QueueEntry
+from snapkeep.domain.errors import SnapkeepError
+from snapkeep.domain.model import Plan, Snapshot, Verdict
+from snapkeep.domain.policy.model import PolicySet
+from snapkeep.domain.retention.region_plan import RegionFacts, RegionPlan, plan_region
+from snapkeep.domain.sweep.findings import Decision, Finding, FindingKind, Queued, QueuedCopy, Repair, rotating_sample
+from snapkeep.domain.sweep.report import Handling, ReportItem, SweepReport, item_of
+from snapkeep.usecases.ports import CopyQueue, DeletionGuards, DeletionResult, EntryChanged, TagsDoNotFit
+from snapkeep.usecases.retention.plan_volumes import plan_id, protected_ids, to_delete
+from snapkeep.usecases.sweep.dead_letters import ReplayDeadLetters
+from snapkeep.usecases.sweep.ports import Exposure
+
+UNFINISHED = (*OPEN_STATES, EntryState.FAILED)
+STANDINGS = {
+    EntryState.WAITING: Queued.TO_COME,
+    EntryState.DELAYED: Queued.TO_COME,
+    EntryState.STARTING: Queued.TO_COME,
+    EntryState.RUNNING: Queued.RUNNING,
+    EntryState.FAILED: Queued.FAILED,
+    EntryState.DONE: Queued.DONE,
+}
+SHARING_LOOKS = 50
+"""So many snapshots are asked for their permissions in each sweep, others each time: DescribeSnapshotAttribute takes one."""
+
+
+@dataclass(frozen=True, slots=True)
+class SweepLimits:
+    """How much one sweep does; the rest is left for the next one."""
+
+    repairs: int = 500
+    deletions: int = 300
+
+
+@dataclass(frozen=True, slots=True)
+class SweepOptions:
+    """What a person asked of this sweep. `adopt` is the consent without which no history is touched."""
+
+    adopt: bool = False
+    retry_failed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SweepResult:
+    """What a sweep did itself, and the deletions that are still to be carried out."""
+
+    report: SweepReport
+    plan: Plan
+    remove: tuple[tuple[Snapshot, str], ...] = ()
+    """Failed copies to remove, with why."""
+    rpo_ages_seconds: Mapping[str, float] = field(default_factory=dict)
+    """RPO age by volume, where there is one."""
+
+
+@dataclass(slots=True)
+class Repairs:
+    """Carries out repairs, most urgent first, up to a limit; collects what became of each finding."""
+
+    limit: int
+    items: list[ReportItem] = field(default_factory=list)
+    made: int = 0
+
+    def carry_out(self, findings: Iterable[Finding], act: Callable[[Repair], Handling]) -> None:
+        """Given findings, repair those that can be; one that fails does not stop the others."""
+        for finding in findings:
+            if finding.repair is None:
+                self.items.append(item_of(finding, Handling.NEEDS_ATTENTION if finding.needs_a_person else Handling.NOTED))
+            elif self.made >= self.limit:
+                self.items.append(item_of(finding, Handling.LEFT))
+            else:
+                self.made += 1
+                self.items.append(self._one(finding, finding.repair, act))
+
+    @staticmethod
+    def _one(finding: Finding, repair: Repair, act: Callable[[Repair], Handling]) -> ReportItem:
+        try:
+            return item_of(finding, act(repair))
+        except (SnapkeepError, EntryChanged, TagsDoNotFit, KeyError) as error:
+            return item_of(finding, Handling.FAILED, f"{type(error).__name__}: {error}")
+
+
+def queued_copy(entry: QueueEntry) -> QueuedCopy:
+    """Given an entry, return it as the decision sees it."""
+    return QueuedCopy(
+        entry.request, STANDINGS[entry.state], entry.not_before, entry.copy_id, entry.cause, entry.tokens, entry.runs
+    )
+
+
+def unfinished(queue: CopyQueue) -> list[QueueEntry]:
+    """Given a queue, return all its entries but those that are done. One that moves meanwhile is returned once."""
+    found = {entry.key: entry for state in UNFINISHED for entry in queue.in_state(state)}
+    return list(found.values())
+
+
+QUEUE_WORDS = {
+    Queued.TO_COME: "copies waiting",
+    Queued.RUNNING: "copies running",
+    Queued.FAILED: "copies failed for good",
+}
+"""What a report calls the entries that are not done."""
+
+
+def queue_counts(entries: Sequence[QueueEntry]) -> dict[str, int]:
+    """Given a queue's unfinished entries, return how many a report has of each, in its words."""
+    found = [STANDINGS[entry.state] for entry in entries]
+    return {word: found.count(standing) for standing, word in QUEUE_WORDS.items()}
+
+
+def undelivered(letters: ReplayDeadLetters) -> list[ReportItem]:
+    """Given what replays undelivered events, return what came of them. A queue that cannot be read stops no sweep."""
+    try:
+        return letters.run()
+    except SnapkeepError as error:
+        return [
+            ReportItem(FindingKind.OUT_OF_REACH, "dead-letter queue", "", "it could not be read", Handling.FAILED, str(error))
+        ]
+
+
+def guarded_plan(guards: DeletionGuards, facts: RegionFacts, policies: PolicySet, now: datetime, *, system: str) -> RegionPlan:
+    """Given a region's facts, return its plan, with what AMIs, locks and AWS Backup hold."""
+    plan = plan_region(facts, policies, now, system=system)
+    held = protected_ids(guards, to_delete(plan.verdicts))
+    return plan_region(facts, policies, now, system=system, protected_ids=held) if held else plan
+
+
+def deletion_plan(decision: Decision, region: str, now: datetime, limit: int) -> tuple[Plan, list[ReportItem]]:
+    """Given a decision, return the plan of the deletions that fit into this sweep, the oldest first, and what is left."""
+    ordered = sorted(decision.deletions, key=lambda verdict: verdict.snapshot.origin.start_time)
+    now_, later = ordered[:limit], ordered[limit:]
+    plan = Plan(plan_id(region, now, now_), region, now, tuple(now_))
+    return plan, [_deletion_item(verdict, Handling.LEFT) for verdict in later]
+
+
+def _deletion_item(verdict: Verdict, handling: Handling, cause: str = "") -> ReportItem:
+    text = "; ".join(reason.text for reason in verdict.reasons)
+    return ReportItem(_kind_of_deletion(text), verdict.snapshot.id, verdict.snapshot.origin.volume_id, text, handling, cause)
+
+
+def complete(
+    report: SweepReport, orders: Sequence[Mapping[str, object]], failed: Sequence[DeletionResult], now: datetime
+) -> SweepReport:
+    """Given a sweep's report, the deletions that were ordered and those that failed, return the report to its end."""
+    causes = {result.snapshot_id: f"{result.outcome}: {result.cause}" for result in failed}
+    items = list(report.items)
+    for order in orders:
+        snapshot_id, reasons = str(order["snapshot_id"]), order["reasons"]
+        text = "; ".join(str(reason) for reason in reasons) if isinstance(reasons, list) else str(reasons)
+        kind = _kind_of_deletion(text)
+        handling = Handling.FAILED if snapshot_id in causes else Handling.REPAIRED
+        items.append(ReportItem(kind, snapshot_id, str(order["volume_id"]), text, handling, causes.get(snapshot_id, "")))
+    counts = dict(report.counts)
+    counts["snapshots deleted"] = len(orders) - len(causes)
+    counts["snapshots that could not be deleted"] = len(causes)
+    return replace(report, items=tuple(items), counts=counts, ended_at=now)
+
+
+def _kind_of_deletion(text: str) -> FindingKind:
+    if text.startswith("failed copy"):
+        return FindingKind.FAILED_COPY
+    return FindingKind.COPY_TWICE if text.startswith("a second copy") else FindingKind.PAST_RETENTION
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExposureCheck:
+    """Looks who else can read this region's snapshots."""
+
+    exposure: Exposure
+    known_accounts: frozenset[str] = frozenset()
+    looks: int = SHARING_LOOKS
+
+    def run(self, snapshots: Sequence[Snapshot], system: str, now: datetime) -> list[Finding]:
+        """Given the region's listing, return what is open to others. Where that cannot be asked, that is the finding."""
+        try:
+            return self._open_to_others(snapshots, system, now)
+        except SnapkeepError as error:
+            return [Finding(FindingKind.OUT_OF_REACH, "permissions of snapshots", "", str(error))]
+
+    def _open_to_others(self, snapshots: Sequence[Snapshot], system: str, now: datetime) -> list[Finding]:
+        findings = []
+        if not self.exposure.sharing_blocked():
+            findings.append(Finding(FindingKind.SHARING_NOT_BLOCKED, "", "", "block public access for snapshots is off"))
+        managed = {one.id: one for one in snapshots if one.completed and one.managed_by(system)}
+        findings += [
+            Finding(FindingKind.PUBLIC, one, managed[one].origin.volume_id, "everybody can make volumes from it")
+            for one in self.exposure.public_snapshots()
+            if one in managed
+        ]
+        for snapshot_id, accounts in self.exposure.shared_with(rotating_sample(sorted(managed), self.looks, now)).items():
+            unknown = [account for account in accounts if account not in self.known_accounts]
+            if unknown:
+                text = f"account {', '.join(unknown)} can make volumes from it"
+                findings.append(Finding(FindingKind.SHARED, snapshot_id, managed[snapshot_id].origin.volume_id, text))
+        return findings

@@ -1,0 +1,104 @@
+"""Runs of Protect that nobody would answer: find them, and put them back where they would have been answered."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from snapkeep.domain import tag_names as tagnames
+from snapkeep.domain.copies.entry import EntryState, QueueEntry, entry_key
+from snapkeep.domain.copies.request import CopyRequest
+from snapkeep.domain.errors import CopyFailed, SnapkeepError
+from snapkeep.domain.sweep.findings import Finding, FindingKind, QueuedCopy, Wait
+from snapkeep.domain.sweep.report import Handling
+from snapkeep.domain.sweep.waiting_runs import runs_to_read
+from snapkeep.usecases.copies.enqueue import EnqueueCopy
+from snapkeep.usecases.copies.settle import describe, success_output
+from snapkeep.usecases.ports import CopyQueue, SnapshotReader
+from snapkeep.usecases.sweep.ports import WaitingRuns
+
+
+@dataclass(slots=True)
+class RunsSeen:
+    """What a sweep saw of the runs that have not ended."""
+
+    waits: list[Wait] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+    under_way: int = 0
+    left: int = 0
+    """So many more might wait for nothing; their turn comes in a later sweep."""
+
+
+def look_at_runs(
+    runs: WaitingRuns, queued: Collection[QueuedCopy], missing: Iterable[datetime], now: datetime, most: int
+) -> RunsSeen:
+    """Given the runs and all entries (see `runs_to_read`), return who waits. What cannot be read is a finding."""
+    seen = RunsSeen()
+    try:
+        under_way = runs.under_way()
+        seen.under_way = len(under_way)
+        to_read = runs_to_read(under_way, queued, missing, now, most)
+        seen.left = to_read.left + len(to_read.ids)
+        for run in to_read.ids:
+            seen.waits += runs.waits(run)
+            seen.left -= 1
+    except SnapkeepError as error:
+        seen.findings.append(Finding(FindingKind.OUT_OF_REACH, "runs of Protect", "", str(error)))
+    return seen
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RejoinRun:
+    """Lets a waiting run have its answer: the step that the run took, once more, with the run's own token."""
+
+    queue_of: Callable[[str], CopyQueue]
+    reader_of: Callable[[str], SnapshotReader]
+    enqueue: EnqueueCopy
+
+    def run(self, wait: Wait) -> Handling:
+        """Given who waits, bring it to the entry of its copy, or answer it. Noted: somebody else did so meanwhile."""
+        request, queue = wait.request, self.queue_of(wait.request.region)
+        try:
+            entry = queue.get(entry_key(request.origin.region, request.origin.snapshot_id, request.region))
+        except KeyError:
+            self.enqueue.run(request, wait.token, wait.run)
+            return Handling.REPAIRED
+        if wait.token in entry.tokens:
+            return Handling.NOTED
+        if entry.state is EntryState.FAILED:
+            return self._answered(self._tell_that_it_failed(wait, entry))
+        if entry.state is not EntryState.DONE:
+            self.enqueue.run(request, wait.token, wait.run)
+            return Handling.REPAIRED
+        if copy_is_there(self.reader_of(request.region), entry):
+            return self._answered(self._tell_that_it_is_there(wait, entry))
+        again = made_again(entry, request, self.enqueue.clock.now())
+        queue.write(replace(again, tokens=(wait.token,), runs=(wait.run,)))
+        return Handling.REPAIRED
+
+    def _tell_that_it_is_there(self, wait: Wait, entry: QueueEntry) -> bool:
+        output = success_output(entry.request, entry.copy_id, self.enqueue.clock.now())
+        return self.enqueue.task_tokens.succeed(wait.request.origin.region, wait.token, output)
+
+    def _tell_that_it_failed(self, wait: Wait, entry: QueueEntry) -> bool:
+        cause = f"{describe(entry.request)}: {entry.cause}"
+        return self.enqueue.task_tokens.fail(wait.request.origin.region, wait.token, CopyFailed.__name__, cause)
+
+    @staticmethod
+    def _answered(waited: bool) -> Handling:
+        return Handling.REPAIRED if waited else Handling.NOTED
+
+
+def copy_is_there(reader: SnapshotReader, entry: QueueEntry) -> bool:
+    """Given an entry that is done, return whether its copy is there still, and no other system's by now."""
+    copy = reader.snapshots([entry.copy_id]).get(entry.copy_id)
+    if copy is None or not copy.completed:
+        return False
+    ours = entry.request.tags.get(tagnames.MANAGED)
+    return copy.tags.get(tagnames.MANAGED, ours) == ours
+
+
+def made_again(entry: QueueEntry, request: CopyRequest, now: datetime) -> QueueEntry:
+    """Given an entry whose copy is gone, return it as it begins anew."""
+    return replace(entry, request=request, state=EntryState.WAITING, attempts=0, copy_id="", cause="", not_before=now)

@@ -1,0 +1,205 @@
+"""`snapkeep deploy` and `destroy` against the embedded AWS, with small templates of the same form as ours."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from snapkeep.deploy.deployment import Deployment, Target
+from snapkeep.deploy.package import Package, write_zip
+from snapkeep.deploy.parameters import InvalidParameters
+from snapkeep.deploy.progress import Silent, StackEvent
+from snapkeep.deploy.stacks import Outcome, StackFailed, StackLeftover
+from snapkeep.lab.embedded_aws.embedded import EmbeddedAws
+
+PRIMARY, DR = "us-east-1", "us-east-2"
+TEMPLATE = """
+AWSTemplateFormatVersion: "2010-09-09"
+Transform: AWS::Serverless-2016-10-31
+Parameters:
+  Retention: {{Type: Number, Default: 7, MinValue: 1}}
+  FunctionNameSuffix: {{Type: String, Default: ""}}
+  {parameters}
+Resources:
+  Work:
+    Type: AWS::Serverless::Function
+    Properties:
+      FunctionName: !Sub "Work${{FunctionNameSuffix}}"
+      Runtime: python3.13
+      Handler: index.handler
+      CodeUri: ../code
+      Environment: {{Variables: {{RETENTION: !Ref Retention}}}}
+  Machine:
+    Type: AWS::Serverless::StateMachine
+    Properties:
+      DefinitionUri: statemachines/machine.asl.json
+      DefinitionSubstitutions: {{WorkArn: !GetAtt Work.Arn}}
+      Policies: [{{LambdaInvokePolicy: {{FunctionName: !Ref Work}}}}]
+  {resources}
+Outputs:
+  MachineArn: {{Value: !Ref Machine}}
+"""
+FAILING = """WrongRole:
+    Type: AWS::IAM::Role
+    Properties:
+      AssumeRolePolicyDocument:
+        Version: "2012-10-17"
+        Statement: [{Effect: Allow, Principal: {Service: ec2.amazonaws.com}, Action: sts:AssumeRole}]
+  Broken:
+    Type: AWS::Serverless::Function
+    Properties: {Runtime: python3.13, Handler: index.handler, CodeUri: ../code, Role: !GetAtt WrongRole.Arn}"""
+
+
+KEPT = """Reports:
+    Type: AWS::S3::Bucket
+    DeletionPolicy: Retain"""
+
+
+class Recorder(Silent):
+    """Remembers what it was told."""
+
+    def __init__(self) -> None:
+        self.steps: list[str] = []
+        self.events: list[StackEvent] = []
+
+    def step(self, text: str) -> None:
+        self.steps.append(text)
+
+    def event(self, event: StackEvent) -> None:
+        self.events.append(event)
+
+
+@pytest.fixture
+def infra(tmp_path: Path) -> Path:
+    folder = tmp_path / "infra"
+    (folder / "statemachines").mkdir(parents=True)
+    definition = {"StartAt": "Work", "States": {"Work": {"Type": "Task", "Resource": "${WorkArn}", "End": True}}}
+    (folder / "statemachines" / "machine.asl.json").write_text(json.dumps(definition))
+    write_templates(folder, KEPT)
+    return folder
+
+
+def write_templates(folder: Path, resources: str = "") -> None:
+    (folder / "dr.yaml").write_text(TEMPLATE.format(parameters="", resources=""))
+    region = "DRRegion: {Type: String, Default: us-east-2}"
+    (folder / "primary.yaml").write_text(TEMPLATE.format(parameters=region, resources=resources))
+
+
+def tiny_package(folder: Path) -> Callable[..., Package]:
+    def build(**_: Any) -> Package:
+        code, zip_file = folder / "code", folder / "code.zip"
+        code.mkdir(exist_ok=True)
+        (code / "index.py").write_text("def handler(event, context):\n    return 'worked'\n")
+        write_zip(code, zip_file)
+        return Package(folder, zip_file, "", zip_file.stat().st_size, 1, ())
+
+    return build
+
+
+@pytest.fixture
+def target(embedded: EmbeddedAws, account_id: str) -> Target:
+    return Target(lambda service, region: embedded.client(service, region, account_id), PRIMARY, DR, "-test")
+
+
+def test_both_stacks_are_made_then_left_alone_then_changed_then_removed(target: Target, infra: Path, tmp_path: Path) -> None:
+    build, watcher = tiny_package(tmp_path), Recorder()
+    deployment = Deployment(target, watcher, infra=infra)
+    made = deployment.deploy({"Retention": "5"}, {}, tags={"team": "storage"}, build=build)
+    assert [(s.stack, s.region, s.outcome) for s in made.stacks] == [
+        ("snapkeep-test-dr", DR, Outcome.CREATED),
+        ("snapkeep-test-primary", PRIMARY, Outcome.CREATED),
+    ]
+    assert all(s.outputs["MachineArn"].startswith(f"arn:aws:states:{s.region}:") for s in made.stacks)
+    assert {event.logical_id for event in watcher.events} >= {"Work", "Machine", "snapkeep-test-dr"}
+
+    again = deployment.deploy({"Retention": "5"}, {}, tags={"team": "storage"}, build=build)
+    assert [s.outcome for s in again.stacks] == [Outcome.UNCHANGED] * 2
+    assert again.stacks[0].outputs == made.stacks[0].outputs
+
+    changed = deployment.deploy({}, {"Retention": "2"}, tags={"team": "storage"}, build=build)
+    assert [s.outcome for s in changed.stacks] == [Outcome.UPDATED, Outcome.UNCHANGED], "what is not given keeps its value"
+    function = target.client("lambda", PRIMARY).get_function_configuration(FunctionName="Work-test")
+    assert function["Environment"]["Variables"]["RETENTION"] == "5"
+
+    for name, region in zip(made.buckets, (DR, PRIMARY), strict=True):
+        s3 = target.client("s3", region)
+        assert all(s3.get_public_access_block(Bucket=name)["PublicAccessBlockConfiguration"].values())
+        assert s3.get_bucket_encryption(Bucket=name)["ServerSideEncryptionConfiguration"]["Rules"]
+
+    gone = deployment.destroy()
+    assert [(s.stack, s.outcome) for s in gone.stacks] == [
+        ("snapkeep-test-primary", Outcome.DELETED),
+        ("snapkeep-test-dr", Outcome.DELETED),
+    ]
+    assert set(gone.objects_removed) == set(made.buckets)
+    assert all(gone.objects_removed.values())
+    assert "every snapshot in us-east-1 and us-east-2" in gone.stays[0]
+    assert gone.stays[1].startswith("the policy document in us-east-1 and us-east-2, if one was pushed")
+    assert gone.stays[1].endswith("/snapkeep-test/policy")
+    assert [text for text in gone.stays if text.startswith("AWS::S3::Bucket ")], "what the template retains is named"
+    assert gone.stays[-1].endswith(" in us-east-1")
+    assert [s.outcome for s in deployment.destroy().stacks] == [Outcome.ABSENT] * 2
+
+
+def test_a_further_dr_region_gets_a_dr_stack_alone(target: Target, infra: Path, tmp_path: Path) -> None:
+    build, further = tiny_package(tmp_path), "eu-west-1"
+    deployment = Deployment(Target(target.client, PRIMARY, further, target.suffix), Recorder(), infra=infra)
+    made = deployment.deploy({}, {}, kinds=["dr"], build=build)
+    assert [(s.stack, s.region, s.outcome) for s in made.stacks] == [("snapkeep-test-dr", further, Outcome.CREATED)]
+    with pytest.raises(ClientError, match="does not exist"):
+        target.client("cloudformation", PRIMARY).describe_stacks(StackName="snapkeep-test-primary")
+    gone = deployment.destroy(["dr"])
+    assert [(s.stack, s.outcome) for s in gone.stacks] == [("snapkeep-test-dr", Outcome.DELETED)]
+    assert gone.stays[0].startswith("every snapshot in eu-west-1,")
+
+
+def test_the_deployed_state_machine_runs_the_deployed_function(target: Target, infra: Path, tmp_path: Path) -> None:
+    made = Deployment(target, Silent(), infra=infra).deploy({}, {}, build=tiny_package(tmp_path))
+    machines = target.client("stepfunctions", PRIMARY)
+    run = machines.start_execution(stateMachineArn=made.stacks[1].outputs["MachineArn"], input="{}")
+    for _ in range(300):
+        described = machines.describe_execution(executionArn=run["executionArn"])
+        if described["status"] != "RUNNING":
+            break
+        import time  # noqa: PLC0415
+
+        time.sleep(0.1)
+    assert (described["status"], described["output"]) == ("SUCCEEDED", '"worked"')
+
+
+def test_a_failed_deployment_names_the_resource_that_failed_first_and_why(target: Target, infra: Path, tmp_path: Path) -> None:
+    write_templates(infra, FAILING)
+    deployment = Deployment(target, Silent(), infra=infra)
+    with pytest.raises(StackFailed) as caught:
+        deployment.deploy({}, {}, build=tiny_package(tmp_path))
+    said = str(caught.value)
+    assert said.startswith("stack snapkeep-test-primary in us-east-1 ended in ROLLBACK_COMPLETE: ")
+    assert ": Broken (AWS::Lambda::Function) CREATE_FAILED: " in said
+    assert "cannot be assumed by Lambda" in said
+
+    with pytest.raises(StackLeftover, match=r"left over from a failed operation \(ROLLBACK_COMPLETE\).*--remove-failed"):
+        deployment.deploy({}, {}, build=tiny_package(tmp_path))
+
+    write_templates(infra)
+    asked: list[str] = []
+
+    def consent(story: str) -> bool:
+        asked.append(story)
+        return True
+
+    made = deployment.deploy({}, {}, build=tiny_package(tmp_path), may_remove_leftover=consent)
+    assert [s.outcome for s in made.stacks] == [Outcome.UNCHANGED, Outcome.CREATED]
+    assert len(asked) == 1
+
+
+def test_wrong_parameters_leave_nothing_behind(target: Target, infra: Path, tmp_path: Path) -> None:
+    with pytest.raises(InvalidParameters, match="snapkeep-test-primary: Retention is 0; a number of 1 or more is right"):
+        Deployment(target, Silent(), infra=infra).deploy({"Retention": "0"}, {}, build=tiny_package(tmp_path))
+    assert target.client("s3", PRIMARY).list_buckets()["Buckets"] == []
+    with pytest.raises(ClientError, match="does not exist"):
+        target.client("cloudformation", DR).describe_stacks(StackName="snapkeep-test-dr")

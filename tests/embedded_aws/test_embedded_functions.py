@@ -1,0 +1,177 @@
+"""Functions and state machines in the embedded AWS fail where they fail on AWS."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from snapkeep.lab.embedded_aws.embedded import EmbeddedAws
+from support.stacks import Builder, statement, task, wait_for
+
+RAISING = """
+class SnapshotGone(Exception):
+    pass
+
+def handler(event, context):
+    raise SnapshotGone("it went")
+"""
+ECHO = """
+def handler(event, context):
+    return event
+"""
+
+
+@pytest.fixture
+def build(embedded: EmbeddedAws, account_id: str) -> Builder:
+    return Builder(embedded, account_id)
+
+
+def test_an_exception_is_named_by_its_class_and_caught_by_that_name(build: Builder) -> None:
+    function = build.function("Raising", RAISING)
+    assert build.invoke("Raising", {})["errorType"] == "SnapshotGone"
+    definition = task(function, Catch=[{"ErrorEquals": ["SnapshotGone"], "Next": "Caught"}])
+    definition["States"]["Caught"] = {"Type": "Pass", "Result": "caught", "End": True}
+    run = build.run(build.machine("catching", definition, statement("lambda:InvokeFunction", function)), {})
+    assert (run["status"], json.loads(run["output"])) == ("SUCCEEDED", "caught")
+
+
+def test_a_state_machine_whose_role_may_not_invoke_its_function_fails(build: Builder) -> None:
+    function = build.function("Echo", ECHO)
+    run = build.run(build.machine("powerless", task(function), statement("lambda:InvokeFunction", f"{function}-other")), {})
+    assert (run["status"], run["error"]) == ("FAILED", "Lambda.AWSLambdaException")
+
+
+def test_a_failing_function_behind_a_task_token_ends_the_wait(build: Builder) -> None:
+    function = build.function("Raising", RAISING)
+    waiting = task(
+        "arn:aws:states:::lambda:invoke.waitForTaskToken",
+        Parameters={"FunctionName": function, "Payload": {"token.$": "$$.Task.Token"}},
+        TimeoutSeconds=60,
+    )
+    run = build.run(build.machine("waiting", waiting, statement("lambda:InvokeFunction", function)), {})
+    assert (run["status"], run["error"]) == ("FAILED", "SnapshotGone")
+
+
+def test_a_wait_for_a_token_ends_at_the_time_out_that_a_path_names(build: Builder) -> None:
+    function = build.function("Echo", ECHO)
+    waiting = task(
+        "arn:aws:states:::lambda:invoke.waitForTaskToken",
+        Parameters={"FunctionName": function, "Payload": {"token.$": "$$.Task.Token"}},
+        TimeoutSecondsPath="$.seconds",
+    )
+    run = build.run(build.machine("waiting", waiting, statement("lambda:InvokeFunction", function)), {"seconds": 1})
+    assert (run["status"], run["error"]) == ("FAILED", "States.Timeout")
+
+
+def test_a_wait_for_a_token_without_heartbeats_ends(build: Builder) -> None:
+    function = build.function("Echo", ECHO)
+    waiting = task(
+        "arn:aws:states:::lambda:invoke.waitForTaskToken",
+        Parameters={"FunctionName": function, "Payload": {"token.$": "$$.Task.Token"}},
+        TimeoutSeconds=60,
+        HeartbeatSeconds=1,
+    )
+    run = build.run(build.machine("waiting", waiting, statement("lambda:InvokeFunction", function)), {})
+    assert (run["status"], run["error"]) == ("FAILED", "States.HeartbeatTimeout")
+
+
+SENDING = """
+import boto3
+
+def handler(event, context):
+    answers = []
+    for region in event["regions"]:
+        client = boto3.client("stepfunctions", region_name=region)
+        try:
+            client.send_task_success(taskToken=event["token"], output='{"copied": true}')
+            answers.append("taken")
+        except client.exceptions.ClientError as error:
+            answers.append(error.response["Error"]["Code"])
+    return answers
+"""
+
+
+def test_a_function_of_another_region_answers_a_waiting_execution_in_the_execution_s_region_alone(build: Builder) -> None:
+    queue = build.client("sqs").create_queue(QueueName="tokens")["QueueUrl"]
+    waiting = task(
+        "arn:aws:states:::sqs:sendMessage.waitForTaskToken",
+        Parameters={"QueueUrl": queue, "MessageBody": {"token.$": "$$.Task.Token"}},
+        TimeoutSeconds=60,
+    )
+    machine = build.machine("waiting", waiting, statement("sqs:SendMessage"))
+    execution = build.client("stepfunctions").start_execution(stateMachineArn=machine, input="{}")["executionArn"]
+    message = wait_for(lambda: build.client("sqs").receive_message(QueueUrl=queue).get("Messages"))[0]
+    token = json.loads(message["Body"])["token"]
+    away = Builder(build.aws, build.account_id, "us-east-2")
+    away.function("Sender", SENDING, statement("states:SendTaskSuccess"))
+    answers = away.invoke("Sender", {"token": token, "regions": ["us-east-2", "us-east-1"]})
+    assert answers == ["TaskDoesNotExist", "taken"]
+    assert json.loads(build.finished(execution)["output"]) == {"copied": True}
+    assert away.invoke("Sender", {"token": token, "regions": ["us-east-1"]}) == ["TaskTimedOut"]
+
+
+def test_a_payload_above_256_kib_fails_the_state(build: Builder) -> None:
+    function = build.function("Large", "def handler(event, context):\n    return 'x' * 270000\n")
+    run = build.run(build.machine("large", task(function), statement("lambda:InvokeFunction", function)), {})
+    assert (run["status"], run["error"]) == ("FAILED", "States.DataLimitExceeded")
+
+
+def test_a_function_s_package_must_bring_what_lambda_does_not_have(build: Builder) -> None:
+    build.function("Needing", "def handler(event, context):\n    import boto3, dateutil\n    import yaml\n")
+    assert build.invoke("Needing", {})["errorType"] == "ModuleNotFoundError"
+
+
+def test_a_function_acts_as_its_own_role(build: Builder) -> None:
+    source = "import boto3\ndef handler(event, context):\n    return boto3.client('sts').get_caller_identity()['Arn']\n"
+    build.function("Who", source)
+    assert build.invoke("Who", {}) == f"arn:aws:sts::{build.account_id}:assumed-role/Who-role/Who"
+
+
+def test_sixty_executions_at_once_run_on_a_bounded_number_of_processes(build: Builder) -> None:
+    function = build.function(
+        "Busy", "import os, time\ndef handler(event, context):\n    time.sleep(0.1)\n    return os.getpid()\n"
+    )
+    machine = build.machine("burst", task(function), statement("lambda:InvokeFunction", function))
+    client = build.client("stepfunctions")
+    executions = [client.start_execution(stateMachineArn=machine, input="{}")["executionArn"] for _ in range(60)]
+    runs = [build.finished(execution) for execution in executions]
+    assert {run["status"] for run in runs} == {"SUCCEEDED"}
+    assert len({run["output"] for run in runs}) <= 8
+
+
+def test_a_map_holds_its_concurrency_and_a_retry_its_attempts(build: Builder) -> None:
+    function = build.function("Echo", ECHO)
+    inner = {"Type": "Task", "Resource": function, "End": True}
+    definition = {
+        "StartAt": "Each",
+        "States": {
+            "Each": {
+                "Type": "Map",
+                "MaxConcurrency": 2,
+                "ItemsPath": "$.items",
+                "ItemProcessor": {"StartAt": "One", "States": {"One": inner}},
+                "End": True,
+            }
+        },
+    }
+    run = build.run(build.machine("mapping", definition, statement("lambda:InvokeFunction", function)), {"items": [1, 2, 3, 4]})
+    assert json.loads(run["output"]) == [1, 2, 3, 4]
+
+
+def test_a_function_s_wait_for_its_turn_on_this_machine_counts_for_no_time_out(account_id: str) -> None:
+    with EmbeddedAws(max_workers=1) as aws:
+        build = Builder(aws, account_id)
+        function = build.function(
+            "Slow", "import time\ndef handler(event, context):\n    time.sleep(1.5)\n    return 1\n", Timeout=30
+        )
+        machine = build.machine("slow", task(function, TimeoutSeconds=4), statement("lambda:InvokeFunction", function))
+        client = build.client("stepfunctions")
+        executions = [client.start_execution(stateMachineArn=machine, input="{}")["executionArn"] for _ in range(5)]
+        assert [build.finished(execution)["status"] for execution in executions] == ["SUCCEEDED"] * 5
+
+
+def test_a_task_ends_at_its_time_out(build: Builder) -> None:
+    function = build.function("Slow", "import time\ndef handler(event, context):\n    time.sleep(30)\n", Timeout=60)
+    run = build.run(build.machine("slow", task(function, TimeoutSeconds=1), statement("lambda:InvokeFunction", function)), {})
+    assert (run["status"], run["error"]) == ("FAILED", "States.Timeout")

@@ -1,0 +1,135 @@
+"""The decisions of the embedded AWS that need no server: permissions asked, alarms, metrics in logs, retry delays."""
+
+from __future__ import annotations
+
+import json
+import random
+from typing import Any
+
+import pytest
+
+from snapkeep.lab.embedded_aws import alarms, emf
+from snapkeep.lab.embedded_aws.authorization import Caller, checks, resource_arn
+from snapkeep.lab.embedded_aws.patches import parameters
+from snapkeep.lab.embedded_aws.patches.stepfunctions import retry_delay
+
+TAGS = {"snap-1": {"managed": "yes"}, "vol-1": {"Backup": "gold"}}
+CALLER = Caller("us-east-2", "123456789012", lambda _region, _account, resource_id: TAGS.get(resource_id, {}))
+
+
+def asked(action: str, **parameters: Any) -> list[tuple[str, str]]:
+    return [(check.action, check.resource_arn) for check in checks("ec2", action, parameters, CALLER)]
+
+
+def test_snapshots_have_no_account_in_their_arn_and_volumes_have() -> None:
+    assert resource_arn("snapshot", "snap-1", "us-east-2", "123456789012") == "arn:aws:ec2:us-east-2::snapshot/snap-1"
+    assert resource_arn("volume", "vol-1", "us-east-2", "123456789012") == "arn:aws:ec2:us-east-2:123456789012:volume/vol-1"
+
+
+def test_a_copy_with_tags_asks_for_the_new_snapshot_its_source_and_the_tags() -> None:
+    tags = [{"ResourceType": "snapshot", "Tags": [{"Key": "managed", "Value": "yes"}]}]
+    assert asked("CopySnapshot", SourceRegion="us-east-1", SourceSnapshotId="snap-1", TagSpecifications=tags) == [
+        ("ec2:CopySnapshot", "arn:aws:ec2:us-east-2::snapshot/*"),
+        ("ec2:CopySnapshot", "arn:aws:ec2:us-east-1::snapshot/snap-1"),
+        ("ec2:CreateTags", "arn:aws:ec2:us-east-2::snapshot/*"),
+    ]
+
+
+def test_tags_of_a_resource_and_of_a_request_are_condition_keys() -> None:
+    (check,) = checks("ec2", "CreateTags", {"Resources": ["snap-1"], "Tags": [{"Key": "a", "Value": "b"}]}, CALLER)
+    assert check.context["aws:ResourceTag/managed"] == check.context["ec2:ResourceTag/managed"] == "yes"
+    assert (check.context["aws:RequestTag/a"], check.context["aws:TagKeys"]) == ("b", ["a"])
+    assert "ec2:CreateAction" not in check.context
+
+
+def test_each_tagged_resource_is_asked_for_and_a_listing_for_everything() -> None:
+    assert asked("DeleteTags", Resources=["snap-1", "vol-1"]) == [
+        ("ec2:DeleteTags", "arn:aws:ec2:us-east-2::snapshot/snap-1"),
+        ("ec2:DeleteTags", "arn:aws:ec2:us-east-2:123456789012:volume/vol-1"),
+    ]
+    assert asked("DescribeSnapshots", OwnerIds=["self"]) == [("ec2:DescribeSnapshots", "*")]
+
+
+ALARM = {
+    "ComparisonOperator": "GreaterThanThreshold",
+    "Threshold": 10,
+    "Period": 60,
+    "EvaluationPeriods": 3,
+    "DatapointsToAlarm": 2,
+}
+
+
+@pytest.mark.parametrize(
+    ("missing_data", "values", "state"),
+    [
+        ("missing", [11, 11, 5], "ALARM"),
+        ("missing", [11, 5, 5], "OK"),
+        ("missing", [None, None, None], "INSUFFICIENT_DATA"),
+        ("missing", [11, None, None], "ALARM"),
+        ("notBreaching", [None, 11, None], "OK"),
+        ("breaching", [None, 11, 5], "ALARM"),
+        ("breaching", [5, 5, None], "OK"),
+        ("ignore", [None, None, None], "ALARM"),
+    ],
+)
+def test_an_alarm_counts_periods_and_treats_missing_data_as_told(
+    missing_data: str, values: list[float | None], state: str
+) -> None:
+    assert alarms.state_of({**ALARM, "TreatMissingData": missing_data, "StateValue": "ALARM"}, values) == state
+
+
+def test_an_alarm_looks_at_whole_periods_the_running_one_first() -> None:
+    assert alarms.windows({"Period": 60, "EvaluationPeriods": 2}, 125.0) == [(120, 180), (60, 120)]
+
+
+def test_a_log_line_holds_a_value_for_each_set_of_dimensions() -> None:
+    directive = {
+        "Namespace": "S",
+        "Dimensions": [["Policy"], ["Policy", "Region"], ["Absent"]],
+        "Metrics": [{"Name": "Age", "Unit": "Seconds"}],
+    }
+    line = json.dumps(
+        {"_aws": {"Timestamp": 2000, "CloudWatchMetrics": [directive]}, "Policy": "gold", "Region": "x", "Age": [1, 2]}
+    )
+    found = [(datum.dimensions, datum.value, datum.timestamp, datum.unit) for datum in emf.data_of(f"INFO {line}")]
+    gold = (("Policy", "gold"),)
+    both = (("Policy", "gold"), ("Region", "x"))
+    assert found == [(gold, 1, 2, "Seconds"), (gold, 2, 2, "Seconds"), (both, 1, 2, "Seconds"), (both, 2, 2, "Seconds")]
+
+
+@pytest.mark.parametrize("line", ["", "plain words", '{"_aws": 3}', '{"_aws": {"CloudWatchMetrics": []}}', '{"_aws": {'])
+def test_a_line_of_another_kind_holds_no_metric(line: str) -> None:
+    assert emf.data_of(line) == []
+
+
+def test_a_retry_waits_longer_each_time_up_to_its_cap_and_less_with_jitter() -> None:
+    retrier = {"IntervalSeconds": 2, "BackoffRate": 3, "MaxDelaySeconds": 20}
+    dice = random.Random(1)
+    assert [retry_delay(retrier, attempt, dice) for attempt in range(4)] == [2, 6, 18, 20]
+    drawn = [retry_delay({**retrier, "JitterStrategy": "FULL"}, 3, dice) for _ in range(50)]
+    assert 0 <= min(drawn) < 5
+    assert 15 < max(drawn) <= 20
+
+
+@pytest.mark.parametrize(
+    ("tier", "tier_now", "size", "refused"),
+    [
+        ("", "", 4096, False),
+        ("", "", 4097, True),
+        ("Standard", "", 4097, True),
+        ("Advanced", "", 8192, False),
+        ("Advanced", "Standard", 8193, True),
+        ("Intelligent-Tiering", "Standard", 8192, False),
+        ("Intelligent-Tiering", "", 8193, True),
+        ("", "Advanced", 8192, False),
+        ("Standard", "Advanced", 1, True),
+    ],
+)
+def test_a_parameter_holds_what_its_tier_takes_and_no_tier_goes_back(tier: str, tier_now: str, size: int, refused: bool) -> None:
+    request = {"Name": "/p", "Value": "x" * size} | ({"Tier": tier} if tier else {})
+    assert bool(parameters.refusal(request, tier_now)) is refused
+
+
+def test_a_parameter_names_no_other_parameter() -> None:
+    assert parameters.refusal({"Value": "{{ssm:other}}"}, "")
+    assert parameters.refusal({"Value": '{"a": {"b": 1}}'}, "") == ""

@@ -1,0 +1,179 @@
+"""Canaries: each says in one line what a new release of ministack changed under a seam of ours."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import inspect
+import tomllib
+from pathlib import Path
+
+import pytest
+
+CORE, SERVICES = "ministack.core", "ministack.services"
+
+# Module, name in it, its parameters, and the seam (module of snapkeep.lab.embedded_aws.patches) that rests on it.
+FUNCTIONS = [
+    (f"{CORE}.iam_actions", "extract_resource_arn", "service method path headers body query_params region account_id", "iam"),
+    (f"{CORE}.iam_actions", "access_denied_response", "service action principal_arn request_id error_code message headers resource_arn explicit_deny resource_policy_arn", "iam"),
+    (f"{CORE}.iam_evaluator", "enforce", "access_key_id iam_action service region resource_arn service_context", "iam"),
+    (f"{CORE}.iam_evaluator", "request_caller_arn", "headers query_params", "ec2"),
+    (f"{CORE}.iam_evaluator", "caller_arn", "", "sns"),
+    (f"{CORE}.iam_evaluator", "evaluate", "ctx policies limits", "permissions"),
+    (f"{CORE}.iam_evaluator", "evaluate_resource_policy", "doc ctx service named_only direct_only", "permissions"),
+    (f"{CORE}.iam_evaluator", "combine_resource_policy", "identity ctx policy owner_account required limits", "permissions"),
+    (f"{CORE}.iam_evaluator", "_gather_role_policies", "role_name account_id", "permissions"),
+    (f"{CORE}.iam_evaluator", "_role_name_from_assumed_arn", "assumed_arn", "permissions"),
+    (f"{CORE}.responses", "request_scope", "account_id region", "eventbridge"),
+    (f"{CORE}.lambda_runtime", "_detect_runtime_binary", "runtime", "lambdas"),
+    (f"{CORE}.lambda_runtime", "kill_workers", "workers", "lambdas"),
+    (f"{CORE}.lambda_runtime", "reset", "", "server"),
+    (f"{SERVICES}.lambda_svc", "_execute_function_warm", "func event request_id", "lambdas"),
+    (f"{SERVICES}.lambda_svc", "_emit_lambda_logs", "func request_id log_text error duration_ms log_source", "metrics"),
+    (f"{SERVICES}.lambda_svc", "function_policy_for_arn", "resource_arn", "deliveries"),
+    (f"{SERVICES}.lambda_svc", "_get_func_record_for_ref", "function_ref", "deliveries"),
+    (f"{SERVICES}.eventbridge", "_events_log_list", "", "eventbridge"),
+    (f"{SERVICES}.eventbridge", "_pattern_event_view", "event", "eventbridge"),
+    (f"{SERVICES}.eventbridge", "_dispatch_event", "event view", "eventbridge"),
+    (f"{SERVICES}.eventbridge", "_archive_event", "event view", "eventbridge"),
+    (f"{SERVICES}.eventbridge", "_tick_scheduled_rules", "", "eventbridge"),
+    (f"{SERVICES}.eventbridge", "_now_ts", "", "eventbridge"),
+    (f"{SERVICES}.eventbridge", "_invoke_target", "target event rule view", "deliveries"),
+    (f"{SERVICES}.eventbridge", "_dispatch_to_sqs", "spec payload sqs_parameters", "deliveries"),
+    (f"{SERVICES}.stepfunctions", "_run_execution", "exec_arn", "stepfunctions"),
+    (f"{SERVICES}.stepfunctions", "_add_event", "execution event_type details", "history"),
+    (f"{SERVICES}.stepfunctions", "_invoke_resource", "resource input_data", "stepfunctions"),
+    (f"{SERVICES}.stepfunctions", "_invoke_resource_with_timeout", "resource input_data timeout", "stepfunctions"),
+    (f"{SERVICES}.stepfunctions", "_execute_task", "state_def raw_input execution ctx", "stepfunctions"),
+    (f"{SERVICES}.stepfunctions", "_invoke_with_callback", "resource input_data token state_def", "stepfunctions"),
+    (f"{SERVICES}.stepfunctions", "_find_matching_retrier", "retriers error retry_counts", "stepfunctions"),
+    (f"{SERVICES}.stepfunctions", "_start_execution", "data", "stepfunctions"),
+    (f"{SERVICES}.stepfunctions", "_send_task_success", "data", "stepfunctions"),
+    (f"{SERVICES}.stepfunctions", "_send_task_failure", "data", "stepfunctions"),
+    (f"{SERVICES}.stepfunctions", "_send_task_heartbeat", "data", "stepfunctions"),
+    (f"{SERVICES}.stepfunctions", "_resolve_path_or_ctx", "path data ctx", "stepfunctions"),
+    (f"{SERVICES}.stepfunctions", "_resolve_state_machine_arn", "arn", "deliveries"),
+    (f"{SERVICES}.stepfunctions", "_create_state_machine", "data", "provisioning"),
+    (f"{SERVICES}.lambda_svc", "_create_esm", "data", "provisioning"),
+    (f"{SERVICES}.sqs", "_enforce_queue_policy", "q iam_action", "queues"),
+    (f"{SERVICES}.ssm", "_put_parameter", "data", "parameters"),
+    (f"{SERVICES}.sqs", "_queue_by_arn", "arn", "deliveries"),
+    (f"{SERVICES}.sqs", "_ensure_msg_fields", "m", "deliveries"),
+    (f"{SERVICES}.sns", "_fanout", "topic_arn msg_id message subject message_structure message_attributes message_group_id message_dedup_id", "sns"),
+    (f"{SERVICES}.sns", "_get_topic", "topic_arn action", "sns"),
+    (f"{SERVICES}.sns", "_topic_by_arn_any_scope", "topic_arn", "sns"),
+    (f"{SERVICES}.kms", "_resolve_key", "key_id_or_arn", "kms"),
+    (f"{SERVICES}.kms", "key_policy_for_arn", "resource_arn", "kms"),
+    (f"{SERVICES}.cloudwatch", "_evaluate_alarm", "alarm", "metrics"),
+    (f"{SERVICES}.cloudwatch", "_dispatch_alarm_actions", "alarm old_state new_state reason", "metrics"),
+    (f"{SERVICES}.cloudwatch", "_evaluate_parent_alarms", "child seen", "metrics"),
+    (f"{SERVICES}.cloudwatch", "_store_datum", "namespace name dims ts unit value values counts stat_values", "metrics"),
+    (f"{SERVICES}.cloudwatch", "_stat_value", "stats stat_name points", "metrics"),
+    (f"{SERVICES}.cloudwatch", "_calc_stats", "points", "metrics"),
+    (f"{SERVICES}.cloudwatch", "_dims_key", "dims", "metrics"),
+    (f"{SERVICES}.cloudwatch", "_dims_from_list", "dimensions", "metrics"),
+]  # fmt: skip
+STORES = [
+    (f"{SERVICES}.kms", "_keys", "kms"),
+    (f"{SERVICES}.kms", "_aliases", "kms"),
+    (f"{SERVICES}.cloudwatch", "_alarms", "metrics"),
+    (f"{SERVICES}.eventbridge", "_rules", "eventbridge"),
+    (f"{SERVICES}.sns", "_topics", "topics"),
+]
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "parameters", "seam"), FUNCTIONS, ids=[f"{entry[0]}.{entry[1]}" for entry in FUNCTIONS]
+)
+def test_a_function_under_a_seam_takes_what_the_seam_gives(module: str, name: str, parameters: str, seam: str) -> None:
+    found = getattr(importlib.import_module(module), name, None)
+    assert found is not None, f"{module}.{name} is gone: the seam {seam} has nothing to hold on to"
+    taken = " ".join(inspect.signature(found).parameters)
+    assert taken == parameters, f"{module}.{name} takes ({taken}) now, the seam {seam} gives ({parameters})"
+
+
+@pytest.mark.parametrize(("module", "name", "seam"), STORES, ids=[f"{entry[0]}.{entry[1]}" for entry in STORES])
+def test_a_store_under_a_seam_is_keyed_by_account_and_region(module: str, name: str, seam: str) -> None:
+    store = getattr(importlib.import_module(module), name)
+    assert type(store).__name__ == "AccountRegionScopedDict", (
+        f"{module}.{name} is a {type(store).__name__}: the seam {seam} reads its _data"
+    )
+    assert isinstance(store._data, dict), f"{module}.{name} has no _data: the seam {seam} walks it by (account, region, key)"
+
+
+@pytest.mark.parametrize(
+    "resource_type", ["AWS::Lambda::EventSourceMapping", "AWS::Lambda::Function", "AWS::StepFunctions::StateMachine"]
+)
+def test_a_provisioner_under_a_seam_takes_what_the_seam_gives(resource_type: str) -> None:
+    provisioners = importlib.import_module(f"{SERVICES}.cloudformation.provisioners")
+    create = provisioners._RESOURCE_HANDLERS[resource_type]["create"]
+    taken = " ".join(inspect.signature(create).parameters)
+    assert taken == "logical_id props stack_name", (
+        f"the provisioner of {resource_type} takes ({taken}) now: the seam provisioning wraps it"
+    )
+
+
+def test_the_release_is_the_one_that_the_seams_were_written_for() -> None:
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())
+    (pinned,) = [need for need in project["project"]["optional-dependencies"]["local"] if need.startswith("ministack")]
+    installed = importlib.metadata.version("ministack")
+    assert pinned == f"ministack=={installed}", f"ministack {installed} is installed, pyproject.toml pins {pinned}"
+
+
+def test_the_gateway_looks_iam_functions_up_when_it_uses_them() -> None:
+    app = importlib.import_module("ministack.app")
+    source = inspect.getsource(app._dispatch_service_request)
+    for module, names in (("iam_actions", ("extract_resource_arn", "access_denied_response")), ("iam_evaluator", ("enforce",))):
+        imported = source.partition(f"from ministack.core.{module} import")[2]
+        for name in names:
+            assert name in imported, f"the gateway no longer imports {name} while it dispatches: the seam iam replaces it in vain"
+
+
+def test_the_gateway_s_tables_of_services_are_where_the_seam_adds_ebs() -> None:
+    app, router, actions = (importlib.import_module(name) for name in ("ministack.app", f"{CORE}.router", f"{CORE}.iam_actions"))
+    assert {"ec2", "kms"} <= set(app.SERVICE_HANDLERS), (
+        "ministack.app.SERVICE_HANDLERS has no ec2 or kms: the seams ec2 and kms replace them"
+    )
+    assert "s3" in router.SERVICE_PATTERNS, "ministack.core.router.SERVICE_PATTERNS changed: the seam ec2 adds ebs to it"
+    assert actions.SERVICE_TO_IAM_NAMESPACE["ec2"] == "ec2", "SERVICE_TO_IAM_NAMESPACE changed: the seam ec2 adds ebs to it"
+    assert isinstance(actions._BOTOCORE_SERVICE_MAP["batch"], list), "_BOTOCORE_SERVICE_MAP holds no lists any more"
+
+
+def test_the_worker_script_reports_errors_in_the_words_that_the_seam_replaces() -> None:
+    runtime = importlib.import_module(f"{CORE}.lambda_runtime")
+    words = '{"status": "error", "error": str(e), "trace": traceback.format_exc()}'
+    assert runtime._PYTHON_WORKER_SCRIPT.count(words) + runtime._PYTHON_WORKER_SCRIPT.count('"error_type"') == 1, (
+        "the worker script reports errors otherwise: the seam lambdas names them"
+    )
+
+
+def test_the_worker_script_takes_its_code_from_where_the_seam_moves_it() -> None:
+    runtime = importlib.import_module(f"{CORE}.lambda_runtime")
+    words = 'code_dir = init["code_dir"]'
+    assert runtime._PYTHON_WORKER_SCRIPT.count(words) == 1, (
+        "the worker script finds its code otherwise: the seam lambdas shares it"
+    )
+    assert '"code.zip"' in inspect.getsource(runtime.Worker._spawn), (
+        "a worker keeps no code.zip: the seam lambdas names shared code by it"
+    )
+
+
+def test_a_worker_is_leased_by_flag_and_time() -> None:
+    runtime = importlib.import_module(f"{CORE}.lambda_runtime")
+    worker = runtime.Worker("name", {}, b"")
+    assert (worker.in_use, worker.last_used > 0) == (False, True), (
+        "Worker has no in_use or last_used: the seam lambdas chooses idle ones by them"
+    )
+    assert isinstance(runtime._workers, dict), (
+        "lambda_runtime._workers is no dict of lists: the seam lambdas counts workers in it"
+    )
+
+
+def test_waits_are_scaled_where_the_seam_reads_the_scale() -> None:
+    stepfunctions = importlib.import_module(f"{SERVICES}.stepfunctions")
+    assert isinstance(stepfunctions._SFN_WAIT_SCALE, float), (
+        "stepfunctions._SFN_WAIT_SCALE is gone: the seam stepfunctions scales time-outs by it"
+    )
+    assert hasattr(stepfunctions, "_task_tokens"), (
+        "stepfunctions._task_tokens is gone: the seam stepfunctions waits on its entries"
+    )

@@ -1,0 +1,30 @@
+"""A stack's update touches everything of the stack; the policy document that was pushed is not of it."""
+
+from __future__ import annotations
+
+import pytest
+
+from snapkeep.adapters.ssm_policies import SsmPolicyStore
+from snapkeep.deploy.deployment import Deployment, Target
+from snapkeep.deploy.stacks import Outcome
+from snapkeep.lab.embedded_aws.embedded import EmbeddedAws
+from support.deployed import DR, PRIMARY, REGIONS, Quiet, install
+
+pytestmark = pytest.mark.xdist_group("installation")
+DOCUMENT = '{"version":1,"policies":[{"name":"silver","select":{},"retention":{"keep_last":30}}]}'
+
+
+def test_an_update_that_tags_the_stacks_and_their_removal_leave_the_document_that_was_pushed(embedded: EmbeddedAws) -> None:
+    system = install(embedded)
+    stores = [
+        SsmPolicyStore(client=system.client("ssm", region), name=system.outputs[stack]["PolicyParameterName"], region=region)
+        for stack, region in REGIONS.items()
+    ]
+    for store in stores:
+        store.put(DOCUMENT, advanced=False)
+    deployment = Deployment(Target(system.client, PRIMARY, DR), Quiet())
+    updated = deployment.deploy({"Retention": "3"}, {"Retention": "2"}, tags={"team": "storage"})
+    assert [result.outcome for result in updated.stacks] == [Outcome.UPDATED] * 2
+    assert [(store.current().version, store.current().text) for store in stores] == [(1, DOCUMENT)] * 2
+    deployment.destroy()
+    assert [store.current().text for store in stores] == [DOCUMENT] * 2

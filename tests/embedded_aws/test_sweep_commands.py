@@ -1,0 +1,81 @@
+"""The commands status, sweep and explain, against both stacks as they are deployed."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from support.deployed import DR, PRIMARY, Installation
+from support.stacks import wait_for
+
+pytestmark = pytest.mark.xdist_group("installation")
+
+
+def snapkeep(installation: Installation, *arguments: str, columns: int = 100) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, **installation.aws.environment(PRIMARY, installation.account_id), "COLUMNS": str(columns)}
+    command = [str(Path(sys.executable).with_name("snapkeep")), *arguments]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=180)
+
+
+@pytest.fixture(scope="module")
+def protected(installation: Installation) -> tuple[str, str]:
+    """A snapshot, and its copy, whose run has ended."""
+    snapshot = installation.snapshot(installation.volume(Name="told"))
+    copy = installation.copied(snapshot)["SnapshotId"]
+    machine = installation.outputs["primary"]["StateMachineArn"]
+    sfn = installation.client("stepfunctions")
+    wait_for(lambda: not sfn.list_executions(stateMachineArn=machine, statusFilter="RUNNING")["executions"], 90)
+    return snapshot, copy
+
+
+def test_status_fails_while_a_volume_is_unprotected_and_names_it(installation: Installation, protected: tuple[str, str]) -> None:
+    bare = installation.volume(Name="bare")
+    told = snapkeep(installation, "status", "--json")
+    assert told.returncode == 1, told.stderr
+    data = json.loads(told.stdout)
+    volume_protections = {one["volume_id"]: one["standing"] for one in data["volumes"]}
+    assert volume_protections[bare] == "no snapshot"
+    assert "protected" in volume_protections.values()
+    shown = snapkeep(installation, "status", columns=80)
+    assert bare in shown.stdout
+    assert max(map(len, shown.stdout.splitlines())) <= 80
+    installation.client("ec2").delete_volume(VolumeId=bare)
+
+
+def test_sweep_follows_both_regions_and_prints_both_reports(installation: Installation, protected: tuple[str, str]) -> None:
+    told = snapkeep(installation, "sweep", "--json")
+    assert told.stdout, told.stderr
+    reports = json.loads(told.stdout)["reports"]
+    assert [one["region"] for one in reports] == [DR, PRIMARY]
+    assert told.returncode == int(any(one["outcome"] != "OK" for one in reports))
+
+
+def test_nothing_is_adopted_without_a_yes(installation: Installation) -> None:
+    told = snapkeep(installation, "sweep", "--adopt")
+    assert told.returncode == 2
+    assert "snapkeep plan --adopt" in told.stderr
+
+
+def test_explain_tells_of_the_run_the_copy_and_the_verdict(installation: Installation, protected: tuple[str, str]) -> None:
+    snapshot, copy = protected
+    told = snapkeep(installation, "explain", snapshot, "--json")
+    assert told.returncode == 0, told.stderr
+    story = json.loads(told.stdout)
+    assert (story["action"], story["copies"][0]["id"]) == ("keep", copy)
+    texts = [one["text"] for one in story["happenings"]]
+    assert any(text.startswith("run snapkeep-protect:") and "SUCCEEDED" in text for text in texts)
+    assert any(text.startswith("CopySnapshotToDR: copy") for text in texts)
+    shown = snapkeep(installation, "explain", copy)
+    assert f"as of {story['origin']['start_time'][:10]}" in shown.stdout
+
+
+def test_explain_refuses_what_is_no_id_and_says_when_nothing_is_known(installation: Installation) -> None:
+    assert snapkeep(installation, "explain", "vol-1").returncode == 2
+    unknown = snapkeep(installation, "explain", "snap-0123456789abcdef0")
+    assert unknown.returncode == 1
+    assert "it was deleted, or never was" in unknown.stdout

@@ -1,0 +1,148 @@
+"""A copy is settled once: checked, whoever waits is answered once and with the truth, and what others wrote meanwhile stands."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from snapkeep.domain.copies.entry import EntryState, QueueEntry
+from snapkeep.domain.copies.request import CopyRequest
+from snapkeep.domain.model import Snapshot
+from snapkeep.lab.simulator.memory_queue import MemoryQueue
+from snapkeep.usecases.copies.retries import LONGEST_DELAY, RetryPolicy
+from snapkeep.usecases.copies.settle import Settlement, faults_of_copy, missing_tags, naming_keys
+from snapkeep.usecases.ports import TaskTokens
+from support.lineages import copy_of, snapshot
+
+NOW = datetime(2026, 11, 23, tzinfo=UTC)
+DR = "us-east-2"
+SOURCE = snapshot("2026-11-22T03:00", 1)
+KEY = "arn:aws:kms:us-east-2:111122223333:key/0123abcd-0123-0123-0123-0123456789ab"
+WANTED = CopyRequest(SOURCE.origin, "gold", DR, "", NOW, 8, encrypted=False, tags={"Name": "web"})
+GOOD = replace(copy_of(SOURCE, DR, 1), tags={"Name": "web"})
+TOO_LARGE = replace(GOOD, size_gib=9)
+
+
+class StandingClock:
+    def now(self) -> datetime:
+        return NOW
+
+
+class Listeners(TaskTokens):
+    """Remembers each answer; `meanwhile` happens when the first one is given."""
+
+    def __init__(self, meanwhile: Callable[[], object] = lambda: None) -> None:
+        self.answers: list[tuple[str, str]] = []
+        self.meanwhile = meanwhile
+
+    def succeed(self, region: str, token: str, output: Mapping[str, object]) -> bool:
+        return self._heard(token, str(output["status"]))
+
+    def fail(self, region: str, token: str, error: str, cause: str) -> bool:
+        return self._heard(token, error)
+
+    def _heard(self, token: str, answer: str) -> bool:
+        self.answers.append((token, answer))
+        if len(self.answers) == 1:
+            self.meanwhile()
+        return True
+
+
+class Desk:
+    """A queue with one running entry that two executions wait for."""
+
+    def __init__(self) -> None:
+        self.queue = MemoryQueue(region=DR)
+        fresh = QueueEntry(WANTED, EntryState.RUNNING, NOW, NOW, 1, GOOD.id, tokens=("one", "two"), runs=("run-1", "run-2"))
+        self.entry = self.queue.insert(fresh)
+        self.task_tokens = Listeners()
+        self.settlement = Settlement(queue=self.queue, task_tokens=self.task_tokens, clock=StandingClock())
+
+    def now(self) -> QueueEntry:
+        return self.queue.get(self.entry.key)
+
+    def let_somebody_write(self, **changes: object) -> None:
+        self.task_tokens.meanwhile = lambda: self.queue.write(replace(self.now(), **changes))  # type: ignore[arg-type]
+
+
+def test_a_good_copy_closes_its_entry_and_everybody_who_waits_hears_of_it_once() -> None:
+    desk = Desk()
+    assert desk.settlement.settle(desk.entry, GOOD) == []
+    assert desk.task_tokens.answers == [("one", "COPIED"), ("two", "COPIED")]
+    assert (desk.now().state, desk.now().tokens, desk.now().runs) == (EntryState.DONE, (), ())
+
+
+def test_a_copy_that_is_wrong_is_no_success_to_anybody() -> None:
+    desk = Desk()
+    assert desk.settlement.settle(desk.entry, TOO_LARGE) == ["its size is 9 GiB, its source's 8 GiB"]
+    assert desk.task_tokens.answers == [("one", "CopyWrong"), ("two", "CopyWrong")]
+    assert (desk.now().state, desk.now().copy_id) == (EntryState.FAILED, GOOD.id)
+
+
+def test_who_joins_while_others_are_answered_is_answered_too_and_nobody_twice() -> None:
+    desk = Desk()
+    desk.let_somebody_write(tokens=("one", "two", "three"))
+    desk.settlement.settle(desk.entry, GOOD)
+    assert [token for token, _ in desk.task_tokens.answers] == ["one", "two", "three"]
+    assert (desk.now().state, desk.now().tokens) == (EntryState.DONE, ())
+
+
+@pytest.mark.parametrize("state", [EntryState.DONE, EntryState.DELAYED, EntryState.WAITING])
+def test_giving_up_leaves_an_entry_alone_that_somebody_decided_about_meanwhile(state: EntryState) -> None:
+    desk = Desk()
+    desk.let_somebody_write(state=state)
+    assert desk.settlement.give_up(desk.entry, "a cause") == 2
+    assert desk.now().state is state
+
+
+def test_a_copy_that_arrived_is_not_settled_a_second_time_by_who_comes_late() -> None:
+    desk = Desk()
+    desk.let_somebody_write(state=EntryState.DONE, copy_id="snap-0first", tokens=())
+    desk.settlement.settle(desk.entry, GOOD)
+    assert desk.now().copy_id == "snap-0first"
+
+
+@pytest.mark.parametrize(
+    ("asked", "copy", "fault"),
+    [
+        (WANTED, replace(GOOD, size_gib=7), "its size is 7 GiB"),
+        (WANTED, TOO_LARGE, "its size is 9 GiB"),
+        (replace(WANTED, encrypted=True), GOOD, "it is not encrypted, and was to be"),
+        (replace(WANTED, kms_key=KEY), replace(GOOD, kms_key_id=KEY[:-1] + "c"), "it is encrypted with arn:aws:kms"),
+        (replace(WANTED, kms_key=KEY), GOOD, "it is encrypted with no key, and was to be"),
+    ],
+)
+def test_a_fault_of_a_copy_is_named(asked: CopyRequest, copy: Snapshot, fault: str) -> None:
+    (found,) = faults_of_copy(asked, copy)
+    assert found.startswith(fault)
+
+
+@pytest.mark.parametrize("key", [KEY, KEY.rpartition("/")[2], "alias/dr", "arn:aws:kms:us-east-2:111122223333:alias/dr"])
+def test_a_key_is_the_right_one_however_it_was_named_and_of_an_alias_nothing_is_concluded(key: str) -> None:
+    assert faults_of_copy(replace(WANTED, kms_key=key, encrypted=True), replace(GOOD, kms_key_id=KEY, encrypted=True)) == []
+
+
+def test_tags_that_differ_are_missing_as_those_that_are_not_there() -> None:
+    request = replace(WANTED, tags={"Name": "web", "Env": "prod"})
+    assert missing_tags(request, replace(GOOD, tags={"Name": "other"})) == {"Name": "web", "Env": "prod"}
+
+
+def test_keys_are_named_only_where_the_cause_is_about_one() -> None:
+    assert naming_keys(replace(WANTED, kms_key=KEY), "the source is gone") == "the source is gone"
+    assert KEY in naming_keys(replace(WANTED, kms_key=KEY), "Given key ID is not accessible")
+
+
+def test_the_delay_doubles_with_each_attempt_up_to_six_hours_and_the_last_attempt_is_the_last() -> None:
+    attempts = RetryPolicy(limit=9, first_delay=timedelta(minutes=30))
+    entry = replace(Desk().entry, attempts=0)
+    delays = []
+    for number in range(1, 9):
+        after = attempts.after_failure(replace(entry, attempts=number), "a cause", NOW)
+        assert (after.state, after.copy_id) == (EntryState.DELAYED, "")
+        delays.append(after.not_before - NOW)
+    assert delays[:4] == [timedelta(minutes=30), timedelta(hours=1), timedelta(hours=2), timedelta(hours=4)]
+    assert delays[4:] == [LONGEST_DELAY] * 4
+    assert attempts.after_failure(replace(entry, attempts=9), "a cause", NOW).state is EntryState.FAILED

@@ -1,0 +1,33 @@
+"""Which copy must start first: by its deadline and by what it is expected to take."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+from snapkeep.domain.copies.entry import EntryState, QueueEntry
+from snapkeep.domain.copies.request import CopyRequest
+from snapkeep.domain.copies.urgency import expected_duration, latest_start
+from snapkeep.domain.model import Origin
+
+NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
+SMALL = CopyRequest(
+    Origin("us-east-1", "vol-00000001", "snap-00000001", NOON), "gold", "us-east-2", "", NOON, size_gib=12, encrypted=False
+)
+
+
+def test_a_large_copy_has_to_start_before_a_small_one_of_the_same_deadline() -> None:
+    large = replace(SMALL, size_gib=1200)
+    assert latest_start(large) < latest_start(SMALL) < SMALL.deadline
+    assert expected_duration(large) == 100 * expected_duration(SMALL)
+
+
+def test_a_time_based_copy_takes_what_it_says_whatever_its_size() -> None:
+    timed = replace(SMALL, size_gib=16_384, completion_minutes=45)
+    assert latest_start(timed) == NOON - timedelta(minutes=45)
+
+
+def test_an_entry_that_rests_has_its_place_by_when_it_may_go_on() -> None:
+    entry = QueueEntry(SMALL, EntryState.WAITING, NOON, NOON + timedelta(hours=1))
+    assert entry.due == latest_start(SMALL)
+    assert replace(entry, state=EntryState.DELAYED).due == entry.not_before

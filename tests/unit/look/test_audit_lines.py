@@ -1,0 +1,69 @@
+"""Every deletion and every step of a copy leaves one line that says all that an audit asks, and no task token."""
+
+import json
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from snapkeep.functions import log
+from snapkeep.usecases.ports import Deletion, DeletionResult
+from snapkeep.usecases.retention.delete import DeletionOrder
+
+EXECUTION = "arn:aws:states:us-east-1:123456789012:execution:snapkeep-protect:run-1"
+CALL = {"execution": EXECUTION, "token": "AQCEAAAAKgAAAAMAAAAA-secret-of-the-run", "plan": {"delete": []}}
+
+
+@pytest.fixture(autouse=True)
+def fresh_logger(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Iterator[None]:
+    """A logger of each test's own: it writes to the stdout that it was made under."""
+    monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", str(request.node.name))
+    log.logger.cache_clear()
+    yield
+    log.logger.cache_clear()
+
+
+def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
+    out = capsys.readouterr().out
+    assert "secret-of-the-run" not in out
+    return [json.loads(line) for line in out.splitlines()]
+
+
+def test_a_deletion_leaves_snapshot_origin_policy_reasons_plan_and_execution(capsys: pytest.CaptureFixture[str]) -> None:
+    log.started(CALL, SimpleNamespace(aws_request_id="request-1"))
+    order = DeletionOrder("snap-0a", "vol-0a", "2026-11-20T03:00:00Z", "gold", ("beyond last 7", "beyond daily 14"))
+    log.audit_deletion(order, DeletionResult("snap-0a", Deletion.IN_USE, "in use by ami-0a"), "plan-1")
+    (line,) = lines(capsys)
+    assert {key: line[key] for key in ("audit", "snapshot", "volume", "origin_start", "policy", "reasons", "plan")} == {
+        "audit": "deletion",
+        "snapshot": "snap-0a",
+        "volume": "vol-0a",
+        "origin_start": "2026-11-20T03:00:00Z",
+        "policy": "gold",
+        "reasons": ["beyond last 7", "beyond daily 14"],
+        "plan": "plan-1",
+    }
+    assert (line["outcome"], line["cause"]) == ("in use", "in use by ami-0a")
+    assert (line["execution"], line["request_id"]) == (EXECUTION, "request-1")
+
+
+def test_a_step_of_a_copy_leaves_its_entry_and_its_execution(capsys: pytest.CaptureFixture[str]) -> None:
+    log.started(CALL, SimpleNamespace(aws_request_id="request-2"))
+    log.audit_copy("us-east-1#snap-0a#us-east-2", "snap-0c", "started")
+    (line,) = lines(capsys)
+    assert (line["audit"], line["entry"], line["copy"], line["step"]) == (
+        "copy",
+        "us-east-1#snap-0a#us-east-2",
+        "snap-0c",
+        "started",
+    )
+    assert line["execution"] == EXECUTION
+
+
+def test_one_call_does_not_carry_the_execution_of_the_call_before(capsys: pytest.CaptureFixture[str]) -> None:
+    log.started(CALL, SimpleNamespace(aws_request_id="request-1"))
+    log.started({}, SimpleNamespace(aws_request_id="request-2"))
+    log.audit_copy("entry", "snap-0c", "started")
+    (line,) = lines(capsys)
+    assert (line["execution"], line["request_id"]) == ("", "request-2")

@@ -1,0 +1,194 @@
+"""The story of one snapshot, from what is there and what was logged."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import pytest
+
+from snapkeep.domain.model import Action
+from snapkeep.domain.policy.model import CopyRule, Limits, Policy, PolicySet, Retention, Selector
+from snapkeep.lab.ebs_model import World
+from snapkeep.usecases.look.explain import AuditLine, ExecutionSummary, Explain, Story, standing_of, told
+from support.sweeping_world import DR, HOUR, PRIMARY, SweepingWorld, gold
+
+FAR = "us-west-2"
+OTHER = "999988887777"
+
+
+class Trail:
+    def __init__(self, lines: Sequence[AuditLine] = ()) -> None:
+        self.held = lines
+
+    def lines(self, about: str, since: datetime) -> list[AuditLine]:
+        return [line for line in self.held if about in str(line.data)]
+
+
+class NoRuns:
+    def about(self, words: frozenset[str], around: datetime) -> list[ExecutionSummary]:
+        return []
+
+
+def explain(world: SweepingWorld, snapshot_id: str, lines: Sequence[AuditLine] = ()) -> Story:
+    wiring, regions = world.runner.wiring, world.runner.deployment.destinations
+    explaining = Explain(
+        system="snapkeep",
+        primary=wiring.reader(PRIMARY),
+        others={region: wiring.reader(region) for region in regions},
+        queues={region: wiring.queue_of(region) for region in regions},
+        policies=dict.fromkeys((PRIMARY, *regions), world.policies),
+        trails={PRIMARY: Trail(lines)},
+        runs={PRIMARY: NoRuns()},
+    )
+    return explaining.run(snapshot_id, wiring.clock.now())
+
+
+def test_a_kept_snapshot_is_explained_with_its_reasons_its_copy_and_its_entry() -> None:
+    world = SweepingWorld(policies=gold(keep=2))
+    snapshot = world.snapshot(world.volume())
+    world.later(HOUR)
+    (copy,) = world.managed(DR)
+    story = explain(world, snapshot)
+    assert standing_of(story) == "the next plan would keep it: newest; last 1 of 2"
+    assert [one.id for one in story.copies] == [copy["SnapshotId"]]
+    assert len(story.entries) == 1
+    assert [one.text for one in story.happenings] == [
+        "snapshot started in us-east-1",
+        f"copy {copy['SnapshotId']} started in us-east-2",
+    ]
+
+
+def test_a_copy_is_explained_with_where_its_data_is_from() -> None:
+    world = SweepingWorld()
+    snapshot = world.snapshot(world.volume())
+    world.later(HOUR)
+    (copy,) = world.managed(DR)
+    story = explain(world, copy["SnapshotId"])
+    assert story.region == DR
+    assert story.origin is not None
+    assert (story.origin.snapshot_id, story.origin.region) == (snapshot, PRIMARY)
+    assert story.verdict is not None
+
+
+def test_a_deleted_snapshot_is_explained_by_its_audit_line() -> None:
+    world = SweepingWorld(policies=gold(keep=1))
+    volume = world.volume()
+    first = world.snapshot(volume)
+    world.later(HOUR)
+    world.snapshot(volume)
+    world.later(HOUR)
+    data = {
+        "audit": "deletion",
+        "snapshot": first,
+        "outcome": "deleted",
+        "reasons": ["beyond last 1"],
+        "plan": "plan-1",
+        "cause": "",
+    }
+    line = AuditLine(world.runner.wiring.clock.now(), "DeleteOldSnapshots", data)
+    story = explain(world, first, [line])
+    assert story.snapshot is None
+    assert standing_of(story) == "it is gone; what happened stands below"
+    assert told(line) == f"DeleteOldSnapshots: {first} deleted: beyond last 1, plan plan-1"
+    assert story.happenings[-1].text == told(line)
+
+
+def test_what_nobody_knows_has_an_empty_story() -> None:
+    story = explain(SweepingWorld(), "snap-0123456789abcdef0")
+    assert (story.snapshot, story.entries, story.happenings) == (None, (), ())
+    assert standing_of(story) == (
+        "this account has none of this id here: it was deleted, or never was, or is another account's that does not share it"
+    )
+
+
+@pytest.mark.parametrize("region", [PRIMARY, DR])
+def test_of_a_snapshot_that_another_account_shares_it_is_told_whose_it_is(region: str) -> None:
+    world = SweepingWorld()
+    theirs = world.world.client("ec2", region, OTHER)
+    made = [theirs.create_volume(AvailabilityZone=f"{region}a", Size=8) for _ in range(2)]
+    world.later(HOUR)
+    shared, private = (theirs.create_snapshot(VolumeId=volume["VolumeId"])["SnapshotId"] for volume in made)
+    world.later(HOUR)
+    theirs.modify_snapshot_attribute(
+        SnapshotId=shared, Attribute="createVolumePermission", OperationType="add", UserIds=[world.world.account]
+    )
+    story = explain(world, shared)
+    assert (story.snapshot, story.region, story.owner) == (None, region, OTHER)
+    assert standing_of(story) == f"it belongs to account {OTHER}: a system cares for the snapshots of its own account alone"
+    assert "or is another account's that does not share it" in standing_of(explain(world, private))
+
+
+def two_regions() -> SweepingWorld:
+    rules = tuple(CopyRule(region, retention=Retention(keep_last=3)) for region in (DR, FAR))
+    policies = PolicySet((Policy("gold", Selector(tags={"Backup": ("*",)}), Retention(keep_last=1), rules),), Limits())
+    return SweepingWorld(World(seed=7, regions=(PRIMARY, DR, FAR)), policies, destinations=(DR, FAR))
+
+
+def test_the_copies_and_the_queues_of_every_region_are_told() -> None:
+    world = two_regions()
+    snapshot = world.snapshot(world.volume())
+    world.later(HOUR)
+    story = explain(world, snapshot)
+    assert [copy.region for copy in story.copies] == [DR, FAR]
+    assert [entry.request.region for entry in story.entries] == [DR, FAR]
+    assert story.problems == ()
+    far = next(copy for copy in story.copies if copy.region == FAR)
+    assert explain(world, far.id).region == FAR
+
+
+def test_a_snapshot_of_a_volume_that_was_restored_from_a_copy_with_its_tags_is_told_as_no_copy() -> None:
+    world = SweepingWorld()
+    snapshot = world.snapshot(world.volume())
+    world.later(HOUR)
+    (copy,) = world.managed(DR)
+    restored = world.ec2_dr.create_volume(AvailabilityZone=f"{DR}a", SnapshotId=copy["SnapshotId"], VolumeType="gp3")
+    world.later(HOUR)
+    specifications = [{"ResourceType": "snapshot", "Tags": copy["Tags"]}]
+    world.ec2_dr.create_snapshot(VolumeId=restored["VolumeId"], TagSpecifications=specifications)
+    assert [one.id for one in explain(world, snapshot).copies] == [copy["SnapshotId"]]
+
+
+def test_a_copy_that_runs_holds_its_source_though_the_queue_does_not_know_of_it() -> None:
+    world = SweepingWorld()
+    volume = world.volume()
+    first = world.snapshot(volume)
+    world.later(HOUR)
+    (copy,) = world.managed(DR)
+    world.snapshot(volume)
+    world.later(HOUR)
+    world.policies = gold(keep=1)
+    assert standing_of(explain(world, first)) == "the next plan would delete it: beyond last 1"
+    world.ec2_dr.delete_snapshot(SnapshotId=copy["SnapshotId"])
+    specifications = [{"ResourceType": "snapshot", "Tags": copy["Tags"]}]
+    world.ec2_dr.copy_snapshot(SourceRegion=PRIMARY, SourceSnapshotId=first, TagSpecifications=specifications)
+    held = "the next plan would keep it: held: its copy to us-east-2 is waiting or running"
+    assert standing_of(explain(world, first)) == held
+
+
+def test_of_a_region_that_is_away_it_is_said_and_the_rest_of_the_story_is_told() -> None:
+    world = two_regions()
+    snapshot = world.snapshot(world.volume())
+    world.later(HOUR)
+    world.world.take_region_away(FAR)
+    story = explain(world, snapshot)
+    assert [copy.region for copy in story.copies] == [DR]
+    (problem,) = story.problems
+    assert problem.startswith(f"{FAR} could not be read: ")
+    assert story.verdict is not None
+    assert story.verdict.action is Action.KEEP
+
+
+def test_while_the_primary_region_is_away_a_copy_is_explained_from_where_it_is() -> None:
+    world = two_regions()
+    snapshot = world.snapshot(world.volume())
+    world.later(HOUR)
+    (copy,) = world.managed(DR)
+    world.world.take_region_away(PRIMARY)
+    story = explain(world, copy["SnapshotId"])
+    assert story.origin is not None
+    assert story.origin.snapshot_id == snapshot
+    assert [problem.partition(" ")[0] for problem in story.problems] == [PRIMARY]
+    assert story.verdict is not None
+    lost = explain(world, snapshot)
+    assert standing_of(lost) == "it was not found where one could look"

@@ -1,0 +1,151 @@
+"""How a volume stands, to the second: what is still in time, which region counts, who is named first, and the figures over all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from itertools import count
+
+import pytest
+
+from snapkeep.domain.model import Snapshot, SnapshotState, Volume
+from snapkeep.domain.policy.model import CopyRule, Policy, PolicySet, Retention, Selector
+from snapkeep.domain.protection import (
+    PolicyAges,
+    RuleAges,
+    VolumeHealth,
+    VolumeProtection,
+    ages_by_policy,
+    ages_by_rule,
+    volume_protections,
+)
+from support.lineages import REGION, SYSTEM, copy_of, snapshot
+
+NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
+NEAR, FAR = "us-east-2", "us-west-2"
+DAY, SECOND = timedelta(hours=24), timedelta(seconds=1)
+GOLD = Policy("gold", Selector(tags={"Backup": ("gold",)}), Retention(), (CopyRule(NEAR), CopyRule(FAR)), rpo=DAY)
+ALONE = Policy("alone", Selector(tags={"Backup": ("alone",)}), Retention(), rpo=DAY)
+POLICIES = PolicySet((GOLD, ALONE))
+NUMBERS = count(1)
+
+
+def volume(name: str, policy: str = "gold") -> Volume:
+    return Volume(name, REGION, 8, "gp3", tags={"Backup": policy})
+
+
+def taken(age: timedelta, of: str = "vol-0a", state: SnapshotState = SnapshotState.COMPLETED) -> Snapshot:
+    return snapshot(NOW - age, next(NUMBERS), volume=of, state=state)
+
+
+def copied(source: Snapshot, region: str, state: SnapshotState = SnapshotState.COMPLETED) -> Snapshot:
+    return copy_of(source, region, next(NUMBERS), state=state)
+
+
+def standing(
+    snapshots: Iterable[Snapshot], copies: Mapping[str, Iterable[Snapshot]], volumes: Iterable[Volume] = (volume("vol-0a"),)
+) -> list[VolumeProtection]:
+    return volume_protections(REGION, volumes, snapshots, {NEAR: (), FAR: (), **copies}, POLICIES, NOW, system=SYSTEM)
+
+
+def everywhere(*sources: Snapshot) -> dict[str, list[Snapshot]]:
+    return {region: [copied(one, region) for one in sources] for region in (NEAR, FAR)}
+
+
+@pytest.mark.parametrize(("age", "expected"), [(DAY, VolumeHealth.PROTECTED), (DAY + SECOND, VolumeHealth.LATE)])
+def test_what_is_as_old_as_the_policy_allows_is_in_time_and_a_second_later_it_is_not(
+    age: timedelta, expected: VolumeHealth
+) -> None:
+    source = taken(age)
+    (one,) = standing([source], everywhere(source))
+    assert (one.standing, one.age) == (expected, age)
+    (alone,) = standing([source], {}, [volume("vol-0a", "alone")])
+    assert (alone.standing, alone.age, alone.copies) == (expected, age, ())
+
+
+def test_the_region_that_is_furthest_behind_counts_and_is_named_whichever_comes_first() -> None:
+    old, new = taken(2 * DAY), taken(SECOND)
+    for behind, ahead in ((NEAR, FAR), (FAR, NEAR)):
+        (one,) = standing([old, new], {behind: [copied(old, behind)], ahead: [copied(old, ahead), copied(new, ahead)]})
+        assert (one.standing, one.age) == (VolumeHealth.LATE, 2 * DAY)
+        assert one.why == f"its copy in {behind} is behind its newest snapshot"
+
+
+@pytest.mark.parametrize(
+    ("newest", "why"), [(DAY, f"its copy in {NEAR} is behind its newest snapshot"), (DAY + SECOND, "no snapshot for 1 d")]
+)
+def test_where_the_newest_snapshot_is_too_old_itself_no_copy_is_said_to_be_behind_it(newest: timedelta, why: str) -> None:
+    old = taken(2 * DAY)
+    (one,) = standing([old, taken(newest)], everywhere(old))
+    assert (one.standing, one.why) == (VolumeHealth.LATE, why)
+
+
+@pytest.mark.parametrize(("waited", "expected"), [(DAY, VolumeHealth.FIRST_COPY), (DAY + SECOND, VolumeHealth.LATE)])
+def test_a_first_copy_is_awaited_as_long_as_the_policy_allows_from_the_first_snapshot_on(
+    waited: timedelta, expected: VolumeHealth
+) -> None:
+    first, second = taken(waited), taken(timedelta(hours=1))
+    for listed in ([first, second], [second, first]):
+        (one,) = standing(listed, {NEAR: [copied(second, NEAR)], FAR: [copied(first, FAR, SnapshotState.PENDING)]})
+        assert (one.standing, one.age) == (expected, None)
+        assert FAR in one.why
+
+
+def test_what_runs_and_what_failed_is_counted_in_all_regions_and_protects_nothing() -> None:
+    failed, running = taken(SECOND, state=SnapshotState.ERROR), taken(SECOND, state=SnapshotState.PENDING)
+    source = taken(timedelta(hours=1))
+    copies = {NEAR: [copied(source, NEAR, SnapshotState.ERROR)], FAR: [copied(source, FAR, SnapshotState.PENDING)]}
+    (one,) = standing([failed, running, source], copies)
+    assert (one.snapshots, one.failed, one.pending) == (1, 2, 2)
+    assert (one.snapshot.id, [copy.there for copy in one.copies]) == (source.id, [False, False])
+
+
+def test_what_somebody_should_look_at_comes_first_and_the_oldest_of_it_first_of_all_and_what_no_policy_governs_last() -> None:
+    ages = {"vol-0late": 3 * DAY, "vol-0later": 4 * DAY, "vol-0fine": 2 * SECOND, "vol-0finer": SECOND}
+    sources = [taken(age, of) for of, age in ages.items()]
+    volumes = [volume("vol-0none", "no such"), *(volume(name) for name in (*ages, "vol-0awaited", "vol-0never"))]
+    listed = [*sources, taken(SECOND, "vol-0awaited")]
+    assert [one.volume.id for one in standing(listed, everywhere(*sources), volumes)] == [
+        "vol-0never",
+        "vol-0later",
+        "vol-0late",
+        "vol-0awaited",
+        "vol-0fine",
+        "vol-0finer",
+        "vol-0none",
+    ]
+
+
+def test_the_figures_of_a_policy_are_the_worst_and_the_median_age_and_how_many_are_late() -> None:
+    ages = {"vol-01": timedelta(hours=1), "vol-02": timedelta(hours=2), "vol-03": 3 * DAY}
+    sources = [taken(age, of) for of, age in ages.items()]
+    found = standing(sources, everywhere(*sources), [volume(name) for name in ages])
+    assert ages_by_policy(found) == [PolicyAges("gold", DAY, 3, 1, 3 * DAY, timedelta(hours=2))]
+
+
+def test_the_figures_of_a_copy_rule_count_as_late_what_is_too_old_there_and_what_is_not_there_in_time() -> None:
+    ages = {"vol-01": timedelta(hours=1), "vol-02": DAY, "vol-03": 3 * DAY, "vol-04": timedelta(hours=1), "vol-05": 2 * DAY}
+    first, second, third, awaited, overdue = (taken(age, of) for of, age in ages.items())
+    there = everywhere(first, second, third)
+    found = standing([first, second, third, awaited, overdue], there, [volume(name) for name in ages])
+    assert ages_by_rule(found, NOW) == [
+        RuleAges("gold", region, DAY, known=True, volumes=5, without_copy=2, late=2, worst=3 * DAY, median=DAY)
+        for region in (NEAR, FAR)
+    ]
+
+
+def test_of_a_region_that_could_not_be_looked_at_there_are_no_figures_and_what_is_protected_elsewhere_is_not_known() -> None:
+    source = taken(timedelta(hours=1))
+    listings = {NEAR: [copied(source, NEAR)]}
+    (one,) = volume_protections(REGION, [volume("vol-0a")], [source], listings, POLICIES, NOW, system=SYSTEM)
+    assert (one.standing, one.age) == (VolumeHealth.UNKNOWN, None)
+    assert ages_by_rule([one], NOW)[1] == RuleAges("gold", FAR, DAY, known=False, volumes=1)
+
+
+def test_only_our_own_completed_snapshots_of_this_region_protect_a_volume() -> None:
+    ours = taken(timedelta(hours=2))
+    theirs = replace(taken(SECOND), tags={"snapkeep:managed": "another"})
+    elsewhere = snapshot(NOW - SECOND, next(NUMBERS), volume="vol-0a", region="eu-west-1")
+    (one,) = standing([ours, theirs, elsewhere], everywhere(ours))
+    assert (one.snapshot.id, one.snapshots, one.age) == (ours.id, 1, timedelta(hours=2))

@@ -1,0 +1,190 @@
+"""The commands `status` and `explain` where copies go to two regions, all there, one away, or the primary away."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+from botocore.exceptions import NoCredentialsError
+from typer.testing import CliRunner, Result
+
+from snapkeep.cli.commands.explain import app as explain_app
+from snapkeep.cli.commands.status import app as status_app
+from snapkeep.cli.installed import Installed
+from support.several_regions import DOCUMENT, FAR, NEAR, PRIMARY, Account, install
+
+
+@pytest.fixture
+def account(monkeypatch: pytest.MonkeyPatch) -> Account:
+    made = install(monkeypatch)
+    made.documents = dict.fromkeys((PRIMARY, NEAR, FAR), json.dumps(DOCUMENT))
+    return made
+
+
+def status(*arguments: str) -> Result:
+    return CliRunner().invoke(status_app, ["--region", PRIMARY, *arguments], catch_exceptions=False)
+
+
+def explain(snapshot_id: str, *arguments: str) -> Result:
+    return CliRunner().invoke(explain_app, [snapshot_id, "--region", PRIMARY, *arguments], catch_exceptions=False)
+
+
+def known(told: Result) -> dict[str, bool]:
+    return {one["region"]: one["known"] for one in json.loads(told.stdout)["dr_regions"]}
+
+
+def test_status_looks_at_every_region_that_the_policy_names_and_at_its_queue(account: Account) -> None:
+    source = account.snapshot()
+    account.copy(source, NEAR)
+    account.queue(source, FAR)
+    told = json.loads(status("--json").stdout)
+    figures = {one["region"]: (one["copies"], one["waiting"]) for one in told["dr_regions"]}
+    assert figures == {NEAR: (1, 0), FAR: (0, 1)}
+    assert [(one["to"], one["without_copy"]) for one in told["rules"]] == [(NEAR, 0), (FAR, 1)]
+    assert told["problems"] == []
+
+
+@pytest.mark.parametrize("region", [NEAR, FAR])
+def test_status_says_which_region_is_away_shows_the_other_and_fails(account: Account, region: str) -> None:
+    source = account.snapshot()
+    account.copy(source, NEAR)
+    account.copy(source, FAR)
+    account.take_away(region)
+    told = status("--json")
+    assert told.exit_code == 1
+    assert known(told) == {NEAR: region != NEAR, FAR: region != FAR}
+    (problem,) = json.loads(told.stdout)["problems"]
+    assert problem.startswith(f"{region} could not be read: Could not connect")
+    shown = status()
+    assert shown.exit_code == 1
+    assert problem.partition(":")[0] in shown.stdout
+    assert status("--prometheus").exit_code == 1
+
+
+def test_status_says_that_nothing_is_deployed_in_the_primary_region(account: Account) -> None:
+    del account.stacks[PRIMARY]
+    told = status("--json")
+    assert told.exit_code == 1
+    (problem,) = json.loads(told.stdout)["problems"]
+    assert problem == f"there is no stack snapkeep-primary in {PRIMARY}: nothing is protected until it is deployed"
+
+
+def test_status_goes_by_the_last_good_document_and_says_what_is_wrong_with_the_newest(account: Account) -> None:
+    account.snapshot()
+    account.former[PRIMARY] = [account.documents[PRIMARY]]
+    account.documents[PRIMARY] = "broken"
+    told = status("--json")
+    assert told.exit_code == 1
+    data = json.loads(told.stdout)
+    assert known(told) == {NEAR: True, FAR: True}
+    assert [one["policy"] for one in data["volumes"]] == ["gold"]
+    (problem,) = data["problems"]
+    assert problem.startswith(f"version 4 of the policy document in {PRIMARY} cannot be used (1 error, first: ")
+    assert "cannot be used" in status().stdout
+
+
+def test_status_speaks_of_one_volume_as_of_one(account: Account) -> None:
+    account.copy(account.snapshot(), NEAR)
+    shown = status().stdout
+    assert not re.search(r"\b1 (?:volumes|snapshots|copies)\b", shown)
+    assert "1 volume, " in shown
+    assert "policy gold: 1 volume, RPO age" in shown
+
+
+def test_status_says_what_is_wrong_with_a_document_in_a_dr_region(account: Account) -> None:
+    account.documents[FAR] = "broken"
+    told = status("--json")
+    assert told.exit_code == 1
+    (problem,) = json.loads(told.stdout)["problems"]
+    assert problem.startswith(f"version 4 of the policy document in {FAR} cannot be used")
+
+
+def test_status_shows_the_copies_while_the_primary_region_is_away(account: Account) -> None:
+    account.copy(account.snapshot(), NEAR)
+    account.take_away(PRIMARY)
+    told = status("--json")
+    assert told.exit_code == 1
+    data = json.loads(told.stdout)
+    assert data["volumes"] == []
+    assert [problem.partition(" ")[0] for problem in data["problems"]] == [PRIMARY]
+    assert [(one["region"], one["copies"]) for one in data["dr_regions"]] == [(NEAR, 1)], "the region of --dr-region"
+    shown = status()
+    assert NEAR in shown.stdout
+
+
+def test_status_says_which_stack_is_missing(account: Account) -> None:
+    account.snapshot()
+    del account.stacks[FAR]
+    told = status("--json")
+    assert told.exit_code == 1
+    assert json.loads(told.stdout)["problems"] == ["there is no stack snapkeep-dr in us-west-2: nothing is copied there"]
+
+
+def test_a_dr_region_that_nobody_uses_is_left_out(account: Account) -> None:
+    document: dict[str, Any] = json.loads(json.dumps(DOCUMENT))
+    del document["policies"][0]["copies"][0]
+    account.documents[PRIMARY] = json.dumps(document)
+    del account.stacks[NEAR]
+    account.copy(account.snapshot(), FAR)
+    told = status("--json")
+    assert known(told) == {FAR: True}
+    assert json.loads(told.stdout)["problems"] == []
+
+
+def test_a_refusal_in_the_primary_region_is_no_region_out_of_reach(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise NoCredentialsError
+
+    monkeypatch.setattr(Installed, "stack_parameters", refuse)
+    with pytest.raises(NoCredentialsError):
+        status()
+
+
+def test_explain_tells_of_the_copies_in_every_region(account: Account) -> None:
+    source = account.snapshot()
+    account.copy(source, NEAR)
+    account.copy(source, FAR)
+    told = explain(source.id, "--json")
+    assert told.exit_code == 0
+    story = json.loads(told.stdout)
+    assert [one["region"] for one in story["copies"]] == [NEAR, FAR]
+    assert story["problems"] == []
+    far = explain(story["copies"][1]["id"], "--json")
+    assert json.loads(far.stdout)["region"] == FAR
+
+
+def test_explain_goes_by_the_last_good_document_and_says_what_is_wrong_with_the_newest(account: Account) -> None:
+    account.former[PRIMARY] = [account.documents[PRIMARY]]
+    account.documents[PRIMARY] = "broken"
+    told = explain(account.snapshot().id)
+    assert f"version 4 of the policy document in {PRIMARY} cannot be used" in told.stderr
+    assert "the next plan would keep it" in told.stdout
+
+
+@pytest.mark.parametrize(("away", "left"), [(FAR, [NEAR]), (NEAR, [FAR])])
+def test_explain_says_which_region_is_away_tells_the_rest_and_fails(account: Account, away: str, left: list[str]) -> None:
+    source = account.snapshot()
+    account.copy(source, NEAR)
+    account.copy(source, FAR)
+    account.take_away(away)
+    told = explain(source.id, "--json")
+    assert told.exit_code == 1
+    story = json.loads(told.stdout)
+    assert [one["region"] for one in story["copies"]] == left
+    assert [problem.partition(" ")[0] for problem in story["problems"]] == [away]
+    assert story["action"] == "keep"
+    assert f"{away} could not be read" in explain(source.id).stdout
+
+
+def test_explain_tells_of_a_copy_while_the_primary_region_is_away(account: Account) -> None:
+    source = account.snapshot()
+    account.copy(source, NEAR)
+    copy = json.loads(explain(source.id, "--json").stdout)["copies"][0]["id"]
+    account.take_away(PRIMARY)
+    told = explain(copy, "--json")
+    assert told.exit_code == 1
+    story = json.loads(told.stdout)
+    assert (story["there"], story["origin"]["snapshot_id"]) == (True, source.id)
+    assert story["action"] == "keep"

@@ -1,0 +1,163 @@
+"""Status: each volume against its policy, each copy in the queue, and the forms it is told in."""
+
+from __future__ import annotations
+
+import io
+import json
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from rich.console import Console
+
+from snapkeep.cli.views.status import status_view
+from snapkeep.cli.views.status_forms import status_as_data, status_as_prometheus
+from snapkeep.domain.protection import VolumeHealth
+from snapkeep.lab.ebs_model import Faults, Speeds, World
+from snapkeep.usecases.look.status import Status
+from support.sweeping_world import DAY, DR, HOUR, SweepingWorld
+
+
+def status_of(world: SweepingWorld) -> Status:
+    return world.status()
+
+
+def volume_protections(world: SweepingWorld) -> dict[str, VolumeHealth]:
+    return {one.volume.id: one.standing for one in status_of(world).volumes}
+
+
+def test_each_volume_stands_as_it_is() -> None:
+    world = SweepingWorld()
+    protected, never, left_alone, stale = world.volume(), world.volume(), world.volume(Scratch="1"), world.volume()
+    world.snapshot(stale)
+    world.later(3 * DAY)
+    world.snapshot(protected)
+    world.later(HOUR)
+    assert volume_protections(world) == {
+        protected: VolumeHealth.PROTECTED,
+        never: VolumeHealth.NO_SNAPSHOT,
+        left_alone: VolumeHealth.NO_POLICY,
+        stale: VolumeHealth.LATE,
+    }
+    found = status_of(world)
+    assert not found.all_right
+    assert {one.volume.id for one in found.volumes[:2]} == {never, stale}
+    (late,) = [one for one in found.volumes if one.volume.id == stale]
+    assert late.why == "no snapshot for 3 d 1 h"
+
+
+def test_a_first_copy_that_is_under_way_is_not_wrong() -> None:
+    world = SweepingWorld(World(seed=1, speeds=Speeds(copy_base_seconds=4 * HOUR)))
+    volume = world.volume()
+    world.snapshot(volume)
+    world.later(HOUR)
+    found = status_of(world)
+    assert volume_protections(world) == {volume: VolumeHealth.FIRST_COPY}
+    assert found.all_right
+    (row,) = found.queue
+    assert 10 < row.progress_percent < 60
+    assert row.expected_at is not None
+    assert abs((row.expected_at - found.at).total_seconds() - 3 * HOUR) < 600
+
+
+def test_waiting_copies_are_expected_after_those_that_run() -> None:
+    world = SweepingWorld(World(seed=1, speeds=Speeds(copy_base_seconds=4 * HOUR)), copy_quota=2)
+    for _ in range(5):
+        world.snapshot(world.volume())
+    world.later(2 * HOUR)
+    rows = status_of(world).queue
+    assert [row.state for row in rows].count("RUNNING") == 2
+    waiting = [row for row in rows if row.state == "WAITING"]
+    assert len(waiting) == 3
+    assert all(row.expected_at is not None for row in waiting)
+
+
+def test_a_copy_behind_its_snapshot_is_told_as_such() -> None:
+    world = SweepingWorld()
+    volume = world.volume()
+    world.snapshot(volume)
+    world.later(HOUR)
+    world.world.set_faults(Faults(copy_fails=1.0))
+    world.later(2 * DAY)
+    world.snapshot(volume)
+    world.later(HOUR)
+    (one,) = status_of(world).volumes
+    assert (one.standing, one.why) == (VolumeHealth.LATE, "its copy in us-east-2 is behind its newest snapshot")
+
+
+def test_a_failed_copy_is_wrong_and_says_why() -> None:
+    world = SweepingWorld()
+    world.world.set_faults(Faults(copy_fails=1.0))
+    world.snapshot(world.volume())
+    world.later(3 * HOUR)
+    found = status_of(world)
+    (row,) = found.queue
+    assert row.wrong
+    assert row.cause == "Internal error"
+    assert found.totals["copies failed"] == 1
+    assert not found.all_right
+
+
+def test_a_dr_region_out_of_reach_is_a_problem_and_the_rest_is_told() -> None:
+    world = SweepingWorld()
+    world.snapshot(world.volume())
+    world.later(HOUR)
+    world.world.take_region_away(DR)
+    found = status_of(world)
+    assert len(found.problems) == 1
+    assert found.problems[0].startswith("us-east-2 could not be read")
+    assert not found.all_right
+    assert found.totals["snapshots managed"] == 1
+
+
+@pytest.fixture(scope="module")
+def crowded() -> Status:
+    world = SweepingWorld(World(seed=1, speeds=Speeds(copy_base_seconds=4 * HOUR)), copy_quota=2)
+    for _ in range(60):
+        world.snapshot(world.volume())
+    world.volume()
+    world.later(2 * HOUR)
+    return status_of(world)
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_the_tables_fit_their_columns_with_what_is_wrong_first(crowded: Status, width: int) -> None:
+    out = io.StringIO()
+    console = Console(file=out, width=width, force_terminal=False)
+    console.print(status_view(crowded, width=width))
+    lines = out.getvalue().splitlines()
+    assert max(map(len, lines)) <= width
+    first = next(line for line in lines if "vol-" in line)
+    assert first.startswith("✗")
+    for one in crowded.volumes[:3]:
+        assert any(one.volume.id in line for line in lines), "an id was cut"
+    assert "more that are all right: --all" in out.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("age", "printed"),
+    [
+        (timedelta(seconds=1_234_567), "1234567"),
+        (timedelta(seconds=1_234_567, microseconds=250_000), "1234567.25"),
+        (timedelta(days=36_500), "3153600000"),
+        (timedelta(0), "0"),
+    ],
+)
+def test_prometheus_is_told_every_digit(crowded: Status, age: timedelta, printed: str) -> None:
+    governed = replace(next(one for one in crowded.volumes if one.policy), age=age)
+    text = status_as_prometheus(replace(crowded, volumes=(governed,)))
+    (line,) = [line for line in text.splitlines() if line.startswith("snapkeep_rpo_age_seconds{")]
+    assert line.rpartition(" ")[2] == printed
+
+
+def test_json_and_prometheus_say_the_same(crowded: Status) -> None:
+    data = json.loads(json.dumps(status_as_data(crowded)))
+    assert data["all_right"] is False
+    assert data["totals"]["volumes"] == len(data["volumes"]) == 61
+    text = status_as_prometheus(crowded)
+    samples = dict(line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
+    assert samples['snapkeep_all_right{system="snapkeep",region="us-east-1"}'] == "0"
+    waiting = samples['snapkeep_copies{system="snapkeep",region="us-east-1",to="us-east-2",state="waiting"}']
+    assert int(waiting) == sum(row["state"] == "waiting" for row in data["queue"])
+    families = [line.split()[2] for line in text.splitlines() if line.startswith("# TYPE")]
+    assert len(families) == len(set(families))

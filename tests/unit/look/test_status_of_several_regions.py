@@ -1,0 +1,132 @@
+"""Status of a system that copies to two regions: both are told, and of one that is away it is told that it is."""
+
+from __future__ import annotations
+
+import io
+import json
+from datetime import timedelta
+
+import pytest
+from rich.console import Console
+
+from snapkeep.cli.views.status import status_view
+from snapkeep.cli.views.status_forms import status_as_data, status_as_prometheus
+from snapkeep.domain.policy.model import CopyRule, Limits, Policy, PolicySet, Retention, Selector
+from snapkeep.domain.protection import VolumeHealth
+from snapkeep.lab.ebs_model import Speeds, World
+from snapkeep.usecases.look.status import Destination, Status, gather_status
+from support.sweeping_world import DAY, HOUR, PRIMARY, SweepingWorld
+
+NEAR, FAR = "us-east-2", "us-west-2"
+NAMES = ("database of the shop, first disk", "logs", "")
+
+
+def two_regions(**given: object) -> SweepingWorld:
+    rules = tuple(CopyRule(region, retention=Retention(keep_last=3)) for region in (NEAR, FAR))
+    gold = Policy("gold", Selector(tags={"Backup": ("*",)}), Retention(keep_last=7), rules, rpo=timedelta(hours=24))
+    world = World(seed=7, regions=(PRIMARY, NEAR, FAR), **given)  # type: ignore[arg-type]
+    return SweepingWorld(world, PolicySet((gold,), Limits()), destinations=(NEAR, FAR))
+
+
+@pytest.fixture(scope="module")
+def world() -> SweepingWorld:
+    made = two_regions()
+    for name in NAMES:
+        made.snapshot(made.volume(Backup="gold", Name=name) if name else made.volume())
+    made.later(HOUR)
+    return made
+
+
+@pytest.fixture(scope="module")
+def away() -> Status:
+    made = two_regions()
+    for _ in range(2):
+        made.snapshot(made.volume())
+    made.later(HOUR)
+    made.world.take_region_away(FAR)
+    return made.status()
+
+
+def test_every_region_has_its_newest_copy_its_figures_and_its_rpo(world: SweepingWorld) -> None:
+    found = world.status()
+    assert found.all_right
+    for volume in found.volumes:
+        assert [(copy.region, copy.there) for copy in volume.copies] == [(NEAR, True), (FAR, True)]
+    assert [(one.region, one.known, one.copies, one.quota) for one in found.destinations] == [
+        (NEAR, True, 3, 20),
+        (FAR, True, 3, 20),
+    ]
+    assert [(one.policy, one.region, one.volumes, one.late) for one in found.rules] == [("gold", NEAR, 3, 0), ("gold", FAR, 3, 0)]
+    assert timedelta(0) < found.rules[0].median <= found.rules[0].worst < timedelta(hours=2)
+
+
+def test_each_regions_queue_is_counted_for_itself() -> None:
+    world = two_regions(speeds=Speeds(copy_base_seconds=4 * HOUR))
+    world.snapshot(world.volume())
+    world.later(HOUR)
+    found = world.status()
+    assert [(one.region, one.running, one.waiting) for one in found.destinations] == [(NEAR, 1, 0), (FAR, 1, 0)]
+    assert all(one.expected_at is not None for one in found.destinations)
+    assert {row.region for row in found.queue} == {NEAR, FAR}
+
+
+def test_of_a_region_that_is_away_nothing_is_concluded_and_the_other_is_told(away: Status) -> None:
+    near, far = away.destinations
+    assert (near.known, near.copies) == (True, 2)
+    assert (far.known, far.copies) == (False, 0)
+    assert far.problem.startswith("us-west-2 could not be read")
+    assert away.problems == (far.problem,)
+    assert not away.all_right
+    assert {one.standing for one in away.volumes} == {VolumeHealth.UNKNOWN}
+    assert {one.why for one in away.volumes} == {"nobody could look at its copy in us-west-2"}
+    assert [(one.region, one.known) for one in away.rules] == [(NEAR, True), (FAR, False)]
+
+
+def test_what_is_late_anyhow_is_late_whatever_a_region_that_is_away_has() -> None:
+    world = two_regions()
+    world.snapshot(world.volume())
+    world.later(3 * DAY)
+    world.world.take_region_away(FAR)
+    (one,) = world.status().volumes
+    assert one.standing is VolumeHealth.LATE
+
+
+def test_a_region_without_its_stack_is_said_to_be_so_and_the_rest_is_told(world: SweepingWorld) -> None:
+    wiring = world.runner.wiring
+    destinations = [
+        Destination(reader=wiring.reader(region), queue=wiring.queue_of(region), deployed=region != FAR) for region in (NEAR, FAR)
+    ]
+    found = gather_status(wiring.reader(PRIMARY), destinations, world.policies, wiring.clock.now(), system="snapkeep")
+    assert found.problems == ("there is no stack snapkeep-dr in us-west-2: nothing is copied there",)
+    assert not found.all_right
+    assert found.destinations[0].copies == 3
+
+
+@pytest.mark.parametrize("width", [80, 120])
+@pytest.mark.parametrize("which", ["world", "away"])
+def test_the_tables_of_several_regions_fit_their_columns(width: int, which: str, request: pytest.FixtureRequest) -> None:
+    given = request.getfixturevalue(which)
+    status = given if isinstance(given, Status) else given.status()
+    out = io.StringIO()
+    Console(file=out, width=width, force_terminal=False).print(status_view(status, width=width))
+    lines = out.getvalue().splitlines()
+    assert max(map(len, lines)) <= width
+    assert {line.split()[0] for line in lines if line.strip()} >= {NEAR, FAR}
+    for one in status.volumes:
+        assert any(one.volume.id in line for line in lines), "an id was cut"
+    assert "…" not in out.getvalue(), "something was cut"
+
+
+def test_machines_are_told_of_every_region(away: Status) -> None:
+    data = json.loads(json.dumps(status_as_data(away)))
+    assert [(one["region"], one["known"]) for one in data["dr_regions"]] == [(NEAR, True), (FAR, False)]
+    assert [(one["to"], one["known"], one["volumes"]) for one in data["rules"]] == [(NEAR, True, 2), (FAR, False, 2)]
+    assert [copy["known"] for copy in data["volumes"][0]["newest_copies"]] == [True, False]
+    samples = dict(line.rsplit(" ", 1) for line in status_as_prometheus(away).splitlines() if not line.startswith("#"))
+    base = 'system="snapkeep",region="us-east-1"'
+    assert samples[f'snapkeep_dr_region_known{{{base},to="{NEAR}"}}'] == "1"
+    assert samples[f'snapkeep_dr_region_known{{{base},to="{FAR}"}}'] == "0"
+    assert samples[f'snapkeep_copies_managed{{{base},to="{NEAR}"}}'] == "2"
+    assert not [name for name in samples if f'to="{FAR}"' in name and not name.startswith("snapkeep_dr_region_known")]
+    ages = [name for name in samples if name.startswith("snapkeep_copy_age_seconds")]
+    assert len(ages) == 2

@@ -1,0 +1,134 @@
+"""Why a policy governs a volume, or does not, in words."""
+
+from dataclasses import replace
+
+import pytest
+
+from snapkeep.domain import tag_names as tagnames
+from snapkeep.domain.model import Snapshot, Volume, VolumeRole
+from snapkeep.domain.policy.model import Policy, PolicySet, Retention, Selector
+from snapkeep.domain.policy.selection import Match, matches, select, select_by_snapshots, select_for_snapshot
+from support.lineages import SYSTEM, copy_of, snapshot
+
+VOLUME = Volume(
+    "vol-0a", "us-east-1", 100, "gp3", role=VolumeRole.ROOT, instance_ids=("i-01",), tags={"Backup": "gold-1", "Env": "prod"}
+)
+
+
+def policies(*named: tuple[str, Selector]) -> PolicySet:
+    return PolicySet(tuple(Policy(name, selector, Retention(keep_last=7)) for name, selector in named))
+
+
+@pytest.mark.parametrize(
+    ("selector", "matched", "why"),
+    [
+        (Selector(), True, "it takes every volume"),
+        (Selector(tags={"Env": ("prod",)}), True, "tag Env=prod"),
+        (Selector(tags={"Backup": ("silver", "gold*")}), True, "tag Backup=gold-1 matches gold*"),
+        (Selector(tags={"Backup": ("silver", "gold")}), False, "tag Backup=gold-1 is not silver or gold"),
+        (Selector(tags={"Owner": ("*",)}), False, "no tag Owner"),
+        (Selector(tags={"Env": ("PROD",)}), False, "tag Env=prod is not PROD"),
+        (Selector(exclude_tags={"Env": ("p*",)}), False, "excluded: tag Env=prod matches p*"),
+        (Selector(exclude_tags={"Owner": ("*",)}), True, "it takes every volume"),
+        (Selector(exclude_volume_ids=("vol-0a",)), False, "excluded: volume vol-0a"),
+        (Selector(volume_ids=("vol-0b",)), False, "volume is vol-0a"),
+        (Selector(instance_ids=("i-02", "i-01")), True, "attached to i-01"),
+        (Selector(instance_ids=("i-02", "i-03")), False, "not attached to i-02 or i-03"),
+        (Selector(volume_types=("gp3",), roles=("root",)), True, "type is gp3, volume is root"),
+        (Selector(roles=("data",)), False, "volume is root"),
+        (Selector(min_size_gib=100, max_size_gib=100), True, "100 GiB (at least 100 asked), 100 GiB (at most 100 asked)"),
+        (Selector(min_size_gib=101), False, "100 GiB (at least 101 asked)"),
+    ],
+)
+def test_each_part_of_a_selector_says_why_it_takes_a_volume_or_not(selector: Selector, matched: bool, why: str) -> None:
+    assert matches(VOLUME, selector) == Match(matched, why)
+
+
+def test_brackets_in_a_pattern_are_brackets() -> None:
+    bracketed = Volume("vol-0a", "us-east-1", 8, "gp3", tags={"Name": "db[1]"})
+    assert matches(bracketed, Selector(tags={"Name": ("db[1]",)})).matched
+    assert not matches(bracketed, Selector(tags={"Name": ("db[0-9]",)})).matched
+
+
+def test_the_first_match_wins_and_the_ones_before_it_say_why_not() -> None:
+    selection = select(
+        VOLUME, policies(("silver", Selector(tags={"Backup": ("silver",)})), ("rest", Selector()), ("late", Selector()))
+    )
+    assert selection.policy
+    assert selection.policy.name == "rest"
+    assert selection.passed_over == (("silver", "tag Backup=gold-1 is not silver"),)
+
+
+def test_a_volume_that_no_policy_takes_has_none() -> None:
+    selection = select(VOLUME, policies(("silver", Selector(tags={"Backup": ("silver",)}))))
+    assert selection.policy is None
+    assert selection.why == "no policy matches"
+
+
+def test_a_wrong_name_in_a_volumes_tag_is_told_with_the_names_there_are() -> None:
+    tagged = Volume("vol-0a", "us-east-1", 8, "gp3", tags={tagnames.POLICY: "glod"})
+    selection = select(tagged, policies(("gold", Selector(tags={"A": ("b",)})), ("rest", Selector())))
+    assert selection.policy
+    assert selection.policy.name == "rest"
+    assert "'glod', which is no policy of stack parameters (it has: gold, rest)" in selection.problem
+
+
+def test_a_gone_volumes_newest_managed_snapshot_names_its_policy() -> None:
+    known = policies(("gold", Selector()), ("silver", Selector()))
+    snapshots = [
+        snapshot("2026-11-01T03:00", 1, policy="gold"),
+        snapshot("2026-11-03T03:00", 3, managed=False),
+        snapshot("2026-11-02T03:00", 2, policy="silver"),
+    ]
+    selection = select_by_snapshots(snapshots, known, system="snapkeep")
+    assert selection.policy
+    assert selection.policy.name == "silver"
+
+
+def test_a_policy_that_is_no_longer_there_governs_nothing_and_is_told() -> None:
+    copy = copy_of(snapshot("2026-11-01T03:00", 1, policy="bronze"), "us-east-2", 1)
+    selection = select_by_snapshots([copy], policies(("gold", Selector())), system="snapkeep")
+    assert selection.policy is None
+    assert "bronze" in selection.problem
+    assert select_by_snapshots([snapshot("2026-11-01T03:00", managed=False)], policies(), system="snapkeep").problem == ""
+
+
+def test_another_systems_snapshots_say_nothing_of_our_policy() -> None:
+    ours = snapshot("2026-11-01T03:00", 1, policy="gold")
+    theirs = replace(
+        snapshot("2026-11-02T03:00", 2, policy="silver"), tags={tagnames.MANAGED: "other", tagnames.POLICY: "silver"}
+    )
+    known = policies(("gold", Selector()), ("silver", Selector()))
+    selection = select_by_snapshots([ours, theirs], known, system="snapkeep")
+    assert selection.policy
+    assert selection.policy.name == "gold"
+
+
+def test_what_earlier_snapshots_carry_governs_only_where_the_volume_is_gone_and_the_snapshot_remembers_nothing() -> None:
+    gold = policies(("gold", Selector(tags={"Backup": ("gold*",)})))
+    last, earlier = snapshot("2026-11-23T03:00", 2, managed=False), snapshot("2026-11-22T03:00", 1)
+
+    def governing(volume: Volume | None, *lineage: Snapshot) -> str:
+        chosen = select_for_snapshot(last, volume, gold, system=SYSTEM, lineage=lambda: lineage)
+        return chosen.policy.name if chosen.policy else chosen.why
+
+    assert governing(None, earlier) == "gold"
+    assert governing(replace(VOLUME, tags={}), earlier) == "no policy matches"
+    assert governing(None, replace(earlier, tags={})) == "no policy matches"
+
+
+def test_where_a_gone_volumes_snapshots_carry_a_policy_that_is_not_there_no_other_one_governs_by_what_one_remembers() -> None:
+    everything = policies(("everything", Selector()))
+    last, earlier = snapshot("2026-11-23T03:00", 2, managed=False), snapshot("2026-11-22T03:00", 1, policy="bronze")
+    chosen = select_for_snapshot(last, None, everything, system=SYSTEM, lineage=lambda: [earlier])
+    assert chosen.policy is None
+    assert "bronze" in chosen.problem
+    alone = select_for_snapshot(last, None, everything, system=SYSTEM, lineage=lambda: [replace(earlier, tags={})])
+    assert alone.policy is everything.policies[0]
+
+
+def test_of_copies_the_one_of_the_newest_origin_says_the_policy_whenever_it_was_made() -> None:
+    both = policies(("gold", Selector()), ("silver", Selector()))
+    old, new = snapshot("2026-11-21T03:00", 1, policy="gold"), snapshot("2026-11-22T03:00", 2, policy="silver")
+    chosen = select_by_snapshots([copy_of(old, "us-east-2", 1), copy_of(new, "us-east-2", 2)], both, system=SYSTEM)
+    assert chosen.policy is both.policies[1]

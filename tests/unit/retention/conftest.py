@@ -1,0 +1,50 @@
+"""What the tests of `snapkeep plan` and `snapkeep policy` share: the commands over a world in memory."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from snapkeep.cli.commands.plan import app as plan_app
+from snapkeep.cli.installed import Installed
+from snapkeep.domain.policy.model import Limits, from_dr_parameters, from_parameters
+from snapkeep.usecases.policies import in_force
+from support.lineages import REGION
+from support.planned import DOCUMENT, DR, SOURCES, Reader, Store, World
+
+
+@pytest.fixture
+def world(monkeypatch: pytest.MonkeyPatch) -> World:
+    monkeypatch.delenv("COLUMNS", raising=False)  # workers of pytest-xdist are told 80
+    made = World()
+    parameters = {
+        REGION: from_parameters("none", DR, 2, 1, "", 24, Limits(), region=REGION),
+        DR: from_dr_parameters(DR, 1, Limits()),
+    }
+    monkeypatch.setattr(Installed, "reader", lambda _, region: Reader(made, region))
+    monkeypatch.setattr(Installed, "guards", lambda _, reader: reader)
+    monkeypatch.setattr(Installed, "store", lambda _, region: Store(made, region))
+    monkeypatch.setattr(Installed, "waiting", lambda *_: frozenset({(SOURCES[3].id, DR)}))
+    monkeypatch.setattr(Installed, "parameters_as_policies", lambda *_: dict(parameters))
+    monkeypatch.setattr(
+        Installed,
+        "policies_in_force",
+        lambda *_: {region: in_force(Store(made, region), one) for region, one in parameters.items()},
+    )
+    monkeypatch.setattr(
+        Installed, "stack_parameters", lambda _, kind, region="": {"Retention": "2"} if region in made.stacks else {}
+    )
+    return made
+
+
+@pytest.fixture
+def plan(world: World) -> Callable[..., Result]:
+    return lambda *arguments: CliRunner().invoke(plan_app, ["--region", REGION, *arguments])
+
+
+@pytest.fixture
+def document(tmp_path: Path) -> Path:
+    path = tmp_path / "policy.yaml"
+    path.write_text(DOCUMENT, encoding="utf-8")
+    return path

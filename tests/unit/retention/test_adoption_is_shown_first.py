@@ -1,0 +1,78 @@
+"""`plan --adopt` shows what `sweep --adopt` would take over, no more and no less: also where the volume is gone."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from snapkeep.domain import tag_names as tagnames
+from snapkeep.domain.model import Snapshot, Volume
+from snapkeep.domain.policy.model import CopyRule, Policy, PolicySet, Retention, Selector
+from snapkeep.domain.retention.region_plan import RegionFacts, RegionPlan, plan_region
+from snapkeep.domain.sweep.dr import DrFacts, decide_dr
+from snapkeep.domain.sweep.findings import FindingKind
+from snapkeep.domain.sweep.primary import PrimaryFacts, decide_primary
+from support.lineages import REGION, SYSTEM, copy_of, snapshot
+
+NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
+DR = "us-east-2"
+ONE_COPY = (CopyRule(DR, copy_within=timedelta(hours=4), retention=Retention(keep_last=1)),)
+GOLD = Policy("gold", Selector(tags={"Backup": ("gold",)}), Retention(keep_last=2), ONE_COPY)
+PLAIN = Policy("plain", Selector(), Retention(keep_last=1))
+STRICT = PolicySet((GOLD,))
+ALL = PolicySet((PLAIN, GOLD))
+VOLUME = Volume("vol-0a", REGION, 8, "gp3", tags={"Backup": "gold"})
+HISTORY = [snapshot(f"2026-11-{day}T03:00", day, managed=False) for day in (18, 19, 20)]
+REMEMBERING = [replace(one, tags={"Backup": "gold"}) for one in HISTORY]
+OURS = snapshot("2026-11-22T03:00", 22)
+ORIGINAL = {tagnames.ORIGINAL_NAME: "vol-0a_x", tagnames.ORIGINAL_VOLUME: "vol-0a"}
+
+
+def adopted(plan: RegionPlan) -> set[str]:
+    return {one for volume in plan.volumes for one in volume.adopted}
+
+
+def by_plan(snapshots: list[Snapshot], volumes: list[Volume], policies: PolicySet) -> set[str]:
+    return adopted(plan_region(RegionFacts(REGION, volumes, snapshots), policies, NOW, system=SYSTEM, adopt=True))
+
+
+def by_sweep(snapshots: list[Snapshot], volumes: list[Volume], policies: PolicySet) -> set[str]:
+    plan = plan_region(RegionFacts(REGION, volumes, snapshots), policies, NOW, system=SYSTEM)
+    facts = PrimaryFacts(
+        system=SYSTEM, plan=plan, volumes={one.id: one for one in volumes}, snapshots=snapshots, since=NOW, adopt=True
+    )
+    found = decide_primary(facts, policies, NOW).findings
+    return {one.subject for one in found if one.kind is FindingKind.ADOPTABLE and one.repair is not None}
+
+
+@pytest.mark.parametrize("policies", [STRICT, ALL], ids=["by tag", "every volume"])
+@pytest.mark.parametrize("volumes", [[VOLUME], []], ids=["volume there", "volume gone"])
+@pytest.mark.parametrize("snapshots", [HISTORY, REMEMBERING, [*HISTORY, OURS], [*REMEMBERING, OURS]])
+def test_the_plan_shows_what_a_sweep_would_adopt(snapshots: list[Snapshot], volumes: list[Volume], policies: PolicySet) -> None:
+    assert by_plan(snapshots, volumes, policies) == by_sweep(snapshots, volumes, policies)
+
+
+def test_what_would_go_after_adoption_is_shown_where_the_volume_is_gone() -> None:
+    plan = plan_region(RegionFacts(REGION, [], HISTORY), ALL, NOW, system=SYSTEM, adopt=True)
+    assert [verdict.snapshot.id for verdict in plan.deletions] == [one.id for one in HISTORY[:2]]
+
+
+def test_a_copy_within_its_own_region_is_not_taken_for_a_snapshot_of_its_volume() -> None:
+    twin = replace(copy_of(HISTORY[0], REGION, 1, managed=False), tags=ORIGINAL)
+    assert by_plan([twin], [VOLUME], ALL) == by_sweep([twin], [VOLUME], ALL) == set()
+
+
+@pytest.mark.parametrize("policies", [STRICT, ALL, PolicySet((PLAIN,))])
+def test_the_plan_shows_which_copies_of_the_original_system_a_sweep_would_adopt(policies: PolicySet) -> None:
+    """The first policy need not be the one that copies here."""
+    copies = [
+        replace(copy_of(one, DR, number, managed=False), tags=ORIGINAL | {tagnames.ORIGINAL_REGION: REGION})
+        for number, one in enumerate(HISTORY, start=1)
+    ]
+    facts = RegionFacts(DR, [], copies)
+    plan = plan_region(facts, policies, NOW, system=SYSTEM, adopt=True)
+    found = decide_dr(
+        DrFacts(system=SYSTEM, plan=plan_region(facts, policies, NOW, system=SYSTEM), snapshots=copies, adopt=True), policies, NOW
+    ).findings
+    assert adopted(plan) == {one.subject for one in found if one.kind is FindingKind.ADOPTABLE}
+    assert len(plan.deletions) == (2 if GOLD in policies.policies else 0)

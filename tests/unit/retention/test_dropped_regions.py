@@ -1,0 +1,147 @@
+"""A document that copies to a region no more: that region is told, keeps what it has, and nobody is held up by it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from snapkeep.cli.commands.plan import app as plan_app
+from snapkeep.cli.commands.policy import app as policy_app
+from support.several_regions import DOCUMENT, FAR, NEAR, PRIMARY, Account, install
+
+KEPT = "us-west-2: nothing is copied there any more; it is told so, and keeps every copy that it has"
+
+
+def copying_to(*regions: str) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads(json.dumps(DOCUMENT))
+    policy = document["policies"][0]
+    policy["copies"] = [rule for rule in policy["copies"] if rule["region"] in regions]
+    return document
+
+
+@pytest.fixture
+def account(monkeypatch: pytest.MonkeyPatch) -> Account:
+    made = install(monkeypatch)
+    made.documents = dict.fromkeys((PRIMARY, NEAR, FAR), json.dumps(DOCUMENT))
+    return made
+
+
+@pytest.fixture
+def near_alone(tmp_path: Path) -> Path:
+    path = tmp_path / "near.json"
+    path.write_text(json.dumps(copying_to(NEAR)))
+    return path
+
+
+def policy(*arguments: str) -> Result:
+    return CliRunner().invoke(policy_app, [*arguments, "--region", PRIMARY], catch_exceptions=False)
+
+
+def said(account: Account) -> dict[str, list[str]]:
+    """Where the document of each region lets copies go."""
+    texts = {region: json.loads(text) for region, text in account.documents.items()}
+    return {region: [rule["region"] for rule in text["policies"][0]["copies"]] for region, text in texts.items()}
+
+
+def test_a_push_reaches_a_region_that_is_dropped_last_and_says_that_everything_is_kept_there(
+    account: Account, near_alone: Path
+) -> None:
+    pushed = policy("push", str(near_alone), "--yes")
+    assert pushed.exit_code == 0
+    assert KEPT in pushed.stdout.splitlines()
+    assert [line.partition(":")[0] for line in pushed.stdout.splitlines() if line.endswith("is in force")] == [NEAR, PRIMARY, FAR]
+    assert said(account) == {PRIMARY: [NEAR], NEAR: [NEAR], FAR: [NEAR]}
+
+
+@pytest.mark.parametrize("regions", [(FAR,), ()])
+def test_the_dr_region_is_told_like_any_other_when_nothing_is_copied_there_any_more(
+    account: Account, tmp_path: Path, regions: tuple[str, ...]
+) -> None:
+    path = tmp_path / "far.json"
+    path.write_text(json.dumps(copying_to(*regions)))
+    pushed = policy("push", str(path), "--yes")
+    assert pushed.exit_code == 0
+    assert KEPT.replace(FAR, NEAR) in pushed.stdout.splitlines()
+    in_order = [line.partition(":")[0] for line in pushed.stdout.splitlines() if line.endswith("is in force")]
+    assert in_order == ([FAR, PRIMARY, NEAR] if regions else [PRIMARY, NEAR, FAR])
+    assert set(map(tuple, said(account).values())) == {regions}
+
+
+def test_in_a_dropped_region_every_copy_is_kept_from_then_on(account: Account, near_alone: Path) -> None:
+    for source in [account.snapshot(), account.snapshot()]:
+        account.copy(source, FAR)
+
+    def actions() -> list[str]:
+        told = CliRunner().invoke(plan_app, ["--region", PRIMARY, "--dr-region", FAR, "--json"], catch_exceptions=False)
+        (far,) = [one for one in json.loads(told.stdout)["regions"] if one["region"] == FAR]
+        return [one["action"] for volume in far["volumes"] for one in volume["snapshots"]]
+
+    assert actions() == ["delete", "keep"]
+    policy("push", str(near_alone), "--yes")
+    assert actions() == ["keep", "keep"]
+
+
+def test_what_a_push_would_let_stay_in_a_dropped_region_is_shown(account: Account, near_alone: Path) -> None:
+    for source in [account.snapshot(), account.snapshot()]:
+        account.copy(source, FAR)
+    told = json.loads(policy("push", str(near_alone), "--yes", "--json").stdout)
+    (far,) = [one for one in told["changes"] if one["region"] == FAR]
+    assert len(far["kept_more"]) == 1
+    assert told["dropped"] == [{"region": FAR, "problem": ""}]
+
+
+def test_nothing_is_written_anywhere_without_a_yes(account: Account, near_alone: Path) -> None:
+    before = dict(account.documents)
+    refused = CliRunner().invoke(policy_app, ["push", str(near_alone), "--region", PRIMARY])
+    assert refused.exit_code != 0
+    assert KEPT in refused.stdout
+    assert account.documents == before
+
+
+def test_a_region_that_was_dropped_by_an_earlier_version_is_told_too(account: Account, near_alone: Path) -> None:
+    account.former[PRIMARY] = [json.dumps(DOCUMENT)]
+    account.documents |= dict.fromkeys((PRIMARY, NEAR), json.dumps(copying_to(NEAR)))
+    policy("push", str(near_alone), "--yes")
+    assert said(account)[FAR] == [NEAR]
+
+
+def test_going_back_to_a_version_without_a_region_tells_that_region(account: Account) -> None:
+    account.former = {region: [json.dumps(copying_to(NEAR))] for region in (PRIMARY, NEAR)}
+    gone_back = policy("rollback", "--yes")
+    assert gone_back.exit_code == 0
+    assert KEPT in gone_back.stdout.splitlines()
+    assert said(account)[FAR] == [NEAR]
+
+
+def test_a_dropped_region_that_is_away_holds_nobody_up_and_is_named_until_a_push_reaches_it(
+    account: Account, near_alone: Path
+) -> None:
+    account.take_away(FAR)
+    pushed = policy("push", str(near_alone), "--yes")
+    assert pushed.exit_code == 1
+    assert pushed.stderr.startswith("us-west-2 could not be read: Could not connect")
+    assert "it goes by its former document until a push reaches it" in pushed.stderr
+    assert said(account) == {PRIMARY: [NEAR], NEAR: [NEAR], FAR: [NEAR, FAR]}
+    account.away.clear()
+    account.world.bring_region_back(FAR)
+    again = policy("push", str(near_alone), "--yes")
+    assert again.exit_code == 0
+    assert said(account)[FAR] == [NEAR]
+    assert policy("push", str(near_alone), "--yes").stdout.count("says this already") == 3
+
+
+def test_a_dropped_region_whose_stack_is_gone_concerns_nobody(account: Account, near_alone: Path) -> None:
+    del account.stacks[FAR]
+    pushed = policy("push", str(near_alone), "--yes", "--json")
+    assert pushed.exit_code == 0
+    assert json.loads(pushed.stdout)["dropped"] == []
+
+
+def test_a_broken_document_in_a_dropped_region_is_replaced(account: Account, near_alone: Path) -> None:
+    account.documents[FAR] = '{"version":1,"policies":"none"}'
+    assert policy("push", str(near_alone), "--yes").exit_code == 0
+    assert said(account)[FAR] == [NEAR]

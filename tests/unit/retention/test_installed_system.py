@@ -1,0 +1,116 @@
+"""What is installed is read from the stacks: their parameters, and the document where there is one."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from snapkeep.cli import installed as installed_module
+from snapkeep.cli.common import AwsSettings
+from snapkeep.cli.installed import NOT_DEPLOYED, Installed
+from snapkeep.deploy.templates import INFRA, read_template
+from snapkeep.domain.policy.model import Limits, Retention
+
+PRIMARY = {
+    "tagKeyValue": "Backup=gold",
+    "DRRegion": "us-east-2",
+    "DRKmsKey": "alias/dr",
+    "CopyWithinHours": "4",
+    "Retention": "5",
+    "MaxDeletions": "9",
+    "MaxDeletionSharePercent": "40",
+}
+DR = {"Retention": "2", "MaxDeletions": "8", "MaxDeletionSharePercent": "30"}
+
+
+@dataclass
+class Clients:
+    """Stands for the clients of one service and region."""
+
+    stacks: Mapping[tuple[str, str], Mapping[str, str]]
+    documents: Mapping[str, str]
+    region: str
+
+    def describe_stacks(self, StackName: str) -> dict[str, Any]:  # noqa: N803 - boto3's name
+        if (self.region, StackName) not in self.stacks:
+            message = f"Stack with id {StackName} does not exist"
+            raise ClientError({"Error": {"Code": "ValidationError", "Message": message}}, "DescribeStacks")
+        given = self.stacks[self.region, StackName]
+        return {"Stacks": [{"Parameters": [{"ParameterKey": key, "ParameterValue": given[key]} for key in given]}]}
+
+    def get_parameter(self, Name: str) -> dict[str, Any]:  # noqa: N803 - boto3's name
+        value = self.documents.get(self.region, "{}")
+        return {"Parameter": {"Name": Name, "Version": 4, "Value": value, "LastModifiedDate": datetime(2026, 11, 1, tzinfo=UTC)}}
+
+
+@dataclass(frozen=True)
+class Settings(AwsSettings):
+    """Settings whose clients are stand-ins."""
+
+    stacks: Mapping[tuple[str, str], Mapping[str, str]] = field(default_factory=dict)
+    documents: Mapping[str, str] = field(default_factory=dict)
+
+    def client(self, service: Any, region: str) -> Any:
+        return Clients(self.stacks, self.documents, region)
+
+
+def installed(
+    stacks: Mapping[tuple[str, str], Mapping[str, str]], documents: Mapping[str, str] | None = None, suffix: str = ""
+) -> Installed:
+    return Installed(Settings("us-east-1", "us-east-2", suffix=suffix, stacks=stacks, documents=documents or {}))
+
+
+BOTH = {("us-east-1", "snapkeep-primary"): PRIMARY, ("us-east-2", "snapkeep-dr"): DR}
+
+
+def test_each_regions_policy_is_made_of_its_stacks_parameters() -> None:
+    policies = installed(BOTH).policies_in_force()
+    default = policies["us-east-1"].policies[0]
+    assert default.retention == Retention(keep_last=5)
+    assert default.selector.tags == {"Backup": ("gold",)}
+    assert default.copies[0].kms_key == "alias/dr"
+    assert default.copies[0].retention == Retention(keep_last=2)
+    assert policies["us-east-1"].limits == Limits(9, 40)
+    there = policies["us-east-2"].policies[0].copy_rule("us-east-2")
+    assert there
+    assert there.retention == Retention(keep_last=2)
+    assert policies["us-east-2"].limits == Limits(8, 30)
+
+
+def test_where_nothing_is_deployed_the_templates_defaults_are_planned_with_and_it_is_said() -> None:
+    policies = installed({}).policies_in_force()
+    assert {one.source for one in policies.values()} == {NOT_DEPLOYED}
+    assert policies["us-east-1"].policies[0].retention == Retention(keep_last=7)
+    assert installed({}).waiting(["us-east-2"]) == frozenset()
+
+
+def test_a_document_is_in_force_where_it_was_pushed_with_the_stacks_limits() -> None:
+    text = '{"version":1,"policies":[{"name":"gold","select":{},"retention":{"keep_last":3}}]}'
+    policies = installed(BOTH, {"us-east-1": text}).policies_in_force()
+    assert policies["us-east-1"].source == "document, version 4"
+    assert policies["us-east-1"].limits == Limits(9, 40)
+    assert policies["us-east-2"].source == "stack parameters"
+
+
+def test_a_suffix_names_another_system() -> None:
+    assert installed(BOTH, suffix="two").stack_parameters("primary") == {}
+    named = {("us-east-1", "snapkeeptwo-primary"): PRIMARY}
+    assert installed(named, suffix="two").stack_parameters("primary") == PRIMARY
+
+
+def test_another_refusal_of_cloudformation_is_not_taken_for_no_stack(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: Clients, StackName: str) -> dict[str, Any]:  # noqa: N803 - boto3's name
+        raise ClientError({"Error": {"Code": "AccessDenied", "Message": f"not allowed: {StackName}"}}, "DescribeStacks")
+
+    monkeypatch.setattr(Clients, "describe_stacks", refuse)
+    with pytest.raises(ClientError, match="not allowed"):
+        installed(BOTH).stack_parameters("primary")
+
+
+def test_the_defaults_that_are_planned_with_are_the_templates() -> None:
+    for template, defaults in (("primary.yaml", installed_module.PRIMARY_DEFAULTS), ("dr.yaml", installed_module.DR_DEFAULTS)):
+        declared = read_template(INFRA / template)["Parameters"]
+        assert {name: str(declared[name]["Default"]) for name in defaults} == defaults

@@ -1,0 +1,185 @@
+"""Each invariant refuses the plan that breaks it, by its id, and says which snapshot."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+
+from snapkeep.domain.errors import PlanRefused
+from snapkeep.domain.model import Action, Plan, Reason, Snapshot, SnapshotState, Verdict
+from snapkeep.domain.policy.model import Limits
+from snapkeep.domain.retention.holds import CopyFacts, copy_facts, holds_from_facts, image_holds, lock_holds, merge_holds
+from snapkeep.domain.retention.invariants import check_plan
+from support.lineages import REGION, SYSTEM, copy_of, lineage, snapshot
+
+NOW = datetime(2026, 11, 23, 3, tzinfo=UTC)
+DR = "us-east-2"
+BEYOND = (Reason("keep_last", "beyond last 2"),)
+SNAPSHOTS = lineage(f"2026-11-{day}T03:00" for day in (20, 21, 22, 23))
+OLDEST, SECOND, THIRD, NEWEST = SNAPSHOTS
+
+
+def plan(
+    *to_delete: Snapshot, among: list[Snapshot] = SNAPSHOTS, reasons: tuple[Reason, ...] = BEYOND, region: str = REGION
+) -> Plan:
+    verdicts = [Verdict(one, Action.DELETE if one in to_delete else Action.KEEP, reasons) for one in among]
+    return Plan("plan-1", region, NOW, tuple(verdicts))
+
+
+def refusal(made: Plan, limits: Limits = Limits(), **more: object) -> str:  # noqa: B008 - frozen
+    with pytest.raises(PlanRefused) as refused:
+        check_plan(made, system=SYSTEM, limits=limits, **more)
+    return str(refused.value)
+
+
+def test_a_plan_that_keeps_the_newest_passes() -> None:
+    check_plan(plan(OLDEST, SECOND), system=SYSTEM, limits=Limits())
+    check_plan(plan(), system=SYSTEM, limits=Limits())
+
+
+def test_inv_01_another_systems_snapshot_is_not_ours_to_delete() -> None:
+    with pytest.raises(PlanRefused, match=f"INV-01: {OLDEST.id} is not managed by snapkeep-two"):
+        check_plan(plan(OLDEST), system="snapkeep-two", limits=Limits())
+
+
+def test_inv_01_a_snapshot_of_another_region_is_not_in_this_plan() -> None:
+    assert f"INV-01: {OLDEST.id} is in us-east-1, outside" in refusal(plan(OLDEST, region=DR))
+
+
+def test_inv_02_the_newest_completed_stays_even_behind_a_pending_one() -> None:
+    pending = snapshot("2026-11-23T04:00", 9, state=SnapshotState.PENDING)
+    assert f"INV-02: {NEWEST.id} is the newest completed" in refusal(plan(NEWEST, among=[*SNAPSHOTS, pending]))
+
+
+def test_inv_03_what_is_not_completed_is_not_deleted_by_retention() -> None:
+    failed = snapshot("2026-11-19T04:00", 9, state=SnapshotState.ERROR)
+    assert f"INV-03: {failed.id} is error" in refusal(plan(failed, among=[*SNAPSHOTS, failed]))
+
+
+def test_inv_04_a_snapshot_whose_copy_waits_stays() -> None:
+    facts = CopyFacts(
+        completed=frozenset({(OLDEST.id, DR)}),
+        newest_copied={(OLDEST.origin.lineage, DR): NEWEST.start_time},
+        waiting=frozenset({(OLDEST.id, DR)}),
+    )
+    text = refusal(plan(OLDEST), copies=facts, copy_regions={OLDEST.origin.lineage: [DR]})
+    assert f"INV-04: the copy of {OLDEST.id} to {DR} is waiting or running" in text
+
+
+def test_inv_04_a_snapshot_without_a_copy_stays_until_a_newer_one_has_one() -> None:
+    regions = {OLDEST.origin.lineage: [DR]}
+    assert f"INV-04: {OLDEST.id} has no completed copy" in refusal(plan(OLDEST), copy_regions=regions)
+    copied = copy_facts(SNAPSHOTS, confirmed=[(SECOND.id, DR)])
+    check_plan(plan(OLDEST, SECOND), system=SYSTEM, limits=Limits(), copies=copied, copy_regions=regions)
+    assert f"INV-04: {THIRD.id}" in refusal(plan(THIRD), copies=copied, copy_regions=regions)
+
+
+def test_inv_04_a_copy_is_asked_for_in_each_region() -> None:
+    listing = {DR: [copy_of(OLDEST, DR, 1)], "eu-west-1": []}
+    text = refusal(plan(OLDEST), copies=copy_facts((), listing), copy_regions={OLDEST.origin.lineage: list(listing)})
+    assert f"INV-04: {OLDEST.id} has no completed copy in eu-west-1" in text
+    assert f"in {DR}" not in text
+
+
+def test_inv_05_the_newest_copy_stays() -> None:
+    copies = [copy_of(source, DR, number) for number, source in enumerate(SNAPSHOTS, start=1)]
+    assert f"INV-05: {copies[-1].id} is the newest completed copy" in refusal(plan(copies[-1], among=copies, region=DR))
+
+
+def test_inv_05_a_late_copy_of_an_old_snapshot_does_not_stand_for_the_newest() -> None:
+    old, new = (copy_of(source, DR, number) for number, source in enumerate((OLDEST, NEWEST), start=1))
+    late = replace(old, start_time=NOW)
+    assert f"INV-05: {new.id} is the newest completed copy" in refusal(plan(new, among=[late, new], region=DR))
+
+
+def test_inv_05_the_newest_of_each_source_region_stays_though_the_volumes_are_called_alike() -> None:
+    sources = [snapshot("2026-11-20T03:00", 1, region="eu-west-1"), snapshot("2026-11-21T03:00", 2)]
+    copies = [copy_of(source, DR, number) for number, source in enumerate(sources, start=1)]
+    assert f"INV-05: {copies[0].id} is the newest completed copy" in refusal(plan(copies[0], among=copies, region=DR))
+
+
+def test_inv_06_what_an_ami_uses_or_a_lock_holds_stays() -> None:
+    assert f"INV-06: {OLDEST.id}" in refusal(plan(OLDEST), protected_ids={OLDEST.id})
+
+
+def test_inv_07_nothing_goes_for_another_reason_than_retention() -> None:
+    orphaned = (Reason("source-gone", "its volume is gone"),)
+    assert f"INV-07: {OLDEST.id}" in refusal(plan(OLDEST, reasons=orphaned))
+    assert f"INV-07: {OLDEST.id}" in refusal(plan(OLDEST, reasons=()))
+    assert f"INV-07: {OLDEST.id}" in refusal(plan(OLDEST, reasons=BEYOND + orphaned))
+
+
+@pytest.mark.parametrize("rule", ["newest", "minimum", "no-rule", "no-policy", "not-managed", "pending", "INV-04", "INV-06"])
+def test_inv_07_what_keeps_a_snapshot_never_deletes_it(rule: str) -> None:
+    assert f"INV-07: {OLDEST.id}" in refusal(plan(OLDEST, reasons=(Reason(rule, "a reason to keep it"),)))
+
+
+def test_inv_07_a_second_copy_may_go_as_one() -> None:
+    check_plan(plan(OLDEST, reasons=(Reason("duplicate", "a second copy"),)), system=SYSTEM, limits=Limits())
+
+
+def test_inv_08_more_than_the_count_or_the_share_is_refused_whole() -> None:
+    assert "INV-08: it would delete 2 snapshots; the limit is 1" in refusal(plan(OLDEST, SECOND), Limits(max_deletions=1))
+    many = lineage(f"2026-10-{day:02d}T03:00" for day in range(1, 12))
+    text = refusal(plan(*many[:9], among=many), Limits(max_share_percent=75))
+    assert "INV-08: it would delete 9 of 11 snapshots of vol-0a; the limit is 75 %" in text
+    check_plan(plan(*many[:8], among=many), system=SYSTEM, limits=Limits(max_share_percent=75))
+    twelve = [*many, snapshot("2026-10-12T03:00", 12)]
+    check_plan(plan(*twelve[:9], among=twelve), system=SYSTEM, limits=Limits(max_share_percent=75))
+    check_plan(plan(OLDEST, SECOND, THIRD), system=SYSTEM, limits=Limits(max_share_percent=10, small_lineage=4))
+
+
+def test_a_refusal_names_the_first_few_and_counts_the_rest() -> None:
+    many = [replace(one, tags={}) for one in lineage(f"2026-10-{day:02d}T03:00" for day in range(1, 12))]
+    assert "; and 4 more" in refusal(plan(*many[:9], among=many))
+
+
+def test_lineages_are_looked_at_one_by_one_in_whatever_order_they_come() -> None:
+    others = [snapshot(f"2026-11-{day}T03:00", day, volume="vol-0b") for day in (20, 21)]
+    mixed = [SNAPSHOTS[0], others[0], SNAPSHOTS[1], others[1], *SNAPSHOTS[2:]]
+    assert f"INV-02: {others[1].id}" in refusal(plan(others[1], others[0], among=mixed))
+    check_plan(plan(others[0], OLDEST, among=mixed), system=SYSTEM, limits=Limits())
+    assert f"INV-02: {NEWEST.id}" in refusal(plan(NEWEST, among=[NEWEST, others[0], OLDEST]))
+
+
+def test_what_holds_a_source_snapshot_is_told_for_each_region() -> None:
+    listing = {"eu-west-1": [copy_of(THIRD, "eu-west-1", 1), copy_of(NEWEST, "eu-west-1", 2, state=SnapshotState.ERROR)]}
+    facts = copy_facts(SNAPSHOTS, listing, [(NEWEST.id, DR)], [(SECOND.id, DR)])
+    held = holds_from_facts(SNAPSHOTS, facts, [DR, "eu-west-1"])
+    texts = {snapshot_id: [reason.text for reason in reasons] for snapshot_id, reasons in held.items()}
+    missing = "held: no completed copy in {}, and no newer snapshot has one there"
+    assert texts == {
+        THIRD.id: [missing.format(DR)],
+        NEWEST.id: [f"held: its copy to {DR} is waiting or running", missing.format("eu-west-1")],
+    }
+
+
+def test_the_newest_copy_counts_in_whatever_order_copies_are_listed() -> None:
+    copies = [copy_of(source, DR, number) for number, source in enumerate(SNAPSHOTS, start=1)]
+    for listed in (copies, copies[::-1]):
+        facts = copy_facts((), {DR: listed})
+        assert facts.newest_copied == {(NEWEST.origin.lineage, DR): NEWEST.start_time}
+
+
+def test_a_copy_that_was_seen_of_a_snapshot_that_is_not_asked_about_says_nothing() -> None:
+    facts = copy_facts([OLDEST], confirmed=[(NEWEST.id, DR)])
+    assert (facts.completed, facts.newest_copied) == (frozenset(), {})
+
+
+def test_one_of_two_snapshots_of_the_same_moment_does_not_stand_for_the_other() -> None:
+    twins = [snapshot("2026-11-20T03:00", 1), snapshot("2026-11-20T03:00", 2)]
+    held = holds_from_facts(twins, copy_facts(twins, confirmed=[(twins[0].id, DR)]), [DR])
+    assert set(held) == {twins[1].id}
+    both = lineage(["2026-11-20T03:00", "2026-11-20T03:00", "2026-11-21T03:00"])
+    facts = copy_facts(both, confirmed=[(both[0].id, DR)])
+    text = refusal(plan(both[1], among=both), copies=facts, copy_regions={both[1].origin.lineage: [DR]})
+    assert f"INV-04: {both[1].id}" in text
+
+
+def test_holds_of_several_causes_come_together() -> None:
+    images = image_holds({OLDEST.id: ("ami-1", "ami-2"), SECOND.id: ()})
+    locks = lock_holds({OLDEST.id: "2027-01-01"})
+    assert [reason.text for reason in lock_holds({SECOND.id: ""})[SECOND.id]] == ["locked"]
+    merged = merge_holds(images, locks)
+    assert [reason.text for reason in merged[OLDEST.id]] == ["in use by ami-1", "in use by ami-2", "locked until 2027-01-01"]
+    assert set(merged) == {OLDEST.id}

@@ -1,0 +1,287 @@
+"""`snapkeep plan` and `snapkeep policy`, over readers and stores in memory."""
+
+import csv
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from snapkeep.cli.commands import policy as policy_commands
+from snapkeep.cli.commands.policy import app as policy_app
+from snapkeep.cli.errors import WrongUse
+from snapkeep.cli.installed import Installed
+from snapkeep.domain.errors import InvalidConfiguration
+from snapkeep.domain.model import Volume
+from snapkeep.domain.policy.model import Limits, from_dr_parameters, from_parameters
+from snapkeep.usecases.policies import NOTHING
+from support.lineages import REGION, snapshot
+from support.planned import DOCUMENT, DR, SOURCES, World
+
+
+def policy(*arguments: str) -> Result:
+    where = [] if arguments[0] == "check" else ["--region", REGION]
+    return CliRunner().invoke(policy_app, [*arguments, *where])
+
+
+def test_the_plan_tells_policy_verdicts_reasons_and_missing_copies_within_100_columns(plan: Callable[..., Result]) -> None:
+    told = plan()
+    assert told.exit_code == 0
+    lines = told.output.splitlines()
+    assert max(map(len, lines)) <= 100
+    assert "us-east-1  by stack parameters" in lines
+    assert "vol-0a  default: it takes every volume" in lines
+    assert f"  2025-11-21 03:00  {SOURCES[1].id:<22}  delete beyond last 2" in lines
+    assert f"  2025-11-20 03:00  {SOURCES[0].id:<22}  keep   in use by ami-0123" in lines
+    assert any("held: its copy to us-east-2" in line for line in lines)
+    assert f"  {SOURCES[3].id}  to us-east-2  due 2025-11-24 03:00  waiting or running" in lines
+    assert "us-east-1: 1 volume, 4 snapshots, 3 stay, 1 would go, 1 copy missing" in lines
+    assert "us-east-2: 1 volume, 3 snapshots, 1 stay, 2 would go, 0 copies missing" in lines
+
+
+def test_json_says_the_same_for_a_machine(plan: Callable[..., Result]) -> None:
+    regions = json.loads(plan("--json").output)["regions"]
+    snapshots = regions[0]["volumes"][0]["snapshots"]
+    assert [one["action"] for one in snapshots] == ["keep", "delete", "keep", "keep"]
+    assert snapshots[3]["reasons"][0] == {"rule": "newest", "text": "newest"}
+    assert regions[0]["totals"]["copies_missing"] == 1
+    assert regions[1]["region"] == DR
+
+
+def test_json_comes_volume_by_volume_a_line_for_each(plan: Callable[..., Result], world: World) -> None:
+    world.volumes.append(Volume("vol-0b", REGION, 8, "gp3"))
+    lines = plan("--json").output.splitlines()
+    assert [line.startswith('{"source_region"') for line in lines].count(True) == 3
+    assert json.loads(next(line for line in lines if '"vol-0b"' in line))["snapshots"] == []
+
+
+def test_csv_has_a_row_for_every_snapshot(plan: Callable[..., Result]) -> None:
+    table = list(csv.DictReader(io.StringIO(plan("--csv", "--scope", "primary").output)))
+    assert [row["snapshot_id"] for row in table] == [one.id for one in SOURCES]
+    assert table[1]["rules"] == "keep_last"
+
+
+def test_a_policy_that_is_not_in_force_is_planned_with_and_the_difference_shown(
+    plan: Callable[..., Result], document: Path
+) -> None:
+    whole = plan("--policy", str(document), "--scope", "primary").output
+    assert "us-east-1  by policy.yaml" in whole
+    difference = plan("--policy", str(document), "--diff").output
+    assert f"{SOURCES[1].id:<22}  keep   last 3 of 3" in difference
+    assert "now delete: beyond last 2" in difference
+    assert SOURCES[0].id not in difference
+    assert "nothing would change" in difference
+    as_data = json.loads(plan("--policy", str(document), "--diff", "--json").output)
+    assert [one["after"]["snapshot_id"] for one in as_data["regions"][0]["changes"]] == [SOURCES[1].id]
+
+
+def test_a_plan_for_another_moment_is_made_at_that_moment(plan: Callable[..., Result]) -> None:
+    made = json.loads(plan("--at", "2027-01-01T00:00Z", "--json").output)
+    assert made["regions"][0]["made_at"] == "2027-01-01T00:00:00.000Z"
+    wrong = plan("--at", "tomorrow")
+    assert wrong.exit_code == 1
+    assert "write a moment with its time zone" in str(wrong.exception)
+
+
+@pytest.mark.parametrize(
+    "moment", ["9999-12-31T23:59Z", "9999-12-31T23:59-05:00", "0001-01-01T00:00+05:00", "3000-01-01T00:00Z", "1999-12-31T23:59Z"]
+)
+def test_a_moment_outside_of_all_plans_is_refused_with_what_would_be_right(plan: Callable[..., Result], moment: str) -> None:
+    refused = plan("--at", moment).exception
+    assert isinstance(refused, WrongUse)
+    assert str(refused) == f"--at {moment}: give a moment from 2000-01-01T00:00Z until before 3000-01-01T00:00Z"
+
+
+@pytest.mark.parametrize("moment", ["2000-01-01T00:00Z", "2999-12-31T23:59Z", "3000-01-01T02:00+05:00"])
+def test_a_plan_for_the_first_and_the_last_moment_is_made(plan: Callable[..., Result], tmp_path: Path, moment: str) -> None:
+    longest = tmp_path / "longest.yaml"
+    keep = "{keep_within: 36500d, keep_hourly: 1, keep_yearly: 9, timezone: Pacific/Kiritimati}"
+    longest.write_text(DOCUMENT.replace("{keep_last: 3}", keep), encoding="utf-8")
+    for arguments in ([], ["--policy", str(longest)]):
+        assert plan("--at", moment, *arguments).exit_code == 0
+
+
+@pytest.mark.parametrize(("columns", "widest"), [("60", 80), ("80", 80), ("100", 100), ("120", 120), ("400", 140)])
+def test_lines_are_as_wide_as_the_terminal_and_no_name_is_cut(
+    plan: Callable[..., Result], world: World, monkeypatch: pytest.MonkeyPatch, columns: str, widest: int
+) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    world.volumes = [Volume("vol-0a", REGION, 8, "gp3", tags={"snapkeep:policy": "a-policy-whose-name-is-longer-than-others"})]
+    told = plan().output
+    assert max(map(len, told.splitlines())) <= widest
+    assert "'a-policy-whose-name-is-longer-than-others'" in told
+    assert "us-\n" not in told
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--diff", "--adopt", "--csv"], "--diff has no form as CSV"),
+        (["--json", "--csv"], "choose one"),
+        (["--diff"], "give --policy, --at or --adopt"),
+    ],
+)
+def test_wrong_use_is_told(plan: Callable[..., Result], arguments: list[str], words: str) -> None:
+    assert words in str(plan(*arguments).exception)
+
+
+def test_a_refused_plan_or_a_wrong_tag_ends_with_status_1(plan: Callable[..., Result], world: World) -> None:
+    world.volumes = [Volume("vol-0a", REGION, 8, "gp3", tags={"snapkeep:policy": "glod"})]
+    told = plan()
+    assert told.exit_code == 1
+    assert "names 'glod', which is no" in told.output
+
+
+def test_adopting_shows_what_would_be_taken_in(plan: Callable[..., Result], world: World) -> None:
+    world.listings = {REGION: [snapshot("2025-11-20T03:00", 5, managed=False)], DR: []}
+    assert "1 snapshot would be adopted" in plan("--adopt").output
+
+
+def test_checking_tells_what_a_document_says_or_everything_that_is_wrong(document: Path, tmp_path: Path) -> None:
+    right = policy("check", str(document))
+    assert right.exit_code == 0
+    assert "default: tag Backup=gold" in right.output
+    wrong = tmp_path / "wrong.yaml"
+    wrong.write_text(DOCUMENT.replace("keep_last: 3", "keep_lst: 3").replace("version: 1", "version: 9"), encoding="utf-8")
+    refused = policy("check", str(wrong))
+    assert refused.exit_code == 1
+    assert "did you mean keep_last?" in refused.output
+    assert "2 errors" in refused.output
+    as_data = json.loads(policy("check", str(wrong), "--json").output)
+    assert [one["path"] for one in as_data["errors"]] == ["version", "policies[0].retention.keep_lst"]
+
+
+def test_checking_refuses_what_a_push_would_refuse_for_its_size(world: World, tmp_path: Path) -> None:
+    ids = ", ".join(f"vol-{number:017x}" for number in range(400))
+    large = tmp_path / "large.yaml"
+    large.write_text(DOCUMENT.replace("{tags: {Backup: gold}}", f"{{volume_ids: [{ids}]}}"), encoding="utf-8")
+    refused = policy("check", str(large))
+    assert isinstance(refused.exception, SystemExit)
+    assert refused.exit_code == 1
+    assert "bytes: a parameter holds 8192: merge policies" in refused.stderr
+    (problem,) = json.loads(policy("check", str(large), "--json").stdout)["errors"]
+    assert problem["path"] == "document"
+    pushed = policy("push", str(large), "--yes")
+    assert pushed.exit_code == 2
+    assert "a parameter holds 8192" in pushed.stderr
+    assert world.documents[REGION] == []
+
+
+def test_checking_shows_the_price_of_a_completion_duration(tmp_path: Path) -> None:
+    path = tmp_path / "fast.yaml"
+    path.write_text(DOCUMENT.replace("{region: us-east-2,", "{region: us-east-2, completion_duration: 2h,"), encoding="utf-8")
+    assert "within 120 minutes, for 0.014 USD a GiB" in policy("check", str(path)).output
+
+
+def test_a_push_shows_what_changes_and_without_consent_changes_nothing(world: World, document: Path) -> None:
+    refused = policy("push", str(document))
+    assert "1  snapshot more would stay" in refused.output
+    assert "give --yes" in str(refused.exception)
+    assert world.documents == {REGION: [], DR: []}
+
+
+def test_a_push_puts_the_document_in_force_in_both_regions_as_it_was_written(world: World, document: Path) -> None:
+    pushed = policy("push", str(document), "--yes")
+    assert pushed.exit_code == 0
+    assert pushed.output.endswith("us-east-2: version 1 is in force\nus-east-1: version 1 is in force\n")
+    kept = json.loads(world.documents[REGION][0])
+    assert kept["policies"][0]["retention"] == {"keep_last": 3}
+    assert world.documents[DR] == world.documents[REGION]
+    assert "# document, version 1" in policy("show").output
+    assert "   1  2026-11-23 00:00  policies default  someone" in policy("history").output
+
+
+def test_a_push_with_wider_limits_shows_what_was_refused_before_and_would_go(
+    world: World, document: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    narrow = from_parameters("none", DR, 1, 3, "", 24, Limits(max_deletions=1), region=REGION)
+    parameters = {REGION: narrow, DR: from_dr_parameters(DR, 3, Limits())}
+    monkeypatch.setattr(Installed, "in_force_in", lambda *_: parameters)
+    monkeypatch.setattr(Installed, "policies_in_force", lambda *_: parameters)
+    world.volumes = [Volume("vol-0a", REGION, 8, "gp3", tags={"Backup": "gold"})]
+    world.listings[REGION] = [*SOURCES[1:], snapshot("2025-11-19T03:00", 19, policy="default")]
+    document.write_text(
+        DOCUMENT.replace("keep_last: 3", "keep_last: 1").replace("{keep_last: 1}}]", "{keep_last: 3}}]"), encoding="utf-8"
+    )
+    assert "3  snapshots more would go" in policy("push", str(document)).output
+
+
+def test_a_push_to_a_region_without_a_stack_is_refused(world: World, document: Path) -> None:
+    world.stacks = {REGION}
+    assert "no stack snapkeep-dr in us-east-2" in str(policy("push", str(document), "--yes").exception)
+
+
+def test_a_push_of_a_broken_document_tells_every_error(world: World, tmp_path: Path) -> None:
+    path = tmp_path / "broken.yaml"
+    path.write_text("version: 1\npolices: []\n", encoding="utf-8")
+    refused = policy("push", str(path), "--yes")
+    assert refused.exit_code == 2
+    assert "did you mean policies?" in refused.output
+
+
+def test_a_rollback_puts_a_former_version_in_force_as_a_new_one(world: World, document: Path) -> None:
+    policy("push", str(document), "--yes")
+    document.write_text(DOCUMENT.replace("keep_last: 3", "keep_last: 4"), encoding="utf-8")
+    policy("push", str(document), "--yes")
+    assert policy("rollback", "--yes", "--json").exit_code == 0
+    assert world.documents[REGION][2] == world.documents[REGION][0]
+    assert isinstance(policy("rollback", "9", "--yes").exception, InvalidConfiguration)
+
+
+def test_removing_puts_the_parameters_in_force_again(world: World, document: Path) -> None:
+    policy("push", str(document), "--yes")
+    assert "1  snapshot more would go" in policy("remove", "--yes").output
+    assert [texts[-1] for texts in world.documents.values()] == [NOTHING, NOTHING]
+    assert "# stack parameters" in policy("show").output
+    assert policy("history").output.splitlines() == [
+        "   2  2026-11-23 00:00  no document: the stacks' parameters  someone  (in force)",
+        "   1  2026-11-23 00:00  policies default  someone",
+    ]
+
+
+def test_the_history_says_that_nothing_was_ever_pushed(world: World) -> None:
+    assert policy("history").output == "no document was ever pushed: the stacks' parameters are the policy\n"
+
+
+def test_the_history_marks_for_a_machine_which_version_is_in_force(world: World, document: Path) -> None:
+    policy("push", str(document), "--yes")
+    world.documents[REGION].append("broken")
+    versions = json.loads(policy("history", "--json").output)["versions"]
+    assert [(one["version"], one["in_force"], one["removed"]) for one in versions] == [(2, False, False), (1, True, False)]
+
+
+def test_a_plan_with_a_broken_document_is_made_by_the_last_good_one_and_says_so(
+    plan: Callable[..., Result], world: World, document: Path
+) -> None:
+    policy("push", str(document), "--yes")
+    world.documents[REGION].append("broken")
+    told = plan()
+    assert told.exit_code == 1
+    assert "us-east-1  by document, version 1" in told.stdout
+    assert "version 2 of the policy document in us-east-1 cannot be used (1 error, first: " in told.stderr
+    assert json.loads(plan("--json").stdout)
+
+
+def test_showing_a_broken_document_prints_what_is_in_force_in_its_place(world: World, document: Path) -> None:
+    policy("push", str(document), "--yes")
+    world.documents[REGION].append("broken")
+    told = policy("show")
+    assert told.exit_code == 1
+    assert "# document, version 1" in told.stdout
+    assert "version 2 of the policy document in us-east-1 cannot be used" in told.stderr
+    assert policy("push", str(document), "--yes").exit_code == 0, "it is put right by a push"
+
+
+def test_the_schema_is_printed() -> None:
+    result: Any = CliRunner().invoke(policy_app, ["schema"])
+    assert json.loads(result.output)["title"] == "Snapkeep policy document"
+
+
+def test_every_command_that_prints_has_json() -> None:
+    named = {command.callback.__name__ for command in policy_commands.app.registered_commands if command.callback}
+    assert named == {"check", "push", "rollback", "show", "history", "remove", "schema"}
+    for name in named - {"schema"}:
+        assert "--json" in CliRunner().invoke(policy_app, [name, "--help"]).output

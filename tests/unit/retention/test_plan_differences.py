@@ -1,0 +1,55 @@
+"""`snapkeep plan --diff`: all that another plan would change, and nothing else."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from typer.testing import Result
+
+from snapkeep.cli.installed import Installed
+from snapkeep.domain.model import Volume
+from snapkeep.domain.policy.model import Limits, from_dr_parameters, from_parameters
+from support.lineages import REGION, snapshot
+from support.planned import DOCUMENT, DR, SOURCES, World
+
+
+def test_the_difference_tells_volumes_that_move_copies_plans_and_what_would_be_adopted(
+    plan: Callable[..., Result], world: World, document: Path
+) -> None:
+    world.volumes.append(Volume("vol-0b", REGION, 8, "gp3"))
+    farther = DOCUMENT.replace("copies: [", "copies: [{region: eu-west-1, retention: {keep_last: 1}}, ")
+    document.write_text(farther.replace("name: default", "name: gold"), encoding="utf-8")
+    world.listings["eu-west-1"] = []
+    world.stacks.add("eu-west-1")
+    parameters = {
+        REGION: from_parameters("none", DR, 2, 1, "", 24, Limits(), region=REGION),
+        DR: from_dr_parameters(DR, 1, Limits()),
+        "eu-west-1": from_dr_parameters("eu-west-1", 1, Limits()),
+    }
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Installed, "policies_in_force", lambda *_: parameters)
+        told = plan("--policy", str(document), "--diff").output
+        as_data = json.loads(plan("--policy", str(document), "--diff", "--json").stdout)["regions"][0]
+    assert told.startswith("us-east-1  by policy.yaml, against stack parameters now\n")
+    assert "  vol-0a  from default to gold: tag Backup=gold\n" in told
+    assert "  vol-0b  from default to no policy: no policy matches\n" in told
+    assert f"  of vol-0a\n  {SOURCES[0].id}  to eu-west-1 " in told
+    assert max(map(len, told.splitlines())) <= 100
+    assert [(one["volume_id"], one["after"]) for one in as_data["volumes_moved"]] == [("vol-0a", "gold"), ("vol-0b", None)]
+    assert {one["region"] for one in as_data["copies_more"]} == {"eu-west-1"}
+
+
+def test_the_difference_that_adopting_makes_is_what_would_be_adopted(plan: Callable[..., Result], world: World) -> None:
+    strange = snapshot("2025-11-24T03:00", 5, managed=False)
+    world.listings[REGION].append(strange)
+    told = plan("--adopt", "--diff", "--scope", "primary").output
+    assert f"snapshots that would be adopted\n  of vol-0a\n  2025-11-24 03:00  {strange.id}\n" in told
+    assert "1 snapshot would be adopted" in told
+
+
+def test_a_plan_that_would_be_refused_is_told_in_the_difference(plan: Callable[..., Result], document: Path) -> None:
+    document.write_text(DOCUMENT.replace("keep_last: 3", "keep_last: 1") + "limits: {max_deletions: 1}\n", encoding="utf-8")
+    told = plan("--policy", str(document), "--diff", "--scope", "dr")
+    assert told.exit_code == 1
+    assert "plans that would be refused\n  vol-0a  INV-08: it would delete 2 snapshots; the limit is 1" in told.output

@@ -1,0 +1,97 @@
+"""Planning over readers: one listing of each region, one look at what holds, and nothing written."""
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+
+from snapkeep.domain import tag_names as tagnames
+from snapkeep.domain.model import Snapshot, SnapshotState, Volume
+from snapkeep.domain.policy.model import CopyRule, Policy, PolicySet, Retention, Selector
+from snapkeep.usecases.retention.plan_regions import gather_all_facts, make_plans
+from support.lineages import REGION, SYSTEM, copy_of, snapshot
+
+NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
+DR = "us-east-2"
+POLICIES = PolicySet((Policy("gold", Selector(), Retention(keep_last=1), (CopyRule(DR),)),))
+SOURCES = [snapshot(f"2026-11-{day}T03:00", day) for day in (21, 22, 23)]
+
+
+@dataclass
+class CountingReader:
+    """A reader that counts what it is asked. It has no method that writes."""
+
+    region: str
+    listed: list[Snapshot]
+    images: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    locked: dict[str, str] = field(default_factory=dict)
+    asked: list[str] = field(default_factory=list)
+
+    def all_volumes(self) -> Iterator[Volume]:
+        self.asked.append("volumes")
+        return iter([Volume("vol-0a", REGION, 8, "gp3")] if self.region == REGION else [])
+
+    def all_snapshots(self) -> Iterator[Snapshot]:
+        self.asked.append("snapshots")
+        return iter(self.listed)
+
+    def images_using(self, snapshot_ids: Collection[str]) -> dict[str, tuple[str, ...]]:
+        self.asked.append("images")
+        return {one: self.images[one] for one in snapshot_ids if one in self.images}
+
+    def locks(self, snapshot_ids: Collection[str]) -> dict[str, str]:
+        self.asked.append("locks")
+        return {one: self.locked[one] for one in snapshot_ids if one in self.locked}
+
+
+def plans(primary: CountingReader, dr: CountingReader) -> list[dict[str, tuple[str, list[str]]]]:
+    readers = [primary, dr]
+    made = make_plans(readers, gather_all_facts(primary, [dr]), {REGION: POLICIES, DR: POLICIES}, NOW, system=SYSTEM)
+    return [{v.snapshot.id: (v.action.value, [reason.text for reason in v.reasons]) for v in one.verdicts} for one in made]
+
+
+def test_each_region_is_listed_once_and_what_holds_is_asked_once() -> None:
+    primary = CountingReader(REGION, SOURCES)
+    dr = CountingReader(DR, [copy_of(source, DR, number) for number, source in enumerate(SOURCES, start=1)])
+    plans(primary, dr)
+    assert primary.asked == ["volumes", "snapshots", "images", "locks"]
+    assert dr.asked == ["snapshots", "images", "locks"]
+
+
+def test_what_stays_by_its_policy_says_too_which_image_uses_it_and_that_it_is_locked() -> None:
+    newest = SOURCES[2]
+    primary = CountingReader(REGION, [newest], images={newest.id: ("ami-1",)}, locked={newest.id: ""})
+    made, _ = plans(primary, CountingReader(DR, [copy_of(newest, DR, 1)]))
+    assert made[newest.id] == ("keep", ["newest", "last 1 of 1", "in use by ami-1", "locked"])
+
+
+def test_a_region_without_snapshots_is_not_asked_what_holds() -> None:
+    dr = CountingReader(DR, [])
+    plans(CountingReader(REGION, SOURCES[:1]), dr)
+    assert dr.asked == ["snapshots"]
+
+
+def test_images_and_locks_hold_with_their_names() -> None:
+    primary = CountingReader(REGION, SOURCES, images={SOURCES[0].id: ("ami-1",)}, locked={SOURCES[1].id: "2027-01-01 03:00 UTC"})
+    made, _ = plans(primary, CountingReader(DR, [copy_of(SOURCES[2], DR, 1)]))
+    assert made[SOURCES[0].id] == ("keep", ["in use by ami-1"])
+    assert made[SOURCES[1].id] == ("keep", ["locked until 2027-01-01 03:00 UTC"])
+
+
+def test_a_pending_copy_in_the_listing_counts_as_waiting() -> None:
+    pending = copy_of(SOURCES[1], DR, 2, state=SnapshotState.PENDING)
+    made, _ = plans(CountingReader(REGION, SOURCES), CountingReader(DR, [copy_of(SOURCES[2], DR, 1), pending]))
+    assert made[SOURCES[1].id] == ("keep", ["held: its copy to us-east-2 is waiting or running"])
+    assert made[SOURCES[0].id][0] == "delete"
+
+
+def test_a_pending_copy_of_another_system_holds_nothing_in_a_plan_as_it_holds_nothing_in_a_run() -> None:
+    pending = copy_of(SOURCES[1], DR, 2, state=SnapshotState.PENDING)
+    theirs = replace(pending, tags={**pending.tags, tagnames.MANAGED: "other"})
+    made, _ = plans(CountingReader(REGION, SOURCES), CountingReader(DR, [copy_of(SOURCES[2], DR, 1), theirs]))
+    assert made[SOURCES[1].id][0] == "delete"
+
+
+def test_what_stands_in_a_dr_region_and_is_no_copy_of_another_is_no_part_of_the_plan_as_nothing_there_touches_it() -> None:
+    own = [snapshot(f"2026-11-{day}T03:00", 90 + day, region=DR, volume="vol-0d") for day in (21, 22)]
+    _, made = plans(CountingReader(REGION, SOURCES), CountingReader(DR, [copy_of(SOURCES[2], DR, 1), *own]))
+    assert len(made) == 1

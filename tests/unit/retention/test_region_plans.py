@@ -1,0 +1,256 @@
+"""The plan for a whole region: policies, verdicts, missing copies, adoption, and what other policies would change."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from snapkeep.domain import tag_names as tagnames
+from snapkeep.domain.model import Action, Reason, Snapshot, SnapshotState, Verdict, Volume
+from snapkeep.domain.policy.model import CopyRule, Limits, Policy, PolicySet, Retention, Selector
+from snapkeep.domain.retention import region_plan as planning
+from snapkeep.domain.retention.region_plan import CopyStatus, RegionFacts, changes, compare, plan_region
+from snapkeep.domain.retention.verdicts import NO_HOLDS, decide
+from support.lineages import REGION, SYSTEM, copy_of, snapshot
+
+NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
+DR = "us-east-2"
+GOLD = Policy(
+    "gold",
+    Selector(tags={"Backup": ("gold",)}),
+    Retention(keep_last=2),
+    (CopyRule(DR, copy_within=timedelta(hours=4), retention=Retention(keep_last=1)),),
+)
+PLAIN = Policy("plain", Selector(tags={"Backup": ("*",)}), Retention(keep_last=1))
+POLICIES = PolicySet((GOLD, PLAIN))
+VOLUME = Volume("vol-0a", REGION, 8, "gp3", tags={"Backup": "gold"})
+OTHER = Volume("vol-0b", REGION, 8, "gp3", tags={"Backup": "plain"})
+FREE = Volume("vol-0c", REGION, 8, "gp3")
+SOURCES = [snapshot(f"2026-11-{day}T03:00", day) for day in (20, 21, 22, 23)]
+
+
+def facts(
+    snapshots: list[Snapshot], *, copies: list[Snapshot] | None = None, volumes: tuple[Volume, ...] = (VOLUME,), **more: object
+) -> RegionFacts:
+    return RegionFacts(REGION, list(volumes), snapshots, {DR: copies or []}, **more)
+
+
+def all_copies(sources: list[Snapshot]) -> list[Snapshot]:
+    return [copy_of(source, DR, number) for number, source in enumerate(sources, start=1)]
+
+
+def actions(plan: object) -> dict[str, str]:
+    return {verdict.snapshot.id: verdict.action.value for verdict in plan.verdicts}
+
+
+def test_each_volume_has_its_policy_with_the_reason_even_without_snapshots() -> None:
+    plan = plan_region(facts([], volumes=(FREE, OTHER, VOLUME)), POLICIES, NOW, system=SYSTEM)
+    assert [(one.lineage.volume_id, one.selection.policy and one.selection.policy.name) for one in plan.volumes] == [
+        ("vol-0a", "gold"),
+        ("vol-0b", "plain"),
+        ("vol-0c", None),
+    ]
+    assert plan.volumes[1].selection.passed_over == (("gold", "tag Backup=plain is not gold"),)
+
+
+def test_with_all_copies_there_only_retention_speaks() -> None:
+    plan = plan_region(facts(SOURCES, copies=all_copies(SOURCES)), POLICIES, NOW, system=SYSTEM)
+    assert [verdict.snapshot for verdict in plan.deletions] == SOURCES[:2]
+    assert plan.missing == []
+
+
+def test_a_region_that_was_not_listed_has_no_copies_and_everything_stays() -> None:
+    plan = plan_region(RegionFacts(REGION, [VOLUME], SOURCES), POLICIES, NOW, system=SYSTEM)
+    assert plan.deletions == []
+    assert {copy.standing for copy in plan.missing} == {CopyStatus.MISSING}
+
+
+def test_missing_copies_say_how_they_stand_and_when_they_are_due() -> None:
+    copies = [copy_of(SOURCES[0], DR, 1), copy_of(SOURCES[1], DR, 2, state=SnapshotState.ERROR)]
+    plan = plan_region(facts(SOURCES, copies=copies, waiting=frozenset({(SOURCES[2].id, DR)})), POLICIES, NOW, system=SYSTEM)
+    assert [(copy.snapshot_id, copy.standing) for copy in plan.missing] == [
+        (SOURCES[1].id, CopyStatus.FAILED),
+        (SOURCES[2].id, CopyStatus.WAITING),
+        (SOURCES[3].id, CopyStatus.MISSING),
+    ]
+    assert plan.missing[0].deadline == SOURCES[1].start_time + timedelta(hours=4)
+
+
+def test_an_older_snapshot_without_a_copy_is_not_missed_once_a_newer_one_has_one() -> None:
+    plan = plan_region(facts(SOURCES, copies=[copy_of(SOURCES[-1], DR, 1)]), POLICIES, NOW, system=SYSTEM)
+    assert plan.missing == []
+
+
+def test_one_of_two_snapshots_of_a_moment_is_missed_though_the_other_has_its_copy() -> None:
+    twins = [snapshot("2026-11-23T03:00", 1), snapshot("2026-11-23T03:00", 2)]
+    plan = plan_region(facts(twins, copies=[copy_of(twins[1], DR, 1)]), POLICIES, NOW, system=SYSTEM)
+    assert [copy.snapshot_id for copy in plan.missing] == [twins[0].id]
+
+
+def test_copies_follow_the_copy_rule_of_the_policy_that_they_carry() -> None:
+    copies = all_copies(SOURCES)
+    plan = plan_region(RegionFacts(DR, [], copies), POLICIES, NOW, system=SYSTEM)
+    assert [verdict.snapshot for verdict in plan.deletions] == copies[:3]
+    assert plan.volumes[0].volume is None
+
+
+def test_copies_of_a_policy_that_is_not_there_all_stay_and_it_is_told() -> None:
+    sources = [snapshot(f"2026-11-{day}T03:00", day, policy="bronze") for day in (20, 21)]
+    plan = plan_region(RegionFacts(DR, [], all_copies(sources)), POLICIES, NOW, system=SYSTEM)
+    assert plan.deletions == []
+    assert "bronze" in plan.volumes[0].selection.problem
+
+
+def test_snapshots_of_a_volume_without_a_policy_all_stay() -> None:
+    mine = [replace(one, origin=replace(one.origin, volume_id="vol-0c")) for one in SOURCES]
+    plan = plan_region(facts(mine, volumes=(FREE,)), POLICIES, NOW, system=SYSTEM)
+    assert set(actions(plan).values()) == {"keep"}
+
+
+def test_snapshots_of_a_gone_volume_follow_the_policy_that_they_carry_and_the_newest_stays() -> None:
+    plan = plan_region(facts(SOURCES, copies=all_copies(SOURCES), volumes=()), POLICIES, NOW, system=SYSTEM)
+    assert [verdict.snapshot for verdict in plan.deletions] == SOURCES[:2]
+
+
+def test_what_an_ami_uses_stays_with_the_reason() -> None:
+    first = plan_region(facts(SOURCES, copies=all_copies(SOURCES)), POLICIES, NOW, system=SYSTEM)
+    reasons = first.deletions[0].reasons
+    plan = plan_region(
+        facts(SOURCES, copies=all_copies(SOURCES)), POLICIES, NOW, system=SYSTEM, protected_ids={SOURCES[0].id: reasons[:1]}
+    )
+    assert [verdict.snapshot for verdict in plan.deletions] == SOURCES[1:2]
+    assert plan_region(facts(SOURCES), POLICIES, NOW, system=SYSTEM, protected_ids=NO_HOLDS).deletions == []
+
+
+def test_a_volume_whose_plan_is_refused_loses_nothing_and_says_why() -> None:
+    strict = replace(POLICIES, limits=Limits(max_deletions=1))
+    plan = plan_region(facts(SOURCES, copies=all_copies(SOURCES)), strict, NOW, system=SYSTEM)
+    assert plan.deletions == []
+    assert plan.volumes[0].refusals == ("INV-08: it would delete 2 snapshots; the limit is 1 in one plan",)
+
+
+def test_adopting_takes_in_what_no_run_has_handled_and_what_the_original_system_tagged() -> None:
+    strange = [snapshot(f"2026-11-{day}T03:00", day, managed=False) for day in (20, 21, 22)]
+    copied = [
+        replace(copy_of(one, DR, number, managed=False), tags={tagnames.ORIGINAL_NAME: "x", tagnames.ORIGINAL_REGION: REGION})
+        for number, one in enumerate(strange, start=1)
+    ]
+    foreign = copy_of(strange[0], DR, 9, managed=False)
+    before = plan_region(facts(strange, copies=copied), POLICIES, NOW, system=SYSTEM)
+    after = plan_region(facts(strange, copies=copied), POLICIES, NOW, system=SYSTEM, adopt=True)
+    assert before.deletions == []
+    assert after.volumes[0].adopted == tuple(one.id for one in strange)
+    assert [verdict.snapshot.id for verdict in after.deletions] == [strange[0].id]
+    there = plan_region(RegionFacts(DR, [], [*copied, foreign]), POLICIES, NOW, system=SYSTEM, adopt=True)
+    assert there.volumes[0].adopted == tuple(one.id for one in copied)
+    assert foreign.id not in {verdict.snapshot.id for verdict in there.deletions}
+
+
+def test_changes_are_the_snapshots_whose_action_differs() -> None:
+    given = facts(SOURCES, copies=all_copies(SOURCES))
+    wider = PolicySet((replace(GOLD, retention=Retention(keep_last=3)), PLAIN))
+    now = plan_region(given, POLICIES, NOW, system=SYSTEM)
+    then = plan_region(given, wider, NOW, system=SYSTEM)
+    assert [(one.after.snapshot, one.before.action, one.after.action) for one in changes(now, then)] == [
+        (SOURCES[1], Action.DELETE, Action.KEEP)
+    ]
+    assert changes(now, now) == []
+
+
+def test_a_comparison_counts_volumes_that_move_and_copies_that_are_asked_for_besides() -> None:
+    given = facts(SOURCES, copies=all_copies(SOURCES), volumes=(VOLUME, OTHER))
+    farther = replace(GOLD, copies=(*GOLD.copies, CopyRule("eu-west-1")))
+    other = PolicySet((replace(PLAIN, name="all", selector=Selector(tags={"Backup": ("plain",)})), farther))
+    comparison = compare(plan_region(given, POLICIES, NOW, system=SYSTEM), plan_region(given, other, NOW, system=SYSTEM))
+    assert [(lineage.volume_id, before, after) for lineage, before, after in comparison.moved] == [("vol-0b", "plain", "all")]
+    assert [change.after.snapshot for change in comparison.kept] == SOURCES[:2]
+    assert comparison.deleted == ()
+    assert {copy.region for copy in comparison.copies} == {"eu-west-1"}
+
+
+def test_deletions_that_were_refused_and_are_no_more_are_a_change_and_newly_refused_ones_are_none() -> None:
+    given = facts(SOURCES, copies=all_copies(SOURCES))
+    strict = replace(POLICIES, limits=Limits(max_deletions=1))
+    refused, allowed = (plan_region(given, policies, NOW, system=SYSTEM) for policies in (strict, POLICIES))
+    assert refused.volumes[0].refusals
+    assert [verdict.snapshot for verdict in allowed.deletions] == SOURCES[:2]
+    wider = compare(refused, allowed)
+    assert [change.after.snapshot for change in wider.deleted] == SOURCES[:2]
+    assert [change.before.reasons[0].text for change in wider.deleted] == ["its plan is refused: nothing goes"] * 2
+    narrower = compare(allowed, refused)
+    assert narrower.deleted == ()
+    assert [change.after.snapshot for change in narrower.kept] == SOURCES[:2]
+    assert [plan.lineage.volume_id for plan in narrower.refused] == ["vol-0a"]
+    assert compare(refused, refused).nothing
+
+
+def test_a_comparison_tells_of_copies_that_nothing_asks_for_any_more_and_of_what_would_be_adopted() -> None:
+    strange = snapshot("2026-11-23T04:00", 9, managed=False)
+    given = facts([*SOURCES, strange], copies=all_copies(SOURCES[:-1]))
+    now = plan_region(given, POLICIES, NOW, system=SYSTEM)
+    local = PolicySet((replace(GOLD, copies=()), PLAIN))
+    dropped = compare(now, plan_region(given, local, NOW, system=SYSTEM))
+    assert [copy.snapshot_id for copy in dropped.copies_dropped] == [SOURCES[-1].id]
+    adopting = compare(now, plan_region(given, POLICIES, NOW, system=SYSTEM, adopt=True))
+    assert [plan.adopted for plan in adopting.adopted] == [(strange.id,)]
+    assert not adopting.nothing
+
+
+def test_a_plan_for_the_same_facts_is_the_same_plan() -> None:
+    given = facts(SOURCES, copies=all_copies(SOURCES))
+    assert plan_region(given, POLICIES, NOW, system=SYSTEM) == plan_region(given, POLICIES, NOW, system=SYSTEM)
+
+
+def test_copies_that_stand_in_their_own_sources_region_or_tell_of_no_source_are_kept_and_count_for_nothing() -> None:
+    returned = replace(SOURCES[3], id="snap-b1", is_copy=True)
+    unknown = [replace(snapshot(f"2026-11-{day:02}T04:00", 90 + day, volume="vol-ffffffff"), is_copy=True) for day in range(1, 9)]
+    expected = plan_region(facts(SOURCES, copies=all_copies(SOURCES)), POLICIES, NOW, system=SYSTEM)
+    plan = plan_region(facts([*SOURCES, returned, *unknown], copies=all_copies(SOURCES)), POLICIES, NOW, system=SYSTEM)
+    assert plan.deletions == expected.deletions
+    assert plan.missing == []
+    assert [v.reasons[0].rule for v in plan.verdicts if v.snapshot.is_copy] == ["stray-copy"] * 9
+
+
+def test_a_copy_that_others_made_stands_where_its_time_is_among_its_volumes_snapshots() -> None:
+    stray = replace(SOURCES[1], id="snap-b1", is_copy=True)
+    plan = plan_region(facts([*SOURCES, stray], copies=all_copies(SOURCES)), POLICIES, NOW, system=SYSTEM)
+    starts = [verdict.snapshot.origin.start_time for verdict in plan.verdicts]
+    assert starts == sorted(starts)
+    assert all(not one.selection.problem and not one.refusals for one in plan.volumes)
+
+
+@pytest.mark.parametrize("broken", ["INV-04: the copy of", "INV-04", "INV-06"])
+def test_the_second_look_at_a_volume_refuses_what_a_decision_without_holds_would_delete(
+    broken: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    to_delete = SOURCES[0]
+    known = facts(
+        SOURCES,
+        copies=[] if broken == "INV-04" else all_copies(SOURCES),
+        waiting=frozenset({(to_delete.id, DR)} if broken == "INV-04: the copy of" else ()),
+    )
+    protected_ids = {to_delete.id: (Reason("INV-06", "locked"),)} if broken == "INV-06" else {}
+    assert plan_region(known, POLICIES, NOW, system=SYSTEM, protected_ids=protected_ids).volumes[0].refusals == ()
+
+    def without_holds(snapshots: list[Snapshot], retention: Retention, now: datetime, **_: object) -> list[Verdict]:
+        return decide(snapshots, retention, now, system=SYSTEM)
+
+    monkeypatch.setattr(planning, "decide", without_holds)
+    refused = plan_region(known, POLICIES, NOW, system=SYSTEM, protected_ids=protected_ids)
+    assert any(text.startswith(broken) and to_delete.id in text for text in refused.volumes[0].refusals)
+    assert refused.deletions == []
+
+
+def test_only_a_completed_snapshot_misses_its_copy_or_can_be_adopted() -> None:
+    pending = snapshot("2026-11-23T04:00", 9, state=SnapshotState.PENDING)
+    bare = replace(snapshot("2026-11-23T05:00", 10, state=SnapshotState.ERROR), tags={})
+    plan = plan_region(facts([*SOURCES, pending, bare], copies=all_copies(SOURCES)), POLICIES, NOW, system=SYSTEM, adopt=True)
+    assert plan.missing == []
+    assert plan.volumes[0].adopted == ()
+
+
+def test_a_snapshot_that_is_held_for_two_causes_is_told_both() -> None:
+    locked = {SOURCES[0].id: (Reason("INV-06", "locked"),)}
+    plan = plan_region(facts(SOURCES), POLICIES, NOW, system=SYSTEM, protected_ids=locked)
+    rules = [reason.rule for reason in plan.volumes[0].verdicts[0].reasons]
+    assert rules == ["INV-04", "INV-06"]

@@ -1,0 +1,111 @@
+"""A policy that copies to two regions: `plan` and `policy` look at both, over the model of EBS."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from snapkeep.cli.commands.plan import app as plan_app
+from snapkeep.cli.commands.policy import app as policy_app
+from support.several_regions import DOCUMENT, FAR, NEAR, PRIMARY, Account, install
+
+
+@pytest.fixture
+def account(monkeypatch: pytest.MonkeyPatch) -> Account:
+    return install(monkeypatch)
+
+
+@pytest.fixture
+def document(tmp_path: Path) -> Path:
+    path = tmp_path / "policy.json"
+    path.write_text(json.dumps(DOCUMENT))
+    return path
+
+
+def plan(*arguments: str) -> Result:
+    return CliRunner().invoke(plan_app, ["--region", PRIMARY, "--json", *arguments], catch_exceptions=False)
+
+
+def verdicts(told: Result) -> dict[str, list[tuple[str, list[str]]]]:
+    """The action, and the reasons, of each snapshot of each region."""
+    return {
+        region["region"]: [
+            (one["action"], [reason["text"] for reason in one["reasons"]])
+            for volume in region["volumes"]
+            for one in volume["snapshots"]
+        ]
+        for region in json.loads(told.stdout)["regions"]
+    }
+
+
+def test_every_region_that_the_policy_in_force_copies_to_is_listed_and_shown(account: Account) -> None:
+    account.documents = dict.fromkeys((PRIMARY, NEAR, FAR), json.dumps(DOCUMENT))
+    for source in [account.snapshot(), account.snapshot()]:
+        account.copy(source, NEAR)
+        account.copy(source, FAR)
+    told = plan()
+    assert [(action, len(reasons)) for action, reasons in verdicts(told)[FAR]] == [("delete", 1), ("keep", 2)]
+    actions = {region: [action for action, _ in found] for region, found in verdicts(told).items()}
+    assert actions == {region: ["delete", "keep"] for region in (PRIMARY, NEAR, FAR)}
+    assert told.stderr == ""
+
+
+def test_every_region_that_a_document_not_yet_in_force_copies_to_is_listed_and_shown(account: Account, document: Path) -> None:
+    old, new = account.snapshot(), account.snapshot()
+    for source in (old, new):
+        account.copy(source, NEAR)
+    account.copy(old, FAR)
+    found = verdicts(plan("--policy", str(document)))
+    assert list(found) == [PRIMARY, NEAR, FAR]
+    assert [action for action, _ in found[PRIMARY]] == ["delete", "keep"]
+    assert "held: no completed copy in us-west-2, and no newer snapshot has one there" in found[PRIMARY][1][1]
+    assert [action for action, _ in found[FAR]] == ["keep"]
+
+
+def test_the_queue_of_each_region_is_asked(account: Account, document: Path) -> None:
+    source = account.snapshot()
+    account.snapshot()
+    account.queue(source, FAR)
+    [first, _] = verdicts(plan("--policy", str(document)))[PRIMARY]
+    assert "held: its copy to us-west-2 is waiting or running" in first[1]
+    assert not any("us-east-2 is waiting" in text for text in first[1])
+
+
+def test_a_region_whose_stack_is_missing_is_said_so_and_shown_all_the_same(account: Account, document: Path) -> None:
+    del account.stacks[FAR]
+    account.snapshot()
+    told = plan("--policy", str(document))
+    assert told.stderr == "there is no stack snapkeep-dr in us-west-2: nothing is copied there until it is deployed\n"
+    assert FAR in verdicts(told)
+
+
+def test_a_difference_shows_every_region_of_either_policy(account: Account, document: Path) -> None:
+    account.snapshot()
+    told = plan("--policy", str(document), "--diff")
+    assert [one["region"] for one in json.loads(told.stdout)["regions"]] == [PRIMARY, NEAR, FAR]
+
+
+def test_a_push_compares_and_writes_in_every_region(account: Account, document: Path) -> None:
+    account.copy(account.snapshot(), FAR)
+    pushed = CliRunner().invoke(
+        policy_app, ["push", str(document), "--yes", "--json", "--region", PRIMARY], catch_exceptions=False
+    )
+    told = json.loads(pushed.stdout)
+    assert [one["region"] for one in told["changes"]] == [PRIMARY, NEAR, FAR]
+    assert [one["region"] for one in told["pushed"]] == [NEAR, FAR, PRIMARY]
+    assert set(account.documents) == {PRIMARY, NEAR, FAR}
+
+
+def test_removing_takes_the_document_out_of_force_in_every_region_that_has_a_stack(account: Account) -> None:
+    account.documents = dict.fromkeys((PRIMARY, NEAR, FAR), json.dumps(DOCUMENT))
+    removed = CliRunner().invoke(policy_app, ["remove", "--yes", "--json", "--region", PRIMARY], catch_exceptions=False)
+    assert json.loads(removed.stdout)["removed"] == [NEAR, FAR, PRIMARY]
+    assert set(account.documents.values()) == {"{}"}
+
+
+def test_each_stack_is_looked_at_once(account: Account, document: Path) -> None:
+    plan("--policy", str(document), "--diff")
+    assert account.asked == {(PRIMARY, "snapkeep-primary"): 1, (NEAR, "snapkeep-dr"): 1, (FAR, "snapkeep-dr"): 1}

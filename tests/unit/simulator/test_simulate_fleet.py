@@ -1,0 +1,35 @@
+"""The fleet of a simulation: an account's volumes keep all that a policy may choose them by."""
+
+from __future__ import annotations
+
+import pytest
+
+from snapkeep.domain.model import Volume, VolumeRole
+from snapkeep.domain.policy.model import Selector
+from snapkeep.lab.simulator.experiment import Experiment, Plan
+from snapkeep.lab.simulator.fleet import from_account, make_world
+from support.simulated import NEAR, PRIMARY, policy
+
+
+@pytest.mark.parametrize(
+    ("selector", "governed"),
+    [
+        (Selector(volume_ids=("vol-0c",)), {"vol-0c"}),
+        (Selector(exclude_volume_ids=("vol-0c",)), {"vol-0a", "vol-0b"}),
+        (Selector(roles=(VolumeRole.ROOT,)), {"vol-0a"}),
+        (Selector(roles=(VolumeRole.DATA,)), {"vol-0b"}),
+        (Selector(instance_ids=("i-0a",)), {"vol-0a", "vol-0b"}),
+    ],
+)
+def test_an_accounts_volumes_are_chosen_by_all_that_a_policy_may_choose_them_by(selector: Selector, governed: set[str]) -> None:
+    account = [
+        Volume("vol-0a", PRIMARY, 8, "gp3", role=VolumeRole.ROOT, instance_ids=("i-0a",)),
+        Volume("vol-0b", PRIMARY, 8, "gp3", role=VolumeRole.DATA, instance_ids=("i-0a", "i-0b")),
+        Volume("vol-0c", PRIMARY, 8, "gp3"),
+    ]
+    chosen = policy(NEAR, selector=selector)
+    world = make_world(from_account(account, 0.02), PRIMARY, (NEAR,))
+    result = Experiment("test", world, chosen, Plan(days=2)).run()
+    listed = world.client("ec2", PRIMARY).describe_snapshots(OwnerIds=["self"], Filters=[{"Name": "tag-key", "Values": ["*"]}])
+    assert {one["VolumeId"] for one in listed["Snapshots"]} == governed
+    assert (result.volumes, result.governed, result.violations) == (3, len(governed), [])

@@ -1,0 +1,272 @@
+"""Each observer of an invariant speaks when its invariant is broken, and holds its tongue when it is not.
+
+The property test of the flows relies on the observers alone: one that never speaks would let it pass for ever.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from snapkeep.domain import tag_names as tagnames
+from snapkeep.domain.model import Action, Plan, Reason, Verdict
+from snapkeep.domain.policy.model import Limits
+from snapkeep.lab.ebs_model import FaultRule, Faults
+from snapkeep.lab.simulator.executions import PROTECT, SUCCEEDED, Run
+from snapkeep.lab.simulator.watch import HELD_TOLERANCE_SECONDS, Watch
+from snapkeep.lab.simulator.wiring import CALLER, Deployment
+from support.flows import DR, HOUR, PRIMARY, Laboratory, attempts, policy_set
+from support.lineages import REGION, lineage
+
+NO_SLOT = Deployment(copy_quota=0)
+"""A system that starts no copy: all that it asks for goes on waiting."""
+
+
+def governed(_: str, tags: Mapping[str, str]) -> bool:
+    """The tester's own word for what the policies of the laboratory include."""
+    return "Backup" in tags
+
+
+def watched(**given: Any) -> tuple[Laboratory, Watch]:
+    """A laboratory, and what looks at every write in it."""
+    lab = Laboratory(**given)
+    return lab, Watch(lab.runner, lambda: lab.policies, governed).attach()
+
+
+def as_system(lab: Laboratory, region: str, method: str, **params: Any) -> None:
+    """Call EC2 as the system does; what EC2 says to it concerns nobody here."""
+    try:
+        getattr(lab.world.client("ec2", region, caller=CALLER), method)(**params)
+    except ClientError:
+        return
+
+
+def delete(lab: Laboratory, snapshot_id: str, region: str = PRIMARY) -> None:
+    as_system(lab, region, "delete_snapshot", SnapshotId=snapshot_id)
+
+
+def copy(lab: Laboratory, snapshot_id: str) -> None:
+    as_system(lab, DR, "copy_snapshot", SourceRegion=PRIMARY, SourceSnapshotId=snapshot_id)
+
+
+def by_person(lab: Laboratory, snapshot_id: str, region: str = PRIMARY) -> None:
+    lab.ec2(region).delete_snapshot(SnapshotId=snapshot_id)
+
+
+def copies_of(lab: Laboratory, snapshot_id: str) -> list[str]:
+    return [one.id for one in lab.snapshots(DR) if one.source_id == snapshot_id]
+
+
+def test_nothing_is_said_of_a_system_that_does_as_it_should_nor_of_what_people_do() -> None:
+    lab, watch = watched(policies=policy_set(keep=2, keep_copies=1))
+    volume = lab.make_volume()
+    protected = [lab.protect(volume) for _ in range(5)]
+    assert protected[0] not in lab.ids()
+    assert watch.writes > 0
+    by_person(lab, protected[-1])
+    assert watch.violations == []
+    assert watch.missing_at_the_end() == []
+
+
+def test_inv_01_a_deletion_of_what_is_not_ours_is_seen() -> None:
+    lab, watch = watched()
+    foreign = lab.protect(lab.make_volume(tags={}))
+    delete(lab, foreign)
+    assert f"INV-01: {foreign} in {PRIMARY}: deleted, and it is not ours" in watch.violations
+
+
+def test_inv_01_a_copy_of_what_is_not_ours_is_seen() -> None:
+    lab, watch = watched()
+    foreign = lab.protect(lab.make_volume(tags={}))
+    copy(lab, foreign)
+    assert watch.violations == [f"INV-01: {foreign} in {DR}: copied, and it is not ours"]
+
+
+def test_inv_01_tags_on_what_no_policy_includes_are_seen() -> None:
+    lab, watch = watched()
+    foreign = lab.protect(lab.make_volume(tags={}))
+    as_system(lab, PRIMARY, "create_tags", Resources=[foreign], Tags=[{"Key": "Name", "Value": "ours now"}])
+    assert watch.violations == [f"INV-01: {foreign} in {PRIMARY}: tagged, and no policy includes it"]
+
+
+def test_inv_02_a_deletion_of_the_newest_is_seen_though_a_pending_one_is_newer() -> None:
+    lab, watch = watched()
+    volume = lab.make_volume()
+    newest = lab.protect(volume)
+    lab.start_snapshot(volume)
+    delete(lab, newest)
+    assert f"INV-02: {newest} in {PRIMARY}: deleted, and it is the newest completed one of its lineage" in watch.violations
+
+
+def test_inv_03_a_deletion_by_which_too_few_good_ones_remain_is_seen() -> None:
+    lab, watch = watched(policies=policy_set(keep=3, keep_copies=2))
+    volume = lab.make_volume()
+    oldest, *_ = [lab.protect(volume) for _ in range(3)]
+    delete(lab, oldest)
+    assert watch.violations == [f"INV-03: {oldest} in {PRIMARY}: deleted, and only 2 good ones are newer; 3 are to be kept"]
+    watch.violations.clear()
+    older_copy = copies_of(lab, lab.ids()[0])[0]
+    delete(lab, older_copy, DR)
+    assert watch.violations == [f"INV-03: {older_copy} in {DR}: deleted, and only 1 good ones are newer; 2 are to be kept"]
+
+
+def test_inv_03_a_deletion_of_a_pending_or_failed_source_is_seen_and_of_a_failed_copy_is_right() -> None:
+    lab, watch = watched(deployment=Deployment(attempts=attempts(limit=1)))
+    volume = lab.make_volume()
+    lab.world.set_faults(Faults(script=(FaultRule("snapshot_fails", times=1), FaultRule("copy_fails", times=1))))
+    failed = lab.protect(volume)
+    delete(lab, failed)
+    assert f"INV-03: {failed} in {PRIMARY}: deleted while it is error" in watch.violations
+    pending = lab.start_snapshot(volume)
+    delete(lab, pending)
+    assert f"INV-03: {pending} in {PRIMARY}: deleted while it is pending" in watch.violations
+    watch.violations.clear()
+    lab.protect(volume)
+    assert watch.violations == []
+
+
+def test_inv_03_tags_on_what_has_not_completed_are_seen() -> None:
+    lab, watch = watched()
+    pending = lab.start_snapshot(lab.make_volume())
+    as_system(lab, PRIMARY, "create_tags", Resources=[pending], Tags=[{"Key": tagnames.MANAGED, "Value": "snapkeep"}])
+    assert f"INV-03: {pending} in {PRIMARY}: tagged while it is pending" in watch.violations
+
+
+@pytest.mark.parametrize("planned_before", [False, True])
+def test_inv_04_a_deletion_while_the_copy_runs_is_seen_unless_the_plan_could_not_know_of_it(planned_before: bool) -> None:
+    lab, watch = watched(policies=policy_set(keep=1))
+    volume = lab.make_volume()
+    before = lab.runner.wiring.clock.now()
+    lab.world.set_faults(Faults(script=(FaultRule("slow_copy", factor=100.0, times=1),)))
+    source = lab.start_snapshot(volume)
+    lab.runner.advance(300)
+    if planned_before:
+        watch.planned_at[source] = before
+    delete(lab, source)
+    said = f"INV-04: {source} in {PRIMARY}: deleted while its copy to {DR} runs"
+    assert (said in watch.violations) is not planned_before
+    assert f"INV-04: {source} in {PRIMARY}: deleted, and neither it nor a newer one has a copy in {DR}" in watch.violations
+
+
+def test_inv_04_a_deletion_while_the_copy_waits_is_seen() -> None:
+    lab, watch = watched(deployment=NO_SLOT)
+    source = lab.start_snapshot(lab.make_volume())
+    lab.runner.advance(300)
+    delete(lab, source)
+    assert f"INV-04: {source} in {PRIMARY}: deleted while its copy to {DR} waits" in watch.violations
+
+
+def test_inv_04_a_deletion_without_any_completed_copy_of_this_or_a_newer_one_is_seen() -> None:
+    lab, watch = watched(policies=policy_set(keep=1))
+    volume = lab.make_volume()
+    source = lab.protect(volume)
+    lab.world.set_faults(Faults(script=(FaultRule("copy_fails", probability=1.0),)))
+    lab.start_snapshot(volume)
+    lab.runner.advance(300)
+    assert source in lab.ids()
+    by_person(lab, copies_of(lab, source)[0], DR)
+    delete(lab, source)
+    assert f"INV-04: {source} in {PRIMARY}: deleted, and neither it nor a newer one has a copy in {DR}" in watch.violations
+
+
+def test_inv_05_a_deletion_of_the_newest_copy_is_seen() -> None:
+    lab, watch = watched()
+    newest = copies_of(lab, lab.protect(lab.make_volume()))[0]
+    delete(lab, newest, DR)
+    assert f"INV-05: {newest} in {DR}: deleted, and it is the newest completed one of its lineage" in watch.violations
+
+
+def test_inv_05_a_copy_that_is_still_under_way_does_not_stand_for_the_newest() -> None:
+    lab, watch = watched()
+    volume = lab.make_volume()
+    newest = copies_of(lab, lab.protect(volume))[0]
+    lab.world.set_faults(Faults(script=(FaultRule("slow_copy", factor=100.0, times=1),)))
+    lab.start_snapshot(volume)
+    lab.runner.advance(300)
+    delete(lab, newest, DR)
+    assert f"INV-05: {newest} in {DR}: deleted, and it is the newest completed one of its lineage" in watch.violations
+
+
+@pytest.mark.parametrize("held_by", ["image", "lock"])
+def test_inv_06_a_deletion_of_what_is_held_is_seen_once_the_system_must_know_of_it(held_by: str) -> None:
+    lab, watch = watched()
+    held = lab.protect(lab.make_volume())
+    if held_by == "image":
+        mapping = [{"DeviceName": "/dev/xvda", "Ebs": {"SnapshotId": held}}]
+        lab.ec2().register_image(Name="uses it", RootDeviceName="/dev/xvda", BlockDeviceMappings=mapping)
+    else:
+        lab.ec2().lock_snapshot(SnapshotId=held, LockMode="governance", LockDuration=1)
+    said = f"INV-06: {held} in {PRIMARY}: given to DeleteSnapshot while an AMI, a lock or AWS Backup holds it"
+    delete(lab, held)
+    assert said not in watch.violations
+    lab.runner.advance(HELD_TOLERANCE_SECONDS + 1)
+    delete(lab, held)
+    assert said in watch.violations
+
+
+def test_inv_08_a_plan_beyond_the_count_or_the_share_is_seen() -> None:
+    lab, watch = watched()
+    many = lineage(f"2026-10-{day:02d}T03:00" for day in range(1, 13))
+
+    def plan(deleted: int) -> Plan:
+        gone = (Reason("keep_last", "beyond last 1"),)
+        verdicts = tuple(
+            Verdict(one, Action.DELETE if number < deleted else Action.KEEP, gone) for number, one in enumerate(many)
+        )
+        return Plan("plan-1", REGION, many[-1].start_time, verdicts)
+
+    lab.policies = replace(lab.policies, limits=Limits(max_deletions=9, max_share_percent=75, small_lineage=11))
+    watch.plan_made(plan(9))
+    assert watch.violations == []
+    watch.plan_made(plan(10))
+    assert watch.violations == [
+        "INV-08: plan-1 deletes 10; 9 are allowed",
+        "INV-08: plan-1 deletes 10 of 12 of vol-0a",
+    ]
+
+
+def test_inv_09_a_second_copy_is_seen() -> None:
+    lab, watch = watched()
+    source = lab.protect(lab.make_volume())
+    copy(lab, source)
+    assert watch.violations == [f"INV-09: {source} in {DR}: copied once more; {copies_of(lab, source)[0]} is there"]
+
+
+def test_inv_10_a_copy_beyond_the_quota_is_seen() -> None:
+    lab, watch = watched(deployment=NO_SLOT)
+    source = lab.start_snapshot(lab.make_volume())
+    lab.runner.advance(300)
+    copy(lab, source)
+    assert watch.violations == [f"INV-10: {source} in {DR}: a copy beyond the quota of 0"]
+
+
+def test_inv_12_a_run_that_speaks_of_a_copy_that_never_arrived_is_seen() -> None:
+    lab, watch = watched()
+    source = lab.protect(lab.make_volume())
+    state = {"copies": {"results": [{"snapshot_id": source, "region": DR}, {"snapshot_id": "snap-0dead", "region": DR}]}}
+    watch.run_ended(Run("protect:1", PROTECT, PRIMARY, {}, 0.0, state=state, status=SUCCEEDED))
+    assert watch.violations == [f"INV-12: protect:1 says that snap-0dead is in {DR}; it is not"]
+
+
+def test_inv_12_a_snapshot_without_its_copy_of_which_nobody_was_told_is_seen() -> None:
+    lab, watch = watched(deployment=NO_SLOT)
+    source = lab.start_snapshot(lab.make_volume())
+    lab.runner.advance(300)
+    assert watch.missing_at_the_end() == [f"INV-12: {source} in {PRIMARY} has no copy in {DR}, and nobody was told"]
+    lab.runner.advance(30 * HOUR)
+    assert [subject for _, subject in lab.told] == [f"{source} to {DR}"]
+    assert watch.missing_at_the_end() == []
+
+
+def test_tags_given_back_to_a_copy_that_lost_them_are_right() -> None:
+    lab, watch = watched()
+    made = copies_of(lab, lab.protect(lab.make_volume()))[0]
+    tags = [{"Key": key, "Value": value} for key, value in lab.tags(made, DR).items()]
+    lab.ec2(DR).delete_tags(Resources=[made], Tags=[{"Key": tag["Key"]} for tag in tags])
+    as_system(lab, DR, "create_tags", Resources=[made], Tags=tags)
+    assert tagnames.MANAGED in lab.tags(made, DR)
+    assert watch.violations == []

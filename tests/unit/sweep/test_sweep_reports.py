@@ -1,0 +1,275 @@
+"""The report of a sweep: honest, failures first, never cut of a failure, and a page that stands alone."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from snapkeep.domain.protection import PolicyAges
+from snapkeep.domain.sweep.findings import FindingKind
+from snapkeep.domain.sweep.report import (
+    TEXT_LIMIT_BYTES,
+    Handling,
+    Outcome,
+    ReportItem,
+    SweepReport,
+    cut,
+    groups_of,
+    subject_of,
+    text_of,
+)
+from snapkeep.domain.sweep.report_codec import report_from_json, report_to_json
+from snapkeep.functions.metrics import NAMESPACE, report_lines, volume_lines
+from snapkeep.reports.page import render_page
+from snapkeep.usecases.sweep.publish_report import PublishReport
+
+AT = datetime(2026, 11, 23, 2, 0, tzinfo=UTC)
+FAILED = ReportItem(
+    FindingKind.COPY_FAILED, "snap-1", "vol-1", "to us-east-2: Given key ID is not accessible", Handling.NEEDS_ATTENTION
+)
+REPAIRED = ReportItem(FindingKind.UNHANDLED, "snap-2", "vol-2", "completed, and no run tagged it", Handling.REPAIRED)
+NOTED = ReportItem(FindingKind.ADOPTABLE, "snap-3", "vol-3", "from before its volume was protected", Handling.NOTED)
+
+
+def report(*items: ReportItem, **given: object) -> SweepReport:
+    ages = PolicyAges("gold", timedelta(hours=4), 3, 1, timedelta(hours=9), timedelta(hours=2))
+    made = {
+        "id": "sweep-1",
+        "system": "snapkeep",
+        "stack": "primary",
+        "region": "us-east-1",
+        "started_at": AT,
+        "ended_at": AT + timedelta(seconds=12),
+        "items": items,
+        "counts": {"volumes": 3, "copies waiting": 2, "snapshots deleted": 1},
+        "policies": (ages,),
+    }
+    return SweepReport(**{**made, **given})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("items", "broken", "outcome"),
+    [
+        ((), "", Outcome.OK),
+        ((REPAIRED, NOTED), "", Outcome.OK),
+        ((REPAIRED, FAILED), "", Outcome.PARTIAL),
+        ((ReportItem(FindingKind.UNHANDLED, "snap-4", "", "", Handling.LEFT),), "", Outcome.PARTIAL),
+        ((ReportItem(FindingKind.UNHANDLED, "snap-4", "", "", Handling.FAILED, "no"), REPAIRED), "", Outcome.PARTIAL),
+        ((ReportItem(FindingKind.UNHANDLED, "snap-4", "", "", Handling.FAILED, "no"),), "", Outcome.FAILED),
+        ((), "AwsRefused: no", Outcome.FAILED),
+    ],
+)
+def test_the_outcome_says_whether_anything_is_left_wrong(items: tuple[ReportItem, ...], broken: str, outcome: Outcome) -> None:
+    assert report(*items, broken=broken).outcome is outcome
+
+
+def test_failures_come_first_in_text_and_json() -> None:
+    made = report(NOTED, REPAIRED, FAILED)
+    text = text_of(made)
+    assert text.index("Needs you:") < text.index("Repaired:") < text.index("Good to know:") < text.index("Figures:")
+    assert next(one["subject"] for one in report_to_json(made)["items"]) == "snap-1"
+    assert subject_of(made) == "PARTIAL snapkeep us-east-1: 1 needs you, 1 repaired"
+
+
+def test_a_thousand_failures_with_one_cause_are_one_line_with_a_count_and_examples() -> None:
+    cause = "to us-east-2: snap-{:04x} of 2026-11-23T02:00:{:02d}Z: Given key ID is not accessible"
+    items = [
+        ReportItem(FindingKind.COPY_FAILED, f"snap-{n:04x}", f"vol-{n:04x}", cause.format(n, n % 60), Handling.NEEDS_ATTENTION)
+        for n in range(1000)
+    ]
+    (group,) = groups_of(items)
+    assert (group.count, len(group.examples)) == (1000, 5)
+    text = text_of(report(*items))
+    assert "1000 × copy failed for good" in text  # noqa: RUF001
+    assert "and 995 more" in text
+    assert len(text.splitlines()) < 20
+
+
+def test_what_is_cut_is_never_a_failure_and_stays_counted() -> None:
+    noted = [ReportItem(FindingKind.ADOPTABLE, f"snap-{n}", "", "from before", Handling.NOTED) for n in range(5000)]
+    failed = [
+        ReportItem(FindingKind.COPY_FAILED, f"snap-f{n}", "", f"cause {n % 7}", Handling.NEEDS_ATTENTION) for n in range(3000)
+    ]
+    made = cut(report(*noted, *failed))
+    assert made.failures == tuple(failed)
+    assert made.count(Handling.NOTED) == 5000
+    assert len(made.items) < 3300
+    assert cut(made) == made
+
+
+def test_a_message_fits_into_sns_and_says_that_it_was_cut() -> None:
+    items = [
+        ReportItem(
+            FindingKind.COPY_FAILED,
+            f"snap-{n}",
+            "",
+            f"{'cause ' * 10}{chr(97 + n % 26) * (n // 26 + 1)}",
+            Handling.NEEDS_ATTENTION,
+        )
+        for n in range(3000)
+    ]
+    text = text_of(report(*items))
+    assert len(text.encode()) < TEXT_LIMIT_BYTES + 200
+    assert "more lines; the whole report is in the bucket." in text
+
+
+def test_a_report_survives_json() -> None:
+    made = report(FAILED, REPAIRED, NOTED)
+    again = report_from_json(json.loads(json.dumps(report_to_json(made))))
+    assert again == made
+
+
+def test_the_page_needs_nothing_from_outside_and_escapes_what_comes_from_tags() -> None:
+    evil = ReportItem(FindingKind.COPY_FAILED, "snap-1", "vol-1", "<script>alert(1)</script>", Handling.NEEDS_ATTENTION)
+    page = render_page(report(evil, REPAIRED, NOTED))
+    assert "<script" not in page
+    assert "&lt;script&gt;" in page
+    assert re.findall(r"(?:src|href|url)\s*[=(]", page) == []
+    assert "default-src 'none'" in page
+    assert page.index("Needs you") < page.index("Repaired") < page.index("Noted")
+
+
+def test_the_page_lists_every_failure() -> None:
+    failed = [
+        ReportItem(FindingKind.COPY_FAILED, f"snap-{n:04x}", f"vol-{n:04x}", "a cause", Handling.NEEDS_ATTENTION)
+        for n in range(500)
+    ]
+    page = render_page(cut(report(*failed)))
+    assert all(one.subject in page for one in failed)
+
+
+def test_metrics_are_in_the_embedded_metric_format() -> None:
+    region, policy = (json.loads(line) for line in report_lines(report(FAILED, REPAIRED)))
+    directive = region["_aws"]["CloudWatchMetrics"][0]
+    assert (directive["Namespace"], directive["Dimensions"]) == (NAMESPACE, [["System"]])
+    for metric in directive["Metrics"]:
+        assert isinstance(region[metric["Name"]], int | float)
+    assert (region["CopiesWaiting"], region["FoundUnhandled"], region["SweepFailures"], region["SweepsDone"]) == (2, 1, 1, 1)
+    assert (policy["Policy"], policy["RpoAgeWorst"], policy["VolumesMissingRpo"]) == ("gold", 32400.0, 1.0)
+
+
+def test_a_sweep_that_could_not_work_writes_no_success() -> None:
+    (region, _) = (json.loads(line) for line in report_lines(report(broken="AwsRefused: no")))
+    assert (region["SweepsDone"], region["SweepFailures"]) == (0, 1)
+
+
+def test_each_volumes_age_is_a_metric_where_somebody_asks_for_it() -> None:
+    (line,) = volume_lines({"vol-1": 90.0}, "snapkeep", 1_000)
+    data = json.loads(line)
+    assert data["_aws"]["CloudWatchMetrics"][0]["Dimensions"] == [["System", "Volume"]]
+    assert (data["Volume"], data["RpoAge"]) == ("vol-1", 90.0)
+
+
+class Bucket:
+    def __init__(self) -> None:
+        self.kept: dict[str, str] = {}
+
+    def put(self, name: str, content: str, content_type: str) -> str:
+        self.kept[name] = content
+        return f"s3://bucket/{name}"
+
+    def get(self, name: str) -> str:
+        return self.kept[name]
+
+
+class Topic:
+    def __init__(self) -> None:
+        self.published: list[tuple[str, str, str]] = []
+
+    def publish(self, subject: str, text: str, outcome: str) -> None:
+        self.published.append((subject, text, outcome))
+
+
+def test_a_report_is_kept_as_json_and_page_and_published_with_its_outcome() -> None:
+    bucket, topic = Bucket(), Topic()
+    publishing = PublishReport(store=bucket, topic=topic, render=render_page)
+    publishing.keep_interim(report(FAILED))
+    published = publishing.run(publishing.interim("sweep-1"))
+    assert set(bucket.kept) == {"interim/sweep-1.json", "reports/2026/11/23/sweep-1.html", "reports/2026/11/23/sweep-1.json"}
+    ((subject, text, outcome),) = topic.published
+    assert (subject, outcome) == (published.summary, "PARTIAL")
+    assert published.page in text
+
+
+def test_a_report_that_was_cut_and_kept_still_counts_everything() -> None:
+    noted = [ReportItem(FindingKind.ADOPTABLE, f"snap-{n}", "", "from before", Handling.NOTED) for n in range(5000)]
+    made = cut(report(*noted))
+    assert report_from_json(json.loads(json.dumps(report_to_json(made)))).count(Handling.NOTED) == 5000
+
+
+def test_a_message_that_was_cut_still_says_where_the_whole_report_is() -> None:
+    items = [
+        ReportItem(FindingKind.COPY_FAILED, f"snap-{n}", "", f"cause {chr(97 + n % 26) * n}", Handling.NEEDS_ATTENTION)
+        for n in range(1500)
+    ]
+    text = text_of(report(*items), "s3://bucket/reports/sweep-1.html")
+    assert len(text.encode()) < TEXT_LIMIT_BYTES + 200
+    assert text.endswith("The whole report: s3://bucket/reports/sweep-1.html")
+
+
+def test_a_cause_without_end_does_not_push_the_rest_out() -> None:
+    text = text_of(report(broken="x" * 300_000))
+    assert text.startswith("FAILED: sweep of us-east-1")
+    assert "policy gold" in text
+    assert len(text.encode()) < TEXT_LIMIT_BYTES
+
+
+def test_a_subject_is_what_sns_takes() -> None:
+    """Less than 100 characters (SNS API reference: Publish)."""
+    assert len(subject_of(report(FAILED, system="snapkeep-" + "x" * 100))) == 99
+
+
+def test_a_policy_that_has_nothing_to_restore_from_shows_no_age_at_all() -> None:
+    """An age of 0 would look like the best of all."""
+    never = PolicyAges("gold", timedelta(hours=4), 3, 3, timedelta(0), timedelta(0))
+    made = report(policies=(never,))
+    (_, policy) = (json.loads(line) for line in report_lines(made))
+    assert policy["VolumesMissingRpo"] == 3.0
+    assert not {"RpoAgeWorst", "RpoAgeMedian"} & set(policy)
+    assert [metric["Name"] for metric in policy["_aws"]["CloudWatchMetrics"][0]["Metrics"]] == ["VolumesMissingRpo"]
+    assert "policy gold: 3 volumes, nothing to restore from yet, asked 4 h, 3 missed" in text_of(made)
+    page = render_page(made)
+    assert page.count('<td class="number">none</td>') == 2
+    assert "0 min" not in page
+
+
+def test_what_is_kept_and_published_was_cut() -> None:
+    bucket, topic = Bucket(), Topic()
+    noted = [ReportItem(FindingKind.ADOPTABLE, f"snap-{n}", "", "from before", Handling.NOTED) for n in range(1000)]
+    PublishReport(store=bucket, topic=topic, render=render_page).run(report(FAILED, *noted))
+    kept = json.loads(bucket.kept["reports/2026/11/23/sweep-1.json"])
+    assert len(kept["items"]) < 300
+    assert sum(item["times"] for item in kept["items"]) == 1001
+    assert bucket.kept["reports/2026/11/23/sweep-1.html"].count("snap-") < 300
+
+
+def test_every_kind_of_trouble_has_a_figure_at_every_sweep_so_that_alarms_always_have_data() -> None:
+    (region, _) = (json.loads(line) for line in report_lines(report()))
+    directive = region["_aws"]["CloudWatchMetrics"][0]
+    assert {metric["Name"] for metric in directive["Metrics"]} >= {
+        "FoundUnhandled",
+        "FoundCopiesMissing",
+        "FoundEventsLost",
+        "FoundUndelivered",
+        "PlansRefused",
+        "SnapshotsPublic",
+        "SnapshotsShared",
+        "RegionsOutOfReach",
+        "SweepFindings",
+        "SweepFailures",
+        "SweepsDone",
+    }
+    assert len(directive["Metrics"]) <= 100
+    assert {metric["Unit"] for metric in directive["Metrics"]} <= {"Count", "Seconds"}
+    assert isinstance(region["_aws"]["Timestamp"], int)
+
+
+def test_a_sweep_that_could_not_work_says_nothing_of_what_is_there_so_that_it_ends_no_alarm() -> None:
+    (region, *_) = (json.loads(line) for line in report_lines(replace(report(), counts={}, broken="AwsUnavailable: away")))
+    written = {metric["Name"] for metric in region["_aws"]["CloudWatchMetrics"][0]["Metrics"]}
+    assert written == {"SweepFindings", "SweepFailures", "SweepsDone"}
+    assert (region["SweepFailures"], region["SweepsDone"]) == (1, 0)
