@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from snapkeep.adapters.ec2_reader import is_arbitrary
 from snapkeep.adapters.ec2_writers import tag_list
 from snapkeep.domain import tag_names as tagnames
-from snapkeep.domain.copies.entry import OPEN_STATES
+from snapkeep.domain.copies.entry import OPEN
 from snapkeep.domain.errors import PlanRefused
 from snapkeep.domain.model import Action, Plan
 from snapkeep.domain.policy.model import CopyRule, Limits, Policy, PolicySet, Retention, Selector
@@ -136,7 +136,7 @@ class Account:
         """What `snapkeep plan` shows."""
         wiring, policies = self.world.wiring(), self.world.policies
         queue = wiring.queue_of(DR)
-        waiting = frozenset((one.request.origin.snapshot_id, DR) for state in OPEN_STATES for one in queue.in_state(state))
+        waiting = frozenset((one.request.origin.snapshot_id, DR) for state in OPEN for one in queue.in_state(state))
         readers = [wiring.reader(PRIMARY), wiring.reader(DR)]
         facts = gather_all_facts(readers[0], readers[1:], waiting)
         return make_plans(readers, facts, {PRIMARY: policies, DR: policies}, wiring.clock.now(), system="snapkeep")

@@ -9,12 +9,13 @@ from hypothesis import strategies as st
 
 from snapkeep.domain import tag_names as tagnames
 from snapkeep.domain import tags as ledger
+from snapkeep.domain.copies.entry import NOT_STARTED, EntryState, QueueEntry
 from snapkeep.domain.copies.request import CopyRequest
 from snapkeep.domain.model import Origin, Snapshot, SnapshotState, Volume
 from snapkeep.domain.policy.model import CopyRule, Limits, Policy, PolicySet, Retention, Selector
 from snapkeep.domain.retention.region_plan import RegionFacts, plan_region
 from snapkeep.domain.sweep.dr import DrFacts, decide_dr
-from snapkeep.domain.sweep.findings import Decision, Enqueue, Protect, Queued, QueuedCopy, Receive, Retag
+from snapkeep.domain.sweep.findings import Decision, Enqueue, Protect, Receive, Retag
 from snapkeep.domain.sweep.primary import PrimaryFacts, decide_primary
 
 SYSTEM, PRIMARY, DR = "snapkeep", "us-east-1", "us-east-2"
@@ -60,11 +61,11 @@ def copies(draw: st.DrawFn, of: list[Snapshot]) -> list[Snapshot]:
 
 
 @st.composite
-def entries(draw: st.DrawFn, of: list[Snapshot], made: list[Snapshot]) -> list[QueuedCopy]:
+def entries(draw: st.DrawFn, of: list[Snapshot], made: list[Snapshot]) -> list[QueueEntry]:
     found = []
     for source in of:
-        standing = draw(st.sampled_from((None, None, *Queued)))
-        if standing is None:
+        state = draw(st.sampled_from((None, None, *EntryState)))
+        if state is None:
             continue
         mine = [one.id for one in made if one.origin.snapshot_id == source.id]
         request = CopyRequest(
@@ -79,26 +80,28 @@ def entries(draw: st.DrawFn, of: list[Snapshot], made: list[Snapshot]) -> list[Q
         )
         copy_id = mine[0] if mine else "snap-0000dead"
         changed_at = NOW - timedelta(hours=draw(st.integers(0, 48)))
-        found.append(QueuedCopy(request, standing, changed_at, copy_id if standing is not Queued.TO_COME else "", "a cause"))
+        found.append(
+            QueueEntry(request, state, changed_at, changed_at, copy_id="" if state in NOT_STARTED else copy_id, cause="a cause")
+        )
     return found
 
 
 @st.composite
-def worlds(draw: st.DrawFn) -> tuple[list[Snapshot], list[Snapshot], list[QueuedCopy]]:
+def worlds(draw: st.DrawFn) -> tuple[list[Snapshot], list[Snapshot], list[QueueEntry]]:
     listed = [draw(sources(number)) for number in range(draw(st.integers(0, 12)))]
     managed = [one for one in listed if one.managed_by(SYSTEM) and one.completed]
     made = draw(copies(managed))
     return listed, made, draw(entries(managed, made))
 
 
-World = tuple[list[Snapshot], list[Snapshot], list[QueuedCopy]]
+World = tuple[list[Snapshot], list[Snapshot], list[QueueEntry]]
 
 
 def primary(world: World, *, adopt: bool = False, reachable: bool = True) -> Decision:
     listed, made, queued = world
-    unfinished = {one.place: one for one in queued if one.standing is not Queued.DONE} if reachable else {}
+    unfinished = {one.snapshot_in_region: one for one in queued if one.state is not EntryState.DONE} if reachable else {}
     listings = {DR: made} if reachable else {}
-    waiting = frozenset(place for place, one in unfinished.items() if one.standing in (Queued.TO_COME, Queued.RUNNING))
+    waiting = frozenset(place for place, one in unfinished.items() if one.is_open)
     waiting |= {(one.origin.snapshot_id, DR) for one in made if one.state is SnapshotState.PENDING}
     facts = RegionFacts(PRIMARY, VOLUME_3_HAS_NO_TAG, listed, listings, waiting)
     plan = plan_region(facts, POLICIES, NOW, system=SYSTEM)
@@ -127,8 +130,8 @@ def dr(world: World) -> Decision:
             system=SYSTEM,
             plan=plan,
             snapshots=made,
-            queued=[one for one in queued if one.standing is not Queued.DONE],
-            done=[one for one in queued if one.standing is Queued.DONE],
+            queued=[one for one in queued if one.state is not EntryState.DONE],
+            done=[one for one in queued if one.state is EntryState.DONE],
         ),
         POLICIES,
         NOW,
@@ -169,7 +172,7 @@ def test_without_consent_no_history_is_touched_and_nothing_of_another_system(wor
 def test_a_copy_is_asked_for_only_where_none_is_there_or_on_its_way(world: World) -> None:
     _, made, queued = world
     alive = {one.origin.snapshot_id for one in made if one.tags and one.state in (SnapshotState.PENDING, SnapshotState.COMPLETED)}
-    under_way = {one.place[0] for one in queued if one.standing in (Queued.TO_COME, Queued.RUNNING)}
+    under_way = {one.request.origin.snapshot_id for one in queued if one.is_open}
     asked = [finding.repair.snapshot.id for finding in primary(world).findings if isinstance(finding.repair, Enqueue)]
     assert len(asked) == len(set(asked))
     assert not set(asked) & (alive | under_way)
@@ -186,7 +189,7 @@ def test_a_copy_under_way_is_not_asked_for_again_whatever_the_queue_remembers() 
     tags = ledger.tags_for_copy(SYSTEM, "gold", newest.origin)
     copy = Snapshot("snap-c0001000", DR, SnapshotState.PENDING, start, newest.origin, 8, tags=tags, is_copy=True)
     request = CopyRequest(newest.origin, "gold", DR, "", start, 8, encrypted=False, tags=tags)
-    failed = QueuedCopy(request, Queued.FAILED, NOW - timedelta(days=2), copy.id, "an old cause")
+    failed = QueueEntry(request, EntryState.FAILED, NOW, NOW - timedelta(days=2), copy_id=copy.id, cause="an old cause")
     asked = [one.repair.snapshot.id for one in primary((sources, [copy], [failed])).findings if isinstance(one.repair, Enqueue)]
     assert newest.id not in asked
 
@@ -205,13 +208,13 @@ def test_every_end_that_the_queue_has_not_seen_is_received_once(world: World) ->
     _, made, queued = world
     states = {one.id: one.state for one in made}
     ended = {
-        one.copy_id for one in queued if one.standing is Queued.RUNNING and states.get(one.copy_id) is not SnapshotState.PENDING
+        one.copy_id for one in queued if one.state is EntryState.RUNNING and states.get(one.copy_id) is not SnapshotState.PENDING
     }
     left = {one.id for one in made if one.managed_by(SYSTEM) and one.state is SnapshotState.ERROR}
     received = [finding.repair.copy_id for finding in dr(world).findings if isinstance(finding.repair, Receive)]
     assert set(received) == ended | left
     assert all(
-        received.count(one) == sum(entry.copy_id == one and entry.standing is Queued.RUNNING for entry in queued) or one in left
+        received.count(one) == sum(entry.copy_id == one and entry.state is EntryState.RUNNING for entry in queued) or one in left
         for one in received
     )
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from snapkeep.cli.common import AwsSettings
 from snapkeep.cli.errors import WrongUse, one_line, out_of_reach
-from snapkeep.domain.copies.entry import OPEN_STATES
+from snapkeep.domain.copies.entry import OPEN
 from snapkeep.domain.errors import AwsUnavailable, SnapkeepError
 from snapkeep.domain.policy.model import Limits, PolicySet, from_dr_parameters, from_parameters
 from snapkeep.usecases.policies import in_force, regions_known
@@ -230,7 +230,7 @@ class Installed:
         return frozenset(
             (entry.request.origin.snapshot_id, queue.region)
             for queue in queues
-            for state in OPEN_STATES
+            for state in OPEN
             for entry in queue.in_state(state)
         )
 

@@ -12,7 +12,7 @@ import pytest
 from moto import mock_aws
 
 from snapkeep.adapters.dynamodb_queue import BY_STATE, BY_VOLUME, FINISHED_KEPT, LEASE, DynamoDbQueue
-from snapkeep.domain.copies.entry import OPEN_STATES, SETTLED, EntryState, QueueEntry
+from snapkeep.domain.copies.entry import OPEN, SETTLED, EntryState, QueueEntry
 from snapkeep.domain.copies.request import CopyRequest
 from snapkeep.domain.model import Origin
 from snapkeep.domain.tags import format_time
@@ -241,7 +241,7 @@ def test_what_is_still_to_come_of_a_volume_is_what_is_not_finished(queue: CopyQu
         queue.insert(entry(number, volume="vol-a", hours=9 - number, state=state))
     queue.insert(entry(9, volume="vol-b"))
     found = queue.open_entries("vol-a")
-    assert sorted(one.state for one in found) == sorted(OPEN_STATES)
+    assert sorted(one.state for one in found) == sorted(OPEN)
     assert len(found) == len(EntryState) - len(SETTLED)
     assert queue.open_entries("vol-none") == []
 

@@ -11,12 +11,13 @@ import pytest
 
 from snapkeep.domain import tag_names as tagnames
 from snapkeep.domain import tags as ledger
+from snapkeep.domain.copies.entry import EntryState, QueueEntry
 from snapkeep.domain.copies.request import CopyRequest
 from snapkeep.domain.model import Origin, Snapshot, SnapshotState
 from snapkeep.domain.policy.model import CopyRule, Policy, PolicySet, Retention, Selector
 from snapkeep.domain.retention.region_plan import RegionFacts, plan_region
 from snapkeep.domain.sweep.dr import DrFacts, decide_dr
-from snapkeep.domain.sweep.findings import Decision, FindingKind, Queued, QueuedCopy, Receive, Repair, Retag
+from snapkeep.domain.sweep.findings import Decision, FindingKind, Receive, Repair, Retag
 from support.lineages import SYSTEM, copy_of, snapshot
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -35,9 +36,11 @@ def copy(number: int = 1, state: SnapshotState = SnapshotState.COMPLETED, messag
     return replace(tagged(copy_of(SOURCE, DR, number, state=state)), state_message=message)
 
 
-def entry(standing: Queued, copy_id: str, **carried: str) -> QueuedCopy:
+def entry(state: EntryState, copy_id: str, **carried: str) -> QueueEntry:
     tags = ledger.tags_for_copy(SYSTEM, "gold", SOURCE.origin) | carried
-    return QueuedCopy(CopyRequest(SOURCE.origin, "gold", DR, "", NOW, 8, encrypted=False, tags=tags), standing, NOW, copy_id)
+    return QueueEntry(
+        CopyRequest(SOURCE.origin, "gold", DR, "", NOW, 8, encrypted=False, tags=tags), state, NOW, NOW, copy_id=copy_id
+    )
 
 
 def decided(*listed: Snapshot, policies: PolicySet = POLICIES, **facts: Any) -> Decision:
@@ -64,16 +67,21 @@ def received(copy_id: str, cause: str = "") -> Receive:
     ids=["completed", "failed", "failed in silence", "gone"],
 )
 def test_an_end_that_nobody_saw_is_received_as_what_it_is_and_once(listed: list[Snapshot], cause: str) -> None:
-    running = entry(Queued.RUNNING, copy().id)
+    running = entry(EntryState.RUNNING, copy().id)
     assert found(*listed, queued=[running]) == [(FindingKind.COPY_UNSEEN, SOURCE.id, received(copy().id, cause))]
 
 
 @pytest.mark.parametrize(
     "queued",
-    [entry(Queued.RUNNING, copy().id), entry(Queued.RUNNING, ""), entry(Queued.TO_COME, ""), entry(Queued.FAILED, "snap-0gone")],
+    [
+        entry(EntryState.RUNNING, copy().id),
+        entry(EntryState.RUNNING, ""),
+        entry(EntryState.WAITING, ""),
+        entry(EntryState.FAILED, "snap-0gone"),
+    ],
     ids=["under way", "without a copy", "to come", "failed"],
 )
-def test_a_copy_under_way_has_no_end_and_neither_has_one_that_is_not_running(queued: QueuedCopy) -> None:
+def test_a_copy_under_way_has_no_end_and_neither_has_one_that_is_not_running(queued: QueueEntry) -> None:
     assert found(copy(state=SnapshotState.PENDING), queued=[queued]) == []
 
 
@@ -89,11 +97,11 @@ def test_each_own_tag_that_a_finished_copy_lost_is_written_again(key: str) -> No
     bare = tagged(copy(), without=key)
     had = ledger.tags_for_copy(SYSTEM, "gold", SOURCE.origin)
     lost = (FindingKind.TAGS_LOST, bare.id, Retag(bare.id, {key: had[key]}))
-    assert lost in found(bare, done=[entry(Queued.DONE, bare.id)])
+    assert lost in found(bare, done=[entry(EntryState.DONE, bare.id)])
 
 
 def test_whose_a_copy_is_and_what_governs_it_people_may_decide_anew_and_where_it_came_from_they_may_not() -> None:
-    done = [entry(Queued.DONE, copy().id)]
+    done = [entry(EntryState.DONE, copy().id)]
     both = replace(POLICIES, policies=(*POLICIES.policies, replace(POLICIES.policies[0], name="silver")))
     for key, value in ((tagnames.POLICY, "silver"), (tagnames.MANAGED, "another")):
         assert found(tagged(copy(), **{key: value}), policies=both, done=done) == []
@@ -103,10 +111,11 @@ def test_whose_a_copy_is_and_what_governs_it_people_may_decide_anew_and_where_it
 
 
 def test_tags_that_are_not_ours_stay_removed_and_a_copy_that_has_not_completed_is_not_tagged() -> None:
-    assert found(copy(), done=[entry(Queued.DONE, copy().id, Name="web")]) == []
+    assert found(copy(), done=[entry(EntryState.DONE, copy().id, Name="web")]) == []
     for state in (SnapshotState.PENDING, SnapshotState.ERROR):
         kinds = {
-            kind for kind, *_ in found(tagged(copy(state=state), without=tagnames.POLICY), done=[entry(Queued.DONE, copy().id)])
+            kind
+            for kind, *_ in found(tagged(copy(state=state), without=tagnames.POLICY), done=[entry(EntryState.DONE, copy().id)])
         }
         assert FindingKind.TAGS_LOST not in kinds
 

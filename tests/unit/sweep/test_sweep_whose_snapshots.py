@@ -8,11 +8,12 @@ from datetime import UTC, datetime, timedelta
 
 from snapkeep.domain import tag_names as tagnames
 from snapkeep.domain import tags as ledger
+from snapkeep.domain.copies.entry import EntryState, QueueEntry
 from snapkeep.domain.copies.request import CopyRequest
 from snapkeep.domain.model import Snapshot, Volume
 from snapkeep.domain.policy.model import Policy, PolicySet, Retention, Selector
 from snapkeep.domain.retention.region_plan import RegionFacts, plan_region
-from snapkeep.domain.sweep.findings import FindingKind, Queued, QueuedCopy, Repair, Retag
+from snapkeep.domain.sweep.findings import FindingKind, Repair, Retag
 from snapkeep.domain.sweep.primary import PrimaryFacts, decide_primary
 from support.lineages import REGION, SYSTEM, snapshot
 
@@ -31,7 +32,7 @@ LATER = snapshot("2026-11-21T03:00", 2)
 
 
 def found(
-    *listed: Snapshot, adopt: bool = False, queued: Sequence[QueuedCopy] = ()
+    *listed: Snapshot, adopt: bool = False, queued: Sequence[QueueEntry] = ()
 ) -> list[tuple[FindingKind, str, Repair | None]]:
     plan = plan_region(RegionFacts(REGION, [VOLUME], list(listed)), POLICIES, NOW, system=SYSTEM)
     facts = PrimaryFacts(
@@ -39,7 +40,7 @@ def found(
         plan=plan,
         volumes={VOLUME.id: VOLUME},
         snapshots=listed,
-        queued={one.place: one for one in queued},
+        queued={one.snapshot_in_region: one for one in queued},
         since=NOW - timedelta(days=30),
         adopt=adopt,
     )
@@ -71,7 +72,7 @@ def test_what_was_taken_at_the_moment_of_the_first_protected_one_is_history_and_
 def test_an_entry_of_another_regions_snapshot_is_no_orphan_of_this_one() -> None:
     gone = replace(OURS.origin, snapshot_id="snap-0gone")
     request = CopyRequest(gone, "gold", "us-east-2", "", NOW, 8, encrypted=False)
-    entry = QueuedCopy(request, Queued.TO_COME, NOW)
+    entry = QueueEntry(request, EntryState.WAITING, NOW, NOW)
     elsewhere = replace(entry, request=replace(request, origin=replace(gone, region="eu-west-1")))
     assert found(OURS, queued=[entry]) == [(FindingKind.ENTRY_ORPHANED, "snap-0gone", None)]
     assert found(OURS, queued=[elsewhere]) == []

@@ -11,11 +11,11 @@ from rich.table import Table
 from rich.text import Text
 
 from snapkeep.domain import protection as rpo
-from snapkeep.domain.copies.entry import EntryState
+from snapkeep.domain.copies.entry import LABELS, EntryState
 from snapkeep.domain.plural import counted, inflected
 from snapkeep.domain.protection import VolumeHealth, age_text
 from snapkeep.domain.sweep.report import age_known
-from snapkeep.usecases.look.status import STATE_WORDS, QueuedRow, Status
+from snapkeep.usecases.look.status import QueuedRow, Status
 
 STYLES = {
     VolumeHealth.PROTECTED: "green",
@@ -192,7 +192,7 @@ def _state_cell(row: QueuedRow) -> RenderableType:
         bar.add_row(ProgressBar(100, row.progress_percent, width=10), f"{row.progress_percent} %")
         return bar
     style = "bold red" if row.state is EntryState.FAILED else ""
-    return Text(STATE_WORDS[row.state], style)
+    return Text(LABELS[row.state], style)
 
 
 def _expected_cell(row: QueuedRow, now: datetime) -> Text:

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from snapkeep.domain import protection as rpo
-from snapkeep.domain.copies.entry import EntryState
+from snapkeep.domain.copies.entry import LABELS, EntryState
 from snapkeep.domain.tags import format_time
-from snapkeep.usecases.look.status import STATE_WORDS, DestinationStanding, QueuedRow, Status
+from snapkeep.usecases.look.status import DestinationStanding, QueuedRow, Status
 
 
 def status_as_data(status: Status) -> dict[str, Any]:
@@ -96,7 +96,7 @@ def _row(row: QueuedRow) -> dict[str, Any]:
         "volume_id": row.volume_id,
         "from": row.source_region,
         "to": row.region,
-        "state": STATE_WORDS[row.state],
+        "state": LABELS[row.state],
         "progress_percent": row.progress_percent,
         "copy_id": row.copy_id,
         "attempts": row.attempts,
@@ -179,7 +179,7 @@ def _of_regions(status: Status) -> list[Family]:
             "Copies in the queue of a DR region by state.",
             [
                 (
-                    base | {"to": one.region, "state": STATE_WORDS[state]},
+                    base | {"to": one.region, "state": LABELS[state]},
                     sum(row.state is state and row.region == one.region for row in status.queue),
                 )
                 for one in known

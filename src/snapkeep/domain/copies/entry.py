@@ -21,9 +21,21 @@ class EntryState(StrEnum):
     FAILED = "FAILED"
 
 
+NOT_STARTED = (EntryState.WAITING, EntryState.DELAYED, EntryState.STARTING)
+"""CopySnapshot is not known to have started the copy."""
+OPEN = (*NOT_STARTED, EntryState.RUNNING)
+"""The copy is not started or runs; somebody settles the entry later."""
 SETTLED = (EntryState.DONE, EntryState.FAILED)
-OPEN_STATES = tuple(state for state in EntryState if state not in SETTLED)
-"""While an entry is in one of these, its copy waits or runs."""
+"""The copy is done, or failed for good. Every state is either open or settled."""
+LABELS = {
+    EntryState.WAITING: "waiting",
+    EntryState.DELAYED: "tried again later",
+    EntryState.STARTING: "starting",
+    EntryState.RUNNING: "running",
+    EntryState.DONE: "done",
+    EntryState.FAILED: "failed",
+}
+"""The states as people read them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +60,16 @@ class QueueEntry:
     def key(self) -> str:
         """Identity: `<source region>#<source snapshot>#<destination region>`."""
         return entry_key(self.request.origin.region, self.request.origin.snapshot_id, self.request.region)
+
+    @property
+    def snapshot_in_region(self) -> tuple[str, str]:
+        """Source snapshot and destination region: its identity within one source region."""
+        return self.request.origin.snapshot_id, self.request.region
+
+    @property
+    def is_open(self) -> bool:
+        """Whether somebody settles it later, and answers the executions that wait."""
+        return self.state in OPEN
 
     @property
     def due(self) -> datetime:

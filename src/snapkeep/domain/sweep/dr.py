@@ -8,6 +8,7 @@ from datetime import datetime
 
 from snapkeep.domain import tag_names as tagnames
 from snapkeep.domain import tags as ledger
+from snapkeep.domain.copies.entry import EntryState, QueueEntry
 from snapkeep.domain.model import Snapshot, SnapshotState
 from snapkeep.domain.policy.model import PolicySet
 from snapkeep.domain.retention.region_plan import RegionPlan
@@ -15,8 +16,6 @@ from snapkeep.domain.sweep.findings import (
     Decision,
     Finding,
     FindingKind,
-    Queued,
-    QueuedCopy,
     Receive,
     Retag,
     deletions_of,
@@ -32,9 +31,9 @@ class DrFacts:
     system: str
     plan: RegionPlan
     snapshots: Sequence[Snapshot]
-    queued: Sequence[QueuedCopy] = ()
-    """Entries that are running, to come, or failed."""
-    done: Iterable[QueuedCopy] = ()
+    queued: Sequence[QueueEntry] = ()
+    """Entries that are open or failed."""
+    done: Iterable[QueueEntry] = ()
     """Entries that are done: they know which tags a copy had."""
     adopt: bool = False
 
@@ -60,7 +59,7 @@ class _Dr:
         """Entries that run, by the queue, whose copy has ended, or is gone."""
         by_id = {snapshot.id: snapshot for snapshot in self.facts.snapshots}
         for entry in self.facts.queued:
-            if entry.standing is not Queued.RUNNING or not entry.copy_id:
+            if entry.state is not EntryState.RUNNING or not entry.copy_id:
                 continue
             copy = by_id.get(entry.copy_id)
             if copy is not None and copy.state is SnapshotState.PENDING:
@@ -74,7 +73,7 @@ class _Dr:
 
     def failed_left(self) -> Iterator[Finding]:
         """Failed copies of ours that nobody removed."""
-        running = {entry.copy_id for entry in self.facts.queued if entry.standing is Queued.RUNNING}
+        running = {entry.copy_id for entry in self.facts.queued if entry.state is EntryState.RUNNING}
         for copy in self._ours():
             if copy.state is SnapshotState.ERROR and copy.id not in running:
                 cause = copy.state_message or "no message"

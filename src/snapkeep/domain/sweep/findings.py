@@ -67,40 +67,6 @@ NEEDS_A_PERSON = frozenset(
 """What makes a sweep's report less than OK even when every repair was made."""
 
 
-class Queued(StrEnum):
-    """How a copy stands in the queue, as far as a sweep needs it."""
-
-    TO_COME = "to come"
-    RUNNING = "running"
-    DONE = "done"
-    FAILED = "failed"
-
-
-@dataclass(frozen=True, slots=True)
-class QueuedCopy:
-    """One entry of the queue. `changed_at` is when its last attempt began."""
-
-    request: CopyRequest
-    standing: Queued
-    changed_at: datetime
-    copy_id: str = ""
-    cause: str = ""
-    tokens: tuple[str, ...] = ()
-    """Task tokens that it will answer."""
-    runs: tuple[str, ...] = ()
-    """The executions that these tokens are of."""
-
-    @property
-    def place(self) -> SnapshotInRegion:
-        """Its identity within one source region."""
-        return self.request.origin.snapshot_id, self.request.region
-
-    @property
-    def live(self) -> bool:
-        """Whether somebody will settle it, and answer who waits."""
-        return self.standing in (Queued.TO_COME, Queued.RUNNING)
-
-
 @dataclass(frozen=True, slots=True)
 class Wait:
     """A run of Protect that waits for a copy, as its own history tells: for which, since when, with which task token."""
@@ -111,7 +77,7 @@ class Wait:
     since: datetime
 
     @property
-    def place(self) -> SnapshotInRegion:
+    def snapshot_in_region(self) -> SnapshotInRegion:
         """Which copy it waits for, within one source region."""
         return self.request.origin.snapshot_id, self.request.region
 
@@ -130,8 +96,6 @@ class Enqueue:
     snapshot: Snapshot
     policy: Policy
     rule: CopyRule
-    standing: Queued | None = None
-    """What the queue says of it already; None when it knows nothing."""
 
 
 @dataclass(frozen=True, slots=True)

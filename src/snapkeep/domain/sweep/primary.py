@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 
 from snapkeep.domain import tag_names as tagnames
 from snapkeep.domain import tags as ledger
+from snapkeep.domain.copies.entry import LABELS, NOT_STARTED, EntryState, QueueEntry
 from snapkeep.domain.model import NEVER, Action, Lineage, Snapshot, Volume
 from snapkeep.domain.policy.model import PolicySet
 from snapkeep.domain.policy.selection import select_for_snapshot
@@ -21,8 +22,6 @@ from snapkeep.domain.sweep.findings import (
     Finding,
     FindingKind,
     Protect,
-    Queued,
-    QueuedCopy,
     Rejoin,
     Retag,
     Wait,
@@ -43,8 +42,8 @@ class PrimaryFacts:
     snapshots: Sequence[Snapshot]
     copies_by_region: Mapping[str, Sequence[Snapshot]] = field(default_factory=dict)
     """Listings of the DR regions that could be reached."""
-    queued: Mapping[SnapshotInRegion, QueuedCopy] = field(default_factory=dict)
-    """Entries of all reachable queues, done ones left out."""
+    queued: Mapping[SnapshotInRegion, QueueEntry] = field(default_factory=dict)
+    """Entries of all reachable queues that are open or failed."""
     reachable: frozenset[str] = frozenset()
     """DR regions whose listing and queue were read. About others nothing is concluded."""
     waits: Sequence[Wait] = ()
@@ -60,7 +59,7 @@ def decide_primary(facts: PrimaryFacts, policies: PolicySet, now: datetime) -> D
     newest_copied = copy_facts((), facts.copies_by_region).newest_copied
     decider = _Primary(facts, policies, now, newest_copied, _oldest_copied(newest_copied))
     runs = list(unanswered(facts.waits, facts.queued, facts.reachable, newest_copied, now))
-    asked_by_runs = {finding.repair.wait.place for finding in runs if isinstance(finding.repair, Rejoin)}
+    asked_by_runs = {finding.repair.wait.snapshot_in_region for finding in runs if isinstance(finding.repair, Rejoin)}
     findings = [*decider.snapshots_to_protect(), *runs, *decider.copies(asked_by_runs), *decider.plans()]
     own = [plan for plan in facts.plan.volumes if plan.lineage.region == facts.plan.region]
     return Decision(ordered(findings), deletions_of(own))
@@ -138,12 +137,12 @@ class _Primary:
             if entry is None and (missing.snapshot_id, missing.region) in left_out:
                 continue
             urgency = self.newest_copied.get((missing.lineage, missing.region), NEVER)
-            enqueue = Enqueue(by_id[missing.snapshot_id], policy, rule, entry.standing if entry else None)
+            enqueue = Enqueue(by_id[missing.snapshot_id], policy, rule)
             finding = self._copy(missing.region, entry, enqueue, urgency, under_way=missing.standing is CopyStatus.WAITING)
             if finding is not None:
                 yield finding
         for entry in self.facts.queued.values():
-            if entry.standing is Queued.TO_COME and self._is_orphan(entry, by_id):
+            if entry.state in NOT_STARTED and self._is_orphan(entry, by_id):
                 text = f"waits for a copy to {entry.request.region}; its snapshot is gone, or is no longer managed"
                 yield Finding(
                     FindingKind.ENTRY_ORPHANED, entry.request.origin.snapshot_id, entry.request.origin.volume_id, text, self.now
@@ -171,25 +170,25 @@ class _Primary:
             found |= {(v.snapshot.id, region) for v in verdicts if v.action is Action.DELETE}
         return found
 
-    def _is_orphan(self, entry: QueuedCopy, by_id: Mapping[str, Snapshot]) -> bool:
+    def _is_orphan(self, entry: QueueEntry, by_id: Mapping[str, Snapshot]) -> bool:
         if entry.request.origin.region != self.facts.plan.region:
             return False
         snapshot = by_id.get(entry.request.origin.snapshot_id)
         return snapshot is None or not snapshot.managed_by(self.facts.system)
 
     def _copy(
-        self, region: str, entry: QueuedCopy | None, enqueue: Enqueue, urgency: datetime, *, under_way: bool
+        self, region: str, entry: QueueEntry | None, enqueue: Enqueue, urgency: datetime, *, under_way: bool
     ) -> Finding | None:
         snapshot_id, volume_id = enqueue.snapshot.id, enqueue.snapshot.origin.volume_id
-        if entry is not None and entry.standing is Queued.FAILED and not under_way:
+        if entry is not None and entry.state is EntryState.FAILED and not under_way:
             text = f"to {region}: {entry.cause}"
-            again = self.now - entry.changed_at >= self.facts.retry_failed_after
+            again = self.now - entry.not_before >= self.facts.retry_failed_after
             return Finding(FindingKind.COPY_FAILED, snapshot_id, volume_id, text, urgency, enqueue if again else None)
         if entry is not None or under_way:
             deadline = enqueue.snapshot.origin.start_time + enqueue.rule.copy_within
             if self.now <= deadline:
                 return None
-            stands = f"{entry.standing}" + (f", last: {entry.cause}" if entry.cause else "") if entry else "pending"
+            stands = LABELS[entry.state] + (f", last: {entry.cause}" if entry.cause else "") if entry else "pending"
             text = f"to {region}: due {deadline:%Y-%m-%d %H:%M} UTC, {stands}"
             return Finding(FindingKind.COPY_LATE, snapshot_id, volume_id, text, urgency)
         return Finding(

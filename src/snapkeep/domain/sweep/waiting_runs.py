@@ -11,11 +11,12 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from snapkeep.domain.copies.entry import EntryState, QueueEntry
 from snapkeep.domain.model import NEVER, Lineage
 from snapkeep.domain.retention.holds import SnapshotInRegion
-from snapkeep.domain.sweep.findings import Finding, FindingKind, Queued, QueuedCopy, Rejoin, Wait, rotating_sample
+from snapkeep.domain.sweep.findings import Finding, FindingKind, Rejoin, Wait, rotating_sample
 
-SETTLED = timedelta(minutes=5)
+VISIBLE_AFTER = timedelta(minutes=5)
 """Who began, or began to wait, less long ago is let alone: listings of executions and of the queue may not show it yet."""
 ONE_SET = timedelta(minutes=1)
 """The snapshots of a multi-volume set begin together; one run waits for all of their copies."""
@@ -38,18 +39,18 @@ class RunsToRead:
 
 
 def runs_to_read(
-    under_way: Iterable[RunUnderWay], queued: Collection[QueuedCopy], missing: Iterable[datetime], now: datetime, most: int
+    under_way: Iterable[RunUnderWay], queued: Collection[QueueEntry], missing: Iterable[datetime], now: datetime, most: int
 ) -> RunsToRead:
     """Given what runs, all entries, and when the snapshots began whose copy is neither there nor queued, return whom to read.
 
     A run that an entry names will be answered, and is not read: so in ordinary times none is. Of a run that waits for several
     copies one entry may be lost and another not: where somebody's is, the runs that began with it are read too, after the others.
     """
-    answering = [entry for entry in queued if entry.live and entry.tokens]
-    orphans = sorted({*missing, *(entry.request.origin.start_time for entry in queued if entry.live and not entry.tokens)})
+    answering = [entry for entry in queued if entry.is_open and entry.tokens]
+    orphans = sorted({*missing, *(entry.request.origin.start_time for entry in queued if entry.is_open and not entry.tokens)})
     named = {run for entry in answering for run in entry.runs}
     related = {run for entry in answering if _is_near(entry.request.origin.start_time, orphans) for run in entry.runs}
-    old = sorted((run for run in under_way if run.started_at <= now - SETTLED), key=lambda run: (run.started_at, run.id))
+    old = sorted((run for run in under_way if run.started_at <= now - VISIBLE_AFTER), key=lambda run: (run.started_at, run.id))
     unnamed = [run for run in old if run.id not in named]
     siblings = [run for run in old if run.id in related]
     chosen = rotating_sample(unnamed, most, now)
@@ -64,25 +65,25 @@ def _is_near(moment: datetime, moments: Sequence[datetime]) -> bool:
 
 def unanswered(
     waits: Iterable[Wait],
-    queued: Mapping[SnapshotInRegion, QueuedCopy],
+    queued: Mapping[SnapshotInRegion, QueueEntry],
     reachable: Collection[str],
     newest_copied: Mapping[tuple[Lineage, str], datetime],
     now: datetime,
 ) -> Iterator[Finding]:
-    """Given who waits and the unfinished entries, return who would not be answered. About other regions nothing is concluded."""
+    """Return the waiting runs that no entry (`queued`: open or failed) would answer. Unreachable regions are left out."""
     for wait in waits:
         origin, region = wait.request.origin, wait.request.region
-        entry = queued.get(wait.place)
-        if region not in reachable or wait.since > now - SETTLED or (entry is not None and wait.token in entry.tokens):
+        entry = queued.get(wait.snapshot_in_region)
+        if region not in reachable or wait.since > now - VISIBLE_AFTER or (entry is not None and wait.token in entry.tokens):
             continue
         text = f"waits for a copy to {region} since {wait.since:%Y-%m-%d %H:%M} UTC; {_why(entry)}"
         urgency = newest_copied.get((origin.lineage, region), NEVER)
         yield Finding(FindingKind.RUN_UNANSWERED, origin.snapshot_id, origin.volume_id, text, urgency, Rejoin(wait))
 
 
-def _why(entry: QueuedCopy | None) -> str:
+def _why(entry: QueueEntry | None) -> str:
     if entry is None:
         return "no entry of the queue would answer it"
-    if entry.standing is Queued.FAILED:
+    if entry.state is EntryState.FAILED:
         return "the copy failed for good, and it was not told"
     return "the copy's entry does not know of it"

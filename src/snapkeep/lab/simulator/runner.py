@@ -10,7 +10,7 @@ from random import Random
 from typing import Any
 
 from snapkeep.domain import events
-from snapkeep.domain.copies.entry import OPEN_STATES, EntryState
+from snapkeep.domain.copies.entry import OPEN, EntryState
 from snapkeep.domain.copies.request import CopyRequest
 from snapkeep.domain.errors import InvalidEvent, SnapkeepError
 from snapkeep.domain.model import Plan
@@ -317,7 +317,7 @@ class Runner:
         """Whether no event is on its way, no execution is open, and no copy waits or runs."""
         if self._undelivered or self.open_runs:
             return False
-        return not any(queue.count(state) for queue in self.wiring.queues.values() for state in OPEN_STATES)
+        return not any(queue.count(state) for queue in self.wiring.queues.values() for state in OPEN)
 
     def advance(self, seconds: float) -> None:
         """Given seconds, let them pass, with everything that is due in them."""

@@ -9,12 +9,11 @@ from functools import partial
 from typing import Any, Protocol, TypeVar
 
 from snapkeep.domain import tags as ledger
-from snapkeep.domain.copies.entry import EntryState, QueueEntry, entry_key
+from snapkeep.domain.copies.entry import LABELS, EntryState, QueueEntry, entry_key
 from snapkeep.domain.errors import SnapkeepError
 from snapkeep.domain.model import Lineage, Origin, Snapshot, SnapshotState, Verdict, Volume
 from snapkeep.domain.policy.model import PolicySet
 from snapkeep.domain.retention.region_plan import RegionFacts, VolumePlan
-from snapkeep.usecases.look.status import STATE_WORDS
 from snapkeep.usecases.ports import CopyQueue, SnapshotReader
 from snapkeep.usecases.retention.plan_regions import make_region_plan
 
@@ -310,7 +309,7 @@ def _standing_of_none(story: Story) -> str:
 
 def entry_told(entry: QueueEntry) -> str:
     """Given an entry of the queue, return it in words."""
-    state = STATE_WORDS[entry.state]
+    state = LABELS[entry.state]
     if entry.state is EntryState.DONE:
         return f"to {entry.request.region}: done, {entry.copy_id}"
     cause = f": {entry.cause}" if entry.cause else ""

@@ -8,21 +8,13 @@ from datetime import datetime, timedelta
 from statistics import fmean
 
 from snapkeep.domain import protection as rpo
-from snapkeep.domain.copies.entry import EntryState, QueueEntry
+from snapkeep.domain.copies.entry import NOT_STARTED, OPEN, EntryState, QueueEntry
 from snapkeep.domain.errors import SnapkeepError
 from snapkeep.domain.model import Snapshot, SnapshotState, Volume
 from snapkeep.domain.policy.model import PolicySet
 from snapkeep.usecases.ports import CopyQueue, SnapshotReader
-from snapkeep.usecases.sweep.shared import unfinished
+from snapkeep.usecases.sweep.shared import not_done
 
-STATE_WORDS = {
-    EntryState.WAITING: "waiting",
-    EntryState.DELAYED: "tried again later",
-    EntryState.STARTING: "starting",
-    EntryState.RUNNING: "running",
-    EntryState.FAILED: "failed",
-    EntryState.DONE: "done",
-}
 DEFAULT_QUOTA = 20
 
 
@@ -168,30 +160,29 @@ def _look_at(destination: Destination, now: datetime, system: str) -> _Seen:
     if destination.problem:
         return _Seen(DestinationStanding(region, known=False, problem=destination.problem))
     try:
-        entries = unfinished(destination.queue) if destination.deployed else []
+        entries = not_done(destination.queue) if destination.deployed else []
         copies = list(destination.reader.all_snapshots())
     except SnapkeepError as error:
         return _Seen(DestinationStanding(region, known=False, problem=f"{region} could not be read: {error}"))
     rows = queue_rows(entries, copies, now, destination.quota)
     states = [row.state for row in rows]
-    to_come = [row for row in rows if row.state in TO_COME or row.state is EntryState.RUNNING]
-    ends = [row.expected_at for row in to_come if row.expected_at is not None]
+    open_rows = [row for row in rows if row.state in OPEN]
+    ends = [row.expected_at for row in open_rows if row.expected_at is not None]
     standing = DestinationStanding(
         region=region,
         known=True,
         problem="" if destination.deployed else f"there is no stack {system}-dr in {region}: nothing is copied there",
         copies=sum(one.completed and one.managed_by(system) and one.origin.region != region for one in copies),
-        waiting=sum(state in TO_COME for state in states),
+        waiting=sum(state in NOT_STARTED for state in states),
         running=states.count(EntryState.RUNNING),
         failed=states.count(EntryState.FAILED),
         late=sum(row.late for row in rows),
         quota=destination.quota,
-        expected_at=max(ends) if ends and len(ends) == len(to_come) else None,
+        expected_at=max(ends) if ends and len(ends) == len(open_rows) else None,
     )
     return _Seen(standing, copies, rows)
 
 
-TO_COME = frozenset({EntryState.WAITING, EntryState.DELAYED, EntryState.STARTING})
 _ORDER = {
     EntryState.RUNNING: 0,
     EntryState.STARTING: 1,
@@ -263,7 +254,7 @@ def _totals(
         "without a policy": by_standing.count(rpo.VolumeHealth.NO_POLICY),
         "snapshots": len(snapshots),
         "snapshots managed": sum(one.managed_by(system) for one in snapshots),
-        "copies waiting": sum(state in TO_COME for state in states),
+        "copies waiting": sum(state in NOT_STARTED for state in states),
         "copies running": states.count(EntryState.RUNNING),
         "copies failed": states.count(EntryState.FAILED),
         "copies late": sum(row.late for row in rows),

@@ -24,10 +24,9 @@ from snapkeep.usecases.sweep.shared import (
     SweepResult,
     deletion_plan,
     guarded_plan,
+    not_done,
     queue_counts,
-    queued_copy,
     undelivered,
-    unfinished,
 )
 
 
@@ -54,7 +53,7 @@ class DrSweep:
         """
         started = self.clock.now()
         policies = self.policies()
-        entries = unfinished(self.queue)
+        entries = not_done(self.queue)
         snapshots = list(self.reader.all_snapshots())
         wrong = {entry.copy_id for entry in entries if entry.state is EntryState.FAILED}
         counted = [one for one in snapshots if one.id not in wrong]  # no good copy goes for one that a person has to decide about
@@ -64,8 +63,8 @@ class DrSweep:
             system=self.system,
             plan=plan,
             snapshots=snapshots,
-            queued=[queued_copy(entry) for entry in entries],
-            done=(queued_copy(entry) for entry in self.queue.in_state(EntryState.DONE)),
+            queued=entries,
+            done=self.queue.in_state(EntryState.DONE),
             adopt=options.adopt,
         )
         decision = decide_dr(facts, policies, started)

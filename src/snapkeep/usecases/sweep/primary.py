@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from snapkeep.domain import protection as rpo
-from snapkeep.domain.copies.entry import OPEN_STATES, EntryState, QueueEntry
+from snapkeep.domain.copies.entry import NOT_STARTED, EntryState, QueueEntry
 from snapkeep.domain.errors import SnapkeepError
 from snapkeep.domain.model import Snapshot
 from snapkeep.domain.policy.model import PolicySet
@@ -17,7 +17,6 @@ from snapkeep.domain.sweep.findings import (
     Finding,
     FindingKind,
     Protect,
-    Queued,
     Rejoin,
     Repair,
     Retag,
@@ -39,10 +38,9 @@ from snapkeep.usecases.sweep.shared import (
     SweepResult,
     deletion_plan,
     guarded_plan,
+    not_done,
     queue_counts,
-    queued_copy,
     undelivered,
-    unfinished,
 )
 from snapkeep.usecases.sweep.waiting_runs import RejoinRun, RunsSeen, copy_is_there, look_at_runs, made_again
 
@@ -91,11 +89,7 @@ class PrimarySweep:
             volumes={volume.id: volume for volume in listing.volumes},
             snapshots=listing.snapshots,
             copies_by_region=dr.copies,
-            queued={
-                (entry.request.origin.snapshot_id, entry.request.region): queued_copy(entry)
-                for entry in dr.entries
-                if entry.request.origin.region == self.reader.region
-            },
+            queued={entry.snapshot_in_region: entry for entry in dr.entries if entry.request.origin.region == self.reader.region},
             reachable=frozenset(dr.copies),
             waits=runs.waits,
             since=self.runs.deployed_at(),
@@ -135,7 +129,7 @@ class PrimarySweep:
             if region == self.reader.region:
                 continue
             try:
-                entries = unfinished(self.queue_of(region))
+                entries = not_done(self.queue_of(region))
                 found.copies[region] = [one for one in self.reader_of(region).all_snapshots() if one.managed_by(self.system)]
                 found.entries += entries
             except SnapkeepError as error:
@@ -146,15 +140,14 @@ class PrimarySweep:
         """Read the runs after the queues: who was answered in between waits no more."""
         if not dr.copies:
             return RunsSeen()
-        queued = [queued_copy(entry) for entry in dr.entries]
-        known = {one.place for one in queued}
+        known = {entry.snapshot_in_region for entry in dr.entries}
         starts = {snapshot.id: snapshot.origin.start_time for snapshot in snapshots}
         missing = {
             starts[one.snapshot_id]
             for one in plan.missing
             if one.region in dr.copies and (one.snapshot_id, one.region) not in known
         }
-        return look_at_runs(self.waiting_runs, queued, missing, now, self.limits.repairs)
+        return look_at_runs(self.waiting_runs, dr.entries, missing, now, self.limits.repairs)
 
     def _repair(self, repair: Repair, now: datetime) -> Handling:
         match repair:
@@ -191,7 +184,7 @@ class _DrRegions:
 
     def waiting(self) -> frozenset[tuple[str, str]]:
         """Copies that wait or run, by the queues."""
-        return frozenset((e.request.origin.snapshot_id, e.request.region) for e in self.entries if e.state in OPEN_STATES)
+        return frozenset(entry.snapshot_in_region for entry in self.entries if entry.is_open)
 
 
 def _missed(volume_protections: list[rpo.VolumeProtection]) -> list[Finding]:
@@ -206,7 +199,7 @@ def _counts(
     now: datetime,
 ) -> dict[str, int]:
     by_standing = [one.standing for one in volume_protections]
-    waiting = [entry.enqueued_at for entry in entries if queued_copy(entry).standing is Queued.TO_COME]
+    waiting = [entry.enqueued_at for entry in entries if entry.state in NOT_STARTED]
     return {
         "volumes": len(volume_protections),
         "volumes protected": by_standing.count(rpo.VolumeHealth.PROTECTED) + by_standing.count(rpo.VolumeHealth.FIRST_COPY),

@@ -10,27 +10,18 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from snapkeep.domain.copies.entry import OPEN_STATES, EntryState, QueueEntry
+from snapkeep.domain.copies.entry import NOT_STARTED, OPEN, EntryState, QueueEntry
 from snapkeep.domain.errors import SnapkeepError
 from snapkeep.domain.model import Plan, Snapshot, Verdict
 from snapkeep.domain.policy.model import PolicySet
 from snapkeep.domain.retention.region_plan import RegionFacts, RegionPlan, plan_region
-from snapkeep.domain.sweep.findings import Decision, Finding, FindingKind, Queued, QueuedCopy, Repair, rotating_sample
+from snapkeep.domain.sweep.findings import Decision, Finding, FindingKind, Repair, rotating_sample
 from snapkeep.domain.sweep.report import Handling, ReportItem, SweepReport, item_of
 from snapkeep.usecases.ports import CopyQueue, DeletionGuards, DeletionResult, EntryChanged, TagsDoNotFit
 from snapkeep.usecases.retention.plan_volumes import plan_id, protected_ids, to_delete
 from snapkeep.usecases.sweep.dead_letters import ReplayDeadLetters
 from snapkeep.usecases.sweep.ports import Exposure
 
-UNFINISHED = (*OPEN_STATES, EntryState.FAILED)
-STANDINGS = {
-    EntryState.WAITING: Queued.TO_COME,
-    EntryState.DELAYED: Queued.TO_COME,
-    EntryState.STARTING: Queued.TO_COME,
-    EntryState.RUNNING: Queued.RUNNING,
-    EntryState.FAILED: Queued.FAILED,
-    EntryState.DONE: Queued.DONE,
-}
 SHARING_LOOKS = 50
 """So many snapshots are asked for their permissions in each sweep, others each time: DescribeSnapshotAttribute takes one."""
 
@@ -90,31 +81,20 @@ class Repairs:
             return item_of(finding, Handling.FAILED, f"{type(error).__name__}: {error}")
 
 
-def queued_copy(entry: QueueEntry) -> QueuedCopy:
-    """Given an entry, return it as the decision sees it."""
-    return QueuedCopy(
-        entry.request, STANDINGS[entry.state], entry.not_before, entry.copy_id, entry.cause, entry.tokens, entry.runs
-    )
-
-
-def unfinished(queue: CopyQueue) -> list[QueueEntry]:
-    """Given a queue, return all its entries but those that are done. One that moves meanwhile is returned once."""
-    found = {entry.key: entry for state in UNFINISHED for entry in queue.in_state(state)}
-    return list(found.values())
-
-
-QUEUE_WORDS = {
-    Queued.TO_COME: "copies waiting",
-    Queued.RUNNING: "copies running",
-    Queued.FAILED: "copies failed for good",
-}
-"""What a report calls the entries that are not done."""
+def not_done(queue: CopyQueue) -> list[QueueEntry]:
+    """Return the queue's entries that are open or failed. One that moves meanwhile is returned once."""
+    entries = {entry.key: entry for state in (*OPEN, EntryState.FAILED) for entry in queue.in_state(state)}
+    return list(entries.values())
 
 
 def queue_counts(entries: Sequence[QueueEntry]) -> dict[str, int]:
-    """Given a queue's unfinished entries, return how many a report has of each, in its words."""
-    found = [STANDINGS[entry.state] for entry in entries]
-    return {word: found.count(standing) for standing, word in QUEUE_WORDS.items()}
+    """Return how many of a queue's entries wait, run and failed, in a report's words."""
+    states = [entry.state for entry in entries]
+    return {
+        "copies waiting": sum(state in NOT_STARTED for state in states),
+        "copies running": states.count(EntryState.RUNNING),
+        "copies failed for good": states.count(EntryState.FAILED),
+    }
 
 
 def undelivered(letters: ReplayDeadLetters) -> list[ReportItem]:

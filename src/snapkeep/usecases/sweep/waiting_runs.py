@@ -10,7 +10,7 @@ from snapkeep.domain import tag_names as tagnames
 from snapkeep.domain.copies.entry import EntryState, QueueEntry, entry_key
 from snapkeep.domain.copies.request import CopyRequest
 from snapkeep.domain.errors import CopyFailed, SnapkeepError
-from snapkeep.domain.sweep.findings import Finding, FindingKind, QueuedCopy, Wait
+from snapkeep.domain.sweep.findings import Finding, FindingKind, Wait
 from snapkeep.domain.sweep.report import Handling
 from snapkeep.domain.sweep.waiting_runs import runs_to_read
 from snapkeep.usecases.copies.enqueue import EnqueueCopy
@@ -31,7 +31,7 @@ class RunsSeen:
 
 
 def look_at_runs(
-    runs: WaitingRuns, queued: Collection[QueuedCopy], missing: Iterable[datetime], now: datetime, most: int
+    runs: WaitingRuns, queued: Collection[QueueEntry], missing: Iterable[datetime], now: datetime, most: int
 ) -> RunsSeen:
     """Given the runs and all entries (see `runs_to_read`), return who waits. What cannot be read is a finding."""
     seen = RunsSeen()
