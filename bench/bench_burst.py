@@ -22,7 +22,7 @@ from snapkeep.domain.model import Origin
 from snapkeep.domain.policy.model import CopyRule, Limits, Policy, PolicySet, Retention, Selector
 from snapkeep.domain.tags import tags_for_copy
 from snapkeep.lab.ebs_model import Quotas, Speeds, VirtualClock, World
-from snapkeep.lab.ebs_model.clock import utc
+from snapkeep.lab.ebs_model.conditions.clock import utc
 from snapkeep.lab.simulator.runner import Runner
 
 PRIMARY, DR = "us-east-1", "us-east-2"

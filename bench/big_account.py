@@ -26,7 +26,7 @@ from snapkeep.domain.model import Origin
 from snapkeep.functions.clients import moment_in
 from snapkeep.lab.ebs_model import ASSUMED_LATENCY, Quotas, Speeds, World
 from snapkeep.lab.ebs_model.client import METHODS
-from snapkeep.lab.ebs_model.clock import utc
+from snapkeep.lab.ebs_model.conditions.clock import utc
 from snapkeep.lab.embedded_aws.wire.ec2_xml import answer_document, error_document
 from snapkeep.lab.embedded_aws.wire.models import operation_model
 

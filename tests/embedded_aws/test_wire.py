@@ -11,7 +11,7 @@ from botocore.serialize import create_serializer
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from snapkeep.lab.ebs_model.actions import SERVICES
+from snapkeep.lab.ebs_model.api.actions import SERVICES
 from snapkeep.lab.embedded_aws.wire import ec2_query, ec2_xml, rest_json
 from snapkeep.lab.embedded_aws.wire.errors import WireError
 from snapkeep.lab.embedded_aws.wire.models import is_operation, operation_model

@@ -16,8 +16,9 @@ import pytest
 
 from snapkeep.domain import tag_names as tagnames
 from snapkeep.functions.permissions import PERMISSIONS, own_calls_of
-from snapkeep.lab.ebs_model import Faults, keys
-from snapkeep.lab.ebs_model.faults import FaultRule
+from snapkeep.lab.ebs_model import Faults
+from snapkeep.lab.ebs_model.api import keys
+from snapkeep.lab.ebs_model.conditions.faults import FaultRule
 from support.asl import definition
 from support.first_engine import first_engine
 from support.real_system import REGIONS, EngineMaker, RealSystem

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, MultipleResults, RuleBasedStateMachine, consumes, initialize, invariant, multiple, rule
 
 from snapkeep.lab.ebs_model import ApiError, Quotas, World
-from snapkeep.lab.ebs_model.blocks import Chain
-from snapkeep.lab.ebs_model.place import Place
-from snapkeep.lab.ebs_model.records import Snapshot
+from snapkeep.lab.ebs_model.store.blocks import Chain
+from snapkeep.lab.ebs_model.store.records import Snapshot
+from snapkeep.lab.ebs_model.store.region_account import Place
 
 PRIMARY, DR = "us-east-1", "us-east-2"
 BLOCKS = 2048

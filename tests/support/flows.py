@@ -9,7 +9,7 @@ from typing import Any
 
 from snapkeep.domain.policy.model import CopyRule, Limits, Policy, PolicySet, Retention, Selector
 from snapkeep.lab.ebs_model import Faults, Quotas, Speeds, VirtualClock, World
-from snapkeep.lab.ebs_model.records import Snapshot
+from snapkeep.lab.ebs_model.store.records import Snapshot
 from snapkeep.lab.simulator.executions import Run
 from snapkeep.lab.simulator.runner import Runner
 from snapkeep.lab.simulator.wiring import Deployment, Hook

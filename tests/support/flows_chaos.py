@@ -10,7 +10,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from snapkeep.domain.policy.model import CopyRule, Limits, Policy, PolicySet, Retention, Selector
 from snapkeep.lab.ebs_model import EventOptions, FaultRule, Quotas, Speeds, VirtualClock, World
-from snapkeep.lab.ebs_model.records import COMPLETED, Snapshot
+from snapkeep.lab.ebs_model.store.records import COMPLETED, Snapshot
 from snapkeep.lab.simulator.executions import Run
 from snapkeep.lab.simulator.runner import Runner
 from snapkeep.lab.simulator.sweeps import Sweeper

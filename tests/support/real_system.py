@@ -27,7 +27,7 @@ from moto.sns.models import sns_backends
 from snapkeep.functions.composition import Composition
 from snapkeep.functions.environment import Environment
 from snapkeep.lab.ebs_model import Faults, Speeds, VirtualClock, World
-from snapkeep.lab.ebs_model.clock import utc
+from snapkeep.lab.ebs_model.conditions.clock import utc
 from support.asl import ACCOUNT_ID, Engine, Handler, Pause, Run
 from support.templates import FUNCTION, resources, template
 

@@ -20,7 +20,7 @@ from snapkeep.domain.copies.entry import EntryState, QueueEntry
 from snapkeep.domain.copies.request import CopyRequest
 from snapkeep.domain.model import Snapshot
 from snapkeep.lab.ebs_model import World
-from snapkeep.lab.ebs_model.clock import VirtualClock
+from snapkeep.lab.ebs_model.conditions.clock import VirtualClock
 
 PRIMARY, NEAR, FAR = "us-east-1", "us-east-2", "us-west-2"
 DOCUMENT = {

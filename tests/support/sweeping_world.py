@@ -17,7 +17,7 @@ from snapkeep.domain.sweep.report import Handling, SweepReport
 from snapkeep.domain.sweep.waiting_runs import RunUnderWay
 from snapkeep.domain.tags import format_time
 from snapkeep.lab.ebs_model import World
-from snapkeep.lab.ebs_model.clock import utc
+from snapkeep.lab.ebs_model.conditions.clock import utc
 from snapkeep.lab.simulator.executions import PROTECT, RECEIVE
 from snapkeep.lab.simulator.runner import Runner
 from snapkeep.lab.simulator.sweeps import OpenRuns

@@ -18,7 +18,7 @@ from snapkeep.domain.copies.request import CopyRequest
 from snapkeep.domain.errors import AwsThrottled, AwsUnavailable, KeyNotUsable
 from snapkeep.domain.model import Origin, VolumeRole
 from snapkeep.domain.tags import description_of_copy, tags_for_copy
-from snapkeep.lab.ebs_model.clock import utc
+from snapkeep.lab.ebs_model.conditions.clock import utc
 from snapkeep.usecases.ports import Deletion, TagsDoNotFit
 from support.flows import Laboratory
 

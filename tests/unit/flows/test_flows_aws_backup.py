@@ -5,7 +5,7 @@ from __future__ import annotations
 from snapkeep.domain.model import Action
 from snapkeep.domain.sweep.report import Outcome
 from snapkeep.lab.ebs_model import World
-from snapkeep.lab.ebs_model.tags import BACKUP_TAG, flat
+from snapkeep.lab.ebs_model.store.tags import BACKUP_TAG, flat
 from support.flows import PRIMARY, Laboratory, policy_set
 from support.sweeping_world import DR, HOUR, SweepingWorld, gold
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from snapkeep.lab.ebs_model import keys
+from snapkeep.lab.ebs_model.api import keys
 from snapkeep.lab.simulator.wiring import Deployment
 from support.flows import DR, PRIMARY, CallCounter, Laboratory, attempts, policy_set
 

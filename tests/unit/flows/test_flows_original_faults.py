@@ -109,7 +109,7 @@ def test_fault_4_a_copy_that_fails_late_for_its_key_fails_its_run_with_the_cause
 
 
 def deny(world: World, key: str) -> None:
-    from snapkeep.lab.ebs_model import keys  # noqa: PLC0415
+    from snapkeep.lab.ebs_model.api import keys  # noqa: PLC0415
 
     keys.deny(world, key)
 

@@ -13,7 +13,7 @@ from snapkeep.domain.copies.entry import EntryState, QueueEntry, entry_key
 from snapkeep.domain.errors import AwsRefused, AwsUnavailable
 from snapkeep.domain.events import CopyEnded
 from snapkeep.lab.ebs_model import FaultRule
-from snapkeep.lab.ebs_model.records import Snapshot
+from snapkeep.lab.ebs_model.store.records import Snapshot
 from snapkeep.lab.simulator.executions import PROTECT
 from snapkeep.lab.simulator.wiring import Deployment
 from snapkeep.usecases.copies.receive import ReceiveOutcome, ReceiveResult

@@ -12,7 +12,7 @@ from snapkeep.domain.policy.model import CopyRule, Limits, Policy, PolicySet, Re
 from snapkeep.domain.sweep.findings import FindingKind, Rejoin
 from snapkeep.domain.sweep.report import Handling, Outcome
 from snapkeep.lab.ebs_model import FaultRule, Quotas, World
-from snapkeep.lab.ebs_model.clock import utc
+from snapkeep.lab.ebs_model.conditions.clock import utc
 from snapkeep.lab.simulator.executions import FAILED, SUCCEEDED, Run
 from snapkeep.usecases.sweep.shared import SweepLimits
 from support.sweeping_world import DR, HOUR, PRIMARY, SweepingWorld

@@ -4,13 +4,13 @@ One model, three uses: the fake behind the adapters in tests, the world of the s
 of the embedded AWS. What it does and where AWS documents it: docs/ebs-model.md.
 """
 
-from .clock import RealClock, ScaledClock, VirtualClock
-from .errors import ApiError, NoAnswer
-from .event_options import EventOptions
-from .faults import FaultRule, Faults
-from .latency import ASSUMED_LATENCY, Latency
-from .quotas import Quotas, Speeds
-from .world import World
+from snapkeep.lab.ebs_model.conditions.clock import RealClock, ScaledClock, VirtualClock
+from snapkeep.lab.ebs_model.conditions.event_options import EventOptions
+from snapkeep.lab.ebs_model.conditions.faults import FaultRule, Faults
+from snapkeep.lab.ebs_model.conditions.latency import ASSUMED_LATENCY, Latency
+from snapkeep.lab.ebs_model.conditions.quotas import Quotas, Speeds
+from snapkeep.lab.ebs_model.errors import ApiError, NoAnswer
+from snapkeep.lab.ebs_model.world import World
 
 __all__ = [
     "ASSUMED_LATENCY",

@@ -10,9 +10,9 @@ from typing import Any, Protocol
 
 from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeoutError
 
-from .actions import SERVICES
-from .call import Params, Response
-from .errors import ApiError, NoAnswer
+from snapkeep.lab.ebs_model.api.actions import SERVICES
+from snapkeep.lab.ebs_model.errors import ApiError, NoAnswer
+from snapkeep.lab.ebs_model.requests.call import Params, Response
 
 # Where a page's items stand, for every action of the model that botocore has a paginator for, and for no other.
 RESULT_KEYS = {

@@ -8,18 +8,21 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from . import actions, happenings, keys, recyclebin, state
-from . import document as document_reader
-from .blocks import BLOCK_SIZE
-from .call import Call, Params, Response
-from .client import Client, make_client
-from .clock import Clock, VirtualClock, seconds_of
-from .errors import dry_run, missing
-from .faults import FaultRule, Faults
-from .quotas import Quotas
-from .records import BinRule
-from .setting import Setting
-from .tags import as_dict, request_tags
+from snapkeep.lab.ebs_model.api import actions, keys
+from snapkeep.lab.ebs_model.api import recycle_bin as recyclebin
+from snapkeep.lab.ebs_model.api import timers as happenings
+from snapkeep.lab.ebs_model.client import Client, make_client
+from snapkeep.lab.ebs_model.conditions.clock import Clock, VirtualClock, seconds_of
+from snapkeep.lab.ebs_model.conditions.faults import FaultRule, Faults
+from snapkeep.lab.ebs_model.conditions.quotas import Quotas
+from snapkeep.lab.ebs_model.errors import dry_run, missing
+from snapkeep.lab.ebs_model.files import saved_world as state
+from snapkeep.lab.ebs_model.files import world_file as document_reader
+from snapkeep.lab.ebs_model.requests.call import Call, Params, Response
+from snapkeep.lab.ebs_model.store.blocks import BLOCK_SIZE
+from snapkeep.lab.ebs_model.store.records import BinRule
+from snapkeep.lab.ebs_model.store.tags import as_dict, request_tags
+from snapkeep.lab.ebs_model.store.world_state import Setting
 
 
 class World(Setting):

@@ -7,7 +7,7 @@ from collections.abc import MutableMapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from snapkeep.lab.ebs_model.setting import DEFAULT_ACCOUNT
+from snapkeep.lab.ebs_model.store.world_state import DEFAULT_ACCOUNT
 
 HOST = "127.0.0.1"
 REGION = "us-east-1"

@@ -11,8 +11,9 @@ from typing import Any
 import yaml
 
 from snapkeep.domain.errors import InvalidConfiguration
-from snapkeep.lab.ebs_model import World, actions
-from snapkeep.lab.ebs_model.clock import Clock
+from snapkeep.lab.ebs_model import World
+from snapkeep.lab.ebs_model.api import actions
+from snapkeep.lab.ebs_model.conditions.clock import Clock
 from snapkeep.lab.ebs_model.errors import ApiError
 from snapkeep.lab.embedded_aws.clock import AdjustableClock
 from snapkeep.lab.embedded_aws.host import Host

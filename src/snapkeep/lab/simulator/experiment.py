@@ -20,11 +20,11 @@ from snapkeep.domain.plural import counted
 from snapkeep.domain.policy import selection
 from snapkeep.domain.policy.model import PolicySet
 from snapkeep.lab.ebs_model import World
-from snapkeep.lab.ebs_model.blocks import BLOCK_SIZE
-from snapkeep.lab.ebs_model.clock import utc
-from snapkeep.lab.ebs_model.place import Place
-from snapkeep.lab.ebs_model.quotas import GIB
-from snapkeep.lab.ebs_model.volumes import rendered
+from snapkeep.lab.ebs_model.api.volumes import rendered
+from snapkeep.lab.ebs_model.conditions.clock import utc
+from snapkeep.lab.ebs_model.conditions.quotas import GIB
+from snapkeep.lab.ebs_model.store.blocks import BLOCK_SIZE
+from snapkeep.lab.ebs_model.store.region_account import Place
 from snapkeep.lab.simulator import prices
 from snapkeep.lab.simulator.executions import Run, Timings
 from snapkeep.lab.simulator.runner import Runner

@@ -11,10 +11,10 @@ from typing import Any
 from snapkeep.domain.model import Volume, VolumeRole
 from snapkeep.domain.policy.model import PolicySet
 from snapkeep.lab.ebs_model import Faults, Quotas, Speeds, VirtualClock, World
-from snapkeep.lab.ebs_model.blocks import BLOCKS_PER_GIB
-from snapkeep.lab.ebs_model.keys import EBS_ALIAS
-from snapkeep.lab.ebs_model.place import Place
-from snapkeep.lab.ebs_model.records import Key
+from snapkeep.lab.ebs_model.api.keys import EBS_ALIAS
+from snapkeep.lab.ebs_model.store.blocks import BLOCKS_PER_GIB
+from snapkeep.lab.ebs_model.store.records import Key
+from snapkeep.lab.ebs_model.store.region_account import Place
 
 USUAL_SIZE_GIB, SPREAD = 40.0, 1.1
 SMALLEST_GIB, LARGEST_GIB = 1, 4096

@@ -12,7 +12,7 @@ from snapkeep.domain.sweep.findings import Wait
 from snapkeep.domain.sweep.report import Outcome, SweepReport
 from snapkeep.domain.sweep.waiting_runs import RunUnderWay
 from snapkeep.domain.tags import format_time
-from snapkeep.lab.ebs_model.clock import utc
+from snapkeep.lab.ebs_model.conditions.clock import utc
 from snapkeep.lab.simulator.executions import PROTECT, RECEIVE, SWEEP, Run
 from snapkeep.lab.simulator.kernel import Steps
 from snapkeep.lab.simulator.runner import Runner

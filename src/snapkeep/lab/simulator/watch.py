@@ -14,10 +14,10 @@ from snapkeep.domain import tag_names as tagnames
 from snapkeep.domain.copies.entry import QueueEntry
 from snapkeep.domain.model import Action, Plan
 from snapkeep.domain.policy.model import Policy, PolicySet
-from snapkeep.lab.ebs_model.clock import utc
-from snapkeep.lab.ebs_model.place import Place
-from snapkeep.lab.ebs_model.records import COMPLETED, ERROR, PENDING, Snapshot
-from snapkeep.lab.ebs_model.tags import BACKUP_TAG, as_dict, value_of
+from snapkeep.lab.ebs_model.conditions.clock import utc
+from snapkeep.lab.ebs_model.store.records import COMPLETED, ERROR, PENDING, Snapshot
+from snapkeep.lab.ebs_model.store.region_account import Place
+from snapkeep.lab.ebs_model.store.tags import BACKUP_TAG, as_dict, value_of
 from snapkeep.lab.simulator.executions import PROTECT, SUCCEEDED, Run
 from snapkeep.lab.simulator.runner import Runner
 from snapkeep.lab.simulator.wiring import CALLER

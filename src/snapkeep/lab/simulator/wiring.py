@@ -16,7 +16,7 @@ from snapkeep.domain.errors import AwsUnavailable
 from snapkeep.domain.model import Verdict
 from snapkeep.domain.policy.model import PolicySet
 from snapkeep.domain.tags import format_time
-from snapkeep.lab.ebs_model.clock import utc
+from snapkeep.lab.ebs_model.conditions.clock import utc
 from snapkeep.lab.simulator.kernel import Answer, Kernel
 from snapkeep.lab.simulator.memory_queue import MemoryQueue
 from snapkeep.usecases.copies.dispatch import Dispatch

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from snapkeep.lab.ebs_model.errors import ApiError
-from snapkeep.lab.ebs_model.records import Key
+from snapkeep.lab.ebs_model.store.records import Key
 from snapkeep.lab.embedded_aws.host import Host
 from snapkeep.lab.embedded_aws.patches.ec2 import Answer, Handler
 from snapkeep.lab.embedded_aws.patches.permissions import role_session_allows

@@ -1,0 +1,1 @@
+"""The actions of EC2, the EBS direct APIs and KMS: one module for each group of them."""

@@ -1,0 +1,212 @@
+"""DescribeSnapshots. Source: [EC2 API reference: DescribeSnapshots] and botocore's service model.
+
+The answer to a filter on a volume, a tag or a state comes from an index; an index that holds most of the place is not
+worth sorting, and the place is read in order instead. Either way the order is the order of making.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from heapq import nsmallest
+from itertools import islice
+from operator import attrgetter
+from typing import TYPE_CHECKING
+
+from snapkeep.lab.ebs_model.api import sharing
+from snapkeep.lab.ebs_model.conditions.clock import iso_milliseconds, utc
+from snapkeep.lab.ebs_model.errors import ApiError, snapshot_not_found
+from snapkeep.lab.ebs_model.requests.call import Call, Response, check_snapshot_id
+from snapkeep.lab.ebs_model.requests.filters import has_wildcard, parsed, tests_for, truth
+from snapkeep.lab.ebs_model.requests.paging import encode, limits
+from snapkeep.lab.ebs_model.store.blocks import BLOCK_SIZE
+from snapkeep.lab.ebs_model.store.records import COMPLETED, ERROR, PENDING, Snapshot
+from snapkeep.lab.ebs_model.store.tags import as_list
+
+if TYPE_CHECKING:
+    from snapkeep.lab.ebs_model.store.region_account import Place
+
+_seq = attrgetter("seq")
+WORTH_AN_INDEX = 4
+Test = Callable[[Snapshot], bool]
+Candidates = tuple[int, list[Iterable[Snapshot]]]
+"""How many at most, and the index entries to read."""
+
+
+def progress(snapshot: Snapshot, now: float) -> str:
+    """Given a snapshot and the time, return its progress as a percentage."""
+    if snapshot.state == COMPLETED:
+        return "100%"
+    whole = max(snapshot.due - snapshot.start, 1e-9)
+    if snapshot.state == ERROR:
+        return "0%"
+    return f"{max(0, min(99, int(100 * (now - snapshot.start) / whole)))}%"
+
+
+def rendered(place: Place, snapshot: Snapshot, now: float) -> Response:
+    """Given a snapshot, return it as DescribeSnapshots has it: only the fields that it has."""
+    answer: Response = {
+        "SnapshotId": snapshot.id,
+        "VolumeId": snapshot.volume_id,
+        "State": snapshot.state,
+        "StartTime": utc(snapshot.start),
+        "Progress": progress(snapshot, now),
+        "OwnerId": snapshot.account,
+        "Description": snapshot.description,
+        "VolumeSize": snapshot.size_gib,
+        "Encrypted": snapshot.encrypted,
+        "StorageTier": snapshot.tier,
+    }
+    if snapshot.state == COMPLETED:
+        answer["CompletionTime"] = utc(snapshot.completed_at)
+        answer["FullSnapshotSizeInBytes"] = snapshot.full_blocks * BLOCK_SIZE
+    if snapshot.message:
+        answer["StateMessage"] = snapshot.message
+    if snapshot.encrypted:
+        answer["KmsKeyId"] = snapshot.key_arn
+        answer["SseType"] = "sse-kms"
+        if snapshot.chain is not None:
+            answer["DataEncryptionKeyId"] = snapshot.chain.data_key_id
+    if snapshot.source_id:
+        answer["TransferType"] = transfer_type(snapshot)
+    if snapshot.duration_minutes:
+        answer["CompletionDurationMinutes"] = snapshot.duration_minutes
+    if snapshot.tags:
+        answer["Tags"] = as_list(snapshot.tags)
+    tiering = place.tiering.get(snapshot.id)
+    if tiering is not None and tiering.restore_expires:
+        answer["RestoreExpiryTime"] = utc(tiering.restore_expires)
+    return answer
+
+
+def transfer_type(snapshot: Snapshot) -> str:
+    """Given a copy, return whether it is time-based."""
+    return "time-based" if snapshot.duration_minutes else "standard"
+
+
+FIELDS: Mapping[str, Callable[[Snapshot], Iterable[str]]] = {
+    "description": lambda s: (s.description,),
+    "encrypted": lambda s: truth(s.encrypted),
+    "owner-alias": lambda s: (),  # noqa: ARG005 - only Amazon's own snapshots have one
+    "owner-id": lambda s: (s.account,),
+    "snapshot-id": lambda s: (s.id,),
+    "start-time": lambda s: (iso_milliseconds(s.start),),
+    "status": lambda s: (s.state,),
+    "storage-tier": lambda s: (s.tier,),
+    "transfer-type": lambda s: (transfer_type(s),) if s.source_id else (),
+    "volume-id": lambda s: (s.volume_id,),
+    "volume-size": lambda s: (str(s.size_gib),),
+}
+"""How a filter reads a snapshot; `progress` needs the time too."""
+_tags = attrgetter("tags")
+
+
+def describe_snapshots(call: Call) -> Response:
+    """DescribeSnapshots: own, shared and public ones; by id, owner, who may restore, filters; pages of 5 to 1,000.
+
+    Raise InvalidParameterCombination on ids with a page size, and what the other parameters are refused by.
+    """
+    params, place, now = call.params, call.place, call.now
+    after, size = limits(params)
+    wanted = [str(snapshot_id) for snapshot_id in params.get("SnapshotIds") or ()]
+    if wanted and params.get("MaxResults"):
+        message = "The parameter snapshotSet cannot be used with the parameter maxResults"
+        raise ApiError("InvalidParameterCombination", message)
+    filters = parsed(params.get("Filters"))
+    fields = {**FIELDS, "progress": lambda snapshot: (progress(snapshot, now),)}
+    tests: list[Test] = tests_for(filters, fields, _tags)
+    tests.extend(_scope(call))
+    passing = _by_id(call, wanted) if wanted else _candidates(call, filters, after, size, tests)
+    for test in tests:
+        passing = filter(test, passing)
+    chosen = list(islice(passing, size + 1)) if size else list(passing)
+    token = {}
+    if size and len(chosen) > size:
+        chosen.pop()
+        token = {"NextToken": encode(chosen[-1].seq)}
+    homes = call.world.places
+    return {"Snapshots": [rendered(homes[s.account, place.region], s, now) for s in chosen], **token}
+
+
+def _scope(call: Call) -> list[Test]:
+    """Return the tests that OwnerIds and RestorableByUserIds stand for."""
+    account, place = call.place.account, call.place
+    tests: list[Test] = []
+    owners = {account if owner == "self" else str(owner) for owner in call.params.get("OwnerIds") or ()}
+    if owners:
+        tests.append(lambda snapshot: snapshot.account in owners)
+    users = {str(user) for user in call.params.get("RestorableByUserIds") or ()}
+    if users:
+        world, region = call.world, place.region
+        permitted = (users - {"self"}) | ({account} if "self" in users else set())
+
+        def restorable(snapshot: Snapshot) -> bool:
+            granted = world.places[snapshot.account, region].permissions.get(snapshot.id, {})
+            if "self" in users and snapshot.account == account:
+                return True
+            return any(user in granted for user in permitted)
+
+        tests.append(restorable)
+    return tests
+
+
+def _by_id(call: Call, wanted: list[str]) -> Iterator[Snapshot]:
+    """Given ids, return the snapshots. An unknown one is an error; one without access is left out (botocore)."""
+    found = []
+    for snapshot_id in dict.fromkeys(wanted):
+        _, snapshot = sharing.find_visible(call.world, call.place.region, call.place.account, snapshot_id)
+        if snapshot is not None:
+            found.append(snapshot)
+        elif not _exists_elsewhere(call, snapshot_id):
+            check_snapshot_id(snapshot_id)
+            raise snapshot_not_found(snapshot_id)
+    return iter(sorted(found, key=_seq))
+
+
+def _exists_elsewhere(call: Call, snapshot_id: str) -> bool:
+    region = call.place.region
+    return any(key[1] == region and snapshot_id in place.snapshots for key, place in call.world.places.items())
+
+
+def _candidates(call: Call, filters: list[tuple[str, list[str]]], after: int, size: int, tests: list[Test]) -> Iterator[Snapshot]:
+    """Return, in order, the snapshots after a place in the order that may pass, from the smallest index there is."""
+    place = call.place
+    entries = [candidates for name, values in filters if (candidates := _indexed(place, name, values)) is not None]
+    foreign = [s for _, s in sharing.foreign(call.world, place.region, place.account) if s.seq > after]
+    if entries:
+        count, buckets = min(entries, key=lambda entry: entry[0])
+        if count * WORTH_AN_INDEX <= len(place.snapshots) or count <= (size or 1):
+            found = [s for bucket in buckets for s in bucket if s.seq > after]
+            return _in_order([*found, *foreign], size, tests)
+    if foreign:
+        return iter(sorted([*place.ordered(after), *foreign], key=_seq))
+    return place.ordered(after)
+
+
+def _in_order(found: list[Snapshot], size: int, tests: list[Test]) -> Iterator[Snapshot]:
+    if size and len(found) > size * WORTH_AN_INDEX:
+        passing = [s for s in found if all(test(s) for test in tests)]
+        return iter(nsmallest(size + 1, passing, key=_seq))
+    return iter(sorted(found, key=_seq))
+
+
+def _indexed(place: Place, name: str, values: list[str]) -> Candidates | None:
+    """Given a filter, return what an index says about it, or None when none can."""
+    if any(has_wildcard(value) for value in values):
+        return None
+    distinct = dict.fromkeys(values)
+    if name == "volume-id":
+        index = place.by_volume
+    elif name.startswith("tag:"):
+        found = place.by_tag.get(name[4:])
+        if found is None:
+            return 0, []
+        index = found
+    elif name == "status" and COMPLETED not in distinct:
+        states = [place.by_state[state] for state in distinct if state in (PENDING, ERROR)]
+        return sum(map(len, states)), list(states)
+    elif name == "snapshot-id":
+        known = [place.snapshots[value] for value in distinct if value in place.snapshots]
+        return len(known), [known]
+    else:
+        return None
+    return sum(index.size(value) for value in distinct), [index.get(value) for value in distinct]

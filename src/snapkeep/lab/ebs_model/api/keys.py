@@ -1,0 +1,236 @@
+"""KMS keys, as far as EBS needs them: states, aliases, and principals that may not use one.
+
+States and errors: botocore's kms service model and [KMS developer guide: key states].
+"""
+
+from __future__ import annotations
+
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
+
+from snapkeep.lab.ebs_model.conditions.clock import utc
+from snapkeep.lab.ebs_model.conditions.quotas import SECONDS_PER_DAY
+from snapkeep.lab.ebs_model.errors import ApiError
+from snapkeep.lab.ebs_model.requests.call import Call, Response
+from snapkeep.lab.ebs_model.requests.paging import decode, encode
+from snapkeep.lab.ebs_model.store.arns import partition_of
+from snapkeep.lab.ebs_model.store.records import Key
+
+if TYPE_CHECKING:
+    from snapkeep.lab.ebs_model.store.region_account import Place
+    from snapkeep.lab.ebs_model.store.world_state import Setting
+
+EBS_ALIAS = "alias/aws/ebs"
+SHORTEST_WAIT_DAYS, LONGEST_WAIT_DAYS = 7, 30
+
+
+def find(world: Setting, key_arn: str) -> Key | None:
+    """Given the ARN of a key, return it, or None when there is no such key."""
+    parts = key_arn.split(":")
+    if len(parts) != 6:  # noqa: PLR2004 - an ARN has six fields
+        return None
+    place = world.places.get((parts[4], parts[3]))
+    if place is None:
+        return None
+    name = parts[5]
+    if name.startswith("alias/"):
+        return place.keys.get(place.aliases.get(name, ""))
+    return place.keys.get(name.removeprefix("key/"))
+
+
+def resolve(world: Setting, place: Place, reference: str) -> Key | None:
+    """Given an id, alias, ARN or alias ARN, return the key, or None. Keys are regional: a foreign ARN is none here."""
+    if reference == EBS_ALIAS:
+        return managed_key(world, place)
+    if reference.startswith("arn:"):
+        key = find(world, reference)
+        return key if key is not None and key.arn.split(":")[3] == place.region else None
+    if reference.startswith("alias/"):
+        return place.keys.get(place.aliases.get(reference, ""))
+    return place.keys.get(reference)
+
+
+def managed_key(world: Setting, place: Place) -> Key:
+    """Return the AWS managed key for EBS of a place, made on first use [EBS user guide: encryption]."""
+    key_id = place.aliases.get(EBS_ALIAS)
+    if key_id is None:
+        key = make(world, place, "Default key that protects my EBS volumes when no other key is defined", "AWS")
+        key_id = place.aliases[EBS_ALIAS] = key.id
+    return place.keys[key_id]
+
+
+def make(world: Setting, place: Place, description: str, manager: str) -> Key:
+    """Make a key and return it."""
+    key_id = world.ids.uuid()
+    arn = f"arn:{partition_of(place.region)}:kms:{place.region}:{place.account}:key/{key_id}"
+    key = Key(key_id, arn, place.account, world.now(), description=description, manager=manager)
+    place.keys[key_id] = key
+    return key
+
+
+def default_key(world: Setting, place: Place) -> Key | None:
+    """Return the key that encrypts when none is named: the account's choice, or the AWS managed one."""
+    return resolve(world, place, place.default_key) if place.default_key else managed_key(world, place)
+
+
+def for_copy(call: Call, reference: str) -> tuple[Key | None, str]:
+    """Given what a request names (or nothing), return the key, and the ARN to show. A wrong one is not refused here."""
+    key = resolve(call.world, call.place, reference) if reference else default_key(call.world, call.place)
+    if key is not None:
+        return key, key.arn
+    if reference.startswith("arn:"):
+        return None, reference
+    prefix = f"arn:{partition_of(call.place.region)}:kms:{call.place.region}:{call.place.account}:"
+    return None, prefix + (reference if reference.startswith("alias/") else f"key/{reference}")
+
+
+def usable(key: Key, principal: str) -> bool:
+    """Given a key and who asks, return whether EBS can use it for them."""
+    return key.state == "Enabled" and not any(fnmatchcase(principal, pattern) for pattern in key.denied)
+
+
+def _named(call: Call) -> Key:
+    reference = str(call.params["KeyId"])
+    key = resolve(call.world, call.place, reference)
+    if key is None:
+        kind = "Alias" if "alias/" in reference else "Key"
+        raise ApiError("NotFoundException", f"{kind} '{reference}' does not exist")
+    if key.state == "PendingDeletion" and key.deletion_at <= call.now:
+        raise ApiError("NotFoundException", f"Key '{key.arn}' does not exist")
+    return key
+
+
+def create_key(call: Call) -> Response:
+    """CreateKey: a customer managed key, enabled."""
+    key = make(call.world, call.place, str(call.params.get("Description") or ""), "CUSTOMER")
+    return {"KeyMetadata": metadata(key)}
+
+
+def describe_key(call: Call) -> Response:
+    """DescribeKey: by id, alias, or ARN."""
+    return {"KeyMetadata": metadata(_named(call))}
+
+
+def metadata(key: Key) -> Response:
+    """Given a key, return its KeyMetadata."""
+    answer: Response = {
+        "AWSAccountId": key.account,
+        "KeyId": key.id,
+        "Arn": key.arn,
+        "CreationDate": utc(key.created),
+        "Enabled": key.state == "Enabled",
+        "Description": key.description,
+        "KeyUsage": "ENCRYPT_DECRYPT",
+        "KeyState": key.state,
+        "Origin": "AWS_KMS",
+        "KeyManager": key.manager,
+        "CustomerMasterKeySpec": "SYMMETRIC_DEFAULT",
+        "KeySpec": "SYMMETRIC_DEFAULT",
+        "EncryptionAlgorithms": ["SYMMETRIC_DEFAULT"],
+        "MultiRegion": False,
+    }
+    if key.state == "PendingDeletion":
+        answer["DeletionDate"] = utc(key.deletion_at)
+    return answer
+
+
+def _set_enabled(call: Call, state: str) -> Response:
+    key = _named(call)
+    if key.manager == "AWS":
+        raise ApiError("AccessDeniedException", f"The key {key.arn} is managed by AWS and cannot be changed.")
+    if key.state == "PendingDeletion":
+        raise ApiError("KMSInvalidStateException", f"{key.arn} is pending deletion.")
+    key.state = state
+    return {}
+
+
+def disable_key(call: Call) -> Response:
+    """DisableKey: copies that use it fail from now on."""
+    return _set_enabled(call, "Disabled")
+
+
+def enable_key(call: Call) -> Response:
+    """EnableKey."""
+    return _set_enabled(call, "Enabled")
+
+
+def schedule_key_deletion(call: Call) -> Response:
+    """ScheduleKeyDeletion: 7 to 30 days, unusable at once.
+
+    Raise ValidationException outside of them, KMSInvalidStateException when it waits for its deletion already.
+    """
+    key = _named(call)
+    days = int(call.params.get("PendingWindowInDays") or LONGEST_WAIT_DAYS)
+    if not SHORTEST_WAIT_DAYS <= days <= LONGEST_WAIT_DAYS:
+        raise ApiError("ValidationException", f"PendingWindowInDays is {days}: from 7 to 30.")
+    if key.state == "PendingDeletion":
+        raise ApiError("KMSInvalidStateException", f"{key.arn} is pending deletion.")
+    key.state = "PendingDeletion"
+    key.deletion_at = call.now + days * SECONDS_PER_DAY
+    return {
+        "KeyId": key.arn,
+        "DeletionDate": utc(key.deletion_at),
+        "KeyState": key.state,
+        "PendingWindowInDays": days,
+    }
+
+
+def cancel_key_deletion(call: Call) -> Response:
+    """CancelKeyDeletion: the key is disabled afterwards. Raise KMSInvalidStateException when it waits for none."""
+    key = _named(call)
+    if key.state != "PendingDeletion":
+        raise ApiError("KMSInvalidStateException", f"{key.arn} is not pending deletion.")
+    key.state = "Disabled"
+    key.deletion_at = 0.0
+    return {"KeyId": key.arn}
+
+
+def create_alias(call: Call) -> Response:
+    """CreateAlias. Raise InvalidAliasNameException, AlreadyExistsException, or NotFoundException for its key."""
+    name = str(call.params["AliasName"])
+    if not name.startswith("alias/") or name.startswith("alias/aws/"):
+        raise ApiError("InvalidAliasNameException", f"Alias must start with 'alias/' and not with 'alias/aws/': {name}")
+    if name in call.place.aliases:
+        raise ApiError("AlreadyExistsException", f"An alias with the name {name} already exists")
+    key = resolve(call.world, call.place, str(call.params["TargetKeyId"]))
+    if key is None:
+        raise ApiError("NotFoundException", f"Key '{call.params['TargetKeyId']}' does not exist")
+    call.place.aliases[name] = key.id
+    return {}
+
+
+def list_aliases(call: Call) -> Response:
+    """ListAliases, by name, in pages of Limit."""
+    prefix = f"arn:{partition_of(call.place.region)}:kms:{call.place.region}:{call.place.account}:"
+    found = [
+        {"AliasName": name, "AliasArn": prefix + name, "TargetKeyId": key_id}
+        for name, key_id in sorted(call.place.aliases.items())
+        if call.params.get("KeyId") in (None, "", key_id, prefix + f"key/{key_id}")
+    ]
+    start = decode(str(call.params["Marker"])) if call.params.get("Marker") else 0
+    end = start + int(call.params.get("Limit") or 50)
+    answer: Response = {"Aliases": found[start:end], "Truncated": end < len(found)}
+    if end < len(found):
+        answer["NextMarker"] = encode(end)
+    return answer
+
+
+def list_keys(call: Call) -> Response:
+    """ListKeys, all on one page."""
+    return {"Keys": [{"KeyId": key.id, "KeyArn": key.arn} for key in call.place.keys.values()], "Truncated": False}
+
+
+def deny(world: Setting, key_arn: str, principals: str = "*") -> None:
+    """Given a key and a pattern of principals, let it be not accessible to them. Raise KeyError."""
+    key = find(world, key_arn)
+    if key is None:
+        raise KeyError(key_arn)
+    key.denied.append(principals)
+
+
+def allow(world: Setting, key_arn: str) -> None:
+    """Given a key, let everybody use it again. Raise KeyError."""
+    key = find(world, key_arn)
+    if key is None:
+        raise KeyError(key_arn)
+    key.denied.clear()

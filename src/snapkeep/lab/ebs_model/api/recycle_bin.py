@@ -1,0 +1,105 @@
+"""Recycle Bin for snapshots: rules, what is in it, and the way back.
+
+Sources: [Recycle Bin user guide: how it works; create a rule]: rules by tag or region-wide with exclusion tags, the
+longest matching rule wins, nothing can be deleted from the bin, what is in it is not in DescribeSnapshots.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from snapkeep.lab.ebs_model.conditions.clock import utc
+from snapkeep.lab.ebs_model.conditions.quotas import SECONDS_PER_DAY
+from snapkeep.lab.ebs_model.errors import ApiError
+from snapkeep.lab.ebs_model.requests.call import Call, Response
+from snapkeep.lab.ebs_model.requests.paging import page
+from snapkeep.lab.ebs_model.store.lifecycle import forget
+from snapkeep.lab.ebs_model.store.records import COMPLETED, Binned, BinRule, Snapshot
+from snapkeep.lab.ebs_model.store.tags import as_dict
+
+if TYPE_CHECKING:
+    from snapkeep.lab.ebs_model.store.region_account import Place
+    from snapkeep.lab.ebs_model.store.world_state import Setting
+
+LONGEST_DAYS = 365
+
+
+def retention_days(place: Place, snapshot: Snapshot) -> int:
+    """Given a snapshot about to be deleted, return for how many days the bin keeps it; 0: not at all."""
+    if not place.bin_rules or snapshot.state != COMPLETED:
+        return 0
+    tags = as_dict(snapshot.tags)
+    return max((rule.retention_days for rule in place.bin_rules if _matches(rule, tags)), default=0)
+
+
+def _matches(rule: BinRule, tags: dict[str, str]) -> bool:
+    if rule.tags:
+        return any(_has(tags, key, value) for key, value in rule.tags)
+    return not any(_has(tags, key, value) for key, value in rule.exclude_tags)
+
+
+def _has(tags: dict[str, str], key: str, value: str) -> bool:
+    return key in tags and value in ("", tags[key])
+
+
+def keep(call: Call, snapshot: Snapshot) -> bool:
+    """Given a snapshot that is deleted, move it to the bin when a rule says so, and return whether it did."""
+    world, place = call.world, call.place
+    days = retention_days(place, snapshot)
+    if not days:
+        return False
+    place.remove(snapshot)
+    exits = call.now + days * SECONDS_PER_DAY
+    place.bin[snapshot.id] = Binned(snapshot, call.now, exits)
+    world.schedule(exits - place.skew_seconds, "bin exit", place, snapshot.id)
+    return True
+
+
+def leave(world: Setting, place: Place, snapshot_id: str, extra: Any) -> None:  # noqa: ARG001
+    """The time in the bin is over: the snapshot is gone for good."""
+    binned = place.bin.get(snapshot_id)
+    if binned is not None and binned.exits <= world.now() + place.skew_seconds + 1e-6:
+        del place.bin[snapshot_id]
+        forget(world, place, binned.snapshot)
+
+
+def list_snapshots(call: Call) -> Response:
+    """ListSnapshotsInRecycleBin, in pages."""
+    wanted = call.params.get("SnapshotIds")
+    found = [binned for binned in call.place.bin.values() if not wanted or binned.snapshot.id in wanted]
+    chosen, token = page(found, lambda binned: binned.snapshot.seq, call.params)
+    return {
+        "Snapshots": [
+            {
+                "SnapshotId": binned.snapshot.id,
+                "RecycleBinEnterTime": utc(binned.entered),
+                "RecycleBinExitTime": utc(binned.exits),
+                "Description": binned.snapshot.description,
+                "VolumeId": binned.snapshot.volume_id,
+            }
+            for binned in chosen
+        ],
+        **token,
+    }
+
+
+def restore(call: Call) -> Response:
+    """RestoreSnapshotFromRecycleBin: back as it was, tags included. Raise InvalidSnapshot.NotFound."""
+    snapshot_id = str(call.params["SnapshotId"])
+    binned = call.place.bin.get(snapshot_id)
+    if binned is None:
+        raise ApiError("InvalidSnapshot.NotFound", f"The snapshot '{snapshot_id}' is not in Recycle Bin.")
+    del call.place.bin[snapshot_id]
+    snapshot = binned.snapshot
+    call.place.add(snapshot)
+    return {
+        "SnapshotId": snapshot.id,
+        "VolumeId": snapshot.volume_id,
+        "State": snapshot.state,
+        "StartTime": utc(snapshot.start),
+        "Progress": "100%",
+        "OwnerId": snapshot.account,
+        "Description": snapshot.description,
+        "VolumeSize": snapshot.size_gib,
+        "Encrypted": snapshot.encrypted,
+    }

@@ -1,0 +1,147 @@
+"""Who sees a snapshot: createVolumePermission, and block public access for snapshots.
+
+Sources: [EC2 API reference: ModifySnapshotAttribute], [EBS user guide: share a snapshot; block public access].
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from snapkeep.lab.ebs_model.errors import ApiError
+from snapkeep.lab.ebs_model.requests.call import Call, Response
+from snapkeep.lab.ebs_model.store import events
+from snapkeep.lab.ebs_model.store.records import Snapshot
+
+if TYPE_CHECKING:
+    from snapkeep.lab.ebs_model.store.region_account import Place
+    from snapkeep.lab.ebs_model.store.world_state import Setting
+
+PUBLIC = "all"
+BLOCK_STATES = ("block-all-sharing", "block-new-sharing")
+
+
+def find_visible(world: Setting, region: str, account: str, snapshot_id: str) -> tuple[Place, Snapshot | None]:
+    """Given a snapshot id in a region, return where it is and the snapshot, or None when the account cannot see it."""
+    own = world.place(region, account)
+    found = own.snapshots.get(snapshot_id)
+    if found is not None:
+        return own, found
+    owner = world.shared_snapshots.get(region, {}).get(snapshot_id)
+    if owner is not None:
+        place = world.place(region, owner)
+        if visible_to(place, snapshot_id, account):
+            return place, place.snapshots.get(snapshot_id)
+    return own, None
+
+
+def visible_to(place: Place, snapshot_id: str, account: str) -> bool:
+    """Given another account's place, return whether an account may use a snapshot there."""
+    permissions = place.permissions.get(snapshot_id, {})
+    public = PUBLIC in permissions and place.block_public_access != "block-all-sharing"
+    return public or account in permissions
+
+
+def foreign(world: Setting, region: str, account: str) -> Iterator[tuple[Place, Snapshot]]:
+    """Given an account, return the snapshots of others in a region that it can see."""
+    for snapshot_id, owner in world.shared_snapshots.get(region, {}).items():
+        place = world.place(region, owner)
+        snapshot = place.snapshots.get(snapshot_id)
+        if owner != account and snapshot is not None and visible_to(place, snapshot_id, account):
+            yield place, snapshot
+
+
+def modify_snapshot_attribute(call: Call) -> Response:
+    """ModifySnapshotAttribute: add or remove accounts, or the group `all`.
+
+    Raise InvalidParameterValue, InvalidParameterCombination when nobody is named, or OperationNotPermitted for sharing with
+    all of what is encrypted or blocked.
+    """
+    place, snapshot = call.place, call.snapshot()
+    if call.params.get("Attribute") not in (None, "createVolumePermission"):
+        raise ApiError("InvalidParameterValue", "Attribute can only be createVolumePermission.")
+    added, removed = _changes(call)
+    if not added and not removed:
+        raise ApiError("InvalidParameterCombination", "No accounts or groups to add or remove.")
+    if added and PUBLIC in added:
+        if snapshot.encrypted:
+            raise ApiError("OperationNotPermitted", "Encrypted snapshots cannot be shared publicly.")
+        if place.block_public_access in BLOCK_STATES:
+            raise ApiError("OperationNotPermitted", "Public sharing is blocked for this account in this Region.")
+    permissions = place.permissions.setdefault(snapshot.id, {})
+    new = [grantee for grantee in added if grantee not in permissions]
+    permissions.update(dict.fromkeys(added))
+    for grantee in removed:
+        permissions.pop(grantee, None)
+    shared = call.world.shared_snapshots.setdefault(place.region, {})
+    if permissions:
+        shared[snapshot.id] = place.account
+    else:
+        del place.permissions[snapshot.id]
+        shared.pop(snapshot.id, None)
+    _tell(call, snapshot, new)
+    return {}
+
+
+def _changes(call: Call) -> tuple[list[str], list[str]]:
+    change = call.params.get("CreateVolumePermission") or {}
+    added = [str(entry.get("UserId") or entry.get("Group")) for entry in change.get("Add") or ()]
+    removed = [str(entry.get("UserId") or entry.get("Group")) for entry in change.get("Remove") or ()]
+    named = [str(name) for name in (*(call.params.get("UserIds") or ()), *(call.params.get("GroupNames") or ()))]
+    operation = call.params.get("OperationType")
+    if named and operation not in ("add", "remove"):
+        raise ApiError("InvalidParameterValue", f"Value ({operation}) for parameter OperationType is invalid.")
+    (added if operation == "add" else removed).extend(named)
+    return added, removed
+
+
+def _tell(call: Call, snapshot: Snapshot, new: list[str]) -> None:
+    """Emit shareSnapshot in each receiving account: private shares only, source is the sharer's account number."""
+    for account in new:
+        if account in (PUBLIC, call.place.account):
+            continue
+        receiver = call.world.place(call.place.region, account)
+        detail = {"event": "shareSnapshot", "result": "succeeded", "source": int(call.place.account)}
+        shape = call.world.arn_shape()
+        events.emit_snapshot_notice(call.world, receiver, snapshot, shape, detail, started=call.now, ended=call.now)
+
+
+def describe_snapshot_attribute(call: Call) -> Response:
+    """DescribeSnapshotAttribute: createVolumePermission or productCodes. Raise InvalidParameterValue on any other."""
+    snapshot = call.snapshot()
+    attribute = call.params["Attribute"]
+    if attribute == "productCodes":
+        return {"SnapshotId": snapshot.id, "ProductCodes": []}
+    if attribute != "createVolumePermission":
+        raise ApiError("InvalidParameterValue", f"Value ({attribute}) for parameter attribute is invalid.")
+    permissions = call.place.permissions.get(snapshot.id, {})
+    entries = [{"Group": name} if name == PUBLIC else {"UserId": name} for name in permissions]
+    return {"SnapshotId": snapshot.id, "CreateVolumePermissions": entries}
+
+
+def reset_snapshot_attribute(call: Call) -> Response:
+    """ResetSnapshotAttribute: nobody but the owner may use the snapshot."""
+    snapshot = call.snapshot()
+    call.place.permissions.pop(snapshot.id, None)
+    call.world.shared_snapshots.get(call.place.region, {}).pop(snapshot.id, None)
+    return {}
+
+
+def get_block_public_access(call: Call) -> Response:
+    """GetSnapshotBlockPublicAccessState."""
+    return {"State": call.place.block_public_access, "ManagedBy": "account"}
+
+
+def enable_block_public_access(call: Call) -> Response:
+    """EnableSnapshotBlockPublicAccess: block-all-sharing or block-new-sharing. Raise InvalidParameterValue on any other."""
+    state = str(call.params["State"])
+    if state not in BLOCK_STATES:
+        raise ApiError("InvalidParameterValue", f"Value ({state}) for parameter State is invalid.")
+    call.place.block_public_access = state
+    return {"State": state}
+
+
+def disable_block_public_access(call: Call) -> Response:
+    """DisableSnapshotBlockPublicAccess."""
+    call.place.block_public_access = "unblocked"
+    return {"State": "unblocked"}

@@ -1,0 +1,235 @@
+"""CreateSnapshot, CreateSnapshots, DeleteSnapshot, and how a snapshot ends."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from snapkeep.lab.ebs_model.api import locks
+from snapkeep.lab.ebs_model.api import recycle_bin as recyclebin
+from snapkeep.lab.ebs_model.conditions.clock import utc
+from snapkeep.lab.ebs_model.conditions.quotas import MIB, SECONDS_PER_DAY
+from snapkeep.lab.ebs_model.errors import ApiError
+from snapkeep.lab.ebs_model.requests.call import Call, Response
+from snapkeep.lab.ebs_model.store import events
+from snapkeep.lab.ebs_model.store.blocks import BLOCK_SIZE, Chain
+from snapkeep.lab.ebs_model.store.lifecycle import join, leave, member_ended, no_longer_pending, remove
+from snapkeep.lab.ebs_model.store.records import COMPLETED, ERROR, PENDING, Snapshot, SnapshotSet, Volume
+from snapkeep.lab.ebs_model.store.tags import BACKUP_TAG, as_dict, as_list, flat, from_specifications, limited
+
+if TYPE_CHECKING:
+    from snapkeep.lab.ebs_model.store.region_account import Place
+    from snapkeep.lab.ebs_model.store.world_state import Setting
+
+THROUGHPUT_TYPES = ("st1", "sc1")
+
+
+def create_snapshot(call: Call) -> Response:
+    """CreateSnapshot [EC2 API reference]: answers at once with a pending snapshot."""
+    volume = call.volume()
+    given = from_specifications(call.params, "snapshot", call.place.quotas.tags_per_resource)
+    check_quotas(call, [volume])
+    snapshot = start(call, volume, str(call.params.get("Description") or ""), given, "")
+    return created(snapshot)
+
+
+def create_snapshots(call: Call) -> Response:
+    """CreateSnapshots [EC2 API reference]: one pending snapshot for each attached volume that is not excluded.
+
+    Raise InvalidInstanceID.NotFound, or InvalidParameterValue on CopyTagsFromSource.
+    """
+    wanted = call.params["InstanceSpecification"]
+    instance = call.place.instances.get(str(wanted.get("InstanceId", "")))
+    if instance is None or instance.state == "terminated":
+        raise ApiError("InvalidInstanceID.NotFound", f"The instance ID '{wanted.get('InstanceId')}' does not exist")
+    chosen = _chosen_volumes(call, instance.root_device, instance.volume_ids, wanted)
+    limit = call.place.quotas.tags_per_resource
+    given = from_specifications(call.params, "snapshot", limit)
+    source = call.params.get("CopyTagsFromSource")
+    if source not in (None, "", "volume"):
+        raise ApiError("InvalidParameterValue", f"Value ({source}) for parameter CopyTagsFromSource is invalid.")
+    tags_of = {v.id: limited({**(_user_tags(v) if source else {}), **given}, limit) for v in chosen}
+    check_quotas(call, chosen)
+    set_id = call.world.ids.resource("set")
+    description = str(call.params.get("Description") or "")
+    made = [start(call, volume, description, tags_of[volume.id], set_id) for volume in chosen]
+    members = [(snapshot.id, snapshot.volume_id) for snapshot in made]
+    call.place.sets[set_id] = SnapshotSet(set_id, call.place.account, call.now, members, len(members))
+    answers = [created(snapshot) for snapshot in made]
+    for answer in answers:
+        answer.setdefault("Tags", [])
+    return {"Snapshots": answers}
+
+
+def _user_tags(volume: Volume) -> dict[str, str]:
+    return {key: value for key, value in as_dict(volume.tags).items() if not key.startswith("aws:")}
+
+
+def _chosen_volumes(call: Call, root_device: str, volume_ids: list[str], wanted: Any) -> list[Volume]:
+    """Source: [EC2 API reference: InstanceSpecification]: at most 40 excluded data volumes; root by its own flag."""
+    excluded = [str(volume_id) for volume_id in wanted.get("ExcludeDataVolumeIds") or ()]
+    if len(excluded) > 40:  # noqa: PLR2004 - documented once, here
+        raise ApiError("InvalidParameterValue", "ExcludeDataVolumeIds can hold at most 40 volume ids")
+    attached = [call.place.volumes[volume_id] for volume_id in volume_ids]
+    for volume_id in excluded:
+        volume = next((volume for volume in attached if volume.id == volume_id), None)
+        if volume is None or volume.device == root_device:
+            raise ApiError("InvalidParameterValue", f"'{volume_id}' is not a data volume attached to the instance")
+    boot = bool(wanted.get("ExcludeBootVolume"))
+    chosen = [v for v in attached if v.id not in excluded and not (boot and v.device == root_device)]
+    if not chosen:
+        raise ApiError("InvalidParameterValue", "No volumes are left to make snapshots of")
+    return chosen
+
+
+def check_quotas(call: Call, volumes: list[Volume]) -> None:
+    """Given the volumes of a request, raise when a snapshot of each cannot be started now.
+
+    Sources: [EBS user guide: quotas] for the limits, [EC2 API reference: error codes] for the codes.
+    """
+    place, quotas = call.place, call.place.quotas
+    if len(place.snapshots) + len(volumes) > quotas.snapshots_per_region:
+        raise ApiError("SnapshotLimitExceeded", f"You have reached your quota of {quotas.snapshots_per_region} snapshots.")
+    if place.pending_creates + len(volumes) > quotas.pending_snapshots:
+        raise ApiError(
+            "PendingSnapshotLimitExceeded",
+            f"You have reached your quota of {quotas.pending_snapshots} concurrent snapshots for this account.",
+        )
+    for volume in volumes:
+        if volume.state not in ("available", "in-use"):
+            raise ApiError("IncorrectState", f"The volume '{volume.id}' is in state '{volume.state}'.")
+        limit = quotas.snapshots_per_volume
+        if volume.type in THROUGHPUT_TYPES:
+            limit = quotas.snapshots_per_throughput_volume
+        if volume.pending >= limit:
+            raise ApiError(
+                "ConcurrentSnapshotLimitExceeded",
+                f"Maximum allowed in-progress snapshots for a single volume exceeded: {limit} for {volume.id}.",
+            )
+        if volume.pending and call.now - volume.last_snapshot_at < quotas.seconds_between_snapshots:
+            raise ApiError(
+                "SnapshotCreationPerVolumeRateExceeded",
+                "The maximum per volume CreateSnapshot request rate has been exceeded. "
+                "Use an increasing or variable sleep interval between requests.",
+            )
+
+
+def start(call: Call, volume: Volume, description: str, tags: dict[str, str], set_id: str) -> Snapshot:
+    """Given a volume, make and return its pending snapshot, pinned to the content of this moment."""
+    world, place = call.world, call.place
+    snapshot = pin(call, volume, description, tags, set_id)
+    failure = world.faults.hit("snapshot_fails", world.now(), region=place.region, volume_id=volume.id)
+    speeds = world.speeds
+    seconds = speeds.snapshot_base_seconds + snapshot.moved_blocks * BLOCK_SIZE / MIB / speeds.snapshot_mib_per_second
+    slow = world.faults.hit("slow_snapshot", world.now(), region=place.region, volume_id=volume.id)
+    seconds = world.stretched(seconds) * (slow.factor if slow else 1.0)
+    if failure:
+        snapshot.failure = failure.message or "Internal error"
+        seconds = min(seconds, speeds.failure_seconds)
+    snapshot.due = call.now + seconds
+    place.add(snapshot)
+    place.pending_creates += 1
+    volume.pending += 1
+    volume.last_snapshot_at = call.now
+    world.schedule(snapshot.due - place.skew_seconds, "snapshot", place, snapshot.id)
+    return snapshot
+
+
+def pin(call: Call, volume: Volume, description: str, tags: dict[str, str], set_id: str) -> Snapshot:
+    """Given a volume, return a snapshot of its content now, sharing blocks with those before; not yet listed."""
+    world, place = call.world, call.place
+    _write_changes(world, volume, call.now)
+    log = volume.log
+    snapshot = Snapshot(
+        seq=world.next_seq(),
+        id=world.ids.resource("snap"),
+        account=place.account,
+        volume_id=volume.id,
+        state=PENDING,
+        start=call.now,
+        due=0.0,
+        size_gib=volume.size_gib,
+        description=description,
+        log=log,
+        generation=log.generation,
+        tags=flat(tags),
+        encrypted=volume.encrypted,
+        key_arn=volume.key_arn,
+        full_blocks=log.covered_blocks,
+        set_id=set_id,
+    )
+    chain = place.chains.get(log)
+    if chain is None:
+        chain = place.chains[log] = Chain(log, log.data_key_id)
+    snapshot.moved_blocks = join(place, snapshot, chain)
+    return snapshot
+
+
+def _write_changes(world: Setting, volume: Volume, now: float) -> None:
+    """Write what a volume with a change rate has changed since the last time, at a place drawn from the seed."""
+    if not volume.change_blocks_per_day:
+        return
+    total = volume.size_gib * 2048
+    count = min(total, int(volume.change_blocks_per_day * (now - volume.changed_at) / SECONDS_PER_DAY))
+    if count < 1:
+        return
+    volume.changed_at = now
+    volume.log.write(world.random.randrange(total - count + 1), count)
+
+
+def finish(world: Setting, place: Place, snapshot_id: str, extra: Any) -> None:  # noqa: ARG001
+    """The time of a pending snapshot has come: it completes, or it fails."""
+    snapshot = place.snapshots.get(snapshot_id)
+    if snapshot is None or snapshot.state != PENDING:
+        return
+    ended = world.now() + place.skew_seconds
+    no_longer_pending(place, snapshot)
+    if snapshot.failure:
+        snapshot.message = snapshot.failure
+        place.set_state(snapshot, ERROR)
+        leave(place, snapshot)
+    else:
+        place.set_state(snapshot, COMPLETED)
+        snapshot.completed_at = ended
+    if snapshot_id in place.locks:
+        locks.creation_ended(world, place, snapshot)
+    if not snapshot.set_id or world.event_options.members_of_sets:
+        events.emit_create_snapshot(world, place, snapshot, ended)
+    if snapshot.set_id:
+        member_ended(world, place, snapshot.set_id, snapshot_id if snapshot.failure else "")
+
+
+def delete_snapshot(call: Call) -> Response:
+    """DeleteSnapshot [EC2 API reference]: refused for one that an AMI uses or that is locked; a rule may keep it.
+
+    One that AWS Backup manages is refused with InvalidParameterValue [github.com/cloud-custodian/cloud-custodian/issues/9459].
+    """
+    place = call.place
+    snapshot = call.snapshot()
+    users = place.image_uses.get(snapshot.id)
+    if users:
+        # A disabled AMI holds its snapshots as a registered one does [EC2 user guide: disable an AMI].
+        raise ApiError("InvalidSnapshot.InUse", f"The snapshot {snapshot.id} is currently in use by {users[0]}")
+    locks.refuse_if_locked(call, snapshot)
+    if BACKUP_TAG in snapshot.tags[::2]:
+        message = "This snapshot is managed by the AWS Backup service and cannot be deleted via EC2 APIs."
+        raise ApiError("InvalidParameterValue", message)
+    if not recyclebin.keep(call, snapshot):
+        remove(call.world, place, snapshot)
+    return {}
+
+
+def created(snapshot: Snapshot) -> Response:
+    """Given a snapshot just started, return the answer of the call that made it."""
+    answer: Response = {
+        "SnapshotId": snapshot.id,
+        "VolumeId": snapshot.volume_id,
+        "State": snapshot.state,
+        "StartTime": utc(snapshot.start),
+        "Progress": "0%",
+        "OwnerId": snapshot.account,
+        "Description": snapshot.description,
+        "VolumeSize": snapshot.size_gib,
+        "Encrypted": snapshot.encrypted,
+        "Tags": as_list(snapshot.tags),
+    }
+    return answer

@@ -1,0 +1,121 @@
+"""CreateTags, DeleteTags, DescribeTags. Source: [EC2 API reference], limits in ``tags``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from snapkeep.lab.ebs_model.errors import ApiError, snapshot_not_found, volume_not_found
+from snapkeep.lab.ebs_model.requests.call import Call, Response
+from snapkeep.lab.ebs_model.requests.filters import matcher, parsed
+from snapkeep.lab.ebs_model.requests.paging import page
+from snapkeep.lab.ebs_model.store.records import Image, Instance, Snapshot, Volume
+from snapkeep.lab.ebs_model.store.tags import as_dict, checked, flat, limited
+
+Tagged = Snapshot | Volume | Image | Instance
+MOST_RESOURCES = 1000
+
+
+def _find(call: Call, resource_id: str) -> Tagged:
+    place = call.place
+    stores: dict[str, Any] = {
+        "snap": place.snapshots,
+        "vol": place.volumes,
+        "ami": place.images,
+        "i": place.instances,
+    }
+    prefix = resource_id.split("-", 1)[0]
+    if prefix not in stores:
+        raise ApiError("InvalidID", f"The ID '{resource_id}' is not valid")
+    found: Tagged | None = stores[prefix].get(resource_id)
+    if found is None and prefix == "snap" and resource_id in place.bin:
+        return place.bin[resource_id].snapshot
+    if found is None:
+        if prefix == "snap":
+            raise snapshot_not_found(resource_id)
+        if prefix == "vol":
+            raise volume_not_found(resource_id)
+        code = "InvalidAMIID.NotFound" if prefix == "ami" else "InvalidInstanceID.NotFound"
+        raise ApiError(code, f"The ID '{resource_id}' does not exist")
+    return found
+
+
+def _set(call: Call, resource: Tagged, tags: dict[str, str]) -> None:
+    if isinstance(resource, Snapshot):
+        call.place.set_tags(resource, flat(tags))
+    else:
+        resource.tags = flat(tags)
+
+
+def _resources(call: Call) -> list[Tagged]:
+    ids = list(dict.fromkeys(str(resource_id) for resource_id in call.params["Resources"]))
+    if len(ids) > MOST_RESOURCES:
+        raise ApiError("InvalidParameterValue", f"Resources can hold at most {MOST_RESOURCES} ids")
+    return [_find(call, resource_id) for resource_id in ids]
+
+
+def create_tags(call: Call) -> Response:
+    """CreateTags: all resources or none; a key that exists gets the new value; at most 50 for each."""
+    limit = call.place.quotas.tags_per_resource
+    given = checked(call.params["Tags"], limit)
+    changes = [(resource, limited({**as_dict(resource.tags), **given}, limit)) for resource in _resources(call)]
+    for resource, tags in changes:
+        _set(call, resource, tags)
+    return {}
+
+
+def delete_tags(call: Call) -> Response:
+    """DeleteTags: by key, or by key and value; all user tags when none are named; `aws:` ones stay.
+
+    Raise InvalidParameterValue when an `aws:` one is named.
+    """
+    resources = _resources(call)
+    named = call.params.get("Tags")
+    for entry in named or ():
+        if str(entry.get("Key", "")).lower().startswith("aws:"):
+            raise ApiError("InvalidParameterValue", "Tag keys starting with 'aws:' are reserved for internal use")
+    for resource in resources:
+        kept = {
+            key: value
+            for key, value in as_dict(resource.tags).items()
+            if key.startswith("aws:") or (named and not any(_names(entry, key, value) for entry in named))
+        }
+        _set(call, resource, kept)
+    return {}
+
+
+def _names(entry: Any, key: str, value: str) -> bool:
+    return bool(entry.get("Key") == key and entry.get("Value") in (None, value))
+
+
+def _all(call: Call) -> Iterator[tuple[int, str, str, str, str]]:
+    place = call.place
+    groups: tuple[tuple[str, Any], ...] = (
+        ("snapshot", place.ordered(-1)),
+        ("volume", place.volumes.values()),
+        ("image", place.images.values()),
+        ("instance", place.instances.values()),
+    )
+    for kind, resources in groups:
+        for resource in resources:
+            for index in range(0, len(resource.tags), 2):
+                # 64 leaves room for the 50 tags of each resource within one order number
+                yield resource.seq * 64 + index // 2, resource.id, kind, resource.tags[index], resource.tags[index + 1]
+
+
+def describe_tags(call: Call) -> Response:
+    """DescribeTags: filters key, value, resource-id, resource-type, tag:<key>. Raise InvalidParameterValue on any other."""
+    columns = {"resource-id": 1, "resource-type": 2, "key": 3, "value": 4}
+    tests = []
+    for name, values in parsed(call.params.get("Filters")):
+        if name.startswith("tag:"):
+            tests.append((3, matcher([name[4:]])))
+            tests.append((4, matcher(values)))
+        elif name in columns:
+            tests.append((columns[name], matcher(values)))
+        else:
+            raise ApiError("InvalidParameterValue", f"The filter '{name}' is invalid")
+    found = [row for row in _all(call) if all(matches(str(row[column])) for column, matches in tests)]
+    chosen, token = page(found, lambda row: row[0], call.params)
+    tags = [{"ResourceId": row[1], "ResourceType": row[2], "Key": row[3], "Value": row[4]} for row in chosen]
+    return {"Tags": tags, **token}

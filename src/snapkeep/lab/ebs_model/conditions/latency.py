@@ -1,0 +1,41 @@
+"""How long requests take, in virtual time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from snapkeep.lab.ebs_model.conditions.throttling import is_read
+
+
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """Seconds from a request to its answer: for one that reads, for one that changes, and for each item of a page.
+
+    By default nothing takes time. AWS documents no latency of EC2's API: `ASSUMED_LATENCY` is ours.
+    """
+
+    read_seconds: float = 0.0
+    change_seconds: float = 0.0
+    item_seconds: float = 0.0
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            seconds = getattr(self, field.name)
+            if seconds < 0:
+                raise ValueError(f"{field.name} is {seconds}: must be 0 or more")
+
+    def seconds_of(self, action: str, answer: Mapping[str, Any]) -> float:
+        """Given an action and its answer (empty for an error), return how many seconds the request took."""
+        if not is_read(action):
+            return self.change_seconds
+        items = sum(len(value) for value in answer.values() if isinstance(value, list))
+        return self.read_seconds + items * self.item_seconds
+
+
+ASSUMED_LATENCY = Latency(read_seconds=0.1, change_seconds=0.25, item_seconds=0.0008)
+"""What the measurements reckon with. An assumption, meant to be slow: a full page of 1,000 snapshots takes 0.9 seconds.
+
+The one figure of AWS's is an example: 100 ms for a request [EBS user guide: optimize performance for EBS direct APIs].
+"""

@@ -1,0 +1,1 @@
+"""A world as a file: one that describes it, and one that keeps it between two runs."""

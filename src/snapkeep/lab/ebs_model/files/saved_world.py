@@ -1,0 +1,275 @@
+"""A world as JSON-able data, and back: what `--state DIR` keeps between two runs.
+
+Write logs and chains are shared between records: they are written once, and named by their number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, asdict, fields
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from snapkeep.lab.ebs_model.conditions.clock import Clock, VirtualClock
+from snapkeep.lab.ebs_model.conditions.event_options import EventOptions
+from snapkeep.lab.ebs_model.conditions.faults import FaultRule
+from snapkeep.lab.ebs_model.conditions.latency import Latency
+from snapkeep.lab.ebs_model.conditions.quotas import Quotas, Speeds
+from snapkeep.lab.ebs_model.store.blocks import Chain, WriteLog
+from snapkeep.lab.ebs_model.store.records import (
+    PENDING,
+    Binned,
+    BinRule,
+    Image,
+    Instance,
+    Key,
+    Lock,
+    Snapshot,
+    SnapshotSet,
+    Tiering,
+    Volume,
+)
+from snapkeep.lab.ebs_model.store.region_account import Place
+from snapkeep.lab.ebs_model.store.world_state import Setting
+
+if TYPE_CHECKING:
+    import random
+
+VERSION = 1
+Data = dict[str, Any]
+_World = TypeVar("_World", bound=Setting)
+_STORES: dict[str, type[Any]] = {
+    "volumes": Volume,
+    "instances": Instance,
+    "images": Image,
+    "keys": Key,
+    "locks": Lock,
+    "tiering": Tiering,
+    "sets": SnapshotSet,
+}
+_PLAIN = (
+    "skew_seconds",
+    "aliases",
+    "image_uses",
+    "block_public_access",
+    "encrypt_by_default",
+    "default_key",
+    "archived_blocks",
+)
+
+
+class _Numbers:
+    """Gives each shared object a number, in the order of first use."""
+
+    def __init__(self) -> None:
+        self.found: dict[Any, int] = {}
+
+    def of(self, thing: Any) -> int:
+        return self.found.setdefault(thing, len(self.found))
+
+
+def save(world: Setting) -> Data:
+    """Given a world, return all of it as JSON-able data. Listeners are not part of it."""
+    logs, chains = _Numbers(), _Numbers()
+    places = [_save_place(place, logs, chains) for place in world.places.values()]
+    # A base may be known from its descendants alone: numbering it may add logs while they are written.
+    written: list[Data] = []
+    saved_chains = [{"log": logs.of(chain.log), "data_key_id": chain.data_key_id} for chain in chains.found]
+    while len(written) < len(logs.found):
+        written.append(_save_log(list(logs.found)[len(written)], logs))
+    return {
+        "version": VERSION,
+        "now": world.clock.now(),
+        "started": world.started,
+        "seed": world.seed,
+        "account": world.account,
+        "regions": list(world.regions),
+        "quotas": asdict(world.quotas),
+        "region_quotas": {region: asdict(quotas) for region, quotas in world.region_quotas.items()},
+        "speeds": asdict(world.speeds),
+        "latency": asdict(world.latency),
+        "events": asdict(world.event_options),
+        "faults": [{"rule": _differing(armed.rule), "matches": armed.matches} for armed in world.faults.armed],
+        "random": {name: _save_random(dice) for name, dice in _dice(world).items()},
+        "due": [list(entry) for entry in sorted(world.heap)],
+        "sequence": world.sequence,
+        "throttle": {name: list(level) for name, level in world.throttle.levels.items()},
+        "shared": world.shared_snapshots,
+        "logs": written,
+        "chains": saved_chains,
+        "places": places,
+    }
+
+
+def _dice(world: Setting) -> dict[str, random.Random]:
+    return {
+        "ids": world.ids.random,
+        "world": world.random,
+        "events": world.event_random,
+        "faults": world.faults.random,
+    }
+
+
+def _save_random(dice: random.Random) -> list[Any]:
+    version, internal, gauss = dice.getstate()
+    return [version, list(internal), gauss]
+
+
+def _differing(rule: FaultRule) -> Data:
+    """Return the fields that differ from their defaults: infinity is no JSON."""
+    return {field.name: value for field in fields(rule) if (value := getattr(rule, field.name)) != field.default}
+
+
+def _save_log(log: WriteLog, logs: _Numbers) -> Data:
+    return {
+        "origin": log.origin,
+        "data_key_id": log.data_key_id,
+        "base": logs.of(log.base) if log.base is not None else -1,
+        "base_generation": log.base_generation,
+        "entries": [list(extent) for extent in log.entries],
+    }
+
+
+def _save_record(record: Any, logs: _Numbers, chains: _Numbers) -> Data:
+    saved: Data = {}
+    for field in fields(record):
+        value = getattr(record, field.name)
+        if field.default is not MISSING and value == field.default:
+            continue
+        if isinstance(value, WriteLog):
+            value = logs.of(value)
+        elif isinstance(value, Chain):
+            value = chains.of(value)
+        elif isinstance(value, Snapshot):
+            value = _save_record(value, logs, chains)
+        saved[field.name] = value
+    return saved
+
+
+def _save_place(place: Place, logs: _Numbers, chains: _Numbers) -> Data:
+    saved: Data = {name: getattr(place, name) for name in _PLAIN}
+    for name in (*_STORES, "bin"):
+        saved[name] = {key: _save_record(record, logs, chains) for key, record in getattr(place, name).items()}
+    saved["account"], saved["region"] = place.account, place.region
+    saved["snapshots"] = [_save_record(snapshot, logs, chains) for snapshot in place.ordered(-1)]
+    saved["bin_rules"] = [asdict(rule) for rule in place.bin_rules]
+    saved["permissions"] = {key: list(grantees) for key, grantees in place.permissions.items()}
+    saved["volume_chains"] = [[logs.of(log), chains.of(chain)] for log, chain in place.chains.items()]
+    # A last copy that is gone makes the next one full, and so does none: only those still there are kept.
+    saved["last_copies"] = [copy.id for copy in place.last_copy.values() if copy.id in place.snapshots]
+    return saved
+
+
+def restore(make: Callable[..., _World], data: Mapping[str, Any], clock: Clock | None) -> _World:
+    """Given saved data, return the world as it was. Without a clock: a virtual one at the time of saving.
+
+    Raise ValueError on a version that this model does not read.
+    """
+    if data.get("version") != VERSION:
+        raise ValueError(f"version of the state is {data.get('version')!r}: this model reads {VERSION}")
+    world = make(
+        clock=clock or VirtualClock(data["now"]),
+        seed=data["seed"],
+        quotas=quotas_from(data["quotas"]),
+        region_quotas={region: quotas_from(quotas) for region, quotas in data["region_quotas"].items()},
+        speeds=Speeds(**data["speeds"]),
+        latency=Latency(**data.get("latency", {})),
+        events=EventOptions(**data["events"]),
+        account=data["account"],
+        regions=tuple(data["regions"]),
+    )
+    world.started = world.faults.started = data["started"]
+    for entry in data["faults"]:
+        world.faults.add(FaultRule(**entry["rule"]), entry["matches"])
+    for name, dice in _dice(world).items():
+        version, internal, gauss = data["random"][name]
+        dice.setstate((version, tuple(internal), gauss))
+    world.sequence = data["sequence"]
+    world.heap[:] = [tuple(entry) for entry in data["due"]]
+    world.throttle.levels = {name: (level[0], level[1]) for name, level in data["throttle"].items()}
+    world.shared_snapshots = {region: dict(shared) for region, shared in data["shared"].items()}
+    logs = _restore_logs(data["logs"])
+    chains = [Chain(logs[entry["log"]], entry["data_key_id"]) for entry in data["chains"]]
+    for saved in data["places"]:
+        _restore_place(world, saved, logs, chains)
+    return world
+
+
+def quotas_from(data: Mapping[str, Any]) -> Quotas:
+    """Given the fields of Quotas as read from JSON or YAML, return them."""
+    buckets = {action: (float(size), float(refill)) for action, (size, refill) in data.get("buckets", {}).items()}
+    return Quotas(**{**data, "buckets": buckets})
+
+
+def _restore_logs(saved: list[Data]) -> list[WriteLog]:
+    made: dict[int, WriteLog] = {}
+
+    def log(number: int) -> WriteLog:
+        if number not in made:
+            data = saved[number]
+            base = log(data["base"]) if data["base"] >= 0 else None
+            found = WriteLog(data["origin"], data["data_key_id"], base, data["base_generation"])
+            for first, end in data["entries"]:
+                found.write(first, end - first)
+            made[number] = found
+        return made[number]
+
+    return [log(number) for number in range(len(saved))]
+
+
+def _restore_record(kind: type[Any], data: Data, logs: list[WriteLog], chains: list[Chain]) -> Any:
+    values = dict(data)
+    if "log" in values:
+        values["log"] = logs[values["log"]]
+    if "tags" in values:
+        values["tags"] = tuple(values["tags"])
+    chain = chains[values.pop("chain")] if values.get("chain") is not None else None
+    for name in ("mappings", "members"):
+        if name in values:
+            values[name] = [tuple(entry) for entry in values[name]]
+    if kind is Binned:
+        values["snapshot"] = _restore_record(Snapshot, values["snapshot"], logs, chains)
+    record = kind(**values)
+    if chain is not None:
+        record.chain = chain
+        chain.add(record)
+    return record
+
+
+def _restore_place(world: Setting, data: Data, logs: list[WriteLog], chains: list[Chain]) -> None:
+    place = world.place(data["region"], data["account"])
+    for name in _PLAIN:
+        setattr(place, name, data[name])
+    stores: dict[str, type[Any]] = {**_STORES, "bin": Binned}
+    for name, kind in stores.items():
+        records = {key: _restore_record(kind, record, logs, chains) for key, record in data[name].items()}
+        setattr(place, name, records)
+    for saved in data["snapshots"]:
+        _restore_snapshot(place, _restore_record(Snapshot, saved, logs, chains))
+    for binned in place.bin.values():
+        if binned.snapshot.source_id:
+            place.copies_by_log.setdefault(binned.snapshot.log, {})[binned.snapshot] = None
+    place.bin_rules = [
+        BinRule(rule["retention_days"], _pairs(rule["tags"]), _pairs(rule["exclude_tags"])) for rule in data["bin_rules"]
+    ]
+    place.permissions = {key: dict.fromkeys(grantees) for key, grantees in data["permissions"].items()}
+    place.chains = {logs[log]: chains[chain] for log, chain in data["volume_chains"]}
+    for copy_id in data["last_copies"]:
+        copy = place.snapshots[copy_id]
+        place.last_copy[copy.log] = copy
+    members = {id(s.chain): s.chain for s in (*place.snapshots.values(), *(b.snapshot for b in place.bin.values()))}
+    place.stored_blocks = sum(chain.stored_blocks for chain in members.values() if chain is not None)
+
+
+def _pairs(entries: list[list[str]]) -> list[tuple[str, str]]:
+    return [(entry[0], entry[1]) for entry in entries]
+
+
+def _restore_snapshot(place: Place, snapshot: Snapshot) -> None:
+    place.add(snapshot)
+    if snapshot.source_id:
+        if snapshot.state != "error":
+            place.copies_by_log.setdefault(snapshot.log, {})[snapshot] = None
+        if snapshot.state == PENDING:
+            place.copies_in_flight[snapshot.id] = snapshot
+    elif snapshot.state == PENDING:
+        place.pending_creates += 1

@@ -1,0 +1,1 @@
+"""A request as an action sees it: its parameters, its filters, its page."""

@@ -1,0 +1,76 @@
+"""One request, as the actions see it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from snapkeep.lab.ebs_model.errors import ApiError, snapshot_not_found, volume_not_found
+from snapkeep.lab.ebs_model.store.ids import well_formed
+
+if TYPE_CHECKING:
+    from snapkeep.lab.ebs_model.store.records import Snapshot, Volume
+    from snapkeep.lab.ebs_model.store.region_account import Place
+    from snapkeep.lab.ebs_model.store.world_state import Setting
+
+Params = Mapping[str, Any]
+Response = dict[str, Any]
+
+
+@dataclass(slots=True)
+class Call:
+    """A request: where, by whom, when (in the region's own time), with which parameters."""
+
+    world: Setting
+    place: Place
+    params: Params
+    caller: str
+    now: float
+
+    def snapshot(self, parameter: str = "SnapshotId") -> Snapshot:
+        """Return the account's own snapshot that a parameter names. Raise InvalidSnapshot.NotFound."""
+        return self.own_snapshot(str(self.params[parameter]))
+
+    def own_snapshot(self, snapshot_id: str) -> Snapshot:
+        """Given an id, return the account's own snapshot. Raise InvalidSnapshot.NotFound or a form error."""
+        found = self.place.snapshots.get(snapshot_id)
+        if found is None:
+            check_snapshot_id(snapshot_id)
+            raise snapshot_not_found(snapshot_id)
+        return found
+
+    def volume(self, parameter: str = "VolumeId") -> Volume:
+        """Return the volume that a parameter names. Raise InvalidVolume.NotFound or a form error."""
+        volume_id = str(self.params[parameter])
+        found = self.place.volumes.get(volume_id)
+        if found is None:
+            if not volume_id.startswith("vol-"):
+                raise ApiError(
+                    "InvalidParameterValue",
+                    f"Value ({volume_id}) for parameter volumeId is invalid. Expected: 'vol-...'.",
+                )
+            raise volume_not_found(volume_id)
+        return found
+
+
+Handler = Callable[[Call], Response]
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """How an action is carried out, and which parameters it cannot do without (botocore's service model)."""
+
+    run: Handler
+    required: tuple[str, ...] = ()
+
+
+def check_snapshot_id(snapshot_id: str) -> None:
+    """Given a text, raise unless it has the form of a snapshot id [EC2 API reference: error codes]."""
+    if not snapshot_id.startswith("snap-"):
+        raise ApiError(
+            "InvalidParameterValue",
+            f"Value ({snapshot_id}) for parameter snapshotId is invalid. Expected: 'snap-...'.",
+        )
+    if not well_formed(snapshot_id, "snap"):
+        raise ApiError("InvalidSnapshotID.Malformed", f'Invalid id: "{snapshot_id}" (expecting "snap-...")')

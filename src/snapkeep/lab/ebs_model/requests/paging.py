@@ -1,0 +1,60 @@
+"""Pages: MaxResults and NextToken over items with a fixed order number.
+
+A token names the last item given, not a position: what is made or deleted between two pages neither repeats nor
+hides anything else.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeVar
+
+from snapkeep.lab.ebs_model.errors import ApiError
+
+Item = TypeVar("Item")
+
+
+def encode(last: int) -> str:
+    """Given the order number of the last item of a page, return the token of the next."""
+    return base64.urlsafe_b64encode(f"after:{last}".encode()).decode()
+
+
+def decode(token: str) -> int:
+    """Given a token, return the order number to go on after. Raise InvalidNextToken."""
+    try:
+        text = base64.b64decode(token.encode(), altchars=b"-_", validate=True).decode()
+        return int(text.removeprefix("after:"))
+    except (ValueError, binascii.Error) as error:
+        raise ApiError("InvalidNextToken", f"The token '{token}' is invalid") from error
+
+
+def limits(params: Mapping[str, Any], *, least: int = 5, most: int = 1000) -> tuple[int, int]:
+    """Given a request, return (order number to go on after, most items in the page; 0 for all).
+
+    Raise InvalidParameterValue when MaxResults is below the least. More than the most is cut to it
+    [EC2 API reference: DescribeSnapshots, between 5 and 1,000; larger values return 1,000].
+    """
+    after = decode(params["NextToken"]) if params.get("NextToken") else -1
+    maximum = params.get("MaxResults")
+    if maximum is None:
+        # A token without MaxResults goes on in pages of the largest size.
+        return after, most if after >= 0 else 0
+    if int(maximum) < least:
+        raise ApiError(
+            "InvalidParameterValue",
+            f"Value ( {maximum} ) for parameter maxResults is invalid. Expecting a value greater than {least}.",
+        )
+    return after, min(int(maximum), most)
+
+
+def page(
+    items: Iterable[Item], order: Callable[[Item], int], params: Mapping[str, Any], *, least: int = 5, most: int = 1000
+) -> tuple[list[Item], dict[str, str]]:
+    """Given items, return those of the page asked for and the NextToken to merge into the answer (or nothing)."""
+    after, size = limits(params, least=least, most=most)
+    rest = sorted((item for item in items if order(item) > after), key=order)
+    if not size or len(rest) <= size:
+        return rest, {}
+    return rest[:size], {"NextToken": encode(order(rest[size - 1]))}

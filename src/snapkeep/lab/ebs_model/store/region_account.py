@@ -1,0 +1,181 @@
+"""One account in one region: its resources, and the indexes that keep large worlds fast."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator
+from operator import attrgetter
+from sys import intern
+
+from snapkeep.lab.ebs_model.conditions.quotas import Quotas
+from snapkeep.lab.ebs_model.store.blocks import Chain, WriteLog
+from snapkeep.lab.ebs_model.store.records import (
+    Binned,
+    BinRule,
+    Image,
+    Instance,
+    Key,
+    Lock,
+    Snapshot,
+    SnapshotSet,
+    Tiering,
+    Volume,
+)
+from snapkeep.lab.ebs_model.store.tags import FlatTags
+
+_seq = attrgetter("seq")
+COMPACT_AT = 1024
+
+Bucket = Snapshot | dict[Snapshot, None]
+"""Most index entries hold one snapshot: no set is made for those."""
+
+
+def members_of(bucket: Bucket | None) -> Iterable[Snapshot]:
+    """Given an index entry, return its snapshots."""
+    if bucket is None:
+        return ()
+    return (bucket,) if isinstance(bucket, Snapshot) else bucket
+
+
+class Index:
+    """Snapshots by one text."""
+
+    __slots__ = ("buckets",)
+
+    def __init__(self) -> None:
+        self.buckets: dict[str, Bucket] = {}
+
+    def add(self, text: str, snapshot: Snapshot) -> None:
+        """Put a snapshot under a text."""
+        bucket = self.buckets.get(text)
+        if bucket is None:
+            self.buckets[text] = snapshot
+        elif isinstance(bucket, Snapshot):
+            self.buckets[text] = {bucket: None, snapshot: None}
+        else:
+            bucket[snapshot] = None
+
+    def remove(self, text: str, snapshot: Snapshot) -> None:
+        """Take a snapshot away from under a text."""
+        bucket = self.buckets.get(text)
+        if bucket is snapshot:
+            del self.buckets[text]
+        elif isinstance(bucket, dict):
+            bucket.pop(snapshot, None)
+            if not bucket:
+                del self.buckets[text]
+
+    def size(self, text: str) -> int:
+        """Return how many snapshots are under a text."""
+        bucket = self.buckets.get(text)
+        if bucket is None:
+            return 0
+        return 1 if isinstance(bucket, Snapshot) else len(bucket)
+
+    def get(self, text: str) -> Iterable[Snapshot]:
+        """Return the snapshots under a text."""
+        return members_of(self.buckets.get(text))
+
+
+class Place:
+    """The resources of one account in one region."""
+
+    def __init__(self, account: str, region: str, quotas: Quotas) -> None:
+        self.account = account
+        self.region = region
+        self.name = f"{account}/{region}"
+        self.quotas = quotas
+        self.skew_seconds = 0.0
+        self.snapshots: dict[str, Snapshot] = {}
+        self.by_volume = Index()
+        self.by_tag: dict[str, Index] = {}
+        self.by_state: dict[str, dict[Snapshot, None]] = {"pending": {}, "error": {}}
+        self.copies_in_flight: dict[str, Snapshot] = {}
+        self.pending_creates = 0
+        self._order: list[Snapshot] = []
+        self._gone = 0
+        self.volumes: dict[str, Volume] = {}
+        self.instances: dict[str, Instance] = {}
+        self.images: dict[str, Image] = {}
+        self.image_uses: dict[str, list[str]] = {}
+        self.keys: dict[str, Key] = {}
+        self.aliases: dict[str, str] = {}
+        self.locks: dict[str, Lock] = {}
+        self.tiering: dict[str, Tiering] = {}
+        self.bin: dict[str, Binned] = {}
+        self.bin_rules: list[BinRule] = []
+        self.permissions: dict[str, dict[str, None]] = {}
+        self.sets: dict[str, SnapshotSet] = {}
+        self.block_public_access = "unblocked"
+        self.encrypt_by_default = False
+        self.default_key = ""
+        self.chains: dict[WriteLog, Chain] = {}
+        self.copies_by_log: dict[WriteLog, dict[Snapshot, None]] = {}
+        self.last_copy: dict[WriteLog, Snapshot] = {}
+        self.stored_blocks = 0
+        self.archived_blocks = 0
+
+    def add(self, snapshot: Snapshot) -> None:
+        """Take a snapshot into the place and its indexes."""
+        self.snapshots[snapshot.id] = snapshot
+        if self._order and self._order[-1].seq > snapshot.seq:
+            self._order.insert(bisect_right(self._order, snapshot.seq, key=_seq), snapshot)
+        else:
+            self._order.append(snapshot)
+        self.by_volume.add(snapshot.volume_id, snapshot)
+        if snapshot.state in self.by_state:
+            self.by_state[snapshot.state][snapshot] = None
+        if snapshot.tags:
+            self._index_tags(snapshot)
+
+    def remove(self, snapshot: Snapshot) -> None:
+        """Take a snapshot out of the place and its indexes."""
+        del self.snapshots[snapshot.id]
+        self._gone += 1
+        if self._gone > COMPACT_AT and self._gone * 2 > len(self._order):
+            self._order = [kept for kept in self._order if self.snapshots.get(kept.id) is kept]
+            self._gone = 0
+        self.by_volume.remove(snapshot.volume_id, snapshot)
+        if snapshot.state in self.by_state:
+            self.by_state[snapshot.state].pop(snapshot, None)
+        if snapshot.tags:
+            self._unindex_tags(snapshot)
+
+    def set_state(self, snapshot: Snapshot, state: str) -> None:
+        """Change the state of a snapshot."""
+        if snapshot.state in self.by_state:
+            self.by_state[snapshot.state].pop(snapshot, None)
+        snapshot.state = state
+        if state in self.by_state:
+            self.by_state[state][snapshot] = None
+
+    def set_tags(self, snapshot: Snapshot, tags: FlatTags) -> None:
+        """Change the tags of a snapshot."""
+        if snapshot.id in self.snapshots:
+            self._unindex_tags(snapshot)
+            snapshot.tags = tags
+            self._index_tags(snapshot)
+        else:
+            snapshot.tags = tags
+
+    def ordered(self, after: int) -> Iterator[Snapshot]:
+        """Given an order number, return the snapshots made later, in the order they were made."""
+        order, living = self._order, self.snapshots
+        start = bisect_right(order, after, key=_seq) if after >= 0 else 0
+        for index in range(start, len(order)):
+            snapshot = order[index]
+            if living.get(snapshot.id) is snapshot:
+                yield snapshot
+
+    def _index_tags(self, snapshot: Snapshot) -> None:
+        tags = snapshot.tags
+        for index in range(0, len(tags), 2):
+            by_value = self.by_tag.get(tags[index])
+            if by_value is None:
+                by_value = self.by_tag[intern(tags[index])] = Index()
+            by_value.add(tags[index + 1], snapshot)
+
+    def _unindex_tags(self, snapshot: Snapshot) -> None:
+        tags = snapshot.tags
+        for index in range(0, len(tags), 2):
+            self.by_tag[tags[index]].remove(tags[index + 1], snapshot)

@@ -1,0 +1,175 @@
+"""What every action finds around it: a clock, dice, accounts in regions, what is due, and who hears events."""
+
+from __future__ import annotations
+
+import heapq
+import random
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+
+from snapkeep.lab.ebs_model.conditions.clock import Clock, VirtualClock, iso
+from snapkeep.lab.ebs_model.conditions.event_options import ARN_SHAPES, Event, EventOptions
+from snapkeep.lab.ebs_model.conditions.faults import FaultEngine, Faults
+from snapkeep.lab.ebs_model.conditions.latency import Latency
+from snapkeep.lab.ebs_model.conditions.quotas import Quotas, Speeds
+from snapkeep.lab.ebs_model.conditions.throttling import Throttle
+from snapkeep.lab.ebs_model.errors import ApiError
+from snapkeep.lab.ebs_model.store.blocks import WriteLog
+from snapkeep.lab.ebs_model.store.ids import Ids
+from snapkeep.lab.ebs_model.store.region_account import Place
+
+DEFAULT_ACCOUNT = "123456789012"
+DEFAULT_REGIONS = (
+    "us-east-1", "us-east-2", "us-west-1", "us-west-2", "ca-central-1", "sa-east-1",
+    "eu-west-1", "eu-west-2", "eu-west-3", "eu-central-1", "eu-north-1",
+    "ap-south-1", "ap-southeast-1", "ap-southeast-2", "ap-northeast-1", "ap-northeast-2",
+)  # fmt: skip
+
+Listener = Callable[[Event], None]
+Happening = tuple[float, int, str, str, str, str, Any]
+"""Due time, order, kind, account, region, resource id, and what else it needs (JSON-able)."""
+
+
+class Setting(ABC):
+    """The accounts and regions of a world, before anybody asks anything of it."""
+
+    def __init__(
+        self,
+        *,
+        clock: Clock | None = None,
+        seed: int = 0,
+        quotas: Quotas | None = None,
+        speeds: Speeds | None = None,
+        latency: Latency | None = None,
+        faults: Faults | None = None,
+        events: EventOptions | None = None,
+        account: str = DEFAULT_ACCOUNT,
+        regions: tuple[str, ...] = DEFAULT_REGIONS,
+        region_quotas: Mapping[str, Quotas] | None = None,
+    ) -> None:
+        self.clock: Clock = clock or VirtualClock()
+        self.account = account
+        self.regions = regions
+        self.quotas = quotas or Quotas()
+        self.speeds = speeds or Speeds()
+        self.latency = _latency_on(self.clock, latency or Latency())
+        self._requests_take_time = self.latency != Latency()
+        self.event_options = events or EventOptions()
+        self.region_quotas = dict(region_quotas or {})
+        self.seed = seed
+        self.ids = Ids(seed)
+        self.random = random.Random(seed + 1)  # noqa: S311 - a model's dice
+        self.event_random = random.Random(seed + 2)  # noqa: S311
+        self.started = self.clock.now()
+        self.faults = FaultEngine(seed + 3, self.started)
+        self.faults.set(faults or Faults())
+        self.throttle = Throttle()
+        self.places: dict[tuple[str, str], Place] = {}
+        self.shared_snapshots: dict[str, dict[str, str]] = {}
+        self.events_emitted = 0
+        self.calls_made = 0
+        self.heap: list[Happening] = []
+        self.sequence = 0
+        self._listeners: list[Listener] = []
+        self._delivering = 0
+        self._lock = threading.RLock()
+        self._moment: float | None = None
+        if isinstance(self.clock, VirtualClock):
+            self.clock.attach(self.run_until)
+
+    @abstractmethod
+    def run_until(self, moment: float | datetime) -> None:
+        """Given a time, let everything up to it happen, in order. Needs a VirtualClock."""
+
+    def place(self, region: str, account_id: str | None = None) -> Place:
+        """Given a region and an account, return what is there. Raise ApiError for a region that is not in the world."""
+        key = (account_id or self.account, region)
+        found = self.places.get(key)
+        if found is None:
+            if region not in self.regions:
+                raise ApiError("InvalidRegion", f"The region '{region}' does not exist in this world.")
+            found = self.places[key] = Place(key[0], region, self.region_quotas.get(region, self.quotas))
+        return found
+
+    def now(self) -> float:
+        """Return seconds since the epoch: of the clock, or of what is happening right now."""
+        return self.clock.now() if self._moment is None else self._moment
+
+    def schedule(self, due: float, kind: str, place: Place, resource_id: str, extra: Any = "") -> None:
+        """Given a time and a kind of happening, let it happen then."""
+        self.sequence += 1
+        entry = (due, self.sequence, kind, place.account, place.region, resource_id, extra)
+        heapq.heappush(self.heap, entry)
+
+    # Events
+
+    def subscribe(self, listener: Listener) -> None:
+        """Given a function, let it have every event, as EventBridge would deliver it."""
+        self._listeners.append(listener)
+
+    def arn_shape(self) -> str:
+        """Return the shape of the next event's ARNs."""
+        shape = self.event_options.arn_shape
+        return self.event_random.choice(ARN_SHAPES) if shape == "mixed" else shape
+
+    def emit(self, place: Place, detail_type: str, resources: list[str], detail: Event) -> None:
+        """Given an event's content, deliver it: now, later, twice, or not at all."""
+        self.events_emitted += 1
+        if not self._listeners:
+            return
+        digits = f"{self.event_random.getrandbits(128):032x}"
+        now = self.now()
+        event: Event = {
+            "version": "0",
+            "id": f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}",
+            "detail-type": detail_type,
+            "source": "aws.ec2",
+            "account": place.account,
+            "time": iso(now + place.skew_seconds),
+            "region": place.region,
+            "resources": resources,
+            "detail": detail,
+        }
+        for delay in self.faults.deliveries(event, now):
+            later = delay + self.speeds.event_delay_seconds
+            if later:
+                self.schedule(now + later, "deliver", place, "", event)
+            else:
+                self.deliver(event)
+
+    def deliver(self, event: Event) -> None:
+        """Given an event, hand it to every listener."""
+        self._delivering += 1
+        try:
+            for listener in tuple(self._listeners):
+                listener(event)
+        finally:
+            self._delivering -= 1
+
+    def new_log(self, origin: str, base: WriteLog | None = None, generation: int = 0) -> WriteLog:
+        """Given a volume's id and perhaps the snapshot content it starts from, return its write log."""
+        return WriteLog(origin, base.data_key_id if base else self.ids.uuid(), base, generation)
+
+    def next_seq(self) -> int:
+        """Return the order number of a new resource."""
+        self.sequence += 1
+        return self.sequence
+
+    def stretched(self, seconds: float) -> float:
+        """Given a duration, return it with the jitter of this world's speeds."""
+        jitter = self.speeds.jitter
+        return seconds * (1 + self.random.random() * jitter) if jitter else seconds
+
+    def set_clock_skew(self, region: str, seconds: float) -> None:
+        """Given a region and seconds, let its clock differ from the world's, for every account there from now on."""
+        for account in {self.account, *(key[0] for key in self.places)}:
+            self.place(region, account).skew_seconds = seconds
+
+
+def _latency_on(clock: Clock, latency: Latency) -> Latency:
+    if latency != Latency() and not isinstance(clock, VirtualClock):
+        raise ValueError("latency: needs a virtual clock; on one that runs, requests take the time that they take")
+    return latency
