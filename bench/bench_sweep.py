@@ -26,6 +26,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from big_account import DR, POLICY, PRIMARY, SYSTEM, WRONG_EVERY, Ec2OverTheWire, TableOverTheWire, Wire, serve
+from snapkeep.usecases.copies.retries import RetryPolicy
 
 from snapkeep.adapters.dynamodb_queue import DynamoDbQueue
 from snapkeep.adapters.ec2_exposure import Ec2Exposure
@@ -40,7 +41,6 @@ from snapkeep.lab.ebs_model import ASSUMED_LATENCY
 from snapkeep.lab.simulator.memory_queue import MemoryQueue
 from snapkeep.usecases.copies.enqueue import EnqueueCopy
 from snapkeep.usecases.copies.receive import ReceiveCopy
-from snapkeep.usecases.copies.retries import RetryPolicy
 from snapkeep.usecases.copies.settle import Settlement
 from snapkeep.usecases.retention.delete import DeleteSnapshots, DeletionOrder
 from snapkeep.usecases.retention.plan_volumes import RetentionPlanner

@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
+from snapkeep.domain.copies.retries import RetryPolicy
 from snapkeep.domain.policy.model import CopyRule, Limits, Policy, PolicySet, Retention, Selector
 from snapkeep.lab.ebs_model import Faults, Quotas, Speeds, VirtualClock, World
 from snapkeep.lab.ebs_model.store.records import Snapshot
 from snapkeep.lab.simulator.executions import Run
 from snapkeep.lab.simulator.runner import Runner
 from snapkeep.lab.simulator.wiring import Deployment, Hook
-from snapkeep.usecases.copies.retries import RetryPolicy
 
 PRIMARY, DR = "us-east-1", "us-east-2"
 HOUR, DAY = 3600.0, 86_400.0
@@ -121,5 +121,5 @@ class CallCounter:
         return (self.calls.count(name) + 1) // 2
 
 
-def attempts(limit: int = 3, minutes: float = 5) -> RetryPolicy:
+def retry_policy(limit: int = 3, minutes: float = 5) -> RetryPolicy:
     return RetryPolicy(limit=limit, first_delay=timedelta(minutes=minutes))

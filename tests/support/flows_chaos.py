@@ -8,6 +8,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from snapkeep.domain.copies.retries import RetryPolicy
 from snapkeep.domain.policy.model import CopyRule, Limits, Policy, PolicySet, Retention, Selector
 from snapkeep.lab.ebs_model import EventOptions, FaultRule, Quotas, Speeds, VirtualClock, World
 from snapkeep.lab.ebs_model.store.records import COMPLETED, Snapshot
@@ -16,7 +17,6 @@ from snapkeep.lab.simulator.runner import Runner
 from snapkeep.lab.simulator.sweeps import Sweeper
 from snapkeep.lab.simulator.watch import Watch
 from snapkeep.lab.simulator.wiring import Deployment, Killed
-from snapkeep.usecases.copies.retries import RetryPolicy
 
 PRIMARIES = ("us-east-1", "eu-west-1")
 DESTINATIONS = ("us-east-2", "us-west-2")
@@ -76,7 +76,7 @@ class Chaos:
         self.events: list[dict[str, Any]] = []
         self.world.subscribe(self.events.append)
         self.kill_in = self.interleave_in = self.meet_in = 0
-        deployment = Deployment(PRIMARIES, DESTINATIONS, copy_quota=OUR_QUOTA, attempts=RetryPolicy(2, timedelta(minutes=5)))
+        deployment = Deployment(PRIMARIES, DESTINATIONS, copy_quota=OUR_QUOTA, retry_policy=RetryPolicy(2, timedelta(minutes=5)))
         self.runner = Runner(
             self.world, lambda: self.policies, deployment, hook=self._hook, seed=seed, on_run_ended=self._run_ended
         )

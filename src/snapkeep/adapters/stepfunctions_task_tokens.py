@@ -27,11 +27,11 @@ class StepFunctionsTaskTokens:
     def __init__(self, *, client_of: Callable[[str], SFNClient]) -> None:
         self._client_of = client_of
 
-    def succeed(self, region: str, token: str, output: Mapping[str, object]) -> bool:
+    def send_success(self, region: str, token: str, output: Mapping[str, object]) -> bool:
         """Answer with success. Return False if nobody waits any more."""
         return self._send(region, "send_task_success", {"taskToken": token, "output": json.dumps(output)})
 
-    def fail(self, region: str, token: str, error: str, cause: str) -> bool:
+    def send_failure(self, region: str, token: str, error: str, cause: str) -> bool:
         """Answer with failure. Return False if nobody waits any more."""
         request = {"taskToken": token, "error": error[:ERROR_LIMIT], "cause": cause[:CAUSE_LIMIT]}
         return self._send(region, "send_task_failure", request)

@@ -15,10 +15,10 @@ from snapkeep.adapters.ec2_reader import Ec2Reader
 from snapkeep.adapters.sqs_notices import SqsNotices
 from snapkeep.adapters.ssm_policies import SsmPolicyStore
 from snapkeep.adapters.stepfunctions_task_tokens import StepFunctionsTaskTokens
+from snapkeep.domain.copies.retries import RetryPolicy
 from snapkeep.domain.policy.model import PolicySet
 from snapkeep.functions.clients import RETRYING, Clients
 from snapkeep.functions.environment import Environment
-from snapkeep.usecases.copies.retries import RetryPolicy
 from snapkeep.usecases.copies.settle import Settlement
 from snapkeep.usecases.policies import PoliciesInForce
 
@@ -62,7 +62,7 @@ class Composition:
         return Settlement(queue=self.queue_of(self.environment.region), task_tokens=self.task_tokens, clock=self.clock)
 
     @cached_property
-    def attempts(self) -> RetryPolicy:
+    def retry_policy(self) -> RetryPolicy:
         """How often a failed copy is tried again."""
         return RetryPolicy(limit=self.environment.copy_attempts, first_delay=self.environment.copy_retry_delay)
 

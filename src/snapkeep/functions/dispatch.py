@@ -23,7 +23,7 @@ def build(parts: Composition) -> Dispatch:
         queue=parts.queue_of(environment.region),
         settlement=parts.settlement,
         notices=parts.notices,
-        attempts=parts.attempts,
+        retry_policy=parts.retry_policy,
         clock=parts.clock,
         quota=environment.copy_quota,
     )

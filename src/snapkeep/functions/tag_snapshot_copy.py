@@ -24,7 +24,7 @@ def build(parts: Composition) -> ReceiveCopy:
         tagger=Ec2Tagger(client=parts.clients.get("ec2")),
         queue=parts.queue_of(parts.environment.region),
         settlement=parts.settlement,
-        attempts=parts.attempts,
+        retry_policy=parts.retry_policy,
         planner=build_planner(parts),
         clock=parts.clock,
     )

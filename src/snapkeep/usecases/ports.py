@@ -198,11 +198,11 @@ class TagsDoNotFit(Exception):
 class TaskTokens(Protocol):
     """Answers executions that wait with a task token, in any region."""
 
-    def succeed(self, region: str, token: str, output: Mapping[str, object]) -> bool:
+    def send_success(self, region: str, token: str, output: Mapping[str, object]) -> bool:
         """Answer with success. Return False if nobody waits any more (TaskTimedOut, TaskDoesNotExist, InvalidToken)."""
         ...
 
-    def fail(self, region: str, token: str, error: str, cause: str) -> bool:
+    def send_failure(self, region: str, token: str, error: str, cause: str) -> bool:
         """Answer with failure. Return False if nobody waits any more."""
         ...
 

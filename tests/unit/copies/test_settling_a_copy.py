@@ -8,12 +8,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from snapkeep.domain.copies.check import faults_of_copy, missing_tags
 from snapkeep.domain.copies.entry import EntryState, QueueEntry
 from snapkeep.domain.copies.request import CopyRequest
+from snapkeep.domain.copies.retries import LONGEST_DELAY, RetryPolicy
 from snapkeep.domain.model import Snapshot
 from snapkeep.lab.simulator.memory_queue import MemoryQueue
-from snapkeep.usecases.copies.retries import LONGEST_DELAY, RetryPolicy
-from snapkeep.usecases.copies.settle import Settlement, faults_of_copy, missing_tags, naming_keys
+from snapkeep.usecases.copies.settle import Settlement, naming_keys
 from snapkeep.usecases.ports import TaskTokens
 from support.lineages import copy_of, snapshot
 
@@ -38,10 +39,10 @@ class Listeners(TaskTokens):
         self.answers: list[tuple[str, str]] = []
         self.meanwhile = meanwhile
 
-    def succeed(self, region: str, token: str, output: Mapping[str, object]) -> bool:
+    def send_success(self, region: str, token: str, output: Mapping[str, object]) -> bool:
         return self._heard(token, str(output["status"]))
 
-    def fail(self, region: str, token: str, error: str, cause: str) -> bool:
+    def send_failure(self, region: str, token: str, error: str, cause: str) -> bool:
         return self._heard(token, error)
 
     def _heard(self, token: str, answer: str) -> bool:
@@ -136,13 +137,12 @@ def test_keys_are_named_only_where_the_cause_is_about_one() -> None:
 
 
 def test_the_delay_doubles_with_each_attempt_up_to_six_hours_and_the_last_attempt_is_the_last() -> None:
-    attempts = RetryPolicy(limit=9, first_delay=timedelta(minutes=30))
-    entry = replace(Desk().entry, attempts=0)
+    policy = RetryPolicy(limit=9, first_delay=timedelta(minutes=30))
     delays = []
-    for number in range(1, 9):
-        after = attempts.after_failure(replace(entry, attempts=number), "a cause", NOW)
-        assert (after.state, after.copy_id) == (EntryState.DELAYED, "")
-        delays.append(after.not_before - NOW)
+    for attempts in range(1, 9):
+        next_attempt_at = policy.next_attempt_at(attempts, NOW)
+        assert next_attempt_at is not None
+        delays.append(next_attempt_at - NOW)
     assert delays[:4] == [timedelta(minutes=30), timedelta(hours=1), timedelta(hours=2), timedelta(hours=4)]
     assert delays[4:] == [LONGEST_DELAY] * 4
-    assert attempts.after_failure(replace(entry, attempts=9), "a cause", NOW).state is EntryState.FAILED
+    assert policy.next_attempt_at(9, NOW) is None

@@ -19,7 +19,7 @@ from snapkeep.domain.errors import (
     SnapshotGone,
 )
 from snapkeep.lab.simulator.wiring import Deployment
-from snapkeep.usecases.copies.dispatch import AWAY_AFTER
+from snapkeep.usecases.copies.dispatch import UNREACHABLE_AFTER
 from support.dispatching import QUOTA, KeysAsked, Resting
 from support.flows import DR
 
@@ -76,11 +76,11 @@ def test_an_answer_that_reached_nobody_is_told_by_a_notice(lab: Resting) -> None
 def test_a_source_region_is_away_after_two_calls_without_an_answer_and_its_other_copies_rest(lab: Resting) -> None:
     waiting = lab.waiting(QUOTA + 1)
     _, asked = lab.run(*[AwsUnavailable("no answer")] * QUOTA)
-    assert AWAY_AFTER == 2
-    assert asked == waiting[:AWAY_AFTER]
-    assert [lab.state(one) for one in waiting[AWAY_AFTER:]] == [EntryState.DELAYED] * 2
-    until = lab.runner.wiring.clock.now() + timedelta(seconds=lab.dispatcher()[0].rest_seconds)
-    assert [lab.entry(one).not_before for one in waiting[AWAY_AFTER:]] == [until] * 2
+    assert UNREACHABLE_AFTER == 2
+    assert asked == waiting[:UNREACHABLE_AFTER]
+    assert [lab.state(one) for one in waiting[UNREACHABLE_AFTER:]] == [EntryState.DELAYED] * 2
+    until = lab.runner.wiring.clock.now() + timedelta(seconds=lab.dispatcher()[0].unreachable_delay_seconds)
+    assert [lab.entry(one).not_before for one in waiting[UNREACHABLE_AFTER:]] == [until] * 2
 
 
 def test_a_source_region_that_is_away_holds_up_no_copy_from_another_one(lab: Resting) -> None:
@@ -96,8 +96,8 @@ def test_what_was_begun_and_not_answered_is_looked_for_only_when_others_had_thei
     (source,) = lab.waiting(1)
     lab.run(AwsUnavailable("no answer"))
     dispatch, _ = lab.dispatcher()
-    assert dispatch.rest_seconds > dispatch.settle_seconds
-    assert lab.entry(source).not_before == lab.runner.wiring.clock.now() + timedelta(seconds=dispatch.rest_seconds)
+    assert dispatch.unreachable_delay_seconds > dispatch.visible_after_seconds
+    assert lab.entry(source).not_before == lab.runner.wiring.clock.now() + timedelta(seconds=dispatch.unreachable_delay_seconds)
 
 
 def test_what_was_begun_from_a_region_that_is_away_stays_begun_to_be_looked_for_by_its_tags(lab: Resting) -> None:
@@ -161,7 +161,7 @@ def test_a_copy_that_is_there_and_whose_run_cannot_be_answered_stays_running_for
         raise AwsUnavailable("no answer to send_task_success")
 
     dispatch, copier = lab.dispatcher()
-    monkeypatch.setattr(type(dispatch.settlement.task_tokens), "succeed", unanswered)
+    monkeypatch.setattr(type(dispatch.settlement.task_tokens), "send_success", unanswered)
     with pytest.raises(AwsUnavailable, match="send_task_success"):
         dispatch.run("the dispatcher")
     assert copier.asked == [waiting]

@@ -9,7 +9,7 @@ import pytest
 from snapkeep.domain.copies.entry import EntryState
 from snapkeep.lab.ebs_model import FaultRule, Faults, Quotas, Speeds
 from snapkeep.lab.simulator.wiring import Deployment, Killed
-from support.flows import DAY, DR, HOUR, PRIMARY, CallCounter, Laboratory, attempts, policy_set
+from support.flows import DAY, DR, HOUR, PRIMARY, CallCounter, Laboratory, policy_set, retry_policy
 
 
 class KillAt:
@@ -66,7 +66,7 @@ def test_every_event_twice_makes_one_copy_of_each_snapshot() -> None:
         "queue.insert",
         "reader.copies_in_flight",
         "reader.copies_of_snapshots",
-        "waiters.succeed",
+        "task_tokens.send_success",
         "tagger.tag",
         "deleter.delete",
     ],
@@ -122,7 +122,7 @@ def test_a_copy_call_whose_answer_is_lost_makes_no_second_copy() -> None:
 
 def test_a_failed_copy_is_removed_and_tried_again_with_growing_delay() -> None:
     faults = Faults(script=(FaultRule("copy_fails", times=2),))
-    lab = Laboratory(deployment=Deployment(attempts=attempts(limit=3, minutes=5)), faults=faults)
+    lab = Laboratory(deployment=Deployment(retry_policy=retry_policy(limit=3, minutes=5)), faults=faults)
     snapshot = lab.protect(lab.make_volume())
     starts = [event["detail"]["startTime"][11:16] for event in lab.events if event["detail"].get("event") == "copySnapshot"]
     minutes = [int(one[:2]) * 60 + int(one[3:]) for one in starts]
@@ -133,7 +133,7 @@ def test_a_failed_copy_is_removed_and_tried_again_with_growing_delay() -> None:
 
 
 def test_a_copy_that_fails_for_good_is_told_once_with_snapshot_rule_and_cause() -> None:
-    lab = Laboratory(deployment=Deployment(attempts=attempts(limit=2)), faults=Faults(copy_fails=1.0))
+    lab = Laboratory(deployment=Deployment(retry_policy=retry_policy(limit=2)), faults=Faults(copy_fails=1.0))
     snapshot = lab.protect(lab.make_volume())
     (run,) = lab.runs("protect")
     (failed,) = run.state["copies"]["failed"]

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from snapkeep.lab.ebs_model.api import keys
 from snapkeep.lab.simulator.wiring import Deployment
-from support.flows import DR, PRIMARY, CallCounter, Laboratory, attempts, policy_set
+from support.flows import DR, PRIMARY, CallCounter, Laboratory, policy_set, retry_policy
 
 
 def make_key(lab: Laboratory, region: str = DR) -> str:
@@ -56,7 +56,7 @@ def test_a_key_that_is_not_there_is_named() -> None:
 
 
 def test_a_key_without_permission_fails_the_copy_late_and_the_cause_is_told() -> None:
-    lab = Laboratory(deployment=Deployment(attempts=attempts(limit=2)))
+    lab = Laboratory(deployment=Deployment(retry_policy=retry_policy(limit=2)))
     key = make_key(lab)
     keys.deny(lab.world, key)
     protect_with(lab, key)
@@ -67,7 +67,7 @@ def test_a_key_without_permission_fails_the_copy_late_and_the_cause_is_told() ->
 
 
 def test_where_no_key_is_named_the_aws_managed_key_is_named_as_such_in_the_cause_and_in_what_somebody_is_told() -> None:
-    lab = Laboratory(deployment=Deployment(attempts=attempts(limit=1)))
+    lab = Laboratory(deployment=Deployment(retry_policy=retry_policy(limit=1)))
     source_key = make_key(lab, PRIMARY)
     keys.deny(lab.world, lab.world.client("kms", DR).describe_key(KeyId="alias/aws/ebs")["KeyMetadata"]["Arn"])
     lab.protect(lab.make_volume(Encrypted=True, KmsKeyId=source_key))

@@ -10,6 +10,7 @@ import pytest
 
 from snapkeep.adapters.ec2_reader import Ec2Reader
 from snapkeep.adapters.ec2_writers import tag_list
+from snapkeep.domain.copies.check import missing_tags
 from snapkeep.domain.copies.entry import EntryState
 from snapkeep.domain.errors import AwsRefused, AwsUnavailable, InvalidEvent
 from snapkeep.domain.events import MULTI_VOLUME_COMPLETION, CopyEnded, parse_arn, parse_snapshot_event
@@ -17,8 +18,7 @@ from snapkeep.domain.model import SnapshotState
 from snapkeep.lab.ebs_model import FaultRule, Faults
 from snapkeep.lab.simulator.wiring import Deployment
 from snapkeep.usecases.copies.receive import ReceiveOutcome
-from snapkeep.usecases.copies.settle import missing_tags
-from support.flows import DR, HOUR, INCLUDED, PRIMARY, Laboratory, attempts
+from support.flows import DR, HOUR, INCLUDED, PRIMARY, Laboratory, retry_policy
 
 
 def set_event(snapshots: Any) -> dict[str, Any]:
@@ -65,7 +65,7 @@ def test_a_copy_given_up_by_a_run_that_ended_before_it_could_tell_is_told_by_the
     faults = Faults(
         script=(FaultRule("copy_fails", probability=1.0), FaultRule("event_lost", probability=1.0, event="copySnapshot"))
     )
-    lab = Laboratory(deployment=Deployment(attempts=attempts(limit=1)), faults=faults)
+    lab = Laboratory(deployment=Deployment(retry_policy=retry_policy(limit=1)), faults=faults)
     snapshot = lab.start_snapshot(lab.make_volume())
     lab.runner.advance(HOUR)
     receive = lab.runner.wiring.receive(DR)

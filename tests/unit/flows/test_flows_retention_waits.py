@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from snapkeep.lab.ebs_model import FaultRule, Faults
 from snapkeep.lab.simulator.wiring import Deployment
-from support.flows import DR, HOUR, PRIMARY, Laboratory, attempts, policy_set
+from support.flows import DR, HOUR, PRIMARY, Laboratory, policy_set, retry_policy
 
 
 def test_a_source_stays_while_its_copy_runs_even_if_the_queue_was_lost() -> None:
@@ -24,7 +24,7 @@ def test_a_source_stays_while_its_copy_runs_even_if_the_queue_was_lost() -> None
 
 
 def test_a_source_stays_while_its_copy_waits() -> None:
-    lab = Laboratory(policies=policy_set(keep=1), deployment=Deployment(attempts=attempts(limit=3, minutes=120)))
+    lab = Laboratory(policies=policy_set(keep=1), deployment=Deployment(retry_policy=retry_policy(limit=3, minutes=120)))
     volume = lab.make_volume()
     lab.world.set_faults(Faults(script=(FaultRule("copy_fails", times=1),)))
     waiting = lab.start_snapshot(volume)

@@ -17,7 +17,7 @@ from snapkeep.lab.ebs_model.store.records import Snapshot
 from snapkeep.lab.simulator.executions import PROTECT
 from snapkeep.lab.simulator.wiring import Deployment
 from snapkeep.usecases.copies.receive import ReceiveOutcome, ReceiveResult
-from support.flows import DR, PRIMARY, Laboratory, attempts, policy_set
+from support.flows import DR, PRIMARY, Laboratory, policy_set, retry_policy
 
 
 class Unreceived(Laboratory):
@@ -166,7 +166,7 @@ def test_a_failed_copy_that_is_waited_for_no_more_is_removed_and_uses_no_attempt
 
 
 def test_an_older_failed_copy_of_an_entry_that_has_failed_for_good_with_another_is_removed_in_silence() -> None:
-    lab = Unreceived(deployment=Deployment(attempts=attempts(limit=1)))
+    lab = Unreceived(deployment=Deployment(retry_policy=retry_policy(limit=1)))
     source, failed = lab.copy(kind="copy_fails", times=1)
     lab.put(source, state=EntryState.FAILED, copy_id="snap-0another", cause="another cause")
     received = lab.receive(source, failed.id, succeeded=False)
@@ -188,7 +188,7 @@ def test_a_copy_that_vanished_is_made_again_only_while_it_is_waited_for(state: E
 
 
 def test_a_copy_that_failed_for_the_last_time_is_told_with_what_ec2_says_of_it() -> None:
-    lab = Unreceived(deployment=Deployment(attempts=attempts(limit=1)))
+    lab = Unreceived(deployment=Deployment(retry_policy=retry_policy(limit=1)))
     source, failed = lab.copy(kind="copy_fails", times=1)
     received = lab.receive(source, failed.id, succeeded=False)
     assert received.outcome is ReceiveOutcome.FAILED
@@ -214,7 +214,7 @@ def test_a_failure_beside_which_somebody_wrote_the_entry_is_looked_at_again_with
     receive = lab.runner.wiring.receive(DR)
     ended = CopyEnded(failed.id, DR, source, PRIMARY, succeeded=False, cause="")
     clock = Meanwhile(receive.clock, lambda: lab.put(source, tokens=tokens))
-    with pytest.raises(AwsUnavailable, match=f"{lab.entry(source).key} changed meanwhile; once more"):
+    with pytest.raises(AwsUnavailable, match=f"{lab.entry(source).key} changed since it was read"):
         replace(receive, clock=clock).run(ended)
     assert lab.entry(source).state is EntryState.RUNNING
     assert [one.id for one in receive.run(ended).remove] == [failed.id]
@@ -264,7 +264,7 @@ def test_copies_of_another_regions_volume_of_the_same_id_are_not_planned_for_tog
 
 
 def test_where_ec2_says_nothing_of_a_failure_or_shows_no_copy_any_more_the_event_tells_the_cause() -> None:
-    lab = Unreceived(deployment=Deployment(attempts=attempts(limit=1)))
+    lab = Unreceived(deployment=Deployment(retry_policy=retry_policy(limit=1)))
     for gone in (False, True):
         source, failed = lab.copy(kind="copy_fails", times=1)
         failed.message = ""

@@ -19,7 +19,7 @@ from snapkeep.lab.ebs_model import FaultRule, Faults
 from snapkeep.lab.simulator.executions import PROTECT, SUCCEEDED, Run
 from snapkeep.lab.simulator.watch import HELD_TOLERANCE_SECONDS, Watch
 from snapkeep.lab.simulator.wiring import CALLER, Deployment
-from support.flows import DR, HOUR, PRIMARY, Laboratory, attempts, policy_set
+from support.flows import DR, HOUR, PRIMARY, Laboratory, policy_set, retry_policy
 from support.lineages import REGION, lineage
 
 NO_SLOT = Deployment(copy_quota=0)
@@ -115,7 +115,7 @@ def test_inv_03_a_deletion_by_which_too_few_good_ones_remain_is_seen() -> None:
 
 
 def test_inv_03_a_deletion_of_a_pending_or_failed_source_is_seen_and_of_a_failed_copy_is_right() -> None:
-    lab, watch = watched(deployment=Deployment(attempts=attempts(limit=1)))
+    lab, watch = watched(deployment=Deployment(retry_policy=retry_policy(limit=1)))
     volume = lab.make_volume()
     lab.world.set_faults(Faults(script=(FaultRule("snapshot_fails", times=1), FaultRule("copy_fails", times=1))))
     failed = lab.protect(volume)

@@ -1,17 +1,19 @@
-"""One copy in the queue, and its states."""
+"""One copy in the queue: its states, and every step from one state to another."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 from snapkeep.domain.copies.request import CopyRequest
 from snapkeep.domain.copies.urgency import latest_start
 
 
 class EntryState(StrEnum):
-    """Where a copy stands in the queue."""
+    """The state of a copy in the queue. The queue's table stores the values."""
 
     WAITING = "WAITING"
     DELAYED = "DELAYED"
@@ -38,23 +40,69 @@ LABELS = {
 """The states as people read them."""
 
 
+class Step(StrEnum):
+    """A step of an entry. Each value names the method of QueueEntry that takes the step."""
+
+    JOIN = "joined"
+    WAKE = "woken"
+    DELAY = "delayed"
+    START = "starting"
+    AWAIT_START = "awaiting_start"
+    POSTPONE = "postponed"
+    RUN = "running"
+    RETRY = "retrying"
+    SUCCEED = "done"
+    FAIL = "failed"
+    RESTART = "restarted"
+
+
+TRANSITIONS: Mapping[Step, Mapping[EntryState, EntryState]] = {
+    Step.JOIN: {state: state for state in OPEN},
+    Step.WAKE: {EntryState.DELAYED: EntryState.WAITING},
+    Step.DELAY: {EntryState.WAITING: EntryState.DELAYED},
+    # A dispatcher that died left the entry STARTING; the next one starts it once more.
+    Step.START: dict.fromkeys((EntryState.WAITING, EntryState.STARTING), EntryState.STARTING),
+    Step.AWAIT_START: {EntryState.STARTING: EntryState.STARTING},
+    Step.POSTPONE: {EntryState.STARTING: EntryState.DELAYED},
+    # A copy that is found running may be one that the entry did not start.
+    Step.RUN: dict.fromkeys((EntryState.WAITING, EntryState.STARTING), EntryState.RUNNING),
+    Step.RETRY: dict.fromkeys((EntryState.STARTING, EntryState.RUNNING), EntryState.DELAYED),
+    # A copy may complete whatever the queue knows of it, even one that was given up. What is done stays done.
+    Step.SUCCEED: dict.fromkeys((*OPEN, EntryState.FAILED), EntryState.DONE),
+    Step.FAIL: dict.fromkeys((*OPEN, EntryState.FAILED), EntryState.FAILED),
+    Step.RESTART: dict.fromkeys(SETTLED, EntryState.WAITING),
+}
+"""The states from which each step is allowed, and the state to which it leads. A new entry is WAITING."""
+
+
+class StepNotAllowed(ValueError):
+    """A step that the entry's state does not allow. Nothing was changed."""
+
+
 @dataclass(frozen=True, slots=True)
 class QueueEntry:
-    """One copy in the queue: of one source snapshot, by one copy rule."""
+    """One copy in the queue: of one source snapshot, by one copy rule. Each step returns the entry after it."""
 
     request: CopyRequest
     state: EntryState
     enqueued_at: datetime
     not_before: datetime
+    """Not started: the moment before which nothing is done with it. Running: when the copy started."""
     attempts: int = 0
     copy_id: str = ""
     cause: str = ""
+    """Why the last attempt failed; empty if none did, or since another one runs."""
     tokens: tuple[str, ...] = ()
     """Task tokens of the executions that wait (one for each run of Protect for this snapshot)."""
     runs: tuple[str, ...] = ()
-    """The executions (ARNs) that these tokens are of, so that a sweep can tell whom nobody would answer."""
+    """ARNs of the executions that wait, so that a sweep finds those that no entry would answer."""
     version: int = 0
     """Grows with every write; a write names the version that it read (optimistic locking)."""
+
+    @classmethod
+    def requested(cls, request: CopyRequest, now: datetime, token: str = "", run: str = "") -> QueueEntry:
+        """Return a new entry, and the task token and execution that wait for it, if any."""
+        return cls(request, EntryState.WAITING, enqueued_at=now, not_before=now).joined(token, run)
 
     @property
     def key(self) -> str:
@@ -73,10 +121,65 @@ class QueueEntry:
 
     @property
     def due(self) -> datetime:
-        """Its place in its state's order: while it rests, until when; else the latest start that still meets the deadline."""
+        """Position in the order of its state: `not_before` if DELAYED, else the latest start that meets the deadline."""
         return self.not_before if self.state is EntryState.DELAYED else latest_start(self.request)
+
+    def joined(self, token: str, run: str) -> QueueEntry:
+        """Add an execution that waits: its task token and its ARN. Empty ones, and those that it has, change nothing."""
+        return self._after(Step.JOIN, tokens=_with(self.tokens, token), runs=_with(self.runs, run))
+
+    def woken(self) -> QueueEntry:
+        """End a delay."""
+        return self._after(Step.WAKE)
+
+    def delayed(self, until: datetime) -> QueueEntry:
+        """Leave the head of the queue to others for a while."""
+        return self._after(Step.DELAY, not_before=until)
+
+    def starting(self, look_again_at: datetime) -> QueueEntry:
+        """Record that CopySnapshot is about to be called. An interrupted start that left no copy is no further attempt."""
+        attempts = self.attempts + (self.state is not EntryState.STARTING)
+        return self._after(Step.START, attempts=attempts, copy_id="", not_before=look_again_at)
+
+    def awaiting_start(self, look_again_at: datetime) -> QueueEntry:
+        """Record that CopySnapshot did not answer: the copy may be there, and is looked for later."""
+        return self._after(Step.AWAIT_START, not_before=look_again_at)
+
+    def postponed(self, until: datetime) -> QueueEntry:
+        """Record that EC2 started no copy for now (quota, throttling): that was no attempt."""
+        return self._after(Step.POSTPONE, attempts=self.attempts - 1, not_before=until)
+
+    def running(self, copy_id: str, now: datetime) -> QueueEntry:
+        """Record the copy that runs."""
+        return self._after(Step.RUN, copy_id=copy_id, cause="", not_before=now)
+
+    def retrying(self, cause: str, until: datetime) -> QueueEntry:
+        """Record a failed attempt and its cause; the next attempt follows after the delay."""
+        return self._after(Step.RETRY, cause=cause, copy_id="", not_before=until)
+
+    def done(self, copy_id: str) -> QueueEntry:
+        """Record the copy that completed and was checked. Nobody waits any more."""
+        return self._after(Step.SUCCEED, copy_id=copy_id, cause="", tokens=(), runs=())
+
+    def failed(self, cause: str, copy_id: str) -> QueueEntry:
+        """Record that the copy failed for good, or is wrong. Nobody waits any more."""
+        return self._after(Step.FAIL, copy_id=copy_id, cause=cause, tokens=(), runs=())
+
+    def restarted(self, request: CopyRequest, now: datetime) -> QueueEntry:
+        """Request the copy once more, by the rule as it is today. The cause of a failure stays until the copy runs."""
+        return self._after(Step.RESTART, request=request, attempts=0, copy_id="", not_before=now)
+
+    def _after(self, step: Step, **changes: Any) -> QueueEntry:
+        state = TRANSITIONS[step].get(self.state)
+        if state is None:
+            raise StepNotAllowed(f"entry {self.key} is {self.state}; it cannot be '{step}' from there")
+        return replace(self, state=state, **changes)
 
 
 def entry_key(source_region: str, snapshot_id: str, destination_region: str) -> str:
-    """Given what a copy is of and where it goes, return its key in the queue (INV-09)."""
+    """Return the key in the queue of a snapshot's copy to a region (INV-09)."""
     return f"{source_region}#{snapshot_id}#{destination_region}"
+
+
+def _with(items: tuple[str, ...], item: str) -> tuple[str, ...]:
+    return items if not item or item in items else (*items, item)

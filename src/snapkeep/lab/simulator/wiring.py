@@ -12,6 +12,7 @@ from snapkeep.adapters.ec2_guards import RecentGuards
 from snapkeep.adapters.ec2_reader import Ec2Reader
 from snapkeep.adapters.ec2_writers import Ec2Copier, Ec2Deleter, Ec2Tagger
 from snapkeep.adapters.kms_keys import KmsKeys
+from snapkeep.domain.copies.retries import RetryPolicy
 from snapkeep.domain.errors import AwsUnavailable
 from snapkeep.domain.model import Verdict
 from snapkeep.domain.policy.model import PolicySet
@@ -22,7 +23,6 @@ from snapkeep.lab.simulator.memory_queue import MemoryQueue
 from snapkeep.usecases.copies.dispatch import Dispatch
 from snapkeep.usecases.copies.enqueue import EnqueueCopy
 from snapkeep.usecases.copies.receive import ReceiveCopy
-from snapkeep.usecases.copies.retries import RetryPolicy
 from snapkeep.usecases.copies.settle import Settlement
 from snapkeep.usecases.ports import Clock, DeletionResult, Notice, Notices, TaskTokens
 from snapkeep.usecases.protect import TagSnapshots
@@ -48,7 +48,7 @@ class Deployment:
     destinations: tuple[str, ...] = ("us-east-2",)
     system: str = "snapkeep"
     copy_quota: int = 20
-    attempts: RetryPolicy = field(default_factory=RetryPolicy)
+    retry_policy: RetryPolicy = field(default_factory=RetryPolicy)
 
 
 class KernelClock(Clock):
@@ -73,12 +73,12 @@ class KernelWaiters(TaskTokens):
         self._kernel = kernel
         self._reach = reach
 
-    def succeed(self, region: str, token: str, output: Mapping[str, object]) -> bool:
+    def send_success(self, region: str, token: str, output: Mapping[str, object]) -> bool:
         """Answer with success. Return False if nobody waits any more."""
         self._reach(region)
         return self._kernel.answer(token, Answer(output=output))
 
-    def fail(self, region: str, token: str, error: str, cause: str) -> bool:
+    def send_failure(self, region: str, token: str, error: str, cause: str) -> bool:
         """Answer with failure. Return False if nobody waits any more."""
         self._reach(region)
         return self._kernel.answer(token, Answer(error=error, cause=cause))
@@ -206,7 +206,7 @@ class Wiring:
     @property
     def task_tokens(self) -> Any:
         """The executions that wait."""
-        return self.port("waiters", KernelWaiters(self.kernel, self.reach))
+        return self.port("task_tokens", KernelWaiters(self.kernel, self.reach))
 
     def notices_of(self, region: str) -> Any:
         """Where the notices of a region's stack go."""
@@ -249,7 +249,7 @@ class Wiring:
             queue=self.queue_of(region),
             settlement=self.settlement(region),
             notices=self.notices_of(region),
-            attempts=self.deployment.attempts,
+            retry_policy=self.deployment.retry_policy,
             clock=self.clock,
             quota=self.deployment.copy_quota,
         )
@@ -262,7 +262,7 @@ class Wiring:
             tagger=self.tagger(region),
             queue=self.queue_of(region),
             settlement=self.settlement(region),
-            attempts=self.deployment.attempts,
+            retry_policy=self.deployment.retry_policy,
             planner=self.planner(region),
             clock=self.clock,
         )

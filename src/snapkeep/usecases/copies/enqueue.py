@@ -1,10 +1,9 @@
-"""Put a copy into its DR region's queue, once, however often it is asked for."""
+"""Put a requested copy into its DR region's queue, once, however often it is requested."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from datetime import datetime
+from dataclasses import dataclass
 
 from snapkeep.domain.copies.entry import EntryState, QueueEntry
 from snapkeep.domain.copies.request import CopyRequest
@@ -12,19 +11,7 @@ from snapkeep.usecases.copies.settle import success_output
 from snapkeep.usecases.ports import Clock, CopyQueue, EntryChanged, TaskTokens
 
 COPIED_EARLIER = "COPIED_EARLIER"
-"""The answer for a copy that an earlier run saw complete: it may be gone since, so retention lists the region (INV-04)."""
-
-
-def joined(entry: QueueEntry, request: CopyRequest, token: str, run: str, now: datetime) -> QueueEntry:
-    """Given the entry that is there and another asking for the same copy, return the entry as it goes on.
-
-    The token joins those that wait. An entry that failed for good starts again, as somebody asks for it again.
-    """
-    tokens = entry.tokens if not token or token in entry.tokens else (*entry.tokens, token)
-    runs = entry.runs if not run or run in entry.runs else (*entry.runs, run)
-    if entry.state is EntryState.FAILED:
-        entry = replace(entry, request=request, state=EntryState.WAITING, attempts=0, copy_id="", not_before=now)
-    return replace(entry, tokens=tokens, runs=runs)
+"""The answer for a copy that an earlier run saw complete: it may be deleted since, so retention lists the region (INV-04)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,10 +23,10 @@ class EnqueueCopy:
     clock: Clock
 
     def run(self, request: CopyRequest, token: str, run: str = "") -> QueueEntry:
-        """Given a copy, and the token and the execution that wait for it, return its entry. A done copy is answered at once."""
+        """Return the entry of a requested copy, which the execution's token joins. A copy that is done is answered at once."""
         queue = self.queue_of(request.region)
         now = self.clock.now()
-        fresh = QueueEntry(request, EntryState.WAITING, now, now, tokens=(token,) if token else (), runs=(run,) if run else ())
+        fresh = QueueEntry.requested(request, now, token, run)
         while True:
             try:
                 return queue.insert(fresh)
@@ -48,9 +35,11 @@ class EnqueueCopy:
             if entry.state is EntryState.DONE:
                 if token:
                     answer = {**success_output(entry.request, entry.copy_id, now), "status": COPIED_EARLIER}
-                    self.task_tokens.succeed(request.origin.region, token, answer)
+                    self.task_tokens.send_success(request.origin.region, token, answer)
                 return entry
-            after = joined(entry, request, token, run, now)
+            # A copy that failed for good is requested anew, by the rule as it is today.
+            current = entry.restarted(request, now) if entry.state is EntryState.FAILED else entry
+            after = current.joined(token, run)
             if after == entry:
                 return entry
             try:

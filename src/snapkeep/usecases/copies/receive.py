@@ -1,16 +1,17 @@
-"""Receive: a copy has ended in this DR region. Is it ours? Check it, answer who waits, plan the region's retention."""
+"""Receive: a copy has ended in this DR region. If it is ours: check it, answer the executions, plan the region's retention."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from snapkeep.domain.copies.check import missing_tags
 from snapkeep.domain.copies.entry import EntryState, QueueEntry, entry_key
+from snapkeep.domain.copies.retries import RetryPolicy
 from snapkeep.domain.errors import AwsRefused, AwsUnavailable, CopyFailed, CopyWrong, SnapshotGone
 from snapkeep.domain.events import CopyEnded
 from snapkeep.domain.model import Plan, Snapshot, SnapshotState
-from snapkeep.usecases.copies.retries import RetryPolicy
-from snapkeep.usecases.copies.settle import Settlement, missing_tags, naming_keys
+from snapkeep.usecases.copies.settle import Settlement, naming_keys
 from snapkeep.usecases.ports import Clock, CopyQueue, EntryChanged, SnapshotReader, SnapshotTagger
 from snapkeep.usecases.protect import Problem
 from snapkeep.usecases.retention.plan_volumes import RetentionPlanner
@@ -47,12 +48,12 @@ class ReceiveCopy:
     tagger: SnapshotTagger
     queue: CopyQueue
     settlement: Settlement
-    attempts: RetryPolicy
+    retry_policy: RetryPolicy
     planner: RetentionPlanner
     clock: Clock
 
     def run(self, ended: CopyEnded) -> ReceiveResult:
-        """Given a copy that ended, return what became of it. Raise AwsUnavailable while EC2 does not show the end yet."""
+        """Return what became of a copy that ended. Raise AwsUnavailable while EC2 does not show the end yet."""
         entry = self._entry(ended)
         copies = self.reader.copies_of_volume(entry.request.origin.volume_id) if entry else []
         copy = next((one for one in copies if one.id == ended.copy_id), None)
@@ -60,8 +61,8 @@ class ReceiveCopy:
             copy = self.reader.snapshots([ended.copy_id]).get(ended.copy_id)
         if copy is None:
             return self._vanished(ended, entry)
-        asked_for = entry is not None and entry.copy_id == copy.id
-        if not (copy.managed_by(self.system) or asked_for):
+        recorded = entry is not None and entry.copy_id == copy.id
+        if not (copy.managed_by(self.system) or recorded):
             return ReceiveResult(ReceiveOutcome.NOT_OURS, f"{copy.id} is no managed copy of {self.system}")
         if entry is None:
             entry = self._find(entry_key(copy.origin.region, copy.origin.snapshot_id, self.reader.region))
@@ -85,11 +86,9 @@ class ReceiveCopy:
             return None
 
     def _vanished(self, ended: CopyEnded, entry: QueueEntry | None) -> ReceiveResult:
-        """A copy that is gone already: a failed one that somebody removed, or a completed one that did not last."""
+        """Handle a copy that is deleted already: a failed one that somebody removed, or a completed one that did not last."""
         if entry is None or entry.copy_id != ended.copy_id or entry.state is not EntryState.RUNNING:
-            return ReceiveResult(
-                ReceiveOutcome.NOT_OURS, f"{ended.copy_id} is gone, and no copy of ours is waited for under this id"
-            )
+            return ReceiveResult(ReceiveOutcome.NOT_OURS, f"{ended.copy_id} is deleted, and no entry waits for a copy of this id")
         cause = ended.cause or f"{ended.copy_id} was deleted before it could be checked"
         return self._again_or_give_up(entry, cause, remove=())
 
@@ -99,14 +98,14 @@ class ReceiveCopy:
             copy = self._retagged(copy, entry)
             if entry.state is not EntryState.DONE:
                 faults = self.settlement.settle(entry, copy)
-        if faults:  # no good copy goes for a wrong one
+        if faults:  # no plan: no good copy is deleted for a wrong one
             problem = Problem(CopyWrong.__name__, copy.id, "; ".join(faults))
             return ReceiveResult(ReceiveOutcome.FAILED, problem.cause, problems=(problem,))
         others = [one for one in copies if one.id != copy.id and one.origin.lineage == copy.origin.lineage]
         return ReceiveResult(ReceiveOutcome.RECEIVED, f"{copy.id} is good", self.planner.plan_copies([copy, *others]))
 
     def _retagged(self, copy: Snapshot, entry: QueueEntry) -> Snapshot:
-        """The copy with the tags that it lost. Its role may tag managed copies alone: what it may not, the next sweep does."""
+        """Return the copy with its lost tags written again. The role may tag only managed copies; a sweep does the others."""
         lost = missing_tags(entry.request, copy)
         if not lost:
             return copy
@@ -119,22 +118,22 @@ class ReceiveCopy:
         return replace(copy, tags={**copy.tags, **lost}, origin=entry.request.origin)
 
     def _failed(self, copy: Snapshot, entry: QueueEntry | None, cause: str) -> ReceiveResult:
-        """What is given up is told again while its failed copy is there: a run that ended before it could tell was no telling."""
+        """A copy that was given up is reported again while it exists: the run that gave it up may have ended too early."""
         if entry is not None and entry.state is EntryState.FAILED and entry.copy_id == copy.id:
             problem = Problem(CopyFailed.__name__, entry.request.origin.snapshot_id, entry.cause)
             return ReceiveResult(ReceiveOutcome.FAILED, entry.cause, remove=(copy,), problems=(problem,))
         if entry is None or entry.copy_id not in ("", copy.id) or entry.state not in _UNDER_WAY:
-            return ReceiveResult(ReceiveOutcome.RETRYING, f"{copy.id} failed, and is waited for no more: {cause}", remove=(copy,))
+            return ReceiveResult(ReceiveOutcome.RETRYING, f"{copy.id} failed, and no entry waits for it: {cause}", remove=(copy,))
         return self._again_or_give_up(entry, naming_keys(entry.request, cause), remove=(copy,))
 
     def _again_or_give_up(self, entry: QueueEntry, cause: str, remove: tuple[Snapshot, ...]) -> ReceiveResult:
-        after = self.attempts.after_failure(entry, cause, self.clock.now())
-        if after.state is EntryState.FAILED:
+        next_attempt_at = self.retry_policy.next_attempt_at(entry.attempts, self.clock.now())
+        if next_attempt_at is None:
             self.settlement.give_up(entry, cause)
             problem = Problem(CopyFailed.__name__, entry.request.origin.snapshot_id, cause)
             return ReceiveResult(ReceiveOutcome.FAILED, cause, remove=remove, problems=(problem,))
         try:
-            self.queue.write(after)
+            self.queue.write(entry.retrying(cause, next_attempt_at))
         except EntryChanged as error:
-            raise AwsUnavailable(f"the queue's entry {entry.key} changed meanwhile; once more") from error
+            raise AwsUnavailable(f"the queue's entry {entry.key} changed since it was read; retry") from error
         return ReceiveResult(ReceiveOutcome.RETRYING, f"attempt {entry.attempts} failed: {cause}", remove=remove)

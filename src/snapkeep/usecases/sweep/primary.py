@@ -42,7 +42,7 @@ from snapkeep.usecases.sweep.shared import (
     queue_counts,
     undelivered,
 )
-from snapkeep.usecases.sweep.waiting_runs import RejoinRun, RunsSeen, copy_is_there, look_at_runs, made_again
+from snapkeep.usecases.sweep.waiting_runs import RejoinRun, RunsSeen, copy_is_there, look_at_runs
 
 RETRY_FAILED_AFTER = timedelta(hours=24)
 
@@ -170,7 +170,7 @@ class PrimarySweep:
             return Handling.REPAIRED
         if copy_is_there(self.reader_of(request.region), entry):
             return Handling.NOTED
-        self.queue_of(request.region).write(made_again(entry, request, self.clock.now()))
+        self.queue_of(request.region).write(entry.restarted(request, self.clock.now()))
         return Handling.REPAIRED
 
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from snapkeep.domain import tag_names as tagnames
 from snapkeep.domain.copies.entry import EntryState, QueueEntry, entry_key
-from snapkeep.domain.copies.request import CopyRequest
 from snapkeep.domain.errors import CopyFailed, SnapkeepError
 from snapkeep.domain.sweep.findings import Finding, FindingKind, Wait
 from snapkeep.domain.sweep.report import Handling
@@ -73,17 +72,16 @@ class RejoinRun:
             return Handling.REPAIRED
         if copy_is_there(self.reader_of(request.region), entry):
             return self._answered(self._tell_that_it_is_there(wait, entry))
-        again = made_again(entry, request, self.enqueue.clock.now())
-        queue.write(replace(again, tokens=(wait.token,), runs=(wait.run,)))
+        queue.write(entry.restarted(request, self.enqueue.clock.now()).joined(wait.token, wait.run))
         return Handling.REPAIRED
 
     def _tell_that_it_is_there(self, wait: Wait, entry: QueueEntry) -> bool:
         output = success_output(entry.request, entry.copy_id, self.enqueue.clock.now())
-        return self.enqueue.task_tokens.succeed(wait.request.origin.region, wait.token, output)
+        return self.enqueue.task_tokens.send_success(wait.request.origin.region, wait.token, output)
 
     def _tell_that_it_failed(self, wait: Wait, entry: QueueEntry) -> bool:
         cause = f"{describe(entry.request)}: {entry.cause}"
-        return self.enqueue.task_tokens.fail(wait.request.origin.region, wait.token, CopyFailed.__name__, cause)
+        return self.enqueue.task_tokens.send_failure(wait.request.origin.region, wait.token, CopyFailed.__name__, cause)
 
     @staticmethod
     def _answered(waited: bool) -> Handling:
@@ -97,8 +95,3 @@ def copy_is_there(reader: SnapshotReader, entry: QueueEntry) -> bool:
         return False
     ours = entry.request.tags.get(tagnames.MANAGED)
     return copy.tags.get(tagnames.MANAGED, ours) == ours
-
-
-def made_again(entry: QueueEntry, request: CopyRequest, now: datetime) -> QueueEntry:
-    """Given an entry whose copy is gone, return it as it begins anew."""
-    return replace(entry, request=request, state=EntryState.WAITING, attempts=0, copy_id="", cause="", not_before=now)

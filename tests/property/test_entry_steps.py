@@ -1,0 +1,87 @@
+"""Random walks of an entry through its steps stay within the table of transitions, and reach every row of it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from snapkeep.domain.copies.entry import OPEN, TRANSITIONS, EntryState, QueueEntry, Step, StepNotAllowed
+from snapkeep.domain.copies.request import CopyRequest
+from snapkeep.domain.model import Origin
+
+NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
+REQUEST = CopyRequest(Origin("us-east-1", "vol-1", "snap-1", NOW), "gold", "us-east-2", "", NOW, 8, encrypted=False)
+MOMENTS = st.integers(0, 600).map(lambda minutes: NOW + timedelta(minutes=minutes))
+IDS = st.sampled_from(("snap-a", "snap-b"))
+ARGUMENTS = {
+    Step.JOIN: st.tuples(st.sampled_from(("", "one", "two")), st.sampled_from(("", "run-1", "run-2"))),
+    Step.WAKE: st.tuples(),
+    Step.DELAY: st.tuples(MOMENTS),
+    Step.START: st.tuples(MOMENTS),
+    Step.AWAIT_START: st.tuples(MOMENTS),
+    Step.POSTPONE: st.tuples(MOMENTS),
+    Step.RUN: st.tuples(IDS, MOMENTS),
+    Step.RETRY: st.tuples(st.just("a cause"), MOMENTS),
+    Step.SUCCEED: st.tuples(IDS),
+    Step.FAIL: st.tuples(st.just("a cause"), IDS),
+    Step.RESTART: st.tuples(st.just(REQUEST), MOMENTS),
+}
+STEPS = st.sampled_from(list(Step)).flatmap(lambda step: st.tuples(st.just(step), ARGUMENTS[step]))
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(STEPS, max_size=40))
+def test_a_walk_stays_within_the_table_and_keeps_what_belongs_to_a_state(steps: list[tuple[Step, tuple[object, ...]]]) -> None:
+    entry = QueueEntry.requested(REQUEST, NOW, "token", "run")
+    for step, arguments in steps:
+        before = entry
+        if before.state not in TRANSITIONS[step]:
+            with pytest.raises(StepNotAllowed):
+                getattr(before, step)(*arguments)
+            continue
+        entry = getattr(before, step)(*arguments)
+        assert entry.state is TRANSITIONS[step][before.state]
+        assert (entry.key, entry.enqueued_at, entry.version) == (before.key, before.enqueued_at, before.version)
+        assert entry.attempts >= 0
+        if entry.state in OPEN:
+            assert (entry.state is EntryState.RUNNING) == bool(entry.copy_id)
+            assert set(before.tokens) <= set(entry.tokens), "an execution that waits was forgotten"
+        else:
+            assert (entry.tokens, entry.runs) == ((), ())
+            assert (entry.state is EntryState.FAILED) == bool(entry.cause)
+
+
+def test_walks_reach_every_row_of_the_table_and_no_other() -> None:
+    table = {(step, origin, target) for step, row in TRANSITIONS.items() for origin, target in row.items()}
+    start = QueueEntry.requested(REQUEST, NOW)
+    reached: set[tuple[Step, EntryState, EntryState]] = set()
+    known, frontier = {start.state}, [start]
+    while frontier:
+        entry = frontier.pop()
+        for step, strategy in ARGUMENTS.items():
+            arguments = _some(strategy)
+            try:
+                after = getattr(entry, step)(*arguments)
+            except StepNotAllowed:
+                continue
+            reached.add((step, entry.state, after.state))
+            if after.state not in known:
+                known.add(after.state)
+                frontier.append(after)
+    assert reached == table
+
+
+def _some(strategy: st.SearchStrategy[tuple[object, ...]]) -> tuple[object, ...]:
+    """Return some arguments; which ones does not matter to the state."""
+    found: list[tuple[object, ...]] = []
+
+    @settings(max_examples=1, database=None, derandomize=True)
+    @given(strategy)
+    def draw(arguments: tuple[object, ...]) -> None:
+        found.append(arguments)
+
+    draw()
+    return found[0]
