@@ -93,7 +93,7 @@ def tight_deadlines(sources: list[str], seconds: dict[str, float], dice: random.
 
 
 def request(burst: Burst, source: str) -> CopyRequest:
-    snapshot = burst.world.place(PRIMARY).snapshots[source]
+    snapshot = burst.world.region_account(PRIMARY).snapshots[source]
     origin = Origin(PRIMARY, snapshot.volume_id, source, utc(snapshot.start))
     tags = tags_for_copy("snapkeep", "default", origin)
     return CopyRequest(origin, "default", DR, "", utc(burst.deadlines[source]), snapshot.size_gib, False, tags)
@@ -119,7 +119,7 @@ class Outcome:
 
 
 def measured(name: str, burst: Burst, calls: int, waited_until: float) -> Outcome:
-    copies = [one for one in burst.world.place(DR).snapshots.values() if one.source_id]
+    copies = [one for one in burst.world.region_account(DR).snapshots.values() if one.source_id]
     done = [one for one in copies if one.state == "completed"]
     end = max((one.completed_at for one in done), default=burst.began)
     busy = sum(min(one.completed_at, waited_until) - one.start for one in done if one.start < waited_until)
@@ -220,7 +220,7 @@ def dispatch_milliseconds(waiting: int) -> float:
         done = runner.wiring.dispatch(DR).run("bench")
         times.append(time.perf_counter() - started)
         assert len(done.started) == QUOTA, done
-        for copy in list(world.place(DR).copies_in_flight):
+        for copy in list(world.region_account(DR).copies_in_flight):
             world.client("ec2", DR).delete_snapshot(SnapshotId=copy)
     return sorted(times)[len(times) // 2] * 1000
 

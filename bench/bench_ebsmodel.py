@@ -117,7 +117,7 @@ def hold(count: int) -> World:
 
 def hold_a_million() -> None:
     world = hold(1_000_000)
-    assert len(world.place(PRIMARY).snapshots) == 1_000_000
+    assert len(world.region_account(PRIMARY).snapshots) == 1_000_000
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
 
 
@@ -141,7 +141,7 @@ MOTO_TAGGED = 1_000
 
 def describe(count: int = 100_000) -> None:
     world = hold(count)
-    stored = list(world.place(PRIMARY).snapshots.values())
+    stored = list(world.region_account(PRIMARY).snapshots.values())
     one = stored[count // 2]
     for name, theirs_holds in (("tag:OriginalVolumeId", MOTO_TAGGED), ("volume-id", count)):
         params = {"Filters": [{"Name": name, "Values": [one.volume_id]}], "OwnerIds": ["self"]}

@@ -163,7 +163,7 @@ def serve(pipe: Connection, snapshots: int) -> None:
     account = build(snapshots)
     pages = table_pages(account.done)
     clients = {region: account.world.client("ec2", region) for region in (PRIMARY, DR)}
-    counts = {region: len(account.world.place(region).snapshots) for region in (PRIMARY, DR)}
+    counts = {region: len(account.world.region_account(region).snapshots) for region in (PRIMARY, DR)}
     pipe.send(
         {
             "now": account.world.now(),

@@ -17,7 +17,6 @@ import pytest
 from snapkeep.domain import tag_names as tagnames
 from snapkeep.functions.permissions import PERMISSIONS, own_calls_of
 from snapkeep.lab.ebs_model import Faults
-from snapkeep.lab.ebs_model.api import keys
 from snapkeep.lab.ebs_model.conditions.faults import FaultRule
 from support.asl import definition
 from support.first_engine import first_engine
@@ -193,7 +192,7 @@ STORIES = {
     ),
     "a set of volumes": Story(a_set_of_two, {("protect", "SUCCEEDED", ""): 1, ("receive", "SUCCEEDED", ""): 2}, (2, 2)),
     "a copy fails late, for its key": Story(
-        with_a_key(lambda system, key: keys.deny(system.world, key)),
+        with_a_key(lambda system, key: system.world.deny_key(key)),
         {
             ("protect", "FAILED", "CopyFailed"): 1,
             ("receive", "SUCCEEDED", ""): 1,

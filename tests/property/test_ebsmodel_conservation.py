@@ -11,7 +11,7 @@ from hypothesis.stateful import Bundle, MultipleResults, RuleBasedStateMachine, 
 from snapkeep.lab.ebs_model import ApiError, Quotas, World
 from snapkeep.lab.ebs_model.store.blocks import Chain
 from snapkeep.lab.ebs_model.store.records import Snapshot
-from snapkeep.lab.ebs_model.store.region_account import Place
+from snapkeep.lab.ebs_model.store.region_account import RegionAccount
 
 PRIMARY, DR = "us-east-1", "us-east-2"
 BLOCKS = 2048
@@ -81,7 +81,7 @@ class ModelMachine(RuleBasedStateMachine):
 
     @rule(volume_id=volumes, first=st.integers(0, 40), count=st.integers(1, 20))
     def write(self, volume_id: str, first: int, count: int) -> None:
-        if volume_id in self.world.place(PRIMARY).volumes:
+        if volume_id in self.world.region_account(PRIMARY).volumes:
             self.writes += 1
             self.world.write(volume_id, first, count, region=PRIMARY)
             self.content[volume_id].update(dict.fromkeys(range(first, first + count), self.writes))
@@ -117,7 +117,7 @@ class ModelMachine(RuleBasedStateMachine):
         return made or multiple()
 
     def delete(self, region: str, snapshot_id: str) -> None:
-        place = self.world.place(region)
+        place = self.world.region_account(region)
         pending = snapshot_id in place.snapshots and place.snapshots[snapshot_id].state == "pending"
         self.call("DeleteSnapshot", region, SnapshotId=snapshot_id)
         if pending and snapshot_id not in place.snapshots:
@@ -138,7 +138,7 @@ class ModelMachine(RuleBasedStateMachine):
 
     @rule(snapshot_id=copies)
     def archive(self, snapshot_id: str) -> None:
-        if self.world.place(DR).snapshots[snapshot_id].tier == "standard":
+        if self.world.region_account(DR).snapshots[snapshot_id].tier == "standard":
             self.call("ModifySnapshotTier", DR, SnapshotId=snapshot_id, StorageTier="archive")
         else:
             self.call("RestoreSnapshotTier", DR, SnapshotId=snapshot_id, PermanentRestore=True)
@@ -146,14 +146,14 @@ class ModelMachine(RuleBasedStateMachine):
     @rule(snapshot_id=snapshots)
     def register_image(self, snapshot_id: str) -> None:
         mapping = {"DeviceName": "/dev/xvda", "Ebs": {"SnapshotId": snapshot_id}}
-        if snapshot_id in self.world.place(PRIMARY).snapshots and not self.pending(snapshot_id):
-            name = f"{snapshot_id} {self.world.next_seq()}"
-            state = self.world.place(PRIMARY).snapshots[snapshot_id].state
+        if snapshot_id in self.world.region_account(PRIMARY).snapshots and not self.pending(snapshot_id):
+            name = f"{snapshot_id} {self.world.state.next_seq()}"
+            state = self.world.region_account(PRIMARY).snapshots[snapshot_id].state
             if state == "completed":
                 self.call("RegisterImage", Name=name, RootDeviceName="/dev/xvda", BlockDeviceMappings=[mapping])
 
     def pending(self, snapshot_id: str) -> bool:
-        return self.world.place(PRIMARY).snapshots[snapshot_id].state == "pending"
+        return self.world.region_account(PRIMARY).snapshots[snapshot_id].state == "pending"
 
     @rule(seconds=st.sampled_from([1, 20, 200, 5000]))
     def wait(self, seconds: int) -> None:
@@ -161,11 +161,11 @@ class ModelMachine(RuleBasedStateMachine):
 
     @rule()
     def save_and_restore(self) -> None:
-        self.world = World.from_state(self.world.snapshot())
+        self.world = World.from_saved(self.world.save())
         self.world.subscribe(self.hear)
 
-    def places(self) -> list[Place]:
-        return [self.world.place(PRIMARY), self.world.place(DR)]
+    def places(self) -> list[RegionAccount]:
+        return [self.world.region_account(PRIMARY), self.world.region_account(DR)]
 
     def living(self) -> list[Snapshot]:
         return [snapshot for place in self.places() for snapshot in place.snapshots.values()]

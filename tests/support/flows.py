@@ -88,7 +88,7 @@ class Laboratory:
         assert self.runner.unexpected == []
 
     def snapshots(self, region: str = PRIMARY) -> list[Snapshot]:
-        return sorted(self.world.place(region).snapshots.values(), key=lambda one: one.seq)
+        return sorted(self.world.region_account(region).snapshots.values(), key=lambda one: one.seq)
 
     def ids(self, region: str = PRIMARY) -> list[str]:
         return [one.id for one in self.snapshots(region)]
@@ -97,7 +97,7 @@ class Laboratory:
         return sorted(one.source_id for one in self.snapshots(region) if one.source_id)
 
     def tags(self, snapshot_id: str, region: str = PRIMARY) -> dict[str, str]:
-        return self.world.resource_tags(region, self.world.account, snapshot_id)
+        return self.world.resource_tags(region, self.world.account_id, snapshot_id)
 
     def runs(self, machine: str, status: str = "") -> list[Run]:
         return [run for run in self.ended if run.machine == machine and status in ("", run.status)]

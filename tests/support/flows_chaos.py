@@ -143,7 +143,7 @@ class Chaos:
             return
 
     def _snapshot(self, region: str, number: int) -> Snapshot | None:
-        found = [one for one in self.world.place(region).snapshots.values() if one.state == COMPLETED]
+        found = [one for one in self.world.region_account(region).snapshots.values() if one.state == COMPLETED]
         return found[number % len(found)] if found else None
 
     # What happens
@@ -169,7 +169,7 @@ class Chaos:
 
     def calm_down(self) -> None:
         for name in WEATHER:
-            self.world.faults.remove(name)
+            self.world.state.faults.remove(name)
 
     def throttle(self, number: int) -> None:
         self.world.change_quotas(buckets={THROTTLED[number % len(THROTTLED)]: (2.0, 0.05)})
@@ -212,7 +212,7 @@ class Chaos:
         snapshot = self._snapshot(region, number)
         if snapshot is not None:
             mapping = [{"DeviceName": "/dev/xvda", "Ebs": {"SnapshotId": snapshot.id}}]
-            name = f"image-{len(self.world.place(region).images)}-{self.world.now():.0f}"
+            name = f"image-{len(self.world.region_account(region).images)}-{self.world.now():.0f}"
             self._by_person(
                 lambda: self._ec2(region).register_image(Name=name, RootDeviceName="/dev/xvda", BlockDeviceMappings=mapping)
             )
@@ -235,7 +235,7 @@ class Chaos:
         self.world.add_fault(FaultRule("copy_fails", probability=1.0))
         self.create_snapshot(number)
         self.runner.advance(HOUR)
-        self.world.faults.remove("copy_fails")
+        self.world.state.faults.remove("copy_fails")
 
     def delete_source(self, number: int) -> None:
         region = PRIMARIES[number % len(PRIMARIES)]

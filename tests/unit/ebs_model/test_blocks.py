@@ -125,7 +125,7 @@ def test_a_volume_of_16_tib_costs_memory_only_for_what_was_written(bench: Bench)
     bench.write(volume_id, 0, 16_384 * 2048)
     snapshot_id = bench.snapshot(volume_id)
     assert bench.one(bench.primary, snapshot_id)["FullSnapshotSizeInBytes"] == 16 * 1024**4
-    assert len(bench.world.place(PRIMARY).volumes[volume_id].log.entries) == 1
+    assert len(bench.world.region_account(PRIMARY).volumes[volume_id].log.entries) == 1
 
 
 def test_writing_beyond_the_end_of_a_volume_is_an_error(bench: Bench) -> None:

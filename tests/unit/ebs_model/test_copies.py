@@ -9,7 +9,7 @@ GIB_BLOCKS = 2048
 
 
 def moved(bench: Bench, copy_id: str) -> int:
-    return bench.world.place(DR).snapshots[copy_id].moved_blocks
+    return bench.world.region_account(DR).snapshots[copy_id].moved_blocks
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ def test_a_copy_takes_as_long_as_its_bytes_need(bench: Bench, two: tuple[str, st
     started = bench.world.now()
     bench.copy(large)
     bench.settle()
-    speeds = bench.world.speeds
+    speeds = bench.world.state.speeds
     assert bench.world.now() - started == pytest.approx(speeds.copy_base_seconds + 10 * 1024 / speeds.copy_mib_per_second)
 
 

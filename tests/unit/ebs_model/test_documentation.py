@@ -40,8 +40,8 @@ def test_the_world_file_of_the_page_loads_and_shows_every_field() -> None:
     (block,) = re.findall(r"```yaml\n(.*?)```", DOCUMENT, re.DOTALL)
     document = yaml.safe_load(block)
     world = World.from_document(document)
-    assert len(world.place("us-east-1").volumes) == 22
-    assert len(world.place("us-east-2").snapshots) == 30
+    assert len(world.region_account("us-east-1").volumes) == 22
+    assert len(world.region_account("us-east-2").snapshots) == 30
     assert set(TOP.split()) == set(document)
     # What is plain (an account other than the world's own) is left out of the example.
     shown = {name for section in SECTIONS for entry in document[section] for name in entry}

@@ -31,7 +31,7 @@ def test_by_default_no_request_takes_time(bench: Bench) -> None:
     bench.start(bench.volume())
     bench.primary.describe_snapshots()
     assert bench.world.now() == began
-    assert bench.world.latency == Latency()
+    assert bench.world.state.latency == Latency()
 
 
 def test_a_request_is_carried_out_when_it_is_made_and_the_world_goes_on_until_its_answer() -> None:
@@ -115,19 +115,17 @@ def test_a_call_beneath_the_client_is_answered_at_once() -> None:
 def test_a_clock_that_runs_takes_no_latency(clock: RealClock | ScaledClock) -> None:
     with pytest.raises(ValueError, match="latency: needs a virtual clock"):
         World(clock=clock, latency=LATENCY)
-    assert World(clock=clock, latency=Latency()).latency == Latency()
+    assert World(clock=clock, latency=Latency()).state.latency == Latency()
 
 
-def test_latency_is_kept_with_the_world_and_older_states_have_none() -> None:
-    saved = json.loads(json.dumps(World(latency=LATENCY).snapshot()))
-    assert World.from_state(saved).latency == LATENCY
-    del saved["latency"]
-    assert World.from_state(saved).latency == Latency()
+def test_latency_is_kept_with_the_world() -> None:
+    saved = json.loads(json.dumps(World(latency=LATENCY).save()))
+    assert World.from_saved(saved).state.latency == LATENCY
 
 
 def test_a_world_file_sets_latency() -> None:
     document = {"version": 1, "latency": {"read_seconds": 0.5}}
-    assert World.from_document(document, clock=VirtualClock()).latency == Latency(read_seconds=0.5)
+    assert World.from_document(document, clock=VirtualClock()).state.latency == Latency(read_seconds=0.5)
     with pytest.raises(ValueError, match=r"latency: item_seconds is -1: must be 0 or more"):
         World.from_document({"version": 1, "latency": {"item_seconds": -1}})
     with pytest.raises(ValueError, match=r"latency\.speed: is not known here"):

@@ -28,7 +28,7 @@ def lock(bench: Bench, snapshot_id: str, mode: str = "governance", days: int = 2
 
 
 def test_a_snapshot_that_aws_backup_manages_cannot_be_deleted_by_ec2(bench: Bench, snapshot_id: str) -> None:
-    place = bench.world.place(PRIMARY)
+    place = bench.world.region_account(PRIMARY)
     place.set_tags(place.snapshots[snapshot_id], flat({BACKUP_TAG: "arn:aws:ec2:us-east-1:123456789012:volume/vol-1"}))
     assert refused(bench.primary.delete_snapshot, SnapshotId=snapshot_id) == ("InvalidParameterValue", 400)
     assert bench.one(bench.primary, snapshot_id)["State"] == "completed"

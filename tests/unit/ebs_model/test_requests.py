@@ -160,11 +160,11 @@ def test_ids_and_max_results_cannot_be_combined(bench: Bench) -> None:
 @pytest.mark.parametrize("action", sorted(EC2))
 def test_a_dry_run_of_every_action_is_the_documented_error(bench: Bench, action: Any) -> None:
     params = dict.fromkeys(EC2[action].required, "x")
-    before = bench.world.snapshot()["places"]
+    before = bench.world.save()["region_accounts"]
     with pytest.raises(ApiError) as caught:
         bench.world.call("ec2", action, {**params, "DryRun": True}, region=PRIMARY)
     assert (caught.value.code, caught.value.http_status) == ("DryRunOperation", 412)
-    assert len(bench.world.snapshot()["places"]) - len(before) in (0, 1)
+    assert len(bench.world.save()["region_accounts"]) - len(before) in (0, 1)
 
 
 def test_an_action_that_the_model_has_not_is_refused(bench: Bench) -> None:

@@ -114,8 +114,8 @@ def busy() -> Bench:
 
 def test_a_saved_world_goes_on_as_if_it_had_never_stopped() -> None:
     bench = busy()
-    saved = json.loads(json.dumps(bench.world.snapshot(), allow_nan=False))
-    again = World.from_state(saved)
+    saved = json.loads(json.dumps(bench.world.save(), allow_nan=False))
+    again = World.from_saved(saved)
     events: list[dict] = []
     again.subscribe(events.append)
     heard = len(bench.events)
@@ -123,17 +123,17 @@ def test_a_saved_world_goes_on_as_if_it_had_never_stopped() -> None:
         world.clock.advance(3 * 86_400)  # type: ignore[attr-defined]
         world.client("ec2", PRIMARY).create_volume(AvailabilityZone=PRIMARY + "a", Size=1)
     assert bench.events[heard:] == events
-    assert json.dumps(bench.world.snapshot()) == json.dumps(again.snapshot())
+    assert json.dumps(bench.world.save()) == json.dumps(again.save())
 
 
 def test_a_state_of_another_version_is_refused() -> None:
     with pytest.raises(ValueError, match="version of the state"):
-        World.from_state({"version": 99})
+        World.from_saved({"version": 99})
 
 
 def test_a_world_file_builds_volumes_history_images_keys_quotas_and_faults() -> None:
     world = World.from_document(DOCUMENT)
-    primary, dr = world.place(PRIMARY), world.place(DR)
+    primary, dr = world.region_account(PRIMARY), world.region_account(DR)
     assert (primary.quotas.copies_per_destination, dr.quotas.copies_per_destination) == (5, 2)
     assert len(primary.volumes) == 4
     assert len(primary.snapshots) == 7

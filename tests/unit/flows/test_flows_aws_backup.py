@@ -12,9 +12,9 @@ from support.sweeping_world import DR, HOUR, SweepingWorld, gold
 
 def mark(world: World, snapshot_id: str) -> None:
     """Put the tag on a snapshot that AWS Backup puts on what it makes, and that no request can write."""
-    place = world.place(PRIMARY)
+    place = world.region_account(PRIMARY)
     snapshot = place.snapshots[snapshot_id]
-    volume = f"arn:aws:ec2:{PRIMARY}:{snapshot.account}:volume/{snapshot.volume_id}"
+    volume = f"arn:aws:ec2:{PRIMARY}:{snapshot.owner_id}:volume/{snapshot.volume_id}"
     place.set_tags(snapshot, snapshot.tags + flat({BACKUP_TAG: volume}))
 
 

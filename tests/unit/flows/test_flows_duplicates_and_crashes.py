@@ -50,7 +50,7 @@ def test_every_event_twice_makes_one_copy_of_each_snapshot() -> None:
     volume = lab.make_volume()
     snapshots = [lab.protect(volume) for _ in range(2)]
     assert lab.sources_of_copies() == sorted(snapshots)
-    assert lab.world.faults.armed
+    assert lab.world.state.faults.armed
     assert len(lab.runs("protect", "SUCCEEDED")) == 4, "both runs for a snapshot are answered"
 
 
@@ -209,7 +209,7 @@ def test_several_primaries_share_the_quota_of_their_destination() -> None:
 
     def look(_: object) -> None:
         nonlocal most
-        most = max(most, len(lab.world.place(DR).copies_in_flight))
+        most = max(most, len(lab.world.region_account(DR).copies_in_flight))
 
     lab.world.subscribe(look)
     made = [lab.start_snapshot(lab.make_volume(region=region), region=region) for region in regions[:2] for _ in range(4)]

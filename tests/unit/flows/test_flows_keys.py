@@ -58,7 +58,7 @@ def test_a_key_that_is_not_there_is_named() -> None:
 def test_a_key_without_permission_fails_the_copy_late_and_the_cause_is_told() -> None:
     lab = Laboratory(deployment=Deployment(retry_policy=retry_policy(limit=2)))
     key = make_key(lab)
-    keys.deny(lab.world, key)
+    lab.world.deny_key(key)
     protect_with(lab, key)
     cause = cause_of(lab)
     assert "Given key ID is not accessible; Dispatch's role must be able to use the source's key" in cause
@@ -69,7 +69,7 @@ def test_a_key_without_permission_fails_the_copy_late_and_the_cause_is_told() ->
 def test_where_no_key_is_named_the_aws_managed_key_is_named_as_such_in_the_cause_and_in_what_somebody_is_told() -> None:
     lab = Laboratory(deployment=Deployment(retry_policy=retry_policy(limit=1)))
     source_key = make_key(lab, PRIMARY)
-    keys.deny(lab.world, lab.world.client("kms", DR).describe_key(KeyId="alias/aws/ebs")["KeyMetadata"]["Arn"])
+    lab.world.deny_key(lab.world.client("kms", DR).describe_key(KeyId="alias/aws/ebs")["KeyMetadata"]["Arn"])
     lab.protect(lab.make_volume(Encrypted=True, KmsKeyId=source_key))
     expected = f"the source's key {source_key} and the copy's key, {DR}'s default for EBS: the AWS managed key aws/ebs"
     assert expected in cause_of(lab)
@@ -79,7 +79,7 @@ def test_where_no_key_is_named_the_aws_managed_key_is_named_as_such_in_the_cause
 def test_an_aws_managed_key_of_another_service_is_named_as_such_before_any_copy_is_started() -> None:
     counter = CallCounter()
     lab = Laboratory(hook=counter)
-    key = keys.make(lab.world, lab.world.place(DR), "Default key that protects my S3 objects", "AWS").arn
+    key = keys.make(lab.world.state, lab.world.region_account(DR), "Default key that protects my S3 objects", "AWS").arn
     protect_with(lab, key)
     assert f"key {key} in {DR} is an AWS managed key of another service than EBS" in cause_of(lab)
     assert any("is an AWS managed key" in notice.cause for notice in lab.runner.wiring.notices.told)

@@ -173,4 +173,4 @@ def test_a_copy_that_began_without_an_answer_takes_its_slot(lab: Laboratory) -> 
             raise AwsUnavailable("no answer")
 
     replace(dispatch, copier=Silent()).run("one")
-    assert len(lab.world.place(DR).copies_in_flight) == 1
+    assert len(lab.world.region_account(DR).copies_in_flight) == 1

@@ -84,7 +84,7 @@ def test_fault_4_the_copies_beyond_the_quota_wait_and_all_arrive() -> None:
 
     def look(_: object) -> None:
         nonlocal most_in_flight
-        most_in_flight = max(most_in_flight, len(lab.world.place(DR).copies_in_flight))
+        most_in_flight = max(most_in_flight, len(lab.world.region_account(DR).copies_in_flight))
 
     lab.world.subscribe(look)
     snapshots = [lab.start_snapshot(lab.make_volume()) for _ in range(60)]
@@ -109,9 +109,8 @@ def test_fault_4_a_copy_that_fails_late_for_its_key_fails_its_run_with_the_cause
 
 
 def deny(world: World, key: str) -> None:
-    from snapkeep.lab.ebs_model.api import keys  # noqa: PLC0415
 
-    keys.deny(world, key)
+    world.deny_key(key)
 
 
 def test_fault_4_the_copy_carries_its_tags_and_its_key_from_the_call_on() -> None:
@@ -127,7 +126,7 @@ def test_fault_4_the_copy_carries_its_tags_and_its_key_from_the_call_on() -> Non
 @pytest.mark.parametrize("shape", ["A", "B", "C"])
 def test_fault_5_every_documented_arn_shape_is_read(shape: str) -> None:
     lab = Laboratory()
-    lab.world.event_options = EventOptions(arn_shape=shape)
+    lab.world.state.event_options = EventOptions(arn_shape=shape)
     snapshot = lab.protect(lab.make_volume())
     assert lab.sources_of_copies() == [snapshot]
     assert [run.status for run in lab.ended] == ["SUCCEEDED", "SUCCEEDED"]
@@ -244,9 +243,9 @@ def test_the_calls_for_one_protected_snapshot_stay_within_their_budget() -> None
     for _ in range(4):
         lab.protect(volume)
     counter.calls.clear()
-    before = lab.world.calls_made
+    before = lab.world.state.calls_made
     lab.protect(volume)
     assert counter.count("copier.start_copy") == 1
     assert counter.count("deleter.delete") == 2, "one in each region"
     listings_of_what_holds = 4  # images and locks of both regions: a burst of runs shares them
-    assert lab.world.calls_made - before - 1 <= 10 + listings_of_what_holds
+    assert lab.world.state.calls_made - before - 1 <= 10 + listings_of_what_holds

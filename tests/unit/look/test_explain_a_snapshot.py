@@ -111,7 +111,7 @@ def test_of_a_snapshot_that_another_account_shares_it_is_told_whose_it_is(region
     shared, private = (theirs.create_snapshot(VolumeId=volume["VolumeId"])["SnapshotId"] for volume in made)
     world.later(HOUR)
     theirs.modify_snapshot_attribute(
-        SnapshotId=shared, Attribute="createVolumePermission", OperationType="add", UserIds=[world.world.account]
+        SnapshotId=shared, Attribute="createVolumePermission", OperationType="add", UserIds=[world.world.account_id]
     )
     story = explain(world, shared)
     assert (story.snapshot, story.region, story.owner) == (None, region, OTHER)

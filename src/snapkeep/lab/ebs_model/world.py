@@ -1,35 +1,42 @@
-"""The world: one entry point for every request, what happens by itself, and what is changed from outside."""
+"""The world: the entry point of every request, its time, and the changes that are made to it from outside."""
 
 from __future__ import annotations
 
 import heapq
+import threading
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Unpack
 
-from snapkeep.lab.ebs_model.api import actions, keys
-from snapkeep.lab.ebs_model.api import recycle_bin as recyclebin
-from snapkeep.lab.ebs_model.api import timers as happenings
+from snapkeep.lab.ebs_model.api import actions, keys, recycle_bin, timers
 from snapkeep.lab.ebs_model.client import Client, make_client
 from snapkeep.lab.ebs_model.conditions.clock import Clock, VirtualClock, seconds_of
 from snapkeep.lab.ebs_model.conditions.faults import FaultRule, Faults
+from snapkeep.lab.ebs_model.conditions.latency import Latency
 from snapkeep.lab.ebs_model.conditions.quotas import Quotas
 from snapkeep.lab.ebs_model.errors import dry_run, missing
-from snapkeep.lab.ebs_model.files import saved_world as state
-from snapkeep.lab.ebs_model.files import world_file as document_reader
+from snapkeep.lab.ebs_model.files import saved_world, world_file
 from snapkeep.lab.ebs_model.requests.call import Call, Params, Response
 from snapkeep.lab.ebs_model.store.blocks import BLOCK_SIZE
 from snapkeep.lab.ebs_model.store.records import BinRule
+from snapkeep.lab.ebs_model.store.region_account import RegionAccount
 from snapkeep.lab.ebs_model.store.tags import as_dict, request_tags
-from snapkeep.lab.ebs_model.store.world_state import Setting
+from snapkeep.lab.ebs_model.store.world_state import Listener, Observer, WorldOptions, WorldState
 
 
-class World(Setting):
+class World:
     """EBS, EC2's part of it, and KMS keys, of several accounts in several regions.
 
     Thread-safe: requests and ticks take turns. Listeners are called inside that turn and may make requests.
     """
+
+    def __init__(self, state: WorldState | None = None, **options: Unpack[WorldOptions]) -> None:
+        self.state = state if state is not None else WorldState(**options)
+        self.clock = self.state.clock
+        self._lock = threading.RLock()
+        if isinstance(self.clock, VirtualClock):
+            self.clock.attach(self.run_until)
 
     # Requests
 
@@ -43,139 +50,176 @@ class World(Setting):
         account_id: str | None = None,
         caller: str | None = None,
     ) -> Response:
-        """Given a service, a PascalCase action and its parameters, return the answer as botocore would shape it.
+        """Carry out one request: a service, a PascalCase action, its parameters. Return the answer in botocore's shape.
 
         Raise ApiError with AWS's code, message and HTTP status; NoAnswer when nothing comes back.
         """
+        state = self.state
         with self._lock:
             self.tick()
-            now = self.now()
+            now = state.now()
             request = params if params is not None else {}
-            self.faults.before(action, region, now)
-            place = self.place(region, account_id)
-            self.calls_made += 1
-            if place.quotas.throttling:
-                self.throttle.take(place.name, service, action, request, place.quotas, now)
-            found = actions.find(service, action)
-            for parameter in found.required:
+            state.faults.before(action, region, now)
+            account = state.region_account(region, account_id)
+            state.calls_made += 1
+            if account.quotas.throttling:
+                state.throttle.take(account.name, service, action, request, account.quotas, now)
+            handler = actions.find(service, action)
+            for parameter in handler.required:
                 if request.get(parameter) in (None, ""):
                     raise missing(parameter)
             if request.get("DryRun"):
                 raise dry_run()
-            answer = found.run(Call(self, place, request, caller or "", now + place.skew_seconds))
-            self.faults.after(action, region, now)
+            answer = handler.run(Call(state, account, request, caller or "", now + account.skew_seconds))
+            state.faults.after(action, region, now)
             return answer
 
     def client(self, service: str, region: str, account_id: str | None = None, *, caller: str = "") -> Client:
-        """Given `ec2`, `ebs` or `kms` and a region, return an object that is called like boto3's client."""
-        return make_client(self, service, region, account_id or self.account, caller)
+        """Return a client of `ec2`, `ebs` or `kms` in a region, called like boto3's."""
+        return make_client(self, service, region, account_id or self.account_id, caller)
 
     def resource_tags(self, region: str, account_id: str, resource_id: str) -> dict[str, str]:
-        """Given a resource, return its tags (what `aws:ResourceTag` sees); no tags when there is no such resource."""
+        """Return a resource's tags (what `aws:ResourceTag` sees); none when the resource does not exist."""
         with self._lock:
-            place = self.place(region, account_id)
-            for store in (place.snapshots, place.volumes, place.images, place.instances):
-                found = store.get(resource_id)
-                if found is not None:
-                    return as_dict(found.tags)
-            binned = place.bin.get(resource_id)
+            account = self.region_account(region, account_id)
+            for store in (account.snapshots, account.volumes, account.images, account.instances):
+                resource = store.get(resource_id)
+                if resource is not None:
+                    return as_dict(resource.tags)
+            binned = account.bin.get(resource_id)
             return as_dict(binned.snapshot.tags) if binned else {}
 
     @staticmethod
     def request_tags(action: str, params: Params) -> dict[str, str]:
-        """Given a request, return the tags in it (what `aws:RequestTag` sees)."""
+        """Return the tags in a request (what `aws:RequestTag` sees)."""
         return request_tags(action, params)
+
+    # Accounts and regions
+
+    @property
+    def account_id(self) -> str:
+        """The account of requests that name none."""
+        return self.state.account_id
+
+    @property
+    def regions(self) -> tuple[str, ...]:
+        """The regions of this world."""
+        return self.state.regions
+
+    def region_account(self, region: str, account_id: str | None = None) -> RegionAccount:
+        """Return what an account holds in a region. Raise ApiError for a region that is not in the world."""
+        return self.state.region_account(region, account_id)
+
+    # Events
+
+    def subscribe(self, listener: Listener) -> None:
+        """Deliver every event to a function, as EventBridge would."""
+        self.state.listeners.append(listener)
+
+    def observe(self, observer: Observer) -> None:
+        """Call a function for every event when it is emitted, even one that is delivered late, twice or never."""
+        self.state.observers.append(observer)
+
+    def deliver(self, event: Mapping[str, Any]) -> None:
+        """Deliver an event once more, now, to every listener."""
+        self.state.deliver(dict(event))
 
     # Time
 
+    def now(self) -> float:
+        """Return seconds since the epoch: the clock's, or the due time of the timer that is running."""
+        return self.state.now()
+
     def next_due(self) -> float | None:
-        """Return when something happens next, in seconds since the epoch; None when nothing is due any more."""
-        return self.heap[0][0] if self.heap else None
+        """Return when the next timer is due, in seconds since the epoch; None when no timer is set."""
+        timers_set = self.state.timers
+        return timers_set[0][0] if timers_set else None
 
     def run_until(self, moment: float | datetime) -> None:
-        """Given a time, let everything up to it happen, in order. Needs a VirtualClock.
+        """Run every timer up to a moment, in order, and set the clock to it.
 
         Raise TypeError on a clock that runs by itself.
         """
         if not isinstance(self.clock, VirtualClock):
             raise TypeError("run_until needs a VirtualClock; call tick() on a real or scaled one")
         until = seconds_of(moment)
-        heap = self.heap
+        heap = self.state.timers
         with self._lock:
             while heap and heap[0][0] <= until:
                 self.clock.move_to(heap[0][0])
-                self._happen()
+                self._run_next_timer()
             self.clock.move_to(until)
 
     def run_until_idle(self, limit_seconds: float = 30 * 86_400.0) -> None:
-        """Let everything happen that is due within a limit (VirtualClock), and stop at the last of it."""
+        """Run every timer that is due within a limit (VirtualClock), and stop at the last of them."""
         limit = self.clock.now() + limit_seconds
-        while self.heap and self.heap[0][0] <= limit:
-            self.run_until(max(self.heap[0][0], self.clock.now()))
+        heap = self.state.timers
+        while heap and heap[0][0] <= limit:
+            self.run_until(max(heap[0][0], self.clock.now()))
 
     def tick(self) -> None:
-        """Let what is due by the clock happen. Every request does this first."""
-        heap = self.heap
-        if self._moment is not None or not heap or heap[0][0] > self.clock.now():
+        """Run every timer that is due by the clock. Every request does this first."""
+        heap = self.state.timers
+        if self.state.moment is not None or not heap or heap[0][0] > self.clock.now():
             return
         with self._lock:
             while heap and heap[0][0] <= self.clock.now():
-                self._happen()
+                self._run_next_timer()
 
     def wait_for_answer(self, action: str, answer: Response) -> None:
-        """Given an action and its answer (empty for an error), let the time that the request takes pass.
+        """Let the time pass that a request with this answer takes (empty for an error).
 
-        What a listener asks takes none: the world stands still until it has heard the event.
+        A listener's requests take none: the world stands still until its event is delivered.
         """
-        if not self._requests_take_time or not isinstance(self.clock, VirtualClock):
+        if self.state.latency == _NO_LATENCY or not isinstance(self.clock, VirtualClock):
             return
         with self._lock:
-            asked_by_listener = self._delivering > 0
-        if not asked_by_listener:
-            self.clock.advance(self.latency.seconds_of(action, answer))
+            made_by_listener = self.state.delivering > 0
+        if not made_by_listener:
+            self.clock.advance(self.state.latency.seconds_of(action, answer))
 
-    def _happen(self) -> None:
-        due, _, kind, account, region, resource_id, extra = heapq.heappop(self.heap)
-        outer, self._moment = self._moment, due
+    def _run_next_timer(self) -> None:
+        due, _, kind, account_id, region, resource_id, extra = heapq.heappop(self.state.timers)
+        outer, self.state.moment = self.state.moment, due
         try:
-            happenings.HANDLERS[kind](self, self.place(region, account), resource_id, extra)
+            timers.HANDLERS[kind](self.state, self.region_account(region, account_id), resource_id, extra)
         finally:
-            self._moment = outer
+            self.state.moment = outer
 
     # A world as data
 
-    def snapshot(self) -> dict[str, Any]:
-        """Return the whole world as JSON-able data; listeners are not part of it."""
+    def save(self) -> dict[str, Any]:
+        """Return the whole world as JSON-able data, without its listeners."""
         with self._lock:
-            return state.save(self)
+            return saved_world.save(self.state)
 
     @classmethod
-    def from_state(cls, data: Mapping[str, Any], *, clock: Clock | None = None) -> World:
-        """Given what ``snapshot`` returned, return the world; without a clock, on a virtual one. Raise ValueError."""
-        return state.restore(cls, data, clock)
+    def from_saved(cls, data: Mapping[str, Any], *, clock: Clock | None = None) -> World:
+        """Return the world that ``save`` returned; without a clock, on a virtual one. Raise ValueError."""
+        return cls(saved_world.restore(data, clock))
 
     @classmethod
     def from_document(cls, document: Mapping[str, Any], *, clock: Clock | None = None) -> World:
-        """Given a world file's content (docs/ebs-model.md), return the world. Raise ValueError with every error."""
-        return document_reader.build(cls, document, clock)
+        """Return the world that a world file describes (docs/ebs-model.md). Raise ValueError with every error in it."""
+        return cls(world_file.build(document, clock))
 
     # Changing the world from outside
 
     def write(self, volume_id: str, first_block: int, count: int, *, region: str, account_id: str | None = None) -> None:
-        """Given a volume and an extent of 512 KiB blocks, give them new content. Raise KeyError or ValueError."""
-        volume = self.place(region, account_id).volumes[volume_id]
+        """Write new content to an extent of 512 KiB blocks of a volume. Raise KeyError or ValueError."""
+        volume = self.region_account(region, account_id).volumes[volume_id]
         if count < 1 or first_block < 0 or first_block + count > volume.size_gib * 2048:
             raise ValueError(f"blocks {first_block} to {first_block + count} are not all on a volume of {volume.size_gib} GiB")
         with self._lock:
             volume.log.write(first_block, count)
 
     def deny_key(self, key_arn: str, principals: str = "*") -> None:
-        """Given a key and a pattern of principals, let it be not accessible to them. Raise KeyError."""
-        keys.deny(self, key_arn, principals)
+        """Make a key inaccessible to the principals that match a pattern. Raise KeyError."""
+        keys.deny(self.state, key_arn, principals)
 
     def allow_key(self, key_arn: str) -> None:
-        """Given a key, let everybody use it again. Raise KeyError."""
-        keys.allow(self, key_arn)
+        """Make a key accessible to everybody again. Raise KeyError."""
+        keys.allow(self.state, key_arn)
 
     def add_recycle_bin_rule(
         self,
@@ -186,50 +230,65 @@ class World(Setting):
         *,
         account_id: str | None = None,
     ) -> None:
-        """Given days and tags, let Recycle Bin keep what is deleted; region-wide without tags.
+        """Add a retention rule of Recycle Bin; region-wide without tags.
 
         An empty tag value matches any. Raise ValueError outside 1 to 365 days [Recycle Bin user guide: factors].
         """
-        if not 1 <= retention_days <= recyclebin.LONGEST_DAYS:
-            raise ValueError(f"retention_days is {retention_days}: from 1 to {recyclebin.LONGEST_DAYS}")
+        if not 1 <= retention_days <= recycle_bin.LONGEST_DAYS:
+            raise ValueError(f"retention_days is {retention_days}: from 1 to {recycle_bin.LONGEST_DAYS}")
         rule = BinRule(retention_days, list((tags or {}).items()), list((exclude_tags or {}).items()))
-        self.place(region, account_id).bin_rules.append(rule)
+        self.region_account(region, account_id).bin_rules.append(rule)
 
     def stored_bytes(self, region: str, account_id: str | None = None) -> int:
-        """Given a region, return the bytes that its snapshots store in the standard tier (what is billed)."""
-        return self.place(region, account_id).stored_blocks * BLOCK_SIZE
+        """Return the bytes that a region's snapshots store in the standard tier (what is billed)."""
+        return self.region_account(region, account_id).stored_blocks * BLOCK_SIZE
 
     def archived_bytes(self, region: str, account_id: str | None = None) -> int:
-        """Given a region, return the bytes in the archive tier."""
-        return self.place(region, account_id).archived_blocks * BLOCK_SIZE
+        """Return the bytes that a region's snapshots store in the archive tier."""
+        return self.region_account(region, account_id).archived_blocks * BLOCK_SIZE
 
     def set_faults(self, faults: Faults) -> None:
-        """Given faults, let them be in force from now on instead of the present ones."""
-        self.faults.set(faults)
+        """Replace the faults in force."""
+        self.state.faults.set(faults)
 
     def add_fault(self, rule: FaultRule) -> None:
-        """Given a rule, let it be in force too."""
-        self.faults.add(rule)
+        """Add a rule to the faults in force."""
+        self.state.faults.add(rule)
 
     def take_region_away(self, region: str) -> None:
-        """Given a region, let no request reach it until it is brought back. What runs there goes on."""
-        self.faults.add(FaultRule("region_unreachable", region=region))
+        """Make a region unreachable until it is brought back. What runs there goes on."""
+        self.state.faults.add(FaultRule("region_unreachable", region=region))
 
     def bring_region_back(self, region: str) -> None:
-        """Given a region, let requests reach it again."""
-        self.faults.remove("region_unreachable", region)
+        """Make a region reachable again."""
+        self.state.faults.remove("region_unreachable", region)
+
+    def is_reachable(self, region: str) -> bool:
+        """Return whether requests reach a region now."""
+        return not self.state.faults.hit("region_unreachable", self.now(), region=region)
+
+    def set_clock_skew(self, region: str, seconds: float) -> None:
+        """Let a region's clock differ from the world's from now on, for every account there."""
+        self.state.set_clock_skew(region, seconds)
 
     def set_quotas(self, quotas: Quotas, region: str | None = None) -> None:
-        """Given quotas, let them hold from now on, in one region or in all."""
+        """Replace the quotas of one region, or of all."""
         if region is None:
-            self.quotas = quotas
+            self.state.quotas = quotas
         else:
-            self.region_quotas[region] = quotas
-        for place in self.places.values():
-            if region in (None, place.region):
-                place.quotas = quotas
+            self.state.region_quotas[region] = quotas
+        for account in self.state.region_accounts.values():
+            if region in (None, account.region):
+                account.quotas = quotas
 
     def change_quotas(self, region: str | None = None, **changes: Any) -> None:
-        """Given fields of Quotas by name, change those, in one region or in all."""
-        base = self.quotas if region is None else self.region_quotas.get(region, self.quotas)
+        """Change fields of Quotas, in one region or in all."""
+        base = self.state.quotas if region is None else self.state.region_quotas.get(region, self.state.quotas)
         self.set_quotas(replace(base, **changes), region)
+
+    def change_speeds(self, **changes: Any) -> None:
+        """Change fields of Speeds, for everything that starts from now on."""
+        self.state.speeds = replace(self.state.speeds, **changes)
+
+
+_NO_LATENCY = Latency()

@@ -68,7 +68,7 @@ class Admin:
         return {
             "status": "ready",
             "pid": os.getpid(),
-            "account": host.world.account,
+            "account": host.world.account_id,
             "scale": host.scale,
             "now": host.clock.now(),
         }

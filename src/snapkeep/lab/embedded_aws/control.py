@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import Any
 
 from snapkeep.lab.ebs_model import FaultRule, Faults
@@ -15,14 +15,14 @@ def summary(host: Host) -> dict[str, Any]:
     """Given the host, return the world's time, counters, and what each account has in each region."""
     with host.locked():
         world = host.world
-        places = [_place(place) for place in world.places.values()]
+        places = [_place(place) for place in world.state.region_accounts.values()]
         return {
             "now": world.now(),
             "next_due": world.next_due(),
-            "calls": world.calls_made,
-            "events": world.events_emitted,
-            "speeds": asdict(world.speeds),
-            "quotas": asdict(world.quotas),
+            "calls": world.state.calls_made,
+            "events": world.state.events_emitted,
+            "speeds": asdict(world.state.speeds),
+            "quotas": asdict(world.state.quotas),
             "places": sorted(places, key=lambda place: (place["account_id"], place["region"])),
         }
 
@@ -30,7 +30,7 @@ def summary(host: Host) -> dict[str, Any]:
 def _place(place: Any) -> dict[str, Any]:
     states = Counter(snapshot.state for snapshot in place.snapshots.values())
     return {
-        "account_id": place.account,
+        "account_id": place.account_id,
         "region": place.region,
         "volumes": len(place.volumes),
         "instances": len(place.instances),
@@ -65,8 +65,7 @@ def set_quotas(host: Host, region: str, changes: Mapping[str, Any]) -> None:
 def set_speeds(host: Host, changes: Mapping[str, Any]) -> None:
     """Given fields of the speeds, change those for what starts from now on. Raise TypeError when there is no such field."""
     with host.locked():
-        world = host.world
-        world.speeds = replace(world.speeds, **changes)
+        host.world.change_speeds(**changes)
 
 
 def set_reach(host: Host, region: str, *, reachable: bool) -> None:

@@ -50,7 +50,7 @@ def open_world(settings: Settings) -> Host:
     clock = AdjustableClock(settings.scale)
     kept = settings.state_dir / _STATE_FILE if settings.state_dir else None
     if kept is not None and kept.exists():
-        world = World.from_state(json.loads(kept.read_text(encoding="utf-8")), clock=clock)
+        world = World.from_saved(json.loads(kept.read_text(encoding="utf-8")), clock=clock)
     elif settings.world_file is not None:
         world = world_of_file(settings.world_file, clock)
     else:
@@ -84,5 +84,5 @@ def save_world(host: Host, settings: Settings) -> None:
     kept = settings.state_dir / _STATE_FILE
     new = kept.with_suffix(".new")
     with host.locked():
-        new.write_text(json.dumps(host.world.snapshot()), encoding="utf-8")
+        new.write_text(json.dumps(host.world.save()), encoding="utf-8")
     new.replace(kept)

@@ -24,7 +24,7 @@ from snapkeep.lab.ebs_model.api.volumes import rendered
 from snapkeep.lab.ebs_model.conditions.clock import utc
 from snapkeep.lab.ebs_model.conditions.quotas import GIB
 from snapkeep.lab.ebs_model.store.blocks import BLOCK_SIZE
-from snapkeep.lab.ebs_model.store.region_account import Place
+from snapkeep.lab.ebs_model.store.region_account import RegionAccount
 from snapkeep.lab.simulator import prices
 from snapkeep.lab.simulator.executions import Run, Timings
 from snapkeep.lab.simulator.runner import Runner
@@ -184,7 +184,7 @@ class Experiment:
         self.runner = Runner(world, lambda: policies, deployment, timings=TIMINGS, on_run_ended=self._run_ended)
         self.watch = Watch(self.runner, lambda: policies, self._governs).attach()
         self.sweeper = Sweeper(self.runner)
-        place = world.place(plan.primary)
+        place = world.region_account(plan.primary)
         self._volumes = {one.id: volume_from(rendered(one), place.region) for one in place.volumes.values()}
         chosen = {one.id: selection.select(one, policies).policy for one in self._volumes.values()}
         governed = sum(policy is not None for policy in chosen.values())
@@ -229,7 +229,7 @@ class Experiment:
 
     def _plan_snapshots(self) -> None:
         client = self.world.client("ec2", self.plan.primary, caller="schedule")
-        volumes = list(self.world.place(self.plan.primary).volumes)
+        volumes = list(self.world.region_account(self.plan.primary).volumes)
         gap = self.plan.spread_hours * HOUR / max(len(volumes), 1)
         for number, volume_id in enumerate(volumes):
             self._snapshot_every(client, volume_id, FIRST_SNAPSHOT_SECONDS + number * gap)
@@ -246,16 +246,13 @@ class Experiment:
         self.runner.kernel.after(seconds, make)
 
     def _listen(self) -> None:
-        emit = self.world.emit
-
-        def heard(place: Place, detail_type: str, resources: list[str], detail: dict[str, Any]) -> None:
+        def note_copy(place: RegionAccount, detail: Mapping[str, Any]) -> None:
             if detail.get("event") == "copySnapshot" and detail.get("result") == "succeeded":
                 self._copied(place, detail["snapshot_id"].rpartition("/")[2])
-            emit(place, detail_type, resources, detail)
 
-        self.world.emit = heard  # type: ignore[method-assign]
+        self.world.observe(note_copy)
 
-    def _copied(self, place: Place, copy_id: str) -> None:
+    def _copied(self, place: RegionAccount, copy_id: str) -> None:
         copy, truth = place.snapshots[copy_id], self.watch.truths[copy_id]
         gib = copy.moved_blocks * BLOCK_SIZE / GIB
         self._moved[place.region] += gib  # type: ignore[assignment]
@@ -301,7 +298,7 @@ class Experiment:
         self._worst_today.clear()
 
     def _region(self, region: str) -> RegionDay:
-        place = self.world.place(region)
+        place = self.world.region_account(region)
         return RegionDay(len(place.snapshots), place.stored_blocks * BLOCK_SIZE / GIB)
 
     def _charge(self, regions: Mapping[str, RegionDay]) -> None:

@@ -14,7 +14,7 @@ from snapkeep.lab.ebs_model import Faults, Quotas, Speeds, VirtualClock, World
 from snapkeep.lab.ebs_model.api.keys import EBS_ALIAS
 from snapkeep.lab.ebs_model.store.blocks import BLOCKS_PER_GIB
 from snapkeep.lab.ebs_model.store.records import Key
-from snapkeep.lab.ebs_model.store.region_account import Place
+from snapkeep.lab.ebs_model.store.region_account import RegionAccount
 
 USUAL_SIZE_GIB, SPREAD = 40.0, 1.1
 SMALLEST_GIB, LARGEST_GIB = 1, 4096
@@ -102,14 +102,14 @@ def make_world(
         as_given[made] = volume
         used = max(1, int(volume.size_gib * BLOCKS_PER_GIB * volume.used_share))
         world.write(made, 0, used, region=primary)
-        world.place(primary).volumes[made].change_blocks_per_day = used * volume.changed_share_per_day
+        world.region_account(primary).volumes[made].change_blocks_per_day = used * volume.changed_share_per_day
     world.change_quotas(throttling=True)
     world.run_until(world.now() + 10)
-    _name(world.place(primary), as_given, world.now())
+    _name(world.region_account(primary), as_given, world.now())
     return world
 
 
-def _name(place: Place, as_given: Mapping[str, SimulatedVolume], now: float) -> None:
+def _name(place: RegionAccount, as_given: Mapping[str, SimulatedVolume], now: float) -> None:
     """Given volumes by the ids that the model gave, let them have the ids that they came with, and be attached as they were."""
     made = [(volume, as_given[volume.id]) for volume in place.volumes.values()]
     for volume, given in made:
@@ -131,11 +131,11 @@ def give_keys(world: World, policies: PolicySet) -> None:
 def _give_key(world: World, region: str, name: str) -> None:
     """Given a key's id, ARN, alias or alias ARN, let it be there."""
     resource = name.rpartition(":")[2].removeprefix("key/")
-    place = world.place(region, name.split(":")[4] if name.startswith("arn:") else None)
+    place = world.region_account(region, name.split(":")[4] if name.startswith("arn:") else None)
     is_alias = resource.startswith("alias/")
-    key_id = world.ids.uuid() if is_alias else resource
-    arn = name if name.startswith("arn:") and not is_alias else f"arn:aws:kms:{region}:{place.account}:key/{key_id}"
-    place.keys[key_id] = Key(key_id, arn, place.account, world.now())
+    key_id = world.state.ids.uuid() if is_alias else resource
+    arn = name if name.startswith("arn:") and not is_alias else f"arn:aws:kms:{region}:{place.account_id}:key/{key_id}"
+    place.keys[key_id] = Key(key_id, arn, place.account_id, world.now())
     if is_alias:
         place.aliases[resource] = key_id
 

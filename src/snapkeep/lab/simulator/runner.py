@@ -103,7 +103,7 @@ class Runner:
             self.undelivered.append(event)
 
     def _reachable(self, region: str) -> bool:
-        return not self.world.faults.hit("region_unreachable", self.world.now(), region=region)
+        return self.world.is_reachable(region)
 
     # Executions
 

@@ -16,7 +16,7 @@ from snapkeep.domain.model import Action, Plan
 from snapkeep.domain.policy.model import Policy, PolicySet
 from snapkeep.lab.ebs_model.conditions.clock import utc
 from snapkeep.lab.ebs_model.store.records import COMPLETED, ERROR, PENDING, Snapshot
-from snapkeep.lab.ebs_model.store.region_account import Place
+from snapkeep.lab.ebs_model.store.region_account import RegionAccount
 from snapkeep.lab.ebs_model.store.tags import BACKUP_TAG, as_dict, value_of
 from snapkeep.lab.simulator.executions import PROTECT, SUCCEEDED, Run
 from snapkeep.lab.simulator.runner import Runner
@@ -62,8 +62,8 @@ class Watch:
 
     def attach(self) -> Watch:
         """Begin to look. Return itself."""
-        world, call, emit = self.runner.world, self.runner.world.call, self.runner.world.emit
-        for place in world.places.values():
+        world, call = self.runner.world, self.runner.world.call
+        for place in world.state.region_accounts.values():
             for snapshot in place.snapshots.values():
                 self.truths[snapshot.id] = Truth(snapshot.id, place.region, snapshot.volume_id, snapshot.start)
 
@@ -71,7 +71,7 @@ class Watch:
             look = _BEFORE.get(action)
             if look is None and action not in _MAKING:
                 return call(service, action, params, region=region, **given)
-            place = world.place(region)
+            place = world.region_account(region)
             if look is not None and given.get("caller") == CALLER:
                 look(self, place, params)
             known = len(place.snapshots)
@@ -81,14 +81,13 @@ class Watch:
                 if action in _MAKING and len(place.snapshots) > known:
                     self._learn(place)
 
-        def watched_emit(place: Place, detail_type: str, resources: list[str], detail: dict[str, Any]) -> None:
+        def note_arrival(place: RegionAccount, detail: Mapping[str, Any]) -> None:
             if detail.get("event") == "copySnapshot" and detail.get("result") == "succeeded":
                 copy_id = detail["snapshot_id"].rpartition("/")[2]
                 self.arrived.add((self.truths[copy_id].source_id, place.region))
-            emit(place, detail_type, resources, detail)
 
         world.call = watched_call  # type: ignore[method-assign]
-        world.emit = watched_emit  # type: ignore[method-assign]
+        world.observe(note_arrival)
         self.runner.plan_listeners.append(self.plan_made)
         return self
 
@@ -100,7 +99,7 @@ class Watch:
         """Given a DR region whose queue is being lost, remember what runs there."""
         self.forgotten.update(self._place(region).copies_in_flight)
 
-    def _learn(self, place: Place) -> None:
+    def _learn(self, place: RegionAccount) -> None:
         """Note what has just been made: the newest snapshots of the place."""
         for snapshot in reversed(place.snapshots.values()):
             if snapshot.id in self.truths:
@@ -108,7 +107,7 @@ class Watch:
             source = self.truths.get(snapshot.source_id)
             self.truths[snapshot.id] = source or Truth(snapshot.id, place.region, snapshot.volume_id, snapshot.start)
 
-    def _broken(self, invariant: str, place: Place, snapshot_id: str, what: str) -> None:
+    def _broken(self, invariant: str, place: RegionAccount, snapshot_id: str, what: str) -> None:
         self.violations.append(f"{invariant}: {snapshot_id} in {place.region}: {what}")
 
     def _managed(self, snapshot: Snapshot) -> bool:
@@ -123,7 +122,7 @@ class Watch:
 
     # Deletions
 
-    def _before_delete(self, place: Place, params: Mapping[str, Any]) -> None:
+    def _before_delete(self, place: RegionAccount, params: Mapping[str, Any]) -> None:
         snapshot = place.snapshots.get(str(params["SnapshotId"]))
         if snapshot is None:
             return
@@ -140,14 +139,14 @@ class Watch:
         if not snapshot.source_id:
             self._look_at_copies(snapshot, place)
 
-    def _held_since(self, place: Place, snapshot: Snapshot) -> float:
+    def _held_since(self, place: RegionAccount, snapshot: Snapshot) -> float:
         if BACKUP_TAG in snapshot.tags[::2]:
             return snapshot.start
         images = [place.images[image].created for image in place.image_uses.get(snapshot.id, ())]
         lock = place.locks.get(snapshot.id)
         return min([*images, *([lock.created] if lock and not lock.expired else [])], default=float("inf"))
 
-    def _look_at_newer(self, place: Place, snapshot: Snapshot) -> None:
+    def _look_at_newer(self, place: RegionAccount, snapshot: Snapshot) -> None:
         own = self.truths[snapshot.id]
         newer = {
             truth.source_id
@@ -165,12 +164,12 @@ class Watch:
                 "INV-03", place, snapshot.id, f"deleted, and only {len(newer)} good ones are newer; {least} are to be kept"
             )
 
-    def _lineage(self, place: Place, snapshot: Snapshot) -> Iterable[Snapshot]:
+    def _lineage(self, place: RegionAccount, snapshot: Snapshot) -> Iterable[Snapshot]:
         if snapshot.source_id:
             return [one for one in place.copies_by_log.get(snapshot.log, {}) if one.id in place.snapshots]
         return [one for one in place.by_volume.get(snapshot.volume_id) if not one.source_id]
 
-    def _look_at_copies(self, snapshot: Snapshot, place: Place) -> None:
+    def _look_at_copies(self, snapshot: Snapshot, place: RegionAccount) -> None:
         """INV-04, for the regions that the policy asks for now as well as lately."""
         asked = [{rule.region for rule in policy.copies} for policy in self._policies_of(snapshot)]
         for region in set.intersection(*asked) if asked else ():
@@ -199,12 +198,12 @@ class Watch:
         place = self._place(region)
         return (copy for copy in place.copies_by_log.get(source.log, {}) if copy.id in place.snapshots)
 
-    def _place(self, region: str) -> Place:
-        return self.runner.world.place(region)
+    def _place(self, region: str) -> RegionAccount:
+        return self.runner.world.region_account(region)
 
     # Copies and tags
 
-    def _before_copy(self, place: Place, params: Mapping[str, Any]) -> None:
+    def _before_copy(self, place: RegionAccount, params: Mapping[str, Any]) -> None:
         self.writes += 1
         source = self._place(str(params["SourceRegion"])).snapshots.get(str(params["SourceSnapshotId"]))
         if len(place.copies_in_flight) >= self.runner.deployment.copy_quota:
@@ -226,7 +225,7 @@ class Watch:
         if live:
             self._broken("INV-09", place, source.id, f"copied once more; {live[0]} is there")
 
-    def _before_tags(self, place: Place, params: Mapping[str, Any]) -> None:
+    def _before_tags(self, place: RegionAccount, params: Mapping[str, Any]) -> None:
         for resource in params["Resources"]:
             snapshot = place.snapshots.get(str(resource))
             if snapshot is None:
@@ -237,7 +236,7 @@ class Watch:
             if snapshot.state != COMPLETED:
                 self._broken("INV-03", place, snapshot.id, f"tagged while it is {snapshot.state}")
 
-    def _included(self, place: Place, snapshot: Snapshot) -> bool:
+    def _included(self, place: RegionAccount, snapshot: Snapshot) -> bool:
         """Whether a policy includes it. The last snapshot of a volume that is gone follows the volume's earlier ones."""
         if snapshot.source_id:
             return snapshot.description.startswith(OUR_DESCRIPTION)
@@ -320,7 +319,7 @@ def _snapshots_in(event: Mapping[str, Any]) -> Iterator[str]:
 
 
 _MAKING = frozenset({"CreateSnapshot", "CreateSnapshots", "CopySnapshot", "CreateImage"})
-_BEFORE: dict[str, Callable[[Watch, Place, Mapping[str, Any]], None]] = {
+_BEFORE: dict[str, Callable[[Watch, RegionAccount, Mapping[str, Any]], None]] = {
     "DeleteSnapshot": Watch._before_delete,  # noqa: SLF001 - the table of its own methods
     "CopySnapshot": Watch._before_copy,  # noqa: SLF001
     "CreateTags": Watch._before_tags,  # noqa: SLF001

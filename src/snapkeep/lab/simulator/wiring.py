@@ -176,7 +176,7 @@ class Wiring:
 
     def reach(self, region: str) -> None:
         """Given a region, raise AwsUnavailable while it is out of reach."""
-        if self.world.faults.hit("region_unreachable", self.world.now(), region=region):
+        if not self.world.is_reachable(region):
             raise AwsUnavailable(f"no answer from {region}")
 
     def client(self, service: str, region: str) -> Any:

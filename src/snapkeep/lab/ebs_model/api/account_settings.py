@@ -10,25 +10,25 @@ from snapkeep.lab.ebs_model.requests.filters import parsed, tests_for
 
 def get_encryption_by_default(call: Call) -> Response:
     """GetEbsEncryptionByDefault."""
-    enabled = call.place.encrypt_by_default
+    enabled = call.account.encrypt_by_default
     return {"EbsEncryptionByDefault": enabled, "SseType": "sse-kms" if enabled else "none"}
 
 
 def enable_encryption_by_default(call: Call) -> Response:
     """EnableEbsEncryptionByDefault: new volumes and copies in this region are encrypted."""
-    call.place.encrypt_by_default = True
+    call.account.encrypt_by_default = True
     return {"EbsEncryptionByDefault": True}
 
 
 def disable_encryption_by_default(call: Call) -> Response:
     """DisableEbsEncryptionByDefault."""
-    call.place.encrypt_by_default = False
+    call.account.encrypt_by_default = False
     return {"EbsEncryptionByDefault": False}
 
 
 def get_default_key(call: Call) -> Response:
     """GetEbsDefaultKmsKeyId: the AWS managed key's alias, or the key chosen."""
-    return {"KmsKeyId": call.place.default_key or keys.EBS_ALIAS}
+    return {"KmsKeyId": call.account.default_key or keys.EBS_ALIAS}
 
 
 def modify_default_key(call: Call) -> Response:
@@ -36,16 +36,16 @@ def modify_default_key(call: Call) -> Response:
 
     Raise InvalidKmsKey.InvalidKeyId when it is not there.
     """
-    key = keys.resolve(call.world, call.place, str(call.params["KmsKeyId"]))
+    key = keys.resolve(call.world, call.account, str(call.params["KmsKeyId"]))
     if key is None:
         raise ApiError("InvalidKmsKey.InvalidKeyId", f"The key '{call.params['KmsKeyId']}' does not exist in this region.")
-    call.place.default_key = key.arn
+    call.account.default_key = key.arn
     return {"KmsKeyId": key.arn}
 
 
 def reset_default_key(call: Call) -> Response:
     """ResetEbsDefaultKmsKeyId: back to the AWS managed key."""
-    call.place.default_key = ""
+    call.account.default_key = ""
     return {"KmsKeyId": keys.EBS_ALIAS}
 
 
@@ -72,7 +72,7 @@ def describe_regions(call: Call) -> Response:
 
 def describe_availability_zones(call: Call) -> Response:
     """DescribeAvailabilityZones: three in each region."""
-    region = call.place.region
+    region = call.account.region
     zones = [
         {
             "State": "available",

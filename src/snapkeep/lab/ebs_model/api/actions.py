@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
-from snapkeep.lab.ebs_model.api import account_settings as account
-from snapkeep.lab.ebs_model.api import direct_api as directapi
-from snapkeep.lab.ebs_model.api import images, instances, keys, locks, sharing, tagging, tiers, volumes
-from snapkeep.lab.ebs_model.api import recycle_bin as recyclebin
+from snapkeep.lab.ebs_model.api import (
+    account_settings,
+    direct_api,
+    images,
+    instances,
+    keys,
+    locks,
+    recycle_bin,
+    sharing,
+    tagging,
+    tiers,
+    volumes,
+)
 from snapkeep.lab.ebs_model.api.copies import copy_snapshot
 from snapkeep.lab.ebs_model.api.describe_snapshots import describe_snapshots
 from snapkeep.lab.ebs_model.api.snapshots import create_snapshot, create_snapshots, delete_snapshot
@@ -42,27 +51,27 @@ EC2: dict[str, Action] = {
     "ModifySnapshotTier": Action(tiers.modify_snapshot_tier, ("SnapshotId",)),
     "RestoreSnapshotTier": Action(tiers.restore_snapshot_tier, ("SnapshotId",)),
     "DescribeSnapshotTierStatus": Action(tiers.describe_tier_status),
-    "ListSnapshotsInRecycleBin": Action(recyclebin.list_snapshots),
-    "RestoreSnapshotFromRecycleBin": Action(recyclebin.restore, ("SnapshotId",)),
+    "ListSnapshotsInRecycleBin": Action(recycle_bin.list_snapshots),
+    "RestoreSnapshotFromRecycleBin": Action(recycle_bin.restore, ("SnapshotId",)),
     "ModifySnapshotAttribute": Action(sharing.modify_snapshot_attribute, ("SnapshotId",)),
     "DescribeSnapshotAttribute": Action(sharing.describe_snapshot_attribute, ("SnapshotId", "Attribute")),
     "ResetSnapshotAttribute": Action(sharing.reset_snapshot_attribute, ("SnapshotId", "Attribute")),
     "GetSnapshotBlockPublicAccessState": Action(sharing.get_block_public_access),
     "EnableSnapshotBlockPublicAccess": Action(sharing.enable_block_public_access, ("State",)),
     "DisableSnapshotBlockPublicAccess": Action(sharing.disable_block_public_access),
-    "GetEbsEncryptionByDefault": Action(account.get_encryption_by_default),
-    "EnableEbsEncryptionByDefault": Action(account.enable_encryption_by_default),
-    "DisableEbsEncryptionByDefault": Action(account.disable_encryption_by_default),
-    "GetEbsDefaultKmsKeyId": Action(account.get_default_key),
-    "ModifyEbsDefaultKmsKeyId": Action(account.modify_default_key, ("KmsKeyId",)),
-    "ResetEbsDefaultKmsKeyId": Action(account.reset_default_key),
-    "DescribeRegions": Action(account.describe_regions),
-    "DescribeAvailabilityZones": Action(account.describe_availability_zones),
+    "GetEbsEncryptionByDefault": Action(account_settings.get_encryption_by_default),
+    "EnableEbsEncryptionByDefault": Action(account_settings.enable_encryption_by_default),
+    "DisableEbsEncryptionByDefault": Action(account_settings.disable_encryption_by_default),
+    "GetEbsDefaultKmsKeyId": Action(account_settings.get_default_key),
+    "ModifyEbsDefaultKmsKeyId": Action(account_settings.modify_default_key, ("KmsKeyId",)),
+    "ResetEbsDefaultKmsKeyId": Action(account_settings.reset_default_key),
+    "DescribeRegions": Action(account_settings.describe_regions),
+    "DescribeAvailabilityZones": Action(account_settings.describe_availability_zones),
 }
 EBS: dict[str, Action] = {
-    "ListSnapshotBlocks": Action(directapi.list_snapshot_blocks, ("SnapshotId",)),
-    "ListChangedBlocks": Action(directapi.list_changed_blocks, ("SecondSnapshotId",)),
-    "GetSnapshotBlock": Action(directapi.get_snapshot_block, ("SnapshotId", "BlockIndex", "BlockToken")),
+    "ListSnapshotBlocks": Action(direct_api.list_snapshot_blocks, ("SnapshotId",)),
+    "ListChangedBlocks": Action(direct_api.list_changed_blocks, ("SecondSnapshotId",)),
+    "GetSnapshotBlock": Action(direct_api.get_snapshot_block, ("SnapshotId", "BlockIndex", "BlockToken")),
 }
 KMS: dict[str, Action] = {
     "CreateKey": Action(keys.create_key),

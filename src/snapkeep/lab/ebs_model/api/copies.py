@@ -15,8 +15,8 @@ from snapkeep.lab.ebs_model.store.records import COMPLETED, ERROR, PENDING, Key,
 from snapkeep.lab.ebs_model.store.tags import as_list, flat, from_specifications
 
 if TYPE_CHECKING:
-    from snapkeep.lab.ebs_model.store.region_account import Place
-    from snapkeep.lab.ebs_model.store.world_state import Setting
+    from snapkeep.lab.ebs_model.store.region_account import RegionAccount
+    from snapkeep.lab.ebs_model.store.world_state import WorldState
 
 ARBITRARY_VOLUME = "vol-ffffffff"
 KEY_FAILURE = "Given key ID is not accessible"
@@ -31,9 +31,9 @@ LONGEST_MINUTES = 2880
 
 def copy_snapshot(call: Call) -> Response:
     """CopySnapshot [EC2 API reference]: called in the destination; tags only from the call; no client token."""
-    place, params = call.place, call.params
+    account, params = call.account, call.params
     source_place, source = _source(call)
-    given = from_specifications(params, "snapshot", place.quotas.tags_per_resource)
+    given = from_specifications(params, "snapshot", account.quotas.tags_per_resource)
     encrypted = _encrypted(call, source)
     minutes = _duration_minutes(params)
     _check_quotas(call)
@@ -44,18 +44,20 @@ def copy_snapshot(call: Call) -> Response:
     copy.duration_minutes = minutes
     copy.failure = _failure(call, source, key, key_arn)
     _let_run(call, copy, rate)
-    place.add(copy)
-    place.copies_in_flight[copy.id] = copy
+    account.add(copy)
+    account.copies_in_flight[copy.id] = copy
     return {"SnapshotId": copy.id, "Tags": as_list(copy.tags)}
 
 
-def pin(call: Call, source_place: Place, source: Snapshot, key_arn: str, description: str, tags: dict[str, str]) -> Snapshot:
+def pin(
+    call: Call, source_place: RegionAccount, source: Snapshot, key_arn: str, description: str, tags: dict[str, str]
+) -> Snapshot:
     """Given a source, return a copy of it in the call's place, sharing the blocks it may; not yet listed."""
     world = call.world
     copy = Snapshot(
         seq=world.next_seq(),
         id=world.ids.resource("snap"),
-        account=call.place.account,
+        owner_id=call.account.account_id,
         volume_id=ARBITRARY_VOLUME,
         state=PENDING,
         start=call.now,
@@ -69,19 +71,19 @@ def pin(call: Call, source_place: Place, source: Snapshot, key_arn: str, descrip
         key_arn=key_arn,
         full_blocks=source.full_blocks,
         source_region=source_place.region,
-        source_account=source.account,
+        source_account=source.owner_id,
         source_id=source.id,
     )
     copy.moved_blocks = _share_blocks(call, source_place, source, copy)
     return copy
 
 
-def _source(call: Call) -> tuple[Place, Snapshot]:
+def _source(call: Call) -> tuple[RegionAccount, Snapshot]:
     """Return the source and where it is. It may belong to another account that shares it."""
     region, snapshot_id = str(call.params["SourceRegion"]), str(call.params["SourceSnapshotId"])
     if region not in call.world.regions:
         raise ApiError("InvalidParameterValue", f"Value ({region}) for parameter SourceRegion is invalid.")
-    place, source = sharing.find_visible(call.world, region, call.place.account, snapshot_id)
+    account, source = sharing.find_visible(call.world, region, call.account.account_id, snapshot_id)
     if source is None:
         raise snapshot_not_found(snapshot_id)
     if source.state != COMPLETED:
@@ -89,7 +91,7 @@ def _source(call: Call) -> tuple[Place, Snapshot]:
     if source.tier != "standard":
         # Archived snapshots must be restored before they can be copied [EC2 user guide: archive considerations].
         raise ApiError("IncorrectState", f"The snapshot '{snapshot_id}' is archived.")
-    return place, source
+    return account, source
 
 
 def _encrypted(call: Call, source: Snapshot) -> bool:
@@ -97,7 +99,7 @@ def _encrypted(call: Call, source: Snapshot) -> bool:
     asked = call.params.get("Encrypted")
     if asked is False:
         raise ApiError("InvalidParameterValue", "Value (false) for parameter Encrypted is invalid. It can only be true.")
-    encrypted = bool(asked) or source.encrypted or call.place.encrypt_by_default
+    encrypted = bool(asked) or source.encrypted or call.account.encrypt_by_default
     if call.params.get("KmsKeyId") and not encrypted:
         raise ApiError("InvalidParameterDependency", "The parameter KmsKeyId requires the parameter Encrypted to be set.")
     return encrypted
@@ -118,17 +120,17 @@ def _duration_minutes(params: Any) -> int:
 
 
 def _check_quotas(call: Call) -> None:
-    quotas = call.place.quotas
-    if len(call.place.copies_in_flight) >= quotas.copies_per_destination:
+    quotas = call.account.quotas
+    if len(call.account.copies_in_flight) >= quotas.copies_per_destination:
         raise ApiError(
             "ResourceLimitExceeded",
             f"Too many snapshot copies in progress. The limit is {quotas.copies_per_destination} for this destination region.",
         )
-    if len(call.place.snapshots) >= quotas.snapshots_per_region:
+    if len(call.account.snapshots) >= quotas.snapshots_per_region:
         raise ApiError("SnapshotLimitExceeded", f"You have reached your quota of {quotas.snapshots_per_region} snapshots.")
 
 
-def _time_based_rate(call: Call, source_place: Place, source: Snapshot, minutes: int) -> float:
+def _time_based_rate(call: Call, source_place: RegionAccount, source: Snapshot, minutes: int) -> float:
     """Return the MiB/s that a time-based copy gets; 0: it is none.
 
     Source: [EBS user guide: time-based copies]: throughput = size ÷ duration, at most 500 MiB/s for one operation and
@@ -136,7 +138,7 @@ def _time_based_rate(call: Call, source_place: Place, source: Snapshot, minutes:
     """
     if not minutes:
         return 0.0
-    quotas = call.place.quotas
+    quotas = call.account.quotas
     asked = source.full_blocks * BLOCK_SIZE / MIB / (minutes * 60)
     if asked > quotas.one_copy_mib_per_second:
         raise ApiError(
@@ -146,7 +148,7 @@ def _time_based_rate(call: Call, source_place: Place, source: Snapshot, minutes:
         )
     used = sum(
         _rate_in_use(copy)
-        for copy in call.place.copies_in_flight.values()
+        for copy in call.account.copies_in_flight.values()
         if copy.duration_minutes and copy.source_region == source_place.region
     )
     left = quotas.copy_mib_per_second - used
@@ -159,31 +161,31 @@ def _rate_in_use(copy: Snapshot) -> float:
     return copy.full_blocks * BLOCK_SIZE / MIB / max(copy.due - copy.start, 1.0)
 
 
-def _share_blocks(call: Call, source_place: Place, source: Snapshot, copy: Snapshot) -> int:
+def _share_blocks(call: Call, source_place: RegionAccount, source: Snapshot, copy: Snapshot) -> int:
     """Let the copy join the chain it is incremental to, or start one; return how many blocks have to move.
 
     Same account, region and key: always incremental. Else only if a previous copy was made, the most recent one still
     exists and is not archived, and all copies there are unencrypted or use one key.
     """
-    place, log = call.place, source.log
-    if source_place is place and source.key_arn == copy.key_arn and source.chain is not None:
-        _register(place, copy)
-        return join(place, copy, source.chain)
-    last = place.last_copy.get(log)
-    siblings = place.copies_by_log.get(log, {})
+    account, log = call.account, source.log
+    if source_place is account and source.key_arn == copy.key_arn and source.chain is not None:
+        _register(account, copy)
+        return join(account, copy, source.chain)
+    last = account.last_copy.get(log)
+    siblings = account.copies_by_log.get(log, {})
     one_key = all(sibling.key_arn == copy.key_arn for sibling in siblings)
-    usable = last is not None and place.snapshots.get(last.id) is last and last.tier == "standard" and one_key
-    _register(place, copy)
+    usable = last is not None and account.snapshots.get(last.id) is last and last.tier == "standard" and one_key
+    _register(account, copy)
     if last is None or not usable or last.chain is None:
-        join(place, copy, Chain(log, call.world.ids.uuid()))
+        join(account, copy, Chain(log, call.world.ids.uuid()))
         return copy.full_blocks
-    join(place, copy, last.chain)
+    join(account, copy, last.chain)
     low, high = sorted((last.generation, copy.generation))
     return log.changed_blocks(low, high)
 
 
-def _register(place: Place, copy: Snapshot) -> None:
-    place.copies_by_log.setdefault(copy.log, {})[copy] = None
+def _register(account: RegionAccount, copy: Snapshot) -> None:
+    account.copies_by_log.setdefault(copy.log, {})[copy] = None
 
 
 def _failure(call: Call, source: Snapshot, key: Key | None, key_arn: str) -> str:
@@ -197,58 +199,58 @@ def _failure(call: Call, source: Snapshot, key: Key | None, key_arn: str) -> str
     if source.key_arn and (source_key is None or not keys.usable(source_key, call.caller)):
         return KEY_FAILURE
     rule = call.world.faults.hit(
-        "copy_fails", call.world.now(), region=call.place.region, source_id=source.id, volume_id=source.volume_id
+        "copy_fails", call.world.now(), region=call.account.region, source_id=source.id, volume_id=source.volume_id
     )
     return (rule.message or "Internal error") if rule else ""
 
 
 def _let_run(call: Call, copy: Snapshot, rate: float) -> None:
     """Decide when the copy ends, and let it happen then."""
-    world, place, speeds = call.world, call.place, call.world.speeds
+    world, account, speeds = call.world, call.account, call.world.speeds
     if rate:
         due = call.now + max(copy.full_blocks * BLOCK_SIZE / MIB / rate, 1.0)
     else:
         moving = copy.moved_blocks * BLOCK_SIZE / MIB / speeds.copy_mib_per_second
         due = call.now + world.stretched(speeds.copy_base_seconds + moving)
-    slow = world.faults.hit("slow_copy", world.now(), region=place.region, source_id=copy.source_id)
+    slow = world.faults.hit("slow_copy", world.now(), region=account.region, source_id=copy.source_id)
     if slow:
         due = call.now + (due - call.now) * slow.factor
     if copy.failure:
         wait = speeds.key_check_seconds if copy.failure == KEY_FAILURE else speeds.failure_seconds
         due = call.now + min(due - call.now, wait)
     copy.due = due
-    world.schedule(due - place.skew_seconds, "copy", place, copy.id)
+    world.schedule(due - account.skew_seconds, "copy", account, copy.id)
     limit = call.now + copy.duration_minutes * 60
     if copy.duration_minutes and due > limit + 1.0 and not copy.failure:
-        world.schedule(limit - place.skew_seconds, "copy late", place, copy.id)
+        world.schedule(limit - account.skew_seconds, "copy late", account, copy.id)
 
 
-def tell_late(world: Setting, place: Place, copy_id: str, extra: Any) -> None:  # noqa: ARG001
+def tell_late(world: WorldState, account: RegionAccount, copy_id: str, extra: Any) -> None:  # noqa: ARG001
     """A time-based copy missed its duration: say so at once; the ordinary event follows at its end."""
-    copy = place.snapshots.get(copy_id)
+    copy = account.snapshots.get(copy_id)
     if copy is not None and copy.state == PENDING:
-        events.emit_missed_duration(world, place, copy, QUOTA_CAUSE)
+        events.emit_missed_duration(world, account, copy, QUOTA_CAUSE)
 
 
-def finish(world: Setting, place: Place, copy_id: str, extra: Any) -> None:  # noqa: ARG001
+def finish(world: WorldState, account: RegionAccount, copy_id: str, extra: Any) -> None:  # noqa: ARG001
     """The time of a running copy has come: it completes, or it fails."""
-    copy = place.snapshots.get(copy_id)
+    copy = account.snapshots.get(copy_id)
     if copy is None or copy.state != PENDING:
         return
-    place.copies_in_flight.pop(copy_id, None)
-    ended = world.now() + place.skew_seconds
-    source_place = world.place(copy.source_region, copy.source_account)
+    account.copies_in_flight.pop(copy_id, None)
+    ended = world.now() + account.skew_seconds
+    source_place = world.region_account(copy.source_region, copy.source_account)
     if not copy.failure and copy.source_id not in source_place.snapshots:
         copy.failure = SOURCE_FAILURE
     incremental = copy.moved_blocks < copy.full_blocks
     if copy.failure:
         copy.message = copy.failure
-        place.set_state(copy, ERROR)
-        leave(place, copy)
-        place.copies_by_log.get(copy.log, {}).pop(copy, None)
+        account.set_state(copy, ERROR)
+        leave(account, copy)
+        account.copies_by_log.get(copy.log, {}).pop(copy, None)
     else:
         copy.completed_at = ended
-        place.set_state(copy, COMPLETED)
-        place.last_copy[copy.log] = copy
+        account.set_state(copy, COMPLETED)
+        account.last_copy[copy.log] = copy
     if copy.failure != KEY_FAILURE or world.event_options.key_failures:
-        events.emit_copy_snapshot(world, place, copy, ended, incremental=incremental)
+        events.emit_copy_snapshot(world, account, copy, ended, incremental=incremental)

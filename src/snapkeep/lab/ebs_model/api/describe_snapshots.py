@@ -23,7 +23,7 @@ from snapkeep.lab.ebs_model.store.records import COMPLETED, ERROR, PENDING, Snap
 from snapkeep.lab.ebs_model.store.tags import as_list
 
 if TYPE_CHECKING:
-    from snapkeep.lab.ebs_model.store.region_account import Place
+    from snapkeep.lab.ebs_model.store.region_account import RegionAccount
 
 _seq = attrgetter("seq")
 WORTH_AN_INDEX = 4
@@ -42,7 +42,7 @@ def progress(snapshot: Snapshot, now: float) -> str:
     return f"{max(0, min(99, int(100 * (now - snapshot.start) / whole)))}%"
 
 
-def rendered(place: Place, snapshot: Snapshot, now: float) -> Response:
+def rendered(account: RegionAccount, snapshot: Snapshot, now: float) -> Response:
     """Given a snapshot, return it as DescribeSnapshots has it: only the fields that it has."""
     answer: Response = {
         "SnapshotId": snapshot.id,
@@ -50,7 +50,7 @@ def rendered(place: Place, snapshot: Snapshot, now: float) -> Response:
         "State": snapshot.state,
         "StartTime": utc(snapshot.start),
         "Progress": progress(snapshot, now),
-        "OwnerId": snapshot.account,
+        "OwnerId": snapshot.owner_id,
         "Description": snapshot.description,
         "VolumeSize": snapshot.size_gib,
         "Encrypted": snapshot.encrypted,
@@ -72,7 +72,7 @@ def rendered(place: Place, snapshot: Snapshot, now: float) -> Response:
         answer["CompletionDurationMinutes"] = snapshot.duration_minutes
     if snapshot.tags:
         answer["Tags"] = as_list(snapshot.tags)
-    tiering = place.tiering.get(snapshot.id)
+    tiering = account.tiering.get(snapshot.id)
     if tiering is not None and tiering.restore_expires:
         answer["RestoreExpiryTime"] = utc(tiering.restore_expires)
     return answer
@@ -87,7 +87,7 @@ FIELDS: Mapping[str, Callable[[Snapshot], Iterable[str]]] = {
     "description": lambda s: (s.description,),
     "encrypted": lambda s: truth(s.encrypted),
     "owner-alias": lambda s: (),  # noqa: ARG005 - only Amazon's own snapshots have one
-    "owner-id": lambda s: (s.account,),
+    "owner-id": lambda s: (s.owner_id,),
     "snapshot-id": lambda s: (s.id,),
     "start-time": lambda s: (iso_milliseconds(s.start),),
     "status": lambda s: (s.state,),
@@ -105,7 +105,7 @@ def describe_snapshots(call: Call) -> Response:
 
     Raise InvalidParameterCombination on ids with a page size, and what the other parameters are refused by.
     """
-    params, place, now = call.params, call.place, call.now
+    params, account, now = call.params, call.account, call.now
     after, size = limits(params)
     wanted = [str(snapshot_id) for snapshot_id in params.get("SnapshotIds") or ()]
     if wanted and params.get("MaxResults"):
@@ -123,25 +123,25 @@ def describe_snapshots(call: Call) -> Response:
     if size and len(chosen) > size:
         chosen.pop()
         token = {"NextToken": encode(chosen[-1].seq)}
-    homes = call.world.places
-    return {"Snapshots": [rendered(homes[s.account, place.region], s, now) for s in chosen], **token}
+    homes = call.world.region_accounts
+    return {"Snapshots": [rendered(homes[s.owner_id, account.region], s, now) for s in chosen], **token}
 
 
 def _scope(call: Call) -> list[Test]:
     """Return the tests that OwnerIds and RestorableByUserIds stand for."""
-    account, place = call.place.account, call.place
+    account_id, account = call.account.account_id, call.account
     tests: list[Test] = []
-    owners = {account if owner == "self" else str(owner) for owner in call.params.get("OwnerIds") or ()}
+    owners = {account_id if owner == "self" else str(owner) for owner in call.params.get("OwnerIds") or ()}
     if owners:
-        tests.append(lambda snapshot: snapshot.account in owners)
+        tests.append(lambda snapshot: snapshot.owner_id in owners)
     users = {str(user) for user in call.params.get("RestorableByUserIds") or ()}
     if users:
-        world, region = call.world, place.region
-        permitted = (users - {"self"}) | ({account} if "self" in users else set())
+        world, region = call.world, account.region
+        permitted = (users - {"self"}) | ({account_id} if "self" in users else set())
 
         def restorable(snapshot: Snapshot) -> bool:
-            granted = world.places[snapshot.account, region].permissions.get(snapshot.id, {})
-            if "self" in users and snapshot.account == account:
+            granted = world.region_accounts[snapshot.owner_id, region].permissions.get(snapshot.id, {})
+            if "self" in users and snapshot.owner_id == account_id:
                 return True
             return any(user in granted for user in permitted)
 
@@ -153,7 +153,7 @@ def _by_id(call: Call, wanted: list[str]) -> Iterator[Snapshot]:
     """Given ids, return the snapshots. An unknown one is an error; one without access is left out (botocore)."""
     found = []
     for snapshot_id in dict.fromkeys(wanted):
-        _, snapshot = sharing.find_visible(call.world, call.place.region, call.place.account, snapshot_id)
+        _, snapshot = sharing.find_visible(call.world, call.account.region, call.account.account_id, snapshot_id)
         if snapshot is not None:
             found.append(snapshot)
         elif not _exists_elsewhere(call, snapshot_id):
@@ -163,23 +163,23 @@ def _by_id(call: Call, wanted: list[str]) -> Iterator[Snapshot]:
 
 
 def _exists_elsewhere(call: Call, snapshot_id: str) -> bool:
-    region = call.place.region
-    return any(key[1] == region and snapshot_id in place.snapshots for key, place in call.world.places.items())
+    region = call.account.region
+    return any(key[1] == region and snapshot_id in account.snapshots for key, account in call.world.region_accounts.items())
 
 
 def _candidates(call: Call, filters: list[tuple[str, list[str]]], after: int, size: int, tests: list[Test]) -> Iterator[Snapshot]:
     """Return, in order, the snapshots after a place in the order that may pass, from the smallest index there is."""
-    place = call.place
-    entries = [candidates for name, values in filters if (candidates := _indexed(place, name, values)) is not None]
-    foreign = [s for _, s in sharing.foreign(call.world, place.region, place.account) if s.seq > after]
+    account = call.account
+    entries = [candidates for name, values in filters if (candidates := _indexed(account, name, values)) is not None]
+    foreign = [s for _, s in sharing.foreign(call.world, account.region, account.account_id) if s.seq > after]
     if entries:
         count, buckets = min(entries, key=lambda entry: entry[0])
-        if count * WORTH_AN_INDEX <= len(place.snapshots) or count <= (size or 1):
+        if count * WORTH_AN_INDEX <= len(account.snapshots) or count <= (size or 1):
             found = [s for bucket in buckets for s in bucket if s.seq > after]
             return _in_order([*found, *foreign], size, tests)
     if foreign:
-        return iter(sorted([*place.ordered(after), *foreign], key=_seq))
-    return place.ordered(after)
+        return iter(sorted([*account.ordered(after), *foreign], key=_seq))
+    return account.ordered(after)
 
 
 def _in_order(found: list[Snapshot], size: int, tests: list[Test]) -> Iterator[Snapshot]:
@@ -189,23 +189,23 @@ def _in_order(found: list[Snapshot], size: int, tests: list[Test]) -> Iterator[S
     return iter(sorted(found, key=_seq))
 
 
-def _indexed(place: Place, name: str, values: list[str]) -> Candidates | None:
+def _indexed(account: RegionAccount, name: str, values: list[str]) -> Candidates | None:
     """Given a filter, return what an index says about it, or None when none can."""
     if any(has_wildcard(value) for value in values):
         return None
     distinct = dict.fromkeys(values)
     if name == "volume-id":
-        index = place.by_volume
+        index = account.by_volume
     elif name.startswith("tag:"):
-        found = place.by_tag.get(name[4:])
+        found = account.by_tag.get(name[4:])
         if found is None:
             return 0, []
         index = found
     elif name == "status" and COMPLETED not in distinct:
-        states = [place.by_state[state] for state in distinct if state in (PENDING, ERROR)]
+        states = [account.by_state[state] for state in distinct if state in (PENDING, ERROR)]
         return sum(map(len, states)), list(states)
     elif name == "snapshot-id":
-        known = [place.snapshots[value] for value in distinct if value in place.snapshots]
+        known = [account.snapshots[value] for value in distinct if value in account.snapshots]
         return len(known), [known]
     else:
         return None

@@ -25,7 +25,7 @@ TOKEN_DAYS = 7
 
 def _readable(call: Call, snapshot_id: str) -> Snapshot:
     """Return a completed snapshot of the standard tier whose key the caller may use. Raise as the service does."""
-    _, snapshot = sharing.find_visible(call.world, call.place.region, call.place.account, snapshot_id)
+    _, snapshot = sharing.find_visible(call.world, call.account.region, call.account.account_id, snapshot_id)
     if snapshot is None:
         raise ApiError("ResourceNotFoundException", f"The snapshot '{snapshot_id}' does not exist.", 404)
     if snapshot.state != COMPLETED or snapshot.tier != "standard":

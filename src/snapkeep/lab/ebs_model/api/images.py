@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from snapkeep.lab.ebs_model.api import locks, snapshots
-from snapkeep.lab.ebs_model.api import recycle_bin as recyclebin
+from snapkeep.lab.ebs_model.api import locks, recycle_bin, snapshots
 from snapkeep.lab.ebs_model.conditions.clock import iso_milliseconds
 from snapkeep.lab.ebs_model.errors import ApiError
 from snapkeep.lab.ebs_model.requests.call import Call, Response
@@ -24,9 +23,9 @@ def register_image(call: Call) -> Response:
 
     Raise InvalidAMIName.Duplicate, or InvalidBlockDeviceMapping when the root device has no snapshot.
     """
-    place, params = call.place, call.params
+    account, params = call.account, call.params
     name = str(params["Name"])
-    if any(image.name == name for image in place.images.values()):
+    if any(image.name == name for image in account.images.values()):
         raise ApiError("InvalidAMIName.Duplicate", f"AMI name {name} is already in use")
     root = str(params.get("RootDeviceName") or "/dev/xvda")
     mappings = [_mapping(call, mapping) for mapping in params.get("BlockDeviceMappings") or () if mapping.get("Ebs")]
@@ -47,45 +46,45 @@ def _mapping(call: Call, mapping: Any) -> tuple[str, str, int]:
 
 
 def _add(call: Call, name: str, root: str, mappings: list[tuple[str, str, int]]) -> Image:
-    place = call.place
+    account = call.account
     image = Image(
         seq=call.world.next_seq(),
         id=call.world.ids.resource("ami"),
-        account=place.account,
+        owner_id=account.account_id,
         name=name,
         created=call.now,
         root_device=root,
         mappings=mappings,
         description=str(call.params.get("Description") or ""),
-        tags=flat(from_specifications(call.params, "image", place.quotas.tags_per_resource)),
+        tags=flat(from_specifications(call.params, "image", account.quotas.tags_per_resource)),
     )
-    place.images[image.id] = image
+    account.images[image.id] = image
     for _, snapshot_id, _ in mappings:
         if snapshot_id:
-            place.image_uses.setdefault(snapshot_id, []).append(image.id)
+            account.image_uses.setdefault(snapshot_id, []).append(image.id)
     return image
 
 
 def create_image(call: Call) -> Response:
     """CreateImage: snapshots of the instance's volumes, and an AMI that holds them. Raise InvalidInstanceID.NotFound."""
-    place = call.place
-    instance = place.instances.get(str(call.params["InstanceId"]))
+    account = call.account
+    instance = account.instances.get(str(call.params["InstanceId"]))
     if instance is None:
         raise ApiError("InvalidInstanceID.NotFound", f"The instance ID '{call.params['InstanceId']}' does not exist")
-    attached = [place.volumes[volume_id] for volume_id in instance.volume_ids]
+    attached = [account.volumes[volume_id] for volume_id in instance.volume_ids]
     snapshots.check_quotas(call, attached)
     image = _add(call, str(call.params["Name"]), instance.root_device, [])
     for volume in attached:
         description = f"Created by CreateImage({instance.id}) for {image.id}"
         snapshot = snapshots.start(call, volume, description, {}, "")
         image.mappings.append((volume.device, snapshot.id, volume.size_gib))
-        place.image_uses.setdefault(snapshot.id, []).append(image.id)
+        account.image_uses.setdefault(snapshot.id, []).append(image.id)
     return {"ImageId": image.id}
 
 
 def _image(call: Call) -> Image:
     image_id = str(call.params["ImageId"])
-    image = call.place.images.get(image_id)
+    image = call.account.images.get(image_id)
     if image is None:
         raise ApiError("InvalidAMIID.NotFound", f"The image id '[{image_id}]' does not exist")
     return image
@@ -93,29 +92,29 @@ def _image(call: Call) -> Image:
 
 def deregister_image(call: Call) -> Response:
     """DeregisterImage: its snapshots stay, unless DeleteAssociatedSnapshots says otherwise."""
-    place, image = call.place, _image(call)
-    del place.images[image.id]
+    account, image = call.account, _image(call)
+    del account.images[image.id]
     results = []
     for snapshot_id in dict.fromkeys(snapshot_id for _, snapshot_id, _ in image.mappings if snapshot_id):
-        users = place.image_uses[snapshot_id]
+        users = account.image_uses[snapshot_id]
         users[:] = [user for user in users if user != image.id]
         if not users:
-            del place.image_uses[snapshot_id]
+            del account.image_uses[snapshot_id]
         if call.params.get("DeleteAssociatedSnapshots"):
             results.append({"SnapshotId": snapshot_id, "ReturnCode": _delete(call, snapshot_id)})
     return {"Return": True, "DeleteSnapshotResults": results}
 
 
 def _delete(call: Call, snapshot_id: str) -> str:
-    snapshot = call.place.snapshots.get(snapshot_id)
-    if snapshot is None or snapshot_id in call.place.image_uses:
+    snapshot = call.account.snapshots.get(snapshot_id)
+    if snapshot is None or snapshot_id in call.account.image_uses:
         return "skipped"
     try:
         locks.refuse_if_locked(call, snapshot)
     except ApiError:
         return "client-error"
-    if not recyclebin.keep(call, snapshot):
-        remove(call.world, call.place, snapshot)
+    if not recycle_bin.keep(call, snapshot):
+        remove(call.world, call.account, snapshot)
     return "success"
 
 
@@ -137,14 +136,14 @@ def _rendered(call: Call, image: Image) -> Response:
         ebs: Response = {"DeleteOnTermination": True, "VolumeSize": size_gib, "VolumeType": "gp3", "Encrypted": False}
         if snapshot_id:
             ebs["SnapshotId"] = snapshot_id
-            ebs["Encrypted"] = call.place.snapshots[snapshot_id].encrypted if snapshot_id in call.place.snapshots else False
+            ebs["Encrypted"] = call.account.snapshots[snapshot_id].encrypted if snapshot_id in call.account.snapshots else False
         mappings.append({"DeviceName": device, "Ebs": ebs})
     answer: Response = {
         "ImageId": image.id,
         "Name": image.name,
-        "ImageLocation": f"{image.account}/{image.name}",
+        "ImageLocation": f"{image.owner_id}/{image.name}",
         "State": _state(call, image),
-        "OwnerId": image.account,
+        "OwnerId": image.owner_id,
         "CreationDate": iso_milliseconds(image.created),
         "Public": image.public,
         "Architecture": "x86_64",
@@ -166,20 +165,20 @@ def _state(call: Call, image: Image) -> str:
     """An AMI is pending until its snapshots are complete."""
     if image.state != "available":
         return image.state
-    store = call.place.snapshots
+    store = call.account.snapshots
     waiting = any(s in store and store[s].state == PENDING for _, s, _ in image.mappings)
     return "pending" if waiting else "available"
 
 
 def describe_images(call: Call) -> Response:
     """DescribeImages: by id, owner, filters, pages; disabled ones only with IncludeDisabled. Raise InvalidAMIID.NotFound."""
-    store, account = call.place.images, call.place.account
+    store, account_id = call.account.images, call.account.account_id
     wanted = [str(image_id) for image_id in call.params.get("ImageIds") or ()]
     for image_id in wanted:
         if image_id not in store:
             raise ApiError("InvalidAMIID.NotFound", f"The image id '[{image_id}]' does not exist")
     owners = {str(owner) for owner in call.params.get("Owners") or ()}
-    if owners and not owners & {"self", account}:
+    if owners and not owners & {"self", account_id}:
         return {"Images": []}
     found = [store[image_id] for image_id in wanted] if wanted else list(store.values())
     if not call.params.get("IncludeDisabled"):
@@ -189,7 +188,7 @@ def describe_images(call: Call) -> Response:
         "name": lambda image: (image.name,),
         "state": lambda image: (_state(call, image),),
         "description": lambda image: (image.description,),
-        "owner-id": lambda image: (image.account,),
+        "owner-id": lambda image: (image.owner_id,),
         "root-device-name": lambda image: (image.root_device,),
         "is-public": lambda image: ("true" if image.public else "false",),
         "block-device-mapping.snapshot-id": lambda image: [s for _, s, _ in image.mappings if s],

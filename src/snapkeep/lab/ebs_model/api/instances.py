@@ -26,13 +26,13 @@ def run_instances(call: Call) -> Response:
         raise ApiError("InvalidParameterValue", "MinCount must be from 1 to MaxCount")
     image = None
     if call.params.get("ImageId"):
-        image = call.place.images.get(str(call.params["ImageId"]))
+        image = call.account.images.get(str(call.params["ImageId"]))
         if image is not None and image.state == "disabled":
             raise ApiError("InvalidAMIID.Unavailable", f"The image ID '{image.id}' is not available")
     made = [_launch(call, image) for _ in range(count)]
     return {
         "ReservationId": call.world.ids.resource("r"),
-        "OwnerId": call.place.account,
+        "OwnerId": call.account.account_id,
         "Instances": [_rendered(call, instance) for instance in made],
     }
 
@@ -40,17 +40,17 @@ def run_instances(call: Call) -> Response:
 def _tags(call: Call, kind: str) -> tuple[str, ...]:
     for specification in call.params.get("TagSpecifications") or ():
         if specification.get("ResourceType") == kind:
-            return flat(checked(specification.get("Tags") or (), call.place.quotas.tags_per_resource))
+            return flat(checked(specification.get("Tags") or (), call.account.quotas.tags_per_resource))
     return ()
 
 
 def _launch(call: Call, image: Image | None) -> Instance:
-    world, place = call.world, call.place
-    zone = str((call.params.get("Placement") or {}).get("AvailabilityZone") or place.region + "a")
+    world, account = call.world, call.account
+    zone = str((call.params.get("Placement") or {}).get("AvailabilityZone") or account.region + "a")
     instance = Instance(
         seq=world.next_seq(),
         id=world.ids.resource("i"),
-        account=place.account,
+        owner_id=account.account_id,
         zone=zone,
         launched=call.now,
         root_device=image.root_device if image else "/dev/xvda",
@@ -58,7 +58,7 @@ def _launch(call: Call, image: Image | None) -> Instance:
         type=str(call.params.get("InstanceType") or "m1.small"),
         tags=_tags(call, "instance"),
     )
-    place.instances[instance.id] = instance
+    account.instances[instance.id] = instance
     mappings: dict[str, dict[str, Any]] = {instance.root_device: {}}
     for device, snapshot_id, size_gib in image.mappings if image else ():
         mappings[device] = {"SnapshotId": snapshot_id, "VolumeSize": size_gib}
@@ -71,15 +71,15 @@ def _launch(call: Call, image: Image | None) -> Instance:
 
 
 def _launch_volume(call: Call, instance: Instance, device: str, ebs: dict[str, Any]) -> None:
-    place = call.place
+    account = call.account
     params: dict[str, Any] = {"AvailabilityZone": instance.zone, "VolumeType": ebs.get("VolumeType") or "gp3"}
     params.update({name: ebs[name] for name in ("SnapshotId", "Encrypted", "KmsKeyId") if ebs.get(name)})
     params["Size"] = ebs.get("VolumeSize") or (None if ebs.get("SnapshotId") else DEFAULT_ROOT_GIB)
-    made = volumes.create_volume(Call(call.world, place, params, call.caller, call.now))
-    volume: Volume = place.volumes[made["VolumeId"]]
+    made = volumes.create_volume(Call(call.world, account, params, call.caller, call.now))
+    volume: Volume = account.volumes[made["VolumeId"]]
     volume.tags = _tags(call, "volume")
     volume.delete_on_termination = bool(ebs.get("DeleteOnTermination", device == instance.root_device))
-    volumes.finish_create(call.world, place, volume.id, "")
+    volumes.finish_create(call.world, account, volume.id, "")
     volumes.attach(volume, instance, device, call.now)
 
 
@@ -88,10 +88,10 @@ def terminate_instances(call: Call) -> Response:
     changes = []
     for instance_id in call.params["InstanceIds"]:
         instance = volumes.instance_of(call, str(instance_id))
-        for volume in [call.place.volumes[volume_id] for volume_id in instance.volume_ids]:
-            volumes.detach(call.place, volume)
+        for volume in [call.account.volumes[volume_id] for volume_id in instance.volume_ids]:
+            volumes.detach(call.account, volume)
             if volume.delete_on_termination:
-                volumes.remove(call.world, call.place, volume)
+                volumes.remove(call.world, call.account, volume)
         former, instance.state = instance.state, "terminated"
         changes.append(
             {
@@ -104,7 +104,7 @@ def terminate_instances(call: Call) -> Response:
 
 
 def _rendered(call: Call, instance: Instance) -> Response:
-    attached = [call.place.volumes[volume_id] for volume_id in instance.volume_ids]
+    attached = [call.account.volumes[volume_id] for volume_id in instance.volume_ids]
     answer: Response = {
         "InstanceId": instance.id,
         "ImageId": instance.image_id,
@@ -134,7 +134,7 @@ def _rendered(call: Call, instance: Instance) -> Response:
 
 def describe_instances(call: Call) -> Response:
     """DescribeInstances: by id, filters, pages; one reservation for each instance. Raise InvalidInstanceID.NotFound."""
-    store = call.place.instances
+    store = call.account.instances
     wanted = [str(instance_id) for instance_id in call.params.get("InstanceIds") or ()]
     for instance_id in wanted:
         if instance_id not in store:
@@ -148,7 +148,7 @@ def describe_instances(call: Call) -> Response:
         "root-device-name": lambda instance: (instance.root_device,),
         "block-device-mapping.volume-id": lambda instance: instance.volume_ids,
         "block-device-mapping.device-name": lambda instance: [
-            call.place.volumes[volume_id].device for volume_id in instance.volume_ids
+            call.account.volumes[volume_id].device for volume_id in instance.volume_ids
         ],
     }
     found = [store[instance_id] for instance_id in wanted] if wanted else list(store.values())
@@ -156,7 +156,7 @@ def describe_instances(call: Call) -> Response:
     found = [instance for instance in found if all(test(instance) for test in tests)]
     chosen, token = page(found, lambda instance: instance.seq, call.params)
     reservations = [
-        {"ReservationId": "r" + instance.id[1:], "OwnerId": instance.account, "Instances": [_rendered(call, instance)]}
+        {"ReservationId": "r" + instance.id[1:], "OwnerId": instance.owner_id, "Instances": [_rendered(call, instance)]}
         for instance in chosen
     ]
     return {"Reservations": reservations, **token}

@@ -17,70 +17,70 @@ from snapkeep.lab.ebs_model.store.arns import partition_of
 from snapkeep.lab.ebs_model.store.records import Key
 
 if TYPE_CHECKING:
-    from snapkeep.lab.ebs_model.store.region_account import Place
-    from snapkeep.lab.ebs_model.store.world_state import Setting
+    from snapkeep.lab.ebs_model.store.region_account import RegionAccount
+    from snapkeep.lab.ebs_model.store.world_state import WorldState
 
 EBS_ALIAS = "alias/aws/ebs"
 SHORTEST_WAIT_DAYS, LONGEST_WAIT_DAYS = 7, 30
 
 
-def find(world: Setting, key_arn: str) -> Key | None:
+def find(world: WorldState, key_arn: str) -> Key | None:
     """Given the ARN of a key, return it, or None when there is no such key."""
     parts = key_arn.split(":")
     if len(parts) != 6:  # noqa: PLR2004 - an ARN has six fields
         return None
-    place = world.places.get((parts[4], parts[3]))
-    if place is None:
+    account = world.region_accounts.get((parts[4], parts[3]))
+    if account is None:
         return None
     name = parts[5]
     if name.startswith("alias/"):
-        return place.keys.get(place.aliases.get(name, ""))
-    return place.keys.get(name.removeprefix("key/"))
+        return account.keys.get(account.aliases.get(name, ""))
+    return account.keys.get(name.removeprefix("key/"))
 
 
-def resolve(world: Setting, place: Place, reference: str) -> Key | None:
+def resolve(world: WorldState, account: RegionAccount, reference: str) -> Key | None:
     """Given an id, alias, ARN or alias ARN, return the key, or None. Keys are regional: a foreign ARN is none here."""
     if reference == EBS_ALIAS:
-        return managed_key(world, place)
+        return managed_key(world, account)
     if reference.startswith("arn:"):
         key = find(world, reference)
-        return key if key is not None and key.arn.split(":")[3] == place.region else None
+        return key if key is not None and key.arn.split(":")[3] == account.region else None
     if reference.startswith("alias/"):
-        return place.keys.get(place.aliases.get(reference, ""))
-    return place.keys.get(reference)
+        return account.keys.get(account.aliases.get(reference, ""))
+    return account.keys.get(reference)
 
 
-def managed_key(world: Setting, place: Place) -> Key:
+def managed_key(world: WorldState, account: RegionAccount) -> Key:
     """Return the AWS managed key for EBS of a place, made on first use [EBS user guide: encryption]."""
-    key_id = place.aliases.get(EBS_ALIAS)
+    key_id = account.aliases.get(EBS_ALIAS)
     if key_id is None:
-        key = make(world, place, "Default key that protects my EBS volumes when no other key is defined", "AWS")
-        key_id = place.aliases[EBS_ALIAS] = key.id
-    return place.keys[key_id]
+        key = make(world, account, "Default key that protects my EBS volumes when no other key is defined", "AWS")
+        key_id = account.aliases[EBS_ALIAS] = key.id
+    return account.keys[key_id]
 
 
-def make(world: Setting, place: Place, description: str, manager: str) -> Key:
+def make(world: WorldState, account: RegionAccount, description: str, manager: str) -> Key:
     """Make a key and return it."""
     key_id = world.ids.uuid()
-    arn = f"arn:{partition_of(place.region)}:kms:{place.region}:{place.account}:key/{key_id}"
-    key = Key(key_id, arn, place.account, world.now(), description=description, manager=manager)
-    place.keys[key_id] = key
+    arn = f"arn:{partition_of(account.region)}:kms:{account.region}:{account.account_id}:key/{key_id}"
+    key = Key(key_id, arn, account.account_id, world.now(), description=description, manager=manager)
+    account.keys[key_id] = key
     return key
 
 
-def default_key(world: Setting, place: Place) -> Key | None:
+def default_key(world: WorldState, account: RegionAccount) -> Key | None:
     """Return the key that encrypts when none is named: the account's choice, or the AWS managed one."""
-    return resolve(world, place, place.default_key) if place.default_key else managed_key(world, place)
+    return resolve(world, account, account.default_key) if account.default_key else managed_key(world, account)
 
 
 def for_copy(call: Call, reference: str) -> tuple[Key | None, str]:
     """Given what a request names (or nothing), return the key, and the ARN to show. A wrong one is not refused here."""
-    key = resolve(call.world, call.place, reference) if reference else default_key(call.world, call.place)
+    key = resolve(call.world, call.account, reference) if reference else default_key(call.world, call.account)
     if key is not None:
         return key, key.arn
     if reference.startswith("arn:"):
         return None, reference
-    prefix = f"arn:{partition_of(call.place.region)}:kms:{call.place.region}:{call.place.account}:"
+    prefix = f"arn:{partition_of(call.account.region)}:kms:{call.account.region}:{call.account.account_id}:"
     return None, prefix + (reference if reference.startswith("alias/") else f"key/{reference}")
 
 
@@ -91,7 +91,7 @@ def usable(key: Key, principal: str) -> bool:
 
 def _named(call: Call) -> Key:
     reference = str(call.params["KeyId"])
-    key = resolve(call.world, call.place, reference)
+    key = resolve(call.world, call.account, reference)
     if key is None:
         kind = "Alias" if "alias/" in reference else "Key"
         raise ApiError("NotFoundException", f"{kind} '{reference}' does not exist")
@@ -102,7 +102,7 @@ def _named(call: Call) -> Key:
 
 def create_key(call: Call) -> Response:
     """CreateKey: a customer managed key, enabled."""
-    key = make(call.world, call.place, str(call.params.get("Description") or ""), "CUSTOMER")
+    key = make(call.world, call.account, str(call.params.get("Description") or ""), "CUSTOMER")
     return {"KeyMetadata": metadata(key)}
 
 
@@ -114,7 +114,7 @@ def describe_key(call: Call) -> Response:
 def metadata(key: Key) -> Response:
     """Given a key, return its KeyMetadata."""
     answer: Response = {
-        "AWSAccountId": key.account,
+        "AWSAccountId": key.owner_id,
         "KeyId": key.id,
         "Arn": key.arn,
         "CreationDate": utc(key.created),
@@ -190,21 +190,21 @@ def create_alias(call: Call) -> Response:
     name = str(call.params["AliasName"])
     if not name.startswith("alias/") or name.startswith("alias/aws/"):
         raise ApiError("InvalidAliasNameException", f"Alias must start with 'alias/' and not with 'alias/aws/': {name}")
-    if name in call.place.aliases:
+    if name in call.account.aliases:
         raise ApiError("AlreadyExistsException", f"An alias with the name {name} already exists")
-    key = resolve(call.world, call.place, str(call.params["TargetKeyId"]))
+    key = resolve(call.world, call.account, str(call.params["TargetKeyId"]))
     if key is None:
         raise ApiError("NotFoundException", f"Key '{call.params['TargetKeyId']}' does not exist")
-    call.place.aliases[name] = key.id
+    call.account.aliases[name] = key.id
     return {}
 
 
 def list_aliases(call: Call) -> Response:
     """ListAliases, by name, in pages of Limit."""
-    prefix = f"arn:{partition_of(call.place.region)}:kms:{call.place.region}:{call.place.account}:"
+    prefix = f"arn:{partition_of(call.account.region)}:kms:{call.account.region}:{call.account.account_id}:"
     found = [
         {"AliasName": name, "AliasArn": prefix + name, "TargetKeyId": key_id}
-        for name, key_id in sorted(call.place.aliases.items())
+        for name, key_id in sorted(call.account.aliases.items())
         if call.params.get("KeyId") in (None, "", key_id, prefix + f"key/{key_id}")
     ]
     start = decode(str(call.params["Marker"])) if call.params.get("Marker") else 0
@@ -217,10 +217,10 @@ def list_aliases(call: Call) -> Response:
 
 def list_keys(call: Call) -> Response:
     """ListKeys, all on one page."""
-    return {"Keys": [{"KeyId": key.id, "KeyArn": key.arn} for key in call.place.keys.values()], "Truncated": False}
+    return {"Keys": [{"KeyId": key.id, "KeyArn": key.arn} for key in call.account.keys.values()], "Truncated": False}
 
 
-def deny(world: Setting, key_arn: str, principals: str = "*") -> None:
+def deny(world: WorldState, key_arn: str, principals: str = "*") -> None:
     """Given a key and a pattern of principals, let it be not accessible to them. Raise KeyError."""
     key = find(world, key_arn)
     if key is None:
@@ -228,7 +228,7 @@ def deny(world: Setting, key_arn: str, principals: str = "*") -> None:
     key.denied.append(principals)
 
 
-def allow(world: Setting, key_arn: str) -> None:
+def allow(world: WorldState, key_arn: str) -> None:
     """Given a key, let everybody use it again. Raise KeyError."""
     key = find(world, key_arn)
     if key is None:

@@ -18,8 +18,8 @@ from snapkeep.lab.ebs_model.store import events
 from snapkeep.lab.ebs_model.store.records import COMPLETED, ERROR, PENDING, Lock, Snapshot
 
 if TYPE_CHECKING:
-    from snapkeep.lab.ebs_model.store.region_account import Place
-    from snapkeep.lab.ebs_model.store.world_state import Setting
+    from snapkeep.lab.ebs_model.store.region_account import RegionAccount
+    from snapkeep.lab.ebs_model.store.world_state import WorldState
 
 # The code that AWS answers when a locked snapshot is deleted is not documented: match on neither code nor message.
 LOCKED_CODE = "OperationNotPermitted"
@@ -38,7 +38,7 @@ def state_of(lock: Lock, now: float) -> str:
 
 def refuse_if_locked(call: Call, snapshot: Snapshot) -> None:
     """Given a snapshot, raise when a lock holds it. The cool-off period protects as well."""
-    lock = call.place.locks.get(snapshot.id)
+    lock = call.account.locks.get(snapshot.id)
     if lock is not None and state_of(lock, call.now) != "expired":
         raise ApiError(LOCKED_CODE, f"The snapshot {snapshot.id} is locked in {lock.mode} mode and can't be deleted.")
 
@@ -54,7 +54,7 @@ def lock_snapshot(call: Call) -> Response:
     mode, cool_off = _mode(call)
     starts = call.now if snapshot.state == COMPLETED else 0.0
     days, expires = _duration(call, starts)
-    former = call.place.locks.get(snapshot.id)
+    former = call.account.locks.get(snapshot.id)
     created = call.now
     if former is not None and state_of(former, call.now) == COMPLIANCE:
         if mode != COMPLIANCE or "CoolOffPeriod" in call.params or expires < former.expires:
@@ -66,13 +66,13 @@ def lock_snapshot(call: Call) -> Response:
         created = former.created
     cool_off_ends = call.now + cool_off * 3600 if cool_off else 0.0
     lock = Lock(mode, created, days, starts, expires, cool_off, cool_off_ends)
-    call.place.locks[snapshot.id] = lock
-    world, place = call.world, call.place
+    call.account.locks[snapshot.id] = lock
+    world, account = call.world, call.account
     if expires:
-        world.schedule(expires - place.skew_seconds, "lock expiry", place, snapshot.id)
+        world.schedule(expires - account.skew_seconds, "lock expiry", account, snapshot.id)
     if cool_off:
-        world.schedule(cool_off_ends - place.skew_seconds, "cool-off expiry", place, snapshot.id)
-    _tell(world, place, snapshot, lock, "lockSnapshot", state_of(lock, call.now), call.now)
+        world.schedule(cool_off_ends - account.skew_seconds, "cool-off expiry", account, snapshot.id)
+    _tell(world, account, snapshot, lock, "lockSnapshot", state_of(lock, call.now), call.now)
     return _rendered(snapshot, lock, call.now)
 
 
@@ -105,18 +105,18 @@ def _duration(call: Call, starts: float) -> tuple[int, float]:
     return int(days or 0), starts + int(days or 0) * SECONDS_PER_DAY if starts else 0.0
 
 
-def creation_ended(world: Setting, place: Place, snapshot: Snapshot) -> None:
+def creation_ended(world: WorldState, account: RegionAccount, snapshot: Snapshot) -> None:
     """A pending snapshot with a lock ended: the clock of the lock starts, or a failed creation cancels it."""
-    lock = place.locks[snapshot.id]
-    now = world.now() + place.skew_seconds
+    lock = account.locks[snapshot.id]
+    now = world.now() + account.skew_seconds
     if snapshot.state == ERROR:
-        del place.locks[snapshot.id]
-        _tell(world, place, snapshot, lock, "lockSnapshot", lock.mode, now, failed=True)
+        del account.locks[snapshot.id]
+        _tell(world, account, snapshot, lock, "lockSnapshot", lock.mode, now, failed=True)
         return
     lock.starts = now
     if not lock.expires:
         lock.expires = now + lock.duration_days * SECONDS_PER_DAY
-        world.schedule(lock.expires - place.skew_seconds, "lock expiry", place, snapshot.id)
+        world.schedule(lock.expires - account.skew_seconds, "lock expiry", account, snapshot.id)
 
 
 def unlock_snapshot(call: Call) -> Response:
@@ -125,41 +125,49 @@ def unlock_snapshot(call: Call) -> Response:
     Raise SnapshotLockNotFound, or LOCKED_CODE after that period.
     """
     snapshot = call.snapshot()
-    lock = call.place.locks.get(snapshot.id)
+    lock = call.account.locks.get(snapshot.id)
     if lock is None:
         raise ApiError("SnapshotLockNotFound", f"The snapshot {snapshot.id} is not locked.")
     if state_of(lock, call.now) == COMPLIANCE:
         raise ApiError(LOCKED_CODE, f"The snapshot {snapshot.id} is locked in compliance mode and can't be unlocked.")
-    del call.place.locks[snapshot.id]
+    del call.account.locks[snapshot.id]
     return {"SnapshotId": snapshot.id}
 
 
-def tell_expiry(world: Setting, place: Place, snapshot_id: str, extra: Any) -> None:  # noqa: ARG001
+def tell_expiry(world: WorldState, account: RegionAccount, snapshot_id: str, extra: Any) -> None:  # noqa: ARG001
     """A lock's time is over, unless it was extended or taken away."""
-    lock, snapshot = place.locks.get(snapshot_id), place.snapshots.get(snapshot_id)
-    now = world.now() + place.skew_seconds
+    lock, snapshot = account.locks.get(snapshot_id), account.snapshots.get(snapshot_id)
+    now = world.now() + account.skew_seconds
     if lock is not None and snapshot is not None and state_of(lock, now) == "expired" and not lock.expired:
         lock.expired = True
-        _tell(world, place, snapshot, lock, "lockDurationExpiry", "expired", now)
+        _tell(world, account, snapshot, lock, "lockDurationExpiry", "expired", now)
 
 
-def tell_cool_off(world: Setting, place: Place, snapshot_id: str, extra: Any) -> None:  # noqa: ARG001
+def tell_cool_off(world: WorldState, account: RegionAccount, snapshot_id: str, extra: Any) -> None:  # noqa: ARG001
     """A cool-off period is over."""
-    lock, snapshot = place.locks.get(snapshot_id), place.snapshots.get(snapshot_id)
-    now = world.now() + place.skew_seconds
+    lock, snapshot = account.locks.get(snapshot_id), account.snapshots.get(snapshot_id)
+    now = world.now() + account.skew_seconds
     if lock is not None and snapshot is not None and lock.cool_off_ends and now >= lock.cool_off_ends:
-        _tell(world, place, snapshot, lock, "cooloffperiodExpiry", COMPLIANCE, now)
+        _tell(world, account, snapshot, lock, "cooloffperiodExpiry", COMPLIANCE, now)
 
 
 def _tell(
-    world: Setting, place: Place, snapshot: Snapshot, lock: Lock, event: str, state: str, now: float, *, failed: bool = False
+    world: WorldState,
+    account: RegionAccount,
+    snapshot: Snapshot,
+    lock: Lock,
+    event: str,
+    state: str,
+    now: float,
+    *,
+    failed: bool = False,
 ) -> None:
     """Emit a lock event. `cooOffPeriod` is spelled so on the page."""
     detail = {
         "event": event,
         "result": "failed" if failed else "succeeded",
         "cause": "snapshot failed" if failed else "",
-        "source": place.account,
+        "source": account.account_id,
         "lockState": state,
         "lockCreatedOn": iso(lock.created),
         "lockExpiresOn": iso(lock.expires) if lock.expires else "",
@@ -168,7 +176,7 @@ def _tell(
         "cooOffPeriod": str(lock.cool_off_hours),
         "coolOffPeriodExpiresOn": iso(lock.cool_off_ends) if lock.cool_off_ends else "",
     }
-    events.emit_snapshot_notice(world, place, snapshot, world.arn_shape(), detail, started=now, ended=now)
+    events.emit_snapshot_notice(world, account, snapshot, world.arn_shape(), detail, started=now, ended=now)
 
 
 def _rendered(snapshot: Snapshot, lock: Lock, now: float) -> Response:
@@ -190,12 +198,12 @@ def _rendered(snapshot: Snapshot, lock: Lock, now: float) -> Response:
 
 def describe_locked_snapshots(call: Call) -> Response:
     """DescribeLockedSnapshots: filter lock-state, SnapshotIds, pages of 5 to 1,000."""
-    place, now = call.place, call.now
-    wanted = [call.own_snapshot(str(snapshot_id)).id for snapshot_id in call.params.get("SnapshotIds") or place.locks]
-    pairs = [(place.snapshots[i], place.locks[i]) for i in wanted if i in place.locks and i in place.snapshots]
+    account, now = call.account, call.now
+    wanted = [call.own_snapshot(str(snapshot_id)).id for snapshot_id in call.params.get("SnapshotIds") or account.locks]
+    pairs = [(account.snapshots[i], account.locks[i]) for i in wanted if i in account.locks and i in account.snapshots]
     fields = {"lock-state": lambda pair: (state_of(pair[1], now),)}
     tests = tests_for(parsed(call.params.get("Filters")), fields, lambda pair: pair[0].tags)
     pairs = [pair for pair in pairs if all(test(pair) for test in tests)]
     chosen, token = page(pairs, lambda pair: pair[0].seq, call.params)
-    rendered = [{"OwnerId": snapshot.account, **_rendered(snapshot, lock, now)} for snapshot, lock in chosen]
+    rendered = [{"OwnerId": snapshot.owner_id, **_rendered(snapshot, lock, now)} for snapshot, lock in chosen]
     return {"Snapshots": rendered, **token}

@@ -18,18 +18,18 @@ from snapkeep.lab.ebs_model.store.records import COMPLETED, Binned, BinRule, Sna
 from snapkeep.lab.ebs_model.store.tags import as_dict
 
 if TYPE_CHECKING:
-    from snapkeep.lab.ebs_model.store.region_account import Place
-    from snapkeep.lab.ebs_model.store.world_state import Setting
+    from snapkeep.lab.ebs_model.store.region_account import RegionAccount
+    from snapkeep.lab.ebs_model.store.world_state import WorldState
 
 LONGEST_DAYS = 365
 
 
-def retention_days(place: Place, snapshot: Snapshot) -> int:
+def retention_days(account: RegionAccount, snapshot: Snapshot) -> int:
     """Given a snapshot about to be deleted, return for how many days the bin keeps it; 0: not at all."""
-    if not place.bin_rules or snapshot.state != COMPLETED:
+    if not account.bin_rules or snapshot.state != COMPLETED:
         return 0
     tags = as_dict(snapshot.tags)
-    return max((rule.retention_days for rule in place.bin_rules if _matches(rule, tags)), default=0)
+    return max((rule.retention_days for rule in account.bin_rules if _matches(rule, tags)), default=0)
 
 
 def _matches(rule: BinRule, tags: dict[str, str]) -> bool:
@@ -44,29 +44,29 @@ def _has(tags: dict[str, str], key: str, value: str) -> bool:
 
 def keep(call: Call, snapshot: Snapshot) -> bool:
     """Given a snapshot that is deleted, move it to the bin when a rule says so, and return whether it did."""
-    world, place = call.world, call.place
-    days = retention_days(place, snapshot)
+    world, account = call.world, call.account
+    days = retention_days(account, snapshot)
     if not days:
         return False
-    place.remove(snapshot)
+    account.remove(snapshot)
     exits = call.now + days * SECONDS_PER_DAY
-    place.bin[snapshot.id] = Binned(snapshot, call.now, exits)
-    world.schedule(exits - place.skew_seconds, "bin exit", place, snapshot.id)
+    account.bin[snapshot.id] = Binned(snapshot, call.now, exits)
+    world.schedule(exits - account.skew_seconds, "bin exit", account, snapshot.id)
     return True
 
 
-def leave(world: Setting, place: Place, snapshot_id: str, extra: Any) -> None:  # noqa: ARG001
+def leave(world: WorldState, account: RegionAccount, snapshot_id: str, extra: Any) -> None:  # noqa: ARG001
     """The time in the bin is over: the snapshot is gone for good."""
-    binned = place.bin.get(snapshot_id)
-    if binned is not None and binned.exits <= world.now() + place.skew_seconds + 1e-6:
-        del place.bin[snapshot_id]
-        forget(world, place, binned.snapshot)
+    binned = account.bin.get(snapshot_id)
+    if binned is not None and binned.exits <= world.now() + account.skew_seconds + 1e-6:
+        del account.bin[snapshot_id]
+        forget(world, account, binned.snapshot)
 
 
 def list_snapshots(call: Call) -> Response:
     """ListSnapshotsInRecycleBin, in pages."""
     wanted = call.params.get("SnapshotIds")
-    found = [binned for binned in call.place.bin.values() if not wanted or binned.snapshot.id in wanted]
+    found = [binned for binned in call.account.bin.values() if not wanted or binned.snapshot.id in wanted]
     chosen, token = page(found, lambda binned: binned.snapshot.seq, call.params)
     return {
         "Snapshots": [
@@ -86,19 +86,19 @@ def list_snapshots(call: Call) -> Response:
 def restore(call: Call) -> Response:
     """RestoreSnapshotFromRecycleBin: back as it was, tags included. Raise InvalidSnapshot.NotFound."""
     snapshot_id = str(call.params["SnapshotId"])
-    binned = call.place.bin.get(snapshot_id)
+    binned = call.account.bin.get(snapshot_id)
     if binned is None:
         raise ApiError("InvalidSnapshot.NotFound", f"The snapshot '{snapshot_id}' is not in Recycle Bin.")
-    del call.place.bin[snapshot_id]
+    del call.account.bin[snapshot_id]
     snapshot = binned.snapshot
-    call.place.add(snapshot)
+    call.account.add(snapshot)
     return {
         "SnapshotId": snapshot.id,
         "VolumeId": snapshot.volume_id,
         "State": snapshot.state,
         "StartTime": utc(snapshot.start),
         "Progress": "100%",
-        "OwnerId": snapshot.account,
+        "OwnerId": snapshot.owner_id,
         "Description": snapshot.description,
         "VolumeSize": snapshot.size_gib,
         "Encrypted": snapshot.encrypted,

@@ -14,41 +14,41 @@ from snapkeep.lab.ebs_model.store import events
 from snapkeep.lab.ebs_model.store.records import Snapshot
 
 if TYPE_CHECKING:
-    from snapkeep.lab.ebs_model.store.region_account import Place
-    from snapkeep.lab.ebs_model.store.world_state import Setting
+    from snapkeep.lab.ebs_model.store.region_account import RegionAccount
+    from snapkeep.lab.ebs_model.store.world_state import WorldState
 
 PUBLIC = "all"
 BLOCK_STATES = ("block-all-sharing", "block-new-sharing")
 
 
-def find_visible(world: Setting, region: str, account: str, snapshot_id: str) -> tuple[Place, Snapshot | None]:
+def find_visible(world: WorldState, region: str, account_id: str, snapshot_id: str) -> tuple[RegionAccount, Snapshot | None]:
     """Given a snapshot id in a region, return where it is and the snapshot, or None when the account cannot see it."""
-    own = world.place(region, account)
+    own = world.region_account(region, account_id)
     found = own.snapshots.get(snapshot_id)
     if found is not None:
         return own, found
     owner = world.shared_snapshots.get(region, {}).get(snapshot_id)
     if owner is not None:
-        place = world.place(region, owner)
-        if visible_to(place, snapshot_id, account):
-            return place, place.snapshots.get(snapshot_id)
+        account = world.region_account(region, owner)
+        if visible_to(account, snapshot_id, account_id):
+            return account, account.snapshots.get(snapshot_id)
     return own, None
 
 
-def visible_to(place: Place, snapshot_id: str, account: str) -> bool:
+def visible_to(account: RegionAccount, snapshot_id: str, account_id: str) -> bool:
     """Given another account's place, return whether an account may use a snapshot there."""
-    permissions = place.permissions.get(snapshot_id, {})
-    public = PUBLIC in permissions and place.block_public_access != "block-all-sharing"
-    return public or account in permissions
+    permissions = account.permissions.get(snapshot_id, {})
+    public = PUBLIC in permissions and account.block_public_access != "block-all-sharing"
+    return public or account_id in permissions
 
 
-def foreign(world: Setting, region: str, account: str) -> Iterator[tuple[Place, Snapshot]]:
+def foreign(world: WorldState, region: str, account_id: str) -> Iterator[tuple[RegionAccount, Snapshot]]:
     """Given an account, return the snapshots of others in a region that it can see."""
     for snapshot_id, owner in world.shared_snapshots.get(region, {}).items():
-        place = world.place(region, owner)
-        snapshot = place.snapshots.get(snapshot_id)
-        if owner != account and snapshot is not None and visible_to(place, snapshot_id, account):
-            yield place, snapshot
+        account = world.region_account(region, owner)
+        snapshot = account.snapshots.get(snapshot_id)
+        if owner != account_id and snapshot is not None and visible_to(account, snapshot_id, account_id):
+            yield account, snapshot
 
 
 def modify_snapshot_attribute(call: Call) -> Response:
@@ -57,7 +57,7 @@ def modify_snapshot_attribute(call: Call) -> Response:
     Raise InvalidParameterValue, InvalidParameterCombination when nobody is named, or OperationNotPermitted for sharing with
     all of what is encrypted or blocked.
     """
-    place, snapshot = call.place, call.snapshot()
+    account, snapshot = call.account, call.snapshot()
     if call.params.get("Attribute") not in (None, "createVolumePermission"):
         raise ApiError("InvalidParameterValue", "Attribute can only be createVolumePermission.")
     added, removed = _changes(call)
@@ -66,18 +66,18 @@ def modify_snapshot_attribute(call: Call) -> Response:
     if added and PUBLIC in added:
         if snapshot.encrypted:
             raise ApiError("OperationNotPermitted", "Encrypted snapshots cannot be shared publicly.")
-        if place.block_public_access in BLOCK_STATES:
+        if account.block_public_access in BLOCK_STATES:
             raise ApiError("OperationNotPermitted", "Public sharing is blocked for this account in this Region.")
-    permissions = place.permissions.setdefault(snapshot.id, {})
+    permissions = account.permissions.setdefault(snapshot.id, {})
     new = [grantee for grantee in added if grantee not in permissions]
     permissions.update(dict.fromkeys(added))
     for grantee in removed:
         permissions.pop(grantee, None)
-    shared = call.world.shared_snapshots.setdefault(place.region, {})
+    shared = call.world.shared_snapshots.setdefault(account.region, {})
     if permissions:
-        shared[snapshot.id] = place.account
+        shared[snapshot.id] = account.account_id
     else:
-        del place.permissions[snapshot.id]
+        del account.permissions[snapshot.id]
         shared.pop(snapshot.id, None)
     _tell(call, snapshot, new)
     return {}
@@ -97,11 +97,11 @@ def _changes(call: Call) -> tuple[list[str], list[str]]:
 
 def _tell(call: Call, snapshot: Snapshot, new: list[str]) -> None:
     """Emit shareSnapshot in each receiving account: private shares only, source is the sharer's account number."""
-    for account in new:
-        if account in (PUBLIC, call.place.account):
+    for account_id in new:
+        if account_id in (PUBLIC, call.account.account_id):
             continue
-        receiver = call.world.place(call.place.region, account)
-        detail = {"event": "shareSnapshot", "result": "succeeded", "source": int(call.place.account)}
+        receiver = call.world.region_account(call.account.region, account_id)
+        detail = {"event": "shareSnapshot", "result": "succeeded", "source": int(call.account.account_id)}
         shape = call.world.arn_shape()
         events.emit_snapshot_notice(call.world, receiver, snapshot, shape, detail, started=call.now, ended=call.now)
 
@@ -114,7 +114,7 @@ def describe_snapshot_attribute(call: Call) -> Response:
         return {"SnapshotId": snapshot.id, "ProductCodes": []}
     if attribute != "createVolumePermission":
         raise ApiError("InvalidParameterValue", f"Value ({attribute}) for parameter attribute is invalid.")
-    permissions = call.place.permissions.get(snapshot.id, {})
+    permissions = call.account.permissions.get(snapshot.id, {})
     entries = [{"Group": name} if name == PUBLIC else {"UserId": name} for name in permissions]
     return {"SnapshotId": snapshot.id, "CreateVolumePermissions": entries}
 
@@ -122,14 +122,14 @@ def describe_snapshot_attribute(call: Call) -> Response:
 def reset_snapshot_attribute(call: Call) -> Response:
     """ResetSnapshotAttribute: nobody but the owner may use the snapshot."""
     snapshot = call.snapshot()
-    call.place.permissions.pop(snapshot.id, None)
-    call.world.shared_snapshots.get(call.place.region, {}).pop(snapshot.id, None)
+    call.account.permissions.pop(snapshot.id, None)
+    call.world.shared_snapshots.get(call.account.region, {}).pop(snapshot.id, None)
     return {}
 
 
 def get_block_public_access(call: Call) -> Response:
     """GetSnapshotBlockPublicAccessState."""
-    return {"State": call.place.block_public_access, "ManagedBy": "account"}
+    return {"State": call.account.block_public_access, "ManagedBy": "account"}
 
 
 def enable_block_public_access(call: Call) -> Response:
@@ -137,11 +137,11 @@ def enable_block_public_access(call: Call) -> Response:
     state = str(call.params["State"])
     if state not in BLOCK_STATES:
         raise ApiError("InvalidParameterValue", f"Value ({state}) for parameter State is invalid.")
-    call.place.block_public_access = state
+    call.account.block_public_access = state
     return {"State": state}
 
 
 def disable_block_public_access(call: Call) -> Response:
     """DisableSnapshotBlockPublicAccess."""
-    call.place.block_public_access = "unblocked"
+    call.account.block_public_access = "unblocked"
     return {"State": "unblocked"}

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from snapkeep.lab.ebs_model.api import locks
-from snapkeep.lab.ebs_model.api import recycle_bin as recyclebin
+from snapkeep.lab.ebs_model.api import locks, recycle_bin
 from snapkeep.lab.ebs_model.conditions.clock import utc
 from snapkeep.lab.ebs_model.conditions.quotas import MIB, SECONDS_PER_DAY
 from snapkeep.lab.ebs_model.errors import ApiError
@@ -17,8 +16,8 @@ from snapkeep.lab.ebs_model.store.records import COMPLETED, ERROR, PENDING, Snap
 from snapkeep.lab.ebs_model.store.tags import BACKUP_TAG, as_dict, as_list, flat, from_specifications, limited
 
 if TYPE_CHECKING:
-    from snapkeep.lab.ebs_model.store.region_account import Place
-    from snapkeep.lab.ebs_model.store.world_state import Setting
+    from snapkeep.lab.ebs_model.store.region_account import RegionAccount
+    from snapkeep.lab.ebs_model.store.world_state import WorldState
 
 THROUGHPUT_TYPES = ("st1", "sc1")
 
@@ -26,7 +25,7 @@ THROUGHPUT_TYPES = ("st1", "sc1")
 def create_snapshot(call: Call) -> Response:
     """CreateSnapshot [EC2 API reference]: answers at once with a pending snapshot."""
     volume = call.volume()
-    given = from_specifications(call.params, "snapshot", call.place.quotas.tags_per_resource)
+    given = from_specifications(call.params, "snapshot", call.account.quotas.tags_per_resource)
     check_quotas(call, [volume])
     snapshot = start(call, volume, str(call.params.get("Description") or ""), given, "")
     return created(snapshot)
@@ -38,11 +37,11 @@ def create_snapshots(call: Call) -> Response:
     Raise InvalidInstanceID.NotFound, or InvalidParameterValue on CopyTagsFromSource.
     """
     wanted = call.params["InstanceSpecification"]
-    instance = call.place.instances.get(str(wanted.get("InstanceId", "")))
+    instance = call.account.instances.get(str(wanted.get("InstanceId", "")))
     if instance is None or instance.state == "terminated":
         raise ApiError("InvalidInstanceID.NotFound", f"The instance ID '{wanted.get('InstanceId')}' does not exist")
     chosen = _chosen_volumes(call, instance.root_device, instance.volume_ids, wanted)
-    limit = call.place.quotas.tags_per_resource
+    limit = call.account.quotas.tags_per_resource
     given = from_specifications(call.params, "snapshot", limit)
     source = call.params.get("CopyTagsFromSource")
     if source not in (None, "", "volume"):
@@ -53,7 +52,7 @@ def create_snapshots(call: Call) -> Response:
     description = str(call.params.get("Description") or "")
     made = [start(call, volume, description, tags_of[volume.id], set_id) for volume in chosen]
     members = [(snapshot.id, snapshot.volume_id) for snapshot in made]
-    call.place.sets[set_id] = SnapshotSet(set_id, call.place.account, call.now, members, len(members))
+    call.account.sets[set_id] = SnapshotSet(set_id, call.account.account_id, call.now, members, len(members))
     answers = [created(snapshot) for snapshot in made]
     for answer in answers:
         answer.setdefault("Tags", [])
@@ -69,7 +68,7 @@ def _chosen_volumes(call: Call, root_device: str, volume_ids: list[str], wanted:
     excluded = [str(volume_id) for volume_id in wanted.get("ExcludeDataVolumeIds") or ()]
     if len(excluded) > 40:  # noqa: PLR2004 - documented once, here
         raise ApiError("InvalidParameterValue", "ExcludeDataVolumeIds can hold at most 40 volume ids")
-    attached = [call.place.volumes[volume_id] for volume_id in volume_ids]
+    attached = [call.account.volumes[volume_id] for volume_id in volume_ids]
     for volume_id in excluded:
         volume = next((volume for volume in attached if volume.id == volume_id), None)
         if volume is None or volume.device == root_device:
@@ -86,10 +85,10 @@ def check_quotas(call: Call, volumes: list[Volume]) -> None:
 
     Sources: [EBS user guide: quotas] for the limits, [EC2 API reference: error codes] for the codes.
     """
-    place, quotas = call.place, call.place.quotas
-    if len(place.snapshots) + len(volumes) > quotas.snapshots_per_region:
+    account, quotas = call.account, call.account.quotas
+    if len(account.snapshots) + len(volumes) > quotas.snapshots_per_region:
         raise ApiError("SnapshotLimitExceeded", f"You have reached your quota of {quotas.snapshots_per_region} snapshots.")
-    if place.pending_creates + len(volumes) > quotas.pending_snapshots:
+    if account.pending_creates + len(volumes) > quotas.pending_snapshots:
         raise ApiError(
             "PendingSnapshotLimitExceeded",
             f"You have reached your quota of {quotas.pending_snapshots} concurrent snapshots for this account.",
@@ -115,34 +114,34 @@ def check_quotas(call: Call, volumes: list[Volume]) -> None:
 
 def start(call: Call, volume: Volume, description: str, tags: dict[str, str], set_id: str) -> Snapshot:
     """Given a volume, make and return its pending snapshot, pinned to the content of this moment."""
-    world, place = call.world, call.place
+    world, account = call.world, call.account
     snapshot = pin(call, volume, description, tags, set_id)
-    failure = world.faults.hit("snapshot_fails", world.now(), region=place.region, volume_id=volume.id)
+    failure = world.faults.hit("snapshot_fails", world.now(), region=account.region, volume_id=volume.id)
     speeds = world.speeds
     seconds = speeds.snapshot_base_seconds + snapshot.moved_blocks * BLOCK_SIZE / MIB / speeds.snapshot_mib_per_second
-    slow = world.faults.hit("slow_snapshot", world.now(), region=place.region, volume_id=volume.id)
+    slow = world.faults.hit("slow_snapshot", world.now(), region=account.region, volume_id=volume.id)
     seconds = world.stretched(seconds) * (slow.factor if slow else 1.0)
     if failure:
         snapshot.failure = failure.message or "Internal error"
         seconds = min(seconds, speeds.failure_seconds)
     snapshot.due = call.now + seconds
-    place.add(snapshot)
-    place.pending_creates += 1
+    account.add(snapshot)
+    account.pending_creates += 1
     volume.pending += 1
     volume.last_snapshot_at = call.now
-    world.schedule(snapshot.due - place.skew_seconds, "snapshot", place, snapshot.id)
+    world.schedule(snapshot.due - account.skew_seconds, "snapshot", account, snapshot.id)
     return snapshot
 
 
 def pin(call: Call, volume: Volume, description: str, tags: dict[str, str], set_id: str) -> Snapshot:
     """Given a volume, return a snapshot of its content now, sharing blocks with those before; not yet listed."""
-    world, place = call.world, call.place
+    world, account = call.world, call.account
     _write_changes(world, volume, call.now)
     log = volume.log
     snapshot = Snapshot(
         seq=world.next_seq(),
         id=world.ids.resource("snap"),
-        account=place.account,
+        owner_id=account.account_id,
         volume_id=volume.id,
         state=PENDING,
         start=call.now,
@@ -157,14 +156,14 @@ def pin(call: Call, volume: Volume, description: str, tags: dict[str, str], set_
         full_blocks=log.covered_blocks,
         set_id=set_id,
     )
-    chain = place.chains.get(log)
+    chain = account.chains.get(log)
     if chain is None:
-        chain = place.chains[log] = Chain(log, log.data_key_id)
-    snapshot.moved_blocks = join(place, snapshot, chain)
+        chain = account.chains[log] = Chain(log, log.data_key_id)
+    snapshot.moved_blocks = join(account, snapshot, chain)
     return snapshot
 
 
-def _write_changes(world: Setting, volume: Volume, now: float) -> None:
+def _write_changes(world: WorldState, volume: Volume, now: float) -> None:
     """Write what a volume with a change rate has changed since the last time, at a place drawn from the seed."""
     if not volume.change_blocks_per_day:
         return
@@ -176,26 +175,26 @@ def _write_changes(world: Setting, volume: Volume, now: float) -> None:
     volume.log.write(world.random.randrange(total - count + 1), count)
 
 
-def finish(world: Setting, place: Place, snapshot_id: str, extra: Any) -> None:  # noqa: ARG001
+def finish(world: WorldState, account: RegionAccount, snapshot_id: str, extra: Any) -> None:  # noqa: ARG001
     """The time of a pending snapshot has come: it completes, or it fails."""
-    snapshot = place.snapshots.get(snapshot_id)
+    snapshot = account.snapshots.get(snapshot_id)
     if snapshot is None or snapshot.state != PENDING:
         return
-    ended = world.now() + place.skew_seconds
-    no_longer_pending(place, snapshot)
+    ended = world.now() + account.skew_seconds
+    no_longer_pending(account, snapshot)
     if snapshot.failure:
         snapshot.message = snapshot.failure
-        place.set_state(snapshot, ERROR)
-        leave(place, snapshot)
+        account.set_state(snapshot, ERROR)
+        leave(account, snapshot)
     else:
-        place.set_state(snapshot, COMPLETED)
+        account.set_state(snapshot, COMPLETED)
         snapshot.completed_at = ended
-    if snapshot_id in place.locks:
-        locks.creation_ended(world, place, snapshot)
+    if snapshot_id in account.locks:
+        locks.creation_ended(world, account, snapshot)
     if not snapshot.set_id or world.event_options.members_of_sets:
-        events.emit_create_snapshot(world, place, snapshot, ended)
+        events.emit_create_snapshot(world, account, snapshot, ended)
     if snapshot.set_id:
-        member_ended(world, place, snapshot.set_id, snapshot_id if snapshot.failure else "")
+        member_ended(world, account, snapshot.set_id, snapshot_id if snapshot.failure else "")
 
 
 def delete_snapshot(call: Call) -> Response:
@@ -203,9 +202,9 @@ def delete_snapshot(call: Call) -> Response:
 
     One that AWS Backup manages is refused with InvalidParameterValue [github.com/cloud-custodian/cloud-custodian/issues/9459].
     """
-    place = call.place
+    account = call.account
     snapshot = call.snapshot()
-    users = place.image_uses.get(snapshot.id)
+    users = account.image_uses.get(snapshot.id)
     if users:
         # A disabled AMI holds its snapshots as a registered one does [EC2 user guide: disable an AMI].
         raise ApiError("InvalidSnapshot.InUse", f"The snapshot {snapshot.id} is currently in use by {users[0]}")
@@ -213,8 +212,8 @@ def delete_snapshot(call: Call) -> Response:
     if BACKUP_TAG in snapshot.tags[::2]:
         message = "This snapshot is managed by the AWS Backup service and cannot be deleted via EC2 APIs."
         raise ApiError("InvalidParameterValue", message)
-    if not recyclebin.keep(call, snapshot):
-        remove(call.world, place, snapshot)
+    if not recycle_bin.keep(call, snapshot):
+        remove(call.world, account, snapshot)
     return {}
 
 
@@ -226,7 +225,7 @@ def created(snapshot: Snapshot) -> Response:
         "State": snapshot.state,
         "StartTime": utc(snapshot.start),
         "Progress": "0%",
-        "OwnerId": snapshot.account,
+        "OwnerId": snapshot.owner_id,
         "Description": snapshot.description,
         "VolumeSize": snapshot.size_gib,
         "Encrypted": snapshot.encrypted,

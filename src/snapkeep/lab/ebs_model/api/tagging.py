@@ -17,19 +17,19 @@ MOST_RESOURCES = 1000
 
 
 def _find(call: Call, resource_id: str) -> Tagged:
-    place = call.place
+    account = call.account
     stores: dict[str, Any] = {
-        "snap": place.snapshots,
-        "vol": place.volumes,
-        "ami": place.images,
-        "i": place.instances,
+        "snap": account.snapshots,
+        "vol": account.volumes,
+        "ami": account.images,
+        "i": account.instances,
     }
     prefix = resource_id.split("-", 1)[0]
     if prefix not in stores:
         raise ApiError("InvalidID", f"The ID '{resource_id}' is not valid")
     found: Tagged | None = stores[prefix].get(resource_id)
-    if found is None and prefix == "snap" and resource_id in place.bin:
-        return place.bin[resource_id].snapshot
+    if found is None and prefix == "snap" and resource_id in account.bin:
+        return account.bin[resource_id].snapshot
     if found is None:
         if prefix == "snap":
             raise snapshot_not_found(resource_id)
@@ -42,7 +42,7 @@ def _find(call: Call, resource_id: str) -> Tagged:
 
 def _set(call: Call, resource: Tagged, tags: dict[str, str]) -> None:
     if isinstance(resource, Snapshot):
-        call.place.set_tags(resource, flat(tags))
+        call.account.set_tags(resource, flat(tags))
     else:
         resource.tags = flat(tags)
 
@@ -56,7 +56,7 @@ def _resources(call: Call) -> list[Tagged]:
 
 def create_tags(call: Call) -> Response:
     """CreateTags: all resources or none; a key that exists gets the new value; at most 50 for each."""
-    limit = call.place.quotas.tags_per_resource
+    limit = call.account.quotas.tags_per_resource
     given = checked(call.params["Tags"], limit)
     changes = [(resource, limited({**as_dict(resource.tags), **given}, limit)) for resource in _resources(call)]
     for resource, tags in changes:
@@ -89,12 +89,12 @@ def _names(entry: Any, key: str, value: str) -> bool:
 
 
 def _all(call: Call) -> Iterator[tuple[int, str, str, str, str]]:
-    place = call.place
+    account = call.account
     groups: tuple[tuple[str, Any], ...] = (
-        ("snapshot", place.ordered(-1)),
-        ("volume", place.volumes.values()),
-        ("image", place.images.values()),
-        ("instance", place.instances.values()),
+        ("snapshot", account.ordered(-1)),
+        ("volume", account.volumes.values()),
+        ("image", account.images.values()),
+        ("instance", account.instances.values()),
     )
     for kind, resources in groups:
         for resource in resources:

@@ -21,8 +21,8 @@ from snapkeep.lab.ebs_model.store.records import COMPLETED, Snapshot, Tiering
 from snapkeep.lab.ebs_model.store.tags import as_list
 
 if TYPE_CHECKING:
-    from snapkeep.lab.ebs_model.store.region_account import Place
-    from snapkeep.lab.ebs_model.store.world_state import Setting
+    from snapkeep.lab.ebs_model.store.region_account import RegionAccount
+    from snapkeep.lab.ebs_model.store.world_state import WorldState
 
 ARCHIVING = "archival-in-progress"
 RESTORING = ("temporary-restore-in-progress", "permanent-restore-in-progress")
@@ -35,29 +35,29 @@ def modify_snapshot_tier(call: Call) -> Response:
 
     Raise InvalidParameterValue on another tier, IncorrectState, or InvalidSnapshot.InUse when an AMI uses it.
     """
-    place, snapshot = call.place, call.snapshot()
+    account, snapshot = call.account, call.snapshot()
     if call.params.get("StorageTier", "archive") != "archive":
         raise ApiError("InvalidParameterValue", "StorageTier can only be archive.")
-    current = place.tiering.get(snapshot.id)
+    current = account.tiering.get(snapshot.id)
     busy = current is not None and current.status in (ARCHIVING, *RESTORING)
     if snapshot.state != COMPLETED or snapshot.tier != "standard" or busy:
         raise ApiError("IncorrectState", f"The snapshot {snapshot.id} cannot be archived in its present state.")
-    if snapshot.id in place.image_uses:
+    if snapshot.id in account.image_uses:
         raise ApiError("InvalidSnapshot.InUse", f"The snapshot {snapshot.id} is currently in use by an AMI.")
-    _check_quotas(place, snapshot)
+    _check_quotas(account, snapshot)
     full = snapshot.full_blocks * BLOCK_SIZE / MIB
     seconds = call.world.speeds.tier_base_seconds + full / call.world.speeds.archive_mib_per_second
-    place.tiering[snapshot.id] = Tiering(ARCHIVING, call.now, call.now + seconds)
-    call.world.schedule(call.now + seconds - place.skew_seconds, "tier", place, snapshot.id)
+    account.tiering[snapshot.id] = Tiering(ARCHIVING, call.now, call.now + seconds)
+    call.world.schedule(call.now + seconds - account.skew_seconds, "tier", account, snapshot.id)
     return {"SnapshotId": snapshot.id, "TieringStartTime": utc(call.now)}
 
 
-def _check_quotas(place: Place, snapshot: Snapshot) -> None:
-    busy = sum(tiering.status == ARCHIVING for tiering in place.tiering.values())
-    if busy >= place.quotas.archives_in_progress:
+def _check_quotas(account: RegionAccount, snapshot: Snapshot) -> None:
+    busy = sum(tiering.status == ARCHIVING for tiering in account.tiering.values())
+    if busy >= account.quotas.archives_in_progress:
         raise ApiError("ResourceLimitExceeded", "Too many snapshot archives in progress.")
-    of_volume = sum(other.tier == "archive" for other in place.by_volume.get(snapshot.volume_id))
-    if of_volume >= place.quotas.archived_per_volume:
+    of_volume = sum(other.tier == "archive" for other in account.by_volume.get(snapshot.volume_id))
+    if of_volume >= account.quotas.archived_per_volume:
         raise ApiError("ResourceLimitExceeded", "Too many archived snapshots of this volume.")
 
 
@@ -66,14 +66,14 @@ def restore_snapshot_tier(call: Call) -> Response:
 
     Raise InvalidParameterCombination unless one of both is asked for, IncorrectState, or ResourceLimitExceeded.
     """
-    place, snapshot = call.place, call.snapshot()
+    account, snapshot = call.account, call.snapshot()
     days, permanent = call.params.get("TemporaryRestoreDays"), bool(call.params.get("PermanentRestore"))
     if permanent == (days is not None):
         raise ApiError("InvalidParameterCombination", "Specify either TemporaryRestoreDays or PermanentRestore.")
-    tiering = place.tiering.get(snapshot.id)
+    tiering = account.tiering.get(snapshot.id)
     if tiering is None or tiering.status in (ARCHIVING, *RESTORING) or not _restorable(snapshot, tiering):
         raise ApiError("IncorrectState", f"The snapshot {snapshot.id} is not archived.")
-    if sum(entry.status in RESTORING for entry in place.tiering.values()) >= place.quotas.restores_in_progress:
+    if sum(entry.status in RESTORING for entry in account.tiering.values()) >= account.quotas.restores_in_progress:
         raise ApiError("ResourceLimitExceeded", "Too many restores from the archive in progress.")
     full = snapshot.full_blocks * BLOCK_SIZE / MIB
     seconds = 0.0
@@ -81,7 +81,7 @@ def restore_snapshot_tier(call: Call) -> Response:
         seconds = call.world.speeds.tier_base_seconds + full / call.world.speeds.restore_mib_per_second
     tiering.status = RESTORING[1] if permanent else RESTORING[0]
     tiering.started, tiering.ends, tiering.temporary_days = call.now, call.now + seconds, int(days or 0)
-    call.world.schedule(tiering.ends - place.skew_seconds, "tier", place, snapshot.id)
+    call.world.schedule(tiering.ends - account.skew_seconds, "tier", account, snapshot.id)
     answer: Response = {
         "SnapshotId": snapshot.id,
         "RestoreStartTime": utc(call.now),
@@ -96,72 +96,72 @@ def _restorable(snapshot: Snapshot, tiering: Tiering) -> bool:
     return snapshot.tier == "archive" or bool(tiering.restore_expires)
 
 
-def finish(world: Setting, place: Place, snapshot_id: str, extra: Any) -> None:  # noqa: ARG001
+def finish(world: WorldState, account: RegionAccount, snapshot_id: str, extra: Any) -> None:  # noqa: ARG001
     """An archive or a restore has come to its end."""
-    tiering, snapshot = place.tiering.get(snapshot_id), place.snapshots.get(snapshot_id)
+    tiering, snapshot = account.tiering.get(snapshot_id), account.snapshots.get(snapshot_id)
     if tiering is None or snapshot is None:
         return
-    now = world.now() + place.skew_seconds
+    now = world.now() + account.skew_seconds
     if tiering.status == ARCHIVING:
-        _archive(place, snapshot, tiering, now)
-        _tell(world, place, snapshot, tiering, "archiveSnapshot", now)
+        _archive(account, snapshot, tiering, now)
+        _tell(world, account, snapshot, tiering, "archiveSnapshot", now)
     elif tiering.status in RESTORING:
-        _restore(world, place, snapshot, tiering, now)
-        _tell(world, place, snapshot, tiering, "restoreSnapshot", now)
+        _restore(world, account, snapshot, tiering, now)
+        _tell(world, account, snapshot, tiering, "restoreSnapshot", now)
 
 
-def _archive(place: Place, snapshot: Snapshot, tiering: Tiering, now: float) -> None:
-    leave(place, snapshot)
+def _archive(account: RegionAccount, snapshot: Snapshot, tiering: Tiering, now: float) -> None:
+    leave(account, snapshot)
     snapshot.tier = "archive"
-    place.archived_blocks += snapshot.full_blocks
+    account.archived_blocks += snapshot.full_blocks
     tiering.status = "archival-completed"
     tiering.archived_at = now
     tiering.restore_expires = 0.0
 
 
-def _restore(world: Setting, place: Place, snapshot: Snapshot, tiering: Tiering, now: float) -> None:
+def _restore(world: WorldState, account: RegionAccount, snapshot: Snapshot, tiering: Tiering, now: float) -> None:
     if snapshot.tier == "archive":
         # What comes back is full, and shares nothing [EC2 user guide: archive considerations].
         snapshot.tier = "standard"
-        place.archived_blocks -= snapshot.full_blocks
-        join(place, snapshot, Chain(snapshot.log, snapshot.log.data_key_id))
+        account.archived_blocks -= snapshot.full_blocks
+        join(account, snapshot, Chain(snapshot.log, snapshot.log.data_key_id))
     if tiering.temporary_days:
         tiering.status = "temporary-restore-completed"
         tiering.restore_expires = now + tiering.temporary_days * SECONDS_PER_DAY
-        world.schedule(tiering.restore_expires - place.skew_seconds, "restore expiry", place, snapshot.id)
+        world.schedule(tiering.restore_expires - account.skew_seconds, "restore expiry", account, snapshot.id)
     else:
         tiering.status = "permanent-restore-completed"
         tiering.restore_expires = 0.0
 
 
-def expire_restore(world: Setting, place: Place, snapshot_id: str, extra: Any) -> None:  # noqa: ARG001
+def expire_restore(world: WorldState, account: RegionAccount, snapshot_id: str, extra: Any) -> None:  # noqa: ARG001
     """A temporary restore is over: the snapshot is in the archive alone again."""
-    tiering, snapshot = place.tiering.get(snapshot_id), place.snapshots.get(snapshot_id)
-    now = world.now() + place.skew_seconds
+    tiering, snapshot = account.tiering.get(snapshot_id), account.snapshots.get(snapshot_id)
+    now = world.now() + account.skew_seconds
     if tiering is None or snapshot is None or not tiering.restore_expires or tiering.restore_expires > now + 1e-6:
         return
     expired = tiering.restore_expires
-    _archive(place, snapshot, tiering, now)
+    _archive(account, snapshot, tiering, now)
     detail = {"event": "restoreExpiry", "result": "succeeded", "recycleBinExitTime": "", "restoreExpiryTime": iso(expired)}
-    events.emit_snapshot_notice(world, place, snapshot, SHAPE, detail, started=tiering.started, ended=now)
+    events.emit_snapshot_notice(world, account, snapshot, SHAPE, detail, started=tiering.started, ended=now)
 
 
-def _tell(world: Setting, place: Place, snapshot: Snapshot, tiering: Tiering, event: str, now: float) -> None:
+def _tell(world: WorldState, account: RegionAccount, snapshot: Snapshot, tiering: Tiering, event: str, now: float) -> None:
     detail = {"event": event, "result": "succeeded", "recycleBinExitTime": ""}
     if event == "restoreSnapshot" and tiering.restore_expires:
         detail["restoreExpiryTime"] = iso(tiering.restore_expires)
-    events.emit_snapshot_notice(world, place, snapshot, SHAPE, detail, started=tiering.started, ended=now)
+    events.emit_snapshot_notice(world, account, snapshot, SHAPE, detail, started=tiering.started, ended=now)
 
 
 def describe_tier_status(call: Call) -> Response:
     """DescribeSnapshotTierStatus: snapshots that were ever archived; filters snapshot-id, volume-id, status, tags."""
-    place, now = call.place, call.now
+    account, now = call.account, call.now
     fields = {
         "snapshot-id": lambda pair: (pair[0].id,),
         "volume-id": lambda pair: (pair[0].volume_id,),
         "last-tiering-operation": lambda pair: (pair[1].status,),
     }
-    pairs = [(place.snapshots[key], tiering) for key, tiering in place.tiering.items() if key in place.snapshots]
+    pairs = [(account.snapshots[key], tiering) for key, tiering in account.tiering.items() if key in account.snapshots]
     tests = tests_for(parsed(call.params.get("Filters")), fields, lambda pair: pair[0].tags)
     pairs = [pair for pair in pairs if all(test(pair) for test in tests)]
     chosen, token = page(pairs, lambda pair: pair[0].seq, call.params)
@@ -174,7 +174,7 @@ def _rendered(snapshot: Snapshot, tiering: Tiering, now: float) -> Response:
         "SnapshotId": snapshot.id,
         "VolumeId": snapshot.volume_id,
         "Status": snapshot.state,
-        "OwnerId": snapshot.account,
+        "OwnerId": snapshot.owner_id,
         "Tags": as_list(snapshot.tags),
         "StorageTier": snapshot.tier,
         "LastTieringStartTime": utc(tiering.started),

@@ -5,19 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from snapkeep.lab.ebs_model.api import copies, locks, snapshots, tiers, volumes
-from snapkeep.lab.ebs_model.api import recycle_bin as recyclebin
+from snapkeep.lab.ebs_model.api import copies, locks, recycle_bin, snapshots, tiers, volumes
 
 if TYPE_CHECKING:
-    from snapkeep.lab.ebs_model.store.region_account import Place
-    from snapkeep.lab.ebs_model.store.world_state import Setting
+    from snapkeep.lab.ebs_model.store.region_account import RegionAccount
+    from snapkeep.lab.ebs_model.store.world_state import WorldState
 
 
-def _deliver(world: Setting, place: Place, resource_id: str, event: Any) -> None:  # noqa: ARG001
+def _deliver(world: WorldState, account: RegionAccount, resource_id: str, event: Any) -> None:  # noqa: ARG001
     world.deliver(event)
 
 
-HANDLERS: dict[str, Callable[[Setting, Place, str, Any], None]] = {
+HANDLERS: dict[str, Callable[[WorldState, RegionAccount, str, Any], None]] = {
     "deliver": _deliver,
     "snapshot": snapshots.finish,
     "copy": copies.finish,
@@ -27,5 +26,5 @@ HANDLERS: dict[str, Callable[[Setting, Place, str, Any], None]] = {
     "cool-off expiry": locks.tell_cool_off,
     "tier": tiers.finish,
     "restore expiry": tiers.expire_restore,
-    "bin exit": recyclebin.leave,
+    "bin exit": recycle_bin.leave,
 }

@@ -16,8 +16,8 @@ from snapkeep.lab.ebs_model.store.records import COMPLETED, Instance, Snapshot, 
 from snapkeep.lab.ebs_model.store.tags import as_list, flat, from_specifications
 
 if TYPE_CHECKING:
-    from snapkeep.lab.ebs_model.store.region_account import Place
-    from snapkeep.lab.ebs_model.store.world_state import Setting
+    from snapkeep.lab.ebs_model.store.region_account import RegionAccount
+    from snapkeep.lab.ebs_model.store.world_state import WorldState
 
 # Largest sizes in GiB [EBS user guide: volume types].
 LARGEST_GIB = {"gp2": 16_384, "gp3": 65_536, "io1": 16_384, "io2": 65_536, "st1": 16_384, "sc1": 16_384, "standard": 1024}
@@ -30,9 +30,9 @@ def create_volume(call: Call) -> Response:
 
     Raise MissingParameter or InvalidZone.NotFound for its zone, and what its size, type and tags are refused by.
     """
-    params, place = call.params, call.place
+    params, account = call.params, call.account
     token = str(params.get("ClientToken") or "")
-    made = next((v for v in place.volumes.values() if token and v.client_token == token), None)
+    made = next((v for v in account.volumes.values() if token and v.client_token == token), None)
     if made is not None:
         return rendered(made)
     zone = _zone(call)
@@ -40,12 +40,12 @@ def create_volume(call: Call) -> Response:
     kind = str(params.get("VolumeType") or "gp2")
     size_gib = int(params.get("Size") or (snapshot.size_gib if snapshot else 0))
     _check_size(kind, size_gib, snapshot)
-    given = from_specifications(params, "volume", place.quotas.tags_per_resource)
+    given = from_specifications(params, "volume", account.quotas.tags_per_resource)
     key_arn, failure = _key(call, snapshot)
     volume = Volume(
         seq=call.world.next_seq(),
         id=call.world.ids.resource("vol"),
-        account=place.account,
+        owner_id=account.account_id,
         zone=zone,
         size_gib=size_gib,
         type=kind,
@@ -61,7 +61,7 @@ def create_volume(call: Call) -> Response:
         client_token=token,
     )
     volume.log.origin = volume.id
-    place.volumes[volume.id] = volume
+    account.volumes[volume.id] = volume
     _let_be_created(call, volume, failure)
     return {**rendered(volume), "State": "creating"}
 
@@ -70,16 +70,16 @@ def _let_be_created(call: Call, volume: Volume, failure: str) -> None:
     """A failure comes later than the answer, however fast volumes are created: EC2 tells it by an event alone."""
     seconds = call.world.speeds.volume_create_seconds
     if seconds or failure:
-        call.world.schedule(call.now - call.place.skew_seconds + seconds, "volume", call.place, volume.id, failure)
+        call.world.schedule(call.now - call.account.skew_seconds + seconds, "volume", call.account, volume.id, failure)
     else:
-        finish_create(call.world, call.place, volume.id, "")
+        finish_create(call.world, call.account, volume.id, "")
 
 
 def _zone(call: Call) -> str:
     zone = str(call.params.get("AvailabilityZone") or "")
     if not zone:
         raise missing("AvailabilityZone")
-    if zone[:-1] != call.place.region:
+    if zone[:-1] != call.account.region:
         raise ApiError("InvalidZone.NotFound", f"The zone '{zone}' does not exist.")
     return zone
 
@@ -88,7 +88,7 @@ def _base(call: Call) -> Snapshot | None:
     snapshot_id = call.params.get("SnapshotId")
     if not snapshot_id:
         return None
-    _, snapshot = sharing.find_visible(call.world, call.place.region, call.place.account, str(snapshot_id))
+    _, snapshot = sharing.find_visible(call.world, call.account.region, call.account.account_id, str(snapshot_id))
     if snapshot is None:
         raise snapshot_not_found(str(snapshot_id))
     if snapshot.state != COMPLETED or snapshot.tier != "standard":
@@ -115,11 +115,11 @@ def _usual_iops(kind: str, size_gib: int) -> int:
 
 def _key(call: Call, snapshot: Snapshot | None) -> tuple[str, str]:
     """Return the ARN of the key ("" for none), and why the volume will fail for it ("" when it will not)."""
-    params, place = call.params, call.place
+    params, account = call.params, call.account
     if params.get("KmsKeyId") and not params.get("Encrypted") and not (snapshot and snapshot.encrypted):
         raise ApiError("InvalidParameterDependency", "The parameter KmsKeyId requires the parameter Encrypted to be set.")
     inherited = snapshot.key_arn if snapshot is not None else ""
-    if not (params.get("Encrypted") or inherited or place.encrypt_by_default):
+    if not (params.get("Encrypted") or inherited or account.encrypt_by_default):
         return "", ""
     key, key_arn = keys.for_copy(call, str(params.get("KmsKeyId") or inherited))
     if key is None or key.state == "PendingDeletion":
@@ -127,17 +127,17 @@ def _key(call: Call, snapshot: Snapshot | None) -> tuple[str, str]:
     return key_arn, "" if keys.usable(key, call.caller) else f"{key_arn} is disabled."
 
 
-def finish_create(world: Setting, place: Place, volume_id: str, failure: Any) -> None:
+def finish_create(world: WorldState, account: RegionAccount, volume_id: str, failure: Any) -> None:
     """A volume becomes available, or fails for its key (and is gone)."""
-    volume = place.volumes.get(volume_id)
+    volume = account.volumes.get(volume_id)
     if volume is None or volume.state != "creating":
         return
     if failure:
-        del place.volumes[volume_id]
-        events.emit_volume(world, place, volume, "createVolume", "failed", str(failure))
+        del account.volumes[volume_id]
+        events.emit_volume(world, account, volume, "createVolume", "failed", str(failure))
     else:
         volume.state = "available"
-        events.emit_volume(world, place, volume, "createVolume", "available")
+        events.emit_volume(world, account, volume, "createVolume", "available")
 
 
 def delete_volume(call: Call) -> Response:
@@ -147,15 +147,15 @@ def delete_volume(call: Call) -> Response:
         raise ApiError("VolumeInUse", f"Volume {volume.id} is currently attached to {volume.instance_id}")
     if volume.state != "available":
         raise ApiError("IncorrectState", f"The volume '{volume.id}' is in state '{volume.state}'.")
-    remove(call.world, call.place, volume)
+    remove(call.world, call.account, volume)
     return {}
 
 
-def remove(world: Setting, place: Place, volume: Volume) -> None:
+def remove(world: WorldState, account: RegionAccount, volume: Volume) -> None:
     """Given a volume, let it be gone."""
-    del place.volumes[volume.id]
+    del account.volumes[volume.id]
     volume.state = "deleted"
-    events.emit_volume(world, place, volume, "deleteVolume", "deleted")
+    events.emit_volume(world, account, volume, "deleteVolume", "deleted")
 
 
 def modify_volume(call: Call) -> Response:
@@ -182,7 +182,7 @@ def modify_volume(call: Call) -> Response:
     volume.size_gib, volume.type = size_gib, kind
     volume.iops = int(call.params.get("Iops") or volume.iops)
     volume.throughput = int(call.params.get("Throughput") or volume.throughput)
-    events.emit_volume(call.world, call.place, volume, "modifyVolume", "optimizing")
+    events.emit_volume(call.world, call.account, volume, "modifyVolume", "optimizing")
     return {"VolumeModification": change}
 
 
@@ -199,7 +199,7 @@ def attach_volume(call: Call) -> Response:
     if volume.zone != instance.zone:
         message = f"The volume '{volume.id}' is not in the same availability zone as instance '{instance.id}'"
         raise ApiError("InvalidVolume.ZoneMismatch", message)
-    if any(call.place.volumes[volume_id].device == device for volume_id in instance.volume_ids):
+    if any(call.account.volumes[volume_id].device == device for volume_id in instance.volume_ids):
         raise ApiError("InvalidParameterValue", f"Invalid value '{device}' for unixDevice. Attachment point is already in use")
     attach(volume, instance, device, call.now)
     return attachment(volume)
@@ -207,7 +207,7 @@ def attach_volume(call: Call) -> Response:
 
 def instance_of(call: Call, instance_id: str) -> Instance:
     """Given an id, return the instance. Raise InvalidInstanceID.NotFound."""
-    instance = call.place.instances.get(instance_id)
+    instance = call.account.instances.get(instance_id)
     if instance is None or instance.state == "terminated":
         raise ApiError("InvalidInstanceID.NotFound", f"The instance ID '{instance_id}' does not exist")
     return instance
@@ -231,13 +231,13 @@ def detach_volume(call: Call) -> Response:
     if wanted and wanted != volume.instance_id:
         raise ApiError("InvalidAttachment.NotFound", f"Volume '{volume.id}' is not attached to instance '{wanted}'.")
     answer = {**attachment(volume), "State": "detaching"}
-    detach(call.place, volume)
+    detach(call.account, volume)
     return answer
 
 
-def detach(place: Place, volume: Volume) -> None:
+def detach(account: RegionAccount, volume: Volume) -> None:
     """Detach a volume."""
-    place.instances[volume.instance_id].volume_ids.remove(volume.id)
+    account.instances[volume.instance_id].volume_ids.remove(volume.id)
     volume.state, volume.instance_id, volume.device = "available", "", ""
 
 
@@ -302,7 +302,7 @@ def describe_volumes(call: Call) -> Response:
 
     Raise InvalidVolume.NotFound, or InvalidParameterCombination on ids with a page size.
     """
-    store = call.place.volumes
+    store = call.account.volumes
     wanted = call.params.get("VolumeIds")
     for volume_id in wanted or ():
         if volume_id not in store:

@@ -70,13 +70,13 @@ class Throttle:
     def __init__(self) -> None:
         self.levels: dict[str, tuple[float, float]] = {}
 
-    def take(self, place: str, service: str, action: str, params: Mapping[str, Any], quotas: Quotas, now: float) -> None:
+    def take(self, account_name: str, service: str, action: str, params: Mapping[str, Any], quotas: Quotas, now: float) -> None:
         """Given a request, take one token. Raise RequestLimitExceeded (HTTP 503) when there is none.
 
         The EBS direct APIs answer RequestThrottledException, HTTP 400 (botocore: ebs).
         """
         name, (capacity, refill) = bucket_of(action, params, quotas)
-        slot = f"{place}/{name}"
+        slot = f"{account_name}/{name}"
         level, since = self.levels.get(slot, (capacity, now))
         level = min(capacity, level + max(0.0, now - since) * refill)
         if level < 1:

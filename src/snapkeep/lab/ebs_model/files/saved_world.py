@@ -5,9 +5,9 @@ Write logs and chains are shared between records: they are written once, and nam
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import MISSING, asdict, fields
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from snapkeep.lab.ebs_model.conditions.clock import Clock, VirtualClock
 from snapkeep.lab.ebs_model.conditions.event_options import EventOptions
@@ -28,15 +28,14 @@ from snapkeep.lab.ebs_model.store.records import (
     Tiering,
     Volume,
 )
-from snapkeep.lab.ebs_model.store.region_account import Place
-from snapkeep.lab.ebs_model.store.world_state import Setting
+from snapkeep.lab.ebs_model.store.region_account import RegionAccount
+from snapkeep.lab.ebs_model.store.world_state import WorldState
 
 if TYPE_CHECKING:
     import random
 
-VERSION = 1
+VERSION = 2
 Data = dict[str, Any]
-_World = TypeVar("_World", bound=Setting)
 _STORES: dict[str, type[Any]] = {
     "volumes": Volume,
     "instances": Instance,
@@ -67,10 +66,10 @@ class _Numbers:
         return self.found.setdefault(thing, len(self.found))
 
 
-def save(world: Setting) -> Data:
+def save(world: WorldState) -> Data:
     """Given a world, return all of it as JSON-able data. Listeners are not part of it."""
     logs, chains = _Numbers(), _Numbers()
-    places = [_save_place(place, logs, chains) for place in world.places.values()]
+    accounts = [_save_account(account, logs, chains) for account in world.region_accounts.values()]
     # A base may be known from its descendants alone: numbering it may add logs while they are written.
     written: list[Data] = []
     saved_chains = [{"log": logs.of(chain.log), "data_key_id": chain.data_key_id} for chain in chains.found]
@@ -81,7 +80,7 @@ def save(world: Setting) -> Data:
         "now": world.clock.now(),
         "started": world.started,
         "seed": world.seed,
-        "account": world.account,
+        "account": world.account_id,
         "regions": list(world.regions),
         "quotas": asdict(world.quotas),
         "region_quotas": {region: asdict(quotas) for region, quotas in world.region_quotas.items()},
@@ -90,17 +89,17 @@ def save(world: Setting) -> Data:
         "events": asdict(world.event_options),
         "faults": [{"rule": _differing(armed.rule), "matches": armed.matches} for armed in world.faults.armed],
         "random": {name: _save_random(dice) for name, dice in _dice(world).items()},
-        "due": [list(entry) for entry in sorted(world.heap)],
+        "timers": [list(entry) for entry in sorted(world.timers)],
         "sequence": world.sequence,
         "throttle": {name: list(level) for name, level in world.throttle.levels.items()},
         "shared": world.shared_snapshots,
         "logs": written,
         "chains": saved_chains,
-        "places": places,
+        "region_accounts": accounts,
     }
 
 
-def _dice(world: Setting) -> dict[str, random.Random]:
+def _dice(world: WorldState) -> dict[str, random.Random]:
     return {
         "ids": world.ids.random,
         "world": world.random,
@@ -145,34 +144,34 @@ def _save_record(record: Any, logs: _Numbers, chains: _Numbers) -> Data:
     return saved
 
 
-def _save_place(place: Place, logs: _Numbers, chains: _Numbers) -> Data:
-    saved: Data = {name: getattr(place, name) for name in _PLAIN}
+def _save_account(account: RegionAccount, logs: _Numbers, chains: _Numbers) -> Data:
+    saved: Data = {name: getattr(account, name) for name in _PLAIN}
     for name in (*_STORES, "bin"):
-        saved[name] = {key: _save_record(record, logs, chains) for key, record in getattr(place, name).items()}
-    saved["account"], saved["region"] = place.account, place.region
-    saved["snapshots"] = [_save_record(snapshot, logs, chains) for snapshot in place.ordered(-1)]
-    saved["bin_rules"] = [asdict(rule) for rule in place.bin_rules]
-    saved["permissions"] = {key: list(grantees) for key, grantees in place.permissions.items()}
-    saved["volume_chains"] = [[logs.of(log), chains.of(chain)] for log, chain in place.chains.items()]
+        saved[name] = {key: _save_record(record, logs, chains) for key, record in getattr(account, name).items()}
+    saved["account"], saved["region"] = account.account_id, account.region
+    saved["snapshots"] = [_save_record(snapshot, logs, chains) for snapshot in account.ordered(-1)]
+    saved["bin_rules"] = [asdict(rule) for rule in account.bin_rules]
+    saved["permissions"] = {key: list(grantees) for key, grantees in account.permissions.items()}
+    saved["volume_chains"] = [[logs.of(log), chains.of(chain)] for log, chain in account.chains.items()]
     # A last copy that is gone makes the next one full, and so does none: only those still there are kept.
-    saved["last_copies"] = [copy.id for copy in place.last_copy.values() if copy.id in place.snapshots]
+    saved["last_copies"] = [copy.id for copy in account.last_copy.values() if copy.id in account.snapshots]
     return saved
 
 
-def restore(make: Callable[..., _World], data: Mapping[str, Any], clock: Clock | None) -> _World:
+def restore(data: Mapping[str, Any], clock: Clock | None) -> WorldState:
     """Given saved data, return the world as it was. Without a clock: a virtual one at the time of saving.
 
     Raise ValueError on a version that this model does not read.
     """
     if data.get("version") != VERSION:
         raise ValueError(f"version of the state is {data.get('version')!r}: this model reads {VERSION}")
-    world = make(
+    world = WorldState(
         clock=clock or VirtualClock(data["now"]),
         seed=data["seed"],
         quotas=quotas_from(data["quotas"]),
         region_quotas={region: quotas_from(quotas) for region, quotas in data["region_quotas"].items()},
         speeds=Speeds(**data["speeds"]),
-        latency=Latency(**data.get("latency", {})),
+        latency=Latency(**data["latency"]),
         events=EventOptions(**data["events"]),
         account=data["account"],
         regions=tuple(data["regions"]),
@@ -184,13 +183,13 @@ def restore(make: Callable[..., _World], data: Mapping[str, Any], clock: Clock |
         version, internal, gauss = data["random"][name]
         dice.setstate((version, tuple(internal), gauss))
     world.sequence = data["sequence"]
-    world.heap[:] = [tuple(entry) for entry in data["due"]]
+    world.timers[:] = [tuple(entry) for entry in data["timers"]]
     world.throttle.levels = {name: (level[0], level[1]) for name, level in data["throttle"].items()}
     world.shared_snapshots = {region: dict(shared) for region, shared in data["shared"].items()}
     logs = _restore_logs(data["logs"])
     chains = [Chain(logs[entry["log"]], entry["data_key_id"]) for entry in data["chains"]]
-    for saved in data["places"]:
-        _restore_place(world, saved, logs, chains)
+    for saved in data["region_accounts"]:
+        _restore_account(world, saved, logs, chains)
     return world
 
 
@@ -235,41 +234,41 @@ def _restore_record(kind: type[Any], data: Data, logs: list[WriteLog], chains: l
     return record
 
 
-def _restore_place(world: Setting, data: Data, logs: list[WriteLog], chains: list[Chain]) -> None:
-    place = world.place(data["region"], data["account"])
+def _restore_account(world: WorldState, data: Data, logs: list[WriteLog], chains: list[Chain]) -> None:
+    account = world.region_account(data["region"], data["account"])
     for name in _PLAIN:
-        setattr(place, name, data[name])
+        setattr(account, name, data[name])
     stores: dict[str, type[Any]] = {**_STORES, "bin": Binned}
     for name, kind in stores.items():
         records = {key: _restore_record(kind, record, logs, chains) for key, record in data[name].items()}
-        setattr(place, name, records)
+        setattr(account, name, records)
     for saved in data["snapshots"]:
-        _restore_snapshot(place, _restore_record(Snapshot, saved, logs, chains))
-    for binned in place.bin.values():
+        _restore_snapshot(account, _restore_record(Snapshot, saved, logs, chains))
+    for binned in account.bin.values():
         if binned.snapshot.source_id:
-            place.copies_by_log.setdefault(binned.snapshot.log, {})[binned.snapshot] = None
-    place.bin_rules = [
+            account.copies_by_log.setdefault(binned.snapshot.log, {})[binned.snapshot] = None
+    account.bin_rules = [
         BinRule(rule["retention_days"], _pairs(rule["tags"]), _pairs(rule["exclude_tags"])) for rule in data["bin_rules"]
     ]
-    place.permissions = {key: dict.fromkeys(grantees) for key, grantees in data["permissions"].items()}
-    place.chains = {logs[log]: chains[chain] for log, chain in data["volume_chains"]}
+    account.permissions = {key: dict.fromkeys(grantees) for key, grantees in data["permissions"].items()}
+    account.chains = {logs[log]: chains[chain] for log, chain in data["volume_chains"]}
     for copy_id in data["last_copies"]:
-        copy = place.snapshots[copy_id]
-        place.last_copy[copy.log] = copy
-    members = {id(s.chain): s.chain for s in (*place.snapshots.values(), *(b.snapshot for b in place.bin.values()))}
-    place.stored_blocks = sum(chain.stored_blocks for chain in members.values() if chain is not None)
+        copy = account.snapshots[copy_id]
+        account.last_copy[copy.log] = copy
+    members = {id(s.chain): s.chain for s in (*account.snapshots.values(), *(b.snapshot for b in account.bin.values()))}
+    account.stored_blocks = sum(chain.stored_blocks for chain in members.values() if chain is not None)
 
 
 def _pairs(entries: list[list[str]]) -> list[tuple[str, str]]:
     return [(entry[0], entry[1]) for entry in entries]
 
 
-def _restore_snapshot(place: Place, snapshot: Snapshot) -> None:
-    place.add(snapshot)
+def _restore_snapshot(account: RegionAccount, snapshot: Snapshot) -> None:
+    account.add(snapshot)
     if snapshot.source_id:
         if snapshot.state != "error":
-            place.copies_by_log.setdefault(snapshot.log, {})[snapshot] = None
+            account.copies_by_log.setdefault(snapshot.log, {})[snapshot] = None
         if snapshot.state == PENDING:
-            place.copies_in_flight[snapshot.id] = snapshot
+            account.copies_in_flight[snapshot.id] = snapshot
     elif snapshot.state == PENDING:
-        place.pending_creates += 1
+        account.pending_creates += 1

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from snapkeep.lab.ebs_model.api import copies, keys, snapshots, volumes
 from snapkeep.lab.ebs_model.conditions.clock import VIRTUAL_START, Clock, VirtualClock, seconds_of
@@ -22,13 +22,12 @@ from snapkeep.lab.ebs_model.requests.call import Call
 from snapkeep.lab.ebs_model.store.blocks import BLOCKS_PER_GIB
 from snapkeep.lab.ebs_model.store.records import COMPLETED, BinRule, Image, Instance, Snapshot, Volume
 from snapkeep.lab.ebs_model.store.tags import flat
-from snapkeep.lab.ebs_model.store.world_state import Setting
+from snapkeep.lab.ebs_model.store.world_state import WorldState
 
 if TYPE_CHECKING:
-    from snapkeep.lab.ebs_model.store.region_account import Place
+    from snapkeep.lab.ebs_model.store.region_account import RegionAccount
 
 Data = Mapping[str, Any]
-_World = TypeVar("_World", bound=Setting)
 TOP = (
     "version account seed start regions quotas speeds latency events faults clock_skew keys encryption_by_default instances "
     "volumes history images recycle_bin block_public_access"
@@ -60,7 +59,7 @@ class WorldFileError(ValueError):
         self.errors = errors
 
 
-def build(make: Callable[..., _World], document: Data, clock: Clock | None) -> _World:
+def build(document: Data, clock: Clock | None) -> WorldState:
     """Given a world file's content, return the world. Raise WorldFileError."""
     errors = check(document)
     if errors:
@@ -72,7 +71,7 @@ def build(make: Callable[..., _World], document: Data, clock: Clock | None) -> _
     more: dict[str, Any] = {"account": str(document["account"])} if "account" in document else {}
     if "regions" in document:
         more["regions"] = tuple(document["regions"])
-    world = make(
+    world = WorldState(
         clock=clock or VirtualClock(_moment(document.get("start", VIRTUAL_START))),
         seed=int(document.get("seed", 0)),
         quotas=quotas_from(quotas),
@@ -169,7 +168,7 @@ class _Moment:
 
 
 class _Builder:
-    def __init__(self, world: Setting) -> None:
+    def __init__(self, world: WorldState) -> None:
         self.world = world
         self.instances: dict[str, Instance] = {}
         self.volumes: dict[str, list[Volume]] = {}
@@ -180,55 +179,55 @@ class _Builder:
             for entry in document.get(section) or ():
                 make(entry)
         for region, key in (document.get("encryption_by_default") or {}).items():
-            place = self.world.place(region)
-            place.encrypt_by_default = True
-            place.default_key = self._key_arn(place, key) if isinstance(key, str) else ""
+            account = self.world.region_account(region)
+            account.encrypt_by_default = True
+            account.default_key = self._key_arn(account, key) if isinstance(key, str) else ""
         self._history(document.get("history") or ())
         for entry in document.get("images") or ():
             self._image(entry)
         for entry in document.get("recycle_bin") or ():
             tags, excluded = (list((entry.get(name) or {}).items()) for name in ("tags", "exclude_tags"))
-            self._place(entry).bin_rules.append(BinRule(int(entry["retention_days"]), tags, excluded))
+            self._account(entry).bin_rules.append(BinRule(int(entry["retention_days"]), tags, excluded))
         for region, state in (document.get("block_public_access") or {}).items():
-            self.world.place(region).block_public_access = str(state)
+            self.world.region_account(region).block_public_access = str(state)
         for region, seconds in (document.get("clock_skew") or {}).items():
             self.world.set_clock_skew(region, float(seconds))
         self._delete_volumes(document.get("volumes") or ())
 
-    def _place(self, entry: Data) -> Place:
-        return self.world.place(str(entry["region"]), str(entry.get("account") or self.world.account))
+    def _account(self, entry: Data) -> RegionAccount:
+        return self.world.region_account(str(entry["region"]), str(entry.get("account") or self.world.account_id))
 
     def _key(self, entry: Data) -> None:
-        place = self._place(entry)
-        key = keys.make(self.world, place, str(entry.get("description") or ""), "CUSTOMER")
+        account = self._account(entry)
+        key = keys.make(self.world, account, str(entry.get("description") or ""), "CUSTOMER")
         key.state = str(entry.get("state") or "Enabled")
         key.denied = [str(pattern) for pattern in entry.get("denied") or ()]
         if key.state == "PendingDeletion":
             key.deletion_at = self.world.now() + 30 * SECONDS_PER_DAY
         if entry.get("alias"):
-            place.aliases[str(entry["alias"])] = key.id
+            account.aliases[str(entry["alias"])] = key.id
 
-    def _key_arn(self, place: Place, reference: Any) -> str:
+    def _key_arn(self, account: RegionAccount, reference: Any) -> str:
         if not reference:
             return ""
         name = keys.EBS_ALIAS if reference is True else str(reference)
-        key = keys.resolve(self.world, place, name)
+        key = keys.resolve(self.world, account, name)
         if key is None:
-            raise WorldFileError([f"key {name!r} is not in {place.region}"])
+            raise WorldFileError([f"key {name!r} is not in {account.region}"])
         return key.arn
 
     def _instance(self, entry: Data) -> None:
-        place = self._place(entry)
+        account = self._account(entry)
         instance = Instance(
             seq=self.world.next_seq(),
             id=self.world.ids.resource("i"),
-            account=place.account,
-            zone=str(entry.get("zone") or place.region + "a"),
+            owner_id=account.account_id,
+            zone=str(entry.get("zone") or account.region + "a"),
             launched=self.world.now(),
             root_device=str(entry.get("root_device") or "/dev/xvda"),
             tags=flat({"Name": str(entry["name"]), **(entry.get("tags") or {})}),
         )
-        place.instances[instance.id] = self.instances[str(entry["name"])] = instance
+        account.instances[instance.id] = self.instances[str(entry["name"])] = instance
 
     def _volume(self, entry: Data) -> None:
         name, count = str(entry["name"]), int(entry.get("count") or 1)
@@ -237,13 +236,13 @@ class _Builder:
         ]
 
     def _one_volume(self, entry: Data, name: str) -> Volume:
-        place, now = self._place(entry), self.world.now()
-        key_arn = self._key_arn(place, entry.get("key"))
+        account, now = self._account(entry), self.world.now()
+        key_arn = self._key_arn(account, entry.get("key"))
         volume = Volume(
             seq=self.world.next_seq(),
             id=self.world.ids.resource("vol"),
-            account=place.account,
-            zone=str(entry.get("zone") or place.region + "a"),
+            owner_id=account.account_id,
+            zone=str(entry.get("zone") or account.region + "a"),
             size_gib=int(entry["size_gib"]),
             type=str(entry.get("type") or "gp3"),
             created=now,
@@ -259,7 +258,7 @@ class _Builder:
         used = int(float(entry.get("used_gib", entry["size_gib"])) * BLOCKS_PER_GIB)
         if used:
             volume.log.write(0, min(used, volume.size_gib * BLOCKS_PER_GIB))
-        place.volumes[volume.id] = volume
+        account.volumes[volume.id] = volume
         if entry.get("instance") is not None:
             instance = self.instances[str(entry["instance"])]
             device = str(entry.get("device") or (f"/dev/sd{chr(ord('f') + len(instance.volume_ids))}"))
@@ -283,53 +282,53 @@ class _Builder:
 
     def _past_snapshot(self, moment: _Moment) -> None:
         entry, volume = moment.entry, moment.volume
-        place = self.world.place(volume.zone[:-1], volume.account)
-        call = Call(self.world, place, {}, "", moment.when)
+        account = self.world.region_account(volume.zone[:-1], volume.owner_id)
+        call = Call(self.world, account, {}, "", moment.when)
         tags = {key: str(value) for key, value in (entry.get("tags") or {}).items()}
         snapshot = snapshots.pin(call, volume, str(entry.get("description") or ""), tags, "")
-        self._complete(place, snapshot, moment.when + self.world.speeds.snapshot_base_seconds)
+        self._complete(account, snapshot, moment.when + self.world.speeds.snapshot_base_seconds)
         for copy in entry.get("copies") or ():
-            self._past_copy(place, snapshot, copy)
+            self._past_copy(account, snapshot, copy)
 
-    def _past_copy(self, source_place: Place, source: Snapshot, entry: Data) -> None:
-        place = self.world.place(str(entry["region"]), source.account)
-        call = Call(self.world, place, {}, "", source.completed_at)
-        key_arn = self._key_arn(place, entry.get("key") or (True if source.encrypted else ""))
+    def _past_copy(self, source_place: RegionAccount, source: Snapshot, entry: Data) -> None:
+        account = self.world.region_account(str(entry["region"]), source.owner_id)
+        call = Call(self.world, account, {}, "", source.completed_at)
+        key_arn = self._key_arn(account, entry.get("key") or (True if source.encrypted else ""))
         origin = {"volume": source.volume_id, "region": source_place.region, "snapshot": source.id}
         tags = {key: str(value).format(**origin) for key, value in (entry.get("tags") or {}).items()}
         copy = copies.pin(call, source_place, source, key_arn, str(entry.get("description") or "").format(**origin), tags)
-        self._complete(place, copy, source.completed_at + self.world.speeds.copy_base_seconds)
-        place.last_copy[copy.log] = copy
+        self._complete(account, copy, source.completed_at + self.world.speeds.copy_base_seconds)
+        account.last_copy[copy.log] = copy
 
     @staticmethod
-    def _complete(place: Place, snapshot: Snapshot, when: float) -> None:
+    def _complete(account: RegionAccount, snapshot: Snapshot, when: float) -> None:
         snapshot.state, snapshot.due, snapshot.completed_at = COMPLETED, when, when
-        place.add(snapshot)
+        account.add(snapshot)
 
     def _image(self, entry: Data) -> None:
-        place = self._place(entry)
+        account = self._account(entry)
         for volume in self.volumes[str(entry["volume"])]:
-            held = [snapshot for snapshot in place.by_volume.get(volume.id) if snapshot.state == COMPLETED]
+            held = [snapshot for snapshot in account.by_volume.get(volume.id) if snapshot.state == COMPLETED]
             if not held:
                 raise WorldFileError([f"image {entry['name']!r}: volume {entry['volume']!r} has no snapshot in its history"])
             newest = max(held, key=lambda snapshot: snapshot.start)
             image = Image(
                 seq=self.world.next_seq(),
                 id=self.world.ids.resource("ami"),
-                account=place.account,
+                owner_id=account.account_id,
                 name=str(entry["name"]),
                 created=self.world.now(),
                 root_device="/dev/xvda",
                 mappings=[("/dev/xvda", newest.id, newest.size_gib)],
                 state="disabled" if entry.get("disabled") else "available",
             )
-            place.images[image.id] = image
-            place.image_uses.setdefault(newest.id, []).append(image.id)
+            account.images[image.id] = image
+            account.image_uses.setdefault(newest.id, []).append(image.id)
 
     def _delete_volumes(self, entries: Any) -> None:
         for entry in entries:
             for volume in self.volumes[str(entry["name"])] if entry.get("deleted") else ():
-                place = self._place(entry)
+                account = self._account(entry)
                 if volume.instance_id:
-                    volumes.detach(place, volume)
-                volumes.remove(self.world, place, volume)
+                    volumes.detach(account, volume)
+                volumes.remove(self.world, account, volume)

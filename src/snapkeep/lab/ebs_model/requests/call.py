@@ -11,8 +11,8 @@ from snapkeep.lab.ebs_model.store.ids import well_formed
 
 if TYPE_CHECKING:
     from snapkeep.lab.ebs_model.store.records import Snapshot, Volume
-    from snapkeep.lab.ebs_model.store.region_account import Place
-    from snapkeep.lab.ebs_model.store.world_state import Setting
+    from snapkeep.lab.ebs_model.store.region_account import RegionAccount
+    from snapkeep.lab.ebs_model.store.world_state import WorldState
 
 Params = Mapping[str, Any]
 Response = dict[str, Any]
@@ -22,8 +22,8 @@ Response = dict[str, Any]
 class Call:
     """A request: where, by whom, when (in the region's own time), with which parameters."""
 
-    world: Setting
-    place: Place
+    world: WorldState
+    account: RegionAccount
     params: Params
     caller: str
     now: float
@@ -34,7 +34,7 @@ class Call:
 
     def own_snapshot(self, snapshot_id: str) -> Snapshot:
         """Given an id, return the account's own snapshot. Raise InvalidSnapshot.NotFound or a form error."""
-        found = self.place.snapshots.get(snapshot_id)
+        found = self.account.snapshots.get(snapshot_id)
         if found is None:
             check_snapshot_id(snapshot_id)
             raise snapshot_not_found(snapshot_id)
@@ -43,7 +43,7 @@ class Call:
     def volume(self, parameter: str = "VolumeId") -> Volume:
         """Return the volume that a parameter names. Raise InvalidVolume.NotFound or a form error."""
         volume_id = str(self.params[parameter])
-        found = self.place.volumes.get(volume_id)
+        found = self.account.volumes.get(volume_id)
         if found is None:
             if not volume_id.startswith("vol-"):
                 raise ApiError(

@@ -17,11 +17,11 @@ def partition_of(region: str) -> str:
     return "aws-us-gov" if region.startswith("us-gov-") else "aws"
 
 
-def arn(shape: str, region: str, account: str, resource: str) -> str:
+def arn(shape: str, region: str, account_id: str, resource: str) -> str:
     """Given a shape, a region, an account and `snapshot/ID` or `volume/ID`, return the ARN."""
     prefix = f"arn:{partition_of(region)}:ec2"
     if shape == "A":
         return f"{prefix}::{region}:{resource}"
     if shape == "B":
         return f"{prefix}:{region}::{resource}"
-    return f"{prefix}:{region}:{account}:{resource}"
+    return f"{prefix}:{region}:{account_id}:{resource}"

@@ -15,8 +15,8 @@ from snapkeep.lab.ebs_model.store.arns import arn
 
 if TYPE_CHECKING:
     from snapkeep.lab.ebs_model.store.records import Snapshot, SnapshotSet, Volume
-    from snapkeep.lab.ebs_model.store.region_account import Place
-    from snapkeep.lab.ebs_model.store.world_state import Setting
+    from snapkeep.lab.ebs_model.store.region_account import RegionAccount
+    from snapkeep.lab.ebs_model.store.world_state import WorldState
 
 SNAPSHOT = "EBS Snapshot Notification"
 VOLUME = "EBS Volume Notification"
@@ -24,30 +24,30 @@ MULTI_VOLUME = "EBS Multi-Volume Snapshots Completion Status"
 MISSED_DURATION = "EBS Copy Snapshot Missed Completion Duration"
 
 
-def emit_create_snapshot(world: Setting, place: Place, snapshot: Snapshot, ended: float) -> None:
+def emit_create_snapshot(world: WorldState, account: RegionAccount, snapshot: Snapshot, ended: float) -> None:
     """Emit createSnapshot, succeeded or failed, with the volume as source."""
     shape = world.arn_shape()
-    own = arn(shape, place.region, place.account, f"snapshot/{snapshot.id}")
+    own = arn(shape, account.region, account.account_id, f"snapshot/{snapshot.id}")
     detail = {
         "event": "createSnapshot",
         "result": "failed" if snapshot.state == "error" else "succeeded",
         "cause": snapshot.message,
         "request-id": "",
         "snapshot_id": own,
-        "source": arn(shape, place.region, place.account, f"volume/{snapshot.volume_id}"),
+        "source": arn(shape, account.region, account.account_id, f"volume/{snapshot.volume_id}"),
         "startTime": iso(snapshot.start),
         "endTime": iso(ended),
     }
-    world.emit(place, SNAPSHOT, [own], detail)
+    world.emit(account, SNAPSHOT, [own], detail)
 
 
-def emit_create_snapshots(world: Setting, place: Place, group: SnapshotSet, ended: float) -> None:
+def emit_create_snapshots(world: WorldState, account: RegionAccount, group: SnapshotSet, ended: float) -> None:
     """Emit createSnapshots once for a multi-volume set: members with state, no snapshot_id at the top."""
     shape = world.arn_shape()
     snapshots = [
         {
-            "snapshot_id": arn(shape, place.region, place.account, f"snapshot/{snapshot_id}"),
-            "source": arn(shape, place.region, place.account, f"volume/{volume_id}"),
+            "snapshot_id": arn(shape, account.region, account.account_id, f"snapshot/{snapshot_id}"),
+            "source": arn(shape, account.region, account.account_id, f"volume/{volume_id}"),
             "status": "error" if snapshot_id in group.failed_ids else "completed",
         }
         for snapshot_id, volume_id in group.members
@@ -62,16 +62,16 @@ def emit_create_snapshots(world: Setting, place: Place, group: SnapshotSet, ende
         "endTime": iso(ended),
         "snapshots": snapshots,
     }
-    world.emit(place, MULTI_VOLUME, [entry["snapshot_id"] for entry in snapshots], detail)
+    world.emit(account, MULTI_VOLUME, [entry["snapshot_id"] for entry in snapshots], detail)
 
 
-def emit_copy_snapshot(world: Setting, place: Place, copy: Snapshot, ended: float, *, incremental: bool) -> None:
+def emit_copy_snapshot(world: WorldState, account: RegionAccount, copy: Snapshot, ended: float, *, incremental: bool) -> None:
     """Emit copySnapshot in the destination region, with the source snapshot as source.
 
     The failed example of the page has neither incremental nor transferType.
     """
     shape = world.arn_shape()
-    own = arn(shape, place.region, place.account, f"snapshot/{copy.id}")
+    own = arn(shape, account.region, account.account_id, f"snapshot/{copy.id}")
     failed = copy.state == "error"
     detail: Event = {
         "event": "copySnapshot",
@@ -88,12 +88,12 @@ def emit_copy_snapshot(world: Setting, place: Place, copy: Snapshot, ended: floa
         detail["transferType"] = "time-based" if copy.duration_minutes else "standard"
         if copy.duration_minutes:
             detail["completionDurationStartTime"] = iso(copy.start)
-    world.emit(place, SNAPSHOT, [own], detail)
+    world.emit(account, SNAPSHOT, [own], detail)
 
 
-def emit_missed_duration(world: Setting, place: Place, copy: Snapshot, cause: str) -> None:
+def emit_missed_duration(world: WorldState, account: RegionAccount, copy: Snapshot, cause: str) -> None:
     """Emit, as soon as a time-based copy is late, the event that says so (ARN shape C)."""
-    own = arn("C", place.region, place.account, f"snapshot/{copy.id}")
+    own = arn("C", account.region, account.account_id, f"snapshot/{copy.id}")
     detail = {
         "event": "copySnapshot",
         "missedCompletionDurationCause": cause,
@@ -102,7 +102,7 @@ def emit_missed_duration(world: Setting, place: Place, copy: Snapshot, cause: st
         "startTime": unix_date(copy.start),
         "transferType": "time-based",
     }
-    world.emit(place, MISSED_DURATION, [own], detail)
+    world.emit(account, MISSED_DURATION, [own], detail)
 
 
 def unix_date(seconds: float) -> str:
@@ -110,16 +110,16 @@ def unix_date(seconds: float) -> str:
     return time.strftime("%a %b %d %H:%M:%S UTC %Y", time.gmtime(seconds))
 
 
-def emit_volume(world: Setting, place: Place, volume: Volume, event: str, result: str, cause: str = "") -> None:
+def emit_volume(world: WorldState, account: RegionAccount, volume: Volume, event: str, result: str, cause: str = "") -> None:
     """Emit a volume event; the volume's ARN stands in resources alone (shape C)."""
-    own = arn("C", place.region, place.account, f"volume/{volume.id}")
-    world.emit(place, VOLUME, [own], {"event": event, "result": result, "cause": cause, "request-id": ""})
+    own = arn("C", account.region, account.account_id, f"volume/{volume.id}")
+    world.emit(account, VOLUME, [own], {"event": event, "result": result, "cause": cause, "request-id": ""})
 
 
 def emit_snapshot_notice(
-    world: Setting, place: Place, snapshot: Snapshot, shape: str, detail: Event, *, started: float, ended: float
+    world: WorldState, account: RegionAccount, snapshot: Snapshot, shape: str, detail: Event, *, started: float, ended: float
 ) -> None:
     """Emit archive, restore, lock and share events: the common fields, and those in ``detail``."""
-    own = arn(shape, place.region, snapshot.account, f"snapshot/{snapshot.id}")
+    own = arn(shape, account.region, snapshot.owner_id, f"snapshot/{snapshot.id}")
     common: Event = {"cause": "", "request-id": "", "snapshot_id": own, "startTime": iso(started), "endTime": iso(ended)}
-    world.emit(place, SNAPSHOT, [own], {**common, **detail})
+    world.emit(account, SNAPSHOT, [own], {**common, **detail})

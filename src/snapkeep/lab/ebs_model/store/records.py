@@ -19,7 +19,7 @@ class Snapshot:
 
     seq: int
     id: str
-    account: str
+    owner_id: str
     volume_id: str
     state: str
     start: float
@@ -51,7 +51,7 @@ class Volume:
 
     seq: int
     id: str
-    account: str
+    owner_id: str
     zone: str
     size_gib: int
     type: str
@@ -81,7 +81,7 @@ class Instance:
 
     seq: int
     id: str
-    account: str
+    owner_id: str
     zone: str
     launched: float
     root_device: str = "/dev/xvda"
@@ -98,7 +98,7 @@ class Image:
 
     seq: int
     id: str
-    account: str
+    owner_id: str
     name: str
     created: float
     root_device: str
@@ -115,7 +115,7 @@ class Key:
 
     id: str
     arn: str
-    account: str
+    owner_id: str
     created: float
     state: str = "Enabled"
     description: str = ""
@@ -173,7 +173,7 @@ class SnapshotSet:
     """A multi-volume set and which of its snapshots are not finished."""
 
     id: str
-    account: str
+    owner_id: str
     start: float
     members: list[tuple[str, str]]
     waiting: int

@@ -77,13 +77,13 @@ class Index:
         return members_of(self.buckets.get(text))
 
 
-class Place:
+class RegionAccount:
     """The resources of one account in one region."""
 
-    def __init__(self, account: str, region: str, quotas: Quotas) -> None:
-        self.account = account
+    def __init__(self, account_id: str, region: str, quotas: Quotas) -> None:
+        self.account_id = account_id
         self.region = region
-        self.name = f"{account}/{region}"
+        self.name = f"{account_id}/{region}"
         self.quotas = quotas
         self.skew_seconds = 0.0
         self.snapshots: dict[str, Snapshot] = {}

@@ -1,14 +1,11 @@
-"""What every action finds around it: a clock, dice, accounts in regions, what is due, and who hears events."""
+"""The state of a world: its clock, random sources, accounts in regions, timers, and who receives events."""
 
 from __future__ import annotations
 
 import heapq
 import random
-import threading
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from datetime import datetime
-from typing import Any
+from typing import Any, TypedDict
 
 from snapkeep.lab.ebs_model.conditions.clock import Clock, VirtualClock, iso
 from snapkeep.lab.ebs_model.conditions.event_options import ARN_SHAPES, Event, EventOptions
@@ -19,7 +16,7 @@ from snapkeep.lab.ebs_model.conditions.throttling import Throttle
 from snapkeep.lab.ebs_model.errors import ApiError
 from snapkeep.lab.ebs_model.store.blocks import WriteLog
 from snapkeep.lab.ebs_model.store.ids import Ids
-from snapkeep.lab.ebs_model.store.region_account import Place
+from snapkeep.lab.ebs_model.store.region_account import RegionAccount
 
 DEFAULT_ACCOUNT = "123456789012"
 DEFAULT_REGIONS = (
@@ -29,12 +26,29 @@ DEFAULT_REGIONS = (
 )  # fmt: skip
 
 Listener = Callable[[Event], None]
-Happening = tuple[float, int, str, str, str, str, Any]
+Observer = Callable[[RegionAccount, Mapping[str, Any]], None]
+"""Receives the account in its region and the detail of each event, when it is emitted."""
+Timer = tuple[float, int, str, str, str, str, Any]
 """Due time, order, kind, account, region, resource id, and what else it needs (JSON-able)."""
 
 
-class Setting(ABC):
-    """The accounts and regions of a world, before anybody asks anything of it."""
+class WorldOptions(TypedDict, total=False):
+    """The options of a new world, all with defaults."""
+
+    clock: Clock | None
+    seed: int
+    quotas: Quotas | None
+    speeds: Speeds | None
+    latency: Latency | None
+    faults: Faults | None
+    events: EventOptions | None
+    account: str
+    regions: tuple[str, ...]
+    region_quotas: Mapping[str, Quotas] | None
+
+
+class WorldState:
+    """Everything that a world holds, and what its actions share: identifiers, timers, and events."""
 
     def __init__(
         self,
@@ -51,12 +65,11 @@ class Setting(ABC):
         region_quotas: Mapping[str, Quotas] | None = None,
     ) -> None:
         self.clock: Clock = clock or VirtualClock()
-        self.account = account
+        self.account_id = account
         self.regions = regions
         self.quotas = quotas or Quotas()
         self.speeds = speeds or Speeds()
         self.latency = _latency_on(self.clock, latency or Latency())
-        self._requests_take_time = self.latency != Latency()
         self.event_options = events or EventOptions()
         self.region_quotas = dict(region_quotas or {})
         self.seed = seed
@@ -67,58 +80,53 @@ class Setting(ABC):
         self.faults = FaultEngine(seed + 3, self.started)
         self.faults.set(faults or Faults())
         self.throttle = Throttle()
-        self.places: dict[tuple[str, str], Place] = {}
+        self.region_accounts: dict[tuple[str, str], RegionAccount] = {}
         self.shared_snapshots: dict[str, dict[str, str]] = {}
         self.events_emitted = 0
         self.calls_made = 0
-        self.heap: list[Happening] = []
+        self.timers: list[Timer] = []
+        """A heap, by due time."""
         self.sequence = 0
-        self._listeners: list[Listener] = []
-        self._delivering = 0
-        self._lock = threading.RLock()
-        self._moment: float | None = None
-        if isinstance(self.clock, VirtualClock):
-            self.clock.attach(self.run_until)
+        self.listeners: list[Listener] = []
+        self.observers: list[Observer] = []
+        self.delivering = 0
+        """How many events are being delivered at this moment, one within another."""
+        self.moment: float | None = None
+        """The due time of the timer that is running, while one is."""
 
-    @abstractmethod
-    def run_until(self, moment: float | datetime) -> None:
-        """Given a time, let everything up to it happen, in order. Needs a VirtualClock."""
-
-    def place(self, region: str, account_id: str | None = None) -> Place:
+    def region_account(self, region: str, account_id: str | None = None) -> RegionAccount:
         """Given a region and an account, return what is there. Raise ApiError for a region that is not in the world."""
-        key = (account_id or self.account, region)
-        found = self.places.get(key)
+        key = (account_id or self.account_id, region)
+        found = self.region_accounts.get(key)
         if found is None:
             if region not in self.regions:
                 raise ApiError("InvalidRegion", f"The region '{region}' does not exist in this world.")
-            found = self.places[key] = Place(key[0], region, self.region_quotas.get(region, self.quotas))
+            found = self.region_accounts[key] = RegionAccount(key[0], region, self.region_quotas.get(region, self.quotas))
         return found
 
     def now(self) -> float:
         """Return seconds since the epoch: of the clock, or of what is happening right now."""
-        return self.clock.now() if self._moment is None else self._moment
+        return self.clock.now() if self.moment is None else self.moment
 
-    def schedule(self, due: float, kind: str, place: Place, resource_id: str, extra: Any = "") -> None:
+    def schedule(self, due: float, kind: str, account: RegionAccount, resource_id: str, extra: Any = "") -> None:
         """Given a time and a kind of happening, let it happen then."""
         self.sequence += 1
-        entry = (due, self.sequence, kind, place.account, place.region, resource_id, extra)
-        heapq.heappush(self.heap, entry)
+        entry = (due, self.sequence, kind, account.account_id, account.region, resource_id, extra)
+        heapq.heappush(self.timers, entry)
 
     # Events
-
-    def subscribe(self, listener: Listener) -> None:
-        """Given a function, let it have every event, as EventBridge would deliver it."""
-        self._listeners.append(listener)
 
     def arn_shape(self) -> str:
         """Return the shape of the next event's ARNs."""
         shape = self.event_options.arn_shape
         return self.event_random.choice(ARN_SHAPES) if shape == "mixed" else shape
 
-    def emit(self, place: Place, detail_type: str, resources: list[str], detail: Event) -> None:
+    def emit(self, account: RegionAccount, detail_type: str, resources: list[str], detail: Event) -> None:
         """Given an event's content, deliver it: now, later, twice, or not at all."""
         self.events_emitted += 1
-        if not self._listeners:
+        for observer in self.observers:
+            observer(account, detail)
+        if not self.listeners:
             return
         digits = f"{self.event_random.getrandbits(128):032x}"
         now = self.now()
@@ -127,27 +135,27 @@ class Setting(ABC):
             "id": f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}",
             "detail-type": detail_type,
             "source": "aws.ec2",
-            "account": place.account,
-            "time": iso(now + place.skew_seconds),
-            "region": place.region,
+            "account": account.account_id,
+            "time": iso(now + account.skew_seconds),
+            "region": account.region,
             "resources": resources,
             "detail": detail,
         }
         for delay in self.faults.deliveries(event, now):
             later = delay + self.speeds.event_delay_seconds
             if later:
-                self.schedule(now + later, "deliver", place, "", event)
+                self.schedule(now + later, "deliver", account, "", event)
             else:
                 self.deliver(event)
 
     def deliver(self, event: Event) -> None:
         """Given an event, hand it to every listener."""
-        self._delivering += 1
+        self.delivering += 1
         try:
-            for listener in tuple(self._listeners):
+            for listener in tuple(self.listeners):
                 listener(event)
         finally:
-            self._delivering -= 1
+            self.delivering -= 1
 
     def new_log(self, origin: str, base: WriteLog | None = None, generation: int = 0) -> WriteLog:
         """Given a volume's id and perhaps the snapshot content it starts from, return its write log."""
@@ -165,8 +173,8 @@ class Setting(ABC):
 
     def set_clock_skew(self, region: str, seconds: float) -> None:
         """Given a region and seconds, let its clock differ from the world's, for every account there from now on."""
-        for account in {self.account, *(key[0] for key in self.places)}:
-            self.place(region, account).skew_seconds = seconds
+        for account_id in {self.account_id, *(key[0] for key in self.region_accounts)}:
+            self.region_account(region, account_id).skew_seconds = seconds
 
 
 def _latency_on(clock: Clock, latency: Latency) -> Latency:

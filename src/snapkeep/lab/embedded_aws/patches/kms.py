@@ -40,7 +40,7 @@ def mirror(host: Host, action: str, account_id: str, caller: str) -> None:
     for (owner, region, key_id), record in list(kms._keys._data.items()):
         if owner != account_id or region not in host.world.regions:
             continue
-        place = host.world.place(region, account_id)
+        place = host.world.region_account(region, account_id)
         key = place.keys.get(key_id)
         if key is None:
             key = place.keys[key_id] = Key(key_id, record["Arn"], account_id, float(record["CreationDate"]))
@@ -48,7 +48,7 @@ def mirror(host: Host, action: str, account_id: str, caller: str) -> None:
         _close(key, caller, allowed=may_use(caller, key.arn))
     for (owner, region, alias_arn), key_id in list(kms._aliases._data.items()):
         if owner == account_id and region in host.world.regions:
-            host.world.place(region, account_id).aliases[alias_arn.split(":", 5)[5]] = key_id
+            host.world.region_account(region, account_id).aliases[alias_arn.split(":", 5)[5]] = key_id
 
 
 def _close(key: Key, caller: str, *, allowed: bool) -> None:
