@@ -11,7 +11,7 @@ from snapkeep.domain.copies.retries import RetryPolicy
 from snapkeep.domain.policy.model import CopyRule, Limits, Policy, PolicySet, Retention, Selector
 from snapkeep.lab.ebs_model import Faults, Quotas, Speeds, VirtualClock, World
 from snapkeep.lab.ebs_model.store.records import Snapshot
-from snapkeep.lab.simulator.executions import Run
+from snapkeep.lab.simulator.executions import Execution
 from snapkeep.lab.simulator.runner import Runner
 from snapkeep.lab.simulator.wiring import Deployment, Hook
 
@@ -55,7 +55,7 @@ class Laboratory:
         self.world = World(
             clock=VirtualClock(), regions=self.regions, quotas=self.quotas, speeds=self.speeds, faults=self.faults, seed=self.seed
         )
-        self.ended: list[Run] = []
+        self.ended: list[Execution] = []
         self.events: list[dict[str, Any]] = []
         self.world.subscribe(self.events.append)
         self.runner = Runner(
@@ -99,7 +99,7 @@ class Laboratory:
     def tags(self, snapshot_id: str, region: str = PRIMARY) -> dict[str, str]:
         return self.world.resource_tags(region, self.world.account_id, snapshot_id)
 
-    def runs(self, machine: str, status: str = "") -> list[Run]:
+    def runs(self, machine: str, status: str = "") -> list[Execution]:
         return [run for run in self.ended if run.machine == machine and status in ("", run.status)]
 
     @property

@@ -12,7 +12,7 @@ from snapkeep.domain.copies.retries import RetryPolicy
 from snapkeep.domain.policy.model import CopyRule, Limits, Policy, PolicySet, Retention, Selector
 from snapkeep.lab.ebs_model import EventOptions, FaultRule, Quotas, Speeds, VirtualClock, World
 from snapkeep.lab.ebs_model.store.records import COMPLETED, Snapshot
-from snapkeep.lab.simulator.executions import Run
+from snapkeep.lab.simulator.executions import Execution
 from snapkeep.lab.simulator.runner import Runner
 from snapkeep.lab.simulator.sweeps import Sweeper
 from snapkeep.lab.simulator.watch import Watch
@@ -131,7 +131,7 @@ class Chaos:
             if not self.kill_in:
                 raise Killed(f"at {name}")
 
-    def _run_ended(self, run: Run) -> None:
+    def _run_ended(self, run: Execution) -> None:
         self.watch.run_ended(run)
 
     @staticmethod

@@ -55,7 +55,7 @@ def test_a_start_that_is_refused_uses_an_attempt_up_and_the_last_one_is_told(lab
     assert done.failed == (lab.entry(first).key,)
     assert (lab.entry(second).attempts, lab.entry(second).copy_id) == (1, "")
     lab.runner.advance(5)
-    assert lab.runs("protect")[0].state["copies"]["failed"][0]["error"] == "CopyFailed"
+    assert lab.runs("protect")[0].state["copies"]["results"][0]["error"] == "CopyFailed"
 
 
 def test_where_nobody_waits_for_a_copy_that_is_given_up_a_notice_tells_of_it_once(lab: Resting) -> None:

@@ -136,7 +136,7 @@ def test_a_copy_that_fails_for_good_is_told_once_with_snapshot_rule_and_cause() 
     lab = Laboratory(deployment=Deployment(retry_policy=retry_policy(limit=2)), faults=Faults(copy_fails=1.0))
     snapshot = lab.protect(lab.make_volume())
     (run,) = lab.runs("protect")
-    (failed,) = run.state["copies"]["failed"]
+    (failed,) = run.state["copies"]["results"]
     assert (failed["snapshot_id"], failed["region"], failed["error"]) == (snapshot, DR, "CopyFailed")
     assert "Internal error" in failed["cause"]
     assert lab.ids() == [snapshot]

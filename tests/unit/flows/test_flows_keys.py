@@ -16,7 +16,7 @@ def make_key(lab: Laboratory, region: str = DR) -> str:
 def cause_of(lab: Laboratory) -> str:
     (run,) = lab.runs("protect")
     assert run.status == "FAILED"
-    return str(run.state["copies"]["failed"][0]["cause"])
+    return str(run.state["copies"]["results"][0]["cause"])
 
 
 def protect_with(lab: Laboratory, key: str) -> None:

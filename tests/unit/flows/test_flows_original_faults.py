@@ -103,7 +103,7 @@ def test_fault_4_a_copy_that_fails_late_for_its_key_fails_its_run_with_the_cause
     snapshot = lab.protect(volume)
     (run,) = lab.runs("protect")
     assert run.status == "FAILED"
-    assert "Given key ID is not accessible" in run.state["copies"]["failed"][0]["cause"]
+    assert "Given key ID is not accessible" in run.state["copies"]["results"][0]["cause"]
     assert ("CopyFailed", f"{snapshot} to {DR}") in lab.told
     assert lab.snapshots(DR) == [], "copies in error are removed"
 

@@ -16,7 +16,7 @@ from snapkeep.domain import tag_names as tagnames
 from snapkeep.domain.model import Action, Plan, Reason, Verdict
 from snapkeep.domain.policy.model import Limits
 from snapkeep.lab.ebs_model import FaultRule, Faults
-from snapkeep.lab.simulator.executions import PROTECT, SUCCEEDED, Run
+from snapkeep.lab.simulator.executions import PROTECT, SUCCEEDED, Execution
 from snapkeep.lab.simulator.watch import HELD_TOLERANCE_SECONDS, Watch
 from snapkeep.lab.simulator.wiring import CALLER, Deployment
 from support.flows import DR, HOUR, PRIMARY, Laboratory, policy_set, retry_policy
@@ -248,7 +248,7 @@ def test_inv_12_a_run_that_speaks_of_a_copy_that_never_arrived_is_seen() -> None
     lab, watch = watched()
     source = lab.protect(lab.make_volume())
     state = {"copies": {"results": [{"snapshot_id": source, "region": DR}, {"snapshot_id": "snap-0dead", "region": DR}]}}
-    watch.run_ended(Run("protect:1", PROTECT, PRIMARY, {}, 0.0, state=state, status=SUCCEEDED))
+    watch.run_ended(Execution("protect:1", PROTECT, PRIMARY, {}, 0.0, state=state, status=SUCCEEDED))
     assert watch.violations == [f"INV-12: protect:1 says that snap-0dead is in {DR}; it is not"]
 
 

@@ -13,7 +13,8 @@ from snapkeep.domain.sweep.findings import FindingKind, Rejoin
 from snapkeep.domain.sweep.report import Handling, Outcome
 from snapkeep.lab.ebs_model import FaultRule, Quotas, World
 from snapkeep.lab.ebs_model.conditions.clock import utc
-from snapkeep.lab.simulator.executions import FAILED, SUCCEEDED, Run
+from snapkeep.lab.simulator.executions import FAILED, SUCCEEDED, Execution
+from snapkeep.lab.simulator.sweeps import OpenRuns
 from snapkeep.usecases.sweep.shared import SweepLimits
 from support.sweeping_world import DR, HOUR, PRIMARY, SweepingWorld
 
@@ -26,7 +27,7 @@ class Watched(SweepingWorld):
 
     def __init__(self, **given: object) -> None:
         super().__init__(**given)  # type: ignore[arg-type]
-        self.ended: list[Run] = []
+        self.ended: list[Execution] = []
         self.runner._on_run_ended = self.ended.append
 
     @property
@@ -163,7 +164,7 @@ def test_a_run_whose_copy_failed_for_good_unheard_is_told_why() -> None:
     world.runner.wiring.queues[DR].write(lost)
     world.sweep(settle=MINUTE)
     assert world.endings == [FAILED]
-    (failed,) = world.ended[0].state["copies"]["failed"]
+    (failed,) = world.ended[0].state["copies"]["results"]
     assert failed["error"] == "CopyFailed"
     assert "the key is disabled" in failed["cause"]
 
@@ -239,7 +240,7 @@ def test_two_sweeps_at_once_put_a_run_back_once() -> None:
     world.waiting_snapshot()
     world.runner.wiring.queues[DR].lose_everything()
     (run,) = world.runner.open_runs.values()
-    (wait,) = run.waits.values()
+    (wait,) = OpenRuns(world.runner, PRIMARY).waits(run.id)
     sweeps = [world.make_sweep(PRIMARY) for _ in range(2)]
     handled = [sweep._repair(Rejoin(wait), utc(world.world.now())) for sweep in sweeps]  # type: ignore[call-arg]
     assert handled == [Handling.REPAIRED, Handling.NOTED]

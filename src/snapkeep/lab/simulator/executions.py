@@ -1,4 +1,4 @@
-"""What an execution of a state machine is in virtual time, how it fails, and what is counted of all of them."""
+"""Executions of state machines in virtual time: their timings, their failures, and totals over all of them."""
 
 from __future__ import annotations
 
@@ -7,12 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from snapkeep.domain.sweep.findings import Wait
-
 PROTECT, RECEIVE, SWEEP = "protect", "receive", "sweep"
 SUCCEEDED, FAILED = "SUCCEEDED", "FAILED"
-STATES_BESIDE_TASKS = {PROTECT: 4, RECEIVE: 3, SWEEP: 2}
-"""Choice, Map and end states that an ordinary run enters, each a transition that is paid for."""
 KILLED = "Lambda.Unknown"
 """What Step Functions calls the error of a function that was ended (Step Functions developer guide: error names)."""
 
@@ -45,26 +41,40 @@ class TaskFailed(Exception):
         return {"Error": self.error, "Cause": self.cause}
 
 
+@dataclass(frozen=True, slots=True)
+class PendingCallback:
+    """A Task that waits for the answer to its task token."""
+
+    payload: Mapping[str, Any]
+    """What the function was called with."""
+    since: float
+
+
 @dataclass(slots=True)
-class Run:
+class Execution:
     """One execution of a state machine."""
 
     id: str
     machine: str
     region: str
     event: Mapping[str, Any]
+    """Its input."""
     started: float
     state: dict[str, Any] = field(default_factory=dict)
+    """The output of the last state that it left."""
     status: str = "RUNNING"
+    error: str = ""
     ended: float = 0.0
     transitions: int = 0
-    waits: dict[str, Wait] = field(default_factory=dict)
-    """The copies that it waits for, by task token."""
+    entered: list[str] = field(default_factory=list)
+    """The states that it entered, in order; those of a Map's iterations among them."""
+    callbacks: dict[str, PendingCallback] = field(default_factory=dict)
+    """The Tasks that wait for an answer, by task token."""
 
 
 @dataclass(slots=True)
 class Totals:
-    """What has happened so far, counted."""
+    """Counts over all executions."""
 
     runs: Counter[str] = field(default_factory=Counter)
     transitions: int = 0

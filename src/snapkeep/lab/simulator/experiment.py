@@ -26,7 +26,7 @@ from snapkeep.lab.ebs_model.conditions.quotas import GIB
 from snapkeep.lab.ebs_model.store.blocks import BLOCK_SIZE
 from snapkeep.lab.ebs_model.store.region_account import RegionAccount
 from snapkeep.lab.simulator import prices
-from snapkeep.lab.simulator.executions import Run, Timings
+from snapkeep.lab.simulator.executions import Execution, Timings
 from snapkeep.lab.simulator.runner import Runner
 from snapkeep.lab.simulator.sweeps import Sweeper
 from snapkeep.lab.simulator.watch import Watch
@@ -269,7 +269,7 @@ class Experiment:
         policy = self._policy_of[volume_id]
         self._worst_today[policy] = max(self._worst_today.get(policy, 0.0), age_seconds)
 
-    def _run_ended(self, run: Run) -> None:
+    def _run_ended(self, run: Execution) -> None:
         self.watch.run_ended(run)
         self._failed_today += run.status == "FAILED"
 

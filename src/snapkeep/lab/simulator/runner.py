@@ -1,45 +1,37 @@
-"""The flows in virtual time: Protect, Dispatch and Receive over the model, with the steps and retries of their definitions."""
+"""One system in virtual time: events start executions of its state machines, and dispatchers run, over the model of EBS."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Callable, Mapping
 from functools import partial
 from random import Random
 from typing import Any
 
-from snapkeep.domain import events
 from snapkeep.domain.copies.entry import OPEN, EntryState
-from snapkeep.domain.copies.request import CopyRequest
-from snapkeep.domain.errors import InvalidEvent, SnapkeepError
+from snapkeep.domain.errors import SnapkeepError
 from snapkeep.domain.model import Plan
 from snapkeep.domain.policy.model import PolicySet
-from snapkeep.domain.sweep.findings import Wait
-from snapkeep.domain.tags import format_time
 from snapkeep.lab.ebs_model import World
-from snapkeep.lab.simulator.definitions import retries_of
+from snapkeep.lab.simulator.definitions import state_machine
 from snapkeep.lab.simulator.executions import (
     FAILED,
     KILLED,
     PROTECT,
     RECEIVE,
-    STATES_BESIDE_TASKS,
     SUCCEEDED,
-    Run,
+    Execution,
     TaskFailed,
     Timings,
     Totals,
 )
-from snapkeep.lab.simulator.kernel import AwaitToken, Join, Kernel, Sleep, Steps
-from snapkeep.lab.simulator.wiring import Deployment, Hook, Killed, Wiring, orders_of
+from snapkeep.lab.simulator.functions import Functions
+from snapkeep.lab.simulator.interpreter import Interpreter
+from snapkeep.lab.simulator.kernel import Kernel, Steps
+from snapkeep.lab.simulator.wiring import Deployment, Hook, Killed, Wiring
 from snapkeep.usecases.copies.dispatch import DispatchResult
-from snapkeep.usecases.copies.receive import ReceiveOutcome
-from snapkeep.usecases.notify import notices_of_run
 from snapkeep.usecases.ports import DeletionResult
-from snapkeep.usecases.protect import Problem, TagOutcome, seconds_to_wait
 from snapkeep.usecases.retention.delete import DeletionOrder
-from snapkeep.usecases.retention.plan_volumes import confirmed_copies
 
 
 class Runner:
@@ -54,7 +46,7 @@ class Runner:
         timings: Timings | None = None,
         hook: Hook | None = None,
         seed: int = 0,
-        on_run_ended: Callable[[Run], None] | None = None,
+        on_run_ended: Callable[[Execution], None] | None = None,
     ) -> None:
         self.world = world
         self.kernel = Kernel(world)
@@ -62,18 +54,25 @@ class Runner:
         self.wiring = Wiring(self.kernel, self.deployment, policies, hook=hook)
         self.timings = timings or Timings()
         self.totals = Totals()
-        self.open_runs: dict[str, Run] = {}
+        self.open_runs: dict[str, Execution] = {}
+        self.functions = Functions(self.wiring, self).by_name
+        """The functions that the state machines call; the sweeps' belong to who sweeps."""
         self.unexpected: list[Exception] = []
         """Errors that no use case may raise: each is a fault in the code."""
         self.undelivered: list[Mapping[str, Any]] = []
         """Events that could not be delivered in time: the rules' dead-letter queues."""
         self.audit: list[Callable[[DeletionOrder, DeletionResult], None]] = []
         self.plan_listeners: list[Callable[[Plan], None]] = []
-        self._dice = Random(seed)  # noqa: S311 - jitter of retries
+        self._interpreter = Interpreter(
+            self.kernel,
+            self._call_function,
+            step_seconds=self.timings.step_seconds,
+            dice=Random(seed),  # noqa: S311 - jitter of retries
+        )
         self._on_run_ended = on_run_ended
         self._dispatch_due: dict[str, float] = {}
         self._undelivered = 0
-        self._numbers: Counter[str] = Counter()
+        self._numbers: Counter[tuple[str, str]] = Counter()
         world.subscribe(self._on_event)
 
     # Events
@@ -107,63 +106,38 @@ class Runner:
 
     # Executions
 
-    def start(self, machine: str, region: str, event: Mapping[str, Any]) -> Run:
-        """Given a state machine, its region and an event, start an execution and return it."""
-        self._numbers[machine] += 1
-        run = Run(f"{machine}:{region}:{self._numbers[machine]}", machine, region, event, self.world.now())
-        run.state["detail"] = event.get("detail", {})
-        run.state["detail-type"] = event.get("detail-type", "")
-        return self.begin(run, self._protect(run) if machine == PROTECT else self._receive(run))
+    def start(self, machine: str, region: str, event: Mapping[str, Any]) -> Execution:
+        """Start an execution of a state machine in a region with an input, and return it."""
+        self._numbers[machine, region] += 1
+        number = self._numbers[machine, region]
+        execution = Execution(f"{machine}:{region}:{number}", machine, region, event, self.world.now(), dict(event))
+        self.open_runs[execution.id] = execution
+        self.kernel.spawn(self._carry_out(execution))
+        return execution
 
-    def begin(self, run: Run, body: Steps) -> Run:
-        """Given an execution and its steps, which return whether it has failed, let it run, and return it."""
-        self.open_runs[run.id] = run
-        self.kernel.spawn(self._execution(run, body))
-        return run
-
-    def _execution(self, run: Run, body: Steps) -> Steps:
+    def _carry_out(self, execution: Execution) -> Steps:
         try:
-            failed = yield from body
+            yield from self._interpreter.carry_out(execution, state_machine(execution.machine))
         except TaskFailed as failure:
-            run.state["error"] = failure.caught()
-            failed = True
-        if failed:
-            try:
-                yield from self.task(run, "NotifyUser", lambda: self._notify(run))
-            except TaskFailed as failure:
-                run.state["notification_error"] = failure.caught()
-        self.end(run, failed=bool(failed))
-
-    def end(self, run: Run, *, failed: bool) -> None:
-        """Given an execution and whether it has failed, close it."""
-        run.status = FAILED if failed else SUCCEEDED
-        run.ended = self.world.now()
-        run.transitions += STATES_BESIDE_TASKS[run.machine]
-        self.totals.transitions += run.transitions
-        self.totals.runs[f"{run.machine} {run.status}"] += 1
-        del self.open_runs[run.id]
+            execution.error = failure.error
+        execution.status = FAILED if execution.error else SUCCEEDED
+        execution.ended = self.world.now()
+        self.totals.transitions += execution.transitions
+        self.totals.runs[f"{execution.machine} {execution.status}"] += 1
+        del self.open_runs[execution.id]
         if self._on_run_ended is not None:
-            self._on_run_ended(run)
+            self._on_run_ended(execution)
 
-    def task(self, run: Run, name: str, call: Callable[[], Any]) -> Steps:
-        """Carry out a Task state with its retriers and return its answer. Raise TaskFailed when none is left."""
-        retriers = retries_of(run.machine)[name]
-        used = [0] * len(retriers)
-        while True:
-            run.transitions += 1
-            yield Sleep(self.timings.step_seconds)
-            self.totals.invocations += 1
-            try:
-                return self._invoke(run.region, call)
-            except TaskFailed as failure:
-                number = next((n for n, rule in enumerate(retriers) if failure.error in rule.errors), -1)
-                if number < 0 or used[number] >= retriers[number].attempts:
-                    raise
-                used[number] += 1
-                yield Sleep(retriers[number].seconds(used[number], self._dice))
+    def _call_function(self, execution: Execution, function: str, payload: Mapping[str, Any]) -> Any:
+        self.totals.invocations += 1
+        call = self.functions[function]
+        return self._invoke(execution.region, lambda: call(execution, payload))
 
     def _invoke(self, region: str, call: Callable[[], Any]) -> Any:
-        """Call as a function is called: whatever is raised has a name; a function in a region that is away does not run."""
+        """Return the answer of a function. Raise TaskFailed, under an error's name, for whatever the function raises.
+
+        A function of a region that is out of reach does not run.
+        """
         try:
             self.wiring.reach(region)
             return call()
@@ -176,99 +150,17 @@ class Runner:
             self.unexpected.append(error)
             raise TaskFailed(type(error).__name__, str(error)) from error
 
-    def _notify(self, run: Run) -> None:
-        for notice in notices_of_run(run.state, run.region, run.id, self.wiring.clock.now()):
-            self.wiring.notices_of(run.region).add(notice)
+    def wake_by_stream(self, region: str) -> None:
+        """Let the stream of a DR region's queue wake its dispatcher."""
+        self.wake(region, self.timings.stream_seconds)
 
-    # Protect
-
-    def _protect(self, run: Run) -> Steps:
-        ended = _parsed(events.parse_snapshot_event, run.event)
-        if isinstance(ended, events.NotOurs):
-            return False
-        tagged = yield from self.task(run, "TagSnapshots", lambda: self.wiring.tag_snapshots(run.region).run(ended))
-        problems = _problems(tagged.problems)
-        run.state["tagged"] = {"volumes": list(tagged.volume_ids), "problems": problems}
-        if tagged.outcome is not TagOutcome.MANAGED:
-            return bool(problems) or tagged.outcome is TagOutcome.NOTHING_LEFT
-        copies = [self.kernel.spawn(self._copy(run, request)) for request in tagged.copies]
-        yield Join(copies)
-        results = [one.result for one in copies]
-        failed = [one for one in results if one["status"] == "FAILED"]
-        run.state["copies"] = {"results": results, "failed": failed}
-        planner, now = self.wiring.planner(run.region), self.wiring.clock.now
-        plan = yield from self.task(
-            run, "PlanRetention", lambda: planner.plan_sources(tagged.volume_ids, confirmed_copies(results, now()))
-        )
-        self.look_at(plan)
-        not_deleted = yield from self._delete(run, plan.made_at, orders_of(plan.deletions))
-        return bool(failed or not_deleted or problems)
-
-    def _copy(self, run: Run, request: CopyRequest) -> Steps:
-        """One item of the Map: every attempt has a token of its own."""
-        seconds = seconds_to_wait(request, self.wiring.clock.now())
-        token = ""
-
-        def enqueue() -> None:
-            nonlocal token
-            self.kernel.withdraw_token(token)
-            token = self.kernel.issue_token()
-            self.wiring.enqueue().run(request, token, run.id)
-            self.wake(request.region, self.timings.stream_seconds)
-
-        try:
-            yield from self.task(run, "CopySnapshotToDR", enqueue)
-        except TaskFailed as failure:
-            self.kernel.withdraw_token(token)
-            return _failed_copy(request, failure.error, failure.cause)
-        run.waits[token] = Wait(run.id, token, request, self.wiring.clock.now())
-        answer = yield AwaitToken(token, seconds)
-        del run.waits[token]
-        if answer.error:
-            return _failed_copy(request, answer.error, answer.cause or "no copy was confirmed in time; it may still come")
-        return dict(answer.output)
-
-    # Receive
-
-    def _receive(self, run: Run) -> Steps:
-        ended = _parsed(events.parse_copy_event, run.event)
-        if isinstance(ended, events.NotOurs):
-            return False
-        received = yield from self.task(run, "TagSnapshotCopy", lambda: self.wiring.receive(run.region).run(ended))
-        problems = _problems(received.problems)
-        run.state["received"] = {"outcome": str(received.outcome), "volumes": [], "problems": problems}
-        self.wake(run.region, self.timings.stream_seconds)
-        if received.outcome is ReceiveOutcome.NOT_OURS:
-            return False
-        plan = received.plan
-        made_at = plan.made_at if plan else self.wiring.clock.now()
-        if plan:
-            self.look_at(plan)
-        removals = [
-            DeletionOrder(copy.id, copy.origin.volume_id, format_time(copy.origin.start_time), copy.policy, (received.why,))
-            for copy in received.remove
-        ]
-        orders = [*(orders_of(plan.deletions) if plan else ()), *removals]
-        not_deleted = (yield from self._delete(run, made_at, orders)) if orders else False
-        return bool(not_deleted or problems or received.outcome is ReceiveOutcome.FAILED)
-
-    def _delete(self, run: Run, made_at: datetime, orders: Sequence[DeletionOrder]) -> Steps:
-        """Carry out deletions. Return whether some are not done."""
-        step = self.wiring.delete_snapshots(run.region, self.audited)
-        results = yield from self.task(run, "DeleteOldSnapshots", lambda: step.run(made_at, orders))
-        failed = [
-            {"snapshot_id": one.snapshot_id, "outcome": str(one.outcome), "cause": one.cause} for one in results if not one.done
-        ]
-        run.state["deletion"] = {"failed": failed}
-        return bool(failed)
-
-    def look_at(self, plan: Plan) -> None:
-        """Given a plan that is about to be carried out, show it to who listens."""
+    def plan_made(self, plan: Plan) -> None:
+        """Show a plan that is about to be carried out to the observers."""
         for listener in self.plan_listeners:
             listener(plan)
 
-    def audited(self, order: DeletionOrder, result: DeletionResult) -> None:
-        """Given a deletion and how it ended, count it and tell who listens."""
+    def deleted(self, order: DeletionOrder, result: DeletionResult) -> None:
+        """Count a deletion, and show it to the observers."""
         self.totals.deletions += result.done
         for listener in self.audit:
             listener(order, result)
@@ -333,19 +225,3 @@ class Runner:
             if self.idle and self.world.next_due() is None and not self._dispatch_due:
                 return True
             self.kernel.run_one()
-
-
-def _parsed(parse: Callable[[Mapping[str, Any]], Any], event: Mapping[str, Any]) -> Any:
-    try:
-        return parse(event)
-    except InvalidEvent as error:
-        raise TaskFailed(InvalidEvent.__name__, str(error)) from error
-
-
-def _problems(problems: Sequence[Problem]) -> list[dict[str, str]]:
-    return [{"kind": one.kind, "subject": one.subject, "cause": one.cause} for one in problems]
-
-
-def _failed_copy(request: CopyRequest, error: str, cause: str) -> dict[str, str]:
-    snapshot_id = request.origin.snapshot_id
-    return {"status": "FAILED", "snapshot_id": snapshot_id, "region": request.region, "error": error, "cause": cause}

@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from snapkeep.adapters.ec2_guards import RecentGuards
+from snapkeep.domain.copies.codec import request_from_json
 from snapkeep.domain.sweep.findings import Wait
-from snapkeep.domain.sweep.report import Outcome, SweepReport
+from snapkeep.domain.sweep.report import SweepReport
 from snapkeep.domain.sweep.waiting_runs import RunUnderWay
-from snapkeep.domain.tags import format_time
+from snapkeep.functions.answers import plan_answer
+from snapkeep.functions.environment import DR, PRIMARY
 from snapkeep.lab.ebs_model.conditions.clock import utc
-from snapkeep.lab.simulator.executions import PROTECT, RECEIVE, SWEEP, Run
-from snapkeep.lab.simulator.kernel import Steps
+from snapkeep.lab.simulator.executions import PROTECT, RECEIVE, SWEEP, Execution
 from snapkeep.lab.simulator.runner import Runner
-from snapkeep.lab.simulator.wiring import orders_of
-from snapkeep.usecases.retention.delete import DeletionOrder
+from snapkeep.usecases.notify import error_of
+from snapkeep.usecases.ports import Deletion, DeletionResult
 from snapkeep.usecases.sweep.dead_letters import ReplayDeadLetters
 from snapkeep.usecases.sweep.dr import DrSweep
 from snapkeep.usecases.sweep.ports import DeadLetter, DeadLetters, Exposure, ProtectRuns, WaitingRuns
 from snapkeep.usecases.sweep.primary import PrimarySweep
-from snapkeep.usecases.sweep.shared import ExposureCheck, SweepLimits, SweepOptions, SweepResult, complete
+from snapkeep.usecases.sweep.shared import ExposureCheck, SweepLimits, SweepOptions, complete
 
 SECONDS_PER_HOUR = 3600.0
 
@@ -67,8 +68,11 @@ class OpenRuns(WaitingRuns):
     def waits(self, run: str) -> list[Wait]:
         """Given a run, return the copies that it waits for; none if it has ended."""
         self._runner.wiring.reach(self._region)
-        found = self._runner.open_runs.get(run)
-        return list(found.waits.values()) if found else []
+        execution = self._runner.open_runs.get(run)
+        return [
+            Wait(run, token, request_from_json(pending.payload["copy"]["wanted"]), utc(pending.since))
+            for token, pending in (execution.callbacks.items() if execution else ())
+        ]
 
 
 class UndeliveredEvents(DeadLetters):
@@ -116,7 +120,8 @@ class Sweeper:
         self._options = SweepOptions(adopt=adopt)
         self._deployed_at = runner.wiring.clock.now()
         self._started: dict[tuple[str, str], StartedRuns] = {}
-        self._count = 0
+        self._interim: dict[str, SweepReport] = {}
+        runner.functions["Sweep"] = self._sweep
 
     def schedule(self, hours: float) -> None:
         """Given hours, sweep all regions so often from now on."""
@@ -130,32 +135,47 @@ class Sweeper:
     def start(self) -> None:
         """Start a sweep of every region now: DR regions first, so that what has ended there is known."""
         deployment = self.runner.deployment
-        for region in deployment.destinations:
-            self._start(region, self._dr)
-        for region in deployment.primaries:
-            self._start(region, self._primary)
+        for stack, regions in ((DR, deployment.destinations), (PRIMARY, deployment.primaries)):
+            for region in regions:
+                self.runner.start(SWEEP, region, {"stack": stack})
 
-    def _start(self, region: str, make: Callable[[str], PrimarySweep | DrSweep]) -> None:
-        self._count += 1
-        run = Run(f"sweep:{region}:{self._count}", SWEEP, region, {}, self.runner.world.now())
-        self.runner.begin(run, self._sweep(run, make))
+    def _sweep(self, execution: Execution, payload: Mapping[str, Any]) -> dict[str, Any]:
+        """The function Sweep: one step repairs and plans deletions, the other publishes the report."""
+        return self._repair(execution) if payload["step"] == "repair" else self._report(execution, payload)
 
-    def _sweep(self, run: Run, make: Callable[[str], PrimarySweep | DrSweep]) -> Steps:
-        """The steps of the sweep's state machine: repair, delete, report. One that leaves anything wrong has failed."""
-        runner = self.runner
-        swept = yield from runner.task(run, "Sweep", lambda: make(run.region).run(run.id, self._options))
-        if run.region in runner.wiring.queues:
-            runner.wake(run.region, runner.timings.stream_seconds)
-        runner.look_at(swept.plan)
-        orders = _orders(swept)
-        step = runner.wiring.delete_snapshots(run.region, runner.audited)
-        results = yield from runner.task(run, "DeleteOldSnapshots", lambda: step.run(swept.plan.made_at, orders))
-        told = [{"snapshot_id": one.snapshot_id, "volume_id": one.volume_id, "reasons": one.reasons} for one in orders]
-        failed = [one for one in results if not one.done]
-        report = yield from runner.task(run, "Report", lambda: complete(swept.report, told, failed, runner.wiring.clock.now()))
+    def _repair(self, execution: Execution) -> dict[str, Any]:
+        runner, region = self.runner, execution.region
+        sweep = self._dr(region) if execution.event["stack"] == DR else self._primary(region)
+        swept = sweep.run(execution.id, self._options)
+        if region in runner.wiring.queues:
+            runner.wake_by_stream(region)
+        runner.plan_made(swept.plan)
+        self._interim[execution.id] = swept.report
+        return plan_answer(swept.plan, swept.remove)
+
+    def _report(self, execution: Execution, payload: Mapping[str, Any]) -> dict[str, Any]:
+        now = self.runner.wiring.clock.now()
+        if "error" in payload:
+            report = self._broken(execution, *error_of(payload["error"]))
+        else:
+            failed = [
+                DeletionResult(one["snapshot_id"], Deletion(one["outcome"]), one["cause"])
+                for one in payload["deletion"]["failed"]
+            ]
+            report = complete(self._interim.pop(execution.id), payload["plan"]["delete"], failed, now)
         self.reports.append(report)
-        run.state["outcome"] = str(report.outcome)
-        return report.outcome is not Outcome.OK
+        return {"outcome": str(report.outcome), "summary": "", "json": "", "page": ""}
+
+    def _broken(self, execution: Execution, error: str, cause: str) -> SweepReport:
+        return SweepReport(
+            execution.id,
+            self.runner.deployment.system,
+            execution.event["stack"],
+            execution.region,
+            started_at=utc(execution.started),
+            ended_at=self.runner.wiring.clock.now(),
+            broken=f"{error}: {cause}",
+        )
 
     def _primary(self, region: str) -> PrimarySweep:
         wiring = self.runner.wiring
@@ -200,11 +220,3 @@ class Sweeper:
 
     def _letters(self, machine: str, region: str) -> ReplayDeadLetters:
         return ReplayDeadLetters(letters=UndeliveredEvents(self.runner.undelivered, region), runs=self._runs(machine, region))
-
-
-def _orders(swept: SweepResult) -> list[DeletionOrder]:
-    removals = [
-        DeletionOrder(copy.id, copy.origin.volume_id, format_time(copy.origin.start_time), copy.policy, (f"failed copy: {why}",))
-        for copy, why in swept.remove
-    ]
-    return [*orders_of(swept.plan.deletions), *removals]

@@ -18,7 +18,7 @@ from snapkeep.lab.ebs_model.conditions.clock import utc
 from snapkeep.lab.ebs_model.store.records import COMPLETED, ERROR, PENDING, Snapshot
 from snapkeep.lab.ebs_model.store.region_account import RegionAccount
 from snapkeep.lab.ebs_model.store.tags import BACKUP_TAG, as_dict, value_of
-from snapkeep.lab.simulator.executions import PROTECT, SUCCEEDED, Run
+from snapkeep.lab.simulator.executions import PROTECT, SUCCEEDED, Execution
 from snapkeep.lab.simulator.runner import Runner
 from snapkeep.lab.simulator.wiring import CALLER
 
@@ -268,7 +268,7 @@ class Watch:
             if len(counted) > limits.small_lineage and deleted * 100 > limits.max_share_percent * len(counted):
                 self.violations.append(f"INV-08: {plan.id} deletes {deleted} of {len(counted)} of {volume_id}")
 
-    def run_ended(self, run: Run) -> None:
+    def run_ended(self, run: Execution) -> None:
         """Given a run that has ended, look whether a success is one: every copy that it speaks of has arrived."""
         if run.machine != PROTECT:
             return

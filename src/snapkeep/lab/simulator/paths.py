@@ -1,0 +1,148 @@
+"""Paths, intrinsic functions, payload templates and choice rules of the Amazon States Language that the definitions use."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from typing import Any
+
+Reader = Callable[[Any, Mapping[str, Any]], Any]
+"""Given a state's input and the context object, return a value. It raises PathMissing where there is none."""
+
+_STEP = re.compile(r"\.([A-Za-z_][\w-]*)|\[(\d+|\*)\]")
+_CALL = re.compile(r"States\.(\w+)\((.*)\)", re.DOTALL)
+_ARGUMENT = re.compile(r"\s*('(?:[^'\\]|\\.)*'|[^,]+?)\s*(?:,|$)")
+
+
+class UnknownDefinition(Exception):
+    """A definition uses what the simulator does not know: nothing is skipped, or runs would differ from those on AWS."""
+
+
+class PathMissing(Exception):
+    """A path leads to nothing. Step Functions fails the execution with States.Runtime."""
+
+
+@cache
+def reader(text: str) -> Reader:
+    """Return what reads a path, a path into the context object (`$$`), or an intrinsic function. Raise UnknownDefinition."""
+    if text.startswith("States."):
+        return _intrinsic(text)
+    of_context = text.startswith("$$")
+    steps = _steps(text, text.removeprefix("$").removeprefix("$"))
+
+    def read(data: Any, context: Mapping[str, Any]) -> Any:
+        return _follow(context if of_context else data, steps, text)
+
+    return read
+
+
+def _steps(text: str, rest: str) -> tuple[str | int | None, ...]:
+    """Return the names and indexes of a path; None stands for `[*]`."""
+    steps: list[str | int | None] = []
+    position = 0
+    while position < len(rest):
+        match = _STEP.match(rest, position)
+        if match is None:
+            raise UnknownDefinition(f"the path {text}")
+        name, index = match.groups()
+        steps.append(name or (None if index == "*" else int(index)))
+        position = match.end()
+    if not text.startswith("$"):
+        raise UnknownDefinition(f"the path {text}")
+    return tuple(steps)
+
+
+def _follow(value: Any, steps: Sequence[str | int | None], text: str) -> Any:
+    for number, step in enumerate(steps):
+        if step is None:
+            return [_follow(item, steps[number + 1 :], text) for item in value]
+        try:
+            value = value[step]
+        except (KeyError, IndexError, TypeError) as error:
+            raise PathMissing(f"{text} leads to nothing") from error
+    return value
+
+
+def _intrinsic(text: str) -> Reader:
+    match = _CALL.fullmatch(text)
+    if match is None or match[1] not in _INTRINSICS:
+        raise UnknownDefinition(f"the intrinsic function {text}")
+    call = _INTRINSICS[match[1]]
+    arguments = [_argument(argument[1]) for argument in _ARGUMENT.finditer(match[2])]
+    return lambda data, context: call(*(argument(data, context) for argument in arguments))
+
+
+def _argument(text: str) -> Reader:
+    if not text.startswith("'"):
+        return reader(text)
+    literal = text[1:-1].replace("\\'", "'")
+    return lambda _data, _context: literal
+
+
+def _format(template: str, *values: Any) -> str:
+    for value in values:
+        template = template.replace("{}", str(value), 1)
+    return template
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, default=str)
+
+
+def _contains(values: Sequence[Any], value: Any) -> bool:
+    return value in values
+
+
+_INTRINSICS: Mapping[str, Callable[..., Any]] = {"ArrayContains": _contains, "Format": _format, "JsonToString": _json}
+
+
+def template(fields: Mapping[str, Any]) -> Reader:
+    """Return what fills in a payload template (Parameters, ResultSelector, ItemSelector): `name.$` is a path."""
+    parts: list[tuple[str, Reader]] = []
+    for key, value in fields.items():
+        if key.endswith(".$"):
+            parts.append((key.removesuffix(".$"), reader(value)))
+        elif isinstance(value, Mapping):
+            parts.append((key, template(value)))
+        else:
+            parts.append((key, _constant(value)))
+    return lambda data, context: {key: read(data, context) for key, read in parts}
+
+
+def _constant(value: Any) -> Reader:
+    return lambda _data, _context: value
+
+
+Predicate = Callable[[Any, Mapping[str, Any]], bool]
+
+
+def predicate(rule: Mapping[str, Any]) -> Predicate:
+    """Return whether a choice rule holds, as a function of the state's input and the context. Raise UnknownDefinition."""
+    fields = set(rule) - {"Next", "Comment"}
+    if fields == {"And"}:
+        parts = [predicate(part) for part in rule["And"]]
+        return lambda data, context: all(part(data, context) for part in parts)
+    if fields == {"Or"}:
+        parts = [predicate(part) for part in rule["Or"]]
+        return lambda data, context: any(part(data, context) for part in parts)
+    if fields == {"Not"}:
+        part = predicate(rule["Not"])
+        return lambda data, context: not part(data, context)
+    (operator,) = fields - {"Variable"} or {""}
+    read = reader(rule["Variable"]) if "Variable" in rule else None
+    if read is None or operator not in ("IsPresent", "StringEquals", "BooleanEquals"):
+        raise UnknownDefinition(f"the choice rule {dict(rule)}")
+    expected = rule[operator]
+    if operator == "IsPresent":
+        return lambda data, context: _is_present(read, data, context) is expected
+    return lambda data, context: bool(read(data, context) == expected)
+
+
+def _is_present(read: Reader, data: Any, context: Mapping[str, Any]) -> bool:
+    try:
+        read(data, context)
+    except PathMissing:
+        return False
+    return True
