@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from snapkeep.adapters.clock import WallClock
+from snapkeep.functions.clients import Clients
 from snapkeep.functions.composition import Composition
 from snapkeep.functions.environment import Environment
 from snapkeep.functions.sweep import build
@@ -80,8 +81,8 @@ def test_a_run_whose_entry_was_lost_is_found_by_its_history_and_answered(
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("AWS_ENDPOINT_URL", installation.aws.endpoint_url)
     variables: dict[str, Any] = installation.client("lambda").get_function_configuration(FunctionName="Sweep")["Environment"]
-    parts = Composition(Environment({"AWS_REGION": PRIMARY, **variables["Variables"]}))
-    parts.clock = Later()
+    environment = Environment({"AWS_REGION": PRIMARY, **variables["Variables"]})
+    parts = Composition(environment, Clients(region=PRIMARY), Later())
     report = build(parts).run("sweep-of-waiting-runs", SweepOptions()).report
     found = [(str(one.kind), str(one.handling)) for one in report.items if one.subject == snapshot]
     assert found == [("run that nobody would answer", "repaired")]

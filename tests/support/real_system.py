@@ -184,9 +184,8 @@ class RealSystem:
 
     def _function(self, stack: str, name: str, module_name: str, variables: Mapping[str, str]) -> Handler:
         """Each function has a module of its own, as it has a process of its own on Lambda."""
-        parts = Composition(Environment(variables))
-        parts.clients = NotingClients(self, REGIONS[stack], self.calls[stack, name].add)  # type: ignore[assignment]
-        parts.clock = WorldClock(self)  # type: ignore[assignment]
+        clients = NotingClients(self, REGIONS[stack], self.calls[stack, name].add)
+        parts = Composition(Environment(variables), clients, WorldClock(self))
         spec = importlib.util.find_spec(f"snapkeep.functions.{module_name}")
         assert spec is not None
         assert spec.loader is not None

@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
+from snapkeep.adapters.clock import WallClock
+from snapkeep.adapters.ec2_guards import RecentGuards
 from snapkeep.adapters.ec2_reader import Ec2Reader
 from snapkeep.cli.common import AwsSettings
 from snapkeep.cli.installed import Installed
@@ -170,4 +172,5 @@ def install(monkeypatch: pytest.MonkeyPatch) -> Account:
 
     monkeypatch.setattr(AwsSettings, "client", client)
     monkeypatch.setattr(Installed, "reader", lambda _, region: made.reader(region))
+    monkeypatch.setattr(Installed, "guards", lambda _, region: RecentGuards(reader=made.reader(region), clock=WallClock()))
     return made

@@ -71,6 +71,16 @@ class AwsSettings:
         """The system's name, the value of the tag `snapkeep:managed`."""
         return f"{SYSTEM}{self.suffix}"
 
+    @property
+    def queue_table(self) -> str:
+        """The table of the copy queue in each DR region."""
+        return f"{self.system}-queue"
+
+    @property
+    def policy_parameter(self) -> str:
+        """The SSM parameter of the policy document in each region."""
+        return f"/{self.system}/policy"
+
     def session(self) -> boto3.Session:
         """Return a session for the profile. Raise WrongUse if there is no such profile."""
         return _session(self.profile)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from snapkeep.cli.common import AwsSettings
@@ -16,6 +17,7 @@ from snapkeep.usecases.policies import in_force, regions_known
 if TYPE_CHECKING:
     from snapkeep.adapters.dynamodb_queue import DynamoDbQueue
     from snapkeep.adapters.ec2_reader import Ec2Reader
+    from snapkeep.adapters.regional import RegionalAdapters
     from snapkeep.adapters.ssm_policies import SsmPolicyStore
     from snapkeep.domain.retention.holds import SnapshotInRegion
     from snapkeep.usecases.ports import DeletionGuards
@@ -43,6 +45,29 @@ class RegionSeen:
 
 
 @dataclass(frozen=True, slots=True)
+class _CliClients:
+    """Clients for `RegionalAdapters`. EC2's reads listings with the lean parser."""
+
+    settings: AwsSettings
+
+    def get(self, service: str, *, region: str = "", once: bool = False) -> Any:  # noqa: ARG002 - no command writes to EC2
+        """Return the client of a service in a region. Raise NoCredentialsError (botocore's)."""
+        client = self.settings.client(service, region or self.settings.region)
+        return self._lean(client) if service == "ec2" else client
+
+    def _lean(self, client: Any) -> Any:
+        from botocore.exceptions import NoCredentialsError  # noqa: PLC0415 - imports botocore
+
+        from snapkeep.adapters.clock import WallClock  # noqa: PLC0415
+        from snapkeep.adapters.ec2_lean import LeanEc2Client  # noqa: PLC0415
+
+        credentials: Any = self.settings.session().get_credentials()
+        if credentials is None:
+            raise NoCredentialsError
+        return LeanEc2Client(client=client, credentials=credentials, pause=WallClock().pause)
+
+
+@dataclass(frozen=True)
 class Installed:
     """A system in its regions, as far as the chosen AWS shows it."""
 
@@ -53,40 +78,27 @@ class Installed:
         """Given `primary` or `dr`, return the region."""
         return self.settings.region if kind == PRIMARY else self.settings.dr_region
 
+    @cached_property
+    def _adapters(self) -> RegionalAdapters:
+        from snapkeep.adapters.regional import RegionalAdapters  # noqa: PLC0415 - imports botocore
+
+        return RegionalAdapters(_CliClients(self.settings), self.settings)
+
     def reader(self, region: str) -> Ec2Reader:
-        """Given a region, return a reader of it, for listings of all that is there. Raise NoCredentialsError (botocore's)."""
-        from botocore.exceptions import NoCredentialsError  # noqa: PLC0415 - imports botocore
+        """Return a reader of a region's EC2. Raise NoCredentialsError (botocore's)."""
+        return self._adapters.reader_of(region)
 
-        from snapkeep.adapters.clock import WallClock  # noqa: PLC0415
-        from snapkeep.adapters.ec2_lean import LeanEc2Client  # noqa: PLC0415
-        from snapkeep.adapters.ec2_reader import Ec2Reader  # noqa: PLC0415
-
-        credentials: Any = self.settings.session().get_credentials()
-        if credentials is None:
-            raise NoCredentialsError
-        client: Any = LeanEc2Client(client=self.settings.client("ec2", region), credentials=credentials, pause=WallClock().pause)
-        return Ec2Reader(client=client, region=region)
-
-    def guards(self, reader: Ec2Reader) -> DeletionGuards:
-        """Given a region's reader, return what knows its AMIs and locks, from one listing of each."""
-        from snapkeep.adapters.clock import WallClock  # noqa: PLC0415
-        from snapkeep.adapters.ec2_guards import RecentGuards  # noqa: PLC0415 - imports boto3
-
-        return RecentGuards(reader=reader, clock=WallClock())
+    def guards(self, region: str) -> DeletionGuards:
+        """Return what knows a region's AMIs and locks."""
+        return self._adapters.guards_of(region)
 
     def store(self, region: str) -> SsmPolicyStore:
-        """Given a region, return the store of its policy document."""
-        from snapkeep.adapters.ssm_policies import SsmPolicyStore  # noqa: PLC0415 - imports boto3
-
-        name = f"/{self.settings.system}/policy"
-        return SsmPolicyStore(client=self.settings.client("ssm", region), name=name, region=region)
+        """Return the store of a region's policy document."""
+        return self._adapters.policy_store_of(region)
 
     def queue(self, region: str) -> DynamoDbQueue:
-        """Given a DR region, return its queue."""
-        from snapkeep.adapters.dynamodb_queue import DynamoDbQueue  # noqa: PLC0415 - imports boto3
-
-        client = self.settings.client("dynamodb", region)
-        return DynamoDbQueue(client=client, table=f"{self.settings.system}-queue", region=region)
+        """Return the queue of a DR region."""
+        return self._adapters.queue_of(region)
 
     def regions(self, *policies: PolicySet) -> list[str]:
         """Given policies, return the primary region, the DR region, and every other region that they copy to."""

@@ -1,19 +1,21 @@
-"""The one place that puts use cases together with AWS. Each function's `build` asks for exactly what its role may use."""
+"""What the functions share. Each function's `build` makes its use case of it, and asks only for what its role grants.
+
+The simulator builds the same use cases over the model of EBS: it derives from `Composition` and replaces what it has in memory.
+"""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from botocore.config import Config
 
-from snapkeep.adapters.clock import WallClock
-from snapkeep.adapters.dynamodb_queue import DynamoDbQueue
-from snapkeep.adapters.ec2_guards import RecentGuards
 from snapkeep.adapters.ec2_reader import Ec2Reader
+from snapkeep.adapters.ec2_writers import Ec2Copier, Ec2Deleter, Ec2Tagger
+from snapkeep.adapters.regional import AwsClients, PacingClock, RegionalAdapters
 from snapkeep.adapters.sqs_notices import SqsNotices
-from snapkeep.adapters.ssm_policies import SsmPolicyStore
 from snapkeep.adapters.stepfunctions_task_tokens import StepFunctionsTaskTokens
 from snapkeep.domain.copies.retries import RetryPolicy
 from snapkeep.domain.policy.model import PolicySet
@@ -22,65 +24,74 @@ from snapkeep.functions.environment import Environment
 from snapkeep.usecases.copies.settle import Settlement
 from snapkeep.usecases.policies import PoliciesInForce
 
+if TYPE_CHECKING:
+    from snapkeep.usecases.ports import DeletionGuards
 
-class Composition:
-    """Builds what several functions share, each part when it is first asked for."""
 
-    def __init__(self, environment: Environment, config: Config = RETRYING) -> None:
+class Composition(RegionalAdapters):
+    """Adapters, and the parts that several use cases share, for a function in its region. Each is made at its first use."""
+
+    def __init__(self, environment: Environment, clients: AwsClients, clock: PacingClock | None = None) -> None:
+        super().__init__(clients, environment, clock)
         self.environment = environment
-        self.clients = Clients(region=environment.region, config=config)
-        self.clock = WallClock()
 
     @cached_property
     def reader(self) -> Ec2Reader:
-        """EC2 of this region, to read."""
+        """Reads EC2 in this region."""
         return self.reader_of(self.environment.region)
 
-    def reader_of(self, region: str) -> Ec2Reader:
-        """EC2 of any region, to read."""
-        return Ec2Reader(client=self.clients.get("ec2", region=region), region=region)
+    @cached_property
+    def guards(self) -> DeletionGuards:
+        """AMIs and locks of this region."""
+        return self.guards_of(self.environment.region)
 
     @cached_property
-    def guards(self) -> RecentGuards:
-        """What AMIs and locks hold in this region: listed once for all that a function plans within a short while."""
-        return RecentGuards(reader=self.reader, clock=self.clock)
+    def tagger(self) -> Ec2Tagger:
+        """Tags snapshots in this region."""
+        return Ec2Tagger(client=self.clients.get("ec2"))
 
-    def queue_of(self, region: str) -> DynamoDbQueue:
-        """The queue towards a DR region."""
-        return DynamoDbQueue(
-            client=self.clients.get("dynamodb", region=region), table=self.environment.queue_table, region=region
-        )
+    @cached_property
+    def copier(self) -> Ec2Copier:
+        """Starts copies into this region. CopySnapshot has no client token, so no request is repeated."""
+        return Ec2Copier(client=self.clients.get("ec2", once=True))
+
+    @cached_property
+    def deleter(self) -> Ec2Deleter:
+        """Deletes snapshots in this region. The use case paces the requests, so none is repeated."""
+        return Ec2Deleter(client=self.clients.get("ec2", once=True))
 
     @cached_property
     def task_tokens(self) -> StepFunctionsTaskTokens:
-        """The executions that wait, in any region."""
+        """Answers the executions that wait, in any region."""
         return StepFunctionsTaskTokens(client_of=lambda region: self.clients.get("stepfunctions", region=region))
 
     @cached_property
     def settlement(self) -> Settlement:
-        """Answers who waits for copies into this region."""
+        """Settles entries of this region's queue."""
         return Settlement(queue=self.queue_of(self.environment.region), task_tokens=self.task_tokens, clock=self.clock)
 
     @cached_property
     def retry_policy(self) -> RetryPolicy:
-        """How often a failed copy is tried again."""
+        """How often a failed copy is retried."""
         return RetryPolicy(limit=self.environment.copy_attempts, first_delay=self.environment.copy_retry_delay)
 
     @cached_property
     def policies(self) -> Callable[[], PolicySet]:
-        """The policies in force: the document, or where there is none the stack's parameters."""
-        environment = self.environment
-        store = SsmPolicyStore(
-            client=self.clients.get("ssm"), name=environment.text("SNAPKEEP_POLICY_PARAMETER"), region=environment.region
+        """Returns the policies in force: the document's, or the stack parameters' where there is no document."""
+        return PoliciesInForce(
+            store=self.policy_store_of(self.environment.region),
+            parameters=self.environment.parameters_as_policy(),
+            clock=self.clock,
+            notices=self.notices,
         )
-        return PoliciesInForce(store=store, parameters=environment.parameters_as_policy(), clock=self.clock, notices=self.notices)
 
     @cached_property
     def notices(self) -> SqsNotices:
-        """Where notices go until the digest publishes them."""
+        """Keeps notices until the digest publishes them."""
         return SqsNotices(client=self.clients.get("sqs"), queue_url=self.environment.text("SNAPKEEP_NOTICES_QUEUE_URL"))
 
 
 def composition(config: Config = RETRYING) -> Composition:
-    """Given how requests are repeated, return the composition for the environment that the function runs in."""
-    return Composition(Environment(dict(os.environ)), config)
+    """Return the composition for the environment that the function runs in; `config` says how clients repeat requests."""
+    environment = Environment(dict(os.environ))
+    return Composition(environment, Clients(region=environment.region, config=config))

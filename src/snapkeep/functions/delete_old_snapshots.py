@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import cache, partial
 from typing import Any
 
-from snapkeep.adapters.ec2_writers import Ec2Deleter
 from snapkeep.domain.tags import parse_time
 from snapkeep.functions.answers import deletions_answer
 from snapkeep.functions.composition import Composition, composition
@@ -16,7 +15,7 @@ from snapkeep.usecases.retention.delete import DeleteSnapshots, DeletionOrder
 def build(parts: Composition, plan_id: str) -> DeleteSnapshots:
     """Given the parts and the plan's id, return the use case."""
     return DeleteSnapshots(
-        deleter=Ec2Deleter(client=parts.clients.get("ec2", once=True)),
+        deleter=parts.deleter,
         pacer=parts.clock,
         clock=parts.clock,
         audit=partial(audit_deletion, plan_id=plan_id),

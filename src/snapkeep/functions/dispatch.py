@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from snapkeep.adapters.ec2_writers import Ec2Copier
 from snapkeep.adapters.kms_keys import KmsKeys
 from snapkeep.functions.composition import Composition, composition
 from snapkeep.functions.log import audit_copy, started
@@ -18,7 +17,7 @@ def build(parts: Composition) -> Dispatch:
     return Dispatch(
         system=environment.system,
         reader=parts.reader,
-        copier=Ec2Copier(client=parts.clients.get("ec2", once=True)),
+        copier=parts.copier,
         keys=KmsKeys(client=parts.clients.get("kms"), region=environment.region),
         queue=parts.queue_of(environment.region),
         settlement=parts.settlement,

@@ -42,6 +42,11 @@ class Environment:
         return self.text("SNAPKEEP_QUEUE_TABLE")
 
     @property
+    def policy_parameter(self) -> str:
+        """The name of the SSM parameter that holds the policy document, in whichever region."""
+        return self.text("SNAPKEEP_POLICY_PARAMETER")
+
+    @property
     def limits(self) -> Limits:
         """What one plan may delete (INV-08)."""
         return Limits(

@@ -6,7 +6,6 @@ from functools import cache
 from typing import Any
 
 from snapkeep.adapters.ec2_exposure import Ec2Exposure
-from snapkeep.adapters.ec2_writers import Ec2Tagger
 from snapkeep.adapters.s3_reports import S3Reports, SnsReports
 from snapkeep.adapters.sqs_dead_letters import SqsDeadLetters
 from snapkeep.adapters.stepfunctions_executions import StateMachineRuns
@@ -52,7 +51,7 @@ def _dr_sweep(parts: Composition) -> DrSweep:
         guards=parts.guards,
         policies=parts.policies,
         receive=build_receive(parts),
-        tagger=Ec2Tagger(client=parts.clients.get("ec2")),
+        tagger=parts.tagger,
         letters=_letters(parts, _runs(parts)),
         exposure=_exposure(parts),
         clock=parts.clock,
@@ -70,7 +69,7 @@ def _primary_sweep(parts: Composition) -> PrimarySweep:
         guards=parts.guards,
         policies=parts.policies,
         enqueue=EnqueueCopy(queue_of=parts.queue_of, task_tokens=parts.task_tokens, clock=parts.clock),
-        tagger=Ec2Tagger(client=parts.clients.get("ec2")),
+        tagger=parts.tagger,
         runs=runs,
         waiting_runs=WaitingExecutions(client=parts.clients.get("stepfunctions"), state_machine_arn=_state_machine(parts)),
         letters=_letters(parts, runs),

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
-from snapkeep.adapters.ec2_writers import Ec2Tagger
 from snapkeep.domain import events
 from snapkeep.domain.model import Plan, Snapshot
 from snapkeep.functions.answers import PLAN_BYTES, plan_answer, problems_answer
@@ -21,7 +20,7 @@ def build(parts: Composition) -> ReceiveCopy:
     return ReceiveCopy(
         system=parts.environment.system,
         reader=parts.reader,
-        tagger=Ec2Tagger(client=parts.clients.get("ec2")),
+        tagger=parts.tagger,
         queue=parts.queue_of(parts.environment.region),
         settlement=parts.settlement,
         retry_policy=parts.retry_policy,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from snapkeep.adapters.ec2_writers import Ec2Tagger
 from snapkeep.domain import events
 from snapkeep.functions.answers import copies_answer, problems_answer
 from snapkeep.functions.composition import Composition, composition
@@ -21,7 +20,7 @@ def build(parts: Composition) -> TagSnapshots:
     return TagSnapshots(
         system=parts.environment.system,
         reader=parts.reader,
-        tagger=Ec2Tagger(client=parts.clients.get("ec2")),
+        tagger=parts.tagger,
         policies=parts.policies,
     )
 

@@ -23,7 +23,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
         DR: from_dr_parameters(DR, 1, Limits()),
     }
     monkeypatch.setattr(Installed, "reader", lambda _, region: Reader(made, region))
-    monkeypatch.setattr(Installed, "guards", lambda _, reader: reader)
+    monkeypatch.setattr(Installed, "guards", lambda _, region: Reader(made, region))
     monkeypatch.setattr(Installed, "store", lambda _, region: Store(made, region))
     monkeypatch.setattr(Installed, "waiting", lambda *_: frozenset({(SOURCES[3].id, DR)}))
     monkeypatch.setattr(Installed, "parameters_as_policies", lambda *_: dict(parameters))

@@ -67,7 +67,7 @@ def plan(
     for told in (*installed.stacks_missing(regions), *broken):
         typer.echo(told, err=True)
     readers = [installed.reader(one) for one in regions]
-    guards = [installed.guards(reader) for reader in readers]
+    guards = [installed.guards(region) for region in regions]
     facts = gather_all_facts(readers[0], readers[1:], installed.waiting(regions[1:]))
     plans = _shown(make_plans(guards, facts, chosen, moment, system=settings.system, adopt=adopt), scope)
     if diff:

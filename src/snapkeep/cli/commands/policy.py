@@ -267,7 +267,7 @@ def _compare(
 
     settings, now, regions = installed.settings, datetime.now(UTC), list(before)
     readers = [installed.reader(region) for region in regions]
-    guards = [installed.guards(reader) for reader in readers]
+    guards = [installed.guards(region) for region in regions]
     facts = gather_all_facts(readers[0], readers[1:], installed.waiting(regions[1:]))
     then = make_plans(guards, facts, before, now, system=settings.system)
     after = make_plans(guards, facts, policies, now, system=settings.system)

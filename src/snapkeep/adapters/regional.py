@@ -1,0 +1,70 @@
+"""The adapters of each region, put together once for the functions, the commands and the simulator."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from snapkeep.adapters.clock import WallClock
+from snapkeep.adapters.dynamodb_queue import DynamoDbQueue
+from snapkeep.adapters.ec2_guards import RecentGuards
+from snapkeep.adapters.ec2_reader import Ec2Reader
+from snapkeep.adapters.ssm_policies import SsmPolicyStore
+from snapkeep.usecases.ports import Clock
+from snapkeep.usecases.retention.delete import Pacer
+
+
+class PacingClock(Clock, Pacer, Protocol):
+    """Says what time it is, and waits."""
+
+
+class AwsClients(Protocol):
+    """Makes AWS clients."""
+
+    def get(self, service: str, *, region: str = "", once: bool = False) -> Any:
+        """Return the client of a service in a region; without a region, in the caller's own.
+
+        A client made with `once` never repeats a request.
+        """
+        ...
+
+
+class SystemNames(Protocol):
+    """Names of one system's resources, the same in every region."""
+
+    @property
+    def queue_table(self) -> str:
+        """The table of the copy queue."""
+        ...
+
+    @property
+    def policy_parameter(self) -> str:
+        """The SSM parameter of the policy document."""
+        ...
+
+
+class RegionalAdapters:
+    """Makes what reads and keeps a system's data in each region, from clients and the system's names.
+
+    It asks the clients for nothing but what a method needs: the IAM role of a function grants no more.
+    """
+
+    def __init__(self, clients: AwsClients, names: SystemNames, clock: PacingClock | None = None) -> None:
+        self.clients = clients
+        self.names = names
+        self.clock: PacingClock = clock or WallClock()
+
+    def reader_of(self, region: str) -> Ec2Reader:
+        """Return a reader of EC2."""
+        return Ec2Reader(client=self.clients.get("ec2", region=region), region=region)
+
+    def guards_of(self, region: str) -> RecentGuards:
+        """Return what knows the AMIs and locks, from one listing of each within a minute."""
+        return RecentGuards(reader=self.reader_of(region), clock=self.clock)
+
+    def queue_of(self, region: str) -> DynamoDbQueue:
+        """Return the queue of copies into a DR region."""
+        return DynamoDbQueue(client=self.clients.get("dynamodb", region=region), table=self.names.queue_table, region=region)
+
+    def policy_store_of(self, region: str) -> SsmPolicyStore:
+        """Return the store of the policy document."""
+        return SsmPolicyStore(client=self.clients.get("ssm", region=region), name=self.names.policy_parameter, region=region)
