@@ -25,7 +25,7 @@ from typing import Any
 import boto3
 
 from snapkeep.lab.ebs_model import Quotas, Speeds, World
-from snapkeep.lab.embedded_aws.embedded import EmbeddedAws, free_client_arguments
+from snapkeep.lab.embedded_aws import EmbeddedAws, free_client_arguments
 
 PRIMARY, DR = "us-east-1", "us-east-2"
 WANTED_LIFECYCLES_PER_MINUTE = 100_000

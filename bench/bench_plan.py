@@ -16,7 +16,7 @@ import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
-from snapkeep.lab.embedded_aws.embedded import EmbeddedAws
+from snapkeep.lab.embedded_aws import EmbeddedAws
 
 VOLUMES, SNAPSHOTS_EACH = 1000, 50
 MOST_CPU, MOST_MEMORY = 0.4, 0.35

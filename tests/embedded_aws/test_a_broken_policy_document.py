@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from snapkeep.lab.embedded_aws.embedded import EmbeddedAws
+from snapkeep.lab.embedded_aws import EmbeddedAws
 from support.deployed import REGIONS, install
 from support.stacks import wait_for
 
@@ -25,7 +25,7 @@ GOOD = {
 }
 
 
-def test_a_document_that_is_broken_by_hand_stops_no_protection_and_somebody_is_told(embedded: EmbeddedAws) -> None:
+def test_a_broken_policy_document_stops_no_protection_and_notifies(embedded: EmbeddedAws) -> None:
     system = install(embedded, DigestQuietSeconds="0")
     for stack, region in REGIONS.items():
         for text in (json.dumps(GOOD), '{"version": 1, "policies": ['):

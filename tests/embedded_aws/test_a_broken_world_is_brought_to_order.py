@@ -21,7 +21,7 @@ from snapkeep.cli.commands.status import app as status_app
 from snapkeep.deploy.deployment import Deployment, Target
 from snapkeep.domain.sweep.findings import FindingKind
 from snapkeep.domain.sweep.report import Handling
-from snapkeep.lab.embedded_aws.embedded import EmbeddedAws
+from snapkeep.lab.embedded_aws import EmbeddedAws
 from support.deployed import DR, PRIMARY, REGIONS, Installation, Quiet
 from support.embedded import FAST_WORLD
 from support.stacks import wait_for
@@ -154,7 +154,7 @@ def the_command_runs_here(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(WallClock, "pause", lambda clock, seconds: None)
 
 
-def test_sweeps_alone_bring_a_broken_world_to_order_and_say_so_at_each_stage(world: BrokenWorld) -> None:
+def test_sweeps_repair_a_broken_world_and_report_each_stage(world: BrokenWorld) -> None:
     history = world.tags()
     assert len(history) == HISTORY
     history_is_shown_and_left_alone(world, history)

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from snapkeep.lab.embedded_aws.embedded import EmbeddedAws
+from snapkeep.lab.embedded_aws import EmbeddedAws
 from support.stacks import wait_for
 
 AWS = Path(sys.executable).parent / "aws"

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from snapkeep.deploy.deployment import Deployment, Target
-from snapkeep.lab.embedded_aws.embedded import EmbeddedAws
+from snapkeep.lab.embedded_aws import EmbeddedAws
 from support.deployed import DR, PRIMARY, Quiet
 from support.embedded import FAST_WORLD
 from support.stacks import wait_for
@@ -96,7 +96,7 @@ def test_sixty_snapshots_that_complete_together_all_arrive_within_the_quota(aws:
     assert 2 <= most_at_once(copies) <= QUOTA
 
 
-def test_a_disabled_key_fails_all_sixty_and_is_told_in_one_message(aws: EmbeddedAws) -> None:
+def test_a_disabled_key_fails_sixty_copies_and_one_message_notifies(aws: EmbeddedAws) -> None:
     kms = aws.client("kms", DR, ACCOUNT)
     key = kms.create_key(Description="of copies")["KeyMetadata"]["Arn"]
     kms.disable_key(KeyId=key)

@@ -15,7 +15,7 @@ from snapkeep.deploy.package import Package, write_zip
 from snapkeep.deploy.parameters import InvalidParameters
 from snapkeep.deploy.progress import Silent, StackEvent
 from snapkeep.deploy.stacks import Outcome, StackFailed, StackLeftover
-from snapkeep.lab.embedded_aws.embedded import EmbeddedAws
+from snapkeep.lab.embedded_aws import EmbeddedAws
 
 PRIMARY, DR = "us-east-1", "us-east-2"
 TEMPLATE = """
@@ -106,7 +106,7 @@ def target(embedded: EmbeddedAws, account_id: str) -> Target:
     return Target(lambda service, region: embedded.client(service, region, account_id), PRIMARY, DR, "-test")
 
 
-def test_both_stacks_are_made_then_left_alone_then_changed_then_removed(target: Target, infra: Path, tmp_path: Path) -> None:
+def test_both_stacks_are_created_left_alone_updated_and_deleted(target: Target, infra: Path, tmp_path: Path) -> None:
     build, watcher = tiny_package(tmp_path), Recorder()
     deployment = Deployment(target, watcher, infra=infra)
     made = deployment.deploy({"Retention": "5"}, {}, tags={"team": "storage"}, build=build)
@@ -172,7 +172,7 @@ def test_the_deployed_state_machine_runs_the_deployed_function(target: Target, i
     assert (described["status"], described["output"]) == ("SUCCEEDED", '"worked"')
 
 
-def test_a_failed_deployment_names_the_resource_that_failed_first_and_why(target: Target, infra: Path, tmp_path: Path) -> None:
+def test_a_failed_deployment_names_the_first_failed_resource(target: Target, infra: Path, tmp_path: Path) -> None:
     write_templates(infra, FAILING)
     deployment = Deployment(target, Silent(), infra=infra)
     with pytest.raises(StackFailed) as caught:

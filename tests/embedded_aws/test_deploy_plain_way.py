@@ -12,7 +12,7 @@ import pytest
 
 from snapkeep.deploy.package import build_package
 from snapkeep.deploy.templates import INFRA
-from snapkeep.lab.embedded_aws.embedded import EmbeddedAws
+from snapkeep.lab.embedded_aws import EmbeddedAws
 from support import tools
 
 AWS = Path(sys.executable).with_name("aws")

@@ -6,7 +6,7 @@ import base64
 import hashlib
 from typing import Any
 
-from snapkeep.lab.embedded_aws.embedded import EmbeddedAws
+from snapkeep.lab.embedded_aws import EmbeddedAws
 
 PRIMARY, DR = "us-east-1", "us-east-2"
 

@@ -8,7 +8,7 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from snapkeep.lab.embedded_aws.embedded import EmbeddedAws
+from snapkeep.lab.embedded_aws import EmbeddedAws
 from support.stacks import Builder, statement, wait_for
 
 CALLING = """
@@ -61,7 +61,7 @@ def test_pages_are_followed_by_the_paginator(build: Builder) -> None:
     assert [len(page["Snapshots"]) for page in pages] == [5, 1]
 
 
-def test_an_unknown_parameter_and_a_wrong_value_are_refused_with_ec2_s_codes(build: Builder) -> None:
+def test_unknown_parameters_and_wrong_values_get_ec2_s_error_codes(build: Builder) -> None:
     session = boto3.session.Session()
     ec2 = session.client(
         "ec2",
@@ -80,7 +80,7 @@ def test_an_unknown_parameter_and_a_wrong_value_are_refused_with_ec2_s_codes(bui
         ec2.create_snapshot()
 
 
-def test_what_the_model_does_not_know_is_answered_by_the_emulator(build: Builder) -> None:
+def test_the_emulator_answers_actions_on_networks(build: Builder) -> None:
     assert build.client("ec2").describe_vpcs()["Vpcs"]
 
 
@@ -96,7 +96,7 @@ def test_blocks_of_a_snapshot_are_read_over_the_direct_api(build: Builder) -> No
         ebs.list_snapshot_blocks(SnapshotId="snap-0123456789abcdef0")
 
 
-def test_a_role_deletes_only_snapshots_with_the_tag_that_its_policy_names(build: Builder) -> None:
+def test_a_role_deletes_only_snapshots_with_its_policy_s_tag(build: Builder) -> None:
     condition = {"StringEquals": {"aws:ResourceTag/snapkeep:managed": "snapkeep"}}
     build.function("Calling", CALLING, statement("ec2:DeleteSnapshot", "arn:aws:ec2:us-east-1::snapshot/*", **condition))
     volume_id = build.volume()
@@ -146,7 +146,7 @@ def test_a_role_without_ebs_permissions_reads_no_blocks(build: Builder) -> None:
     assert str(build.invoke("Calling", event)).startswith("AccessDenied")
 
 
-def test_a_key_disabled_in_kms_fails_a_copy_later_and_names_itself(build: Builder) -> None:
+def test_a_disabled_key_fails_a_copy_later_and_is_named(build: Builder) -> None:
     kms, ec2 = build.client("kms"), build.client("ec2")
     key = kms.create_key()["KeyMetadata"]
     kms.create_alias(AliasName="alias/dr", TargetKeyId=key["KeyId"])
@@ -160,7 +160,7 @@ def test_a_key_disabled_in_kms_fails_a_copy_later_and_names_itself(build: Builde
     assert (done["State"], done["KmsKeyId"]) == ("completed", key["Arn"])
 
 
-def test_a_role_without_the_key_s_permissions_gets_a_copy_that_fails(build: Builder) -> None:
+def test_a_copy_fails_if_the_role_lacks_the_key_s_permissions(build: Builder) -> None:
     key = build.client("kms").create_key()["KeyMetadata"]
     build.function("Calling", CALLING, statement("ec2:CopySnapshot"))
     snapshot_id = build.snapshot(build.volume())

@@ -8,7 +8,7 @@ import time
 import pytest
 from botocore.exceptions import ClientError
 
-from snapkeep.lab.embedded_aws.embedded import EmbeddedAws
+from snapkeep.lab.embedded_aws import EmbeddedAws
 from support.stacks import Builder, statement, wait_for
 
 PATTERN = {"source": ["aws.ec2"], "detail-type": ["EBS Snapshot Notification"], "detail": {"event": ["createSnapshot"]}}
@@ -80,7 +80,7 @@ def test_a_completed_snapshot_starts_a_state_machine_in_its_region(build: Builde
     assert event["detail"]["snapshot_id"].endswith(snapshot_id)
 
 
-def test_a_completed_snapshot_invokes_a_function_that_lets_events_in(build: Builder) -> None:
+def test_a_completed_snapshot_invokes_a_function_that_permits_events(build: Builder) -> None:
     url, _ = queue(build, "seen")
     source = f"import boto3, json\ndef handler(event, context):\n    boto3.client('sqs').send_message(QueueUrl={url!r}, MessageBody=json.dumps(event))\n"
     function = build.function("OnSnapshot", source, statement("sqs:SendMessage"))
@@ -96,7 +96,7 @@ def test_a_completed_snapshot_invokes_a_function_that_lets_events_in(build: Buil
     assert snapshot_id in str(messages(build, url)[0]["Body"])
 
 
-def test_what_a_role_may_not_start_goes_to_the_dead_letter_queue_with_the_reason(home: Builder) -> None:
+def test_a_refused_delivery_goes_to_the_dead_letter_queue_with_its_reason(home: Builder) -> None:
     url, arn = queue(home, "dead")
     machine = home.machine("on-snapshot", {"StartAt": "End", "States": {"End": {"Type": "Pass", "End": True}}})
     role = home.role("starter", "events.amazonaws.com", statement("states:StartExecution", f"{machine}-other"))
@@ -124,7 +124,7 @@ def test_events_of_ec2_cannot_be_put_by_hand(home: Builder) -> None:
     assert answer["Entries"][0]["ErrorCode"] == "NotAuthorizedForSourceException"
 
 
-def test_a_schedule_can_be_let_fire_at_once(home: Builder) -> None:
+def test_a_schedule_can_be_fired_at_once(home: Builder) -> None:
     url, arn = queue(home, "ticks")
     events = home.client("events")
     rule_arn = events.put_rule(Name="each-hour", ScheduleExpression="rate(1 hour)")["RuleArn"]
@@ -133,7 +133,7 @@ def test_a_schedule_can_be_let_fire_at_once(home: Builder) -> None:
     assert json.loads(str(messages(home, url)[0]["Body"]))["detail-type"] == "Scheduled Event"
 
 
-def test_a_published_message_is_in_the_inbox_with_the_address_it_went_to(home: Builder) -> None:
+def test_the_inbox_keeps_published_messages_with_their_email_addresses(home: Builder) -> None:
     sns = home.client("sns")
     topic = sns.create_topic(Name="news")["TopicArn"]
     sns.subscribe(TopicArn=topic, Protocol="email", Endpoint="somebody@example.com")
@@ -171,7 +171,7 @@ def handler(event, context):
 """
 
 
-def test_a_metric_in_a_function_s_log_sets_off_an_alarm_for_its_dimensions_alone(home: Builder) -> None:
+def test_a_metric_in_a_log_raises_the_alarm_of_its_dimensions_alone(home: Builder) -> None:
     topic = home.client("sns").create_topic(Name="alarms")["TopicArn"]
     cloudwatch = home.client("cloudwatch")
     for policy in ("gold", "silver"):
@@ -196,7 +196,7 @@ def test_a_metric_in_a_function_s_log_sets_off_an_alarm_for_its_dimensions_alone
     assert json.loads(message["body"])["AlarmName"] == "gold"
 
 
-def test_an_alarm_notices_that_no_data_came_when_time_has_passed(home: Builder) -> None:
+def test_an_alarm_treats_missing_data_after_time_passes(home: Builder) -> None:
     cloudwatch = home.client("cloudwatch")
     cloudwatch.put_metric_data(Namespace="Snapkeep", MetricData=[{"MetricName": "Sweeps", "Value": 1}])
     cloudwatch.put_metric_alarm(
@@ -219,7 +219,7 @@ def test_an_alarm_notices_that_no_data_came_when_time_has_passed(home: Builder) 
     assert state() == "ALARM"
 
 
-def test_a_table_s_stream_wakes_a_function_for_what_its_filter_lets_through(home: Builder) -> None:
+def test_a_stream_invokes_a_function_for_records_that_pass_its_filter(home: Builder) -> None:
     stream = table_with_a_stream(home)
     url, _ = queue(home, "seen")
     source = f"""
@@ -245,7 +245,7 @@ def handler(event, context):
     assert [message["Body"] for message in messages(home, url)] == ["second"]
 
 
-def test_a_stream_is_refused_to_a_function_whose_role_may_not_read_it(home: Builder) -> None:
+def test_an_event_source_mapping_needs_a_role_that_reads_the_stream(home: Builder) -> None:
     stream = table_with_a_stream(home)
     home.function("Blind", "def handler(event, context):\n    return 1\n", statement("dynamodb:GetRecords", stream))
     with pytest.raises(ClientError, match="lacks dynamodb:DescribeStream, dynamodb:GetShardIterator"):
@@ -263,7 +263,7 @@ def test_a_state_machine_that_logs_needs_the_log_delivery_actions(home: Builder)
         )
 
 
-def test_a_stack_fails_where_its_function_s_role_cannot_be_assumed_by_lambda(home: Builder) -> None:
+def test_a_stack_fails_if_lambda_may_not_assume_a_role(home: Builder) -> None:
     role = home.role("for-states", "states.amazonaws.com")
     function = {
         "Type": "AWS::Lambda::Function",

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from snapkeep.lab.embedded_aws.embedded import EmbeddedAws
+from snapkeep.lab.embedded_aws import EmbeddedAws
 from support.stacks import Builder, statement, task, wait_for
 
 RAISING = """
@@ -27,7 +27,7 @@ def build(embedded: EmbeddedAws, account_id: str) -> Builder:
     return Builder(embedded, account_id)
 
 
-def test_an_exception_is_named_by_its_class_and_caught_by_that_name(build: Builder) -> None:
+def test_an_exception_is_caught_by_its_class_name(build: Builder) -> None:
     function = build.function("Raising", RAISING)
     assert build.invoke("Raising", {})["errorType"] == "SnapshotGone"
     definition = task(function, Catch=[{"ErrorEquals": ["SnapshotGone"], "Next": "Caught"}])
@@ -53,7 +53,7 @@ def test_a_failing_function_behind_a_task_token_ends_the_wait(build: Builder) ->
     assert (run["status"], run["error"]) == ("FAILED", "SnapshotGone")
 
 
-def test_a_wait_for_a_token_ends_at_the_time_out_that_a_path_names(build: Builder) -> None:
+def test_a_task_token_times_out_after_timeout_seconds_path(build: Builder) -> None:
     function = build.function("Echo", ECHO)
     waiting = task(
         "arn:aws:states:::lambda:invoke.waitForTaskToken",
@@ -92,7 +92,7 @@ def handler(event, context):
 """
 
 
-def test_a_function_of_another_region_answers_a_waiting_execution_in_the_execution_s_region_alone(build: Builder) -> None:
+def test_a_task_token_is_answered_in_its_own_region_alone(build: Builder) -> None:
     queue = build.client("sqs").create_queue(QueueName="tokens")["QueueUrl"]
     waiting = task(
         "arn:aws:states:::sqs:sendMessage.waitForTaskToken",
@@ -140,7 +140,7 @@ def test_sixty_executions_at_once_run_on_a_bounded_number_of_processes(build: Bu
     assert len({run["output"] for run in runs}) <= 8
 
 
-def test_a_map_holds_its_concurrency_and_a_retry_its_attempts(build: Builder) -> None:
+def test_a_map_obeys_its_concurrency_and_a_retry_its_attempts(build: Builder) -> None:
     function = build.function("Echo", ECHO)
     inner = {"Type": "Task", "Resource": function, "End": True}
     definition = {
@@ -159,7 +159,7 @@ def test_a_map_holds_its_concurrency_and_a_retry_its_attempts(build: Builder) ->
     assert json.loads(run["output"]) == [1, 2, 3, 4]
 
 
-def test_a_function_s_wait_for_its_turn_on_this_machine_counts_for_no_time_out(account_id: str) -> None:
+def test_no_time_out_counts_a_function_s_wait_for_a_slot(account_id: str) -> None:
     with EmbeddedAws(max_workers=1) as aws:
         build = Builder(aws, account_id)
         function = build.function(

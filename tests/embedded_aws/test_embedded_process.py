@@ -16,13 +16,13 @@ from botocore.exceptions import ClientError
 from typer.testing import CliRunner
 
 from snapkeep.lab.commands.local import local_app
-from snapkeep.lab.embedded_aws.embedded import EmbeddedAws, EmbeddedAwsError
+from snapkeep.lab.embedded_aws import EmbeddedAws, EmbeddedAwsError
 from support.stacks import Builder, wait_for
 
 SLEEPING = "import time\ndef handler(event, context):\n    print('busy', flush=True)\n    time.sleep(60)\n"
 OWNER = """
 import signal, time
-from snapkeep.lab.embedded_aws.embedded import EmbeddedAws
+from snapkeep.lab.embedded_aws import EmbeddedAws
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job inherits that it is ignored
 aws = EmbeddedAws()
 aws.start()
@@ -54,7 +54,7 @@ def busy(aws: EmbeddedAws) -> Builder:
     return build
 
 
-def test_what_is_kept_is_written_though_a_caller_still_waits_for_its_function(tmp_path: Path) -> None:
+def test_state_is_saved_while_a_caller_waits_for_a_function(tmp_path: Path) -> None:
     aws = EmbeddedAws(state_dir=tmp_path / "state")
     aws.start()
     build = busy(aws)
@@ -68,7 +68,7 @@ def test_what_is_kept_is_written_though_a_caller_still_waits_for_its_function(tm
         assert len(Builder(again, "123456789012").client("sns").list_topics()["Topics"]) == 1
 
 
-def test_stopping_ends_the_server_and_its_busy_workers_and_removes_their_files() -> None:
+def test_stop_ends_the_server_and_busy_workers_and_removes_files() -> None:
     aws = EmbeddedAws()
     aws.start()
     busy(aws)
@@ -80,7 +80,7 @@ def test_stopping_ends_the_server_and_its_busy_workers_and_removes_their_files()
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
-def test_nothing_is_left_when_the_process_that_started_it_ends(number: signal.Signals) -> None:
+def test_no_process_is_left_after_the_parent_ends(number: signal.Signals) -> None:
     with subprocess.Popen([sys.executable, "-c", OWNER], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as owner:
         assert owner.stdout is not None
         endpoint_url, pid, directory = owner.stdout.readline().split()
@@ -122,7 +122,7 @@ def test_the_state_is_there_again_after_a_restart(tmp_path: Path) -> None:
         assert [found["TopicArn"] for found in build.client("sns").list_topics()["Topics"]] == [topic]
 
 
-def test_the_world_can_be_looked_at_and_broken_from_outside(embedded: EmbeddedAws, account_id: str) -> None:
+def test_administration_shows_the_world_and_adds_faults(embedded: EmbeddedAws, account_id: str) -> None:
     build = Builder(embedded, account_id)
     volume_id = build.volume()
     embedded.admin("POST", "faults", {"kind": "snapshot_fails", "volume_id": volume_id, "times": 1})
@@ -139,7 +139,7 @@ def test_the_clock_can_be_put_forward(embedded_alone: EmbeddedAws) -> None:
     assert embedded_alone.admin("POST", "clock", {"seconds": 1.5})["now"] >= before + 1.5
 
 
-def test_a_region_out_of_reach_is_refused_until_it_is_back(account_id: str) -> None:
+def test_an_unreachable_region_refuses_until_it_is_reachable_again(account_id: str) -> None:
     with EmbeddedAws() as aws:
         aws.admin("POST", "regions/away", {"region": "us-east-2"})
         with pytest.raises(EmbeddedAwsError, match="region"):

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from snapkeep.lab.embedded_aws import alarms, emf
-from snapkeep.lab.embedded_aws.authorization import Caller, checks, resource_arn
+from snapkeep.lab.embedded_aws.aws import alarms, emf
+from snapkeep.lab.embedded_aws.aws.authorization import Caller, checks, resource_arn
 from snapkeep.lab.embedded_aws.patches import parameters
 from snapkeep.lab.embedded_aws.patches.stepfunctions import retry_delay
 
@@ -26,7 +26,7 @@ def test_snapshots_have_no_account_in_their_arn_and_volumes_have() -> None:
     assert resource_arn("volume", "vol-1", "us-east-2", "123456789012") == "arn:aws:ec2:us-east-2:123456789012:volume/vol-1"
 
 
-def test_a_copy_with_tags_asks_for_the_new_snapshot_its_source_and_the_tags() -> None:
+def test_a_tagged_copy_checks_the_new_snapshot_its_source_and_its_tags() -> None:
     tags = [{"ResourceType": "snapshot", "Tags": [{"Key": "managed", "Value": "yes"}]}]
     assert asked("CopySnapshot", SourceRegion="us-east-1", SourceSnapshotId="snap-1", TagSpecifications=tags) == [
         ("ec2:CopySnapshot", "arn:aws:ec2:us-east-2::snapshot/*"),
@@ -35,14 +35,14 @@ def test_a_copy_with_tags_asks_for_the_new_snapshot_its_source_and_the_tags() ->
     ]
 
 
-def test_tags_of_a_resource_and_of_a_request_are_condition_keys() -> None:
+def test_resource_tags_and_request_tags_are_condition_keys() -> None:
     (check,) = checks("ec2", "CreateTags", {"Resources": ["snap-1"], "Tags": [{"Key": "a", "Value": "b"}]}, CALLER)
     assert check.context["aws:ResourceTag/managed"] == check.context["ec2:ResourceTag/managed"] == "yes"
     assert (check.context["aws:RequestTag/a"], check.context["aws:TagKeys"]) == ("b", ["a"])
     assert "ec2:CreateAction" not in check.context
 
 
-def test_each_tagged_resource_is_asked_for_and_a_listing_for_everything() -> None:
+def test_tagging_checks_each_resource_and_a_listing_checks_all() -> None:
     assert asked("DeleteTags", Resources=["snap-1", "vol-1"]) == [
         ("ec2:DeleteTags", "arn:aws:ec2:us-east-2::snapshot/snap-1"),
         ("ec2:DeleteTags", "arn:aws:ec2:us-east-2:123456789012:volume/vol-1"),
@@ -72,17 +72,17 @@ ALARM = {
         ("ignore", [None, None, None], "ALARM"),
     ],
 )
-def test_an_alarm_counts_periods_and_treats_missing_data_as_told(
+def test_an_alarm_counts_breaching_periods_and_treats_missing_data_as_configured(
     missing_data: str, values: list[float | None], state: str
 ) -> None:
     assert alarms.state_of({**ALARM, "TreatMissingData": missing_data, "StateValue": "ALARM"}, values) == state
 
 
-def test_an_alarm_looks_at_whole_periods_the_running_one_first() -> None:
+def test_an_alarm_evaluates_whole_periods_the_current_one_first() -> None:
     assert alarms.windows({"Period": 60, "EvaluationPeriods": 2}, 125.0) == [(120, 180), (60, 120)]
 
 
-def test_a_log_line_holds_a_value_for_each_set_of_dimensions() -> None:
+def test_a_log_line_has_a_value_for_each_set_of_dimensions() -> None:
     directive = {
         "Namespace": "S",
         "Dimensions": [["Policy"], ["Policy", "Region"], ["Absent"]],
@@ -102,7 +102,7 @@ def test_a_line_of_another_kind_holds_no_metric(line: str) -> None:
     assert emf.data_of(line) == []
 
 
-def test_a_retry_waits_longer_each_time_up_to_its_cap_and_less_with_jitter() -> None:
+def test_retry_delays_grow_up_to_their_maximum_and_shrink_with_jitter() -> None:
     retrier = {"IntervalSeconds": 2, "BackoffRate": 3, "MaxDelaySeconds": 20}
     dice = random.Random(1)
     assert [retry_delay(retrier, attempt, dice) for attempt in range(4)] == [2, 6, 18, 20]
@@ -125,7 +125,7 @@ def test_a_retry_waits_longer_each_time_up_to_its_cap_and_less_with_jitter() -> 
         ("Standard", "Advanced", 1, True),
     ],
 )
-def test_a_parameter_holds_what_its_tier_takes_and_no_tier_goes_back(tier: str, tier_now: str, size: int, refused: bool) -> None:
+def test_a_parameter_tier_limits_the_value_and_never_goes_back(tier: str, tier_now: str, size: int, refused: bool) -> None:
     request = {"Name": "/p", "Value": "x" * size} | ({"Tier": tier} if tier else {})
     assert bool(parameters.refusal(request, tier_now)) is refused
 

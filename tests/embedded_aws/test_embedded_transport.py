@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from snapkeep.lab.embedded_aws.embedded import EmbeddedAws
+from snapkeep.lab.embedded_aws import EmbeddedAws
 from support.stacks import Builder
 
 

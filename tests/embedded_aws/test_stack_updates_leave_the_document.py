@@ -7,14 +7,14 @@ import pytest
 from snapkeep.adapters.ssm_policies import SsmPolicyStore
 from snapkeep.deploy.deployment import Deployment, Target
 from snapkeep.deploy.stacks import Outcome
-from snapkeep.lab.embedded_aws.embedded import EmbeddedAws
+from snapkeep.lab.embedded_aws import EmbeddedAws
 from support.deployed import DR, PRIMARY, REGIONS, Quiet, install
 
 pytestmark = pytest.mark.xdist_group("installation")
 DOCUMENT = '{"version":1,"policies":[{"name":"silver","select":{},"retention":{"keep_last":30}}]}'
 
 
-def test_an_update_that_tags_the_stacks_and_their_removal_leave_the_document_that_was_pushed(embedded: EmbeddedAws) -> None:
+def test_stack_updates_and_deletion_leave_the_pushed_document(embedded: EmbeddedAws) -> None:
     system = install(embedded)
     stores = [
         SsmPolicyStore(client=system.client("ssm", region), name=system.outputs[stack]["PolicyParameterName"], region=region)

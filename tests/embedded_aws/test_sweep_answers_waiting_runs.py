@@ -65,7 +65,7 @@ def nobody_receives(installation: Installation) -> Iterator[None]:
         events.enable_rule(Name=rule)
 
 
-def test_a_run_whose_entry_was_lost_is_found_by_its_history_and_answered(
+def test_a_sweep_answers_a_run_whose_queue_entry_was_lost(
     installation: Installation, nobody_receives: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     snapshot = installation.snapshot(installation.volume(Name="waits"))

@@ -61,7 +61,7 @@ def test_nothing_is_adopted_without_a_yes(installation: Installation) -> None:
     assert "snapkeep plan --adopt" in told.stderr
 
 
-def test_explain_tells_of_the_run_the_copy_and_the_verdict(installation: Installation, protected: tuple[str, str]) -> None:
+def test_explain_shows_the_run_the_copy_and_the_verdict(installation: Installation, protected: tuple[str, str]) -> None:
     snapshot, copy = protected
     told = snapkeep(installation, "explain", snapshot, "--json")
     assert told.returncode == 0, told.stderr
@@ -74,7 +74,7 @@ def test_explain_tells_of_the_run_the_copy_and_the_verdict(installation: Install
     assert f"as of {story['origin']['start_time'][:10]}" in shown.stdout
 
 
-def test_explain_refuses_what_is_no_id_and_says_when_nothing_is_known(installation: Installation) -> None:
+def test_explain_refuses_invalid_ids_and_names_unknown_ones(installation: Installation) -> None:
     assert snapkeep(installation, "explain", "vol-1").returncode == 2
     unknown = snapkeep(installation, "explain", "snap-0123456789abcdef0")
     assert unknown.returncode == 1

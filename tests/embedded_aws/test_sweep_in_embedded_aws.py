@@ -13,7 +13,7 @@ from support.stacks import wait_for
 pytestmark = pytest.mark.xdist_group("installation")
 
 
-def test_a_snapshot_whose_event_is_in_no_queue_is_protected_by_a_sweep(installation: Installation) -> None:
+def test_a_sweep_protects_a_snapshot_whose_event_was_lost(installation: Installation) -> None:
     volume = installation.volume(Name="lost")
     snapshot = installation.snapshot(volume)
     copy = installation.copied(snapshot)

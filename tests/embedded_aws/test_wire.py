@@ -68,7 +68,7 @@ ACTIONS = sorted(action for action in SERVICES["ec2"] if is_operation("ec2", act
 @pytest.mark.parametrize("action", ACTIONS)
 @settings(max_examples=15, deadline=None)
 @given(data=st.data())
-def test_what_botocore_asks_of_ec2_is_what_the_model_is_asked(action: str, data: st.DataObject) -> None:
+def test_ec2_reads_the_parameters_that_botocore_sends(action: str, data: st.DataObject) -> None:
     operation = operation_model("ec2", action)
     asked = pruned(data.draw(values_of(operation.input_shape)))
     fields = create_serializer("ec2", include_validation=False).serialize_to_request(asked, operation)["body"]
@@ -87,7 +87,7 @@ def _text(value: Any) -> str:
 @pytest.mark.parametrize("action", ACTIONS)
 @settings(max_examples=15, deadline=None)
 @given(data=st.data())
-def test_what_the_model_answers_is_what_botocore_reads(action: str, data: st.DataObject) -> None:
+def test_botocore_reads_the_model_s_answers(action: str, data: st.DataObject) -> None:
     operation = operation_model("ec2", action)
     if operation.output_shape is None:
         assert b"<return>true</return>" in ec2_xml.answer_document(action, {}, "request")
@@ -120,7 +120,7 @@ def test_an_error_document_is_read_with_its_code_and_message() -> None:
         ({"Filter": "tag:a"}, "InvalidParameterValue"),
     ],
 )
-def test_a_request_that_cannot_be_read_is_refused_with_ec2_s_code(fields: dict[str, str], code: str) -> None:
+def test_an_unreadable_request_gets_ec2_s_error_code(fields: dict[str, str], code: str) -> None:
     with pytest.raises(WireError) as caught:
         ec2_query.parse_parameters("DescribeSnapshots", fields)
     assert caught.value.code == code
@@ -136,7 +136,7 @@ def test_a_block_travels_in_the_body_and_its_checksum_in_headers() -> None:
 @pytest.mark.parametrize("action", sorted(action for action in SERVICES["ebs"] if is_operation("ebs", action)))
 @settings(max_examples=15, deadline=None)
 @given(data=st.data())
-def test_what_botocore_asks_of_the_direct_api_is_what_the_model_is_asked(action: str, data: st.DataObject) -> None:
+def test_the_direct_api_reads_the_parameters_that_botocore_sends(action: str, data: st.DataObject) -> None:
     operation = operation_model("ebs", action)
     asked = data.draw(values_of(operation.input_shape))
     asked = {name: value for name, value in asked.items() if "/" not in str(value)}

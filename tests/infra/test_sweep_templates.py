@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from snapkeep.functions.metrics import COUNTED, FOUND
-from snapkeep.lab.embedded_aws import alarms
+from snapkeep.lab.embedded_aws.aws import alarms
 from support.templates import STACKS, resources, template
 
 STACK_KEY = {"Fn::If": ["MakeKey", {"Fn::GetAtt": ["Key", "Arn"]}, {"Ref": "KmsKeyArn"}]}

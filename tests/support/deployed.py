@@ -11,7 +11,7 @@ from typing import Any, Self
 import pytest
 
 from snapkeep.deploy.deployment import Deployment, Target
-from snapkeep.lab.embedded_aws.embedded import EmbeddedAws
+from snapkeep.lab.embedded_aws import EmbeddedAws
 from support.stacks import wait_for
 
 PRIMARY, DR = "us-east-1", "us-east-2"

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from snapkeep.lab.embedded_aws.embedded import EmbeddedAws
+from snapkeep.lab.embedded_aws import EmbeddedAws
 
 # Fast enough that no test waits, slow enough that what is in progress can be seen.
 FAST_WORLD = {

@@ -1,4 +1,4 @@
-"""ministack's interpreter, with the seams that the embedded AWS puts on it, in process, its Lambda replaced by handlers."""
+"""ministack's interpreter, with the patches that the embedded AWS puts on it, in process, its Lambda replaced by handlers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from unittest import mock
 from ministack.core.responses import set_request_account_id, set_request_region
 from ministack.services import stepfunctions
 
-from snapkeep.lab.embedded_aws.patches import stepfunctions as seams
+from snapkeep.lab.embedded_aws.patches import stepfunctions as patches
 from support.asl import ACCOUNT_ID, REGION, Handler, LambdaRefusedError, Pause, Run, definition, no_pause
 
 PATIENCE_SECONDS = 30.0
@@ -102,9 +102,9 @@ def first_engine(handlers: Mapping[str, Handler], pause: Pause = no_pause) -> It
 
     patched = {
         "_call_lambda": call_lambda,
-        "_invoke_with_callback": seams.invoke_with_callback,
-        "_execute_task": seams._with_timeouts_by_path(stepfunctions._execute_task),
-        "_find_matching_retrier": seams._with_delays(stepfunctions._find_matching_retrier),
+        "_invoke_with_callback": patches.invoke_with_callback,
+        "_execute_task": patches._with_timeouts_by_path(stepfunctions._execute_task),
+        "_find_matching_retrier": patches._with_delays(stepfunctions._find_matching_retrier),
         "_scaled_sleep": sleep,
     }
     with mock.patch.multiple(stepfunctions, **patched):

@@ -9,7 +9,7 @@ import zipfile
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from snapkeep.lab.embedded_aws.embedded import EmbeddedAws
+from snapkeep.lab.embedded_aws import EmbeddedAws
 
 PATIENCE_SECONDS = 120.0
 

@@ -20,7 +20,7 @@ import pytest
 from moto import mock_aws
 
 from snapkeep.lab.ebs_model import Speeds, World
-from snapkeep.lab.embedded_aws.embedded import EmbeddedAws, free_client_arguments
+from snapkeep.lab.embedded_aws import EmbeddedAws, free_client_arguments
 
 os.environ["MOTO_EC2_LOAD_DEFAULT_AMIS"] = "false"
 PRIMARY, DR = "us-east-1", "us-east-2"

@@ -7,9 +7,9 @@ from typer.testing import CliRunner
 
 from snapkeep.cli.errors import WrongUse
 from snapkeep.lab.commands.local import local_app
-from snapkeep.lab.embedded_aws import commands
-from snapkeep.lab.embedded_aws.commands import Status
-from snapkeep.lab.embedded_aws.embedded import Server
+from snapkeep.lab.embedded_aws import Server
+from snapkeep.lab.embedded_aws.launch import local_servers
+from snapkeep.lab.embedded_aws.launch.local_servers import Status
 
 
 @pytest.fixture
@@ -22,8 +22,8 @@ def stopped(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         asked.append(port)
         return [one.server for one in running if port in (0, one.server.port)]
 
-    monkeypatch.setattr(commands, "statuses", lambda: running)
-    monkeypatch.setattr(commands, "down", down)
+    monkeypatch.setattr(local_servers, "statuses", lambda: running)
+    monkeypatch.setattr(local_servers, "down", down)
     return asked
 
 

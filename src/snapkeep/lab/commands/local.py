@@ -13,7 +13,7 @@ from snapkeep.cli.errors import NOT_ALL_RIGHT, WrongUse
 from snapkeep.cli.output import make_console, print_json
 
 if TYPE_CHECKING:
-    from snapkeep.lab.embedded_aws.embedded import Server
+    from snapkeep.lab.embedded_aws import Server
 
 local_app = app = typer.Typer(no_args_is_help=True, help="The embedded AWS: up, down, status.")
 
@@ -50,12 +50,12 @@ def up(
     json: Json = False,
 ) -> None:
     """Start the embedded AWS."""
-    from snapkeep.lab.embedded_aws import commands  # noqa: PLC0415 - `--help` stays fast
+    from snapkeep.lab.embedded_aws.launch import local_servers  # noqa: PLC0415 - `--help` stays fast
 
     if detach:
-        _show(commands.up(port=port, world_file=world, state_dir=state, scale=scale), json=json, detached=True)
+        _show(local_servers.up(port=port, world_file=world, state_dir=state, scale=scale), json=json, detached=True)
         return
-    commands.serve(
+    local_servers.serve(
         port=port,
         world_file=world,
         state_dir=state,
@@ -72,15 +72,15 @@ def down(
     json: Json = False,
 ) -> None:
     """Stop it, and everything that it started."""
-    from snapkeep.lab.embedded_aws import commands  # noqa: PLC0415 - `--help` stays fast
+    from snapkeep.lab.embedded_aws.launch import local_servers  # noqa: PLC0415 - `--help` stays fast
 
     if port and everything:
         raise WrongUse("--port PORT stops one, --all stops all: give one of them")
-    running = [] if port or everything else commands.statuses()
+    running = [] if port or everything else local_servers.statuses()
     if len(running) > 1:
         told = ", ".join(one.server.endpoint_url for one in running)
         raise WrongUse(f"{len(running)} are running: {told}: say which to stop with --port PORT, or --all")
-    stopped = commands.down(port)
+    stopped = local_servers.down(port)
     if json:
         print_json({"stopped": [asdict(server) for server in stopped]})
         return
@@ -94,9 +94,9 @@ def down(
 @app.command()
 def status(*, port: _WhichPort = 0, json: Json = False) -> None:
     """Show what runs, and what is in it. Exit status 1 when nothing runs."""
-    from snapkeep.lab.embedded_aws import commands  # noqa: PLC0415 - `--help` stays fast
+    from snapkeep.lab.embedded_aws.launch import local_servers  # noqa: PLC0415 - `--help` stays fast
 
-    found = commands.statuses(port)
+    found = local_servers.statuses(port)
     if json:
         print_json([asdict(one) for one in found])
     else:
@@ -106,9 +106,9 @@ def status(*, port: _WhichPort = 0, json: Json = False) -> None:
 
 
 def _show(server: Server, *, json: bool, detached: bool) -> None:
-    from snapkeep.lab.embedded_aws import commands  # noqa: PLC0415 - `--help` stays fast
+    from snapkeep.lab.embedded_aws.launch import local_servers  # noqa: PLC0415 - `--help` stays fast
 
-    variables = commands.exports(server)
+    variables = local_servers.exports(server)
     if json:
         print_json({**asdict(server), "environment": variables})
         return

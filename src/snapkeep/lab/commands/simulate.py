@@ -197,7 +197,7 @@ def _world_of_file(file: Path, faults: Faults | None, needed: Mapping[str, str])
     Raise WrongUse if it has not all of them.
     """
     from snapkeep.lab.ebs_model import VirtualClock  # noqa: PLC0415
-    from snapkeep.lab.embedded_aws.worlds import world_of_file  # noqa: PLC0415 - imports yaml
+    from snapkeep.lab.embedded_aws.world.open_world import world_of_file  # noqa: PLC0415 - imports yaml
     from snapkeep.lab.simulator.fleet import make_roomy  # noqa: PLC0415
 
     world = world_of_file(file, VirtualClock())

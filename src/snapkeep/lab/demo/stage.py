@@ -24,8 +24,7 @@ from snapkeep.lab.demo.story import (
     Director,
     Story,
 )
-from snapkeep.lab.embedded_aws.embedded import EmbeddedAws
-from snapkeep.lab.embedded_aws.settings import ACCOUNT_ID
+from snapkeep.lab.embedded_aws import ACCOUNT_ID, EmbeddedAws
 
 STORY_TIMEOUT_SECONDS = 240.0
 _LOOK_EVERY_SECONDS = 0.5

@@ -1,1 +1,1 @@
-"""Where we reach into ministack: a module for each service, each with ``install``. Each seam has a canary test."""
+"""Patches of ministack: a module for each service, each with ``apply``. Each patch has a canary test."""

@@ -1,6 +1,6 @@
-"""EventBridge's deliveries: only with the permissions that AWS wants, else into the rule's dead-letter queue.
+"""EventBridge's deliveries: with the permissions that AWS requires, else into the target's dead-letter queue.
 
-ministack delivers whatever the roles say, and drops what it cannot deliver. Sources: EventBridge user guide (identity-based and
+ministack ignores roles, and drops events that it cannot deliver. Sources: EventBridge user guide (identity-based and
 resource-based policies for targets, dead-letter queues: message attributes and the queue's policy).
 """
 
@@ -22,14 +22,14 @@ _LOGGER = logging.getLogger("snapkeep.lab.embedded_aws.eventbridge")
 
 @dataclass(frozen=True)
 class Refusal:
-    """Why an event cannot be delivered, as the dead-letter queue's message attributes say it."""
+    """The reason of a failed delivery, as the dead-letter queue's message attributes show it."""
 
     code: str
     message: str
 
 
-def install() -> None:
-    """Put the seam in place."""
+def apply() -> None:
+    """Apply the patch."""
     from ministack.services import eventbridge
 
     replace(eventbridge, "_invoke_target", _with_permissions)
@@ -51,18 +51,18 @@ def _with_permissions(invoke: Any) -> Any:
 
 
 def refusal_of(target: Mapping[str, Any], rule_arn: str) -> Refusal | None:
-    """Given a rule's target, return why EventBridge may not reach it; None if it may."""
+    """Return why EventBridge may not reach a rule's target; None if it may."""
     arn = str(target["Arn"])
     _, _, service, region, account_id, _ = arn.split(":", 5)
     match service:
         case "states":
-            return _refusal_by_role(target, "states:StartExecution", region) or _gone(_state_machine_exists(arn), arn)
+            return _refusal_by_role(target, "states:StartExecution", region) or _missing(_state_machine_exists(arn), arn)
         case "lambda":
-            return _gone(_function_exists(arn), arn) or _refusal_by_policy(
+            return _missing(_function_exists(arn), arn) or _refusal_by_policy(
                 _function_policy(arn), "lambda:InvokeFunction", arn, rule_arn, account_id
             )
         case "sqs":
-            return _gone(_queue(arn) is not None, arn) or _refusal_of_queue(arn, rule_arn, account_id)
+            return _missing(_queue(arn) is not None, arn) or _refusal_of_queue(arn, rule_arn, account_id)
         case "sns":
             words = refusal_of_topic(arn, EVENTS, rule_arn, account_id)
             return Refusal("NO_PERMISSIONS", words) if words else None
@@ -70,7 +70,7 @@ def refusal_of(target: Mapping[str, Any], rule_arn: str) -> Refusal | None:
             return None
 
 
-def _gone(exists: bool, arn: str) -> Refusal | None:
+def _missing(exists: bool, arn: str) -> Refusal | None:
     return None if exists else Refusal("RESOURCE_NOT_FOUND", f"{arn} does not exist")
 
 

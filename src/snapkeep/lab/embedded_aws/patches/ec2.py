@@ -8,12 +8,12 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from snapkeep.lab.ebs_model.errors import ApiError, NoAnswer
-from snapkeep.lab.embedded_aws.host import Host
 from snapkeep.lab.embedded_aws.wire import ec2_query, ec2_xml, rest_json
 from snapkeep.lab.embedded_aws.wire.errors import WireError
 from snapkeep.lab.embedded_aws.wire.models import operation_model
+from snapkeep.lab.embedded_aws.world.locked_world import LockedWorld
 
-# ministack's shape of a service: (method, path, headers, body, query) to (status, headers, body).
+# ministack's signature of a service: (method, path, headers, body, query) to (status, headers, body).
 Answer = tuple[int, dict[str, str], bytes]
 Handler = Callable[[str, str, dict[str, str], bytes, dict[str, list[str]]], Awaitable[Answer]]
 
@@ -21,37 +21,37 @@ _LOGGER = logging.getLogger("snapkeep.lab.embedded_aws.ec2")
 _XML = {"Content-Type": "text/xml;charset=UTF-8"}
 
 
-def install(host: Host) -> None:
-    """Given the host, put the model in the place of ministack's EC2 and add the EBS direct API."""
+def apply(locked_world: LockedWorld) -> None:
+    """Put the model in the place of ministack's EC2 and add the EBS direct API."""
     from ministack import app
     from ministack.core import iam_actions, router
 
     fallback: Handler = app.SERVICE_HANDLERS["ec2"]
-    app.SERVICE_HANDLERS["ec2"] = ec2_handler(host, fallback)
-    app.SERVICE_HANDLERS["ebs"] = ebs_handler(host)
+    app.SERVICE_HANDLERS["ec2"] = ec2_handler(locked_world, fallback)
+    app.SERVICE_HANDLERS["ebs"] = ebs_handler(locked_world)
     router.SERVICE_PATTERNS["ebs"] = {}
     iam_actions.SERVICE_TO_IAM_NAMESPACE["ebs"] = "ebs"
     iam_actions._BOTOCORE_SERVICE_MAP["ebs"] = ["ebs"]
 
 
 def query_fields(query: Mapping[str, list[str]], body: bytes) -> dict[str, str]:
-    """Given a request's parsed query string and its body, return the fields of the query protocol."""
+    """Return the fields of the query protocol from a parsed query string and a body."""
     fields = {name: values[0] for name, values in query.items() if values}
     fields.update(ec2_query.parse_fields("", body))
     return fields
 
 
-def ec2_handler(host: Host, fallback: Handler) -> Handler:
-    """Given the host and ministack's own EC2, return the handler that serves both."""
+def ec2_handler(locked_world: LockedWorld, fallback: Handler) -> Handler:
+    """Return the handler of EC2: the model's actions, and ministack's for the rest."""
 
     async def handle(method: str, path: str, headers: dict[str, str], body: bytes, query: dict[str, list[str]]) -> Answer:
         fields = query_fields(query, body)
         action = fields.get("Action", "")
-        if not host.handles("ec2", action):
+        if not locked_world.handles("ec2", action):
             return await fallback(method, path, headers, body, query)
         request_id = str(uuid.uuid4())
         try:
-            answer = _call(host, "ec2", action, ec2_query.parse_parameters(action, fields), headers)
+            answer = _call(locked_world, "ec2", action, ec2_query.parse_parameters(action, fields), headers)
         except (WireError, ApiError) as error:
             return error.http_status, dict(_XML), ec2_xml.error_document(error.code, error.message, request_id)
         except NoAnswer as error:
@@ -62,8 +62,8 @@ def ec2_handler(host: Host, fallback: Handler) -> Handler:
     return handle
 
 
-def ebs_handler(host: Host) -> Handler:
-    """Given the host, return the handler of the EBS direct API."""
+def ebs_handler(locked_world: LockedWorld) -> Handler:
+    """Return the handler of the EBS direct API."""
 
     async def handle(method: str, path: str, headers: dict[str, str], body: bytes, query: dict[str, list[str]]) -> Answer:
         request_id = str(uuid.uuid4())
@@ -71,7 +71,7 @@ def ebs_handler(host: Host) -> Handler:
             action, labels = rest_json.find_action("ebs", method, path)
             operation = operation_model("ebs", action)
             parameters = rest_json.parse_request(operation, labels, query, headers, body)
-            answer = rest_json.answer(operation, _call(host, "ebs", action, parameters, headers), request_id)
+            answer = rest_json.answer(operation, _call(locked_world, "ebs", action, parameters, headers), request_id)
         except (WireError, ApiError) as error:
             answer = rest_json.error_answer(error.code, error.message, error.http_status, request_id)
         except NoAnswer as error:
@@ -82,11 +82,13 @@ def ebs_handler(host: Host) -> Handler:
     return handle
 
 
-def _call(host: Host, service: str, action: str, parameters: Mapping[str, Any], headers: Mapping[str, str]) -> dict[str, Any]:
+def _call(
+    locked_world: LockedWorld, service: str, action: str, parameters: Mapping[str, Any], headers: Mapping[str, str]
+) -> dict[str, Any]:
     from ministack.core.iam_evaluator import request_caller_arn
     from ministack.core.responses import get_account_id, get_region
 
-    return host.call(
+    return locked_world.call(
         service,
         action,
         parameters,
@@ -97,5 +99,5 @@ def _call(host: Host, service: str, action: str, parameters: Mapping[str, Any], 
 
 
 def _no_answer(error: NoAnswer) -> tuple[str, int]:
-    """A region out of reach is refused at once instead of letting the caller wait for its time-out: both are retried by SDKs."""
+    """Return the error code and HTTP status of an unreachable region or a lost answer. SDKs retry both."""
     return ("Unavailable", 503) if error.kind == "unreachable" else ("InternalError", 500)

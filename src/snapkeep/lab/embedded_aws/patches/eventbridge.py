@@ -1,4 +1,4 @@
-"""The model's events become ``aws.ec2`` events on the default bus of their region and account, at the world's time."""
+"""Publish the model's events as ``aws.ec2`` events on the default bus of their region and account, at the world's time."""
 
 from __future__ import annotations
 
@@ -6,22 +6,22 @@ import json
 from datetime import datetime
 from typing import Any
 
-from snapkeep.lab.embedded_aws.host import Event, Host
+from snapkeep.lab.embedded_aws.world.locked_world import Event, LockedWorld
 
 
-def install(host: Host) -> None:
-    """Given the host, publish every event of its world, and let scheduled rules follow its clock."""
+def apply(locked_world: LockedWorld) -> None:
+    """Publish every event of the world, and let scheduled rules follow its clock."""
     from ministack.services import eventbridge
 
-    host.world.subscribe(publish)
-    # Scheduled rules: the countdown of rate() and the calendar of cron() follow the world's clock.
-    eventbridge._now_ts = host.clock.now
-    # Real seconds between two looks at the schedules: half a minute of world time, at most ministack's own ten seconds.
-    eventbridge._SCHEDULER_TICK_INTERVAL = min(1.0, max(0.05, 30.0 / host.scale))
+    locked_world.world.subscribe(publish)
+    # The countdown of rate() and the calendar of cron() follow the world's clock.
+    eventbridge._now_ts = locked_world.clock.now
+    # Real seconds between two evaluations of the schedules: half a minute of world time, at most one second.
+    eventbridge._SCHEDULER_TICK_INTERVAL = min(1.0, max(0.05, 30.0 / locked_world.scale))
 
 
 def publish(event: Event) -> None:
-    """Given an event as EventBridge shows it, deliver it to the rules of its region and account, with its own id and time."""
+    """Deliver an event to the rules of its region and account, with its own id and time."""
     from ministack.core.responses import request_scope
     from ministack.services import eventbridge
 
@@ -44,7 +44,7 @@ def publish(event: Event) -> None:
 
 
 def fire_schedules(account_id: str, name: str) -> list[str]:
-    """Given an account and a part of a rule's name (empty: any), let its scheduled rules fire now; return their ARNs."""
+    """Fire an account's scheduled rules whose name contains `name` (empty: all) now; return their ARNs."""
     from ministack.services import eventbridge
 
     fired = []

@@ -1,6 +1,6 @@
-"""Executions' history: which event goes on with which, and with what a waiting task was called.
+"""Execution history: the links between events, and the parameters of waiting tasks.
 
-ministack numbers the events and tells neither. Source: botocore's model of Step Functions (HistoryEvent.previousEventId,
+ministack numbers the events and has neither. Source: botocore's model of Step Functions (HistoryEvent.previousEventId,
 TaskScheduledEventDetails.parameters), and the developer guide on the callback pattern: TaskScheduled, TaskStarted, TaskSubmitted.
 """
 
@@ -15,14 +15,14 @@ from snapkeep.lab.embedded_aws.patches.patching import replace
 
 SERVICE_PREFIX = "arn:aws:states:::"
 _execution: ContextVar[Any] = ContextVar("_execution", default=None)
-"""None where only the engine is used, without this seam: then nothing is told."""
+"""None where only the engine runs, without this patch: then nothing is recorded."""
 _previous: ContextVar[int] = ContextVar("_previous", default=0)
-"""The items of a Map have a context each, which begins as a copy of their parent's: so each goes on with its own events."""
+"""Each item of a Map has its own context, a copy of its parent's at the start, and so its own chain of events."""
 _adding = threading.Lock()
 
 
-def install() -> None:
-    """Put the seams in place."""
+def apply() -> None:
+    """Apply the patches."""
     from ministack.services import stepfunctions
 
     replace(stepfunctions, "_add_event", _linked)
@@ -50,7 +50,7 @@ def _linked(add: Any) -> Any:
 
 
 def task_started(resource: str, parameters: Any) -> None:
-    """Given a task behind ``.waitForTaskToken`` that has just been scheduled, tell with what, and that its call begins."""
+    """Record the parameters of a ``.waitForTaskToken`` task that was just scheduled, and TaskStarted."""
     from ministack.services import stepfunctions
 
     service, _, action = resource.removeprefix(SERVICE_PREFIX).partition(":")
@@ -64,7 +64,7 @@ def task_started(resource: str, parameters: Any) -> None:
 
 
 def task_submitted(resource: str) -> None:
-    """Given a task behind ``.waitForTaskToken`` whose call was answered, tell that it waits for its token now."""
+    """Record TaskSubmitted: the call of a ``.waitForTaskToken`` task was answered, and the task waits for its token."""
     from ministack.services import stepfunctions
 
     service, _, action = resource.removeprefix(SERVICE_PREFIX).partition(":")

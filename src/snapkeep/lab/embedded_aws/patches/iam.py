@@ -1,4 +1,4 @@
-"""IAM for EC2 and EBS: the emulator's evaluator, with the questions that AWS asks (see `embedded_aws.authorization`).
+"""IAM for EC2 and EBS: the emulator's evaluator, with the questions that AWS asks (see `aws/authorization`).
 
 ministack asks one question for each EC2 call, on an ARN with an account in it and without the tags of snapshots.
 """
@@ -9,13 +9,13 @@ from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from typing import Any
 
-from snapkeep.lab.embedded_aws.authorization import Caller, Check, checks
-from snapkeep.lab.embedded_aws.host import Host
+from snapkeep.lab.embedded_aws.aws.authorization import Caller, Check, checks
 from snapkeep.lab.embedded_aws.patches.ec2 import query_fields
 from snapkeep.lab.embedded_aws.patches.patching import replace
 from snapkeep.lab.embedded_aws.wire import ec2_query, rest_json
 from snapkeep.lab.embedded_aws.wire.errors import WireError
 from snapkeep.lab.embedded_aws.wire.models import operation_model
+from snapkeep.lab.embedded_aws.world.locked_world import LockedWorld
 
 # A batch needs the permission of the single call (Service Authorization Reference, SQS: there is no action of its own for it).
 BATCHES = {
@@ -28,19 +28,19 @@ _pending: ContextVar[tuple[Check, ...]] = ContextVar("_pending", default=())
 _refused: ContextVar[Check | None] = ContextVar("_refused", default=None)
 
 
-def install(host: Host) -> None:
-    """Given the host, let every EC2 and EBS call be authorised by all its checks, with the model's tags."""
+def apply(locked_world: LockedWorld) -> None:
+    """Authorize every EC2 and EBS call by all its checks, with the model's tags."""
     from ministack import app
     from ministack.core import iam_actions, iam_evaluator
 
     replace(app, "pin_request_origin", _as_over_tls)
-    replace(iam_actions, "extract_resource_arn", lambda extract: _noting_checks(host, extract))
+    replace(iam_actions, "extract_resource_arn", lambda extract: _noting_checks(locked_world, extract))
     replace(iam_evaluator, "enforce", _asking_all)
     replace(iam_actions, "access_denied_response", _naming_what_was_refused)
 
 
-def _noting_checks(host: Host, extract: Callable[..., Any]) -> Callable[..., str]:
-    """The resource is looked for before anything is asked: that is when the request's checks are found."""
+def _noting_checks(locked_world: LockedWorld, extract: Callable[..., Any]) -> Callable[..., str]:
+    """Collect the checks of a request where ministack determines its resource, which is before it asks IAM."""
 
     def extract_resource_arn(
         service: str,
@@ -54,15 +54,15 @@ def _noting_checks(host: Host, extract: Callable[..., Any]) -> Callable[..., str
     ) -> str:
         _pending.set(())
         if service in {"ec2", "ebs"}:
-            caller = Caller(region, account_id, host.tags_of)
-            _pending.set(_checks_of(host, service, method, path, headers, body, params, caller))
+            caller = Caller(region, account_id, locked_world.tags_of)
+            _pending.set(_checks_of(locked_world, service, method, path, headers, body, params, caller))
         return str(extract(service, method, path, headers, body, params, region, account_id))
 
     return extract_resource_arn
 
 
 def _asking_all(enforce_once: Callable[..., Any]) -> Callable[..., Any]:
-    """A request is allowed when every one of its checks is."""
+    """Allow a request if every one of its checks is allowed."""
 
     def enforce(
         access_key_id: str,
@@ -91,7 +91,7 @@ def _asking_all(enforce_once: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _naming_what_was_refused(deny: Callable[..., Any]) -> Callable[..., Any]:
-    """EC2 says which action on which resource no policy allows."""
+    """Name the refused action and resource, as EC2 does."""
 
     def access_denied_response(service: str, action: str, principal_arn: str, request_id: str, **details: Any) -> Any:
         question = _refused.get()
@@ -109,7 +109,7 @@ def _naming_what_was_refused(deny: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _as_over_tls(pin: Callable[[str, bool], None]) -> Callable[[str, bool], None]:
-    """AWS's endpoints are reached over TLS; this one listens on the loopback in plain HTTP in their stead."""
+    """Report requests as made over TLS: this server stands for AWS's TLS endpoints."""
 
     def pinned(source_ip: str, secure_transport: bool) -> None:  # noqa: ARG001 - ministack's signature
         pin(source_ip, True)
@@ -118,7 +118,7 @@ def _as_over_tls(pin: Callable[[str, bool], None]) -> Callable[[str, bool], None
 
 
 def _checks_of(
-    host: Host,
+    locked_world: LockedWorld,
     service: str,
     method: str,
     path: str,
@@ -127,12 +127,12 @@ def _checks_of(
     params: dict[str, list[str]],
     caller: Caller,
 ) -> tuple[Check, ...]:
-    """A request that cannot be read gets ministack's own check alone: the handler will answer what is wrong with it."""
+    """Return the checks of a request; none if it cannot be parsed: then the handler answers with the error."""
     try:
         if service == "ec2":
             fields = query_fields(params, b"")
             action = fields.get("Action", "")
-            if not host.handles("ec2", action):
+            if not locked_world.handles("ec2", action):
                 return ()
             return checks("ec2", action, ec2_query.parse_parameters(action, fields), caller)
         action, labels = rest_json.find_action("ebs", method, path)

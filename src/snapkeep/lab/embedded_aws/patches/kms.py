@@ -1,7 +1,7 @@
-"""KMS: keys live in ministack, which encrypts with them; the model sees their states, aliases and who may use them.
+"""KMS: ministack has the keys and encrypts with them; the model gets their states, aliases and permissions.
 
-What a caller needs on a key to make an encrypted volume or copy: [EBS user guide: permissions for IAM users]. EC2 finds out while
-the copy runs, so a missing permission fails the copy later, as on AWS.
+What a caller needs on a key to make an encrypted volume or copy: [EBS user guide: permissions for IAM users]. EC2 checks them
+while the copy runs, so a missing permission fails the copy later, as on AWS.
 """
 
 from __future__ import annotations
@@ -12,46 +12,46 @@ from typing import Any
 
 from snapkeep.lab.ebs_model.errors import ApiError
 from snapkeep.lab.ebs_model.store.records import Key
-from snapkeep.lab.embedded_aws.host import Host
 from snapkeep.lab.embedded_aws.patches.ec2 import Answer, Handler
 from snapkeep.lab.embedded_aws.patches.permissions import role_session_allows
+from snapkeep.lab.embedded_aws.world.locked_world import LockedWorld
 
-# Calls that look at keys.
+# Calls that use keys.
 USING_KEYS = frozenset(
     {"CopySnapshot", "CopyImage", "CreateVolume", "RunInstances", "GetSnapshotBlock", "StartSnapshot", "ModifyEbsDefaultKmsKeyId"}
 )
 NEEDED = ("CreateGrant", "Decrypt", "DescribeKey", "GenerateDataKeyWithoutPlaintext", "ReEncryptFrom", "ReEncryptTo")
 
 
-def install(host: Host) -> None:
-    """Given the host, let the model see ministack's keys, and KMS answer for the key that AWS manages for EBS."""
+def apply(locked_world: LockedWorld) -> None:
+    """Give the model ministack's keys, and let KMS describe the AWS managed key for EBS."""
     from ministack import app
 
-    host.before_call(lambda _service, action, account_id, caller: mirror(host, action, account_id, caller))
-    app.SERVICE_HANDLERS["kms"] = kms_handler(host, app.SERVICE_HANDLERS["kms"])
+    locked_world.before_call(lambda _service, action, account_id, caller: mirror(locked_world, action, account_id, caller))
+    app.SERVICE_HANDLERS["kms"] = kms_handler(locked_world, app.SERVICE_HANDLERS["kms"])
 
 
-def mirror(host: Host, action: str, account_id: str, caller: str) -> None:
-    """Given a call that looks at keys, give the model the account's keys as they are now, closed to who may not use them."""
+def mirror(locked_world: LockedWorld, action: str, account_id: str, caller: str) -> None:
+    """Before a call that uses keys, give the model the account's current keys, denied to a caller who may not use them."""
     from ministack.services import kms
 
     if action not in USING_KEYS:
         return
     for (owner, region, key_id), record in list(kms._keys._data.items()):
-        if owner != account_id or region not in host.world.regions:
+        if owner != account_id or region not in locked_world.world.regions:
             continue
-        place = host.world.region_account(region, account_id)
-        key = place.keys.get(key_id)
+        region_account = locked_world.world.region_account(region, account_id)
+        key = region_account.keys.get(key_id)
         if key is None:
-            key = place.keys[key_id] = Key(key_id, record["Arn"], account_id, float(record["CreationDate"]))
+            key = region_account.keys[key_id] = Key(key_id, record["Arn"], account_id, float(record["CreationDate"]))
         key.state = str(record["KeyState"])
-        _close(key, caller, allowed=may_use(caller, key.arn))
+        _deny_or_allow(key, caller, allowed=may_use(caller, key.arn))
     for (owner, region, alias_arn), key_id in list(kms._aliases._data.items()):
-        if owner == account_id and region in host.world.regions:
-            host.world.region_account(region, account_id).aliases[alias_arn.split(":", 5)[5]] = key_id
+        if owner == account_id and region in locked_world.world.regions:
+            locked_world.world.region_account(region, account_id).aliases[alias_arn.split(":", 5)[5]] = key_id
 
 
-def _close(key: Key, caller: str, *, allowed: bool) -> None:
+def _deny_or_allow(key: Key, caller: str, *, allowed: bool) -> None:
     if allowed and caller in key.denied:
         key.denied.remove(caller)
     elif not allowed and caller not in key.denied:
@@ -59,7 +59,7 @@ def _close(key: Key, caller: str, *, allowed: bool) -> None:
 
 
 def may_use(caller: str, key_arn: str) -> bool:
-    """Given a caller's ARN and a key's, return whether EC2 may use the key on the caller's behalf. The account's root may."""
+    """Return whether EC2 may use the key on the caller's behalf. The account's root may."""
     if ":assumed-role/" not in caller:
         return True
     from ministack.services import kms
@@ -69,12 +69,12 @@ def may_use(caller: str, key_arn: str) -> bool:
     return all(role_session_allows(caller, f"kms:{action}", key_arn, policy, via) for action in NEEDED)
 
 
-def kms_handler(host: Host, ministack_kms: Handler) -> Handler:
-    """Given the host and ministack's KMS, return a handler that knows the AWS managed key for EBS too."""
+def kms_handler(locked_world: LockedWorld, ministack_kms: Handler) -> Handler:
+    """Return the handler of KMS, which describes the AWS managed key for EBS too."""
 
     async def handle(method: str, path: str, headers: dict[str, str], body: bytes, query: dict[str, list[str]]) -> Answer:
         if headers.get("x-amz-target", "").endswith(".DescribeKey"):
-            answer = _describe_managed(host, json.loads(body or b"{}"))
+            answer = _describe_managed(locked_world, json.loads(body or b"{}"))
             if answer is not None:
                 return 200, {"Content-Type": "application/x-amz-json-1.1"}, json.dumps(answer, default=_epoch).encode()
         return await ministack_kms(method, path, headers, body, query)
@@ -82,14 +82,14 @@ def kms_handler(host: Host, ministack_kms: Handler) -> Handler:
     return handle
 
 
-def _describe_managed(host: Host, parameters: Mapping[str, Any]) -> dict[str, Any] | None:
+def _describe_managed(locked_world: LockedWorld, parameters: Mapping[str, Any]) -> dict[str, Any] | None:
     from ministack.core.responses import get_account_id, get_region
     from ministack.services import kms
 
     if kms._resolve_key(str(parameters.get("KeyId", ""))):
         return None
     try:
-        answer = host.call("kms", "DescribeKey", parameters, region=get_region(), account_id=get_account_id(), caller="")
+        answer = locked_world.call("kms", "DescribeKey", parameters, region=get_region(), account_id=get_account_id(), caller="")
     except ApiError:
         return None
     return answer if answer["KeyMetadata"]["KeyManager"] == "AWS" else None

@@ -2,9 +2,9 @@
 
 - A handler's exception is reported by its class name, as on AWS; ministack reports all of them as ``Runtime.HandlerError``, so
   that no ``ErrorEquals`` of a state machine would match.
-- At most so many functions run at once; the others wait for their turn. Idle workers of other functions make room.
+- At most `max_workers` functions run at once; the others wait for a slot. Idle workers of other functions are ended.
 - Workers of one package share its unpacked and compiled files: a cold start costs what it costs on Lambda, not a compilation.
-- A worker sees the standard library, boto3 and what it brings along: a package that forgets a dependency fails here as on AWS.
+- A worker imports the standard library, boto3 and its dependencies: a package that lacks a dependency fails as on AWS.
 """
 
 from __future__ import annotations
@@ -15,13 +15,12 @@ import threading
 from pathlib import Path
 from typing import Any
 
+from snapkeep.lab.embedded_aws.patches.concurrency import FunctionSlots
 from snapkeep.lab.embedded_aws.patches.patching import replace, replace_text
-from snapkeep.lab.embedded_aws.settings import Settings
-from snapkeep.lab.embedded_aws.turns import Turns
 
-# What Lambda's Python runtimes bring along.
+# The packages in Lambda's Python runtimes.
 RUNTIME_PACKAGES = ("boto3", "botocore", "s3transfer", "jmespath", "dateutil", "urllib3", "six")
-# Worker processes kept, running or idle, for each that may run: idle ones of other functions are ended to make room.
+# Worker processes, running or idle, for each slot; beyond that, idle ones of other functions are ended.
 IDLE_WORKERS_PER_RUNNING = 2
 
 # In the worker: the workers of one package share its unpacked files, so that it is compiled once and not for each worker.
@@ -39,8 +38,8 @@ SHARED_CODE = """code_dir = init["code_dir"]
 _last_error = threading.local()
 
 
-def install(settings: Settings, work_dir: Path) -> None:
-    """Given the settings and a directory for the runtime's files, put the seams in place."""
+def apply(max_workers: int, work_dir: Path) -> None:
+    """Apply the patches. At most `max_workers` functions run at once; the runtime's files go into `work_dir`."""
     from ministack.core import lambda_runtime
 
     replace_text(
@@ -61,11 +60,11 @@ def install(settings: Settings, work_dir: Path) -> None:
 
     replace(lambda_runtime, "_detect_runtime_binary", with_our_interpreter)
     replace(lambda_runtime.Worker, "invoke", _remember_error)
-    _bound_concurrency(settings.max_workers)
+    _bound_concurrency(max_workers)
 
 
 def runtime_interpreter(work_dir: Path) -> Path:
-    """Given a directory, write a command there that runs Python with the packages of Lambda's runtime alone; return it."""
+    """Write and return a command that runs Python with the packages of Lambda's runtime alone."""
     packages = work_dir / "lambda-runtime"
     packages.mkdir(parents=True, exist_ok=True)
     for name in RUNTIME_PACKAGES:
@@ -97,7 +96,7 @@ def _remember_error(invoke: Any) -> Any:
 
 
 def error_payload(payload: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
-    """Given ministack's error payload and the worker's answer, return the payload that Lambda gives for a Python exception."""
+    """Return the payload of Lambda for a Python exception, from ministack's payload and the worker's answer."""
     if "error_type" not in answer:
         return payload
     frames = str(answer.get("trace", "")).splitlines()[1:-1]
@@ -107,20 +106,20 @@ def error_payload(payload: dict[str, Any], answer: dict[str, Any]) -> dict[str, 
 def _bound_concurrency(max_workers: int) -> None:
     from ministack.services import lambda_svc
 
-    turns = Turns(max_workers)
+    slots = FunctionSlots(max_workers)
 
-    def with_turns(execute: Any) -> Any:
-        def execute_in_turn(func: Any, event: Any, request_id: str) -> Any:
-            # A call over the wire may come from a function, and must not wait for the turn that its caller holds.
+    def with_slots(execute: Any) -> Any:
+        def execute_in_slot(func: Any, event: Any, request_id: str) -> Any:
+            # A call over the wire may come from a function, and must not wait for the slot that its caller holds.
             if lambda_svc._invoke_depth.get():
                 return _named_error(execute(func, event, request_id))
-            with turns.turn():
+            with slots.slot():
                 _make_room(max_workers * IDLE_WORKERS_PER_RUNNING)
                 return _named_error(execute(func, event, request_id))
 
-        return execute_in_turn
+        return execute_in_slot
 
-    replace(lambda_svc, "_execute_function_warm", with_turns)
+    replace(lambda_svc, "_execute_function_warm", with_slots)
 
 
 def _named_error(result: dict[str, Any]) -> dict[str, Any]:
@@ -131,7 +130,7 @@ def _named_error(result: dict[str, Any]) -> dict[str, Any]:
 
 
 def _make_room(kept: int) -> None:
-    """End the worker that has been idle for longest while there are more than are kept."""
+    """End the workers that are idle for longest until `kept` are left, minus one for the next."""
     from ministack.core import lambda_runtime
 
     with lambda_runtime._lock:

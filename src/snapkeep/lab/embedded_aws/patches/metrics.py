@@ -1,7 +1,7 @@
-"""CloudWatch: metrics out of functions' logs, and alarms as AWS evaluates them.
+"""CloudWatch: metrics from functions' logs, and alarms as AWS evaluates them.
 
-ministack takes no metrics out of logs, and its alarms look at every dimension together, know no missing data and no M out of N,
-and are evaluated only when somebody puts a metric.
+ministack ignores metrics in logs. Its alarms merge all dimensions, lack missing data and M out of N, and are evaluated only by
+PutMetricData.
 """
 
 from __future__ import annotations
@@ -10,27 +10,27 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from snapkeep.lab.embedded_aws import alarms, emf
-from snapkeep.lab.embedded_aws.host import Host
+from snapkeep.lab.embedded_aws.aws import alarms, emf
 from snapkeep.lab.embedded_aws.patches.patching import replace
 from snapkeep.lab.embedded_aws.patches.permissions import role_allows
 from snapkeep.lab.embedded_aws.patches.topics import refusal_of_topic
+from snapkeep.lab.embedded_aws.world.locked_world import LockedWorld
 
 CLOUDWATCH = "cloudwatch.amazonaws.com"
 _LOGGER = logging.getLogger("snapkeep.lab.embedded_aws.cloudwatch")
 
 
-def install(host: Host) -> None:
-    """Given the host, put the seams in place; alarms follow the world's clock."""
+def apply(locked_world: LockedWorld) -> None:
+    """Apply the patches; alarms follow the world's clock."""
     from ministack.services import cloudwatch, lambda_svc
 
-    replace(lambda_svc, "_emit_lambda_logs", lambda emit: _with_metrics(emit, host.clock.now))
-    replace(cloudwatch, "_evaluate_alarm", lambda _: lambda alarm: evaluate(alarm, host.clock.now()))
+    replace(lambda_svc, "_emit_lambda_logs", lambda emit: _with_metrics(emit, locked_world.clock.now))
+    replace(cloudwatch, "_evaluate_alarm", lambda _: lambda alarm: evaluate(alarm, locked_world.clock.now()))
     replace(cloudwatch, "_dispatch_alarm_actions", _with_permissions)
 
 
 def evaluate_all(now: float) -> None:
-    """Given the time in seconds since the epoch, evaluate every alarm of every account and region."""
+    """Evaluate every alarm of every account and region. `now` is in seconds since the epoch."""
     from ministack.core.responses import request_scope
     from ministack.services import cloudwatch
 
@@ -40,7 +40,7 @@ def evaluate_all(now: float) -> None:
 
 
 def evaluate(alarm: dict[str, Any], now: float) -> None:
-    """Given an alarm of the account and region in force, set its state as of a time, and act when it changes."""
+    """Set the state of an alarm of the current account and region, and run its actions if the state changes."""
     from ministack.services import cloudwatch
 
     if alarm.get("ComparisonOperator") not in alarms.COMPARISONS or not alarm.get("MetricName"):
@@ -99,7 +99,7 @@ def _with_metrics(emit: Any, now: Callable[[], float]) -> Any:
 
 
 def may_log(func: Any) -> bool:
-    """Given a function, return whether its role may write its logs. Without, on AWS there are none, and no metrics in them."""
+    """Return whether the function's role may write its logs. Without, AWS has no logs of it and no metrics from them."""
     config = func.get("config") or func
     _, _, _, region, account_id, _, name = str(config["FunctionArn"]).split(":")[:7]
     group = (config.get("LoggingConfig") or {}).get("LogGroup") or f"/aws/lambda/{name}"

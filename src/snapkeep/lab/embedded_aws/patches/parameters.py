@@ -1,4 +1,4 @@
-"""SSM: what Parameter Store refuses to keep (botocore: ssm 2014-11-06, PutParameter: Value and Tier)."""
+"""SSM: values that Parameter Store refuses (botocore: ssm 2014-11-06, PutParameter: Value and Tier)."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from snapkeep.lab.embedded_aws.patches.patching import replace
 
 STANDARD, ADVANCED = "Standard", "Advanced"
 LARGEST_BYTES = {STANDARD: 4096, ADVANCED: 8192}
-"""What a value may hold in each tier; `Intelligent-Tiering` is the larger one wherever that is needed."""
+"""The largest value in each tier. `Intelligent-Tiering` takes the larger tier where a value needs it."""
 
 
-def install() -> None:
-    """Put the seam in place."""
+def apply() -> None:
+    """Apply the patch."""
     from ministack.services import ssm
 
     replace(ssm, "_put_parameter", _refusing)
 
 
 def refusal(request: Mapping[str, Any], tier_now: str) -> str:
-    """Given a PutParameter request and the tier that the parameter has ("" for a new one), return why it is refused, or ""."""
+    """Return why a PutParameter request is refused, or "". `tier_now` is the parameter's tier ("" for a new one)."""
     value, asked = str(request.get("Value", "")), request.get("Tier") or tier_now or STANDARD
     if "{{" in value:
         return "Parameters can't be referenced or nested in the values of other parameters: the value has {{"

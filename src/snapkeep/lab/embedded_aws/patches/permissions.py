@@ -1,7 +1,7 @@
-"""What AWS services may do on behalf of a stack: roles that they assume, and policies of what they call.
+"""Permissions of AWS services that act for a stack: roles that they assume, and resource policies.
 
 ministack enforces IAM on requests over the wire alone. A state machine whose role may not invoke its function, or a rule that may
-not start its target, works there and fails on AWS; the seams that use this module make it fail here too.
+not start its target, works there and fails on AWS; the patches that use this module make it fail too.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 
 
 def role_allows(role_arn: str, action: str, resource_arn: str, region: str) -> bool:
-    """Given a role, an action and a resource, return whether the role's policies allow it."""
+    """Return whether the role's policies allow the action on the resource."""
     from ministack.core import iam_evaluator
 
     account_id, name = role_arn.split(":")[4], role_arn.rpartition("/")[2]
@@ -28,7 +28,7 @@ def role_allows(role_arn: str, action: str, resource_arn: str, region: str) -> b
 
 
 def service_may_assume(role_arn: str, service: str) -> bool:
-    """Given a role and a service principal such as `states.amazonaws.com`, return whether the role's trust policy names it."""
+    """Return whether the role's trust policy names a service principal such as `states.amazonaws.com`."""
     from ministack.services import iam
 
     account_id, name = role_arn.split(":")[4], role_arn.rpartition("/")[2]
@@ -46,7 +46,7 @@ def service_may_assume(role_arn: str, service: str) -> bool:
 
 
 def resource_policy_allows(policy: Any, service: str, action: str, resource_arn: str, source_arn: str, account_id: str) -> bool:
-    """Given a resource's policy, return whether it lets a service do the action on behalf of the source."""
+    """Return whether a resource's policy allows a service the action on behalf of the source."""
     from ministack.core import iam_evaluator
 
     context = iam_evaluator.EvalContext(
@@ -69,7 +69,7 @@ def _names(principal: Any) -> list[str]:
 
 
 def role_session_allows(caller: str, action: str, key_arn: str, key_policy: Any, via: str) -> bool:
-    """Given a role's session, an action on a KMS key, its policy and the service that uses it, return whether both allow it."""
+    """Return whether the policies of a role's session and of a KMS key allow the action through the service `via`."""
     from ministack.core import iam_evaluator
 
     account_id = caller.split(":")[4]

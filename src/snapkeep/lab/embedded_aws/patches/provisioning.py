@@ -1,4 +1,4 @@
-"""What AWS refuses when a resource is made, and ministack makes: roles that lack what the resource will need.
+"""Resources that AWS refuses to create and ministack creates: their roles lack permissions that they need.
 
 Sources: Lambda developer guide, "Process DynamoDB records with Lambda" and "Using Lambda with Amazon SQS" (execution role
 permissions); Step Functions developer guide, "Using CloudWatch Logs to log execution history" (IAM policies for logging).
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from snapkeep.lab.embedded_aws.patches.patching import SeamBrokenError, replace
+from snapkeep.lab.embedded_aws.patches.patching import PatchBrokenError, replace
 from snapkeep.lab.embedded_aws.patches.permissions import role_allows, service_may_assume
 
 READING = {
@@ -26,16 +26,16 @@ LOGGING = (
     "logs:PutResourcePolicy",
     "logs:UpdateLogDelivery",
 )
-# Given a resource's properties, what is wrong with them in words; empty: nothing.
+# A resource's properties to the message of AWS's refusal; empty: not refused.
 Objection = Callable[[Mapping[str, Any]], str]
 
 
 class ProvisioningError(Exception):
-    """What AWS would say while it makes the resource; the stack's event shows it."""
+    """AWS's refusal to create the resource; the stack's event shows the message."""
 
 
-def install() -> None:
-    """Put the seams in place: in CloudFormation's provisioners and in the services' own calls."""
+def apply() -> None:
+    """Apply the patches to CloudFormation's provisioners and to the services' own calls."""
     from ministack.services import lambda_svc, stepfunctions
     from ministack.services.cloudformation import provisioners
 
@@ -49,7 +49,7 @@ def install() -> None:
 def _object(provisioners: Any, resource_type: str, objection: Objection) -> None:
     handlers = provisioners._RESOURCE_HANDLERS.get(resource_type)
     if not handlers or "create" not in handlers:
-        raise SeamBrokenError(f"CloudFormation's provisioners have no create for {resource_type} any more")
+        raise PatchBrokenError(f"CloudFormation's provisioners have no create for {resource_type} any more")
     make = handlers["create"]
 
     def create(logical_id: str, properties: Mapping[str, Any], stack_name: str) -> Any:
@@ -72,7 +72,7 @@ def _refusing(make: Any, objection: Objection, code: str) -> Any:
 
 
 def objection_to_mapping(properties: Mapping[str, Any]) -> str:
-    """Given an event source mapping, return which actions on its source the function's role lacks."""
+    """Return the actions on the source that the function's role lacks, as a message."""
     from ministack.services import lambda_svc
 
     source = str(properties.get("EventSourceArn", ""))
@@ -85,7 +85,7 @@ def objection_to_mapping(properties: Mapping[str, Any]) -> str:
 
 
 def objection_to_machine(properties: Mapping[str, Any]) -> str:
-    """Given a state machine, return what its role lacks to be used by Step Functions and to log."""
+    """Return what the state machine's role lacks to be assumed and to log, as a message."""
     from ministack.core.responses import get_region
 
     role = str(properties.get("RoleArn") or properties.get("roleArn") or "")
@@ -103,7 +103,7 @@ def objection_to_machine(properties: Mapping[str, Any]) -> str:
 
 
 def objection_to_function(properties: Mapping[str, Any]) -> str:
-    """Given a function, return whether Lambda may assume its role."""
+    """Return a message if Lambda may not assume the function's role."""
     role = str(properties.get("Role", ""))
     if not role or service_may_assume(role, "lambda.amazonaws.com"):
         return ""

@@ -1,4 +1,4 @@
-"""SQS: an encrypted queue asks for its key. Source: SQS developer guide, "Key management"."""
+"""SQS: callers of an encrypted queue need its key. Source: SQS developer guide, "Key management"."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ NEEDED = {
 }
 
 
-def install() -> None:
-    """Put the seam in place."""
+def apply() -> None:
+    """Apply the patch."""
     from ministack.services import sqs
 
     replace(sqs, "_enforce_queue_policy", _asking_for_the_key)

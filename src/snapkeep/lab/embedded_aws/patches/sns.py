@@ -1,25 +1,25 @@
-"""SNS: every message that is published to a topic is kept in the inbox; an encrypted topic asks for its key."""
+"""SNS: the inbox keeps every published message; a publisher to an encrypted topic needs its key."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import Any
 
-from snapkeep.lab.embedded_aws.host import Host
-from snapkeep.lab.embedded_aws.inbox import Inbox, Message
+from snapkeep.lab.embedded_aws.aws.inbox import Inbox, Message
 from snapkeep.lab.embedded_aws.patches.patching import replace
 from snapkeep.lab.embedded_aws.patches.topics import SENDING, refusal_of_role
+from snapkeep.lab.embedded_aws.world.locked_world import LockedWorld
 
 
-def install(host: Host, inbox: Inbox) -> None:
-    """Given the host and the inbox, keep what every topic hands out to its subscribers."""
+def apply(locked_world: LockedWorld, inbox: Inbox) -> None:
+    """Keep every message that a topic delivers to its subscribers, with the world's time."""
     from ministack.services import sns
 
-    replace(sns, "_fanout", lambda hand_out: _keeping(hand_out, host, inbox))
+    replace(sns, "_fanout", lambda hand_out: _keeping(hand_out, locked_world, inbox))
     replace(sns, "_get_topic", _asking_for_the_key)
 
 
-def _keeping(hand_out: Any, host: Host, inbox: Inbox) -> Any:
+def _keeping(hand_out: Any, locked_world: LockedWorld, inbox: Inbox) -> Any:
     def fanout(topic_arn: str, msg_id: str, message: str, subject: str, *rest: Any, **named: Any) -> None:
         from ministack.services import sns
 
@@ -29,7 +29,7 @@ def _keeping(hand_out: Any, host: Host, inbox: Inbox) -> Any:
             for subscription in topic["subscriptions"]
             if subscription.get("protocol") in {"email", "email-json"} and subscription.get("confirmed")
         )
-        published_at = datetime.fromtimestamp(host.clock.now(), UTC).isoformat(timespec="milliseconds")
+        published_at = datetime.fromtimestamp(locked_world.clock.now(), UTC).isoformat(timespec="milliseconds")
         inbox.add(Message(topic_arn, msg_id, subject or "", message, published_at, addresses))
         hand_out(topic_arn, msg_id, message, subject, *rest, **named)
 
@@ -37,7 +37,7 @@ def _keeping(hand_out: Any, host: Host, inbox: Inbox) -> Any:
 
 
 def _asking_for_the_key(get_topic: Any) -> Any:
-    """Who publishes to an encrypted topic needs its key too. Source: SNS developer guide, "Key management"."""
+    """A publisher to an encrypted topic needs permissions on its key too. Source: SNS developer guide, "Key management"."""
 
     def get_topic_with_key(topic_arn: str, action: str | None = None) -> Any:
         from ministack.core.iam_evaluator import caller_arn

@@ -1,4 +1,4 @@
-"""Step Functions: waiting for task tokens, retries, roles and payload sizes as on AWS.
+"""Step Functions: task tokens, retries, roles and payload sizes as on AWS.
 
 ministack's engine ignores a failing function behind ``.waitForTaskToken`` (the execution would wait on), heartbeats, paths of
 time-outs, ``MaxDelaySeconds`` and ``JitterStrategy``, what the state machine's role may do, and the 256 KiB limit.
@@ -17,13 +17,13 @@ from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar, copy_context
 from typing import Any
 
+from snapkeep.lab.embedded_aws.patches.concurrency import SlotWait, slot_wait
 from snapkeep.lab.embedded_aws.patches.history import task_started, task_submitted
 from snapkeep.lab.embedded_aws.patches.patching import replace
 from snapkeep.lab.embedded_aws.patches.permissions import role_allows, service_may_assume
-from snapkeep.lab.embedded_aws.turns import Waiting, waiting
 
 PAYLOAD_LIMIT_BYTES = 256 * 1024
-# AWS waits for as long as an execution may live when a state names no time-out.
+# A state without a time-out waits for the longest life of an execution.
 NO_TIMEOUT_SECONDS = 99_999_999.0
 SHORTEST_LOOK_SECONDS = 0.05
 CLOSED_TOKENS_KEPT = 10_000
@@ -33,8 +33,8 @@ _role: ContextVar[str] = ContextVar("_role", default="")
 _closed_tokens: deque[str] = deque(maxlen=CLOSED_TOKENS_KEPT)
 
 
-def install() -> None:
-    """Put the seams in place."""
+def apply() -> None:
+    """Apply the patches."""
     from ministack.services import stepfunctions
 
     replace(stepfunctions, "_run_execution", _with_role)
@@ -65,7 +65,7 @@ def _with_role(run: Any) -> Any:
 
 
 def needed_permission(resource: str, parameters: Any) -> tuple[str, str] | None:
-    """Given a task's resource and its parameters, return the IAM action and ARN that it needs; None if this seam knows none."""
+    """Return the IAM action and ARN that a task needs; None if this patch knows none."""
     given: Mapping[str, Any] = parameters if isinstance(parameters, Mapping) else {}
     if resource.startswith("arn:aws:lambda:"):
         return "lambda:InvokeFunction", resource
@@ -137,14 +137,14 @@ def _with_timeouts_by_path(execute: Any) -> Any:
 
 
 def invoke_with_timeout(resource: str, parameters: Any, timeout_seconds: float) -> Any:
-    """Given a task and its time-out, carry it out; the time that a function waits for its turn on this machine does not count.
+    """Run a task with a time-out, which does not count the time that a function waits for a slot on this machine.
 
-    Return its output. Raise ministack's `States.Timeout` when it is over, and whatever the task fails by.
+    Return its output. Raise ministack's `States.Timeout` after the time-out, and the task's own errors.
     """
     from ministack.services import stepfunctions
 
-    noted = Waiting()
-    waiting.set(noted)
+    noted = SlotWait()
+    slot_wait.set(noted)
     started = time.monotonic()
     pool = ThreadPoolExecutor(max_workers=1)
     future = pool.submit(copy_context().run, stepfunctions._invoke_resource, resource, parameters)
@@ -162,9 +162,9 @@ def invoke_with_timeout(resource: str, parameters: Any, timeout_seconds: float) 
 
 
 def invoke_with_callback(resource: str, parameters: Any, token: str, state: Mapping[str, Any]) -> Any:
-    """Given a task behind ``.waitForTaskToken``, call it and wait for its token; a call that fails ends the wait at once.
+    """Call a ``.waitForTaskToken`` task and wait for its token; a call that fails ends the wait at once.
 
-    Return the output that SendTaskSuccess gave. Raise ministack's error with the name and the cause that SendTaskFailure gave.
+    Return the output of SendTaskSuccess. Raise ministack's error with the name and cause of SendTaskFailure.
     """
     from ministack.services import stepfunctions
 
@@ -187,7 +187,7 @@ def invoke_with_callback(resource: str, parameters: Any, token: str, state: Mapp
 
 
 def _wait(answered: threading.Event, token: str, state: Mapping[str, Any]) -> None:
-    """Wait for the answer; time-outs are in the world's seconds, as waits and retries are."""
+    """Wait for the answer. Time-outs are in the world's seconds, as waits and retries are."""
     from ministack.services import stepfunctions
 
     scale = stepfunctions._SFN_WAIT_SCALE
@@ -223,7 +223,7 @@ def _knowing_closed_tokens(send: Any) -> Any:
 
 
 def retry_delay(retrier: Mapping[str, Any], attempts: int, dice: random.Random) -> float:
-    """Given a retrier and the number of retries so far, return the seconds to wait [States Language: Retrying after error]."""
+    """Return the seconds before the next retry after so many attempts [States Language: Retrying after error]."""
     delay = float(retrier.get("IntervalSeconds", 1)) * float(retrier.get("BackoffRate", 2.0)) ** attempts
     delay = min(delay, float(retrier.get("MaxDelaySeconds", delay)))
     return dice.uniform(0.0, delay) if retrier.get("JitterStrategy") == "FULL" else delay

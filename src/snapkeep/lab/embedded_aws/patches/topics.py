@@ -1,6 +1,6 @@
-"""SNS topics and SQS queues that are encrypted or closed: who may send to them.
+"""Permissions of senders to SNS topics and SQS queues that are encrypted or restricted.
 
-ministack encrypts nothing and asks no key policy. On AWS a service such as EventBridge or CloudWatch cannot publish to a topic
+ministack encrypts nothing and checks no key policy. On AWS a service such as EventBridge or CloudWatch cannot publish to a topic
 under the AWS managed key; it takes a customer managed key whose policy names the service. Source: SNS developer guide, "Enable
 compatibility between event sources from AWS services and encrypted topics"; SQS developer guide, "Key management".
 """
@@ -16,7 +16,7 @@ AWS_MANAGED = "alias/aws/"
 
 
 def refusal_of_topic(topic_arn: str, service: str, source_arn: str, account_id: str) -> str:
-    """Given a topic and a service that publishes for a source, return why it may not; empty if it may."""
+    """Return why a service may not publish to a topic on behalf of a source; empty if it may."""
     from ministack.services import sns
 
     topic = sns._topics.get_scoped(topic_arn.split(":")[4], topic_arn.split(":")[3], topic_arn)
@@ -29,7 +29,7 @@ def refusal_of_topic(topic_arn: str, service: str, source_arn: str, account_id: 
 
 
 def refusal_of_key(key: str, used_by_arn: str, service: str, source_arn: str, account_id: str) -> str:
-    """Given the key of a topic or queue (empty: none) and a service that sends to it, return why it cannot; empty if it can."""
+    """Return why a service cannot use the key of a topic or queue (empty: no key); empty if it can."""
     if not key:
         return ""
     if key.startswith(AWS_MANAGED):
@@ -44,7 +44,7 @@ def refusal_of_key(key: str, used_by_arn: str, service: str, source_arn: str, ac
 
 
 def refusal_of_role(key: str, used_by_arn: str, caller: str, actions: tuple[str, ...]) -> str:
-    """Given the key of a topic or queue (empty: none) and a role's session, return which action on the key it lacks."""
+    """Return the first action on the key of a topic or queue (empty: no key) that the role's session lacks."""
     if not key or key.startswith(AWS_MANAGED) or ":assumed-role/" not in caller:
         return ""
     arn, policy = key_and_policy(key, used_by_arn)
@@ -53,7 +53,7 @@ def refusal_of_role(key: str, used_by_arn: str, caller: str, actions: tuple[str,
 
 
 def key_and_policy(key: str, used_by_arn: str) -> tuple[str, Any]:
-    """Given a key's id, ARN or alias and what uses it, return the key's ARN and policy; empty when there is no such key."""
+    """Return the ARN and policy of a key by its id, ARN or alias in the region of its user; empty if there is none."""
     from ministack.core.responses import request_scope
     from ministack.services import kms
 

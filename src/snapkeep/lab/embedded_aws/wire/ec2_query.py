@@ -16,21 +16,21 @@ from snapkeep.lab.embedded_aws.wire.errors import WireError
 from snapkeep.lab.embedded_aws.wire.models import operation_model
 
 _PROTOCOL_FIELDS = frozenset({"Action", "Version"})
-# What a signed or presigned request carries beside the parameters.
+# Fields of a signed or presigned request that are no parameters.
 _SIGNATURE_PREFIX = "X-Amz-"
 
 Tree = dict[str, Any]
 
 
 def parse_fields(query_string: str, body: bytes) -> dict[str, str]:
-    """Given a request's query string and form body, return its fields; the body's win."""
+    """Return the fields of a query string and a form body; the body's fields win."""
     fields = dict(parse_qsl(query_string, keep_blank_values=True))
     fields.update(parse_qsl(body.decode("utf-8", errors="replace"), keep_blank_values=True))
     return fields
 
 
 def parse_parameters(action: str, fields: Mapping[str, str]) -> dict[str, Any]:
-    """Given an EC2 action and a request's fields, return the parameters as botocore's callers write them.
+    """Return the parameters of an EC2 action as botocore's callers write them.
 
     Raise WireError with EC2's own code for an unknown parameter, a missing one, or a value of the wrong type.
     """
@@ -62,7 +62,7 @@ def _tree(fields: Mapping[str, str]) -> Tree:
 
 
 def wire_name(shape: Shape, default: str) -> str:
-    """Given a member's shape and name, return its name in an EC2 request: its queryName, else its capitalised locationName."""
+    """Return a member's name in an EC2 request: its queryName, else its capitalised locationName."""
     serialization = shape.serialization
     if "queryName" in serialization:
         return str(serialization["queryName"])

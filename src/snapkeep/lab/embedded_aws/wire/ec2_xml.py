@@ -1,6 +1,6 @@
 """EC2's query protocol, answer side: botocore-shaped answers and errors to EC2's XML.
 
-A shape is turned into a writer once; a page of a thousand snapshots is then string building alone.
+Each shape becomes a writer once, so that a page of a thousand snapshots is string building alone.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Writer = Callable[[Any, list[str]], None]
 
 
 def answer_document(action: str, answer: Mapping[str, Any], request_id: str) -> bytes:
-    """Given an EC2 action, its botocore-shaped answer and a request id, return the XML document."""
+    """Return the XML document for the botocore-shaped answer of an EC2 action."""
     pieces = [_DECLARATION, f'<{action}Response xmlns="{NAMESPACE}"><requestId>{request_id}</requestId>']
     shape = operation_model("ec2", action).output_shape
     if shape is not None:
@@ -37,7 +37,7 @@ def answer_document(action: str, answer: Mapping[str, Any], request_id: str) -> 
 
 
 def error_document(code: str, message: str, request_id: str) -> bytes:
-    """Given an error's code and message and a request id, return EC2's error document."""
+    """Return EC2's error document."""
     return (
         f"{_DECLARATION}<Response><Errors><Error><Code>{escape(code)}</Code><Message>{escape(message)}</Message></Error></Errors>"
         f"<RequestID>{request_id}</RequestID></Response>"

@@ -23,7 +23,7 @@ _LABEL = re.compile(r"\{(\w+)\+?\}")
 
 @dataclass(frozen=True)
 class Route:
-    """Where an operation is found: its HTTP method and a pattern for its path."""
+    """The HTTP method of an operation and a pattern for its path."""
 
     method: str
     pattern: re.Pattern[str]
@@ -41,7 +41,7 @@ class HttpAnswer:
 
 @lru_cache(maxsize=8)
 def routes(service: str) -> tuple[Route, ...]:
-    """Given a service's name, return its routes, those with the longest pattern first."""
+    """Return the routes of a service, those with the longest pattern first."""
     found = []
     for action in service_model(service).operation_names:
         http = operation_model(service, action).http
@@ -52,7 +52,7 @@ def routes(service: str) -> tuple[Route, ...]:
 
 
 def find_action(service: str, method: str, path: str) -> tuple[str, dict[str, str]]:
-    """Given a method and a path, return the action and the path's labels. Raise WireError if there is no such operation."""
+    """Return the action of a method and path, and the path's labels. Raise WireError if there is no such operation."""
     for route in routes(service):
         match = route.pattern.match(path)
         if match and route.method == method:
@@ -63,7 +63,7 @@ def find_action(service: str, method: str, path: str) -> tuple[str, dict[str, st
 def parse_request(
     operation: OperationModel, labels: Mapping[str, str], query: Mapping[str, list[str]], headers: Mapping[str, str], body: bytes
 ) -> dict[str, Any]:
-    """Given the parts of a request, return its parameters as botocore's callers write them. Raise WireError if one is wrong."""
+    """Return a request's parameters as botocore's callers write them. Raise WireError if one is wrong."""
     shape = operation.input_shape
     if shape is None:
         return {}
@@ -90,7 +90,7 @@ def parse_request(
 
 
 def answer(operation: OperationModel, values: Mapping[str, Any], request_id: str) -> HttpAnswer:
-    """Given an operation and its botocore-shaped answer, return the HTTP answer, each member where the model has it."""
+    """Return the HTTP answer for a botocore-shaped one, with each member where the operation's model places it."""
     shape = operation.output_shape
     headers = {"x-amzn-RequestId": request_id, "Content-Type": "application/json"}
     status = int(operation.http.get("responseCode", 200))
@@ -114,7 +114,7 @@ def answer(operation: OperationModel, values: Mapping[str, Any], request_id: str
 
 
 def error_answer(code: str, message: str, http_status: int, request_id: str) -> HttpAnswer:
-    """Given an error, return its HTTP answer in the shape of REST-JSON services."""
+    """Return the HTTP answer for an error in the shape of REST-JSON services."""
     headers = {"Content-Type": "application/json", "x-amzn-ErrorType": code, "x-amzn-RequestId": request_id}
     return HttpAnswer(http_status, headers, json.dumps({"Message": message, "__type": code}).encode())
 

@@ -1,4 +1,4 @@
-"""What was published to SNS topics, kept so that people and tests can read it."""
+"""Messages published to SNS topics, kept for people and tests to read."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Inbox:
             self._messages.append(message)
 
     def messages(self, account_id: str = "", topic: str = "") -> Sequence[Message]:
-        """Given an account and a topic's ARN or name (empty: any), return the messages, oldest first."""
+        """Return the messages of an account and of a topic's ARN or name (empty: any), oldest first."""
         with self._lock:
             return [
                 message

@@ -1,4 +1,4 @@
-"""The server's process: ``python -m snapkeep.lab.embedded_aws.server --port 0``. It prints one line of JSON when it is ready."""
+"""The server's process: command line, signals, start-up and shutdown."""
 
 from __future__ import annotations
 
@@ -19,34 +19,34 @@ from pathlib import Path
 from typing import Any
 
 from snapkeep.domain.errors import SnapkeepError
-from snapkeep.lab.embedded_aws.settings import HOST, MAX_WORKERS, Settings, apply_environment
+from snapkeep.lab.embedded_aws.server.options import HOST, MAX_WORKERS, ServerOptions, apply_environment
 
 _LOGGER = logging.getLogger("snapkeep.lab.embedded_aws.server")
 _GRACE_SECONDS = 0.5
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Given command line arguments, serve until SIGTERM, SIGINT or, when asked, the end of standard input."""
-    settings = parse_arguments(arguments)
-    listener = _listen(settings.port)
+    """Serve until SIGTERM, SIGINT or, with ``--until-stdin-closes``, the end of standard input."""
+    options = parse_arguments(arguments)
+    listener = _listen(options.port)
     port = int(listener.getsockname()[1])
-    if settings.work_dir is None:
-        settings = _with_work_dir(settings, Path(tempfile.mkdtemp(prefix="snapkeep-local-")))
-    apply_environment(settings, port, os.environ)
+    if options.work_dir is None:
+        options = _with_work_dir(options, Path(tempfile.mkdtemp(prefix="snapkeep-local-")))
+    apply_environment(options, port, os.environ)
     tempfile.tempdir = os.environ["TMPDIR"]
     status = 1
     try:
-        asyncio.run(_serve(settings, listener, port))
+        asyncio.run(_serve(options, listener, port))
         status = 0
     except SnapkeepError as error:
-        print(f"snapkeep local: {error}", file=sys.stderr)  # noqa: T201 - this program's own words
-    except Exception:  # noqa: BLE001 - whatever it was, it is shown, and the workers and files go
+        print(f"snapkeep local: {error}", file=sys.stderr)  # noqa: T201 - the program's answer
+    except Exception:  # noqa: BLE001 - the error is shown, and workers and files are removed
         traceback.print_exc()
-    _leave(settings, status)
+    _leave(options, status)
 
 
-def parse_arguments(arguments: Sequence[str] | None) -> Settings:
-    """Given command line arguments, return the settings. Exit with status 2 on wrong use, as argparse does."""
+def parse_arguments(arguments: Sequence[str] | None) -> ServerOptions:
+    """Return the options that the command line names. Exit with status 2 on wrong use, as argparse does."""
     parser = argparse.ArgumentParser(prog="python -m snapkeep.lab.embedded_aws.server", description="The embedded AWS.")
     parser.add_argument("--port", type=int, default=0, help="port to listen on; 0 picks a free one")
     parser.add_argument("--world", type=Path, help="file that describes the world")
@@ -61,7 +61,7 @@ def parse_arguments(arguments: Sequence[str] | None) -> Settings:
     given = parser.parse_args(arguments)
     if given.scale <= 0:
         parser.error(f"--scale must be greater than 0, not {given.scale}")
-    return Settings(
+    return ServerOptions(
         port=given.port,
         world_file=given.world,
         state_dir=given.state,
@@ -73,10 +73,10 @@ def parse_arguments(arguments: Sequence[str] | None) -> Settings:
     )
 
 
-def _with_work_dir(settings: Settings, work_dir: Path) -> Settings:
+def _with_work_dir(options: ServerOptions, work_dir: Path) -> ServerOptions:
     from dataclasses import replace
 
-    return replace(settings, work_dir=work_dir)
+    return replace(options, work_dir=work_dir)
 
 
 def _listen(port: int) -> socket.socket:
@@ -87,25 +87,25 @@ def _listen(port: int) -> socket.socket:
     return listener
 
 
-async def _serve(settings: Settings, listener: socket.socket, port: int) -> None:
+async def _serve(options: ServerOptions, listener: socket.socket, port: int) -> None:
     from hypercorn.asyncio import serve
     from hypercorn.config import Config
 
-    from snapkeep.lab.embedded_aws.application import build
+    from snapkeep.lab.embedded_aws.server.application import build
 
-    application = build(settings)
+    application = build(options)
     config = Config()
     config.bind = [f"fd://{listener.fileno()}"]
     config.keep_alive_timeout = 75
     config.graceful_timeout = _GRACE_SECONDS
     config.shutdown_timeout = 10
-    config.loglevel = settings.log_level
+    config.loglevel = options.log_level
     config.accesslog = None
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    if settings.until_stdin_closes:
+    if options.until_stdin_closes:
         await _watch_stdin(loop, stop)
     tasks = [
         asyncio.create_task(application.drive_clock()),
@@ -114,7 +114,7 @@ async def _serve(settings: Settings, listener: socket.socket, port: int) -> None
     ]
 
     async def stopped() -> None:
-        """Who waits for a function's answer would hold up the end, and what is kept is written at the end."""
+        """Wait for the signal, then end the workers: a caller that waits for a function would delay the shutdown."""
         await stop.wait()
         _end_workers()
 
@@ -129,7 +129,7 @@ async def _serve(settings: Settings, listener: socket.socket, port: int) -> None
 
 
 async def _watch_stdin(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
-    """The pipe from whoever started this process closes when it ends, however it ends."""
+    """Set `stop` when the pipe from the parent process closes, which happens however the parent ends."""
 
     class Watch(asyncio.Protocol):
         def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
@@ -147,15 +147,15 @@ async def _announce(ready: asyncio.Event, port: int) -> None:
     print(json.dumps(line), flush=True)  # noqa: T201 - the announcement is this program's answer
 
 
-def _leave(settings: Settings, status: int) -> None:
-    """End every worker process, remove the temporary files, and end at once: threads of running executions are not waited for."""
+def _leave(options: ServerOptions, status: int) -> None:
+    """End every worker process, remove the temporary files, and exit without waiting for threads of running executions."""
     _end_workers()
-    if settings.work_dir is not None:
-        shutil.rmtree(settings.work_dir, ignore_errors=True)
+    if options.work_dir is not None:
+        shutil.rmtree(options.work_dir, ignore_errors=True)
     sys.stdout.flush()
     sys.stderr.flush()
     if os.getpgid(0) == os.getpid():
-        # Leader of its own session: whatever is left in it is ours.
+        # This process leads its own session: every process left in it is ours.
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         os.killpg(0, signal.SIGTERM)
     os._exit(status)
@@ -167,7 +167,3 @@ def _end_workers() -> None:
 
         lambda_runtime._REAP_GRACE = 0.2  # noqa: SLF001 - a worker has nothing to finish when its server goes
         lambda_runtime.reset()
-
-
-if __name__ == "__main__":
-    main()

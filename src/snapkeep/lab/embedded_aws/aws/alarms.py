@@ -1,4 +1,4 @@
-"""When a CloudWatch alarm is in alarm: periods, M out of N, missing data.
+"""The state of a CloudWatch alarm: periods, M out of N, missing data.
 
 Source: CloudWatch user guide, "Evaluating an alarm" and "Configuring how CloudWatch alarms treat missing data".
 """
@@ -19,14 +19,14 @@ OK, ALARM, INSUFFICIENT = "OK", "ALARM", "INSUFFICIENT_DATA"
 
 
 def windows(alarm: Mapping[str, Any], now: float) -> list[tuple[float, float]]:
-    """Given an alarm and the time, return its evaluation periods as (start, end) in seconds, the running one first."""
+    """Return the alarm's evaluation periods as (start, end) in seconds since the epoch, the current one first."""
     period = int(alarm.get("Period") or 60)
     end = (int(now) // period + 1) * period
     return [(end - (index + 1) * period, end - index * period) for index in range(int(alarm.get("EvaluationPeriods") or 1))]
 
 
 def state_of(alarm: Mapping[str, Any], values: Sequence[float | None]) -> str:
-    """Given an alarm and the statistic of each evaluation period (None: no data), return the alarm's state."""
+    """Return the alarm's state. `values` has the statistic of each evaluation period (None: no data)."""
     compare = COMPARISONS[str(alarm["ComparisonOperator"])]
     threshold = float(alarm.get("Threshold") or 0)
     needed = int(alarm.get("DatapointsToAlarm") or alarm.get("EvaluationPeriods") or 1)
@@ -42,5 +42,5 @@ def state_of(alarm: Mapping[str, Any], values: Sequence[float | None]) -> str:
         case _ if missing == len(values):
             return INSUFFICIENT
         case _:
-            # With fewer data points than periods, those there are decide.
+            # With fewer data points than periods, the present ones decide.
             return ALARM if breaching >= min(needed, len(values) - missing) else OK

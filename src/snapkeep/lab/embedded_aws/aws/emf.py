@@ -1,4 +1,4 @@
-"""CloudWatch's embedded metric format: metrics out of log lines.
+"""CloudWatch's embedded metric format: metrics from log lines.
 
 Source: CloudWatch user guide, "Specification: Embedded metric format".
 """
@@ -24,7 +24,7 @@ class Datum:
 
 
 def data_of(line: str) -> list[Datum]:
-    """Given a log line, return the metrics in it; none when it is not of the format."""
+    """Return the metrics in a log line; none if the line is not in the format."""
     if '"_aws"' not in line:
         return []
     try:

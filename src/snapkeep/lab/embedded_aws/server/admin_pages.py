@@ -1,4 +1,4 @@
-"""Our own pages beside AWS's: ``/_snapkeep/…``. Not signed: the server listens on the loop-back interface alone."""
+"""The administration pages ``/_snapkeep/…`` beside AWS's endpoints."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 from urllib.parse import parse_qs
 
-from snapkeep.lab.embedded_aws import control
-from snapkeep.lab.embedded_aws.host import Host
-from snapkeep.lab.embedded_aws.inbox import Inbox
+from snapkeep.lab.embedded_aws.aws.inbox import Inbox
 from snapkeep.lab.embedded_aws.patches import eventbridge, metrics
+from snapkeep.lab.embedded_aws.world import world_admin
+from snapkeep.lab.embedded_aws.world.locked_world import LockedWorld
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -19,14 +19,14 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 
 class AdminError(Exception):
-    """A request to our own pages that is wrong, in words."""
+    """A request to an administration page that is wrong; the message says why."""
 
 
-class Admin:
-    """The pages under ``/_snapkeep/``."""
+class AdminPages:
+    """The administration pages under ``/_snapkeep/``."""
 
-    def __init__(self, host: Host, inbox: Inbox) -> None:
-        self._host = host
+    def __init__(self, locked_world: LockedWorld, inbox: Inbox) -> None:
+        self._locked_world = locked_world
         self._inbox = inbox
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -54,43 +54,43 @@ class Admin:
                 self._inbox.clear(query.get("account", ""))
                 return {}
             case ("GET", "world"):
-                return control.summary(self._host)
+                return world_admin.summary(self._locked_world)
             case ("POST", _):
                 return self._change(page, document)
             case ("DELETE", "faults"):
-                control.clear_faults(self._host)
+                world_admin.clear_faults(self._locked_world)
                 return {}
             case _:
                 raise AdminError(f"{method} /_snapkeep/{page} is not a page of this server")
 
     def _health(self) -> dict[str, Any]:
-        host = self._host
+        locked_world = self._locked_world
         return {
             "status": "ready",
             "pid": os.getpid(),
-            "account": host.world.account_id,
-            "scale": host.scale,
-            "now": host.clock.now(),
+            "account": locked_world.world.account_id,
+            "scale": locked_world.scale,
+            "now": locked_world.clock.now(),
         }
 
     def _change(self, page: str, document: dict[str, Any]) -> dict[str, Any]:
         match page:
             case "faults":
-                control.add_fault(self._host, document)
+                world_admin.add_fault(self._locked_world, document)
             case "quotas":
-                control.set_quotas(self._host, str(document.pop("region", "")), document)
+                world_admin.set_quotas(self._locked_world, str(document.pop("region", "")), document)
             case "speeds":
-                control.set_speeds(self._host, document)
+                world_admin.set_speeds(self._locked_world, document)
             case "regions/away" | "regions/back":
-                control.set_reach(self._host, str(document["region"]), reachable=page == "regions/back")
+                world_admin.set_reach(self._locked_world, str(document["region"]), reachable=page == "regions/back")
             case "blocks":
-                control.write(self._host, document)
+                world_admin.write(self._locked_world, document)
             case "clock":
-                return {"now": control.put_forward(self._host, float(document["seconds"]))}
+                return {"now": world_admin.put_forward(self._locked_world, float(document["seconds"]))}
             case "schedules/fire":
                 return {"fired": eventbridge.fire_schedules(str(document["account"]), str(document.get("rule", "")))}
             case "alarms/evaluate":
-                metrics.evaluate_all(float(document.get("now", self._host.clock.now())))
+                metrics.evaluate_all(float(document.get("now", self._locked_world.clock.now())))
             case _:
                 raise AdminError(f"POST /_snapkeep/{page} is not a page of this server")
         return {}

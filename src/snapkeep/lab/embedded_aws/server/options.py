@@ -1,4 +1,4 @@
-"""How a server is to run, and the environment that ministack reads from it (all of it at import)."""
+"""The options of a server, and the environment that ministack reads when it is imported."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from snapkeep.lab.ebs_model.store.world_state import DEFAULT_ACCOUNT
 
 HOST = "127.0.0.1"
 REGION = "us-east-1"
-# The account of who gives none: the model's own.
+# The default account: the model's.
 ACCOUNT_ID = DEFAULT_ACCOUNT
 ACCESS_KEY_ID = "test"
 SECRET_ACCESS_KEY = "test"  # noqa: S105 - the root credentials of an emulator on the loop-back interface
 
 # Worker processes that may run functions at once: each takes about 60 MB and a core while it starts.
 MAX_WORKERS = 8
-# Credentials and settings of the person who starts it must not reach functions.
+# Credentials and settings of the person who starts the server must not reach functions.
 _FOREIGN = (
     "AWS_SESSION_TOKEN",
     "AWS_PROFILE",
@@ -30,8 +30,8 @@ _FOREIGN = (
 
 
 @dataclass(frozen=True)
-class Settings:
-    """How a server is to run."""
+class ServerOptions:
+    """The options of a server."""
 
     port: int = 0
     world_file: Path | None = None
@@ -43,8 +43,8 @@ class Settings:
     until_stdin_closes: bool = False
 
 
-def apply_environment(settings: Settings, port: int, environment: MutableMapping[str, str]) -> None:
-    """Given the settings and the port, set what ministack and functions read. To be done before ministack is imported."""
+def apply_environment(options: ServerOptions, port: int, environment: MutableMapping[str, str]) -> None:
+    """Set the variables that ministack and functions read. Must run before ministack is imported."""
     for name in _FOREIGN:
         environment.pop(name, None)
     environment.update(
@@ -61,24 +61,24 @@ def apply_environment(settings: Settings, port: int, environment: MutableMapping
             "GATEWAY_PORT": str(port),
             "MINISTACK_HOST": HOST,
             "BIND_HOST": HOST,
-            "LOG_LEVEL": settings.log_level,
+            "LOG_LEVEL": options.log_level,
             "LAMBDA_EXECUTOR": "local",
-            # Threads wait for a worker (see the Lambda seam); nothing is throttled for the machine's sake.
+            # Threads wait for a worker (see `patches/lambdas`); nothing is throttled to spare the machine.
             "LAMBDA_ACCOUNT_CONCURRENCY": "1000",
             "LAMBDA_WARM_TTL_SECONDS": "60",
-            "SFN_WAIT_SCALE": repr(1.0 / settings.scale),
-            # Listeners on fixed ports, and Docker: not for us.
+            "SFN_WAIT_SCALE": repr(1.0 / options.scale),
+            # No listeners on fixed ports, and no Docker.
             "SFTP_ENABLED": "0",
             "IOT_MTLS_ENABLED": "0",
             "DOCKER_HOST": "unix:///nonexistent/docker.sock",
         }
     )
-    if settings.state_dir is not None:
+    if options.state_dir is not None:
         environment["PERSIST_STATE"] = "1"
-        environment["STATE_DIR"] = str(settings.state_dir / "ministack")
+        environment["STATE_DIR"] = str(options.state_dir / "ministack")
         environment["S3_PERSIST"] = "1"
-        environment["S3_DATA_DIR"] = str(settings.state_dir / "s3")
+        environment["S3_DATA_DIR"] = str(options.state_dir / "s3")
     else:
         environment["PERSIST_STATE"] = "0"
-    if settings.work_dir is not None:
-        environment["TMPDIR"] = str(settings.work_dir)
+    if options.work_dir is not None:
+        environment["TMPDIR"] = str(options.work_dir)

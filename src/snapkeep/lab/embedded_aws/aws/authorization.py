@@ -1,4 +1,4 @@
-"""What EC2 and the EBS direct API ask IAM for each call: which actions on which resources, with which condition keys.
+"""The questions that EC2 and the EBS direct API ask IAM for each call: actions, resources and condition keys.
 
 Source: Service Authorization Reference, "Actions, resources, and condition keys for Amazon EC2" and "… for Amazon Elastic Block
 Store". Snapshot and image ARNs carry no account there; volume and instance ARNs do.
@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-# Given a region, an account and a resource's id, return the resource's tags; empty if there is no such resource.
+# Region, account and resource id to the resource's tags; empty if there is no such resource.
 TagsOf = Callable[[str, str, str], Mapping[str, str]]
 
 _TYPES_WITHOUT_ACCOUNT = frozenset({"snapshot", "image"})
@@ -40,7 +40,7 @@ class Check:
 
 @dataclass(frozen=True)
 class Caller:
-    """Where a call is made and the tags of what it touches."""
+    """The region and account of a call, and the tags of the resources in it."""
 
     region: str
     account_id: str
@@ -57,7 +57,7 @@ class Target:
 
 
 def _new(resource_type: str) -> Target:
-    """Return the target of a resource that comes into being with the call."""
+    """Return the target of a resource that the call creates."""
     return Target(resource_type, _NEW)
 
 
@@ -104,19 +104,19 @@ _TAGGING = frozenset({"CreateTags", "DeleteTags"})
 
 
 def resource_arn(resource_type: str, resource_id: str, region: str, account_id: str) -> str:
-    """Given a resource of EC2, return its ARN as IAM policies name it."""
+    """Return the ARN of an EC2 resource as IAM policies name it."""
     owner = "" if resource_type in _TYPES_WITHOUT_ACCOUNT else account_id
     return f"arn:aws:ec2:{region}:{owner}:{resource_type}/{resource_id}"
 
 
 def type_of(resource_id: str) -> str:
-    """Given a resource's id, return its type by the id's prefix; the prefix itself if it is none that we know."""
+    """Return the type of a resource by the prefix of its id; an unknown prefix itself."""
     prefix = resource_id.rpartition("-")[0]
     return _TYPE_OF_PREFIX.get(prefix, prefix)
 
 
 def checks(service: str, action: str, parameters: Mapping[str, Any], caller: Caller) -> tuple[Check, ...]:
-    """Given a call, return every question that AWS asks IAM before it is carried out. All must be answered with yes."""
+    """Return every question that AWS asks IAM before the call. All answers must be yes."""
     if action in _TAGGING:
         return _tagging_checks(f"{service}:{action}", parameters, caller)
     requested = _requested_tags(parameters)
@@ -169,7 +169,7 @@ def _requested_tags(parameters: Mapping[str, Any]) -> dict[str, dict[str, str]]:
 
 
 def _tags_in_the_call(action: str, parameters: Mapping[str, Any], caller: Caller) -> list[Check]:
-    """Tags given in a creating call need ec2:CreateTags too, which may be limited to that call by ec2:CreateAction."""
+    """Tags in a creating call need ec2:CreateTags too; the condition key ec2:CreateAction names that call."""
     requested = dict(_requested_tags(parameters))
     if action == "CreateSnapshots" and parameters.get("CopyTagsFromSource"):
         requested.setdefault("snapshot", {})

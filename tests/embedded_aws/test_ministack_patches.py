@@ -1,4 +1,4 @@
-"""Canaries: each says in one line what a new release of ministack changed under a seam of ours."""
+"""Canaries: each says in one line what a new release of ministack changed under a patch of ours."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 
 CORE, SERVICES = "ministack.core", "ministack.services"
 
-# Module, name in it, its parameters, and the seam (module of snapkeep.lab.embedded_aws.patches) that rests on it.
+# Module, name in it, its parameters, and the patch (module of snapkeep.lab.embedded_aws.patches) that rests on it.
 FUNCTIONS = [
     (f"{CORE}.iam_actions", "extract_resource_arn", "service method path headers body query_params region account_id", "iam"),
     (f"{CORE}.iam_actions", "access_denied_response", "service action principal_arn request_id error_code message headers resource_arn explicit_deny resource_policy_arn", "iam"),
@@ -83,37 +83,37 @@ STORES = [
 
 
 @pytest.mark.parametrize(
-    ("module", "name", "parameters", "seam"), FUNCTIONS, ids=[f"{entry[0]}.{entry[1]}" for entry in FUNCTIONS]
+    ("module", "name", "parameters", "patch"), FUNCTIONS, ids=[f"{entry[0]}.{entry[1]}" for entry in FUNCTIONS]
 )
-def test_a_function_under_a_seam_takes_what_the_seam_gives(module: str, name: str, parameters: str, seam: str) -> None:
+def test_a_patched_function_keeps_its_parameters(module: str, name: str, parameters: str, patch: str) -> None:
     found = getattr(importlib.import_module(module), name, None)
-    assert found is not None, f"{module}.{name} is gone: the seam {seam} has nothing to hold on to"
+    assert found is not None, f"{module}.{name} is gone: the patch {patch} has nothing to hold on to"
     taken = " ".join(inspect.signature(found).parameters)
-    assert taken == parameters, f"{module}.{name} takes ({taken}) now, the seam {seam} gives ({parameters})"
+    assert taken == parameters, f"{module}.{name} takes ({taken}) now, the patch {patch} gives ({parameters})"
 
 
-@pytest.mark.parametrize(("module", "name", "seam"), STORES, ids=[f"{entry[0]}.{entry[1]}" for entry in STORES])
-def test_a_store_under_a_seam_is_keyed_by_account_and_region(module: str, name: str, seam: str) -> None:
+@pytest.mark.parametrize(("module", "name", "patch"), STORES, ids=[f"{entry[0]}.{entry[1]}" for entry in STORES])
+def test_a_patched_store_is_keyed_by_account_and_region(module: str, name: str, patch: str) -> None:
     store = getattr(importlib.import_module(module), name)
     assert type(store).__name__ == "AccountRegionScopedDict", (
-        f"{module}.{name} is a {type(store).__name__}: the seam {seam} reads its _data"
+        f"{module}.{name} is a {type(store).__name__}: the patch {patch} reads its _data"
     )
-    assert isinstance(store._data, dict), f"{module}.{name} has no _data: the seam {seam} walks it by (account, region, key)"
+    assert isinstance(store._data, dict), f"{module}.{name} has no _data: the patch {patch} walks it by (account, region, key)"
 
 
 @pytest.mark.parametrize(
     "resource_type", ["AWS::Lambda::EventSourceMapping", "AWS::Lambda::Function", "AWS::StepFunctions::StateMachine"]
 )
-def test_a_provisioner_under_a_seam_takes_what_the_seam_gives(resource_type: str) -> None:
+def test_a_patched_provisioner_keeps_its_parameters(resource_type: str) -> None:
     provisioners = importlib.import_module(f"{SERVICES}.cloudformation.provisioners")
     create = provisioners._RESOURCE_HANDLERS[resource_type]["create"]
     taken = " ".join(inspect.signature(create).parameters)
     assert taken == "logical_id props stack_name", (
-        f"the provisioner of {resource_type} takes ({taken}) now: the seam provisioning wraps it"
+        f"the provisioner of {resource_type} takes ({taken}) now: the patch provisioning wraps it"
     )
 
 
-def test_the_release_is_the_one_that_the_seams_were_written_for() -> None:
+def test_the_installed_release_is_the_pinned_one() -> None:
     project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())
     (pinned,) = [need for need in project["project"]["optional-dependencies"]["local"] if need.startswith("ministack")]
     installed = importlib.metadata.version("ministack")
@@ -126,35 +126,37 @@ def test_the_gateway_looks_iam_functions_up_when_it_uses_them() -> None:
     for module, names in (("iam_actions", ("extract_resource_arn", "access_denied_response")), ("iam_evaluator", ("enforce",))):
         imported = source.partition(f"from ministack.core.{module} import")[2]
         for name in names:
-            assert name in imported, f"the gateway no longer imports {name} while it dispatches: the seam iam replaces it in vain"
+            assert name in imported, (
+                f"the gateway no longer imports {name} while it dispatches: the patch iam replaces it in vain"
+            )
 
 
-def test_the_gateway_s_tables_of_services_are_where_the_seam_adds_ebs() -> None:
+def test_the_gateway_has_the_tables_that_the_patch_adds_ebs_to() -> None:
     app, router, actions = (importlib.import_module(name) for name in ("ministack.app", f"{CORE}.router", f"{CORE}.iam_actions"))
     assert {"ec2", "kms"} <= set(app.SERVICE_HANDLERS), (
-        "ministack.app.SERVICE_HANDLERS has no ec2 or kms: the seams ec2 and kms replace them"
+        "ministack.app.SERVICE_HANDLERS has no ec2 or kms: the patches ec2 and kms replace them"
     )
-    assert "s3" in router.SERVICE_PATTERNS, "ministack.core.router.SERVICE_PATTERNS changed: the seam ec2 adds ebs to it"
-    assert actions.SERVICE_TO_IAM_NAMESPACE["ec2"] == "ec2", "SERVICE_TO_IAM_NAMESPACE changed: the seam ec2 adds ebs to it"
+    assert "s3" in router.SERVICE_PATTERNS, "ministack.core.router.SERVICE_PATTERNS changed: the patch ec2 adds ebs to it"
+    assert actions.SERVICE_TO_IAM_NAMESPACE["ec2"] == "ec2", "SERVICE_TO_IAM_NAMESPACE changed: the patch ec2 adds ebs to it"
     assert isinstance(actions._BOTOCORE_SERVICE_MAP["batch"], list), "_BOTOCORE_SERVICE_MAP holds no lists any more"
 
 
-def test_the_worker_script_reports_errors_in_the_words_that_the_seam_replaces() -> None:
+def test_the_worker_script_has_the_error_text_that_the_patch_replaces() -> None:
     runtime = importlib.import_module(f"{CORE}.lambda_runtime")
     words = '{"status": "error", "error": str(e), "trace": traceback.format_exc()}'
     assert runtime._PYTHON_WORKER_SCRIPT.count(words) + runtime._PYTHON_WORKER_SCRIPT.count('"error_type"') == 1, (
-        "the worker script reports errors otherwise: the seam lambdas names them"
+        "the worker script reports errors otherwise: the patch lambdas names them"
     )
 
 
-def test_the_worker_script_takes_its_code_from_where_the_seam_moves_it() -> None:
+def test_the_worker_script_finds_its_code_where_the_patch_moves_it() -> None:
     runtime = importlib.import_module(f"{CORE}.lambda_runtime")
     words = 'code_dir = init["code_dir"]'
     assert runtime._PYTHON_WORKER_SCRIPT.count(words) == 1, (
-        "the worker script finds its code otherwise: the seam lambdas shares it"
+        "the worker script finds its code otherwise: the patch lambdas shares it"
     )
     assert '"code.zip"' in inspect.getsource(runtime.Worker._spawn), (
-        "a worker keeps no code.zip: the seam lambdas names shared code by it"
+        "a worker keeps no code.zip: the patch lambdas names shared code by it"
     )
 
 
@@ -162,18 +164,18 @@ def test_a_worker_is_leased_by_flag_and_time() -> None:
     runtime = importlib.import_module(f"{CORE}.lambda_runtime")
     worker = runtime.Worker("name", {}, b"")
     assert (worker.in_use, worker.last_used > 0) == (False, True), (
-        "Worker has no in_use or last_used: the seam lambdas chooses idle ones by them"
+        "Worker has no in_use or last_used: the patch lambdas chooses idle ones by them"
     )
     assert isinstance(runtime._workers, dict), (
-        "lambda_runtime._workers is no dict of lists: the seam lambdas counts workers in it"
+        "lambda_runtime._workers is no dict of lists: the patch lambdas counts workers in it"
     )
 
 
-def test_waits_are_scaled_where_the_seam_reads_the_scale() -> None:
+def test_waits_are_scaled_where_the_patch_reads_the_scale() -> None:
     stepfunctions = importlib.import_module(f"{SERVICES}.stepfunctions")
     assert isinstance(stepfunctions._SFN_WAIT_SCALE, float), (
-        "stepfunctions._SFN_WAIT_SCALE is gone: the seam stepfunctions scales time-outs by it"
+        "stepfunctions._SFN_WAIT_SCALE is gone: the patch stepfunctions scales time-outs by it"
     )
     assert hasattr(stepfunctions, "_task_tokens"), (
-        "stepfunctions._task_tokens is gone: the seam stepfunctions waits on its entries"
+        "stepfunctions._task_tokens is gone: the patch stepfunctions waits on its entries"
     )

@@ -1,4 +1,4 @@
-"""What `snapkeep local` does: servers that outlive the command that started them, found again by a file for each."""
+"""The servers of `snapkeep local`: they outlive the command that starts them, and a file for each lets others find them."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from typing import Any
 
 from snapkeep.domain.errors import InvalidConfiguration
 from snapkeep.lab.ebs_model import VirtualClock
-from snapkeep.lab.embedded_aws.embedded import EmbeddedAws, EmbeddedAwsError, Server, ask, is_answering
-from snapkeep.lab.embedded_aws.settings import HOST, REGION, SECRET_ACCESS_KEY
-from snapkeep.lab.embedded_aws.worlds import world_of_file
+from snapkeep.lab.embedded_aws.launch.embedded_aws import EmbeddedAws, EmbeddedAwsError, Server, ask, is_answering
+from snapkeep.lab.embedded_aws.server.options import HOST, REGION, SECRET_ACCESS_KEY
+from snapkeep.lab.embedded_aws.world.open_world import world_of_file
 
 _FILE_PATTERN = "local-*.json"
 
 
 @dataclass(frozen=True)
 class Status:
-    """A server that runs: where, since when (seconds since the epoch), and what is in its world."""
+    """A running server: its address, its start (seconds since the epoch), and a summary of its world."""
 
     server: Server
     started_at: float
@@ -33,7 +33,7 @@ class Status:
 
 
 def run_directory(environment: Mapping[str, str] = os.environ) -> Path:
-    """Given the environment, return the directory of the files about running servers."""
+    """Return the directory of the files about running servers."""
     if environment.get("XDG_RUNTIME_DIR"):
         return Path(environment["XDG_RUNTIME_DIR"]) / "snapkeep"
     cache = environment.get("XDG_CACHE_HOME") or str(Path(environment.get("HOME", "~")).expanduser() / ".cache")
@@ -41,9 +41,9 @@ def run_directory(environment: Mapping[str, str] = os.environ) -> Path:
 
 
 def up(*, port: int, world_file: Path | None, state_dir: Path | None, scale: float, directory: Path | None = None) -> Server:
-    """Given where and how, start and return a server that outlives this process. Raise EmbeddedAwsError if one is there.
+    """Start and return a server that outlives this process. Raise EmbeddedAwsError if one runs at that port.
 
-    Raise InvalidConfiguration for a world file or a state directory that no server could work with.
+    Raise InvalidConfiguration for a world file or a state directory that no server can use.
     """
     directory = _prepared(directory, port, world_file, state_dir)
     embedded = EmbeddedAws(port=port, world_file=world_file, state_dir=state_dir, scale=scale)
@@ -61,9 +61,9 @@ def serve(
     on_ready: Any,
     directory: Path | None = None,
 ) -> None:
-    """Given where and how, run a server until this process is asked to end, calling `on_ready(server)` once it answers.
+    """Run a server until SIGINT or SIGTERM; call `on_ready(server)` once it answers.
 
-    Raise EmbeddedAwsError when the server ends by itself.
+    Raise EmbeddedAwsError if the server ends by itself.
     """
     directory = _prepared(directory, port, world_file, state_dir)
     stop = threading.Event()
@@ -81,7 +81,7 @@ def serve(
 
 
 def down(port: int = 0, directory: Path | None = None) -> list[Server]:
-    """Given a port (0: every server of ours), stop what runs there and return it."""
+    """Stop and return the server at a port (0: every server of this user)."""
     stopped = []
     for status in statuses(port, directory):
         EmbeddedAws.attach(status.server).stop()
@@ -91,7 +91,7 @@ def down(port: int = 0, directory: Path | None = None) -> list[Server]:
 
 
 def statuses(port: int = 0, directory: Path | None = None) -> list[Status]:
-    """Given a port (0: any), return the servers of ours that answer. Files of servers that are gone are removed."""
+    """Return this user's servers at a port (0: any). Remove the files of servers that no longer answer."""
     found = []
     for path in sorted((directory or run_directory()).glob(_FILE_PATTERN)):
         remembered = json.loads(path.read_text(encoding="utf-8"))
@@ -104,7 +104,7 @@ def statuses(port: int = 0, directory: Path | None = None) -> list[Status]:
 
 
 def exports(server: Server) -> dict[str, str]:
-    """Given a server, return the variables that let any AWS tool use it, as the world's own account."""
+    """Return the variables that let any AWS tool use the server as the root of the world's default account."""
     return {
         "AWS_ENDPOINT_URL": server.endpoint_url,
         "AWS_ACCESS_KEY_ID": str(ask(server, "GET", "health", None, {})["account"]),
@@ -128,7 +128,7 @@ def _prepared(directory: Path | None, port: int, world_file: Path | None, state_
 
 
 def _check_port(port: int) -> None:
-    """Raise EmbeddedAwsError if no server could listen there."""
+    """Raise EmbeddedAwsError if no server can listen at the port."""
     with socket.socket() as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -139,13 +139,13 @@ def _check_port(port: int) -> None:
 
 
 def _check_state_directory(state_dir: Path) -> None:
-    """Raise InvalidConfiguration if nothing could be kept there: at the end, when it is needed, it would be too late."""
+    """Raise InvalidConfiguration if nothing can be written there: at shutdown it would be too late."""
     try:
         state_dir.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=state_dir):
             pass
     except OSError as error:
-        raise InvalidConfiguration(f"{state_dir}: nothing can be kept there: {error.strerror}") from error
+        raise InvalidConfiguration(f"{state_dir}: cannot be written: {error.strerror}") from error
 
 
 def _file_of(directory: Path, server: Server) -> Path:

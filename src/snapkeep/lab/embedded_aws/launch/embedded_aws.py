@@ -22,21 +22,21 @@ from typing import Any, BinaryIO, Self
 from urllib.parse import urlencode
 
 from snapkeep.domain.errors import SnapkeepError
-from snapkeep.lab.embedded_aws.settings import ACCOUNT_ID, HOST, MAX_WORKERS, REGION, SECRET_ACCESS_KEY
+from snapkeep.lab.embedded_aws.server.options import ACCOUNT_ID, HOST, MAX_WORKERS, REGION, SECRET_ACCESS_KEY
 
 START_TIMEOUT_SECONDS = 60.0
 STOP_TIMEOUT_SECONDS = 10.0
-# Reading this much from the end of the log explains a failed start.
+# This much of the log's end explains a failed start.
 _LOG_TAIL_BYTES = 4_000
 
 
 class EmbeddedAwsError(SnapkeepError):
-    """The embedded AWS could not be started, reached or stopped; the message says why."""
+    """The embedded AWS cannot be started, reached or stopped; the message says why."""
 
 
 @dataclass(frozen=True)
 class Server:
-    """A server as others find it: where it listens and which process it is."""
+    """The address and process of a server."""
 
     endpoint_url: str
     port: int
@@ -44,7 +44,7 @@ class Server:
 
 
 def free_client_arguments(endpoint_url: str, region: str, account_id: str) -> dict[str, Any]:
-    """Given an endpoint, a region and an account, return what `boto3.client` needs to be that account's root there."""
+    """Return the arguments of `boto3.client` for the root of an account."""
     return {
         "endpoint_url": endpoint_url,
         "region_name": region,
@@ -54,7 +54,7 @@ def free_client_arguments(endpoint_url: str, region: str, account_id: str) -> di
 
 
 class EmbeddedAws:
-    """One embedded AWS: a context manager that starts the process and leaves nothing behind.
+    """One embedded AWS: a context manager that starts the process and removes everything that it leaves.
 
     The process runs in its own session and ends with this one, however this one ends.
     """
@@ -83,7 +83,7 @@ class EmbeddedAws:
 
     @classmethod
     def attach(cls, server: Server) -> Self:
-        """Given a server that runs already, return it for use; `stop` will end it as well."""
+        """Return a running server for use; `stop` ends it too."""
         attached = cls(port=server.port)
         attached._server = server
         return attached
@@ -99,22 +99,22 @@ class EmbeddedAws:
 
     @property
     def server(self) -> Server:
-        """Return where the server is. Raise EmbeddedAwsError before it was started."""
+        """Return the server's address and process. Raise EmbeddedAwsError before `start`."""
         if self._server is None:
             raise EmbeddedAwsError("the embedded AWS has not been started")
         return self._server
 
     @property
     def endpoint_url(self) -> str:
-        """Return the URL that every service is reached at."""
+        """Return the URL of every service."""
         return self.server.endpoint_url
 
     def start(self, *, detached: bool = False, log_file: Path | None = None) -> Server:
-        """Start the process, and return where it is once it is ready; detached, it outlives this one. Raise EmbeddedAwsError."""
+        """Start the process, and return it once it is ready; detached, it outlives this one. Raise EmbeddedAwsError."""
         if self._server is not None:
             return self._server
         self._directory = Path(tempfile.mkdtemp(prefix="snapkeep-local-"))
-        # Read through this handle: the server removes the directory when it ends.
+        # The log is read through this handle: the server removes the directory when it ends.
         with (log_file or self._directory / "server.log").open("w+b") as log:
             self._process = subprocess.Popen(  # noqa: S603 - our own module
                 self._command(self._directory, detached=detached),
@@ -175,7 +175,7 @@ class EmbeddedAws:
         return server
 
     def stop(self) -> None:
-        """End the server and every process that it started, and remove its temporary files. Harmless when it is not running."""
+        """End the server and every process that it started, and remove its temporary files. Does nothing if it does not run."""
         if self._process is not None:
             end_session(self._process.pid, wait=self._reap)
             for stream in (self._process.stdin, self._process.stdout):
@@ -197,14 +197,14 @@ class EmbeddedAws:
         return True
 
     def client(self, service: str, region: str = REGION, account_id: str = ACCOUNT_ID, config: Any = None) -> Any:
-        """Given a service, a region and an account, return a boto3 client of that account's root, with a botocore Config."""
+        """Return a boto3 client of the account's root. `config` is a botocore Config."""
         import boto3
 
         session = boto3.session.Session()
         return session.client(service, config=config, **free_client_arguments(self.endpoint_url, region, account_id))  # type: ignore[call-overload]
 
     def environment(self, region: str = REGION, account_id: str = ACCOUNT_ID) -> dict[str, str]:
-        """Given a region and an account, return the variables that let any AWS tool use this server."""
+        """Return the variables that let any AWS tool use this server as the account's root."""
         return {
             "AWS_ENDPOINT_URL": self.endpoint_url,
             "AWS_ACCESS_KEY_ID": account_id,
@@ -214,16 +214,16 @@ class EmbeddedAws:
         }
 
     def admin(self, method: str, page: str, document: Mapping[str, Any] | None = None, **query: str) -> dict[str, Any]:
-        """Given a page under `/_snapkeep/`, return its answer. Raise EmbeddedAwsError with the server's words if it refuses."""
+        """Return the answer of a page under `/_snapkeep/`. Raise EmbeddedAwsError with the server's message if it refuses."""
         return ask(self.server, method, page, document, query)
 
     def inbox(self, topic: str = "", account_id: str = "") -> list[dict[str, Any]]:
-        """Given a topic's name or ARN and an account (empty: any), return what was published, oldest first."""
+        """Return the messages published to a topic (name or ARN) of an account (empty: any), oldest first."""
         return list(self.admin("GET", "inbox", topic=topic, account=account_id)["messages"])
 
 
 def ask(server: Server, method: str, page: str, document: Mapping[str, Any] | None, query: Mapping[str, str]) -> dict[str, Any]:
-    """Given a server and a page of ours, return its answer. Raise EmbeddedAwsError if it refuses or is out of reach."""
+    """Return the answer of an administration page. Raise EmbeddedAwsError if the server refuses or is unreachable."""
     url = f"{server.endpoint_url}/_snapkeep/{page}?{urlencode(query)}"
     body = json.dumps(document).encode() if document is not None else None
     request = urllib.request.Request(url, data=body, method=method)  # noqa: S310 - the loop-back address of our own server
@@ -238,7 +238,7 @@ def ask(server: Server, method: str, page: str, document: Mapping[str, Any] | No
 
 
 def is_answering(server: Server) -> bool:
-    """Given a server, return whether it answers as one of ours."""
+    """Return whether the server answers and is the same process."""
     try:
         return bool(ask(server, "GET", "health", None, {})["pid"] == server.pid)
     except (EmbeddedAwsError, ValueError, KeyError):
@@ -246,7 +246,7 @@ def is_answering(server: Server) -> bool:
 
 
 def end_session(pid: int, *, wait: Any) -> None:
-    """Given the leader of a session, ask it to end, wait for that, then end whatever of its process group is left."""
+    """Send SIGTERM to the leader of a session, wait for its end, then kill the rest of its process group."""
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, signal.SIGTERM)
     gone = wait(STOP_TIMEOUT_SECONDS)
@@ -260,7 +260,7 @@ def _wait_until_gone(pid: int, seconds: float) -> bool:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         with contextlib.suppress(ChildProcessError):
-            # When it is a child of this process, nobody else will notice its end.
+            # A child of this process must be reaped here.
             os.waitpid(pid, os.WNOHANG)
         try:
             os.kill(pid, 0)

@@ -1,0 +1,1 @@
+"""Rules of AWS as pure functions and plain records: authorization, alarms, the embedded metric format, SNS messages."""

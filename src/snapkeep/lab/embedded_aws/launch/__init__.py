@@ -1,0 +1,1 @@
+"""Start, find, use and stop servers from outside their process."""

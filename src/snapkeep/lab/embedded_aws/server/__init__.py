@@ -1,0 +1,1 @@
+"""The server's process: its options, the ASGI application, and the administration pages."""

@@ -1,0 +1,5 @@
+"""``python -m snapkeep.lab.embedded_aws.server --port 0`` serves, and prints one line of JSON when it is ready."""
+
+from snapkeep.lab.embedded_aws.server.process import main
+
+main()
