@@ -26,11 +26,10 @@ from pathlib import Path
 from typing import Any
 
 from snapkeep.cli.application import OBJECTS_BETWEEN_COLLECTIONS
-from snapkeep.domain import tags as ledger
-from snapkeep.domain.model import Action, Origin, Plan, Snapshot, SnapshotState
+from snapkeep.domain.model import Action, Origin, Snapshot, SnapshotState
 from snapkeep.domain.policy.model import Limits, Retention
-from snapkeep.domain.retention import invariants
-from snapkeep.domain.retention import verdicts as retention
+from snapkeep.domain.retention.plan import LineageFacts, plan_lineage
+from snapkeep.domain.tags import tags_for_snapshot
 
 MOST_TIMES_THE_BARE_LOOP = 4.0
 MOST_BYTES_A_SNAPSHOT = 700
@@ -94,7 +93,7 @@ def decide(times: list[tuple[int, datetime]], volumes: int) -> dict[str, float]:
     for number, (volume, start) in enumerate(times):
         snapshot_id, volume_id = f"snap-{number:017x}", volume_ids[volume]
         origin = Origin("us-east-1", volume_id, snapshot_id, start)
-        tags = ledger.tags_for_snapshot("snapkeep", "gold", origin)
+        tags = tags_for_snapshot("snapkeep", "gold", origin)
         listed.append(Snapshot(snapshot_id, "us-east-1", SnapshotState.COMPLETED, start, origin, 100, tags))
     made = _resident_bytes()
     started = time.process_time()
@@ -103,10 +102,8 @@ def decide(times: list[tuple[int, datetime]], volumes: int) -> dict[str, float]:
         by_lineage[snapshot.origin.volume_id].append(snapshot)
     verdicts = []
     for snapshots in by_lineage.values():
-        decided = retention.decide(snapshots, rules, NOW, system="snapkeep")
-        plan = Plan("plan-bench", "us-east-1", NOW, tuple(decided))
-        invariants.check_plan(plan, system="snapkeep", limits=Limits())
-        verdicts.extend(decided)
+        facts = LineageFacts(snapshots[0].origin.lineage, snapshots, rules)
+        verdicts.extend(plan_lineage(facts, "us-east-1", NOW, system="snapkeep", limits=Limits()).verdicts)
     ended = time.process_time()
     return {
         "seconds": ended - started,

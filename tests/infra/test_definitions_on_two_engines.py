@@ -13,7 +13,7 @@ import pytest
 from support.asl import Engine, Handler, Run, definition
 from support.first_engine import first_engine
 from support.second_engine import second_engine
-from support.ways import COPIED, DELETION, EVENT, LOST, USUAL_ANSWERS, USUAL_TOKENS, WAYS, Way, copy, managed, plan
+from support.ways import COPIED, DELETION, EVENT, LOST, REFUSED_PLAN, USUAL_ANSWERS, USUAL_TOKENS, WAYS, Way, copy, managed, plan
 
 ENGINES: dict[str, Callable[[Mapping[str, Handler]], AbstractContextManager[Engine]]] = {
     "first": first_engine,
@@ -137,8 +137,8 @@ def test_what_failed_is_told_with_the_whole_state(engine_name: str) -> None:
     state = straw.payloads("Notification")[0]["state"]
     assert state["detail"] == EVENT["detail"]
     assert state["tagged"]["volumes"] == ["vol-1"]
-    assert state["error"]["Error"] == "PlanRefused"
-    assert "INV-08: too many" in state["error"]["Cause"]
+    assert state["plan"]["problems"] == [REFUSED_PLAN]
+    assert straw.payloads("DeleteOldSnapshots")[0]["plan"]["delete"] == [DELETION]
 
 
 @pytest.mark.parametrize("engine_name", ENGINES)

@@ -158,9 +158,10 @@ class Account:
 
 def deletions(make_plan: Callable[[], Plan]) -> set[str]:
     try:
-        return {verdict.snapshot.id for verdict in make_plan().deletions}
+        plan = make_plan()
     except PlanRefused:
         return REFUSED
+    return REFUSED if plan.refusals else {verdict.snapshot.id for verdict in plan.deletions}
 
 
 def planned(plan: VolumePlan) -> set[str]:

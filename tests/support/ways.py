@@ -18,6 +18,7 @@ DELETION = {
     "reasons": ["old"],
 }
 PROBLEM = {"kind": "SnapshotFailed", "subject": "snap-1", "cause": "the disk was on fire"}
+REFUSED_PLAN = {"kind": "PlanRefused", "subject": "vol-2", "cause": "INV-08: too many"}
 REFUSAL = {"snapshot_id": "snap-old", "outcome": "in use", "cause": "ami-1 uses it"}
 PROTECTED = ("TagSnapshots", "EvaluateContinue", "CopyToDR", "PlanRetention", "DeleteOldSnapshots", "Outcome")
 NEEDS_ATTENTION = ("NotifyUser", "WhatFailed")
@@ -29,6 +30,7 @@ def plan(*deletions: Mapping[str, Any]) -> dict[str, Any]:
         "made_at": "2026-01-02T00:00:00Z",
         "counts": {"kept": 1, "deleted": len(deletions)},
         "delete": list(deletions),
+        "problems": [],
     }
 
 
@@ -188,10 +190,18 @@ WAYS = {
     "a plan that breaks an invariant": Way(
         "protect",
         "FAILED",
-        ("TagSnapshots", "EvaluateContinue", "CopyToDR", "PlanRetention", *NEEDS_ATTENTION, "Failed"),
-        {"CountSnapshots": [errors.PlanRefused("INV-08: too many")] * 20},
+        (*PROTECTED, *NEEDS_ATTENTION, "PlanRefused"),
+        {"CountSnapshots": {**plan(DELETION), "problems": [REFUSED_PLAN]}},
         error="PlanRefused",
         cause_tells="INV-08",
+    ),
+    "retention that cannot be planned": Way(
+        "protect",
+        "FAILED",
+        ("TagSnapshots", "EvaluateContinue", "CopyToDR", "PlanRetention", *NEEDS_ATTENTION, "Failed"),
+        {"CountSnapshots": [errors.AwsRefused("not allowed to list")] * 20},
+        error="AwsRefused",
+        cause_tells="not allowed to list",
         never_called=("DeleteOldSnapshots",),
     ),
     "a snapshot that cannot be deleted": Way(

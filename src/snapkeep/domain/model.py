@@ -127,14 +127,23 @@ class Verdict(NamedTuple):
     reasons: tuple[Reason, ...]
 
 
+class Refusal(NamedTuple):
+    """Why the plan of one lineage deletes nothing: the invariants that it would break."""
+
+    lineage: Lineage
+    text: str
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """All verdicts for a scope (one or many lineages of one region). Printed, checked, then carried out."""
+    """All verdicts for a scope (one or many lineages of one region), as they are carried out."""
 
     id: str
     region: str
     made_at: datetime
     verdicts: tuple[Verdict, ...]
+    refusals: tuple[Refusal, ...] = ()
+    """The lineages whose own plan is refused: their snapshots are kept."""
 
     @property
     def deletions(self) -> tuple[Verdict, ...]:

@@ -10,7 +10,8 @@ from typing import Any
 
 from snapkeep.domain.copies.codec import request_to_json
 from snapkeep.domain.copies.request import CopyRequest
-from snapkeep.domain.model import Plan, Snapshot, Verdict
+from snapkeep.domain.errors import PlanRefused
+from snapkeep.domain.model import Plan, Refusal, Snapshot, Verdict
 from snapkeep.domain.tag_names import OWN_TAGS
 from snapkeep.domain.tags import format_time
 from snapkeep.usecases.ports import DeletionResult
@@ -119,6 +120,24 @@ def _deletion(snapshot: Snapshot, reasons: list[str]) -> dict[str, Any]:
 def problems_answer(problems: Sequence[Problem]) -> list[dict[str, str]]:
     """Given problems, return them as the state holds them."""
     return [{"kind": problem.kind, "subject": problem.subject, "cause": problem.cause} for problem in problems]
+
+
+REFUSALS_BYTES = 12_000
+"""The room that the texts of refusals have beside a plan's deletions; each text is cut to its share of it."""
+
+
+def retention_answer(plan: Plan) -> dict[str, Any]:
+    """Return a run's plan as CountSnapshots answers it, with a problem for each refused volume."""
+    problems = refusals_answer(plan.refusals)
+    return {**plan_answer(plan, most_bytes=PLAN_BYTES - size_bytes(problems)), "problems": problems}
+
+
+def refusals_answer(refusals: Sequence[Refusal]) -> list[dict[str, str]]:
+    """Return a problem for each refused volume, of kind PlanRefused, with as much of its text as has room."""
+    share = REFUSALS_BYTES // max(1, len(refusals))
+    return problems_answer(
+        [Problem(PlanRefused.__name__, refusal.lineage.volume_id, refusal.text[:share]) for refusal in refusals]
+    )
 
 
 CAUSES_CHARACTERS, CAUSE_AT_LEAST = 40_000, 40

@@ -1,11 +1,11 @@
-"""CountSnapshots: which of these volumes' snapshots go. Answers ids and counts, never a listing."""
+"""CountSnapshots: plan the retention of a run's volumes. Answers ids and counts, never a listing."""
 
 from __future__ import annotations
 
 from functools import cache
 from typing import Any
 
-from snapkeep.functions.answers import PLAN_BYTES, plan_answer
+from snapkeep.functions.answers import retention_answer
 from snapkeep.functions.composition import Composition, composition
 from snapkeep.functions.log import started
 from snapkeep.usecases.retention.plan_volumes import RetentionPlanner, confirmed_copies
@@ -30,10 +30,10 @@ def _ready() -> RetentionPlanner:
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """Given `volumes`, and `copies` (what became of this run's copies), return the plan. Raise PlanRefused."""
+    """Given `volumes`, and `copies` (the copies' results), return the plan, with a problem for each refused volume."""
     log = started(event, context)
     planner = _ready()
     plan = planner.plan_sources(event["volumes"], confirmed_copies(event.get("copies", []), planner.clock.now()))
-    answer = plan_answer(plan, most_bytes=PLAN_BYTES)
-    log.info("planned", extra={"plan": plan.id, "counts": answer["counts"]})
+    answer = retention_answer(plan)
+    log.info("planned", extra={"plan": plan.id, "counts": answer["counts"], "refused": len(plan.refusals)})
     return answer

@@ -19,7 +19,7 @@ EXAMPLES = 10
 def notices_of_run(state: Mapping[str, Any], region: str, execution: str, now: datetime) -> list[Notice]:
     """Given the state of a run at its end, return one notice for everything in it that failed."""
     found: list[tuple[str, str, str]] = []
-    for place in ("tagged", "received"):
+    for place in ("tagged", "plan", "received"):
         found += [(p["kind"], p["cause"], p["subject"]) for p in state.get(place, {}).get("problems", [])]
     for copy in _failed_copies(state.get("copies")):
         kind, cause = error_of({"Error": copy.get("error", ""), "Cause": copy.get("cause", "")})

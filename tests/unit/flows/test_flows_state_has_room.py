@@ -7,10 +7,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from snapkeep.domain.copies.request import CopyRequest
-from snapkeep.domain.model import Action, Origin, Plan, Reason, Snapshot, SnapshotState, Verdict
+from snapkeep.domain.model import Action, Lineage, Origin, Plan, Reason, Refusal, Snapshot, SnapshotState, Verdict
 from snapkeep.domain.tag_names import OWN_TAGS
 from snapkeep.domain.tags import tags_for_copy
-from snapkeep.functions.answers import COPIES_BYTES_AT_MOST, PLAN_BYTES, copies_answer, plan_answer, size_bytes
+from snapkeep.functions.answers import COPIES_BYTES_AT_MOST, PLAN_BYTES, copies_answer, plan_answer, refusals_answer, size_bytes
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
 STATE_BYTES = 256 * 1024
@@ -73,3 +73,16 @@ def test_a_long_plan_deletes_the_oldest_first_and_leaves_the_rest_to_the_next_ru
 def test_a_plan_with_room_is_carried_out_whole() -> None:
     plan = Plan("plan-1", "us-east-1", NOW, tuple(verdict(number) for number in range(50)))
     assert len(plan_answer(plan, most_bytes=PLAN_BYTES)["delete"]) == 50
+
+
+def test_refusals_of_a_whole_set_keep_their_kind_and_volume_and_share_the_room() -> None:
+    refusals = [
+        Refusal(Lineage("us-east-1", f"vol-{number:017x}"), "INV-08: " + "x" * 700) for number in range(VOLUMES_OF_AN_INSTANCE)
+    ]
+    answer = refusals_answer(refusals)
+    assert [(problem["kind"], problem["subject"]) for problem in answer] == [
+        ("PlanRefused", refusal.lineage.volume_id) for refusal in refusals
+    ]
+    assert all(problem["cause"].startswith("INV-08") for problem in answer)
+    assert size_bytes(answer) <= PLAN_BYTES / 2
+    assert refusals_answer(refusals[:1])[0]["cause"] == refusals[0].text

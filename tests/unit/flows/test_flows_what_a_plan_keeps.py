@@ -11,9 +11,9 @@ import pytest
 
 from snapkeep.domain.copies.entry import EntryState, entry_key
 from snapkeep.domain.errors import PlanRefused
-from snapkeep.domain.model import Plan, Snapshot, Verdict
+from snapkeep.domain.model import Lineage, Plan, Snapshot, Verdict
 from snapkeep.domain.policy.model import Limits, Retention
-from snapkeep.domain.retention import verdicts as retention
+from snapkeep.domain.retention import plan as lineage_plan
 from support.flows import DR, PRIMARY, Laboratory, policy_set
 
 MANY = policy_set(keep=9, keep_copies=9)
@@ -104,9 +104,26 @@ def test_copies_in_a_region_that_their_policy_no_longer_copies_to_are_kept() -> 
 def test_a_plan_beyond_the_limits_is_refused_in_both_regions() -> None:
     lab, volume, _ = protected(4)
     lab.policies = policy_set(keep=1, keep_copies=1, limits=Limits(max_deletions=2))
-    for planned in (lambda: plan(lab, [volume]), lambda: plan_of_copies(lab, volume)):
-        with pytest.raises(PlanRefused, match="INV-08: it would delete 3 snapshots; the limit is 2 in one plan"):
-            planned()
+    refusal = f"INV-08: it would delete 3 snapshots of {volume}; the limit is 2 in one plan"
+    made = plan(lab, [volume])
+    assert (deleted(made), made.refusals) == ([], ((Lineage(PRIMARY, volume), refusal),))
+    with pytest.raises(PlanRefused, match=refusal):
+        plan_of_copies(lab, volume)
+
+
+def test_a_run_of_a_set_carries_out_the_plans_that_are_not_refused_and_ends_failed() -> None:
+    lab = Laboratory(policies=policy_set(keep=9, keep_copies=9))
+    many, few = lab.make_volume(), lab.make_volume()
+    instance = lab.ec2().run_instances(MinCount=1, MaxCount=1)["Instances"][0]["InstanceId"]
+    for volume, device in ((many, "/dev/sdf"), (few, "/dev/sdg")):
+        lab.ec2().attach_volume(VolumeId=volume, InstanceId=instance, Device=device)
+    first = [lab.protect(volume) for volume in (many, many, few)]
+    lab.policies = policy_set(keep=1, keep_copies=9, limits=Limits(max_deletions=1, max_share_percent=100))
+    lab.ec2().create_snapshots(InstanceSpecification={"InstanceId": instance, "ExcludeBootVolume": True})
+    lab.settle()
+    assert [snapshot_id for snapshot_id in first if snapshot_id not in lab.ids()] == [first[2]]
+    assert lab.told == [("PlanRefused", many)]
+    assert lab.runs("protect")[-1].status == "FAILED"
 
 
 @pytest.mark.parametrize("broken", ["INV-04: the copy", "INV-04: no copy", "INV-06"])
@@ -119,17 +136,18 @@ def test_the_second_look_refuses_what_a_decision_without_holds_would_delete(brok
             lab.ec2(DR).delete_snapshot(SnapshotId=copy.id)
     else:
         hold_by_image(lab, first)
-    decide = retention.decide
+    decide = lineage_plan.decide
 
     def without_holds(snapshots: Sequence[Snapshot], rules: Retention, now: datetime, *, system: str, **_: Any) -> list[Verdict]:
         return decide(snapshots, rules, now, system=system)
 
     assert first not in deleted(plan(lab, [volume]))
-    monkeypatch.setattr(retention, "decide", without_holds)
+    monkeypatch.setattr(lineage_plan, "decide", without_holds)
     expected = {
         "INV-04: the copy": f"INV-04: the copy of {first} to {DR} is waiting or running",
         "INV-04: no copy": f"INV-04: {first} has no completed copy in {DR}",
         "INV-06": f"INV-06: {first} is used by an AMI, locked, or managed by AWS Backup",
     }
-    with pytest.raises(PlanRefused, match=expected[broken]):
-        plan(lab, [volume])
+    made = plan(lab, [volume])
+    assert deleted(made) == []
+    assert expected[broken] in made.refusals[0].text

@@ -167,15 +167,17 @@ def test_everything_that_failed_in_a_run_becomes_a_notice() -> None:
                 {"status": "FAILED", "snapshot_id": "snap-1", "region": "us-east-2", "error": "CopyFailed", "cause": "key"},
             ]
         },
+        "plan": {"problems": [{"kind": "PlanRefused", "subject": "vol-2", "cause": "INV-08"}]},
         "deletion": {"failed": [{"snapshot_id": "snap-0", "outcome": "in use", "cause": "ami-1"}]},
-        "error": {"Error": "PlanRefused", "Cause": '{"errorMessage": "INV-08", "errorType": "PlanRefused"}'},
+        "error": {"Error": "PlanStale", "Cause": '{"errorMessage": "a day ago", "errorType": "PlanStale"}'},
     }
     found = notices_of_run(state, "us-east-1", "run", START)
     assert [(one.kind, one.cause, one.subject) for one in found] == [
         ("SnapshotFailed", "internal", "snap-2"),
+        ("PlanRefused", "INV-08", "vol-2"),
         ("CopyFailed", "key", "snap-1 to us-east-2"),
         ("NotDeleted", "in use: ami-1", "snap-0"),
-        ("PlanRefused", "INV-08", "snap-1"),
+        ("PlanStale", "a day ago", "snap-1"),
     ]
 
 

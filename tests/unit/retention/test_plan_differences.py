@@ -52,4 +52,4 @@ def test_a_plan_that_would_be_refused_is_told_in_the_difference(plan: Callable[.
     document.write_text(DOCUMENT.replace("keep_last: 3", "keep_last: 1") + "limits: {max_deletions: 1}\n", encoding="utf-8")
     told = plan("--policy", str(document), "--diff", "--scope", "dr")
     assert told.exit_code == 1
-    assert "plans that would be refused\n  vol-0a  INV-08: it would delete 2 snapshots; the limit is 1" in told.output
+    assert "plans that would be refused\n  vol-0a  INV-08: it would delete 2 snapshots of vol-0a; the limit is" in told.output

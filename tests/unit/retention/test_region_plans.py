@@ -8,7 +8,7 @@ import pytest
 from snapkeep.domain import tag_names as tagnames
 from snapkeep.domain.model import Action, Reason, Snapshot, SnapshotState, Verdict, Volume
 from snapkeep.domain.policy.model import CopyRule, Limits, Policy, PolicySet, Retention, Selector
-from snapkeep.domain.retention import region_plan as planning
+from snapkeep.domain.retention import plan as lineage_plan
 from snapkeep.domain.retention.region_plan import CopyStatus, RegionFacts, changes, compare, plan_region
 from snapkeep.domain.retention.verdicts import NO_HOLDS, decide
 from support.lineages import REGION, SYSTEM, copy_of, snapshot
@@ -126,7 +126,7 @@ def test_a_volume_whose_plan_is_refused_loses_nothing_and_says_why() -> None:
     strict = replace(POLICIES, limits=Limits(max_deletions=1))
     plan = plan_region(facts(SOURCES, copies=all_copies(SOURCES)), strict, NOW, system=SYSTEM)
     assert plan.deletions == []
-    assert plan.volumes[0].refusals == ("INV-08: it would delete 2 snapshots; the limit is 1 in one plan",)
+    assert plan.volumes[0].refusals == ("INV-08: it would delete 2 snapshots of vol-0a; the limit is 1 in one plan",)
 
 
 def test_adopting_takes_in_what_no_run_has_handled_and_what_the_original_system_tagged() -> None:
@@ -176,7 +176,7 @@ def test_deletions_that_were_refused_and_are_no_more_are_a_change_and_newly_refu
     assert [verdict.snapshot for verdict in allowed.deletions] == SOURCES[:2]
     wider = compare(refused, allowed)
     assert [change.after.snapshot for change in wider.deleted] == SOURCES[:2]
-    assert [change.before.reasons[0].text for change in wider.deleted] == ["its plan is refused: nothing goes"] * 2
+    assert [change.before.reasons[0].text for change in wider.deleted] == ["its plan is refused: nothing is deleted"] * 2
     narrower = compare(allowed, refused)
     assert narrower.deleted == ()
     assert [change.after.snapshot for change in narrower.kept] == SOURCES[:2]
@@ -235,7 +235,7 @@ def test_the_second_look_at_a_volume_refuses_what_a_decision_without_holds_would
     def without_holds(snapshots: list[Snapshot], retention: Retention, now: datetime, **_: object) -> list[Verdict]:
         return decide(snapshots, retention, now, system=SYSTEM)
 
-    monkeypatch.setattr(planning, "decide", without_holds)
+    monkeypatch.setattr(lineage_plan, "decide", without_holds)
     refused = plan_region(known, POLICIES, NOW, system=SYSTEM, protected_ids=protected_ids)
     assert any(text.startswith(broken) and to_delete.id in text for text in refused.volumes[0].refusals)
     assert refused.deletions == []

@@ -224,7 +224,7 @@ def test_inv_08_a_plan_beyond_the_count_or_the_share_is_seen() -> None:
     assert watch.violations == []
     watch.plan_made(plan(10))
     assert watch.violations == [
-        "INV-08: plan-1 deletes 10; 9 are allowed",
+        "INV-08: plan-1 deletes 10 of vol-0a; 9 are allowed",
         "INV-08: plan-1 deletes 10 of 12 of vol-0a",
     ]
 

@@ -246,12 +246,12 @@ POLICY = Shape(
 
 LIMITS = Shape(
     Limits,
-    "A plan beyond a limit is refused whole.",
+    "A volume's plan beyond a limit is refused whole; it stops no other volume's.",
     (
         Field(
             "max_deletions",
             Kind.COUNT,
-            "At most so many snapshots in one plan; left out, the stack's `MaxDeletions`.",
+            "At most so many of one volume's snapshots in one plan; left out, the stack's `MaxDeletions`.",
             inherited=True,
         ),
         Field(

@@ -28,6 +28,9 @@ class CopyFacts:
     waiting: frozenset[SnapshotInRegion] = frozenset()
 
 
+NO_COPY_FACTS = CopyFacts()
+
+
 def copy_facts(
     snapshots: Iterable[Snapshot],
     copies_by_region: Mapping[str, Iterable[Snapshot]] = NO_COPIES,

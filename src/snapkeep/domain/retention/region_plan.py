@@ -1,7 +1,6 @@
 """The plan for a whole region from one listing: each volume's policy, each snapshot's verdict, the copies that are missing.
 
-Pure: it reads nothing and writes nothing. Every volume's plan is checked against the invariants by itself, since that is
-how plans are carried out.
+Pure: it reads nothing and writes nothing. Each lineage is planned by `plan_lineage`, as in a run.
 """
 
 from __future__ import annotations
@@ -11,20 +10,19 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from enum import StrEnum
-from types import MappingProxyType
 
-from snapkeep.domain import tag_names as tagnames
-from snapkeep.domain import tags as ledger
-from snapkeep.domain.model import Action, Lineage, Plan, Reason, Snapshot, SnapshotState, Verdict, Volume
-from snapkeep.domain.policy.model import CopyRule, Policy, PolicySet, Retention
+from snapkeep.domain.model import Action, Lineage, Reason, Snapshot, SnapshotState, Verdict, Volume
+from snapkeep.domain.policy.model import CopyRule, Policy, PolicySet
 from snapkeep.domain.policy.selection import Selection, select_by_snapshots, select_for_retention, select_for_snapshot
-from snapkeep.domain.retention import invariants
-from snapkeep.domain.retention.holds import CopyFacts, SnapshotInRegion, copy_facts, holds_from_facts
-from snapkeep.domain.retention.verdicts import NO_HOLDS, NO_POLICY, Holds, decide
+from snapkeep.domain.retention.holds import CopyFacts, SnapshotInRegion, copy_facts
+from snapkeep.domain.retention.plan import LineageFacts, LineagePlan, keep_all, plan_lineage
+from snapkeep.domain.retention.verdicts import NO_HOLDS, Holds
+from snapkeep.domain.tag_names import MANAGED
+from snapkeep.domain.tags import is_of_original_system, tags_for_copy, tags_for_snapshot
 
-REFUSED = Reason("refused", "its plan is refused: nothing goes")
-STRAY_COPY = Reason("stray-copy", "a copy that we did not make: in its source's own region, or without a source: does not count")
-NOT_DOUBLED: Mapping[str, Reason] = MappingProxyType({})
+STRAY_COPY = Reason(
+    "stray-copy", "a copy that Snapkeep did not make: in its source's own region, or without a source: does not count"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,35 +59,21 @@ class MissingCopy:
     standing: CopyStatus
 
 
-@dataclass(frozen=True, slots=True)
-class VolumePlan:
-    """One source volume's plan in one region."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VolumePlan(LineagePlan):
+    """The plan of a source volume's lineage in one region, with the policy that governs it and its missing copies."""
 
-    lineage: Lineage
     volume: Volume | None
-    """None when it is gone, or lives in another region."""
+    """None when it is deleted, or lives in another region."""
     selection: Selection
-    verdicts: tuple[Verdict, ...]
     missing: tuple[MissingCopy, ...] = ()
     adopted: tuple[str, ...] = ()
-    """Ids of snapshots that would be adopted: planned for as if they carried our tags already."""
-    refusals: tuple[str, ...] = ()
-    """What the plan breaks. A plan that breaks anything is not carried out at all."""
+    """Ids of the snapshots that would be adopted: planned as if they carried the system's tags already."""
 
     @property
     def policy_name(self) -> str:
         """The name of the policy that governs it; empty where none does."""
         return self.selection.policy.name if self.selection.policy else ""
-
-    @property
-    def outcome(self) -> tuple[Verdict, ...]:
-        """What would become of its snapshots: the verdicts, of which a plan that is refused carries out no deletion."""
-        if not self.refusals:
-            return self.verdicts
-        return tuple(
-            Verdict(one.snapshot, Action.KEEP, (REFUSED, *one.reasons)) if one.action is Action.DELETE else one
-            for one in self.verdicts
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,12 +228,12 @@ class _Planner:
             if lineage.region == self.facts.region:
                 strays = [snapshot for snapshot in snapshots if snapshot.is_copy]
                 sources = [snapshot for snapshot in snapshots if not snapshot.is_copy] if strays else snapshots
-                plan = self._of_sources(lineage, volume, sources, copies, failed)
-                yield _beside(plan, _kept(strays, STRAY_COPY)) if strays else plan
+                plan = self._plan_sources(lineage, volume, sources, copies, failed)
+                yield _with_strays(plan, strays) if strays else plan
             else:
-                yield self._of_copies(lineage, snapshots)
+                yield self._plan_copies(lineage, snapshots)
 
-    def _of_sources(
+    def _plan_sources(
         self,
         lineage: Lineage,
         volume: Volume | None,
@@ -265,7 +249,7 @@ class _Planner:
         selection = select_for_retention(volume, snapshots, self.policies, system=self.system)
         policy = selection.policy
         if policy is None:
-            return self._keeping(lineage, volume, selection, snapshots)
+            return self._plan(LineageFacts(lineage, snapshots, None), selection, volume=volume)
         missing = tuple(
             MissingCopy(
                 snapshot.id,
@@ -281,53 +265,45 @@ class _Planner:
             if _is_missing(snapshot, rule, copies)
         )
         regions = [rule.region for rule in policy.copies]
-        plan = self._decided(lineage, snapshots, policy.retention, copies, regions)
-        return replace(plan, volume=volume, selection=selection, missing=missing, adopted=adopted)
+        facts = LineageFacts(lineage, snapshots, policy.retention, copies, regions)
+        return self._plan(facts, selection, volume=volume, missing=missing, adopted=adopted)
 
-    def _of_copies(self, lineage: Lineage, snapshots: list[Snapshot]) -> VolumePlan:
-        copying_here = next((one for one in self.policies.policies if one.copy_rule(self.facts.region)), None)
+    def _plan_copies(self, lineage: Lineage, snapshots: list[Snapshot]) -> VolumePlan:
+        copying_here = next((policy for policy in self.policies.policies if policy.copy_rule(self.facts.region)), None)
         snapshots, adopted = self._adopting(snapshots, lambda _: copying_here)
         selection = select_by_snapshots(snapshots, self.policies, system=self.system)
         rule = selection.policy.copy_rule(self.facts.region) if selection.policy else None
         if rule is None:
-            return self._keeping(lineage, None, selection, snapshots)
-        plan = self._decided(lineage, snapshots, rule.retention, CopyFacts(), [], second_copies(snapshots, self.system))
-        return replace(plan, selection=selection, adopted=adopted)
+            return self._plan(LineageFacts(lineage, snapshots, None), selection)
+        doubled = second_copies(snapshots, self.system)
+        return self._plan(LineageFacts(lineage, snapshots, rule.retention, second_copies=doubled), selection, adopted=adopted)
 
-    def _decided(
+    def _plan(
         self,
-        lineage: Lineage,
-        snapshots: list[Snapshot],
-        retention: Retention,
-        copies: CopyFacts,
-        regions: list[str],
-        doubled: Mapping[str, Reason] = NOT_DOUBLED,
+        facts: LineageFacts,
+        selection: Selection,
+        *,
+        volume: Volume | None = None,
+        missing: tuple[MissingCopy, ...] = (),
+        adopted: tuple[str, ...] = (),
     ) -> VolumePlan:
-        held = dict(holds_from_facts(snapshots, copies, regions)) if regions else {}
-        for snapshot in snapshots:
-            if snapshot.id in self.protected_ids:
-                held[snapshot.id] = held.get(snapshot.id, ()) + self.protected_ids[snapshot.id]
-        verdicts = tuple(
-            Verdict(one.snapshot, Action.DELETE, (doubled[one.snapshot.id],))
-            if one.action is Action.KEEP and one.snapshot.id in doubled and one.snapshot.id not in held
-            else one
-            for one in decide(snapshots, retention, self.now, system=self.system, holds=held)
+        plan = plan_lineage(
+            facts,
+            self.facts.region,
+            self.now,
+            system=self.system,
+            limits=self.policies.limits,
+            protected_ids=self.protected_ids,
         )
-        refusals: list[str] = []
-        if any(verdict.action is Action.DELETE for verdict in verdicts):
-            refusals = invariants.find_problems(
-                Plan("", self.facts.region, self.now, verdicts),
-                system=self.system,
-                limits=self.policies.limits,
-                copies=copies,
-                copy_regions={lineage: regions},
-                protected_ids=self.protected_ids,
-            )
-        return VolumePlan(lineage, None, Selection(None, ""), verdicts, refusals=tuple(refusals))
-
-    @staticmethod
-    def _keeping(lineage: Lineage, volume: Volume | None, selection: Selection, snapshots: Iterable[Snapshot]) -> VolumePlan:
-        return VolumePlan(lineage, volume, selection, _kept(snapshots, NO_POLICY))
+        return VolumePlan(
+            plan.lineage,
+            plan.verdicts,
+            plan.refusals,
+            volume=volume,
+            selection=selection,
+            missing=missing,
+            adopted=adopted,
+        )
 
     def _adopting(
         self, snapshots: list[Snapshot], policy_for: Callable[[Snapshot], Policy | None]
@@ -348,30 +324,24 @@ class _Planner:
 
     def _is_copy_of_ours(self, copy: Snapshot) -> bool:
         """Copies that another system manages, or nobody, may go at any time: they let no source go."""
-        return copy.managed_by(self.system) or (self.adopt and ledger.is_of_original_system(copy))
+        return copy.managed_by(self.system) or (self.adopt and is_of_original_system(copy))
 
     def _can_be_adopted(self, snapshot: Snapshot) -> bool:
         """Completed snapshots of this region's volumes that no run has handled, and copies that the original system tagged."""
-        if tagnames.MANAGED in snapshot.tags or not snapshot.completed:
+        if MANAGED in snapshot.tags or not snapshot.completed:
             return False
         if snapshot.origin.region == self.facts.region:
             return not snapshot.is_copy
-        return ledger.is_of_original_system(snapshot)
+        return is_of_original_system(snapshot)
 
     def _tags_for(self, snapshot: Snapshot, policy: str) -> dict[str, str]:
-        make = ledger.tags_for_copy if snapshot.is_copy else ledger.tags_for_snapshot
+        make = tags_for_copy if snapshot.is_copy else tags_for_snapshot
         return make(self.system, policy, snapshot.origin)
 
 
-def _kept(snapshots: Iterable[Snapshot], reason: Reason) -> tuple[Verdict, ...]:
-    """Given snapshots that all stay for one reason, return their verdicts, oldest origin first."""
-    ordered = sorted(snapshots, key=lambda snapshot: (snapshot.origin.start_time, snapshot.id))
-    return tuple(Verdict(snapshot, Action.KEEP, (reason,)) for snapshot in ordered)
-
-
-def _beside(plan: VolumePlan, others: tuple[Verdict, ...]) -> VolumePlan:
-    """Given a plan and verdicts that it does not know of, return it with them, oldest origin first as before."""
-    verdicts = sorted((*plan.verdicts, *others), key=lambda verdict: verdict.snapshot.origin.start_time)
+def _with_strays(plan: VolumePlan, strays: Iterable[Snapshot]) -> VolumePlan:
+    """Return the plan with stray copies, which stay, among its verdicts, oldest origin first."""
+    verdicts = sorted((*plan.verdicts, *keep_all(strays, STRAY_COPY)), key=lambda verdict: verdict.snapshot.origin.start_time)
     return replace(plan, verdicts=tuple(verdicts))
 
 

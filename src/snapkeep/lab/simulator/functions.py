@@ -10,7 +10,7 @@ from snapkeep.domain import events
 from snapkeep.domain.copies.codec import request_from_json
 from snapkeep.domain.model import Plan
 from snapkeep.domain.tags import parse_time
-from snapkeep.functions.answers import PLAN_BYTES, copies_answer, deletions_answer, plan_answer, problems_answer
+from snapkeep.functions.answers import PLAN_BYTES, copies_answer, deletions_answer, plan_answer, problems_answer, retention_answer
 from snapkeep.lab.simulator.executions import Execution
 from snapkeep.lab.simulator.wiring import Wiring
 from snapkeep.usecases.notify import notices_of_run
@@ -82,7 +82,7 @@ class Functions:
         copies = confirmed_copies(payload["copies"], self._wiring.clock.now())
         plan = self._wiring.planner(execution.region).plan_sources(payload["volumes"], copies)
         self._surroundings.plan_made(plan)
-        return plan_answer(plan, most_bytes=PLAN_BYTES)
+        return retention_answer(plan)
 
     def tag_snapshot_copy(self, execution: Execution, payload: Mapping[str, Any]) -> dict[str, Any]:
         """Check a copy that has ended, answer the execution that waits for it, and plan the retention of its lineage."""

@@ -256,8 +256,6 @@ class Watch:
         if all(verdict.action is Action.DELETE for verdict in plan.verdicts):
             return  # a sweep's: the plans of many volumes, of which it knows only what is to go
         limits = self.policies().limits
-        if len(deletions) > limits.max_deletions:
-            self.violations.append(f"INV-08: {plan.id} deletes {len(deletions)}; {limits.max_deletions} are allowed")
         for volume_id in {verdict.snapshot.origin.volume_id for verdict in deletions}:
             counted = [
                 verdict.action
@@ -265,6 +263,8 @@ class Watch:
                 if verdict.snapshot.origin.volume_id == volume_id and verdict.snapshot.completed
             ]
             deleted = counted.count(Action.DELETE)
+            if deleted > limits.max_deletions:
+                self.violations.append(f"INV-08: {plan.id} deletes {deleted} of {volume_id}; {limits.max_deletions} are allowed")
             if len(counted) > limits.small_lineage and deleted * 100 > limits.max_share_percent * len(counted):
                 self.violations.append(f"INV-08: {plan.id} deletes {deleted} of {len(counted)} of {volume_id}")
 

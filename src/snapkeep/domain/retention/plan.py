@@ -1,0 +1,103 @@
+"""The plan of one lineage in one region. Runs, sweeps, `snapkeep plan`, `snapkeep explain` and the simulator all call it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from snapkeep.domain.model import Action, Lineage, Reason, Snapshot, Verdict
+from snapkeep.domain.policy.model import Limits, Retention
+from snapkeep.domain.retention.holds import NO_COPY_FACTS, CopyFacts, holds_from_facts
+from snapkeep.domain.retention.invariants import find_problems
+from snapkeep.domain.retention.verdicts import NO_HOLDS, NO_POLICY, Holds, decide
+
+REFUSED = Reason("refused", "its plan is refused: nothing is deleted")
+_EXAMPLES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class LineageFacts:
+    """What the plan of one lineage in one region depends on."""
+
+    lineage: Lineage
+    snapshots: Sequence[Snapshot]
+    """All its snapshots in the region, managed or not, in any state."""
+    retention: Retention | None
+    """None where no policy governs the lineage: everything is kept."""
+    copies: CopyFacts = NO_COPY_FACTS
+    copy_regions: Sequence[str] = ()
+    """The regions that its policy copies it to (INV-04)."""
+    second_copies: Mapping[str, Reason] = field(default_factory=dict)
+    """Snapshot id -> why it is deleted although retention keeps the copy beside it."""
+
+
+@dataclass(frozen=True, slots=True)
+class LineagePlan:
+    """A verdict for each snapshot of one lineage in one region, oldest origin first."""
+
+    lineage: Lineage
+    verdicts: tuple[Verdict, ...]
+    refusals: tuple[str, ...] = ()
+    """The invariants that the verdicts break. A plan that breaks any of them deletes nothing."""
+
+    @property
+    def outcome(self) -> tuple[Verdict, ...]:
+        """The verdicts that are carried out: the deletions of a refused plan are not."""
+        if not self.refusals:
+            return self.verdicts
+        return tuple(
+            Verdict(verdict.snapshot, Action.KEEP, (REFUSED, *verdict.reasons)) if verdict.action is Action.DELETE else verdict
+            for verdict in self.verdicts
+        )
+
+    @property
+    def refusal(self) -> str:
+        """The refusals as one text: the first few, and the number of the others. Empty when the plan is not refused."""
+        more = len(self.refusals) - _EXAMPLES
+        return "; ".join(self.refusals[:_EXAMPLES]) + (f"; and {more} more" if more > 0 else "")
+
+
+def plan_lineage(
+    facts: LineageFacts, region: str, now: datetime, *, system: str, limits: Limits, protected_ids: Holds = NO_HOLDS
+) -> LineagePlan:
+    """Return the plan of one lineage in one region.
+
+    `protected_ids` are the snapshots, of this lineage or others, that an AMI uses, that are locked, or that AWS Backup manages,
+    with the reasons (INV-06).
+    """
+    if facts.retention is None:
+        return LineagePlan(facts.lineage, keep_all(facts.snapshots, NO_POLICY))
+    held = holds_from_facts(facts.snapshots, facts.copies, facts.copy_regions) if facts.copy_regions else {}
+    if protected_ids:
+        for snapshot in facts.snapshots:
+            if snapshot.id in protected_ids:
+                held[snapshot.id] = held.get(snapshot.id, ()) + protected_ids[snapshot.id]
+    verdicts = tuple(decide(facts.snapshots, facts.retention, now, system=system, holds=held))
+    if facts.second_copies:
+        verdicts = tuple(_without_second_copy(verdict, facts.second_copies, held) for verdict in verdicts)
+    refusals = find_problems(
+        verdicts,
+        facts.lineage,
+        region,
+        system=system,
+        limits=limits,
+        copies=facts.copies,
+        copy_regions=facts.copy_regions,
+        protected_ids=protected_ids,
+    )
+    return LineagePlan(facts.lineage, verdicts, tuple(refusals))
+
+
+def keep_all(snapshots: Iterable[Snapshot], reason: Reason) -> tuple[Verdict, ...]:
+    """Return verdicts that keep all snapshots for one reason, oldest origin first."""
+    ordered = sorted(snapshots, key=lambda snapshot: (snapshot.origin.start_time, snapshot.id))
+    return tuple(Verdict(snapshot, Action.KEEP, (reason,)) for snapshot in ordered)
+
+
+def _without_second_copy(verdict: Verdict, second_copies: Mapping[str, Reason], held: Holds) -> Verdict:
+    """Return the verdict, or the deletion of a second copy that nothing holds."""
+    snapshot_id = verdict.snapshot.id
+    if verdict.action is Action.DELETE or snapshot_id not in second_copies or snapshot_id in held:
+        return verdict
+    return Verdict(verdict.snapshot, Action.DELETE, (second_copies[snapshot_id],))

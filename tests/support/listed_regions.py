@@ -1,0 +1,72 @@
+"""Regions as lists in memory, for everything that plans: readers, guards and queues that can only be read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from types import SimpleNamespace
+from typing import Any, cast
+
+from snapkeep.domain.model import Snapshot, Volume
+from snapkeep.domain.policy.model import PolicySet
+from snapkeep.usecases.ports import Clock, CopyQueue, SnapshotReader
+from snapkeep.usecases.retention.plan_volumes import RetentionPlanner
+from support.lineages import SYSTEM
+
+
+@dataclass
+class ListedRegion:
+    """Reads one region. `calls` are the methods called, in order. No method writes."""
+
+    region: str
+    listed: Sequence[Snapshot] = ()
+    listed_volumes: Sequence[Volume] = ()
+    images: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    locked: dict[str, str] = field(default_factory=dict)
+    waiting: Collection[str] = ()
+    """Ids of source snapshots whose copy into this region waits in its queue."""
+    calls: list[str] = field(default_factory=list)
+
+    def all_volumes(self) -> Iterator[Volume]:
+        self.calls.append("volumes")
+        return iter(self.listed_volumes)
+
+    def all_snapshots(self) -> Iterator[Snapshot]:
+        self.calls.append("snapshots")
+        return iter(self.listed)
+
+    def volumes(self, volume_ids: Collection[str]) -> dict[str, Volume]:
+        return {volume.id: volume for volume in self.listed_volumes if volume.id in volume_ids}
+
+    def snapshots_of_volume(self, volume_id: str) -> list[Snapshot]:
+        return [snapshot for snapshot in self.copies_of_volume(volume_id) if not snapshot.is_copy]
+
+    def copies_of_volume(self, volume_id: str) -> list[Snapshot]:
+        return [snapshot for snapshot in self.listed if snapshot.origin.volume_id == volume_id]
+
+    def images_using(self, snapshot_ids: Collection[str]) -> dict[str, tuple[str, ...]]:
+        self.calls.append("images")
+        return {snapshot_id: self.images[snapshot_id] for snapshot_id in snapshot_ids if snapshot_id in self.images}
+
+    def locks(self, snapshot_ids: Collection[str]) -> dict[str, str]:
+        self.calls.append("locks")
+        return {snapshot_id: self.locked[snapshot_id] for snapshot_id in snapshot_ids if snapshot_id in self.locked}
+
+    def open_entries(self, _: str) -> list[Any]:
+        """As the region's queue answers; of entries the planner reads the source snapshot's id alone."""
+        return [SimpleNamespace(request=SimpleNamespace(origin=SimpleNamespace(snapshot_id=one))) for one in self.waiting]
+
+
+def planner_of(here: ListedRegion, others: Sequence[ListedRegion], policies: PolicySet, now: datetime) -> RetentionPlanner:
+    """Return what plans a run's retention in one region, with the other regions within its reach."""
+    by_region = {region.region: region for region in others}
+    return RetentionPlanner(
+        system=SYSTEM,
+        reader=cast("SnapshotReader", here),
+        guards=here,
+        policies=lambda: policies,
+        clock=cast("Clock", SimpleNamespace(now=lambda: now)),
+        reader_of=cast("Callable[[str], SnapshotReader]", by_region.__getitem__),
+        queue_of=cast("Callable[[str], CopyQueue]", by_region.__getitem__),
+    )
