@@ -3,8 +3,9 @@
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from snapkeep.domain.errors import DocumentAbsent
 from snapkeep.domain.model import Snapshot, Volume
-from snapkeep.usecases.policies import NOTHING, DocumentAbsent, StoredDocument
+from snapkeep.usecases.policies import NOTHING, StoredDocument
 from support.lineages import REGION, copy_of, snapshot
 
 DR = "us-east-2"

@@ -14,9 +14,8 @@ from botocore.exceptions import ClientError
 from snapkeep.adapters.aws_errors import code_of, translated
 from snapkeep.domain.copies.codec import entry_from_json, entry_to_json
 from snapkeep.domain.copies.entry import SETTLED, EntryState, QueueEntry
-from snapkeep.domain.errors import InvalidConfiguration
+from snapkeep.domain.errors import EntryChanged, EntryNotFound, InvalidConfiguration
 from snapkeep.domain.tags import format_time
-from snapkeep.usecases.ports import EntryChanged
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -56,11 +55,11 @@ class DynamoDbQueue:
         return self._put(replace(entry, version=entry.version + 1), "version = :read", read)
 
     def get(self, key: str) -> QueueEntry:
-        """Return the entry, read consistently. Raise KeyError if there is none."""
+        """Return the entry, read consistently. Raise EntryNotFound if there is none."""
         with translated(f"get_item of {self._table} in {self._region}"):
             found = self._client.get_item(TableName=self._table, Key={"pk": {"S": key}}, ConsistentRead=True)
         if "Item" not in found:
-            raise KeyError(key)
+            raise EntryNotFound(f"{self._table} in {self._region} has no entry {key}")
         return _entry(found["Item"])
 
     def most_urgent(self, count: int) -> list[QueueEntry]:

@@ -9,9 +9,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from snapkeep.adapters.aws_errors import GONE, code_of, message_of, translate
 from snapkeep.domain.copies.request import CopyRequest
-from snapkeep.domain.errors import AwsThrottled, AwsUnavailable, KeyNotUsable
+from snapkeep.domain.errors import AwsThrottled, AwsUnavailable, KeyNotUsable, TagsDoNotFit
 from snapkeep.domain.tags import description_of_copy
-from snapkeep.usecases.ports import Deletion, DeletionResult, TagsDoNotFit
+from snapkeep.usecases.ports import Deletion, DeletionResult
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client

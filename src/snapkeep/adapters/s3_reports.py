@@ -1,4 +1,4 @@
-"""Reports in a bucket, and on their way to the people who subscribed."""
+"""Reports in an S3 bucket."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import ClientError
 
 from snapkeep.adapters.aws_errors import code_of, translated
+from snapkeep.domain.errors import ReportNotFound
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
-    from mypy_boto3_sns import SNSClient
 
 
 class S3Reports:
@@ -27,31 +27,11 @@ class S3Reports:
         return f"s3://{self._bucket}/{name}"
 
     def get(self, name: str) -> str:
-        """Return what was kept. Raise KeyError if there is nothing."""
+        """Return what was kept. Raise ReportNotFound if there is nothing."""
         with translated(f"get_object {name}"):
             try:
                 return self._client.get_object(Bucket=self._bucket, Key=name)["Body"].read().decode()
             except ClientError as error:
                 if code_of(error) in ("NoSuchKey", "404"):
-                    raise KeyError(name) from error
+                    raise ReportNotFound(f"there is no s3://{self._bucket}/{name}") from error
                 raise
-
-
-class SnsReports:
-    """`ReportTopic` over an SNS client."""
-
-    def __init__(self, *, client: SNSClient, topic_arn: str) -> None:
-        self._client = client
-        self._topic_arn = topic_arn
-
-    def publish(self, subject: str, text: str, outcome: str) -> None:
-        """Publish one report; a subscription's filter policy can ask for an outcome (`{"outcome": ["PARTIAL", "FAILED"]}`)."""
-        attributes = {"kind": {"DataType": "String", "StringValue": "sweep"}}
-        attributes["outcome"] = {"DataType": "String", "StringValue": outcome}
-        with translated("publish"):
-            self._client.publish(
-                TopicArn=self._topic_arn,
-                Subject=subject.encode("ascii", "replace").decode(),
-                Message=text,
-                MessageAttributes=attributes,  # type: ignore[arg-type]
-            )

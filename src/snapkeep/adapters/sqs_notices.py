@@ -10,11 +10,10 @@ from snapkeep.adapters.aws_errors import translated
 from snapkeep.adapters.sqs_messages import SqsMessages
 from snapkeep.domain.model import NEVER
 from snapkeep.domain.tags import format_time, parse_time
-from snapkeep.usecases.notify import HeldNotice, Message
+from snapkeep.usecases.notify import HeldNotice
 from snapkeep.usecases.ports import Notice
 
 if TYPE_CHECKING:
-    from mypy_boto3_sns import SNSClient
     from mypy_boto3_sqs import SQSClient
 
 CAUSE_KEPT = 4000
@@ -53,19 +52,6 @@ class SqsNotices:
     def delete(self, held: Sequence[HeldNotice]) -> None:
         """Delete what was published."""
         self._messages.delete([one.receipt for one in held])
-
-
-class SnsPublisher:
-    """`Publisher` over an SNS client."""
-
-    def __init__(self, *, client: SNSClient, topic_arn: str) -> None:
-        self._client = client
-        self._topic_arn = topic_arn
-
-    def publish(self, message: Message) -> None:
-        """Publish one message."""
-        with translated("publish"):
-            self._client.publish(TopicArn=self._topic_arn, Subject=message.subject, Message=message.text)
 
 
 def _notice(body: str) -> Notice:

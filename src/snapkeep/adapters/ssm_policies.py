@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import BotoCoreError, ClientError
 
 from snapkeep.adapters.aws_errors import code_of, translate, translated
-from snapkeep.usecases.policies import NOTHING, DocumentAbsent, StoredDocument
+from snapkeep.domain.errors import DocumentAbsent
+from snapkeep.usecases.policies import NOTHING, StoredDocument
 
 if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient

@@ -59,7 +59,7 @@ class _CliClients:
         from botocore.exceptions import NoCredentialsError  # noqa: PLC0415 - imports botocore
 
         from snapkeep.adapters.clock import WallClock  # noqa: PLC0415
-        from snapkeep.adapters.ec2_lean import LeanEc2Client  # noqa: PLC0415
+        from snapkeep.adapters.ec2_lean_listing import LeanEc2Client  # noqa: PLC0415
 
         credentials: Any = self.settings.session().get_credentials()
         if credentials is None:

@@ -1,4 +1,4 @@
-"""The error names that the state machines match on (`ErrorEquals`): the class names are the contract."""
+"""All errors that Snapkeep names. The state machines match on the class names (`ErrorEquals`): the names are a contract."""
 
 from __future__ import annotations
 
@@ -53,6 +53,26 @@ class AwsRefused(SnapkeepError):
 
 class CopyQuotaReached(SnapkeepError):
     """The destination has as many copies in flight as it allows (`ResourceLimitExceeded`)."""
+
+
+class TagsDoNotFit(SnapkeepError):
+    """The tags would pass EC2's limit of 50; none was written."""
+
+
+class EntryChanged(SnapkeepError):
+    """A queue entry was written since it was read: read it again and decide anew."""
+
+
+class EntryNotFound(SnapkeepError):
+    """The queue has no such entry."""
+
+
+class DocumentAbsent(SnapkeepError):
+    """No policy document was ever pushed, or it was removed: the stack's parameters are the policy."""
+
+
+class ReportNotFound(SnapkeepError):
+    """No report is kept under this name."""
 
 
 class KeyNotUsable(SnapkeepError):

@@ -6,7 +6,7 @@ from datetime import timedelta
 from functools import cache
 from typing import Any
 
-from snapkeep.adapters.sqs_notices import SnsPublisher
+from snapkeep.adapters.sns_publisher import SnsPublisher
 from snapkeep.functions.composition import Composition, composition
 from snapkeep.functions.log import started
 from snapkeep.usecases.notify import Digest

@@ -6,9 +6,10 @@ from functools import cache
 from typing import Any
 
 from snapkeep.adapters.ec2_exposure import Ec2Exposure
-from snapkeep.adapters.s3_reports import S3Reports, SnsReports
+from snapkeep.adapters.s3_reports import S3Reports
+from snapkeep.adapters.sns_publisher import SnsPublisher
 from snapkeep.adapters.sqs_dead_letters import SqsDeadLetters
-from snapkeep.adapters.stepfunctions_executions import StateMachineRuns
+from snapkeep.adapters.stepfunctions_runs import StateMachineRuns
 from snapkeep.adapters.stepfunctions_waiting_runs import WaitingExecutions
 from snapkeep.domain.errors import RETRYABLE, InvalidConfiguration, SnapkeepError
 from snapkeep.domain.model import Plan
@@ -111,7 +112,7 @@ def build_reports(parts: Composition) -> PublishReport:
     environment = parts.environment
     return PublishReport(
         store=S3Reports(client=parts.clients.get("s3"), bucket=environment.text("SNAPKEEP_REPORTS_BUCKET")),
-        topic=SnsReports(client=parts.clients.get("sns"), topic_arn=environment.text("SNAPKEEP_TOPIC_ARN")),
+        publisher=SnsPublisher(client=parts.clients.get("sns"), topic_arn=environment.text("SNAPKEEP_TOPIC_ARN")),
         render=render_page,
     )
 

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from snapkeep.domain.errors import SnapkeepError
 from snapkeep.domain.sweep.report import SUBJECT_LIMIT
-from snapkeep.usecases.ports import Clock, Notice
+from snapkeep.usecases.ports import Clock, Notice, Publisher
 
 EXAMPLES = 10
 
@@ -115,14 +115,6 @@ class NoticeSource(Protocol):
         ...
 
 
-class Publisher(Protocol):
-    """Publishes to the people who subscribed."""
-
-    def publish(self, message: Message) -> None:
-        """Publish one message."""
-        ...
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Digest:
     """One message for each kind and cause, once it has been quiet for a while: a thousand failures are one message."""
@@ -144,7 +136,8 @@ class Digest:
         failed: list[SnapkeepError] = []
         for group in ripe:
             try:
-                self.publisher.publish(message_of([held.notice for held in group], self.system))
+                message = message_of([held.notice for held in group], self.system)
+                self.publisher.publish(message.subject, message.text)
             except SnapkeepError as error:  # it comes back; a message that is never taken must not keep the others
                 failed.append(error)
             else:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
-from snapkeep.domain.errors import AwsUnavailable, InvalidConfiguration
+from snapkeep.domain.errors import AwsUnavailable, DocumentAbsent, InvalidConfiguration
 from snapkeep.domain.plural import counted
 from snapkeep.domain.policy.document import InvalidPolicy, parse_document
 from snapkeep.domain.policy.model import PolicySet, Retention
@@ -43,10 +43,6 @@ class StoredDocument:
     def says_nothing(self) -> bool:
         """Whether it says that there is no document."""
         return self.text.strip() == NOTHING
-
-
-class DocumentAbsent(Exception):
-    """No document was ever pushed, or it was removed: the stack's parameters are the policy."""
 
 
 class PolicyStore(Protocol):

@@ -155,7 +155,7 @@ class CopyQueue(Protocol):
         ...
 
     def get(self, key: str) -> QueueEntry:
-        """Return the entry. Raise KeyError if there is none."""
+        """Return the entry. Raise EntryNotFound if there is none."""
         ...
 
     def write(self, entry: QueueEntry) -> QueueEntry:
@@ -187,14 +187,6 @@ class CopyQueue(Protocol):
         ...
 
 
-class EntryChanged(Exception):
-    """Somebody wrote the entry since it was read: read it again and decide anew."""
-
-
-class TagsDoNotFit(Exception):
-    """The tags would pass the limit of 50."""
-
-
 class TaskTokens(Protocol):
     """Answers executions that wait with a task token, in any region."""
 
@@ -220,6 +212,14 @@ class Notice:
     region: str
     at: datetime
     execution: str = ""
+
+
+class Publisher(Protocol):
+    """Publishes messages to the people who subscribed."""
+
+    def publish(self, subject: str, text: str, attributes: Mapping[str, str] | None = None) -> None:
+        """Publish one message; its subject has fewer than 100 characters, and subscriptions can filter by its attributes."""
+        ...
 
 
 class Notices(Protocol):

@@ -11,13 +11,13 @@ from functools import partial
 from snapkeep.domain import tag_names as tagnames
 from snapkeep.domain import tags as ledger
 from snapkeep.domain.copies.request import CopyRequest
-from snapkeep.domain.errors import AwsUnavailable, InvalidConfiguration, SnapshotFailed, SnapshotGone
+from snapkeep.domain.errors import AwsUnavailable, InvalidConfiguration, SnapshotFailed, SnapshotGone, TagsDoNotFit
 from snapkeep.domain.events import SnapshotEnded
 from snapkeep.domain.model import Snapshot, SnapshotState, Volume
 from snapkeep.domain.policy import selection
 from snapkeep.domain.policy.model import CopyRule, Policy, PolicySet
 from snapkeep.domain.policy.selection import Selection
-from snapkeep.usecases.ports import SnapshotReader, SnapshotTagger, TagsDoNotFit
+from snapkeep.usecases.ports import SnapshotReader, SnapshotTagger
 
 
 class TagOutcome(StrEnum):

@@ -14,10 +14,11 @@ from moto import mock_aws
 from snapkeep.adapters.dynamodb_queue import BY_STATE, BY_VOLUME, FINISHED_KEPT, LEASE, DynamoDbQueue
 from snapkeep.domain.copies.entry import OPEN, SETTLED, EntryState, QueueEntry
 from snapkeep.domain.copies.request import CopyRequest
+from snapkeep.domain.errors import EntryChanged, EntryNotFound
 from snapkeep.domain.model import Origin
 from snapkeep.domain.tags import format_time
 from snapkeep.lab.simulator.memory_queue import MemoryQueue, expires_at
-from snapkeep.usecases.ports import CopyQueue, EntryChanged
+from snapkeep.usecases.ports import CopyQueue
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 REGION, TABLE = "us-east-2", "snapkeep-queue"
@@ -123,18 +124,8 @@ def queue(subject: Subject) -> CopyQueue:
 
 def entry(number: int, *, hours: float = 1, volume: str = "vol-1", state: EntryState = EntryState.WAITING) -> QueueEntry:
     origin = Origin("us-east-1", volume, f"snap-{number:04d}", NOW - timedelta(hours=1))
-    request = CopyRequest(
-        origin,
-        "default",
-        REGION,
-        "",
-        NOW + timedelta(hours=hours),
-        8,
-        False,
-        {"snapkeep:managed": "snapkeep", "Name": "é ☃"},
-        0,
-        "arn:key",
-    )
+    deadline, tags = NOW + timedelta(hours=hours), {"snapkeep:managed": "snapkeep", "Name": "é ☃"}
+    request = CopyRequest(origin, "default", REGION, "", deadline, 8, False, tags, 0, "arn:key")
     return QueueEntry(request, state, NOW, NOW, tokens=("token",))
 
 
@@ -155,8 +146,8 @@ def test_a_second_entry_with_the_same_key_is_refused(queue: CopyQueue) -> None:
     assert [one.request.deadline for one in queue.most_urgent(5)] == [NOW + timedelta(hours=1)]
 
 
-def test_an_entry_that_is_not_there_is_a_key_error(queue: CopyQueue) -> None:
-    with pytest.raises(KeyError):
+def test_an_entry_that_is_not_there_is_not_found(queue: CopyQueue) -> None:
+    with pytest.raises(EntryNotFound):
         queue.get("us-east-1#snap-none#us-east-2")
 
 

@@ -13,7 +13,7 @@ from botocore.credentials import Credentials
 from botocore.exceptions import ClientError, EndpointConnectionError
 from botocore.parsers import create_parser
 
-from snapkeep.adapters.ec2_lean import ATTEMPTS, ATTEMPTS_WITHOUT_ANSWER, LeanEc2Client, parse_page
+from snapkeep.adapters.ec2_lean_listing import ATTEMPTS, ATTEMPTS_WITHOUT_ANSWER, LeanEc2Client, parse_page
 from snapkeep.adapters.ec2_reader import Ec2Reader, snapshot_from
 
 ITEM = """<item><snapshotId>snap-{n}</snapshotId><volumeId>vol-{n}</volumeId><status>completed</status>

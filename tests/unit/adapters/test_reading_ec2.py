@@ -15,11 +15,11 @@ from snapkeep.adapters.ec2_reader import FILTER_VALUES, Ec2Reader, is_arbitrary,
 from snapkeep.adapters.ec2_writers import Ec2Copier, Ec2Deleter, Ec2Tagger
 from snapkeep.domain import tag_names as tagnames
 from snapkeep.domain.copies.request import CopyRequest
-from snapkeep.domain.errors import AwsThrottled, AwsUnavailable, KeyNotUsable
+from snapkeep.domain.errors import AwsThrottled, AwsUnavailable, KeyNotUsable, TagsDoNotFit
 from snapkeep.domain.model import Origin, VolumeRole
 from snapkeep.domain.tags import description_of_copy, tags_for_copy
 from snapkeep.lab.ebs_model.conditions.clock import utc
-from snapkeep.usecases.ports import Deletion, TagsDoNotFit
+from snapkeep.usecases.ports import Deletion
 from support.flows import Laboratory
 
 REGION = "us-east-1"

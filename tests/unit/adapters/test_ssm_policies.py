@@ -12,8 +12,7 @@ from moto import mock_aws
 from mypy_boto3_ssm import SSMClient
 
 from snapkeep.adapters.ssm_policies import SsmPolicyStore
-from snapkeep.domain.errors import AwsRefused
-from snapkeep.usecases.policies import DocumentAbsent
+from snapkeep.domain.errors import AwsRefused, DocumentAbsent
 
 NAME, REGION = "/snapkeep-blue/policy", "eu-west-1"
 

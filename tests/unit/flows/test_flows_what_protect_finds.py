@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 
 from snapkeep.domain.copies.request import CopyRequest
-from snapkeep.domain.errors import AwsUnavailable, SnapshotGone
+from snapkeep.domain.errors import AwsUnavailable, SnapshotGone, TagsDoNotFit
 from snapkeep.domain.events import SnapshotEnded
 from snapkeep.domain.policy.model import CopyRule, Policy, Retention, Selector
 from snapkeep.domain.tag_names import OWN_TAGS
 from snapkeep.domain.tags import TAG_LIMIT, tags_for_copy, tags_for_snapshot
 from snapkeep.lab.ebs_model import FaultRule
-from snapkeep.usecases.ports import SnapshotTagger, TagsDoNotFit
+from snapkeep.usecases.ports import SnapshotTagger
 from snapkeep.usecases.protect import TagOutcome, TagResult, copy_wanted, seconds_to_wait
 from support.flows import DR, PRIMARY, Laboratory
 from support.lineages import SYSTEM, snapshot

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -37,8 +37,8 @@ class Desk:
     def delete(self, held: Sequence[HeldNotice]) -> None:
         self.held = [one for one in self.held if one not in held]
 
-    def publish(self, message: Message) -> None:
-        self.published.append(message)
+    def publish(self, subject: str, text: str, attributes: Mapping[str, str] | None = None) -> None:
+        self.published.append(Message(subject, text))
 
     def now(self) -> datetime:
         return self.time
@@ -132,10 +132,10 @@ def test_a_message_that_is_never_taken_keeps_no_other_from_being_published(monke
         desk.add(notice(f"snap-{number}", cause=cause))
     publish = desk.publish
 
-    def refusing(message: Message) -> None:
-        if "refused" in message.text:
+    def refusing(subject: str, text: str) -> None:
+        if "refused" in text:
             raise AwsRefused("InvalidParameter")
-        publish(message)
+        publish(subject, text)
 
     monkeypatch.setattr(desk, "publish", refusing)
     with pytest.raises(AwsRefused):

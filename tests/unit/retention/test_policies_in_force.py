@@ -6,14 +6,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from snapkeep.domain.errors import AwsUnavailable, InvalidConfiguration
+from snapkeep.domain.errors import AwsUnavailable, DocumentAbsent, InvalidConfiguration
 from snapkeep.domain.policy.document import InvalidPolicy
 from snapkeep.domain.policy.model import Limits, PolicySet, Retention, from_parameters
 from snapkeep.usecases.policies import (
     ADVANCED_BYTES,
     NOTHING,
     STANDARD_BYTES,
-    DocumentAbsent,
     PoliciesInForce,
     StoredDocument,
     history,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -180,13 +181,13 @@ class Topic:
     def __init__(self) -> None:
         self.published: list[tuple[str, str, str]] = []
 
-    def publish(self, subject: str, text: str, outcome: str) -> None:
-        self.published.append((subject, text, outcome))
+    def publish(self, subject: str, text: str, attributes: Mapping[str, str] | None = None) -> None:
+        self.published.append((subject, text, (attributes or {})["outcome"]))
 
 
 def test_a_report_is_kept_as_json_and_page_and_published_with_its_outcome() -> None:
     bucket, topic = Bucket(), Topic()
-    publishing = PublishReport(store=bucket, topic=topic, render=render_page)
+    publishing = PublishReport(store=bucket, publisher=topic, render=render_page)
     publishing.keep_interim(report(FAILED))
     published = publishing.run(publishing.interim("sweep-1"))
     assert set(bucket.kept) == {"interim/sweep-1.json", "reports/2026/11/23/sweep-1.html", "reports/2026/11/23/sweep-1.json"}
@@ -240,7 +241,7 @@ def test_a_policy_that_has_nothing_to_restore_from_shows_no_age_at_all() -> None
 def test_what_is_kept_and_published_was_cut() -> None:
     bucket, topic = Bucket(), Topic()
     noted = [ReportItem(FindingKind.ADOPTABLE, f"snap-{n}", "", "from before", Handling.NOTED) for n in range(1000)]
-    PublishReport(store=bucket, topic=topic, render=render_page).run(report(FAILED, *noted))
+    PublishReport(store=bucket, publisher=topic, render=render_page).run(report(FAILED, *noted))
     kept = json.loads(bucket.kept["reports/2026/11/23/sweep-1.json"])
     assert len(kept["items"]) < 300
     assert sum(item["times"] for item in kept["items"]) == 1001

@@ -9,7 +9,8 @@ from heapq import heapify, heappop, heappush
 
 from snapkeep.adapters.dynamodb_queue import FINISHED_KEPT
 from snapkeep.domain.copies.entry import SETTLED, EntryState, QueueEntry
-from snapkeep.usecases.ports import CopyQueue, EntryChanged
+from snapkeep.domain.errors import EntryChanged, EntryNotFound
+from snapkeep.usecases.ports import CopyQueue
 
 _ORDERED_FROM = 1024
 """Below so many stale positions a state's order is not made anew."""
@@ -88,8 +89,11 @@ class MemoryQueue(CopyQueue):
         return self._put(replace(entry, version=1))
 
     def get(self, key: str) -> QueueEntry:
-        """Return the entry. Raise KeyError if there is none."""
-        return self._entries[key]
+        """Return the entry. Raise EntryNotFound if there is none."""
+        try:
+            return self._entries[key]
+        except KeyError:
+            raise EntryNotFound(key) from None
 
     def write(self, entry: QueueEntry) -> QueueEntry:
         """Write an entry that was read. Return it with its new version. Raise EntryChanged if somebody wrote it since."""

@@ -20,13 +20,14 @@ from snapkeep.domain.errors import (
     AwsThrottled,
     AwsUnavailable,
     CopyQuotaReached,
+    EntryChanged,
     KeyNotUsable,
     SnapkeepError,
     SnapshotGone,
 )
 from snapkeep.domain.model import Snapshot, SnapshotState
 from snapkeep.usecases.copies.settle import Settlement, copy_failed_notice, copy_wrong_notice
-from snapkeep.usecases.ports import Clock, CopyQueue, EntryChanged, Keys, Notices, SnapshotCopier, SnapshotReader
+from snapkeep.usecases.ports import Clock, CopyQueue, Keys, Notices, SnapshotCopier, SnapshotReader
 
 WOKEN_AT_ONCE = 200
 """Entries whose delay has ended that one dispatch wakes; the others follow within a minute."""

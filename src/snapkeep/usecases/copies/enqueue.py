@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from snapkeep.domain.copies.entry import EntryState, QueueEntry
 from snapkeep.domain.copies.request import CopyRequest
+from snapkeep.domain.errors import EntryChanged
 from snapkeep.usecases.copies.settle import success_output
-from snapkeep.usecases.ports import Clock, CopyQueue, EntryChanged, TaskTokens
+from snapkeep.usecases.ports import Clock, CopyQueue, TaskTokens
 
 COPIED_EARLIER = "COPIED_EARLIER"
 """The answer for a copy that an earlier run saw complete: it may be deleted since, so retention lists the region (INV-04)."""

@@ -8,11 +8,11 @@ from enum import StrEnum
 from snapkeep.domain.copies.check import missing_tags
 from snapkeep.domain.copies.entry import EntryState, QueueEntry, entry_key
 from snapkeep.domain.copies.retries import RetryPolicy
-from snapkeep.domain.errors import AwsRefused, AwsUnavailable, CopyFailed, CopyWrong, SnapshotGone
+from snapkeep.domain.errors import AwsRefused, AwsUnavailable, CopyFailed, CopyWrong, EntryChanged, EntryNotFound, SnapshotGone
 from snapkeep.domain.events import CopyEnded
 from snapkeep.domain.model import Plan, Snapshot, SnapshotState
 from snapkeep.usecases.copies.settle import Settlement, naming_keys
-from snapkeep.usecases.ports import Clock, CopyQueue, EntryChanged, SnapshotReader, SnapshotTagger
+from snapkeep.usecases.ports import Clock, CopyQueue, SnapshotReader, SnapshotTagger
 from snapkeep.usecases.protect import Problem
 from snapkeep.usecases.retention.plan_volumes import RetentionPlanner
 
@@ -82,7 +82,7 @@ class ReceiveCopy:
     def _find(self, key: str) -> QueueEntry | None:
         try:
             return self.queue.get(key)
-        except KeyError:
+        except EntryNotFound:
             return None
 
     def _vanished(self, ended: CopyEnded, entry: QueueEntry | None) -> ReceiveResult:

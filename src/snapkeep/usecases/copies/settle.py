@@ -9,10 +9,10 @@ from datetime import datetime
 from snapkeep.domain.copies.check import faults_of_copy
 from snapkeep.domain.copies.entry import EntryState, QueueEntry
 from snapkeep.domain.copies.request import CopyRequest
-from snapkeep.domain.errors import CopyFailed, CopyWrong
+from snapkeep.domain.errors import CopyFailed, CopyWrong, EntryChanged
 from snapkeep.domain.model import Snapshot
 from snapkeep.domain.tags import format_time
-from snapkeep.usecases.ports import Clock, CopyQueue, EntryChanged, Notice, TaskTokens
+from snapkeep.usecases.ports import Clock, CopyQueue, Notice, TaskTokens
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from typing import Any, Protocol, TypeVar
 
 from snapkeep.domain import tags as ledger
 from snapkeep.domain.copies.entry import LABELS, EntryState, QueueEntry, entry_key
-from snapkeep.domain.errors import SnapkeepError
+from snapkeep.domain.errors import EntryNotFound, SnapkeepError
 from snapkeep.domain.model import Lineage, Origin, Snapshot, SnapshotState, Verdict, Volume
 from snapkeep.domain.policy.model import PolicySet
 from snapkeep.domain.retention.region_plan import RegionFacts, VolumePlan
@@ -258,7 +258,7 @@ class _Telling:
 def _entry_of(queue: CopyQueue, key: str) -> QueueEntry | None:
     try:
         return queue.get(key)
-    except KeyError:
+    except EntryNotFound:
         return None
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from snapkeep.domain.copies.entry import EntryState, QueueEntry, entry_key
+from snapkeep.domain.errors import EntryNotFound
 from snapkeep.domain.events import CopyEnded
 from snapkeep.domain.model import Snapshot
 from snapkeep.domain.policy.model import PolicySet
@@ -130,7 +131,7 @@ class _Actor:
         region = self.sweep.reader.region
         try:
             entry = self.sweep.queue.get(entry_key(repair.source_region, repair.source_snapshot_id, region))
-        except KeyError:
+        except EntryNotFound:
             return False
         return repair.succeeded and entry.state is EntryState.DONE
 

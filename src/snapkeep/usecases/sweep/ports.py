@@ -81,13 +81,5 @@ class ReportStore(Protocol):
         ...
 
     def get(self, name: str) -> str:
-        """Return what was kept under a name. Raise KeyError if there is nothing."""
-        ...
-
-
-class ReportTopic(Protocol):
-    """Publishes to the people who subscribed, with the outcome as an attribute that subscriptions can filter by."""
-
-    def publish(self, subject: str, text: str, outcome: str) -> None:
-        """Publish one report."""
+        """Return what was kept under a name. Raise ReportNotFound if there is nothing."""
         ...

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from snapkeep.domain.sweep.report import SweepReport, cut, subject_of, text_of
 from snapkeep.domain.sweep.report_codec import report_from_json, report_to_json
-from snapkeep.usecases.sweep.ports import ReportStore, ReportTopic
+from snapkeep.usecases.ports import Publisher
+from snapkeep.usecases.sweep.ports import ReportStore
 
 JSON, PAGE = "application/json", "text/html; charset=utf-8"
 
@@ -28,7 +29,7 @@ class PublishReport:
     """Keeps a report and publishes it."""
 
     store: ReportStore
-    topic: ReportTopic
+    publisher: Publisher
     render: Callable[[SweepReport], str]
 
     def keep_interim(self, report: SweepReport) -> None:
@@ -36,7 +37,7 @@ class PublishReport:
         self.store.put(f"interim/{report.id}.json", json.dumps(report_to_json(cut(report))), JSON)
 
     def interim(self, sweep_id: str) -> SweepReport:
-        """Return what was kept under a sweep's id. Raise KeyError if there is nothing."""
+        """Return what was kept under a sweep's id. Raise ReportNotFound if there is nothing."""
         return report_from_json(json.loads(self.store.get(f"interim/{sweep_id}.json")))
 
     def run(self, whole: SweepReport) -> Published:
@@ -46,5 +47,5 @@ class PublishReport:
         page = self.store.put(f"{name}.html", self.render(report), PAGE)
         kept = self.store.put(f"{name}.json", json.dumps(report_to_json(report), indent=1), JSON)
         subject = subject_of(report)
-        self.topic.publish(subject, text_of(report, page), str(report.outcome))
+        self.publisher.publish(subject, text_of(report, page), {"kind": "sweep", "outcome": str(report.outcome)})
         return Published(str(report.outcome), subject, kept, page)

@@ -17,7 +17,7 @@ from snapkeep.domain.policy.model import PolicySet
 from snapkeep.domain.retention.region_plan import RegionFacts, RegionPlan, plan_region
 from snapkeep.domain.sweep.findings import Decision, Finding, FindingKind, Repair, rotating_sample
 from snapkeep.domain.sweep.report import Handling, ReportItem, SweepReport, item_of
-from snapkeep.usecases.ports import CopyQueue, DeletionGuards, DeletionResult, EntryChanged, TagsDoNotFit
+from snapkeep.usecases.ports import CopyQueue, DeletionGuards, DeletionResult
 from snapkeep.usecases.retention.plan_volumes import plan_id, protected_ids, to_delete
 from snapkeep.usecases.sweep.dead_letters import ReplayDeadLetters
 from snapkeep.usecases.sweep.ports import Exposure
@@ -77,7 +77,7 @@ class Repairs:
     def _one(finding: Finding, repair: Repair, act: Callable[[Repair], Handling]) -> ReportItem:
         try:
             return item_of(finding, act(repair))
-        except (SnapkeepError, EntryChanged, TagsDoNotFit, KeyError) as error:
+        except SnapkeepError as error:
             return item_of(finding, Handling.FAILED, f"{type(error).__name__}: {error}")
 
 

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from snapkeep.domain import tag_names as tagnames
 from snapkeep.domain.copies.entry import EntryState, QueueEntry, entry_key
-from snapkeep.domain.errors import CopyFailed, SnapkeepError
+from snapkeep.domain.errors import CopyFailed, EntryNotFound, SnapkeepError
 from snapkeep.domain.sweep.findings import Finding, FindingKind, Wait
 from snapkeep.domain.sweep.report import Handling
 from snapkeep.domain.sweep.waiting_runs import runs_to_read
@@ -60,7 +60,7 @@ class RejoinRun:
         request, queue = wait.request, self.queue_of(wait.request.region)
         try:
             entry = queue.get(entry_key(request.origin.region, request.origin.snapshot_id, request.region))
-        except KeyError:
+        except EntryNotFound:
             self.enqueue.run(request, wait.token, wait.run)
             return Handling.REPAIRED
         if wait.token in entry.tokens:

@@ -1,50 +1,22 @@
-"""Starts executions, and reads what became of them."""
+"""The executions that dealt with a snapshot."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import ClientError
-
-from snapkeep.adapters.aws_errors import code_of, translated
+from snapkeep.adapters.aws_errors import translated
 from snapkeep.usecases.look.explain import ExecutionSummary
 
 if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
 
-
 EARLIER_SECONDS, LATER_SECONDS = 3_600, 2 * 86_400
 
 
-class StateMachineRuns:
-    """`ProtectRuns` over a Step Functions client and one state machine."""
-
-    def __init__(self, *, client: SFNClient, state_machine_arn: str) -> None:
-        self._client = client
-        self._arn = state_machine_arn
-
-    def start(self, event: Mapping[str, Any], name: str) -> bool:
-        """Start an execution. Return False if one of that name was started already (names are good once in 90 days)."""
-        with translated(f"start_execution of {self._arn}"):
-            try:
-                self._client.start_execution(stateMachineArn=self._arn, name=name, input=json.dumps(event))
-            except ClientError as error:
-                if code_of(error) == "ExecutionAlreadyExists":
-                    return False
-                raise
-        return True
-
-    def deployed_at(self) -> datetime:
-        """Return when the state machine was made."""
-        with translated(f"describe_state_machine {self._arn}"):
-            return self._client.describe_state_machine(stateMachineArn=self._arn)["creationDate"]
-
-
 class RunHistory:
-    """Finds the executions that dealt with a snapshot."""
+    """Finds executions of one state machine by their input."""
 
     def __init__(self, *, client: SFNClient, state_machine_arn: str, most: int = 500) -> None:
         self._client = client
@@ -52,9 +24,9 @@ class RunHistory:
         self._most = most
 
     def about(self, words: frozenset[str], around: datetime) -> list[ExecutionSummary]:
-        """Given ids and a time, return the executions begun from an hour before to two days after it whose input names one.
+        """Return the executions that started from an hour before to two days after a time, and whose input names one of the ids.
 
-        Looks into at most `most` executions.
+        At most `most` executions are read.
         """
         found: list[ExecutionSummary] = []
         looked = 0

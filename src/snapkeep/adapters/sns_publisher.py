@@ -1,0 +1,34 @@
+"""Publishes messages to one SNS topic."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from snapkeep.adapters.aws_errors import translated
+
+if TYPE_CHECKING:
+    from mypy_boto3_sns import SNSClient
+
+
+class SnsPublisher:
+    """`Publisher` over an SNS client."""
+
+    def __init__(self, *, client: SNSClient, topic_arn: str) -> None:
+        self._client = client
+        self._topic_arn = topic_arn
+
+    def publish(self, subject: str, text: str, attributes: Mapping[str, str] | None = None) -> None:
+        """Publish a message; subscriptions can filter by its attributes (`{"outcome": ["PARTIAL", "FAILED"]}`).
+
+        SNS takes subjects in ASCII only (botocore: sns, PublishInput); every other character becomes a question mark.
+        """
+        with translated(f"publish to {self._topic_arn}"):
+            self._client.publish(
+                TopicArn=self._topic_arn,
+                Subject=subject.encode("ascii", "replace").decode(),
+                Message=text,
+                MessageAttributes={
+                    name: {"DataType": "String", "StringValue": value} for name, value in (attributes or {}).items()
+                },
+            )

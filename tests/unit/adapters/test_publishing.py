@@ -1,0 +1,29 @@
+"""SNS takes a subject in ASCII; attributes are there for subscriptions to filter by."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from snapkeep.adapters.sns_publisher import SnsPublisher
+
+
+class Topic:
+    def __init__(self) -> None:
+        self.requests: list[dict[str, Any]] = []
+
+    def publish(self, **request: Any) -> None:
+        self.requests.append(request)
+
+
+def test_a_message_goes_to_the_topic_with_its_attributes_and_a_subject_in_ascii() -> None:
+    topic = Topic()
+    SnsPublisher(client=topic, topic_arn="arn:topic").publish("é: done", "é", {"outcome": "OK"})  # type: ignore[arg-type]
+    (request,) = topic.requests
+    assert (request["TopicArn"], request["Subject"], request["Message"]) == ("arn:topic", "?: done", "é")
+    assert request["MessageAttributes"] == {"outcome": {"DataType": "String", "StringValue": "OK"}}
+
+
+def test_a_message_without_attributes_has_none() -> None:
+    topic = Topic()
+    SnsPublisher(client=topic, topic_arn="arn:topic").publish("done", "text")  # type: ignore[arg-type]
+    assert topic.requests[0]["MessageAttributes"] == {}
