@@ -17,7 +17,7 @@ import bench_decide
 
 from snapkeep.cli.application import OBJECTS_BETWEEN_COLLECTIONS
 from snapkeep.domain.policy.model import Limits, from_parameters
-from snapkeep.lab.simulator.experiment import Experiment, Plan
+from snapkeep.lab.simulator.experiment import Experiment, ExperimentOptions
 from snapkeep.lab.simulator.fleet import generate, make_world
 
 AIM_SECONDS = 600.0
@@ -56,7 +56,7 @@ def main(days: int = 365, volumes: int = 1_000) -> int:
             watch.lap()
             print(f"day {day}: {watch.here:.0f} s of CPU time here, {watch.there:.0f} s there", flush=True)
 
-    result = Experiment("parameters", world, policies, Plan(days=days)).run(day_over)
+    result = Experiment("parameters", world, policies, ExperimentOptions(days=days)).run(day_over)
     here, there = (seconds * 365 / days * 1_000 / volumes for seconds in (watch.here, watch.there))
     print(f"{volumes} volumes, {days} days: {result.copies} copies, {result.deletions} deletions")
     print(f"the bare loop took {min(watch.loops):.2f} to {max(watch.loops):.2f} s; {LOOP_SECONDS} s on the core of the aim")

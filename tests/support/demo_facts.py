@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 
 from snapkeep.domain.model import Origin, Snapshot, SnapshotState
 from snapkeep.domain.tags import tags_for_copy, tags_for_snapshot
+from snapkeep.lab.demo.executions import PROTECT, RECEIVE, FollowedExecution, StepStatus
 from snapkeep.lab.demo.facts import Ending, Facts, Fate, ShotFacts, VolumeFacts
-from snapkeep.lab.demo.runs import PROTECT, RECEIVE, Run, Step
 from snapkeep.lab.demo.story import CAST, DR_REGION, MAIL, ORDERS, ORDERS_LOG, PRIMARY_REGION, SCRATCH, VAULT, WEB, Member
 
 BEGAN = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -59,15 +59,15 @@ def copy(member: Member, number: int, fate: str) -> Ending:
 
 def run(
     machine: str, members: list[tuple[Member, int]], status: str = "SUCCEEDED", outcome: str = "MANAGED", error: str = ""
-) -> Run:
+) -> FollowedExecution:
     ids = [f"arn:aws:ec2::{PRIMARY_REGION}:snapshot/{snapshot_id(*member)}" for member in members]
     detail = (
         {"source": ids[0], "snapshot_id": ids[0]} if machine == RECEIVE else {"snapshots": [{"snapshot_id": arn} for arn in ids]}
     )
     name = "-".join(f"{member.name}-{number}" for member, number in members)
     arn = f"arn:aws:states:{PRIMARY_REGION}:123456789012:execution:snapkeep-{machine}:{name}"
-    steps = {"TagSnapshots": Step.DONE} if machine == PROTECT else {"TagSnapshotCopy": Step.DONE}
-    return Run(arn, machine, status, {"detail": detail}, steps, {"tagged": {"outcome": outcome}}, error)
+    steps = {"TagSnapshots": StepStatus.DONE} if machine == PROTECT else {"TagSnapshotCopy": StepStatus.DONE}
+    return FollowedExecution(arn, machine, status, {"detail": detail}, steps, {"tagged": {"outcome": outcome}}, error)
 
 
 def good_facts() -> Facts:

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from snapkeep.domain.policy.model import CopyRule, Policy, PolicySet, Retention, Selector
-from snapkeep.lab.simulator.experiment import Experiment, Plan, Result
+from snapkeep.lab.simulator.experiment import Experiment, ExperimentOptions, Result
 from snapkeep.lab.simulator.fleet import SimulatedVolume, make_world
 
 PRIMARY, NEAR, FAR = "us-east-1", "us-east-2", "eu-west-1"
@@ -23,4 +23,4 @@ def run(chosen: PolicySet, *volumes: SimulatedVolume, name: str = "test", days: 
     world = make_world(volumes or [STILL], PRIMARY, destinations)
     if away:
         world.take_region_away(away)
-    return Experiment(name, world, chosen, Plan(days=days)).run()
+    return Experiment(name, world, chosen, ExperimentOptions(days=days)).run()

@@ -11,8 +11,8 @@ from rich.console import Console
 
 from snapkeep.lab.commands.demo import facts_as_json
 from snapkeep.lab.demo.checks import check_all
+from snapkeep.lab.demo.executions import PROTECT, StepStatus, read_history
 from snapkeep.lab.demo.facts import Ending, Facts, Fate
-from snapkeep.lab.demo.runs import PROTECT, Step, read_history
 from snapkeep.lab.demo.stage import Ended
 from snapkeep.lab.demo.story import MAIL, ORDERS, SCRATCH, VAULT, WEB, Shot, Story
 from snapkeep.lab.demo.view import show_ended, steps_table
@@ -126,10 +126,14 @@ def test_steps_are_read_from_a_history_and_what_failed_in_a_step_marks_it() -> N
     first = '{"detail-type": "x", "tagged": {"outcome": "MANAGED"}}'
     copied = '{"detail-type": "x", "tagged": {"outcome": "MANAGED"}, "copies": {"any_failed": true}}'
     history = [entered("TagSnapshots"), left("TagSnapshots", first), entered("CopyToDR")]
-    assert read_history(history)[0]["CopyToDR"] is Step.RUNNING
+    assert read_history(history)[0]["CopyToDR"] is StepStatus.RUNNING
     steps, state = read_history([*history, left("CopyToDR", copied), entered("PlanRetention")])
-    assert (steps["TagSnapshots"], steps["CopyToDR"], steps["PlanRetention"]) == (Step.DONE, Step.FAILED, Step.RUNNING)
+    assert (steps["TagSnapshots"], steps["CopyToDR"], steps["PlanRetention"]) == (
+        StepStatus.DONE,
+        StepStatus.FAILED,
+        StepStatus.RUNNING,
+    )
     assert state["tagged"]["outcome"] == "MANAGED"
     gone = '{"detail-type": "x", "tagged": {"outcome": "MANAGED", "problems": [{"kind": "SnapshotFailed"}]}}'
     steps, _ = read_history([entered("TagSnapshots"), left("TagSnapshots", gone), entered("NotifyUser")])
-    assert steps["TagSnapshots"] is Step.FAILED
+    assert steps["TagSnapshots"] is StepStatus.FAILED

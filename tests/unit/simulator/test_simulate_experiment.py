@@ -17,7 +17,7 @@ from snapkeep.domain.policy.model import CopyRule, Limits, Policy, PolicySet, Re
 from snapkeep.lab.commands.simulate import app
 from snapkeep.lab.ebs_model import Faults
 from snapkeep.lab.simulator import prices
-from snapkeep.lab.simulator.experiment import Experiment, Plan, Result
+from snapkeep.lab.simulator.experiment import Experiment, ExperimentOptions, Result
 from snapkeep.lab.simulator.fleet import SimulatedVolume, generate, make_world
 from snapkeep.lab.simulator.page import render
 from snapkeep.lab.simulator.terminal import print_results, sparkline
@@ -31,7 +31,7 @@ def policies(keep: int = 3, copies: int = 2) -> PolicySet:
 
 def experiment(days: int = 8, *, chosen: PolicySet | None = None, faults: Faults | None = None, volumes: int = 4) -> Result:
     world = make_world(generate(volumes, 1, {}), PRIMARY, (DR,), seed=1, faults=faults)
-    return Experiment("test", world, chosen or policies(), Plan(days=days, sweep_hours=24.0)).run()
+    return Experiment("test", world, chosen or policies(), ExperimentOptions(days=days, sweep_hours=24.0)).run()
 
 
 def test_snapshots_grow_to_what_the_policy_keeps_and_stay_there() -> None:
@@ -45,7 +45,7 @@ def test_snapshots_grow_to_what_the_policy_keeps_and_stay_there() -> None:
 def test_storage_is_paid_by_the_day_at_its_price() -> None:
     volume = SimulatedVolume(100, used_share=0.5, changed_share_per_day=0.0)
     world = make_world([volume], PRIMARY, (DR,))
-    result = Experiment("test", world, policies(), Plan(days=10)).run()
+    result = Experiment("test", world, policies(), ExperimentOptions(days=10)).run()
     assert {round(day.regions[PRIMARY].stored_gib) for day in result.days} == {50}
     paid = sum(month[f"snapshots in {PRIMARY}"] for month in result.months.values())
     assert paid == pytest.approx(50 * prices.SNAPSHOT_STORAGE.dollars * 10 / 30.4375, rel=0.02)
@@ -53,7 +53,7 @@ def test_storage_is_paid_by_the_day_at_its_price() -> None:
 
 def test_transfer_is_paid_for_what_has_moved_and_copies_after_the_first_are_incremental() -> None:
     volume = SimulatedVolume(100, used_share=0.5, changed_share_per_day=0.1)
-    result = Experiment("test", make_world([volume], PRIMARY, (DR,)), policies(), Plan(days=5)).run()
+    result = Experiment("test", make_world([volume], PRIMARY, (DR,)), policies(), ExperimentOptions(days=5)).run()
     assert result.copied_gib == pytest.approx(50 + 4 * 5, rel=0.1)
     paid = sum(month[f"transfer to {DR}"] for month in result.months.values())
     assert paid == pytest.approx(result.copied_gib * 0.01)
@@ -78,7 +78,7 @@ def test_a_sweep_that_finds_something_wrong_ends_failed_as_its_state_machine_doe
 
 def test_a_quota_of_one_makes_copies_wait() -> None:
     world = make_world([SimulatedVolume(2000, used_share=0.9)] * 6, PRIMARY, (DR,))
-    result = Experiment("test", world, policies(), Plan(days=3, copy_quota=1, spread_hours=0.1)).run()
+    result = Experiment("test", world, policies(), ExperimentOptions(days=3, copy_quota=1, spread_hours=0.1)).run()
     assert max(day.waiting_most for day in result.days) >= 4
     assert any("copies waited" in moment.what for moment in result.worst)
 
@@ -87,7 +87,7 @@ def test_a_policy_may_choose_volumes_by_more_than_their_tags() -> None:
     chosen = Selector(min_size_gib=100, volume_types=("gp3",))
     large = Policy("large", chosen, Retention(keep_last=2), (CopyRule(DR),), timedelta(hours=25))
     fleet = [SimulatedVolume(200), SimulatedVolume(10), SimulatedVolume(500, volume_type="io2")]
-    result = Experiment("large", make_world(fleet, PRIMARY, (DR,)), PolicySet((large,)), Plan(days=4)).run()
+    result = Experiment("large", make_world(fleet, PRIMARY, (DR,)), PolicySet((large,)), ExperimentOptions(days=4)).run()
     assert (result.volumes, result.governed, result.copies) == (3, 1, 4)
     assert result.violations == []
 
@@ -105,7 +105,7 @@ def test_volumes_are_held_against_the_rpo_of_their_own_policy() -> None:
 
     chosen = PolicySet((policy("hasty", 4), policy("patient", 72), policy("idle", 1)))
     fleet = [SimulatedVolume(4000, {"Tier": "hasty"}, used_share=0.9), SimulatedVolume(8, {"Tier": "patient"})]
-    result = Experiment("both", make_world(fleet, PRIMARY, (DR,)), chosen, Plan(days=4)).run()
+    result = Experiment("both", make_world(fleet, PRIMARY, (DR,)), chosen, ExperimentOptions(days=4)).run()
     hasty, patient = result.rpo
     assert [(one.policy, one.asked_hours, one.met, one.met_share) for one in (hasty, patient)] == [
         ("hasty", 4.0, False, 0.0),
@@ -126,7 +126,7 @@ def test_volumes_that_no_policy_includes_are_counted_and_left_alone() -> None:
     rule = CopyRule(DR, copy_within=timedelta(hours=12))
     chosen = PolicySet((Policy("gold", Selector(tags={"Backup": ("*",)}), Retention(keep_last=2), (rule,)),))
     volumes = [SimulatedVolume(8, {"Backup": "gold"}), SimulatedVolume(8)]
-    result = Experiment("gold", make_world(volumes, PRIMARY, (DR,)), chosen, Plan(days=4)).run()
+    result = Experiment("gold", make_world(volumes, PRIMARY, (DR,)), chosen, ExperimentOptions(days=4)).run()
     assert (result.volumes, result.governed, result.copies) == (2, 1, 4)
 
 
@@ -222,7 +222,7 @@ def test_charts_and_notes_fit_into_a_terminal_of_eighty_columns(capsys: pytest.C
 
 def test_a_fleet_that_no_policy_governs_is_no_fleet_within_its_rpo(capsys: pytest.CaptureFixture[str]) -> None:
     chosen = PolicySet((Policy("gold", Selector(tags={"Tier": ("gold",)}), Retention(keep_last=2), (CopyRule(DR),)),))
-    result = Experiment("gold", make_world([SimulatedVolume(8, {})], PRIMARY, (DR,)), chosen, Plan(days=2)).run()
+    result = Experiment("gold", make_world([SimulatedVolume(8, {})], PRIMARY, (DR,)), chosen, ExperimentOptions(days=2)).run()
     print_results([result], Console(width=100))
     printed = capsys.readouterr().out
     assert re.search(r"days within the RPO +│ +no copies", printed)

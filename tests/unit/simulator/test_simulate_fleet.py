@@ -6,7 +6,7 @@ import pytest
 
 from snapkeep.domain.model import Volume, VolumeRole
 from snapkeep.domain.policy.model import Selector
-from snapkeep.lab.simulator.experiment import Experiment, Plan
+from snapkeep.lab.simulator.experiment import Experiment, ExperimentOptions
 from snapkeep.lab.simulator.fleet import from_account, make_world
 from support.simulated import NEAR, PRIMARY, policy
 
@@ -29,7 +29,7 @@ def test_an_accounts_volumes_are_chosen_by_all_that_a_policy_may_choose_them_by(
     ]
     chosen = policy(NEAR, selector=selector)
     world = make_world(from_account(account, 0.02), PRIMARY, (NEAR,))
-    result = Experiment("test", world, chosen, Plan(days=2)).run()
+    result = Experiment("test", world, chosen, ExperimentOptions(days=2)).run()
     listed = world.client("ec2", PRIMARY).describe_snapshots(OwnerIds=["self"], Filters=[{"Name": "tag-key", "Values": ["*"]}])
     assert {one["VolumeId"] for one in listed["Snapshots"]} == governed
     assert (result.volumes, result.governed, result.violations) == (3, len(governed), [])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from rich.console import Console
 
-from snapkeep.lab.simulator.experiment import Experiment, Plan
+from snapkeep.lab.simulator.experiment import Experiment, ExperimentOptions
 from snapkeep.lab.simulator.fleet import make_world
 from snapkeep.lab.simulator.page import render
 from snapkeep.lab.simulator.terminal import print_results
@@ -39,7 +39,7 @@ def test_moments_are_of_the_day_that_they_happened_on() -> None:
 
 def test_a_fleet_without_volumes_in_the_region_is_said_to_be_elsewhere(capsys: pytest.CaptureFixture[str]) -> None:
     world = make_world([STILL], FAR, (PRIMARY, NEAR))
-    result = Experiment("test", world, policy(NEAR), Plan(days=1)).run()
+    result = Experiment("test", world, policy(NEAR), ExperimentOptions(days=1)).run()
     print_results([result], Console(width=120))
     printed = capsys.readouterr().out
     assert "the fleet has no volume in us-east-1: give the region in which it has some (--region)" in printed

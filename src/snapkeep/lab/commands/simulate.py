@@ -19,7 +19,7 @@ from snapkeep.domain.plural import counted
 if TYPE_CHECKING:
     from snapkeep.domain.policy.model import PolicySet
     from snapkeep.lab.ebs_model import Faults, World
-    from snapkeep.lab.simulator.experiment import Plan, Result
+    from snapkeep.lab.simulator.experiment import ExperimentOptions, Result
 
 app = typer.Typer(help="A fleet under a policy for a stretch of virtual time.")
 
@@ -129,13 +129,15 @@ def simulate(
     if len(policy or []) > MOST_POLICIES:
         raise WrongUse(f"--policy is given {len(policy or [])} times: give one document, or two to compare")
     _check_region(region)
-    from snapkeep.lab.simulator.experiment import Plan  # noqa: PLC0415 - the model is not needed for --help
+    from snapkeep.lab.simulator.experiment import ExperimentOptions  # noqa: PLC0415 - the model is not needed for --help
 
     account = AwsSettings(region, "", profile, endpoint_url) if from_account else None
     fleet = Fleet(volumes or FLEET_BY_CHANCE, seed, pairs_of(tag, "--tag"), world, account, faults)
-    plan = Plan(days=days, every_hours=every, primary=region, copy_quota=quota, sweep_hours=24.0 if faults else 168.0)
+    options = ExperimentOptions(
+        days=days, every_hours=every, primary=region, copy_quota=quota, sweep_hours=24.0 if faults else 168.0
+    )
     results = [
-        _run(name, _world(fleet, policies, plan), policies, plan, quiet=json)
+        _run(name, _world(fleet, policies, options), policies, options, quiet=json)
         for name, policies in _policies(policy or [], region)
     ]
     _show(results, html, json=json)
@@ -166,18 +168,20 @@ def _policies(files: list[Path], region: str) -> list[tuple[str, PolicySet]]:
     return [(name, read_policies(file, region=region, limits=Limits())[1]) for name, file in zip(unique, files, strict=True)]
 
 
-def _world(fleet: Fleet, policies: PolicySet, plan: Plan) -> World:
+def _world(fleet: Fleet, policies: PolicySet, options: ExperimentOptions) -> World:
     from snapkeep.lab.simulator import fleet as fleets  # noqa: PLC0415
 
     faults = _faults(fleet.fault_share)
     others = tuple(dict.fromkeys(rule.region for policy in policies.policies for rule in policy.copies))
     if fleet.world_file is not None:
-        return _world_of_file(fleet.world_file, faults, {plan.primary: "is the primary", **dict.fromkeys(others, "gets copies")})
+        return _world_of_file(
+            fleet.world_file, faults, {options.primary: "is the primary", **dict.fromkeys(others, "gets copies")}
+        )
     if fleet.account is not None:
         volumes = fleets.from_account(_account_volumes(fleet.account), CHANGED_SHARE_PER_DAY)
     else:
         volumes = fleets.generate(fleet.count, fleet.seed, fleet.tags)
-    world = fleets.make_world(volumes, plan.primary, others, seed=fleet.seed, faults=faults)
+    world = fleets.make_world(volumes, options.primary, others, seed=fleet.seed, faults=faults)
     fleets.give_keys(world, policies)
     return world
 
@@ -215,15 +219,15 @@ def _account_volumes(settings: AwsSettings) -> list[Any]:
     return list(Installed(settings).reader(settings.region).all_volumes())
 
 
-def _run(name: str, world: World, policies: PolicySet, plan: Plan, *, quiet: bool) -> Result:
+def _run(name: str, world: World, policies: PolicySet, options: ExperimentOptions, *, quiet: bool) -> Result:
     from rich.markup import escape  # noqa: PLC0415
     from rich.progress import Progress  # noqa: PLC0415
 
     from snapkeep.lab.simulator.experiment import Experiment  # noqa: PLC0415
 
-    experiment = Experiment(name, world, policies, plan)
+    experiment = Experiment(name, world, policies, options)
     with Progress(console=make_console(stderr=True), transient=True, disable=quiet) as progress:
-        task = progress.add_task(f"{escape(name)}: {counted(plan.days, 'day')}", total=plan.days)
+        task = progress.add_task(f"{escape(name)}: {counted(options.days, 'day')}", total=options.days)
         return experiment.run(lambda day: progress.update(task, completed=day))
 
 
@@ -246,7 +250,7 @@ def _show(results: list[Result], html: Path | None, *, json: bool) -> None:
 def _as_data(result: Result) -> dict[str, Any]:
     return {
         "name": result.name,
-        "plan": asdict(result.plan),
+        "plan": asdict(result.options),
         "volumes": result.volumes,
         "governed": result.governed,
         "dollars": result.dollars,

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from snapkeep.domain import tag_names as tagnames
 from snapkeep.domain.tags import format_time
+from snapkeep.lab.demo.executions import PROTECT, RECEIVE
 from snapkeep.lab.demo.facts import Facts, Fate
-from snapkeep.lab.demo.runs import PROTECT, RECEIVE
 from snapkeep.lab.demo.story import (
     CAST,
     DR_RETENTION,

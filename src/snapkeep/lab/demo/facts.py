@@ -12,7 +12,7 @@ from snapkeep.adapters.ec2_reader import Ec2Reader
 from snapkeep.domain.model import Snapshot, Verdict
 from snapkeep.domain.policy.model import Retention
 from snapkeep.domain.retention.verdicts import decide
-from snapkeep.lab.demo.runs import PROTECT, RECEIVE, Run
+from snapkeep.lab.demo.executions import PROTECT, RECEIVE, FollowedExecution
 from snapkeep.lab.demo.story import CAST, DR_REGION, DR_RETENTION, PRIMARY_REGION, RETENTION, Member, Shot, Story
 
 
@@ -65,7 +65,7 @@ class Facts:
 
     system: str
     volumes: tuple[VolumeFacts, ...]
-    runs: tuple[Run, ...]
+    runs: tuple[FollowedExecution, ...]
     messages: tuple[Mapping[str, Any], ...]
     """What was published to SNS, with `subject`, `body`, `region`."""
     queue: tuple[Mapping[str, str], ...]
@@ -79,7 +79,7 @@ class Facts:
         """Given a volume of the story, return its facts."""
         return next(volume for volume in self.volumes if volume.member is member)
 
-    def runs_of(self, machine: str) -> list[Run]:
+    def runs_of(self, machine: str) -> list[FollowedExecution]:
         """Given a state machine, return its executions."""
         return [run for run in self.runs if run.machine == machine]
 
@@ -88,7 +88,7 @@ def gather(
     client: Callable[[str, str], Any],
     system: str,
     story: Story,
-    runs: Sequence[Run],
+    runs: Sequence[FollowedExecution],
     messages: Sequence[Mapping[str, Any]],
     queue_table: str,
 ) -> Facts:
@@ -190,7 +190,7 @@ def _present_ending(found: Snapshot, verdicts: Mapping[str, Verdict]) -> Ending:
     return Ending(Fate.KEPT if managed else Fate.UNTOUCHED, found.id, reasons, found)
 
 
-def _deletions(runs: Sequence[Run], machine: str) -> dict[str, tuple[str, ...]]:
+def _deletions(runs: Sequence[FollowedExecution], machine: str) -> dict[str, tuple[str, ...]]:
     return {
         deletion["snapshot_id"]: tuple(deletion["reasons"])
         for run in runs

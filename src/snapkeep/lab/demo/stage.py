@@ -12,8 +12,8 @@ from snapkeep.deploy.deployment import Deployment, Target
 from snapkeep.deploy.progress import Watcher
 from snapkeep.domain.errors import SnapkeepError
 from snapkeep.lab.demo.checks import Check, check_all
+from snapkeep.lab.demo.executions import PROTECT, RECEIVE, ExecutionFollower, FollowedExecution
 from snapkeep.lab.demo.facts import Facts, gather
-from snapkeep.lab.demo.runs import PROTECT, RECEIVE, Follower, Run
 from snapkeep.lab.demo.story import (
     DR_PARAMETERS,
     DR_REGION,
@@ -59,7 +59,7 @@ class Audience(Watcher, Protocol):
         """The stage is set; from now on `show` is called."""
         ...
 
-    def show(self, story: Story, runs: Sequence[Run], messages: int) -> None:
+    def show(self, story: Story, runs: Sequence[FollowedExecution], messages: int) -> None:
         """Show how the story stands."""
         ...
 
@@ -88,7 +88,7 @@ def play(audience: Audience, *, timeout_seconds: float = STORY_TIMEOUT_SECONDS) 
             RECEIVE: (DR_REGION, outputs[DR_REGION][_MACHINE]),
         }
         audience.begin_story(director.story)
-        runs = _follow(aws, director, Follower(client, machines), audience, timeout_seconds)
+        runs = _follow(aws, director, ExecutionFollower(client, machines), audience, timeout_seconds)
         audience.end_story()
         audience.step("Reading what is there in both regions")
         messages = aws.inbox()
@@ -96,7 +96,9 @@ def play(audience: Audience, *, timeout_seconds: float = STORY_TIMEOUT_SECONDS) 
     return Ended(facts, tuple(check_all(facts)), time.monotonic() - began)
 
 
-def _follow(aws: EmbeddedAws, director: Director, follower: Follower, audience: Audience, timeout_seconds: float) -> list[Run]:
+def _follow(
+    aws: EmbeddedAws, director: Director, follower: ExecutionFollower, audience: Audience, timeout_seconds: float
+) -> list[FollowedExecution]:
     """Let the story happen and show it, until everything has come to rest."""
     deadline = time.monotonic() + timeout_seconds
     schedules = _Schedules(aws)
@@ -131,7 +133,9 @@ class _Schedules:
             self._last_fired = self._clock()
 
 
-def _open_ends(story: Story, runs: Sequence[Run], messages: Sequence[Mapping[str, Any]], *, all_made: bool) -> list[str]:
+def _open_ends(
+    story: Story, runs: Sequence[FollowedExecution], messages: Sequence[Mapping[str, Any]], *, all_made: bool
+) -> list[str]:
     """What is not yet over, in words."""
     if not all_made:
         return ["snapshots to be made"]

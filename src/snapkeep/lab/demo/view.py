@@ -15,8 +15,8 @@ from rich.text import Text
 from snapkeep.cli.views.deploy import LineWatcher, LiveWatcher
 from snapkeep.domain.plural import counted
 from snapkeep.lab.demo.checks import Check
+from snapkeep.lab.demo.executions import COPY_STEP, PROTECT, RECEIVE, TAG_STEP, FollowedExecution, StepStatus
 from snapkeep.lab.demo.facts import Ending, Facts, Fate, ShotFacts, VolumeFacts
-from snapkeep.lab.demo.runs import COPY_STEP, PROTECT, RECEIVE, TAG_STEP, Run, Step
 from snapkeep.lab.demo.stage import Ended
 from snapkeep.lab.demo.story import CAST, DR_REGION, PRIMARY_REGION, Shot, Story
 
@@ -31,7 +31,7 @@ _PROTECT_STEPS = (
 _RECEIVE_STEPS = (("check", "TagSnapshotCopy"), ("expire", "DeleteOldSnapshots"))
 _FRAMES = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 _ALARM_WORDS = ("OK: ", "ALARM: ", "INSUFFICIENT_DATA: ")
-_GLYPHS = {Step.WAITING: ("·", "dim"), Step.DONE: ("✓", "green"), Step.FAILED: ("✗", "bold red")}
+_GLYPHS = {StepStatus.WAITING: ("·", "dim"), StepStatus.DONE: ("✓", "green"), StepStatus.FAILED: ("✗", "bold red")}
 _FATES = {
     Fate.KEPT: ("✓", "green"),
     Fate.DELETED: ("-", "yellow"),
@@ -47,7 +47,7 @@ class LiveAudience(LiveWatcher):
     def __init__(self, console: Console) -> None:
         super().__init__(console)
         self._story: Story | None = None
-        self._runs: Sequence[Run] = ()
+        self._runs: Sequence[FollowedExecution] = ()
         self._messages = 0
         self._began = time.monotonic()
 
@@ -56,7 +56,7 @@ class LiveAudience(LiveWatcher):
         self._finish_step(failed=False)
         self._story, self._began = story, time.monotonic()
 
-    def show(self, story: Story, runs: Sequence[Run], messages: int) -> None:
+    def show(self, story: Story, runs: Sequence[FollowedExecution], messages: int) -> None:
         """Take over how the story stands; the table is drawn from it."""
         self._story, self._runs, self._messages = story, runs, messages
 
@@ -95,7 +95,7 @@ class LineAudience(LineWatcher):
         for member in CAST:
             self._console.print(f"{story.volume_ids[member.name]} {member.name}: {member.about}", markup=False, soft_wrap=True)
 
-    def show(self, story: Story, runs: Sequence[Run], messages: int) -> None:
+    def show(self, story: Story, runs: Sequence[FollowedExecution], messages: int) -> None:
         """Print what is new."""
         for shot in story.shots:
             self._say(f"snapshot {shot.label} ({shot.snapshot_id}): {shot.state}")
@@ -123,7 +123,7 @@ def make_audience(console: Console) -> LineAudience | LiveAudience:
     return LiveAudience(console) if console.is_terminal else LineAudience(console)
 
 
-def steps_table(story: Story, runs: Sequence[Run], frame: str, *, wide: bool) -> Table:
+def steps_table(story: Story, runs: Sequence[FollowedExecution], frame: str, *, wide: bool) -> Table:
     """Given the story and its runs, return the table of snapshots and steps; `frame` is what spins where work goes on."""
     table = Table(box=None, padding=(0, 1), pad_edge=False, header_style="dim")
     table.add_column("volume", no_wrap=True)
@@ -146,21 +146,21 @@ def _shot_name(shot: Shot, *, wide: bool) -> Text:
     return Text(shot.snapshot_id if wide else f"…{shot.snapshot_id[-4:]}", style="dim")
 
 
-def _shot_cells(shot: Shot, runs: Sequence[Run], frame: str, *, wide: bool) -> list[RenderableType]:
+def _shot_cells(shot: Shot, runs: Sequence[FollowedExecution], frame: str, *, wide: bool) -> list[RenderableType]:
     mine = [run for run in runs if shot.snapshot_id in run.snapshot_ids]
     protect = next((run for run in mine if run.machine == PROTECT), None)
     receive = next((run for run in reversed(mine) if run.machine == RECEIVE), None)
-    made = {"pending": Step.RUNNING, "completed": Step.DONE}.get(shot.state, Step.FAILED)
+    made = {"pending": StepStatus.RUNNING, "completed": StepStatus.DONE}.get(shot.state, StepStatus.FAILED)
     cells: list[RenderableType] = [_glyph(made, frame)]
-    cells += [_glyph(protect.step(state) if protect else Step.WAITING, frame) for _, state in _PROTECT_STEPS]
+    cells += [_glyph(protect.step(state) if protect else StepStatus.WAITING, frame) for _, state in _PROTECT_STEPS]
     if protect is not None and protect.left_alone:
         cells[1] = _fate_glyph(Fate.UNTOUCHED)
     cells.append("│")
-    cells += [_glyph(receive.step(state) if receive else Step.WAITING, frame) for _, state in _RECEIVE_STEPS]
+    cells += [_glyph(receive.step(state) if receive else StepStatus.WAITING, frame) for _, state in _RECEIVE_STEPS]
     return [*cells, _result(protect, wide=wide)]
 
 
-def _result(run: Run | None, *, wide: bool) -> Text:
+def _result(run: FollowedExecution | None, *, wide: bool) -> Text:
     if run is None or not run.ended:
         return Text("")
     if run.left_alone:
@@ -170,8 +170,8 @@ def _result(run: Run | None, *, wide: bool) -> Text:
     return Text(f"{run.status} {run.error}" if wide else run.status, style="bold red")
 
 
-def _glyph(step: Step, frame: str) -> Text:
-    if step is Step.RUNNING:
+def _glyph(step: StepStatus, frame: str) -> Text:
+    if step is StepStatus.RUNNING:
         return Text(frame, style="cyan")
     glyph, style = _GLYPHS[step]
     return Text(glyph, style=style)

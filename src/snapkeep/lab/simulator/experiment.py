@@ -40,7 +40,7 @@ FIRST_SNAPSHOT_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class ExperimentOptions:
     """What a simulation does: how long, how often something else makes snapshots, and how often is swept."""
 
     days: int
@@ -112,7 +112,7 @@ class Result:
     """What came of one policy."""
 
     name: str
-    plan: Plan
+    options: ExperimentOptions
     volumes: int
     governed: int
     asked_hours: Mapping[str, float] = field(default_factory=dict)
@@ -131,11 +131,11 @@ class Result:
     @property
     def notes(self) -> list[str]:
         """What whoever asked may want to ask otherwise."""
-        too_short = sorted({one.asked_hours for one in self.rpo if self.plan.every_hours >= one.asked_hours})
+        too_short = sorted({one.asked_hours for one in self.rpo if self.options.every_hours >= one.asked_hours})
         return [
-            *([NO_VOLUMES.format(self.plan.primary)] if not self.volumes else []),
+            *([NO_VOLUMES.format(self.options.primary)] if not self.volumes else []),
             *([NOBODY_GOVERNED] if self.volumes and not self.governed else []),
-            *(NEVER_WITHIN.format(self.plan.every_hours, asked) for asked in too_short),
+            *(NEVER_WITHIN.format(self.options.every_hours, asked) for asked in too_short),
         ]
 
     @property
@@ -175,23 +175,23 @@ class Result:
 class Experiment:
     """Runs one policy over one world."""
 
-    def __init__(self, name: str, world: World, policies: PolicySet, plan: Plan) -> None:
+    def __init__(self, name: str, world: World, policies: PolicySet, options: ExperimentOptions) -> None:
         self.world = world
-        self.plan = plan
+        self.options = options
         self.policies = policies
         destinations = tuple(dict.fromkeys(rule.region for policy in policies.policies for rule in policy.copies))
-        deployment = Deployment((plan.primary,), destinations, copy_quota=plan.copy_quota)
+        deployment = Deployment((options.primary,), destinations, copy_quota=options.copy_quota)
         self.runner = Runner(world, lambda: policies, deployment, timings=TIMINGS, on_run_ended=self._run_ended)
         self.watch = Watch(self.runner, lambda: policies, self._governs).attach()
         self.sweeper = Sweeper(self.runner)
-        place = world.region_account(plan.primary)
+        place = world.region_account(options.primary)
         self._volumes = {one.id: volume_from(rendered(one), place.region) for one in place.volumes.values()}
         chosen = {one.id: selection.select(one, policies).policy for one in self._volumes.values()}
         governed = sum(policy is not None for policy in chosen.values())
         copied = {volume_id: policy for volume_id, policy in chosen.items() if policy is not None and policy.copies}
         used = {policy.name for policy in copied.values()}
         asked = {one.name: one.rpo.total_seconds() / HOUR for one in policies.policies if one.name in used}
-        self.result = Result(name, plan, len(chosen), governed, asked)
+        self.result = Result(name, options, len(chosen), governed, asked)
         self._began = world.now()
         self._policy_of = {volume_id: policy.name for volume_id, policy in copied.items()}
         request = ((volume_id, rule.region) for volume_id, policy in copied.items() for rule in policy.copies)
@@ -206,15 +206,15 @@ class Experiment:
         self._listen()
 
     def _governs(self, volume_id: str, tags: Mapping[str, str]) -> bool:
-        volume = self._volumes.get(volume_id) or Volume(volume_id, self.plan.primary, 1, "", tags=tags)
+        volume = self._volumes.get(volume_id) or Volume(volume_id, self.options.primary, 1, "", tags=tags)
         return selection.select(volume, self.policies).policy is not None
 
     def run(self, progress: Callable[[int], None] = lambda _: None) -> Result:
         """Let the time pass; call `progress` with the number of each day that is over. Return what came of it."""
-        if self.plan.sweep_hours:
-            self.sweeper.schedule(self.plan.sweep_hours)
+        if self.options.sweep_hours:
+            self.sweeper.schedule(self.options.sweep_hours)
         self._plan_snapshots()
-        for day in range(self.plan.days):
+        for day in range(self.options.days):
             for _ in range(24):
                 self.runner.advance(HOUR)
                 self._look()
@@ -228,9 +228,9 @@ class Experiment:
         return result
 
     def _plan_snapshots(self) -> None:
-        client = self.world.client("ec2", self.plan.primary, caller="schedule")
-        volumes = list(self.world.region_account(self.plan.primary).volumes)
-        gap = self.plan.spread_hours * HOUR / max(len(volumes), 1)
+        client = self.world.client("ec2", self.options.primary, caller="schedule")
+        volumes = list(self.world.region_account(self.options.primary).volumes)
+        gap = self.options.spread_hours * HOUR / max(len(volumes), 1)
         for number, volume_id in enumerate(volumes):
             self._snapshot_every(client, volume_id, FIRST_SNAPSHOT_SECONDS + number * gap)
 
@@ -241,7 +241,7 @@ class Experiment:
             except (ClientError, BotoCoreError) as error:
                 why = code_of(error) if isinstance(error, ClientError) else type(error).__name__
                 self.result.worst.append(Moment(utc(self.world.now()), f"no snapshot of {volume_id}: {why}"))
-            self.runner.kernel.after(self.plan.every_hours * HOUR, make)
+            self.runner.kernel.after(self.options.every_hours * HOUR, make)
 
         self.runner.kernel.after(seconds, make)
 
@@ -280,7 +280,7 @@ class Experiment:
     def _close_day(self) -> None:
         now = self.world.now()
         at = utc(now)
-        regions = {region: self._region(region) for region in (self.plan.primary, *self.runner.deployment.destinations)}
+        regions = {region: self._region(region) for region in (self.options.primary, *self.runner.deployment.destinations)}
         ages: dict[str, float] = {}
         for (volume_id, _), newest in self._newest.items():
             ages[volume_id] = max(ages.get(volume_id, 0.0), now - newest)
@@ -309,7 +309,7 @@ class Experiment:
             month[f"{STORAGE} {region}"] += day.stored_gib * prices.SNAPSHOT_STORAGE.dollars * share  # type: ignore[assignment]
         for region, gib in self._moved.items():
             month[f"{TRANSFER} {region}"] += (
-                gib * prices.transfer(self.plan.primary, region).dollars + self._extra_dollars[region]
+                gib * prices.transfer(self.options.primary, region).dollars + self._extra_dollars[region]
             )  # type: ignore[assignment]
         totals = self.runner.totals
         month[TRANSITIONS] += (totals.transitions - self._transitions_before) * prices.STATE_TRANSITION.dollars  # type: ignore[assignment]

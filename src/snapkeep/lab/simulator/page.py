@@ -59,8 +59,8 @@ def render(results: Sequence[Result]) -> str:
         plotly=get_plotlyjs(),
         results=results,
         title=" and ".join(result.name for result in results),
-        subtitle=f"{counted(first.volumes, 'volume')} for {counted(first.plan.days, 'day')}, "
-        f"a snapshot every {first.plan.every_hours:g}{HOURS}",
+        subtitle=f"{counted(first.volumes, 'volume')} for {counted(first.options.days, 'day')}, "
+        f"a snapshot every {first.options.every_hours:g}{HOURS}",
         cards=[(result.name, _cards(result)) for result in results],
         rows=[(label, [show(result) for result in results]) for label, show in ROWS],
         charts=[(one, _html(one.figure) if one.figure else "") for one in _charts(results)],
@@ -75,7 +75,7 @@ def render(results: Sequence[Result]) -> str:
 
 def _prices(results: Sequence[Result]) -> list[prices.Price]:
     """Given results, return the prices that were reckoned with."""
-    pairs = {(result.plan.primary, region): None for result in results for region in result.days[-1].regions}
+    pairs = {(result.options.primary, region): None for result in results for region in result.days[-1].regions}
     transfers = dict.fromkeys(prices.transfer(*pair) for pair in pairs if pair[0] != pair[1])
     others = prices.STATE_TRANSITION, prices.FUNCTION_REQUEST, prices.FUNCTION_GIB_SECOND
     return [prices.SNAPSHOT_STORAGE, *transfers, *others]
@@ -98,7 +98,7 @@ def _room(gib: float) -> str:
 
 def _cards(result: Result) -> list[tuple[str, str, str]]:
     """Label, number, and whether it is good, bad, or neither. A run of a few days says nothing of a month."""
-    last, days = result.days[-1], result.plan.days
+    last, days = result.days[-1], result.options.days
     several = len(result.rpo) > 1
     a_month = _money(result.dollars / days * DAYS_OF_A_MONTH)
     return [

@@ -84,7 +84,7 @@ def _by_policy(result: Result, show: Callable[[PolicyRpo], str]) -> str:
 
 ROWS: list[tuple[str, Callable[[Result], str]]] = [
     ("volumes, of them governed", lambda one: f"{one.volumes:,}, {one.governed:,}"),
-    ("days", lambda one: f"{one.plan.days:,}"),
+    ("days", lambda one: f"{one.options.days:,}"),
     ("snapshots at the end", lambda one: f"{sum(r.snapshots for r in one.days[-1].regions.values()):,}"),
     ("GiB stored at the end", lambda one: f"{sum(r.stored_gib for r in one.days[-1].regions.values()):,.0f}"),
     ("copies made", lambda one: f"{one.copies:,}"),

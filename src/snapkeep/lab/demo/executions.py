@@ -18,7 +18,7 @@ COPY_STEP = "CopyToDR"
 """The Map around the copies; what became of each is in the state that it leaves behind."""
 
 
-class Step(StrEnum):
+class StepStatus(StrEnum):
     """How one step of a run stands."""
 
     WAITING = "waiting"
@@ -28,7 +28,7 @@ class Step(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class FollowedExecution:
     """One execution."""
 
     arn: str
@@ -36,7 +36,7 @@ class Run:
     status: str
     event: Mapping[str, Any]
     """What started it."""
-    steps: Mapping[str, Step]
+    steps: Mapping[str, StepStatus]
     """By the state's name, in the order in which they were entered."""
     state: Mapping[str, Any] = field(default_factory=dict)
     """The newest whole state that a step left behind."""
@@ -62,9 +62,9 @@ class Run:
         """The copy that it is about; empty for a run of Protect."""
         return _id(self.event.get("detail", {}).get("snapshot_id", "")) if self.machine == RECEIVE else ""
 
-    def step(self, name: str) -> Step:
+    def step(self, name: str) -> StepStatus:
         """Given a state's name, return how it stands."""
-        return self.steps.get(name, Step.WAITING)
+        return self.steps.get(name, StepStatus.WAITING)
 
     def deletions(self) -> list[Mapping[str, Any]]:
         """Return what its plan deletes, with the reasons."""
@@ -85,14 +85,14 @@ class Run:
         return self.outcome() == TagOutcome.VOLUME_NOT_TAGGED
 
 
-class Follower:
+class ExecutionFollower:
     """Reads the executions of both state machines; those that are over are read once."""
 
     def __init__(self, client: Callable[[str, str], Any], machines: Mapping[str, tuple[str, str]]) -> None:
         self._machines = {name: (client("stepfunctions", region), arn) for name, (region, arn) in machines.items()}
-        self._runs: dict[str, Run] = {}
+        self._runs: dict[str, FollowedExecution] = {}
 
-    def poll(self) -> list[Run]:
+    def poll(self) -> list[FollowedExecution]:
         """Return every execution so far, as it is now, oldest first."""
         for machine, (client, arn) in self._machines.items():
             pages = client.get_paginator("list_executions").paginate(stateMachineArn=arn)
@@ -104,13 +104,13 @@ class Follower:
         return list(self._runs.values())
 
 
-def _read(client: Any, machine: str, execution: Mapping[str, Any]) -> Run:
+def _read(client: Any, machine: str, execution: Mapping[str, Any]) -> FollowedExecution:
     arn = execution["executionArn"]
     pages = client.get_paginator("get_execution_history").paginate(executionArn=arn)
     history = [event for page in pages for event in page["events"]]
     steps, state = read_history(history)
     started, failed = _details(history, "executionStartedEventDetails"), _details(history, "executionFailedEventDetails")
-    return Run(
+    return FollowedExecution(
         arn=arn,
         machine=machine,
         status=execution["status"],
@@ -127,32 +127,32 @@ def _details(history: Iterable[Mapping[str, Any]], kind: str) -> Mapping[str, An
     return next((event[kind] for event in history if kind in event), {})
 
 
-def read_history(history: Iterable[Mapping[str, Any]]) -> tuple[dict[str, Step], dict[str, Any]]:
+def read_history(history: Iterable[Mapping[str, Any]]) -> tuple[dict[str, StepStatus], dict[str, Any]]:
     """Given the events of an execution, return its steps and the newest whole state that a step left behind.
 
     A step that several items of a Map go through is running while one of them runs. The copies have failed when one has, and so
     has tagging when it left a problem: the run goes on after both, and ends FAILED.
     """
-    steps: dict[str, Step] = {}
+    steps: dict[str, StepStatus] = {}
     inside: dict[str, int] = {}
     state: dict[str, Any] = {}
     for event in history:
         if entered := event.get("stateEnteredEventDetails"):
             name = entered["name"]
             inside[name] = inside.get(name, 0) + 1
-            steps[name] = Step.RUNNING
+            steps[name] = StepStatus.RUNNING
         elif left := event.get("stateExitedEventDetails"):
             name = left["name"]
             inside[name] = inside.get(name, 1) - 1
             if not inside[name]:
-                steps[name] = Step.DONE
+                steps[name] = StepStatus.DONE
             output = json.loads(left.get("output") or "null")
             if isinstance(output, dict) and "detail-type" in output:
                 state = output
     if state.get("copies", {}).get("any_failed"):
-        steps[COPY_STEP] = Step.FAILED
+        steps[COPY_STEP] = StepStatus.FAILED
     if state.get("tagged", {}).get("problems"):
-        steps[TAG_STEP] = Step.FAILED
+        steps[TAG_STEP] = StepStatus.FAILED
     return steps, state
 
 
