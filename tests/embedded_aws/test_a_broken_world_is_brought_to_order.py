@@ -172,8 +172,8 @@ def history_is_shown_and_left_alone(world: BrokenWorld, history: dict[str, dict[
     assert kinds(shown, Handling.NEEDS_ATTENTION) == {FindingKind.RPO_MISSED: len(VOLUMES)}
     assert kinds(shown, Handling.REPAIRED) == {}
     code, status = world.status()
-    assert (code, status["all_right"]) == (1, False)
-    assert status["totals"]["without a snapshot"] == len(VOLUMES)
+    assert (code, status["healthy"]) == (1, False)
+    assert status["totals"]["no_snapshot"] == len(VOLUMES)
     assert world.tags() == history
     assert world.snapshots(DR) == []
 
@@ -208,7 +208,7 @@ def the_dr_region_that_is_out_of_reach_is_told_by_its_own_sweep(world: BrokenWor
     assert away["broken"] in told["body"]
     assert world.queue() == before, "what waits for the region goes on waiting"
     code, status = world.status()
-    assert (code, status["all_right"]) == (1, False)
+    assert (code, status["healthy"]) == (1, False)
     assert [DR in problem for problem in status["problems"]] == [True]
 
 
@@ -222,7 +222,7 @@ def copies_that_failed_unseen_are_told_and_made_again(world: BrokenWorld) -> Non
     wait_for(lambda: Counter(one["State"] for one in world.snapshots(DR)) == ended)
     world.aws.admin("DELETE", "faults")
     # Nobody saw an end.
-    wait_for(lambda: world.status()[1]["totals"]["copies running"] == len(VOLUMES))
+    wait_for(lambda: world.status()[1]["totals"]["copies_running"] == len(VOLUMES))
 
     received = world.installed.sweep("dr")
     assert received["outcome"] == "PARTIAL"
@@ -233,7 +233,7 @@ def copies_that_failed_unseen_are_told_and_made_again(world: BrokenWorld) -> Non
     assert kinds(received, Handling.NEEDS_ATTENTION) == {FindingKind.COPY_FAILED: COPIES_THAT_FAIL}
     assert [one["State"] for one in world.snapshots(DR)] == ["completed"] * good
     code, status = world.status()
-    assert (code, status["totals"]["copies failed"]) == (1, COPIES_THAT_FAIL)
+    assert (code, status["totals"]["copies_failed"]) == (1, COPIES_THAT_FAIL)
 
     told = world.installed.sweep("primary")
     assert kinds(told, Handling.NEEDS_ATTENTION) == {FindingKind.COPY_FAILED: COPIES_THAT_FAIL}
@@ -243,8 +243,8 @@ def copies_that_failed_unseen_are_told_and_made_again(world: BrokenWorld) -> Non
     # Who waited for a copy that failed was told so; nobody waits any more.
     wait_for(lambda: world.runs("primary") == ["FAILED"] * COPIES_THAT_FAIL + ["SUCCEEDED"] * good)
     code, status = world.status()
-    assert (code, status["all_right"]) == (0, True)
-    assert (status["totals"]["protected"], status["totals"]["copies running"]) == (len(VOLUMES), 0)
+    assert (code, status["healthy"]) == (0, True)
+    assert (status["totals"]["protected"], status["totals"]["copies_running"]) == (len(VOLUMES), 0)
 
 
 def history_is_adopted_with_consent(world: BrokenWorld, history: dict[str, dict[str, str]]) -> None:
@@ -269,4 +269,4 @@ def all_is_well_and_stays_so(world: BrokenWorld) -> None:
         assert (report["outcome"], report["items"]) == ("OK", [])
     assert world.state() == before
     code, status = world.status()
-    assert (code, status["all_right"], status["problems"]) == (0, True, [])
+    assert (code, status["healthy"], status["problems"]) == (0, True, [])

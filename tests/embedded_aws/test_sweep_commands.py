@@ -38,9 +38,9 @@ def test_status_fails_while_a_volume_is_unprotected_and_names_it(installation: I
     told = snapkeep(installation, "status", "--json")
     assert told.returncode == 1, told.stderr
     data = json.loads(told.stdout)
-    volume_protections = {one["volume_id"]: one["standing"] for one in data["volumes"]}
-    assert volume_protections[bare] == "no snapshot"
-    assert "protected" in volume_protections.values()
+    health = {one["volume_id"]: one["health"] for one in data["volumes"]}
+    assert health[bare] == "no_snapshot"
+    assert "protected" in health.values()
     shown = snapkeep(installation, "status", columns=80)
     assert bare in shown.stdout
     assert max(map(len, shown.stdout.splitlines())) <= 80
@@ -67,7 +67,7 @@ def test_explain_shows_the_run_the_copy_and_the_verdict(installation: Installati
     assert told.returncode == 0, told.stderr
     story = json.loads(told.stdout)
     assert (story["action"], story["copies"][0]["id"]) == ("keep", copy)
-    texts = [one["text"] for one in story["happenings"]]
+    texts = [one["text"] for one in story["events"]]
     assert any(text.startswith("run snapkeep-protect:") and "SUCCEEDED" in text for text in texts)
     assert any(text.startswith("CopySnapshotToDR: copy") for text in texts)
     shown = snapkeep(installation, "explain", copy)

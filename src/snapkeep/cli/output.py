@@ -1,31 +1,73 @@
-"""How the commands print: tables and colours for a person, lines where there is no terminal, JSON for a machine."""
+"""How the commands print: tables and colours for people, lines where there is no terminal, JSON for machines.
+
+Values from outside (tags, names, error messages) are escaped here, with one function for each target.
+"""
 
 from __future__ import annotations
 
 import json
 import os
 import sys
+import unicodedata
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.text import Text
 
 PLAIN_WIDTH = 120
-"""Columns where the output is no terminal and `COLUMNS` does not say."""
+"""Columns where the output is not a terminal and `COLUMNS` does not say."""
+
+_CONTROL = frozenset({"Cc", "Cf", "Zl", "Zp"})
+"""Unicode categories that steer a terminal: control characters (C0, DEL, C1), formats such as U+202E, line separators."""
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+"""Spreadsheets take a cell that begins with one of these as a formula (OWASP: CSV injection)."""
+
+
+def printable(text: str) -> str:
+    r"""Return a text for a terminal: every character that could steer it becomes an escape (`\x9b`)."""
+    if text.isprintable():
+        return text
+    return "".join(_visible(character) for character in text)
+
+
+def _visible(character: str) -> str:
+    if character == "\n" or unicodedata.category(character) not in _CONTROL:
+        return character
+    code = ord(character)
+    return f"\\x{code:02x}" if code < 1 << 8 else f"\\u{code:04x}" if code < 1 << 16 else f"\\U{code:08x}"
+
+
+def literal(text: str, style: str = "") -> Text:
+    """Return a text for rich: printable, and never read as markup."""
+    from rich.text import Text  # noqa: PLC0415 - only commands that print tables need it
+
+    return Text(printable(text), style)
+
+
+def csv_cell(text: str) -> str:
+    """Return a text for a cell of a spreadsheet: printable, and never read as a formula."""
+    cell = printable(text)
+    return f"'{cell}" if text.startswith(_FORMULA) else cell
+
+
+def prometheus_label(text: str) -> str:
+    """Return a text for a label's value in Prometheus's text format (Prometheus documentation: exposition formats)."""
+    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
 
 
 def make_console(*, stderr: bool = False) -> Console:
-    """Return a console on stdout (or stderr), wide enough to be read in a file when it is no terminal."""
+    """Return a console on stdout (or stderr), wide enough to be read in a file where it is not a terminal."""
     from rich.console import Console  # noqa: PLC0415 - only commands that print tables need it
 
     stream = sys.stderr if stderr else sys.stdout
     width = None if stream.isatty() or "COLUMNS" in os.environ else PLAIN_WIDTH
-    return Console(stderr=stderr, highlight=False, width=width)
+    return Console(stderr=stderr, highlight=False, markup=False, emoji=False, width=width)
 
 
 def print_json(value: Any) -> None:
-    """Given plain data (datetimes too), print it as indented JSON on stdout."""
+    """Print plain data, datetimes included, as indented JSON on stdout."""
     sys.stdout.write(json.dumps(value, indent=2, default=_plain, ensure_ascii=False) + "\n")
 
 

@@ -1,14 +1,14 @@
-"""Words that reports, notices and commands share."""
+"""Nouns in the singular and the plural, for reports, notices and commands."""
 
 from __future__ import annotations
 
 
 def counted(number: int, noun: str, plural: str = "") -> str:
-    """Given a number and what is counted, return both in words: `1 copy`, `1,200 copies` (with the plural `copies`)."""
+    """Return a number with its noun: `1 copy`, `1,200 copies` (with the plural `copies`)."""
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
 
-_OF_ONE = {
+_SINGULAR = {
     "copies": "copy",
     "minutes": "minute",
     "plans": "plan",
@@ -19,6 +19,6 @@ _OF_ONE = {
 }
 
 
-def inflected(number: int, total: str) -> str:
-    """Given a number and the name of a total, return the name as it is said of so many: of one `volume protected`."""
-    return " ".join(_OF_ONE.get(word, word) for word in total.split(" ")) if number == 1 else total
+def noun_for(number: int, plural: str) -> str:
+    """Return a plural noun phrase in the form that fits the number: for 1, `copies waiting` becomes `copy waiting`."""
+    return " ".join(_SINGULAR.get(word, word) for word in plural.split(" ")) if number == 1 else plural

@@ -1,8 +1,8 @@
-"""How well each volume is protected now: newest snapshot, newest copy in each region, and the age of what could be restored.
+"""How well each volume is protected now: its newest snapshot, its newest copy in each region, and its RPO age.
 
-The RPO age of a volume is how old the newest completed DR copy's origin is; where a policy asks for no copy, how old the
-newest completed snapshot is. With several copy rules the worst region counts. About a region that could not be looked at
-nothing is concluded: a volume whose copy would be there is not called protected, and not late for it.
+The RPO age of a volume is the age of the data in its newest completed DR copy. Under a policy without copies it is the age of
+the newest completed snapshot. With several copy rules the oldest copy counts. Nothing is concluded about a region that could
+not be read: a volume with a copy rule for it is neither called protected nor late because of it.
 """
 
 from __future__ import annotations
@@ -20,30 +20,38 @@ from snapkeep.domain.policy.selection import select
 
 
 class VolumeHealth(StrEnum):
-    """How a volume stands."""
+    """How well a volume is protected. The values are identifiers for machines; `HEALTH_LABELS` has the words."""
 
     PROTECTED = "protected"
-    FIRST_COPY = "first copy to come"
+    FIRST_COPY_PENDING = "first_copy_pending"
     LATE = "late"
-    UNKNOWN = "not known"
-    NO_SNAPSHOT = "no snapshot"
-    NO_POLICY = "no policy"
+    UNKNOWN = "unknown"
+    NO_SNAPSHOT = "no_snapshot"
+    NO_POLICY = "no_policy"
 
 
-WRONG = frozenset({VolumeHealth.LATE, VolumeHealth.NO_SNAPSHOT})
-"""What somebody should look at. A volume without a policy is left alone on purpose."""
+HEALTH_LABELS = {
+    VolumeHealth.PROTECTED: "protected",
+    VolumeHealth.FIRST_COPY_PENDING: "first copy pending",
+    VolumeHealth.LATE: "late",
+    VolumeHealth.UNKNOWN: "not known",
+    VolumeHealth.NO_SNAPSHOT: "no snapshot",
+    VolumeHealth.NO_POLICY: "no policy",
+}
+NEEDS_ATTENTION = frozenset({VolumeHealth.LATE, VolumeHealth.NO_SNAPSHOT})
+"""A person should look at these volumes. A volume without a policy is left alone on purpose."""
 
 
 @dataclass(frozen=True, slots=True)
 class Newest:
-    """The newest completed snapshot or copy of a volume in a region; `id` is empty when there is none."""
+    """The newest completed snapshot or copy of a volume in a region; `id` is empty where there is none."""
 
     region: str
     id: str = ""
     start_time: datetime = NEVER
-    """The origin's start time: what the data is from."""
+    """When the source snapshot was started: the moment that the data is of."""
     known: bool = True
-    """Whether its region could be looked at."""
+    """Whether its region could be read."""
 
     @property
     def there(self) -> bool:
@@ -51,24 +59,25 @@ class Newest:
         return bool(self.id)
 
     def age(self, now: datetime) -> timedelta:
-        """How old the data is; only where there is one."""
+        """Return the age of the data; only where there is one."""
         return now - self.start_time
 
 
 @dataclass(frozen=True, slots=True)
 class VolumeProtection:
-    """How one volume of the primary region stands."""
+    """How well one volume of the primary region is protected."""
 
     lineage: Lineage
     volume: Volume
     policy: str
-    """Empty where none governs it."""
+    """Empty where no policy governs it."""
     why_policy: str
-    standing: VolumeHealth
+    health: VolumeHealth
     why: str
-    asked: timedelta
+    rpo: timedelta
+    """The RPO of its policy."""
     age: timedelta | None
-    """RPO age; None while there is nothing to restore from where the policy wants it, or nobody could look there."""
+    """RPO age; None while a copy that its policy requires is missing, or its region could not be read."""
     snapshot: Newest
     copies: tuple[Newest, ...] = ()
     """One for each copy rule of its policy, in the policy's order."""
@@ -77,9 +86,9 @@ class VolumeProtection:
     snapshots: int = 0
 
     @property
-    def wrong(self) -> bool:
-        """Whether somebody should look at it."""
-        return self.standing in WRONG
+    def needs_attention(self) -> bool:
+        """Whether a person should look at it."""
+        return self.health in NEEDS_ATTENTION
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +96,7 @@ class PolicyAges:
     """RPO ages over the volumes of one policy."""
 
     policy: str
-    asked: timedelta
+    rpo: timedelta
     volumes: int
     late: int
     worst: timedelta
@@ -96,17 +105,17 @@ class PolicyAges:
 
 @dataclass(frozen=True, slots=True)
 class RuleAges:
-    """How old the newest copies are that one copy rule asks for."""
+    """Ages of the newest copies that one copy rule makes."""
 
     policy: str
     region: str
-    asked: timedelta
+    rpo: timedelta
     known: bool
-    """Whether the region could be looked at; without that all else is nothing."""
+    """Whether the region could be read; where it could not, every figure is zero."""
     volumes: int
     without_copy: int = 0
     late: int = 0
-    """Volumes whose newest copy there is older than the policy allows, or is not there in time."""
+    """Volumes whose newest copy there is older than the RPO, or whose first copy there is overdue."""
     worst: timedelta = timedelta(0)
     median: timedelta = timedelta(0)
 
@@ -140,9 +149,9 @@ class NewestByLineage:
             self.oldest_start[lineage] = start
 
     def of(self, lineage: Lineage) -> Newest:
-        """Given a lineage, return its newest here."""
-        found = self.newest.get(lineage)
-        return Newest(self.region, found.id, found.origin.start_time) if found else Newest(self.region)
+        """Return the newest snapshot of a lineage in this region."""
+        newest = self.newest.get(lineage)
+        return Newest(self.region, newest.id, newest.origin.start_time) if newest else Newest(self.region)
 
 
 def volume_protections(
@@ -155,18 +164,23 @@ def volume_protections(
     *,
     system: str,
 ) -> list[VolumeProtection]:
-    """Given listings of a primary region and of its DR regions, return how each volume stands, the worst first."""
-    sources = NewestByLineage(region, (one for one in snapshots if one.origin.region == region), system)
-    copies = {name: NewestByLineage(name, listed, system) for name, listed in copies_by_region.items()}
-    found = [_standing(Lineage(region, volume.id), volume, sources, copies, policies, now) for volume in volumes]
-    return sorted(found, key=lambda one: (not one.wrong, one.standing is VolumeHealth.NO_POLICY, -_seconds(one.age), one.lineage))
+    """Return how well each volume is protected, the worst first, from listings of a primary region and its DR regions."""
+    sources = NewestByLineage(region, (snapshot for snapshot in snapshots if snapshot.origin.region == region), system)
+    copies = {name: NewestByLineage(name, listing, system) for name, listing in copies_by_region.items()}
+    protections = [_protection(Lineage(region, volume.id), volume, sources, copies, policies, now) for volume in volumes]
+    return sorted(protections, key=_worst_first)
+
+
+def _worst_first(protection: VolumeProtection) -> tuple[bool, bool, float, Lineage]:
+    unmanaged = protection.health is VolumeHealth.NO_POLICY
+    return not protection.needs_attention, unmanaged, -_seconds(protection.age), protection.lineage
 
 
 def _seconds(age: timedelta | None) -> float:
     return age.total_seconds() if age is not None else float("inf")
 
 
-def _standing(
+def _protection(
     lineage: Lineage,
     volume: Volume,
     sources: NewestByLineage,
@@ -174,27 +188,27 @@ def _standing(
     policies: PolicySet,
     now: datetime,
 ) -> VolumeProtection:
-    chosen = select(volume, policies)
+    selection = select(volume, policies)
     snapshot = sources.of(lineage)
-    policy = chosen.policy
-    found = tuple(
+    policy = selection.policy
+    newest_copies = tuple(
         copies[rule.region].of(lineage) if rule.region in copies else Newest(rule.region, known=False) for rule in _rules(policy)
     )
     oldest = sources.oldest_start.get(lineage, now)
-    standing, why, age = _judge(policy, snapshot, found, oldest, now)
+    health, why, age = _judge(policy, snapshot, newest_copies, oldest, now)
     return VolumeProtection(
         lineage=lineage,
         volume=volume,
         policy=policy.name if policy else "",
-        why_policy=chosen.problem or chosen.why,
-        standing=standing,
+        why_policy=selection.problem or selection.why,
+        health=health,
         why=why,
-        asked=policy.rpo if policy else timedelta(0),
+        rpo=policy.rpo if policy else timedelta(0),
         age=age,
         snapshot=snapshot,
-        copies=found,
-        pending=sources.pending[lineage] + sum(one.pending[lineage] for one in copies.values()),
-        failed=sources.failed[lineage] + sum(one.failed[lineage] for one in copies.values()),
+        copies=newest_copies,
+        pending=sources.pending[lineage] + sum(listing.pending[lineage] for listing in copies.values()),
+        failed=sources.failed[lineage] + sum(listing.failed[lineage] for listing in copies.values()),
         snapshots=sources.counts[lineage],
     )
 
@@ -209,12 +223,12 @@ def _judge(
     if policy is None:
         return VolumeHealth.NO_POLICY, "no policy governs it", None
     if not snapshot.there:
-        return VolumeHealth.NO_SNAPSHOT, "no snapshot of it has been protected", None
-    standing, why, age = _judge_copies(policy, snapshot, [copy for copy in copies if copy.known], oldest, now)
+        return VolumeHealth.NO_SNAPSHOT, "it has no managed snapshot", None
+    health, why, age = _judge_copies(policy, snapshot, [copy for copy in copies if copy.known], oldest, now)
     unknown = [copy.region for copy in copies if not copy.known]
-    if unknown and standing is not VolumeHealth.LATE:
-        return VolumeHealth.UNKNOWN, f"nobody could look at its copy in {', '.join(unknown)}", None
-    return standing, why, age
+    if unknown and health is not VolumeHealth.LATE:
+        return VolumeHealth.UNKNOWN, f"{', '.join(unknown)} could not be read", None
+    return health, why, age
 
 
 def _judge_copies(
@@ -234,12 +248,12 @@ def _judge_copies(
 
 def _without_copy(policy: Policy, region: str, waited: timedelta) -> tuple[VolumeHealth, str, None]:
     if waited <= policy.rpo:
-        return VolumeHealth.FIRST_COPY, f"its first copy to {region} is still to come", None
+        return VolumeHealth.FIRST_COPY_PENDING, f"its first copy to {region} is pending", None
     return VolumeHealth.LATE, f"no copy in {region}, {age_text(waited)} after its first snapshot", None
 
 
 def age_text(span: timedelta) -> str:
-    """Given a stretch of time, return its two largest units: `42 min`, `5 h 10 min`, `3 d 4 h`."""
+    """Return a span of time in its two largest units: `42 min`, `5 h 10 min`, `3 d 4 h`."""
     minutes = max(0, int(span.total_seconds() // 60))
     days, hours, rest = minutes // 1440, minutes // 60 % 24, minutes % 60
     if days:
@@ -249,49 +263,49 @@ def age_text(span: timedelta) -> str:
     return f"{rest} min"
 
 
-def ages_by_policy(found: Iterable[VolumeProtection]) -> list[PolicyAges]:
-    """Given how volumes stand, return the worst and the median RPO age for each policy that governs any, by name."""
+def ages_by_policy(protections: Iterable[VolumeProtection]) -> list[PolicyAges]:
+    """Return the worst and the median RPO age of each policy that governs a volume, by name."""
     by_policy: dict[str, list[VolumeProtection]] = defaultdict(list)
-    for one in found:
-        if one.policy:
-            by_policy[one.policy].append(one)
+    for protection in protections:
+        if protection.policy:
+            by_policy[protection.policy].append(protection)
     return [_ages(name, members) for name, members in sorted(by_policy.items())]
 
 
 def _ages(name: str, members: Sequence[VolumeProtection]) -> PolicyAges:
-    ages = [one.age for one in members if one.age is not None] or [timedelta(0)]
+    ages = [member.age for member in members if member.age is not None] or [timedelta(0)]
     return PolicyAges(
         policy=name,
-        asked=members[0].asked,
+        rpo=members[0].rpo,
         volumes=len(members),
-        late=sum(one.wrong for one in members),
+        late=sum(member.needs_attention for member in members),
         worst=max(ages),
         median=median_low(ages),
     )
 
 
-def ages_by_rule(found: Iterable[VolumeProtection], now: datetime) -> list[RuleAges]:
-    """Given how volumes stand, return how old the copies of each policy in each of its regions are, by name."""
+def ages_by_rule(protections: Iterable[VolumeProtection], now: datetime) -> list[RuleAges]:
+    """Return the ages of each policy's newest copies in each of its regions, by name."""
     by_rule: dict[tuple[str, str], list[tuple[VolumeProtection, Newest]]] = defaultdict(list)
-    for one in found:
-        for copy in one.copies:
-            by_rule[one.policy, copy.region].append((one, copy))
+    for protection in protections:
+        for copy in protection.copies:
+            by_rule[protection.policy, copy.region].append((protection, copy))
     return [_rule_ages(policy, region, members, now) for (policy, region), members in sorted(by_rule.items())]
 
 
 def _rule_ages(policy: str, region: str, members: Sequence[tuple[VolumeProtection, Newest]], now: datetime) -> RuleAges:
-    asked, known = members[0][0].asked, members[0][1].known
+    rpo, known = members[0][0].rpo, members[0][1].known
     if not known:
-        return RuleAges(policy, region, asked, known, len(members))
+        return RuleAges(policy, region, rpo, known, len(members))
     ages = [copy.age(now) for _, copy in members if copy.there]
     return RuleAges(
         policy=policy,
         region=region,
-        asked=asked,
+        rpo=rpo,
         known=True,
         volumes=len(members),
         without_copy=len(members) - len(ages),
-        late=sum(age > asked for age in ages) + sum(one.wrong and not copy.there for one, copy in members),
+        late=sum(age > rpo for age in ages) + sum(protection.needs_attention and not copy.there for protection, copy in members),
         worst=max(ages, default=timedelta(0)),
         median=median_low(ages or [timedelta(0)]),
     )

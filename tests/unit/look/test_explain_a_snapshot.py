@@ -1,4 +1,4 @@
-"""The story of one snapshot, from what is there and what was logged."""
+"""The story of one snapshot, from its tags, the queues and the logs."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from datetime import datetime
 
 import pytest
 
+from snapkeep.cli.views.explain import summary
 from snapkeep.domain.model import Action
 from snapkeep.domain.policy.model import CopyRule, Limits, Policy, PolicySet, Retention, Selector
 from snapkeep.lab.ebs_model import World
-from snapkeep.usecases.look.explain import AuditLine, ExecutionSummary, Explain, Story, standing_of, told
+from snapkeep.usecases.look.explain import AuditLine, ExecutionSummary, Explain, Story, StoryEventKind, describe_audit_line
 from support.sweeping_world import DR, HOUR, PRIMARY, SweepingWorld, gold
 
 FAR = "us-west-2"
@@ -25,7 +26,7 @@ class Trail:
         return [line for line in self.held if about in str(line.data)]
 
 
-class NoRuns:
+class NoExecutions:
     def about(self, words: frozenset[str], around: datetime) -> list[ExecutionSummary]:
         return []
 
@@ -39,27 +40,27 @@ def explain(world: SweepingWorld, snapshot_id: str, lines: Sequence[AuditLine] =
         queues={region: wiring.queue_of(region) for region in regions},
         policies=dict.fromkeys((PRIMARY, *regions), world.policies),
         trails={PRIMARY: Trail(lines)},
-        runs={PRIMARY: NoRuns()},
+        executions={PRIMARY: NoExecutions()},
     )
     return explaining.run(snapshot_id, wiring.clock.now())
 
 
-def test_a_kept_snapshot_is_explained_with_its_reasons_its_copy_and_its_entry() -> None:
+def test_a_kept_snapshot_is_explained_with_its_reasons_copy_and_entry() -> None:
     world = SweepingWorld(policies=gold(keep=2))
     snapshot = world.snapshot(world.volume())
     world.later(HOUR)
     (copy,) = world.managed(DR)
     story = explain(world, snapshot)
-    assert standing_of(story) == "the next plan would keep it: newest; last 1 of 2"
-    assert [one.id for one in story.copies] == [copy["SnapshotId"]]
+    assert summary(story) == "the next plan would keep it: newest; last 1 of 2"
+    assert [copy.id for copy in story.copies] == [copy["SnapshotId"]]
     assert len(story.entries) == 1
-    assert [one.text for one in story.happenings] == [
+    assert [event.text for event in story.events] == [
         "snapshot started in us-east-1",
         f"copy {copy['SnapshotId']} started in us-east-2",
     ]
 
 
-def test_a_copy_is_explained_with_where_its_data_is_from() -> None:
+def test_a_copy_is_explained_with_its_origin() -> None:
     world = SweepingWorld()
     snapshot = world.snapshot(world.volume())
     world.later(HOUR)
@@ -89,21 +90,22 @@ def test_a_deleted_snapshot_is_explained_by_its_audit_line() -> None:
     line = AuditLine(world.runner.wiring.clock.now(), "DeleteOldSnapshots", data)
     story = explain(world, first, [line])
     assert story.snapshot is None
-    assert standing_of(story) == "it is gone; what happened stands below"
-    assert told(line) == f"DeleteOldSnapshots: {first} deleted: beyond last 1, plan plan-1"
-    assert story.happenings[-1].text == told(line)
+    assert summary(story) == "it is deleted; its events are below"
+    assert describe_audit_line(line) == f"DeleteOldSnapshots: {first} deleted: beyond last 1, plan plan-1"
+    assert story.events[-1].kind is StoryEventKind.DELETION
+    assert story.events[-1].text == describe_audit_line(line)
 
 
-def test_what_nobody_knows_has_an_empty_story() -> None:
+def test_an_unknown_snapshot_has_an_empty_story() -> None:
     story = explain(SweepingWorld(), "snap-0123456789abcdef0")
-    assert (story.snapshot, story.entries, story.happenings) == (None, (), ())
-    assert standing_of(story) == (
-        "this account has none of this id here: it was deleted, or never was, or is another account's that does not share it"
+    assert (story.snapshot, story.entries, story.events) == (None, (), ())
+    assert summary(story) == (
+        "no such snapshot is known here: it was deleted, never existed, or belongs to an account that does not share it"
     )
 
 
 @pytest.mark.parametrize("region", [PRIMARY, DR])
-def test_of_a_snapshot_that_another_account_shares_it_is_told_whose_it_is(region: str) -> None:
+def test_a_shared_snapshot_is_explained_with_its_owner(region: str) -> None:
     world = SweepingWorld()
     theirs = world.world.client("ec2", region, OTHER)
     made = [theirs.create_volume(AvailabilityZone=f"{region}a", Size=8) for _ in range(2)]
@@ -115,8 +117,8 @@ def test_of_a_snapshot_that_another_account_shares_it_is_told_whose_it_is(region
     )
     story = explain(world, shared)
     assert (story.snapshot, story.region, story.owner) == (None, region, OTHER)
-    assert standing_of(story) == f"it belongs to account {OTHER}: a system cares for the snapshots of its own account alone"
-    assert "or is another account's that does not share it" in standing_of(explain(world, private))
+    assert summary(story) == f"it belongs to account {OTHER}: Snapkeep manages only the snapshots of its own account"
+    assert "or belongs to an account that does not share it" in summary(explain(world, private))
 
 
 def two_regions() -> SweepingWorld:
@@ -125,7 +127,7 @@ def two_regions() -> SweepingWorld:
     return SweepingWorld(World(seed=7, regions=(PRIMARY, DR, FAR)), policies, destinations=(DR, FAR))
 
 
-def test_the_copies_and_the_queues_of_every_region_are_told() -> None:
+def test_a_story_has_the_copies_and_entries_of_every_region() -> None:
     world = two_regions()
     snapshot = world.snapshot(world.volume())
     world.later(HOUR)
@@ -137,7 +139,7 @@ def test_the_copies_and_the_queues_of_every_region_are_told() -> None:
     assert explain(world, far.id).region == FAR
 
 
-def test_a_snapshot_of_a_volume_that_was_restored_from_a_copy_with_its_tags_is_told_as_no_copy() -> None:
+def test_a_snapshot_with_the_tags_of_a_copy_is_not_a_copy() -> None:
     world = SweepingWorld()
     snapshot = world.snapshot(world.volume())
     world.later(HOUR)
@@ -149,7 +151,7 @@ def test_a_snapshot_of_a_volume_that_was_restored_from_a_copy_with_its_tags_is_t
     assert [one.id for one in explain(world, snapshot).copies] == [copy["SnapshotId"]]
 
 
-def test_a_copy_that_runs_holds_its_source_though_the_queue_does_not_know_of_it() -> None:
+def test_a_running_copy_holds_its_source_without_a_queue_entry() -> None:
     world = SweepingWorld()
     volume = world.volume()
     first = world.snapshot(volume)
@@ -158,15 +160,15 @@ def test_a_copy_that_runs_holds_its_source_though_the_queue_does_not_know_of_it(
     world.snapshot(volume)
     world.later(HOUR)
     world.policies = gold(keep=1)
-    assert standing_of(explain(world, first)) == "the next plan would delete it: beyond last 1"
+    assert summary(explain(world, first)) == "the next plan would delete it: beyond last 1"
     world.ec2_dr.delete_snapshot(SnapshotId=copy["SnapshotId"])
     specifications = [{"ResourceType": "snapshot", "Tags": copy["Tags"]}]
     world.ec2_dr.copy_snapshot(SourceRegion=PRIMARY, SourceSnapshotId=first, TagSpecifications=specifications)
     held = "the next plan would keep it: held: its copy to us-east-2 is waiting or running"
-    assert standing_of(explain(world, first)) == held
+    assert summary(explain(world, first)) == held
 
 
-def test_of_a_region_that_is_away_it_is_said_and_the_rest_of_the_story_is_told() -> None:
+def test_an_unreachable_region_is_a_problem_of_the_story() -> None:
     world = two_regions()
     snapshot = world.snapshot(world.volume())
     world.later(HOUR)
@@ -179,7 +181,7 @@ def test_of_a_region_that_is_away_it_is_said_and_the_rest_of_the_story_is_told()
     assert story.verdict.action is Action.KEEP
 
 
-def test_while_the_primary_region_is_away_a_copy_is_explained_from_where_it_is() -> None:
+def test_a_copy_is_explained_while_the_primary_region_is_unreachable() -> None:
     world = two_regions()
     snapshot = world.snapshot(world.volume())
     world.later(HOUR)
@@ -191,4 +193,4 @@ def test_while_the_primary_region_is_away_a_copy_is_explained_from_where_it_is()
     assert [problem.partition(" ")[0] for problem in story.problems] == [PRIMARY]
     assert story.verdict is not None
     lost = explain(world, snapshot)
-    assert standing_of(lost) == "it was not found where one could look"
+    assert summary(lost) == "it was not found in the regions that could be read"

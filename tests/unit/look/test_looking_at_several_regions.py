@@ -186,5 +186,5 @@ def test_explain_tells_of_a_copy_while_the_primary_region_is_away(account: Accou
     told = explain(copy, "--json")
     assert told.exit_code == 1
     story = json.loads(told.stdout)
-    assert (story["there"], story["origin"]["snapshot_id"]) == (True, source.id)
+    assert (story["exists"], story["origin"]["snapshot_id"]) == (True, source.id)
     assert story["action"] == "keep"

@@ -23,7 +23,7 @@ def status_of(world: SweepingWorld) -> Status:
 
 
 def volume_protections(world: SweepingWorld) -> dict[str, VolumeHealth]:
-    return {one.volume.id: one.standing for one in status_of(world).volumes}
+    return {one.volume.id: one.health for one in status_of(world).volumes}
 
 
 def test_each_volume_stands_as_it_is() -> None:
@@ -40,7 +40,7 @@ def test_each_volume_stands_as_it_is() -> None:
         stale: VolumeHealth.LATE,
     }
     found = status_of(world)
-    assert not found.all_right
+    assert not found.healthy
     assert {one.volume.id for one in found.volumes[:2]} == {never, stale}
     (late,) = [one for one in found.volumes if one.volume.id == stale]
     assert late.why == "no snapshot for 3 d 1 h"
@@ -52,8 +52,8 @@ def test_a_first_copy_that_is_under_way_is_not_wrong() -> None:
     world.snapshot(volume)
     world.later(HOUR)
     found = status_of(world)
-    assert volume_protections(world) == {volume: VolumeHealth.FIRST_COPY}
-    assert found.all_right
+    assert volume_protections(world) == {volume: VolumeHealth.FIRST_COPY_PENDING}
+    assert found.healthy
     (row,) = found.queue
     assert 10 < row.progress_percent < 60
     assert row.expected_at is not None
@@ -82,7 +82,7 @@ def test_a_copy_behind_its_snapshot_is_told_as_such() -> None:
     world.snapshot(volume)
     world.later(HOUR)
     (one,) = status_of(world).volumes
-    assert (one.standing, one.why) == (VolumeHealth.LATE, "its copy in us-east-2 is behind its newest snapshot")
+    assert (one.health, one.why) == (VolumeHealth.LATE, "its copy in us-east-2 is behind its newest snapshot")
 
 
 def test_a_failed_copy_is_wrong_and_says_why() -> None:
@@ -92,10 +92,10 @@ def test_a_failed_copy_is_wrong_and_says_why() -> None:
     world.later(3 * HOUR)
     found = status_of(world)
     (row,) = found.queue
-    assert row.wrong
+    assert row.needs_attention
     assert row.cause == "Internal error"
-    assert found.totals["copies failed"] == 1
-    assert not found.all_right
+    assert found.totals["copies_failed"] == 1
+    assert not found.healthy
 
 
 def test_a_dr_region_out_of_reach_is_a_problem_and_the_rest_is_told() -> None:
@@ -106,8 +106,8 @@ def test_a_dr_region_out_of_reach_is_a_problem_and_the_rest_is_told() -> None:
     found = status_of(world)
     assert len(found.problems) == 1
     assert found.problems[0].startswith("us-east-2 could not be read")
-    assert not found.all_right
-    assert found.totals["snapshots managed"] == 1
+    assert not found.healthy
+    assert found.totals["snapshots_managed"] == 1
 
 
 @pytest.fixture(scope="module")
@@ -152,11 +152,11 @@ def test_prometheus_is_told_every_digit(crowded: Status, age: timedelta, printed
 
 def test_json_and_prometheus_say_the_same(crowded: Status) -> None:
     data = json.loads(json.dumps(status_as_data(crowded)))
-    assert data["all_right"] is False
+    assert data["healthy"] is False
     assert data["totals"]["volumes"] == len(data["volumes"]) == 61
     text = status_as_prometheus(crowded)
     samples = dict(line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
-    assert samples['snapkeep_all_right{system="snapkeep",region="us-east-1"}'] == "0"
+    assert samples['snapkeep_healthy{system="snapkeep",region="us-east-1"}'] == "0"
     waiting = samples['snapkeep_copies{system="snapkeep",region="us-east-1",to="us-east-2",state="waiting"}']
     assert int(waiting) == sum(row["state"] == "waiting" for row in data["queue"])
     families = [line.split()[2] for line in text.splitlines() if line.startswith("# TYPE")]

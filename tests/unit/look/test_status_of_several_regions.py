@@ -49,7 +49,7 @@ def away() -> Status:
 
 def test_every_region_has_its_newest_copy_its_figures_and_its_rpo(world: SweepingWorld) -> None:
     found = world.status()
-    assert found.all_right
+    assert found.healthy
     for volume in found.volumes:
         assert [(copy.region, copy.there) for copy in volume.copies] == [(NEAR, True), (FAR, True)]
     assert [(one.region, one.known, one.copies, one.quota) for one in found.destinations] == [
@@ -76,9 +76,9 @@ def test_of_a_region_that_is_away_nothing_is_concluded_and_the_other_is_told(awa
     assert (far.known, far.copies) == (False, 0)
     assert far.problem.startswith("us-west-2 could not be read")
     assert away.problems == (far.problem,)
-    assert not away.all_right
-    assert {one.standing for one in away.volumes} == {VolumeHealth.UNKNOWN}
-    assert {one.why for one in away.volumes} == {"nobody could look at its copy in us-west-2"}
+    assert not away.healthy
+    assert {one.health for one in away.volumes} == {VolumeHealth.UNKNOWN}
+    assert {one.why for one in away.volumes} == {"us-west-2 could not be read"}
     assert [(one.region, one.known) for one in away.rules] == [(NEAR, True), (FAR, False)]
 
 
@@ -88,7 +88,7 @@ def test_what_is_late_anyhow_is_late_whatever_a_region_that_is_away_has() -> Non
     world.later(3 * DAY)
     world.world.take_region_away(FAR)
     (one,) = world.status().volumes
-    assert one.standing is VolumeHealth.LATE
+    assert one.health is VolumeHealth.LATE
 
 
 def test_a_region_without_its_stack_is_said_to_be_so_and_the_rest_is_told(world: SweepingWorld) -> None:
@@ -98,7 +98,7 @@ def test_a_region_without_its_stack_is_said_to_be_so_and_the_rest_is_told(world:
     ]
     found = gather_status(wiring.reader(PRIMARY), destinations, world.policies, wiring.clock.now(), system="snapkeep")
     assert found.problems == ("there is no stack snapkeep-dr in us-west-2: nothing is copied there",)
-    assert not found.all_right
+    assert not found.healthy
     assert found.destinations[0].copies == 3
 
 

@@ -62,15 +62,15 @@ def test_with_all_copies_there_only_retention_speaks() -> None:
 def test_a_region_that_was_not_listed_has_no_copies_and_everything_stays() -> None:
     plan = plan_region(RegionFacts(REGION, [VOLUME], SOURCES), POLICIES, NOW, system=SYSTEM)
     assert plan.deletions == []
-    assert {copy.standing for copy in plan.missing} == {CopyStatus.MISSING}
+    assert {copy.status for copy in plan.missing} == {CopyStatus.MISSING}
 
 
 def test_missing_copies_say_how_they_stand_and_when_they_are_due() -> None:
     copies = [copy_of(SOURCES[0], DR, 1), copy_of(SOURCES[1], DR, 2, state=SnapshotState.ERROR)]
     plan = plan_region(facts(SOURCES, copies=copies, waiting=frozenset({(SOURCES[2].id, DR)})), POLICIES, NOW, system=SYSTEM)
-    assert [(copy.snapshot_id, copy.standing) for copy in plan.missing] == [
+    assert [(copy.snapshot_id, copy.status) for copy in plan.missing] == [
         (SOURCES[1].id, CopyStatus.FAILED),
-        (SOURCES[2].id, CopyStatus.WAITING),
+        (SOURCES[2].id, CopyStatus.IN_PROGRESS),
         (SOURCES[3].id, CopyStatus.MISSING),
     ]
     assert plan.missing[0].deadline == SOURCES[1].start_time + timedelta(hours=4)

@@ -252,7 +252,7 @@ def test_a_world_with_all_of_it_is_brought_to_order_by_sweeps_alone() -> None:
     assert kinds(shown, Handling.NOTED) == {FindingKind.ADOPTABLE: 416}
     assert kinds(shown, Handling.NEEDS_ATTENTION) == {FindingKind.RPO_MISSED: 4}
     assert shown.outcome is Outcome.PARTIAL
-    assert world.status().totals["without a snapshot"] == 4
+    assert world.status().totals["no_snapshot"] == 4
     assert len(world.snapshots(PRIMARY)) == 416
 
     world.world.set_faults(Faults(event_lost=0.7, copy_fails=0.3))
@@ -288,7 +288,7 @@ def test_a_world_with_all_of_it_is_brought_to_order_by_sweeps_alone() -> None:
     assert all(one["State"] == "completed" for one in world.snapshots(DR))
     assert len(world.snapshots(DR)) <= 3 * len(volumes)
     assert last[-1].counts["volumes protected"] == 4
-    assert world.status().all_right
+    assert world.status().healthy
     assert any(report.outcome is not Outcome.OK for report in reports)
     before = state_of(world)
     world.sweep(DR)

@@ -118,7 +118,7 @@ def _print_plans(plans: list[RegionPlan], moment: str, *, json: bool, csv: bool)
     else:
         for number, one in enumerate(plans):
             sys.stdout.write("\n" if number else "")
-            write_plan(sys.stdout, one, _paper(), moment=moment)
+            write_plan(sys.stdout, one, _layout(), moment=moment)
 
 
 def _print_changes(compared: list[tuple[RegionPlan, RegionPlan]], moment: str, *, json: bool) -> None:
@@ -129,10 +129,10 @@ def _print_changes(compared: list[tuple[RegionPlan, RegionPlan]], moment: str, *
         return
     for number, (before, after) in enumerate(compared):
         sys.stdout.write("\n" if number else "")
-        write_changes(sys.stdout, before, after, _paper(), moment=moment)
+        write_changes(sys.stdout, before, after, _layout(), moment=moment)
 
 
-def _paper() -> LineLayout:
+def _layout() -> LineLayout:
     """Return how wide the terminal is, or what `COLUMNS` says, and whether it wants colour."""
     from snapkeep.cli.views.plan import COLUMNS, NARROWEST, WIDEST, LineLayout  # noqa: PLC0415
 

@@ -40,7 +40,7 @@ def check(
     Exit status 1 if it has errors.
     """
     from snapkeep.cli.views import policy as policy_view  # noqa: PLC0415 - imports what --help does not need
-    from snapkeep.domain.policy.document import STANDARD_LIMITS, InvalidPolicy  # noqa: PLC0415
+    from snapkeep.domain.policy.document import STANDARD_LIMITS, InvalidPolicy, to_document  # noqa: PLC0415
 
     try:
         _, policies = parse_file(file, region=region, limits=STANDARD_LIMITS)
@@ -51,7 +51,7 @@ def check(
             print_problems(invalid, file)
         raise typer.Exit(NOT_ALL_RIGHT) from invalid
     if json:
-        print_json({"file": str(file), "errors": [], "policies": policy_view.summaries(policies)})
+        print_json({"file": str(file), "errors": [], "document": to_document(policies)})
     else:
         sys.stdout.writelines(line + "\n" for line in policy_view.summary_lines(policies))
 

@@ -48,7 +48,7 @@ def status(
 
         console = make_console()
         console.print(status_view(found, width=console.width, everything=everything))
-    if not found.all_right:
+    if not found.healthy:
         raise typer.Exit(NOT_ALL_RIGHT)
 
 

@@ -10,9 +10,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TextIO
 
+from snapkeep.cli.output import csv_cell, printable
 from snapkeep.domain.model import Action, Verdict
 from snapkeep.domain.plural import counted
-from snapkeep.domain.retention.region_plan import CopyStatus, MissingCopy, RegionPlan, VolumePlan
+from snapkeep.domain.retention.region_plan import COPY_LABELS, CopyStatus, MissingCopy, RegionPlan, VolumePlan
 from snapkeep.domain.tags import format_time
 
 COLUMNS, NARROWEST, WIDEST = 100, 80, 140
@@ -34,9 +35,9 @@ class LineLayout:
         return f"{code}{text}{_PLAIN}" if self.colour else text
 
     def wrapped(self, text: str, first: int, others: int, code: str = "") -> Iterator[str]:
-        """Given a text, return it in lines, of which the first and the others begin so far in. No id or name is cut."""
+        """Return a text, printable, in lines with these indents. No id or name is cut."""
         lines = textwrap.wrap(
-            text,
+            printable(text),
             self.columns,
             initial_indent=" " * first,
             subsequent_indent=" " * others,
@@ -61,17 +62,17 @@ CSV_HEADER = (
 )
 
 
-def write_plan(out: TextIO, plan: RegionPlan, paper: LineLayout, *, moment: str = "") -> None:
+def write_plan(out: TextIO, plan: RegionPlan, layout: LineLayout, *, moment: str = "") -> None:
     """Given a region's plan, write it volume by volume, then what is missing and the totals; `moment` says for when it is."""
-    out.write(f"{paper.paint(BOLD, plan.region)}  by {plan.policies.source}{moment}\n")
+    out.write(f"{layout.paint(BOLD, plan.region)}  by {printable(plan.policies.source)}{moment}\n")
     for volume in plan.volumes:
         out.write("\n")
-        out.writelines(line + "\n" for line in _volume_lines(volume, plan.region, paper))
+        out.writelines(line + "\n" for line in _volume_lines(volume, plan.region, layout))
     if plan.missing:
-        out.write(f"\n{paper.paint(BOLD, 'copies missing')}\n")
-        out.writelines(line + "\n" for line in missing_lines(plan.missing, paper))
+        out.write(f"\n{layout.paint(BOLD, 'copies missing')}\n")
+        out.writelines(line + "\n" for line in missing_lines(plan.missing, layout))
     out.write("\n")
-    out.writelines(line + "\n" for line in paper.wrapped(totals_line(plan), 0, 4))
+    out.writelines(line + "\n" for line in layout.wrapped(totals_line(plan), 0, 4))
 
 
 def totals_line(plan: RegionPlan) -> str:
@@ -117,7 +118,7 @@ def write_csv(out: TextIO, plans: Iterable[RegionPlan]) -> None:
     table = csv.writer(out, lineterminator="\n")
     table.writerow(CSV_HEADER)
     for plan in plans:
-        table.writerows(rows(plan))
+        table.writerows([csv_cell(value) for value in row] for row in rows(plan))
 
 
 def write_json(out: TextIO, plans: Iterable[RegionPlan]) -> None:
@@ -168,7 +169,7 @@ def _volume_as_data(volume: VolumePlan) -> dict[str, Any]:
                 "snapshot_id": copy.snapshot_id,
                 "region": copy.region,
                 "deadline": format_time(copy.deadline),
-                "standing": copy.standing.value,
+                "status": copy.status.value,
             }
             for copy in volume.missing
         ],
@@ -188,45 +189,46 @@ def verdict_as_data(verdict: Verdict) -> dict[str, Any]:
     }
 
 
-def _volume_lines(volume: VolumePlan, region: str, paper: LineLayout) -> Iterator[str]:
+def _volume_lines(volume: VolumePlan, region: str, layout: LineLayout) -> Iterator[str]:
     selection = volume.selection
     where = "" if volume.volume else " (gone)" if volume.lineage.region == region else f" (of {volume.lineage.region})"
-    head, *others = paper.wrapped(
+    head, *others = layout.wrapped(
         f"{volume.lineage.volume_id}{where}  {volume.policy_name or 'no policy'}: {selection.why}", 0, 4
     )
-    yield paper.paint(BOLD, volume.lineage.volume_id) + head.removeprefix(volume.lineage.volume_id)
+    yield layout.paint(BOLD, volume.lineage.volume_id) + head.removeprefix(volume.lineage.volume_id)
     yield from others
     for passed, why in selection.passed_over:
-        yield from paper.wrapped(f"not {passed}: {why}", 4, 6, DIM)
+        yield from layout.wrapped(f"not {passed}: {why}", 4, 6, DIM)
     for text in (*([selection.problem] if selection.problem else []), *volume.refusals):
-        yield from paper.wrapped(f"! {text}", 4, 6, RED)
+        yield from layout.wrapped(f"! {text}", 4, 6, RED)
     adopted = set(volume.adopted)
     for verdict in reversed(volume.verdicts):
-        yield from verdict_lines(verdict, paper, adopted=verdict.snapshot.id in adopted)
+        yield from verdict_lines(verdict, layout, adopted=verdict.snapshot.id in adopted)
 
 
-def verdict_lines(verdict: Verdict, paper: LineLayout, *, adopted: bool = False) -> Iterator[str]:
+def verdict_lines(verdict: Verdict, layout: LineLayout, *, adopted: bool = False) -> Iterator[str]:
     """Given a verdict, return it in lines: when and which snapshot, what happens to it, and every reason."""
     snapshot = verdict.snapshot
-    action = paper.paint(YELLOW, "delete") if verdict.action is Action.DELETE else "keep  "
+    action = layout.paint(YELLOW, "delete") if verdict.action is Action.DELETE else "keep  "
     head = f"  {snapshot.origin.start_time:%Y-%m-%d %H:%M}  {snapshot.id:<22}  "
-    reasons = "; ".join([*(["would be adopted"] if adopted else []), *(reason.text for reason in verdict.reasons)])
-    if REASONS_AT + len(reasons) <= paper.columns:
+    reasons = printable("; ".join([*(["would be adopted"] if adopted else []), *(reason.text for reason in verdict.reasons)]))
+    if REASONS_AT + len(reasons) <= layout.columns:
         yield f"{head}{action} {reasons}"
         return
-    first, *others = paper.wrapped(reasons, REASONS_AT, REASONS_AT)
+    first, *others = layout.wrapped(reasons, REASONS_AT, REASONS_AT)
     yield f"{head}{action} {first.lstrip()}"
     yield from others
 
 
-def missing_lines(missing: Sequence[MissingCopy], paper: LineLayout) -> Iterator[str]:
+def missing_lines(missing: Sequence[MissingCopy], layout: LineLayout) -> Iterator[str]:
     """Given copies that are missing, return them in lines, volume by volume."""
     by_volume: dict[str, list[MissingCopy]] = defaultdict(list)
     width = max((len(copy.region) for copy in missing), default=0)
     for copy in missing:
         by_volume[copy.lineage.volume_id].append(copy)
     for volume_id, copies in by_volume.items():
-        yield f"  of {volume_id}"
+        yield f"  of {printable(volume_id)}"
         for copy in copies:
-            standing = paper.paint(RED, copy.standing.value) if copy.standing is CopyStatus.FAILED else copy.standing.value
-            yield f"  {copy.snapshot_id:<22}  to {copy.region:<{width}}  due {copy.deadline:%Y-%m-%d %H:%M}  {standing}"
+            label = COPY_LABELS[copy.status]
+            label = layout.paint(RED, label) if copy.status is CopyStatus.FAILED else label
+            yield f"  {copy.snapshot_id:<22}  to {copy.region:<{width}}  due {copy.deadline:%Y-%m-%d %H:%M}  {label}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any, TextIO
 
+from snapkeep.cli.output import printable
 from snapkeep.cli.views.plan import BOLD, DIM, REASONS_AT, YELLOW, LineLayout, missing_lines, verdict_as_data, verdict_lines
 from snapkeep.cli.views.policy import comparison_as_data
 from snapkeep.domain.model import Lineage
@@ -12,21 +13,21 @@ from snapkeep.domain.plural import counted
 from snapkeep.domain.retention.region_plan import Change, Comparison, RegionPlan, compare
 
 
-def write_changes(out: TextIO, before: RegionPlan, after: RegionPlan, paper: LineLayout, *, moment: str = "") -> None:
+def write_changes(out: TextIO, before: RegionPlan, after: RegionPlan, layout: LineLayout, *, moment: str = "") -> None:
     """Given the plan in force and another for the same facts, write all that would change, and how much that is."""
     comparison = compare(before, after)
     about = f"{after.region}  by {after.policies.source}{moment}, against {before.policies.source} now"
-    first, *others = paper.wrapped(about, 0, 4)
-    out.writelines(line + "\n" for line in (paper.paint(BOLD, after.region) + first.removeprefix(after.region), *others))
+    first, *others = layout.wrapped(about, 0, 4)
+    out.writelines(line + "\n" for line in (layout.paint(BOLD, after.region) + first.removeprefix(after.region), *others))
     if comparison.nothing:
         out.write("  nothing would change\n")
         return
-    for heading, lines in _sections(comparison, after, paper):
+    for heading, lines in _sections(comparison, after, layout):
         if found := list(lines):
-            out.write(f"\n{paper.paint(BOLD, heading)}\n")
+            out.write(f"\n{layout.paint(BOLD, heading)}\n")
             out.writelines(line + "\n" for line in found)
     out.write("\n")
-    out.writelines(line + "\n" for line in paper.wrapped(_totals_line(after.region, comparison), 0, 4))
+    out.writelines(line + "\n" for line in layout.wrapped(_totals_line(after.region, comparison), 0, 4))
 
 
 def changes_as_data(before: RegionPlan, after: RegionPlan) -> dict[str, Any]:
@@ -45,44 +46,44 @@ def _place_in(plan: RegionPlan) -> Callable[[Change], int]:
     return lambda change: places[change.after.snapshot.id]
 
 
-def _sections(comparison: Comparison, after: RegionPlan, paper: LineLayout) -> Iterator[tuple[str, Iterator[str]]]:
-    yield "volumes under another policy", _moved_lines(comparison, after, paper)
-    yield "plans that would be refused", _refused_lines(comparison, paper)
-    yield "snapshots that would go", _change_lines(comparison.deleted, paper)
-    yield "snapshots that would stay", _change_lines(comparison.kept, paper)
+def _sections(comparison: Comparison, after: RegionPlan, layout: LineLayout) -> Iterator[tuple[str, Iterator[str]]]:
+    yield "volumes under another policy", _moved_lines(comparison, after, layout)
+    yield "plans that would be refused", _refused_lines(comparison, layout)
+    yield "snapshots that would go", _change_lines(comparison.deleted, layout)
+    yield "snapshots that would stay", _change_lines(comparison.kept, layout)
     yield "snapshots that would be adopted", _adopted_lines(comparison)
-    yield "copies that would be made", missing_lines(comparison.copies, paper)
-    yield "copies that would not be made any more", missing_lines(comparison.copies_dropped, paper)
+    yield "copies that would be made", missing_lines(comparison.copies, layout)
+    yield "copies that would not be made any more", missing_lines(comparison.copies_dropped, layout)
 
 
-def _moved_lines(comparison: Comparison, after: RegionPlan, paper: LineLayout) -> Iterator[str]:
+def _moved_lines(comparison: Comparison, after: RegionPlan, layout: LineLayout) -> Iterator[str]:
     why = {plan.lineage: plan.selection.why for plan in after.volumes}
     for lineage, before, now in comparison.moved:
         text = f"{lineage.volume_id}  from {before or 'no policy'} to {now or 'no policy'}: {why[lineage]}"
-        yield from paper.wrapped(text, 2, 4, "" if now else YELLOW)
+        yield from layout.wrapped(text, 2, 4, "" if now else YELLOW)
 
 
-def _refused_lines(comparison: Comparison, paper: LineLayout) -> Iterator[str]:
+def _refused_lines(comparison: Comparison, layout: LineLayout) -> Iterator[str]:
     for plan in comparison.refused:
-        yield from paper.wrapped(f"{plan.lineage.volume_id}  {'; '.join(plan.refusals)}", 2, 4)
+        yield from layout.wrapped(f"{plan.lineage.volume_id}  {'; '.join(plan.refusals)}", 2, 4)
 
 
-def _change_lines(changed: tuple[Change, ...], paper: LineLayout) -> Iterator[str]:
+def _change_lines(changed: tuple[Change, ...], layout: LineLayout) -> Iterator[str]:
     lineage: Lineage | None = None
     for change in changed:
         origin = change.after.snapshot.origin
         if origin.lineage != lineage:
             lineage = origin.lineage
-            yield f"  of {lineage.volume_id}"
-        yield from verdict_lines(change.after, paper)
+            yield f"  of {printable(lineage.volume_id)}"
+        yield from verdict_lines(change.after, layout)
         before = f"now {change.before.action}: {'; '.join(reason.text for reason in change.before.reasons)}"
-        yield from paper.wrapped(before, REASONS_AT, REASONS_AT, DIM)
+        yield from layout.wrapped(before, REASONS_AT, REASONS_AT, DIM)
 
 
 def _adopted_lines(comparison: Comparison) -> Iterator[str]:
     for plan in comparison.adopted:
         ids = set(plan.adopted)
-        yield f"  of {plan.lineage.volume_id}"
+        yield f"  of {printable(plan.lineage.volume_id)}"
         found = (verdict.snapshot for verdict in plan.verdicts if verdict.snapshot.id in ids)
         yield from (f"  {one.origin.start_time:%Y-%m-%d %H:%M}  {one.id}" for one in found)
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from snapkeep.domain.durations import format_duration
-from snapkeep.domain.plural import counted, inflected
-from snapkeep.domain.policy.model import CopyRule, Policy, PolicySet, Retention, Selector
+from snapkeep.domain.plural import counted, noun_for
+from snapkeep.domain.policy.model import CopyRule, PolicySet, Retention, Selector
 from snapkeep.domain.prices import completion_price_usd_per_gib
 from snapkeep.domain.retention.periods import PERIODS
 from snapkeep.domain.retention.region_plan import Comparison
@@ -39,29 +39,6 @@ def remarks(policies: PolicySet) -> Iterator[str]:
             later = ", ".join(one.name for one in policies.policies[number + 1 :])
             yield f"note: {policy.name} takes every volume; {later} governs only volumes whose tag names it"
             return
-
-
-def summaries(policies: PolicySet) -> list[dict[str, Any]]:
-    """Given policies, return what they say as plain data."""
-    return [_summary(policy) for policy in policies.policies]
-
-
-def _summary(policy: Policy) -> dict[str, Any]:
-    return {
-        "name": policy.name,
-        "select": selector_text(policy.selector),
-        "rpo": format_duration(policy.rpo),
-        "keep": retention_text(policy.retention),
-        "copies": [
-            {
-                "region": rule.region,
-                "copy_within": format_duration(rule.copy_within),
-                "keep": retention_text(rule.retention),
-                "completion_price_usd_per_gib": completion_price_usd_per_gib(rule.completion_minutes),
-            }
-            for rule in policy.copies
-        ],
-    }
 
 
 def retention_text(retention: Retention) -> str:
@@ -128,7 +105,7 @@ def comparison_lines(region: str, comparison: Comparison) -> Iterator[str]:
         ("copies more to make", copies),
         *([("plans more that would be refused", refused)] if refused else []),
     ):
-        yield f"  {len(items):>6,}  {inflected(len(items), what)}"
+        yield f"  {len(items):>6,}  {noun_for(len(items), what)}"
         yield from (f"            {item}" for item in items[:_SHOWN])
         if len(items) > _SHOWN:
             yield f"            and {len(items) - _SHOWN:,} more"

@@ -10,16 +10,15 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
-from snapkeep.domain import protection as rpo
 from snapkeep.domain.copies.entry import LABELS, EntryState
-from snapkeep.domain.plural import counted, inflected
-from snapkeep.domain.protection import VolumeHealth, age_text
+from snapkeep.domain.plural import counted, noun_for
+from snapkeep.domain.protection import HEALTH_LABELS, Newest, VolumeHealth, VolumeProtection, age_text
 from snapkeep.domain.sweep.report import age_known
-from snapkeep.usecases.look.status import QueuedRow, Status
+from snapkeep.usecases.look.status import TOTAL_LABELS, QueuedCopy, Status, StatusTotal
 
 STYLES = {
     VolumeHealth.PROTECTED: "green",
-    VolumeHealth.FIRST_COPY: "yellow",
+    VolumeHealth.FIRST_COPY_PENDING: "yellow",
     VolumeHealth.LATE: "bold red",
     VolumeHealth.UNKNOWN: "yellow",
     VolumeHealth.NO_SNAPSHOT: "bold red",
@@ -27,7 +26,7 @@ STYLES = {
 }
 MARKS = {
     VolumeHealth.PROTECTED: "✓",
-    VolumeHealth.FIRST_COPY: "…",
+    VolumeHealth.FIRST_COPY_PENDING: "…",
     VolumeHealth.LATE: "✗",
     VolumeHealth.UNKNOWN: "?",
     VolumeHealth.NO_SNAPSHOT: "✗",
@@ -35,6 +34,8 @@ MARKS = {
 }
 WIDE = 110
 SHOWN = 40
+ALWAYS_SHOWN = frozenset({StatusTotal.VOLUMES, StatusTotal.PROTECTED})
+ALARMING = frozenset({StatusTotal.LATE, StatusTotal.NO_SNAPSHOT, StatusTotal.COPIES_FAILED, StatusTotal.COPIES_LATE})
 
 
 def status_view(status: Status, *, width: int, everything: bool = False) -> RenderableType:
@@ -54,7 +55,7 @@ def status_view(status: Status, *, width: int, everything: bool = False) -> Rend
 
 
 def _headline(status: Status) -> RenderableType:
-    verdict = Text("all is right", "bold green") if status.all_right else Text("something is wrong", "bold red")
+    verdict = Text("all is right", "bold green") if status.healthy else Text("something is wrong", "bold red")
     return Rule(Text.assemble(f"{status.system} in {status.region}: ", verdict, (f"  {status.at:%Y-%m-%d %H:%M} UTC", "dim")))
 
 
@@ -68,8 +69,8 @@ def _volumes(status: Status, *, width: int, everything: bool) -> RenderableType:
     if wide:
         table.add_column("RPO age / asked", justify="right", no_wrap=True)
     table.add_column("", overflow="fold")
-    shown = [one for one in status.volumes if everything or one.wrong]
-    calm = [one for one in status.volumes if not one.wrong]
+    shown = [one for one in status.volumes if everything or one.needs_attention]
+    calm = [one for one in status.volumes if not one.needs_attention]
     if not everything:
         shown += calm[: max(0, SHOWN - len(shown))]
     for one in shown:
@@ -78,37 +79,37 @@ def _volumes(status: Status, *, width: int, everything: bool) -> RenderableType:
     return Group(table, Text(f"and {left:,} more that are all right: --all", "dim")) if left else table
 
 
-def _volume_cells(one: rpo.VolumeProtection, now: datetime, *, wide: bool) -> list[RenderableType]:
-    style = STYLES[one.standing]
+def _volume_cells(one: VolumeProtection, now: datetime, *, wide: bool) -> list[RenderableType]:
+    style = STYLES[one.health]
     name = one.volume.tags.get("Name", "")
-    title = Text.assemble((f"{MARKS[one.standing]} ", style), one.volume.id)
+    title = Text.assemble((f"{MARKS[one.health]} ", style), one.volume.id)
     if name and wide:
         title.append(f" {name[:20]}", "dim")
     copies = Text("\n").join(_copy_cell(copy, now, several=len(one.copies) > 1) for copy in one.copies)
     cells: list[RenderableType] = [title, one.policy or Text("-", "dim"), _age(one.snapshot, now), copies]
     if wide:
         cells.append(_rpo_cell(one))
-    cells.append(Text(one.why or str(one.standing), style))
+    cells.append(Text(one.why or HEALTH_LABELS[one.health], style))
     return cells
 
 
-def _copy_cell(copy: rpo.Newest, now: datetime, *, several: bool) -> Text:
+def _copy_cell(copy: Newest, now: datetime, *, several: bool) -> Text:
     found = _age(copy, now)
     return Text.assemble((f"{copy.region} ", "dim"), found) if several else found
 
 
-def _age(one: rpo.Newest, now: datetime) -> Text:
+def _age(one: Newest, now: datetime) -> Text:
     if not one.known:
         return Text("?", "yellow")
     return Text(age_text(one.age(now))) if one.there else Text("none", "yellow")
 
 
-def _rpo_cell(one: rpo.VolumeProtection) -> Text:
+def _rpo_cell(one: VolumeProtection) -> Text:
     if not one.policy:
         return Text("-", "dim")
     age = age_text(one.age) if one.age is not None else "-"
-    missed = one.age is None or one.age > one.asked
-    return Text.assemble((age, "red" if missed and one.wrong else ""), (f" / {age_text(one.asked)}", "dim"))
+    missed = one.age is None or one.age > one.rpo
+    return Text.assemble((age, "red" if missed and one.needs_attention else ""), (f" / {age_text(one.rpo)}", "dim"))
 
 
 def _destinations(status: Status) -> RenderableType:
@@ -132,14 +133,14 @@ def _rules(status: Status) -> RenderableType:
     table = _plain_table("policy", "volumes", "without copy", "worst", "median", "asked", "missed")
     for one in status.rules:
         title = Text.assemble(one.policy, (" to ", "dim"), one.region)
-        asked = Text(age_text(one.asked), "dim")
+        asked = Text(age_text(one.rpo), "dim")
         if not one.known:
             unknown = Text("?", "yellow")
             table.add_row(title, f"{one.volumes:,}", unknown, unknown, unknown, asked, unknown)
             continue
         worst, median = Text("-", "dim"), Text("-", "dim")
         if one.without_copy < one.volumes:
-            worst = Text(age_text(one.worst), "red" if one.worst > one.asked else "")
+            worst = Text(age_text(one.worst), "red" if one.worst > one.rpo else "")
             median = Text(age_text(one.median))
         table.add_row(title, f"{one.volumes:,}", f"{one.without_copy:,}", worst, median, asked, _bad(one.late))
     return table
@@ -186,7 +187,7 @@ def _queue(status: Status, *, width: int, everything: bool) -> RenderableType:
     return Group(table, Text(f"and {left:,} more: --all", "dim")) if left else table
 
 
-def _state_cell(row: QueuedRow) -> RenderableType:
+def _state_cell(row: QueuedCopy) -> RenderableType:
     if row.state is EntryState.RUNNING:
         bar = Table.grid(padding=(0, 1))
         bar.add_row(ProgressBar(100, row.progress_percent, width=10), f"{row.progress_percent} %")
@@ -195,7 +196,7 @@ def _state_cell(row: QueuedRow) -> RenderableType:
     return Text(LABELS[row.state], style)
 
 
-def _expected_cell(row: QueuedRow, now: datetime) -> Text:
+def _expected_cell(row: QueuedCopy, now: datetime) -> Text:
     if row.state is EntryState.FAILED:
         return Text("-", "dim")
     if row.expected_at is None:
@@ -204,7 +205,7 @@ def _expected_cell(row: QueuedRow, now: datetime) -> Text:
     return Text(f"in {age_text(left)}", "red" if row.expected_at > row.deadline else "")
 
 
-def _remark(row: QueuedRow) -> Text:
+def _remark(row: QueuedCopy) -> Text:
     if row.cause:
         attempts = f"{row.attempts} attempts: " if row.attempts > 1 else ""
         return Text(f"{attempts}{row.cause}", "red" if row.state is EntryState.FAILED else "yellow")
@@ -214,17 +215,16 @@ def _remark(row: QueuedRow) -> Text:
 
 
 def _totals(status: Status) -> Text:
-    bad = {"late", "without a snapshot", "copies failed", "copies late"}
     line = Text()
-    for name, count in status.totals.items():
-        if not count and name not in ("volumes", "protected"):
+    for total, count in status.totals.items():
+        if not count and total not in ALWAYS_SHOWN:
             continue
         if line:
             line.append(", ")
-        line.append(f"{count:,} {inflected(count, name)}", "bold red" if name in bad else "")
+        line.append(f"{count:,} {noun_for(count, TOTAL_LABELS[total])}", "bold red" if total in ALARMING else "")
     for ages in status.policies:
         line.append(f"\npolicy {ages.policy}: ", "bold")
         known = f"worst {age_text(ages.worst)}, median {age_text(ages.median)}" if age_known(ages) else "not known"
         line.append(f"{counted(ages.volumes, 'volume')}, RPO age {known}, ")
-        line.append(f"asked {age_text(ages.asked)}")
+        line.append(f"asked {age_text(ages.rpo)}")
     return line

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from snapkeep.domain import protection as rpo
-from snapkeep.domain.copies.entry import LABELS, EntryState
+from snapkeep.cli.output import prometheus_label
+from snapkeep.domain.copies.entry import EntryState
+from snapkeep.domain.protection import Newest, VolumeHealth, VolumeProtection
 from snapkeep.domain.tags import format_time
-from snapkeep.usecases.look.status import DestinationStanding, QueuedRow, Status
+from snapkeep.usecases.look.status import DestinationStatus, QueuedCopy, Status, StatusTotal
 
 
 def status_as_data(status: Status) -> dict[str, Any]:
@@ -17,15 +18,15 @@ def status_as_data(status: Status) -> dict[str, Any]:
         "system": status.system,
         "region": status.region,
         "at": format_time(status.at),
-        "all_right": status.all_right,
+        "healthy": status.healthy,
         "problems": list(status.problems),
-        "totals": dict(status.totals),
+        "totals": {total.value: count for total, count in status.totals.items()},
         "policies": [
             {
                 "policy": one.policy,
                 "volumes": one.volumes,
                 "missed": one.late,
-                "asked_seconds": one.asked.total_seconds(),
+                "rpo_seconds": one.rpo.total_seconds(),
                 "worst_seconds": one.worst.total_seconds(),
                 "median_seconds": one.median.total_seconds(),
             }
@@ -39,7 +40,7 @@ def status_as_data(status: Status) -> dict[str, Any]:
                 "volumes": one.volumes,
                 "without_copy": one.without_copy,
                 "missed": one.late,
-                "asked_seconds": one.asked.total_seconds(),
+                "rpo_seconds": one.rpo.total_seconds(),
                 "worst_seconds": one.worst.total_seconds(),
                 "median_seconds": one.median.total_seconds(),
             }
@@ -51,16 +52,16 @@ def status_as_data(status: Status) -> dict[str, Any]:
     }
 
 
-def _volume(one: rpo.VolumeProtection) -> dict[str, Any]:
+def _volume(one: VolumeProtection) -> dict[str, Any]:
     return {
         "volume_id": one.volume.id,
         "name": one.volume.tags.get("Name", ""),
         "policy": one.policy,
         "why_policy": one.why_policy,
-        "standing": str(one.standing),
-        "wrong": one.wrong,
+        "health": one.health.value,
+        "needs_attention": one.needs_attention,
         "why": one.why,
-        "rpo_asked_seconds": one.asked.total_seconds(),
+        "rpo_seconds": one.rpo.total_seconds(),
         "rpo_age_seconds": one.age.total_seconds() if one.age is not None else None,
         "newest_snapshot": _newest(one.snapshot),
         "newest_copies": [_newest(copy) for copy in one.copies],
@@ -70,7 +71,7 @@ def _volume(one: rpo.VolumeProtection) -> dict[str, Any]:
     }
 
 
-def _destination(one: DestinationStanding) -> dict[str, Any]:
+def _destination(one: DestinationStatus) -> dict[str, Any]:
     return {
         "region": one.region,
         "known": one.known,
@@ -85,18 +86,18 @@ def _destination(one: DestinationStanding) -> dict[str, Any]:
     }
 
 
-def _newest(one: rpo.Newest) -> dict[str, Any]:
+def _newest(one: Newest) -> dict[str, Any]:
     start_time = format_time(one.start_time) if one.there else None
     return {"region": one.region, "known": one.known, "id": one.id, "start_time": start_time}
 
 
-def _row(row: QueuedRow) -> dict[str, Any]:
+def _row(row: QueuedCopy) -> dict[str, Any]:
     return {
         "snapshot_id": row.snapshot_id,
         "volume_id": row.volume_id,
         "from": row.source_region,
         "to": row.region,
-        "state": LABELS[row.state],
+        "state": row.state.value.lower(),
         "progress_percent": row.progress_percent,
         "copy_id": row.copy_id,
         "attempts": row.attempts,
@@ -128,18 +129,15 @@ def _of_volumes(status: Status) -> list[Family]:
     base = _labels(status)
     governed = [one for one in status.volumes if one.policy]
     return [
-        ("snapkeep_all_right", "1 when nothing is wrong.", [(base, float(status.all_right))]),
+        ("snapkeep_healthy", "1 when nothing needs attention.", [(base, float(status.healthy))]),
         (
             "snapkeep_volumes",
-            "Volumes by how they stand.",
-            [
-                (base | {"standing": str(standing)}, sum(one.standing is standing for one in status.volumes))
-                for standing in rpo.VolumeHealth
-            ],
+            "Volumes by health.",
+            [(base | {"health": health.value}, sum(one.health is health for one in status.volumes)) for health in VolumeHealth],
         ),
         (
             "snapkeep_rpo_age_seconds",
-            "Age of what could be restored, by volume.",
+            "Age of the data that could be restored, by volume.",
             [
                 (base | {"volume": one.volume.id, "policy": one.policy}, one.age.total_seconds())
                 for one in governed
@@ -157,11 +155,11 @@ def _of_volumes(status: Status) -> list[Family]:
             ],
         ),
         (
-            "snapkeep_rpo_asked_seconds",
-            "Age that the policy allows.",
-            [(base | {"policy": one.policy}, one.asked.total_seconds()) for one in status.policies],
+            "snapkeep_rpo_seconds",
+            "RPO of a policy.",
+            [(base | {"policy": one.policy}, one.rpo.total_seconds()) for one in status.policies],
         ),
-        ("snapkeep_snapshots_managed", "Managed snapshots.", [(base, status.totals["snapshots managed"])]),
+        ("snapkeep_snapshots_managed", "Managed snapshots.", [(base, status.totals[StatusTotal.SNAPSHOTS_MANAGED])]),
     ]
 
 
@@ -171,7 +169,7 @@ def _of_regions(status: Status) -> list[Family]:
     return [
         (
             "snapkeep_dr_region_known",
-            "1 for a DR region that could be looked at; one that could not has no other samples.",
+            "1 for a DR region that could be read; one that could not has no other samples.",
             [(base | {"to": one.region}, float(one.known)) for one in status.destinations],
         ),
         (
@@ -179,7 +177,7 @@ def _of_regions(status: Status) -> list[Family]:
             "Copies in the queue of a DR region by state.",
             [
                 (
-                    base | {"to": one.region, "state": LABELS[state]},
+                    base | {"to": one.region, "state": state.value.lower()},
                     sum(row.state is state and row.region == one.region for row in status.queue),
                 )
                 for one in known
@@ -203,7 +201,7 @@ def _of_regions(status: Status) -> list[Family]:
 def _family(name: str, text: str, samples: Iterable[tuple[Mapping[str, str], float]]) -> str:
     lines = [f"# HELP {name} {text}", f"# TYPE {name} gauge"]
     for labels, value in samples:
-        inside = ",".join(f'{key}="{_escaped(label)}"' for key, label in labels.items())
+        inside = ",".join(f'{key}="{prometheus_label(label)}"' for key, label in labels.items())
         lines.append(f"{name}{{{inside}}} {_exact(value)}")
     return "\n".join(lines) + "\n"
 
@@ -211,7 +209,3 @@ def _family(name: str, text: str, samples: Iterable[tuple[Mapping[str, str], flo
 def _exact(value: float) -> str:
     """Given a number, return it with every digit that it has, a whole one without a point."""
     return str(int(value)) if value == int(value) else repr(value)
-
-
-def _escaped(label: str) -> str:
-    return label.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")

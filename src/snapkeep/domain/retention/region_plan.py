@@ -40,11 +40,18 @@ class RegionFacts:
 
 
 class CopyStatus(StrEnum):
-    """How a copy that a policy asks for stands."""
+    """What became of a copy that a policy requires. The values are identifiers for machines; `COPY_LABELS` has the words."""
 
-    WAITING = "waiting or running"
+    IN_PROGRESS = "in_progress"
     FAILED = "failed"
     MISSING = "missing"
+
+
+COPY_LABELS = {
+    CopyStatus.IN_PROGRESS: "waiting or running",
+    CopyStatus.FAILED: "failed",
+    CopyStatus.MISSING: "missing",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +63,7 @@ class MissingCopy:
     policy: str
     region: str
     deadline: datetime
-    standing: CopyStatus
+    status: CopyStatus
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -257,7 +264,7 @@ class _Planner:
                 policy.name,
                 rule.region,
                 snapshot.origin.start_time + rule.copy_within,
-                _standing((snapshot.id, rule.region), copies, failed),
+                _status_of((snapshot.id, rule.region), copies, failed),
             )
             for snapshot in snapshots
             if snapshot.completed and snapshot.managed_by(self.system)
@@ -352,7 +359,7 @@ def _is_missing(snapshot: Snapshot, rule: CopyRule, copies: CopyFacts) -> bool:
     return newest is None or snapshot.origin.start_time >= newest
 
 
-def _standing(copy: SnapshotInRegion, copies: CopyFacts, failed: set[SnapshotInRegion]) -> CopyStatus:
+def _status_of(copy: SnapshotInRegion, copies: CopyFacts, failed: set[SnapshotInRegion]) -> CopyStatus:
     if copy in copies.waiting:
-        return CopyStatus.WAITING
+        return CopyStatus.IN_PROGRESS
     return CopyStatus.FAILED if copy in failed else CopyStatus.MISSING

@@ -138,7 +138,7 @@ class _Primary:
                 continue
             urgency = self.newest_copied.get((missing.lineage, missing.region), NEVER)
             enqueue = Enqueue(by_id[missing.snapshot_id], policy, rule)
-            finding = self._copy(missing.region, entry, enqueue, urgency, under_way=missing.standing is CopyStatus.WAITING)
+            finding = self._copy(missing.region, entry, enqueue, urgency, under_way=missing.status is CopyStatus.IN_PROGRESS)
             if finding is not None:
                 yield finding
         for entry in self.facts.queued.values():

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 
-from snapkeep.domain.plural import counted, inflected
+from snapkeep.domain.plural import counted, noun_for
 from snapkeep.domain.protection import PolicyAges, age_text
 from snapkeep.domain.sweep.findings import Finding, FindingKind
 
@@ -235,13 +235,13 @@ def _group_lines(group: Group) -> list[str]:
 
 def _figures(report: SweepReport) -> list[str]:
     lines = ["Figures:"]
-    lines += [f"  {count:>9,}  {inflected(count, name)}" for name, count in report.counts.items()]
+    lines += [f"  {count:>9,}  {noun_for(count, name)}" for name, count in report.counts.items()]
     for ages in report.policies:
         known = f"worst RPO age {age_text(ages.worst)}, median {age_text(ages.median)}"
         standing = known if age_known(ages) else "nothing to restore from yet"
         lines.append(
             f"  policy {ages.policy}: {counted(ages.volumes, 'volume')}, {standing}, "
-            f"asked {age_text(ages.asked)}, {ages.late:,} missed"
+            f"asked {age_text(ages.rpo)}, {ages.late:,} missed"
         )
     return lines
 

@@ -74,7 +74,7 @@ def _ages_to_json(ages: PolicyAges) -> dict[str, Any]:
         "policy": ages.policy,
         "volumes": ages.volumes,
         "late": ages.late,
-        "asked_seconds": ages.asked.total_seconds(),
+        "asked_seconds": ages.rpo.total_seconds(),
         "worst_seconds": ages.worst.total_seconds(),
         "median_seconds": ages.median.total_seconds(),
     }
@@ -83,7 +83,7 @@ def _ages_to_json(ages: PolicyAges) -> dict[str, Any]:
 def _ages_from_json(data: Mapping[str, Any]) -> PolicyAges:
     return PolicyAges(
         policy=data["policy"],
-        asked=timedelta(seconds=data["asked_seconds"]),
+        rpo=timedelta(seconds=data["asked_seconds"]),
         volumes=data["volumes"],
         late=data["late"],
         worst=timedelta(seconds=data["worst_seconds"]),

@@ -113,11 +113,11 @@ def _show(server: Server, *, json: bool, detached: bool) -> None:
         print_json({**asdict(server), "environment": variables})
         return
     console = make_console()
-    console.print(f"The embedded AWS answers at [bold]{server.endpoint_url}[/]. To use it:\n")
+    console.print(f"The embedded AWS answers at [bold]{server.endpoint_url}[/]. To use it:\n", markup=True)
     for name, value in variables.items():
         console.print(f"  export {name}={value}", soft_wrap=True)
-    console.print("\nTry: [bold]aws ec2 create-volume --size 1 --availability-zone us-east-1a[/]")
-    console.print("Stop: [bold]snapkeep local down[/]" if detached else "Stop: Ctrl-C")
+    console.print("\nTry: [bold]aws ec2 create-volume --size 1 --availability-zone us-east-1a[/]", markup=True)
+    console.print("Stop: [bold]snapkeep local down[/]" if detached else "Stop: Ctrl-C", markup=True)
 
 
 def _show_statuses(found: list[Any]) -> None:
@@ -125,7 +125,7 @@ def _show_statuses(found: list[Any]) -> None:
 
     console = make_console()
     if not found:
-        console.print("Nothing is running. Start it: [bold]snapkeep local up --detach[/]")
+        console.print("Nothing is running. Start it: [bold]snapkeep local up --detach[/]", markup=True)
     for one in found:
         if not one.world["places"]:
             console.print(f"{one.server.endpoint_url} runs; nothing is in it yet.")

@@ -54,7 +54,7 @@ def _print_charts(result: Result, console: Console) -> None:
     tops = [f"up to {max(values, default=0):{form}}" for _, values, form in lines]
     width = max(8, min(CHART_WIDTH, console.width - label_width - max(map(len, tops)) - 6))
     for (label, values, _), top in zip(lines, tops, strict=True):
-        console.print(f"  {label:<{label_width}}  [cyan]{sparkline(values, width)}[/cyan]  {top}", soft_wrap=True)
+        console.print(f"  {label:<{label_width}}  [cyan]{sparkline(values, width)}[/cyan]  {top}", soft_wrap=True, markup=True)
     notes = Table.grid(padding=(0, 2))
     for moment in result.worst:
         notes.add_row("", Text(f"{moment.at:%Y-%m-%d}", "yellow"), Text(moment.what))

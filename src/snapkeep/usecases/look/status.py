@@ -1,26 +1,70 @@
-"""How everything stands now: volumes against their policies, and the queue of copies. Nothing is written."""
+"""The status of a system: each volume against its policy, and each queue of copies. Nothing is written."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import StrEnum
 from statistics import fmean
 
-from snapkeep.domain import protection as rpo
 from snapkeep.domain.copies.entry import NOT_STARTED, OPEN, EntryState, QueueEntry
 from snapkeep.domain.errors import SnapkeepError
 from snapkeep.domain.model import Snapshot, SnapshotState, Volume
 from snapkeep.domain.policy.model import PolicySet
+from snapkeep.domain.protection import (
+    PolicyAges,
+    RuleAges,
+    VolumeHealth,
+    VolumeProtection,
+    ages_by_policy,
+    ages_by_rule,
+    volume_protections,
+)
 from snapkeep.usecases.ports import CopyQueue, SnapshotReader
 from snapkeep.usecases.sweep.shared import not_done
 
 DEFAULT_QUOTA = 20
 
 
+class StatusTotal(StrEnum):
+    """What a status counts. The values are identifiers for machines; `TOTAL_LABELS` has the words."""
+
+    VOLUMES = "volumes"
+    PROTECTED = "protected"
+    FIRST_COPY_PENDING = "first_copy_pending"
+    LATE = "late"
+    UNKNOWN = "unknown"
+    NO_SNAPSHOT = "no_snapshot"
+    NO_POLICY = "no_policy"
+    SNAPSHOTS = "snapshots"
+    SNAPSHOTS_MANAGED = "snapshots_managed"
+    COPIES_WAITING = "copies_waiting"
+    COPIES_RUNNING = "copies_running"
+    COPIES_FAILED = "copies_failed"
+    COPIES_LATE = "copies_late"
+
+
+TOTAL_LABELS = {
+    StatusTotal.VOLUMES: "volumes",
+    StatusTotal.PROTECTED: "protected",
+    StatusTotal.FIRST_COPY_PENDING: "first copy pending",
+    StatusTotal.LATE: "late",
+    StatusTotal.UNKNOWN: "not known",
+    StatusTotal.NO_SNAPSHOT: "without a snapshot",
+    StatusTotal.NO_POLICY: "without a policy",
+    StatusTotal.SNAPSHOTS: "snapshots",
+    StatusTotal.SNAPSHOTS_MANAGED: "snapshots managed",
+    StatusTotal.COPIES_WAITING: "copies waiting",
+    StatusTotal.COPIES_RUNNING: "copies running",
+    StatusTotal.COPIES_FAILED: "copies failed",
+    StatusTotal.COPIES_LATE: "copies late",
+}
+
+
 @dataclass(frozen=True, slots=True)
-class QueuedRow:
-    """One copy in a queue, as people see it."""
+class QueuedCopy:
+    """One copy in a queue, with its progress."""
 
     snapshot_id: str
     volume_id: str
@@ -34,27 +78,27 @@ class QueuedRow:
     progress_percent: int = 0
     cause: str = ""
     expected_at: datetime | None = None
-    """When it should be done, by the pace of the copies that run; None where nothing can be said."""
+    """When it should complete, by the pace of the running copies; None where that is not known."""
     late: bool = False
 
     @property
-    def wrong(self) -> bool:
-        """Whether somebody should look at it."""
+    def needs_attention(self) -> bool:
+        """Whether a person should look at it."""
         return self.late or self.state is EntryState.FAILED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Destination:
-    """One DR region to look at."""
+    """A DR region to read."""
 
     reader: SnapshotReader
     queue: CopyQueue
     quota: int = DEFAULT_QUOTA
-    """How many copies may run at once there."""
+    """How many copies may run there at once."""
     deployed: bool = True
-    """Whether its stack is there: without it there is no queue, and nothing is copied."""
+    """Whether its stack exists: without it there is no queue, and nothing is copied."""
     problem: str = ""
-    """Why it need not be asked: it did not answer a moment ago."""
+    """Why it is not read: it did not answer a moment ago."""
 
     @property
     def region(self) -> str:
@@ -63,8 +107,8 @@ class Destination:
 
 
 @dataclass(frozen=True, slots=True)
-class DestinationStanding:
-    """How one DR region stands. Where it could not be looked at, all figures are nothing."""
+class DestinationStatus:
+    """The state of one DR region. Where it could not be read, every figure is zero."""
 
     region: str
     known: bool
@@ -77,40 +121,44 @@ class DestinationStanding:
     late: int = 0
     quota: int = 0
     expected_at: datetime | None = None
-    """When all that waits and runs should be done; None where nothing can be said."""
+    """When every waiting and running copy should be complete; None where that is not known."""
 
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """How a system stands."""
+    """The state of a system in all its regions."""
 
     system: str
     region: str
     at: datetime
-    volumes: tuple[rpo.VolumeProtection, ...]
-    queue: tuple[QueuedRow, ...]
-    policies: tuple[rpo.PolicyAges, ...]
-    totals: Mapping[str, int]
-    destinations: tuple[DestinationStanding, ...] = ()
-    """Each DR region, in the order in which they were given."""
-    rules: tuple[rpo.RuleAges, ...] = ()
+    volumes: tuple[VolumeProtection, ...]
+    queue: tuple[QueuedCopy, ...]
+    policies: tuple[PolicyAges, ...]
+    totals: Mapping[StatusTotal, int]
+    destinations: tuple[DestinationStatus, ...] = ()
+    """Each DR region."""
+    rules: tuple[RuleAges, ...] = ()
     """RPO ages for each policy in each region that it copies to."""
     problems: tuple[str, ...] = ()
-    """What could not be read."""
+    """Regions that could not be read, and documents and stacks that are broken or missing."""
 
     @property
-    def all_right(self) -> bool:
-        """Whether nothing is wrong."""
-        return not (self.problems or any(one.wrong for one in self.volumes) or any(one.wrong for one in self.queue))
+    def healthy(self) -> bool:
+        """Whether nothing needs attention."""
+        return not (
+            self.problems
+            or any(protection.needs_attention for protection in self.volumes)
+            or any(copy.needs_attention for copy in self.queue)
+        )
 
 
 @dataclass(frozen=True, slots=True)
-class _Seen:
-    """One DR region as it was found."""
+class _DestinationReading:
+    """What was read in one DR region."""
 
-    standing: DestinationStanding
+    status: DestinationStatus
     copies: Sequence[Snapshot] = ()
-    rows: Sequence[QueuedRow] = ()
+    queue: Sequence[QueuedCopy] = ()
 
 
 def gather_status(
@@ -122,26 +170,27 @@ def gather_status(
     system: str,
     problem: str = "",
 ) -> Status:
-    """Given a primary region's reader (and why it need not be asked) and the DR regions, return how everything stands.
+    """Read the primary region and the DR regions, and return the system's status.
 
-    A region that cannot be read is a problem in the answer, and the others are told.
+    `problem` says why the primary region is not read. A region that cannot be read is a problem in the status; the other
+    regions are reported.
     """
-    seen = [_look_at(destination, now, system) for destination in destinations]
+    readings = [_read_destination(destination, now, system) for destination in destinations]
     volumes, snapshots, problem = _listings(primary, problem)
-    listings = {one.standing.region: one.copies for one in seen if one.standing.known}
-    volume_protections = rpo.volume_protections(primary.region, volumes, snapshots, listings, policies, now, system=system)
-    rows = [row for one in seen for row in one.rows]
+    listings = {reading.status.region: reading.copies for reading in readings if reading.status.known}
+    protections = volume_protections(primary.region, volumes, snapshots, listings, policies, now, system=system)
+    queue = [copy for reading in readings for copy in reading.queue]
     return Status(
         system=system,
         region=primary.region,
         at=now,
-        volumes=tuple(volume_protections),
-        queue=tuple(sorted(rows, key=lambda row: (not row.wrong, _ORDER[row.state], row.deadline))),
-        policies=tuple(rpo.ages_by_policy(volume_protections)),
-        totals=_totals(volume_protections, rows, snapshots, system),
-        destinations=tuple(one.standing for one in seen),
-        rules=tuple(rpo.ages_by_rule(volume_protections, now)),
-        problems=tuple(filter(None, [problem, *(one.standing.problem for one in seen)])),
+        volumes=tuple(protections),
+        queue=tuple(sorted(queue, key=lambda copy: (not copy.needs_attention, _ORDER[copy.state], copy.deadline))),
+        policies=tuple(ages_by_policy(protections)),
+        totals=_totals(protections, queue, snapshots, system),
+        destinations=tuple(reading.status for reading in readings),
+        rules=tuple(ages_by_rule(protections, now)),
+        problems=tuple(filter(None, [problem, *(reading.status.problem for reading in readings)])),
     )
 
 
@@ -154,21 +203,21 @@ def _listings(primary: SnapshotReader, problem: str) -> tuple[list[Volume], list
         return [], [], f"{primary.region} could not be read: {error}"
 
 
-def _look_at(destination: Destination, now: datetime, system: str) -> _Seen:
-    """Read a DR region: the queue first, so that what it calls done is in the listing."""
+def _read_destination(destination: Destination, now: datetime, system: str) -> _DestinationReading:
+    """Read a DR region: the queue first, so that every copy that it calls done is in the listing."""
     region = destination.region
     if destination.problem:
-        return _Seen(DestinationStanding(region, known=False, problem=destination.problem))
+        return _DestinationReading(DestinationStatus(region, known=False, problem=destination.problem))
     try:
         entries = not_done(destination.queue) if destination.deployed else []
         copies = list(destination.reader.all_snapshots())
     except SnapkeepError as error:
-        return _Seen(DestinationStanding(region, known=False, problem=f"{region} could not be read: {error}"))
-    rows = queue_rows(entries, copies, now, destination.quota)
-    states = [row.state for row in rows]
-    open_rows = [row for row in rows if row.state in OPEN]
-    ends = [row.expected_at for row in open_rows if row.expected_at is not None]
-    standing = DestinationStanding(
+        return _DestinationReading(DestinationStatus(region, known=False, problem=f"{region} could not be read: {error}"))
+    queue = queued_copies(entries, copies, now, destination.quota)
+    states = [copy.state for copy in queue]
+    open_copies = [copy for copy in queue if copy.state in OPEN]
+    ends = [copy.expected_at for copy in open_copies if copy.expected_at is not None]
+    status = DestinationStatus(
         region=region,
         known=True,
         problem="" if destination.deployed else f"there is no stack {system}-dr in {region}: nothing is copied there",
@@ -176,11 +225,11 @@ def _look_at(destination: Destination, now: datetime, system: str) -> _Seen:
         waiting=sum(state in NOT_STARTED for state in states),
         running=states.count(EntryState.RUNNING),
         failed=states.count(EntryState.FAILED),
-        late=sum(row.late for row in rows),
+        late=sum(copy.late for copy in queue),
         quota=destination.quota,
-        expected_at=max(ends) if ends and len(ends) == len(open_rows) else None,
+        expected_at=max(ends) if ends and len(ends) == len(open_copies) else None,
     )
-    return _Seen(standing, copies, rows)
+    return _DestinationReading(status, copies, queue)
 
 
 _ORDER = {
@@ -193,25 +242,26 @@ _ORDER = {
 }
 
 
-def queue_rows(entries: Sequence[QueueEntry], copies: Iterable[Snapshot], now: datetime, quota: int) -> list[QueuedRow]:
-    """Given a queue's entries, the region's copies and how many may run at once, return the rows with what is expected.
+def queued_copies(entries: Sequence[QueueEntry], copies: Iterable[Snapshot], now: datetime, quota: int) -> list[QueuedCopy]:
+    """Return a queue's entries with their progress and when each should complete.
 
-    A running copy is expected by its own pace; waiting ones, most urgent first, by the mean of those that run.
+    A running copy's time follows from its own pace, a waiting one's from the mean pace of the running copies: `quota` of
+    them run at once, the earliest deadline first.
     """
     by_id = {copy.id: copy for copy in copies if copy.state is SnapshotState.PENDING}
     ends = {copy_id: _expected(copy, now) for copy_id, copy in by_id.items()}
-    known = [end - by_id[copy_id].start_time for copy_id, end in ends.items() if end is not None]
-    typical = timedelta(seconds=fmean(span.total_seconds() for span in known)) if known else None
-    waiting = sorted((one for one in entries if one.state is EntryState.WAITING), key=lambda one: one.request.deadline)
-    place = {one.key: number for number, one in enumerate(waiting)}
-    rows = []
+    durations = [end - by_id[copy_id].start_time for copy_id, end in ends.items() if end is not None]
+    mean_duration = timedelta(seconds=fmean(span.total_seconds() for span in durations)) if durations else None
+    waiting = sorted((entry for entry in entries if entry.state is EntryState.WAITING), key=lambda entry: entry.request.deadline)
+    place = {entry.key: number for number, entry in enumerate(waiting)}
+    queue = []
     for entry in entries:
         copy = by_id.get(entry.copy_id)
         expected = ends.get(entry.copy_id)
-        if entry.key in place and typical is not None:
-            expected = now + typical * (place[entry.key] // max(quota, 1) + 1)
-        rows.append(_row(entry, copy, expected, now))
-    return rows
+        if entry.key in place and mean_duration is not None:
+            expected = now + mean_duration * (place[entry.key] // max(quota, 1) + 1)
+        queue.append(_queued_copy(entry, copy, expected, now))
+    return queue
 
 
 def _expected(copy: Snapshot, now: datetime) -> datetime | None:
@@ -220,9 +270,9 @@ def _expected(copy: Snapshot, now: datetime) -> datetime | None:
     return copy.start_time + (now - copy.start_time) * 100 / copy.progress_percent
 
 
-def _row(entry: QueueEntry, copy: Snapshot | None, expected: datetime | None, now: datetime) -> QueuedRow:
+def _queued_copy(entry: QueueEntry, copy: Snapshot | None, expected: datetime | None, now: datetime) -> QueuedCopy:
     request = entry.request
-    return QueuedRow(
+    return QueuedCopy(
         snapshot_id=request.origin.snapshot_id,
         volume_id=request.origin.volume_id,
         source_region=request.origin.region,
@@ -240,22 +290,17 @@ def _row(entry: QueueEntry, copy: Snapshot | None, expected: datetime | None, no
 
 
 def _totals(
-    volume_protections: Sequence[rpo.VolumeProtection], rows: Sequence[QueuedRow], snapshots: Sequence[Snapshot], system: str
-) -> dict[str, int]:
-    by_standing = [one.standing for one in volume_protections]
+    protections: Sequence[VolumeProtection], rows: Sequence[QueuedCopy], snapshots: Sequence[Snapshot], system: str
+) -> dict[StatusTotal, int]:
+    healths = [protection.health for protection in protections]
     states = [row.state for row in rows]
     return {
-        "volumes": len(volume_protections),
-        "protected": by_standing.count(rpo.VolumeHealth.PROTECTED),
-        "first copy to come": by_standing.count(rpo.VolumeHealth.FIRST_COPY),
-        "late": by_standing.count(rpo.VolumeHealth.LATE),
-        "not known": by_standing.count(rpo.VolumeHealth.UNKNOWN),
-        "without a snapshot": by_standing.count(rpo.VolumeHealth.NO_SNAPSHOT),
-        "without a policy": by_standing.count(rpo.VolumeHealth.NO_POLICY),
-        "snapshots": len(snapshots),
-        "snapshots managed": sum(one.managed_by(system) for one in snapshots),
-        "copies waiting": sum(state in NOT_STARTED for state in states),
-        "copies running": states.count(EntryState.RUNNING),
-        "copies failed": states.count(EntryState.FAILED),
-        "copies late": sum(row.late for row in rows),
+        StatusTotal.VOLUMES: len(protections),
+        **{StatusTotal(health.value): healths.count(health) for health in VolumeHealth},
+        StatusTotal.SNAPSHOTS: len(snapshots),
+        StatusTotal.SNAPSHOTS_MANAGED: sum(snapshot.managed_by(system) for snapshot in snapshots),
+        StatusTotal.COPIES_WAITING: sum(state in NOT_STARTED for state in states),
+        StatusTotal.COPIES_RUNNING: states.count(EntryState.RUNNING),
+        StatusTotal.COPIES_FAILED: states.count(EntryState.FAILED),
+        StatusTotal.COPIES_LATE: sum(row.late for row in rows),
     }

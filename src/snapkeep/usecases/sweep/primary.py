@@ -6,11 +6,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from snapkeep.domain import protection as rpo
 from snapkeep.domain.copies.entry import NOT_STARTED, EntryState, QueueEntry
 from snapkeep.domain.errors import SnapkeepError
 from snapkeep.domain.model import Snapshot
 from snapkeep.domain.policy.model import PolicySet
+from snapkeep.domain.protection import VolumeHealth, VolumeProtection, ages_by_policy, volume_protections
 from snapkeep.domain.retention.region_plan import RegionFacts, RegionPlan
 from snapkeep.domain.sweep.findings import (
     Enqueue,
@@ -98,12 +98,12 @@ class PrimarySweep:
         )
         decision = decide_primary(facts, policies, started)
         deletions, left = deletion_plan(decision, self.reader.region, started, self.limits.deletions)
-        volume_protections = rpo.volume_protections(
+        protections = volume_protections(
             self.reader.region, listing.volumes, listing.snapshots, dr.copies, policies, started, system=self.system
         )
         repairs = Repairs(self.limits.repairs)
         repairs.carry_out(
-            [*document_findings(policies), *dr.findings, *runs.findings, *decision.findings, *_missed(volume_protections)],
+            [*document_findings(policies), *dr.findings, *runs.findings, *decision.findings, *_missed(protections)],
             lambda repair: self._repair(repair, started),
         )
         repairs.carry_out(self.exposure.run(listing.snapshots, self.system, started), lambda _: Handling.NOTED)
@@ -115,11 +115,11 @@ class PrimarySweep:
             started_at=started,
             ended_at=self.clock.now(),
             items=(*repairs.items, *undelivered(self.letters), *left),
-            counts=_counts(volume_protections, listing.snapshots, dr.entries, self.system, started)
+            counts=_counts(protections, listing.snapshots, dr.entries, self.system, started)
             | {"runs under way": runs.under_way, "runs to look at in a later sweep": runs.left},
-            policies=tuple(rpo.ages_by_policy(volume_protections)),
+            policies=tuple(ages_by_policy(protections)),
         )
-        ages = {one.volume.id: one.age.total_seconds() for one in volume_protections if one.age is not None}
+        ages = {one.volume.id: one.age.total_seconds() for one in protections if one.age is not None}
         return SweepResult(report, deletions, rpo_ages_seconds=ages)
 
     def _dr_regions(self, policies: PolicySet) -> _DrRegions:
@@ -187,24 +187,24 @@ class _DrRegions:
         return frozenset(entry.snapshot_in_region for entry in self.entries if entry.is_open)
 
 
-def _missed(volume_protections: list[rpo.VolumeProtection]) -> list[Finding]:
-    return [Finding(FindingKind.RPO_MISSED, one.volume.id, one.volume.id, one.why) for one in volume_protections if one.wrong]
+def _missed(protections: list[VolumeProtection]) -> list[Finding]:
+    return [Finding(FindingKind.RPO_MISSED, one.volume.id, one.volume.id, one.why) for one in protections if one.needs_attention]
 
 
 def _counts(
-    volume_protections: list[rpo.VolumeProtection],
+    protections: list[VolumeProtection],
     snapshots: Sequence[Snapshot],
     entries: list[QueueEntry],
     system: str,
     now: datetime,
 ) -> dict[str, int]:
-    by_standing = [one.standing for one in volume_protections]
+    by_health = [one.health for one in protections]
     waiting = [entry.enqueued_at for entry in entries if entry.state in NOT_STARTED]
     return {
-        "volumes": len(volume_protections),
-        "volumes protected": by_standing.count(rpo.VolumeHealth.PROTECTED) + by_standing.count(rpo.VolumeHealth.FIRST_COPY),
-        "volumes not as their policy asks": sum(one.wrong for one in volume_protections),
-        "volumes without a policy": by_standing.count(rpo.VolumeHealth.NO_POLICY),
+        "volumes": len(protections),
+        "volumes protected": by_health.count(VolumeHealth.PROTECTED) + by_health.count(VolumeHealth.FIRST_COPY_PENDING),
+        "volumes not as their policy asks": sum(one.needs_attention for one in protections),
+        "volumes without a policy": by_health.count(VolumeHealth.NO_POLICY),
         "snapshots": len(snapshots),
         "snapshots managed": sum(one.managed_by(system) for one in snapshots),
         **queue_counts(entries),

@@ -1,14 +1,14 @@
-"""Numbers and what they count, as people say them."""
+"""Nouns in the singular and the plural."""
 
 from __future__ import annotations
 
 import pytest
 
-from snapkeep.domain.plural import counted, inflected
+from snapkeep.domain.plural import counted, noun_for
 
 
 @pytest.mark.parametrize(
-    ("number", "total", "said"),
+    ("number", "plural", "noun"),
     [
         (1, "volumes", "volume"),
         (0, "volumes", "volumes"),
@@ -21,10 +21,10 @@ from snapkeep.domain.plural import counted, inflected
         (1, "late", "late"),
     ],
 )
-def test_a_total_is_named_as_of_so_many(number: int, total: str, said: str) -> None:
-    assert inflected(number, total) == said
+def test_a_noun_fits_its_number(number: int, plural: str, noun: str) -> None:
+    assert noun_for(number, plural) == noun
 
 
-def test_what_is_counted_stands_behind_its_number() -> None:
+def test_a_noun_follows_its_number() -> None:
     assert [counted(number, "copy", "copies") for number in (0, 1, 1200)] == ["0 copies", "1 copy", "1,200 copies"]
     assert counted(1, "volume") == "1 volume"

@@ -43,7 +43,7 @@ def copied(source: Snapshot, region: str, state: SnapshotState = SnapshotState.C
     return copy_of(source, region, next(NUMBERS), state=state)
 
 
-def standing(
+def protections(
     snapshots: Iterable[Snapshot], copies: Mapping[str, Iterable[Snapshot]], volumes: Iterable[Volume] = (volume("vol-0a"),)
 ) -> list[VolumeProtection]:
     return volume_protections(REGION, volumes, snapshots, {NEAR: (), FAR: (), **copies}, POLICIES, NOW, system=SYSTEM)
@@ -58,17 +58,17 @@ def test_what_is_as_old_as_the_policy_allows_is_in_time_and_a_second_later_it_is
     age: timedelta, expected: VolumeHealth
 ) -> None:
     source = taken(age)
-    (one,) = standing([source], everywhere(source))
-    assert (one.standing, one.age) == (expected, age)
-    (alone,) = standing([source], {}, [volume("vol-0a", "alone")])
-    assert (alone.standing, alone.age, alone.copies) == (expected, age, ())
+    (one,) = protections([source], everywhere(source))
+    assert (one.health, one.age) == (expected, age)
+    (alone,) = protections([source], {}, [volume("vol-0a", "alone")])
+    assert (alone.health, alone.age, alone.copies) == (expected, age, ())
 
 
 def test_the_region_that_is_furthest_behind_counts_and_is_named_whichever_comes_first() -> None:
     old, new = taken(2 * DAY), taken(SECOND)
     for behind, ahead in ((NEAR, FAR), (FAR, NEAR)):
-        (one,) = standing([old, new], {behind: [copied(old, behind)], ahead: [copied(old, ahead), copied(new, ahead)]})
-        assert (one.standing, one.age) == (VolumeHealth.LATE, 2 * DAY)
+        (one,) = protections([old, new], {behind: [copied(old, behind)], ahead: [copied(old, ahead), copied(new, ahead)]})
+        assert (one.health, one.age) == (VolumeHealth.LATE, 2 * DAY)
         assert one.why == f"its copy in {behind} is behind its newest snapshot"
 
 
@@ -77,18 +77,18 @@ def test_the_region_that_is_furthest_behind_counts_and_is_named_whichever_comes_
 )
 def test_where_the_newest_snapshot_is_too_old_itself_no_copy_is_said_to_be_behind_it(newest: timedelta, why: str) -> None:
     old = taken(2 * DAY)
-    (one,) = standing([old, taken(newest)], everywhere(old))
-    assert (one.standing, one.why) == (VolumeHealth.LATE, why)
+    (one,) = protections([old, taken(newest)], everywhere(old))
+    assert (one.health, one.why) == (VolumeHealth.LATE, why)
 
 
-@pytest.mark.parametrize(("waited", "expected"), [(DAY, VolumeHealth.FIRST_COPY), (DAY + SECOND, VolumeHealth.LATE)])
+@pytest.mark.parametrize(("waited", "expected"), [(DAY, VolumeHealth.FIRST_COPY_PENDING), (DAY + SECOND, VolumeHealth.LATE)])
 def test_a_first_copy_is_awaited_as_long_as_the_policy_allows_from_the_first_snapshot_on(
     waited: timedelta, expected: VolumeHealth
 ) -> None:
     first, second = taken(waited), taken(timedelta(hours=1))
     for listed in ([first, second], [second, first]):
-        (one,) = standing(listed, {NEAR: [copied(second, NEAR)], FAR: [copied(first, FAR, SnapshotState.PENDING)]})
-        assert (one.standing, one.age) == (expected, None)
+        (one,) = protections(listed, {NEAR: [copied(second, NEAR)], FAR: [copied(first, FAR, SnapshotState.PENDING)]})
+        assert (one.health, one.age) == (expected, None)
         assert FAR in one.why
 
 
@@ -96,7 +96,7 @@ def test_what_runs_and_what_failed_is_counted_in_all_regions_and_protects_nothin
     failed, running = taken(SECOND, state=SnapshotState.ERROR), taken(SECOND, state=SnapshotState.PENDING)
     source = taken(timedelta(hours=1))
     copies = {NEAR: [copied(source, NEAR, SnapshotState.ERROR)], FAR: [copied(source, FAR, SnapshotState.PENDING)]}
-    (one,) = standing([failed, running, source], copies)
+    (one,) = protections([failed, running, source], copies)
     assert (one.snapshots, one.failed, one.pending) == (1, 2, 2)
     assert (one.snapshot.id, [copy.there for copy in one.copies]) == (source.id, [False, False])
 
@@ -106,7 +106,7 @@ def test_what_somebody_should_look_at_comes_first_and_the_oldest_of_it_first_of_
     sources = [taken(age, of) for of, age in ages.items()]
     volumes = [volume("vol-0none", "no such"), *(volume(name) for name in (*ages, "vol-0awaited", "vol-0never"))]
     listed = [*sources, taken(SECOND, "vol-0awaited")]
-    assert [one.volume.id for one in standing(listed, everywhere(*sources), volumes)] == [
+    assert [one.volume.id for one in protections(listed, everywhere(*sources), volumes)] == [
         "vol-0never",
         "vol-0later",
         "vol-0late",
@@ -120,7 +120,7 @@ def test_what_somebody_should_look_at_comes_first_and_the_oldest_of_it_first_of_
 def test_the_figures_of_a_policy_are_the_worst_and_the_median_age_and_how_many_are_late() -> None:
     ages = {"vol-01": timedelta(hours=1), "vol-02": timedelta(hours=2), "vol-03": 3 * DAY}
     sources = [taken(age, of) for of, age in ages.items()]
-    found = standing(sources, everywhere(*sources), [volume(name) for name in ages])
+    found = protections(sources, everywhere(*sources), [volume(name) for name in ages])
     assert ages_by_policy(found) == [PolicyAges("gold", DAY, 3, 1, 3 * DAY, timedelta(hours=2))]
 
 
@@ -128,7 +128,7 @@ def test_the_figures_of_a_copy_rule_count_as_late_what_is_too_old_there_and_what
     ages = {"vol-01": timedelta(hours=1), "vol-02": DAY, "vol-03": 3 * DAY, "vol-04": timedelta(hours=1), "vol-05": 2 * DAY}
     first, second, third, awaited, overdue = (taken(age, of) for of, age in ages.items())
     there = everywhere(first, second, third)
-    found = standing([first, second, third, awaited, overdue], there, [volume(name) for name in ages])
+    found = protections([first, second, third, awaited, overdue], there, [volume(name) for name in ages])
     assert ages_by_rule(found, NOW) == [
         RuleAges("gold", region, DAY, known=True, volumes=5, without_copy=2, late=2, worst=3 * DAY, median=DAY)
         for region in (NEAR, FAR)
@@ -139,7 +139,7 @@ def test_of_a_region_that_could_not_be_looked_at_there_are_no_figures_and_what_i
     source = taken(timedelta(hours=1))
     listings = {NEAR: [copied(source, NEAR)]}
     (one,) = volume_protections(REGION, [volume("vol-0a")], [source], listings, POLICIES, NOW, system=SYSTEM)
-    assert (one.standing, one.age) == (VolumeHealth.UNKNOWN, None)
+    assert (one.health, one.age) == (VolumeHealth.UNKNOWN, None)
     assert ages_by_rule([one], NOW)[1] == RuleAges("gold", FAR, DAY, known=False, volumes=1)
 
 
@@ -147,5 +147,5 @@ def test_only_our_own_completed_snapshots_of_this_region_protect_a_volume() -> N
     ours = taken(timedelta(hours=2))
     theirs = replace(taken(SECOND), tags={"snapkeep:managed": "another"})
     elsewhere = snapshot(NOW - SECOND, next(NUMBERS), volume="vol-0a", region="eu-west-1")
-    (one,) = standing([ours, theirs, elsewhere], everywhere(ours))
+    (one,) = protections([ours, theirs, elsewhere], everywhere(ours))
     assert (one.snapshot.id, one.snapshots, one.age) == (ours.id, 1, timedelta(hours=2))

@@ -1,0 +1,129 @@
+"""The story of one snapshot, for people and as JSON values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from snapkeep.cli.output import printable
+from snapkeep.domain.copies.entry import LABELS, EntryState, QueueEntry
+from snapkeep.domain.model import SnapshotState
+from snapkeep.domain.tags import format_time
+from snapkeep.usecases.look.explain import Story
+
+
+def summary(story: Story) -> str:
+    """Return in one sentence what happens to the snapshot next, or why that is not known."""
+    snapshot = story.snapshot
+    if snapshot is None:
+        return _summary_without_snapshot(story)
+    if snapshot.state is not SnapshotState.COMPLETED:
+        return f"it is {snapshot.state}" + (f": {snapshot.state_message}" if snapshot.state_message else "")
+    if story.verdict is None:
+        return "it has no plan"
+    reasons = "; ".join(reason.text for reason in story.verdict.reasons)
+    refused = " (but its plan is refused)" if story.plan and story.plan.refusals else ""
+    return f"the next plan would {story.verdict.action} it{refused}: {reasons}"
+
+
+def _summary_without_snapshot(story: Story) -> str:
+    if story.owner:
+        return f"it belongs to account {story.owner}: Snapkeep manages only the snapshots of its own account"
+    if story.problems:
+        return "it was not found in the regions that could be read"
+    if story.events:
+        return "it is deleted; its events are below"
+    return "no such snapshot is known here: it was deleted, never existed, or belongs to an account that does not share it"
+
+
+def describe_entry(entry: QueueEntry) -> str:
+    """Return an entry of the queue in words."""
+    state = LABELS[entry.state]
+    if entry.state is EntryState.DONE:
+        return f"to {entry.request.region}: done, {entry.copy_id}"
+    cause = f": {entry.cause}" if entry.cause else ""
+    return f"to {entry.request.region}: {state}{cause}, due {format_time(entry.request.deadline)}, attempt {entry.attempts}"
+
+
+def story_as_data(story: Story) -> dict[str, Any]:
+    """Return a story as JSON values."""
+    snapshot, origin = story.snapshot, story.origin
+    return {
+        "snapshot_id": story.snapshot_id,
+        "exists": snapshot is not None,
+        "region": story.region,
+        "owner_account": story.owner or None,
+        "state": snapshot.state.value if snapshot else None,
+        "summary": summary(story),
+        "policy": snapshot.policy if snapshot else None,
+        "action": story.verdict.action.value if story.verdict else None,
+        "reasons": [{"rule": reason.rule, "text": reason.text} for reason in story.verdict.reasons] if story.verdict else [],
+        "origin": {
+            "region": origin.region,
+            "volume_id": origin.volume_id,
+            "snapshot_id": origin.snapshot_id,
+            "start_time": format_time(origin.start_time),
+        }
+        if origin
+        else None,
+        "copies": [{"id": copy.id, "region": copy.region, "state": copy.state.value} for copy in story.copies],
+        "queue": [_entry_as_data(entry) for entry in story.entries],
+        "events": [{"at": format_time(event.at), "kind": event.kind.value, "text": event.text} for event in story.events],
+        "problems": list(story.problems),
+    }
+
+
+def _entry_as_data(entry: QueueEntry) -> dict[str, Any]:
+    return {
+        "to": entry.request.region,
+        "state": entry.state.value.lower(),
+        "copy_id": entry.copy_id or None,
+        "deadline": format_time(entry.request.deadline),
+        "attempts": entry.attempts,
+        "cause": entry.cause,
+    }
+
+
+def print_story(console: Console, story: Story) -> None:
+    """Print a story: what is known of the snapshot, then its events."""
+    facts = _grid("bold")
+    for label, text in _facts(story):
+        facts.add_row(label, Text(printable(text)))
+    for problem in story.problems:
+        console.print(Text.assemble(("✗ ", "bold red"), printable(problem)))
+    console.print(facts)
+    if story.events:
+        console.print()
+        events = _grid("dim")
+        for event in story.events:
+            events.add_row(f"{event.at:%Y-%m-%d %H:%M:%S}", Text(printable(event.text)))
+        console.print(events)
+
+
+def _grid(first_style: str) -> Table:
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(style=first_style, no_wrap=True)
+    grid.add_column(overflow="fold")
+    return grid
+
+
+def _facts(story: Story) -> Iterator[tuple[str, str]]:
+    snapshot, origin = story.snapshot, story.origin
+    yield story.snapshot_id, summary(story)
+    if snapshot is not None:
+        kind = "copy" if snapshot.is_copy else "snapshot"
+        yield "what", f"{kind} of {snapshot.size_gib} GiB in {snapshot.region}, {snapshot.state}"
+        managed = f"policy {snapshot.policy}" if snapshot.policy else "not managed"
+        yield "policy", managed + (f" ({story.plan.selection.why})" if story.plan else "")
+    if origin is not None:
+        source = f", {origin.snapshot_id}" if origin.snapshot_id != story.snapshot_id else ""
+        yield "data", f"{origin.volume_id} in {origin.region} as of {origin.start_time:%Y-%m-%d %H:%M:%S} UTC{source}"
+    for copy in story.copies:
+        if copy.id != story.snapshot_id:
+            yield "copy", f"{copy.id} in {copy.region}, {copy.state}"
+    for entry in story.entries:
+        yield "queue", describe_entry(entry)
