@@ -53,7 +53,7 @@ def nothing_configured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         (("simulate", "--world", "world.yaml"), "volumes[0].size: is not known here"),
         (("simulate", "--region", "us-east-2"), "--region us-east-2 is where the stack's default parameters copy to"),
         (("local", "up", "--world", "list.yaml"), "list.yaml: a world is an object"),
-        (("local", "up", "--state", "list.yaml/state"), "list.yaml/state: nothing can be kept there: Not a directory"),
+        (("local", "up", "--state", "list.yaml/state"), "list.yaml/state: cannot be written: Not a directory"),
     ],
 )
 def test_wrong_use_is_named_before_anything_is_begun(arguments: tuple[str, ...], said: str) -> None:
