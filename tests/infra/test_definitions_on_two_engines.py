@@ -1,4 +1,4 @@
-"""Both definitions on two independent engines, with functions of straw: every way through them ends alike on both."""
+"""Both definitions on two independent engines, with stub functions: every scenario through them ends alike on both."""
 
 from __future__ import annotations
 
@@ -12,8 +12,21 @@ import pytest
 
 from support.asl import Engine, Handler, Run, definition
 from support.first_engine import first_engine
+from support.scenarios import (
+    COPIED,
+    DELETION,
+    EVENT,
+    LOST,
+    REFUSED_PLAN,
+    SCENARIOS,
+    USUAL_ANSWERS,
+    USUAL_TOKENS,
+    Scenario,
+    copy,
+    managed,
+    plan,
+)
 from support.second_engine import second_engine
-from support.ways import COPIED, DELETION, EVENT, LOST, REFUSED_PLAN, USUAL_ANSWERS, USUAL_TOKENS, WAYS, Way, copy, managed, plan
 
 ENGINES: dict[str, Callable[[Mapping[str, Handler]], AbstractContextManager[Engine]]] = {
     "first": first_engine,
@@ -21,13 +34,13 @@ ENGINES: dict[str, Callable[[Mapping[str, Handler]], AbstractContextManager[Engi
 }
 
 
-class Straw:
-    """The functions of one way: they answer as it says, and note how they were called."""
+class StubFunctions:
+    """The functions of one scenario: they answer as it says, and note how they were called."""
 
-    def __init__(self, way: Way) -> None:
-        self._way = way
-        self._tokens = {**USUAL_TOKENS, **way.tokens}
-        self._left = {name: list(answer) for name, answer in way.answers.items() if isinstance(answer, list)}
+    def __init__(self, scenario: Scenario) -> None:
+        self._way = scenario
+        self._tokens = {**USUAL_TOKENS, **scenario.tokens}
+        self._left = {name: list(answer) for name, answer in scenario.answers.items() if isinstance(answer, list)}
         self.calls: list[tuple[str, dict[str, Any]]] = []
         self.engine: Engine | None = None
         self.handlers: dict[str, Handler] = {name: self._handler(name) for name in USUAL_ANSWERS}
@@ -62,11 +75,11 @@ class Straw:
 
 
 @contextmanager
-def running(engine_name: str, way: Way) -> Iterator[tuple[Engine, Straw]]:
-    straw = Straw(way)
-    with ENGINES[engine_name](straw.handlers) as engine:
-        straw.engine = engine
-        yield engine, straw
+def running(engine_name: str, scenario: Scenario) -> Iterator[tuple[Engine, StubFunctions]]:
+    stubs = StubFunctions(scenario)
+    with ENGINES[engine_name](stubs.handlers) as engine:
+        stubs.engine = engine
+        yield engine, stubs
 
 
 def outermost(machine: str, run: Run) -> tuple[str, ...]:
@@ -74,28 +87,28 @@ def outermost(machine: str, run: Run) -> tuple[str, ...]:
     return tuple(state for state in run.states if state in definition(machine)["States"])
 
 
-def run_way(engine_name: str, way: Way) -> tuple[Run, Straw, list[float]]:
-    with running(engine_name, way) as (engine, straw):
-        run = engine.wait(engine.start(way.machine, EVENT))
-        return run, straw, engine.retry_delays
+def run_scenario(engine_name: str, scenario: Scenario) -> tuple[Run, StubFunctions, list[float]]:
+    with running(engine_name, scenario) as (engine, stubs):
+        run = engine.wait(engine.start(scenario.machine, EVENT))
+        return run, stubs, engine.retry_delays
 
 
-@pytest.mark.parametrize("name", WAYS)
+@pytest.mark.parametrize("name", SCENARIOS)
 @pytest.mark.parametrize("engine_name", ENGINES)
 def test_each_way_through_ends_as_it_must(engine_name: str, name: str) -> None:
-    way = WAYS[name]
-    run, straw, delays = run_way(engine_name, way)
-    assert outermost(way.machine, run) == way.states
-    assert (run.status, run.error) == (way.status, way.error)
-    assert way.cause_tells in run.cause
-    assert len(delays) == way.retries
-    assert not set(way.never_called) & set(straw.called())
+    scenario = SCENARIOS[name]
+    run, stubs, delays = run_scenario(engine_name, scenario)
+    assert outermost(scenario.machine, run) == scenario.states
+    assert (run.status, run.error) == (scenario.status, scenario.error)
+    assert scenario.cause_tells in run.cause
+    assert len(delays) == scenario.retries
+    assert not set(scenario.never_called) & set(stubs.called())
 
 
 def test_a_way_leads_to_every_state() -> None:
     inside = {"CopySnapshotToDR", "CopyLate", "CopyFailed"}
     for machine in ("protect", "receive"):
-        led_to = {state for way in WAYS.values() if way.machine == machine for state in way.states}
+        led_to = {state for scenario in SCENARIOS.values() if scenario.machine == machine for state in scenario.states}
         assert led_to == set(definition(machine)["States"])
     assert set(definition("protect")["States"]["CopyToDR"]["ItemProcessor"]["States"]) == inside
 
@@ -104,54 +117,54 @@ def test_a_way_leads_to_every_state() -> None:
     "name", ["one copy of two fails", "nobody answers for the copy", "a copy that failed for good is removed"]
 )
 def test_both_engines_end_alike_to_the_letter(name: str) -> None:
-    way = WAYS[name]
-    (first, straw, _), (second, other, _) = run_way("first", way), run_way("second", way)
+    scenario = SCENARIOS[name]
+    (first, stubs, _), (second, other, _) = run_scenario("first", scenario), run_scenario("second", scenario)
     assert json.loads(first.cause) == json.loads(second.cause)
-    assert sorted(straw.called()) == sorted(other.called())
-    assert straw.payloads("Notification")[0]["state"] == other.payloads("Notification")[0]["state"]
+    assert sorted(stubs.called()) == sorted(other.called())
+    assert stubs.payloads("Notification")[0]["state"] == other.payloads("Notification")[0]["state"]
 
 
 @pytest.mark.parametrize("engine_name", ENGINES)
 def test_every_function_is_told_which_execution_calls_it(engine_name: str) -> None:
     for name in ("one copy of two fails", "a copy that failed for good is removed"):
-        way = WAYS[name]
-        with running(engine_name, way) as (engine, straw):
-            execution = engine.start(way.machine, EVENT)
+        scenario = SCENARIOS[name]
+        with running(engine_name, scenario) as (engine, stubs):
+            execution = engine.start(scenario.machine, EVENT)
             engine.wait(execution)
-        assert {payload["execution"] for _, payload in straw.calls} == {execution}
+        assert {payload["execution"] for _, payload in stubs.calls} == {execution}
 
 
 @pytest.mark.parametrize("engine_name", ENGINES)
 def test_retention_is_planned_with_what_became_of_the_copies(engine_name: str) -> None:
-    _, straw, _ = run_way(engine_name, WAYS["one copy of two fails"])
-    planned = straw.payloads("CountSnapshots")[0]
+    _, stubs, _ = run_scenario(engine_name, SCENARIOS["one copy of two fails"])
+    planned = stubs.payloads("CountSnapshots")[0]
     failed = {"status": "FAILED", "snapshot_id": "snap-2", "region": "us-east-2", "error": LOST[0], "cause": LOST[1]}
     assert planned["volumes"] == ["vol-1"]
     assert planned["copies"] == [COPIED, failed]
-    assert straw.payloads("DeleteOldSnapshots")[0]["plan"] == plan(DELETION)
+    assert stubs.payloads("DeleteOldSnapshots")[0]["plan"] == plan(DELETION)
 
 
 @pytest.mark.parametrize("engine_name", ENGINES)
 def test_what_failed_is_told_with_the_whole_state(engine_name: str) -> None:
-    _, straw, _ = run_way(engine_name, WAYS["a plan that breaks an invariant"])
-    state = straw.payloads("Notification")[0]["state"]
+    _, stubs, _ = run_scenario(engine_name, SCENARIOS["a plan that breaks an invariant"])
+    state = stubs.payloads("Notification")[0]["state"]
     assert state["detail"] == EVENT["detail"]
     assert state["tagged"]["volumes"] == ["vol-1"]
     assert state["plan"]["problems"] == [REFUSED_PLAN]
-    assert straw.payloads("DeleteOldSnapshots")[0]["plan"]["delete"] == [DELETION]
+    assert stubs.payloads("DeleteOldSnapshots")[0]["plan"]["delete"] == [DELETION]
 
 
 @pytest.mark.parametrize("engine_name", ENGINES)
 def test_retries_back_off_to_a_cap_with_full_jitter(engine_name: str) -> None:
-    _, _, delays = run_way(engine_name, WAYS["EC2 throttles without end"])
+    _, _, delays = run_scenario(engine_name, SCENARIOS["EC2 throttles without end"])
     longest = [min(5 * 2.0**attempt, 300) for attempt in range(10)]
     assert all(0 <= delay <= most for delay, most in zip(delays, longest, strict=True))
     assert sum(delays) < sum(longest)
 
 
 def test_the_usual_way_enters_at_most_thirteen_states_in_both_regions_together() -> None:
-    protect, _, _ = run_way("second", WAYS["a snapshot is tagged, copied, and the oldest goes"])
-    receive, _, _ = run_way("second", WAYS["a copy arrives, and the oldest goes"])
+    protect, _, _ = run_scenario("second", SCENARIOS["a snapshot is tagged, copied, and the oldest goes"])
+    receive, _, _ = run_scenario("second", SCENARIOS["a copy arrives, and the oldest goes"])
     assert "CopySnapshotToDR" in protect.states
     assert len(protect.states) + len(receive.states) <= 13
 
@@ -166,7 +179,7 @@ def test_forty_volumes_with_long_answers_stay_far_from_the_payload_limit(engine_
     ]
     answers = {"TagSnapshots": managed(*copies), "CountSnapshots": plan(*deletions)}
     tokens = {one["snapshot_id"]: {**COPIED, "snapshot_id": one["snapshot_id"]} for one in copies}
-    run, straw, _ = run_way(engine_name, Way("protect", "SUCCEEDED", (), answers, tokens))
+    run, stubs, _ = run_scenario(engine_name, Scenario("protect", "SUCCEEDED", (), answers, tokens))
     assert run.status == "SUCCEEDED"
-    assert len(straw.payloads("CountSnapshots")[0]["copies"]) == 41
+    assert len(stubs.payloads("CountSnapshots")[0]["copies"]) == 41
     assert len(json.dumps(run.output)) < 192 * 1024

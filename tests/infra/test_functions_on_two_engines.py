@@ -1,6 +1,6 @@
 """The deployed functions over the model of EBS, their state machines on two independent engines: both end alike.
 
-What every function called on the way is held against what its role grants.
+What every function called on the scenario is held against what its role grants.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The sweep's definition on both engines, with functions of straw: what it ends in follows from the report alone."""
+"""The sweep's definition on both engines, with stub functions: what it ends in follows from the report alone."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def report(outcome: str) -> dict[str, str]:
     return {"outcome": outcome, "summary": f"{outcome} snapkeep", "json": "s3://b/r.json", "page": "s3://b/r.html"}
 
 
-class Straw:
+class StubFunctions:
     """Functions that answer what they are told to, and keep what they were given."""
 
     def __init__(self, outcome: str, *, broken: tuple[str, ...] = ()) -> None:
@@ -56,10 +56,10 @@ class Straw:
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("outcome", ["OK", "PARTIAL", "FAILED"])
 def test_a_sweep_succeeds_only_when_its_report_says_ok(engine: str, outcome: str) -> None:
-    straw = Straw(outcome)
-    with ENGINES[engine](straw.handlers()) as running:
+    stubs = StubFunctions(outcome)
+    with ENGINES[engine](stubs.handlers()) as running:
         run = running.wait(running.start("sweep", {"options": {"adopt": False}}))
-    sweeps = [payload for name, payload in straw.given if name == "Sweep"]
+    sweeps = [payload for name, payload in stubs.given if name == "Sweep"]
     assert [payload["step"] for payload in sweeps] == ["repair", "report"]
     assert sweeps[0]["sweep"] == sweeps[1]["sweep"]
     assert sweeps[0]["asked"] == {"options": {"adopt": False}}
@@ -75,13 +75,13 @@ def test_a_sweep_succeeds_only_when_its_report_says_ok(engine: str, outcome: str
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_a_sweep_that_breaks_says_so_in_a_report_and_fails(engine: str) -> None:
-    straw = Straw("FAILED", broken=("repair",))
-    with ENGINES[engine](straw.handlers()) as running:
+    stubs = StubFunctions("FAILED", broken=("repair",))
+    with ENGINES[engine](stubs.handlers()) as running:
         run = running.wait(running.start("sweep", {}))
     assert run.states == ("Sweep", "ReportFailure", "NotifyUser", "WhatFailed", "NotAllRight")
     assert (run.status, run.error) == ("FAILED", "SweepNotAllRight")
     assert json.loads(run.cause)["json"] == "s3://b/r.json"
-    repair, told = [payload for name, payload in straw.given if name == "Sweep"]
+    repair, told = [payload for name, payload in stubs.given if name == "Sweep"]
     assert told["step"] == "report"
     assert told["sweep"] == repair["sweep"]
     assert told["error"]["Error"] == "AwsRefused"
@@ -89,10 +89,10 @@ def test_a_sweep_that_breaks_says_so_in_a_report_and_fails(engine: str) -> None:
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_a_sweep_that_breaks_and_cannot_report_is_told_and_fails_with_the_cause(engine: str) -> None:
-    straw = Straw("FAILED", broken=("repair", "report"))
-    with ENGINES[engine](straw.handlers()) as running:
+    stubs = StubFunctions("FAILED", broken=("repair", "report"))
+    with ENGINES[engine](stubs.handlers()) as running:
         run = running.wait(running.start("sweep", {}))
     assert (run.status, run.error) == ("FAILED", "AwsRefused")
     assert run.states == ("Sweep", "ReportFailure", "NotifyUser", "WhatFailed", "Failed")
-    (told,) = [payload for name, payload in straw.given if name == "Notification"]
+    (told,) = [payload for name, payload in stubs.given if name == "Notification"]
     assert told["state"]["error"]["Error"] == "AwsRefused"

@@ -32,7 +32,7 @@ class Copier:
         return str(self.real.start_copy(request))
 
 
-class KeysAsked:
+class RecordingKeys:
     """Finds every key good, or fails with what it was given, and remembers which were asked for."""
 
     def __init__(self, error: SnapkeepError | None = None) -> None:
@@ -45,7 +45,7 @@ class KeysAsked:
         return key
 
 
-class Hands:
+class ManualClock:
     """A clock that a test turns."""
 
     def __init__(self, moment: datetime) -> None:
@@ -58,7 +58,7 @@ class Hands:
         self.moment += timedelta(seconds=seconds)
 
 
-class Resting(Laboratory):
+class PausedDispatcher(Laboratory):
     """A system whose dispatcher runs only when a test says so."""
 
     def __post_init__(self) -> None:

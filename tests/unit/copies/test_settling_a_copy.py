@@ -52,7 +52,7 @@ class Listeners(TaskTokens):
         return True
 
 
-class Desk:
+class SettlementBench:
     """A queue with one running entry that two executions wait for."""
 
     def __init__(self) -> None:
@@ -70,40 +70,40 @@ class Desk:
 
 
 def test_a_good_copy_closes_its_entry_and_everybody_who_waits_hears_of_it_once() -> None:
-    desk = Desk()
-    assert desk.settlement.settle(desk.entry, GOOD) == []
-    assert desk.task_tokens.answers == [("one", "COPIED"), ("two", "COPIED")]
-    assert (desk.now().state, desk.now().tokens, desk.now().runs) == (EntryState.DONE, (), ())
+    bench = SettlementBench()
+    assert bench.settlement.settle(bench.entry, GOOD) == []
+    assert bench.task_tokens.answers == [("one", "COPIED"), ("two", "COPIED")]
+    assert (bench.now().state, bench.now().tokens, bench.now().runs) == (EntryState.DONE, (), ())
 
 
 def test_a_copy_that_is_wrong_is_no_success_to_anybody() -> None:
-    desk = Desk()
-    assert desk.settlement.settle(desk.entry, TOO_LARGE) == ["its size is 9 GiB, its source's 8 GiB"]
-    assert desk.task_tokens.answers == [("one", "CopyWrong"), ("two", "CopyWrong")]
-    assert (desk.now().state, desk.now().copy_id) == (EntryState.FAILED, GOOD.id)
+    bench = SettlementBench()
+    assert bench.settlement.settle(bench.entry, TOO_LARGE) == ["its size is 9 GiB, its source's 8 GiB"]
+    assert bench.task_tokens.answers == [("one", "CopyWrong"), ("two", "CopyWrong")]
+    assert (bench.now().state, bench.now().copy_id) == (EntryState.FAILED, GOOD.id)
 
 
 def test_who_joins_while_others_are_answered_is_answered_too_and_nobody_twice() -> None:
-    desk = Desk()
-    desk.let_somebody_write(tokens=("one", "two", "three"))
-    desk.settlement.settle(desk.entry, GOOD)
-    assert [token for token, _ in desk.task_tokens.answers] == ["one", "two", "three"]
-    assert (desk.now().state, desk.now().tokens) == (EntryState.DONE, ())
+    bench = SettlementBench()
+    bench.let_somebody_write(tokens=("one", "two", "three"))
+    bench.settlement.settle(bench.entry, GOOD)
+    assert [token for token, _ in bench.task_tokens.answers] == ["one", "two", "three"]
+    assert (bench.now().state, bench.now().tokens) == (EntryState.DONE, ())
 
 
 @pytest.mark.parametrize("state", [EntryState.DONE, EntryState.DELAYED, EntryState.WAITING])
 def test_giving_up_leaves_an_entry_alone_that_somebody_decided_about_meanwhile(state: EntryState) -> None:
-    desk = Desk()
-    desk.let_somebody_write(state=state)
-    assert desk.settlement.give_up(desk.entry, "a cause") == 2
-    assert desk.now().state is state
+    bench = SettlementBench()
+    bench.let_somebody_write(state=state)
+    assert bench.settlement.give_up(bench.entry, "a cause") == 2
+    assert bench.now().state is state
 
 
 def test_a_copy_that_arrived_is_not_settled_a_second_time_by_who_comes_late() -> None:
-    desk = Desk()
-    desk.let_somebody_write(state=EntryState.DONE, copy_id="snap-0first", tokens=())
-    desk.settlement.settle(desk.entry, GOOD)
-    assert desk.now().copy_id == "snap-0first"
+    bench = SettlementBench()
+    bench.let_somebody_write(state=EntryState.DONE, copy_id="snap-0first", tokens=())
+    bench.settlement.settle(bench.entry, GOOD)
+    assert bench.now().copy_id == "snap-0first"
 
 
 @pytest.mark.parametrize(

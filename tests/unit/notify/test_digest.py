@@ -21,7 +21,7 @@ def notice(subject: str, *, cause: str = "the key is disabled", kind: str = "Cop
 
 
 @dataclass
-class Desk:
+class StubNotices:
     """The queue of notices, the publisher and the clock in one."""
 
     held: list[HeldNotice] = field(default_factory=list)
@@ -48,48 +48,48 @@ class Desk:
 
 
 def test_a_thousand_failures_with_one_cause_are_one_message_with_a_count_and_examples() -> None:
-    desk = Desk()
+    notices = StubNotices()
     for number in range(1000):
-        desk.add(notice(f"snap-{number:04}", at=START + timedelta(seconds=number / 10)))
-    desk.time = START + timedelta(minutes=3)
-    assert desk.digest() == 1
-    (message,) = desk.published
+        notices.add(notice(f"snap-{number:04}", at=START + timedelta(seconds=number / 10)))
+    notices.time = START + timedelta(minutes=3)
+    assert notices.digest() == 1
+    (message,) = notices.published
     assert message.subject == "snapkeep: CopyFailed (1000 times) in us-east-1"
     assert f"Concerns 1000, of which {EXAMPLES}:" in message.text
     assert message.text.count("run-of-snap-") == EXAMPLES
-    assert desk.held == []
+    assert notices.held == []
 
 
 def test_nothing_is_published_while_failures_still_come() -> None:
-    desk = Desk()
+    notices = StubNotices()
     for number in range(20):
-        desk.time = START + timedelta(seconds=30 * number)
-        desk.add(notice(f"snap-{number}", at=desk.time))
-        assert desk.digest() == 0
-        if desk.time - START >= timedelta(minutes=9):
+        notices.time = START + timedelta(seconds=30 * number)
+        notices.add(notice(f"snap-{number}", at=notices.time))
+        assert notices.digest() == 0
+        if notices.time - START >= timedelta(minutes=9):
             break
-    desk.time += timedelta(seconds=46)
-    assert desk.digest() == 1
+    notices.time += timedelta(seconds=46)
+    assert notices.digest() == 1
 
 
 def test_failures_without_an_end_are_told_after_ten_minutes() -> None:
-    desk = Desk()
+    notices = StubNotices()
     for number in range(21):
-        desk.time = START + timedelta(seconds=30 * number)
-        desk.add(notice(f"snap-{number}", at=desk.time))
-    assert desk.time - START == timedelta(minutes=10)
-    assert desk.digest() == 1
+        notices.time = START + timedelta(seconds=30 * number)
+        notices.add(notice(f"snap-{number}", at=notices.time))
+    assert notices.time - START == timedelta(minutes=10)
+    assert notices.digest() == 1
 
 
 def test_causes_that_differ_only_in_ids_are_one_cause() -> None:
-    desk = Desk()
+    notices = StubNotices()
     for number in range(3):
-        desk.add(
+        notices.add(
             notice(f"snap-{number}", cause=f"copy of snap-{number} (vol-{number}) from us-east-1 to us-east-2: key is disabled")
         )
-    desk.add(notice("snap-9", cause="copy of snap-9 (vol-9) from us-east-1 to us-east-2: quota"))
-    desk.time += timedelta(minutes=1)
-    assert desk.digest() == 2
+    notices.add(notice("snap-9", cause="copy of snap-9 (vol-9) from us-east-1 to us-east-2: quota"))
+    notices.time += timedelta(minutes=1)
+    assert notices.digest() == 2
 
 
 UUIDS = "6f1a2b3c-0000-4a5b-8c9d-0123456789ab", "6f1a2b3c-1111-4a5b-8c9d-0123456789ab"
@@ -107,17 +107,17 @@ UUIDS = "6f1a2b3c-0000-4a5b-8c9d-0123456789ab", "6f1a2b3c-1111-4a5b-8c9d-0123456
     ],
 )
 def test_causes_that_differ_only_in_what_is_about_one_call_are_one_cause(causes: list[str]) -> None:
-    desk = Desk(time=START + timedelta(minutes=2))
+    notices = StubNotices(time=START + timedelta(minutes=2))
     for number, cause in enumerate(causes):
-        desk.add(notice(f"snap-{number}", cause=cause))
-    assert desk.digest() == 1
+        notices.add(notice(f"snap-{number}", cause=cause))
+    assert notices.digest() == 1
 
 
 def test_two_keys_that_cannot_be_used_are_two_causes() -> None:
-    desk = Desk(time=START + timedelta(minutes=2))
+    notices = StubNotices(time=START + timedelta(minutes=2))
     for number, key in enumerate((*UUIDS, *(f"arn:aws:kms:us-east-2:111122223333:key/{one}" for one in UUIDS))):
-        desk.add(notice(f"snap-{number}", cause=f"key {key} in us-east-2 is Disabled; enable it, or name another one"))
-    assert desk.digest() == 4
+        notices.add(notice(f"snap-{number}", cause=f"key {key} in us-east-2 is Disabled; enable it, or name another one"))
+    assert notices.digest() == 4
 
 
 def test_a_failed_run_whose_state_tells_of_nothing_is_told_nevertheless() -> None:
@@ -127,21 +127,21 @@ def test_a_failed_run_whose_state_tells_of_nothing_is_told_nevertheless() -> Non
 
 
 def test_a_message_that_is_never_taken_keeps_no_other_from_being_published(monkeypatch: pytest.MonkeyPatch) -> None:
-    desk = Desk(time=START + timedelta(minutes=2))
+    notices = StubNotices(time=START + timedelta(minutes=2))
     for number, cause in enumerate(("first", "refused", "last")):
-        desk.add(notice(f"snap-{number}", cause=cause))
-    publish = desk.publish
+        notices.add(notice(f"snap-{number}", cause=cause))
+    publish = notices.publish
 
     def refusing(subject: str, text: str) -> None:
         if "refused" in text:
             raise AwsRefused("InvalidParameter")
         publish(subject, text)
 
-    monkeypatch.setattr(desk, "publish", refusing)
+    monkeypatch.setattr(notices, "publish", refusing)
     with pytest.raises(AwsRefused):
-        desk.digest()
-    assert len(desk.published) == 2
-    assert [held.notice.cause for held in desk.held] == ["refused"], "it comes back, and goes to the dead letters in the end"
+        notices.digest()
+    assert len(notices.published) == 2
+    assert [held.notice.cause for held in notices.held] == ["refused"], "it comes back, and goes to the dead letters in the end"
 
 
 def test_of_a_sweep_whose_report_was_published_nothing_is_left_to_tell() -> None:

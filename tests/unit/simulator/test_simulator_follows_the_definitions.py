@@ -19,7 +19,7 @@ from snapkeep.lab.simulator.paths import UnknownDefinition
 from snapkeep.lab.simulator.sweeps import Sweeper
 from support.asl import LambdaRefusedError, definition_names, definition_text
 from support.flows import Laboratory
-from support.ways import EVENT, USUAL_ANSWERS, USUAL_TOKENS, WAYS, Way
+from support.scenarios import EVENT, SCENARIOS, USUAL_ANSWERS, USUAL_TOKENS, Scenario
 
 DAY = 86_400.0
 
@@ -29,19 +29,19 @@ def definition(name: str) -> dict[str, Any]:
     return parsed
 
 
-class WayInVirtualTime:
-    """One way through a definition, its functions replaced by the way's answers."""
+class ScenarioInVirtualTime:
+    """One scenario through a definition, its functions replaced by the scenario's answers."""
 
-    def __init__(self, way: Way, written: Mapping[str, Any] | None = None) -> None:
-        self.way = way
+    def __init__(self, scenario: Scenario, written: Mapping[str, Any] | None = None) -> None:
+        self.scenario = scenario
         self.kernel = Kernel(World(clock=VirtualClock()))
         self.calls: list[str] = []
         self.called_at: list[float] = []
         self.error = self.cause = ""
-        self.remaining = {name: list(answer) for name, answer in way.answers.items() if isinstance(answer, list)}
+        self.remaining = {name: list(answer) for name, answer in scenario.answers.items() if isinstance(answer, list)}
         self.interpreter = Interpreter(self.kernel, self.invoke, step_seconds=0.1, dice=Random(0))
-        self.execution = Execution("run-1", way.machine, "us-east-1", EVENT, 0.0, dict(EVENT))
-        machine = parse(written) if written else state_machine(way.machine)
+        self.execution = Execution("run-1", scenario.machine, "us-east-1", EVENT, 0.0, dict(EVENT))
+        machine = parse(written) if written else state_machine(scenario.machine)
         process = self.kernel.spawn(self.carry_out(machine))
         self.kernel.run_until(self.kernel.clock.now() + 7 * DAY)
         assert process.ended
@@ -60,35 +60,35 @@ class WayInVirtualTime:
             name = f"Lambda.{error.code}" if isinstance(error, LambdaRefusedError) else type(error).__name__
             raise TaskFailed(name, str(error))
         if function == "CopySnapshotToDR":
-            answer = {**USUAL_TOKENS, **self.way.tokens}[payload["copy"]["snapshot_id"]]
+            answer = {**USUAL_TOKENS, **self.scenario.tokens}[payload["copy"]["snapshot_id"]]
             if answer is not None:
                 reply = Answer("", *answer) if isinstance(answer, tuple) else Answer(answer)
                 self.kernel.after(0.5, partial(self.kernel.answer, payload["token"], reply))
-        answer = self.way.answers.get(function)
+        answer = self.scenario.answers.get(function)
         return USUAL_ANSWERS[function] if answer is None or isinstance(answer, list) else answer
 
     @property
     def outermost(self) -> tuple[str, ...]:
-        return tuple(name for name in self.execution.entered if name in state_machine(self.way.machine).states)
+        return tuple(name for name in self.execution.entered if name in state_machine(self.scenario.machine).states)
 
 
-@pytest.mark.parametrize("name", WAYS)
+@pytest.mark.parametrize("name", SCENARIOS)
 def test_each_way_enters_the_states_of_the_definition(name: str) -> None:
-    way = WAYS[name]
-    run = WayInVirtualTime(way)
-    assert run.outermost == way.states
-    assert run.error == way.error
-    assert way.cause_tells in run.cause
-    assert run.execution.transitions == len(run.execution.entered) + way.retries
-    assert not set(way.never_called) & set(run.calls)
+    scenario = SCENARIOS[name]
+    run = ScenarioInVirtualTime(scenario)
+    assert run.outermost == scenario.states
+    assert run.error == scenario.error
+    assert scenario.cause_tells in run.cause
+    assert run.execution.transitions == len(run.execution.entered) + scenario.retries
+    assert not set(scenario.never_called) & set(run.calls)
 
 
 def test_a_state_added_to_a_definition_is_entered_and_counted() -> None:
-    way = WAYS["a snapshot is tagged, copied, and the oldest goes"]
+    scenario = SCENARIOS["a snapshot is tagged, copied, and the oldest goes"]
     longer = definition("protect")
     longer["States"]["CopyToDR"]["Next"] = "Mark"
     longer["States"]["Mark"] = {"Type": "Pass", "Result": True, "ResultPath": "$.marked", "Next": "PlanRetention"}
-    before, after = WayInVirtualTime(way), WayInVirtualTime(way, longer)
+    before, after = ScenarioInVirtualTime(scenario), ScenarioInVirtualTime(scenario, longer)
     assert "Mark" in after.execution.entered
     assert after.execution.state["marked"] is True
     assert after.execution.transitions == before.execution.transitions + 1
@@ -125,7 +125,7 @@ def test_an_inline_map_carries_out_forty_iterations_at_once() -> None:
     copies = [{"snapshot_id": f"snap-{number}", "region": "us-east-2", "timeout_seconds": 3600} for number in range(50)]
     answers = {"TagSnapshots": {"outcome": "MANAGED", "volumes": ["vol-1"], "copies": copies, "problems": []}}
     silence = {copy["snapshot_id"]: None for copy in copies}
-    run = WayInVirtualTime(Way(PROTECT, "FAILED", (), answers, silence))
+    run = ScenarioInVirtualTime(Scenario(PROTECT, "FAILED", (), answers, silence))
     starts = [at for at, name in zip(run.called_at, run.calls, strict=True) if name == "CopySnapshotToDR"]
     assert [at - starts[0] < 3600 for at in starts] == [True] * 40 + [False] * 10
     assert [result["snapshot_id"] for result in run.execution.state["copies"]["results"]] == list(silence)

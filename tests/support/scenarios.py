@@ -1,4 +1,4 @@
-"""Every way through Protect and Receive: what the functions of straw answer on it, and how it must end."""
+"""Every scenario through Protect and Receive: what the stub functions answer on it, and how it must end."""
 
 from __future__ import annotations
 
@@ -62,8 +62,8 @@ FROM_THE_FUNCTION = "the function's answer says so"
 
 
 @dataclass(frozen=True)
-class Way:
-    """One way through a definition: what the functions do, and what must come of it."""
+class Scenario:
+    """One scenario through a definition: what the functions do, and what must come of it."""
 
     machine: str
     status: str
@@ -88,26 +88,26 @@ USUAL_ANSWERS: dict[str, Any] = {
 }
 USUAL_TOKENS: dict[str, Any] = {"snap-1": COPIED, "snap-2": LOST}
 
-WAYS = {
-    "a snapshot is tagged, copied, and the oldest goes": Way("protect", "SUCCEEDED", (*PROTECTED, "Done")),
-    "a policy without copies": Way(
+SCENARIOS = {
+    "a snapshot is tagged, copied, and the oldest goes": Scenario("protect", "SUCCEEDED", (*PROTECTED, "Done")),
+    "a policy without copies": Scenario(
         "protect",
         "SUCCEEDED",
         ("TagSnapshots", "EvaluateContinue", "NoCopies", "PlanRetention", "DeleteOldSnapshots", "Outcome", "Done"),
         {"TagSnapshots": managed()},
         never_called=("CopySnapshotToDR",),
     ),
-    "a volume that is not included": Way(
+    "a volume that is not included": Scenario(
         "protect",
         "SUCCEEDED",
         ("TagSnapshots", "EvaluateContinue", "NotIncluded"),
         {"TagSnapshots": tagged("VOLUME_NOT_TAGGED")},
         never_called=("CopySnapshotToDR", "CountSnapshots", "DeleteOldSnapshots", "Notification"),
     ),
-    "an event that is not ours": Way(
+    "an event that is not ours": Scenario(
         "protect", "SUCCEEDED", ("TagSnapshots", "EvaluateContinue", "NotIncluded"), {"TagSnapshots": tagged("NOT_OURS")}
     ),
-    "a failed snapshot": Way(
+    "a failed snapshot": Scenario(
         "protect",
         "FAILED",
         ("TagSnapshots", "EvaluateContinue", *NEEDS_ATTENTION, "ProblemsFound"),
@@ -116,7 +116,7 @@ WAYS = {
         cause_tells="the disk was on fire",
         never_called=("CopySnapshotToDR", "CountSnapshots", "DeleteOldSnapshots"),
     ),
-    "a set with one failed snapshot": Way(
+    "a set with one failed snapshot": Scenario(
         "protect",
         "FAILED",
         (*PROTECTED, *NEEDS_ATTENTION, "ProblemsFound"),
@@ -124,7 +124,7 @@ WAYS = {
         error="ProblemsFound",
         cause_tells="the disk was on fire",
     ),
-    "an answer that nobody expects": Way(
+    "an answer that nobody expects": Scenario(
         "protect",
         "FAILED",
         ("TagSnapshots", "EvaluateContinue", *NEEDS_ATTENTION, "ProblemsFound"),
@@ -132,7 +132,7 @@ WAYS = {
         error="ProblemsFound",
         never_called=("DeleteOldSnapshots",),
     ),
-    "an event that cannot be read": Way(
+    "an event that cannot be read": Scenario(
         "protect",
         "FAILED",
         ("TagSnapshots", *NEEDS_ATTENTION, "Failed"),
@@ -140,10 +140,10 @@ WAYS = {
         error="InvalidEvent",
         cause_tells="no snapshot_id",
     ),
-    "EC2 throttles for a while": Way(
+    "EC2 throttles for a while": Scenario(
         "protect", "SUCCEEDED", (*PROTECTED, "Done"), {"TagSnapshots": [errors.AwsThrottled("slow down")] * 3}, retries=3
     ),
-    "EC2 throttles without end": Way(
+    "EC2 throttles without end": Scenario(
         "protect",
         "FAILED",
         ("TagSnapshots", *NEEDS_ATTENTION, "Failed"),
@@ -152,17 +152,17 @@ WAYS = {
         cause_tells="slow down",
         retries=10,
     ),
-    "Lambda has no room for a while": Way(
+    "Lambda has no room for a while": Scenario(
         "protect",
         "SUCCEEDED",
         (*PROTECTED, "Done"),
         {"CountSnapshots": [LambdaRefusedError("TooManyRequestsException")] * 2},
         retries=2,
     ),
-    "the queue's table does not answer for a while": Way(
+    "the queue's table does not answer for a while": Scenario(
         "protect", "SUCCEEDED", (*PROTECTED, "Done"), {"CopySnapshotToDR": [errors.AwsUnavailable("no answer")] * 2}, retries=2
     ),
-    "the copy cannot be asked for": Way(
+    "the copy cannot be asked for": Scenario(
         "protect",
         "FAILED",
         (*PROTECTED, *NEEDS_ATTENTION, "CopyMissing"),
@@ -170,7 +170,7 @@ WAYS = {
         error="CopyFailed",
         cause_tells="no such table",
     ),
-    "one copy of two fails": Way(
+    "one copy of two fails": Scenario(
         "protect",
         "FAILED",
         (*PROTECTED, *NEEDS_ATTENTION, "CopyMissing"),
@@ -178,7 +178,7 @@ WAYS = {
         error="CopyFailed",
         cause_tells="Given key ID is not accessible",
     ),
-    "nobody answers for the copy": Way(
+    "nobody answers for the copy": Scenario(
         "protect",
         "FAILED",
         (*PROTECTED, *NEEDS_ATTENTION, "CopyMissing"),
@@ -187,7 +187,7 @@ WAYS = {
         error="CopyFailed",
         cause_tells="no copy was confirmed within 1 seconds",
     ),
-    "a plan that breaks an invariant": Way(
+    "a plan that breaks an invariant": Scenario(
         "protect",
         "FAILED",
         (*PROTECTED, *NEEDS_ATTENTION, "PlanRefused"),
@@ -195,7 +195,7 @@ WAYS = {
         error="PlanRefused",
         cause_tells="INV-08",
     ),
-    "retention that cannot be planned": Way(
+    "retention that cannot be planned": Scenario(
         "protect",
         "FAILED",
         ("TagSnapshots", "EvaluateContinue", "CopyToDR", "PlanRetention", *NEEDS_ATTENTION, "Failed"),
@@ -204,7 +204,7 @@ WAYS = {
         cause_tells="not allowed to list",
         never_called=("DeleteOldSnapshots",),
     ),
-    "a snapshot that cannot be deleted": Way(
+    "a snapshot that cannot be deleted": Scenario(
         "protect",
         "FAILED",
         (*PROTECTED, *NEEDS_ATTENTION, "NotDeleted"),
@@ -212,7 +212,7 @@ WAYS = {
         error="NotDeleted",
         cause_tells="ami-1 uses it",
     ),
-    "telling fails too": Way(
+    "telling fails too": Scenario(
         "protect",
         "FAILED",
         ("TagSnapshots", *NEEDS_ATTENTION, "Failed"),
@@ -220,31 +220,31 @@ WAYS = {
         error="AwsRefused",
         cause_tells="not allowed",
     ),
-    "a copy arrives, and the oldest goes": Way(
+    "a copy arrives, and the oldest goes": Scenario(
         "receive", "SUCCEEDED", ("TagSnapshotCopy", "EvaluateContinue", "DeleteOldSnapshots", "Outcome", "Done")
     ),
-    "a copy arrives, and nothing is too old": Way(
+    "a copy arrives, and nothing is too old": Scenario(
         "receive",
         "SUCCEEDED",
         ("TagSnapshotCopy", "EvaluateContinue", "Done"),
         {"TagSnapshotCopy": received("RECEIVED")},
         never_called=("DeleteOldSnapshots", "Notification"),
     ),
-    "a copy that is not ours": Way(
+    "a copy that is not ours": Scenario(
         "receive",
         "SUCCEEDED",
         ("TagSnapshotCopy", "EvaluateContinue", "NotOurs"),
         {"TagSnapshotCopy": received("NOT_OURS")},
         never_called=("DeleteOldSnapshots", "Notification"),
     ),
-    "a failed copy that is tried again": Way(
+    "a failed copy that is tried again": Scenario(
         "receive",
         "SUCCEEDED",
         ("TagSnapshotCopy", "EvaluateContinue", "DeleteOldSnapshots", "Outcome", "Done"),
         {"TagSnapshotCopy": received("RETRYING", DELETION)},
         never_called=("Notification",),
     ),
-    "a copy that failed for good is removed": Way(
+    "a copy that failed for good is removed": Scenario(
         "receive",
         "FAILED",
         ("TagSnapshotCopy", "EvaluateContinue", "DeleteOldSnapshots", "Outcome", *NEEDS_ATTENTION, "CopyFailed"),
@@ -252,7 +252,7 @@ WAYS = {
         error="CopyFailed",
         cause_tells="the disk was on fire",
     ),
-    "a copy that failed for good and is gone": Way(
+    "a copy that failed for good and is gone": Scenario(
         "receive",
         "FAILED",
         ("TagSnapshotCopy", "EvaluateContinue", *NEEDS_ATTENTION, "CopyFailed"),
@@ -260,28 +260,28 @@ WAYS = {
         error="CopyFailed",
         never_called=("DeleteOldSnapshots",),
     ),
-    "a copy arrives, and the oldest cannot be deleted": Way(
+    "a copy arrives, and the oldest cannot be deleted": Scenario(
         "receive",
         "FAILED",
         ("TagSnapshotCopy", "EvaluateContinue", "DeleteOldSnapshots", "Outcome", *NEEDS_ATTENTION, "NotDeleted"),
         {"DeleteOldSnapshots": {"deleted": 0, "failed": [REFUSAL]}},
         error="NotDeleted",
     ),
-    "EC2 does not show yet what the event says": Way(
+    "EC2 does not show yet what the event says": Scenario(
         "receive",
         "SUCCEEDED",
         ("TagSnapshotCopy", "EvaluateContinue", "DeleteOldSnapshots", "Outcome", "Done"),
         {"TagSnapshotCopy": [errors.AwsUnavailable("pending")] * 4},
         retries=4,
     ),
-    "an event of a copy that cannot be read": Way(
+    "an event of a copy that cannot be read": Scenario(
         "receive",
         "FAILED",
         ("TagSnapshotCopy", *NEEDS_ATTENTION, "Failed"),
         {"TagSnapshotCopy": [errors.InvalidEvent("no snapshot_id")] * 20},
         error="InvalidEvent",
     ),
-    "an answer about a copy that nobody expects": Way(
+    "an answer about a copy that nobody expects": Scenario(
         "receive",
         "FAILED",
         ("TagSnapshotCopy", "EvaluateContinue", *NEEDS_ATTENTION, "ProblemsFound"),

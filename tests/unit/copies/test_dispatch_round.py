@@ -13,16 +13,16 @@ from snapkeep.domain.errors import (
 )
 from snapkeep.lab.ebs_model import FaultRule
 from snapkeep.lab.simulator.wiring import Deployment
-from support.dispatching import QUOTA, Hands, KeysAsked, Resting
+from support.dispatching import QUOTA, ManualClock, PausedDispatcher, RecordingKeys
 from support.flows import DR
 
 
 @pytest.fixture
-def lab() -> Resting:
-    return Resting(deployment=Deployment(copy_quota=QUOTA))
+def lab() -> PausedDispatcher:
+    return PausedDispatcher(deployment=Deployment(copy_quota=QUOTA))
 
 
-def test_copies_of_others_count_against_the_quota_and_the_most_urgent_take_what_is_left(lab: Resting) -> None:
+def test_copies_of_others_count_against_the_quota_and_the_most_urgent_take_what_is_left(lab: PausedDispatcher) -> None:
     waiting = lab.waiting(3)
     lab.copy_by_hand(waiting[2])
     done, asked = lab.run()
@@ -33,7 +33,7 @@ def test_copies_of_others_count_against_the_quota_and_the_most_urgent_take_what_
 
 @pytest.mark.parametrize("in_flight", [QUOTA, QUOTA + 1], ids=["full", "more than full"])
 def test_a_full_region_is_asked_for_no_copy_though_a_dead_dispatchers_start_is_to_be_looked_for(
-    lab: Resting, in_flight: int
+    lab: PausedDispatcher, in_flight: int
 ) -> None:
     waiting = lab.waiting(2)
     lab.put(waiting[0], state=EntryState.STARTING, attempts=1)
@@ -46,7 +46,7 @@ def test_a_full_region_is_asked_for_no_copy_though_a_dead_dispatchers_start_is_t
 
 @pytest.mark.parametrize(("seconds", "again"), [(1, False), (0, True)])
 def test_what_another_dispatcher_began_is_left_to_it_until_ec2_must_show_its_copy(
-    lab: Resting, seconds: float, again: bool
+    lab: PausedDispatcher, seconds: float, again: bool
 ) -> None:
     (source,) = lab.waiting(1)
     due = lab.runner.wiring.clock.now() + timedelta(seconds=seconds)
@@ -56,7 +56,7 @@ def test_what_another_dispatcher_began_is_left_to_it_until_ec2_must_show_its_cop
 
 
 @pytest.mark.parametrize("state", ["pending", "completed"])
-def test_a_copy_of_ours_that_is_there_is_taken_over_and_none_is_started(lab: Resting, state: str) -> None:
+def test_a_copy_of_ours_that_is_there_is_taken_over_and_none_is_started(lab: PausedDispatcher, state: str) -> None:
     (source,) = lab.waiting(1)
     made = lab.copy_by_hand(source, **lab.entry(source).request.tags)
     if state == "completed":
@@ -68,7 +68,7 @@ def test_a_copy_of_ours_that_is_there_is_taken_over_and_none_is_started(lab: Res
     assert lab.state(source) is (EntryState.DONE if state == "completed" else EntryState.RUNNING)
 
 
-def test_neither_a_failed_copy_nor_one_of_another_system_is_taken_for_one_that_is_there(lab: Resting) -> None:
+def test_neither_a_failed_copy_nor_one_of_another_system_is_taken_for_one_that_is_there(lab: PausedDispatcher) -> None:
     failing, foreign = lab.waiting(2)
     lab.runner.start = lambda *_: None  # type: ignore[method-assign,assignment,return-value]
     lab.world.add_fault(FaultRule("copy_fails", times=1))
@@ -78,7 +78,7 @@ def test_neither_a_failed_copy_nor_one_of_another_system_is_taken_for_one_that_i
     assert lab.run()[1] == [failing, foreign]
 
 
-def test_an_entry_that_somebody_else_wrote_first_is_not_started(lab: Resting, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_entry_that_somebody_else_wrote_first_is_not_started(lab: PausedDispatcher, monkeypatch: pytest.MonkeyPatch) -> None:
     (source,) = lab.waiting(1)
     queue = lab.runner.wiring.queues[DR]
     stale = lab.entry(source)
@@ -88,7 +88,7 @@ def test_an_entry_that_somebody_else_wrote_first_is_not_started(lab: Resting, mo
     assert lab.state(source) is EntryState.WAITING
 
 
-def test_an_entry_says_before_the_call_how_long_its_copy_may_take_to_show(lab: Resting) -> None:
+def test_an_entry_says_before_the_call_how_long_its_copy_may_take_to_show(lab: PausedDispatcher) -> None:
     (source,) = lab.waiting(1)
     dispatch, copier = lab.dispatcher()
     seen: list[QueueEntry] = []
@@ -100,7 +100,7 @@ def test_an_entry_says_before_the_call_how_long_its_copy_may_take_to_show(lab: R
 
 
 def test_copies_that_ec2_does_not_show_yet_count_when_word_is_left_to_go_round_once_more(
-    lab: Resting, monkeypatch: pytest.MonkeyPatch
+    lab: PausedDispatcher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     waiting = lab.waiting(QUOTA + 1)
     dispatch, copier = lab.dispatcher()
@@ -112,7 +112,7 @@ def test_copies_that_ec2_does_not_show_yet_count_when_word_is_left_to_go_round_o
 
 
 def test_where_word_is_left_with_the_lease_what_came_since_is_started_before_it_is_given_back(
-    lab: Resting, monkeypatch: pytest.MonkeyPatch
+    lab: PausedDispatcher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first, late = lab.waiting(2)
     queue, now = lab.runner.wiring.queues[DR], lab.runner.wiring.clock.now()
@@ -130,17 +130,17 @@ def test_where_word_is_left_with_the_lease_what_came_since_is_started_before_it_
     assert queue.take_lease("the next one", now, 60)
 
 
-def test_a_key_is_looked_at_once_in_a_round_however_many_copies_name_it(lab: Resting) -> None:
+def test_a_key_is_looked_at_once_in_a_round_however_many_copies_name_it(lab: PausedDispatcher) -> None:
     waiting = lab.waiting(3)
     for source in waiting:
         lab.name_key(source, "a key")
-    keys = KeysAsked()
+    keys = RecordingKeys()
     assert lab.run(*[AwsRefused("no")] * 3, keys=keys)[1] == waiting
     assert keys.asked == ["a key"]
 
 
 @pytest.mark.parametrize("there", [False, True], ids=["started", "taken over"])
-def test_a_running_entry_says_since_when_and_names_no_former_cause(lab: Resting, there: bool) -> None:
+def test_a_running_entry_says_since_when_and_names_no_former_cause(lab: PausedDispatcher, there: bool) -> None:
     (source,) = lab.waiting(1)
     lab.put(source, cause="a former failure", not_before=lab.runner.wiring.clock.now() - timedelta(hours=1))
     if there:
@@ -151,18 +151,18 @@ def test_a_running_entry_says_since_when_and_names_no_former_cause(lab: Resting,
     assert entry.cause == ""
 
 
-def test_no_copy_is_started_from_the_second_on_in_which_the_time_for_work_is_over(lab: Resting) -> None:
+def test_no_copy_is_started_from_the_second_on_in_which_the_time_for_work_is_over(lab: PausedDispatcher) -> None:
     waiting = lab.waiting(3)
-    hands = Hands(lab.runner.wiring.clock.now())
-    dispatch, copier = lab.dispatcher(clock=hands, work_seconds=60)
-    copier.before = lambda: hands.turn(30)
+    clock = ManualClock(lab.runner.wiring.clock.now())
+    dispatch, copier = lab.dispatcher(clock=clock, work_seconds=60)
+    copier.before = lambda: clock.turn(30)
     dispatch.run("the dispatcher")
     assert copier.asked == waiting[:2]
     assert lab.state(waiting[2]) is EntryState.WAITING
 
 
 def test_a_copy_that_is_there_is_settled_by_whoever_wrote_its_entry_and_by_nobody_else(
-    lab: Resting, monkeypatch: pytest.MonkeyPatch
+    lab: PausedDispatcher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (source,) = lab.waiting(1)
     lab.runner.start = lambda *_: None  # type: ignore[method-assign,assignment,return-value]
@@ -177,7 +177,7 @@ def test_a_copy_that_is_there_is_settled_by_whoever_wrote_its_entry_and_by_nobod
 
 
 def test_an_index_that_shows_the_former_batch_as_it_was_hides_no_entry_behind_it(
-    lab: Resting, monkeypatch: pytest.MonkeyPatch
+    lab: PausedDispatcher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     waiting = lab.waiting(QUOTA + 1)
     before = [lab.entry(one) for one in waiting]

@@ -20,16 +20,16 @@ from snapkeep.domain.errors import (
 )
 from snapkeep.lab.simulator.wiring import Deployment
 from snapkeep.usecases.copies.dispatch import UNREACHABLE_AFTER
-from support.dispatching import QUOTA, KeysAsked, Resting
+from support.dispatching import QUOTA, PausedDispatcher, RecordingKeys
 from support.flows import DR
 
 
 @pytest.fixture
-def lab() -> Resting:
-    return Resting(deployment=Deployment(copy_quota=QUOTA))
+def lab() -> PausedDispatcher:
+    return PausedDispatcher(deployment=Deployment(copy_quota=QUOTA))
 
 
-def test_what_was_begun_and_not_answered_takes_a_slot_in_the_same_round(lab: Resting) -> None:
+def test_what_was_begun_and_not_answered_takes_a_slot_in_the_same_round(lab: PausedDispatcher) -> None:
     waiting = lab.waiting(4)
     _, asked = lab.run(AwsUnavailable("no answer"))
     assert asked == waiting[:QUOTA]
@@ -38,7 +38,9 @@ def test_what_was_begun_and_not_answered_takes_a_slot_in_the_same_round(lab: Res
 
 
 @pytest.mark.parametrize("error", [CopyQuotaReached("full"), AwsThrottled("slower")])
-def test_a_copy_that_ec2_would_not_start_now_used_up_no_attempt_and_ends_the_round(lab: Resting, error: SnapkeepError) -> None:
+def test_a_copy_that_ec2_would_not_start_now_used_up_no_attempt_and_ends_the_round(
+    lab: PausedDispatcher, error: SnapkeepError
+) -> None:
     first, second = lab.waiting(2)
     _, asked = lab.run(error)
     assert asked == [first]
@@ -46,7 +48,7 @@ def test_a_copy_that_ec2_would_not_start_now_used_up_no_attempt_and_ends_the_rou
     assert lab.state(second) is EntryState.WAITING
 
 
-def test_a_start_that_is_refused_uses_an_attempt_up_and_the_last_one_is_told(lab: Resting) -> None:
+def test_a_start_that_is_refused_uses_an_attempt_up_and_the_last_one_is_told(lab: PausedDispatcher) -> None:
     first, second = lab.waiting(2)
     lab.put(first, attempts=2)
     done, asked = lab.run(AwsRefused("no"), AwsRefused("no"))
@@ -58,7 +60,7 @@ def test_a_start_that_is_refused_uses_an_attempt_up_and_the_last_one_is_told(lab
     assert lab.runs("protect")[0].state["copies"]["results"][0]["error"] == "CopyFailed"
 
 
-def test_where_nobody_waits_for_a_copy_that_is_given_up_a_notice_tells_of_it_once(lab: Resting) -> None:
+def test_where_nobody_waits_for_a_copy_that_is_given_up_a_notice_tells_of_it_once(lab: PausedDispatcher) -> None:
     alone, heard = lab.waiting(2)
     lab.put(alone, attempts=2, tokens=(), runs=())
     lab.put(heard, attempts=2)
@@ -66,14 +68,14 @@ def test_where_nobody_waits_for_a_copy_that_is_given_up_a_notice_tells_of_it_onc
     assert [notice.subject for notice in lab.runner.wiring.notices.told] == [alone]
 
 
-def test_an_answer_that_reached_nobody_is_told_by_a_notice(lab: Resting) -> None:
+def test_an_answer_that_reached_nobody_is_told_by_a_notice(lab: PausedDispatcher) -> None:
     (source,) = lab.waiting(1)
     lab.put(source, attempts=2, tokens=("of a run that has ended",))
     lab.run(AwsRefused("no"))
     assert [notice.subject for notice in lab.runner.wiring.notices.told] == [source]
 
 
-def test_a_source_region_is_away_after_two_calls_without_an_answer_and_its_other_copies_rest(lab: Resting) -> None:
+def test_a_source_region_is_away_after_two_calls_without_an_answer_and_its_other_copies_rest(lab: PausedDispatcher) -> None:
     waiting = lab.waiting(QUOTA + 1)
     _, asked = lab.run(*[AwsUnavailable("no answer")] * QUOTA)
     assert UNREACHABLE_AFTER == 2
@@ -83,7 +85,7 @@ def test_a_source_region_is_away_after_two_calls_without_an_answer_and_its_other
     assert [lab.entry(one).not_before for one in waiting[UNREACHABLE_AFTER:]] == [until] * 2
 
 
-def test_a_source_region_that_is_away_holds_up_no_copy_from_another_one(lab: Resting) -> None:
+def test_a_source_region_that_is_away_holds_up_no_copy_from_another_one(lab: PausedDispatcher) -> None:
     waiting = lab.waiting(3)
     last = lab.entry(waiting[2]).request
     elsewhere = replace(last, origin=replace(last.origin, region="eu-west-1", snapshot_id="snap-0elsewhere"))
@@ -92,7 +94,7 @@ def test_a_source_region_that_is_away_holds_up_no_copy_from_another_one(lab: Res
     assert asked == [*waiting[:2], "snap-0elsewhere"]
 
 
-def test_what_was_begun_and_not_answered_is_looked_for_only_when_others_had_their_turn(lab: Resting) -> None:
+def test_what_was_begun_and_not_answered_is_looked_for_only_when_others_had_their_turn(lab: PausedDispatcher) -> None:
     (source,) = lab.waiting(1)
     lab.run(AwsUnavailable("no answer"))
     dispatch, _ = lab.dispatcher()
@@ -100,7 +102,7 @@ def test_what_was_begun_and_not_answered_is_looked_for_only_when_others_had_thei
     assert lab.entry(source).not_before == lab.runner.wiring.clock.now() + timedelta(seconds=dispatch.unreachable_delay_seconds)
 
 
-def test_what_was_begun_from_a_region_that_is_away_stays_begun_to_be_looked_for_by_its_tags(lab: Resting) -> None:
+def test_what_was_begun_from_a_region_that_is_away_stays_begun_to_be_looked_for_by_its_tags(lab: PausedDispatcher) -> None:
     waiting = lab.waiting(3)
     for source in waiting:
         lab.put(source, state=EntryState.STARTING, attempts=1)
@@ -111,11 +113,11 @@ def test_what_was_begun_from_a_region_that_is_away_stays_begun_to_be_looked_for_
 
 @pytest.mark.parametrize("error", [AwsThrottled("slower"), AwsUnavailable("no answer")])
 def test_a_key_that_cannot_be_looked_at_now_ends_the_round_and_neither_starts_nor_fails_a_copy(
-    lab: Resting, error: SnapkeepError
+    lab: PausedDispatcher, error: SnapkeepError
 ) -> None:
     first, second, third = lab.waiting(3)
     lab.name_key(second, "a key")
-    done, asked = lab.run(keys=KeysAsked(error))
+    done, asked = lab.run(keys=RecordingKeys(error))
     assert asked == [first]
     assert done.failed == ()
     assert [lab.state(one) for one in (second, third)] == [EntryState.WAITING] * 2
@@ -124,7 +126,7 @@ def test_a_key_that_cannot_be_looked_at_now_ends_the_round_and_neither_starts_no
 
 @pytest.mark.parametrize("error", [KeyNotUsable("key alias/dr: AccessDenied"), SnapshotGone("it is gone")])
 def test_a_start_that_no_other_attempt_would_mend_is_given_up_at_once_and_others_go_on(
-    lab: Resting, error: SnapkeepError
+    lab: PausedDispatcher, error: SnapkeepError
 ) -> None:
     first, second = lab.waiting(2)
     done, asked = lab.run(error)
@@ -134,7 +136,7 @@ def test_a_start_that_no_other_attempt_would_mend_is_given_up_at_once_and_others
     assert lab.state(second) is EntryState.RUNNING
 
 
-def test_an_error_that_no_start_of_a_copy_ends_with_is_raised_with_the_lease_given_back(lab: Resting) -> None:
+def test_an_error_that_no_start_of_a_copy_ends_with_is_raised_with_the_lease_given_back(lab: PausedDispatcher) -> None:
     (source,) = lab.waiting(1)
     with pytest.raises(InvalidConfiguration):
         lab.run(InvalidConfiguration("no such region"))
@@ -142,7 +144,7 @@ def test_an_error_that_no_start_of_a_copy_ends_with_is_raised_with_the_lease_giv
     assert lab.runner.wiring.queues[DR].take_lease("the next one", lab.runner.wiring.clock.now(), 60)
 
 
-def test_what_is_begun_names_no_copy_of_an_earlier_attempt(lab: Resting) -> None:
+def test_what_is_begun_names_no_copy_of_an_earlier_attempt(lab: PausedDispatcher) -> None:
     (source,) = lab.waiting(1)
     lab.put(source, copy_id="snap-0former")
     lab.run(AwsUnavailable("no answer"))
@@ -150,7 +152,7 @@ def test_what_is_begun_names_no_copy_of_an_earlier_attempt(lab: Resting) -> None
 
 
 def test_a_copy_that_is_there_and_whose_run_cannot_be_answered_stays_running_for_a_sweep_to_settle_and_that_is_raised(
-    lab: Resting, monkeypatch: pytest.MonkeyPatch
+    lab: PausedDispatcher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     there, waiting = lab.waiting(2)
     lab.runner.start = lambda *_: None  # type: ignore[method-assign,assignment,return-value]
