@@ -12,18 +12,17 @@ from snapkeep.adapters.ec2_guards import RecentGuards
 from snapkeep.adapters.ec2_reader import Ec2Reader
 from snapkeep.adapters.ec2_writers import Ec2Tagger
 from snapkeep.domain.policy.model import CopyRule, Limits, Policy, PolicySet, Retention, Selector
+from snapkeep.domain.retention.deletion import deletion_orders
 from snapkeep.domain.sweep.findings import FindingKind, Wait
 from snapkeep.domain.sweep.report import Handling, SweepReport
 from snapkeep.domain.sweep.waiting_runs import RunUnderWay
-from snapkeep.domain.tags import format_time
 from snapkeep.lab.ebs_model import World
 from snapkeep.lab.ebs_model.conditions.clock import utc
 from snapkeep.lab.simulator.executions import PROTECT, RECEIVE
 from snapkeep.lab.simulator.runner import Runner
 from snapkeep.lab.simulator.sweeps import OpenRuns
-from snapkeep.lab.simulator.wiring import Deployment, orders_of
+from snapkeep.lab.simulator.wiring import Deployment
 from snapkeep.usecases.look.status import Destination, Status, gather_status
-from snapkeep.usecases.retention.delete import DeletionOrder
 from snapkeep.usecases.sweep.dead_letters import ReplayDeadLetters
 from snapkeep.usecases.sweep.dr import DrSweep
 from snapkeep.usecases.sweep.ports import DeadLetter
@@ -180,18 +179,11 @@ class SweepingWorld:
         return report
 
     def carried_out(self, region: str, swept: SweepResult) -> SweepReport:
-        removals = [
-            DeletionOrder(
-                copy.id, copy.origin.volume_id, format_time(copy.origin.start_time), copy.policy, (f"failed copy: {why}",)
-            )
-            for copy, why in swept.remove
-        ]
-        orders = [*orders_of(swept.plan.deletions), *removals]
+        orders = deletion_orders(swept.plan.deletions, swept.remove)
         step = self.runner.wiring.delete_snapshots(region, lambda order, result: None)
         results = step.run(swept.plan.made_at, orders)
-        listed = [{"snapshot_id": o.snapshot_id, "volume_id": o.volume_id, "reasons": list(o.reasons)} for o in orders]
         failed = [result for result in results if not result.done]
-        return complete(swept.report, listed, failed, self.runner.wiring.clock.now())
+        return complete(swept.report, orders, failed, self.runner.wiring.clock.now())
 
     def status(self) -> Status:
         wiring = self.runner.wiring

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from snapkeep.adapters.aws_errors import code_of, translate
+from snapkeep.usecases.ports import CopyResult
 
 if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
@@ -22,14 +22,15 @@ CAUSE_LIMIT = 1_500
 
 
 class StepFunctionsTaskTokens:
-    """`Waiters` over Step Functions clients, one for each region."""
+    """`TaskTokens` over Step Functions clients, one for each region. `encode` makes an output's JSON text."""
 
-    def __init__(self, *, client_of: Callable[[str], SFNClient]) -> None:
+    def __init__(self, *, client_of: Callable[[str], SFNClient], encode: Callable[[CopyResult], str]) -> None:
         self._client_of = client_of
+        self._encode = encode
 
-    def send_success(self, region: str, token: str, output: Mapping[str, object]) -> bool:
+    def send_success(self, region: str, token: str, output: CopyResult) -> bool:
         """Answer with success. Return False if nobody waits any more."""
-        return self._send(region, "send_task_success", {"taskToken": token, "output": json.dumps(output)})
+        return self._send(region, "send_task_success", {"taskToken": token, "output": self._encode(output)})
 
     def send_failure(self, region: str, token: str, error: str, cause: str) -> bool:
         """Answer with failure. Return False if nobody waits any more."""

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from snapkeep.adapters.aws_errors import translated
-from snapkeep.domain.copies.codec import request_from_json
+from snapkeep.domain.copies.request import CopyRequest
 from snapkeep.domain.errors import InvalidEvent
 from snapkeep.domain.sweep.findings import Wait
 from snapkeep.domain.sweep.waiting_runs import RunUnderWay
 
 if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
+
+ReadCall = Callable[[Mapping[str, Any]], tuple[str, CopyRequest]]
 
 PAGE = 1000
 """The largest page of ListExecutions and of GetExecutionHistory (botocore: stepfunctions)."""
@@ -25,11 +27,15 @@ RUN_ENDS = frozenset({"ExecutionSucceeded", "ExecutionFailed", "ExecutionAborted
 
 
 class WaitingExecutions:
-    """`WaitingRuns` over a Step Functions client and the state machine Protect."""
+    """`WaitingRuns` over a Step Functions client and the state machine Protect.
 
-    def __init__(self, *, client: SFNClient, state_machine_arn: str) -> None:
+    `read_call` reads the payload of a call of CopySnapshotToDR: the task token and the copy that was requested.
+    """
+
+    def __init__(self, *, client: SFNClient, state_machine_arn: str, read_call: ReadCall) -> None:
         self._client = client
         self._arn = state_machine_arn
+        self._read_call = read_call
 
     def under_way(self) -> list[RunUnderWay]:
         """Return all executions that run."""
@@ -39,7 +45,17 @@ class WaitingExecutions:
     def waits(self, run: str) -> list[Wait]:
         """Given an execution, return the copies that it waits for. Raise InvalidEvent if its history cannot be read."""
         pages = self._pages("get_execution_history", executionArn=run, includeExecutionData=True)
-        return [read_wait(run, *submitted) for submitted in open_callbacks(event for page in pages for event in page["events"])]
+        events = (event for page in pages for event in page["events"])
+        return [self._wait(run, scheduled, submitted) for scheduled, submitted in open_callbacks(events)]
+
+    def _wait(self, run: str, scheduled: Mapping[str, Any], submitted: Mapping[str, Any]) -> Wait:
+        """TaskScheduled holds "the JSON data passed to the resource" (botocore: TaskScheduledEventDetails), the token with it."""
+        try:
+            payload = json.loads(scheduled["taskScheduledEventDetails"]["parameters"])["Payload"]
+            token, request = self._read_call(payload)
+        except (InvalidEvent, KeyError, TypeError, ValueError) as error:
+            raise InvalidEvent(f"{run}: the copy that it waits for cannot be read from its history: {error!r}") from error
+        return Wait(run, token, request, submitted["timestamp"])
 
     def _pages(self, operation: str, **request: Any) -> Iterator[Mapping[str, Any]]:
         while True:
@@ -73,15 +89,3 @@ def open_callbacks(history: Iterable[Mapping[str, Any]]) -> list[tuple[Mapping[s
         elif kind in RUN_ENDS:
             waiting.clear()
     return [(scheduled[call], event) for call, event in waiting.items()]
-
-
-def read_wait(run: str, scheduled: Mapping[str, Any], submitted: Mapping[str, Any]) -> Wait:
-    """Given an execution and its call of CopySnapshotToDR, return who waits. Raise InvalidEvent if the call cannot be read.
-
-    TaskScheduled holds "the JSON data passed to the resource" (botocore: TaskScheduledEventDetails): the token is in it.
-    """
-    try:
-        payload = json.loads(scheduled["taskScheduledEventDetails"]["parameters"])["Payload"]
-        return Wait(run, payload["token"], request_from_json(payload["copy"]["wanted"]), submitted["timestamp"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise InvalidEvent(f"{run}: what it waits for cannot be read from its history: {error!r}") from error

@@ -21,6 +21,7 @@ from snapkeep.domain.copies.retries import RetryPolicy
 from snapkeep.domain.policy.model import PolicySet
 from snapkeep.functions.clients import RETRYING, Clients
 from snapkeep.functions.environment import Environment
+from snapkeep.functions.payloads import to_text
 from snapkeep.usecases.copies.settle import Settlement
 from snapkeep.usecases.policies import PoliciesInForce
 
@@ -63,7 +64,7 @@ class Composition(RegionalAdapters):
     @cached_property
     def task_tokens(self) -> StepFunctionsTaskTokens:
         """Answers the executions that wait, in any region."""
-        return StepFunctionsTaskTokens(client_of=lambda region: self.clients.get("stepfunctions", region=region))
+        return StepFunctionsTaskTokens(client_of=lambda region: self.clients.get("stepfunctions", region=region), encode=to_text)
 
     @cached_property
     def settlement(self) -> Settlement:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from snapkeep.domain.copies.codec import request_from_json
 from snapkeep.functions.composition import Composition, composition
 from snapkeep.functions.log import audit_copy, started
+from snapkeep.functions.payloads import CopyCall, EnqueueAnswer, from_json, to_object
 from snapkeep.usecases.copies.enqueue import EnqueueCopy
 
 
@@ -22,8 +22,9 @@ def _ready() -> EnqueueCopy:
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """Given `copy`, `token` and `execution`, return the state of the entry."""
+    """Put the copy of a `CopyCall` into the queue; return an `EnqueueAnswer`."""
     started(event, context)
-    entry = _ready().run(request_from_json(event["copy"]["wanted"]), event["token"], event["execution"])
-    audit_copy(entry.key, entry.copy_id, "asked for")
-    return {"entry": entry.key, "state": str(entry.state)}
+    call = from_json(CopyCall, event)
+    entry = _ready().run(call.copy.request, call.token, call.execution)
+    audit_copy(entry.key, entry.copy_id, "requested")
+    return to_object(EnqueueAnswer(entry.key, str(entry.state)))

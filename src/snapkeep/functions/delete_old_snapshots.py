@@ -5,11 +5,11 @@ from __future__ import annotations
 from functools import cache, partial
 from typing import Any
 
-from snapkeep.domain.tags import parse_time
-from snapkeep.functions.answers import deletions_answer
 from snapkeep.functions.composition import Composition, composition
 from snapkeep.functions.log import audit_deletion, started
-from snapkeep.usecases.retention.delete import DeleteSnapshots, DeletionOrder
+from snapkeep.functions.payloads import DeletionCall, from_json, to_object
+from snapkeep.functions.state_budget import fit_deletions
+from snapkeep.usecases.retention.delete import DeleteSnapshots
 
 
 def build(parts: Composition, plan_id: str) -> DeleteSnapshots:
@@ -29,11 +29,7 @@ def _parts() -> Composition:
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """Given `plan`, return how many snapshots are gone, and which could not be deleted. Raise PlanStale."""
+    """Carry out the plan of a `DeletionCall`; return a `DeletionAnswer`. Raise PlanStale."""
     started(event, context)
-    plan = event["plan"]
-    orders = [
-        DeletionOrder(one["snapshot_id"], one["volume_id"], one["origin_start"], one["policy"], tuple(one["reasons"]))
-        for one in plan["delete"]
-    ]
-    return deletions_answer(build(_parts(), plan["plan_id"]).run(parse_time(plan["made_at"]), orders))
+    plan = from_json(DeletionCall, event).plan
+    return to_object(fit_deletions(build(_parts(), plan.plan_id).run(plan.made_at, plan.delete)))

@@ -7,8 +7,9 @@ from typing import Any
 
 from aws_lambda_powertools import Logger
 
+from snapkeep.domain.retention.deletion import DeletionOrder
+from snapkeep.domain.tags import format_time
 from snapkeep.usecases.ports import DeletionResult
-from snapkeep.usecases.retention.delete import DeletionOrder
 
 
 @cache
@@ -32,8 +33,9 @@ def audit_deletion(order: DeletionOrder, result: DeletionResult, plan_id: str) -
             "audit": "deletion",
             "snapshot": order.snapshot_id,
             "volume": order.volume_id,
-            "origin_start": order.origin_start,
+            "origin_start": format_time(order.origin_start),
             "policy": order.policy,
+            "kind": str(order.kind),
             "reasons": list(order.reasons),
             "plan": plan_id,
             "outcome": str(result.outcome),

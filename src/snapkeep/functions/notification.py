@@ -1,4 +1,4 @@
-"""Notification: a run has failed; keep what somebody should be told for the next digest."""
+"""Notification: a run has failed; keep its failures for the next digest."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 from snapkeep.adapters.sqs_notices import SqsNotices
 from snapkeep.functions.composition import Composition, composition
 from snapkeep.functions.log import started
+from snapkeep.functions.payloads import NotificationAnswer, NotificationCall, from_json, run_state, to_object
 from snapkeep.usecases.notify import notices_of_run
 
 
@@ -23,11 +24,12 @@ def _ready() -> tuple[Composition, SqsNotices]:
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """Given `state`, the failed run's, return how many notices came of it."""
+    """Keep one notice for each failure in the state of a `NotificationCall`; return a `NotificationAnswer`."""
     log = started(event, context)
     parts, notices = _ready()
-    found = notices_of_run(event["state"], parts.environment.region, event["execution"], parts.clock.now())
-    for notice in found:
+    call = from_json(NotificationCall, event)
+    failures = notices_of_run(run_state(call.state), parts.environment.region, call.execution, parts.clock.now())
+    for notice in failures:
         notices.add(notice)
         log.error(notice.kind, extra={"subject": notice.subject, "cause": notice.cause})
-    return {"notices": len(found)}
+    return to_object(NotificationAnswer(len(failures)))

@@ -5,9 +5,10 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from snapkeep.functions.answers import retention_answer
 from snapkeep.functions.composition import Composition, composition
 from snapkeep.functions.log import started
+from snapkeep.functions.payloads import PlanCall, from_json, to_object
+from snapkeep.functions.state_budget import fit_retention
 from snapkeep.usecases.retention.plan_volumes import RetentionPlanner, confirmed_copies
 
 
@@ -30,10 +31,11 @@ def _ready() -> RetentionPlanner:
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """Given `volumes`, and `copies` (the copies' results), return the plan, with a problem for each refused volume."""
+    """Plan retention for the volumes of a `PlanCall`; return a `RetentionAnswer`, with a problem for each refused volume."""
     log = started(event, context)
     planner = _ready()
-    plan = planner.plan_sources(event["volumes"], confirmed_copies(event.get("copies", []), planner.clock.now()))
-    answer = retention_answer(plan)
+    call = from_json(PlanCall, event)
+    plan = planner.plan_sources(call.volumes, confirmed_copies(call.copies, planner.clock.now()))
+    answer = to_object(fit_retention(plan))
     log.info("planned", extra={"plan": plan.id, "counts": answer["counts"], "refused": len(plan.refusals)})
     return answer

@@ -11,27 +11,32 @@ from snapkeep.adapters.sns_publisher import SnsPublisher
 from snapkeep.adapters.sqs_dead_letters import SqsDeadLetters
 from snapkeep.adapters.stepfunctions_runs import StateMachineRuns
 from snapkeep.adapters.stepfunctions_waiting_runs import WaitingExecutions
-from snapkeep.domain.errors import RETRYABLE, InvalidConfiguration, SnapkeepError
+from snapkeep.domain.errors import RETRYABLE, SnapkeepError
 from snapkeep.domain.model import Plan
 from snapkeep.domain.sweep.report import SweepReport
 from snapkeep.functions import metrics
-from snapkeep.functions.answers import plan_answer
 from snapkeep.functions.clients import PATIENT
 from snapkeep.functions.composition import Composition, composition
 from snapkeep.functions.environment import DR, Environment
 from snapkeep.functions.log import started
+from snapkeep.functions.payloads import (
+    CaughtError,
+    PlanAnswer,
+    SweepCall,
+    SweepStep,
+    from_json,
+    step_error,
+    to_object,
+    waiting_call,
+)
+from snapkeep.functions.state_budget import fit_plan
 from snapkeep.functions.sweep_audit import audit_sweep
 from snapkeep.usecases.copies.enqueue import EnqueueCopy
-from snapkeep.usecases.notify import error_of
-from snapkeep.usecases.ports import Deletion, DeletionResult
 from snapkeep.usecases.sweep.dead_letters import ReplayDeadLetters
 from snapkeep.usecases.sweep.dr import DrSweep
 from snapkeep.usecases.sweep.primary import PrimarySweep
-from snapkeep.usecases.sweep.publish_report import PublishReport
+from snapkeep.usecases.sweep.publish_report import Published, PublishReport
 from snapkeep.usecases.sweep.shared import ExposureCheck, SweepLimits, SweepOptions, SweepResult, complete
-
-REPAIR, REPORT = "repair", "report"
-
 
 MOST_DELETIONS = 400
 """A plan travels through the state, which holds 256 KiB (Step Functions developer guide: quotas)."""
@@ -72,7 +77,9 @@ def _primary_sweep(parts: Composition) -> PrimarySweep:
         enqueue=EnqueueCopy(queue_of=parts.queue_of, task_tokens=parts.task_tokens, clock=parts.clock),
         tagger=parts.tagger,
         runs=runs,
-        waiting_runs=WaitingExecutions(client=parts.clients.get("stepfunctions"), state_machine_arn=_state_machine(parts)),
+        waiting_runs=WaitingExecutions(
+            client=parts.clients.get("stepfunctions"), state_machine_arn=_state_machine(parts), read_call=waiting_call
+        ),
         letters=_letters(parts, runs),
         exposure=_exposure(parts),
         clock=parts.clock,
@@ -123,35 +130,32 @@ def _parts() -> Composition:
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """Given `step` and `sweep` (the execution's name), sweep, or publish the report of that sweep, or of what it failed by.
+    """Carry out the step of a `SweepCall`: sweep, or publish the report of a sweep that ended or failed.
 
-    Return the deletions to carry out, or where the report is. Raise InvalidConfiguration on a step that there is not.
+    Return a `PlanAnswer`, or a `Published`. Raise InvalidEvent on an unknown step.
     """
     started(event, context)
-    if event["step"] == REPAIR:
-        return _repair(event)
-    if event["step"] == REPORT:
-        return _report(event)
-    raise InvalidConfiguration(f"step is '{event['step']}'; {REPAIR} or {REPORT} would be right")
+    call = from_json(SweepCall, event)
+    return to_object(_repair(call) if call.step is SweepStep.REPAIR else _report(call))
 
 
-def _repair(event: dict[str, Any]) -> dict[str, Any]:
-    """Sweep, keep what came of it, and answer the deletions. What AWS refuses becomes a report that says FAILED."""
+def _repair(call: SweepCall) -> PlanAnswer:
+    """Sweep, keep the report so far, and return the deletions. A call that AWS refuses makes the report FAILED."""
     parts = _parts()
     environment, reports = parts.environment, build_reports(parts)
     try:
-        swept = build(parts).run(event["sweep"], _options(event["asked"], environment))
+        swept = build(parts).run(call.sweep, _options(call, environment))
     except RETRYABLE:
         raise
     except SnapkeepError as error:
-        broken = _broken(parts, event["sweep"], type(error).__name__, str(error))
+        broken = _broken(parts, call.sweep, type(error).__name__, str(error))
         swept = SweepResult(broken, Plan("", environment.region, broken.ended_at, ()))
     reports.keep_interim(swept.report)
     if swept.rpo_ages_seconds and environment.text("SNAPKEEP_METRICS_PER_VOLUME") == "yes":
         when_ms = int(swept.report.ended_at.timestamp() * 1000)
         metrics.emit(metrics.volume_lines(swept.rpo_ages_seconds, environment.system, when_ms))
     audit_sweep(swept.report)
-    return plan_answer(swept.plan, swept.remove)
+    return fit_plan(swept.plan, swept.remove)
 
 
 def _broken(parts: Composition, sweep_id: str, error: str, cause: str) -> SweepReport:
@@ -167,22 +171,24 @@ def _broken(parts: Composition, sweep_id: str, error: str, cause: str) -> SweepR
     )
 
 
-def _options(asked: Any, environment: Environment) -> SweepOptions:
-    """Given the execution's input, a person's or a schedule's, return what is asked of the sweep."""
-    wishes = asked.get("options", {}) if isinstance(asked, dict) else {}
+def _options(call: SweepCall, environment: Environment) -> SweepOptions:
+    """Return the options of the execution's input; the stack's parameter may consent to adoption for every sweep."""
     always = environment.text("SNAPKEEP_ADOPT_HISTORY") == "yes"
-    return SweepOptions(adopt=always or wishes.get("adopt") is True, retry_failed=wishes.get("retry_failed") is True)
+    return SweepOptions(adopt=always or call.option("adopt"), retry_failed=call.option("retry_failed"))
 
 
-def _report(event: dict[str, Any]) -> dict[str, Any]:
+def _report(call: SweepCall) -> Published:
     parts = _parts()
     reports = build_reports(parts)
-    report = _broken(parts, event["sweep"], *error_of(event["error"])) if "error" in event else _whole(event, parts, reports)
+    report = _whole(call, parts, reports)
     published = reports.run(report)
     metrics.emit(metrics.report_lines(report))
-    return {"outcome": published.outcome, "summary": published.summary, "json": published.json, "page": published.page}
+    return published
 
 
-def _whole(event: dict[str, Any], parts: Composition, reports: PublishReport) -> SweepReport:
-    failed = [DeletionResult(one["snapshot_id"], Deletion(one["outcome"]), one["cause"]) for one in event["deletion"]["failed"]]
-    return complete(reports.interim(event["sweep"]), event["plan"]["delete"], failed, parts.clock.now())
+def _whole(call: SweepCall, parts: Composition, reports: PublishReport) -> SweepReport:
+    """The report of a sweep whose deletions were carried out, or of one that failed."""
+    if call.plan is not None and call.deletion is not None:
+        return complete(reports.interim(call.sweep), call.plan.delete, call.deletion.failed, parts.clock.now())
+    error = step_error(call.error or CaughtError())
+    return _broken(parts, call.sweep, error.name, error.cause)

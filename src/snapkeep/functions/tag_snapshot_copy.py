@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
 from snapkeep.domain import events
-from snapkeep.domain.model import Plan, Snapshot
-from snapkeep.functions.answers import PLAN_BYTES, plan_answer, problems_answer
+from snapkeep.domain.copies.entry import entry_key
 from snapkeep.functions.composition import Composition, composition
 from snapkeep.functions.log import audit_copy, started
+from snapkeep.functions.payloads import EventCall, from_json, to_object
 from snapkeep.functions.plan_retention import build as build_planner
-from snapkeep.usecases.copies.receive import ReceiveCopy, ReceiveResult
+from snapkeep.functions.state_budget import receive_answer
+from snapkeep.usecases.copies.receive import ReceiveCopy, ReceiveOutcome, ReceiveResult
 
 
 def build(parts: Composition) -> ReceiveCopy:
@@ -36,36 +36,15 @@ def _ready() -> tuple[Composition, ReceiveCopy]:
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """Given `event`, return what became of the copy, with the retention plan of its lineage."""
+    """Receive the copy of an `EventCall`; return a `ReceiveAnswer`, with the retention plan of the copy's lineage."""
     log = started(event, context)
     parts, use_case = _ready()
-    ended = events.parse_copy_event(event["event"])
+    ended = events.parse_copy_event(from_json(EventCall, event).event)
     if isinstance(ended, events.NotOurs):
         log.info("not ours", extra={"why": ended.why})
-        return _answer("NOT_OURS", _no_plan(parts))
-    received = use_case.run(ended)
-    audit_copy(
-        f"{ended.source_region}#{ended.source_snapshot_id}#{ended.region}", ended.copy_id, str(received.outcome), received.why
-    )
-    return _received(received, parts)
-
-
-def _received(received: ReceiveResult, parts: Composition) -> dict[str, Any]:
-    plan = received.plan or _no_plan(parts)
-    answer = _answer(str(received.outcome), plan, [(copy, received.why) for copy in received.remove])
-    answer["problems"] = problems_answer(received.problems)
-    return answer
-
-
-def _no_plan(parts: Composition) -> Plan:
-    return Plan("", parts.environment.region, parts.clock.now(), ())
-
-
-def _answer(outcome: str, plan: Plan, failed: Sequence[tuple[Snapshot, str]] = ()) -> dict[str, Any]:
-    snapshots = [verdict.snapshot for verdict in plan.verdicts] + [copy for copy, _ in failed]
-    return {
-        "outcome": outcome,
-        "volumes": sorted({snapshot.origin.volume_id for snapshot in snapshots}),
-        "plan": plan_answer(plan, failed, most_bytes=PLAN_BYTES),
-        "problems": [],
-    }
+        received = ReceiveResult(ReceiveOutcome.NOT_OURS, ended.why)
+    else:
+        received = use_case.run(ended)
+        key = entry_key(ended.source_region, ended.source_snapshot_id, ended.region)
+        audit_copy(key, ended.copy_id, str(received.outcome), received.why)
+    return to_object(receive_answer(received, parts.environment.region, parts.clock.now()))

@@ -2,68 +2,60 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Protocol
 
 from snapkeep.domain.errors import SnapkeepError
 from snapkeep.domain.sweep.report import SUBJECT_LIMIT
-from snapkeep.usecases.ports import Clock, Notice, Publisher
+from snapkeep.usecases.ports import Clock, CopyResult, DeletionResult, Notice, Publisher
+from snapkeep.usecases.protect import Problem
 
 EXAMPLES = 10
 
 
-def notices_of_run(state: Mapping[str, Any], region: str, execution: str, now: datetime) -> list[Notice]:
-    """Given the state of a run at its end, return one notice for everything in it that failed."""
-    found: list[tuple[str, str, str]] = []
-    for place in ("tagged", "plan", "received"):
-        found += [(p["kind"], p["cause"], p["subject"]) for p in state.get(place, {}).get("problems", [])]
-    for copy in _failed_copies(state.get("copies")):
-        kind, cause = error_of({"Error": copy.get("error", ""), "Cause": copy.get("cause", "")})
-        found.append((kind, cause, f"{copy.get('snapshot_id', '')} to {copy.get('region', '')}"))
-    for deletion in state.get("deletion", {}).get("failed", []):
-        found.append(("NotDeleted", f"{deletion['outcome']}: {deletion['cause']}", deletion["snapshot_id"]))
-    if "error" in state:
-        kind, cause = error_of(state["error"])
-        found.append((kind, cause, _subject_of(state)))
-    if not found and "outcome" not in state:  # a sweep's report has an outcome, and was published
-        found.append(("RunFailed", "the run failed, and its state does not tell why; look at the execution", _subject_of(state)))
-    detail = f"volume {_volumes_of(state)}" if _volumes_of(state) else "no volume known"
-    return [Notice(kind, cause, subject, detail, region, now, execution) for kind, cause, subject in found]
+@dataclass(frozen=True, slots=True)
+class StepError:
+    """The error that a step of a state machine ended with."""
+
+    name: str
+    cause: str
 
 
-def _failed_copies(copies: Any) -> list[Mapping[str, Any]]:
-    listed = copies.get("results", []) if isinstance(copies, Mapping) else copies or []
-    return [copy for copy in listed if isinstance(copy, Mapping) and copy.get("status") == "FAILED"]
+@dataclass(slots=True)
+class RunState:
+    """The state of a run at its end, as far as notices need it."""
+
+    subject: str = ""
+    """The snapshot of the event that started the run, or the event's type."""
+    volume_ids: tuple[str, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    copies: tuple[CopyResult, ...] = ()
+    undeleted: tuple[DeletionResult, ...] = ()
+    error: StepError | None = None
+    reported: bool = False
+    """Whether a sweep's report was published, which says everything."""
+
+    @property
+    def failed_copies(self) -> tuple[CopyResult, ...]:
+        """The copies that the run did not get."""
+        return tuple(copy for copy in self.copies if copy.failed)
 
 
-def error_of(error: Mapping[str, Any]) -> tuple[str, str]:
-    """Given a Catch's error, return its name and message. Lambda's causes are JSON with `errorMessage`."""
-    name, cause = str(error.get("Error") or "Failed"), str(error.get("Cause") or "no cause was given")
-    try:
-        told = json.loads(cause)
-    except ValueError:
-        return name, cause
-    return name, str(told.get("errorMessage") or cause) if isinstance(told, Mapping) else cause
-
-
-def _volumes_of(state: Mapping[str, Any]) -> str:
-    volumes = state.get("tagged", {}).get("volumes") or state.get("received", {}).get("volumes") or []
-    source = _id_in(state, "source")  # of a copy's event it is a snapshot
-    return ", ".join(volumes) or (source if source.startswith("vol-") else "")
-
-
-def _subject_of(state: Mapping[str, Any]) -> str:
-    return _id_in(state, "snapshot_id") or str(state.get("detail-type") or "a run")
-
-
-def _id_in(state: Mapping[str, Any], name: str) -> str:
-    detail = state.get("detail")
-    arn = str(detail.get(name, "")) if isinstance(detail, Mapping) else ""
-    return arn.rpartition("/")[2]
+def notices_of_run(state: RunState, region: str, execution: str, now: datetime) -> list[Notice]:
+    """Return one notice for each failure in the state of a run at its end."""
+    subject = state.subject or "a run"
+    failures = [(problem.kind, problem.cause, problem.subject) for problem in state.problems]
+    failures += [(copy.error, copy.cause, f"{copy.snapshot_id} to {copy.region}") for copy in state.failed_copies]
+    failures += [("NotDeleted", f"{result.outcome}: {result.cause}", result.snapshot_id) for result in state.undeleted]
+    if state.error is not None:
+        failures.append((state.error.name, state.error.cause, subject))
+    if not failures and not state.reported:
+        failures.append(("RunFailed", "the run failed, and its state does not say why; see the execution", subject))
+    detail = f"volume {', '.join(state.volume_ids)}" if state.volume_ids else "no volume known"
+    return [Notice(kind, cause, about, detail, region, now, execution) for kind, cause, about in failures]
 
 
 @dataclass(frozen=True, slots=True)

@@ -187,10 +187,39 @@ class CopyQueue(Protocol):
         ...
 
 
+class CopyResultStatus(StrEnum):
+    """How a run's wait for one copy ended. Protect's definition reads the values."""
+
+    COPIED = "COPIED"
+    COPIED_EARLIER = "COPIED_EARLIER"
+    """An earlier run saw the copy complete; it may be deleted since, so retention lists the region (INV-04)."""
+    FAILED = "FAILED"
+
+
+@dataclass(frozen=True, slots=True)
+class CopyResult:
+    """How a run's wait for one copy ended: with a copy that was checked, or with an error and its cause."""
+
+    status: CopyResultStatus
+    snapshot_id: str
+    """The source snapshot."""
+    region: str
+    volume_id: str = ""
+    copy_id: str = ""
+    confirmed_at: datetime | None = None
+    error: str = ""
+    cause: str = ""
+
+    @property
+    def failed(self) -> bool:
+        """Whether the run has no copy to rely on."""
+        return self.status is CopyResultStatus.FAILED
+
+
 class TaskTokens(Protocol):
     """Answers executions that wait with a task token, in any region."""
 
-    def send_success(self, region: str, token: str, output: Mapping[str, object]) -> bool:
+    def send_success(self, region: str, token: str, output: CopyResult) -> bool:
         """Answer with success. Return False if nobody waits any more (TaskTimedOut, TaskDoesNotExist, InvalidToken)."""
         ...
 

@@ -11,10 +11,10 @@ import pytest
 from botocore.stub import Stubber
 
 from snapkeep.adapters.stepfunctions_waiting_runs import WaitingExecutions
-from snapkeep.domain.copies.codec import request_to_json
 from snapkeep.domain.copies.request import CopyRequest
 from snapkeep.domain.errors import InvalidEvent
 from snapkeep.domain.model import Origin
+from snapkeep.functions.payloads import CopyCall, CopyOrder, to_object, waiting_call
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 MACHINE = "arn:aws:states:us-east-1:123456789012:stateMachine:snapkeep-protect"
@@ -40,7 +40,7 @@ class History:
         return number
 
     def ask(self, after: int, token: str, region: str = "us-east-2", *, resource: str = "invoke.waitForTaskToken") -> int:
-        payload = {"execution": RUN, "token": token, "copy": {"wanted": request_to_json(request(region))}}
+        payload = to_object(CopyCall(RUN, token, CopyOrder("snap-00000001", "vol-00000001", region, 60, request(region))))
         details = {
             "resourceType": "lambda",
             "resource": resource,
@@ -59,7 +59,7 @@ def executions(*answers: tuple[str, dict[str, Any], dict[str, Any]]) -> WaitingE
     for operation, request, answer in answers:
         stub.add_response(operation, answer, request)
     stub.activate()
-    return WaitingExecutions(client=client, state_machine_arn=MACHINE)
+    return WaitingExecutions(client=client, state_machine_arn=MACHINE, read_call=waiting_call)
 
 
 def asked(**more: Any) -> dict[str, Any]:
@@ -146,5 +146,5 @@ def test_a_history_that_does_not_tell_the_token_is_an_error_and_no_silence() -> 
     history.add("TaskSubmitted", history.ask(1, "token-1"))
     del history.events[1]["taskScheduledEventDetails"]["parameters"]
     history.events[1]["taskScheduledEventDetails"]["parameters"] = "{}"
-    with pytest.raises(InvalidEvent, match=r"snapkeep-protect:one: what it waits for cannot be read"):
+    with pytest.raises(InvalidEvent, match=r"snapkeep-protect:one: the copy that it waits for cannot be read"):
         read(history)

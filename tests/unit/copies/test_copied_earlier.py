@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from snapkeep.domain.tags import format_time
 from snapkeep.lab.ebs_model import FaultRule
 from snapkeep.lab.simulator.wiring import Deployment
+from snapkeep.usecases.ports import CopyResult, CopyResultStatus
 from snapkeep.usecases.retention.plan_volumes import confirmed_copies
 from support.flows import DR, HOUR, PRIMARY, Laboratory, policy_set, retry_policy
 
@@ -47,17 +47,16 @@ def test_a_run_that_waited_long_for_another_copy_frees_no_snapshot_by_the_one_th
 def test_a_copy_that_was_seen_long_before_the_plan_is_looked_for_again() -> None:
     now = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
-    def result(minutes: int, **given: str) -> dict[str, str]:
-        seen = {"status": "COPIED", "confirmed_at": format_time(now - timedelta(minutes=minutes))}
-        return {"snapshot_id": f"snap-{minutes}", "region": DR, **seen, **given}
+    def result(minutes: int, status: CopyResultStatus = CopyResultStatus.COPIED) -> CopyResult:
+        return CopyResult(status, f"snap-{minutes}", DR, confirmed_at=now - timedelta(minutes=minutes))
 
     results = [
         result(5),
         result(59),
         result(61),
         result(14 * 24 * 60),
-        result(1, status="COPIED_EARLIER"),
-        result(2, status="FAILED"),
+        result(1, CopyResultStatus.COPIED_EARLIER),
+        result(2, CopyResultStatus.FAILED),
     ]
     assert confirmed_copies(results, now) == [("snap-5", DR), ("snap-59", DR)]
-    assert confirmed_copies([{"snapshot_id": "snap-1", "region": DR, "status": "COPIED"}], now) == []
+    assert confirmed_copies([CopyResult(CopyResultStatus.COPIED, "snap-1", DR)], now) == []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -15,7 +15,7 @@ from snapkeep.domain.copies.retries import LONGEST_DELAY, RetryPolicy
 from snapkeep.domain.model import Snapshot
 from snapkeep.lab.simulator.memory_queue import MemoryQueue
 from snapkeep.usecases.copies.settle import Settlement, naming_keys
-from snapkeep.usecases.ports import TaskTokens
+from snapkeep.usecases.ports import CopyResult, TaskTokens
 from support.lineages import copy_of, snapshot
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
@@ -39,8 +39,8 @@ class Listeners(TaskTokens):
         self.answers: list[tuple[str, str]] = []
         self.meanwhile = meanwhile
 
-    def send_success(self, region: str, token: str, output: Mapping[str, object]) -> bool:
-        return self._heard(token, str(output["status"]))
+    def send_success(self, region: str, token: str, output: CopyResult) -> bool:
+        return self._heard(token, str(output.status))
 
     def send_failure(self, region: str, token: str, error: str, cause: str) -> bool:
         return self._heard(token, error)

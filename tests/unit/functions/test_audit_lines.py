@@ -2,14 +2,16 @@
 
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from snapkeep.domain.retention.deletion import DeletionKind, DeletionOrder
+from snapkeep.domain.tags import format_time
 from snapkeep.functions import log
 from snapkeep.usecases.ports import Deletion, DeletionResult
-from snapkeep.usecases.retention.delete import DeletionOrder
 
 EXECUTION = "arn:aws:states:us-east-1:123456789012:execution:snapkeep-protect:run-1"
 CALL = {"execution": EXECUTION, "token": "AQCEAAAAKgAAAAMAAAAA-secret-of-the-run", "plan": {"delete": []}}
@@ -32,15 +34,18 @@ def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
 
 def test_a_deletion_leaves_snapshot_origin_policy_reasons_plan_and_execution(capsys: pytest.CaptureFixture[str]) -> None:
     log.started(CALL, SimpleNamespace(aws_request_id="request-1"))
-    order = DeletionOrder("snap-0a", "vol-0a", "2026-11-20T03:00:00Z", "gold", ("beyond last 7", "beyond daily 14"))
+    start = datetime(2026, 11, 20, 3, tzinfo=UTC)
+    reasons = ("beyond last 7", "beyond daily 14")
+    order = DeletionOrder("snap-0a", "vol-0a", start, "gold", reasons, DeletionKind.SECOND_COPY)
     log.audit_deletion(order, DeletionResult("snap-0a", Deletion.IN_USE, "in use by ami-0a"), "plan-1")
     (line,) = lines(capsys)
-    assert {key: line[key] for key in ("audit", "snapshot", "volume", "origin_start", "policy", "reasons", "plan")} == {
+    assert {key: line[key] for key in ("audit", "snapshot", "volume", "origin_start", "policy", "kind", "reasons", "plan")} == {
         "audit": "deletion",
         "snapshot": "snap-0a",
         "volume": "vol-0a",
-        "origin_start": "2026-11-20T03:00:00Z",
+        "origin_start": format_time(start),
         "policy": "gold",
+        "kind": "second_copy",
         "reasons": ["beyond last 7", "beyond daily 14"],
         "plan": "plan-1",
     }

@@ -10,7 +10,7 @@ from snapkeep.domain.copies.request import CopyRequest
 from snapkeep.domain.model import Action, Lineage, Origin, Plan, Reason, Refusal, Snapshot, SnapshotState, Verdict
 from snapkeep.domain.tag_names import OWN_TAGS
 from snapkeep.domain.tags import tags_for_copy
-from snapkeep.functions.answers import COPIES_BYTES_AT_MOST, PLAN_BYTES, copies_answer, plan_answer, refusals_answer, size_bytes
+from snapkeep.functions.state_budget import COPIES_BYTES_AT_MOST, PLAN_BYTES, fit_copies, fit_plan, fit_refusals, size_bytes
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
 STATE_BYTES = 256 * 1024
@@ -30,16 +30,18 @@ def request(number: int, region: str = "us-east-2", *, tags: int = 42) -> CopyRe
 @pytest.mark.parametrize(("volumes", "regions"), [(1, 1), (5, 2), (64, 1), (VOLUMES_OF_AN_INSTANCE, 1)])
 def test_a_set_of_many_volumes_with_many_tags_fits_into_the_state_of_its_run(volumes: int, regions: int) -> None:
     copies = [request(number, f"eu-west-{region}") for number in range(volumes) for region in range(regions)]
-    listed, left, cut = copies_answer(copies, NOW)
+    fitted = fit_copies(copies, NOW)
+    listed, left, cut = fitted.orders, fitted.problems, fitted.left_out
     others = volumes * EVENT_BYTES_PER_MEMBER + len(copies) * RESULT_BYTES_PER_COPY + len(left) * PROBLEM_BYTES + PLAN_BYTES
     assert size_bytes(listed) + others < STATE_BYTES
-    assert all(one["wanted"]["tags"].keys() >= OWN_TAGS for one in listed)
+    assert all(one.request.tags.keys() >= OWN_TAGS for one in listed)
     assert (len(listed), bool(cut)) == (len(copies), volumes > 1)
 
 
 def test_copies_that_a_run_has_no_room_for_are_left_to_a_sweep_and_told_each() -> None:
     copies = [request(number, f"eu-west-{region}", tags=0) for number in range(VOLUMES_OF_AN_INSTANCE) for region in (1, 2)]
-    listed, left, _ = copies_answer(copies, NOW)
+    fitted = fit_copies(copies, NOW)
+    listed, left = fitted.orders, fitted.problems
     assert size_bytes(listed) <= COPIES_BYTES_AT_MOST
     told = [f"{one.origin.snapshot_id} to {one.region}" for one in copies[len(listed) :]]
     assert [(one.kind, one.subject) for one in left] == [("CopyLeftToSweep", one) for one in told]
@@ -47,9 +49,10 @@ def test_copies_that_a_run_has_no_room_for_are_left_to_a_sweep_and_told_each() -
 
 def test_an_ordinary_set_keeps_all_its_tags() -> None:
     copies = [request(number, tags=3) for number in range(27)]
-    listed, left, cut = copies_answer(copies, NOW)
-    assert [one["wanted"]["tags"] for one in listed] == [dict(one.tags) for one in copies]
-    assert (left, cut) == ([], [])
+    fitted = fit_copies(copies, NOW)
+    listed, left, cut = fitted.orders, fitted.problems, fitted.left_out
+    assert [dict(one.request.tags) for one in listed] == [dict(one.tags) for one in copies]
+    assert (left, cut) == ((), ())
 
 
 def verdict(number: int) -> Verdict:
@@ -62,27 +65,27 @@ def verdict(number: int) -> Verdict:
 
 def test_a_long_plan_deletes_the_oldest_first_and_leaves_the_rest_to_the_next_run() -> None:
     plan = Plan("plan-1", "us-east-1", NOW, tuple(verdict(number) for number in range(1000)))
-    answer = plan_answer(plan, most_bytes=PLAN_BYTES)
-    ids = [one["snapshot_id"] for one in answer["delete"]]
+    answer = fit_plan(plan, most_bytes=PLAN_BYTES)
+    ids = [one.snapshot_id for one in answer.delete]
     assert 100 < len(ids) < 1000
     assert ids == [verdict(number).snapshot.id for number in range(len(ids))]
-    assert size_bytes(answer["delete"]) <= PLAN_BYTES
-    assert answer["counts"] == {"kept": 1000 - len(ids), "deleted": len(ids)}
+    assert size_bytes(answer.delete) <= PLAN_BYTES
+    assert (answer.counts.kept, answer.counts.deleted) == (1000 - len(ids), len(ids))
 
 
 def test_a_plan_with_room_is_carried_out_whole() -> None:
     plan = Plan("plan-1", "us-east-1", NOW, tuple(verdict(number) for number in range(50)))
-    assert len(plan_answer(plan, most_bytes=PLAN_BYTES)["delete"]) == 50
+    assert len(fit_plan(plan, most_bytes=PLAN_BYTES).delete) == 50
 
 
 def test_refusals_of_a_whole_set_keep_their_kind_and_volume_and_share_the_room() -> None:
     refusals = [
         Refusal(Lineage("us-east-1", f"vol-{number:017x}"), "INV-08: " + "x" * 700) for number in range(VOLUMES_OF_AN_INSTANCE)
     ]
-    answer = refusals_answer(refusals)
-    assert [(problem["kind"], problem["subject"]) for problem in answer] == [
+    answer = fit_refusals(refusals)
+    assert [(problem.kind, problem.subject) for problem in answer] == [
         ("PlanRefused", refusal.lineage.volume_id) for refusal in refusals
     ]
-    assert all(problem["cause"].startswith("INV-08") for problem in answer)
+    assert all(problem.cause.startswith("INV-08") for problem in answer)
     assert size_bytes(answer) <= PLAN_BYTES / 2
-    assert refusals_answer(refusals[:1])[0]["cause"] == refusals[0].text
+    assert fit_refusals(refusals[:1])[0].cause == refusals[0].text

@@ -10,7 +10,7 @@ import pytest
 
 from snapkeep.domain.errors import AwsRefused
 from snapkeep.domain.sweep.report import SUBJECT_LIMIT
-from snapkeep.usecases.notify import EXAMPLES, Digest, HeldNotice, Message, message_of, notices_of_run
+from snapkeep.usecases.notify import EXAMPLES, Digest, HeldNotice, Message, message_of
 from snapkeep.usecases.ports import Notice
 
 START = datetime(2026, 11, 23, 3, 0, tzinfo=UTC)
@@ -120,12 +120,6 @@ def test_two_keys_that_cannot_be_used_are_two_causes() -> None:
     assert notices.digest() == 4
 
 
-def test_a_failed_run_whose_state_tells_of_nothing_is_told_nevertheless() -> None:
-    state = {"detail-type": "EBS Multi-Volume Snapshots Completion Status", "tagged": {"problems": [], "volumes": []}}
-    (told,) = notices_of_run(state, "us-east-1", "run-1", START)
-    assert (told.kind, told.subject) == ("RunFailed", "EBS Multi-Volume Snapshots Completion Status")
-
-
 def test_a_message_that_is_never_taken_keeps_no_other_from_being_published(monkeypatch: pytest.MonkeyPatch) -> None:
     notices = StubNotices(time=START + timedelta(minutes=2))
     for number, cause in enumerate(("first", "refused", "last")):
@@ -144,10 +138,6 @@ def test_a_message_that_is_never_taken_keeps_no_other_from_being_published(monke
     assert [held.notice.cause for held in notices.held] == ["refused"], "it comes back, and goes to the dead letters in the end"
 
 
-def test_of_a_sweep_whose_report_was_published_nothing_is_left_to_tell() -> None:
-    assert notices_of_run({"outcome": "PARTIAL", "summary": "", "json": "", "page": ""}, "us-east-1", "run-1", START) == []
-
-
 def test_one_snapshot_that_failed_twice_is_counted_once() -> None:
     message = message_of([notice("snap-1"), notice("snap-1", at=START + timedelta(seconds=5))], "snapkeep")
     assert "times" not in message.subject
@@ -155,38 +145,3 @@ def test_one_snapshot_that_failed_twice_is_counted_once() -> None:
 
 def test_a_subject_is_no_longer_than_sns_allows() -> None:
     assert len(message_of([notice("snap-1", kind="K" * 200)], "snapkeep").subject) == SUBJECT_LIMIT
-
-
-def test_everything_that_failed_in_a_run_becomes_a_notice() -> None:
-    state = {
-        "detail": {"source": "arn:aws:ec2::us-east-1:volume/vol-1", "snapshot_id": "arn:aws:ec2::us-east-1:snapshot/snap-1"},
-        "tagged": {"volumes": ["vol-1"], "problems": [{"kind": "SnapshotFailed", "subject": "snap-2", "cause": "internal"}]},
-        "copies": {
-            "results": [
-                {"status": "COPIED", "snapshot_id": "snap-1", "region": "eu-west-1"},
-                {"status": "FAILED", "snapshot_id": "snap-1", "region": "us-east-2", "error": "CopyFailed", "cause": "key"},
-            ]
-        },
-        "plan": {"problems": [{"kind": "PlanRefused", "subject": "vol-2", "cause": "INV-08"}]},
-        "deletion": {"failed": [{"snapshot_id": "snap-0", "outcome": "in use", "cause": "ami-1"}]},
-        "error": {"Error": "PlanStale", "Cause": '{"errorMessage": "a day ago", "errorType": "PlanStale"}'},
-    }
-    found = notices_of_run(state, "us-east-1", "run", START)
-    assert [(one.kind, one.cause, one.subject) for one in found] == [
-        ("SnapshotFailed", "internal", "snap-2"),
-        ("PlanRefused", "INV-08", "vol-2"),
-        ("CopyFailed", "key", "snap-1 to us-east-2"),
-        ("NotDeleted", "in use: ami-1", "snap-0"),
-        ("PlanStale", "a day ago", "snap-1"),
-    ]
-
-
-def test_the_source_of_a_copys_event_is_no_volume() -> None:
-    source = "arn:aws:ec2::us-east-1:snapshot/snap-1"
-    state = {
-        "detail": {"source": source, "snapshot_id": "arn:aws:ec2::us-east-2:snapshot/snap-2"},
-        "received": {"volumes": [], "problems": [{"kind": "CopyFailed", "subject": "snap-1", "cause": "key"}]},
-    }
-    assert [one.detail for one in notices_of_run(state, "us-east-2", "run", START)] == ["no volume known"]
-    state["received"]["volumes"] = ["vol-1"]  # type: ignore[index]
-    assert [one.detail for one in notices_of_run(state, "us-east-2", "run", START)] == ["volume vol-1"]

@@ -6,8 +6,9 @@ from datetime import UTC, datetime
 
 import pytest
 
+from snapkeep.domain.retention.deletion import DeletionOrder
 from snapkeep.usecases.ports import Deletion, DeletionResult
-from snapkeep.usecases.retention.delete import DeleteSnapshots, DeletionOrder
+from snapkeep.usecases.retention.delete import DeleteSnapshots
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 
@@ -41,6 +42,6 @@ def test_a_refused_deletion_is_done_when_the_snapshot_is_gone_and_a_failure_when
         audit=lambda _, result: heard.append(result),
         still_there=lambda _: there,
     )
-    (result,) = step.run(NOW, [DeletionOrder("snap-1", "vol-1", "2026-01-01T00:00:00.000Z", "default", ("beyond last 3",))])
+    (result,) = step.run(NOW, [DeletionOrder("snap-1", "vol-1", datetime(2026, 1, 1, tzinfo=UTC), "default", ("beyond last 3",))])
     assert result.outcome is outcome
     assert heard == [result], "the audit line says the same"

@@ -8,16 +8,17 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from snapkeep.domain.errors import AwsThrottled, PlanStale
+from snapkeep.domain.retention.deletion import DeletionOrder
 from snapkeep.lab.ebs_model import FaultRule, Faults
 from snapkeep.usecases.ports import Deletion, DeletionResult, SnapshotDeleter
-from snapkeep.usecases.retention.delete import DeleteSnapshots, DeletionOrder
+from snapkeep.usecases.retention.delete import DeleteSnapshots
 from support.flows import DR, CallCounter, Laboratory, policy_set
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 
 
 def order(snapshot_id: str) -> DeletionOrder:
-    return DeletionOrder(snapshot_id, "vol-1", "2026-01-01T00:00:00.000Z", "default", ("beyond last 3",))
+    return DeletionOrder(snapshot_id, "vol-1", datetime(2026, 1, 1, tzinfo=UTC), "default", ("beyond last 3",))
 
 
 def ignore(_: DeletionOrder, __: DeletionResult) -> None:

@@ -1,24 +1,25 @@
-"""However many deletions fail, and however much AWS says of each, a run's state has room for them."""
+"""The failed deletions of a run fit into its state, however many there are and however long their causes."""
 
 import json
 
 import pytest
 
-from snapkeep.functions.answers import deletions_answer
+from snapkeep.functions.payloads import to_json
+from snapkeep.functions.state_budget import fit_deletions
 from snapkeep.usecases.ports import Deletion, DeletionResult
 
 REFUSAL = "You are not authorized to perform this operation. Encoded authorization failure message: " + "x" * 1200
 
 
 @pytest.mark.parametrize("count", [1, 40, 400, 1000])
-def test_each_failure_is_there_with_the_beginning_of_its_cause(count: int) -> None:
+def test_each_failure_keeps_the_beginning_of_its_cause(count: int) -> None:
     results = [DeletionResult(f"snap-{number:017x}", Deletion.NOT_ALLOWED, REFUSAL) for number in range(count)]
-    failed = deletions_answer(results)["failed"]
-    assert [one["snapshot_id"] for one in failed] == [one.snapshot_id for one in results]
-    assert all(one["cause"].startswith("You are not authorized to perform this") for one in failed)
-    assert len(json.dumps(failed)) < 140_000
+    failed = fit_deletions(results).failed
+    assert [result.snapshot_id for result in failed] == [result.snapshot_id for result in results]
+    assert all(result.cause.startswith("You are not authorized to perform this") for result in failed)
+    assert len(json.dumps(to_json(failed))) < 140_000
 
 
 def test_a_cause_that_has_room_stays_whole() -> None:
-    (one,) = deletions_answer([DeletionResult("snap-0a", Deletion.IN_USE, "in use by ami-0a")])["failed"]
-    assert one == {"snapshot_id": "snap-0a", "outcome": "in use", "cause": "in use by ami-0a"}
+    result = DeletionResult("snap-0a", Deletion.IN_USE, "in use by ami-0a")
+    assert fit_deletions([result]).failed == (result,)

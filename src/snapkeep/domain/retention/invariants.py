@@ -11,11 +11,12 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from snapkeep.domain.model import Action, Lineage, Reason, Snapshot, SnapshotState, Verdict
 from snapkeep.domain.plural import counted
 from snapkeep.domain.policy.model import Limits
+from snapkeep.domain.retention.deletion import SECOND_COPY_RULE
 from snapkeep.domain.retention.holds import NO_COPY_FACTS, CopyFacts
 from snapkeep.domain.retention.verdicts import RETENTION_WORDS
 from snapkeep.domain.tag_names import MANAGED
 
-_RULES_THAT_DELETE = RETENTION_WORDS | {"duplicate"}
+_RULES_THAT_DELETE = RETENTION_WORDS | {SECOND_COPY_RULE}
 
 
 def find_problems(

@@ -14,6 +14,7 @@ from enum import StrEnum
 from snapkeep.domain.model import Action, Lineage, Reason, Snapshot, SnapshotState, Verdict, Volume
 from snapkeep.domain.policy.model import CopyRule, Policy, PolicySet
 from snapkeep.domain.policy.selection import Selection, select_by_snapshots, select_for_retention, select_for_snapshot
+from snapkeep.domain.retention.deletion import SECOND_COPY_RULE
 from snapkeep.domain.retention.holds import CopyFacts, SnapshotInRegion, copy_facts
 from snapkeep.domain.retention.plan import LineageFacts, LineagePlan, keep_all, plan_lineage
 from snapkeep.domain.retention.verdicts import NO_HOLDS, Holds
@@ -142,7 +143,7 @@ def second_copies(copies: Iterable[Snapshot], system: str) -> dict[str, Reason]:
     found: dict[str, Reason] = {}
     for made in by_source.values():
         *others, last = sorted(made, key=lambda one: (one.start_time, one.id))
-        reason = Reason("duplicate", f"a second copy of {last.origin.snapshot_id}, beside {last.id}")
+        reason = Reason(SECOND_COPY_RULE, f"a second copy of {last.origin.snapshot_id}, beside {last.id}")
         found |= dict.fromkeys((one.id for one in others), reason)
     return found
 

@@ -19,6 +19,7 @@ from snapkeep.domain import tag_names as tagnames
 from snapkeep.domain.durations import format_duration
 from snapkeep.domain.model import CLOCK_SKEW, Action, Reason, Snapshot, SnapshotState, Verdict
 from snapkeep.domain.policy.model import Retention
+from snapkeep.domain.retention.deletion import SECOND_COPY_RULE
 from snapkeep.domain.retention.periods import PERIODS, Calendar, Label
 
 NEWEST = Reason("newest", "newest")
@@ -116,7 +117,7 @@ def _outcomes(counted: Sequence[Snapshot], retention: Retention, now: datetime) 
         if twin is not snapshot:
             action, reasons = outcomes[twin.id]
             text = f"a second copy of {snapshot.origin.snapshot_id}, beside {twin.id}: does not count"
-            outcomes[snapshot.id] = (action, (*reasons, Reason("duplicate", text)))
+            outcomes[snapshot.id] = (action, (*reasons, Reason(SECOND_COPY_RULE, text)))
     return outcomes
 
 

@@ -7,19 +7,32 @@ from functools import cached_property
 from typing import Any, Protocol
 
 from snapkeep.domain import events
-from snapkeep.domain.copies.codec import request_from_json
 from snapkeep.domain.model import Plan
-from snapkeep.domain.tags import parse_time
-from snapkeep.functions.answers import PLAN_BYTES, copies_answer, deletions_answer, plan_answer, problems_answer, retention_answer
+from snapkeep.domain.retention.deletion import DeletionOrder
+from snapkeep.functions.payloads import (
+    NOT_OURS,
+    DeletionAnswer,
+    DeletionCall,
+    EventCall,
+    NotificationAnswer,
+    PlanCall,
+    ReceiveAnswer,
+    RetentionAnswer,
+    TagAnswer,
+    from_json,
+    run_state,
+    waiting_call,
+)
+from snapkeep.functions.state_budget import fit_deletions, fit_retention, receive_answer, tag_answer
 from snapkeep.lab.simulator.executions import Execution
 from snapkeep.lab.simulator.wiring import Wiring
+from snapkeep.usecases.copies.receive import ReceiveOutcome, ReceiveResult
 from snapkeep.usecases.notify import notices_of_run
 from snapkeep.usecases.ports import DeletionResult
-from snapkeep.usecases.retention.delete import DeletionOrder
 from snapkeep.usecases.retention.plan_volumes import confirmed_copies
 
 Function = Callable[[Execution, Mapping[str, Any]], Any]
-"""Given the execution that calls it and a payload, return the answer."""
+"""Given the execution that calls it and a payload, return the answer: a payload, which the runner writes as JSON."""
 
 
 class Surroundings(Protocol):
@@ -57,64 +70,50 @@ class Functions:
             "TagSnapshotCopy": self.tag_snapshot_copy,
         }
 
-    def tag_snapshots(self, execution: Execution, payload: Mapping[str, Any]) -> dict[str, Any]:
+    def tag_snapshots(self, execution: Execution, payload: Mapping[str, Any]) -> TagAnswer:
         """Tag the snapshots of an event. Return the copies that their policies ask for."""
-        ended = events.parse_snapshot_event(payload["event"])
+        ended = events.parse_snapshot_event(from_json(EventCall, payload).event)
         if isinstance(ended, events.NotOurs):
-            return {"outcome": "NOT_OURS", "volumes": [], "copies": [], "problems": []}
+            return TagAnswer(NOT_OURS, (), (), ())
         tagged = self._wiring.tag_snapshots(execution.region).run(ended)
-        copies, left_to_sweep, _ = copies_answer(tagged.copies, self._wiring.clock.now())
-        return {
-            "outcome": str(tagged.outcome),
-            "volumes": list(tagged.volume_ids),
-            "copies": copies,
-            "problems": problems_answer([*tagged.problems, *left_to_sweep]),
-        }
+        return tag_answer(tagged, self._wiring.clock.now())[0]
 
     def copy_snapshot_to_dr(self, execution: Execution, payload: Mapping[str, Any]) -> None:
         """Put a copy into the queue of its DR region."""
-        request = request_from_json(payload["copy"]["wanted"])
-        self._wiring.enqueue().run(request, payload["token"], execution.id)
+        token, request = waiting_call(payload)
+        self._wiring.enqueue().run(request, token, execution.id)
         self._surroundings.wake_by_stream(request.region)
 
-    def count_snapshots(self, execution: Execution, payload: Mapping[str, Any]) -> dict[str, Any]:
+    def count_snapshots(self, execution: Execution, payload: Mapping[str, Any]) -> RetentionAnswer:
         """Plan the retention of volumes."""
-        copies = confirmed_copies(payload["copies"], self._wiring.clock.now())
-        plan = self._wiring.planner(execution.region).plan_sources(payload["volumes"], copies)
+        call = from_json(PlanCall, payload)
+        copies = confirmed_copies(call.copies, self._wiring.clock.now())
+        plan = self._wiring.planner(execution.region).plan_sources(call.volumes, copies)
         self._surroundings.plan_made(plan)
-        return retention_answer(plan)
+        return fit_retention(plan)
 
-    def tag_snapshot_copy(self, execution: Execution, payload: Mapping[str, Any]) -> dict[str, Any]:
+    def tag_snapshot_copy(self, execution: Execution, payload: Mapping[str, Any]) -> ReceiveAnswer:
         """Check a copy that has ended, answer the execution that waits for it, and plan the retention of its lineage."""
-        ended = events.parse_copy_event(payload["event"])
-        no_plan = Plan("", execution.region, self._wiring.clock.now(), ())
+        ended = events.parse_copy_event(from_json(EventCall, payload).event)
         if isinstance(ended, events.NotOurs):
-            return {"outcome": "NOT_OURS", "volumes": [], "plan": plan_answer(no_plan), "problems": []}
-        received = self._wiring.receive(execution.region).run(ended)
-        self._surroundings.wake_by_stream(execution.region)
+            received = ReceiveResult(ReceiveOutcome.NOT_OURS, ended.why)
+        else:
+            received = self._wiring.receive(execution.region).run(ended)
+            self._surroundings.wake_by_stream(execution.region)
         if received.plan:
             self._surroundings.plan_made(received.plan)
-        plan = received.plan or no_plan
-        return {
-            "outcome": str(received.outcome),
-            "volumes": sorted({verdict.snapshot.origin.volume_id for verdict in plan.verdicts}),
-            "plan": plan_answer(plan, [(copy, received.why) for copy in received.remove], most_bytes=PLAN_BYTES),
-            "problems": problems_answer(received.problems),
-        }
+        return receive_answer(received, execution.region, self._wiring.clock.now())
 
-    def delete_old_snapshots(self, execution: Execution, payload: Mapping[str, Any]) -> dict[str, Any]:
+    def delete_old_snapshots(self, execution: Execution, payload: Mapping[str, Any]) -> DeletionAnswer:
         """Carry out the deletions of a plan."""
-        plan = payload["plan"]
-        orders = [
-            DeletionOrder(one["snapshot_id"], one["volume_id"], one["origin_start"], one["policy"], tuple(one["reasons"]))
-            for one in plan["delete"]
-        ]
+        plan = from_json(DeletionCall, payload).plan
         step = self._wiring.delete_snapshots(execution.region, self._surroundings.deleted)
-        return deletions_answer(step.run(parse_time(plan["made_at"]), orders))
+        return fit_deletions(step.run(plan.made_at, plan.delete))
 
-    def notification(self, execution: Execution, payload: Mapping[str, Any]) -> dict[str, Any]:
-        """Add a notice for everything in an execution's state that failed."""
-        notices = notices_of_run(payload["state"], execution.region, execution.id, self._wiring.clock.now())
+    def notification(self, execution: Execution, payload: Mapping[str, Any]) -> NotificationAnswer:
+        """Add a notice for each failure in an execution's state."""
+        state = run_state(payload["state"])
+        notices = notices_of_run(state, execution.region, execution.id, self._wiring.clock.now())
         for notice in notices:
             self._wiring.notices_of(execution.region).add(notice)
-        return {"notices": len(notices)}
+        return NotificationAnswer(len(notices))

@@ -12,6 +12,8 @@ from snapkeep.domain.copies.entry import OPEN, EntryState
 from snapkeep.domain.errors import SnapkeepError
 from snapkeep.domain.model import Plan
 from snapkeep.domain.policy.model import PolicySet
+from snapkeep.domain.retention.deletion import DeletionOrder
+from snapkeep.functions.payloads import to_json
 from snapkeep.lab.ebs_model import World
 from snapkeep.lab.simulator.definitions import state_machine
 from snapkeep.lab.simulator.executions import (
@@ -31,7 +33,6 @@ from snapkeep.lab.simulator.kernel import Kernel, Steps
 from snapkeep.lab.simulator.wiring import Deployment, Hook, Killed, Wiring
 from snapkeep.usecases.copies.dispatch import DispatchResult
 from snapkeep.usecases.ports import DeletionResult
-from snapkeep.usecases.retention.delete import DeletionOrder
 
 
 class Runner:
@@ -131,7 +132,7 @@ class Runner:
     def _call_function(self, execution: Execution, function: str, payload: Mapping[str, Any]) -> Any:
         self.totals.invocations += 1
         call = self.functions[function]
-        return self._invoke(execution.region, lambda: call(execution, payload))
+        return to_json(self._invoke(execution.region, lambda: call(execution, payload)))
 
     def _invoke(self, region: str, call: Callable[[], Any]) -> Any:
         """Return the answer of a function. Raise TaskFailed, under an error's name, for whatever the function raises.

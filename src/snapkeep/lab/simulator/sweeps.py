@@ -8,21 +8,21 @@ from datetime import datetime
 from typing import Any
 
 from snapkeep.adapters.ec2_guards import RecentGuards
-from snapkeep.domain.copies.codec import request_from_json
 from snapkeep.domain.sweep.findings import Wait
 from snapkeep.domain.sweep.report import SweepReport
 from snapkeep.domain.sweep.waiting_runs import RunUnderWay
-from snapkeep.functions.answers import plan_answer
 from snapkeep.functions.environment import DR, PRIMARY
+from snapkeep.functions.payloads import CaughtError, PlanAnswer, SweepCall, SweepStep, from_json, step_error, waiting_call
+from snapkeep.functions.state_budget import fit_plan
 from snapkeep.lab.ebs_model.conditions.clock import utc
 from snapkeep.lab.simulator.executions import PROTECT, RECEIVE, SWEEP, Execution
 from snapkeep.lab.simulator.runner import Runner
-from snapkeep.usecases.notify import error_of
-from snapkeep.usecases.ports import Deletion, DeletionResult
+from snapkeep.usecases.notify import StepError
 from snapkeep.usecases.sweep.dead_letters import ReplayDeadLetters
 from snapkeep.usecases.sweep.dr import DrSweep
 from snapkeep.usecases.sweep.ports import DeadLetter, DeadLetters, Exposure, ProtectRuns, WaitingRuns
 from snapkeep.usecases.sweep.primary import PrimarySweep
+from snapkeep.usecases.sweep.publish_report import Published
 from snapkeep.usecases.sweep.shared import ExposureCheck, SweepLimits, SweepOptions, complete
 
 SECONDS_PER_HOUR = 3600.0
@@ -70,7 +70,7 @@ class OpenRuns(WaitingRuns):
         self._runner.wiring.reach(self._region)
         execution = self._runner.open_runs.get(run)
         return [
-            Wait(run, token, request_from_json(pending.payload["copy"]["wanted"]), utc(pending.since))
+            Wait(run, token, waiting_call(pending.payload)[1], utc(pending.since))
             for token, pending in (execution.callbacks.items() if execution else ())
         ]
 
@@ -139,11 +139,12 @@ class Sweeper:
             for region in regions:
                 self.runner.start(SWEEP, region, {"stack": stack})
 
-    def _sweep(self, execution: Execution, payload: Mapping[str, Any]) -> dict[str, Any]:
+    def _sweep(self, execution: Execution, payload: Mapping[str, Any]) -> PlanAnswer | Published:
         """The function Sweep: one step repairs and plans deletions, the other publishes the report."""
-        return self._repair(execution) if payload["step"] == "repair" else self._report(execution, payload)
+        call = from_json(SweepCall, payload)
+        return self._repair(execution) if call.step is SweepStep.REPAIR else self._report(execution, call)
 
-    def _repair(self, execution: Execution) -> dict[str, Any]:
+    def _repair(self, execution: Execution) -> PlanAnswer:
         runner, region = self.runner, execution.region
         sweep = self._dr(region) if execution.event["stack"] == DR else self._primary(region)
         swept = sweep.run(execution.id, self._options)
@@ -151,22 +152,18 @@ class Sweeper:
             runner.wake_by_stream(region)
         runner.plan_made(swept.plan)
         self._interim[execution.id] = swept.report
-        return plan_answer(swept.plan, swept.remove)
+        return fit_plan(swept.plan, swept.remove)
 
-    def _report(self, execution: Execution, payload: Mapping[str, Any]) -> dict[str, Any]:
-        now = self.runner.wiring.clock.now()
-        if "error" in payload:
-            report = self._broken(execution, *error_of(payload["error"]))
+    def _report(self, execution: Execution, call: SweepCall) -> Published:
+        if call.plan is not None and call.deletion is not None:
+            now = self.runner.wiring.clock.now()
+            report = complete(self._interim.pop(execution.id), call.plan.delete, call.deletion.failed, now)
         else:
-            failed = [
-                DeletionResult(one["snapshot_id"], Deletion(one["outcome"]), one["cause"])
-                for one in payload["deletion"]["failed"]
-            ]
-            report = complete(self._interim.pop(execution.id), payload["plan"]["delete"], failed, now)
+            report = self._broken(execution, step_error(call.error or CaughtError()))
         self.reports.append(report)
-        return {"outcome": str(report.outcome), "summary": "", "json": "", "page": ""}
+        return Published(str(report.outcome), "", "", "")
 
-    def _broken(self, execution: Execution, error: str, cause: str) -> SweepReport:
+    def _broken(self, execution: Execution, error: StepError) -> SweepReport:
         return SweepReport(
             execution.id,
             self.runner.deployment.system,
@@ -174,7 +171,7 @@ class Sweeper:
             execution.region,
             started_at=utc(execution.started),
             ended_at=self.runner.wiring.clock.now(),
-            broken=f"{error}: {cause}",
+            broken=f"{error.name}: {error.cause}",
         )
 
     def _primary(self, region: str) -> PrimarySweep:

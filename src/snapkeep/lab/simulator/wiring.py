@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache, partial
@@ -14,9 +14,9 @@ from snapkeep.adapters.ec2_writers import Ec2Copier, Ec2Deleter, Ec2Tagger
 from snapkeep.adapters.kms_keys import KmsKeys
 from snapkeep.domain.copies.retries import RetryPolicy
 from snapkeep.domain.errors import AwsUnavailable
-from snapkeep.domain.model import Verdict
 from snapkeep.domain.policy.model import PolicySet
-from snapkeep.domain.tags import format_time
+from snapkeep.domain.retention.deletion import DeletionOrder
+from snapkeep.functions.payloads import to_object
 from snapkeep.lab.ebs_model.conditions.clock import utc
 from snapkeep.lab.simulator.kernel import Answer, Kernel
 from snapkeep.lab.simulator.memory_queue import MemoryQueue
@@ -24,9 +24,9 @@ from snapkeep.usecases.copies.dispatch import Dispatch
 from snapkeep.usecases.copies.enqueue import EnqueueCopy
 from snapkeep.usecases.copies.receive import ReceiveCopy
 from snapkeep.usecases.copies.settle import Settlement
-from snapkeep.usecases.ports import Clock, DeletionResult, Notice, Notices, TaskTokens
+from snapkeep.usecases.ports import Clock, CopyResult, DeletionResult, Notice, Notices, TaskTokens
 from snapkeep.usecases.protect import TagSnapshots
-from snapkeep.usecases.retention.delete import DeleteSnapshots, DeletionOrder
+from snapkeep.usecases.retention.delete import DeleteSnapshots
 from snapkeep.usecases.retention.plan_volumes import RetentionPlanner
 
 CALLER = "snapkeep"
@@ -73,10 +73,10 @@ class KernelWaiters(TaskTokens):
         self._kernel = kernel
         self._reach = reach
 
-    def send_success(self, region: str, token: str, output: Mapping[str, object]) -> bool:
+    def send_success(self, region: str, token: str, output: CopyResult) -> bool:
         """Answer with success. Return False if nobody waits any more."""
         self._reach(region)
-        return self._kernel.answer(token, Answer(output=output))
+        return self._kernel.answer(token, Answer(output=to_object(output)))
 
     def send_failure(self, region: str, token: str, error: str, cause: str) -> bool:
         """Answer with failure. Return False if nobody waits any more."""
@@ -270,17 +270,3 @@ class Wiring:
     def delete_snapshots(self, region: str, audit: Callable[[DeletionOrder, DeletionResult], None]) -> DeleteSnapshots:
         """The step of both state machines that deletes."""
         return DeleteSnapshots(deleter=self.deleter(region), pacer=self.clock, clock=self.clock, audit=audit)
-
-
-def orders_of(deletions: Sequence[Verdict]) -> list[DeletionOrder]:
-    """Given a plan's deletions, return the orders to carry them out."""
-    return [
-        DeletionOrder(
-            verdict.snapshot.id,
-            verdict.snapshot.origin.volume_id,
-            format_time(verdict.snapshot.origin.start_time),
-            verdict.snapshot.policy,
-            tuple(reason.text for reason in verdict.reasons),
-        )
-        for verdict in deletions
-    ]

@@ -9,10 +9,7 @@ from snapkeep.domain.copies.entry import EntryState, QueueEntry
 from snapkeep.domain.copies.request import CopyRequest
 from snapkeep.domain.errors import EntryChanged
 from snapkeep.usecases.copies.settle import success_output
-from snapkeep.usecases.ports import Clock, CopyQueue, TaskTokens
-
-COPIED_EARLIER = "COPIED_EARLIER"
-"""The answer for a copy that an earlier run saw complete: it may be deleted since, so retention lists the region (INV-04)."""
+from snapkeep.usecases.ports import Clock, CopyQueue, CopyResultStatus, TaskTokens
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +32,7 @@ class EnqueueCopy:
                 entry = queue.get(fresh.key)
             if entry.state is EntryState.DONE:
                 if token:
-                    answer = {**success_output(entry.request, entry.copy_id, now), "status": COPIED_EARLIER}
+                    answer = success_output(entry.request, entry.copy_id, now, CopyResultStatus.COPIED_EARLIER)
                     self.task_tokens.send_success(request.origin.region, token, answer)
                 return entry
             # A copy that failed for good is requested anew, by the rule as it is today.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -11,8 +10,7 @@ from snapkeep.domain.copies.entry import EntryState, QueueEntry
 from snapkeep.domain.copies.request import CopyRequest
 from snapkeep.domain.errors import CopyFailed, CopyWrong, EntryChanged
 from snapkeep.domain.model import Snapshot
-from snapkeep.domain.tags import format_time
-from snapkeep.usecases.ports import Clock, CopyQueue, Notice, TaskTokens
+from snapkeep.usecases.ports import Clock, CopyQueue, CopyResult, CopyResultStatus, Notice, TaskTokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,16 +68,11 @@ class Settlement:
         return self.task_tokens.send_success(region, token, success_output(entry.request, ending.copy_id, self.clock.now()))
 
 
-def success_output(request: CopyRequest, copy_id: str, now: datetime) -> Mapping[str, object]:
-    """Return the output of a waiting execution whose copy completed and was checked."""
-    return {
-        "status": "COPIED",
-        "snapshot_id": request.origin.snapshot_id,
-        "volume_id": request.origin.volume_id,
-        "region": request.region,
-        "copy_id": copy_id,
-        "confirmed_at": format_time(now),
-    }
+def success_output(
+    request: CopyRequest, copy_id: str, now: datetime, status: CopyResultStatus = CopyResultStatus.COPIED
+) -> CopyResult:
+    """Return the answer to an execution that waits for a copy which was checked."""
+    return CopyResult(status, request.origin.snapshot_id, request.region, request.origin.volume_id, copy_id, now)
 
 
 def describe(request: CopyRequest) -> str:

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from snapkeep.domain.errors import AwsThrottled, PlanStale
+from snapkeep.domain.retention.deletion import DeletionOrder
 from snapkeep.usecases.ports import Clock, Deletion, DeletionResult, SnapshotDeleter
 
 PLAN_GOOD_FOR = timedelta(minutes=15)
@@ -20,17 +21,6 @@ class Pacer(Protocol):
     def pause(self, seconds: float) -> None:
         """Wait."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class DeletionOrder:
-    """One deletion of a plan, with what the audit line says of it."""
-
-    snapshot_id: str
-    volume_id: str
-    origin_start: str
-    policy: str
-    reasons: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

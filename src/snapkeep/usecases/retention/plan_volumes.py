@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
@@ -22,8 +22,8 @@ from snapkeep.domain.retention.holds import (
 )
 from snapkeep.domain.retention.plan import LineageFacts, LineagePlan, plan_lineage
 from snapkeep.domain.retention.verdicts import NO_HOLDS, Holds
-from snapkeep.domain.tags import format_time, parse_time
-from snapkeep.usecases.ports import Clock, CopyQueue, DeletionGuards, SnapshotReader
+from snapkeep.domain.tags import format_time
+from snapkeep.usecases.ports import Clock, CopyQueue, CopyResult, CopyResultStatus, DeletionGuards, SnapshotReader
 
 ANSWER_GOOD_FOR = timedelta(hours=1)
 """How long a run relies on what it has seen: the policy of a snapshot that it tagged, and a copy that it saw complete."""
@@ -138,18 +138,18 @@ def to_delete(verdicts: Iterable[Verdict]) -> list[Snapshot]:
     return [verdict.snapshot for verdict in verdicts if verdict.action is Action.DELETE]
 
 
-def confirmed_copies(results: Sequence[Mapping[str, str]], now: datetime) -> list[SnapshotInRegion]:
+def confirmed_copies(results: Sequence[CopyResult], now: datetime) -> list[SnapshotInRegion]:
     """Return the copies of a run that it saw complete within the last hour.
 
     A run may plan much later: it waits for the other copies of its set, or is redriven within 14 days (Step Functions). The
     copy may be deleted meanwhile, so that its region is listed again.
     """
     return [
-        (result["snapshot_id"], result["region"])
+        (result.snapshot_id, result.region)
         for result in results
-        if result.get("status") == "COPIED"
-        and "confirmed_at" in result
-        and now - parse_time(result["confirmed_at"]) <= ANSWER_GOOD_FOR
+        if result.status is CopyResultStatus.COPIED
+        and result.confirmed_at is not None
+        and now - result.confirmed_at <= ANSWER_GOOD_FOR
     ]
 
 

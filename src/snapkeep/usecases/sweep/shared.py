@@ -12,8 +12,9 @@ from datetime import datetime
 
 from snapkeep.domain.copies.entry import NOT_STARTED, OPEN, EntryState, QueueEntry
 from snapkeep.domain.errors import SnapkeepError
-from snapkeep.domain.model import Plan, Snapshot, Verdict
+from snapkeep.domain.model import Plan, Snapshot
 from snapkeep.domain.policy.model import PolicySet
+from snapkeep.domain.retention.deletion import DeletionKind, DeletionOrder, deletion_orders
 from snapkeep.domain.retention.region_plan import RegionFacts, RegionPlan, plan_region
 from snapkeep.domain.sweep.findings import Decision, Finding, FindingKind, Repair, rotating_sample
 from snapkeep.domain.sweep.report import Handling, ReportItem, SweepReport, item_of
@@ -22,6 +23,11 @@ from snapkeep.usecases.retention.plan_volumes import plan_id, protected_ids, to_
 from snapkeep.usecases.sweep.dead_letters import ReplayDeadLetters
 from snapkeep.usecases.sweep.ports import Exposure
 
+FINDING_OF_DELETION = {
+    DeletionKind.RETENTION: FindingKind.PAST_RETENTION,
+    DeletionKind.FAILED_COPY: FindingKind.FAILED_COPY,
+    DeletionKind.SECOND_COPY: FindingKind.COPY_TWICE,
+}
 SHARING_LOOKS = 50
 """So many snapshots are asked for their permissions in each sweep, others each time: DescribeSnapshotAttribute takes one."""
 
@@ -119,36 +125,28 @@ def deletion_plan(decision: Decision, region: str, now: datetime, limit: int) ->
     ordered = sorted(decision.deletions, key=lambda verdict: verdict.snapshot.origin.start_time)
     now_, later = ordered[:limit], ordered[limit:]
     plan = Plan(plan_id(region, now, now_), region, now, tuple(now_))
-    return plan, [_deletion_item(verdict, Handling.LEFT) for verdict in later]
+    return plan, [_deletion_item(order, Handling.LEFT) for order in deletion_orders(later)]
 
 
-def _deletion_item(verdict: Verdict, handling: Handling, cause: str = "") -> ReportItem:
-    text = "; ".join(reason.text for reason in verdict.reasons)
-    return ReportItem(_kind_of_deletion(text), verdict.snapshot.id, verdict.snapshot.origin.volume_id, text, handling, cause)
+def _deletion_item(order: DeletionOrder, handling: Handling, cause: str = "") -> ReportItem:
+    return ReportItem(FINDING_OF_DELETION[order.kind], order.snapshot_id, order.volume_id, order.text, handling, cause)
 
 
 def complete(
-    report: SweepReport, orders: Sequence[Mapping[str, object]], failed: Sequence[DeletionResult], now: datetime
+    report: SweepReport, orders: Sequence[DeletionOrder], failed: Sequence[DeletionResult], now: datetime
 ) -> SweepReport:
-    """Given a sweep's report, the deletions that were ordered and those that failed, return the report to its end."""
+    """Return a sweep's report to its end, given the deletions that were ordered and those that failed."""
     causes = {result.snapshot_id: f"{result.outcome}: {result.cause}" for result in failed}
-    items = list(report.items)
-    for order in orders:
-        snapshot_id, reasons = str(order["snapshot_id"]), order["reasons"]
-        text = "; ".join(str(reason) for reason in reasons) if isinstance(reasons, list) else str(reasons)
-        kind = _kind_of_deletion(text)
-        handling = Handling.FAILED if snapshot_id in causes else Handling.REPAIRED
-        items.append(ReportItem(kind, snapshot_id, str(order["volume_id"]), text, handling, causes.get(snapshot_id, "")))
+    deletions = [
+        _deletion_item(
+            order, Handling.FAILED if order.snapshot_id in causes else Handling.REPAIRED, causes.get(order.snapshot_id, "")
+        )
+        for order in orders
+    ]
     counts = dict(report.counts)
     counts["snapshots deleted"] = len(orders) - len(causes)
     counts["snapshots that could not be deleted"] = len(causes)
-    return replace(report, items=tuple(items), counts=counts, ended_at=now)
-
-
-def _kind_of_deletion(text: str) -> FindingKind:
-    if text.startswith("failed copy"):
-        return FindingKind.FAILED_COPY
-    return FindingKind.COPY_TWICE if text.startswith("a second copy") else FindingKind.PAST_RETENTION
+    return replace(report, items=(*report.items, *deletions), counts=counts, ended_at=now)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,379 @@
+"""All JSON that travels through the state machines: its types, and the one place that reads and writes it.
+
+`docs/contracts.md` lists it. A type's fields are named as in the JSON, or give their JSON name in `metadata`. An empty value of
+a field that has a default is left out of the JSON, and keys that a type does not know are ignored.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass, replace
+from datetime import datetime
+from enum import Enum, StrEnum
+from functools import cache
+from types import UnionType
+from typing import Any, TypeVar, cast, get_args, get_origin, get_type_hints
+
+from snapkeep.domain.copies.codec import request_from_json, request_to_json
+from snapkeep.domain.copies.request import CopyRequest
+from snapkeep.domain.errors import InvalidEvent
+from snapkeep.domain.retention.deletion import DeletionOrder
+from snapkeep.domain.tags import format_time, parse_time
+from snapkeep.usecases.notify import RunState, StepError
+from snapkeep.usecases.ports import CopyResult, DeletionResult
+from snapkeep.usecases.protect import Problem
+
+NOT_OURS = "NOT_OURS"
+"""The outcome of an event that the system ignores, beside those of the use cases."""
+
+Payload = TypeVar("Payload")
+Part = TypeVar("Part")
+Event = Mapping[str, Any]
+"""An event as EventBridge delivers it. `snapkeep.domain.events` reads it."""
+
+
+# What the state machines pass to the functions
+
+
+@dataclass(frozen=True, slots=True)
+class EventCall:
+    """The call of TagSnapshots and of TagSnapshotCopy."""
+
+    event: Event
+
+
+@dataclass(frozen=True, slots=True)
+class CopyOrder:
+    """One copy that Protect requests and waits for."""
+
+    snapshot_id: str
+    volume_id: str
+    region: str
+    timeout_seconds: int
+    request: CopyRequest = field(metadata={"json": "wanted"})
+
+
+@dataclass(frozen=True, slots=True)
+class CopyCall:
+    """The call of CopySnapshotToDR."""
+
+    execution: str
+    token: str
+    copy: CopyOrder
+
+
+@dataclass(frozen=True, slots=True)
+class PlanCall:
+    """The call of CountSnapshots."""
+
+    volumes: tuple[str, ...]
+    copies: tuple[CopyResult, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DeletionCall:
+    """The call of DeleteOldSnapshots."""
+
+    plan: PlanAnswer
+
+
+@dataclass(frozen=True, slots=True)
+class NotificationCall:
+    """The call of Notification. `run_state` reads the state."""
+
+    execution: str
+    state: Mapping[str, Any]
+
+
+class SweepStep(StrEnum):
+    """The two steps of a sweep that the function Sweep carries out."""
+
+    REPAIR = "repair"
+    REPORT = "report"
+
+
+@dataclass(frozen=True, slots=True)
+class CaughtError:
+    """What a Catch keeps of an error."""
+
+    name: str = field(default="", metadata={"json": "Error"})
+    cause: str = field(default="", metadata={"json": "Cause"})
+
+
+@dataclass(frozen=True, slots=True)
+class SweepCall:
+    """The call of Sweep: `asked` comes with the step `repair`; `plan` and `deletion`, or `error`, with the step `report`."""
+
+    step: SweepStep
+    sweep: str
+    asked: Any = None
+    plan: PlanAnswer | None = None
+    deletion: DeletionAnswer | None = None
+    error: CaughtError | None = None
+
+    def option(self, name: str) -> bool:
+        """Whether the execution's input, which a person or a schedule wrote, sets an option. Only `true` is consent."""
+        options = self.asked.get("options") if isinstance(self.asked, Mapping) else None
+        return isinstance(options, Mapping) and options.get(name) is True
+
+
+# What the functions answer. Sweep's step `report` answers a `Published`.
+
+
+@dataclass(frozen=True, slots=True)
+class TagAnswer:
+    """The answer of TagSnapshots."""
+
+    outcome: str
+    volumes: tuple[str, ...]
+    copies: tuple[CopyOrder, ...]
+    problems: tuple[Problem, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class EnqueueAnswer:
+    """The answer of CopySnapshotToDR, which no state reads."""
+
+    entry: str
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class PlanCounts:
+    """The number of snapshots that a plan keeps and deletes."""
+
+    kept: int
+    deleted: int
+
+
+@dataclass(frozen=True, slots=True)
+class PlanAnswer:
+    """The deletions to carry out. The answer of Sweep's step `repair`, and a part of others."""
+
+    plan_id: str
+    made_at: datetime
+    counts: PlanCounts
+    delete: tuple[DeletionOrder, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RetentionAnswer(PlanAnswer):
+    """The answer of CountSnapshots: the deletions, and a problem for each refused volume."""
+
+    problems: tuple[Problem, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DeletionAnswer:
+    """The answer of DeleteOldSnapshots."""
+
+    deleted: int
+    failed: tuple[DeletionResult, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NotificationAnswer:
+    """The answer of Notification."""
+
+    notices: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiveAnswer:
+    """The answer of TagSnapshotCopy."""
+
+    outcome: str
+    volumes: tuple[str, ...]
+    plan: PlanAnswer
+    problems: tuple[Problem, ...]
+
+
+# The state of a run
+
+
+def run_state(state: Mapping[str, Any]) -> RunState:
+    """Return the state of a run at its end. A part that cannot be read becomes a problem and hides no other part."""
+    reader = _StateReader(state)
+    tagged = reader.part("tagged", _Step, _Step())
+    planned = reader.part("plan", _Step, _Step())
+    received = reader.part("received", _Step, _Step())
+    copies = reader.part("copies", _Copies, _Copies()).results
+    undeleted = reader.part("deletion", _Deletion, _Deletion()).failed
+    error = reader.part("error", CaughtError, None)
+    detail = reader.part("detail", _Detail, _Detail())
+    event_volumes = tuple(source for source in [_id_in(detail.source)] if source.startswith("vol-"))
+    return RunState(
+        subject=_id_in(detail.snapshot_id) or str(state.get("detail-type") or ""),
+        volume_ids=tagged.volumes or received.volumes or event_volumes,
+        problems=(*tagged.problems, *planned.problems, *received.problems, *reader.problems),
+        copies=tuple(_with_plain_cause(result) if result.failed else result for result in copies),
+        undeleted=undeleted,
+        error=step_error(error) if error else None,
+        reported="outcome" in state,
+    )
+
+
+def step_error(caught: CaughtError) -> StepError:
+    """Return the error that a Catch kept. A function's cause is JSON, of which `errorMessage` is the message."""
+    try:
+        cause = json.loads(caught.cause)
+    except ValueError:
+        cause = None
+    message = cause.get("errorMessage") if isinstance(cause, Mapping) else None
+    return StepError(caught.name or "Failed", str(message or caught.cause or "no cause was given"))
+
+
+def _with_plain_cause(result: CopyResult) -> CopyResult:
+    error = step_error(CaughtError(result.error, result.cause))
+    return replace(result, error=error.name, cause=error.cause)
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """The parts that the answers of several functions have in common."""
+
+    volumes: tuple[str, ...] = ()
+    problems: tuple[Problem, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Copies:
+    results: tuple[CopyResult, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Deletion:
+    failed: tuple[DeletionResult, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Detail:
+    """The part of an EventBridge event that names a snapshot and its source."""
+
+    snapshot_id: Any = ""
+    source: Any = ""
+
+
+class _StateReader:
+    """Reads the parts of a state one by one."""
+
+    def __init__(self, state: Mapping[str, Any]) -> None:
+        self._state = state
+        self.problems: list[Problem] = []
+
+    def part(self, name: str, kind: type[Part], absent: Part | None) -> Any:
+        """Return a part of the state, or `absent` where it is missing or cannot be read."""
+        if name not in self._state:
+            return absent
+        try:
+            return from_json(kind, self._state[name])
+        except InvalidEvent as error:
+            self.problems.append(Problem(InvalidEvent.__name__, f"{name} in the state of a run", str(error)))
+            return absent
+
+
+def _id_in(arn: Any) -> str:
+    return str(arn).rpartition("/")[2]
+
+
+# The codec
+
+
+def to_object(payload: Any) -> dict[str, Any]:
+    """Return a payload as a JSON object."""
+    return cast("dict[str, Any]", to_json(payload))
+
+
+def to_text(value: Any) -> str:
+    """Return a payload as JSON text, such as SendTaskSuccess takes."""
+    return json.dumps(to_json(value))
+
+
+def to_json(value: Any) -> Any:
+    """Return a payload, or a part of one, as JSON values. Times are ISO 8601."""
+    match value:
+        case datetime():
+            written: Any = format_time(value)
+        case CopyRequest():
+            written = request_to_json(value)
+        case Enum():
+            written = value.value
+        case Mapping():
+            written = {str(key): to_json(inner) for key, inner in value.items()}
+        case list() | tuple():
+            written = [to_json(inner) for inner in value]
+        case _ if is_dataclass(value):
+            parts = ((part, getattr(value, part.name)) for part in fields(value))
+            written = {_key(part): to_json(inner) for part, inner in parts if inner or _is_required(part)}
+        case _:
+            written = value
+    return written
+
+
+def from_json(kind: type[Payload], data: Any) -> Payload:
+    """Return a payload of a type from JSON values. Raise InvalidEvent, naming the type and the field, if it cannot be read."""
+    try:
+        return cast("Payload", _read(kind, data))
+    except (KeyError, TypeError, ValueError) as error:
+        raise InvalidEvent(f"{kind.__name__} cannot be read: {error}") from error
+
+
+def waiting_call(payload: Mapping[str, Any]) -> tuple[str, CopyRequest]:
+    """Return the task token and the copy in the payload of a call of CopySnapshotToDR. Raise InvalidEvent."""
+    call = from_json(CopyCall, payload)
+    return call.token, call.copy.request
+
+
+def _read(hint: Any, data: Any) -> Any:
+    origin, arguments = get_origin(hint), get_args(hint)
+    if hint in _READERS:
+        value = _READERS[hint](data)
+    elif origin is UnionType:  # always "a type | None"
+        value = None if data is None else _read(arguments[0], data)
+    elif origin is tuple:
+        value = tuple(_read(arguments[0], inner) for inner in _checked(list, data))
+    elif origin is Mapping:
+        value = _checked(dict, data)
+    elif is_dataclass(hint):
+        value = cast("type[Any]", hint)(**dict(_field_values(cast("type[Any]", hint), _checked(dict, data))))
+    elif issubclass(hint, Enum):
+        value = hint(data)
+    else:
+        value = _checked(hint, data)
+    return value
+
+
+_READERS: Mapping[Any, Callable[[Any], Any]] = {datetime: parse_time, CopyRequest: request_from_json, Any: lambda data: data}
+
+
+def _field_values(kind: Any, given: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    hints = _hints(kind)
+    for part in fields(kind):
+        key = _key(part)
+        if key in given:
+            try:
+                yield part.name, _read(hints[part.name], given[key])
+            except (KeyError, TypeError, ValueError) as error:
+                raise ValueError(f"{key}: {error}") from error
+        elif _is_required(part):
+            raise ValueError(f"'{key}' is missing")
+
+
+@cache
+def _hints(kind: Any) -> dict[str, Any]:
+    return get_type_hints(kind)
+
+
+def _key(part: Field[Any]) -> str:
+    return str(part.metadata.get("json", part.name))
+
+
+def _is_required(part: Field[Any]) -> bool:
+    return part.default is MISSING and part.default_factory is MISSING
+
+
+def _checked(kind: type[Payload], data: Any) -> Payload:
+    if not isinstance(data, kind) or (kind is int and isinstance(data, bool)):
+        raise TypeError(f"{data!r:.80} is no {kind.__name__}")
+    return data
