@@ -1,4 +1,4 @@
-# Two commands are all that a newcomer needs: `make demo` and `make test`. Each makes what it needs first.
+# Two commands are all that a newcomer needs: `make demo` and `make test`. Every target first makes what it needs.
 
 PYTHON ?= python3
 VENV := .venv
@@ -15,23 +15,31 @@ CHECKOV_READY := $(TOOLS)/.ready-checkov
 C7N_READY := $(TOOLS)/.ready-c7n
 NODE_READY := $(TOOLS)/.ready-node
 AUDIT_READY := $(TOOLS)/.ready-audit
+DOCS_READY := $(TOOLS)/.ready-docs
 
 export PATH := $(CURDIR)/$(TOOLS)/bin:$(CURDIR)/$(TOOLS)/node/bin:$(PATH)
 
+# What `make unit` runs: everything that needs no server. The properties of whole flows take minutes.
+SLOW_PROPERTIES := tests/property/test_flows_%
+UNIT_TESTS = $(if $(ROOM),tests/unit/$(ROOM),tests/unit tests/meta $(filter-out $(SLOW_PROPERTIES),$(wildcard tests/property/test_*.py)))
+
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format format-check lint types imports templates tools bench package requirements audit clean
+.PHONY: help demo unit test check docs format format-check lint types imports templates tools bench package requirements audit clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
-demo: $(RUNTIME_READY) ## The whole system at work in the embedded AWS, followed live and checked
+demo: $(RUNTIME_READY) ## Run the whole system in the embedded AWS, follow it live and check it
 	$(BIN)/snapkeep demo $(DEMO_ARGS)
 
-test: $(DEV_READY) ## All tests
+unit: $(DEV_READY) ## Run the unit, meta and fast property tests; one folder of tests/unit: make unit ROOM=copies
+	$(BIN)/pytest -n $(WORKERS) --dist loadgroup $(UNIT_TESTS) $(TEST_ARGS)
+
+test: $(DEV_READY) ## Run all tests
 	@$(MAKE) --no-print-directory -j2 tools
 	$(BIN)/pytest -n $(WORKERS) --dist loadgroup $(TEST_ARGS)
 
-check: format-check lint types imports test ## What CI runs: format, lint, types, imports, tests, templates, definitions
+check: format-check lint types imports docs test ## Run what CI runs: format, lint, types, imports, documentation, all tests
 
 format: $(DEV_READY) ## Format the code
 	$(BIN)/ruff format .
@@ -49,22 +57,25 @@ types: $(DEV_READY)
 imports: $(DEV_READY)
 	$(BIN)/lint-imports
 
-templates: $(DEV_READY) tools ## The templates and definitions alone, with every validator
+templates: $(DEV_READY) tools ## Check the templates and definitions alone, with every validator
 	$(BIN)/pytest tests/infra $(TEST_ARGS)
 
-bench: $(DEV_READY) $(C7N_READY) ## All measurements, as ratios within one run
+bench: $(DEV_READY) $(C7N_READY) ## Run all measurements, as ratios within one run
 	@for bench in bench/bench_*.py; do echo "== $$bench"; $(BIN)/python $$bench || exit 1; done
 
-audit: $(AUDIT_READY) ## Ask whether a pinned dependency has a known vulnerability
+docs: $(DOCS_READY) ## Build the documentation into build/site; a link to a missing page or heading fails
+	$(TOOLS)/docs/bin/zensical build --clean --strict
+
+audit: $(AUDIT_READY) ## Check the pinned dependencies for known vulnerabilities
 	tools/audit $(AUDIT_ARGS)
 
-package: $(RUNTIME_READY) ## Build build/functions, for `aws cloudformation package` or `sam deploy`
+package: $(RUNTIME_READY) ## Build build/functions for `aws cloudformation package` or `sam deploy`
 	$(BIN)/snapkeep package
 
-clean: ## Remove what was built (not the environments)
-	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .aws-sam
+clean: ## Remove what was built, except the environments
+	rm -rf build dist .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .aws-sam
 
-# Environments. A stamp is newer than the requirements that it stands for.
+# Environments. A stamp is newer than the requirements that were installed.
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -82,7 +93,7 @@ $(DEV_READY): requirements/dev.txt $(RUNTIME_READY)
 	$(PIP_INSTALL) -r requirements/dev.txt
 	@touch $@
 
-# Validators live in environments of their own: each pins much of what we pin too.
+# Validators have environments of their own, because they pin other versions of our dependencies.
 
 tools: $(SAM_READY) $(CHECKOV_READY) $(NODE_READY) ## Install the validators into .tools
 
@@ -103,13 +114,18 @@ $(AUDIT_READY): requirements/audit.txt | $(BIN)/python
 	$(TOOLS)/audit/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes --no-deps -r $<
 	@touch $@
 
-# What `snapkeep plan` is measured against.
+$(DOCS_READY): requirements/docs.txt | $(BIN)/python
+	$(BIN)/python -m venv $(TOOLS)/docs
+	$(TOOLS)/docs/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes --no-deps -r $<
+	@touch $@
+
+# Cloud Custodian, which a measurement compares `snapkeep plan` with.
 $(C7N_READY): requirements/c7n.txt | $(BIN)/python
 	$(BIN)/python -m venv $(TOOLS)/c7n
 	$(TOOLS)/c7n/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes --no-deps -r $<
 	@touch $@
 
-# A machine without npm gets one from the package index of Python.
+# A machine without npm gets it as a Python package.
 $(NODE_READY): tools/package-lock.json requirements/node.txt | $(BIN)/python
 	@mkdir -p $(TOOLS)
 	@command -v npm >/dev/null || { \
@@ -120,12 +136,12 @@ $(NODE_READY): tools/package-lock.json requirements/node.txt | $(BIN)/python
 	cd $(TOOLS) && npm ci --no-audit --no-fund --silent
 	@touch $@
 
-# For whoever changes a dependency.
+# Run `make requirements` after a change of a dependency.
 UV_COMPILE := $(BIN)/python -m uv pip compile --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-annotate --no-header --quiet
 
-requirements: $(DEV_READY) ## Pin the dependencies anew
+requirements: $(DEV_READY) ## Pin the dependencies again
 	$(UV_COMPILE) pyproject.toml --extra local --group dev requirements/build.in -o requirements/dev.txt
 	$(UV_COMPILE) pyproject.toml --extra local requirements/build.in -c requirements/dev.txt -o requirements/runtime.txt
 	$(UV_COMPILE) requirements/functions.in -c requirements/dev.txt -o requirements/functions.txt
-	for name in sam checkov c7n node audit; do $(UV_COMPILE) requirements/$$name.in -o requirements/$$name.txt; done
+	for name in sam checkov c7n node audit docs; do $(UV_COMPILE) requirements/$$name.in -o requirements/$$name.txt; done

@@ -1,8 +1,9 @@
-"""What README and docs show is loaded and run: policy documents, world files, commands with their options, links."""
+"""The documents' examples work: policy documents, world files, commands with their options, links, navigation."""
 
 from __future__ import annotations
 
 import re
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,11 +18,11 @@ from snapkeep.domain.policy.document import parse_document
 from snapkeep.lab.ebs_model import VirtualClock, World
 
 ROOT = Path(__file__).parents[2]
-DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = sorted((ROOT / "docs").rglob("*.md"))
+DOCUMENTS = [*(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md")), *PAGES]
 BLOCK = re.compile(r"^( *)```(\w*)\n(.*?)^\1```", re.MULTILINE | re.DOTALL)
 COMMAND = re.compile(r"(?:\.venv/bin/)?snapkeep ((?:[a-z]+)(?:[^`\n|]*))")
 LINK = re.compile(r"\]\((?!https?://|#)([^)#]+)")
-PLACEHOLDER = re.compile(r"^[A-Z][A-Z0-9-]*$|…")
 
 
 def blocks(language: str) -> Iterator[tuple[str, str]]:
@@ -32,29 +33,30 @@ def blocks(language: str) -> Iterator[tuple[str, str]]:
 
 
 def examples(key: str) -> list[Any]:
-    """YAML blocks that are whole documents with `key` in them."""
-    found = []
+    """Return the YAML blocks that are whole documents with `key` in them."""
+    parameters: list[Any] = []
     for name, text in blocks("yaml"):
         data = yaml.safe_load(text)
         if isinstance(data, dict) and "version" in data and key in data:
-            found.append(pytest.param(data, id=f"{name}-{len(found)}"))
-    return found
+            parameters.append(pytest.param(data, id=f"{name}-{len(parameters)}"))
+    return parameters
 
 
 def console_lines() -> list[Any]:
-    found = []
+    parameters = []
     for language in ("console", "sh", "bash", "shell"):
         for name, text in blocks(language):
             for line in text.replace("\\\n", " ").splitlines():
                 command = line.removeprefix("$ ").strip()
                 if re.match(r"(\.venv/bin/)?snapkeep ", command):
-                    found.append(pytest.param(command.partition("snapkeep ")[2].split(" #")[0], id=f"{name}: {command}"))
-    return found
+                    words = command.partition("snapkeep ")[2].split(" #")[0]
+                    parameters.append(pytest.param(words, id=f"{name}: {command}"))
+    return parameters
 
 
 def command_of(words: list[str]) -> tuple[click.Command, list[str]]:
-    """Given a command line without `snapkeep`, return the command that it names and its own arguments."""
-    lazy = next((one for one in COMMANDS if one.name == words[0]), None)
+    """Return the command that a line without `snapkeep` names, and the command's own arguments."""
+    lazy = next((known for known in COMMANDS if known.name == words[0]), None)
     assert lazy is not None, f"there is no command '{words[0]}'"
     module = __import__(lazy.module, fromlist=[lazy.attribute])
     command: Any = typer.main.get_command(getattr(module, lazy.attribute))
@@ -65,7 +67,7 @@ def command_of(words: list[str]) -> tuple[click.Command, list[str]]:
 
 
 @pytest.mark.parametrize("stack", ["dr", "primary"])
-def test_who_deploys_with_the_aws_cli_names_a_bucket_for_the_template(stack: str) -> None:
+def test_the_aws_cli_example_names_a_bucket_for_the_template(stack: str) -> None:
     """A template of more than 51,200 bytes has to be in S3 (CloudFormation quotas): without a bucket the CLI refuses it."""
     lines = [line for _, text in blocks("console") for line in text.splitlines()]
     (deploy,) = [line for line in lines if line.startswith("$ aws cloudformation deploy") and f"build/{stack}.yaml" in line]
@@ -73,12 +75,12 @@ def test_who_deploys_with_the_aws_cli_names_a_bucket_for_the_template(stack: str
 
 
 @pytest.mark.parametrize("document", examples("policies"))
-def test_a_policy_document_that_is_shown_can_be_used(document: dict[str, Any]) -> None:
+def test_a_policy_document_in_the_docs_is_valid(document: dict[str, Any]) -> None:
     assert parse_document(document).policies
 
 
 @pytest.mark.parametrize("document", examples("volumes"))
-def test_a_world_file_that_is_shown_makes_a_world(document: dict[str, Any]) -> None:
+def test_a_world_file_in_the_docs_makes_a_world(document: dict[str, Any]) -> None:
     assert World.from_document(document, clock=VirtualClock())
 
 
@@ -92,24 +94,22 @@ def test_a_world_file_that_is_shown_makes_a_world(document: dict[str, Any]) -> N
         ("local up --port x", "valid integer"),
     ],
 )
-def test_a_command_that_is_not_taken_is_found(wrong: str, words: str) -> None:
+def test_the_check_of_commands_notices_mistakes(wrong: str, words: str) -> None:
     command, arguments = command_of(wrong.split())
     with pytest.raises(Exception, match=words):
         command.make_context(wrong, arguments)
 
 
 @pytest.mark.parametrize("line", console_lines())
-def test_a_command_that_is_shown_is_taken_with_its_options_and_arguments(
-    line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_command_in_the_docs_parses(line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("policy.yaml").touch()
     command, arguments = command_of(line.split())
-    command.make_context(line, arguments)  # raises for what the command does not take
+    command.make_context(line, arguments)  # raises for an unknown option or argument
 
 
 @pytest.mark.parametrize("row", re.findall(r"^\| `snapkeep ([^|]+?) \|", (ROOT / "README.md").read_text(), re.MULTILINE))
-def test_a_command_of_the_readmes_table_exists(row: str) -> None:
+def test_a_command_in_the_readmes_table_exists(row: str) -> None:
     first, *others = [name.strip("` ") for name in row.split(",")]
     for words in [first.split(), *(([first.split()[0], name] if " " in first else [name]) for name in others)]:
         command, rest = command_of(words)
@@ -118,12 +118,32 @@ def test_a_command_of_the_readmes_table_exists(row: str) -> None:
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
-def test_links_lead_somewhere(document: Path) -> None:
+def test_links_to_files_exist(document: Path) -> None:
     broken = [link for link in LINK.findall(document.read_text()) if not (document.parent / link).exists()]
     assert broken == []
 
 
-def test_there_is_something_to_check() -> None:
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
+def test_a_page_links_only_to_files_of_the_site(page: Path) -> None:
+    outside = [
+        link for link in LINK.findall(page.read_text()) if not (page.parent / link).resolve().is_relative_to(ROOT / "docs")
+    ]
+    assert outside == []
+
+
+def test_every_page_is_in_the_navigation_once() -> None:
+    def pages(entry: Any) -> Iterator[str]:
+        if isinstance(entry, str):
+            yield entry
+        else:
+            for child in entry.values() if isinstance(entry, dict) else entry:
+                yield from pages(child)
+
+    navigation = tomllib.loads((ROOT / "zensical.toml").read_text())["project"]["nav"]
+    assert sorted(pages(navigation)) == sorted(str(page.relative_to(ROOT / "docs")) for page in PAGES)
+
+
+def test_there_are_examples_to_check() -> None:
     assert examples("policies")
     assert examples("volumes")
     assert len(console_lines()) >= 5

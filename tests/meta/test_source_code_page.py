@@ -1,0 +1,123 @@
+"""`docs/source-code.md` names files, functions, states and classes that exist."""
+
+from __future__ import annotations
+
+import json
+import re
+from importlib import import_module
+from pathlib import Path
+from typing import Any, get_args, get_type_hints
+
+import pytest
+
+from support.templates import FUNCTION, STACKS, resources
+
+ROOT = Path(__file__).parents[2]
+SOURCE = ROOT / "src/snapkeep"
+PAGE = (ROOT / "docs/source-code.md").read_text()
+CHANGES = (
+    "a retention word",
+    "a notification channel",
+    "an archive tier",
+    "a stack parameter",
+    "a sweep finding",
+    "a quota of the model",
+    "a column of `snapkeep plan`",
+    "a second copy in one region",
+    "a new command",
+    "a cross-account copy",
+    "another queue",
+    "a field in a deletion's log line",
+    "an AWS call",
+)
+"""What a newcomer must find."""
+PATH = re.compile(r"`((?:[\w.-]+/)+[\w.-]*)`")
+
+
+def section(heading: str) -> str:
+    return PAGE.partition(f"## {heading}\n")[2].partition("\n## ")[0]
+
+
+def rows(heading: str) -> list[list[str]]:
+    lines = [line for line in section(heading).splitlines() if line.startswith("| ")]
+    return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines[1:]]
+
+
+NAMES = rows("One function, four names")
+
+
+def lambda_functions() -> dict[str, str]:
+    """Return each Lambda function's module, by the name that the console shows without a suffix."""
+    found = {}
+    for stack in STACKS:
+        for function in resources(stack, FUNCTION).values():
+            name = function["FunctionName"]["Fn::Sub"].removesuffix("${FunctionNameSuffix}")
+            found[name] = function["Handler"].split(".")[-2]
+    return found
+
+
+def states_of_functions() -> dict[str, set[tuple[str, str]]]:
+    """Return the states, with their state machines, that invoke each Lambda function."""
+    found: dict[str, set[tuple[str, str]]] = {}
+
+    def collect(definition: dict[str, Any], machine: str) -> None:
+        for name, state in definition["States"].items():
+            if "lambda:invoke" in state.get("Resource", ""):
+                arguments = state.get("Parameters") or state["Arguments"]
+                function = arguments["FunctionName"].removeprefix("${").removesuffix("Arn}")
+                found.setdefault(function, set()).add((name, machine))
+            if "ItemProcessor" in state:
+                collect(state["ItemProcessor"], machine)
+
+    for path in (SOURCE / "infra/statemachines").glob("*.asl.json"):
+        collect(json.loads(path.read_text()), path.name.removesuffix(".asl.json"))
+    return found
+
+
+def use_cases_made_by(module: str) -> set[str]:
+    made = get_type_hints(import_module(f"snapkeep.functions.{module}").build)["return"]
+    return {
+        f"{kind.__module__.removeprefix('snapkeep.').replace('.', '/')}.py: {kind.__name__}" for kind in get_args(made) or [made]
+    }
+
+
+def test_every_lambda_function_has_its_row_and_module() -> None:
+    assert {row[0]: row[2].strip("`") for row in NAMES} == lambda_functions()
+
+
+def test_rows_name_the_states_that_invoke_the_function() -> None:
+    invoked = states_of_functions()
+    for function, states, *_ in NAMES:
+        listed: set[tuple[str, str]] = set()
+        if not states.startswith("none"):
+            [names, machines] = re.fullmatch(r"(.+) \((.+)\)", states).groups()  # type: ignore[union-attr]
+            listed = {(name, machine) for name in names.split(", ") for machine in machines.split(", ")}
+        assert listed == invoked.get(function, set()), function
+
+
+@pytest.mark.parametrize("row", NAMES, ids=lambda row: row[0])
+def test_a_row_names_the_use_case_that_its_module_makes(row: list[str]) -> None:
+    named = {re.sub(r"`", "", use_case) for use_case in row[3].split("; ") if not use_case.startswith("none")}
+    made = {use_case for use_case in use_cases_made_by(row[2].strip("`")) if use_case.startswith("usecases/")}
+    assert named == made
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_change_names_the_files_to_open_first(change: str) -> None:
+    [first] = [row[1] for row in rows("Where a change goes") if row[0] == change]
+    assert PATH.findall(first)
+
+
+@pytest.mark.parametrize("document", ["docs/source-code.md", "docs/design.md", "CONTRIBUTING.md"])
+def test_every_path_on_the_page_exists(document: str) -> None:
+    paths = PATH.findall((ROOT / document).read_text())
+    assert paths
+    assert [path for path in paths if not any((base / path).exists() for base in (SOURCE, ROOT))] == []
+
+
+def test_the_tree_shows_every_folder_of_the_product() -> None:
+    tree = PAGE.partition("```\n")[2].partition("```")[0]
+    shown = set(re.findall(r"^ +([a-z_]+)/ ", tree, re.MULTILINE))
+    rooms = {path.parent for path in SOURCE.glob("*/__init__.py")} | {path.parent for path in SOURCE.glob("domain/*/__init__.py")}
+    rooms |= {path.parent for folder in ("usecases", "lab") for path in (SOURCE / folder).glob("*/__init__.py")}
+    assert {room.name for room in rooms} <= shown | {"infra"}
