@@ -1,7 +1,6 @@
 """What holds of every decision, whatever the snapshots and the rules."""
 
 import random
-from collections import defaultdict
 from dataclasses import replace
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -11,9 +10,11 @@ from hypothesis import strategies as st
 
 from snapkeep.domain.model import Action, Origin, Reason, Snapshot
 from snapkeep.domain.policy.model import Retention
+from snapkeep.domain.policy.periods import PERIODS, Calendar
 from snapkeep.domain.retention.verdicts import RETENTION_WORDS, decide
 from support.lineages import SYSTEM, copy_of
-from support.policy_strategies import NOW, lineages, retentions
+from support.policy_strategies import NOW, ZONES, lineages, retentions
+from support.retention_oracle import PERIOD_OF, expected_verdicts
 
 FOUR_CENTURIES = timedelta(days=146_097)
 """After which the Gregorian calendar repeats itself, weekdays and leap days included."""
@@ -115,12 +116,12 @@ def test_time_that_passes_without_snapshots_deletes_nothing_more(
 @given(lineages(all_count=True), retentions)
 def test_the_calendar_repeats_after_four_centuries_and_so_do_decisions(snapshots: list[Snapshot], retention: Retention) -> None:
     utc = replace(retention, timezone="UTC")
-    later = [moved(snapshot, snapshot.start_time + FOUR_CENTURIES) for snapshot in snapshots]
+    later = [with_start(snapshot, snapshot.start_time + FOUR_CENTURIES) for snapshot in snapshots]
     then = decide(later, utc, NOW + FOUR_CENTURIES, system=SYSTEM)
     assert {v.snapshot.id for v in then if v.action is Action.KEEP} == kept(snapshots, utc)
 
 
-def moved(snapshot: Snapshot, start: datetime) -> Snapshot:
+def with_start(snapshot: Snapshot, start: datetime) -> Snapshot:
     origin = Origin(snapshot.origin.region, snapshot.origin.volume_id, snapshot.origin.snapshot_id, start)
     return replace(snapshot, start_time=start, origin=origin)
 
@@ -131,7 +132,7 @@ def test_a_zone_moves_the_calendar_as_moving_the_snapshots_would(
 ) -> None:
     offset = NOW.astimezone(ZoneInfo(zone)).utcoffset()
     assert offset is not None
-    there = [moved(snapshot, snapshot.start_time + offset) for snapshot in snapshots]
+    there = [with_start(snapshot, snapshot.start_time + offset) for snapshot in snapshots]
     then = decide(there, replace(retention, timezone="UTC"), NOW + offset, system=SYSTEM)
     assert {v.snapshot.id for v in then if v.action is Action.KEEP} == kept(snapshots, replace(retention, timezone=zone))
 
@@ -152,29 +153,28 @@ def test_what_is_held_is_kept_for_that_reason_and_no_other_verdict_changes(
             assert verdict == before[verdict.snapshot.id]
 
 
-PERIODS = {
-    "keep_hourly": lambda t: (t.date(), t.hour, t.fold),
-    "keep_daily": lambda t: t.date(),
-    "keep_weekly": lambda t: t.isocalendar()[:2],
-    "keep_monthly": lambda t: (t.year, t.month),
-    "keep_yearly": lambda t: t.year,
-}
+@given(lineages(most=12), retentions, st.lists(st.integers(0, 150), min_size=12, max_size=12))
+def test_every_verdict_is_that_of_the_plain_slow_decision(
+    first: list[Snapshot], retention: Retention, minutes: list[int]
+) -> None:
+    second = [
+        with_start(snapshot, snapshot.start_time - timedelta(minutes=earlier))
+        for snapshot, earlier in zip(first, minutes, strict=False)
+    ]
+    for snapshots in (first, second):  # much alike: what is remembered of one volume must not decide about the next
+        verdicts = decide(snapshots, retention, NOW, system=SYSTEM)
+        expected = expected_verdicts(snapshots, retention, NOW)
+        decided = {v.snapshot.id: (v.action, [reason.rule for reason in v.reasons]) for v in verdicts}
+        assert {snapshot_id: decided[snapshot_id] for snapshot_id in expected} == expected
+        assert {decided[snapshot_id][0] for snapshot_id in decided.keys() - expected.keys()} <= {Action.KEEP}
 
 
-@given(lineages(all_count=True), retentions)
-def test_each_calendar_rule_keeps_what_counting_periods_by_hand_keeps(snapshots: list[Snapshot], retention: Retention) -> None:
-    ordered = counting(snapshots)
-    expected: dict[str, set[str]] = defaultdict(set)
-    for word, period in PERIODS.items():
-        count = getattr(retention, word)
-        newest_of = {period(s.start_time.astimezone(ZoneInfo(retention.timezone))): s for s in ordered}
-        for snapshot in list(newest_of.values())[-count:] if count else []:
-            expected[snapshot.id].add(word)
-        if ordered and len(newest_of) < count:
-            expected[ordered[0].id].add(word)
-    for verdict in decide(snapshots, retention, NOW, system=SYSTEM):
-        given_words = {reason.rule for reason in verdict.reasons if reason.rule in PERIODS}
-        if verdict.action is Action.KEEP:
-            assert given_words == expected[verdict.snapshot.id]
-        else:
-            assert not expected[verdict.snapshot.id]
+@given(lineages(all_count=True), st.sampled_from(sorted(PERIODS)), st.sampled_from(ZONES))
+def test_times_in_one_period_have_one_label(snapshots: list[Snapshot], word: str, zone: str) -> None:
+    period = PERIODS[word]
+    starts = [snapshot.start_time for snapshot in snapshots]
+    local = [start.astimezone(ZoneInfo(zone)) for start in starts]
+    numbers = period.numbers(Calendar(starts, zone))
+    expected = [PERIOD_OF[word](time) for time in local]
+    pairs = set(zip(numbers, expected, [period.label(number) for number in numbers], strict=True))
+    assert len(pairs) == len({number for number, _, _ in pairs}) == len(set(expected)) == len({label for _, _, label in pairs})

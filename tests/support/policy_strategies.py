@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -11,6 +10,7 @@ from hypothesis import strategies as st
 from snapkeep.domain.model import Snapshot, SnapshotState, Volume, VolumeRole
 from snapkeep.domain.policy.fields import VOLUME_TYPES
 from snapkeep.domain.policy.model import CopyRule, Limits, Policy, PolicySet, Retention, Selector
+from snapkeep.domain.policy.periods import PERIODS
 from support.lineages import snapshot
 
 NOW = datetime(2026, 11, 23, 3, tzinfo=UTC)
@@ -31,13 +31,9 @@ retentions = st.builds(
     Retention,
     keep_last=counts,
     keep_within=withins,
-    keep_hourly=counts,
-    keep_daily=counts,
-    keep_weekly=counts,
-    keep_monthly=counts,
-    keep_yearly=counts,
     minimum=st.integers(1, 5),
     timezone=st.sampled_from(ZONES),
+    **{f"keep_{word}": counts for word in PERIODS},
 )
 
 _ages = st.one_of(
@@ -136,8 +132,3 @@ json_values: st.SearchStrategy[Any] = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner, max_size=3),
     max_leaves=8,
 )
-
-
-def stricter_or_equal(retention: Retention, word: str, more: int) -> Retention:
-    """Given a retention, return it with a rule added, or raised where it is there."""
-    return replace(retention, **{word: getattr(retention, word) + more})

@@ -133,7 +133,7 @@ import sys; sys.path[:0] = [{str(built.folder)!r}]
 import zoneinfo
 assert zoneinfo.TZPATH == (), zoneinfo.TZPATH
 from datetime import datetime, UTC
-from snapkeep.domain.retention.periods import local_times
+from snapkeep.domain.policy.periods import local_times
 print(*local_times([datetime(2026, 7, 1, tzinfo=UTC), datetime(2026, 12, 1, tzinfo=UTC)], "Europe/Berlin"), sep="\\n")
 """
     ran = subprocess.run(

@@ -8,8 +8,8 @@ from typing import Any
 from snapkeep.domain.durations import format_duration
 from snapkeep.domain.plural import counted, noun_for
 from snapkeep.domain.policy.model import CopyRule, PolicySet, Retention, Selector
+from snapkeep.domain.policy.periods import PERIODS
 from snapkeep.domain.prices import completion_price_usd_per_gib
-from snapkeep.domain.retention.periods import PERIODS
 from snapkeep.domain.retention.region_plan import Comparison
 
 _SHOWN = 10

@@ -8,6 +8,7 @@ from typing import Any
 
 from snapkeep.domain.model import VolumeRole
 from snapkeep.domain.policy.model import REGION_PATTERN, CopyRule, Limits, Policy, PolicySet, Retention, Selector
+from snapkeep.domain.policy.periods import PERIODS, Period
 
 VERSION = 1
 """The version of the document's form."""
@@ -97,8 +98,9 @@ KEY_PATTERN = (
 )
 
 
-def _keep(word: str, what: str) -> Field:
-    return Field(f"keep_{word}", Kind.COUNT, f"Keep the newest snapshot of each of the last so many {what} that have one.")
+def _keep(word: str, period: Period) -> Field:
+    about = f"Keep the newest snapshot of each of the last so many {period.plural} that have one."
+    return Field(f"keep_{word}", Kind.COUNT, about)
 
 
 RETENTION = Shape(
@@ -116,16 +118,12 @@ RETENTION = Shape(
             example="3d",
             units="hours, days or weeks: 12h, 3d or 2w (for a month 31d, for a year 366d)",
         ),
-        _keep("hourly", "hours"),
-        _keep("daily", "days"),
-        _keep("weekly", "weeks (ISO 8601, from Monday)"),
-        _keep("monthly", "months"),
-        _keep("yearly", "years"),
+        *(_keep(word, period) for word, period in PERIODS.items()),
         Field("minimum", Kind.COUNT, "Keep the newest so many completed snapshots whatever the rules say; no rule itself."),
         Field(
             "timezone",
             Kind.TEXT,
-            "IANA name of the time zone in which hours, days, weeks, months and years begin.",
+            "IANA name of the time zone in which these periods begin.",
             pattern=TIMEZONE_PATTERN,
             example="Europe/Berlin",
         ),

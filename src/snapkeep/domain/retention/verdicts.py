@@ -19,8 +19,8 @@ from snapkeep.domain import tag_names as tagnames
 from snapkeep.domain.durations import format_duration
 from snapkeep.domain.model import CLOCK_SKEW, Action, Reason, Snapshot, SnapshotState, Verdict
 from snapkeep.domain.policy.model import Retention
+from snapkeep.domain.policy.periods import PERIODS, Calendar, Period, finest_period
 from snapkeep.domain.retention.deletion import SECOND_COPY_RULE
-from snapkeep.domain.retention.periods import PERIODS, Calendar, Label
 
 NEWEST = Reason("newest", "newest")
 NOT_MANAGED = Reason("not-managed", "not managed: it does not carry our tag")
@@ -131,11 +131,11 @@ class _KeptByPeriod(dict[int, Reasons]):
 
     __slots__ = ("_label", "_place", "_rule")
 
-    def __init__(self, rule: str, place: str, label: Label) -> None:
+    def __init__(self, rule: str, place: str, period: Period) -> None:
         super().__init__()
         self._rule = rule
         self._place = place
-        self._label = label
+        self._label = period.label
 
     def __missing__(self, key: int) -> Reasons:
         if len(self) > _REASONS_REMEMBERED:
@@ -151,7 +151,7 @@ class _CalendarRule:
         self.rule = f"keep_{word}"
         self.word = word
         self.count = count
-        self.keys, self.label = PERIODS[word]
+        self.period = PERIODS[word]
         self._kept: list[_KeptByPeriod] = []
         self._superseded: dict[int, Reason] = {}
         self.beyond = Reason(self.rule, f"beyond {word} {count}")
@@ -163,12 +163,12 @@ class _CalendarRule:
         for key, position in reversed(newest_of_period.items()):
             number += 1
             if number > len(self._kept):
-                self._kept.append(_KeptByPeriod(self.rule, self._place(number), self.label))
+                self._kept.append(_KeptByPeriod(self.rule, self._place(number), self.period))
             keeping[position] += self._kept[number - 1][key]
             if number == self.count:
                 return key
         if keys and newest_of_period[keys[oldest]] != oldest:
-            text = f"{self._place(number + 1)}: {self.label(keys[oldest])} (the oldest there is)"
+            text = f"{self._place(number + 1)}: {self.period.label(keys[oldest])} (the oldest there is)"
             keeping[oldest] += (Reason(self.rule, text),)
         return 0
 
@@ -181,7 +181,7 @@ class _CalendarRule:
         if found is None:
             if len(self._superseded) > _REASONS_REMEMBERED:
                 self._superseded.clear()
-            found = self._superseded[key] = Reason(self.rule, f"{self.word}: {self.label(key)} has a newer one")
+            found = self._superseded[key] = Reason(self.rule, f"{self.word}: {self.period.label(key)} has a newer one")
         return found
 
 
@@ -202,7 +202,7 @@ class _Rules:
             self.plain_misses.append(Reason("keep_within", f"not within {within} of the newest"))
         least = retention.minimum
         self.minimum = [NEWEST, *(Reason("minimum", f"minimum {number} of {least}") for number in range(2, least + 1))]
-        self.by_the_hour = retention.keep_hourly > 0
+        self.pattern_of = finest_period([word for word, count in counts.items() if count]).numbers
         self._known: dict[tuple[int, ...], tuple[Sequence[Action], Sequence[Reasons]]] = {}
         self._positions_known = 0
         self._plain: dict[tuple[int, int], list[Reasons]] = {}
@@ -213,12 +213,12 @@ class _Rules:
     def apply(self, starts: Sequence[datetime], now: datetime) -> tuple[Sequence[Action], Sequence[Reasons]]:
         """Given start times, oldest first, return for each what happens to it, and why.
 
-        The answer depends on the periods alone, so volumes whose snapshots fall on the same days share one.
+        The answer depends on the periods alone: volumes whose snapshots fall into the same of the finest periods in use share it.
         """
         newest_first = starts[::-1]
         calendar = Calendar(newest_first, self.timezone) if self.calendar else NO_CALENDAR
         within = self._count_within(starts, now) if self.within and starts else 0
-        pattern = (within, len(starts), *(calendar.hours() if self.by_the_hour else calendar.days()))
+        pattern = (within, len(starts), *self.pattern_of(calendar))
         known = self._known.get(pattern)
         if known is None:
             self._positions_known += len(starts)
@@ -232,7 +232,7 @@ class _Rules:
         keeping = self._without_calendar(count, within)
         misses: list[tuple[_CalendarRule, list[int], int]] = []
         for rule in self.calendar:
-            keys = rule.keys(calendar)
+            keys = rule.period.numbers(calendar)
             misses.append((rule, keys, rule.walk(keys, keeping)))
         share = self._shared.setdefault
         if len(self._shared) > _REASONS_REMEMBERED:

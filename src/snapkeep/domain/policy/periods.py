@@ -5,9 +5,10 @@ Weeks are those of ISO 8601: they begin on Monday, and the year of a week is the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, date, datetime
 from functools import lru_cache
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 _MONTHS_A_YEAR = 12
@@ -21,7 +22,7 @@ def _zone(name: str) -> ZoneInfo:
 
 
 def local_times(moments: Sequence[datetime], timezone: str) -> list[datetime]:
-    """Given aware moments and an IANA name, return them as that zone's wall clocks show them."""
+    """Return aware moments as the wall clocks of a time zone, named as IANA names it, show them."""
     if timezone == "UTC":
         return [moment if moment.tzinfo is UTC else moment.astimezone(UTC) for moment in moments]
     zone = _zone(timezone)
@@ -29,7 +30,7 @@ def local_times(moments: Sequence[datetime], timezone: str) -> list[datetime]:
 
 
 class Calendar:
-    """Local times, and on demand the periods that they fall into, each as one number for each time."""
+    """Local times, and the number of the period that each falls into."""
 
     __slots__ = ("_days", "times")
 
@@ -38,30 +39,30 @@ class Calendar:
         self._days: list[int] | None = None
 
     def days(self) -> list[int]:
-        """Return each one's day."""
+        """Return the day of each time."""
         if self._days is None:
             self._days = [time.toordinal() for time in self.times]
         return self._days
 
     def hours(self) -> list[int]:
-        """Return each one's hour. The hour that a clock repeats in autumn is two hours."""
+        """Return the hour of each time. An hour that the clock repeats, at the end of daylight saving time, is two hours."""
         return [((time.toordinal() * _HOURS_A_DAY + time.hour) * 2) + time.fold for time in self.times]
 
     def weeks(self) -> list[int]:
-        """Return each one's ISO week (day 1 of the calendar is a Monday)."""
+        """Return the ISO week of each time (day 1 of the calendar is a Monday)."""
         return [(day - 1) // _DAYS_A_WEEK for day in self.days()]
 
     def months(self) -> list[int]:
-        """Return each one's month."""
+        """Return the month of each time."""
         return list(map(_MONTH_OF_DAY.__getitem__, self.days()))
 
     def years(self) -> list[int]:
-        """Return each one's year."""
+        """Return the year of each time."""
         return [month // _MONTHS_A_YEAR for month in self.months()]
 
 
 class _MonthOfDay(dict[int, int]):
-    """Day -> month, worked out once for each day: a listing has many snapshots of one day."""
+    """Day -> month, computed once for each day: a listing has many snapshots of one day."""
 
     def __missing__(self, day: int) -> int:
         date_of_day = date.fromordinal(day)
@@ -73,40 +74,53 @@ _MONTH_OF_DAY = _MonthOfDay()
 
 
 def hour_label(key: int) -> str:
-    """Given an hour's number, return `2026-11-20 13:00`."""
+    """Return the name of an hour: `2026-11-20 13:00`."""
     day, hour = divmod(key // 2, _HOURS_A_DAY)
     return f"{date.fromordinal(day)} {hour:02d}:00" + (" (second time)" if key % 2 else "")
 
 
 def day_label(key: int) -> str:
-    """Given a day's number, return `2026-11-20`."""
+    """Return the name of a day: `2026-11-20`."""
     return date.fromordinal(key).isoformat()
 
 
 def week_label(key: int) -> str:
-    """Given a week's number, return `2026-W47`."""
+    """Return the name of a week: `2026-W47`."""
     year, week, _ = date.fromordinal(key * _DAYS_A_WEEK + 1).isocalendar()
     return f"{year}-W{week:02d}"
 
 
 def month_label(key: int) -> str:
-    """Given a month's number, return `2026-11`."""
+    """Return the name of a month: `2026-11`."""
     return f"{key // _MONTHS_A_YEAR:04d}-{key % _MONTHS_A_YEAR + 1:02d}"
 
 
 def year_label(key: int) -> str:
-    """Given a year, return it as text."""
+    """Return the name of a year: `2026`."""
     return f"{key:04d}"
 
 
-Keys = Callable[[Calendar], list[int]]
-Label = Callable[[int], str]
+class Period(NamedTuple):
+    """A calendar word of a policy: `keep_<word>` keeps the newest snapshot of each of the last so many of these periods."""
 
-PERIODS: dict[str, tuple[Keys, Label]] = {
-    "hourly": (Calendar.hours, hour_label),
-    "daily": (Calendar.days, day_label),
-    "weekly": (Calendar.weeks, week_label),
-    "monthly": (Calendar.months, month_label),
-    "yearly": (Calendar.years, year_label),
+    numbers: Callable[[Calendar], list[int]]
+    """Returns for each time its period, as a number."""
+    label: Callable[[int], str]
+    """Names the period of a number."""
+    plural: str
+    """What the period is called where the words are described."""
+
+
+PERIODS: Mapping[str, Period] = {
+    "hourly": Period(Calendar.hours, hour_label, "hours"),
+    "daily": Period(Calendar.days, day_label, "days"),
+    "weekly": Period(Calendar.weeks, week_label, "weeks (ISO 8601, from Monday)"),
+    "monthly": Period(Calendar.months, month_label, "months"),
+    "yearly": Period(Calendar.years, year_label, "years"),
 }
-"""For each calendar word: how snapshots fall into its periods, and how a period is called."""
+"""Every calendar word, the finest period first. The document, its schema, verdicts and reports are derived from this table."""
+
+
+def finest_period(words: Collection[str]) -> Period:
+    """Return the finest period of these words, and the day where none is finer: each coarser period consists of whole ones."""
+    return next(period for word, period in PERIODS.items() if word in words or word == "daily")
