@@ -144,8 +144,8 @@ def with_the_queue(*, tight: bool = False) -> tuple[Outcome, float]:
     burst = make_burst(tight=tight)
     calls = count_copy_calls(burst.world)
     runner = Runner(burst.world, lambda: POLICIES)
-    now = runner.wiring.clock.now()
-    queue = runner.wiring.queues[DR]
+    now = runner.composition.clock.now()
+    queue = runner.composition.queues[DR]
     for source in burst.sources:
         queue.insert(QueueEntry(request(burst, source), EntryState.WAITING, now, now))
     runner.wake(DR, 1.0)
@@ -207,7 +207,7 @@ def dispatch_milliseconds(waiting: int) -> float:
     world.run_until(world.now() + 5)
     sources = [ec2.create_snapshot(VolumeId=volume)["SnapshotId"] for _ in range(5 * QUOTA)]
     world.run_until(world.now() + 60)
-    now, queue = runner.wiring.clock.now(), runner.wiring.queues[DR]
+    now, queue = runner.composition.clock.now(), runner.composition.queues[DR]
     for number in range(waiting):
         source = sources[number] if number < len(sources) else f"snap-{number:017x}"
         origin = Origin(PRIMARY, volume, source, now)
@@ -217,7 +217,7 @@ def dispatch_milliseconds(waiting: int) -> float:
     times = []
     for _ in range(len(sources) // QUOTA):
         started = time.perf_counter()
-        done = runner.wiring.dispatch(DR).run("bench")
+        done = runner.composition.dispatch(DR).run("bench")
         times.append(time.perf_counter() - started)
         assert len(done.started) == QUOTA, done
         for copy in list(world.region_account(DR).copies_in_flight):

@@ -134,22 +134,22 @@ class Account:
 
     def plans(self) -> list[RegionPlan]:
         """What `snapkeep plan` shows."""
-        wiring, policies = self.world.wiring(), self.world.policies
-        queue = wiring.queue_of(DR)
+        composition, policies = self.world.composition(), self.world.policies
+        queue = composition.queue_of(DR)
         waiting = frozenset((one.request.origin.snapshot_id, DR) for state in OPEN for one in queue.in_state(state))
-        readers = [wiring.reader(PRIMARY), wiring.reader(DR)]
+        readers = [composition.reader(PRIMARY), composition.reader(DR)]
         facts = gather_all_facts(readers[0], readers[1:], waiting)
-        return make_plans(readers, facts, {PRIMARY: policies, DR: policies}, wiring.clock.now(), system="snapkeep")
+        return make_plans(readers, facts, {PRIMARY: policies, DR: policies}, composition.clock.now(), system="snapkeep")
 
     def deletions_of_protect(self, volume_id: str) -> set[str]:
         """What a run of Protect for a volume's snapshot would delete."""
-        return deletions(lambda: self.world.wiring().planner(PRIMARY).plan_sources([volume_id]))
+        return deletions(lambda: self.world.composition().planner(PRIMARY).plan_sources([volume_id]))
 
     def deletions_of_receive(self, plan: VolumePlan) -> set[str]:
         """What a run of Receive for a copy of this lineage would delete: of those that it finds by their tag."""
-        found = self.world.wiring().reader(DR).copies_of_volume(plan.lineage.volume_id)
+        found = self.world.composition().reader(DR).copies_of_volume(plan.lineage.volume_id)
         copies = [copy for copy in found if copy.origin.lineage == plan.lineage]
-        return deletions(lambda: self.world.wiring().planner(DR).plan_copies(copies)) if copies else set()
+        return deletions(lambda: self.world.composition().planner(DR).plan_copies(copies)) if copies else set()
 
     def deletions_of_sweep(self, region: str) -> set[str]:
         swept = self.world.make_sweep(region).run("sweep-of-this-moment", SweepOptions())

@@ -75,7 +75,7 @@ class PausedDispatcher(Laboratory):
         return made
 
     def dispatcher(self, *errors: SnapkeepError | None, **changes: Any) -> tuple[Dispatch, Copier]:
-        real = self.runner.wiring.dispatch(DR)
+        real = self.runner.composition.dispatch(DR)
         copier = Copier(real.copier, *errors)
         return replace(real, copier=copier, **changes), copier
 
@@ -84,13 +84,13 @@ class PausedDispatcher(Laboratory):
         return dispatch.run("the dispatcher"), copier.asked
 
     def entry(self, source: str) -> QueueEntry:
-        return self.runner.wiring.queues[DR].get(entry_key(PRIMARY, source, DR))
+        return self.runner.composition.queues[DR].get(entry_key(PRIMARY, source, DR))
 
     def state(self, source: str) -> EntryState:
         return self.entry(source).state
 
     def put(self, source: str, **changes: Any) -> None:
-        self.runner.wiring.queues[DR].write(replace(self.entry(source), **changes))
+        self.runner.composition.queues[DR].write(replace(self.entry(source), **changes))
 
     def name_key(self, source: str, key: str) -> None:
         self.put(source, request=replace(self.entry(source).request, kms_key=key))

@@ -11,9 +11,10 @@ from snapkeep.domain.copies.retries import RetryPolicy
 from snapkeep.domain.policy.model import CopyRule, Limits, Policy, PolicySet, Retention, Selector
 from snapkeep.lab.ebs_model import Faults, Quotas, Speeds, VirtualClock, World
 from snapkeep.lab.ebs_model.store.records import Snapshot
+from snapkeep.lab.simulator.composition import SystemLayout
 from snapkeep.lab.simulator.executions import Execution
+from snapkeep.lab.simulator.memory_ports import Hook
 from snapkeep.lab.simulator.runner import Runner
-from snapkeep.lab.simulator.wiring import Deployment, Hook
 
 PRIMARY, DR = "us-east-1", "us-east-2"
 HOUR, DAY = 3600.0, 86_400.0
@@ -44,7 +45,7 @@ class Laboratory:
 
     policies: PolicySet = field(default_factory=policy_set)
     regions: tuple[str, ...] = (PRIMARY, DR)
-    deployment: Deployment = field(default_factory=Deployment)
+    layout: SystemLayout = field(default_factory=SystemLayout)
     hook: Hook | None = None
     quotas: Quotas | None = None
     speeds: Speeds | None = None
@@ -59,7 +60,7 @@ class Laboratory:
         self.events: list[dict[str, Any]] = []
         self.world.subscribe(self.events.append)
         self.runner = Runner(
-            self.world, lambda: self.policies, self.deployment, hook=self.hook, on_run_ended=self.ended.append, seed=self.seed
+            self.world, lambda: self.policies, self.layout, hook=self.hook, on_run_ended=self.ended.append, seed=self.seed
         )
 
     def ec2(self, region: str = PRIMARY) -> Any:
@@ -104,7 +105,7 @@ class Laboratory:
 
     @property
     def told(self) -> list[tuple[str, str]]:
-        return [(notice.kind, notice.subject) for notice in self.runner.wiring.notices.told]
+        return [(notice.kind, notice.subject) for notice in self.runner.composition.notices.added]
 
 
 class CallCounter:

@@ -12,11 +12,12 @@ from snapkeep.domain.copies.retries import RetryPolicy
 from snapkeep.domain.policy.model import CopyRule, Limits, Policy, PolicySet, Retention, Selector
 from snapkeep.lab.ebs_model import EventOptions, FaultRule, Quotas, Speeds, VirtualClock, World
 from snapkeep.lab.ebs_model.store.records import COMPLETED, Snapshot
+from snapkeep.lab.simulator.composition import SystemLayout
 from snapkeep.lab.simulator.executions import Execution
+from snapkeep.lab.simulator.memory_ports import Killed
 from snapkeep.lab.simulator.runner import Runner
 from snapkeep.lab.simulator.sweeps import Sweeper
 from snapkeep.lab.simulator.watch import Watch
-from snapkeep.lab.simulator.wiring import Deployment, Killed
 
 PRIMARIES = ("us-east-1", "eu-west-1")
 DESTINATIONS = ("us-east-2", "us-west-2")
@@ -76,10 +77,8 @@ class Chaos:
         self.events: list[dict[str, Any]] = []
         self.world.subscribe(self.events.append)
         self.kill_in = self.interleave_in = self.meet_in = 0
-        deployment = Deployment(PRIMARIES, DESTINATIONS, copy_quota=OUR_QUOTA, retry_policy=RetryPolicy(2, timedelta(minutes=5)))
-        self.runner = Runner(
-            self.world, lambda: self.policies, deployment, hook=self._hook, seed=seed, on_run_ended=self._run_ended
-        )
+        layout = SystemLayout(PRIMARIES, DESTINATIONS, copy_quota=OUR_QUOTA, retry_policy=RetryPolicy(2, timedelta(minutes=5)))
+        self.runner = Runner(self.world, lambda: self.policies, layout, hook=self._hook, seed=seed, on_run_ended=self._run_ended)
         self.sweeper = Sweeper(self.runner)
         self.watch = Watch(self.runner, lambda: self.policies, governed).attach()
         self.volumes = [
@@ -256,7 +255,7 @@ class Chaos:
     def lose_queue(self, number: int) -> None:
         region = DESTINATIONS[number % len(DESTINATIONS)]
         self.watch.queue_lost(region)
-        self.runner.wiring.queues[region].lose_everything()
+        self.runner.composition.queues[region].lose_everything()
 
     def sweep(self) -> None:
         self.sweeper.start()
@@ -294,7 +293,9 @@ class Chaos:
         self._replay_changes_nothing()
 
     def _left_waiting(self) -> list[str]:
-        return [str(entry) for queue in self.runner.wiring.queues.values() for entry in queue._entries.values() if entry.tokens]
+        return [
+            str(entry) for queue in self.runner.composition.queues.values() for entry in queue._entries.values() if entry.tokens
+        ]
 
     def _replay_changes_nothing(self) -> None:
         """INV-11: everything that happened comes again. What that mends once (a lost queue's entries) it must not do twice."""

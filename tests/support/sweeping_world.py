@@ -18,10 +18,10 @@ from snapkeep.domain.sweep.report import Handling, SweepReport
 from snapkeep.domain.sweep.waiting_runs import RunUnderWay
 from snapkeep.lab.ebs_model import World
 from snapkeep.lab.ebs_model.conditions.clock import utc
+from snapkeep.lab.simulator.composition import SystemLayout
 from snapkeep.lab.simulator.executions import PROTECT, RECEIVE
 from snapkeep.lab.simulator.runner import Runner
 from snapkeep.lab.simulator.sweeps import OpenRuns
-from snapkeep.lab.simulator.wiring import Deployment
 from snapkeep.usecases.look.status import Destination, Status, gather_status
 from snapkeep.usecases.sweep.dead_letters import ReplayDeadLetters
 from snapkeep.usecases.sweep.dr import DrSweep
@@ -106,11 +106,11 @@ class SweepingWorld:
         policies: PolicySet | None = None,
         *,
         limits: SweepLimits | None = None,
-        **deployment: Any,
+        **layout: Any,
     ) -> None:
         self.world = world or World(seed=7)
         self.policies = policies or gold()
-        self.runner = Runner(self.world, lambda: self.policies, Deployment(**deployment))
+        self.runner = Runner(self.world, lambda: self.policies, SystemLayout(**layout))
         self.limits = limits or SweepLimits()
         self.letters = {PRIMARY: Letters(), DR: Letters()}
         self.runs = {PRIMARY: KernelRuns(self.runner, PROTECT, PRIMARY), DR: KernelRuns(self.runner, RECEIVE, DR)}
@@ -136,8 +136,8 @@ class SweepingWorld:
     def snapshot(self, volume_id: str) -> str:
         return str(self.ec2.create_snapshot(VolumeId=volume_id)["SnapshotId"])
 
-    def wiring(self) -> Any:
-        return self.runner.wiring
+    def composition(self) -> Any:
+        return self.runner.composition
 
     def exposure(self, region: str) -> ExposureCheck:
         return ExposureCheck(
@@ -145,24 +145,24 @@ class SweepingWorld:
         )
 
     def make_sweep(self, region: str) -> PrimarySweep | DrSweep:
-        wiring, client = self.runner.wiring, self.world.client("ec2", region)
+        composition, client = self.runner.composition, self.world.client("ec2", region)
         shared: dict[str, Any] = {
-            "system": self.runner.deployment.system,
+            "system": self.runner.layout.system,
             "reader": Ec2Reader(client=client, region=region),
-            "guards": RecentGuards(reader=Ec2Reader(client=client, region=region), clock=wiring.clock),
+            "guards": RecentGuards(reader=Ec2Reader(client=client, region=region), clock=composition.clock),
             "policies": lambda: self.policies,
             "tagger": Ec2Tagger(client=client),
             "letters": ReplayDeadLetters(letters=self.letters[region], runs=self.runs[region]),
             "exposure": self.exposure(region),
-            "clock": wiring.clock,
+            "clock": composition.clock,
             "limits": self.limits,
         }
         if region == DR:
-            return DrSweep(queue=wiring.queue_of(region), receive=wiring.receive(region), **shared)
+            return DrSweep(queue=composition.queue_of(region), receive=composition.receive(region), **shared)
         return PrimarySweep(
-            reader_of=wiring.reader,
-            queue_of=wiring.queue_of,
-            enqueue=wiring.enqueue(),
+            reader_of=composition.reader,
+            queue_of=composition.queue_of,
+            enqueue=composition.enqueue(),
             runs=self.runs[region],
             waiting_runs=self.waiting[region],
             **shared,
@@ -173,27 +173,27 @@ class SweepingWorld:
         self.number += 1
         swept = self.make_sweep(region).run(f"sweep-{self.number}", SweepOptions(**options))
         report = self.carried_out(region, swept)
-        for destination in self.runner.deployment.destinations:
+        for destination in self.runner.layout.destinations:
             self.runner.wake(destination, 1.0)  # as its schedule does each minute
         self.later(settle)
         return report
 
     def carried_out(self, region: str, swept: SweepResult) -> SweepReport:
         orders = deletion_orders(swept.plan.deletions, swept.remove)
-        step = self.runner.wiring.delete_snapshots(region, lambda order, result: None)
+        step = self.runner.composition.delete_snapshots(region, lambda order, result: None)
         results = step.run(swept.plan.made_at, orders)
         failed = [result for result in results if not result.done]
-        return complete(swept.report, orders, failed, self.runner.wiring.clock.now())
+        return complete(swept.report, orders, failed, self.runner.composition.clock.now())
 
     def status(self) -> Status:
-        wiring = self.runner.wiring
-        quota = self.runner.deployment.copy_quota
+        composition = self.runner.composition
+        quota = self.runner.layout.copy_quota
         destinations = [
-            Destination(reader=wiring.reader(region), queue=wiring.queue_of(region), quota=quota)
-            for region in self.runner.deployment.destinations
+            Destination(reader=composition.reader(region), queue=composition.queue_of(region), quota=quota)
+            for region in self.runner.layout.destinations
         ]
-        system = self.runner.deployment.system
-        return gather_status(wiring.reader(PRIMARY), destinations, self.policies, wiring.clock.now(), system=system)
+        system = self.runner.layout.system
+        return gather_status(composition.reader(PRIMARY), destinations, self.policies, composition.clock.now(), system=system)
 
     def snapshots(self, region: str) -> list[dict[str, Any]]:
         pages = self.world.client("ec2", region).get_paginator("describe_snapshots").paginate(OwnerIds=["self"])
@@ -203,5 +203,5 @@ class SweepingWorld:
         return [
             one
             for one in self.snapshots(region)
-            if {"Key": "snapkeep:managed", "Value": self.runner.deployment.system} in one.get("Tags", [])
+            if {"Key": "snapkeep:managed", "Value": self.runner.layout.system} in one.get("Tags", [])
         ]

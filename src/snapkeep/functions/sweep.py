@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from functools import cache
-from typing import Any
+from functools import cache, cached_property
+from typing import TYPE_CHECKING, Any
 
 from snapkeep.adapters.ec2_exposure import Ec2Exposure
 from snapkeep.adapters.s3_reports import S3Reports
@@ -38,16 +38,64 @@ from snapkeep.usecases.sweep.primary import PrimarySweep
 from snapkeep.usecases.sweep.publish_report import Published, PublishReport
 from snapkeep.usecases.sweep.shared import ExposureCheck, SweepLimits, SweepOptions, SweepResult, complete
 
+if TYPE_CHECKING:
+    from snapkeep.usecases.sweep.ports import DeadLetters, ProtectRuns, WaitingRuns
+
 MOST_DELETIONS = 400
 """A plan travels through the state, which holds 256 KiB (Step Functions developer guide: quotas)."""
 
 
-def build(parts: Composition) -> PrimarySweep | DrSweep:
-    """Given the parts, return the sweep of this stack. Raise InvalidConfiguration on a variable that says nothing usable."""
-    return _dr_sweep(parts) if parts.environment.stack == DR else _primary_sweep(parts)
+class SweepAdapters:
+    """What a sweep uses beside the composition. Each adapter is made at its first use."""
+
+    def __init__(self, parts: Composition) -> None:
+        self._parts = parts
+        self._environment = parts.environment
+
+    @cached_property
+    def runs(self) -> ProtectRuns:
+        """Starts executions of the stack's state machine."""
+        return StateMachineRuns(client=self._parts.clients.get("stepfunctions"), state_machine_arn=self._state_machine)
+
+    @cached_property
+    def waiting_runs(self) -> WaitingRuns:
+        """Reads the executions that wait for copies."""
+        return WaitingExecutions(
+            client=self._parts.clients.get("stepfunctions"), state_machine_arn=self._state_machine, read_call=waiting_call
+        )
+
+    @cached_property
+    def letters(self) -> DeadLetters:
+        """Reads events that were not delivered."""
+        queue_url = self._environment.text("SNAPKEEP_DEAD_LETTERS_URL")
+        return SqsDeadLetters(client=self._parts.clients.get("sqs"), queue_url=queue_url)
+
+    @cached_property
+    def exposure(self) -> ExposureCheck:
+        """Looks who else can read snapshots."""
+        known = filter(None, self._environment.variables.get("SNAPKEEP_KNOWN_ACCOUNTS", "").split(","))
+        return ExposureCheck(exposure=Ec2Exposure(client=self._parts.clients.get("ec2")), known_accounts=frozenset(known))
+
+    @cached_property
+    def limits(self) -> SweepLimits:
+        """How much one sweep may do. Raise InvalidConfiguration on a variable that says nothing usable."""
+        return SweepLimits(
+            repairs=self._environment.number("SNAPKEEP_SWEEP_REPAIRS", 1, 10_000),
+            deletions=min(self._environment.number("SNAPKEEP_SWEEP_DELETIONS", 1, 10_000), MOST_DELETIONS),
+        )
+
+    @property
+    def _state_machine(self) -> str:
+        return self._environment.text("SNAPKEEP_STATE_MACHINE_ARN")
 
 
-def _dr_sweep(parts: Composition) -> DrSweep:
+def build(parts: Composition, adapters: SweepAdapters | None = None) -> PrimarySweep | DrSweep:
+    """Return the sweep of this stack. Raise InvalidConfiguration on a variable that says nothing usable."""
+    adapters = adapters or SweepAdapters(parts)
+    return _dr_sweep(parts, adapters) if parts.environment.stack == DR else _primary_sweep(parts, adapters)
+
+
+def _dr_sweep(parts: Composition, adapters: SweepAdapters) -> DrSweep:
     from snapkeep.functions.tag_snapshot_copy import build as build_receive  # noqa: PLC0415 - of the DR stack alone
 
     return DrSweep(
@@ -58,15 +106,14 @@ def _dr_sweep(parts: Composition) -> DrSweep:
         policies=parts.policies,
         receive=build_receive(parts),
         tagger=parts.tagger,
-        letters=_letters(parts, _runs(parts)),
-        exposure=_exposure(parts),
+        letters=ReplayDeadLetters(letters=adapters.letters, runs=adapters.runs),
+        exposure=adapters.exposure,
         clock=parts.clock,
-        limits=_limits(parts.environment),
+        limits=adapters.limits,
     )
 
 
-def _primary_sweep(parts: Composition) -> PrimarySweep:
-    runs = _runs(parts)
+def _primary_sweep(parts: Composition, adapters: SweepAdapters) -> PrimarySweep:
     return PrimarySweep(
         system=parts.environment.system,
         reader=parts.reader,
@@ -76,39 +123,12 @@ def _primary_sweep(parts: Composition) -> PrimarySweep:
         policies=parts.policies,
         enqueue=EnqueueCopy(queue_of=parts.queue_of, task_tokens=parts.task_tokens, clock=parts.clock),
         tagger=parts.tagger,
-        runs=runs,
-        waiting_runs=WaitingExecutions(
-            client=parts.clients.get("stepfunctions"), state_machine_arn=_state_machine(parts), read_call=waiting_call
-        ),
-        letters=_letters(parts, runs),
-        exposure=_exposure(parts),
+        runs=adapters.runs,
+        waiting_runs=adapters.waiting_runs,
+        letters=ReplayDeadLetters(letters=adapters.letters, runs=adapters.runs),
+        exposure=adapters.exposure,
         clock=parts.clock,
-        limits=_limits(parts.environment),
-    )
-
-
-def _state_machine(parts: Composition) -> str:
-    return parts.environment.text("SNAPKEEP_STATE_MACHINE_ARN")
-
-
-def _runs(parts: Composition) -> StateMachineRuns:
-    return StateMachineRuns(client=parts.clients.get("stepfunctions"), state_machine_arn=_state_machine(parts))
-
-
-def _letters(parts: Composition, runs: StateMachineRuns) -> ReplayDeadLetters:
-    queue_url = parts.environment.text("SNAPKEEP_DEAD_LETTERS_URL")
-    return ReplayDeadLetters(letters=SqsDeadLetters(client=parts.clients.get("sqs"), queue_url=queue_url), runs=runs)
-
-
-def _exposure(parts: Composition) -> ExposureCheck:
-    known = filter(None, parts.environment.variables.get("SNAPKEEP_KNOWN_ACCOUNTS", "").split(","))
-    return ExposureCheck(exposure=Ec2Exposure(client=parts.clients.get("ec2")), known_accounts=frozenset(known))
-
-
-def _limits(environment: Environment) -> SweepLimits:
-    return SweepLimits(
-        repairs=environment.number("SNAPKEEP_SWEEP_REPAIRS", 1, 10_000),
-        deletions=min(environment.number("SNAPKEEP_SWEEP_DELETIONS", 1, 10_000), MOST_DELETIONS),
+        limits=adapters.limits,
     )
 
 

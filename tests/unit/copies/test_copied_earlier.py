@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from snapkeep.lab.ebs_model import FaultRule
-from snapkeep.lab.simulator.wiring import Deployment
+from snapkeep.lab.simulator.composition import SystemLayout
 from snapkeep.usecases.ports import CopyResult, CopyResultStatus
 from snapkeep.usecases.retention.plan_volumes import confirmed_copies
 from support.flows import DR, HOUR, PRIMARY, Laboratory, policy_set, retry_policy
@@ -14,7 +14,7 @@ FAR = "eu-west-1"
 
 
 def test_the_same_event_again_frees_no_snapshot_whose_copy_is_gone() -> None:
-    lab = Laboratory(policies=policy_set(keep=1), deployment=Deployment(retry_policy=retry_policy(limit=1)))
+    lab = Laboratory(policies=policy_set(keep=1), layout=SystemLayout(retry_policy=retry_policy(limit=1)))
     volume = lab.make_volume()
     first = lab.protect(volume)
     event = next(one for one in lab.events if one["detail"].get("event") == "createSnapshot")
@@ -28,8 +28,8 @@ def test_the_same_event_again_frees_no_snapshot_whose_copy_is_gone() -> None:
 
 
 def test_a_run_that_waited_long_for_another_copy_frees_no_snapshot_by_the_one_that_it_saw_first_and_that_is_gone() -> None:
-    deployment = Deployment(destinations=(DR, FAR), retry_policy=retry_policy(minutes=120))
-    lab = Laboratory(policies=policy_set(keep=1, regions=(DR, FAR)), regions=(PRIMARY, DR, FAR), deployment=deployment)
+    layout = SystemLayout(destinations=(DR, FAR), retry_policy=retry_policy(minutes=120))
+    lab = Laboratory(policies=policy_set(keep=1, regions=(DR, FAR)), regions=(PRIMARY, DR, FAR), layout=layout)
     volume = lab.make_volume()
     first = lab.protect(volume)
     lab.world.add_fault(FaultRule("copy_fails", region=FAR, times=1))

@@ -18,7 +18,7 @@ from snapkeep.domain.errors import (
     SnapkeepError,
     SnapshotGone,
 )
-from snapkeep.lab.simulator.wiring import Deployment
+from snapkeep.lab.simulator.composition import SystemLayout
 from snapkeep.usecases.copies.dispatch import UNREACHABLE_AFTER
 from support.dispatching import QUOTA, PausedDispatcher, RecordingKeys
 from support.flows import DR
@@ -26,7 +26,7 @@ from support.flows import DR
 
 @pytest.fixture
 def lab() -> PausedDispatcher:
-    return PausedDispatcher(deployment=Deployment(copy_quota=QUOTA))
+    return PausedDispatcher(layout=SystemLayout(copy_quota=QUOTA))
 
 
 def test_what_was_begun_and_not_answered_takes_a_slot_in_the_same_round(lab: PausedDispatcher) -> None:
@@ -34,7 +34,7 @@ def test_what_was_begun_and_not_answered_takes_a_slot_in_the_same_round(lab: Pau
     _, asked = lab.run(AwsUnavailable("no answer"))
     assert asked == waiting[:QUOTA]
     assert lab.state(waiting[0]) is EntryState.STARTING
-    assert lab.entry(waiting[0]).not_before > lab.runner.wiring.clock.now()
+    assert lab.entry(waiting[0]).not_before > lab.runner.composition.clock.now()
 
 
 @pytest.mark.parametrize("error", [CopyQuotaReached("full"), AwsThrottled("slower")])
@@ -65,14 +65,14 @@ def test_where_nobody_waits_for_a_copy_that_is_given_up_a_notice_tells_of_it_onc
     lab.put(alone, attempts=2, tokens=(), runs=())
     lab.put(heard, attempts=2)
     lab.run(AwsRefused("no"), AwsRefused("no"))
-    assert [notice.subject for notice in lab.runner.wiring.notices.told] == [alone]
+    assert [notice.subject for notice in lab.runner.composition.notices.added] == [alone]
 
 
 def test_an_answer_that_reached_nobody_is_told_by_a_notice(lab: PausedDispatcher) -> None:
     (source,) = lab.waiting(1)
     lab.put(source, attempts=2, tokens=("of a run that has ended",))
     lab.run(AwsRefused("no"))
-    assert [notice.subject for notice in lab.runner.wiring.notices.told] == [source]
+    assert [notice.subject for notice in lab.runner.composition.notices.added] == [source]
 
 
 def test_a_source_region_is_away_after_two_calls_without_an_answer_and_its_other_copies_rest(lab: PausedDispatcher) -> None:
@@ -81,7 +81,7 @@ def test_a_source_region_is_away_after_two_calls_without_an_answer_and_its_other
     assert UNREACHABLE_AFTER == 2
     assert asked == waiting[:UNREACHABLE_AFTER]
     assert [lab.state(one) for one in waiting[UNREACHABLE_AFTER:]] == [EntryState.DELAYED] * 2
-    until = lab.runner.wiring.clock.now() + timedelta(seconds=lab.dispatcher()[0].unreachable_delay_seconds)
+    until = lab.runner.composition.clock.now() + timedelta(seconds=lab.dispatcher()[0].unreachable_delay_seconds)
     assert [lab.entry(one).not_before for one in waiting[UNREACHABLE_AFTER:]] == [until] * 2
 
 
@@ -89,7 +89,7 @@ def test_a_source_region_that_is_away_holds_up_no_copy_from_another_one(lab: Pau
     waiting = lab.waiting(3)
     last = lab.entry(waiting[2]).request
     elsewhere = replace(last, origin=replace(last.origin, region="eu-west-1", snapshot_id="snap-0elsewhere"))
-    lab.runner.wiring.queues[DR].insert(replace(lab.entry(waiting[2]), request=elsewhere))
+    lab.runner.composition.queues[DR].insert(replace(lab.entry(waiting[2]), request=elsewhere))
     _, asked = lab.run(*[AwsUnavailable("no answer")] * QUOTA)
     assert asked == [*waiting[:2], "snap-0elsewhere"]
 
@@ -99,7 +99,9 @@ def test_what_was_begun_and_not_answered_is_looked_for_only_when_others_had_thei
     lab.run(AwsUnavailable("no answer"))
     dispatch, _ = lab.dispatcher()
     assert dispatch.unreachable_delay_seconds > dispatch.visible_after_seconds
-    assert lab.entry(source).not_before == lab.runner.wiring.clock.now() + timedelta(seconds=dispatch.unreachable_delay_seconds)
+    assert lab.entry(source).not_before == lab.runner.composition.clock.now() + timedelta(
+        seconds=dispatch.unreachable_delay_seconds
+    )
 
 
 def test_what_was_begun_from_a_region_that_is_away_stays_begun_to_be_looked_for_by_its_tags(lab: PausedDispatcher) -> None:
@@ -141,7 +143,7 @@ def test_an_error_that_no_start_of_a_copy_ends_with_is_raised_with_the_lease_giv
     with pytest.raises(InvalidConfiguration):
         lab.run(InvalidConfiguration("no such region"))
     assert lab.state(source) is EntryState.STARTING
-    assert lab.runner.wiring.queues[DR].take_lease("the next one", lab.runner.wiring.clock.now(), 60)
+    assert lab.runner.composition.queues[DR].take_lease("the next one", lab.runner.composition.clock.now(), 60)
 
 
 def test_what_is_begun_names_no_copy_of_an_earlier_attempt(lab: PausedDispatcher) -> None:

@@ -35,17 +35,17 @@ def test_an_entry_that_ec2_would_not_start_wakes_no_dispatcher_by_itself() -> No
     for volume in [lab.make_volume() for _ in range(2)]:
         lab.start_snapshot(volume)
     lab.runner.advance(40)
-    states = [entry.state for entry in lab.runner.wiring.queues[DR].in_state(EntryState.DELAYED)]
+    states = [entry.state for entry in lab.runner.composition.queues[DR].in_state(EntryState.DELAYED)]
     assert states == [EntryState.DELAYED]
-    assert list(lab.runner.wiring.queues[DR].in_state(EntryState.WAITING)) == []
+    assert list(lab.runner.composition.queues[DR].in_state(EntryState.WAITING)) == []
 
 
 def test_a_dispatcher_whose_call_fails_gives_its_lease_back(monkeypatch: pytest.MonkeyPatch) -> None:
     lab = Laboratory()
     lab.start_snapshot(lab.make_volume())
     lab.runner.advance(31)
-    dispatch = lab.runner.wiring.dispatch(DR)
-    queue = lab.runner.wiring.queues[DR]
+    dispatch = lab.runner.composition.dispatch(DR)
+    queue = lab.runner.composition.queues[DR]
 
     def away(count: int) -> list[object]:
         raise AwsUnavailable("no answer")
@@ -54,23 +54,23 @@ def test_a_dispatcher_whose_call_fails_gives_its_lease_back(monkeypatch: pytest.
         patched.setattr(queue, "most_urgent", away)
         with pytest.raises(AwsUnavailable):
             dispatch.run("the first")
-    assert queue.take_lease("the next", lab.runner.wiring.clock.now(), 60)
+    assert queue.take_lease("the next", lab.runner.composition.clock.now(), 60)
 
 
 def test_where_another_dispatcher_is_at_work_none_starts_a_copy_and_word_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
     counter = CallCounter()
     lab = Laboratory(hook=counter)
-    queue = lab.runner.wiring.queues[DR]
+    queue = lab.runner.composition.queues[DR]
     monkeypatch.setattr(lab.runner, "dispatch", lambda _: None)
     lab.start_snapshot(lab.make_volume())
     lab.runner.advance(60)
-    assert queue.take_lease("the first", lab.runner.wiring.clock.now(), 60)
-    assert lab.runner.wiring.dispatch(DR).run("the second") == DispatchResult(lease_taken=False)
+    assert queue.take_lease("the first", lab.runner.composition.clock.now(), 60)
+    assert lab.runner.composition.dispatch(DR).run("the second") == DispatchResult(lease_taken=False)
     assert counter.count("copier.start_copy") == 0
     assert not queue.release_lease("the first"), "there is more to do"
 
 
 def test_a_dispatcher_stops_well_before_its_lease_is_over() -> None:
     lab = Laboratory()
-    dispatch = lab.runner.wiring.dispatch(DR)
+    dispatch = lab.runner.composition.dispatch(DR)
     assert timedelta(seconds=dispatch.work_seconds) < timedelta(seconds=dispatch.lease_seconds) * 0.75

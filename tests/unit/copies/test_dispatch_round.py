@@ -12,14 +12,14 @@ from snapkeep.domain.errors import (
     SnapshotGone,
 )
 from snapkeep.lab.ebs_model import FaultRule
-from snapkeep.lab.simulator.wiring import Deployment
+from snapkeep.lab.simulator.composition import SystemLayout
 from support.dispatching import QUOTA, ManualClock, PausedDispatcher, RecordingKeys
 from support.flows import DR
 
 
 @pytest.fixture
 def lab() -> PausedDispatcher:
-    return PausedDispatcher(deployment=Deployment(copy_quota=QUOTA))
+    return PausedDispatcher(layout=SystemLayout(copy_quota=QUOTA))
 
 
 def test_copies_of_others_count_against_the_quota_and_the_most_urgent_take_what_is_left(lab: PausedDispatcher) -> None:
@@ -49,7 +49,7 @@ def test_what_another_dispatcher_began_is_left_to_it_until_ec2_must_show_its_cop
     lab: PausedDispatcher, seconds: float, again: bool
 ) -> None:
     (source,) = lab.waiting(1)
-    due = lab.runner.wiring.clock.now() + timedelta(seconds=seconds)
+    due = lab.runner.composition.clock.now() + timedelta(seconds=seconds)
     lab.put(source, state=EntryState.STARTING, attempts=1, not_before=due)
     assert lab.run()[1] == ([source] if again else [])
     assert lab.entry(source).attempts == 1, "a start that left no copy was no attempt"
@@ -80,7 +80,7 @@ def test_neither_a_failed_copy_nor_one_of_another_system_is_taken_for_one_that_i
 
 def test_an_entry_that_somebody_else_wrote_first_is_not_started(lab: PausedDispatcher, monkeypatch: pytest.MonkeyPatch) -> None:
     (source,) = lab.waiting(1)
-    queue = lab.runner.wiring.queues[DR]
+    queue = lab.runner.composition.queues[DR]
     stale = lab.entry(source)
     lab.put(source, cause="written meanwhile")
     monkeypatch.setattr(queue, "most_urgent", lambda _: [stale])
@@ -96,7 +96,7 @@ def test_an_entry_says_before_the_call_how_long_its_copy_may_take_to_show(lab: P
     dispatch.run("the dispatcher")
     (entry,) = seen
     assert entry.state is EntryState.STARTING
-    assert entry.not_before == lab.runner.wiring.clock.now() + timedelta(seconds=dispatch.visible_after_seconds)
+    assert entry.not_before == lab.runner.composition.clock.now() + timedelta(seconds=dispatch.visible_after_seconds)
 
 
 def test_copies_that_ec2_does_not_show_yet_count_when_word_is_left_to_go_round_once_more(
@@ -105,8 +105,8 @@ def test_copies_that_ec2_does_not_show_yet_count_when_word_is_left_to_go_round_o
     waiting = lab.waiting(QUOTA + 1)
     dispatch, copier = lab.dispatcher()
     monkeypatch.setattr(dispatch.reader, "copies_in_flight", list)
-    queue = lab.runner.wiring.queues[DR]
-    copier.before = lambda: queue.take_lease("another", lab.runner.wiring.clock.now(), 60)
+    queue = lab.runner.composition.queues[DR]
+    copier.before = lambda: queue.take_lease("another", lab.runner.composition.clock.now(), 60)
     dispatch.run("the dispatcher")
     assert copier.asked == waiting[:QUOTA]
 
@@ -115,7 +115,7 @@ def test_where_word_is_left_with_the_lease_what_came_since_is_started_before_it_
     lab: PausedDispatcher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first, late = lab.waiting(2)
-    queue, now = lab.runner.wiring.queues[DR], lab.runner.wiring.clock.now()
+    queue, now = lab.runner.composition.queues[DR], lab.runner.composition.clock.now()
     lab.put(late, state=EntryState.DELAYED, not_before=now + timedelta(hours=1))
     release = queue.release_lease
 
@@ -142,18 +142,18 @@ def test_a_key_is_looked_at_once_in_a_round_however_many_copies_name_it(lab: Pau
 @pytest.mark.parametrize("there", [False, True], ids=["started", "taken over"])
 def test_a_running_entry_says_since_when_and_names_no_former_cause(lab: PausedDispatcher, there: bool) -> None:
     (source,) = lab.waiting(1)
-    lab.put(source, cause="a former failure", not_before=lab.runner.wiring.clock.now() - timedelta(hours=1))
+    lab.put(source, cause="a former failure", not_before=lab.runner.composition.clock.now() - timedelta(hours=1))
     if there:
         lab.copy_by_hand(source, **lab.entry(source).request.tags)
     lab.run()
     entry = lab.entry(source)
-    assert (entry.state, entry.not_before) == (EntryState.RUNNING, lab.runner.wiring.clock.now())
+    assert (entry.state, entry.not_before) == (EntryState.RUNNING, lab.runner.composition.clock.now())
     assert entry.cause == ""
 
 
 def test_no_copy_is_started_from_the_second_on_in_which_the_time_for_work_is_over(lab: PausedDispatcher) -> None:
     waiting = lab.waiting(3)
-    clock = ManualClock(lab.runner.wiring.clock.now())
+    clock = ManualClock(lab.runner.composition.clock.now())
     dispatch, copier = lab.dispatcher(clock=clock, work_seconds=60)
     copier.before = lambda: clock.turn(30)
     dispatch.run("the dispatcher")
@@ -170,7 +170,7 @@ def test_a_copy_that_is_there_is_settled_by_whoever_wrote_its_entry_and_by_nobod
     lab.runner.advance(300)
     stale = lab.entry(source)
     lab.put(source, state=EntryState.RUNNING, copy_id=made)
-    monkeypatch.setattr(lab.runner.wiring.queues[DR], "most_urgent", lambda _: [stale])
+    monkeypatch.setattr(lab.runner.composition.queues[DR], "most_urgent", lambda _: [stale])
     done, asked = lab.run()
     assert (asked, done.settled) == ([], ())
     assert (lab.state(source), lab.entry(source).tokens) == (EntryState.RUNNING, stale.tokens)
@@ -181,5 +181,5 @@ def test_an_index_that_shows_the_former_batch_as_it_was_hides_no_entry_behind_it
 ) -> None:
     waiting = lab.waiting(QUOTA + 1)
     before = [lab.entry(one) for one in waiting]
-    monkeypatch.setattr(lab.runner.wiring.queues[DR], "most_urgent", lambda count: before[:count])
+    monkeypatch.setattr(lab.runner.composition.queues[DR], "most_urgent", lambda count: before[:count])
     assert lab.run(SnapshotGone("it is gone"))[1] == waiting

@@ -8,7 +8,8 @@ import pytest
 
 from snapkeep.domain.copies.entry import EntryState
 from snapkeep.lab.ebs_model import FaultRule, Faults, Quotas, Speeds
-from snapkeep.lab.simulator.wiring import Deployment, Killed
+from snapkeep.lab.simulator.composition import SystemLayout
+from snapkeep.lab.simulator.memory_ports import Killed
 from support.flows import DAY, DR, HOUR, PRIMARY, CallCounter, Laboratory, policy_set, retry_policy
 
 
@@ -105,7 +106,7 @@ def test_two_dispatchers_are_never_at_work_at_once() -> None:
                 lab.runner.dispatch(DR)
             at_work -= 1
 
-    lab.runner.wiring._hook = look
+    lab.runner.composition.hook = look
     for _ in range(3):
         lab.start_snapshot(lab.make_volume())
     lab.settle()
@@ -122,7 +123,7 @@ def test_a_copy_call_whose_answer_is_lost_makes_no_second_copy() -> None:
 
 def test_a_failed_copy_is_removed_and_tried_again_with_growing_delay() -> None:
     faults = Faults(script=(FaultRule("copy_fails", times=2),))
-    lab = Laboratory(deployment=Deployment(retry_policy=retry_policy(limit=3, minutes=5)), faults=faults)
+    lab = Laboratory(layout=SystemLayout(retry_policy=retry_policy(limit=3, minutes=5)), faults=faults)
     snapshot = lab.protect(lab.make_volume())
     starts = [event["detail"]["startTime"][11:16] for event in lab.events if event["detail"].get("event") == "copySnapshot"]
     minutes = [int(one[:2]) * 60 + int(one[3:]) for one in starts]
@@ -133,7 +134,7 @@ def test_a_failed_copy_is_removed_and_tried_again_with_growing_delay() -> None:
 
 
 def test_a_copy_that_fails_for_good_is_told_once_with_snapshot_rule_and_cause() -> None:
-    lab = Laboratory(deployment=Deployment(retry_policy=retry_policy(limit=2)), faults=Faults(copy_fails=1.0))
+    lab = Laboratory(layout=SystemLayout(retry_policy=retry_policy(limit=2)), faults=Faults(copy_fails=1.0))
     snapshot = lab.protect(lab.make_volume())
     (run,) = lab.runs("protect")
     (failed,) = run.state["copies"]["results"]
@@ -144,7 +145,7 @@ def test_a_copy_that_fails_for_good_is_told_once_with_snapshot_rule_and_cause() 
 
 
 def test_a_copy_that_is_late_is_told_and_stays_in_the_queue() -> None:
-    lab = Laboratory(policies=policy_set(copy_within=timedelta(hours=2)), deployment=Deployment(copy_quota=1))
+    lab = Laboratory(policies=policy_set(copy_within=timedelta(hours=2)), layout=SystemLayout(copy_quota=1))
     lab.world.add_fault(FaultRule("slow_copy", factor=200.0, times=1))
     for _ in range(2):
         lab.start_snapshot(lab.make_volume())
@@ -156,7 +157,7 @@ def test_a_copy_that_is_late_is_told_and_stays_in_the_queue() -> None:
 
 
 def test_a_dr_region_out_of_reach_for_hours_loses_nothing() -> None:
-    lab = Laboratory(deployment=Deployment(copy_quota=1))
+    lab = Laboratory(layout=SystemLayout(copy_quota=1))
     lab.world.take_region_away(DR)
     by_hours = {}
     for hours in (48, 6, 24):
@@ -174,7 +175,7 @@ def test_a_dr_region_out_of_reach_for_hours_loses_nothing() -> None:
 
 
 def test_the_most_urgent_deadline_is_copied_first_whatever_came_first() -> None:
-    lab = Laboratory(deployment=Deployment(copy_quota=1), speeds=Speeds(copy_base_seconds=600.0))
+    lab = Laboratory(layout=SystemLayout(copy_quota=1), speeds=Speeds(copy_base_seconds=600.0))
     order = []
     for hours in (30, 10, 20, 5):
         lab.policies = policy_set(copy_within=timedelta(hours=hours))
@@ -204,7 +205,7 @@ def test_the_quota_that_others_use_is_respected() -> None:
 
 def test_several_primaries_share_the_quota_of_their_destination() -> None:
     regions = (PRIMARY, "eu-west-1", DR)
-    lab = Laboratory(regions=regions, deployment=Deployment(primaries=regions[:2], copy_quota=2))
+    lab = Laboratory(regions=regions, layout=SystemLayout(primaries=regions[:2], copy_quota=2))
     most = 0
 
     def look(_: object) -> None:
@@ -221,7 +222,7 @@ def test_several_primaries_share_the_quota_of_their_destination() -> None:
 def test_several_destinations_get_a_copy_each_and_one_that_is_away_holds_up_no_other() -> None:
     far = "eu-west-1"
     lab = Laboratory(
-        regions=(PRIMARY, DR, far), policies=policy_set(regions=(DR, far)), deployment=Deployment(destinations=(DR, far))
+        regions=(PRIMARY, DR, far), policies=policy_set(regions=(DR, far)), layout=SystemLayout(destinations=(DR, far))
     )
     volume = lab.make_volume()
     first = lab.protect(volume)
@@ -243,14 +244,14 @@ def test_a_snapshot_that_is_deleted_while_its_copy_waits_ends_with_a_notice() ->
     lab.ec2().delete_snapshot(SnapshotId=snapshot)
     lab.settle()
     assert lab.told
-    assert all(queue.count(EntryState.WAITING) == 0 for queue in lab.runner.wiring.queues.values())
+    assert all(queue.count(EntryState.WAITING) == 0 for queue in lab.runner.composition.queues.values())
 
 
 def test_finished_entries_are_forgotten_after_their_time() -> None:
     lab = Laboratory()
     lab.protect(lab.make_volume())
-    queue = lab.runner.wiring.queues[DR]
+    queue = lab.runner.composition.queues[DR]
     assert queue.count(EntryState.DONE) == 1
     lab.runner.advance(31 * DAY)
-    queue.expire(lab.runner.wiring.clock.now())
+    queue.expire(lab.runner.composition.clock.now())
     assert len(queue) == 0

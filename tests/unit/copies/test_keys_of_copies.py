@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from snapkeep.lab.ebs_model.api import keys
-from snapkeep.lab.simulator.wiring import Deployment
+from snapkeep.lab.simulator.composition import SystemLayout
 from support.flows import DR, PRIMARY, CallCounter, Laboratory, policy_set, retry_policy
 
 
@@ -56,7 +56,7 @@ def test_a_key_that_is_not_there_is_named() -> None:
 
 
 def test_a_key_without_permission_fails_the_copy_late_and_the_cause_is_told() -> None:
-    lab = Laboratory(deployment=Deployment(retry_policy=retry_policy(limit=2)))
+    lab = Laboratory(layout=SystemLayout(retry_policy=retry_policy(limit=2)))
     key = make_key(lab)
     lab.world.deny_key(key)
     protect_with(lab, key)
@@ -67,13 +67,13 @@ def test_a_key_without_permission_fails_the_copy_late_and_the_cause_is_told() ->
 
 
 def test_where_no_key_is_named_the_aws_managed_key_is_named_as_such_in_the_cause_and_in_what_somebody_is_told() -> None:
-    lab = Laboratory(deployment=Deployment(retry_policy=retry_policy(limit=1)))
+    lab = Laboratory(layout=SystemLayout(retry_policy=retry_policy(limit=1)))
     source_key = make_key(lab, PRIMARY)
     lab.world.deny_key(lab.world.client("kms", DR).describe_key(KeyId="alias/aws/ebs")["KeyMetadata"]["Arn"])
     lab.protect(lab.make_volume(Encrypted=True, KmsKeyId=source_key))
     expected = f"the source's key {source_key} and the copy's key, {DR}'s default for EBS: the AWS managed key aws/ebs"
     assert expected in cause_of(lab)
-    assert any(expected in f"{notice.cause} {notice.detail}" for notice in lab.runner.wiring.notices.told)
+    assert any(expected in f"{notice.cause} {notice.detail}" for notice in lab.runner.composition.notices.added)
 
 
 def test_an_aws_managed_key_of_another_service_is_named_as_such_before_any_copy_is_started() -> None:
@@ -82,7 +82,7 @@ def test_an_aws_managed_key_of_another_service_is_named_as_such_before_any_copy_
     key = keys.make(lab.world.state, lab.world.region_account(DR), "Default key that protects my S3 objects", "AWS").arn
     protect_with(lab, key)
     assert f"key {key} in {DR} is an AWS managed key of another service than EBS" in cause_of(lab)
-    assert any("is an AWS managed key" in notice.cause for notice in lab.runner.wiring.notices.told)
+    assert any("is an AWS managed key" in notice.cause for notice in lab.runner.composition.notices.added)
     assert counter.count("copier.start_copy") == 0
 
 
@@ -125,7 +125,7 @@ def test_a_key_for_an_unencrypted_volume_encrypts_its_copy() -> None:
 
 
 def test_many_copies_with_one_bad_key_do_not_keep_a_good_one_waiting() -> None:
-    lab = Laboratory(deployment=Deployment(copy_quota=2))
+    lab = Laboratory(layout=SystemLayout(copy_quota=2))
     key = make_key(lab)
     lab.world.client("kms", DR).disable_key(KeyId=key)
     volumes = [lab.make_volume(Encrypted=True) for _ in range(12)]

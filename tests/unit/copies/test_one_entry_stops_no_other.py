@@ -26,7 +26,7 @@ def lab() -> Laboratory:
 
 def entry_of(lab: Laboratory, snapshot_id: str, region: str, hours: float, **changes: Any) -> QueueEntry:
     """An entry whose deadline is so many hours away."""
-    now = lab.runner.wiring.clock.now()
+    now = lab.runner.composition.clock.now()
     source = next(one for one in lab.snapshots(region) if one.id == snapshot_id)
     tags = {"snapkeep:managed": "snapkeep", "snapkeep:source-snapshot": snapshot_id, "snapkeep:source-region": region}
     tags |= {"OriginalVolumeId": source.volume_id, "snapkeep:source-volume": source.volume_id}
@@ -60,11 +60,11 @@ class CopierOf:
 
 
 def dispatch_of(lab: Laboratory, **changes: Any) -> Dispatch:
-    return replace(lab.runner.wiring.dispatch(DR), **changes)
+    return replace(lab.runner.composition.dispatch(DR), **changes)
 
 
 def test_a_source_region_that_is_away_keeps_no_other_primary_waiting(lab: Laboratory) -> None:
-    queue = lab.runner.wiring.queues[DR]
+    queue = lab.runner.composition.queues[DR]
     (reachable,) = quiet_snapshots(lab, PRIMARY, 1)
     for snapshot in quiet_snapshots(lab, AWAY, 30):
         queue.insert(entry_of(lab, snapshot, AWAY, hours=1))
@@ -77,7 +77,7 @@ def test_a_source_region_that_is_away_keeps_no_other_primary_waiting(lab: Labora
 
 
 def test_a_source_region_that_is_back_gets_all_its_copies_and_no_attempt_was_counted_against_them(lab: Laboratory) -> None:
-    queue = lab.runner.wiring.queues[DR]
+    queue = lab.runner.composition.queues[DR]
     snapshots = quiet_snapshots(lab, AWAY, 5)
     for snapshot in snapshots:
         queue.insert(entry_of(lab, snapshot, AWAY, hours=1))
@@ -98,7 +98,7 @@ def test_a_source_region_that_is_back_gets_all_its_copies_and_no_attempt_was_cou
 def test_an_execution_that_cannot_be_answered_keeps_no_other_copy_waiting(
     lab: Laboratory, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
 ) -> None:
-    queue = lab.runner.wiring.queues[DR]
+    queue = lab.runner.composition.queues[DR]
     (reachable,) = quiet_snapshots(lab, PRIMARY, 1)
     for snapshot in quiet_snapshots(lab, AWAY, 25):
         entry = entry_of(lab, snapshot, AWAY, hours=1)
@@ -113,24 +113,24 @@ def test_an_execution_that_cannot_be_answered_keeps_no_other_copy_waiting(
     with pytest.raises(error):
         dispatch.run("one")
     assert queue.get(f"{PRIMARY}#{reachable}#{DR}").state is EntryState.RUNNING
-    assert queue.take_lease("next", lab.runner.wiring.clock.now(), 60), "the lease was given back"
+    assert queue.take_lease("next", lab.runner.composition.clock.now(), 60), "the lease was given back"
 
 
 def test_a_copy_that_was_found_wrong_by_the_dispatcher_is_told_where_nobody_waits(lab: Laboratory) -> None:
     (snapshot,) = quiet_snapshots(lab, PRIMARY, 1)
     entry = entry_of(lab, snapshot, PRIMARY, hours=1)
-    lab.runner.wiring.dispatch(DR).copier.start_copy(entry.request)
+    lab.runner.composition.dispatch(DR).copier.start_copy(entry.request)
     lab.settle()
-    lab.runner.wiring.queues[DR].insert(replace(entry, request=replace(entry.request, size_gib=9)))
-    lab.runner.wiring.dispatch(DR).run("one")
+    lab.runner.composition.queues[DR].insert(replace(entry, request=replace(entry.request, size_gib=9)))
+    lab.runner.composition.dispatch(DR).run("one")
     assert ("CopyWrong", snapshot) in lab.told
 
 
 def test_a_dispatcher_that_had_to_stop_lets_the_next_one_in_though_word_was_left(lab: Laboratory) -> None:
-    queue = lab.runner.wiring.queues[DR]
+    queue = lab.runner.composition.queues[DR]
     (snapshot,) = quiet_snapshots(lab, PRIMARY, 1)
     queue.insert(entry_of(lab, snapshot, PRIMARY, hours=1))
-    clock = lab.runner.wiring.clock
+    clock = lab.runner.composition.clock
 
     class Full:
         def start_copy(self, request: CopyRequest) -> str:
@@ -142,7 +142,7 @@ def test_a_dispatcher_that_had_to_stop_lets_the_next_one_in_though_word_was_left
 
 
 def test_a_dispatcher_that_is_always_asked_to_go_on_ends_in_time(lab: Laboratory, monkeypatch: pytest.MonkeyPatch) -> None:
-    queue = lab.runner.wiring.queues[DR]
+    queue = lab.runner.composition.queues[DR]
     dispatch = dispatch_of(lab, queue=queue)
     rounds = 0
 
@@ -151,18 +151,18 @@ def test_a_dispatcher_that_is_always_asked_to_go_on_ends_in_time(lab: Laboratory
         rounds += 1
         assert rounds < 100, "it never ends"
         lab.world.clock.advance(3)
-        queue.take_lease("another", lab.runner.wiring.clock.now(), 60)
+        queue.take_lease("another", lab.runner.composition.clock.now(), 60)
         return again(holder)
 
     real = queue.release_lease
     monkeypatch.setattr(queue, "release_lease", lambda holder: word_was_left(real, holder))
-    began = lab.runner.wiring.clock.now()
+    began = lab.runner.composition.clock.now()
     dispatch.run("one")
-    assert lab.runner.wiring.clock.now() - began <= timedelta(seconds=dispatch.work_seconds + 10)
+    assert lab.runner.composition.clock.now() - began <= timedelta(seconds=dispatch.work_seconds + 10)
 
 
 def test_a_copy_that_began_without_an_answer_takes_its_slot(lab: Laboratory) -> None:
-    queue = lab.runner.wiring.queues[DR]
+    queue = lab.runner.composition.queues[DR]
     for snapshot in quiet_snapshots(lab, PRIMARY, 3):
         queue.insert(entry_of(lab, snapshot, PRIMARY, hours=1))
     dispatch = dispatch_of(lab, quota=1)

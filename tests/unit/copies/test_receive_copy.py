@@ -14,8 +14,8 @@ from snapkeep.domain.errors import AwsRefused, AwsUnavailable
 from snapkeep.domain.events import CopyEnded
 from snapkeep.lab.ebs_model import FaultRule
 from snapkeep.lab.ebs_model.store.records import Snapshot
+from snapkeep.lab.simulator.composition import SystemLayout
 from snapkeep.lab.simulator.executions import PROTECT
-from snapkeep.lab.simulator.wiring import Deployment
 from snapkeep.usecases.copies.receive import ReceiveOutcome, ReceiveResult
 from support.flows import DR, PRIMARY, Laboratory, policy_set, retry_policy
 
@@ -57,13 +57,13 @@ class Unreceived(Laboratory):
         self, source: str, copy_id: str, *, succeeded: bool = True, source_region: str = PRIMARY, cause: str = ""
     ) -> ReceiveResult:
         ended = CopyEnded(copy_id, DR, source, source_region, succeeded, cause)
-        return self.runner.wiring.receive(DR).run(ended)
+        return self.runner.composition.receive(DR).run(ended)
 
     def entry(self, source: str) -> QueueEntry:
-        return self.runner.wiring.queues[DR].get(entry_key(PRIMARY, source, DR))
+        return self.runner.composition.queues[DR].get(entry_key(PRIMARY, source, DR))
 
     def put(self, source: str, **changes: Any) -> None:
-        self.runner.wiring.queues[DR].write(replace(self.entry(source), **changes))
+        self.runner.composition.queues[DR].write(replace(self.entry(source), **changes))
 
     def copy_by_hand(self, source: str, tags: dict[str, str]) -> str:
         listed = [{"ResourceType": "snapshot", "Tags": [{"Key": key, "Value": value} for key, value in tags.items()]}]
@@ -85,7 +85,7 @@ class Meanwhile:
 
 
 def test_a_copy_that_somebody_made_by_hand_is_not_taken_for_the_one_that_the_queue_has_yet_to_start() -> None:
-    lab = Unreceived(deployment=Deployment(copy_quota=0))
+    lab = Unreceived(layout=SystemLayout(copy_quota=0))
     source = lab.start_snapshot(lab.make_volume())
     lab.runner.advance(60)
     assert lab.entry(source).state is EntryState.WAITING
@@ -166,7 +166,7 @@ def test_a_failed_copy_that_is_waited_for_no_more_is_removed_and_uses_no_attempt
 
 
 def test_an_older_failed_copy_of_an_entry_that_has_failed_for_good_with_another_is_removed_in_silence() -> None:
-    lab = Unreceived(deployment=Deployment(retry_policy=retry_policy(limit=1)))
+    lab = Unreceived(layout=SystemLayout(retry_policy=retry_policy(limit=1)))
     source, failed = lab.copy(kind="copy_fails", times=1)
     lab.put(source, state=EntryState.FAILED, copy_id="snap-0another", cause="another cause")
     received = lab.receive(source, failed.id, succeeded=False)
@@ -188,7 +188,7 @@ def test_a_copy_that_vanished_is_made_again_only_while_it_is_waited_for(state: E
 
 
 def test_a_copy_that_failed_for_the_last_time_is_told_with_what_ec2_says_of_it() -> None:
-    lab = Unreceived(deployment=Deployment(retry_policy=retry_policy(limit=1)))
+    lab = Unreceived(layout=SystemLayout(retry_policy=retry_policy(limit=1)))
     source, failed = lab.copy(kind="copy_fails", times=1)
     received = lab.receive(source, failed.id, succeeded=False)
     assert received.outcome is ReceiveOutcome.FAILED
@@ -211,7 +211,7 @@ def test_a_failure_beside_which_somebody_wrote_the_entry_is_looked_at_again_with
     lab = Unreceived()
     source, failed = lab.copy(kind="copy_fails", times=1)
     tokens = (*lab.entry(source).tokens, "of a run that joined meanwhile")
-    receive = lab.runner.wiring.receive(DR)
+    receive = lab.runner.composition.receive(DR)
     ended = CopyEnded(failed.id, DR, source, PRIMARY, succeeded=False, cause="")
     clock = Meanwhile(receive.clock, lambda: lab.put(source, tokens=tokens))
     with pytest.raises(AwsUnavailable, match=f"{lab.entry(source).key} changed since it was read"):
@@ -225,7 +225,7 @@ def test_a_copy_that_goes_while_it_gets_its_tags_back_is_no_good_one_and_is_made
     lab = Unreceived()
     source, made = lab.copy()
     lab.ec2(DR).delete_tags(Resources=[made.id], Tags=[{"Key": tagnames.SOURCE_START}])
-    receive = lab.runner.wiring.receive(DR)
+    receive = lab.runner.composition.receive(DR)
     tagger = Meanwhile(receive.tagger, lambda: lab.ec2(DR).delete_snapshot(SnapshotId=made.id))
     ended = CopyEnded(made.id, DR, source, PRIMARY, succeeded=True, cause="")
     with pytest.raises(AwsUnavailable, match=made.id):
@@ -240,7 +240,7 @@ def test_a_copy_whose_tags_its_role_may_not_write_is_planned_for_among_the_copie
     (first, first_copy), (second, second_copy) = lab.two_copies()
     lab.receive(first, first_copy)
     lab.ec2(DR).delete_tags(Resources=[second_copy], Tags=[{"Key": key} for key in lab.tags(second_copy, DR)])
-    receive = lab.runner.wiring.receive(DR)
+    receive = lab.runner.composition.receive(DR)
 
     def refuse() -> None:
         raise AwsRefused("it is not managed")
@@ -264,7 +264,7 @@ def test_copies_of_another_regions_volume_of_the_same_id_are_not_planned_for_tog
 
 
 def test_where_ec2_says_nothing_of_a_failure_or_shows_no_copy_any_more_the_event_tells_the_cause() -> None:
-    lab = Unreceived(deployment=Deployment(retry_policy=retry_policy(limit=1)))
+    lab = Unreceived(layout=SystemLayout(retry_policy=retry_policy(limit=1)))
     for gone in (False, True):
         source, failed = lab.copy(kind="copy_fails", times=1)
         failed.message = ""

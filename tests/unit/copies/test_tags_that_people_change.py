@@ -99,7 +99,7 @@ def test_a_copy_that_another_tool_made_with_our_tags_is_not_taken_for_the_one_th
     lab = Laboratory()
     lab.world.add_fault(FaultRule("copy_fails", times=1))
     snapshot = lab.start_snapshot(lab.make_volume())
-    queue = lab.runner.wiring.queues[DR]
+    queue = lab.runner.composition.queues[DR]
     while not queue.count(EntryState.DELAYED):
         lab.runner.advance(10)
     tags = lab.tags(snapshot)

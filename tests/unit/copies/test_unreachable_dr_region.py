@@ -24,10 +24,10 @@ def test_a_dr_region_away_for_hours_gets_every_copy_when_it_is_back() -> None:
 def test_what_was_given_up_does_not_undo_a_copy_that_has_arrived_meanwhile() -> None:
     lab = Laboratory()
     lab.protect(lab.make_volume())
-    queue = lab.runner.wiring.queues[DR]
+    queue = lab.runner.composition.queues[DR]
     (done,) = queue.in_state(EntryState.DONE)
     stale = type(done)(
         done.request, EntryState.RUNNING, done.enqueued_at, done.not_before, 1, done.copy_id, version=done.version - 1
     )
-    lab.runner.wiring.settlement(DR).give_up(stale, "a late event says that it failed")
+    lab.runner.composition.settlement(DR).give_up(stale, "a late event says that it failed")
     assert queue.get(done.key).state is EntryState.DONE

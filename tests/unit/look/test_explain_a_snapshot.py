@@ -32,17 +32,17 @@ class NoExecutions:
 
 
 def explain(world: SweepingWorld, snapshot_id: str, lines: Sequence[AuditLine] = ()) -> Story:
-    wiring, regions = world.runner.wiring, world.runner.deployment.destinations
+    composition, regions = world.runner.composition, world.runner.layout.destinations
     explaining = Explain(
         system="snapkeep",
-        primary=wiring.reader(PRIMARY),
-        others={region: wiring.reader(region) for region in regions},
-        queues={region: wiring.queue_of(region) for region in regions},
+        primary=composition.reader(PRIMARY),
+        others={region: composition.reader(region) for region in regions},
+        queues={region: composition.queue_of(region) for region in regions},
         policies=dict.fromkeys((PRIMARY, *regions), world.policies),
         trails={PRIMARY: Trail(lines)},
         executions={PRIMARY: NoExecutions()},
     )
-    return explaining.run(snapshot_id, wiring.clock.now())
+    return explaining.run(snapshot_id, composition.clock.now())
 
 
 def test_a_kept_snapshot_is_explained_with_its_reasons_copy_and_entry() -> None:
@@ -87,7 +87,7 @@ def test_a_deleted_snapshot_is_explained_by_its_audit_line() -> None:
         "plan": "plan-1",
         "cause": "",
     }
-    line = AuditLine(world.runner.wiring.clock.now(), "DeleteOldSnapshots", data)
+    line = AuditLine(world.runner.composition.clock.now(), "DeleteOldSnapshots", data)
     story = explain(world, first, [line])
     assert story.snapshot is None
     assert summary(story) == "it is deleted; its events are below"

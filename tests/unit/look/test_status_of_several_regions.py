@@ -92,11 +92,12 @@ def test_what_is_late_anyhow_is_late_whatever_a_region_that_is_away_has() -> Non
 
 
 def test_a_region_without_its_stack_is_said_to_be_so_and_the_rest_is_told(world: SweepingWorld) -> None:
-    wiring = world.runner.wiring
+    composition = world.runner.composition
     destinations = [
-        Destination(reader=wiring.reader(region), queue=wiring.queue_of(region), deployed=region != FAR) for region in (NEAR, FAR)
+        Destination(reader=composition.reader(region), queue=composition.queue_of(region), deployed=region != FAR)
+        for region in (NEAR, FAR)
     ]
-    found = gather_status(wiring.reader(PRIMARY), destinations, world.policies, wiring.clock.now(), system="snapkeep")
+    found = gather_status(composition.reader(PRIMARY), destinations, world.policies, composition.clock.now(), system="snapkeep")
     assert found.problems == ("there is no stack snapkeep-dr in us-west-2: nothing is copied there",)
     assert not found.healthy
     assert found.destinations[0].copies == 3

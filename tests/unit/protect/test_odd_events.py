@@ -16,7 +16,7 @@ from snapkeep.domain.errors import AwsRefused, AwsUnavailable, InvalidEvent
 from snapkeep.domain.events import MULTI_VOLUME_COMPLETION, CopyEnded, parse_arn, parse_snapshot_event
 from snapkeep.domain.model import SnapshotState
 from snapkeep.lab.ebs_model import FaultRule, Faults
-from snapkeep.lab.simulator.wiring import Deployment
+from snapkeep.lab.simulator.composition import SystemLayout
 from snapkeep.usecases.copies.receive import ReceiveOutcome
 from support.flows import DR, HOUR, INCLUDED, PRIMARY, Laboratory, retry_policy
 
@@ -52,7 +52,7 @@ def test_a_copy_that_somebody_takes_back_from_the_recycle_bin_is_not_deleted_as_
 ) -> None:
     lab = Laboratory()
     snapshot = lab.protect(lab.make_volume())
-    receive = lab.runner.wiring.receive(DR)
+    receive = lab.runner.composition.receive(DR)
     (copy,) = lab.snapshots(DR)
     read = receive.reader.copies_of_volume
     monkeypatch.setattr(receive.reader, "copies_of_volume", lambda one: [replace(copy, state=state) for copy in read(one)])
@@ -65,10 +65,10 @@ def test_a_copy_given_up_by_a_run_that_ended_before_it_could_tell_is_told_by_the
     faults = Faults(
         script=(FaultRule("copy_fails", probability=1.0), FaultRule("event_lost", probability=1.0, event="copySnapshot"))
     )
-    lab = Laboratory(deployment=Deployment(retry_policy=retry_policy(limit=1)), faults=faults)
+    lab = Laboratory(layout=SystemLayout(retry_policy=retry_policy(limit=1)), faults=faults)
     snapshot = lab.start_snapshot(lab.make_volume())
     lab.runner.advance(HOUR)
-    receive = lab.runner.wiring.receive(DR)
+    receive = lab.runner.composition.receive(DR)
     (copy,) = lab.snapshots(DR)
     ended = CopyEnded(copy.id, DR, snapshot, PRIMARY, succeeded=False, cause="")
     first, again = receive.run(ended), receive.run(ended)
@@ -107,12 +107,12 @@ def test_a_copy_that_lost_the_tag_by_which_its_role_may_tag_is_answered_for_and_
     (copy,) = lab.snapshots(DR)
     before = lab.tags(copy.id, DR)
     lab.ec2(DR).delete_tags(Resources=[copy.id], Tags=[{"Key": key} for key in before])
-    receive = replace(lab.runner.wiring.receive(DR), tagger=TagsManagedOnly())
+    receive = replace(lab.runner.composition.receive(DR), tagger=TagsManagedOnly())
     received = receive.run(CopyEnded(copy.id, DR, snapshot, PRIMARY, succeeded=True, cause=""))
     assert received.outcome is ReceiveOutcome.RECEIVED
     lab.settle()
     assert [run.status for run in lab.runs("protect")] == ["SUCCEEDED"]
-    (done,) = lab.runner.wiring.queues[DR].in_state(EntryState.DONE)
+    (done,) = lab.runner.composition.queues[DR].in_state(EntryState.DONE)
     assert missing_tags(done.request, Ec2Reader(client=lab.ec2(DR), region=DR).snapshots([copy.id])[copy.id]) == before
 
 
@@ -134,7 +134,7 @@ def test_one_snapshot_that_has_no_room_for_our_tags_does_not_stop_the_others_of_
     event = set_event(ended) | {"time": "2026-11-23T00:00:00Z"}
     found = parse_snapshot_event(event)
     assert isinstance(found, list)
-    tagged = lab.runner.wiring.tag_snapshots(PRIMARY).run(found)
+    tagged = lab.runner.composition.tag_snapshots(PRIMARY).run(found)
     assert [copy.origin.snapshot_id for copy in tagged.copies] == [other]
     assert [(one.kind, one.subject) for one in tagged.problems] == [("TagsDoNotFit", full)]
 

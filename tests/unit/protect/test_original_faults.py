@@ -9,7 +9,7 @@ import pytest
 
 from snapkeep.domain.policy.model import Limits
 from snapkeep.lab.ebs_model import EventOptions, FaultRule, Faults, World
-from snapkeep.lab.simulator.wiring import Deployment
+from snapkeep.lab.simulator.composition import SystemLayout
 from support.flows import DR, HOUR, PRIMARY, CallCounter, Laboratory, policy_set, retry_policy
 
 STATE_LIMIT_BYTES = 256 * 1024
@@ -33,7 +33,7 @@ def test_fault_1_a_failed_snapshot_is_not_tagged_and_pushes_no_good_one_out() ->
 
 
 def test_fault_1_a_failed_copy_pushes_no_good_one_out() -> None:
-    lab = Laboratory(policies=policy_set(keep_copies=1), deployment=Deployment(retry_policy=retry_policy(limit=1)))
+    lab = Laboratory(policies=policy_set(keep_copies=1), layout=SystemLayout(retry_policy=retry_policy(limit=1)))
     volume = lab.make_volume()
     good = lab.protect(volume)
     lab.world.set_faults(fails_once("copy_fails"))
@@ -79,7 +79,7 @@ def test_fault_3_the_state_of_a_run_does_not_grow_with_the_snapshots_of_a_volume
 
 
 def test_fault_4_the_copies_beyond_the_quota_wait_and_all_arrive() -> None:
-    lab = Laboratory(deployment=Deployment(copy_quota=5))
+    lab = Laboratory(layout=SystemLayout(copy_quota=5))
     most_in_flight = 0
 
     def look(_: object) -> None:
@@ -95,7 +95,7 @@ def test_fault_4_the_copies_beyond_the_quota_wait_and_all_arrive() -> None:
 
 
 def test_fault_4_a_copy_that_fails_late_for_its_key_fails_its_run_with_the_cause() -> None:
-    lab = Laboratory(deployment=Deployment(retry_policy=retry_policy(limit=2)))
+    lab = Laboratory(layout=SystemLayout(retry_policy=retry_policy(limit=2)))
     key = lab.world.client("kms", DR).create_key()["KeyMetadata"]["Arn"]
     lab.policies = policy_set(kms_key=key)
     volume = lab.make_volume(Encrypted=True)
@@ -182,7 +182,7 @@ def test_fault_7_a_snapshot_without_a_copy_stays_until_a_newer_one_has_its_copy(
 
 
 def test_fault_7_copies_are_ordered_by_the_snapshots_time_not_by_the_copys() -> None:
-    lab = Laboratory(policies=policy_set(keep_copies=1), deployment=Deployment(retry_policy=retry_policy(limit=3, minutes=30)))
+    lab = Laboratory(policies=policy_set(keep_copies=1), layout=SystemLayout(retry_policy=retry_policy(limit=3, minutes=30)))
     volume = lab.make_volume()
     lab.world.set_faults(fails_once("copy_fails"))
     older = lab.start_snapshot(volume)
@@ -207,7 +207,7 @@ def test_fault_8_a_multi_volume_set_is_protected_member_by_member() -> None:
 
 @pytest.mark.parametrize("kind", ["snapshot_fails", "copy_fails"])
 def test_fault_9_a_run_in_which_something_failed_has_failed_and_somebody_was_told(kind: str) -> None:
-    lab = Laboratory(deployment=Deployment(retry_policy=retry_policy(limit=1)), faults=fails_once(kind))
+    lab = Laboratory(layout=SystemLayout(retry_policy=retry_policy(limit=1)), faults=fails_once(kind))
     lab.protect(lab.make_volume())
     assert [run.status for run in lab.runs("protect")] == ["FAILED"]
     assert lab.told

@@ -25,7 +25,7 @@ RULE = CopyRule(DR)
 
 
 def ended(lab: Laboratory, volume: str, snapshot_id: str) -> SnapshotEnded:
-    return SnapshotEnded(snapshot_id, volume, PRIMARY, lab.runner.wiring.clock.now(), succeeded=True, cause="")
+    return SnapshotEnded(snapshot_id, volume, PRIMARY, lab.runner.composition.clock.now(), succeeded=True, cause="")
 
 
 class FullTagger(SnapshotTagger):
@@ -48,7 +48,7 @@ def tagged_with(tagger: SnapshotTagger) -> TagResult:
     snapshot_id = lab.start_snapshot(volume)
     lab.runner.start = lambda *_: None  # type: ignore[method-assign,assignment,return-value]
     lab.runner.advance(60)
-    step = lab.runner.wiring.tag_snapshots(PRIMARY)
+    step = lab.runner.composition.tag_snapshots(PRIMARY)
     return replace(step, tagger=tagger).run([ended(lab, volume, snapshot_id)])
 
 
@@ -97,7 +97,7 @@ def test_what_ec2_still_shows_as_pending_is_asked_about_again() -> None:
     volume = lab.make_volume()
     pending = lab.start_snapshot(volume)
     with pytest.raises(AwsUnavailable, match=f"{pending} completed; EC2 does not show it yet"):
-        lab.runner.wiring.tag_snapshots(PRIMARY).run([ended(lab, volume, pending)])
+        lab.runner.composition.tag_snapshots(PRIMARY).run([ended(lab, volume, pending)])
     assert lab.tags(pending) == {}
 
 
@@ -106,7 +106,7 @@ def test_what_ec2_shows_as_failed_is_a_problem_whatever_the_event_says() -> None
     volume = lab.make_volume()
     lab.world.add_fault(FaultRule("snapshot_fails", probability=1.0))
     failed = lab.protect(volume)
-    tagged = lab.runner.wiring.tag_snapshots(PRIMARY).run([ended(lab, volume, failed)])
+    tagged = lab.runner.composition.tag_snapshots(PRIMARY).run([ended(lab, volume, failed)])
     assert tagged.outcome is TagOutcome.NOTHING_LEFT
     assert [(problem.kind, problem.subject) for problem in tagged.problems] == [("SnapshotFailed", failed)]
     assert lab.tags(failed) == {}
@@ -146,7 +146,7 @@ def test_a_snapshot_whose_event_comes_again_under_another_policy_carries_that_on
     (policy,) = lab.policies.policies
     lab.policies = replace(lab.policies, policies=(replace(policy, name="another"),))
     event = ended(lab, volume, protected)
-    tagged = lab.runner.wiring.tag_snapshots(PRIMARY).run([event, event])
+    tagged = lab.runner.composition.tag_snapshots(PRIMARY).run([event, event])
     assert tagged.volume_ids == (volume,)
     assert lab.tags(protected)["snapkeep:policy"] == "another"
 
@@ -158,7 +158,7 @@ def test_a_set_of_which_one_failed_and_the_other_is_of_no_policys_volume_was_lef
     lab.runner.advance(60)
     events = [ended(lab, volume, one) for volume, one in zip((failed, left), taken, strict=True)]
     events[0] = replace(events[0], succeeded=False, cause="the volume went")
-    tagged = lab.runner.wiring.tag_snapshots(PRIMARY).run(events)
+    tagged = lab.runner.composition.tag_snapshots(PRIMARY).run(events)
     assert tagged.outcome is TagOutcome.VOLUME_NOT_TAGGED
     assert [(problem.subject, problem.cause) for problem in tagged.problems] == [(taken[0], "the volume went")]
     assert lab.tags(taken[1]) == {}

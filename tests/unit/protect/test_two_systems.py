@@ -38,10 +38,10 @@ def test_a_copy_that_another_system_manages_lets_no_source_go_in_a_run_or_in_a_p
     lab.world.add_fault(FaultRule("copy_fails"))
     second = lab.protect(volume)
     assert lab.ids() == [first, second]
-    readers = [lab.runner.wiring.reader(region) for region in (PRIMARY, DR)]
+    readers = [lab.runner.composition.reader(region) for region in (PRIMARY, DR)]
     facts = gather_all_facts(readers[0], readers[1:])
     plans = make_plans(
-        readers, facts, dict.fromkeys((PRIMARY, DR), lab.policies), lab.runner.wiring.clock.now(), system="snapkeep"
+        readers, facts, dict.fromkeys((PRIMARY, DR), lab.policies), lab.runner.composition.clock.now(), system="snapkeep"
     )
     assert plans[0].deletions == []
     assert {one.snapshot_id for one in plans[0].missing} == {first, second}

@@ -39,7 +39,7 @@ def test_it_is_held_with_the_reason_and_what_others_made_goes() -> None:
     volume = lab.make_volume()
     held, _, newest = backed_up(lab, volume), lab.protect(volume), lab.protect(volume)
     assert lab.ids() == [held, newest]
-    (verdict, _) = lab.runner.wiring.planner(PRIMARY).plan_sources([volume]).verdicts
+    (verdict, _) = lab.runner.composition.planner(PRIMARY).plan_sources([volume]).verdicts
     assert (verdict.snapshot.id, verdict.action) == (held, Action.KEEP)
     assert [reason.text for reason in verdict.reasons] == ["AWS Backup manages it: only AWS Backup can delete it"]
 

@@ -43,13 +43,13 @@ def test_three_hundred_deletions_against_a_bucket_of_a_hundred_all_happen_with_h
     to_delete = managed_snapshots(lab, 300)
     assert len(to_delete) == 300
     counter.calls.clear()
-    step = lab.runner.wiring.delete_snapshots("us-east-1", ignore)
-    started = lab.runner.wiring.clock.now()
+    step = lab.runner.composition.delete_snapshots("us-east-1", ignore)
+    started = lab.runner.composition.clock.now()
     results = step.run(started, [order(one) for one in to_delete])
     assert [one.outcome for one in results] == [Deletion.DELETED] * 300
     assert lab.ids() == []
     assert counter.count("deleter.delete") <= 1.1 * 300
-    assert lab.runner.wiring.clock.now() - started < timedelta(minutes=5), "well within one function's time"
+    assert lab.runner.composition.clock.now() - started < timedelta(minutes=5), "well within one function's time"
 
 
 def test_deletions_go_on_though_somebody_else_empties_the_bucket() -> None:
@@ -59,8 +59,8 @@ def test_deletions_go_on_though_somebody_else_empties_the_bucket() -> None:
     throttled = FaultRule("api_error", action="DeleteSnapshot", code="RequestLimitExceeded", http_status=503, times=9)
     lab.world.set_faults(Faults(script=(throttled,)))
     counter.calls.clear()
-    results = lab.runner.wiring.delete_snapshots("us-east-1", ignore).run(
-        lab.runner.wiring.clock.now(), [order(one) for one in to_delete]
+    results = lab.runner.composition.delete_snapshots("us-east-1", ignore).run(
+        lab.runner.composition.clock.now(), [order(one) for one in to_delete]
     )
     assert all(one.done for one in results)
     assert counter.count("deleter.delete") >= 60
@@ -133,5 +133,7 @@ def test_whether_a_snapshot_is_still_there_is_asked_only_where_deleting_it_was_n
 
 def test_a_snapshot_that_is_gone_already_counts_as_deleted() -> None:
     lab = Laboratory()
-    result = lab.runner.wiring.delete_snapshots(DR, ignore).run(lab.runner.wiring.clock.now(), [order("snap-0123456789abcdef0")])
+    result = lab.runner.composition.delete_snapshots(DR, ignore).run(
+        lab.runner.composition.clock.now(), [order("snap-0123456789abcdef0")]
+    )
     assert [(one.outcome, one.done) for one in result] == [(Deletion.ALREADY_GONE, True)]

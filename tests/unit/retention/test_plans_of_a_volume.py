@@ -30,11 +30,11 @@ def protected(count: int) -> tuple[Laboratory, str, list[str]]:
 
 
 def plan(lab: Laboratory, volumes: Sequence[str], confirmed: Sequence[str] = ()) -> Plan:
-    return lab.runner.wiring.planner(PRIMARY).plan_sources(volumes, [(one, DR) for one in confirmed])
+    return lab.runner.composition.planner(PRIMARY).plan_sources(volumes, [(one, DR) for one in confirmed])
 
 
 def plan_of_copies(lab: Laboratory, volume: str) -> Plan:
-    return lab.runner.wiring.planner(DR).plan_copies(lab.runner.wiring.reader(DR).copies_of_volume(volume))
+    return lab.runner.composition.planner(DR).plan_copies(lab.runner.composition.reader(DR).copies_of_volume(volume))
 
 
 def deleted(made: Plan) -> list[str]:
@@ -47,7 +47,7 @@ def reasons(made: Plan) -> dict[str, str]:
 
 def put_back(lab: Laboratory, snapshot_id: str, state: EntryState) -> None:
     """Let the queue say another thing of a copy."""
-    queue = lab.runner.wiring.queues[DR]
+    queue = lab.runner.composition.queues[DR]
     queue.write(replace(queue.get(entry_key(PRIMARY, snapshot_id, DR)), state=state))
 
 
@@ -72,7 +72,7 @@ def test_a_copy_of_one_volume_that_was_seen_says_nothing_of_another_volume_of_th
     lab.policies = MANY
     other = lab.protect(lab.make_volume())
     lab.policies = ONE
-    volumes = [volume, lab.runner.wiring.reader(PRIMARY).snapshots([other])[other].origin.volume_id]
+    volumes = [volume, lab.runner.composition.reader(PRIMARY).snapshots([other])[other].origin.volume_id]
     assert deleted(plan(lab, volumes, [other])) == [first]
 
 

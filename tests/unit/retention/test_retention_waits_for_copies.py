@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from snapkeep.lab.ebs_model import FaultRule, Faults
-from snapkeep.lab.simulator.wiring import Deployment
+from snapkeep.lab.simulator.composition import SystemLayout
 from support.flows import DR, HOUR, PRIMARY, Laboratory, policy_set, retry_policy
 
 
@@ -13,18 +13,18 @@ def test_a_source_stays_while_its_copy_runs_even_if_the_queue_was_lost() -> None
     lab.world.set_faults(Faults(script=(FaultRule("slow_copy", factor=100.0, times=1),)))
     slow = lab.start_snapshot(volume)
     lab.runner.advance(300)
-    lab.runner.wiring.queues[DR].lose_everything()
+    lab.runner.composition.queues[DR].lose_everything()
     lab.start_snapshot(volume)
     lab.runner.advance(40)
     lab.world.set_faults(Faults(event_lost=1.0))
     lab.runner.advance(300)
-    plan = lab.runner.wiring.planner(PRIMARY).plan_sources([volume])
+    plan = lab.runner.composition.planner(PRIMARY).plan_sources([volume])
     kept = {verdict.snapshot.id: verdict.reasons[0].text for verdict in plan.verdicts}
     assert kept[slow] == f"held: its copy to {DR} is waiting or running"
 
 
 def test_a_source_stays_while_its_copy_waits() -> None:
-    lab = Laboratory(policies=policy_set(keep=1), deployment=Deployment(retry_policy=retry_policy(limit=3, minutes=120)))
+    lab = Laboratory(policies=policy_set(keep=1), layout=SystemLayout(retry_policy=retry_policy(limit=3, minutes=120)))
     volume = lab.make_volume()
     lab.world.set_faults(Faults(script=(FaultRule("copy_fails", times=1),)))
     waiting = lab.start_snapshot(volume)

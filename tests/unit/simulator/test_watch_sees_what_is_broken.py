@@ -16,13 +16,13 @@ from snapkeep.domain import tag_names as tagnames
 from snapkeep.domain.model import Action, Plan, Reason, Verdict
 from snapkeep.domain.policy.model import Limits
 from snapkeep.lab.ebs_model import FaultRule, Faults
+from snapkeep.lab.simulator.composition import CALLER, SystemLayout
 from snapkeep.lab.simulator.executions import PROTECT, SUCCEEDED, Execution
 from snapkeep.lab.simulator.watch import HELD_TOLERANCE_SECONDS, Watch
-from snapkeep.lab.simulator.wiring import CALLER, Deployment
 from support.flows import DR, HOUR, PRIMARY, Laboratory, policy_set, retry_policy
 from support.lineages import REGION, lineage
 
-NO_SLOT = Deployment(copy_quota=0)
+NO_SLOT = SystemLayout(copy_quota=0)
 """A system that starts no copy: all that it asks for goes on waiting."""
 
 
@@ -115,7 +115,7 @@ def test_inv_03_a_deletion_by_which_too_few_good_ones_remain_is_seen() -> None:
 
 
 def test_inv_03_a_deletion_of_a_pending_or_failed_source_is_seen_and_of_a_failed_copy_is_right() -> None:
-    lab, watch = watched(deployment=Deployment(retry_policy=retry_policy(limit=1)))
+    lab, watch = watched(layout=SystemLayout(retry_policy=retry_policy(limit=1)))
     volume = lab.make_volume()
     lab.world.set_faults(Faults(script=(FaultRule("snapshot_fails", times=1), FaultRule("copy_fails", times=1))))
     failed = lab.protect(volume)
@@ -140,7 +140,7 @@ def test_inv_03_tags_on_what_has_not_completed_are_seen() -> None:
 def test_inv_04_a_deletion_while_the_copy_runs_is_seen_unless_the_plan_could_not_know_of_it(planned_before: bool) -> None:
     lab, watch = watched(policies=policy_set(keep=1))
     volume = lab.make_volume()
-    before = lab.runner.wiring.clock.now()
+    before = lab.runner.composition.clock.now()
     lab.world.set_faults(Faults(script=(FaultRule("slow_copy", factor=100.0, times=1),)))
     source = lab.start_snapshot(volume)
     lab.runner.advance(300)
@@ -153,7 +153,7 @@ def test_inv_04_a_deletion_while_the_copy_runs_is_seen_unless_the_plan_could_not
 
 
 def test_inv_04_a_deletion_while_the_copy_waits_is_seen() -> None:
-    lab, watch = watched(deployment=NO_SLOT)
+    lab, watch = watched(layout=NO_SLOT)
     source = lab.start_snapshot(lab.make_volume())
     lab.runner.advance(300)
     delete(lab, source)
@@ -237,7 +237,7 @@ def test_inv_09_a_second_copy_is_seen() -> None:
 
 
 def test_inv_10_a_copy_beyond_the_quota_is_seen() -> None:
-    lab, watch = watched(deployment=NO_SLOT)
+    lab, watch = watched(layout=NO_SLOT)
     source = lab.start_snapshot(lab.make_volume())
     lab.runner.advance(300)
     copy(lab, source)
@@ -253,7 +253,7 @@ def test_inv_12_a_run_that_speaks_of_a_copy_that_never_arrived_is_seen() -> None
 
 
 def test_inv_12_a_snapshot_without_its_copy_of_which_nobody_was_told_is_seen() -> None:
-    lab, watch = watched(deployment=NO_SLOT)
+    lab, watch = watched(layout=NO_SLOT)
     source = lab.start_snapshot(lab.make_volume())
     lab.runner.advance(300)
     assert watch.missing_at_the_end() == [f"INV-12: {source} in {PRIMARY} has no copy in {DR}, and nobody was told"]

@@ -24,7 +24,7 @@ from support.sweeping_world import DAY, DR, HOUR, PRIMARY, SweepingWorld, gold, 
 
 def state_of(world: SweepingWorld) -> tuple[object, ...]:
     """All that a sweep could change."""
-    queue = world.runner.wiring.queues[DR]
+    queue = world.runner.composition.queues[DR]
     entries = {state: [(entry.key, entry.version) for entry in queue.in_state(state)] for state in EntryState}
     tags = {
         one["SnapshotId"]: tuple(sorted((t["Key"], t["Value"]) for t in one.get("Tags", [])))
@@ -110,7 +110,7 @@ def test_the_end_of_a_copy_that_no_run_saw_is_received_by_the_sweep_of_its_regio
     world.world.add_fault(FaultRule("event_lost", event="copySnapshot"))
     world.snapshot(world.volume())
     world.later(HOUR)
-    queue = world.runner.wiring.queues[DR]
+    queue = world.runner.composition.queues[DR]
     assert queue.count(EntryState.RUNNING) == 1
     assert len(world.runner.open_runs) == 1
     report = world.sweep(DR)
@@ -142,7 +142,7 @@ def test_a_lost_queue_is_rebuilt_from_what_is_there() -> None:
         world.snapshot(volume)
     world.later(600)
     world.world.bring_region_back(DR)
-    world.runner.wiring.queues[DR].lose_everything()
+    world.runner.composition.queues[DR].lose_everything()
     report = world.sweep()
     assert sum(kinds(report, Handling.REPAIRED).values()) >= 3
     assert len(world.managed(DR)) == 3
@@ -156,7 +156,7 @@ def test_of_a_sweep_whose_report_was_published_no_notice_says_once_more_that_it_
     world.later(HOUR)
     assert {report.outcome for report in sweeper.reports} == {Outcome.PARTIAL}
     assert world.runner.totals.runs == {"sweep FAILED": 2}
-    assert world.runner.wiring.notices.told == []
+    assert world.runner.composition.notices.added == []
 
 
 def test_a_copy_that_was_given_to_another_system_is_made_again_and_one_that_lost_its_tag_is_not() -> None:
@@ -220,7 +220,7 @@ def test_an_event_in_the_dead_letter_queue_is_replayed_and_one_that_cannot_be_re
     snapshot = world.snapshot(world.volume())
     world.later(HOUR)
     listed = world.make_sweep(PRIMARY).reader.snapshots([snapshot])[snapshot]
-    event = snapshot_event(listed, world.runner.wiring.clock.now()) | {"source": "aws.ec2", "id": "e-1"}
+    event = snapshot_event(listed, world.runner.composition.clock.now()) | {"source": "aws.ec2", "id": "e-1"}
     tick = {"detail-type": "Scheduled Event", "source": "aws.events", "detail": {}}
     letters = [
         DeadLetter(json.dumps(event), "r1", "NO_PERMISSIONS"),
@@ -245,7 +245,7 @@ def test_a_world_with_all_of_it_is_brought_to_order_by_sweeps_alone() -> None:
         for volume in volumes:
             world.snapshot(volume)
         world.later(7 * DAY)
-    world.runs[PRIMARY].deployed = world.runner.wiring.clock.now()
+    world.runs[PRIMARY].deployed = world.runner.composition.clock.now()
     assert world.managed(PRIMARY) == []
 
     shown = world.sweep()

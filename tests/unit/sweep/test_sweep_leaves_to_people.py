@@ -22,7 +22,7 @@ def test_nothing_of_an_accounts_history_is_touched_without_consent() -> None:
         world.later(DAY)
         for one in world.managed(PRIMARY):
             world.ec2.delete_tags(Resources=[one["SnapshotId"]])
-    world.runs[PRIMARY].deployed = world.runner.wiring.clock.now()
+    world.runs[PRIMARY].deployed = world.runner.composition.clock.now()
     before = {one["SnapshotId"]: one.get("Tags") for one in world.snapshots(PRIMARY)}
     report = world.sweep()
     assert kinds(report, Handling.NOTED) == {FindingKind.ADOPTABLE: 20}
@@ -130,7 +130,7 @@ def test_a_copy_that_failed_for_good_is_told_at_each_sweep_and_tried_again_after
     world.world.set_faults(Faults(copy_fails=1.0))
     world.snapshot(world.volume())
     world.later(3 * HOUR)
-    assert world.runner.wiring.queues[DR].count(EntryState.FAILED) == 1
+    assert world.runner.composition.queues[DR].count(EntryState.FAILED) == 1
     told = world.sweep()
     assert kinds(told, Handling.NEEDS_ATTENTION)[FindingKind.COPY_FAILED] == 1
     assert kinds(told, Handling.REPAIRED) == {}
@@ -148,7 +148,7 @@ def test_a_copy_that_was_found_wrong_stays_and_no_good_one_goes_for_it() -> None
     world.snapshot(volume)
     world.world.add_fault(FaultRule("slow_copy", factor=10.0, times=1))
     world.later(60)
-    queue = world.runner.wiring.queues[DR]
+    queue = world.runner.composition.queues[DR]
     (running,) = queue.in_state(EntryState.RUNNING)
     queue.write(replace(running, request=replace(running.request, encrypted=True)))
     world.later(2 * HOUR)

@@ -35,7 +35,7 @@ class Watched(SweepingWorld):
         return [run.status for run in self.ended if run.machine == "protect"]
 
     def entry(self, region: str = DR) -> QueueEntry:
-        (entry,) = [one for state in EntryState for one in self.runner.wiring.queues[region].in_state(state)]
+        (entry,) = [one for state in EntryState for one in self.runner.composition.queues[region].in_state(state)]
         return entry
 
     def waiting_snapshot(self) -> str:
@@ -54,14 +54,13 @@ def busy_world(**given: object) -> Watched:
 
 def let_copies_start(world: Watched) -> None:
     world.world.change_quotas(copies_per_destination=20)
-    world.runner.wiring.dispatch.cache_clear()  # type: ignore[attr-defined]
-    world.runner.wiring.deployment = replace(world.runner.wiring.deployment, copy_quota=20)
+    world.runner.composition.layout = replace(world.runner.composition.layout, copy_quota=20)
 
 
 def test_a_run_whose_entry_was_lost_is_put_back_into_the_queue_and_ends_in_success() -> None:
     world = busy_world()
     snapshot = world.waiting_snapshot()
-    world.runner.wiring.queues[DR].lose_everything()
+    world.runner.composition.queues[DR].lose_everything()
     report = world.sweep(settle=0)
     repaired = [(item.kind, item.subject) for item in report.items if item.handling is Handling.REPAIRED]
     assert repaired == [(FindingKind.RUN_UNANSWERED, snapshot)], "the copy is asked for by the run, and not a second time"
@@ -75,7 +74,7 @@ def test_a_run_whose_entry_was_lost_is_put_back_into_the_queue_and_ends_in_succe
 def test_the_second_sweep_changes_nothing_and_reads_no_history() -> None:
     world = busy_world()
     world.waiting_snapshot()
-    world.runner.wiring.queues[DR].lose_everything()
+    world.runner.composition.queues[DR].lose_everything()
     world.sweep(settle=HOUR)
     before, world.waiting[PRIMARY].read = world.entry(), []
     second = world.sweep(settle=0)
@@ -98,7 +97,7 @@ def test_a_run_that_has_just_begun_is_let_alone() -> None:
     world = busy_world()
     world.snapshot(world.volume())
     world.later(3 * MINUTE)
-    world.runner.wiring.queues[DR].lose_everything()
+    world.runner.composition.queues[DR].lose_everything()
     report = world.sweep(settle=0)
     assert [item.kind for item in report.items if item.handling is Handling.REPAIRED] == [FindingKind.COPY_MISSING]
     assert world.waiting[PRIMARY].read == []
@@ -111,7 +110,7 @@ def test_a_run_that_has_just_begun_is_let_alone() -> None:
 def test_an_entry_that_a_sweep_made_without_a_token_is_given_the_run_that_waits() -> None:
     world = busy_world()
     world.waiting_snapshot()
-    world.runner.wiring.queues[DR].write(replace(world.entry(), tokens=(), runs=()))
+    world.runner.composition.queues[DR].write(replace(world.entry(), tokens=(), runs=()))
     world.sweep(settle=0)
     let_copies_start(world)
     world.later(HOUR)
@@ -123,7 +122,7 @@ def test_a_run_whose_queue_was_lost_after_its_copy_had_arrived_is_answered() -> 
     world.world.add_fault(FaultRule("event_lost", event="copySnapshot"))
     world.snapshot(world.volume())
     world.later(HOUR)
-    world.runner.wiring.queues[DR].lose_everything()
+    world.runner.composition.queues[DR].lose_everything()
     assert world.endings == []
     report = world.sweep(settle=HOUR)
     assert [item.kind for item in report.items if item.handling is Handling.REPAIRED] == [FindingKind.RUN_UNANSWERED]
@@ -137,7 +136,7 @@ def test_a_run_whose_answer_was_lost_is_told_that_its_copy_is_there() -> None:
     world.snapshot(world.volume())
     world.later(HOUR)
     entry = world.entry()
-    world.runner.wiring.queues[DR].write(replace(entry, state=EntryState.DONE, tokens=(), runs=()))
+    world.runner.composition.queues[DR].write(replace(entry, state=EntryState.DONE, tokens=(), runs=()))
     world.sweep(settle=MINUTE)
     assert world.endings == [SUCCEEDED]
     assert world.entry().state is EntryState.DONE
@@ -149,7 +148,7 @@ def test_a_done_entry_whose_copy_is_gone_is_no_answer_and_the_copy_is_made_again
     world.snapshot(world.volume())
     world.later(HOUR)
     entry = world.entry()
-    world.runner.wiring.queues[DR].write(replace(entry, state=EntryState.DONE, tokens=(), runs=()))
+    world.runner.composition.queues[DR].write(replace(entry, state=EntryState.DONE, tokens=(), runs=()))
     world.ec2_dr.delete_snapshot(SnapshotId=entry.copy_id)
     world.sweep(settle=HOUR)
     assert world.endings == [SUCCEEDED]
@@ -161,7 +160,7 @@ def test_a_run_whose_copy_failed_for_good_unheard_is_told_why() -> None:
     world = busy_world()
     world.waiting_snapshot()
     lost = replace(world.entry(), state=EntryState.FAILED, cause="the key is disabled", tokens=(), runs=())
-    world.runner.wiring.queues[DR].write(lost)
+    world.runner.composition.queues[DR].write(lost)
     world.sweep(settle=MINUTE)
     assert world.endings == [FAILED]
     (failed,) = world.ended[0].state["copies"]["results"]
@@ -180,7 +179,7 @@ def test_a_lost_entry_beside_one_that_is_there_is_found_though_the_run_is_named(
     )
     world.waiting_snapshot()
     assert world.entry().runs == world.entry(OTHER_DR).runs
-    world.runner.wiring.queues[OTHER_DR].lose_everything()
+    world.runner.composition.queues[OTHER_DR].lose_everything()
     report = world.sweep(settle=0)
     (found,) = [item for item in report.items if item.kind is FindingKind.RUN_UNANSWERED]
     assert OTHER_DR in found.text, "and not of the region whose entry is there"
@@ -192,7 +191,7 @@ def test_a_lost_entry_beside_one_that_is_there_is_found_though_the_run_is_named(
 def test_about_a_region_out_of_reach_no_run_is_touched() -> None:
     world = busy_world()
     world.waiting_snapshot()
-    world.runner.wiring.queues[DR].lose_everything()
+    world.runner.composition.queues[DR].lose_everything()
     world.world.take_region_away(DR)
     report = world.sweep(settle=0)
     assert [item.kind for item in report.items if item.kind is FindingKind.RUN_UNANSWERED] == []
@@ -204,17 +203,17 @@ def test_runs_are_put_back_within_the_limit_of_a_sweep_and_the_rest_in_the_next(
     for volume in [world.volume() for _ in range(5)]:
         world.snapshot(volume)
     world.later(20 * MINUTE)
-    world.runner.wiring.queues[DR].lose_everything()
+    world.runner.composition.queues[DR].lose_everything()
     first = world.sweep(settle=0)
     assert first.counts["runs to look at in a later sweep"] == 3
     named = 0
     for _ in range(6):
         world.later(6 * HOUR)
         world.sweep(settle=0)
-        queue = world.runner.wiring.queues[DR]
+        queue = world.runner.composition.queues[DR]
         named = sum(len(one.runs) for one in queue.in_state(EntryState.WAITING))
     assert named == 5
-    assert all(len(one.tokens) == 1 for one in world.runner.wiring.queues[DR].in_state(EntryState.WAITING))
+    assert all(len(one.tokens) == 1 for one in world.runner.composition.queues[DR].in_state(EntryState.WAITING))
 
 
 def test_a_region_whose_runs_cannot_be_listed_is_said_to_be_so_and_everything_else_is_done(
@@ -222,7 +221,7 @@ def test_a_region_whose_runs_cannot_be_listed_is_said_to_be_so_and_everything_el
 ) -> None:
     world = busy_world()
     world.waiting_snapshot()
-    world.runner.wiring.queues[DR].lose_everything()
+    world.runner.composition.queues[DR].lose_everything()
 
     def refuse() -> None:
         raise AwsRefused("list_executions: AccessDeniedException")
@@ -238,7 +237,7 @@ def test_a_region_whose_runs_cannot_be_listed_is_said_to_be_so_and_everything_el
 def test_two_sweeps_at_once_put_a_run_back_once() -> None:
     world = busy_world()
     world.waiting_snapshot()
-    world.runner.wiring.queues[DR].lose_everything()
+    world.runner.composition.queues[DR].lose_everything()
     (run,) = world.runner.open_runs.values()
     (wait,) = OpenRuns(world.runner, PRIMARY).waits(run.id)
     sweeps = [world.make_sweep(PRIMARY) for _ in range(2)]

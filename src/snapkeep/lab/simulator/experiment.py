@@ -26,11 +26,11 @@ from snapkeep.lab.ebs_model.conditions.quotas import GIB
 from snapkeep.lab.ebs_model.store.blocks import BLOCK_SIZE
 from snapkeep.lab.ebs_model.store.region_account import RegionAccount
 from snapkeep.lab.simulator import prices
+from snapkeep.lab.simulator.composition import SystemLayout
 from snapkeep.lab.simulator.executions import Execution, Timings
 from snapkeep.lab.simulator.runner import Runner
 from snapkeep.lab.simulator.sweeps import Sweeper
 from snapkeep.lab.simulator.watch import Watch
-from snapkeep.lab.simulator.wiring import Deployment
 
 HOUR = 3600.0
 STORAGE, TRANSFER, TRANSITIONS, FUNCTIONS = "snapshots in", "transfer to", "state transitions", "functions"
@@ -180,8 +180,8 @@ class Experiment:
         self.options = options
         self.policies = policies
         destinations = tuple(dict.fromkeys(rule.region for policy in policies.policies for rule in policy.copies))
-        deployment = Deployment((options.primary,), destinations, copy_quota=options.copy_quota)
-        self.runner = Runner(world, lambda: policies, deployment, timings=TIMINGS, on_run_ended=self._run_ended)
+        layout = SystemLayout((options.primary,), destinations, copy_quota=options.copy_quota)
+        self.runner = Runner(world, lambda: policies, layout, timings=TIMINGS, on_run_ended=self._run_ended)
         self.watch = Watch(self.runner, lambda: policies, self._governs).attach()
         self.sweeper = Sweeper(self.runner)
         place = world.region_account(options.primary)
@@ -222,7 +222,7 @@ class Experiment:
             progress(day + 1)
         result = self.result
         result.runs, result.deletions = self.runner.totals.runs, self.runner.totals.deletions
-        result.notices = Counter(notice.kind for notice in self.runner.wiring.notices.told)
+        result.notices = Counter(notice.kind for notice in self.runner.composition.notices.added)
         result.violations = [*self.watch.violations, *(repr(error) for error in self.runner.unexpected)]
         result.worst = worst_moments(result)
         return result
@@ -274,13 +274,13 @@ class Experiment:
         self._failed_today += run.status == "FAILED"
 
     def _look(self) -> None:
-        waiting = sum(queue.count(EntryState.WAITING) for queue in self.runner.wiring.queues.values())
+        waiting = sum(queue.count(EntryState.WAITING) for queue in self.runner.composition.queues.values())
         self._waiting_most = max(self._waiting_most, waiting)
 
     def _close_day(self) -> None:
         now = self.world.now()
         at = utc(now)
-        regions = {region: self._region(region) for region in (self.options.primary, *self.runner.deployment.destinations)}
+        regions = {region: self._region(region) for region in (self.options.primary, *self.runner.layout.destinations)}
         ages: dict[str, float] = {}
         for (volume_id, _), newest in self._newest.items():
             ages[volume_id] = max(ages.get(volume_id, 0.0), now - newest)
@@ -292,7 +292,7 @@ class Experiment:
             Day(at, regions, self._waiting_most, middle, max(worst.values(), default=0.0), self._failed_today, worst)
         )
         self._charge(regions)
-        for queue in self.runner.wiring.queues.values():
+        for queue in self.runner.composition.queues.values():
             queue.expire(at)
         self._waiting_most = self._failed_today = 0
         self._worst_today.clear()

@@ -24,8 +24,8 @@ from snapkeep.functions.payloads import (
     waiting_call,
 )
 from snapkeep.functions.state_budget import fit_deletions, fit_retention, receive_answer, tag_answer
+from snapkeep.lab.simulator.composition import SystemComposition
 from snapkeep.lab.simulator.executions import Execution
-from snapkeep.lab.simulator.wiring import Wiring
 from snapkeep.usecases.copies.receive import ReceiveOutcome, ReceiveResult
 from snapkeep.usecases.notify import notices_of_run
 from snapkeep.usecases.ports import DeletionResult
@@ -54,8 +54,8 @@ class Surroundings(Protocol):
 class Functions:
     """The functions by the names of their resources."""
 
-    def __init__(self, wiring: Wiring, surroundings: Surroundings) -> None:
-        self._wiring = wiring
+    def __init__(self, composition: SystemComposition, surroundings: Surroundings) -> None:
+        self._composition = composition
         self._surroundings = surroundings
 
     @cached_property
@@ -75,20 +75,20 @@ class Functions:
         ended = events.parse_snapshot_event(from_json(EventCall, payload).event)
         if isinstance(ended, events.NotOurs):
             return TagAnswer(NOT_OURS, (), (), ())
-        tagged = self._wiring.tag_snapshots(execution.region).run(ended)
-        return tag_answer(tagged, self._wiring.clock.now())[0]
+        tagged = self._composition.tag_snapshots(execution.region).run(ended)
+        return tag_answer(tagged, self._composition.clock.now())[0]
 
     def copy_snapshot_to_dr(self, execution: Execution, payload: Mapping[str, Any]) -> None:
         """Put a copy into the queue of its DR region."""
         token, request = waiting_call(payload)
-        self._wiring.enqueue().run(request, token, execution.id)
+        self._composition.enqueue().run(request, token, execution.id)
         self._surroundings.wake_by_stream(request.region)
 
     def count_snapshots(self, execution: Execution, payload: Mapping[str, Any]) -> RetentionAnswer:
         """Plan the retention of volumes."""
         call = from_json(PlanCall, payload)
-        copies = confirmed_copies(call.copies, self._wiring.clock.now())
-        plan = self._wiring.planner(execution.region).plan_sources(call.volumes, copies)
+        copies = confirmed_copies(call.copies, self._composition.clock.now())
+        plan = self._composition.planner(execution.region).plan_sources(call.volumes, copies)
         self._surroundings.plan_made(plan)
         return fit_retention(plan)
 
@@ -98,22 +98,22 @@ class Functions:
         if isinstance(ended, events.NotOurs):
             received = ReceiveResult(ReceiveOutcome.NOT_OURS, ended.why)
         else:
-            received = self._wiring.receive(execution.region).run(ended)
+            received = self._composition.receive(execution.region).run(ended)
             self._surroundings.wake_by_stream(execution.region)
         if received.plan:
             self._surroundings.plan_made(received.plan)
-        return receive_answer(received, execution.region, self._wiring.clock.now())
+        return receive_answer(received, execution.region, self._composition.clock.now())
 
     def delete_old_snapshots(self, execution: Execution, payload: Mapping[str, Any]) -> DeletionAnswer:
         """Carry out the deletions of a plan."""
         plan = from_json(DeletionCall, payload).plan
-        step = self._wiring.delete_snapshots(execution.region, self._surroundings.deleted)
+        step = self._composition.delete_snapshots(execution.region, self._surroundings.deleted)
         return fit_deletions(step.run(plan.made_at, plan.delete))
 
     def notification(self, execution: Execution, payload: Mapping[str, Any]) -> NotificationAnswer:
         """Add a notice for each failure in an execution's state."""
         state = run_state(payload["state"])
-        notices = notices_of_run(state, execution.region, execution.id, self._wiring.clock.now())
+        notices = notices_of_run(state, execution.region, execution.id, self._composition.clock.now())
         for notice in notices:
-            self._wiring.notices_of(execution.region).add(notice)
+            self._composition.notices_of(execution.region).add(notice)
         return NotificationAnswer(len(notices))

@@ -15,6 +15,7 @@ from snapkeep.domain.policy.model import PolicySet
 from snapkeep.domain.retention.deletion import DeletionOrder
 from snapkeep.functions.payloads import to_json
 from snapkeep.lab.ebs_model import World
+from snapkeep.lab.simulator.composition import SystemComposition, SystemLayout
 from snapkeep.lab.simulator.definitions import state_machine
 from snapkeep.lab.simulator.executions import (
     FAILED,
@@ -30,7 +31,7 @@ from snapkeep.lab.simulator.executions import (
 from snapkeep.lab.simulator.functions import Functions
 from snapkeep.lab.simulator.interpreter import Interpreter
 from snapkeep.lab.simulator.kernel import Kernel, Steps
-from snapkeep.lab.simulator.wiring import Deployment, Hook, Killed, Wiring
+from snapkeep.lab.simulator.memory_ports import Hook, Killed
 from snapkeep.usecases.copies.dispatch import DispatchResult
 from snapkeep.usecases.ports import DeletionResult
 
@@ -42,7 +43,7 @@ class Runner:
         self,
         world: World,
         policies: Callable[[], PolicySet],
-        deployment: Deployment | None = None,
+        layout: SystemLayout | None = None,
         *,
         timings: Timings | None = None,
         hook: Hook | None = None,
@@ -51,12 +52,12 @@ class Runner:
     ) -> None:
         self.world = world
         self.kernel = Kernel(world)
-        self.deployment = deployment or Deployment()
-        self.wiring = Wiring(self.kernel, self.deployment, policies, hook=hook)
+        self.layout = layout or SystemLayout()
+        self.composition = SystemComposition(self.kernel, self.layout, policies, hook=hook)
         self.timings = timings or Timings()
         self.totals = Totals()
         self.open_runs: dict[str, Execution] = {}
-        self.functions = Functions(self.wiring, self).by_name
+        self.functions = Functions(self.composition, self).by_name
         """The functions that the state machines call; the sweeps' belong to who sweeps."""
         self.unexpected: list[Exception] = []
         """Errors that no use case may raise: each is a fault in the code."""
@@ -80,9 +81,9 @@ class Runner:
 
     def _on_event(self, event: Mapping[str, Any]) -> None:
         kind, region = event["detail"].get("event"), event["region"]
-        if kind in ("createSnapshot", "createSnapshots") and region in self.deployment.primaries:
+        if kind in ("createSnapshot", "createSnapshots") and region in self.layout.primaries:
             self._deliver(PROTECT, region, event)
-        elif kind == "copySnapshot" and region in self.deployment.destinations:
+        elif kind == "copySnapshot" and region in self.layout.destinations:
             self._deliver(RECEIVE, region, event)
             self.wake(region, self.timings.wake_seconds)
 
@@ -140,7 +141,7 @@ class Runner:
         A function of a region that is out of reach does not run.
         """
         try:
-            self.wiring.reach(region)
+            self.composition.reach(region)
             return call()
         except SnapkeepError as error:
             raise TaskFailed(type(error).__name__, str(error)) from error
@@ -188,7 +189,7 @@ class Runner:
         self.totals.invocations += 1
         done: DispatchResult | None = None
         try:
-            done = self._invoke(region, lambda: self.wiring.dispatch(region).run(f"dispatch-{self.totals.dispatches}"))
+            done = self._invoke(region, lambda: self.composition.dispatch(region).run(f"dispatch-{self.totals.dispatches}"))
         except TaskFailed:
             done = None
         if done is not None:
@@ -200,7 +201,7 @@ class Runner:
 
     def _has_work(self, region: str) -> bool:
         """Whether the schedule, which runs each minute for ever, could find anything to do."""
-        queue = self.wiring.queues[region]
+        queue = self.composition.queues[region]
         return any(queue.count(state) for state in (EntryState.WAITING, EntryState.DELAYED, EntryState.STARTING))
 
     # Time
@@ -210,7 +211,7 @@ class Runner:
         """Whether no event is on its way, no execution is open, and no copy waits or runs."""
         if self._undelivered or self.open_runs:
             return False
-        return not any(queue.count(state) for queue in self.wiring.queues.values() for state in OPEN)
+        return not any(queue.count(state) for queue in self.composition.queues.values() for state in OPEN)
 
     def advance(self, seconds: float) -> None:
         """Given seconds, let them pass, with everything that is due in them."""

@@ -7,21 +7,20 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from snapkeep.adapters.ec2_guards import RecentGuards
 from snapkeep.domain.sweep.findings import Wait
 from snapkeep.domain.sweep.report import SweepReport
 from snapkeep.domain.sweep.waiting_runs import RunUnderWay
+from snapkeep.functions import sweep
 from snapkeep.functions.environment import DR, PRIMARY
 from snapkeep.functions.payloads import CaughtError, PlanAnswer, SweepCall, SweepStep, from_json, step_error, waiting_call
 from snapkeep.functions.state_budget import fit_plan
+from snapkeep.functions.sweep import SweepAdapters
 from snapkeep.lab.ebs_model.conditions.clock import utc
+from snapkeep.lab.simulator.composition import StackComposition
 from snapkeep.lab.simulator.executions import PROTECT, RECEIVE, SWEEP, Execution
 from snapkeep.lab.simulator.runner import Runner
 from snapkeep.usecases.notify import StepError
-from snapkeep.usecases.sweep.dead_letters import ReplayDeadLetters
-from snapkeep.usecases.sweep.dr import DrSweep
 from snapkeep.usecases.sweep.ports import DeadLetter, DeadLetters, Exposure, ProtectRuns, WaitingRuns
-from snapkeep.usecases.sweep.primary import PrimarySweep
 from snapkeep.usecases.sweep.publish_report import Published
 from snapkeep.usecases.sweep.shared import ExposureCheck, SweepLimits, SweepOptions, complete
 
@@ -40,7 +39,7 @@ class StartedRuns(ProtectRuns):
 
     def start(self, event: Mapping[str, Any], name: str) -> bool:
         """Start an execution. Return False if one of that name was started already."""
-        self._runner.wiring.reach(self._region)
+        self._runner.composition.reach(self._region)
         if name in self._names:
             return False
         self._names.add(name)
@@ -61,13 +60,13 @@ class OpenRuns(WaitingRuns):
 
     def under_way(self) -> list[RunUnderWay]:
         """Return all runs of Protect that have not ended."""
-        self._runner.wiring.reach(self._region)
+        self._runner.composition.reach(self._region)
         running = [run for run in self._runner.open_runs.values() if run.machine == PROTECT and run.region == self._region]
         return [RunUnderWay(run.id, utc(run.started)) for run in running]
 
     def waits(self, run: str) -> list[Wait]:
         """Given a run, return the copies that it waits for; none if it has ended."""
-        self._runner.wiring.reach(self._region)
+        self._runner.composition.reach(self._region)
         execution = self._runner.open_runs.get(run)
         return [
             Wait(run, token, waiting_call(pending.payload)[1], utc(pending.since))
@@ -109,6 +108,19 @@ class NothingShared(Exposure):
         return {}
 
 
+class SimulatedSweepAdapters(SweepAdapters):
+    """The adapters of a sweep over a runner."""
+
+    def __init__(self, runner: Runner, composition: StackComposition, runs: ProtectRuns, limits: SweepLimits) -> None:
+        super().__init__(composition)
+        region = composition.environment.region
+        self.runs = runs
+        self.waiting_runs = OpenRuns(runner, region)
+        self.letters = UndeliveredEvents(runner.undelivered, region)
+        self.exposure = ExposureCheck(exposure=NothingShared())
+        self.limits = limits
+
+
 class Sweeper:
     """Sweeps a runner's regions, by schedule or by hand."""
 
@@ -118,7 +130,7 @@ class Sweeper:
         """The last report of each sweep."""
         self._limits = limits or SweepLimits()
         self._options = SweepOptions(adopt=adopt)
-        self._deployed_at = runner.wiring.clock.now()
+        self._deployed_at = runner.composition.clock.now()
         self._started: dict[tuple[str, str], StartedRuns] = {}
         self._interim: dict[str, SweepReport] = {}
         runner.functions["Sweep"] = self._sweep
@@ -134,8 +146,8 @@ class Sweeper:
 
     def start(self) -> None:
         """Start a sweep of every region now: DR regions first, so that what has ended there is known."""
-        deployment = self.runner.deployment
-        for stack, regions in ((DR, deployment.destinations), (PRIMARY, deployment.primaries)):
+        layout = self.runner.layout
+        for stack, regions in ((DR, layout.destinations), (PRIMARY, layout.primaries)):
             for region in regions:
                 self.runner.start(SWEEP, region, {"stack": stack})
 
@@ -146,17 +158,22 @@ class Sweeper:
 
     def _repair(self, execution: Execution) -> PlanAnswer:
         runner, region = self.runner, execution.region
-        sweep = self._dr(region) if execution.event["stack"] == DR else self._primary(region)
-        swept = sweep.run(execution.id, self._options)
-        if region in runner.wiring.queues:
+        composition = runner.composition.stack(region, execution.event["stack"])
+        swept = sweep.build(composition, self._adapters(composition)).run(execution.id, self._options)
+        if region in runner.composition.queues:
             runner.wake_by_stream(region)
         runner.plan_made(swept.plan)
         self._interim[execution.id] = swept.report
         return fit_plan(swept.plan, swept.remove)
 
+    def _adapters(self, composition: StackComposition) -> SimulatedSweepAdapters:
+        machine = RECEIVE if composition.environment.stack == DR else PROTECT
+        runs = self._runs(machine, composition.environment.region)
+        return SimulatedSweepAdapters(self.runner, composition, runs, self._limits)
+
     def _report(self, execution: Execution, call: SweepCall) -> Published:
         if call.plan is not None and call.deletion is not None:
-            now = self.runner.wiring.clock.now()
+            now = self.runner.composition.clock.now()
             report = complete(self._interim.pop(execution.id), call.plan.delete, call.deletion.failed, now)
         else:
             report = self._broken(execution, step_error(call.error or CaughtError()))
@@ -166,47 +183,12 @@ class Sweeper:
     def _broken(self, execution: Execution, error: StepError) -> SweepReport:
         return SweepReport(
             execution.id,
-            self.runner.deployment.system,
+            self.runner.layout.system,
             execution.event["stack"],
             execution.region,
             started_at=utc(execution.started),
-            ended_at=self.runner.wiring.clock.now(),
+            ended_at=self.runner.composition.clock.now(),
             broken=f"{error.name}: {error.cause}",
-        )
-
-    def _primary(self, region: str) -> PrimarySweep:
-        wiring = self.runner.wiring
-        return PrimarySweep(
-            system=wiring.deployment.system,
-            reader=wiring.reader(region),
-            reader_of=wiring.reader,
-            queue_of=wiring.queue_of,
-            guards=RecentGuards(reader=wiring.reader(region), clock=wiring.clock),
-            policies=wiring.policies,
-            enqueue=wiring.enqueue(),
-            tagger=wiring.tagger(region),
-            runs=self._runs(PROTECT, region),
-            waiting_runs=OpenRuns(self.runner, region),
-            letters=self._letters(PROTECT, region),
-            exposure=ExposureCheck(exposure=NothingShared()),
-            clock=wiring.clock,
-            limits=self._limits,
-        )
-
-    def _dr(self, region: str) -> DrSweep:
-        wiring = self.runner.wiring
-        return DrSweep(
-            system=wiring.deployment.system,
-            reader=wiring.reader(region),
-            queue=wiring.queue_of(region),
-            guards=RecentGuards(reader=wiring.reader(region), clock=wiring.clock),
-            policies=wiring.policies,
-            receive=wiring.receive(region),
-            tagger=wiring.tagger(region),
-            letters=self._letters(RECEIVE, region),
-            exposure=ExposureCheck(exposure=NothingShared()),
-            clock=wiring.clock,
-            limits=self._limits,
         )
 
     def _runs(self, machine: str, region: str) -> StartedRuns:
@@ -214,6 +196,3 @@ class Sweeper:
         if key not in self._started:
             self._started[key] = StartedRuns(self.runner, machine, region, self._deployed_at)
         return self._started[key]
-
-    def _letters(self, machine: str, region: str) -> ReplayDeadLetters:
-        return ReplayDeadLetters(letters=UndeliveredEvents(self.runner.undelivered, region), runs=self._runs(machine, region))

@@ -18,9 +18,9 @@ from snapkeep.lab.ebs_model.conditions.clock import utc
 from snapkeep.lab.ebs_model.store.records import COMPLETED, ERROR, PENDING, Snapshot
 from snapkeep.lab.ebs_model.store.region_account import RegionAccount
 from snapkeep.lab.ebs_model.store.tags import BACKUP_TAG, as_dict, value_of
+from snapkeep.lab.simulator.composition import CALLER
 from snapkeep.lab.simulator.executions import PROTECT, SUCCEEDED, Execution
 from snapkeep.lab.simulator.runner import Runner
-from snapkeep.lab.simulator.wiring import CALLER
 
 HELD_TOLERANCE_SECONDS = 20 * 60.0
 """Between a look at what holds a snapshot and its deletion time passes: a listing is good for a minute, a plan for fifteen."""
@@ -111,7 +111,7 @@ class Watch:
         self.violations.append(f"{invariant}: {snapshot_id} in {place.region}: {what}")
 
     def _managed(self, snapshot: Snapshot) -> bool:
-        return value_of(snapshot.tags, tagnames.MANAGED) == self.runner.deployment.system
+        return value_of(snapshot.tags, tagnames.MANAGED) == self.runner.layout.system
 
     def _policies_of(self, snapshot: Snapshot) -> list[Policy]:
         """The policy that a snapshot carries, as it is now and as it was lately."""
@@ -173,7 +173,7 @@ class Watch:
         """INV-04, for the regions that the policy asks for now as well as lately."""
         asked = [{rule.region for rule in policy.copies} for policy in self._policies_of(snapshot)]
         for region in set.intersection(*asked) if asked else ():
-            planned = self.planned_at.get(snapshot.id, self.runner.wiring.clock.now())
+            planned = self.planned_at.get(snapshot.id, self.runner.composition.clock.now())
             if any(utc(copy.start) < planned for copy in self._running(snapshot, region)):
                 self._broken("INV-04", place, snapshot.id, f"deleted while its copy to {region} runs")
             if any(entry.enqueued_at < planned for entry in self._waiting(snapshot, region)):
@@ -189,7 +189,7 @@ class Watch:
                 yield copy
 
     def _waiting(self, snapshot: Snapshot, region: str) -> Iterator[QueueEntry]:
-        queue = self.runner.wiring.queues.get(region)
+        queue = self.runner.composition.queues.get(region)
         for entry in queue.open_entries(snapshot.volume_id) if queue else ():
             if entry.request.origin.snapshot_id == snapshot.id:
                 yield entry
@@ -206,12 +206,12 @@ class Watch:
     def _before_copy(self, place: RegionAccount, params: Mapping[str, Any]) -> None:
         self.writes += 1
         source = self._place(str(params["SourceRegion"])).snapshots.get(str(params["SourceSnapshotId"]))
-        if len(place.copies_in_flight) >= self.runner.deployment.copy_quota:
+        if len(place.copies_in_flight) >= self.runner.layout.copy_quota:
             self._broken(
                 "INV-10",
                 place,
                 str(params["SourceSnapshotId"]),
-                f"a copy beyond the quota of {self.runner.deployment.copy_quota}",
+                f"a copy beyond the quota of {self.runner.layout.copy_quota}",
             )
         if source is None:
             return
@@ -285,9 +285,9 @@ class Watch:
         Of a snapshot whose run failed the alarm has told, and one that is older than its copy rule was never to be copied:
         nothing more is asked of these once a newer one of their volume is there.
         """
-        told = {word for notice in self.runner.wiring.notices.told for word in f"{notice.subject} {notice.detail}".split()}
+        told = {word for notice in self.runner.composition.notices.added for word in f"{notice.subject} {notice.detail}".split()}
         missing = []
-        for region in self.runner.deployment.primaries:
+        for region in self.runner.layout.primaries:
             for snapshot in self._place(region).snapshots.values():
                 if snapshot.state != COMPLETED or snapshot.source_id or not self._managed(snapshot) or snapshot.id in told:
                     continue

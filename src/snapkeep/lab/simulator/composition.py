@@ -1,0 +1,242 @@
+"""The functions' composition over a world: the same use cases and EC2 adapters, with the queue and the executions in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
+from typing import Any
+
+from snapkeep.adapters.ec2_guards import RecentGuards
+from snapkeep.adapters.ec2_reader import Ec2Reader
+from snapkeep.adapters.regional import AwsClients
+from snapkeep.domain.copies.retries import RetryPolicy
+from snapkeep.domain.errors import AwsUnavailable
+from snapkeep.domain.policy.model import PolicySet
+from snapkeep.domain.retention.deletion import DeletionOrder
+from snapkeep.functions import (
+    copy_snapshot_to_dr,
+    delete_old_snapshots,
+    dispatch,
+    plan_retention,
+    tag_snapshot_copy,
+    tag_snapshots,
+)
+from snapkeep.functions.composition import Composition
+from snapkeep.functions.environment import DR, PRIMARY, Environment
+from snapkeep.lab.ebs_model import World
+from snapkeep.lab.simulator.kernel import Kernel
+from snapkeep.lab.simulator.memory_ports import Hook, Interposed, KernelClock, KernelTaskTokens, MemoryNotices, ReachChecked
+from snapkeep.lab.simulator.memory_queue import MemoryQueue
+from snapkeep.usecases.copies.dispatch import Dispatch
+from snapkeep.usecases.copies.enqueue import EnqueueCopy
+from snapkeep.usecases.copies.receive import ReceiveCopy
+from snapkeep.usecases.copies.settle import Settlement
+from snapkeep.usecases.ports import DeletionResult
+from snapkeep.usecases.protect import TagSnapshots
+from snapkeep.usecases.retention.delete import DeleteSnapshots
+from snapkeep.usecases.retention.plan_volumes import RetentionPlanner
+
+CALLER = "snapkeep"
+"""The caller of the system's requests to the model, by which an observer tells them from a person's."""
+
+
+@dataclass(frozen=True, slots=True)
+class SystemLayout:
+    """The regions of a simulated system, and its parameters."""
+
+    primaries: tuple[str, ...] = ("us-east-1",)
+    destinations: tuple[str, ...] = ("us-east-2",)
+    system: str = "snapkeep"
+    copy_quota: int = 20
+    """The stacks allow 1 at least; with 0 no copy is started."""
+    retry_policy: RetryPolicy = field(default_factory=RetryPolicy)
+
+
+class ModelClients(AwsClients):
+    """Clients of the model, called as the system."""
+
+    def __init__(self, world: World, region: str) -> None:
+        self._world = world
+        self._region = region
+
+    def get(self, service: str, *, region: str = "", once: bool = False) -> Any:  # noqa: ARG002 - the model's clients never repeat
+        """Return the client of a service in a region."""
+        return self._world.client(service, region or self._region, caller=CALLER)
+
+
+class StackComposition(Composition):
+    """The composition of one stack in its region."""
+
+    def __init__(self, system: SystemComposition, region: str, stack: str) -> None:
+        layout = system.layout
+        variables = {
+            "AWS_REGION": region,
+            "SNAPKEEP_STACK": stack,
+            "SNAPKEEP_NAME": layout.system,
+            "SNAPKEEP_COPY_QUOTA": str(max(layout.copy_quota, 1)),
+        }
+        super().__init__(Environment(variables), ModelClients(system.world, region), system.clock)
+        self._system = system
+
+    def reader_of(self, region: str) -> Any:
+        """Return a reader of EC2."""
+        return self._system.reader(region)
+
+    def guards_of(self, region: str) -> Any:
+        """Return what knows the AMIs and locks."""
+        reader = Ec2Reader(client=self.clients.get("ec2", region=region), region=region)
+        return self._system.port("guards", RecentGuards(reader=reader, clock=self.clock))
+
+    def queue_of(self, region: str) -> Any:
+        """Return the queue of copies into a DR region."""
+        return self._system.queue_of(region)
+
+    @cached_property
+    def tagger(self) -> Any:
+        """Tags snapshots in this region."""
+        return self._system.port("tagger", super().tagger)
+
+    @cached_property
+    def copier(self) -> Any:
+        """Starts copies into this region."""
+        return self._system.port("copier", super().copier)
+
+    @cached_property
+    def deleter(self) -> Any:
+        """Deletes snapshots in this region."""
+        return self._system.port("deleter", super().deleter)
+
+    @cached_property
+    def task_tokens(self) -> Any:
+        """Answers the executions that wait, in any region."""
+        return self._system.task_tokens
+
+    @cached_property
+    def retry_policy(self) -> RetryPolicy:
+        """How often a failed copy is retried."""
+        return self._system.layout.retry_policy
+
+    @cached_property
+    def policies(self) -> Callable[[], PolicySet]:
+        """Returns the policies in force."""
+        return self._system.policies
+
+    @cached_property
+    def notices(self) -> Any:
+        """Keeps notices."""
+        return self._system.notices_of(self.environment.region)
+
+
+class SystemComposition:
+    """Builds the use cases of all of a system's stacks, each once."""
+
+    def __init__(
+        self, kernel: Kernel, layout: SystemLayout, policies: Callable[[], PolicySet], *, hook: Hook | None = None
+    ) -> None:
+        self.kernel = kernel
+        self.world = kernel.world
+        self.clock = KernelClock(kernel)
+        self.notices = MemoryNotices()
+        self.queues = {region: MemoryQueue(region=region) for region in layout.destinations}
+        self.policies = policies
+        self.hook = hook
+        self._layout = layout
+        self._built: dict[tuple[str, str], Any] = {}
+
+    @property
+    def layout(self) -> SystemLayout:
+        """The system's regions and parameters."""
+        return self._layout
+
+    @layout.setter
+    def layout(self, layout: SystemLayout) -> None:
+        """Change parameters, as an update of the stacks does: everything is built anew."""
+        self._layout = layout
+        self._built.clear()
+
+    def _once(self, name: str, region: str, build: Callable[[], Any]) -> Any:
+        key = name, region
+        if key not in self._built:
+            self._built[key] = build()
+        return self._built[key]
+
+    def stack(self, region: str, stack: str) -> StackComposition:
+        """Return the composition of the stack `primary` or `dr` in a region, made anew as for a cold function."""
+        return StackComposition(self, region, stack)
+
+    def _stack(self, region: str, stack: str) -> StackComposition:
+        composition: StackComposition = self._once(stack, region, lambda: self.stack(region, stack))
+        return composition
+
+    # Ports
+
+    def reach(self, region: str) -> None:
+        """Raise AwsUnavailable while a region is unreachable."""
+        if not self.world.is_reachable(region):
+            raise AwsUnavailable(f"no answer from {region}")
+
+    def port(self, name: str, target: Any) -> Any:
+        """Return a port with the hook, if there is one, around every call."""
+        return target if self.hook is None else Interposed(target, name, self.hook)
+
+    def reader(self, region: str) -> Any:
+        """Return a reader of EC2."""
+        clients = ModelClients(self.world, region)
+        return self._once("reader", region, lambda: self.port("reader", Ec2Reader(client=clients.get("ec2"), region=region)))
+
+    def queue_of(self, region: str) -> Any:
+        """Return the queue of copies into a DR region, which is as reachable as the region."""
+        checked = partial(ReachChecked, self.queues[region], partial(self.reach, region))
+        return self._once("queue", region, lambda: self.port("queue", checked()))
+
+    @property
+    def task_tokens(self) -> Any:
+        """Answers the executions that wait, in any region."""
+        return self._once("task_tokens", "", lambda: self.port("task_tokens", KernelTaskTokens(self.kernel, self.reach)))
+
+    def notices_of(self, region: str) -> Any:
+        """Return where the notices of a region's stack go."""
+        checked = partial(ReachChecked, self.notices, partial(self.reach, region))
+        return self._once("notices", region, lambda: self.port("notices", checked()))
+
+    # Use cases
+
+    def tag_snapshots(self, region: str) -> TagSnapshots:
+        """Return what TagSnapshots runs in a primary region."""
+        step: TagSnapshots = self._once("TagSnapshots", region, lambda: tag_snapshots.build(self._stack(region, PRIMARY)))
+        return step
+
+    def enqueue(self) -> EnqueueCopy:
+        """Return what CopySnapshotToDR runs; it is the same in every primary region."""
+        region = self.layout.primaries[0]
+        step: EnqueueCopy = self._once("Enqueue", region, lambda: copy_snapshot_to_dr.build(self._stack(region, PRIMARY)))
+        return step
+
+    def planner(self, region: str) -> RetentionPlanner:
+        """Return what plans retention in a region."""
+        planner: RetentionPlanner = self._once("Planner", region, lambda: plan_retention.build(self._stack(region, PRIMARY)))
+        return planner
+
+    def dispatch(self, region: str) -> Dispatch:
+        """Return the dispatcher of a DR region."""
+
+        def build() -> Dispatch:
+            step = dispatch.build(self._stack(region, DR))
+            return replace(step, keys=self.port("keys", step.keys), quota=self.layout.copy_quota)
+
+        step: Dispatch = self._once("Dispatch", region, build)
+        return step
+
+    def receive(self, region: str) -> ReceiveCopy:
+        """Return what TagSnapshotCopy runs in a DR region."""
+        step: ReceiveCopy = self._once("Receive", region, lambda: tag_snapshot_copy.build(self._stack(region, DR)))
+        return step
+
+    def settlement(self, region: str) -> Settlement:
+        """Return what answers the executions that wait for copies into a region."""
+        return self._stack(region, DR).settlement
+
+    def delete_snapshots(self, region: str, audit: Callable[[DeletionOrder, DeletionResult], None]) -> DeleteSnapshots:
+        """Return what DeleteOldSnapshots runs in a region; both stacks have it."""
+        return replace(delete_old_snapshots.build(self._stack(region, PRIMARY), ""), audit=audit)

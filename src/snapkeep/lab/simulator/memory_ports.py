@@ -1,0 +1,113 @@
+"""Ports in memory and in virtual time, and what stands around ports: hooks, and checks that a region can be reached."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from typing import Any
+
+from snapkeep.functions.payloads import to_object
+from snapkeep.lab.ebs_model.conditions.clock import utc
+from snapkeep.lab.simulator.kernel import Answer, Kernel
+from snapkeep.usecases.ports import Clock, CopyResult, Notice, Notices, TaskTokens
+
+Hook = Callable[[str], None]
+"""Called with `port.method` before and after every call of a port. It may raise to end the step there."""
+
+
+class Killed(Exception):
+    """The step was ended between two calls, as a function is when its time is over."""
+
+
+class KernelClock(Clock):
+    """`Clock` and `Pacer` in virtual time."""
+
+    def __init__(self, kernel: Kernel) -> None:
+        self._kernel = kernel
+
+    def now(self) -> datetime:
+        """Return the present moment in UTC."""
+        return utc(self._kernel.clock.now())
+
+    def pause(self, seconds: float) -> None:
+        """Wait, while everything else goes on."""
+        self._kernel.pause(seconds)
+
+
+class KernelTaskTokens(TaskTokens):
+    """`TaskTokens` of executions that run in the kernel."""
+
+    def __init__(self, kernel: Kernel, reach: Callable[[str], None]) -> None:
+        self._kernel = kernel
+        self._reach = reach
+
+    def send_success(self, region: str, token: str, output: CopyResult) -> bool:
+        """Answer with success. Return False if no execution waits for it."""
+        self._reach(region)
+        return self._kernel.answer(token, Answer(output=to_object(output)))
+
+    def send_failure(self, region: str, token: str, error: str, cause: str) -> bool:
+        """Answer with failure. Return False if no execution waits for it."""
+        self._reach(region)
+        return self._kernel.answer(token, Answer(error=error, cause=cause))
+
+
+class MemoryNotices(Notices):
+    """`Notices` in memory: all are counted, and the first `kept` are kept."""
+
+    def __init__(self, *, kept: int = 1_000_000) -> None:
+        self._kept = kept
+        self.count = 0
+        self.added: list[Notice] = []
+
+    def add(self, notice: Notice) -> None:
+        """Keep one notice."""
+        self.count += 1
+        if len(self.added) < self._kept:
+            self.added.append(notice)
+
+
+class Interposed:
+    """A port whose every call is reported to a hook before and after."""
+
+    def __init__(self, target: Any, name: str, hook: Hook) -> None:
+        self._target = target
+        self._name = name
+        self._hook = hook
+
+    def __getattr__(self, attribute: str) -> Any:
+        value = getattr(self._target, attribute)
+        if not callable(value):
+            return value
+        name = f"{self._name}.{attribute}"
+
+        def call(*arguments: Any, **keywords: Any) -> Any:
+            self._hook(name)
+            result = value(*arguments, **keywords)
+            if isinstance(result, Iterator):
+                result = iter(list(result))
+            self._hook(name)
+            return result
+
+        setattr(self, attribute, call)
+        return call
+
+
+class ReachChecked:
+    """A port of a region that raises before a call while the region is unreachable."""
+
+    def __init__(self, target: Any, reach: Callable[[], None]) -> None:
+        self._target = target
+        self._reach = reach
+
+    def __getattr__(self, attribute: str) -> Any:
+        value, reach = getattr(self._target, attribute), self._reach
+        if not callable(value):
+            return value
+
+        def call(*arguments: Any, **keywords: Any) -> Any:
+            reach()
+            return value(*arguments, **keywords)
+
+        setattr(self, attribute, call)
+        return call
