@@ -78,4 +78,4 @@ def test_explain_refuses_invalid_ids_and_names_unknown_ones(installation: Instal
     assert snapkeep(installation, "explain", "vol-1").returncode == 2
     unknown = snapkeep(installation, "explain", "snap-0123456789abcdef0")
     assert unknown.returncode == 1
-    assert "it was deleted, or never was" in unknown.stdout
+    assert "it was deleted, never existed" in unknown.stdout

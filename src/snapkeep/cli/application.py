@@ -1,6 +1,6 @@
-"""The root command. It knows its commands by name, and imports one only when it is asked for: `snapkeep --help` stays fast.
+"""The root command. It imports a command's module only when that command is called, so that `snapkeep --help` is fast.
 
-A command's module offers a `typer.Typer`. One function in it makes a plain command, several make a group.
+A command's module has a `typer.Typer`. One function in it makes a plain command, several make a group.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from typer.core import TyperCommand, TyperGroup
 from snapkeep.cli.errors import exit_status, one_line
 
 INTERRUPTED = 130
-"""What a shell says of a program that Ctrl-C ended."""
+"""The status that shells give a program that Ctrl-C ended."""
 
 
 class LazyCommand(NamedTuple):
-    """Where a command lives, and what the root's help says of it."""
+    """A command's module, and its line in the root's help."""
 
     name: str
     module: str
@@ -28,26 +28,22 @@ class LazyCommand(NamedTuple):
 
 
 COMMANDS = (
-    LazyCommand("demo", "snapkeep.lab.commands.demo", "The whole system at work in the embedded AWS, followed live and checked."),
-    LazyCommand("local", "snapkeep.lab.commands.local", "The embedded AWS: up, down, status."),
-    LazyCommand("deploy", "snapkeep.cli.commands.deploy", "Deploy both stacks into both regions.", "deploy_app"),
+    LazyCommand("demo", "snapkeep.lab.commands.demo", "Run the whole system in the embedded AWS and check it."),
+    LazyCommand("local", "snapkeep.lab.commands.local", "Start, stop and list the embedded AWS."),
+    LazyCommand("deploy", "snapkeep.cli.commands.deploy", "Deploy the primary and the DR stack.", "deploy_app"),
     LazyCommand("destroy", "snapkeep.cli.commands.deploy", "Delete both stacks. Snapshots stay.", "destroy_app"),
-    LazyCommand("package", "snapkeep.cli.commands.deploy", "Build the functions' folder for the AWS CLI or SAM.", "package_app"),
-    LazyCommand(
-        "policy", "snapkeep.cli.commands.policy", "The policy document: check, push, show, history, rollback, remove, schema."
-    ),
-    LazyCommand("plan", "snapkeep.cli.commands.plan", "What would be kept, copied and deleted, and why. Writes nothing."),
-    LazyCommand(
-        "status", "snapkeep.cli.commands.status", "Each volume: newest snapshot, newest copy, RPO age, what waits, what failed."
-    ),
-    LazyCommand("sweep", "snapkeep.cli.commands.sweep", "One sweep now: find and repair what an event missed."),
-    LazyCommand("explain", "snapkeep.cli.commands.explain", "The story of one snapshot."),
-    LazyCommand("simulate", "snapkeep.lab.commands.simulate", "A fleet under a policy for a stretch of virtual time."),
+    LazyCommand("package", "snapkeep.cli.commands.deploy", "Build the functions for the AWS CLI or SAM.", "package_app"),
+    LazyCommand("policy", "snapkeep.cli.commands.policy", "Check, push and show the policy document."),
+    LazyCommand("plan", "snapkeep.cli.commands.plan", "Show what would be kept, copied and deleted, and why."),
+    LazyCommand("status", "snapkeep.cli.commands.status", "Show how well each volume is protected."),
+    LazyCommand("sweep", "snapkeep.cli.commands.sweep", "Find and repair what events missed, now."),
+    LazyCommand("explain", "snapkeep.cli.commands.explain", "Show the story of one snapshot."),
+    LazyCommand("simulate", "snapkeep.lab.commands.simulate", "Try a policy on a fleet in virtual time."),
 )
 
 
 class Root(TyperGroup):
-    """Lists its commands from the table above, and imports the one that is called."""
+    """Lists the commands of the table above, and imports the one that is called."""
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
@@ -56,23 +52,24 @@ class Root(TyperGroup):
             self.add_command(TyperCommand(lazy.name, callback=None, help=lazy.help, short_help=lazy.help), lazy.name)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """Given the arguments, return the command that they name, imported by now, and the arguments that are left."""
+        """Return the command that the arguments name, imported, and the remaining arguments."""
         name, command, rest = super().resolve_command(ctx, args)
         lazy = self.lazy.get(name or "")
         if lazy is not None:
             application = getattr(importlib.import_module(lazy.module), lazy.attribute)
-            application._add_completion = False  # noqa: SLF001 - only the root could offer it
+            application._add_completion = False  # noqa: SLF001 - only the root could have it
             command = typer.main.get_command(application)
             command.name = name
-            leave_out_flags_types(command, ctx)
+            hide_flag_types(command, ctx)
         return name, command, rest
 
     def invoke(self, ctx: Any) -> Any:
-        """Run the command; show a known error, or Ctrl-C, as one line and exit with its status. Raise typer.Exit."""
+        """Run the command. Print a known error, or Ctrl-C, as one line, and raise typer.Exit with its status."""
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt as interrupt:
-            typer.echo("snapkeep: interrupted", err=True)
+            remark = f": {interrupt}" if str(interrupt) else ""
+            typer.echo(f"snapkeep: interrupted{remark}", err=True)
             raise typer.Exit(INTERRUPTED) from interrupt
         except Exception as error:
             status = exit_status(error)
@@ -82,18 +79,18 @@ class Root(TyperGroup):
             raise typer.Exit(status) from error
 
 
-def leave_out_flags_types(command: Any, ctx: Any) -> None:
-    """Given a command and its context, have its help (and its commands' help) not say `<bool>` behind each flag."""
+def hide_flag_types(command: Any, ctx: Any) -> None:
+    """Remove `<bool>` behind each flag in the help of a command and of its subcommands."""
     for parameter in (*command.params, command.get_help_option(ctx)):
         if getattr(parameter, "is_flag", False):
             parameter.metavar = ""
-    for one in getattr(command, "commands", {}).values():
-        leave_out_flags_types(one, ctx)
+    for subcommand in getattr(command, "commands", {}).values():
+        hide_flag_types(subcommand, ctx)
 
 
-def _version(asked: bool) -> None:
-    if asked:
-        from importlib.metadata import version  # noqa: PLC0415 - only when asked
+def _print_version(requested: bool) -> None:
+    if requested:
+        from importlib.metadata import version  # noqa: PLC0415 - only for this option
 
         typer.echo(f"snapkeep {version('snapkeep')}")
         raise typer.Exit
@@ -106,21 +103,22 @@ def make_application() -> typer.Typer:
         no_args_is_help=True,
         add_completion=False,
         pretty_exceptions_enable=False,
-        rich_markup_mode=None,  # its help in boxes costs 0.2 s of imports; the commands' own help has them
+        rich_markup_mode=None,  # help in boxes costs 0.2 s of imports; the commands have it
+        context_settings={"help_option_names": ["-h", "--help"]},  # inherited by every command
     )
 
-    @application.callback(help="EBS snapshots that are kept, copied to the DR region, and expired only when that is safe.")
+    @application.callback(help="Keep EBS snapshots, copy them to another region, and delete old ones when that is safe.")
     def root(
-        version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Show the version."),
+        version: bool = typer.Option(False, "--version", callback=_print_version, is_eager=True, help="Show the version."),
     ) -> None:
-        """Carry the options that stand before a command."""
+        """Hold the options before a command."""
 
     return application
 
 
 OBJECTS_BETWEEN_COLLECTIONS = 100_000
-"""A listing is hundreds of thousands of objects without a cycle. Python's own 700 has the collector walk them again and again,
-which takes longer than to read them."""
+"""A listing is hundreds of thousands of objects without a cycle. With Python's default of 700 the collector walks them again
+and again, which takes longer than reading them."""
 
 
 def run() -> None:

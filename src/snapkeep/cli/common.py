@@ -1,4 +1,4 @@
-"""What the commands share: their options, the settings that those for AWS make, and how a person is asked."""
+"""The options that commands share, the AWS settings that they make, and questions to the user."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from snapkeep.cli.errors import WrongUse
+from snapkeep.cli.errors import NotConfirmed, WrongUse
 
 if TYPE_CHECKING:
     import boto3
@@ -22,32 +22,32 @@ SYSTEM = "snapkeep"
 DEFAULT_DR_REGION = "us-east-2"
 
 _PANEL = "AWS"
-Profile = Annotated[
-    str, typer.Option("--profile", metavar="NAME", help="Profile of the AWS configuration.", rich_help_panel=_PANEL)
-]
+Profile = Annotated[str, typer.Option("--profile", metavar="NAME", help="AWS profile.", rich_help_panel=_PANEL)]
 Region = Annotated[
-    str, typer.Option("--region", metavar="REGION", help="Primary region. Default: the AWS CLI's.", rich_help_panel=_PANEL)
+    str, typer.Option("--region", metavar="REGION", help="Primary region; by default the AWS CLI's.", rich_help_panel=_PANEL)
 ]
-DrRegion = Annotated[str, typer.Option("--dr-region", metavar="REGION", help="Disaster-recovery region.", rich_help_panel=_PANEL)]
+DrRegion = Annotated[str, typer.Option("--dr-region", metavar="REGION", help="DR region.", rich_help_panel=_PANEL)]
 EndpointUrl = Annotated[
     str,
-    typer.Option("--endpoint-url", metavar="URL", help="Another AWS, such as the embedded one.", rich_help_panel=_PANEL),
+    typer.Option(
+        "--endpoint-url", metavar="URL", help="Endpoint of another AWS, such as the embedded one.", rich_help_panel=_PANEL
+    ),
 ]
 Name = Annotated[
     str,
     typer.Option(
         "--name",
         metavar="SUFFIX",
-        help="FunctionNameSuffix of the system, where there are several in one account.",
+        help="FunctionNameSuffix of the system.",
         rich_help_panel=_PANEL,
     ),
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON for a machine.")]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]
 
 
 class Scope(StrEnum):
-    """Which regions a command is about: the primary's, those that copies go to, or all."""
+    """The regions of a command: the primary region, the DR regions, or both."""
 
     BOTH = "both"
     PRIMARY = "primary"
@@ -56,7 +56,7 @@ class Scope(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class AwsSettings:
-    """Which AWS, which two regions, which system."""
+    """The AWS account, the two regions and the system."""
 
     region: str
     dr_region: str
@@ -64,7 +64,7 @@ class AwsSettings:
     endpoint_url: str = ""
     suffix: str = ""
     read_only: bool = False
-    """Whether its clients refuse every request that could change anything."""
+    """Whether the clients refuse every request that could write."""
 
     @property
     def system(self) -> str:
@@ -86,14 +86,14 @@ class AwsSettings:
         return _session(self.profile)
 
     def client(self, service: Any, region: str) -> Any:
-        """Given a service and a region, return a client for it. Raise WrongUse for an endpoint that is no URL."""
+        """Return a client of a service in a region. Raise WrongUse for an endpoint that is not a URL."""
         from botocore.exceptions import BotoCoreError  # noqa: PLC0415 - imports botocore
 
         try:
             made = self.session().client(service, region_name=region, endpoint_url=self.endpoint_url or None, config=_patience())
         except BotoCoreError:
             raise
-        except ValueError as error:  # what botocore says of an endpoint that is no URL
+        except ValueError as error:  # botocore's, for an endpoint that is not a URL
             raise WrongUse(f"{error}: --endpoint-url (or AWS_ENDPOINT_URL) is a URL such as http://127.0.0.1:4566") from error
         if self.read_only:
             made.meta.events.register("before-parameter-build", _refuse_to_write)
@@ -104,18 +104,18 @@ _READING = ("Describe", "Get", "List", "Query")
 
 
 def _refuse_to_write(model: Any, **_: Any) -> None:
-    """Given an operation that is about to be asked for, raise PermissionError unless its name says that it only reads."""
+    """Raise PermissionError before a request whose operation does not only read."""
     if not model.name.startswith(_READING):
-        raise PermissionError(f"{model.name} would write, and this command only reads: that is a fault of the program")
+        raise PermissionError(f"{model.name} would write, but this command only reads: this is a bug in Snapkeep")
 
 
 CONNECT_SECONDS = 5
-"""A region that does not answer is said to be out of reach soon: somebody looks at the screen."""
+"""A user waits at the screen, so an unreachable region is reported soon."""
 
 
 @cache
 def _patience() -> Any:
-    """How long clients wait: botocore's own patience with a region that is away is five minutes a call."""
+    """Return how long clients wait: with botocore's defaults an unreachable region takes five minutes a call."""
     from botocore.config import Config  # noqa: PLC0415 - imports botocore
 
     return Config(connect_timeout=CONNECT_SECONDS, retries={"mode": "standard"})
@@ -123,7 +123,7 @@ def _patience() -> Any:
 
 @cache
 def _session(profile: str) -> boto3.Session:
-    """One session for all clients: each session would read the service models anew."""
+    """Return one session for all clients: each session reads the service models again."""
     import boto3  # noqa: PLC0415 - half a second that `--help` need not pay
     from botocore.exceptions import ProfileNotFound  # noqa: PLC0415
 
@@ -136,33 +136,33 @@ def _session(profile: str) -> boto3.Session:
 def aws_settings(
     *, profile: str = "", region: str = "", dr_region: str = "", endpoint_url: str = "", name: str = ""
 ) -> AwsSettings:
-    """Given the options, return settings, with what the AWS CLI would take where an option is empty.
+    """Return the settings that the options make; for an empty option, what the AWS CLI would use.
 
-    Raise WrongUse where no region is known, or both are one.
+    Raise WrongUse where no region is known, or both regions are the same.
     """
-    chosen = region or os.environ.get("AWS_REGION", "") or _configured_region(profile)
-    if not chosen:
+    primary_region = region or os.environ.get("AWS_REGION", "") or _configured_region(profile)
+    if not primary_region:
         raise WrongUse("no region: give --region or set AWS_REGION")
-    other = dr_region or DEFAULT_DR_REGION
-    if chosen == other:
-        raise WrongUse(f"--dr-region {other} is the primary region too; name another region")
-    return AwsSettings(chosen, other, profile, endpoint_url, name)
+    second_region = dr_region or DEFAULT_DR_REGION
+    if primary_region == second_region:
+        raise WrongUse(f"--dr-region {second_region} is the primary region too; name another region")
+    return AwsSettings(primary_region, second_region, profile, endpoint_url, name)
 
 
 def with_aws_settings(command: Callable[..., None]) -> Callable[..., None]:
-    """Given a command with a parameter `settings`, return it with the options for AWS in place of that parameter."""
+    """Replace a command's parameter `settings` by the AWS options."""
     options_for_aws = inspect.signature(_aws_options, eval_str=True).parameters
 
     @wraps(command)
-    def run(**given: Any) -> None:
-        options = {name: given.pop(name) for name in options_for_aws}
-        command(settings=aws_settings(**options), **given)
+    def run(**arguments: Any) -> None:
+        options = {name: arguments.pop(name) for name in options_for_aws}
+        command(settings=aws_settings(**options), **arguments)
 
     own = inspect.signature(command, eval_str=True)
-    others = [one for name, one in own.parameters.items() if name != "settings"]
-    parameters = [*others, *options_for_aws.values()]
-    parameters.sort(key=lambda one: one.kind)  # arguments before options, each in their order
-    run.__annotations__ = {one.name: one.annotation for one in parameters}
+    own_parameters = [parameter for name, parameter in own.parameters.items() if name != "settings"]
+    parameters = [*own_parameters, *options_for_aws.values()]
+    parameters.sort(key=lambda parameter: parameter.kind)  # arguments before options, each in their order
+    run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     run.__signature__ = own.replace(parameters=parameters)  # type: ignore[attr-defined]
     return run
 
@@ -175,11 +175,11 @@ def _aws_options(
     endpoint_url: EndpointUrl = "",
     name: Name = "",
 ) -> None:
-    """Carry the options' names and defaults for `with_aws_settings`."""
+    """Hold the names and defaults of the AWS options for `with_aws_settings`."""
 
 
 def pairs_of(texts: Iterable[str] | None, option: str, form: str = "KEY=VALUE") -> dict[str, str]:
-    """Given texts such as `KEY=VALUE`, return them as a mapping. Raise WrongUse naming the option for any other form."""
+    """Return texts such as `KEY=VALUE` as a mapping. Raise WrongUse, naming the option, for any other form."""
     pairs = {}
     for text in texts or ():
         key, equals, value = text.partition("=")
@@ -190,16 +190,29 @@ def pairs_of(texts: Iterable[str] | None, option: str, form: str = "KEY=VALUE") 
 
 
 def require_consent(question: str, *, yes: bool, json: bool, otherwise: str) -> None:
-    """Given a question, return if `--yes` was given or a person says yes. Raise WrongUse, saying what was not done, if not."""
-    if not yes and not consents(question, json=json):
-        raise WrongUse(f"{otherwise}: confirm, or give --yes")
+    """Return if `--yes` was given or the user says yes; `otherwise` says what is left undone.
+
+    Raise NotConfirmed on a no, WrongUse where nobody can be asked, KeyboardInterrupt on Ctrl-C.
+    """
+    if yes:
+        return
+    if json or not _at_a_terminal():
+        raise WrongUse(f"{otherwise}: give --yes to confirm")
+    try:
+        confirmed = typer.confirm(question)
+    except typer.Abort:
+        raise KeyboardInterrupt(otherwise) from None
+    if not confirmed:
+        raise NotConfirmed(otherwise)
 
 
 def consents(question: str, *, json: bool) -> bool:
-    """Given a question, ask it where a person sits and return the answer; elsewhere the answer is no."""
-    if json or not (sys.stdin.isatty() and sys.stdout.isatty()):
-        return False
-    return typer.confirm(question)
+    """Ask a question where a user sits at a terminal, and return the answer; elsewhere the answer is no."""
+    return not json and _at_a_terminal() and typer.confirm(question)
+
+
+def _at_a_terminal() -> bool:
+    return sys.stdin.isatty() and sys.stdout.isatty()
 
 
 def _configured_region(profile: str) -> str:

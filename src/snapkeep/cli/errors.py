@@ -1,9 +1,10 @@
-"""Errors that a person sees: one line that names what is wrong and what would be right, and the exit status."""
+"""Errors as users see them: one line that names the error and the remedy, and the exit status."""
 
 from __future__ import annotations
 
 import sys
 
+from snapkeep.cli.output import printable
 from snapkeep.domain.errors import AwsUnavailable, InvalidConfiguration, SnapkeepError
 
 NOT_ALL_RIGHT = 1
@@ -11,12 +12,16 @@ WRONG_USE = 2
 
 
 class WrongUse(SnapkeepError):
-    """The command was called with something that it cannot work with."""
+    """The command was called with arguments that it cannot use."""
+
+
+class NotConfirmed(SnapkeepError):
+    """The user answered a question with no. The message says what is left undone."""
 
 
 _WRONG_USE = (WrongUse, InvalidConfiguration)
 _NOT_CONFIGURED = frozenset({"NoCredentialsError", "PartialCredentialsError", "NoRegionError", "InvalidRegionError"})
-"""What botocore raises where it was not told enough to begin."""
+"""What botocore raises where its configuration is incomplete."""
 
 _ADVICE = {
     "NoCredentialsError": "no AWS credentials found: set AWS_PROFILE, run `aws configure`, or give --profile",
@@ -27,12 +32,12 @@ _ADVICE = {
     "UnauthorizedSSOTokenError": "the SSO session has expired: run `aws sso login`",
 }
 _ADVICE_BESIDE = {
-    "EndpointConnectionError": "is the region's name right, and the network there?",
-    "InvalidRegionError": "a region is written such as us-east-1",
+    "EndpointConnectionError": "check the region's name and the network",
+    "InvalidRegionError": "a region has a name such as us-east-1",
 }
 _ADVICE_BY_CODE = {
-    "ExpiredToken": "renew the credentials, then try again",
-    "ExpiredTokenException": "renew the credentials, then try again",
+    "ExpiredToken": "renew the credentials and try again",
+    "ExpiredTokenException": "renew the credentials and try again",
     "InvalidClientTokenId": "AWS does not know this access key: check the profile and the endpoint",
     "UnrecognizedClientException": "AWS does not know this access key: check the profile and the endpoint",
     "AccessDenied": "the credentials in use lack this permission",
@@ -42,7 +47,7 @@ _ADVICE_BY_CODE = {
 
 
 def exit_status(error: Exception) -> int | None:
-    """Given an error, return the exit status that it means, or None for one that is a defect and deserves a traceback."""
+    """Return the exit status of an error, or None for a defect, which keeps its traceback."""
     if isinstance(error, _WRONG_USE) or (_is_botocore(error) and type(error).__name__ in _NOT_CONFIGURED):
         return WRONG_USE
     if isinstance(error, SnapkeepError) or _is_botocore(error) or _is_of_a_file(error):
@@ -51,7 +56,7 @@ def exit_status(error: Exception) -> int | None:
 
 
 def out_of_reach(error: Exception) -> bool:
-    """Given an error, return whether it says that AWS did not answer, and not that it refused or was not asked properly."""
+    """Whether AWS did not answer; not whether it refused, or a request was wrong."""
     from snapkeep.adapters.aws_errors import translate  # noqa: PLC0415 - imports botocore
 
     translated = translate(error, "") if _is_botocore(error) else error
@@ -59,7 +64,11 @@ def out_of_reach(error: Exception) -> bool:
 
 
 def one_line(error: Exception) -> str:
-    """Given a known error, return it as one line."""
+    """Return a known error as one line for a terminal."""
+    return printable(_line_of(error))
+
+
+def _line_of(error: Exception) -> str:
     name = type(error).__name__
     text = " ".join(str(error).split()) or name
     if isinstance(error, OSError) and _is_of_a_file(error):
@@ -74,18 +83,18 @@ def one_line(error: Exception) -> str:
     if isinstance(response, dict):
         details = response.get("Error", {})
         code = details.get("Code", "")
-        said = " ".join(str(details.get("Message", "")).split())
+        message = " ".join(str(details.get("Message", "")).split())
         advice = _ADVICE_BY_CODE.get(code)
-        return f"{getattr(error, 'operation_name', 'AWS')}: {code}: {said}" + (f" ({advice})" if advice else "")
+        return f"{getattr(error, 'operation_name', 'AWS')}: {code}: {message}" + (f" ({advice})" if advice else "")
     return text
 
 
 def _is_of_a_file(error: Exception) -> bool:
-    """Whether the system refused to read or write a file: no permission, no room, no such directory."""
+    """Whether the operating system refused to read or write a file."""
     return isinstance(error, OSError) and error.filename is not None
 
 
 def _is_botocore(error: Exception) -> bool:
-    """Whether botocore raised it, found out without importing botocore: who has not used it pays nothing for it."""
+    """Whether botocore raised it. Does not import botocore, which takes half a second."""
     exceptions = sys.modules.get("botocore.exceptions")
     return exceptions is not None and isinstance(error, exceptions.BotoCoreError | exceptions.ClientError)

@@ -42,7 +42,7 @@ def nothing_configured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         (("plan", *REGION), "no AWS credentials found: set AWS_PROFILE, run `aws configure`, or give --profile"),
         (("simulate", "--from-account"), "no AWS credentials found"),
         (("plan", *REGION, "--endpoint-url", "127.0.0.1:4566"), "--endpoint-url (or AWS_ENDPOINT_URL) is a URL such as"),
-        (("plan", "--region", "us east"), "a region is written such as us-east-1"),
+        (("plan", "--region", "us east"), "a region has a name such as us-east-1"),
         (("plan", *REGION, "--policy", "none.yaml"), "'--policy': file 'none.yaml' does not exist"),
         (("explain", "vol-1", *REGION), "not a snapshot id such as snap-0123456789abcdef0"),
         (("deploy", *REGION, "--tag", "Team"), "--tag Team: write KEY=VALUE"),
