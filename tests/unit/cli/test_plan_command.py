@@ -173,12 +173,12 @@ def test_checking_refuses_what_a_push_would_refuse_for_its_size(world: World, tm
 def test_checking_shows_the_price_of_a_completion_duration(tmp_path: Path) -> None:
     path = tmp_path / "fast.yaml"
     path.write_text(DOCUMENT.replace("{region: us-east-2,", "{region: us-east-2, completion_duration: 2h,"), encoding="utf-8")
-    assert "within 120 minutes, for 0.014 USD a GiB" in policy("check", str(path)).output
+    assert "within 120 minutes, for 0.014 USD more for each GiB" in policy("check", str(path)).output
 
 
 def test_a_push_shows_what_changes_and_without_consent_changes_nothing(world: World, document: Path) -> None:
     refused = policy("push", str(document))
-    assert "1  snapshot more would stay" in refused.output
+    assert "1  more snapshot would be kept" in refused.output
     assert "give --yes" in str(refused.exception)
     assert world.documents == {REGION: [], DR: []}
 
@@ -206,7 +206,7 @@ def test_a_push_with_wider_limits_shows_what_was_refused_before_and_would_go(
     document.write_text(
         DOCUMENT.replace("keep_last: 3", "keep_last: 1").replace("{keep_last: 1}}]", "{keep_last: 3}}]"), encoding="utf-8"
     )
-    assert "3  snapshots more would go" in policy("push", str(document)).output
+    assert "3  more snapshots would be deleted" in policy("push", str(document)).output
 
 
 def test_a_push_to_a_region_without_a_stack_is_refused(world: World, document: Path) -> None:
@@ -233,7 +233,7 @@ def test_a_rollback_puts_a_former_version_in_force_as_a_new_one(world: World, do
 
 def test_removing_puts_the_parameters_in_force_again(world: World, document: Path) -> None:
     policy("push", str(document), "--yes")
-    assert "1  snapshot more would go" in policy("remove", "--yes").output
+    assert "1  more snapshot would be deleted" in policy("remove", "--yes").output
     assert [texts[-1] for texts in world.documents.values()] == [NOTHING, NOTHING]
     assert "# stack parameters" in policy("show").output
     assert policy("history").output.splitlines() == [
@@ -243,7 +243,7 @@ def test_removing_puts_the_parameters_in_force_again(world: World, document: Pat
 
 
 def test_the_history_says_that_nothing_was_ever_pushed(world: World) -> None:
-    assert policy("history").output == "no document was ever pushed: the stacks' parameters are the policy\n"
+    assert policy("history").output == "no document is in force: the stacks' parameters are the policy\n"
 
 
 def test_the_history_marks_for_a_machine_which_version_is_in_force(world: World, document: Path) -> None:

@@ -39,6 +39,6 @@ def test_volumes_that_no_policy_governs_any_more_are_counted_apart() -> None:
         "2  volumes under another policy",
         "vol-0a from gold to silver",
         "vol-0b from none to silver",
-        "1  volume under no policy any more",
+        "1  volume no longer under a policy",
         "vol-0c from gold",
     ]

@@ -13,7 +13,7 @@ from snapkeep.cli.commands.plan import app as plan_app
 from snapkeep.cli.commands.policy import app as policy_app
 from support.several_regions import DOCUMENT, FAR, NEAR, PRIMARY, Account, install
 
-KEPT = "us-west-2: nothing is copied there any more; it is told so, and keeps every copy that it has"
+KEPT = "us-west-2: nothing is copied there any more; the document is pushed there too, and every copy is kept"
 
 
 def copying_to(*regions: str) -> dict[str, Any]:
@@ -124,14 +124,14 @@ def test_a_dropped_region_that_is_away_holds_nobody_up_and_is_named_until_a_push
     pushed = policy("push", str(near_alone), "--yes")
     assert pushed.exit_code == 1
     assert pushed.stderr.startswith("us-west-2 could not be read: Could not connect")
-    assert "it goes by its former document until a push reaches it" in pushed.stderr
+    assert "its former document is in force until a push reaches it" in pushed.stderr
     assert said(account) == {PRIMARY: [NEAR], NEAR: [NEAR], FAR: [NEAR, FAR]}
     account.away.clear()
     account.world.bring_region_back(FAR)
     again = policy("push", str(near_alone), "--yes")
     assert again.exit_code == 0
     assert said(account)[FAR] == [NEAR]
-    assert policy("push", str(near_alone), "--yes").stdout.count("says this already") == 3
+    assert policy("push", str(near_alone), "--yes").stdout.count("is this document already") == 3
 
 
 def test_a_dropped_region_whose_stack_is_gone_concerns_nobody(account: Account, near_alone: Path) -> None:
