@@ -28,7 +28,7 @@ THROTTLED = frozenset(
 )
 """EC2 developer guide, "Request throttling"; the other services' names from their service models.
 
-A service that is asked too often for its key says so under names of its own, which botocore does not try again by itself.
+A service that is throttled by KMS says so under names of its own, which botocore does not retry by itself.
 """
 
 COPY_QUOTA = frozenset({"ResourceLimitExceeded", "ConcurrentSnapshotLimitExceeded", "PendingSnapshotLimitExceeded"})
@@ -43,17 +43,17 @@ SERVER_FAULT = 500
 
 
 def code_of(error: ClientError) -> str:
-    """Given a client error, return AWS's code."""
+    """Return AWS's error code."""
     return str(error.response.get("Error", {}).get("Code", ""))
 
 
 def message_of(error: ClientError) -> str:
-    """Given a client error, return AWS's message."""
+    """Return AWS's error message."""
     return str(error.response.get("Error", {}).get("Message", ""))
 
 
 def translate(error: Exception, doing: str) -> SnapkeepError:
-    """Given an error of botocore's and what was being done, return ours."""
+    """Return our error for one of botocore's; `doing` names the call."""
     if not isinstance(error, ClientError):
         return AwsUnavailable(f"{doing}: {error}")
     code, text = code_of(error), f"{doing}: {code_of(error)}: {message_of(error)}"
@@ -71,7 +71,7 @@ def translate(error: Exception, doing: str) -> SnapkeepError:
 
 @contextmanager
 def translated(doing: str) -> Iterator[None]:
-    """Run what is inside; raise our error instead of botocore's, with what was being done."""
+    """Raise our errors instead of botocore's; `doing` names the call."""
     try:
         yield
     except (ClientError, BotoCoreError) as error:

@@ -1,4 +1,4 @@
-"""Audit lines out of the functions' logs."""
+"""Audit lines in the functions' CloudWatch logs."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ class CloudWatchAudit:
         self._groups = groups
 
     def lines(self, about: str, since: datetime) -> list[AuditLine]:
-        """Given an id and a time, return the audit lines since then that name it, oldest first."""
-        found = [line for group in self._groups for line in self._of_group(group, about, since)]
-        return sorted(found, key=lambda line: line.at)
+        """Return the audit lines since a time that name an id, oldest first."""
+        lines = (line for group in self._groups for line in self._of_group(group, about, since))
+        return sorted(lines, key=lambda line: line.at)
 
     def _of_group(self, group: str, about: str, since: datetime) -> Iterator[AuditLine]:
         request: dict[str, Any] = {

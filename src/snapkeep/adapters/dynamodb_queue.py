@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
 BY_STATE, BY_VOLUME = "by-state", "by-volume"
 LEASE = "lease#dispatch"
-DUE_NO_MORE = "finished"
-"""How the order of a finished entry begins: after every moment, so that what is still to come is read without it."""
-FINISHED_KEPT = timedelta(days=30)
+NOT_DUE = "finished"
+"""Start of a settled entry's sort key: it sorts after every moment, so that open entries are read without settled ones."""
+SETTLED_KEPT = timedelta(days=30)
 _CONDITION_FAILED = "ConditionalCheckFailedException"
 
 
@@ -50,17 +50,17 @@ class DynamoDbQueue:
         return self._put(replace(entry, version=1), "attribute_not_exists(pk)", {})
 
     def write(self, entry: QueueEntry) -> QueueEntry:
-        """Write an entry that was read. Return it with its new version. Raise EntryChanged if somebody wrote it since."""
+        """Write an entry that was read. Return it with its new version. Raise EntryChanged if it was written since."""
         read = {":read": {"N": str(entry.version)}}
         return self._put(replace(entry, version=entry.version + 1), "version = :read", read)
 
     def get(self, key: str) -> QueueEntry:
         """Return the entry, read consistently. Raise EntryNotFound if there is none."""
         with translated(f"get_item of {self._table} in {self._region}"):
-            found = self._client.get_item(TableName=self._table, Key={"pk": {"S": key}}, ConsistentRead=True)
-        if "Item" not in found:
+            answer = self._client.get_item(TableName=self._table, Key={"pk": {"S": key}}, ConsistentRead=True)
+        if "Item" not in answer:
             raise EntryNotFound(f"{self._table} in {self._region} has no entry {key}")
-        return _entry(found["Item"])
+        return _entry(answer["Item"])
 
     def most_urgent(self, count: int) -> list[QueueEntry]:
         """Return up to `count` waiting entries, earliest latest start first."""
@@ -76,13 +76,13 @@ class DynamoDbQueue:
 
     def open_entries(self, volume_id: str) -> list[QueueEntry]:
         """Return the entries of a source volume whose copies wait or run, earliest due first."""
-        condition = "volume_id = :volume AND due < :finished"
-        values = {":volume": {"S": volume_id}, ":finished": {"S": DUE_NO_MORE}}
-        found = self._query(BY_VOLUME, condition, values)
-        return [entry for entry in found if entry.state not in SETTLED]  # those of earlier versions stand among them
+        condition = "volume_id = :volume AND due < :not_due"
+        values = {":volume": {"S": volume_id}, ":not_due": {"S": NOT_DUE}}
+        entries = self._query(BY_VOLUME, condition, values)
+        return [entry for entry in entries if entry.is_open]  # earlier versions gave settled entries a moment to sort by
 
     def take_lease(self, holder: str, now: datetime, seconds: int) -> bool:
-        """Take the lease if it is free or has expired. If not, leave word that there is more to do, and return False."""
+        """Take the lease if it is free or has expired. If not, ask its holder to go on, and return False."""
         expires = format_time(now + timedelta(seconds=seconds))
         item = {"pk": {"S": LEASE}, "holder": {"S": holder}, "expires_at": {"S": expires}, "again": {"BOOL": False}}
         free = "attribute_not_exists(pk) OR expires_at < :now"
@@ -101,7 +101,7 @@ class DynamoDbQueue:
         return False
 
     def release_lease(self, holder: str) -> bool:
-        """Give the lease back. If word was left that there is more to do, keep it and return False."""
+        """Give the lease back. If another dispatcher asked its holder to go on, keep it and return False."""
         key = {"pk": {"S": LEASE}}
         mine = {":me": {"S": holder}, ":no": {"BOOL": False}}
         with translated(f"the lease in {self._table}"):
@@ -127,7 +127,7 @@ class DynamoDbQueue:
         return entry
 
     def _conditionally(self, operation: str, **request: Any) -> bool:
-        """Call; return whether the condition held."""
+        """Call an operation; return whether its condition held."""
         try:
             getattr(self._client, operation)(TableName=self._table, **request)
         except ClientError as error:
@@ -166,22 +166,22 @@ class DynamoDbQueue:
 
 
 def _item(entry: QueueEntry) -> dict[str, Any]:
-    finished = entry.state in SETTLED
+    settled = entry.state in SETTLED
     item: dict[str, Any] = {
         "pk": {"S": entry.key},
         "state": {"S": str(entry.state)},
-        "due": {"S": f"{DUE_NO_MORE} {format_time(entry.due)}" if finished else format_time(entry.due)},
+        "due": {"S": f"{NOT_DUE} {format_time(entry.due)}" if settled else format_time(entry.due)},
         "volume_id": {"S": entry.request.origin.volume_id},
         "version": {"N": str(entry.version)},
         "entry": {"S": json.dumps(entry_to_json(entry), separators=(",", ":"))},
     }
-    if finished:
-        item["expires_at_epoch"] = {"N": str(int((max(entry.not_before, entry.enqueued_at) + FINISHED_KEPT).timestamp()))}
+    if settled:
+        item["expires_at_epoch"] = {"N": str(int((max(entry.not_before, entry.enqueued_at) + SETTLED_KEPT).timestamp()))}
     return item
 
 
 def _entry(item: Mapping[str, Any]) -> QueueEntry:
-    """The entry in an item. Raise InvalidConfiguration, naming the item, if it is none that this version reads."""
+    """Return the entry in an item. Raise InvalidConfiguration, naming the item, if this version cannot read it."""
     try:
         return entry_from_json(json.loads(item["entry"]["S"]), int(item["version"]["N"]))
     except (KeyError, TypeError, ValueError) as error:

@@ -1,4 +1,4 @@
-"""Who else can read a region's snapshots."""
+"""Reads which other accounts can read a region's snapshots."""
 
 from __future__ import annotations
 
@@ -32,17 +32,17 @@ class Ec2Exposure:
     def public_snapshots(self) -> list[str]:
         """Return the ids of this account's snapshots that everybody can read."""
         query: dict[str, Any] = {"OwnerIds": ["self"], "RestorableByUserIds": [EVERYBODY], "MaxResults": PAGE}
-        found: list[str] = []
+        snapshot_ids: list[str] = []
         while True:
             with translated("describe_snapshots that are public"):
                 page = self._client.describe_snapshots(**query)
-            found += [item["SnapshotId"] for item in page.get("Snapshots", [])]
+            snapshot_ids += [item["SnapshotId"] for item in page.get("Snapshots", [])]
             if not page.get("NextToken"):
-                return found
+                return snapshot_ids
             query["NextToken"] = page["NextToken"]
 
     def shared_with(self, snapshot_ids: Collection[str]) -> dict[str, tuple[str, ...]]:
-        """Given snapshot ids, return for each that is shared the accounts that can read it; one that is gone is none."""
+        """Return the accounts that can read each shared snapshot; a deleted snapshot is shared with none."""
         shared = {snapshot_id: self._accounts(snapshot_id) for snapshot_id in snapshot_ids}
         return {snapshot_id: accounts for snapshot_id, accounts in shared.items() if accounts}
 
@@ -54,4 +54,6 @@ class Ec2Exposure:
                 if code_of(error) in GONE:
                     return ()
                 raise
-        return tuple(sorted(one["UserId"] for one in answer.get("CreateVolumePermissions", []) if one.get("UserId")))
+        return tuple(
+            sorted(permission["UserId"] for permission in answer.get("CreateVolumePermissions", []) if permission.get("UserId"))
+        )

@@ -1,4 +1,4 @@
-"""What AMIs and locks hold in a region, remembered for a short while, so that a burst of runs lists it once."""
+"""AMIs and locks of a region, cached for a short while, so that a burst of runs lists them once."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from snapkeep.usecases.ports import Clock
 
 
 class RecentGuards:
-    """`Guards` from listings at most `good_for` old.
+    """`DeletionGuards` from listings at most `good_for` old.
 
     Between a look and the deletion time passes in any case; what is locked or used meanwhile, AWS itself refuses to delete.
     """
@@ -24,14 +24,14 @@ class RecentGuards:
         self._locks: dict[str, str] = {}
 
     def images_using(self, snapshot_ids: Collection[str]) -> dict[str, tuple[str, ...]]:
-        """Given snapshot ids, return the AMIs that use each."""
+        """Return the AMIs that use each snapshot."""
         self._refresh()
-        return {one: self._images[one] for one in snapshot_ids if one in self._images}
+        return {id_: self._images[id_] for id_ in snapshot_ids if id_ in self._images}
 
     def locks(self, snapshot_ids: Collection[str]) -> dict[str, str]:
-        """Given snapshot ids, return for each locked one until when."""
+        """Return for each locked snapshot until when."""
         self._refresh()
-        return {one: self._locks[one] for one in snapshot_ids if one in self._locks}
+        return {id_: self._locks[id_] for id_ in snapshot_ids if id_ in self._locks}
 
     def _refresh(self) -> None:
         now = self._clock.now()

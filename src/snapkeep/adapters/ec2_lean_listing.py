@@ -32,13 +32,13 @@ OPERATION = "DescribeSnapshots"
 API_VERSION = "2016-11-15"
 ATTEMPTS = 8
 ATTEMPTS_WITHOUT_ANSWER = 3
-"""A region that does not answer is said to be out of reach soon: somebody looks at the screen."""
+"""A person waits for the answer: an unreachable region is reported soon."""
 READ_SECONDS = 60
 LONGEST_PAUSE_SECONDS = 20.0
 CLIENT_FAULT = 400
 
 Read = Callable[[ET.Element], Any]
-"""Given a field's element, returns its value as boto3 has it."""
+"""Returns the value of a field's element as boto3 has it."""
 
 
 class LeanEc2Client:
@@ -63,9 +63,11 @@ class LeanEc2Client:
         return getattr(self._client, name)
 
     def describe_snapshots(self, **query: Any) -> dict[str, Any]:
-        """Given OwnerIds, SnapshotIds, Filters, MaxResults, NextToken, return a page as boto3 does, less what we never read.
+        """Return a page as boto3 does, without the fields that we never read.
 
-        Raise ClientError, or what botocore raises when AWS cannot be reached: after retries with back-off and full jitter.
+        `query` may have OwnerIds, SnapshotIds, Filters, MaxResults and NextToken.
+
+        After retries with back-off and full jitter, raise ClientError, or what botocore raises when AWS is unreachable.
         """
         body = urlencode(list(_fields(query)))
         for attempt in range(ATTEMPTS):
@@ -88,7 +90,7 @@ class LeanEc2Client:
 
 
 def parse_page(content: bytes) -> dict[str, Any]:
-    """Given the body of a DescribeSnapshots answer, return its snapshots and NextToken as boto3 names them."""
+    """Return the snapshots and NextToken of a DescribeSnapshots answer as boto3 names them."""
     root = ET.fromstring(content)  # noqa: S314 - AWS's answer to a signed request
     namespace = root.tag.partition("}")[0] + "}" if root.tag.startswith("{") else ""
     readers = _readers(namespace)
@@ -100,18 +102,18 @@ def parse_page(content: bytes) -> dict[str, Any]:
 
 
 def _snapshot(item: ET.Element, readers: Mapping[str, tuple[str, Read]]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+    snapshot: dict[str, Any] = {}
     for field in item:
         known = readers.get(field.tag)
         if known:
             name, read = known
-            found[name] = read(field)
-    return found
+            snapshot[name] = read(field)
+    return snapshot
 
 
 @cache
 def _readers(namespace: str) -> dict[str, tuple[str, Read]]:
-    """Given the namespace of an answer, return for each element that we read its name in boto3 and what reads it."""
+    """Return for each element that we read its name in boto3 and its reader."""
     names_of_tags = {f"{namespace}key": "Key", f"{namespace}value": "Value"}
 
     def tags(field: ET.Element) -> list[dict[str, str]]:
@@ -158,7 +160,7 @@ def _number(field: ET.Element) -> int:
 
 
 def _fields(query: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Given a query, return its form fields in EC2's query protocol: lists are numbered from 1, their names singular."""
+    """Return a query's form fields in EC2's query protocol: lists are numbered from 1, their names singular."""
     yield "Action", OPERATION
     yield "Version", API_VERSION
     for name, value in query.items():
@@ -174,11 +176,11 @@ def _fields(query: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         elif name in ("MaxResults", "NextToken"):
             yield name, str(value)
         else:
-            raise TypeError(f"describe_snapshots is not asked with {name} here")
+            raise TypeError(f"describe_snapshots does not support {name} here")
 
 
 def _attempts(error: Exception) -> int:
-    """How often a request is tried that ends so: once, unless the same request may succeed a little later."""
+    """Return how often a request that fails so is tried: once, unless the same request may succeed later."""
     if not isinstance(error, ClientError):
         return ATTEMPTS_WITHOUT_ANSWER
     status: int = error.response["ResponseMetadata"]["HTTPStatusCode"]

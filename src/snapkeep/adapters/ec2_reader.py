@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from snapkeep.adapters.aws_errors import GONE, code_of, translate
-from snapkeep.domain import tag_names as tagnames
-from snapkeep.domain import tags as ledger
 from snapkeep.domain.model import Snapshot, SnapshotState, Volume, VolumeRole
+from snapkeep.domain.tag_names import MANAGED, ORIGINAL_VOLUME, SOURCE_SNAPSHOT
+from snapkeep.domain.tags import origin_of, tells_of_copy
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
@@ -23,7 +23,7 @@ FILTER_VALUES = 200
 LOCK_PAGE = 1000
 """MaxResults of DescribeLockedSnapshots: 5 to 1000 (botocore: ec2 2016-11-15)."""
 ROOT_DEVICES = frozenset({"/dev/sda1", "/dev/xvda"})
-"""What AWS reserves for the root volume (EC2 user guide, "Device names for volumes on Amazon EC2 instances")."""
+"""Device names that AWS reserves for the root volume (EC2 user guide, "Device names for volumes on Amazon EC2 instances")."""
 
 
 class Ec2Reader:
@@ -39,41 +39,41 @@ class Ec2Reader:
         return self._region
 
     def volumes(self, volume_ids: Collection[str]) -> dict[str, Volume]:
-        """Given volume ids, return those that exist, by id. A filter, unlike `VolumeIds`, passes over those that do not."""
-        found = chain.from_iterable(self._volumes([_filter("volume-id", ids)]) for ids in batches(volume_ids))
-        return {volume.id: volume for volume in found}
+        """Return the volumes that exist, by id. A filter, unlike `VolumeIds`, passes over those that do not."""
+        volumes = chain.from_iterable(self._volumes([_filter("volume-id", ids)]) for ids in batches(volume_ids))
+        return {volume.id: volume for volume in volumes}
 
     def all_volumes(self) -> Iterator[Volume]:
         """Return every volume of the region."""
         return self._volumes([])
 
     def snapshots(self, snapshot_ids: Collection[str]) -> dict[str, Snapshot]:
-        """Given snapshot ids, return those that exist, by id."""
-        found = chain.from_iterable(self._snapshots([_filter("snapshot-id", ids)]) for ids in batches(snapshot_ids))
-        return {snapshot.id: snapshot for snapshot in found}
+        """Return the snapshots that exist, by id."""
+        snapshots = chain.from_iterable(self._snapshots([_filter("snapshot-id", ids)]) for ids in batches(snapshot_ids))
+        return {snapshot.id: snapshot for snapshot in snapshots}
 
     def owner_of(self, snapshot_id: str) -> str:
-        """Given a snapshot's id, return the account that owns it, which may be another one; empty if nobody shows it to us.
+        """Return the account that owns a snapshot, which may be another one; empty if we cannot see the snapshot.
 
         By id, not by filter: a filter without an owner would go through every public snapshot of the region.
         """
-        found = self._pages("describe_snapshots", "Snapshots", {"SnapshotIds": [snapshot_id]})
-        return next((str(item["OwnerId"]) for item in found), "")
+        items = self._pages("describe_snapshots", "Snapshots", {"SnapshotIds": [snapshot_id]})
+        return next((str(item["OwnerId"]) for item in items), "")
 
     def snapshots_of_volume(self, volume_id: str) -> list[Snapshot]:
-        """Given a volume of this region, return all its snapshots made here, in any state."""
+        """Return all snapshots of a volume of this region that were made here, in any state."""
         return list(self._snapshots([_filter("volume-id", [volume_id])]))
 
     def copies_of_volume(self, volume_id: str) -> list[Snapshot]:
-        """Given a source volume of any region, return the copies of its snapshots here, ours and the original system's."""
-        found = self._snapshots([_filter(f"tag:{tagnames.ORIGINAL_VOLUME}", [volume_id])])
-        return [snapshot for snapshot in found if snapshot.is_copy and snapshot.origin.volume_id == volume_id]
+        """Return the copies here of a source volume's snapshots, ours and the original system's."""
+        tagged = self._snapshots([_filter(f"tag:{ORIGINAL_VOLUME}", [volume_id])])
+        return [snapshot for snapshot in tagged if snapshot.is_copy and snapshot.origin.volume_id == volume_id]
 
     def copies_of_snapshots(self, snapshot_ids: Collection[str]) -> list[Snapshot]:
-        """Given source snapshots' ids, return their copies here, by tag, in any state."""
-        name = f"tag:{tagnames.SOURCE_SNAPSHOT}"
-        found = chain.from_iterable(self._snapshots([_filter(name, ids)]) for ids in batches(snapshot_ids))
-        return [snapshot for snapshot in found if snapshot.is_copy]
+        """Return the copies here of source snapshots, by tag, in any state."""
+        name = f"tag:{SOURCE_SNAPSHOT}"
+        tagged = chain.from_iterable(self._snapshots([_filter(name, ids)]) for ids in batches(snapshot_ids))
+        return [snapshot for snapshot in tagged if snapshot.is_copy]
 
     def all_snapshots(self) -> Iterator[Snapshot]:
         """Return every snapshot that the account owns in the region."""
@@ -81,26 +81,24 @@ class Ec2Reader:
 
     def copies_in_flight(self) -> list[Snapshot]:
         """Return every pending copy in this region, whoever made it."""
-        return [one for one in self._snapshots([_filter("status", ["pending"])]) if one.is_copy]
+        return [snapshot for snapshot in self._snapshots([_filter("status", ["pending"])]) if snapshot.is_copy]
 
     def images_using(self, snapshot_ids: Collection[str]) -> dict[str, tuple[str, ...]]:
-        """Given snapshot ids, return the AMIs that use each; disabled ones hold their snapshots too.
+        """Return the AMIs that use each snapshot; disabled AMIs hold their snapshots too.
 
         More ids than one filter takes: the account's AMIs are listed instead, which are far fewer than its snapshots.
         """
-        request = set(snapshot_ids)
-        if not request:
+        asked = set(snapshot_ids)
+        if not asked:
             return {}
-        users = self._images(
-            [_filter("block-device-mapping.snapshot-id", sorted(request))] if len(request) <= FILTER_VALUES else []
-        )
-        return {snapshot_id: images for snapshot_id, images in users.items() if snapshot_id in request}
+        users = self._images([_filter("block-device-mapping.snapshot-id", sorted(asked))] if len(asked) <= FILTER_VALUES else [])
+        return {snapshot_id: images for snapshot_id, images in users.items() if snapshot_id in asked}
 
     def locks(self, snapshot_ids: Collection[str]) -> dict[str, str]:
-        """Given snapshot ids, return for each locked one until when; a lock that has expired is none."""
-        request = set(snapshot_ids)
-        locked = self.all_locks() if request else {}
-        return {snapshot_id: until for snapshot_id, until in locked.items() if snapshot_id in request}
+        """Return for each locked snapshot until when; a lock that has expired is none."""
+        asked = set(snapshot_ids)
+        locked = self.all_locks() if asked else {}
+        return {snapshot_id: until for snapshot_id, until in locked.items() if snapshot_id in asked}
 
     def all_images(self) -> dict[str, tuple[str, ...]]:
         """Return the AMIs of this account that use each snapshot of the region."""
@@ -108,12 +106,12 @@ class Ec2Reader:
 
     def all_locks(self) -> dict[str, str]:
         """Return for each locked snapshot of the region until when, in words."""
-        found: dict[str, str] = {}
+        locks: dict[str, str] = {}
         for lock in self._pages("describe_locked_snapshots", "Snapshots", {"MaxResults": LOCK_PAGE}):
             if lock.get("LockState") != "expired":
                 expires = lock.get("LockExpiresOn")
-                found[lock["SnapshotId"]] = f"{expires:%Y-%m-%d %H:%M} UTC" if expires else "somebody unlocks it"
-        return found
+                locks[lock["SnapshotId"]] = f"{expires:%Y-%m-%d %H:%M} UTC" if expires else "somebody unlocks it"
+        return locks
 
     def _images(self, filters: list[Mapping[str, Any]]) -> dict[str, tuple[str, ...]]:
         users: dict[str, set[str]] = {}
@@ -151,7 +149,7 @@ class Ec2Reader:
 
 
 def batches(ids: Collection[str]) -> Iterator[list[str]]:
-    """Given ids, return them sorted, in lists that one filter takes."""
+    """Return ids sorted, in lists that one filter takes."""
     ordered = sorted(ids)
     for first in range(0, len(ordered), FILTER_VALUES):
         yield ordered[first : first + FILTER_VALUES]
@@ -162,12 +160,12 @@ def _filter(name: str, values: Sequence[str]) -> Mapping[str, Any]:
 
 
 def tags_from(item: Mapping[str, Any]) -> dict[str, str]:
-    """Given a described resource, return its tags as a dict."""
+    """Return a described resource's tags as a dict."""
     return {tag["Key"]: tag.get("Value", "") for tag in item.get("Tags") or ()}
 
 
 def snapshot_from(item: Mapping[str, Any], region: str) -> Snapshot:
-    """Given a snapshot as EC2 describes it, return ours.
+    """Return the snapshot that EC2 describes.
 
     A copy has an arbitrary volume id (EBS user guide, "Copy a snapshot": such as vol-ffff or vol-ffffffff) and a
     TransferType (botocore: ec2 2016-11-15, Snapshot). Tags alone make no copy: a volume that is made from a copy, and its
@@ -178,11 +176,11 @@ def snapshot_from(item: Mapping[str, Any], region: str) -> Snapshot:
     """
     tags, description = tags_from(item), item.get("Description", "")
     volume_id = item.get("VolumeId", "")
-    is_copy = bool(item.get("TransferType")) or is_arbitrary(volume_id) or ledger.tells_of_copy(tags, description)
-    told = (tags, description) if is_copy else ({}, "")
-    origin = ledger.origin_of(item["SnapshotId"], region, volume_id, item["StartTime"], *told)
+    is_copy = bool(item.get("TransferType")) or is_arbitrary(volume_id) or tells_of_copy(tags, description)
+    evidence = (tags, description) if is_copy else ({}, "")
+    origin = origin_of(item["SnapshotId"], region, volume_id, item["StartTime"], *evidence)
     if is_copy and origin.region == region:
-        tags.pop(tagnames.MANAGED, None)
+        tags.pop(MANAGED, None)
     return Snapshot(
         id=item["SnapshotId"],
         region=region,
@@ -206,7 +204,7 @@ def is_arbitrary(volume_id: str) -> bool:
 
 
 def volume_from(item: Mapping[str, Any], region: str) -> Volume:
-    """Given a volume as EC2 describes it, return ours. Its role follows from the device name that it is attached under."""
+    """Return the volume that EC2 describes. Its role follows from the device name that it is attached under."""
     attachments = item.get("Attachments") or ()
     devices = {attachment.get("Device", "") for attachment in attachments}
     attached_as = VolumeRole.ROOT if devices & ROOT_DEVICES else VolumeRole.DATA

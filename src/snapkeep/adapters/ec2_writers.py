@@ -22,7 +22,7 @@ KEY_FAULTS = frozenset(
 
 
 def tag_list(tags: Mapping[str, str]) -> list[Any]:
-    """Given tags as a dict, return them as AWS lists them."""
+    """Return tags as AWS lists them."""
     return [{"Key": key, "Value": value} for key, value in sorted(tags.items())]
 
 

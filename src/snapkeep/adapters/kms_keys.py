@@ -1,4 +1,4 @@
-"""Looks at KMS keys before a copy is made with one: CopySnapshot itself fails late and in silence (EBS user guide)."""
+"""Checks a KMS key before a copy is made with it: CopySnapshot itself fails late and in silence (EBS user guide)."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class KmsKeys:
         self._region = region
 
     def check(self, key: str) -> str:
-        """Given a key id, ARN or alias, return the key's ARN. Raise KeyNotUsable, naming the key and why.
+        """Return the ARN of a key given by id, ARN or alias. Raise KeyNotUsable, naming the key and why.
 
         Of the keys that AWS manages, EBS may use its own alone: each admits one service in its key policy (KMS developer
         guide, "AWS managed keys").
@@ -35,21 +35,21 @@ class KmsKeys:
         named_region = key.split(":")[3] if key.startswith("arn:") and key.count(":") > 4 else self._region  # noqa: PLR2004
         if named_region != self._region:
             raise KeyNotUsable(f"key {key} is in {named_region}; a copy to {self._region} needs a key of {self._region}")
-        found = self._described(key)
-        if found.get("KeyManager") == "AWS" and key != OF_EBS and found["Arn"] != self._described(OF_EBS)["Arn"]:
+        metadata = self._described(key)
+        if metadata.get("KeyManager") == "AWS" and key != OF_EBS and metadata["Arn"] != self._described(OF_EBS)["Arn"]:
             raise KeyNotUsable(
                 f"key {key} in {self._region} is an AWS managed key of another service than EBS; "
                 f"name a customer managed key, or none: then EBS takes the region's default"
             )
-        state = found.get("KeyState", "Enabled")
+        state = metadata.get("KeyState", "Enabled")
         if state != "Enabled":
             raise KeyNotUsable(f"key {key} in {self._region} is {state}; enable it, or name another one")
         if (
-            found.get("KeyUsage", "ENCRYPT_DECRYPT") != "ENCRYPT_DECRYPT"
-            or found.get("KeySpec", "SYMMETRIC_DEFAULT") != "SYMMETRIC_DEFAULT"
+            metadata.get("KeyUsage", "ENCRYPT_DECRYPT") != "ENCRYPT_DECRYPT"
+            or metadata.get("KeySpec", "SYMMETRIC_DEFAULT") != "SYMMETRIC_DEFAULT"
         ):
             raise KeyNotUsable(f"key {key} in {self._region} is no symmetric encryption key; EBS takes no other")
-        return str(found["Arn"])
+        return str(metadata["Arn"])
 
     def _described(self, key: str) -> Mapping[str, Any]:
         try:

@@ -38,8 +38,10 @@ class SqsMessages:
             yield from messages
 
     def delete(self, receipts: Sequence[str]) -> None:
-        """Given receipts, delete their messages. Raise AwsThrottled, AwsUnavailable, AwsRefused."""
+        """Delete messages by their receipts. Raise AwsThrottled, AwsUnavailable, AwsRefused."""
         for first in range(0, len(receipts), BATCH):
-            batch: list[Any] = [{"Id": str(n), "ReceiptHandle": one} for n, one in enumerate(receipts[first : first + BATCH])]
+            batch: list[Any] = [
+                {"Id": str(n), "ReceiptHandle": receipt} for n, receipt in enumerate(receipts[first : first + BATCH])
+            ]
             with translated(f"delete_message_batch from {self._queue}"):
                 self._client.delete_message_batch(QueueUrl=self._queue_url, Entries=batch)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from snapkeep.adapters.aws_errors import translated
 from snapkeep.adapters.sqs_messages import SqsMessages
+from snapkeep.domain.json_values import to_json_values
 from snapkeep.domain.model import NEVER
-from snapkeep.domain.tags import format_time, parse_time
+from snapkeep.domain.tags import parse_time
 from snapkeep.usecases.notify import HeldNotice
 from snapkeep.usecases.ports import Notice
 
@@ -32,30 +34,22 @@ class SqsNotices:
 
     def add(self, notice: Notice) -> None:
         """Keep one notice for the next digest."""
-        body = {
-            "kind": notice.kind,
-            "cause": notice.cause[:CAUSE_KEPT],
-            "subject": notice.subject,
-            "detail": notice.detail[:CAUSE_KEPT],
-            "region": notice.region,
-            "at": format_time(notice.at),
-            "execution": notice.execution,
-        }
+        kept = replace(notice, cause=notice.cause[:CAUSE_KEPT], detail=notice.detail[:CAUSE_KEPT])
         with translated("send_message to the notices' queue"):
-            self._client.send_message(QueueUrl=self._queue_url, MessageBody=json.dumps(body))
+            self._client.send_message(QueueUrl=self._queue_url, MessageBody=json.dumps(to_json_values(kept)))
 
     def receive(self) -> Iterator[HeldNotice]:
-        """Return what is there, each once; what is not deleted comes back after the queue's visibility time-out."""
+        """Return the held notices, each once; those not deleted come back after the queue's visibility time-out."""
         for message in self._messages.receive(MOST_AT_ONCE):
             yield HeldNotice(_notice(message["Body"]), message["ReceiptHandle"])
 
     def delete(self, held: Sequence[HeldNotice]) -> None:
         """Delete what was published."""
-        self._messages.delete([one.receipt for one in held])
+        self._messages.delete([notice.receipt for notice in held])
 
 
 def _notice(body: str) -> Notice:
-    """The notice in a message. One that cannot be read, of another version say, is told as it is: it must not stop the rest."""
+    """Return the notice in a message. An unreadable one becomes a notice itself: it must not stop the rest."""
     try:
         data = json.loads(body)
         return Notice(**{**data, "at": parse_time(data["at"])})

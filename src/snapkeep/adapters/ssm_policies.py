@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from mypy_boto3_ssm.type_defs import TagTypeDef
 
 SYSTEM_TAG = "snapkeep:system"
-"""What everything of one system carries, as the templates tag it."""
+"""Tag of all resources of one system, as in the templates."""
 
 
 class SsmPolicyStore:
@@ -35,14 +35,14 @@ class SsmPolicyStore:
     def current(self) -> StoredDocument:
         """Return the newest version. Raise DocumentAbsent if there is none, AwsUnavailable, AwsThrottled or AwsRefused."""
         try:
-            found = self._client.get_parameter(Name=self._name)["Parameter"]
+            parameter = self._client.get_parameter(Name=self._name)["Parameter"]
         except ClientError as error:
             if code_of(error) == "ParameterNotFound":
                 raise DocumentAbsent from error
             raise translate(error, f"get_parameter {self._name} in {self._region}") from error
         except BotoCoreError as error:
             raise translate(error, f"get_parameter {self._name} in {self._region}") from error
-        stored = StoredDocument(found["Version"], found["Value"], found["LastModifiedDate"])
+        stored = StoredDocument(parameter["Version"], parameter["Value"], parameter["LastModifiedDate"])
         if stored.says_nothing:
             raise DocumentAbsent
         return stored
@@ -53,8 +53,10 @@ class SsmPolicyStore:
         try:
             for page in self._client.get_paginator("get_parameter_history").paginate(Name=self._name):
                 versions += [
-                    StoredDocument(one["Version"], one["Value"], one["LastModifiedDate"], one.get("LastModifiedUser", ""))
-                    for one in page["Parameters"]
+                    StoredDocument(
+                        version["Version"], version["Value"], version["LastModifiedDate"], version.get("LastModifiedUser", "")
+                    )
+                    for version in page["Parameters"]
                 ]
         except ClientError as error:
             if code_of(error) == "ParameterNotFound":

@@ -28,20 +28,22 @@ class RunHistory:
 
         At most `most` executions are read.
         """
-        found: list[ExecutionSummary] = []
-        looked = 0
+        summaries: list[ExecutionSummary] = []
+        read = 0
         for run in self._listed():
             since = (run["startDate"] - around).total_seconds()
-            if since < -EARLIER_SECONDS or looked >= self._most:
+            if since < -EARLIER_SECONDS or read >= self._most:
                 break
             if since > LATER_SECONDS:
                 continue
-            looked += 1
+            read += 1
             with translated("describe_execution"):
-                whole = self._client.describe_execution(executionArn=run["executionArn"])
-            if any(word in whole.get("input", "") for word in words):
-                found.append(ExecutionSummary(run["executionArn"], whole["status"], run["startDate"], whole.get("stopDate")))
-        return found
+                execution = self._client.describe_execution(executionArn=run["executionArn"])
+            if any(word in execution.get("input", "") for word in words):
+                summaries.append(
+                    ExecutionSummary(run["executionArn"], execution["status"], run["startDate"], execution.get("stopDate"))
+                )
+        return summaries
 
     def _listed(self) -> Iterator[Any]:
         request: dict[str, Any] = {"stateMachineArn": self._arn, "maxResults": 200}

@@ -29,11 +29,11 @@ class StepFunctionsTaskTokens:
         self._encode = encode
 
     def send_success(self, region: str, token: str, output: CopyResult) -> bool:
-        """Answer with success. Return False if nobody waits any more."""
+        """Answer with success. Return False if the execution waits no more."""
         return self._send(region, "send_task_success", {"taskToken": token, "output": self._encode(output)})
 
     def send_failure(self, region: str, token: str, error: str, cause: str) -> bool:
-        """Answer with failure. Return False if nobody waits any more."""
+        """Answer with failure. Return False if the execution waits no more."""
         request = {"taskToken": token, "error": error[:ERROR_LIMIT], "cause": cause[:CAUSE_LIMIT]}
         return self._send(region, "send_task_failure", request)
 

@@ -23,7 +23,7 @@ CALLBACK = ".waitForTaskToken"
 ON_THE_WAY = frozenset({"TaskStarted", "TaskSubmitted"})
 TASK_ENDS = frozenset({"TaskSucceeded", "TaskFailed", "TaskTimedOut", "TaskStartFailed", "TaskSubmitFailed", "TaskStateAborted"})
 RUN_ENDS = frozenset({"ExecutionSucceeded", "ExecutionFailed", "ExecutionAborted", "ExecutionTimedOut", "ExecutionRedriven"})
-"""After these nobody waits with an earlier token: a redriven execution asks anew."""
+"""After these no earlier token is in use: a redriven execution calls again."""
 
 
 class WaitingExecutions:
@@ -43,7 +43,7 @@ class WaitingExecutions:
         return [RunUnderWay(run["executionArn"], run["startDate"]) for page in pages for run in page["executions"]]
 
     def waits(self, run: str) -> list[Wait]:
-        """Given an execution, return the copies that it waits for. Raise InvalidEvent if its history cannot be read."""
+        """Return the copies that an execution waits for. Raise InvalidEvent if its history cannot be read."""
         pages = self._pages("get_execution_history", executionArn=run, includeExecutionData=True)
         events = (event for page in pages for event in page["events"])
         return [self._wait(run, scheduled, submitted) for scheduled, submitted in open_callbacks(events)]
@@ -68,7 +68,7 @@ class WaitingExecutions:
 
 
 def open_callbacks(history: Iterable[Mapping[str, Any]]) -> list[tuple[Mapping[str, Any], Mapping[str, Any]]]:
-    """Given an execution's events, oldest first, return each call that waits for its token: as scheduled, and as submitted.
+    """Return each call that waits for its token, as scheduled and as submitted, from an execution's events, oldest first.
 
     The items of a Map run side by side; `previousEventId` says which event goes on with which (botocore: HistoryEvent).
     """

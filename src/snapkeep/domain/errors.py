@@ -20,7 +20,7 @@ class SnapshotFailed(SnapkeepError):
 
 
 class SnapshotGone(SnapkeepError):
-    """The snapshot that the event names is not there any more."""
+    """The snapshot does not exist any more."""
 
 
 class CopyFailed(SnapkeepError):
@@ -28,7 +28,7 @@ class CopyFailed(SnapkeepError):
 
 
 class CopyWrong(SnapkeepError):
-    """A copy completed, but is not what was asked for (size, encryption, key)."""
+    """A copy completed, but differs from its request (size, encryption, key)."""
 
 
 class PlanRefused(SnapkeepError):
@@ -40,7 +40,7 @@ class PlanStale(SnapkeepError):
 
 
 class AwsThrottled(SnapkeepError):
-    """AWS asked us to slow down (`RequestLimitExceeded` and its like). Retried with back-off and jitter."""
+    """AWS throttled the call (`RequestLimitExceeded` and others). Retried with back-off and jitter."""
 
 
 class AwsUnavailable(SnapkeepError):
@@ -80,4 +80,4 @@ class KeyNotUsable(SnapkeepError):
 
 
 RETRYABLE = (AwsThrottled, AwsUnavailable)
-"""What a state machine retries, next to Lambda's own service exceptions."""
+"""Errors that a state machine retries, beside Lambda's own service exceptions."""

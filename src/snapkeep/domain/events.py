@@ -1,7 +1,7 @@
-"""AWS's EBS events, with all three ARN shapes, turned into what happened.
+"""Parses AWS's EBS events, with all three ARN shapes.
 
 Sources: EBS user guide, "Amazon EventBridge events for Amazon EBS"; the generations of that page differ in ARN shapes
-and in the spelling of fields, so both are read leniently, and the envelope is asked before the ARN about the region.
+and in the spelling of fields, so both are read leniently, and the region is taken from the envelope rather than the ARN.
 """
 
 from __future__ import annotations
@@ -58,13 +58,13 @@ class CopyEnded:
 
 @dataclass(frozen=True, slots=True)
 class NotOurs:
-    """An event that asks nothing of us; `why` in words."""
+    """An event that Snapkeep ignores; `why` in words."""
 
     why: str
 
 
 def parse_arn(arn: str) -> Resource:
-    """Given an EBS ARN of any documented shape, return its id and region. Raise InvalidEvent for anything else.
+    """Return the id and region of an EBS ARN of any documented shape. Raise InvalidEvent for anything else.
 
     Shapes: `arn:aws:ec2::REGION:snapshot/ID`, `arn:aws:ec2:REGION::snapshot/ID`, `arn:aws:ec2:REGION:ACCOUNT:snapshot/ID`;
     partitions differ (`aws-cn`).
@@ -78,7 +78,7 @@ def parse_arn(arn: str) -> Resource:
 
 
 def parse_time(text: str) -> datetime:
-    """Given a time as events print it, return it in UTC. Raise InvalidEvent if it has no known form."""
+    """Return a time as events print it, in UTC. Raise InvalidEvent if it has no known form."""
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
@@ -94,7 +94,7 @@ def _parse_long_time(text: str) -> datetime:
 
 
 def parse_snapshot_event(event: Mapping[str, Any]) -> list[SnapshotEnded] | NotOurs:
-    """Given an event, return the snapshots that ended (a multi-volume set has several), or why it is not ours.
+    """Return the snapshots that ended (a multi-volume set has several), or why the event is not ours.
 
     Raise InvalidEvent, naming the field, when it is an event of a snapshot's end that cannot be read.
     """
@@ -108,7 +108,7 @@ def parse_snapshot_event(event: Mapping[str, Any]) -> list[SnapshotEnded] | NotO
 
 
 def parse_copy_event(event: Mapping[str, Any]) -> CopyEnded | NotOurs:
-    """Given an event, return the copy that ended, or why it is not ours. Raise InvalidEvent as above."""
+    """Return the copy that ended, or why the event is not ours. Raise InvalidEvent as above."""
     detail = _detail(event)
     kind = detail.get("event", "")
     if event.get("detail-type") != SNAPSHOT_NOTIFICATION or kind != "copySnapshot":

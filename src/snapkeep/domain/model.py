@@ -1,4 +1,4 @@
-"""The things that Snapkeep decides about: volumes, snapshots, where a copy came from, verdicts and plans."""
+"""Volumes, snapshots, origins of copies, verdicts and plans."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple
 
-from snapkeep.domain import tag_names as tagnames
+from snapkeep.domain.tag_names import MANAGED, POLICY
 
 NEVER = datetime.fromisoformat("0001-01-01T00:00:00+00:00")
 """Before every other moment: the start of what is not there."""
@@ -27,7 +27,7 @@ class SnapshotState(StrEnum):
 
 
 class VolumeRole(StrEnum):
-    """What a volume is to the instance that it is attached to."""
+    """The role of a volume on the instance that it is attached to."""
 
     ROOT = "root"
     DATA = "data"
@@ -72,7 +72,7 @@ class Lineage(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """An EBS snapshot or copy as EC2 describes it, with the origin that its tags tell.
+    """An EBS snapshot or copy as EC2 describes it, with the origin in its tags.
 
     `start_time` is EC2's own: for a copy it is when the *copy* started. Order by `origin.start_time`.
     """
@@ -97,12 +97,12 @@ class Snapshot:
 
     def managed_by(self, system: str) -> bool:
         """Whether this snapshot carries our tag (INV-01)."""
-        return self.tags.get(tagnames.MANAGED) == system
+        return self.tags.get(MANAGED) == system
 
     @property
     def policy(self) -> str:
         """The name of the policy that it was tagged with; empty when it has none."""
-        return self.tags.get(tagnames.POLICY, "")
+        return self.tags.get(POLICY, "")
 
 
 class Action(StrEnum):

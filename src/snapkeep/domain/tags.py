@@ -9,8 +9,19 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
-from snapkeep.domain import tag_names as tagnames
 from snapkeep.domain.model import CLOCK_SKEW, Origin, Snapshot, Volume
+from snapkeep.domain.tag_names import (
+    MANAGED,
+    ORIGINAL_NAME,
+    ORIGINAL_REGION,
+    ORIGINAL_VOLUME,
+    OWN_TAGS,
+    POLICY,
+    SOURCE_REGION,
+    SOURCE_SNAPSHOT,
+    SOURCE_START,
+    SOURCE_VOLUME,
+)
 
 TAG_LIMIT = 50
 """Tags per resource; `aws:` tags do not count, and cannot be written (botocore: CreateTags)."""
@@ -23,12 +34,12 @@ _ORIGINAL_DESCRIPTION = re.compile(
 
 
 def format_time(moment: datetime) -> str:
-    """Given an aware moment, return it as ISO 8601 in UTC (`2026-11-23T01:02:03.000Z`)."""
+    """Return an aware moment as ISO 8601 in UTC (`2026-11-23T01:02:03.000Z`)."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def parse_time(text: str) -> datetime:
-    """Given ISO 8601 with an offset or `Z`, return an aware moment in UTC. Raise ValueError if it is none, or past all years."""
+    """Return the aware moment, in UTC, of ISO 8601 with an offset or `Z`. Raise ValueError for anything else."""
     moment = datetime.fromisoformat(text)
     if moment.tzinfo is None:
         raise ValueError(f"'{text}' has no time zone; write 2026-11-23T01:02:03Z")
@@ -39,38 +50,38 @@ def parse_time(text: str) -> datetime:
 
 
 def tags_for_snapshot(system: str, policy: str, origin: Origin) -> dict[str, str]:
-    """Given a source snapshot's origin, return the tags that make it managed."""
+    """Return the tags that make a source snapshot managed."""
     return {
-        tagnames.ORIGINAL_NAME: f"{origin.volume_id}_{format_time(origin.start_time)}",
-        tagnames.ORIGINAL_VOLUME: origin.volume_id,
-        tagnames.MANAGED: system,
-        tagnames.POLICY: policy,
-        tagnames.SOURCE_VOLUME: origin.volume_id,
+        ORIGINAL_NAME: f"{origin.volume_id}_{format_time(origin.start_time)}",
+        ORIGINAL_VOLUME: origin.volume_id,
+        MANAGED: system,
+        POLICY: policy,
+        SOURCE_VOLUME: origin.volume_id,
     }
 
 
 def tags_for_copy(system: str, policy: str, origin: Origin) -> dict[str, str]:
-    """Given a copy's origin, return the tags that travel in the CopySnapshot call."""
+    """Return the tags of a copy in the CopySnapshot call."""
     return tags_for_snapshot(system, policy, origin) | {
-        tagnames.ORIGINAL_REGION: origin.region,
-        tagnames.SOURCE_REGION: origin.region,
-        tagnames.SOURCE_SNAPSHOT: origin.snapshot_id,
-        tagnames.SOURCE_START: format_time(origin.start_time),
+        ORIGINAL_REGION: origin.region,
+        SOURCE_REGION: origin.region,
+        SOURCE_SNAPSHOT: origin.snapshot_id,
+        SOURCE_START: format_time(origin.start_time),
     }
 
 
 def description_of_copy(origin: Origin) -> str:
-    """Given a copy's origin, return the description that travels in the CopySnapshot call; unlike tags it never changes."""
+    """Return the description of a copy in the CopySnapshot call; unlike tags it never changes."""
     return f"{_COPY_OF}{origin.snapshot_id} of {origin.volume_id} from {origin.region}]"
 
 
 def tells_of_copy(tags: Mapping[str, str], description: str) -> bool:
-    """Whether a snapshot is described as the copy that its tags tell of."""
-    return description.startswith(f"{_COPY_OF}{tags.get(tagnames.SOURCE_SNAPSHOT, '?')} ")
+    """Whether the description names the same source snapshot as the tags."""
+    return description.startswith(f"{_COPY_OF}{tags.get(SOURCE_SNAPSHOT, '?')} ")
 
 
 def carried_tags(own: Mapping[str, str], present: Mapping[str, str], volume: Volume | None) -> tuple[dict[str, str], list[str]]:
-    """Given our tags, those present on the snapshot and its volume, return all to write and the keys that did not fit.
+    """Return all tags to write to a snapshot, and the keys that did not fit: `own` ones, and those of its volume.
 
     Our tags always go in. `aws:*` tags cannot be written; the volume's tags never replace a tag that is there already, and
     ours are not carried from it: a volume that was made from a copy, with its tags, is no copy.
@@ -79,7 +90,7 @@ def carried_tags(own: Mapping[str, str], present: Mapping[str, str], volume: Vol
     used = {key for key in present if not key.startswith("aws:")} | set(own)
     left_out: list[str] = []
     for key, value in sorted((volume.tags if volume else {}).items()):
-        if key.startswith("aws:") or key in used or key in tagnames.OWN_TAGS:
+        if key.startswith("aws:") or key in used or key in OWN_TAGS:
             continue
         if len(used) >= TAG_LIMIT:
             left_out.append(key)
@@ -92,43 +103,43 @@ def carried_tags(own: Mapping[str, str], present: Mapping[str, str], volume: Vol
 def origin_of(
     snapshot_id: str, region: str, volume_id: str, start_time: datetime, tags: Mapping[str, str], description: str = ""
 ) -> Origin:
-    """Given what EC2 says of a copy, return its origin: from our tags, from the original system's, or its own.
+    """Return a copy's origin: from our tags, from the original system's, or its own.
 
-    Tags are copied along by people and tools. Of a snapshot that is no copy, ask without them.
+    People and tools copy tags along. For a snapshot that is no copy, leave them out.
     """
-    if tagnames.SOURCE_SNAPSHOT in tags:
+    if SOURCE_SNAPSHOT in tags:
         return Origin(
-            region=tags.get(tagnames.SOURCE_REGION, region),
-            volume_id=tags.get(tagnames.SOURCE_VOLUME) or tags.get(tagnames.ORIGINAL_VOLUME, volume_id),
-            snapshot_id=tags[tagnames.SOURCE_SNAPSHOT],
+            region=tags.get(SOURCE_REGION, region),
+            volume_id=tags.get(SOURCE_VOLUME) or tags.get(ORIGINAL_VOLUME, volume_id),
+            snapshot_id=tags[SOURCE_SNAPSHOT],
             start_time=_source_start(tags, start_time),
         )
-    if tagnames.ORIGINAL_REGION in tags and (match := _ORIGINAL_DESCRIPTION.match(description)):
+    if ORIGINAL_REGION in tags and (match := _ORIGINAL_DESCRIPTION.match(description)):
         return Origin(match["region"], match["volume"], match["snapshot"], _source_start(tags, start_time))
     return Origin(region, volume_id, snapshot_id, start_time)
 
 
 def is_of_original_system(snapshot: Snapshot) -> bool:
     """Whether the original system tagged this snapshot and we have not adopted it yet."""
-    return tagnames.ORIGINAL_NAME in snapshot.tags and tagnames.MANAGED not in snapshot.tags
+    return ORIGINAL_NAME in snapshot.tags and MANAGED not in snapshot.tags
 
 
 def other_manager(snapshot: Snapshot, system: str) -> str:
-    """Given a source snapshot and our system, return the name of another that manages it; empty if none does.
+    """Return the name of another system that manages a source snapshot; empty if none does.
 
     Snapshots of a volume that was restored with tags name one too: with another source volume than their own.
     """
-    manager = snapshot.tags.get(tagnames.MANAGED, "")
-    theirs = manager != system and snapshot.tags.get(tagnames.SOURCE_VOLUME) == snapshot.origin.volume_id
+    manager = snapshot.tags.get(MANAGED, "")
+    theirs = manager != system and snapshot.tags.get(SOURCE_VOLUME) == snapshot.origin.volume_id
     return manager if theirs else ""
 
 
 def _source_start(tags: Mapping[str, str], copy_start: datetime) -> datetime:
-    """Given a copy's tags and its own start, return its source's: from its tag, or its name; hardly later than the copy's own.
+    """Return the start of a copy's source, from its tag or its name: at most the clock skew later than the copy's own.
 
     A start in the future would pass for a copy of everything that is to come.
     """
-    for text in (tags.get(tagnames.SOURCE_START, ""), tags.get(tagnames.ORIGINAL_NAME, "").partition("_")[2]):
+    for text in (tags.get(SOURCE_START, ""), tags.get(ORIGINAL_NAME, "").partition("_")[2]):
         try:
             start = parse_time(text)
         except ValueError:

@@ -1,4 +1,4 @@
-"""What the use cases need of the world. Adapters implement these over AWS; the model of EBS stands behind the same adapters.
+"""The ports of the use cases. Adapters implement them over AWS; the model of EBS stands behind the same adapters.
 
 Every port raises only `snapkeep.domain.errors`. Reading, tagging, copying and deleting are separate ports, so that each
 function's role, and a dry run, holds exactly the part that it may use.
@@ -18,7 +18,7 @@ from snapkeep.domain.model import Snapshot, Volume
 
 
 class Clock(Protocol):
-    """Where the time comes from."""
+    """Tells the time."""
 
     def now(self) -> datetime:
         """Return the present moment, aware, in UTC."""
@@ -34,7 +34,7 @@ class SnapshotReader(Protocol):
         ...
 
     def volumes(self, volume_ids: Collection[str]) -> dict[str, Volume]:
-        """Given volume ids, return those that exist, by id."""
+        """Return the volumes that exist, by id."""
         ...
 
     def all_volumes(self) -> Iterator[Volume]:
@@ -42,19 +42,19 @@ class SnapshotReader(Protocol):
         ...
 
     def snapshots(self, snapshot_ids: Collection[str]) -> dict[str, Snapshot]:
-        """Given snapshot ids, return those that exist, by id."""
+        """Return the snapshots that exist, by id."""
         ...
 
     def snapshots_of_volume(self, volume_id: str) -> list[Snapshot]:
-        """Given a volume of this region, return all its snapshots made here (managed or not, in any state)."""
+        """Return all snapshots of a volume of this region that were made here (managed or not, in any state)."""
         ...
 
     def copies_of_volume(self, volume_id: str) -> list[Snapshot]:
-        """Given a source volume (of any region), return the copies of its snapshots that are in this region."""
+        """Return the copies in this region of the snapshots of a source volume (of any region)."""
         ...
 
     def copies_of_snapshots(self, snapshot_ids: Collection[str]) -> list[Snapshot]:
-        """Given source snapshots' ids, return their copies in this region, by tag, in any state."""
+        """Return the copies in this region of source snapshots, by tag, in any state."""
         ...
 
     def all_snapshots(self) -> Iterator[Snapshot]:
@@ -66,16 +66,16 @@ class SnapshotReader(Protocol):
         ...
 
     def images_using(self, snapshot_ids: Collection[str]) -> dict[str, tuple[str, ...]]:
-        """Given snapshot ids, return the AMIs (disabled ones too) that use each; those that none uses are absent."""
+        """Return the AMIs (disabled ones too) that use each snapshot; unused snapshots are absent."""
         ...
 
     def locks(self, snapshot_ids: Collection[str]) -> dict[str, str]:
-        """Given snapshot ids, return for each locked one until when, in words; those that are not locked are absent."""
+        """Return for each locked snapshot until when, in words; snapshots that are not locked are absent."""
         ...
 
 
 class DeletionGuards(Protocol):
-    """Knows what must never be given to DeleteSnapshot (INV-06): the part of `SnapshotReader` that tells."""
+    """Knows which snapshots must never be deleted (INV-06): a part of `SnapshotReader`."""
 
     def images_using(self, snapshot_ids: Collection[str]) -> dict[str, tuple[str, ...]]:
         """See SnapshotReader."""
@@ -103,10 +103,10 @@ class SnapshotCopier(Protocol):
 
 
 class Keys(Protocol):
-    """Looks at KMS keys of one region."""
+    """Checks KMS keys of one region."""
 
     def check(self, key: str) -> str:
-        """Given a key id, ARN or alias, return the key's ARN. Raise KeyNotUsable, naming the key and why."""
+        """Return the ARN of a key given by id, ARN or alias. Raise KeyNotUsable, naming the key and why."""
         ...
 
 
@@ -130,7 +130,7 @@ class DeletionResult:
 
     @property
     def done(self) -> bool:
-        """Whether the snapshot is gone."""
+        """Whether the snapshot is deleted."""
         return self.outcome in (Deletion.DELETED, Deletion.ALREADY_GONE)
 
 
@@ -159,7 +159,7 @@ class CopyQueue(Protocol):
         ...
 
     def write(self, entry: QueueEntry) -> QueueEntry:
-        """Write an entry that was read, if nobody wrote it since. Return it with its new version. Raise EntryChanged."""
+        """Write an entry that was read, if it was not written since. Return it with its new version. Raise EntryChanged."""
         ...
 
     def most_urgent(self, count: int) -> list[QueueEntry]:
@@ -175,15 +175,15 @@ class CopyQueue(Protocol):
         ...
 
     def open_entries(self, volume_id: str) -> list[QueueEntry]:
-        """Return the entries of a source volume whose copies wait or run. Finished ones, however many, add no cost."""
+        """Return the entries of a source volume whose copies wait or run. Settled ones, however many, add no cost."""
         ...
 
     def take_lease(self, holder: str, now: datetime, seconds: int) -> bool:
-        """Take the dispatcher's lease if it is free or has expired. If not, leave word that there is more to do, return False."""
+        """Take the dispatcher's lease if it is free or has expired. If not, ask its holder to go on, and return False."""
         ...
 
     def release_lease(self, holder: str) -> bool:
-        """Give the lease back, unless word was left meanwhile: then keep it and return False (dispatch once more)."""
+        """Give the lease back, unless another dispatcher asked to go on: then keep it and return False (dispatch once more)."""
         ...
 
 
@@ -220,23 +220,23 @@ class TaskTokens(Protocol):
     """Answers executions that wait with a task token, in any region."""
 
     def send_success(self, region: str, token: str, output: CopyResult) -> bool:
-        """Answer with success. Return False if nobody waits any more (TaskTimedOut, TaskDoesNotExist, InvalidToken)."""
+        """Answer with success. Return False if the execution waits no more (TaskTimedOut, TaskDoesNotExist, InvalidToken)."""
         ...
 
     def send_failure(self, region: str, token: str, error: str, cause: str) -> bool:
-        """Answer with failure. Return False if nobody waits any more."""
+        """Answer with failure. Return False if the execution waits no more."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """Something that a person should know. Notices with one `kind` and `cause` become one message."""
+    """A problem that a person should know. Notices with one `kind` and `cause` become one message."""
 
     kind: str
     """A name from `snapkeep.domain.errors`, or of a finding."""
     cause: str
     subject: str
-    """What it is about: a snapshot id, a volume id, a plan id."""
+    """Id of the snapshot, volume or plan concerned."""
     detail: str
     region: str
     at: datetime
@@ -252,7 +252,7 @@ class Publisher(Protocol):
 
 
 class Notices(Protocol):
-    """Collects what somebody should be told."""
+    """Collects notices for the next digest."""
 
     def add(self, notice: Notice) -> None:
         """Keep one notice for the next digest."""

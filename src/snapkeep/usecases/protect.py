@@ -1,4 +1,4 @@
-"""Protect, first part: a snapshot has ended; tag it, and say which copies of it its policy asks for."""
+"""Protect, first part: tag a snapshot that has ended, and return the copies that its policy requests."""
 
 from __future__ import annotations
 
@@ -8,31 +8,30 @@ from datetime import datetime
 from enum import StrEnum
 from functools import partial
 
-from snapkeep.domain import tag_names as tagnames
-from snapkeep.domain import tags as ledger
 from snapkeep.domain.copies.request import CopyRequest
 from snapkeep.domain.errors import AwsUnavailable, InvalidConfiguration, SnapshotFailed, SnapshotGone, TagsDoNotFit
 from snapkeep.domain.events import SnapshotEnded
 from snapkeep.domain.model import Snapshot, SnapshotState, Volume
-from snapkeep.domain.policy import selection
 from snapkeep.domain.policy.model import CopyRule, Policy, PolicySet
-from snapkeep.domain.policy.selection import Selection
+from snapkeep.domain.policy.selection import Selection, select_for_snapshot
+from snapkeep.domain.tag_names import OWN_TAGS
+from snapkeep.domain.tags import TAG_LIMIT, carried_tags, other_manager, tags_for_copy, tags_for_snapshot
 from snapkeep.usecases.ports import SnapshotReader, SnapshotTagger
 
 
 class TagOutcome(StrEnum):
-    """What became of the snapshots of one event."""
+    """Outcome for the snapshots of one event."""
 
     MANAGED = "MANAGED"
     VOLUME_NOT_TAGGED = "VOLUME_NOT_TAGGED"
-    """No policy governs the volume; nothing was touched. The name is the original system's."""
+    """No policy governs the volume; nothing was changed. The name is the original system's."""
     NOTHING_LEFT = "NOTHING_LEFT"
-    """Every snapshot of the event failed or is gone."""
+    """Every snapshot of the event failed or is deleted."""
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Something that somebody has to be told: an error's name, what it is about, and why."""
+    """A problem to notify somebody of: an error's name, the id concerned, and the cause."""
 
     kind: str
     subject: str
@@ -41,7 +40,7 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class TagResult:
-    """What tagging did: the volumes to plan retention for, the copies to make, what went wrong, what did not fit."""
+    """Result of tagging: the volumes to plan retention for, the copies to make, problems, and reasons."""
 
     outcome: TagOutcome
     volume_ids: tuple[str, ...] = ()
@@ -60,9 +59,9 @@ class TagSnapshots:
     policies: Callable[[], PolicySet]
 
     def run(self, ended: Sequence[SnapshotEnded]) -> TagResult:
-        """Given the snapshots that ended, tag those that a policy includes, and return what is to be done with them.
+        """Tag the snapshots that a policy includes, and return the copies to make.
 
-        A failed snapshot, or one that is gone, becomes a problem and does not stop the others of its set. Raise
+        A failed or deleted snapshot becomes a problem and does not stop the others of its set. Raise
         AwsUnavailable while EC2, which is eventually consistent, does not show yet what the event says.
         """
         report = _Report()
@@ -74,8 +73,8 @@ class TagSnapshots:
         policies = self.policies()
         for snapshot in present:
             volume = volumes.get(snapshot.origin.volume_id)
-            others = partial(self.reader.snapshots_of_volume, snapshot.origin.volume_id)
-            chosen = selection.select_for_snapshot(snapshot, volume, policies, system=self.system, lineage=others)
+            lineage = partial(self.reader.snapshots_of_volume, snapshot.origin.volume_id)
+            chosen = select_for_snapshot(snapshot, volume, policies, system=self.system, lineage=lineage)
             report.reasons.append(f"{snapshot.id}: {chosen.why}")
             fault = self._why_not_ours(snapshot, volume, chosen)
             if fault:
@@ -87,17 +86,17 @@ class TagSnapshots:
         return report.result()
 
     def _why_not_ours(self, snapshot: Snapshot, volume: Volume | None, chosen: Selection) -> str:
-        """Given a snapshot and what was selected for it, return what somebody should put right first; empty if nothing."""
+        """Return what somebody has to correct before the snapshot can be protected; empty if nothing."""
         if chosen.policy is None:
             return chosen.problem if volume is None else ""
-        other = ledger.other_manager(snapshot, self.system)
+        other = other_manager(snapshot, self.system)
         return f"system '{other}' manages it; policies of two systems must not take the same volume" if other else ""
 
     def _present(self, succeeded: Sequence[SnapshotEnded], report: _Report) -> list[Snapshot]:
-        found = self.reader.snapshots({item.snapshot_id for item in succeeded}) if succeeded else {}
+        by_id = self.reader.snapshots({item.snapshot_id for item in succeeded}) if succeeded else {}
         present: list[Snapshot] = []
         for item in succeeded:
-            snapshot = found.get(item.snapshot_id)
+            snapshot = by_id.get(item.snapshot_id)
             if snapshot is None:
                 report.problem(SnapshotGone.__name__, item.snapshot_id, "it was deleted before it could be protected")
             elif snapshot.state is SnapshotState.PENDING:
@@ -121,15 +120,15 @@ class TagSnapshots:
             report.problem(TagsDoNotFit.__name__, snapshot.id, cause)
             return
         if left_out:
-            report.reasons.append(f"{snapshot.id}: tags that did not fit within {ledger.TAG_LIMIT}: {', '.join(left_out)}")
+            report.reasons.append(f"{snapshot.id}: tags that did not fit within {TAG_LIMIT}: {', '.join(left_out)}")
         report.volume_ids.append(snapshot.origin.volume_id)
         report.copies.extend(
-            copy_wanted(self.system, snapshot, policy, rule, dict(snapshot.tags) | tags) for rule in policy.copies
+            copy_request(self.system, snapshot, policy, rule, dict(snapshot.tags) | tags) for rule in policy.copies
         )
 
     def _tags(self, snapshot: Snapshot, volume: Volume | None, policy: Policy) -> tuple[dict[str, str], list[str]]:
-        own = ledger.tags_for_snapshot(self.system, policy.name, snapshot.origin)
-        return ledger.carried_tags(own, snapshot.tags, volume)
+        own = tags_for_snapshot(self.system, policy.name, snapshot.origin)
+        return carried_tags(own, snapshot.tags, volume)
 
     def _write(self, snapshot: Snapshot, tags: dict[str, str]) -> None:
         missing = {key: value for key, value in tags.items() if snapshot.tags.get(key) != value}
@@ -138,16 +137,16 @@ class TagSnapshots:
         try:
             self.tagger.tag([snapshot.id], missing)
         except TagsDoNotFit:
-            own = {key: value for key, value in missing.items() if key in tagnames.OWN_TAGS}
+            own = {key: value for key, value in missing.items() if key in OWN_TAGS}
             self.tagger.tag([snapshot.id], own)
 
 
-def copy_wanted(system: str, snapshot: Snapshot, policy: Policy, rule: CopyRule, tags: dict[str, str]) -> CopyRequest:
-    """Given a source snapshot with its tags and a copy rule, return the copy that the rule asks for."""
-    own = ledger.tags_for_copy(system, policy.name, snapshot.origin)
+def copy_request(system: str, snapshot: Snapshot, policy: Policy, rule: CopyRule, tags: dict[str, str]) -> CopyRequest:
+    """Return the copy of a source snapshot that a copy rule requests."""
+    own = tags_for_copy(system, policy.name, snapshot.origin)
     carried = {key: value for key, value in tags.items() if rule.carry_tags and not key.startswith("aws:")}
-    free = ledger.TAG_LIMIT - len(own)
-    others = sorted((key, value) for key, value in carried.items() if key not in own)
+    free = TAG_LIMIT - len(own)
+    carried_items = sorted((key, value) for key, value in carried.items() if key not in own)
     return CopyRequest(
         origin=snapshot.origin,
         policy=policy.name,
@@ -156,21 +155,21 @@ def copy_wanted(system: str, snapshot: Snapshot, policy: Policy, rule: CopyRule,
         deadline=snapshot.origin.start_time + rule.copy_within,
         size_gib=snapshot.size_gib,
         encrypted=snapshot.encrypted or bool(rule.kms_key),
-        tags=dict(others[:free]) | own,
+        tags=dict(carried_items[:free]) | own,
         completion_minutes=rule.completion_minutes,
         source_kms_key=snapshot.kms_key_id,
     )
 
 
 def seconds_to_wait(request: CopyRequest, now: datetime) -> int:
-    """Given a copy and the moment its wait begins, return how long to wait: to its deadline, but at least an hour."""
+    """Return how long an execution waits for a copy from now on: to its deadline, but at least an hour."""
     shortest = 3600
     return max(shortest, round((request.deadline - now).total_seconds()))
 
 
 @dataclass(slots=True)
 class _Report:
-    """Gathers the answer while the snapshots of one event are gone through."""
+    """Collects the result for the snapshots of one event."""
 
     volume_ids: list[str] = field(default_factory=list)
     copies: list[CopyRequest] = field(default_factory=list)

@@ -11,7 +11,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from snapkeep.adapters.dynamodb_queue import BY_STATE, BY_VOLUME, FINISHED_KEPT, LEASE, DynamoDbQueue
+from snapkeep.adapters.dynamodb_queue import BY_STATE, BY_VOLUME, LEASE, SETTLED_KEPT, DynamoDbQueue
 from snapkeep.domain.copies.entry import OPEN, SETTLED, EntryState, QueueEntry
 from snapkeep.domain.copies.request import CopyRequest
 from snapkeep.domain.errors import EntryChanged, EntryNotFound
@@ -343,7 +343,7 @@ def test_the_table_lets_go_of_finished_entries_alone(table: Any, state: EntrySta
     put = DynamoDbQueue(client=table, table=TABLE, region=REGION).insert(entry(1, state=state))
     item = table.get_item(TableName=TABLE, Key={"pk": {"S": put.key}})["Item"]
     if state in (EntryState.DONE, EntryState.FAILED):
-        assert int(item["expires_at_epoch"]["N"]) == int((NOW + FINISHED_KEPT).timestamp())
+        assert int(item["expires_at_epoch"]["N"]) == int((NOW + SETTLED_KEPT).timestamp())
     else:
         assert "expires_at_epoch" not in item
 
@@ -354,7 +354,7 @@ def test_how_long_a_finished_entry_is_kept_counts_from_the_last_of_its_moments(t
     done = replace(entry(1, state=EntryState.DONE), **moments)
     put = DynamoDbQueue(client=table, table=TABLE, region=REGION).insert(done)
     item = table.get_item(TableName=TABLE, Key={"pk": {"S": put.key}})["Item"]
-    expires = NOW + timedelta(days=7) + FINISHED_KEPT
+    expires = NOW + timedelta(days=7) + SETTLED_KEPT
     assert (int(item["expires_at_epoch"]["N"]), expires_at(done)) == (int(expires.timestamp()), expires)
 
 
@@ -367,8 +367,8 @@ def test_the_table_never_lets_go_of_the_lease(table: Any) -> None:
 def test_the_memory_lets_go_of_what_the_table_lets_go_of(state: EntryState) -> None:
     memory = MemoryQueue(region=REGION)
     put = memory.insert(entry(1, state=state))
-    assert memory.expire(NOW + FINISHED_KEPT - timedelta(seconds=1)) == 0
-    memory.expire(NOW + FINISHED_KEPT)
+    assert memory.expire(NOW + SETTLED_KEPT - timedelta(seconds=1)) == 0
+    memory.expire(NOW + SETTLED_KEPT)
     finished = state in (EntryState.DONE, EntryState.FAILED)
     assert len(memory) == (0 if finished else 1)
     assert [one.key for one in memory.open_entries("vol-1")] == ([] if finished else [put.key])
@@ -378,7 +378,7 @@ def test_a_failed_entry_that_is_asked_for_again_does_not_expire() -> None:
     memory = MemoryQueue(region=REGION)
     failed = memory.insert(entry(1, state=EntryState.FAILED))
     memory.write(replace(failed, state=EntryState.WAITING))
-    assert memory.expire(NOW + FINISHED_KEPT) == 0
+    assert memory.expire(NOW + SETTLED_KEPT) == 0
     assert len(memory.most_urgent(1)) == 1
 
 

@@ -17,7 +17,7 @@ from snapkeep.domain.tag_names import OWN_TAGS
 from snapkeep.domain.tags import TAG_LIMIT, tags_for_copy, tags_for_snapshot
 from snapkeep.lab.ebs_model import FaultRule
 from snapkeep.usecases.ports import SnapshotTagger
-from snapkeep.usecases.protect import TagOutcome, TagResult, copy_wanted, seconds_to_wait
+from snapkeep.usecases.protect import TagOutcome, TagResult, copy_request, seconds_to_wait
 from support.flows import DR, PRIMARY, Laboratory
 from support.lineages import SYSTEM, snapshot
 
@@ -56,7 +56,7 @@ def request(tags: Mapping[str, str], rule: CopyRule = RULE, **more: Any) -> Copy
     """The copy that a rule asks for of a snapshot with these tags, when Protect has tagged it."""
     source = replace(snapshot("2026-11-22T03:00", 1), **more)
     own = tags_for_snapshot(SYSTEM, "gold", source.origin)
-    return copy_wanted(SYSTEM, source, Policy("gold", Selector(), Retention(), (rule,)), rule, {**tags, **own})
+    return copy_request(SYSTEM, source, Policy("gold", Selector(), Retention(), (rule,)), rule, {**tags, **own})
 
 
 def test_a_copy_of_a_snapshot_that_is_full_of_tags_has_ours_and_of_the_others_those_that_fit() -> None:

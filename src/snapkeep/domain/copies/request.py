@@ -11,7 +11,7 @@ from snapkeep.domain.model import Origin
 
 @dataclass(frozen=True, slots=True)
 class CopyRequest:
-    """One copy that a policy asks for: of one snapshot, by one copy rule."""
+    """One copy that a policy requests: of one snapshot, by one copy rule."""
 
     origin: Origin
     policy: str
@@ -22,6 +22,6 @@ class CopyRequest:
     encrypted: bool
     tags: Mapping[str, str] = field(default_factory=dict)
     completion_minutes: int = 0
-    """Time-based copy: its duration in minutes (a multiple of 15); 0 asks for a standard copy."""
+    """Time-based copy: its duration in minutes (a multiple of 15); 0 is a standard copy."""
     source_kms_key: str = ""
     """ARN of the key that the source is encrypted with; empty when it is not."""

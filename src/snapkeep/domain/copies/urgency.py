@@ -1,6 +1,6 @@
-"""Which copy goes first: the one that must start first to meet its deadline.
+"""The order in which copies start: first the one that must start first to meet its deadline.
 
-By latest start, and not by deadline alone, a large copy is not left to the end, to be late and to hold up the rest.
+By latest start, and not by deadline alone, a large copy is not left to the end, where it would be late and delay the rest.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ EXPECTED_SECONDS_PER_GIB = 1024 / 120
 
 
 def latest_start(request: CopyRequest) -> datetime:
-    """Given a wanted copy, return when it has to start at the latest, by what it is expected to take."""
+    """Return when a copy has to start at the latest to meet its deadline, by its expected duration."""
     return request.deadline - expected_duration(request)
 
 
 def expected_duration(request: CopyRequest) -> timedelta:
-    """Given a wanted copy, return how long it may take: a time-based one as long as it says, another by its size."""
+    """Return how long a copy may take: a time-based one its completion duration, another one by its size."""
     if request.completion_minutes:
         return timedelta(minutes=request.completion_minutes)
     return timedelta(seconds=request.size_gib * EXPECTED_SECONDS_PER_GIB)

@@ -7,13 +7,13 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from heapq import heapify, heappop, heappush
 
-from snapkeep.adapters.dynamodb_queue import FINISHED_KEPT
+from snapkeep.adapters.dynamodb_queue import SETTLED_KEPT
 from snapkeep.domain.copies.entry import SETTLED, EntryState, QueueEntry
 from snapkeep.domain.errors import EntryChanged, EntryNotFound
 from snapkeep.usecases.ports import CopyQueue
 
 _ORDERED_FROM = 1024
-"""Below so many stale positions a state's order is not made anew."""
+"""Up to this length a heap with stale positions is not rebuilt."""
 
 Position = tuple[datetime, str, int]
 """When an entry is due, its key, and the version that stood there."""
@@ -63,14 +63,14 @@ class MemoryQueue(CopyQueue):
         self._entries: dict[str, QueueEntry] = {}
         self._orders = {state: _Order() for state in EntryState}
         self._by_volume: dict[str, dict[str, datetime]] = {}
-        """For each volume the keys of its entries that are not finished, and when each is due."""
+        """For each volume the keys of its open entries, and when each is due."""
         self._expiring: list[tuple[datetime, str]] = []
         self._holder = ""
         self._lease_expires: datetime | None = None
         self._again = False
 
     def __len__(self) -> int:
-        """How many entries there are, finished ones too."""
+        """Return the number of entries, settled ones too."""
         return len(self._entries)
 
     @property
@@ -96,7 +96,7 @@ class MemoryQueue(CopyQueue):
             raise EntryNotFound(key) from None
 
     def write(self, entry: QueueEntry) -> QueueEntry:
-        """Write an entry that was read. Return it with its new version. Raise EntryChanged if somebody wrote it since."""
+        """Write an entry that was read. Return it with its new version. Raise EntryChanged if it was written since."""
         present = self._entries.get(entry.key)
         if present is None or present.version != entry.version:
             raise EntryChanged(entry.key)
@@ -121,7 +121,7 @@ class MemoryQueue(CopyQueue):
         return [self._entries[key] for key in sorted(due, key=due.__getitem__)]
 
     def take_lease(self, holder: str, now: datetime, seconds: int) -> bool:
-        """Take the lease if it is free or has expired. If not, leave word that there is more to do, and return False."""
+        """Take the lease if it is free or has expired. If not, ask its holder to go on, and return False."""
         if self._lease_expires is not None and self._lease_expires >= now:
             self._again = True
             return False
@@ -129,7 +129,7 @@ class MemoryQueue(CopyQueue):
         return True
 
     def release_lease(self, holder: str) -> bool:
-        """Give the lease back. If word was left that there is more to do, keep it and return False."""
+        """Give the lease back. If another dispatcher asked its holder to go on, keep it and return False."""
         if self._lease_expires is None or self._holder != holder:
             return True
         if self._again:
@@ -139,18 +139,18 @@ class MemoryQueue(CopyQueue):
         return True
 
     def expire(self, now: datetime) -> int:
-        """Let go of finished entries whose time to live is over, as the table does by itself. Return how many."""
-        gone = 0
+        """Delete settled entries whose time to live is over, as the table does by itself. Return how many."""
+        expired = 0
         while self._expiring and self._expiring[0][0] <= now:
             _, key = heappop(self._expiring)
             entry = self._entries.get(key)
             if entry is not None and entry.state in SETTLED and expires_at(entry) <= now:
                 self._remove(entry)
-                gone += 1
-        return gone
+                expired += 1
+        return expired
 
     def lose_everything(self) -> None:
-        """Be an empty table again: what is left when somebody deletes it."""
+        """Become an empty table, as after its deletion."""
         for entry in list(self._entries.values()):
             self._remove(entry)
         self._lease_expires = None
@@ -180,5 +180,5 @@ class MemoryQueue(CopyQueue):
 
 
 def expires_at(entry: QueueEntry) -> datetime:
-    """Given a finished entry, return when the table lets go of it."""
-    return max(entry.not_before, entry.enqueued_at) + FINISHED_KEPT
+    """Return when the table deletes a settled entry."""
+    return max(entry.not_before, entry.enqueued_at) + SETTLED_KEPT

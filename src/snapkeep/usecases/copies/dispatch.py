@@ -37,7 +37,7 @@ UNREACHABLE_AFTER = 2
 
 @dataclass(frozen=True, slots=True)
 class DispatchResult:
-    """What one dispatch did. `lease_taken` is False while another dispatcher works; that one was told to go on."""
+    """What one dispatch did. `lease_taken` is False while another dispatcher works; that one was asked to go on."""
 
     lease_taken: bool
     started: tuple[str, ...] = ()

@@ -20,7 +20,7 @@ _UNDER_WAY = (EntryState.STARTING, EntryState.RUNNING)
 
 
 class ReceiveOutcome(StrEnum):
-    """What became of a copy's end."""
+    """Outcome of receiving a copy's end."""
 
     RECEIVED = "RECEIVED"
     RETRYING = "RETRYING"
@@ -30,7 +30,7 @@ class ReceiveOutcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ReceiveResult:
-    """What receiving did, the retention plan of the lineage, and the failed copies to remove."""
+    """Result of receiving a copy: its outcome, the retention plan of the lineage, and the failed copies to remove."""
 
     outcome: ReceiveOutcome
     why: str
@@ -56,7 +56,7 @@ class ReceiveCopy:
         """Return what became of a copy that ended. Raise AwsUnavailable while EC2 does not show the end yet."""
         entry = self._entry(ended)
         copies = self.reader.copies_of_volume(entry.request.origin.volume_id) if entry else []
-        copy = next((one for one in copies if one.id == ended.copy_id), None)
+        copy = next((listed for listed in copies if listed.id == ended.copy_id), None)
         if copy is None:
             copy = self.reader.snapshots([ended.copy_id]).get(ended.copy_id)
         if copy is None:
@@ -101,7 +101,7 @@ class ReceiveCopy:
         if faults:  # no plan: no good copy is deleted for a wrong one
             problem = Problem(CopyWrong.__name__, copy.id, "; ".join(faults))
             return ReceiveResult(ReceiveOutcome.FAILED, problem.cause, problems=(problem,))
-        others = [one for one in copies if one.id != copy.id and one.origin.lineage == copy.origin.lineage]
+        others = [other for other in copies if other.id != copy.id and other.origin.lineage == copy.origin.lineage]
         return ReceiveResult(ReceiveOutcome.RECEIVED, f"{copy.id} is good", self.planner.plan_copies([copy, *others]))
 
     def _retagged(self, copy: Snapshot, entry: QueueEntry) -> Snapshot:

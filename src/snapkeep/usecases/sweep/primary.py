@@ -26,7 +26,7 @@ from snapkeep.domain.sweep.primary import PrimaryFacts, decide_primary
 from snapkeep.domain.sweep.report import Handling, SweepReport
 from snapkeep.usecases.copies.enqueue import EnqueueCopy
 from snapkeep.usecases.ports import Clock, CopyQueue, DeletionGuards, SnapshotReader, SnapshotTagger
-from snapkeep.usecases.protect import copy_wanted
+from snapkeep.usecases.protect import copy_request
 from snapkeep.usecases.sweep.dead_letters import ReplayDeadLetters
 from snapkeep.usecases.sweep.events import run_name, snapshot_event
 from snapkeep.usecases.sweep.ports import ProtectRuns, WaitingRuns
@@ -164,7 +164,7 @@ class PrimarySweep:
         raise TypeError(f"a primary region has no repair {type(repair).__name__}")
 
     def _ask_for_copy(self, repair: Enqueue) -> Handling:
-        request = copy_wanted(self.system, repair.snapshot, repair.policy, repair.rule, dict(repair.snapshot.tags))
+        request = copy_request(self.system, repair.snapshot, repair.policy, repair.rule, dict(repair.snapshot.tags))
         entry = self.enqueue.run(request, "")
         if entry.state is not EntryState.DONE:
             return Handling.REPAIRED
