@@ -25,7 +25,7 @@ from typing import Any
 import boto3
 
 from snapkeep.lab.ebs_model import Quotas, Speeds, World
-from snapkeep.lab.embedded_aws import EmbeddedAws, free_client_arguments
+from snapkeep.lab.embedded_aws import EmbeddedAws
 
 PRIMARY, DR = "us-east-1", "us-east-2"
 WANTED_LIFECYCLES_PER_MINUTE = 100_000
@@ -175,16 +175,18 @@ def wire(count: int = 200, rounds: int = 3) -> None:
         moto_server() as theirs,
     ):
         for turn in range(rounds):
+            account_id = str(320_000_000_000 + turn)
+            arguments = ours.client_arguments(PRIMARY, account_id)
             for name, endpoint in (("embedded AWS", ours.endpoint_url), ("moto server", theirs)):
-                seconds = made_and_listed(endpoint, str(320_000_000_000 + turn), count)
+                seconds = made_and_listed({**arguments, "endpoint_url": endpoint}, count)
                 endpoints[name] = min(seconds, endpoints.get(name, seconds))
     for name, seconds in endpoints.items():
         print(f"{name}: {count / seconds:,.0f} snapshots a second made and listed through boto3")
     report("  as fast as moto's server", endpoints["moto server"] / endpoints["embedded AWS"], 1, "times", at_least=True)
 
 
-def made_and_listed(endpoint: str, account_id: str, count: int) -> float:
-    client = boto3.client("ec2", **free_client_arguments(endpoint, PRIMARY, account_id))
+def made_and_listed(arguments: dict[str, str], count: int) -> float:
+    client = boto3.client("ec2", **arguments)
     volume_id = client.create_volume(AvailabilityZone=PRIMARY + "a", Size=1)["VolumeId"]
     time.sleep(1.5)  # a volume is being created for a second
     began = time.perf_counter()

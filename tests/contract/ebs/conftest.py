@@ -20,7 +20,7 @@ import pytest
 from moto import mock_aws
 
 from snapkeep.lab.ebs_model import Speeds, World
-from snapkeep.lab.embedded_aws import EmbeddedAws, free_client_arguments
+from snapkeep.lab.embedded_aws import EmbeddedAws
 
 os.environ["MOTO_EC2_LOAD_DEFAULT_AMIS"] = "false"
 PRIMARY, DR = "us-east-1", "us-east-2"
@@ -81,8 +81,7 @@ class EmbeddedBackend:
         self._account_id = str(next(_accounts))
 
     def client(self, service: str, region: str) -> Any:
-        arguments = free_client_arguments(self._aws.endpoint_url, region, self._account_id)
-        return _boto3_session().client(service, **arguments)
+        return _boto3_session().client(service, **self._aws.client_arguments(region, self._account_id))
 
     def settle(self) -> None:
         """Put the world's clock forward until nothing is pending."""

@@ -16,7 +16,7 @@ from snapkeep.lab.embedded_aws.launch.local_servers import Status
 def stopped(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The ports that `down` was asked to stop; 0 stands for all. Two servers run."""
     asked: list[int] = []
-    running = [Status(Server(f"http://127.0.0.1:{port}", port, 1), 0.0, {}) for port in (4711, 4712)]
+    running = [Status(Server(f"http://127.0.0.1:{port}", port, 1, "secret"), 0.0, {}) for port in (4711, 4712)]
 
     def down(port: int) -> list[Server]:
         asked.append(port)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,8 +15,9 @@ from snapkeep.cli.output import make_console, print_json
 
 if TYPE_CHECKING:
     from snapkeep.lab.embedded_aws import Server
+    from snapkeep.lab.embedded_aws.launch.local_servers import Status
 
-local_app = app = typer.Typer(no_args_is_help=True, help="The embedded AWS: up, down, status.")
+local_app = app = typer.Typer(no_args_is_help=True, help="The embedded AWS: up, env, status, down.")
 
 DEFAULT_PORT = 4566
 """Where emulators of AWS are usually found."""
@@ -78,11 +80,10 @@ def down(
         raise WrongUse("--port PORT stops one, --all stops all: give one of them")
     running = [] if port or everything else local_servers.statuses()
     if len(running) > 1:
-        told = ", ".join(one.server.endpoint_url for one in running)
-        raise WrongUse(f"{len(running)} are running: {told}: say which to stop with --port PORT, or --all")
+        raise WrongUse(f"{_several(running)}: say which to stop with --port PORT, or --all")
     stopped = local_servers.down(port)
     if json:
-        print_json({"stopped": [asdict(server) for server in stopped]})
+        print_json({"stopped": [server.as_dict() for server in stopped]})
         return
     console = make_console()
     for server in stopped:
@@ -98,11 +99,29 @@ def status(*, port: _WhichPort = 0, json: Json = False) -> None:
 
     found = local_servers.statuses(port)
     if json:
-        print_json([asdict(one) for one in found])
+        print_json([{**asdict(one), "server": one.server.as_dict()} for one in found])
     else:
         _show_statuses(found)
     if not found:
         raise typer.Exit(NOT_ALL_RIGHT)
+
+
+@app.command()
+def env(*, port: _StopPort = 0) -> None:
+    """Print the variables that let any AWS tool use it, for `eval "$(snapkeep local env)"`."""
+    from snapkeep.lab.embedded_aws.launch import local_servers  # noqa: PLC0415 - `--help` stays fast
+
+    running = local_servers.statuses(port)
+    if not running:
+        raise WrongUse("no embedded AWS is running: start one with `snapkeep local up --detach`")
+    if len(running) > 1:
+        raise WrongUse(f"{_several(running)}: name one with --port PORT")
+    for name, value in local_servers.exports(running[0].server).items():
+        typer.echo(f"export {name}={value}")
+
+
+def _several(running: Sequence[Status]) -> str:
+    return f"{len(running)} are running: {', '.join(status.server.endpoint_url for status in running)}"
 
 
 def _show(server: Server, *, json: bool, detached: bool) -> None:
@@ -110,7 +129,7 @@ def _show(server: Server, *, json: bool, detached: bool) -> None:
 
     variables = local_servers.exports(server)
     if json:
-        print_json({**asdict(server), "environment": variables})
+        print_json({**server.as_dict(), "environment": variables})
         return
     console = make_console()
     console.print(f"The embedded AWS answers at [bold]{server.endpoint_url}[/]. To use it:\n", markup=True)

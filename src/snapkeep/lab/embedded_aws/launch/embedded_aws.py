@@ -15,14 +15,14 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Self
 from urllib.parse import urlencode
 
 from snapkeep.domain.errors import SnapkeepError
-from snapkeep.lab.embedded_aws.server.options import ACCOUNT_ID, HOST, MAX_WORKERS, REGION, SECRET_ACCESS_KEY
+from snapkeep.lab.embedded_aws.server.options import ACCOUNT_ID, HOST, MAX_WORKERS, REGION
 
 START_TIMEOUT_SECONDS = 60.0
 STOP_TIMEOUT_SECONDS = 10.0
@@ -36,21 +36,16 @@ class EmbeddedAwsError(SnapkeepError):
 
 @dataclass(frozen=True)
 class Server:
-    """The address and process of a server."""
+    """The address, process and secret of a server. The secret is what signs for root and opens the administration pages."""
 
     endpoint_url: str
     port: int
     pid: int
+    secret: str = field(repr=False)
 
-
-def free_client_arguments(endpoint_url: str, region: str, account_id: str) -> dict[str, Any]:
-    """Return the arguments of `boto3.client` for the root of an account."""
-    return {
-        "endpoint_url": endpoint_url,
-        "region_name": region,
-        "aws_access_key_id": account_id,
-        "aws_secret_access_key": SECRET_ACCESS_KEY,
-    }
+    def as_dict(self) -> dict[str, Any]:
+        """Return the server as JSON shows it to people: without the secret."""
+        return {"endpoint_url": self.endpoint_url, "port": self.port, "pid": self.pid}
 
 
 class EmbeddedAws:
@@ -167,7 +162,7 @@ class EmbeddedAws:
             tail = log.read()[-_LOG_TAIL_BYTES:].decode(errors="replace")
             raise EmbeddedAwsError(f"the embedded AWS did not start:\n{tail}")
         announced = json.loads(line)
-        server = Server(announced["endpoint_url"], int(announced["port"]), int(announced["pid"]))
+        server = Server(announced["endpoint_url"], int(announced["port"]), int(announced["pid"]), announced["secret"])
         while not is_answering(server):
             if time.monotonic() > deadline or process.poll() is not None:
                 raise EmbeddedAwsError(f"the embedded AWS announced itself at {server.endpoint_url} and does not answer")
@@ -201,14 +196,23 @@ class EmbeddedAws:
         import boto3
 
         session = boto3.session.Session()
-        return session.client(service, config=config, **free_client_arguments(self.endpoint_url, region, account_id))  # type: ignore[call-overload]
+        return session.client(service, config=config, **self.client_arguments(region, account_id))  # type: ignore[call-overload]
+
+    def client_arguments(self, region: str, account_id: str) -> dict[str, Any]:
+        """Return the arguments of `boto3.client` for the root of an account."""
+        return {
+            "endpoint_url": self.endpoint_url,
+            "region_name": region,
+            "aws_access_key_id": account_id,
+            "aws_secret_access_key": self.server.secret,
+        }
 
     def environment(self, region: str = REGION, account_id: str = ACCOUNT_ID) -> dict[str, str]:
         """Return the variables that let any AWS tool use this server as the account's root."""
         return {
             "AWS_ENDPOINT_URL": self.endpoint_url,
             "AWS_ACCESS_KEY_ID": account_id,
-            "AWS_SECRET_ACCESS_KEY": SECRET_ACCESS_KEY,
+            "AWS_SECRET_ACCESS_KEY": self.server.secret,
             "AWS_DEFAULT_REGION": region,
             "AWS_REGION": region,
         }
@@ -226,7 +230,8 @@ def ask(server: Server, method: str, page: str, document: Mapping[str, Any] | No
     """Return the answer of an administration page. Raise EmbeddedAwsError if the server refuses or is unreachable."""
     url = f"{server.endpoint_url}/_snapkeep/{page}?{urlencode(query)}"
     body = json.dumps(document).encode() if document is not None else None
-    request = urllib.request.Request(url, data=body, method=method)  # noqa: S310 - the loop-back address of our own server
+    headers = {"Authorization": f"Bearer {server.secret}"}
+    request = urllib.request.Request(url, data=body, headers=headers, method=method)  # noqa: S310 - the loop-back address of our own server
     try:
         with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310 - see above
             return dict(json.load(answer))

@@ -17,7 +17,7 @@ from typing import Any
 from snapkeep.domain.errors import InvalidConfiguration
 from snapkeep.lab.ebs_model import VirtualClock
 from snapkeep.lab.embedded_aws.launch.embedded_aws import EmbeddedAws, EmbeddedAwsError, Server, ask, is_answering
-from snapkeep.lab.embedded_aws.server.options import HOST, REGION, SECRET_ACCESS_KEY
+from snapkeep.lab.embedded_aws.server.options import HOST, REGION
 from snapkeep.lab.embedded_aws.world.open_world import world_of_file
 
 _FILE_PATTERN = "local-*.json"
@@ -95,7 +95,7 @@ def statuses(port: int = 0, directory: Path | None = None) -> list[Status]:
     found = []
     for path in sorted((directory or run_directory()).glob(_FILE_PATTERN)):
         remembered = json.loads(path.read_text(encoding="utf-8"))
-        server = Server(remembered["endpoint_url"], int(remembered["port"]), int(remembered["pid"]))
+        server = Server(remembered["endpoint_url"], int(remembered["port"]), int(remembered["pid"]), remembered["secret"])
         if not is_answering(server):
             path.unlink(missing_ok=True)
         elif port in (0, server.port):
@@ -108,7 +108,7 @@ def exports(server: Server) -> dict[str, str]:
     return {
         "AWS_ENDPOINT_URL": server.endpoint_url,
         "AWS_ACCESS_KEY_ID": str(ask(server, "GET", "health", None, {})["account"]),
-        "AWS_SECRET_ACCESS_KEY": SECRET_ACCESS_KEY,
+        "AWS_SECRET_ACCESS_KEY": server.secret,
         "AWS_DEFAULT_REGION": REGION,
     }
 
@@ -119,7 +119,7 @@ def _prepared(directory: Path | None, port: int, world_file: Path | None, state_
     if state_dir is not None:
         _check_state_directory(state_dir)
     directory = directory or run_directory()
-    directory.mkdir(parents=True, exist_ok=True)
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     if port and statuses(port, directory):
         where, stopped_by = f"http://{HOST}:{port}", f"snapkeep local down --port {port}"
         raise EmbeddedAwsError(f"an embedded AWS runs at {where} already: `{stopped_by}` stops it")
@@ -154,4 +154,8 @@ def _file_of(directory: Path, server: Server) -> Path:
 
 def _remember(directory: Path, server: Server) -> None:
     document = {**asdict(server), "started_at": time.time()}
-    _file_of(directory, server).write_text(json.dumps(document), encoding="utf-8")
+    path = _file_of(directory, server)
+    path.unlink(missing_ok=True)
+    # Created for its owner alone: it has the server's secret.
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+        json.dump(document, file)

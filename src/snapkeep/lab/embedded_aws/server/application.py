@@ -12,6 +12,7 @@ from typing import Any
 
 from snapkeep.lab.embedded_aws.aws.inbox import Inbox
 from snapkeep.lab.embedded_aws.patches import (
+    credentials,
     deliveries,
     ec2,
     eventbridge,
@@ -49,6 +50,7 @@ def build(options: ServerOptions) -> Application:
     ec2.apply(locked_world)
     iam.apply(locked_world)
     eventbridge.apply(locked_world)
+    credentials.apply(options.secret)
     deliveries.apply()
     history.apply()
     kms.apply(locked_world)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import secrets
 from collections.abc import MutableMapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from snapkeep.lab.ebs_model.store.world_state import DEFAULT_ACCOUNT
@@ -14,19 +16,12 @@ REGION = "us-east-1"
 # The default account: the model's.
 ACCOUNT_ID = DEFAULT_ACCOUNT
 ACCESS_KEY_ID = "test"
-SECRET_ACCESS_KEY = "test"  # noqa: S105 - the root credentials of an emulator on the loop-back interface
 
 # Worker processes that may run functions at once: each takes about 60 MB and a core while it starts.
 MAX_WORKERS = 8
-# Credentials and settings of the person who starts the server must not reach functions.
-_FOREIGN = (
-    "AWS_SESSION_TOKEN",
-    "AWS_PROFILE",
-    "AWS_DEFAULT_PROFILE",
-    "AWS_ROLE_ARN",
-    "AWS_WEB_IDENTITY_TOKEN_FILE",
-    "AWS_DATA_PATH",
-)
+# Variables that the server and functions keep from the person's environment: no credentials, tokens, profiles or addresses.
+_KEPT_VARIABLES = frozenset({"PATH", "LANG", "LANGUAGE", "TZ", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH"})
+_KEPT_PREFIX = "LC_"
 
 
 @dataclass(frozen=True)
@@ -41,17 +36,20 @@ class ServerOptions:
     log_level: str = "WARNING"
     work_dir: Path | None = None
     until_stdin_closes: bool = False
+    secret: str = field(default_factory=partial(secrets.token_urlsafe, 32), repr=False)
+    """The secret access key of every account's root, and of the administration pages."""
 
 
 def apply_environment(options: ServerOptions, port: int, environment: MutableMapping[str, str]) -> None:
     """Set the variables that ministack and functions read. Must run before ministack is imported."""
-    for name in _FOREIGN:
-        environment.pop(name, None)
+    for name in list(environment):
+        if name not in _KEPT_VARIABLES and not name.startswith(_KEPT_PREFIX):
+            del environment[name]
     environment.update(
         {
             "AUTH": "true",
             "AWS_ACCESS_KEY_ID": ACCESS_KEY_ID,
-            "AWS_SECRET_ACCESS_KEY": SECRET_ACCESS_KEY,
+            "AWS_SECRET_ACCESS_KEY": options.secret,
             "AWS_CONFIG_FILE": os.devnull,
             "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
             "AWS_EC2_METADATA_DISABLED": "true",
@@ -81,4 +79,4 @@ def apply_environment(options: ServerOptions, port: int, environment: MutableMap
     else:
         environment["PERSIST_STATE"] = "0"
     if options.work_dir is not None:
-        environment["TMPDIR"] = str(options.work_dir)
+        environment["TMPDIR"] = environment["HOME"] = str(options.work_dir)

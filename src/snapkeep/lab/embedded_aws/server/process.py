@@ -92,6 +92,7 @@ async def _serve(options: ServerOptions, listener: socket.socket, port: int) -> 
     from hypercorn.config import Config
 
     from snapkeep.lab.embedded_aws.server.application import build
+    from snapkeep.lab.embedded_aws.server.guard import Guard
 
     application = build(options)
     config = Config()
@@ -110,7 +111,7 @@ async def _serve(options: ServerOptions, listener: socket.socket, port: int) -> 
     tasks = [
         asyncio.create_task(application.drive_clock()),
         asyncio.create_task(application.evaluate_alarms()),
-        asyncio.create_task(_announce(application.ready, port)),
+        asyncio.create_task(_announce(application.ready, port, options.secret)),
     ]
 
     async def stopped() -> None:
@@ -119,7 +120,7 @@ async def _serve(options: ServerOptions, listener: socket.socket, port: int) -> 
         _end_workers()
 
     try:
-        await serve(application, config, shutdown_trigger=stopped)
+        await serve(Guard(application, options.secret), config, shutdown_trigger=stopped)
     finally:
         for task in tasks:
             task.cancel()
@@ -141,9 +142,9 @@ async def _watch_stdin(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> 
     await loop.connect_read_pipe(Watch, sys.stdin)
 
 
-async def _announce(ready: asyncio.Event, port: int) -> None:
+async def _announce(ready: asyncio.Event, port: int, secret: str) -> None:
     await ready.wait()
-    line: dict[str, Any] = {"endpoint_url": f"http://{HOST}:{port}", "port": port, "pid": os.getpid()}
+    line: dict[str, Any] = {"endpoint_url": f"http://{HOST}:{port}", "port": port, "pid": os.getpid(), "secret": secret}
     print(json.dumps(line), flush=True)  # noqa: T201 - the announcement is this program's answer
 
 
