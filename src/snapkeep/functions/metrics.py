@@ -13,25 +13,25 @@ from typing import Any
 
 from snapkeep.domain.protection import PolicyAges
 from snapkeep.domain.sweep.findings import FindingKind
-from snapkeep.domain.sweep.report import SweepReport, age_known
+from snapkeep.domain.sweep.report import Figure, SweepReport, age_known
 
 NAMESPACE = "Snapkeep"
 SYSTEM = "System"
 POLICY = "Policy"
 
 COUNTED = {
-    "volumes protected": "VolumesProtected",
-    "volumes not as their policy asks": "VolumesNotAsAsked",
-    "volumes without a policy": "VolumesWithoutPolicy",
-    "snapshots managed": "SnapshotsManaged",
-    "copies managed": "CopiesManaged",
-    "copies waiting": "CopiesWaiting",
-    "copies running": "CopiesRunning",
-    "copies failed for good": "CopiesFailed",
-    "snapshots deleted": "SnapshotsDeleted",
-    "snapshots that could not be deleted": "DeletionsFailed",
+    Figure.VOLUMES_PROTECTED: "VolumesProtected",
+    Figure.VOLUMES_NOT_AS_ASKED: "VolumesNotAsAsked",
+    Figure.VOLUMES_WITHOUT_POLICY: "VolumesWithoutPolicy",
+    Figure.SNAPSHOTS_MANAGED: "SnapshotsManaged",
+    Figure.COPIES_MANAGED: "CopiesManaged",
+    Figure.COPIES_WAITING: "CopiesWaiting",
+    Figure.COPIES_RUNNING: "CopiesRunning",
+    Figure.COPIES_FAILED: "CopiesFailed",
+    Figure.SNAPSHOTS_DELETED: "SnapshotsDeleted",
+    Figure.DELETIONS_FAILED: "DeletionsFailed",
 }
-"""Figures of a report -> names of metrics."""
+"""Figures of a report -> names of metrics. The names stay, since alarms and dashboards know them."""
 FOUND = {
     FindingKind.UNHANDLED: "FoundUnhandled",
     FindingKind.COPY_MISSING: "FoundCopiesMissing",
@@ -54,14 +54,14 @@ def report_lines(report: SweepReport) -> list[str]:
     for item in report.items:
         found[item.kind] += item.times
     values: dict[str, tuple[float, str]] = {
-        metric: (report.counts[name], "Count") for name, metric in COUNTED.items() if name in report.counts
+        metric: (report.counts[figure], "Count") for figure, metric in COUNTED.items() if figure in report.counts
     }
     if not report.broken:
         values |= {metric: (found[kind], "Count") for kind, metric in FOUND.items()}
     values["SweepFindings"] = (found.total(), "Count")
     values["SweepFailures"] = (len(report.failures) + bool(report.broken), "Count")
     values["SweepsDone"] = (int(not report.broken), "Count")
-    waited = report.counts.get("minutes that the oldest copy has waited")
+    waited = report.counts.get(Figure.OLDEST_WAIT_MINUTES)
     if waited is not None:
         values["OldestWait"] = (waited * 60, "Seconds")
     when = int(report.ended_at.timestamp() * 1000)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from snapkeep.domain.protection import age_text
-from snapkeep.domain.sweep.report import ADVICE, Handling, SweepReport, age_known, groups_of, subject_of
+from snapkeep.domain.sweep.report import Handling, SweepReport, age_known, groups_of, subject_of
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -23,7 +23,6 @@ def render_page(report: SweepReport) -> str:
         subject=subject_of(report),
         said=subject_of(report).partition(": ")[2],
         sections=[(handling, [group for group in groups if group.handling is handling]) for handling in Handling],
-        advice=ADVICE,
         age_text=age_text,
         age_known=age_known,
         seconds=round((report.ended_at - report.started_at).total_seconds()),

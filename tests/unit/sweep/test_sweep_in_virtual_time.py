@@ -12,7 +12,7 @@ import pytest
 from snapkeep.domain.copies.entry import EntryState
 from snapkeep.domain.policy.model import Limits
 from snapkeep.domain.sweep.findings import FindingKind
-from snapkeep.domain.sweep.report import Handling, Outcome, text_of
+from snapkeep.domain.sweep.report import Figure, Handling, Outcome, text_of
 from snapkeep.lab.ebs_model import FaultRule, Faults, Quotas, World
 from snapkeep.lab.simulator.sweeps import Sweeper
 from snapkeep.usecases.sweep.events import snapshot_event
@@ -42,7 +42,7 @@ def test_a_healthy_region_is_reported_ok_and_nothing_is_changed() -> None:
     reports = [world.sweep(region) for region in (DR, PRIMARY)]
     assert [report.outcome for report in reports] == [Outcome.OK, Outcome.OK]
     assert kinds(reports[1]) == {}
-    assert reports[1].counts["volumes protected"] == 1
+    assert reports[1].counts[Figure.VOLUMES_PROTECTED] == 1
     for report in reports:
         assert re.findall(r"\b1 +(?:volumes|snapshots|copies|runs|minutes)\b", text_of(report)) == []
     assert "1  volume protected" in text_of(reports[1])
@@ -287,7 +287,7 @@ def test_a_world_with_all_of_it_is_brought_to_order_by_sweeps_alone() -> None:
     assert set(newest.values()) <= copied
     assert all(one["State"] == "completed" for one in world.snapshots(DR))
     assert len(world.snapshots(DR)) <= 3 * len(volumes)
-    assert last[-1].counts["volumes protected"] == 4
+    assert last[-1].counts[Figure.VOLUMES_PROTECTED] == 4
     assert world.status().healthy
     assert any(report.outcome is not Outcome.OK for report in reports)
     before = state_of(world)

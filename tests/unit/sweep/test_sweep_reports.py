@@ -14,6 +14,7 @@ from snapkeep.domain.protection import PolicyAges
 from snapkeep.domain.sweep.findings import FindingKind
 from snapkeep.domain.sweep.report import (
     TEXT_LIMIT_BYTES,
+    Figure,
     Handling,
     Outcome,
     ReportItem,
@@ -46,7 +47,7 @@ def report(*items: ReportItem, **given: object) -> SweepReport:
         "started_at": AT,
         "ended_at": AT + timedelta(seconds=12),
         "items": items,
-        "counts": {"volumes": 3, "copies waiting": 2, "snapshots deleted": 1},
+        "counts": {Figure.VOLUMES: 3, Figure.COPIES_WAITING: 2, Figure.SNAPSHOTS_DELETED: 1},
         "policies": (ages,),
     }
     return SweepReport(**{**made, **given})  # type: ignore[arg-type]
@@ -71,9 +72,9 @@ def test_the_outcome_says_whether_anything_is_left_wrong(items: tuple[ReportItem
 def test_failures_come_first_in_text_and_json() -> None:
     made = report(NOTED, REPAIRED, FAILED)
     text = text_of(made)
-    assert text.index("Needs you:") < text.index("Repaired:") < text.index("Good to know:") < text.index("Figures:")
+    assert text.index("Needs attention:") < text.index("Repaired:") < text.index("Good to know:") < text.index("Figures:")
     assert next(one["subject"] for one in report_to_json(made)["items"]) == "snap-1"
-    assert subject_of(made) == "PARTIAL snapkeep us-east-1: 1 needs you, 1 repaired"
+    assert subject_of(made) == "PARTIAL snapkeep us-east-1: 1 needs attention, 1 repaired"
 
 
 def test_a_thousand_failures_with_one_cause_are_one_line_with_a_count_and_examples() -> None:
@@ -131,7 +132,7 @@ def test_the_page_needs_nothing_from_outside_and_escapes_what_comes_from_tags() 
     assert "&lt;script&gt;" in page
     assert re.findall(r"(?:src|href|url)\s*[=(]", page) == []
     assert "default-src 'none'" in page
-    assert page.index("Needs you") < page.index("Repaired") < page.index("Noted")
+    assert page.index("Needs attention") < page.index("Repaired") < page.index("Noted")
 
 
 def test_the_page_lists_every_failure() -> None:

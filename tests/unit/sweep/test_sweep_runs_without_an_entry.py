@@ -10,7 +10,7 @@ from snapkeep.domain.copies.entry import EntryState, QueueEntry
 from snapkeep.domain.errors import AwsRefused
 from snapkeep.domain.policy.model import CopyRule, Limits, Policy, PolicySet, Retention, Selector
 from snapkeep.domain.sweep.findings import FindingKind, Rejoin
-from snapkeep.domain.sweep.report import Handling, Outcome
+from snapkeep.domain.sweep.report import Figure, Handling, Outcome
 from snapkeep.lab.ebs_model import FaultRule, Quotas, World
 from snapkeep.lab.ebs_model.conditions.clock import utc
 from snapkeep.lab.simulator.executions import FAILED, SUCCEEDED, Execution
@@ -89,7 +89,7 @@ def test_in_ordinary_times_no_history_is_read_however_many_runs_wait() -> None:
         world.snapshot(volume)
     world.later(HOUR)
     report = world.sweep(settle=0)
-    assert report.counts["runs under way"] == 5
+    assert report.counts[Figure.RUNS_IN_PROGRESS] == 5
     assert world.waiting[PRIMARY].read == []
 
 
@@ -205,7 +205,7 @@ def test_runs_are_put_back_within_the_limit_of_a_sweep_and_the_rest_in_the_next(
     world.later(20 * MINUTE)
     world.runner.composition.queues[DR].lose_everything()
     first = world.sweep(settle=0)
-    assert first.counts["runs to look at in a later sweep"] == 3
+    assert first.counts[Figure.RUNS_NOT_READ] == 3
     named = 0
     for _ in range(6):
         world.later(6 * HOUR)

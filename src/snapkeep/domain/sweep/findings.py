@@ -12,7 +12,7 @@ from datetime import datetime
 from enum import StrEnum
 from itertools import count
 from math import isqrt
-from typing import TypeVar
+from typing import Self, TypeVar
 
 from snapkeep.domain.copies.request import CopyRequest
 from snapkeep.domain.model import NEVER, Action, Snapshot, Verdict
@@ -24,47 +24,101 @@ Item = TypeVar("Item")
 
 
 class FindingKind(StrEnum):
-    """What a sweep finds. The values are words for reports, and names for metrics."""
+    """Everything that a sweep finds, one row a kind: its identifier, its label, whether it needs attention, and advice.
 
-    UNHANDLED = "snapshot that no run handled"
-    TAGS_LOST = "tags lost"
-    COPY_MISSING = "copy missing"
-    COPY_FAILED = "copy failed for good"
-    COPY_LATE = "copy past its deadline"
-    COPY_UNSEEN = "end of a copy that no run saw"
-    FAILED_COPY = "failed copy left behind"
-    COPY_TWICE = "copy made twice"
-    ENTRY_ORPHANED = "queue entry without its snapshot"
-    RUN_UNANSWERED = "run that nobody would answer"
-    PAST_RETENTION = "snapshot past retention"
-    PLAN_REFUSED = "plan refused"
-    ADOPTABLE = "snapshot to adopt"
-    UNDELIVERED = "event that was not delivered"
-    UNREADABLE = "undelivered event that cannot be read"
-    RPO_MISSED = "recovery point objective missed"
-    PUBLIC = "snapshot open to everybody"
-    SHARED = "snapshot shared with an unknown account"
-    SHARING_NOT_BLOCKED = "public sharing is not blocked"
-    OUT_OF_REACH = "region out of reach"
-    POLICY_PROBLEM = "tag names no policy"
-    DOCUMENT_BROKEN = "policy document that cannot be used"
+    Reports' JSON and audit lines carry the identifiers. A kind that needs attention makes a report less than OK even when
+    every repair was made. `docs/operations.md` lists all kinds.
+    """
 
+    label: str
+    needs_attention: bool
+    advice: str
+    """What a person can do; empty where there is nothing to do."""
 
-NEEDS_A_PERSON = frozenset(
-    {
-        FindingKind.COPY_FAILED,
-        FindingKind.COPY_LATE,
-        FindingKind.PLAN_REFUSED,
-        FindingKind.UNREADABLE,
-        FindingKind.RPO_MISSED,
-        FindingKind.PUBLIC,
-        FindingKind.SHARED,
-        FindingKind.OUT_OF_REACH,
-        FindingKind.POLICY_PROBLEM,
-        FindingKind.DOCUMENT_BROKEN,
-    }
-)
-"""What makes a sweep's report less than OK even when every repair was made."""
+    def __new__(cls, identifier: str, label: str = "", needs_attention: bool = False, advice: str = "") -> Self:
+        """Make a member of a row."""
+        member = str.__new__(cls, identifier)
+        member._value_ = identifier
+        member.label, member.needs_attention, member.advice = label, needs_attention, advice
+        return member
+
+    UNHANDLED = "snapshot_unhandled", "snapshot that no run handled"
+    TAGS_LOST = "tags_lost", "tags lost"
+    COPY_MISSING = "copy_missing", "copy missing"
+    COPY_FAILED = (
+        "copy_failed",
+        "copy failed for good",
+        True,
+        "Correct the cause; the copy is retried each day, or at once: snapkeep sweep --retry-failed",
+    )
+    COPY_LATE = (
+        "copy_late",
+        "copy past its deadline",
+        True,
+        "More copies wait than the quota admits in time: see snapkeep status, or request a higher quota.",
+    )
+    COPY_UNSEEN = "copy_end_missed", "end of a copy that no run handled"
+    FAILED_COPY = "failed_copy_left", "failed copy left behind"
+    COPY_TWICE = "copy_made_twice", "copy made twice"
+    ENTRY_ORPHANED = "entry_orphaned", "queue entry without its snapshot"
+    RUN_UNANSWERED = "run_unanswered", "run that would get no answer"
+    PAST_RETENTION = "snapshot_past_retention", "snapshot past retention"
+    PLAN_REFUSED = (
+        "plan_refused",
+        "plan refused",
+        True,
+        "Nothing of it was deleted. Check it with snapkeep plan; if it is right, raise the limits.",
+    )
+    ADOPTABLE = (
+        "snapshot_adoptable",
+        "snapshot to adopt",
+        False,
+        "It is left alone without your consent: snapkeep plan --adopt, then snapkeep sweep --adopt",
+    )
+    UNDELIVERED = "event_undelivered", "event that was not delivered"
+    UNREADABLE = (
+        "event_unreadable",
+        "undelivered event that cannot be read",
+        True,
+        "The messages stay in the dead-letter queue of the rules. Look at them there.",
+    )
+    RPO_MISSED = (
+        "rpo_missed",
+        "recovery point objective missed",
+        True,
+        "The newest recovery point is older than the policy allows. snapkeep status shows each volume.",
+    )
+    PUBLIC = (
+        "snapshot_public",
+        "snapshot open to everybody",
+        True,
+        "Anybody can read these. Make them private, and turn on block public access for snapshots.",
+    )
+    SHARED = (
+        "snapshot_shared",
+        "snapshot shared with an unknown account",
+        True,
+        "An account that is not in KnownAccounts can read these. Stop sharing with it, or add it to KnownAccounts.",
+    )
+    SHARING_NOT_BLOCKED = (
+        "sharing_not_blocked",
+        "public sharing is not blocked",
+        False,
+        "Turn on block public access for snapshots in this region.",
+    )
+    OUT_OF_REACH = (
+        "region_unreachable",
+        "region or service unreachable",
+        True,
+        "Nothing was concluded about it, and nothing that has no copy elsewhere was deleted.",
+    )
+    POLICY_PROBLEM = "policy_unknown", "tag names no policy", True, "Correct the volume's tag, or push a policy of that name."
+    DOCUMENT_BROKEN = (
+        "policy_document_broken",
+        "policy document that cannot be used",
+        True,
+        "The last good one stays in force. Push one that snapkeep policy check passes, or roll back.",
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,11 +192,6 @@ class Finding:
     urgency: datetime = NEVER
     """The start time of what could be restored today: the oldest first."""
     repair: Repair | None = None
-
-    @property
-    def needs_a_person(self) -> bool:
-        """Whether somebody has to act."""
-        return self.kind in NEEDS_A_PERSON
 
 
 @dataclass(frozen=True, slots=True)

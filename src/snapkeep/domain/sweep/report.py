@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 
+from snapkeep.domain.labels import LabelledEnum
 from snapkeep.domain.plural import counted, noun_for
 from snapkeep.domain.protection import PolicyAges, age_text
 from snapkeep.domain.sweep.findings import Finding, FindingKind
@@ -21,38 +22,46 @@ class Outcome(StrEnum):
     FAILED = "FAILED"
 
 
-class Handling(StrEnum):
-    """What became of a finding."""
+class Handling(LabelledEnum):
+    """The result for a finding, in the order of reports."""
 
-    FAILED = "repair failed"
-    NEEDS_ATTENTION = "needs you"
-    LEFT = "left for the next sweep"
-    REPAIRED = "repaired"
-    NOTED = "noted"
+    FAILED = "failed", "repair failed"
+    NEEDS_ATTENTION = "needs_attention", "needs attention"
+    LEFT = "left", "left for the next sweep"
+    REPAIRED = "repaired", "repaired"
+    NOTED = "noted", "noted"
+
+
+class Figure(LabelledEnum):
+    """A total of a report."""
+
+    VOLUMES = "volumes", "volumes"
+    VOLUMES_PROTECTED = "volumes_protected", "volumes protected"
+    VOLUMES_NOT_AS_ASKED = "volumes_not_as_policy_asks", "volumes not as their policy asks"
+    VOLUMES_WITHOUT_POLICY = "volumes_without_policy", "volumes without a policy"
+    VOLUMES_WITH_COPY = "volumes_with_copy", "volumes with a copy"
+    SNAPSHOTS = "snapshots", "snapshots"
+    SNAPSHOTS_MANAGED = "snapshots_managed", "snapshots managed"
+    SNAPSHOTS_DELETED = "snapshots_deleted", "snapshots deleted"
+    DELETIONS_FAILED = "deletions_failed", "snapshots that could not be deleted"
+    COPIES_MANAGED = "copies_managed", "copies managed"
+    COPIES_COMPLETED = "copies_completed", "copies completed"
+    COPIES_WAITING = "copies_waiting", "copies waiting"
+    COPIES_RUNNING = "copies_running", "copies running"
+    COPIES_FAILED = "copies_failed", "copies failed for good"
+    OLDEST_WAIT_MINUTES = "oldest_wait_minutes", "minutes that the oldest copy has waited"
+    RUNS_IN_PROGRESS = "runs_in_progress", "runs in progress"
+    RUNS_NOT_READ = "runs_not_read", "runs to read in a later sweep"
 
 
 FAILURES = frozenset({Handling.FAILED, Handling.NEEDS_ATTENTION})
 _ORDER = {handling: number for number, handling in enumerate(Handling)}
 _HEADINGS = {
     Handling.FAILED: "Could not be repaired:",
-    Handling.NEEDS_ATTENTION: "Needs you:",
+    Handling.NEEDS_ATTENTION: "Needs attention:",
     Handling.LEFT: "Left for the next sweep:",
     Handling.REPAIRED: "Repaired:",
     Handling.NOTED: "Good to know:",
-}
-ADVICE = {
-    FindingKind.COPY_FAILED: "Correct the cause; the copy is retried each day, or at once: snapkeep sweep --retry-failed",
-    FindingKind.COPY_LATE: "More copies wait than the quota admits in time: see snapkeep status, or request a higher quota.",
-    FindingKind.PLAN_REFUSED: "Nothing of it was deleted. Check it with snapkeep plan; if it is right, raise the limits.",
-    FindingKind.UNREADABLE: "The messages stay in the dead-letter queue of the rules. Look at them there.",
-    FindingKind.RPO_MISSED: "What could be restored is older than the policy allows. snapkeep status shows each volume.",
-    FindingKind.PUBLIC: "Anybody can read these. Make them private, and turn on block public access for snapshots.",
-    FindingKind.SHARED: "An account that this system does not know can read these. Remove it, or name it in KnownAccounts.",
-    FindingKind.SHARING_NOT_BLOCKED: "Turn on block public access for snapshots in this region.",
-    FindingKind.OUT_OF_REACH: "Nothing was concluded about it, and nothing that has no copy elsewhere was deleted.",
-    FindingKind.POLICY_PROBLEM: "Correct the volume's tag, or push a policy of that name.",
-    FindingKind.DOCUMENT_BROKEN: "The last good one stays in force. Push one that snapkeep policy check passes, or roll back.",
-    FindingKind.ADOPTABLE: "Nothing of it is touched without your consent: snapkeep plan --adopt, then snapkeep sweep --adopt",
 }
 _IDENTIFIER = re.compile(r"\b(?:snap|vol|ami|plan)-[0-9a-z]+\b")
 _MOMENT = re.compile(r"\d{4}-\d{2}-\d{2}[T ][\d:.]+(?: UTC|Z)?")
@@ -97,6 +106,11 @@ class Group:
     examples: tuple[ReportItem, ...]
 
     @property
+    def advice(self) -> str:
+        """What a person can do about it; empty where a repair was made, or is left for the next sweep."""
+        return self.kind.advice if self.failure or self.handling is Handling.NOTED else ""
+
+    @property
     def failure(self) -> bool:
         """Whether somebody has to act, or a repair failed."""
         return self.handling in FAILURES
@@ -104,7 +118,7 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class SweepReport:
-    """What one sweep found and did. `counts` are totals of the region by name."""
+    """What one sweep found and did. `counts` are totals of the region."""
 
     id: str
     system: str
@@ -113,7 +127,7 @@ class SweepReport:
     started_at: datetime
     ended_at: datetime
     items: tuple[ReportItem, ...] = ()
-    counts: Mapping[str, int] = field(default_factory=dict)
+    counts: Mapping[Figure, int] = field(default_factory=dict)
     policies: tuple[PolicyAges, ...] = ()
     broken: str = ""
     """Why the sweep could not do its work at all; empty when it could."""
@@ -183,8 +197,8 @@ def _likeness(item: ReportItem) -> Likeness:
 
 def subject_of(report: SweepReport) -> str:
     """Given a report, return its subject: what happened and where, in less than 100 characters."""
-    told = len(report.failures)
-    parts = [f"{told} need{'s' if told == 1 else ''} you"] if told else []
+    failures = len(report.failures)
+    parts = [f"{failures} need{'s' if failures == 1 else ''} attention"] if failures else []
     for handling, word in ((Handling.REPAIRED, "repaired"), (Handling.LEFT, "left for next time")):
         if report.count(handling):
             parts.append(f"{report.count(handling)} {word}")
@@ -201,12 +215,12 @@ def text_of(report: SweepReport, page: str = "") -> str:
     ]
     if report.broken:
         lines += ["The sweep could not do its work:", f"  {report.broken}", ""]
-    lines += _told(groups_of(report.items))
+    lines += _section_lines(groups_of(report.items))
     lines += _figures(report)
     return _fitting(lines, ["", f"The whole report: {page}"] if page else [])
 
 
-def _told(groups: Sequence[Group]) -> list[str]:
+def _section_lines(groups: Sequence[Group]) -> list[str]:
     lines: list[str] = []
     for handling, heading in _HEADINGS.items():
         members = [group for group in groups if group.handling is handling]
@@ -221,21 +235,21 @@ def _told(groups: Sequence[Group]) -> list[str]:
 
 def _group_lines(group: Group) -> list[str]:
     times = f"{group.count} × " if group.count > 1 else ""  # noqa: RUF001 - the sign of multiplication is meant
-    lines = [f"  {times}{group.kind}: {group.text}"]
+    lines = [f"  {times}{group.kind.label}: {group.text}"]
     shown = [
         f"{one.subject} of {one.volume_id}" if one.volume_id not in ("", one.subject) else one.subject for one in group.examples
     ]
     more = f", and {group.count - len(shown)} more" if group.count > len(shown) else ""
     if any(shown):
         lines.append(f"      {', '.join(shown)}{more}")
-    if group.kind in ADVICE and (group.failure or group.handling is Handling.NOTED):
-        lines.append(f"      {ADVICE[group.kind]}")
+    if group.advice:
+        lines.append(f"      {group.advice}")
     return lines
 
 
 def _figures(report: SweepReport) -> list[str]:
     lines = ["Figures:"]
-    lines += [f"  {count:>9,}  {noun_for(count, name)}" for name, count in report.counts.items()]
+    lines += [f"  {count:>9,}  {noun_for(count, figure.label)}" for figure, count in report.counts.items()]
     for ages in report.policies:
         known = f"worst RPO age {age_text(ages.worst)}, median {age_text(ages.median)}"
         standing = known if age_known(ages) else "nothing to restore from yet"

@@ -8,7 +8,7 @@ from typing import Any
 
 from snapkeep.domain.protection import PolicyAges
 from snapkeep.domain.sweep.findings import FindingKind
-from snapkeep.domain.sweep.report import Handling, ReportItem, SweepReport
+from snapkeep.domain.sweep.report import Figure, Handling, ReportItem, SweepReport
 from snapkeep.domain.tags import format_time, parse_time
 
 
@@ -23,7 +23,7 @@ def report_to_json(report: SweepReport) -> dict[str, Any]:
         "started_at": format_time(report.started_at),
         "ended_at": format_time(report.ended_at),
         "broken": report.broken,
-        "counts": dict(report.counts),
+        "counts": {str(figure): count for figure, count in report.counts.items()},
         "policies": [_ages_to_json(ages) for ages in report.policies],
         "items": [_item_to_json(item) for item in sorted(report.items, key=lambda item: not item.failure)],
     }
@@ -39,7 +39,7 @@ def report_from_json(data: Mapping[str, Any]) -> SweepReport:
         started_at=parse_time(data["started_at"]),
         ended_at=parse_time(data["ended_at"]),
         items=tuple(_item_from_json(item) for item in data["items"]),
-        counts=data["counts"],
+        counts={Figure(name): count for name, count in data["counts"].items()},
         policies=tuple(_ages_from_json(ages) for ages in data["policies"]),
         broken=data["broken"],
     )

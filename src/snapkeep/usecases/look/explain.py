@@ -14,6 +14,8 @@ from snapkeep.domain.errors import EntryNotFound, SnapkeepError
 from snapkeep.domain.model import Lineage, Origin, Snapshot, Verdict, Volume
 from snapkeep.domain.policy.model import PolicySet
 from snapkeep.domain.retention.region_plan import RegionFacts, VolumePlan
+from snapkeep.domain.sweep.findings import FindingKind
+from snapkeep.domain.sweep.report import Handling
 from snapkeep.usecases.ports import CopyQueue, SnapshotReader
 from snapkeep.usecases.retention.plan_regions import make_region_plan
 
@@ -306,5 +308,14 @@ def describe_audit_line(line: AuditLine) -> str:
             copy = f" {data['copy']}" if data.get("copy") else ""
             return f"{line.function}: copy{copy} {data.get('step')}{cause}"
         case "repair":
-            return f"{line.function}: {data.get('kind')}, {data.get('outcome')}{cause}: {reasons}"
+            finding, result = _label_of(FindingKind, data.get("kind")), _label_of(Handling, data.get("outcome"))
+            return f"{line.function}: {finding}, {result}{cause}: {reasons}"
     return f"{line.function}: {data.get('message', '')}"
+
+
+def _label_of(identifiers: type[FindingKind | Handling], value: Any) -> str:
+    """Return the label of an identifier in an audit line; lines of earlier versions have the label itself."""
+    try:
+        return identifiers(value).label
+    except ValueError:
+        return str(value)

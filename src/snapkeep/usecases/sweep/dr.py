@@ -13,7 +13,7 @@ from snapkeep.domain.policy.model import PolicySet
 from snapkeep.domain.retention.region_plan import RegionFacts
 from snapkeep.domain.sweep.dr import DrFacts, decide_dr
 from snapkeep.domain.sweep.findings import FindingKind, Receive, Repair, Retag, document_findings
-from snapkeep.domain.sweep.report import Handling, ReportItem, SweepReport
+from snapkeep.domain.sweep.report import Figure, Handling, ReportItem, SweepReport
 from snapkeep.usecases.copies.receive import ReceiveCopy, ReceiveOutcome
 from snapkeep.usecases.ports import Clock, CopyQueue, DeletionGuards, SnapshotReader, SnapshotTagger
 from snapkeep.usecases.sweep.dead_letters import ReplayDeadLetters
@@ -136,12 +136,12 @@ class _Actor:
         return repair.succeeded and entry.state is EntryState.DONE
 
 
-def _counts(snapshots: list[Snapshot], entries: list[QueueEntry], system: str) -> dict[str, int]:
+def _counts(snapshots: list[Snapshot], entries: list[QueueEntry], system: str) -> dict[Figure, int]:
     managed = [one for one in snapshots if one.managed_by(system)]
     return {
-        "snapshots": len(snapshots),
-        "copies managed": len(managed),
-        "copies completed": sum(one.completed for one in managed),
-        "volumes with a copy": len({one.origin.lineage for one in managed if one.completed}),
+        Figure.SNAPSHOTS: len(snapshots),
+        Figure.COPIES_MANAGED: len(managed),
+        Figure.COPIES_COMPLETED: sum(one.completed for one in managed),
+        Figure.VOLUMES_WITH_COPY: len({one.origin.lineage for one in managed if one.completed}),
         **queue_counts(entries),
     }

@@ -23,7 +23,7 @@ from snapkeep.domain.sweep.findings import (
     document_findings,
 )
 from snapkeep.domain.sweep.primary import PrimaryFacts, decide_primary
-from snapkeep.domain.sweep.report import Handling, SweepReport
+from snapkeep.domain.sweep.report import Figure, Handling, SweepReport
 from snapkeep.usecases.copies.enqueue import EnqueueCopy
 from snapkeep.usecases.ports import Clock, CopyQueue, DeletionGuards, SnapshotReader, SnapshotTagger
 from snapkeep.usecases.protect import copy_request
@@ -116,7 +116,7 @@ class PrimarySweep:
             ended_at=self.clock.now(),
             items=(*repairs.items, *undelivered(self.letters), *left),
             counts=_counts(protections, listing.snapshots, dr.entries, self.system, started)
-            | {"runs under way": runs.under_way, "runs to look at in a later sweep": runs.left},
+            | {Figure.RUNS_IN_PROGRESS: runs.under_way, Figure.RUNS_NOT_READ: runs.left},
             policies=tuple(ages_by_policy(protections)),
         )
         ages = {one.volume.id: one.age.total_seconds() for one in protections if one.age is not None}
@@ -197,16 +197,16 @@ def _counts(
     entries: list[QueueEntry],
     system: str,
     now: datetime,
-) -> dict[str, int]:
+) -> dict[Figure, int]:
     by_health = [one.health for one in protections]
     waiting = [entry.enqueued_at for entry in entries if entry.state in NOT_STARTED]
     return {
-        "volumes": len(protections),
-        "volumes protected": by_health.count(VolumeHealth.PROTECTED) + by_health.count(VolumeHealth.FIRST_COPY_PENDING),
-        "volumes not as their policy asks": sum(one.needs_attention for one in protections),
-        "volumes without a policy": by_health.count(VolumeHealth.NO_POLICY),
-        "snapshots": len(snapshots),
-        "snapshots managed": sum(one.managed_by(system) for one in snapshots),
+        Figure.VOLUMES: len(protections),
+        Figure.VOLUMES_PROTECTED: by_health.count(VolumeHealth.PROTECTED) + by_health.count(VolumeHealth.FIRST_COPY_PENDING),
+        Figure.VOLUMES_NOT_AS_ASKED: sum(one.needs_attention for one in protections),
+        Figure.VOLUMES_WITHOUT_POLICY: by_health.count(VolumeHealth.NO_POLICY),
+        Figure.SNAPSHOTS: len(snapshots),
+        Figure.SNAPSHOTS_MANAGED: sum(one.managed_by(system) for one in snapshots),
         **queue_counts(entries),
-        "minutes that the oldest copy has waited": int((now - min(waiting, default=now)).total_seconds() // 60),
+        Figure.OLDEST_WAIT_MINUTES: int((now - min(waiting, default=now)).total_seconds() // 60),
     }

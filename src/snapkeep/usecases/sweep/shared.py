@@ -17,7 +17,7 @@ from snapkeep.domain.policy.model import PolicySet
 from snapkeep.domain.retention.deletion import DeletionKind, DeletionOrder, deletion_orders
 from snapkeep.domain.retention.region_plan import RegionFacts, RegionPlan, plan_region
 from snapkeep.domain.sweep.findings import Decision, Finding, FindingKind, Repair, rotating_sample
-from snapkeep.domain.sweep.report import Handling, ReportItem, SweepReport, item_of
+from snapkeep.domain.sweep.report import Figure, Handling, ReportItem, SweepReport, item_of
 from snapkeep.usecases.ports import CopyQueue, DeletionGuards, DeletionResult
 from snapkeep.usecases.retention.plan_volumes import plan_id, protected_ids, to_delete
 from snapkeep.usecases.sweep.dead_letters import ReplayDeadLetters
@@ -72,7 +72,7 @@ class Repairs:
         """Given findings, repair those that can be; one that fails does not stop the others."""
         for finding in findings:
             if finding.repair is None:
-                self.items.append(item_of(finding, Handling.NEEDS_ATTENTION if finding.needs_a_person else Handling.NOTED))
+                self.items.append(item_of(finding, Handling.NEEDS_ATTENTION if finding.kind.needs_attention else Handling.NOTED))
             elif self.made >= self.limit:
                 self.items.append(item_of(finding, Handling.LEFT))
             else:
@@ -93,13 +93,13 @@ def not_done(queue: CopyQueue) -> list[QueueEntry]:
     return list(entries.values())
 
 
-def queue_counts(entries: Sequence[QueueEntry]) -> dict[str, int]:
-    """Return how many of a queue's entries wait, run and failed, in a report's words."""
+def queue_counts(entries: Sequence[QueueEntry]) -> dict[Figure, int]:
+    """Return how many of a queue's entries wait, run and failed."""
     states = [entry.state for entry in entries]
     return {
-        "copies waiting": sum(state in NOT_STARTED for state in states),
-        "copies running": states.count(EntryState.RUNNING),
-        "copies failed for good": states.count(EntryState.FAILED),
+        Figure.COPIES_WAITING: sum(state in NOT_STARTED for state in states),
+        Figure.COPIES_RUNNING: states.count(EntryState.RUNNING),
+        Figure.COPIES_FAILED: states.count(EntryState.FAILED),
     }
 
 
@@ -144,8 +144,8 @@ def complete(
         for order in orders
     ]
     counts = dict(report.counts)
-    counts["snapshots deleted"] = len(orders) - len(causes)
-    counts["snapshots that could not be deleted"] = len(causes)
+    counts[Figure.SNAPSHOTS_DELETED] = len(orders) - len(causes)
+    counts[Figure.DELETIONS_FAILED] = len(causes)
     return replace(report, items=(*report.items, *deletions), counts=counts, ended_at=now)
 
 

@@ -1,0 +1,116 @@
+"""Identifiers that machines read stay as they are, and each is documented; a reworded label changes none of them."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from snapkeep.domain.protection import PolicyAges
+from snapkeep.domain.retention.deletion import DeletionKind
+from snapkeep.domain.sweep.findings import FindingKind
+from snapkeep.domain.sweep.report import Figure, Handling, SweepReport
+from snapkeep.functions import metrics
+
+ROOT = Path(__file__).parents[2]
+INFRA = ROOT / "src/snapkeep/infra"
+AT = datetime(2026, 11, 23, tzinfo=UTC)
+AGES = PolicyAges("gold", timedelta(hours=4), 3, 1, timedelta(hours=9), timedelta(hours=2))
+METRICS = {
+    "CopiesFailed",
+    "CopiesManaged",
+    "CopiesRunning",
+    "CopiesWaiting",
+    "DeletionsFailed",
+    "FoundCopiesMissing",
+    "FoundEventsLost",
+    "FoundUndelivered",
+    "FoundUnhandled",
+    "OldestWait",
+    "PlansRefused",
+    "RegionsOutOfReach",
+    "RpoAge",
+    "RpoAgeMedian",
+    "RpoAgeWorst",
+    "SnapshotsDeleted",
+    "SnapshotsManaged",
+    "SnapshotsPublic",
+    "SnapshotsShared",
+    "SweepFailures",
+    "SweepFindings",
+    "SweepsDone",
+    "VolumesMissingRpo",
+    "VolumesNotAsAsked",
+    "VolumesProtected",
+    "VolumesWithoutPolicy",
+}
+"""Alarms and dashboards of users know these names: none may be renamed."""
+FINDINGS = {
+    "copy_end_missed",
+    "copy_failed",
+    "copy_late",
+    "copy_made_twice",
+    "copy_missing",
+    "entry_orphaned",
+    "event_undelivered",
+    "event_unreadable",
+    "failed_copy_left",
+    "plan_refused",
+    "policy_document_broken",
+    "policy_unknown",
+    "region_unreachable",
+    "rpo_missed",
+    "run_unanswered",
+    "sharing_not_blocked",
+    "snapshot_adoptable",
+    "snapshot_past_retention",
+    "snapshot_public",
+    "snapshot_shared",
+    "snapshot_unhandled",
+    "tags_lost",
+}
+
+
+def emitted() -> set[str]:
+    """The names of all metrics that the functions can write."""
+    report = SweepReport("sweep-1", "snapkeep", "primary", "us-east-1", AT, AT, counts=dict.fromkeys(Figure, 1), policies=(AGES,))
+    lines = [*metrics.report_lines(report), *metrics.volume_lines({"vol-1": 1.0}, "snapkeep", 0)]
+    return {name for line in lines for name in re.findall(r'"Name": "(\w+)"', line)}
+
+
+def test_the_names_of_metrics_stay() -> None:
+    assert emitted() == METRICS
+
+
+@pytest.mark.parametrize("template", ["primary.yaml", "dr.yaml"])
+def test_alarms_and_dashboards_read_metrics_that_exist(template: str) -> None:
+    text = (INFRA / template).read_text(encoding="utf-8")
+    alarms = re.findall(r"Namespace: Snapkeep\n\s+MetricName: (\w+)", text)
+    charts = re.findall(r'\["Snapkeep", "(\w+)"', text) + re.findall(r'MetricName=\\?"(\w+)', text)
+    read = {*alarms, *charts}
+    assert len(read) > 10
+    assert read <= METRICS
+
+
+def test_the_identifiers_in_reports_stay() -> None:
+    assert {kind.value for kind in FindingKind} == FINDINGS
+    assert [handling.value for handling in Handling] == ["failed", "needs_attention", "left", "repaired", "noted"]
+    assert [kind.value for kind in DeletionKind] == ["retention", "failed_copy", "second_copy"]
+
+
+@pytest.mark.parametrize("identifiers", [FindingKind, Handling, Figure, DeletionKind])
+def test_an_identifier_is_no_prose(identifiers: type[FindingKind | Handling | Figure | DeletionKind]) -> None:
+    assert all(re.fullmatch(r"[a-z]+(_[a-z]+)*", member.value) for member in identifiers)
+
+
+def test_the_operations_page_lists_every_kind_of_finding_by_its_label() -> None:
+    page = (ROOT / "docs/operations.md").read_text(encoding="utf-8")
+    section = page.partition("## What a sweep finds")[2].partition("\n## ")[0]
+    rows = [line.split("|")[1].strip() for line in section.splitlines() if line.startswith("| ")]
+    assert sorted(rows[1:]) == sorted(f"{kind.label} (`{kind.value}`)" for kind in FindingKind)
+
+
+def test_a_finding_that_needs_attention_says_what_to_do() -> None:
+    assert [kind for kind in FindingKind if kind.needs_attention and not kind.advice] == []
