@@ -1,8 +1,34 @@
-"""What a copy with a completion duration costs beside the ordinary copy (EBS user guide: time-based copies; US dollars)."""
+"""All prices, in US dollars, each with its source.
+
+Prices change and differ by region: these compare plans. A region's own prices are in AWS's price list.
+"""
 
 from __future__ import annotations
 
-_USD_PER_GIB_FROM_MINUTES = (
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """The price of one unit, and the page that states it."""
+
+    dollars: float
+    unit: str
+    source: str
+
+
+SNAPSHOT_STORAGE = Price(0.05, "GiB-month of changed blocks, standard tier", "EBS pricing, snapshots")
+TRANSFER = Price(0.02, "GiB copied to another region, most pairs", "EC2 pricing, data transfer between regions")
+TRANSFER_OF_PAIR = {
+    ("us-east-1", "us-east-2"): Price(
+        0.01, "GiB copied from us-east-1 to us-east-2", "EC2 pricing, data transfer between regions"
+    )
+}
+STATE_TRANSITION = Price(0.025 / 1000, "state transition, retries included", "Step Functions pricing, standard workflows")
+FUNCTION_REQUEST = Price(0.20 / 1_000_000, "request", "Lambda pricing")
+FUNCTION_GIB_SECOND = Price(0.0000133334, "GiB-second on arm64", "Lambda pricing")
+
+TIME_BASED_COPY = (
     (16 * 60, 0.005),
     (8 * 60, 0.010),
     (4 * 60, 0.012),
@@ -11,10 +37,16 @@ _USD_PER_GIB_FROM_MINUTES = (
     (30, 0.018),
     (0, 0.020),
 )
+"""The shortest completion duration in minutes, and its dollars per GiB copied (EBS user guide: time-based copies)."""
+
+
+def transfer_price(source: str, destination: str) -> Price:
+    """Return the price of a GiB that is copied from one region to another."""
+    return TRANSFER_OF_PAIR.get((source, destination), TRANSFER)
 
 
 def completion_price_usd_per_gib(completion_minutes: int) -> float:
-    """Given a completion duration in minutes, return its price in US dollars per GiB copied; 0 minutes asks for none."""
+    """Return what a completion duration adds to the price of each GiB copied, in US dollars; 0 minutes is a standard copy."""
     if not completion_minutes:
         return 0.0
-    return next(price for least, price in _USD_PER_GIB_FROM_MINUTES if completion_minutes >= least)
+    return next(dollars for shortest, dollars in TIME_BASED_COPY if completion_minutes >= shortest)

@@ -64,7 +64,17 @@ def test_a_document_says_everything_that_a_policy_can_say() -> None:
                     min_size_gib=8,
                     max_size_gib=500,
                 ),
-                Retention(7, timedelta(days=3), 24, 14, 8, 12, 5, 2, "Europe/Berlin"),
+                Retention(
+                    keep_last=7,
+                    keep_within=timedelta(days=3),
+                    keep_hourly=24,
+                    keep_daily=14,
+                    keep_weekly=8,
+                    keep_monthly=12,
+                    keep_yearly=5,
+                    minimum=2,
+                    timezone="Europe/Berlin",
+                ),
                 (
                     CopyRule(
                         "us-east-2",

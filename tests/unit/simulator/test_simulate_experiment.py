@@ -13,10 +13,10 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from snapkeep.cli.errors import WrongUse
+from snapkeep.domain import prices
 from snapkeep.domain.policy.model import CopyRule, Limits, Policy, PolicySet, Retention, Selector, from_parameters
 from snapkeep.lab.commands.simulate import app
 from snapkeep.lab.ebs_model import Faults
-from snapkeep.lab.simulator import prices
 from snapkeep.lab.simulator.experiment import Experiment, ExperimentOptions, Result
 from snapkeep.lab.simulator.fleet import SimulatedVolume, generate, make_world
 from snapkeep.lab.simulator.page import render
@@ -128,11 +128,6 @@ def test_volumes_that_no_policy_includes_are_counted_and_left_alone() -> None:
     volumes = [SimulatedVolume(8, {"Backup": "gold"}), SimulatedVolume(8)]
     result = Experiment("gold", make_world(volumes, PRIMARY, (DR,)), chosen, ExperimentOptions(days=4)).run()
     assert (result.volumes, result.governed, result.copies) == (2, 1, 4)
-
-
-@pytest.mark.parametrize(("minutes", "dollars"), [(0, 0.0), (15, 0.020), (30, 0.018), (60, 0.016), (960, 0.005), (2880, 0.005)])
-def test_time_based_copies_cost_by_their_duration(minutes: int, dollars: float) -> None:
-    assert prices.time_based_dollars_per_gib(minutes) == dollars
 
 
 def test_a_sparkline_has_a_bar_for_each_share_of_the_numbers() -> None:

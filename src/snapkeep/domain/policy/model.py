@@ -1,6 +1,6 @@
-"""What is to hold for a volume: retention, copies, recovery point objective.
+"""Policies: retention, copies and recovery point objective of the volumes that they govern.
 
-Stack parameters alone are a complete policy; a document says more. Both become a `PolicySet` here, and nowhere else.
+Stack parameters alone make a complete `PolicySet`, here; `document.py` makes one of a policy document, which can say more.
 """
 
 from __future__ import annotations

@@ -14,6 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from snapkeep.adapters.aws_errors import code_of
 from snapkeep.adapters.ec2_reader import volume_from
+from snapkeep.domain import prices
 from snapkeep.domain.copies.entry import EntryState
 from snapkeep.domain.model import Volume
 from snapkeep.domain.plural import counted
@@ -25,7 +26,6 @@ from snapkeep.lab.ebs_model.conditions.clock import utc
 from snapkeep.lab.ebs_model.conditions.quotas import GIB
 from snapkeep.lab.ebs_model.store.blocks import BLOCK_SIZE
 from snapkeep.lab.ebs_model.store.region_account import RegionAccount
-from snapkeep.lab.simulator import prices
 from snapkeep.lab.simulator.composition import SystemLayout
 from snapkeep.lab.simulator.executions import Execution, Timings
 from snapkeep.lab.simulator.runner import Runner
@@ -256,7 +256,7 @@ class Experiment:
         copy, truth = place.snapshots[copy_id], self.watch.truths[copy_id]
         gib = copy.moved_blocks * BLOCK_SIZE / GIB
         self._moved[place.region] += gib  # type: ignore[assignment]
-        self._extra_dollars[place.region] += gib * prices.time_based_dollars_per_gib(copy.duration_minutes)  # type: ignore[assignment]
+        self._extra_dollars[place.region] += gib * prices.completion_price_usd_per_gib(copy.duration_minutes)  # type: ignore[assignment]
         self.result.copies += 1
         self.result.copied_gib += gib
         request = truth.volume_id, place.region
@@ -309,11 +309,11 @@ class Experiment:
             month[f"{STORAGE} {region}"] += day.stored_gib * prices.SNAPSHOT_STORAGE.dollars * share  # type: ignore[assignment]
         for region, gib in self._moved.items():
             month[f"{TRANSFER} {region}"] += (
-                gib * prices.transfer(self.options.primary, region).dollars + self._extra_dollars[region]
+                gib * prices.transfer_price(self.options.primary, region).dollars + self._extra_dollars[region]
             )  # type: ignore[assignment]
         totals = self.runner.totals
         month[TRANSITIONS] += (totals.transitions - self._transitions_before) * prices.STATE_TRANSITION.dollars  # type: ignore[assignment]
-        month[FUNCTIONS] += prices.function_dollars(totals.invocations - self._calls_before)  # type: ignore[assignment]
+        month[FUNCTIONS] += _function_dollars(totals.invocations - self._calls_before)  # type: ignore[assignment]
         self._transitions_before, self._calls_before = totals.transitions, totals.invocations
         self._moved.clear()
         self._extra_dollars.clear()
@@ -334,3 +334,11 @@ def worst_moments(result: Result) -> list[Moment]:
         if failed.failed_runs:
             found.append(Moment(failed.within, f"{counted(failed.failed_runs, 'run')} ended FAILED, the most of all days"))
     return sorted(found, key=lambda moment: moment.at)
+
+
+FUNCTION_SECONDS, FUNCTION_GIB = 0.4, 0.25
+"""An assumption: how long one invocation of a function takes, and the memory that it has."""
+
+
+def _function_dollars(invocations: int) -> float:
+    return invocations * (prices.FUNCTION_REQUEST.dollars + FUNCTION_SECONDS * FUNCTION_GIB * prices.FUNCTION_GIB_SECOND.dollars)

@@ -11,8 +11,8 @@ import plotly.graph_objects as go
 from jinja2 import Environment, select_autoescape
 from plotly.offline import get_plotlyjs
 
+from snapkeep.domain import prices
 from snapkeep.domain.plural import counted
-from snapkeep.lab.simulator import prices
 from snapkeep.lab.simulator.experiment import FUNCTIONS, TRANSITIONS, Day, Result
 from snapkeep.lab.simulator.terminal import ROWS
 
@@ -76,7 +76,7 @@ def render(results: Sequence[Result]) -> str:
 def _prices(results: Sequence[Result]) -> list[prices.Price]:
     """Given results, return the prices that were reckoned with."""
     pairs = {(result.options.primary, region): None for result in results for region in result.days[-1].regions}
-    transfers = dict.fromkeys(prices.transfer(*pair) for pair in pairs if pair[0] != pair[1])
+    transfers = dict.fromkeys(prices.transfer_price(*pair) for pair in pairs if pair[0] != pair[1])
     others = prices.STATE_TRANSITION, prices.FUNCTION_REQUEST, prices.FUNCTION_GIB_SECOND
     return [prices.SNAPSHOT_STORAGE, *transfers, *others]
 
