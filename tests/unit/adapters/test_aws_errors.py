@@ -6,11 +6,11 @@ import re
 
 import botocore.session
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, ConnectTimeoutError
 
-from snapkeep.adapters.aws_errors import translate
+from snapkeep.adapters.aws_errors import translate, translated
 from snapkeep.deploy.operations import OPERATIONS
-from snapkeep.domain.errors import AwsThrottled
+from snapkeep.domain.errors import AwsRefused, AwsThrottled, AwsUnavailable, CopyQuotaReached, SnapkeepError, SnapshotGone
 
 
 def codes_of_throttling() -> list[str]:
@@ -33,3 +33,33 @@ def codes_of_throttling() -> list[str]:
 def test_being_throttled_has_many_names(code: str) -> None:
     answer = {"Error": {"Code": code, "Message": "later"}, "ResponseMetadata": {"HTTPStatusCode": 400}}
     assert isinstance(translate(ClientError(answer, "Publish"), "publish"), AwsThrottled)  # type: ignore[arg-type]
+
+
+def failed(code: str, status: int = 400) -> ClientError:
+    return ClientError({"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}}, "CopySnapshot")  # type: ignore[typeddict-item]
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (failed("InvalidParameterValue"), AwsRefused),
+        (failed("Unknown", 499), AwsRefused),
+        (failed("Unknown", 500), AwsUnavailable),
+        (failed("Unknown", 503), AwsUnavailable),
+        *((failed(code), AwsUnavailable) for code in ("InternalError", "InternalFailure", "ServiceUnavailable", "Unavailable")),
+        (failed("RequestLimitExceeded", 503), AwsThrottled),
+        (failed("InvalidSnapshot.NotFound"), SnapshotGone),
+        (failed("InvalidSnapshotID.NotFound"), SnapshotGone),
+        (failed("ResourceLimitExceeded"), CopyQuotaReached),
+        (failed("ConcurrentSnapshotLimitExceeded"), CopyQuotaReached),
+        (failed("PendingSnapshotLimitExceeded"), CopyQuotaReached),
+        (ConnectTimeoutError(endpoint_url="https://ec2"), AwsUnavailable),
+    ],
+    ids=str,
+)
+def test_an_error_of_aws_becomes_the_one_that_the_state_machines_match(error: Exception, kind: type[SnapkeepError]) -> None:
+    translation = translate(error, "copy_snapshot")
+    assert type(translation) is kind
+    assert str(translation).startswith("copy_snapshot: ")
+    with pytest.raises(kind), translated("copy_snapshot"):
+        raise error

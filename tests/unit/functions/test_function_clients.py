@@ -3,16 +3,32 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from botocore.awsrequest import AWSResponse
 from botocore.utils import parse_timestamp
 
+from snapkeep.domain.copies.request import CopyRequest
+from snapkeep.domain.errors import AwsUnavailable
+from snapkeep.domain.model import Origin
 from snapkeep.functions import clients, sweep
 from snapkeep.functions.clients import PATIENT, Clients, moment_in
+from snapkeep.functions.composition import Composition
+from snapkeep.functions.environment import Environment
 
 PAGE = b"""<DescribeSnapshotsResponse xmlns="http://ec2.amazonaws.com/doc/2016-11-15/"><snapshotSet><item>
 <snapshotId>snap-1</snapshotId><startTime>2026-11-20T01:02:03.004Z</startTime></item></snapshotSet></DescribeSnapshotsResponse>"""
+
+
+NOW = datetime(2026, 11, 23, tzinfo=UTC)
+
+
+class EmptyBody:
+    """An answer without content."""
+
+    def stream(self) -> list[bytes]:
+        return []
 
 
 class Body:
@@ -68,3 +84,22 @@ def test_a_sweep_slows_down_when_it_is_throttled(monkeypatch: pytest.MonkeyPatch
     patient = Clients(region="us-east-1", config=PATIENT)
     assert patient.get("ec2").meta.config.retries == {"mode": "adaptive", "total_max_attempts": 4}
     assert patient.get("ec2", once=True).meta.config.retries["total_max_attempts"] == 1
+
+
+@pytest.mark.parametrize("call", ["copy", "delete"])
+def test_a_copy_or_deletion_that_is_not_answered_is_sent_once(call: str) -> None:
+    made = Clients(region="us-east-2")
+    parts = Composition(Environment({"AWS_REGION": "us-east-2"}), made)
+    sent: list[str] = []
+
+    def unavailable(request: Any, **_: Any) -> AWSResponse:
+        sent.append(request.url)
+        return AWSResponse(request.url, 503, {}, EmptyBody())
+
+    made.get("ec2", once=True).meta.events.register("before-send.ec2", unavailable)
+    made.get("ec2").meta.events.register("before-send.ec2", unavailable)
+    request = CopyRequest(Origin("us-east-1", "vol-1", "snap-1", NOW), "gold", "us-east-2", "", NOW, 8, encrypted=False)
+    calls = {"copy": lambda: parts.copier.start_copy(request), "delete": lambda: parts.deleter.delete("snap-1")}
+    with pytest.raises(AwsUnavailable):
+        calls[call]()
+    assert len(sent) == 1
