@@ -91,6 +91,14 @@ def test_who_joins_while_others_are_answered_is_answered_too_and_nobody_twice() 
     assert (bench.now().state, bench.now().tokens) == (EntryState.DONE, ())
 
 
+def test_an_execution_that_joins_while_a_copy_is_given_up_is_answered_too() -> None:
+    bench = SettlementBench()
+    bench.let_somebody_write(tokens=("one", "two", "three"))
+    assert bench.settlement.give_up(bench.entry, "a cause") == 3
+    assert [token for token, _ in bench.task_tokens.answers] == ["one", "two", "three"]
+    assert (bench.now().state, bench.now().cause, bench.now().tokens) == (EntryState.FAILED, "a cause", ())
+
+
 @pytest.mark.parametrize("state", [EntryState.DONE, EntryState.DELAYED, EntryState.WAITING])
 def test_giving_up_leaves_an_entry_alone_that_somebody_decided_about_meanwhile(state: EntryState) -> None:
     bench = SettlementBench()
