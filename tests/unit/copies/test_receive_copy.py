@@ -282,3 +282,11 @@ def test_a_copy_that_is_wrong_is_told_as_such_and_stays_and_no_good_copy_goes_fo
     assert (received.outcome, received.plan, received.remove) == (ReceiveOutcome.FAILED, None, ())
     assert [(problem.kind, problem.subject) for problem in received.problems] == [("CopyWrong", wrong)]
     assert (lab.entry(second).state, lab.entry(second).copy_id) == (EntryState.FAILED, wrong)
+
+
+def test_an_event_that_names_another_copys_source_settles_the_copy_and_not_that_source() -> None:
+    lab = Unreceived()
+    (first, first_copy), (second, second_copy) = lab.copy(), lab.copy()
+    assert lab.receive(first, second_copy.id).outcome is ReceiveOutcome.RECEIVED
+    assert (lab.entry(second).state, lab.entry(second).copy_id) == (EntryState.DONE, second_copy.id)
+    assert (lab.entry(first).state, lab.entry(first).copy_id) == (EntryState.RUNNING, first_copy.id)
