@@ -7,11 +7,11 @@ a field that has a default is left out of the JSON, and keys that a type does no
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass, replace
 from datetime import datetime
 from enum import Enum, StrEnum
-from functools import cache
+from functools import cache, partial
 from types import UnionType
 from typing import Any, TypeVar, cast, get_args, get_origin, get_type_hints
 
@@ -292,29 +292,59 @@ def to_text(value: Any) -> str:
 
 def to_json(value: Any) -> Any:
     """Return a payload, or a part of one, as JSON values. Times are ISO 8601."""
-    match value:
-        case datetime():
-            written: Any = format_time(value)
-        case CopyRequest():
-            written = request_to_json(value)
-        case Enum():
-            written = value.value
-        case Mapping():
-            written = {str(key): to_json(inner) for key, inner in value.items()}
-        case list() | tuple():
-            written = [to_json(inner) for inner in value]
-        case _ if is_dataclass(value):
-            parts = ((part, getattr(value, part.name)) for part in fields(value))
-            written = {_key(part): to_json(inner) for part, inner in parts if inner or _is_required(part)}
-        case _:
-            written = value
-    return written
+    kind: Any = type(value)
+    return _writer(kind)(value)
+
+
+@cache
+def _writer(kind: Any) -> Callable[[Any], Any]:
+    """Return what writes values of a type: made once for each type, for a state machine's payloads have many parts."""
+    if issubclass(kind, datetime):
+        write: Callable[[Any], Any] = format_time
+    elif issubclass(kind, CopyRequest):
+        write = request_to_json
+    elif issubclass(kind, Enum):
+        write = _enum_value
+    elif issubclass(kind, Mapping):
+        write = _write_mapping
+    elif issubclass(kind, list | tuple):
+        write = _write_items
+    elif is_dataclass(kind):
+        write = _dataclass_writer(cast("type[Any]", kind))
+    else:
+        write = _same
+    return write
+
+
+def _dataclass_writer(kind: type[Any]) -> Callable[[Any], dict[str, Any]]:
+    parts = [(part.name, _key(part), _is_required(part)) for part in fields(kind)]
+
+    def write(value: Any) -> dict[str, Any]:
+        return {key: to_json(inner) for name, key, required in parts if (inner := getattr(value, name)) or required}
+
+    return write
+
+
+def _enum_value(value: Enum) -> Any:
+    return value.value
+
+
+def _write_mapping(value: Mapping[Any, Any]) -> dict[str, Any]:
+    return {str(key): to_json(inner) for key, inner in value.items()}
+
+
+def _write_items(values: Sequence[Any]) -> list[Any]:
+    return [to_json(value) for value in values]
+
+
+def _same(value: Any) -> Any:
+    return value
 
 
 def from_json(kind: type[Payload], data: Any) -> Payload:
     """Return a payload of a type from JSON values. Raise InvalidEvent, naming the type and the field, if it cannot be read."""
     try:
-        return cast("Payload", _read(kind, data))
+        return cast("Payload", _reader(cast("Any", kind))(data))
     except (KeyError, TypeError, ValueError) as error:
         raise InvalidEvent(f"{kind.__name__} cannot be read: {error}") from error
 
@@ -325,44 +355,55 @@ def waiting_call(payload: Mapping[str, Any]) -> tuple[str, CopyRequest]:
     return call.token, call.copy.request
 
 
-def _read(hint: Any, data: Any) -> Any:
+@cache
+def _reader(hint: Any) -> Callable[[Any], Any]:
+    """Return what reads values of a type: made once for each type. It raises KeyError, TypeError or ValueError."""
     origin, arguments = get_origin(hint), get_args(hint)
     if hint in _READERS:
-        value = _READERS[hint](data)
+        read = _READERS[hint]
     elif origin is UnionType:  # always "a type | None"
-        value = None if data is None else _read(arguments[0], data)
+        read = _optional_reader(_reader(arguments[0]))
     elif origin is tuple:
-        value = tuple(_read(arguments[0], inner) for inner in _checked(list, data))
+        read = _tuple_reader(_reader(arguments[0]))
     elif origin is Mapping:
-        value = _checked(dict, data)
+        read = partial(_checked, dict)
     elif is_dataclass(hint):
-        value = cast("type[Any]", hint)(**dict(_field_values(cast("type[Any]", hint), _checked(dict, data))))
+        read = _dataclass_reader(cast("type[Any]", hint))
     elif issubclass(hint, Enum):
-        value = hint(data)
+        read = hint
     else:
-        value = _checked(hint, data)
-    return value
+        read = partial(_checked, hint)
+    return read
 
 
-_READERS: Mapping[Any, Callable[[Any], Any]] = {datetime: parse_time, CopyRequest: request_from_json, Any: lambda data: data}
+_READERS: Mapping[Any, Callable[[Any], Any]] = {datetime: parse_time, CopyRequest: request_from_json, Any: _same}
 
 
-def _field_values(kind: Any, given: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    hints = _hints(kind)
-    for part in fields(kind):
-        key = _key(part)
-        if key in given:
-            try:
-                yield part.name, _read(hints[part.name], given[key])
-            except (KeyError, TypeError, ValueError) as error:
-                raise ValueError(f"{key}: {error}") from error
-        elif _is_required(part):
-            raise ValueError(f"'{key}' is missing")
+def _optional_reader(read: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    return lambda data: None if data is None else read(data)
 
 
-@cache
-def _hints(kind: Any) -> dict[str, Any]:
-    return get_type_hints(kind)
+def _tuple_reader(read: Callable[[Any], Any]) -> Callable[[Any], tuple[Any, ...]]:
+    return lambda data: tuple([read(item) for item in _checked(list, data)])
+
+
+def _dataclass_reader(kind: type[Any]) -> Callable[[Any], Any]:
+    hints = get_type_hints(kind)
+    parts = [(part.name, _key(part), _is_required(part), _reader(hints[part.name])) for part in fields(kind)]
+
+    def read_fields(data: Any) -> Any:
+        data, values = _checked(dict, data), {}
+        for name, key, required, read in parts:
+            if key in data:
+                try:
+                    values[name] = read(data[key])
+                except (KeyError, TypeError, ValueError) as error:
+                    raise ValueError(f"{key}: {error}") from error
+            elif required:
+                raise ValueError(f"'{key}' is missing")
+        return kind(**values)
+
+    return read_fields
 
 
 def _key(part: Field[Any]) -> str:
