@@ -22,6 +22,7 @@ PAGES = sorted((ROOT / "docs").rglob("*.md"))
 DOCUMENTS = [*(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md")), *PAGES]
 BLOCK = re.compile(r"^( *)```(\w*)\n(.*?)^\1```", re.MULTILINE | re.DOTALL)
 COMMAND = re.compile(r"(?:\.venv/bin/)?snapkeep ((?:[a-z]+)(?:[^`\n|]*))")
+TESTS = re.compile(r"`(tests/[\w./-]*)`")
 LINK = re.compile(r"\]\((?!https?://|#)([^)#]+)")
 
 
@@ -129,6 +130,11 @@ def test_a_page_links_only_to_files_of_the_site(page: Path) -> None:
         link for link in LINK.findall(page.read_text()) if not (page.parent / link).resolve().is_relative_to(ROOT / "docs")
     ]
     assert outside == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_the_tests_that_a_document_names_exist(document: Path) -> None:
+    assert [path for path in TESTS.findall(document.read_text()) if not (ROOT / path).exists()] == []
 
 
 def test_every_page_is_in_the_navigation_once() -> None:

@@ -16,7 +16,8 @@ ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "src/snapkeep"
 PAGE = (ROOT / "docs/source-code.md").read_text()
 CHANGES = (
-    "a retention word",
+    "a retention word for a calendar period",
+    "a retention word of another kind",
     "a notification channel",
     "an archive tier",
     "a stack parameter",
