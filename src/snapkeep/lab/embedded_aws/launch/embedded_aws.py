@@ -198,6 +198,14 @@ class EmbeddedAws:
         session = boto3.session.Session()
         return session.client(service, config=config, **self.client_arguments(region, account_id))  # type: ignore[call-overload]
 
+    def client_of(self, service: str, region: str, access_key_id: str, secret_access_key: str) -> Any:
+        """Return a boto3 client with the access key of a user."""
+        import boto3
+
+        keys = {"aws_access_key_id": access_key_id, "aws_secret_access_key": secret_access_key}
+        arguments = {**self.client_arguments(region, access_key_id), **keys}
+        return boto3.session.Session().client(service, **arguments)  # type: ignore[call-overload]
+
     def client_arguments(self, region: str, account_id: str) -> dict[str, Any]:
         """Return the arguments of `boto3.client` for the root of an account."""
         return {

@@ -27,8 +27,38 @@ def role_allows(role_arn: str, action: str, resource_arn: str, region: str) -> b
     return bool(iam_evaluator.evaluate(context, policies).decision == "Allow")
 
 
+def principal_allows(principal_arn: str, action: str, resource_arn: str, region: str) -> bool:
+    """Return whether a principal's policies and permissions boundary allow an action. An account's root may do everything."""
+    from ministack.core import iam_evaluator
+    from ministack.services import iam
+
+    account_id, kind = principal_arn.split(":")[4], principal_arn.split(":", 5)[5]
+    if kind == "root":
+        return True
+    if kind.startswith("assumed-role/"):
+        name, principal_type, store = kind.split("/")[1], "AssumedRole", iam._roles
+        policies = iam_evaluator._gather_role_policies(name, account_id)
+    else:
+        name, principal_type, store = kind.rpartition("/")[2], "User", iam._users
+        policies = iam_evaluator._gather_user_policies(name, account_id)
+    context = iam_evaluator.EvalContext(
+        principal_arn=principal_arn,
+        principal_type=principal_type,
+        principal_account=account_id,
+        action=action,
+        resource_arn=resource_arn,
+        region=region,
+    )
+    limits = iam_evaluator._permissions_boundary(store, name, account_id)
+    return bool(iam_evaluator.evaluate(context, policies, *limits).decision == "Allow")
+
+
 def service_may_assume(role_arn: str, service: str) -> bool:
-    """Return whether the role's trust policy names a service principal such as `states.amazonaws.com`."""
+    """Return whether the role's trust policy names a service principal such as `states.amazonaws.com`.
+
+    Step Functions may be named by its regional principal too [Step Functions developer guide: creating a role].
+    """
+    from ministack.core.responses import get_region
     from ministack.services import iam
 
     account_id, name = role_arn.split(":")[4], role_arn.rpartition("/")[2]
@@ -39,8 +69,9 @@ def service_may_assume(role_arn: str, service: str) -> bool:
     if isinstance(document, str):
         document = json.loads(document)
     statements = document.get("Statement", [])
+    principals = {service, service.replace("states.", f"states.{get_region()}.")}
     return any(
-        statement.get("Effect") == "Allow" and service in _names(statement.get("Principal"))
+        statement.get("Effect") == "Allow" and principals & set(_names(statement.get("Principal")))
         for statement in (statements if isinstance(statements, list) else [statements])
     )
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from snapkeep.lab.embedded_aws.aws.inbox import Inbox
 from snapkeep.lab.embedded_aws.patches import (
+    cloudformation,
     credentials,
     deliveries,
     ec2,
@@ -50,6 +51,7 @@ def build(options: ServerOptions) -> Application:
     ec2.apply(locked_world)
     iam.apply(locked_world)
     eventbridge.apply(locked_world)
+    cloudformation.apply()
     credentials.apply(options.secret)
     deliveries.apply()
     history.apply()
@@ -84,6 +86,11 @@ class Application:
             await self._ministack(scope, receive, self._note_startup(send))
             return
         await self._ministack(scope, receive, send)
+
+    @property
+    def regions(self) -> tuple[str, ...]:
+        """Return the regions of the world."""
+        return self._locked_world.world.regions
 
     def _note_startup(self, send: Send) -> Send:
         async def noting(message: MutableMapping[str, Any]) -> None:

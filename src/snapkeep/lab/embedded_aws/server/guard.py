@@ -9,8 +9,13 @@ from __future__ import annotations
 import hmac
 import ipaddress
 import json
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+import re
+import uuid
+from collections.abc import Awaitable, Callable, Collection, Mapping, MutableMapping
 from typing import Any
+from urllib.parse import unquote
+
+from snapkeep.lab.embedded_aws.wire import ec2_xml
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -25,6 +30,10 @@ _TOKEN_PAGES = ("/_ministack/cfn-response/", "/_ministack/cfn-signal/")
 # The emulator's administration, and its metadata services, which hand out credentials.
 _CLOSED_PAGES = ("/_ministack", "/_localstack", "/_aws", "/health", "/latest/", "/v2/credentials/")
 _BROWSER_HEADERS = ("origin", "sec-fetch-site")
+_CREDENTIAL = re.compile(r"Credential=[^/&,]+/\d{8}/(?P<region>[^/&,]+)/[^/&,]+/aws4_request")
+_NO_REGION = "aws-global"
+# Global services such as IAM are signed for one of these, wherever the caller is.
+_GLOBAL_REGIONS = frozenset({"us-east-1", _NO_REGION})
 
 
 def refusal_of(method: str, path: str, headers: Mapping[str, str], query: str, secret: str) -> str:
@@ -63,12 +72,19 @@ def is_this_machine(host: str) -> bool:
         return False
 
 
+def region_of(authorization: str, query: str) -> str:
+    """Return the region that a request is signed for; empty if it names none [SigV4: credential scope]."""
+    signed = _CREDENTIAL.search(authorization) or _CREDENTIAL.search(unquote(query))
+    return signed["region"] if signed else ""
+
+
 class Guard:
     """Passes to the application what `refusal_of` does not refuse, and removes CORS headers from its answers."""
 
-    def __init__(self, application: Application, secret: str) -> None:
+    def __init__(self, application: Application, secret: str, regions: Collection[str]) -> None:
         self._application = application
         self._secret = secret
+        self._regions = frozenset(regions) | _GLOBAL_REGIONS
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one ASGI connection."""
@@ -82,10 +98,21 @@ class Guard:
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
         query = bytes(scope.get("query_string", b"")).decode("latin-1")
         refusal = refusal_of(str(scope["method"]), str(scope["path"]), headers, query, self._secret)
+        region = region_of(headers.get("authorization", ""), query)
+        form = headers.get("content-type", "").startswith("application/x-www-form-urlencoded")
         if refusal:
-            await _send_refusal(send, refusal)
+            await _send_refusal(send, 403, "AccessDenied", f"The embedded AWS refuses the request: {refusal}", form=form)
+        elif region and region not in self._regions:
+            message = (
+                f"The region {region} does not exist in this world; it has {', '.join(sorted(self._regions - {_NO_REGION}))}"
+            )
+            await _send_refusal(send, 400, "InvalidRegion", message, form=form)
         else:
             await self._application(scope, receive, _without_cors(send))
+
+
+def _json_error(code: str, message: str) -> bytes:
+    return json.dumps({"__type": code, "message": message}).encode()
 
 
 def _without_cors(send: Send) -> Send:
@@ -98,8 +125,10 @@ def _without_cors(send: Send) -> Send:
     return sending
 
 
-async def _send_refusal(send: Send, refusal: str) -> None:
-    body = json.dumps({"__type": "AccessDeniedException", "message": f"The embedded AWS refuses: {refusal}"}).encode()
-    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
-    await send({"type": "http.response.start", "status": 403, "headers": headers})
+async def _send_refusal(send: Send, status: int, code: str, message: str, *, form: bool) -> None:
+    """Answer in XML to a form, as query services do, else in JSON."""
+    body = ec2_xml.error_document(code, message, str(uuid.uuid4())) if form else _json_error(code, message)
+    kind = b"text/xml" if form else b"application/json"
+    headers = [(b"content-type", kind), (b"content-length", str(len(body)).encode()), (b"x-amzn-errortype", code.encode())]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

@@ -120,7 +120,7 @@ async def _serve(options: ServerOptions, listener: socket.socket, port: int) -> 
         _end_workers()
 
     try:
-        await serve(Guard(application, options.secret), config, shutdown_trigger=stopped)
+        await serve(Guard(application, options.secret, application.regions), config, shutdown_trigger=stopped)
     finally:
         for task in tasks:
             task.cancel()

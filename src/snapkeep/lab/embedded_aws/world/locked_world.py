@@ -70,6 +70,8 @@ class LockedWorld:
     def tags_of(self, region: str, account_id: str, resource_id: str) -> Mapping[str, str]:
         """Return the current tags of a resource; empty if there is no such resource."""
         with self._lock:
+            if region not in self.world.regions:
+                return {}
             return self.world.resource_tags(region, account_id, resource_id)
 
     def lock(self) -> AbstractContextManager[bool]:

@@ -1,0 +1,143 @@
+"""CloudFormation in the embedded AWS: names, resources that exist, the caller's permissions, regions and quotas."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from snapkeep.lab.embedded_aws import EmbeddedAws
+from support.stacks import Builder, wait_for
+
+SOURCE = "def handler(event, context):\n    return 'old'\n"
+
+
+def trust(service: str) -> dict[str, Any]:
+    statement = {"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"}
+    return {"Version": "2012-10-17", "Statement": [statement]}
+
+
+def template(**resources: tuple[str, dict[str, Any]]) -> str:
+    return json.dumps(
+        {"Resources": {name: {"Type": kind, "Properties": properties} for name, (kind, properties) in resources.items()}}
+    )
+
+
+def role(service: str = "lambda.amazonaws.com", **properties: Any) -> tuple[str, dict[str, Any]]:
+    return "AWS::IAM::Role", {"AssumeRolePolicyDocument": trust(service), **properties}
+
+
+def create(client: Any, name: str, body: str) -> dict[str, Any]:
+    """Create a stack, wait for its end, and return its description with the reasons of its failures."""
+    client.create_stack(StackName=name, TemplateBody=body, Capabilities=["CAPABILITY_NAMED_IAM"])
+
+    def ended() -> dict[str, Any] | None:
+        (stack,) = client.describe_stacks(StackName=name)["Stacks"]
+        return None if stack["StackStatus"].endswith("_IN_PROGRESS") else stack
+
+    stack = dict(wait_for(ended))
+    events = client.describe_stack_events(StackName=name)["StackEvents"]
+    stack["reasons"] = [event.get("ResourceStatusReason", "") for event in events if event["ResourceStatus"].endswith("FAILED")]
+    return stack
+
+
+def test_equal_stacks_of_two_regions_have_roles_of_their_own(embedded: EmbeddedAws, account_id: str) -> None:
+    names = set()
+    for region in ("us-east-1", "us-east-2"):
+        client = embedded.client("cloudformation", region, account_id)
+        assert create(client, "same", template(Role=role()))["StackStatus"] == "CREATE_COMPLETE"
+        (resource,) = client.describe_stack_resources(StackName="same")["StackResources"]
+        names.add(resource["PhysicalResourceId"])
+    assert len(names) == 2
+    embedded.client("cloudformation", "us-east-2", account_id).delete_stack(StackName="same")
+    iam = embedded.client("iam", "us-east-1", account_id)
+    wait_for(lambda: len(iam.list_roles()["Roles"]) == 1)
+
+
+@pytest.mark.parametrize(
+    ("kind", "name_property", "properties"),
+    [
+        ("AWS::SQS::Queue", "QueueName", {}),
+        ("AWS::SNS::Topic", "TopicName", {}),
+        ("AWS::Logs::LogGroup", "LogGroupName", {}),
+        ("AWS::Events::Rule", "Name", {"ScheduleExpression": "rate(1 hour)"}),
+        ("AWS::IAM::Role", "RoleName", {"AssumeRolePolicyDocument": trust("lambda.amazonaws.com")}),
+        (
+            "AWS::DynamoDB::Table",
+            "TableName",
+            {
+                "KeySchema": [{"AttributeName": "id", "KeyType": "HASH"}],
+                "AttributeDefinitions": [{"AttributeName": "id", "AttributeType": "S"}],
+                "BillingMode": "PAY_PER_REQUEST",
+            },
+        ),
+    ],
+)
+def test_a_second_stack_does_not_take_over_a_resource(
+    embedded: EmbeddedAws, account_id: str, kind: str, name_property: str, properties: dict[str, Any]
+) -> None:
+    client = embedded.client("cloudformation", "us-east-1", account_id)
+    body = template(Thing=(kind, {name_property: f"taken-{account_id}", **properties}))
+    assert create(client, "first", body)["StackStatus"] == "CREATE_COMPLETE"
+    second = create(client, "second", body)
+    assert second["StackStatus"] == "ROLLBACK_COMPLETE"
+    assert any("already exists" in reason for reason in second["reasons"])
+    # Its rollback leaves the first stack's resource alone: the same name is still taken.
+    assert create(client, "third", body)["StackStatus"] == "ROLLBACK_COMPLETE"
+
+
+def test_a_stack_leaves_a_function_that_exists(embedded: EmbeddedAws, account_id: str) -> None:
+    build = Builder(embedded, account_id)
+    arn = build.function("Taken", SOURCE)
+    function = {
+        "FunctionName": "Taken",
+        "Runtime": "python3.13",
+        "Handler": "index.handler",
+        "Role": f"arn:aws:iam::{account_id}:role/Taken-role",
+        "Code": {"ZipFile": "def handler(event, context):\n    return 'new'\n"},
+    }
+    stack = create(build.client("cloudformation"), "taking", template(Function=("AWS::Lambda::Function", function)))
+    assert stack["StackStatus"] == "ROLLBACK_COMPLETE"
+    assert build.client("lambda").get_function(FunctionName="Taken")["Configuration"]["FunctionArn"] == arn
+    assert build.invoke("Taken", {}) == "old"
+
+
+@pytest.mark.parametrize(("actions", "status"), [([], "ROLLBACK_COMPLETE"), (["iam:CreateRole"], "CREATE_COMPLETE")])
+def test_a_stack_does_what_its_caller_may(embedded: EmbeddedAws, account_id: str, actions: list[str], status: str) -> None:
+    iam = embedded.client("iam", "us-east-1", account_id)
+    iam.create_user(UserName="deployer")
+    statement = {"Effect": "Allow", "Action": ["cloudformation:*", *actions], "Resource": "*"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    iam.put_user_policy(UserName="deployer", PolicyName="policy", PolicyDocument=document)
+    key = iam.create_access_key(UserName="deployer")["AccessKey"]
+    client = embedded.client_of("cloudformation", "us-east-1", key["AccessKeyId"], key["SecretAccessKey"])
+    stack = create(client, "roles", template(Role=role()))
+    assert stack["StackStatus"] == status
+    assert [reason for reason in stack["reasons"] if "not authorized to perform: iam:CreateRole" in reason] or actions
+
+
+def test_a_state_machine_s_role_may_trust_the_regional_principal(embedded: EmbeddedAws, account_id: str) -> None:
+    build = Builder(embedded, account_id)
+    arn = build.role("regional", "states.us-east-1.amazonaws.com")
+    definition = json.dumps({"StartAt": "Done", "States": {"Done": {"Type": "Succeed"}}})
+    machine = build.client("stepfunctions").create_state_machine(name="regional", definition=definition, roleArn=arn)
+    assert build.run(machine["stateMachineArn"], {})["status"] == "SUCCEEDED"
+    elsewhere = build.role("elsewhere", "states.eu-west-1.amazonaws.com")
+    with pytest.raises(ClientError, match="regional one"):
+        build.client("stepfunctions").create_state_machine(name="elsewhere", definition=definition, roleArn=elsewhere)
+
+
+@pytest.mark.parametrize("service", ["cloudformation", "lambda", "sqs", "ec2"])
+def test_a_region_that_does_not_exist_is_refused(embedded: EmbeddedAws, account_id: str, service: str) -> None:
+    calls = {"cloudformation": "list_stacks", "lambda": "list_functions", "sqs": "list_queues", "ec2": "describe_volumes"}
+    with pytest.raises(ClientError, match="mars-north-1 does not exist"):
+        getattr(embedded.client(service, "mars-north-1", account_id), calls[service])()
+
+
+def test_a_copy_from_a_region_that_does_not_exist_is_refused(embedded: EmbeddedAws, account_id: str) -> None:
+    with pytest.raises(ClientError, match="InvalidParameterValue"):
+        embedded.client("ec2", "us-east-2", account_id).copy_snapshot(
+            SourceRegion="mars-north-1", SourceSnapshotId="snap-0123456789abcdef0"
+        )
