@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import boto3
 import pytest
@@ -82,6 +83,23 @@ def test_unknown_parameters_and_wrong_values_get_ec2_s_error_codes(build: Builde
 
 def test_the_emulator_answers_actions_on_networks(build: Builder) -> None:
     assert build.client("ec2").describe_vpcs()["Vpcs"]
+
+
+@pytest.mark.parametrize(
+    ("call", "parameters"),
+    [
+        ("reboot_instances", {"InstanceIds": ["i-0123456789abcdef0"]}),
+        ("get_console_output", {"InstanceId": "i-0123456789abcdef0"}),
+        ("describe_import_snapshot_tasks", {}),
+        ("describe_fast_launch_images", {}),
+        ("describe_spot_price_history", {}),
+    ],
+)
+def test_an_action_on_the_model_s_resources_that_it_lacks_is_an_error(
+    build: Builder, call: str, parameters: dict[str, Any]
+) -> None:
+    with pytest.raises(ClientError, match=r"InvalidAction.*The embedded AWS has no action"):
+        getattr(build.client("ec2"), call)(**parameters)
 
 
 def test_blocks_of_a_snapshot_are_read_over_the_direct_api(build: Builder) -> None:

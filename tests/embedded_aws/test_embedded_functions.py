@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from botocore.exceptions import ClientError
 
 from snapkeep.lab.embedded_aws import EmbeddedAws
 from support.stacks import Builder, statement, task, wait_for
@@ -175,3 +176,44 @@ def test_a_task_ends_at_its_time_out(build: Builder) -> None:
     function = build.function("Slow", "import time\ndef handler(event, context):\n    time.sleep(30)\n", Timeout=60)
     run = build.run(build.machine("slow", task(function, TimeoutSeconds=1), statement("lambda:InvokeFunction", function)), {})
     assert (run["status"], run["error"]) == ("FAILED", "States.Timeout")
+
+
+def test_a_state_above_256_kib_fails_and_no_wildcard_catches_it(embedded: EmbeddedAws, account_id: str) -> None:
+    build = Builder(embedded, account_id)
+    large = "x" * 200_000
+    catch = [{"ErrorEquals": ["States.ALL"], "Next": "Caught"}]
+    branch = {"StartAt": "Large", "States": {"Large": {"Type": "Pass", "Result": large, "End": True}}}
+    definition = {
+        "StartAt": "Both",
+        "States": {
+            "Both": {"Type": "Parallel", "Branches": [branch, branch], "Catch": catch, "End": True},
+            "Caught": {"Type": "Pass", "End": True},
+        },
+    }
+    execution = build.run(build.machine("large", definition), {})
+    assert (execution["status"], execution["error"]) == ("FAILED", "States.DataLimitExceeded")
+
+
+def test_an_inline_map_runs_forty_iterations_at_once(embedded: EmbeddedAws, account_id: str) -> None:
+    build = Builder(embedded, account_id)
+    item = {"StartAt": "Wait", "States": {"Wait": {"Type": "Wait", "Seconds": 2, "End": True}}}
+    definition = {"StartAt": "Each", "States": {"Each": {"Type": "Map", "ItemProcessor": item, "End": True}}}
+    execution = build.run(build.machine("forty", definition), list(range(41)))
+    seconds = (execution["stopDate"] - execution["startDate"]).total_seconds()
+    assert execution["status"] == "SUCCEEDED"
+    assert seconds >= 4, "41 iterations need two rounds"
+
+
+def test_variables_above_4_kb_are_refused(embedded: EmbeddedAws, account_id: str) -> None:
+    build = Builder(embedded, account_id)
+    with pytest.raises(ClientError, match="exceeded the 4KB limit"):
+        build.function(
+            "Large", "def handler(event, context):\n    return 1\n", Environment={"Variables": {"ACCOUNTS": "1" * 4096}}
+        )
+    build.client("iam").delete_role_policy(RoleName="Large-role", PolicyName="policy")
+    build.client("iam").delete_role(RoleName="Large-role")
+    build.function("Large", "def handler(event, context):\n    return 1\n", Environment={"Variables": {"ACCOUNTS": "1" * 4000}})
+    with pytest.raises(ClientError, match="exceeded the 4KB limit"):
+        build.client("lambda").update_function_configuration(
+            FunctionName="Large", Environment={"Variables": {"ACCOUNTS": "1" * 4096}}
+        )

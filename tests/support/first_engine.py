@@ -105,6 +105,8 @@ def first_engine(handlers: Mapping[str, Handler], pause: Pause = no_pause) -> It
         "_invoke_with_callback": patches.invoke_with_callback,
         "_execute_task": patches._with_timeouts_by_path(stepfunctions._execute_task),
         "_find_matching_retrier": patches._with_delays(stepfunctions._find_matching_retrier),
+        "_error_matches": patches.without_terminal_errors(stepfunctions._error_matches),
+        "_run_map_items": patches.with_inline_limit(stepfunctions._run_map_items),
         "_scaled_sleep": sleep,
     }
     with mock.patch.multiple(stepfunctions, **patched):

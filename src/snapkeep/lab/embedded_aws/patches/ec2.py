@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
@@ -18,6 +19,13 @@ Answer = tuple[int, dict[str, str], bytes]
 Handler = Callable[[str, str, dict[str, str], bytes, dict[str, list[str]]], Awaitable[Answer]]
 
 _LOGGER = logging.getLogger("snapkeep.lab.embedded_aws.ec2")
+# What ministack may answer: actions on networks and what instances are launched with. Its own volumes, snapshots, images and
+# instances are not the model's, so its answers about those would be false.
+NETWORK_ACTION = re.compile(
+    r"Vpc|Subnet|Security|Route|Gateway|Address|NetworkInterface|NetworkAcl|Dhcp|PrefixList|KeyPair|LaunchTemplate|Placement"
+    r"|AccountAttributes|FlowLog|Vpn"
+)
+MODELLED_RESOURCE = re.compile(r"Volume|Snapshot|Image|Instance|Tags|Ebs")
 _XML = {"Content-Type": "text/xml;charset=UTF-8"}
 
 
@@ -47,9 +55,12 @@ def ec2_handler(locked_world: LockedWorld, fallback: Handler) -> Handler:
     async def handle(method: str, path: str, headers: dict[str, str], body: bytes, query: dict[str, list[str]]) -> Answer:
         fields = query_fields(query, body)
         action = fields.get("Action", "")
-        if not locked_world.handles("ec2", action):
-            return await fallback(method, path, headers, body, query)
         request_id = str(uuid.uuid4())
+        if not locked_world.handles("ec2", action):
+            if NETWORK_ACTION.search(action) and not MODELLED_RESOURCE.search(action):
+                return await fallback(method, path, headers, body, query)
+            message = f"The embedded AWS has no action {action}: its model of EBS does not know it"
+            return 400, dict(_XML), ec2_xml.error_document("InvalidAction", message, request_id)
         try:
             answer = _call(locked_world, "ec2", action, ec2_query.parse_parameters(action, fields), headers)
         except (WireError, ApiError) as error:

@@ -6,6 +6,7 @@ permissions); Step Functions developer guide, "Using CloudWatch Logs to log exec
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -26,6 +27,7 @@ LOGGING = (
     "logs:PutResourcePolicy",
     "logs:UpdateLogDelivery",
 )
+ENVIRONMENT_LIMIT_BYTES = 4096
 # A resource's properties to the message of AWS's refusal; empty: not refused.
 Objection = Callable[[Mapping[str, Any]], str]
 
@@ -42,6 +44,8 @@ def apply() -> None:
     _object(provisioners, "AWS::Lambda::EventSourceMapping", objection_to_mapping)
     _object(provisioners, "AWS::StepFunctions::StateMachine", objection_to_machine)
     _object(provisioners, "AWS::Lambda::Function", objection_to_function)
+    replace(lambda_svc, "_create_function", lambda make: _refusing(make, objection_to_function, "InvalidParameterValueException"))
+    replace(lambda_svc, "_update_config", _refusing_environment)
     replace(lambda_svc, "_create_esm", lambda make: _refusing(make, objection_to_mapping, "InvalidParameterValueException"))
     replace(stepfunctions, "_create_state_machine", lambda make: _refusing(make, objection_to_machine, "AccessDeniedException"))
 
@@ -69,6 +73,16 @@ def _refusing(make: Any, objection: Objection, code: str) -> Any:
         return error_response_json(code, words, 400) if words else make(data)
 
     return create
+
+
+def _refusing_environment(update: Any) -> Any:
+    def update_config(name: str, data: Mapping[str, Any]) -> Any:
+        from ministack.core.responses import error_response_json
+
+        words = objection_to_environment(data.get("Environment") or {})
+        return error_response_json("InvalidParameterValueException", words, 400) if words else update(name, data)
+
+    return update_config
 
 
 def objection_to_mapping(properties: Mapping[str, Any]) -> str:
@@ -102,8 +116,23 @@ def objection_to_machine(properties: Mapping[str, Any]) -> str:
     return f"The state machine IAM Role is not authorized to access the Log Destination: {role} lacks {', '.join(lacking)}"
 
 
+def objection_to_environment(environment: Mapping[str, Any]) -> str:
+    """Return a message if a function's variables are larger than Lambda takes [Lambda quotas: environment variables, 4 KB]."""
+    measured = json.dumps(environment.get("Variables") or {}, separators=(",", ":"), ensure_ascii=False)
+    if len(measured.encode()) <= ENVIRONMENT_LIMIT_BYTES:
+        return ""
+    return (
+        "Lambda was unable to configure your environment variables because the environment variables you have provided exceeded "
+        f"the 4KB limit. String measured: {measured}"
+    )
+
+
 def objection_to_function(properties: Mapping[str, Any]) -> str:
-    """Return a message if Lambda may not assume the function's role."""
+    """Return a message if the function's variables are too large, or Lambda may not assume its role."""
+    environment = properties.get("Environment")
+    too_large = objection_to_environment(environment if isinstance(environment, Mapping) else {})
+    if too_large:
+        return too_large
     role = str(properties.get("Role", ""))
     if not role or service_may_assume(role, "lambda.amazonaws.com"):
         return ""

@@ -23,6 +23,9 @@ from snapkeep.lab.embedded_aws.patches.patching import replace
 from snapkeep.lab.embedded_aws.patches.permissions import role_allows, service_may_assume
 
 PAYLOAD_LIMIT_BYTES = 256 * 1024
+# Iterations that an inline Map runs at once [Step Functions developer guide: Map state, Inline mode].
+INLINE_MAP_CONCURRENCY = 40
+RUNTIME, DATA_LIMIT_EXCEEDED = "States.Runtime", "States.DataLimitExceeded"
 # A state without a time-out waits for the longest life of an execution.
 NO_TIMEOUT_SECONDS = 99_999_999.0
 SHORTEST_LOOK_SECONDS = 0.05
@@ -44,6 +47,9 @@ def apply() -> None:
     replace(stepfunctions, "_invoke_with_callback", lambda _: invoke_with_callback)
     replace(stepfunctions, "_find_matching_retrier", _with_delays)
     replace(stepfunctions, "_start_execution", _with_input_limit)
+    replace(stepfunctions, "_error_matches", without_terminal_errors)
+    replace(stepfunctions, "_run_map_items", with_inline_limit)
+    replace(stepfunctions, "_add_event", _with_state_limit)
     for name in ("_send_task_success", "_send_task_failure", "_send_task_heartbeat"):
         replace(stepfunctions, name, _knowing_closed_tokens)
 
@@ -103,10 +109,28 @@ def _with_permission(invoke: Any) -> Any:
 
 
 def _check_size(payload: Any, what: str) -> None:
+    _check_text_size(json.dumps(payload, ensure_ascii=False), what)
+
+
+def _check_text_size(text: str, what: str) -> None:
     from ministack.services import stepfunctions
 
-    if len(json.dumps(payload, ensure_ascii=False).encode()) > PAYLOAD_LIMIT_BYTES:
-        raise stepfunctions._ExecutionError("States.DataLimitExceeded", f"{what} is larger than {PAYLOAD_LIMIT_BYTES} bytes.")
+    if len(text.encode()) > PAYLOAD_LIMIT_BYTES:
+        raise stepfunctions._ExecutionError(DATA_LIMIT_EXCEEDED, f"{what} is larger than {PAYLOAD_LIMIT_BYTES} bytes.")
+
+
+def _with_state_limit(add: Any) -> Any:
+    """What enters or leaves a state is limited too, whatever kind of state it is."""
+
+    def add_event(execution: Any, event_type: str, details: Any = None) -> Any:
+        if event_type.endswith(("StateEntered", "StateExited")):
+            for what in (details or {}).values():
+                _check_text_size(
+                    str(what.get("input") or what.get("output") or ""), f"The data of the state '{what.get('name')}'"
+                )
+        return add(execution, event_type, details)
+
+    return add_event
 
 
 def _with_input_limit(start: Any) -> Any:
@@ -219,7 +243,33 @@ def _knowing_closed_tokens(send: Any) -> Any:
     return answer_task
 
 
+# Maps
+
+
+def with_inline_limit(run: Any) -> Any:
+    """Limit the concurrency of an inline Map as AWS does; 0 means as many as possible."""
+
+    def run_map_items(state: dict[str, Any], raw_input: Any, execution: Any, context: Any) -> Any:
+        asked = state.get("MaxConcurrency", 0)
+        if isinstance(asked, int):
+            state = {**state, "MaxConcurrency": min(asked or INLINE_MAP_CONCURRENCY, INLINE_MAP_CONCURRENCY)}
+        return run(state, raw_input, execution, context)
+
+    return run_map_items
+
+
 # Retries
+
+
+def without_terminal_errors(matches: Any) -> Any:
+    """Wildcards match no terminal error [Step Functions developer guide: error names]."""
+
+    def error_matches(error_equals: Any, error: str) -> bool:
+        if error == RUNTIME:
+            return False
+        return error in error_equals if error == DATA_LIMIT_EXCEEDED else bool(matches(error_equals, error))
+
+    return error_matches
 
 
 def retry_delay(retrier: Mapping[str, Any], attempts: int, dice: random.Random) -> float:
