@@ -7,12 +7,13 @@ while the copy runs, so a missing permission fails the copy later, as on AWS.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from snapkeep.lab.ebs_model.errors import ApiError
 from snapkeep.lab.ebs_model.store.records import Key
 from snapkeep.lab.embedded_aws.patches.ec2 import Answer, Handler
+from snapkeep.lab.embedded_aws.patches.patching import replace
 from snapkeep.lab.embedded_aws.patches.permissions import role_session_allows
 from snapkeep.lab.embedded_aws.world.locked_world import LockedWorld
 
@@ -26,9 +27,68 @@ NEEDED = ("CreateGrant", "Decrypt", "DescribeKey", "GenerateDataKeyWithoutPlaint
 def apply(locked_world: LockedWorld) -> None:
     """Give the model ministack's keys, and let KMS describe the AWS managed key for EBS."""
     from ministack import app
+    from ministack.core import iam_actions
 
+    replace(iam_actions, "extract_resource_arn", lambda extract: _naming_the_key(locked_world, extract))
     locked_world.before_call(lambda _service, action, account_id, caller: mirror(locked_world, action, account_id, caller))
     app.SERVICE_HANDLERS["kms"] = kms_handler(locked_world, app.SERVICE_HANDLERS["kms"])
+
+
+def add_keys_of_world(locked_world: LockedWorld) -> None:
+    """Give KMS the customer managed keys and aliases of the world, such as a world file's, that it does not have yet."""
+    from ministack.core.responses import request_scope
+    from ministack.services import kms
+
+    with locked_world.lock():
+        for region_account in locked_world.world.state.region_accounts.values():
+            with request_scope(region_account.account_id, region_account.region):
+                for key in region_account.keys.values():
+                    if key.manager == "CUSTOMER" and key.id not in kms._keys:
+                        _add_key(key)
+                for name, key_id in region_account.aliases.items():
+                    if key_id in kms._keys:
+                        kms._aliases.setdefault(kms._alias_arn(name), key_id)
+
+
+def _add_key(key: Key) -> None:
+    from ministack.services import kms
+
+    _, _, body = kms._create_key({"Description": key.description})
+    record = kms._keys.pop(json.loads(body)["KeyMetadata"]["KeyId"])
+    record.update(KeyId=key.id, Arn=key.arn, KeyState=key.state, Enabled=key.state == "Enabled", CreationDate=int(key.created))
+    if key.deletion_at:
+        record["DeletionDate"] = int(key.deletion_at)
+    kms._keys[key.id] = record
+
+
+def _naming_the_key(locked_world: LockedWorld, extract: Callable[..., Any]) -> Callable[..., str]:
+    """Authorize a call that names an alias on the key behind it [KMS developer guide: controlling access to aliases].
+
+    Calls that create, change or delete an alias are authorized on the alias.
+    """
+
+    def extract_resource_arn(service: str, method: str, path: str, headers: dict[str, str], *rest: Any) -> str:
+        arn = str(extract(service, method, path, headers, *rest))
+        if service != "kms" or ":alias/" not in arn or headers.get("x-amz-target", "").endswith("Alias"):
+            return arn
+        return key_arn_of(locked_world, arn) or arn
+
+    return extract_resource_arn
+
+
+def key_arn_of(locked_world: LockedWorld, alias_arn: str) -> str:
+    """Return the ARN of the key behind an alias; empty if there is none."""
+    from ministack.services import kms
+
+    _, _, _, region, account_id, alias = alias_arn.split(":", 5)
+    key_id = kms._aliases.get_scoped(account_id, region, alias_arn)
+    if key_id is not None:
+        return str(kms._keys.get_scoped(account_id, region, key_id)["Arn"])
+    try:
+        answer = locked_world.call("kms", "DescribeKey", {"KeyId": alias}, region=region, account_id=account_id, caller="")
+    except ApiError:
+        return ""
+    return str(answer["KeyMetadata"]["Arn"])
 
 
 def mirror(locked_world: LockedWorld, action: str, account_id: str, caller: str) -> None:

@@ -96,6 +96,7 @@ class Application:
         async def noting(message: MutableMapping[str, Any]) -> None:
             await send(message)
             if message["type"] == "lifespan.startup.complete":
+                kms.add_keys_of_world(self._locked_world)
                 self.ready.set()
 
         return noting
