@@ -16,8 +16,7 @@ ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "src/snapkeep"
 PAGE = (ROOT / "docs/source-code.md").read_text()
 CHANGES = (
-    "a retention word for a calendar period",
-    "a retention word of another kind",
+    "a retention word",
     "a notification channel",
     "an archive tier",
     "a stack parameter",
