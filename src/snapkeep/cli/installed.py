@@ -1,4 +1,4 @@
-"""What is installed: the stacks' parameters, the policies in force, and readers that cannot write, for the commands that look."""
+"""An installed system as commands see it: its stacks, the policies in force, and the adapters of each region."""
 
 from __future__ import annotations
 
@@ -28,20 +28,20 @@ _WITHOUT = {PRIMARY: "nothing is protected until it is deployed", DR: "nothing i
 _LIMITS = {"MaxDeletions": "100", "MaxDeletionSharePercent": "75"}
 PRIMARY_DEFAULTS = {"tagKeyValue": "none", "DRKmsKey": "", "CopyWithinHours": "24", "Retention": "7"} | _LIMITS
 DR_DEFAULTS = {"Retention": "1"} | _LIMITS
-"""The templates' defaults, which a test holds against the templates: reading those takes longer than planning."""
+"""The templates' defaults. A test compares them with the templates, which take longer to read than a plan takes."""
 
 
 @dataclass(frozen=True, slots=True)
 class RegionSeen:
-    """One region, as far as it could be asked."""
+    """One region, as far as it could be read."""
 
     region: str
     stack: Mapping[str, str]
-    """Its stack's parameters; empty if there is no stack, or nobody could ask."""
+    """Its stack's parameters; empty where there is no stack, or the region could not be read."""
     policies: PolicySet
-    """What is in force there; where nobody could ask, what the template's defaults say, or nothing in the primary region."""
+    """The policies in force there. Of an unreadable DR region, the template's defaults; of an unreadable primary region, none."""
     problem: str = ""
-    """Why it could not be asked; empty when it could."""
+    """Why it could not be read; empty where it was."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,13 +69,13 @@ class _CliClients:
 
 @dataclass(frozen=True)
 class Installed:
-    """A system in its regions, as far as the chosen AWS shows it."""
+    """One system in its regions."""
 
     settings: AwsSettings
     _stacks: dict[tuple[str, str], Mapping[str, Any]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def region_of(self, kind: str) -> str:
-        """Given `primary` or `dr`, return the region."""
+        """Return the region of `primary` or `dr`."""
         return self.settings.region if kind == PRIMARY else self.settings.dr_region
 
     @cached_property
@@ -101,26 +101,26 @@ class Installed:
         return self._adapters.queue_of(region)
 
     def regions(self, *policies: PolicySet) -> list[str]:
-        """Given policies, return the primary region, the DR region, and every other region that they copy to."""
+        """Return the primary region, the DR region, and every other region that the policies copy to."""
         known = [self.settings.region, self.settings.dr_region]
-        copied_to = {rule.region for one in policies for policy in one.policies for rule in policy.copies}
+        copied_to = {rule.region for policy_set in policies for policy in policy_set.policies for rule in policy.copies}
         return known + sorted(copied_to.difference(known))
 
     def stack_parameters(self, kind: str, region: str = "") -> Mapping[str, str]:
-        """Given `primary` or `dr`, return its stack's parameters, read once; empty if there is no such stack."""
+        """Return the parameters of the stack `primary` or `dr`, read once; empty where there is no such stack."""
         stack = self._stack(kind, region or self.region_of(kind))
-        return {one["ParameterKey"]: one["ParameterValue"] for one in stack.get("Parameters", ())}
+        return {parameter["ParameterKey"]: parameter["ParameterValue"] for parameter in stack.get("Parameters", ())}
 
     def stack_outputs(self, kind: str) -> Mapping[str, str]:
-        """Given `primary` or `dr`, return its stack's outputs. Raise WrongUse if there is no such stack."""
+        """Return the outputs of the stack `primary` or `dr`. Raise WrongUse if there is no such stack."""
         region = self.region_of(kind)
         stack = self._stack(kind, region)
         if not stack:
             raise WrongUse(f"there is no stack {self.settings.system}-{kind} in {region}: run `snapkeep deploy`")
-        return {one["OutputKey"]: one["OutputValue"] for one in stack.get("Outputs", ())}
+        return {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", ())}
 
     def _stack(self, kind: str, region: str) -> Mapping[str, Any]:
-        """Given a stack, return what CloudFormation says of it, asked once; nothing if there is no such stack."""
+        """Return CloudFormation's description of a stack, read once; empty where there is no such stack."""
         if (kind, region) not in self._stacks:
             self._stacks[kind, region] = self._describe_stack(kind, region)
         return self._stacks[kind, region]
@@ -138,7 +138,7 @@ class Installed:
         return described
 
     def stacks_missing(self, regions: Iterable[str]) -> list[str]:
-        """Given regions, the primary's among them, return in words for each in which nothing is deployed what that means."""
+        """Return a message for each of the regions that has no stack."""
         kinds = [(PRIMARY if region == self.settings.region else DR, region) for region in regions]
         return [
             f"there is no stack {self.settings.system}-{kind} in {region}: {_WITHOUT[kind]}"
@@ -147,58 +147,61 @@ class Installed:
         ]
 
     def parameters_as_policies(self, regions: Sequence[str] = ()) -> dict[str, PolicySet]:
-        """Return for each region (at least both) the policy that its stack's parameters make, or would by their defaults."""
-        made = {self.settings.region: self._primary_parameters_as_policies(DR_DEFAULTS | dict(self.stack_parameters(DR)))}
-        return made | {one: self._dr_parameters_as_policies(one) for one in (regions or self.regions())[1:]}
+        """Return for each region the policies that its stack's parameters make, or their defaults where there is no stack.
 
-    def _primary_parameters_as_policies(self, there: Mapping[str, str]) -> PolicySet:
-        """Given the parameters of the DR stack, return the policy that the primary stack's make."""
+        Without regions: the primary and the DR region.
+        """
+        made = {self.settings.region: self._primary_parameters_as_policies(DR_DEFAULTS | dict(self.stack_parameters(DR)))}
+        return made | {region: self._dr_parameters_as_policies(region) for region in (regions or self.regions())[1:]}
+
+    def _primary_parameters_as_policies(self, dr_parameters: Mapping[str, str]) -> PolicySet:
+        """Return the policies that the primary stack's parameters make, with the retention of copies from the DR stack's."""
         primary = self.stack_parameters(PRIMARY)
-        chosen = PRIMARY_DEFAULTS | dict(primary)
+        parameters = PRIMARY_DEFAULTS | dict(primary)
         policies = from_parameters(
-            chosen["tagKeyValue"],
+            parameters["tagKeyValue"],
             primary.get("DRRegion", self.settings.dr_region),
-            int(chosen["Retention"]),
-            int(there["Retention"]),
-            chosen["DRKmsKey"],
-            int(chosen["CopyWithinHours"]),
-            _limits(chosen),
+            int(parameters["Retention"]),
+            int(dr_parameters["Retention"]),
+            parameters["DRKmsKey"],
+            int(parameters["CopyWithinHours"]),
+            _limits(parameters),
             region=self.settings.region,
         )
         return policies if primary else replace(policies, source=NOT_DEPLOYED)
 
     def _dr_parameters_as_policies(self, region: str) -> PolicySet:
-        given = self.stack_parameters(DR, region)
-        chosen = DR_DEFAULTS | dict(given)
-        policies = from_dr_parameters(region, int(chosen["Retention"]), _limits(chosen))
-        return policies if given else replace(policies, source=NOT_DEPLOYED)
+        stack = self.stack_parameters(DR, region)
+        parameters = DR_DEFAULTS | dict(stack)
+        policies = from_dr_parameters(region, int(parameters["Retention"]), _limits(parameters))
+        return policies if stack else replace(policies, source=NOT_DEPLOYED)
 
     def policies_in_force(self, *others: PolicySet) -> dict[str, PolicySet]:
-        """Return what is in force in the primary region, in the DR region, and in every one that it or `others` copy to."""
+        """Return the policies in force in the primary region, the DR region, and each region that they or `others` copy to."""
         region = self.settings.region
         of_primary = in_force(self.store(region), self.parameters_as_policies()[region])
         return self.in_force_in(self.regions(of_primary, *others))
 
     def in_force_in(self, regions: Sequence[str]) -> dict[str, PolicySet]:
-        """Given regions, the primary's first, return what is in force in each; `problem` says of which a document is broken."""
-        made = self.parameters_as_policies(regions)
-        return {one: in_force(self.store(one), policies) for one, policies in made.items()}
+        """Return the policies in force in each region, the primary's first; `problem` names a broken document."""
+        parameters = self.parameters_as_policies(regions)
+        return {region: in_force(self.store(region), policies) for region, policies in parameters.items()}
 
     def regions_dropped(self, policies: PolicySet) -> list[RegionSeen]:
-        """Given policies, return the regions with a stack that they do not copy to, and that a former version copied to.
+        """Return the regions with a stack that a former version copied to and these policies do not.
 
-        One that cannot be asked is among them, and says why.
+        A region that cannot be read is among them, with its problem.
         """
         region = self.settings.region
         known = regions_known(self.store(region), self.parameters_as_policies()[region])
         copied_to = {rule.region for policy in policies.policies for rule in policy.copies}
-        seen = [self.dr_region_seen(one) for one in sorted(known - copied_to - {region})]
-        return [one for one in seen if one.stack or one.problem]
+        dropped = [self.dr_region_seen(name) for name in sorted(known - copied_to - {region})]
+        return [seen for seen in dropped if seen.stack or seen.problem]
 
     def primary_seen(self) -> RegionSeen:
-        """Return the primary region, which may be out of reach. Raise what else AWS refuses.
+        """Return the primary region, which may be unreachable. Raise AWS's other errors.
 
-        The DR stack is asked nothing: the retention of copies is not what the primary region goes by.
+        The DR stack is not read: the primary region does not use the retention of copies.
         """
         from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - imports botocore
 
@@ -212,17 +215,17 @@ class Installed:
             return RegionSeen(region, {}, PolicySet(()), f"{region} could not be read: {one_line(error)}")
 
     def dr_regions(self, of_primary: PolicySet) -> list[RegionSeen]:
-        """Given what is in force in the primary region, return each region that it copies to, and the DR region if it is used.
+        """Return each region that the primary region's policies copy to, and the DR region if it is used.
 
-        One that cannot be asked is among them, and says why.
+        A region that cannot be read is among them, with its problem.
         """
-        named = {rule.region for policy in of_primary.policies for rule in policy.copies}
-        seen = [self.dr_region_seen(region) for region in self.regions(of_primary)[1:]]
-        asked_for = bool(of_primary.policies)
-        return [one for one in seen if one.region in named or one.stack or (one.problem and not asked_for)]
+        copied_to = {rule.region for policy in of_primary.policies for rule in policy.copies}
+        dr_regions = [self.dr_region_seen(region) for region in self.regions(of_primary)[1:]]
+        known = bool(of_primary.policies)
+        return [seen for seen in dr_regions if seen.region in copied_to or seen.stack or (seen.problem and not known)]
 
     def dr_region_seen(self, region: str) -> RegionSeen:
-        """Given a DR region, return it as far as it can be asked."""
+        """Return a DR region as far as it can be read."""
         from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - imports botocore
 
         stack: Mapping[str, str] = {}
@@ -237,7 +240,7 @@ class Installed:
         return RegionSeen(region, stack, policies)
 
     def waiting(self, regions: Iterable[str]) -> frozenset[SnapshotInRegion]:
-        """Given DR regions, return what the queue of each still has to copy; nothing where there is no DR stack."""
+        """Return the snapshots whose copies the DR regions' queues have open."""
         queues = [self.queue(region) for region in regions if self.stack_parameters(DR, region)]
         return frozenset(
             (entry.request.origin.snapshot_id, queue.region)

@@ -1,4 +1,4 @@
-"""Policy documents that a person names as files: read, or every problem told with its place."""
+"""Policy documents in files: read, or every error printed with its place."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from snapkeep.cli.errors import WRONG_USE
+from snapkeep.cli.output import printable
 from snapkeep.domain.plural import counted
 
 if TYPE_CHECKING:
@@ -16,9 +17,9 @@ if TYPE_CHECKING:
 
 
 def read_policies(file: Path, *, region: str, limits: Limits) -> tuple[Any, PolicySet]:
-    """Given a file, the primary region and the limits that hold where it says nothing, return the document and its policies.
+    """Return a file's document and its policies; `limits` hold where the document has none.
 
-    Print every problem and exit with the status of wrong use if it cannot be used.
+    Print every error and exit with the status of wrong use if the document cannot be used.
     """
     from snapkeep.domain.policy.document import InvalidPolicy  # noqa: PLC0415
 
@@ -30,9 +31,9 @@ def read_policies(file: Path, *, region: str, limits: Limits) -> tuple[Any, Poli
 
 
 def parse_file(file: Path, *, region: str, limits: Limits) -> tuple[Any, PolicySet]:
-    """Given a file, the primary region and the limits that hold where it says nothing, return the document and its policies.
+    """Return a file's document and its policies; `limits` hold where the document has none.
 
-    Raise InvalidPolicy with all that would be refused when it is pushed, its size too.
+    Raise InvalidPolicy with everything that a push would refuse, its size included.
     """
     from snapkeep.domain.policy.document import parse_document  # noqa: PLC0415
     from snapkeep.policyfile.load import read_file  # noqa: PLC0415 - imports yaml
@@ -45,7 +46,7 @@ def parse_file(file: Path, *, region: str, limits: Limits) -> tuple[Any, PolicyS
 
 
 def print_problems(invalid: InvalidPolicy, file: Path) -> None:
-    """Given what is wrong with a file, print it, a line for each."""
+    """Print the errors of a file, a line for each."""
     for problem in invalid.problems:
-        typer.echo(f"{file}: {problem}", err=True)
+        typer.echo(printable(f"{file}: {problem}"), err=True)
     typer.echo(counted(len(invalid.problems), "error"), err=True)

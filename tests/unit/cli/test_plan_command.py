@@ -83,7 +83,7 @@ def test_a_plan_for_another_moment_is_made_at_that_moment(plan: Callable[..., Re
     assert made["regions"][0]["made_at"] == "2027-01-01T00:00:00.000Z"
     wrong = plan("--at", "tomorrow")
     assert wrong.exit_code == 1
-    assert "write a moment with its time zone" in str(wrong.exception)
+    assert "write a time with its time zone" in str(wrong.exception)
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,7 @@ def test_a_plan_for_another_moment_is_made_at_that_moment(plan: Callable[..., Re
 def test_a_moment_outside_of_all_plans_is_refused_with_what_would_be_right(plan: Callable[..., Result], moment: str) -> None:
     refused = plan("--at", moment).exception
     assert isinstance(refused, WrongUse)
-    assert str(refused) == f"--at {moment}: give a moment from 2000-01-01T00:00Z until before 3000-01-01T00:00Z"
+    assert str(refused) == f"--at {moment}: give a time from 2000-01-01T00:00Z to before 3000-01-01T00:00Z"
 
 
 @pytest.mark.parametrize("moment", ["2000-01-01T00:00Z", "2999-12-31T23:59Z", "3000-01-01T02:00+05:00"])
@@ -119,12 +119,12 @@ def test_lines_are_as_wide_as_the_terminal_and_no_name_is_cut(
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--diff", "--adopt", "--csv"], "--diff has no form as CSV"),
+        (["--diff", "--adopt", "--csv"], "--diff cannot be printed as CSV"),
         (["--json", "--csv"], "choose one"),
         (["--diff"], "give --policy, --at or --adopt"),
     ],
 )
-def test_wrong_use_is_told(plan: Callable[..., Result], arguments: list[str], words: str) -> None:
+def test_wrong_use_is_refused(plan: Callable[..., Result], arguments: list[str], words: str) -> None:
     assert words in str(plan(*arguments).exception)
 
 

@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from snapkeep.deploy.package import Package
     from snapkeep.deploy.progress import Watcher
 
-deploy_app = typer.Typer(help="Deploy both stacks into both regions.")
+deploy_app = typer.Typer(help="Deploy the primary and the DR stack.")
 destroy_app = typer.Typer(help="Delete both stacks. Snapshots stay.")
-package_app = typer.Typer(help="Build the functions' folder for the AWS CLI or SAM.")
+package_app = typer.Typer(help="Build the functions for the AWS CLI or SAM.")
 
 
 class Only(StrEnum):
-    """One stack of the two."""
+    """One of the two stacks."""
 
     PRIMARY = "primary"
     DR = "dr"
@@ -34,7 +34,7 @@ class Only(StrEnum):
 _PARAMETERS = "Parameters"
 _Only = Annotated[
     Only | None,
-    typer.Option("--only", help="One stack alone; a further DR region has a DR stack of its own.", show_default=False),
+    typer.Option("--only", help="Only this stack. A further DR region has its own DR stack.", show_default=False),
 ]
 
 
@@ -43,39 +43,41 @@ _TagKey = Annotated[
     typer.Option(
         "--tag-key",
         metavar="KEY",
-        help="Only volumes with this tag (Key, or Key=Value). Default: every volume.",
+        help="Protect only volumes with this tag (Key or Key=Value).",
         rich_help_panel=_PARAMETERS,
     ),
 ]
 _Retention = Annotated[
     int | None,
-    typer.Option("--retention", metavar="COUNT", help="Snapshots to keep of a volume. Default: 7.", rich_help_panel=_PARAMETERS),
+    typer.Option(
+        "--retention", metavar="COUNT", help="Snapshots to keep of each volume. Default: 7.", rich_help_panel=_PARAMETERS
+    ),
 ]
 _DrRetention = Annotated[
     int | None,
     typer.Option(
-        "--dr-retention", metavar="COUNT", help="Copies to keep in the DR region. Default: 1.", rich_help_panel=_PARAMETERS
+        "--dr-retention", metavar="COUNT", help="Copies to keep of each volume. Default: 1.", rich_help_panel=_PARAMETERS
     ),
 ]
 _Parameters = Annotated[
     list[str] | None,
     typer.Option(
-        "--parameter", metavar="NAME=VALUE", help="A parameter of the primary stack; repeatable.", rich_help_panel=_PARAMETERS
+        "--parameter", metavar="NAME=VALUE", help="Parameter of the primary stack; repeatable.", rich_help_panel=_PARAMETERS
     ),
 ]
 _DrParameters = Annotated[
     list[str] | None,
     typer.Option(
-        "--dr-parameter", metavar="NAME=VALUE", help="A parameter of the DR stack; repeatable.", rich_help_panel=_PARAMETERS
+        "--dr-parameter", metavar="NAME=VALUE", help="Parameter of the DR stack; repeatable.", rich_help_panel=_PARAMETERS
     ),
 ]
 _Tags = Annotated[
     list[str] | None,
-    typer.Option("--tag", metavar="KEY=VALUE", help="A tag for all that is made; repeatable."),
+    typer.Option("--tag", metavar="KEY=VALUE", help="Tag for every resource; repeatable."),
 ]
 _RemoveFailed = Annotated[
     bool,
-    typer.Option("--remove-failed", help="Delete what is left of a creation that failed."),
+    typer.Option("--remove-failed", help="Delete a stack whose creation failed."),
 ]
 
 
@@ -94,9 +96,9 @@ def deploy(
     only: _Only = None,
     json: Json = False,
 ) -> None:
-    """Deploy both stacks, the DR region first, and print their outputs.
+    """Deploy both stacks, the DR stack first, and print their outputs.
 
-    A parameter that is not given keeps the value that the stack has.
+    A parameter that is not given keeps its value in an existing stack.
     """
     primary = _with_shortcuts(parameter, "--parameter", {"tagKeyValue": tag_key, "Retention": retention})
     dr = _with_shortcuts(dr_parameter, "--dr-parameter", {"Retention": dr_retention})
@@ -105,8 +107,8 @@ def deploy(
 
     with _watcher(json) as watcher:
 
-        def may_remove(story: str) -> bool:
-            return remove_failed or consents(f"{story}. Delete it?", json=json)
+        def may_remove(reason: str) -> bool:
+            return remove_failed or consents(f"{reason}. Delete it?", json=json)
 
         deployed = _deployment(settings, watcher).deploy(
             primary, dr, tags=tags, kinds=[only.value] if only else (DR, PRIMARY), may_remove_leftover=may_remove
@@ -123,10 +125,10 @@ def destroy(
     only: _Only = None,
     json: Json = False,
 ) -> None:
-    """Delete both stacks and the buckets of their artifacts. No snapshot is deleted."""
+    """Delete both stacks and their artifact buckets. No snapshot is deleted."""
     regions = {Only.PRIMARY: settings.region, Only.DR: settings.dr_region}
-    where = regions[only] if only else " and ".join(regions.values())
-    question = f"Delete the stacks of {settings.system} in {where}? Snapshots stay."
+    names = regions[only] if only else " and ".join(regions.values())
+    question = f"Delete the stacks of {settings.system} in {names}? Snapshots stay."
     require_consent(question, yes=yes, json=json, otherwise="nothing was deleted")
     from snapkeep.deploy.deployment import DR, PRIMARY  # noqa: PLC0415 - imports boto3
 
@@ -139,11 +141,11 @@ def destroy(
 def package(
     *,
     folder: Annotated[
-        Path | None, typer.Option(metavar="FOLDER", file_okay=False, help="Where to. Default: build/functions.")
+        Path | None, typer.Option(metavar="FOLDER", file_okay=False, help="Folder to write. Default: build/functions.")
     ] = None,
     json: Json = False,
 ) -> None:
-    """Build the folder that the templates' CodeUri names, for `aws cloudformation package` or `sam deploy`."""
+    """Build the functions for `aws cloudformation package` or `sam deploy`."""
     from snapkeep.deploy.package import build_package  # noqa: PLC0415 - imports boto3
 
     console = make_console(stderr=True)
@@ -161,15 +163,15 @@ def _deployment(settings: AwsSettings, watcher: Watcher) -> Deployment:
 
 
 def _watcher(json: bool) -> Any:
-    """Progress goes to stderr when stdout is for a machine."""
+    """Return what shows the progress: on stderr where stdout has JSON."""
     from snapkeep.cli.views.deploy import make_watcher  # noqa: PLC0415 - imports rich
 
     return make_watcher(make_console(stderr=json))
 
 
 def _with_shortcuts(pairs: Sequence[str] | None, option: str, shortcuts: dict[str, object]) -> dict[str, str]:
-    given = {name: str(value) for name, value in shortcuts.items() if value not in ("", None)}
-    return given | pairs_of(pairs, option, "NAME=VALUE")
+    values = {name: str(value) for name, value in shortcuts.items() if value not in ("", None)}
+    return values | pairs_of(pairs, option, "NAME=VALUE")
 
 
 def _show_deployed(deployed: Deployed, *, json: bool) -> None:
@@ -195,9 +197,9 @@ def _show_destroyed(destroyed: Destroyed, *, json: bool) -> None:
         console.print(f"{result.stack} in {result.region}: {result.outcome}", soft_wrap=True)
     for bucket, count in destroyed.objects_removed.items():
         console.print(
-            f"bucket {bucket}: " + (f"removed with {counted(count, 'object')}" if count else "not there any more"), soft_wrap=True
+            f"bucket {bucket}: " + (f"removed with {counted(count, 'object')}" if count else "already deleted"), soft_wrap=True
         )
-    console.print("What stays:")
+    console.print("Kept:")
     for text in destroyed.stays:
         console.print(f"  {text}", soft_wrap=True)
 

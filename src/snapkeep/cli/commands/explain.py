@@ -11,12 +11,12 @@ import typer
 
 from snapkeep.cli.common import AwsSettings, Json, with_aws_settings
 from snapkeep.cli.errors import NOT_ALL_RIGHT, WrongUse
-from snapkeep.cli.output import make_console, print_json
+from snapkeep.cli.output import make_console, print_json, printable
 
 if TYPE_CHECKING:
     from snapkeep.usecases.look.explain import Explain
 
-app = typer.Typer(help="The story of one snapshot.")
+app = typer.Typer(help="Show the story of one snapshot.")
 
 AUDITED = {
     "primary": ("TagSnapshots", "CopySnapshotToDR", "DeleteOldSnapshots", "Sweep"),
@@ -30,20 +30,21 @@ MACHINES = {"primary": "protect", "dr": "receive"}
 @with_aws_settings
 def explain(
     settings: AwsSettings,
-    snapshot: Annotated[str, typer.Argument(metavar="SNAPSHOT", help="A snapshot or a copy, such as snap-0123456789abcdef0.")],
+    snapshot: Annotated[str, typer.Argument(metavar="SNAPSHOT", help="Id of a snapshot or of a copy.")],
     *,
     json: Json = False,
 ) -> None:
     """Show when a snapshot was made, why it is kept or was deleted, and where its copies are.
 
-    Exit status 1 if nothing is known about it, or a region could not be read.
+    Exits with status 1 if nothing is known about it, or a region could not be
+    read.
     """
     if not re.fullmatch(r"snap-([0-9a-f]{8}|[0-9a-f]{17})", snapshot):
         raise WrongUse(f"'{snapshot}' is not a snapshot id such as snap-0123456789abcdef0")
     explainer = _explainer(settings)
     for policies in explainer.policies.values():
         if policies.problem:
-            typer.echo(policies.problem, err=True)
+            typer.echo(printable(policies.problem), err=True)
     story = explainer.run(snapshot, datetime.now(UTC))
     from snapkeep.cli.views.explain import print_story, story_as_data  # noqa: PLC0415 - imports rich
 
@@ -63,9 +64,9 @@ def _explainer(settings: AwsSettings) -> Explain:
 
     installed = Installed(settings)
     primary = installed.primary_seen()
-    others = installed.dr_regions(primary.policies)
-    unreachable = {one.region: one.problem for one in (primary, *others) if one.problem}
-    stacks = {settings.region: PRIMARY} | {one.region: DR for one in others if one.stack}
+    dr_regions = installed.dr_regions(primary.policies)
+    unreachable = {one.region: one.problem for one in (primary, *dr_regions) if one.problem}
+    stacks = {settings.region: PRIMARY} | {one.region: DR for one in dr_regions if one.stack}
     partition, account = _account(settings, [region for region in stacks if region not in unreachable] or [settings.region])
 
     def trail(region: str, stack: str) -> CloudWatchAudit:
@@ -79,9 +80,9 @@ def _explainer(settings: AwsSettings) -> Explain:
     return Explain(
         system=settings.system,
         primary=installed.reader(settings.region),
-        others={one.region: installed.reader(one.region) for one in others},
-        queues={one.region: installed.queue(one.region) for one in others if one.stack},
-        policies={one.region: one.policies for one in (primary, *others)},
+        others={one.region: installed.reader(one.region) for one in dr_regions},
+        queues={one.region: installed.queue(one.region) for one in dr_regions if one.stack},
+        policies={one.region: one.policies for one in (primary, *dr_regions)},
         trails={region: trail(region, stack) for region, stack in stacks.items()},
         executions={region: history(region, stack) for region, stack in stacks.items()},
         problems=unreachable,

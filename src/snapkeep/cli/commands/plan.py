@@ -1,4 +1,4 @@
-"""`snapkeep plan`: what would be kept, copied and deleted, and why. Its clients refuse to write."""
+"""`snapkeep plan`: what would be kept, copied and deleted, and why. Its clients refuse every write."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import typer
 
 from snapkeep.cli.common import AwsSettings, Json, Scope, with_aws_settings
 from snapkeep.cli.errors import NOT_ALL_RIGHT, WrongUse
-from snapkeep.cli.output import print_json
+from snapkeep.cli.output import print_json, printable
 from snapkeep.cli.policy_files import read_policies
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from snapkeep.domain.policy.model import PolicySet
     from snapkeep.domain.retention.region_plan import RegionPlan
 
-app = typer.Typer(help="What would be kept, copied and deleted, and why. Writes nothing.")
+app = typer.Typer(help="Show what would be kept, copied and deleted, and why.")
 
 
 @app.command()
@@ -33,66 +33,65 @@ def plan(
     *,
     policy: Annotated[
         Path | None,
-        typer.Option(
-            "--policy", metavar="FILE", exists=True, dir_okay=False, help="Plan with this document, which is not in force."
-        ),
+        typer.Option("--policy", metavar="FILE", exists=True, dir_okay=False, help="Plan with this policy document."),
     ] = None,
-    at: Annotated[str, typer.Option("--at", metavar="TIME", help="Plan for this moment, such as 2026-12-24T03:00Z.")] = "",
-    diff: Annotated[bool, typer.Option("--diff", help="Show only what would change against the policies in force now.")] = False,
-    adopt: Annotated[bool, typer.Option("--adopt", help="Plan as if what can be adopted had been.")] = False,
-    scope: Annotated[Scope, typer.Option(help="Which regions to show.")] = Scope.BOTH,
-    csv: Annotated[bool, typer.Option("--csv", help="Print CSV for a spreadsheet.")] = False,
+    at: Annotated[str, typer.Option("--at", metavar="TIME", help="Plan for a time such as 2026-12-24T03:00Z.")] = "",
+    diff: Annotated[bool, typer.Option("--diff", help="Show only the changes to the plan of now.")] = False,
+    adopt: Annotated[bool, typer.Option("--adopt", help="Plan as if existing snapshots were adopted.")] = False,
+    scope: Annotated[Scope, typer.Option(help="Regions to show.")] = Scope.BOTH,
+    csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
     json: Json = False,
 ) -> None:
-    """Show each volume's policy and why, each snapshot's verdict with every reason, and the copies that are missing.
+    """Show each volume's policy, each snapshot's verdict with its reasons, and missing copies.
 
-    Exit status 1 if a plan would be refused, a volume's tag names a policy that is not there, or a document cannot be used.
+    Writes nothing. Exits with status 1 if a plan would be refused, a volume's
+    tag names an unknown policy, or a document cannot be used.
     """
     if json and csv:
         raise WrongUse("--json and --csv: choose one")
     if diff and csv:
-        raise WrongUse("--diff has no form as CSV: give --json, or leave one out")
+        raise WrongUse("--diff cannot be printed as CSV: give --json instead")
     if diff and not (policy or at or adopt):
-        raise WrongUse("--diff compares with what is in force now: give --policy, --at or --adopt")
+        raise WrongUse("--diff compares with the policies in force now: give --policy, --at or --adopt")
     from snapkeep.cli.installed import Installed  # noqa: PLC0415 - imports what --help does not need
     from snapkeep.usecases.retention.plan_regions import gather_all_facts, make_plans  # noqa: PLC0415
 
     installed, now = Installed(replace(settings, read_only=True)), datetime.now(UTC)
     moment = _moment(at) if at else now
-    given = [_from_file(policy, installed)] if policy else []
-    in_force = installed.policies_in_force(*given) if diff or not given else {}
-    regions = list(in_force) or installed.regions(*given)
-    chosen = dict.fromkeys(regions, given[0]) if given else in_force
-    broken = [one.problem for one in in_force.values() if one.problem]
-    for told in (*installed.stacks_missing(regions), *broken):
-        typer.echo(told, err=True)
-    readers = [installed.reader(one) for one in regions]
+    proposed = [_from_file(policy, installed)] if policy else []
+    in_force = installed.policies_in_force(*proposed) if diff or not proposed else {}
+    regions = list(in_force) or installed.regions(*proposed)
+    policies = dict.fromkeys(regions, proposed[0]) if proposed else in_force
+    broken = [policy_set.problem for policy_set in in_force.values() if policy_set.problem]
+    for problem in (*installed.stacks_missing(regions), *broken):
+        typer.echo(printable(problem), err=True)
+    readers = [installed.reader(region) for region in regions]
     guards = [installed.guards(region) for region in regions]
     facts = gather_all_facts(readers[0], readers[1:], installed.waiting(regions[1:]))
-    plans = _shown(make_plans(guards, facts, chosen, moment, system=settings.system, adopt=adopt), scope)
+    plans = _shown(make_plans(guards, facts, policies, moment, system=settings.system, adopt=adopt), scope)
     if diff:
         before = _shown(make_plans(guards, facts, in_force, now, system=settings.system), scope)
         _print_changes(list(zip(before, plans, strict=True)), _for(at, moment), json=json)
     else:
         _print_plans(plans, _for(at, moment), json=json, csv=csv)
-    if broken or any(volume.refusals or volume.selection.problem for one in plans for volume in one.volumes):
+    if broken or any(volume.refusals or volume.selection.problem for region_plan in plans for volume in region_plan.volumes):
         raise typer.Exit(NOT_ALL_RIGHT)
 
 
 EARLIEST, TOO_LATE = datetime(2000, 1, 1, tzinfo=UTC), datetime(3000, 1, 1, tzinfo=UTC)
-"""Plans are made for moments between: rules reckon with years before and after, which must be years too."""
+"""Plans are made for times between these: rules compute with the years before and after."""
 
 
 def _moment(text: str) -> datetime:
     from snapkeep.domain.tags import parse_time  # noqa: PLC0415
 
     try:
-        given = datetime.fromisoformat(text)
-        if given.tzinfo and not EARLIEST <= given < TOO_LATE:
-            raise WrongUse(f"--at {text}: give a moment from {EARLIEST:%Y-%m-%dT%H:%MZ} until before {TOO_LATE:%Y-%m-%dT%H:%MZ}")
+        time = datetime.fromisoformat(text)
+        if time.tzinfo and not EARLIEST <= time < TOO_LATE:
+            raise WrongUse(f"--at {text}: give a time from {EARLIEST:%Y-%m-%dT%H:%MZ} to before {TOO_LATE:%Y-%m-%dT%H:%MZ}")
         return parse_time(text)
     except ValueError as error:
-        raise WrongUse(f"--at {text}: write a moment with its time zone, such as 2026-12-24T03:00Z") from error
+        raise WrongUse(f"--at {text}: write a time with its time zone, such as 2026-12-24T03:00Z") from error
 
 
 def _from_file(path: Path, installed: Installed) -> PolicySet:
@@ -116,9 +115,9 @@ def _print_plans(plans: list[RegionPlan], moment: str, *, json: bool, csv: bool)
     elif csv:
         write_csv(sys.stdout, plans)
     else:
-        for number, one in enumerate(plans):
+        for number, region_plan in enumerate(plans):
             sys.stdout.write("\n" if number else "")
-            write_plan(sys.stdout, one, _layout(), moment=moment)
+            write_plan(sys.stdout, region_plan, _layout(), moment=moment)
 
 
 def _print_changes(compared: list[tuple[RegionPlan, RegionPlan]], moment: str, *, json: bool) -> None:
@@ -133,7 +132,7 @@ def _print_changes(compared: list[tuple[RegionPlan, RegionPlan]], moment: str, *
 
 
 def _layout() -> LineLayout:
-    """Return how wide the terminal is, or what `COLUMNS` says, and whether it wants colour."""
+    """Return the terminal's width (or `COLUMNS`) and whether it shows colour."""
     from snapkeep.cli.views.plan import COLUMNS, NARROWEST, WIDEST, LineLayout  # noqa: PLC0415
 
     known = sys.stdout.isatty() or "COLUMNS" in os.environ
@@ -142,5 +141,5 @@ def _layout() -> LineLayout:
 
 
 def in_colour() -> bool:
-    """Whether stdout is a terminal that wants colour (no-color.org)."""
+    """Whether stdout is a terminal with colour (no-color.org)."""
     return sys.stdout.isatty() and "NO_COLOR" not in os.environ

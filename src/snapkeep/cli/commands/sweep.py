@@ -1,4 +1,4 @@
-"""`snapkeep sweep`: one sweep of both regions now, the DR region first, followed to its reports."""
+"""`snapkeep sweep`: sweep both regions now, the DR region first, and print the reports."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from snapkeep.domain.errors import AwsUnavailable
 if TYPE_CHECKING:
     from snapkeep.domain.sweep.report import SweepReport
 
-app = typer.Typer(help="One sweep now: find and repair what an event missed.")
+app = typer.Typer(help="Find and repair what events missed, now.")
 
 LOOK_SECONDS = 1.0
 PATIENCE_SECONDS = 45 * 60.0
-ADOPTING = "Adopt all that `snapkeep plan --adopt` shows? Retention will delete what it marks to go."
+ADOPTING = "Adopt everything that `snapkeep plan --adopt` shows? Retention deletes what it marks."
 
 
 @app.command()
@@ -30,13 +30,16 @@ ADOPTING = "Adopt all that `snapkeep plan --adopt` shows? Retention will delete 
 def sweep(
     settings: AwsSettings,
     *,
-    adopt: Annotated[bool, typer.Option("--adopt", help="Take over history: retention then applies to it.")] = False,
-    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Try copies again that failed for good.")] = False,
-    scope: Annotated[Scope, typer.Option(help="Which regions to sweep.")] = Scope.BOTH,
+    adopt: Annotated[bool, typer.Option("--adopt", help="Adopt existing snapshots; retention then applies.")] = False,
+    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Retry copies that failed for good.")] = False,
+    scope: Annotated[Scope, typer.Option(help="Regions to sweep.")] = Scope.BOTH,
     yes: Yes = False,
     json: Json = False,
 ) -> None:
-    """Sweep, wait for the reports, and print them. Exit status 1 unless every report says OK."""
+    """Sweep the regions, wait for the reports, and print them.
+
+    Exits with status 1 unless every report says OK.
+    """
     if adopt:
         require_consent(
             ADOPTING, yes=yes, json=json, otherwise="nothing was adopted (`snapkeep plan --adopt` shows what would be)"
@@ -56,7 +59,7 @@ def sweep(
 
 
 def _swept(settings: AwsSettings, stack: str, options: Mapping[str, Any], *, quiet: bool) -> SweepReport:
-    """Start one stack's sweep, wait for its end and return its report."""
+    """Start the sweep of a stack, wait for its end, and return its report."""
     from snapkeep.cli.installed import Installed  # noqa: PLC0415 - imports what --help does not need
 
     installed = Installed(settings)
@@ -64,8 +67,11 @@ def _swept(settings: AwsSettings, stack: str, options: Mapping[str, Any], *, qui
     client = settings.client("stepfunctions", region)
     arn = client.start_execution(stateMachineArn=machine, input=json_module.dumps(options))["executionArn"]
     console = make_console(stderr=True)
-    with nullcontext() if quiet else console.status(f"Sweeping {region}"):
-        ended = _ended(client, arn)
+    try:
+        with nullcontext() if quiet else console.status(f"Sweeping {region}"):
+            ended = _ended(client, arn)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(f"the sweep of {region} continues in AWS: {arn}") from None
     return _report_of(settings, region, ended)
 
 
@@ -76,22 +82,22 @@ def _ended(client: Any, arn: str) -> dict[str, Any]:
         if execution["status"] != "RUNNING":
             return execution
         time.sleep(LOOK_SECONDS)
-    raise AwsUnavailable(f"{arn} is still running after {PATIENCE_SECONDS / 60:.0f} minutes; it goes on without this command")
+    raise AwsUnavailable(f"{arn} is still running after {PATIENCE_SECONDS / 60:.0f} minutes; it continues without this command")
 
 
 def _report_of(settings: AwsSettings, region: str, execution: Mapping[str, Any]) -> SweepReport:
-    """Given an execution that ended, return the report that it kept. Raise AwsUnavailable, with why, if it kept none."""
+    """Return the report of an execution that ended. Raise AwsUnavailable, with the cause, if there is none."""
     from snapkeep.domain.sweep.report_codec import report_from_json  # noqa: PLC0415
 
-    told = str(execution.get("output" if execution["status"] == "SUCCEEDED" else "cause") or "")
+    output = str(execution.get("output" if execution["status"] == "SUCCEEDED" else "cause") or "")
     try:
-        where = json_module.loads(told)["json"]
+        location = json_module.loads(output)["json"]
     except (ValueError, KeyError, TypeError) as error:
-        why = f"{execution.get('error', execution['status'])}: {told[:500]}"
-        raise AwsUnavailable(f"the sweep of {region} ended without a report: {why}") from error
-    bucket, _, key = where.removeprefix("s3://").partition("/")
-    kept = settings.client("s3", region).get_object(Bucket=bucket, Key=key)["Body"].read()
-    return report_from_json(json_module.loads(kept))
+        cause = f"{execution.get('error', execution['status'])}: {output[:500]}"
+        raise AwsUnavailable(f"the sweep of {region} ended without a report: {cause}") from error
+    bucket, _, key = location.removeprefix("s3://").partition("/")
+    body = settings.client("s3", region).get_object(Bucket=bucket, Key=key)["Body"].read()
+    return report_from_json(json_module.loads(body))
 
 
 def _show(report: SweepReport) -> None:
