@@ -60,7 +60,7 @@ class Store:
 
     def current(self) -> StoredDocument:
         versions = self.history()
-        if not versions or versions[0].says_nothing:
+        if not versions or versions[0].is_empty:
             raise DocumentAbsent
         return versions[0]
 

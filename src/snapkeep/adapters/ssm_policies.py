@@ -43,7 +43,7 @@ class SsmPolicyStore:
         except BotoCoreError as error:
             raise translate(error, f"get_parameter {self._name} in {self._region}") from error
         stored = StoredDocument(parameter["Version"], parameter["Value"], parameter["LastModifiedDate"])
-        if stored.says_nothing:
+        if stored.is_empty:
             raise DocumentAbsent
         return stored
 

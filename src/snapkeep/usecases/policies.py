@@ -1,7 +1,7 @@
-"""The policy document in force: read by the functions, pushed, shown and rolled back by people.
+"""The policy document in force: read by the functions; pushed, shown and rolled back by users.
 
-It is kept as compact JSON with its former versions. Whatever stands there, protection goes on: a document that cannot be used
-leaves the last good one in force, and somebody is told.
+It is stored as compact JSON with its former versions. Protection continues whatever is stored: a document that cannot be used
+leaves the last usable one in force, and a notice is sent.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ from snapkeep.usecases.ports import Clock, Notice, Notices
 
 STANDARD_BYTES = 4096
 ADVANCED_BYTES = 8192
-"""What an SSM parameter holds, in its standard and in its advanced tier, which costs (SSM: parameter tiers)."""
+"""The size of an SSM parameter in the standard and in the advanced tier, which costs (SSM: parameter tiers)."""
 
 NOTHING = "{}"
-"""A version that says that there is no document: the stack's parameters are the policy, as they are after `policy remove`."""
+"""The version that `policy remove` stores: there is no document, and the stack's parameters are the policy."""
 
 FRESH = timedelta(seconds=60)
-"""How long a function goes by what it read: a new document is in force everywhere after this."""
+"""How long a function uses what it read: after this a new document is in force everywhere."""
 
 
 @dataclass(frozen=True, slots=True)
 class StoredDocument:
-    """One version of the document, as it is kept."""
+    """One stored version of the document."""
 
     version: int
     text: str
@@ -40,17 +40,17 @@ class StoredDocument:
     author: str = ""
 
     @property
-    def says_nothing(self) -> bool:
-        """Whether it says that there is no document."""
+    def is_empty(self) -> bool:
+        """Whether it stands for no document."""
         return self.text.strip() == NOTHING
 
 
 class PolicyStore(Protocol):
-    """Keeps the document of one region with its versions."""
+    """Stores the document of one region with its versions."""
 
     @property
     def region(self) -> str:
-        """The region that it is kept in."""
+        """The region of the document."""
         ...
 
     def current(self) -> StoredDocument:
@@ -58,22 +58,23 @@ class PolicyStore(Protocol):
         ...
 
     def history(self) -> list[StoredDocument]:
-        """Return all versions that are kept, newest first, those that say nothing too; none is an empty list."""
+        """Return all stored versions, newest first, empty ones included."""
         ...
 
     def put(self, text: str, *, advanced: bool) -> int:
-        """Keep a new version and return its number; `advanced` asks for room beyond 4 KB."""
+        """Store a new version and return its number; `advanced` allows more than 4 KB."""
         ...
 
     def remove(self) -> None:
-        """Keep a version that says nothing: the stack's parameters are the policy again."""
+        """Store an empty version: the stack's parameters are the policy again."""
         ...
 
 
 def parse_stored(stored: StoredDocument, parameters: PolicySet) -> PolicySet:
-    """Given a stored version, and what the parameters say, return its policies. Raise InvalidPolicy.
+    """Return the policies of a stored version. Raise InvalidPolicy.
 
-    The parameters say which limits hold where it names none, and in the primary region which region no copy may go to.
+    The stack's parameters give the limits where the document has none, and in the primary region the region that no copy may
+    go to.
     """
     source = f"document, version {stored.version}"
     try:
@@ -90,17 +91,17 @@ def _not_readable(stored: StoredDocument, why: str) -> InvalidPolicy:
 
 
 def _each_key_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    made = dict(pairs)
-    if len(made) != len(pairs):
-        raise ValueError("a key stands twice in one object")
-    return made
+    mapping = dict(pairs)
+    if len(mapping) != len(pairs):
+        raise ValueError("an object has a key twice")
+    return mapping
 
 
 def stored_text(document: object) -> str:
-    """Given a document that was checked, return the text to keep: exactly what it says, in as few characters as it takes.
+    """Return a checked document as the text to store, in compact JSON.
 
-    SSM refuses a value with `{{` (PutParameter: Value), which stands in texts alone, where JSON can spell it in another way.
-    Raise InvalidPolicy if it is larger than a parameter can be.
+    SSM refuses a value with `{{` (PutParameter: Value). It occurs only within strings, where JSON has an escape for it.
+    Raise InvalidPolicy if the text is larger than a parameter.
     """
     text = json.dumps(document, separators=(",", ":"), ensure_ascii=False).replace("{{", "{\\u007b")
     size = len(text.encode())
@@ -111,8 +112,8 @@ def stored_text(document: object) -> str:
 
 
 def keep_everything(policies: PolicySet) -> PolicySet:
-    """Given policies, return them without a rule that could delete: what holds while nobody knows the right rules."""
-    nothing_goes = tuple(
+    """Return the policies without their retention rules: nothing is deleted while the right rules are not known."""
+    keeping = tuple(
         replace(
             policy,
             retention=Retention(),
@@ -120,27 +121,27 @@ def keep_everything(policies: PolicySet) -> PolicySet:
         )
         for policy in policies.policies
     )
-    return replace(policies, policies=nothing_goes, source=f"{policies.source}, keeping everything: no document is usable")
+    return replace(policies, policies=keeping, source=f"{policies.source}, keeping everything: no document is usable")
 
 
 @dataclass(slots=True, kw_only=True)
 class PoliciesInForce:
-    """What a function goes by; call it for the policies. One lives as long as the function's process."""
+    """Returns the policies in force when called. An instance lives as long as the function's process."""
 
     store: PolicyStore
     parameters: PolicySet
-    """What the stack's parameters say: in force while there is no document."""
+    """The policies of the stack's parameters, in force while there is no document."""
     clock: Clock
     notices: Notices
     _known: PolicySet | None = field(default=None, init=False)
     _read_at: datetime | None = field(default=None, init=False)
-    _told: int = field(default=0, init=False)
+    _notified_version: int = field(default=0, init=False)
 
     def __call__(self) -> PolicySet:
         """Return the policies in force, at most a minute old.
 
-        A broken document leaves the last good version in force; where none is good, the parameters' copies go on and
-        nothing is deleted. Raise AwsUnavailable only while the store cannot be asked and nothing was read before.
+        A broken document leaves the last usable version in force; where none is usable, the parameters' copies continue and
+        nothing is deleted. Raise AwsUnavailable only while the store cannot be read and nothing was read before.
         """
         now = self.clock.now()
         if self._known is not None and self._read_at is not None and timedelta(0) <= now - self._read_at < FRESH:
@@ -162,13 +163,13 @@ class PoliciesInForce:
         try:
             return parse_stored(current, self.parameters)
         except InvalidPolicy as broken:
-            self._known = instead = _instead_of(current, broken, self.store, self.parameters)
-            self._tell(current, broken, instead, now)
-            return instead
+            self._known = fallback = _fallback(current, broken, self.store, self.parameters)
+            self._notify(current, broken, fallback, now)
+            return fallback
 
-    def _tell(self, stored: StoredDocument, broken: InvalidPolicy, in_force: PolicySet, now: datetime) -> None:
-        """Tell somebody of a version once. Raise AwsUnavailable: it is told at the next reading then; nothing waits."""
-        if self._told == stored.version:
+    def _notify(self, stored: StoredDocument, broken: InvalidPolicy, in_force: PolicySet, now: datetime) -> None:
+        """Send a notice for a version once. Raise AwsUnavailable: the next reading sends it then."""
+        if self._notified_version == stored.version:
             return
         self.notices.add(
             Notice(
@@ -180,24 +181,24 @@ class PoliciesInForce:
                 at=now,
             )
         )
-        self._told = stored.version
+        self._notified_version = stored.version
 
 
 @dataclass(frozen=True, slots=True)
 class ShowResult:
-    """One version of the document for people: what it says, or why it cannot be used."""
+    """One version of the document: its policies, or why it cannot be used."""
 
     stored: StoredDocument
     policies: PolicySet | None
-    """What it puts in force: of a version that says nothing, the parameters."""
+    """The policies that it puts in force; for an empty version, the parameters'."""
     problems: tuple[PolicyProblem, ...] = ()
     in_force: bool = False
-    """Whether the functions go by this version: the newest one that can be used."""
+    """Whether this is the newest usable version, which the functions use."""
 
 
 @dataclass(frozen=True, slots=True)
 class Restorable:
-    """A former version, and what it says."""
+    """A former version and its policies."""
 
     stored: StoredDocument
     policies: PolicySet
@@ -205,7 +206,7 @@ class Restorable:
 
 @dataclass(frozen=True, slots=True)
 class PushResult:
-    """How one region took a new version. `overtaken` when somebody else pushed at the same time: theirs is a version too."""
+    """The result of a push to one region; `overtaken` if somebody else pushed at the same time, which made a version too."""
 
     region: str
     version: int
@@ -214,9 +215,9 @@ class PushResult:
 
 
 def in_force(store: PolicyStore, parameters: PolicySet) -> PolicySet:
-    """Given a store and what the parameters say, return what the functions go by now.
+    """Return the policies that the functions use now; `parameters` are those of the stack.
 
-    Where a document is broken that is the last good one, and `problem` says so.
+    Where the newest document is broken it is the last usable one, and `problem` says so.
     """
     try:
         current = store.current()
@@ -225,43 +226,43 @@ def in_force(store: PolicyStore, parameters: PolicySet) -> PolicySet:
     try:
         return parse_stored(current, parameters)
     except InvalidPolicy as broken:
-        return _instead_of(current, broken, store, parameters)
+        return _fallback(current, broken, store, parameters)
 
 
-def _instead_of(stored: StoredDocument, broken: InvalidPolicy, store: PolicyStore, parameters: PolicySet) -> PolicySet:
-    """Given a version that cannot be used, and why, return what is in force in its place, with the problem in words."""
-    instead = last_good(store, parameters)
+def _fallback(stored: StoredDocument, broken: InvalidPolicy, store: PolicyStore, parameters: PolicySet) -> PolicySet:
+    """Return the policies in force instead of a broken version, with the problem in words."""
+    fallback = last_good(store, parameters)
     problem = (
         f"version {stored.version} of the policy document in {store.region} cannot be used "
-        f"({counted(len(broken.problems), 'error')}, first: {broken.problems[0]}); in force is: {instead.source}"
+        f"({counted(len(broken.problems), 'error')}, first: {broken.problems[0]}); in force is: {fallback.source}"
     )
-    return replace(instead, problem=problem)
+    return replace(fallback, problem=problem)
 
 
 def last_good(store: PolicyStore, parameters: PolicySet) -> PolicySet:
-    """Given a store and what the parameters say, return the newest usable version; where none is, what deletes nothing.
+    """Return the policies of the newest usable version; where there is none, policies that delete nothing.
 
-    A version that says nothing is usable: since then the parameters are the policy, and not the document that was removed.
+    An empty version is usable: since then the parameters are the policy, and not the document that was removed.
     """
-    usable = (shown.policies for shown in history(store, parameters) if shown.in_force)
+    usable = (version.policies for version in history(store, parameters) if version.in_force)
     return next(filter(None, usable), keep_everything(parameters))
 
 
 def regions_known(store: PolicyStore, parameters: PolicySet) -> set[str]:
-    """Given a store and what the parameters say, return every region that these, or any usable version, copy to."""
-    known = [parameters, *(shown.policies for shown in history(store, parameters) if shown.policies)]
-    return {rule.region for one in known for policy in one.policies for rule in policy.copies}
+    """Return every region that the parameters or any usable version copy to."""
+    policy_sets = [parameters, *(version.policies for version in history(store, parameters) if version.policies)]
+    return {rule.region for policy_set in policy_sets for policy in policy_set.policies for rule in policy.copies}
 
 
 def history(store: PolicyStore, parameters: PolicySet) -> list[ShowResult]:
-    """Given a store and what the parameters say, return all versions that it keeps, newest first."""
-    versions = [_shown(stored, parameters) for stored in store.history()]
-    newest_usable = next((shown for shown in versions if shown.policies), None)
-    return [replace(shown, in_force=shown is newest_usable) for shown in versions]
+    """Return all stored versions, newest first."""
+    versions = [_parsed(stored, parameters) for stored in store.history()]
+    newest_usable = next((version for version in versions if version.policies), None)
+    return [replace(version, in_force=version is newest_usable) for version in versions]
 
 
-def _shown(stored: StoredDocument, parameters: PolicySet) -> ShowResult:
-    if stored.says_nothing:
+def _parsed(stored: StoredDocument, parameters: PolicySet) -> ShowResult:
+    if stored.is_empty:
         return ShowResult(stored, parameters)
     try:
         return ShowResult(stored, parse_stored(stored, parameters))
@@ -270,10 +271,10 @@ def _shown(stored: StoredDocument, parameters: PolicySet) -> ShowResult:
 
 
 def push(stores: Sequence[PolicyStore], text: str) -> list[PushResult]:
-    """Given the stores, put a text of `stored_text` in force in each, in this order. Who has it is left as it is.
+    """Put a text from `stored_text` in force in each store, in this order. A store that has it is left unchanged.
 
-    The DR regions come first, so that no copy arrives there under a policy that nobody there knows; then the primary. Last come
-    the regions that the text does not copy to any more: there it deletes nothing, and one that fails keeps up nobody.
+    Callers put the DR regions first, so that no copy arrives there under an unknown policy; then the primary region; last the
+    regions that the text no longer copies to, where it deletes nothing and a failure stops no other region.
     """
     return [_put(store, text) for store in stores]
 
@@ -290,28 +291,25 @@ def _put(store: PolicyStore, text: str) -> PushResult:
 
 
 def version_to_restore(store: PolicyStore, parameters: PolicySet, version: int = 0) -> Restorable:
-    """Given a store, what the parameters say, and a version, return what to push again.
+    """Return the version to push again; 0 is the newest usable document that differs from the current one.
 
-    0 is the newest usable document that says something else than what stands there now. Versions that say nothing are none.
-    Raise InvalidConfiguration if there is none, InvalidPolicy if the version that was named cannot be used.
+    Empty versions do not count. Raise InvalidConfiguration if there is none, InvalidPolicy if the named version cannot be used.
     """
     versions = store.history()
     if version:
         return _named(versions, parameters, version)
-    now = versions[0] if versions else None
-    for shown in (_shown(stored, parameters) for stored in versions[1:] if not stored.says_nothing):
-        if now and shown.policies and shown.stored.text != now.text:
-            return Restorable(shown.stored, shown.policies)
+    current = versions[0] if versions else None
+    for candidate in (_parsed(stored, parameters) for stored in versions[1:] if not stored.is_empty):
+        if current and candidate.policies and candidate.stored.text != current.text:
+            return Restorable(candidate.stored, candidate.policies)
     raise InvalidConfiguration("there is no usable version before the one in force; `policy history` lists what is kept")
 
 
 def _named(versions: Sequence[StoredDocument], parameters: PolicySet, version: int) -> Restorable:
-    stored = next((one for one in versions if one.version == version), None)
+    stored = next((stored for stored in versions if stored.version == version), None)
     if stored is None:
-        kept = ", ".join(str(one.version) for one in versions) or "none"
-        raise InvalidConfiguration(f"there is no version {version} of the policy document; kept are: {kept}")
-    if stored.says_nothing:
-        raise InvalidConfiguration(
-            f"version {version} says that there is no document: `policy remove` puts the stacks' parameters in force"
-        )
+        known = ", ".join(str(stored.version) for stored in versions) or "none"
+        raise InvalidConfiguration(f"there is no version {version} of the policy document; there are: {known}")
+    if stored.is_empty:
+        raise InvalidConfiguration(f"version {version} is empty: `policy remove` puts the stacks' parameters in force")
     return Restorable(stored, parse_stored(stored, parameters))

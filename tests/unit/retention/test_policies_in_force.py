@@ -47,7 +47,7 @@ class Shelf:
         self.reads += 1
         if self.down:
             raise AwsUnavailable("ssm does not answer")
-        if not self.texts or self.history()[0].says_nothing:
+        if not self.texts or self.history()[0].is_empty:
             raise DocumentAbsent
         return self.history()[0]
 
@@ -136,7 +136,7 @@ def test_a_stored_document_in_which_a_key_stands_twice_is_not_used() -> None:
     shelf = Shelf(texts=[text(3), text(9).replace('"keep_last":9', '"keep_last":9,"keep_last":1')])
     policies, _, told = reading(shelf)
     assert kept(policies()) == 3
-    assert "a key stands twice" in told.notices[0].detail
+    assert "an object has a key twice" in told.notices[0].detail
 
 
 def test_limits_that_the_document_leaves_out_are_the_parameters() -> None:
@@ -246,7 +246,7 @@ def test_rolling_back_finds_the_newest_usable_version_that_says_something_else()
     shelf = Shelf(texts=[text(3), text(4), "broken", text(5), text(5)])
     assert version_to_restore(shelf, PARAMETERS).stored.version == 2
     assert version_to_restore(shelf, PARAMETERS, 1).stored.text == text(3)
-    with pytest.raises(InvalidConfiguration, match="no version 9 of the policy document; kept are: 5, 4, 3, 2, 1"):
+    with pytest.raises(InvalidConfiguration, match="no version 9 of the policy document; there are: 5, 4, 3, 2, 1"):
         version_to_restore(shelf, PARAMETERS, 9)
     with pytest.raises(InvalidPolicy):
         version_to_restore(shelf, PARAMETERS, 3)
@@ -266,7 +266,7 @@ def test_rolling_back_passes_over_versions_that_say_nothing() -> None:
     assert version_to_restore(shelf, PARAMETERS).stored.version == 1
     shelf.texts += [text(4), NOTHING, text(5)]
     assert version_to_restore(shelf, PARAMETERS).stored.version == 3
-    with pytest.raises(InvalidConfiguration, match="version 4 says that there is no document: `policy remove` puts"):
+    with pytest.raises(InvalidConfiguration, match="version 4 is empty: `policy remove` puts"):
         version_to_restore(shelf, PARAMETERS, 4)
     with pytest.raises(InvalidConfiguration, match="no usable version before"):
         version_to_restore(Shelf(texts=[NOTHING, text(5)]), PARAMETERS)

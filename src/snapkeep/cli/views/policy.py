@@ -154,7 +154,7 @@ def pushed_line(result: PushResult) -> str:
 def history_lines(versions: Sequence[ShowResult]) -> Iterator[str]:
     """Yield the versions of a document, a line for each, and what is in force where none is."""
     yield from map(_version_line, versions)
-    if all(version.stored.says_nothing for version in versions):
+    if all(version.stored.is_empty for version in versions):
         yield "no document is in force: the stacks' parameters are the policy"
     elif not any(version.in_force for version in versions):
         yield "no version can be used: the stacks' parameters are the policy, and nothing is deleted"
@@ -167,7 +167,7 @@ def _version_line(version: ShowResult) -> str:
 
 
 def _content(version: ShowResult) -> str:
-    if version.stored.says_nothing:
+    if version.stored.is_empty:
         return "no document: the stacks' parameters"
     if version.policies is None:
         return f"cannot be used: {counted(len(version.problems), 'error')}, first: {version.problems[0]}"
@@ -181,7 +181,7 @@ def version_as_data(version: ShowResult) -> dict[str, Any]:
         "at": format_time(version.stored.at),
         "author": version.stored.author,
         "in_force": version.in_force,
-        "removed": version.stored.says_nothing,
+        "removed": version.stored.is_empty,
         "policies": [policy.name for policy in version.policies.policies] if version.policies else None,
         "errors": [problem._asdict() for problem in version.problems],
     }
