@@ -163,7 +163,7 @@ def test_the_newest_copy_counts_in_whatever_order_copies_are_listed() -> None:
         assert facts.newest_copied == {(NEWEST.origin.lineage, DR): NEWEST.start_time}
 
 
-def test_a_copy_that_was_seen_of_a_snapshot_that_is_not_asked_about_is_empty() -> None:
+def test_a_copy_that_was_seen_of_a_snapshot_that_is_not_asked_about_says_nothing() -> None:
     facts = copy_facts([OLDEST], confirmed=[(NEWEST.id, DR)])
     assert (facts.completed, facts.newest_copied) == (frozenset(), {})
 

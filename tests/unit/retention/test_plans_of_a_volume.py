@@ -67,7 +67,7 @@ def test_a_source_stays_while_the_queue_has_its_copy_to_come_though_a_newer_copy
     assert reasons(made)[first] == f"held: its copy to {DR} is waiting or running"
 
 
-def test_a_copy_of_one_volume_that_was_seen_is_empty_of_another_volume_of_the_set() -> None:
+def test_a_copy_of_one_volume_that_was_seen_says_nothing_of_another_volume_of_the_set() -> None:
     lab, volume, (first, _) = protected(2)
     lab.policies = MANY
     other = lab.protect(lab.make_volume())

@@ -270,7 +270,7 @@ def test_every_kind_of_trouble_has_a_figure_at_every_sweep_so_that_alarms_always
     assert isinstance(region["_aws"]["Timestamp"], int)
 
 
-def test_a_sweep_that_could_not_work_is_empty_of_what_is_there_so_that_it_ends_no_alarm() -> None:
+def test_a_sweep_that_could_not_work_says_nothing_of_what_is_there_so_that_it_ends_no_alarm() -> None:
     (region, *_) = (json.loads(line) for line in report_lines(replace(report(), counts={}, broken="AwsUnavailable: away")))
     written = {metric["Name"] for metric in region["_aws"]["CloudWatchMetrics"][0]["Metrics"]}
     assert written == {"SweepFindings", "SweepFailures", "SweepsDone"}
