@@ -22,7 +22,7 @@ def settings(monkeypatch: pytest.MonkeyPatch) -> AwsSettings:
     return AwsSettings(REGION, DR, endpoint_url="http://127.0.0.1:9", read_only=True)
 
 
-def test_its_stores_and_queues_refuse_every_write(settings: AwsSettings) -> None:
+def test_stores_and_queues_refuse_every_write(settings: AwsSettings) -> None:
     installed = Installed(settings)
     with pytest.raises(PermissionError, match="PutParameter would write"):
         installed.store(REGION).put("{}", advanced=False)
@@ -32,14 +32,14 @@ def test_its_stores_and_queues_refuse_every_write(settings: AwsSettings) -> None
         settings.client("ec2", REGION).delete_snapshot(SnapshotId="snap-0123456789abcdef0")
 
 
-def test_they_read(settings: AwsSettings) -> None:
+def test_read_only_clients_read(settings: AwsSettings) -> None:
     client = settings.client("ec2", REGION)
     with Stubber(client) as stubber:
         stubber.add_response("describe_volumes", {"Volumes": []})
         assert client.describe_volumes()["Volumes"] == []
 
 
-def test_the_command_asks_for_them(plan: Callable[..., Result], world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_plan_uses_read_only_clients(plan: Callable[..., Result], world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[bool] = []
 
     def reader(self: Installed, region: str) -> Reader:

@@ -36,7 +36,7 @@ def test_help_imports_neither_boto3_nor_a_command_nor_the_rich_library() -> None
     assert run_python(code).splitlines()[-1] == "HEAVY []"
 
 
-def test_every_command_in_the_help_is_one_that_can_be_asked_for_its_own_help() -> None:
+def test_every_command_has_help() -> None:
     runner = CliRunner()
     root = typer.main.get_command(make_application())
     assert isinstance(root, application.Root)
@@ -85,7 +85,7 @@ def test_a_known_error_is_one_line_and_an_exit_status(
     assert (result.exit_code, result.stderr.strip()) == (status, line)
 
 
-def test_an_interruption_is_one_line_and_the_status_that_shells_give_it(failing_command: list[BaseException]) -> None:
+def test_ctrl_c_is_one_line_and_status_130(failing_command: list[BaseException]) -> None:
     failing_command.append(KeyboardInterrupt())
     result = CliRunner().invoke(make_application(), ["fail"])
     assert (result.exit_code, result.stderr.strip()) == (130, "snapkeep: interrupted")
@@ -127,7 +127,7 @@ def test_a_profile_that_does_not_exist_is_wrong_use(monkeypatch: pytest.MonkeyPa
         aws_settings(profile="nobody", region="us-east-1").session()
 
 
-def test_botocore_errors_are_not_all_right_but_for_what_is_not_configured_and_defects_have_no_status() -> None:
+def test_missing_configuration_is_wrong_use_and_defects_have_no_status() -> None:
     assert exit_status(EndpointConnectionError(endpoint_url="http://127.0.0.1:1")) == 1
     assert exit_status(NoCredentialsError()) == 2
     assert exit_status(KeyError("x")) is None

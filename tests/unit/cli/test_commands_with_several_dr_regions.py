@@ -41,7 +41,7 @@ def verdicts(told: Result) -> dict[str, list[tuple[str, list[str]]]]:
     }
 
 
-def test_every_region_that_the_policy_in_force_copies_to_is_listed_and_shown(account: Account) -> None:
+def test_every_region_of_the_policy_in_force_is_planned(account: Account) -> None:
     account.documents = dict.fromkeys((PRIMARY, NEAR, FAR), json.dumps(DOCUMENT))
     for source in [account.snapshot(), account.snapshot()]:
         account.copy(source, NEAR)
@@ -53,7 +53,7 @@ def test_every_region_that_the_policy_in_force_copies_to_is_listed_and_shown(acc
     assert told.stderr == ""
 
 
-def test_every_region_that_a_document_not_yet_in_force_copies_to_is_listed_and_shown(account: Account, document: Path) -> None:
+def test_every_region_of_a_proposed_document_is_planned(account: Account, document: Path) -> None:
     old, new = account.snapshot(), account.snapshot()
     for source in (old, new):
         account.copy(source, NEAR)
@@ -65,7 +65,7 @@ def test_every_region_that_a_document_not_yet_in_force_copies_to_is_listed_and_s
     assert [action for action, _ in found[FAR]] == ["keep"]
 
 
-def test_the_queue_of_each_region_is_asked(account: Account, document: Path) -> None:
+def test_the_queue_of_each_region_is_read(account: Account, document: Path) -> None:
     source = account.snapshot()
     account.snapshot()
     account.queue(source, FAR)
@@ -74,7 +74,7 @@ def test_the_queue_of_each_region_is_asked(account: Account, document: Path) -> 
     assert not any("us-east-2 is waiting" in text for text in first[1])
 
 
-def test_a_region_whose_stack_is_missing_is_said_so_and_shown_all_the_same(account: Account, document: Path) -> None:
+def test_a_region_without_a_stack_is_named_and_planned(account: Account, document: Path) -> None:
     del account.stacks[FAR]
     account.snapshot()
     told = plan("--policy", str(document))
@@ -82,7 +82,7 @@ def test_a_region_whose_stack_is_missing_is_said_so_and_shown_all_the_same(accou
     assert FAR in verdicts(told)
 
 
-def test_a_difference_shows_every_region_of_either_policy(account: Account, document: Path) -> None:
+def test_a_difference_has_every_region_of_either_policy(account: Account, document: Path) -> None:
     account.snapshot()
     told = plan("--policy", str(document), "--diff")
     assert [one["region"] for one in json.loads(told.stdout)["regions"]] == [PRIMARY, NEAR, FAR]
@@ -99,13 +99,13 @@ def test_a_push_compares_and_writes_in_every_region(account: Account, document: 
     assert set(account.documents) == {PRIMARY, NEAR, FAR}
 
 
-def test_removing_takes_the_document_out_of_force_in_every_region_that_has_a_stack(account: Account) -> None:
+def test_removing_a_document_reaches_every_region_with_a_stack(account: Account) -> None:
     account.documents = dict.fromkeys((PRIMARY, NEAR, FAR), json.dumps(DOCUMENT))
     removed = CliRunner().invoke(policy_app, ["remove", "--yes", "--json", "--region", PRIMARY], catch_exceptions=False)
     assert json.loads(removed.stdout)["removed"] == [NEAR, FAR, PRIMARY]
     assert set(account.documents.values()) == {"{}"}
 
 
-def test_each_stack_is_looked_at_once(account: Account, document: Path) -> None:
+def test_each_stack_is_read_once(account: Account, document: Path) -> None:
     plan("--policy", str(document), "--diff")
     assert account.asked == {(PRIMARY, "snapkeep-primary"): 1, (NEAR, "snapkeep-dr"): 1, (FAR, "snapkeep-dr"): 1}

@@ -47,9 +47,7 @@ def said(account: Account) -> dict[str, list[str]]:
     return {region: [rule["region"] for rule in text["policies"][0]["copies"]] for region, text in texts.items()}
 
 
-def test_a_push_reaches_a_region_that_is_dropped_last_and_says_that_everything_is_kept_there(
-    account: Account, near_alone: Path
-) -> None:
+def test_a_push_reaches_dropped_regions_last_and_keeps_their_copies(account: Account, near_alone: Path) -> None:
     pushed = policy("push", str(near_alone), "--yes")
     assert pushed.exit_code == 0
     assert KEPT in pushed.stdout.splitlines()
@@ -58,9 +56,7 @@ def test_a_push_reaches_a_region_that_is_dropped_last_and_says_that_everything_i
 
 
 @pytest.mark.parametrize("regions", [(FAR,), ()])
-def test_the_dr_region_is_told_like_any_other_when_nothing_is_copied_there_any_more(
-    account: Account, tmp_path: Path, regions: tuple[str, ...]
-) -> None:
+def test_a_dropped_dr_region_gets_the_document_too(account: Account, tmp_path: Path, regions: tuple[str, ...]) -> None:
     path = tmp_path / "far.json"
     path.write_text(json.dumps(copying_to(*regions)))
     pushed = policy("push", str(path), "--yes")
@@ -71,7 +67,7 @@ def test_the_dr_region_is_told_like_any_other_when_nothing_is_copied_there_any_m
     assert set(map(tuple, said(account).values())) == {regions}
 
 
-def test_in_a_dropped_region_every_copy_is_kept_from_then_on(account: Account, near_alone: Path) -> None:
+def test_a_dropped_region_keeps_every_copy(account: Account, near_alone: Path) -> None:
     for source in [account.snapshot(), account.snapshot()]:
         account.copy(source, FAR)
 
@@ -85,7 +81,7 @@ def test_in_a_dropped_region_every_copy_is_kept_from_then_on(account: Account, n
     assert actions() == ["keep", "keep"]
 
 
-def test_what_a_push_would_let_stay_in_a_dropped_region_is_shown(account: Account, near_alone: Path) -> None:
+def test_a_push_shows_what_a_dropped_region_keeps(account: Account, near_alone: Path) -> None:
     for source in [account.snapshot(), account.snapshot()]:
         account.copy(source, FAR)
     told = json.loads(policy("push", str(near_alone), "--yes", "--json").stdout)
@@ -94,7 +90,7 @@ def test_what_a_push_would_let_stay_in_a_dropped_region_is_shown(account: Accoun
     assert told["dropped"] == [{"region": FAR, "problem": ""}]
 
 
-def test_nothing_is_written_anywhere_without_a_yes(account: Account, near_alone: Path) -> None:
+def test_a_push_without_confirmation_writes_nothing(account: Account, near_alone: Path) -> None:
     before = dict(account.documents)
     refused = CliRunner().invoke(policy_app, ["push", str(near_alone), "--region", PRIMARY])
     assert refused.exit_code != 0
@@ -102,14 +98,14 @@ def test_nothing_is_written_anywhere_without_a_yes(account: Account, near_alone:
     assert account.documents == before
 
 
-def test_a_region_that_was_dropped_by_an_earlier_version_is_told_too(account: Account, near_alone: Path) -> None:
+def test_a_region_dropped_by_an_earlier_version_gets_the_document(account: Account, near_alone: Path) -> None:
     account.former[PRIMARY] = [json.dumps(DOCUMENT)]
     account.documents |= dict.fromkeys((PRIMARY, NEAR), json.dumps(copying_to(NEAR)))
     policy("push", str(near_alone), "--yes")
     assert said(account)[FAR] == [NEAR]
 
 
-def test_going_back_to_a_version_without_a_region_tells_that_region(account: Account) -> None:
+def test_a_rollback_reaches_the_regions_that_it_drops(account: Account) -> None:
     account.former = {region: [json.dumps(copying_to(NEAR))] for region in (PRIMARY, NEAR)}
     gone_back = policy("rollback", "--yes")
     assert gone_back.exit_code == 0
@@ -117,9 +113,7 @@ def test_going_back_to_a_version_without_a_region_tells_that_region(account: Acc
     assert said(account)[FAR] == [NEAR]
 
 
-def test_a_dropped_region_that_is_away_holds_nobody_up_and_is_named_until_a_push_reaches_it(
-    account: Account, near_alone: Path
-) -> None:
+def test_an_unreachable_dropped_region_stops_no_push_and_is_named(account: Account, near_alone: Path) -> None:
     account.take_away(FAR)
     pushed = policy("push", str(near_alone), "--yes")
     assert pushed.exit_code == 1
@@ -134,7 +128,7 @@ def test_a_dropped_region_that_is_away_holds_nobody_up_and_is_named_until_a_push
     assert policy("push", str(near_alone), "--yes").stdout.count("is this document already") == 3
 
 
-def test_a_dropped_region_whose_stack_is_gone_concerns_nobody(account: Account, near_alone: Path) -> None:
+def test_a_dropped_region_without_a_stack_is_ignored(account: Account, near_alone: Path) -> None:
     del account.stacks[FAR]
     pushed = policy("push", str(near_alone), "--yes", "--json")
     assert pushed.exit_code == 0

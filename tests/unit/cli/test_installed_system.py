@@ -66,7 +66,7 @@ def installed(
 BOTH = {("us-east-1", "snapkeep-primary"): PRIMARY, ("us-east-2", "snapkeep-dr"): DR}
 
 
-def test_each_regions_policy_is_made_of_its_stacks_parameters() -> None:
+def test_stack_parameters_make_each_regions_policy() -> None:
     policies = installed(BOTH).policies_in_force()
     default = policies["us-east-1"].policies[0]
     assert default.retention == Retention(keep_last=5)
@@ -80,14 +80,14 @@ def test_each_regions_policy_is_made_of_its_stacks_parameters() -> None:
     assert policies["us-east-2"].limits == Limits(8, 30)
 
 
-def test_where_nothing_is_deployed_the_templates_defaults_are_planned_with_and_it_is_said() -> None:
+def test_without_stacks_the_templates_defaults_are_used_and_named() -> None:
     policies = installed({}).policies_in_force()
     assert {one.source for one in policies.values()} == {NOT_DEPLOYED}
     assert policies["us-east-1"].policies[0].retention == Retention(keep_last=7)
     assert installed({}).waiting(["us-east-2"]) == frozenset()
 
 
-def test_a_document_is_in_force_where_it_was_pushed_with_the_stacks_limits() -> None:
+def test_a_pushed_document_is_in_force_with_the_stacks_limits() -> None:
     text = '{"version":1,"policies":[{"name":"gold","select":{},"retention":{"keep_last":3}}]}'
     policies = installed(BOTH, {"us-east-1": text}).policies_in_force()
     assert policies["us-east-1"].source == "document, version 4"
@@ -101,7 +101,7 @@ def test_a_suffix_names_another_system() -> None:
     assert installed(named, suffix="two").stack_parameters("primary") == PRIMARY
 
 
-def test_another_refusal_of_cloudformation_is_not_taken_for_no_stack(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_errors_of_cloudformation_are_raised(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(_: Clients, StackName: str) -> dict[str, Any]:  # noqa: N803 - boto3's name
         raise ClientError({"Error": {"Code": "AccessDenied", "Message": f"not allowed: {StackName}"}}, "DescribeStacks")
 
@@ -110,7 +110,7 @@ def test_another_refusal_of_cloudformation_is_not_taken_for_no_stack(monkeypatch
         installed(BOTH).stack_parameters("primary")
 
 
-def test_the_defaults_that_are_planned_with_are_the_templates() -> None:
+def test_the_defaults_are_those_of_the_templates() -> None:
     for template, defaults in (("primary.yaml", installed_module.PRIMARY_DEFAULTS), ("dr.yaml", installed_module.DR_DEFAULTS)):
         declared = read_template(INFRA / template)["Parameters"]
         assert {name: str(declared[name]["Default"]) for name in defaults} == defaults

@@ -14,9 +14,7 @@ from support.lineages import REGION, snapshot
 from support.planned import DOCUMENT, DR, SOURCES, World
 
 
-def test_the_difference_tells_volumes_that_move_copies_plans_and_what_would_be_adopted(
-    plan: Callable[..., Result], world: World, document: Path
-) -> None:
+def test_a_difference_has_volumes_copies_plans_and_adoptions(plan: Callable[..., Result], world: World, document: Path) -> None:
     world.volumes.append(Volume("vol-0b", REGION, 8, "gp3"))
     farther = DOCUMENT.replace("copies: [", "copies: [{region: eu-west-1, retention: {keep_last: 1}}, ")
     document.write_text(farther.replace("name: default", "name: gold"), encoding="utf-8")
@@ -40,7 +38,7 @@ def test_the_difference_tells_volumes_that_move_copies_plans_and_what_would_be_a
     assert {one["region"] for one in as_data["copies_more"]} == {"eu-west-1"}
 
 
-def test_the_difference_that_adopting_makes_is_what_would_be_adopted(plan: Callable[..., Result], world: World) -> None:
+def test_the_difference_of_adopt_is_what_would_be_adopted(plan: Callable[..., Result], world: World) -> None:
     strange = snapshot("2025-11-24T03:00", 5, managed=False)
     world.listings[REGION].append(strange)
     told = plan("--adopt", "--diff", "--scope", "primary").output
@@ -48,7 +46,7 @@ def test_the_difference_that_adopting_makes_is_what_would_be_adopted(plan: Calla
     assert "1 snapshot would be adopted" in told
 
 
-def test_a_plan_that_would_be_refused_is_told_in_the_difference(plan: Callable[..., Result], document: Path) -> None:
+def test_a_difference_has_refused_plans(plan: Callable[..., Result], document: Path) -> None:
     document.write_text(DOCUMENT.replace("keep_last: 3", "keep_last: 1") + "limits: {max_deletions: 1}\n", encoding="utf-8")
     told = plan("--policy", str(document), "--diff", "--scope", "dr")
     assert told.exit_code == 1

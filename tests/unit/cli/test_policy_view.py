@@ -20,7 +20,7 @@ from snapkeep.domain.retention.region_plan import Comparison
         (Retention(keep_within=timedelta(days=3), timezone="Europe/Berlin"), "within 3d (days of Europe/Berlin)"),
     ],
 )
-def test_a_retention_without_a_rule_is_said_to_keep_everything(retention: Retention, words: str) -> None:
+def test_a_retention_without_a_rule_keeps_everything(retention: Retention, words: str) -> None:
     assert retention_text(retention) == words
 
 
@@ -30,7 +30,7 @@ def test_of_many_volumes_the_first_few_are_named() -> None:
     assert selector_text(Selector(volume_ids=ids[:6])) == f"volume {' or '.join(ids[:6])}"
 
 
-def test_volumes_that_no_policy_governs_any_more_are_counted_apart() -> None:
+def test_volumes_that_lose_their_policy_are_counted_apart() -> None:
     """A typing error in a tag must not hide among volumes that only change their policy."""
     moved = [("vol-0a", "gold", "silver"), ("vol-0b", "", "silver"), ("vol-0c", "gold", "")]
     comparison = Comparison(tuple((Lineage("us-east-1", volume), before, after) for volume, before, after in moved), (), (), ())

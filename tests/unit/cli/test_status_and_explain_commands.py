@@ -35,7 +35,7 @@ def known(told: Result) -> dict[str, bool]:
     return {one["region"]: one["known"] for one in json.loads(told.stdout)["dr_regions"]}
 
 
-def test_status_looks_at_every_region_that_the_policy_names_and_at_its_queue(account: Account) -> None:
+def test_status_reads_every_region_and_queue_of_the_policy(account: Account) -> None:
     source = account.snapshot()
     account.copy(source, NEAR)
     account.queue(source, FAR)
@@ -47,7 +47,7 @@ def test_status_looks_at_every_region_that_the_policy_names_and_at_its_queue(acc
 
 
 @pytest.mark.parametrize("region", [NEAR, FAR])
-def test_status_says_which_region_is_away_shows_the_other_and_fails(account: Account, region: str) -> None:
+def test_status_names_an_unreachable_region_shows_the_others_and_fails(account: Account, region: str) -> None:
     source = account.snapshot()
     account.copy(source, NEAR)
     account.copy(source, FAR)
@@ -63,7 +63,7 @@ def test_status_says_which_region_is_away_shows_the_other_and_fails(account: Acc
     assert status("--prometheus").exit_code == 1
 
 
-def test_status_says_that_nothing_is_deployed_in_the_primary_region(account: Account) -> None:
+def test_status_names_a_missing_primary_stack(account: Account) -> None:
     del account.stacks[PRIMARY]
     told = status("--json")
     assert told.exit_code == 1
@@ -71,7 +71,7 @@ def test_status_says_that_nothing_is_deployed_in_the_primary_region(account: Acc
     assert problem == f"there is no stack snapkeep-primary in {PRIMARY}: nothing is protected until it is deployed"
 
 
-def test_status_goes_by_the_last_good_document_and_says_what_is_wrong_with_the_newest(account: Account) -> None:
+def test_status_uses_the_last_good_document_and_names_the_broken_one(account: Account) -> None:
     account.snapshot()
     account.former[PRIMARY] = [account.documents[PRIMARY]]
     account.documents[PRIMARY] = "broken"
@@ -85,7 +85,7 @@ def test_status_goes_by_the_last_good_document_and_says_what_is_wrong_with_the_n
     assert "cannot be used" in status().stdout
 
 
-def test_status_speaks_of_one_volume_as_of_one(account: Account) -> None:
+def test_status_has_nouns_in_the_singular(account: Account) -> None:
     account.copy(account.snapshot(), NEAR)
     shown = status().stdout
     assert not re.search(r"\b1 (?:volumes|snapshots|copies)\b", shown)
@@ -93,7 +93,7 @@ def test_status_speaks_of_one_volume_as_of_one(account: Account) -> None:
     assert "policy gold: 1 volume, RPO age" in shown
 
 
-def test_status_says_what_is_wrong_with_a_document_in_a_dr_region(account: Account) -> None:
+def test_status_names_a_broken_document_in_a_dr_region(account: Account) -> None:
     account.documents[FAR] = "broken"
     told = status("--json")
     assert told.exit_code == 1
@@ -101,7 +101,7 @@ def test_status_says_what_is_wrong_with_a_document_in_a_dr_region(account: Accou
     assert problem.startswith(f"version 4 of the policy document in {FAR} cannot be used")
 
 
-def test_status_shows_the_copies_while_the_primary_region_is_away(account: Account) -> None:
+def test_status_shows_copies_while_the_primary_region_is_unreachable(account: Account) -> None:
     account.copy(account.snapshot(), NEAR)
     account.take_away(PRIMARY)
     told = status("--json")
@@ -114,7 +114,7 @@ def test_status_shows_the_copies_while_the_primary_region_is_away(account: Accou
     assert NEAR in shown.stdout
 
 
-def test_status_says_which_stack_is_missing(account: Account) -> None:
+def test_status_names_a_missing_dr_stack(account: Account) -> None:
     account.snapshot()
     del account.stacks[FAR]
     told = status("--json")
@@ -122,7 +122,7 @@ def test_status_says_which_stack_is_missing(account: Account) -> None:
     assert json.loads(told.stdout)["problems"] == ["there is no stack snapkeep-dr in us-west-2: nothing is copied there"]
 
 
-def test_a_dr_region_that_nobody_uses_is_left_out(account: Account) -> None:
+def test_an_unused_dr_region_is_left_out(account: Account) -> None:
     document: dict[str, Any] = json.loads(json.dumps(DOCUMENT))
     del document["policies"][0]["copies"][0]
     account.documents[PRIMARY] = json.dumps(document)
@@ -133,7 +133,7 @@ def test_a_dr_region_that_nobody_uses_is_left_out(account: Account) -> None:
     assert json.loads(told.stdout)["problems"] == []
 
 
-def test_a_refusal_in_the_primary_region_is_no_region_out_of_reach(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_credentials_are_not_an_unreachable_region(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
         raise NoCredentialsError
 
@@ -142,7 +142,7 @@ def test_a_refusal_in_the_primary_region_is_no_region_out_of_reach(account: Acco
         status()
 
 
-def test_explain_tells_of_the_copies_in_every_region(account: Account) -> None:
+def test_explain_has_the_copies_of_every_region(account: Account) -> None:
     source = account.snapshot()
     account.copy(source, NEAR)
     account.copy(source, FAR)
@@ -155,7 +155,7 @@ def test_explain_tells_of_the_copies_in_every_region(account: Account) -> None:
     assert json.loads(far.stdout)["region"] == FAR
 
 
-def test_explain_goes_by_the_last_good_document_and_says_what_is_wrong_with_the_newest(account: Account) -> None:
+def test_explain_uses_the_last_good_document_and_names_the_broken_one(account: Account) -> None:
     account.former[PRIMARY] = [account.documents[PRIMARY]]
     account.documents[PRIMARY] = "broken"
     told = explain(account.snapshot().id)
@@ -164,7 +164,7 @@ def test_explain_goes_by_the_last_good_document_and_says_what_is_wrong_with_the_
 
 
 @pytest.mark.parametrize(("away", "left"), [(FAR, [NEAR]), (NEAR, [FAR])])
-def test_explain_says_which_region_is_away_tells_the_rest_and_fails(account: Account, away: str, left: list[str]) -> None:
+def test_explain_names_an_unreachable_region_and_fails(account: Account, away: str, left: list[str]) -> None:
     source = account.snapshot()
     account.copy(source, NEAR)
     account.copy(source, FAR)
@@ -178,7 +178,7 @@ def test_explain_says_which_region_is_away_tells_the_rest_and_fails(account: Acc
     assert f"{away} could not be read" in explain(source.id).stdout
 
 
-def test_explain_tells_of_a_copy_while_the_primary_region_is_away(account: Account) -> None:
+def test_explain_shows_a_copy_while_the_primary_region_is_unreachable(account: Account) -> None:
     source = account.snapshot()
     account.copy(source, NEAR)
     copy = json.loads(explain(source.id, "--json").stdout)["copies"][0]["id"]

@@ -56,14 +56,14 @@ def nothing_configured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         (("local", "up", "--state", "list.yaml/state"), "list.yaml/state: cannot be written: Not a directory"),
     ],
 )
-def test_wrong_use_is_named_before_anything_is_begun(arguments: tuple[str, ...], said: str) -> None:
+def test_wrong_use_is_refused_first(arguments: tuple[str, ...], said: str) -> None:
     result = CliRunner().invoke(make_application(), arguments)
     assert result.exit_code == 2, result.output
     assert said in result.stderr
     assert "Traceback" not in result.stderr
 
 
-def test_a_port_that_another_program_has_is_named() -> None:
+def test_a_port_in_use_is_named() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         result = CliRunner().invoke(make_application(), ("local", "up", "--port", str(port)))

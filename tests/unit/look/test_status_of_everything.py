@@ -26,7 +26,7 @@ def volume_protections(world: SweepingWorld) -> dict[str, VolumeHealth]:
     return {one.volume.id: one.health for one in status_of(world).volumes}
 
 
-def test_each_volume_stands_as_it_is() -> None:
+def test_each_volume_has_its_health() -> None:
     world = SweepingWorld()
     protected, never, left_alone, stale = world.volume(), world.volume(), world.volume(Scratch="1"), world.volume()
     world.snapshot(stale)
@@ -46,7 +46,7 @@ def test_each_volume_stands_as_it_is() -> None:
     assert late.why == "no snapshot for 3 d 1 h"
 
 
-def test_a_first_copy_that_is_under_way_is_not_wrong() -> None:
+def test_a_first_copy_in_progress_needs_no_attention() -> None:
     world = SweepingWorld(World(seed=1, speeds=Speeds(copy_base_seconds=4 * HOUR)))
     volume = world.volume()
     world.snapshot(volume)
@@ -60,7 +60,7 @@ def test_a_first_copy_that_is_under_way_is_not_wrong() -> None:
     assert abs((row.expected_at - found.at).total_seconds() - 3 * HOUR) < 600
 
 
-def test_waiting_copies_are_expected_after_those_that_run() -> None:
+def test_waiting_copies_are_expected_after_running_ones() -> None:
     world = SweepingWorld(World(seed=1, speeds=Speeds(copy_base_seconds=4 * HOUR)), copy_quota=2)
     for _ in range(5):
         world.snapshot(world.volume())
@@ -72,7 +72,7 @@ def test_waiting_copies_are_expected_after_those_that_run() -> None:
     assert all(row.expected_at is not None for row in waiting)
 
 
-def test_a_copy_behind_its_snapshot_is_told_as_such() -> None:
+def test_a_copy_behind_its_snapshot_is_late() -> None:
     world = SweepingWorld()
     volume = world.volume()
     world.snapshot(volume)
@@ -85,7 +85,7 @@ def test_a_copy_behind_its_snapshot_is_told_as_such() -> None:
     assert (one.health, one.why) == (VolumeHealth.LATE, "its copy in us-east-2 is behind its newest snapshot")
 
 
-def test_a_failed_copy_is_wrong_and_says_why() -> None:
+def test_a_failed_copy_needs_attention_and_has_a_cause() -> None:
     world = SweepingWorld()
     world.world.set_faults(Faults(copy_fails=1.0))
     world.snapshot(world.volume())
@@ -98,7 +98,7 @@ def test_a_failed_copy_is_wrong_and_says_why() -> None:
     assert not found.healthy
 
 
-def test_a_dr_region_out_of_reach_is_a_problem_and_the_rest_is_told() -> None:
+def test_an_unreachable_dr_region_is_a_problem() -> None:
     world = SweepingWorld()
     world.snapshot(world.volume())
     world.later(HOUR)
@@ -121,7 +121,7 @@ def crowded() -> Status:
 
 
 @pytest.mark.parametrize("width", [80, 120])
-def test_the_tables_fit_their_columns_with_what_is_wrong_first(crowded: Status, width: int) -> None:
+def test_tables_fit_their_columns_worst_first(crowded: Status, width: int) -> None:
     out = io.StringIO()
     console = Console(file=out, width=width, force_terminal=False)
     console.print(status_view(crowded, width=width))
@@ -131,7 +131,7 @@ def test_the_tables_fit_their_columns_with_what_is_wrong_first(crowded: Status, 
     assert first.startswith("✗")
     for one in crowded.volumes[:3]:
         assert any(one.volume.id in line for line in lines), "an id was cut"
-    assert "more that are all right: --all" in out.getvalue()
+    assert "more that need no attention: --all" in out.getvalue()
 
 
 @pytest.mark.parametrize(
@@ -143,14 +143,14 @@ def test_the_tables_fit_their_columns_with_what_is_wrong_first(crowded: Status, 
         (timedelta(0), "0"),
     ],
 )
-def test_prometheus_is_told_every_digit(crowded: Status, age: timedelta, printed: str) -> None:
+def test_prometheus_gets_every_digit(crowded: Status, age: timedelta, printed: str) -> None:
     governed = replace(next(one for one in crowded.volumes if one.policy), age=age)
     text = status_as_prometheus(replace(crowded, volumes=(governed,)))
     (line,) = [line for line in text.splitlines() if line.startswith("snapkeep_rpo_age_seconds{")]
     assert line.rpartition(" ")[2] == printed
 
 
-def test_json_and_prometheus_say_the_same(crowded: Status) -> None:
+def test_json_and_prometheus_agree(crowded: Status) -> None:
     data = json.loads(json.dumps(status_as_data(crowded)))
     assert data["healthy"] is False
     assert data["totals"]["volumes"] == len(data["volumes"]) == 61

@@ -47,7 +47,7 @@ def away() -> Status:
     return made.status()
 
 
-def test_every_region_has_its_newest_copy_its_figures_and_its_rpo(world: SweepingWorld) -> None:
+def test_every_region_has_copies_figures_and_rpo_ages(world: SweepingWorld) -> None:
     found = world.status()
     assert found.healthy
     for volume in found.volumes:
@@ -60,7 +60,7 @@ def test_every_region_has_its_newest_copy_its_figures_and_its_rpo(world: Sweepin
     assert timedelta(0) < found.rules[0].median <= found.rules[0].worst < timedelta(hours=2)
 
 
-def test_each_regions_queue_is_counted_for_itself() -> None:
+def test_each_queue_is_counted_by_itself() -> None:
     world = two_regions(speeds=Speeds(copy_base_seconds=4 * HOUR))
     world.snapshot(world.volume())
     world.later(HOUR)
@@ -70,7 +70,7 @@ def test_each_regions_queue_is_counted_for_itself() -> None:
     assert {row.region for row in found.queue} == {NEAR, FAR}
 
 
-def test_of_a_region_that_is_away_nothing_is_concluded_and_the_other_is_told(away: Status) -> None:
+def test_nothing_is_concluded_about_an_unreachable_region(away: Status) -> None:
     near, far = away.destinations
     assert (near.known, near.copies) == (True, 2)
     assert (far.known, far.copies) == (False, 0)
@@ -82,7 +82,7 @@ def test_of_a_region_that_is_away_nothing_is_concluded_and_the_other_is_told(awa
     assert [(one.region, one.known) for one in away.rules] == [(NEAR, True), (FAR, False)]
 
 
-def test_what_is_late_anyhow_is_late_whatever_a_region_that_is_away_has() -> None:
+def test_a_late_volume_is_late_whatever_an_unreachable_region_has() -> None:
     world = two_regions()
     world.snapshot(world.volume())
     world.later(3 * DAY)
@@ -91,7 +91,7 @@ def test_what_is_late_anyhow_is_late_whatever_a_region_that_is_away_has() -> Non
     assert one.health is VolumeHealth.LATE
 
 
-def test_a_region_without_its_stack_is_said_to_be_so_and_the_rest_is_told(world: SweepingWorld) -> None:
+def test_a_missing_stack_is_a_problem(world: SweepingWorld) -> None:
     composition = world.runner.composition
     destinations = [
         Destination(reader=composition.reader(region), queue=composition.queue_of(region), deployed=region != FAR)
@@ -118,7 +118,7 @@ def test_the_tables_of_several_regions_fit_their_columns(width: int, which: str,
     assert "…" not in out.getvalue(), "something was cut"
 
 
-def test_machines_are_told_of_every_region(away: Status) -> None:
+def test_json_and_prometheus_have_every_region(away: Status) -> None:
     data = json.loads(json.dumps(status_as_data(away)))
     assert [(one["region"], one["known"]) for one in data["dr_regions"]] == [(NEAR, True), (FAR, False)]
     assert [(one["to"], one["known"], one["volumes"]) for one in data["rules"]] == [(NEAR, True, 2), (FAR, False, 2)]

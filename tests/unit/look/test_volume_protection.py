@@ -54,9 +54,7 @@ def everywhere(*sources: Snapshot) -> dict[str, list[Snapshot]]:
 
 
 @pytest.mark.parametrize(("age", "expected"), [(DAY, VolumeHealth.PROTECTED), (DAY + SECOND, VolumeHealth.LATE)])
-def test_what_is_as_old_as_the_policy_allows_is_in_time_and_a_second_later_it_is_not(
-    age: timedelta, expected: VolumeHealth
-) -> None:
+def test_a_copy_as_old_as_the_rpo_is_in_time_and_a_second_later_late(age: timedelta, expected: VolumeHealth) -> None:
     source = taken(age)
     (one,) = protections([source], everywhere(source))
     assert (one.health, one.age) == (expected, age)
@@ -64,7 +62,7 @@ def test_what_is_as_old_as_the_policy_allows_is_in_time_and_a_second_later_it_is
     assert (alone.health, alone.age, alone.copies) == (expected, age, ())
 
 
-def test_the_region_that_is_furthest_behind_counts_and_is_named_whichever_comes_first() -> None:
+def test_the_region_furthest_behind_counts() -> None:
     old, new = taken(2 * DAY), taken(SECOND)
     for behind, ahead in ((NEAR, FAR), (FAR, NEAR)):
         (one,) = protections([old, new], {behind: [copied(old, behind)], ahead: [copied(old, ahead), copied(new, ahead)]})
@@ -75,16 +73,14 @@ def test_the_region_that_is_furthest_behind_counts_and_is_named_whichever_comes_
 @pytest.mark.parametrize(
     ("newest", "why"), [(DAY, f"its copy in {NEAR} is behind its newest snapshot"), (DAY + SECOND, "no snapshot for 1 d")]
 )
-def test_where_the_newest_snapshot_is_too_old_itself_no_copy_is_said_to_be_behind_it(newest: timedelta, why: str) -> None:
+def test_a_snapshot_that_is_too_old_is_the_cause_and_not_its_copy(newest: timedelta, why: str) -> None:
     old = taken(2 * DAY)
     (one,) = protections([old, taken(newest)], everywhere(old))
     assert (one.health, one.why) == (VolumeHealth.LATE, why)
 
 
 @pytest.mark.parametrize(("waited", "expected"), [(DAY, VolumeHealth.FIRST_COPY_PENDING), (DAY + SECOND, VolumeHealth.LATE)])
-def test_a_first_copy_is_awaited_as_long_as_the_policy_allows_from_the_first_snapshot_on(
-    waited: timedelta, expected: VolumeHealth
-) -> None:
+def test_a_first_copy_may_take_as_long_as_the_rpo(waited: timedelta, expected: VolumeHealth) -> None:
     first, second = taken(waited), taken(timedelta(hours=1))
     for listed in ([first, second], [second, first]):
         (one,) = protections(listed, {NEAR: [copied(second, NEAR)], FAR: [copied(first, FAR, SnapshotState.PENDING)]})
@@ -92,7 +88,7 @@ def test_a_first_copy_is_awaited_as_long_as_the_policy_allows_from_the_first_sna
         assert FAR in one.why
 
 
-def test_what_runs_and_what_failed_is_counted_in_all_regions_and_protects_nothing() -> None:
+def test_pending_and_failed_snapshots_are_counted_and_protect_nothing() -> None:
     failed, running = taken(SECOND, state=SnapshotState.ERROR), taken(SECOND, state=SnapshotState.PENDING)
     source = taken(timedelta(hours=1))
     copies = {NEAR: [copied(source, NEAR, SnapshotState.ERROR)], FAR: [copied(source, FAR, SnapshotState.PENDING)]}
@@ -101,7 +97,7 @@ def test_what_runs_and_what_failed_is_counted_in_all_regions_and_protects_nothin
     assert (one.snapshot.id, [copy.there for copy in one.copies]) == (source.id, [False, False])
 
 
-def test_what_somebody_should_look_at_comes_first_and_the_oldest_of_it_first_of_all_and_what_no_policy_governs_last() -> None:
+def test_volumes_are_ordered_worst_first() -> None:
     ages = {"vol-0late": 3 * DAY, "vol-0later": 4 * DAY, "vol-0fine": 2 * SECOND, "vol-0finer": SECOND}
     sources = [taken(age, of) for of, age in ages.items()]
     volumes = [volume("vol-0none", "no such"), *(volume(name) for name in (*ages, "vol-0awaited", "vol-0never"))]
@@ -117,14 +113,14 @@ def test_what_somebody_should_look_at_comes_first_and_the_oldest_of_it_first_of_
     ]
 
 
-def test_the_figures_of_a_policy_are_the_worst_and_the_median_age_and_how_many_are_late() -> None:
+def test_a_policy_has_the_worst_and_median_age_and_late_volumes() -> None:
     ages = {"vol-01": timedelta(hours=1), "vol-02": timedelta(hours=2), "vol-03": 3 * DAY}
     sources = [taken(age, of) for of, age in ages.items()]
     found = protections(sources, everywhere(*sources), [volume(name) for name in ages])
     assert ages_by_policy(found) == [PolicyAges("gold", DAY, 3, 1, 3 * DAY, timedelta(hours=2))]
 
 
-def test_the_figures_of_a_copy_rule_count_as_late_what_is_too_old_there_and_what_is_not_there_in_time() -> None:
+def test_a_copy_rule_counts_old_and_overdue_copies_as_late() -> None:
     ages = {"vol-01": timedelta(hours=1), "vol-02": DAY, "vol-03": 3 * DAY, "vol-04": timedelta(hours=1), "vol-05": 2 * DAY}
     first, second, third, awaited, overdue = (taken(age, of) for of, age in ages.items())
     there = everywhere(first, second, third)
@@ -135,7 +131,7 @@ def test_the_figures_of_a_copy_rule_count_as_late_what_is_too_old_there_and_what
     ]
 
 
-def test_of_a_region_that_could_not_be_looked_at_there_are_no_figures_and_what_is_protected_elsewhere_is_not_known() -> None:
+def test_an_unreadable_region_has_no_figures() -> None:
     source = taken(timedelta(hours=1))
     listings = {NEAR: [copied(source, NEAR)]}
     (one,) = volume_protections(REGION, [volume("vol-0a")], [source], listings, POLICIES, NOW, system=SYSTEM)
@@ -143,7 +139,7 @@ def test_of_a_region_that_could_not_be_looked_at_there_are_no_figures_and_what_i
     assert ages_by_rule([one], NOW)[1] == RuleAges("gold", FAR, DAY, known=False, volumes=1)
 
 
-def test_only_our_own_completed_snapshots_of_this_region_protect_a_volume() -> None:
+def test_only_managed_completed_snapshots_of_this_region_count() -> None:
     ours = taken(timedelta(hours=2))
     theirs = replace(taken(SECOND), tags={"snapkeep:managed": "another"})
     elsewhere = snapshot(NOW - SECOND, next(NUMBERS), volume="vol-0a", region="eu-west-1")

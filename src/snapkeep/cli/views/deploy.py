@@ -1,4 +1,4 @@
-"""A deployment as a person watches it: a live table in a terminal, lines elsewhere."""
+"""The progress of a deployment: a live table in a terminal, lines elsewhere."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ _STYLES = (("FAILED", "red"), ("ROLLBACK", "red"), ("IN_PROGRESS", "yellow"), ("
 
 
 def status_style(status: str) -> str:
-    """Given a CloudFormation status, return the style to show it in."""
+    """Return the style of a CloudFormation status."""
     return next((style for words, style in _STYLES if words in status), "default")
 
 
 class LineWatcher:
-    """Prints a line for each thing that happens."""
+    """Prints a line for each event."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -47,7 +47,7 @@ class LineWatcher:
         self._console.print(f"note: {text}", soft_wrap=True, markup=False)
 
     def expect(self, resources: int) -> None:
-        """Print how much is to be done."""
+        """Print the number of resources."""
         self._console.print(f"{resources} resources", soft_wrap=True, markup=False)
 
     def event(self, event: StackEvent) -> None:
@@ -59,7 +59,7 @@ class LineWatcher:
 
 
 class LiveWatcher:
-    """One bar for the stack at work, and its latest events; what is finished stays above as one line."""
+    """Shows a bar and the latest events of the current stack; a finished step stays above as one line."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -71,27 +71,27 @@ class LiveWatcher:
         self._latest: list[StackEvent] = []
 
     def __enter__(self) -> Self:
-        """Begin to draw."""
+        """Start drawing."""
         self._live.start()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        """Stop drawing, and leave the last step as a line."""
+        """Stop drawing; the last step stays as a line."""
         self._finish_step(failed=kind is not None)
         self._live.stop()
 
     def step(self, text: str) -> None:
-        """Show the step; the one before it is finished."""
+        """Show the step; the previous one is finished."""
         self._finish_step(failed=False)
         self._step, self._step_began = text, time.monotonic()
         self._expected, self._done, self._latest = 0, set(), []
 
     def note(self, text: str) -> None:
-        """Leave the note above."""
+        """Print the note above the bar."""
         self._console.print(Text.assemble(("! ", "yellow"), text))
 
     def expect(self, resources: int) -> None:
-        """Show a bar for that many resources."""
+        """Show a bar for that number of resources."""
         self._expected = resources
 
     def event(self, event: StackEvent) -> None:
@@ -126,12 +126,12 @@ class LiveWatcher:
 
 
 def make_watcher(console: Console) -> LineWatcher | LiveWatcher:
-    """Given a console, return what shows a deployment on it."""
+    """Return what shows the progress on a console."""
     return LiveWatcher(console) if console.is_terminal else LineWatcher(console)
 
 
 def print_outputs(console: Console, title: str, outputs: Mapping[str, str]) -> None:
-    """Given a stack's outputs, print a line for each, unbroken: ARNs are there to be copied, from a narrow terminal too."""
+    """Print a stack's outputs, a line for each, unbroken: users copy ARNs, also from a narrow terminal."""
     console.print(Text(title, "bold"))
     width = max(map(len, outputs), default=0)
     for name, value in sorted(outputs.items()):

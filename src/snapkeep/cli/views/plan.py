@@ -1,4 +1,4 @@
-"""Plans for people (lines as wide as the terminal, 100 columns without one), for a machine (JSON), for a spreadsheet (CSV)."""
+"""Plans as lines for people (as wide as the terminal, else 100 columns), as JSON and as CSV."""
 
 from __future__ import annotations
 
@@ -17,30 +17,30 @@ from snapkeep.domain.retention.region_plan import COPY_LABELS, CopyStatus, Missi
 from snapkeep.domain.tags import format_time
 
 COLUMNS, NARROWEST, WIDEST = 100, 80, 140
-"""How wide lines are where there is no terminal, and at least and at most where there is one."""
+"""The width of lines without a terminal, and the least and the greatest width with one."""
 REASONS_AT = 51
 BOLD, RED, YELLOW, DIM, _PLAIN = "\x1b[1m", "\x1b[31m", "\x1b[33m", "\x1b[2m", "\x1b[0m"
 
 
 @dataclass(frozen=True, slots=True)
 class LineLayout:
-    """What a plan is written on: how many columns, and whether in colour."""
+    """The width of the lines, and whether they have colour."""
 
     columns: int = COLUMNS
     """From `NARROWEST` to `WIDEST`."""
     colour: bool = False
 
     def paint(self, code: str, text: str) -> str:
-        """Given a colour and a text, return the text in it."""
+        """Return a text in a colour."""
         return f"{code}{text}{_PLAIN}" if self.colour else text
 
-    def wrapped(self, text: str, first: int, others: int, code: str = "") -> Iterator[str]:
+    def wrapped(self, text: str, first: int, rest: int, code: str = "") -> Iterator[str]:
         """Return a text, printable, in lines with these indents. No id or name is cut."""
         lines = textwrap.wrap(
             printable(text),
             self.columns,
             initial_indent=" " * first,
-            subsequent_indent=" " * others,
+            subsequent_indent=" " * rest,
             break_on_hyphens=False,
             break_long_words=False,
         )
@@ -63,7 +63,7 @@ CSV_HEADER = (
 
 
 def write_plan(out: TextIO, plan: RegionPlan, layout: LineLayout, *, moment: str = "") -> None:
-    """Given a region's plan, write it volume by volume, then what is missing and the totals; `moment` says for when it is."""
+    """Write a region's plan volume by volume, then the missing copies and the totals; `moment` names the time of the plan."""
     out.write(f"{layout.paint(BOLD, plan.region)}  by {printable(plan.policies.source)}{moment}\n")
     for volume in plan.volumes:
         out.write("\n")
@@ -76,7 +76,7 @@ def write_plan(out: TextIO, plan: RegionPlan, layout: LineLayout, *, moment: str
 
 
 def totals_line(plan: RegionPlan) -> str:
-    """Given a region's plan, return it in one line."""
+    """Return the totals of a region's plan in one line."""
     verdicts = list(plan.verdicts)
     deletions = len(plan.deletions)
     refused = sum(1 for volume in plan.volumes if volume.refusals)
@@ -84,8 +84,8 @@ def totals_line(plan: RegionPlan) -> str:
     parts = [
         counted(len(plan.volumes), "volume"),
         counted(len(verdicts), "snapshot"),
-        f"{len(verdicts) - deletions} stay",
-        f"{deletions} would go",
+        f"{len(verdicts) - deletions} would be kept",
+        f"{deletions} would be deleted",
         f"{counted(len(plan.missing), 'copy', 'copies')} missing",
     ]
     parts += [f"{counted(adopted, 'snapshot')} would be adopted"] if adopted else []
@@ -94,7 +94,7 @@ def totals_line(plan: RegionPlan) -> str:
 
 
 def rows(plan: RegionPlan) -> Iterator[tuple[str, ...]]:
-    """Given a region's plan, return it as rows under `CSV_HEADER`."""
+    """Yield a region's plan as rows under `CSV_HEADER`."""
     for volume in plan.volumes:
         for verdict in volume.verdicts:
             snapshot = verdict.snapshot
@@ -114,7 +114,7 @@ def rows(plan: RegionPlan) -> Iterator[tuple[str, ...]]:
 
 
 def write_csv(out: TextIO, plans: Iterable[RegionPlan]) -> None:
-    """Given plans, write them as one CSV table."""
+    """Write plans as one CSV table."""
     table = csv.writer(out, lineterminator="\n")
     table.writerow(CSV_HEADER)
     for plan in plans:
@@ -122,12 +122,12 @@ def write_csv(out: TextIO, plans: Iterable[RegionPlan]) -> None:
 
 
 def write_json(out: TextIO, plans: Iterable[RegionPlan]) -> None:
-    """Given plans, write them as one JSON document with a volume on each line, so that no more than one is held as text."""
+    """Write plans as one JSON document, a volume on each line, so that only one volume is held as text."""
     encode = json.JSONEncoder(ensure_ascii=False).encode
     out.write('{"regions": [')
     for number, plan in enumerate(plans):
-        about = encode(_region_as_data(plan)).removesuffix("}")
-        out.write(f'{"," if number else ""}\n{about}, "volumes": [')
+        header = encode(_region_as_data(plan)).removesuffix("}")
+        out.write(f'{"," if number else ""}\n{header}, "volumes": [')
         lines = (encode(_volume_as_data(volume)) for volume in plan.volumes)
         out.writelines(f"{',' if position else ''}\n{line}" for position, line in enumerate(lines))
         out.write("\n]}")
@@ -135,7 +135,7 @@ def write_json(out: TextIO, plans: Iterable[RegionPlan]) -> None:
 
 
 def _region_as_data(plan: RegionPlan) -> dict[str, Any]:
-    """Given a region's plan, return what there is to say of all of it."""
+    """Return what a plan says of the whole region, as JSON values."""
     return {
         "region": plan.region,
         "made_at": format_time(plan.made_at),
@@ -177,7 +177,7 @@ def _volume_as_data(volume: VolumePlan) -> dict[str, Any]:
 
 
 def verdict_as_data(verdict: Verdict) -> dict[str, Any]:
-    """Given a verdict, return it as plain data."""
+    """Return a verdict as JSON values."""
     snapshot = verdict.snapshot
     return {
         "snapshot_id": snapshot.id,
@@ -191,7 +191,7 @@ def verdict_as_data(verdict: Verdict) -> dict[str, Any]:
 
 def _volume_lines(volume: VolumePlan, region: str, layout: LineLayout) -> Iterator[str]:
     selection = volume.selection
-    where = "" if volume.volume else " (gone)" if volume.lineage.region == region else f" (of {volume.lineage.region})"
+    where = "" if volume.volume else " (deleted)" if volume.lineage.region == region else f" (of {volume.lineage.region})"
     head, *others = layout.wrapped(
         f"{volume.lineage.volume_id}{where}  {volume.policy_name or 'no policy'}: {selection.why}", 0, 4
     )
@@ -207,7 +207,7 @@ def _volume_lines(volume: VolumePlan, region: str, layout: LineLayout) -> Iterat
 
 
 def verdict_lines(verdict: Verdict, layout: LineLayout, *, adopted: bool = False) -> Iterator[str]:
-    """Given a verdict, return it in lines: when and which snapshot, what happens to it, and every reason."""
+    """Yield a verdict in lines: the snapshot, its time, the action and every reason."""
     snapshot = verdict.snapshot
     action = layout.paint(YELLOW, "delete") if verdict.action is Action.DELETE else "keep  "
     head = f"  {snapshot.origin.start_time:%Y-%m-%d %H:%M}  {snapshot.id:<22}  "
@@ -221,7 +221,7 @@ def verdict_lines(verdict: Verdict, layout: LineLayout, *, adopted: bool = False
 
 
 def missing_lines(missing: Sequence[MissingCopy], layout: LineLayout) -> Iterator[str]:
-    """Given copies that are missing, return them in lines, volume by volume."""
+    """Yield missing copies in lines, volume by volume."""
     by_volume: dict[str, list[MissingCopy]] = defaultdict(list)
     width = max((len(copy.region) for copy in missing), default=0)
     for copy in missing:

@@ -1,4 +1,4 @@
-"""What another plan would change, for people and for a machine."""
+"""What another plan would change, for people and as JSON values."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from snapkeep.domain.retention.region_plan import Change, Comparison, RegionPlan
 
 
 def write_changes(out: TextIO, before: RegionPlan, after: RegionPlan, layout: LineLayout, *, moment: str = "") -> None:
-    """Given the plan in force and another for the same facts, write all that would change, and how much that is."""
+    """Write what changes from the current plan to another of the same facts, and the totals."""
     comparison = compare(before, after)
     about = f"{after.region}  by {after.policies.source}{moment}, against {before.policies.source} now"
     first, *others = layout.wrapped(about, 0, 4)
@@ -31,7 +31,7 @@ def write_changes(out: TextIO, before: RegionPlan, after: RegionPlan, layout: Li
 
 
 def changes_as_data(before: RegionPlan, after: RegionPlan) -> dict[str, Any]:
-    """Given the plan in force and another for the same facts, return all that would change as plain data."""
+    """Return what changes from the current plan to another of the same facts, as JSON values."""
     comparison = compare(before, after)
     changed = sorted((*comparison.deleted, *comparison.kept), key=_place_in(after))
     return {
@@ -49,11 +49,11 @@ def _place_in(plan: RegionPlan) -> Callable[[Change], int]:
 def _sections(comparison: Comparison, after: RegionPlan, layout: LineLayout) -> Iterator[tuple[str, Iterator[str]]]:
     yield "volumes under another policy", _moved_lines(comparison, after, layout)
     yield "plans that would be refused", _refused_lines(comparison, layout)
-    yield "snapshots that would go", _change_lines(comparison.deleted, layout)
-    yield "snapshots that would stay", _change_lines(comparison.kept, layout)
+    yield "snapshots that would be deleted", _change_lines(comparison.deleted, layout)
+    yield "snapshots that would be kept", _change_lines(comparison.kept, layout)
     yield "snapshots that would be adopted", _adopted_lines(comparison)
     yield "copies that would be made", missing_lines(comparison.copies, layout)
-    yield "copies that would not be made any more", missing_lines(comparison.copies_dropped, layout)
+    yield "copies that would no longer be made", missing_lines(comparison.copies_dropped, layout)
 
 
 def _moved_lines(comparison: Comparison, after: RegionPlan, layout: LineLayout) -> Iterator[str]:
@@ -92,9 +92,9 @@ def _totals_line(region: str, comparison: Comparison) -> str:
     adopted = sum(len(plan.adopted) for plan in comparison.adopted)
     parts = [
         f"{counted(len(comparison.moved), 'volume')} under another policy",
-        f"{len(comparison.deleted):,} more would go",
-        f"{len(comparison.kept):,} more would stay",
-        f"{counted(len(comparison.copies), 'copy', 'copies')} more to make",
+        f"{len(comparison.deleted):,} more would be deleted",
+        f"{len(comparison.kept):,} more would be kept",
+        f"{counted(len(comparison.copies), 'more copy', 'more copies')}",
     ]
     parts += [f"{counted(len(comparison.copies_dropped), 'copy', 'copies')} fewer"] if comparison.copies_dropped else []
     parts += [f"{counted(adopted, 'snapshot')} would be adopted"] if adopted else []

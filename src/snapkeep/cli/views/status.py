@@ -1,4 +1,4 @@
-"""Status for people: tables that read well at 80 and at 120 columns."""
+"""Status for people: tables for 80 and for 120 columns."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
+from snapkeep.cli.output import literal, printable
 from snapkeep.domain.copies.entry import LABELS, EntryState
 from snapkeep.domain.plural import counted, noun_for
 from snapkeep.domain.protection import HEALTH_LABELS, Newest, VolumeHealth, VolumeProtection, age_text
@@ -39,9 +40,9 @@ ALARMING = frozenset({StatusTotal.LATE, StatusTotal.NO_SNAPSHOT, StatusTotal.COP
 
 
 def status_view(status: Status, *, width: int, everything: bool = False) -> RenderableType:
-    """Given a status and the columns that there are, return it as a person reads it: what is wrong first."""
+    """Return a status as tables of a width, what needs attention first."""
     parts: list[RenderableType] = [_headline(status)]
-    parts += [Text.assemble(("✗ ", "bold red"), problem) for problem in status.problems]
+    parts += [Text.assemble(("✗ ", "bold red"), literal(problem)) for problem in status.problems]
     if status.volumes:
         parts += [Text(), _volumes(status, width=width, everything=everything)]
     if len(status.destinations) > 1 or (status.destinations and status.problems):
@@ -55,7 +56,7 @@ def status_view(status: Status, *, width: int, everything: bool = False) -> Rend
 
 
 def _headline(status: Status) -> RenderableType:
-    verdict = Text("all is right", "bold green") if status.healthy else Text("something is wrong", "bold red")
+    verdict = Text("healthy", "bold green") if status.healthy else Text("needs attention", "bold red")
     return Rule(Text.assemble(f"{status.system} in {status.region}: ", verdict, (f"  {status.at:%Y-%m-%d %H:%M} UTC", "dim")))
 
 
@@ -67,7 +68,7 @@ def _volumes(status: Status, *, width: int, everything: bool) -> RenderableType:
     table.add_column("snapshot", justify="right", no_wrap=True)
     table.add_column("copy", justify="right", overflow="fold")
     if wide:
-        table.add_column("RPO age / asked", justify="right", no_wrap=True)
+        table.add_column("RPO age / RPO", justify="right", no_wrap=True)
     table.add_column("", overflow="fold")
     shown = [one for one in status.volumes if everything or one.needs_attention]
     calm = [one for one in status.volumes if not one.needs_attention]
@@ -76,7 +77,7 @@ def _volumes(status: Status, *, width: int, everything: bool) -> RenderableType:
     for one in shown:
         table.add_row(*_volume_cells(one, status.at, wide=wide))
     left = len(status.volumes) - len(shown)
-    return Group(table, Text(f"and {left:,} more that are all right: --all", "dim")) if left else table
+    return Group(table, Text(f"and {left:,} more that need no attention: --all", "dim")) if left else table
 
 
 def _volume_cells(one: VolumeProtection, now: datetime, *, wide: bool) -> list[RenderableType]:
@@ -84,12 +85,17 @@ def _volume_cells(one: VolumeProtection, now: datetime, *, wide: bool) -> list[R
     name = one.volume.tags.get("Name", "")
     title = Text.assemble((f"{MARKS[one.health]} ", style), one.volume.id)
     if name and wide:
-        title.append(f" {name[:20]}", "dim")
+        title.append(f" {printable(name)[:20]}", "dim")
     copies = Text("\n").join(_copy_cell(copy, now, several=len(one.copies) > 1) for copy in one.copies)
-    cells: list[RenderableType] = [title, one.policy or Text("-", "dim"), _age(one.snapshot, now), copies]
+    cells: list[RenderableType] = [
+        title,
+        literal(one.policy) if one.policy else Text("-", "dim"),
+        _age(one.snapshot, now),
+        copies,
+    ]
     if wide:
         cells.append(_rpo_cell(one))
-    cells.append(Text(one.why or HEALTH_LABELS[one.health], style))
+    cells.append(literal(one.why or HEALTH_LABELS[one.health], style))
     return cells
 
 
@@ -129,10 +135,10 @@ def _destinations(status: Status) -> RenderableType:
 
 
 def _rules(status: Status) -> RenderableType:
-    """RPO age of what each policy has copied to each of its regions."""
-    table = _plain_table("policy", "volumes", "without copy", "worst", "median", "asked", "missed")
+    """Return the RPO ages of each policy in each of its regions."""
+    table = _plain_table("policy", "volumes", "without copy", "worst", "median", "RPO", "late")
     for one in status.rules:
-        title = Text.assemble(one.policy, (" to ", "dim"), one.region)
+        title = Text.assemble(literal(one.policy), (" to ", "dim"), one.region)
         asked = Text(age_text(one.rpo), "dim")
         if not one.known:
             unknown = Text("?", "yellow")
@@ -208,7 +214,7 @@ def _expected_cell(row: QueuedCopy, now: datetime) -> Text:
 def _remark(row: QueuedCopy) -> Text:
     if row.cause:
         attempts = f"{row.attempts} attempts: " if row.attempts > 1 else ""
-        return Text(f"{attempts}{row.cause}", "red" if row.state is EntryState.FAILED else "yellow")
+        return literal(f"{attempts}{row.cause}", "red" if row.state is EntryState.FAILED else "yellow")
     if row.late:
         return Text(f"was due {row.deadline:%Y-%m-%d %H:%M} UTC", "bold red")
     return Text(f"due {row.deadline:%Y-%m-%d %H:%M} UTC", "dim")
@@ -223,8 +229,8 @@ def _totals(status: Status) -> Text:
             line.append(", ")
         line.append(f"{count:,} {noun_for(count, TOTAL_LABELS[total])}", "bold red" if total in ALARMING else "")
     for ages in status.policies:
-        line.append(f"\npolicy {ages.policy}: ", "bold")
+        line.append(f"\npolicy {printable(ages.policy)}: ", "bold")
         known = f"worst {age_text(ages.worst)}, median {age_text(ages.median)}" if age_known(ages) else "not known"
         line.append(f"{counted(ages.volumes, 'volume')}, RPO age {known}, ")
-        line.append(f"asked {age_text(ages.rpo)}")
+        line.append(f"RPO {age_text(ages.rpo)}")
     return line

@@ -1,4 +1,4 @@
-"""Status for machines: JSON values, and the text form that Prometheus reads."""
+"""Status for machines: JSON values, and Prometheus's text format."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from snapkeep.usecases.look.status import DestinationStatus, QueuedCopy, Status,
 
 
 def status_as_data(status: Status) -> dict[str, Any]:
-    """Given a status, return it as JSON values."""
+    """Return a status as JSON values."""
     return {
         "system": status.system,
         "region": status.region,
@@ -110,7 +110,7 @@ def _row(row: QueuedCopy) -> dict[str, Any]:
 
 
 def status_as_prometheus(status: Status) -> str:
-    """Given a status, return it in Prometheus's text format: one sample for each volume that a policy governs.
+    """Return a status in Prometheus's text format, with a sample for each volume that a policy governs.
 
     Source: Prometheus documentation, "Exposition formats".
     """
@@ -207,5 +207,5 @@ def _family(name: str, text: str, samples: Iterable[tuple[Mapping[str, str], flo
 
 
 def _exact(value: float) -> str:
-    """Given a number, return it with every digit that it has, a whole one without a point."""
+    """Return a number with every digit; a whole number without a point."""
     return str(int(value)) if value == int(value) else repr(value)
