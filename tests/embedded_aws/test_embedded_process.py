@@ -122,6 +122,24 @@ def test_the_state_is_there_again_after_a_restart(tmp_path: Path) -> None:
         assert [found["TopicArn"] for found in build.client("sns").list_topics()["Topics"]] == [topic]
 
 
+def test_a_killed_server_has_saved_its_state(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    with EmbeddedAws(state_dir=state) as aws:
+        build = Builder(aws, "123456789012")
+        topic = build.client("sns").create_topic(Name="kept")["TopicArn"]
+        volume_id = build.volume(3)
+        wait_for(lambda: saved(state / "ministack" / "sns.json", topic) and saved(state / "world.json", volume_id))
+        os.kill(aws.server.pid, signal.SIGKILL)
+    with EmbeddedAws(state_dir=state) as aws:
+        build = Builder(aws, "123456789012")
+        assert [found["TopicArn"] for found in build.client("sns").list_topics()["Topics"]] == [topic]
+        assert [volume["VolumeId"] for volume in build.client("ec2").describe_volumes()["Volumes"]] == [volume_id]
+
+
+def saved(path: Path, text: str) -> bool:
+    return path.exists() and text in path.read_text()
+
+
 def test_administration_shows_the_world_and_adds_faults(embedded: EmbeddedAws, account_id: str) -> None:
     build = Builder(embedded, account_id)
     volume_id = build.volume()

@@ -84,6 +84,8 @@ FUNCTIONS = [
     (f"{SERVICES}.cloudwatch", "_dims_key", "dims", "metrics"),
     (f"{SERVICES}.cloudwatch", "_dims_from_list", "dimensions", "metrics"),
 ]  # fmt: skip
+# ministack.app's own names.
+SAVING = ["save_all", "_build_persistence_save_dict"]
 STORES = [
     (f"{SERVICES}.kms", "_keys", "kms"),
     (f"{SERVICES}.kms", "_aliases", "kms"),
@@ -101,6 +103,12 @@ def test_a_patched_function_keeps_its_parameters(module: str, name: str, paramet
     assert found is not None, f"{module}.{name} is gone: the patch {patch} has nothing to hold on to"
     taken = " ".join(inspect.signature(found).parameters)
     assert taken == parameters, f"{module}.{name} takes ({taken}) now, the patch {patch} gives ({parameters})"
+
+
+@pytest.mark.parametrize("name", SAVING)
+def test_the_application_saves_by_the_names_that_the_patch_uses(name: str) -> None:
+    app = importlib.import_module("ministack.app")
+    assert name in inspect.getsource(app._handle_lifespan), f"ministack saves without {name}: the patch persistence uses it"
 
 
 @pytest.mark.parametrize(("module", "name", "patch"), STORES, ids=[f"{entry[0]}.{entry[1]}" for entry in STORES])

@@ -23,6 +23,7 @@ from snapkeep.lab.embedded_aws.patches import (
     lambdas,
     metrics,
     parameters,
+    persistence,
     provisioning,
     queues,
     sns,
@@ -39,6 +40,8 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 # World time between two evaluations of the alarms.
 ALARM_SECONDS = 30.0
+# Real seconds between two looks whether something is to be saved: a killed server loses no more than this and one save.
+SAVE_SECONDS = 2.0
 _LOGGER = logging.getLogger("snapkeep.lab.embedded_aws")
 
 
@@ -59,6 +62,7 @@ def build(options: ServerOptions) -> Application:
     lambdas.apply(options.max_workers, options.work_dir or Path(tempfile.gettempdir()))
     metrics.apply(locked_world)
     parameters.apply()
+    persistence.apply()
     provisioning.apply()
     queues.apply()
     sns.apply(locked_world, inbox)
@@ -75,6 +79,7 @@ class Application:
         self._admin = admin
         self._options = options
         self._changed = asyncio.Event()
+        self._unsaved = asyncio.Event()
         self.ready = asyncio.Event()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -85,6 +90,7 @@ class Application:
         if scope["type"] == "lifespan":
             await self._ministack(scope, receive, self._note_startup(send))
             return
+        self._unsaved.set()
         await self._ministack(scope, receive, send)
 
     @property
@@ -108,6 +114,7 @@ class Application:
         await self.ready.wait()
         while True:
             self._changed.clear()
+            self._unsaved.set()
             try:
                 self._locked_world.tick()
             except Exception:
@@ -125,6 +132,23 @@ class Application:
         while True:
             await asyncio.sleep(max(1.0, ALARM_SECONDS / self._locked_world.scale))
             metrics.evaluate_all(self._locked_world.clock.now())
+
+    async def save_regularly(self) -> None:
+        """Save the state soon after each change, so that a killed server loses little."""
+        await self.ready.wait()
+        while self._options.state_dir is not None:
+            await self._unsaved.wait()
+            self._unsaved.clear()
+            await asyncio.sleep(SAVE_SECONDS)
+            try:
+                await asyncio.to_thread(self._save_everything)
+            except Exception:
+                # The next change tries again, and the shutdown too.
+                _LOGGER.exception("the state could not be saved")
+
+    def _save_everything(self) -> None:
+        persistence.save()
+        self.save()
 
     def save(self) -> None:
         """Save the world for the next start if the server has a state directory."""

@@ -111,6 +111,7 @@ async def _serve(options: ServerOptions, listener: socket.socket, port: int) -> 
     tasks = [
         asyncio.create_task(application.drive_clock()),
         asyncio.create_task(application.evaluate_alarms()),
+        asyncio.create_task(application.save_regularly()),
         asyncio.create_task(_announce(application.ready, port, options.secret)),
     ]
 

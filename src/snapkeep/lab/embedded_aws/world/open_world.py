@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
+import os
+import threading
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,7 @@ from snapkeep.lab.embedded_aws.world.locked_world import LockedWorld
 from snapkeep.policyfile.load import why_not_readable
 
 _STATE_FILE = "world.json"
+_writing = threading.Lock()
 _LOGGER = logging.getLogger("snapkeep.lab.embedded_aws")
 
 
@@ -80,6 +83,10 @@ def save_world(locked_world: LockedWorld, state_dir: Path) -> None:
     state_dir.mkdir(parents=True, exist_ok=True)
     saved = state_dir / _STATE_FILE
     new = saved.with_suffix(".new")
-    with locked_world.lock():
-        new.write_text(json.dumps(locked_world.world.save()), encoding="utf-8")
-    new.replace(saved)
+    with _writing, new.open("w", encoding="utf-8") as file:
+        with locked_world.lock():
+            document = json.dumps(locked_world.world.save())
+        file.write(document)
+        file.flush()
+        os.fsync(file.fileno())
+        new.replace(saved)
