@@ -81,7 +81,7 @@ class Composition(RegionalAdapters):
         """Returns the policies in force: the document's, or the stack parameters' where there is no document."""
         return PoliciesInForce(
             store=self.policy_store_of(self.environment.region),
-            parameters=self.environment.parameters_as_policy(),
+            parameters=self.environment.parameters_as_policy,
             clock=self.clock,
             notices=self.notices,
         )
@@ -89,7 +89,7 @@ class Composition(RegionalAdapters):
     @cached_property
     def notices(self) -> SqsNotices:
         """Keeps notices until the digest publishes them."""
-        return SqsNotices(client=self.clients.get("sqs"), queue_url=self.environment.text("SNAPKEEP_NOTICES_QUEUE_URL"))
+        return SqsNotices(client=self.clients.get("sqs"), queue_url=self.environment.notices_queue_url)
 
 
 def composition(config: Config = RETRYING) -> Composition:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from functools import cache
 from typing import Any
 
@@ -18,9 +17,9 @@ def build(parts: Composition) -> Digest:
     return Digest(
         system=environment.system,
         source=parts.notices,
-        publisher=SnsPublisher(client=parts.clients.get("sns"), topic_arn=environment.text("SNAPKEEP_TOPIC_ARN")),
+        publisher=SnsPublisher(client=parts.clients.get("sns"), topic_arn=environment.topic_arn),
         clock=parts.clock,
-        quiet=timedelta(seconds=environment.number("SNAPKEEP_DIGEST_QUIET_SECONDS", 0, 900)),
+        quiet=environment.digest_quiet,
     )
 
 

@@ -55,38 +55,34 @@ class SweepAdapters:
     @cached_property
     def runs(self) -> ProtectRuns:
         """Starts executions of the stack's state machine."""
-        return StateMachineRuns(client=self._parts.clients.get("stepfunctions"), state_machine_arn=self._state_machine)
+        return StateMachineRuns(
+            client=self._parts.clients.get("stepfunctions"), state_machine_arn=self._environment.state_machine_arn
+        )
 
     @cached_property
     def waiting_runs(self) -> WaitingRuns:
         """Reads the executions that wait for copies."""
-        return WaitingExecutions(
-            client=self._parts.clients.get("stepfunctions"), state_machine_arn=self._state_machine, read_call=waiting_call
-        )
+        client, arn = self._parts.clients.get("stepfunctions"), self._environment.state_machine_arn
+        return WaitingExecutions(client=client, state_machine_arn=arn, read_call=waiting_call)
 
     @cached_property
     def letters(self) -> DeadLetters:
         """Reads events that were not delivered."""
-        queue_url = self._environment.text("SNAPKEEP_DEAD_LETTERS_URL")
-        return SqsDeadLetters(client=self._parts.clients.get("sqs"), queue_url=queue_url)
+        return SqsDeadLetters(client=self._parts.clients.get("sqs"), queue_url=self._environment.dead_letters_url)
 
     @cached_property
     def exposure(self) -> ExposureCheck:
         """Looks who else can read snapshots."""
-        known = filter(None, self._environment.variables.get("SNAPKEEP_KNOWN_ACCOUNTS", "").split(","))
-        return ExposureCheck(exposure=Ec2Exposure(client=self._parts.clients.get("ec2")), known_accounts=frozenset(known))
+        exposure = Ec2Exposure(client=self._parts.clients.get("ec2"))
+        return ExposureCheck(exposure=exposure, known_accounts=self._environment.known_accounts)
 
     @cached_property
     def limits(self) -> SweepLimits:
         """How much one sweep may do. Raise InvalidConfiguration on a variable that says nothing usable."""
         return SweepLimits(
-            repairs=self._environment.number("SNAPKEEP_SWEEP_REPAIRS", 1, 10_000),
-            deletions=min(self._environment.number("SNAPKEEP_SWEEP_DELETIONS", 1, 10_000), MOST_DELETIONS),
+            repairs=self._environment.sweep_repairs,
+            deletions=min(self._environment.sweep_deletions, MOST_DELETIONS),
         )
-
-    @property
-    def _state_machine(self) -> str:
-        return self._environment.text("SNAPKEEP_STATE_MACHINE_ARN")
 
 
 def build(parts: Composition, adapters: SweepAdapters | None = None) -> PrimarySweep | DrSweep:
@@ -138,8 +134,8 @@ def build_reports(parts: Composition) -> PublishReport:
 
     environment = parts.environment
     return PublishReport(
-        store=S3Reports(client=parts.clients.get("s3"), bucket=environment.text("SNAPKEEP_REPORTS_BUCKET")),
-        publisher=SnsPublisher(client=parts.clients.get("sns"), topic_arn=environment.text("SNAPKEEP_TOPIC_ARN")),
+        store=S3Reports(client=parts.clients.get("s3"), bucket=environment.reports_bucket),
+        publisher=SnsPublisher(client=parts.clients.get("sns"), topic_arn=environment.topic_arn),
         render=render_page,
     )
 
@@ -171,7 +167,7 @@ def _repair(call: SweepCall) -> PlanAnswer:
         broken = _broken(parts, call.sweep, type(error).__name__, str(error))
         swept = SweepResult(broken, Plan("", environment.region, broken.ended_at, ()))
     reports.keep_interim(swept.report)
-    if swept.rpo_ages_seconds and environment.text("SNAPKEEP_METRICS_PER_VOLUME") == "yes":
+    if swept.rpo_ages_seconds and environment.metrics_per_volume:
         when_ms = int(swept.report.ended_at.timestamp() * 1000)
         metrics.emit(metrics.volume_lines(swept.rpo_ages_seconds, environment.system, when_ms))
     audit_sweep(swept.report)
@@ -193,8 +189,7 @@ def _broken(parts: Composition, sweep_id: str, error: str, cause: str) -> SweepR
 
 def _options(call: SweepCall, environment: Environment) -> SweepOptions:
     """Return the options of the execution's input; the stack's parameter may consent to adoption for every sweep."""
-    always = environment.text("SNAPKEEP_ADOPT_HISTORY") == "yes"
-    return SweepOptions(adopt=always or call.option("adopt"), retry_failed=call.option("retry_failed"))
+    return SweepOptions(adopt=environment.adopt_history or call.option("adopt"), retry_failed=call.option("retry_failed"))
 
 
 def _report(call: SweepCall) -> Published:

@@ -1,0 +1,78 @@
+"""Every variable that a template sets is read by a typed property, and every property has a template that sets it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import pytest
+
+from snapkeep.domain.errors import InvalidConfiguration
+from snapkeep.functions.environment import DR, PRIMARY, Environment
+from support.templates import template
+
+PROPERTIES = [name for name, value in vars(Environment).items() if isinstance(value, property)]
+VALUES = {
+    "SNAPKEEP_TAG_KEY_VALUE": "Backup=yes",
+    "SNAPKEEP_DR_REGION": "us-east-2",
+    "SNAPKEEP_ADOPT_HISTORY": "no",
+    "SNAPKEEP_METRICS_PER_VOLUME": "no",
+}
+
+
+class Variables(Mapping[str, str]):
+    """Notes which variables are read."""
+
+    def __init__(self, values: Mapping[str, str]) -> None:
+        self.values_by_name = values
+        self.names_read: set[str] = set()
+
+    def __getitem__(self, name: str) -> str:
+        value = self.values_by_name[name]
+        self.names_read.add(name)
+        return value
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.values_by_name)
+
+    def __len__(self) -> int:
+        return len(self.values_by_name)
+
+
+def variables_of(stack: str) -> dict[str, str]:
+    shared = template(stack)["Globals"]["Function"]
+    functions = [one["Properties"] for one in template(stack)["Resources"].values() if "Handler" in one.get("Properties", {})]
+    names = {name for one in [shared, *functions] for name in one.get("Environment", {}).get("Variables", {})}
+    values = {name: VALUES.get(name, "20") for name in names if name.startswith("SNAPKEEP_")}
+    return values | {"SNAPKEEP_STACK": stack, "AWS_REGION": "us-east-1"}
+
+
+def readable(environment: Environment) -> set[str]:
+    """The properties whose variables are all set."""
+    names = set()
+    for name in PROPERTIES:
+        try:
+            getattr(environment, name)
+        except InvalidConfiguration:
+            continue
+        names.add(name)
+    return names
+
+
+@pytest.mark.parametrize("stack", [PRIMARY, DR])
+def test_every_variable_that_a_template_sets_is_read(stack: str) -> None:
+    variables = Variables(variables_of(stack))
+    readable(Environment(variables))
+    assert set(variables) - variables.names_read == set()
+
+
+def test_every_property_has_a_template_that_sets_its_variables() -> None:
+    primary = readable(Environment(variables_of(PRIMARY)))
+    dr = readable(Environment(variables_of(DR)))
+    assert set(PROPERTIES) - primary - dr == set()
+
+
+@pytest.mark.parametrize("value", ["true", "YES", "1", ""])
+def test_only_yes_is_consent_to_adopt(value: str) -> None:
+    with pytest.raises(InvalidConfiguration, match="SNAPKEEP_ADOPT_HISTORY"):
+        _ = Environment({"SNAPKEEP_ADOPT_HISTORY": value}).adopt_history
+    assert not Environment({"SNAPKEEP_ADOPT_HISTORY": "no"}).adopt_history
