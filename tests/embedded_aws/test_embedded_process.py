@@ -16,7 +16,9 @@ from botocore.exceptions import ClientError
 from typer.testing import CliRunner
 
 from snapkeep.lab.commands.local import local_app
+from snapkeep.lab.demo import stage
 from snapkeep.lab.embedded_aws import EmbeddedAws, EmbeddedAwsError
+from snapkeep.lab.embedded_aws.launch import local_servers
 from support.stacks import Builder, wait_for
 
 SLEEPING = "import time\ndef handler(event, context):\n    print('busy', flush=True)\n    time.sleep(60)\n"
@@ -120,6 +122,15 @@ def test_the_state_is_there_again_after_a_restart(tmp_path: Path) -> None:
         (volume,) = build.client("ec2").describe_volumes()["Volumes"]
         assert (volume["VolumeId"], volume["Size"]) == (volume_id, 3)
         assert [found["TopicArn"] for found in build.client("sns").list_topics()["Topics"]] == [topic]
+
+
+def test_a_kept_server_outlives_the_demonstration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    with stage._embedded_aws(keep=True) as aws:
+        server = aws.server
+    assert [status.server.pid for status in local_servers.statuses()] == [server.pid]
+    assert [stopped.pid for stopped in local_servers.down(server.port)] == [server.pid]
+    assert session_members(server.pid) == []
 
 
 def test_a_killed_server_has_saved_its_state(tmp_path: Path) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from snapkeep.cli.common import Json
-from snapkeep.cli.errors import NOT_ALL_RIGHT, WrongUse
+from snapkeep.cli.errors import NOT_ALL_RIGHT
 from snapkeep.cli.output import make_console, print_json
+from snapkeep.lab.commands.next_steps import next_steps
 
 if TYPE_CHECKING:
     from snapkeep.lab.demo.facts import Ending
@@ -18,25 +19,29 @@ app = typer.Typer(help="The whole system at work in the embedded AWS, followed l
 
 
 @app.command()
-def demo(*, json: Json = False) -> None:
+def demo(
+    *,
+    keep: Annotated[bool, typer.Option("--keep", help="Leave the embedded AWS and the system running.")] = False,
+    json: Json = False,
+) -> None:
     """Start the embedded AWS, deploy both stacks, make volumes and snapshots, follow every run, and check what must hold.
 
     Needs no AWS account and no network. Exit status 0: all holds; 1: something does not.
     """
-    import importlib.util  # noqa: PLC0415
-
-    if importlib.util.find_spec("ministack") is None:
-        raise WrongUse("the embedded AWS is not installed: pip install 'snapkeep[local]'")
     from snapkeep.lab.demo.stage import play  # noqa: PLC0415
     from snapkeep.lab.demo.view import make_audience, show_ended  # noqa: PLC0415 - a second of imports
 
     console = make_console(stderr=json)
     with make_audience(console) as audience:
-        ended = play(audience)
+        ended = play(audience, keep=keep)
     if json:
         print_json(facts_as_json(ended))
     else:
         show_ended(console, ended)
+    if ended.server is not None:
+        console.print(f"The embedded AWS still runs at {ended.server.endpoint_url}, with the system in it.")
+        for purpose, command in next_steps(ended.server.port, detached=True, deployed=True):
+            console.print(f"{purpose}: {command}", soft_wrap=True)
     if not ended.all_hold:
         raise typer.Exit(NOT_ALL_RIGHT)
 
@@ -47,6 +52,7 @@ def facts_as_json(ended: Ended) -> dict[str, Any]:
     return {
         "all_hold": ended.all_hold,
         "seconds": round(ended.seconds, 1),
+        "server": ended.server.as_dict() if ended.server else None,
         "checks": [{"text": check.text, "holds": check.holds, "found": check.found} for check in ended.checks],
         "volumes": [
             {

@@ -12,6 +12,7 @@ import typer
 from snapkeep.cli.common import Json
 from snapkeep.cli.errors import NOT_ALL_RIGHT, WrongUse
 from snapkeep.cli.output import make_console, print_json
+from snapkeep.lab.commands.next_steps import next_steps, program
 
 if TYPE_CHECKING:
     from snapkeep.lab.embedded_aws import Server
@@ -113,7 +114,7 @@ def env(*, port: _StopPort = 0) -> None:
 
     running = local_servers.statuses(port)
     if not running:
-        raise WrongUse("no embedded AWS is running: start one with `snapkeep local up --detach`")
+        raise WrongUse(f"no embedded AWS is running: start one with `{program()} local up --detach`")
     if len(running) > 1:
         raise WrongUse(f"{_several(running)}: name one with --port PORT")
     for name, value in local_servers.exports(running[0].server).items():
@@ -132,11 +133,12 @@ def _show(server: Server, *, json: bool, detached: bool) -> None:
         print_json({**server.as_dict(), "environment": variables})
         return
     console = make_console()
-    console.print(f"The embedded AWS answers at [bold]{server.endpoint_url}[/]. To use it:\n", markup=True)
+    console.print(f"The embedded AWS answers at [bold]{server.endpoint_url}[/]; nothing is deployed in it yet.\n", markup=True)
     for name, value in variables.items():
         console.print(f"  export {name}={value}", soft_wrap=True)
-    console.print("\nTry: [bold]aws ec2 create-volume --size 1 --availability-zone us-east-1a[/]", markup=True)
-    console.print("Stop: [bold]snapkeep local down[/]" if detached else "Stop: Ctrl-C", markup=True)
+    console.print()
+    for purpose, command in next_steps(server.port, detached=detached, deployed=False):
+        console.print(f"{purpose}: {command}", soft_wrap=True)
 
 
 def _show_statuses(found: list[Any]) -> None:
@@ -144,7 +146,7 @@ def _show_statuses(found: list[Any]) -> None:
 
     console = make_console()
     if not found:
-        console.print("Nothing is running. Start it: [bold]snapkeep local up --detach[/]", markup=True)
+        console.print(f"Nothing is running. Start it: {program()} local up --detach", soft_wrap=True)
     for one in found:
         if not one.world["places"]:
             console.print(f"{one.server.endpoint_url} runs; nothing is in it yet.")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Protocol
@@ -24,7 +25,8 @@ from snapkeep.lab.demo.story import (
     Director,
     Story,
 )
-from snapkeep.lab.embedded_aws import ACCOUNT_ID, EmbeddedAws
+from snapkeep.lab.embedded_aws import ACCOUNT_ID, EmbeddedAws, Server
+from snapkeep.lab.embedded_aws.launch import local_servers
 
 STORY_TIMEOUT_SECONDS = 240.0
 _LOOK_EVERY_SECONDS = 0.5
@@ -45,6 +47,8 @@ class Ended:
     facts: Facts
     checks: tuple[Check, ...]
     seconds: float
+    server: Server | None = None
+    """The server that was left running; None if none was."""
 
     @property
     def all_hold(self) -> bool:
@@ -68,14 +72,14 @@ class Audience(Watcher, Protocol):
         ...
 
 
-def play(audience: Audience, *, timeout_seconds: float = STORY_TIMEOUT_SECONDS) -> Ended:
+def play(audience: Audience, *, keep: bool = False, timeout_seconds: float = STORY_TIMEOUT_SECONDS) -> Ended:
     """Play the whole demonstration before an audience; return how it ended. Raise DemoStuck, or what the deployment raises.
 
-    Nothing is left behind, however it ends.
+    Nothing is left behind, however it ends; with `keep` the embedded AWS is left running, except after an error.
     """
     began = time.monotonic()
     audience.step("Starting the embedded AWS, with IAM enforced")
-    with EmbeddedAws(world_document=WORLD) as aws:
+    with _embedded_aws(keep=keep) as aws:
         client = cache(aws.client)  # making one parses its service's whole model
         target = Target(client, PRIMARY_REGION, DR_REGION)
         deployed = Deployment(target, audience).deploy(PRIMARY_PARAMETERS, DR_PARAMETERS)
@@ -93,7 +97,24 @@ def play(audience: Audience, *, timeout_seconds: float = STORY_TIMEOUT_SECONDS) 
         audience.step("Reading what is there in both regions")
         messages = aws.inbox()
         facts = gather(client, target.system, director.story, runs, messages, outputs[DR_REGION][_QUEUE_TABLE])
-    return Ended(facts, tuple(check_all(facts)), time.monotonic() - began)
+        server = aws.server if keep else None
+    return Ended(facts, tuple(check_all(facts)), time.monotonic() - began, server)
+
+
+@contextmanager
+def _embedded_aws(*, keep: bool) -> Iterator[EmbeddedAws]:
+    aws = EmbeddedAws(world_document=WORLD)
+    if keep:
+        local_servers.start_detached(aws)
+    else:
+        aws.start()
+    finished = False
+    try:
+        yield aws
+        finished = True
+    finally:
+        if not (keep and finished):
+            aws.stop()
 
 
 def _follow(

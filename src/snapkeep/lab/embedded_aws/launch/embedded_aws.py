@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import json
 import os
 import select
@@ -24,6 +25,8 @@ from urllib.parse import urlencode
 from snapkeep.domain.errors import SnapkeepError
 from snapkeep.lab.embedded_aws.server.options import ACCOUNT_ID, HOST, MAX_WORKERS, REGION
 
+# Modules of the packages in the extra `local`.
+REQUIRED_MODULES = ("ministack", "samtranslator", "cryptography", "jsonata")
 START_TIMEOUT_SECONDS = 60.0
 STOP_TIMEOUT_SECONDS = 10.0
 # This much of the log's end explains a failed start.
@@ -108,6 +111,7 @@ class EmbeddedAws:
         """Start the process, and return it once it is ready; detached, it outlives this one. Raise EmbeddedAwsError."""
         if self._server is not None:
             return self._server
+        check_installed()
         self._directory = Path(tempfile.mkdtemp(prefix="snapkeep-local-"))
         # The log is read through this handle: the server removes the directory when it ends.
         with (log_file or self._directory / "server.log").open("w+b") as log:
@@ -232,6 +236,14 @@ class EmbeddedAws:
     def inbox(self, topic: str = "", account_id: str = "") -> list[dict[str, Any]]:
         """Return the messages published to a topic (name or ARN) of an account (empty: any), oldest first."""
         return list(self.admin("GET", "inbox", topic=topic, account=account_id)["messages"])
+
+
+def check_installed() -> None:
+    """Raise EmbeddedAwsError if a package of the extra `local` is missing."""
+    missing = [name for name in REQUIRED_MODULES if importlib.util.find_spec(name) is None]
+    if missing:
+        advice = "install Snapkeep with its extra `local`, in the directory of its source: pip install '.[local]'"
+        raise EmbeddedAwsError(f"the embedded AWS needs {', '.join(missing)}, not installed here: {advice}")
 
 
 def ask(server: Server, method: str, page: str, document: Mapping[str, Any] | None, query: Mapping[str, str]) -> dict[str, Any]:

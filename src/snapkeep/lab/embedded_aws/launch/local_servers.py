@@ -47,6 +47,12 @@ def up(*, port: int, world_file: Path | None, state_dir: Path | None, scale: flo
     """
     directory = _prepared(directory, port, world_file, state_dir)
     embedded = EmbeddedAws(port=port, world_file=world_file, state_dir=state_dir, scale=scale)
+    return start_detached(embedded, port, directory)
+
+
+def start_detached(embedded: EmbeddedAws, port: int = 0, directory: Path | None = None) -> Server:
+    """Start and return a server that outlives this process, and remember it for `statuses` and `down`."""
+    directory = _directory(directory)
     server = embedded.start(detached=True, log_file=directory / f"local-{port or os.getpid()}.log")
     _remember(directory, server)
     return server
@@ -118,12 +124,17 @@ def _prepared(directory: Path | None, port: int, world_file: Path | None, state_
         world_of_file(world_file, VirtualClock())
     if state_dir is not None:
         _check_state_directory(state_dir)
-    directory = directory or run_directory()
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    directory = _directory(directory)
     if port and statuses(port, directory):
         where, stopped_by = f"http://{HOST}:{port}", f"snapkeep local down --port {port}"
         raise EmbeddedAwsError(f"an embedded AWS runs at {where} already: `{stopped_by}` stops it")
     _check_port(port)
+    return directory
+
+
+def _directory(directory: Path | None) -> Path:
+    directory = directory or run_directory()
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     return directory
 
 
