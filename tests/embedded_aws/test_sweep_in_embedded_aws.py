@@ -23,7 +23,7 @@ def test_a_sweep_protects_a_snapshot_whose_event_was_lost(installation: Installa
     installation.client("ec2", DR).delete_snapshot(SnapshotId=copy["SnapshotId"])
     report = installation.sweep("primary")
     found = {(one["kind"], one["handling"]) for one in report["items"] if one["subject"] == snapshot}
-    assert ("snapshot that no run handled", "repaired") in found
+    assert ("snapshot_unhandled", "repaired") in found
     wait_for(lambda: installation.tags_of(snapshot).get("snapkeep:managed") == "snapkeep", 60)
 
 
@@ -77,7 +77,7 @@ def test_an_undelivered_event_is_replayed_into_the_state_machine(installation: I
     }
     sqs.send_message(QueueUrl=url, MessageBody=json.dumps(event))
     report = installation.sweep("primary")
-    assert ("event that was not delivered", "repaired") in {(one["kind"], one["handling"]) for one in report["items"]}
+    assert ("event_undelivered", "repaired") in {(one["kind"], one["handling"]) for one in report["items"]}
     executions = installation.client("stepfunctions").list_executions(
         stateMachineArn=installation.outputs["primary"]["StateMachineArn"]
     )["executions"]
@@ -93,7 +93,7 @@ def test_a_public_snapshot_raises_an_alarm(installation: Installation) -> None:
     )
     report = installation.sweep("primary")
     assert report["outcome"] == "PARTIAL"
-    assert ("snapshot open to everybody", snapshot) in {(one["kind"], one["subject"]) for one in report["items"]}
+    assert ("snapshot_public", snapshot) in {(one["kind"], one["subject"]) for one in report["items"]}
 
     def raised() -> bool:
         alarms = cloudwatch.describe_alarms()["MetricAlarms"]
@@ -121,4 +121,4 @@ def test_each_region_has_a_dashboard_whose_widgets_show_metrics_that_exist(insta
 def test_the_dr_region_is_swept_too(installation: Installation) -> None:
     report = installation.sweep("dr")
     assert report["outcome"] == "OK", report["items"]
-    assert report["counts"]["copies managed"] >= 0
+    assert report["counts"]["copies_managed"] >= 0

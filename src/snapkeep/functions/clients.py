@@ -1,4 +1,4 @@
-"""AWS clients for the functions: one session, one client for each service and region, made when first asked for."""
+"""AWS clients for the functions: one session, one client for each service and region, made at its first use."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PATIENT = Config(
 )
 """For sweeps, which ask for hundreds of pages in a row: they slow down as soon as they are throttled (boto3 guide: retries).
 
-No more attempts than others have: each asks a region that is away in vain, and the state machine tries again."""
+No more attempts than others have: an unreachable region answers none of them, and the state machine retries."""
 ONCE = Config(connect_timeout=CONNECT_SECONDS, read_timeout=READ_SECONDS, retries={"mode": "standard", "total_max_attempts": 1})
 """For calls that must not be repeated behind our back: CopySnapshot has no client token; deletions are paced by us."""
 
@@ -40,7 +40,7 @@ class Clients:
         return session
 
     def get(self, service: str, *, region: str = "", once: bool = False) -> Any:
-        """Given a service, return its client for a region (the function's own, if none is named)."""
+        """Return the client of a service for a region; the function's own region if none is named."""
         return self._make(service, region or self.region, once)
 
     def _client(self, service: str, region: str, once: bool) -> Any:
@@ -48,7 +48,7 @@ class Clients:
 
 
 def moment_in(value: Any) -> datetime:
-    """Given a timestamp as AWS answers it, return the moment.
+    """Return the moment of a timestamp as AWS answers it.
 
     EC2's are ISO 8601, which Python reads itself: with dateutil, botocore's way for whatever comes, they take more than half
     of the time that a page of snapshots takes to be read.

@@ -21,7 +21,7 @@ from snapkeep.domain.copies.retries import RetryPolicy
 from snapkeep.domain.policy.model import PolicySet
 from snapkeep.functions.clients import RETRYING, Clients
 from snapkeep.functions.environment import Environment
-from snapkeep.functions.payloads import to_text
+from snapkeep.functions.payload_codec import to_text
 from snapkeep.usecases.copies.settle import Settlement
 from snapkeep.usecases.policies import PoliciesInForce
 

@@ -7,12 +7,13 @@ from typing import Any
 
 from snapkeep.functions.composition import Composition, composition
 from snapkeep.functions.log import audit_copy, started
-from snapkeep.functions.payloads import CopyCall, EnqueueAnswer, from_json, to_object
+from snapkeep.functions.payload_codec import from_json, to_object
+from snapkeep.functions.payloads import CopyCall, EnqueueAnswer
 from snapkeep.usecases.copies.enqueue import EnqueueCopy
 
 
 def build(parts: Composition) -> EnqueueCopy:
-    """Given the parts, return the use case."""
+    """Make the use case of the composition."""
     return EnqueueCopy(queue_of=parts.queue_of, task_tokens=parts.task_tokens, clock=parts.clock)
 
 

@@ -7,13 +7,14 @@ from typing import Any
 
 from snapkeep.functions.composition import Composition, composition
 from snapkeep.functions.log import audit_deletion, started
-from snapkeep.functions.payloads import DeletionCall, from_json, to_object
+from snapkeep.functions.payload_codec import from_json, to_object
+from snapkeep.functions.payloads import DeletionCall
 from snapkeep.functions.state_budget import fit_deletions
 from snapkeep.usecases.retention.delete import DeleteSnapshots
 
 
 def build(parts: Composition, plan_id: str) -> DeleteSnapshots:
-    """Given the parts and the plan's id, return the use case."""
+    """Make the use case of the composition; audit lines carry the plan's id."""
     return DeleteSnapshots(
         deleter=parts.deleter,
         pacer=parts.clock,

@@ -12,7 +12,7 @@ from snapkeep.usecases.notify import Digest
 
 
 def build(parts: Composition) -> Digest:
-    """Given the parts, return the use case."""
+    """Make the use case of the composition."""
     environment = parts.environment
     return Digest(
         system=environment.system,

@@ -12,7 +12,7 @@ from snapkeep.usecases.copies.dispatch import Dispatch
 
 
 def build(parts: Composition) -> Dispatch:
-    """Given the parts, return the use case."""
+    """Make the use case of the composition."""
     environment = parts.environment
     return Dispatch(
         system=environment.system,

@@ -19,7 +19,7 @@ def logger() -> Logger:
 
 
 def started(payload: dict[str, Any], context: Any) -> Logger:
-    """Given what a function was called with, return the logger with the execution and the request on every line."""
+    """Return the logger, with the execution and the request of a call on every line."""
     log = logger()
     log.append_keys(execution=payload.get("execution", ""), request_id=getattr(context, "aws_request_id", ""))
     return log

@@ -49,7 +49,7 @@ All are written at every sweep that looked, and none at one that could not work:
 
 
 def report_lines(report: SweepReport) -> list[str]:
-    """Given a finished report, return its log lines: one for the region, one for each policy."""
+    """Return the log lines of a finished report: one for the region, one for each policy."""
     found: Counter[FindingKind] = Counter()
     for item in report.items:
         found[item.kind] += item.times
@@ -70,7 +70,7 @@ def report_lines(report: SweepReport) -> list[str]:
 
 
 def volume_lines(ages_seconds: Mapping[str, float], system: str, when_ms: int) -> list[str]:
-    """Given RPO ages by volume, return a line for each: only where somebody asked for it, as every volume costs a metric."""
+    """Return a log line for each volume's RPO age. Each is a metric that CloudWatch charges for, so stacks opt in."""
     return [
         _line({"RpoAge": (seconds, "Seconds")}, {SYSTEM: system, "Volume": volume_id}, when_ms)
         for volume_id, seconds in ages_seconds.items()

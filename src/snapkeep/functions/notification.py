@@ -8,12 +8,13 @@ from typing import Any
 from snapkeep.adapters.sqs_notices import SqsNotices
 from snapkeep.functions.composition import Composition, composition
 from snapkeep.functions.log import started
-from snapkeep.functions.payloads import NotificationAnswer, NotificationCall, from_json, run_state, to_object
+from snapkeep.functions.payload_codec import from_json, to_object
+from snapkeep.functions.payloads import NotificationAnswer, NotificationCall, run_state
 from snapkeep.usecases.notify import notices_of_run
 
 
 def build(parts: Composition) -> SqsNotices:
-    """Given the parts, return where notices go."""
+    """Return the queue of notices."""
     return parts.notices
 
 

@@ -32,7 +32,7 @@ _LOOK_FOR_HOLDS = Permission("sees what AMIs and locks hold", ("ec2:DescribeImag
 _READ_POLICY = Permission("reads the policy in force, and the last good one", ("ssm:GetParameter", "ssm:GetParameterHistory"))
 _TELL = Permission("leaves notices for the digest", ("sqs:SendMessage",))
 _DELETE = Permission("deletes managed snapshots, and no others", ("ec2:DeleteSnapshot",))
-_STILL_THERE = Permission("tells a snapshot that is gone from one that it may not delete", ("ec2:DescribeSnapshots",))
+_STILL_THERE = Permission("distinguishes a deleted snapshot from one that the role may not delete", ("ec2:DescribeSnapshots",))
 _OWN_KEY = Permission(
     "reads and writes what the stack's key encrypts", ("kms:Decrypt", "kms:GenerateDataKey"), "SQS, SNS, DynamoDB"
 )
@@ -180,10 +180,10 @@ PERMISSIONS: Mapping[str, Mapping[str, Sequence[Permission]]] = {
 
 
 def actions_of(stack: str, function: str) -> frozenset[str]:
-    """Given a stack and a function, return every action that its role grants."""
+    """Return every action that the role of a stack's function grants."""
     return frozenset(action for one in (*EVERY_FUNCTION, *PERMISSIONS[stack][function]) for action in one.actions)
 
 
 def own_calls_of(stack: str, function: str) -> frozenset[str]:
-    """Given a stack and a function, return the actions that its own code calls (not a service in its name)."""
+    """Return the actions that the code of a stack's function calls itself (no service on its behalf)."""
     return frozenset(action for one in PERMISSIONS[stack][function] if not one.by_service for action in one.actions)

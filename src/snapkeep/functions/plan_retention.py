@@ -7,13 +7,14 @@ from typing import Any
 
 from snapkeep.functions.composition import Composition, composition
 from snapkeep.functions.log import started
-from snapkeep.functions.payloads import PlanCall, from_json, to_object
+from snapkeep.functions.payload_codec import from_json, to_object
+from snapkeep.functions.payloads import PlanCall
 from snapkeep.functions.state_budget import fit_retention
 from snapkeep.usecases.retention.plan_volumes import RetentionPlanner, confirmed_copies
 
 
 def build(parts: Composition) -> RetentionPlanner:
-    """Given the parts, return the use case."""
+    """Make the use case of the composition."""
     return RetentionPlanner(
         system=parts.environment.system,
         reader=parts.reader,

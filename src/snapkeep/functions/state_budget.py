@@ -13,6 +13,7 @@ from snapkeep.domain.errors import PlanRefused
 from snapkeep.domain.model import Plan, Refusal, Snapshot
 from snapkeep.domain.retention.deletion import deletion_orders
 from snapkeep.domain.tag_names import OWN_TAGS
+from snapkeep.functions.payload_codec import to_json
 from snapkeep.functions.payloads import (
     CopyOrder,
     DeletionAnswer,
@@ -21,7 +22,6 @@ from snapkeep.functions.payloads import (
     ReceiveAnswer,
     RetentionAnswer,
     TagAnswer,
-    to_json,
 )
 from snapkeep.usecases.ports import DeletionResult
 from snapkeep.usecases.protect import Problem, seconds_to_wait

@@ -19,16 +19,8 @@ from snapkeep.functions.clients import PATIENT
 from snapkeep.functions.composition import Composition, composition
 from snapkeep.functions.environment import DR, Environment
 from snapkeep.functions.log import started
-from snapkeep.functions.payloads import (
-    CaughtError,
-    PlanAnswer,
-    SweepCall,
-    SweepStep,
-    from_json,
-    step_error,
-    to_object,
-    waiting_call,
-)
+from snapkeep.functions.payload_codec import from_json, to_object
+from snapkeep.functions.payloads import CaughtError, PlanAnswer, SweepCall, SweepStep, step_error, waiting_call
 from snapkeep.functions.state_budget import fit_plan
 from snapkeep.functions.sweep_audit import audit_sweep
 from snapkeep.usecases.copies.enqueue import EnqueueCopy
@@ -129,7 +121,7 @@ def _primary_sweep(parts: Composition, adapters: SweepAdapters) -> PrimarySweep:
 
 
 def build_reports(parts: Composition) -> PublishReport:
-    """Given the parts, return what keeps and publishes reports."""
+    """Make the use case that keeps and publishes reports."""
     from snapkeep.reports.page import render_page  # noqa: PLC0415 - the repairs need no pages
 
     environment = parts.environment

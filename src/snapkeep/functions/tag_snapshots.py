@@ -8,13 +8,14 @@ from typing import Any
 from snapkeep.domain import events
 from snapkeep.functions.composition import Composition, composition
 from snapkeep.functions.log import started
-from snapkeep.functions.payloads import NOT_OURS, EventCall, TagAnswer, from_json, to_object
+from snapkeep.functions.payload_codec import from_json, to_object
+from snapkeep.functions.payloads import NOT_OURS, EventCall, TagAnswer
 from snapkeep.functions.state_budget import tag_answer
 from snapkeep.usecases.protect import TagSnapshots
 
 
 def build(parts: Composition) -> TagSnapshots:
-    """Given the parts, return the use case."""
+    """Make the use case of the composition."""
     return TagSnapshots(
         system=parts.environment.system,
         reader=parts.reader,

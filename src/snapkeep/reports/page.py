@@ -16,7 +16,7 @@ TEMPLATE = Path(__file__).with_name("sweep.html.j2")
 
 
 def render_page(report: SweepReport) -> str:
-    """Given a report, return its page. Everything that comes from tags or from AWS is escaped."""
+    """Return the page of a report. Everything that comes from tags or from AWS is escaped."""
     groups = groups_of(report.items, examples=len(report.items))
     return _template().render(
         report=report,

@@ -1,4 +1,4 @@
-"""Tell somebody: from a failed run's state to notices, and from notices to one message for each cause."""
+"""Notify: make notices of a failed run's state, and one message of all notices with one cause."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class Message:
 
 
 def message_of(notices: Sequence[Notice], system: str) -> Message:
-    """Given all notices of one kind and cause, return the one message about them."""
+    """Return the message about all notices of one kind and cause."""
     first, subjects = notices[0], sorted({notice.subject for notice in notices})
     count = len(subjects)
     times = "" if count == 1 else f" ({count} times)"

@@ -14,7 +14,8 @@ from snapkeep.adapters.stepfunctions_waiting_runs import WaitingExecutions
 from snapkeep.domain.copies.request import CopyRequest
 from snapkeep.domain.errors import InvalidEvent
 from snapkeep.domain.model import Origin
-from snapkeep.functions.payloads import CopyCall, CopyOrder, to_object, waiting_call
+from snapkeep.functions.payload_codec import to_object
+from snapkeep.functions.payloads import CopyCall, CopyOrder, waiting_call
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 MACHINE = "arn:aws:states:us-east-1:123456789012:stateMachine:snapkeep-protect"

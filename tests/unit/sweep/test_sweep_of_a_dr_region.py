@@ -62,7 +62,7 @@ def received(copy_id: str, cause: str = "") -> Receive:
         ([copy()], ""),
         ([copy(state=SnapshotState.ERROR, message="no key")], "failed: no key"),
         ([copy(state=SnapshotState.ERROR)], "failed: no message"),
-        ([copy(2)], "is gone"),
+        ([copy(2)], "was deleted"),
     ],
     ids=["completed", "failed", "failed in silence", "gone"],
 )

@@ -39,7 +39,7 @@ class DrFacts:
 
 
 def decide_dr(facts: DrFacts, policies: PolicySet, now: datetime) -> Decision:
-    """Given what is known of a DR region, return what a sweep finds there, most urgent repair first."""
+    """Return the findings of a DR region, most urgent repair first."""
     decider = _Dr(facts, policies, now)
     findings = [*decider.ends_unseen(), *decider.failed_left(), *decider.tags_lost(), *decider.adoptable(), *decider.plans()]
     foreign = [plan for plan in facts.plan.volumes if plan.lineage.region != facts.plan.region]
@@ -56,7 +56,7 @@ class _Dr:
         return (one for one in self.facts.snapshots if one.managed_by(self.facts.system) and one.is_copy)
 
     def ends_unseen(self) -> Iterator[Finding]:
-        """Entries that run, by the queue, whose copy has ended, or is gone."""
+        """Find entries that run by the queue although their copy ended or was deleted."""
         by_id = {snapshot.id: snapshot for snapshot in self.facts.snapshots}
         for entry in self.facts.queued:
             if entry.state is not EntryState.RUNNING or not entry.copy_id:
@@ -66,13 +66,13 @@ class _Dr:
                 continue
             origin = entry.request.origin
             done = copy is not None and copy.completed
-            how = "completed" if done else f"failed: {copy.state_message or 'no message'}" if copy else "is gone"
+            how = "completed" if done else f"failed: {copy.state_message or 'no message'}" if copy else "was deleted"
             receive = Receive(entry.copy_id, origin.snapshot_id, origin.region, done, "" if done else how)
             text = f"{entry.copy_id} {how}; the queue still has it as running"
             yield Finding(FindingKind.COPY_UNSEEN, origin.snapshot_id, origin.volume_id, text, entry.request.deadline, receive)
 
     def failed_left(self) -> Iterator[Finding]:
-        """Failed copies of ours that nobody removed."""
+        """Find managed failed copies that were not deleted."""
         running = {entry.copy_id for entry in self.facts.queued if entry.state is EntryState.RUNNING}
         for copy in self._ours():
             if copy.state is SnapshotState.ERROR and copy.id not in running:
@@ -81,7 +81,7 @@ class _Dr:
                 yield Finding(FindingKind.FAILED_COPY, copy.id, copy.origin.volume_id, cause, copy.origin.start_time, receive)
 
     def tags_lost(self) -> Iterator[Finding]:
-        """Completed copies that lack own tags which the queue knows they had, or whose origin somebody wrote over."""
+        """Find completed copies that lost tags which the queue knows, or whose origin was overwritten."""
         by_id = {snapshot.id: snapshot for snapshot in self.facts.snapshots}
         for entry in self.facts.done:
             copy = by_id.get(entry.copy_id)

@@ -123,7 +123,7 @@ class FindingKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """A run of Protect that waits for a copy, as its own history tells: for which, since when, with which task token."""
+    """A run of Protect that waits for a copy, as its history shows."""
 
     run: str
     token: str
@@ -203,17 +203,17 @@ class Decision:
 
 
 def ordered(findings: Iterable[Finding]) -> tuple[Finding, ...]:
-    """Given findings, return them most urgent first."""
+    """Return findings most urgent first."""
     return tuple(sorted(findings, key=lambda one: (one.urgency, one.volume_id, one.subject)))
 
 
 def deletions_of(plans: Iterable[VolumePlan]) -> tuple[Verdict, ...]:
-    """Given volumes' plans, return the verdicts that delete, of plans that are not refused."""
+    """Return the verdicts that delete, of the plans that are not refused."""
     return tuple(verdict for plan in plans for verdict in plan.outcome if verdict.action is Action.DELETE)
 
 
 def plan_findings(plan: VolumePlan, system: str) -> Iterator[Finding]:
-    """Given a volume's plan, return what a person should know of it."""
+    """Return the findings about a volume's plan."""
     volume_id = plan.lineage.volume_id
     if plan.refusals:
         yield Finding(FindingKind.PLAN_REFUSED, volume_id, volume_id, "; ".join(plan.refusals))
@@ -222,7 +222,7 @@ def plan_findings(plan: VolumePlan, system: str) -> Iterator[Finding]:
 
 
 def document_findings(policies: PolicySet) -> list[Finding]:
-    """Given the policies that a sweep goes by, return what is wrong with the document that should be in force."""
+    """Return a finding if the policy document cannot be used."""
     return [Finding(FindingKind.DOCUMENT_BROKEN, "policy document", "", policies.problem)] if policies.problem else []
 
 
@@ -231,7 +231,7 @@ LEAST_STARTS = 29
 
 
 def rotating_sample(items: Sequence[Item], most: int, now: datetime) -> list[Item]:
-    """Given more items than one sweep looks at, return those whose turn it is: others each hour, and all of them in the end.
+    """Return up to `most` of the items, others each hour, so that every item is returned in the end.
 
     The places to begin at are a prime number, at most `most` items apart: a schedule of any number of hours comes to each.
     """

@@ -55,7 +55,7 @@ class PrimaryFacts:
 
 
 def decide_primary(facts: PrimaryFacts, policies: PolicySet, now: datetime) -> Decision:
-    """Given what is known of a primary region, return what a sweep finds there, most urgent repair first."""
+    """Return the findings of a primary region, most urgent repair first."""
     newest_copied = copy_facts((), facts.copies_by_region).newest_copied
     decider = _Primary(facts, policies, now, newest_copied, _oldest_copied(newest_copied))
     runs = list(unanswered(facts.waits, facts.queued, facts.reachable, newest_copied, now))
@@ -143,7 +143,7 @@ class _Primary:
                 yield finding
         for entry in self.facts.queued.values():
             if entry.state in NOT_STARTED and self._is_orphan(entry, by_id):
-                text = f"waits for a copy to {entry.request.region}; its snapshot is gone, or is no longer managed"
+                text = f"waits for a copy to {entry.request.region}; its snapshot was deleted, or is no longer managed"
                 yield Finding(
                     FindingKind.ENTRY_ORPHANED, entry.request.origin.snapshot_id, entry.request.origin.volume_id, text, self.now
                 )
@@ -216,14 +216,14 @@ _OURS_ALONE = frozenset({tagnames.POLICY, tagnames.SOURCE_VOLUME})
 
 
 def _own_tags_lost(snapshot: Snapshot, system: str) -> list[str]:
-    """Given a source snapshot that is, or once was, ours, return the own tags that it lacks."""
+    """Return the own tags that a source snapshot lost; none if it was never managed."""
     if not snapshot.managed_by(system) and not snapshot.tags.keys() >= _OURS_ALONE:
         return []
     return [name for name in _OWN if name not in snapshot.tags]
 
 
 def _oldest_copied(newest_copied: Mapping[tuple[Lineage, str], datetime]) -> dict[Lineage, datetime]:
-    """Given the newest copied start of each lineage in each region, return the oldest over regions."""
+    """Return for each lineage the oldest of its regions' newest copied starts."""
     oldest: dict[Lineage, datetime] = {}
     for (lineage, _), start in newest_copied.items():
         oldest[lineage] = min(start, oldest.get(lineage, start))

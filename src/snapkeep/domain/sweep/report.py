@@ -87,11 +87,11 @@ class ReportItem:
     cause: str = ""
     """Why the repair failed."""
     times: int = 1
-    """More than one: the rest of a long row of findings that need nobody, without their subjects."""
+    """More than one for the rest of many like findings that need no attention, without their subjects."""
 
     @property
     def failure(self) -> bool:
-        """Whether somebody has to act, or a repair failed."""
+        """Whether it needs attention, or its repair failed."""
         return self.handling in FAILURES
 
 
@@ -112,7 +112,7 @@ class Group:
 
     @property
     def failure(self) -> bool:
-        """Whether somebody has to act, or a repair failed."""
+        """Whether it needs attention, or its repair failed."""
         return self.handling in FAILURES
 
 
@@ -145,21 +145,21 @@ class SweepReport:
 
     @property
     def failures(self) -> tuple[ReportItem, ...]:
-        """What somebody should see first."""
+        """The findings that need attention, or whose repair failed."""
         return tuple(item for item in self.items if item.failure)
 
     def count(self, handling: Handling) -> int:
-        """Given a handling, return how many findings it became of."""
+        """Return the number of findings with a handling."""
         return sum(item.times for item in self.items if item.handling is handling)
 
 
 def item_of(finding: Finding, handling: Handling, cause: str = "") -> ReportItem:
-    """Given a finding and what became of it, return it as the report holds it."""
+    """Return a finding with its handling, as the report holds it."""
     return ReportItem(finding.kind, finding.subject, finding.volume_id, finding.text, handling, cause)
 
 
 def cut(report: SweepReport, others: int = OTHERS_KEPT) -> SweepReport:
-    """Given a report, return it with all failures, and so many findings of each other group; the rest of it as one number."""
+    """Return a report with all failures, up to `others` findings of each other group, and the number of the rest."""
     kept: list[ReportItem] = []
     seen: dict[Likeness, int] = {}
     rest: dict[Likeness, ReportItem] = {}
@@ -176,7 +176,7 @@ def cut(report: SweepReport, others: int = OTHERS_KEPT) -> SweepReport:
 
 
 def groups_of(items: Iterable[ReportItem], examples: int = EXAMPLES) -> list[Group]:
-    """Given findings, return them grouped by kind and cause, failures first, the largest groups first, with some examples."""
+    """Return findings grouped by kind and cause with some examples, failures first, then the largest groups."""
     found: dict[Likeness, list[ReportItem]] = {}
     for item in items:
         found.setdefault(_likeness(item), []).append(item)
@@ -196,7 +196,7 @@ def _likeness(item: ReportItem) -> Likeness:
 
 
 def subject_of(report: SweepReport) -> str:
-    """Given a report, return its subject: what happened and where, in less than 100 characters."""
+    """Return the subject of a report's message, in less than 100 characters."""
     failures = len(report.failures)
     parts = [f"{failures} need{'s' if failures == 1 else ''} attention"] if failures else []
     for handling, word in ((Handling.REPAIRED, "repaired"), (Handling.LEFT, "left for next time")):
@@ -207,7 +207,7 @@ def subject_of(report: SweepReport) -> str:
 
 
 def text_of(report: SweepReport, page: str = "") -> str:
-    """Given a report, and where its page is, return it in words. What must be cut is cut from the end: failures come first."""
+    """Return a report as text, with the place of its page. Failures come first, so that a cut at the end loses none."""
     seconds = round((report.ended_at - report.started_at).total_seconds())
     lines = [
         f"{report.outcome}: sweep of {report.region} ({report.stack}) at {report.started_at:%Y-%m-%d %H:%M} UTC, {seconds} s.",
@@ -266,7 +266,7 @@ def age_known(ages: PolicyAges) -> bool:
 
 
 def _fitting(lines: Sequence[str], last: Sequence[str]) -> str:
-    """Given lines, and the last ones, which always stay, return the message."""
+    """Return the lines as a message, cut to its limit; the last lines always stay."""
     size, kept = 0, []
     for number, whole in enumerate(lines):
         line = whole if len(whole) <= LINE_LIMIT else whole[: LINE_LIMIT - 1] + "…"

@@ -13,7 +13,7 @@ from snapkeep.domain.tags import format_time, parse_time
 
 
 def report_to_json(report: SweepReport) -> dict[str, Any]:
-    """Given a report, return it as JSON values, its outcome and its failures among them."""
+    """Return a report as JSON values, failures first."""
     return {
         "id": report.id,
         "outcome": str(report.outcome),
@@ -30,7 +30,7 @@ def report_to_json(report: SweepReport) -> dict[str, Any]:
 
 
 def report_from_json(data: Mapping[str, Any]) -> SweepReport:
-    """Given what `report_to_json` made, return the report. Raise KeyError or ValueError if it is something else."""
+    """Return the report that `report_to_json` wrote. Raise KeyError or ValueError on anything else."""
     return SweepReport(
         id=data["id"],
         system=data["system"],

@@ -1,7 +1,7 @@
-"""Runs of Protect that wait for a copy although nobody would answer them. Pure; see `snapkeep.domain.sweep.findings`.
+"""Runs of Protect that wait for a copy and would get no answer. Pure; see `snapkeep.domain.sweep.findings`.
 
-A run waits with a task token. The entry of its copy carries the token and the run's name, and whoever settles the entry answers.
-Where the entry, or the answer, was lost, the run waits on until its time-out, and would then tell what is not true.
+A run waits with a task token. The entry of its copy carries the token and the run's name; settling the entry answers the run.
+Where the entry or the answer was lost, the run waits until its time-out and then fails although its copy may have completed.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from snapkeep.domain.retention.holds import SnapshotInRegion
 from snapkeep.domain.sweep.findings import Finding, FindingKind, Rejoin, Wait, rotating_sample
 
 VISIBLE_AFTER = timedelta(minutes=5)
-"""Who began, or began to wait, less long ago is let alone: listings of executions and of the queue may not show it yet."""
+"""The age from which runs and their waits are looked at: listings of executions and of the queue lag behind."""
 ONE_SET = timedelta(minutes=1)
 """The snapshots of a multi-volume set begin together; one run waits for all of their copies."""
 
@@ -32,7 +32,7 @@ class RunUnderWay:
 
 @dataclass(frozen=True, slots=True)
 class RunsToRead:
-    """Whose history a sweep reads, and how many more there are whose turn comes later."""
+    """The runs whose history a sweep reads, and the number of those left to later sweeps."""
 
     ids: tuple[str, ...]
     left: int
@@ -41,7 +41,7 @@ class RunsToRead:
 def runs_to_read(
     under_way: Iterable[RunUnderWay], queued: Collection[QueueEntry], missing: Iterable[datetime], now: datetime, most: int
 ) -> RunsToRead:
-    """Given what runs, all entries, and when the snapshots began whose copy is neither there nor queued, return whom to read.
+    """Return the runs whose history a sweep reads. `missing` are the starts of snapshots whose copy is neither there nor queued.
 
     A run that an entry names will be answered, and is not read: so in ordinary times none is. Of a run that waits for several
     copies one entry may be lost and another not: where somebody's is, the runs that began with it are read too, after the others.
@@ -85,5 +85,5 @@ def _why(entry: QueueEntry | None) -> str:
     if entry is None:
         return "no entry of the queue would answer it"
     if entry.state is EntryState.FAILED:
-        return "the copy failed for good, and it was not told"
+        return "the copy failed for good, and the run got no answer"
     return "the copy's entry does not know of it"

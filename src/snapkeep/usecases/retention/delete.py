@@ -36,14 +36,14 @@ class DeleteSnapshots:
     clock: Clock
     audit: Callable[[DeletionOrder, DeletionResult], None]
     still_there: Callable[[str], bool] = lambda _: True
-    """Asked when a deletion was not allowed: a snapshot that is gone carries no tag that the role's condition could meet."""
+    """Called when a deletion was not allowed: a deleted snapshot carries no tag that meets the role's condition."""
     burst: int = 50
     seconds_between: float = 0.25
     seconds_after_throttling: float = 2.0
     throttled_at_most: int = 20
 
     def run(self, made_at: datetime, orders: Sequence[DeletionOrder]) -> list[DeletionResult]:
-        """Given when the plan was made and its deletions, return how each ended. Raise PlanStale, or AwsThrottled for good."""
+        """Carry out a plan's deletions; return the result of each. Raise PlanStale, or AwsThrottled after the last retry."""
         age = self.clock.now() - made_at
         if age > PLAN_GOOD_FOR:
             raise PlanStale(f"the plan was made {age} ago and is good for {PLAN_GOOD_FOR}; start a new run, or a sweep")

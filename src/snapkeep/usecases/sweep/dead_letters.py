@@ -22,7 +22,7 @@ SCHEDULED = "Scheduled Event"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplayDeadLetters:
-    """Drains the rules' dead-letter queue. What cannot be read stays there, and is told."""
+    """Drains the rules' dead-letter queue. An unreadable message stays there, and is a finding."""
 
     letters: DeadLetters
     runs: ProtectRuns

@@ -48,7 +48,7 @@ class DrSweep:
     limits: SweepLimits = field(default_factory=SweepLimits)
 
     def run(self, sweep_id: str, options: SweepOptions) -> SweepResult:
-        """Given the sweep's id and what was asked of it, find and repair; return what came of it.
+        """Find and repair within the options; return the report so far and the deletions to carry out.
 
         Raise AwsThrottled or AwsUnavailable when the region cannot be read: then nothing was done.
         """
@@ -98,7 +98,7 @@ class _Actor:
     problems: list[ReportItem] = field(default_factory=list)
 
     def repair(self, repair: Repair) -> Handling:
-        """Given a repair, carry it out."""
+        """Carry out a repair."""
         match repair:
             case Receive():
                 return self._receive(repair)

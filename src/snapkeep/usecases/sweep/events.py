@@ -16,7 +16,7 @@ NAME_LIMIT = 80
 
 
 def snapshot_event(snapshot: Snapshot, now: datetime) -> dict[str, Any]:
-    """Given a completed snapshot, return the createSnapshot event that its completion was."""
+    """Return the createSnapshot event of a completed snapshot."""
     region, origin = snapshot.region, snapshot.origin
     return {
         "version": "0",
@@ -39,5 +39,5 @@ def snapshot_event(snapshot: Snapshot, now: datetime) -> dict[str, Any]:
 
 
 def run_name(snapshot_id: str, now: datetime) -> str:
-    """Given a snapshot and the time, return the name of the run for it: one an hour, however often a sweep looks."""
+    """Return the name of a snapshot's run: the same for an hour, so that sweeps within it start one run."""
     return f"sweep-{snapshot_id}-{now:%Y%m%dT%H}"[:NAME_LIMIT]

@@ -31,7 +31,7 @@ class WaitingRuns(Protocol):
         ...
 
     def waits(self, run: str) -> list[Wait]:
-        """Given a run, return the copies that it waits for now. One call for each run, and more only for a long history."""
+        """Return the copies that a run waits for now. One call, and more only for a long history."""
         ...
 
 
@@ -69,7 +69,7 @@ class Exposure(Protocol):
         ...
 
     def shared_with(self, snapshot_ids: Collection[str]) -> dict[str, tuple[str, ...]]:
-        """Given snapshot ids, return for each that is shared the accounts that can read it. One call for each."""
+        """Return for each shared snapshot the accounts that can read it. One call for each snapshot."""
         ...
 
 

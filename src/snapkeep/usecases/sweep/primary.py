@@ -67,7 +67,7 @@ class PrimarySweep:
     limits: SweepLimits = field(default_factory=SweepLimits)
 
     def run(self, sweep_id: str, options: SweepOptions) -> SweepResult:
-        """Given the sweep's id and what was asked of it, find and repair; return what came of it.
+        """Find and repair within the options; return the report so far and the deletions to carry out.
 
         Raise AwsThrottled or AwsUnavailable when this region itself cannot be read: then nothing was done.
         """

@@ -41,7 +41,7 @@ class PublishReport:
         return report_from_json(json.loads(self.store.get(f"interim/{sweep_id}.json")))
 
     def run(self, whole: SweepReport) -> Published:
-        """Given a finished report, cut, keep and publish it; return where it is. The message comes last: it names the page."""
+        """Cut, keep and publish a finished report; return where it is. The message comes last, since it names the page."""
         report = cut(whole)
         name = f"reports/{report.started_at:%Y/%m/%d}/{report.id}"
         page = self.store.put(f"{name}.html", self.render(report), PAGE)

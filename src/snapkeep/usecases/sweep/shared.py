@@ -29,7 +29,7 @@ FINDING_OF_DELETION = {
     DeletionKind.SECOND_COPY: FindingKind.COPY_TWICE,
 }
 SHARING_LOOKS = 50
-"""So many snapshots are asked for their permissions in each sweep, others each time: DescribeSnapshotAttribute takes one."""
+"""The snapshots whose permissions one sweep reads, others each time: DescribeSnapshotAttribute takes one snapshot."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ class Repairs:
     made: int = 0
 
     def carry_out(self, findings: Iterable[Finding], act: Callable[[Repair], Handling]) -> None:
-        """Given findings, repair those that can be; one that fails does not stop the others."""
+        """Carry out the repairs of findings; one that fails does not stop the others."""
         for finding in findings:
             if finding.repair is None:
                 self.items.append(item_of(finding, Handling.NEEDS_ATTENTION if finding.kind.needs_attention else Handling.NOTED))
@@ -104,7 +104,7 @@ def queue_counts(entries: Sequence[QueueEntry]) -> dict[Figure, int]:
 
 
 def undelivered(letters: ReplayDeadLetters) -> list[ReportItem]:
-    """Given what replays undelivered events, return what came of them. A queue that cannot be read stops no sweep."""
+    """Replay undelivered events; return the findings. An unreadable queue is a finding and stops no sweep."""
     try:
         return letters.run()
     except SnapkeepError as error:
@@ -114,14 +114,14 @@ def undelivered(letters: ReplayDeadLetters) -> list[ReportItem]:
 
 
 def guarded_plan(guards: DeletionGuards, facts: RegionFacts, policies: PolicySet, now: datetime, *, system: str) -> RegionPlan:
-    """Given a region's facts, return its plan, with what AMIs, locks and AWS Backup hold."""
+    """Return a region's plan, with the snapshots that AMIs, locks and AWS Backup hold."""
     plan = plan_region(facts, policies, now, system=system)
     held = protected_ids(guards, to_delete(plan.verdicts))
     return plan_region(facts, policies, now, system=system, protected_ids=held) if held else plan
 
 
 def deletion_plan(decision: Decision, region: str, now: datetime, limit: int) -> tuple[Plan, list[ReportItem]]:
-    """Given a decision, return the plan of the deletions that fit into this sweep, the oldest first, and what is left."""
+    """Return the plan of the oldest deletions, up to the limit, and the others as findings that are left."""
     ordered = sorted(decision.deletions, key=lambda verdict: verdict.snapshot.origin.start_time)
     now_, later = ordered[:limit], ordered[limit:]
     plan = Plan(plan_id(region, now, now_), region, now, tuple(now_))
@@ -158,7 +158,7 @@ class ExposureCheck:
     looks: int = SHARING_LOOKS
 
     def run(self, snapshots: Sequence[Snapshot], system: str, now: datetime) -> list[Finding]:
-        """Given the region's listing, return what is open to others. Where that cannot be asked, that is the finding."""
+        """Return the snapshots that others can read. If AWS refuses to say, that is the finding."""
         try:
             return self._open_to_others(snapshots, system, now)
         except SnapkeepError as error:

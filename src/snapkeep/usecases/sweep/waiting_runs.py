@@ -1,4 +1,4 @@
-"""Runs of Protect that nobody would answer: find them, and put them back where they would have been answered."""
+"""Find the runs of Protect that would get no answer, and give their tokens back to the entries of their copies."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ class RunsSeen:
     findings: list[Finding] = field(default_factory=list)
     under_way: int = 0
     left: int = 0
-    """So many more might wait for nothing; their turn comes in a later sweep."""
+    """The number of runs that may wait in vain and are read in a later sweep."""
 
 
 def look_at_runs(
     runs: WaitingRuns, queued: Collection[QueueEntry], missing: Iterable[datetime], now: datetime, most: int
 ) -> RunsSeen:
-    """Given the runs and all entries (see `runs_to_read`), return who waits. What cannot be read is a finding."""
+    """Return the waits of the runs to read (see `runs_to_read`). If they cannot be read, that is a finding."""
     seen = RunsSeen()
     try:
         under_way = runs.under_way()
@@ -56,7 +56,7 @@ class RejoinRun:
     enqueue: EnqueueCopy
 
     def run(self, wait: Wait) -> Handling:
-        """Given who waits, bring it to the entry of its copy, or answer it. Noted: somebody else did so meanwhile."""
+        """Give a wait's token back to the entry of its copy, or answer it. Return NOTED if that was done meanwhile."""
         request, queue = wait.request, self.queue_of(wait.request.region)
         try:
             entry = queue.get(entry_key(request.origin.region, request.origin.snapshot_id, request.region))
@@ -66,20 +66,20 @@ class RejoinRun:
         if wait.token in entry.tokens:
             return Handling.NOTED
         if entry.state is EntryState.FAILED:
-            return self._answered(self._tell_that_it_failed(wait, entry))
+            return self._answered(self._answer_failed(wait, entry))
         if entry.state is not EntryState.DONE:
             self.enqueue.run(request, wait.token, wait.run)
             return Handling.REPAIRED
         if copy_is_there(self.reader_of(request.region), entry):
-            return self._answered(self._tell_that_it_is_there(wait, entry))
+            return self._answered(self._answer_copied(wait, entry))
         queue.write(entry.restarted(request, self.enqueue.clock.now()).joined(wait.token, wait.run))
         return Handling.REPAIRED
 
-    def _tell_that_it_is_there(self, wait: Wait, entry: QueueEntry) -> bool:
+    def _answer_copied(self, wait: Wait, entry: QueueEntry) -> bool:
         output = success_output(entry.request, entry.copy_id, self.enqueue.clock.now())
         return self.enqueue.task_tokens.send_success(wait.request.origin.region, wait.token, output)
 
-    def _tell_that_it_failed(self, wait: Wait, entry: QueueEntry) -> bool:
+    def _answer_failed(self, wait: Wait, entry: QueueEntry) -> bool:
         cause = f"{describe(entry.request)}: {entry.cause}"
         return self.enqueue.task_tokens.send_failure(wait.request.origin.region, wait.token, CopyFailed.__name__, cause)
 
@@ -89,7 +89,7 @@ class RejoinRun:
 
 
 def copy_is_there(reader: SnapshotReader, entry: QueueEntry) -> bool:
-    """Given an entry that is done, return whether its copy is there still, and no other system's by now."""
+    """Whether the copy of a done entry still exists and is not another system's."""
     copy = reader.snapshots([entry.copy_id]).get(entry.copy_id)
     if copy is None or not copy.completed:
         return False
