@@ -1,4 +1,4 @@
-"""YAML (and so JSON) into data, strictly: a key that stands twice is an error, not the last one's, and 012 is not ten."""
+"""Read YAML, and so JSON, strictly: a duplicate key is an error, and so is a value with two readings, such as 012."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from snapkeep.domain.policy.model import PolicySet
 from snapkeep.domain.policy.problem import PolicyProblem
 
 LARGEST_FILE_BYTES = 1_000_000
-"""Far beyond what can be pushed; a file of this size is not a policy document."""
+"""Far more than can be pushed: a larger file is no policy document."""
 DEEPEST = 50
-"""A policy document has seven levels. The YAML library reads thousands of them in quadratic time, until Python's stack ends."""
+"""A policy document has seven levels. PyYAML reads thousands of levels in quadratic time, until Python's stack overflows."""
 
 _PLAIN = {
     "tag:yaml.org,2002:int": (re.compile(r"[-+]?(0|[1-9][0-9]{0,17})"), "a plain whole number"),
     "tag:yaml.org,2002:bool": (re.compile("true|false", re.IGNORECASE), "true or false"),
 }
-"""What every reader reads alike; YAML 1.1 and 1.2, which editors take, differ about `012`, `yes` and `off`."""
+"""The forms that YAML 1.1 and 1.2 read alike: they differ about `012`, `yes` and `off`."""
 _MERGE = "tag:yaml.org,2002:merge"
 
 
 class _StrictLoader(yaml.SafeLoader):
-    """SafeLoader that refuses keys that stand twice, aliases (which could grow without bound), and what has two readings."""
+    """A SafeLoader that refuses duplicate keys, aliases (which could expand without bound), and values with two readings."""
 
     depth = 0
 
@@ -35,7 +35,7 @@ class _StrictLoader(yaml.SafeLoader):
         """Compose as SafeLoader does, without aliases."""
         if self.check_event(yaml.AliasEvent):
             event = self.peek_event()  # type: ignore[no-untyped-call]
-            raise yaml.MarkedYAMLError(problem="aliases (*name) are not taken: write it out", problem_mark=event.start_mark)
+            raise yaml.MarkedYAMLError(problem="aliases (*name) are not allowed: write it out", problem_mark=event.start_mark)
         if self.depth >= DEEPEST:
             mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
             raise yaml.MarkedYAMLError(problem="it is nested deeper than any policy document", problem_mark=mark)
@@ -46,7 +46,7 @@ class _StrictLoader(yaml.SafeLoader):
             self.depth -= 1
 
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
-        """Construct as SafeLoader does; what is not what it looks like (the 45th of a month) is an error with its place."""
+        """Construct as SafeLoader does; an impossible value (the 45th of a month) is an error with its line."""
         plain, right = _PLAIN.get(node.tag, (None, ""))
         if plain and not plain.fullmatch(str(node.value)):
             problem = f"{str(node.value)[:20]} can be read in two ways or in none: write {right}, or text in quotes"
@@ -63,23 +63,23 @@ class _StrictLoader(yaml.SafeLoader):
         for key_node, _ in node.value:
             key = str(key_node.value)
             if key_node.tag == _MERGE:
-                raise yaml.MarkedYAMLError(problem="merging (<<) is not taken: write it out", problem_mark=key_node.start_mark)
+                raise yaml.MarkedYAMLError(problem="merging (<<) is not allowed: write it out", problem_mark=key_node.start_mark)
             if key in seen:
-                raise yaml.MarkedYAMLError(problem=f"the key '{key}' stands here twice", problem_mark=key_node.start_mark)
+                raise yaml.MarkedYAMLError(problem=f"the key '{key}' is here twice", problem_mark=key_node.start_mark)
             seen.add(key)
         return super().construct_mapping(node, deep)
 
 
 def load_text(text: str, *, name: str = "document", region: str = "") -> PolicySet:
-    """Given YAML or JSON, return its policies. Raise InvalidPolicy with every error; `name` is what messages call it.
+    """Return the policies of YAML or JSON. Raise InvalidPolicy with every error; messages use `name` for the document.
 
-    `region` is the primary's own, which no copy may go to.
+    `region` is the primary region, which no copy may go to.
     """
     return parse_document(load_data(text, name), region=region, source=name)
 
 
 def load_data(text: str, name: str = "document") -> Any:
-    """Given YAML or JSON, return it as data. Raise InvalidPolicy, saying in which line, if it is neither."""
+    """Return YAML or JSON as data. Raise InvalidPolicy, with the line, if it is neither."""
     try:
         return yaml.load(text, Loader=_StrictLoader)  # noqa: S506 - a SafeLoader
     except yaml.YAMLError as error:
@@ -87,7 +87,7 @@ def load_data(text: str, name: str = "document") -> Any:
 
 
 def why_not_readable(error: yaml.YAMLError) -> tuple[str, str]:
-    """Given an error of the YAML library, return where the text cannot be read, and why."""
+    """Return where the text cannot be read, and why, from PyYAML's error."""
     if not isinstance(error, yaml.MarkedYAMLError):
         return "not readable", str(error).splitlines()[0]
     mark = error.problem_mark or error.context_mark
@@ -96,7 +96,7 @@ def why_not_readable(error: yaml.YAMLError) -> tuple[str, str]:
 
 
 def read_file(path: Path) -> Any:
-    """Given a file of YAML or JSON, return it as data. Raise InvalidPolicy or InvalidConfiguration if it cannot be read."""
+    """Return a file of YAML or JSON as data. Raise InvalidPolicy or InvalidConfiguration if it cannot be read."""
     try:
         if path.stat().st_size > LARGEST_FILE_BYTES:
             raise InvalidConfiguration(f"{path} is larger than {LARGEST_FILE_BYTES} bytes: that is no policy document")
@@ -109,5 +109,5 @@ def read_file(path: Path) -> Any:
 
 
 def readable_yaml(policies: PolicySet) -> str:
-    """Given policies, return the document as YAML for people, that loads to the same policies."""
+    """Return the document of policies as YAML for people, which loads to the same policies."""
     return yaml.safe_dump(to_document(policies), sort_keys=False, allow_unicode=True, width=100)

@@ -1,8 +1,8 @@
 """The JSON Schema of a policy document, generated from the one definition, for completion and checking in editors.
 
-It takes all that the parser takes, and refuses what one value shows to be wrong, but for three things that only
-`snapkeep policy check` finds: how long a duration may be, which its description says; names of time zones, which are the
-machine's; and values that contradict each other.
+It accepts every document that the parser accepts, and refuses each wrong value, with three exceptions that only
+`snapkeep policy check` finds: a duration that is too short or too long, an unknown time zone, and values that contradict each
+other.
 `python -m snapkeep.policyfile.schema` prints it; the published file is `docs/policy.schema.json`.
 """
 
@@ -52,7 +52,7 @@ def _property(shape: Shape, field: Field) -> dict[str, Any]:
 
 
 def _description(field: Field) -> str:
-    """Return what an editor shows beside a key: what it is about, and what its values are that no pattern says."""
+    """Return the text that an editor shows beside a key, with the limits of a value that no pattern expresses."""
     parts = [field.about]
     if field.kind is Kind.OBJECT and field.shape:
         parts.append(field.shape.about)
@@ -107,7 +107,7 @@ _SIMPLE: Mapping[Kind, Callable[[Field], dict[str, Any]]] = {
 
 
 def _default(shape: Shape, field: Field) -> Any:
-    """Return a default that is worth showing: the others mean "left out"."""
+    """Return the default to show; None where it only means that the key is left out."""
     value = shape.default(field)
     if field.required or value is MISSING or field.inherited:
         return None

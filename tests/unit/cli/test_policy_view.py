@@ -7,7 +7,7 @@ import pytest
 from snapkeep.cli.views.policy import comparison_lines, retention_text, selector_text
 from snapkeep.domain.model import Lineage
 from snapkeep.domain.policy.model import Retention, Selector
-from snapkeep.domain.retention.region_plan import Comparison
+from snapkeep.domain.retention.comparison import Comparison
 
 
 @pytest.mark.parametrize(

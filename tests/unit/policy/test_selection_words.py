@@ -36,8 +36,8 @@ def policies(*named: tuple[str, Selector]) -> PolicySet:
         (Selector(instance_ids=("i-02", "i-03")), False, "not attached to i-02 or i-03"),
         (Selector(volume_types=("gp3",), roles=("root",)), True, "type is gp3, volume is root"),
         (Selector(roles=("data",)), False, "volume is root"),
-        (Selector(min_size_gib=100, max_size_gib=100), True, "100 GiB (at least 100 asked), 100 GiB (at most 100 asked)"),
-        (Selector(min_size_gib=101), False, "100 GiB (at least 101 asked)"),
+        (Selector(min_size_gib=100, max_size_gib=100), True, "100 GiB (at least 100 required), 100 GiB (at most 100 allowed)"),
+        (Selector(min_size_gib=101), False, "100 GiB (at least 101 required)"),
     ],
 )
 def test_each_part_of_a_selector_says_why_it_takes_a_volume_or_not(selector: Selector, matched: bool, why: str) -> None:

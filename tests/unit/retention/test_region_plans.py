@@ -9,7 +9,8 @@ from snapkeep.domain import tag_names as tagnames
 from snapkeep.domain.model import Action, Reason, Snapshot, SnapshotState, Verdict, Volume
 from snapkeep.domain.policy.model import CopyRule, Limits, Policy, PolicySet, Retention, Selector
 from snapkeep.domain.retention import plan as lineage_plan
-from snapkeep.domain.retention.region_plan import CopyStatus, RegionFacts, changes, compare, plan_region
+from snapkeep.domain.retention.comparison import changes, compare
+from snapkeep.domain.retention.region_plan import CopyStatus, RegionFacts, plan_region
 from snapkeep.domain.retention.verdicts import NO_HOLDS, decide
 from support.lineages import REGION, SYSTEM, copy_of, snapshot
 
@@ -162,7 +163,9 @@ def test_a_comparison_counts_volumes_that_move_and_copies_that_are_asked_for_bes
     farther = replace(GOLD, copies=(*GOLD.copies, CopyRule("eu-west-1")))
     other = PolicySet((replace(PLAIN, name="all", selector=Selector(tags={"Backup": ("plain",)})), farther))
     comparison = compare(plan_region(given, POLICIES, NOW, system=SYSTEM), plan_region(given, other, NOW, system=SYSTEM))
-    assert [(lineage.volume_id, before, after) for lineage, before, after in comparison.moved] == [("vol-0b", "plain", "all")]
+    assert [(lineage.volume_id, before, after) for lineage, before, after in comparison.reassigned] == [
+        ("vol-0b", "plain", "all")
+    ]
     assert [change.after.snapshot for change in comparison.kept] == SOURCES[:2]
     assert comparison.deleted == ()
     assert {copy.region for copy in comparison.copies} == {"eu-west-1"}
@@ -181,7 +184,7 @@ def test_deletions_that_were_refused_and_are_no_more_are_a_change_and_newly_refu
     assert narrower.deleted == ()
     assert [change.after.snapshot for change in narrower.kept] == SOURCES[:2]
     assert [plan.lineage.volume_id for plan in narrower.refused] == ["vol-0a"]
-    assert compare(refused, refused).nothing
+    assert compare(refused, refused).empty
 
 
 def test_a_comparison_tells_of_copies_that_nothing_asks_for_any_more_and_of_what_would_be_adopted() -> None:
@@ -193,7 +196,7 @@ def test_a_comparison_tells_of_copies_that_nothing_asks_for_any_more_and_of_what
     assert [copy.snapshot_id for copy in dropped.copies_dropped] == [SOURCES[-1].id]
     adopting = compare(now, plan_region(given, POLICIES, NOW, system=SYSTEM, adopt=True))
     assert [plan.adopted for plan in adopting.adopted] == [(strange.id,)]
-    assert not adopting.nothing
+    assert not adopting.empty
 
 
 def test_a_plan_for_the_same_facts_is_the_same_plan() -> None:

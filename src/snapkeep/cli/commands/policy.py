@@ -19,7 +19,7 @@ from snapkeep.cli.policy_files import parse_file, print_problems, read_policies
 if TYPE_CHECKING:
     from snapkeep.cli.installed import Installed
     from snapkeep.domain.policy.model import PolicySet
-    from snapkeep.domain.retention.region_plan import Comparison
+    from snapkeep.domain.retention.comparison import Comparison
     from snapkeep.usecases.policies import PolicyStore
 
 app = typer.Typer(help="Check, push and show the policy document.", no_args_is_help=True)
@@ -268,7 +268,7 @@ def _compare(
     installed: Installed, before: Mapping[str, PolicySet], policies: Mapping[str, PolicySet]
 ) -> list[tuple[str, Comparison]]:
     """Return for each region what other policies would change, from one listing of each region."""
-    from snapkeep.domain.retention.region_plan import compare  # noqa: PLC0415
+    from snapkeep.domain.retention.comparison import compare  # noqa: PLC0415
     from snapkeep.usecases.retention.plan_regions import gather_all_facts, make_plans  # noqa: PLC0415
 
     settings, now, regions = installed.settings, datetime.now(UTC), list(before)

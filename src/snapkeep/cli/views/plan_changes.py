@@ -10,7 +10,8 @@ from snapkeep.cli.views.plan import BOLD, DIM, REASONS_AT, YELLOW, LineLayout, m
 from snapkeep.cli.views.policy import comparison_as_data
 from snapkeep.domain.model import Lineage
 from snapkeep.domain.plural import counted
-from snapkeep.domain.retention.region_plan import Change, Comparison, RegionPlan, compare
+from snapkeep.domain.retention.comparison import Change, Comparison, compare
+from snapkeep.domain.retention.region_plan import RegionPlan
 
 
 def write_changes(out: TextIO, before: RegionPlan, after: RegionPlan, layout: LineLayout, *, moment: str = "") -> None:
@@ -19,7 +20,7 @@ def write_changes(out: TextIO, before: RegionPlan, after: RegionPlan, layout: Li
     about = f"{after.region}  by {after.policies.source}{moment}, against {before.policies.source} now"
     first, *others = layout.wrapped(about, 0, 4)
     out.writelines(line + "\n" for line in (layout.paint(BOLD, after.region) + first.removeprefix(after.region), *others))
-    if comparison.nothing:
+    if comparison.empty:
         out.write("  nothing would change\n")
         return
     for heading, lines in _sections(comparison, after, layout):
@@ -58,7 +59,7 @@ def _sections(comparison: Comparison, after: RegionPlan, layout: LineLayout) -> 
 
 def _moved_lines(comparison: Comparison, after: RegionPlan, layout: LineLayout) -> Iterator[str]:
     why = {plan.lineage: plan.selection.why for plan in after.volumes}
-    for lineage, before, now in comparison.moved:
+    for lineage, before, now in comparison.reassigned:
         text = f"{lineage.volume_id}  from {before or 'no policy'} to {now or 'no policy'}: {why[lineage]}"
         yield from layout.wrapped(text, 2, 4, "" if now else YELLOW)
 
@@ -91,7 +92,7 @@ def _adopted_lines(comparison: Comparison) -> Iterator[str]:
 def _totals_line(region: str, comparison: Comparison) -> str:
     adopted = sum(len(plan.adopted) for plan in comparison.adopted)
     parts = [
-        f"{counted(len(comparison.moved), 'volume')} under another policy",
+        f"{counted(len(comparison.reassigned), 'volume')} under another policy",
         f"{len(comparison.deleted):,} more would be deleted",
         f"{len(comparison.kept):,} more would be kept",
         f"{counted(len(comparison.copies), 'more copy', 'more copies')}",

@@ -10,7 +10,7 @@ from snapkeep.domain.plural import counted, noun_for
 from snapkeep.domain.policy.model import CopyRule, PolicySet, Retention, Selector
 from snapkeep.domain.policy.periods import PERIODS
 from snapkeep.domain.prices import completion_price_usd_per_gib
-from snapkeep.domain.retention.region_plan import Comparison
+from snapkeep.domain.retention.comparison import Comparison
 from snapkeep.domain.tags import format_time
 
 if TYPE_CHECKING:
@@ -91,8 +91,10 @@ def _completion_text(rule: CopyRule) -> str:
 
 def comparison_lines(region: str, comparison: Comparison) -> Iterator[str]:
     """Yield the changes in a region in lines: counts, and the first few by name."""
-    moved = [f"{lineage.volume_id} from {before or 'none'} to {after}" for lineage, before, after in comparison.moved if after]
-    freed = [f"{lineage.volume_id} from {before}" for lineage, before, after in comparison.moved if not after]
+    moved = [
+        f"{lineage.volume_id} from {before or 'none'} to {after}" for lineage, before, after in comparison.reassigned if after
+    ]
+    freed = [f"{lineage.volume_id} from {before}" for lineage, before, after in comparison.reassigned if not after]
     deleted = [
         f"{change.after.snapshot.id} of {change.after.snapshot.origin.start_time:%Y-%m-%d %H:%M}" for change in comparison.deleted
     ]
@@ -121,7 +123,7 @@ def comparison_as_data(comparison: Comparison) -> dict[str, Any]:
     return {
         "volumes_moved": [
             {"source_region": lineage.region, "volume_id": lineage.volume_id, "before": before or None, "after": after or None}
-            for lineage, before, after in comparison.moved
+            for lineage, before, after in comparison.reassigned
         ],
         "deleted_more": [change.after.snapshot.id for change in comparison.deleted],
         "kept_more": [change.after.snapshot.id for change in comparison.kept],

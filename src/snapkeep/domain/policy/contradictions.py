@@ -1,4 +1,4 @@
-"""What no single value of a policy document shows: parts that contradict each other."""
+"""Contradictions between values of a policy document that are right one by one."""
 
 from __future__ import annotations
 
@@ -18,24 +18,25 @@ Parsed = Mapping[str, Any]
 
 
 def contradictions(document: Parsed, region: str) -> list[PolicyProblem]:
-    """Given the values of a document that are right one by one, return where they contradict each other.
+    """Return where the values of a document contradict each other.
 
     `region` is the primary's own; empty when it is not known.
     """
     policies: list[Parsed] = document.get("policies", [])
-    problems = list(_twice((policy.get("name", "") for policy in policies), "policies[{}].name", "another name: it is taken"))
+    names = (policy.get("name", "") for policy in policies)
+    problems = list(_duplicates(names, "policies[{}].name", "another name: it is taken"))
     for number, policy in enumerate(policies):
         path = f"policies[{number}]"
         problems.extend(_in_selector(policy.get("select", {}), f"{path}.select"))
         rules: list[Parsed] = policy.get("copies", [])
         right = "one copy rule for a region: it has one already"
-        problems.extend(_twice((rule.get("region", "") for rule in rules), path + ".copies[{}].region", right))
+        problems.extend(_duplicates((rule.get("region", "") for rule in rules), path + ".copies[{}].region", right))
         for rule_number, rule in enumerate(rules):
             problems.extend(_in_copy_rule(rule, policy.get("rpo", DEFAULT_RPO), f"{path}.copies[{rule_number}]", region))
     return problems
 
 
-def _twice(values: Iterable[str], path: str, right: str) -> Iterator[PolicyProblem]:
+def _duplicates(values: Iterable[str], path: str, right: str) -> Iterator[PolicyProblem]:
     seen: set[str] = set()
     for number, value in enumerate(values):
         if value and value in seen:
@@ -50,26 +51,26 @@ def _in_selector(select: Parsed, path: str) -> Iterator[PolicyProblem]:
     excluded = set(select.get("exclude_volume_ids", ()))
     chosen = select.get("volume_ids", ())
     if chosen and excluded.issuperset(chosen):
-        yield PolicyProblem(f"{path}.exclude_volume_ids", ", ".join(sorted(excluded)), "leave out what volume_ids asks for")
+        yield PolicyProblem(f"{path}.exclude_volume_ids", ", ".join(sorted(excluded)), "leave out those in volume_ids")
     if select.get("instance_ids") and set(select.get("roles", ())) == {VolumeRole.UNATTACHED}:
-        yield PolicyProblem(f"{path}.roles", VolumeRole.UNATTACHED, "leave out instance_ids: what is attached is root or data")
+        yield PolicyProblem(f"{path}.roles", VolumeRole.UNATTACHED, "leave out instance_ids: an attached volume is root or data")
     for key, patterns in select.get("exclude_tags", {}).items():
-        asked = select.get("tags", {}).get(key, ())
-        if asked and all(any(_takes(pattern, value) for pattern in patterns) for value in asked):
+        required = select.get("tags", {}).get(key, ())
+        if required and all(any(_takes(pattern, value) for pattern in patterns) for value in required):
             yield PolicyProblem(
-                f"{path}.exclude_tags.{key}", ", ".join(patterns), "leave out what tags asks for: nothing remains"
+                f"{path}.exclude_tags.{key}", ", ".join(patterns), "leave out the values that tags requires: no volume remains"
             )
 
 
 def _takes(pattern: str, value: str) -> bool:
-    """Whether a pattern takes a value, or all that another pattern takes, as far as that is plain to see."""
+    """Whether a pattern takes a value, or certainly takes every value that another pattern takes."""
     return pattern in ("*", value) or (not set("*?") & set(value) and fnmatchcase(value, pattern.replace("[", "[[]")))
 
 
 def _in_copy_rule(rule: Parsed, rpo: timedelta, path: str, region: str) -> Iterator[PolicyProblem]:
     destination, within = rule.get("region", ""), rule.get("copy_within", rpo)
     if destination and destination == region:
-        yield PolicyProblem(f"{path}.region", repr(destination), "name another region: it is the primary's own")
+        yield PolicyProblem(f"{path}.region", repr(destination), "name another region: this is the primary region itself")
     if within > rpo:
         right = f"write at most the policy's rpo, which is {format_duration(rpo)}: later copies miss it"
         yield PolicyProblem(f"{path}.copy_within", format_duration(within), right)

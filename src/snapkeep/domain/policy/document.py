@@ -24,7 +24,7 @@ STANDARD_LIMITS = Limits()
 
 
 class InvalidPolicy(InvalidConfiguration):
-    """A policy document that cannot be used; `problems` are all that is wrong with it."""
+    """A policy document that cannot be used; `problems` are all its errors."""
 
     def __init__(self, problems: Collection[PolicyProblem]) -> None:
         self.problems = tuple(problems)
@@ -35,10 +35,10 @@ class InvalidPolicy(InvalidConfiguration):
 
 
 def parse_document(data: object, *, region: str = "", source: str = "document", limits: Limits = STANDARD_LIMITS) -> PolicySet:
-    """Given a document as data (what JSON or YAML load to), return its policies. Raise InvalidPolicy with every error.
+    """Return the policies of a document as data, as JSON or YAML load it. Raise InvalidPolicy with every error.
 
-    `region` is the primary's own, which no copy may go to; `source` says in words where the document came from; `limits` hold
-    where the document says nothing about them.
+    `region` is the primary region, which no copy may go to; `source` names the document in reports; `limits` hold where the
+    document leaves them out.
     """
     reader = _Reader()
     parsed = reader.read_object(DOCUMENT, data, "")
@@ -50,7 +50,7 @@ def parse_document(data: object, *, region: str = "", source: str = "document", 
 
 
 def to_document(policies: PolicySet) -> dict[str, Any]:
-    """Given policies, return the document that says the same whatever the stack's limits, without what is at its default."""
+    """Return the document of policies, without the values that are at their defaults. The stack's limits do not change it."""
     document = _write(DOCUMENT, policies)
     return {"version": VERSION} | document
 
@@ -74,24 +74,24 @@ def _copy_rule(parsed: Mapping[str, Any], rpo: timedelta) -> CopyRule:
 
 @dataclass(frozen=True, slots=True)
 class _Wrong(Exception):
-    """A value that cannot be used: what would be right, and the nearest valid word."""
+    """A value that cannot be used: a right one in words, and the nearest valid word."""
 
     right: str
     nearest: str = ""
 
 
 class _Reader:
-    """Walks a document along its definition and remembers what is wrong."""
+    """Reads a document along its definition and collects its problems."""
 
     def __init__(self) -> None:
         self.problems: list[PolicyProblem] = []
 
     def note(self, path: str, value: object, right: str, nearest: str = "") -> None:
-        """Remember one problem."""
+        """Add one problem."""
         self.problems.append(PolicyProblem(path or "document", _short(repr(value)), right, nearest))
 
     def read_object(self, shape: Shape, data: object, path: str) -> dict[str, Any]:
-        """Given what stands at a path, return the values that are right by key; the others become problems."""
+        """Return the right values of the object at a path, by key; the others become problems."""
         if not isinstance(data, dict):
             self.note(path, data, "write an object with the keys " + ", ".join(field.name for field in shape.fields))
             return {}
@@ -187,7 +187,7 @@ def _minutes(field: Field, value: object) -> int:
 
 
 def _is_text(value: object) -> bool:
-    """Whether it is text with something in it, that can be kept: half a surrogate pair cannot."""
+    """Whether it is text, not empty, that UTF-8 can encode: half a surrogate pair cannot."""
     return isinstance(value, str) and value != "" and _printable(value) == value
 
 
@@ -229,9 +229,9 @@ def _write(shape: Shape, value: Any) -> dict[str, Any]:
     for field in shape.fields:
         if not hasattr(value, field.target):
             continue
-        held = getattr(value, field.target)
-        if field.required or field.inherited or held != shape.default(field):
-            written[field.name] = _write_value(field, held)
+        attribute = getattr(value, field.target)
+        if field.required or field.inherited or attribute != shape.default(field):
+            written[field.name] = _write_value(field, attribute)
     return written
 
 
@@ -260,8 +260,8 @@ _WRITERS: Mapping[Kind, Callable[[Any], Any]] = {
 
 def _nearest(word: str, words: Collection[str]) -> str:
     folded = {known.casefold(): known for known in sorted(words)}
-    found = get_close_matches(word.casefold(), folded, n=1, cutoff=0.6)
-    return folded[found[0]] if found else ""
+    matches = get_close_matches(word.casefold(), folded, n=1, cutoff=0.6)
+    return folded[matches[0]] if matches else ""
 
 
 def _short(text: str) -> str:

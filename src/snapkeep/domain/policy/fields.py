@@ -1,4 +1,4 @@
-"""What a policy document may say: the one definition that parsing, writing, the JSON Schema and the docs are made from."""
+"""The keys of a policy document: parser, writer and JSON Schema derive from this definition."""
 
 from __future__ import annotations
 
@@ -54,14 +54,14 @@ class Field:
     choices: tuple[str, ...] = ()
     pattern: str = ""
     example: str = ""
-    """What a right value looks like, for messages."""
+    """A right value, for messages."""
     units: str = ""
-    """What a duration is written in, for messages, where not every unit is taken."""
+    """The units of a duration, for messages, where not every unit is valid."""
     shape: Shape | None = None
     missing: str = ""
-    """What to write, when a required key is not there."""
+    """What to write where a required key is missing."""
     inherited: bool = False
-    """What holds where it is left out stands elsewhere (the policy's `rpo`, the stack's parameters), so it is always written."""
+    """Whether its default comes from elsewhere (the policy's `rpo`, the stack's parameters), so that it is always written."""
 
     @property
     def target(self) -> str:
@@ -71,14 +71,14 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """An object of the document, and the domain's class that it becomes. What it is about follows what its key is about."""
+    """An object of the document, and the domain's class that it becomes."""
 
     of: type[Any]
     about: str
     fields: tuple[Field, ...]
 
     def default(self, field: Field) -> Any:
-        """Given a key, return what the domain's class takes when it is left out; MISSING if it must be given."""
+        """Return the default of a key in the domain's class; MISSING if it has none."""
         for known in fields(self.of):
             if known.name == field.target:
                 return known.default_factory() if known.default_factory is not MISSING else known.default
@@ -87,7 +87,7 @@ class Shape:
 
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 TIMEZONE_PATTERN = r"^(?!posix/|right/|(localtime|posixrules|Factory)$)[A-Za-z0-9_+/-]+$"
-"""IANA names: what one machine alone knows (`localtime`), or counts in leap seconds, may mean something else elsewhere."""
+"""IANA names, without those that mean something else on another machine (`localtime`, zones with leap seconds)."""
 LONG_DURATION_PATTERN = r"^[0-9]+[hdw]$"
 """Durations without minutes: restic's and borg's `m` is a month here, and a month must not become a minute."""
 VOLUME_PATTERN = r"^vol-[0-9a-f]+$"

@@ -29,9 +29,9 @@ class Retention:
     keep_monthly: int = 0
     keep_yearly: int = 0
     minimum: int = 1
-    """The newest so many completed snapshots are kept whatever the rules say."""
+    """So many of the newest completed snapshots are kept regardless of the rules."""
     timezone: str = "UTC"
-    """IANA name: where a day, a week, a month begin."""
+    """IANA name of the time zone in which the periods begin."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class CopyRule:
 
     region: str
     kms_key: str = ""
-    """Key id, ARN or alias in the destination region; empty takes the destination's default."""
+    """Key id, ARN or alias in the destination region; empty is the region's default for EBS."""
     copy_within: timedelta = timedelta(hours=24)
     """The deadline of a copy, counted from its source's start time."""
     retention: Retention = field(default_factory=lambda: Retention(keep_last=1))
@@ -51,7 +51,7 @@ class CopyRule:
 
 @dataclass(frozen=True, slots=True)
 class Selector:
-    """Which volumes a policy governs. Every part that is given must match; within one part any value may."""
+    """The volumes that a policy governs. Every part that is given must match; within a part, one value."""
 
     tags: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """Tag key -> patterns of values (`*` and `?`); all keys must match."""
@@ -68,11 +68,11 @@ class Selector:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one plan may delete (INV-08)."""
+    """How much the plan of one lineage in one region may delete (INV-08)."""
 
     max_deletions: int = 100
     max_share_percent: int = 75
-    """Of one lineage in one region; looked at once a lineage has more than `small_lineage` snapshots."""
+    """Checked where a lineage has more than `small_lineage` snapshots."""
     small_lineage: int = 10
 
 
@@ -88,7 +88,7 @@ class Policy:
     """Recovery point objective: how old the newest completed copy's origin may be."""
 
     def copy_rule(self, region: str) -> CopyRule | None:
-        """Given a destination region, return this policy's rule for it, if it has one."""
+        """Return this policy's rule for a destination region; None if it has none."""
         return next((rule for rule in self.copies if rule.region == region), None)
 
 
@@ -99,14 +99,14 @@ class PolicySet:
     policies: tuple[Policy, ...]
     limits: Limits = field(default_factory=Limits)
     source: str = "stack parameters"
-    """Where it came from, in words, for reports: `stack parameters`, `document, version 7`."""
+    """Its origin, for reports: `stack parameters`, `document, version 7`."""
     problem: str = ""
-    """Why the newest document is not what is in force, in words; empty when it is."""
+    """Why the newest document is not in force, in words; empty when it is."""
     primary_region: str = field(default="", compare=False)
-    """Of what the primary's parameters say: its own region, which no copy may go to; empty where that is not known."""
+    """The primary region, which no copy may go to; set only for policies of the primary stack's parameters."""
 
     def named(self, name: str) -> Policy | None:
-        """Given a name, return the policy, if there is one."""
+        """Return the policy of this name; None if there is none."""
         return next((policy for policy in self.policies if policy.name == name), None)
 
 
@@ -121,7 +121,7 @@ def from_parameters(
     *,
     region: str = "",
 ) -> PolicySet:
-    """Given the primary stack's parameters, return the policy that they make. `region` is the stack's own.
+    """Return the policy that the primary stack's parameters make. `region` is the stack's own.
 
     `tag_key_value`: `none` takes every volume, `Key` those that have the tag, `Key=Value` those whose tag has that value
     (`*` and `?` are wildcards). Raise InvalidConfiguration, naming the parameter and what would be right.
@@ -151,9 +151,9 @@ def from_parameters(
 
 
 def from_dr_parameters(region: str, retention: int, limits: Limits) -> PolicySet:
-    """Given the DR stack's region and its own parameter, return the policy that it holds for the copies there.
+    """Return the policy for the copies in a DR stack's region, from the stack's parameters.
 
-    What it copies, and of which volumes, only the primary knows. Raise InvalidConfiguration as above.
+    Only the primary knows what is copied, and of which volumes. Raise InvalidConfiguration as above.
     """
     _check_region("the stack's region", region)
     _check_count("Retention", retention)

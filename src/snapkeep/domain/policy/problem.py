@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class PolicyProblem(NamedTuple):
-    """Where it is, what stands there, what would be right, and the nearest valid word for a typing error."""
+    """The path and the value that is wrong, a right value in words, and the nearest valid word for a typing error."""
 
     path: str
     value: str
@@ -14,7 +14,7 @@ class PolicyProblem(NamedTuple):
     nearest: str = ""
 
     def __str__(self) -> str:
-        """Return it as one sentence in one line, whatever the document's keys hold: it goes to terminals and into messages."""
+        """Return one sentence in one line, with every control character escaped: it goes to terminals and into messages."""
         hint = f" (did you mean {self.nearest}?)" if self.nearest else ""
         sentence = f"{self.path} is {self.value}: {self.right}{hint}"
         return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in sentence)

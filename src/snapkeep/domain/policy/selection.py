@@ -1,4 +1,4 @@
-"""Which policy governs a volume, and why."""
+"""The policy that governs a volume, and why."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Selection:
     passed_over: tuple[tuple[str, str], ...] = ()
     """Earlier policies by name, and why each does not govern the volume."""
     problem: str = ""
-    """What a person should put right, such as a tag that names no policy."""
+    """What a person should correct, such as a tag that names no policy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +35,10 @@ class Match:
 
 
 def select(volume: Volume, policies: PolicySet) -> Selection:
-    """Given a volume, return the policy that governs it and why.
+    """Return the policy that governs a volume, and why.
 
-    A volume's own tag names its policy. A name that no policy has is a problem to tell of, and the first match governs then:
-    a typing error must not leave a volume without protection.
+    A volume's own tag names its policy. If no policy has that name, the first match governs and the selection has a problem: a
+    typing error must not leave a volume without protection.
     """
     named = volume.tags.get(tagnames.POLICY, "")
     problem = ""
@@ -66,11 +66,11 @@ def select_for_snapshot(
     system: str,
     lineage: Callable[[], Iterable[Snapshot]],
 ) -> Selection:
-    """Given a snapshot and its volume, return the policy that governs it.
+    """Return the policy that governs a snapshot, given its volume, which is None when it is deleted.
 
-    Without a volume, for it is gone, the policy decides that the snapshot names itself, else that which the volume's other
-    snapshots carry, and only of a volume that has none what the snapshot remembers of it. That is little, and could fit a
-    policy that takes every volume: it would then govern all of them, and keep less. `lineage` is asked for these only then.
+    Without a volume, the snapshot's own tag names the policy, or else the tags of the volume's other snapshots, which `lineage`
+    returns. If there are none, the policy is selected by the snapshot's tags and size. That comes last: these are few facts,
+    and could match a policy that takes every volume, which would then govern all snapshots of the lineage and keep fewer.
     """
     if volume is not None:
         return select(volume, policies)
@@ -82,30 +82,30 @@ def select_for_snapshot(
 
 
 def remembered_volume(snapshot: Snapshot) -> Volume:
-    """Given a snapshot whose volume is gone, return the volume as far as the snapshot tells of it."""
+    """Return the deleted volume of a snapshot, as far as the snapshot describes it."""
     origin = snapshot.origin
     return Volume(origin.volume_id, origin.region, snapshot.size_gib, "", encrypted=snapshot.encrypted, tags=snapshot.tags)
 
 
 def select_for_retention(volume: Volume | None, snapshots: Iterable[Snapshot], policies: PolicySet, *, system: str) -> Selection:
-    """Given a volume, None when it is gone, and its snapshots, return the policy by whose rules these are kept.
+    """Return the policy by which a volume's snapshots are kept. The volume is None when it is deleted.
 
-    That which governs the volume now, and not that which its newest snapshot was tagged with: a run may have waited for a day.
+    It is the policy that governs the volume now, not the one in its newest snapshot's tag: a run may have waited for a day.
     """
     return select(volume, policies) if volume else select_by_snapshots(snapshots, policies, system=system)
 
 
 def tells_what_governs(snapshots: Iterable[Snapshot], since: datetime, *, system: str) -> bool:
-    """Whether a volume's snapshots show by themselves what governs it: all carry one policy, and the newest began since then."""
+    """Whether the snapshots alone show which policy governs the volume: all carry one, and the newest started since `since`."""
     managed = [snapshot for snapshot in snapshots if snapshot.managed_by(system)]
     newest = max((snapshot.origin.start_time for snapshot in managed), default=NEVER)
     return newest >= since and len({snapshot.policy for snapshot in managed}) == 1
 
 
 def select_by_snapshots(snapshots: Iterable[Snapshot], policies: PolicySet, *, system: str) -> Selection:
-    """Given snapshots of a volume that cannot be looked at (it is gone, or lives elsewhere), return the policy they carry.
+    """Return the policy in the tags of snapshots whose volume cannot be read: it is deleted, or in another region.
 
-    The tag of the newest one that the system manages decides. A policy that is no longer there governs nothing: all is kept.
+    The newest snapshot that the system manages decides. If its policy no longer exists, none governs: everything is kept.
     """
     managed = [snapshot for snapshot in snapshots if snapshot.managed_by(system)]
     if not managed:
@@ -115,11 +115,11 @@ def select_by_snapshots(snapshots: Iterable[Snapshot], policies: PolicySet, *, s
     if policy:
         return Selection(policy, f"its newest snapshot {newest.id} carries it")
     problem = f"its newest snapshot {newest.id} carries policy '{newest.policy}', which is no policy of {_names(policies)}"
-    return Selection(None, "its policy is not there: everything is kept", problem=problem)
+    return Selection(None, "its policy does not exist: everything is kept", problem=problem)
 
 
 def matches(volume: Volume, selector: Selector) -> Match:
-    """Given a volume and a selector, return whether every part of the selector takes it, and why in words."""
+    """Return whether every part of a selector takes a volume, and why in words."""
     taken: list[str] = []
     for fits, text in _parts(volume, selector):
         if not fits:
@@ -129,7 +129,7 @@ def matches(volume: Volume, selector: Selector) -> Match:
 
 
 def _parts(volume: Volume, selector: Selector) -> Iterator[tuple[bool, str]]:
-    """For each part that is given: whether it fits, and the sentence that says so."""
+    """Yield for each part of the selector whether it takes the volume, and why in words."""
     for key, patterns in selector.tags.items():
         yield _tag_part(volume.tags, key, patterns)
     for key, patterns in selector.exclude_tags.items():
@@ -152,9 +152,9 @@ def _hardware_parts(volume: Volume, selector: Selector) -> Iterator[tuple[bool, 
     if selector.roles:
         yield volume.role in selector.roles, f"volume is {volume.role}"
     if selector.min_size_gib:
-        yield volume.size_gib >= selector.min_size_gib, f"{volume.size_gib} GiB (at least {selector.min_size_gib} asked)"
+        yield volume.size_gib >= selector.min_size_gib, f"{volume.size_gib} GiB (at least {selector.min_size_gib} required)"
     if selector.max_size_gib:
-        yield volume.size_gib <= selector.max_size_gib, f"{volume.size_gib} GiB (at most {selector.max_size_gib} asked)"
+        yield volume.size_gib <= selector.max_size_gib, f"{volume.size_gib} GiB (at most {selector.max_size_gib} allowed)"
 
 
 def _tag_part(tags: Mapping[str, str], key: str, patterns: Iterable[str]) -> tuple[bool, str]:
@@ -168,7 +168,7 @@ def _tag_part(tags: Mapping[str, str], key: str, patterns: Iterable[str]) -> tup
 
 @lru_cache(maxsize=4096)
 def _pattern(pattern: str) -> re.Pattern[str]:
-    """Wildcards `*` and `?` alone; letter case counts, as it does in tags."""
+    """Compile a pattern with the wildcards `*` and `?` only; letter case counts, as it does in tags."""
     return re.compile(translate(pattern.replace("[", "[[]")))
 
 

@@ -1,4 +1,4 @@
-"""The order to delete one snapshot, and the one place that makes it."""
+"""The order to delete one snapshot, and how it is made from a verdict."""
 
 from __future__ import annotations
 

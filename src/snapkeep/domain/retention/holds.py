@@ -1,4 +1,4 @@
-"""What keeps a snapshot whatever the rules say: its copy is missing, an AMI uses it, it is locked, AWS Backup manages it."""
+"""Holds keep a snapshot regardless of its retention: its copy is missing, an AMI uses it, it is locked, AWS Backup manages it."""
 
 from __future__ import annotations
 
@@ -13,19 +13,20 @@ SnapshotInRegion = tuple[str, str]
 """A source snapshot's id, and the region of a copy of it."""
 
 BACKUP_TAG = "aws:backup:source-resource"
-"""The system tag on what AWS Backup makes (aws-nuke tells its snapshots so: github.com/ekristen/aws-nuke/issues/364)."""
+"""The system tag on snapshots of AWS Backup (aws-nuke recognizes them by it: github.com/ekristen/aws-nuke/issues/364)."""
 
 NO_COPIES: Mapping[str, Iterable[Snapshot]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
 class CopyFacts:
-    """What is known of the copies of some source snapshots. What is not known to be there counts as missing."""
+    """The known copies of source snapshots. A copy that is not known counts as missing."""
 
     completed: frozenset[SnapshotInRegion] = frozenset()
     newest_copied: Mapping[tuple[Lineage, str], datetime] = field(default_factory=dict)
-    """Of a lineage in a region: the start time of the newest source snapshot that has a completed copy there."""
+    """(Lineage, region) -> start time of the newest source snapshot that has a completed copy there."""
     waiting: frozenset[SnapshotInRegion] = frozenset()
+    """Copies that wait or run."""
 
 
 NO_COPY_FACTS = CopyFacts()
@@ -37,14 +38,14 @@ def copy_facts(
     waiting: Collection[SnapshotInRegion] = (),
     confirmed: Collection[SnapshotInRegion] = (),
 ) -> CopyFacts:
-    """Given source snapshots and what is known of their copies, return it in one form.
+    """Return the known copies in one form.
 
     `copies_by_region` are listings of DR regions, of any lineages and in any state; `confirmed` are the copies that this run
-    saw complete, so that the DR region need not be listed; `waiting` are those that wait or run by the queues: what is pending
-    in a listing runs, whatever these say. What is confirmed of a snapshot that is not among `snapshots` says nothing.
+    saw complete, so that their DR region need not be listed; those of snapshots that are not among `snapshots` are ignored.
+    `waiting` are the open entries of the queues; a copy that is pending in a listing is in progress even without an entry.
     """
     completed: set[SnapshotInRegion] = set()
-    under_way = set(waiting)
+    in_progress = set(waiting)
     newest: dict[tuple[Lineage, str], datetime] = {}
 
     def note(origin_snapshot_id: str, lineage: Lineage, region: str, start: datetime) -> None:
@@ -57,20 +58,20 @@ def copy_facts(
             if copy.completed:
                 note(copy.origin.snapshot_id, copy.origin.lineage, region, copy.origin.start_time)
             elif copy.state is SnapshotState.PENDING:
-                under_way.add((copy.origin.snapshot_id, region))
+                in_progress.add((copy.origin.snapshot_id, region))
     if confirmed:
         by_id = {snapshot.id: snapshot for snapshot in snapshots}
         for snapshot_id, region in confirmed:
             if snapshot_id in by_id:
                 note(snapshot_id, by_id[snapshot_id].origin.lineage, region, by_id[snapshot_id].origin.start_time)
-    return CopyFacts(frozenset(completed), newest, frozenset(under_way))
+    return CopyFacts(frozenset(completed), newest, frozenset(in_progress))
 
 
 def holds_from_facts(snapshots: Iterable[Snapshot], facts: CopyFacts, regions: Sequence[str]) -> dict[str, tuple[Reason, ...]]:
-    """Given source snapshots, what is known of their copies, and the regions that want one, return what INV-04 holds.
+    """Return the snapshots that INV-04 holds, with the reasons.
 
-    A snapshot is held while its copy waits or runs; and while it has no completed copy in a region and no newer snapshot of
-    its volume has one there.
+    A snapshot is held while its copy waits or runs, and while it has no completed copy in one of the regions and no newer
+    snapshot of its volume has one there.
     """
     holds: dict[str, tuple[Reason, ...]] = {}
     for snapshot in snapshots:
@@ -91,7 +92,7 @@ def _held_for(snapshot: Snapshot, facts: CopyFacts, region: str) -> Reason | Non
 
 
 def image_holds(images: Mapping[str, Sequence[str]]) -> dict[str, tuple[Reason, ...]]:
-    """Given the AMIs that use each snapshot, return their holds (INV-06)."""
+    """Return the holds of snapshots that AMIs use, given the AMIs by snapshot (INV-06)."""
     return {
         snapshot_id: tuple(Reason("INV-06", f"in use by {image}") for image in users)
         for snapshot_id, users in images.items()
@@ -100,25 +101,25 @@ def image_holds(images: Mapping[str, Sequence[str]]) -> dict[str, tuple[Reason, 
 
 
 def lock_holds(locks: Mapping[str, str]) -> dict[str, tuple[Reason, ...]]:
-    """Given for each locked snapshot until when, in words, return their holds (INV-06)."""
+    """Return the holds of locked snapshots, given the end of each lock in words (INV-06)."""
     return {
         snapshot_id: (Reason("INV-06", f"locked until {until}" if until else "locked"),) for snapshot_id, until in locks.items()
     }
 
 
 def backup_holds(snapshots: Iterable[Snapshot]) -> dict[str, tuple[Reason, ...]]:
-    """Given snapshots, return the holds of those that AWS Backup manages (INV-06).
+    """Return the holds of snapshots that AWS Backup manages (INV-06).
 
-    EC2 refuses to delete them ("managed by the AWS Backup service and cannot be deleted via EC2 APIs"), whoever asks.
+    EC2 refuses to delete them for every caller ("managed by the AWS Backup service and cannot be deleted via EC2 APIs").
     """
     reason = Reason("INV-06", "AWS Backup manages it: only AWS Backup can delete it")
     return {snapshot.id: (reason,) for snapshot in snapshots if BACKUP_TAG in snapshot.tags}
 
 
-def merge_holds(*many: Mapping[str, tuple[Reason, ...]]) -> dict[str, tuple[Reason, ...]]:
-    """Given holds from several causes, return all of them."""
+def merge_holds(*sources: Mapping[str, tuple[Reason, ...]]) -> dict[str, tuple[Reason, ...]]:
+    """Return the holds of several causes together."""
     merged: dict[str, tuple[Reason, ...]] = {}
-    for holds in many:
+    for holds in sources:
         for snapshot_id, reasons in holds.items():
             merged[snapshot_id] = merged.get(snapshot_id, ()) + reasons
     return merged

@@ -1,4 +1,4 @@
-"""The plan for a whole region from one listing: each volume's policy, each snapshot's verdict, the copies that are missing.
+"""The plan for a whole region from one listing: each volume's policy, each snapshot's verdict, the missing copies.
 
 Pure: it reads nothing and writes nothing. Each lineage is planned by `plan_lineage`, as in a run.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 
@@ -28,16 +28,16 @@ STRAY_COPY = Reason(
 
 @dataclass(frozen=True, slots=True)
 class RegionFacts:
-    """What a region's plan is made of."""
+    """The facts that a region's plan depends on."""
 
     region: str
     volumes: Sequence[Volume]
     snapshots: Sequence[Snapshot]
     """All that the account owns in the region: own snapshots and copies, managed or not, in any state."""
     copies_by_region: Mapping[str, Sequence[Snapshot]] = field(default_factory=dict)
-    """Listings of the DR regions. A region that is not listed has no copies, so that what needs one there is held."""
+    """Listings of the DR regions. In a region that is not listed every copy counts as missing, and holds its source."""
     waiting: frozenset[SnapshotInRegion] = frozenset()
-    """Copies that wait or run by the queues; those that are pending in a listing run, whatever these say."""
+    """Copies that are open in the queues. A copy that is pending in a listing is in progress even without an entry."""
 
 
 class CopyStatus(StrEnum):
@@ -57,7 +57,7 @@ COPY_LABELS = {
 
 @dataclass(frozen=True, slots=True)
 class MissingCopy:
-    """A copy that a policy asks for and that has not completed, while no newer snapshot of its volume has one there."""
+    """A copy that a policy requires and that has not completed, while no newer snapshot of its volume has a copy there."""
 
     snapshot_id: str
     lineage: Lineage
@@ -114,96 +114,30 @@ class RegionPlan:
         return sorted((copy for volume in self.volumes for copy in volume.missing), key=lambda copy: copy.deadline)
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
-    """A snapshot that stays under one plan and goes under another."""
-
-    before: Verdict
-    after: Verdict
-
-
 def plan_region(
     facts: RegionFacts, policies: PolicySet, now: datetime, *, system: str, protected_ids: Holds = NO_HOLDS, adopt: bool = False
 ) -> RegionPlan:
-    """Given a region's facts and the policies to go by, return the plan for all of it.
+    """Return the plan for a whole region.
 
-    `untouchable` are the snapshots that an AMI uses, that are locked, or that AWS Backup manages, with the reason. With `adopt`
-    the snapshots that the system would take over are planned for as if it had.
+    `protected_ids` are the snapshots that an AMI uses, that are locked, or that AWS Backup manages, with the reasons. With
+    `adopt` the snapshots that a sweep would adopt are planned as if they were adopted.
     """
     planner = _Planner(facts, policies, now, system, protected_ids, adopt)
     return RegionPlan(facts.region, now, policies, tuple(planner.volume_plans()))
 
 
 def second_copies(copies: Iterable[Snapshot], system: str) -> dict[str, Reason]:
-    """Given copies, return by id those beside the last one made of their snapshot, with why: the next builds on the last."""
+    """Return by id the copies beside the last one made of their snapshot, with the reason: the next copy builds on the last."""
     by_source: dict[str, list[Snapshot]] = defaultdict(list)
     for copy in copies:
         if copy.completed and copy.managed_by(system):
             by_source[copy.origin.snapshot_id].append(copy)
-    found: dict[str, Reason] = {}
-    for made in by_source.values():
-        *others, last = sorted(made, key=lambda one: (one.start_time, one.id))
+    reasons: dict[str, Reason] = {}
+    for copies_of_one in by_source.values():
+        *earlier, last = sorted(copies_of_one, key=lambda copy: (copy.start_time, copy.id))
         reason = Reason(SECOND_COPY_RULE, f"a second copy of {last.origin.snapshot_id}, beside {last.id}")
-        found |= dict.fromkeys((one.id for one in others), reason)
-    return found
-
-
-def changes(before: RegionPlan, after: RegionPlan) -> list[Change]:
-    """Given two plans for the same snapshots, return those of which something else would become, in the second's order.
-
-    A plan that is refused deletes nothing: policies with wider limits let go what was refused before.
-    """
-    known = {verdict.snapshot.id: verdict for verdict in before.outcomes}
-    return [
-        Change(known[verdict.snapshot.id], verdict)
-        for verdict in after.outcomes
-        if verdict.snapshot.id in known and known[verdict.snapshot.id].action is not verdict.action
-    ]
-
-
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """What other policies would change."""
-
-    moved: tuple[tuple[Lineage, str, str], ...]
-    """Volumes whose policy changes: the name before and after; empty where none governs."""
-    deleted: tuple[Change, ...]
-    kept: tuple[Change, ...]
-    copies: tuple[MissingCopy, ...]
-    """Copies that are asked for now and were not before."""
-    copies_dropped: tuple[MissingCopy, ...] = ()
-    """Copies that are missing, and that nothing asks for any more."""
-    adopted: tuple[VolumePlan, ...] = ()
-    """Plans that would adopt snapshots that were not adopted before."""
-    refused: tuple[VolumePlan, ...] = ()
-    """Plans that would be refused and were not before."""
-
-    @property
-    def nothing(self) -> bool:
-        """Whether nothing would change."""
-        return not any(getattr(self, one.name) for one in fields(self))
-
-
-def compare(before: RegionPlan, after: RegionPlan) -> Comparison:
-    """Given the plan in force and another for the same facts, return what would change."""
-    known = {plan.lineage: plan for plan in before.volumes}
-    moved = [(plan.lineage, known[plan.lineage].policy_name, plan.policy_name) for plan in after.volumes]
-    changed = changes(before, after)
-    return Comparison(
-        moved=tuple(move for move in moved if move[1] != move[2]),
-        deleted=tuple(change for change in changed if change.after.action is Action.DELETE),
-        kept=tuple(change for change in changed if change.after.action is Action.KEEP),
-        copies=_asked_beside(after, before),
-        copies_dropped=_asked_beside(before, after),
-        adopted=tuple(plan for plan in after.volumes if plan.adopted and plan.adopted != known[plan.lineage].adopted),
-        refused=tuple(plan for plan in after.volumes if plan.refusals and not known[plan.lineage].refusals),
-    )
-
-
-def _asked_beside(plan: RegionPlan, other: RegionPlan) -> tuple[MissingCopy, ...]:
-    """Given two plans, return the missing copies that the first asks for and the other does not."""
-    asked = {(copy.snapshot_id, copy.region) for copy in other.missing}
-    return tuple(copy for copy in plan.missing if (copy.snapshot_id, copy.region) not in asked)
+        reasons |= dict.fromkeys((copy.id for copy in earlier), reason)
+    return reasons
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,7 +155,7 @@ class _Planner:
             by_lineage[snapshot.origin.lineage].append(snapshot)
         volumes = {Lineage(self.facts.region, volume.id): volume for volume in self.facts.volumes}
         listings = {
-            region: [copy for copy in listed if self._is_copy_of_ours(copy)]
+            region: [copy for copy in listed if self._can_replace_source(copy)]
             for region, listed in self.facts.copies_by_region.items()
         }
         copies = copy_facts((), listings, self.facts.waiting)
@@ -316,26 +250,26 @@ class _Planner:
     def _adopting(
         self, snapshots: list[Snapshot], policy_for: Callable[[Snapshot], Policy | None]
     ) -> tuple[list[Snapshot], tuple[str, ...]]:
-        """Given snapshots, and the policy that each would be tagged with, return them as adopted, and the ids of what it took."""
+        """Return the snapshots with the tags that adoption would write, and the ids of those that it would adopt."""
         if not self.adopt:
             return snapshots, ()
-        seen: list[Snapshot] = []
-        taken: list[str] = []
+        planned: list[Snapshot] = []
+        adopted: list[str] = []
         for snapshot in snapshots:
             policy = policy_for(snapshot) if self._can_be_adopted(snapshot) else None
             if policy is None:
-                seen.append(snapshot)
+                planned.append(snapshot)
             else:
-                seen.append(replace(snapshot, tags=dict(snapshot.tags) | self._tags_for(snapshot, policy.name)))
-                taken.append(snapshot.id)
-        return seen, tuple(sorted(taken))
+                planned.append(replace(snapshot, tags=dict(snapshot.tags) | self._tags_for(snapshot, policy.name)))
+                adopted.append(snapshot.id)
+        return planned, tuple(sorted(adopted))
 
-    def _is_copy_of_ours(self, copy: Snapshot) -> bool:
-        """Copies that another system manages, or nobody, may go at any time: they let no source go."""
+    def _can_replace_source(self, copy: Snapshot) -> bool:
+        """Whether a copy can replace its source: one that another system manages, or none, may be deleted at any time."""
         return copy.managed_by(self.system) or (self.adopt and is_of_original_system(copy))
 
     def _can_be_adopted(self, snapshot: Snapshot) -> bool:
-        """Completed snapshots of this region's volumes that no run has handled, and copies that the original system tagged."""
+        """Whether it is a completed snapshot that no run has handled, or a copy that the original system tagged."""
         if MANAGED in snapshot.tags or not snapshot.completed:
             return False
         if snapshot.origin.region == self.facts.region:
@@ -348,7 +282,7 @@ class _Planner:
 
 
 def _with_strays(plan: VolumePlan, strays: Iterable[Snapshot]) -> VolumePlan:
-    """Return the plan with stray copies, which stay, among its verdicts, oldest origin first."""
+    """Return the plan with verdicts that keep stray copies, oldest origin first."""
     verdicts = sorted((*plan.verdicts, *keep_all(strays, STRAY_COPY)), key=lambda verdict: verdict.snapshot.origin.start_time)
     return replace(plan, verdicts=tuple(verdicts))
 

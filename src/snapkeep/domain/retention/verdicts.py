@@ -1,9 +1,9 @@
-"""Which snapshots of one lineage are kept and which go, with every reason.
+"""Which snapshots of one lineage are kept and which are deleted, with every reason.
 
 The words are restic's, and mean what they mean there: a snapshot is kept when any rule keeps it; a calendar rule keeps the
 newest snapshot of each of the last so many periods *that have one*, and the oldest snapshot of all while it has not used up
-its count; `keep_within` counts back from the newest snapshot, not from now, so that it keeps what there is when snapshots
-stop coming.
+its count; `keep_within` counts back from the newest snapshot, not from now, so that it deletes nothing when no new snapshots
+are made.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ RETENTION_WORDS = frozenset({"keep_last", "keep_within", *(f"keep_{word}" for wo
 """The rules of a retention. Only one of these ever deletes (INV-07)."""
 
 Holds = Mapping[str, tuple[Reason, ...]]
-"""Snapshot id -> why it is kept whatever the rules say."""
+"""Snapshot id -> why it is kept regardless of the rules."""
 
 NO_HOLDS: Holds = MappingProxyType({})
 _ORIGIN_START = attrgetter("origin.start_time")
@@ -40,7 +40,7 @@ _UNCOUNTED = {
     SnapshotState.PENDING: Reason("pending", "pending: does not count"),
     SnapshotState.ERROR: Reason("error", "failed: does not count"),
     SnapshotState.RECOVERABLE: Reason("recoverable", "in the Recycle Bin: does not count"),
-    SnapshotState.RECOVERING: Reason("recovering", "coming back from the Recycle Bin: does not count"),
+    SnapshotState.RECOVERING: Reason("recovering", "being recovered from the Recycle Bin: does not count"),
 }
 _REASONS_REMEMBERED = 100_000
 _POSITIONS_REMEMBERED = 10_000
@@ -53,11 +53,11 @@ Reasons = tuple[Reason, ...]
 def decide(
     snapshots: Sequence[Snapshot], retention: Retention, now: datetime, *, system: str, holds: Holds = NO_HOLDS
 ) -> list[Verdict]:
-    """Given one lineage's snapshots in one region, return a verdict for each, ordered by the origin's start time.
+    """Return a verdict for each of one lineage's snapshots in one region, ordered by the origin's start time.
 
-    Only completed snapshots that `system` manages count (INV-01, INV-03); the others are kept. The newest one that counts is
-    always kept (INV-02), and so is one that has a hold. What begins more than CLOCK_SKEW after now does not count either. Raise
-    ValueError if the snapshots are not of one lineage.
+    Only completed snapshots that `system` manages count (INV-01, INV-03); the others are kept, and so are those that start more
+    than CLOCK_SKEW after now. The newest that counts is always kept (INV-02), and so is one with a hold. Raise ValueError if the
+    snapshots are of several volumes.
     """
     if not snapshots:
         return []
@@ -81,7 +81,7 @@ def decide(
 def _decide_mixed(
     ordered: Sequence[Snapshot], counted: Sequence[Snapshot], retention: Retention, now: datetime, system: str, holds: Holds
 ) -> list[Verdict]:
-    """Decide where something does not count, is held, or was copied twice."""
+    """Decide where a snapshot does not count, is held, or was copied twice."""
     outcomes = _outcomes(counted, retention, now)
     verdicts = []
     for snapshot in ordered:
@@ -107,7 +107,7 @@ def _why_uncounted(snapshot: Snapshot, system: str) -> Reason:
 
 
 def _outcomes(counted: Sequence[Snapshot], retention: Retention, now: datetime) -> dict[str, tuple[Action, Reasons]]:
-    """Given the snapshots that count, oldest first, return the outcome by id. A second copy shares its twin's, uncounted."""
+    """Return the outcome of the snapshots that count, by id. A second copy has the outcome of its twin, and is not counted."""
     twins = {snapshot.origin.snapshot_id: snapshot for snapshot in counted}
     first = [snapshot for snapshot in counted if twins[snapshot.origin.snapshot_id] is snapshot]
     actions, reasons_of = _rules(retention).apply([snapshot.origin.start_time for snapshot in first], now)
@@ -127,7 +127,7 @@ def _rules(retention: Retention) -> _Rules:
 
 
 class _KeptByPeriod(dict[int, Reasons]):
-    """Period -> why its newest snapshot is kept, as the n-th of its rule: one reason for all that share it."""
+    """Period -> the reason that keeps its newest snapshot as the n-th of its rule: one object for all lineages."""
 
     __slots__ = ("_label", "_place", "_rule")
 
@@ -140,8 +140,8 @@ class _KeptByPeriod(dict[int, Reasons]):
     def __missing__(self, key: int) -> Reasons:
         if len(self) > _REASONS_REMEMBERED:
             self.clear()
-        made = self[key] = (Reason(self._rule, f"{self._place}: {self._label(key)}"),)
-        return made
+        reasons = self[key] = (Reason(self._rule, f"{self._place}: {self._label(key)}"),)
+        return reasons
 
 
 class _CalendarRule:
@@ -157,7 +157,7 @@ class _CalendarRule:
         self.beyond = Reason(self.rule, f"beyond {word} {count}")
 
     def walk(self, keys: list[int], keeping: list[Reasons]) -> int:
-        """Given periods, newest first, add this rule's reasons. Return the last period that it keeps; 0 if it keeps every one."""
+        """Add this rule's reasons to `keeping`, newest first. Return the last period that it keeps, 0 if it keeps all."""
         number, oldest = 0, len(keys) - 1
         newest_of_period = dict(zip(reversed(keys), range(oldest, -1, -1), strict=True))
         for key, position in reversed(newest_of_period.items()):
@@ -176,17 +176,17 @@ class _CalendarRule:
         return f"{self.word} {number} of {self.count}"
 
     def superseded(self, key: int) -> Reason:
-        """Return why a snapshot falls out of this rule though its period is among those kept."""
-        found = self._superseded.get(key)
-        if found is None:
+        """Return why this rule does not keep a snapshot although its period is one of those kept."""
+        reason = self._superseded.get(key)
+        if reason is None:
             if len(self._superseded) > _REASONS_REMEMBERED:
                 self._superseded.clear()
-            found = self._superseded[key] = Reason(self.rule, f"{self.word}: {self.period.label(key)} has a newer one")
-        return found
+            reason = self._superseded[key] = Reason(self.rule, f"{self.word}: {self.period.label(key)} has a newer one")
+        return reason
 
 
 class _Rules:
-    """A retention made ready to be applied to many lineages."""
+    """A retention, prepared for many lineages."""
 
     def __init__(self, retention: Retention) -> None:
         self.timezone = retention.timezone
@@ -208,10 +208,10 @@ class _Rules:
         self._plain: dict[tuple[int, int], list[Reasons]] = {}
         self.empty = not (self.calendar or self.last or self.within)
         self._shared: dict[Reasons, Reasons] = {}
-        """One tuple for all that have the same reasons: a million snapshots have few kinds of them."""
+        """One tuple for all snapshots that have the same reasons: among a million there are few."""
 
     def apply(self, starts: Sequence[datetime], now: datetime) -> tuple[Sequence[Action], Sequence[Reasons]]:
-        """Given start times, oldest first, return for each what happens to it, and why.
+        """Return the action for each start time, oldest first, and its reasons.
 
         The answer depends on the periods alone: volumes whose snapshots fall into the same of the finest periods in use share it.
         """
@@ -225,10 +225,10 @@ class _Rules:
             if self._positions_known > _POSITIONS_REMEMBERED:
                 self._known.clear()
                 self._positions_known = len(starts)
-            known = self._known[pattern] = self._work_out(len(starts), within, calendar)
+            known = self._known[pattern] = self._compute(len(starts), within, calendar)
         return known
 
-    def _work_out(self, count: int, within: int, calendar: Calendar) -> tuple[Sequence[Action], Sequence[Reasons]]:
+    def _compute(self, count: int, within: int, calendar: Calendar) -> tuple[Sequence[Action], Sequence[Reasons]]:
         keeping = self._without_calendar(count, within)
         misses: list[tuple[_CalendarRule, list[int], int]] = []
         for rule in self.calendar:
@@ -237,12 +237,12 @@ class _Rules:
         share = self._shared.setdefault
         if len(self._shared) > _REASONS_REMEMBERED:
             self._shared.clear()
-        reasons = [found or self._why_not(position, misses) for position, found in enumerate(keeping)]
-        actions = [KEEP if found else DELETE for found in reversed(keeping)]
-        return actions, [share(some, some) for some in reversed(reasons)]
+        all_reasons = [reasons or self._why_not(position, misses) for position, reasons in enumerate(keeping)]
+        actions = [KEEP if reasons else DELETE for reasons in reversed(keeping)]
+        return actions, [share(reasons, reasons) for reasons in reversed(all_reasons)]
 
     def _without_calendar(self, count: int, within: int) -> list[Reasons]:
-        """Given how many snapshots there are, and how many are young enough, return why each is kept, newest first."""
+        """Return the reasons of the other rules, newest first, for `count` snapshots of which `keep_within` keeps `within`."""
         known = self._plain.get((count, within))
         if known is None:
             if len(self._plain) > _REASONS_REMEMBERED // 100:
@@ -254,7 +254,7 @@ class _Rules:
         return known.copy()
 
     def _count_within(self, starts: Sequence[datetime], now: datetime) -> int:
-        """Given start times, oldest first, return how many are younger than the newest (that is not ahead of us) allows."""
+        """Return how many start times, oldest first, `keep_within` keeps. It counts from the newest that is not after now."""
         newest = starts[max(bisect_right(starts, now) - 1, 0)]
         return len(starts) - bisect_right(starts, newest - self.within)
 
@@ -266,4 +266,4 @@ class _Rules:
 
 
 _verdict: Callable[[tuple[Snapshot, Action, Reasons]], Verdict] = partial(tuple.__new__, Verdict)
-"""Makes a Verdict of a tuple: the class's own constructor takes twice as long, a million times."""
+"""Make a Verdict of a tuple: the class's own constructor takes twice as long, a million times."""

@@ -17,25 +17,25 @@ NO_WAITING: frozenset[SnapshotInRegion] = frozenset()
 def make_region_plan(
     guards: DeletionGuards, facts: RegionFacts, policies: PolicySet, now: datetime, *, system: str, adopt: bool = False
 ) -> RegionPlan:
-    """Given a region's facts and the policies to go by, return its plan.
+    """Return a region's plan under these policies.
 
-    `guards` are asked for what AMIs use and what is locked: of what stays for other reasons too, so that the plan tells all.
-    The facts can be planned again under other policies.
+    `guards` are asked about every snapshot, also one that retention keeps, so that its verdict has every reason.
     """
-    held = protected_ids(guards, facts.snapshots)
-    return plan_region(facts, policies, now, system=system, protected_ids=held, adopt=adopt)
+    protected = protected_ids(guards, facts.snapshots)
+    return plan_region(facts, policies, now, system=system, protected_ids=protected, adopt=adopt)
 
 
 def gather_all_facts(
     primary: SnapshotReader, others: Sequence[SnapshotReader], waiting: frozenset[SnapshotInRegion] = NO_WAITING
 ) -> list[RegionFacts]:
-    """Given the readers of a primary region and of its DR regions, list each once; return their facts, the primary's first.
+    """List the primary region and its DR regions once each; return their facts, the primary's first.
 
-    Of a DR region only copies of other regions' snapshots: nothing there protects, or deletes, what else stands there.
+    The facts of a DR region have only the copies of other regions' snapshots: its own snapshots are not managed there.
     """
     listings = {reader.region: list(reader.all_snapshots()) for reader in others}
     copies = [
-        RegionFacts(region, (), [one for one in listed if one.origin.region != region]) for region, listed in listings.items()
+        RegionFacts(region, (), [snapshot for snapshot in listed if snapshot.origin.region != region])
+        for region, listed in listings.items()
     ]
     volumes, snapshots = list(primary.all_volumes()), list(primary.all_snapshots())
     return [RegionFacts(primary.region, volumes, snapshots, listings, waiting), *copies]
@@ -50,8 +50,8 @@ def make_plans(
     system: str,
     adopt: bool = False,
 ) -> list[RegionPlan]:
-    """Given each region's guards and facts, and the policies to go by in each, return a plan for each."""
+    """Return a plan for each region, given its guards, its facts, and the policies in force there."""
     return [
-        make_region_plan(guard, of_region, policies[of_region.region], now, system=system, adopt=adopt)
-        for guard, of_region in zip(guards, facts, strict=True)
+        make_region_plan(region_guards, region_facts, policies[region_facts.region], now, system=system, adopt=adopt)
+        for region_guards, region_facts in zip(guards, facts, strict=True)
     ]

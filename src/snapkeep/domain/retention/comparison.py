@@ -1,0 +1,73 @@
+"""What other policies would change in the plan of a region."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+from snapkeep.domain.model import Action, Lineage, Verdict
+from snapkeep.domain.retention.region_plan import MissingCopy, RegionPlan, VolumePlan
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A snapshot that one plan keeps and the other deletes."""
+
+    before: Verdict
+    after: Verdict
+
+
+def changes(before: RegionPlan, after: RegionPlan) -> list[Change]:
+    """Return the snapshots whose action differs between two plans for the same facts, in the order of the second.
+
+    A refused plan deletes nothing: under policies with wider limits its deletions are changes.
+    """
+    known = {verdict.snapshot.id: verdict for verdict in before.outcomes}
+    return [
+        Change(known[verdict.snapshot.id], verdict)
+        for verdict in after.outcomes
+        if verdict.snapshot.id in known and known[verdict.snapshot.id].action is not verdict.action
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What other policies would change."""
+
+    reassigned: tuple[tuple[Lineage, str, str], ...]
+    """Volumes whose policy changes: its name before and after; empty where none governs."""
+    deleted: tuple[Change, ...]
+    kept: tuple[Change, ...]
+    copies: tuple[MissingCopy, ...]
+    """Missing copies that only the other policies require."""
+    copies_dropped: tuple[MissingCopy, ...] = ()
+    """Missing copies that the other policies no longer require."""
+    adopted: tuple[VolumePlan, ...] = ()
+    """Plans that would adopt other snapshots."""
+    refused: tuple[VolumePlan, ...] = ()
+    """Plans that only the other policies refuse."""
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing would change."""
+        return not any(getattr(self, field.name) for field in fields(self))
+
+
+def compare(before: RegionPlan, after: RegionPlan) -> Comparison:
+    """Return what would change between two plans for the same facts."""
+    known = {plan.lineage: plan for plan in before.volumes}
+    policies = [(plan.lineage, known[plan.lineage].policy_name, plan.policy_name) for plan in after.volumes]
+    changed = changes(before, after)
+    return Comparison(
+        reassigned=tuple((lineage, old, new) for lineage, old, new in policies if old != new),
+        deleted=tuple(change for change in changed if change.after.action is Action.DELETE),
+        kept=tuple(change for change in changed if change.after.action is Action.KEEP),
+        copies=_missing_only_in(after, before),
+        copies_dropped=_missing_only_in(before, after),
+        adopted=tuple(plan for plan in after.volumes if plan.adopted and plan.adopted != known[plan.lineage].adopted),
+        refused=tuple(plan for plan in after.volumes if plan.refusals and not known[plan.lineage].refusals),
+    )
+
+
+def _missing_only_in(plan: RegionPlan, other: RegionPlan) -> tuple[MissingCopy, ...]:
+    missing_in_other = {(copy.snapshot_id, copy.region) for copy in other.missing}
+    return tuple(copy for copy in plan.missing if (copy.snapshot_id, copy.region) not in missing_in_other)
