@@ -26,7 +26,15 @@ Profile = Annotated[str, typer.Option("--profile", metavar="NAME", help="AWS pro
 Region = Annotated[
     str, typer.Option("--region", metavar="REGION", help="Primary region; by default the AWS CLI's.", rich_help_panel=_PANEL)
 ]
-DrRegion = Annotated[str, typer.Option("--dr-region", metavar="REGION", help="DR region.", rich_help_panel=_PANEL)]
+DrRegion = Annotated[
+    str,
+    typer.Option(
+        "--dr-region",
+        metavar="REGION",
+        help=f"DR region. Default: the deployed system's; of a first deployment {DEFAULT_DR_REGION}.",
+        rich_help_panel=_PANEL,
+    ),
+]
 EndpointUrl = Annotated[
     str,
     typer.Option(
@@ -60,6 +68,7 @@ class AwsSettings:
 
     region: str
     dr_region: str
+    """The region of `--dr-region`; empty without the option. `Installed.dr_region` is the region in use."""
     profile: str = ""
     endpoint_url: str = ""
     suffix: str = ""
@@ -143,10 +152,25 @@ def aws_settings(
     primary_region = region or os.environ.get("AWS_REGION", "") or _configured_region(profile)
     if not primary_region:
         raise WrongUse("no region: give --region or set AWS_REGION")
-    second_region = dr_region or DEFAULT_DR_REGION
-    if primary_region == second_region:
-        raise WrongUse(f"--dr-region {second_region} is the primary region too; name another region")
-    return AwsSettings(primary_region, second_region, profile, endpoint_url, name)
+    if primary_region == dr_region:
+        raise WrongUse(f"--dr-region {dr_region} is the primary region too; name another region")
+    return AwsSettings(primary_region, dr_region, profile, endpoint_url, name)
+
+
+def default_dr_region(settings: AwsSettings) -> str:
+    """Return the DR region of a first deployment. Raise WrongUse where the default would be the primary region, or elsewhere.
+
+    Snapshots cannot be copied from one partition to another (EBS user guide: copy a snapshot).
+    """
+    from botocore.exceptions import UnknownRegionError  # noqa: PLC0415 - imports botocore
+
+    try:
+        partition = settings.session().get_partition_for_region(settings.region)
+    except UnknownRegionError:
+        partition = ""
+    if settings.region == DEFAULT_DR_REGION or partition != "aws":
+        raise WrongUse(f"--dr-region: there is no default for the primary region {settings.region}; name the DR region")
+    return DEFAULT_DR_REGION
 
 
 def with_aws_settings(command: Callable[..., None]) -> Callable[..., None]:
@@ -171,7 +195,7 @@ def _aws_options(
     *,
     profile: Profile = "",
     region: Region = "",
-    dr_region: DrRegion = DEFAULT_DR_REGION,
+    dr_region: DrRegion = "",
     endpoint_url: EndpointUrl = "",
     name: Name = "",
 ) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from snapkeep.cli.common import AwsSettings
+from snapkeep.cli.common import AwsSettings, default_dr_region
 from snapkeep.cli.errors import WrongUse, one_line, out_of_reach
 from snapkeep.domain.copies.entry import OPEN
 from snapkeep.domain.errors import AwsUnavailable, SnapkeepError
@@ -76,7 +76,27 @@ class Installed:
 
     def region_of(self, kind: str) -> str:
         """Return the region of `primary` or `dr`."""
-        return self.settings.region if kind == PRIMARY else self.settings.dr_region
+        return self.settings.region if kind == PRIMARY else self.dr_region
+
+    @cached_property
+    def deployed_dr_region(self) -> str:
+        """The DR region that the primary stack names; empty where there is no stack, or the primary region is unreachable.
+
+        Raise what else AWS refuses.
+        """
+        from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - imports botocore
+
+        try:
+            return self.stack_parameters(PRIMARY).get("DRRegion", "")
+        except (BotoCoreError, ClientError) as error:
+            if not out_of_reach(error):
+                raise
+            return ""
+
+    @cached_property
+    def dr_region(self) -> str:
+        """The region of `--dr-region`, else the deployed one, else the default of a first deployment. Raise WrongUse."""
+        return self.settings.dr_region or self.deployed_dr_region or default_dr_region(self.settings)
 
     @cached_property
     def _adapters(self) -> RegionalAdapters:
@@ -102,7 +122,7 @@ class Installed:
 
     def regions(self, *policies: PolicySet) -> list[str]:
         """Return the primary region, the DR region, and every other region that the policies copy to."""
-        known = [self.settings.region, self.settings.dr_region]
+        known = [self.settings.region, self.dr_region]
         copied_to = {rule.region for policy_set in policies for policy in policy_set.policies for rule in policy.copies}
         return known + sorted(copied_to.difference(known))
 
@@ -111,9 +131,9 @@ class Installed:
         stack = self._stack(kind, region or self.region_of(kind))
         return {parameter["ParameterKey"]: parameter["ParameterValue"] for parameter in stack.get("Parameters", ())}
 
-    def stack_outputs(self, kind: str) -> Mapping[str, str]:
+    def stack_outputs(self, kind: str, region: str = "") -> Mapping[str, str]:
         """Return the outputs of the stack `primary` or `dr`. Raise WrongUse if there is no such stack."""
-        region = self.region_of(kind)
+        region = region or self.region_of(kind)
         stack = self._stack(kind, region)
         if not stack:
             raise WrongUse(f"there is no stack {self.settings.system}-{kind} in {region}: run `snapkeep deploy`")
@@ -160,7 +180,7 @@ class Installed:
         parameters = PRIMARY_DEFAULTS | dict(primary)
         policies = from_parameters(
             parameters["tagKeyValue"],
-            primary.get("DRRegion", self.settings.dr_region),
+            primary.get("DRRegion") or self.dr_region,
             int(parameters["Retention"]),
             int(dr_parameters["Retention"]),
             parameters["DRKmsKey"],
@@ -186,6 +206,18 @@ class Installed:
         """Return the policies in force in each region, the primary's first; `problem` names a broken document."""
         parameters = self.parameters_as_policies(regions)
         return {region: in_force(self.store(region), policies) for region, policies in parameters.items()}
+
+    def dr_stack_regions(self) -> list[str]:
+        """Return the regions with a DR stack of the system: the DR region, and those that a version of its policies copies to.
+
+        With `--dr-region` it is that region alone.
+        """
+        region = self.settings.region
+        if self.settings.dr_region:
+            return [self.settings.dr_region] if self.stack_parameters(DR) else []
+        known = regions_known(self.store(region), self.parameters_as_policies()[region]) | {self.dr_region}
+        candidates = [self.dr_region, *sorted(known - {region, self.dr_region})]
+        return [one for one in candidates if self.stack_parameters(DR, one)]
 
     def regions_dropped(self, policies: PolicySet) -> list[RegionSeen]:
         """Return the regions with a stack that a former version copied to and these policies do not.

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from snapkeep.cli import application
 from snapkeep.cli.application import LazyCommand, make_application
-from snapkeep.cli.common import aws_settings
+from snapkeep.cli.common import aws_settings, default_dr_region
 from snapkeep.cli.errors import WrongUse, exit_status, one_line
 from snapkeep.cli.output import print_json
 from snapkeep.domain.errors import InvalidConfiguration, PlanRefused
@@ -108,9 +108,11 @@ def test_the_dr_region_must_not_be_the_primary_region() -> None:
         aws_settings(region="us-east-1", dr_region="us-east-1")
 
 
-def test_the_default_dr_region_may_not_be_the_primary_region_either() -> None:
-    with pytest.raises(WrongUse, match="--dr-region us-east-2 is the primary region too"):
-        aws_settings(region="us-east-2")
+@pytest.mark.parametrize("region", ["us-east-2", "cn-north-1", "us-gov-west-1"])
+def test_a_first_deployment_has_no_default_dr_region_here(region: str) -> None:
+    """us-east-2 is in another partition than the last two, and no snapshot can be copied there."""
+    with pytest.raises(WrongUse, match=f"no default for the primary region {region}; name the DR region"):
+        default_dr_region(aws_settings(region=region))
 
 
 def test_no_region_anywhere_is_wrong_use(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

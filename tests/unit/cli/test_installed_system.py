@@ -1,18 +1,16 @@
 """What is installed is read from the stacks: their parameters, and the document where there is one."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
 from snapkeep.cli import installed as installed_module
-from snapkeep.cli.common import AwsSettings
 from snapkeep.cli.installed import NOT_DEPLOYED, Installed
 from snapkeep.deploy.templates import INFRA, read_template
 from snapkeep.domain.policy.model import Limits, Retention
+from support.installed import Clients, Settings
 
 PRIMARY = {
     "tagKeyValue": "Backup=gold",
@@ -24,37 +22,6 @@ PRIMARY = {
     "MaxDeletionSharePercent": "40",
 }
 DR = {"Retention": "2", "MaxDeletions": "8", "MaxDeletionSharePercent": "30"}
-
-
-@dataclass
-class Clients:
-    """Stands for the clients of one service and region."""
-
-    stacks: Mapping[tuple[str, str], Mapping[str, str]]
-    documents: Mapping[str, str]
-    region: str
-
-    def describe_stacks(self, StackName: str) -> dict[str, Any]:  # noqa: N803 - boto3's name
-        if (self.region, StackName) not in self.stacks:
-            message = f"Stack with id {StackName} does not exist"
-            raise ClientError({"Error": {"Code": "ValidationError", "Message": message}}, "DescribeStacks")
-        given = self.stacks[self.region, StackName]
-        return {"Stacks": [{"Parameters": [{"ParameterKey": key, "ParameterValue": given[key]} for key in given]}]}
-
-    def get_parameter(self, Name: str) -> dict[str, Any]:  # noqa: N803 - boto3's name
-        value = self.documents.get(self.region, "{}")
-        return {"Parameter": {"Name": Name, "Version": 4, "Value": value, "LastModifiedDate": datetime(2026, 11, 1, tzinfo=UTC)}}
-
-
-@dataclass(frozen=True)
-class Settings(AwsSettings):
-    """Settings whose clients are stand-ins."""
-
-    stacks: Mapping[tuple[str, str], Mapping[str, str]] = field(default_factory=dict)
-    documents: Mapping[str, str] = field(default_factory=dict)
-
-    def client(self, service: Any, region: str) -> Any:
-        return Clients(self.stacks, self.documents, region)
 
 
 def installed(

@@ -16,6 +16,7 @@ from snapkeep.cli.output import make_console, print_json
 from snapkeep.domain.errors import AwsUnavailable
 
 if TYPE_CHECKING:
+    from snapkeep.cli.installed import Installed
     from snapkeep.domain.sweep.report import SweepReport
 
 app = typer.Typer(help="Find and repair what events missed, now.")
@@ -44,9 +45,11 @@ def sweep(
         require_consent(
             ADOPTING, yes=yes, json=json, otherwise="nothing was adopted (`snapkeep plan --adopt` shows what would be)"
         )
-    stacks = {Scope.BOTH: ("dr", "primary"), Scope.PRIMARY: ("primary",), Scope.DR: ("dr",)}[scope]
+    from snapkeep.cli.installed import Installed  # noqa: PLC0415 - imports what --help does not need
+
+    installed = Installed(settings)
     options = {"options": {"adopt": adopt, "retry_failed": retry_failed}}
-    reports = [_swept(settings, stack, options, quiet=json) for stack in stacks]
+    reports = [_swept(installed, stack, region, options, quiet=json) for stack, region in _stacks(installed, scope)]
     if json:
         from snapkeep.domain.sweep.report_codec import report_to_json  # noqa: PLC0415
 
@@ -58,12 +61,20 @@ def sweep(
         raise typer.Exit(NOT_ALL_RIGHT)
 
 
-def _swept(settings: AwsSettings, stack: str, options: Mapping[str, Any], *, quiet: bool) -> SweepReport:
-    """Start the sweep of a stack, wait for its end, and return its report."""
-    from snapkeep.cli.installed import Installed  # noqa: PLC0415 - imports what --help does not need
+def _stacks(installed: Installed, scope: Scope) -> list[tuple[str, str]]:
+    """Return the stacks to sweep with their regions: every DR region of the policies first, so that the primary knows of it."""
+    primary, dr = "primary", "dr"
+    stacks = [(primary, installed.settings.region)] if scope is not Scope.DR else []
+    if scope is Scope.PRIMARY:
+        return stacks
+    dr_regions = installed.dr_stack_regions() or [installed.dr_region]
+    return [(dr, region) for region in dr_regions] + stacks
 
-    installed = Installed(settings)
-    region, machine = installed.region_of(stack), installed.stack_outputs(stack)["SweepStateMachineArn"]
+
+def _swept(installed: Installed, stack: str, region: str, options: Mapping[str, Any], *, quiet: bool) -> SweepReport:
+    """Start the sweep of a stack, wait for its end, and return its report."""
+    machine = installed.stack_outputs(stack, region)["SweepStateMachineArn"]
+    settings = installed.settings
     client = settings.client("stepfunctions", region)
     arn = client.start_execution(stateMachineArn=machine, input=json_module.dumps(options))["executionArn"]
     console = make_console(stderr=True)

@@ -1,0 +1,53 @@
+"""AWS as `Installed` reads it: stacks with their parameters, and policy documents."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from snapkeep.cli.common import AwsSettings
+
+Stacks = Mapping[tuple[str, str], Mapping[str, str]]
+"""Parameters by region and stack name."""
+
+
+@dataclass
+class Clients:
+    """The clients of one region."""
+
+    stacks: Stacks
+    documents: Mapping[str, str]
+    region: str
+
+    def describe_stacks(self, StackName: str) -> dict[str, Any]:  # noqa: N803 - boto3's name
+        if (self.region, StackName) not in self.stacks:
+            message = f"Stack with id {StackName} does not exist"
+            raise ClientError({"Error": {"Code": "ValidationError", "Message": message}}, "DescribeStacks")
+        parameters = self.stacks[self.region, StackName]
+        return {"Stacks": [{"Parameters": [{"ParameterKey": key, "ParameterValue": parameters[key]} for key in parameters]}]}
+
+    def get_parameter(self, Name: str) -> dict[str, Any]:  # noqa: N803 - boto3's name
+        value = self.documents.get(self.region, "{}")
+        return {"Parameter": {"Name": Name, "Version": 4, "Value": value, "LastModifiedDate": datetime(2026, 11, 1, tzinfo=UTC)}}
+
+    def get_paginator(self, operation: str) -> Clients:
+        assert operation == "get_parameter_history"
+        return self
+
+    def paginate(self, Name: str) -> Iterable[dict[str, Any]]:  # noqa: N803 - boto3's name
+        return [{"Parameters": [self.get_parameter(Name)["Parameter"]]}]
+
+
+@dataclass(frozen=True)
+class Settings(AwsSettings):
+    """Settings whose clients are stand-ins."""
+
+    stacks: Stacks = field(default_factory=dict)
+    documents: Mapping[str, str] = field(default_factory=dict)
+
+    def client(self, service: Any, region: str) -> Any:
+        return Clients(self.stacks, self.documents, region)
