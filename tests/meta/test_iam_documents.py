@@ -1,0 +1,90 @@
+"""The IAM policies of `docs/iam` name actions that exist, fit into a managed policy, and grant no dangerous action."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support.templates import STACKS, template
+
+FOLDER = Path(__file__).parents[2] / "docs/iam"
+NAMES = ("viewer", "operator", "deployer", "deployer-resources")
+READING = ("Describe", "Get", "List", "Query", "FilterLogEvents", "Decrypt")
+SERVICES = {
+    "AWS::CloudWatch": "cloudwatch",
+    "AWS::DynamoDB": "dynamodb",
+    "AWS::Events": "events",
+    "AWS::IAM": "iam",
+    "AWS::KMS": "kms",
+    "AWS::Lambda": "lambda",
+    "AWS::Logs": "logs",
+    "AWS::S3": "s3",
+    "AWS::SNS": "sns",
+    "AWS::SQS": "sqs",
+}
+SERVERLESS = {"AWS::Serverless::Function": "lambda", "AWS::Serverless::StateMachine": "states"}
+MANAGED_POLICY_CHARACTERS = 6144
+"""IAM quotas: the size of a managed policy, without white space."""
+
+
+def statements(name: str) -> list[dict[str, Any]]:
+    return list(json.loads((FOLDER / f"{name}.json").read_text())["Statement"])
+
+
+def actions(name: str) -> set[str]:
+    return {action for statement in statements(name) for action in statement["Action"]}
+
+
+@cache
+def known_actions() -> dict[str, set[str]]:
+    """Return every action in lower case, by service, from the Service Authorization Reference that cfn-lint contains."""
+    data = json.loads(files("cfnlint.data.AdditionalSpecs").joinpath("Policies.json").read_text())
+    return {service: set(entry["Actions"]) for service, entry in data.items()}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_action_exists(name: str) -> None:
+    unknown = [
+        action for action in actions(name) if action.partition(":")[2].lower() not in known_actions()[action.partition(":")[0]]
+    ]
+    assert unknown == []
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_policy_grants_no_wildcard_and_names_its_statements(name: str) -> None:
+    sids = [statement["Sid"] for statement in statements(name)]
+    assert len(sids) == len(set(sids))
+    assert not [action for action in actions(name) if "*" in action]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_policy_fits_into_a_managed_policy(name: str) -> None:
+    text = json.dumps(json.loads((FOLDER / f"{name}.json").read_text()), separators=(",", ":"))
+    assert len(text) <= MANAGED_POLICY_CHARACTERS
+
+
+def test_a_viewer_can_change_nothing() -> None:
+    assert [action for action in actions("viewer") if not action.partition(":")[2].startswith(READING)] == []
+
+
+def test_no_policy_permits_answers_to_executions() -> None:
+    for name in NAMES:
+        assert not {"states:SendTaskSuccess", "states:SendTaskFailure", "states:GetExecutionHistory"} & actions(name)
+
+
+def test_no_policy_deletes_snapshots_or_the_policy_document() -> None:
+    for name in NAMES:
+        assert not {"ec2:DeleteSnapshot", "ec2:CreateTags", "ssm:DeleteParameter"} & actions(name)
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_a_deployer_may_use_the_service_of_every_resource(stack: str) -> None:
+    granted = {action.partition(":")[0] for action in actions("deployer") | actions("deployer-resources")}
+    for resource in template(stack)["Resources"].values():
+        kind = resource["Type"]
+        assert (SERVERLESS.get(kind) or SERVICES[kind.rpartition("::")[0]]) in granted, kind
