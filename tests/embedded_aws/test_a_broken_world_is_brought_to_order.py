@@ -147,9 +147,10 @@ def world() -> Iterator[BrokenWorld]:
 
 
 @pytest.fixture(autouse=True)
-def the_command_runs_here(monkeypatch: pytest.MonkeyPatch) -> None:
+def the_command_runs_here(monkeypatch: pytest.MonkeyPatch, world: BrokenWorld) -> None:
     """`snapkeep status` runs in this process as this account's root, and does not wait between its tries of a region out of reach."""
-    session = boto3.Session(aws_access_key_id=ACCOUNT, aws_secret_access_key="any", region_name=PRIMARY)
+    secret = world.aws.server.secret
+    session = boto3.Session(aws_access_key_id=ACCOUNT, aws_secret_access_key=secret, region_name=PRIMARY)
     monkeypatch.setattr(common, "_session", lambda profile: session)
     monkeypatch.setattr(WallClock, "pause", lambda clock, seconds: None)
 
