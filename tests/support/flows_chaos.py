@@ -10,7 +10,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from snapkeep.domain.copies.retries import RetryPolicy
 from snapkeep.domain.policy.model import CopyRule, Limits, Policy, PolicySet, Retention, Selector
-from snapkeep.lab.ebs_model import EventOptions, FaultRule, Quotas, Speeds, VirtualClock, World
+from snapkeep.lab.ebs_model import PUBLIC_LINUX, EventOptions, FaultRule, Quotas, Speeds, VirtualClock, World
 from snapkeep.lab.ebs_model.store.records import COMPLETED, Snapshot
 from snapkeep.lab.simulator.composition import SystemLayout
 from snapkeep.lab.simulator.executions import Execution
@@ -109,7 +109,9 @@ class Chaos:
     def _make_instance(self) -> str:
         region = PRIMARIES[0]
         self.runner.advance(5)
-        instance: str = self._ec2(region).run_instances(MinCount=1, MaxCount=1)["Instances"][0]["InstanceId"]
+        instance: str = self._ec2(region).run_instances(ImageId=PUBLIC_LINUX, MinCount=1, MaxCount=1)["Instances"][0][
+            "InstanceId"
+        ]
         for device, (where, volume) in zip(("/dev/sdf", "/dev/sdg"), self.volumes, strict=False):
             if where == region:
                 self._ec2(region).attach_volume(VolumeId=volume, InstanceId=instance, Device=device)

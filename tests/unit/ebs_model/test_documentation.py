@@ -10,7 +10,7 @@ import yaml
 
 from snapkeep.lab.ebs_model import World
 from snapkeep.lab.ebs_model.conditions.faults import KINDS
-from snapkeep.lab.ebs_model.files.world_file import COPY_FIELDS, SECTIONS, TOP
+from snapkeep.lab.ebs_model.files.world_file_checks import COPY_FIELDS, SECTIONS, TOP
 
 ROOT = Path(__file__).parents[3]
 DOCUMENT = (ROOT / "docs" / "ebs-model.md").read_text()

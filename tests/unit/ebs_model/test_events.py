@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from ebs_worlds import DR, PRIMARY, Bench
 
-from snapkeep.lab.ebs_model import EventOptions, FaultRule, Faults
+from snapkeep.lab.ebs_model import PUBLIC_LINUX, EventOptions, FaultRule, Faults
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def test_a_failed_snapshot_says_so_in_state_and_event() -> None:
 
 def multi_volume(bench: Bench) -> list[dict]:
     bench.primary.run_instances(
-        MinCount=1, MaxCount=1, BlockDeviceMappings=[{"DeviceName": "/dev/sdb", "Ebs": {"VolumeSize": 5}}]
+        ImageId=PUBLIC_LINUX, MinCount=1, MaxCount=1, BlockDeviceMappings=[{"DeviceName": "/dev/sdb", "Ebs": {"VolumeSize": 5}}]
     )
     instance = bench.primary.describe_instances()["Reservations"][0]["Instances"][0]["InstanceId"]
     made = bench.primary.create_snapshots(InstanceSpecification={"InstanceId": instance})["Snapshots"]

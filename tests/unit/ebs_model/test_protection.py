@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from ebs_worlds import DR, PRIMARY, Bench, refused
 
+from snapkeep.lab.ebs_model import PUBLIC_LINUX
 from snapkeep.lab.ebs_model.store.tags import BACKUP_TAG, flat
 
 DAY = 86_400
@@ -109,7 +110,7 @@ def image(bench: Bench, snapshot_id: str, name: str = "image") -> str:
 
 
 def test_a_snapshot_is_held_until_the_last_ami_is_deregistered(bench: Bench, snapshot_id: str) -> None:
-    images = [image(bench, snapshot_id, name) for name in ("a", "b")]
+    images = [image(bench, snapshot_id, name) for name in ("image a", "image b")]
     bench.primary.disable_image(ImageId=images[0])
     bench.primary.deregister_image(ImageId=images[1])
     assert refused(bench.primary.delete_snapshot, SnapshotId=snapshot_id) == ("InvalidSnapshot.InUse", 400)
@@ -125,7 +126,7 @@ def test_images_are_found_by_the_snapshot_they_hold(bench: Bench, snapshot_id: s
 
 
 def test_an_image_of_an_instance_holds_new_snapshots_of_its_volumes(bench: Bench) -> None:
-    instance = bench.primary.run_instances(MinCount=1, MaxCount=1)["Instances"][0]["InstanceId"]
+    instance = bench.primary.run_instances(ImageId=PUBLIC_LINUX, MinCount=1, MaxCount=1)["Instances"][0]["InstanceId"]
     image_id = bench.primary.create_image(InstanceId=instance, Name="of instance")["ImageId"]
     (pending,) = bench.primary.describe_images(ImageIds=[image_id])["Images"]
     bench.settle()
@@ -214,6 +215,28 @@ def test_the_longest_matching_rule_wins_and_exclusion_tags_exclude(bench: Bench)
 
 
 # Sharing
+
+
+@pytest.mark.parametrize(
+    ("settings", "code"),
+    [
+        ({"GroupNames": ["everybody"]}, "InvalidParameterValue"),
+        ({"UserIds": ["somebody"]}, "InvalidUserID.Malformed"),
+        ({"UserIds": ["12345678901"]}, "InvalidUserID.Malformed"),
+    ],
+)
+def test_a_share_with_nobody_is_refused(bench: Bench, snapshot_id: str, settings: Any, code: str) -> None:
+    params = {"SnapshotId": snapshot_id, "Attribute": "createVolumePermission", "OperationType": "add", **settings}
+    assert refused(bench.primary.modify_snapshot_attribute, **params)[0] == code
+
+
+def test_a_snapshot_under_the_aws_managed_key_or_archived_is_not_shared(bench: Bench, snapshot_id: str) -> None:
+    encrypted = bench.snapshot(bench.volume(Encrypted=True))
+    bench.primary.modify_snapshot_tier(SnapshotId=snapshot_id, StorageTier="archive")
+    bench.settle()
+    for name, code in ((encrypted, "OperationNotPermitted"), (snapshot_id, "IncorrectState")):
+        params = {"SnapshotId": name, "OperationType": "add", "UserIds": ["999999999999"]}
+        assert refused(bench.primary.modify_snapshot_attribute, **params)[0] == code
 
 
 def test_block_public_access_refuses_public_shares(bench: Bench, snapshot_id: str) -> None:

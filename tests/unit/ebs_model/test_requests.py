@@ -9,7 +9,7 @@ import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeoutError
 from ebs_worlds import DR, PRIMARY, Bench, refused
 
-from snapkeep.lab.ebs_model import ApiError, FaultRule, Faults, Quotas
+from snapkeep.lab.ebs_model import PUBLIC_LINUX, ApiError, FaultRule, Faults, Quotas
 from snapkeep.lab.ebs_model.api.actions import EC2
 from snapkeep.lab.ebs_model.client import METHODS, RESULT_KEYS
 
@@ -167,9 +167,17 @@ def test_a_dry_run_of_every_action_is_the_documented_error(bench: Bench, action:
     assert len(bench.world.save()["region_accounts"]) - len(before) in (0, 1)
 
 
-def test_an_action_that_the_model_has_not_is_refused(bench: Bench) -> None:
-    with pytest.raises(ApiError, match="InvalidAction"):
-        bench.world.call("ec2", "CreateVpc", {}, region=PRIMARY)
+def test_a_dry_run_without_permission_is_unauthorized(bench: Bench) -> None:
+    bench.world.add_fault(
+        FaultRule("api_error", action="RunInstances", code="UnauthorizedOperation", http_status=403, message="not authorized")
+    )
+    params = {"ImageId": PUBLIC_LINUX, "MinCount": 1, "MaxCount": 1, "DryRun": True}
+    assert refused(bench.primary.run_instances, **params) == ("UnauthorizedOperation", 403)
+
+
+def test_an_action_that_is_not_modelled_is_refused_by_name(bench: Bench) -> None:
+    with pytest.raises(ApiError, match=r"InvalidAction: .* the action ec2:CreateFleet: it is not modelled"):
+        bench.world.call("ec2", "CreateFleet", {}, region=PRIMARY)
 
 
 # Faults

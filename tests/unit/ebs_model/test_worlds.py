@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pytest
 from ebs_worlds import DR, PRIMARY, Bench
 
-from snapkeep.lab.ebs_model import FaultRule, RealClock, ScaledClock, Speeds, VirtualClock, World
+from snapkeep.lab.ebs_model import PUBLIC_LINUX, FaultRule, RealClock, ScaledClock, Speeds, VirtualClock, World
 
 DOCUMENT = {
     "version": 1,
@@ -107,7 +107,7 @@ def busy() -> Bench:
     bench.dr.delete_snapshot(SnapshotId=bench.settled_copy(first))
     bench.copy(first)
     bench.copy(first, Encrypted=True)
-    bench.primary.run_instances(MinCount=1, MaxCount=1)
+    bench.primary.run_instances(ImageId=PUBLIC_LINUX, MinCount=1, MaxCount=1)
     bench.start(volume_id)
     return bench
 

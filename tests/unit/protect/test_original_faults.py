@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from snapkeep.domain.policy.model import Limits
-from snapkeep.lab.ebs_model import EventOptions, FaultRule, Faults, World
+from snapkeep.lab.ebs_model import PUBLIC_LINUX, EventOptions, FaultRule, Faults, World
 from snapkeep.lab.simulator.composition import SystemLayout
 from support.flows import DR, HOUR, PRIMARY, CallCounter, Laboratory, policy_set, retry_policy
 
@@ -195,7 +195,7 @@ def test_fault_7_copies_are_ordered_by_the_snapshots_time_not_by_the_copys() -> 
 def test_fault_8_a_multi_volume_set_is_protected_member_by_member() -> None:
     lab = Laboratory()
     ec2 = lab.ec2()
-    instance = ec2.run_instances(MinCount=1, MaxCount=1)["Instances"][0]["InstanceId"]
+    instance = ec2.run_instances(ImageId=PUBLIC_LINUX, MinCount=1, MaxCount=1)["Instances"][0]["InstanceId"]
     volumes = [lab.make_volume() for _ in range(2)]
     for device, volume in zip(["/dev/sdf", "/dev/sdg"], volumes, strict=True):
         ec2.attach_volume(VolumeId=volume, InstanceId=instance, Device=device)

@@ -10,11 +10,15 @@ from snapkeep.lab.ebs_model.conditions.faults import FaultRule, Faults
 from snapkeep.lab.ebs_model.conditions.latency import ASSUMED_LATENCY, Latency
 from snapkeep.lab.ebs_model.conditions.quotas import Quotas, Speeds
 from snapkeep.lab.ebs_model.errors import ApiError, NoAnswer
+from snapkeep.lab.ebs_model.store.content import ContentFaults
+from snapkeep.lab.ebs_model.store.public_images import PUBLIC_LINUX
 from snapkeep.lab.ebs_model.world import World
 
 __all__ = [
     "ASSUMED_LATENCY",
+    "PUBLIC_LINUX",
     "ApiError",
+    "ContentFaults",
     "EventOptions",
     "FaultRule",
     "Faults",

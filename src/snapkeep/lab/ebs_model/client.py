@@ -21,6 +21,15 @@ RESULT_KEYS = {
     "DescribeInstances": "Reservations",
     "DescribeImages": "Images",
     "DescribeTags": "Tags",
+    "DescribeVolumeStatus": "VolumeStatuses",
+    "DescribeVolumesModifications": "VolumesModifications",
+    "DescribeInstanceStatus": "InstanceStatuses",
+    "DescribeInstanceCreditSpecifications": "InstanceCreditSpecifications",
+    "DescribeReplaceRootVolumeTasks": "ReplaceRootVolumeTasks",
+    "DescribeVpcs": "Vpcs",
+    "DescribeSubnets": "Subnets",
+    "DescribeSecurityGroups": "SecurityGroups",
+    "DescribeNetworkInterfaces": "NetworkInterfaces",
     "DescribeSnapshotTierStatus": "SnapshotTierStatuses",
     "ListSnapshotsInRecycleBin": "Snapshots",
     "ListAliases": "Aliases",
@@ -118,19 +127,19 @@ class Client:
 
 def as_client_error(error: ApiError, action: str) -> ClientError:
     """Given the model's error, return botocore's."""
-    return ClientError(
-        {
-            "Error": {"Code": error.code, "Message": error.message},
-            "ResponseMetadata": {
-                "RequestId": "model",
-                "HTTPStatusCode": error.http_status,
-                "HostId": "",
-                "HTTPHeaders": {},
-                "RetryAttempts": 0,
-            },
+    response: Any = {
+        "Error": {"Code": error.code, "Message": error.message},
+        "ResponseMetadata": {
+            "RequestId": "model",
+            "HTTPStatusCode": error.http_status,
+            "HostId": "",
+            "HTTPHeaders": {},
+            "RetryAttempts": 0,
         },
-        action,
-    )
+    }
+    if error.reason:
+        response.update(Reason=error.reason, message=error.message)
+    return ClientError(response, action)
 
 
 class Paginator:

@@ -1,4 +1,4 @@
-"""What a caller of the model can be answered instead of a result."""
+"""The errors that a request can be answered with."""
 
 from __future__ import annotations
 
@@ -9,15 +9,17 @@ class ApiError(Exception):
     Source of the codes: [EC2 API reference: error codes].
     """
 
-    def __init__(self, code: str, message: str, http_status: int = 400) -> None:
+    def __init__(self, code: str, message: str, http_status: int = 400, reason: str = "") -> None:
         super().__init__(f"{code}: {message}")
         self.code = code
         self.message = message
         self.http_status = http_status
+        self.reason = reason
+        """The Reason of an exception of the EBS direct APIs; empty where the service has none."""
 
 
 class NoAnswer(Exception):
-    """No answer came back: the region is out of reach, or the answer was lost on its way.
+    """No answer came back: the region is unreachable, or the answer was lost on its way.
 
     ``kind`` is ``unreachable`` (nothing was done) or ``timeout`` (look at the world to know).
     """
@@ -29,20 +31,30 @@ class NoAnswer(Exception):
 
 
 def missing(parameter: str) -> ApiError:
-    """Given the name of a required parameter, return the error for its absence."""
+    """Return the error for the absence of a required parameter."""
     return ApiError("MissingParameter", f"The request must contain the parameter {parameter}")
 
 
 def snapshot_not_found(snapshot_id: str) -> ApiError:
-    """Given a snapshot id, return InvalidSnapshot.NotFound."""
+    """Return InvalidSnapshot.NotFound."""
     return ApiError("InvalidSnapshot.NotFound", f"The snapshot '{snapshot_id}' does not exist.")
 
 
 def volume_not_found(volume_id: str) -> ApiError:
-    """Given a volume id, return InvalidVolume.NotFound."""
+    """Return InvalidVolume.NotFound."""
     return ApiError("InvalidVolume.NotFound", f"The volume '{volume_id}' does not exist.")
 
 
 def dry_run() -> ApiError:
     """Return the error that stands for the success of a dry run (botocore: DryRun)."""
     return ApiError("DryRunOperation", "Request would have succeeded, but DryRun flag is set.", 412)
+
+
+def invalid_value(value: object, parameter: str, expected: str = "") -> ApiError:
+    """Return InvalidParameterValue as EC2 words it, with what would be valid."""
+    return ApiError("InvalidParameterValue", f"Value ({value}) for parameter {parameter} is invalid. {expected}".rstrip())
+
+
+def not_modelled(what: str) -> ApiError:
+    """Return the error for what AWS has and this model lacks: it names what is missing, and never answers falsely."""
+    return ApiError("InvalidAction", f"The model of EBS does not have {what}: it is not modelled.")

@@ -18,7 +18,8 @@ from snapkeep.lab.ebs_model.conditions.quotas import Quotas
 from snapkeep.lab.ebs_model.errors import dry_run, missing
 from snapkeep.lab.ebs_model.files import saved_world, world_file
 from snapkeep.lab.ebs_model.requests.call import Call, Params, Response
-from snapkeep.lab.ebs_model.store.blocks import BLOCK_SIZE
+from snapkeep.lab.ebs_model.store.blocks import BLOCK_SIZE, BLOCKS_PER_GIB, ZEROS
+from snapkeep.lab.ebs_model.store.content import ContentFaults, plant
 from snapkeep.lab.ebs_model.store.records import BinRule
 from snapkeep.lab.ebs_model.store.region_account import RegionAccount
 from snapkeep.lab.ebs_model.store.tags import as_dict, request_tags
@@ -63,7 +64,7 @@ class World:
             account = state.region_account(region, account_id)
             state.calls_made += 1
             if account.quotas.throttling:
-                state.throttle.take(account.name, service, action, request, account.quotas, now)
+                state.throttle.take(account.name, action, request, account.quotas, now)
             handler = actions.find(service, action)
             for parameter in handler.required:
                 if request.get(parameter) in (None, ""):
@@ -205,13 +206,15 @@ class World:
 
     # Changing the world from outside
 
-    def write(self, volume_id: str, first_block: int, count: int, *, region: str, account_id: str | None = None) -> None:
-        """Write new content to an extent of 512 KiB blocks of a volume. Raise KeyError or ValueError."""
+    def write(
+        self, volume_id: str, first_block: int, count: int, *, region: str, account_id: str | None = None, zeros: bool = False
+    ) -> None:
+        """Write new content, or zeros, to an extent of 512 KiB blocks of a volume. Raise KeyError or ValueError."""
         volume = self.region_account(region, account_id).volumes[volume_id]
-        if count < 1 or first_block < 0 or first_block + count > volume.size_gib * 2048:
+        if count < 1 or first_block < 0 or first_block + count > volume.size_gib * BLOCKS_PER_GIB:
             raise ValueError(f"blocks {first_block} to {first_block + count} are not all on a volume of {volume.size_gib} GiB")
         with self._lock:
-            volume.log.write(first_block, count)
+            volume.log.write(first_block, count, ZEROS if zeros else None)
 
     def deny_key(self, key_arn: str, principals: str = "*") -> None:
         """Make a key inaccessible to the principals that match a pattern. Raise KeyError."""
@@ -246,6 +249,15 @@ class World:
     def archived_bytes(self, region: str, account_id: str | None = None) -> int:
         """Return the bytes that a region's snapshots store in the archive tier."""
         return self.region_account(region, account_id).archived_blocks * BLOCK_SIZE
+
+    def plant(self, snapshot_id: str, faults: ContentFaults, *, region: str, account_id: str | None = None) -> None:
+        """Plant wrong, missing, extra or swapped blocks, or a wrong size, in a snapshot. Raise KeyError or ValueError."""
+        with self._lock:
+            plant(self.region_account(region, account_id).snapshots[snapshot_id], faults)
+
+    def accept_product(self, product_code: str, *, region: str, account_id: str | None = None) -> None:
+        """Subscribe an account to a product of AWS Marketplace: instances of it can be launched."""
+        self.region_account(region, account_id).subscriptions.append(product_code)
 
     def set_faults(self, faults: Faults) -> None:
         """Replace the faults in force."""

@@ -1,24 +1,33 @@
-"""Which action is carried out by what, and what it cannot do without (botocore's service models)."""
+"""Which action is carried out by what, and which parameters it cannot do without (botocore's service models)."""
 
 from __future__ import annotations
 
 from snapkeep.lab.ebs_model.api import (
     account_settings,
+    attachments,
+    describe_images,
+    describe_instances,
     direct_api,
     images,
+    instance_attributes,
+    instance_states,
     instances,
     keys,
     locks,
+    networks,
     recycle_bin,
+    root_volumes,
     sharing,
     tagging,
     tiers,
+    volume_modifications,
+    volume_status,
     volumes,
-)
+)  # fmt: skip
 from snapkeep.lab.ebs_model.api.copies import copy_snapshot
 from snapkeep.lab.ebs_model.api.describe_snapshots import describe_snapshots
 from snapkeep.lab.ebs_model.api.snapshots import create_snapshot, create_snapshots, delete_snapshot
-from snapkeep.lab.ebs_model.errors import ApiError
+from snapkeep.lab.ebs_model.errors import not_modelled
 from snapkeep.lab.ebs_model.requests.call import Action
 
 EC2: dict[str, Action] = {
@@ -29,19 +38,51 @@ EC2: dict[str, Action] = {
     "DescribeSnapshots": Action(describe_snapshots),
     "CreateVolume": Action(volumes.create_volume),
     "DeleteVolume": Action(volumes.delete_volume, ("VolumeId",)),
-    "ModifyVolume": Action(volumes.modify_volume, ("VolumeId",)),
-    "AttachVolume": Action(volumes.attach_volume, ("VolumeId", "InstanceId", "Device")),
-    "DetachVolume": Action(volumes.detach_volume, ("VolumeId",)),
     "DescribeVolumes": Action(volumes.describe_volumes),
+    "ModifyVolumeAttribute": Action(volumes.modify_attribute, ("VolumeId",)),
+    "DescribeVolumeAttribute": Action(volumes.describe_attribute, ("VolumeId", "Attribute")),
+    "ModifyVolume": Action(volume_modifications.modify_volume, ("VolumeId",)),
+    "DescribeVolumesModifications": Action(volume_modifications.describe_modifications),
+    "DescribeVolumeStatus": Action(volume_status.describe_volume_status),
+    "AttachVolume": Action(attachments.attach_volume, ("VolumeId", "InstanceId", "Device")),
+    "DetachVolume": Action(attachments.detach_volume, ("VolumeId",)),
     "RunInstances": Action(instances.run_instances, ("MinCount", "MaxCount")),
-    "TerminateInstances": Action(instances.terminate_instances, ("InstanceIds",)),
-    "DescribeInstances": Action(instances.describe_instances),
+    "StartInstances": Action(instance_states.start_instances, ("InstanceIds",)),
+    "StopInstances": Action(instance_states.stop_instances, ("InstanceIds",)),
+    "TerminateInstances": Action(instance_states.terminate_instances, ("InstanceIds",)),
+    "DescribeInstances": Action(describe_instances.describe_instances),
+    "DescribeInstanceStatus": Action(describe_instances.describe_instance_status),
+    "DescribeInstanceAttribute": Action(instance_attributes.describe_attribute, ("InstanceId", "Attribute")),
+    "ModifyInstanceAttribute": Action(instance_attributes.modify_attribute, ("InstanceId",)),
+    "DescribeInstanceCreditSpecifications": Action(instance_attributes.describe_credit_specifications),
+    "GetInstanceUefiData": Action(instance_attributes.get_uefi_data, ("InstanceId",)),
+    "CreateReplaceRootVolumeTask": Action(root_volumes.create_task, ("InstanceId",)),
+    "DescribeReplaceRootVolumeTasks": Action(root_volumes.describe_tasks),
     "RegisterImage": Action(images.register_image, ("Name",)),
     "CreateImage": Action(images.create_image, ("InstanceId", "Name")),
+    "CopyImage": Action(images.copy_image, ("Name", "SourceImageId", "SourceRegion")),
     "DeregisterImage": Action(images.deregister_image, ("ImageId",)),
     "DisableImage": Action(images.disable_image, ("ImageId",)),
     "EnableImage": Action(images.enable_image, ("ImageId",)),
-    "DescribeImages": Action(images.describe_images),
+    "DescribeImages": Action(describe_images.describe_images),
+    "DescribeImageAttribute": Action(describe_images.describe_attribute, ("ImageId", "Attribute")),
+    "ModifyImageAttribute": Action(describe_images.modify_attribute, ("ImageId",)),
+    "CreateVpc": Action(networks.create_vpc, ("CidrBlock",)),
+    "DeleteVpc": Action(networks.delete_vpc, ("VpcId",)),
+    "DescribeVpcs": Action(networks.describe_vpcs),
+    "CreateSubnet": Action(networks.create_subnet, ("VpcId", "CidrBlock")),
+    "DeleteSubnet": Action(networks.delete_subnet, ("SubnetId",)),
+    "DescribeSubnets": Action(networks.describe_subnets),
+    "CreateSecurityGroup": Action(networks.create_security_group, ("GroupName", "Description")),
+    "DeleteSecurityGroup": Action(networks.delete_security_group, ("GroupId",)),
+    "DescribeSecurityGroups": Action(networks.describe_security_groups),
+    "AuthorizeSecurityGroupIngress": Action(networks.authorize_ingress, ("GroupId",)),
+    "AuthorizeSecurityGroupEgress": Action(networks.authorize_egress, ("GroupId",)),
+    "RevokeSecurityGroupIngress": Action(networks.revoke_ingress, ("GroupId",)),
+    "RevokeSecurityGroupEgress": Action(networks.revoke_egress, ("GroupId",)),
+    "DescribeNetworkInterfaces": Action(networks.describe_interfaces),
+    "ImportKeyPair": Action(networks.import_key_pair, ("KeyName", "PublicKeyMaterial")),
+    "DescribeKeyPairs": Action(networks.describe_key_pairs),
     "CreateTags": Action(tagging.create_tags, ("Resources", "Tags")),
     "DeleteTags": Action(tagging.delete_tags, ("Resources",)),
     "DescribeTags": Action(tagging.describe_tags),
@@ -88,8 +129,8 @@ SERVICES: dict[str, dict[str, Action]] = {"ec2": EC2, "ebs": EBS, "kms": KMS}
 
 
 def find(service: str, action: str) -> Action:
-    """Given a service and an action, return how it is carried out. Raise InvalidAction when this world has none."""
-    found = SERVICES.get(service, {}).get(action)
-    if found is None:
-        raise ApiError("InvalidAction", f"The action {action} is not valid for this web service.")
-    return found
+    """Return how an action is carried out. Raise InvalidAction, which names it, for one that is not modelled."""
+    handler = SERVICES.get(service, {}).get(action)
+    if handler is None:
+        raise not_modelled(f"the action {service}:{action}")
+    return handler

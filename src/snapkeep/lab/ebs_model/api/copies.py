@@ -9,7 +9,8 @@ from snapkeep.lab.ebs_model.conditions.quotas import GIB, MIB
 from snapkeep.lab.ebs_model.errors import ApiError, snapshot_not_found
 from snapkeep.lab.ebs_model.requests.call import Call, Response
 from snapkeep.lab.ebs_model.store import events
-from snapkeep.lab.ebs_model.store.blocks import BLOCK_SIZE, Chain
+from snapkeep.lab.ebs_model.store.blocks import BLOCK_SIZE, BLOCKS_PER_GIB, Chain
+from snapkeep.lab.ebs_model.store.content import ContentFaults, content_of, plant
 from snapkeep.lab.ebs_model.store.lifecycle import join, leave
 from snapkeep.lab.ebs_model.store.records import COMPLETED, ERROR, PENDING, Key, Snapshot
 from snapkeep.lab.ebs_model.store.tags import as_list, flat, from_specifications
@@ -43,6 +44,7 @@ def copy_snapshot(call: Call) -> Response:
     copy = pin(call, source_place, source, key_arn if encrypted else "", description, given)
     copy.duration_minutes = minutes
     copy.failure = _failure(call, source, key, key_arn)
+    _plant_faults(call, source, copy)
     _let_run(call, copy, rate)
     account.add(copy)
     account.copies_in_flight[copy.id] = copy
@@ -73,9 +75,38 @@ def pin(
         source_region=source_place.region,
         source_account=source.owner_id,
         source_id=source.id,
+        altered=source.altered,
     )
     copy.moved_blocks = _share_blocks(call, source_place, source, copy)
     return copy
+
+
+def _plant_faults(call: Call, source: Snapshot, copy: Snapshot) -> None:
+    """Plant in the copy's content what the faults in force say."""
+    engine, now = call.world.faults, call.world.now()
+
+    def hits(kind: str) -> int:
+        rule = engine.hit(kind, now, region=call.account.region, source_id=source.id, volume_id=source.volume_id)
+        return rule.blocks if rule else 0
+
+    kinds = ("wrong_blocks", "missing_blocks", "extra_blocks", "swapped_blocks", "wrong_size", "leaves_zeros_out")
+    wrong, missing, extra, swapped, size_gib, zeros = (hits(f"copy_{kind}") for kind in kinds)
+    if not any((wrong, missing, extra, swapped, size_gib, zeros)):
+        return
+    content = content_of(copy)
+    listed = [block for first, end in content.extents() for block in range(first, end)]
+    unlisted = sorted(set(range(copy.size_gib * BLOCKS_PER_GIB)).difference(listed)) if extra else []
+    chosen = engine.random.sample(listed, min(len(listed), wrong + missing + 2 * swapped))
+    pairs = chosen[wrong + missing :]
+    faults = ContentFaults(
+        wrong=tuple(chosen[:wrong]),
+        missing=tuple(chosen[wrong : wrong + missing]),
+        extra=tuple(engine.random.sample(unlisted, min(len(unlisted), extra))),
+        swapped=tuple(zip(pairs[::2], pairs[1::2], strict=False)),
+        size_gib=copy.size_gib + size_gib if size_gib else 0,
+        zeros_left_out=bool(zeros),
+    )
+    plant(copy, faults)
 
 
 def _source(call: Call) -> tuple[RegionAccount, Snapshot]:

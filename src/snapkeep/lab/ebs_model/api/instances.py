@@ -1,162 +1,262 @@
-"""RunInstances, TerminateInstances and DescribeInstances: no more of EC2 than volumes need."""
+"""RunInstances: from an AMI, with its volumes, its network interface, and everything that a rebuilt instance has to have.
+
+Sources: [EC2 API reference: RunInstances], botocore. Spot, hosts, capacity reservations and launch templates are not
+modelled, nor are IAM's instance profiles: their names are taken as they are.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from snapkeep.lab.ebs_model.api import volumes
-from snapkeep.lab.ebs_model.conditions.clock import utc
-from snapkeep.lab.ebs_model.errors import ApiError
+from snapkeep.lab.ebs_model.api import attachments, networks, volumes
+from snapkeep.lab.ebs_model.api.describe_instances import rendered
+from snapkeep.lab.ebs_model.api.images import billing_of, find_image, state_of
+from snapkeep.lab.ebs_model.api.instance_states import finish_start
+from snapkeep.lab.ebs_model.api.instance_types import DEFAULT_TYPE, check_image_fits, current_boot_mode, is_nitro
+from snapkeep.lab.ebs_model.errors import ApiError, invalid_value, missing, not_modelled
 from snapkeep.lab.ebs_model.requests.call import Call, Response
-from snapkeep.lab.ebs_model.requests.filters import parsed, tests_for
-from snapkeep.lab.ebs_model.requests.paging import page
-from snapkeep.lab.ebs_model.store.records import Image, Instance, Volume
-from snapkeep.lab.ebs_model.store.tags import as_list, checked, flat
+from snapkeep.lab.ebs_model.requests.idempotency import earlier_ids, remember_ids
+from snapkeep.lab.ebs_model.store.arns import partition_of
+from snapkeep.lab.ebs_model.store.records import Image, Instance
+from snapkeep.lab.ebs_model.store.tags import checked, flat
 
-DEFAULT_ROOT_GIB = 8
+NOT_MODELLED = (
+    "LaunchTemplate", "InstanceMarketOptions", "CapacityReservationSpecification", "ElasticGpuSpecification",
+    "ElasticInferenceAccelerators", "LicenseSpecifications", "SecondaryInterfaces",
+)  # fmt: skip
+FROM_IMAGE = (
+    "Architecture", "VirtualizationType", "EnaSupport", "SriovNetSupport", "BootMode", "TpmSupport", "PlatformDetails",
+    "UsageOperation", "ProductCodes", "Platform", "KernelId", "RamdiskId",
+)  # fmt: skip
+FROM_REQUEST = ("CpuOptions", "EnclaveOptions", "HibernationOptions", "MaintenanceOptions", "PrivateDnsNameOptions")
+OF_A_VOLUME = ("SnapshotId", "VolumeType", "Iops", "Throughput", "Encrypted", "KmsKeyId", "VolumeInitializationRate")
+METADATA_DEFAULTS = {
+    "State": "applied",
+    "HttpTokens": "optional",
+    "HttpPutResponseHopLimit": 1,
+    "HttpEndpoint": "enabled",
+    "HttpProtocolIpv6": "disabled",
+    "InstanceMetadataTags": "disabled",
+}
 
 
 def run_instances(call: Call) -> Response:
-    """RunInstances: as many as MaxCount, each with its volumes attached at once.
+    """RunInstances: as many as MaxCount in one reservation, each with its volumes attached.
 
-    Raise InvalidParameterValue on the counts, InvalidAMIID.Unavailable for a disabled AMI.
+    Raise InvalidParameterValue on the counts, InvalidAMIID.Unavailable for a disabled or pending AMI, OptInRequired for
+    a product of AWS Marketplace that the account has not accepted, and the errors of type, network and volumes.
     """
-    count = int(call.params["MaxCount"])
-    if not 1 <= int(call.params["MinCount"]) <= count:
+    earlier = [call.account.instances[i] for i in earlier_ids(call, "RunInstances") if i in call.account.instances]
+    if earlier:
+        return _reservation(call, earlier)
+    params = call.params
+    for name in NOT_MODELLED:
+        if params.get(name):
+            raise not_modelled(f"RunInstances with {name}")
+    count = int(params["MaxCount"])
+    if not 1 <= int(params["MinCount"]) <= count:
         raise ApiError("InvalidParameterValue", "MinCount must be from 1 to MaxCount")
-    image = None
-    if call.params.get("ImageId"):
-        image = call.account.images.get(str(call.params["ImageId"]))
-        if image is not None and image.state == "disabled":
-            raise ApiError("InvalidAMIID.Unavailable", f"The image ID '{image.id}' is not available")
-    made = [_launch(call, image) for _ in range(count)]
+    image = _image(call)
+    check_image_fits(str(params.get("InstanceType") or DEFAULT_TYPE), image.details)
+    if params.get("KeyName"):
+        networks.find(call, "key_pairs", str(params["KeyName"]))
+    reservation_id = call.world.ids.resource("r")
+    made: list[Instance] = []
+    failures: list[str] = []
+    try:
+        for index in range(count):
+            made.append(new_instance(call, image, reservation_id, index))
+            failures.append(_launch_volumes(call, made[-1], _mappings(call, image)))
+    except ApiError:
+        for instance in made:
+            _undo(call, instance)
+        raise
+    remember_ids(call, "RunInstances", [instance.id for instance in made])
+    answer = _reservation(call, made)
+    for instance, failure in zip(made, failures, strict=True):
+        _start(call, instance, failure)
+    return answer
+
+
+def _image(call: Call) -> Image:
+    if not call.params.get("ImageId"):
+        raise missing("ImageId")
+    image = find_image(call, str(call.params["ImageId"]))
+    if state_of(call, image) != "available":
+        raise ApiError("InvalidAMIID.Unavailable", f"The image ID '{image.id}' is not available")
+    codes = [code["ProductCodeId"] for code in image.details.get("ProductCodes") or ()]
+    if not set(codes) <= set(call.account.subscriptions):
+        message = "In order to use this AWS Marketplace product you need to accept terms and subscribe."
+        raise ApiError("OptInRequired", message, 401)
+    return image
+
+
+def _reservation(call: Call, instances: list[Instance]) -> Response:
     return {
-        "ReservationId": call.world.ids.resource("r"),
+        "ReservationId": instances[0].reservation_id,
         "OwnerId": call.account.account_id,
-        "Instances": [_rendered(call, instance) for instance in made],
+        "Groups": [],
+        "Instances": [rendered(call, instance) for instance in instances],
     }
 
 
-def _tags(call: Call, kind: str) -> tuple[str, ...]:
+def tags_of(call: Call, kind: str) -> tuple[str, ...]:
+    """Return the tags that a request gives to one kind of resource."""
     for specification in call.params.get("TagSpecifications") or ():
         if specification.get("ResourceType") == kind:
             return flat(checked(specification.get("Tags") or (), call.account.quotas.tags_per_resource))
     return ()
 
 
-def _launch(call: Call, image: Image | None) -> Instance:
-    world, account = call.world, call.account
-    zone = str((call.params.get("Placement") or {}).get("AvailabilityZone") or account.region + "a")
+def new_instance(call: Call, image: Image, reservation_id: str, index: int = 0) -> Instance:
+    """Make an instance in state `pending`, with its network interface and without volumes."""
+    params, account = call.params, call.account
+    instance_type = str(params.get("InstanceType") or DEFAULT_TYPE)
+    instance_id = call.world.ids.resource("i")
+    details, attributes = _details(call, image, instance_type), _attributes(params, image)
+    interface = _interface(call, instance_id)
     instance = Instance(
-        seq=world.next_seq(),
-        id=world.ids.resource("i"),
+        seq=call.world.next_seq(),
+        id=instance_id,
         owner_id=account.account_id,
-        zone=zone,
+        zone=interface["AvailabilityZone"],
         launched=call.now,
-        root_device=image.root_device if image else "/dev/xvda",
-        image_id=str(call.params.get("ImageId") or ""),
-        type=str(call.params.get("InstanceType") or "m1.small"),
-        tags=_tags(call, "instance"),
+        root_device=image.root_device,
+        image_id=image.id,
+        type=instance_type,
+        state="pending",
+        tags=tags_of(call, "instance"),
+        reservation_id=reservation_id,
+        launch_index=index,
+        client_token=str(params.get("ClientToken") or ""),
+        details=details,
+        attributes=attributes,
+        interface_ids=[interface["NetworkInterfaceId"]],
     )
     account.instances[instance.id] = instance
-    mappings: dict[str, dict[str, Any]] = {instance.root_device: {}}
-    for device, snapshot_id, size_gib in image.mappings if image else ():
-        mappings[device] = {"SnapshotId": snapshot_id, "VolumeSize": size_gib}
-    for mapping in call.params.get("BlockDeviceMappings") or ():
-        device = str(mapping["DeviceName"])
-        mappings[device] = {**mappings.get(device, {}), **(mapping.get("Ebs") or {})}
-    for device, ebs in mappings.items():
-        _launch_volume(call, instance, device, ebs)
+    rule = call.world.faults.hit("status_check_fails", call.world.now(), region=account.region, source_id=image.id)
+    instance.check_fails = rule is not None
     return instance
 
 
-def _launch_volume(call: Call, instance: Instance, device: str, ebs: dict[str, Any]) -> None:
-    account = call.account
-    params: dict[str, Any] = {"AvailabilityZone": instance.zone, "VolumeType": ebs.get("VolumeType") or "gp3"}
-    params.update({name: ebs[name] for name in ("SnapshotId", "Encrypted", "KmsKeyId") if ebs.get(name)})
-    params["Size"] = ebs.get("VolumeSize") or (None if ebs.get("SnapshotId") else DEFAULT_ROOT_GIB)
-    made = volumes.create_volume(Call(call.world, account, params, call.caller, call.now))
-    volume: Volume = account.volumes[made["VolumeId"]]
-    volume.tags = _tags(call, "volume")
-    volume.delete_on_termination = bool(ebs.get("DeleteOnTermination", device == instance.root_device))
-    volumes.finish_create(call.world, account, volume.id, "")
-    volumes.attach(volume, instance, device, call.now)
+def _interface(call: Call, instance_id: str) -> dict[str, Any]:
+    params = call.params
+    first: Mapping[str, Any] = next(iter(params.get("NetworkInterfaces") or ()), {})
+    if len(params.get("NetworkInterfaces") or ()) > 1 or first.get("NetworkInterfaceId"):
+        raise not_modelled("RunInstances with several network interfaces, or one that exists")
+    subnet_id = str(first.get("SubnetId") or params.get("SubnetId") or "")
+    zone = str((params.get("Placement") or {}).get("AvailabilityZone") or "")
+    if subnet_id:
+        subnet = networks.find(call, "subnets", subnet_id)
+        if zone and zone != subnet["AvailabilityZone"]:
+            raise ApiError("InvalidParameterValue", f"The subnet '{subnet_id}' is not in the zone '{zone}'.")
+    else:
+        subnet = networks.subnet_in_zone(call, zone or call.account.region + "a")
+    group_ids = [str(group) for group in first.get("Groups") or params.get("SecurityGroupIds") or ()]
+    group_ids += [_group_named(call, str(name), subnet["VpcId"]) for name in params.get("SecurityGroups") or ()]
+    address = str(first.get("PrivateIpAddress") or params.get("PrivateIpAddress") or "")
+    return networks.add_interface(call, instance_id, subnet["SubnetId"], group_ids, address)
 
 
-def terminate_instances(call: Call) -> Response:
-    """TerminateInstances: volumes go with it, or are detached, as DeleteOnTermination says."""
-    changes = []
-    for instance_id in call.params["InstanceIds"]:
-        instance = volumes.instance_of(call, str(instance_id))
-        for volume in [call.account.volumes[volume_id] for volume_id in instance.volume_ids]:
-            volumes.detach(call.account, volume)
-            if volume.delete_on_termination:
-                volumes.remove(call.world, call.account, volume)
-        former, instance.state = instance.state, "terminated"
-        changes.append(
-            {
-                "InstanceId": instance.id,
-                "PreviousState": {"Code": 16, "Name": former},
-                "CurrentState": {"Code": 48, "Name": instance.state},
-            }
-        )
-    return {"TerminatingInstances": changes}
+def _group_named(call: Call, name: str, vpc_id: str) -> str:
+    for group in call.account.security_groups.values():
+        if group["GroupName"] == name and group["VpcId"] == vpc_id:
+            return str(group["GroupId"])
+    raise ApiError("InvalidGroup.NotFound", f"The security group '{name}' does not exist in VPC '{vpc_id}'")
 
 
-def _rendered(call: Call, instance: Instance) -> Response:
-    attached = [call.account.volumes[volume_id] for volume_id in instance.volume_ids]
-    answer: Response = {
-        "InstanceId": instance.id,
-        "ImageId": instance.image_id,
-        "InstanceType": instance.type,
-        "LaunchTime": utc(instance.launched),
-        "Placement": {"AvailabilityZone": instance.zone, "Tenancy": "default"},
-        "State": {"Code": 16 if instance.state == "running" else 48, "Name": instance.state},
-        "RootDeviceName": instance.root_device,
-        "RootDeviceType": "ebs",
-        "BlockDeviceMappings": [
-            {
-                "DeviceName": volume.device,
-                "Ebs": {
-                    "AttachTime": utc(volume.attached_at),
-                    "DeleteOnTermination": volume.delete_on_termination,
-                    "Status": "attached",
-                    "VolumeId": volume.id,
-                },
-            }
-            for volume in attached
-        ],
+def _details(call: Call, image: Image, instance_type: str) -> dict[str, Any]:
+    params = call.params
+    placement = params.get("Placement") or {}
+    details: dict[str, Any] = {
+        **{name: image.details[name] for name in FROM_IMAGE if name in image.details},
+        "Hypervisor": "xen",
+        "CurrentInstanceBootMode": current_boot_mode(instance_type, str(image.details.get("BootMode") or "")),
+        "EbsOptimized": bool(params.get("EbsOptimized", False)),
+        "Monitoring": {"State": "enabled" if (params.get("Monitoring") or {}).get("Enabled") else "disabled"},
+        "MetadataOptions": {**METADATA_DEFAULTS, **(params.get("MetadataOptions") or {})},
+        "Placement": {
+            "Tenancy": "default",
+            **{name: value for name, value in placement.items() if name != "AvailabilityZone"},
+        },
+        **{name: params[name] for name in FROM_REQUEST if params.get(name)},
     }
-    if instance.tags:
-        answer["Tags"] = as_list(instance.tags)
-    return answer
+    if params.get("KeyName"):
+        details["KeyName"] = str(params["KeyName"])
+    profile = params.get("IamInstanceProfile") or {}
+    if profile:
+        name = str(profile.get("Name") or str(profile.get("Arn", "")).rpartition("/")[2])
+        prefix = f"arn:{partition_of(call.account.region)}:iam::{call.account.account_id}:instance-profile"
+        details["IamInstanceProfile"] = {"Arn": str(profile.get("Arn") or f"{prefix}/{name}"), "Id": f"AIPA{name.upper()}"}
+    if image.details.get("TpmSupport") and not is_nitro(instance_type):
+        raise ApiError("InvalidParameterCombination", f"NitroTPM is not supported by the instance type '{instance_type}'.")
+    return details
 
 
-def describe_instances(call: Call) -> Response:
-    """DescribeInstances: by id, filters, pages; one reservation for each instance. Raise InvalidInstanceID.NotFound."""
-    store = call.account.instances
-    wanted = [str(instance_id) for instance_id in call.params.get("InstanceIds") or ()]
-    for instance_id in wanted:
-        if instance_id not in store:
-            raise ApiError("InvalidInstanceID.NotFound", f"The instance ID '{instance_id}' does not exist")
-    fields = {
-        "instance-id": lambda instance: (instance.id,),
-        "instance-state-name": lambda instance: (instance.state,),
-        "instance-type": lambda instance: (instance.type,),
-        "image-id": lambda instance: (instance.image_id,),
-        "availability-zone": lambda instance: (instance.zone,),
-        "root-device-name": lambda instance: (instance.root_device,),
-        "block-device-mapping.volume-id": lambda instance: instance.volume_ids,
-        "block-device-mapping.device-name": lambda instance: [
-            call.account.volumes[volume_id].device for volume_id in instance.volume_ids
-        ],
+def _attributes(params: Mapping[str, Any], image: Image) -> dict[str, Any]:
+    behavior = str(params.get("InstanceInitiatedShutdownBehavior") or "stop")
+    if behavior not in ("stop", "terminate"):
+        raise invalid_value(behavior, "InstanceInitiatedShutdownBehavior")
+    return {
+        "DisableApiTermination": bool(params.get("DisableApiTermination")),
+        "DisableApiStop": bool(params.get("DisableApiStop")),
+        "InstanceInitiatedShutdownBehavior": behavior,
+        "UserData": str(params.get("UserData") or ""),
+        "CpuCredits": str((params.get("CreditSpecification") or {}).get("CpuCredits") or "standard"),
+        "UefiData": str(image.details.get("UefiData") or ""),
     }
-    found = [store[instance_id] for instance_id in wanted] if wanted else list(store.values())
-    tests = tests_for(parsed(call.params.get("Filters")), fields, lambda instance: instance.tags)
-    found = [instance for instance in found if all(test(instance) for test in tests)]
-    chosen, token = page(found, lambda instance: instance.seq, call.params)
-    reservations = [
-        {"ReservationId": "r" + instance.id[1:], "OwnerId": instance.owner_id, "Instances": [_rendered(call, instance)]}
-        for instance in chosen
-    ]
-    return {"Reservations": reservations, **token}
+
+
+def _mappings(call: Call, image: Image) -> dict[str, dict[str, Any]]:
+    """Return the volumes to launch with by device: the AMI's, changed and added to by the request's."""
+    mappings: dict[str, dict[str, Any]] = {m["DeviceName"]: dict(m["Ebs"]) for m in image.mappings if m.get("Ebs")}
+    for mapping in call.params.get("BlockDeviceMappings") or ():
+        device, ebs = str(mapping["DeviceName"]), mapping.get("Ebs") or {}
+        if mapping.get("NoDevice") is not None:
+            mappings.pop(device, None)
+            continue
+        former = mappings.get(device, {})
+        if ebs.get("VolumeType") not in (None, former.get("VolumeType")):
+            former = {name: value for name, value in former.items() if name not in ("Iops", "Throughput")}
+        if ebs.get("SnapshotId") not in (None, former.get("SnapshotId")):
+            former = {name: value for name, value in former.items() if name != "VolumeSize"}
+        mappings[device] = {**former, **ebs}
+    if image.root_device not in mappings:
+        raise ApiError("InvalidBlockDeviceMapping", f"The root device {image.root_device} has no mapping.")
+    return mappings
+
+
+def _launch_volumes(call: Call, instance: Instance, mappings: Mapping[str, dict[str, Any]]) -> str:
+    """Make and attach the volumes; return why the launch will fail ("" when it will not)."""
+    failure, tags = "", tags_of(call, "volume")
+    for device, ebs in mappings.items():
+        params: dict[str, Any] = {"AvailabilityZone": instance.zone, "Size": ebs.get("VolumeSize")}
+        params.update({name: ebs[name] for name in OF_A_VOLUME if ebs.get(name) not in (None, "", False)})
+        volume, refusal = volumes.make(Call(call.world, call.account, params, call.caller, call.now), {})
+        volume.tags = tags
+        volume.delete_on_termination = bool(ebs.get("DeleteOnTermination", device == instance.root_device))
+        if device == instance.root_device:
+            instance.root_volume_ids.append(volume.id)
+            volume.billing = volume.billing or billing_of(find_image(call, instance.image_id))
+        failure = failure or refusal
+        volumes.finish_creation(call.world, call.account, volume.id, "")
+        attachments.attach(volume, instance, device, call.now)
+    return failure
+
+
+def _undo(call: Call, instance: Instance) -> None:
+    for volume_id in instance.volume_ids:
+        del call.account.volumes[volume_id]
+    for interface_id in instance.interface_ids:
+        del call.account.interfaces[interface_id]
+    del call.account.instances[instance.id]
+
+
+def _start(call: Call, instance: Instance, failure: str) -> None:
+    seconds = call.world.speeds.instance_start_seconds
+    if seconds:
+        due = call.now - call.account.skew_seconds + seconds
+        call.world.schedule(due, "instance start", call.account, instance.id, failure)
+    else:
+        finish_start(call.world, call.account, instance.id, failure)

@@ -5,10 +5,12 @@ Sources: [EC2 API reference: ModifySnapshotAttribute], [EBS user guide: share a 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+import re
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
-from snapkeep.lab.ebs_model.errors import ApiError
+from snapkeep.lab.ebs_model.api import keys
+from snapkeep.lab.ebs_model.errors import ApiError, invalid_value
 from snapkeep.lab.ebs_model.requests.call import Call, Response
 from snapkeep.lab.ebs_model.store import events
 from snapkeep.lab.ebs_model.store.records import Snapshot
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from snapkeep.lab.ebs_model.store.world_state import WorldState
 
 PUBLIC = "all"
+ACCOUNT_ID = re.compile(r"^\d{12}$")
 BLOCK_STATES = ("block-all-sharing", "block-new-sharing")
 
 
@@ -63,6 +66,8 @@ def modify_snapshot_attribute(call: Call) -> Response:
     added, removed = _changes(call)
     if not added and not removed:
         raise ApiError("InvalidParameterCombination", "No accounts or groups to add or remove.")
+    if added:
+        _refuse_sharing(call, snapshot)
     if added and PUBLIC in added:
         if snapshot.encrypted:
             raise ApiError("OperationNotPermitted", "Encrypted snapshots cannot be shared publicly.")
@@ -88,11 +93,32 @@ def _changes(call: Call) -> tuple[list[str], list[str]]:
     added = [str(entry.get("UserId") or entry.get("Group")) for entry in change.get("Add") or ()]
     removed = [str(entry.get("UserId") or entry.get("Group")) for entry in change.get("Remove") or ()]
     named = [str(name) for name in (*(call.params.get("UserIds") or ()), *(call.params.get("GroupNames") or ()))]
+    groups = [*(call.params.get("GroupNames") or ()), *(e["Group"] for e in _entries(change) if e.get("Group"))]
+    for group in groups:
+        if group != PUBLIC:
+            raise invalid_value(group, "group", "Expected: all.")
+    users = [*(call.params.get("UserIds") or ()), *(e["UserId"] for e in _entries(change) if e.get("UserId"))]
+    for user in users:
+        if not ACCOUNT_ID.match(str(user)):
+            raise ApiError("InvalidUserID.Malformed", f'Invalid user id: "{user}"')
     operation = call.params.get("OperationType")
     if named and operation not in ("add", "remove"):
         raise ApiError("InvalidParameterValue", f"Value ({operation}) for parameter OperationType is invalid.")
     (added if operation == "add" else removed).extend(named)
     return added, removed
+
+
+def _entries(change: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    return [*(change.get("Add") or ()), *(change.get("Remove") or ())]
+
+
+def _refuse_sharing(call: Call, snapshot: Snapshot) -> None:
+    """Raise for a snapshot that cannot be shared at all [EBS user guide: share a snapshot; archive considerations]."""
+    if snapshot.tier != "standard":
+        raise ApiError("IncorrectState", f"The snapshot '{snapshot.id}' is archived and cannot be shared.")
+    key = keys.find(call.world, snapshot.key_arn) if snapshot.key_arn else None
+    if key is not None and key.manager == "AWS":
+        raise ApiError("OperationNotPermitted", "Encrypted snapshots with EBS default key cannot be shared")
 
 
 def _tell(call: Call, snapshot: Snapshot, new: list[str]) -> None:

@@ -154,6 +154,7 @@ def pin(call: Call, volume: Volume, description: str, tags: dict[str, str], set_
         encrypted=volume.encrypted,
         key_arn=volume.key_arn,
         full_blocks=log.covered_blocks,
+        billing=volume.billing,
         set_id=set_id,
     )
     chain = account.chains.get(log)

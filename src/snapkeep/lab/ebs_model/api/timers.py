@@ -1,11 +1,21 @@
-"""What happens by itself when its time comes: kind -> function."""
+"""The timers: what runs when its time comes, by kind."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from snapkeep.lab.ebs_model.api import copies, locks, recycle_bin, snapshots, tiers, volumes
+from snapkeep.lab.ebs_model.api import (
+    attachments,
+    copies,
+    instance_states,
+    locks,
+    recycle_bin,
+    root_volumes,
+    snapshots,
+    tiers,
+    volumes,
+)
 
 if TYPE_CHECKING:
     from snapkeep.lab.ebs_model.store.region_account import RegionAccount
@@ -21,7 +31,12 @@ HANDLERS: dict[str, Callable[[WorldState, RegionAccount, str, Any], None]] = {
     "snapshot": snapshots.finish,
     "copy": copies.finish,
     "copy late": copies.tell_late,
-    "volume": volumes.finish_create,
+    "volume": volumes.finish_creation,
+    "initialized": volumes.finish_initialization,
+    "attachment": attachments.finish_change,
+    "instance start": instance_states.finish_start,
+    "instance stop": instance_states.finish_stop,
+    "replace root": root_volumes.advance,
     "lock expiry": locks.tell_expiry,
     "cool-off expiry": locks.tell_cool_off,
     "tier": tiers.finish,

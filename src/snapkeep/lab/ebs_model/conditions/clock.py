@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -12,20 +13,33 @@ VIRTUAL_START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 class Clock(Protocol):
-    """Anything that tells the time."""
+    """A source of the time."""
 
     def now(self) -> float:
         """Return seconds since the epoch."""
         ...
 
 
+LATEST = datetime(9000, 1, 1, tzinfo=UTC).timestamp()
+"""A time that every form of answer can still show."""
+
+
 def seconds_of(moment: float | datetime) -> float:
-    """Given a time-zone aware datetime or seconds since the epoch, return seconds. Raise ValueError on a naive one."""
+    """Return a moment as seconds since the epoch. Raise ValueError on a naive datetime or a number that is no time."""
     if isinstance(moment, datetime):
         if moment.tzinfo is None:
             raise ValueError(f"a datetime without a time zone: {moment.isoformat()}")
         return moment.timestamp()
-    return float(moment)
+    return finite(moment, "a moment")
+
+
+def finite(number: float, what: str) -> float:
+    """Return a number that time can be reckoned with. Raise ValueError on NaN, infinity, or what is no number."""
+    if isinstance(number, bool) or not isinstance(number, int | float) or not math.isfinite(number):
+        raise ValueError(f"{what} is {number!r}: not a finite number of seconds")
+    if abs(number) > LATEST:
+        raise ValueError(f"{what} is {number!r}: beyond the year 9000")
+    return float(number)
 
 
 class VirtualClock:
@@ -40,18 +54,18 @@ class VirtualClock:
         return self._now
 
     def move_to(self, moment: float) -> None:
-        """Set the time without running what was due. Never backwards."""
-        self._now = max(self._now, moment)
+        """Set the time without running the timers. Never backwards."""
+        self._now = max(self._now, seconds_of(moment))
 
     def attach(self, driver: Callable[[float], None]) -> None:
-        """Let a world run its due happenings, up to a time, at every advance."""
+        """Let a world run its timers, up to a time, at every advance."""
         self._drivers.append(driver)
 
     def advance(self, seconds: float) -> None:
-        """Given seconds, let them pass, and everything in them happen in order. Raise ValueError when negative."""
-        if seconds < 0:
+        """Let seconds pass, and run every timer in them in order. Raise ValueError when negative or not finite."""
+        if finite(seconds, "advance") < 0:
             raise ValueError(f"time does not go back: advance({seconds})")
-        target = self._now + seconds
+        target = seconds_of(self._now + seconds)
         for driver in self._drivers:
             driver(target)
         self.move_to(target)
@@ -69,7 +83,7 @@ class ScaledClock:
     """A clock that runs ``factor`` times as fast as the machine's, from ``start`` on (default: now)."""
 
     def __init__(self, factor: float, start: float | datetime | None = None) -> None:
-        if factor <= 0:
+        if finite(factor, "factor") <= 0:
             raise ValueError(f"factor must be greater than 0, not {factor}")
         self.factor = factor
         self._start = time.time() if start is None else seconds_of(start)
@@ -82,19 +96,19 @@ class ScaledClock:
 
 @lru_cache(maxsize=16_384)
 def utc(seconds: float) -> datetime:
-    """Given seconds since the epoch, return an aware UTC datetime in whole milliseconds, as EC2 answers it.
+    """Return seconds since the epoch as an aware UTC datetime in whole milliseconds, as EC2 answers it.
 
-    What a world shows it shows many times: the moments asked for lately are remembered.
+    A world shows the same moments many times: the latest ones are cached.
     """
     return datetime.fromtimestamp(round(seconds, 3), UTC)
 
 
 def iso(seconds: float) -> str:
-    """Given seconds since the epoch, return `2026-01-01T00:00:00Z`, the form that events use."""
+    """Return `2026-01-01T00:00:00Z`, the form that events use."""
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
 
 
 def iso_milliseconds(seconds: float) -> str:
-    """Given seconds since the epoch, return `2026-01-01T00:00:00.000Z`, the form that EC2 filters compare."""
+    """Return `2026-01-01T00:00:00.000Z`, the form that EC2 filters compare."""
     whole = round(seconds * 1000)
     return f"{iso(whole // 1000)[:-1]}.{whole % 1000:03d}Z"

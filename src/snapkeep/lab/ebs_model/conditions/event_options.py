@@ -17,12 +17,13 @@ class EventOptions:
     ``arn_shape``: A, B, C, or ``mixed`` (drawn from the seed). ``members_of_sets``: whether each member of a
     multi-volume set emits its own createSnapshot event too (not stated). ``key_failures``: whether a copy that fails
     for its key emits a failed event ("the operation fails silently" [EBS user guide: copy a snapshot] can be read
-    both ways).
+    both ways). ``leading_space``: whether `initializeVolume` has the leading space that the page shows.
     """
 
     arn_shape: str = "A"
     members_of_sets: bool = False
     key_failures: bool = True
+    leading_space: bool = False
 
     def __post_init__(self) -> None:
         if self.arn_shape not in (*ARN_SHAPES, "mixed"):

@@ -25,6 +25,14 @@ KINDS = (
     "slow_copy",
     "api_error",
     "api_timeout",
+    "empty_page",
+    "copy_wrong_blocks",
+    "copy_missing_blocks",
+    "copy_extra_blocks",
+    "copy_swapped_blocks",
+    "copy_wrong_size",
+    "copy_leaves_zeros_out",
+    "status_check_fails",
     "region_unreachable",
 )
 SNAPSHOT_FAILURE = "Internal error"
@@ -37,7 +45,8 @@ class FaultRule:
     ``skip`` matches are let through first, then ``times`` are hit (0: all). ``effect`` of an API fault: ``before`` the
     change (nothing was done) or ``after`` it (done, but the answer says otherwise). ``delay_seconds`` is for events;
     ``factor`` for slow ones; ``code``, ``message``, ``http_status`` for API errors; ``message`` is also the cause of a
-    failed snapshot or copy.
+    failed snapshot or copy. ``blocks`` says how many blocks of a copy are wrong, missing, extra or swapped, or by how
+    many GiB its size is wrong. ``status_check_fails`` matches an instance's image by ``source_id``.
     """
 
     kind: str
@@ -53,6 +62,7 @@ class FaultRule:
     probability: float = 1.0
     delay_seconds: float = 60.0
     factor: float = 10.0
+    blocks: int = 1
     code: str = "InternalError"
     message: str = ""
     http_status: int = 500
@@ -65,6 +75,8 @@ class FaultRule:
             raise ValueError(f"effect is {self.effect!r}: 'before' or 'after'")
         if not 0 <= self.probability <= 1:
             raise ValueError(f"probability is {self.probability}: from 0 to 1")
+        if self.blocks < 1:
+            raise ValueError(f"blocks is {self.blocks}: at least 1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +93,14 @@ class Faults:
     slow_copy: float = 0.0
     api_error: float = 0.0
     api_timeout: float = 0.0
+    empty_page: float = 0.0
+    copy_wrong_blocks: float = 0.0
+    copy_missing_blocks: float = 0.0
+    copy_extra_blocks: float = 0.0
+    copy_swapped_blocks: float = 0.0
+    copy_wrong_size: float = 0.0
+    copy_leaves_zeros_out: float = 0.0
+    status_check_fails: float = 0.0
     script: tuple[FaultRule, ...] = ()
 
     def rules(self) -> list[FaultRule]:

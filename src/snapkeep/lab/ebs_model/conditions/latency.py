@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
+from snapkeep.lab.ebs_model.conditions.clock import finite
 from snapkeep.lab.ebs_model.conditions.throttling import is_read
 
 
@@ -23,7 +24,7 @@ class Latency:
     def __post_init__(self) -> None:
         for field in fields(self):
             seconds = getattr(self, field.name)
-            if seconds < 0:
+            if finite(seconds, field.name) < 0:
                 raise ValueError(f"{field.name} is {seconds}: must be 0 or more")
 
     def seconds_of(self, action: str, answer: Mapping[str, Any]) -> float:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+
+from snapkeep.lab.ebs_model.conditions.clock import finite
 
 MIB = 1024 * 1024
 GIB = 1024 * MIB
@@ -19,6 +21,7 @@ class Quotas:
     concurrent snapshots of a volume [EC2 API reference: error codes, SnapshotCreationPerVolumeRateExceeded].
     ``copy_mib_per_second``: cumulative for time-based copies of a pair of regions, 2,000, and 500 for one
     [EBS user guide: time-based copies]. ``archives_in_progress``: sources differ (5 or 25).
+    ``initialization_mib_per_second``: L-A37D9CF3, over all volumes that initialise at a provisioned rate.
     ``buckets`` overrides request buckets: action -> (size, refill per second).
     """
 
@@ -34,6 +37,8 @@ class Quotas:
     archives_in_progress: int = 25
     restores_in_progress: int = 5
     tags_per_resource: int = 50
+    initialization_mib_per_second: float = 5_000.0
+    volume_modifications_per_day: int = 4
     throttling: bool = True
     buckets: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
@@ -43,7 +48,8 @@ class Speeds:
     """How long things take. AWS documents no speeds for these: the defaults are ours, and all can be set.
 
     A snapshot or a copy takes ``*_base_seconds`` plus the bytes that move at ``*_mib_per_second``, stretched by up to
-    ``jitter`` (a share, drawn from the seed).
+    ``jitter`` (a share, drawn from the seed). ``initialization_mib_per_second`` is the default rate at which a volume gets
+    its snapshot's blocks; the event of its end comes up to 5 minutes later [EBS user guide: EventBridge events].
     """
 
     snapshot_base_seconds: float = 30.0
@@ -56,5 +62,18 @@ class Speeds:
     archive_mib_per_second: float = 100.0
     restore_mib_per_second: float = 50.0
     tier_base_seconds: float = 600.0
+    initialization_mib_per_second: float = 50.0
+    initialize_event_seconds: float = 0.0
+    modification_seconds: float = 0.0
+    attachment_seconds: float = 0.0
+    instance_start_seconds: float = 0.0
+    instance_stop_seconds: float = 0.0
+    status_check_seconds: float = 120.0
+    replace_root_seconds: float = 60.0
     event_delay_seconds: float = 0.0
     jitter: float = 0.0
+
+    def __post_init__(self) -> None:
+        for each in fields(self):
+            if finite(getattr(self, each.name), each.name) < 0:
+                raise ValueError(f"{each.name} is {getattr(self, each.name)}: 0 or more")

@@ -1,6 +1,6 @@
 """Request throttling: one token bucket for each account, region and action.
 
-Sizes and refills: [EC2 developer guide: API throttling]. What is not listed there counts as mutating (CopySnapshot,
+Sizes and refills: [EC2 developer guide: API throttling]. An action that is not listed there counts as mutating (CopySnapshot,
 LockSnapshot, ModifySnapshotTier, EnableFastSnapshotRestores are not).
 """
 
@@ -42,17 +42,24 @@ DIRECT: Mapping[str, Bucket] = {
     "ListChangedBlocks": (50, 50),
     "GetSnapshotBlock": (1000, 1000),
 }
+# [EBS user guide: quotas, L-C125AE42]: GetSnapshotBlock per account is 5,000 in five Regions; per snapshot 1,000 in all.
+LARGE_REGIONS = ("us-east-1", "us-east-2", "us-west-2", "eu-west-1", "ap-southeast-1")
+LARGE_GET: Bucket = (5000, 5000)
+OF_ONE_SNAPSHOT = "GetSnapshotBlock of one snapshot"
+GET_OF_ONE_SNAPSHOT: Bucket = (1000, 1000)
 
 
 def is_read(action: str) -> bool:
-    """Given an action, return whether it only reads: what EC2 calls a non-mutating one."""
+    """Return whether an action only reads: EC2 calls it non-mutating."""
     return action.startswith(("Describe", "Get", "List"))
 
 
-def bucket_of(action: str, params: Mapping[str, Any], quotas: Quotas) -> tuple[str, Bucket]:
-    """Given a request, return the name of its bucket and that bucket's size and refill."""
+def bucket_of(action: str, params: Mapping[str, Any], quotas: Quotas, region: str = "") -> tuple[str, Bucket]:
+    """Return the name of a request's bucket, and that bucket's size and refill."""
     if action in quotas.buckets:
         return action, quotas.buckets[action]
+    if action == "GetSnapshotBlock" and region in LARGE_REGIONS:
+        return action, LARGE_GET
     if action in DIRECT:
         return action, DIRECT[action]
     if is_read(action):
@@ -70,18 +77,29 @@ class Throttle:
     def __init__(self) -> None:
         self.levels: dict[str, tuple[float, float]] = {}
 
-    def take(self, account_name: str, service: str, action: str, params: Mapping[str, Any], quotas: Quotas, now: float) -> None:
-        """Given a request, take one token. Raise RequestLimitExceeded (HTTP 503) when there is none.
+    def take(self, account_name: str, action: str, params: Mapping[str, Any], quotas: Quotas, now: float) -> None:
+        """Take one token for a request of an account in a region.
 
-        The EBS direct APIs answer RequestThrottledException, HTTP 400 (botocore: ebs).
+        Raise RequestLimitExceeded (HTTP 503) when there is none; the EBS direct APIs RequestThrottledException with its
+        reason, HTTP 400 (botocore: ebs).
         """
-        name, (capacity, refill) = bucket_of(action, params, quotas)
-        slot = f"{account_name}/{name}"
+        name, bucket = bucket_of(action, params, quotas, account_name.rpartition("/")[2])
+        if not self._take(f"{account_name}/{name}", bucket, now):
+            if action in DIRECT:
+                raise _throttled("ACCOUNT_THROTTLED")
+            raise ApiError("RequestLimitExceeded", "Request limit exceeded.", 503)
+        if action == "GetSnapshotBlock":
+            bucket = quotas.buckets.get(OF_ONE_SNAPSHOT, GET_OF_ONE_SNAPSHOT)
+            if not self._take(f"{account_name}/{params.get('SnapshotId')}", bucket, now):
+                raise _throttled("RESOURCE_LEVEL_THROTTLE")
+
+    def _take(self, slot: str, bucket: Bucket, now: float) -> bool:
+        capacity, refill = bucket
         level, since = self.levels.get(slot, (capacity, now))
         level = min(capacity, level + max(0.0, now - since) * refill)
-        if level < 1:
-            self.levels[slot] = (level, now)
-            if service == "ebs":
-                raise ApiError("RequestThrottledException", "The number of API requests has exceeded the maximum.")
-            raise ApiError("RequestLimitExceeded", "Request limit exceeded.", 503)
-        self.levels[slot] = (level - 1, now)
+        self.levels[slot] = (level - 1 if level >= 1 else level, now)
+        return level >= 1
+
+
+def _throttled(reason: str) -> ApiError:
+    return ApiError("RequestThrottledException", "The number of API requests has exceeded the maximum.", 400, reason)

@@ -53,6 +53,14 @@ _PLAIN = (
     "encrypt_by_default",
     "default_key",
     "archived_blocks",
+    "vpcs",
+    "subnets",
+    "security_groups",
+    "interfaces",
+    "key_pairs",
+    "replacements",
+    "subscriptions",
+    "client_tokens",
 )
 
 
@@ -125,6 +133,7 @@ def _save_log(log: WriteLog, logs: _Numbers) -> Data:
         "base": logs.of(log.base) if log.base is not None else -1,
         "base_generation": log.base_generation,
         "entries": [list(extent) for extent in log.entries],
+        "marks": [list(mark) for mark in log.marks.items()],
     }
 
 
@@ -207,8 +216,9 @@ def _restore_logs(saved: list[Data]) -> list[WriteLog]:
             data = saved[number]
             base = log(data["base"]) if data["base"] >= 0 else None
             found = WriteLog(data["origin"], data["data_key_id"], base, data["base_generation"])
-            for first, end in data["entries"]:
-                found.write(first, end - first)
+            marks = dict(data["marks"])
+            for position, (first, end) in enumerate(data["entries"], 1):
+                found.write(first, end - first, marks.get(position))
             made[number] = found
         return made[number]
 
@@ -217,14 +227,15 @@ def _restore_logs(saved: list[Data]) -> list[WriteLog]:
 
 def _restore_record(kind: type[Any], data: Data, logs: list[WriteLog], chains: list[Chain]) -> Any:
     values = dict(data)
-    if "log" in values:
-        values["log"] = logs[values["log"]]
-    if "tags" in values:
-        values["tags"] = tuple(values["tags"])
-    chain = chains[values.pop("chain")] if values.get("chain") is not None else None
-    for name in ("mappings", "members"):
+    for name in ("log", "altered"):
+        if values.get(name) is not None:
+            values[name] = logs[values[name]]
+    for name in ("tags", "billing"):
         if name in values:
-            values[name] = [tuple(entry) for entry in values[name]]
+            values[name] = tuple(values[name])
+    chain = chains[values.pop("chain")] if values.get("chain") is not None else None
+    if "members" in values:
+        values["members"] = [tuple(entry) for entry in values["members"]]
     if kind is Binned:
         values["snapshot"] = _restore_record(Snapshot, values["snapshot"], logs, chains)
     record = kind(**values)

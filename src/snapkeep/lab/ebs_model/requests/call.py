@@ -10,11 +10,12 @@ from snapkeep.lab.ebs_model.errors import ApiError, snapshot_not_found, volume_n
 from snapkeep.lab.ebs_model.store.ids import well_formed
 
 if TYPE_CHECKING:
-    from snapkeep.lab.ebs_model.store.records import Snapshot, Volume
+    from snapkeep.lab.ebs_model.store.records import Instance, Snapshot, Volume
     from snapkeep.lab.ebs_model.store.region_account import RegionAccount
     from snapkeep.lab.ebs_model.store.world_state import WorldState
 
 Params = Mapping[str, Any]
+VISIBLE_AFTER_END_SECONDS = 3600.0
 Response = dict[str, Any]
 
 
@@ -52,6 +53,18 @@ class Call:
                 )
             raise volume_not_found(volume_id)
         return found
+
+    def instance(self, instance_id: str) -> Instance:
+        """Return an instance. Raise InvalidInstanceID.Malformed or NotFound.
+
+        A terminated one is found for about an hour [EC2 API reference: TerminateInstances].
+        """
+        instance = self.account.instances.get(instance_id)
+        if instance is None or (instance.ended and self.now > instance.ended + VISIBLE_AFTER_END_SECONDS):
+            if not well_formed(instance_id, "i"):
+                raise ApiError("InvalidInstanceID.Malformed", f'Invalid id: "{instance_id}"')
+            raise ApiError("InvalidInstanceID.NotFound", f"The instance ID '{instance_id}' does not exist")
+        return instance
 
 
 Handler = Callable[[Call], Response]

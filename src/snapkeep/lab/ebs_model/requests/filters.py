@@ -113,6 +113,11 @@ def _field_test(read: Callable[[Item], Iterable[str]], values: Collection[str]) 
     return lambda item: any(matches(text) for text in read(item))
 
 
+def flat_tags_of(answer: Mapping[str, Any]) -> FlatTags:
+    """Return the tags of an answer in their compact form."""
+    return tuple(text for tag in answer.get("Tags", ()) for text in (tag["Key"], tag["Value"]))
+
+
 def truth(value: bool) -> tuple[str]:
     """Given a flag, return the text that a filter compares."""
     return ("true" if value else "false",)

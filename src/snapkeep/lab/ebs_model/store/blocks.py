@@ -2,7 +2,8 @@
 
 A volume keeps a log of its writes, each an extent of blocks; a snapshot is a position in that log. The content of a
 block is derived from (log, block, position of its last write), so memory is spent on writes, not on bytes. A copy is a
-position in the same log, in another region: equal byte for byte by construction.
+position in the same log, in another region: equal byte for byte by construction, unless faults are planted in it. Those
+are writes in a log of its own, on the base of the common one.
 
 Who pays for a block: the oldest living snapshot of a chain that holds its version. Deleting a snapshot frees only what
 the next one does not share [EBS user guide: how snapshots work].
@@ -23,6 +24,10 @@ Extent = tuple[int, int]
 """First block, and the block after the last one."""
 
 
+ZEROS, ERASED = "zeros", "erased"
+"""Marks of a write: zeros were written; the blocks are as if never written. A number: the content of another block."""
+
+
 def merged(extents: Iterable[Extent]) -> list[Extent]:
     """Given extents, return them sorted and without overlap."""
     result: list[Extent] = []
@@ -40,10 +45,22 @@ def size(extents: Iterable[Extent]) -> int:
     return sum(end - first for first, end in extents)
 
 
-class WriteLog:
-    """The writes of one volume, in order. ``generation`` counts them."""
+def without(extents: Iterable[Extent], removed: Extent) -> list[Extent]:
+    """Return extents without the blocks of one of them."""
+    first, end = removed
+    parts: list[Extent] = []
+    for begin, until in extents:
+        if begin < min(until, first):
+            parts.append((begin, min(until, first)))
+        if max(begin, end) < until:
+            parts.append((max(begin, end), until))
+    return parts
 
-    __slots__ = ("_covered", "_covered_blocks", "base", "base_generation", "data_key_id", "entries", "origin")
+
+class WriteLog:
+    """The writes of one volume, in order. ``generation`` counts them, ``marks`` says which are special."""
+
+    __slots__ = ("_covered", "_covered_blocks", "base", "base_generation", "data_key_id", "entries", "marks", "origin")
 
     def __init__(self, origin: str, data_key_id: str, base: WriteLog | None = None, base_generation: int = 0) -> None:
         self.origin = origin
@@ -51,6 +68,7 @@ class WriteLog:
         self.base = base
         self.base_generation = base_generation
         self.entries: list[Extent] = []
+        self.marks: dict[int, str | int] = {}
         self._covered: list[Extent] = base.extents(-1, base_generation) if base else []
         self._covered_blocks = [size(self._covered)]
         """At each position, how many blocks were ever written until then: a deletion asks, however long the log is."""
@@ -65,10 +83,16 @@ class WriteLog:
         """Return how many blocks were ever written, the base included."""
         return self._covered_blocks[-1]
 
-    def write(self, first_block: int, count: int) -> None:
-        """Given an extent, write it: its blocks get new content."""
+    def write(self, first_block: int, count: int, mark: str | int | None = None) -> None:
+        """Write new content to an extent, or what the mark says."""
         end = first_block + count
         self.entries.append((first_block, end))
+        if mark is not None:
+            self.marks[self.generation] = mark
+        if mark == ERASED:
+            self._covered = without(self._covered, (first_block, end))
+            self._covered_blocks.append(size(self._covered))
+            return
         covered, blocks = self._covered, self._covered_blocks[-1]
         low = bisect_left(covered, (first_block,))
         if low and covered[low - 1][1] >= first_block:
@@ -87,7 +111,27 @@ class WriteLog:
         parts = self.entries[max(after, 0) : until]
         if after < 0 and self.base is not None:
             parts = [*self.base.extents(-1, self.base_generation), *parts]
+        if after < 0 and ERASED in self.marks.values():
+            return self._unerased(until)
         return merged(parts)
+
+    def _unerased(self, until: int) -> list[Extent]:
+        extents = self.base.extents(-1, self.base_generation) if self.base else []
+        for position, entry in enumerate(self.entries[:until], 1):
+            erased = self.marks.get(position) == ERASED
+            extents = without(extents, entry) if erased else merged([*extents, entry])
+        return extents
+
+    def zeros(self, until: int) -> list[Extent]:
+        """Return the blocks that were written and hold zeros at a position."""
+        extents = self.base.zeros(self.base_generation) if self.base else []
+        if not self.marks and not extents:
+            return []
+        for position, entry in enumerate(self.entries[:until], 1):
+            extents = without(extents, entry)
+            if self.marks.get(position) == ZEROS:
+                extents = merged([*extents, entry])
+        return extents
 
     def changed_blocks(self, after: int, until: int) -> int:
         """Given two positions, return how many blocks differ between them. After -1: from nothing."""
@@ -100,23 +144,26 @@ class WriteLog:
             return end - first
         return size(self.extents(after, until))
 
-    def version(self, block: int, generation: int) -> tuple[str, int]:
-        """Given a block at a position, return (origin, position of its last write); position 0: never written."""
+    def version(self, block: int, generation: int) -> tuple[WriteLog, int]:
+        """Return the log and the position of a block's last write before a position; position 0: never written."""
         for index in range(generation - 1, -1, -1):
             first, end = self.entries[index]
             if first <= block < end:
-                return self.origin, index + 1
+                return self, 0 if self.marks.get(index + 1) == ERASED else index + 1
         if self.base is not None:
             return self.base.version(block, self.base_generation)
-        return self.origin, 0
+        return self, 0
 
-
-def content(origin: str, block: int, generation: int) -> bytes:
-    """Given the version of a block, return its 524,288 bytes. Never written: zeros."""
-    if generation == 0:
-        return bytes(BLOCK_SIZE)
-    digest = hashlib.sha256(f"{origin}/{block}/{generation}".encode()).digest()
-    return digest * (BLOCK_SIZE // len(digest))
+    def read(self, block: int, generation: int) -> bytes:
+        """Return the 524,288 bytes of a block at a position. Never written: zeros."""
+        log, position = self.version(block, generation)
+        mark = log.marks.get(position)
+        if position == 0 or mark == ZEROS:
+            return bytes(BLOCK_SIZE)
+        if isinstance(mark, int) and log.base is not None:
+            return log.base.read(mark, log.base_generation)
+        digest = hashlib.sha256(f"{log.origin}/{block}/{position}".encode()).digest()
+        return digest * (BLOCK_SIZE // len(digest))
 
 
 _by_generation = attrgetter("generation", "seq")

@@ -116,6 +116,14 @@ def emit_volume(world: WorldState, account: RegionAccount, volume: Volume, event
     world.emit(account, VOLUME, [own], {"event": event, "result": result, "cause": cause, "request-id": ""})
 
 
+def emit_initialized(world: WorldState, account: RegionAccount, volume: Volume) -> None:
+    """Emit initializeVolume; the page shows its name with a leading space [EBS user guide: EventBridge events]."""
+    own = arn("C", account.region, account.account_id, f"volume/{volume.id}")
+    name = " initializeVolume" if world.event_options.leading_space else "initializeVolume"
+    detail = {"event": name, "result": "succeeded", "cause": "", "request-id": "", "completionTime": iso(volume.initialized_at)}
+    world.emit(account, VOLUME, [own], detail)
+
+
 def emit_snapshot_notice(
     world: WorldState, account: RegionAccount, snapshot: Snapshot, shape: str, detail: Event, *, started: float, ended: float
 ) -> None:

@@ -1,4 +1,4 @@
-"""What the model holds: plain records, with slots, since a world may hold a million of them.
+"""The records of a world: plain, with slots, since a world may hold a million of them.
 
 Times are seconds since the epoch; 0.0 stands for "not yet". Tags are flat tuples (see ``tags``).
 """
@@ -6,6 +6,7 @@ Times are seconds since the epoch; 0.0 stands for "not yet". Tags are flat tuple
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from snapkeep.lab.ebs_model.store.blocks import Chain, WriteLog
 from snapkeep.lab.ebs_model.store.tags import FlatTags
@@ -43,6 +44,10 @@ class Snapshot:
     duration_minutes: int = 0
     set_id: str = ""
     failure: str = ""
+    altered: WriteLog | None = None
+    """The content, where planted faults make it differ from that of the lineage."""
+    billing: tuple[str, ...] = ()
+    """Platform details, usage operation, and product codes that its volume had from an AMI."""
 
 
 @dataclass(slots=True, eq=False)
@@ -68,16 +73,25 @@ class Volume:
     device: str = ""
     attached_at: float = 0.0
     delete_on_termination: bool = False
+    attachment_state: str = "attached"
+    multi_attach: bool = False
+    auto_enable_io: bool = False
+    initialization_rate: int = 0
+    """MiB/s that the request provisioned; 0: the default rate."""
+    initialized_at: float = 0.0
+    """When its snapshot's blocks are all there; 0: it was made empty."""
+    billing: tuple[str, ...] = ()
+    modifications: list[dict[str, Any]] = field(default_factory=list)
+    """Start, end, original and target of each, in order."""
     pending: int = 0
     last_snapshot_at: float = 0.0
     change_blocks_per_day: float = 0.0
     changed_at: float = 0.0
-    client_token: str = ""
 
 
 @dataclass(slots=True, eq=False)
 class Instance:
-    """An instance: what its volumes need of one."""
+    """An instance. ``details`` are rendered as they are, ``attributes`` are those of DescribeInstanceAttribute."""
 
     seq: int
     id: str
@@ -90,11 +104,23 @@ class Instance:
     state: str = "running"
     tags: FlatTags = ()
     volume_ids: list[str] = field(default_factory=list)
+    reservation_id: str = ""
+    launch_index: int = 0
+    client_token: str = ""
+    details: dict[str, Any] = field(default_factory=dict)
+    attributes: dict[str, Any] = field(default_factory=dict)
+    interface_ids: list[str] = field(default_factory=list)
+    started: float = 0.0
+    """When it came to run the last time: its status checks count from then."""
+    ended: float = 0.0
+    check_fails: bool = False
+    root_volume_ids: list[str] = field(default_factory=list)
+    """Every volume that ever was its root."""
 
 
 @dataclass(slots=True, eq=False)
 class Image:
-    """An AMI. ``mappings`` are (device, snapshot id, size in GiB)."""
+    """An AMI. ``mappings`` and ``details`` are rendered as they are."""
 
     seq: int
     id: str
@@ -102,11 +128,18 @@ class Image:
     name: str
     created: float
     root_device: str
-    mappings: list[tuple[str, str, int]]
+    mappings: list[dict[str, Any]]
     state: str = "available"
     description: str = ""
     tags: FlatTags = ()
     public: bool = False
+    details: dict[str, Any] = field(default_factory=dict)
+    launch_permissions: list[str] = field(default_factory=list)
+
+    def snapshot_ids(self) -> list[str]:
+        """Return the snapshots in its block device mapping, each once."""
+        ids = (str((mapping.get("Ebs") or {}).get("SnapshotId") or "") for mapping in self.mappings)
+        return list(dict.fromkeys(snapshot_id for snapshot_id in ids if snapshot_id))
 
 
 @dataclass(slots=True, eq=False)

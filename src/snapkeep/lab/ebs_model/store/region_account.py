@@ -6,6 +6,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from operator import attrgetter
 from sys import intern
+from typing import Any
 
 from snapkeep.lab.ebs_model.conditions.quotas import Quotas
 from snapkeep.lab.ebs_model.store.blocks import Chain, WriteLog
@@ -106,6 +107,17 @@ class RegionAccount:
         self.bin_rules: list[BinRule] = []
         self.permissions: dict[str, dict[str, None]] = {}
         self.sets: dict[str, SnapshotSet] = {}
+        self.vpcs: dict[str, dict[str, Any]] = {}
+        self.subnets: dict[str, dict[str, Any]] = {}
+        self.security_groups: dict[str, dict[str, Any]] = {}
+        self.interfaces: dict[str, dict[str, Any]] = {}
+        self.key_pairs: dict[str, dict[str, Any]] = {}
+        self.replacements: dict[str, dict[str, Any]] = {}
+        """Tasks that replace a root volume, by id."""
+        self.subscriptions: list[str] = []
+        """Product codes of AWS Marketplace that the account has accepted."""
+        self.client_tokens: dict[str, list[Any]] = {}
+        """Action and token: a digest of the parameters, and the answer's ids."""
         self.block_public_access = "unblocked"
         self.encrypt_by_default = False
         self.default_key = ""

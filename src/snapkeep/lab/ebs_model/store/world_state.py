@@ -7,7 +7,7 @@ import random
 from collections.abc import Callable, Mapping
 from typing import Any, TypedDict
 
-from snapkeep.lab.ebs_model.conditions.clock import Clock, VirtualClock, iso
+from snapkeep.lab.ebs_model.conditions.clock import Clock, VirtualClock, finite, iso
 from snapkeep.lab.ebs_model.conditions.event_options import ARN_SHAPES, Event, EventOptions
 from snapkeep.lab.ebs_model.conditions.faults import FaultEngine, Faults
 from snapkeep.lab.ebs_model.conditions.latency import Latency
@@ -174,7 +174,7 @@ class WorldState:
     def set_clock_skew(self, region: str, seconds: float) -> None:
         """Given a region and seconds, let its clock differ from the world's, for every account there from now on."""
         for account_id in {self.account_id, *(key[0] for key in self.region_accounts)}:
-            self.region_account(region, account_id).skew_seconds = seconds
+            self.region_account(region, account_id).skew_seconds = finite(seconds, "the clock skew")
 
 
 def _latency_on(clock: Clock, latency: Latency) -> Latency:

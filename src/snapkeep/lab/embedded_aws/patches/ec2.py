@@ -84,7 +84,8 @@ def ebs_handler(locked_world: LockedWorld) -> Handler:
             parameters = rest_json.parse_request(operation, labels, query, headers, body)
             answer = rest_json.answer(operation, _call(locked_world, "ebs", action, parameters, headers), request_id)
         except (WireError, ApiError) as error:
-            answer = rest_json.error_answer(error.code, error.message, error.http_status, request_id)
+            reason = error.reason if isinstance(error, ApiError) else ""
+            answer = rest_json.error_answer(error.code, error.message, error.http_status, request_id, reason)
         except NoAnswer as error:
             code, status = _no_answer(error)
             answer = rest_json.error_answer(code, str(error), status, request_id)

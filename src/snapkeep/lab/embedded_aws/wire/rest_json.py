@@ -113,10 +113,11 @@ def answer(operation: OperationModel, values: Mapping[str, Any], request_id: str
     return HttpAnswer(status, headers, body if payload else json.dumps(document).encode())
 
 
-def error_answer(code: str, message: str, http_status: int, request_id: str) -> HttpAnswer:
+def error_answer(code: str, message: str, http_status: int, request_id: str, reason: str = "") -> HttpAnswer:
     """Return the HTTP answer for an error in the shape of REST-JSON services."""
     headers = {"Content-Type": "application/json", "x-amzn-ErrorType": code, "x-amzn-RequestId": request_id}
-    return HttpAnswer(http_status, headers, json.dumps({"Message": message, "__type": code}).encode())
+    document = {"Message": message, "__type": code, **({"Reason": reason} if reason else {})}
+    return HttpAnswer(http_status, headers, json.dumps(document).encode())
 
 
 def _json(body: bytes) -> dict[str, Any]:

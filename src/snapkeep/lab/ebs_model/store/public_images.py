@@ -1,0 +1,56 @@
+"""AMIs of Amazon that every account sees in every region: enough to start an instance from.
+
+Their ids are those of the examples in AWS's documentation; on AWS each Region has ids of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from snapkeep.lab.ebs_model.store.records import Image
+
+LINUX = ("Linux/UNIX", "RunInstances")
+WINDOWS = ("Windows", "RunInstances:0002")
+AMAZON = "801119661308"
+PUBLIC_LINUX = "ami-0abcdef1234567890"
+
+
+def _image(seq: int, image_id: str, name: str, root: str, size_gib: int, details: Mapping[str, Any]) -> Image:
+    return Image(
+        seq=seq,
+        id=image_id,
+        owner_id=AMAZON,
+        name=name,
+        created=1_700_000_000.0,
+        root_device=root,
+        mappings=[{"DeviceName": root, "Ebs": {"DeleteOnTermination": True, "VolumeSize": size_gib, "VolumeType": "gp3"}}],
+        public=True,
+        details={"VirtualizationType": "hvm", "EnaSupport": True, "SriovNetSupport": "simple", **details},
+    )
+
+
+def _billed(billing: tuple[str, str]) -> dict[str, Any]:
+    return {"PlatformDetails": billing[0], "UsageOperation": billing[1]}
+
+
+PUBLIC_IMAGES: Mapping[str, Image] = {
+    image.id: image
+    for image in (
+        _image(
+            -4, PUBLIC_LINUX, "al2023-ami-x86_64", "/dev/xvda", 8,
+            {"Architecture": "x86_64", "BootMode": "uefi-preferred", **_billed(LINUX)},
+        ),
+        _image(
+            -3, "ami-12345678", "amzn2-ami-hvm-x86_64", "/dev/xvda", 8, {"Architecture": "x86_64", **_billed(LINUX)}
+        ),
+        _image(
+            -2, "ami-0123456789abcdef0", "al2023-ami-arm64", "/dev/xvda", 8,
+            {"Architecture": "arm64", "BootMode": "uefi", **_billed(LINUX)},
+        ),
+        _image(
+            -1, "ami-0abcdef1234567892", "Windows_Server-2022-English-Full-Base", "/dev/sda1", 30,
+            {"Architecture": "x86_64", "BootMode": "uefi", "TpmSupport": "v2.0", "Platform": "windows", **_billed(WINDOWS)},
+        ),
+    )
+}  # fmt: skip

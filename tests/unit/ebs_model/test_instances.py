@@ -1,0 +1,416 @@
+"""Instances: what they are launched from, their states, checks and attributes, and how a root volume is replaced."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ebs_worlds import DR, PRIMARY, Bench, refused
+
+from snapkeep.lab.ebs_model import PUBLIC_LINUX, FaultRule, Speeds, World
+
+WINDOWS = "ami-0abcdef1234567892"
+ARM = "ami-0123456789abcdef0"
+
+
+def launch(bench: Bench, **more: Any) -> dict[str, Any]:
+    params = {"ImageId": PUBLIC_LINUX, "InstanceType": "t3.micro", "MinCount": 1, "MaxCount": 1, **more}
+    return bench.primary.run_instances(**params)["Instances"][0]
+
+
+def described(bench: Bench, instance_id: str) -> dict[str, Any]:
+    return bench.primary.describe_instances(InstanceIds=[instance_id])["Reservations"][0]["Instances"][0]
+
+
+def status(bench: Bench, instance_id: str, **more: Any) -> dict[str, Any]:
+    (answer,) = bench.primary.describe_instance_status(InstanceIds=[instance_id], **more)["InstanceStatuses"]
+    return answer
+
+
+# Launching
+
+
+def test_an_instance_has_what_its_image_and_request_say(bench: Bench) -> None:
+    bench.primary.import_key_pair(KeyName="ops", PublicKeyMaterial=b"ssh-ed25519 AAAA")
+    made = launch(
+        bench,
+        ImageId=WINDOWS,
+        KeyName="ops",
+        IamInstanceProfile={"Name": "web"},
+        EbsOptimized=True,
+        Monitoring={"Enabled": True},
+        MetadataOptions={"HttpTokens": "required", "HttpPutResponseHopLimit": 2},
+        CpuOptions={"CoreCount": 1, "ThreadsPerCore": 2},
+        CreditSpecification={"CpuCredits": "unlimited"},
+        DisableApiTermination=True,
+        InstanceInitiatedShutdownBehavior="terminate",
+        UserData="IyEvYmluL3No",
+    )
+    shown = described(bench, made["InstanceId"])
+    assert (made["State"]["Name"], shown["State"]["Name"]) == ("pending", "running")
+    assert (shown["RootDeviceName"], shown["Architecture"], shown["VirtualizationType"]) == ("/dev/sda1", "x86_64", "hvm")
+    assert (shown["BootMode"], shown["CurrentInstanceBootMode"], shown["TpmSupport"]) == ("uefi", "uefi", "v2.0")
+    assert (shown["PlatformDetails"], shown["UsageOperation"], shown["Platform"]) == ("Windows", "RunInstances:0002", "windows")
+    assert (shown["EnaSupport"], shown["SriovNetSupport"], shown["KeyName"]) == (True, "simple", "ops")
+    assert shown["IamInstanceProfile"]["Arn"] == "arn:aws:iam::123456789012:instance-profile/web"
+    assert (shown["MetadataOptions"]["HttpTokens"], shown["MetadataOptions"]["HttpEndpoint"]) == ("required", "enabled")
+    assert shown["CpuOptions"] == {"CoreCount": 1, "ThreadsPerCore": 2}
+    assert (shown["EbsOptimized"], shown["Monitoring"], shown["SourceDestCheck"]) == (True, {"State": "enabled"}, True)
+    burstable = bench.primary.describe_instance_credit_specifications()["InstanceCreditSpecifications"]
+    assert burstable == [{"InstanceId": made["InstanceId"], "CpuCredits": "unlimited"}]
+    for attribute, name, value in (
+        ("disableApiTermination", "DisableApiTermination", True),
+        ("instanceInitiatedShutdownBehavior", "InstanceInitiatedShutdownBehavior", "terminate"),
+        ("userData", "UserData", "IyEvYmluL3No"),
+        ("rootDeviceName", "RootDeviceName", "/dev/sda1"),
+        ("sourceDestCheck", "SourceDestCheck", True),
+        ("enaSupport", "EnaSupport", True),
+    ):
+        answer = bench.primary.describe_instance_attribute(InstanceId=made["InstanceId"], Attribute=attribute)
+        assert answer[name] == {"Value": value}
+    assert refused(bench.primary.describe_instance_attribute, InstanceId=made["InstanceId"], Attribute="colour")[0] == (
+        "InvalidParameterValue"
+    )
+
+
+@pytest.mark.parametrize(
+    ("settings", "code"),
+    [
+        ({"ImageId": ""}, "MissingParameter"),
+        ({"ImageId": "nonsense"}, "InvalidAMIID.Malformed"),
+        ({"ImageId": "ami-00000000"}, "InvalidAMIID.NotFound"),
+        ({"ImageId": ARM}, "InvalidParameterValue"),
+        ({"InstanceType": "m1.small", "ImageId": WINDOWS}, "InvalidParameterValue"),
+        ({"InstanceType": "huge"}, "InvalidParameterValue"),
+        ({"KeyName": "nobody"}, "InvalidKeyPair.NotFound"),
+        ({"SubnetId": "subnet-0"}, "InvalidSubnetID.NotFound"),
+        ({"SecurityGroupIds": ["sg-0"]}, "InvalidGroup.NotFound"),
+        ({"PrivateIpAddress": "10.0.0.1"}, "InvalidParameterValue"),
+        ({"InstanceInitiatedShutdownBehavior": "hibernate"}, "InvalidParameterValue"),
+        ({"LaunchTemplate": {"LaunchTemplateName": "web"}}, "InvalidAction"),
+        ({"BlockDeviceMappings": [{"DeviceName": "/dev/xvda", "NoDevice": ""}]}, "InvalidBlockDeviceMapping"),
+        ({"BlockDeviceMappings": [{"DeviceName": "/dev/sdf", "Ebs": {}}]}, "MissingParameter"),
+    ],
+)
+def test_a_launch_that_cannot_be_leaves_nothing(bench: Bench, settings: dict[str, Any], code: str) -> None:
+    with pytest.raises(Exception, match=code):
+        launch(bench, **settings)
+    account = bench.world.region_account(PRIMARY)
+    assert (account.instances, account.volumes, account.interfaces) == ({}, {}, {})
+
+
+def test_an_image_without_ena_or_hvm_does_not_start_on_nitro(bench: Bench) -> None:
+    snapshot_id = bench.snapshot(bench.volume(8))
+    mapping = [{"DeviceName": "/dev/xvda", "Ebs": {"SnapshotId": snapshot_id}}]
+    settings: list[dict[str, Any]] = [
+        {"Architecture": "x86_64"},
+        {"Architecture": "x86_64", "VirtualizationType": "hvm"},
+        {"Architecture": "x86_64", "VirtualizationType": "hvm", "EnaSupport": True},
+    ]
+    images = [
+        bench.primary.register_image(Name=f"image {number}", RootDeviceName="/dev/xvda", BlockDeviceMappings=mapping, **more)
+        for number, more in enumerate(settings)
+    ]
+    for image in images[:2]:
+        params = {"ImageId": image["ImageId"], "InstanceType": "t3.micro", "MinCount": 1, "MaxCount": 1}
+        assert refused(bench.primary.run_instances, **params)[0] == "InvalidParameterCombination"
+    assert launch(bench, ImageId=images[2]["ImageId"])["CurrentInstanceBootMode"] == "legacy-bios"
+
+
+def test_instances_of_one_request_are_one_reservation(bench: Bench) -> None:
+    first = bench.primary.run_instances(ImageId=PUBLIC_LINUX, InstanceType="t3.micro", MinCount=1, MaxCount=3)
+    launch(bench)
+    reservations = bench.primary.describe_instances()["Reservations"]
+    assert [len(entry["Instances"]) for entry in reservations] == [3, 1]
+    assert reservations[0]["ReservationId"] == first["ReservationId"]
+    assert [entry["AmiLaunchIndex"] for entry in reservations[0]["Instances"]] == [0, 1, 2]
+
+
+def test_a_client_token_launches_once(bench: Bench) -> None:
+    first, second = (launch(bench, ClientToken="once")["InstanceId"] for _ in range(2))
+    assert first == second
+    params = {"ImageId": PUBLIC_LINUX, "InstanceType": "t3.small", "MinCount": 1, "MaxCount": 1, "ClientToken": "once"}
+    assert refused(bench.primary.run_instances, **params)[0] == "IdempotentParameterMismatch"
+
+
+def test_a_mapping_adds_and_changes_volumes(bench: Bench) -> None:
+    volume_id = bench.volume(20)
+    bench.write(volume_id, 0, 10)
+    snapshot_id = bench.snapshot(volume_id)
+    mappings = [
+        {"DeviceName": "/dev/xvda", "Ebs": {"VolumeSize": 30, "VolumeType": "gp3", "Throughput": 200}},
+        {
+            "DeviceName": "/dev/sdf",
+            "Ebs": {"SnapshotId": snapshot_id, "VolumeInitializationRate": 300, "DeleteOnTermination": False, "Encrypted": True},
+        },
+    ]
+    tags = [{"ResourceType": "volume", "Tags": [{"Key": "from", "Value": "recovery"}]}]
+    made = launch(bench, BlockDeviceMappings=mappings, TagSpecifications=tags)
+    ids = {entry["DeviceName"]: entry["Ebs"]["VolumeId"] for entry in made["BlockDeviceMappings"]}
+    root, data = (bench.primary.describe_volumes(VolumeIds=[ids[d]])["Volumes"][0] for d in ("/dev/xvda", "/dev/sdf"))
+    assert (root["Size"], root["Throughput"], root["Attachments"][0]["DeleteOnTermination"]) == (30, 200, True)
+    assert (data["Size"], data["Encrypted"], data["VolumeInitializationRate"]) == (20, True, 300)
+    assert (data["Attachments"][0]["DeleteOnTermination"], data["Tags"]) == (False, [{"Key": "from", "Value": "recovery"}])
+
+
+def test_an_unusable_key_ends_the_launch(bench: Bench) -> None:
+    key = bench.world.client("kms", PRIMARY).create_key()["KeyMetadata"]
+    bench.world.client("kms", PRIMARY).disable_key(KeyId=key["KeyId"])
+    mapping = [{"DeviceName": "/dev/xvda", "Ebs": {"Encrypted": True, "KmsKeyId": key["Arn"]}}]
+    made = launch(bench, BlockDeviceMappings=mapping)
+    assert made["State"]["Name"] == "pending"
+    shown = described(bench, made["InstanceId"])
+    assert (shown["State"]["Name"], shown["StateReason"]["Code"]) == ("terminated", "Client.InternalError")
+
+
+def test_a_product_of_the_marketplace_needs_a_subscription(bench: Bench) -> None:
+    document = {
+        "version": 1,
+        "instances": [
+            {
+                "name": "shop",
+                "region": PRIMARY,
+                "details": {"ProductCodes": [{"ProductCodeId": "abc", "ProductCodeType": "marketplace"}]},
+            }
+        ],
+        "volumes": [{"name": "root", "region": PRIMARY, "size_gib": 8, "instance": "shop", "device": "/dev/xvda"}],
+        "history": [{"volume": "root", "count": 1}],
+    }
+    world = World.from_document(document)
+    ec2 = world.client("ec2", PRIMARY)
+    (snapshot,) = ec2.describe_snapshots(OwnerIds=["self"])["Snapshots"]
+    mapping = [{"DeviceName": "/dev/xvda", "Ebs": {"SnapshotId": snapshot["SnapshotId"]}}]
+    modern = {"Architecture": "x86_64", "VirtualizationType": "hvm", "EnaSupport": True}
+    image_id = ec2.register_image(Name="shop again", RootDeviceName="/dev/xvda", BlockDeviceMappings=mapping, **modern)["ImageId"]
+    params = {"ImageId": image_id, "InstanceType": "t3.micro", "MinCount": 1, "MaxCount": 1}
+    assert refused(ec2.run_instances, **params) == ("OptInRequired", 401)
+    world.accept_product("abc", region=PRIMARY)
+    made = ec2.run_instances(**params)["Instances"][0]
+    assert made["ProductCodes"] == [{"ProductCodeId": "abc", "ProductCodeType": "marketplace"}]
+
+
+# States and checks
+
+
+def test_instances_stop_start_and_are_terminated() -> None:
+    bench = Bench(speeds=Speeds(volume_create_seconds=0, instance_start_seconds=10, instance_stop_seconds=20))
+    instance_id = launch(bench)["InstanceId"]
+    assert described(bench, instance_id)["State"] == {"Code": 0, "Name": "pending"}
+    bench.advance(10)
+    (change,) = bench.primary.stop_instances(InstanceIds=[instance_id])["StoppingInstances"]
+    assert (change["PreviousState"]["Name"], change["CurrentState"]["Name"]) == ("running", "stopping")
+    assert refused(bench.primary.start_instances, InstanceIds=[instance_id])[0] == "IncorrectInstanceState"
+    bench.advance(20)
+    assert described(bench, instance_id)["State"] == {"Code": 80, "Name": "stopped"}
+    (change,) = bench.primary.start_instances(InstanceIds=[instance_id])["StartingInstances"]
+    assert change["CurrentState"]["Name"] == "pending"
+    bench.advance(10)
+    for former, now in (("running", "shutting-down"), ("terminated", "terminated")):
+        (change,) = bench.primary.terminate_instances(InstanceIds=[instance_id])["TerminatingInstances"]
+        assert (change["PreviousState"]["Name"], change["CurrentState"]["Name"]) == (former, now)
+    assert refused(bench.primary.stop_instances, InstanceIds=[instance_id])[0] == "IncorrectInstanceState"
+
+
+def test_a_terminated_instance_is_visible_for_an_hour(bench: Bench) -> None:
+    instance_id = launch(bench)["InstanceId"]
+    bench.primary.terminate_instances(InstanceIds=[instance_id])
+    bench.advance(3600)
+    assert described(bench, instance_id)["State"]["Name"] == "terminated"
+    bench.advance(1)
+    assert refused(bench.primary.describe_instances, InstanceIds=[instance_id])[0] == "InvalidInstanceID.NotFound"
+    assert bench.primary.describe_instances()["Reservations"] == []
+
+
+def test_termination_protection_holds_the_whole_zone(bench: Bench) -> None:
+    protected = launch(bench, DisableApiTermination=True)["InstanceId"]
+    beside = launch(bench)["InstanceId"]
+    elsewhere = launch(bench, Placement={"AvailabilityZone": PRIMARY + "b"})["InstanceId"]
+    ids = [protected, beside, elsewhere]
+    assert refused(bench.primary.terminate_instances, InstanceIds=ids)[0] == "OperationNotPermitted"
+    assert [described(bench, name)["State"]["Name"] for name in ids] == ["running", "running", "terminated"]
+    bench.primary.modify_instance_attribute(InstanceId=protected, DisableApiTermination={"Value": False})
+    bench.primary.terminate_instances(InstanceIds=[protected])
+
+
+def test_status_checks_take_their_time_and_can_fail(bench: Bench) -> None:
+    good = launch(bench)["InstanceId"]
+    bench.world.add_fault(FaultRule("status_check_fails", source_id=WINDOWS))
+    bad = launch(bench, ImageId=WINDOWS)["InstanceId"]
+    assert status(bench, good)["InstanceStatus"] == {
+        "Status": "initializing",
+        "Details": [{"Name": "reachability", "Status": "initializing"}],
+    }
+    bench.advance(120)
+    assert [status(bench, good)[name]["Status"] for name in ("InstanceStatus", "SystemStatus")] == ["ok", "ok"]
+    assert [status(bench, bad)[name]["Status"] for name in ("InstanceStatus", "SystemStatus")] == ["impaired", "ok"]
+    filters = [{"Name": "instance-status.reachability", "Values": ["failed"]}]
+    assert [entry["InstanceId"] for entry in bench.primary.describe_instance_status(Filters=filters)["InstanceStatuses"]] == [bad]
+
+
+def test_a_stopped_instance_has_a_status_only_on_request(bench: Bench) -> None:
+    instance_id = launch(bench)["InstanceId"]
+    bench.primary.stop_instances(InstanceIds=[instance_id])
+    assert bench.primary.describe_instance_status()["InstanceStatuses"] == []
+    assert status(bench, instance_id, IncludeAllInstances=True)["InstanceStatus"] == {"Status": "not-applicable"}
+
+
+def test_some_attributes_change_only_while_stopped(bench: Bench) -> None:
+    instance_id = launch(bench)["InstanceId"]
+    change = {"InstanceId": instance_id, "InstanceType": {"Value": "t3.small"}}
+    assert refused(bench.primary.modify_instance_attribute, **change)[0] == "IncorrectInstanceState"
+    bench.primary.modify_instance_attribute(InstanceId=instance_id, SourceDestCheck={"Value": False})
+    bench.primary.stop_instances(InstanceIds=[instance_id])
+    bench.primary.modify_instance_attribute(**change)
+    shown = described(bench, instance_id)
+    assert (shown["InstanceType"], shown["SourceDestCheck"]) == ("t3.small", False)
+
+
+def test_uefi_data_is_read_from_an_instance_that_boots_by_it(bench: Bench) -> None:
+    assert bench.primary.get_instance_uefi_data(InstanceId=launch(bench)["InstanceId"])["UefiData"] == ""
+    legacy = launch(bench, ImageId="ami-12345678")["InstanceId"]
+    assert refused(bench.primary.get_instance_uefi_data, InstanceId=legacy)[0] == "UnsupportedOperation"
+
+
+# Replacing a root volume
+
+
+def root_of(bench: Bench, instance_id: str) -> str:
+    return described(bench, instance_id)["BlockDeviceMappings"][0]["Ebs"]["VolumeId"]
+
+
+def task_state(bench: Bench, task_id: str) -> str:
+    (task,) = bench.primary.describe_replace_root_volume_tasks(ReplaceRootVolumeTaskIds=[task_id])["ReplaceRootVolumeTasks"]
+    return task["TaskState"]
+
+
+def replace(bench: Bench, instance_id: str, **source: Any) -> str:
+    answer = bench.primary.create_replace_root_volume_task(InstanceId=instance_id, **source)
+    return answer["ReplaceRootVolumeTask"]["ReplaceRootVolumeTaskId"]
+
+
+def test_a_root_volume_is_replaced_from_its_snapshot(bench: Bench) -> None:
+    instance_id = launch(bench)["InstanceId"]
+    former = root_of(bench, instance_id)
+    snapshot_id = bench.snapshot(former)
+    params = {"SnapshotId": snapshot_id, "DeleteReplacedRootVolume": True, "ClientToken": "once", "VolumeInitializationRate": 100}
+    task_id = replace(bench, instance_id, **params)
+    assert replace(bench, instance_id, **params) == task_id
+    states = []
+    for _ in range(3):
+        states.append(task_state(bench, task_id))
+        bench.advance(30)
+    assert states == ["pending", "in-progress", "succeeded"]
+    (root,) = bench.primary.describe_volumes(VolumeIds=[root_of(bench, instance_id)])["Volumes"]
+    assert (root["SnapshotId"], root["VolumeInitializationRate"]) == (snapshot_id, 100)
+    assert refused(bench.primary.describe_volumes, VolumeIds=[former])[0] == "InvalidVolume.NotFound"
+
+
+def test_a_root_volume_is_replaced_by_a_volume_of_its_zone(bench: Bench) -> None:
+    instance_id = launch(bench)["InstanceId"]
+    former, volume_id = root_of(bench, instance_id), bench.volume(8)
+    replace(bench, instance_id, VolumeId=volume_id)
+    bench.settle()
+    assert root_of(bench, instance_id) == volume_id
+    (kept,) = bench.primary.describe_volumes(VolumeIds=[former])["Volumes"]
+    assert kept["State"] == "available"
+
+
+def test_a_root_volume_comes_back_as_launched(bench: Bench) -> None:
+    instance_id = launch(bench)["InstanceId"]
+    former = root_of(bench, instance_id)
+    replace(bench, instance_id)
+    bench.settle()
+    assert root_of(bench, instance_id) != former
+
+
+def test_sources_that_do_not_fit_a_root_volume_are_refused(bench: Bench) -> None:
+    instance_id = launch(bench)["InstanceId"]
+    other = bench.snapshot(bench.volume())
+    copy = bench.settled_copy(bench.snapshot(root_of(bench, instance_id)))
+    far = bench.primary.create_volume(AvailabilityZone=PRIMARY + "b", Size=8)["VolumeId"]
+    task = bench.primary.create_replace_root_volume_task
+    for source, code in (
+        ({"SnapshotId": other}, "InvalidParameterValue"),
+        ({"SnapshotId": copy}, "InvalidSnapshot.NotFound"),
+        ({"ImageId": WINDOWS}, "InvalidParameterValue"),
+        ({"VolumeId": far}, "InvalidVolume.ZoneMismatch"),
+        ({"VolumeId": far, "ImageId": PUBLIC_LINUX}, "InvalidParameterCombination"),
+    ):
+        assert refused(task, InstanceId=instance_id, **source)[0] == code
+    bench.primary.stop_instances(InstanceIds=[instance_id])
+    assert refused(task, InstanceId=instance_id)[0] == "IncorrectInstanceState"
+
+
+def test_a_task_fails_when_the_instance_stops_meanwhile(bench: Bench) -> None:
+    instance_id = launch(bench)["InstanceId"]
+    former = root_of(bench, instance_id)
+    task_id = replace(bench, instance_id)
+    bench.primary.stop_instances(InstanceIds=[instance_id])
+    bench.settle()
+    assert task_state(bench, task_id) == "failed"
+    assert root_of(bench, instance_id) == former
+
+
+# Networks
+
+
+def test_every_region_has_a_default_vpc_with_three_subnets(bench: Bench) -> None:
+    (vpc,) = bench.dr.describe_vpcs()["Vpcs"]
+    subnets = bench.dr.describe_subnets()["Subnets"]
+    assert (vpc["CidrBlock"], vpc["IsDefault"]) == ("172.31.0.0/16", True)
+    assert [subnet["AvailabilityZone"] for subnet in subnets] == [DR + letter for letter in "abc"]
+    assert {subnet["AvailableIpAddressCount"] for subnet in subnets} == {4091}
+    assert [group["GroupName"] for group in bench.dr.describe_security_groups()["SecurityGroups"]] == ["default"]
+
+
+def test_an_isolated_network_is_made_used_and_removed(bench: Bench) -> None:
+    vpc_id = bench.primary.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
+    subnet = bench.primary.create_subnet(VpcId=vpc_id, CidrBlock="10.0.1.0/24")["Subnet"]
+    group_id = bench.primary.create_security_group(GroupName="drill", Description="isolated", VpcId=vpc_id)["GroupId"]
+    everything = [{"IpProtocol": "-1", "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}]
+    bench.primary.revoke_security_group_egress(GroupId=group_id, IpPermissions=everything)
+    (group,) = bench.primary.describe_security_groups(GroupIds=[group_id])["SecurityGroups"]
+    assert (group["IpPermissions"], group["IpPermissionsEgress"]) == ([], [])
+    made = launch(bench, SubnetId=subnet["SubnetId"], SecurityGroupIds=[group_id])
+    assert (made["VpcId"], made["PrivateIpAddress"]) == (vpc_id, "10.0.1.4")
+    (interface,) = bench.primary.describe_network_interfaces()["NetworkInterfaces"]
+    assert interface["Attachment"]["InstanceId"] == made["InstanceId"]
+    for action, name, value in (
+        (bench.primary.delete_security_group, "GroupId", group_id),
+        (bench.primary.delete_subnet, "SubnetId", subnet["SubnetId"]),
+        (bench.primary.delete_vpc, "VpcId", vpc_id),
+    ):
+        assert refused(action, **{name: value})[0] == "DependencyViolation"
+    bench.primary.terminate_instances(InstanceIds=[made["InstanceId"]])
+    bench.primary.delete_security_group(GroupId=group_id)
+    bench.primary.delete_subnet(SubnetId=subnet["SubnetId"])
+    bench.primary.delete_vpc(VpcId=vpc_id)
+    assert len(bench.primary.describe_vpcs()["Vpcs"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("cidr", "code"),
+    [("10.1.0.0/24", "InvalidSubnet.Range"), ("10.0.1.0/25", "InvalidSubnet.Conflict"), ("nonsense", "InvalidParameterValue")],
+)
+def test_a_subnet_lies_within_its_vpc_and_beside_the_others(bench: Bench, cidr: str, code: str) -> None:
+    vpc_id = bench.primary.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
+    bench.primary.create_subnet(VpcId=vpc_id, CidrBlock="10.0.1.0/24")
+    assert refused(bench.primary.create_subnet, VpcId=vpc_id, CidrBlock=cidr)[0] == code
+
+
+def test_an_address_is_used_once(bench: Bench) -> None:
+    launch(bench, PrivateIpAddress="172.31.0.9")
+    params = {"ImageId": PUBLIC_LINUX, "InstanceType": "t3.micro", "MinCount": 1, "MaxCount": 1, "PrivateIpAddress": "172.31.0.9"}
+    assert refused(bench.primary.run_instances, **params)[0] == "InvalidIPAddress.InUse"
+
+
+def test_a_world_with_instances_is_saved_and_goes_on(bench: Bench) -> None:
+    instance_id = launch(bench)["InstanceId"]
+    task_id = replace(bench, instance_id)
+    again = World.from_saved(bench.world.save())
+    again.run_until_idle()
+    ec2 = again.client("ec2", PRIMARY)
+    (task,) = ec2.describe_replace_root_volume_tasks(ReplaceRootVolumeTaskIds=[task_id])["ReplaceRootVolumeTasks"]
+    assert task["TaskState"] == "succeeded"
+    (reservation,) = ec2.describe_instances(InstanceIds=[instance_id])["Reservations"]
+    assert reservation["Instances"][0]["VpcId"].startswith("vpc-")
