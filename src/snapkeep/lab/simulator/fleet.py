@@ -98,6 +98,9 @@ def make_world(
             request["TagSpecifications"] = [{"ResourceType": "volume", "Tags": listed}]
         if volume.encrypted:
             request["Encrypted"] = True
+        if volume.volume_type in ("io1", "io2"):
+            # Required for these types; how many does not matter to snapshots.
+            request["Iops"] = 100
         made = client.create_volume(**request)["VolumeId"]
         as_given[made] = volume
         used = max(1, int(volume.size_gib * BLOCKS_PER_GIB * volume.used_share))
