@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 
 import pytest
 from botocore.exceptions import ClientError
@@ -300,3 +301,49 @@ def handler(event, context):
     assert "AccessDenied" in home.invoke("Sending", url)
     let_use_the_key(home, "Sending-role", key["Arn"])
     assert home.invoke("Sending", url) == "sent"
+
+
+def alarm_on(home: Builder, namespace: str, metric: str, **dimensions: str) -> Callable[[], str]:
+    """Make an alarm on a metric above 0; return what evaluates it and gives its state."""
+    cloudwatch = home.client("cloudwatch")
+    cloudwatch.put_metric_alarm(
+        AlarmName=metric,
+        Namespace=namespace,
+        MetricName=metric,
+        Dimensions=[{"Name": name, "Value": value} for name, value in dimensions.items()],
+        Statistic="Maximum",
+        Period=300,
+        EvaluationPeriods=1,
+        ComparisonOperator="GreaterThanThreshold",
+        Threshold=0,
+        TreatMissingData="notBreaching",
+    )
+
+    def state() -> str:
+        home.aws.admin("POST", "alarms/evaluate", {})
+        return str(cloudwatch.describe_alarms(AlarmNames=[metric])["MetricAlarms"][0]["StateValue"])
+
+    return state
+
+
+def test_an_execution_that_fails_raises_the_alarm_of_its_state_machine(home: Builder) -> None:
+    machines = [
+        home.machine(name, {"StartAt": "End", "States": {"End": end}})
+        for name, end in (("failing", {"Type": "Fail", "Error": "Failed"}), ("other", {"Type": "Succeed"}))
+    ]
+    state = alarm_on(home, "AWS/States", "ExecutionsFailed", StateMachineArn=machines[0])
+    home.run(machines[1], {})
+    assert state() == "OK"
+    home.run(machines[0], {})
+    assert state() == "ALARM"
+
+
+def test_a_message_in_a_queue_raises_the_alarm_of_the_queue(home: Builder) -> None:
+    sqs = home.client("sqs")
+    url = sqs.create_queue(QueueName="dead-letters")["QueueUrl"]
+    state = alarm_on(home, "AWS/SQS", "ApproximateNumberOfMessagesVisible", QueueName="dead-letters")
+    assert state() == "OK"
+    sqs.send_message(QueueUrl=url, MessageBody="lost")
+    assert state() == "ALARM"
+    age = alarm_on(home, "AWS/SQS", "ApproximateAgeOfOldestMessage", QueueName="dead-letters")
+    assert wait_for(age) == "ALARM"

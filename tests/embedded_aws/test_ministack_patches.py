@@ -48,6 +48,7 @@ FUNCTIONS = [
     (f"{SERVICES}.eventbridge", "_dispatch_to_sqs", "spec payload sqs_parameters", "deliveries"),
     (f"{SERVICES}.stepfunctions", "_run_execution", "exec_arn", "stepfunctions"),
     (f"{SERVICES}.stepfunctions", "_add_event", "execution event_type details", "history"),
+    (f"{SERVICES}.stepfunctions", "_emit_execution_status_event", "execution", "service_metrics"),
     (f"{SERVICES}.stepfunctions", "_error_matches", "error_equals error", "stepfunctions"),
     (f"{SERVICES}.stepfunctions", "_run_map_items", "state_def raw_input execution ctx", "stepfunctions"),
     (f"{SERVICES}.lambda_svc", "_create_function", "data", "provisioning"),
@@ -92,6 +93,7 @@ STORES = [
     (f"{SERVICES}.cloudwatch", "_alarms", "metrics"),
     (f"{SERVICES}.eventbridge", "_rules", "eventbridge"),
     (f"{SERVICES}.sns", "_topics", "topics"),
+    (f"{SERVICES}.sqs", "_queues", "service_metrics"),
 ]
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import parse_qs
 
 from snapkeep.lab.embedded_aws.aws.inbox import Inbox
-from snapkeep.lab.embedded_aws.patches import eventbridge, metrics
+from snapkeep.lab.embedded_aws.patches import eventbridge, metrics, service_metrics
 from snapkeep.lab.embedded_aws.world import world_admin
 from snapkeep.lab.embedded_aws.world.locked_world import LockedWorld
 
@@ -90,6 +90,7 @@ class AdminPages:
             case "schedules/fire":
                 return {"fired": eventbridge.fire_schedules(str(document["account"]), str(document.get("rule", "")))}
             case "alarms/evaluate":
+                service_metrics.sample_queues(self._locked_world.clock.now())
                 metrics.evaluate_all(float(document.get("now", self._locked_world.clock.now())))
             case _:
                 raise AdminError(f"POST /_snapkeep/{page} is not a page of this server")

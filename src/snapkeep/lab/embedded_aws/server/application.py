@@ -26,6 +26,7 @@ from snapkeep.lab.embedded_aws.patches import (
     persistence,
     provisioning,
     queues,
+    service_metrics,
     sns,
     stepfunctions,
 )
@@ -65,6 +66,7 @@ def build(options: ServerOptions) -> Application:
     persistence.apply()
     provisioning.apply()
     queues.apply()
+    service_metrics.apply(locked_world)
     sns.apply(locked_world, inbox)
     stepfunctions.apply()
     return Application(app, locked_world, AdminPages(locked_world, inbox), options)
@@ -131,7 +133,9 @@ class Application:
         await self.ready.wait()
         while True:
             await asyncio.sleep(max(1.0, ALARM_SECONDS / self._locked_world.scale))
-            metrics.evaluate_all(self._locked_world.clock.now())
+            now = self._locked_world.clock.now()
+            service_metrics.sample_queues(now)
+            metrics.evaluate_all(now)
 
     async def save_regularly(self) -> None:
         """Save the state soon after each change, so that a killed server loses little."""
