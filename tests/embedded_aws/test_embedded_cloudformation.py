@@ -11,6 +11,14 @@ from botocore.exceptions import ClientError
 from snapkeep.lab.embedded_aws import EmbeddedAws
 from support.stacks import Builder, wait_for
 
+TABLE = {
+    "TableName": "queue",
+    "KeySchema": [{"AttributeName": "id", "KeyType": "HASH"}],
+    "AttributeDefinitions": [{"AttributeName": "id", "AttributeType": "S"}],
+    "BillingMode": "PAY_PER_REQUEST",
+    "TimeToLiveSpecification": {"AttributeName": "expires", "Enabled": True},
+    "PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": True},
+}
 SOURCE = "def handler(event, context):\n    return 'old'\n"
 
 
@@ -141,3 +149,47 @@ def test_a_copy_from_a_region_that_does_not_exist_is_refused(embedded: EmbeddedA
         embedded.client("ec2", "us-east-2", account_id).copy_snapshot(
             SourceRegion="mars-north-1", SourceSnapshotId="snap-0123456789abcdef0"
         )
+
+
+def test_a_stack_s_encryption_recovery_and_logging_are_in_force(embedded: EmbeddedAws, account_id: str) -> None:
+    build = Builder(embedded, account_id)
+    key = str(build.client("kms").create_key()["KeyMetadata"]["Arn"])
+    rule = {"ServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": key}, "BucketKeyEnabled": True}
+    encryption = {"ServerSideEncryptionConfiguration": [rule]}
+    body = template(
+        Table=(
+            "AWS::DynamoDB::Table",
+            TABLE | {"SSESpecification": {"SSEEnabled": True, "SSEType": "KMS", "KMSMasterKeyId": key}},
+        ),
+        Topic=("AWS::SNS::Topic", {"TopicName": "encrypted", "KmsMasterKeyId": key}),
+        Bucket=("AWS::S3::Bucket", {"BucketName": f"encrypted-{account_id}", "BucketEncryption": encryption}),
+    )
+    assert create(build.client("cloudformation"), "settings", body)["StackStatus"] == "CREATE_COMPLETE"
+    dynamodb = build.client("dynamodb")
+    assert dynamodb.describe_table(TableName="queue")["Table"]["SSEDescription"]["KMSMasterKeyArn"] == key
+    recovery = dynamodb.describe_continuous_backups(TableName="queue")["ContinuousBackupsDescription"]
+    assert recovery["PointInTimeRecoveryDescription"]["PointInTimeRecoveryStatus"] == "ENABLED"
+    (topic,) = build.client("sns").list_topics()["Topics"]
+    assert build.client("sns").get_topic_attributes(TopicArn=topic["TopicArn"])["Attributes"]["KmsMasterKeyId"] == key
+    (found,) = build.client("s3").get_bucket_encryption(Bucket=f"encrypted-{account_id}")["ServerSideEncryptionConfiguration"][
+        "Rules"
+    ]
+    assert found["ApplyServerSideEncryptionByDefault"]["KMSMasterKeyID"] == key
+
+
+def test_items_of_a_stack_s_table_expire(embedded_alone: EmbeddedAws) -> None:
+    build = Builder(embedded_alone, "123456789012")
+    assert (
+        create(build.client("cloudformation"), "expiry", template(Table=("AWS::DynamoDB::Table", TABLE)))["StackStatus"]
+        == "CREATE_COMPLETE"
+    )
+    dynamodb = build.client("dynamodb")
+    now = int(embedded_alone.admin("GET", "health")["now"])
+    for name, expiry in (
+        ("soon", {"N": str(now + 3600)}),
+        ("late", {"N": str(now + 10 * 86400)}),
+        ("text", {"S": str(now + 3600)}),
+    ):
+        dynamodb.put_item(TableName="queue", Item={"id": {"S": name}, "expires": expiry})
+    embedded_alone.admin("POST", "clock", {"seconds": 7200})
+    assert {item["id"]["S"] for item in dynamodb.scan(TableName="queue")["Items"]} == {"late", "text"}

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import parse_qs
 
 from snapkeep.lab.embedded_aws.aws.inbox import Inbox
-from snapkeep.lab.embedded_aws.patches import eventbridge, metrics, service_metrics
+from snapkeep.lab.embedded_aws.patches import eventbridge, metrics, service_metrics, stack_properties
 from snapkeep.lab.embedded_aws.world import world_admin
 from snapkeep.lab.embedded_aws.world.locked_world import LockedWorld
 
@@ -86,7 +86,9 @@ class AdminPages:
             case "blocks":
                 world_admin.write(self._locked_world, document)
             case "clock":
-                return {"now": world_admin.put_forward(self._locked_world, float(document["seconds"]))}
+                now = world_admin.put_forward(self._locked_world, float(document["seconds"]))
+                stack_properties.expire_items(now)
+                return {"now": now}
             case "schedules/fire":
                 return {"fired": eventbridge.fire_schedules(str(document["account"]), str(document.get("rule", "")))}
             case "alarms/evaluate":

@@ -28,6 +28,7 @@ from snapkeep.lab.embedded_aws.patches import (
     queues,
     service_metrics,
     sns,
+    stack_properties,
     stepfunctions,
 )
 from snapkeep.lab.embedded_aws.server.admin_pages import AdminPages
@@ -67,6 +68,7 @@ def build(options: ServerOptions) -> Application:
     provisioning.apply()
     queues.apply()
     service_metrics.apply(locked_world)
+    stack_properties.apply()
     sns.apply(locked_world, inbox)
     stepfunctions.apply()
     return Application(app, locked_world, AdminPages(locked_world, inbox), options)
@@ -135,6 +137,7 @@ class Application:
             await asyncio.sleep(max(1.0, ALARM_SECONDS / self._locked_world.scale))
             now = self._locked_world.clock.now()
             service_metrics.sample_queues(now)
+            stack_properties.expire_items(now)
             metrics.evaluate_all(now)
 
     async def save_regularly(self) -> None:
