@@ -217,3 +217,18 @@ def test_variables_above_4_kb_are_refused(embedded: EmbeddedAws, account_id: str
         build.client("lambda").update_function_configuration(
             FunctionName="Large", Environment={"Variables": {"ACCOUNTS": "1" * 4096}}
         )
+
+
+def test_starting_a_running_execution_again_gives_the_same_one(embedded: EmbeddedAws, account_id: str) -> None:
+    build = Builder(embedded, account_id)
+    states = build.client("stepfunctions")
+    wait = {"StartAt": "Wait", "States": {"Wait": {"Type": "Wait", "Seconds": 3, "End": True}}}
+    arn = build.machine("waiting", wait)
+    first = states.start_execution(stateMachineArn=arn, name="once", input="{}")
+    again = states.start_execution(stateMachineArn=arn, name="once", input="{}")
+    assert (again["executionArn"], again["startDate"]) == (first["executionArn"], first["startDate"])
+    with pytest.raises(ClientError, match="ExecutionAlreadyExists"):
+        states.start_execution(stateMachineArn=arn, name="once", input='{"other": 1}')
+    build.finished(first["executionArn"])
+    with pytest.raises(ClientError, match="ExecutionAlreadyExists"):
+        states.start_execution(stateMachineArn=arn, name="once", input="{}")

@@ -10,6 +10,7 @@ import pytest
 
 from snapkeep.lab.embedded_aws.aws import alarms, emf
 from snapkeep.lab.embedded_aws.aws.authorization import Caller, checks, resource_arn
+from snapkeep.lab.embedded_aws.aws.filter_patterns import InvalidFilterPattern, compile_pattern
 from snapkeep.lab.embedded_aws.patches import parameters
 from snapkeep.lab.embedded_aws.patches.stepfunctions import retry_delay
 
@@ -128,6 +129,35 @@ def test_retry_delays_grow_up_to_their_maximum_and_shrink_with_jitter() -> None:
 def test_a_parameter_tier_limits_the_value_and_never_goes_back(tier: str, tier_now: str, size: int, refused: bool) -> None:
     request = {"Name": "/p", "Value": "x" * size} | ({"Tier": tier} if tier else {})
     assert bool(parameters.refusal(request, tier_now)) is refused
+
+
+@pytest.mark.parametrize(
+    ("pattern", "message", "matches"),
+    [
+        ("", "anything", True),
+        ("ERROR", "an ERROR here", True),
+        ("ERROR", "an error here", False),
+        ('"copy of snap-1"', "the copy of snap-1 failed", True),
+        ('"copy of snap-1"', "snap-1 is of no copy", False),
+        ("copy -failed", "the copy failed", False),
+        ("?copy ?snapshot", "a snapshot", True),
+        ("?copy ?snapshot", "a volume", False),
+        ('{ $.level = "ERROR" }', '{"level": "ERROR"}', True),
+        ('{ $.level = "ERROR" }', '{"level": "INFO"}', False),
+        ('{ $.level = "ERROR" }', "no JSON", False),
+        ('{ $.a.b > 3 && $.c = "x*" }', '{"a": {"b": 4}, "c": "xyz"}', True),
+        ('{ $.a.b > 3 || $.c != "x" }', '{"a": {"b": 2}, "c": "x"}', False),
+    ],
+)
+def test_a_filter_pattern_matches_as_cloudwatch_logs_does(pattern: str, message: str, matches: bool) -> None:
+    assert compile_pattern(pattern)(message) is matches
+
+
+def test_an_unknown_form_of_a_filter_pattern_is_refused() -> None:
+    with pytest.raises(InvalidFilterPattern):
+        compile_pattern("[ip, user]")
+    with pytest.raises(InvalidFilterPattern):
+        compile_pattern("{ $.a IS NULL }")
 
 
 def test_a_parameter_names_no_other_parameter() -> None:

@@ -73,6 +73,8 @@ FUNCTIONS = [
     (f"{SERVICES}.dynamodb", "_sse_description_from_spec", "spec", "stack_properties"),
     (f"{SERVICES}.dynamodb", "_remove_item", "table pk_val sk_val", "stack_properties"),
     (f"{SERVICES}.s3", "_put_bucket_encryption", "name body", "stack_properties"),
+    (f"{SERVICES}.cloudwatch_logs", "_compile_filter_pattern", "raw", "logs"),
+    (f"{SERVICES}.cloudwatch_logs", "_filter_log_events", "data", "logs"),
     (f"{SERVICES}.sqs", "_queue_by_arn", "arn", "deliveries"),
     (f"{SERVICES}.sqs", "_ensure_msg_fields", "m", "deliveries"),
     (f"{SERVICES}.sns", "_fanout", "topic_arn msg_id message subject message_structure message_attributes message_group_id message_dedup_id", "sns"),

@@ -133,13 +133,30 @@ def _with_state_limit(add: Any) -> Any:
     return add_event
 
 
+def _running_execution(data: Mapping[str, Any]) -> Any:
+    """Return the first answer again for a running execution of the same name and input; None for any other request.
+
+    Source: Step Functions API reference, StartExecution: it is idempotent for standard workflows.
+    """
+    from ministack.core.responses import json_response
+    from ministack.services import stepfunctions
+
+    machine_arn = stepfunctions._resolve_state_machine_arn(str(data.get("stateMachineArn", "")))
+    if machine_arn is None or not data.get("name"):
+        return None
+    execution = stepfunctions._executions.get(f"{machine_arn.replace(':stateMachine:', ':execution:')}:{data['name']}")
+    if execution is None or execution["status"] != "RUNNING" or execution["input"] != data.get("input", "{}"):
+        return None
+    return json_response({"executionArn": execution["executionArn"], "startDate": execution["startDate"]})
+
+
 def _with_input_limit(start: Any) -> Any:
     def start_execution(data: dict[str, Any]) -> Any:
         from ministack.core.responses import error_response_json
 
         if len(str(data.get("input", "")).encode()) > PAYLOAD_LIMIT_BYTES:
             return error_response_json("ValidationException", f"'input' must be at most {PAYLOAD_LIMIT_BYTES} bytes", 400)
-        return start(data)
+        return _running_execution(data) or start(data)
 
     return start_execution
 

@@ -21,6 +21,7 @@ from snapkeep.lab.embedded_aws.patches import (
     iam,
     kms,
     lambdas,
+    logs,
     metrics,
     parameters,
     persistence,
@@ -62,6 +63,7 @@ def build(options: ServerOptions) -> Application:
     history.apply()
     kms.apply(locked_world)
     lambdas.apply(options.max_workers, options.work_dir or Path(tempfile.gettempdir()))
+    logs.apply()
     metrics.apply(locked_world)
     parameters.apply()
     persistence.apply()
