@@ -112,7 +112,10 @@ class Account:
         _, source = self._some(number, source_region)
         (item,) = self._ec2(source_region).describe_snapshots(SnapshotIds=[source])["Snapshots"]
         specifications = [{"ResourceType": "snapshot", "Tags": item["Tags"]}] if item.get("Tags") else []
-        self._ec2(region).copy_snapshot(SourceRegion=source_region, SourceSnapshotId=source, TagSpecifications=specifications)
+        description = item.get("Description", "") if number % 8 > 3 else ""
+        self._ec2(region).copy_snapshot(
+            SourceRegion=source_region, SourceSnapshotId=source, TagSpecifications=specifications, Description=description
+        )
 
     def snapshot_is_locked(self, number: int) -> None:
         region, snapshot = self._some(number)

@@ -10,6 +10,7 @@ from typing import Any
 from snapkeep.domain.copies.entry import EntryState, QueueEntry, entry_key
 from snapkeep.domain.copies.request import CopyRequest
 from snapkeep.domain.errors import SnapkeepError
+from snapkeep.domain.tags import description_of_copy
 from snapkeep.usecases.copies.dispatch import Dispatch, DispatchResult
 from support.flows import DR, PRIMARY, Laboratory
 
@@ -97,5 +98,7 @@ class PausedDispatcher(Laboratory):
 
     def copy_by_hand(self, source: str, **tags: str) -> str:
         listed = [{"ResourceType": "snapshot", "Tags": [{"Key": key, "Value": value} for key, value in tags.items()]}]
-        given = {"TagSpecifications": listed} if tags else {}
+        given: dict[str, Any] = {"TagSpecifications": listed} if tags else {}
+        if tags:
+            given["Description"] = description_of_copy(self.entry(source).request.origin)
         return str(self.ec2(DR).copy_snapshot(SourceRegion=PRIMARY, SourceSnapshotId=source, **given)["SnapshotId"])

@@ -72,7 +72,9 @@ class Account:
 
     def copy(self, source: Snapshot, region: str) -> None:
         client: Any = self.world.client("ec2", region)
-        copied = client.copy_snapshot(SourceRegion=PRIMARY, SourceSnapshotId=source.id)["SnapshotId"]
+        copied = client.copy_snapshot(
+            SourceRegion=PRIMARY, SourceSnapshotId=source.id, Description=ledger.description_of_copy(source.origin)
+        )["SnapshotId"]
         self._tag(client, copied, ledger.tags_for_copy("snapkeep", "gold", source.origin))
         self.clock.advance(3600)
 

@@ -11,7 +11,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from snapkeep.adapters.aws_errors import GONE, code_of, translate
 from snapkeep.domain.model import Snapshot, SnapshotState, Volume, VolumeRole
 from snapkeep.domain.tag_names import MANAGED, ORIGINAL_VOLUME, SOURCE_SNAPSHOT
-from snapkeep.domain.tags import origin_of, tells_of_copy
+from snapkeep.domain.tags import names_origin, origin_of, tells_of_copy
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
@@ -171,15 +171,15 @@ def snapshot_from(item: Mapping[str, Any], region: str) -> Snapshot:
     TransferType (botocore: ec2 2016-11-15, Snapshot). Tags alone make no copy: a volume that is made from a copy, and its
     snapshots, often get the copy's tags, and are data of their own.
 
-    A copy that tells of no source in another region was made by others, with all tags of its source ("Copying tags onto
-    backups", AWS Backup developer guide): it is not managed, for its volume id, the same for all copies, is no lineage.
+    A copy is managed only if its description names a source in another region, and its tags name the same source. Others
+    copy all tags along ("Copying tags onto backups", AWS Backup developer guide), and their copies have arbitrary volume ids.
     """
     tags, description = tags_from(item), item.get("Description", "")
     volume_id = item.get("VolumeId", "")
     is_copy = bool(item.get("TransferType")) or is_arbitrary(volume_id) or tells_of_copy(tags, description)
     evidence = (tags, description) if is_copy else ({}, "")
     origin = origin_of(item["SnapshotId"], region, volume_id, item["StartTime"], *evidence)
-    if is_copy and origin.region == region:
+    if is_copy and (origin.region == region or not names_origin(tags, origin)):
         tags.pop(MANAGED, None)
     return Snapshot(
         id=item["SnapshotId"],

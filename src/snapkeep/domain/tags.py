@@ -26,8 +26,7 @@ from snapkeep.domain.tag_names import (
 TAG_LIMIT = 50
 """Tags per resource; `aws:` tags do not count, and cannot be written (botocore: CreateTags)."""
 
-_COPY_OF = "[Snapkeep: "
-"""How the description of every copy begins that we make."""
+_DESCRIPTION = re.compile(r"^\[Snapkeep: (?P<snapshot>\S+) of (?P<volume>\S+) from (?P<region>\S+)\]$")
 _ORIGINAL_DESCRIPTION = re.compile(
     r"^(?P<snapshot>snap-[0-9a-f]+)\*\*(?P<volume>vol-[0-9a-f]+)\*\*(?P<region>[a-z]{2,4}(?:-[a-z]+)+-\d+)$"
 )
@@ -72,12 +71,23 @@ def tags_for_copy(system: str, policy: str, origin: Origin) -> dict[str, str]:
 
 def description_of_copy(origin: Origin) -> str:
     """Return the description of a copy in the CopySnapshot call; unlike tags it never changes."""
-    return f"{_COPY_OF}{origin.snapshot_id} of {origin.volume_id} from {origin.region}]"
+    return f"[Snapkeep: {origin.snapshot_id} of {origin.volume_id} from {origin.region}]"
 
 
 def tells_of_copy(tags: Mapping[str, str], description: str) -> bool:
     """Whether the description names the same source snapshot as the tags."""
-    return description.startswith(f"{_COPY_OF}{tags.get(SOURCE_SNAPSHOT, '?')} ")
+    described = _DESCRIPTION.match(description)
+    return described is not None and described["snapshot"] == tags.get(SOURCE_SNAPSHOT)
+
+
+def names_origin(tags: Mapping[str, str], origin: Origin) -> bool:
+    """Whether the tags name this origin, its start aside."""
+    volume_id = tags.get(SOURCE_VOLUME) or tags.get(ORIGINAL_VOLUME)
+    return (tags.get(SOURCE_REGION), volume_id, tags.get(SOURCE_SNAPSHOT)) == (
+        origin.region,
+        origin.volume_id,
+        origin.snapshot_id,
+    )
 
 
 def carried_tags(own: Mapping[str, str], present: Mapping[str, str], volume: Volume | None) -> tuple[dict[str, str], list[str]]:
@@ -103,20 +113,17 @@ def carried_tags(own: Mapping[str, str], present: Mapping[str, str], volume: Vol
 def origin_of(
     snapshot_id: str, region: str, volume_id: str, start_time: datetime, tags: Mapping[str, str], description: str = ""
 ) -> Origin:
-    """Return a copy's origin: from our tags, from the original system's, or its own.
+    """Return a copy's origin as its description names it: ours, or the original system's; else its own.
 
-    People and tools copy tags along. For a snapshot that is no copy, leave them out.
+    Nobody can change a description, while people and tools copy tags along, and whoever may tag can overwrite them. For a
+    snapshot that is no copy, leave both out.
     """
-    if SOURCE_SNAPSHOT in tags:
-        return Origin(
-            region=tags.get(SOURCE_REGION, region),
-            volume_id=tags.get(SOURCE_VOLUME) or tags.get(ORIGINAL_VOLUME, volume_id),
-            snapshot_id=tags[SOURCE_SNAPSHOT],
-            start_time=_source_start(tags, start_time),
-        )
-    if ORIGINAL_REGION in tags and (match := _ORIGINAL_DESCRIPTION.match(description)):
-        return Origin(match["region"], match["volume"], match["snapshot"], _source_start(tags, start_time))
-    return Origin(region, volume_id, snapshot_id, start_time)
+    match = _DESCRIPTION.match(description)
+    if match is None and ORIGINAL_REGION in tags:
+        match = _ORIGINAL_DESCRIPTION.match(description)
+    if match is None:
+        return Origin(region, volume_id, snapshot_id, start_time)
+    return Origin(match["region"], match["volume"], match["snapshot"], _source_start(tags, start_time))
 
 
 def is_of_original_system(snapshot: Snapshot) -> bool:

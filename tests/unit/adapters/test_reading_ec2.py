@@ -141,8 +141,9 @@ def test_a_snapshot_is_encrypted_with_its_key_or_not_at_all() -> None:
 def test_only_pending_copies_are_in_flight_and_only_copies_are_copies_of_a_volume() -> None:
     listed = {"Snapshots": [described(), described(SnapshotId="snap-2", TransferType="standard")]}
     assert [one.id for one in reader(Client(listed)).copies_in_flight()] == ["snap-2"]
-    ours = tag_list(tags_for_copy("snapkeep", "gold", Origin("us-west-2", "vol-0a", "snap-9", NOW)))
-    client = Client({"Snapshots": [described(), described(SnapshotId="snap-2", TransferType="standard", Tags=ours)]})
+    origin = Origin("us-west-2", "vol-0a", "snap-9", NOW)
+    ours = {"Tags": tag_list(tags_for_copy("snapkeep", "gold", origin)), "Description": description_of_copy(origin)}
+    client = Client({"Snapshots": [described(), described(SnapshotId="snap-2", TransferType="standard", **ours)]})
     assert [one.id for one in reader(client).copies_of_volume("vol-0a")] == ["snap-2"]
     assert client.asked[0]["Filters"] == [{"Name": "tag:OriginalVolumeId", "Values": ["vol-0a"]}]
 
@@ -162,11 +163,26 @@ def test_who_is_gone_is_an_empty_answer_and_every_other_refusal_is_none() -> Non
     ],
     ids=["transfer type", "volume id", "description"],
 )
-def test_a_copy_is_known_by_any_of_its_signs_and_then_its_tags_tell_its_origin(sign: dict[str, str]) -> None:
+def test_a_copy_is_known_by_any_of_its_signs(sign: dict[str, str]) -> None:
     tags = tag_list(tags_for_copy("snapkeep", "gold", ORIGIN))
-    assert snapshot_from(described(Tags=tags, **sign), REGION).origin == ORIGIN
+    assert snapshot_from(described(Tags=tags, **sign), REGION).is_copy
     no_copy = snapshot_from(described(Tags=tags), REGION)
     assert (no_copy.is_copy, no_copy.origin.volume_id) == (False, "vol-0b")
+
+
+def test_a_copy_is_managed_only_where_its_description_and_its_tags_name_one_source() -> None:
+    """Tags alone made a copy ours: whoever copied them along, or wrote over them, made it the copy of any snapshot."""
+    ours = tags_for_copy("snapkeep", "gold", ORIGIN)
+    other = tags_for_copy("snapkeep", "gold", Origin("eu-west-1", "vol-0other", "snap-0other", NOW))
+    for tags, description, managed in (
+        (ours, description_of_copy(ORIGIN), True),
+        (other, description_of_copy(ORIGIN), False),
+        (ours, "[Copied snap-0a from eu-west-1] a copy of somebody else", False),
+    ):
+        item = described(Tags=tag_list(tags), Description=description, TransferType="standard")
+        copy = snapshot_from(item, REGION)
+        assert copy.managed_by("snapkeep") is managed
+        assert (copy.origin == ORIGIN) is description.startswith("[Snapkeep: ")
 
 
 @pytest.mark.parametrize(

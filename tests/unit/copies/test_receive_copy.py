@@ -65,9 +65,10 @@ class Unreceived(Laboratory):
     def put(self, source: str, **changes: Any) -> None:
         self.runner.composition.queues[DR].write(replace(self.entry(source), **changes))
 
-    def copy_by_hand(self, source: str, tags: dict[str, str]) -> str:
+    def copy_by_hand(self, source: str, tags: dict[str, str], description: str = "") -> str:
         listed = [{"ResourceType": "snapshot", "Tags": [{"Key": key, "Value": value} for key, value in tags.items()]}]
-        given = {"TagSpecifications": listed} if tags else {}
+        given: dict[str, Any] = {"TagSpecifications": listed} if tags else {}
+        given["Description"] = description
         made = self.ec2(DR).copy_snapshot(SourceRegion=PRIMARY, SourceSnapshotId=source, **given)
         self.runner.advance(300)
         return str(made["SnapshotId"])
@@ -98,7 +99,9 @@ def test_a_copy_that_somebody_made_by_hand_is_not_taken_for_the_one_that_the_que
 def test_another_copy_with_our_tags_does_not_settle_the_one_that_runs() -> None:
     lab = Unreceived()
     source, running = lab.copy(kind="slow_copy", factor=1000.0, times=1)
-    other = lab.copy_by_hand(source, lab.tags(running.id, DR))
+    stranger = lab.copy_by_hand(source, lab.tags(running.id, DR))
+    assert lab.receive(source, stranger).outcome is ReceiveOutcome.NOT_OURS
+    other = lab.copy_by_hand(source, lab.tags(running.id, DR), running.description)
     assert lab.receive(source, other).outcome is ReceiveOutcome.RECEIVED
     entry = lab.entry(source)
     assert (entry.state, entry.copy_id) == (EntryState.RUNNING, running.id)
@@ -290,3 +293,26 @@ def test_an_event_that_names_another_copys_source_settles_the_copy_and_not_that_
     assert lab.receive(first, second_copy.id).outcome is ReceiveOutcome.RECEIVED
     assert (lab.entry(second).state, lab.entry(second).copy_id) == (EntryState.DONE, second_copy.id)
     assert (lab.entry(first).state, lab.entry(first).copy_id) == (EntryState.RUNNING, first_copy.id)
+
+
+@pytest.mark.parametrize("state", [EntryState.WAITING, EntryState.STARTING, EntryState.FAILED])
+def test_an_execution_started_by_hand_gives_no_entry_another_volumes_copy(state: EntryState) -> None:
+    """A forged event ended a waiting entry with another volume's copy, wrote that copy's tags over, and both sources went."""
+    lab = Unreceived()
+    (waiting, _), (other, other_copy) = lab.copy(), lab.copy()
+    lab.put(waiting, state=state, copy_id="")
+    entry, tags = lab.entry(waiting), lab.tags(other_copy.id, DR)
+    lab.receive(waiting, other_copy.id)
+    assert lab.entry(waiting) == entry
+    assert lab.tags(other_copy.id, DR) == tags
+    assert (lab.entry(other).state, lab.entry(other).copy_id) == (EntryState.DONE, other_copy.id)
+
+
+def test_no_entry_takes_a_copy_that_is_recorded_for_it_and_of_another_source() -> None:
+    lab = Unreceived()
+    (source, _), (_, other_copy) = lab.copy(), lab.copy()
+    lab.put(source, copy_id=other_copy.id)
+    entry, tags = lab.entry(source), lab.tags(other_copy.id, DR)
+    lab.receive(source, other_copy.id)
+    assert lab.entry(source) == entry
+    assert lab.tags(other_copy.id, DR) == tags

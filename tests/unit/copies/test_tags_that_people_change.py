@@ -24,7 +24,8 @@ FUTURE, GARBAGE = "2099-01-01T00:00:00.000Z", "last tuesday"
 
 def origin_start(**tags: str) -> datetime:
     given = {tagnames.SOURCE_SNAPSHOT: "snap-1"} | {getattr(tagnames, name): value for name, value in tags.items()}
-    return ledger.origin_of("snap-2", DR, "vol-ffffffff", COPY_BEGAN, given).start_time
+    description = ledger.description_of_copy(Origin(PRIMARY, "vol-1", "snap-1", SOURCE_BEGAN))
+    return ledger.origin_of("snap-2", DR, "vol-ffffffff", COPY_BEGAN, given, description).start_time
 
 
 @pytest.mark.parametrize("wrong", [FUTURE, GARBAGE, ""])

@@ -163,7 +163,9 @@ def test_a_running_copy_holds_its_source_without_a_queue_entry() -> None:
     assert summary(explain(world, first)) == "the next plan would delete it: beyond last 1"
     world.ec2_dr.delete_snapshot(SnapshotId=copy["SnapshotId"])
     specifications = [{"ResourceType": "snapshot", "Tags": copy["Tags"]}]
-    world.ec2_dr.copy_snapshot(SourceRegion=PRIMARY, SourceSnapshotId=first, TagSpecifications=specifications)
+    world.ec2_dr.copy_snapshot(
+        SourceRegion=PRIMARY, SourceSnapshotId=first, TagSpecifications=specifications, Description=copy["Description"]
+    )
     held = "the next plan would keep it: held: its copy to us-east-2 is waiting or running"
     assert summary(explain(world, first)) == held
 

@@ -193,7 +193,10 @@ def test_of_two_copies_of_one_snapshot_the_older_goes() -> None:
     (first,) = world.managed(DR)
     source = next(tag["Value"] for tag in first["Tags"] if tag["Key"] == "snapkeep:source-snapshot")
     second = world.ec2_dr.copy_snapshot(
-        SourceRegion=PRIMARY, SourceSnapshotId=source, TagSpecifications=[{"ResourceType": "snapshot", "Tags": first["Tags"]}]
+        SourceRegion=PRIMARY,
+        SourceSnapshotId=source,
+        TagSpecifications=[{"ResourceType": "snapshot", "Tags": first["Tags"]}],
+        Description=first["Description"],
     )["SnapshotId"]
     world.later(HOUR)
     report = world.sweep(DR)

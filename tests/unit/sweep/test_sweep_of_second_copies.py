@@ -20,7 +20,9 @@ def a_snapshot_copied_twice(policies: PolicySet | None = None, *, more: int = 1)
     tags = [{"ResourceType": "snapshot", "Tags": first["Tags"]}]
     copies = [first["SnapshotId"]]
     for _ in range(more):
-        made = world.ec2_dr.copy_snapshot(SourceRegion=PRIMARY, SourceSnapshotId=source, TagSpecifications=tags)
+        made = world.ec2_dr.copy_snapshot(
+            SourceRegion=PRIMARY, SourceSnapshotId=source, TagSpecifications=tags, Description=first["Description"]
+        )
         copies.append(made["SnapshotId"])
         world.later(HOUR)
     return world, copies

@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+from snapkeep.domain.copies.entry import QueueEntry
 from snapkeep.domain.copies.request import CopyRequest
 from snapkeep.domain.model import Snapshot
+
+
+def belongs_to(entry: QueueEntry, copy: Snapshot) -> bool:
+    """Whether a copy is the one that the entry requests: by its origin, and by its id if the dispatcher recorded one."""
+    requested, origin = entry.request.origin, copy.origin
+    same_source = (requested.region, requested.snapshot_id) == (origin.region, origin.snapshot_id)
+    return same_source and copy.region == entry.request.region and entry.copy_id in ("", copy.id)
 
 
 def faults_of_copy(request: CopyRequest, copy: Snapshot) -> list[str]:
@@ -13,7 +21,7 @@ def faults_of_copy(request: CopyRequest, copy: Snapshot) -> list[str]:
         faults.append(f"its size is {copy.size_gib} GiB, its source's {request.size_gib} GiB")
     if request.encrypted and not copy.encrypted:
         faults.append("it is not encrypted, and was to be")
-    if request.kms_key and not _is_alias(request.kms_key) and not copy.kms_key_id.endswith(request.kms_key):
+    if not has_key(copy, request.kms_key):
         faults.append(f"it is encrypted with {copy.kms_key_id or 'no key'}, and was to be with {request.kms_key}")
     return faults
 
@@ -23,6 +31,7 @@ def missing_tags(request: CopyRequest, copy: Snapshot) -> dict[str, str]:
     return {key: value for key, value in request.tags.items() if copy.tags.get(key) != value}
 
 
-def _is_alias(key: str) -> bool:
-    """Whether a key is given by alias (`alias/dr`, or the alias's ARN): a snapshot names its key, never the alias."""
-    return key.startswith("alias/") or ":alias/" in key
+def has_key(copy: Snapshot, key: str) -> bool:
+    """Whether a copy has the key of its copy rule, as far as that can be known: a snapshot names its key, never an alias."""
+    is_alias = key.startswith("alias/") or ":alias/" in key
+    return not key or is_alias or copy.kms_key_id.endswith(key)

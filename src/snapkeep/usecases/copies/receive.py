@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from snapkeep.domain.copies.check import missing_tags
+from snapkeep.domain.copies.check import belongs_to, faults_of_copy, missing_tags
 from snapkeep.domain.copies.entry import EntryState, QueueEntry, entry_key
 from snapkeep.domain.copies.retries import RetryPolicy
 from snapkeep.domain.errors import AwsRefused, AwsUnavailable, CopyFailed, CopyWrong, EntryChanged, EntryNotFound, SnapshotGone
@@ -53,19 +53,23 @@ class ReceiveCopy:
     clock: Clock
 
     def run(self, ended: CopyEnded) -> ReceiveResult:
-        """Return what became of a copy that ended. Raise AwsUnavailable while EC2 does not show the end yet."""
-        entry = self._entry(ended)
-        copies = self.reader.copies_of_volume(entry.request.origin.volume_id) if entry else []
+        """Return what became of a copy that ended. Raise AwsUnavailable while EC2 does not show the end yet.
+
+        The event is a hint, which anybody who may start executions can forge: the copy's entry follows from EC2's own facts.
+        """
+        hinted = self._hinted_entry(ended)
+        copies = self.reader.copies_of_volume(hinted.request.origin.volume_id) if hinted else []
         copy = next((listed for listed in copies if listed.id == ended.copy_id), None)
         if copy is None:
             copy = self.reader.snapshots([ended.copy_id]).get(ended.copy_id)
         if copy is None:
-            return self._vanished(ended, entry)
+            return self._vanished(ended, hinted)
+        key = entry_key(copy.origin.region, copy.origin.snapshot_id, self.reader.region)
+        entry = hinted if hinted and hinted.key == key else self._find(key)
         recorded = entry is not None and entry.copy_id == copy.id
         if not (copy.managed_by(self.system) or recorded):
             return ReceiveResult(ReceiveOutcome.NOT_OURS, f"{copy.id} is no managed copy of {self.system}")
-        if entry is None:
-            entry = self._find(entry_key(copy.origin.region, copy.origin.snapshot_id, self.reader.region))
+        if hinted is None or hinted.request.origin.volume_id != copy.origin.volume_id:
             copies = self.reader.copies_of_volume(copy.origin.volume_id)
         if copy.completed:
             return self._completed(copy, entry, copies)
@@ -73,11 +77,10 @@ class ReceiveCopy:
             raise AwsUnavailable(f"the event says that {copy.id} has ended; EC2 says it is {copy.state}")
         return self._failed(copy, entry, copy.state_message or ended.cause or "EC2 gave no cause")
 
-    def _entry(self, ended: CopyEnded) -> QueueEntry | None:
+    def _hinted_entry(self, ended: CopyEnded) -> QueueEntry | None:
         if not ended.source_region:
             return None
-        entry = self._find(entry_key(ended.source_region, ended.source_snapshot_id, self.reader.region))
-        return entry if entry and entry.copy_id in ("", ended.copy_id) else None
+        return self._find(entry_key(ended.source_region, ended.source_snapshot_id, self.reader.region))
 
     def _find(self, key: str) -> QueueEntry | None:
         try:
@@ -94,10 +97,12 @@ class ReceiveCopy:
 
     def _completed(self, copy: Snapshot, entry: QueueEntry | None, copies: list[Snapshot]) -> ReceiveResult:
         faults: list[str] = []
-        if entry is not None and entry.copy_id in ("", copy.id):
+        if entry is not None and belongs_to(entry, copy):
             copy = self._retagged(copy, entry)
             if entry.state is not EntryState.DONE:
                 faults = self.settlement.settle(entry, copy)
+        elif entry is not None:
+            faults = faults_of_copy(entry.request, copy)
         if faults:  # no plan: no good copy is deleted for a wrong one
             problem = Problem(CopyWrong.__name__, copy.id, "; ".join(faults))
             return ReceiveResult(ReceiveOutcome.FAILED, problem.cause, problems=(problem,))
@@ -122,7 +127,7 @@ class ReceiveCopy:
         if entry is not None and entry.state is EntryState.FAILED and entry.copy_id == copy.id:
             problem = Problem(CopyFailed.__name__, entry.request.origin.snapshot_id, entry.cause)
             return ReceiveResult(ReceiveOutcome.FAILED, entry.cause, remove=(copy,), problems=(problem,))
-        if entry is None or entry.copy_id not in ("", copy.id) or entry.state not in _UNDER_WAY:
+        if entry is None or not belongs_to(entry, copy) or entry.state not in _UNDER_WAY:
             return ReceiveResult(ReceiveOutcome.RETRYING, f"{copy.id} failed, and no entry waits for it: {cause}", remove=(copy,))
         return self._again_or_give_up(entry, naming_keys(entry.request, cause), remove=(copy,))
 
