@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from snapkeep.functions.permissions import PERMISSIONS, actions_of
 from support.deployed import DR, PRIMARY, REGIONS, Installation
+from support.permissions import PERMISSIONS, actions_of
 from support.stacks import wait_for
 
 pytestmark = pytest.mark.xdist_group("installation")

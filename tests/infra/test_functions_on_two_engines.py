@@ -15,11 +15,11 @@ import boto3
 import pytest
 
 from snapkeep.domain import tag_names as tagnames
-from snapkeep.functions.permissions import PERMISSIONS, own_calls_of
 from snapkeep.lab.ebs_model import Faults
 from snapkeep.lab.ebs_model.conditions.faults import FaultRule
 from support.asl import definition
 from support.first_engine import first_engine
+from support.permissions import PERMISSIONS, own_calls_of
 from support.real_system import REGIONS, EngineMaker, RealSystem
 from support.second_engine import second_engine
 

@@ -1,4 +1,4 @@
-"""Roles: each grants what `snapkeep.functions.permissions` says, on resources as narrow as AWS offers."""
+"""Roles: each grants what `support.permissions` says, on resources as narrow as AWS offers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from snapkeep.functions.permissions import EVERY_FUNCTION, PERMISSIONS, actions_of
+from support.permissions import EVERY_FUNCTION, PERMISSIONS, actions_of
 from support.templates import FUNCTION, MACHINE, ROLE, STACKS, Statement, resources, statements
 
 ROOT = Path(__file__).parents[2]

@@ -23,7 +23,7 @@ from snapkeep.deploy.dependencies import DependenciesMissing, copy_dependencies,
 from snapkeep.deploy.models import UnknownOperation, trim_service
 from snapkeep.deploy.operations import OPERATIONS
 from snapkeep.deploy.package import Package, build_package, write_zip
-from snapkeep.functions.permissions import PERMISSIONS, own_calls_of
+from support.permissions import PERMISSIONS, own_calls_of
 
 SOURCE = Path(snapkeep.__file__).parent
 ONLY_AT_HOME = {

@@ -1,4 +1,4 @@
-"""What each function may do, and why. The templates' roles grant exactly this; a test holds them, and the code, against it.
+"""What each function may do, and why. The templates' roles grant exactly this; tests hold them, and the code, against it.
 
 Resources and conditions stand in the templates. What every function may do besides (its own log, X-Ray) stands here once.
 """
