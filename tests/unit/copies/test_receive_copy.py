@@ -316,3 +316,15 @@ def test_no_entry_takes_a_copy_that_is_recorded_for_it_and_of_another_source() -
     lab.receive(source, other_copy.id)
     assert lab.entry(source) == entry
     assert lab.tags(other_copy.id, DR) == tags
+
+
+def test_a_second_copy_is_checked_too_though_the_entry_names_another() -> None:
+    """Somebody's copy of our copy, under another key, was received as good without a check."""
+    lab = Unreceived(policies=policy_set(keep=9, keep_copies=1))
+    (first, first_copy), (second, second_copy) = lab.two_copies()
+    lab.receive(first, first_copy)
+    lab.put(second, request=replace(lab.entry(second).request, encrypted=True), state=EntryState.DONE, copy_id="snap-0checked")
+    received = lab.receive(second, second_copy)
+    assert (received.outcome, received.plan) == (ReceiveOutcome.FAILED, None)
+    assert [(problem.kind, problem.subject) for problem in received.problems] == [("CopyWrong", second_copy)]
+    assert lab.entry(second).copy_id == "snap-0checked"

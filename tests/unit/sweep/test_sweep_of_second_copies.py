@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 
+from snapkeep.domain.model import Origin, Snapshot, SnapshotState
 from snapkeep.domain.policy.model import Limits, PolicySet
+from snapkeep.domain.retention.region_plan import second_copies
 from snapkeep.domain.sweep.findings import FindingKind
 from snapkeep.domain.sweep.report import SweepReport
+from snapkeep.domain.tags import tags_for_copy
 from support.sweeping_world import DR, HOUR, PRIMARY, SweepingWorld, gold
+
+NOW = datetime(2026, 11, 23, 3, tzinfo=UTC)
 
 
 def a_snapshot_copied_twice(policies: PolicySet | None = None, *, more: int = 1) -> tuple[SweepingWorld, list[str]]:
@@ -49,7 +56,7 @@ def lock(world: SweepingWorld, copy: str) -> None:
 def test_a_second_copy_that_an_ami_uses_or_that_is_locked_is_never_given_to_aws_to_delete(hold: object) -> None:
     world, copies = a_snapshot_copied_twice()
     assert callable(hold)
-    hold(world, copies[0])
+    hold(world, copies[-1])
     report = world.sweep(DR)
     assert kept(world) == sorted(copies)
     assert kinds(report) == set(), "nothing was tried, so nothing failed"
@@ -63,8 +70,43 @@ def test_more_second_copies_than_a_plan_may_delete_are_refused_whole_and_told() 
     assert any("INV-08" in item.text for item in report.items)
 
 
-def test_within_the_limits_all_but_the_last_one_made_go() -> None:
+def test_within_the_limits_all_but_the_checked_one_go() -> None:
     world, copies = a_snapshot_copied_twice(gold(limits=Limits(max_deletions=3, max_share_percent=100)), more=3)
     report = world.sweep(DR)
-    assert kept(world) == [copies[-1]]
+    assert kept(world) == [copies[0]]
     assert kinds(report) == {FindingKind.COPY_TWICE}
+
+
+def test_somebody_elses_copy_of_our_copy_never_displaces_the_checked_one() -> None:
+    """A tool copied our copy within the DR region, with its tags, under another key; the sweep deleted ours as made twice."""
+    for description_too in (False, True):
+        world, (ours,) = a_snapshot_copied_twice(more=0)
+        (copy,) = world.managed(DR)
+        key = world.world.client("kms", DR).create_key()["KeyMetadata"]["Arn"]
+        stranger = world.ec2_dr.copy_snapshot(
+            SourceRegion=DR,
+            SourceSnapshotId=ours,
+            Encrypted=True,
+            KmsKeyId=key,
+            Description=copy["Description"] if description_too else "",
+            TagSpecifications=[{"ResourceType": "snapshot", "Tags": copy["Tags"]}],
+        )["SnapshotId"]
+        world.later(HOUR)
+        world.sweep(DR)
+        assert ours in kept(world)
+        assert (stranger in kept(world)) is not description_too
+
+
+@pytest.mark.parametrize(("checked", "kept_copy"), [(set(), "snap-3"), ({"snap-1"}, "snap-1"), ({"snap-0gone"}, "snap-3")])
+def test_of_second_copies_the_checked_one_stays_else_the_last_with_the_rules_key(checked: set[str], kept_copy: str) -> None:
+    origin = Origin(PRIMARY, "vol-1", "snap-0", NOW)
+    tags = tags_for_copy("snapkeep", "gold", origin)
+    keys = ("another", "the-rules", "the-rules", "another")
+    copies = [
+        Snapshot(
+            f"snap-{number}", DR, SnapshotState.COMPLETED, NOW, origin, 8, tags, encrypted=True, kms_key_id=key, is_copy=True
+        )
+        for number, key in enumerate(keys, 1)
+    ]
+    others = second_copies(copies, "snapkeep", "the-rules", checked)
+    assert {copy.id for copy in copies} - others.keys() == {kept_copy}

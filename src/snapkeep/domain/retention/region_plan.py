@@ -6,11 +6,12 @@ Pure: it reads nothing and writes nothing. Each lineage is planned by `plan_line
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 
+from snapkeep.domain.copies.check import has_key
 from snapkeep.domain.model import Action, Lineage, Reason, Snapshot, SnapshotState, Verdict, Volume
 from snapkeep.domain.policy.model import CopyRule, Policy, PolicySet
 from snapkeep.domain.policy.selection import Selection, select_by_snapshots, select_for_retention, select_for_snapshot
@@ -38,6 +39,8 @@ class RegionFacts:
     """Listings of the DR regions. In a region that is not listed every copy counts as missing, and holds its source."""
     waiting: frozenset[SnapshotInRegion] = frozenset()
     """Copies that are open in the queues. A copy that is pending in a listing is in progress even without an entry."""
+    checked: frozenset[str] = frozenset()
+    """Ids of the copies that runs checked, as far as the queue remembers."""
 
 
 class CopyStatus(StrEnum):
@@ -126,17 +129,23 @@ def plan_region(
     return RegionPlan(facts.region, now, policies, tuple(planner.volume_plans()))
 
 
-def second_copies(copies: Iterable[Snapshot], system: str) -> dict[str, Reason]:
-    """Return by id the copies beside the last one made of their snapshot, with the reason: the next copy builds on the last."""
+def second_copies(copies: Iterable[Snapshot], system: str, kms_key: str = "", checked: Collection[str] = ()) -> dict[str, Reason]:
+    """Return by id the copies beside the one that is kept of their snapshot, with the reason.
+
+    The one that is kept is a copy that a run checked, else one with the copy rule's key, else the last one made, on which
+    EC2 builds the next copy. Somebody else's copy of a copy, with its tags and its description, never displaces it.
+    """
     by_source: dict[str, list[Snapshot]] = defaultdict(list)
     for copy in copies:
         if copy.completed and copy.managed_by(system):
             by_source[copy.origin.snapshot_id].append(copy)
     reasons: dict[str, Reason] = {}
     for copies_of_one in by_source.values():
-        *earlier, last = sorted(copies_of_one, key=lambda copy: (copy.start_time, copy.id))
-        reason = Reason(SECOND_COPY_RULE, f"a second copy of {last.origin.snapshot_id}, beside {last.id}")
-        reasons |= dict.fromkeys((copy.id for copy in earlier), reason)
+        *others, kept = sorted(
+            copies_of_one, key=lambda copy: (copy.id in checked, has_key(copy, kms_key), copy.start_time, copy.id)
+        )
+        reason = Reason(SECOND_COPY_RULE, f"a second copy of {kept.origin.snapshot_id}, beside {kept.id}")
+        reasons |= dict.fromkeys((copy.id for copy in others), reason)
     return reasons
 
 
@@ -217,7 +226,7 @@ class _Planner:
         rule = selection.policy.copy_rule(self.facts.region) if selection.policy else None
         if rule is None:
             return self._plan(LineageFacts(lineage, snapshots, None), selection)
-        doubled = second_copies(snapshots, self.system)
+        doubled = second_copies(snapshots, self.system, rule.kms_key, self.facts.checked)
         return self._plan(LineageFacts(lineage, snapshots, rule.retention, second_copies=doubled), selection, adopted=adopted)
 
     def _plan(

@@ -58,14 +58,16 @@ class DrSweep:
         snapshots = list(self.reader.all_snapshots())
         wrong = {entry.copy_id for entry in entries if entry.state is EntryState.FAILED}
         counted = [one for one in snapshots if one.id not in wrong]  # no good copy goes for one that a person has to decide about
-        listing = RegionFacts(region=self.reader.region, volumes=(), snapshots=counted)
+        done = list(self.queue.in_state(EntryState.DONE))
+        checked = frozenset(entry.copy_id for entry in done)
+        listing = RegionFacts(region=self.reader.region, volumes=(), snapshots=counted, checked=checked)
         plan = guarded_plan(self.guards, listing, policies, started, system=self.system)
         facts = DrFacts(
             system=self.system,
             plan=plan,
             snapshots=snapshots,
             queued=entries,
-            done=self.queue.in_state(EntryState.DONE),
+            done=done,
             adopt=options.adopt,
         )
         decision = decide_dr(facts, policies, started)
