@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from snapkeep.deploy.changes import ChangeNotConfirmed
 from snapkeep.deploy.deployment import Deployment, Target
 from snapkeep.deploy.package import Package, write_zip
 from snapkeep.deploy.parameters import InvalidParameters
@@ -121,7 +122,9 @@ def test_both_stacks_are_created_left_alone_updated_and_deleted(target: Target, 
     assert [s.outcome for s in again.stacks] == [Outcome.UNCHANGED] * 2
     assert again.stacks[0].outputs == made.stacks[0].outputs
 
-    changed = deployment.deploy({}, {"Retention": "2"}, tags={"team": "storage"}, build=build)
+    with pytest.raises(ChangeNotConfirmed, match="Retention from '7' to '2'"):
+        deployment.deploy({}, {"Retention": "2"}, build=build)
+    changed = deployment.deploy({}, {"Retention": "2"}, tags={"team": "storage"}, may_change=lambda _: True, build=build)
     assert [s.outcome for s in changed.stacks] == [Outcome.UPDATED, Outcome.UNCHANGED], "what is not given keeps its value"
     function = target.client("lambda", PRIMARY).get_function_configuration(FunctionName="Work-test")
     assert function["Environment"]["Variables"]["RETENTION"] == "5"

@@ -23,7 +23,7 @@ def test_stack_updates_and_deletion_leave_the_pushed_document(embedded: Embedded
     for store in stores:
         store.put(DOCUMENT, advanced=False)
     deployment = Deployment(Target(system.client, PRIMARY, DR), Quiet())
-    updated = deployment.deploy({"Retention": "3"}, {"Retention": "2"}, tags={"team": "storage"})
+    updated = deployment.deploy({"Retention": "3"}, {"Retention": "2"}, tags={"team": "storage"}, may_change=lambda _: True)
     assert [result.outcome for result in updated.stacks] == [Outcome.UPDATED] * 2
     assert [(store.current().version, store.current().text) for store in stores] == [(1, DOCUMENT)] * 2
     deployment.destroy()

@@ -12,8 +12,9 @@ from urllib.parse import urlsplit
 from botocore.exceptions import ClientError
 
 from snapkeep.deploy.buckets import ArtifactBucket, bucket_name
+from snapkeep.deploy.changes import ChangeNotConfirmed, ParameterChange, Risk, parameter_changes
 from snapkeep.deploy.package import Package, build_package
-from snapkeep.deploy.parameters import DR_REGION, SUFFIX, check_parameters, check_regions, check_suffix
+from snapkeep.deploy.parameters import DR_REGION, SUFFIX, InvalidParameters, check_parameters, check_regions, check_suffix
 from snapkeep.deploy.progress import Watcher
 from snapkeep.deploy.runs import stop_runs
 from snapkeep.deploy.stacks import Stack, StackResult
@@ -95,26 +96,35 @@ class Deployment:
         *,
         tags: Mapping[str, str] | None = None,
         kinds: Sequence[str] = (DR, PRIMARY),
+        may_change: Callable[[Sequence[ParameterChange]], bool] = lambda _: False,
         may_remove_leftover: Callable[[str], bool] = lambda _: False,
         build: Callable[..., Package] = build_package,
     ) -> Deployed:
-        """Given parameters for each stack, and tags for all that is made, deploy both; return what was made.
+        """Deploy both stacks with parameters for each, and tags for all that is made; return what was made.
 
         `kinds` names the stacks, the DR one first: a system has one primary stack, and a DR stack in each region that it
-        copies to.
-        Everything that can be checked is checked before anything is touched. Raise InvalidParameters, StackFailed, StackBusy,
-        StackLeftover, BucketNotOurs.
+        copies to. A parameter that is not given keeps its value. `may_change` is called with all changes of parameters when one
+        of them can lose or move protection.
+        Everything that can be checked is checked before anything is touched. Raise InvalidParameters, ChangeNotConfirmed,
+        StackFailed, StackBusy, StackLeftover, BucketNotOurs.
         """
         target = self._target
         given = {
             DR: {SUFFIX: target.suffix, **dr_parameters},
             PRIMARY: {SUFFIX: target.suffix, DR_REGION: target.dr_region, **primary_parameters},
         }
+        if any(parameters[SUFFIX] != target.suffix for parameters in given.values()):
+            raise InvalidParameters(f"{SUFFIX} names the whole system and is the same in both stacks: use --name")
         check_suffix(target.suffix)
         check_regions(target.region, given[PRIMARY][DR_REGION])
+        if given[PRIMARY][DR_REGION] != target.dr_region:
+            raise InvalidParameters(
+                f"{DR_REGION} is {given[PRIMARY][DR_REGION]}, and the DR region {target.dr_region}: use --dr-region"
+            )
         templates = {kind: read_template(self._infra / f"{kind}.yaml") for kind in kinds}
         for kind, template in templates.items():
             check_parameters(template, given[kind], target.stack_name(kind))
+        self._confirm_changes(given, kinds, may_change)
         account_id, _ = self._identity
         buckets = {kind: self._bucket(target.region_of(kind)) for kind in templates}
         self._watcher.step("Packaging the functions")
@@ -127,33 +137,55 @@ class Deployment:
             results.append(stack.deploy(url, template.get("Parameters", {}), given[kind], tags or {}, may_remove_leftover))
         return Deployed(target.system, account_id, tuple(results), package, tuple(bucket.name for bucket in buckets.values()))
 
-    def destroy(self, kinds: Sequence[str] = (PRIMARY, DR)) -> Destroyed:
-        """Delete both stacks, the primary one first (it starts the work), then the buckets; return what went and what stays.
+    def _confirm_changes(
+        self,
+        given: Mapping[str, Mapping[str, str]],
+        kinds: Sequence[str],
+        may_change: Callable[[Sequence[ParameterChange]], bool],
+    ) -> None:
+        """Show what changes on the deployed stacks. Raise ChangeNotConfirmed if a risky change is not confirmed."""
+        changes: list[ParameterChange] = []
+        for kind in kinds:
+            stack, region = self._stack(kind), self._target.region_of(kind)
+            changes += parameter_changes(stack.name, region, stack.parameters(), given[kind])
+        for change in changes:
+            self._watcher.note(f"{change.region}: {change.name} changes from '{change.before}' to '{change.after}'")
+        risky = [change for change in changes if change.risk is not Risk.NONE]
+        if risky and not may_change(changes):
+            listed = "; ".join(
+                f"{change.name} from '{change.before}' to '{change.after}': {change.consequence}" for change in risky
+            )
+            raise ChangeNotConfirmed(f"nothing was changed. {listed}")
 
+    def destroy(self, kinds: Sequence[str] = (PRIMARY, DR), further_dr_regions: Sequence[str] = ()) -> Destroyed:
+        """Delete stacks, the primary one first (it starts the work), then the buckets; return what went and what stays.
+
+        `further_dr_regions` are the regions of DR stacks beside the one in the DR region.
         Raise InvalidParameters, StackBusy, StackFailed.
         """
         target = self._target
         check_suffix(target.suffix)
         account_id, _ = self._identity
+        stacks = [self._stack(kind) for kind in kinds] + [self._stack(DR, region) for region in further_dr_regions]
         results = []
-        for kind in kinds:
-            self._watcher.step(f"{target.region_of(kind)}: deleting stack {target.stack_name(kind)}")
-            self._end_runs(kind)
-            results.append(self._stack(kind).delete())
+        for stack in stacks:
+            self._watcher.step(f"{stack.region}: deleting stack {stack.name}")
+            self._end_runs(stack)
+            results.append(stack.delete())
         removed = {}
-        for kind in kinds:
-            bucket = self._bucket(target.region_of(kind))
-            self._watcher.step(f"{target.region_of(kind)}: removing bucket {bucket.name}")
+        for region in dict.fromkeys(stack.region for stack in stacks):
+            bucket = self._bucket(region)
+            self._watcher.step(f"{region}: removing bucket {bucket.name}")
             removed[bucket.name] = bucket.remove()
-        return Destroyed(target.system, account_id, tuple(results), removed, self._what_stays(kinds, results))
+        return Destroyed(target.system, account_id, tuple(results), removed, self._what_stays(results))
 
-    def _end_runs(self, kind: str) -> None:
+    def _end_runs(self, stack: Stack) -> None:
         """Stop what a stack's state machines still do: a run of Protect waits for hours, and the deletion would wait for it."""
         try:
-            stopped = stop_runs(self._client("stepfunctions", self._target.region_of(kind)), self._stack(kind).state_machines())
+            stopped = stop_runs(self._client("stepfunctions", stack.region), stack.state_machines())
         except ClientError as error:
-            told = error.response["Error"].get("Message", str(error))
-            self._watcher.note(f"runs that have not ended could not be stopped, and the deletion may wait for them: {told}")
+            reason = error.response["Error"].get("Message", str(error))
+            self._watcher.note(f"runs that have not ended could not be stopped, and the deletion may wait for them: {reason}")
             return
         if stopped:
             self._watcher.note(f"{counted(stopped, 'run')} that had not ended {'was' if stopped == 1 else 'were'} stopped")
@@ -179,8 +211,8 @@ class Deployment:
         name = bucket_name(self._target.system, account_id, region)
         return ArtifactBucket(self._client("s3", region), name, account_id, region, partition)
 
-    def _stack(self, kind: str) -> Stack:
-        region = self._target.region_of(kind)
+    def _stack(self, kind: str, region: str = "") -> Stack:
+        region = region or self._target.region_of(kind)
         poll_seconds = _LOCAL_POLL_SECONDS if self._is_local() else _AWS_POLL_SECONDS
         cloudformation = self._client("cloudformation", region)
         return Stack(cloudformation, self._target.stack_name(kind), region, self._watcher, poll_seconds=poll_seconds)
@@ -190,9 +222,9 @@ class Deployment:
         endpoint = str(self._client("cloudformation", self._target.region).meta.endpoint_url)
         return urlsplit(endpoint).hostname in ("127.0.0.1", "localhost", "::1")
 
-    def _what_stays(self, kinds: Sequence[str], results: Sequence[StackResult]) -> tuple[str, ...]:
+    def _what_stays(self, results: Sequence[StackResult]) -> tuple[str, ...]:
         target = self._target
-        regions, document = " and ".join(target.region_of(kind) for kind in kinds), f"/{target.system}/policy"
+        regions, document = " and ".join(result.region for result in results), f"/{target.system}/policy"
         retained = (f"{kept} in {result.region}" for result in results for kept in result.retained)
         return (
             f"every snapshot in {regions}, with its tags (snapkeep:managed = {target.system})",

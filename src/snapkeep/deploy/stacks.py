@@ -65,7 +65,7 @@ class _Description:
     status: str
     stack_id: str = ""
     outputs: Mapping[str, str] = field(default_factory=dict)
-    parameters: frozenset[str] = frozenset()
+    parameters: Mapping[str, str] = field(default_factory=dict)
 
 
 class Stack:
@@ -103,7 +103,7 @@ class Stack:
         """
         before = self._ready_for_change(may_remove_leftover)
         creating = before.status in _NOT_THERE_YET
-        parameters = _parameters(declared, given, before.parameters if not creating else frozenset())
+        parameters = _parameters(declared, given, {} if creating else before.parameters)
         change_set = self._create_change_set("CREATE" if creating else "UPDATE", template_url, parameters, tags)
         if change_set is None:
             return StackResult(self.name, self.region, Outcome.UNCHANGED, before.outputs)
@@ -141,6 +141,11 @@ class Stack:
             raise
         found = [one for page in pages for one in page["StackResourceSummaries"] if one["ResourceType"] == _STATE_MACHINE]
         return [one["PhysicalResourceId"] for one in found if one.get("PhysicalResourceId")]
+
+    def parameters(self) -> Mapping[str, str]:
+        """Return the parameters of the deployed stack; none where there is no such stack, or it was never whole."""
+        found = self._describe()
+        return {} if found.status in _NOT_THERE_YET | _LEFTOVERS else found.parameters
 
     def outputs(self) -> Mapping[str, str] | None:
         """Return the stack's outputs, or None when there is no such stack."""
@@ -268,11 +273,11 @@ class Stack:
             status=found["StackStatus"],
             stack_id=found["StackId"],
             outputs={output["OutputKey"]: output["OutputValue"] for output in found.get("Outputs", ())},
-            parameters=frozenset(parameter["ParameterKey"] for parameter in found.get("Parameters", ())),
+            parameters={item["ParameterKey"]: item["ParameterValue"] for item in found.get("Parameters", ())},
         )
 
 
-def _parameters(declared: Mapping[str, Any], given: Mapping[str, str], present: frozenset[str]) -> list[dict[str, Any]]:
+def _parameters(declared: Mapping[str, Any], given: Mapping[str, str], present: Mapping[str, str]) -> list[dict[str, Any]]:
     chosen: list[dict[str, Any]] = [{"ParameterKey": name, "ParameterValue": value} for name, value in given.items()]
     kept = [name for name in declared if name in present and name not in given]
     return chosen + [{"ParameterKey": name, "UsePreviousValue": True} for name in kept]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from snapkeep.cli.common import AwsSettings, Json, Yes, consents, pairs_of, require_consent, with_aws_settings
+from snapkeep.cli.errors import WrongUse
 from snapkeep.cli.output import make_console, print_json
 from snapkeep.domain.plural import counted
 
 if TYPE_CHECKING:
+    from snapkeep.deploy.changes import ParameterChange
     from snapkeep.deploy.deployment import Deployed, Deployment, Destroyed
     from snapkeep.deploy.package import Package
     from snapkeep.deploy.progress import Watcher
@@ -80,6 +82,11 @@ _RemoveFailed = Annotated[
     typer.Option("--remove-failed", help="Delete a stack whose creation failed."),
 ]
 
+_MoveDrRegion = Annotated[
+    bool,
+    typer.Option("--move-dr-region", help="Confirm, with --yes, that new copies go to another DR region."),
+]
+
 
 @deploy_app.command()
 @with_aws_settings
@@ -94,24 +101,35 @@ def deploy(
     tag: _Tags = None,
     remove_failed: _RemoveFailed = False,
     only: _Only = None,
+    move_dr_region: _MoveDrRegion = False,
+    yes: Yes = False,
     json: Json = False,
 ) -> None:
     """Deploy both stacks, the DR stack first, and print their outputs.
 
-    A parameter that is not given keeps its value in an existing stack.
+    A parameter that is not given keeps its value in an existing stack, and so does the DR region.
     """
     primary = _with_shortcuts(parameter, "--parameter", {"tagKeyValue": tag_key, "Retention": retention})
     dr = _with_shortcuts(dr_parameter, "--dr-parameter", {"Retention": dr_retention})
     tags = pairs_of(tag, "--tag")
     from snapkeep.deploy.deployment import DR, PRIMARY  # noqa: PLC0415 - imports boto3
 
+    dr_region = _dr_region(settings, primary)
     with _watcher(json) as watcher:
 
         def may_remove(reason: str) -> bool:
             return remove_failed or consents(f"{reason}. Delete it?", json=json)
 
-        deployed = _deployment(settings, watcher).deploy(
-            primary, dr, tags=tags, kinds=[only.value] if only else (DR, PRIMARY), may_remove_leftover=may_remove
+        def may_change(changes: Sequence[ParameterChange]) -> bool:
+            return _may_change(changes, yes=yes, move_dr_region=move_dr_region, json=json)
+
+        deployed = _deployment(settings, dr_region, watcher).deploy(
+            primary,
+            dr,
+            tags=tags,
+            kinds=[only.value] if only else (DR, PRIMARY),
+            may_change=may_change,
+            may_remove_leftover=may_remove,
         )
     _show_deployed(deployed, json=json)
 
@@ -125,15 +143,21 @@ def destroy(
     only: _Only = None,
     json: Json = False,
 ) -> None:
-    """Delete both stacks and their artifact buckets. No snapshot is deleted."""
-    regions = {Only.PRIMARY: settings.region, Only.DR: settings.dr_region}
-    names = regions[only] if only else " and ".join(regions.values())
-    question = f"Delete the stacks of {settings.system} in {names}? Snapshots stay."
-    require_consent(question, yes=yes, json=json, otherwise="nothing was deleted")
+    """Delete the stacks of every region and their artifact buckets. No snapshot is deleted."""
+    from snapkeep.cli.installed import Installed  # noqa: PLC0415 - imports what --help does not need
     from snapkeep.deploy.deployment import DR, PRIMARY  # noqa: PLC0415 - imports boto3
 
+    installed = Installed(settings)
+    regions = [settings.region] if only is not Only.DR else []
+    further: list[str] = []
+    if only is not Only.PRIMARY:
+        further = [region for region in installed.dr_stack_regions() if region != installed.dr_region]
+        regions += [installed.dr_region, *further]
+    question = f"Delete the stacks of {settings.system} in {' and '.join(regions)}? Snapshots stay."
+    require_consent(question, yes=yes, json=json, otherwise="nothing was deleted")
     with _watcher(json) as watcher:
-        destroyed = _deployment(settings, watcher).destroy([only.value] if only else (PRIMARY, DR))
+        kinds = [only.value] if only else (PRIMARY, DR)
+        destroyed = _deployment(settings, installed.dr_region, watcher).destroy(kinds, further)
     _show_destroyed(destroyed, json=json)
 
 
@@ -156,10 +180,28 @@ def package(
         make_console().print(f"{built.folder}: {built.bytes_unzipped:,} bytes, zipped {built.bytes_zipped:,}", soft_wrap=True)
 
 
-def _deployment(settings: AwsSettings, watcher: Watcher) -> Deployment:
+def _deployment(settings: AwsSettings, dr_region: str, watcher: Watcher) -> Deployment:
     from snapkeep.deploy.deployment import Deployment, Target  # noqa: PLC0415 - imports boto3
 
-    return Deployment(Target(settings.client, settings.region, settings.dr_region, settings.suffix), watcher)
+    return Deployment(Target(settings.client, settings.region, dr_region, settings.suffix), watcher)
+
+
+def _dr_region(settings: AwsSettings, primary_parameters: Mapping[str, str]) -> str:
+    """Return the DR region of the options, else the deployed one, else the default of a first deployment."""
+    from snapkeep.cli.installed import Installed  # noqa: PLC0415 - imports what --help does not need
+
+    return settings.dr_region or primary_parameters.get("DRRegion", "") or Installed(settings).dr_region
+
+
+def _may_change(changes: Sequence[ParameterChange], *, yes: bool, move_dr_region: bool, json: bool) -> bool:
+    """Return whether changes that can lose or move protection are confirmed. `--yes` alone never moves the DR region."""
+    from snapkeep.cli.views.deploy import changes_question  # noqa: PLC0415 - imports rich
+    from snapkeep.deploy.changes import Risk  # noqa: PLC0415
+
+    moves = any(change.risk is Risk.MOVES_COPIES for change in changes)
+    if yes and moves and not move_dr_region:
+        raise WrongUse("nothing was changed: --yes does not move the DR region; give --move-dr-region too")
+    return yes or consents(changes_question(changes), json=json)
 
 
 def _watcher(json: bool) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Self
 
@@ -14,6 +14,7 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
+from snapkeep.deploy.changes import ParameterChange
 from snapkeep.deploy.progress import StackEvent, Watcher
 
 _LATEST_SHOWN = 6
@@ -138,4 +139,14 @@ def print_outputs(console: Console, title: str, outputs: Mapping[str, str]) -> N
         console.print(Text.assemble("  ", (f"{name:<{width}}", "cyan"), f"  {value}"), soft_wrap=True)
 
 
-__all__ = ["LineWatcher", "LiveWatcher", "Watcher", "make_watcher", "print_outputs", "status_style"]
+def changes_question(changes: Sequence[ParameterChange]) -> str:
+    """Return the question before parameters change, with a line for each change that can lose or move protection."""
+    lines = [
+        f"  {change.region}: {change.name} from '{change.before}' to '{change.after}': {change.consequence}"
+        for change in changes
+        if change.consequence
+    ]
+    return "\n".join(["These changes can lose or move protection:", *lines, "Deploy them?"])
+
+
+__all__ = ["LineWatcher", "LiveWatcher", "Watcher", "changes_question", "make_watcher", "print_outputs", "status_style"]

@@ -1,0 +1,110 @@
+"""Changes of the parameters of deployed stacks, and what each may cost: snapshots, or the protection of volumes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from snapkeep.deploy.parameters import DR_REGION, RETENTION, SUFFIX, TAG_KEY, InvalidParameters
+from snapkeep.domain.errors import SnapkeepError
+
+COPY_KEY, STACK_KEY, ADOPT_HISTORY = "DRKmsKey", "KmsKeyArn", "AdoptHistory"
+
+
+class ChangeNotConfirmed(SnapkeepError):
+    """A change that can lose or move protection was not confirmed. Nothing was changed."""
+
+
+class Risk(StrEnum):
+    """What a change of a parameter can do to what is protected."""
+
+    NONE = "none"
+    MOVES_COPIES = "moves_copies"
+    """New copies go to another region."""
+    DELETES_SNAPSHOTS = "deletes_snapshots"
+    ENDS_PROTECTION = "ends_protection"
+    CHANGES_KEY = "changes_key"
+
+
+@dataclass(frozen=True, slots=True)
+class ParameterChange:
+    """A parameter of a deployed stack with its value before and after."""
+
+    stack: str
+    region: str
+    name: str
+    before: str
+    after: str
+    risk: Risk = Risk.NONE
+    consequence: str = ""
+    """What the change leads to, in a sentence; empty without a risk."""
+
+
+def parameter_changes(
+    stack: str, region: str, deployed: Mapping[str, str], parameters: Mapping[str, str]
+) -> tuple[ParameterChange, ...]:
+    """Return the changes that parameters make to a deployed stack; a parameter without a new value keeps its own.
+
+    Raise InvalidParameters for a change that is never right: of the system's name.
+    """
+    changes = []
+    for name, after in parameters.items():
+        before = deployed.get(name)
+        if before is None or _same_value(before, after):
+            continue
+        if name == SUFFIX:
+            raise InvalidParameters(_RENAMING.format(stack=stack, region=region, before=before, after=after))
+        risk, consequence = _risk_of(name, before, after)
+        changes.append(ParameterChange(stack, region, name, before, after, risk, consequence))
+    return tuple(changes)
+
+
+_RENAMING = (
+    "stack {stack} in {region} is the system with FunctionNameSuffix '{before}', and a running system keeps its name: its "
+    "snapshots and copies carry it, and under '{after}' they would belong to no system. To rename, deploy a second system with "
+    "--name '{after}', and destroy the first once its snapshots and copies have served their time"
+)
+
+
+def _same_value(before: str, after: str) -> bool:
+    """Whether two values are equal, as numbers where both are numbers."""
+    try:
+        return float(before) == float(after)
+    except ValueError:
+        return before == after
+
+
+def _risk_of(name: str, before: str, after: str) -> tuple[Risk, str]:
+    risk, consequence = Risk.NONE, ""
+    if name == DR_REGION:
+        risk, consequence = (
+            Risk.MOVES_COPIES,
+            (
+                f"new copies go to {after}. The copies in {before} and its DR stack stay and no copy is added there; "
+                f"`snapkeep destroy --only dr --dr-region {before}` deletes that stack"
+            ),
+        )
+    elif name == RETENTION and float(after) < float(before):
+        risk, consequence = (
+            Risk.DELETES_SNAPSHOTS,
+            (f"retention deletes all but the newest {after} of each volume, where the stack's parameters are the policy"),
+        )
+    elif name == TAG_KEY and after != "none":
+        risk, consequence = Risk.ENDS_PROTECTION, f"volumes without {after} are no longer protected"
+    elif name == ADOPT_HISTORY and after == "yes":
+        risk, consequence = (
+            Risk.DELETES_SNAPSHOTS,
+            ("sweeps take over earlier snapshots, and retention then deletes some of them"),
+        )
+    elif name == COPY_KEY:
+        risk, consequence = (
+            Risk.CHANGES_KEY,
+            ("the next copy of each volume is a full copy; earlier copies need the former key to be restored"),
+        )
+    elif name == STACK_KEY:
+        risk, consequence = (
+            Risk.CHANGES_KEY,
+            ("what the former key encrypts, such as reports and logs, stays readable only with that key"),
+        )
+    return risk, consequence

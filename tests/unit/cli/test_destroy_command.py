@@ -1,0 +1,81 @@
+"""`snapkeep destroy` names and deletes the DR stack of every DR region."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from snapkeep.cli import common
+from snapkeep.cli.commands.deploy import destroy_app
+from snapkeep.cli.errors import NotConfirmed
+from snapkeep.deploy import deployment
+from snapkeep.deploy.deployment import Destroyed
+from support.installed import Settings, Stacks
+
+PRIMARY, DR, FURTHER = "eu-central-1", "eu-west-1", "eu-north-1"
+STACKS: Stacks = {
+    (PRIMARY, "snapkeep-primary"): {"DRRegion": DR},
+    (DR, "snapkeep-dr"): {"Retention": "3"},
+    (FURTHER, "snapkeep-dr"): {"Retention": "4"},
+}
+COPIES = [{"region": region, "retention": {"keep_last": 1}} for region in (DR, FURTHER)]
+DOCUMENT = {"version": 1, "policies": [{"name": "gold", "select": {}, "retention": {"keep_last": 3}, "copies": COPIES}]}
+
+
+@pytest.fixture
+def destroyed(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    calls: list[Any] = []
+
+    def settings(**options: str) -> Settings:
+        documents = {PRIMARY: json.dumps(DOCUMENT)}
+        return Settings(options["region"], options["dr_region"], stacks=STACKS, documents=documents)
+
+    class Recorded:
+        def __init__(self, target: Any, watcher: Any) -> None:
+            self.target = target
+
+        def destroy(self, kinds: Sequence[str], further: Sequence[str] = ()) -> Destroyed:
+            calls.append((tuple(kinds), self.target.dr_region, list(further)))
+            return Destroyed("snapkeep", "123456789012", (), {})
+
+    monkeypatch.setattr(common, "aws_settings", settings)
+    monkeypatch.setattr(deployment, "Deployment", Recorded)
+    return calls
+
+
+def destroy(*arguments: str) -> None:
+    CliRunner().invoke(destroy_app, ["--region", PRIMARY, *arguments], catch_exceptions=False)
+
+
+def test_every_dr_stack_of_the_system_is_deleted(destroyed: list[Any]) -> None:
+    destroy("--yes")
+    assert destroyed == [(("primary", "dr"), DR, [FURTHER])]
+
+
+def test_the_question_names_every_region(destroyed: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    questions: list[str] = []
+
+    def refuse(question: str) -> bool:
+        questions.append(question)
+        return False
+
+    monkeypatch.setattr(common, "_at_a_terminal", lambda: True)
+    monkeypatch.setattr("typer.confirm", refuse)
+    with pytest.raises(NotConfirmed):
+        destroy()
+    assert questions == [f"Delete the stacks of snapkeep in {PRIMARY} and {DR} and {FURTHER}? Snapshots stay."]
+    assert destroyed == []
+
+
+def test_only_dr_with_a_region_deletes_that_dr_stack_alone(destroyed: list[Any]) -> None:
+    destroy("--yes", "--only", "dr", "--dr-region", FURTHER)
+    assert destroyed == [(("dr",), FURTHER, [])]
+
+
+def test_only_primary_leaves_every_dr_stack(destroyed: list[Any]) -> None:
+    destroy("--yes", "--only", "primary")
+    assert destroyed == [(("primary",), DR, [])]

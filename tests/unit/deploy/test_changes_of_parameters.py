@@ -1,0 +1,136 @@
+"""A deployment keeps what is not given, shows what changes, and asks before protection is lost or moved."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from snapkeep.cli.commands.deploy import _may_change
+from snapkeep.cli.errors import WrongUse
+from snapkeep.cli.views.deploy import changes_question
+from snapkeep.deploy.changes import ChangeNotConfirmed, ParameterChange, Risk, parameter_changes
+from snapkeep.deploy.deployment import Deployment, Target
+from snapkeep.deploy.parameters import InvalidParameters
+from snapkeep.deploy.progress import Silent
+
+PRIMARY, DR, OTHER_DR = "eu-central-1", "eu-west-1", "eu-north-1"
+DEPLOYED = {
+    (PRIMARY, "snapkeep-primary"): {"DRRegion": DR, "Retention": "7", "tagKeyValue": "none", "FunctionNameSuffix": ""},
+    (DR, "snapkeep-dr"): {"Retention": "3", "FunctionNameSuffix": ""},
+}
+
+
+class Clients:
+    """AWS with deployed stacks. Any call beside reading them fails the test."""
+
+    def __init__(self, region: str) -> None:
+        self.region = region
+        self.meta = type("Meta", (), {"endpoint_url": f"https://cloudformation.{region}.amazonaws.com"})
+
+    def describe_stacks(self, StackName: str) -> dict[str, Any]:  # noqa: N803 - boto3's name
+        parameters = DEPLOYED.get((self.region, StackName))
+        if parameters is None:
+            error = {"Code": "ValidationError", "Message": f"Stack with id {StackName} does not exist"}
+            raise ClientError({"Error": error}, "DescribeStacks")  # type: ignore[typeddict-item]
+        listed = [{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()]
+        return {"Stacks": [{"StackStatus": "CREATE_COMPLETE", "StackId": "arn:stack", "Parameters": listed}]}
+
+
+class Asked:
+    """Refuses, and keeps what it was asked."""
+
+    def __init__(self) -> None:
+        self.changes: list[ParameterChange] = []
+
+    def __call__(self, changes: Sequence[ParameterChange]) -> bool:
+        self.changes += changes
+        return False
+
+
+def deploy(primary: Mapping[str, str], dr: Mapping[str, str] | None = None, *, dr_region: str = DR, suffix: str = "") -> Asked:
+    asked = Asked()
+    target = Target(lambda _service, region: Clients(region), PRIMARY, dr_region, suffix)
+    with pytest.raises(ChangeNotConfirmed, match=r"^nothing was changed"):
+        Deployment(target, Silent()).deploy(primary, dr or {}, may_change=asked)
+    return asked
+
+
+def risks(asked: Asked) -> list[tuple[str, str, Risk]]:
+    return [(change.region, change.name, change.risk) for change in asked.changes]
+
+
+def test_another_dr_region_is_asked_before_anything_is_touched() -> None:
+    asked = deploy({}, dr_region=OTHER_DR)
+    assert risks(asked) == [(PRIMARY, "DRRegion", Risk.MOVES_COPIES)]
+    (change,) = asked.changes
+    assert (change.before, change.after) == (DR, OTHER_DR)
+    assert f"The copies in {DR} and its DR stack stay" in change.consequence
+    assert f"snapkeep destroy --only dr --dr-region {DR}" in changes_question(asked.changes)
+
+
+@pytest.mark.parametrize(
+    ("primary", "dr", "expected"),
+    [
+        ({"Retention": "6"}, {}, (PRIMARY, "Retention", Risk.DELETES_SNAPSHOTS)),
+        ({}, {"Retention": "2"}, (DR, "Retention", Risk.DELETES_SNAPSHOTS)),
+        ({"tagKeyValue": "Backup"}, {}, (PRIMARY, "tagKeyValue", Risk.ENDS_PROTECTION)),
+    ],
+)
+def test_a_change_that_loses_protection_is_asked(
+    primary: Mapping[str, str], dr: Mapping[str, str], expected: tuple[str, str, Risk]
+) -> None:
+    assert risks(deploy(primary, dr)) == [expected]
+
+
+def test_harmless_changes_and_equal_values_carry_no_risk() -> None:
+    deployed = {"Retention": "7", "tagKeyValue": "Backup", "DRKmsKey": "", "LogLevel": "INFO"}
+    parameters = {"Retention": "9", "tagKeyValue": "none", "DRKmsKey": "", "LogLevel": "DEBUG", "MaxDeletions": "5"}
+    changes = parameter_changes("snapkeep-primary", PRIMARY, deployed, parameters)
+    assert [(change.name, change.risk) for change in changes] == [
+        ("Retention", Risk.NONE),
+        ("tagKeyValue", Risk.NONE),
+        ("LogLevel", Risk.NONE),
+    ]
+    assert parameter_changes("snapkeep-primary", PRIMARY, deployed, {"Retention": "7.0"}) == ()
+
+
+@pytest.mark.parametrize("name", ["DRKmsKey", "KmsKeyArn"])
+def test_another_key_is_a_risk(name: str) -> None:
+    (change,) = parameter_changes("snapkeep-primary", PRIMARY, {name: "arn:old"}, {name: "arn:new"})
+    assert change.risk is Risk.CHANGES_KEY
+
+
+def test_the_name_of_a_running_system_never_changes() -> None:
+    with pytest.raises(InvalidParameters, match=r"a running system keeps its name.*--name 'two'"):
+        parameter_changes("mine", PRIMARY, {"FunctionNameSuffix": ""}, {"FunctionNameSuffix": "two"})
+
+
+@pytest.mark.parametrize(("primary", "dr"), [({"FunctionNameSuffix": "two"}, {}), ({}, {"FunctionNameSuffix": "two"})])
+def test_the_suffix_is_given_by_name_alone(primary: Mapping[str, str], dr: Mapping[str, str]) -> None:
+    target = Target(lambda _service, region: Clients(region), PRIMARY, DR)
+    with pytest.raises(InvalidParameters, match="use --name"):
+        Deployment(target, Silent()).deploy(primary, dr)
+
+
+def test_the_dr_region_as_a_parameter_must_be_the_dr_region() -> None:
+    target = Target(lambda _service, region: Clients(region), PRIMARY, DR)
+    with pytest.raises(InvalidParameters, match=f"DRRegion is {OTHER_DR}, and the DR region {DR}"):
+        Deployment(target, Silent()).deploy({"DRRegion": OTHER_DR}, {})
+
+
+MOVE = ParameterChange("snapkeep-primary", PRIMARY, "DRRegion", DR, OTHER_DR, Risk.MOVES_COPIES, "moves")
+LESS = ParameterChange("snapkeep-primary", PRIMARY, "Retention", "7", "6", Risk.DELETES_SNAPSHOTS, "deletes")
+
+
+def test_yes_alone_never_moves_the_dr_region() -> None:
+    with pytest.raises(WrongUse, match="give --move-dr-region too"):
+        _may_change([MOVE], yes=True, move_dr_region=False, json=False)
+    assert _may_change([MOVE], yes=True, move_dr_region=True, json=False)
+    assert _may_change([LESS], yes=True, move_dr_region=False, json=False)
+
+
+def test_without_a_terminal_and_without_yes_nothing_changes() -> None:
+    assert not _may_change([LESS], yes=False, move_dr_region=True, json=False)
