@@ -19,7 +19,7 @@ DELETION = {
 }
 PROBLEM = {"kind": "SnapshotFailed", "subject": "snap-1", "cause": "the disk was on fire"}
 REFUSED_PLAN = {"kind": "PlanRefused", "subject": "vol-2", "cause": "INV-08: too many"}
-REFUSAL = {"snapshot_id": "snap-old", "outcome": "in use", "cause": "ami-1 uses it"}
+REFUSAL = {"snapshot_id": "snap-old", "outcome": "in_use", "cause": "ami-1 uses it"}
 PROTECTED = ("TagSnapshots", "EvaluateContinue", "CopyToDR", "PlanRetention", "DeleteOldSnapshots", "Outcome")
 NEEDS_ATTENTION = ("NotifyUser", "WhatFailed")
 

@@ -49,7 +49,7 @@ def notices_of_run(state: RunState, region: str, execution: str, now: datetime) 
     subject = state.subject or "a run"
     failures = [(problem.kind, problem.cause, problem.subject) for problem in state.problems]
     failures += [(copy.error, copy.cause, f"{copy.snapshot_id} to {copy.region}") for copy in state.failed_copies]
-    failures += [("NotDeleted", f"{result.outcome}: {result.cause}", result.snapshot_id) for result in state.undeleted]
+    failures += [("NotDeleted", f"{result.outcome.label}: {result.cause}", result.snapshot_id) for result in state.undeleted]
     if state.error is not None:
         failures.append((state.error.name, state.error.cause, subject))
     if not failures and not state.reported:

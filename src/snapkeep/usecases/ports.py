@@ -14,6 +14,7 @@ from typing import Protocol
 
 from snapkeep.domain.copies.entry import EntryState, QueueEntry
 from snapkeep.domain.copies.request import CopyRequest
+from snapkeep.domain.labels import LabelledEnum
 from snapkeep.domain.model import Snapshot, Volume
 
 
@@ -110,14 +111,14 @@ class Keys(Protocol):
         ...
 
 
-class Deletion(StrEnum):
-    """How a deletion ended."""
+class Deletion(LabelledEnum):
+    """How a deletion ended. State machines and audit lines carry the values."""
 
-    DELETED = "deleted"
-    ALREADY_GONE = "already gone"
-    IN_USE = "in use"
-    LOCKED = "locked"
-    NOT_ALLOWED = "not allowed"
+    DELETED = "deleted", "deleted"
+    ALREADY_GONE = "already_gone", "already deleted"
+    IN_USE = "in_use", "in use"
+    LOCKED = "locked", "locked"
+    NOT_ALLOWED = "not_allowed", "not allowed"
 
 
 @dataclass(frozen=True, slots=True)

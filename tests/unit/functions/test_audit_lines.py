@@ -49,7 +49,7 @@ def test_a_deletion_leaves_snapshot_origin_policy_reasons_plan_and_execution(cap
         "reasons": ["beyond last 7", "beyond daily 14"],
         "plan": "plan-1",
     }
-    assert (line["outcome"], line["cause"]) == ("in use", "in use by ami-0a")
+    assert (line["outcome"], line["cause"]) == ("in_use", "in use by ami-0a")
     assert (line["execution"], line["request_id"]) == (EXECUTION, "request-1")
 
 

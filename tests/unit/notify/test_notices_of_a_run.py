@@ -40,7 +40,7 @@ def test_every_failure_becomes_a_notice() -> None:
             ]
         },
         "plan": {"problems": [{"kind": "PlanRefused", "subject": "vol-2", "cause": "INV-08"}]},
-        "deletion": {"failed": [{"snapshot_id": "snap-0", "outcome": "in use", "cause": "ami-1"}]},
+        "deletion": {"failed": [{"snapshot_id": "snap-0", "outcome": "in_use", "cause": "ami-1"}]},
         "error": {"Error": "PlanStale", "Cause": LAMBDA_CAUSE},
     }
     assert [(notice.kind, notice.cause, notice.subject) for notice in notices(state)] == [

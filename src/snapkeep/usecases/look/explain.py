@@ -16,7 +16,7 @@ from snapkeep.domain.policy.model import PolicySet
 from snapkeep.domain.retention.region_plan import RegionFacts, VolumePlan
 from snapkeep.domain.sweep.findings import FindingKind
 from snapkeep.domain.sweep.report import Handling
-from snapkeep.usecases.ports import CopyQueue, SnapshotReader
+from snapkeep.usecases.ports import CopyQueue, Deletion, SnapshotReader
 from snapkeep.usecases.retention.plan_regions import make_region_plan
 
 SEARCHED = timedelta(days=400)
@@ -303,7 +303,8 @@ def describe_audit_line(line: AuditLine) -> str:
     match data.get("audit"):
         case "deletion":
             plan = f", plan {data['plan']}" if data.get("plan") else ""
-            return f"{line.function}: {data.get('snapshot')} {data.get('outcome')}{cause}: {reasons}{plan}"
+            outcome = _label_of(Deletion, data.get("outcome"))
+            return f"{line.function}: {data.get('snapshot')} {outcome}{cause}: {reasons}{plan}"
         case "copy":
             copy = f" {data['copy']}" if data.get("copy") else ""
             return f"{line.function}: copy{copy} {data.get('step')}{cause}"
@@ -313,7 +314,7 @@ def describe_audit_line(line: AuditLine) -> str:
     return f"{line.function}: {data.get('message', '')}"
 
 
-def _label_of(identifiers: type[FindingKind | Handling], value: Any) -> str:
+def _label_of(identifiers: type[Deletion | FindingKind | Handling], value: Any) -> str:
     """Return the label of an identifier in an audit line; lines of earlier versions have the label itself."""
     try:
         return identifiers(value).label

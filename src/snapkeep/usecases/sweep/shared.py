@@ -136,7 +136,7 @@ def complete(
     report: SweepReport, orders: Sequence[DeletionOrder], failed: Sequence[DeletionResult], now: datetime
 ) -> SweepReport:
     """Return a sweep's report to its end, given the deletions that were ordered and those that failed."""
-    causes = {result.snapshot_id: f"{result.outcome}: {result.cause}" for result in failed}
+    causes = {result.snapshot_id: f"{result.outcome.label}: {result.cause}" for result in failed}
     deletions = [
         _deletion_item(
             order, Handling.FAILED if order.snapshot_id in causes else Handling.REPAIRED, causes.get(order.snapshot_id, "")
