@@ -158,7 +158,12 @@ class SweepingWorld:
             "limits": self.limits,
         }
         if region == DR:
-            return DrSweep(queue=composition.queue_of(region), receive=composition.receive(region), **shared)
+            return DrSweep(
+                reader_of=composition.reader,
+                queue=composition.queue_of(region),
+                receive=composition.receive(region),
+                **shared,
+            )
         return PrimarySweep(
             reader_of=composition.reader,
             queue_of=composition.queue_of,

@@ -56,6 +56,8 @@ class Origin:
     volume_id: str
     snapshot_id: str
     start_time: datetime
+    start_known: bool = True
+    """False where `start_time` is only an upper bound: what is known of a copy says no more than when it was made itself."""
 
     @property
     def lineage(self) -> Lineage:

@@ -6,7 +6,8 @@ Times in tags are ISO 8601 in UTC with a `Z`, to the millisecond, as EC2 prints 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from snapkeep.domain.model import CLOCK_SKEW, Origin, Snapshot, Volume
@@ -118,12 +119,26 @@ def origin_of(
     Nobody can change a description, while people and tools copy tags along, and whoever may tag can overwrite them. For a
     snapshot that is no copy, leave both out.
     """
-    match = _DESCRIPTION.match(description)
+    match, start_known = _DESCRIPTION.match(description), True
     if match is None and ORIGINAL_REGION in tags:
         match = _ORIGINAL_DESCRIPTION.match(description)
+        start_known = SOURCE_SNAPSHOT in tags  # the original system names a copy after the copy's own start
     if match is None:
         return Origin(region, volume_id, snapshot_id, start_time)
-    return Origin(match["region"], match["volume"], match["snapshot"], _source_start(tags, start_time))
+    return Origin(match["region"], match["volume"], match["snapshot"], _source_start(tags, start_time), start_known)
+
+
+def with_source_starts(snapshots: Iterable[Snapshot], sources: Mapping[str, Snapshot]) -> list[Snapshot]:
+    """Return the snapshots; copies whose source's start is not known have it from their source, where that is in `sources`."""
+
+    def known(snapshot: Snapshot) -> Snapshot:
+        origin = snapshot.origin
+        source = None if origin.start_known else sources.get(origin.snapshot_id)
+        if source is None or source.region != origin.region:
+            return snapshot
+        return replace(snapshot, origin=replace(origin, start_time=source.start_time, start_known=True))
+
+    return [known(snapshot) for snapshot in snapshots]
 
 
 def is_of_original_system(snapshot: Snapshot) -> bool:

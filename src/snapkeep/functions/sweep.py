@@ -89,6 +89,7 @@ def _dr_sweep(parts: Composition, adapters: SweepAdapters) -> DrSweep:
     return DrSweep(
         system=parts.environment.system,
         reader=parts.reader,
+        reader_of=parts.reader_of,
         queue=parts.queue_of(parts.environment.region),
         guards=parts.guards,
         policies=parts.policies,

@@ -40,7 +40,7 @@ def test_a_description_as_the_original_system_wrote_it_tells_an_origin_only_besi
     given = "snap-2", DR, "vol-ffffffff", COPY_BEGAN
     assert ledger.origin_of(*given, {}, description) == ledger.origin_of(*given, {}) == Origin(DR, given[2], given[0], COPY_BEGAN)
     told = ledger.origin_of(*given, {tagnames.ORIGINAL_REGION: PRIMARY}, description)
-    assert told == Origin(PRIMARY, "vol-0a", "snap-0a", COPY_BEGAN)
+    assert told == Origin(PRIMARY, "vol-0a", "snap-0a", COPY_BEGAN, start_known=False)
 
 
 def test_a_region_whose_clock_is_behind_orders_copies_by_their_sources_though_they_seem_to_begin_before_them() -> None:

@@ -105,8 +105,11 @@ class _Dr:
             if policy is None:
                 continue
             tags = ledger.tags_for_copy(self.facts.system, policy.name, copy.origin)
-            repair = Retag(copy.id, tags) if self.facts.adopt else None
+            repair = Retag(copy.id, tags) if self.facts.adopt and copy.origin.start_known else None
             text = f"a copy of {copy.origin.snapshot_id} that the original system made"
+            if not copy.origin.start_known:
+                latest = f"{copy.origin.start_time:%Y-%m-%d %H:%M} UTC"
+                text += f"; left alone: its source is deleted or cannot be read, and its data is of {latest} or older"
             yield Finding(FindingKind.ADOPTABLE, copy.id, copy.origin.volume_id, text, copy.origin.start_time, repair)
 
     def plans(self) -> Iterator[Finding]:

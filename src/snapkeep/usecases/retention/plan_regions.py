@@ -8,6 +8,7 @@ from datetime import datetime
 from snapkeep.domain.policy.model import PolicySet
 from snapkeep.domain.retention.holds import SnapshotInRegion
 from snapkeep.domain.retention.region_plan import RegionFacts, RegionPlan, plan_region
+from snapkeep.domain.tags import with_source_starts
 from snapkeep.usecases.ports import DeletionGuards, SnapshotReader
 from snapkeep.usecases.retention.plan_volumes import protected_ids
 
@@ -32,12 +33,13 @@ def gather_all_facts(
 
     The facts of a DR region have only the copies of other regions' snapshots: its own snapshots are not managed there.
     """
-    listings = {reader.region: list(reader.all_snapshots()) for reader in others}
+    volumes, snapshots = list(primary.all_volumes()), list(primary.all_snapshots())
+    sources = {snapshot.id: snapshot for snapshot in snapshots}
+    listings = {reader.region: with_source_starts(reader.all_snapshots(), sources) for reader in others}
     copies = [
         RegionFacts(region, (), [snapshot for snapshot in listed if snapshot.origin.region != region])
         for region, listed in listings.items()
     ]
-    volumes, snapshots = list(primary.all_volumes()), list(primary.all_snapshots())
     return [RegionFacts(primary.region, volumes, snapshots, listings, waiting), *copies]
 
 

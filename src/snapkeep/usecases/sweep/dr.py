@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from snapkeep.domain.copies.entry import EntryState, QueueEntry, entry_key
-from snapkeep.domain.errors import EntryNotFound
+from snapkeep.domain.errors import EntryNotFound, SnapkeepError
 from snapkeep.domain.events import CopyEnded
 from snapkeep.domain.model import Snapshot
 from snapkeep.domain.policy.model import PolicySet
@@ -14,6 +16,7 @@ from snapkeep.domain.retention.region_plan import RegionFacts
 from snapkeep.domain.sweep.dr import DrFacts, decide_dr
 from snapkeep.domain.sweep.findings import FindingKind, Receive, Repair, Retag, document_findings
 from snapkeep.domain.sweep.report import Figure, Handling, ReportItem, SweepReport
+from snapkeep.domain.tags import is_of_original_system, with_source_starts
 from snapkeep.usecases.copies.receive import ReceiveCopy, ReceiveOutcome
 from snapkeep.usecases.ports import Clock, CopyQueue, DeletionGuards, SnapshotReader, SnapshotTagger
 from snapkeep.usecases.sweep.dead_letters import ReplayDeadLetters
@@ -37,6 +40,7 @@ class DrSweep:
 
     system: str
     reader: SnapshotReader
+    reader_of: Callable[[str], SnapshotReader]
     queue: CopyQueue
     guards: DeletionGuards
     policies: Callable[[], PolicySet]
@@ -55,7 +59,7 @@ class DrSweep:
         started = self.clock.now()
         policies = self.policies()
         entries = not_done(self.queue)
-        snapshots = list(self.reader.all_snapshots())
+        snapshots = self._with_source_starts(list(self.reader.all_snapshots()))
         wrong = {entry.copy_id for entry in entries if entry.state is EntryState.FAILED}
         counted = [one for one in snapshots if one.id not in wrong]  # no good copy goes for one that a person has to decide about
         done = list(self.queue.in_state(EntryState.DONE))
@@ -89,6 +93,18 @@ class DrSweep:
         gone = {copy.id for copy, _ in actor.remove}
         kept = tuple(verdict for verdict in deletions.verdicts if verdict.snapshot.id not in gone)
         return SweepResult(report, replace(deletions, verdicts=kept), tuple(actor.remove))
+
+    def _with_source_starts(self, snapshots: list[Snapshot]) -> list[Snapshot]:
+        """Read the sources of the original system's copies. The start stays unknown where a region cannot be read."""
+        source_ids: dict[str, set[str]] = defaultdict(set)
+        for copy in snapshots:
+            if not copy.origin.start_known and is_of_original_system(copy):
+                source_ids[copy.origin.region].add(copy.origin.snapshot_id)
+        sources: dict[str, Snapshot] = {}
+        for region, ids in source_ids.items():
+            with suppress(SnapkeepError):
+                sources |= self.reader_of(region).snapshots(ids)
+        return with_source_starts(snapshots, sources)
 
 
 @dataclass(slots=True)
