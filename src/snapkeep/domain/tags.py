@@ -27,7 +27,10 @@ from snapkeep.domain.tag_names import (
 TAG_LIMIT = 50
 """Tags per resource; `aws:` tags do not count, and cannot be written (botocore: CreateTags)."""
 
-_DESCRIPTION = re.compile(r"^\[Snapkeep: (?P<snapshot>\S+) of (?P<volume>\S+) from (?P<region>\S+)\]$")
+_DESCRIPTION = re.compile(
+    r"^\[Snapkeep: (?P<snapshot>\S+) of (?P<volume>\S+) from (?P<region>\S+?)(?:, started (?P<start>\S+))?\]$"
+)
+"""Earlier versions wrote no start."""
 _ORIGINAL_DESCRIPTION = re.compile(
     r"^(?P<snapshot>snap-[0-9a-f]+)\*\*(?P<volume>vol-[0-9a-f]+)\*\*(?P<region>[a-z]{2,4}(?:-[a-z]+)+-\d+)$"
 )
@@ -72,7 +75,9 @@ def tags_for_copy(system: str, policy: str, origin: Origin) -> dict[str, str]:
 
 def description_of_copy(origin: Origin) -> str:
     """Return the description of a copy in the CopySnapshot call; unlike tags it never changes."""
-    return f"[Snapkeep: {origin.snapshot_id} of {origin.volume_id} from {origin.region}]"
+    return (
+        f"[Snapkeep: {origin.snapshot_id} of {origin.volume_id} from {origin.region}, started {format_time(origin.start_time)}]"
+    )
 
 
 def tells_of_copy(tags: Mapping[str, str], description: str) -> bool:
@@ -120,12 +125,15 @@ def origin_of(
     snapshot that is no copy, leave both out.
     """
     match, start_known = _DESCRIPTION.match(description), True
+    described_start = match["start"] if match else None
     if match is None and ORIGINAL_REGION in tags:
         match = _ORIGINAL_DESCRIPTION.match(description)
         start_known = SOURCE_SNAPSHOT in tags  # the original system names a copy after the copy's own start
     if match is None:
         return Origin(region, volume_id, snapshot_id, start_time)
-    return Origin(match["region"], match["volume"], match["snapshot"], _source_start(tags, start_time), start_known)
+    return Origin(
+        match["region"], match["volume"], match["snapshot"], _source_start(tags, start_time, described_start or ""), start_known
+    )
 
 
 def with_source_starts(snapshots: Iterable[Snapshot], sources: Mapping[str, Snapshot]) -> list[Snapshot]:
@@ -156,12 +164,12 @@ def other_manager(snapshot: Snapshot, system: str) -> str:
     return manager if theirs else ""
 
 
-def _source_start(tags: Mapping[str, str], copy_start: datetime) -> datetime:
-    """Return the start of a copy's source, from its tag or its name: at most the clock skew later than the copy's own.
+def _source_start(tags: Mapping[str, str], copy_start: datetime, described: str = "") -> datetime:
+    """Return the start of a copy's source, from its description, its tag or its name.
 
-    A start in the future would pass for a copy of everything that is to come.
+    It is at most the clock skew later than the copy's own: a start in the future would pass for a copy of everything to come.
     """
-    for text in (tags.get(SOURCE_START, ""), tags.get(ORIGINAL_NAME, "").partition("_")[2]):
+    for text in (described, tags.get(SOURCE_START, ""), tags.get(ORIGINAL_NAME, "").partition("_")[2]):
         try:
             start = parse_time(text)
         except ValueError:

@@ -19,13 +19,14 @@ from support.sweeping_world import HOUR, SweepingWorld, kinds
 
 COPY_BEGAN = datetime(2026, 11, 2, tzinfo=UTC)
 SOURCE_BEGAN = datetime(2026, 11, 1, tzinfo=UTC)
+WITHOUT_START = f"[Snapkeep: snap-1 of vol-1 from {PRIMARY}]"
+"""As earlier versions described a copy."""
 FUTURE, GARBAGE = "2099-01-01T00:00:00.000Z", "last tuesday"
 
 
 def origin_start(**tags: str) -> datetime:
     given = {tagnames.SOURCE_SNAPSHOT: "snap-1"} | {getattr(tagnames, name): value for name, value in tags.items()}
-    description = ledger.description_of_copy(Origin(PRIMARY, "vol-1", "snap-1", SOURCE_BEGAN))
-    return ledger.origin_of("snap-2", DR, "vol-ffffffff", COPY_BEGAN, given, description).start_time
+    return ledger.origin_of("snap-2", DR, "vol-ffffffff", COPY_BEGAN, given, WITHOUT_START).start_time
 
 
 @pytest.mark.parametrize("wrong", [FUTURE, GARBAGE, ""])

@@ -61,8 +61,10 @@ class DrSweep:
         entries = not_done(self.queue)
         snapshots = self._with_source_starts(list(self.reader.all_snapshots()))
         wrong = {entry.copy_id for entry in entries if entry.state is EntryState.FAILED}
-        counted = [one for one in snapshots if one.id not in wrong]  # no good copy goes for one that a person has to decide about
         done = list(self.queue.in_state(EntryState.DONE))
+        origins = {entry.copy_id: entry.request.origin for entry in done}
+        # No good copy goes for one that a person has to decide about, or whose origin was overwritten and is not repaired yet.
+        counted = [one for one in snapshots if one.id not in wrong and origins.get(one.id, one.origin) == one.origin]
         checked = frozenset(entry.copy_id for entry in done)
         listing = RegionFacts(region=self.reader.region, volumes=(), snapshots=counted, checked=checked)
         plan = guarded_plan(self.guards, listing, policies, started, system=self.system)
