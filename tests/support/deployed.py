@@ -20,7 +20,7 @@ _numbers = itertools.count(1)
 
 
 class Quiet:
-    """Watches a deployment and says nothing."""
+    """A watcher of deployments that prints nothing."""
 
     def __enter__(self) -> Self:
         return self
@@ -34,7 +34,7 @@ class Quiet:
 
 @dataclass(frozen=True, eq=False)
 class Installation:
-    """A deployed system, and what a person does with it."""
+    """A deployed system, and the actions of a person on it."""
 
     aws: EmbeddedAws
     account_id: str
@@ -47,11 +47,11 @@ class Installation:
     def volume(self, **tags: str) -> str:
         listed = [{"Key": key, "Value": value} for key, value in (tags or {"Name": "data"}).items()]
         ec2 = self.client("ec2")
-        made = ec2.create_volume(
+        volume_id = ec2.create_volume(
             AvailabilityZone=f"{PRIMARY}a", Size=1, TagSpecifications=[{"ResourceType": "volume", "Tags": listed}]
         )["VolumeId"]
-        wait_for(lambda: ec2.describe_volumes(VolumeIds=[made])["Volumes"][0]["State"] == "available")
-        return str(made)
+        wait_for(lambda: ec2.describe_volumes(VolumeIds=[volume_id])["Volumes"][0]["State"] == "available")
+        return str(volume_id)
 
     def snapshot(self, volume_id: str) -> str:
         return str(self.client("ec2").create_snapshot(VolumeId=volume_id)["SnapshotId"])
@@ -61,18 +61,18 @@ class Installation:
         return list(self.client("ec2", DR).describe_snapshots(OwnerIds=["self"], Filters=filters)["Snapshots"])
 
     def copied(self, snapshot_id: str) -> dict[str, Any]:
-        """Wait until a snapshot has its copy, and return the copy."""
-        found = wait_for(lambda: [one for one in self.copies_of(snapshot_id) if one["State"] == "completed"], 90)
-        return dict(found[0])
+        """Wait until a snapshot has a completed copy, and return the copy."""
+        copies = wait_for(lambda: [copy for copy in self.copies_of(snapshot_id) if copy["State"] == "completed"], 90)
+        return dict(copies[0])
 
     def tags_of(self, snapshot_id: str, region: str = PRIMARY) -> dict[str, str]:
-        (one,) = self.client("ec2", region).describe_snapshots(SnapshotIds=[snapshot_id])["Snapshots"]
-        return {tag["Key"]: tag["Value"] for tag in one.get("Tags", [])}
+        (snapshot,) = self.client("ec2", region).describe_snapshots(SnapshotIds=[snapshot_id])["Snapshots"]
+        return {tag["Key"]: tag["Value"] for tag in snapshot.get("Tags", [])}
 
-    def run(self, stack: str, machine: str, given: dict[str, Any]) -> dict[str, Any]:
+    def run(self, stack: str, machine: str, event: dict[str, Any]) -> dict[str, Any]:
         """Start a state machine, wait for its end, and return the execution."""
         client = self.client("stepfunctions", REGIONS[stack])
-        arn = client.start_execution(stateMachineArn=self.outputs[stack][machine], input=json.dumps(given))["executionArn"]
+        arn = client.start_execution(stateMachineArn=self.outputs[stack][machine], input=json.dumps(event))["executionArn"]
 
         def ended() -> dict[str, Any] | None:
             execution = client.describe_execution(executionArn=arn)
@@ -81,15 +81,15 @@ class Installation:
         return dict(wait_for(ended, 240))
 
     def sweep(self, stack: str, **options: bool) -> dict[str, Any]:
-        """Sweep a region, and return the report that it kept."""
+        """Sweep a region, and return the report in its bucket."""
         execution = self.run(stack, "SweepStateMachineArn", {"options": options})
-        told = json.loads(execution["output"] if execution["status"] == "SUCCEEDED" else execution["cause"])
-        kept = self.kept(stack, told["json"])
-        assert (execution["status"] == "SUCCEEDED") == (kept["outcome"] == "OK")
-        return kept
+        summary = json.loads(execution["output"] if execution["status"] == "SUCCEEDED" else execution["cause"])
+        report = self.report(stack, summary["json"])
+        assert (execution["status"] == "SUCCEEDED") == (report["outcome"] == "OK")
+        return report
 
-    def kept(self, stack: str, where: str) -> dict[str, Any]:
-        bucket, _, key = where.removeprefix("s3://").partition("/")
+    def report(self, stack: str, url: str) -> dict[str, Any]:
+        bucket, _, key = url.removeprefix("s3://").partition("/")
         body = self.client("s3", REGIONS[stack]).get_object(Bucket=bucket, Key=key)["Body"].read()
         return dict(json.loads(body))
 

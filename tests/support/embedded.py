@@ -1,4 +1,4 @@
-"""One embedded AWS for a whole test session. Tests keep apart by account: each takes its own (`account_id`)."""
+"""One embedded AWS for a whole test session. Each test uses an account of its own (`account_id`)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from snapkeep.lab.embedded_aws import EmbeddedAws
 
-# Fast enough that no test waits, slow enough that what is in progress can be seen.
+# Fast enough that no test waits, slow enough to see operations in progress.
 FAST_WORLD = {
     "version": 1,
     "speeds": {
@@ -31,7 +31,7 @@ def embedded() -> Iterator[EmbeddedAws]:
 
 @pytest.fixture
 def embedded_alone() -> Iterator[EmbeddedAws]:
-    """One for a test alone: for what all accounts share, such as the clock. Metrics and alarms of the others go by it too."""
+    """One embedded AWS for a single test, for state that all accounts share, such as the clock."""
     with EmbeddedAws(world_document=FAST_WORLD) as aws:
         yield aws
 

@@ -1,7 +1,7 @@
-"""The functions as they are deployed, over the model of EBS in virtual time, their state machines on any engine.
+"""The deployed functions over the model of EBS in virtual time, with their state machines on any engine.
 
-Each function has the environment that its stack's template gives it, and clients of its own that note what it calls. EC2 and KMS
-are the model's; the table, queues, topics and parameters are moto's, in process.
+Each function has the environment of its stack's template, and clients of its own that record its calls. EC2 and KMS are the
+model's; the table, queues, topics and parameters are moto's, in process.
 """
 
 from __future__ import annotations
@@ -56,8 +56,8 @@ class WorldClock:
         self._system.advance(seconds)
 
 
-class Noting:
-    """A client that notes which IAM actions its calls need."""
+class RecordingClient:
+    """A client that records the IAM actions of its calls."""
 
     def __init__(self, client: Any, service: str, note: Callable[[str], None]) -> None:
         self._client, self._service, self._note = client, service, note
@@ -65,7 +65,7 @@ class Noting:
     def __getattr__(self, name: str) -> Any:
         value = getattr(self._client, name)
         if name == "get_paginator":
-            return lambda operation: self._noting_pages(operation, value(operation))
+            return lambda operation: self._recording_pages(operation, value(operation))
         if not callable(value) or name.startswith("_"):
             return value
 
@@ -75,19 +75,19 @@ class Noting:
 
         return call
 
-    def _noting_pages(self, operation: str, paginator: Any) -> Any:
+    def _recording_pages(self, operation: str, paginator: Any) -> Any:
         self._note(action_of(self._service, operation))
         return paginator
 
 
 def action_of(service: str, operation: str) -> str:
-    """Given a service and a client's method, return the IAM action that it needs."""
+    """Return the IAM action of a client's method."""
     action = f"{SERVICE_PREFIXES.get(service, service)}:{''.join(part.capitalize() for part in operation.split('_'))}"
     return BATCHES.get(action, action)
 
 
 @dataclass
-class NotingClients:
+class RecordingClients:
     """Stands for `Clients` of one function."""
 
     system: RealSystem
@@ -95,35 +95,35 @@ class NotingClients:
     note: Callable[[str], None]
 
     def get(self, service: str, *, region: str = "", once: bool = False) -> Any:
-        return Noting(self.system.client(service, region or self.region), service, self.note)
+        return RecordingClient(self.system.client(service, region or self.region), service, self.note)
 
 
-class Answering:
-    """Step Functions' client, as far as functions use it, over the engine."""
+class TaskTokenClient:
+    """Step Functions' client for task tokens, over the engine."""
 
     def __init__(self, system: RealSystem) -> None:
         self._system = system
 
     def send_task_success(self, taskToken: str, output: str) -> None:  # noqa: N803 - boto3's
         self._system.when_answering()
-        self._told(self._system.engine.succeed(taskToken, json.loads(output)), "SendTaskSuccess")
+        self._check(self._system.engine.succeed(taskToken, json.loads(output)), "SendTaskSuccess")
 
     def send_task_failure(self, taskToken: str, error: str, cause: str) -> None:  # noqa: N803 - boto3's
         self._system.when_answering()
-        self._told(self._system.engine.fail(taskToken, error, cause), "SendTaskFailure")
+        self._check(self._system.engine.fail(taskToken, error, cause), "SendTaskFailure")
 
     @staticmethod
-    def _told(somebody_waits: bool, operation: str) -> None:
-        if not somebody_waits:
-            raise ClientError({"Error": {"Code": "TaskDoesNotExist", "Message": "nobody waits"}}, operation)
+    def _check(token_is_open: bool, operation: str) -> None:
+        if not token_is_open:
+            raise ClientError({"Error": {"Code": "TaskDoesNotExist", "Message": "no task waits for this token"}}, operation)
 
 
 @dataclass
 class RealSystem:
-    """Both stacks, of which every function runs as it would on AWS."""
+    """Both stacks, with every function as on AWS."""
 
     parameters: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    """Stack -> parameters that are not the template's defaults."""
+    """Stack to the parameters that differ from the template's defaults."""
     faults: Faults | None = None
 
     def __post_init__(self) -> None:
@@ -139,11 +139,11 @@ class RealSystem:
         self.functions: dict[tuple[str, str], Handler] = {}
         self.table = "snapkeep-queue"
         self.when_answering: Callable[[], object] = bool
-        """What happens elsewhere at the moment when a task token is answered; nothing, as it is."""
+        """A hook that runs just before a task token is answered."""
 
     @contextmanager
     def started(self, make_engine: EngineMaker) -> Iterator[RealSystem]:
-        """Given an engine, run the system on it for as long as the block lasts."""
+        """Run the system on an engine inside the block."""
         with mock_aws():
             for stack, region in REGIONS.items():
                 self._deploy(stack, region)
@@ -154,7 +154,7 @@ class RealSystem:
                 yield self
 
     def _shared_by_both_stacks(self) -> dict[str, Handler]:
-        """Functions of one name in both stacks: the execution's ARN says whose it is."""
+        """Return handlers for names in both stacks, which choose the stack by the execution's ARN."""
 
         def of_its_stack(name: str) -> Handler:
             def handler(payload: dict[str, Any]) -> Any:
@@ -183,8 +183,8 @@ class RealSystem:
             self.functions[stack, name] = self._function(stack, name, properties["Handler"].split(".")[-2], variables)
 
     def _function(self, stack: str, name: str, module_name: str, variables: Mapping[str, str]) -> Handler:
-        """Each function has a module of its own, as it has a process of its own on Lambda."""
-        clients = NotingClients(self, REGIONS[stack], self.calls[stack, name].add)
+        """Return a handler from a module instance of its own, as each function has a process of its own on Lambda."""
+        clients = RecordingClients(self, REGIONS[stack], self.calls[stack, name].add)
         parts = Composition(Environment(variables), clients, WorldClock(self))
         spec = importlib.util.find_spec(f"snapkeep.functions.{module_name}")
         assert spec is not None
@@ -201,7 +201,7 @@ class RealSystem:
         return handler
 
     def client(self, service: str, region: str) -> Any:
-        """Given a service and a region, return what stands for its client; each is made once."""
+        """Return the client of a service in a region; each is made once."""
         if (service, region) not in self._clients:
             self._clients[service, region] = self._made_client(service, region)
         return self._clients[service, region]
@@ -209,12 +209,12 @@ class RealSystem:
     def _made_client(self, service: str, region: str) -> Any:
         if service in MODELLED:
             return self.world.client(service, region, caller="snapkeep")
-        return Answering(self) if service == "stepfunctions" else boto3.client(service, region_name=region)  # type: ignore[call-overload]
+        return TaskTokenClient(self) if service == "stepfunctions" else boto3.client(service, region_name=region)  # type: ignore[call-overload]
 
     # Time and events
 
     def advance(self, seconds: float) -> None:
-        """Given seconds, let them pass in the world."""
+        """Advance the world's clock."""
         with self._turn:
             self.world.clock.advance(seconds)  # type: ignore[attr-defined]
 
@@ -224,25 +224,25 @@ class RealSystem:
             self.start(MACHINE_OF_STACK[stack], event)
 
     def start(self, machine: str, event: Mapping[str, Any]) -> str:
-        """Given a state machine and its input, start an execution and return its ARN."""
+        """Start an execution and return its ARN."""
         execution = self.engine.start(machine, event)
         self._open.append((machine, execution))
         return execution
 
     def settle(self, least_seconds: float = 60.0) -> None:
-        """Let the world's time pass, dispatching as the schedule does, until nothing runs, waits or is due any more."""
-        given_up = time.monotonic() + PATIENCE_SECONDS
+        """Advance time, with scheduled dispatches, until no execution runs and nothing is due."""
+        deadline = time.monotonic() + PATIENCE_SECONDS
         until = self.world.now() + least_seconds
         while self._open or self.world.now() < until or self.world.next_due() is not None:
-            assert time.monotonic() < given_up, f"does not settle: {self._open}"
+            assert time.monotonic() < deadline, f"does not settle: {self._open}"
             self.invoke("dr", "Dispatch", {})
             self.advance(STEP_SECONDS)
-            self._let_executions_go_on()
+            self._wait_for_executions()
         for stack in REGIONS:
             self.invoke(stack, "Digest", {})
 
-    def _let_executions_go_on(self) -> None:
-        """Executions run in threads of their own: wait until none is between two functions any more."""
+    def _wait_for_executions(self) -> None:
+        """Wait until no execution's thread is between two functions."""
         seen = -1
         while seen != len(self.invocations):
             seen = len(self.invocations)
@@ -253,10 +253,10 @@ class RealSystem:
                 self.runs.append((machine, self.engine.wait(execution)))
 
     def invoke(self, stack: str, function: str, payload: dict[str, Any]) -> Any:
-        """Given a function and what it is called with, return its answer."""
+        """Invoke a function and return its answer."""
         return self.functions[stack, function](payload)
 
-    # What a person does and sees
+    # Actions of a person
 
     def ec2(self, stack: str) -> Any:
         """EC2 of a stack's region, as a person uses it."""
@@ -265,31 +265,31 @@ class RealSystem:
     def make_volume(self, **tags: str) -> str:
         listed = [{"Key": key, "Value": value} for key, value in tags.items()]
         specifications = [{"ResourceType": "volume", "Tags": listed}] if listed else []
-        made = self.ec2("primary").create_volume(AvailabilityZone="us-east-1a", Size=8, TagSpecifications=specifications)
+        volume = self.ec2("primary").create_volume(AvailabilityZone="us-east-1a", Size=8, TagSpecifications=specifications)
         self.advance(1)
-        return str(made["VolumeId"])
+        return str(volume["VolumeId"])
 
     def protect(self, volume_id: str) -> str:
-        """Given a volume, make a snapshot of it and let everything that follows come to its end."""
+        """Make a snapshot of a volume, settle, and return its id."""
         snapshot_id = str(self.ec2("primary").create_snapshot(VolumeId=volume_id)["SnapshotId"])
         self.settle()
         return snapshot_id
 
     def kept(self, stack: str) -> list[dict[str, Any]]:
-        """Given a stack, return the snapshots in its region, oldest first."""
-        found = self.ec2(stack).describe_snapshots(OwnerIds=["self"])["Snapshots"]
-        return sorted(found, key=lambda one: one["StartTime"])
+        """Return the snapshots in a stack's region, oldest first."""
+        snapshots = self.ec2(stack).describe_snapshots(OwnerIds=["self"])["Snapshots"]
+        return sorted(snapshots, key=lambda snapshot: snapshot["StartTime"])
 
     def published(self, stack: str) -> list[str]:
-        """Given a stack, return the subjects of what was published there."""
+        """Return the subjects of the messages published in a stack's region."""
         (topic,) = sns_backends[ACCOUNT_ID][REGIONS[stack]].topics.values()
-        return [str(sent[2]) for sent in topic.sent_notifications]
+        return [str(notification[2]) for notification in topic.sent_notifications]
 
 
 def filled_in(value: Any, values: Mapping[str, Any]) -> Any:
-    """Given a value of a template and what its names stand for, return what CloudFormation makes of it.
+    """Return a template's value with references replaced by `values`, as CloudFormation resolves it.
 
-    Resources that no function of the flows uses stand for their own names.
+    Resources that no function of the flows uses resolve to their own names.
     """
     if isinstance(value, dict) and "Ref" in value:
         return values.get(value["Ref"], value["Ref"])

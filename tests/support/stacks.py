@@ -1,4 +1,4 @@
-"""Small things to build in an embedded AWS: roles, functions, state machines, and waiting for them to end."""
+"""Builders of roles, functions and state machines in an embedded AWS, and waits for their ends."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ PATIENCE_SECONDS = 120.0
 
 
 def wait_for(look: Callable[[], Any], seconds: float = PATIENCE_SECONDS) -> Any:
-    """Given something to look at, return it as soon as it is there (true); fail when it does not come."""
+    """Return the value of `look` as soon as it is true; fail after `seconds`."""
     deadline = time.monotonic() + seconds
     while True:
-        found = look()
-        if found:
-            return found
-        assert time.monotonic() < deadline, f"did not come within {seconds} s: {look}"
+        value = look()
+        if value:
+            return value
+        assert time.monotonic() < deadline, f"was not true within {seconds} s: {look}"
         time.sleep(0.05)
 
 
 def statement(actions: str | list[str], resources: str | list[str] = "*", **condition: Mapping[str, Any]) -> dict[str, Any]:
-    made: dict[str, Any] = {"Effect": "Allow", "Action": actions, "Resource": resources}
+    document: dict[str, Any] = {"Effect": "Allow", "Action": actions, "Resource": resources}
     if condition:
-        made["Condition"] = condition
-    return made
+        document["Condition"] = condition
+    return document
 
 
 class Builder:
-    """Builds in one account of one region."""
+    """Builds resources in one account of one region."""
 
     def __init__(self, aws: EmbeddedAws, account_id: str, region: str = "us-east-1") -> None:
         self.aws = aws
@@ -55,9 +55,9 @@ class Builder:
         return str(arn)
 
     def function(self, name: str, source: str, *statements: dict[str, Any], **settings: Any) -> str:
-        """Make a function from the source of its module; `handler(event, context)` is called. Its role may do what is stated."""
-        held = io.BytesIO()
-        with zipfile.ZipFile(held, "w") as package:
+        """Make a function from the source of a module with `handler(event, context)`; its role has the statements."""
+        archive = io.BytesIO()
+        with zipfile.ZipFile(archive, "w") as package:
             package.writestr("module.py", source)
         logs = statement(
             ["logs:CreateLogStream", "logs:PutLogEvents"], f"arn:aws:logs:{self.region}:{self.account_id}:log-group:/aws/lambda/*"
@@ -69,7 +69,7 @@ class Builder:
             Runtime="python3.13",
             Role=role,
             Handler="module.handler",
-            Code={"ZipFile": held.getvalue()},
+            Code={"ZipFile": archive.getvalue()},
             **settings,
         )["FunctionArn"]
         client.get_waiter("function_active_v2").wait(FunctionName=name, WaiterConfig={"Delay": 0.1})
