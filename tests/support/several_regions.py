@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -17,9 +16,9 @@ from snapkeep.adapters.ec2_reader import Ec2Reader
 from snapkeep.cli.common import AwsSettings
 from snapkeep.cli.installed import Installed
 from snapkeep.domain import tags as ledger
-from snapkeep.domain.copies.codec import entry_to_json
 from snapkeep.domain.copies.entry import EntryState, QueueEntry
 from snapkeep.domain.copies.request import CopyRequest
+from snapkeep.domain.json_codec import to_text
 from snapkeep.domain.model import Snapshot
 from snapkeep.lab.ebs_model import World
 from snapkeep.lab.ebs_model.conditions.clock import VirtualClock
@@ -149,7 +148,7 @@ class Client:
 
 
 def _item(entry: QueueEntry) -> dict[str, Any]:
-    return {"version": {"N": "1"}, "entry": {"S": json.dumps(entry_to_json(entry))}}
+    return {"version": {"N": "1"}, "entry": {"S": to_text(entry)}}
 
 
 class NoAnswer:

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from snapkeep.adapters.aws_errors import code_of, translated
-from snapkeep.domain.copies.codec import entry_from_json, entry_to_json
 from snapkeep.domain.copies.entry import SETTLED, EntryState, QueueEntry
 from snapkeep.domain.errors import EntryChanged, EntryNotFound, InvalidConfiguration
+from snapkeep.domain.json_codec import from_json, to_json
 from snapkeep.domain.tags import format_time
 
 if TYPE_CHECKING:
@@ -173,7 +173,7 @@ def _item(entry: QueueEntry) -> dict[str, Any]:
         "due": {"S": f"{NOT_DUE} {format_time(entry.due)}" if settled else format_time(entry.due)},
         "volume_id": {"S": entry.request.origin.volume_id},
         "version": {"N": str(entry.version)},
-        "entry": {"S": json.dumps(entry_to_json(entry), separators=(",", ":"))},
+        "entry": {"S": json.dumps(to_json(entry), separators=(",", ":"))},
     }
     if settled:
         item["expires_at_epoch"] = {"N": str(int((max(entry.not_before, entry.enqueued_at) + SETTLED_KEPT).timestamp()))}
@@ -183,7 +183,7 @@ def _item(entry: QueueEntry) -> dict[str, Any]:
 def _entry(item: Mapping[str, Any]) -> QueueEntry:
     """Return the entry in an item. Raise InvalidConfiguration, naming the item, if this version cannot read it."""
     try:
-        return entry_from_json(json.loads(item["entry"]["S"]), int(item["version"]["N"]))
+        return replace(from_json(QueueEntry, json.loads(item["entry"]["S"])), version=int(item["version"]["N"]))
     except (KeyError, TypeError, ValueError) as error:
         key = item.get("pk", {}).get("S", "without a key")
         raise InvalidConfiguration(f"the queue's item {key} cannot be read ({error!r}); delete it: a sweep asks anew") from error

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 
 from snapkeep.adapters.aws_errors import translated
 from snapkeep.adapters.sqs_messages import SqsMessages
-from snapkeep.domain.json_values import to_json_values
+from snapkeep.domain.json_codec import from_json, to_text
 from snapkeep.domain.model import NEVER
-from snapkeep.domain.tags import parse_time
 from snapkeep.usecases.notify import HeldNotice
 from snapkeep.usecases.ports import Notice
 
@@ -36,7 +35,7 @@ class SqsNotices:
         """Keep one notice for the next digest."""
         kept = replace(notice, cause=notice.cause[:CAUSE_KEPT], detail=notice.detail[:CAUSE_KEPT])
         with translated("send_message to the notices' queue"):
-            self._client.send_message(QueueUrl=self._queue_url, MessageBody=json.dumps(to_json_values(kept)))
+            self._client.send_message(QueueUrl=self._queue_url, MessageBody=to_text(kept))
 
     def receive(self) -> Iterator[HeldNotice]:
         """Return the held notices, each once; those not deleted come back after the queue's visibility time-out."""
@@ -51,8 +50,7 @@ class SqsNotices:
 def _notice(body: str) -> Notice:
     """Return the notice in a message. An unreadable one becomes a notice itself: it must not stop the rest."""
     try:
-        data = json.loads(body)
-        return Notice(**{**data, "at": parse_time(data["at"])})
-    except (KeyError, TypeError, ValueError) as error:
+        return from_json(Notice, json.loads(body))
+    except ValueError as error:
         cause = f"a notice cannot be read ({error!r}): {body}"[:CAUSE_KEPT]
         return Notice("NoticeUnreadable", cause, "a notice", "from the notices' queue", "unknown", NEVER)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from snapkeep.adapters.aws_errors import code_of, translate
+from snapkeep.domain.json_codec import to_text
 from snapkeep.usecases.ports import CopyResult
 
 if TYPE_CHECKING:
@@ -22,15 +23,14 @@ CAUSE_LIMIT = 1_500
 
 
 class StepFunctionsTaskTokens:
-    """`TaskTokens` over Step Functions clients, one for each region. `encode` makes an output's JSON text."""
+    """`TaskTokens` over Step Functions clients, one for each region."""
 
-    def __init__(self, *, client_of: Callable[[str], SFNClient], encode: Callable[[CopyResult], str]) -> None:
+    def __init__(self, *, client_of: Callable[[str], SFNClient]) -> None:
         self._client_of = client_of
-        self._encode = encode
 
     def send_success(self, region: str, token: str, output: CopyResult) -> bool:
         """Answer with success. Return False if the execution waits no more."""
-        return self._send(region, "send_task_success", {"taskToken": token, "output": self._encode(output)})
+        return self._send(region, "send_task_success", {"taskToken": token, "output": to_text(output)})
 
     def send_failure(self, region: str, token: str, error: str, cause: str) -> bool:
         """Answer with failure. Return False if the execution waits no more."""

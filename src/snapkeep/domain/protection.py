@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from statistics import median_low
 
+from snapkeep.domain.json_codec import named
 from snapkeep.domain.model import NEVER, Lineage, Snapshot, SnapshotState, Volume
 from snapkeep.domain.policy.model import CopyRule, Policy, PolicySet
 from snapkeep.domain.policy.selection import select
@@ -96,11 +97,11 @@ class PolicyAges:
     """RPO ages over the volumes of one policy."""
 
     policy: str
-    rpo: timedelta
+    rpo: timedelta = field(metadata=named("asked_seconds"))
     volumes: int
     late: int
-    worst: timedelta
-    median: timedelta
+    worst: timedelta = field(metadata=named("worst_seconds"))
+    median: timedelta = field(metadata=named("median_seconds"))
 
 
 @dataclass(frozen=True, slots=True)

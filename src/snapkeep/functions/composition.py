@@ -21,7 +21,6 @@ from snapkeep.domain.copies.retries import RetryPolicy
 from snapkeep.domain.policy.model import PolicySet
 from snapkeep.functions.clients import RETRYING, Clients
 from snapkeep.functions.environment import Environment
-from snapkeep.functions.payload_codec import to_text
 from snapkeep.usecases.copies.settle import Settlement
 from snapkeep.usecases.policies import PoliciesInForce
 
@@ -64,7 +63,7 @@ class Composition(RegionalAdapters):
     @cached_property
     def task_tokens(self) -> StepFunctionsTaskTokens:
         """Answers the executions that wait, in any region."""
-        return StepFunctionsTaskTokens(client_of=lambda region: self.clients.get("stepfunctions", region=region), encode=to_text)
+        return StepFunctionsTaskTokens(client_of=lambda region: self.clients.get("stepfunctions", region=region))
 
     @cached_property
     def settlement(self) -> Settlement:

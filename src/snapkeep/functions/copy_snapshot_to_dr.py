@@ -5,10 +5,10 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
+from snapkeep.domain.json_codec import to_object
 from snapkeep.functions.composition import Composition, composition
 from snapkeep.functions.log import audit_copy, started
-from snapkeep.functions.payload_codec import from_json, to_object
-from snapkeep.functions.payloads import CopyCall, EnqueueAnswer
+from snapkeep.functions.payloads import CopyCall, EnqueueAnswer, from_json
 from snapkeep.usecases.copies.enqueue import EnqueueCopy
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from functools import cache, partial
 from typing import Any
 
+from snapkeep.domain.json_codec import to_object
 from snapkeep.functions.composition import Composition, composition
 from snapkeep.functions.log import audit_deletion, started
-from snapkeep.functions.payload_codec import from_json, to_object
-from snapkeep.functions.payloads import DeletionCall
+from snapkeep.functions.payloads import DeletionCall, from_json
 from snapkeep.functions.state_budget import fit_deletions
 from snapkeep.usecases.retention.delete import DeleteSnapshots
 

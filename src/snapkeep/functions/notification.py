@@ -6,10 +6,10 @@ from functools import cache
 from typing import Any
 
 from snapkeep.adapters.sqs_notices import SqsNotices
+from snapkeep.domain.json_codec import to_object
 from snapkeep.functions.composition import Composition, composition
 from snapkeep.functions.log import started
-from snapkeep.functions.payload_codec import from_json, to_object
-from snapkeep.functions.payloads import NotificationAnswer, NotificationCall, run_state
+from snapkeep.functions.payloads import NotificationAnswer, NotificationCall, from_json, run_state
 from snapkeep.usecases.notify import notices_of_run
 
 

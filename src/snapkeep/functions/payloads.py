@@ -1,6 +1,6 @@
 """All JSON that travels through the state machines: its types, and the one place that reads and writes it.
 
-`docs/contracts.md` lists it; `snapkeep.functions.payload_codec` does the writing.
+`docs/contracts.md` lists it; `snapkeep.domain.json_codec` does the writing.
 """
 
 from __future__ import annotations
@@ -12,10 +12,11 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, TypeVar
 
+from snapkeep.domain import json_codec
 from snapkeep.domain.copies.request import CopyRequest
 from snapkeep.domain.errors import InvalidEvent
+from snapkeep.domain.json_codec import OPTIONAL, named
 from snapkeep.domain.retention.deletion import DeletionOrder
-from snapkeep.functions.payload_codec import from_json
 from snapkeep.usecases.notify import RunState, StepError
 from snapkeep.usecases.ports import CopyResult, DeletionResult
 from snapkeep.usecases.protect import Problem
@@ -26,6 +27,14 @@ NOT_OURS = "NOT_OURS"
 Part = TypeVar("Part")
 Event = Mapping[str, Any]
 """An event as EventBridge delivers it. `snapkeep.domain.events` reads it."""
+
+
+def from_json(kind: type[Part], data: Any) -> Part:
+    """Return a payload of a type. Raise InvalidEvent, naming the type and the field, if it cannot be read."""
+    try:
+        return json_codec.from_json(kind, data)
+    except ValueError as error:
+        raise InvalidEvent(str(error)) from error
 
 
 # What the state machines pass to the functions
@@ -46,7 +55,7 @@ class CopyOrder:
     volume_id: str
     region: str
     timeout_seconds: int
-    request: CopyRequest = field(metadata={"json": "wanted"})
+    request: CopyRequest = field(metadata=named("wanted"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +101,8 @@ class SweepStep(StrEnum):
 class CaughtError:
     """What a Catch keeps of an error."""
 
-    name: str = field(default="", metadata={"json": "Error"})
-    cause: str = field(default="", metadata={"json": "Cause"})
+    name: str = field(default="", metadata=named("Error") | OPTIONAL)
+    cause: str = field(default="", metadata=named("Cause") | OPTIONAL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,10 +111,10 @@ class SweepCall:
 
     step: SweepStep
     sweep: str
-    asked: Any = None
-    plan: PlanAnswer | None = None
-    deletion: DeletionAnswer | None = None
-    error: CaughtError | None = None
+    asked: Any = field(default=None, metadata=OPTIONAL)
+    plan: PlanAnswer | None = field(default=None, metadata=OPTIONAL)
+    deletion: DeletionAnswer | None = field(default=None, metadata=OPTIONAL)
+    error: CaughtError | None = field(default=None, metadata=OPTIONAL)
 
     def option(self, name: str) -> bool:
         """Whether the execution's input, which a person or a schedule wrote, sets an option. Only `true` is consent."""
@@ -228,26 +237,26 @@ def _with_plain_cause(result: CopyResult) -> CopyResult:
 class _Step:
     """The parts that the answers of several functions have in common."""
 
-    volumes: tuple[str, ...] = ()
-    problems: tuple[Problem, ...] = ()
+    volumes: tuple[str, ...] = field(default=(), metadata=OPTIONAL)
+    problems: tuple[Problem, ...] = field(default=(), metadata=OPTIONAL)
 
 
 @dataclass(frozen=True, slots=True)
 class _Copies:
-    results: tuple[CopyResult, ...] = ()
+    results: tuple[CopyResult, ...] = field(default=(), metadata=OPTIONAL)
 
 
 @dataclass(frozen=True, slots=True)
 class _Deletion:
-    failed: tuple[DeletionResult, ...] = ()
+    failed: tuple[DeletionResult, ...] = field(default=(), metadata=OPTIONAL)
 
 
 @dataclass(frozen=True, slots=True)
 class _Detail:
     """The part of an EventBridge event that names a snapshot and its source."""
 
-    snapshot_id: Any = ""
-    source: Any = ""
+    snapshot_id: Any = field(default="", metadata=OPTIONAL)
+    source: Any = field(default="", metadata=OPTIONAL)
 
 
 class _StateReader:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
+from snapkeep.domain.json_codec import to_object
 from snapkeep.functions.composition import Composition, composition
 from snapkeep.functions.log import started
-from snapkeep.functions.payload_codec import from_json, to_object
-from snapkeep.functions.payloads import PlanCall
+from snapkeep.functions.payloads import PlanCall, from_json
 from snapkeep.functions.state_budget import fit_retention
 from snapkeep.usecases.retention.plan_volumes import RetentionPlanner, confirmed_copies
 

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from snapkeep.domain.copies.request import CopyRequest
 from snapkeep.domain.errors import PlanRefused
+from snapkeep.domain.json_codec import to_json
 from snapkeep.domain.model import Plan, Refusal, Snapshot
 from snapkeep.domain.retention.deletion import deletion_orders
 from snapkeep.domain.tag_names import OWN_TAGS
-from snapkeep.functions.payload_codec import to_json
 from snapkeep.functions.payloads import (
     CopyOrder,
     DeletionAnswer,

@@ -12,6 +12,7 @@ from snapkeep.adapters.sqs_dead_letters import SqsDeadLetters
 from snapkeep.adapters.stepfunctions_runs import StateMachineRuns
 from snapkeep.adapters.stepfunctions_waiting_runs import WaitingExecutions
 from snapkeep.domain.errors import RETRYABLE, SnapkeepError
+from snapkeep.domain.json_codec import to_object
 from snapkeep.domain.model import Plan
 from snapkeep.domain.sweep.report import SweepReport
 from snapkeep.functions import metrics
@@ -19,8 +20,7 @@ from snapkeep.functions.clients import PATIENT
 from snapkeep.functions.composition import Composition, composition
 from snapkeep.functions.environment import DR, Environment
 from snapkeep.functions.log import started
-from snapkeep.functions.payload_codec import from_json, to_object
-from snapkeep.functions.payloads import CaughtError, PlanAnswer, SweepCall, SweepStep, step_error, waiting_call
+from snapkeep.functions.payloads import CaughtError, PlanAnswer, SweepCall, SweepStep, from_json, step_error, waiting_call
 from snapkeep.functions.state_budget import fit_plan
 from snapkeep.functions.sweep_audit import audit_sweep
 from snapkeep.usecases.copies.enqueue import EnqueueCopy

@@ -7,10 +7,10 @@ from typing import Any
 
 from snapkeep.domain import events
 from snapkeep.domain.copies.entry import entry_key
+from snapkeep.domain.json_codec import to_object
 from snapkeep.functions.composition import Composition, composition
 from snapkeep.functions.log import audit_copy, started
-from snapkeep.functions.payload_codec import from_json, to_object
-from snapkeep.functions.payloads import EventCall
+from snapkeep.functions.payloads import EventCall, from_json
 from snapkeep.functions.plan_retention import build as build_planner
 from snapkeep.functions.state_budget import receive_answer
 from snapkeep.usecases.copies.receive import ReceiveCopy, ReceiveOutcome, ReceiveResult

@@ -6,10 +6,10 @@ from functools import cache
 from typing import Any
 
 from snapkeep.domain import events
+from snapkeep.domain.json_codec import to_object
 from snapkeep.functions.composition import Composition, composition
 from snapkeep.functions.log import started
-from snapkeep.functions.payload_codec import from_json, to_object
-from snapkeep.functions.payloads import NOT_OURS, EventCall, TagAnswer
+from snapkeep.functions.payloads import NOT_OURS, EventCall, TagAnswer, from_json
 from snapkeep.functions.state_budget import tag_answer
 from snapkeep.usecases.protect import TagSnapshots
 

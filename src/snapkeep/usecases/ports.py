@@ -7,13 +7,14 @@ function's role, and a dry run, holds exactly the part that it may use.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
 from snapkeep.domain.copies.entry import EntryState, QueueEntry
 from snapkeep.domain.copies.request import CopyRequest
+from snapkeep.domain.json_codec import OPTIONAL
 from snapkeep.domain.labels import LabelledEnum
 from snapkeep.domain.model import Snapshot, Volume
 
@@ -127,7 +128,7 @@ class DeletionResult:
 
     snapshot_id: str
     outcome: Deletion
-    cause: str = ""
+    cause: str = field(default="", metadata=OPTIONAL)
 
     @property
     def done(self) -> bool:
@@ -205,11 +206,11 @@ class CopyResult:
     snapshot_id: str
     """The source snapshot."""
     region: str
-    volume_id: str = ""
-    copy_id: str = ""
-    confirmed_at: datetime | None = None
-    error: str = ""
-    cause: str = ""
+    volume_id: str = field(default="", metadata=OPTIONAL)
+    copy_id: str = field(default="", metadata=OPTIONAL)
+    confirmed_at: datetime | None = field(default=None, metadata=OPTIONAL)
+    error: str = field(default="", metadata=OPTIONAL)
+    cause: str = field(default="", metadata=OPTIONAL)
 
     @property
     def failed(self) -> bool:
@@ -241,7 +242,7 @@ class Notice:
     detail: str
     region: str
     at: datetime
-    execution: str = ""
+    execution: str = field(default="", metadata=OPTIONAL)
 
 
 class Publisher(Protocol):

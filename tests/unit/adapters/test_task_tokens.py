@@ -33,7 +33,7 @@ def refused(code: str, status: int = 400) -> ClientError:
 
 def fail(error: Exception | None, text: str = "CopyFailed", cause: str = "a cause") -> tuple[bool, Client]:
     client = Client(error)
-    tokens = StepFunctionsTaskTokens(client_of=lambda _: client, encode=str)  # type: ignore[arg-type,return-value]
+    tokens = StepFunctionsTaskTokens(client_of=lambda _: client)  # type: ignore[arg-type,return-value]
     return tokens.send_failure(REGION, "token", text, cause), client
 
 

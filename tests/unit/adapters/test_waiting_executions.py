@@ -13,8 +13,8 @@ from botocore.stub import Stubber
 from snapkeep.adapters.stepfunctions_waiting_runs import WaitingExecutions
 from snapkeep.domain.copies.request import CopyRequest
 from snapkeep.domain.errors import InvalidEvent
+from snapkeep.domain.json_codec import to_object
 from snapkeep.domain.model import Origin
-from snapkeep.functions.payload_codec import to_object
 from snapkeep.functions.payloads import CopyCall, CopyOrder, waiting_call
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from snapkeep.domain.copies.codec import entry_from_json, entry_to_json, request_from_json, request_to_json
 from snapkeep.domain.copies.entry import EntryState, QueueEntry
 from snapkeep.domain.copies.request import CopyRequest
+from snapkeep.domain.json_codec import from_json, to_json
 from snapkeep.domain.model import Origin
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -57,30 +57,30 @@ STORED = {
 
 
 def test_an_entry_is_stored_as_deployed_systems_store_it() -> None:
-    assert entry_to_json(ENTRY) == STORED
-    assert entry_from_json(json.loads(json.dumps(STORED)), 7) == ENTRY
-    assert request_to_json(REQUEST) == STORED["wanted"]
+    assert to_json(ENTRY) == STORED
+    assert from_json(QueueEntry, json.loads(json.dumps(STORED))) == replace(ENTRY, version=0)
+    assert to_json(REQUEST) == STORED["wanted"]
 
 
 def test_fields_that_earlier_versions_did_not_write_are_empty() -> None:
     wanted = {key: value for key, value in STORED["wanted"].items() if key != "source_kms_key"}  # type: ignore[attr-defined]
     stored = {key: value for key, value in STORED.items() if key != "runs"} | {"wanted": wanted}
-    assert entry_from_json(stored, 7) == replace(ENTRY, runs=(), request=replace(REQUEST, source_kms_key=""))
+    assert from_json(QueueEntry, stored) == replace(ENTRY, version=0, runs=(), request=replace(REQUEST, source_kms_key=""))
 
 
 @pytest.mark.parametrize("name", [key for key in STORED if key != "runs"])
 def test_an_entry_without_one_of_its_fields_cannot_be_read(name: str) -> None:
-    with pytest.raises(KeyError, match=name):
-        entry_from_json({key: value for key, value in STORED.items() if key != name}, 7)
+    with pytest.raises(ValueError, match=name):
+        from_json(QueueEntry, {key: value for key, value in STORED.items() if key != name})
 
 
-@pytest.mark.parametrize("name", [key for key in request_to_json(REQUEST) if key != "source_kms_key"])
+@pytest.mark.parametrize("name", [key for key in to_json(REQUEST) if key != "source_kms_key"])
 def test_a_request_without_one_of_its_fields_cannot_be_read(name: str) -> None:
-    with pytest.raises(KeyError, match=name):
-        request_from_json({key: value for key, value in request_to_json(REQUEST).items() if key != name})
+    with pytest.raises(ValueError, match=name):
+        from_json(CopyRequest, {key: value for key, value in to_json(REQUEST).items() if key != name})
 
 
 @pytest.mark.parametrize(("name", "value"), [("state", "ASLEEP"), ("not_before", "noon"), ("enqueued_at", "2026-11-23T12:00:00")])
 def test_a_value_that_is_none_of_its_kind_is_refused(name: str, value: Any) -> None:
     with pytest.raises(ValueError, match=value):
-        entry_from_json(STORED | {name: value}, 7)
+        from_json(QueueEntry, STORED | {name: value})

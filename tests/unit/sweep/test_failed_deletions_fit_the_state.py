@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from snapkeep.functions.payload_codec import to_json
+from snapkeep.domain.json_codec import to_json
 from snapkeep.functions.state_budget import fit_deletions
 from snapkeep.usecases.ports import Deletion, DeletionResult
 

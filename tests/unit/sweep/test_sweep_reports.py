@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from snapkeep.domain.json_codec import from_json
 from snapkeep.domain.protection import PolicyAges
 from snapkeep.domain.sweep.findings import FindingKind
 from snapkeep.domain.sweep.report import (
@@ -21,10 +22,10 @@ from snapkeep.domain.sweep.report import (
     SweepReport,
     cut,
     groups_of,
+    report_to_json,
     subject_of,
     text_of,
 )
-from snapkeep.domain.sweep.report_codec import report_from_json, report_to_json
 from snapkeep.functions.metrics import NAMESPACE, report_lines, volume_lines
 from snapkeep.reports.page import render_page
 from snapkeep.usecases.sweep.publish_report import PublishReport
@@ -121,7 +122,7 @@ def test_a_message_fits_into_sns_and_says_that_it_was_cut() -> None:
 
 def test_a_report_survives_json() -> None:
     made = report(FAILED, REPAIRED, NOTED)
-    again = report_from_json(json.loads(json.dumps(report_to_json(made))))
+    again = from_json(SweepReport, json.loads(json.dumps(report_to_json(made))))
     assert again == made
 
 
@@ -200,7 +201,7 @@ def test_a_report_is_kept_as_json_and_page_and_published_with_its_outcome() -> N
 def test_a_report_that_was_cut_and_kept_still_counts_everything() -> None:
     noted = [ReportItem(FindingKind.ADOPTABLE, f"snap-{n}", "", "from before", Handling.NOTED) for n in range(5000)]
     made = cut(report(*noted))
-    assert report_from_json(json.loads(json.dumps(report_to_json(made)))).count(Handling.NOTED) == 5000
+    assert from_json(SweepReport, json.loads(json.dumps(report_to_json(made)))).count(Handling.NOTED) == 5000
 
 
 def test_a_message_that_was_cut_still_says_where_the_whole_report_is() -> None:

@@ -51,7 +51,7 @@ def sweep(
     options = {"options": {"adopt": adopt, "retry_failed": retry_failed}}
     reports = [_swept(installed, stack, region, options, quiet=json) for stack, region in _stacks(installed, scope)]
     if json:
-        from snapkeep.domain.sweep.report_codec import report_to_json  # noqa: PLC0415
+        from snapkeep.domain.sweep.report import report_to_json  # noqa: PLC0415
 
         print_json({"reports": [report_to_json(report) for report in reports]})
     else:
@@ -98,7 +98,8 @@ def _ended(client: Any, arn: str) -> dict[str, Any]:
 
 def _report_of(settings: AwsSettings, region: str, execution: Mapping[str, Any]) -> SweepReport:
     """Return the report of an execution that ended. Raise AwsUnavailable, with the cause, if there is none."""
-    from snapkeep.domain.sweep.report_codec import report_from_json  # noqa: PLC0415
+    from snapkeep.domain.json_codec import from_json  # noqa: PLC0415
+    from snapkeep.domain.sweep.report import SweepReport  # noqa: PLC0415
 
     output = str(execution.get("output" if execution["status"] == "SUCCEEDED" else "cause") or "")
     try:
@@ -108,7 +109,7 @@ def _report_of(settings: AwsSettings, region: str, execution: Mapping[str, Any])
         raise AwsUnavailable(f"the sweep of {region} ended without a report: {cause}") from error
     bucket, _, key = location.removeprefix("s3://").partition("/")
     body = settings.client("s3", region).get_object(Bucket=bucket, Key=key)["Body"].read()
-    return report_from_json(json_module.loads(body))
+    return from_json(SweepReport, json_module.loads(body))
 
 
 def _show(report: SweepReport) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
 from snapkeep.domain.copies.request import CopyRequest
 from snapkeep.domain.copies.urgency import latest_start
+from snapkeep.domain.json_codec import NOT_IN_JSON, OPTIONAL, named
 
 
 class EntryState(StrEnum):
@@ -81,9 +82,12 @@ class StepNotAllowed(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class QueueEntry:
-    """One copy in the queue: of one source snapshot, by one copy rule. Each step returns the entry after it."""
+    """One copy in the queue: of one source snapshot, by one copy rule. Each step returns the entry after it.
 
-    request: CopyRequest
+    Tables of deployed systems hold its JSON: the names of the fields there, and the states, stay.
+    """
+
+    request: CopyRequest = field(metadata=named("wanted"))
     state: EntryState
     enqueued_at: datetime
     not_before: datetime
@@ -94,9 +98,9 @@ class QueueEntry:
     """Why the last attempt failed; empty if none did, or since another one runs."""
     tokens: tuple[str, ...] = ()
     """Task tokens of the executions that wait (one for each run of Protect for this snapshot)."""
-    runs: tuple[str, ...] = ()
+    runs: tuple[str, ...] = field(default=(), metadata=OPTIONAL)  # entries of earlier versions lack it
     """ARNs of the executions that wait, so that a sweep finds those that no entry would answer."""
-    version: int = 0
+    version: int = field(default=0, metadata=NOT_IN_JSON)
     """Grows with every write; a write names the version that it read (optimistic locking)."""
 
     @classmethod

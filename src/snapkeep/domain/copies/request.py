@@ -6,14 +6,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from snapkeep.domain.json_codec import OPTIONAL, inline
 from snapkeep.domain.model import Origin
 
 
 @dataclass(frozen=True, slots=True)
 class CopyRequest:
-    """One copy that a policy requests: of one snapshot, by one copy rule."""
+    """One copy that a policy requests: of one snapshot, by one copy rule.
 
-    origin: Origin
+    Tables and executions of deployed systems hold its JSON: the names of the fields stay.
+    """
+
+    origin: Origin = field(metadata=inline(region="source_region"))
     policy: str
     region: str
     kms_key: str
@@ -23,5 +27,5 @@ class CopyRequest:
     tags: Mapping[str, str] = field(default_factory=dict)
     completion_minutes: int = 0
     """Time-based copy: its duration in minutes (a multiple of 15); 0 is a standard copy."""
-    source_kms_key: str = ""
+    source_kms_key: str = field(default="", metadata=OPTIONAL)  # entries of earlier versions lack it
     """ARN of the key that the source is encrypted with; empty when it is not."""

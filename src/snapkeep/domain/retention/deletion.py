@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from snapkeep.domain.json_codec import OPTIONAL
 from snapkeep.domain.model import Snapshot, Verdict
 
 SECOND_COPY_RULE = "duplicate"
@@ -30,7 +31,7 @@ class DeletionOrder:
     origin_start: datetime
     policy: str
     reasons: tuple[str, ...]
-    kind: DeletionKind = DeletionKind.RETENTION
+    kind: DeletionKind = field(default=DeletionKind.RETENTION, metadata=OPTIONAL)
     """A plan that an earlier version made names none."""
 
     @property

@@ -7,7 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
+from snapkeep.domain.json_codec import to_object
 from snapkeep.domain.labels import LabelledEnum
 from snapkeep.domain.plural import counted, noun_for
 from snapkeep.domain.protection import PolicyAges, age_text
@@ -151,6 +153,12 @@ class SweepReport:
     def count(self, handling: Handling) -> int:
         """Return the number of findings with a handling."""
         return sum(item.times for item in self.items if item.handling is handling)
+
+
+def report_to_json(report: SweepReport) -> dict[str, Any]:
+    """Return a report, with its outcome, as JSON values, failures first."""
+    items = tuple(sorted(report.items, key=lambda item: not item.failure))
+    return {"outcome": str(report.outcome), **to_object(replace(report, items=items))}
 
 
 def item_of(finding: Finding, handling: Handling, cause: str = "") -> ReportItem:

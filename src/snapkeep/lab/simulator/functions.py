@@ -9,7 +9,6 @@ from typing import Any, Protocol
 from snapkeep.domain import events
 from snapkeep.domain.model import Plan
 from snapkeep.domain.retention.deletion import DeletionOrder
-from snapkeep.functions.payload_codec import from_json
 from snapkeep.functions.payloads import (
     NOT_OURS,
     DeletionAnswer,
@@ -20,6 +19,7 @@ from snapkeep.functions.payloads import (
     ReceiveAnswer,
     RetentionAnswer,
     TagAnswer,
+    from_json,
     run_state,
     waiting_call,
 )

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Any
 
-from snapkeep.functions.payload_codec import to_object
+from snapkeep.domain.json_codec import to_object
 from snapkeep.lab.ebs_model.conditions.clock import utc
 from snapkeep.lab.simulator.kernel import Answer, Kernel
 from snapkeep.usecases.ports import Clock, CopyResult, Notice, Notices, TaskTokens

@@ -10,10 +10,10 @@ from typing import Any
 
 from snapkeep.domain.copies.entry import OPEN, EntryState
 from snapkeep.domain.errors import SnapkeepError
+from snapkeep.domain.json_codec import to_json
 from snapkeep.domain.model import Plan
 from snapkeep.domain.policy.model import PolicySet
 from snapkeep.domain.retention.deletion import DeletionOrder
-from snapkeep.functions.payload_codec import to_json
 from snapkeep.lab.ebs_model import World
 from snapkeep.lab.simulator.composition import SystemComposition, SystemLayout
 from snapkeep.lab.simulator.definitions import state_machine

@@ -12,8 +12,7 @@ from snapkeep.domain.sweep.report import SweepReport
 from snapkeep.domain.sweep.waiting_runs import RunUnderWay
 from snapkeep.functions import sweep
 from snapkeep.functions.environment import DR, PRIMARY
-from snapkeep.functions.payload_codec import from_json
-from snapkeep.functions.payloads import CaughtError, PlanAnswer, SweepCall, SweepStep, step_error, waiting_call
+from snapkeep.functions.payloads import CaughtError, PlanAnswer, SweepCall, SweepStep, from_json, step_error, waiting_call
 from snapkeep.functions.state_budget import fit_plan
 from snapkeep.functions.sweep import SweepAdapters
 from snapkeep.lab.ebs_model.conditions.clock import utc

@@ -6,8 +6,8 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from snapkeep.domain.sweep.report import SweepReport, cut, subject_of, text_of
-from snapkeep.domain.sweep.report_codec import report_from_json, report_to_json
+from snapkeep.domain.json_codec import from_json
+from snapkeep.domain.sweep.report import SweepReport, cut, report_to_json, subject_of, text_of
 from snapkeep.usecases.ports import Publisher
 from snapkeep.usecases.sweep.ports import ReportStore
 
@@ -38,7 +38,7 @@ class PublishReport:
 
     def interim(self, sweep_id: str) -> SweepReport:
         """Return what was kept under a sweep's id. Raise ReportNotFound if there is nothing."""
-        return report_from_json(json.loads(self.store.get(f"interim/{sweep_id}.json")))
+        return from_json(SweepReport, json.loads(self.store.get(f"interim/{sweep_id}.json")))
 
     def run(self, whole: SweepReport) -> Published:
         """Cut, keep and publish a finished report; return where it is. The message comes last, since it names the page."""

@@ -1,0 +1,185 @@
+"""Dataclasses <-> JSON values: the state machines' payloads, the queue's entries, notices and reports.
+
+Times are ISO 8601, spans are seconds, tuples are lists, enums are their values. The JSON of a dataclass has every field, under
+its name, unless the field's `metadata` says otherwise. Keys that a type does not know are ignored.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import Field, fields, is_dataclass
+from datetime import datetime, timedelta
+from enum import Enum
+from functools import cache, partial
+from types import UnionType
+from typing import Any, TypeAlias, TypeVar, cast, get_args, get_origin, get_type_hints
+
+from snapkeep.domain.tags import format_time, parse_time
+
+Record = TypeVar("Record")
+Writer: TypeAlias = Callable[[Any], Any]
+Reader: TypeAlias = Callable[[Any], Any]
+
+_NAME, _OPTIONAL, _INLINE = "json_name", "json_optional", "json_inline"
+OPTIONAL: dict[str, Any] = {_OPTIONAL: True}
+"""Metadata of a field that JSON may lack: an empty value is not written."""
+NOT_IN_JSON: dict[str, Any] = {_NAME: ""}
+"""Metadata of a field that JSON never has."""
+
+
+def named(name: str) -> dict[str, Any]:
+    """Return the metadata of a field that has another name in JSON."""
+    return {_NAME: name}
+
+
+def inline(**names: str) -> dict[str, Any]:
+    """Return the metadata of a field whose own fields stand beside it, some of them under other names."""
+    return {_INLINE: names}
+
+
+def to_text(value: Any) -> str:
+    """Return a value as JSON text."""
+    return json.dumps(to_json(value))
+
+
+def to_object(record: Any) -> dict[str, Any]:
+    """Return a dataclass as a JSON object."""
+    return cast("dict[str, Any]", to_json(record))
+
+
+def to_json(value: Any) -> Any:
+    """Return a dataclass, or a part of one, as JSON values."""
+    kind: Any = type(value)
+    return _writer(kind)(value)
+
+
+def from_json(kind: type[Record], data: Any) -> Record:
+    """Return the dataclass that `to_json` was given. Raise ValueError, naming the type and the field, if it cannot be read."""
+    try:
+        return cast("Record", _reader(cast("Any", kind))(data))
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{kind.__name__} cannot be read: {error}") from error
+
+
+@cache
+def _writer(kind: Any) -> Writer:
+    """Return what writes values of a type: made once for each type, for payloads have many parts."""
+    if is_dataclass(kind):
+        return _dataclass_writer(cast("Any", kind))
+    writers: tuple[tuple[type | tuple[type, ...], Writer], ...] = (
+        (datetime, format_time),
+        (timedelta, timedelta.total_seconds),
+        (Enum, lambda member: member.value),
+        (Mapping, lambda mapping: {str(key): to_json(inner) for key, inner in mapping.items()}),
+        ((list, tuple), lambda items: [to_json(item) for item in items]),
+    )
+    return next((write for types, write in writers if issubclass(kind, types)), _same)
+
+
+def _dataclass_writer(kind: Any) -> Writer:
+    parts = _parts(kind)
+
+    def write(record: Any) -> dict[str, Any]:
+        data: dict[str, Any] = {}
+        for part in parts:
+            value = getattr(record, part.name)
+            if names := _inline_names(part):
+                data |= {names.get(key, key): inner for key, inner in to_json(value).items()}
+            elif value or not part.metadata.get(_OPTIONAL):
+                data[_key(part)] = to_json(value)
+        return data
+
+    return write
+
+
+@cache
+def _reader(hint: Any) -> Reader:
+    """Return what reads values of a type: made once for each type. It raises TypeError or ValueError."""
+    origin, arguments = get_origin(hint), get_args(hint)
+    if hint in _READERS:
+        read = _READERS[hint]
+    elif origin is UnionType:  # always "a type | None"
+        read = partial(_read_optional, _reader(arguments[0]))
+    elif origin is tuple:
+        read = partial(_read_items, _reader(arguments[0]))
+    elif origin is Mapping:
+        read = partial(_read_mapping, _reader(arguments[0]))
+    elif is_dataclass(hint):
+        read = _dataclass_reader(cast("Any", hint))
+    elif issubclass(hint, Enum):
+        read = hint
+    else:
+        read = partial(_checked, hint)
+    return read
+
+
+def _dataclass_reader(kind: Any) -> Reader:
+    hints = get_type_hints(kind)
+    parts = [(part, _key(part), _reader(hints[part.name])) for part in _parts(kind)]
+
+    def read_fields(data: Any) -> Any:
+        data, values = _checked(dict, data), {}
+        for part, key, read in parts:
+            if names := _inline_names(part):
+                values[part.name] = read({**data, **{field: _required(data, name) for field, name in names.items()}})
+            elif key in data or not part.metadata.get(_OPTIONAL):
+                value = _required(data, key)
+                try:
+                    values[part.name] = read(value)
+                except (TypeError, ValueError) as error:
+                    raise ValueError(f"{key}: {error}") from error
+        return kind(**values)
+
+    return read_fields
+
+
+def _parts(kind: Any) -> list[Field[Any]]:
+    return [part for part in fields(kind) if _key(part)]
+
+
+def _key(part: Field[Any]) -> str:
+    return str(part.metadata.get(_NAME, part.name))
+
+
+def _inline_names(part: Field[Any]) -> Mapping[str, str] | None:
+    return part.metadata.get(_INLINE)
+
+
+def _required(data: Mapping[str, Any], key: str) -> Any:
+    if key not in data:
+        raise ValueError(f"'{key}' is missing")
+    return data[key]
+
+
+def _read_optional(read: Reader, data: Any) -> Any:
+    return None if data is None else read(data)
+
+
+def _read_items(read: Reader, data: Any) -> tuple[Any, ...]:
+    return tuple([read(item) for item in _checked(list, data)])
+
+
+def _read_mapping(read_key: Reader, data: Any) -> dict[Any, Any]:
+    return {read_key(key): value for key, value in _checked(dict, data).items()}
+
+
+def _read_time(data: Any) -> datetime:
+    return parse_time(_checked(str, data))
+
+
+def _read_span(data: Any) -> timedelta:
+    return timedelta(seconds=data)
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+_READERS: Mapping[Any, Reader] = {datetime: _read_time, timedelta: _read_span, Any: _same}
+
+
+def _checked(kind: type[Record], data: Any) -> Record:
+    if not isinstance(data, kind) or (kind is int and isinstance(data, bool)):
+        raise TypeError(f"{data!r:.80} is no {kind.__name__}")
+    return data
