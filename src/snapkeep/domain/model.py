@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple
 
-from snapkeep.domain.tag_names import MANAGED, POLICY
+from snapkeep.domain.tag_names import CHECK, MANAGED, POLICY, WRONG
 
 NEVER = datetime.fromisoformat("0001-01-01T00:00:00+00:00")
 """Before every other moment: the start of what is not there."""
@@ -98,8 +98,13 @@ class Snapshot:
         return self.state is SnapshotState.COMPLETED
 
     def managed_by(self, system: str) -> bool:
-        """Whether this snapshot carries our tag (INV-01)."""
-        return self.tags.get(MANAGED) == system
+        """Whether this snapshot carries our tag (INV-01), and is no copy that was found wrong (INV-13)."""
+        return self.tags.get(MANAGED) == system and not self.found_wrong
+
+    @property
+    def found_wrong(self) -> bool:
+        """Whether this is a copy whose check found it wrong: it counts nowhere, and a person decides about it."""
+        return self.is_copy and self.tags.get(CHECK) == WRONG
 
     @property
     def policy(self) -> str:

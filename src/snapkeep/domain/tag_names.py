@@ -9,6 +9,9 @@ SOURCE_VOLUME = "snapkeep:source-volume"
 SOURCE_REGION = "snapkeep:source-region"
 SOURCE_SNAPSHOT = "snapkeep:source-snapshot"
 SOURCE_START = "snapkeep:source-start"
+CHECK = "snapkeep:check"
+"""On copies alone: what their check found, so that it outlives the queue entry. Value: WRONG; a good copy has none."""
+WRONG = "wrong"
 
 ORIGINAL_NAME = "AutomatedSnapName"
 """The original system's: `<volume id>_<start time>`."""
@@ -23,6 +26,7 @@ OWN_TAGS = frozenset(
         SOURCE_REGION,
         SOURCE_SNAPSHOT,
         SOURCE_START,
+        CHECK,
         ORIGINAL_NAME,
         ORIGINAL_VOLUME,
         ORIGINAL_REGION,

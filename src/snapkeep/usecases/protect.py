@@ -14,7 +14,7 @@ from snapkeep.domain.events import SnapshotEnded
 from snapkeep.domain.model import Snapshot, SnapshotState, Volume
 from snapkeep.domain.policy.model import CopyRule, Policy, PolicySet
 from snapkeep.domain.policy.selection import Selection, select_for_snapshot
-from snapkeep.domain.tag_names import OWN_TAGS
+from snapkeep.domain.tag_names import CHECK, OWN_TAGS, WRONG
 from snapkeep.domain.tags import TAG_LIMIT, carried_tags, other_manager, tags_for_copy, tags_for_snapshot
 from snapkeep.usecases.ports import SnapshotReader, SnapshotTagger
 
@@ -145,8 +145,8 @@ def copy_request(system: str, snapshot: Snapshot, policy: Policy, rule: CopyRule
     """Return the copy of a source snapshot that a copy rule requests."""
     own = tags_for_copy(system, policy.name, snapshot.origin)
     carried = {key: value for key, value in tags.items() if rule.carry_tags and not key.startswith("aws:")}
-    free = TAG_LIMIT - len(own)
-    carried_items = sorted((key, value) for key, value in carried.items() if key not in own)
+    free = TAG_LIMIT - len(own | {CHECK: WRONG})
+    carried_items = sorted((key, value) for key, value in carried.items() if key not in OWN_TAGS)
     return CopyRequest(
         origin=snapshot.origin,
         policy=policy.name,

@@ -157,3 +157,47 @@ def test_a_copy_that_was_found_wrong_stays_and_no_good_one_goes_for_it() -> None
     assert len(both) == 2
     world.sweep(DR)
     assert {one["SnapshotId"] for one in world.managed(DR)} == both
+
+
+def test_a_copy_that_was_found_wrong_counts_nowhere_after_the_queue_forgot_it() -> None:
+    """Once the queue forgot a wrong copy, it displaced a good one, and the volume was called protected by it."""
+    world = SweepingWorld(policies=gold(keep=1, keep_copies=1))
+    volume = world.volume()
+    world.snapshot(volume)
+    world.later(HOUR)
+    (good,) = (one["SnapshotId"] for one in world.managed(DR))
+    second = world.snapshot(volume)
+    world.world.add_fault(FaultRule("slow_copy", factor=10.0, times=1))
+    world.later(60)
+    queue = world.runner.composition.queues[DR]
+    (running,) = queue.in_state(EntryState.RUNNING)
+    queue.write(replace(running, request=replace(running.request, encrypted=True)))
+    world.later(2 * HOUR)
+    (failed,) = queue.in_state(EntryState.FAILED)
+    queue.lose_everything()
+    for _ in range(2):
+        assert [copy.id for one in world.status().volumes for copy in one.copies] == [good]
+        world.sweep(DR)
+        world.sweep()
+        world.later(HOUR)
+        assert {one["SnapshotId"] for one in world.managed(DR)} == {good, failed.copy_id}
+        assert second in {one["SnapshotId"] for one in world.snapshots(PRIMARY)}
+    third = world.snapshot(volume)
+    world.later(2 * HOUR)
+    assert {one["SnapshotId"] for one in world.snapshots(PRIMARY)} == {third}
+    copies = {one["SnapshotId"] for one in world.managed(DR)}
+    assert len(copies) == 2
+    assert failed.copy_id in copies
+
+
+def test_a_sweep_marks_a_wrong_copy_that_lost_its_mark() -> None:
+    world = SweepingWorld()
+    world.snapshot(world.volume())
+    world.later(HOUR)
+    queue = world.runner.composition.queues[DR]
+    (entry,) = queue.in_state(EntryState.DONE)
+    queue.write(replace(entry, state=EntryState.FAILED, cause="its size is 1 GiB"))
+    assert kinds(world.sweep(DR), Handling.REPAIRED) == {FindingKind.TAGS_LOST: 1}
+    (copy,) = world.managed(DR)
+    assert {"Key": "snapkeep:check", "Value": "wrong"} in copy["Tags"]
+    assert kinds(world.sweep(DR)) == {}

@@ -16,7 +16,7 @@ def belongs_to(entry: QueueEntry, copy: Snapshot) -> bool:
 
 def faults_of_copy(request: CopyRequest, copy: Snapshot) -> list[str]:
     """Return what is wrong with a completed copy, in words; empty if it is good."""
-    faults = []
+    faults = ["an earlier check found it wrong"] if copy.found_wrong else []
     if copy.size_gib != request.size_gib:
         faults.append(f"its size is {copy.size_gib} GiB, its source's {request.size_gib} GiB")
     if request.encrypted and not copy.encrypted:

@@ -14,7 +14,6 @@ from snapkeep.domain.policy.model import Limits
 from snapkeep.domain.retention.deletion import SECOND_COPY_RULE
 from snapkeep.domain.retention.holds import NO_COPY_FACTS, CopyFacts
 from snapkeep.domain.retention.verdicts import RETENTION_WORDS
-from snapkeep.domain.tag_names import MANAGED
 
 _RULES_THAT_DELETE = RETENTION_WORDS | {SECOND_COPY_RULE}
 
@@ -45,7 +44,7 @@ def find_problems(
         for snapshot, action, _ in verdicts
         if action is not delete
         and snapshot.state is completed
-        and snapshot.tags.get(MANAGED) == system
+        and snapshot.managed_by(system)
         and snapshot.origin.volume_id == lineage.volume_id
         and snapshot.origin.region == lineage.region
     ]
@@ -62,7 +61,9 @@ def _problems_of_each(
     rules_of_retention: set[tuple[Reason, ...]] = set()
     completed, (source_region, volume_id) = SnapshotState.COMPLETED, lineage
     for snapshot, _, reasons in deletions:
-        if snapshot.tags.get(MANAGED) != system:
+        if snapshot.found_wrong:
+            yield f"INV-13: {snapshot.id} is a copy that was found wrong; a person decides about it"
+        elif not snapshot.managed_by(system):
             yield f"INV-01: {snapshot.id} is not managed by {system}"
         if snapshot.region != region:
             yield f"INV-01: {snapshot.id} is in {snapshot.region}, outside the plan's region"

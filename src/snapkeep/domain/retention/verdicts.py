@@ -24,6 +24,7 @@ from snapkeep.domain.retention.deletion import SECOND_COPY_RULE
 
 NEWEST = Reason("newest", "newest")
 NOT_MANAGED = Reason("not-managed", "not managed: it does not carry our tag")
+FOUND_WRONG = Reason("found-wrong", "its check found it wrong: does not count, and is never deleted")
 NO_RULE = Reason("no-rule", "no rule is set: everything is kept")
 NO_POLICY = Reason("no-policy", "no policy governs it: everything is kept")
 
@@ -70,7 +71,13 @@ def decide(
     if equal_starts:
         ordered.sort(key=_ORIGIN_ORDER)
     completed, managed, latest_start = SnapshotState.COMPLETED, tagnames.MANAGED, now + CLOCK_SKEW
-    counted = [snapshot for snapshot in ordered if snapshot.state is completed and snapshot.tags.get(managed) == system]
+    counted = [
+        snapshot
+        for snapshot in ordered
+        if snapshot.state is completed
+        and snapshot.tags.get(managed) == system
+        and not (snapshot.is_copy and snapshot.found_wrong)
+    ]
     plain = len(counted) == len(ordered) and starts[-1] <= latest_start
     if plain and not (holds or equal_starts or ordered[-1].is_copy):
         return list(map(_verdict, zip(ordered, *_rules(retention).apply(starts, now), strict=True)))
@@ -98,6 +105,8 @@ def _decide_mixed(
 
 
 def _why_uncounted(snapshot: Snapshot, system: str) -> Reason:
+    if snapshot.found_wrong:
+        return FOUND_WRONG
     if not snapshot.managed_by(system):
         return NOT_MANAGED
     if snapshot.completed:

@@ -41,7 +41,14 @@ class DrFacts:
 def decide_dr(facts: DrFacts, policies: PolicySet, now: datetime) -> Decision:
     """Return the findings of a DR region, most urgent repair first."""
     decider = _Dr(facts, policies, now)
-    findings = [*decider.ends_unseen(), *decider.failed_left(), *decider.tags_lost(), *decider.adoptable(), *decider.plans()]
+    findings = [
+        *decider.ends_unseen(),
+        *decider.failed_left(),
+        *decider.tags_lost(),
+        *decider.unmarked(),
+        *decider.adoptable(),
+        *decider.plans(),
+    ]
     foreign = [plan for plan in facts.plan.volumes if plan.lineage.region != facts.plan.region]
     return Decision(ordered(findings), deletions_of(foreign))
 
@@ -93,6 +100,18 @@ class _Dr:
                 text = f"lost {', '.join(sorted(lost))}"
                 yield Finding(
                     FindingKind.TAGS_LOST, copy.id, entry.request.origin.volume_id, text, copy.start_time, Retag(copy.id, lost)
+                )
+
+    def unmarked(self) -> Iterator[Finding]:
+        """Copies that the queue knows as wrong, and that do not carry the mark by which everybody else knows it."""
+        by_id = {snapshot.id: snapshot for snapshot in self.facts.snapshots}
+        for entry in self.facts.queued:
+            copy = by_id.get(entry.copy_id)
+            if entry.state is EntryState.FAILED and copy is not None and copy.completed and not copy.found_wrong:
+                mark = {tagnames.CHECK: tagnames.WRONG}
+                text = f"lost {tagnames.CHECK}: {entry.cause}"
+                yield Finding(
+                    FindingKind.TAGS_LOST, copy.id, entry.request.origin.volume_id, text, copy.start_time, Retag(copy.id, mark)
                 )
 
     def adoptable(self) -> Iterator[Finding]:

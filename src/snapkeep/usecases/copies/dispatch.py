@@ -26,6 +26,7 @@ from snapkeep.domain.errors import (
     SnapshotGone,
 )
 from snapkeep.domain.model import Snapshot, SnapshotState
+from snapkeep.domain.tag_names import MANAGED
 from snapkeep.usecases.copies.settle import Settlement, copy_failed_notice, copy_wrong_notice
 from snapkeep.usecases.ports import Clock, CopyQueue, Keys, Notices, SnapshotCopier, SnapshotReader
 
@@ -152,9 +153,10 @@ class Dispatch:
         """Return the copies that exist already, by the key of their entry; failed ones do not count."""
         snapshot_ids = [entry.request.origin.snapshot_id for entry in batch]
         existing: dict[str, Snapshot] = {}
-        for copy in self.reader.copies_of_snapshots(snapshot_ids):
+        copies = self.reader.copies_of_snapshots(snapshot_ids)
+        for copy in sorted(copies, key=lambda copy: not copy.found_wrong):  # a good one replaces a wrong one
             alive = copy.state in (SnapshotState.PENDING, SnapshotState.COMPLETED)
-            if alive and copy.managed_by(self.system):
+            if alive and copy.tags.get(MANAGED) == self.system:
                 existing[entry_key(copy.origin.region, copy.origin.snapshot_id, self.reader.region)] = copy
         return existing
 

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from snapkeep.domain.copies.check import belongs_to, faults_of_copy, missing_tags
 from snapkeep.domain.copies.entry import EntryState, QueueEntry, entry_key
 from snapkeep.domain.copies.retries import RetryPolicy
-from snapkeep.domain.errors import AwsRefused, AwsUnavailable, CopyFailed, CopyWrong, EntryChanged, EntryNotFound, SnapshotGone
+from snapkeep.domain.errors import (
+    AwsRefused,
+    AwsUnavailable,
+    CopyFailed,
+    CopyWrong,
+    EntryChanged,
+    EntryNotFound,
+    SnapshotGone,
+    TagsDoNotFit,
+)
 from snapkeep.domain.events import CopyEnded
 from snapkeep.domain.model import Plan, Snapshot, SnapshotState
+from snapkeep.domain.tag_names import CHECK, WRONG
 from snapkeep.usecases.copies.settle import Settlement, naming_keys
 from snapkeep.usecases.ports import Clock, CopyQueue, SnapshotReader, SnapshotTagger
 from snapkeep.usecases.protect import Problem
@@ -104,10 +115,16 @@ class ReceiveCopy:
         elif entry is not None:
             faults = faults_of_copy(entry.request, copy)
         if faults:  # no plan: no good copy is deleted for a wrong one
+            self._mark_wrong(copy)
             problem = Problem(CopyWrong.__name__, copy.id, "; ".join(faults))
             return ReceiveResult(ReceiveOutcome.FAILED, problem.cause, problems=(problem,))
         others = [other for other in copies if other.id != copy.id and other.origin.lineage == copy.origin.lineage]
         return ReceiveResult(ReceiveOutcome.RECEIVED, f"{copy.id} is good", self.planner.plan_copies([copy, *others]))
+
+    def _mark_wrong(self, copy: Snapshot) -> None:
+        """Write the finding on the copy, where it outlives the queue entry; where that is refused, a sweep writes it."""
+        with suppress(AwsRefused, SnapshotGone, TagsDoNotFit):
+            self.tagger.tag([copy.id], {CHECK: WRONG})
 
     def _retagged(self, copy: Snapshot, entry: QueueEntry) -> Snapshot:
         """Return the copy with its lost tags written again. The role may tag only managed copies; a sweep does the others."""

@@ -130,7 +130,9 @@ class PrimarySweep:
                 continue
             try:
                 entries = not_done(self.queue_of(region))
-                found.copies[region] = [one for one in self.reader_of(region).all_snapshots() if one.managed_by(self.system)]
+                wrong = {entry.copy_id for entry in entries if entry.state is EntryState.FAILED}
+                listed = self.reader_of(region).all_snapshots()
+                found.copies[region] = [copy for copy in listed if copy.managed_by(self.system) and copy.id not in wrong]
                 found.entries += entries
             except SnapkeepError as error:
                 found.findings.append(Finding(FindingKind.OUT_OF_REACH, region, "", f"{region}: {error}"))
