@@ -232,3 +232,31 @@ def test_starting_a_running_execution_again_gives_the_same_one(embedded: Embedde
     build.finished(first["executionArn"])
     with pytest.raises(ClientError, match="ExecutionAlreadyExists"):
         states.start_execution(stateMachineArn=arn, name="once", input="{}")
+
+
+def test_the_history_has_the_states_of_items_and_branches(embedded: EmbeddedAws, account_id: str) -> None:
+    build = Builder(embedded, account_id)
+    item = {"StartAt": "Item", "States": {"Item": {"Type": "Pass", "End": True}}}
+    branch = {"StartAt": "Branch", "States": {"Branch": {"Type": "Pass", "End": True}}}
+    definition = {
+        "StartAt": "Each",
+        "States": {
+            "Each": {"Type": "Map", "ItemProcessor": item, "Next": "Both"},
+            "Both": {"Type": "Parallel", "Branches": [branch], "End": True},
+        },
+    }
+    execution = build.run(build.machine("history", definition), [1])
+    history = build.client("stepfunctions").get_execution_history(executionArn=execution["executionArn"])["events"]
+    within_map = ["MapStateStarted", "MapIterationStarted", "PassStateEntered", "PassStateExited", "MapIterationSucceeded"]
+    within_parallel = ["ParallelStateStarted", "PassStateEntered", "PassStateExited", "ParallelStateSucceeded"]
+    assert [event["type"] for event in history] == [
+        "ExecutionStarted",
+        "MapStateEntered",
+        *within_map,
+        "MapStateSucceeded",
+        "MapStateExited",
+        "ParallelStateEntered",
+        *within_parallel,
+        "ParallelStateExited",
+        "ExecutionSucceeded",
+    ]

@@ -49,6 +49,8 @@ FUNCTIONS = [
     (f"{SERVICES}.stepfunctions", "_run_execution", "exec_arn", "stepfunctions"),
     (f"{SERVICES}.stepfunctions", "_add_event", "execution event_type details", "history"),
     (f"{SERVICES}.stepfunctions", "_emit_execution_status_event", "execution", "service_metrics"),
+    (f"{SERVICES}.stepfunctions", "_run_sub_machine", "states start_at input_data execution ctx", "history"),
+    (f"{SERVICES}.stepfunctions", "_run_parallel_branches", "state_def raw_input execution ctx", "history"),
     (f"{SERVICES}.stepfunctions", "_error_matches", "error_equals error", "stepfunctions"),
     (f"{SERVICES}.stepfunctions", "_run_map_items", "state_def raw_input execution ctx", "stepfunctions"),
     (f"{SERVICES}.lambda_svc", "_create_function", "data", "provisioning"),

@@ -6,6 +6,7 @@ TaskScheduledEventDetails.parameters), and the developer guide on the callback p
 
 from __future__ import annotations
 
+import copy
 import json
 import threading
 from contextvars import ContextVar
@@ -18,6 +19,8 @@ _execution: ContextVar[Any] = ContextVar("_execution", default=None)
 """None where only the engine runs, without this patch: then nothing is recorded."""
 _previous: ContextVar[int] = ContextVar("_previous", default=0)
 """Each item of a Map has its own context, a copy of its parent's at the start, and so its own chain of events."""
+_map_name: ContextVar[str] = ContextVar("_map_name", default="")
+"""The Map whose items run in this context; empty in the branches of a Parallel and outside."""
 _adding = threading.Lock()
 
 
@@ -27,6 +30,9 @@ def apply() -> None:
 
     replace(stepfunctions, "_add_event", _linked)
     replace(stepfunctions, "_run_execution", _from_its_beginning)
+    replace(stepfunctions, "_run_map_items", _recorded_map)
+    replace(stepfunctions, "_run_parallel_branches", _recorded_parallel)
+    replace(stepfunctions, "_run_sub_machine", lambda _: run_sub_machine)
 
 
 def _from_its_beginning(run: Any) -> Any:
@@ -47,6 +53,110 @@ def _linked(add: Any) -> Any:
         return event
 
     return add_event
+
+
+def _recorded_map(run: Any) -> Any:
+    """Record the events of an inline Map around its items; a distributed Map has executions of its own."""
+
+    def run_map_items(state: Any, raw_input: Any, execution: Any, context: Any) -> Any:
+        from ministack.services import stepfunctions
+
+        processor = state.get("Iterator") or state.get("ItemProcessor") or {}
+        if (processor.get("ProcessorConfig") or {}).get("Mode") == "DISTRIBUTED":
+            return run(state, raw_input, execution, context)
+        length = len(_items(state, raw_input, context))
+        stepfunctions._add_event(execution, "MapStateStarted", {"mapStateStartedEventDetails": {"length": length}})
+        return _within(str(context["State"]["Name"]), "Map", execution, lambda: run(state, raw_input, execution, context))
+
+    return run_map_items
+
+
+def _items(state: Any, raw_input: Any, context: Any) -> list[Any]:
+    from ministack.services import stepfunctions
+
+    if "Items" in state and stepfunctions._state_query_language(state, context) == "JSONata":
+        items = stepfunctions._jsonata_state_field(state, "Items", "array", raw_input, context)
+    else:
+        effective = stepfunctions._apply_input_path(state, raw_input, context)
+        items = stepfunctions._resolve_path_or_ctx(state.get("ItemsPath", "$"), effective, context)
+    return items if isinstance(items, list) else [items]
+
+
+def _recorded_parallel(run: Any) -> Any:
+    """Record the events of a Parallel around its branches."""
+
+    def run_parallel_branches(state: Any, raw_input: Any, execution: Any, context: Any) -> Any:
+        from ministack.services import stepfunctions
+
+        stepfunctions._add_event(execution, "ParallelStateStarted")
+        return _within("", "Parallel", execution, lambda: run(state, raw_input, execution, context))
+
+    return run_parallel_branches
+
+
+def _within(map_name: str, kind: str, execution: Any, run: Any) -> Any:
+    from ministack.services import stepfunctions
+
+    token = _map_name.set(map_name)
+    try:
+        result = run()
+    except Exception:
+        stepfunctions._add_event(execution, f"{kind}StateFailed")
+        raise
+    finally:
+        _map_name.reset(token)
+    stepfunctions._add_event(execution, f"{kind}StateSucceeded")
+    return result
+
+
+def run_sub_machine(states: Any, start_at: str, input_data: Any, execution: Any, context: Any) -> Any:
+    """Run the states of a branch or of a Map's item, and record their events; return the output."""
+    from ministack.services import stepfunctions
+
+    map_name = _map_name.get()
+    iteration = {"name": map_name, "index": context["Map"]["Item"]["Index"]} if map_name else {}
+
+    def record(outcome: str) -> None:
+        if iteration:
+            details = {f"mapIteration{outcome}EventDetails": iteration}
+            stepfunctions._add_event(execution, f"MapIteration{outcome}", details)
+
+    record("Started")
+    name: str | None = start_at
+    data = copy.deepcopy(input_data)
+    try:
+        while name:
+            name, data = _run_state(name, states, data, execution, context)
+    except Exception:
+        record("Failed")
+        raise
+    record("Succeeded")
+    return data
+
+
+def _run_state(name: str, states: Any, data: Any, execution: Any, context: Any) -> tuple[str | None, Any]:
+    """Run one state of a branch or an item; return the next state's name, if any, and the output."""
+    from ministack.services import stepfunctions
+
+    state = states.get(name)
+    if state is None:
+        raise stepfunctions._ExecutionError("States.Runtime", f"State '{name}' not found")
+    kind = str(state["Type"])
+    context["State"] = {"Name": name, "EnteredTime": stepfunctions.now_iso(), "RetryCount": 0}
+    entered = {"stateEnteredEventDetails": {"name": name, "input": json.dumps(data)}}
+    stepfunctions._add_event(execution, f"{kind}StateEntered", entered)
+    following: str | None = None
+    if kind == "Fail":
+        raise stepfunctions._ExecutionError(*stepfunctions._fail_state_error(state, data, context))
+    if kind == "Succeed":
+        data = stepfunctions._apply_output_path(state, stepfunctions._apply_input_path(state, data, context), context)
+    else:
+        run = getattr(stepfunctions, f"_execute_{kind.lower()}")
+        with_execution = (execution,) if kind in {"Task", "Parallel", "Map"} else ()
+        data, following = run(state, data, *with_execution, context)
+    left = {"stateExitedEventDetails": {"name": name, "output": json.dumps(data)}}
+    stepfunctions._add_event(execution, f"{kind}StateExited", left)
+    return following, data
 
 
 def task_started(resource: str, parameters: Any) -> None:
