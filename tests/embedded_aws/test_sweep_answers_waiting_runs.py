@@ -85,7 +85,7 @@ def test_a_sweep_answers_a_run_whose_queue_entry_was_lost(
     parts = Composition(environment, Clients(region=PRIMARY), Later())
     report = build(parts).run("sweep-of-waiting-runs", SweepOptions()).report
     found = [(str(one.kind), str(one.handling)) for one in report.items if one.subject == snapshot]
-    assert found == [("run that nobody would answer", "repaired")]
+    assert found == [("run_unanswered", "repaired")]
 
     wait_for(lambda: states.describe_execution(executionArn=run)["status"] == "SUCCEEDED", 90)
     assert len(installation.copies_of(snapshot)) == 1, "the copy that was there was found"
