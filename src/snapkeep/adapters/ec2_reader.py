@@ -11,7 +11,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from snapkeep.adapters.aws_errors import GONE, code_of, translate
 from snapkeep.domain.model import Snapshot, SnapshotState, Volume, VolumeRole
 from snapkeep.domain.tag_names import MANAGED, ORIGINAL_VOLUME, SOURCE_SNAPSHOT
-from snapkeep.domain.tags import names_origin, origin_of, tells_of_copy
+from snapkeep.domain.tags import is_arbitrary, names_origin, origin_of, tells_of_copy
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
@@ -195,12 +195,6 @@ def snapshot_from(item: Mapping[str, Any], region: str) -> Snapshot:
         progress_percent=int(item.get("Progress", "").rstrip("%") or 0),
         is_copy=is_copy,
     )
-
-
-def is_arbitrary(volume_id: str) -> bool:
-    """Whether a volume id is one that EC2 gives to copies: nothing but f."""
-    prefix, _, number = volume_id.partition("-")
-    return prefix == "vol" and bool(number) and not number.strip("f")
 
 
 def volume_from(item: Mapping[str, Any], region: str) -> Volume:

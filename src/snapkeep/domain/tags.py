@@ -86,9 +86,20 @@ def tells_of_copy(tags: Mapping[str, str], description: str) -> bool:
     return described is not None and described["snapshot"] == tags.get(SOURCE_SNAPSHOT)
 
 
+def is_arbitrary(volume_id: str) -> bool:
+    """Whether a volume id is one that EC2 gives to copies: nothing but f."""
+    prefix, _, number = volume_id.partition("-")
+    return prefix == "vol" and bool(number) and not number.strip("f")
+
+
+def lineage_id(volume_id: str, snapshot_id: str) -> str:
+    """Return the volume's id, or the snapshot's own where the volume id is arbitrary: unrelated snapshots share that one."""
+    return snapshot_id if is_arbitrary(volume_id) else volume_id
+
+
 def names_origin(tags: Mapping[str, str], origin: Origin) -> bool:
     """Whether the tags name this origin, its start aside."""
-    volume_id = tags.get(SOURCE_VOLUME) or tags.get(ORIGINAL_VOLUME)
+    volume_id = lineage_id(tags.get(SOURCE_VOLUME) or tags.get(ORIGINAL_VOLUME, ""), tags.get(SOURCE_SNAPSHOT, ""))
     return (tags.get(SOURCE_REGION), volume_id, tags.get(SOURCE_SNAPSHOT)) == (
         origin.region,
         origin.volume_id,
@@ -130,10 +141,10 @@ def origin_of(
         match = _ORIGINAL_DESCRIPTION.match(description)
         start_known = SOURCE_SNAPSHOT in tags  # the original system names a copy after the copy's own start
     if match is None:
-        return Origin(region, volume_id, snapshot_id, start_time)
-    return Origin(
-        match["region"], match["volume"], match["snapshot"], _source_start(tags, start_time, described_start or ""), start_known
-    )
+        return Origin(region, lineage_id(volume_id, snapshot_id), snapshot_id, start_time)
+    volume_id = lineage_id(match["volume"], match["snapshot"])
+    start = _source_start(tags, start_time, described_start or "")
+    return Origin(match["region"], volume_id, match["snapshot"], start, start_known)
 
 
 def with_source_starts(snapshots: Iterable[Snapshot], sources: Mapping[str, Snapshot]) -> list[Snapshot]:

@@ -72,6 +72,10 @@ class TagSnapshots:
         volumes = self.reader.volumes({snapshot.origin.volume_id for snapshot in present})
         policies = self.policies()
         for snapshot in present:
+            if snapshot.is_copy:
+                report.reasons.append(f"{snapshot.id}: it is an import or a copy, of no volume here; it is left alone")
+                report.left_alone += 1
+                continue
             volume = volumes.get(snapshot.origin.volume_id)
             lineage = partial(self.reader.snapshots_of_volume, snapshot.origin.volume_id)
             chosen = select_for_snapshot(snapshot, volume, policies, system=self.system, lineage=lineage)

@@ -11,13 +11,13 @@ from botocore.exceptions import ClientError
 
 from snapkeep.adapters.ec2_exposure import Ec2Exposure
 from snapkeep.adapters.ec2_guards import RecentGuards
-from snapkeep.adapters.ec2_reader import FILTER_VALUES, Ec2Reader, is_arbitrary, snapshot_from, volume_from
+from snapkeep.adapters.ec2_reader import FILTER_VALUES, Ec2Reader, snapshot_from, volume_from
 from snapkeep.adapters.ec2_writers import Ec2Copier, Ec2Deleter, Ec2Tagger
 from snapkeep.domain import tag_names as tagnames
 from snapkeep.domain.copies.request import CopyRequest
 from snapkeep.domain.errors import AwsThrottled, AwsUnavailable, KeyNotUsable, TagsDoNotFit
 from snapkeep.domain.model import Origin, VolumeRole
-from snapkeep.domain.tags import description_of_copy, tags_for_copy
+from snapkeep.domain.tags import description_of_copy, is_arbitrary, tags_for_copy
 from snapkeep.lab.ebs_model.conditions.clock import utc
 from snapkeep.usecases.ports import Deletion
 from support.flows import Laboratory

@@ -275,7 +275,7 @@ class _Planner:
 
     def _can_replace_source(self, copy: Snapshot) -> bool:
         """Whether a copy can replace its source: one that another system manages, or none, may be deleted at any time."""
-        return copy.managed_by(self.system) or (self.adopt and self._can_be_adopted(copy))
+        return copy.managed_by(self.system) or (self.adopt and is_of_original_system(copy) and copy.origin.start_known)
 
     def _can_be_adopted(self, snapshot: Snapshot) -> bool:
         """Whether it is a completed snapshot that no run has handled, or a copy that the original system tagged."""

@@ -44,6 +44,7 @@ class Figure(LabelledEnum):
     VOLUMES_WITH_COPY = "volumes_with_copy", "volumes with a copy"
     SNAPSHOTS = "snapshots", "snapshots"
     SNAPSHOTS_MANAGED = "snapshots_managed", "snapshots managed"
+    SNAPSHOTS_NOT_COVERED = "snapshots_not_covered", "snapshots not covered (imports, and copies made here)"
     SNAPSHOTS_DELETED = "snapshots_deleted", "snapshots deleted"
     DELETIONS_FAILED = "deletions_failed", "snapshots that could not be deleted"
     COPIES_MANAGED = "copies_managed", "copies managed"

@@ -209,6 +209,7 @@ def _counts(
         Figure.VOLUMES_WITHOUT_POLICY: by_health.count(VolumeHealth.NO_POLICY),
         Figure.SNAPSHOTS: len(snapshots),
         Figure.SNAPSHOTS_MANAGED: sum(one.managed_by(system) for one in snapshots),
+        Figure.SNAPSHOTS_NOT_COVERED: sum(one.completed and one.is_copy for one in snapshots),
         **queue_counts(entries),
         Figure.OLDEST_WAIT_MINUTES: int((now - min(waiting, default=now)).total_seconds() // 60),
     }
