@@ -32,7 +32,7 @@ _LOOK_FOR_HOLDS = Permission("sees what AMIs and locks hold", ("ec2:DescribeImag
 _READ_POLICY = Permission("reads the policy in force, and the last good one", ("ssm:GetParameter", "ssm:GetParameterHistory"))
 _TELL = Permission("leaves notices for the digest", ("sqs:SendMessage",))
 _DELETE = Permission("deletes managed snapshots, and no others", ("ec2:DeleteSnapshot",))
-_STILL_THERE = Permission("distinguishes a deleted snapshot from one that the role may not delete", ("ec2:DescribeSnapshots",))
+_LAST_LOOK = Permission("looks at a volume's snapshots right before it deletes some", ("ec2:DescribeSnapshots",))
 _OWN_KEY = Permission(
     "reads and writes what the stack's key encrypts", ("kms:Decrypt", "kms:GenerateDataKey"), "SQS, SNS, DynamoDB"
 )
@@ -102,7 +102,7 @@ PERMISSIONS: Mapping[str, Mapping[str, Sequence[Permission]]] = {
             _TELL,
             _OWN_KEY,
         ),
-        "DeleteOldSnapshots": (_DELETE, _STILL_THERE),
+        "DeleteOldSnapshots": (_DELETE, _LAST_LOOK, _LOOK_FOR_HOLDS),
         "Notification": (_TELL, _OWN_KEY),
         "Digest": _PUBLISH,
         "Sweep": (
@@ -131,7 +131,7 @@ PERMISSIONS: Mapping[str, Mapping[str, Sequence[Permission]]] = {
             _TELL,
             _OWN_KEY,
         ),
-        "DeleteOldSnapshots": (_DELETE, _STILL_THERE),
+        "DeleteOldSnapshots": (_DELETE, _LAST_LOOK, _LOOK_FOR_HOLDS),
         "Dispatch": (
             Permission("counts what is in flight, and looks for copies that are there already", ("ec2:DescribeSnapshots",)),
             Permission("starts copies", ("ec2:CopySnapshot",)),

@@ -11,6 +11,7 @@ from snapkeep.functions.log import audit_deletion, started
 from snapkeep.functions.payloads import DeletionCall, from_json
 from snapkeep.functions.state_budget import fit_deletions
 from snapkeep.usecases.retention.delete import DeleteSnapshots
+from snapkeep.usecases.retention.last_look import LastLook
 
 
 def build(parts: Composition, plan_id: str) -> DeleteSnapshots:
@@ -20,7 +21,7 @@ def build(parts: Composition, plan_id: str) -> DeleteSnapshots:
         pacer=parts.clock,
         clock=parts.clock,
         audit=partial(audit_deletion, plan_id=plan_id),
-        still_there=lambda snapshot_id: snapshot_id in parts.reader.snapshots([snapshot_id]),
+        last_look=LastLook(system=parts.environment.system, reader=parts.reader, guards=parts.guards, clock=parts.clock),
     )
 
 

@@ -120,6 +120,8 @@ class Deletion(LabelledEnum):
     IN_USE = "in_use", "in use"
     LOCKED = "locked", "locked"
     NOT_ALLOWED = "not_allowed", "not allowed"
+    UNSAFE = "unsafe", "not safe to delete"
+    """The last look at EC2 showed that it must stay."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import pytest
@@ -30,6 +31,19 @@ class StandStill:
         raise AssertionError(f"one deletion needs no pause of {seconds} s")
 
 
+class NoObjection:
+    """Objects to no deletion."""
+
+    def __init__(self, exists: bool) -> None:
+        self._exists = exists
+
+    def run(self, _: str, __: Sequence[DeletionOrder]) -> dict[str, DeletionResult]:
+        return {}
+
+    def exists(self, _: str) -> bool:
+        return self._exists
+
+
 @pytest.mark.parametrize(("there", "outcome"), [(False, Deletion.ALREADY_GONE), (True, Deletion.NOT_ALLOWED)])
 def test_a_refused_deletion_is_done_when_the_snapshot_is_gone_and_a_failure_when_it_is_there(
     there: bool, outcome: Deletion
@@ -40,7 +54,7 @@ def test_a_refused_deletion_is_done_when_the_snapshot_is_gone_and_a_failure_when
         pacer=StandStill(),
         clock=StandStill(),
         audit=lambda _, result: heard.append(result),
-        still_there=lambda _: there,
+        last_look=NoObjection(there),
     )
     (result,) = step.run(NOW, [DeletionOrder("snap-1", "vol-1", datetime(2026, 1, 1, tzinfo=UTC), "default", ("beyond last 3",))])
     assert result.outcome is outcome

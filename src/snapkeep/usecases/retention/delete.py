@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -23,6 +23,18 @@ class Pacer(Protocol):
         ...
 
 
+class DeletionCheck(Protocol):
+    """Looks at EC2 right before a volume's deletions: see `LastLook`."""
+
+    def run(self, volume_id: str, orders: Sequence[DeletionOrder]) -> Mapping[str, DeletionResult]:
+        """Return by id the results of the orders that must not be carried out, or need not."""
+        ...
+
+    def exists(self, snapshot_id: str) -> bool:
+        """Whether the snapshot is there."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeleteSnapshots:
     """Deletes at the pace that DeleteSnapshot's token bucket allows: 100 calls, refilled with 5 a second.
@@ -34,31 +46,39 @@ class DeleteSnapshots:
     deleter: SnapshotDeleter
     pacer: Pacer
     clock: Clock
+    last_look: DeletionCheck
     audit: Callable[[DeletionOrder, DeletionResult], None]
-    still_there: Callable[[str], bool] = lambda _: True
-    """Called when a deletion was not allowed: a deleted snapshot carries no tag that meets the role's condition."""
     burst: int = 50
     seconds_between: float = 0.25
     seconds_after_throttling: float = 2.0
     throttled_at_most: int = 20
 
     def run(self, made_at: datetime, orders: Sequence[DeletionOrder]) -> list[DeletionResult]:
-        """Carry out a plan's deletions; return the result of each. Raise PlanStale, or AwsThrottled after the last retry."""
+        """Carry out a plan's deletions, volume by volume; return the result of each.
+
+        Raise PlanStale, AwsThrottled after the last retry, or AwsUnavailable when EC2 cannot be read.
+        """
         age = self.clock.now() - made_at
         if age > PLAN_GOOD_FOR:
             raise PlanStale(f"the plan was made {age} ago and is good for {PLAN_GOOD_FOR}; start a new run, or a sweep")
         results: list[DeletionResult] = []
-        for number, order in enumerate(orders):
-            if number >= self.burst:
-                self.pacer.pause(self.seconds_between)
-            result = self._unless_gone(self._delete(order.snapshot_id))
-            self.audit(order, result)
-            results.append(result)
+        calls = 0
+        for volume_id, volume_orders in _by_volume(orders).items():
+            left = self.last_look.run(volume_id, volume_orders)
+            for order in volume_orders:
+                result = left.get(order.snapshot_id)
+                if result is None:
+                    if calls >= self.burst:
+                        self.pacer.pause(self.seconds_between)
+                    calls += 1
+                    result = self._unless_gone(self._delete(order.snapshot_id))
+                self.audit(order, result)
+                results.append(result)
         return results
 
     def _unless_gone(self, result: DeletionResult) -> DeletionResult:
         """A run beside this one may have deleted it already."""
-        if result.outcome is Deletion.NOT_ALLOWED and not self.still_there(result.snapshot_id):
+        if result.outcome is Deletion.NOT_ALLOWED and not self.last_look.exists(result.snapshot_id):
             return DeletionResult(result.snapshot_id, Deletion.ALREADY_GONE)
         return result
 
@@ -69,3 +89,10 @@ class DeleteSnapshots:
             except AwsThrottled:
                 self.pacer.pause(self.seconds_after_throttling)
         return self.deleter.delete(snapshot_id)
+
+
+def _by_volume(orders: Iterable[DeletionOrder]) -> dict[str, list[DeletionOrder]]:
+    groups: dict[str, list[DeletionOrder]] = {}
+    for order in orders:
+        groups.setdefault(order.volume_id, []).append(order)
+    return groups

@@ -1,0 +1,54 @@
+"""Look at EC2 right before a volume's deletions. What the plan says about other snapshots is not believed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from snapkeep.domain.model import Snapshot
+from snapkeep.domain.retention.deletion import DeletionOrder
+from snapkeep.domain.retention.last_look import objection, remaining_peers
+from snapkeep.usecases.ports import Clock, Deletion, DeletionGuards, DeletionResult, SnapshotReader
+from snapkeep.usecases.retention.plan_volumes import protected_ids
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LastLook:
+    """Finds the deletions of a volume that must not be carried out."""
+
+    system: str
+    reader: SnapshotReader
+    guards: DeletionGuards
+    clock: Clock
+
+    def run(self, volume_id: str, orders: Sequence[DeletionOrder]) -> dict[str, DeletionResult]:
+        """Return by id the results of the orders that must not be carried out, or need not.
+
+        Raise AwsThrottled or AwsUnavailable when EC2 cannot be read.
+        """
+        ordered_ids = {order.snapshot_id for order in orders}
+        listed = self._lineage(volume_id, ordered_ids)
+        held = protected_ids(self.guards, [snapshot for snapshot in listed.values() if snapshot.id in ordered_ids])
+        results: dict[str, DeletionResult] = {}
+        for order in orders:
+            snapshot = listed.get(order.snapshot_id)
+            if snapshot is None:
+                results[order.snapshot_id] = DeletionResult(order.snapshot_id, Deletion.ALREADY_GONE)
+                continue
+            peers = remaining_peers(snapshot, listed.values(), ordered_ids, self.clock.now(), system=self.system)
+            cause = "; ".join(reason.text for reason in held.get(snapshot.id, ())) or objection(order, snapshot, peers)
+            if cause:
+                results[snapshot.id] = DeletionResult(snapshot.id, Deletion.UNSAFE, cause)
+        return results
+
+    def exists(self, snapshot_id: str) -> bool:
+        """Whether the snapshot is there: a deleted one carries no tag that meets the condition of the role."""
+        return snapshot_id in self.reader.snapshots([snapshot_id])
+
+    def _lineage(self, volume_id: str, ordered_ids: set[str]) -> dict[str, Snapshot]:
+        """Return the snapshots, or the copies, of the volume in this region, and the ordered ones even if they are of another."""
+        listed = {snapshot.id: snapshot for snapshot in self.reader.snapshots_of_volume(volume_id)}
+        if not ordered_ids <= listed.keys():
+            listed |= {copy.id: copy for copy in self.reader.copies_of_volume(volume_id)}
+        unlisted = ordered_ids - listed.keys()
+        return listed | self.reader.snapshots(unlisted) if unlisted else listed
