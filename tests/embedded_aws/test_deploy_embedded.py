@@ -201,7 +201,7 @@ def test_a_failed_deployment_names_the_first_failed_resource(target: Target, inf
 
 
 def test_wrong_parameters_leave_nothing_behind(target: Target, infra: Path, tmp_path: Path) -> None:
-    with pytest.raises(InvalidParameters, match="snapkeep-test-primary: Retention is 0; a number of 1 or more is right"):
+    with pytest.raises(InvalidParameters, match="snapkeep-test-primary: Retention is 0; a whole number of 1 or more is right"):
         Deployment(target, Silent(), infra=infra).deploy({"Retention": "0"}, {}, build=tiny_package(tmp_path))
     assert target.client("s3", PRIMARY).list_buckets()["Buckets"] == []
     with pytest.raises(ClientError, match="does not exist"):

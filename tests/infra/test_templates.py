@@ -24,8 +24,8 @@ CANNOT_BE_TAGGED = {
     "AWS::Logs::MetricFilter",
 }
 ORIGINAL_PARAMETERS = {
-    "primary": {"tagKeyValue": "none", "DRRegion": "us-east-2", "Retention": 7, "FunctionNameSuffix": ""},
-    "dr": {"Retention": 1, "FunctionNameSuffix": ""},
+    "primary": {"tagKeyValue": "none", "DRRegion": "us-east-2", "Retention": "7", "FunctionNameSuffix": ""},
+    "dr": {"Retention": "1", "FunctionNameSuffix": ""},
 }
 
 
@@ -85,7 +85,9 @@ def test_the_tag_is_taken_by_the_template_in_every_form_that_the_policy_takes(te
 
 @pytest.mark.parametrize("stack", STACKS)
 def test_no_retention_below_one_can_be_asked_for(stack: str) -> None:
-    assert template(stack)["Parameters"]["Retention"]["MinValue"] == 1
+    pattern = template(stack)["Parameters"]["Retention"]["AllowedPattern"]
+    assert re.fullmatch(pattern, "1")
+    assert not re.fullmatch(pattern, "0")
 
 
 def test_the_dr_region_must_be_another_one() -> None:

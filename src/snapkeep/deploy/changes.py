@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from snapkeep.deploy.parameters import DR_REGION, RETENTION, SUFFIX, TAG_KEY, InvalidParameters
+from snapkeep.deploy.parameters import COPY_KEY, DR_REGION, RETENTION, STACK_KEY, SUFFIX, TAG_KEY, InvalidParameters
 from snapkeep.domain.errors import SnapkeepError
 
-COPY_KEY, STACK_KEY, ADOPT_HISTORY = "DRKmsKey", "KmsKeyArn", "AdoptHistory"
+ADOPT_HISTORY = "AdoptHistory"
 
 
 class ChangeNotConfirmed(SnapkeepError):

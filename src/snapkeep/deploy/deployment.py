@@ -14,7 +14,17 @@ from botocore.exceptions import ClientError
 from snapkeep.deploy.buckets import ArtifactBucket, bucket_name
 from snapkeep.deploy.changes import ChangeNotConfirmed, ParameterChange, Risk, parameter_changes
 from snapkeep.deploy.package import Package, build_package
-from snapkeep.deploy.parameters import DR_REGION, SUFFIX, InvalidParameters, check_parameters, check_regions, check_suffix
+from snapkeep.deploy.parameters import (
+    COPY_KEY,
+    DR_REGION,
+    STACK_KEY,
+    SUFFIX,
+    InvalidParameters,
+    check_key,
+    check_parameters,
+    check_regions,
+    check_suffix,
+)
 from snapkeep.deploy.progress import Watcher
 from snapkeep.deploy.runs import stop_runs
 from snapkeep.deploy.stacks import Stack, StackResult
@@ -124,8 +134,11 @@ class Deployment:
         templates = {kind: read_template(self._infra / f"{kind}.yaml") for kind in kinds}
         for kind, template in templates.items():
             check_parameters(template, given[kind], target.stack_name(kind))
-        self._confirm_changes(given, kinds, may_change)
         account_id, _ = self._identity
+        for kind in kinds:
+            check_key(STACK_KEY, given[kind].get(STACK_KEY, ""), account_id, target.region_of(kind))
+        check_key(COPY_KEY, given[PRIMARY].get(COPY_KEY, ""), account_id, target.dr_region)
+        self._confirm_changes(given, kinds, may_change)
         buckets = {kind: self._bucket(target.region_of(kind)) for kind in templates}
         self._watcher.step("Packaging the functions")
         package = build(run_here=self._is_local(), report=self._watcher.note)

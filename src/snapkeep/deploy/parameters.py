@@ -13,6 +13,7 @@ DR_REGION = "DRRegion"
 RETENTION = "Retention"
 SUFFIX = "FunctionNameSuffix"
 TAG_KEY = "tagKeyValue"
+COPY_KEY, STACK_KEY = "DRKmsKey", "KmsKeyArn"
 
 
 class InvalidParameters(InvalidConfiguration):
@@ -42,6 +43,17 @@ def check_regions(region: str, dr_region: str) -> None:
         raise InvalidParameters(f"{DR_REGION} is {dr_region}, and so is the primary region; name another region")
 
 
+def check_key(name: str, value: str, account_id: str, region: str) -> None:
+    """Raise InvalidParameters for the ARN of a KMS key in another account or region: the functions' roles allow no other."""
+    if not value.startswith("arn:"):
+        return
+    _, _, _, key_region, key_account, _ = value.split(":", 5)
+    if (key_region, key_account) != (region, account_id):
+        raise InvalidParameters(
+            f"{name} is a key of account {key_account} in {key_region}; a key of this account, {account_id}, in {region} is right"
+        )
+
+
 def _problems(declared: Mapping[str, Any], name: str, value: str) -> list[str]:
     rule = declared.get(name)
     if rule is None:
@@ -56,22 +68,20 @@ def _number_problem(name: str, value: str, rule: Mapping[str, Any]) -> str:
     if rule.get("Type") != "Number":
         return ""
     least, most = rule.get("MinValue"), rule.get("MaxValue")
-    request = _range(least, most)
-    try:
-        number = float(value)
-    except ValueError:
-        return f"{name} is '{value}'; {request} is right"
-    too_small = least is not None and number < float(least)
-    too_large = most is not None and number > float(most)
-    return f"{name} is {value}; {request} is right" if too_small or too_large else ""
+    expected = _range(least, most)
+    if not re.fullmatch(r"-?\d+", value):  # CloudFormation takes 7.5 and 1e2 for a Number; what the stacks use them for does not
+        return f"{name} is '{value}'; {expected} is right"
+    too_small = least is not None and int(value) < int(least)
+    too_large = most is not None and int(value) > int(most)
+    return f"{name} is {value}; {expected} is right" if too_small or too_large else ""
 
 
 def _range(least: Any, most: Any) -> str:
     if least is not None and most is not None:
-        return f"a number from {least} to {most}"
+        return f"a whole number from {least} to {most}"
     if least is not None:
-        return f"a number of {least} or more"
-    return f"a number of {most} or less" if most is not None else "a number"
+        return f"a whole number of {least} or more"
+    return f"a whole number of {most} or less" if most is not None else "a whole number"
 
 
 def _values_problem(name: str, value: str, rule: Mapping[str, Any]) -> str:

@@ -30,6 +30,9 @@ class Clients:
         self.region = region
         self.meta = type("Meta", (), {"endpoint_url": f"https://cloudformation.{region}.amazonaws.com"})
 
+    def get_caller_identity(self) -> dict[str, str]:
+        return {"Account": "123456789012", "Arn": "arn:aws:iam::123456789012:user/person"}
+
     def describe_stacks(self, StackName: str) -> dict[str, Any]:  # noqa: N803 - boto3's name
         parameters = DEPLOYED.get((self.region, StackName))
         if parameters is None:
@@ -119,6 +122,24 @@ def test_the_dr_region_as_a_parameter_must_be_the_dr_region() -> None:
     target = Target(lambda _service, region: Clients(region), PRIMARY, DR)
     with pytest.raises(InvalidParameters, match=f"DRRegion is {OTHER_DR}, and the DR region {DR}"):
         Deployment(target, Silent()).deploy({"DRRegion": OTHER_DR}, {})
+
+
+@pytest.mark.parametrize(
+    ("primary", "dr", "words"),
+    [
+        ({"DRKmsKey": f"arn:aws:kms:{DR}:999999999999:key/k"}, {}, f"DRKmsKey is a key of account 999999999999 in {DR}"),
+        (
+            {"DRKmsKey": f"arn:aws:kms:{PRIMARY}:123456789012:alias/k"},
+            {},
+            f"DRKmsKey is a key .* in {PRIMARY}; .*in {DR} is right",
+        ),
+        ({}, {"KmsKeyArn": f"arn:aws:kms:{PRIMARY}:123456789012:key/k"}, f"KmsKeyArn is a key .*in {DR} is right"),
+    ],
+)
+def test_a_key_that_the_roles_do_not_allow_is_refused(primary: Mapping[str, str], dr: Mapping[str, str], words: str) -> None:
+    target = Target(lambda _service, region: Clients(region), PRIMARY, DR)
+    with pytest.raises(InvalidParameters, match=words):
+        Deployment(target, Silent()).deploy(primary, dr)
 
 
 MOVE = ParameterChange("snapkeep-primary", PRIMARY, "DRRegion", DR, OTHER_DR, Risk.MOVES_COPIES, "moves")

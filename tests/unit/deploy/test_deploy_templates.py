@@ -103,9 +103,11 @@ DECLARED = {
 @pytest.mark.parametrize(
     ("given", "problem"),
     [
-        ({"Retention": "0"}, "Retention is 0; a number from 1 to 100 is right"),
-        ({"Retention": "101"}, "Retention is 101; a number from 1 to 100 is right"),
-        ({"Retention": "many"}, "Retention is 'many'; a number from 1 to 100 is right"),
+        ({"Retention": "0"}, "Retention is 0; a whole number from 1 to 100 is right"),
+        ({"Retention": "101"}, "Retention is 101; a whole number from 1 to 100 is right"),
+        ({"Retention": "7.5"}, "Retention is '7.5'; a whole number from 1 to 100 is right"),
+        ({"Retention": "1e2"}, "Retention is '1e2'; a whole number from 1 to 100 is right"),
+        ({"Retention": "many"}, "Retention is 'many'; a whole number from 1 to 100 is right"),
         ({"DRRegion": "Ohio"}, "DRRegion is 'Ohio'; A region is right."),
         ({"LogLevel": "LOUD"}, "LogLevel is 'LOUD'; one of INFO, DEBUG is right"),
         ({"Suffix": "-long"}, "Suffix is '-long'; at most 3 characters are right"),
@@ -131,8 +133,8 @@ def no_client(service: str, region: str) -> object:
 @pytest.mark.parametrize(
     ("primary", "dr", "words"),
     [
-        ({"Retention": "0"}, {}, "snapkeep-primary: Retention is 0"),
-        ({}, {"Retention": "0"}, "snapkeep-dr: Retention is 0"),
+        ({"Retention": "0"}, {}, "snapkeep-primary: Retention is '0'"),
+        ({}, {"Retention": "0"}, "snapkeep-dr: Retention is '0'"),
         ({"DRRegion": "us-east-1"}, {}, "DRRegion is us-east-1, and so is the primary region"),
         ({"tagKeyValue": "aws:reserved"}, {}, "tagKeyValue is 'aws:reserved'"),
     ],
