@@ -123,7 +123,7 @@ PERMISSIONS: Mapping[str, Mapping[str, Sequence[Permission]]] = {
         "TagSnapshotCopy": (
             _READ_SNAPSHOTS,
             _LOOK_FOR_HOLDS,
-            Permission("puts tags back that a copy of ours lost", ("ec2:CreateTags",)),
+            Permission("puts tags back that a copy of ours lost, and marks one that it found wrong", ("ec2:CreateTags",)),
             Permission("closes the copy's entry in the queue", ("dynamodb:GetItem", "dynamodb:PutItem")),
             _TABLE_KEY,
             Permission("answers the waiting execution", ("states:SendTaskSuccess", "states:SendTaskFailure")),
