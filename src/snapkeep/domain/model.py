@@ -56,7 +56,7 @@ class Origin:
     volume_id: str
     snapshot_id: str
     start_time: datetime
-    start_known: bool = True
+    start_known: bool = field(default=True, metadata={"json_name": ""})  # never in JSON: a request's origin is a source
     """False where `start_time` is only an upper bound: what is known of a copy says no more than when it was made itself."""
 
     @property
