@@ -14,6 +14,7 @@ from snapkeep.domain.errors import PlanRefused
 from snapkeep.domain.model import Lineage, Plan, Snapshot, Verdict
 from snapkeep.domain.policy.model import Limits, Retention
 from snapkeep.domain.retention import plan as lineage_plan
+from snapkeep.lab.ebs_model import PUBLIC_LINUX
 from support.flows import DR, PRIMARY, Laboratory, policy_set
 
 MANY = policy_set(keep=9, keep_copies=9)
@@ -114,7 +115,7 @@ def test_a_plan_beyond_the_limits_is_refused_in_both_regions() -> None:
 def test_a_run_of_a_set_carries_out_the_plans_that_are_not_refused_and_ends_failed() -> None:
     lab = Laboratory(policies=policy_set(keep=9, keep_copies=9))
     many, few = lab.make_volume(), lab.make_volume()
-    instance = lab.ec2().run_instances(MinCount=1, MaxCount=1)["Instances"][0]["InstanceId"]
+    instance = lab.ec2().run_instances(ImageId=PUBLIC_LINUX, MinCount=1, MaxCount=1)["Instances"][0]["InstanceId"]
     for volume, device in ((many, "/dev/sdf"), (few, "/dev/sdg")):
         lab.ec2().attach_volume(VolumeId=volume, InstanceId=instance, Device=device)
     first = [lab.protect(volume) for volume in (many, many, few)]

@@ -283,7 +283,7 @@ class _Planner:
             return False
         if snapshot.origin.region == self.facts.region:
             return not snapshot.is_copy
-        return is_of_original_system(snapshot) and snapshot.origin.start_known
+        return _is_adoptable_copy(snapshot)
 
     def _tags_for(self, snapshot: Snapshot, policy: str) -> dict[str, str]:
         make = tags_for_copy if snapshot.is_copy else tags_for_snapshot
@@ -294,6 +294,11 @@ def _with_strays(plan: VolumePlan, strays: Iterable[Snapshot]) -> VolumePlan:
     """Return the plan with verdicts that keep stray copies, oldest origin first."""
     verdicts = sorted((*plan.verdicts, *keep_all(strays, STRAY_COPY)), key=lambda verdict: verdict.snapshot.origin.start_time)
     return replace(plan, verdicts=tuple(verdicts))
+
+
+def _is_adoptable_copy(copy: Snapshot) -> bool:
+    """Whether the original system made it, and the start of its source is known."""
+    return is_of_original_system(copy) and copy.origin.start_known
 
 
 def _is_missing(snapshot: Snapshot, rule: CopyRule, copies: CopyFacts) -> bool:
