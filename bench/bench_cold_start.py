@@ -53,10 +53,11 @@ import sys; sys.path.insert(0, {folder!r})
 import importlib
 module = importlib.import_module({module!r})
 assert callable(module.handler)
-if hasattr(module, "_ready"):
-    module._ready()
-else:  # makes its clients when it is called
-    module._parts().clients.get("ec2")
+parts = module.composition()
+if module.__name__.endswith(("sweep", "delete_old_snapshots")):  # these make their clients when they are called
+    parts.clients.get("ec2")
+else:
+    module.build(parts)
 """
 
 

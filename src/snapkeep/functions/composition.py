@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from functools import cached_property
+from functools import cache, cached_property
 from typing import TYPE_CHECKING
 
 from botocore.config import Config
@@ -91,7 +91,8 @@ class Composition(RegionalAdapters):
         return SqsNotices(client=self.clients.get("sqs"), queue_url=self.environment.notices_queue_url)
 
 
+@cache
 def composition(config: Config = RETRYING) -> Composition:
-    """Return the composition for the environment that the function runs in; `config` says how clients repeat requests."""
+    """Return the one composition of the environment that the function runs in; `config` says how clients repeat requests."""
     environment = Environment(dict(os.environ))
     return Composition(environment, Clients(region=environment.region, config=config))

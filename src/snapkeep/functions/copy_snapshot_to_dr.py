@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Any
 
 from snapkeep.domain.json_codec import to_object
@@ -17,15 +16,10 @@ def build(parts: Composition) -> EnqueueCopy:
     return EnqueueCopy(queue_of=parts.queue_of, task_tokens=parts.task_tokens, clock=parts.clock)
 
 
-@cache
-def _ready() -> EnqueueCopy:
-    return build(composition())
-
-
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Put the copy of a `CopyCall` into the queue; return an `EnqueueAnswer`."""
     started(event, context)
     call = from_json(CopyCall, event)
-    entry = _ready().run(call.copy.request, call.token, call.execution)
+    entry = build(composition()).run(call.copy.request, call.token, call.execution)
     audit_copy(entry.key, entry.copy_id, "requested")
     return to_object(EnqueueAnswer(entry.key, str(entry.state)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache, partial
+from functools import partial
 from typing import Any
 
 from snapkeep.domain.json_codec import to_object
@@ -25,13 +25,8 @@ def build(parts: Composition, plan_id: str) -> DeleteSnapshots:
     )
 
 
-@cache
-def _parts() -> Composition:
-    return composition()
-
-
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Carry out the plan of a `DeletionCall`; return a `DeletionAnswer`. Raise PlanStale."""
     started(event, context)
     plan = from_json(DeletionCall, event).plan
-    return to_object(fit_deletions(build(_parts(), plan.plan_id).run(plan.made_at, plan.delete)))
+    return to_object(fit_deletions(build(composition(), plan.plan_id).run(plan.made_at, plan.delete)))

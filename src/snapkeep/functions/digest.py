@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Any
 
 from snapkeep.adapters.sns_publisher import SnsPublisher
@@ -23,14 +22,9 @@ def build(parts: Composition) -> Digest:
     )
 
 
-@cache
-def _ready() -> Digest:
-    return build(composition())
-
-
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Return how many messages were published."""
     log = started(event, context)
-    messages = _ready().run()
+    messages = build(composition()).run()
     log.info("digest", extra={"messages": messages})
     return {"messages": messages}

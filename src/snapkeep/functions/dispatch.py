@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Any
 
 from snapkeep.adapters.kms_keys import KmsKeys
@@ -28,18 +27,13 @@ def build(parts: Composition) -> Dispatch:
     )
 
 
-@cache
-def _ready() -> Dispatch:
-    return build(composition())
-
-
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Return how many copies were started, and how many are in flight. Whatever woke it, it does the same.
 
     No record of the stream fails by itself: each only wakes the dispatcher.
     """
     log = started(event, context)
-    done = _ready().run(context.aws_request_id)
+    done = build(composition()).run(context.aws_request_id)
     for step, keys in (("started", done.started), ("settled", done.settled), ("failed", done.failed)):
         for key in keys:
             audit_copy(key, "", step)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Any
 
 from snapkeep.adapters.sqs_notices import SqsNotices
@@ -18,16 +17,11 @@ def build(parts: Composition) -> SqsNotices:
     return parts.notices
 
 
-@cache
-def _ready() -> tuple[Composition, SqsNotices]:
-    parts = composition()
-    return parts, build(parts)
-
-
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Keep one notice for each failure in the state of a `NotificationCall`; return a `NotificationAnswer`."""
     log = started(event, context)
-    parts, notices = _ready()
+    parts = composition()
+    notices = build(parts)
     call = from_json(NotificationCall, event)
     failures = notices_of_run(run_state(call.state), parts.environment.region, call.execution, parts.clock.now())
     for notice in failures:

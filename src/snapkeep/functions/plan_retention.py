@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Any
 
 from snapkeep.domain.json_codec import to_object
@@ -26,15 +25,10 @@ def build(parts: Composition) -> RetentionPlanner:
     )
 
 
-@cache
-def _ready() -> RetentionPlanner:
-    return build(composition())
-
-
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Plan retention for the volumes of a `PlanCall`; return a `RetentionAnswer`, with a problem for each refused volume."""
     log = started(event, context)
-    planner = _ready()
+    planner = build(composition())
     call = from_json(PlanCall, event)
     plan = planner.plan_sources(call.volumes, confirmed_copies(call.copies, planner.clock.now()))
     answer = to_object(fit_retention(plan))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache, cached_property
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from snapkeep.adapters.ec2_exposure import Ec2Exposure
@@ -133,11 +133,6 @@ def build_reports(parts: Composition) -> PublishReport:
     )
 
 
-@cache
-def _parts() -> Composition:
-    return composition(PATIENT)
-
-
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Carry out the step of a `SweepCall`: sweep, or publish the report of a sweep that ended or failed.
 
@@ -150,7 +145,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
 
 def _repair(call: SweepCall) -> PlanAnswer:
     """Sweep, keep the report so far, and return the deletions. A call that AWS refuses makes the report FAILED."""
-    parts = _parts()
+    parts = composition(PATIENT)
     environment, reports = parts.environment, build_reports(parts)
     try:
         swept = build(parts).run(call.sweep, _options(call, environment))
@@ -186,7 +181,7 @@ def _options(call: SweepCall, environment: Environment) -> SweepOptions:
 
 
 def _report(call: SweepCall) -> Published:
-    parts = _parts()
+    parts = composition(PATIENT)
     reports = build_reports(parts)
     report = _whole(call, parts, reports)
     published = reports.run(report)

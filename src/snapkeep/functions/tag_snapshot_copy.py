@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Any
 
 from snapkeep.domain import events
@@ -30,22 +29,16 @@ def build(parts: Composition) -> ReceiveCopy:
     )
 
 
-@cache
-def _ready() -> tuple[Composition, ReceiveCopy]:
-    parts = composition()
-    return parts, build(parts)
-
-
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Receive the copy of an `EventCall`; return a `ReceiveAnswer`, with the retention plan of the copy's lineage."""
     log = started(event, context)
-    parts, use_case = _ready()
+    parts = composition()
     ended = events.parse_copy_event(from_json(EventCall, event).event)
     if isinstance(ended, events.NotOurs):
         log.info("not ours", extra={"why": ended.why})
         received = ReceiveResult(ReceiveOutcome.NOT_OURS, ended.why)
     else:
-        received = use_case.run(ended)
+        received = build(parts).run(ended)
         key = entry_key(ended.source_region, ended.source_snapshot_id, ended.region)
         audit_copy(key, ended.copy_id, str(received.outcome), received.why)
     return to_object(receive_answer(received, parts.environment.region, parts.clock.now()))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Any
 
 from snapkeep.domain import events
@@ -24,21 +23,15 @@ def build(parts: Composition) -> TagSnapshots:
     )
 
 
-@cache
-def _ready() -> tuple[Composition, TagSnapshots]:
-    parts = composition()
-    return parts, build(parts)
-
-
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Tag the snapshots of an `EventCall`; return a `TagAnswer`."""
     log = started(event, context)
-    parts, use_case = _ready()
+    parts = composition()
     ended = events.parse_snapshot_event(from_json(EventCall, event).event)
     if isinstance(ended, events.NotOurs):
         log.info("not ours", extra={"why": ended.why})
         return to_object(TagAnswer(NOT_OURS, (), (), ()))
-    tagged = use_case.run(ended)
+    tagged = build(parts).run(ended)
     log.info("tagged", extra={"outcome": str(tagged.outcome), "reasons": list(tagged.reasons)})
     answer, left_out = tag_answer(tagged, parts.clock.now())
     if left_out:
