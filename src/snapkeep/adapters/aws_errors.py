@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -76,3 +77,33 @@ def translated(doing: str) -> Iterator[None]:
         yield
     except (ClientError, BotoCoreError) as error:
         raise translate(error, doing) from error
+
+
+def pages(
+    client: Any,
+    operation: str,
+    request: Mapping[str, Any],
+    doing: str,
+    *,
+    more: str = "NextToken",
+    sent_as: str = "",
+    nothing: Collection[str] = (),
+) -> Iterator[Any]:
+    """Yield the pages of an operation's answer. Raise our errors; `doing` names the call.
+
+    `more` names what a page has while more follow, `sent_as` how the request for the next page gives it back. Error codes in
+    `nothing` say that there is no page.
+    """
+    query = dict(request)
+    while True:
+        with translated(doing):
+            try:
+                page = getattr(client, operation)(**query)
+            except ClientError as error:
+                if code_of(error) in nothing:
+                    return
+                raise
+        yield page
+        if not page.get(more):
+            return
+        query[sent_as or more] = page[more]

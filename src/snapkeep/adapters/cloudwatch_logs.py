@@ -7,9 +7,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import ClientError
-
-from snapkeep.adapters.aws_errors import code_of, translated
+from snapkeep.adapters.aws_errors import pages
 from snapkeep.usecases.look.explain import AuditLine
 
 if TYPE_CHECKING:
@@ -29,27 +27,14 @@ class CloudWatchAudit:
         return sorted(lines, key=lambda line: line.at)
 
     def _of_group(self, group: str, about: str, since: datetime) -> Iterator[AuditLine]:
-        request: dict[str, Any] = {
-            "logGroupName": group,
-            "filterPattern": f'"{about}"',
-            "startTime": int(since.timestamp() * 1000),
-        }
-        while True:
-            with translated(f"filter_log_events of {group}"):
-                try:
-                    page = self._client.filter_log_events(**request)
-                except ClientError as error:
-                    if code_of(error) == "ResourceNotFoundException":
-                        return
-                    raise
+        request = {"logGroupName": group, "filterPattern": f'"{about}"', "startTime": int(since.timestamp() * 1000)}
+        doing, absent = f"filter_log_events of {group}", ("ResourceNotFoundException",)
+        for page in pages(self._client, "filter_log_events", request, doing, more="nextToken", nothing=absent):
             for event in page.get("events", []):
                 data = _parsed(event.get("message", ""))
                 if "audit" in data and about in event["message"]:
                     moment = datetime.fromtimestamp(event["timestamp"] / 1000, UTC)
                     yield AuditLine(moment, group.rpartition("/")[2], data)
-            if not page.get("nextToken"):
-                return
-            request["nextToken"] = page["nextToken"]
 
 
 def _parsed(message: str) -> dict[str, Any]:

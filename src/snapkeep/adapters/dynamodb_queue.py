@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from snapkeep.adapters.aws_errors import code_of, translated
+from snapkeep.adapters.aws_errors import code_of, pages, translated
 from snapkeep.domain.copies.entry import SETTLED, EntryState, QueueEntry
 from snapkeep.domain.errors import EntryChanged, EntryNotFound, InvalidConfiguration
 from snapkeep.domain.json_codec import from_json, to_json
@@ -155,14 +155,9 @@ class DynamoDbQueue:
             request["ExpressionAttributeNames"] = dict(names)
         if limit:
             request["Limit"] = limit
-        while True:
-            with translated(f"query of {self._table} in {self._region}"):
-                page = self._client.query(**request)
-            for item in page.get("Items", []):
-                yield _entry(item)
-            if "LastEvaluatedKey" not in page:
-                return
-            request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+        doing = f"query of {self._table} in {self._region}"
+        for page in pages(self._client, "query", request, doing, more="LastEvaluatedKey", sent_as="ExclusiveStartKey"):
+            yield from map(_entry, page.get("Items", []))
 
 
 def _item(entry: QueueEntry) -> dict[str, Any]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
-from snapkeep.adapters.aws_errors import GONE, code_of, translated
+from snapkeep.adapters.aws_errors import GONE, code_of, pages, translated
 from snapkeep.adapters.ec2_reader import PAGE
 
 if TYPE_CHECKING:
@@ -31,15 +31,9 @@ class Ec2Exposure:
 
     def public_snapshots(self) -> list[str]:
         """Return the ids of this account's snapshots that everybody can read."""
-        query: dict[str, Any] = {"OwnerIds": ["self"], "RestorableByUserIds": [EVERYBODY], "MaxResults": PAGE}
-        snapshot_ids: list[str] = []
-        while True:
-            with translated("describe_snapshots that are public"):
-                page = self._client.describe_snapshots(**query)
-            snapshot_ids += [item["SnapshotId"] for item in page.get("Snapshots", [])]
-            if not page.get("NextToken"):
-                return snapshot_ids
-            query["NextToken"] = page["NextToken"]
+        query = {"OwnerIds": ["self"], "RestorableByUserIds": [EVERYBODY], "MaxResults": PAGE}
+        found = pages(self._client, "describe_snapshots", query, "describe_snapshots that are public")
+        return [item["SnapshotId"] for page in found for item in page.get("Snapshots", [])]
 
     def shared_with(self, snapshot_ids: Collection[str]) -> dict[str, tuple[str, ...]]:
         """Return the accounts that can read each shared snapshot; a deleted snapshot is shared with none."""

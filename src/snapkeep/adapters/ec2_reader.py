@@ -6,9 +6,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import BotoCoreError, ClientError
-
-from snapkeep.adapters.aws_errors import GONE, code_of, translate
+from snapkeep.adapters.aws_errors import GONE, pages
 from snapkeep.domain.model import Snapshot, SnapshotState, Volume, VolumeRole
 from snapkeep.domain.tag_names import MANAGED, ORIGINAL_VOLUME, SOURCE_SNAPSHOT
 from snapkeep.domain.tags import is_arbitrary, names_origin, origin_of, tells_of_copy
@@ -132,20 +130,9 @@ class Ec2Reader:
             yield snapshot_from(item, self._region)
 
     def _pages(self, operation: str, items: str, query: Mapping[str, Any]) -> Iterator[Any]:
-        call = getattr(self._client, operation)
-        given = {key: value for key, value in query.items() if value != []}
-        while True:
-            try:
-                page = call(**given)
-            except (ClientError, BotoCoreError) as error:
-                if isinstance(error, ClientError) and code_of(error) in GONE:
-                    return
-                raise translate(error, f"{operation} in {self._region}") from error
+        request = {key: value for key, value in query.items() if value != []}
+        for page in pages(self._client, operation, request, f"{operation} in {self._region}", nothing=GONE):
             yield from page.get(items, ())
-            token = page.get("NextToken")
-            if not token:
-                return
-            given["NextToken"] = token
 
 
 def batches(ids: Collection[str]) -> Iterator[list[str]]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 
-from snapkeep.adapters.aws_errors import GONE, code_of, message_of, translate
+from snapkeep.adapters.aws_errors import GONE, code_of, message_of, translate, translated
 from snapkeep.domain.copies.request import CopyRequest
 from snapkeep.domain.errors import AwsThrottled, AwsUnavailable, KeyNotUsable, TagsDoNotFit
 from snapkeep.domain.tags import description_of_copy
@@ -34,14 +34,13 @@ class Ec2Tagger:
 
     def tag(self, snapshot_ids: Sequence[str], tags: Mapping[str, str]) -> None:
         """Write the tags. Raise TagsDoNotFit past the limit of 50 (`TagLimitExceeded`), SnapshotGone, AwsThrottled, …."""
-        try:
-            self._client.create_tags(Resources=list(snapshot_ids), Tags=tag_list(tags))
-        except ClientError as error:
-            if code_of(error) == "TagLimitExceeded":
-                raise TagsDoNotFit(message_of(error)) from error
-            raise translate(error, "create_tags") from error
-        except BotoCoreError as error:
-            raise translate(error, "create_tags") from error
+        with translated("create_tags"):
+            try:
+                self._client.create_tags(Resources=list(snapshot_ids), Tags=tag_list(tags))
+            except ClientError as error:
+                if code_of(error) == "TagLimitExceeded":
+                    raise TagsDoNotFit(message_of(error)) from error
+                raise
 
 
 class Ec2Copier:
@@ -68,14 +67,13 @@ class Ec2Copier:
             parameters["KmsKeyId"] = request.kms_key
         if request.completion_minutes:
             parameters["CompletionDurationMinutes"] = request.completion_minutes
-        try:
-            return self._client.copy_snapshot(**parameters)["SnapshotId"]
-        except ClientError as error:
-            if code_of(error) in KEY_FAULTS:
+        with translated("copy_snapshot"):
+            try:
+                return self._client.copy_snapshot(**parameters)["SnapshotId"]
+            except ClientError as error:
+                if code_of(error) not in KEY_FAULTS:
+                    raise
                 raise KeyNotUsable(f"key {request.kms_key or '(default)'}: {code_of(error)}: {message_of(error)}") from error
-            raise translate(error, "copy_snapshot") from error
-        except BotoCoreError as error:
-            raise translate(error, "copy_snapshot") from error
 
 
 class Ec2Deleter:
@@ -86,15 +84,14 @@ class Ec2Deleter:
 
     def delete(self, snapshot_id: str) -> DeletionResult:
         """Delete one snapshot and return how it ended. A refusal is a result. Raise AwsThrottled or AwsUnavailable."""
-        try:
-            self._client.delete_snapshot(SnapshotId=snapshot_id)
-        except ClientError as error:
-            fault = translate(error, f"delete_snapshot {snapshot_id}")
-            if isinstance(fault, (AwsThrottled, AwsUnavailable)):
-                raise fault from error
-            return DeletionResult(snapshot_id, _refusal(code_of(error), message_of(error)), message_of(error))
-        except BotoCoreError as error:
-            raise translate(error, f"delete_snapshot {snapshot_id}") from error
+        doing = f"delete_snapshot {snapshot_id}"
+        with translated(doing):
+            try:
+                self._client.delete_snapshot(SnapshotId=snapshot_id)
+            except ClientError as error:
+                if isinstance(translate(error, doing), (AwsThrottled, AwsUnavailable)):
+                    raise
+                return DeletionResult(snapshot_id, _refusal(code_of(error), message_of(error)), message_of(error))
         return DeletionResult(snapshot_id, Deletion.DELETED)
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 
-from snapkeep.adapters.aws_errors import code_of, translate, translated
+from snapkeep.adapters.aws_errors import code_of, translated
 from snapkeep.domain.errors import DocumentAbsent
 from snapkeep.usecases.policies import NOTHING, StoredDocument
 
@@ -34,14 +34,13 @@ class SsmPolicyStore:
 
     def current(self) -> StoredDocument:
         """Return the newest version. Raise DocumentAbsent if there is none, AwsUnavailable, AwsThrottled or AwsRefused."""
-        try:
-            parameter = self._client.get_parameter(Name=self._name)["Parameter"]
-        except ClientError as error:
-            if code_of(error) == "ParameterNotFound":
-                raise DocumentAbsent from error
-            raise translate(error, f"get_parameter {self._name} in {self._region}") from error
-        except BotoCoreError as error:
-            raise translate(error, f"get_parameter {self._name} in {self._region}") from error
+        with translated(f"get_parameter {self._name} in {self._region}"):
+            try:
+                parameter = self._client.get_parameter(Name=self._name)["Parameter"]
+            except ClientError as error:
+                if code_of(error) == "ParameterNotFound":
+                    raise DocumentAbsent from error
+                raise
         stored = StoredDocument(parameter["Version"], parameter["Value"], parameter["LastModifiedDate"])
         if stored.is_empty:
             raise DocumentAbsent
@@ -49,21 +48,17 @@ class SsmPolicyStore:
 
     def history(self) -> list[StoredDocument]:
         """Return all versions that are kept, newest first, those that say nothing too."""
-        versions: list[StoredDocument] = []
-        try:
-            for page in self._client.get_paginator("get_parameter_history").paginate(Name=self._name):
-                versions += [
-                    StoredDocument(
-                        version["Version"], version["Value"], version["LastModifiedDate"], version.get("LastModifiedUser", "")
-                    )
-                    for version in page["Parameters"]
-                ]
-        except ClientError as error:
-            if code_of(error) == "ParameterNotFound":
-                return []
-            raise translate(error, f"get_parameter_history {self._name} in {self._region}") from error
-        except BotoCoreError as error:
-            raise translate(error, f"get_parameter_history {self._name} in {self._region}") from error
+        with translated(f"get_parameter_history {self._name} in {self._region}"):
+            try:
+                history = self._client.get_paginator("get_parameter_history").paginate(Name=self._name).build_full_result()
+            except ClientError as error:
+                if code_of(error) == "ParameterNotFound":
+                    return []
+                raise
+        versions = [
+            StoredDocument(version["Version"], version["Value"], version["LastModifiedDate"], version.get("LastModifiedUser", ""))
+            for version in history["Parameters"]
+        ]
         return sorted(versions, key=lambda stored: -stored.version)
 
     def put(self, text: str, *, advanced: bool) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from snapkeep.adapters.aws_errors import translated
+from snapkeep.adapters.aws_errors import pages, translated
 from snapkeep.usecases.look.explain import ExecutionSummary
 
 if TYPE_CHECKING:
@@ -46,11 +46,6 @@ class RunHistory:
         return summaries
 
     def _listed(self) -> Iterator[Any]:
-        request: dict[str, Any] = {"stateMachineArn": self._arn, "maxResults": 200}
-        while True:
-            with translated("list_executions"):
-                page = self._client.list_executions(**request)
+        request = {"stateMachineArn": self._arn, "maxResults": 200}
+        for page in pages(self._client, "list_executions", request, "list_executions", more="nextToken"):
             yield from page["executions"]
-            if not page.get("nextToken"):
-                return
-            request["nextToken"] = page["nextToken"]

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 
-from snapkeep.adapters.aws_errors import code_of, translate
+from snapkeep.adapters.aws_errors import code_of, translated
 from snapkeep.domain.json_codec import to_text
 from snapkeep.usecases.ports import CopyResult
 
@@ -38,12 +38,11 @@ class StepFunctionsTaskTokens:
         return self._send(region, "send_task_failure", request)
 
     def _send(self, region: str, operation: str, request: Mapping[str, Any]) -> bool:
-        try:
-            getattr(self._client_of(region), operation)(**request)
-        except ClientError as error:
-            if code_of(error) in NOBODY_WAITS:
-                return False
-            raise translate(error, f"{operation} in {region}") from error
-        except BotoCoreError as error:
-            raise translate(error, f"{operation} in {region}") from error
+        with translated(f"{operation} in {region}"):
+            try:
+                getattr(self._client_of(region), operation)(**request)
+            except ClientError as error:
+                if code_of(error) in NOBODY_WAITS:
+                    return False
+                raise
         return True

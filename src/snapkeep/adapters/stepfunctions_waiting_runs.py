@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from snapkeep.adapters.aws_errors import translated
+from snapkeep.adapters.aws_errors import pages
 from snapkeep.domain.copies.request import CopyRequest
 from snapkeep.domain.errors import InvalidEvent
 from snapkeep.domain.sweep.findings import Wait
@@ -58,13 +58,8 @@ class WaitingExecutions:
         return Wait(run, token, request, submitted["timestamp"])
 
     def _pages(self, operation: str, **request: Any) -> Iterator[Mapping[str, Any]]:
-        while True:
-            with translated(f"{operation} of {self._arn}"):
-                page = getattr(self._client, operation)(**request, maxResults=PAGE)
-            yield page
-            if not page.get("nextToken"):
-                return
-            request["nextToken"] = page["nextToken"]
+        query = {**request, "maxResults": PAGE}
+        return pages(self._client, operation, query, f"{operation} of {self._arn}", more="nextToken")
 
 
 def open_callbacks(history: Iterable[Mapping[str, Any]]) -> list[tuple[Mapping[str, Any], Mapping[str, Any]]]:
