@@ -37,5 +37,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     for step, keys in (("started", done.started), ("settled", done.settled), ("failed", done.failed)):
         for key in keys:
             audit_copy(key, "", step)
+    for left_out in done.tags_left_out:
+        log.warning("AWS refused the tags that a copy carries; it has Snapkeep's alone", extra={"left_out": left_out})
     log.info("dispatched", extra={"lease": done.lease_taken, "started": len(done.started), "in_flight": done.in_flight})
     return {"batchItemFailures": [], "started": len(done.started), "failed": len(done.failed), "in_flight": done.in_flight}

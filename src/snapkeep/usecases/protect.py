@@ -9,7 +9,7 @@ from enum import StrEnum
 from functools import partial
 
 from snapkeep.domain.copies.request import CopyRequest
-from snapkeep.domain.errors import AwsUnavailable, InvalidConfiguration, SnapshotFailed, SnapshotGone, TagsDoNotFit
+from snapkeep.domain.errors import AwsRefused, AwsUnavailable, InvalidConfiguration, SnapshotFailed, SnapshotGone, TagsDoNotFit
 from snapkeep.domain.events import SnapshotEnded
 from snapkeep.domain.model import Snapshot, SnapshotState, Volume
 from snapkeep.domain.policy.model import CopyRule, Policy, PolicySet
@@ -115,14 +115,16 @@ class TagSnapshots:
     def _protect(self, snapshot: Snapshot, volume: Volume | None, policy: Policy, report: _Report) -> None:
         tags, left_out = self._tags(snapshot, volume, policy)
         try:
-            self._write(snapshot, tags)
-        except SnapshotGone as error:
-            report.problem(SnapshotGone.__name__, snapshot.id, str(error))
+            refused = self._write(snapshot, tags)
+        except (SnapshotGone, AwsRefused) as error:
+            report.problem(type(error).__name__, snapshot.id, str(error))
             return
-        except TagsDoNotFit as error:
-            cause = f"its own tags leave no room for ours, so it is not protected; remove some of them, then sweep: {error}"
+        except TagsDoNotFit as error:  # its copy has room for our tags
+            cause = f"its own tags leave no room for ours, so retention leaves it alone; remove some of them, then sweep: {error}"
             report.problem(TagsDoNotFit.__name__, snapshot.id, cause)
-            return
+        else:
+            if refused:
+                report.reasons.append(f"{snapshot.id}: tags that AWS refused, or that did not fit: {', '.join(refused)}")
         if left_out:
             report.reasons.append(f"{snapshot.id}: tags that did not fit within {TAG_LIMIT}: {', '.join(left_out)}")
         report.volume_ids.append(snapshot.origin.volume_id)
@@ -134,15 +136,24 @@ class TagSnapshots:
         own = tags_for_snapshot(self.system, policy.name, snapshot.origin)
         return carried_tags(own, snapshot.tags, volume)
 
-    def _write(self, snapshot: Snapshot, tags: dict[str, str]) -> None:
+    def _write(self, snapshot: Snapshot, tags: dict[str, str]) -> list[str]:
+        """Write the tags that are missing: ours alone if AWS refuses them with the others. Return the keys left out.
+
+        A service control policy may deny one tag key; EC2 then refuses the whole call.
+        """
         missing = {key: value for key, value in tags.items() if snapshot.tags.get(key) != value}
         if not missing:
-            return
+            return []
+        own = {key: value for key, value in missing.items() if key in OWN_TAGS}
         try:
             self.tagger.tag([snapshot.id], missing)
-        except TagsDoNotFit:
-            own = {key: value for key, value in missing.items() if key in OWN_TAGS}
-            self.tagger.tag([snapshot.id], own)
+        except (TagsDoNotFit, AwsRefused):
+            if own == missing:
+                raise
+            if own:
+                self.tagger.tag([snapshot.id], own)
+            return sorted(missing.keys() - own.keys())
+        return []
 
 
 def copy_request(system: str, snapshot: Snapshot, policy: Policy, rule: CopyRule, tags: dict[str, str]) -> CopyRequest:

@@ -18,10 +18,11 @@ from snapkeep.domain.errors import (
     SnapkeepError,
     SnapshotGone,
 )
+from snapkeep.domain.tag_names import OWN_TAGS
 from snapkeep.lab.simulator.composition import SystemLayout
 from snapkeep.usecases.copies.dispatch import UNREACHABLE_AFTER
 from support.dispatching import QUOTA, PausedDispatcher, RecordingKeys
-from support.flows import DR
+from support.flows import DR, HOUR
 
 
 @pytest.fixture
@@ -51,8 +52,8 @@ def test_a_copy_that_ec2_would_not_start_now_used_up_no_attempt_and_ends_the_rou
 def test_a_start_that_is_refused_uses_an_attempt_up_and_the_last_one_is_told(lab: PausedDispatcher) -> None:
     first, second = lab.waiting(2)
     lab.put(first, attempts=2)
-    done, asked = lab.run(AwsRefused("no"), AwsRefused("no"))
-    assert asked == [first, second]
+    done, asked = lab.run(*[AwsRefused("no")] * 4)
+    assert asked == [first, first, second, second]
     assert (lab.state(first), lab.state(second)) == (EntryState.FAILED, EntryState.DELAYED)
     assert done.failed == (lab.entry(first).key,)
     assert (lab.entry(second).attempts, lab.entry(second).copy_id) == (1, "")
@@ -64,15 +65,32 @@ def test_where_nobody_waits_for_a_copy_that_is_given_up_a_notice_tells_of_it_onc
     alone, heard = lab.waiting(2)
     lab.put(alone, attempts=2, tokens=(), runs=())
     lab.put(heard, attempts=2)
-    lab.run(AwsRefused("no"), AwsRefused("no"))
+    lab.run(*[AwsRefused("no")] * 4)
     assert [notice.subject for notice in lab.runner.composition.notices.added] == [alone]
 
 
 def test_an_answer_that_reached_nobody_is_told_by_a_notice(lab: PausedDispatcher) -> None:
     (source,) = lab.waiting(1)
     lab.put(source, attempts=2, tokens=("of a run that has ended",))
-    lab.run(AwsRefused("no"))
+    lab.run(AwsRefused("no"), AwsRefused("no"))
     assert [notice.subject for notice in lab.runner.composition.notices.added] == [source]
+
+
+def test_a_copy_that_is_refused_for_one_tag_starts_with_our_tags_alone(lab: PausedDispatcher) -> None:
+    """A service control policy that denies one tag key let EC2 refuse the whole call, and no copy was ever made."""
+    (source,) = lab.waiting(1)
+    carried = lab.entry(source).request.carried
+    assert carried
+    done, asked = lab.run(AwsRefused("UnauthorizedOperation: with an explicit deny"))
+    entry = lab.entry(source)
+    assert asked == [source, source]
+    assert (entry.state, entry.attempts) == (EntryState.RUNNING, 1)
+    assert lab.tags(entry.copy_id, DR) == entry.request.tags
+    assert entry.request.tags.keys() <= OWN_TAGS
+    (left_out,) = done.tags_left_out
+    assert carried[0] in left_out
+    lab.runner.advance(HOUR)
+    assert lab.state(source) is EntryState.DONE
 
 
 def test_a_source_region_is_away_after_two_calls_without_an_answer_and_its_other_copies_rest(lab: PausedDispatcher) -> None:

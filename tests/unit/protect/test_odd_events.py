@@ -135,7 +135,7 @@ def test_one_snapshot_that_has_no_room_for_our_tags_does_not_stop_the_others_of_
     found = parse_snapshot_event(event)
     assert isinstance(found, list)
     tagged = lab.runner.composition.tag_snapshots(PRIMARY).run(found)
-    assert [copy.origin.snapshot_id for copy in tagged.copies] == [other]
+    assert [copy.origin.snapshot_id for copy in tagged.copies] == [full, other]
     assert [(one.kind, one.subject) for one in tagged.problems] == [("TagsDoNotFit", full)]
 
 

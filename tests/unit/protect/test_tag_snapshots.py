@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from snapkeep.domain.copies.request import CopyRequest
-from snapkeep.domain.errors import AwsUnavailable, SnapshotGone, TagsDoNotFit
+from snapkeep.domain.errors import AwsRefused, AwsUnavailable, SnapshotGone, TagsDoNotFit
 from snapkeep.domain.events import SnapshotEnded
 from snapkeep.domain.policy.model import CopyRule, Policy, Retention, Selector
 from snapkeep.domain.tag_names import OWN_TAGS
@@ -112,9 +112,12 @@ def test_what_ec2_shows_as_failed_is_a_problem_whatever_the_event_says() -> None
     assert lab.tags(failed) == {}
 
 
-def test_where_all_tags_do_not_fit_our_own_are_written() -> None:
-    tagger = FullTagger(TagsDoNotFit("51 tags"))
+@pytest.mark.parametrize("refusal", [TagsDoNotFit("51 tags"), AwsRefused("with an explicit deny")])
+def test_where_all_tags_are_refused_our_own_are_written_alone(refusal: Exception) -> None:
+    """A service control policy that denies one tag key let EC2 refuse the whole call: neither tagged nor copied, ever."""
+    tagger = FullTagger(refusal)
     tagged = tagged_with(tagger)
+    assert any("Name" in reason for reason in tagged.reasons)
     assert (tagged.outcome, tagged.problems) == (TagOutcome.MANAGED, ())
     everything, own = tagger.keys
     assert everything > own
@@ -122,12 +125,29 @@ def test_where_all_tags_do_not_fit_our_own_are_written() -> None:
 
 
 @pytest.mark.parametrize(
-    "refusals", [(SnapshotGone("it is gone"),), (TagsDoNotFit("51 tags"), TagsDoNotFit("51 tags"))], ids=["gone", "no room"]
+    "refusals", [(SnapshotGone("it is gone"),), (AwsRefused("denied"), AwsRefused("denied"))], ids=["gone", "refused"]
 )
 def test_what_could_not_be_tagged_is_told_and_neither_copied_nor_planned_for(refusals: tuple[Exception, ...]) -> None:
     tagged = tagged_with(FullTagger(*refusals))
     assert [problem.kind for problem in tagged.problems] == [type(refusals[0]).__name__]
     assert (tagged.outcome, tagged.copies, tagged.volume_ids) == (TagOutcome.NOTHING_LEFT, (), ())
+
+
+@pytest.mark.parametrize("own_tags", [45, 46, 48, 50])
+def test_a_snapshot_with_little_room_for_tags_is_copied_all_the_same(own_tags: int) -> None:
+    """A snapshot with 46 tags or more of its own was never copied."""
+    lab = Laboratory()
+    tags = [{"Key": f"own-{number:02}", "Value": "yes"} for number in range(own_tags)]
+    specifications = [{"ResourceType": "snapshot", "Tags": tags}]
+    source = lab.ec2().create_snapshot(VolumeId=lab.make_volume({"Backup": "yes"}), TagSpecifications=specifications)[
+        "SnapshotId"
+    ]
+    lab.settle()
+    (copy,) = lab.snapshots(DR)
+    assert copy.source_id == source
+    assert lab.tags(copy.id, DR).items() >= {"snapkeep:source-snapshot": source, "snapkeep:managed": "snapkeep"}.items()
+    full = own_tags > TAG_LIMIT - len(tags_for_snapshot(SYSTEM, "", snapshot("2026-11-22T03:00", 1).origin))
+    assert lab.told == ([("TagsDoNotFit", source)] if full else [])
 
 
 def test_a_tag_that_a_person_gave_the_snapshot_goes_onto_its_copy() -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from snapkeep.domain.json_codec import OPTIONAL, inline
 from snapkeep.domain.model import Origin
+from snapkeep.domain.tag_names import OWN_TAGS
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,3 +30,12 @@ class CopyRequest:
     """Time-based copy: its duration in minutes (a multiple of 15); 0 is a standard copy."""
     source_kms_key: str = field(default="", metadata=OPTIONAL)  # entries of earlier versions lack it
     """ARN of the key that the source is encrypted with; empty when it is not."""
+
+    @property
+    def carried(self) -> list[str]:
+        """The keys of the tags that the copy carries from its source: all but Snapkeep's own."""
+        return sorted(self.tags.keys() - OWN_TAGS)
+
+    def without_carried_tags(self) -> CopyRequest:
+        """Return the request with Snapkeep's own tags alone."""
+        return replace(self, tags={key: value for key, value in self.tags.items() if key in OWN_TAGS})

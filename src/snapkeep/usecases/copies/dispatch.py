@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import islice
 
@@ -45,6 +45,8 @@ class DispatchResult:
     settled: tuple[str, ...] = ()
     failed: tuple[str, ...] = ()
     in_flight: int = 0
+    tags_left_out: tuple[str, ...] = ()
+    """Copies started with Snapkeep's tags alone: their keys, the tags, and why AWS refused them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +97,14 @@ class Dispatch:
             self._release_anyway(holder)
         if round_.unanswered:
             raise round_.unanswered[0]
-        return DispatchResult(True, tuple(round_.started), tuple(round_.settled), tuple(round_.failed), round_.in_flight)
+        return DispatchResult(
+            True,
+            tuple(round_.started),
+            tuple(round_.settled),
+            tuple(round_.failed),
+            round_.in_flight,
+            tuple(round_.left_out),
+        )
 
     def _is_over(self, round_: _Round) -> bool:
         round_.stopped = round_.stopped or self.clock.now() >= round_.stop_at
@@ -188,9 +197,32 @@ class Dispatch:
             return
         try:
             copy_id = self.copier.start_copy(starting.request)
+        except AwsRefused as error:
+            self._start_without_carried_tags(starting, error, round_)
+            return
         except SnapkeepError as error:
             self._not_started(starting, error, round_)
             return
+        self._started(starting, copy_id, round_)
+
+    def _start_without_carried_tags(self, starting: QueueEntry, refusal: AwsRefused, round_: _Round) -> None:
+        """Start a copy that AWS refused with Snapkeep's tags alone: a service control policy may deny one carried tag.
+
+        A refused call made no copy.
+        """
+        if not starting.request.carried:
+            self._not_started(starting, refusal, round_)
+            return
+        plain = replace(starting, request=starting.request.without_carried_tags())
+        try:
+            copy_id = self.copier.start_copy(plain.request)
+        except SnapkeepError as error:
+            self._not_started(starting, error, round_)
+            return
+        round_.left_out.append(f"{starting.key}: {', '.join(starting.request.carried)}: {refusal}")
+        self._started(plain, copy_id, round_)
+
+    def _started(self, starting: QueueEntry, copy_id: str, round_: _Round) -> None:
         self._write(starting.running(copy_id, self.clock.now()))
         round_.started.append(starting.key)
         round_.copy_ids.append(copy_id)
@@ -273,6 +305,7 @@ class _Round:
     copy_ids: list[str] = field(default_factory=list)
     settled: list[str] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
     key_faults: dict[str, str] = field(default_factory=dict)
     no_answers: Counter[str] = field(default_factory=Counter)
     """Calls of CopySnapshot without an answer, by source region."""
