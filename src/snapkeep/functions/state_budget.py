@@ -106,7 +106,7 @@ def fit_plan(plan: Plan, failed_copies: Sequence[tuple[Snapshot, str]] = (), *, 
 
     With `most_bytes` the youngest that do not fit are left to the next run: part of a plan is as safe as all of it.
     """
-    orders = deletion_orders(plan.deletions)
+    orders = deletion_orders(plan.deletions, newer_kept=plan.newer_kept)
     while most_bytes and len(orders) > 1 and size_bytes(orders) > most_bytes:
         orders = orders[: len(orders) * most_bytes // size_bytes(orders) or 1]
     counts = PlanCounts(kept=len(plan.verdicts) - len(orders), deleted=len(orders))

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from snapkeep.domain.retention.deletion import DeletionKind, DeletionOrder
+from snapkeep.domain.retention.deletion import DeletionKind, DeletionOrder, deletion_orders
 from snapkeep.domain.tag_names import CHECK, WRONG
 from snapkeep.domain.tags import parse_time
 from snapkeep.usecases.ports import Deletion, DeletionResult
@@ -112,3 +112,22 @@ def test_a_copy_that_was_found_wrong_stays() -> None:
     oldest = lab.ids(DR)[0]
     lab.ec2(DR).create_tags(Resources=[oldest], Tags=[{"Key": CHECK, "Value": WRONG}])
     assert [result.outcome for result in delete(lab, volume, [oldest], DR)] == [Deletion.UNSAFE]
+
+
+@pytest.mark.parametrize("region", [PRIMARY, DR])
+def test_a_plan_that_relies_on_a_deleted_snapshot_is_not_carried_out(region: str) -> None:
+    """A person deleted a kept snapshot between the plan and its execution: fewer were kept than the policy says."""
+    lab, volume = laboratory(4)
+    lab.policies = policy_set(keep=2, keep_copies=2)
+    if region == PRIMARY:
+        plan = lab.runner.composition.planner(PRIMARY).plan_sources([volume])
+    else:
+        planner = lab.runner.composition.receive(DR).planner
+        plan = planner.plan_copies(planner.reader.copies_of_volume(volume))
+    first, second, third, fourth = lab.ids(region)
+    orders = deletion_orders(plan.deletions, newer_kept=plan.newer_kept)
+    assert [order.snapshot_id for order in orders] == [first, second]
+    lab.ec2(region).delete_snapshot(SnapshotId=third)
+    results = lab.runner.composition.delete_snapshots(region, lambda _, __: None).run(plan.made_at, orders)
+    assert [(result.outcome, result.cause[:6]) for result in results] == [(Deletion.UNSAFE, "INV-03")] * 2
+    assert lab.ids(region) == [first, second, fourth]

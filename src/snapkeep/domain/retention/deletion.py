@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from types import MappingProxyType
 
 from snapkeep.domain.json_codec import OPTIONAL
 from snapkeep.domain.model import Snapshot, Verdict
@@ -33,6 +34,8 @@ class DeletionOrder:
     reasons: tuple[str, ...]
     kind: DeletionKind = field(default=DeletionKind.RETENTION, metadata=OPTIONAL)
     """A plan that an earlier version made names none."""
+    newer_kept: int = field(default=1, metadata=OPTIONAL)
+    """The number of newer snapshots of its lineage on which the plan relies: fewer, and it is not deleted."""
 
     @property
     def text(self) -> str:
@@ -40,10 +43,25 @@ class DeletionOrder:
         return "; ".join(self.reasons)
 
 
-def deletion_orders(verdicts: Iterable[Verdict], failed_copies: Iterable[tuple[Snapshot, str]] = ()) -> list[DeletionOrder]:
-    """Return the orders for verdicts that delete, in their order, then those for failed copies, each given with its cause."""
-    planned = [_order(one.snapshot, kind_of_deletion(one), tuple(reason.text for reason in one.reasons)) for one in verdicts]
-    removed = [_order(copy, DeletionKind.FAILED_COPY, (f"failed copy: {cause}",)) for copy, cause in failed_copies]
+def deletion_orders(
+    verdicts: Iterable[Verdict],
+    failed_copies: Iterable[tuple[Snapshot, str]] = (),
+    newer_kept: Mapping[str, int] = MappingProxyType({}),
+) -> list[DeletionOrder]:
+    """Return the orders for verdicts that delete, in their order, then those for failed copies, each given with its cause.
+
+    `newer_kept` is the plan's.
+    """
+    planned = [
+        _order(
+            verdict.snapshot,
+            kind_of_deletion(verdict),
+            tuple(reason.text for reason in verdict.reasons),
+            newer_kept.get(verdict.snapshot.id, 1),
+        )
+        for verdict in verdicts
+    ]
+    removed = [_order(copy, DeletionKind.FAILED_COPY, (f"failed copy: {cause}",), 0) for copy, cause in failed_copies]
     return planned + removed
 
 
@@ -53,5 +71,6 @@ def kind_of_deletion(verdict: Verdict) -> DeletionKind:
     return DeletionKind.SECOND_COPY if is_second_copy else DeletionKind.RETENTION
 
 
-def _order(snapshot: Snapshot, kind: DeletionKind, reasons: tuple[str, ...]) -> DeletionOrder:
-    return DeletionOrder(snapshot.id, snapshot.origin.volume_id, snapshot.origin.start_time, snapshot.policy, reasons, kind)
+def _order(snapshot: Snapshot, kind: DeletionKind, reasons: tuple[str, ...], newer_kept: int) -> DeletionOrder:
+    origin = snapshot.origin
+    return DeletionOrder(snapshot.id, origin.volume_id, origin.start_time, snapshot.policy, reasons, kind, newer_kept)

@@ -29,6 +29,7 @@ def objection(order: DeletionOrder, snapshot: Snapshot, peers: Iterable[Snapshot
     """Return why a snapshot must not be deleted, in words; empty if it may be. `peers` are its remaining peers.
 
     The newest of a lineage stays (INV-02, INV-05), whatever the order says, and only a copy in state `error` is a failed one.
+    Somebody may have deleted, since the plan was made, a newer snapshot that it keeps (INV-03).
     """
     if order.kind is DeletionKind.FAILED_COPY:
         failed = snapshot.is_copy and snapshot.state is SnapshotState.ERROR
@@ -37,12 +38,19 @@ def objection(order: DeletionOrder, snapshot: Snapshot, peers: Iterable[Snapshot
         return f"INV-03: it is {snapshot.state}, not completed"
     if snapshot.found_wrong:
         return "INV-13: its check found it wrong; a person decides about it"
-    source_id, start = snapshot.origin.snapshot_id, snapshot.origin.start_time
     if order.kind is DeletionKind.SECOND_COPY:
+        source_id = snapshot.origin.snapshot_id
         twins = any(peer.origin.snapshot_id == source_id for peer in peers)
         return "" if twins else f"INV-05: no other completed copy of {source_id} remains"
-    newer = {peer.origin.snapshot_id for peer in peers if peer.origin.start_time >= start} - {source_id}
-    if newer:
-        return ""
-    invariant = "INV-05" if snapshot.is_copy else "INV-02"
-    return f"{invariant}: no newer completed one of {snapshot.origin.volume_id} remains"
+    return _objection_to_retention(order, snapshot, peers)
+
+
+def _objection_to_retention(order: DeletionOrder, snapshot: Snapshot, peers: Iterable[Snapshot]) -> str:
+    origin = snapshot.origin
+    newer = {peer.origin.snapshot_id for peer in peers if peer.origin.start_time >= origin.start_time} - {origin.snapshot_id}
+    if not newer:
+        invariant = "INV-05" if snapshot.is_copy else "INV-02"
+        return f"{invariant}: no newer completed one of {origin.volume_id} remains"
+    if len(newer) < order.newer_kept:
+        return f"INV-03: the plan relies on {order.newer_kept} newer ones, of which {len(newer)} remain; the next run plans anew"
+    return ""

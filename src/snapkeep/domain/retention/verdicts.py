@@ -25,9 +25,12 @@ from snapkeep.domain.retention.deletion import SECOND_COPY_RULE
 NEWEST = Reason("newest", "newest")
 NOT_MANAGED = Reason("not-managed", "not managed: it does not carry our tag")
 FOUND_WRONG = Reason("found-wrong", "its check found it wrong: does not count, and is never deleted")
+FUTURE_RULE = "future"
 NO_RULE = Reason("no-rule", "no rule is set: everything is kept")
 NO_POLICY = Reason("no-policy", "no policy governs it: everything is kept")
 
+UNCOUNTED_RULES = frozenset({NOT_MANAGED.rule, FOUND_WRONG.rule, FUTURE_RULE})
+"""The first rule of a completed snapshot that does not count."""
 RETENTION_WORDS = frozenset({"keep_last", "keep_within", *(f"keep_{word}" for word in PERIODS)})
 """The rules of a retention. Only one of these ever deletes (INV-07)."""
 
@@ -111,7 +114,7 @@ def _why_uncounted(snapshot: Snapshot, system: str) -> Reason:
         return NOT_MANAGED
     if snapshot.completed:
         start = snapshot.origin.start_time
-        return Reason("future", f"its start time {start:%Y-%m-%d %H:%M} lies in the future: does not count until then")
+        return Reason(FUTURE_RULE, f"its start time {start:%Y-%m-%d %H:%M} lies in the future: does not count until then")
     return _UNCOUNTED[snapshot.state]
 
 

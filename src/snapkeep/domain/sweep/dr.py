@@ -18,8 +18,7 @@ from snapkeep.domain.sweep.findings import (
     FindingKind,
     Receive,
     Retag,
-    deletions_of,
-    ordered,
+    decision_of,
     plan_findings,
 )
 
@@ -50,7 +49,7 @@ def decide_dr(facts: DrFacts, policies: PolicySet, now: datetime) -> Decision:
         *decider.plans(),
     ]
     foreign = [plan for plan in facts.plan.volumes if plan.lineage.region != facts.plan.region]
-    return Decision(ordered(findings), deletions_of(foreign))
+    return decision_of(findings, foreign)
 
 
 @dataclass(frozen=True, slots=True)

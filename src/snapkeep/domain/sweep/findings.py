@@ -7,7 +7,7 @@ an entry in the queue, the receipt of a copy, a plan of retention. What was repa
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from itertools import count
@@ -200,6 +200,8 @@ class Decision:
 
     findings: tuple[Finding, ...]
     deletions: tuple[Verdict, ...] = ()
+    newer_kept: Mapping[str, int] = field(default_factory=dict)
+    """See `Plan.newer_kept`."""
 
 
 def ordered(findings: Iterable[Finding]) -> tuple[Finding, ...]:
@@ -207,9 +209,16 @@ def ordered(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     return tuple(sorted(findings, key=lambda one: (one.urgency, one.volume_id, one.subject)))
 
 
-def deletions_of(plans: Iterable[VolumePlan]) -> tuple[Verdict, ...]:
-    """Return the verdicts that delete, of the plans that are not refused."""
-    return tuple(verdict for plan in plans for verdict in plan.outcome if verdict.action is Action.DELETE)
+def decision_of(findings: Iterable[Finding], plans: Iterable[VolumePlan]) -> Decision:
+    """Return the findings in order, and the verdicts that delete, of the plans that are not refused."""
+    deletions: list[Verdict] = []
+    newer_kept: dict[str, int] = {}
+    for plan in plans:
+        of_volume = [verdict for verdict in plan.outcome if verdict.action is Action.DELETE]
+        if of_volume:
+            deletions += of_volume
+            newer_kept |= plan.newer_kept
+    return Decision(ordered(findings), tuple(deletions), newer_kept)
 
 
 def plan_findings(plan: VolumePlan, system: str) -> Iterator[Finding]:

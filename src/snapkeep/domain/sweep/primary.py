@@ -25,8 +25,7 @@ from snapkeep.domain.sweep.findings import (
     Rejoin,
     Retag,
     Wait,
-    deletions_of,
-    ordered,
+    decision_of,
     plan_findings,
 )
 from snapkeep.domain.sweep.waiting_runs import unanswered
@@ -62,7 +61,7 @@ def decide_primary(facts: PrimaryFacts, policies: PolicySet, now: datetime) -> D
     asked_by_runs = {finding.repair.wait.snapshot_in_region for finding in runs if isinstance(finding.repair, Rejoin)}
     findings = [*decider.snapshots_to_protect(), *runs, *decider.copies(asked_by_runs), *decider.plans()]
     own = [plan for plan in facts.plan.volumes if plan.lineage.region == facts.plan.region]
-    return Decision(ordered(findings), deletions_of(own))
+    return decision_of(findings, own)
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,7 +64,8 @@ class RetentionPlanner:
         plans = self._plan(facts, policies.limits, now)
         verdicts = tuple(verdict for plan in plans for verdict in plan.outcome)
         refusals = tuple(Refusal(plan.lineage, plan.refusal) for plan in plans if plan.refusals)
-        return Plan(plan_id(self.reader.region, now, verdicts), self.reader.region, now, verdicts, refusals)
+        newer_kept = {snapshot_id: number for plan in plans for snapshot_id, number in plan.newer_kept.items()}
+        return Plan(plan_id(self.reader.region, now, verdicts), self.reader.region, now, verdicts, refusals, newer_kept)
 
     def plan_copies(self, copies: Sequence[Snapshot]) -> Plan:
         """Return the plan for all copies of one lineage in this region. Raise as above, and PlanRefused.
@@ -78,7 +79,8 @@ class RetentionPlanner:
         (plan,) = self._plan([facts], policies.limits, now)
         if plan.refusals:
             raise PlanRefused(f"the plan for {plan.lineage.volume_id} in {self.reader.region} is refused: {plan.refusal}")
-        return Plan(plan_id(self.reader.region, now, plan.verdicts), self.reader.region, now, plan.verdicts)
+        verdicts, region = plan.verdicts, self.reader.region
+        return Plan(plan_id(region, now, verdicts), region, now, verdicts, newer_kept=plan.newer_kept)
 
     def _source_facts(
         self,

@@ -124,7 +124,7 @@ def deletion_plan(decision: Decision, region: str, now: datetime, limit: int) ->
     """Return the plan of the oldest deletions, up to the limit, and the others as findings that are left."""
     ordered = sorted(decision.deletions, key=lambda verdict: verdict.snapshot.origin.start_time)
     now_, later = ordered[:limit], ordered[limit:]
-    plan = Plan(plan_id(region, now, now_), region, now, tuple(now_))
+    plan = Plan(plan_id(region, now, now_), region, now, tuple(now_), newer_kept=decision.newer_kept)
     return plan, [_deletion_item(order, Handling.LEFT) for order in deletion_orders(later)]
 
 
