@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from snapkeep.lab.ebs_model import Speeds, World
+from snapkeep.lab.ebs_model import PUBLIC_LINUX, Speeds, World
 
 PRIMARY, DR = "us-east-1", "us-east-2"
 
@@ -66,3 +66,12 @@ def refused(action: Any, **params: Any) -> tuple[str, int]:
     with pytest.raises(ClientError) as caught:
         action(**params)
     return caught.value.response["Error"]["Code"], caught.value.response["ResponseMetadata"]["HTTPStatusCode"]
+
+
+def launch(bench: Bench, **more: Any) -> dict[str, Any]:
+    params = {"ImageId": PUBLIC_LINUX, "InstanceType": "t3.micro", "MinCount": 1, "MaxCount": 1, **more}
+    return bench.primary.run_instances(**params)["Instances"][0]
+
+
+def described(bench: Bench, instance_id: str) -> dict[str, Any]:
+    return bench.primary.describe_instances(InstanceIds=[instance_id])["Reservations"][0]["Instances"][0]

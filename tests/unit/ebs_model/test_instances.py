@@ -1,25 +1,16 @@
-"""Instances: what they are launched from, their states, checks and attributes, and how a root volume is replaced."""
+"""Instances: what they are launched from, their states, checks and attributes."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import pytest
-from ebs_worlds import DR, PRIMARY, Bench, refused
+from ebs_worlds import PRIMARY, Bench, described, launch, refused
 
 from snapkeep.lab.ebs_model import PUBLIC_LINUX, FaultRule, Speeds, World
 
 WINDOWS = "ami-0abcdef1234567892"
 ARM = "ami-0123456789abcdef0"
-
-
-def launch(bench: Bench, **more: Any) -> dict[str, Any]:
-    params = {"ImageId": PUBLIC_LINUX, "InstanceType": "t3.micro", "MinCount": 1, "MaxCount": 1, **more}
-    return bench.primary.run_instances(**params)["Instances"][0]
-
-
-def described(bench: Bench, instance_id: str) -> dict[str, Any]:
-    return bench.primary.describe_instances(InstanceIds=[instance_id])["Reservations"][0]["Instances"][0]
 
 
 def status(bench: Bench, instance_id: str, **more: Any) -> dict[str, Any]:
@@ -269,148 +260,3 @@ def test_uefi_data_is_read_from_an_instance_that_boots_by_it(bench: Bench) -> No
     assert bench.primary.get_instance_uefi_data(InstanceId=launch(bench)["InstanceId"])["UefiData"] == ""
     legacy = launch(bench, ImageId="ami-12345678")["InstanceId"]
     assert refused(bench.primary.get_instance_uefi_data, InstanceId=legacy)[0] == "UnsupportedOperation"
-
-
-# Replacing a root volume
-
-
-def root_of(bench: Bench, instance_id: str) -> str:
-    return described(bench, instance_id)["BlockDeviceMappings"][0]["Ebs"]["VolumeId"]
-
-
-def task_state(bench: Bench, task_id: str) -> str:
-    (task,) = bench.primary.describe_replace_root_volume_tasks(ReplaceRootVolumeTaskIds=[task_id])["ReplaceRootVolumeTasks"]
-    return task["TaskState"]
-
-
-def replace(bench: Bench, instance_id: str, **source: Any) -> str:
-    answer = bench.primary.create_replace_root_volume_task(InstanceId=instance_id, **source)
-    return answer["ReplaceRootVolumeTask"]["ReplaceRootVolumeTaskId"]
-
-
-def test_a_root_volume_is_replaced_from_its_snapshot(bench: Bench) -> None:
-    instance_id = launch(bench)["InstanceId"]
-    former = root_of(bench, instance_id)
-    snapshot_id = bench.snapshot(former)
-    params = {"SnapshotId": snapshot_id, "DeleteReplacedRootVolume": True, "ClientToken": "once", "VolumeInitializationRate": 100}
-    task_id = replace(bench, instance_id, **params)
-    assert replace(bench, instance_id, **params) == task_id
-    states = []
-    for _ in range(3):
-        states.append(task_state(bench, task_id))
-        bench.advance(30)
-    assert states == ["pending", "in-progress", "succeeded"]
-    (root,) = bench.primary.describe_volumes(VolumeIds=[root_of(bench, instance_id)])["Volumes"]
-    assert (root["SnapshotId"], root["VolumeInitializationRate"]) == (snapshot_id, 100)
-    assert refused(bench.primary.describe_volumes, VolumeIds=[former])[0] == "InvalidVolume.NotFound"
-
-
-def test_a_root_volume_is_replaced_by_a_volume_of_its_zone(bench: Bench) -> None:
-    instance_id = launch(bench)["InstanceId"]
-    former, volume_id = root_of(bench, instance_id), bench.volume(8)
-    replace(bench, instance_id, VolumeId=volume_id)
-    bench.settle()
-    assert root_of(bench, instance_id) == volume_id
-    (kept,) = bench.primary.describe_volumes(VolumeIds=[former])["Volumes"]
-    assert kept["State"] == "available"
-
-
-def test_a_root_volume_comes_back_as_launched(bench: Bench) -> None:
-    instance_id = launch(bench)["InstanceId"]
-    former = root_of(bench, instance_id)
-    replace(bench, instance_id)
-    bench.settle()
-    assert root_of(bench, instance_id) != former
-
-
-def test_sources_that_do_not_fit_a_root_volume_are_refused(bench: Bench) -> None:
-    instance_id = launch(bench)["InstanceId"]
-    other = bench.snapshot(bench.volume())
-    copy = bench.settled_copy(bench.snapshot(root_of(bench, instance_id)))
-    far = bench.primary.create_volume(AvailabilityZone=PRIMARY + "b", Size=8)["VolumeId"]
-    task = bench.primary.create_replace_root_volume_task
-    for source, code in (
-        ({"SnapshotId": other}, "InvalidParameterValue"),
-        ({"SnapshotId": copy}, "InvalidSnapshot.NotFound"),
-        ({"ImageId": WINDOWS}, "InvalidParameterValue"),
-        ({"VolumeId": far}, "InvalidVolume.ZoneMismatch"),
-        ({"VolumeId": far, "ImageId": PUBLIC_LINUX}, "InvalidParameterCombination"),
-    ):
-        assert refused(task, InstanceId=instance_id, **source)[0] == code
-    bench.primary.stop_instances(InstanceIds=[instance_id])
-    assert refused(task, InstanceId=instance_id)[0] == "IncorrectInstanceState"
-
-
-def test_a_task_fails_when_the_instance_stops_meanwhile(bench: Bench) -> None:
-    instance_id = launch(bench)["InstanceId"]
-    former = root_of(bench, instance_id)
-    task_id = replace(bench, instance_id)
-    bench.primary.stop_instances(InstanceIds=[instance_id])
-    bench.settle()
-    assert task_state(bench, task_id) == "failed"
-    assert root_of(bench, instance_id) == former
-
-
-# Networks
-
-
-def test_every_region_has_a_default_vpc_with_three_subnets(bench: Bench) -> None:
-    (vpc,) = bench.dr.describe_vpcs()["Vpcs"]
-    subnets = bench.dr.describe_subnets()["Subnets"]
-    assert (vpc["CidrBlock"], vpc["IsDefault"]) == ("172.31.0.0/16", True)
-    assert [subnet["AvailabilityZone"] for subnet in subnets] == [DR + letter for letter in "abc"]
-    assert {subnet["AvailableIpAddressCount"] for subnet in subnets} == {4091}
-    assert [group["GroupName"] for group in bench.dr.describe_security_groups()["SecurityGroups"]] == ["default"]
-
-
-def test_an_isolated_network_is_made_used_and_removed(bench: Bench) -> None:
-    vpc_id = bench.primary.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
-    subnet = bench.primary.create_subnet(VpcId=vpc_id, CidrBlock="10.0.1.0/24")["Subnet"]
-    group_id = bench.primary.create_security_group(GroupName="drill", Description="isolated", VpcId=vpc_id)["GroupId"]
-    everything = [{"IpProtocol": "-1", "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}]
-    bench.primary.revoke_security_group_egress(GroupId=group_id, IpPermissions=everything)
-    (group,) = bench.primary.describe_security_groups(GroupIds=[group_id])["SecurityGroups"]
-    assert (group["IpPermissions"], group["IpPermissionsEgress"]) == ([], [])
-    made = launch(bench, SubnetId=subnet["SubnetId"], SecurityGroupIds=[group_id])
-    assert (made["VpcId"], made["PrivateIpAddress"]) == (vpc_id, "10.0.1.4")
-    (interface,) = bench.primary.describe_network_interfaces()["NetworkInterfaces"]
-    assert interface["Attachment"]["InstanceId"] == made["InstanceId"]
-    for action, name, value in (
-        (bench.primary.delete_security_group, "GroupId", group_id),
-        (bench.primary.delete_subnet, "SubnetId", subnet["SubnetId"]),
-        (bench.primary.delete_vpc, "VpcId", vpc_id),
-    ):
-        assert refused(action, **{name: value})[0] == "DependencyViolation"
-    bench.primary.terminate_instances(InstanceIds=[made["InstanceId"]])
-    bench.primary.delete_security_group(GroupId=group_id)
-    bench.primary.delete_subnet(SubnetId=subnet["SubnetId"])
-    bench.primary.delete_vpc(VpcId=vpc_id)
-    assert len(bench.primary.describe_vpcs()["Vpcs"]) == 1
-
-
-@pytest.mark.parametrize(
-    ("cidr", "code"),
-    [("10.1.0.0/24", "InvalidSubnet.Range"), ("10.0.1.0/25", "InvalidSubnet.Conflict"), ("nonsense", "InvalidParameterValue")],
-)
-def test_a_subnet_lies_within_its_vpc_and_beside_the_others(bench: Bench, cidr: str, code: str) -> None:
-    vpc_id = bench.primary.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
-    bench.primary.create_subnet(VpcId=vpc_id, CidrBlock="10.0.1.0/24")
-    assert refused(bench.primary.create_subnet, VpcId=vpc_id, CidrBlock=cidr)[0] == code
-
-
-def test_an_address_is_used_once(bench: Bench) -> None:
-    launch(bench, PrivateIpAddress="172.31.0.9")
-    params = {"ImageId": PUBLIC_LINUX, "InstanceType": "t3.micro", "MinCount": 1, "MaxCount": 1, "PrivateIpAddress": "172.31.0.9"}
-    assert refused(bench.primary.run_instances, **params)[0] == "InvalidIPAddress.InUse"
-
-
-def test_a_world_with_instances_is_saved_and_goes_on(bench: Bench) -> None:
-    instance_id = launch(bench)["InstanceId"]
-    task_id = replace(bench, instance_id)
-    again = World.from_saved(bench.world.save())
-    again.run_until_idle()
-    ec2 = again.client("ec2", PRIMARY)
-    (task,) = ec2.describe_replace_root_volume_tasks(ReplaceRootVolumeTaskIds=[task_id])["ReplaceRootVolumeTasks"]
-    assert task["TaskState"] == "succeeded"
-    (reservation,) = ec2.describe_instances(InstanceIds=[instance_id])["Reservations"]
-    assert reservation["Instances"][0]["VpcId"].startswith("vpc-")

@@ -37,15 +37,15 @@ RESULT_KEYS = {
 
 
 def snake(action: str) -> str:
-    """Given `DescribeSnapshots`, return `describe_snapshots`."""
+    """Return the method's name of an action: `describe_snapshots` for `DescribeSnapshots`."""
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", action).lower()
 
 
-METHODS = {service: {snake(action): action for action in found} for service, found in SERVICES.items()}
+METHODS = {service: {snake(action): action for action in actions} for service, actions in SERVICES.items()}
 
 
-class Answering(Protocol):
-    """What answers requests: a world."""
+class RequestHandler(Protocol):
+    """A world, as far as its clients use it."""
 
     def call(
         self,
@@ -68,7 +68,7 @@ class Answering(Protocol):
 class Client:
     """One service in one region for one account."""
 
-    def __init__(self, world: Answering, service: str, region: str, account_id: str, caller: str) -> None:
+    def __init__(self, world: RequestHandler, service: str, region: str, account_id: str, caller: str) -> None:
         self._world = world
         self._service = service
         self._region = region
@@ -91,7 +91,7 @@ class Client:
         return method
 
     def send(self, action: str, params: dict[str, Any]) -> Response:
-        """Given an action and its parameters, return the answer when it has come: an error takes its time too.
+        """Send a request and return its answer; an error takes its time too.
 
         Raise botocore's errors.
         """
@@ -114,11 +114,11 @@ class Client:
         return answer
 
     def can_paginate(self, operation_name: str) -> bool:
-        """Given a method's name, return whether it has a paginator."""
+        """Return whether a method has a paginator."""
         return METHODS[self._service].get(operation_name) in RESULT_KEYS
 
     def get_paginator(self, operation_name: str) -> Paginator:
-        """Given a method's name, return its paginator. Raise ValueError when it has none."""
+        """Return a method's paginator. Raise ValueError when it has none."""
         action = METHODS[self._service].get(operation_name, "")
         if action not in RESULT_KEYS:
             raise ValueError(f"Operation cannot be paginated: {operation_name}")
@@ -126,7 +126,7 @@ class Client:
 
 
 def as_client_error(error: ApiError, action: str) -> ClientError:
-    """Given the model's error, return botocore's."""
+    """Return botocore's error for the model's."""
     response: Any = {
         "Error": {"Code": error.code, "Message": error.message},
         "ResponseMetadata": {
@@ -150,7 +150,7 @@ class Paginator:
         self._action = action
 
     def paginate(self, PaginationConfig: dict[str, Any] | None = None, **params: Any) -> PageIterator:  # noqa: N803
-        """Given parameters and boto3's PaginationConfig (MaxItems, PageSize), return the pages."""
+        """Return the pages of a request, with boto3's PaginationConfig (MaxItems, PageSize)."""
         return PageIterator(self._client, self._action, params, PaginationConfig or {})
 
 
@@ -187,8 +187,8 @@ class PageIterator:
         return {key: [item for page in self for item in page[key]]}
 
 
-def make_client(world: Answering, service: str, region: str, account_id: str, caller: str) -> Client:
-    """Given a service and where, return a client. Raise ValueError for a service that the model has not."""
+def make_client(world: RequestHandler, service: str, region: str, account_id: str, caller: str) -> Client:
+    """Return a client. Raise ValueError for a service that is not modelled."""
     if service not in SERVICES:
         raise ValueError(f"the model has no service {service!r}: one of {', '.join(SERVICES)}")
     return Client(world, service, region, account_id, caller)

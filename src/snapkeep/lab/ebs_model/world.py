@@ -21,8 +21,8 @@ from snapkeep.lab.ebs_model.requests.call import Call, Params, Response
 from snapkeep.lab.ebs_model.store.blocks import BLOCK_SIZE, BLOCKS_PER_GIB, ZEROS
 from snapkeep.lab.ebs_model.store.content import ContentFaults, plant
 from snapkeep.lab.ebs_model.store.records import BinRule
-from snapkeep.lab.ebs_model.store.region_account import RegionAccount
-from snapkeep.lab.ebs_model.store.tags import as_dict, request_tags
+from snapkeep.lab.ebs_model.store.region_account import RegionAccount, dict_of_tags
+from snapkeep.lab.ebs_model.store.tags import request_tags
 from snapkeep.lab.ebs_model.store.world_state import Listener, Observer, WorldOptions, WorldState
 
 
@@ -82,13 +82,8 @@ class World:
     def resource_tags(self, region: str, account_id: str, resource_id: str) -> dict[str, str]:
         """Return a resource's tags (what `aws:ResourceTag` sees); none when the resource does not exist."""
         with self._lock:
-            account = self.region_account(region, account_id)
-            for store in (account.snapshots, account.volumes, account.images, account.instances):
-                resource = store.get(resource_id)
-                if resource is not None:
-                    return as_dict(resource.tags)
-            binned = account.bin.get(resource_id)
-            return as_dict(binned.snapshot.tags) if binned else {}
+            resource = self.region_account(region, account_id).tagged(resource_id)
+            return {} if resource is None else dict_of_tags(resource)
 
     @staticmethod
     def request_tags(action: str, params: Params) -> dict[str, str]:

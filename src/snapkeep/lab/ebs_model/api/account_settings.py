@@ -51,8 +51,8 @@ def reset_default_key(call: Call) -> Response:
 
 def describe_regions(call: Call) -> Response:
     """DescribeRegions. Raise InvalidParameterValue on a name of none."""
-    wanted = [str(name) for name in call.params.get("RegionNames") or ()]
-    unknown = [name for name in wanted if name not in call.world.regions]
+    names = [str(name) for name in call.params.get("RegionNames") or ()]
+    unknown = [name for name in names if name not in call.world.regions]
     if unknown:
         raise ApiError("InvalidParameterValue", f"Invalid region names: {', '.join(unknown)}")
     fields = {
@@ -64,7 +64,7 @@ def describe_regions(call: Call) -> Response:
     return {
         "Regions": [
             {"RegionName": name, "Endpoint": f"ec2.{name}.amazonaws.com", "OptInStatus": "opt-in-not-required"}
-            for name in wanted or call.world.regions
+            for name in names or call.world.regions
             if all(test(name) for test in tests)
         ]
     }
@@ -87,7 +87,7 @@ def describe_availability_zones(call: Call) -> Response:
         }
         for number, letter in enumerate("abc", 1)
     ]
-    wanted = call.params.get("ZoneNames")
+    names = call.params.get("ZoneNames")
     fields = {
         "zone-name": lambda zone: (str(zone["ZoneName"]),),
         "zone-type": lambda zone: (str(zone["ZoneType"]),),
@@ -96,5 +96,5 @@ def describe_availability_zones(call: Call) -> Response:
         "opt-in-status": lambda zone: (str(zone["OptInStatus"]),),
     }
     tests = tests_for(parsed(call.params.get("Filters")), fields, lambda zone: ())  # noqa: ARG005
-    chosen = [zone for zone in zones if (not wanted or zone["ZoneName"] in wanted) and all(test(zone) for test in tests)]
+    chosen = [zone for zone in zones if (not names or zone["ZoneName"] in names) and all(test(zone) for test in tests)]
     return {"AvailabilityZones": chosen}

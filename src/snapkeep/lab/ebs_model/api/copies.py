@@ -33,28 +33,28 @@ LONGEST_MINUTES = 2880
 def copy_snapshot(call: Call) -> Response:
     """CopySnapshot [EC2 API reference]: called in the destination; tags only from the call; no client token."""
     account, params = call.account, call.params
-    source_place, source = _source(call)
+    source_account, source = _source(call)
     given = from_specifications(params, "snapshot", account.quotas.tags_per_resource)
     encrypted = _encrypted(call, source)
     minutes = _duration_minutes(params)
     _check_quotas(call)
-    rate = _time_based_rate(call, source_place, source, minutes)
+    rate = _time_based_rate(call, source_account, source, minutes)
     key, key_arn = keys.for_copy(call, str(params.get("KmsKeyId") or "")) if encrypted else (None, "")
     description = str(params.get("Description") or "")
-    copy = pin(call, source_place, source, key_arn if encrypted else "", description, given)
+    copy = pin(call, source_account, source, key_arn if encrypted else "", description, given)
     copy.duration_minutes = minutes
     copy.failure = _failure(call, source, key, key_arn)
     _plant_faults(call, source, copy)
-    _let_run(call, copy, rate)
+    _schedule_end(call, copy, rate)
     account.add(copy)
     account.copies_in_flight[copy.id] = copy
     return {"SnapshotId": copy.id, "Tags": as_list(copy.tags)}
 
 
 def pin(
-    call: Call, source_place: RegionAccount, source: Snapshot, key_arn: str, description: str, tags: dict[str, str]
+    call: Call, source_account: RegionAccount, source: Snapshot, key_arn: str, description: str, tags: dict[str, str]
 ) -> Snapshot:
-    """Given a source, return a copy of it in the call's place, sharing the blocks it may; not yet listed."""
+    """Return a copy of a snapshot that shares the blocks it may; it is not listed yet."""
     world = call.world
     copy = Snapshot(
         seq=world.next_seq(),
@@ -72,12 +72,12 @@ def pin(
         encrypted=bool(key_arn),
         key_arn=key_arn,
         full_blocks=source.full_blocks,
-        source_region=source_place.region,
+        source_region=source_account.region,
         source_account=source.owner_id,
         source_id=source.id,
         altered=source.altered,
     )
-    copy.moved_blocks = _share_blocks(call, source_place, source, copy)
+    copy.moved_blocks = _share_blocks(call, source_account, source, copy)
     return copy
 
 
@@ -110,7 +110,7 @@ def _plant_faults(call: Call, source: Snapshot, copy: Snapshot) -> None:
 
 
 def _source(call: Call) -> tuple[RegionAccount, Snapshot]:
-    """Return the source and where it is. It may belong to another account that shares it."""
+    """Return the source and the account that holds it, which may be another one that shares it."""
     region, snapshot_id = str(call.params["SourceRegion"]), str(call.params["SourceSnapshotId"])
     if region not in call.world.regions:
         raise ApiError("InvalidParameterValue", f"Value ({region}) for parameter SourceRegion is invalid.")
@@ -161,7 +161,7 @@ def _check_quotas(call: Call) -> None:
         raise ApiError("SnapshotLimitExceeded", f"You have reached your quota of {quotas.snapshots_per_region} snapshots.")
 
 
-def _time_based_rate(call: Call, source_place: RegionAccount, source: Snapshot, minutes: int) -> float:
+def _time_based_rate(call: Call, source_account: RegionAccount, source: Snapshot, minutes: int) -> float:
     """Return the MiB/s that a time-based copy gets; 0: it is none.
 
     Source: [EBS user guide: time-based copies]: throughput = size ÷ duration, at most 500 MiB/s for one operation and
@@ -180,7 +180,7 @@ def _time_based_rate(call: Call, source_place: RegionAccount, source: Snapshot, 
     used = sum(
         _rate_in_use(copy)
         for copy in call.account.copies_in_flight.values()
-        if copy.duration_minutes and copy.source_region == source_place.region
+        if copy.duration_minutes and copy.source_region == source_account.region
     )
     left = quotas.copy_mib_per_second - used
     if left <= 0:
@@ -192,14 +192,14 @@ def _rate_in_use(copy: Snapshot) -> float:
     return copy.full_blocks * BLOCK_SIZE / MIB / max(copy.due - copy.start, 1.0)
 
 
-def _share_blocks(call: Call, source_place: RegionAccount, source: Snapshot, copy: Snapshot) -> int:
-    """Let the copy join the chain it is incremental to, or start one; return how many blocks have to move.
+def _share_blocks(call: Call, source_account: RegionAccount, source: Snapshot, copy: Snapshot) -> int:
+    """Add the copy to the chain that it is incremental to, or start one; return how many blocks have to move.
 
     Same account, region and key: always incremental. Else only if a previous copy was made, the most recent one still
     exists and is not archived, and all copies there are unencrypted or use one key.
     """
     account, log = call.account, source.log
-    if source_place is account and source.key_arn == copy.key_arn and source.chain is not None:
+    if source_account is account and source.key_arn == copy.key_arn and source.chain is not None:
         _register(account, copy)
         return join(account, copy, source.chain)
     last = account.last_copy.get(log)
@@ -235,8 +235,8 @@ def _failure(call: Call, source: Snapshot, key: Key | None, key_arn: str) -> str
     return (rule.message or "Internal error") if rule else ""
 
 
-def _let_run(call: Call, copy: Snapshot, rate: float) -> None:
-    """Decide when the copy ends, and let it happen then."""
+def _schedule_end(call: Call, copy: Snapshot, rate: float) -> None:
+    """Decide when a copy ends, and set its timers."""
     world, account, speeds = call.world, call.account, call.world.speeds
     if rate:
         due = call.now + max(copy.full_blocks * BLOCK_SIZE / MIB / rate, 1.0)
@@ -256,22 +256,22 @@ def _let_run(call: Call, copy: Snapshot, rate: float) -> None:
         world.schedule(limit - account.skew_seconds, "copy late", account, copy.id)
 
 
-def tell_late(world: WorldState, account: RegionAccount, copy_id: str, extra: Any) -> None:  # noqa: ARG001
-    """A time-based copy missed its duration: say so at once; the ordinary event follows at its end."""
+def emit_late(world: WorldState, account: RegionAccount, copy_id: str, extra: Any) -> None:  # noqa: ARG001
+    """Emit at once that a time-based copy missed its duration; the ordinary event follows at its end."""
     copy = account.snapshots.get(copy_id)
     if copy is not None and copy.state == PENDING:
         events.emit_missed_duration(world, account, copy, QUOTA_CAUSE)
 
 
 def finish(world: WorldState, account: RegionAccount, copy_id: str, extra: Any) -> None:  # noqa: ARG001
-    """The time of a running copy has come: it completes, or it fails."""
+    """Complete a copy, or let it fail."""
     copy = account.snapshots.get(copy_id)
     if copy is None or copy.state != PENDING:
         return
     account.copies_in_flight.pop(copy_id, None)
     ended = world.now() + account.skew_seconds
-    source_place = world.region_account(copy.source_region, copy.source_account)
-    if not copy.failure and copy.source_id not in source_place.snapshots:
+    source_account = world.region_account(copy.source_region, copy.source_account)
+    if not copy.failure and copy.source_id not in source_account.snapshots:
         copy.failure = SOURCE_FAILURE
     incremental = copy.moved_blocks < copy.full_blocks
     if copy.failure:

@@ -1,7 +1,7 @@
 """DescribeSnapshots. Source: [EC2 API reference: DescribeSnapshots] and botocore's service model.
 
-The answer to a filter on a volume, a tag or a state comes from an index; an index that holds most of the place is not
-worth sorting, and the place is read in order instead. Either way the order is the order of making.
+The answer to a filter on a volume, a tag or a state comes from an index; an index with most of the snapshots is not
+worth sorting, and all snapshots are read in order instead. Either way the oldest comes first.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ Candidates = tuple[int, list[Iterable[Snapshot]]]
 
 
 def progress(snapshot: Snapshot, now: float) -> str:
-    """Given a snapshot and the time, return its progress as a percentage."""
+    """Return a snapshot's progress as a percentage."""
     if snapshot.state == COMPLETED:
         return "100%"
     whole = max(snapshot.due - snapshot.start, 1e-9)
@@ -43,7 +43,7 @@ def progress(snapshot: Snapshot, now: float) -> str:
 
 
 def rendered(account: RegionAccount, snapshot: Snapshot, now: float) -> Response:
-    """Given a snapshot, return it as DescribeSnapshots has it: only the fields that it has."""
+    """Return a snapshot as DescribeSnapshots has it: only the fields that it has."""
     answer: Response = {
         "SnapshotId": snapshot.id,
         "VolumeId": snapshot.volume_id,
@@ -79,7 +79,7 @@ def rendered(account: RegionAccount, snapshot: Snapshot, now: float) -> Response
 
 
 def transfer_type(snapshot: Snapshot) -> str:
-    """Given a copy, return whether it is time-based."""
+    """Return the transfer type of a copy."""
     return "time-based" if snapshot.duration_minutes else "standard"
 
 
@@ -107,15 +107,15 @@ def describe_snapshots(call: Call) -> Response:
     """
     params, account, now = call.params, call.account, call.now
     after, size = limits(params)
-    wanted = [str(snapshot_id) for snapshot_id in params.get("SnapshotIds") or ()]
-    if wanted and params.get("MaxResults"):
+    ids = [str(snapshot_id) for snapshot_id in params.get("SnapshotIds") or ()]
+    if ids and params.get("MaxResults"):
         message = "The parameter snapshotSet cannot be used with the parameter maxResults"
         raise ApiError("InvalidParameterCombination", message)
     filters = parsed(params.get("Filters"))
     fields = {**FIELDS, "progress": lambda snapshot: (progress(snapshot, now),)}
     tests: list[Test] = tests_for(filters, fields, _tags)
     tests.extend(_scope(call))
-    passing = _by_id(call, wanted) if wanted else _candidates(call, filters, after, size, tests)
+    passing = _by_id(call, ids) if ids else _candidates(call, filters, after, size, tests)
     for test in tests:
         passing = filter(test, passing)
     chosen = list(islice(passing, size + 1)) if size else list(passing)
@@ -149,17 +149,17 @@ def _scope(call: Call) -> list[Test]:
     return tests
 
 
-def _by_id(call: Call, wanted: list[str]) -> Iterator[Snapshot]:
-    """Given ids, return the snapshots. An unknown one is an error; one without access is left out (botocore)."""
-    found = []
-    for snapshot_id in dict.fromkeys(wanted):
+def _by_id(call: Call, ids: list[str]) -> Iterator[Snapshot]:
+    """Return the snapshots with these ids. An unknown one is an error; one without access is left out (botocore)."""
+    snapshots = []
+    for snapshot_id in dict.fromkeys(ids):
         _, snapshot = sharing.find_visible(call.world, call.account.region, call.account.account_id, snapshot_id)
         if snapshot is not None:
-            found.append(snapshot)
+            snapshots.append(snapshot)
         elif not _exists_elsewhere(call, snapshot_id):
             check_snapshot_id(snapshot_id)
             raise snapshot_not_found(snapshot_id)
-    return iter(sorted(found, key=_seq))
+    return iter(sorted(snapshots, key=_seq))
 
 
 def _exists_elsewhere(call: Call, snapshot_id: str) -> bool:
@@ -168,39 +168,39 @@ def _exists_elsewhere(call: Call, snapshot_id: str) -> bool:
 
 
 def _candidates(call: Call, filters: list[tuple[str, list[str]]], after: int, size: int, tests: list[Test]) -> Iterator[Snapshot]:
-    """Return, in order, the snapshots after a place in the order that may pass, from the smallest index there is."""
+    """Return the snapshots after an order number that may pass, in order, from the smallest index."""
     account = call.account
     entries = [candidates for name, values in filters if (candidates := _indexed(account, name, values)) is not None]
     foreign = [s for _, s in sharing.foreign(call.world, account.region, account.account_id) if s.seq > after]
     if entries:
         count, buckets = min(entries, key=lambda entry: entry[0])
         if count * WORTH_AN_INDEX <= len(account.snapshots) or count <= (size or 1):
-            found = [s for bucket in buckets for s in bucket if s.seq > after]
-            return _in_order([*found, *foreign], size, tests)
+            indexed = [s for bucket in buckets for s in bucket if s.seq > after]
+            return _in_order([*indexed, *foreign], size, tests)
     if foreign:
         return iter(sorted([*account.ordered(after), *foreign], key=_seq))
     return account.ordered(after)
 
 
-def _in_order(found: list[Snapshot], size: int, tests: list[Test]) -> Iterator[Snapshot]:
-    if size and len(found) > size * WORTH_AN_INDEX:
-        passing = [s for s in found if all(test(s) for test in tests)]
+def _in_order(snapshots: list[Snapshot], size: int, tests: list[Test]) -> Iterator[Snapshot]:
+    if size and len(snapshots) > size * WORTH_AN_INDEX:
+        passing = [s for s in snapshots if all(test(s) for test in tests)]
         return iter(nsmallest(size + 1, passing, key=_seq))
-    return iter(sorted(found, key=_seq))
+    return iter(sorted(snapshots, key=_seq))
 
 
 def _indexed(account: RegionAccount, name: str, values: list[str]) -> Candidates | None:
-    """Given a filter, return what an index says about it, or None when none can."""
+    """Return the index entries that match a filter, or None when no index covers it."""
     if any(has_wildcard(value) for value in values):
         return None
     distinct = dict.fromkeys(values)
     if name == "volume-id":
         index = account.by_volume
     elif name.startswith("tag:"):
-        found = account.by_tag.get(name[4:])
-        if found is None:
+        by_value = account.by_tag.get(name[4:])
+        if by_value is None:
             return 0, []
-        index = found
+        index = by_value
     elif name == "status" and COMPLETED not in distinct:
         states = [account.by_state[state] for state in distinct if state in (PENDING, ERROR)]
         return sum(map(len, states)), list(states)

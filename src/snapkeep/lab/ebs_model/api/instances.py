@@ -19,7 +19,7 @@ from snapkeep.lab.ebs_model.requests.call import Call, Response
 from snapkeep.lab.ebs_model.requests.idempotency import earlier_ids, remember_ids
 from snapkeep.lab.ebs_model.store.arns import partition_of
 from snapkeep.lab.ebs_model.store.records import Image, Instance
-from snapkeep.lab.ebs_model.store.tags import checked, flat
+from snapkeep.lab.ebs_model.store.tags import as_list, checked, flat
 
 NOT_MODELLED = (
     "LaunchTemplate", "InstanceMarketOptions", "CapacityReservationSpecification", "ElasticGpuSpecification",
@@ -156,7 +156,9 @@ def _interface(call: Call, instance_id: str) -> dict[str, Any]:
     group_ids = [str(group) for group in first.get("Groups") or params.get("SecurityGroupIds") or ()]
     group_ids += [_group_named(call, str(name), subnet["VpcId"]) for name in params.get("SecurityGroups") or ()]
     address = str(first.get("PrivateIpAddress") or params.get("PrivateIpAddress") or "")
-    return networks.add_interface(call, instance_id, subnet["SubnetId"], group_ids, address)
+    interface = networks.add_interface(call, instance_id, subnet["SubnetId"], group_ids, address)
+    interface["Tags"] = as_list(tags_of(call, "network-interface"))
+    return interface
 
 
 def _group_named(call: Call, name: str, vpc_id: str) -> str:

@@ -25,7 +25,7 @@ SHORTEST_WAIT_DAYS, LONGEST_WAIT_DAYS = 7, 30
 
 
 def find(world: WorldState, key_arn: str) -> Key | None:
-    """Given the ARN of a key, return it, or None when there is no such key."""
+    """Return the key with an ARN, or None."""
     parts = key_arn.split(":")
     if len(parts) != 6:  # noqa: PLR2004 - an ARN has six fields
         return None
@@ -39,7 +39,7 @@ def find(world: WorldState, key_arn: str) -> Key | None:
 
 
 def resolve(world: WorldState, account: RegionAccount, reference: str) -> Key | None:
-    """Given an id, alias, ARN or alias ARN, return the key, or None. Keys are regional: a foreign ARN is none here."""
+    """Return the key with an id, alias, ARN or alias ARN, or None. Keys are regional: an ARN of another region is None."""
     if reference == EBS_ALIAS:
         return managed_key(world, account)
     if reference.startswith("arn:"):
@@ -51,7 +51,7 @@ def resolve(world: WorldState, account: RegionAccount, reference: str) -> Key | 
 
 
 def managed_key(world: WorldState, account: RegionAccount) -> Key:
-    """Return the AWS managed key for EBS of a place, made on first use [EBS user guide: encryption]."""
+    """Return the AWS managed key for EBS of an account in a region, made on first use [EBS user guide: encryption]."""
     key_id = account.aliases.get(EBS_ALIAS)
     if key_id is None:
         key = make(world, account, "Default key that protects my EBS volumes when no other key is defined", "AWS")
@@ -74,7 +74,7 @@ def default_key(world: WorldState, account: RegionAccount) -> Key | None:
 
 
 def for_copy(call: Call, reference: str) -> tuple[Key | None, str]:
-    """Given what a request names (or nothing), return the key, and the ARN to show. A wrong one is not refused here."""
+    """Return the key that a request names (or the default one), and the ARN to show. A wrong name is not refused here."""
     key = resolve(call.world, call.account, reference) if reference else default_key(call.world, call.account)
     if key is not None:
         return key, key.arn
@@ -85,7 +85,7 @@ def for_copy(call: Call, reference: str) -> tuple[Key | None, str]:
 
 
 def usable(key: Key, principal: str) -> bool:
-    """Given a key and who asks, return whether EBS can use it for them."""
+    """Return whether EBS can use a key for a principal."""
     return key.state == "Enabled" and not any(fnmatchcase(principal, pattern) for pattern in key.denied)
 
 
@@ -112,7 +112,7 @@ def describe_key(call: Call) -> Response:
 
 
 def metadata(key: Key) -> Response:
-    """Given a key, return its KeyMetadata."""
+    """Return the KeyMetadata of a key."""
     answer: Response = {
         "AWSAccountId": key.owner_id,
         "KeyId": key.id,
@@ -202,15 +202,15 @@ def create_alias(call: Call) -> Response:
 def list_aliases(call: Call) -> Response:
     """ListAliases, by name, in pages of Limit."""
     prefix = f"arn:{partition_of(call.account.region)}:kms:{call.account.region}:{call.account.account_id}:"
-    found = [
+    aliases = [
         {"AliasName": name, "AliasArn": prefix + name, "TargetKeyId": key_id}
         for name, key_id in sorted(call.account.aliases.items())
         if call.params.get("KeyId") in (None, "", key_id, prefix + f"key/{key_id}")
     ]
     start = decode(str(call.params["Marker"])) if call.params.get("Marker") else 0
     end = start + int(call.params.get("Limit") or 50)
-    answer: Response = {"Aliases": found[start:end], "Truncated": end < len(found)}
-    if end < len(found):
+    answer: Response = {"Aliases": aliases[start:end], "Truncated": end < len(aliases)}
+    if end < len(aliases):
         answer["NextMarker"] = encode(end)
     return answer
 
@@ -221,7 +221,7 @@ def list_keys(call: Call) -> Response:
 
 
 def deny(world: WorldState, key_arn: str, principals: str = "*") -> None:
-    """Given a key and a pattern of principals, let it be not accessible to them. Raise KeyError."""
+    """Make a key inaccessible to the principals that match a pattern. Raise KeyError."""
     key = find(world, key_arn)
     if key is None:
         raise KeyError(key_arn)
@@ -229,7 +229,7 @@ def deny(world: WorldState, key_arn: str, principals: str = "*") -> None:
 
 
 def allow(world: WorldState, key_arn: str) -> None:
-    """Given a key, let everybody use it again. Raise KeyError."""
+    """Make a key accessible to everybody again. Raise KeyError."""
     key = find(world, key_arn)
     if key is None:
         raise KeyError(key_arn)

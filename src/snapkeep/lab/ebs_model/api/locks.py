@@ -28,7 +28,7 @@ LONGEST_DAYS, LONGEST_COOL_OFF_HOURS = 36_500, 72
 
 
 def state_of(lock: Lock, now: float) -> str:
-    """Given a lock and the time, return its state as DescribeLockedSnapshots has it."""
+    """Return a lock's state as DescribeLockedSnapshots has it."""
     if lock.expires and now >= lock.expires:
         return "expired"
     if lock.mode == COMPLIANCE and now < lock.cool_off_ends:
@@ -37,7 +37,7 @@ def state_of(lock: Lock, now: float) -> str:
 
 
 def refuse_if_locked(call: Call, snapshot: Snapshot) -> None:
-    """Given a snapshot, raise when a lock holds it. The cool-off period protects as well."""
+    """Raise when a lock protects a snapshot. The cool-off period protects as well."""
     lock = call.account.locks.get(snapshot.id)
     if lock is not None and state_of(lock, call.now) != "expired":
         raise ApiError(LOCKED_CODE, f"The snapshot {snapshot.id} is locked in {lock.mode} mode and can't be deleted.")
@@ -72,7 +72,7 @@ def lock_snapshot(call: Call) -> Response:
         world.schedule(expires - account.skew_seconds, "lock expiry", account, snapshot.id)
     if cool_off:
         world.schedule(cool_off_ends - account.skew_seconds, "cool-off expiry", account, snapshot.id)
-    _tell(world, account, snapshot, lock, "lockSnapshot", state_of(lock, call.now), call.now)
+    _emit(world, account, snapshot, lock, "lockSnapshot", state_of(lock, call.now), call.now)
     return _rendered(snapshot, lock, call.now)
 
 
@@ -111,7 +111,7 @@ def creation_ended(world: WorldState, account: RegionAccount, snapshot: Snapshot
     now = world.now() + account.skew_seconds
     if snapshot.state == ERROR:
         del account.locks[snapshot.id]
-        _tell(world, account, snapshot, lock, "lockSnapshot", lock.mode, now, failed=True)
+        _emit(world, account, snapshot, lock, "lockSnapshot", lock.mode, now, failed=True)
         return
     lock.starts = now
     if not lock.expires:
@@ -134,24 +134,24 @@ def unlock_snapshot(call: Call) -> Response:
     return {"SnapshotId": snapshot.id}
 
 
-def tell_expiry(world: WorldState, account: RegionAccount, snapshot_id: str, extra: Any) -> None:  # noqa: ARG001
+def emit_expiry(world: WorldState, account: RegionAccount, snapshot_id: str, extra: Any) -> None:  # noqa: ARG001
     """A lock's time is over, unless it was extended or taken away."""
     lock, snapshot = account.locks.get(snapshot_id), account.snapshots.get(snapshot_id)
     now = world.now() + account.skew_seconds
     if lock is not None and snapshot is not None and state_of(lock, now) == "expired" and not lock.expired:
         lock.expired = True
-        _tell(world, account, snapshot, lock, "lockDurationExpiry", "expired", now)
+        _emit(world, account, snapshot, lock, "lockDurationExpiry", "expired", now)
 
 
-def tell_cool_off(world: WorldState, account: RegionAccount, snapshot_id: str, extra: Any) -> None:  # noqa: ARG001
+def emit_cool_off_end(world: WorldState, account: RegionAccount, snapshot_id: str, extra: Any) -> None:  # noqa: ARG001
     """A cool-off period is over."""
     lock, snapshot = account.locks.get(snapshot_id), account.snapshots.get(snapshot_id)
     now = world.now() + account.skew_seconds
     if lock is not None and snapshot is not None and lock.cool_off_ends and now >= lock.cool_off_ends:
-        _tell(world, account, snapshot, lock, "cooloffperiodExpiry", COMPLIANCE, now)
+        _emit(world, account, snapshot, lock, "cooloffperiodExpiry", COMPLIANCE, now)
 
 
-def _tell(
+def _emit(
     world: WorldState,
     account: RegionAccount,
     snapshot: Snapshot,
@@ -199,8 +199,8 @@ def _rendered(snapshot: Snapshot, lock: Lock, now: float) -> Response:
 def describe_locked_snapshots(call: Call) -> Response:
     """DescribeLockedSnapshots: filter lock-state, SnapshotIds, pages of 5 to 1,000."""
     account, now = call.account, call.now
-    wanted = [call.own_snapshot(str(snapshot_id)).id for snapshot_id in call.params.get("SnapshotIds") or account.locks]
-    pairs = [(account.snapshots[i], account.locks[i]) for i in wanted if i in account.locks and i in account.snapshots]
+    ids = [call.own_snapshot(str(snapshot_id)).id for snapshot_id in call.params.get("SnapshotIds") or account.locks]
+    pairs = [(account.snapshots[i], account.locks[i]) for i in ids if i in account.locks and i in account.snapshots]
     fields = {"lock-state": lambda pair: (state_of(pair[1], now),)}
     tests = tests_for(parsed(call.params.get("Filters")), fields, lambda pair: pair[0].tags)
     pairs = [pair for pair in pairs if all(test(pair) for test in tests)]

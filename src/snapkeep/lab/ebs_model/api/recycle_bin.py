@@ -1,7 +1,7 @@
-"""Recycle Bin for snapshots: rules, what is in it, and the way back.
+"""Recycle Bin for snapshots: its rules, its content, and restoring.
 
 Sources: [Recycle Bin user guide: how it works; create a rule]: rules by tag or region-wide with exclusion tags, the
-longest matching rule wins, nothing can be deleted from the bin, what is in it is not in DescribeSnapshots.
+longest matching rule wins, nothing can be deleted from the bin, and DescribeSnapshots does not show its content.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ LONGEST_DAYS = 365
 
 
 def retention_days(account: RegionAccount, snapshot: Snapshot) -> int:
-    """Given a snapshot about to be deleted, return for how many days the bin keeps it; 0: not at all."""
+    """Return for how many days the bin keeps a snapshot that is deleted; 0: not at all."""
     if not account.bin_rules or snapshot.state != COMPLETED:
         return 0
     tags = as_dict(snapshot.tags)
@@ -43,7 +43,7 @@ def _has(tags: dict[str, str], key: str, value: str) -> bool:
 
 
 def keep(call: Call, snapshot: Snapshot) -> bool:
-    """Given a snapshot that is deleted, move it to the bin when a rule says so, and return whether it did."""
+    """Move a deleted snapshot to the bin when a rule says so, and return whether it was moved."""
     world, account = call.world, call.account
     days = retention_days(account, snapshot)
     if not days:
@@ -56,7 +56,7 @@ def keep(call: Call, snapshot: Snapshot) -> bool:
 
 
 def leave(world: WorldState, account: RegionAccount, snapshot_id: str, extra: Any) -> None:  # noqa: ARG001
-    """The time in the bin is over: the snapshot is gone for good."""
+    """Delete a snapshot for good when its time in the bin is over."""
     binned = account.bin.get(snapshot_id)
     if binned is not None and binned.exits <= world.now() + account.skew_seconds + 1e-6:
         del account.bin[snapshot_id]
@@ -65,9 +65,9 @@ def leave(world: WorldState, account: RegionAccount, snapshot_id: str, extra: An
 
 def list_snapshots(call: Call) -> Response:
     """ListSnapshotsInRecycleBin, in pages."""
-    wanted = call.params.get("SnapshotIds")
-    found = [binned for binned in call.account.bin.values() if not wanted or binned.snapshot.id in wanted]
-    chosen, token = page(found, lambda binned: binned.snapshot.seq, call.params)
+    ids = call.params.get("SnapshotIds")
+    listed = [binned for binned in call.account.bin.values() if not ids or binned.snapshot.id in ids]
+    chosen, token = page(listed, lambda binned: binned.snapshot.seq, call.params)
     return {
         "Snapshots": [
             {

@@ -1,4 +1,4 @@
-"""Who sees a snapshot: createVolumePermission, and block public access for snapshots.
+"""Sharing of snapshots: createVolumePermission, and block public access.
 
 Sources: [EC2 API reference: ModifySnapshotAttribute], [EBS user guide: share a snapshot; block public access].
 """
@@ -25,11 +25,11 @@ BLOCK_STATES = ("block-all-sharing", "block-new-sharing")
 
 
 def find_visible(world: WorldState, region: str, account_id: str, snapshot_id: str) -> tuple[RegionAccount, Snapshot | None]:
-    """Given a snapshot id in a region, return where it is and the snapshot, or None when the account cannot see it."""
+    """Return a snapshot and the account that holds it, or None when an account cannot see it."""
     own = world.region_account(region, account_id)
-    found = own.snapshots.get(snapshot_id)
-    if found is not None:
-        return own, found
+    snapshot = own.snapshots.get(snapshot_id)
+    if snapshot is not None:
+        return own, snapshot
     owner = world.shared_snapshots.get(region, {}).get(snapshot_id)
     if owner is not None:
         account = world.region_account(region, owner)
@@ -39,14 +39,14 @@ def find_visible(world: WorldState, region: str, account_id: str, snapshot_id: s
 
 
 def visible_to(account: RegionAccount, snapshot_id: str, account_id: str) -> bool:
-    """Given another account's place, return whether an account may use a snapshot there."""
+    """Return whether an account may use a snapshot of another account."""
     permissions = account.permissions.get(snapshot_id, {})
     public = PUBLIC in permissions and account.block_public_access != "block-all-sharing"
     return public or account_id in permissions
 
 
 def foreign(world: WorldState, region: str, account_id: str) -> Iterator[tuple[RegionAccount, Snapshot]]:
-    """Given an account, return the snapshots of others in a region that it can see."""
+    """Return the snapshots of other accounts in a region that an account can see."""
     for snapshot_id, owner in world.shared_snapshots.get(region, {}).items():
         account = world.region_account(region, owner)
         snapshot = account.snapshots.get(snapshot_id)
@@ -84,7 +84,7 @@ def modify_snapshot_attribute(call: Call) -> Response:
     else:
         del account.permissions[snapshot.id]
         shared.pop(snapshot.id, None)
-    _tell(call, snapshot, new)
+    _emit_shares(call, snapshot, new)
     return {}
 
 
@@ -121,7 +121,7 @@ def _refuse_sharing(call: Call, snapshot: Snapshot) -> None:
         raise ApiError("OperationNotPermitted", "Encrypted snapshots with EBS default key cannot be shared")
 
 
-def _tell(call: Call, snapshot: Snapshot, new: list[str]) -> None:
+def _emit_shares(call: Call, snapshot: Snapshot, new: list[str]) -> None:
     """Emit shareSnapshot in each receiving account: private shares only, source is the sharer's account number."""
     for account_id in new:
         if account_id in (PUBLIC, call.account.account_id):

@@ -36,11 +36,11 @@ def create_snapshots(call: Call) -> Response:
 
     Raise InvalidInstanceID.NotFound, or InvalidParameterValue on CopyTagsFromSource.
     """
-    wanted = call.params["InstanceSpecification"]
-    instance = call.account.instances.get(str(wanted.get("InstanceId", "")))
+    specification = call.params["InstanceSpecification"]
+    instance = call.account.instances.get(str(specification.get("InstanceId", "")))
     if instance is None or instance.state == "terminated":
-        raise ApiError("InvalidInstanceID.NotFound", f"The instance ID '{wanted.get('InstanceId')}' does not exist")
-    chosen = _chosen_volumes(call, instance.root_device, instance.volume_ids, wanted)
+        raise ApiError("InvalidInstanceID.NotFound", f"The instance ID '{specification.get('InstanceId')}' does not exist")
+    chosen = _chosen_volumes(call, instance.root_device, instance.volume_ids, specification)
     limit = call.account.quotas.tags_per_resource
     given = from_specifications(call.params, "snapshot", limit)
     source = call.params.get("CopyTagsFromSource")
@@ -63,9 +63,9 @@ def _user_tags(volume: Volume) -> dict[str, str]:
     return {key: value for key, value in as_dict(volume.tags).items() if not key.startswith("aws:")}
 
 
-def _chosen_volumes(call: Call, root_device: str, volume_ids: list[str], wanted: Any) -> list[Volume]:
+def _chosen_volumes(call: Call, root_device: str, volume_ids: list[str], specification: Any) -> list[Volume]:
     """Source: [EC2 API reference: InstanceSpecification]: at most 40 excluded data volumes; root by its own flag."""
-    excluded = [str(volume_id) for volume_id in wanted.get("ExcludeDataVolumeIds") or ()]
+    excluded = [str(volume_id) for volume_id in specification.get("ExcludeDataVolumeIds") or ()]
     if len(excluded) > 40:  # noqa: PLR2004 - documented once, here
         raise ApiError("InvalidParameterValue", "ExcludeDataVolumeIds can hold at most 40 volume ids")
     attached = [call.account.volumes[volume_id] for volume_id in volume_ids]
@@ -73,7 +73,7 @@ def _chosen_volumes(call: Call, root_device: str, volume_ids: list[str], wanted:
         volume = next((volume for volume in attached if volume.id == volume_id), None)
         if volume is None or volume.device == root_device:
             raise ApiError("InvalidParameterValue", f"'{volume_id}' is not a data volume attached to the instance")
-    boot = bool(wanted.get("ExcludeBootVolume"))
+    boot = bool(specification.get("ExcludeBootVolume"))
     chosen = [v for v in attached if v.id not in excluded and not (boot and v.device == root_device)]
     if not chosen:
         raise ApiError("InvalidParameterValue", "No volumes are left to make snapshots of")
@@ -81,7 +81,7 @@ def _chosen_volumes(call: Call, root_device: str, volume_ids: list[str], wanted:
 
 
 def check_quotas(call: Call, volumes: list[Volume]) -> None:
-    """Given the volumes of a request, raise when a snapshot of each cannot be started now.
+    """Raise when a snapshot of each of these volumes cannot be started now.
 
     Sources: [EBS user guide: quotas] for the limits, [EC2 API reference: error codes] for the codes.
     """
@@ -113,7 +113,7 @@ def check_quotas(call: Call, volumes: list[Volume]) -> None:
 
 
 def start(call: Call, volume: Volume, description: str, tags: dict[str, str], set_id: str) -> Snapshot:
-    """Given a volume, make and return its pending snapshot, pinned to the content of this moment."""
+    """Start and return a pending snapshot of a volume, pinned to its present content."""
     world, account = call.world, call.account
     snapshot = pin(call, volume, description, tags, set_id)
     failure = world.faults.hit("snapshot_fails", world.now(), region=account.region, volume_id=volume.id)
@@ -134,7 +134,7 @@ def start(call: Call, volume: Volume, description: str, tags: dict[str, str], se
 
 
 def pin(call: Call, volume: Volume, description: str, tags: dict[str, str], set_id: str) -> Snapshot:
-    """Given a volume, return a snapshot of its content now, sharing blocks with those before; not yet listed."""
+    """Return a snapshot of a volume's present content that shares blocks with earlier ones; it is not listed yet."""
     world, account = call.world, call.account
     _write_changes(world, volume, call.now)
     log = volume.log
@@ -165,7 +165,7 @@ def pin(call: Call, volume: Volume, description: str, tags: dict[str, str], set_
 
 
 def _write_changes(world: WorldState, volume: Volume, now: float) -> None:
-    """Write what a volume with a change rate has changed since the last time, at a place drawn from the seed."""
+    """Write the changes of a volume with a change rate since the last time, at an offset drawn from the seed."""
     if not volume.change_blocks_per_day:
         return
     total = volume.size_gib * 2048
@@ -177,7 +177,7 @@ def _write_changes(world: WorldState, volume: Volume, now: float) -> None:
 
 
 def finish(world: WorldState, account: RegionAccount, snapshot_id: str, extra: Any) -> None:  # noqa: ARG001
-    """The time of a pending snapshot has come: it completes, or it fails."""
+    """Complete a pending snapshot, or let it fail."""
     snapshot = account.snapshots.get(snapshot_id)
     if snapshot is None or snapshot.state != PENDING:
         return
@@ -219,7 +219,7 @@ def delete_snapshot(call: Call) -> Response:
 
 
 def created(snapshot: Snapshot) -> Response:
-    """Given a snapshot just started, return the answer of the call that made it."""
+    """Return the answer of the call that started a snapshot."""
     answer: Response = {
         "SnapshotId": snapshot.id,
         "VolumeId": snapshot.volume_id,

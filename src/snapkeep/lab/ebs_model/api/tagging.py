@@ -10,44 +10,59 @@ from snapkeep.lab.ebs_model.requests.call import Call, Response
 from snapkeep.lab.ebs_model.requests.filters import matcher, parsed
 from snapkeep.lab.ebs_model.requests.paging import page
 from snapkeep.lab.ebs_model.store.records import Image, Instance, Snapshot, Volume
-from snapkeep.lab.ebs_model.store.tags import as_dict, checked, flat, limited
+from snapkeep.lab.ebs_model.store.region_account import dict_of_tags
+from snapkeep.lab.ebs_model.store.tags import checked, flat, limited
 
 Tagged = Snapshot | Volume | Image | Instance
+Record = dict[str, Any]
+"""A VPC, a subnet, a security group …: it holds its tags as its answer has them."""
 MOST_RESOURCES = 1000
+RECORDS_AFTER = 1 << 72
+KINDS = {"snap": "snapshot", "vol": "volume", "ami": "image", "i": "instance"}
+RECORD_KINDS = {
+    "vpc": "vpc",
+    "subnet": "subnet",
+    "sg": "security-group",
+    "eni": "network-interface",
+    "key": "key-pair",
+    "replacevol": "replace-root-volume-task",
+}
+NOT_FOUND = {
+    "ami": "InvalidAMIID.NotFound",
+    "i": "InvalidInstanceID.NotFound",
+    "vpc": "InvalidVpcID.NotFound",
+    "subnet": "InvalidSubnetID.NotFound",
+    "sg": "InvalidGroup.NotFound",
+    "eni": "InvalidNetworkInterfaceID.NotFound",
+    "key": "InvalidKeyPair.NotFound",
+}
 
 
-def _find(call: Call, resource_id: str) -> Tagged:
+def _find(call: Call, resource_id: str) -> Tagged | Record:
     account = call.account
-    stores: dict[str, Any] = {
-        "snap": account.snapshots,
-        "vol": account.volumes,
-        "ami": account.images,
-        "i": account.instances,
-    }
+    resource = account.tagged(resource_id)
+    if resource is not None:
+        return resource
     prefix = resource_id.split("-", 1)[0]
-    if prefix not in stores:
+    if prefix not in KINDS and prefix not in RECORD_KINDS:
         raise ApiError("InvalidID", f"The ID '{resource_id}' is not valid")
-    found: Tagged | None = stores[prefix].get(resource_id)
-    if found is None and prefix == "snap" and resource_id in account.bin:
-        return account.bin[resource_id].snapshot
-    if found is None:
-        if prefix == "snap":
-            raise snapshot_not_found(resource_id)
-        if prefix == "vol":
-            raise volume_not_found(resource_id)
-        code = "InvalidAMIID.NotFound" if prefix == "ami" else "InvalidInstanceID.NotFound"
-        raise ApiError(code, f"The ID '{resource_id}' does not exist")
-    return found
+    if prefix == "snap":
+        raise snapshot_not_found(resource_id)
+    if prefix == "vol":
+        raise volume_not_found(resource_id)
+    raise ApiError(NOT_FOUND.get(prefix, "InvalidID"), f"The ID '{resource_id}' does not exist")
 
 
-def _set(call: Call, resource: Tagged, tags: dict[str, str]) -> None:
+def _set(call: Call, resource: Tagged | Record, tags: dict[str, str]) -> None:
     if isinstance(resource, Snapshot):
         call.account.set_tags(resource, flat(tags))
+    elif isinstance(resource, dict):
+        resource["Tags"] = [{"Key": key, "Value": value} for key, value in tags.items()]
     else:
         resource.tags = flat(tags)
 
 
-def _resources(call: Call) -> list[Tagged]:
+def _resources(call: Call) -> list[Tagged | Record]:
     ids = list(dict.fromkeys(str(resource_id) for resource_id in call.params["Resources"]))
     if len(ids) > MOST_RESOURCES:
         raise ApiError("InvalidParameterValue", f"Resources can hold at most {MOST_RESOURCES} ids")
@@ -58,7 +73,7 @@ def create_tags(call: Call) -> Response:
     """CreateTags: all resources or none; a key that exists gets the new value; at most 50 for each."""
     limit = call.account.quotas.tags_per_resource
     given = checked(call.params["Tags"], limit)
-    changes = [(resource, limited({**as_dict(resource.tags), **given}, limit)) for resource in _resources(call)]
+    changes = [(resource, limited({**dict_of_tags(resource), **given}, limit)) for resource in _resources(call)]
     for resource, tags in changes:
         _set(call, resource, tags)
     return {}
@@ -77,7 +92,7 @@ def delete_tags(call: Call) -> Response:
     for resource in resources:
         kept = {
             key: value
-            for key, value in as_dict(resource.tags).items()
+            for key, value in dict_of_tags(resource).items()
             if key.startswith("aws:") or (named and not any(_names(entry, key, value) for entry in named))
         }
         _set(call, resource, kept)
@@ -101,6 +116,11 @@ def _all(call: Call) -> Iterator[tuple[int, str, str, str, str]]:
             for index in range(0, len(resource.tags), 2):
                 # 64 leaves room for the 50 tags of each resource within one order number
                 yield resource.seq * 64 + index // 2, resource.id, kind, resource.tags[index], resource.tags[index + 1]
+    # Records have no order number of their own: they come last, by the number in their id, whatever is made meanwhile.
+    for record_id, record in account.records().items():
+        prefix, number = record_id.rsplit("-", 1)
+        for index, (key, value) in enumerate(dict_of_tags(record).items()):
+            yield (RECORDS_AFTER + int(number, 16)) * 64 + index, record_id, RECORD_KINDS[prefix], key, value
 
 
 def describe_tags(call: Call) -> Response:

@@ -64,7 +64,7 @@ def _check_quotas(account: RegionAccount, snapshot: Snapshot) -> None:
 def restore_snapshot_tier(call: Call) -> Response:
     """RestoreSnapshotTier: for some days, or for good. A temporary restore can be made longer or permanent.
 
-    Raise InvalidParameterCombination unless one of both is asked for, IncorrectState, or ResourceLimitExceeded.
+    Raise InvalidParameterCombination unless exactly one of both is requested, IncorrectState, or ResourceLimitExceeded.
     """
     account, snapshot = call.account, call.snapshot()
     days, permanent = call.params.get("TemporaryRestoreDays"), bool(call.params.get("PermanentRestore"))
@@ -97,17 +97,17 @@ def _restorable(snapshot: Snapshot, tiering: Tiering) -> bool:
 
 
 def finish(world: WorldState, account: RegionAccount, snapshot_id: str, extra: Any) -> None:  # noqa: ARG001
-    """An archive or a restore has come to its end."""
+    """End an archive or a restore."""
     tiering, snapshot = account.tiering.get(snapshot_id), account.snapshots.get(snapshot_id)
     if tiering is None or snapshot is None:
         return
     now = world.now() + account.skew_seconds
     if tiering.status == ARCHIVING:
         _archive(account, snapshot, tiering, now)
-        _tell(world, account, snapshot, tiering, "archiveSnapshot", now)
+        _emit(world, account, snapshot, tiering, "archiveSnapshot", now)
     elif tiering.status in RESTORING:
         _restore(world, account, snapshot, tiering, now)
-        _tell(world, account, snapshot, tiering, "restoreSnapshot", now)
+        _emit(world, account, snapshot, tiering, "restoreSnapshot", now)
 
 
 def _archive(account: RegionAccount, snapshot: Snapshot, tiering: Tiering, now: float) -> None:
@@ -135,7 +135,7 @@ def _restore(world: WorldState, account: RegionAccount, snapshot: Snapshot, tier
 
 
 def expire_restore(world: WorldState, account: RegionAccount, snapshot_id: str, extra: Any) -> None:  # noqa: ARG001
-    """A temporary restore is over: the snapshot is in the archive alone again."""
+    """End a temporary restore: the snapshot is in the archive alone again."""
     tiering, snapshot = account.tiering.get(snapshot_id), account.snapshots.get(snapshot_id)
     now = world.now() + account.skew_seconds
     if tiering is None or snapshot is None or not tiering.restore_expires or tiering.restore_expires > now + 1e-6:
@@ -146,7 +146,7 @@ def expire_restore(world: WorldState, account: RegionAccount, snapshot_id: str, 
     events.emit_snapshot_notice(world, account, snapshot, SHAPE, detail, started=tiering.started, ended=now)
 
 
-def _tell(world: WorldState, account: RegionAccount, snapshot: Snapshot, tiering: Tiering, event: str, now: float) -> None:
+def _emit(world: WorldState, account: RegionAccount, snapshot: Snapshot, tiering: Tiering, event: str, now: float) -> None:
     detail = {"event": event, "result": "succeeded", "recycleBinExitTime": ""}
     if event == "restoreSnapshot" and tiering.restore_expires:
         detail["restoreExpiryTime"] = iso(tiering.restore_expires)

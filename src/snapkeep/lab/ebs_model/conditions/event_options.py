@@ -1,4 +1,4 @@
-"""How events look where the documents leave room."""
+"""Options of events, where the documents leave room."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ ARN_SHAPES = ("A", "B", "C")
 
 @dataclass(frozen=True, slots=True)
 class EventOptions:
-    """Where the documents leave room.
+    """Options of events.
 
     ``arn_shape``: A, B, C, or ``mixed`` (drawn from the seed). ``members_of_sets``: whether each member of a
     multi-volume set emits its own createSnapshot event too (not stated). ``key_failures``: whether a copy that fails

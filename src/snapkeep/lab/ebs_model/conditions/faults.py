@@ -1,7 +1,7 @@
 """Faults by script or by seed.
 
-A rule says what goes wrong (``kind``), for what (patterns; empty matches all), when (seconds since the world began),
-and how often. Rates are rules with a probability.
+A rule has a ``kind``, patterns of what it hits (empty matches all), a time (seconds since the world began), and how
+often it hits. Rates are rules with a probability.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ SNAPSHOT_FAILURE = "Internal error"
 
 @dataclass(frozen=True, slots=True)
 class FaultRule:
-    """One thing that goes wrong.
+    """A rule of the script.
 
     ``skip`` matches are let through first, then ``times`` are hit (0: all). ``effect`` of an API fault: ``before`` the
     change (nothing was done) or ``after`` it (done, but the answer says otherwise). ``delay_seconds`` is for events;
@@ -136,22 +136,22 @@ class FaultEngine:
         self._kinds: frozenset[str] = frozenset()
 
     def set(self, faults: Faults) -> None:
-        """Given faults, let them be in force instead of the present ones."""
+        """Replace the faults in force."""
         self.armed = [_Armed(rule) for rule in faults.rules()]
         self._kinds = frozenset(armed.rule.kind for armed in self.armed)
 
     def add(self, rule: FaultRule, matches: int = 0) -> None:
-        """Given a rule, and how often it has matched before, let it be in force too."""
+        """Add a rule to those in force; ``matches`` says how often it has matched before."""
         self.armed.append(_Armed(rule, matches))
         self._kinds |= {rule.kind}
 
     def remove(self, kind: str, region: str = "") -> None:
-        """Given a kind and a region, take those rules out of force."""
+        """Remove the rules of a kind, in one region or in all."""
         self.armed = [a for a in self.armed if a.rule.kind != kind or (region and a.rule.region != region)]
         self._kinds = frozenset(armed.rule.kind for armed in self.armed)
 
     def hit(self, kind: str, now: float, **facts: str) -> FaultRule | None:
-        """Given a kind and the facts of what happens, return the first rule that hits, or None."""
+        """Return the first rule of a kind that hits these facts, or None."""
         if kind not in self._kinds:
             return None
         elapsed = now - self.started
@@ -169,7 +169,7 @@ class FaultEngine:
         return None
 
     def deliveries(self, event: Mapping[str, Any], now: float) -> list[float]:
-        """Given an event, return after how many seconds it is delivered, once for each delivery.
+        """Return after how many seconds an event is delivered, once for each delivery.
 
         EventBridge: "might not be delivered", "the same rule can run more than once" [EventBridge user guide].
         """
@@ -190,7 +190,7 @@ class FaultEngine:
         return times
 
     def before(self, action: str, region: str, now: float) -> None:
-        """Given a request, raise what goes wrong before it takes effect."""
+        """Raise the fault that hits a request before it takes effect."""
         if not self._kinds:
             return
         if self.hit("region_unreachable", now, region=region):
@@ -198,7 +198,7 @@ class FaultEngine:
         self._api("before", action, region, now)
 
     def after(self, action: str, region: str, now: float) -> None:
-        """Given a request that took effect, raise what goes wrong with its answer."""
+        """Raise the fault that hits the answer of a request that took effect."""
         if self._kinds:
             self._api("after", action, region, now)
 

@@ -28,7 +28,7 @@ class Latency:
                 raise ValueError(f"{field.name} is {seconds}: must be 0 or more")
 
     def seconds_of(self, action: str, answer: Mapping[str, Any]) -> float:
-        """Given an action and its answer (empty for an error), return how many seconds the request took."""
+        """Return how many seconds a request with this answer took (empty for an error)."""
         if not is_read(action):
             return self.change_seconds
         items = sum(len(value) for value in answer.values() if isinstance(value, list))
@@ -36,7 +36,7 @@ class Latency:
 
 
 ASSUMED_LATENCY = Latency(read_seconds=0.1, change_seconds=0.25, item_seconds=0.0008)
-"""What the measurements reckon with. An assumption, meant to be slow: a full page of 1,000 snapshots takes 0.9 seconds.
+"""The latency that measurements assume. It is meant to be slow: a full page of 1,000 snapshots takes 0.9 seconds.
 
 The one figure of AWS's is an example: 100 ms for a request [EBS user guide: optimize performance for EBS direct APIs].
 """

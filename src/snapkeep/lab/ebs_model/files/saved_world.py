@@ -1,4 +1,4 @@
-"""A world as JSON-able data, and back: what `--state DIR` keeps between two runs.
+"""A world as JSON-able data, and back: `--state DIR` keeps it between two runs.
 
 Write logs and chains are shared between records: they are written once, and named by their number.
 """
@@ -68,21 +68,21 @@ class _Numbers:
     """Gives each shared object a number, in the order of first use."""
 
     def __init__(self) -> None:
-        self.found: dict[Any, int] = {}
+        self.numbers: dict[Any, int] = {}
 
     def of(self, thing: Any) -> int:
-        return self.found.setdefault(thing, len(self.found))
+        return self.numbers.setdefault(thing, len(self.numbers))
 
 
 def save(world: WorldState) -> Data:
-    """Given a world, return all of it as JSON-able data. Listeners are not part of it."""
+    """Return all of a world as JSON-able data, without its listeners."""
     logs, chains = _Numbers(), _Numbers()
     accounts = [_save_account(account, logs, chains) for account in world.region_accounts.values()]
     # A base may be known from its descendants alone: numbering it may add logs while they are written.
     written: list[Data] = []
-    saved_chains = [{"log": logs.of(chain.log), "data_key_id": chain.data_key_id} for chain in chains.found]
-    while len(written) < len(logs.found):
-        written.append(_save_log(list(logs.found)[len(written)], logs))
+    saved_chains = [{"log": logs.of(chain.log), "data_key_id": chain.data_key_id} for chain in chains.numbers]
+    while len(written) < len(logs.numbers):
+        written.append(_save_log(list(logs.numbers)[len(written)], logs))
     return {
         "version": VERSION,
         "now": world.clock.now(),
@@ -162,13 +162,13 @@ def _save_account(account: RegionAccount, logs: _Numbers, chains: _Numbers) -> D
     saved["bin_rules"] = [asdict(rule) for rule in account.bin_rules]
     saved["permissions"] = {key: list(grantees) for key, grantees in account.permissions.items()}
     saved["volume_chains"] = [[logs.of(log), chains.of(chain)] for log, chain in account.chains.items()]
-    # A last copy that is gone makes the next one full, and so does none: only those still there are kept.
+    # A deleted last copy makes the next one full, and so does none: only those that exist are saved.
     saved["last_copies"] = [copy.id for copy in account.last_copy.values() if copy.id in account.snapshots]
     return saved
 
 
 def restore(data: Mapping[str, Any], clock: Clock | None) -> WorldState:
-    """Given saved data, return the world as it was. Without a clock: a virtual one at the time of saving.
+    """Return the world that was saved. Without a clock: on a virtual one at the time of saving.
 
     Raise ValueError on a version that this model does not read.
     """
@@ -203,7 +203,7 @@ def restore(data: Mapping[str, Any], clock: Clock | None) -> WorldState:
 
 
 def quotas_from(data: Mapping[str, Any]) -> Quotas:
-    """Given the fields of Quotas as read from JSON or YAML, return them."""
+    """Return Quotas from its fields as read from JSON or YAML."""
     buckets = {action: (float(size), float(refill)) for action, (size, refill) in data.get("buckets", {}).items()}
     return Quotas(**{**data, "buckets": buckets})
 
@@ -215,11 +215,11 @@ def _restore_logs(saved: list[Data]) -> list[WriteLog]:
         if number not in made:
             data = saved[number]
             base = log(data["base"]) if data["base"] >= 0 else None
-            found = WriteLog(data["origin"], data["data_key_id"], base, data["base_generation"])
+            restored = WriteLog(data["origin"], data["data_key_id"], base, data["base_generation"])
             marks = dict(data["marks"])
             for position, (first, end) in enumerate(data["entries"], 1):
-                found.write(first, end - first, marks.get(position))
-            made[number] = found
+                restored.write(first, end - first, marks.get(position))
+            made[number] = restored
         return made[number]
 
     return [log(number) for number in range(len(saved))]

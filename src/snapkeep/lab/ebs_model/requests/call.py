@@ -1,4 +1,4 @@
-"""One request, as the actions see it."""
+"""A request as the actions see it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Response = dict[str, Any]
 
 @dataclass(slots=True)
 class Call:
-    """A request: where, by whom, when (in the region's own time), with which parameters."""
+    """A request: the account in its region, the caller, the region's own time, the parameters."""
 
     world: WorldState
     account: RegionAccount
@@ -34,25 +34,25 @@ class Call:
         return self.own_snapshot(str(self.params[parameter]))
 
     def own_snapshot(self, snapshot_id: str) -> Snapshot:
-        """Given an id, return the account's own snapshot. Raise InvalidSnapshot.NotFound or a form error."""
-        found = self.account.snapshots.get(snapshot_id)
-        if found is None:
+        """Return the account's own snapshot. Raise InvalidSnapshot.NotFound, or an error of its form."""
+        snapshot = self.account.snapshots.get(snapshot_id)
+        if snapshot is None:
             check_snapshot_id(snapshot_id)
             raise snapshot_not_found(snapshot_id)
-        return found
+        return snapshot
 
     def volume(self, parameter: str = "VolumeId") -> Volume:
-        """Return the volume that a parameter names. Raise InvalidVolume.NotFound or a form error."""
+        """Return the volume that a parameter names. Raise InvalidVolume.NotFound or an error of its form."""
         volume_id = str(self.params[parameter])
-        found = self.account.volumes.get(volume_id)
-        if found is None:
+        volume = self.account.volumes.get(volume_id)
+        if volume is None:
             if not volume_id.startswith("vol-"):
                 raise ApiError(
                     "InvalidParameterValue",
                     f"Value ({volume_id}) for parameter volumeId is invalid. Expected: 'vol-...'.",
                 )
             raise volume_not_found(volume_id)
-        return found
+        return volume
 
     def instance(self, instance_id: str) -> Instance:
         """Return an instance. Raise InvalidInstanceID.Malformed or NotFound.
@@ -72,14 +72,14 @@ Handler = Callable[[Call], Response]
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """How an action is carried out, and which parameters it cannot do without (botocore's service model)."""
+    """An action: its handler, and its required parameters (botocore's service model)."""
 
     run: Handler
     required: tuple[str, ...] = ()
 
 
 def check_snapshot_id(snapshot_id: str) -> None:
-    """Given a text, raise unless it has the form of a snapshot id [EC2 API reference: error codes]."""
+    """Raise unless a text has the form of a snapshot id [EC2 API reference: error codes]."""
     if not snapshot_id.startswith("snap-"):
         raise ApiError(
             "InvalidParameterValue",

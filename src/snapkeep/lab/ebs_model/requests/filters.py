@@ -21,7 +21,7 @@ _PIECES = re.compile(r"\\.|\*|\?|[^\\*?]+|\\$")
 
 
 def has_wildcard(value: str) -> bool:
-    """Given a filter value, return whether it needs a pattern."""
+    """Return whether a filter value needs a pattern."""
     return "*" in value or "?" in value or "\\" in value
 
 
@@ -41,7 +41,7 @@ def _pattern(value: str) -> re.Pattern[str]:
 
 
 def matcher(values: Collection[str]) -> Matcher:
-    """Given the values of one filter, return a function that tells whether a text matches any of them."""
+    """Return a function that says whether a text matches any value of a filter."""
     patterns = {value: _pattern(value) for value in values if has_wildcard(value)}
     exact = frozenset(values).difference(patterns)
     if not patterns:
@@ -50,7 +50,7 @@ def matcher(values: Collection[str]) -> Matcher:
 
 
 def parsed(filters: Sequence[Mapping[str, Any]] | None) -> list[tuple[str, list[str]]]:
-    """Given the Filters of a request, return names and values. Raise ApiError when malformed or too long."""
+    """Return the names and values of a request's Filters. Raise ApiError when they are malformed or too long."""
     result = []
     for entry in filters or ():
         name, values = entry.get("Name"), entry.get("Values")
@@ -65,7 +65,7 @@ def parsed(filters: Sequence[Mapping[str, Any]] | None) -> list[tuple[str, list[
 
 
 def tag_test(name: str, values: list[str]) -> Callable[[FlatTags], bool] | None:
-    """Given a filter, return a test on tags when it is `tag:<key>`, `tag-key` or `tag-value`, else None."""
+    """Return a test on tags for `tag:<key>`, `tag-key` or `tag-value`, else None."""
     if not name.startswith("tag"):
         return None
     matches = matcher(values)
@@ -84,7 +84,7 @@ def tests_for(
     fields: Mapping[str, Callable[[Item], Iterable[str]]],
     tags_of: Callable[[Item], FlatTags],
 ) -> list[Callable[[Item], bool]]:
-    """Given parsed filters and how to read a field and the tags of an item, return one test for each filter.
+    """Return one test for each filter, from the readers of fields and of tags.
 
     Raise InvalidParameterValue on a name that the call does not know.
     """
@@ -119,5 +119,5 @@ def flat_tags_of(answer: Mapping[str, Any]) -> FlatTags:
 
 
 def truth(value: bool) -> tuple[str]:
-    """Given a flag, return the text that a filter compares."""
+    """Return the text that a filter compares with a flag."""
     return ("true" if value else "false",)

@@ -1,7 +1,7 @@
 """Pages: MaxResults and NextToken over items with a fixed order number.
 
-A token names the last item given, not a position: what is made or deleted between two pages neither repeats nor
-hides anything else.
+A token names the last item of a page, not a position: items made or deleted between two pages neither repeat nor hide
+others.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ Item = TypeVar("Item")
 
 
 def encode(last: int) -> str:
-    """Given the order number of the last item of a page, return the token of the next."""
+    """Return the token of the page after an order number."""
     return base64.urlsafe_b64encode(f"after:{last}".encode()).decode()
 
 
 def decode(token: str) -> int:
-    """Given a token, return the order number to go on after. Raise InvalidNextToken."""
+    """Return the order number that a token continues after. Raise InvalidNextToken."""
     try:
         text = base64.b64decode(token.encode(), altchars=b"-_", validate=True).decode()
         return int(text.removeprefix("after:"))
@@ -31,7 +31,7 @@ def decode(token: str) -> int:
 
 
 def limits(params: Mapping[str, Any], *, least: int = 5, most: int = 1000) -> tuple[int, int]:
-    """Given a request, return (order number to go on after, most items in the page; 0 for all).
+    """Return the order number to continue after, and the most items in the page (0: all).
 
     Raise InvalidParameterValue when MaxResults is below the least. More than the most is cut to it
     [EC2 API reference: DescribeSnapshots, between 5 and 1,000; larger values return 1,000].
@@ -52,7 +52,7 @@ def limits(params: Mapping[str, Any], *, least: int = 5, most: int = 1000) -> tu
 def page(
     items: Iterable[Item], order: Callable[[Item], int], params: Mapping[str, Any], *, least: int = 5, most: int = 1000
 ) -> tuple[list[Item], dict[str, str]]:
-    """Given items, return those of the page asked for and the NextToken to merge into the answer (or nothing)."""
+    """Return the items of the requested page, and the NextToken to merge into the answer (or nothing)."""
     after, size = limits(params, least=least, most=most)
     rest = sorted((item for item in items if order(item) > after), key=order)
     if not size or len(rest) <= size:

@@ -1,4 +1,4 @@
-"""ARNs of EC2's resources, which come in three documented shapes.
+"""ARNs of EC2's resources, in the three shapes that are documented.
 
 - ``A`` ``arn:aws:ec2::REGION:snapshot/ID`` (the current page's create, copy, share and lock events)
 - ``B`` ``arn:aws:ec2:REGION::snapshot/ID`` (2022's create and copy; archive and restore)
@@ -11,14 +11,14 @@ from __future__ import annotations
 
 
 def partition_of(region: str) -> str:
-    """Given a region, return its partition."""
+    """Return the partition of a region."""
     if region.startswith("cn-"):
         return "aws-cn"
     return "aws-us-gov" if region.startswith("us-gov-") else "aws"
 
 
 def arn(shape: str, region: str, account_id: str, resource: str) -> str:
-    """Given a shape, a region, an account and `snapshot/ID` or `volume/ID`, return the ARN."""
+    """Return an ARN in one of the shapes; the resource is `snapshot/ID` or `volume/ID`."""
     prefix = f"arn:{partition_of(region)}:ec2"
     if shape == "A":
         return f"{prefix}::{region}:{resource}"

@@ -5,7 +5,7 @@ block is derived from (log, block, position of its last write), so memory is spe
 position in the same log, in another region: equal byte for byte by construction, unless faults are planted in it. Those
 are writes in a log of its own, on the base of the common one.
 
-Who pays for a block: the oldest living snapshot of a chain that holds its version. Deleting a snapshot frees only what
+The oldest snapshot of a chain that holds a version of a block pays for it. Deleting a snapshot frees only what
 the next one does not share [EBS user guide: how snapshots work].
 """
 
@@ -29,7 +29,7 @@ ZEROS, ERASED = "zeros", "erased"
 
 
 def merged(extents: Iterable[Extent]) -> list[Extent]:
-    """Given extents, return them sorted and without overlap."""
+    """Return extents sorted and without overlap."""
     result: list[Extent] = []
     for first, end in sorted(extents):
         if result and first <= result[-1][1]:
@@ -41,7 +41,7 @@ def merged(extents: Iterable[Extent]) -> list[Extent]:
 
 
 def size(extents: Iterable[Extent]) -> int:
-    """Given extents without overlap, return how many blocks they hold."""
+    """Return how many blocks extents without overlap hold."""
     return sum(end - first for first, end in extents)
 
 
@@ -107,7 +107,7 @@ class WriteLog:
         self._covered_blocks.append(blocks + end - first_block)
 
     def extents(self, after: int, until: int) -> list[Extent]:
-        """Given two positions, return the blocks written in between, merged. After -1: the base's are included."""
+        """Return the blocks written between two positions, merged. After -1: the base's are included."""
         parts = self.entries[max(after, 0) : until]
         if after < 0 and self.base is not None:
             parts = [*self.base.extents(-1, self.base_generation), *parts]
@@ -134,7 +134,7 @@ class WriteLog:
         return extents
 
     def changed_blocks(self, after: int, until: int) -> int:
-        """Given two positions, return how many blocks differ between them. After -1: from nothing."""
+        """Return how many blocks differ between two positions. After -1: from nothing."""
         if after < 0 or (after == 0 and self.base is None):
             return self._covered_blocks[until]
         if after == until:
@@ -170,7 +170,7 @@ _by_generation = attrgetter("generation", "seq")
 
 
 class Member(Protocol):
-    """A snapshot, as far as its chain looks at it."""
+    """A snapshot, as far as its chain uses it."""
 
     @property
     def generation(self) -> int:
@@ -195,7 +195,7 @@ class Chain:
         self.stored_blocks = 0
 
     def add(self, snapshot: Member) -> int:
-        """Given a snapshot, let it join, and return how many blocks that stores newly."""
+        """Add a snapshot, and return how many blocks it stores newly."""
         index = bisect_right(self.members, (snapshot.generation, snapshot.seq), key=_by_generation)
         before = self._generation_before(index)
         following = self._changed_until(index, before)
@@ -205,19 +205,19 @@ class Chain:
         return new
 
     def remove(self, snapshot: Member) -> int:
-        """Given a member, take it out, and return how many blocks that frees."""
+        """Remove a member, and return how many blocks that frees."""
         freed = self.freed_by_removing(snapshot)
         self.members.pop(self._index(snapshot))
         self.stored_blocks -= freed
         return freed
 
     def owned(self, snapshot: Member) -> int:
-        """Given a member, return how many blocks it pays for."""
+        """Return how many blocks a member pays for."""
         index = self._index(snapshot)
         return self._changed_until(index, self._generation_before(index))
 
     def freed_by_removing(self, snapshot: Member) -> int:
-        """Given a member, return how many blocks nobody else needs."""
+        """Return how many blocks only this member needs."""
         index = self._index(snapshot)
         before = self._generation_before(index)
         mine = self._changed_until(index, before)
@@ -232,7 +232,7 @@ class Chain:
         return self.members[index - 1].generation if index else -1
 
     def _changed_until(self, index: int, after: int) -> int:
-        """Given the place of a member (or one past the end), return its blocks written after a position."""
+        """Return the blocks of the member at an index (0 past the end) that were written after a position."""
         if index >= len(self.members):
             return 0
         return self.log.changed_blocks(after, self.members[index].generation)

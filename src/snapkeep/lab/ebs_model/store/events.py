@@ -106,7 +106,7 @@ def emit_missed_duration(world: WorldState, account: RegionAccount, copy: Snapsh
 
 
 def unix_date(seconds: float) -> str:
-    """Given seconds since the epoch, return `Sun Nov 24 22:32:55 UTC 2024`, as that one event has it."""
+    """Return `Sun Nov 24 22:32:55 UTC 2024`, the form of the missed duration's event."""
     return time.strftime("%a %b %d %H:%M:%S UTC %Y", time.gmtime(seconds))
 
 

@@ -17,7 +17,7 @@ class Ids:
         self.random = random.Random(seed)  # noqa: S311 - ids of a model, not secrets
 
     def resource(self, prefix: str) -> str:
-        """Given `snap`, `vol`, `i` or `ami`, return a new id with 17 hexadecimal digits."""
+        """Return a new id with 17 hexadecimal digits; the prefix is `snap`, `vol`, `i` or another."""
         return f"{prefix}-{self.random.getrandbits(68):017x}"
 
     def uuid(self) -> str:
@@ -27,5 +27,5 @@ class Ids:
 
 
 def well_formed(resource_id: str, prefix: str) -> bool:
-    """Given an id and its prefix, return whether it has the form of one."""
+    """Return whether a text has the form of an id with this prefix."""
     return resource_id.startswith(prefix + "-") and _SHAPE.match(resource_id) is not None

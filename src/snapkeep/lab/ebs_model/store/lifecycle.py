@@ -1,4 +1,4 @@
-"""How snapshots join and leave what is counted: chains of shared blocks, quotas, sets, shares, locks."""
+"""How snapshots join and leave chains of shared blocks, quotas, sets, shares and locks."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def join(account: RegionAccount, snapshot: Snapshot, chain: Chain) -> int:
-    """Given a snapshot, let it share a chain's blocks, and return how many it stores newly."""
+    """Add a snapshot to a chain, and return how many blocks it stores newly."""
     snapshot.chain = chain
     new = chain.add(snapshot)
     account.stored_blocks += new
@@ -22,7 +22,7 @@ def join(account: RegionAccount, snapshot: Snapshot, chain: Chain) -> int:
 
 
 def leave(account: RegionAccount, snapshot: Snapshot) -> int:
-    """Given a snapshot, let its chain go on without it, and return how many blocks that frees."""
+    """Remove a snapshot from its chain, and return how many blocks that frees."""
     chain = snapshot.chain
     if chain is None:
         return 0
@@ -35,7 +35,7 @@ def leave(account: RegionAccount, snapshot: Snapshot) -> int:
 
 
 def no_longer_pending(account: RegionAccount, snapshot: Snapshot) -> None:
-    """Given a pending snapshot that ends, count it no more."""
+    """Stop counting a snapshot as pending."""
     account.pending_creates -= 1
     volume = account.volumes.get(snapshot.volume_id)
     if volume is not None:
@@ -43,7 +43,7 @@ def no_longer_pending(account: RegionAccount, snapshot: Snapshot) -> None:
 
 
 def member_ended(world: WorldState, account: RegionAccount, set_id: str, failed_id: str) -> None:
-    """Count a member of a set as ended; the event comes with the last one."""
+    """Count a member of a set as ended; the last one emits the set's event."""
     group = account.sets[set_id]
     group.waiting -= 1
     if failed_id:
@@ -54,13 +54,13 @@ def member_ended(world: WorldState, account: RegionAccount, set_id: str, failed_
 
 
 def remove(world: WorldState, account: RegionAccount, snapshot: Snapshot) -> None:
-    """Given a snapshot, let it be gone: from listings, quotas, chains, shares and locks."""
+    """Delete a snapshot: from listings, quotas, chains, shares and locks."""
     account.remove(snapshot)
     forget(world, account, snapshot)
 
 
 def forget(world: WorldState, account: RegionAccount, snapshot: Snapshot) -> None:
-    """Given a snapshot that is listed no more, let go of everything that hangs on it."""
+    """Delete everything that belongs to a snapshot that is no longer listed."""
     if snapshot.tier == "archive":
         account.archived_blocks -= snapshot.full_blocks
     leave(account, snapshot)

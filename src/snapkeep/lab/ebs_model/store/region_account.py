@@ -1,4 +1,4 @@
-"""One account in one region: its resources, and the indexes that keep large worlds fast."""
+"""An account in a region: its resources, and the indexes that keep large worlds fast."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from snapkeep.lab.ebs_model.store.records import (
     Tiering,
     Volume,
 )
-from snapkeep.lab.ebs_model.store.tags import FlatTags
+from snapkeep.lab.ebs_model.store.tags import FlatTags, as_dict
 
 _seq = attrgetter("seq")
 COMPACT_AT = 1024
@@ -32,14 +32,14 @@ Bucket = Snapshot | dict[Snapshot, None]
 
 
 def members_of(bucket: Bucket | None) -> Iterable[Snapshot]:
-    """Given an index entry, return its snapshots."""
+    """Return the snapshots of an index entry."""
     if bucket is None:
         return ()
     return (bucket,) if isinstance(bucket, Snapshot) else bucket
 
 
 class Index:
-    """Snapshots by one text."""
+    """Snapshots by a text."""
 
     __slots__ = ("buckets",)
 
@@ -57,7 +57,7 @@ class Index:
             bucket[snapshot] = None
 
     def remove(self, text: str, snapshot: Snapshot) -> None:
-        """Take a snapshot away from under a text."""
+        """Remove a snapshot from under a text."""
         bucket = self.buckets.get(text)
         if bucket is snapshot:
             del self.buckets[text]
@@ -94,7 +94,7 @@ class RegionAccount:
         self.copies_in_flight: dict[str, Snapshot] = {}
         self.pending_creates = 0
         self._order: list[Snapshot] = []
-        self._gone = 0
+        self._removed = 0
         self.volumes: dict[str, Volume] = {}
         self.instances: dict[str, Instance] = {}
         self.images: dict[str, Image] = {}
@@ -128,7 +128,7 @@ class RegionAccount:
         self.archived_blocks = 0
 
     def add(self, snapshot: Snapshot) -> None:
-        """Take a snapshot into the place and its indexes."""
+        """Add a snapshot, and index it."""
         self.snapshots[snapshot.id] = snapshot
         if self._order and self._order[-1].seq > snapshot.seq:
             self._order.insert(bisect_right(self._order, snapshot.seq, key=_seq), snapshot)
@@ -141,12 +141,12 @@ class RegionAccount:
             self._index_tags(snapshot)
 
     def remove(self, snapshot: Snapshot) -> None:
-        """Take a snapshot out of the place and its indexes."""
+        """Remove a snapshot, and its index entries."""
         del self.snapshots[snapshot.id]
-        self._gone += 1
-        if self._gone > COMPACT_AT and self._gone * 2 > len(self._order):
+        self._removed += 1
+        if self._removed > COMPACT_AT and self._removed * 2 > len(self._order):
             self._order = [kept for kept in self._order if self.snapshots.get(kept.id) is kept]
-            self._gone = 0
+            self._removed = 0
         self.by_volume.remove(snapshot.volume_id, snapshot)
         if snapshot.state in self.by_state:
             self.by_state[snapshot.state].pop(snapshot, None)
@@ -171,7 +171,7 @@ class RegionAccount:
             snapshot.tags = tags
 
     def ordered(self, after: int) -> Iterator[Snapshot]:
-        """Given an order number, return the snapshots made later, in the order they were made."""
+        """Return the snapshots made after an order number, oldest first."""
         order, living = self._order, self.snapshots
         start = bisect_right(order, after, key=_seq) if after >= 0 else 0
         for index in range(start, len(order)):
@@ -191,3 +191,27 @@ class RegionAccount:
         tags = snapshot.tags
         for index in range(0, len(tags), 2):
             self.by_tag[tags[index]].remove(tags[index + 1], snapshot)
+
+    def tagged(self, resource_id: str) -> Snapshot | Volume | Image | Instance | dict[str, Any] | None:
+        """Return a resource that can have tags, one in Recycle Bin too; None when it does not exist."""
+        binned = self.bin.get(resource_id)
+        resource = (
+            self.snapshots.get(resource_id)
+            or self.volumes.get(resource_id)
+            or self.images.get(resource_id)
+            or self.instances.get(resource_id)
+            or (binned.snapshot if binned else None)
+        )
+        return resource or self.records().get(resource_id)
+
+    def records(self) -> dict[str, dict[str, Any]]:
+        """Return the resources that are held as their answers, by id."""
+        by_id = {record["KeyPairId"]: record for record in self.key_pairs.values()}
+        return {**self.vpcs, **self.subnets, **self.security_groups, **self.interfaces, **self.replacements, **by_id}
+
+
+def dict_of_tags(resource: Snapshot | Volume | Image | Instance | dict[str, Any]) -> dict[str, str]:
+    """Return the tags of a resource."""
+    if isinstance(resource, dict):
+        return {str(tag["Key"]): str(tag["Value"]) for tag in resource["Tags"]}
+    return as_dict(resource.tags)

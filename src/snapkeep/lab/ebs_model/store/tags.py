@@ -14,13 +14,13 @@ from snapkeep.lab.ebs_model.errors import ApiError
 
 FlatTags = tuple[str, ...]
 BACKUP_TAG = "aws:backup:source-resource"
-"""The system tag on what AWS Backup makes; nobody else can write it."""
+"""The system tag on snapshots of AWS Backup; nobody else can write it."""
 KEY_LENGTH = 128
 VALUE_LENGTH = 256
 
 
 def flat(tags: Mapping[str, str]) -> FlatTags:
-    """Given tags as a mapping, return the compact form."""
+    """Return tags in their compact form."""
     parts: list[str] = []
     for key, value in tags.items():
         parts.append(intern(key))
@@ -29,12 +29,12 @@ def flat(tags: Mapping[str, str]) -> FlatTags:
 
 
 def as_dict(tags: FlatTags) -> dict[str, str]:
-    """Given the compact form, return a dict."""
+    """Return compact tags as a dict."""
     return dict(zip(tags[::2], tags[1::2], strict=True))
 
 
 def value_of(tags: FlatTags, key: str) -> str | None:
-    """Given the compact form and a key, return its value, or None when there is no such tag."""
+    """Return the value of a tag, or None when it is absent."""
     for index in range(0, len(tags), 2):
         if tags[index] == key:
             return tags[index + 1]
@@ -42,12 +42,12 @@ def value_of(tags: FlatTags, key: str) -> str | None:
 
 
 def as_list(tags: FlatTags) -> list[dict[str, str]]:
-    """Given the compact form, return the list of Key and Value that the API answers."""
+    """Return tags as the list of Key and Value in answers."""
     return [{"Key": key, "Value": value} for key, value in zip(tags[::2], tags[1::2], strict=True)]
 
 
 def checked(pairs: Iterable[Mapping[str, Any]], limit: int) -> dict[str, str]:
-    """Given Key and Value pairs of a request, return them as a dict. Raise ApiError on one that AWS refuses.
+    """Return the Key and Value pairs of a request as a dict. Raise ApiError on one that AWS refuses.
 
     Source: [EC2 user guide: tag restrictions]: at most 50 tags, keys of 1 to 128 and values of up to 256 characters,
     the prefix `aws:` is reserved.
@@ -70,7 +70,7 @@ def checked(pairs: Iterable[Mapping[str, Any]], limit: int) -> dict[str, str]:
 
 
 def limited(tags: dict[str, str], limit: int) -> dict[str, str]:
-    """Given the tags that a resource would have, return them. Raise TagLimitExceeded above the limit.
+    """Return the tags that a resource would have. Raise TagLimitExceeded above the limit.
 
     System tags (`aws:`) do not count towards it [EC2 user guide: tag restrictions].
     """
@@ -80,7 +80,7 @@ def limited(tags: dict[str, str], limit: int) -> dict[str, str]:
 
 
 def from_specifications(params: Mapping[str, Any], resource_type: str, limit: int) -> dict[str, str]:
-    """Given a request and the kind of resource it makes, return the tags given in the call. Raise ApiError."""
+    """Return the tags that a request gives to the kind of resource that it makes. Raise ApiError."""
     specifications = params.get("TagSpecifications")
     if not specifications:
         return {}
@@ -96,7 +96,7 @@ def from_specifications(params: Mapping[str, Any], resource_type: str, limit: in
 
 
 def request_tags(action: str, params: Mapping[str, Any]) -> dict[str, str]:
-    """Given an action and its parameters, return the tags in the request (what `aws:RequestTag` sees), unchecked."""
+    """Return the tags in a request (what `aws:RequestTag` sees), unchecked."""
     pairs: list[Mapping[str, Any]] = []
     if action == "CreateTags":
         pairs.extend(params.get("Tags") or ())

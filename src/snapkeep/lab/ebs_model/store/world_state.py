@@ -95,21 +95,21 @@ class WorldState:
         """The due time of the timer that is running, while one is."""
 
     def region_account(self, region: str, account_id: str | None = None) -> RegionAccount:
-        """Given a region and an account, return what is there. Raise ApiError for a region that is not in the world."""
+        """Return what an account holds in a region. Raise ApiError for a region that is not in the world."""
         key = (account_id or self.account_id, region)
-        found = self.region_accounts.get(key)
-        if found is None:
+        account = self.region_accounts.get(key)
+        if account is None:
             if region not in self.regions:
                 raise ApiError("InvalidRegion", f"The region '{region}' does not exist in this world.")
-            found = self.region_accounts[key] = RegionAccount(key[0], region, self.region_quotas.get(region, self.quotas))
-        return found
+            account = self.region_accounts[key] = RegionAccount(key[0], region, self.region_quotas.get(region, self.quotas))
+        return account
 
     def now(self) -> float:
-        """Return seconds since the epoch: of the clock, or of what is happening right now."""
+        """Return seconds since the epoch: the clock's, or the due time of the timer that is running."""
         return self.clock.now() if self.moment is None else self.moment
 
     def schedule(self, due: float, kind: str, account: RegionAccount, resource_id: str, extra: Any = "") -> None:
-        """Given a time and a kind of happening, let it happen then."""
+        """Set a timer."""
         self.sequence += 1
         entry = (due, self.sequence, kind, account.account_id, account.region, resource_id, extra)
         heapq.heappush(self.timers, entry)
@@ -122,7 +122,7 @@ class WorldState:
         return self.event_random.choice(ARN_SHAPES) if shape == "mixed" else shape
 
     def emit(self, account: RegionAccount, detail_type: str, resources: list[str], detail: Event) -> None:
-        """Given an event's content, deliver it: now, later, twice, or not at all."""
+        """Emit an event: it is delivered now, later, twice, or not at all."""
         self.events_emitted += 1
         for observer in self.observers:
             observer(account, detail)
@@ -149,7 +149,7 @@ class WorldState:
                 self.deliver(event)
 
     def deliver(self, event: Event) -> None:
-        """Given an event, hand it to every listener."""
+        """Deliver an event to every listener."""
         self.delivering += 1
         try:
             for listener in tuple(self.listeners):
@@ -158,7 +158,7 @@ class WorldState:
             self.delivering -= 1
 
     def new_log(self, origin: str, base: WriteLog | None = None, generation: int = 0) -> WriteLog:
-        """Given a volume's id and perhaps the snapshot content it starts from, return its write log."""
+        """Return the write log of a new volume, on the base of a snapshot's content or of nothing."""
         return WriteLog(origin, base.data_key_id if base else self.ids.uuid(), base, generation)
 
     def next_seq(self) -> int:
@@ -167,12 +167,12 @@ class WorldState:
         return self.sequence
 
     def stretched(self, seconds: float) -> float:
-        """Given a duration, return it with the jitter of this world's speeds."""
+        """Return a duration with the jitter of this world's speeds."""
         jitter = self.speeds.jitter
         return seconds * (1 + self.random.random() * jitter) if jitter else seconds
 
     def set_clock_skew(self, region: str, seconds: float) -> None:
-        """Given a region and seconds, let its clock differ from the world's, for every account there from now on."""
+        """Let a region's clock differ from the world's, for every account there from now on."""
         for account_id in {self.account_id, *(key[0] for key in self.region_accounts)}:
             self.region_account(region, account_id).skew_seconds = finite(seconds, "the clock skew")
 
