@@ -38,12 +38,7 @@ class DynamoDbQueue:
     def __init__(self, *, client: DynamoDBClient, table: str, region: str) -> None:
         self._client = client
         self._table = table
-        self._region = region
-
-    @property
-    def region(self) -> str:
-        """The destination region."""
-        return self._region
+        self.region = region
 
     def insert(self, entry: QueueEntry) -> QueueEntry:
         """Put a new entry in. Return it with its version. Raise EntryChanged if one with its key is there already."""
@@ -56,10 +51,10 @@ class DynamoDbQueue:
 
     def get(self, key: str) -> QueueEntry:
         """Return the entry, read consistently. Raise EntryNotFound if there is none."""
-        with translated(f"get_item of {self._table} in {self._region}"):
+        with translated(f"get_item of {self._table} in {self.region}"):
             answer = self._client.get_item(TableName=self._table, Key={"pk": {"S": key}}, ConsistentRead=True)
         if "Item" not in answer:
-            raise EntryNotFound(f"{self._table} in {self._region} has no entry {key}")
+            raise EntryNotFound(f"{self._table} in {self.region} has no entry {key}")
         return _entry(answer["Item"])
 
     def most_urgent(self, count: int) -> list[QueueEntry]:
@@ -121,7 +116,7 @@ class DynamoDbQueue:
         request: dict[str, Any] = {"Item": _item(entry), "ConditionExpression": condition}
         if values:
             request["ExpressionAttributeValues"] = dict(values)
-        with translated(f"put_item into {self._table} in {self._region}"):
+        with translated(f"put_item into {self._table} in {self.region}"):
             if not self._conditionally("put_item", **request):
                 raise EntryChanged(entry.key)
         return entry
@@ -155,7 +150,7 @@ class DynamoDbQueue:
             request["ExpressionAttributeNames"] = dict(names)
         if limit:
             request["Limit"] = limit
-        doing = f"query of {self._table} in {self._region}"
+        doing = f"query of {self._table} in {self.region}"
         for page in pages(self._client, "query", request, doing, more="LastEvaluatedKey", sent_as="ExclusiveStartKey"):
             yield from map(_entry, page.get("Items", []))
 

@@ -29,12 +29,7 @@ class Ec2Reader:
 
     def __init__(self, *, client: EC2Client, region: str) -> None:
         self._client = client
-        self._region = region
-
-    @property
-    def region(self) -> str:
-        """The region that is read."""
-        return self._region
+        self.region = region
 
     def volumes(self, volume_ids: Collection[str]) -> dict[str, Volume]:
         """Return the volumes that exist, by id. A filter, unlike `VolumeIds`, passes over those that do not."""
@@ -122,16 +117,16 @@ class Ec2Reader:
 
     def _volumes(self, filters: list[Mapping[str, Any]]) -> Iterator[Volume]:
         for item in self._pages("describe_volumes", "Volumes", {"Filters": filters, "MaxResults": PAGE}):
-            yield volume_from(item, self._region)
+            yield volume_from(item, self.region)
 
     def _snapshots(self, filters: list[Mapping[str, Any]]) -> Iterator[Snapshot]:
         query = {"OwnerIds": ["self"], "Filters": filters, "MaxResults": PAGE}
         for item in self._pages("describe_snapshots", "Snapshots", query):
-            yield snapshot_from(item, self._region)
+            yield snapshot_from(item, self.region)
 
     def _pages(self, operation: str, items: str, query: Mapping[str, Any]) -> Iterator[Any]:
         request = {key: value for key, value in query.items() if value != []}
-        for page in pages(self._client, operation, request, f"{operation} in {self._region}", nothing=GONE):
+        for page in pages(self._client, operation, request, f"{operation} in {self.region}", nothing=GONE):
             yield from page.get(items, ())
 
 

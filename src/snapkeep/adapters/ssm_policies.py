@@ -25,16 +25,11 @@ class SsmPolicyStore:
     def __init__(self, *, client: SSMClient, name: str, region: str) -> None:
         self._client = client
         self._name = name
-        self._region = region
-
-    @property
-    def region(self) -> str:
-        """The region that the document is kept in."""
-        return self._region
+        self.region = region
 
     def current(self) -> StoredDocument:
         """Return the newest version. Raise DocumentAbsent if there is none, AwsUnavailable, AwsThrottled or AwsRefused."""
-        with translated(f"get_parameter {self._name} in {self._region}"):
+        with translated(f"get_parameter {self._name} in {self.region}"):
             try:
                 parameter = self._client.get_parameter(Name=self._name)["Parameter"]
             except ClientError as error:
@@ -48,7 +43,7 @@ class SsmPolicyStore:
 
     def history(self) -> list[StoredDocument]:
         """Return all versions that are kept, newest first, those that say nothing too."""
-        with translated(f"get_parameter_history {self._name} in {self._region}"):
+        with translated(f"get_parameter_history {self._name} in {self.region}"):
             try:
                 history = self._client.get_paginator("get_parameter_history").paginate(Name=self._name).build_full_result()
             except ClientError as error:
@@ -67,7 +62,7 @@ class SsmPolicyStore:
         The tier never goes back: SSM refuses to lower it.
         """
         tier: ParameterTierType = "Advanced" if advanced else "Intelligent-Tiering"
-        with translated(f"put_parameter {self._name} in {self._region}"):
+        with translated(f"put_parameter {self._name} in {self.region}"):
             try:
                 return self._make(text, tier)
             except ClientError as error:

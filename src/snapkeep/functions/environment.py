@@ -5,90 +5,113 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Generic, TypeVar
 
 from snapkeep.domain.errors import InvalidConfiguration
 from snapkeep.domain.policy.model import Limits, PolicySet, from_dr_parameters, from_parameters
 
 PRIMARY, DR = "primary", "dr"
 
+Value = TypeVar("Value")
+
+
+class Variable(Generic[Value]):
+    """One variable; `read` raises ValueError, with what would be right, for a text that is not valid.
+
+    An attribute of this kind raises InvalidConfiguration, naming the variable, where it is missing or its value is not valid.
+    """
+
+    def __init__(self, name: str, read: Callable[[str], Value]) -> None:
+        self._name = name
+        self._read = read
+
+    def __get__(self, environment: Environment, _: object = None) -> Value:
+        """Return the value."""
+        text = environment.variables.get(self._name, "")
+        if not text:
+            raise InvalidConfiguration(f"the environment variable {self._name} is not set; the stack's template sets it")
+        try:
+            return self._read(text)
+        except ValueError as error:
+            raise InvalidConfiguration(f"{self._name} is '{text}'; {error} would be right") from error
+
+
+def _choice(*choices: str) -> Callable[[str], str]:
+    def read(text: str) -> str:
+        if text not in choices:
+            raise ValueError(" or ".join(choices))
+        return text
+
+    return read
+
+
+def _number(least: int, most: int) -> Callable[[str], int]:
+    def read(text: str) -> int:
+        if not text.isdecimal() or not least <= int(text) <= most:
+            raise ValueError(f"a whole number from {least} to {most}")
+        return int(text)
+
+    return read
+
+
+def _seconds(least: int, most: int) -> Callable[[str], timedelta]:
+    number = _number(least, most)
+    return lambda text: timedelta(seconds=number(text))
+
+
+def _yes(text: str) -> bool:
+    return _choice("yes", "no")(text) == "yes"
+
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """The variables that a stack sets for its functions.
-
-    A variable that a function does not use may be missing. Every property raises InvalidConfiguration, naming the variable,
-    where it is missing or its value is not valid.
-    """
+    """The variables that a stack sets for its functions. A variable that a function does not use may be missing."""
 
     variables: Mapping[str, str]
 
-    @property
-    def system(self) -> str:
-        """The system's name: the value of the tag `snapkeep:managed`."""
-        return self._text("SNAPKEEP_NAME")
-
-    @property
-    def region(self) -> str:
-        """The region that the function runs in."""
-        return self._text("AWS_REGION")
-
-    @property
-    def stack(self) -> str:
-        """`primary` or `dr`."""
-        return self._choice("SNAPKEEP_STACK", PRIMARY, DR)
-
-    @property
-    def queue_table(self) -> str:
-        """The name of the queue's table, in whichever DR region."""
-        return self._text("SNAPKEEP_QUEUE_TABLE")
-
-    @property
-    def policy_parameter(self) -> str:
-        """The name of the SSM parameter that holds the policy document, in whichever region."""
-        return self._text("SNAPKEEP_POLICY_PARAMETER")
-
-    @property
-    def notices_queue_url(self) -> str:
-        """The SQS queue of notices."""
-        return self._text("SNAPKEEP_NOTICES_QUEUE_URL")
-
-    @property
-    def dead_letters_url(self) -> str:
-        """The SQS queue of events that the rules could not deliver."""
-        return self._text("SNAPKEEP_DEAD_LETTERS_URL")
-
-    @property
-    def topic_arn(self) -> str:
-        """The SNS topic of digests, reports and alarms."""
-        return self._text("SNAPKEEP_TOPIC_ARN")
-
-    @property
-    def reports_bucket(self) -> str:
-        """The S3 bucket of sweeps' reports."""
-        return self._text("SNAPKEEP_REPORTS_BUCKET")
-
-    @property
-    def state_machine_arn(self) -> str:
-        """The state machine that events start: Protect in the primary stack, Receive in a DR stack."""
-        return self._text("SNAPKEEP_STATE_MACHINE_ARN")
-
-    @property
-    def digest_quiet(self) -> timedelta:
-        """How long no notice of a cause comes before its digest is published."""
-        return timedelta(seconds=self._number("SNAPKEEP_DIGEST_QUIET_SECONDS", 0, 900))
-
-    @property
-    def adopt_history(self) -> bool:
-        """Whether every sweep has consent to adopt snapshots from before the deployment."""
-        return self._choice("SNAPKEEP_ADOPT_HISTORY", "yes", "no") == "yes"
-
-    @property
-    def metrics_per_volume(self) -> bool:
-        """Whether each volume's RPO age becomes a metric (primary stack)."""
-        return self._choice("SNAPKEEP_METRICS_PER_VOLUME", "yes", "no") == "yes"
+    system = Variable("SNAPKEEP_NAME", str)
+    """The system's name: the value of the tag `snapkeep:managed`."""
+    region = Variable("AWS_REGION", str)
+    """The region that the function runs in."""
+    stack = Variable("SNAPKEEP_STACK", _choice(PRIMARY, DR))
+    queue_table = Variable("SNAPKEEP_QUEUE_TABLE", str)
+    """The name of the queue's table, in whichever DR region."""
+    policy_parameter = Variable("SNAPKEEP_POLICY_PARAMETER", str)
+    """The name of the SSM parameter that holds the policy document, in whichever region."""
+    notices_queue_url = Variable("SNAPKEEP_NOTICES_QUEUE_URL", str)
+    dead_letters_url = Variable("SNAPKEEP_DEAD_LETTERS_URL", str)
+    """The SQS queue of events that the rules could not deliver."""
+    topic_arn = Variable("SNAPKEEP_TOPIC_ARN", str)
+    """The SNS topic of digests, reports and alarms."""
+    reports_bucket = Variable("SNAPKEEP_REPORTS_BUCKET", str)
+    """The S3 bucket of sweeps' reports."""
+    state_machine_arn = Variable("SNAPKEEP_STATE_MACHINE_ARN", str)
+    """The state machine that events start: Protect in the primary stack, Receive in a DR stack."""
+    digest_quiet = Variable("SNAPKEEP_DIGEST_QUIET_SECONDS", _seconds(0, 900))
+    """How long no notice of a cause comes before its digest is published."""
+    adopt_history = Variable("SNAPKEEP_ADOPT_HISTORY", _yes)
+    """Whether every sweep has consent to adopt snapshots from before the deployment."""
+    metrics_per_volume = Variable("SNAPKEEP_METRICS_PER_VOLUME", _yes)
+    """Whether each volume's RPO age becomes a metric (primary stack)."""
+    sweep_repairs = Variable("SNAPKEEP_SWEEP_REPAIRS", _number(1, 10_000))
+    """How many repairs one sweep makes."""
+    sweep_deletions = Variable("SNAPKEEP_SWEEP_DELETIONS", _number(1, 10_000))
+    """How many snapshots one sweep deletes."""
+    copy_quota = Variable("SNAPKEEP_COPY_QUOTA", _number(1, 10_000))
+    """How many copies may be in flight into this region (EBS quota: 20, raised by AWS Support)."""
+    copy_attempts = Variable("SNAPKEEP_COPY_ATTEMPTS", _number(1, 20))
+    """How often a copy is tried before it fails for good."""
+    copy_retry_delay = Variable("SNAPKEEP_COPY_RETRY_DELAY_SECONDS", _seconds(0, 86_400))
+    """How long the first retry waits."""
+    _max_deletions = Variable("SNAPKEEP_MAX_DELETIONS", _number(1, 1000))
+    _max_share_percent = Variable("SNAPKEEP_MAX_DELETION_SHARE_PERCENT", _number(1, 100))
+    _retention = Variable("SNAPKEEP_RETENTION", _number(1, 100_000))
+    _tag_key_value = Variable("SNAPKEEP_TAG_KEY_VALUE", str)
+    _dr_region = Variable("SNAPKEEP_DR_REGION", str)
+    _copy_within_hours = Variable("SNAPKEEP_COPY_WITHIN_HOURS", _number(1, 8760))
 
     @property
     def known_accounts(self) -> frozenset[str]:
@@ -96,69 +119,18 @@ class Environment:
         return frozenset(filter(None, self.variables.get("SNAPKEEP_KNOWN_ACCOUNTS", "").split(",")))
 
     @property
-    def sweep_repairs(self) -> int:
-        """How many repairs one sweep makes."""
-        return self._number("SNAPKEEP_SWEEP_REPAIRS", 1, 10_000)
-
-    @property
-    def sweep_deletions(self) -> int:
-        """How many snapshots one sweep deletes."""
-        return self._number("SNAPKEEP_SWEEP_DELETIONS", 1, 10_000)
-
-    @property
-    def limits(self) -> Limits:
-        """What one plan may delete (INV-08)."""
-        return Limits(
-            max_deletions=self._number("SNAPKEEP_MAX_DELETIONS", 1, 1000),
-            max_share_percent=self._number("SNAPKEEP_MAX_DELETION_SHARE_PERCENT", 1, 100),
-        )
-
-    @property
-    def copy_quota(self) -> int:
-        """How many copies may be in flight into this region (EBS quota: 20, raised by AWS Support)."""
-        return self._number("SNAPKEEP_COPY_QUOTA", 1, 10_000)
-
-    @property
-    def copy_attempts(self) -> int:
-        """How often a copy is tried before it fails for good."""
-        return self._number("SNAPKEEP_COPY_ATTEMPTS", 1, 20)
-
-    @property
-    def copy_retry_delay(self) -> timedelta:
-        """How long the first retry waits."""
-        return timedelta(seconds=self._number("SNAPKEEP_COPY_RETRY_DELAY_SECONDS", 0, 86_400))
-
-    @property
     def parameters_as_policy(self) -> PolicySet:
-        """The policy that the stack's parameters make."""
-        retention = self._number("SNAPKEEP_RETENTION", 1, 100_000)
+        """The policy that the stack's parameters make, with what one plan may delete (INV-08)."""
+        limits = Limits(max_deletions=self._max_deletions, max_share_percent=self._max_share_percent)
         if self.stack == DR:
-            return from_dr_parameters(self.region, retention, self.limits)
+            return from_dr_parameters(self.region, self._retention, limits)
         return from_parameters(
-            self._text("SNAPKEEP_TAG_KEY_VALUE"),
-            self._text("SNAPKEEP_DR_REGION"),
-            retention,
+            self._tag_key_value,
+            self._dr_region,
+            self._retention,
             1,
             self.variables.get("SNAPKEEP_COPY_KMS_KEY", ""),
-            self._number("SNAPKEEP_COPY_WITHIN_HOURS", 1, 8760),
-            self.limits,
+            self._copy_within_hours,
+            limits,
             region=self.region,
         )
-
-    def _text(self, name: str) -> str:
-        value = self.variables.get(name, "")
-        if not value:
-            raise InvalidConfiguration(f"the environment variable {name} is not set; the stack's template sets it")
-        return value
-
-    def _choice(self, name: str, *choices: str) -> str:
-        value = self._text(name)
-        if value not in choices:
-            raise InvalidConfiguration(f"{name} is '{value}'; {' or '.join(choices)} would be right")
-        return value
-
-    def _number(self, name: str, least: int, most: int) -> int:
-        text = self._text(name)
-        if not text.isdecimal() or not least <= int(text) <= most:
-            raise InvalidConfiguration(f"{name} is '{text}'; a whole number from {least} to {most} would be right")
-        return int(text)

@@ -27,7 +27,19 @@ class Clock(Protocol):
         ...
 
 
-class SnapshotReader(Protocol):
+class DeletionGuards(Protocol):
+    """Knows which snapshots must never be deleted (INV-06)."""
+
+    def images_using(self, snapshot_ids: Collection[str]) -> dict[str, tuple[str, ...]]:
+        """Return the AMIs (disabled ones too) that use each snapshot; unused snapshots are absent."""
+        ...
+
+    def locks(self, snapshot_ids: Collection[str]) -> dict[str, str]:
+        """Return for each locked snapshot until when, in words; snapshots that are not locked are absent."""
+        ...
+
+
+class SnapshotReader(DeletionGuards, Protocol):
     """Reads EBS of one region. Listings take all pages and only our own account's snapshots."""
 
     @property
@@ -65,26 +77,6 @@ class SnapshotReader(Protocol):
 
     def copies_in_flight(self) -> list[Snapshot]:
         """Return every pending copy in this region, whoever made it: each counts against the quota."""
-        ...
-
-    def images_using(self, snapshot_ids: Collection[str]) -> dict[str, tuple[str, ...]]:
-        """Return the AMIs (disabled ones too) that use each snapshot; unused snapshots are absent."""
-        ...
-
-    def locks(self, snapshot_ids: Collection[str]) -> dict[str, str]:
-        """Return for each locked snapshot until when, in words; snapshots that are not locked are absent."""
-        ...
-
-
-class DeletionGuards(Protocol):
-    """Knows which snapshots must never be deleted (INV-06): a part of `SnapshotReader`."""
-
-    def images_using(self, snapshot_ids: Collection[str]) -> dict[str, tuple[str, ...]]:
-        """See SnapshotReader."""
-        ...
-
-    def locks(self, snapshot_ids: Collection[str]) -> dict[str, str]:
-        """See SnapshotReader."""
         ...
 
 

@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping
 import pytest
 
 from snapkeep.domain.errors import InvalidConfiguration
-from snapkeep.functions.environment import DR, PRIMARY, Environment
+from snapkeep.functions.environment import DR, PRIMARY, Environment, Variable
 from support.templates import template
 
-PROPERTIES = [name for name, value in vars(Environment).items() if isinstance(value, property)]
+PROPERTIES = [name for name, value in vars(Environment).items() if isinstance(value, (property, Variable))]
 VALUES = {
     "SNAPKEEP_TAG_KEY_VALUE": "Backup=yes",
     "SNAPKEEP_DR_REGION": "us-east-2",

@@ -78,8 +78,14 @@ def test_a_client_reads_its_answers_so(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_sweep_slows_down_when_it_is_throttled(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
-    monkeypatch.setattr(sweep, "composition", asked.append)
-    sweep._parts.__wrapped__()
+
+    def composition(config: object) -> None:
+        asked.append(config)
+        raise InterruptedError
+
+    monkeypatch.setattr(sweep, "composition", composition)
+    with pytest.raises(InterruptedError):
+        sweep.handler({"step": "repair", "sweep": "one"}, None)
     assert asked == [PATIENT]
     patient = Clients(region="us-east-1", config=PATIENT)
     assert patient.get("ec2").meta.config.retries == {"mode": "adaptive", "total_max_attempts": 4}
