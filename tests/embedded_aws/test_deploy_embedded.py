@@ -58,7 +58,7 @@ FAILING = """WrongRole:
 
 KEPT = """Reports:
     Type: AWS::S3::Bucket
-    DeletionPolicy: Retain"""
+    DeletionPolicy: RetainExceptOnCreate"""
 
 
 class Recorder(Silent):
@@ -198,6 +198,14 @@ def test_a_failed_deployment_names_the_first_failed_resource(target: Target, inf
     made = deployment.deploy({}, {}, build=tiny_package(tmp_path), may_remove_leftover=consent)
     assert [s.outcome for s in made.stacks] == [Outcome.UNCHANGED, Outcome.CREATED]
     assert len(asked) == 1
+
+
+def test_a_creation_that_rolls_back_leaves_no_bucket(target: Target, infra: Path, tmp_path: Path) -> None:
+    write_templates(infra, f"{KEPT}\n  {FAILING}")
+    with pytest.raises(StackFailed, match="Broken"):
+        Deployment(target, Silent(), infra=infra).deploy({}, {}, build=tiny_package(tmp_path))
+    buckets = [bucket["Name"] for bucket in target.client("s3", PRIMARY).list_buckets()["Buckets"]]
+    assert all(name.startswith("snapkeep-test-") for name in buckets), buckets
 
 
 def test_wrong_parameters_leave_nothing_behind(target: Target, infra: Path, tmp_path: Path) -> None:

@@ -232,3 +232,10 @@ def test_everything_that_can_carry_a_tag_carries_the_systems(stack: str) -> None
         keys = list(tags) if isinstance(tags, dict) else [tag["Key"] for tag in tags]
         assert keys == ["snapkeep:system"], name
     assert list(template(stack)["Globals"]["Function"]["Tags"]) == ["snapkeep:system"]
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_what_outlives_the_stack_does_not_outlive_a_creation_that_rolls_back(stack: str) -> None:
+    policies = {name: resource.get("DeletionPolicy") for name, resource in template(stack)["Resources"].items()}
+    assert "Retain" not in policies.values()
+    assert policies["Reports"] == "RetainExceptOnCreate"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from snapkeep.domain.errors import InvalidConfiguration
 NAME_LIMIT = 63
 """Characters of a bucket's name (S3: bucket naming rules)."""
 _ABSENT = ("404", "NoSuchBucket", "NotFound", "NoSuchKey")
+_CREATIONS, _SECONDS_BETWEEN_CREATIONS = 25, 5.0
 _DELETE_AT_ONCE = 1000
 """Keys that one DeleteObjects takes (S3 service model)."""
 
@@ -37,12 +39,22 @@ def bucket_name(system: str, account_id: str, region: str) -> str:
 class ArtifactBucket:
     """One region's bucket."""
 
-    def __init__(self, s3: Any, name: str, account_id: str, region: str, partition: str = "aws") -> None:
+    def __init__(
+        self,
+        s3: Any,
+        name: str,
+        account_id: str,
+        region: str,
+        partition: str = "aws",
+        *,
+        pause: Callable[[float], None] = time.sleep,
+    ) -> None:
         self._s3 = s3
         self.name = name
         self._owner = {"ExpectedBucketOwner": account_id}
         self._region = region
         self._partition = partition
+        self._pause = pause
 
     def exists(self) -> bool:
         """Return whether it is there. Raise BucketNotOurs if somebody else has it."""
@@ -63,8 +75,7 @@ class ArtifactBucket:
         """Make it if it is not there, and make it private and encrypted in any case. Return whether it was made."""
         made = not self.exists()
         if made:
-            place = {} if self._region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": self._region}}
-            self._s3.create_bucket(Bucket=self.name, **place)
+            self._create()
         self._s3.put_public_access_block(
             Bucket=self.name,
             PublicAccessBlockConfiguration={
@@ -83,6 +94,19 @@ class ArtifactBucket:
             tag_set = [{"Key": key, "Value": value} for key, value in sorted(tags.items())]
             self._s3.put_bucket_tagging(Bucket=self.name, Tagging={"TagSet": tag_set}, **self._owner)
         return made
+
+    def _create(self) -> None:
+        """Create the bucket. While S3 still deletes one of the name it answers OperationAborted (S3 API: error responses)."""
+        place = {} if self._region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": self._region}}
+        for remaining in reversed(range(_CREATIONS)):
+            try:
+                self._s3.create_bucket(Bucket=self.name, **place)
+            except ClientError as error:
+                if error.response["Error"]["Code"] != "OperationAborted" or not remaining:
+                    raise
+                self._pause(_SECONDS_BETWEEN_CREATIONS)
+            else:
+                return
 
     def upload(self, path: Path, folder: str) -> S3Location:
         """Given a file, put it under a name made of its contents, unless it is there; return where it is."""

@@ -55,7 +55,7 @@ class StackResult:
     outcome: Outcome
     outputs: Mapping[str, str] = field(default_factory=dict)
     retained: tuple[str, ...] = ()
-    """What a deletion left where it is, such as `AWS::S3::Bucket NAME` (`DeletionPolicy: Retain`)."""
+    """What a deletion left where it is, such as `AWS::S3::Bucket NAME` (`DeletionPolicy: RetainExceptOnCreate`)."""
 
 
 @dataclass(frozen=True, slots=True)
