@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from snapkeep.deploy.package import build_package
+from snapkeep.deploy.package import build_package, default_folder
 from snapkeep.deploy.templates import INFRA
 from snapkeep.lab.embedded_aws import EmbeddedAws
 from support import tools
@@ -67,7 +67,7 @@ class Region:
 
 
 def region_with_bucket(embedded: EmbeddedAws, name: str, account_id: str, home: Path) -> Region:
-    build_package(run_here=True)
+    build_package(default_folder(), run_here=True)
     region = Region(embedded, name, account_id, home)
     region.aws("s3", "mb", f"s3://{region.bucket}")
     return region

@@ -40,14 +40,15 @@ class Package:
     """Versions of Python that it holds byte-compiled files for, such as `3.13`."""
 
 
-def default_folder() -> Path:
+def default_folder(*, run_here: bool = False) -> Path:
     """Return where the package is built: `build/functions` of a source checkout, else of the working directory.
 
-    The templates' `CodeUri` names that folder, for the AWS CLI and SAM.
+    The templates' `CodeUri` names that folder, for the AWS CLI and SAM. A package that runs here too has a folder of its own: its
+    byte-compiled files depend on this interpreter, and it must not take the place of one for AWS.
     """
     checkout = Path(snapkeep.__file__).parents[2]
     root = checkout if (checkout / "pyproject.toml").exists() else Path.cwd()
-    return root / "build" / "functions"
+    return root / "build" / ("functions-here" if run_here else "functions")
 
 
 def build_package(
@@ -58,7 +59,7 @@ def build_package(
     `run_here` adds byte-compiled files for this interpreter too: the embedded AWS runs functions with it. Raise
     DependenciesMissing, UnknownOperation.
     """
-    target = folder or default_folder()
+    target = folder or default_folder(run_here=run_here)
     interpreters = _interpreters(run_here=run_here)
     missing = [name for name, interpreter in interpreters.items() if not interpreter]
     if missing and not run_here:

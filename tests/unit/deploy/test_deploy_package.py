@@ -267,3 +267,9 @@ def test_what_is_up_to_date_is_not_built_again_and_what_was_damaged_is(tmp_path:
     assert len(builds) == 1
     left = {path.name for path in tmp_path.iterdir()}
     assert left == {"functions", "functions.json", "functions.lock", "functions.zip"}, "no workshop is left"
+
+
+def test_a_package_that_runs_here_takes_no_place_of_one_for_aws() -> None:
+    assert package.default_folder().name == "functions"
+    assert package.default_folder(run_here=True) != package.default_folder()
+    assert package.default_folder(run_here=True).with_suffix(".zip") != package.default_folder().with_suffix(".zip")
