@@ -10,7 +10,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from snapkeep.domain.model import CLOCK_SKEW, Origin, Snapshot, Volume
+from snapkeep.domain.model import CLOCK_SKEW, Origin, Snapshot
+from snapkeep.domain.other_tools import NOT_CARRIED
 from snapkeep.domain.tag_names import (
     MANAGED,
     ORIGINAL_NAME,
@@ -23,6 +24,7 @@ from snapkeep.domain.tag_names import (
     SOURCE_START,
     SOURCE_VOLUME,
 )
+from snapkeep.domain.wildcards import matches_any
 
 TAG_LIMIT = 50
 """Tags per resource; `aws:` tags do not count, and cannot be written (botocore: CreateTags)."""
@@ -107,17 +109,21 @@ def names_origin(tags: Mapping[str, str], origin: Origin) -> bool:
     )
 
 
-def carried_tags(own: Mapping[str, str], present: Mapping[str, str], volume: Volume | None) -> tuple[dict[str, str], list[str]]:
-    """Return all tags to write to a snapshot, and the keys that did not fit: `own` ones, and those of its volume.
+def carried_tags(
+    own: Mapping[str, str], present: Mapping[str, str], volume_tags: Mapping[str, str], excluded: Iterable[str] = ()
+) -> tuple[dict[str, str], list[str]]:
+    """Return all tags to write to a snapshot or a copy, and the keys that did not fit: `own` ones, and those of its volume.
 
     Our tags always go in. `aws:*` tags cannot be written; the volume's tags never replace a tag that is there already, and
-    ours are not carried from it: a volume that was made from a copy, with its tags, is no copy.
+    ours are not carried from it: a volume that was made from a copy, with its tags, is no copy. Nor are tags by which other
+    tools claim or expire what they find, and those whose keys match `excluded`.
     """
     chosen = dict(own)
     used = {key for key in present if not key.startswith("aws:")} | set(own)
     left_out: list[str] = []
-    for key, value in sorted((volume.tags if volume else {}).items()):
-        if key.startswith("aws:") or key in used or key in OWN_TAGS:
+    patterns = (*NOT_CARRIED, *excluded)
+    for key, value in sorted(volume_tags.items()):
+        if key in used or key in OWN_TAGS or matches_any(key, patterns):
             continue
         if len(used) >= TAG_LIMIT:
             left_out.append(key)

@@ -128,13 +128,11 @@ class TagSnapshots:
         if left_out:
             report.reasons.append(f"{snapshot.id}: tags that did not fit within {TAG_LIMIT}: {', '.join(left_out)}")
         report.volume_ids.append(snapshot.origin.volume_id)
-        report.copies.extend(
-            copy_request(self.system, snapshot, policy, rule, dict(snapshot.tags) | tags) for rule in policy.copies
-        )
+        report.copies.extend(copy_request(self.system, snapshot, policy, rule, volume) for rule in policy.copies)
 
     def _tags(self, snapshot: Snapshot, volume: Volume | None, policy: Policy) -> tuple[dict[str, str], list[str]]:
         own = tags_for_snapshot(self.system, policy.name, snapshot.origin)
-        return carried_tags(own, snapshot.tags, volume)
+        return carried_tags(own, snapshot.tags, volume.tags if volume else {}, policy.carry_tags.excluded)
 
     def _write(self, snapshot: Snapshot, tags: dict[str, str]) -> list[str]:
         """Write the tags that are missing: ours alone if AWS refuses them with the others. Return the keys left out.
@@ -156,12 +154,16 @@ class TagSnapshots:
         return []
 
 
-def copy_request(system: str, snapshot: Snapshot, policy: Policy, rule: CopyRule, tags: dict[str, str]) -> CopyRequest:
-    """Return the copy of a source snapshot that a copy rule requests."""
+def copy_request(system: str, snapshot: Snapshot, policy: Policy, rule: CopyRule, volume: Volume | None) -> CopyRequest:
+    """Return the copy of a source snapshot that a copy rule requests.
+
+    It has its volume's own tags, never all tags of the snapshot: by those, other tools find what they expire. Where the volume
+    is deleted, only the snapshot's name is taken for a tag of the volume.
+    """
     own = tags_for_copy(system, policy.name, snapshot.origin)
-    carried = {key: value for key, value in tags.items() if rule.carry_tags and not key.startswith("aws:")}
-    free = TAG_LIMIT - len(own | {CHECK: WRONG})
-    carried_items = sorted((key, value) for key, value in carried.items() if key not in OWN_TAGS)
+    volume_tags = volume.tags if volume else {key: value for key, value in snapshot.tags.items() if key == "Name"}
+    room_for_check = {CHECK: WRONG}
+    tags, _ = carried_tags(own, room_for_check, volume_tags if rule.carry_tags else {}, policy.carry_tags.excluded)
     return CopyRequest(
         origin=snapshot.origin,
         policy=policy.name,
@@ -170,7 +172,7 @@ def copy_request(system: str, snapshot: Snapshot, policy: Policy, rule: CopyRule
         deadline=snapshot.origin.start_time + rule.copy_within,
         size_gib=snapshot.size_gib,
         encrypted=snapshot.encrypted or bool(rule.kms_key),
-        tags=dict(carried_items[:free]) | own,
+        tags=tags,
         completion_minutes=rule.completion_minutes,
         source_kms_key=snapshot.kms_key_id,
     )

@@ -8,7 +8,6 @@ from snapkeep.adapters.ec2_reader import Ec2Reader
 from snapkeep.adapters.ec2_writers import tag_list
 from snapkeep.domain import tag_names as tagnames
 from snapkeep.domain import tags as ledger
-from snapkeep.domain.model import Volume
 from support.flows import DR, PRIMARY, Laboratory, policy_set
 
 
@@ -72,6 +71,6 @@ class BareOfTransferTypes:
 
 
 def test_our_own_tags_are_not_carried_from_a_volume_to_its_snapshot() -> None:
-    volume = Volume("vol-1", DR, 8, "gp3", tags={tagnames.SOURCE_SNAPSHOT: "snap-1", tagnames.ORIGINAL_REGION: PRIMARY, "a": "b"})
-    chosen, left_out = ledger.carried_tags({tagnames.MANAGED: "snapkeep"}, {}, volume)
+    volume_tags = {tagnames.SOURCE_SNAPSHOT: "snap-1", tagnames.ORIGINAL_REGION: PRIMARY, "a": "b"}
+    chosen, left_out = ledger.carried_tags({tagnames.MANAGED: "snapkeep"}, {}, volume_tags)
     assert (chosen, left_out) == ({tagnames.MANAGED: "snapkeep", "a": "b"}, [])

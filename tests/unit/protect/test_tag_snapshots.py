@@ -12,6 +12,7 @@ import pytest
 from snapkeep.domain.copies.request import CopyRequest
 from snapkeep.domain.errors import AwsRefused, AwsUnavailable, SnapshotGone, TagsDoNotFit
 from snapkeep.domain.events import SnapshotEnded
+from snapkeep.domain.model import Volume
 from snapkeep.domain.policy.model import CopyRule, Policy, Retention, Selector
 from snapkeep.domain.tag_names import OWN_TAGS
 from snapkeep.domain.tags import TAG_LIMIT, tags_for_copy, tags_for_snapshot
@@ -52,11 +53,11 @@ def tagged_with(tagger: SnapshotTagger) -> TagResult:
     return replace(step, tagger=tagger).run([ended(lab, volume, snapshot_id)])
 
 
-def request(tags: Mapping[str, str], rule: CopyRule = RULE, **more: Any) -> CopyRequest:
-    """The copy that a rule asks for of a snapshot with these tags, when Protect has tagged it."""
+def request(volume_tags: Mapping[str, str], rule: CopyRule = RULE, **more: Any) -> CopyRequest:
+    """The copy that a rule requests of a snapshot whose volume has these tags."""
     source = replace(snapshot("2026-11-22T03:00", 1), **more)
-    own = tags_for_snapshot(SYSTEM, "gold", source.origin)
-    return copy_request(SYSTEM, source, Policy("gold", Selector(), Retention(), (rule,)), rule, {**tags, **own})
+    volume = Volume(source.origin.volume_id, source.region, 8, "gp3", tags=volume_tags)
+    return copy_request(SYSTEM, source, Policy("gold", Selector(), Retention(), (rule,)), rule, volume)
 
 
 def test_a_copy_of_a_snapshot_full_of_tags_has_ours_what_fits_and_room_for_one_more() -> None:
@@ -148,15 +149,6 @@ def test_a_snapshot_with_little_room_for_tags_is_copied_all_the_same(own_tags: i
     assert lab.tags(copy.id, DR).items() >= {"snapkeep:source-snapshot": source, "snapkeep:managed": "snapkeep"}.items()
     full = own_tags > TAG_LIMIT - len(tags_for_snapshot(SYSTEM, "", snapshot("2026-11-22T03:00", 1).origin))
     assert lab.told == ([("TagsDoNotFit", source)] if full else [])
-
-
-def test_a_tag_that_a_person_gave_the_snapshot_goes_onto_its_copy() -> None:
-    lab = Laboratory()
-    tags = [{"ResourceType": "snapshot", "Tags": [{"Key": "Ticket", "Value": "4711"}]}]
-    lab.ec2().create_snapshot(VolumeId=lab.make_volume(), TagSpecifications=tags)
-    lab.settle()
-    (copy,) = lab.snapshots(DR)
-    assert lab.tags(copy.id, DR)["Ticket"] == "4711"
 
 
 def test_a_snapshot_whose_event_comes_again_under_another_policy_carries_that_one_and_its_volume_is_planned_for_once() -> None:

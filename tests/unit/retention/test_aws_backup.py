@@ -41,7 +41,7 @@ def test_it_is_held_with_the_reason_and_what_others_made_goes() -> None:
     assert lab.ids() == [held, newest]
     (verdict, _) = lab.runner.composition.planner(PRIMARY).plan_sources([volume]).verdicts
     assert (verdict.snapshot.id, verdict.action) == (held, Action.KEEP)
-    assert [reason.text for reason in verdict.reasons] == ["AWS Backup manages it: only AWS Backup can delete it"]
+    assert [reason.text for reason in verdict.reasons] == ["AWS Backup manages it: only AWS Backup deletes it"]
 
 
 def test_a_sweep_leaves_it_too() -> None:

@@ -15,7 +15,7 @@ from snapkeep.domain.errors import InvalidConfiguration
 from snapkeep.domain.plural import counted
 from snapkeep.domain.policy.contradictions import contradictions
 from snapkeep.domain.policy.fields import COMPLETION_STEP_MINUTES, DOCUMENT, VERSION, Field, Kind, Shape
-from snapkeep.domain.policy.model import CopyRule, Limits, Policy, PolicySet, Retention, Selector
+from snapkeep.domain.policy.model import CarryTags, CopyRule, LeaveAlone, Limits, Policy, PolicySet, Retention, Selector
 from snapkeep.domain.policy.problem import PolicyProblem
 
 _MINUTE = timedelta(minutes=1)
@@ -60,6 +60,8 @@ def _policy(parsed: Mapping[str, Any]) -> Policy:
         name=parsed["name"],
         selector=Selector(**parsed["select"]),
         retention=Retention(**parsed["retention"]),
+        leave_alone=LeaveAlone(**parsed.get("leave_alone", {})),
+        carry_tags=CarryTags(*parsed.get("carry_tags", {}).values()),
     )
     policy = replace(policy, rpo=parsed.get("rpo", policy.rpo))
     return replace(policy, copies=tuple(_copy_rule(rule, policy.rpo) for rule in parsed.get("copies", ())))

@@ -7,7 +7,17 @@ from enum import StrEnum
 from typing import Any
 
 from snapkeep.domain.model import VolumeRole
-from snapkeep.domain.policy.model import REGION_PATTERN, CopyRule, Limits, Policy, PolicySet, Retention, Selector
+from snapkeep.domain.policy.model import (
+    REGION_PATTERN,
+    CarryTags,
+    CopyRule,
+    LeaveAlone,
+    Limits,
+    Policy,
+    PolicySet,
+    Retention,
+    Selector,
+)
 from snapkeep.domain.policy.periods import PERIODS, Period
 
 VERSION = 1
@@ -201,6 +211,36 @@ COPY = Shape(
     ),
 )
 
+LEAVE_ALONE = Shape(
+    LeaveAlone,
+    "They are copied and counted, and another tool deletes them.",
+    (
+        Field(
+            "tags",
+            Kind.TAGS,
+            "Tag keys with the value, or the list of values, of which a snapshot must have one. `*` and `?` match.",
+            required=True,
+            missing='write tag keys with values, such as {OwnedBy: "*"}',
+        ),
+    ),
+)
+
+CARRY_TAGS = Shape(
+    CarryTags,
+    "Tags by which known tools claim or expire what they find are never carried.",
+    (
+        Field(
+            "except",
+            Kind.TEXTS,
+            "Keys of tags that are not carried either. `*` and `?` match.",
+            attribute="excluded",
+            required=True,
+            example="team:*",
+            missing='write a list of tag keys, such as ["team:*"]',
+        ),
+    ),
+)
+
 POLICY = Shape(
     Policy,
     "One policy. The first one that takes a volume governs it.",
@@ -239,6 +279,8 @@ POLICY = Shape(
             missing="write which snapshots are kept, such as {keep_last: 7}; {} keeps every snapshot",
         ),
         Field("copies", Kind.OBJECTS, "The copies to make of every snapshot.", shape=COPY),
+        Field("leave_alone", Kind.OBJECT, "Snapshots that are never deleted.", shape=LEAVE_ALONE),
+        Field("carry_tags", Kind.OBJECT, "Which of a volume's tags go onto its snapshots and copies.", shape=CARRY_TAGS),
     ),
 )
 

@@ -67,6 +67,22 @@ class Selector:
 
 
 @dataclass(frozen=True, slots=True)
+class LeaveAlone:
+    """Snapshots that another tool deletes: they are tagged, copied and counted like others, and never deleted."""
+
+    tags: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Tag key -> patterns of values (`*` and `?`); one such tag on a snapshot is enough."""
+
+
+@dataclass(frozen=True, slots=True)
+class CarryTags:
+    """The tags of a volume that its snapshots and their copies have."""
+
+    excluded: tuple[str, ...] = ()
+    """Patterns of tag keys (`*` and `?`), besides those of other tools."""
+
+
+@dataclass(frozen=True, slots=True)
 class Limits:
     """How much the plan of one lineage in one region may delete (INV-08)."""
 
@@ -86,6 +102,8 @@ class Policy:
     copies: tuple[CopyRule, ...] = ()
     rpo: timedelta = DEFAULT_RPO
     """Recovery point objective: how old the newest completed copy's origin may be."""
+    leave_alone: LeaveAlone = field(default_factory=LeaveAlone)
+    carry_tags: CarryTags = field(default_factory=CarryTags)
 
     def copy_rule(self, region: str) -> CopyRule | None:
         """Return this policy's rule for a destination region; None if it has none."""

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from fnmatch import translate
-from functools import lru_cache
 
 from snapkeep.domain import tag_names as tagnames
 from snapkeep.domain.model import NEVER, Snapshot, Volume
+from snapkeep.domain.other_tools import tool_of
 from snapkeep.domain.policy.model import Policy, PolicySet, Selector
+from snapkeep.domain.wildcards import wildcard
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +67,14 @@ def select_for_snapshot(
 ) -> Selection:
     """Return the policy that governs a snapshot, given its volume, which is None when it is deleted.
 
-    Without a volume, the snapshot's own tag names the policy, or else the tags of the volume's other snapshots, which `lineage`
-    returns. If there are none, the policy is selected by the snapshot's tags and size. That comes last: these are few facts,
-    and could match a policy that takes every volume, which would then govern all snapshots of the lineage and keep fewer.
+    None governs working material of other tools. Without a volume, the snapshot's own tag names the policy, or else the tags of
+    the volume's other snapshots, which `lineage` returns. If there are none, the policy is selected by the snapshot's tags and
+    size. That comes last: these are few facts, and could match a policy that takes every volume, which would then govern all
+    snapshots of the lineage and keep fewer.
     """
+    tool = tool_of(snapshot)
+    if tool is not None and tool.working_material:
+        return Selection(None, f"working material of {tool.name}: it is left alone")
     if volume is not None:
         return select(volume, policies)
     own = policies.named(snapshot.policy)
@@ -161,15 +164,9 @@ def _tag_part(tags: Mapping[str, str], key: str, patterns: Iterable[str]) -> tup
     if key not in tags:
         return False, f"no tag {key}"
     for pattern in patterns:
-        if _pattern(pattern).match(tags[key]):
+        if wildcard(pattern).match(tags[key]):
             return True, f"tag {key}={tags[key]}" + (f" matches {pattern}" if pattern != tags[key] else "")
     return False, f"tag {key}={tags[key]} is not {_any_of(patterns)}"
-
-
-@lru_cache(maxsize=4096)
-def _pattern(pattern: str) -> re.Pattern[str]:
-    """Compile a pattern with the wildcards `*` and `?` only; letter case counts, as it does in tags."""
-    return re.compile(translate(pattern.replace("[", "[[]")))
 
 
 def _any_of(values: Iterable[str]) -> str:

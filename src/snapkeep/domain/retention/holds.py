@@ -1,4 +1,4 @@
-"""Holds keep a snapshot regardless of its retention: its copy is missing, an AMI uses it, it is locked, AWS Backup manages it."""
+"""Holds keep a snapshot regardless of its retention: its copy is missing, an AMI uses it, it is locked, another tool owns it."""
 
 from __future__ import annotations
 
@@ -8,12 +8,10 @@ from datetime import datetime
 from types import MappingProxyType
 
 from snapkeep.domain.model import NEVER, Lineage, Reason, Snapshot, SnapshotState
+from snapkeep.domain.other_tools import left_alone_by, tool_of
 
 SnapshotInRegion = tuple[str, str]
 """A source snapshot's id, and the region of a copy of it."""
-
-BACKUP_TAG = "aws:backup:source-resource"
-"""The system tag on snapshots of AWS Backup (aws-nuke recognizes them by it: github.com/ekristen/aws-nuke/issues/364)."""
 
 NO_COPIES: Mapping[str, Iterable[Snapshot]] = MappingProxyType({})
 
@@ -107,13 +105,26 @@ def lock_holds(locks: Mapping[str, str]) -> dict[str, tuple[Reason, ...]]:
     }
 
 
-def backup_holds(snapshots: Iterable[Snapshot]) -> dict[str, tuple[Reason, ...]]:
-    """Return the holds of snapshots that AWS Backup manages (INV-06).
+def tool_holds(snapshots: Iterable[Snapshot]) -> dict[str, tuple[Reason, ...]]:
+    """Return the holds of snapshots that another tool owns (INV-06).
 
-    EC2 refuses to delete them for every caller ("managed by the AWS Backup service and cannot be deleted via EC2 APIs").
+    EC2 refuses to delete those of AWS Backup for every caller ("managed by the AWS Backup service and cannot be deleted via EC2
+    APIs").
     """
-    reason = Reason("INV-06", "AWS Backup manages it: only AWS Backup can delete it")
-    return {snapshot.id: (reason,) for snapshot in snapshots if BACKUP_TAG in snapshot.tags}
+    tools = ((snapshot.id, tool_of(snapshot)) for snapshot in snapshots)
+    return {
+        snapshot_id: (Reason("INV-06", f"{tool.name} manages it: only {tool.name} deletes it"),)
+        for snapshot_id, tool in tools
+        if tool is not None
+    }
+
+
+def policy_holds(snapshots: Iterable[Snapshot], leave_alone: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[Reason, ...]]:
+    """Return the holds of source snapshots that their policy leaves alone, given its tags and patterns of values (INV-06)."""
+    tags = ((snapshot.id, left_alone_by(snapshot.tags, leave_alone)) for snapshot in snapshots if not snapshot.is_copy)
+    return {
+        snapshot_id: (Reason("INV-06", f"its policy leaves it alone: it has the tag {tag}"),) for snapshot_id, tag in tags if tag
+    }
 
 
 def merge_holds(*sources: Mapping[str, tuple[Reason, ...]]) -> dict[str, tuple[Reason, ...]]:

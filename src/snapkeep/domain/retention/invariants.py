@@ -32,7 +32,7 @@ def find_problems(
     """Return the invariants that the verdicts of one lineage in one region break, in words that begin with their ids.
 
     `copies` are the known copies, and `copy_regions` the regions that the policy copies the lineage to (INV-04);
-    `protected_ids` are the snapshots that an AMI uses, that are locked, or that AWS Backup manages (INV-06).
+    `protected_ids` are the snapshots that an AMI uses, that are locked, or that another tool owns (INV-06).
     """
     delete, completed = Action.DELETE, SnapshotState.COMPLETED
     deletions = [verdict for verdict in verdicts if verdict.action is delete]

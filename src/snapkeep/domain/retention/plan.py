@@ -8,7 +8,7 @@ from datetime import datetime
 
 from snapkeep.domain.model import Action, Lineage, Reason, Snapshot, Verdict
 from snapkeep.domain.policy.model import Limits, Retention
-from snapkeep.domain.retention.holds import NO_COPY_FACTS, CopyFacts, holds_from_facts
+from snapkeep.domain.retention.holds import NO_COPY_FACTS, CopyFacts, holds_from_facts, merge_holds, policy_holds
 from snapkeep.domain.retention.invariants import find_problems
 from snapkeep.domain.retention.verdicts import NO_HOLDS, NO_POLICY, UNCOUNTED_RULES, Holds, decide
 
@@ -30,6 +30,8 @@ class LineageFacts:
     """The regions that its policy copies it to (INV-04)."""
     second_copies: Mapping[str, Reason] = field(default_factory=dict)
     """Snapshot id -> why it is deleted although retention keeps the copy beside it."""
+    leave_alone: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Tags, with patterns of values, of source snapshots that its policy never deletes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +77,14 @@ def plan_lineage(
 ) -> LineagePlan:
     """Return the plan of one lineage in one region.
 
-    `protected_ids` are the snapshots, of this lineage or others, that an AMI uses, that are locked, or that AWS Backup manages,
+    `protected_ids` are the snapshots, of this lineage or others, that an AMI uses, that are locked, or that another tool owns,
     with the reasons (INV-06).
     """
     if facts.retention is None:
         return LineagePlan(facts.lineage, keep_all(facts.snapshots, NO_POLICY))
     held = holds_from_facts(facts.snapshots, facts.copies, facts.copy_regions) if facts.copy_regions else {}
+    if facts.leave_alone:
+        protected_ids = merge_holds(protected_ids, policy_holds(facts.snapshots, facts.leave_alone))
     if protected_ids:
         for snapshot in facts.snapshots:
             if snapshot.id in protected_ids:

@@ -122,7 +122,7 @@ def plan_region(
 ) -> RegionPlan:
     """Return the plan for a whole region.
 
-    `protected_ids` are the snapshots that an AMI uses, that are locked, or that AWS Backup manages, with the reasons. With
+    `protected_ids` are the snapshots that an AMI uses, that are locked, or that another tool owns, with the reasons. With
     `adopt` the snapshots that a sweep would adopt are planned as if they were adopted.
     """
     planner = _Planner(facts, policies, now, system, protected_ids, adopt)
@@ -216,7 +216,7 @@ class _Planner:
             if _is_missing(snapshot, rule, copies)
         )
         regions = [rule.region for rule in policy.copies]
-        facts = LineageFacts(lineage, snapshots, policy.retention, copies, regions)
+        facts = LineageFacts(lineage, snapshots, policy.retention, copies, regions, leave_alone=policy.leave_alone.tags)
         return self._plan(facts, selection, volume=volume, missing=missing, adopted=adopted)
 
     def _plan_copies(self, lineage: Lineage, snapshots: list[Snapshot]) -> VolumePlan:

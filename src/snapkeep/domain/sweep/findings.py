@@ -15,7 +15,7 @@ from math import isqrt
 from typing import Self, TypeVar
 
 from snapkeep.domain.copies.request import CopyRequest
-from snapkeep.domain.model import NEVER, Action, Snapshot, Verdict
+from snapkeep.domain.model import NEVER, Action, Snapshot, Verdict, Volume
 from snapkeep.domain.policy.model import CopyRule, Policy, PolicySet
 from snapkeep.domain.retention.holds import SnapshotInRegion
 from snapkeep.domain.retention.region_plan import VolumePlan
@@ -150,6 +150,7 @@ class Enqueue:
     snapshot: Snapshot
     policy: Policy
     rule: CopyRule
+    volume: Volume | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -136,7 +136,7 @@ class _Primary:
             if entry is None and (missing.snapshot_id, missing.region) in left_out:
                 continue
             urgency = self.newest_copied.get((missing.lineage, missing.region), NEVER)
-            enqueue = Enqueue(by_id[missing.snapshot_id], policy, rule)
+            enqueue = Enqueue(by_id[missing.snapshot_id], policy, rule, self.facts.volumes.get(missing.lineage.volume_id))
             finding = self._copy(missing.region, entry, enqueue, urgency, under_way=missing.status is CopyStatus.IN_PROGRESS)
             if finding is not None:
                 yield finding

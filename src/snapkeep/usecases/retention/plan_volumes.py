@@ -14,11 +14,11 @@ from snapkeep.domain.policy.selection import select_by_snapshots, select_for_ret
 from snapkeep.domain.retention.holds import (
     CopyFacts,
     SnapshotInRegion,
-    backup_holds,
     copy_facts,
     image_holds,
     lock_holds,
     merge_holds,
+    tool_holds,
 )
 from snapkeep.domain.retention.plan import LineageFacts, LineagePlan, plan_lineage
 from snapkeep.domain.retention.verdicts import NO_HOLDS, Holds
@@ -95,7 +95,8 @@ class RetentionPlanner:
         if policy is None:
             return LineageFacts(lineage, snapshots, None)
         copies = self._copy_facts(volume_id, snapshots, policy, confirmed)
-        return LineageFacts(lineage, snapshots, policy.retention, copies, [rule.region for rule in policy.copies])
+        regions = [rule.region for rule in policy.copies]
+        return LineageFacts(lineage, snapshots, policy.retention, copies, regions, leave_alone=policy.leave_alone.tags)
 
     def _copy_facts(
         self, volume_id: str, snapshots: Sequence[Snapshot], policy: Policy, confirmed: Collection[SnapshotInRegion]
@@ -127,12 +128,12 @@ class RetentionPlanner:
 
 
 def protected_ids(guards: DeletionGuards, snapshots: Iterable[Snapshot]) -> dict[str, tuple[Reason, ...]]:
-    """Return the snapshots that an AMI uses, that are locked, or that AWS Backup manages, with the reasons (INV-06)."""
+    """Return the snapshots that an AMI uses, that are locked, or that another tool owns, with the reasons (INV-06)."""
     listed = list(snapshots)
     ids = [snapshot.id for snapshot in listed]
     if not ids:
         return {}
-    return merge_holds(image_holds(guards.images_using(ids)), lock_holds(guards.locks(ids)), backup_holds(listed))
+    return merge_holds(image_holds(guards.images_using(ids)), lock_holds(guards.locks(ids)), tool_holds(listed))
 
 
 def to_delete(verdicts: Iterable[Verdict]) -> list[Snapshot]:

@@ -166,7 +166,7 @@ class PrimarySweep:
         raise TypeError(f"a primary region has no repair {type(repair).__name__}")
 
     def _ask_for_copy(self, repair: Enqueue) -> Handling:
-        request = copy_request(self.system, repair.snapshot, repair.policy, repair.rule, dict(repair.snapshot.tags))
+        request = copy_request(self.system, repair.snapshot, repair.policy, repair.rule, repair.volume)
         entry = self.enqueue.run(request, "")
         if entry.state is not EntryState.DONE:
             return Handling.REPAIRED

@@ -1,0 +1,67 @@
+"""Other tools that make snapshots: the tags that show theirs, and the tags by which they claim or expire what they find.
+
+Sources of the tags: the documents and code of each tool. All but AWS Backup's own tag can be written by anybody.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from snapkeep.domain.model import Snapshot
+from snapkeep.domain.wildcards import matches_any
+
+BACKUP_TAG = "aws:backup:source-resource"
+"""The system tag on snapshots of AWS Backup (aws-nuke recognizes them by it: github.com/ekristen/aws-nuke/issues/364)."""
+
+
+class Tool(NamedTuple):
+    """A tool, and the tag on every snapshot that it makes."""
+
+    name: str
+    tag: str
+    working_material: bool = False
+    """Whether its snapshots are no backups: they are not even copied."""
+
+
+OTHER_TOOLS = (
+    Tool("AWS Backup restore testing", "awsbackup-restore-test", working_material=True),
+    Tool("AWS Backup", BACKUP_TAG),
+    Tool("the EBS CSI driver", "CSIVolumeSnapshotName"),
+    Tool("Velero", "velero.io/backup"),
+    Tool("AWS Elastic Disaster Recovery", "AWSElasticDisasterRecoveryManaged", working_material=True),
+    Tool("AWS Application Migration Service", "AWSApplicationMigrationServiceManaged", working_material=True),
+)
+NOT_CARRIED = (
+    "aws:*",
+    "awsbackup-restore-test",
+    "AWSElasticDisasterRecoveryManaged",
+    "AWSApplicationMigrationServiceManaged",
+    "kubernetes.io/cluster/*",
+    "KubernetesCluster",
+    "ebs.csi.aws.com/*",
+    "CSIVolumeSnapshotName",
+    "velero.io/*",
+    "maid_status",
+    "custodian_*",
+    "c7n*",
+    "shelvery:*",
+    "DeleteOn",
+    "Expiration",
+    "dlm:managed",
+)
+"""Patterns of tag keys that are carried neither from a volume to its snapshots nor to copies."""
+
+
+def tool_of(snapshot: Snapshot) -> Tool | None:
+    """Return the tool that made a snapshot; None if none is known.
+
+    Copies have their volume's tags, and those of older versions all tags of their source: only AWS's own tags show theirs.
+    """
+    tools = (tool for tool in OTHER_TOOLS if tool.tag in snapshot.tags)
+    return next((tool for tool in tools if not snapshot.is_copy or tool.tag.startswith("aws:")), None)
+
+
+def left_alone_by(tags: Mapping[str, str], leave_alone: Mapping[str, tuple[str, ...]]) -> str:
+    """Return the key of the tag by which a policy leaves a snapshot alone; empty if there is none."""
+    return next((key for key, values in leave_alone.items() if key in tags and matches_any(tags[key], values)), "")
