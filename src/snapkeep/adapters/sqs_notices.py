@@ -51,6 +51,6 @@ def _notice(body: str) -> Notice:
     """Return the notice in a message. An unreadable one becomes a notice itself: it must not stop the rest."""
     try:
         return from_json(Notice, json.loads(body))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:  # JSON that is nested too deeply
         cause = f"a notice cannot be read ({error!r}): {body}"[:CAUSE_KEPT]
         return Notice("NoticeUnreadable", cause, "a notice", "from the notices' queue", "unknown", NEVER)

@@ -26,13 +26,31 @@ GOOD = {"kind": "CopyFailed", "cause": "c", "subject": "s", "detail": "d", "regi
 
 
 @pytest.mark.parametrize(
-    "body", ["no JSON", "[]", "{}", json.dumps({"kind": "CopyFailed", "cause": "c"}), json.dumps(GOOD | {"at": "soon"})]
+    "body",
+    [
+        "no JSON",
+        "[]",
+        "{}",
+        json.dumps({"kind": "CopyFailed", "cause": "c"}),
+        json.dumps(GOOD | {"at": "soon"}),
+        json.dumps(GOOD | {"at": "2026-11-23T00:00:00"}),
+        json.dumps(GOOD | {"at": 5}),
+        json.dumps(GOOD | {"cause": 5}),
+        json.dumps(GOOD | {"cause": None}),
+        json.dumps(GOOD | {"detail": ["d"]}),
+    ],
 )
 def test_a_notice_that_cannot_be_read_is_told_beside_the_others(body: str) -> None:
+    """One malformed notice, such as a time without its zone or a cause that is no text, stopped every digest."""
     source = SqsNotices(client=Sqs(body, json.dumps(GOOD)), queue_url="q")  # type: ignore[arg-type]
     held = list(source.receive())
     assert [one.notice.kind for one in held] == ["NoticeUnreadable", "CopyFailed"]
     assert body in held[0].notice.cause
+
+
+def test_a_notice_that_is_nested_too_deeply_is_told_beside_the_others() -> None:
+    source = SqsNotices(client=Sqs("[" * 100_000, json.dumps(GOOD)), queue_url="q")  # type: ignore[arg-type]
+    assert [one.notice.kind for one in source.receive()] == ["NoticeUnreadable", "CopyFailed"]
 
 
 class Table:
