@@ -15,16 +15,24 @@ from support.deployed import DR, PRIMARY, Installation
 
 pytestmark = pytest.mark.xdist_group("installation")
 POLICIES = Path(__file__).parents[2] / "docs/iam"
+UNKNOWN_KEYS = ("aws:CalledVia", "iam:PassedToService")
+OTHER_RESOURCES = ("LogGroups", "KeyThroughCloudFormation")
 REFUSALS = ("not authorized", "AccessDenied", "UnauthorizedOperation")
 POLICY_DOCUMENT = {"version": 1, "policies": [{"name": "all", "select": {}, "retention": {"keep_last": 5}}]}
 
 
 def policy_document(name: str) -> str:
-    """Return a policy without its `aws:CalledVia` conditions: the embedded AWS does not set this key."""
+    """Return a policy as the emulator can evaluate it.
+
+    Its CloudFormation sets neither `aws:CalledVia` nor `iam:PassedToService`, and authorizes the deletion of log groups and keys
+    with other resources than AWS. The actions are all of the policy's, and no others.
+    """
     document = json.loads((POLICIES / f"{name}.json").read_text())
     for statement in document["Statement"]:
-        if "aws:CalledVia" in json.dumps(statement.get("Condition", {})):
+        if any(key in json.dumps(statement.get("Condition", {})) for key in UNKNOWN_KEYS):
             del statement["Condition"]
+        if statement["Sid"] in OTHER_RESOURCES:
+            statement["Resource"] = "*"
     return json.dumps(document)
 
 

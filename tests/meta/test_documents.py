@@ -137,6 +137,18 @@ def test_the_tests_that_a_document_names_exist(document: Path) -> None:
     assert [path for path in TESTS.findall(document.read_text()) if not (ROOT / path).exists()] == []
 
 
+@pytest.mark.parametrize("image", sorted((ROOT / "docs/images").glob("*.svg")), ids=lambda path: path.name)
+def test_a_picture_needs_no_other_host(image: Path) -> None:
+    assert set(re.findall(r"https?://[^\s\"')]+", image.read_text())) == {"http://www.w3.org/2000/svg"}
+
+
+def test_the_comparison_leaves_no_cell_open() -> None:
+    table = (ROOT / "README.md").read_text().partition("## Comparison\n")[2].partition("\n## ")[0]
+    products, *rows = [line[1:-1].split(" | ") for line in table.splitlines() if line.startswith("| ") and "**" not in line]
+    assert {len(row) for row in rows} == {len(products)}
+    assert [row for row in rows for cell in row if "?" in cell] == []
+
+
 def test_every_page_is_in_the_navigation_once() -> None:
     def pages(entry: Any) -> Iterator[str]:
         if isinstance(entry, str):
