@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from snapkeep.domain.errors import InvalidEvent
@@ -19,8 +18,6 @@ MULTI_VOLUME_COMPLETION = "EBS Multi-Volume Snapshots Completion Status"
 
 _REGION = re.compile(r"^[a-z]{2,4}(-[a-z]+)+-\d+$")
 ARN_FIELDS = 6
-_LONG_FORMAT = "%a %b %d %H:%M:%S %Z %Y"
-"""`Sun Nov 24 22:32:55 UTC 2024`, as the event of a missed completion duration prints it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +30,11 @@ class Resource:
 
 @dataclass(frozen=True, slots=True)
 class SnapshotEnded:
-    """A snapshot of a volume completed or failed. `start_time` is when it was started."""
+    """A snapshot of a volume completed or failed."""
 
     snapshot_id: str
-    volume_id: str
-    region: str
-    start_time: datetime
-    succeeded: bool
+    succeeded: bool | None
+    """None when the event does not say: EC2 knows."""
     cause: str
 
 
@@ -51,7 +46,7 @@ class CopyEnded:
     region: str
     source_snapshot_id: str
     source_region: str
-    """Empty when the source's ARN names no region."""
+    """Empty when the source's ARN names no region, or cannot be read: the copy's tags name its source too."""
     succeeded: bool
     cause: str
 
@@ -77,22 +72,6 @@ def parse_arn(arn: str) -> Resource:
     return Resource(resource_id, region)
 
 
-def parse_time(text: str) -> datetime:
-    """Return a time as events print it, in UTC. Raise InvalidEvent if it has no known form."""
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        return _parse_long_time(text)
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-
-
-def _parse_long_time(text: str) -> datetime:
-    try:
-        return datetime.strptime(text, _LONG_FORMAT).replace(tzinfo=UTC)
-    except ValueError as error:
-        raise InvalidEvent(f"time '{text}' has no known form; one such is 2026-11-23T01:02:03Z") from error
-
-
 def parse_snapshot_event(event: Mapping[str, Any]) -> list[SnapshotEnded] | NotOurs:
     """Return the snapshots that ended (a multi-volume set has several), or why the event is not ours.
 
@@ -101,9 +80,10 @@ def parse_snapshot_event(event: Mapping[str, Any]) -> list[SnapshotEnded] | NotO
     detail = _detail(event)
     kind = detail.get("event", "")
     if event.get("detail-type") == MULTI_VOLUME_COMPLETION and kind == "createSnapshots":
-        return _members(event, detail)
+        return _members(detail)
     if event.get("detail-type") == SNAPSHOT_NOTIFICATION and kind == "createSnapshot":
-        return [_snapshot_ended(event, detail, detail, _result(detail))]
+        snapshot_id = parse_arn(_text(detail, "snapshot_id")).id
+        return [SnapshotEnded(snapshot_id, _result(detail), str(detail.get("cause", "")))]
     return NotOurs(f"'{event.get('detail-type', '')}' with event '{kind}' is not the end of a snapshot")
 
 
@@ -113,10 +93,10 @@ def parse_copy_event(event: Mapping[str, Any]) -> CopyEnded | NotOurs:
     kind = detail.get("event", "")
     if event.get("detail-type") != SNAPSHOT_NOTIFICATION or kind != "copySnapshot":
         return NotOurs(f"'{event.get('detail-type', '')}' with event '{kind}' is not the end of a copy")
-    copy, source = parse_arn(_text(detail, "snapshot_id")), parse_arn(_text(detail, "source"))
+    copy, source = parse_arn(_text(detail, "snapshot_id")), _source(detail)
     return CopyEnded(
         copy_id=copy.id,
-        region=_text(event, "region"),
+        region=str(event.get("region", "")),
         source_snapshot_id=source.id,
         source_region=source.region,
         succeeded=_result(detail),
@@ -124,33 +104,33 @@ def parse_copy_event(event: Mapping[str, Any]) -> CopyEnded | NotOurs:
     )
 
 
-def _members(event: Mapping[str, Any], detail: Mapping[str, Any]) -> list[SnapshotEnded]:
+def _members(detail: Mapping[str, Any]) -> list[SnapshotEnded]:
     members = detail.get("snapshots")
     if not isinstance(members, list) or not members:
         cause = f"; its cause: {detail['cause']}" if detail.get("cause") else ""
         raise InvalidEvent(f"the event's 'snapshots' is {members!r}; a list of the set's snapshots is documented{cause}")
-    return [_member(event, detail, member) for member in members]
+    return [_member(detail, member) for member in members]
 
 
-def _member(event: Mapping[str, Any], detail: Mapping[str, Any], member: Mapping[str, Any]) -> SnapshotEnded:
-    status = _text(member, "status")
-    if status not in ("completed", "error"):
-        raise InvalidEvent(f"detail.snapshots.status is '{status}'; completed or error is documented")
-    return _snapshot_ended(event, detail, member, status == "completed")
+def _member(detail: Mapping[str, Any], member: Any) -> SnapshotEnded:
+    """Return a member of a set. One that cannot be read counts as failed, so that the others are protected."""
+    member = member if isinstance(member, Mapping) else {}
+    try:
+        snapshot_id = parse_arn(_text(member, "snapshot_id")).id
+    except InvalidEvent as error:
+        return SnapshotEnded("a snapshot of the set", succeeded=False, cause=f"the event does not name it: {error}")
+    succeeded = {"completed": True, "error": False}.get(str(member.get("status")))
+    cause = str(detail.get("cause", ""))
+    if succeeded is None:
+        cause = f"the event's status is {member.get('status')!r:.200}; completed or error is documented"
+    return SnapshotEnded(snapshot_id, succeeded, cause)
 
 
-def _snapshot_ended(
-    event: Mapping[str, Any], detail: Mapping[str, Any], subject: Mapping[str, Any], succeeded: bool
-) -> SnapshotEnded:
-    started = detail.get("startTime") or detail.get("StartTime") or event.get("time") or ""
-    return SnapshotEnded(
-        snapshot_id=parse_arn(_text(subject, "snapshot_id")).id,
-        volume_id=parse_arn(_text(subject, "source")).id,
-        region=_text(event, "region"),
-        start_time=parse_time(str(started)),
-        succeeded=succeeded,
-        cause=str(detail.get("cause", "")),
-    )
+def _source(detail: Mapping[str, Any]) -> Resource:
+    try:
+        return parse_arn(_text(detail, "source"))
+    except InvalidEvent:
+        return Resource("", "")
 
 
 def _detail(event: Mapping[str, Any]) -> Mapping[str, Any]:

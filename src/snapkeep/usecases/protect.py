@@ -9,7 +9,15 @@ from enum import StrEnum
 from functools import partial
 
 from snapkeep.domain.copies.request import CopyRequest
-from snapkeep.domain.errors import AwsRefused, AwsUnavailable, InvalidConfiguration, SnapshotFailed, SnapshotGone, TagsDoNotFit
+from snapkeep.domain.errors import (
+    AwsRefused,
+    AwsUnavailable,
+    InvalidConfiguration,
+    InvalidEvent,
+    SnapshotFailed,
+    SnapshotGone,
+    TagsDoNotFit,
+)
 from snapkeep.domain.events import SnapshotEnded
 from snapkeep.domain.model import Snapshot, SnapshotState, Volume
 from snapkeep.domain.policy.model import CopyRule, Policy, PolicySet
@@ -65,9 +73,9 @@ class TagSnapshots:
         AwsUnavailable while EC2, which is eventually consistent, does not show yet what the event says.
         """
         report = _Report()
-        present = self._present([item for item in ended if item.succeeded], report)
+        present = self._present([item for item in ended if item.succeeded is not False], report)
         for item in ended:
-            if not item.succeeded:
+            if item.succeeded is False:
                 report.problem(SnapshotFailed.__name__, item.snapshot_id, item.cause or "EC2 gave no cause")
         volumes = self.reader.volumes({snapshot.origin.volume_id for snapshot in present})
         policies = self.policies()
@@ -103,6 +111,10 @@ class TagSnapshots:
             snapshot = by_id.get(item.snapshot_id)
             if snapshot is None:
                 report.problem(SnapshotGone.__name__, item.snapshot_id, "it was deleted before it could be protected")
+            elif snapshot.state is SnapshotState.PENDING and item.succeeded is None:
+                report.problem(
+                    InvalidEvent.__name__, item.snapshot_id, f"{item.cause}; EC2 says it is pending: a sweep protects it"
+                )
             elif snapshot.state is SnapshotState.PENDING:
                 raise AwsUnavailable(f"the event says that {item.snapshot_id} completed; EC2 does not show it yet")
             elif not snapshot.completed:

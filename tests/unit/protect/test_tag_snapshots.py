@@ -17,16 +17,17 @@ from snapkeep.domain.policy.model import CopyRule, Policy, Retention, Selector
 from snapkeep.domain.tag_names import OWN_TAGS
 from snapkeep.domain.tags import TAG_LIMIT, tags_for_copy, tags_for_snapshot
 from snapkeep.lab.ebs_model import FaultRule
+from snapkeep.lab.ebs_model.store.records import COMPLETED
 from snapkeep.usecases.ports import SnapshotTagger
 from snapkeep.usecases.protect import TagOutcome, TagResult, copy_request, seconds_to_wait
-from support.flows import DR, PRIMARY, Laboratory
+from support.flows import DR, HOUR, PRIMARY, Laboratory
 from support.lineages import SYSTEM, snapshot
 
 RULE = CopyRule(DR)
 
 
-def ended(lab: Laboratory, volume: str, snapshot_id: str) -> SnapshotEnded:
-    return SnapshotEnded(snapshot_id, volume, PRIMARY, lab.runner.composition.clock.now(), succeeded=True, cause="")
+def ended(snapshot_id: str) -> SnapshotEnded:
+    return SnapshotEnded(snapshot_id, succeeded=True, cause="")
 
 
 class FullTagger(SnapshotTagger):
@@ -50,7 +51,7 @@ def tagged_with(tagger: SnapshotTagger) -> TagResult:
     lab.runner.start = lambda *_: None  # type: ignore[method-assign,assignment,return-value]
     lab.runner.advance(60)
     step = lab.runner.composition.tag_snapshots(PRIMARY)
-    return replace(step, tagger=tagger).run([ended(lab, volume, snapshot_id)])
+    return replace(step, tagger=tagger).run([ended(snapshot_id)])
 
 
 def request(volume_tags: Mapping[str, str], rule: CopyRule = RULE, **more: Any) -> CopyRequest:
@@ -98,7 +99,7 @@ def test_what_ec2_still_shows_as_pending_is_asked_about_again() -> None:
     volume = lab.make_volume()
     pending = lab.start_snapshot(volume)
     with pytest.raises(AwsUnavailable, match=f"{pending} completed; EC2 does not show it yet"):
-        lab.runner.composition.tag_snapshots(PRIMARY).run([ended(lab, volume, pending)])
+        lab.runner.composition.tag_snapshots(PRIMARY).run([ended(pending)])
     assert lab.tags(pending) == {}
 
 
@@ -107,7 +108,7 @@ def test_what_ec2_shows_as_failed_is_a_problem_whatever_the_event_says() -> None
     volume = lab.make_volume()
     lab.world.add_fault(FaultRule("snapshot_fails", probability=1.0))
     failed = lab.protect(volume)
-    tagged = lab.runner.composition.tag_snapshots(PRIMARY).run([ended(lab, volume, failed)])
+    tagged = lab.runner.composition.tag_snapshots(PRIMARY).run([ended(failed)])
     assert tagged.outcome is TagOutcome.NOTHING_LEFT
     assert [(problem.kind, problem.subject) for problem in tagged.problems] == [("SnapshotFailed", failed)]
     assert lab.tags(failed) == {}
@@ -157,7 +158,7 @@ def test_a_snapshot_whose_event_comes_again_under_another_policy_carries_that_on
     protected = lab.protect(volume)
     (policy,) = lab.policies.policies
     lab.policies = replace(lab.policies, policies=(replace(policy, name="another"),))
-    event = ended(lab, volume, protected)
+    event = ended(protected)
     tagged = lab.runner.composition.tag_snapshots(PRIMARY).run([event, event])
     assert tagged.volume_ids == (volume,)
     assert lab.tags(protected)["snapkeep:policy"] == "another"
@@ -168,9 +169,24 @@ def test_a_set_of_which_one_failed_and_the_other_is_of_no_policys_volume_was_lef
     failed, left = lab.make_volume(), lab.make_volume({})
     taken = [lab.start_snapshot(volume) for volume in (failed, left)]
     lab.runner.advance(60)
-    events = [ended(lab, volume, one) for volume, one in zip((failed, left), taken, strict=True)]
+    events = [ended(snapshot_id) for snapshot_id in taken]
     events[0] = replace(events[0], succeeded=False, cause="the volume went")
     tagged = lab.runner.composition.tag_snapshots(PRIMARY).run(events)
     assert tagged.outcome is TagOutcome.VOLUME_NOT_TAGGED
     assert [(problem.subject, problem.cause) for problem in tagged.problems] == [(taken[0], "the volume went")]
     assert lab.tags(taken[1]) == {}
+
+
+def test_a_member_of_unknown_status_stops_no_other_of_its_set() -> None:
+    """A set failed whole because of one member; EC2 knows the state of each."""
+    lab = Laboratory()
+    lab.runner.start = lambda *_: None  # type: ignore[method-assign,assignment,return-value]
+    completed = lab.start_snapshot(lab.make_volume())
+    lab.runner.advance(HOUR)
+    unknown, pending = lab.start_snapshot(lab.make_volume()), lab.start_snapshot(lab.make_volume())
+    lab.world.region_account(PRIMARY).snapshots[unknown].state = COMPLETED
+    tagged = lab.runner.composition.tag_snapshots(PRIMARY).run(
+        [ended(completed), *(SnapshotEnded(member, succeeded=None, cause="status 'x'") for member in (unknown, pending))]
+    )
+    assert [copy.origin.snapshot_id for copy in tagged.copies] == [completed, unknown]
+    assert [(problem.kind, problem.subject) for problem in tagged.problems] == [("InvalidEvent", pending)]
