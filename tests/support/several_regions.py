@@ -13,8 +13,8 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 from snapkeep.adapters.clock import WallClock
 from snapkeep.adapters.ec2_guards import RecentGuards
 from snapkeep.adapters.ec2_reader import Ec2Reader
+from snapkeep.adapters.regional import RegionalAdapters
 from snapkeep.cli.common import AwsSettings
-from snapkeep.cli.installed import Installed
 from snapkeep.domain import tags as ledger
 from snapkeep.domain.copies.entry import EntryState, QueueEntry
 from snapkeep.domain.copies.request import CopyRequest
@@ -172,6 +172,8 @@ def install(monkeypatch: pytest.MonkeyPatch) -> Account:
         return NoAnswer(region) if region in made.away else Client(made, region)
 
     monkeypatch.setattr(AwsSettings, "client", client)
-    monkeypatch.setattr(Installed, "reader", lambda _, region: made.reader(region))
-    monkeypatch.setattr(Installed, "guards", lambda _, region: RecentGuards(reader=made.reader(region), clock=WallClock()))
+    monkeypatch.setattr(RegionalAdapters, "reader_of", lambda _, region: made.reader(region))
+    monkeypatch.setattr(
+        RegionalAdapters, "guards_of", lambda _, region: RecentGuards(reader=made.reader(region), clock=WallClock())
+    )
     return made

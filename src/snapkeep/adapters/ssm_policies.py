@@ -45,14 +45,15 @@ class SsmPolicyStore:
         """Return all versions that are kept, newest first, those that say nothing too."""
         with translated(f"get_parameter_history {self._name} in {self.region}"):
             try:
-                history = self._client.get_paginator("get_parameter_history").paginate(Name=self._name).build_full_result()
+                pages = list(self._client.get_paginator("get_parameter_history").paginate(Name=self._name))
             except ClientError as error:
                 if code_of(error) == "ParameterNotFound":
                     return []
                 raise
         versions = [
             StoredDocument(version["Version"], version["Value"], version["LastModifiedDate"], version.get("LastModifiedUser", ""))
-            for version in history["Parameters"]
+            for page in pages
+            for version in page["Parameters"]
         ]
         return sorted(versions, key=lambda stored: -stored.version)
 

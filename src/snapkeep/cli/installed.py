@@ -15,12 +15,8 @@ from snapkeep.domain.policy.model import Limits, PolicySet, from_dr_parameters, 
 from snapkeep.usecases.policies import in_force, regions_known
 
 if TYPE_CHECKING:
-    from snapkeep.adapters.dynamodb_queue import DynamoDbQueue
-    from snapkeep.adapters.ec2_reader import Ec2Reader
     from snapkeep.adapters.regional import RegionalAdapters
-    from snapkeep.adapters.ssm_policies import SsmPolicyStore
     from snapkeep.domain.retention.holds import SnapshotInRegion
-    from snapkeep.usecases.ports import DeletionGuards
 
 PRIMARY, DR = "primary", "dr"
 NOT_DEPLOYED = "the templates' defaults: no stack is deployed"
@@ -99,31 +95,16 @@ class Installed:
         return self.settings.dr_region or self.deployed_dr_region or default_dr_region(self.settings)
 
     @cached_property
-    def _adapters(self) -> RegionalAdapters:
+    def adapters(self) -> RegionalAdapters:
+        """Adapters of each region. Making a reader raises NoCredentialsError (botocore's)."""
         from snapkeep.adapters.regional import RegionalAdapters  # noqa: PLC0415 - imports botocore
 
         return RegionalAdapters(_CliClients(self.settings), self.settings)
 
-    def reader(self, region: str) -> Ec2Reader:
-        """Return a reader of a region's EC2. Raise NoCredentialsError (botocore's)."""
-        return self._adapters.reader_of(region)
-
-    def guards(self, region: str) -> DeletionGuards:
-        """Return what knows a region's AMIs and locks."""
-        return self._adapters.guards_of(region)
-
-    def store(self, region: str) -> SsmPolicyStore:
-        """Return the store of a region's policy document."""
-        return self._adapters.policy_store_of(region)
-
-    def queue(self, region: str) -> DynamoDbQueue:
-        """Return the queue of a DR region."""
-        return self._adapters.queue_of(region)
-
     def regions(self, *policies: PolicySet) -> list[str]:
         """Return the primary region, the DR region, and every other region that the policies copy to."""
         known = [self.settings.region, self.dr_region]
-        copied_to = {rule.region for policy_set in policies for policy in policy_set.policies for rule in policy.copies}
+        copied_to = {region for policy_set in policies for region in policy_set.copy_regions}
         return known + sorted(copied_to.difference(known))
 
     def stack_parameters(self, kind: str, region: str = "") -> Mapping[str, str]:
@@ -199,13 +180,13 @@ class Installed:
     def policies_in_force(self, *others: PolicySet) -> dict[str, PolicySet]:
         """Return the policies in force in the primary region, the DR region, and each region that they or `others` copy to."""
         region = self.settings.region
-        of_primary = in_force(self.store(region), self.parameters_as_policies()[region])
+        of_primary = in_force(self.adapters.policy_store_of(region), self.parameters_as_policies()[region])
         return self.in_force_in(self.regions(of_primary, *others))
 
     def in_force_in(self, regions: Sequence[str]) -> dict[str, PolicySet]:
         """Return the policies in force in each region, the primary's first; `problem` names a broken document."""
         parameters = self.parameters_as_policies(regions)
-        return {region: in_force(self.store(region), policies) for region, policies in parameters.items()}
+        return {region: in_force(self.adapters.policy_store_of(region), policies) for region, policies in parameters.items()}
 
     def dr_stack_regions(self) -> list[str]:
         """Return the regions with a DR stack of the system: the DR region, and those that a version of its policies copies to.
@@ -215,7 +196,7 @@ class Installed:
         region = self.settings.region
         if self.settings.dr_region:
             return [self.settings.dr_region] if self.stack_parameters(DR) else []
-        known = regions_known(self.store(region), self.parameters_as_policies()[region]) | {self.dr_region}
+        known = regions_known(self.adapters.policy_store_of(region), self.parameters_as_policies()[region]) | {self.dr_region}
         candidates = [self.dr_region, *sorted(known - {region, self.dr_region})]
         return [one for one in candidates if self.stack_parameters(DR, one)]
 
@@ -225,9 +206,8 @@ class Installed:
         A region that cannot be read is among them, with its problem.
         """
         region = self.settings.region
-        known = regions_known(self.store(region), self.parameters_as_policies()[region])
-        copied_to = {rule.region for policy in policies.policies for rule in policy.copies}
-        dropped = [self.dr_region_seen(name) for name in sorted(known - copied_to - {region})]
+        known = regions_known(self.adapters.policy_store_of(region), self.parameters_as_policies()[region])
+        dropped = [self.dr_region_seen(name) for name in sorted(known.difference(policies.copy_regions, {region}))]
         return [seen for seen in dropped if seen.stack or seen.problem]
 
     def primary_seen(self) -> RegionSeen:
@@ -240,7 +220,7 @@ class Installed:
         region = self.settings.region
         try:
             policies = self._primary_parameters_as_policies(DR_DEFAULTS)
-            return RegionSeen(region, self.stack_parameters(PRIMARY), in_force(self.store(region), policies))
+            return RegionSeen(region, self.stack_parameters(PRIMARY), in_force(self.adapters.policy_store_of(region), policies))
         except (AwsUnavailable, BotoCoreError, ClientError) as error:
             if not out_of_reach(error):
                 raise
@@ -251,9 +231,8 @@ class Installed:
 
         A region that cannot be read is among them, with its problem.
         """
-        copied_to = {rule.region for policy in of_primary.policies for rule in policy.copies}
         dr_regions = [self.dr_region_seen(region) for region in self.regions(of_primary)[1:]]
-        known = bool(of_primary.policies)
+        copied_to, known = of_primary.copy_regions, bool(of_primary.policies)
         return [seen for seen in dr_regions if seen.region in copied_to or seen.stack or (seen.problem and not known)]
 
     def dr_region_seen(self, region: str) -> RegionSeen:
@@ -266,14 +245,14 @@ class Installed:
             stack = self.stack_parameters(DR, region)
             policies = self._dr_parameters_as_policies(region)
             if stack:
-                policies = in_force(self.store(region), policies)
+                policies = in_force(self.adapters.policy_store_of(region), policies)
         except (SnapkeepError, BotoCoreError, ClientError) as error:
             return RegionSeen(region, stack, policies, f"{region} could not be read: {one_line(error)}")
         return RegionSeen(region, stack, policies)
 
     def waiting(self, regions: Iterable[str]) -> frozenset[SnapshotInRegion]:
         """Return the snapshots whose copies the DR regions' queues have open."""
-        queues = [self.queue(region) for region in regions if self.stack_parameters(DR, region)]
+        queues = [self.adapters.queue_of(region) for region in regions if self.stack_parameters(DR, region)]
         return frozenset(
             (entry.request.origin.snapshot_id, queue.region)
             for queue in queues

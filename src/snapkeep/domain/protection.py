@@ -11,34 +11,26 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from enum import StrEnum
 from statistics import median_low
 
 from snapkeep.domain.json_codec import named
+from snapkeep.domain.labels import LabelledEnum
 from snapkeep.domain.model import NEVER, Lineage, Snapshot, SnapshotState, Volume
 from snapkeep.domain.policy.model import CopyRule, Policy, PolicySet
 from snapkeep.domain.policy.selection import select
 
 
-class VolumeHealth(StrEnum):
-    """How well a volume is protected. The values are identifiers for machines; `HEALTH_LABELS` has the words."""
+class VolumeHealth(LabelledEnum):
+    """How well a volume is protected. The values are identifiers for machines."""
 
-    PROTECTED = "protected"
-    FIRST_COPY_PENDING = "first_copy_pending"
-    LATE = "late"
-    UNKNOWN = "unknown"
-    NO_SNAPSHOT = "no_snapshot"
-    NO_POLICY = "no_policy"
+    PROTECTED = "protected", "protected"
+    FIRST_COPY_PENDING = "first_copy_pending", "first copy pending"
+    LATE = "late", "late"
+    UNKNOWN = "unknown", "not known"
+    NO_SNAPSHOT = "no_snapshot", "no snapshot"
+    NO_POLICY = "no_policy", "no policy"
 
 
-HEALTH_LABELS = {
-    VolumeHealth.PROTECTED: "protected",
-    VolumeHealth.FIRST_COPY_PENDING: "first copy pending",
-    VolumeHealth.LATE: "late",
-    VolumeHealth.UNKNOWN: "not known",
-    VolumeHealth.NO_SNAPSHOT: "no snapshot",
-    VolumeHealth.NO_POLICY: "no policy",
-}
 NEEDS_ATTENTION = frozenset({VolumeHealth.LATE, VolumeHealth.NO_SNAPSHOT})
 """A person should look at these volumes. A volume without a policy is left alone on purpose."""
 

@@ -251,7 +251,7 @@ def last_good(store: PolicyStore, parameters: PolicySet) -> PolicySet:
 def regions_known(store: PolicyStore, parameters: PolicySet) -> set[str]:
     """Return every region that the parameters or any usable version copy to."""
     policy_sets = [parameters, *(version.policies for version in history(store, parameters) if version.policies)]
-    return {rule.region for policy_set in policy_sets for policy in policy_set.policies for rule in policy.copies}
+    return {region for policy_set in policy_sets for region in policy_set.copy_regions}
 
 
 def history(store: PolicyStore, parameters: PolicySet) -> list[ShowResult]:

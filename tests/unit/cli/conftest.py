@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
+from snapkeep.adapters.regional import RegionalAdapters
 from snapkeep.cli.commands.plan import app as plan_app
 from snapkeep.cli.installed import Installed
 from snapkeep.domain.policy.model import Limits, from_dr_parameters, from_parameters
@@ -22,9 +23,9 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
         REGION: from_parameters("none", DR, 2, 1, "", 24, Limits(), region=REGION),
         DR: from_dr_parameters(DR, 1, Limits()),
     }
-    monkeypatch.setattr(Installed, "reader", lambda _, region: Reader(made, region))
-    monkeypatch.setattr(Installed, "guards", lambda _, region: Reader(made, region))
-    monkeypatch.setattr(Installed, "store", lambda _, region: Store(made, region))
+    monkeypatch.setattr(RegionalAdapters, "reader_of", lambda _, region: Reader(made, region))
+    monkeypatch.setattr(RegionalAdapters, "guards_of", lambda _, region: Reader(made, region))
+    monkeypatch.setattr(RegionalAdapters, "policy_store_of", lambda _, region: Store(made, region))
     monkeypatch.setattr(Installed, "waiting", lambda *_: frozenset({(SOURCES[3].id, DR)}))
     monkeypatch.setattr(Installed, "parameters_as_policies", lambda *_: dict(parameters))
     monkeypatch.setattr(

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import cast
 
 import boto3
 import pytest
 from botocore.stub import Stubber
 from typer.testing import Result
 
+from snapkeep.adapters.regional import RegionalAdapters
 from snapkeep.cli.common import AwsSettings
 from snapkeep.cli.installed import Installed
 from support.lineages import REGION
@@ -25,9 +27,9 @@ def settings(monkeypatch: pytest.MonkeyPatch) -> AwsSettings:
 def test_stores_and_queues_refuse_every_write(settings: AwsSettings) -> None:
     installed = Installed(settings)
     with pytest.raises(PermissionError, match="PutParameter would write"):
-        installed.store(REGION).put("{}", advanced=False)
+        installed.adapters.policy_store_of(REGION).put("{}", advanced=False)
     with pytest.raises(PermissionError, match="DeleteItem would write"):
-        installed.queue(DR).release_lease("somebody")
+        installed.adapters.queue_of(DR).release_lease("somebody")
     with pytest.raises(PermissionError, match="DeleteSnapshot would write"):
         settings.client("ec2", REGION).delete_snapshot(SnapshotId="snap-0123456789abcdef0")
 
@@ -42,10 +44,10 @@ def test_read_only_clients_read(settings: AwsSettings) -> None:
 def test_plan_uses_read_only_clients(plan: Callable[..., Result], world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[bool] = []
 
-    def reader(self: Installed, region: str) -> Reader:
-        seen.append(self.settings.read_only)
+    def reader(self: RegionalAdapters, region: str) -> Reader:
+        seen.append(cast("AwsSettings", self.names).read_only)
         return Reader(world, region)
 
-    monkeypatch.setattr(Installed, "reader", reader)
+    monkeypatch.setattr(RegionalAdapters, "reader_of", reader)
     assert plan().exit_code == 0
     assert seen == [True, True]

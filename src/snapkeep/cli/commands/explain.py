@@ -79,9 +79,9 @@ def _explainer(settings: AwsSettings) -> Explain:
 
     return Explain(
         system=settings.system,
-        primary=installed.reader(settings.region),
-        others={one.region: installed.reader(one.region) for one in dr_regions},
-        queues={one.region: installed.queue(one.region) for one in dr_regions if one.stack},
+        primary=installed.adapters.reader_of(settings.region),
+        others={one.region: installed.adapters.reader_of(one.region) for one in dr_regions},
+        queues={one.region: installed.adapters.queue_of(one.region) for one in dr_regions if one.stack},
         policies={one.region: one.policies for one in (primary, *dr_regions)},
         trails={region: trail(region, stack) for region, stack in stacks.items()},
         executions={region: history(region, stack) for region, stack in stacks.items()},

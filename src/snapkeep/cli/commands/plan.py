@@ -65,8 +65,8 @@ def plan(
     broken = [policy_set.problem for policy_set in in_force.values() if policy_set.problem]
     for problem in (*installed.stacks_missing(regions), *broken):
         typer.echo(printable(problem), err=True)
-    readers = [installed.reader(region) for region in regions]
-    guards = [installed.guards(region) for region in regions]
+    readers = [installed.adapters.reader_of(region) for region in regions]
+    guards = [installed.adapters.guards_of(region) for region in regions]
     facts = gather_all_facts(readers[0], readers[1:], installed.waiting(regions[1:]))
     plans = _shown(make_plans(guards, facts, policies, moment, system=settings.system, adopt=adopt), scope)
     if diff:

@@ -95,7 +95,8 @@ def rollback(
 
     installed = _installed(settings)
     region = installed.settings.region
-    restorable = version_to_restore(installed.store(region), installed.parameters_as_policies()[region], version)
+    store, parameters = installed.adapters.policy_store_of(region), installed.parameters_as_policies()[region]
+    restorable = version_to_restore(store, parameters, version)
     question = f"Put version {restorable.stored.version} of the document in force again?"
     _put_in_force(installed, restorable.stored.text, restorable.policies, question, yes=yes, json=json)
 
@@ -165,7 +166,7 @@ def history(
     region = installed.settings.region
     from snapkeep.cli.views.policy import history_lines, version_as_data  # noqa: PLC0415
 
-    versions = history_of(installed.store(region), installed.parameters_as_policies()[region])
+    versions = history_of(installed.adapters.policy_store_of(region), installed.parameters_as_policies()[region])
     if json:
         print_json({"versions": [version_as_data(version) for version in versions]})
     else:
@@ -208,7 +209,7 @@ def _put_in_force(installed: Installed, text: str, policies: PolicySet, question
         typer.echo(printable(dropped_line(region)), err=json or bool(region.problem))
     require_consent(question, yes=yes, json=json, otherwise="nothing was changed")
     # The dropped regions come last: what fails there holds up no other region.
-    pushed = push_to([*stores, *(installed.store(region.region) for region in readable)], text)
+    pushed = push_to([*stores, *(installed.adapters.policy_store_of(region.region) for region in readable)], text)
     if json:
         dropped_data = [{"region": region.region, "problem": region.problem} for region in dropped]
         pushed_data = [asdict(result) for result in pushed]
@@ -245,7 +246,7 @@ def _stores(installed: Installed, regions: Sequence[str]) -> list[PolicyStore]:
     for kind, region in [*((DR, region) for region in dr_regions), (PRIMARY, primary)]:
         if not installed.stack_parameters(kind, region):
             raise WrongUse(f"there is no stack {settings.system}-{kind} in {region}: deploy it before a policy needs it")
-    return [installed.store(region) for region in [*dr_regions, primary]]
+    return [installed.adapters.policy_store_of(region) for region in [*dr_regions, primary]]
 
 
 def _stores_in_force(installed: Installed, regions: Iterable[str]) -> list[PolicyStore]:
@@ -254,7 +255,7 @@ def _stores_in_force(installed: Installed, regions: Iterable[str]) -> list[Polic
 
     primary, *dr_regions = regions
     deployed = [region for region in dr_regions if installed.stack_parameters(DR, region)]
-    return [installed.store(region) for region in [*deployed, primary]]
+    return [installed.adapters.policy_store_of(region) for region in [*deployed, primary]]
 
 
 def _print_broken(in_force: Mapping[str, PolicySet]) -> None:
@@ -272,8 +273,8 @@ def _compare(
     from snapkeep.usecases.retention.plan_regions import gather_all_facts, make_plans  # noqa: PLC0415
 
     settings, now, regions = installed.settings, datetime.now(UTC), list(before)
-    readers = [installed.reader(region) for region in regions]
-    guards = [installed.guards(region) for region in regions]
+    readers = [installed.adapters.reader_of(region) for region in regions]
+    guards = [installed.adapters.guards_of(region) for region in regions]
     facts = gather_all_facts(readers[0], readers[1:], installed.waiting(regions[1:]))
     current = make_plans(guards, facts, before, now, system=settings.system)
     proposed = make_plans(guards, facts, policies, now, system=settings.system)

@@ -65,15 +65,15 @@ def look(settings: AwsSettings) -> Status:
     dr_regions = installed.dr_regions(primary.policies)
     destinations = [
         Destination(
-            reader=installed.reader(seen.region),
-            queue=installed.queue(seen.region),
+            reader=installed.adapters.reader_of(seen.region),
+            queue=installed.adapters.queue_of(seen.region),
             quota=int(seen.stack.get("CopyQuota", DEFAULT_QUOTA)),
             deployed=bool(seen.stack),
             problem=seen.problem,
         )
         for seen in dr_regions
     ]
-    reader = installed.reader(settings.region)
+    reader = installed.adapters.reader_of(settings.region)
     now = datetime.now(UTC)
     current = gather_status(reader, destinations, primary.policies, now, system=settings.system, problem=primary.problem)
     missing = [] if primary.problem else installed.stacks_missing([settings.region])

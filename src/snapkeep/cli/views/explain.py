@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from snapkeep.cli.output import printable
-from snapkeep.domain.copies.entry import LABELS, EntryState, QueueEntry
+from snapkeep.domain.copies.entry import EntryState, QueueEntry
 from snapkeep.domain.model import SnapshotState
 from snapkeep.domain.tags import format_time
 from snapkeep.usecases.look.explain import Story
@@ -42,7 +42,7 @@ def _summary_without_snapshot(story: Story) -> str:
 
 def describe_entry(entry: QueueEntry) -> str:
     """Return an entry of the queue in words."""
-    state = LABELS[entry.state]
+    state = entry.state.label
     if entry.state is EntryState.DONE:
         return f"to {entry.request.region}: done, {entry.copy_id}"
     cause = f": {entry.cause}" if entry.cause else ""

@@ -13,7 +13,7 @@ from typing import Any, TextIO
 from snapkeep.cli.output import csv_cell, printable
 from snapkeep.domain.model import Action, Verdict
 from snapkeep.domain.plural import counted
-from snapkeep.domain.retention.region_plan import COPY_LABELS, CopyStatus, MissingCopy, RegionPlan, VolumePlan
+from snapkeep.domain.retention.region_plan import CopyStatus, MissingCopy, RegionPlan, VolumePlan
 from snapkeep.domain.tags import format_time
 
 COLUMNS, NARROWEST, WIDEST = 100, 80, 140
@@ -229,6 +229,6 @@ def missing_lines(missing: Sequence[MissingCopy], layout: LineLayout) -> Iterato
     for volume_id, copies in by_volume.items():
         yield f"  of {printable(volume_id)}"
         for copy in copies:
-            label = COPY_LABELS[copy.status]
+            label = copy.status.label
             label = layout.paint(RED, label) if copy.status is CopyStatus.FAILED else label
             yield f"  {copy.snapshot_id:<22}  to {copy.region:<{width}}  due {copy.deadline:%Y-%m-%d %H:%M}  {label}"

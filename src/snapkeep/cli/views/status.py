@@ -11,28 +11,21 @@ from rich.table import Table
 from rich.text import Text
 
 from snapkeep.cli.output import literal, printable
-from snapkeep.domain.copies.entry import LABELS, EntryState
+from snapkeep.domain.copies.entry import EntryState
 from snapkeep.domain.plural import counted, noun_for
-from snapkeep.domain.protection import HEALTH_LABELS, Newest, VolumeHealth, VolumeProtection, age_text
+from snapkeep.domain.protection import Newest, VolumeHealth, VolumeProtection, age_text
 from snapkeep.domain.sweep.report import age_known
-from snapkeep.usecases.look.status import TOTAL_LABELS, QueuedCopy, Status, StatusTotal
+from snapkeep.usecases.look.status import QueuedCopy, Status, StatusTotal
 
-STYLES = {
-    VolumeHealth.PROTECTED: "green",
-    VolumeHealth.FIRST_COPY_PENDING: "yellow",
-    VolumeHealth.LATE: "bold red",
-    VolumeHealth.UNKNOWN: "yellow",
-    VolumeHealth.NO_SNAPSHOT: "bold red",
-    VolumeHealth.NO_POLICY: "dim",
-}
 MARKS = {
-    VolumeHealth.PROTECTED: "✓",
-    VolumeHealth.FIRST_COPY_PENDING: "…",
-    VolumeHealth.LATE: "✗",
-    VolumeHealth.UNKNOWN: "?",
-    VolumeHealth.NO_SNAPSHOT: "✗",
-    VolumeHealth.NO_POLICY: "·",
+    VolumeHealth.PROTECTED: ("✓", "green"),
+    VolumeHealth.FIRST_COPY_PENDING: ("…", "yellow"),
+    VolumeHealth.LATE: ("✗", "bold red"),
+    VolumeHealth.UNKNOWN: ("?", "yellow"),
+    VolumeHealth.NO_SNAPSHOT: ("✗", "bold red"),
+    VolumeHealth.NO_POLICY: ("·", "dim"),
 }
+"""The mark of a volume, and its style."""
 WIDE = 110
 SHOWN = 40
 ALWAYS_SHOWN = frozenset({StatusTotal.VOLUMES, StatusTotal.PROTECTED})
@@ -81,9 +74,9 @@ def _volumes(status: Status, *, width: int, everything: bool) -> RenderableType:
 
 
 def _volume_cells(one: VolumeProtection, now: datetime, *, wide: bool) -> list[RenderableType]:
-    style = STYLES[one.health]
+    mark, style = MARKS[one.health]
     name = one.volume.tags.get("Name", "")
-    title = Text.assemble((f"{MARKS[one.health]} ", style), one.volume.id)
+    title = Text.assemble((f"{mark} ", style), one.volume.id)
     if name and wide:
         title.append(f" {printable(name)[:20]}", "dim")
     copies = Text("\n").join(_copy_cell(copy, now, several=len(one.copies) > 1) for copy in one.copies)
@@ -95,7 +88,7 @@ def _volume_cells(one: VolumeProtection, now: datetime, *, wide: bool) -> list[R
     ]
     if wide:
         cells.append(_rpo_cell(one))
-    cells.append(literal(one.why or HEALTH_LABELS[one.health], style))
+    cells.append(literal(one.why or one.health.label, style))
     return cells
 
 
@@ -199,7 +192,7 @@ def _state_cell(row: QueuedCopy) -> RenderableType:
         bar.add_row(ProgressBar(100, row.progress_percent, width=10), f"{row.progress_percent} %")
         return bar
     style = "bold red" if row.state is EntryState.FAILED else ""
-    return Text(LABELS[row.state], style)
+    return Text(row.state.label, style)
 
 
 def _expected_cell(row: QueuedCopy, now: datetime) -> Text:
@@ -227,7 +220,7 @@ def _totals(status: Status) -> Text:
             continue
         if line:
             line.append(", ")
-        line.append(f"{count:,} {noun_for(count, TOTAL_LABELS[total])}", "bold red" if total in ALARMING else "")
+        line.append(f"{count:,} {noun_for(count, total.label)}", "bold red" if total in ALARMING else "")
     for ages in status.policies:
         line.append(f"\npolicy {printable(ages.policy)}: ", "bold")
         known = f"worst {age_text(ages.worst)}, median {age_text(ages.median)}" if age_known(ages) else "not known"

@@ -11,17 +11,18 @@ from typing import Any
 from snapkeep.domain.copies.request import CopyRequest
 from snapkeep.domain.copies.urgency import latest_start
 from snapkeep.domain.json_codec import NOT_IN_JSON, OPTIONAL, named
+from snapkeep.domain.labels import LabelledEnum
 
 
-class EntryState(StrEnum):
+class EntryState(LabelledEnum):
     """The state of a copy in the queue. The queue's table stores the values."""
 
-    WAITING = "WAITING"
-    DELAYED = "DELAYED"
-    STARTING = "STARTING"
-    RUNNING = "RUNNING"
-    DONE = "DONE"
-    FAILED = "FAILED"
+    WAITING = "WAITING", "waiting"
+    DELAYED = "DELAYED", "tried again later"
+    STARTING = "STARTING", "starting"
+    RUNNING = "RUNNING", "running"
+    DONE = "DONE", "done"
+    FAILED = "FAILED", "failed"
 
 
 NOT_STARTED = (EntryState.WAITING, EntryState.DELAYED, EntryState.STARTING)
@@ -30,15 +31,6 @@ OPEN = (*NOT_STARTED, EntryState.RUNNING)
 """The copy is not started or runs; somebody settles the entry later."""
 SETTLED = (EntryState.DONE, EntryState.FAILED)
 """The copy is done, or failed for good. Every state is either open or settled."""
-LABELS = {
-    EntryState.WAITING: "waiting",
-    EntryState.DELAYED: "tried again later",
-    EntryState.STARTING: "starting",
-    EntryState.RUNNING: "running",
-    EntryState.DONE: "done",
-    EntryState.FAILED: "failed",
-}
-"""The states as people read them."""
 
 
 class Step(StrEnum):

@@ -123,6 +123,11 @@ class PolicySet:
     primary_region: str = field(default="", compare=False)
     """The primary region, which no copy may go to; set only for policies of the primary stack's parameters."""
 
+    @property
+    def copy_regions(self) -> list[str]:
+        """The regions that the policies copy to, each once, in their order."""
+        return list(dict.fromkeys(rule.region for policy in self.policies for rule in policy.copies))
+
     def named(self, name: str) -> Policy | None:
         """Return the policy of this name; None if there is none."""
         return next((policy for policy in self.policies if policy.name == name), None)

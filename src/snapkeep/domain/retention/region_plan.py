@@ -9,9 +9,9 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from enum import StrEnum
 
 from snapkeep.domain.copies.check import has_key
+from snapkeep.domain.labels import LabelledEnum
 from snapkeep.domain.model import Action, Lineage, Reason, Snapshot, SnapshotState, Verdict, Volume
 from snapkeep.domain.policy.model import CopyRule, Policy, PolicySet
 from snapkeep.domain.policy.selection import Selection, select_by_snapshots, select_for_retention, select_for_snapshot
@@ -43,19 +43,12 @@ class RegionFacts:
     """Ids of the copies that runs checked, as far as the queue remembers."""
 
 
-class CopyStatus(StrEnum):
-    """What became of a copy that a policy requires. The values are identifiers for machines; `COPY_LABELS` has the words."""
+class CopyStatus(LabelledEnum):
+    """What became of a copy that a policy requires. The values are identifiers for machines."""
 
-    IN_PROGRESS = "in_progress"
-    FAILED = "failed"
-    MISSING = "missing"
-
-
-COPY_LABELS = {
-    CopyStatus.IN_PROGRESS: "waiting or running",
-    CopyStatus.FAILED: "failed",
-    CopyStatus.MISSING: "missing",
-}
+    IN_PROGRESS = "in_progress", "waiting or running"
+    FAILED = "failed", "failed"
+    MISSING = "missing", "missing"
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from snapkeep.domain import tag_names as tagnames
 from snapkeep.domain import tags as ledger
-from snapkeep.domain.copies.entry import LABELS, NOT_STARTED, EntryState, QueueEntry
+from snapkeep.domain.copies.entry import NOT_STARTED, EntryState, QueueEntry
 from snapkeep.domain.model import NEVER, Action, Lineage, Snapshot, Volume
 from snapkeep.domain.policy.model import PolicySet
 from snapkeep.domain.policy.selection import select_for_snapshot
@@ -187,7 +187,7 @@ class _Primary:
             deadline = enqueue.snapshot.origin.start_time + enqueue.rule.copy_within
             if self.now <= deadline:
                 return None
-            stands = LABELS[entry.state] + (f", last: {entry.cause}" if entry.cause else "") if entry else "pending"
+            stands = entry.state.label + (f", last: {entry.cause}" if entry.cause else "") if entry else "pending"
             text = f"to {region}: due {deadline:%Y-%m-%d %H:%M} UTC, {stands}"
             return Finding(FindingKind.COPY_LATE, snapshot_id, volume_id, text, urgency)
         return Finding(

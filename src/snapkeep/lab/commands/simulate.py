@@ -216,7 +216,7 @@ def _world_of_file(file: Path, faults: Faults | None, needed: Mapping[str, str])
 def _account_volumes(settings: AwsSettings) -> list[Any]:
     from snapkeep.cli.installed import Installed  # noqa: PLC0415 - imports botocore
 
-    return list(Installed(settings).reader(settings.region).all_volumes())
+    return list(Installed(settings).adapters.reader_of(settings.region).all_volumes())
 
 
 def _run(name: str, world: World, policies: PolicySet, options: ExperimentOptions, *, quiet: bool) -> Result:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import StrEnum
 from statistics import fmean
 
 from snapkeep.domain.copies.entry import NOT_STARTED, OPEN, EntryState, QueueEntry
 from snapkeep.domain.errors import SnapkeepError
+from snapkeep.domain.labels import LabelledEnum
 from snapkeep.domain.model import Snapshot, SnapshotState, Volume
 from snapkeep.domain.policy.model import PolicySet
 from snapkeep.domain.protection import (
@@ -27,39 +27,22 @@ from snapkeep.usecases.sweep.shared import not_done
 DEFAULT_QUOTA = 20
 
 
-class StatusTotal(StrEnum):
-    """What a status counts. The values are identifiers for machines; `TOTAL_LABELS` has the words."""
+class StatusTotal(LabelledEnum):
+    """What a status counts. The values are identifiers for machines."""
 
-    VOLUMES = "volumes"
-    PROTECTED = "protected"
-    FIRST_COPY_PENDING = "first_copy_pending"
-    LATE = "late"
-    UNKNOWN = "unknown"
-    NO_SNAPSHOT = "no_snapshot"
-    NO_POLICY = "no_policy"
-    SNAPSHOTS = "snapshots"
-    SNAPSHOTS_MANAGED = "snapshots_managed"
-    COPIES_WAITING = "copies_waiting"
-    COPIES_RUNNING = "copies_running"
-    COPIES_FAILED = "copies_failed"
-    COPIES_LATE = "copies_late"
-
-
-TOTAL_LABELS = {
-    StatusTotal.VOLUMES: "volumes",
-    StatusTotal.PROTECTED: "protected",
-    StatusTotal.FIRST_COPY_PENDING: "first copy pending",
-    StatusTotal.LATE: "late",
-    StatusTotal.UNKNOWN: "not known",
-    StatusTotal.NO_SNAPSHOT: "without a snapshot",
-    StatusTotal.NO_POLICY: "without a policy",
-    StatusTotal.SNAPSHOTS: "snapshots",
-    StatusTotal.SNAPSHOTS_MANAGED: "snapshots managed",
-    StatusTotal.COPIES_WAITING: "copies waiting",
-    StatusTotal.COPIES_RUNNING: "copies running",
-    StatusTotal.COPIES_FAILED: "copies failed",
-    StatusTotal.COPIES_LATE: "copies late",
-}
+    VOLUMES = "volumes", "volumes"
+    PROTECTED = "protected", "protected"
+    FIRST_COPY_PENDING = "first_copy_pending", "first copy pending"
+    LATE = "late", "late"
+    UNKNOWN = "unknown", "not known"
+    NO_SNAPSHOT = "no_snapshot", "without a snapshot"
+    NO_POLICY = "no_policy", "without a policy"
+    SNAPSHOTS = "snapshots", "snapshots"
+    SNAPSHOTS_MANAGED = "snapshots_managed", "snapshots managed"
+    COPIES_WAITING = "copies_waiting", "copies waiting"
+    COPIES_RUNNING = "copies_running", "copies running"
+    COPIES_FAILED = "copies_failed", "copies failed"
+    COPIES_LATE = "copies_late", "copies late"
 
 
 @dataclass(frozen=True, slots=True)

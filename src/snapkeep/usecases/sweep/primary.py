@@ -125,7 +125,7 @@ class PrimarySweep:
     def _dr_regions(self, policies: PolicySet) -> _DrRegions:
         """Read queue and listing of each DR region; the queue first, so that what it calls done is in the listing."""
         found = _DrRegions()
-        for region in dict.fromkeys(rule.region for policy in policies.policies for rule in policy.copies):
+        for region in policies.copy_regions:
             if region == self.reader.region:
                 continue
             try:
