@@ -18,7 +18,7 @@ import resource
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from itertools import chain
@@ -26,7 +26,6 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from big_account import DR, POLICY, PRIMARY, SYSTEM, WRONG_EVERY, Ec2OverTheWire, TableOverTheWire, Wire, serve
-from snapkeep.usecases.copies.retries import RetryPolicy
 
 from snapkeep.adapters.dynamodb_queue import DynamoDbQueue
 from snapkeep.adapters.ec2_exposure import Ec2Exposure
@@ -34,15 +33,18 @@ from snapkeep.adapters.ec2_guards import RecentGuards
 from snapkeep.adapters.ec2_reader import PAGE, Ec2Reader
 from snapkeep.adapters.ec2_writers import Ec2Deleter, Ec2Tagger
 from snapkeep.domain.copies.entry import EntryState, QueueEntry
+from snapkeep.domain.copies.retries import RetryPolicy
 from snapkeep.domain.errors import AwsThrottled
 from snapkeep.domain.policy.model import CopyRule, Limits, Policy, PolicySet, Retention, Selector
+from snapkeep.domain.retention.deletion import DeletionOrder
 from snapkeep.domain.sweep.report import Handling
 from snapkeep.lab.ebs_model import ASSUMED_LATENCY
 from snapkeep.lab.simulator.memory_queue import MemoryQueue
 from snapkeep.usecases.copies.enqueue import EnqueueCopy
 from snapkeep.usecases.copies.receive import ReceiveCopy
 from snapkeep.usecases.copies.settle import Settlement
-from snapkeep.usecases.retention.delete import DeleteSnapshots, DeletionOrder
+from snapkeep.usecases.ports import DeletionResult
+from snapkeep.usecases.retention.delete import DeleteSnapshots
 from snapkeep.usecases.retention.plan_volumes import RetentionPlanner
 from snapkeep.usecases.sweep.dead_letters import ReplayDeadLetters
 from snapkeep.usecases.sweep.dr import DrSweep
@@ -291,15 +293,27 @@ class Bucket:
         self.time += seconds
 
 
+class NoObjection:
+    """A last look that objects to no deletion: what is measured is the pace."""
+
+    def run(self, volume_id: str, orders: Sequence[DeletionOrder]) -> dict[str, DeletionResult]:
+        return {}
+
+    def exists(self, snapshot_id: str) -> bool:
+        return True
+
+
 def bench_deletions(count: int) -> dict[str, Any]:
     bucket = Bucket()
     step = DeleteSnapshots(
         deleter=Ec2Deleter(client=bucket),  # type: ignore[arg-type]
         pacer=bucket,
         clock=FixedClock(),
+        last_look=NoObjection(),
         audit=lambda *_: None,
     )
-    results = step.run(NOW, [DeletionOrder(f"snap-{n:017x}", "vol-1", "", "gold", ("beyond last 1",)) for n in range(count)])
+    orders = [DeletionOrder(f"snap-{n:017x}", "vol-1", NOW, "gold", ("beyond last 1",)) for n in range(count)]
+    results = step.run(NOW, orders)
     assert all(result.done for result in results)
     return {
         "deletions": bucket.gone,

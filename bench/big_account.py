@@ -109,8 +109,8 @@ def _a_day(account: Account, *, newest: bool) -> None:
 def _copy(account: Account, wrong: int, origin: Origin) -> None:
     tags = ledger.tags_for_copy(SYSTEM, POLICY, origin) | OWN_TAGS_OF_USERS
     sent = {key: value for key, value in tags.items() if wrong != TAGS_LOST or key != tagnames.POLICY}
-    asked = {"SourceRegion": PRIMARY, "SourceSnapshotId": origin.snapshot_id, **_tagged(sent)}
-    copy_id = account.call("CopySnapshot", DR, **asked)["SnapshotId"]
+    named = {"SourceRegion": PRIMARY, "SourceSnapshotId": origin.snapshot_id, "Description": ledger.description_of_copy(origin)}
+    copy_id = account.call("CopySnapshot", DR, **named, **_tagged(sent))["SnapshotId"]
     if wrong == NO_COPY:
         account.call("DeleteSnapshot", DR, SnapshotId=copy_id)
     asked_at = origin.start_time + timedelta(minutes=1)

@@ -11,7 +11,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from snapkeep.deploy.changes import ChangeNotConfirmed
-from snapkeep.deploy.deployment import Deployment, Target
+from snapkeep.deploy.deployment import Deployment, StackOfAnotherSystem, Target
 from snapkeep.deploy.package import Package, write_zip
 from snapkeep.deploy.parameters import InvalidParameters
 from snapkeep.deploy.progress import Silent, StackEvent
@@ -124,8 +124,11 @@ def test_both_stacks_are_created_left_alone_updated_and_deleted(target: Target, 
 
     with pytest.raises(ChangeNotConfirmed, match="Retention from '7' to '2'"):
         deployment.deploy({}, {"Retention": "2"}, build=build)
-    changed = deployment.deploy({}, {"Retention": "2"}, tags={"team": "storage"}, may_change=lambda _: True, build=build)
+    changed = deployment.deploy({}, {"Retention": "2"}, may_change=lambda _: True, build=build)
     assert [s.outcome for s in changed.stacks] == [Outcome.UPDATED, Outcome.UNCHANGED], "what is not given keeps its value"
+    described = target.client("cloudformation", DR).describe_stacks(StackName="snapkeep-test-dr")["Stacks"][0]
+    tags = {tag["Key"]: tag["Value"] for tag in described["Tags"]}
+    assert tags == {"team": "storage", "snapkeep:primary-region": PRIMARY}
     function = target.client("lambda", PRIMARY).get_function_configuration(FunctionName="Work-test")
     assert function["Environment"]["Variables"]["RETENTION"] == "5"
 
@@ -198,6 +201,15 @@ def test_a_failed_deployment_names_the_first_failed_resource(target: Target, inf
     made = deployment.deploy({}, {}, build=tiny_package(tmp_path), may_remove_leftover=consent)
     assert [s.outcome for s in made.stacks] == [Outcome.UNCHANGED, Outcome.CREATED]
     assert len(asked) == 1
+
+
+def test_two_primaries_into_one_dr_region_have_names_of_their_own(target: Target, infra: Path, tmp_path: Path) -> None:
+    build = tiny_package(tmp_path)
+    Deployment(target, Silent(), infra=infra).deploy({}, {}, build=build)
+    with pytest.raises(StackOfAnotherSystem, match="--name"):
+        Deployment(Target(target.client, "eu-west-1", DR, "-test"), Silent(), infra=infra).deploy({}, {}, build=build)
+    made = Deployment(Target(target.client, "eu-west-1", DR, "-two"), Silent(), infra=infra).deploy({}, {}, build=build)
+    assert [result.outcome for result in made.stacks] == [Outcome.CREATED] * 2
 
 
 def test_a_creation_that_rolls_back_leaves_no_bucket(target: Target, infra: Path, tmp_path: Path) -> None:

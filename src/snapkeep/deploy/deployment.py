@@ -29,11 +29,14 @@ from snapkeep.deploy.progress import Watcher
 from snapkeep.deploy.runs import stop_runs
 from snapkeep.deploy.stacks import Stack, StackResult
 from snapkeep.deploy.templates import INFRA, S3Location, read_template, replace_artifacts, to_json
+from snapkeep.domain.errors import InvalidConfiguration
 from snapkeep.domain.plural import counted
 
 SYSTEM = "snapkeep"
 PRIMARY = "primary"
 DR = "dr"
+PRIMARY_REGION_TAG = "snapkeep:primary-region"
+"""On a DR stack: the region of the primary stack that it belongs to."""
 _AWS_POLL_SECONDS = 2.0
 _LOCAL_POLL_SECONDS = 0.1
 
@@ -82,6 +85,10 @@ class Destroyed:
     objects_removed: Mapping[str, int]
     """By bucket."""
     stays: tuple[str, ...] = field(default_factory=tuple)
+
+
+class StackOfAnotherSystem(InvalidConfiguration):
+    """The DR stack of this name belongs to the system of another primary region."""
 
 
 class Deployment:
@@ -138,6 +145,8 @@ class Deployment:
         for kind in kinds:
             check_key(STACK_KEY, given[kind].get(STACK_KEY, ""), account_id, target.region_of(kind))
         check_key(COPY_KEY, given[PRIMARY].get(COPY_KEY, ""), account_id, target.dr_region)
+        if DR in kinds:
+            self._check_owner_of_dr_stack()
         self._confirm_changes(given, kinds, may_change)
         buckets = {kind: self._bucket(target.region_of(kind)) for kind in templates}
         self._watcher.step("Packaging the functions")
@@ -147,8 +156,23 @@ class Deployment:
             url = self._upload(kind, template, buckets[kind], package, tags or {})
             self._watcher.step(f"{target.region_of(kind)}: deploying stack {target.stack_name(kind)}")
             stack = self._stack(kind)
-            results.append(stack.deploy(url, template.get("Parameters", {}), given[kind], tags or {}, may_remove_leftover))
+            own_tags = {PRIMARY_REGION_TAG: target.region} if kind == DR else {}
+            stack_tags = {**(tags or {}), **own_tags}
+            results.append(stack.deploy(url, template.get("Parameters", {}), given[kind], stack_tags, may_remove_leftover))
         return Deployed(target.system, account_id, tuple(results), package, tuple(bucket.name for bucket in buckets.values()))
+
+    def _check_owner_of_dr_stack(self) -> None:
+        """Raise StackOfAnotherSystem if the DR stack belongs to another primary region.
+
+        Two primaries with one name would share a queue, a policy document and the functions in the DR region.
+        """
+        stack = self._stack(DR)
+        owner = stack.tags().get(PRIMARY_REGION_TAG, "")
+        if owner and owner != self._target.region:
+            raise StackOfAnotherSystem(
+                f"stack {stack.name} in {stack.region} belongs to the system with the primary region {owner}; "
+                f"give this system a name of its own with --name, such as --name -{self._target.region}"
+            )
 
     def _confirm_changes(
         self,

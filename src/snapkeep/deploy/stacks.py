@@ -66,6 +66,7 @@ class _Description:
     stack_id: str = ""
     outputs: Mapping[str, str] = field(default_factory=dict)
     parameters: Mapping[str, str] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict)
 
 
 class Stack:
@@ -104,7 +105,8 @@ class Stack:
         before = self._ready_for_change(may_remove_leftover)
         creating = before.status in _NOT_THERE_YET
         parameters = _parameters(declared, given, {} if creating else before.parameters)
-        change_set = self._create_change_set("CREATE" if creating else "UPDATE", template_url, parameters, tags)
+        kept_tags = {} if creating else before.tags  # a change set takes away every tag that it does not name
+        change_set = self._create_change_set("CREATE" if creating else "UPDATE", template_url, parameters, {**kept_tags, **tags})
         if change_set is None:
             return StackResult(self.name, self.region, Outcome.UNCHANGED, before.outputs)
         seen = {event.id for event in self._events(self.name)}
@@ -146,6 +148,10 @@ class Stack:
         """Return the parameters of the deployed stack; none where there is no such stack, or it was never whole."""
         found = self._describe()
         return {} if found.status in _NOT_THERE_YET | _LEFTOVERS else found.parameters
+
+    def tags(self) -> Mapping[str, str]:
+        """Return the tags of the stack; none where there is no such stack."""
+        return self._describe().tags
 
     def outputs(self) -> Mapping[str, str] | None:
         """Return the stack's outputs, or None when there is no such stack."""
@@ -274,6 +280,7 @@ class Stack:
             stack_id=found["StackId"],
             outputs={output["OutputKey"]: output["OutputValue"] for output in found.get("Outputs", ())},
             parameters={item["ParameterKey"]: item["ParameterValue"] for item in found.get("Parameters", ())},
+            tags={item["Key"]: item["Value"] for item in found.get("Tags", ())},
         )
 
 

@@ -12,7 +12,7 @@ from snapkeep.cli.commands.deploy import _may_change
 from snapkeep.cli.errors import WrongUse
 from snapkeep.cli.views.deploy import changes_question
 from snapkeep.deploy.changes import ChangeNotConfirmed, ParameterChange, Risk, parameter_changes
-from snapkeep.deploy.deployment import Deployment, Target
+from snapkeep.deploy.deployment import Deployment, StackOfAnotherSystem, Target
 from snapkeep.deploy.parameters import InvalidParameters
 from snapkeep.deploy.progress import Silent
 
@@ -20,7 +20,10 @@ PRIMARY, DR, OTHER_DR = "eu-central-1", "eu-west-1", "eu-north-1"
 DEPLOYED = {
     (PRIMARY, "snapkeep-primary"): {"DRRegion": DR, "Retention": "7", "tagKeyValue": "none", "FunctionNameSuffix": ""},
     (DR, "snapkeep-dr"): {"Retention": "3", "FunctionNameSuffix": ""},
+    (DR, "snapkeep-owned-dr"): {"Retention": "3", "FunctionNameSuffix": "-owned"},
 }
+
+OWNERS = {"snapkeep-owned-dr": "us-west-2"}
 
 
 class Clients:
@@ -39,7 +42,8 @@ class Clients:
             error = {"Code": "ValidationError", "Message": f"Stack with id {StackName} does not exist"}
             raise ClientError({"Error": error}, "DescribeStacks")  # type: ignore[typeddict-item]
         listed = [{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()]
-        return {"Stacks": [{"StackStatus": "CREATE_COMPLETE", "StackId": "arn:stack", "Parameters": listed}]}
+        tags = [{"Key": "snapkeep:primary-region", "Value": OWNERS[StackName]}] if StackName in OWNERS else []
+        return {"Stacks": [{"StackStatus": "CREATE_COMPLETE", "StackId": "arn:stack", "Parameters": listed, "Tags": tags}]}
 
 
 class Asked:
@@ -155,3 +159,9 @@ def test_yes_alone_never_moves_the_dr_region() -> None:
 
 def test_without_a_terminal_and_without_yes_nothing_changes() -> None:
     assert not _may_change([LESS], yes=False, move_dr_region=True, json=False)
+
+
+def test_the_dr_stack_of_another_primary_region_is_refused_before_anything_is_touched() -> None:
+    target = Target(lambda _service, region: Clients(region), PRIMARY, DR, "-owned")
+    with pytest.raises(StackOfAnotherSystem, match=r"belongs to the system with the primary region us-west-2; .* --name"):
+        Deployment(target, Silent()).deploy({}, {"Retention": "2"})
