@@ -200,7 +200,17 @@ def test_a_new_entry_of_the_queue_wakes_the_dispatcher_and_none_blocks_the_strea
     assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
     assert mapping["MaximumRetryAttempts"] <= 5
     assert mapping["MaximumRecordAgeInSeconds"] <= 600
-    assert mapping["DestinationConfig"]["OnFailure"]["Destination"] == {"Fn::GetAtt": ["FailedInvocations", "Arn"]}
+    assert "DestinationConfig" not in mapping, "a record only wakes the dispatcher: one that grows old is no failed call"
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_throttling_alone_raises_no_alarm_and_nobody_has_to_end_one(stack: str) -> None:
+    """Five minutes of throttling discarded calls, and the alarm stayed until somebody purged the queue."""
+    configured = [one["EventInvokeConfig"] for one in resources(stack, FUNCTION).values() if "EventInvokeConfig" in one]
+    assert [one["MaximumEventAgeInSeconds"] for one in configured] == [6 * 3600] * len(configured)
+    assert configured
+    alarm = resources(stack, "AWS::CloudWatch::Alarm")["FailedInvocationsAlarm"]
+    assert (alarm["MetricName"], alarm["Statistic"], alarm["TreatMissingData"]) == ("NumberOfMessagesSent", "Sum", "notBreaching")
 
 
 def test_no_function_reserves_concurrency() -> None:

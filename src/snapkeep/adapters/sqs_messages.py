@@ -6,6 +6,8 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from snapkeep.adapters.aws_errors import translated
+from snapkeep.domain.errors import AwsUnavailable
+from snapkeep.domain.plural import counted
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -38,10 +40,22 @@ class SqsMessages:
             yield from messages
 
     def delete(self, receipts: Sequence[str]) -> None:
-        """Delete messages by their receipts. Raise AwsThrottled, AwsUnavailable, AwsRefused."""
+        """Delete messages by their receipts. Raise AwsThrottled, AwsUnavailable, AwsRefused.
+
+        DeleteMessageBatch answers with success although single messages may fail (botocore: sqs); those are retried.
+        """
+        failed: list[str] = []
         for first in range(0, len(receipts), BATCH):
-            batch: list[Any] = [
-                {"Id": str(n), "ReceiptHandle": receipt} for n, receipt in enumerate(receipts[first : first + BATCH])
-            ]
-            with translated(f"delete_message_batch from {self._queue}"):
-                self._client.delete_message_batch(QueueUrl=self._queue_url, Entries=batch)
+            failed += self._delete_batch(receipts[first : first + BATCH])
+        for first in range(0, len(failed), BATCH):
+            if again := self._delete_batch(failed[first : first + BATCH]):
+                raise AwsUnavailable(
+                    f"{counted(len(again), 'message')} could not be deleted from {self._queue}, and will come back"
+                )
+
+    def _delete_batch(self, receipts: Sequence[str]) -> list[str]:
+        """Return the receipts of the messages that were not deleted."""
+        batch: list[Any] = [{"Id": str(number), "ReceiptHandle": receipt} for number, receipt in enumerate(receipts)]
+        with translated(f"delete_message_batch from {self._queue}"):
+            answer = self._client.delete_message_batch(QueueUrl=self._queue_url, Entries=batch)
+        return [receipts[int(entry["Id"])] for entry in answer.get("Failed", [])]

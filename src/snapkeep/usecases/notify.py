@@ -130,10 +130,9 @@ class Digest:
             try:
                 message = message_of([held.notice for held in group], self.system)
                 self.publisher.publish(message.subject, message.text)
+                self.source.delete(group)
             except SnapkeepError as error:  # it comes back; a message that is never taken must not keep the others
                 failed.append(error)
-            else:
-                self.source.delete(group)
         if failed:
             raise failed[0]
         return len(ripe)

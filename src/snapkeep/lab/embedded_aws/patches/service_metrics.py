@@ -49,8 +49,17 @@ def sample_queues(now: float) -> None:
 
     for (account_id, region, _), queue in list(sqs._queues._data.items()):
         with request_scope(account_id, region):
-            for name, (value, unit) in queue_metrics(queue["messages"], time.time()).items():
+            metrics = queue_metrics(queue["messages"], time.time()) | {"NumberOfMessagesSent": (_count_sent(queue), "Count")}
+            for name, (value, unit) in metrics.items():
                 _put("AWS/SQS", name, {"QueueName": str(queue["name"])}, now, value, unit)
+
+
+def _count_sent(queue: Mapping[str, Any]) -> float:
+    """Return how many messages came since the last call. One that was deleted in between is not counted."""
+    new = [message for message in queue["messages"] if not message.get("counted_as_sent")]
+    for message in new:
+        message["counted_as_sent"] = True
+    return float(len(new))
 
 
 def queue_metrics(messages: list[Mapping[str, Any]], now: float) -> dict[str, tuple[float, str]]:
