@@ -137,6 +137,11 @@ def test_the_tests_that_a_document_names_exist(document: Path) -> None:
     assert [path for path in TESTS.findall(document.read_text()) if not (ROOT / path).exists()] == []
 
 
+def test_the_index_links_to_every_page() -> None:
+    linked = set(LINK.findall((ROOT / "docs/index.md").read_text())) | {"index.md"}
+    assert linked == {str(page.relative_to(ROOT / "docs")) for page in PAGES}
+
+
 @pytest.mark.parametrize("image", sorted((ROOT / "docs/images").glob("*.svg")), ids=lambda path: path.name)
 def test_a_picture_needs_no_other_host(image: Path) -> None:
     assert set(re.findall(r"https?://[^\s\"')]+", image.read_text())) == {"http://www.w3.org/2000/svg"}
