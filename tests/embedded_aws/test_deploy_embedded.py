@@ -14,9 +14,10 @@ from snapkeep.deploy.changes import ChangeNotConfirmed
 from snapkeep.deploy.deployment import Deployment, StackOfAnotherSystem, Target
 from snapkeep.deploy.package import Package, write_zip
 from snapkeep.deploy.parameters import InvalidParameters
-from snapkeep.deploy.progress import Silent, StackEvent
+from snapkeep.deploy.progress import StackEvent
 from snapkeep.deploy.stacks import Outcome, StackFailed, StackLeftover
 from snapkeep.lab.embedded_aws import EmbeddedAws
+from support.silent_watcher import Silent
 
 PRIMARY, DR = "us-east-1", "us-east-2"
 TEMPLATE = """

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from snapkeep.domain.policy.document import InvalidPolicy, parse_document, to_document
 from snapkeep.domain.policy.model import PolicySet
 from snapkeep.domain.policy.problem import PolicyProblem
-from snapkeep.policyfile.load import load_text, readable_yaml
+from snapkeep.policyfile.load import readable_yaml
 from support.policy_strategies import json_values, policy_sets
+from support.policy_text import load_text
 
 BEYOND_THE_SCHEMA = frozenset(
     {"rpo", "copy_within", "keep_within", "completion_duration", "timezone"}  # how long, and which zones there are

@@ -27,9 +27,10 @@ def main() -> None:
     add_the_word()
     from snapkeep.cli.views.policy import summary_lines  # noqa: PLC0415 - imported once the word is there
     from snapkeep.domain.retention.plan import LineageFacts, plan_lineage  # noqa: PLC0415
-    from snapkeep.policyfile.load import load_text, readable_yaml  # noqa: PLC0415
+    from snapkeep.policyfile.load import readable_yaml  # noqa: PLC0415
     from snapkeep.policyfile.schema import make_schema  # noqa: PLC0415
     from support.lineages import REGION, SYSTEM, lineage  # noqa: PLC0415
+    from support.policy_text import load_text  # noqa: PLC0415
 
     policies = load_text("{version: 1, policies: [{name: p, select: {}, retention: {keep_minutely: 2}}]}")
     (policy,) = policies.policies

@@ -101,16 +101,16 @@ class RuleAges:
     """Ages of the newest copies that one copy rule makes."""
 
     policy: str
-    region: str
-    rpo: timedelta
+    region: str = field(metadata=named("to"))
+    rpo: timedelta = field(metadata=named("rpo_seconds"))
     known: bool
     """Whether the region could be read; where it could not, every figure is zero."""
     volumes: int
     without_copy: int = 0
-    late: int = 0
+    late: int = field(default=0, metadata=named("missed"))
     """Volumes whose newest copy there is older than the RPO, or whose first copy there is overdue."""
-    worst: timedelta = timedelta(0)
-    median: timedelta = timedelta(0)
+    worst: timedelta = field(default=timedelta(0), metadata=named("worst_seconds"))
+    median: timedelta = field(default=timedelta(0), metadata=named("median_seconds"))
 
 
 class NewestByLineage:

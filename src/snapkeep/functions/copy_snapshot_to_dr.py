@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from snapkeep.domain.json_codec import to_object
 from snapkeep.functions.composition import Composition, composition
 from snapkeep.functions.log import audit_copy, started
-from snapkeep.functions.payloads import CopyCall, EnqueueAnswer, from_json
+from snapkeep.functions.payloads import CopyCall, from_json
 from snapkeep.usecases.copies.enqueue import EnqueueCopy
 
 
@@ -17,9 +16,9 @@ def build(parts: Composition) -> EnqueueCopy:
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """Put the copy of a `CopyCall` into the queue; return an `EnqueueAnswer`."""
+    """Put the copy of a `CopyCall` into the queue; return its key and state, which no state reads."""
     started(event, context)
     call = from_json(CopyCall, event)
     entry = build(composition()).run(call.copy.request, call.token, call.execution)
     audit_copy(entry.key, entry.copy_id, "requested")
-    return to_object(EnqueueAnswer(entry.key, str(entry.state)))
+    return {"entry": entry.key, "state": str(entry.state)}

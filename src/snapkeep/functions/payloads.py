@@ -136,14 +136,6 @@ class TagAnswer:
 
 
 @dataclass(frozen=True, slots=True)
-class EnqueueAnswer:
-    """The answer of CopySnapshotToDR, which no state reads."""
-
-    entry: str
-    state: str
-
-
-@dataclass(frozen=True, slots=True)
 class PlanCounts:
     """The number of snapshots that a plan keeps and deletes."""
 
@@ -174,13 +166,6 @@ class DeletionAnswer:
 
     deleted: int
     failed: tuple[DeletionResult, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class NotificationAnswer:
-    """The answer of Notification."""
-
-    notices: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from snapkeep.domain.errors import InvalidConfiguration
-from snapkeep.domain.policy.document import InvalidPolicy, parse_document, to_document
+from snapkeep.domain.policy.document import InvalidPolicy, to_document
 from snapkeep.domain.policy.model import PolicySet
 from snapkeep.domain.policy.problem import PolicyProblem
 
@@ -68,14 +68,6 @@ class _StrictLoader(yaml.SafeLoader):
                 raise yaml.MarkedYAMLError(problem=f"the key '{key}' is here twice", problem_mark=key_node.start_mark)
             seen.add(key)
         return super().construct_mapping(node, deep)
-
-
-def load_text(text: str, *, name: str = "document", region: str = "") -> PolicySet:
-    """Return the policies of YAML or JSON. Raise InvalidPolicy with every error; messages use `name` for the document.
-
-    `region` is the primary region, which no copy may go to.
-    """
-    return parse_document(load_data(text, name), region=region, source=name)
 
 
 def load_data(text: str, name: str = "document") -> Any:

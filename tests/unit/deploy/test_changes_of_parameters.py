@@ -14,7 +14,7 @@ from snapkeep.cli.views.deploy import changes_question
 from snapkeep.deploy.changes import ChangeNotConfirmed, ParameterChange, Risk, parameter_changes
 from snapkeep.deploy.deployment import Deployment, StackOfAnotherSystem, Target
 from snapkeep.deploy.parameters import InvalidParameters
-from snapkeep.deploy.progress import Silent
+from support.silent_watcher import Silent
 
 PRIMARY, DR, OTHER_DR = "eu-central-1", "eu-west-1", "eu-north-1"
 DEPLOYED = {

@@ -11,9 +11,9 @@ import pytest
 from snapkeep.deploy.buckets import bucket_name
 from snapkeep.deploy.deployment import Deployment, Target
 from snapkeep.deploy.parameters import InvalidParameters, check_parameters
-from snapkeep.deploy.progress import Silent
 from snapkeep.deploy.templates import INFRA, S3Location, read_template, replace_artifacts, to_json
 from snapkeep.domain.errors import InvalidConfiguration
+from support.silent_watcher import Silent
 
 TEMPLATE = """
 Transform: AWS::Serverless-2016-10-31

@@ -9,7 +9,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from snapkeep.deploy.deployment import Deployment, Target
-from snapkeep.deploy.progress import Silent
+from support.silent_watcher import Silent
 
 MACHINE = "arn:aws:states:us-east-1:123456789012:stateMachine:snapkeep-protect"
 WAITING = f"{MACHINE.replace('stateMachine', 'execution')}:waits-for-its-copy"

@@ -11,8 +11,8 @@ from typer.testing import CliRunner
 from snapkeep.cli.commands.policy import app
 from snapkeep.domain.policy.fields import COPY, DOCUMENT, LIMITS, POLICY, RETENTION, SELECT, Field
 from snapkeep.domain.policy.model import Limits, from_parameters
-from snapkeep.policyfile.load import load_text
 from snapkeep.policyfile.schema import make_schema
+from support.policy_text import load_text
 
 PAGE = (Path(__file__).parents[3] / "docs" / "policies.md").read_text(encoding="utf-8")
 EXAMPLES = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)

@@ -9,7 +9,7 @@ from snapkeep.domain.durations import format_duration, parse_duration
 from snapkeep.domain.policy.document import InvalidPolicy, parse_document, to_document
 from snapkeep.domain.policy.model import CopyRule, Limits, Policy, PolicySet, Retention, Selector
 from snapkeep.domain.prices import completion_price_usd_per_gib
-from snapkeep.policyfile.load import load_text
+from support.policy_text import load_text
 
 
 def document(**policy: Any) -> dict[str, Any]:

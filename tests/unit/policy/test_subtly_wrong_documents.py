@@ -4,7 +4,7 @@ import pytest
 
 from snapkeep.domain.durations import parse_duration
 from snapkeep.domain.policy.document import InvalidPolicy, parse_document
-from snapkeep.policyfile.load import load_text
+from support.policy_text import load_text
 
 RIGHT = """\
 version: 1

@@ -15,13 +15,13 @@ from rich.table import Table
 from rich.text import Text
 
 from snapkeep.deploy.changes import ParameterChange
-from snapkeep.deploy.progress import StackEvent, Watcher
+from snapkeep.deploy.progress import StackEvent
 
 _LATEST_SHOWN = 6
 _STYLES = (("FAILED", "red"), ("ROLLBACK", "red"), ("IN_PROGRESS", "yellow"), ("COMPLETE", "green"))
 
 
-def status_style(status: str) -> str:
+def _status_style(status: str) -> str:
     """Return the style of a CloudFormation status."""
     return next((style for words, style in _STYLES if words in status), "default")
 
@@ -120,7 +120,7 @@ class LiveWatcher:
             parts.append(bar)
             events = Table.grid(padding=(0, 1))
             for event in self._latest:
-                status = Text(event.status, style=status_style(event.status))
+                status = Text(event.status, style=_status_style(event.status))
                 events.add_row("  ", status, event.logical_id, Text(event.resource_type, style="dim"))
             parts.append(events)
         return Group(*parts)
@@ -147,6 +147,3 @@ def changes_question(changes: Sequence[ParameterChange]) -> str:
         if change.consequence
     ]
     return "\n".join(["These changes can lose or move protection:", *lines, "Deploy them?"])
-
-
-__all__ = ["LineWatcher", "LiveWatcher", "Watcher", "changes_question", "make_watcher", "print_outputs", "status_style"]

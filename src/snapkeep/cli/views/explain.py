@@ -11,6 +11,7 @@ from rich.text import Text
 
 from snapkeep.cli.output import printable
 from snapkeep.domain.copies.entry import EntryState, QueueEntry
+from snapkeep.domain.json_codec import to_json
 from snapkeep.domain.model import SnapshotState
 from snapkeep.domain.tags import format_time
 from snapkeep.usecases.look.explain import Story
@@ -61,18 +62,11 @@ def story_as_data(story: Story) -> dict[str, Any]:
         "summary": summary(story),
         "policy": snapshot.policy if snapshot else None,
         "action": story.verdict.action.value if story.verdict else None,
-        "reasons": [{"rule": reason.rule, "text": reason.text} for reason in story.verdict.reasons] if story.verdict else [],
-        "origin": {
-            "region": origin.region,
-            "volume_id": origin.volume_id,
-            "snapshot_id": origin.snapshot_id,
-            "start_time": format_time(origin.start_time),
-        }
-        if origin
-        else None,
+        "reasons": [reason._asdict() for reason in story.verdict.reasons] if story.verdict else [],
+        "origin": to_json(origin),
         "copies": [{"id": copy.id, "region": copy.region, "state": copy.state.value} for copy in story.copies],
         "queue": [_entry_as_data(entry) for entry in story.entries],
-        "events": [{"at": format_time(event.at), "kind": event.kind.value, "text": event.text} for event in story.events],
+        "events": [to_json(event) for event in story.events],
         "problems": list(story.problems),
     }
 

@@ -185,7 +185,7 @@ def verdict_as_data(verdict: Verdict) -> dict[str, Any]:
         "origin_start": format_time(snapshot.origin.start_time),
         "state": snapshot.state.value,
         "action": verdict.action.value,
-        "reasons": [{"rule": reason.rule, "text": reason.text} for reason in verdict.reasons],
+        "reasons": [reason._asdict() for reason in verdict.reasons],
     }
 
 

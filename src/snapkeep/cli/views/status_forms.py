@@ -7,9 +7,10 @@ from typing import Any
 
 from snapkeep.cli.output import prometheus_label
 from snapkeep.domain.copies.entry import EntryState
+from snapkeep.domain.json_codec import to_object
 from snapkeep.domain.protection import Newest, VolumeHealth, VolumeProtection
 from snapkeep.domain.tags import format_time
-from snapkeep.usecases.look.status import DestinationStatus, QueuedCopy, Status, StatusTotal
+from snapkeep.usecases.look.status import QueuedCopy, Status, StatusTotal
 
 
 def status_as_data(status: Status) -> dict[str, Any]:
@@ -32,21 +33,8 @@ def status_as_data(status: Status) -> dict[str, Any]:
             }
             for one in status.policies
         ],
-        "rules": [
-            {
-                "policy": one.policy,
-                "to": one.region,
-                "known": one.known,
-                "volumes": one.volumes,
-                "without_copy": one.without_copy,
-                "missed": one.late,
-                "rpo_seconds": one.rpo.total_seconds(),
-                "worst_seconds": one.worst.total_seconds(),
-                "median_seconds": one.median.total_seconds(),
-            }
-            for one in status.rules
-        ],
-        "dr_regions": [_destination(one) for one in status.destinations],
+        "rules": [to_object(one) for one in status.rules],
+        "dr_regions": [to_object(one) for one in status.destinations],
         "volumes": [_volume(one) for one in status.volumes],
         "queue": [_row(one) for one in status.queue],
     }
@@ -71,42 +59,12 @@ def _volume(one: VolumeProtection) -> dict[str, Any]:
     }
 
 
-def _destination(one: DestinationStatus) -> dict[str, Any]:
-    return {
-        "region": one.region,
-        "known": one.known,
-        "problem": one.problem,
-        "copies": one.copies,
-        "waiting": one.waiting,
-        "running": one.running,
-        "failed": one.failed,
-        "late": one.late,
-        "quota": one.quota,
-        "expected_at": format_time(one.expected_at) if one.expected_at else None,
-    }
-
-
 def _newest(one: Newest) -> dict[str, Any]:
-    start_time = format_time(one.start_time) if one.there else None
-    return {"region": one.region, "known": one.known, "id": one.id, "start_time": start_time}
+    return to_object(one) if one.there else to_object(one) | {"start_time": None}
 
 
 def _row(row: QueuedCopy) -> dict[str, Any]:
-    return {
-        "snapshot_id": row.snapshot_id,
-        "volume_id": row.volume_id,
-        "from": row.source_region,
-        "to": row.region,
-        "state": row.state.value.lower(),
-        "progress_percent": row.progress_percent,
-        "copy_id": row.copy_id,
-        "attempts": row.attempts,
-        "size_gib": row.size_gib,
-        "deadline": format_time(row.deadline),
-        "expected_at": format_time(row.expected_at) if row.expected_at else None,
-        "late": row.late,
-        "cause": row.cause,
-    }
+    return to_object(row) | {"state": row.state.value.lower()}
 
 
 def status_as_prometheus(status: Status) -> str:

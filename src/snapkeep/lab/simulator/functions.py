@@ -14,7 +14,6 @@ from snapkeep.functions.payloads import (
     DeletionAnswer,
     DeletionCall,
     EventCall,
-    NotificationAnswer,
     PlanCall,
     ReceiveAnswer,
     RetentionAnswer,
@@ -110,10 +109,10 @@ class Functions:
         step = self._composition.delete_snapshots(execution.region, self._surroundings.deleted)
         return fit_deletions(step.run(plan.made_at, plan.delete))
 
-    def notification(self, execution: Execution, payload: Mapping[str, Any]) -> NotificationAnswer:
+    def notification(self, execution: Execution, payload: Mapping[str, Any]) -> dict[str, int]:
         """Add a notice for each failure in an execution's state."""
         state = run_state(payload["state"])
         notices = notices_of_run(state, execution.region, execution.id, self._composition.clock.now())
         for notice in notices:
             self._composition.notices_of(execution.region).add(notice)
-        return NotificationAnswer(len(notices))
+        return {"notices": len(notices)}

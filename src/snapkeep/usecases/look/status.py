@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from statistics import fmean
 
 from snapkeep.domain.copies.entry import NOT_STARTED, OPEN, EntryState, QueueEntry
 from snapkeep.domain.errors import SnapkeepError
+from snapkeep.domain.json_codec import named
 from snapkeep.domain.labels import LabelledEnum
 from snapkeep.domain.model import Snapshot, SnapshotState, Volume
 from snapkeep.domain.policy.model import PolicySet
@@ -51,8 +52,8 @@ class QueuedCopy:
 
     snapshot_id: str
     volume_id: str
-    source_region: str
-    region: str
+    source_region: str = field(metadata=named("from"))
+    region: str = field(metadata=named("to"))
     state: EntryState
     size_gib: int
     deadline: datetime
