@@ -137,6 +137,13 @@ def test_the_tests_that_a_document_names_exist(document: Path) -> None:
     assert [path for path in TESTS.findall(document.read_text()) if not (ROOT / path).exists()] == []
 
 
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_make_targets_in_a_document_exist(document: Path) -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    named = set(re.findall(r"(?:`|\$ )make ([a-z-]+)", document.read_text()))
+    assert named <= targets
+
+
 def test_the_index_links_to_every_page() -> None:
     linked = set(LINK.findall((ROOT / "docs/index.md").read_text())) | {"index.md"}
     assert linked == {str(page.relative_to(ROOT / "docs")) for page in PAGES}
