@@ -32,7 +32,7 @@ def test_a_difference_has_volumes_copies_plans_and_adoptions(plan: Callable[...,
     assert told.startswith("us-east-1  by policy.yaml, against stack parameters now\n")
     assert "  vol-0a  from default to gold: tag Backup=gold\n" in told
     assert "  vol-0b  from default to no policy: no policy matches\n" in told
-    assert f"  of vol-0a\n  {SOURCES[0].id}  to eu-west-1 " in told
+    assert f"  of vol-0a\n  {SOURCES[3].id}  to eu-west-1 " in told
     assert max(map(len, told.splitlines())) <= 100
     assert [(one["volume_id"], one["after"]) for one in as_data["volumes_moved"]] == [("vol-0a", "gold"), ("vol-0b", None)]
     assert {one["region"] for one in as_data["copies_more"]} == {"eu-west-1"}

@@ -82,6 +82,20 @@ def test_an_older_snapshot_without_a_copy_is_not_missed_once_a_newer_one_has_one
     assert plan.missing == []
 
 
+def test_a_copy_that_no_sweep_would_make_is_not_missing() -> None:
+    """The plan counted a copy of every old snapshot as missing; the sweep makes only those that the DR region keeps."""
+    plan = plan_region(facts(SOURCES), POLICIES, NOW, system=SYSTEM)
+    assert [copy.snapshot_id for copy in plan.missing] == [SOURCES[-1].id]
+
+
+def test_a_copy_that_waits_is_shown_although_the_dr_region_will_not_keep_it() -> None:
+    plan = plan_region(facts(SOURCES, waiting=frozenset({(SOURCES[0].id, DR)})), POLICIES, NOW, system=SYSTEM)
+    assert {copy.snapshot_id: copy.status for copy in plan.missing} == {
+        SOURCES[0].id: CopyStatus.IN_PROGRESS,
+        SOURCES[3].id: CopyStatus.MISSING,
+    }
+
+
 def test_one_of_two_snapshots_of_a_moment_is_missed_though_the_other_has_its_copy() -> None:
     twins = [snapshot("2026-11-23T03:00", 1), snapshot("2026-11-23T03:00", 2)]
     plan = plan_region(facts(twins, copies=[copy_of(twins[1], DR, 1)]), POLICIES, NOW, system=SYSTEM)

@@ -18,7 +18,7 @@ from snapkeep.domain.policy.selection import Selection, select_by_snapshots, sel
 from snapkeep.domain.retention.deletion import SECOND_COPY_RULE
 from snapkeep.domain.retention.holds import CopyFacts, SnapshotInRegion, copy_facts
 from snapkeep.domain.retention.plan import LineageFacts, LineagePlan, keep_all, plan_lineage
-from snapkeep.domain.retention.verdicts import NO_HOLDS, Holds
+from snapkeep.domain.retention.verdicts import NO_HOLDS, Holds, decide
 from snapkeep.domain.tag_names import MANAGED
 from snapkeep.domain.tags import is_of_original_system, tags_for_copy, tags_for_snapshot
 
@@ -53,7 +53,10 @@ class CopyStatus(LabelledEnum):
 
 @dataclass(frozen=True, slots=True)
 class MissingCopy:
-    """A copy that a policy requires and that has not completed, while no newer snapshot of its volume has a copy there."""
+    """A copy that a policy requires and that has not completed, while no newer snapshot of its volume has a copy there.
+
+    A copy that its region's retention would delete on arrival is not missing: no sweep makes it.
+    """
 
     snapshot_id: str
     lineage: Lineage
@@ -143,6 +146,15 @@ def second_copies(copies: Iterable[Snapshot], system: str, kms_key: str = "", ch
 
 
 @dataclass(frozen=True, slots=True)
+class _KnownCopies:
+    """The copies of all lineages in the DR regions that could replace their sources."""
+
+    facts: CopyFacts
+    failed: frozenset[SnapshotInRegion]
+    listed: Mapping[tuple[Lineage, str], Sequence[Snapshot]]
+
+
+@dataclass(frozen=True, slots=True)
 class _Planner:
     facts: RegionFacts
     policies: PolicySet
@@ -160,30 +172,26 @@ class _Planner:
             region: [copy for copy in listed if self._can_replace_source(copy)]
             for region, listed in self.facts.copies_by_region.items()
         }
-        copies = copy_facts((), listings, self.facts.waiting)
-        failed = {
-            (copy.origin.snapshot_id, region)
-            for region, listed in listings.items()
-            for copy in listed
-            if copy.state is SnapshotState.ERROR
-        }
+        listed: dict[tuple[Lineage, str], list[Snapshot]] = defaultdict(list)
+        failed: set[SnapshotInRegion] = set()
+        for region, listing in listings.items():
+            for copy in listing:
+                listed[copy.origin.lineage, region].append(copy)
+                if copy.state is SnapshotState.ERROR:
+                    failed.add((copy.origin.snapshot_id, region))
+        copies = _KnownCopies(copy_facts((), listings, self.facts.waiting), frozenset(failed), listed)
         for lineage in sorted(by_lineage.keys() | volumes.keys()):
             snapshots, volume = by_lineage.get(lineage, []), volumes.get(lineage)
             if lineage.region == self.facts.region:
                 strays = [snapshot for snapshot in snapshots if snapshot.is_copy]
                 sources = [snapshot for snapshot in snapshots if not snapshot.is_copy] if strays else snapshots
-                plan = self._plan_sources(lineage, volume, sources, copies, failed)
+                plan = self._plan_sources(lineage, volume, sources, copies)
                 yield _with_strays(plan, strays) if strays else plan
             else:
                 yield self._plan_copies(lineage, snapshots)
 
     def _plan_sources(
-        self,
-        lineage: Lineage,
-        volume: Volume | None,
-        snapshots: list[Snapshot],
-        copies: CopyFacts,
-        failed: set[SnapshotInRegion],
+        self, lineage: Lineage, volume: Volume | None, snapshots: list[Snapshot], copies: _KnownCopies
     ) -> VolumePlan:
         def policy_of(snapshot: Snapshot) -> Policy | None:
             return select_for_snapshot(snapshot, volume, self.policies, system=self.system, lineage=lambda: history).policy
@@ -194,23 +202,30 @@ class _Planner:
         policy = selection.policy
         if policy is None:
             return self._plan(LineageFacts(lineage, snapshots, None), selection, volume=volume)
-        missing = tuple(
-            MissingCopy(
-                snapshot.id,
-                lineage,
-                policy.name,
-                rule.region,
-                snapshot.origin.start_time + rule.copy_within,
-                _status_of((snapshot.id, rule.region), copies, failed),
-            )
-            for snapshot in snapshots
-            if snapshot.completed and snapshot.managed_by(self.system)
-            for rule in policy.copies
-            if _is_missing(snapshot, rule, copies)
-        )
+        missing = tuple(copy for rule in policy.copies for copy in self._missing(snapshots, policy, rule, copies))
         regions = [rule.region for rule in policy.copies]
-        facts = LineageFacts(lineage, snapshots, policy.retention, copies, regions, leave_alone=policy.leave_alone.tags)
+        facts = LineageFacts(lineage, snapshots, policy.retention, copies.facts, regions, leave_alone=policy.leave_alone.tags)
         return self._plan(facts, selection, volume=volume, missing=missing, adopted=adopted)
+
+    def _missing(
+        self, snapshots: Sequence[Snapshot], policy: Policy, rule: CopyRule, copies: _KnownCopies
+    ) -> Iterator[MissingCopy]:
+        """Yield the missing copies of a lineage in the rule's region, without those that would be deleted on arrival."""
+        uncopied = [
+            snapshot
+            for snapshot in snapshots
+            if snapshot.completed and snapshot.managed_by(self.system) and _is_missing(snapshot, rule, copies.facts)
+        ]
+        expired: set[str] = set()
+        if len(uncopied) > 1:
+            listed, _ = self._adopting(list(copies.listed.get((uncopied[0].origin.lineage, rule.region), ())), lambda _: policy)
+            verdicts = decide([*listed, *uncopied], rule.retention, self.now, system=self.system)
+            expired = {verdict.snapshot.id for verdict in verdicts if verdict.action is Action.DELETE}
+        for snapshot in uncopied:
+            status = _status_of((snapshot.id, rule.region), copies)
+            if status is not CopyStatus.MISSING or snapshot.id not in expired:
+                deadline = snapshot.origin.start_time + rule.copy_within
+                yield MissingCopy(snapshot.id, snapshot.origin.lineage, policy.name, rule.region, deadline, status)
 
     def _plan_copies(self, lineage: Lineage, snapshots: list[Snapshot]) -> VolumePlan:
         copying_here = next((policy for policy in self.policies.policies if policy.copy_rule(self.facts.region)), None)
@@ -301,7 +316,7 @@ def _is_missing(snapshot: Snapshot, rule: CopyRule, copies: CopyFacts) -> bool:
     return newest is None or snapshot.origin.start_time >= newest
 
 
-def _status_of(copy: SnapshotInRegion, copies: CopyFacts, failed: set[SnapshotInRegion]) -> CopyStatus:
-    if copy in copies.waiting:
+def _status_of(copy: SnapshotInRegion, copies: _KnownCopies) -> CopyStatus:
+    if copy in copies.facts.waiting:
         return CopyStatus.IN_PROGRESS
-    return CopyStatus.FAILED if copy in failed else CopyStatus.MISSING
+    return CopyStatus.FAILED if copy in copies.failed else CopyStatus.MISSING

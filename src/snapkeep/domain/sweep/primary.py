@@ -10,12 +10,11 @@ from datetime import datetime, timedelta
 from snapkeep.domain import tag_names as tagnames
 from snapkeep.domain import tags as ledger
 from snapkeep.domain.copies.entry import NOT_STARTED, EntryState, QueueEntry
-from snapkeep.domain.model import NEVER, Action, Lineage, Snapshot, Volume
+from snapkeep.domain.model import NEVER, Lineage, Snapshot, Volume
 from snapkeep.domain.policy.model import PolicySet
 from snapkeep.domain.policy.selection import select_for_snapshot
 from snapkeep.domain.retention.holds import SnapshotInRegion, copy_facts
-from snapkeep.domain.retention.region_plan import CopyStatus, MissingCopy, RegionPlan
-from snapkeep.domain.retention.verdicts import decide
+from snapkeep.domain.retention.region_plan import CopyStatus, RegionPlan
 from snapkeep.domain.sweep.findings import (
     Decision,
     Enqueue,
@@ -126,14 +125,13 @@ class _Primary:
         """Copies that policies ask for, as they stand in the DR regions and in the queues; those left out that a run asks for."""
         by_id = {snapshot.id: snapshot for snapshot in self.facts.snapshots}
         reachable = [one for one in self.facts.plan.missing if one.region in self.facts.reachable]
-        left_out = self._expired_on_arrival(reachable, by_id).union(asked_by_runs)
         for missing in reachable:
             policy = self.policies.named(missing.policy)
             rule = policy.copy_rule(missing.region) if policy else None
             if policy is None or rule is None:
                 continue
             entry = self.facts.queued.get((missing.snapshot_id, missing.region))
-            if entry is None and (missing.snapshot_id, missing.region) in left_out:
+            if entry is None and (missing.snapshot_id, missing.region) in asked_by_runs:
                 continue
             urgency = self.newest_copied.get((missing.lineage, missing.region), NEVER)
             enqueue = Enqueue(by_id[missing.snapshot_id], policy, rule, self.facts.volumes.get(missing.lineage.volume_id))
@@ -146,28 +144,6 @@ class _Primary:
                 yield Finding(
                     FindingKind.ENTRY_ORPHANED, entry.request.origin.snapshot_id, entry.request.origin.volume_id, text, self.now
                 )
-
-    def _expired_on_arrival(self, missing: Sequence[MissingCopy], by_id: Mapping[str, Snapshot]) -> set[SnapshotInRegion]:
-        """Of the missing copies those that their region's retention would delete as soon as all others are there."""
-        groups: dict[tuple[Lineage, str], list[MissingCopy]] = defaultdict(list)
-        for one in missing:
-            groups[one.lineage, one.region].append(one)
-        crowded = {place: members for place, members in groups.items() if len(members) > 1}
-        there: dict[tuple[Lineage, str], list[Snapshot]] = defaultdict(list)
-        for region in {region for _, region in crowded}:
-            for copy in self.facts.copies_by_region[region]:
-                if (copy.origin.lineage, region) in crowded:
-                    there[copy.origin.lineage, region].append(copy)
-        found: set[SnapshotInRegion] = set()
-        for (lineage, region), members in crowded.items():
-            policy = self.policies.named(members[0].policy)
-            rule = policy.copy_rule(region) if policy else None
-            if rule is None:
-                continue
-            expected = there[lineage, region] + [by_id[one.snapshot_id] for one in members]
-            verdicts = decide(expected, rule.retention, self.now, system=self.facts.system)
-            found |= {(v.snapshot.id, region) for v in verdicts if v.action is Action.DELETE}
-        return found
 
     def _is_orphan(self, entry: QueueEntry, by_id: Mapping[str, Snapshot]) -> bool:
         if entry.request.origin.region != self.facts.plan.region:
