@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import cache, wraps
+from functools import cache, partial, wraps
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -21,35 +21,15 @@ if TYPE_CHECKING:
 SYSTEM = "snapkeep"
 DEFAULT_DR_REGION = "us-east-2"
 
-_PANEL = "AWS"
-Profile = Annotated[str, typer.Option("--profile", metavar="NAME", help="AWS profile.", rich_help_panel=_PANEL)]
-Region = Annotated[
-    str, typer.Option("--region", metavar="REGION", help="Primary region; by default the AWS CLI's.", rich_help_panel=_PANEL)
-]
-DrRegion = Annotated[
-    str,
-    typer.Option(
-        "--dr-region",
-        metavar="REGION",
-        help=f"DR region. Default: the deployed system's; of a first deployment {DEFAULT_DR_REGION}.",
-        rich_help_panel=_PANEL,
-    ),
-]
+_AwsOption = partial(typer.Option, rich_help_panel="AWS")
+Profile = Annotated[str, _AwsOption("--profile", metavar="NAME", help="AWS profile.")]
+Region = Annotated[str, _AwsOption("--region", metavar="REGION", help="Primary region; by default the AWS CLI's.")]
+_DR_REGION_HELP = f"DR region. Default: the deployed system's; of a first deployment {DEFAULT_DR_REGION}."
+DrRegion = Annotated[str, _AwsOption("--dr-region", metavar="REGION", help=_DR_REGION_HELP)]
 EndpointUrl = Annotated[
-    str,
-    typer.Option(
-        "--endpoint-url", metavar="URL", help="Endpoint of another AWS, such as the embedded one.", rich_help_panel=_PANEL
-    ),
+    str, _AwsOption("--endpoint-url", metavar="URL", help="Endpoint of another AWS, such as the embedded one.")
 ]
-Name = Annotated[
-    str,
-    typer.Option(
-        "--name",
-        metavar="SUFFIX",
-        help="FunctionNameSuffix of the system.",
-        rich_help_panel=_PANEL,
-    ),
-]
+Name = Annotated[str, _AwsOption("--name", metavar="SUFFIX", help="FunctionNameSuffix of the system.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -33,58 +34,28 @@ class Only(StrEnum):
     DR = "dr"
 
 
-_PARAMETERS = "Parameters"
+_Parameter = partial(typer.Option, rich_help_panel="Parameters")
+_TagKey = Annotated[str, _Parameter("--tag-key", metavar="KEY", help="Protect only volumes with this tag (Key or Key=Value).")]
+_Retention = Annotated[
+    int | None, _Parameter("--retention", metavar="COUNT", help="Snapshots to keep of each volume. Default: 7.")
+]
+_DrRetention = Annotated[
+    int | None, _Parameter("--dr-retention", metavar="COUNT", help="Copies to keep of each volume. Default: 1.")
+]
+_Parameters = Annotated[
+    list[str] | None, _Parameter("--parameter", metavar="NAME=VALUE", help="Parameter of the primary stack; repeatable.")
+]
+_DrParameters = Annotated[
+    list[str] | None, _Parameter("--dr-parameter", metavar="NAME=VALUE", help="Parameter of the DR stack; repeatable.")
+]
 _Only = Annotated[
     Only | None,
     typer.Option("--only", help="Only this stack. A further DR region has its own DR stack.", show_default=False),
 ]
-
-
-_TagKey = Annotated[
-    str,
-    typer.Option(
-        "--tag-key",
-        metavar="KEY",
-        help="Protect only volumes with this tag (Key or Key=Value).",
-        rich_help_panel=_PARAMETERS,
-    ),
-]
-_Retention = Annotated[
-    int | None,
-    typer.Option(
-        "--retention", metavar="COUNT", help="Snapshots to keep of each volume. Default: 7.", rich_help_panel=_PARAMETERS
-    ),
-]
-_DrRetention = Annotated[
-    int | None,
-    typer.Option(
-        "--dr-retention", metavar="COUNT", help="Copies to keep of each volume. Default: 1.", rich_help_panel=_PARAMETERS
-    ),
-]
-_Parameters = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--parameter", metavar="NAME=VALUE", help="Parameter of the primary stack; repeatable.", rich_help_panel=_PARAMETERS
-    ),
-]
-_DrParameters = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--dr-parameter", metavar="NAME=VALUE", help="Parameter of the DR stack; repeatable.", rich_help_panel=_PARAMETERS
-    ),
-]
-_Tags = Annotated[
-    list[str] | None,
-    typer.Option("--tag", metavar="KEY=VALUE", help="Tag for every resource; repeatable."),
-]
-_RemoveFailed = Annotated[
-    bool,
-    typer.Option("--remove-failed", help="Delete a stack whose creation failed."),
-]
-
+_Tags = Annotated[list[str] | None, typer.Option("--tag", metavar="KEY=VALUE", help="Tag for every resource; repeatable.")]
+_RemoveFailed = Annotated[bool, typer.Option("--remove-failed", help="Delete a stack whose creation failed.")]
 _MoveDrRegion = Annotated[
-    bool,
-    typer.Option("--move-dr-region", help="Confirm, with --yes, that new copies go to another DR region."),
+    bool, typer.Option("--move-dr-region", help="Confirm, with --yes, that new copies go to another DR region.")
 ]
 
 

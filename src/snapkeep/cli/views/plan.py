@@ -77,20 +77,29 @@ def write_plan(out: TextIO, plan: RegionPlan, layout: LineLayout, *, moment: str
 
 def totals_line(plan: RegionPlan) -> str:
     """Return the totals of a region's plan in one line."""
-    verdicts = list(plan.verdicts)
-    deletions = len(plan.deletions)
-    refused = sum(1 for volume in plan.volumes if volume.refusals)
-    adopted = sum(len(volume.adopted) for volume in plan.volumes)
+    totals = _totals(plan)
+    snapshots, deletions, adopted, refused = (totals[name] for name in ("snapshots", "deletions", "adopted", "plans_refused"))
     parts = [
-        counted(len(plan.volumes), "volume"),
-        counted(len(verdicts), "snapshot"),
-        f"{len(verdicts) - deletions} would be kept",
+        counted(totals["volumes"], "volume"),
+        counted(snapshots, "snapshot"),
+        f"{snapshots - deletions} would be kept",
         f"{deletions} would be deleted",
-        f"{counted(len(plan.missing), 'copy', 'copies')} missing",
+        f"{counted(totals['copies_missing'], 'copy', 'copies')} missing",
     ]
     parts += [f"{counted(adopted, 'snapshot')} would be adopted"] if adopted else []
     parts += [f"{counted(refused, 'plan')} refused"] if refused else []
     return f"{plan.region}: " + ", ".join(parts)
+
+
+def _totals(plan: RegionPlan) -> dict[str, int]:
+    return {
+        "volumes": len(plan.volumes),
+        "snapshots": sum(len(volume.verdicts) for volume in plan.volumes),
+        "deletions": len(plan.deletions),
+        "copies_missing": len(plan.missing),
+        "adopted": sum(len(volume.adopted) for volume in plan.volumes),
+        "plans_refused": sum(1 for volume in plan.volumes if volume.refusals),
+    }
 
 
 def rows(plan: RegionPlan) -> Iterator[tuple[str, ...]]:
@@ -140,14 +149,7 @@ def _region_as_data(plan: RegionPlan) -> dict[str, Any]:
         "region": plan.region,
         "made_at": format_time(plan.made_at),
         "policies": plan.policies.source,
-        "totals": {
-            "volumes": len(plan.volumes),
-            "snapshots": sum(len(volume.verdicts) for volume in plan.volumes),
-            "deletions": len(plan.deletions),
-            "copies_missing": len(plan.missing),
-            "adopted": sum(len(volume.adopted) for volume in plan.volumes),
-            "plans_refused": sum(1 for volume in plan.volumes if volume.refusals),
-        },
+        "totals": _totals(plan),
     }
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
@@ -11,45 +10,31 @@ from snapkeep.domain.copies.entry import EntryState, QueueEntry, entry_key
 from snapkeep.domain.errors import EntryNotFound, SnapkeepError
 from snapkeep.domain.events import CopyEnded
 from snapkeep.domain.model import Snapshot
-from snapkeep.domain.policy.model import PolicySet
 from snapkeep.domain.retention.region_plan import RegionFacts
 from snapkeep.domain.sweep.dr import DrFacts, decide_dr
 from snapkeep.domain.sweep.findings import FindingKind, Receive, Repair, Retag, document_findings
-from snapkeep.domain.sweep.report import Figure, Handling, ReportItem, SweepReport
+from snapkeep.domain.sweep.report import Figure, Handling, ReportItem
 from snapkeep.domain.tags import is_of_original_system, with_source_starts
 from snapkeep.usecases.copies.receive import ReceiveCopy, ReceiveOutcome
-from snapkeep.usecases.ports import Clock, CopyQueue, DeletionGuards, SnapshotReader, SnapshotTagger
-from snapkeep.usecases.sweep.dead_letters import ReplayDeadLetters
+from snapkeep.usecases.ports import CopyQueue
 from snapkeep.usecases.sweep.shared import (
-    ExposureCheck,
+    RegionSweep,
     Repairs,
-    SweepLimits,
     SweepOptions,
     SweepResult,
     deletion_plan,
     guarded_plan,
     not_done,
     queue_counts,
-    undelivered,
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DrSweep:
-    """Brings a DR region to order. Twice in a row, the second changes nothing."""
+class DrSweep(RegionSweep):
+    """Brings a DR region to order."""
 
-    system: str
-    reader: SnapshotReader
-    reader_of: Callable[[str], SnapshotReader]
     queue: CopyQueue
-    guards: DeletionGuards
-    policies: Callable[[], PolicySet]
     receive: ReceiveCopy
-    tagger: SnapshotTagger
-    letters: ReplayDeadLetters
-    exposure: ExposureCheck
-    clock: Clock
-    limits: SweepLimits = field(default_factory=SweepLimits)
 
     def run(self, sweep_id: str, options: SweepOptions) -> SweepResult:
         """Find and repair within the options; return the report so far and the deletions to carry out.
@@ -82,16 +67,8 @@ class DrSweep:
         repairs = Repairs(self.limits.repairs)
         repairs.carry_out([*document_findings(policies), *decision.findings], actor.repair)
         repairs.carry_out(self.exposure.run(snapshots, self.system, self.clock.now()), lambda _: Handling.NOTED)
-        report = SweepReport(
-            id=sweep_id,
-            system=self.system,
-            stack="dr",
-            region=self.reader.region,
-            started_at=started,
-            ended_at=self.clock.now(),
-            items=(*repairs.items, *actor.problems, *undelivered(self.letters), *left),
-            counts=_counts(snapshots, entries, self.system),
-        )
+        items, counts = (*repairs.items, *actor.problems, *left), _counts(snapshots, entries, self.system)
+        report = self.report(sweep_id, "dr", started, items, counts)
         gone = {copy.id for copy, _ in actor.remove}
         kept = tuple(verdict for verdict in deletions.verdicts if verdict.snapshot.id not in gone)
         return SweepResult(report, replace(deletions, verdicts=kept), tuple(actor.remove))

@@ -23,24 +23,21 @@ from snapkeep.domain.sweep.findings import (
     document_findings,
 )
 from snapkeep.domain.sweep.primary import PrimaryFacts, decide_primary
-from snapkeep.domain.sweep.report import Figure, Handling, SweepReport
+from snapkeep.domain.sweep.report import Figure, Handling
 from snapkeep.usecases.copies.enqueue import EnqueueCopy
-from snapkeep.usecases.ports import Clock, CopyQueue, DeletionGuards, SnapshotReader, SnapshotTagger
+from snapkeep.usecases.ports import CopyQueue
 from snapkeep.usecases.protect import copy_request
-from snapkeep.usecases.sweep.dead_letters import ReplayDeadLetters
 from snapkeep.usecases.sweep.events import run_name, snapshot_event
 from snapkeep.usecases.sweep.ports import ProtectRuns, WaitingRuns
 from snapkeep.usecases.sweep.shared import (
-    ExposureCheck,
+    RegionSweep,
     Repairs,
-    SweepLimits,
     SweepOptions,
     SweepResult,
     deletion_plan,
     guarded_plan,
     not_done,
     queue_counts,
-    undelivered,
 )
 from snapkeep.usecases.sweep.waiting_runs import RejoinRun, RunsSeen, copy_is_there, look_at_runs
 
@@ -48,23 +45,13 @@ RETRY_FAILED_AFTER = timedelta(hours=24)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PrimarySweep:
-    """Brings a primary region to order. Twice in a row, the second changes nothing."""
+class PrimarySweep(RegionSweep):
+    """Brings a primary region to order."""
 
-    system: str
-    reader: SnapshotReader
-    reader_of: Callable[[str], SnapshotReader]
     queue_of: Callable[[str], CopyQueue]
-    guards: DeletionGuards
-    policies: Callable[[], PolicySet]
     enqueue: EnqueueCopy
-    tagger: SnapshotTagger
     runs: ProtectRuns
     waiting_runs: WaitingRuns
-    letters: ReplayDeadLetters
-    exposure: ExposureCheck
-    clock: Clock
-    limits: SweepLimits = field(default_factory=SweepLimits)
 
     def run(self, sweep_id: str, options: SweepOptions) -> SweepResult:
         """Find and repair within the options; return the report so far and the deletions to carry out.
@@ -107,18 +94,10 @@ class PrimarySweep:
             lambda repair: self._repair(repair, started),
         )
         repairs.carry_out(self.exposure.run(listing.snapshots, self.system, started), lambda _: Handling.NOTED)
-        report = SweepReport(
-            id=sweep_id,
-            system=self.system,
-            stack="primary",
-            region=self.reader.region,
-            started_at=started,
-            ended_at=self.clock.now(),
-            items=(*repairs.items, *undelivered(self.letters), *left),
-            counts=_counts(protections, listing.snapshots, dr.entries, self.system, started)
-            | {Figure.RUNS_IN_PROGRESS: runs.under_way, Figure.RUNS_NOT_READ: runs.left},
-            policies=tuple(ages_by_policy(protections)),
-        )
+        counts = _counts(protections, listing.snapshots, dr.entries, self.system, started)
+        counts |= {Figure.RUNS_IN_PROGRESS: runs.under_way, Figure.RUNS_NOT_READ: runs.left}
+        ages_of_policies = tuple(ages_by_policy(protections))
+        report = self.report(sweep_id, "primary", started, (*repairs.items, *left), counts, ages_of_policies)
         ages = {one.volume.id: one.age.total_seconds() for one in protections if one.age is not None}
         return SweepResult(report, deletions, rpo_ages_seconds=ages)
 

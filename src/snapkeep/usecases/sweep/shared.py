@@ -14,11 +14,12 @@ from snapkeep.domain.copies.entry import NOT_STARTED, OPEN, EntryState, QueueEnt
 from snapkeep.domain.errors import SnapkeepError
 from snapkeep.domain.model import Plan, Snapshot
 from snapkeep.domain.policy.model import PolicySet
+from snapkeep.domain.protection import PolicyAges
 from snapkeep.domain.retention.deletion import DeletionKind, DeletionOrder, deletion_orders
 from snapkeep.domain.retention.region_plan import RegionFacts, RegionPlan, plan_region
 from snapkeep.domain.sweep.findings import Decision, Finding, FindingKind, Repair, rotating_sample
 from snapkeep.domain.sweep.report import Figure, Handling, ReportItem, SweepReport, item_of
-from snapkeep.usecases.ports import CopyQueue, DeletionGuards, DeletionResult
+from snapkeep.usecases.ports import Clock, CopyQueue, DeletionGuards, DeletionResult, SnapshotReader, SnapshotTagger
 from snapkeep.usecases.retention.plan_volumes import plan_id, protected_ids, to_delete
 from snapkeep.usecases.sweep.dead_letters import ReplayDeadLetters
 from snapkeep.usecases.sweep.ports import Exposure
@@ -180,3 +181,33 @@ class ExposureCheck:
                 text = f"account {', '.join(unknown)} can make volumes from it"
                 findings.append(Finding(FindingKind.SHARED, snapshot_id, managed[snapshot_id].origin.volume_id, text))
         return findings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegionSweep:
+    """What the sweeps of a primary and of a DR region have in common. Twice in a row, the second changes nothing."""
+
+    system: str
+    reader: SnapshotReader
+    reader_of: Callable[[str], SnapshotReader]
+    guards: DeletionGuards
+    policies: Callable[[], PolicySet]
+    tagger: SnapshotTagger
+    letters: ReplayDeadLetters
+    exposure: ExposureCheck
+    clock: Clock
+    limits: SweepLimits = field(default_factory=SweepLimits)
+
+    def report(
+        self,
+        sweep_id: str,
+        stack: str,
+        started: datetime,
+        items: Iterable[ReportItem],
+        counts: Mapping[Figure, int],
+        policies: tuple[PolicyAges, ...] = (),
+    ) -> SweepReport:
+        """Return the report so far, after a replay of the undelivered events."""
+        items = (*items, *undelivered(self.letters))
+        region, ended = self.reader.region, self.clock.now()
+        return SweepReport(sweep_id, self.system, stack, region, started, ended, items, counts, policies)
