@@ -83,6 +83,7 @@ PERMISSIONS: Mapping[str, Mapping[str, Sequence[Permission]]] = {
             _READ_SNAPSHOTS,
             _READ_VOLUMES,
             Permission("tags snapshots", ("ec2:CreateTags",)),
+            Permission("sees since when it is deployed: what completed before is history", ("states:DescribeStateMachine",)),
             _READ_POLICY,
             _TELL,
             _OWN_KEY,

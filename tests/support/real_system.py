@@ -99,7 +99,7 @@ class RecordingClients:
 
 
 class TaskTokenClient:
-    """Step Functions' client for task tokens, over the engine."""
+    """Step Functions' client for task tokens, over the engine, and for the state machine's own description."""
 
     def __init__(self, system: RealSystem) -> None:
         self._system = system
@@ -107,6 +107,10 @@ class TaskTokenClient:
     def send_task_success(self, taskToken: str, output: str) -> None:  # noqa: N803 - boto3's
         self._system.when_answering()
         self._check(self._system.engine.succeed(taskToken, json.loads(output)), "SendTaskSuccess")
+
+    def describe_state_machine(self, stateMachineArn: str) -> dict[str, Any]:  # noqa: N803 - boto3's
+        assert stateMachineArn.endswith(":stateMachine:snapkeep-protect")
+        return {"creationDate": self._system.deployed_at}
 
     def send_task_failure(self, taskToken: str, error: str, cause: str) -> None:  # noqa: N803 - boto3's
         self._system.when_answering()
@@ -129,6 +133,7 @@ class RealSystem:
     def __post_init__(self) -> None:
         speeds = Speeds(volume_create_seconds=0.1)
         self.world = World(clock=VirtualClock(), regions=tuple(REGIONS.values()), speeds=speeds, faults=self.faults)
+        self.deployed_at = utc(self.world.now())
         self.engine: Engine
         self.calls: dict[tuple[str, str], set[str]] = defaultdict(set)
         self.invocations: list[tuple[str, str]] = []
@@ -180,7 +185,9 @@ class RealSystem:
         shared = template(stack)["Globals"]["Function"]["Environment"]["Variables"]
         variables = {name: str(filled_in(value, values)) for name, value in shared.items()} | {"AWS_REGION": region}
         for name, properties in resources(stack, FUNCTION).items():
-            self.functions[stack, name] = self._function(stack, name, properties["Handler"].split(".")[-2], variables)
+            own = properties["Environment"]["Variables"]
+            environment = variables | {key: str(filled_in(value, values)) for key, value in own.items()}
+            self.functions[stack, name] = self._function(stack, name, properties["Handler"].split(".")[-2], environment)
 
     def _function(self, stack: str, name: str, module_name: str, variables: Mapping[str, str]) -> Handler:
         """Return a handler from a module instance of its own, as each function has a process of its own on Lambda."""

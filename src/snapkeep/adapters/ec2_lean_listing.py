@@ -132,6 +132,7 @@ def _readers(namespace: str) -> dict[str, tuple[str, Read]]:
             "kmsKeyId": ("KmsKeyId", _recurring),
             "transferType": ("TransferType", _recurring),
             "startTime": ("StartTime", _moment),
+            "completionTime": ("CompletionTime", _moment),
             "encrypted": ("Encrypted", _truth),
             "volumeSize": ("VolumeSize", _number),
             "tagSet": ("Tags", tags),

@@ -176,6 +176,7 @@ def snapshot_from(item: Mapping[str, Any], region: str) -> Snapshot:
         state_message=item.get("StateMessage", ""),
         progress_percent=int(item.get("Progress", "").rstrip("%") or 0),
         is_copy=is_copy,
+        completed_at=item.get("CompletionTime"),
     )
 
 

@@ -91,6 +91,8 @@ class Snapshot:
     state_message: str = ""
     progress_percent: int = 100
     is_copy: bool = False
+    completed_at: datetime | None = None
+    """None while it is not completed, and where EC2 does not say."""
 
     @property
     def completed(self) -> bool:

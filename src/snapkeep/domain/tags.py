@@ -171,6 +171,15 @@ def is_of_original_system(snapshot: Snapshot) -> bool:
     return ORIGINAL_NAME in snapshot.tags and MANAGED not in snapshot.tags
 
 
+def is_history(snapshot: Snapshot, system: str, deployed_at: datetime) -> bool:
+    """Whether a source snapshot completed before the system was deployed and is not, and never was, the system's.
+
+    Only consent adopts it.
+    """
+    ours = snapshot.managed_by(system) or snapshot.tags.keys() >= {POLICY, SOURCE_VOLUME}
+    return not ours and (snapshot.completed_at or snapshot.start_time) < deployed_at
+
+
 def other_manager(snapshot: Snapshot, system: str) -> str:
     """Return the name of another system that manages a source snapshot; empty if none does.
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from datetime import datetime
 from functools import cache, cached_property
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ from snapkeep.adapters.ec2_reader import Ec2Reader
 from snapkeep.adapters.ec2_writers import Ec2Copier, Ec2Deleter, Ec2Tagger
 from snapkeep.adapters.regional import AwsClients, PacingClock, RegionalAdapters
 from snapkeep.adapters.sqs_notices import SqsNotices
+from snapkeep.adapters.stepfunctions_runs import StateMachineRuns
 from snapkeep.adapters.stepfunctions_task_tokens import StepFunctionsTaskTokens
 from snapkeep.domain.copies.retries import RetryPolicy
 from snapkeep.domain.policy.model import PolicySet
@@ -64,6 +66,15 @@ class Composition(RegionalAdapters):
     def task_tokens(self) -> StepFunctionsTaskTokens:
         """Answers the executions that wait, in any region."""
         return StepFunctionsTaskTokens(client_of=lambda region: self.clients.get("stepfunctions", region=region))
+
+    def deployed_at(self) -> datetime:
+        """Return when this stack's state machine was made. It is asked for once."""
+        return self._deployed_at
+
+    @cached_property
+    def _deployed_at(self) -> datetime:
+        client = self.clients.get("stepfunctions")
+        return StateMachineRuns(client=client, state_machine_arn=self.environment.state_machine_arn).deployed_at()
 
     @cached_property
     def settlement(self) -> Settlement:

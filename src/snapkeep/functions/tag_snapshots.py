@@ -20,6 +20,7 @@ def build(parts: Composition) -> TagSnapshots:
         reader=parts.reader,
         tagger=parts.tagger,
         policies=parts.policies,
+        deployed_at=parts.deployed_at,
     )
 
 

@@ -23,7 +23,7 @@ from snapkeep.domain.model import Snapshot, SnapshotState, Volume
 from snapkeep.domain.policy.model import CopyRule, Policy, PolicySet
 from snapkeep.domain.policy.selection import Selection, select_for_snapshot
 from snapkeep.domain.tag_names import CHECK, OWN_TAGS, WRONG
-from snapkeep.domain.tags import TAG_LIMIT, carried_tags, other_manager, tags_for_copy, tags_for_snapshot
+from snapkeep.domain.tags import TAG_LIMIT, carried_tags, is_history, other_manager, tags_for_copy, tags_for_snapshot
 from snapkeep.usecases.ports import SnapshotReader, SnapshotTagger
 
 
@@ -65,6 +65,7 @@ class TagSnapshots:
     reader: SnapshotReader
     tagger: SnapshotTagger
     policies: Callable[[], PolicySet]
+    deployed_at: Callable[[], datetime]
 
     def run(self, ended: Sequence[SnapshotEnded]) -> TagResult:
         """Tag the snapshots that a policy includes, and return the copies to make.
@@ -92,6 +93,10 @@ class TagSnapshots:
             if fault:
                 report.problem(InvalidConfiguration.__name__, snapshot.id, f"it is not protected: {fault}")
             if fault or chosen.policy is None:
+                report.left_alone += 1
+                continue
+            if is_history(snapshot, self.system, self.deployed_at()):
+                report.reasons.append(f"{snapshot.id}: from before the system was deployed; snapkeep sweep --adopt adopts it")
                 report.left_alone += 1
                 continue
             self._protect(snapshot, volume, chosen.policy, report)

@@ -184,9 +184,42 @@ def test_a_member_of_unknown_status_stops_no_other_of_its_set() -> None:
     completed = lab.start_snapshot(lab.make_volume())
     lab.runner.advance(HOUR)
     unknown, pending = lab.start_snapshot(lab.make_volume()), lab.start_snapshot(lab.make_volume())
-    lab.world.region_account(PRIMARY).snapshots[unknown].state = COMPLETED
+    record = lab.world.region_account(PRIMARY).snapshots[unknown]
+    record.state, record.completed_at = COMPLETED, lab.world.now()
     tagged = lab.runner.composition.tag_snapshots(PRIMARY).run(
         [ended(completed), *(SnapshotEnded(member, succeeded=None, cause="status 'x'") for member in (unknown, pending))]
     )
     assert [copy.origin.snapshot_id for copy in tagged.copies] == [completed, unknown]
     assert [(problem.kind, problem.subject) for problem in tagged.problems] == [("InvalidEvent", pending)]
+
+
+def test_runs_started_by_hand_adopt_no_history() -> None:
+    """Protect was started once for each of 20 snapshots from before the deployment; 17 were deleted, each run within limits."""
+    lab = Laboratory()
+    volume = lab.make_volume({})
+    history = [lab.protect(volume) for _ in range(8)]
+    lab.ec2().create_tags(Resources=[volume], Tags=[{"Key": "Backup", "Value": "yes"}])
+    lab.runner.composition.deployed_at = lab.runner.composition.clock.now()
+    for source in history:
+        tagged = lab.runner.composition.tag_snapshots(PRIMARY).run([ended(source)])
+        assert (tagged.outcome, tagged.copies, tagged.volume_ids) == (TagOutcome.VOLUME_NOT_TAGGED, (), ())
+        assert "snapkeep sweep --adopt" in tagged.reasons[-1]
+    assert all(lab.tags(source) == {} for source in history)
+    newest = lab.protect(volume)
+    assert lab.ids() == [*history, newest]
+    assert lab.sources_of_copies() == [newest]
+
+
+def test_a_snapshot_in_progress_at_the_deployment_and_one_adopted_are_no_history() -> None:
+    lab = Laboratory()
+    volume = lab.make_volume({})
+    adopted = lab.protect(volume)
+    in_progress = lab.start_snapshot(volume)
+    lab.ec2().create_tags(Resources=[volume], Tags=[{"Key": "Backup", "Value": "yes"}])
+    lab.ec2().create_tags(Resources=[adopted], Tags=[{"Key": "snapkeep:managed", "Value": "snapkeep"}])
+    lab.runner.advance(1)
+    lab.runner.composition.deployed_at = lab.runner.composition.clock.now()
+    lab.settle()
+    tagged = lab.runner.composition.tag_snapshots(PRIMARY).run([ended(adopted)])
+    assert tagged.outcome is TagOutcome.MANAGED
+    assert lab.tags(in_progress)["snapkeep:managed"] == "snapkeep"

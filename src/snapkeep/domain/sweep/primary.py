@@ -111,7 +111,11 @@ class _Primary:
         start = snapshot.origin.start_time
         after_first = first_managed is not None and start > first_managed
         of_today = first_managed is None and snapshot is newest
-        if start >= self.facts.since and (after_first or of_today) and not ledger.is_of_original_system(snapshot):
+        if (
+            (snapshot.completed_at or start) >= self.facts.since
+            and (after_first or of_today)
+            and not ledger.is_of_original_system(snapshot)
+        ):
             text = f"completed, and no run tagged it; policy {chosen.policy.name} governs its volume"
             return Finding(FindingKind.UNHANDLED, snapshot.id, lineage.volume_id, text, urgency, Protect(snapshot))
         whose = (

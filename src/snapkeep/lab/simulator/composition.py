@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from functools import cached_property, partial
 from typing import Any
 
@@ -112,6 +113,10 @@ class StackComposition(Composition):
         """Answers the executions that wait, in any region."""
         return self._system.task_tokens
 
+    def deployed_at(self) -> datetime:
+        """Return when the system was made."""
+        return self._system.deployed_at
+
     @cached_property
     def retry_policy(self) -> RetryPolicy:
         """How often a failed copy is retried."""
@@ -137,6 +142,7 @@ class SystemComposition:
         self.kernel = kernel
         self.world = kernel.world
         self.clock = KernelClock(kernel)
+        self.deployed_at = self.clock.now()
         self.notices = MemoryNotices()
         self.queues = {region: MemoryQueue(region=region) for region in layout.destinations}
         self.policies = policies
