@@ -18,6 +18,8 @@ from snapkeep.cli.errors import NotConfirmed, WrongUse
 if TYPE_CHECKING:
     import boto3
 
+    from snapkeep.domain.retention.region_plan import RegionPlan
+
 SYSTEM = "snapkeep"
 DEFAULT_DR_REGION = "us-east-2"
 
@@ -40,6 +42,11 @@ class Scope(StrEnum):
     BOTH = "both"
     PRIMARY = "primary"
     DR = "dr"
+
+
+def in_scope(plans: list[RegionPlan], scope: Scope) -> list[RegionPlan]:
+    """Return the plans of a scope's regions; the first is the primary region's."""
+    return {Scope.BOTH: plans, Scope.PRIMARY: plans[:1], Scope.DR: plans[1:]}[scope]
 
 
 @dataclass(frozen=True, slots=True)

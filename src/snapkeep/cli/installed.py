@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from datetime import datetime
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any, Protocol
 
 from snapkeep.cli.common import AwsSettings, default_dr_region
 from snapkeep.cli.errors import WrongUse, one_line, out_of_reach
@@ -17,6 +18,7 @@ from snapkeep.usecases.policies import in_force, regions_known
 if TYPE_CHECKING:
     from snapkeep.adapters.regional import RegionalAdapters
     from snapkeep.domain.retention.holds import SnapshotInRegion
+    from snapkeep.domain.retention.region_plan import RegionPlan
 
 PRIMARY, DR = "primary", "dr"
 NOT_DEPLOYED = "the templates' defaults: no stack is deployed"
@@ -25,6 +27,14 @@ _LIMITS = {"MaxDeletions": "100", "MaxDeletionSharePercent": "75"}
 PRIMARY_DEFAULTS = {"tagKeyValue": "none", "DRKmsKey": "", "CopyWithinHours": "24", "Retention": "7"} | _LIMITS
 DR_DEFAULTS = {"Retention": "1"} | _LIMITS
 """The templates' defaults. A test compares them with the templates, which take longer to read than a plan takes."""
+
+
+class PlanMaker(Protocol):
+    """Plans the regions that were listed, the primary first."""
+
+    def __call__(self, policies: Mapping[str, PolicySet], now: datetime, *, adopt: bool = False) -> list[RegionPlan]:
+        """Return each region's plan under the policies in force there."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,6 +259,16 @@ class Installed:
         except (SnapkeepError, BotoCoreError, ClientError) as error:
             return RegionSeen(region, stack, policies, f"{region} could not be read: {one_line(error)}")
         return RegionSeen(region, stack, policies)
+
+    def plan_maker(self, regions: Sequence[str]) -> PlanMaker:
+        """List the regions once, the primary first; return what plans them under any policies."""
+        from snapkeep.usecases.retention.plan_regions import gather_all_facts, make_plans  # noqa: PLC0415
+
+        primary, *others = [self.adapters.reader_of(region) for region in regions]
+        guards = [self.adapters.guards_of(region) for region in regions]
+        return partial(
+            make_plans, guards, gather_all_facts(primary, others, self.waiting(regions[1:])), system=self.settings.system
+        )
 
     def waiting(self, regions: Iterable[str]) -> frozenset[SnapshotInRegion]:
         """Return the snapshots whose copies the DR regions' queues have open."""

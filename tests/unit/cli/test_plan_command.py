@@ -4,6 +4,7 @@ import csv
 import io
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ from typer.testing import CliRunner, Result
 
 from snapkeep.cli.commands import policy as policy_commands
 from snapkeep.cli.commands.policy import app as policy_app
+from snapkeep.cli.commands.sweep import _adoption_question
+from snapkeep.cli.common import AwsSettings, Scope
 from snapkeep.cli.errors import WrongUse
 from snapkeep.cli.installed import Installed
 from snapkeep.domain.errors import InvalidConfiguration
@@ -39,7 +42,10 @@ def test_a_plan_fits_100_columns(plan: Callable[..., Result]) -> None:
     assert any("held: its copy to us-east-2" in line for line in lines)
     assert f"  {SOURCES[3].id}  to us-east-2  due 2025-11-24 03:00  waiting or running" in lines
     assert "us-east-1: 1 volume, 4 snapshots, 3 would be kept, 1 would be deleted, 1 copy missing" in lines
-    assert "us-east-2: 1 volume, 3 snapshots, 1 would be kept, 2 would be deleted, 0 copies missing" in lines
+    totals = (
+        "us-east-2: 1 volume, 3 snapshots, 1 would be kept, 2 would be deleted, 0 copies missing, 1 more would be deleted once"
+    )
+    assert totals in " ".join(told.output.split())
 
 
 def test_json_has_the_same_plan(plan: Callable[..., Result]) -> None:
@@ -131,6 +137,16 @@ def test_a_refused_plan_or_a_wrong_tag_ends_with_status_1(plan: Callable[..., Re
     told = plan()
     assert told.exit_code == 1
     assert "names 'glod', which is no" in told.output
+
+
+def test_the_question_of_an_adoption_counts_what_retention_deletes_later(plan: Callable[..., Result], world: World) -> None:
+    """The question named no figure, and the plan said that nothing would be deleted."""
+    assert plan().exit_code == 0
+    world.listings = {REGION: [replace(source, tags={}) for source in SOURCES[1:]], DR: []}
+    question = _adoption_question(Installed(AwsSettings(REGION, DR)), Scope.BOTH)
+    assert question.startswith("Adopt 3 snapshots? Retention then deletes 1 snapshot, 1 of them once missing copies are made")
+    totals = json.loads(plan("--adopt", "--json").output)["regions"][0]["totals"]
+    assert (totals["deletions"], totals["deletions_after_copies"], totals["copies_missing"]) == (0, 1, 1)
 
 
 def test_adopt_shows_what_would_be_adopted(plan: Callable[..., Result], world: World) -> None:

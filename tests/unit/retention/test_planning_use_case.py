@@ -95,3 +95,34 @@ def test_what_stands_in_a_dr_region_and_is_no_copy_of_another_is_no_part_of_the_
     own = [snapshot(f"2026-11-{day}T03:00", 90 + day, region=DR, volume="vol-0d") for day in (21, 22)]
     _, made = plans(CountingReader(REGION, SOURCES), CountingReader(DR, [copy_of(SOURCES[2], DR, 1), *own]))
     assert len(made) == 1
+
+
+def test_a_plan_names_what_goes_once_its_copies_are_made() -> None:
+    """Adoption of history showed no deletion, for missing copies held all; the sweeps made them, and retention deleted."""
+    history = [replace(source, tags={}) for source in SOURCES]
+    readers = [CountingReader(REGION, history), CountingReader(DR, [])]
+    facts = gather_all_facts(readers[0], readers[1:])
+    primary, dr = make_plans(readers, facts, {REGION: POLICIES, DR: POLICIES}, NOW, system=SYSTEM, adopt=True)
+    assert primary.deletions == []
+    assert [verdict.snapshot.id for verdict in primary.deletions_after_copies] == [SOURCES[0].id, SOURCES[1].id]
+    assert dr.deletions_after_copies == ()
+
+
+def test_a_plan_names_the_copies_that_go_once_a_newer_one_has_come() -> None:
+    copies = [copy_of(SOURCES[0], DR, 1), copy_of(SOURCES[1], DR, 2, state=SnapshotState.PENDING)]
+    policies = PolicySet((replace(POLICIES.policies[0], copies=(CopyRule(DR, retention=Retention(keep_last=1)),)),))
+    readers = [CountingReader(REGION, SOURCES), CountingReader(DR, copies)]
+    facts = gather_all_facts(readers[0], readers[1:], frozenset({(SOURCES[1].id, DR)}))
+    primary, dr = make_plans(readers, facts, {REGION: policies, DR: policies}, NOW, system=SYSTEM)
+    assert [verdict.snapshot.id for verdict in primary.deletions] == [SOURCES[0].id]
+    assert [verdict.snapshot.id for verdict in primary.deletions_after_copies] == [SOURCES[1].id]
+    assert [verdict.snapshot.id for verdict in dr.deletions_after_copies] == [copy.id for copy in copies]
+
+
+def test_a_copy_that_failed_holds_its_source_also_later() -> None:
+    failed = copy_of(SOURCES[2], DR, 1, state=SnapshotState.ERROR)
+    readers = [CountingReader(REGION, SOURCES[1:]), CountingReader(DR, [failed])]
+    facts = gather_all_facts(readers[0], readers[1:])
+    policies = PolicySet((replace(POLICIES.policies[0], copies=(CopyRule(DR, retention=Retention(keep_last=1)),)),))
+    primary, _ = make_plans(readers, facts, {REGION: policies, DR: policies}, NOW, system=SYSTEM)
+    assert primary.deletions_after_copies == ()

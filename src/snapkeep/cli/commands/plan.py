@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from snapkeep.cli.common import AwsSettings, Json, Scope, with_aws_settings
+from snapkeep.cli.common import AwsSettings, Json, Scope, in_scope, with_aws_settings
 from snapkeep.cli.errors import NOT_ALL_RIGHT, WrongUse
 from snapkeep.cli.output import print_json, printable
 from snapkeep.cli.policy_files import read_policies
@@ -54,7 +54,6 @@ def plan(
     if diff and not (policy or at or adopt):
         raise WrongUse("--diff compares with the policies in force now: give --policy, --at or --adopt")
     from snapkeep.cli.installed import Installed  # noqa: PLC0415 - imports what --help does not need
-    from snapkeep.usecases.retention.plan_regions import gather_all_facts, make_plans  # noqa: PLC0415
 
     installed, now = Installed(replace(settings, read_only=True)), datetime.now(UTC)
     moment = _moment(at) if at else now
@@ -65,12 +64,10 @@ def plan(
     broken = [policy_set.problem for policy_set in in_force.values() if policy_set.problem]
     for problem in (*installed.stacks_missing(regions), *broken):
         typer.echo(printable(problem), err=True)
-    readers = [installed.adapters.reader_of(region) for region in regions]
-    guards = [installed.adapters.guards_of(region) for region in regions]
-    facts = gather_all_facts(readers[0], readers[1:], installed.waiting(regions[1:]))
-    plans = _shown(make_plans(guards, facts, policies, moment, system=settings.system, adopt=adopt), scope)
+    make_plans = installed.plan_maker(regions)
+    plans = in_scope(make_plans(policies, moment, adopt=adopt), scope)
     if diff:
-        before = _shown(make_plans(guards, facts, in_force, now, system=settings.system), scope)
+        before = in_scope(make_plans(in_force, now), scope)
         _print_changes(list(zip(before, plans, strict=True)), _for(at, moment), json=json)
     else:
         _print_plans(plans, _for(at, moment), json=json, csv=csv)
@@ -97,10 +94,6 @@ def _moment(text: str) -> datetime:
 def _from_file(path: Path, installed: Installed) -> PolicySet:
     region = installed.settings.region
     return read_policies(path, region=region, limits=installed.parameters_as_policies()[region].limits)[1]
-
-
-def _shown(plans: list[RegionPlan], scope: Scope) -> list[RegionPlan]:
-    return {Scope.BOTH: plans, Scope.PRIMARY: plans[:1], Scope.DR: plans[1:]}[scope]
 
 
 def _for(at: str, moment: datetime) -> str:

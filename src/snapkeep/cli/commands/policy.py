@@ -270,12 +270,7 @@ def _compare(
 ) -> list[tuple[str, Comparison]]:
     """Return for each region what other policies would change, from one listing of each region."""
     from snapkeep.domain.retention.comparison import compare  # noqa: PLC0415
-    from snapkeep.usecases.retention.plan_regions import gather_all_facts, make_plans  # noqa: PLC0415
 
-    settings, now, regions = installed.settings, datetime.now(UTC), list(before)
-    readers = [installed.adapters.reader_of(region) for region in regions]
-    guards = [installed.adapters.guards_of(region) for region in regions]
-    facts = gather_all_facts(readers[0], readers[1:], installed.waiting(regions[1:]))
-    current = make_plans(guards, facts, before, now, system=settings.system)
-    proposed = make_plans(guards, facts, policies, now, system=settings.system)
+    make_plans, now = installed.plan_maker(list(before)), datetime.now(UTC)
+    current, proposed = make_plans(before, now), make_plans(policies, now)
     return [(new.region, compare(old, new)) for old, new in zip(current, proposed, strict=True)]

@@ -6,14 +6,17 @@ import json as json_module
 import time
 from collections.abc import Mapping
 from contextlib import nullcontext
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from snapkeep.cli.common import AwsSettings, Json, Scope, Yes, require_consent, with_aws_settings
+from snapkeep.cli.common import AwsSettings, Json, Scope, Yes, in_scope, require_consent, with_aws_settings
 from snapkeep.cli.errors import NOT_ALL_RIGHT
 from snapkeep.cli.output import make_console, print_json
 from snapkeep.domain.errors import AwsUnavailable
+from snapkeep.domain.plural import counted
 
 if TYPE_CHECKING:
     from snapkeep.cli.installed import Installed
@@ -23,7 +26,6 @@ app = typer.Typer(help="Find and repair what events missed, now.")
 
 LOOK_SECONDS = 1.0
 PATIENCE_SECONDS = 45 * 60.0
-ADOPTING = "Adopt everything that `snapkeep plan --adopt` shows? Retention deletes what it marks."
 
 
 @app.command()
@@ -41,12 +43,13 @@ def sweep(
 
     Exits with status 1 unless every report says OK.
     """
-    if adopt:
-        require_consent(
-            ADOPTING, yes=yes, json=json, otherwise="nothing was adopted (`snapkeep plan --adopt` shows what would be)"
-        )
     from snapkeep.cli.installed import Installed  # noqa: PLC0415 - imports what --help does not need
 
+    if adopt:
+        question = "" if yes or json else _adoption_question(Installed(replace(settings, read_only=True)), scope)
+        require_consent(
+            question, yes=yes, json=json, otherwise="nothing was adopted (`snapkeep plan --adopt` shows what would be)"
+        )
     installed = Installed(settings)
     options = {"options": {"adopt": adopt, "retry_failed": retry_failed}}
     reports = [_swept(installed, stack, region, options, quiet=json) for stack, region in _stacks(installed, scope)]
@@ -59,6 +62,19 @@ def sweep(
             _show(report)
     if any(report.outcome != "OK" for report in reports):
         raise typer.Exit(NOT_ALL_RIGHT)
+
+
+def _adoption_question(installed: Installed, scope: Scope) -> str:
+    """Return the question that names how many snapshots are adopted, and how many retention then deletes."""
+    policies = installed.policies_in_force()
+    plans = in_scope(installed.plan_maker(list(policies))(policies, datetime.now(UTC), adopt=True), scope)
+    adopted = sum(len(volume.adopted) for plan in plans for volume in plan.volumes)
+    now = sum(len(plan.deletions) for plan in plans)
+    later = sum(len(plan.deletions_after_copies) for plan in plans)
+    return (
+        f"Adopt {counted(adopted, 'snapshot')}? Retention then deletes {counted(now + later, 'snapshot')}, {later} of them once "
+        "missing copies are made; `snapkeep plan --adopt` lists them."
+    )
 
 
 def _stacks(installed: Installed, scope: Scope) -> list[tuple[str, str]]:

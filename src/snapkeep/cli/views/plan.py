@@ -6,7 +6,7 @@ import csv
 import json
 import textwrap
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TextIO
 
@@ -65,9 +65,10 @@ CSV_HEADER = (
 def write_plan(out: TextIO, plan: RegionPlan, layout: LineLayout, *, moment: str = "") -> None:
     """Write a region's plan volume by volume, then the missing copies and the totals; `moment` names the time of the plan."""
     out.write(f"{layout.paint(BOLD, plan.region)}  by {printable(plan.policies.source)}{moment}\n")
+    later = {verdict.snapshot.id for verdict in plan.deletions_after_copies}
     for volume in plan.volumes:
         out.write("\n")
-        out.writelines(line + "\n" for line in _volume_lines(volume, plan.region, layout))
+        out.writelines(line + "\n" for line in _volume_lines(volume, plan.region, layout, later))
     if plan.missing:
         out.write(f"\n{layout.paint(BOLD, 'copies missing')}\n")
         out.writelines(line + "\n" for line in missing_lines(plan.missing, layout))
@@ -86,6 +87,8 @@ def totals_line(plan: RegionPlan) -> str:
         f"{deletions} would be deleted",
         f"{counted(totals['copies_missing'], 'copy', 'copies')} missing",
     ]
+    later = totals["deletions_after_copies"]
+    parts += [f"{later} more would be deleted once the copies are made"] if later else []
     parts += [f"{counted(adopted, 'snapshot')} would be adopted"] if adopted else []
     parts += [f"{counted(refused, 'plan')} refused"] if refused else []
     return f"{plan.region}: " + ", ".join(parts)
@@ -96,6 +99,7 @@ def _totals(plan: RegionPlan) -> dict[str, int]:
         "volumes": len(plan.volumes),
         "snapshots": sum(len(volume.verdicts) for volume in plan.volumes),
         "deletions": len(plan.deletions),
+        "deletions_after_copies": len(plan.deletions_after_copies),
         "copies_missing": len(plan.missing),
         "adopted": sum(len(volume.adopted) for volume in plan.volumes),
         "plans_refused": sum(1 for volume in plan.volumes if volume.refusals),
@@ -150,6 +154,7 @@ def _region_as_data(plan: RegionPlan) -> dict[str, Any]:
         "made_at": format_time(plan.made_at),
         "policies": plan.policies.source,
         "totals": _totals(plan),
+        "deleted_after_copies": [verdict.snapshot.id for verdict in plan.deletions_after_copies],
     }
 
 
@@ -191,7 +196,7 @@ def verdict_as_data(verdict: Verdict) -> dict[str, Any]:
     }
 
 
-def _volume_lines(volume: VolumePlan, region: str, layout: LineLayout) -> Iterator[str]:
+def _volume_lines(volume: VolumePlan, region: str, layout: LineLayout, later: Collection[str]) -> Iterator[str]:
     selection = volume.selection
     where = "" if volume.volume else " (deleted)" if volume.lineage.region == region else f" (of {volume.lineage.region})"
     head, *others = layout.wrapped(
@@ -205,15 +210,20 @@ def _volume_lines(volume: VolumePlan, region: str, layout: LineLayout) -> Iterat
         yield from layout.wrapped(f"! {text}", 4, 6, RED)
     adopted = set(volume.adopted)
     for verdict in reversed(volume.verdicts):
-        yield from verdict_lines(verdict, layout, adopted=verdict.snapshot.id in adopted)
+        snapshot_id = verdict.snapshot.id
+        notes = [
+            *(["would be adopted"] if snapshot_id in adopted else []),
+            *(["would be deleted once the copies are made"] if snapshot_id in later else []),
+        ]
+        yield from verdict_lines(verdict, layout, notes)
 
 
-def verdict_lines(verdict: Verdict, layout: LineLayout, *, adopted: bool = False) -> Iterator[str]:
-    """Yield a verdict in lines: the snapshot, its time, the action and every reason."""
+def verdict_lines(verdict: Verdict, layout: LineLayout, notes: Sequence[str] = ()) -> Iterator[str]:
+    """Yield a verdict in lines: the snapshot, its time, the action, the notes and every reason."""
     snapshot = verdict.snapshot
     action = layout.paint(YELLOW, "delete") if verdict.action is Action.DELETE else "keep  "
     head = f"  {snapshot.origin.start_time:%Y-%m-%d %H:%M}  {snapshot.id:<22}  "
-    reasons = printable("; ".join([*(["would be adopted"] if adopted else []), *(reason.text for reason in verdict.reasons)]))
+    reasons = printable("; ".join([*notes, *(reason.text for reason in verdict.reasons)]))
     if REASONS_AT + len(reasons) <= layout.columns:
         yield f"{head}{action} {reasons}"
         return

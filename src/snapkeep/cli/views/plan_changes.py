@@ -51,6 +51,7 @@ def _sections(comparison: Comparison, after: RegionPlan, layout: LineLayout) -> 
     yield "volumes under another policy", _moved_lines(comparison, after, layout)
     yield "plans that would be refused", _refused_lines(comparison, layout)
     yield "snapshots that would be deleted", _change_lines(comparison.deleted, layout)
+    yield "snapshots that would be deleted once the copies are made", _later_lines(comparison, layout)
     yield "snapshots that would be kept", _change_lines(comparison.kept, layout)
     yield "snapshots that would be adopted", _adopted_lines(comparison)
     yield "copies that would be made", missing_lines(comparison.copies, layout)
@@ -81,6 +82,12 @@ def _change_lines(changed: tuple[Change, ...], layout: LineLayout) -> Iterator[s
         yield from layout.wrapped(before, REASONS_AT, REASONS_AT, DIM)
 
 
+def _later_lines(comparison: Comparison, layout: LineLayout) -> Iterator[str]:
+    for verdict in comparison.deleted_after_copies:
+        yield f"  of {printable(verdict.snapshot.origin.volume_id)}"
+        yield from verdict_lines(verdict, layout)
+
+
 def _adopted_lines(comparison: Comparison) -> Iterator[str]:
     for plan in comparison.adopted:
         ids = set(plan.adopted)
@@ -98,6 +105,8 @@ def _totals_line(region: str, comparison: Comparison) -> str:
         f"{counted(len(comparison.copies), 'more copy', 'more copies')}",
     ]
     parts += [f"{counted(len(comparison.copies_dropped), 'copy', 'copies')} fewer"] if comparison.copies_dropped else []
+    later = len(comparison.deleted_after_copies)
+    parts += [f"{later:,} more would be deleted once the copies are made"] if later else []
     parts += [f"{counted(adopted, 'snapshot')} would be adopted"] if adopted else []
     parts += [f"{counted(len(comparison.refused), 'plan')} more refused"] if comparison.refused else []
     return f"{region}: " + ", ".join(parts)

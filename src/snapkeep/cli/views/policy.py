@@ -102,6 +102,10 @@ def comparison_lines(region: str, comparison: Comparison) -> Iterator[str]:
         f"{change.after.snapshot.id} of {change.after.snapshot.origin.start_time:%Y-%m-%d %H:%M}" for change in comparison.kept
     ]
     copies = [f"{copy.snapshot_id} to {copy.region}" for copy in comparison.copies]
+    later = [
+        f"{verdict.snapshot.id} of {verdict.snapshot.origin.start_time:%Y-%m-%d %H:%M}"
+        for verdict in comparison.deleted_after_copies
+    ]
     refused = [f"{plan.lineage.volume_id}: {'; '.join(plan.refusals)}" for plan in comparison.refused]
     yield region
     for heading, items in (
@@ -110,6 +114,7 @@ def comparison_lines(region: str, comparison: Comparison) -> Iterator[str]:
         ("more snapshots would be deleted", deleted),
         ("more snapshots would be kept", kept),
         ("more copies would be made", copies),
+        *([("more snapshots would be deleted once the copies are made", later)] if later else []),
         *([("more plans would be refused", refused)] if refused else []),
     ):
         yield f"  {len(items):>6,}  {noun_for(len(items), heading)}"
@@ -126,6 +131,7 @@ def comparison_as_data(comparison: Comparison) -> dict[str, Any]:
             for lineage, before, after in comparison.reassigned
         ],
         "deleted_more": [change.after.snapshot.id for change in comparison.deleted],
+        "deleted_more_after_copies": [verdict.snapshot.id for verdict in comparison.deleted_after_copies],
         "kept_more": [change.after.snapshot.id for change in comparison.kept],
         "copies_more": [{"snapshot_id": copy.snapshot_id, "region": copy.region} for copy in comparison.copies],
         "copies_dropped": [{"snapshot_id": copy.snapshot_id, "region": copy.region} for copy in comparison.copies_dropped],

@@ -45,6 +45,8 @@ class Comparison:
     """Plans that would adopt other snapshots."""
     refused: tuple[VolumePlan, ...] = ()
     """Plans that only the other policies refuse."""
+    deleted_after_copies: tuple[Verdict, ...] = ()
+    """Snapshots that only the other policies delete once the missing copies have completed."""
 
     @property
     def empty(self) -> bool:
@@ -57,6 +59,7 @@ def compare(before: RegionPlan, after: RegionPlan) -> Comparison:
     known = {plan.lineage: plan for plan in before.volumes}
     policies = [(plan.lineage, known[plan.lineage].policy_name, plan.policy_name) for plan in after.volumes]
     changed = changes(before, after)
+    expected = {verdict.snapshot.id for verdict in (*before.deletions, *before.deletions_after_copies)}
     return Comparison(
         reassigned=tuple((lineage, old, new) for lineage, old, new in policies if old != new),
         deleted=tuple(change for change in changed if change.after.action is Action.DELETE),
@@ -65,6 +68,7 @@ def compare(before: RegionPlan, after: RegionPlan) -> Comparison:
         copies_dropped=_missing_only_in(before, after),
         adopted=tuple(plan for plan in after.volumes if plan.adopted and plan.adopted != known[plan.lineage].adopted),
         refused=tuple(plan for plan in after.volumes if plan.refusals and not known[plan.lineage].refusals),
+        deleted_after_copies=tuple(verdict for verdict in after.deletions_after_copies if verdict.snapshot.id not in expected),
     )
 
 

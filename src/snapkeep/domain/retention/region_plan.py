@@ -91,6 +91,8 @@ class RegionPlan:
     made_at: datetime
     policies: PolicySet
     volumes: tuple[VolumePlan, ...]
+    deletions_after_copies: tuple[Verdict, ...] = ()
+    """The verdicts that delete once the missing copies have completed, and not before."""
 
     @property
     def verdicts(self) -> Iterator[Verdict]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from snapkeep.domain.policy.model import PolicySet
+from snapkeep.domain.retention.forecast import with_copies_made
 from snapkeep.domain.retention.holds import SnapshotInRegion
 from snapkeep.domain.retention.region_plan import RegionFacts, RegionPlan, plan_region
 from snapkeep.domain.tags import with_source_starts
@@ -52,8 +54,27 @@ def make_plans(
     system: str,
     adopt: bool = False,
 ) -> list[RegionPlan]:
-    """Return a plan for each region, given its guards, its facts, and the policies in force there."""
-    return [
-        make_region_plan(region_guards, region_facts, policies[region_facts.region], now, system=system, adopt=adopt)
-        for region_guards, region_facts in zip(guards, facts, strict=True)
-    ]
+    """Return a plan for each region, with what it deletes once the missing copies have completed.
+
+    The first facts and guards are the primary region's; `policies` are those in force in each region.
+    """
+    protected = [protected_ids(guard, region.snapshots) for guard, region in zip(guards, facts, strict=True)]
+
+    def plan_all(all_facts: Sequence[RegionFacts]) -> list[RegionPlan]:
+        return [
+            plan_region(region, policies[region.region], now, system=system, protected_ids=held, adopt=adopt)
+            for region, held in zip(all_facts, protected, strict=True)
+        ]
+
+    plans = plan_all(facts)
+    if not facts[0].waiting and not plans[0].missing:
+        return plans
+    later = plan_all(with_copies_made(facts, plans[0], now, system=system))
+    return [_with_deletions_of(region, plan, after) for region, plan, after in zip(facts, plans, later, strict=True)]
+
+
+def _with_deletions_of(facts: RegionFacts, plan: RegionPlan, later: RegionPlan) -> RegionPlan:
+    """Return the plan with the deletions of a later one, of snapshots that exist now."""
+    candidates = {snapshot.id for snapshot in facts.snapshots} - {verdict.snapshot.id for verdict in plan.deletions}
+    added = tuple(verdict for verdict in later.deletions if verdict.snapshot.id in candidates)
+    return replace(plan, deletions_after_copies=added)
