@@ -27,7 +27,9 @@ EVERY_FUNCTION = (
 """Which Lambda's runtime does for every function."""
 
 _READ_SNAPSHOTS = Permission("reads snapshots and copies", ("ec2:DescribeSnapshots",))
-_READ_VOLUMES = Permission("reads volumes, whose tags select them", ("ec2:DescribeVolumes",))
+_READ_VOLUMES = Permission(
+    "reads volumes, and which are root volumes: policies select by both", ("ec2:DescribeVolumes", "ec2:DescribeInstances")
+)
 _LOOK_FOR_HOLDS = Permission("sees what AMIs and locks hold", ("ec2:DescribeImages", "ec2:DescribeLockedSnapshots"))
 _READ_POLICY = Permission("reads the policy in force, and the last good one", ("ssm:GetParameter", "ssm:GetParameterHistory"))
 _TELL = Permission("leaves notices for the digest", ("sqs:SendMessage",))

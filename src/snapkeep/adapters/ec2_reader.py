@@ -15,13 +15,11 @@ if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
 
 PAGE = 1000
-"""MaxResults of DescribeSnapshots, DescribeVolumes and DescribeImages: up to 1000 (EC2 API reference)."""
+"""MaxResults of DescribeSnapshots, DescribeVolumes, DescribeInstances and DescribeImages: up to 1000 (EC2 API reference)."""
 FILTER_VALUES = 200
 """Values that one filter takes (EC2 API reference: Filter)."""
 LOCK_PAGE = 1000
 """MaxResults of DescribeLockedSnapshots: 5 to 1000 (botocore: ec2 2016-11-15)."""
-ROOT_DEVICES = frozenset({"/dev/sda1", "/dev/xvda"})
-"""Device names that AWS reserves for the root volume (EC2 user guide, "Device names for volumes on Amazon EC2 instances")."""
 
 
 class Ec2Reader:
@@ -116,8 +114,18 @@ class Ec2Reader:
         return {snapshot_id: tuple(sorted(images)) for snapshot_id, images in users.items()}
 
     def _volumes(self, filters: list[Mapping[str, Any]]) -> Iterator[Volume]:
-        for item in self._pages("describe_volumes", "Volumes", {"Filters": filters, "MaxResults": PAGE}):
-            yield volume_from(item, self.region)
+        items = list(self._pages("describe_volumes", "Volumes", {"Filters": filters, "MaxResults": PAGE}))
+        root_devices = self._root_devices({attachment["InstanceId"] for item in items for attachment in _attachments(item)})
+        return (volume_from(item, self.region, root_devices) for item in items)
+
+    def _root_devices(self, instance_ids: Collection[str]) -> dict[str, str]:
+        """Return the root device's name by instance: it is the image's choice, and no list of names has them all."""
+        devices: dict[str, str] = {}
+        for ids in batches(instance_ids):
+            query = {"Filters": [_filter("instance-id", ids)], "MaxResults": PAGE}
+            for reservation in self._pages("describe_instances", "Reservations", query):
+                devices |= {item["InstanceId"]: item.get("RootDeviceName", "") for item in reservation.get("Instances", ())}
+        return devices
 
     def _snapshots(self, filters: list[Mapping[str, Any]]) -> Iterator[Snapshot]:
         query = {"OwnerIds": ["self"], "Filters": filters, "MaxResults": PAGE}
@@ -180,11 +188,16 @@ def snapshot_from(item: Mapping[str, Any], region: str) -> Snapshot:
     )
 
 
-def volume_from(item: Mapping[str, Any], region: str) -> Volume:
-    """Return the volume that EC2 describes. Its role follows from the device name that it is attached under."""
-    attachments = item.get("Attachments") or ()
-    devices = {attachment.get("Device", "") for attachment in attachments}
-    attached_as = VolumeRole.ROOT if devices & ROOT_DEVICES else VolumeRole.DATA
+def _attachments(item: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    """Return the attachments to instances; one to another AWS resource has no instance (botocore: VolumeAttachment)."""
+    return [attachment for attachment in item.get("Attachments") or () if attachment.get("InstanceId")]
+
+
+def volume_from(item: Mapping[str, Any], region: str, root_devices: Mapping[str, str]) -> Volume:
+    """Return the volume that EC2 describes, given the root device's name of each instance."""
+    attachments = _attachments(item)
+    is_root = any(attachment.get("Device") == root_devices.get(attachment["InstanceId"], "") for attachment in attachments)
+    attached_as = VolumeRole.ROOT if is_root else VolumeRole.DATA
     return Volume(
         id=item["VolumeId"],
         region=region,
@@ -192,6 +205,6 @@ def volume_from(item: Mapping[str, Any], region: str) -> Volume:
         volume_type=item.get("VolumeType", ""),
         encrypted=bool(item.get("Encrypted")),
         role=attached_as if attachments else VolumeRole.UNATTACHED,
-        instance_ids=tuple(sorted(attachment.get("InstanceId", "") for attachment in attachments)),
+        instance_ids=tuple(sorted(attachment["InstanceId"] for attachment in attachments)),
         tags=tags_from(item),
     )

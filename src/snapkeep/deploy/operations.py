@@ -12,6 +12,7 @@ OPERATIONS: dict[str, tuple[str, ...]] = {
         "CreateTags",
         "DeleteSnapshot",
         "DescribeImages",
+        "DescribeInstances",
         "DescribeLockedSnapshots",
         "DescribeSnapshotAttribute",
         "DescribeSnapshots",

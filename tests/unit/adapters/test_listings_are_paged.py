@@ -16,7 +16,8 @@ class Recorder:
     def __getattr__(self, operation: str) -> Any:
         def call(**query: Any) -> dict[str, Any]:
             self.asked.append((operation, dict(query)))
-            return {}
+            attached = {"VolumeId": "vol-1", "Attachments": [{"InstanceId": "i-1", "Device": "/dev/sda1"}]}
+            return {"Volumes": [attached]} if operation == "describe_volumes" else {}
 
         return call
 
@@ -35,6 +36,6 @@ def test_every_listing_names_the_size_of_its_pages() -> None:
     reader.all_images()
     reader.all_locks()
     assert {operation for operation, _ in client.asked} == {
-        *("describe_volumes", "describe_snapshots", "describe_images", "describe_locked_snapshots")
+        *("describe_volumes", "describe_instances", "describe_snapshots", "describe_images", "describe_locked_snapshots")
     }
     assert [operation for operation, query in client.asked if "MaxResults" not in query] == []

@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 
 from snapkeep.adapters.ec2_exposure import Ec2Exposure
 from snapkeep.adapters.ec2_guards import RecentGuards
-from snapkeep.adapters.ec2_reader import FILTER_VALUES, Ec2Reader, snapshot_from, volume_from
+from snapkeep.adapters.ec2_reader import FILTER_VALUES, Ec2Reader, snapshot_from
 from snapkeep.adapters.ec2_writers import Ec2Copier, Ec2Deleter, Ec2Tagger
 from snapkeep.domain import tag_names as tagnames
 from snapkeep.domain.copies.request import CopyRequest
@@ -194,17 +194,29 @@ def test_an_arbitrary_volume_id_is_nothing_but_f(volume_id: str, arbitrary: bool
 
 
 @pytest.mark.parametrize(
-    ("devices", "role"),
+    ("device", "root_device", "role"),
     [
-        ([], VolumeRole.UNATTACHED),
-        (["/dev/sda1"], VolumeRole.ROOT),
-        (["/dev/sdf"], VolumeRole.DATA),
-        (["/dev/sdf", "/dev/xvda"], VolumeRole.ROOT),
+        ("/dev/sda", "/dev/sda", VolumeRole.ROOT),
+        ("xvda", "xvda", VolumeRole.ROOT),
+        ("/dev/xvda", "/dev/sda1", VolumeRole.DATA),
+        ("/dev/sdf", "/dev/sda1", VolumeRole.DATA),
     ],
 )
-def test_a_volumes_role_is_that_of_the_device_it_is_attached_as(devices: list[str], role: VolumeRole) -> None:
-    attachments = [{"Device": device, "InstanceId": "i-1"} for device in devices]
-    assert volume_from({"VolumeId": "vol-0a", "Attachments": attachments}, REGION).role is role
+def test_the_root_volume_is_the_one_that_its_instance_names_as_root_device(
+    device: str, root_device: str, role: VolumeRole
+) -> None:
+    """The root volume was known by two device names: one at /dev/sda counted as data."""
+    attached = {"VolumeId": "vol-0a", "Attachments": [{"Device": device, "InstanceId": "i-1"}]}
+    instances = {"Reservations": [{"Instances": [{"InstanceId": "i-1", "RootDeviceName": root_device}]}]}
+    client = Client({"Volumes": [attached]}, instances)
+    assert [volume.role for volume in reader(client).all_volumes()] == [role]
+    assert client.asked[1]["Filters"] == [{"Name": "instance-id", "Values": ["i-1"]}]
+
+
+def test_a_volume_that_no_instance_has_is_unattached() -> None:
+    client = Client({"Volumes": [{"VolumeId": "vol-0a", "Attachments": [{"AssociatedResource": "arn:aws:ec2:x"}]}]})
+    assert [volume.role for volume in reader(client).all_volumes()] == [VolumeRole.UNATTACHED]
+    assert len(client.asked) == 1
 
 
 def test_what_holds_snapshots_is_listed_again_after_a_minute_and_not_before() -> None:

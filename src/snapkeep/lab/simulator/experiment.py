@@ -185,7 +185,8 @@ class Experiment:
         self.watch = Watch(self.runner, lambda: policies, self._governs).attach()
         self.sweeper = Sweeper(self.runner)
         place = world.region_account(options.primary)
-        self._volumes = {one.id: volume_from(rendered(one), place.region) for one in place.volumes.values()}
+        root_devices = {instance.id: instance.root_device for instance in place.instances.values()}
+        self._volumes = {one.id: volume_from(rendered(one), place.region, root_devices) for one in place.volumes.values()}
         chosen = {one.id: selection.select(one, policies).policy for one in self._volumes.values()}
         governed = sum(policy is not None for policy in chosen.values())
         copied = {volume_id: policy for volume_id, policy in chosen.items() if policy is not None and policy.copies}
