@@ -211,7 +211,7 @@ def test_every_end_that_the_queue_has_not_seen_is_received_once(world: World) ->
         one.copy_id for one in queued if one.state is EntryState.RUNNING and states.get(one.copy_id) is not SnapshotState.PENDING
     }
     left = {one.id for one in made if one.managed_by(SYSTEM) and one.state is SnapshotState.ERROR}
-    received = [finding.repair.copy_id for finding in dr(world).findings if isinstance(finding.repair, Receive)]
+    received = [finding.repair.ended.copy_id for finding in dr(world).findings if isinstance(finding.repair, Receive)]
     assert set(received) == ended | left
     assert all(
         received.count(one) == sum(entry.copy_id == one and entry.state is EntryState.RUNNING for entry in queued) or one in left

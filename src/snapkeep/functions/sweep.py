@@ -14,15 +14,14 @@ from snapkeep.adapters.stepfunctions_waiting_runs import WaitingExecutions
 from snapkeep.domain.errors import RETRYABLE, SnapkeepError
 from snapkeep.domain.json_codec import to_object
 from snapkeep.domain.model import Plan
-from snapkeep.domain.sweep.report import SweepReport
+from snapkeep.domain.sweep.report import Handling, SweepReport
 from snapkeep.functions import metrics
 from snapkeep.functions.clients import PATIENT
 from snapkeep.functions.composition import Composition, composition
 from snapkeep.functions.environment import DR, Environment
-from snapkeep.functions.log import started
+from snapkeep.functions.log import logger, started
 from snapkeep.functions.payloads import CaughtError, PlanAnswer, SweepCall, SweepStep, from_json, step_error, waiting_call
 from snapkeep.functions.state_budget import fit_plan
-from snapkeep.functions.sweep_audit import audit_sweep
 from snapkeep.usecases.copies.enqueue import EnqueueCopy
 from snapkeep.usecases.sweep.dead_letters import ReplayDeadLetters
 from snapkeep.usecases.sweep.dr import DrSweep
@@ -158,8 +157,27 @@ def _repair(call: SweepCall) -> PlanAnswer:
     if swept.rpo_ages_seconds and environment.metrics_per_volume:
         when_ms = int(swept.report.ended_at.timestamp() * 1000)
         metrics.emit(metrics.volume_lines(swept.rpo_ages_seconds, environment.system, when_ms))
-    audit_sweep(swept.report)
+    _audit(swept.report)
     return fit_plan(swept.plan, swept.remove)
+
+
+def _audit(report: SweepReport) -> None:
+    """Leave a line for everything that a sweep repaired, or tried to."""
+    for item in report.items:
+        if item.handling in (Handling.REPAIRED, Handling.FAILED):
+            logger().info(
+                "repair",
+                extra={
+                    "audit": "repair",
+                    "sweep": report.id,
+                    "kind": str(item.kind),
+                    "snapshot": item.subject,
+                    "volume": item.volume_id,
+                    "reasons": [item.text],
+                    "outcome": str(item.handling),
+                    "cause": item.cause,
+                },
+            )
 
 
 def _broken(parts: Composition, sweep_id: str, error: str, cause: str) -> SweepReport:

@@ -13,6 +13,7 @@ from snapkeep.domain import tag_names as tagnames
 from snapkeep.domain import tags as ledger
 from snapkeep.domain.copies.entry import EntryState, QueueEntry
 from snapkeep.domain.copies.request import CopyRequest
+from snapkeep.domain.events import CopyEnded
 from snapkeep.domain.model import Origin, Snapshot, SnapshotState
 from snapkeep.domain.policy.model import CopyRule, Policy, PolicySet, Retention, Selector
 from snapkeep.domain.retention.region_plan import RegionFacts, plan_region
@@ -53,7 +54,7 @@ def found(*listed: Snapshot, **facts: Any) -> Sequence[tuple[FindingKind, str, R
 
 
 def received(copy_id: str, cause: str = "") -> Receive:
-    return Receive(copy_id, SOURCE.id, SOURCE.region, succeeded=not cause, cause=cause)
+    return Receive(CopyEnded(copy_id, DR, SOURCE.id, SOURCE.region, succeeded=not cause, cause=cause))
 
 
 @pytest.mark.parametrize(

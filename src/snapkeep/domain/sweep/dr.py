@@ -9,7 +9,8 @@ from datetime import datetime
 from snapkeep.domain import tag_names as tagnames
 from snapkeep.domain import tags as ledger
 from snapkeep.domain.copies.entry import EntryState, QueueEntry
-from snapkeep.domain.model import Snapshot, SnapshotState
+from snapkeep.domain.events import CopyEnded
+from snapkeep.domain.model import Origin, Snapshot, SnapshotState
 from snapkeep.domain.policy.model import PolicySet
 from snapkeep.domain.retention.region_plan import RegionPlan
 from snapkeep.domain.sweep.findings import (
@@ -19,7 +20,6 @@ from snapkeep.domain.sweep.findings import (
     Receive,
     Retag,
     decision_of,
-    plan_findings,
 )
 
 
@@ -46,10 +46,9 @@ def decide_dr(facts: DrFacts, policies: PolicySet, now: datetime) -> Decision:
         *decider.tags_lost(),
         *decider.unmarked(),
         *decider.adoptable(),
-        *decider.plans(),
     ]
     foreign = [plan for plan in facts.plan.volumes if plan.lineage.region != facts.plan.region]
-    return decision_of(findings, foreign)
+    return decision_of(findings, foreign, facts.system)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +59,11 @@ class _Dr:
 
     def _ours(self) -> Iterator[Snapshot]:
         return (one for one in self.facts.snapshots if one.managed_by(self.facts.system) and one.is_copy)
+
+    def _receive(self, copy_id: str, origin: Origin, cause: str) -> Receive:
+        """Return the receipt of a copy that completed, or that failed for a cause."""
+        region = self.facts.plan.region
+        return Receive(CopyEnded(copy_id, region, origin.snapshot_id, origin.region, succeeded=not cause, cause=cause))
 
     def ends_unseen(self) -> Iterator[Finding]:
         """Find entries that run by the queue although their copy ended or was deleted."""
@@ -73,7 +77,7 @@ class _Dr:
             origin = entry.request.origin
             done = copy is not None and copy.completed
             how = "completed" if done else f"failed: {copy.state_message or 'no message'}" if copy else "was deleted"
-            receive = Receive(entry.copy_id, origin.snapshot_id, origin.region, done, "" if done else how)
+            receive = self._receive(entry.copy_id, origin, "" if done else how)
             text = f"{entry.copy_id} {how}; the queue still has it as running"
             yield Finding(FindingKind.COPY_UNSEEN, origin.snapshot_id, origin.volume_id, text, entry.request.deadline, receive)
 
@@ -83,7 +87,7 @@ class _Dr:
         for copy in self._ours():
             if copy.state is SnapshotState.ERROR and copy.id not in running:
                 cause = copy.state_message or "no message"
-                receive = Receive(copy.id, copy.origin.snapshot_id, copy.origin.region, succeeded=False, cause=cause)
+                receive = self._receive(copy.id, copy.origin, cause)
                 yield Finding(FindingKind.FAILED_COPY, copy.id, copy.origin.volume_id, cause, copy.origin.start_time, receive)
 
     def tags_lost(self) -> Iterator[Finding]:
@@ -129,12 +133,6 @@ class _Dr:
                 latest = f"{copy.origin.start_time:%Y-%m-%d %H:%M} UTC"
                 text += f"; left alone: its source is deleted or cannot be read, and its data is of {latest} or older"
             yield Finding(FindingKind.ADOPTABLE, copy.id, copy.origin.volume_id, text, copy.origin.start_time, repair)
-
-    def plans(self) -> Iterator[Finding]:
-        """What retention says of each lineage."""
-        for plan in self.facts.plan.volumes:
-            if plan.lineage.region != self.facts.plan.region:
-                yield from plan_findings(plan, self.facts.system)
 
 
 _MAY_CHANGE = frozenset({tagnames.MANAGED, tagnames.POLICY})

@@ -15,6 +15,7 @@ from math import isqrt
 from typing import Self, TypeVar
 
 from snapkeep.domain.copies.request import CopyRequest
+from snapkeep.domain.events import CopyEnded
 from snapkeep.domain.model import NEVER, Action, Snapshot, Verdict, Volume
 from snapkeep.domain.policy.model import CopyRule, Policy, PolicySet
 from snapkeep.domain.retention.holds import SnapshotInRegion
@@ -157,11 +158,7 @@ class Enqueue:
 class Receive:
     """Receive a copy that has ended, as its event would have."""
 
-    copy_id: str
-    source_snapshot_id: str
-    source_region: str
-    succeeded: bool
-    cause: str
+    ended: CopyEnded
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,16 +207,18 @@ def ordered(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     return tuple(sorted(findings, key=lambda one: (one.urgency, one.volume_id, one.subject)))
 
 
-def decision_of(findings: Iterable[Finding], plans: Iterable[VolumePlan]) -> Decision:
-    """Return the findings in order, and the verdicts that delete, of the plans that are not refused."""
+def decision_of(findings: Iterable[Finding], plans: Iterable[VolumePlan], system: str) -> Decision:
+    """Return the findings, and those about plans, in order, and the verdicts that delete, of the plans that are not refused."""
+    found = list(findings)
     deletions: list[Verdict] = []
     newer_kept: dict[str, int] = {}
     for plan in plans:
+        found += plan_findings(plan, system)
         of_volume = [verdict for verdict in plan.outcome if verdict.action is Action.DELETE]
         if of_volume:
             deletions += of_volume
             newer_kept |= plan.newer_kept
-    return Decision(ordered(findings), tuple(deletions), newer_kept)
+    return Decision(ordered(found), tuple(deletions), newer_kept)
 
 
 def plan_findings(plan: VolumePlan, system: str) -> Iterator[Finding]:

@@ -25,7 +25,6 @@ from snapkeep.domain.sweep.findings import (
     Retag,
     Wait,
     decision_of,
-    plan_findings,
 )
 from snapkeep.domain.sweep.waiting_runs import unanswered
 
@@ -58,9 +57,9 @@ def decide_primary(facts: PrimaryFacts, policies: PolicySet, now: datetime) -> D
     decider = _Primary(facts, policies, now, newest_copied, _oldest_copied(newest_copied))
     runs = list(unanswered(facts.waits, facts.queued, facts.reachable, newest_copied, now))
     asked_by_runs = {finding.repair.wait.snapshot_in_region for finding in runs if isinstance(finding.repair, Rejoin)}
-    findings = [*decider.snapshots_to_protect(), *runs, *decider.copies(asked_by_runs), *decider.plans()]
+    findings = [*decider.snapshots_to_protect(), *runs, *decider.copies(asked_by_runs)]
     own = [plan for plan in facts.plan.volumes if plan.lineage.region == facts.plan.region]
-    return decision_of(findings, own)
+    return decision_of(findings, own, facts.system)
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,12 +172,6 @@ class _Primary:
         return Finding(
             FindingKind.COPY_MISSING, snapshot_id, volume_id, f"no copy in {region}, and none is queued", urgency, enqueue
         )
-
-    def plans(self) -> Iterator[Finding]:
-        """What retention says of each volume: too much at once, a policy that is not there, failed snapshots."""
-        for plan in self.facts.plan.volumes:
-            if plan.lineage.region == self.facts.plan.region:
-                yield from plan_findings(plan, self.facts.system)
 
 
 def _by_lineage(snapshots: Iterable[Snapshot], region: str) -> dict[Lineage, list[Snapshot]]:

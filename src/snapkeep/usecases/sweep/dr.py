@@ -97,24 +97,16 @@ class _Actor:
     def repair(self, repair: Repair) -> Handling:
         """Carry out a repair."""
         match repair:
-            case Receive():
-                return self._receive(repair)
+            case Receive(ended):
+                return self._receive(ended)
             case Retag(snapshot_id, tags):
                 self.sweep.tagger.tag([snapshot_id], tags)
                 return Handling.REPAIRED
         raise TypeError(f"a DR region has no repair {type(repair).__name__}")
 
-    def _receive(self, repair: Receive) -> Handling:
-        if self._was_received_meanwhile(repair):
+    def _receive(self, ended: CopyEnded) -> Handling:
+        if self._was_received_meanwhile(ended):
             return Handling.NOTED
-        ended = CopyEnded(
-            copy_id=repair.copy_id,
-            region=self.sweep.reader.region,
-            source_snapshot_id=repair.source_snapshot_id,
-            source_region=repair.source_region,
-            succeeded=repair.succeeded,
-            cause=repair.cause,
-        )
         received = self.sweep.receive.run(ended)
         self.remove += [(copy, received.why) for copy in received.remove]
         self.problems += [
@@ -123,14 +115,13 @@ class _Actor:
         ]
         return Handling.NOTED if received.outcome is ReceiveOutcome.NOT_OURS else Handling.REPAIRED
 
-    def _was_received_meanwhile(self, repair: Receive) -> bool:
+    def _was_received_meanwhile(self, ended: CopyEnded) -> bool:
         """Whether its own event has closed the entry since it was listed: a copy that ended a moment ago was not missed."""
-        region = self.sweep.reader.region
         try:
-            entry = self.sweep.queue.get(entry_key(repair.source_region, repair.source_snapshot_id, region))
+            entry = self.sweep.queue.get(entry_key(ended.source_region, ended.source_snapshot_id, ended.region))
         except EntryNotFound:
             return False
-        return repair.succeeded and entry.state is EntryState.DONE
+        return ended.succeeded and entry.state is EntryState.DONE
 
 
 def _counts(snapshots: list[Snapshot], entries: list[QueueEntry], system: str) -> dict[Figure, int]:
