@@ -60,6 +60,7 @@ FINDINGS = {
     "failed_copy_left",
     "plan_refused",
     "policy_document_broken",
+    "policy_not_known",
     "policy_unknown",
     "region_unreachable",
     "rpo_missed",

@@ -89,14 +89,13 @@ class TagSnapshots:
             lineage = partial(self.reader.snapshots_of_volume, snapshot.origin.volume_id)
             chosen = select_for_snapshot(snapshot, volume, policies, system=self.system, lineage=lineage)
             report.reasons.append(f"{snapshot.id}: {chosen.why}")
-            fault = self._why_not_ours(snapshot, volume, chosen)
+            history = is_history(snapshot, self.system, self.deployed_at())
+            fault = "" if history else self._why_not_ours(snapshot, volume, chosen)
             if fault:
                 report.problem(InvalidConfiguration.__name__, snapshot.id, f"it is not protected: {fault}")
-            if fault or chosen.policy is None:
-                report.left_alone += 1
-                continue
-            if is_history(snapshot, self.system, self.deployed_at()):
+            if history and chosen.policy:
                 report.reasons.append(f"{snapshot.id}: from before the system was deployed; snapkeep sweep --adopt adopts it")
+            if fault or history or chosen.policy is None:
                 report.left_alone += 1
                 continue
             self._protect(snapshot, volume, chosen.policy, report)

@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from snapkeep.domain.policy.model import CopyRule, Limits, Policy, PolicySet, Retention, Selector
+from snapkeep.domain.sweep.findings import FindingKind
+from snapkeep.domain.sweep.report import Handling
 from support.flows import DR, Laboratory
+from support.sweeping_world import HOUR, SweepingWorld, kinds
 
 GOLD = Policy(
     "gold", Selector(tags={"Backup": ("gold",)}), Retention(keep_last=9), (CopyRule(DR, retention=Retention(keep_last=9)),)
@@ -59,3 +62,25 @@ def test_the_last_snapshot_of_a_volume_that_had_no_other_follows_the_first_polic
     lab = Laboratory(PolicySet((GOLD, REST), Limits()))
     last = take_the_last(lab, lab.make_volume(TAGS), **TAGS)
     assert lab.tags(last)["snapkeep:policy"] == "gold"
+
+
+def test_a_first_and_last_snapshot_that_no_fact_gives_a_policy_is_never_silent() -> None:
+    """A volume with a policy's tag was deleted while its first snapshot was pending: no copy, and nobody was notified."""
+    lab = Laboratory()
+    last = take_the_last(lab, lab.make_volume())
+    assert lab.told == [("InvalidConfiguration", last)]
+    assert lab.runs("protect")[-1].status == "FAILED"
+    assert lab.tags(last) == {}
+
+
+def test_a_sweep_finds_a_snapshot_whose_policy_is_not_known_until_a_tag_names_it() -> None:
+    world = SweepingWorld()
+    volume = world.volume()
+    last = world.snapshot(volume)
+    world.ec2.delete_volume(VolumeId=volume)
+    world.later(HOUR)
+    assert kinds(world.sweep(), Handling.NEEDS_ATTENTION)[FindingKind.POLICY_NOT_KNOWN] == 1
+    world.ec2.create_tags(Resources=[last], Tags=[{"Key": "snapkeep:policy", "Value": "gold"}])
+    world.sweep()
+    assert FindingKind.POLICY_NOT_KNOWN not in kinds(world.sweep())
+    assert len(world.managed(DR)) == 1

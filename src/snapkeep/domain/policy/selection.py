@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from snapkeep.domain import tag_names as tagnames
@@ -11,6 +11,8 @@ from snapkeep.domain.model import NEVER, Snapshot, Volume
 from snapkeep.domain.other_tools import tool_of
 from snapkeep.domain.policy.model import Policy, PolicySet, Selector
 from snapkeep.domain.wildcards import wildcard
+
+_NAME_IT = f"set its tag {tagnames.POLICY} to a policy's name, then sweep"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +83,12 @@ def select_for_snapshot(
     if own is not None:
         return Selection(own, f"its own tag {tagnames.POLICY} names it")
     carried = select_by_snapshots(lineage(), policies, system=system)
-    return carried if carried.policy or carried.problem else select(remembered_volume(snapshot), policies)
+    if carried.policy or carried.problem:
+        return carried
+    remembered = select(remembered_volume(snapshot), policies)
+    if remembered.policy or remembered.problem or not policies.policies:
+        return remembered
+    return replace(remembered, problem=f"its volume was deleted, and no tag or earlier snapshot shows its policy; {_NAME_IT}")
 
 
 def remembered_volume(snapshot: Snapshot) -> Volume:

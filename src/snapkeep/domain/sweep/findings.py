@@ -114,6 +114,12 @@ class FindingKind(StrEnum):
         "Nothing was concluded about it, and nothing that has no copy elsewhere was deleted.",
     )
     POLICY_PROBLEM = "policy_unknown", "tag names no policy", True, "Correct the volume's tag, or push a policy of that name."
+    POLICY_NOT_KNOWN = (
+        "policy_not_known",
+        "snapshot whose policy is not known",
+        True,
+        "Its volume is deleted. Set the snapshot's tag snapkeep:policy to a policy's name and sweep, or delete the snapshot.",
+    )
     DOCUMENT_BROKEN = (
         "policy_document_broken",
         "policy document that cannot be used",

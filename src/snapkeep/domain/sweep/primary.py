@@ -89,10 +89,8 @@ class _Primary:
     ) -> Finding | None:
         lineage = snapshot.origin.lineage
         ours = snapshot.tags.get(tagnames.MANAGED, "")
-        if ours and ours != self.facts.system:
-            return None
         lost = _own_tags_lost(snapshot, self.facts.system)
-        if ours and not lost:
+        if ours and (ours != self.facts.system or not lost):
             return None
         chosen = select_for_snapshot(
             snapshot,
@@ -101,20 +99,19 @@ class _Primary:
             system=self.facts.system,
             lineage=lambda: completed,
         )
+        start = snapshot.origin.start_time
+        since_deployment = (snapshot.completed_at or start) >= self.facts.since
         if chosen.policy is None:
-            return None
+            if not chosen.problem or not since_deployment or lineage.volume_id in self.facts.volumes:
+                return None
+            return Finding(FindingKind.POLICY_NOT_KNOWN, snapshot.id, lineage.volume_id, chosen.problem)
         urgency = self.oldest_copied.get(lineage, NEVER)
         if lost:
             text = f"lost {', '.join(lost)}"
             return Finding(FindingKind.TAGS_LOST, snapshot.id, lineage.volume_id, text, urgency, Protect(snapshot))
-        start = snapshot.origin.start_time
         after_first = first_managed is not None and start > first_managed
         of_today = first_managed is None and snapshot is newest
-        if (
-            (snapshot.completed_at or start) >= self.facts.since
-            and (after_first or of_today)
-            and not ledger.is_of_original_system(snapshot)
-        ):
+        if since_deployment and (after_first or of_today) and not ledger.is_of_original_system(snapshot):
             text = f"completed, and no run tagged it; policy {chosen.policy.name} governs its volume"
             return Finding(FindingKind.UNHANDLED, snapshot.id, lineage.volume_id, text, urgency, Protect(snapshot))
         whose = (
