@@ -13,7 +13,7 @@ from snapkeep.domain.copies.request import CopyRequest
 from snapkeep.domain.model import Snapshot, Volume
 from snapkeep.domain.policy.model import Policy, PolicySet, Retention, Selector
 from snapkeep.domain.retention.region_plan import RegionFacts, plan_region
-from snapkeep.domain.sweep.findings import FindingKind, Repair, Retag
+from snapkeep.domain.sweep.findings import FindingKind, Protect, Repair, Retag
 from snapkeep.domain.sweep.primary import PrimaryFacts, decide_primary
 from support.lineages import REGION, SYSTEM, snapshot
 
@@ -51,6 +51,15 @@ def test_another_systems_snapshot_is_left_alone_whole_or_with_tags_lost() -> Non
     assert found(OURS, tagged(LATER, system="another")) == []
     assert found(OURS, tagged(LATER, system="another", without=tagnames.ORIGINAL_NAME)) == []
     assert [kind for kind, *_ in found(OURS, tagged(LATER, without=tagnames.ORIGINAL_NAME))] == [FindingKind.TAGS_LOST]
+
+
+def test_a_snapshot_of_ours_that_lost_its_system_and_its_policy_together_is_repaired() -> None:
+    """It was reported as one that the original system made, and left alone."""
+    bare = tagged(LATER, without=tagnames.MANAGED)
+    bare = replace(bare, tags={key: value for key, value in bare.tags.items() if key != tagnames.POLICY})
+    assert found(OURS, bare) == [(FindingKind.TAGS_LOST, LATER.id, Protect(bare))]
+    restored = replace(bare, tags=dict(bare.tags) | {tagnames.SOURCE_VOLUME: "vol-0another"})
+    assert [kind for kind, *_ in found(OURS, restored)] == [FindingKind.ADOPTABLE]
 
 
 def test_what_the_original_system_made_beside_ours_is_adopted_with_consent_alone() -> None:

@@ -180,13 +180,13 @@ def _by_lineage(snapshots: Iterable[Snapshot], region: str) -> dict[Lineage, lis
 
 
 _OWN = (tagnames.MANAGED, tagnames.POLICY, tagnames.SOURCE_VOLUME, tagnames.ORIGINAL_NAME, tagnames.ORIGINAL_VOLUME)
-_OURS_ALONE = frozenset({tagnames.POLICY, tagnames.SOURCE_VOLUME})
-"""The original system does not write these: who has one was ours."""
 
 
 def _own_tags_lost(snapshot: Snapshot, system: str) -> list[str]:
     """Return the own tags that a source snapshot lost; none if it was never managed."""
-    if not snapshot.managed_by(system) and not snapshot.tags.keys() >= _OURS_ALONE:
+    # The original system does not write the source volume: a snapshot that has its own volume there was ours.
+    was_ours = snapshot.tags.get(tagnames.SOURCE_VOLUME) == snapshot.origin.volume_id
+    if not snapshot.managed_by(system) and not was_ours:
         return []
     return [name for name in _OWN if name not in snapshot.tags]
 
