@@ -111,7 +111,8 @@ def _why_uncounted(snapshot: Snapshot, system: str) -> Reason:
     if snapshot.found_wrong:
         return FOUND_WRONG
     if not snapshot.managed_by(system):
-        return NOT_MANAGED
+        manager = snapshot.tags.get(tagnames.MANAGED, "")
+        return Reason(NOT_MANAGED.rule, f"not managed: it is system '{manager}'s") if manager else NOT_MANAGED
     if snapshot.completed:
         start = snapshot.origin.start_time
         return Reason(FUTURE_RULE, f"its start time {start:%Y-%m-%d %H:%M} lies in the future: does not count until then")
