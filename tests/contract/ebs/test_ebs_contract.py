@@ -163,7 +163,7 @@ def test_an_unknown_snapshot_id_is_an_error(aws: Any) -> None:
     assert code_of(aws.primary.describe_snapshots, SnapshotIds=request) == ("InvalidSnapshot.NotFound", 400)
 
 
-def test_pages_hold_no_more_than_asked_and_everything_once(aws: Any) -> None:
+def test_pages_hold_no_more_than_requested_and_everything_once(aws: Any) -> None:
     made = [aws.snapshot(aws.volume()) for _ in range(12)]
     sizes, found, more = [], [], {}
     while True:

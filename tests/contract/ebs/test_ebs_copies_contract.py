@@ -43,7 +43,7 @@ def test_a_copy_of_a_pending_snapshot_is_refused(aws: Any) -> None:
     assert code == "IncorrectState"
 
 
-def test_the_21st_copy_at_once_is_refused_and_one_more_goes_when_one_has_ended(aws: Any) -> None:
+def test_the_21st_copy_at_once_is_refused_until_one_has_ended(aws: Any) -> None:
     snapshot_id = aws.snapshot(aws.volume())
     for _ in range(20):
         aws.copy(snapshot_id)

@@ -72,7 +72,7 @@ def test_copies_count_against_the_quota_of_their_destination_alone(bench: Bench,
     assert bench.world.client("ec2", "eu-west-1").copy_snapshot(SourceRegion=PRIMARY, SourceSnapshotId=two[1])
 
 
-def test_deleting_a_copy_in_flight_frees_its_slot_and_ends_it_without_an_event(bench: Bench, two: tuple[str, str]) -> None:
+def test_a_deleted_copy_in_flight_frees_its_slot_and_emits_nothing(bench: Bench, two: tuple[str, str]) -> None:
     bench.world.change_quotas(DR, copies_per_destination=1)
     bench.dr.delete_snapshot(SnapshotId=bench.copy(two[0]))
     assert bench.settled_copy(two[1])
@@ -132,7 +132,7 @@ def test_encrypted_cannot_be_set_to_false(bench: Bench, two: tuple[str, str]) ->
     assert refused(bench.dr.copy_snapshot, **params)[0] == "InvalidParameterValue"
 
 
-def test_a_copy_of_an_encrypted_snapshot_is_encrypted_with_the_default_key_of_its_region(bench: Bench) -> None:
+def test_a_copy_of_an_encrypted_snapshot_gets_its_region_s_default_key(bench: Bench) -> None:
     copy_id = bench.settled_copy(bench.snapshot(bench.volume(Encrypted=True)))
     found = bench.one(bench.dr, copy_id)
     assert found["Encrypted"] is True
@@ -161,7 +161,7 @@ def test_a_duration_that_needs_more_than_500_mib_per_second_is_refused(bench: Be
     assert refused(bench.dr.copy_snapshot, **params)[0] == "InvalidParameterValue"
 
 
-def test_a_time_based_copy_is_late_when_little_throughput_is_left_and_refused_when_none_is() -> None:
+def test_a_time_based_copy_is_late_or_refused_without_throughput() -> None:
     bench = Bench(quotas=Quotas(copy_mib_per_second=150))
     volume_id = bench.volume()
     bench.write(volume_id, 0, 100 * GIB_BLOCKS)

@@ -16,7 +16,7 @@ from snapkeep.lab.ebs_model import PUBLIC_LINUX, EventOptions, FaultRule, Faults
         ("C", "arn:aws:ec2:us-east-1:123456789012:snapshot/"),
     ],
 )
-def test_create_events_have_the_arn_shape_asked_for(shape: str, expected: Any) -> None:
+def test_create_events_have_the_requested_arn_shape(shape: str, expected: Any) -> None:
     bench = Bench(events=EventOptions(arn_shape=shape))
     volume_id = bench.volume()
     snapshot_id = bench.snapshot(volume_id)
@@ -52,7 +52,7 @@ def test_copy_events_come_in_the_destination_region_with_the_source_snapshot(ben
     assert event["detail"]["transferType"] == "standard"
 
 
-def test_a_failed_snapshot_says_so_in_state_and_event() -> None:
+def test_a_failed_snapshot_is_failed_in_state_and_event() -> None:
     bench = Bench(faults=Faults(script=(FaultRule("snapshot_fails", times=1, message="disk gone"),)))
     volume_id = bench.volume()
     failed, good = bench.snapshot(volume_id), bench.snapshot(volume_id)
@@ -132,7 +132,7 @@ def test_events_can_come_out_of_order_by_seed() -> None:
     assert ends != sorted(ends)
 
 
-def test_sharing_tells_the_receiving_account(bench: Bench) -> None:
+def test_a_share_emits_an_event_in_the_receiving_account(bench: Bench) -> None:
     snapshot_id = bench.snapshot(bench.volume())
     change = {"SnapshotId": snapshot_id, "OperationType": "add", "Attribute": "createVolumePermission"}
     bench.primary.modify_snapshot_attribute(UserIds=["210987654321"], **change)
@@ -153,7 +153,7 @@ def test_volume_events_name_the_volume_in_resources_alone(bench: Bench) -> None:
     assert created["resources"] == [f"arn:aws:ec2:{PRIMARY}:123456789012:volume/{volume_id}"]
 
 
-def test_a_volume_with_a_disabled_key_fails_later_and_says_so(bench: Bench) -> None:
+def test_a_volume_with_a_disabled_key_fails_later_with_an_event(bench: Bench) -> None:
     kms = bench.world.client("kms", PRIMARY)
     key = kms.create_key()["KeyMetadata"]["Arn"]
     kms.disable_key(KeyId=key)

@@ -34,7 +34,7 @@ def test_by_default_no_request_takes_time(bench: Bench) -> None:
     assert bench.world.state.latency == Latency()
 
 
-def test_a_request_is_carried_out_when_it_is_made_and_the_world_goes_on_until_its_answer() -> None:
+def test_a_request_takes_effect_at_once_and_timers_run_until_its_answer() -> None:
     bench = Bench(latency=Latency(change_seconds=45))
     volume_id = bench.volume()
     sent = bench.world.now()
@@ -68,7 +68,7 @@ def test_throttling_sees_requests_as_far_apart_as_their_answers() -> None:
         quick.primary.describe_volumes(MaxResults=5)
 
 
-def test_what_a_listener_asks_takes_no_time_and_leaves_the_order_of_events_alone() -> None:
+def test_a_listener_s_requests_take_no_time_and_reorder_no_events() -> None:
     bench = Bench(latency=Latency(change_seconds=40))
     heard: list[tuple[str, float]] = []
 
@@ -93,7 +93,7 @@ def test_what_a_listener_asks_takes_no_time_and_leaves_the_order_of_events_alone
     ]
 
 
-def test_a_request_from_a_listener_in_the_middle_of_a_request_takes_no_time() -> None:
+def test_a_listener_s_request_within_a_request_takes_no_time() -> None:
     """DeleteVolume tells its event before it answers."""
     bench = Bench(latency=LATENCY)
     volume_id = bench.volume()
@@ -132,7 +132,7 @@ def test_a_world_file_sets_latency() -> None:
         World.from_document({"version": 1, "latency": {"speed": 1}})
 
 
-def test_the_assumed_latency_of_a_full_page_of_snapshots_is_nine_tenths_of_a_second() -> None:
+def test_the_assumed_latency_of_a_full_page_is_nine_tenths_of_a_second() -> None:
     full_page = {"Snapshots": [{}] * 1000, "NextToken": "more"}
     assert ASSUMED_LATENCY.seconds_of("DescribeSnapshots", full_page) == pytest.approx(0.9)
     assert ASSUMED_LATENCY.seconds_of("DescribeSnapshotAttribute", {}) == pytest.approx(0.1)

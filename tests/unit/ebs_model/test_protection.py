@@ -179,7 +179,7 @@ def test_a_temporary_restore_ends_by_itself(bench: Bench, snapshot_id: str) -> N
 # Recycle Bin
 
 
-def test_a_deleted_snapshot_waits_in_the_bin_and_can_come_back_with_its_tags(bench: Bench, snapshot_id: str) -> None:
+def test_a_deleted_snapshot_is_restored_from_the_bin_with_its_tags(bench: Bench, snapshot_id: str) -> None:
     bench.primary.create_tags(Resources=[snapshot_id], Tags=[{"Key": "a", "Value": "1"}])
     bench.world.add_recycle_bin_rule(PRIMARY, 7)
     bench.primary.delete_snapshot(SnapshotId=snapshot_id)
@@ -191,7 +191,7 @@ def test_a_deleted_snapshot_waits_in_the_bin_and_can_come_back_with_its_tags(ben
     assert bench.one(bench.primary, snapshot_id)["Tags"] == [{"Key": "a", "Value": "1"}]
 
 
-def test_what_stays_in_the_bin_to_the_end_is_gone_and_frees_its_data(bench: Bench, snapshot_id: str) -> None:
+def test_a_snapshot_leaves_the_bin_at_its_end_and_frees_its_data(bench: Bench, snapshot_id: str) -> None:
     bench.world.add_recycle_bin_rule(PRIMARY, 1)
     bench.primary.delete_snapshot(SnapshotId=snapshot_id)
     assert bench.world.stored_bytes(PRIMARY) == 100 * 524_288

@@ -183,7 +183,7 @@ def test_an_action_that_is_not_modelled_is_refused_by_name(bench: Bench) -> None
 # Faults
 
 
-def test_an_api_error_before_the_effect_changes_nothing_and_after_it_has_changed_all() -> None:
+def test_an_api_error_comes_before_or_after_the_effect() -> None:
     script = (
         FaultRule("api_error", action="CreateSnapshot", times=1, effect="before"),
         FaultRule("api_error", action="CreateSnapshot", times=1, effect="after", code="Unavailable", http_status=503),
@@ -205,7 +205,7 @@ def test_a_time_out_can_come_before_or_after_the_effect(effect: str, made: int) 
     assert len(bench.primary.describe_snapshots()["Snapshots"]) == made
 
 
-def test_a_region_can_be_out_of_reach_while_its_work_goes_on(bench: Bench) -> None:
+def test_an_unreachable_region_goes_on_with_its_work(bench: Bench) -> None:
     copy_id = bench.copy(bench.snapshot(bench.volume()))
     bench.world.take_region_away(DR)
     with pytest.raises(EndpointConnectionError):
@@ -216,7 +216,7 @@ def test_a_region_can_be_out_of_reach_while_its_work_goes_on(bench: Bench) -> No
     assert bench.one(bench.dr, copy_id)["State"] == "completed"
 
 
-def test_a_region_can_be_out_of_reach_for_a_while_by_script() -> None:
+def test_a_region_can_be_unreachable_for_a_while_by_script() -> None:
     rule = FaultRule("region_unreachable", region=DR, from_seconds=100, until_seconds=200)
     bench = Bench(faults=Faults(script=(rule,)))
     bench.dr.describe_snapshots()

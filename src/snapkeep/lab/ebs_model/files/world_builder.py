@@ -60,6 +60,8 @@ class WorldBuilder:
             self._account(entry).bin_rules.append(BinRule(int(entry["retention_days"]), tags, excluded))
         for region, state in (document.get("block_public_access") or {}).items():
             self.world.region_account(region).block_public_access = str(state)
+        for region, codes in (document.get("subscriptions") or {}).items():
+            self.world.region_account(region).subscriptions.extend(map(str, codes))
         for region, seconds in (document.get("clock_skew") or {}).items():
             self.world.set_clock_skew(region, float(seconds))
         self._delete_volumes(document.get("volumes") or ())

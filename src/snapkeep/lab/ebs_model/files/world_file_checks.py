@@ -16,7 +16,7 @@ from snapkeep.lab.ebs_model.store.content import ContentFaults
 Data = Mapping[str, Any]
 TOP = (
     "version account seed start regions quotas speeds latency events faults clock_skew keys encryption_by_default instances "
-    "volumes history images recycle_bin block_public_access"
+    "volumes history images recycle_bin block_public_access subscriptions"
 )  # fmt: skip
 SECTIONS = {
     "keys": "region account alias description state denied",
