@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 
 from snapkeep.domain.copies.entry import EntryState, QueueEntry
 from snapkeep.domain.copies.request import CopyRequest
-from snapkeep.domain.copies.urgency import expected_duration, latest_start
 from snapkeep.domain.model import Origin
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -18,16 +17,16 @@ SMALL = CopyRequest(
 
 def test_a_large_copy_has_to_start_before_a_small_one_of_the_same_deadline() -> None:
     large = replace(SMALL, size_gib=1200)
-    assert latest_start(large) < latest_start(SMALL) < SMALL.deadline
-    assert expected_duration(large) == 100 * expected_duration(SMALL)
+    assert large.latest_start < SMALL.latest_start < SMALL.deadline
+    assert large.expected_duration == 100 * SMALL.expected_duration
 
 
 def test_a_time_based_copy_takes_what_it_says_whatever_its_size() -> None:
     timed = replace(SMALL, size_gib=16_384, completion_minutes=45)
-    assert latest_start(timed) == NOON - timedelta(minutes=45)
+    assert timed.latest_start == NOON - timedelta(minutes=45)
 
 
 def test_an_entry_that_rests_has_its_place_by_when_it_may_go_on() -> None:
     entry = QueueEntry(SMALL, EntryState.WAITING, NOON, NOON + timedelta(hours=1))
-    assert entry.due == latest_start(SMALL)
+    assert entry.due == SMALL.latest_start
     assert replace(entry, state=EntryState.DELAYED).due == entry.not_before

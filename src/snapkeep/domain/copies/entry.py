@@ -9,7 +9,6 @@ from enum import StrEnum
 from typing import Any
 
 from snapkeep.domain.copies.request import CopyRequest
-from snapkeep.domain.copies.urgency import latest_start
 from snapkeep.domain.json_codec import NOT_IN_JSON, OPTIONAL, named
 from snapkeep.domain.labels import LabelledEnum
 
@@ -118,7 +117,7 @@ class QueueEntry:
     @property
     def due(self) -> datetime:
         """Position in the order of its state: `not_before` if DELAYED, else the latest start that meets the deadline."""
-        return self.not_before if self.state is EntryState.DELAYED else latest_start(self.request)
+        return self.not_before if self.state is EntryState.DELAYED else self.request.latest_start
 
     def joined(self, token: str, run: str) -> QueueEntry:
         """Add an execution that waits: its task token and its ARN. Empty ones, and those that it has, change nothing."""
