@@ -12,7 +12,8 @@ from datetime import timedelta
 from snapkeep.domain.errors import InvalidConfiguration
 
 REGION_PATTERN = r"^[a-z]{2,4}(-[a-z]+)+-[0-9]+$"
-DEFAULT_RPO = timedelta(hours=24)
+DEFAULT_RPO = timedelta(hours=30)
+"""A snapshot a day holds it: the newest copy is at most a day and the time of the next copy old."""
 PARAMETERS_POLICY = "default"
 """The name of the one policy that stack parameters make."""
 
