@@ -171,12 +171,17 @@ def is_of_original_system(snapshot: Snapshot) -> bool:
     return ORIGINAL_NAME in snapshot.tags and MANAGED not in snapshot.tags
 
 
+def was_managed(snapshot: Snapshot) -> bool:
+    """Whether a source snapshot was once managed: the original system does not write the source volume."""
+    return snapshot.tags.get(SOURCE_VOLUME) == snapshot.origin.volume_id
+
+
 def is_history(snapshot: Snapshot, system: str, deployed_at: datetime) -> bool:
     """Whether a source snapshot completed before the system was deployed and is not, and never was, the system's.
 
     Only consent adopts it.
     """
-    ours = snapshot.managed_by(system) or snapshot.tags.keys() >= {POLICY, SOURCE_VOLUME}
+    ours = snapshot.managed_by(system) or was_managed(snapshot)
     return not ours and (snapshot.completed_at or snapshot.start_time) < deployed_at
 
 

@@ -210,13 +210,13 @@ def test_runs_started_by_hand_adopt_no_history() -> None:
     assert lab.sources_of_copies() == [newest]
 
 
-def test_a_snapshot_in_progress_at_the_deployment_and_one_adopted_are_no_history() -> None:
+def test_a_snapshot_in_progress_at_the_deployment_and_one_that_was_managed_are_no_history() -> None:
     lab = Laboratory()
     volume = lab.make_volume({})
     adopted = lab.protect(volume)
     in_progress = lab.start_snapshot(volume)
     lab.ec2().create_tags(Resources=[volume], Tags=[{"Key": "Backup", "Value": "yes"}])
-    lab.ec2().create_tags(Resources=[adopted], Tags=[{"Key": "snapkeep:managed", "Value": "snapkeep"}])
+    lab.ec2().create_tags(Resources=[adopted], Tags=[{"Key": "snapkeep:source-volume", "Value": volume}])
     lab.runner.advance(1)
     lab.runner.composition.deployed_at = lab.runner.composition.clock.now()
     lab.settle()

@@ -184,9 +184,7 @@ _OWN = (tagnames.MANAGED, tagnames.POLICY, tagnames.SOURCE_VOLUME, tagnames.ORIG
 
 def _own_tags_lost(snapshot: Snapshot, system: str) -> list[str]:
     """Return the own tags that a source snapshot lost; none if it was never managed."""
-    # The original system does not write the source volume: a snapshot that has its own volume there was ours.
-    was_ours = snapshot.tags.get(tagnames.SOURCE_VOLUME) == snapshot.origin.volume_id
-    if not snapshot.managed_by(system) and not was_ours:
+    if not snapshot.managed_by(system) and not ledger.was_managed(snapshot):
         return []
     return [name for name in _OWN if name not in snapshot.tags]
 
