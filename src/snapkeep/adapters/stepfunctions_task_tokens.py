@@ -18,7 +18,7 @@ NOBODY_WAITS = frozenset({"TaskTimedOut", "TaskDoesNotExist", "InvalidToken"})
 """botocore: stepfunctions, errors of SendTaskSuccess and SendTaskFailure."""
 ERROR_LIMIT = 256
 """Characters of SendTaskFailure's `error` (botocore: stepfunctions)."""
-CAUSE_LIMIT = 1_500
+CAUSE_LIMIT = 480
 """Step Functions takes 32,768 characters of `cause`, but all causes of a multi-volume set share the run's state of 256 KiB."""
 
 

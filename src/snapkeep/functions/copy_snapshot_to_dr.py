@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from snapkeep.functions.composition import Composition, composition
+from snapkeep.functions.errors import with_short_cause
 from snapkeep.functions.log import audit_copy, started
 from snapkeep.functions.payloads import CopyCall, from_json
 from snapkeep.usecases.copies.enqueue import EnqueueCopy
@@ -15,6 +16,7 @@ def build(parts: Composition) -> EnqueueCopy:
     return EnqueueCopy(queue_of=parts.queue_of, task_tokens=parts.task_tokens, clock=parts.clock)
 
 
+@with_short_cause
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Put the copy of a `CopyCall` into the queue; return its key and state, which no state reads."""
     started(event, context)

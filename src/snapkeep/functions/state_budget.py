@@ -12,7 +12,7 @@ from snapkeep.domain.copies.request import CopyRequest
 from snapkeep.domain.errors import PlanRefused
 from snapkeep.domain.json_codec import to_json
 from snapkeep.domain.model import Plan, Refusal, Snapshot
-from snapkeep.domain.retention.deletion import deletion_orders
+from snapkeep.domain.retention.deletion import DeletionOrder, deletion_orders
 from snapkeep.domain.tag_names import OWN_TAGS
 from snapkeep.functions.payloads import (
     CopyOrder,
@@ -30,11 +30,14 @@ if TYPE_CHECKING:
     from snapkeep.usecases.copies.receive import ReceiveResult
     from snapkeep.usecases.protect import TagResult
 
-COPIES_BYTES, COPIES_BYTES_AT_MOST, PLAN_BYTES = 110_000, 160_000, 48_000
-"""The room for copies and for a plan beside the event and the results.
+COPIES_BYTES, COPIES_BYTES_AT_MOST, RESULT_BYTES = 110_000, 219_000, 640
+"""The room for copies beside the event, and for the result of each, which is longest when it failed.
 
-Copies of a set with many volumes first carry fewer tags; past the second figure they are left to a sweep.
+Copies of a set with many volumes first carry fewer tags. The second figure is for copies and results; past it they are left to a
+sweep.
 """
+PLAN_BYTES, SWEEP_PLAN_BYTES = 48_000, 130_000
+"""The room for a plan beside the event and the results of copies, and in a sweep, whose state has nothing else."""
 REFUSALS_BYTES = 12_000
 """The room that the texts of refusals have beside a plan's deletions; each text is cut to its share of it."""
 CAUSES_CHARACTERS, CAUSE_AT_LEAST = 40_000, 40
@@ -64,7 +67,7 @@ def fit_copies(requests: Sequence[CopyRequest], now: datetime) -> FittedCopies:
     room, fitted, left_out = COPIES_BYTES_AT_MOST, [], []
     for request in requests:
         order = _fit_tags(request, share, now)
-        room -= size_bytes(order) + 2
+        room -= size_bytes(order) + 2 + RESULT_BYTES
         if room < 0:
             break
         fitted.append(order)
@@ -104,13 +107,21 @@ def _fit_tags(request: CopyRequest, most_bytes: int, now: datetime) -> CopyOrder
 def fit_plan(plan: Plan, failed_copies: Sequence[tuple[Snapshot, str]] = (), *, most_bytes: int = 0) -> PlanAnswer:
     """Return a plan's deletions, and failed copies to remove with why; the snapshots that stay are only counted.
 
-    With `most_bytes` the youngest that do not fit are left to the next run: part of a plan is as safe as all of it.
+    With `most_bytes` the youngest that do not fit are left to the next run, and failed copies that do not fit into half of it to
+    the next sweep: part of a plan is as safe as all of it.
     """
-    orders = deletion_orders(plan.deletions, newer_kept=plan.newer_kept)
+    removed = _fit_orders(deletion_orders((), failed_copies), most_bytes // 2)
+    room = most_bytes - size_bytes(removed) if most_bytes else 0
+    orders = _fit_orders(deletion_orders(plan.deletions, newer_kept=plan.newer_kept), room)
+    counts = PlanCounts(kept=len(plan.verdicts) - len(orders), deleted=len(orders))
+    return PlanAnswer(plan.id, plan.made_at, counts, (*orders, *removed))
+
+
+def _fit_orders(orders: list[DeletionOrder], most_bytes: int) -> list[DeletionOrder]:
+    """Return the first orders, at least one, as many as fit; all of them where `most_bytes` is 0."""
     while most_bytes and len(orders) > 1 and size_bytes(orders) > most_bytes:
         orders = orders[: len(orders) * most_bytes // size_bytes(orders) or 1]
-    counts = PlanCounts(kept=len(plan.verdicts) - len(orders), deleted=len(orders))
-    return PlanAnswer(plan.id, plan.made_at, counts, (*orders, *deletion_orders((), failed_copies)))
+    return orders
 
 
 def fit_retention(plan: Plan) -> RetentionAnswer:

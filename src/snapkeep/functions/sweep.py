@@ -21,7 +21,7 @@ from snapkeep.functions.composition import Composition, composition
 from snapkeep.functions.environment import DR, Environment
 from snapkeep.functions.log import logger, started
 from snapkeep.functions.payloads import CaughtError, PlanAnswer, SweepCall, SweepStep, from_json, step_error, waiting_call
-from snapkeep.functions.state_budget import fit_plan
+from snapkeep.functions.state_budget import SWEEP_PLAN_BYTES, fit_plan
 from snapkeep.usecases.copies.enqueue import EnqueueCopy
 from snapkeep.usecases.sweep.dead_letters import ReplayDeadLetters
 from snapkeep.usecases.sweep.dr import DrSweep
@@ -158,7 +158,7 @@ def _repair(call: SweepCall) -> PlanAnswer:
         when_ms = int(swept.report.ended_at.timestamp() * 1000)
         metrics.emit(metrics.volume_lines(swept.rpo_ages_seconds, environment.system, when_ms))
     _audit(swept.report)
-    return fit_plan(swept.plan, swept.remove)
+    return fit_plan(swept.plan, swept.remove, most_bytes=SWEEP_PLAN_BYTES)
 
 
 def _audit(report: SweepReport) -> None:

@@ -2,19 +2,37 @@
 
 from __future__ import annotations
 
+import json
+import traceback
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
+from snapkeep.adapters.stepfunctions_task_tokens import CAUSE_LIMIT
 from snapkeep.domain.copies.request import CopyRequest
+from snapkeep.domain.errors import AwsUnavailable
 from snapkeep.domain.model import Action, Lineage, Origin, Plan, Reason, Refusal, Snapshot, SnapshotState, Verdict
+from snapkeep.domain.retention.deletion import DeletionKind
 from snapkeep.domain.tag_names import CHECK, OWN_TAGS
 from snapkeep.domain.tags import tags_for_copy
-from snapkeep.functions.state_budget import COPIES_BYTES_AT_MOST, PLAN_BYTES, fit_copies, fit_plan, fit_refusals, size_bytes
+from snapkeep.functions.errors import with_short_cause
+from snapkeep.functions.state_budget import (
+    COPIES_BYTES_AT_MOST,
+    PLAN_BYTES,
+    RESULT_BYTES,
+    SWEEP_PLAN_BYTES,
+    fit_copies,
+    fit_deletions,
+    fit_plan,
+    fit_refusals,
+    size_bytes,
+)
+from snapkeep.usecases.ports import Deletion, DeletionResult
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
 STATE_BYTES = 256 * 1024
-EVENT_BYTES_PER_MEMBER, RESULT_BYTES_PER_COPY, PROBLEM_BYTES = 260, 260, 220
+EVENT_BYTES_PER_MEMBER, PROBLEM_BYTES, ENVELOPE_BYTES = 260, 220, 2_000
 VOLUMES_OF_AN_INSTANCE = 128
 KEY_BYTES, VALUE_BYTES = 128, 256
 
@@ -32,7 +50,7 @@ def test_a_set_of_many_volumes_with_many_tags_fits_into_the_state_of_its_run(vol
     copies = [request(number, f"eu-west-{region}") for number in range(volumes) for region in range(regions)]
     fitted = fit_copies(copies, NOW)
     listed, left, cut = fitted.orders, fitted.problems, fitted.left_out
-    others = volumes * EVENT_BYTES_PER_MEMBER + len(copies) * RESULT_BYTES_PER_COPY + len(left) * PROBLEM_BYTES + PLAN_BYTES
+    others = volumes * EVENT_BYTES_PER_MEMBER + len(copies) * RESULT_BYTES + len(left) * PROBLEM_BYTES + ENVELOPE_BYTES
     assert size_bytes(listed) + others < STATE_BYTES
     assert all(one.request.tags.keys() >= OWN_TAGS - {CHECK} for one in listed)
     assert (len(listed), bool(cut)) == (len(copies), volumes > 1)
@@ -42,7 +60,7 @@ def test_copies_that_a_run_has_no_room_for_are_left_to_a_sweep_and_told_each() -
     copies = [request(number, f"eu-west-{region}", tags=0) for number in range(VOLUMES_OF_AN_INSTANCE) for region in (1, 2)]
     fitted = fit_copies(copies, NOW)
     listed, left = fitted.orders, fitted.problems
-    assert size_bytes(listed) <= COPIES_BYTES_AT_MOST
+    assert size_bytes(listed) + RESULT_BYTES * len(listed) <= COPIES_BYTES_AT_MOST
     told = [f"{one.origin.snapshot_id} to {one.region}" for one in copies[len(listed) :]]
     assert [(one.kind, one.subject) for one in left] == [("CopyLeftToSweep", one) for one in told]
 
@@ -89,3 +107,44 @@ def test_refusals_of_a_whole_set_keep_their_kind_and_volume_and_share_the_room()
     assert all(problem.cause.startswith("INV-08") for problem in answer)
     assert size_bytes(answer) <= PLAN_BYTES / 2
     assert fit_refusals(refusals[:1])[0].cause == refusals[0].text
+
+
+def lambda_cause() -> str:
+    """Return what Step Functions gets of an error of CopySnapshotToDR: Lambda adds the stack trace to the message."""
+
+    def refuse(event: dict[str, Any], context: Any) -> dict[str, Any]:
+        raise AwsUnavailable(f"{event}: {context} " + "x" * 5_000) from ValueError("the deeper cause")
+
+    try:
+        with_short_cause(refuse)({}, None)
+    except AwsUnavailable as error:
+        trace = traceback.format_list(traceback.extract_tb(error.__traceback__)[1:])
+        told = {"errorMessage": str(error), "errorType": "AwsUnavailable", "requestId": "0" * 36, "stackTrace": trace}
+        return json.dumps(told)
+    raise AssertionError("no error")
+
+
+@pytest.mark.parametrize("cause", [lambda_cause(), '"' + "c" * (CAUSE_LIMIT - 1)], ids=["of the function", "of the answer"])
+def test_a_large_set_whose_copies_all_fail_fits_into_the_state(cause: str) -> None:
+    """All copies of a large set failed, each with its stack trace: no notice was made, and nothing planned."""
+    assert len(cause) < CAUSE_LIMIT + 200
+    copies = fit_copies([request(number, tags=0) for number in range(VOLUMES_OF_AN_INSTANCE)], NOW).orders
+    assert len(copies) == VOLUMES_OF_AN_INSTANCE
+    volumes = [order.volume_id for order in copies]
+    failed = {"status": "FAILED", "region": "ap-southeast-2", "error": "AwsUnavailable", "cause": cause}
+    results = [failed | {"snapshot_id": order.snapshot_id} for order in copies]
+    assert max(size_bytes(result) for result in results) <= RESULT_BYTES
+    state: dict[str, Any] = {"event": "e" * (EVENT_BYTES_PER_MEMBER * len(copies) + ENVELOPE_BYTES)}
+    state |= {"tagged": {"volumes": volumes, "copies": copies}, "copies": {"results": results, "any_failed": True}}
+    assert size_bytes(state) < STATE_BYTES
+
+
+def test_a_sweep_with_many_failed_copies_and_deletions_fits_into_its_state() -> None:
+    """400 failed copies and 300 deletions were 287 KB."""
+    failed = [(verdict(number).snapshot, "Given key ID is not accessible; " + "k" * 400) for number in range(400)]
+    plan = Plan("plan-1", "us-east-2", NOW, tuple(verdict(number) for number in range(300)))
+    answer = fit_plan(plan, failed, most_bytes=SWEEP_PLAN_BYTES)
+    kinds = [order.kind for order in answer.delete]
+    assert min(kinds.count(DeletionKind.RETENTION), kinds.count(DeletionKind.FAILED_COPY)) > 50
+    deletion = fit_deletions([DeletionResult(one.snapshot_id, Deletion.NOT_ALLOWED, "r" * 2_000) for one in answer.delete])
+    assert size_bytes({"plan": answer, "deletion": deletion}) < STATE_BYTES

@@ -13,7 +13,7 @@ from snapkeep.domain.sweep.waiting_runs import RunUnderWay
 from snapkeep.functions import sweep
 from snapkeep.functions.environment import DR, PRIMARY
 from snapkeep.functions.payloads import CaughtError, PlanAnswer, SweepCall, SweepStep, from_json, step_error, waiting_call
-from snapkeep.functions.state_budget import fit_plan
+from snapkeep.functions.state_budget import SWEEP_PLAN_BYTES, fit_plan
 from snapkeep.functions.sweep import SweepAdapters
 from snapkeep.lab.ebs_model.conditions.clock import utc
 from snapkeep.lab.simulator.composition import StackComposition
@@ -164,7 +164,7 @@ class Sweeper:
             runner.wake_by_stream(region)
         runner.plan_made(swept.plan)
         self._interim[execution.id] = swept.report
-        return fit_plan(swept.plan, swept.remove)
+        return fit_plan(swept.plan, swept.remove, most_bytes=SWEEP_PLAN_BYTES)
 
     def _adapters(self, composition: StackComposition) -> SimulatedSweepAdapters:
         machine = RECEIVE if composition.environment.stack == DR else PROTECT
