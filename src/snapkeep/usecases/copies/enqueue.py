@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from snapkeep.domain.copies.entry import EntryState, QueueEntry
 from snapkeep.domain.copies.request import CopyRequest
-from snapkeep.domain.errors import EntryChanged
+from snapkeep.domain.errors import EntryChanged, EntryNotFound
 from snapkeep.usecases.copies.settle import success_output
 from snapkeep.usecases.ports import Clock, CopyQueue, CopyResultStatus, TaskTokens
 
@@ -44,3 +44,11 @@ class EnqueueCopy:
                 return queue.write(after)
             except EntryChanged:
                 continue
+
+
+def find_entry(queue: CopyQueue, key: str) -> QueueEntry | None:
+    """Return the entry with a key; None if there is none."""
+    try:
+        return queue.get(key)
+    except EntryNotFound:
+        return None

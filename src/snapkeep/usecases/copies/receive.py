@@ -15,13 +15,13 @@ from snapkeep.domain.errors import (
     CopyFailed,
     CopyWrong,
     EntryChanged,
-    EntryNotFound,
     SnapshotGone,
     TagsDoNotFit,
 )
 from snapkeep.domain.events import CopyEnded
 from snapkeep.domain.model import Plan, Snapshot, SnapshotState
 from snapkeep.domain.tag_names import CHECK, WRONG
+from snapkeep.usecases.copies.enqueue import find_entry
 from snapkeep.usecases.copies.settle import Settlement, naming_keys
 from snapkeep.usecases.ports import Clock, CopyQueue, SnapshotReader, SnapshotTagger
 from snapkeep.usecases.protect import Problem
@@ -76,7 +76,7 @@ class ReceiveCopy:
         if copy is None:
             return self._vanished(ended, hinted)
         key = entry_key(copy.origin.region, copy.origin.snapshot_id, self.reader.region)
-        entry = hinted if hinted and hinted.key == key else self._find(key)
+        entry = hinted if hinted and hinted.key == key else find_entry(self.queue, key)
         recorded = entry is not None and entry.copy_id == copy.id
         if not (copy.managed_by(self.system) or recorded):
             return ReceiveResult(ReceiveOutcome.NOT_OURS, f"{copy.id} is no managed copy of {self.system}")
@@ -91,13 +91,7 @@ class ReceiveCopy:
     def _hinted_entry(self, ended: CopyEnded) -> QueueEntry | None:
         if not ended.source_region:
             return None
-        return self._find(entry_key(ended.source_region, ended.source_snapshot_id, self.reader.region))
-
-    def _find(self, key: str) -> QueueEntry | None:
-        try:
-            return self.queue.get(key)
-        except EntryNotFound:
-            return None
+        return find_entry(self.queue, entry_key(ended.source_region, ended.source_snapshot_id, self.reader.region))
 
     def _vanished(self, ended: CopyEnded, entry: QueueEntry | None) -> ReceiveResult:
         """Handle a copy that is deleted already: a failed one that somebody removed, or a completed one that did not last."""

@@ -10,12 +10,13 @@ from functools import partial
 from typing import Any, Protocol, TypeVar
 
 from snapkeep.domain.copies.entry import QueueEntry, entry_key
-from snapkeep.domain.errors import EntryNotFound, SnapkeepError
+from snapkeep.domain.errors import SnapkeepError
 from snapkeep.domain.model import Lineage, Origin, Snapshot, Verdict, Volume
 from snapkeep.domain.policy.model import PolicySet
 from snapkeep.domain.retention.region_plan import RegionFacts, VolumePlan
 from snapkeep.domain.sweep.findings import FindingKind
 from snapkeep.domain.sweep.report import Handling
+from snapkeep.usecases.copies.enqueue import find_entry
 from snapkeep.usecases.ports import CopyQueue, Deletion, SnapshotReader
 from snapkeep.usecases.retention.plan_regions import make_region_plan
 
@@ -220,7 +221,7 @@ class _StoryBuilder:
         source_region = source.region if source else self.sources.primary.region
         for region, queue in self.sources.queues.items():
             key = entry_key(source_region, source_id, region)
-            entry = self.regions.read(region, partial(_entry_of, queue, key), None)
+            entry = self.regions.read(region, partial(find_entry, queue, key), None)
             if entry is not None:
                 yield entry
 
@@ -242,9 +243,7 @@ class _StoryBuilder:
             copies = self.regions.read(region, partial(other.copies_of_volume, lineage.volume_id), [])
             if region not in self.regions.problems:
                 listings[region] = copies
-        waiting = frozenset(
-            (entry.request.origin.snapshot_id, entry.request.region) for entry in self._open_entries(lineage.volume_id)
-        )
+        waiting = frozenset(entry.snapshot_in_region for entry in self._open_entries(lineage.volume_id))
         return RegionFacts(reader.region, volumes, reader.snapshots_of_volume(lineage.volume_id), listings, waiting)
 
     def _events(
@@ -275,13 +274,6 @@ class _StoryBuilder:
                     if event not in seen:
                         seen.add(event)
                         yield event
-
-
-def _entry_of(queue: CopyQueue, key: str) -> QueueEntry | None:
-    try:
-        return queue.get(key)
-    except EntryNotFound:
-        return None
 
 
 def _short(arn: str) -> str:

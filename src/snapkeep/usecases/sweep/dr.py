@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from snapkeep.domain.copies.entry import EntryState, QueueEntry, entry_key
-from snapkeep.domain.errors import EntryNotFound, SnapkeepError
+from snapkeep.domain.errors import SnapkeepError
 from snapkeep.domain.events import CopyEnded
 from snapkeep.domain.model import Snapshot
 from snapkeep.domain.retention.region_plan import RegionFacts
@@ -15,6 +15,7 @@ from snapkeep.domain.sweep.dr import DrFacts, decide_dr
 from snapkeep.domain.sweep.findings import FindingKind, Receive, Repair, Retag, document_findings
 from snapkeep.domain.sweep.report import Figure, Handling, ReportItem
 from snapkeep.domain.tags import is_of_original_system, with_source_starts
+from snapkeep.usecases.copies.enqueue import find_entry
 from snapkeep.usecases.copies.receive import ReceiveCopy, ReceiveOutcome
 from snapkeep.usecases.ports import CopyQueue
 from snapkeep.usecases.sweep.shared import (
@@ -117,11 +118,8 @@ class _Actor:
 
     def _was_received_meanwhile(self, ended: CopyEnded) -> bool:
         """Whether its own event has closed the entry since it was listed: a copy that ended a moment ago was not missed."""
-        try:
-            entry = self.sweep.queue.get(entry_key(ended.source_region, ended.source_snapshot_id, ended.region))
-        except EntryNotFound:
-            return False
-        return ended.succeeded and entry.state is EntryState.DONE
+        entry = find_entry(self.sweep.queue, entry_key(ended.source_region, ended.source_snapshot_id, ended.region))
+        return entry is not None and ended.succeeded and entry.state is EntryState.DONE
 
 
 def _counts(snapshots: list[Snapshot], entries: list[QueueEntry], system: str) -> dict[Figure, int]:

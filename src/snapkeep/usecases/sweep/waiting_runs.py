@@ -8,11 +8,11 @@ from datetime import datetime
 
 from snapkeep.domain import tag_names as tagnames
 from snapkeep.domain.copies.entry import EntryState, QueueEntry, entry_key
-from snapkeep.domain.errors import CopyFailed, EntryNotFound, SnapkeepError
+from snapkeep.domain.errors import CopyFailed, SnapkeepError
 from snapkeep.domain.sweep.findings import Finding, FindingKind, Wait
 from snapkeep.domain.sweep.report import Handling
 from snapkeep.domain.sweep.waiting_runs import runs_to_read
-from snapkeep.usecases.copies.enqueue import EnqueueCopy
+from snapkeep.usecases.copies.enqueue import EnqueueCopy, find_entry
 from snapkeep.usecases.copies.settle import describe, success_output
 from snapkeep.usecases.ports import CopyQueue, SnapshotReader
 from snapkeep.usecases.sweep.ports import WaitingRuns
@@ -58,18 +58,14 @@ class RejoinRun:
     def run(self, wait: Wait) -> Handling:
         """Give a wait's token back to the entry of its copy, or answer it. Return NOTED if that was done meanwhile."""
         request, queue = wait.request, self.queue_of(wait.request.region)
-        try:
-            entry = queue.get(entry_key(request.origin.region, request.origin.snapshot_id, request.region))
-        except EntryNotFound:
+        entry = find_entry(queue, entry_key(request.origin.region, request.origin.snapshot_id, request.region))
+        if entry is not None and wait.token in entry.tokens:
+            return Handling.NOTED
+        if entry is None or entry.is_open:
             self.enqueue.run(request, wait.token, wait.run)
             return Handling.REPAIRED
-        if wait.token in entry.tokens:
-            return Handling.NOTED
         if entry.state is EntryState.FAILED:
             return self._answered(self._answer_failed(wait, entry))
-        if entry.state is not EntryState.DONE:
-            self.enqueue.run(request, wait.token, wait.run)
-            return Handling.REPAIRED
         if copy_is_there(self.reader_of(request.region), entry):
             return self._answered(self._answer_copied(wait, entry))
         queue.write(entry.restarted(request, self.enqueue.clock.now()).joined(wait.token, wait.run))
