@@ -97,7 +97,9 @@ def rollback(
     region = installed.settings.region
     store, parameters = installed.adapters.policy_store_of(region), installed.parameters_as_policies()[region]
     restorable = version_to_restore(store, parameters, version)
-    question = f"Put version {restorable.stored.version} of the document in force again?"
+    stored = restorable.stored
+    author = f" by {printable(stored.author)}" if stored.author else ""
+    question = f"Put version {stored.version} of the document, of {stored.at:%Y-%m-%d %H:%M} UTC{author}, in force again?"
     _put_in_force(installed, restorable.stored.text, restorable.policies, question, yes=yes, json=json)
 
 
@@ -194,6 +196,7 @@ def _print_lines(lines: Iterable[str]) -> None:
 def _put_in_force(installed: Installed, text: str, policies: PolicySet, question: str, *, yes: bool, json: bool) -> None:
     """Show what the policies change, ask, and push the text to every region that they or a former version copy to."""
     from snapkeep.cli.views.policy import dropped_line, pushed_line  # noqa: PLC0415
+    from snapkeep.cli.views.policy_fields import field_changes, field_lines  # noqa: PLC0415
     from snapkeep.usecases.policies import push as push_to  # noqa: PLC0415
 
     dropped = installed.regions_dropped(policies)
@@ -203,6 +206,9 @@ def _put_in_force(installed: Installed, text: str, policies: PolicySet, question
     stores = _stores(installed, regions)
     before = installed.in_force_in(regions) | {region.region: region.policies for region in readable}
     _print_broken(before)
+    fields = field_changes(before[installed.settings.region], policies)
+    if not json:
+        _print_lines(field_lines(fields))
     comparisons = _compare(installed, before, dict.fromkeys(before, policies))
     _print_comparisons(comparisons, json=json)
     for region in dropped:
@@ -213,7 +219,9 @@ def _put_in_force(installed: Installed, text: str, policies: PolicySet, question
     if json:
         dropped_data = [{"region": region.region, "problem": region.problem} for region in dropped]
         pushed_data = [asdict(result) for result in pushed]
-        print_json({"pushed": pushed_data, "dropped": dropped_data, "changes": _changes_as_data(comparisons)})
+        fields_data = [change._asdict() for change in fields]
+        changes_data = _changes_as_data(comparisons)
+        print_json({"pushed": pushed_data, "dropped": dropped_data, "fields": fields_data, "changes": changes_data})
     else:
         _print_lines(pushed_line(result) for result in pushed)
     if any(result.overtaken for result in pushed) or len(readable) < len(dropped):

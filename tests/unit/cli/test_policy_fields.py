@@ -1,0 +1,38 @@
+"""The fields of policies that a push changes stand before its question."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+from snapkeep.cli.views.policy_fields import field_changes, field_lines
+from snapkeep.domain.policy.model import CopyRule, Limits, Policy, PolicySet, Retention, Selector
+
+RULE = CopyRule("us-east-2", copy_within=timedelta(hours=4), retention=Retention(keep_last=1))
+GOLD = Policy("gold", Selector(), Retention(keep_last=7), (RULE,), rpo=timedelta(hours=8))
+BEFORE = PolicySet((GOLD,))
+
+
+def test_a_push_names_every_changed_field_with_its_meaning() -> None:
+    """A longer RPO, another key, a later deadline and a time-based copy were pushed with every figure zero."""
+    rule = replace(RULE, kms_key="alias/other", copy_within=timedelta(days=80), completion_minutes=60)
+    changes = field_changes(BEFORE, PolicySet((replace(GOLD, copies=(rule,), rpo=timedelta(days=90)),)))
+    assert {(change.field, change.before, change.after) for change in changes} >= {
+        ("gold.rpo", "8h", "90d"),
+        ("gold.copies.us-east-2.copy_within", "4h", "80d"),
+        ("gold.copies.us-east-2.kms_key", None, "alias/other"),
+    }
+    assert "gold.copies.us-east-2.completion_duration" in {change.field for change in changes}
+    assert len(changes) == 4
+    text = "\n".join(field_lines(changes))
+    assert "full copy" in text
+    assert "gold.rpo: 8h -> 90d (" in text
+
+
+def test_equal_policies_change_no_field() -> None:
+    assert field_changes(BEFORE, BEFORE) == []
+    assert list(field_lines([])) == []
+
+
+def test_a_new_policy_and_other_limits_are_named() -> None:
+    changes = field_changes(BEFORE, PolicySet((GOLD, replace(GOLD, name="new")), Limits(max_deletions=5)))
+    assert ("limits.max_deletions", 100, 5) in changes
+    assert any(change.field.startswith("new.") for change in changes)
