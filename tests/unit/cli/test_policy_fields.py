@@ -3,8 +3,15 @@
 from dataclasses import replace
 from datetime import timedelta
 
+import yaml
+from typer.testing import CliRunner
+
+from snapkeep.cli.commands.policy import app
 from snapkeep.cli.views.policy_fields import field_changes, field_lines
 from snapkeep.domain.policy.model import CopyRule, Limits, Policy, PolicySet, Retention, Selector
+from snapkeep.usecases.policies import stored_text
+from support.lineages import REGION
+from support.planned import DOCUMENT, World
 
 RULE = CopyRule("us-east-2", copy_within=timedelta(hours=4), retention=Retention(keep_last=1))
 GOLD = Policy("gold", Selector(), Retention(keep_last=7), (RULE,), rpo=timedelta(hours=8))
@@ -36,3 +43,12 @@ def test_a_new_policy_and_other_limits_are_named() -> None:
     changes = field_changes(BEFORE, PolicySet((GOLD, replace(GOLD, name="new")), Limits(max_deletions=5)))
     assert ("limits.max_deletions", 100, 5) in changes
     assert any(change.field.startswith("new.") for change in changes)
+
+
+def test_show_prints_a_former_version(world: World) -> None:
+    """Only what was in force could be read, and a rollback was a leap in the dark."""
+    documents = [stored_text(yaml.safe_load(DOCUMENT.replace("keep_last: 3", f"keep_last: {number}"))) for number in (5, 3)]
+    world.documents[REGION] = documents
+    shown = CliRunner().invoke(app, ["show", "1", "--region", REGION])
+    assert shown.exit_code == 0
+    assert "keep_last: 5" in shown.output

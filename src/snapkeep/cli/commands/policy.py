@@ -112,10 +112,14 @@ def remove(
     json: Json = False,
 ) -> None:
     """Put the stacks' parameters in force again, after showing what changes."""
+    from snapkeep.cli.views.policy_fields import field_changes, field_lines  # noqa: PLC0415
+
     installed = _installed(settings)
     parameters = installed.parameters_as_policies()[installed.settings.region]
     before = installed.policies_in_force(parameters)
     _print_broken(before)
+    if not json:
+        _print_lines(field_lines(field_changes(before[installed.settings.region], parameters)))
     comparisons = _compare(installed, before, installed.parameters_as_policies(list(before)))
     stores = _stores_in_force(installed, before)
     _print_comparisons(comparisons, json=json)
@@ -132,19 +136,28 @@ def remove(
 @with_aws_settings
 def show(
     settings: AwsSettings,
+    version: Annotated[
+        int, typer.Argument(metavar="VERSION", help="Version to print; by default what is in force.", show_default=False)
+    ] = 0,
     *,
     json: Json = False,
 ) -> None:
-    """Print the policies in force as a document.
+    """Print the policies in force, or those of a version, as a document.
 
     Exits with status 1 if the newest document cannot be used; the printed one
     is in force instead.
     """
     from snapkeep.domain.policy.document import to_document  # noqa: PLC0415
     from snapkeep.policyfile.load import readable_yaml  # noqa: PLC0415 - imports yaml
+    from snapkeep.usecases.policies import version_to_restore  # noqa: PLC0415
 
     installed = _installed(settings)
-    policies = installed.policies_in_force()[installed.settings.region]
+    region = installed.settings.region
+    if version:
+        store, parameters = installed.adapters.policy_store_of(region), installed.parameters_as_policies()[region]
+        policies = version_to_restore(store, parameters, version).policies
+    else:
+        policies = installed.policies_in_force()[region]
     if json:
         print_json({"source": policies.source, "problem": policies.problem, "document": to_document(policies)})
     else:
