@@ -67,6 +67,7 @@ FINDINGS = {
     "run_unanswered",
     "sharing_not_blocked",
     "snapshot_adoptable",
+    "snapshot_not_copyable",
     "snapshot_past_retention",
     "snapshot_public",
     "snapshot_shared",

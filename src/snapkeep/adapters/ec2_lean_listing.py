@@ -131,6 +131,8 @@ def _readers(namespace: str) -> dict[str, tuple[str, Read]]:
             "description": ("Description", _recurring),
             "kmsKeyId": ("KmsKeyId", _recurring),
             "transferType": ("TransferType", _recurring),
+            "outpostArn": ("OutpostArn", _recurring),
+            "availabilityZone": ("AvailabilityZone", _recurring),
             "startTime": ("StartTime", _moment),
             "completionTime": ("CompletionTime", _moment),
             "encrypted": ("Encrypted", _truth),

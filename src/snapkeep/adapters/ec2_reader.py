@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,8 @@ from snapkeep.domain.tags import is_arbitrary, names_origin, origin_of, tells_of
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
 
+_LOCAL_ZONE = re.compile(r"^[a-z]{2}(-[a-z]+)+-\d+-[a-z]+-\d+[a-z]$")
+"""`us-west-2-lax-1a`; an Availability Zone is `us-west-1a` (botocore: ec2 2016-11-15, Snapshot)."""
 PAGE = 1000
 """MaxResults of DescribeSnapshots, DescribeVolumes, DescribeInstances and DescribeImages: up to 1000 (EC2 API reference)."""
 FILTER_VALUES = 200
@@ -185,12 +188,25 @@ def snapshot_from(item: Mapping[str, Any], region: str) -> Snapshot:
         progress_percent=int(item.get("Progress", "").rstrip("%") or 0),
         is_copy=is_copy,
         completed_at=item.get("CompletionTime"),
+        not_copyable=_why_not_copyable(item),
     )
 
 
 def _attachments(item: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
     """Return the attachments to instances; one to another AWS resource has no instance (botocore: VolumeAttachment)."""
     return [attachment for attachment in item.get("Attachments") or () if attachment.get("InstanceId")]
+
+
+def _why_not_copyable(item: Mapping[str, Any]) -> str:
+    """Return why EC2 copies a snapshot to no other region, in words; empty where it does.
+
+    From a Local Zone, EC2 copies within the zone group and to the parent region alone, and from an Outpost not at all
+    (botocore: ec2 2016-11-15, CopySnapshot).
+    """
+    if item.get("OutpostArn"):
+        return f"it is on an Outpost, {item['OutpostArn']}"
+    zone = item.get("AvailabilityZone") or ""
+    return f"it is in the Local Zone {zone}" if _LOCAL_ZONE.match(zone) else ""
 
 
 def volume_from(item: Mapping[str, Any], region: str, root_devices: Mapping[str, str]) -> Volume:

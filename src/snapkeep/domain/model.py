@@ -93,6 +93,8 @@ class Snapshot:
     is_copy: bool = False
     completed_at: datetime | None = None
     """None while it is not completed, and where EC2 does not say."""
+    not_copyable: str = ""
+    """Why EC2 copies it to no other region; empty where it does."""
 
     @property
     def completed(self) -> bool:

@@ -144,6 +144,9 @@ class TagSnapshots:
         if left_out:
             report.reasons.append(f"{snapshot.id}: tags that did not fit within {TAG_LIMIT}: {', '.join(left_out)}")
         report.volume_ids.append(snapshot.origin.volume_id)
+        if snapshot.not_copyable and policy.copies:
+            report.reasons.append(f"{snapshot.id}: EC2 copies it to no other region: {snapshot.not_copyable}")
+            return
         report.copies.extend(copy_request(self.system, snapshot, policy, rule, volume) for rule in policy.copies)
 
     def _tags(self, snapshot: Snapshot, volume: Volume | None, policy: Policy) -> tuple[dict[str, str], list[str]]:

@@ -306,3 +306,18 @@ def test_a_key_that_ec2_refuses_and_tags_that_do_not_fit_are_named_as_such() -> 
         Ec2Copier(client=Client(refused("KMSKeyNotAccessibleFault"))).start_copy(request)
     with pytest.raises(TagsDoNotFit):
         Ec2Tagger(client=Client(refused("TagLimitExceeded"))).tag(["snap-1"], {"Name": "web"})
+
+
+@pytest.mark.parametrize(
+    ("place", "copyable"),
+    [
+        ({}, True),
+        ({"AvailabilityZone": "us-west-1a"}, True),
+        ({"AvailabilityZone": "us-east-1-wl1-bos-wlz-1"}, True),
+        ({"AvailabilityZone": "us-west-2-lax-1a"}, False),
+        ({"AvailabilityZone": "ap-southeast-2-per-1a"}, False),
+        ({"OutpostArn": "arn:aws:outposts:us-west-2:123456789012:outpost/op-1"}, False),
+    ],
+)
+def test_a_snapshot_in_a_local_zone_or_on_an_outpost_is_not_copyable(place: dict[str, str], copyable: bool) -> None:
+    assert (snapshot_from(described(**place), REGION).not_copyable == "") is copyable

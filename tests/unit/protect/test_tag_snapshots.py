@@ -12,7 +12,7 @@ import pytest
 from snapkeep.domain.copies.request import CopyRequest
 from snapkeep.domain.errors import AwsRefused, AwsUnavailable, SnapshotGone, TagsDoNotFit
 from snapkeep.domain.events import SnapshotEnded
-from snapkeep.domain.model import Volume
+from snapkeep.domain.model import Snapshot, Volume
 from snapkeep.domain.policy.model import CopyRule, Policy, Retention, Selector
 from snapkeep.domain.tag_names import OWN_TAGS
 from snapkeep.domain.tags import TAG_LIMIT, tags_for_copy, tags_for_snapshot
@@ -223,3 +223,29 @@ def test_a_snapshot_in_progress_at_the_deployment_and_one_that_was_managed_are_n
     tagged = lab.runner.composition.tag_snapshots(PRIMARY).run([ended(adopted)])
     assert tagged.outcome is TagOutcome.MANAGED
     assert lab.tags(in_progress)["snapkeep:managed"] == "snapkeep"
+
+
+class LocalZoneReader:
+    """Reads snapshots as they are, but in a Local Zone."""
+
+    def __init__(self, real: Any) -> None:
+        self.real = real
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.real, name)
+
+    def snapshots(self, snapshot_ids: Sequence[str]) -> dict[str, Snapshot]:
+        listed = self.real.snapshots(snapshot_ids)
+        return {key: replace(one, not_copyable="it is in the Local Zone us-east-1-bos-1a") for key, one in listed.items()}
+
+
+def test_no_copy_is_requested_of_a_snapshot_that_ec2_copies_to_no_region() -> None:
+    """Copies of snapshots in Local Zones and on Outposts were refused, and requested again each day, for ever."""
+    lab = Laboratory()
+    source = lab.start_snapshot(lab.make_volume())
+    lab.runner.start = lambda *_: None  # type: ignore[method-assign,assignment,return-value]
+    lab.runner.advance(60)
+    step: Any = lab.runner.composition.tag_snapshots(PRIMARY)
+    tagged = replace(step, reader=LocalZoneReader(step.reader)).run([ended(source)])
+    assert (tagged.outcome, tagged.copies, tagged.problems) == (TagOutcome.MANAGED, (), ())
+    assert "Local Zone" in tagged.reasons[-1]

@@ -11,7 +11,7 @@ from snapkeep.domain import tags as ledger
 from snapkeep.domain.copies.entry import EntryState, QueueEntry
 from snapkeep.domain.copies.request import CopyRequest
 from snapkeep.domain.model import Snapshot, Volume
-from snapkeep.domain.policy.model import Policy, PolicySet, Retention, Selector
+from snapkeep.domain.policy.model import CopyRule, Policy, PolicySet, Retention, Selector
 from snapkeep.domain.retention.region_plan import RegionFacts, plan_region
 from snapkeep.domain.sweep.findings import FindingKind, Protect, Repair, Retag
 from snapkeep.domain.sweep.primary import PrimaryFacts, decide_primary
@@ -85,3 +85,24 @@ def test_an_entry_of_another_regions_snapshot_is_no_orphan_of_this_one() -> None
     elsewhere = replace(entry, request=replace(request, origin=replace(gone, region="eu-west-1")))
     assert found(OURS, queued=[entry]) == [(FindingKind.ENTRY_ORPHANED, "snap-0gone", None)]
     assert found(OURS, queued=[elsewhere]) == []
+
+
+def test_a_volume_whose_snapshots_cannot_be_copied_is_found_once_and_no_copy_is_requested() -> None:
+    """Copies of snapshots in Local Zones and on Outposts were refused, and requested again each day, for ever."""
+    policies = PolicySet((Policy("gold", Selector(), Retention(keep_last=1), (CopyRule("us-east-2"),)),))
+    listed = [
+        replace(tagged(snapshot(f"2026-11-2{day}T03:00", day)), not_copyable="it is on an Outpost, op-1") for day in range(1, 4)
+    ]
+    copies: dict[str, list[Snapshot]] = {"us-east-2": []}
+    plan = plan_region(RegionFacts(REGION, [VOLUME], listed, copies_by_region=copies), policies, NOW, system=SYSTEM)
+    facts = PrimaryFacts(
+        system=SYSTEM,
+        plan=plan,
+        volumes={VOLUME.id: VOLUME},
+        snapshots=listed,
+        copies_by_region=copies,
+        reachable=frozenset(copies),
+    )
+    decision = decide_primary(facts, policies, NOW)
+    assert [(finding.kind, finding.subject) for finding in decision.findings] == [(FindingKind.NOT_COPYABLE, VOLUME.id)]
+    assert decision.deletions == ()

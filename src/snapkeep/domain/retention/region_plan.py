@@ -312,7 +312,7 @@ def _is_adoptable_copy(copy: Snapshot) -> bool:
 
 
 def _is_missing(snapshot: Snapshot, rule: CopyRule, copies: CopyFacts) -> bool:
-    if (snapshot.id, rule.region) in copies.completed:
+    if snapshot.not_copyable or (snapshot.id, rule.region) in copies.completed:
         return False
     newest = copies.newest_copied.get((snapshot.origin.lineage, rule.region))
     return newest is None or snapshot.origin.start_time >= newest

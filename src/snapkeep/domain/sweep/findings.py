@@ -114,6 +114,12 @@ class FindingKind(StrEnum):
         "Nothing was concluded about it, and nothing that has no copy elsewhere was deleted.",
     )
     POLICY_PROBLEM = "policy_unknown", "tag names no policy", True, "Correct the volume's tag, or push a policy of that name."
+    NOT_COPYABLE = (
+        "snapshot_not_copyable",
+        "volume whose snapshots EC2 copies to no other region",
+        False,
+        "They are in a Local Zone or on an Outpost. Let a policy without copies govern the volume; until then they are all kept.",
+    )
     POLICY_NOT_KNOWN = (
         "policy_not_known",
         "snapshot whose policy is not known",
@@ -234,6 +240,12 @@ def plan_findings(plan: VolumePlan, system: str) -> Iterator[Finding]:
         yield Finding(FindingKind.PLAN_REFUSED, volume_id, volume_id, "; ".join(plan.refusals))
     if plan.selection.problem and any(one.snapshot.managed_by(system) for one in plan.verdicts):
         yield Finding(FindingKind.POLICY_PROBLEM, volume_id, volume_id, plan.selection.problem)
+    policy = plan.selection.policy
+    managed = (verdict.snapshot for verdict in plan.verdicts if verdict.snapshot.managed_by(system))
+    reason = next((snapshot.not_copyable for snapshot in managed if snapshot.not_copyable), "")
+    if reason and policy and policy.copies:
+        text = f"policy {policy.name} requests copies of its snapshots: {reason}"
+        yield Finding(FindingKind.NOT_COPYABLE, volume_id, volume_id, text)
 
 
 def document_findings(policies: PolicySet) -> list[Finding]:
