@@ -81,6 +81,7 @@ def test_an_instance_has_what_its_image_and_request_say(bench: Bench) -> None:
         ({"LaunchTemplate": {"LaunchTemplateName": "web"}}, "InvalidAction"),
         ({"BlockDeviceMappings": [{"DeviceName": "/dev/xvda", "NoDevice": ""}]}, "InvalidBlockDeviceMapping"),
         ({"BlockDeviceMappings": [{"DeviceName": "/dev/sdf", "Ebs": {}}]}, "MissingParameter"),
+        ({"TagSpecifications": [{"ResourceType": "snapshot", "Tags": []}]}, "InvalidParameterValue"),
     ],
 )
 def test_a_launch_that_cannot_be_leaves_nothing(bench: Bench, settings: dict[str, Any], code: str) -> None:
@@ -142,6 +143,14 @@ def test_a_mapping_adds_and_changes_volumes(bench: Bench) -> None:
     assert (root["Size"], root["Throughput"], root["Attachments"][0]["DeleteOnTermination"]) == (30, 200, True)
     assert (data["Size"], data["Encrypted"], data["VolumeInitializationRate"]) == (20, True, 300)
     assert (data["Attachments"][0]["DeleteOnTermination"], data["Tags"]) == (False, [{"Key": "from", "Value": "recovery"}])
+
+
+def test_volumes_of_the_launch_are_deleted_with_the_instance_and_others_are_not(bench: Bench) -> None:
+    made = launch(bench, BlockDeviceMappings=[{"DeviceName": "/dev/sdf", "Ebs": {"VolumeSize": 1}}])
+    later = bench.volume(1)
+    bench.primary.attach_volume(VolumeId=later, InstanceId=made["InstanceId"], Device="/dev/sdg")
+    bench.primary.terminate_instances(InstanceIds=[made["InstanceId"]])
+    assert [entry["VolumeId"] for entry in bench.primary.describe_volumes()["Volumes"]] == [later]
 
 
 def test_an_unusable_key_ends_the_launch(bench: Bench) -> None:

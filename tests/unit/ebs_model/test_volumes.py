@@ -186,6 +186,13 @@ def test_a_second_attachment_of_a_multi_attach_volume_is_not_modelled(bench: Ben
             assert refused(bench.primary.attach_volume, **params)[0] == "InvalidAction"
 
 
+def test_a_zone_can_be_named_by_its_id(bench: Bench) -> None:
+    volume_id = bench.primary.create_volume(AvailabilityZoneId="useast1-az2", Size=1)["VolumeId"]
+    (volume,) = bench.primary.describe_volumes(VolumeIds=[volume_id])["Volumes"]
+    assert volume["AvailabilityZone"] == PRIMARY + "b"
+    assert refused(bench.primary.create_volume, AvailabilityZoneId="euwest1-az1", Size=1)[0] == "InvalidZone.NotFound"
+
+
 # Types and modifications
 
 

@@ -31,6 +31,7 @@ FROM_IMAGE = (
 )  # fmt: skip
 FROM_REQUEST = ("CpuOptions", "EnclaveOptions", "HibernationOptions", "MaintenanceOptions", "PrivateDnsNameOptions")
 OF_A_VOLUME = ("SnapshotId", "VolumeType", "Iops", "Throughput", "Encrypted", "KmsKeyId", "VolumeInitializationRate")
+TAGGED_KINDS = ("instance", "volume", "network-interface", "elastic-gpu", "spot-instances-request")
 METADATA_DEFAULTS = {
     "State": "applied",
     "HttpTokens": "optional",
@@ -102,8 +103,11 @@ def _reservation(call: Call, instances: list[Instance]) -> Response:
 
 
 def tags_of(call: Call, kind: str) -> tuple[str, ...]:
-    """Return the tags that a request gives to one kind of resource."""
+    """Return the tags that a request gives to one kind of resource. Raise InvalidParameterValue for a kind it does not make."""
     for specification in call.params.get("TagSpecifications") or ():
+        if specification.get("ResourceType") not in TAGGED_KINDS:
+            message = f"'{specification.get('ResourceType')}' is not a valid taggable resource type for this operation."
+            raise ApiError("InvalidParameterValue", message)
         if specification.get("ResourceType") == kind:
             return flat(checked(specification.get("Tags") or (), call.account.quotas.tags_per_resource))
     return ()
@@ -114,7 +118,7 @@ def new_instance(call: Call, image: Image, reservation_id: str, index: int = 0) 
     params, account = call.params, call.account
     instance_type = str(params.get("InstanceType") or DEFAULT_TYPE)
     instance_id = call.world.ids.resource("i")
-    details, attributes = _details(call, image, instance_type), _attributes(params, image)
+    details, attributes, tags = _details(call, image, instance_type), _attributes(params, image), tags_of(call, "instance")
     interface = _interface(call, instance_id)
     instance = Instance(
         seq=call.world.next_seq(),
@@ -126,7 +130,7 @@ def new_instance(call: Call, image: Image, reservation_id: str, index: int = 0) 
         image_id=image.id,
         type=instance_type,
         state="pending",
-        tags=tags_of(call, "instance"),
+        tags=tags,
         reservation_id=reservation_id,
         launch_index=index,
         client_token=str(params.get("ClientToken") or ""),
@@ -237,7 +241,8 @@ def _launch_volumes(call: Call, instance: Instance, mappings: Mapping[str, dict[
         params.update({name: ebs[name] for name in OF_A_VOLUME if ebs.get(name) not in (None, "", False)})
         volume, refusal = volumes.make(Call(call.world, call.account, params, call.caller, call.now), {})
         volume.tags = tags
-        volume.delete_on_termination = bool(ebs.get("DeleteOnTermination", device == instance.root_device))
+        # All volumes of a launch go with the instance by default [EC2 API reference: TerminateInstances].
+        volume.delete_on_termination = bool(ebs.get("DeleteOnTermination", True))
         if device == instance.root_device:
             instance.root_volume_ids.append(volume.id)
             volume.billing = volume.billing or billing_of(find_image(call, instance.image_id))

@@ -85,6 +85,9 @@ def set_performance(volume: Volume, performance: Performance) -> None:
 
 def _zone(call: Call) -> str:
     zone = str(call.params.get("AvailabilityZone") or "")
+    wish = str(call.params.get("AvailabilityZoneId") or "")
+    if wish and not zone:
+        zone = next((name for name in (call.account.region + letter for letter in "abc") if zone_id(name) == wish), wish)
     if not zone:
         raise missing("AvailabilityZone")
     if zone[:-1] != call.account.region:
