@@ -16,6 +16,7 @@ from snapkeep.lab.ebs_model import FaultRule
 from snapkeep.lab.ebs_model.store.records import Snapshot
 from snapkeep.lab.simulator.composition import SystemLayout
 from snapkeep.lab.simulator.executions import PROTECT
+from snapkeep.lab.simulator.watch import Watch
 from snapkeep.usecases.copies.receive import ReceiveOutcome, ReceiveResult
 from support.flows import DR, PRIMARY, Laboratory, policy_set, retry_policy
 
@@ -285,6 +286,16 @@ def test_a_copy_that_is_wrong_is_told_as_such_and_stays_and_no_good_copy_goes_fo
     assert (received.outcome, received.plan, received.remove) == (ReceiveOutcome.FAILED, None, ())
     assert [(problem.kind, problem.subject) for problem in received.problems] == [("CopyWrong", wrong)]
     assert (lab.entry(second).state, lab.entry(second).copy_id) == (EntryState.FAILED, wrong)
+
+
+def test_the_event_of_a_wrong_copy_again_writes_nothing() -> None:
+    lab = Unreceived()
+    source, copy = lab.copy()
+    lab.put(source, request=replace(lab.entry(source).request, encrypted=True))
+    lab.receive(source, copy.id)
+    watch = Watch(lab.runner, lambda: lab.policies, lambda *_: True).attach()
+    assert lab.receive(source, copy.id).outcome is ReceiveOutcome.FAILED
+    assert watch.writes == 0
 
 
 def test_an_event_that_names_another_copys_source_settles_the_copy_and_not_that_source() -> None:

@@ -117,6 +117,8 @@ class ReceiveCopy:
 
     def _mark_wrong(self, copy: Snapshot) -> None:
         """Write the finding on the copy, where it outlives the queue entry; where that is refused, a sweep writes it."""
+        if copy.tags.get(CHECK) == WRONG:
+            return
         with suppress(AwsRefused, SnapshotGone, TagsDoNotFit):
             self.tagger.tag([copy.id], {CHECK: WRONG})
 
