@@ -17,6 +17,7 @@ from snapkeep.usecases.policies import in_force, regions_known
 
 if TYPE_CHECKING:
     from snapkeep.adapters.regional import RegionalAdapters
+    from snapkeep.adapters.ssm_policies import SsmPolicyStore
     from snapkeep.domain.retention.holds import SnapshotInRegion
     from snapkeep.domain.retention.region_plan import RegionPlan
 
@@ -187,10 +188,14 @@ class Installed:
         policies = from_dr_parameters(region, int(parameters["Retention"]), _limits(parameters))
         return policies if stack else replace(policies, source=NOT_DEPLOYED)
 
+    def primary_document(self) -> tuple[SsmPolicyStore, PolicySet]:
+        """Return the store of the primary region's document, and the policies that its stack's parameters make."""
+        region = self.settings.region
+        return self.adapters.policy_store_of(region), self.parameters_as_policies()[region]
+
     def policies_in_force(self, *others: PolicySet) -> dict[str, PolicySet]:
         """Return the policies in force in the primary region, the DR region, and each region that they or `others` copy to."""
-        region = self.settings.region
-        of_primary = in_force(self.adapters.policy_store_of(region), self.parameters_as_policies()[region])
+        of_primary = in_force(*self.primary_document())
         return self.in_force_in(self.regions(of_primary, *others))
 
     def in_force_in(self, regions: Sequence[str]) -> dict[str, PolicySet]:
@@ -206,7 +211,7 @@ class Installed:
         region = self.settings.region
         if self.settings.dr_region:
             return [self.settings.dr_region] if self.stack_parameters(DR) else []
-        known = regions_known(self.adapters.policy_store_of(region), self.parameters_as_policies()[region]) | {self.dr_region}
+        known = regions_known(*self.primary_document()) | {self.dr_region}
         candidates = [self.dr_region, *sorted(known - {region, self.dr_region})]
         return [one for one in candidates if self.stack_parameters(DR, one)]
 
@@ -216,7 +221,7 @@ class Installed:
         A region that cannot be read is among them, with its problem.
         """
         region = self.settings.region
-        known = regions_known(self.adapters.policy_store_of(region), self.parameters_as_policies()[region])
+        known = regions_known(*self.primary_document())
         dropped = [self.dr_region_seen(name) for name in sorted(known.difference(policies.copy_regions, {region}))]
         return [seen for seen in dropped if seen.stack or seen.problem]
 

@@ -94,9 +94,7 @@ def rollback(
     from snapkeep.usecases.policies import version_to_restore  # noqa: PLC0415
 
     installed = _installed(settings)
-    region = installed.settings.region
-    store, parameters = installed.adapters.policy_store_of(region), installed.parameters_as_policies()[region]
-    restorable = version_to_restore(store, parameters, version)
+    restorable = version_to_restore(*installed.primary_document(), version)
     stored = restorable.stored
     author = f" by {printable(stored.author)}" if stored.author else ""
     question = f"Put version {stored.version} of the document, of {stored.at:%Y-%m-%d %H:%M} UTC{author}, in force again?"
@@ -175,13 +173,10 @@ def history(
     json: Json = False,
 ) -> None:
     """List the versions of the document, newest first."""
+    from snapkeep.cli.views.policy import history_lines, version_as_data  # noqa: PLC0415
     from snapkeep.usecases.policies import history as history_of  # noqa: PLC0415
 
-    installed = _installed(settings)
-    region = installed.settings.region
-    from snapkeep.cli.views.policy import history_lines, version_as_data  # noqa: PLC0415
-
-    versions = history_of(installed.adapters.policy_store_of(region), installed.parameters_as_policies()[region])
+    versions = history_of(*_installed(settings).primary_document())
     if json:
         print_json({"versions": [version_as_data(version) for version in versions]})
     else:
