@@ -150,12 +150,10 @@ def show(
     from snapkeep.usecases.policies import version_to_restore  # noqa: PLC0415
 
     installed = _installed(settings)
-    region = installed.settings.region
     if version:
-        store, parameters = installed.adapters.policy_store_of(region), installed.parameters_as_policies()[region]
-        policies = version_to_restore(store, parameters, version).policies
+        policies = version_to_restore(*installed.primary_document(), version).policies
     else:
-        policies = installed.policies_in_force()[region]
+        policies = installed.policies_in_force()[settings.region]
     if json:
         print_json({"source": policies.source, "problem": policies.problem, "document": to_document(policies)})
     else:
