@@ -18,9 +18,9 @@ import resource
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
-from functools import cache
+from functools import cached_property
 from itertools import chain
 from multiprocessing.connection import Connection
 from typing import Any
@@ -30,25 +30,21 @@ from big_account import DR, POLICY, PRIMARY, SYSTEM, WRONG_EVERY, Ec2OverTheWire
 from snapkeep.adapters.dynamodb_queue import DynamoDbQueue
 from snapkeep.adapters.ec2_exposure import Ec2Exposure
 from snapkeep.adapters.ec2_guards import RecentGuards
-from snapkeep.adapters.ec2_reader import PAGE, Ec2Reader
-from snapkeep.adapters.ec2_writers import Ec2Deleter, Ec2Tagger
+from snapkeep.adapters.ec2_reader import PAGE
+from snapkeep.adapters.ec2_writers import Ec2Deleter
 from snapkeep.domain.copies.entry import EntryState, QueueEntry
 from snapkeep.domain.copies.retries import RetryPolicy
 from snapkeep.domain.errors import AwsThrottled
 from snapkeep.domain.policy.model import CopyRule, Limits, Policy, PolicySet, Retention, Selector
 from snapkeep.domain.retention.deletion import DeletionOrder
 from snapkeep.domain.sweep.report import Handling
+from snapkeep.functions.composition import Composition
+from snapkeep.functions.environment import Environment
+from snapkeep.functions.sweep import SweepAdapters, build
 from snapkeep.lab.ebs_model import ASSUMED_LATENCY
 from snapkeep.lab.simulator.memory_queue import MemoryQueue
-from snapkeep.usecases.copies.enqueue import EnqueueCopy
-from snapkeep.usecases.copies.receive import ReceiveCopy
-from snapkeep.usecases.copies.settle import Settlement
 from snapkeep.usecases.ports import DeletionResult
 from snapkeep.usecases.retention.delete import DeleteSnapshots
-from snapkeep.usecases.retention.plan_volumes import RetentionPlanner
-from snapkeep.usecases.sweep.dead_letters import ReplayDeadLetters
-from snapkeep.usecases.sweep.dr import DrSweep
-from snapkeep.usecases.sweep.primary import PrimarySweep
 from snapkeep.usecases.sweep.shared import SHARING_LOOKS, ExposureCheck, SweepLimits, SweepOptions
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
@@ -103,100 +99,71 @@ class Nothing:
     def delete(self, letters: Any) -> None:
         pass
 
-    def succeed(self, region: str, token: str, output: Any) -> bool:
+    def send_success(self, region: str, token: str, output: Any) -> bool:
         return True
 
-    def fail(self, region: str, token: str, error: str, cause: str) -> bool:
+    def send_failure(self, region: str, token: str, error: str, cause: str) -> bool:
         return True
 
 
-class Function:
-    """A sweep's function with all that it holds."""
+class OverTheWire(Composition):
+    """The composition of a sweep's function whose AWS is the other process."""
 
-    def __init__(self, pipe: Connection, facts: dict[str, Any]) -> None:
-        self.clock = Wire(pipe, facts["now"])
-        self.clients = {region: Ec2OverTheWire(self.clock, region) for region in (PRIMARY, DR)}
-        self.table = TableOverTheWire(self.clock)
-        self.guards = cache(lambda region: RecentGuards(reader=self.reader(region), clock=self.clock))
+    def __init__(self, stack: str, pipe: Connection, facts: dict[str, Any]) -> None:
+        region = PRIMARY if stack == "primary" else DR
+        self.wire = Wire(pipe, facts["now"])
+        self.regions = {one: Ec2OverTheWire(self.wire, one) for one in (PRIMARY, DR)}
+        self.table = TableOverTheWire(self.wire)
         self.queue = Queue(self.table, facts["known"])
-        self.runs = Runs()
+        environment = Environment({"SNAPKEEP_NAME": SYSTEM, "SNAPKEEP_STACK": stack, "AWS_REGION": region})
+        super().__init__(environment, self, self.wire)
 
-    def policies(self) -> PolicySet:
+    def get(self, service: str, *, region: str = "", once: bool = False) -> Any:
+        """Be the clients too: of EC2 alone."""
+        assert service == "ec2", service
+        return self.regions[region or self.environment.region]
+
+    def queue_of(self, region: str) -> Any:
+        return self.queue
+
+    @cached_property
+    def guards(self) -> RecentGuards:
+        return self.guards_of(self.environment.region)
+
+    @cached_property
+    def task_tokens(self) -> Any:
+        return Nothing()
+
+    @cached_property
+    def retry_policy(self) -> RetryPolicy:
+        return RetryPolicy()
+
+    @cached_property
+    def policies(self) -> Callable[[], PolicySet]:
         rule = CopyRule(DR, retention=Retention(keep_last=KEPT))
-        return PolicySet((Policy(POLICY, Selector(), Retention(keep_last=KEPT), (rule,)),), Limits())
+        policies = PolicySet((Policy(POLICY, Selector(), Retention(keep_last=KEPT), (rule,)),), Limits())
+        return lambda: policies
 
-    def reader(self, region: str) -> Ec2Reader:
-        return Ec2Reader(client=self.clients[region], region=region)  # type: ignore[arg-type]
 
-    def exposure(self, region: str) -> ExposureCheck:
-        return ExposureCheck(exposure=Ec2Exposure(client=self.clients[region]))  # type: ignore[arg-type]
+class Adapters(SweepAdapters):
+    """What a sweep uses beside EC2: nothing waits, and no letter is dead."""
 
-    def tagger(self, region: str) -> Ec2Tagger:
-        return Ec2Tagger(client=self.clients[region])  # type: ignore[arg-type]
-
-    def primary(self) -> PrimarySweep:
-        return PrimarySweep(
-            system=SYSTEM,
-            reader=self.reader(PRIMARY),
-            reader_of=self.reader,
-            queue_of=lambda _: self.queue,
-            guards=self.guards(PRIMARY),
-            policies=self.policies,
-            enqueue=EnqueueCopy(queue_of=lambda _: self.queue, task_tokens=Nothing(), clock=self.clock),
-            tagger=self.tagger(PRIMARY),
-            runs=self.runs,
-            waiting_runs=self.runs,
-            letters=ReplayDeadLetters(letters=Nothing(), runs=self.runs),
-            exposure=self.exposure(PRIMARY),
-            clock=self.clock,
-            limits=SweepLimits(),
-        )
-
-    def dr(self) -> DrSweep:
-        return DrSweep(
-            system=SYSTEM,
-            reader=self.reader(DR),
-            queue=self.queue,
-            guards=self.guards(DR),
-            policies=self.policies,
-            receive=self.receive(),
-            tagger=self.tagger(DR),
-            letters=ReplayDeadLetters(letters=Nothing(), runs=self.runs),
-            exposure=self.exposure(DR),
-            clock=self.clock,
-            limits=SweepLimits(),
-        )
-
-    def receive(self) -> ReceiveCopy:
-        planner = RetentionPlanner(
-            system=SYSTEM,
-            reader=self.reader(DR),
-            guards=self.guards(DR),
-            policies=self.policies,
-            clock=self.clock,
-            reader_of=self.reader,
-            queue_of=lambda _: self.queue,
-        )
-        return ReceiveCopy(
-            system=SYSTEM,
-            reader=self.reader(DR),
-            tagger=self.tagger(DR),
-            queue=self.queue,
-            settlement=Settlement(queue=self.queue, task_tokens=Nothing(), clock=self.clock),
-            attempts=RetryPolicy(),
-            planner=planner,
-            clock=self.clock,
-        )
+    def __init__(self, composition: OverTheWire) -> None:
+        super().__init__(composition)
+        self.runs = self.waiting_runs = Runs()
+        self.letters = Nothing()
+        self.exposure = ExposureCheck(exposure=Ec2Exposure(client=composition.get("ec2")))
+        self.limits = SweepLimits()
 
 
 def run_sweep(stack: str, pipe: Connection, facts: dict[str, Any], answer: Connection) -> None:
     """In a process of its own: run one sweep, and answer what it took."""
-    function = Function(pipe, facts)
-    sweep = function.primary() if stack == "primary" else function.dr()
-    idle_mb, asked_at, began = peak_mb(), function.clock.seconds, time.process_time()
+    function = OverTheWire(stack, pipe, facts)
+    sweep = build(function, Adapters(function))
+    idle_mb, asked_at, began = peak_mb(), function.wire.seconds, time.process_time()
     swept = sweep.run("bench", SweepOptions())
-    computed, latency = time.process_time() - began, function.clock.seconds - asked_at
-    requests = [request for client in function.clients.values() for request in client.calls]
+    computed, latency = time.process_time() - began, function.wire.seconds - asked_at
+    requests = [request for client in function.regions.values() for request in client.calls]
     answer.send(
         {
             "calls": Counter(method for method, looks in requests if not looks),
@@ -209,7 +176,7 @@ def run_sweep(stack: str, pipe: Connection, facts: dict[str, Any], answer: Conne
             "peak MB": peak_mb(),
             "computed": computed,
             "latency": latency,
-            "now": function.clock.seconds,
+            "now": function.wire.seconds,
         }
     )
 

@@ -202,6 +202,9 @@ class Wire:
     def now(self) -> datetime:
         return datetime.fromtimestamp(self.seconds, UTC)
 
+    def pause(self, seconds: float) -> None:
+        self.seconds += seconds
+
     def ask(self, target: str, action: str, params: dict[str, Any]) -> tuple[int, bytes]:
         self._pipe.send((target, action, params))
         status, body, self.seconds = self._pipe.recv()
