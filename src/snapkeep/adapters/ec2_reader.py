@@ -60,8 +60,12 @@ class Ec2Reader:
 
     def copies_of_volume(self, volume_id: str) -> list[Snapshot]:
         """Return the copies here of a source volume's snapshots, ours and the original system's."""
-        tagged = self._snapshots([_filter(f"tag:{ORIGINAL_VOLUME}", [volume_id])])
+        tagged = self.tagged_with_volume(volume_id)
         return [snapshot for snapshot in tagged if snapshot.is_copy and snapshot.origin.volume_id == volume_id]
+
+    def tagged_with_volume(self, volume_id: str) -> list[Snapshot]:
+        """Return the snapshots and copies here whose tags name the volume as their source, ours and the original system's."""
+        return list(self._snapshots([_filter(f"tag:{ORIGINAL_VOLUME}", [volume_id])]))
 
     def copies_of_snapshots(self, snapshot_ids: Collection[str]) -> list[Snapshot]:
         """Return the copies here of source snapshots, by tag, in any state."""

@@ -67,6 +67,10 @@ class SnapshotReader(DeletionGuards, Protocol):
         """Return the copies in this region of the snapshots of a source volume (of any region)."""
         ...
 
+    def tagged_with_volume(self, volume_id: str) -> list[Snapshot]:
+        """Return the managed snapshots and copies here of a source volume, by one listing."""
+        ...
+
     def copies_of_snapshots(self, snapshot_ids: Collection[str]) -> list[Snapshot]:
         """Return the copies in this region of source snapshots, by tag, in any state."""
         ...

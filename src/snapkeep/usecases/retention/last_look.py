@@ -46,9 +46,7 @@ class LastLook:
         return snapshot_id in self.reader.snapshots([snapshot_id])
 
     def _lineage(self, volume_id: str, ordered_ids: set[str]) -> dict[str, Snapshot]:
-        """Return the snapshots, or the copies, of the volume in this region, and the ordered ones even if they are of another."""
-        listed = {snapshot.id: snapshot for snapshot in self.reader.snapshots_of_volume(volume_id)}
-        if not ordered_ids <= listed.keys():
-            listed |= {copy.id: copy for copy in self.reader.copies_of_volume(volume_id)}
+        """Return the managed snapshots or copies of the volume, by one call, and the ordered ones even if they are of another."""
+        listed = {snapshot.id: snapshot for snapshot in self.reader.tagged_with_volume(volume_id)}
         unlisted = ordered_ids - listed.keys()
         return listed | self.reader.snapshots(unlisted) if unlisted else listed
