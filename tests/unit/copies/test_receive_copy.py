@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -339,3 +340,14 @@ def test_a_second_copy_is_checked_too_though_the_entry_names_another() -> None:
     assert (received.outcome, received.plan) == (ReceiveOutcome.FAILED, None)
     assert [(problem.kind, problem.subject) for problem in received.problems] == [("CopyWrong", second_copy)]
     assert lab.entry(second).copy_id == "snap-0checked"
+
+
+@pytest.mark.parametrize("requested_after_hours", [0, 1])
+def test_a_copy_from_before_its_request_is_not_marked_as_wrong_for_ever(requested_after_hours: int) -> None:
+    """A queue that was lost requests copies anew, by the rules of today: one with the key of former days is not wrong."""
+    lab = Unreceived()
+    source, made = lab.copy()
+    requested_at = lab.entry(source).enqueued_at + timedelta(hours=requested_after_hours)
+    lab.put(source, request=replace(lab.entry(source).request, encrypted=True), enqueued_at=requested_at)
+    assert lab.receive(source, made.id).outcome is ReceiveOutcome.FAILED
+    assert ("snapkeep:check" in lab.tags(made.id, DR)) is (requested_after_hours == 0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from snapkeep.domain.copies.entry import QueueEntry
 from snapkeep.domain.copies.request import CopyRequest
-from snapkeep.domain.model import Snapshot
+from snapkeep.domain.model import CLOCK_SKEW, Snapshot
 
 
 def belongs_to(entry: QueueEntry, copy: Snapshot) -> bool:
@@ -12,6 +12,14 @@ def belongs_to(entry: QueueEntry, copy: Snapshot) -> bool:
     requested, origin = entry.request.origin, copy.origin
     same_source = (requested.region, requested.snapshot_id) == (origin.region, origin.snapshot_id)
     return same_source and copy.region == entry.request.region and entry.copy_id in ("", copy.id)
+
+
+def is_older_than(entry: QueueEntry, copy: Snapshot) -> bool:
+    """Whether the copy was made before it was requested: by a lost or expired entry, perhaps by the rule as it was then.
+
+    Such a copy may differ from the request and be good: the entry fails, but the copy is not marked as wrong for ever.
+    """
+    return copy.start_time + CLOCK_SKEW < entry.enqueued_at
 
 
 def faults_of_copy(request: CopyRequest, copy: Snapshot) -> list[str]:

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from snapkeep.domain import tag_names as tagnames
 from snapkeep.domain import tags as ledger
+from snapkeep.domain.copies.check import is_older_than
 from snapkeep.domain.copies.entry import EntryState, QueueEntry
 from snapkeep.domain.events import CopyEnded
 from snapkeep.domain.model import Origin, Snapshot, SnapshotState
@@ -110,7 +111,9 @@ class _Dr:
         by_id = {snapshot.id: snapshot for snapshot in self.facts.snapshots}
         for entry in self.facts.queued:
             copy = by_id.get(entry.copy_id)
-            if entry.state is EntryState.FAILED and copy is not None and copy.completed and not copy.found_wrong:
+            if entry.state is not EntryState.FAILED or copy is None or is_older_than(entry, copy):
+                continue
+            if copy.completed and not copy.found_wrong:
                 mark = {tagnames.CHECK: tagnames.WRONG}
                 text = f"lost {tagnames.CHECK}: {entry.cause}"
                 yield Finding(

@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from snapkeep.domain.copies.check import belongs_to, faults_of_copy, missing_tags
+from snapkeep.domain.copies.check import belongs_to, faults_of_copy, is_older_than, missing_tags
 from snapkeep.domain.copies.entry import EntryState, QueueEntry, entry_key
 from snapkeep.domain.copies.retries import RetryPolicy
 from snapkeep.domain.errors import (
@@ -109,7 +109,8 @@ class ReceiveCopy:
         elif entry is not None:
             faults = faults_of_copy(entry.request, copy)
         if faults:  # no plan: no good copy is deleted for a wrong one
-            self._mark_wrong(copy)
+            if entry is not None and not is_older_than(entry, copy):
+                self._mark_wrong(copy)
             problem = Problem(CopyWrong.__name__, copy.id, "; ".join(faults))
             return ReceiveResult(ReceiveOutcome.FAILED, problem.cause, problems=(problem,))
         others = [other for other in copies if other.id != copy.id and other.origin.lineage == copy.origin.lineage]
