@@ -181,23 +181,40 @@ class ReceiveAnswer:
 # The state of a run
 
 
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """The parts of a step's answer, and of an event's detail, that a notification names."""
+
+    volumes: tuple[str, ...] = field(default=(), metadata=OPTIONAL)
+    problems: tuple[Problem, ...] = field(default=(), metadata=OPTIONAL)
+    results: tuple[CopyResult, ...] = field(default=(), metadata=OPTIONAL)
+    failed: tuple[DeletionResult, ...] = field(default=(), metadata=OPTIONAL)
+    snapshot_id: Any = field(default="", metadata=OPTIONAL)
+    source: Any = field(default="", metadata=OPTIONAL)
+
+
 def run_state(state: Mapping[str, Any]) -> RunState:
     """Return the state of a run at its end. A part that cannot be read becomes a problem and hides no other part."""
-    reader = _StateReader(state)
-    tagged = reader.part("tagged", _Step, _Step())
-    planned = reader.part("plan", _Step, _Step())
-    received = reader.part("received", _Step, _Step())
-    copies = reader.part("copies", _Copies, _Copies()).results
-    undeleted = reader.part("deletion", _Deletion, _Deletion()).failed
-    error = reader.part("error", CaughtError, None)
-    detail = reader.part("detail", _Detail, _Detail())
+    unreadable: list[Problem] = []
+
+    def part(name: str, kind: type[Part]) -> Part | None:
+        if name in state:
+            try:
+                return from_json(kind, state[name])
+            except InvalidEvent as error:
+                unreadable.append(Problem(InvalidEvent.__name__, f"{name} in the state of a run", str(error)))
+        return None
+
+    names = ("tagged", "plan", "received", "copies", "deletion", "detail")
+    tagged, planned, received, copies, deletion, detail = (part(name, _Step) or _Step() for name in names)
+    error = part("error", CaughtError)
     event_volumes = tuple(source for source in [_id_in(detail.source)] if source.startswith("vol-"))
     return RunState(
         subject=_id_in(detail.snapshot_id) or str(state.get("detail-type") or ""),
         volume_ids=tagged.volumes or received.volumes or event_volumes,
-        problems=(*tagged.problems, *planned.problems, *received.problems, *reader.problems),
-        copies=tuple(_with_plain_cause(result) if result.failed else result for result in copies),
-        undeleted=undeleted,
+        problems=(*tagged.problems, *planned.problems, *received.problems, *unreadable),
+        copies=tuple(_with_plain_cause(result) if result.failed else result for result in copies.results),
+        undeleted=deletion.failed,
         error=step_error(error) if error else None,
         reported="outcome" in state,
     )
@@ -216,50 +233,6 @@ def step_error(caught: CaughtError) -> StepError:
 def _with_plain_cause(result: CopyResult) -> CopyResult:
     error = step_error(CaughtError(result.error, result.cause))
     return replace(result, error=error.name, cause=error.cause)
-
-
-@dataclass(frozen=True, slots=True)
-class _Step:
-    """The parts that the answers of several functions have in common."""
-
-    volumes: tuple[str, ...] = field(default=(), metadata=OPTIONAL)
-    problems: tuple[Problem, ...] = field(default=(), metadata=OPTIONAL)
-
-
-@dataclass(frozen=True, slots=True)
-class _Copies:
-    results: tuple[CopyResult, ...] = field(default=(), metadata=OPTIONAL)
-
-
-@dataclass(frozen=True, slots=True)
-class _Deletion:
-    failed: tuple[DeletionResult, ...] = field(default=(), metadata=OPTIONAL)
-
-
-@dataclass(frozen=True, slots=True)
-class _Detail:
-    """The part of an EventBridge event that names a snapshot and its source."""
-
-    snapshot_id: Any = field(default="", metadata=OPTIONAL)
-    source: Any = field(default="", metadata=OPTIONAL)
-
-
-class _StateReader:
-    """Reads the parts of a state one by one."""
-
-    def __init__(self, state: Mapping[str, Any]) -> None:
-        self._state = state
-        self.problems: list[Problem] = []
-
-    def part(self, name: str, kind: type[Part], absent: Part | None) -> Any:
-        """Return a part of the state, or `absent` where it is missing or cannot be read."""
-        if name not in self._state:
-            return absent
-        try:
-            return from_json(kind, self._state[name])
-        except InvalidEvent as error:
-            self.problems.append(Problem(InvalidEvent.__name__, f"{name} in the state of a run", str(error)))
-            return absent
 
 
 def _id_in(arn: Any) -> str:

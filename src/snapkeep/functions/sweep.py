@@ -18,7 +18,7 @@ from snapkeep.domain.sweep.report import Handling, SweepReport
 from snapkeep.functions import metrics
 from snapkeep.functions.clients import PATIENT
 from snapkeep.functions.composition import Composition, composition
-from snapkeep.functions.environment import DR, Environment
+from snapkeep.functions.environment import DR
 from snapkeep.functions.log import logger, started
 from snapkeep.functions.payloads import CaughtError, PlanAnswer, SweepCall, SweepStep, from_json, step_error, waiting_call
 from snapkeep.functions.state_budget import SWEEP_PLAN_BYTES, fit_plan
@@ -146,8 +146,9 @@ def _repair(call: SweepCall) -> PlanAnswer:
     """Sweep, keep the report so far, and return the deletions. A call that AWS refuses makes the report FAILED."""
     parts = composition(PATIENT)
     environment, reports = parts.environment, build_reports(parts)
+    adopt = environment.adopt_history or call.option("adopt")  # the stack's parameter may consent for every sweep
     try:
-        swept = build(parts).run(call.sweep, _options(call, environment))
+        swept = build(parts).run(call.sweep, SweepOptions(adopt=adopt, retry_failed=call.option("retry_failed")))
     except RETRYABLE:
         raise
     except SnapkeepError as error:
@@ -193,23 +194,15 @@ def _broken(parts: Composition, sweep_id: str, error: str, cause: str) -> SweepR
     )
 
 
-def _options(call: SweepCall, environment: Environment) -> SweepOptions:
-    """Return the options of the execution's input; the stack's parameter may consent to adoption for every sweep."""
-    return SweepOptions(adopt=environment.adopt_history or call.option("adopt"), retry_failed=call.option("retry_failed"))
-
-
 def _report(call: SweepCall) -> Published:
+    """Publish the report of a sweep whose deletions were carried out, or of one that failed."""
     parts = composition(PATIENT)
     reports = build_reports(parts)
-    report = _whole(call, parts, reports)
+    if call.plan is not None and call.deletion is not None:
+        report = complete(reports.interim(call.sweep), call.plan.delete, call.deletion.failed, parts.clock.now())
+    else:
+        error = step_error(call.error or CaughtError())
+        report = _broken(parts, call.sweep, error.name, error.cause)
     published = reports.run(report)
     metrics.emit(metrics.report_lines(report))
     return published
-
-
-def _whole(call: SweepCall, parts: Composition, reports: PublishReport) -> SweepReport:
-    """The report of a sweep whose deletions were carried out, or of one that failed."""
-    if call.plan is not None and call.deletion is not None:
-        return complete(reports.interim(call.sweep), call.plan.delete, call.deletion.failed, parts.clock.now())
-    error = step_error(call.error or CaughtError())
-    return _broken(parts, call.sweep, error.name, error.cause)
