@@ -66,6 +66,18 @@ _RENAMING = (
     "--name '{after}', and destroy the first once its snapshots and copies have served their time"
 )
 
+_MOVE = (
+    "new copies go to {after}. The copies in {before} and its DR stack stay and no copy is added there; "
+    "`snapkeep destroy --only dr --dr-region {before}` deletes that stack"
+)
+_KEY_CHANGES = {
+    COPY_KEY: (
+        Risk.CHANGES_KEY,
+        "the next copy of each volume is a full copy; earlier copies need the former key to be restored",
+    ),
+    STACK_KEY: (Risk.CHANGES_KEY, "what the former key encrypts, such as reports and logs, stays readable only with that key"),
+}
+
 
 def _same_value(before: str, after: str) -> bool:
     """Whether two values are equal, as numbers where both are numbers."""
@@ -76,35 +88,14 @@ def _same_value(before: str, after: str) -> bool:
 
 
 def _risk_of(name: str, before: str, after: str) -> tuple[Risk, str]:
-    risk, consequence = Risk.NONE, ""
+    """Return the risk of a change, and the sentence that says what it leads to."""
     if name == DR_REGION:
-        risk, consequence = (
-            Risk.MOVES_COPIES,
-            (
-                f"new copies go to {after}. The copies in {before} and its DR stack stay and no copy is added there; "
-                f"`snapkeep destroy --only dr --dr-region {before}` deletes that stack"
-            ),
-        )
-    elif name == RETENTION and float(after) < float(before):
-        risk, consequence = (
-            Risk.DELETES_SNAPSHOTS,
-            (f"retention deletes all but the newest {after} of each volume, where the stack's parameters are the policy"),
-        )
-    elif name == TAG_KEY and after != "none":
-        risk, consequence = Risk.ENDS_PROTECTION, f"volumes without {after} are no longer protected"
-    elif name == ADOPT_HISTORY and after == "yes":
-        risk, consequence = (
-            Risk.DELETES_SNAPSHOTS,
-            ("sweeps take over earlier snapshots, and retention then deletes some of them"),
-        )
-    elif name == COPY_KEY:
-        risk, consequence = (
-            Risk.CHANGES_KEY,
-            ("the next copy of each volume is a full copy; earlier copies need the former key to be restored"),
-        )
-    elif name == STACK_KEY:
-        risk, consequence = (
-            Risk.CHANGES_KEY,
-            ("what the former key encrypts, such as reports and logs, stays readable only with that key"),
-        )
-    return risk, consequence
+        return Risk.MOVES_COPIES, _MOVE.format(before=before, after=after)
+    if name == RETENTION and float(after) < float(before):
+        lost = f"retention deletes all but the newest {after} of each volume, where the stack's parameters are the policy"
+        return Risk.DELETES_SNAPSHOTS, lost
+    if name == TAG_KEY and after != "none":
+        return Risk.ENDS_PROTECTION, f"volumes without {after} are no longer protected"
+    if name == ADOPT_HISTORY and after == "yes":
+        return Risk.DELETES_SNAPSHOTS, "sweeps take over earlier snapshots, and retention then deletes some of them"
+    return _KEY_CHANGES.get(name, (Risk.NONE, ""))

@@ -26,7 +26,6 @@ from snapkeep.deploy.parameters import (
     check_suffix,
 )
 from snapkeep.deploy.progress import Watcher
-from snapkeep.deploy.runs import stop_runs
 from snapkeep.deploy.stacks import Stack, StackResult
 from snapkeep.deploy.templates import INFRA, S3Location, read_template, replace_artifacts, to_json
 from snapkeep.domain.errors import InvalidConfiguration
@@ -219,7 +218,7 @@ class Deployment:
     def _end_runs(self, stack: Stack) -> None:
         """Stop what a stack's state machines still do: a run of Protect waits for hours, and the deletion would wait for it."""
         try:
-            stopped = stop_runs(self._client("stepfunctions", stack.region), stack.state_machines())
+            stopped = stack.stop_runs(self._client("stepfunctions", stack.region))
         except ClientError as error:
             reason = error.response["Error"].get("Message", str(error))
             self._watcher.note(f"runs that have not ended could not be stopped, and the deletion may wait for them: {reason}")

@@ -12,6 +12,7 @@ import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import snapkeep
 from snapkeep.deploy import bytecode
@@ -38,6 +39,10 @@ class Package:
     bytes_unzipped: int
     compiled_for: tuple[str, ...]
     """Versions of Python that it holds byte-compiled files for, such as `3.13`."""
+
+    def as_data(self) -> dict[str, Any]:
+        """Return it as JSON values."""
+        return {**asdict(self), "folder": str(self.folder), "zip_file": str(self.zip_file)}
 
 
 def default_folder(*, run_here: bool = False) -> Path:
@@ -108,8 +113,7 @@ def _put_in_place(made: Package, target: Path, fingerprint: str) -> Package:
         target.rename(made.folder.parent / "former")
     made.folder.rename(target)
     made.zip_file.replace(placed.zip_file)
-    facts = {"fingerprint": fingerprint, **asdict(placed), "folder": str(placed.folder), "zip_file": str(placed.zip_file)}
-    _stamp(target).write_text(json.dumps(facts, indent=2), encoding="utf-8")
+    _stamp(target).write_text(json.dumps({"fingerprint": fingerprint, **placed.as_data()}, indent=2), encoding="utf-8")
     return placed
 
 

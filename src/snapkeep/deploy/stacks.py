@@ -18,6 +18,7 @@ CAPABILITIES = ("CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAN
 _NOTHING_TO_CHANGE = ("didn't contain changes", "No updates are to be performed")
 _CASCADE = ("creation cancelled", "update cancelled", "deletion cancelled")
 _ABSENT = "ABSENT"
+_RUN_ERROR, _RUN_CAUSE = "StackDeleted", "the stack of its state machine is deleted"
 _STATE_MACHINE = "AWS::StepFunctions::StateMachine"
 _LEFTOVERS = frozenset({"ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED", "DELETE_FAILED"})
 """A stack in one of these was never whole, or is half gone: it can only be deleted (CloudFormation: stack status codes)."""
@@ -133,16 +134,25 @@ class Stack:
         retained = tuple(f"{event.resource_type} {event.physical_id}" for event in reversed(skipped))
         return StackResult(self.name, self.region, Outcome.DELETED, retained=retained)
 
-    def state_machines(self) -> list[str]:
-        """Return the ARNs of the stack's state machines; none when there is no such stack."""
+    def stop_runs(self, stepfunctions: Any) -> int:
+        """Stop the executions of the stack's state machines that have not ended, and return how many there were.
+
+        A state machine is deleted only when its last execution has ended (botocore: DeleteStateMachine).
+        """
         try:
             pages = list(self._cloudformation.get_paginator("list_stack_resources").paginate(StackName=self.name))
         except ClientError as error:
             if _does_not_exist(error):
-                return []
+                return 0
             raise
-        found = [one for page in pages for one in page["StackResourceSummaries"] if one["ResourceType"] == _STATE_MACHINE]
-        return [one["PhysicalResourceId"] for one in found if one.get("PhysicalResourceId")]
+        stopped = 0
+        for resource in (resource for page in pages for resource in page["StackResourceSummaries"]):
+            if resource["ResourceType"] == _STATE_MACHINE and (arn := resource.get("PhysicalResourceId")):
+                running = stepfunctions.get_paginator("list_executions").paginate(stateMachineArn=arn, statusFilter="RUNNING")
+                for run in (run for page in running for run in page["executions"]):
+                    stepfunctions.stop_execution(executionArn=run["executionArn"], error=_RUN_ERROR, cause=_RUN_CAUSE)
+                    stopped += 1
+        return stopped
 
     def parameters(self) -> Mapping[str, str]:
         """Return the parameters of the deployed stack; none where there is no such stack, or it was never whole."""

@@ -19,7 +19,6 @@ from snapkeep.domain.plural import counted
 if TYPE_CHECKING:
     from snapkeep.deploy.changes import ParameterChange
     from snapkeep.deploy.deployment import Deployed, Deployment, Destroyed
-    from snapkeep.deploy.package import Package
     from snapkeep.deploy.progress import Watcher
 
 deploy_app = typer.Typer(help="Deploy the primary and the DR stack.")
@@ -146,7 +145,7 @@ def package(
     console = make_console(stderr=True)
     built = build_package(folder, report=lambda text: console.print(f"note: {text}", markup=False))
     if json:
-        print_json(_package_facts(built))
+        print_json(built.as_data())
     else:
         make_console().print(f"{built.folder}: {built.bytes_unzipped:,} bytes, zipped {built.bytes_zipped:,}", soft_wrap=True)
 
@@ -191,7 +190,7 @@ def _show_deployed(deployed: Deployed, *, json: bool) -> None:
     if json:
         facts = {"system": deployed.system, "account_id": deployed.account_id, "buckets": deployed.buckets}
         stacks = [asdict(result) for result in deployed.stacks]
-        print_json({**facts, "stacks": stacks, "package": _package_facts(deployed.package)})
+        print_json({**facts, "stacks": stacks, "package": deployed.package.as_data()})
         return
     from snapkeep.cli.views.deploy import print_outputs  # noqa: PLC0415 - imports rich
 
@@ -215,7 +214,3 @@ def _show_destroyed(destroyed: Destroyed, *, json: bool) -> None:
     console.print("Kept:")
     for text in destroyed.stays:
         console.print(f"  {text}", soft_wrap=True)
-
-
-def _package_facts(built: Package) -> dict[str, Any]:
-    return {**asdict(built), "folder": str(built.folder), "zip_file": str(built.zip_file)}
