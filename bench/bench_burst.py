@@ -119,11 +119,11 @@ class Outcome:
 
 
 def measured(name: str, burst: Burst, calls: int, waited_until: float) -> Outcome:
-    copies = [one for one in burst.world.region_account(DR).snapshots.values() if one.source_id]
-    done = [one for one in copies if one.state == "completed"]
-    end = max((one.completed_at for one in done), default=burst.began)
-    busy = sum(min(one.completed_at, waited_until) - one.start for one in done if one.start < waited_until)
-    late = sum(one.completed_at > burst.deadlines[one.source_id] for one in done) + COPIES - len(done)
+    copies = [copy for copy in burst.world.region_account(DR).snapshots.values() if copy.source_id]
+    done = [copy for copy in copies if copy.state == "completed"]
+    end = max((copy.completed_at for copy in done), default=burst.began)
+    busy = sum(min(copy.completed_at, waited_until) - copy.start for copy in done if copy.start < waited_until)
+    late = sum(copy.completed_at > burst.deadlines[copy.source_id] for copy in done) + COPIES - len(done)
     share = busy / (QUOTA * (waited_until - burst.began)) if waited_until > burst.began else 0.0
     return Outcome(name, len(done), end - burst.began, share, late, calls)
 
@@ -131,9 +131,9 @@ def measured(name: str, burst: Burst, calls: int, waited_until: float) -> Outcom
 def count_copy_calls(world: World) -> list[int]:
     calls, call = [0], world.call
 
-    def counted(service: str, action: str, params: Any = None, **given: Any) -> Any:
+    def counted(service: str, action: str, params: Any = None, **options: Any) -> Any:
         calls[0] += action == "CopySnapshot"
-        return call(service, action, params, **given)
+        return call(service, action, params, **options)
 
     world.call = counted  # type: ignore[method-assign]
     return calls
@@ -212,8 +212,8 @@ def dispatch_milliseconds(waiting: int) -> float:
         source = sources[number] if number < len(sources) else f"snap-{number:017x}"
         origin = Origin(PRIMARY, volume, source, now)
         tags = tags_for_copy("snapkeep", "default", origin)
-        asked = CopyRequest(origin, "default", DR, "", now + timedelta(seconds=number), 1, False, tags)
-        queue.insert(QueueEntry(asked, EntryState.WAITING, now, now))
+        request = CopyRequest(origin, "default", DR, "", now + timedelta(seconds=number), 1, False, tags)
+        queue.insert(QueueEntry(request, EntryState.WAITING, now, now))
     times = []
     for _ in range(len(sources) // QUOTA):
         started = time.perf_counter()

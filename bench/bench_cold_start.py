@@ -80,7 +80,7 @@ def cost(command: list[str], environment: dict[str, str]) -> Cost:
 
 def best(costs: list[Cost]) -> Cost:
     """The least of each: what else runs on the machine can only add to it."""
-    return Cost(min(one.wall_seconds for one in costs), min(one.cpu_seconds for one in costs))
+    return Cost(min(cost.wall_seconds for cost in costs), min(cost.cpu_seconds for cost in costs))
 
 
 def main() -> int:

@@ -123,8 +123,8 @@ def hold_a_million() -> None:
 
 def memory() -> None:
     command = [sys.executable, __file__, "--hold-a-million"]
-    held = int(subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()[-1])  # noqa: S603
-    report("1,000,000 snapshots", held / 1e6, WANTED_BYTES_PER_MILLION / 1e6, "MB", at_least=False)
+    snapshots = int(subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()[-1])  # noqa: S603
+    report("1,000,000 snapshots", snapshots / 1e6, WANTED_BYTES_PER_MILLION / 1e6, "MB", at_least=False)
 
 
 def per_call(action: Callable[[], Any], seconds: float = 2.0) -> float:
@@ -142,11 +142,11 @@ MOTO_TAGGED = 1_000
 def describe(count: int = 100_000) -> None:
     world = hold(count)
     stored = list(world.region_account(PRIMARY).snapshots.values())
-    one = stored[count // 2]
+    snapshot = stored[count // 2]
     for name, theirs_holds in (("tag:OriginalVolumeId", MOTO_TAGGED), ("volume-id", count)):
-        params = {"Filters": [{"Name": name, "Values": [one.volume_id]}], "OwnerIds": ["self"]}
-        found = world.call("ec2", "DescribeSnapshots", params, region=PRIMARY)["Snapshots"]
-        assert len(found) == 20
+        params = {"Filters": [{"Name": name, "Values": [snapshot.volume_id]}], "OwnerIds": ["self"]}
+        page = world.call("ec2", "DescribeSnapshots", params, region=PRIMARY)["Snapshots"]
+        assert len(page) == 20
         ours = per_call(lambda params=params: world.call("ec2", "DescribeSnapshots", params, region=PRIMARY))
         backend = moto_with(stored[:theirs_holds], tagged=name.startswith("tag:"))
         theirs = per_call(lambda name=name, backend=backend: backend.describe_snapshots(filters={name: ["none"]}), 3)

@@ -97,16 +97,16 @@ def main() -> int:
                 run(plan, environment, directory / "ours.txt"),
             )
         theirs, ours = costs[REGION]
-        found = json.loads((directory / "out/beyond-seven/resources.json").read_text())
+        resources = json.loads((directory / "out/beyond-seven/resources.json").read_text())
         deleted = sum(
             verdict["action"] == "delete"
             for region in json.loads((directory / "ours.txt").read_text())["regions"]
             for volume in region["volumes"]
             for verdict in volume["snapshots"]
         )
-    request = VOLUMES * (SNAPSHOTS_EACH - 7)
-    assert len(found) == request, f"Cloud Custodian found {len(found)}"
-    assert deleted == request, f"the plan deletes {deleted}"
+    expected = VOLUMES * (SNAPSHOTS_EACH - 7)
+    assert len(resources) == expected, f"Cloud Custodian found {len(resources)}"
+    assert deleted == expected, f"the plan deletes {deleted}"
     cpu, memory = ours.cpu_seconds / theirs.cpu_seconds, ours.memory_mib / theirs.memory_mib
     print(
         f"{VOLUMES * SNAPSHOTS_EACH:,} snapshots; Cloud Custodian {theirs.cpu_seconds:.1f} s CPU, {theirs.memory_mib:.0f} MiB; ",

@@ -25,7 +25,7 @@ from itertools import chain
 from multiprocessing.connection import Connection
 from typing import Any
 
-from big_account import DR, POLICY, PRIMARY, SYSTEM, WRONG_EVERY, Ec2OverTheWire, TableOverTheWire, Wire, serve
+from big_account import DR, POLICY_NAME, PRIMARY, SYSTEM, WRONG_EVERY, Ec2OverTheWire, TableOverTheWire, Wire, serve
 
 from snapkeep.adapters.dynamodb_queue import DynamoDbQueue
 from snapkeep.adapters.ec2_exposure import Ec2Exposure
@@ -141,7 +141,7 @@ class OverTheWire(Composition):
     @cached_property
     def policies(self) -> Callable[[], PolicySet]:
         rule = CopyRule(DR, retention=Retention(keep_last=KEPT))
-        policies = PolicySet((Policy(POLICY, Selector(), Retention(keep_last=KEPT), (rule,)),), Limits())
+        policies = PolicySet((Policy(POLICY_NAME, Selector(), Retention(keep_last=KEPT), (rule,)),), Limits())
         return lambda: policies
 
 
@@ -187,28 +187,28 @@ def peak_mb() -> float:
 
 def bench_sweeps(count: int) -> dict[str, Any]:
     processes = multiprocessing.get_context("spawn")
-    here, there = processes.Pipe()
-    aws = processes.Process(target=serve, args=(there, count), daemon=True)
+    own_end, server_end = processes.Pipe()
+    aws = processes.Process(target=serve, args=(server_end, count), daemon=True)
     aws.start()
-    facts = here.recv()
-    pages = {region: -(-held // PAGE) for region, held in facts["snapshots"].items()}
+    facts = own_end.recv()
+    pages = {region: -(-count_of_region // PAGE) for region, count_of_region in facts["snapshots"].items()}
     needed = {
         "primary": pages[PRIMARY] + pages[DR] + -(-facts["volumes"] // PAGE) + GUARD_PAGES,
         "dr": pages[DR] + GUARD_PAGES,
     }
-    found: dict[str, Any] = {}
+    summaries: dict[str, Any] = {}
     for stack in ("primary", "dr"):
         result, answer = processes.Pipe(duplex=False)
-        function = processes.Process(target=run_sweep, args=(stack, here, facts, answer), daemon=True)
+        function = processes.Process(target=run_sweep, args=(stack, own_end, facts, answer), daemon=True)
         function.start()
         taken = result.recv()
         function.join()
         facts["now"] = taken["now"]
-        found[stack] = summary(taken, needed[stack], wrong=2 * (facts["volumes"] // WRONG_EVERY))
-    assert found["dr"]["pages of the queue's table"] == facts["table pages"]
-    here.send(None)
+        summaries[stack] = summary(taken, needed[stack], wrong=2 * (facts["volumes"] // WRONG_EVERY))
+    assert summaries["dr"]["pages of the queue's table"] == facts["table pages"]
+    own_end.send(None)
     aws.join()
-    return {"snapshots": facts["snapshots"][PRIMARY], "copies": facts["snapshots"][DR], **found}
+    return {"snapshots": facts["snapshots"][PRIMARY], "copies": facts["snapshots"][DR], **summaries}
 
 
 def summary(taken: dict[str, Any], pages: int, wrong: int) -> dict[str, Any]:

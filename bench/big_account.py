@@ -18,11 +18,11 @@ from botocore.exceptions import ClientError
 from botocore.parsers import ResponseParserFactory
 
 from snapkeep.adapters.dynamodb_queue import DynamoDbQueue
-from snapkeep.domain import tag_names as tagnames
-from snapkeep.domain import tags as ledger
 from snapkeep.domain.copies.entry import EntryState, QueueEntry
 from snapkeep.domain.copies.request import CopyRequest
 from snapkeep.domain.model import Origin
+from snapkeep.domain.tag_names import POLICY
+from snapkeep.domain.tags import description_of_copy, tags_for_copy, tags_for_snapshot
 from snapkeep.functions.clients import moment_in
 from snapkeep.lab.ebs_model import ASSUMED_LATENCY, Quotas, Speeds, World
 from snapkeep.lab.ebs_model.client import METHODS
@@ -30,7 +30,7 @@ from snapkeep.lab.ebs_model.conditions.clock import utc
 from snapkeep.lab.embedded_aws.wire.ec2_xml import answer_document, error_document
 from snapkeep.lab.embedded_aws.wire.models import operation_model
 
-PRIMARY, DR, SYSTEM, POLICY = "us-east-1", "us-east-2", "snapkeep", "gold"
+PRIMARY, DR, SYSTEM, POLICY_NAME = "us-east-1", "us-east-2", "snapkeep", "gold"
 SNAPSHOTS_PER_VOLUME = 20
 DAY, HOUR = 86_400.0, 3_600.0
 UNLIMITED = Quotas(
@@ -97,7 +97,7 @@ def _a_day(account: Account, *, newest: bool) -> None:
         account.world.write(volume_id, number % 1000, 1, region=PRIMARY)
         start = utc(account.world.now())
         wrong = number % WRONG_EVERY if newest else -1
-        tags = ledger.tags_for_snapshot(SYSTEM, POLICY, Origin(PRIMARY, volume_id, "", start)) | OWN_TAGS_OF_USERS
+        tags = tags_for_snapshot(SYSTEM, POLICY_NAME, Origin(PRIMARY, volume_id, "", start)) | OWN_TAGS_OF_USERS
         answer = account.call("CreateSnapshot", PRIMARY, VolumeId=volume_id, **_tagged({} if wrong == NO_RUN else tags))
         if wrong != NO_RUN:
             made.append((wrong, Origin(PRIMARY, volume_id, answer["SnapshotId"], start)))
@@ -107,14 +107,14 @@ def _a_day(account: Account, *, newest: bool) -> None:
 
 
 def _copy(account: Account, wrong: int, origin: Origin) -> None:
-    tags = ledger.tags_for_copy(SYSTEM, POLICY, origin) | OWN_TAGS_OF_USERS
-    sent = {key: value for key, value in tags.items() if wrong != TAGS_LOST or key != tagnames.POLICY}
-    named = {"SourceRegion": PRIMARY, "SourceSnapshotId": origin.snapshot_id, "Description": ledger.description_of_copy(origin)}
+    tags = tags_for_copy(SYSTEM, POLICY_NAME, origin) | OWN_TAGS_OF_USERS
+    sent = {key: value for key, value in tags.items() if wrong != TAGS_LOST or key != POLICY}
+    named = {"SourceRegion": PRIMARY, "SourceSnapshotId": origin.snapshot_id, "Description": description_of_copy(origin)}
     copy_id = account.call("CopySnapshot", DR, **named, **_tagged(sent))["SnapshotId"]
     if wrong == NO_COPY:
         account.call("DeleteSnapshot", DR, SnapshotId=copy_id)
     asked_at = origin.start_time + timedelta(minutes=1)
-    request = CopyRequest(origin, POLICY, DR, "", asked_at + timedelta(hours=4), 8, encrypted=False, tags=tags)
+    request = CopyRequest(origin, POLICY_NAME, DR, "", asked_at + timedelta(hours=4), 8, encrypted=False, tags=tags)
     state = EntryState.RUNNING if wrong == END_UNSEEN else EntryState.DONE
     entry = QueueEntry(request, state, asked_at, asked_at, attempts=1, copy_id=copy_id)
     (account.known if wrong in (NO_COPY, END_UNSEEN) else account.done).append(entry)

@@ -45,7 +45,7 @@ def test_a_broken_policy_document_stops_no_protection_and_notifies(embedded: Emb
     assert wait_for(ended, 60) == ["SUCCEEDED"]
 
     system.client("lambda").invoke(FunctionName="Digest", Payload="{}")
-    told = [
+    notices = [
         message["body"] for message in embedded.inbox(account_id=system.account_id) if system.account_id in message["topic_arn"]
     ]
-    assert any("InvalidPolicy in us-east-1" in body and "in force is: document, version 1" in body for body in told), told
+    assert any("InvalidPolicy in us-east-1" in body and "in force is: document, version 1" in body for body in notices), notices

@@ -68,10 +68,13 @@ class BrokenWorld:
 
     def snapshots(self, region: str = PRIMARY) -> list[dict[str, Any]]:
         pages = self.installed.client("ec2", region).get_paginator("describe_snapshots").paginate(OwnerIds=["self"])
-        return [one for page in pages for one in page["Snapshots"]]
+        return [snapshot for page in pages for snapshot in page["Snapshots"]]
 
     def tags(self, region: str = PRIMARY) -> dict[str, dict[str, str]]:
-        return {one["SnapshotId"]: {tag["Key"]: tag["Value"] for tag in one.get("Tags", [])} for one in self.snapshots(region)}
+        return {
+            snapshot["SnapshotId"]: {tag["Key"]: tag["Value"] for tag in snapshot.get("Tags", [])}
+            for snapshot in self.snapshots(region)
+        }
 
     def managed(self, region: str = PRIMARY) -> list[str]:
         return [snapshot for snapshot, tags in self.tags(region).items() if "snapkeep:managed" in tags]
@@ -80,23 +83,23 @@ class BrokenWorld:
         """Make a snapshot of every volume, and wait until all have completed."""
         volumes = self.installed.client("ec2").describe_volumes()["Volumes"]
         made = [self.installed.snapshot(volume["VolumeId"]) for volume in volumes]
-        wait_for(lambda: {one["State"] for one in self.snapshots() if one["SnapshotId"] in made} == {"completed"})
+        wait_for(lambda: {snapshot["State"] for snapshot in self.snapshots() if snapshot["SnapshotId"] in made} == {"completed"})
         return made
 
     def runs(self, stack: str) -> list[str]:
         """How the runs of a stack's own state machine stand: those that events start, or a sweep in their place."""
         machine = self.installed.outputs[stack]["StateMachineArn"]
         client = self.installed.client("stepfunctions", REGIONS[stack])
-        return sorted(one["status"] for one in client.list_executions(stateMachineArn=machine)["executions"])
+        return sorted(execution["status"] for execution in client.list_executions(stateMachineArn=machine)["executions"])
 
     def dispatch_as_each_minute(self) -> None:
         self.aws.admin("POST", "schedules/fire", {"account": ACCOUNT, "rule": "DispatchSchedule"})
 
     def status(self) -> tuple[int, dict[str, Any]]:
         """Return the exit status of `snapkeep status --json`, and what it printed."""
-        told = CliRunner().invoke(status_app, ["--json", "--region", PRIMARY, "--endpoint-url", self.aws.endpoint_url])
-        assert told.stdout, told.stderr
-        return told.exit_code, json.loads(told.stdout)
+        result = CliRunner().invoke(status_app, ["--json", "--region", PRIMARY, "--endpoint-url", self.aws.endpoint_url])
+        assert result.stdout, result.stderr
+        return result.exit_code, json.loads(result.stdout)
 
     def state(self) -> dict[str, object]:
         """All that a sweep could change: tags in both regions, the queue, and runs."""
@@ -108,7 +111,7 @@ class BrokenWorld:
 
     def queue(self) -> list[str]:
         items = self.installed.client("dynamodb", DR).scan(TableName="snapkeep-queue")["Items"]
-        return sorted(json.dumps(one, sort_keys=True) for one in items if "snap-" in json.dumps(one))
+        return sorted(json.dumps(entry, sort_keys=True) for entry in items if "snap-" in json.dumps(entry))
 
     @contextmanager
     def tried_again_once(self, stack: str) -> Iterator[None]:
@@ -126,11 +129,11 @@ class BrokenWorld:
 
 def kinds(report: dict[str, Any], handling: Handling) -> Counter[str]:
     """How often each kind of finding was handled so."""
-    found: Counter[str] = Counter()
+    kinds: Counter[str] = Counter()
     for item in report["items"]:
         if item["handling"] == handling:
-            found[item["kind"]] += item["times"]
-    return found
+            kinds[item["kind"]] += item["times"]
+    return kinds
 
 
 @pytest.fixture(scope="module")
@@ -186,12 +189,12 @@ def lost_snapshots_are_protected_while_the_dr_region_is_out_of_reach(world: Brok
     world.aws.admin("DELETE", "faults")
     world.aws.admin("POST", "regions/away", {"region": DR})
 
-    away = world.installed.sweep("primary")
-    assert away["outcome"] == "PARTIAL"
-    assert kinds(away, Handling.REPAIRED) == {FindingKind.UNHANDLED: len(VOLUMES)}
-    assert kinds(away, Handling.NEEDS_ATTENTION) == {FindingKind.OUT_OF_REACH: 1, FindingKind.RPO_MISSED: len(VOLUMES)}
+    sweep = world.installed.sweep("primary")
+    assert sweep["outcome"] == "PARTIAL"
+    assert kinds(sweep, Handling.REPAIRED) == {FindingKind.UNHANDLED: len(VOLUMES)}
+    assert kinds(sweep, Handling.NEEDS_ATTENTION) == {FindingKind.OUT_OF_REACH: 1, FindingKind.RPO_MISSED: len(VOLUMES)}
     wait_for(lambda: sorted(world.managed()) == sorted(made))
-    wait_for(lambda: all(one in json.dumps(world.queue()) for one in made))
+    wait_for(lambda: all(snapshot_id in json.dumps(world.queue()) for snapshot_id in made))
     code, status = world.status()
     assert code == 1
     assert [DR in problem for problem in status["problems"]] == [True]
@@ -201,12 +204,14 @@ def lost_snapshots_are_protected_while_the_dr_region_is_out_of_reach(world: Brok
 def the_dr_region_that_is_out_of_reach_is_told_by_its_own_sweep(world: BrokenWorld) -> None:
     before = world.queue()
     with world.tried_again_once("dr"):
-        away = world.installed.sweep("dr")
-    assert (away["outcome"], away["items"]) == ("FAILED", [])
-    assert away["broken"].startswith("AwsUnavailable: describe_snapshots in us-east-2"), away["broken"]
-    (told,) = [one for one in world.aws.inbox(account_id=ACCOUNT) if one["subject"].startswith(f"FAILED snapkeep {DR}")]
-    assert told["subject"] == f"FAILED snapkeep {DR}: could not be done"
-    assert away["broken"] in told["body"]
+        sweep = world.installed.sweep("dr")
+    assert (sweep["outcome"], sweep["items"]) == ("FAILED", [])
+    assert sweep["broken"].startswith("AwsUnavailable: describe_snapshots in us-east-2"), sweep["broken"]
+    (notice,) = [
+        message for message in world.aws.inbox(account_id=ACCOUNT) if message["subject"].startswith(f"FAILED snapkeep {DR}")
+    ]
+    assert notice["subject"] == f"FAILED snapkeep {DR}: could not be done"
+    assert sweep["broken"] in notice["body"]
     assert world.queue() == before, "what waits for the region goes on waiting"
     code, status = world.status()
     assert (code, status["healthy"]) == (1, False)
@@ -220,7 +225,7 @@ def copies_that_failed_unseen_are_told_and_made_again(world: BrokenWorld) -> Non
     world.dispatch_as_each_minute()
     good = len(VOLUMES) - COPIES_THAT_FAIL
     ended = {"error": COPIES_THAT_FAIL, "completed": good}
-    wait_for(lambda: Counter(one["State"] for one in world.snapshots(DR)) == ended)
+    wait_for(lambda: Counter(snapshot["State"] for snapshot in world.snapshots(DR)) == ended)
     world.aws.admin("DELETE", "faults")
     # Nobody saw an end.
     wait_for(lambda: world.status()[1]["totals"]["copies_running"] == len(VOLUMES))
@@ -232,12 +237,12 @@ def copies_that_failed_unseen_are_told_and_made_again(world: BrokenWorld) -> Non
         FindingKind.FAILED_COPY: COPIES_THAT_FAIL,
     }
     assert kinds(received, Handling.NEEDS_ATTENTION) == {FindingKind.COPY_FAILED: COPIES_THAT_FAIL}
-    assert [one["State"] for one in world.snapshots(DR)] == ["completed"] * good
+    assert [snapshot["State"] for snapshot in world.snapshots(DR)] == ["completed"] * good
     code, status = world.status()
     assert (code, status["totals"]["copies_failed"]) == (1, COPIES_THAT_FAIL)
 
-    told = world.installed.sweep("primary")
-    assert kinds(told, Handling.NEEDS_ATTENTION) == {FindingKind.COPY_FAILED: COPIES_THAT_FAIL}
+    sweep = world.installed.sweep("primary")
+    assert kinds(sweep, Handling.NEEDS_ATTENTION) == {FindingKind.COPY_FAILED: COPIES_THAT_FAIL}
     again = world.installed.sweep("primary", retry_failed=True)
     assert kinds(again, Handling.REPAIRED) == {FindingKind.COPY_FAILED: COPIES_THAT_FAIL}
     wait_for(lambda: world.runs("dr") == ["SUCCEEDED"] * COPIES_THAT_FAIL)
@@ -254,12 +259,12 @@ def history_is_adopted_with_consent(world: BrokenWorld, history: dict[str, dict[
     assert kinds(adopted, Handling.REPAIRED) == {FindingKind.ADOPTABLE: HISTORY}
     assert len(world.snapshots()) == HISTORY + len(VOLUMES), "to adopt is not to delete"
     after = world.tags()
-    assert all(after[one].items() >= tags.items() for one, tags in history.items()), "no tag of theirs was lost"
+    assert all(after[snapshot_id].items() >= tags.items() for snapshot_id, tags in history.items()), "no tag of theirs was lost"
 
     past = HISTORY + len(VOLUMES) - KEPT_EACH * len(VOLUMES)
     swept = world.installed.sweep("primary")
     assert kinds(swept, Handling.REPAIRED)[FindingKind.PAST_RETENTION] == past
-    per_volume = Counter(one["VolumeId"] for one in world.snapshots())
+    per_volume = Counter(snapshot["VolumeId"] for snapshot in world.snapshots())
     assert list(per_volume.values()) == [KEPT_EACH] * len(VOLUMES)
 
 

@@ -47,8 +47,8 @@ def test_a_day_in_the_life_of_a_volume(cli: Cli) -> None:
     tags = "ResourceType=volume,Tags=[{Key=Name,Value='data, of today'},{Key=Backup,Value=gold}]"
     volume = cli("create-volume", "--size", "2", "--availability-zone", "us-east-1a", "--tag-specifications", tags)["VolumeId"]
     cli("wait", "volume-available", "--volume-ids", volume)
-    (found,) = cli("describe-volumes", "--filters", "Name=tag:Backup,Values=gold")["Volumes"]
-    assert (found["VolumeId"], found["Size"]) == (volume, 2)
+    (described,) = cli("describe-volumes", "--filters", "Name=tag:Backup,Values=gold")["Volumes"]
+    assert (described["VolumeId"], described["Size"]) == (volume, 2)
 
     snapshots = []
     for number in range(3):
@@ -62,20 +62,22 @@ def test_a_day_in_the_life_of_a_volume(cli: Cli) -> None:
         f"Name=volume-id,Values={volume}",
         "Name=status,Values=completed",
     )
-    assert {one["SnapshotId"] for one in cli(*own)["Snapshots"]} == set(snapshots)
+    assert {snapshot["SnapshotId"] for snapshot in cli(*own)["Snapshots"]} == set(snapshots)
     first_page = cli(*own[:3], "--max-results", "5", "--no-paginate")
-    assert {one["SnapshotId"] for one in first_page["Snapshots"]} == set(snapshots)
+    assert {snapshot["SnapshotId"] for snapshot in first_page["Snapshots"]} == set(snapshots)
 
     oldest, middle, newest = snapshots
     cli("create-tags", "--resources", oldest, middle, "--tags", "Key=keep,Value=yes")
-    assert {one["SnapshotId"] for one in cli("describe-snapshots", "--filters", "Name=tag:keep,Values=yes")["Snapshots"]} == {
+    assert {
+        snapshot["SnapshotId"] for snapshot in cli("describe-snapshots", "--filters", "Name=tag:keep,Values=yes")["Snapshots"]
+    } == {
         oldest,
         middle,
     }
     cli("delete-tags", "--resources", middle, "--tags", "Key=keep")
-    assert [one["SnapshotId"] for one in cli("describe-snapshots", "--filters", "Name=tag-key,Values=keep")["Snapshots"]] == [
-        oldest
-    ]
+    assert [
+        snapshot["SnapshotId"] for snapshot in cli("describe-snapshots", "--filters", "Name=tag-key,Values=keep")["Snapshots"]
+    ] == [oldest]
 
     tags = f"ResourceType=snapshot,Tags=[{{Key=origin,Value={newest}}}]"
     copy = cli(
@@ -106,4 +108,4 @@ def test_a_day_in_the_life_of_a_volume(cli: Cli) -> None:
 
     cli("delete-volume", "--volume-id", volume)
     wait_for(lambda: cli("describe-volumes", "--filters", f"Name=volume-id,Values={volume}")["Volumes"] == [])
-    assert [one["SnapshotId"] for one in cli(*own)["Snapshots"]] == [middle]
+    assert [snapshot["SnapshotId"] for snapshot in cli(*own)["Snapshots"]] == [middle]

@@ -53,9 +53,9 @@ def deploy(aws: EmbeddedAws, suffix: str, primary: dict[str, str]) -> dict[str, 
 def snapshots_of(aws: EmbeddedAws, kind: str) -> list[str]:
     """Make a snapshot of every volume of a kind, at the pace that EC2 allows."""
     ec2 = aws.client("ec2", PRIMARY, ACCOUNT)
-    found = ec2.describe_volumes(Filters=[{"Name": "tag:Disk", "Values": [kind]}])["Volumes"]
-    assert len(found) == COUNT
-    return [ec2.create_snapshot(VolumeId=volume["VolumeId"])["SnapshotId"] for volume in found]
+    volumes = ec2.describe_volumes(Filters=[{"Name": "tag:Disk", "Values": [kind]}])["Volumes"]
+    assert len(volumes) == COUNT
+    return [ec2.create_snapshot(VolumeId=volume["VolumeId"])["SnapshotId"] for volume in volumes]
 
 
 def ended_executions(aws: EmbeddedAws, machine: str, region: str, count: int) -> list[dict[str, Any]]:
@@ -63,8 +63,8 @@ def ended_executions(aws: EmbeddedAws, machine: str, region: str, count: int) ->
 
     def all_ended() -> list[dict[str, Any]]:
         pages = client.get_paginator("list_executions").paginate(stateMachineArn=machine)
-        listed = [one for page in pages for one in page["executions"]]
-        ended = [one for one in listed if one["status"] != "RUNNING"]
+        listed = [execution for page in pages for execution in page["executions"]]
+        ended = [execution for execution in listed if execution["status"] != "RUNNING"]
         return ended if len(ended) == len(listed) and len(ended) >= count else []
 
     return list(wait_for(all_ended, PATIENCE_SECONDS))
@@ -87,9 +87,9 @@ def test_sixty_snapshots_that_complete_together_all_arrive_within_the_quota(aws:
     snapshots = snapshots_of(aws, "plain")
     protects = ended_executions(aws, outputs[PRIMARY]["StateMachineArn"], PRIMARY, COUNT)
     receives = ended_executions(aws, outputs[DR]["StateMachineArn"], DR, COUNT)
-    assert {one["status"] for one in protects + receives} == {"SUCCEEDED"}
+    assert {execution["status"] for execution in protects + receives} == {"SUCCEEDED"}
     pages = aws.client("ec2", DR, ACCOUNT).get_paginator("describe_snapshots").paginate(OwnerIds=["self"])
-    copies = [one for page in pages for one in page["Snapshots"]]
+    copies = [copy for page in pages for copy in page["Snapshots"]]
     sources = [tag["Value"] for copy in copies for tag in copy["Tags"] if tag["Key"] == "snapkeep:source-snapshot"]
     assert sorted(sources) == sorted(snapshots), "one copy of each, and none twice"
     assert {copy["State"] for copy in copies} == {"completed"}
@@ -105,9 +105,16 @@ def test_a_disabled_key_fails_sixty_copies_and_one_message_notifies(aws: Embedde
     snapshots_of(aws, "keyed")
     sfn = aws.client("stepfunctions", PRIMARY, ACCOUNT)
     protects = ended_executions(aws, outputs[PRIMARY]["StateMachineArn"], PRIMARY, COUNT)
-    failed = [sfn.describe_execution(executionArn=one["executionArn"]) for one in protects if one["status"] == "FAILED"]
+    failed = [
+        sfn.describe_execution(executionArn=execution["executionArn"])
+        for execution in protects
+        if execution["status"] == "FAILED"
+    ]
     assert len(failed) == COUNT
-    assert all(one["error"] == "CopyFailed" and key in one["cause"] and "Disabled" in one["cause"] for one in failed)
+    assert all(
+        execution["error"] == "CopyFailed" and key in execution["cause"] and "Disabled" in execution["cause"]
+        for execution in failed
+    )
     assert digest(aws) == 1
     assert digest(aws) == 0
     (message,) = told(aws, outputs[PRIMARY]["TopicArn"])
@@ -132,4 +139,4 @@ def digest(aws: EmbeddedAws) -> int:
 
 
 def told(aws: EmbeddedAws, topic: str) -> list[dict[str, Any]]:
-    return [one for one in aws.inbox(topic) if "CopyFailed" in one["subject"]]
+    return [message for message in aws.inbox(topic) if "CopyFailed" in message["subject"]]

@@ -11,15 +11,15 @@ def test_every_check_of_the_demonstration_holds() -> None:
     command = [sys.executable, "-m", "snapkeep", "demo", "--json"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=400)
     assert done.returncode == 0, done.stderr[-3000:] + done.stdout[:3000]
-    told = json.loads(done.stdout)
-    assert [check for check in told["checks"] if not check["holds"]] == []
-    assert told["all_hold"] is True
-    assert len(told["checks"]) == 16
-    volumes = {volume["name"]: volume for volume in told["volumes"]}
+    ending = json.loads(done.stdout)
+    assert [check for check in ending["checks"] if not check["holds"]] == []
+    assert ending["all_hold"] is True
+    assert len(ending["checks"]) == 16
+    volumes = {volume["name"]: volume for volume in ending["volumes"]}
     assert set(volumes) == {"web", "orders", "orders-log", "mail", "vault", "scratch"}
     web = volumes["web"]["snapshots"]
     assert [shot["source"]["fate"] for shot in web] == ["deleted", "deleted", "kept", "kept", "kept"]
     assert [shot["copy"]["fate"] for shot in web] == ["deleted", "deleted", "deleted", "kept", "kept"]
     assert all(shot["source"]["reasons"] and shot["copy"]["reasons"] for shot in web)
-    assert {run["status"] for run in told["runs"]} == {"SUCCEEDED", "FAILED"}
+    assert {run["status"] for run in ending["runs"]} == {"SUCCEEDED", "FAILED"}
     assert "protect vault 1: FAILED CopyFailed" in done.stderr, "progress is told while it runs"

@@ -138,18 +138,18 @@ def test_both_stacks_are_created_left_alone_updated_and_deleted(target: Target, 
         assert all(s3.get_public_access_block(Bucket=name)["PublicAccessBlockConfiguration"].values())
         assert s3.get_bucket_encryption(Bucket=name)["ServerSideEncryptionConfiguration"]["Rules"]
 
-    gone = deployment.destroy()
-    assert [(s.stack, s.outcome) for s in gone.stacks] == [
+    destroyed = deployment.destroy()
+    assert [(s.stack, s.outcome) for s in destroyed.stacks] == [
         ("snapkeep-test-primary", Outcome.DELETED),
         ("snapkeep-test-dr", Outcome.DELETED),
     ]
-    assert set(gone.objects_removed) == set(made.buckets)
-    assert all(gone.objects_removed.values())
-    assert "every snapshot in us-east-1 and us-east-2" in gone.stays[0]
-    assert gone.stays[1].startswith("the policy document in us-east-1 and us-east-2, if one was pushed")
-    assert gone.stays[1].endswith("/snapkeep-test/policy")
-    assert [text for text in gone.stays if text.startswith("AWS::S3::Bucket ")], "what the template retains is named"
-    assert gone.stays[-1].endswith(" in us-east-1")
+    assert set(destroyed.objects_removed) == set(made.buckets)
+    assert all(destroyed.objects_removed.values())
+    assert "every snapshot in us-east-1 and us-east-2" in destroyed.stays[0]
+    assert destroyed.stays[1].startswith("the policy document in us-east-1 and us-east-2, if one was pushed")
+    assert destroyed.stays[1].endswith("/snapkeep-test/policy")
+    assert [text for text in destroyed.stays if text.startswith("AWS::S3::Bucket ")], "what the template retains is named"
+    assert destroyed.stays[-1].endswith(" in us-east-1")
     assert [s.outcome for s in deployment.destroy().stacks] == [Outcome.ABSENT] * 2
 
 
@@ -160,9 +160,9 @@ def test_a_further_dr_region_gets_a_dr_stack_alone(target: Target, infra: Path, 
     assert [(s.stack, s.region, s.outcome) for s in made.stacks] == [("snapkeep-test-dr", further, Outcome.CREATED)]
     with pytest.raises(ClientError, match="does not exist"):
         target.client("cloudformation", PRIMARY).describe_stacks(StackName="snapkeep-test-primary")
-    gone = deployment.destroy(["dr"])
-    assert [(s.stack, s.outcome) for s in gone.stacks] == [("snapkeep-test-dr", Outcome.DELETED)]
-    assert gone.stays[0].startswith("every snapshot in eu-west-1,")
+    destroyed = deployment.destroy(["dr"])
+    assert [(s.stack, s.outcome) for s in destroyed.stacks] == [("snapkeep-test-dr", Outcome.DELETED)]
+    assert destroyed.stays[0].startswith("every snapshot in eu-west-1,")
 
 
 def test_the_deployed_state_machine_runs_the_deployed_function(target: Target, infra: Path, tmp_path: Path) -> None:
@@ -184,24 +184,24 @@ def test_a_failed_deployment_names_the_first_failed_resource(target: Target, inf
     deployment = Deployment(target, Silent(), infra=infra)
     with pytest.raises(StackFailed) as caught:
         deployment.deploy({}, {}, build=tiny_package(tmp_path))
-    said = str(caught.value)
-    assert said.startswith("stack snapkeep-test-primary in us-east-1 ended in ROLLBACK_COMPLETE: ")
-    assert ": Broken (AWS::Lambda::Function) CREATE_FAILED: " in said
-    assert "cannot be assumed by Lambda" in said
+    message = str(caught.value)
+    assert message.startswith("stack snapkeep-test-primary in us-east-1 ended in ROLLBACK_COMPLETE: ")
+    assert ": Broken (AWS::Lambda::Function) CREATE_FAILED: " in message
+    assert "cannot be assumed by Lambda" in message
 
     with pytest.raises(StackLeftover, match=r"left over from a failed operation \(ROLLBACK_COMPLETE\).*--remove-failed"):
         deployment.deploy({}, {}, build=tiny_package(tmp_path))
 
     write_templates(infra)
-    asked: list[str] = []
+    questions: list[str] = []
 
     def consent(story: str) -> bool:
-        asked.append(story)
+        questions.append(story)
         return True
 
     made = deployment.deploy({}, {}, build=tiny_package(tmp_path), may_remove_leftover=consent)
     assert [s.outcome for s in made.stacks] == [Outcome.UNCHANGED, Outcome.CREATED]
-    assert len(asked) == 1
+    assert len(questions) == 1
 
 
 def test_two_primaries_into_one_dr_region_have_names_of_their_own(target: Target, infra: Path, tmp_path: Path) -> None:

@@ -12,14 +12,14 @@ PRIMARY, DR = "us-east-1", "us-east-2"
 
 
 def checksums(blocks: Any, snapshot_id: str) -> dict[int, str]:
-    found = {}
+    answers = {}
     for block in blocks.list_snapshot_blocks(SnapshotId=snapshot_id)["Blocks"]:
         answer = blocks.get_snapshot_block(SnapshotId=snapshot_id, **block)
         data = answer["BlockData"].read()
         assert len(data) == answer["DataLength"] == 524_288
         assert answer["Checksum"] == base64.b64encode(hashlib.sha256(data).digest()).decode()
-        found[block["BlockIndex"]] = answer["Checksum"]
-    return found
+        answers[block["BlockIndex"]] = answer["Checksum"]
+    return answers
 
 
 def test_a_copy_equals_its_source_block_by_block_over_the_wire(embedded_alone: EmbeddedAws, account_id: str) -> None:

@@ -171,10 +171,10 @@ def test_a_stack_s_encryption_recovery_and_logging_are_in_force(embedded: Embedd
     assert recovery["PointInTimeRecoveryDescription"]["PointInTimeRecoveryStatus"] == "ENABLED"
     (topic,) = build.client("sns").list_topics()["Topics"]
     assert build.client("sns").get_topic_attributes(TopicArn=topic["TopicArn"])["Attributes"]["KmsMasterKeyId"] == key
-    (found,) = build.client("s3").get_bucket_encryption(Bucket=f"encrypted-{account_id}")["ServerSideEncryptionConfiguration"][
-        "Rules"
-    ]
-    assert found["ApplyServerSideEncryptionByDefault"]["KMSMasterKeyID"] == key
+    (encryption_rule,) = build.client("s3").get_bucket_encryption(Bucket=f"encrypted-{account_id}")[
+        "ServerSideEncryptionConfiguration"
+    ]["Rules"]
+    assert encryption_rule["ApplyServerSideEncryptionByDefault"]["KMSMasterKeyID"] == key
 
 
 def test_items_of_a_stack_s_table_expire(embedded_alone: EmbeddedAws) -> None:

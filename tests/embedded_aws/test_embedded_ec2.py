@@ -35,12 +35,12 @@ def call(build: Builder, operation: str, **parameters: object) -> str:
 
 
 def test_a_snapshot_is_made_tagged_listed_copied_and_deleted(build: Builder) -> None:
-    ec2, away = build.client("ec2"), build.aws.client("ec2", "us-east-2", build.account_id)
+    ec2, dr = build.client("ec2"), build.aws.client("ec2", "us-east-2", build.account_id)
     volume_id = build.volume(2, Name="a <b> & c")
     snapshot_id = build.snapshot(volume_id, Backup="gold")
-    (found,) = ec2.describe_snapshots(OwnerIds=["self"], Filters=[{"Name": "tag:Backup", "Values": ["gold"]}])["Snapshots"]
-    assert (found["SnapshotId"], found["VolumeSize"], found["State"]) == (snapshot_id, 2, "completed")
-    copy_id = away.copy_snapshot(
+    (snapshot,) = ec2.describe_snapshots(OwnerIds=["self"], Filters=[{"Name": "tag:Backup", "Values": ["gold"]}])["Snapshots"]
+    assert (snapshot["SnapshotId"], snapshot["VolumeSize"], snapshot["State"]) == (snapshot_id, 2, "completed")
+    copy_id = dr.copy_snapshot(
         SourceRegion="us-east-1",
         SourceSnapshotId=snapshot_id,
         TagSpecifications=[{"ResourceType": "snapshot", "Tags": [{"Key": "origin", "Value": snapshot_id}]}],
@@ -135,13 +135,13 @@ def test_tags_in_the_call_need_create_tags_for_that_call(build: Builder) -> None
     tags = statement("ec2:CreateTags", "arn:aws:ec2:us-east-1::snapshot/*", StringEquals={"ec2:CreateAction": "CreateSnapshot"})
     build.function("Calling", CALLING, create)
     volume_id = build.volume()
-    given = [{"ResourceType": "snapshot", "Tags": [{"Key": "a", "Value": "b"}]}]
-    refused = call(build, "create_snapshot", VolumeId=volume_id, TagSpecifications=given)
+    specifications = [{"ResourceType": "snapshot", "Tags": [{"Key": "a", "Value": "b"}]}]
+    refused = call(build, "create_snapshot", VolumeId=volume_id, TagSpecifications=specifications)
     assert refused.startswith("UnauthorizedOperation")
     assert "ec2:CreateTags" in refused
     iam = build.client("iam")
     iam.put_role_policy(RoleName="Calling-role", PolicyName="tags", PolicyDocument=_document(tags))
-    assert "SnapshotId" in call(build, "create_snapshot", VolumeId=volume_id, TagSpecifications=given)
+    assert "SnapshotId" in call(build, "create_snapshot", VolumeId=volume_id, TagSpecifications=specifications)
     (snapshot,) = build.client("ec2").describe_snapshots(OwnerIds=["self"])["Snapshots"]
     alone = call(build, "create_tags", Resources=[snapshot["SnapshotId"]], Tags=[{"Key": "c", "Value": "d"}])
     assert alone.startswith("UnauthorizedOperation")
@@ -153,9 +153,9 @@ def test_a_copy_is_limited_by_the_tags_in_the_call(build: Builder) -> None:
     snapshot_id = build.snapshot(build.volume())
     wrong = [{"ResourceType": "snapshot", "Tags": [{"Key": "snapkeep:managed", "Value": "other"}]}]
     right = [{"ResourceType": "snapshot", "Tags": [{"Key": "snapkeep:managed", "Value": "snapkeep"}]}]
-    asked = {"SourceRegion": "us-east-1", "SourceSnapshotId": snapshot_id}
-    assert call(build, "copy_snapshot", **asked, TagSpecifications=wrong).startswith("UnauthorizedOperation")
-    assert "SnapshotId" in call(build, "copy_snapshot", **asked, TagSpecifications=right)
+    request = {"SourceRegion": "us-east-1", "SourceSnapshotId": snapshot_id}
+    assert call(build, "copy_snapshot", **request, TagSpecifications=wrong).startswith("UnauthorizedOperation")
+    assert "SnapshotId" in call(build, "copy_snapshot", **request, TagSpecifications=right)
 
 
 def test_a_role_without_ebs_permissions_reads_no_blocks(build: Builder) -> None:
@@ -170,11 +170,11 @@ def test_a_disabled_key_fails_a_copy_later_and_is_named(build: Builder) -> None:
     kms.create_alias(AliasName="alias/dr", TargetKeyId=key["KeyId"])
     kms.disable_key(KeyId=key["KeyId"])
     snapshot_id = build.snapshot(build.volume())
-    asked = {"SourceRegion": "us-east-1", "SourceSnapshotId": snapshot_id, "Encrypted": True, "KmsKeyId": "alias/dr"}
-    failed = build.completed(ec2.copy_snapshot(**asked)["SnapshotId"])
+    request = {"SourceRegion": "us-east-1", "SourceSnapshotId": snapshot_id, "Encrypted": True, "KmsKeyId": "alias/dr"}
+    failed = build.completed(ec2.copy_snapshot(**request)["SnapshotId"])
     assert (failed["State"], failed["StateMessage"]) == ("error", "Given key ID is not accessible")
     kms.enable_key(KeyId=key["KeyId"])
-    done = build.completed(ec2.copy_snapshot(**asked)["SnapshotId"])
+    done = build.completed(ec2.copy_snapshot(**request)["SnapshotId"])
     assert (done["State"], done["KmsKeyId"]) == ("completed", key["Arn"])
 
 
@@ -182,8 +182,8 @@ def test_a_copy_fails_if_the_role_lacks_the_key_s_permissions(build: Builder) ->
     key = build.client("kms").create_key()["KeyMetadata"]
     build.function("Calling", CALLING, statement("ec2:CopySnapshot"))
     snapshot_id = build.snapshot(build.volume())
-    asked = {"SourceRegion": "us-east-1", "SourceSnapshotId": snapshot_id, "Encrypted": True, "KmsKeyId": key["Arn"]}
-    assert "SnapshotId" in call(build, "copy_snapshot", **asked)
+    request = {"SourceRegion": "us-east-1", "SourceSnapshotId": snapshot_id, "Encrypted": True, "KmsKeyId": key["Arn"]}
+    assert "SnapshotId" in call(build, "copy_snapshot", **request)
     ec2 = build.client("ec2")
     errors = wait_for(
         lambda: ec2.describe_snapshots(OwnerIds=["self"], Filters=[{"Name": "status", "Values": ["error"]}])["Snapshots"]

@@ -104,12 +104,12 @@ def test_a_task_token_is_answered_in_its_own_region_alone(build: Builder) -> Non
     execution = build.client("stepfunctions").start_execution(stateMachineArn=machine, input="{}")["executionArn"]
     message = wait_for(lambda: build.client("sqs").receive_message(QueueUrl=queue).get("Messages"))[0]
     token = json.loads(message["Body"])["token"]
-    away = Builder(build.aws, build.account_id, "us-east-2")
-    away.function("Sender", SENDING, statement("states:SendTaskSuccess"))
-    answers = away.invoke("Sender", {"token": token, "regions": ["us-east-2", "us-east-1"]})
+    dr = Builder(build.aws, build.account_id, "us-east-2")
+    dr.function("Sender", SENDING, statement("states:SendTaskSuccess"))
+    answers = dr.invoke("Sender", {"token": token, "regions": ["us-east-2", "us-east-1"]})
     assert answers == ["TaskDoesNotExist", "taken"]
     assert json.loads(build.finished(execution)["output"]) == {"copied": True}
-    assert away.invoke("Sender", {"token": token, "regions": ["us-east-1"]}) == ["TaskTimedOut"]
+    assert dr.invoke("Sender", {"token": token, "regions": ["us-east-1"]}) == ["TaskTimedOut"]
 
 
 def test_a_payload_above_256_kib_fails_the_state(build: Builder) -> None:

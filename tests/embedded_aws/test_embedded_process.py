@@ -121,7 +121,7 @@ def test_the_state_is_there_again_after_a_restart(tmp_path: Path) -> None:
         build = Builder(aws, "123456789012")
         (volume,) = build.client("ec2").describe_volumes()["Volumes"]
         assert (volume["VolumeId"], volume["Size"]) == (volume_id, 3)
-        assert [found["TopicArn"] for found in build.client("sns").list_topics()["Topics"]] == [topic]
+        assert [listed["TopicArn"] for listed in build.client("sns").list_topics()["Topics"]] == [topic]
 
 
 def test_a_kept_server_outlives_the_demonstration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -143,7 +143,7 @@ def test_a_killed_server_has_saved_its_state(tmp_path: Path) -> None:
         os.kill(aws.server.pid, signal.SIGKILL)
     with EmbeddedAws(state_dir=state) as aws:
         build = Builder(aws, "123456789012")
-        assert [found["TopicArn"] for found in build.client("sns").list_topics()["Topics"]] == [topic]
+        assert [listed["TopicArn"] for listed in build.client("sns").list_topics()["Topics"]] == [topic]
         assert [volume["VolumeId"] for volume in build.client("ec2").describe_volumes()["Volumes"]] == [volume_id]
 
 
@@ -188,7 +188,7 @@ def test_up_status_and_down_of_a_detached_server(tmp_path: Path, monkeypatch: py
     try:
         assert up["environment"]["AWS_ENDPOINT_URL"] == up["endpoint_url"]
         shown = json.loads(command.invoke(local_app, ["status", "--json"]).stdout)
-        assert [one["server"]["pid"] for one in shown] == [up["pid"]]
+        assert [status["server"]["pid"] for status in shown] == [up["pid"]]
         assert up["endpoint_url"] in command.invoke(local_app, ["status"]).stdout
     finally:
         down = command.invoke(local_app, ["down", "--json"])

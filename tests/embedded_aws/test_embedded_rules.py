@@ -92,10 +92,10 @@ def test_a_log_line_has_a_value_for_each_set_of_dimensions() -> None:
     line = json.dumps(
         {"_aws": {"Timestamp": 2000, "CloudWatchMetrics": [directive]}, "Policy": "gold", "Region": "x", "Age": [1, 2]}
     )
-    found = [(datum.dimensions, datum.value, datum.timestamp, datum.unit) for datum in emf.data_of(f"INFO {line}")]
+    data = [(datum.dimensions, datum.value, datum.timestamp, datum.unit) for datum in emf.data_of(f"INFO {line}")]
     gold = (("Policy", "gold"),)
     both = (("Policy", "gold"), ("Region", "x"))
-    assert found == [(gold, 1, 2, "Seconds"), (gold, 2, 2, "Seconds"), (both, 1, 2, "Seconds"), (both, 2, 2, "Seconds")]
+    assert data == [(gold, 1, 2, "Seconds"), (gold, 2, 2, "Seconds"), (both, 1, 2, "Seconds"), (both, 2, 2, "Seconds")]
 
 
 @pytest.mark.parametrize("line", ["", "plain words", '{"_aws": 3}', '{"_aws": {"CloudWatchMetrics": []}}', '{"_aws": {'])

@@ -20,4 +20,4 @@ def test_a_queue_that_refuses_plain_http_takes_messages_as_on_aws(embedded: Embe
     }
     sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": json.dumps({"Version": "2012-10-17", "Statement": [refuse]})})
     sqs.send_message(QueueUrl=url, MessageBody="over TLS, as it were")
-    assert [one["Body"] for one in sqs.receive_message(QueueUrl=url)["Messages"]] == ["over TLS, as it were"]
+    assert [message["Body"] for message in sqs.receive_message(QueueUrl=url)["Messages"]] == ["over TLS, as it were"]

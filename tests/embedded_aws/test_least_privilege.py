@@ -44,11 +44,11 @@ class Prober:
         client = self.installation.client("lambda", region)
         role = client.get_function_configuration(FunctionName=function)["Role"]
         name = f"probe-{function}"
-        held = io.BytesIO()
-        with zipfile.ZipFile(held, "w") as package:
+        archive = io.BytesIO()
+        with zipfile.ZipFile(archive, "w") as package:
             package.writestr("module.py", PROBE)
         settings = {"Runtime": "python3.13", "Role": role, "Handler": "module.handler", "Timeout": 60}
-        client.create_function(FunctionName=name, Code={"ZipFile": held.getvalue()}, **settings)
+        client.create_function(FunctionName=name, Code={"ZipFile": archive.getvalue()}, **settings)
         client.get_waiter("function_active_v2").wait(FunctionName=name, WaiterConfig={"Delay": 0.1})
         try:
             answer = json.load(client.invoke(FunctionName=name, Payload=json.dumps(calls))["Payload"])
@@ -64,58 +64,60 @@ def things(installation: Installation) -> dict[str, str]:
     managed = installation.snapshot(installation.volume(Name="managed"))
     copy = installation.copied(managed)["SnapshotId"]
     wait_for(lambda: installation.tags_of(managed).get("snapkeep:managed"), 60)
-    found = {"managed": managed, "copy": copy}
+    snapshots = {"managed": managed, "copy": copy}
     for region, name in ((PRIMARY, "unmanaged"), (DR, "unmanaged_dr")):
         ec2 = installation.client("ec2", region)
-        found[name] = ec2.copy_snapshot(SourceRegion=PRIMARY, SourceSnapshotId=managed)["SnapshotId"]
+        snapshots[name] = ec2.copy_snapshot(SourceRegion=PRIMARY, SourceSnapshotId=managed)["SnapshotId"]
         wait_for(
-            lambda ec2=ec2, one=found[name]: ec2.describe_snapshots(SnapshotIds=[one])["Snapshots"][0]["State"] == "completed"
+            lambda ec2=ec2, snapshot_id=snapshots[name]: (
+                ec2.describe_snapshots(SnapshotIds=[snapshot_id])["Snapshots"][0]["State"] == "completed"
+            )
         )
         topic = installation.client("sns", region).create_topic(Name="of-others")["TopicArn"]
-        found[f"topic {region}"] = topic
+        snapshots[f"topic {region}"] = topic
         table = {"TableName": "of-others", "BillingMode": "PAY_PER_REQUEST"}
         installation.client("dynamodb", region).create_table(
             **table,
             AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
             KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
         )
-    return found
+    return snapshots
 
 
 def forbidden(stack: str, function: str, things: dict[str, str]) -> dict[str, Call]:
     """What a role is never to do, but for what is declared for it."""
-    here = REGIONS[stack]
-    there = DR if here == PRIMARY else PRIMARY
-    own, other = ("managed", "copy") if here == PRIMARY else ("copy", "managed")
-    bare = "unmanaged" if here == PRIMARY else "unmanaged_dr"
+    region = REGIONS[stack]
+    other_region = DR if region == PRIMARY else PRIMARY
+    own, other = ("managed", "copy") if region == PRIMARY else ("copy", "managed")
+    bare = "unmanaged" if region == PRIMARY else "unmanaged_dr"
     may = actions_of(stack, function)
     tag = {"Tags": [{"Key": "snapkeep:managed", "Value": "snapkeep"}]}
     calls: dict[str, Call] = {
-        "delete an unmanaged snapshot": ("ec2", here, "delete_snapshot", {"SnapshotId": things[bare]}),
-        "delete in the other region": ("ec2", there, "delete_snapshot", {"SnapshotId": things[other]}),
-        "tag in the other region": ("ec2", there, "create_tags", {"Resources": [things[other]], **tag}),
-        "take tags off": ("ec2", here, "delete_tags", {"Resources": [things[own]]}),
+        "delete an unmanaged snapshot": ("ec2", region, "delete_snapshot", {"SnapshotId": things[bare]}),
+        "delete in the other region": ("ec2", other_region, "delete_snapshot", {"SnapshotId": things[other]}),
+        "tag in the other region": ("ec2", other_region, "create_tags", {"Resources": [things[other]], **tag}),
+        "take tags off": ("ec2", region, "delete_tags", {"Resources": [things[own]]}),
         "share a snapshot": (
             "ec2",
-            here,
+            region,
             "modify_snapshot_attribute",
             {"SnapshotId": things[own], "Attribute": "createVolumePermission", "OperationType": "add", "GroupNames": ["all"]},
         ),
-        "delete a volume": ("ec2", here, "delete_volume", {"VolumeId": "vol-0123456789abcdef0"}),
-        "read another table": ("dynamodb", here, "get_item", {"TableName": "of-others", "Key": {"pk": {"S": "x"}}}),
-        "publish elsewhere": ("sns", here, "publish", {"TopicArn": things[f"topic {here}"], "Message": "x"}),
-        "change the policy": ("ssm", here, "put_parameter", {"Name": "/snapkeep/policy", "Value": "{}", "Overwrite": True}),
-        "delete the policy": ("ssm", here, "delete_parameter", {"Name": "/snapkeep/policy"}),
-        "change a function": ("lambda", here, "update_function_configuration", {"FunctionName": function, "Timeout": 1}),
-        "give itself more": ("iam", here, "put_role_policy", {"RoleName": "x", "PolicyName": "x", "PolicyDocument": "{}"}),
+        "delete a volume": ("ec2", region, "delete_volume", {"VolumeId": "vol-0123456789abcdef0"}),
+        "read another table": ("dynamodb", region, "get_item", {"TableName": "of-others", "Key": {"pk": {"S": "x"}}}),
+        "publish elsewhere": ("sns", region, "publish", {"TopicArn": things[f"topic {region}"], "Message": "x"}),
+        "change the policy": ("ssm", region, "put_parameter", {"Name": "/snapkeep/policy", "Value": "{}", "Overwrite": True}),
+        "delete the policy": ("ssm", region, "delete_parameter", {"Name": "/snapkeep/policy"}),
+        "change a function": ("lambda", region, "update_function_configuration", {"FunctionName": function, "Timeout": 1}),
+        "give itself more": ("iam", region, "put_role_policy", {"RoleName": "x", "PolicyName": "x", "PolicyDocument": "{}"}),
     }
     if "ec2:DeleteSnapshot" not in may:
-        calls["delete a managed snapshot"] = ("ec2", here, "delete_snapshot", {"SnapshotId": things[own]})
+        calls["delete a managed snapshot"] = ("ec2", region, "delete_snapshot", {"SnapshotId": things[own]})
     if "ec2:CreateTags" not in may or function in ("Dispatch", "TagSnapshotCopy"):
-        calls["tag an unmanaged snapshot"] = ("ec2", here, "create_tags", {"Resources": [things[bare]], **tag})
+        calls["tag an unmanaged snapshot"] = ("ec2", region, "create_tags", {"Resources": [things[bare]], **tag})
     if "ec2:CopySnapshot" not in may:
-        copy = {"SourceRegion": there, "SourceSnapshotId": things[other]}
-        calls["copy a snapshot"] = ("ec2", here, "copy_snapshot", copy)
+        copy = {"SourceRegion": other_region, "SourceSnapshotId": things[other]}
+        calls["copy a snapshot"] = ("ec2", region, "copy_snapshot", copy)
     if "states:SendTaskFailure" not in may:
         calls["fail an execution"] = ("stepfunctions", PRIMARY, "send_task_failure", {"taskToken": "x"})
     return calls

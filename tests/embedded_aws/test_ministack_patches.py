@@ -110,9 +110,9 @@ STORES = [
     ("module", "name", "parameters", "patch"), FUNCTIONS, ids=[f"{entry[0]}.{entry[1]}" for entry in FUNCTIONS]
 )
 def test_a_patched_function_keeps_its_parameters(module: str, name: str, parameters: str, patch: str) -> None:
-    found = getattr(importlib.import_module(module), name, None)
-    assert found is not None, f"{module}.{name} is gone: the patch {patch} has nothing to hold on to"
-    taken = " ".join(inspect.signature(found).parameters)
+    patched = getattr(importlib.import_module(module), name, None)
+    assert patched is not None, f"{module}.{name} is gone: the patch {patch} has nothing to hold on to"
+    taken = " ".join(inspect.signature(patched).parameters)
     assert taken == parameters, f"{module}.{name} takes ({taken}) now, the patch {patch} gives ({parameters})"
 
 

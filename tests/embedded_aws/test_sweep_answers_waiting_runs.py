@@ -39,12 +39,12 @@ class Later(WallClock):
 def credentials_of(installation: Installation, function: str) -> dict[str, str]:
     """What a function with the role of this one is given by Lambda."""
     client = installation.client("lambda")
-    held = io.BytesIO()
-    with zipfile.ZipFile(held, "w") as package:
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as package:
         package.writestr("module.py", TELL_CREDENTIALS)
     role = client.get_function_configuration(FunctionName=function)["Role"]
     settings = {"Runtime": "python3.13", "Role": role, "Handler": "module.handler", "Timeout": 60}
-    client.create_function(FunctionName="tell-credentials", Code={"ZipFile": held.getvalue()}, **settings)
+    client.create_function(FunctionName="tell-credentials", Code={"ZipFile": archive.getvalue()}, **settings)
     client.get_waiter("function_active_v2").wait(FunctionName="tell-credentials", WaiterConfig={"Delay": 0.1})
     try:
         return dict(json.load(client.invoke(FunctionName="tell-credentials", Payload=json.dumps(CREDENTIALS))["Payload"]))
@@ -56,7 +56,7 @@ def credentials_of(installation: Installation, function: str) -> dict[str, str]:
 def nobody_receives(installation: Installation) -> Iterator[None]:
     """While no end of a copy is heard, the runs wait on."""
     events = installation.client("events", DR)
-    rules = [one["Name"] for one in events.list_rules()["Rules"] if "copySnapshot" in one.get("EventPattern", "")]
+    rules = [rule["Name"] for rule in events.list_rules()["Rules"] if "copySnapshot" in rule.get("EventPattern", "")]
     assert rules
     for rule in rules:
         events.disable_rule(Name=rule)
@@ -84,8 +84,8 @@ def test_a_sweep_answers_a_run_whose_queue_entry_was_lost(
     environment = Environment({"AWS_REGION": PRIMARY, **variables["Variables"]})
     parts = Composition(environment, Clients(region=PRIMARY), Later())
     report = build(parts).run("sweep-of-waiting-runs", SweepOptions()).report
-    found = [(str(one.kind), str(one.handling)) for one in report.items if one.subject == snapshot]
-    assert found == [("run_unanswered", "repaired")]
+    findings = [(str(finding.kind), str(finding.handling)) for finding in report.items if finding.subject == snapshot]
+    assert findings == [("run_unanswered", "repaired")]
 
     wait_for(lambda: states.describe_execution(executionArn=run)["status"] == "SUCCEEDED", 90)
     assert len(installation.copies_of(snapshot)) == 1, "the copy that was there was found"

@@ -35,10 +35,10 @@ def protected(installation: Installation) -> tuple[str, str]:
 
 def test_status_fails_while_a_volume_is_unprotected_and_names_it(installation: Installation, protected: tuple[str, str]) -> None:
     bare = installation.volume(Name="bare")
-    told = snapkeep(installation, "status", "--json")
-    assert told.returncode == 1, told.stderr
-    data = json.loads(told.stdout)
-    health = {one["volume_id"]: one["health"] for one in data["volumes"]}
+    result = snapkeep(installation, "status", "--json")
+    assert result.returncode == 1, result.stderr
+    data = json.loads(result.stdout)
+    health = {volume["volume_id"]: volume["health"] for volume in data["volumes"]}
     assert health[bare] == "no_snapshot"
     assert "protected" in health.values()
     shown = snapkeep(installation, "status", columns=80)
@@ -48,26 +48,26 @@ def test_status_fails_while_a_volume_is_unprotected_and_names_it(installation: I
 
 
 def test_sweep_follows_both_regions_and_prints_both_reports(installation: Installation, protected: tuple[str, str]) -> None:
-    told = snapkeep(installation, "sweep", "--json")
-    assert told.stdout, told.stderr
-    reports = json.loads(told.stdout)["reports"]
-    assert [one["region"] for one in reports] == [DR, PRIMARY]
-    assert told.returncode == int(any(one["outcome"] != "OK" for one in reports))
+    result = snapkeep(installation, "sweep", "--json")
+    assert result.stdout, result.stderr
+    reports = json.loads(result.stdout)["reports"]
+    assert [report["region"] for report in reports] == [DR, PRIMARY]
+    assert result.returncode == int(any(report["outcome"] != "OK" for report in reports))
 
 
 def test_nothing_is_adopted_without_a_yes(installation: Installation) -> None:
-    told = snapkeep(installation, "sweep", "--adopt")
-    assert told.returncode == 2
-    assert "snapkeep plan --adopt" in told.stderr
+    result = snapkeep(installation, "sweep", "--adopt")
+    assert result.returncode == 2
+    assert "snapkeep plan --adopt" in result.stderr
 
 
 def test_explain_shows_the_run_the_copy_and_the_verdict(installation: Installation, protected: tuple[str, str]) -> None:
     snapshot, copy = protected
-    told = snapkeep(installation, "explain", snapshot, "--json")
-    assert told.returncode == 0, told.stderr
-    story = json.loads(told.stdout)
+    result = snapkeep(installation, "explain", snapshot, "--json")
+    assert result.returncode == 0, result.stderr
+    story = json.loads(result.stdout)
     assert (story["action"], story["copies"][0]["id"]) == ("keep", copy)
-    texts = [one["text"] for one in story["events"]]
+    texts = [event["text"] for event in story["events"]]
     assert any(text.startswith("run snapkeep-protect:") and "SUCCEEDED" in text for text in texts)
     assert any(text.startswith("CopySnapshotToDR: copy") for text in texts)
     shown = snapkeep(installation, "explain", copy)

@@ -22,8 +22,8 @@ def test_a_sweep_protects_a_snapshot_whose_event_was_lost(installation: Installa
     installation.client("ec2").delete_tags(Resources=[snapshot])
     installation.client("ec2", DR).delete_snapshot(SnapshotId=copy["SnapshotId"])
     report = installation.sweep("primary")
-    found = {(one["kind"], one["handling"]) for one in report["items"] if one["subject"] == snapshot}
-    assert ("snapshot_unhandled", "repaired") in found
+    findings = {(finding["kind"], finding["handling"]) for finding in report["items"] if finding["subject"] == snapshot}
+    assert ("snapshot_unhandled", "repaired") in findings
     wait_for(lambda: installation.tags_of(snapshot).get("snapkeep:managed") == "snapkeep", 60)
 
 
@@ -31,20 +31,22 @@ def test_the_report_is_published_kept_as_a_page_and_measured(installation: Insta
     report = installation.sweep("primary")
     topic = installation.outputs["primary"]["TopicArn"]
     published = [
-        one for one in installation.aws.inbox(topic) if one["subject"].startswith(f"{report['outcome']} snapkeep {PRIMARY}")
+        message
+        for message in installation.aws.inbox(topic)
+        if message["subject"].startswith(f"{report['outcome']} snapkeep {PRIMARY}")
     ]
     assert published
     assert "Figures:" in published[-1]["body"]
     pages = installation.client("s3").list_objects_v2(
         Bucket=installation.outputs["primary"]["ReportsBucketName"], Prefix="reports/"
     )["Contents"]
-    page = next(one["Key"] for one in pages if report["id"] in one["Key"] and one["Key"].endswith(".html"))
+    page = next(item["Key"] for item in pages if report["id"] in item["Key"] and item["Key"].endswith(".html"))
     html = installation.client("s3").get_object(Bucket=installation.outputs["primary"]["ReportsBucketName"], Key=page)
     text = html["Body"].read().decode()
     assert text.startswith("<!doctype html>")
     assert report["id"] in text
     listed = installation.client("cloudwatch").list_metrics(Namespace="Snapkeep")["Metrics"]
-    assert {"SweepsDone", "VolumesProtected", *FOUND.values()} <= {one["MetricName"] for one in listed}
+    assert {"SweepsDone", "VolumesProtected", *FOUND.values()} <= {metric["MetricName"] for metric in listed}
 
 
 def test_the_bucket_of_reports_is_private_and_versioned(installation: Installation) -> None:
@@ -77,11 +79,11 @@ def test_an_undelivered_event_is_replayed_into_the_state_machine(installation: I
     }
     sqs.send_message(QueueUrl=url, MessageBody=json.dumps(event))
     report = installation.sweep("primary")
-    assert ("event_undelivered", "repaired") in {(one["kind"], one["handling"]) for one in report["items"]}
+    assert ("event_undelivered", "repaired") in {(finding["kind"], finding["handling"]) for finding in report["items"]}
     executions = installation.client("stepfunctions").list_executions(
         stateMachineArn=installation.outputs["primary"]["StateMachineArn"]
     )["executions"]
-    assert f"replay-{event['id']}" in {one["name"] for one in executions}
+    assert f"replay-{event['id']}" in {execution["name"] for execution in executions}
 
 
 def test_a_public_snapshot_raises_an_alarm(installation: Installation) -> None:
@@ -93,15 +95,15 @@ def test_a_public_snapshot_raises_an_alarm(installation: Installation) -> None:
     )
     report = installation.sweep("primary")
     assert report["outcome"] == "PARTIAL"
-    assert ("snapshot_public", snapshot) in {(one["kind"], one["subject"]) for one in report["items"]}
+    assert ("snapshot_public", snapshot) in {(finding["kind"], finding["subject"]) for finding in report["items"]}
 
     def raised() -> bool:
         alarms = cloudwatch.describe_alarms()["MetricAlarms"]
-        return "ALARM" in {one["StateValue"] for one in alarms if "PublicSnapshotAlarm" in one["AlarmName"]}
+        return "ALARM" in {alarm["StateValue"] for alarm in alarms if "PublicSnapshotAlarm" in alarm["AlarmName"]}
 
     def told() -> bool:
         inbox = installation.aws.inbox(installation.outputs["primary"]["TopicArn"])
-        return any("PublicSnapshotAlarm" in one["subject"] for one in inbox)
+        return any("PublicSnapshotAlarm" in message["subject"] for message in inbox)
 
     wait_for(raised)
     wait_for(told)

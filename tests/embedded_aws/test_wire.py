@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from snapkeep.lab.ebs_model.api.actions import SERVICES
 from snapkeep.lab.embedded_aws.wire import ec2_query, ec2_xml, rest_json
 from snapkeep.lab.embedded_aws.wire.errors import WireError
-from snapkeep.lab.embedded_aws.wire.models import is_operation, operation_model
+from snapkeep.lab.embedded_aws.wire.models import operation_model, service_model
 
 # Anything that XML can carry.
 TEXTS = st.text(st.characters(exclude_categories=["C"]), min_size=1, max_size=20).map(str.strip).filter(bool)
@@ -62,7 +62,7 @@ def pruned(value: Any) -> Any:
     return value
 
 
-ACTIONS = sorted(action for action in SERVICES["ec2"] if is_operation("ec2", action))
+ACTIONS = sorted(action for action in SERVICES["ec2"] if action in service_model("ec2").operation_names)
 
 
 @pytest.mark.parametrize("action", ACTIONS)
@@ -70,14 +70,14 @@ ACTIONS = sorted(action for action in SERVICES["ec2"] if is_operation("ec2", act
 @given(data=st.data())
 def test_ec2_reads_the_parameters_that_botocore_sends(action: str, data: st.DataObject) -> None:
     operation = operation_model("ec2", action)
-    asked = pruned(data.draw(values_of(operation.input_shape)))
-    fields = create_serializer("ec2", include_validation=False).serialize_to_request(asked, operation)["body"]
+    parameters = pruned(data.draw(values_of(operation.input_shape)))
+    fields = create_serializer("ec2", include_validation=False).serialize_to_request(parameters, operation)["body"]
     texts = {name: _text(value) for name, value in fields.items()}
-    if any(name not in asked for name in operation.input_shape.required_members):
+    if any(name not in parameters for name in operation.input_shape.required_members):
         with pytest.raises(WireError, match="must contain the parameter"):
             ec2_query.parse_parameters(action, texts)
     else:
-        assert ec2_query.parse_parameters(action, texts) == asked
+        assert ec2_query.parse_parameters(action, texts) == parameters
 
 
 def _text(value: Any) -> str:
@@ -133,19 +133,19 @@ def test_a_block_travels_in_the_body_and_its_checksum_in_headers() -> None:
     assert (answer.body, answer.headers["x-amz-Checksum"], answer.headers["x-amz-Data-Length"]) == (b"\x00\x01\x02", "abc=", "3")
 
 
-@pytest.mark.parametrize("action", sorted(action for action in SERVICES["ebs"] if is_operation("ebs", action)))
+@pytest.mark.parametrize("action", sorted(action for action in SERVICES["ebs"] if action in service_model("ebs").operation_names))
 @settings(max_examples=15, deadline=None)
 @given(data=st.data())
 def test_the_direct_api_reads_the_parameters_that_botocore_sends(action: str, data: st.DataObject) -> None:
     operation = operation_model("ebs", action)
-    asked = data.draw(values_of(operation.input_shape))
-    asked = {name: value for name, value in asked.items() if "/" not in str(value)}
-    if any(name not in asked for name in operation.input_shape.required_members):
+    parameters = data.draw(values_of(operation.input_shape))
+    parameters = {name: value for name, value in parameters.items() if "/" not in str(value)}
+    if any(name not in parameters for name in operation.input_shape.required_members):
         return
-    request = create_serializer("rest-json", include_validation=False).serialize_to_request(asked, operation)
-    found, labels = rest_json.find_action("ebs", request["method"], request["url_path"])
-    assert found == action
+    request = create_serializer("rest-json", include_validation=False).serialize_to_request(parameters, operation)
+    answered, labels = rest_json.find_action("ebs", request["method"], request["url_path"])
+    assert answered == action
     query = {name: [str(value)] for name, value in request["query_string"].items()}
     headers = {name.lower(): str(value) for name, value in request["headers"].items()}
     body = request["body"] if isinstance(request["body"], bytes) else str(request["body"]).encode()
-    assert rest_json.parse_request(operation, labels, query, headers, body) == asked
+    assert rest_json.parse_request(operation, labels, query, headers, body) == parameters

@@ -87,7 +87,7 @@ def good_facts() -> Facts:
     runs += [run(PROTECT, [(ORDERS, 1), (ORDERS_LOG, 1)]), run(PROTECT, [(MAIL, 1)])]
     runs += [run(PROTECT, [(SCRATCH, 1)], outcome="VOLUME_NOT_TAGGED")]
     runs += [run(PROTECT, [(MAIL, 2)], "FAILED", error="ProblemsFound"), run(PROTECT, [(VAULT, 1)], "FAILED", error="CopyFailed")]
-    runs += [run(RECEIVE, [one]) for one in copied] + [run(RECEIVE, [(VAULT, 1)], "FAILED", error="CopyFailed")]
+    runs += [run(RECEIVE, [shot]) for shot in copied] + [run(RECEIVE, [(VAULT, 1)], "FAILED", error="CopyFailed")]
     messages = tuple(
         {
             "subject": f"snapkeep: {kind} in us-east-1",
@@ -97,8 +97,12 @@ def good_facts() -> Facts:
         for kind, about in (("SnapshotFailed", (MAIL, 2)), ("CopyFailed", (VAULT, 1)))
     )
     queue = tuple(
-        {"pk": f"{PRIMARY_REGION}#{snapshot_id(*one)}#{DR_REGION}", "state": "FAILED" if one[0] is VAULT else "DONE", "cause": ""}
-        for one in [*copied, (VAULT, 1)]
+        {
+            "pk": f"{PRIMARY_REGION}#{snapshot_id(*shot)}#{DR_REGION}",
+            "state": "FAILED" if shot[0] is VAULT else "DONE",
+            "cause": "",
+        }
+        for shot in [*copied, (VAULT, 1)]
     )
     return Facts("snapkeep", volumes, tuple(runs), messages, queue, "UnauthorizedOperation")
 

@@ -41,13 +41,13 @@ class FirstEngine:
     def wait(self, execution: str) -> Run:
         deadline = time.monotonic() + PATIENCE_SECONDS
         while True:
-            found = self._call(stepfunctions._describe_execution, executionArn=execution)
-            if found["status"] != "RUNNING":
+            described = self._call(stepfunctions._describe_execution, executionArn=execution)
+            if described["status"] != "RUNNING":
                 break
             assert time.monotonic() < deadline, f"{execution} does not end; it entered {self._states(execution)}"
             time.sleep(0.005)
-        output = json.loads(found["output"]) if found.get("output") else None
-        return Run(found["status"], self._states(execution), found.get("error", ""), found.get("cause", ""), output)
+        output = json.loads(described["output"]) if described.get("output") else None
+        return Run(described["status"], self._states(execution), described.get("error", ""), described.get("cause", ""), output)
 
     def running(self, execution: str) -> bool:
         return bool(self._call(stepfunctions._describe_execution, executionArn=execution)["status"] == "RUNNING")
@@ -61,7 +61,7 @@ class FirstEngine:
     def _states(self, execution: str) -> tuple[str, ...]:
         self._here()
         events = stepfunctions._executions[execution]["events"]
-        return tuple(one["stateEnteredEventDetails"]["name"] for one in events if one["type"].endswith("StateEntered"))
+        return tuple(event["stateEnteredEventDetails"]["name"] for event in events if event["type"].endswith("StateEntered"))
 
     def _answered(self, send: Any, **request: str) -> bool:
         self._here()

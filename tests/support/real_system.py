@@ -175,7 +175,7 @@ class RealSystem:
 
     def _deploy(self, stack: str, region: str) -> None:
         clients = {name: self.client(name, region) for name in ("sqs", "sns", "dynamodb")}
-        defaults = {name: one["Default"] for name, one in template(stack)["Parameters"].items()}
+        defaults = {name: parameter["Default"] for name, parameter in template(stack)["Parameters"].items()}
         values = {**defaults, **self.parameters.get(stack, {}), "AWS::Region": region}
         values["Notices"] = clients["sqs"].create_queue(QueueName="notices")["QueueUrl"]
         values["Topic"] = clients["sns"].create_topic(Name="notifications")["TopicArn"]

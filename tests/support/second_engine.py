@@ -85,12 +85,18 @@ class SecondEngine:
         return str(execution.exec_arn)
 
     def wait(self, execution: str) -> Run:
-        found = self._executions[execution]
+        record = self._executions[execution]
         deadline = time.monotonic() + PATIENCE_SECONDS
         while self.running(execution):
-            assert time.monotonic() < deadline, f"{execution} does not end; it entered {self._states(found)}"
+            assert time.monotonic() < deadline, f"{execution} does not end; it entered {self._states(record)}"
             time.sleep(0.005)
-        return Run(str(found.exec_status.value), self._states(found), found.error or "", found.cause or "", found.output)
+        return Run(
+            str(record.exec_status.value),
+            self._states(record),
+            record.error or "",
+            record.cause or "",
+            record.output,
+        )
 
     def running(self, execution: str) -> bool:
         return bool(self._executions[execution].exec_status == "RUNNING")
@@ -112,7 +118,7 @@ class SecondEngine:
     @staticmethod
     def _states(execution: Any) -> tuple[str, ...]:
         events = execution.to_history_output()["events"]
-        return tuple(one["stateEnteredEventDetails"]["name"] for one in events if str(one["type"]).endswith(_ENTERED))
+        return tuple(event["stateEnteredEventDetails"]["name"] for event in events if str(event["type"]).endswith(_ENTERED))
 
 
 @contextmanager

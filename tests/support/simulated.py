@@ -19,7 +19,7 @@ def policy(*regions: str, name: str = "gold", selector: Selector | None = None, 
 
 
 def run(chosen: PolicySet, *volumes: SimulatedVolume, name: str = "test", days: int = 4, away: str = "") -> Result:
-    destinations = tuple(dict.fromkeys(rule.region for one in chosen.policies for rule in one.copies))
+    destinations = tuple(dict.fromkeys(rule.region for policy in chosen.policies for rule in policy.copies))
     world = make_world(volumes or [STILL], PRIMARY, destinations)
     if away:
         world.take_region_away(away)

@@ -18,8 +18,8 @@ FUNCTION, ROLE, MACHINE = "AWS::Serverless::Function", "AWS::IAM::Role", "AWS::S
 @cache
 def template(stack: str) -> dict[str, Any]:
     """Given a stack, return its template, `!Ref` and its like as `{"Ref": …}`."""
-    found: dict[str, Any] = _plain(cfn_yaml.loads((INFRA / f"{stack}.yaml").read_text(encoding="utf-8")))
-    return found
+    parsed: dict[str, Any] = _plain(cfn_yaml.loads((INFRA / f"{stack}.yaml").read_text(encoding="utf-8")))
+    return parsed
 
 
 def _plain(node: Any) -> Any:
@@ -32,7 +32,7 @@ def _plain(node: Any) -> Any:
 
 def resources(stack: str, kind: str) -> dict[str, dict[str, Any]]:
     """Given a stack and a type, return its resources' properties by name."""
-    return {name: one["Properties"] for name, one in template(stack)["Resources"].items() if one["Type"] == kind}
+    return {name: resource["Properties"] for name, resource in template(stack)["Resources"].items() if resource["Type"] == kind}
 
 
 @dataclass(frozen=True)
@@ -48,9 +48,11 @@ class Statement:
 def statements(stack: str, role: str) -> Iterator[Statement]:
     """Given a stack and a role, return what its policies say. Every statement allows: roles deny nothing."""
     for policy in resources(stack, ROLE)[role]["Policies"]:
-        for one in policy["PolicyDocument"]["Statement"]:
-            assert one["Effect"] == "Allow"
-            yield Statement(role, tuple(_listed(one["Action"])), tuple(_listed(one["Resource"])), one.get("Condition", {}))
+        for statement in policy["PolicyDocument"]["Statement"]:
+            assert statement["Effect"] == "Allow"
+            yield Statement(
+                role, tuple(_listed(statement["Action"])), tuple(_listed(statement["Resource"])), statement.get("Condition", {})
+            )
 
 
 def _listed(value: Any) -> list[Any]:

@@ -136,8 +136,8 @@ class Aws:
         return client.describe_snapshots(OwnerIds=["self"], **more)["Snapshots"]
 
     def one(self, client: Any, snapshot_id: str) -> dict[str, Any]:
-        (found,) = client.describe_snapshots(SnapshotIds=[snapshot_id])["Snapshots"]
-        return found
+        (snapshot,) = client.describe_snapshots(SnapshotIds=[snapshot_id])["Snapshots"]
+        return snapshot
 
 
 def tagged(kind: str, tags: dict[str, str]) -> list[dict[str, Any]]:

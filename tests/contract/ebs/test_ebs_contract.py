@@ -23,17 +23,17 @@ def test_a_new_snapshot_is_pending_and_then_completed(aws: Any) -> None:
     assert made["State"] == "pending"
     assert made["Description"] == "nightly"
     aws.settle()
-    found = aws.one(aws.primary, made["SnapshotId"])
-    assert (found["State"], found["Progress"]) == ("completed", "100%")
+    snapshot = aws.one(aws.primary, made["SnapshotId"])
+    assert (snapshot["State"], snapshot["Progress"]) == ("completed", "100%")
 
 
 def test_a_snapshot_names_volume_size_owner_and_start(aws: Any) -> None:
     volume_id = aws.volume(size_gib=12)
-    found = aws.one(aws.primary, aws.snapshot(volume_id))
-    assert (found["VolumeId"], found["VolumeSize"], found["Encrypted"]) == (volume_id, 12, False)
-    assert len(found["OwnerId"]) == 12
-    assert found["StartTime"].tzinfo is not None
-    assert found["StartTime"].astimezone(UTC).year >= 2026
+    snapshot = aws.one(aws.primary, aws.snapshot(volume_id))
+    assert (snapshot["VolumeId"], snapshot["VolumeSize"], snapshot["Encrypted"]) == (volume_id, 12, False)
+    assert len(snapshot["OwnerId"]) == 12
+    assert snapshot["StartTime"].tzinfo is not None
+    assert snapshot["StartTime"].astimezone(UTC).year >= 2026
 
 
 def test_a_snapshot_of_an_unknown_volume_is_refused(aws: Any) -> None:
@@ -41,8 +41,8 @@ def test_a_snapshot_of_an_unknown_volume_is_refused(aws: Any) -> None:
 
 
 def test_tags_in_the_create_call_are_on_the_snapshot(aws: Any) -> None:
-    found = aws.one(aws.primary, aws.snapshot(aws.volume(), {"a": "1"}))
-    assert found["Tags"] == [{"Key": "a", "Value": "1"}]
+    snapshot = aws.one(aws.primary, aws.snapshot(aws.volume(), {"a": "1"}))
+    assert snapshot["Tags"] == [{"Key": "a", "Value": "1"}]
 
 
 def test_tags_of_another_resource_type_are_refused(aws: Any) -> None:
@@ -118,8 +118,8 @@ def test_snapshots_can_be_listed_by_volume(aws: Any) -> None:
     first, second = aws.volume(), aws.volume()
     request = [aws.snapshot(first), aws.snapshot(first)]
     aws.snapshot(second)
-    found = aws.listed(aws.primary, Filters=[{"Name": "volume-id", "Values": [first]}])
-    assert sorted(ids(found)) == sorted(request)
+    snapshots = aws.listed(aws.primary, Filters=[{"Name": "volume-id", "Values": [first]}])
+    assert sorted(ids(snapshots)) == sorted(request)
 
 
 @pytest.mark.parametrize(
@@ -140,9 +140,9 @@ def test_snapshots_can_be_listed_by_volume(aws: Any) -> None:
 )
 def test_filters_match_exact_values_and_wildcards(aws: Any, name: str, values: Any, expected: Any) -> None:
     tags = {"a": {"color": "red"}, "b": {"color": "blue"}, "c": {"size": "big"}, "d": {"color": "rex"}}
-    made = {aws.snapshot(aws.volume(), given): key for key, given in tags.items()}
-    found = aws.listed(aws.primary, Filters=[{"Name": name, "Values": values}])
-    assert {made[snapshot_id] for snapshot_id in ids(found)} == expected
+    made = {aws.snapshot(aws.volume(), own_tags): key for key, own_tags in tags.items()}
+    snapshots = aws.listed(aws.primary, Filters=[{"Name": name, "Values": values}])
+    assert {made[snapshot_id] for snapshot_id in ids(snapshots)} == expected
 
 
 def test_several_filters_must_all_match(aws: Any) -> None:
@@ -165,16 +165,16 @@ def test_an_unknown_snapshot_id_is_an_error(aws: Any) -> None:
 
 def test_pages_hold_no_more_than_requested_and_everything_once(aws: Any) -> None:
     made = [aws.snapshot(aws.volume()) for _ in range(12)]
-    sizes, found, more = [], [], {}
+    sizes, snapshot_ids, more = [], [], {}
     while True:
         answer = aws.primary.describe_snapshots(OwnerIds=["self"], MaxResults=5, **more)
         sizes.append(len(answer["Snapshots"]))
-        found.extend(ids(answer["Snapshots"]))
+        snapshot_ids.extend(ids(answer["Snapshots"]))
         if not answer.get("NextToken"):
             break
         more = {"NextToken": answer["NextToken"]}
     assert sizes == [5, 5, 2]
-    assert sorted(found) == sorted(made)
+    assert sorted(snapshot_ids) == sorted(made)
 
 
 def test_a_page_of_fewer_than_five_is_refused(aws: Any) -> None:
@@ -225,8 +225,8 @@ def test_a_locked_snapshot_cannot_be_deleted_until_it_is_unlocked(aws: Any) -> N
 def test_creating_a_tag_that_exists_overwrites_it(aws: Any) -> None:
     snapshot_id = aws.snapshot(aws.volume(), {"a": "1"})
     aws.primary.create_tags(Resources=[snapshot_id], Tags=[{"Key": "a", "Value": "2"}, {"Key": "b", "Value": ""}])
-    found = {tag["Key"]: tag["Value"] for tag in aws.one(aws.primary, snapshot_id)["Tags"]}
-    assert found == {"a": "2", "b": ""}
+    tags = {tag["Key"]: tag["Value"] for tag in aws.one(aws.primary, snapshot_id)["Tags"]}
+    assert tags == {"a": "2", "b": ""}
 
 
 def test_deleting_a_tag_with_a_value_deletes_it_only_when_the_value_matches(aws: Any) -> None:
@@ -283,6 +283,6 @@ def test_an_unknown_volume_id_is_an_error(aws: Any) -> None:
 def test_an_attached_volume_cannot_be_deleted(aws: Any) -> None:
     instance = _instance(aws)
     filters = [{"Name": "attachment.instance-id", "Values": [instance]}]
-    found = aws.primary.describe_volumes(Filters=filters)["Volumes"]
-    assert len(found) == 2
-    assert code_of(aws.primary.delete_volume, VolumeId=found[0]["VolumeId"])[0] == "VolumeInUse"
+    volumes = aws.primary.describe_volumes(Filters=filters)["Volumes"]
+    assert len(volumes) == 2
+    assert code_of(aws.primary.delete_volume, VolumeId=volumes[0]["VolumeId"])[0] == "VolumeInUse"

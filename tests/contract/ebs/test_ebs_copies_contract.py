@@ -11,10 +11,10 @@ def test_a_copy_has_an_arbitrary_volume_id_and_no_tags_of_its_source(aws: Any) -
     volume_id = aws.volume()
     copy_id = aws.copy(aws.snapshot(volume_id, {"a": "1"}), Description="dr")
     aws.settle()
-    found = aws.one(aws.dr, copy_id)
-    assert found["VolumeId"].startswith("vol-ffff")
-    assert (found["State"], found["VolumeSize"], found["Description"]) == ("completed", 8, "dr")
-    assert found.get("Tags", []) == []
+    copy = aws.one(aws.dr, copy_id)
+    assert copy["VolumeId"].startswith("vol-ffff")
+    assert (copy["State"], copy["VolumeSize"], copy["Description"]) == ("completed", 8, "dr")
+    assert copy.get("Tags", []) == []
 
 
 def test_tags_in_the_copy_call_are_on_the_copy(aws: Any) -> None:
@@ -59,8 +59,8 @@ def test_a_copy_with_a_disabled_key_is_accepted_and_fails_later(aws: Any) -> Non
     copy_id = aws.copy(aws.snapshot(aws.volume()), Encrypted=True, KmsKeyId=key)
     assert aws.one(aws.dr, copy_id)["State"] == "pending"
     aws.settle()
-    found = aws.one(aws.dr, copy_id)
-    assert (found["State"], found["StateMessage"]) == ("error", "Given key ID is not accessible")
+    copy = aws.one(aws.dr, copy_id)
+    assert (copy["State"], copy["StateMessage"]) == ("error", "Given key ID is not accessible")
 
 
 def test_a_key_without_encryption_is_refused(aws: Any) -> None:
@@ -73,8 +73,8 @@ def test_a_copy_with_a_key_is_encrypted_with_it(aws: Any) -> None:
     key = aws.kms.create_key()["KeyMetadata"]["Arn"]
     copy_id = aws.copy(aws.snapshot(aws.volume()), Encrypted=True, KmsKeyId=key)
     aws.settle()
-    found = aws.one(aws.dr, copy_id)
-    assert (found["Encrypted"], found["KmsKeyId"]) == (True, key)
+    copy = aws.one(aws.dr, copy_id)
+    assert (copy["Encrypted"], copy["KmsKeyId"]) == (True, key)
 
 
 def test_a_completion_duration_must_be_a_multiple_of_15_minutes(aws: Any) -> None:

@@ -69,14 +69,14 @@ class CountingQueue(MemoryQueue):
     items = 0
 
     def most_urgent(self, count: int) -> list[QueueEntry]:
-        found = super().most_urgent(count)
-        self.items += len(found)
-        return found
+        entries = super().most_urgent(count)
+        self.items += len(entries)
+        return entries
 
     def open_entries(self, volume_id: str) -> list[QueueEntry]:
-        found = super().open_entries(volume_id)
-        self.items += len(found)
-        return found
+        entries = super().open_entries(volume_id)
+        self.items += len(entries)
+        return entries
 
 
 def make_table(client: Any) -> None:
@@ -143,7 +143,7 @@ def test_a_second_entry_with_the_same_key_is_refused(queue: CopyQueue) -> None:
     queue.insert(entry(1))
     with pytest.raises(EntryChanged):
         queue.insert(entry(1, hours=9))
-    assert [one.request.deadline for one in queue.most_urgent(5)] == [NOW + timedelta(hours=1)]
+    assert [queued.request.deadline for queued in queue.most_urgent(5)] == [NOW + timedelta(hours=1)]
 
 
 def test_an_entry_that_is_not_there_is_not_found(queue: CopyQueue) -> None:
@@ -168,7 +168,7 @@ def test_an_entry_that_is_gone_cannot_be_written(queue: CopyQueue) -> None:
 def test_the_most_urgent_are_those_with_the_earliest_deadline(queue: CopyQueue) -> None:
     for number, hours in enumerate([5, 1, 4, 2, 3]):
         queue.insert(entry(number, hours=hours))
-    assert [one.request.deadline for one in queue.most_urgent(3)] == [NOW + timedelta(hours=hours) for hours in (1, 2, 3)]
+    assert [queued.request.deadline for queued in queue.most_urgent(3)] == [NOW + timedelta(hours=hours) for hours in (1, 2, 3)]
     assert len(queue.most_urgent(9)) == 5
 
 
@@ -176,23 +176,23 @@ def test_a_large_copy_is_more_urgent_than_a_small_one_with_the_same_deadline(que
     small, large = entry(1, hours=48), entry(2, hours=48)
     large = replace(large, request=replace(large.request, size_gib=4096))
     time_based = replace(entry(3, hours=48), request=replace(entry(3, hours=48).request, size_gib=4096, completion_minutes=60))
-    for one in (small, time_based, large):
-        queue.insert(one)
-    assert [one.key for one in queue.most_urgent(3)] == [large.key, time_based.key, small.key]
+    for copy in (small, time_based, large):
+        queue.insert(copy)
+    assert [queued.key for queued in queue.most_urgent(3)] == [large.key, time_based.key, small.key]
 
 
 def test_only_waiting_entries_are_urgent(queue: CopyQueue) -> None:
     for number, state in enumerate(EntryState):
         queue.insert(entry(number, state=state))
-    assert [one.state for one in queue.most_urgent(9)] == [EntryState.WAITING]
+    assert [queued.state for queued in queue.most_urgent(9)] == [EntryState.WAITING]
 
 
 def test_an_entry_that_changes_its_state_leaves_its_place_in_the_order(queue: CopyQueue) -> None:
     first, second = queue.insert(entry(1, hours=1)), queue.insert(entry(2, hours=2))
     running = queue.write(replace(first, state=EntryState.RUNNING))
-    assert [one.key for one in queue.most_urgent(5)] == [second.key]
+    assert [queued.key for queued in queue.most_urgent(5)] == [second.key]
     queue.write(replace(running, state=EntryState.WAITING))
-    assert [one.key for one in queue.most_urgent(5)] == [first.key, second.key]
+    assert [queued.key for queued in queue.most_urgent(5)] == [first.key, second.key]
 
 
 def test_asking_for_the_most_urgent_changes_nothing(queue: CopyQueue) -> None:
@@ -215,15 +215,15 @@ def test_delayed_entries_are_due_when_their_time_has_come_earliest_first(queue: 
         delayed = replace(entry(number, state=EntryState.DELAYED), not_before=NOW + timedelta(minutes=minutes))
         queue.insert(delayed)
     assert queue.due(NOW + timedelta(minutes=9), 5) == []
-    found = queue.due(NOW + timedelta(minutes=20), 5)
-    assert [one.not_before for one in found] == [NOW + timedelta(minutes=10), NOW + timedelta(minutes=20)]
+    entries = queue.due(NOW + timedelta(minutes=20), 5)
+    assert [queued.not_before for queued in entries] == [NOW + timedelta(minutes=10), NOW + timedelta(minutes=20)]
     assert len(queue.due(NOW + timedelta(minutes=60), 1)) == 1
 
 
 def test_entries_of_a_state_are_listed_most_urgent_first(queue: CopyQueue) -> None:
     for number, hours in enumerate([3, 1, 2]):
         queue.insert(entry(number, hours=hours, state=EntryState.RUNNING))
-    assert [one.request.deadline.hour for one in queue.in_state(EntryState.RUNNING)] == [13, 14, 15]
+    assert [queued.request.deadline.hour for queued in queue.in_state(EntryState.RUNNING)] == [13, 14, 15]
     assert list(queue.in_state(EntryState.FAILED)) == []
 
 
@@ -231,9 +231,9 @@ def test_what_is_still_to_come_of_a_volume_is_what_is_not_finished(queue: CopyQu
     for number, state in enumerate(EntryState):
         queue.insert(entry(number, volume="vol-a", hours=9 - number, state=state))
     queue.insert(entry(9, volume="vol-b"))
-    found = queue.open_entries("vol-a")
-    assert sorted(one.state for one in found) == sorted(OPEN)
-    assert len(found) == len(EntryState) - len(SETTLED)
+    entries = queue.open_entries("vol-a")
+    assert sorted(queued.state for queued in entries) == sorted(OPEN)
+    assert len(entries) == len(EntryState) - len(SETTLED)
     assert queue.open_entries("vol-none") == []
 
 
@@ -311,10 +311,10 @@ def test_word_that_is_left_when_the_lease_has_just_been_given_back_keeps_nobody_
 
 
 def test_an_entry_is_read_as_it_was_last_written(table: Any) -> None:
-    asked: list[dict[str, Any]] = []
-    queue = DynamoDbQueue(client=Between(table, get_item=asked.append), table=TABLE, region=REGION)  # type: ignore[arg-type]
+    requests: list[dict[str, Any]] = []
+    queue = DynamoDbQueue(client=Between(table, get_item=requests.append), table=TABLE, region=REGION)  # type: ignore[arg-type]
     queue.get(queue.insert(entry(1)).key)
-    assert [request["ConsistentRead"] for request in asked] == [True]
+    assert [request["ConsistentRead"] for request in requests] == [True]
 
 
 def test_every_page_of_an_index_is_read(table: Any) -> None:
@@ -326,9 +326,9 @@ def test_every_page_of_an_index_is_read(table: Any) -> None:
 
     queue = DynamoDbQueue(client=Between(table, query=one_item_a_page), table=TABLE, region=REGION)  # type: ignore[arg-type]
     made = [queue.insert(entry(number, hours=number + 1, volume="vol-a")).key for number in range(3)]
-    assert [one.key for one in queue.open_entries("vol-a")] == made
-    assert [one.key for one in queue.in_state(EntryState.WAITING)] == made
-    assert [one.key for one in queue.most_urgent(2)] == made[:2]
+    assert [queued.key for queued in queue.open_entries("vol-a")] == made
+    assert [queued.key for queued in queue.in_state(EntryState.WAITING)] == made
+    assert [queued.key for queued in queue.most_urgent(2)] == made[:2]
     assert len(pages) > 3 + 3
 
 
@@ -371,7 +371,7 @@ def test_the_memory_lets_go_of_what_the_table_lets_go_of(state: EntryState) -> N
     memory.expire(NOW + SETTLED_KEPT)
     finished = state in (EntryState.DONE, EntryState.FAILED)
     assert len(memory) == (0 if finished else 1)
-    assert [one.key for one in memory.open_entries("vol-1")] == ([] if finished else [put.key])
+    assert [queued.key for queued in memory.open_entries("vol-1")] == ([] if finished else [put.key])
 
 
 def test_a_failed_entry_that_is_asked_for_again_does_not_expire() -> None:

@@ -55,8 +55,8 @@ class Bench:
         self.world.clock.advance(seconds)  # type: ignore[attr-defined]
 
     def one(self, client: Any, snapshot_id: str) -> dict[str, Any]:
-        (found,) = client.describe_snapshots(SnapshotIds=[snapshot_id])["Snapshots"]
-        return found
+        (snapshot,) = client.describe_snapshots(SnapshotIds=[snapshot_id])["Snapshots"]
+        return snapshot
 
     def named(self, event: str) -> list[dict[str, Any]]:
         return [entry for entry in self.events if entry["detail"].get("event") == event]

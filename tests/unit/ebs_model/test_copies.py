@@ -107,8 +107,8 @@ def test_a_key_that_is_not_accessible_fails_the_copy_later(bench: Bench, two: tu
     copy_id = bench.copy(two[0], Encrypted=True, KmsKeyId=key)
     assert bench.one(bench.dr, copy_id)["State"] == "pending"
     bench.settle()
-    found = bench.one(bench.dr, copy_id)
-    assert (found["State"], found["StateMessage"]) == ("error", "Given key ID is not accessible")
+    copy = bench.one(bench.dr, copy_id)
+    assert (copy["State"], copy["StateMessage"]) == ("error", "Given key ID is not accessible")
 
 
 def test_a_key_can_be_denied_to_one_caller_alone(bench: Bench, two: tuple[str, str]) -> None:
@@ -134,9 +134,9 @@ def test_encrypted_cannot_be_set_to_false(bench: Bench, two: tuple[str, str]) ->
 
 def test_a_copy_of_an_encrypted_snapshot_gets_its_region_s_default_key(bench: Bench) -> None:
     copy_id = bench.settled_copy(bench.snapshot(bench.volume(Encrypted=True)))
-    found = bench.one(bench.dr, copy_id)
-    assert found["Encrypted"] is True
-    assert f":kms:{DR}:" in found["KmsKeyId"]
+    copy = bench.one(bench.dr, copy_id)
+    assert copy["Encrypted"] is True
+    assert f":kms:{DR}:" in copy["KmsKeyId"]
 
 
 # Time-based copies
@@ -148,9 +148,9 @@ def test_a_time_based_copy_completes_within_its_duration(bench: Bench) -> None:
     snapshot_id = bench.snapshot(volume_id)
     started = bench.world.now()
     copy_id = bench.settled_copy(snapshot_id, CompletionDurationMinutes=15)
-    found = bench.one(bench.dr, copy_id)
-    assert (found["TransferType"], found["CompletionDurationMinutes"]) == ("time-based", 15)
-    assert found["CompletionTime"].timestamp() - started <= 15 * 60 + 1
+    copy = bench.one(bench.dr, copy_id)
+    assert (copy["TransferType"], copy["CompletionDurationMinutes"]) == ("time-based", 15)
+    assert copy["CompletionTime"].timestamp() - started <= 15 * 60 + 1
     assert bench.named("copySnapshot")[-1]["detail"]["transferType"] == "time-based"
 
 

@@ -59,8 +59,8 @@ def test_the_code_example_of_the_page_runs() -> None:
     names: dict[str, object] = {}
     exec(block, names)  # noqa: S102 - our own page
     client = names["ec2"]
-    found = client.describe_snapshots(SnapshotIds=[names["snapshot_id"]])  # type: ignore[attr-defined]
-    assert found["Snapshots"][0]["State"] == "completed"
+    answer = client.describe_snapshots(SnapshotIds=[names["snapshot_id"]])  # type: ignore[attr-defined]
+    assert answer["Snapshots"][0]["State"] == "completed"
 
 
 def test_every_known_disagreement_names_a_test_and_a_source() -> None:

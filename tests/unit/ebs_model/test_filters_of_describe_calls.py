@@ -61,5 +61,5 @@ def test_a_filter_reads_the_answer(bench: Bench) -> None:
         ("tenancy", "default"),
         ("launch-index", "0"),
     ):
-        found = bench.primary.describe_instances(Filters=[{"Name": name, "Values": [value]}])["Reservations"]
-        assert bool(found) == (name != "reservation-id"), name
+        reservations = bench.primary.describe_instances(Filters=[{"Name": name, "Values": [value]}])["Reservations"]
+        assert bool(reservations) == (name != "reservation-id"), name

@@ -65,9 +65,9 @@ def test_the_clock_of_a_lock_on_a_pending_snapshot_starts_at_completion(bench: B
     pending = bench.start(bench.volume())
     assert "LockExpiresOn" not in lock(bench, pending, days=1)
     bench.advance(100)
-    (found,) = bench.primary.describe_locked_snapshots()["Snapshots"]
+    (snapshot,) = bench.primary.describe_locked_snapshots()["Snapshots"]
     completed = bench.one(bench.primary, pending)["CompletionTime"]
-    assert (found["LockExpiresOn"] - completed).total_seconds() == DAY
+    assert (snapshot["LockExpiresOn"] - completed).total_seconds() == DAY
 
 
 def test_a_lock_event_has_the_fields_of_the_page(bench: Bench, snapshot_id: str) -> None:
@@ -97,8 +97,8 @@ def test_wrong_lock_settings_are_refused(bench: Bench, snapshot_id: str, params:
 def test_locked_snapshots_are_filtered_by_state(bench: Bench, snapshot_id: str) -> None:
     lock(bench, snapshot_id)
     lock(bench, bench.snapshot(bench.volume()), "compliance")
-    found = bench.primary.describe_locked_snapshots(Filters=[{"Name": "lock-state", "Values": ["compliance"]}])
-    assert [entry["LockState"] for entry in found["Snapshots"]] == ["compliance"]
+    answer = bench.primary.describe_locked_snapshots(Filters=[{"Name": "lock-state", "Values": ["compliance"]}])
+    assert [entry["LockState"] for entry in answer["Snapshots"]] == ["compliance"]
 
 
 # AMIs
@@ -130,10 +130,10 @@ def test_an_image_of_an_instance_holds_new_snapshots_of_its_volumes(bench: Bench
     image_id = bench.primary.create_image(InstanceId=instance, Name="of instance")["ImageId"]
     (pending,) = bench.primary.describe_images(ImageIds=[image_id])["Images"]
     bench.settle()
-    (found,) = bench.primary.describe_images(ImageIds=[image_id])["Images"]
-    assert (pending["State"], found["State"]) == ("pending", "available")
-    held = found["BlockDeviceMappings"][0]["Ebs"]["SnapshotId"]
-    assert refused(bench.primary.delete_snapshot, SnapshotId=held)[0] == "InvalidSnapshot.InUse"
+    (image,) = bench.primary.describe_images(ImageIds=[image_id])["Images"]
+    assert (pending["State"], image["State"]) == ("pending", "available")
+    snapshot_id = image["BlockDeviceMappings"][0]["Ebs"]["SnapshotId"]
+    assert refused(bench.primary.delete_snapshot, SnapshotId=snapshot_id)[0] == "InvalidSnapshot.InUse"
 
 
 # Archive

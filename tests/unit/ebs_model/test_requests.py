@@ -133,16 +133,16 @@ def test_a_backslash_takes_a_wildcard_literally(bench: Bench) -> None:
     for value in ("a*b", "axb"):
         tags = [{"ResourceType": "snapshot", "Tags": [{"Key": "k", "Value": value}]}]
         bench.snapshot(bench.volume(), TagSpecifications=tags)
-    found = bench.primary.describe_snapshots(Filters=[{"Name": "tag:k", "Values": ["a\\*b"]}])["Snapshots"]
-    assert [s["Tags"][0]["Value"] for s in found] == ["a*b"]
+    snapshots = bench.primary.describe_snapshots(Filters=[{"Name": "tag:k", "Values": ["a\\*b"]}])["Snapshots"]
+    assert [s["Tags"][0]["Value"] for s in snapshots] == ["a*b"]
 
 
 def test_progress_grows_and_can_be_filtered(bench: Bench) -> None:
     snapshot_id = bench.start(bench.volume())
     bench.advance(15)
     assert bench.one(bench.primary, snapshot_id)["Progress"] == "50%"
-    found = bench.primary.describe_snapshots(Filters=[{"Name": "progress", "Values": ["50%"]}])["Snapshots"]
-    assert len(found) == 1
+    snapshots = bench.primary.describe_snapshots(Filters=[{"Name": "progress", "Values": ["50%"]}])["Snapshots"]
+    assert len(snapshots) == 1
 
 
 def test_malformed_ids_have_codes_of_their_own(bench: Bench) -> None:

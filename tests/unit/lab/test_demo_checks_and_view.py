@@ -110,10 +110,10 @@ def test_the_table_of_steps_fits_and_names_every_step(width: int) -> None:
 
 
 def test_json_holds_every_fact() -> None:
-    told = facts_as_json(ended(good_facts()))
-    assert told["all_hold"] is True
-    assert len(told["volumes"]) == 6
-    assert told["volumes"][0]["snapshots"][0]["source"]["reasons"] == ["beyond last 3"]
+    ending = facts_as_json(ended(good_facts()))
+    assert ending["all_hold"] is True
+    assert len(ending["volumes"]) == 6
+    assert ending["volumes"][0]["snapshots"][0]["source"]["reasons"] == ["beyond last 3"]
 
 
 def test_steps_are_read_from_a_history_and_what_failed_in_a_step_marks_it() -> None:

@@ -15,16 +15,16 @@ from snapkeep.lab.embedded_aws.launch.local_servers import Status
 @pytest.fixture
 def stopped(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The ports that `down` was asked to stop; 0 stands for all. Two servers run."""
-    asked: list[int] = []
+    requests: list[int] = []
     running = [Status(Server(f"http://127.0.0.1:{port}", port, 1, "secret"), 0.0, {}) for port in (4711, 4712)]
 
     def down(port: int) -> list[Server]:
-        asked.append(port)
-        return [one.server for one in running if port in (0, one.server.port)]
+        requests.append(port)
+        return [status.server for status in running if port in (0, status.server.port)]
 
     monkeypatch.setattr(local_servers, "statuses", lambda: running)
     monkeypatch.setattr(local_servers, "down", down)
-    return asked
+    return requests
 
 
 def test_of_several_servers_none_is_stopped_until_it_is_said_which(stopped: list[int]) -> None:

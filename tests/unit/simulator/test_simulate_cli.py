@@ -24,7 +24,7 @@ def test_what_describes_made_volumes_is_refused_beside_volumes_from_elsewhere(
 ) -> None:
     file = tmp_path / "world.yaml"
     file.touch()
-    refused = CliRunner().invoke(app, [one.format(file=file) for one in arguments]).exception
+    refused = CliRunner().invoke(app, [argument.format(file=file) for argument in arguments]).exception
     assert isinstance(refused, WrongUse)
     assert str(refused) == words
 

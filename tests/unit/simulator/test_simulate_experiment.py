@@ -108,7 +108,7 @@ def test_volumes_are_held_against_the_rpo_of_their_own_policy() -> None:
     fleet = [SimulatedVolume(4000, {"Tier": "hasty"}, used_share=0.9), SimulatedVolume(8, {"Tier": "patient"})]
     result = Experiment("both", make_world(fleet, PRIMARY, (DR,)), chosen, ExperimentOptions(days=4)).run()
     hasty, patient = result.rpo
-    assert [(one.policy, one.asked_hours, one.met, one.met_share) for one in (hasty, patient)] == [
+    assert [(rpo.policy, rpo.asked_hours, rpo.met, rpo.met_share) for rpo in (hasty, patient)] == [
         ("hasty", 4.0, False, 0.0),
         ("patient", 72.0, True, 1.0),
     ]
@@ -167,9 +167,9 @@ def test_the_command_prints_json_for_one_or_two_policies(tmp_path: Path) -> None
     ]
     done = CliRunner().invoke(app, options)
     assert done.exit_code == 0, done.output
-    found = json.loads(done.output)
-    assert [one["name"] for one in found] == ["gold (1)", "gold (2)"]
-    assert found[0]["copies"] == 6
+    results = json.loads(done.output)
+    assert [result["name"] for result in results] == ["gold (1)", "gold (2)"]
+    assert results[0]["copies"] == 6
 
 
 @pytest.mark.parametrize(
@@ -184,8 +184,8 @@ def test_a_policys_key_is_there_in_a_fleet_that_was_made_for_it(tmp_path: Path, 
     )
     done = CliRunner().invoke(app, ["--policy", str(document), "--days", "2", "--volumes", "2", "--json"])
     assert done.exit_code == 0, done.output
-    (found,) = json.loads(done.output)
-    assert (found["copies"], found["runs"]) == (4, {"protect SUCCEEDED": 4, "receive SUCCEEDED": 4})
+    (result,) = json.loads(done.output)
+    assert (result["copies"], result["runs"]) == (4, {"protect SUCCEEDED": 4, "receive SUCCEEDED": 4})
 
 
 @pytest.mark.parametrize(("region", "nearest"), [("nowhere", ""), ("us-west-3", "us-west-"), ("eu-centrall-1", "eu-central-1")])

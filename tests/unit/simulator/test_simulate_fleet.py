@@ -31,5 +31,5 @@ def test_an_accounts_volumes_are_chosen_by_all_that_a_policy_may_choose_them_by(
     world = make_world(from_account(account, 0.02), PRIMARY, (NEAR,))
     result = Experiment("test", world, chosen, ExperimentOptions(days=2)).run()
     listed = world.client("ec2", PRIMARY).describe_snapshots(OwnerIds=["self"], Filters=[{"Name": "tag-key", "Values": ["*"]}])
-    assert {one["VolumeId"] for one in listed["Snapshots"]} == governed
+    assert {snapshot["VolumeId"] for snapshot in listed["Snapshots"]} == governed
     assert (result.volumes, result.governed, result.violations) == (3, len(governed), [])

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from snapkeep.domain import tag_names as tagnames
 from snapkeep.domain.model import Action, Plan, Reason, Verdict
 from snapkeep.domain.policy.model import Limits
+from snapkeep.domain.tag_names import MANAGED
 from snapkeep.lab.ebs_model import FaultRule, Faults
 from snapkeep.lab.simulator.composition import CALLER, SystemLayout
 from snapkeep.lab.simulator.executions import PROTECT, SUCCEEDED, Execution
@@ -31,9 +31,9 @@ def governed(_: str, tags: Mapping[str, str]) -> bool:
     return "Backup" in tags
 
 
-def watched(**given: Any) -> tuple[Laboratory, Watch]:
+def watched(**options: Any) -> tuple[Laboratory, Watch]:
     """A laboratory, and what looks at every write in it."""
-    lab = Laboratory(**given)
+    lab = Laboratory(**options)
     return lab, Watch(lab.runner, lambda: lab.policies, governed).attach()
 
 
@@ -58,7 +58,7 @@ def by_person(lab: Laboratory, snapshot_id: str, region: str = PRIMARY) -> None:
 
 
 def copies_of(lab: Laboratory, snapshot_id: str) -> list[str]:
-    return [one.id for one in lab.snapshots(DR) if one.source_id == snapshot_id]
+    return [copy.id for copy in lab.snapshots(DR) if copy.source_id == snapshot_id]
 
 
 def test_nothing_is_said_of_a_system_that_does_as_it_should_nor_of_what_people_do() -> None:
@@ -132,7 +132,7 @@ def test_inv_03_a_deletion_of_a_pending_or_failed_source_is_seen_and_of_a_failed
 def test_inv_03_tags_on_what_has_not_completed_are_seen() -> None:
     lab, watch = watched()
     pending = lab.start_snapshot(lab.make_volume())
-    as_system(lab, PRIMARY, "create_tags", Resources=[pending], Tags=[{"Key": tagnames.MANAGED, "Value": "snapkeep"}])
+    as_system(lab, PRIMARY, "create_tags", Resources=[pending], Tags=[{"Key": MANAGED, "Value": "snapkeep"}])
     assert f"INV-03: {pending} in {PRIMARY}: tagged while it is pending" in watch.violations
 
 
@@ -147,8 +147,8 @@ def test_inv_04_a_deletion_while_the_copy_runs_is_seen_unless_the_plan_could_not
     if planned_before:
         watch.planned_at[source] = before
     delete(lab, source)
-    said = f"INV-04: {source} in {PRIMARY}: deleted while its copy to {DR} runs"
-    assert (said in watch.violations) is not planned_before
+    violation = f"INV-04: {source} in {PRIMARY}: deleted while its copy to {DR} runs"
+    assert (violation in watch.violations) is not planned_before
     assert f"INV-04: {source} in {PRIMARY}: deleted, and neither it nor a newer one has a copy in {DR}" in watch.violations
 
 
@@ -200,12 +200,12 @@ def test_inv_06_a_deletion_of_what_is_held_is_seen_once_the_system_must_know_of_
         lab.ec2().register_image(Name="uses it", RootDeviceName="/dev/xvda", BlockDeviceMappings=mapping)
     else:
         lab.ec2().lock_snapshot(SnapshotId=held, LockMode="governance", LockDuration=1)
-    said = f"INV-06: {held} in {PRIMARY}: given to DeleteSnapshot while an AMI, a lock or AWS Backup holds it"
+    violation = f"INV-06: {held} in {PRIMARY}: given to DeleteSnapshot while an AMI, a lock or AWS Backup holds it"
     delete(lab, held)
-    assert said not in watch.violations
+    assert violation not in watch.violations
     lab.runner.advance(HELD_TOLERANCE_SECONDS + 1)
     delete(lab, held)
-    assert said in watch.violations
+    assert violation in watch.violations
 
 
 def test_inv_08_a_plan_beyond_the_count_or_the_share_is_seen() -> None:
@@ -213,9 +213,9 @@ def test_inv_08_a_plan_beyond_the_count_or_the_share_is_seen() -> None:
     many = lineage(f"2026-10-{day:02d}T03:00" for day in range(1, 13))
 
     def plan(deleted: int) -> Plan:
-        gone = (Reason("keep_last", "beyond last 1"),)
+        reasons = (Reason("keep_last", "beyond last 1"),)
         verdicts = tuple(
-            Verdict(one, Action.DELETE if number < deleted else Action.KEEP, gone) for number, one in enumerate(many)
+            Verdict(snapshot, Action.DELETE if number < deleted else Action.KEEP, reasons) for number, snapshot in enumerate(many)
         )
         return Plan("plan-1", REGION, many[-1].start_time, verdicts)
 
@@ -268,5 +268,5 @@ def test_tags_given_back_to_a_copy_that_lost_them_are_right() -> None:
     tags = [{"Key": key, "Value": value} for key, value in lab.tags(made, DR).items()]
     lab.ec2(DR).delete_tags(Resources=[made], Tags=[{"Key": tag["Key"]} for tag in tags])
     as_system(lab, DR, "create_tags", Resources=[made], Tags=tags)
-    assert tagnames.MANAGED in lab.tags(made, DR)
+    assert MANAGED in lab.tags(made, DR)
     assert watch.violations == []

@@ -98,12 +98,12 @@ def status(*, port: _WhichPort = 0, json: Json = False) -> None:
     """Show what runs, and what is in it. Exit status 1 when nothing runs."""
     from snapkeep.lab.embedded_aws.launch import local_servers  # noqa: PLC0415 - `--help` stays fast
 
-    found = local_servers.statuses(port)
+    statuses = local_servers.statuses(port)
     if json:
-        print_json([{**asdict(one), "server": one.server.as_dict()} for one in found])
+        print_json([{**asdict(status), "server": status.server.as_dict()} for status in statuses])
     else:
-        _show_statuses(found)
-    if not found:
+        _show_statuses(statuses)
+    if not statuses:
         raise typer.Exit(NOT_ALL_RIGHT)
 
 
@@ -141,18 +141,20 @@ def _show(server: Server, *, json: bool, detached: bool) -> None:
         console.print(f"{purpose}: {command}", soft_wrap=True)
 
 
-def _show_statuses(found: list[Any]) -> None:
+def _show_statuses(statuses: list[Any]) -> None:
     from rich.table import Table  # noqa: PLC0415 - only for a person
 
     console = make_console()
-    if not found:
+    if not statuses:
         console.print(f"Nothing is running. Start it: {program()} local up --detach", soft_wrap=True)
-    for one in found:
-        if not one.world["places"]:
-            console.print(f"{one.server.endpoint_url} runs; nothing is in it yet.")
+    for status in statuses:
+        if not status.world["places"]:
+            console.print(f"{status.server.endpoint_url} runs; nothing is in it yet.")
             continue
-        table = Table("account", "region", "volumes", "snapshots", "pending", "in error", "AMIs", title=one.server.endpoint_url)
-        for place in one.world["places"]:
+        table = Table(
+            "account", "region", "volumes", "snapshots", "pending", "in error", "AMIs", title=status.server.endpoint_url
+        )
+        for place in status.world["places"]:
             counts = (place["volumes"], place["snapshots"], place["pending"], place["errors"], place["images"])
             table.add_row(place["account_id"], place["region"], *(str(count) for count in counts))
         console.print(table)

@@ -120,9 +120,9 @@ def simulate(
     if world is not None and from_account:
         raise WrongUse("--world and --from-account: name one place that the volumes come from")
     if (volumes or tag) and (world is not None or from_account):
-        given = "--volumes" if volumes else "--tag"
+        option = "--volumes" if volumes else "--tag"
         raise WrongUse(
-            f"{given} says what is made by chance, and the volumes come from {'--world' if world else '--from-account'}"
+            f"{option} says what is made by chance, and the volumes come from {'--world' if world else '--from-account'}"
         )
     if html is not None and not html.parent.is_dir():
         raise WrongUse(f"--html {html}: there is no directory {html.parent}")
@@ -150,7 +150,7 @@ def _check_region(region: str) -> None:
     from botocore.session import get_session  # noqa: PLC0415 - imports botocore
 
     session = get_session()
-    known = [one for partition in session.get_available_partitions() for one in session.get_available_regions("ec2", partition)]
+    known = [name for partition in session.get_available_partitions() for name in session.get_available_regions("ec2", partition)]
     if region not in known:
         nearest = get_close_matches(region, known, 1, cutoff=0)
         raise WrongUse(f"--region {region}: there is no such region; the nearest name is {nearest[0]}")
@@ -172,16 +172,16 @@ def _world(fleet: Fleet, policies: PolicySet, options: ExperimentOptions) -> Wor
     from snapkeep.lab.simulator import fleet as fleets  # noqa: PLC0415
 
     faults = _faults(fleet.fault_share)
-    others = tuple(dict.fromkeys(rule.region for policy in policies.policies for rule in policy.copies))
+    dr_regions = tuple(dict.fromkeys(rule.region for policy in policies.policies for rule in policy.copies))
     if fleet.world_file is not None:
         return _world_of_file(
-            fleet.world_file, faults, {options.primary: "is the primary", **dict.fromkeys(others, "gets copies")}
+            fleet.world_file, faults, {options.primary: "is the primary", **dict.fromkeys(dr_regions, "gets copies")}
         )
     if fleet.account is not None:
         volumes = fleets.from_account(_account_volumes(fleet.account), CHANGED_SHARE_PER_DAY)
     else:
         volumes = fleets.generate(fleet.count, fleet.seed, fleet.tags)
-    world = fleets.make_world(volumes, options.primary, others, seed=fleet.seed, faults=faults)
+    world = fleets.make_world(volumes, options.primary, dr_regions, seed=fleet.seed, faults=faults)
     fleets.give_keys(world, policies)
     return world
 
@@ -255,7 +255,7 @@ def _as_data(result: Result) -> dict[str, Any]:
         "governed": result.governed,
         "dollars": result.dollars,
         "dollars_by_month": {month: dict(costs) for month, costs in result.months.items()},
-        "rpo": [asdict(one) for one in result.rpo],
+        "rpo": [asdict(rpo) for rpo in result.rpo],
         "rpo_worst_hours": result.rpo_worst_hours,
         "rpo_met_share": result.rpo_met_share,
         "copies": result.copies,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from snapkeep.domain import tag_names as tagnames
+from snapkeep.domain.tag_names import MANAGED, SOURCE_REGION, SOURCE_SNAPSHOT, SOURCE_START, SOURCE_VOLUME
 from snapkeep.domain.tags import format_time
 from snapkeep.lab.demo.executions import PROTECT, RECEIVE
 from snapkeep.lab.demo.facts import Facts, Fate
@@ -44,8 +44,8 @@ def _judged(rule: Callable[[Facts], str], facts: Facts) -> tuple[bool, str]:
     return not wrong, wrong
 
 
-def _expect(what: str, found: object, request: object) -> str:
-    return "" if found == request else f"{what}: {found}, and {request} was to be expected"
+def _expect(subject: str, actual: object, expected: object) -> str:
+    return "" if actual == expected else f"{subject}: {actual}, and {expected} was to be expected"
 
 
 def _web_kept(facts: Facts) -> str:
@@ -101,7 +101,7 @@ def _failed_copy(facts: Facts) -> str:
 
 def _no_bad_copy_left(facts: Facts) -> str:
     (shot,) = facts.volume(VAULT).shots
-    return _expect("copy in the DR region", shot.copy.snapshot is not None, request=False)
+    return _expect("copy in the DR region", shot.copy.snapshot is not None, expected=False)
 
 
 def _origins(facts: Facts) -> str:
@@ -112,18 +112,18 @@ def _origins(facts: Facts) -> str:
             if copy is None:
                 continue
             tags = copy.tags
-            origin = (tags.get(tagnames.SOURCE_REGION), tags.get(tagnames.SOURCE_VOLUME), tags.get(tagnames.SOURCE_SNAPSHOT))
+            origin = (tags.get(SOURCE_REGION), tags.get(SOURCE_VOLUME), tags.get(SOURCE_SNAPSHOT))
             if origin != (PRIMARY_REGION, volume.volume_id, shot.source.snapshot_id):
                 wrong.append(f"{shot.label}: {origin}")
             source = shot.source.snapshot
-            if source is not None and tags.get(tagnames.SOURCE_START) != format_time(source.start_time):
-                wrong.append(f"{shot.label}: {tags.get(tagnames.SOURCE_START)}")
+            if source is not None and tags.get(SOURCE_START) != format_time(source.start_time):
+                wrong.append(f"{shot.label}: {tags.get(SOURCE_START)}")
     return _expect("copies with a wrong origin", wrong, [])
 
 
 def _managed(facts: Facts) -> str:
     kept = [e for v in facts.volumes for s in v.shots for e in (s.source, s.copy) if e.fate is Fate.KEPT]
-    wrong = [e.snapshot_id for e in kept if e.snapshot is None or e.snapshot.tags.get(tagnames.MANAGED) != facts.system]
+    wrong = [e.snapshot_id for e in kept if e.snapshot is None or e.snapshot.tags.get(MANAGED) != facts.system]
     return _expect("kept without our tag", wrong, [])
 
 

@@ -141,12 +141,12 @@ def read_history(history: Iterable[Mapping[str, Any]]) -> tuple[dict[str, StepSt
             name = entered["name"]
             inside[name] = inside.get(name, 0) + 1
             steps[name] = StepStatus.RUNNING
-        elif left := event.get("stateExitedEventDetails"):
-            name = left["name"]
+        elif details := event.get("stateExitedEventDetails"):
+            name = details["name"]
             inside[name] = inside.get(name, 1) - 1
             if not inside[name]:
                 steps[name] = StepStatus.DONE
-            output = json.loads(left.get("output") or "null")
+            output = json.loads(details.get("output") or "null")
             if isinstance(output, dict) and "detail-type" in output:
                 state = output
     if state.get("copies", {}).get("any_failed"):

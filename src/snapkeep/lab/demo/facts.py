@@ -93,22 +93,22 @@ def gather(
     queue_table: str,
 ) -> Facts:
     """Given clients, the system, the story, its runs and what was told, read both regions and return all facts."""
-    here = Ec2Reader(client=client("ec2", PRIMARY_REGION), region=PRIMARY_REGION)
-    there = Ec2Reader(client=client("ec2", DR_REGION), region=DR_REGION)
-    copies = list(there.all_snapshots())
-    deleted_here, deleted_there = _deletions(runs, PROTECT), _deletions(runs, RECEIVE)
+    primary = Ec2Reader(client=client("ec2", PRIMARY_REGION), region=PRIMARY_REGION)
+    dr = Ec2Reader(client=client("ec2", DR_REGION), region=DR_REGION)
+    copies = list(dr.all_snapshots())
+    deleted_sources, deleted_copies = _deletions(runs, PROTECT), _deletions(runs, RECEIVE)
     sources_of = {run.copy_id: run.snapshot_ids[0] for run in runs if run.machine == RECEIVE}
     volumes = []
     for member in CAST:
         volume_id = story.volume_ids[member.name]
-        present = here.snapshots_of_volume(volume_id)
+        present = primary.snapshots_of_volume(volume_id)
         mine = [copy for copy in copies if copy.origin.volume_id == volume_id]
         verdicts = _verdicts(present, RETENTION, system) | _verdicts(mine, DR_RETENTION, system)
         shots = tuple(
             ShotFacts(
                 shot.label,
-                _source_ending(shot, present, verdicts, deleted_here),
-                _copy_ending(shot, mine, verdicts, deleted_there, sources_of),
+                _source_ending(shot, present, verdicts, deleted_sources),
+                _copy_ending(shot, mine, verdicts, deleted_copies, sources_of),
             )
             for shot in story.shots_of(member)
         )
@@ -159,10 +159,10 @@ def _verdicts(snapshots: Sequence[Snapshot], keep_last: int, system: str) -> dic
 def _source_ending(
     shot: Shot, present: Sequence[Snapshot], verdicts: Mapping[str, Verdict], deleted: Mapping[str, tuple[str, ...]]
 ) -> Ending:
-    found = next((snapshot for snapshot in present if snapshot.id == shot.snapshot_id), None)
-    if found is None:
+    snapshot = next((snapshot for snapshot in present if snapshot.id == shot.snapshot_id), None)
+    if snapshot is None:
         return Ending(Fate.DELETED, shot.snapshot_id, deleted.get(shot.snapshot_id, ()))
-    return _present_ending(found, verdicts)
+    return _present_ending(snapshot, verdicts)
 
 
 def _copy_ending(
@@ -172,22 +172,22 @@ def _copy_ending(
     deleted: Mapping[str, tuple[str, ...]],
     sources_of: Mapping[str, str],
 ) -> Ending:
-    found = next((copy for copy in copies if copy.origin.snapshot_id == shot.snapshot_id), None)
-    if found is not None:
-        return _present_ending(found, verdicts)
-    gone = [copy_id for copy_id, source_id in sources_of.items() if source_id == shot.snapshot_id]
-    if not gone:
+    copy = next((copy for copy in copies if copy.origin.snapshot_id == shot.snapshot_id), None)
+    if copy is not None:
+        return _present_ending(copy, verdicts)
+    copy_ids = [copy_id for copy_id, source_id in sources_of.items() if source_id == shot.snapshot_id]
+    if not copy_ids:
         return Ending(Fate.ABSENT)
-    times = (f"made {len(gone)} times",) if len(gone) > 1 else ()
-    return Ending(Fate.DELETED, gone[-1], times + deleted.get(gone[-1], ()))
+    times = (f"made {len(copy_ids)} times",) if len(copy_ids) > 1 else ()
+    return Ending(Fate.DELETED, copy_ids[-1], times + deleted.get(copy_ids[-1], ()))
 
 
-def _present_ending(found: Snapshot, verdicts: Mapping[str, Verdict]) -> Ending:
-    reasons = tuple(reason.text for reason in verdicts[found.id].reasons)
-    if not found.completed:
-        return Ending(Fate.FAILED, found.id, reasons, found)
-    managed = any(key.startswith("snapkeep:") for key in found.tags)
-    return Ending(Fate.KEPT if managed else Fate.UNTOUCHED, found.id, reasons, found)
+def _present_ending(snapshot: Snapshot, verdicts: Mapping[str, Verdict]) -> Ending:
+    reasons = tuple(reason.text for reason in verdicts[snapshot.id].reasons)
+    if not snapshot.completed:
+        return Ending(Fate.FAILED, snapshot.id, reasons, snapshot)
+    managed = any(key.startswith("snapkeep:") for key in snapshot.tags)
+    return Ending(Fate.KEPT if managed else Fate.UNTOUCHED, snapshot.id, reasons, snapshot)
 
 
 def _deletions(runs: Sequence[FollowedExecution], machine: str) -> dict[str, tuple[str, ...]]:

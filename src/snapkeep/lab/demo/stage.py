@@ -169,6 +169,6 @@ def _open_ends(
         for shot in story.shots
         if shot.volume is not SCRATCH and shot.state == "completed" and shot.snapshot_id not in received
     ]
-    told = "".join(str(message["body"]) for message in messages)
+    notices = "".join(str(message["body"]) for message in messages)
     failed = {snapshot_id for run in protected.values() if run.status == "FAILED" for snapshot_id in run.snapshot_ids}
-    return pending + [f"a message about {snapshot_id}" for snapshot_id in sorted(failed) if snapshot_id not in told]
+    return pending + [f"a message about {snapshot_id}" for snapshot_id in sorted(failed) if snapshot_id not in notices]

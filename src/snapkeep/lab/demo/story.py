@@ -176,7 +176,7 @@ class Director:
         if not waiting:
             return
         filters = [{"Name": "snapshot-id", "Values": [shot.snapshot_id for shot in waiting]}]
-        found = self._ec2.describe_snapshots(OwnerIds=["self"], Filters=filters, MaxResults=1000)["Snapshots"]
-        states = {snapshot["SnapshotId"]: snapshot["State"] for snapshot in found}
+        snapshots = self._ec2.describe_snapshots(OwnerIds=["self"], Filters=filters, MaxResults=1000)["Snapshots"]
+        states = {snapshot["SnapshotId"]: snapshot["State"] for snapshot in snapshots}
         for shot in waiting:
             shot.state = states.get(shot.snapshot_id, "deleted")

@@ -214,12 +214,12 @@ def _volume_view(volume: VolumeFacts) -> RenderableType:
 
 def _ending_cells(shot: ShotFacts, region: str, ending: Ending) -> tuple[RenderableType, ...]:
     glyph, style = _FATES[ending.fate]
-    what = Text.assemble((f"{glyph} ", style), ("copy of " if region == DR_REGION else "", "dim"), shot.label)
+    label = Text.assemble((f"{glyph} ", style), ("copy of " if region == DR_REGION else "", "dim"), shot.label)
     why = "; ".join(ending.reasons) or ("a failed copy, removed" if region == DR_REGION else "")
     if ending.fate is Fate.FAILED and ending.snapshot is not None:
         why = ending.snapshot.state_message or why
     return (
-        what,
+        label,
         Text(region, style="dim"),
         Text(ending.fate.value, style=style),
         Text.assemble(why, (_origin(region, ending), "dim")),

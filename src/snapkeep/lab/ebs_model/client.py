@@ -167,17 +167,17 @@ class PageIterator:
         kms = self._action == "ListAliases"
         token_in, token_out, size = ("Marker", "NextMarker", "Limit") if kms else ("NextToken", "NextToken", "MaxResults")
         key = RESULT_KEYS[self._action]
-        params, left = dict(self._params), self._config.get("MaxItems")
+        params, items_left = dict(self._params), self._config.get("MaxItems")
         if self._config.get("PageSize"):
             params[size] = self._config["PageSize"]
         while True:
             answer = self._client.send(self._action, params)
-            if left is not None:
-                answer[key] = answer[key][:left]
-                left -= len(answer[key])
+            if items_left is not None:
+                answer[key] = answer[key][:items_left]
+                items_left -= len(answer[key])
             yield answer
             token = answer.get(token_out)
-            if not token or left == 0:
+            if not token or items_left == 0:
                 return
             params[token_in] = token
 

@@ -55,6 +55,6 @@ def invalid_value(value: object, parameter: str, expected: str = "") -> ApiError
     return ApiError("InvalidParameterValue", f"Value ({value}) for parameter {parameter} is invalid. {expected}".rstrip())
 
 
-def not_modelled(what: str) -> ApiError:
+def not_modelled(feature: str) -> ApiError:
     """Return the error for what AWS has and this model lacks: it names what is missing, and never answers falsely."""
-    return ApiError("InvalidAction", f"The model of EBS does not have {what}: it is not modelled.")
+    return ApiError("InvalidAction", f"The model of EBS does not have {feature}: it is not modelled.")

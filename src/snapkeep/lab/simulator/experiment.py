@@ -131,11 +131,11 @@ class Result:
     @property
     def notes(self) -> list[str]:
         """What whoever asked may want to ask otherwise."""
-        too_short = sorted({one.asked_hours for one in self.rpo if self.options.every_hours >= one.asked_hours})
+        too_short = sorted({rpo.asked_hours for rpo in self.rpo if self.options.every_hours >= rpo.asked_hours})
         return [
             *([NO_VOLUMES.format(self.options.primary)] if not self.volumes else []),
             *([NOBODY_GOVERNED] if self.volumes and not self.governed else []),
-            *(NEVER_WITHIN.format(self.options.every_hours, asked) for asked in too_short),
+            *(NEVER_WITHIN.format(self.options.every_hours, hours) for hours in too_short),
         ]
 
     @property
@@ -159,16 +159,16 @@ class Result:
         return [
             PolicyRpo(
                 policy,
-                asked,
+                hours,
                 max((day.worst_hours_by_policy[policy] for day in self.days), default=0.0),
                 self._share_of_days([policy]),
             )
-            for policy, asked in self.asked_hours.items()
+            for policy, hours in self.asked_hours.items()
         ]
 
     def _share_of_days(self, policies: Iterable[str]) -> float:
-        asked = {policy: self.asked_hours[policy] for policy in policies}
-        met = sum(all(day.worst_hours_by_policy[policy] <= hours for policy, hours in asked.items()) for day in self.days)
+        limits = {policy: self.asked_hours[policy] for policy in policies}
+        met = sum(all(day.worst_hours_by_policy[policy] <= hours for policy, hours in limits.items()) for day in self.days)
         return met / len(self.days) if self.days else 1.0
 
 
@@ -186,17 +186,19 @@ class Experiment:
         self.sweeper = Sweeper(self.runner)
         place = world.region_account(options.primary)
         root_devices = {instance.id: instance.root_device for instance in place.instances.values()}
-        self._volumes = {one.id: volume_from(rendered(one), place.region, root_devices) for one in place.volumes.values()}
-        chosen = {one.id: selection.select(one, policies).policy for one in self._volumes.values()}
+        self._volumes = {
+            volume.id: volume_from(rendered(volume), place.region, root_devices) for volume in place.volumes.values()
+        }
+        chosen = {volume.id: selection.select(volume, policies).policy for volume in self._volumes.values()}
         governed = sum(policy is not None for policy in chosen.values())
         copied = {volume_id: policy for volume_id, policy in chosen.items() if policy is not None and policy.copies}
         used = {policy.name for policy in copied.values()}
-        asked = {one.name: one.rpo.total_seconds() / HOUR for one in policies.policies if one.name in used}
-        self.result = Result(name, options, len(chosen), governed, asked)
+        rpo_hours = {policy.name: policy.rpo.total_seconds() / HOUR for policy in policies.policies if policy.name in used}
+        self.result = Result(name, options, len(chosen), governed, rpo_hours)
         self._began = world.now()
         self._policy_of = {volume_id: policy.name for volume_id, policy in copied.items()}
-        request = ((volume_id, rule.region) for volume_id, policy in copied.items() for rule in policy.copies)
-        self._newest = dict.fromkeys(request, self._began)
+        pairs = ((volume_id, rule.region) for volume_id, policy in copied.items() for rule in policy.copies)
+        self._newest = dict.fromkeys(pairs, self._began)
         """Of when the newest copy of a volume is in each region that is to have one; without any, it has the experiment's age."""
         self._waiting_most = self._failed_today = 0
         self._worst_today: dict[str, float] = {}
@@ -260,11 +262,11 @@ class Experiment:
         self._extra_dollars[place.region] += gib * prices.completion_price_usd_per_gib(copy.duration_minutes)  # type: ignore[assignment]
         self.result.copies += 1
         self.result.copied_gib += gib
-        request = truth.volume_id, place.region
-        if request in self._newest:
-            before = self._newest[request]
+        pair = truth.volume_id, place.region
+        if pair in self._newest:
+            before = self._newest[pair]
             self._note_age(truth.volume_id, self.world.now() - before)
-            self._newest[request] = max(before, truth.start)
+            self._newest[pair] = max(before, truth.start)
 
     def _note_age(self, volume_id: str, age_seconds: float) -> None:
         policy = self._policy_of[volume_id]
@@ -322,19 +324,19 @@ class Experiment:
 
 def worst_moments(result: Result) -> list[Moment]:
     """Given a result, return the moments that somebody should look at, in the order of time."""
-    found = list(result.worst[:5])
+    moments = list(result.worst[:5])
     if result.days:
         longest = max(result.days, key=lambda day: day.waiting_most)
         if longest.waiting_most:
             copies = counted(longest.waiting_most, "copy", "copies")
-            found.append(Moment(longest.within, f"{copies} waited at once, the most of all days"))
+            moments.append(Moment(longest.within, f"{copies} waited at once, the most of all days"))
         oldest = max(result.days, key=lambda day: day.rpo_worst_hours)
         if oldest.rpo_worst_hours:
-            found.append(Moment(oldest.within, f"the oldest newest copy of a volume was {oldest.rpo_worst_hours:.1f} h old"))
+            moments.append(Moment(oldest.within, f"the oldest newest copy of a volume was {oldest.rpo_worst_hours:.1f} h old"))
         failed = max(result.days, key=lambda day: day.failed_runs)
         if failed.failed_runs:
-            found.append(Moment(failed.within, f"{counted(failed.failed_runs, 'run')} ended FAILED, the most of all days"))
-    return sorted(found, key=lambda moment: moment.at)
+            moments.append(Moment(failed.within, f"{counted(failed.failed_runs, 'run')} ended FAILED, the most of all days"))
+    return sorted(moments, key=lambda moment: moment.at)
 
 
 FUNCTION_SECONDS, FUNCTION_GIB = 0.4, 0.25

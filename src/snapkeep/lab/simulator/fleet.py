@@ -61,22 +61,22 @@ def from_account(volumes: Iterable[Volume], changed_share_per_day: float) -> lis
     """
     return [
         SimulatedVolume(
-            size_gib=one.size_gib,
-            tags=dict(one.tags),
-            volume_type=one.volume_type,
-            encrypted=one.encrypted,
+            size_gib=volume.size_gib,
+            tags=dict(volume.tags),
+            volume_type=volume.volume_type,
+            encrypted=volume.encrypted,
             used_share=1.0,
             changed_share_per_day=changed_share_per_day,
-            id=one.id,
-            instance_id=next(iter(one.instance_ids), ""),
-            role=one.role,
+            id=volume.id,
+            instance_id=next(iter(volume.instance_ids), ""),
+            role=volume.role,
         )
-        for one in volumes
+        for volume in volumes
     ]
 
 
 def make_world(
-    volumes: Iterable[SimulatedVolume], primary: str, others: tuple[str, ...], *, seed: int = 0, faults: Faults | None = None
+    volumes: Iterable[SimulatedVolume], primary: str, dr_regions: tuple[str, ...], *, seed: int = 0, faults: Faults | None = None
 ) -> World:
     """Given volumes, return a world in virtual time that has them in its primary region."""
     clock = VirtualClock()
@@ -86,7 +86,7 @@ def make_world(
         quotas=ROOMY,
         speeds=Speeds(jitter=0.2),
         faults=faults,
-        regions=(primary, *others),
+        regions=(primary, *dr_regions),
     )
     client = world.client("ec2", primary)
     world.change_quotas(throttling=False)
@@ -115,12 +115,12 @@ def make_world(
 def _name(place: RegionAccount, as_given: Mapping[str, SimulatedVolume], now: float) -> None:
     """Given volumes by the ids that the model gave, let them have the ids that they came with, and be attached as they were."""
     made = [(volume, as_given[volume.id]) for volume in place.volumes.values()]
-    for volume, given in made:
-        volume.id = volume.log.origin = given.id or volume.id
-        if given.instance_id:
-            volume.state, volume.instance_id, volume.attached_at = "in-use", given.instance_id, now
-            volume.device = ROOT_DEVICE if given.role is VolumeRole.ROOT else DATA_DEVICE
-            instance = Instance(volume.seq, given.instance_id, place.account_id, volume.zone, now, ROOT_DEVICE)
+    for volume, simulated in made:
+        volume.id = volume.log.origin = simulated.id or volume.id
+        if simulated.instance_id:
+            volume.state, volume.instance_id, volume.attached_at = "in-use", simulated.instance_id, now
+            volume.device = ROOT_DEVICE if simulated.role is VolumeRole.ROOT else DATA_DEVICE
+            instance = Instance(volume.seq, simulated.instance_id, place.account_id, volume.zone, now, ROOT_DEVICE)
             place.instances.setdefault(instance.id, instance)
     place.volumes.clear()
     place.volumes.update((volume.id, volume) for volume, _ in made)

@@ -121,9 +121,9 @@ class Interpreter:
         def iterations(pending: Iterator[tuple[int, Any]], processor: StateMachine) -> Steps:
             for number, item in pending:
                 inner = {**context, "Map": {"Item": {"Index": number, "Value": item}}}
-                given = state.item_selector(data, inner) if state.item_selector else item
+                iteration_input = state.item_selector(data, inner) if state.item_selector else item
                 try:
-                    results[number] = yield from self._states(execution, processor, given, inner)
+                    results[number] = yield from self._states(execution, processor, iteration_input, inner)
                 except TaskFailed as failure:
                     failures.append(failure)
 

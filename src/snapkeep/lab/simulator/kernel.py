@@ -179,11 +179,11 @@ class Kernel:
                     return
                 value = early
             else:
-                running = [one for one in command.processes if not one.ended]
+                running = [awaited for awaited in command.processes if not awaited.ended]
                 if running:
                     process.waits_for = len(running)
-                    for one in running:
-                        one.parent = process
+                    for awaited in running:
+                        awaited.parent = process
                     return
                 value = None
 

@@ -63,7 +63,7 @@ def render(results: Sequence[Result]) -> str:
         f"a snapshot every {first.options.every_hours:g}{HOURS}",
         cards=[(result.name, _cards(result)) for result in results],
         rows=[(label, [show(result) for result in results]) for label, show in ROWS],
-        charts=[(one, _html(one.figure) if one.figure else "") for one in _charts(results)],
+        charts=[(chart, _html(chart.figure) if chart.figure else "") for chart in _charts(results)],
         moments=[(result.name, moment) for result in results for moment in result.worst],
         notes=[(result.name, note) for result in results for note in result.notes],
         violations=[violation for result in results for violation in result.violations[:20]],
@@ -77,8 +77,8 @@ def _prices(results: Sequence[Result]) -> list[prices.Price]:
     """Given results, return the prices that were reckoned with."""
     pairs = {(result.options.primary, region): None for result in results for region in result.days[-1].regions}
     transfers = dict.fromkeys(prices.transfer_price(*pair) for pair in pairs if pair[0] != pair[1])
-    others = prices.STATE_TRANSITION, prices.FUNCTION_REQUEST, prices.FUNCTION_GIB_SECOND
-    return [prices.SNAPSHOT_STORAGE, *transfers, *others]
+    small_prices = prices.STATE_TRANSITION, prices.FUNCTION_REQUEST, prices.FUNCTION_GIB_SECOND
+    return [prices.SNAPSHOT_STORAGE, *transfers, *small_prices]
 
 
 def _dollars(amount: float) -> str:
@@ -104,15 +104,15 @@ def _cards(result: Result) -> list[tuple[str, str, str]]:
     return [
         (f"for {counted(days, 'day')}", _money(result.dollars), ""),
         *([("a month, on average", a_month, "")] if days >= SHORTEST_FOR_A_MONTH else []),
-        ("snapshots at the end", f"{sum(one.snapshots for one in last.regions.values()):,}", ""),
-        ("stored at the end", _room(sum(one.stored_gib for one in last.regions.values())), ""),
+        ("snapshots at the end", f"{sum(region.snapshots for region in last.regions.values()):,}", ""),
+        ("stored at the end", _room(sum(region.stored_gib for region in last.regions.values())), ""),
         *(
             (
-                f"worst RPO{f' of {one.policy}' if several else ''}, {one.asked_hours:g} h asked",
-                f"{one.worst_hours:,.1f} h",
-                "good" if one.met else "bad",
+                f"worst RPO{f' of {rpo.policy}' if several else ''}, {rpo.asked_hours:g} h asked",
+                f"{rpo.worst_hours:,.1f} h",
+                "good" if rpo.met else "bad",
             )
-            for one in result.rpo
+            for rpo in result.rpo
         ),
         ("broken invariants", f"{len(result.violations):,}", "bad" if result.violations else "good"),
     ]
@@ -215,9 +215,9 @@ def _ages(results: Sequence[Result]) -> Chart:
             line = {"color": colour, "width": 2.5, "dash": dash}
             figure.add_scatter(x=at, y=values, line=line, hovertemplate=_hover(_label(results, result, name), "%{y:.1f} h"))
         line = {"color": ASKED, "width": 1.5, "dash": "dash"}
-        for one in result.rpo:
-            name = _label(results, result, f"asked by {one.policy}" if len(result.rpo) > 1 else "asked")
-            figure.add_scatter(x=at, y=[one.asked_hours] * len(at), line=line, hovertemplate=_hover(name, "%{y:.1f} h"))
+        for rpo in result.rpo:
+            name = _label(results, result, f"asked by {rpo.policy}" if len(result.rpo) > 1 else "asked")
+            figure.add_scatter(x=at, y=[rpo.asked_hours] * len(at), line=line, hovertemplate=_hover(name, "%{y:.1f} h"))
     figure.update_yaxes(ticksuffix=" h")
     marks = [Mark("worst of the day", WORST, "solid"), Mark("median", MIDDLE, "solid"), Mark("asked", ASKED, "dash")]
     text = "hours; of a volume that is copied to several regions, the oldest"

@@ -38,12 +38,12 @@ def reader(text: str) -> Reader:
     return read
 
 
-def _steps(text: str, rest: str) -> tuple[str | int | None, ...]:
+def _steps(text: str, suffix: str) -> tuple[str | int | None, ...]:
     """Return the names and indexes of a path; None stands for `[*]`."""
     steps: list[str | int | None] = []
     position = 0
-    while position < len(rest):
-        match = _STEP.match(rest, position)
+    while position < len(suffix):
+        match = _STEP.match(suffix, position)
         if match is None:
             raise UnknownDefinition(f"the path {text}")
         name, index = match.groups()

@@ -79,25 +79,25 @@ def _by_policy(result: Result, show: Callable[[PolicyRpo], str]) -> str:
     rpo = result.rpo
     if len(rpo) == 1:
         return show(rpo[0])
-    return "\n".join(f"{one.policy}: {show(one)}" for one in rpo) or "no copies"
+    return "\n".join(f"{policy_rpo.policy}: {show(policy_rpo)}" for policy_rpo in rpo) or "no copies"
 
 
 ROWS: list[tuple[str, Callable[[Result], str]]] = [
-    ("volumes, of them governed", lambda one: f"{one.volumes:,}, {one.governed:,}"),
-    ("days", lambda one: f"{one.options.days:,}"),
-    ("snapshots at the end", lambda one: f"{sum(r.snapshots for r in one.days[-1].regions.values()):,}"),
-    ("GiB stored at the end", lambda one: f"{sum(r.stored_gib for r in one.days[-1].regions.values()):,.0f}"),
-    ("copies made", lambda one: f"{one.copies:,}"),
-    ("GiB copied", lambda one: f"{one.copied_gib:,.0f}"),
-    ("deletions", lambda one: f"{one.deletions:,}"),
-    ("RPO asked", lambda one: _by_policy(one, lambda rpo: f"{rpo.asked_hours:,.1f} h")),
-    ("RPO, the worst reached", lambda one: _by_policy(one, lambda rpo: f"{rpo.worst_hours:,.1f} h")),
-    ("days within the RPO", lambda one: f"{one.rpo_met_share:.1%}" if one.rpo else "no copies"),
-    ("copies waiting, the most", lambda one: f"{max((day.waiting_most for day in one.days), default=0):,}"),
-    ("runs that ended FAILED", lambda one: f"{_failed(one):,}"),
-    ("cost: storage", lambda one: _dollars(one, STORAGE)),
-    ("cost: transfer", lambda one: _dollars(one, TRANSFER)),
-    ("cost: state transitions, functions", lambda one: _dollars(one, TRANSITIONS, FUNCTIONS)),
+    ("volumes, of them governed", lambda result: f"{result.volumes:,}, {result.governed:,}"),
+    ("days", lambda result: f"{result.options.days:,}"),
+    ("snapshots at the end", lambda result: f"{sum(r.snapshots for r in result.days[-1].regions.values()):,}"),
+    ("GiB stored at the end", lambda result: f"{sum(r.stored_gib for r in result.days[-1].regions.values()):,.0f}"),
+    ("copies made", lambda result: f"{result.copies:,}"),
+    ("GiB copied", lambda result: f"{result.copied_gib:,.0f}"),
+    ("deletions", lambda result: f"{result.deletions:,}"),
+    ("RPO asked", lambda result: _by_policy(result, lambda rpo: f"{rpo.asked_hours:,.1f} h")),
+    ("RPO, the worst reached", lambda result: _by_policy(result, lambda rpo: f"{rpo.worst_hours:,.1f} h")),
+    ("days within the RPO", lambda result: f"{result.rpo_met_share:.1%}" if result.rpo else "no copies"),
+    ("copies waiting, the most", lambda result: f"{max((day.waiting_most for day in result.days), default=0):,}"),
+    ("runs that ended FAILED", lambda result: f"{_failed(result):,}"),
+    ("cost: storage", lambda result: _dollars(result, STORAGE)),
+    ("cost: transfer", lambda result: _dollars(result, TRANSFER)),
+    ("cost: state transitions, functions", lambda result: _dollars(result, TRANSITIONS, FUNCTIONS)),
     ("cost: all", _dollars),
-    ("broken invariants", lambda one: f"{len(one.violations):,}"),
+    ("broken invariants", lambda result: f"{len(result.violations):,}"),
 ]

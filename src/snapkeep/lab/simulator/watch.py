@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from snapkeep.domain import tag_names as tagnames
 from snapkeep.domain.copies.entry import QueueEntry
 from snapkeep.domain.model import Action, Plan
 from snapkeep.domain.policy.model import Policy, PolicySet
+from snapkeep.domain.tag_names import MANAGED, POLICY
 from snapkeep.lab.ebs_model.conditions.clock import utc
 from snapkeep.lab.ebs_model.store.records import COMPLETED, ERROR, PENDING, Snapshot
 from snapkeep.lab.ebs_model.store.region_account import RegionAccount
@@ -67,16 +67,16 @@ class Watch:
             for snapshot in place.snapshots.values():
                 self.truths[snapshot.id] = Truth(snapshot.id, place.region, snapshot.volume_id, snapshot.start)
 
-        def watched_call(service: str, action: str, params: Any = None, *, region: str, **given: Any) -> Any:
+        def watched_call(service: str, action: str, params: Any = None, *, region: str, **options: Any) -> Any:
             look = _BEFORE.get(action)
             if look is None and action not in _MAKING:
-                return call(service, action, params, region=region, **given)
+                return call(service, action, params, region=region, **options)
             place = world.region_account(region)
-            if look is not None and given.get("caller") == CALLER:
+            if look is not None and options.get("caller") == CALLER:
                 look(self, place, params)
             known = len(place.snapshots)
             try:
-                return call(service, action, params, region=region, **given)
+                return call(service, action, params, region=region, **options)
             finally:
                 if action in _MAKING and len(place.snapshots) > known:
                     self._learn(place)
@@ -107,17 +107,17 @@ class Watch:
             source = self.truths.get(snapshot.source_id)
             self.truths[snapshot.id] = source or Truth(snapshot.id, place.region, snapshot.volume_id, snapshot.start)
 
-    def _broken(self, invariant: str, place: RegionAccount, snapshot_id: str, what: str) -> None:
-        self.violations.append(f"{invariant}: {snapshot_id} in {place.region}: {what}")
+    def _broken(self, invariant: str, place: RegionAccount, snapshot_id: str, description: str) -> None:
+        self.violations.append(f"{invariant}: {snapshot_id} in {place.region}: {description}")
 
     def _managed(self, snapshot: Snapshot) -> bool:
-        return value_of(snapshot.tags, tagnames.MANAGED) == self.runner.layout.system
+        return value_of(snapshot.tags, MANAGED) == self.runner.layout.system
 
     def _policies_of(self, snapshot: Snapshot) -> list[Policy]:
         """The policy that a snapshot carries, as it is now and as it was lately."""
         oldest = self.runner.world.now() - POLICY_TOLERANCE_SECONDS
         sets = [self.policies(), *(policies for until, policies in self._history if until >= oldest)]
-        name = value_of(snapshot.tags, tagnames.POLICY) or ""
+        name = value_of(snapshot.tags, POLICY) or ""
         return [policy for policies in sets if (policy := policies.named(name))]
 
     # Deletions
@@ -166,13 +166,13 @@ class Watch:
 
     def _lineage(self, place: RegionAccount, snapshot: Snapshot) -> Iterable[Snapshot]:
         if snapshot.source_id:
-            return [one for one in place.copies_by_log.get(snapshot.log, {}) if one.id in place.snapshots]
-        return [one for one in place.by_volume.get(snapshot.volume_id) if not one.source_id]
+            return [copy for copy in place.copies_by_log.get(snapshot.log, {}) if copy.id in place.snapshots]
+        return [source for source in place.by_volume.get(snapshot.volume_id) if not source.source_id]
 
     def _look_at_copies(self, snapshot: Snapshot, place: RegionAccount) -> None:
         """INV-04, for the regions that the policy asks for now as well as lately."""
-        asked = [{rule.region for rule in policy.copies} for policy in self._policies_of(snapshot)]
-        for region in set.intersection(*asked) if asked else ():
+        destinations = [{rule.region for rule in policy.copies} for policy in self._policies_of(snapshot)]
+        for region in set.intersection(*destinations) if destinations else ():
             planned = self.planned_at.get(snapshot.id, self.runner.composition.clock.now())
             if any(utc(copy.start) < planned for copy in self._running(snapshot, region)):
                 self._broken("INV-04", place, snapshot.id, f"deleted while its copy to {region} runs")
@@ -243,8 +243,8 @@ class Watch:
         volume = place.volumes.get(snapshot.volume_id)
         if self.governed(snapshot.volume_id, as_dict(volume.tags if volume else snapshot.tags)):
             return True
-        earlier = (one for one in place.snapshots.values() if one.volume_id == snapshot.volume_id)
-        return volume is None and any(self._managed(one) for one in earlier)
+        earlier = (other for other in place.snapshots.values() if other.volume_id == snapshot.volume_id)
+        return volume is None and any(self._managed(other) for other in earlier)
 
     # Plans and runs
 
@@ -285,13 +285,15 @@ class Watch:
         Of a snapshot whose run failed the alarm has told, and one that is older than its copy rule was never to be copied:
         nothing more is asked of these once a newer one of their volume is there.
         """
-        told = {word for notice in self.runner.composition.notices.added for word in f"{notice.subject} {notice.detail}".split()}
+        notified = {
+            word for notice in self.runner.composition.notices.added for word in f"{notice.subject} {notice.detail}".split()
+        }
         missing = []
         for region in self.runner.layout.primaries:
             for snapshot in self._place(region).snapshots.values():
-                if snapshot.state != COMPLETED or snapshot.source_id or not self._managed(snapshot) or snapshot.id in told:
+                if snapshot.state != COMPLETED or snapshot.source_id or not self._managed(snapshot) or snapshot.id in notified:
                     continue
-                policy = self.policies().named(value_of(snapshot.tags, tagnames.POLICY) or "")
+                policy = self.policies().named(value_of(snapshot.tags, POLICY) or "")
                 missing += [
                     f"INV-12: {snapshot.id} in {region} has no copy in {rule.region}, and nobody was told"
                     for rule in (policy.copies if policy else ())
@@ -313,9 +315,9 @@ class Watch:
 
 def _snapshots_in(event: Mapping[str, Any]) -> Iterator[str]:
     detail = event.get("detail", {})
-    for one in (detail, *detail.get("snapshots", ())):
-        if "snapshot_id" in one:
-            yield one["snapshot_id"].rpartition("/")[2]
+    for item in (detail, *detail.get("snapshots", ())):
+        if "snapshot_id" in item:
+            yield item["snapshot_id"].rpartition("/")[2]
 
 
 _MAKING = frozenset({"CreateSnapshot", "CreateSnapshots", "CopySnapshot", "CreateImage"})

@@ -34,14 +34,14 @@ def copy_snapshot(call: Call) -> Response:
     """CopySnapshot [EC2 API reference]: called in the destination; tags only from the call; no client token."""
     account, params = call.account, call.params
     source_account, source = _source(call)
-    given = from_specifications(params, "snapshot", account.quotas.tags_per_resource)
+    tags = from_specifications(params, "snapshot", account.quotas.tags_per_resource)
     encrypted = _encrypted(call, source)
     minutes = _duration_minutes(params)
     _check_quotas(call)
     rate = _time_based_rate(call, source_account, source, minutes)
     key, key_arn = keys.for_copy(call, str(params.get("KmsKeyId") or "")) if encrypted else (None, "")
     description = str(params.get("Description") or "")
-    copy = pin(call, source_account, source, key_arn if encrypted else "", description, given)
+    copy = pin(call, source_account, source, key_arn if encrypted else "", description, tags)
     copy.duration_minutes = minutes
     copy.failure = _failure(call, source, key, key_arn)
     _plant_faults(call, source, copy)
@@ -127,10 +127,10 @@ def _source(call: Call) -> tuple[RegionAccount, Snapshot]:
 
 def _encrypted(call: Call, source: Snapshot) -> bool:
     """Return whether the copy is encrypted [EC2 API reference: CopySnapshot, Encrypted and KmsKeyId]."""
-    asked = call.params.get("Encrypted")
-    if asked is False:
+    requested = call.params.get("Encrypted")
+    if requested is False:
         raise ApiError("InvalidParameterValue", "Value (false) for parameter Encrypted is invalid. It can only be true.")
-    encrypted = bool(asked) or source.encrypted or call.account.encrypt_by_default
+    encrypted = bool(requested) or source.encrypted or call.account.encrypt_by_default
     if call.params.get("KmsKeyId") and not encrypted:
         raise ApiError("InvalidParameterDependency", "The parameter KmsKeyId requires the parameter Encrypted to be set.")
     return encrypted
@@ -170,8 +170,8 @@ def _time_based_rate(call: Call, source_account: RegionAccount, source: Snapshot
     if not minutes:
         return 0.0
     quotas = call.account.quotas
-    asked = source.full_blocks * BLOCK_SIZE / MIB / (minutes * 60)
-    if asked > quotas.one_copy_mib_per_second:
+    pace = source.full_blocks * BLOCK_SIZE / MIB / (minutes * 60)
+    if pace > quotas.one_copy_mib_per_second:
         raise ApiError(
             "InvalidParameterValue",
             f"A snapshot of {source.full_blocks * BLOCK_SIZE / GIB:.0f} GiB cannot be copied in {minutes} minutes at "
@@ -182,10 +182,10 @@ def _time_based_rate(call: Call, source_account: RegionAccount, source: Snapshot
         for copy in call.account.copies_in_flight.values()
         if copy.duration_minutes and copy.source_region == source_account.region
     )
-    left = quotas.copy_mib_per_second - used
-    if left <= 0:
+    free = quotas.copy_mib_per_second - used
+    if free <= 0:
         raise ApiError("ResourceLimitExceeded", "Your snapshot copy operation throughput quota is used up.")
-    return min(asked, left)
+    return min(pace, free)
 
 
 def _rate_in_use(copy: Snapshot) -> float:

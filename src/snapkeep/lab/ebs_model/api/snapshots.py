@@ -25,9 +25,9 @@ THROUGHPUT_TYPES = ("st1", "sc1")
 def create_snapshot(call: Call) -> Response:
     """CreateSnapshot [EC2 API reference]: answers at once with a pending snapshot."""
     volume = call.volume()
-    given = from_specifications(call.params, "snapshot", call.account.quotas.tags_per_resource)
+    tags = from_specifications(call.params, "snapshot", call.account.quotas.tags_per_resource)
     check_quotas(call, [volume])
-    snapshot = start(call, volume, str(call.params.get("Description") or ""), given, "")
+    snapshot = start(call, volume, str(call.params.get("Description") or ""), tags, "")
     return created(snapshot)
 
 
@@ -42,11 +42,11 @@ def create_snapshots(call: Call) -> Response:
         raise ApiError("InvalidInstanceID.NotFound", f"The instance ID '{specification.get('InstanceId')}' does not exist")
     chosen = _chosen_volumes(call, instance.root_device, instance.volume_ids, specification)
     limit = call.account.quotas.tags_per_resource
-    given = from_specifications(call.params, "snapshot", limit)
+    tags = from_specifications(call.params, "snapshot", limit)
     source = call.params.get("CopyTagsFromSource")
     if source not in (None, "", "volume"):
         raise ApiError("InvalidParameterValue", f"Value ({source}) for parameter CopyTagsFromSource is invalid.")
-    tags_of = {v.id: limited({**(_user_tags(v) if source else {}), **given}, limit) for v in chosen}
+    tags_of = {v.id: limited({**(_user_tags(v) if source else {}), **tags}, limit) for v in chosen}
     check_quotas(call, chosen)
     set_id = call.world.ids.resource("set")
     description = str(call.params.get("Description") or "")

@@ -72,10 +72,10 @@ def _resources(call: Call) -> list[Tagged | Record]:
 def create_tags(call: Call) -> Response:
     """CreateTags: all resources or none; a key that exists gets the new value; at most 50 for each."""
     limit = call.account.quotas.tags_per_resource
-    given = checked(call.params["Tags"], limit)
-    changes = [(resource, limited({**dict_of_tags(resource), **given}, limit)) for resource in _resources(call)]
-    for resource, tags in changes:
-        _set(call, resource, tags)
+    tags = checked(call.params["Tags"], limit)
+    changes = [(resource, limited({**dict_of_tags(resource), **tags}, limit)) for resource in _resources(call)]
+    for resource, merged in changes:
+        _set(call, resource, merged)
     return {}
 
 
@@ -135,7 +135,7 @@ def describe_tags(call: Call) -> Response:
             tests.append((columns[name], matcher(values)))
         else:
             raise ApiError("InvalidParameterValue", f"The filter '{name}' is invalid")
-    found = [row for row in _all(call) if all(matches(str(row[column])) for column, matches in tests)]
-    chosen, token = page(found, lambda row: row[0], call.params)
+    rows = [row for row in _all(call) if all(matches(str(row[column])) for column, matches in tests)]
+    chosen, token = page(rows, lambda row: row[0], call.params)
     tags = [{"ResourceId": row[1], "ResourceType": row[2], "Key": row[3], "Value": row[4]} for row in chosen]
     return {"Tags": tags, **token}

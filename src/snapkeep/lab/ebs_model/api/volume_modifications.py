@@ -47,8 +47,8 @@ def modify_volume(call: Call) -> Response:
     kept = {name: value for name, value in _values(volume).items() if name in names and value and kind == volume.type}
     if kind not in IOPS:
         kept.pop("Iops", None)
-    given = {name: params[name] for name in names if params.get(name) is not None}
-    performance = performance_of(kind, size_gib, {**kept, **given})
+    changes = {name: params[name] for name in names if params.get(name) is not None}
+    performance = performance_of(kind, size_gib, {**kept, **changes})
     original = _values(volume)
     volume.size_gib, volume.type = size_gib, kind
     set_performance(volume, performance)

@@ -61,8 +61,8 @@ def _rendered(volume: Volume, now: float) -> Response:
         answer["VolumeStatus"]["Details"].append({"Name": "initialization-state", "Status": state})
         details: Response = {"InitializationType": "default", "Progress": progress}
         if volume.initialization_rate:
-            left = max(0, round(volume.initialized_at - now))
-            details.update(InitializationType="provisioned-rate", EstimatedTimeToCompleteInSeconds=left)
+            seconds_left = max(0, round(volume.initialized_at - now))
+            details.update(InitializationType="provisioned-rate", EstimatedTimeToCompleteInSeconds=seconds_left)
         answer["InitializationStatusDetails"] = details
     return answer
 

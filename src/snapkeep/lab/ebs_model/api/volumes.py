@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from snapkeep.lab.ebs_model.store.world_state import WorldState
 
 SLOWEST_RATE, FASTEST_RATE = 100, 300
-EVENT_WINDOW_SECONDS = 300.0
 
 
 def create_volume(call: Call) -> Response:

@@ -33,12 +33,12 @@ def seconds_of(moment: float | datetime) -> float:
     return finite(moment, "a moment")
 
 
-def finite(number: float, what: str) -> float:
+def finite(number: float, name: str) -> float:
     """Return a number that time can be reckoned with. Raise ValueError on NaN, infinity, or what is no number."""
     if isinstance(number, bool) or not isinstance(number, int | float) or not math.isfinite(number):
-        raise ValueError(f"{what} is {number!r}: not a finite number of seconds")
+        raise ValueError(f"{name} is {number!r}: not a finite number of seconds")
     if abs(number) > LATEST:
-        raise ValueError(f"{what} is {number!r}: beyond the year 9000")
+        raise ValueError(f"{name} is {number!r}: beyond the year 9000")
     return float(number)
 
 

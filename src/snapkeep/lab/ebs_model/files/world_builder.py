@@ -195,10 +195,10 @@ class WorldBuilder:
     def _image(self, entry: Data) -> None:
         account = self._account(entry)
         for volume in self.volumes[str(entry["volume"])]:
-            held = [snapshot for snapshot in account.by_volume.get(volume.id) if snapshot.state == COMPLETED]
-            if not held:
+            completed = [snapshot for snapshot in account.by_volume.get(volume.id) if snapshot.state == COMPLETED]
+            if not completed:
                 raise WorldFileError([f"image {entry['name']!r}: volume {entry['volume']!r} has no snapshot in its history"])
-            newest = max(held, key=lambda snapshot: snapshot.start)
+            newest = max(completed, key=lambda snapshot: snapshot.start)
             image = Image(
                 seq=self.world.next_seq(),
                 id=self.world.ids.resource("ami"),

@@ -39,7 +39,7 @@ def build(document: Data, clock: Clock | None) -> WorldState:
         clock=clock or VirtualClock(_moment(document.get("start", VIRTUAL_START))),
         seed=int(document.get("seed", 0)),
         quotas=quotas_from(quotas),
-        region_quotas={region: quotas_from({**quotas, **given}) for region, given in per_region.items()},
+        region_quotas={region: quotas_from({**quotas, **own}) for region, own in per_region.items()},
         speeds=Speeds(**(document.get("speeds") or {})),
         latency=Latency(**(document.get("latency") or {})),
         faults=Faults(script=script, **faults),

@@ -88,8 +88,8 @@ def _check_settings(document: Data, errors: list[str]) -> None:
     for name, kind in kinds.items():
         _try(kind, document.get(name) or {}, name, errors)
     quotas = dict(document.get("quotas") or {})
-    for region, given in quotas.pop("regions", {}).items():
-        _try(Quotas, given, f"quotas.regions.{region}", errors)
+    for region, own in quotas.pop("regions", {}).items():
+        _try(Quotas, own, f"quotas.regions.{region}", errors)
     _try(Quotas, quotas, "quotas", errors)
     faults = dict(document.get("faults") or {})
     for index, rule in enumerate(faults.pop("script", ())):
@@ -97,13 +97,13 @@ def _check_settings(document: Data, errors: list[str]) -> None:
     _try(Faults, faults, "faults", errors)
 
 
-def _try(kind: Callable[..., Any], given: Data, path: str, errors: list[str]) -> None:
+def _try(kind: Callable[..., Any], data: Data, path: str, errors: list[str]) -> None:
     known = " ".join(field.name for field in fields(kind))  # type: ignore[arg-type]
     before = len(errors)
-    _names(given, known, path, errors)
+    _names(data, known, path, errors)
     if len(errors) == before:
         try:
-            kind(**given)
+            kind(**data)
         except (TypeError, ValueError) as error:
             errors.append(f"{path}: {error}")
 

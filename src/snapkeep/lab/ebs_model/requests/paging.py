@@ -54,7 +54,7 @@ def page(
 ) -> tuple[list[Item], dict[str, str]]:
     """Return the items of the requested page, and the NextToken to merge into the answer (or nothing)."""
     after, size = limits(params, least=least, most=most)
-    rest = sorted((item for item in items if order(item) > after), key=order)
-    if not size or len(rest) <= size:
-        return rest, {}
-    return rest[:size], {"NextToken": encode(order(rest[size - 1]))}
+    remaining = sorted((item for item in items if order(item) > after), key=order)
+    if not size or len(remaining) <= size:
+        return remaining, {}
+    return remaining[:size], {"NextToken": encode(order(remaining[size - 1]))}

@@ -101,9 +101,9 @@ def plant(snapshot: Snapshot, faults: ContentFaults) -> None:
         altered.write(block, 1)
     for block in faults.missing:
         altered.write(block, 1, ERASED)
-    for one, other in faults.swapped:
-        altered.write(one, 1, other)
-        altered.write(other, 1, one)
+    for block, other in faults.swapped:
+        altered.write(block, 1, other)
+        altered.write(other, 1, block)
     if altered.entries:
         snapshot.altered = altered
         snapshot.full_blocks = altered.covered_blocks

@@ -120,11 +120,11 @@ def checks(service: str, action: str, parameters: Mapping[str, Any], caller: Cal
     if action in _TAGGING:
         return _tagging_checks(f"{service}:{action}", parameters, caller)
     requested = _requested_tags(parameters)
-    found: list[Check] = []
+    checks: list[Check] = []
     for target in TARGETS.get(action, ()):
-        found.extend(_target_checks(f"{service}:{action}", target, parameters, requested, caller))
-    found.extend(_tags_in_the_call(action, parameters, caller))
-    return tuple(found) or (Check(f"{service}:{action}", "*", {"ec2:Region": caller.region}),)
+        checks.extend(_target_checks(f"{service}:{action}", target, parameters, requested, caller))
+    checks.extend(_tags_in_the_call(action, parameters, caller))
+    return tuple(checks) or (Check(f"{service}:{action}", "*", {"ec2:Region": caller.region}),)
 
 
 def _target_checks(
@@ -152,7 +152,7 @@ def _target_checks(
 
 def _ids(value: Any, path: list[str]) -> list[str]:
     if isinstance(value, list):
-        return [found for item in value for found in _ids(item, path)]
+        return [resource_id for item in value for resource_id in _ids(item, path)]
     if not path:
         return [str(value)] if value else []
     if isinstance(value, Mapping) and path[0] in value:

@@ -66,10 +66,10 @@ def _json_matcher(text: str) -> Matcher:
 
 
 def _comparison(text: str) -> Callable[[Any], bool]:
-    found = _COMPARISON.fullmatch(text.strip())
-    if found is None:
+    match = _COMPARISON.fullmatch(text.strip())
+    if match is None:
         raise InvalidFilterPattern(f"Invalid filter pattern: {text.strip()}")
-    path, comparison, value = found[1].split("."), found[2], found[3]
+    path, comparison, value = match[1].split("."), match[2], match[3]
 
     def holds(document: Any) -> bool:
         for name in path:

@@ -274,10 +274,10 @@ def end_session(pid: int, *, wait: Any) -> None:
     """Send SIGTERM to the leader of a session, wait for its end, then kill the rest of its process group."""
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, signal.SIGTERM)
-    gone = wait(STOP_TIMEOUT_SECONDS)
+    stopped = wait(STOP_TIMEOUT_SECONDS)
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(pid, signal.SIGKILL)
-    if not gone:
+    if not stopped:
         wait(STOP_TIMEOUT_SECONDS)
 
 

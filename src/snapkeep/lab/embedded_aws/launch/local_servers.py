@@ -98,15 +98,15 @@ def down(port: int = 0, directory: Path | None = None) -> list[Server]:
 
 def statuses(port: int = 0, directory: Path | None = None) -> list[Status]:
     """Return this user's servers at a port (0: any). Remove the files of servers that no longer answer."""
-    found = []
+    statuses = []
     for path in sorted((directory or run_directory()).glob(_FILE_PATTERN)):
         remembered = json.loads(path.read_text(encoding="utf-8"))
         server = Server(remembered["endpoint_url"], int(remembered["port"]), int(remembered["pid"]), remembered["secret"])
         if not is_answering(server):
             path.unlink(missing_ok=True)
         elif port in (0, server.port):
-            found.append(Status(server, float(remembered["started_at"]), ask(server, "GET", "world", None, {})))
-    return found
+            statuses.append(Status(server, float(remembered["started_at"]), ask(server, "GET", "world", None, {})))
+    return statuses
 
 
 def exports(server: Server) -> dict[str, str]:

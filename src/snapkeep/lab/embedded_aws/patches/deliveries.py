@@ -114,8 +114,8 @@ def _function_exists(arn: str) -> bool:
 def _function_policy(arn: str) -> Any:
     from ministack.services import lambda_svc
 
-    found = lambda_svc.function_policy_for_arn(arn)
-    return found[0] if found else None
+    policy = lambda_svc.function_policy_for_arn(arn)
+    return policy[0] if policy else None
 
 
 def _queue(arn: str) -> dict[str, Any] | None:

@@ -154,8 +154,8 @@ def _run_state(name: str, states: Any, data: Any, execution: Any, context: Any) 
         run = getattr(stepfunctions, f"_execute_{kind.lower()}")
         with_execution = (execution,) if kind in {"Task", "Parallel", "Map"} else ()
         data, following = run(state, data, *with_execution, context)
-    left = {"stateExitedEventDetails": {"name": name, "output": json.dumps(data)}}
-    stepfunctions._add_event(execution, f"{kind}StateExited", left)
+    details = {"stateExitedEventDetails": {"name": name, "output": json.dumps(data)}}
+    stepfunctions._add_event(execution, f"{kind}StateExited", details)
     return following, data
 
 

@@ -67,8 +67,8 @@ def _naming_the_key(locked_world: LockedWorld, extract: Callable[..., Any]) -> C
     Calls that create, change or delete an alias are authorized on the alias.
     """
 
-    def extract_resource_arn(service: str, method: str, path: str, headers: dict[str, str], *rest: Any) -> str:
-        arn = str(extract(service, method, path, headers, *rest))
+    def extract_resource_arn(service: str, method: str, path: str, headers: dict[str, str], *positional: Any) -> str:
+        arn = str(extract(service, method, path, headers, *positional))
         if service != "kms" or ":alias/" not in arn or headers.get("x-amz-target", "").endswith("Alias"):
             return arn
         return key_arn_of(locked_world, arn) or arn

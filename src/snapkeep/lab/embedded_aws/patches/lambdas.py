@@ -68,10 +68,10 @@ def runtime_interpreter(work_dir: Path) -> Path:
     packages = work_dir / "lambda-runtime"
     packages.mkdir(parents=True, exist_ok=True)
     for name in RUNTIME_PACKAGES:
-        found = importlib.util.find_spec(name)
-        if found is None or found.origin is None:
+        spec = importlib.util.find_spec(name)
+        if spec is None or spec.origin is None:
             continue
-        origin = Path(found.origin)
+        origin = Path(spec.origin)
         source = origin.parent if origin.name == "__init__.py" else origin
         link = packages / source.name
         if not link.exists():

@@ -81,19 +81,19 @@ def _statistic(alarm: dict[str, Any], points: list[dict[str, Any]]) -> float | N
 
 
 def _with_metrics(emit: Any, now: Callable[[], float]) -> Any:
-    def emit_logs(func: Any, request_id: str, log_text: str, *rest: Any, **named: Any) -> Any:
+    def emit_logs(func: Any, request_id: str, log_text: str, *positional: Any, **named: Any) -> Any:
         from ministack.services import cloudwatch
 
         if not may_log(func):
             return None
-        found = [datum for line in (log_text or "").splitlines() for datum in emf.data_of(line)]
-        for datum in found:
+        data = [datum for line in (log_text or "").splitlines() for datum in emf.data_of(line)]
+        for datum in data:
             cloudwatch._store_datum(
                 datum.namespace, datum.name, dict(datum.dimensions), datum.timestamp, datum.unit, datum.value, None, None, None
             )
-        if found:
+        if data:
             evaluate_all(now())
-        return emit(func, request_id, log_text, *rest, **named)
+        return emit(func, request_id, log_text, *positional, **named)
 
     return emit_logs
 

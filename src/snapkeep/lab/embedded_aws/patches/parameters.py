@@ -21,14 +21,14 @@ def apply() -> None:
 
 def refusal(request: Mapping[str, Any], tier_now: str) -> str:
     """Return why a PutParameter request is refused, or "". `tier_now` is the parameter's tier ("" for a new one)."""
-    value, asked = str(request.get("Value", "")), request.get("Tier") or tier_now or STANDARD
+    value, tier = str(request.get("Value", "")), request.get("Tier") or tier_now or STANDARD
     if "{{" in value:
         return "Parameters can't be referenced or nested in the values of other parameters: the value has {{"
-    if tier_now == ADVANCED and asked == STANDARD:
+    if tier_now == ADVANCED and tier == STANDARD:
         return "An advanced parameter can't be changed to a standard one."
-    most = LARGEST_BYTES.get(str(asked), LARGEST_BYTES[ADVANCED])
+    most = LARGEST_BYTES.get(str(tier), LARGEST_BYTES[ADVANCED])
     if len(value.encode()) > most:
-        return f"A parameter of tier {asked} can't hold more than {most} bytes."
+        return f"A parameter of tier {tier} can't hold more than {most} bytes."
     return ""
 
 

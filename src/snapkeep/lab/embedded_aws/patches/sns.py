@@ -20,7 +20,7 @@ def apply(locked_world: LockedWorld, inbox: Inbox) -> None:
 
 
 def _keeping(hand_out: Any, locked_world: LockedWorld, inbox: Inbox) -> Any:
-    def fanout(topic_arn: str, msg_id: str, message: str, subject: str, *rest: Any, **named: Any) -> None:
+    def fanout(topic_arn: str, msg_id: str, message: str, subject: str, *positional: Any, **named: Any) -> None:
         from ministack.services import sns
 
         topic = sns._topic_by_arn_any_scope(topic_arn) or {"subscriptions": []}
@@ -31,7 +31,7 @@ def _keeping(hand_out: Any, locked_world: LockedWorld, inbox: Inbox) -> Any:
         )
         published_at = datetime.fromtimestamp(locked_world.clock.now(), UTC).isoformat(timespec="milliseconds")
         inbox.add(Message(topic_arn, msg_id, subject or "", message, published_at, addresses))
-        hand_out(topic_arn, msg_id, message, subject, *rest, **named)
+        hand_out(topic_arn, msg_id, message, subject, *positional, **named)
 
     return fanout
 

@@ -72,15 +72,15 @@ def _with_role(run: Any) -> Any:
 
 def needed_permission(resource: str, parameters: Any) -> tuple[str, str] | None:
     """Return the IAM action and ARN that a task needs; None if this patch knows none."""
-    given: Mapping[str, Any] = parameters if isinstance(parameters, Mapping) else {}
+    own: Mapping[str, Any] = parameters if isinstance(parameters, Mapping) else {}
     if resource.startswith("arn:aws:lambda:"):
         return "lambda:InvokeFunction", resource
     if "states:::lambda:invoke" in resource:
-        return "lambda:InvokeFunction", str(given.get("FunctionName", ""))
+        return "lambda:InvokeFunction", str(own.get("FunctionName", ""))
     if "states:::sns:publish" in resource:
-        return "sns:Publish", str(given.get("TopicArn", ""))
+        return "sns:Publish", str(own.get("TopicArn", ""))
     if "states:::states:startExecution" in resource:
-        return "states:StartExecution", str(given.get("StateMachineArn", ""))
+        return "states:StartExecution", str(own.get("StateMachineArn", ""))
     return None
 
 
@@ -108,15 +108,15 @@ def _with_permission(invoke: Any) -> Any:
 # Payloads
 
 
-def _check_size(payload: Any, what: str) -> None:
-    _check_text_size(json.dumps(payload, ensure_ascii=False), what)
+def _check_size(payload: Any, field_name: str) -> None:
+    _check_text_size(json.dumps(payload, ensure_ascii=False), field_name)
 
 
-def _check_text_size(text: str, what: str) -> None:
+def _check_text_size(text: str, field_name: str) -> None:
     from ministack.services import stepfunctions
 
     if len(text.encode()) > PAYLOAD_LIMIT_BYTES:
-        raise stepfunctions._ExecutionError(DATA_LIMIT_EXCEEDED, f"{what} is larger than {PAYLOAD_LIMIT_BYTES} bytes.")
+        raise stepfunctions._ExecutionError(DATA_LIMIT_EXCEEDED, f"{field_name} is larger than {PAYLOAD_LIMIT_BYTES} bytes.")
 
 
 def _with_state_limit(add: Any) -> Any:
@@ -124,9 +124,9 @@ def _with_state_limit(add: Any) -> Any:
 
     def add_event(execution: Any, event_type: str, details: Any = None) -> Any:
         if event_type.endswith(("StateEntered", "StateExited")):
-            for what in (details or {}).values():
+            for detail in (details or {}).values():
                 _check_text_size(
-                    str(what.get("input") or what.get("output") or ""), f"The data of the state '{what.get('name')}'"
+                    str(detail.get("input") or detail.get("output") or ""), f"The data of the state '{detail.get('name')}'"
                 )
         return add(execution, event_type, details)
 
@@ -191,9 +191,9 @@ def invoke_with_timeout(resource: str, parameters: Any, timeout_seconds: float) 
     future = pool.submit(copy_context().run, stepfunctions._invoke_resource, resource, parameters)
     pool.shutdown(wait=False)
     while True:
-        left = started + timeout_seconds + noted.seconds() - time.monotonic()
+        seconds_left = started + timeout_seconds + noted.seconds() - time.monotonic()
         try:
-            return future.result(max(left, SHORTEST_LOOK_SECONDS))
+            return future.result(max(seconds_left, SHORTEST_LOOK_SECONDS))
         except TimeoutError:
             if future.done():
                 raise
@@ -237,8 +237,8 @@ def _wait(answered: threading.Event, token: str, state: Mapping[str, Any]) -> No
     heartbeat_seconds = float(state.get("HeartbeatSeconds", NO_TIMEOUT_SECONDS)) * scale
     last_beat, last_seen = started, None
     while True:
-        left = min(deadline, last_beat + heartbeat_seconds) - time.monotonic()
-        if answered.wait(min(max(left, 0.0), threading.TIMEOUT_MAX)):
+        seconds_left = min(deadline, last_beat + heartbeat_seconds) - time.monotonic()
+        if answered.wait(min(max(seconds_left, 0.0), threading.TIMEOUT_MAX)):
             return
         seen = (stepfunctions._task_tokens.get(token) or {}).get("heartbeat")
         if seen != last_seen:
@@ -267,9 +267,9 @@ def with_inline_limit(run: Any) -> Any:
     """Limit the concurrency of an inline Map as AWS does; 0 means as many as possible."""
 
     def run_map_items(state: dict[str, Any], raw_input: Any, execution: Any, context: Any) -> Any:
-        asked = state.get("MaxConcurrency", 0)
-        if isinstance(asked, int):
-            state = {**state, "MaxConcurrency": min(asked or INLINE_MAP_CONCURRENCY, INLINE_MAP_CONCURRENCY)}
+        limit = state.get("MaxConcurrency", 0)
+        if isinstance(limit, int):
+            state = {**state, "MaxConcurrency": min(limit or INLINE_MAP_CONCURRENCY, INLINE_MAP_CONCURRENCY)}
         return run(state, raw_input, execution, context)
 
     return run_map_items

@@ -61,5 +61,5 @@ def key_and_policy(key: str, used_by_arn: str) -> tuple[str, Any]:
         record = kms._resolve_key(key)
         if record is None:
             return "", ""
-        found = kms.key_policy_for_arn(record["Arn"])
-    return str(record["Arn"]), (found[0] if found else "")
+        policy = kms.key_policy_for_arn(record["Arn"])
+    return str(record["Arn"]), (policy[0] if policy else "")

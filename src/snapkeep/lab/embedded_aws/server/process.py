@@ -58,18 +58,18 @@ def parse_arguments(arguments: Sequence[str] | None) -> ServerOptions:
     parser.add_argument(
         "--until-stdin-closes", action="store_true", help="end when standard input ends: with the process that started this one"
     )
-    given = parser.parse_args(arguments)
-    if given.scale <= 0:
-        parser.error(f"--scale must be greater than 0, not {given.scale}")
+    options = parser.parse_args(arguments)
+    if options.scale <= 0:
+        parser.error(f"--scale must be greater than 0, not {options.scale}")
     return ServerOptions(
-        port=given.port,
-        world_file=given.world,
-        state_dir=given.state,
-        scale=given.scale,
-        max_workers=given.max_workers,
-        log_level=given.log_level,
-        work_dir=given.work_dir,
-        until_stdin_closes=given.until_stdin_closes,
+        port=options.port,
+        world_file=options.world,
+        state_dir=options.state,
+        scale=options.scale,
+        max_workers=options.max_workers,
+        log_level=options.log_level,
+        work_dir=options.work_dir,
+        until_stdin_closes=options.until_stdin_closes,
     )
 
 

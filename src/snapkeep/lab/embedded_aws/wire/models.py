@@ -18,8 +18,3 @@ def service_model(service: str) -> ServiceModel:
 def operation_model(service: str, action: str) -> OperationModel:
     """Return the model of an action in PascalCase. Raise OperationNotFoundError if there is none."""
     return service_model(service).operation_model(action)
-
-
-def is_operation(service: str, action: str) -> bool:
-    """Return whether the service's model has the action."""
-    return action in service_model(service).operation_names

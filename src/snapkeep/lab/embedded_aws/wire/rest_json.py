@@ -42,13 +42,13 @@ class HttpAnswer:
 @lru_cache(maxsize=8)
 def routes(service: str) -> tuple[Route, ...]:
     """Return the routes of a service, those with the longest pattern first."""
-    found = []
+    routes = []
     for action in service_model(service).operation_names:
         http = operation_model(service, action).http
         path = str(http["requestUri"]).partition("?")[0]
         pattern = "".join(f"(?P<{part}>[^/]+)" if index % 2 else re.escape(part) for index, part in enumerate(_LABEL.split(path)))
-        found.append(Route(str(http["method"]), re.compile(f"^{pattern}/?$"), action))
-    return tuple(sorted(found, key=lambda route: -len(route.pattern.pattern)))
+        routes.append(Route(str(http["method"]), re.compile(f"^{pattern}/?$"), action))
+    return tuple(sorted(routes, key=lambda route: -len(route.pattern.pattern)))
 
 
 def find_action(service: str, method: str, path: str) -> tuple[str, dict[str, str]]:
