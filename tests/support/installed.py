@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -34,12 +34,8 @@ class Clients:
         value = self.documents.get(self.region, "{}")
         return {"Parameter": {"Name": Name, "Version": 4, "Value": value, "LastModifiedDate": datetime(2026, 11, 1, tzinfo=UTC)}}
 
-    def get_paginator(self, operation: str) -> Clients:
-        assert operation == "get_parameter_history"
-        return self
-
-    def paginate(self, Name: str) -> Iterable[dict[str, Any]]:  # noqa: N803 - boto3's name
-        return [{"Parameters": [self.get_parameter(Name)["Parameter"]]}]
+    def get_parameter_history(self, Name: str) -> dict[str, Any]:  # noqa: N803 - boto3's name
+        return {"Parameters": [self.get_parameter(Name)["Parameter"]]}
 
 
 @dataclass(frozen=True)

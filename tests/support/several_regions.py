@@ -15,11 +15,11 @@ from snapkeep.adapters.ec2_guards import RecentGuards
 from snapkeep.adapters.ec2_reader import Ec2Reader
 from snapkeep.adapters.regional import RegionalAdapters
 from snapkeep.cli.common import AwsSettings
-from snapkeep.domain import tags as ledger
 from snapkeep.domain.copies.entry import EntryState, QueueEntry
 from snapkeep.domain.copies.request import CopyRequest
 from snapkeep.domain.json_codec import to_text
 from snapkeep.domain.model import Snapshot
+from snapkeep.domain.tags import description_of_copy, tags_for_copy, tags_for_snapshot
 from snapkeep.lab.ebs_model import World
 from snapkeep.lab.ebs_model.conditions.clock import VirtualClock
 
@@ -66,19 +66,19 @@ class Account:
         made = client.create_snapshot(VolumeId=client.describe_volumes()["Volumes"][0]["VolumeId"])["SnapshotId"]
         self.clock.advance(3600)
         snapshot = self.reader(PRIMARY).snapshots([made])[made]
-        self._tag(client, made, ledger.tags_for_snapshot("snapkeep", "gold", snapshot.origin))
+        self._tag(client, made, tags_for_snapshot("snapkeep", "gold", snapshot.origin))
         return self.reader(PRIMARY).snapshots([made])[made]
 
     def copy(self, source: Snapshot, region: str) -> None:
         client: Any = self.world.client("ec2", region)
         copied = client.copy_snapshot(
-            SourceRegion=PRIMARY, SourceSnapshotId=source.id, Description=ledger.description_of_copy(source.origin)
+            SourceRegion=PRIMARY, SourceSnapshotId=source.id, Description=description_of_copy(source.origin)
         )["SnapshotId"]
-        self._tag(client, copied, ledger.tags_for_copy("snapkeep", "gold", source.origin))
+        self._tag(client, copied, tags_for_copy("snapkeep", "gold", source.origin))
         self.clock.advance(3600)
 
     def take_away(self, region: str) -> None:
-        """Let a region answer nobody."""
+        """Make a region unreachable."""
         self.away.add(region)
         self.world.take_region_away(region)
 
@@ -94,7 +94,7 @@ class Account:
 
 @dataclass
 class Client:
-    """Stands for CloudFormation, SSM, DynamoDB and what tells of runs in one region."""
+    """Stands for CloudFormation, SSM, DynamoDB, Step Functions and CloudWatch Logs in one region."""
 
     account: Account
     region: str
@@ -110,15 +110,15 @@ class Client:
         value, at = self.account.documents.get(self.region, "{}"), datetime(2026, 11, 1, tzinfo=UTC)
         return {"Parameter": {"Name": Name, "Version": 4, "Value": value, "LastModifiedDate": at}}
 
-    def get_paginator(self, operation: str) -> Any:
-        assert operation == "get_parameter_history"
-        return self
-
-    def paginate(self, Name: str) -> list[dict[str, Any]]:  # noqa: N803 - boto3's name
+    def get_parameter_history(self, Name: str) -> dict[str, Any]:  # noqa: N803 - boto3's name
         values = [*self.account.former.get(self.region, []), self.account.documents.get(self.region, "{}")]
         at = datetime(2026, 11, 1, tzinfo=UTC)
         listed = enumerate(values, start=5 - len(values))
-        return [{"Parameters": [{"Name": Name, "Version": one, "Value": value, "LastModifiedDate": at} for one, value in listed]}]
+        return {
+            "Parameters": [
+                {"Name": Name, "Version": version, "Value": value, "LastModifiedDate": at} for version, value in listed
+            ]
+        }
 
     def put_parameter(self, Name: str, Value: str, **_: Any) -> dict[str, Any]:  # noqa: N803 - boto3's names
         if self.region in self.account.documents:
@@ -130,12 +130,11 @@ class Client:
         values = request["ExpressionAttributeValues"]
         state, volume = values.get(":state", {}).get("S"), values.get(":volume", {}).get("S")
         held = self.account.waiting.get(self.region, [])
-        return {"Items": [_item(one) for one in held if one.state == state or one.request.origin.volume_id == volume]}
+        return {"Items": [_item(entry) for entry in held if entry.state == state or entry.request.origin.volume_id == volume]}
 
     def get_item(self, Key: dict[str, Any], **_: Any) -> dict[str, Any]:  # noqa: N803 - boto3's name
-        held = {one.key: one for one in self.account.waiting.get(self.region, [])}
-        found = held.get(Key["pk"]["S"])
-        return {"Item": _item(found)} if found else {}
+        key, entries = Key["pk"]["S"], self.account.waiting.get(self.region, [])
+        return next(({"Item": _item(entry)} for entry in entries if entry.key == key), {})
 
     def get_caller_identity(self) -> dict[str, Any]:
         return {"Account": "123456789012", "Arn": "arn:aws:iam::123456789012:user/somebody"}
@@ -152,7 +151,7 @@ def _item(entry: QueueEntry) -> dict[str, Any]:
 
 
 class NoAnswer:
-    """Stands for every client of a region that is away."""
+    """Stands for every client of an unreachable region."""
 
     def __init__(self, region: str) -> None:
         self._region = region

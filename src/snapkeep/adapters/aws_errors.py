@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -77,6 +77,18 @@ def translated(doing: str) -> Iterator[None]:
         yield
     except (ClientError, BotoCoreError) as error:
         raise translate(error, doing) from error
+
+
+def accepted(call: Callable[..., Any], doing: str, refusals: Collection[str], **request: Any) -> bool:
+    """Call an operation; return False if AWS refuses it with one of these codes. Raise our errors; `doing` names the call."""
+    with translated(doing):
+        try:
+            call(**request)
+        except ClientError as error:
+            if code_of(error) in refusals:
+                return False
+            raise
+    return True
 
 
 def pages(

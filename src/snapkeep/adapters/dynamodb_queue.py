@@ -9,9 +9,7 @@ from datetime import datetime, timedelta
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import ClientError
-
-from snapkeep.adapters.aws_errors import code_of, pages, translated
+from snapkeep.adapters.aws_errors import accepted, pages, translated
 from snapkeep.domain.copies.entry import SETTLED, EntryState, QueueEntry
 from snapkeep.domain.errors import EntryChanged, EntryNotFound, InvalidConfiguration
 from snapkeep.domain.json_codec import from_json, to_json
@@ -22,10 +20,10 @@ if TYPE_CHECKING:
 
 BY_STATE, BY_VOLUME = "by-state", "by-volume"
 LEASE = "lease#dispatch"
+LEASE_KEY = {"pk": {"S": LEASE}}
 NOT_DUE = "finished"
 """Start of a settled entry's sort key: it sorts after every moment, so that open entries are read without settled ones."""
 SETTLED_KEPT = timedelta(days=30)
-_CONDITION_FAILED = "ConditionalCheckFailedException"
 
 
 class DynamoDbQueue:
@@ -79,57 +77,33 @@ class DynamoDbQueue:
     def take_lease(self, holder: str, now: datetime, seconds: int) -> bool:
         """Take the lease if it is free or has expired. If not, ask its holder to go on, and return False."""
         expires = format_time(now + timedelta(seconds=seconds))
-        item = {"pk": {"S": LEASE}, "holder": {"S": holder}, "expires_at": {"S": expires}, "again": {"BOOL": False}}
+        item = LEASE_KEY | {"holder": {"S": holder}, "expires_at": {"S": expires}, "again": {"BOOL": False}}
         free = "attribute_not_exists(pk) OR expires_at < :now"
-        with translated(f"the lease in {self._table}"):
-            if self._conditionally(
-                "put_item", Item=item, ConditionExpression=free, ExpressionAttributeValues={":now": {"S": format_time(now)}}
-            ):
-                return True
-            self._conditionally(
-                "update_item",
-                Key={"pk": {"S": LEASE}},
-                UpdateExpression="SET again = :yes",
-                ConditionExpression="attribute_exists(pk)",
-                ExpressionAttributeValues={":yes": {"BOOL": True}},
-            )
+        if self._conditionally("put_item", free, {":now": {"S": format_time(now)}}, Item=item):
+            return True
+        again = {":yes": {"BOOL": True}}
+        self._conditionally("update_item", "attribute_exists(pk)", again, Key=LEASE_KEY, UpdateExpression="SET again = :yes")
         return False
 
     def release_lease(self, holder: str) -> bool:
         """Give the lease back. If another dispatcher asked its holder to go on, keep it and return False."""
-        key = {"pk": {"S": LEASE}}
         mine = {":me": {"S": holder}, ":no": {"BOOL": False}}
-        with translated(f"the lease in {self._table}"):
-            condition = "holder = :me AND again = :no"
-            if self._conditionally("delete_item", Key=key, ConditionExpression=condition, ExpressionAttributeValues=mine):
-                return True
-            still_mine = self._conditionally(
-                "update_item",
-                Key=key,
-                UpdateExpression="SET again = :no",
-                ConditionExpression="holder = :me",
-                ExpressionAttributeValues=mine,
-            )
-        return not still_mine
+        if self._conditionally("delete_item", "holder = :me AND again = :no", mine, Key=LEASE_KEY):
+            return True
+        return not self._conditionally("update_item", "holder = :me", mine, Key=LEASE_KEY, UpdateExpression="SET again = :no")
 
     def _put(self, entry: QueueEntry, condition: str, values: Mapping[str, Any]) -> QueueEntry:
-        request: dict[str, Any] = {"Item": _item(entry), "ConditionExpression": condition}
-        if values:
-            request["ExpressionAttributeValues"] = dict(values)
-        with translated(f"put_item into {self._table} in {self.region}"):
-            if not self._conditionally("put_item", **request):
-                raise EntryChanged(entry.key)
+        if not self._conditionally("put_item", condition, values, Item=_item(entry)):
+            raise EntryChanged(entry.key)
         return entry
 
-    def _conditionally(self, operation: str, **request: Any) -> bool:
+    def _conditionally(self, operation: str, condition: str, values: Mapping[str, Any], **request: Any) -> bool:
         """Call an operation; return whether its condition held."""
-        try:
-            getattr(self._client, operation)(TableName=self._table, **request)
-        except ClientError as error:
-            if code_of(error) == _CONDITION_FAILED:
-                return False
-            raise
-        return True
+        request |= {"TableName": self._table, "ConditionExpression": condition}
+        if values:
+            request["ExpressionAttributeValues"] = values
+        doing = f"{operation} in {self._table} in {self.region}"
+        return accepted(getattr(self._client, operation), doing, ("ConditionalCheckFailedException",), **request)
 
     def _in_state(self, state: EntryState, limit: int = 0, until: str = "") -> Iterator[QueueEntry]:
         condition, values = "#state = :state", {":state": {"S": str(state)}}

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
-from botocore.exceptions import ClientError
-
-from snapkeep.adapters.aws_errors import GONE, code_of, pages, translated
+from snapkeep.adapters.aws_errors import GONE, pages, translated
 from snapkeep.adapters.ec2_reader import PAGE
 
 if TYPE_CHECKING:
@@ -32,8 +30,8 @@ class Ec2Exposure:
     def public_snapshots(self) -> list[str]:
         """Return the ids of this account's snapshots that everybody can read."""
         query = {"OwnerIds": ["self"], "RestorableByUserIds": [EVERYBODY], "MaxResults": PAGE}
-        found = pages(self._client, "describe_snapshots", query, "describe_snapshots that are public")
-        return [item["SnapshotId"] for page in found for item in page.get("Snapshots", [])]
+        answers = pages(self._client, "describe_snapshots", query, "describe_snapshots that are public")
+        return [item["SnapshotId"] for page in answers for item in page.get("Snapshots", [])]
 
     def shared_with(self, snapshot_ids: Collection[str]) -> dict[str, tuple[str, ...]]:
         """Return the accounts that can read each shared snapshot; a deleted snapshot is shared with none."""
@@ -41,13 +39,8 @@ class Ec2Exposure:
         return {snapshot_id: accounts for snapshot_id, accounts in shared.items() if accounts}
 
     def _accounts(self, snapshot_id: str) -> tuple[str, ...]:
-        with translated(f"describe_snapshot_attribute of {snapshot_id}"):
-            try:
-                answer = self._client.describe_snapshot_attribute(SnapshotId=snapshot_id, Attribute="createVolumePermission")
-            except ClientError as error:
-                if code_of(error) in GONE:
-                    return ()
-                raise
-        return tuple(
-            sorted(permission["UserId"] for permission in answer.get("CreateVolumePermissions", []) if permission.get("UserId"))
-        )
+        query = {"SnapshotId": snapshot_id, "Attribute": "createVolumePermission"}
+        doing = f"describe_snapshot_attribute of {snapshot_id}"
+        answers = pages(self._client, "describe_snapshot_attribute", query, doing, nothing=GONE)
+        permissions = [permission for answer in answers for permission in answer.get("CreateVolumePermissions", [])]
+        return tuple(sorted(permission["UserId"] for permission in permissions if permission.get("UserId")))

@@ -36,6 +36,9 @@ ATTEMPTS_WITHOUT_ANSWER = 3
 READ_SECONDS = 60
 LONGEST_PAUSE_SECONDS = 20.0
 CLIENT_FAULT = 400
+LISTS = {"OwnerIds": "Owner", "SnapshotIds": "SnapshotId"}
+RECURRING = ["OwnerId", "VolumeId", "Progress", "Description", "KmsKeyId", "TransferType", "OutpostArn", "AvailabilityZone"]
+"""Fields of text that many snapshots share."""
 
 Read = Callable[[ET.Element], Any]
 """Returns the value of a field's element as boto3 has it."""
@@ -119,31 +122,18 @@ def _readers(namespace: str) -> dict[str, tuple[str, Read]]:
     def tags(field: ET.Element) -> list[dict[str, str]]:
         return [{names_of_tags[part.tag]: intern(part.text or "") for part in tag} for tag in field]
 
-    return {
-        namespace + element: known
-        for element, known in {
-            "snapshotId": ("SnapshotId", _text),
-            "ownerId": ("OwnerId", _recurring),
-            "volumeId": ("VolumeId", _recurring),
-            "status": ("State", _recurring),
-            "statusMessage": ("StateMessage", _recurring),
-            "progress": ("Progress", _recurring),
-            "description": ("Description", _recurring),
-            "kmsKeyId": ("KmsKeyId", _recurring),
-            "transferType": ("TransferType", _recurring),
-            "outpostArn": ("OutpostArn", _recurring),
-            "availabilityZone": ("AvailabilityZone", _recurring),
-            "startTime": ("StartTime", _moment),
-            "completionTime": ("CompletionTime", _moment),
-            "encrypted": ("Encrypted", _truth),
-            "volumeSize": ("VolumeSize", _number),
-            "tagSet": ("Tags", tags),
-        }.items()
+    readers: dict[str, tuple[str, Read]] = {
+        "snapshotId": ("SnapshotId", lambda field: field.text or ""),
+        "status": ("State", _recurring),
+        "statusMessage": ("StateMessage", _recurring),
+        "startTime": ("StartTime", _moment),
+        "completionTime": ("CompletionTime", _moment),
+        "encrypted": ("Encrypted", lambda field: field.text == "true"),
+        "volumeSize": ("VolumeSize", lambda field: int(field.text or "")),
+        "tagSet": ("Tags", tags),
+        **{name[0].lower() + name[1:]: (name, _recurring) for name in RECURRING},
     }
-
-
-def _text(field: ET.Element) -> str:
-    return field.text or ""
+    return {namespace + element: known for element, known in readers.items()}
 
 
 def _recurring(field: ET.Element) -> str:
@@ -154,28 +144,18 @@ def _moment(field: ET.Element) -> datetime:
     return datetime.fromisoformat(field.text or "")
 
 
-def _truth(field: ET.Element) -> bool:
-    return field.text == "true"
-
-
-def _number(field: ET.Element) -> int:
-    return int(field.text or "")
-
-
 def _fields(query: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Return a query's form fields in EC2's query protocol: lists are numbered from 1, their names singular."""
     yield "Action", OPERATION
     yield "Version", API_VERSION
     for name, value in query.items():
         if name == "Filters":
-            for number, one in enumerate(value, 1):
-                yield f"Filter.{number}.Name", one["Name"]
-                for position, pattern in enumerate(one["Values"], 1):
+            for number, condition in enumerate(value, 1):
+                yield f"Filter.{number}.Name", condition["Name"]
+                for position, pattern in enumerate(condition["Values"], 1):
                     yield f"Filter.{number}.Value.{position}", pattern
-        elif name == "OwnerIds":
-            yield from ((f"Owner.{number}", one) for number, one in enumerate(value, 1))
-        elif name == "SnapshotIds":
-            yield from ((f"SnapshotId.{number}", one) for number, one in enumerate(value, 1))
+        elif name in LISTS:
+            yield from ((f"{LISTS[name]}.{number}", item) for number, item in enumerate(value, 1))
         elif name in ("MaxResults", "NextToken"):
             yield name, str(value)
         else:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
-from snapkeep.adapters.aws_errors import code_of, translated
+from snapkeep.adapters.aws_errors import code_of, pages, translated
 from snapkeep.domain.errors import DocumentAbsent
 from snapkeep.usecases.policies import NOTHING, StoredDocument
 
@@ -43,16 +43,10 @@ class SsmPolicyStore:
 
     def history(self) -> list[StoredDocument]:
         """Return all versions that are kept, newest first, those that say nothing too."""
-        with translated(f"get_parameter_history {self._name} in {self.region}"):
-            try:
-                pages = list(self._client.get_paginator("get_parameter_history").paginate(Name=self._name))
-            except ClientError as error:
-                if code_of(error) == "ParameterNotFound":
-                    return []
-                raise
+        doing, absent = f"get_parameter_history {self._name} in {self.region}", ("ParameterNotFound",)
         versions = [
             StoredDocument(version["Version"], version["Value"], version["LastModifiedDate"], version.get("LastModifiedUser", ""))
-            for page in pages
+            for page in pages(self._client, "get_parameter_history", {"Name": self._name}, doing, nothing=absent)
             for version in page["Parameters"]
         ]
         return sorted(versions, key=lambda stored: -stored.version)

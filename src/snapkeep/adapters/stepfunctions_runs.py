@@ -7,9 +7,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import ClientError
-
-from snapkeep.adapters.aws_errors import code_of, translated
+from snapkeep.adapters.aws_errors import accepted, translated
 
 if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
@@ -24,14 +22,9 @@ class StateMachineRuns:
 
     def start(self, event: Mapping[str, Any], name: str) -> bool:
         """Start an execution. Return False if one of that name was started already (names are good once in 90 days)."""
-        with translated(f"start_execution of {self._arn}"):
-            try:
-                self._client.start_execution(stateMachineArn=self._arn, name=name, input=json.dumps(event))
-            except ClientError as error:
-                if code_of(error) == "ExecutionAlreadyExists":
-                    return False
-                raise
-        return True
+        request = {"stateMachineArn": self._arn, "name": name, "input": json.dumps(event)}
+        doing = f"start_execution of {self._arn}"
+        return accepted(self._client.start_execution, doing, ("ExecutionAlreadyExists",), **request)
 
     def deployed_at(self) -> datetime:
         """Return when the state machine was made."""

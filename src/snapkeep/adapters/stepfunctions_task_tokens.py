@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from botocore.exceptions import ClientError
-
-from snapkeep.adapters.aws_errors import code_of, translated
+from snapkeep.adapters.aws_errors import accepted
 from snapkeep.domain.json_codec import to_text
 from snapkeep.usecases.ports import CopyResult
 
@@ -30,19 +28,11 @@ class StepFunctionsTaskTokens:
 
     def send_success(self, region: str, token: str, output: CopyResult) -> bool:
         """Answer with success. Return False if the execution waits no more."""
-        return self._send(region, "send_task_success", {"taskToken": token, "output": to_text(output)})
+        return self._send(region, "send_task_success", taskToken=token, output=to_text(output))
 
     def send_failure(self, region: str, token: str, error: str, cause: str) -> bool:
         """Answer with failure. Return False if the execution waits no more."""
-        request = {"taskToken": token, "error": error[:ERROR_LIMIT], "cause": cause[:CAUSE_LIMIT]}
-        return self._send(region, "send_task_failure", request)
+        return self._send(region, "send_task_failure", taskToken=token, error=error[:ERROR_LIMIT], cause=cause[:CAUSE_LIMIT])
 
-    def _send(self, region: str, operation: str, request: Mapping[str, Any]) -> bool:
-        with translated(f"{operation} in {region}"):
-            try:
-                getattr(self._client_of(region), operation)(**request)
-            except ClientError as error:
-                if code_of(error) in NOBODY_WAITS:
-                    return False
-                raise
-        return True
+    def _send(self, region: str, operation: str, **answer: str) -> bool:
+        return accepted(getattr(self._client_of(region), operation), f"{operation} in {region}", NOBODY_WAITS, **answer)
