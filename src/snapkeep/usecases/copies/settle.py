@@ -13,19 +13,6 @@ from snapkeep.domain.model import Snapshot
 from snapkeep.usecases.ports import Clock, CopyQueue, CopyResult, CopyResultStatus, Notice, TaskTokens
 
 
-@dataclass(frozen=True, slots=True)
-class _Ending:
-    """How a copy ended: `error` is the name of the error that executions get; empty for a good copy."""
-
-    copy_id: str
-    error: str = ""
-    cause: str = ""
-
-    def of(self, entry: QueueEntry) -> QueueEntry:
-        """Return the entry as it is settled."""
-        return entry.failed(self.cause, self.copy_id) if self.error else entry.done(self.copy_id)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settlement:
     """Answers the waiting executions first and closes the entry after, so that a stop between the two loses no answer."""
@@ -37,35 +24,38 @@ class Settlement:
     def settle(self, entry: QueueEntry, copy: Snapshot) -> list[str]:
         """Settle an entry by its completed copy, good or wrong. Return the copy's faults; none if it is good."""
         faults = faults_of_copy(entry.request, copy)
-        self._close(entry, _Ending(copy.id, CopyWrong.__name__, "; ".join(faults)) if faults else _Ending(copy.id))
+        self._close(entry, copy.id, CopyWrong.__name__ if faults else "", "; ".join(faults))
         return faults
 
     def give_up(self, entry: QueueEntry, cause: str) -> int:
         """Settle an entry whose copy failed for good. Return how many executions were answered."""
-        return self._close(entry, _Ending(entry.copy_id, CopyFailed.__name__, cause))
+        return self._close(entry, entry.copy_id, CopyFailed.__name__, cause)
 
-    def _close(self, entry: QueueEntry, ending: _Ending) -> int:
-        """A concurrent write may decide otherwise: a copy that arrived stays DONE, one under way again goes on."""
-        seen, asked, answered = entry.state, set[str](), 0
+    def _close(self, entry: QueueEntry, copy_id: str, error: str, cause: str) -> int:
+        """Answer with the error, or with the good copy if there is none, and write the settled entry.
+
+        A concurrent write may decide otherwise: a copy that arrived stays DONE, one under way again goes on.
+        """
+        seen, tried, answered = entry.state, set[str](), 0
         while True:
             for token in entry.tokens:
-                if token not in asked:
-                    asked.add(token)
-                    answered += self._answer(entry, token, ending)
+                if token not in tried:
+                    tried.add(token)
+                    answered += self._answer(entry, token, copy_id, error, cause)
             try:
-                self.queue.write(ending.of(entry))
+                self.queue.write(entry.failed(cause, copy_id) if error else entry.done(copy_id))
             except EntryChanged:
                 entry = self.queue.get(entry.key)
-                if entry.state is EntryState.DONE or (ending.error and entry.state is not seen):
+                if entry.state is EntryState.DONE or (error and entry.state is not seen):
                     return answered
                 continue
             return answered
 
-    def _answer(self, entry: QueueEntry, token: str, ending: _Ending) -> bool:
+    def _answer(self, entry: QueueEntry, token: str, copy_id: str, error: str, cause: str) -> bool:
         region = entry.request.origin.region
-        if ending.error:
-            return self.task_tokens.send_failure(region, token, ending.error, f"{describe(entry.request)}: {ending.cause}")
-        return self.task_tokens.send_success(region, token, success_output(entry.request, ending.copy_id, self.clock.now()))
+        if error:
+            return self.task_tokens.send_failure(region, token, error, f"{describe(entry.request)}: {cause}")
+        return self.task_tokens.send_success(region, token, success_output(entry.request, copy_id, self.clock.now()))
 
 
 def success_output(

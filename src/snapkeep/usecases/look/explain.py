@@ -54,7 +54,7 @@ class ExecutionSummary:
 class ExecutionHistory(Protocol):
     """Finds executions."""
 
-    def about(self, words: frozenset[str], around: datetime) -> Sequence[ExecutionSummary]:
+    def about(self, words: frozenset[str], around: datetime) -> list[ExecutionSummary]:
         """Return the executions that started around or after a time and whose input names one of the ids."""
         ...
 
@@ -159,7 +159,11 @@ class _StoryBuilder:
         snapshot = self._find(snapshot_id)
         origin = snapshot.origin if snapshot else None
         source_id = origin.snapshot_id if origin else snapshot_id
-        copies = self._from_others(lambda reader: reader.copies_of_snapshots([source_id]))
+        copies = [
+            copy
+            for region, reader in self.sources.others.items()
+            for copy in self.regions.read(region, partial(reader.copies_of_snapshots, [source_id]), list[Snapshot]())
+        ]
         entries = tuple(self._entries(origin, copies, source_id))
         if origin is None and entries:
             origin = entries[0].request.origin
@@ -191,26 +195,11 @@ class _StoryBuilder:
         return self.sources.primary.region, ""
 
     def _find(self, snapshot_id: str) -> Snapshot | None:
-        nothing: dict[str, Snapshot] = {}
         for reader in (self.sources.primary, *self.sources.others.values()):
-            listed = self.regions.read(reader.region, partial(reader.snapshots, [snapshot_id]), nothing)
+            listed = self.regions.read(reader.region, partial(reader.snapshots, [snapshot_id]), dict[str, Snapshot]())
             if snapshot := listed.get(snapshot_id):
                 return snapshot
         return None
-
-    def _from_others(self, read: Callable[[SnapshotReader], list[Snapshot]]) -> list[Snapshot]:
-        nothing: list[Snapshot] = []
-        regions = self.sources.others.items()
-        return [copy for region, reader in regions for copy in self.regions.read(region, partial(read, reader), nothing)]
-
-    def _open_entries(self, volume_id: str) -> list[QueueEntry]:
-        nothing: list[QueueEntry] = []
-        queues = self.sources.queues.items()
-        return [
-            entry
-            for region, queue in queues
-            for entry in self.regions.read(region, partial(queue.open_entries, volume_id), nothing)
-        ]
 
     def _entries(self, origin: Origin | None, copies: Sequence[Snapshot], source_id: str) -> Iterator[QueueEntry]:
         """Yield a source snapshot's entry in each queue.
@@ -243,7 +232,11 @@ class _StoryBuilder:
             copies = self.regions.read(region, partial(other.copies_of_volume, lineage.volume_id), [])
             if region not in self.regions.problems:
                 listings[region] = copies
-        waiting = frozenset(entry.snapshot_in_region for entry in self._open_entries(lineage.volume_id))
+        waiting = frozenset(
+            entry.snapshot_in_region
+            for region, queue in self.sources.queues.items()
+            for entry in self.regions.read(region, partial(queue.open_entries, lineage.volume_id), list[QueueEntry]())
+        )
         return RegionFacts(reader.region, volumes, reader.snapshots_of_volume(lineage.volume_id), listings, waiting)
 
     def _events(
@@ -256,28 +249,23 @@ class _StoryBuilder:
         for copy in copies:
             if copy.id != (snapshot.id if snapshot else ""):
                 yield StoryEvent(copy.start_time, StoryEventKind.COPY_STARTED, f"copy {copy.id} started in {copy.region}")
-        nothing: Sequence[ExecutionSummary] = ()
         for region, executions in self.sources.executions.items():
-            for execution in self.regions.read(region, partial(executions.about, ids, since), nothing):
+            for execution in self.regions.read(region, partial(executions.about, ids, since), list[ExecutionSummary]()):
                 ended = f", ended {execution.ended_at:%Y-%m-%d %H:%M:%S}" if execution.ended_at else ""
-                text = f"run {_short(execution.arn)}: {execution.status}{ended}"
+                name = ":".join(execution.arn.split(":")[-2:])
+                text = f"run {name}: {execution.status}{ended}"
                 yield StoryEvent(execution.started_at, StoryEventKind.EXECUTION, text)
         yield from self._audited(ids, since)
 
     def _audited(self, ids: frozenset[str], since: datetime) -> Iterator[StoryEvent]:
         seen: set[StoryEvent] = set()
-        nothing: list[AuditLine] = []
         for region, trail in self.sources.trails.items():
             for snapshot_id in sorted(ids):
-                for line in self.regions.read(region, partial(trail.lines, snapshot_id, since), nothing):
+                for line in self.regions.read(region, partial(trail.lines, snapshot_id, since), list[AuditLine]()):
                     event = StoryEvent(line.at, _kind_of(line), describe_audit_line(line))
                     if event not in seen:
                         seen.add(event)
                         yield event
-
-
-def _short(arn: str) -> str:
-    return ":".join(arn.split(":")[-2:])
 
 
 _AUDITED = (StoryEventKind.DELETION, StoryEventKind.COPY, StoryEventKind.REPAIR)

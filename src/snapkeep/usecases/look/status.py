@@ -169,7 +169,7 @@ def gather_status(
         region=primary.region,
         at=now,
         volumes=tuple(protections),
-        queue=tuple(sorted(queue, key=lambda copy: (not copy.needs_attention, _ORDER[copy.state], copy.deadline))),
+        queue=tuple(sorted(queue, key=lambda copy: (not copy.needs_attention, _ORDER.index(copy.state), copy.deadline))),
         policies=tuple(ages_by_policy(protections)),
         totals=_totals(protections, queue, snapshots, system),
         destinations=tuple(reading.status for reading in readings),
@@ -205,7 +205,7 @@ def _read_destination(destination: Destination, now: datetime, system: str) -> _
         region=region,
         known=True,
         problem="" if destination.deployed else f"there is no stack {system}-dr in {region}: nothing is copied there",
-        copies=sum(one.completed and one.managed_by(system) and one.origin.region != region for one in copies),
+        copies=sum(copy.completed and copy.managed_by(system) and copy.origin.region != region for copy in copies),
         waiting=sum(state in NOT_STARTED for state in states),
         running=states.count(EntryState.RUNNING),
         failed=states.count(EntryState.FAILED),
@@ -216,14 +216,7 @@ def _read_destination(destination: Destination, now: datetime, system: str) -> _
     return _DestinationReading(status, copies, queue)
 
 
-_ORDER = {
-    EntryState.RUNNING: 0,
-    EntryState.STARTING: 1,
-    EntryState.WAITING: 2,
-    EntryState.DELAYED: 3,
-    EntryState.FAILED: 4,
-    EntryState.DONE: 5,
-}
+_ORDER = tuple(map(EntryState, ("RUNNING", "STARTING", "WAITING", "DELAYED", "FAILED", "DONE")))
 
 
 def queued_copies(entries: Sequence[QueueEntry], copies: Iterable[Snapshot], now: datetime, quota: int) -> list[QueuedCopy]:

@@ -6,12 +6,12 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from snapkeep.domain import tag_names as tagnames
 from snapkeep.domain.copies.entry import EntryState, QueueEntry, entry_key
 from snapkeep.domain.errors import CopyFailed, SnapkeepError
 from snapkeep.domain.sweep.findings import Finding, FindingKind, Wait
 from snapkeep.domain.sweep.report import Handling
 from snapkeep.domain.sweep.waiting_runs import runs_to_read
+from snapkeep.domain.tag_names import MANAGED
 from snapkeep.usecases.copies.enqueue import EnqueueCopy, find_entry
 from snapkeep.usecases.copies.settle import describe, success_output
 from snapkeep.usecases.ports import CopyQueue, SnapshotReader
@@ -65,23 +65,15 @@ class RejoinRun:
             self.enqueue.run(request, wait.token, wait.run)
             return Handling.REPAIRED
         if entry.state is EntryState.FAILED:
-            return self._answered(self._answer_failed(wait, entry))
+            cause = f"{describe(entry.request)}: {entry.cause}"
+            answered = self.enqueue.task_tokens.send_failure(request.origin.region, wait.token, CopyFailed.__name__, cause)
+            return Handling.REPAIRED if answered else Handling.NOTED
         if copy_is_there(self.reader_of(request.region), entry):
-            return self._answered(self._answer_copied(wait, entry))
+            output = success_output(entry.request, entry.copy_id, self.enqueue.clock.now())
+            answered = self.enqueue.task_tokens.send_success(request.origin.region, wait.token, output)
+            return Handling.REPAIRED if answered else Handling.NOTED
         queue.write(entry.restarted(request, self.enqueue.clock.now()).joined(wait.token, wait.run))
         return Handling.REPAIRED
-
-    def _answer_copied(self, wait: Wait, entry: QueueEntry) -> bool:
-        output = success_output(entry.request, entry.copy_id, self.enqueue.clock.now())
-        return self.enqueue.task_tokens.send_success(wait.request.origin.region, wait.token, output)
-
-    def _answer_failed(self, wait: Wait, entry: QueueEntry) -> bool:
-        cause = f"{describe(entry.request)}: {entry.cause}"
-        return self.enqueue.task_tokens.send_failure(wait.request.origin.region, wait.token, CopyFailed.__name__, cause)
-
-    @staticmethod
-    def _answered(waited: bool) -> Handling:
-        return Handling.REPAIRED if waited else Handling.NOTED
 
 
 def copy_is_there(reader: SnapshotReader, entry: QueueEntry) -> bool:
@@ -89,5 +81,5 @@ def copy_is_there(reader: SnapshotReader, entry: QueueEntry) -> bool:
     copy = reader.snapshots([entry.copy_id]).get(entry.copy_id)
     if copy is None or not copy.completed or copy.found_wrong:
         return False
-    ours = entry.request.tags.get(tagnames.MANAGED)
-    return copy.tags.get(tagnames.MANAGED, ours) == ours
+    ours = entry.request.tags.get(MANAGED)
+    return copy.tags.get(MANAGED, ours) == ours
