@@ -28,7 +28,15 @@ class Clients:
             message = f"Stack with id {StackName} does not exist"
             raise ClientError({"Error": {"Code": "ValidationError", "Message": message}}, "DescribeStacks")
         parameters = self.stacks[self.region, StackName]
-        return {"Stacks": [{"Parameters": [{"ParameterKey": key, "ParameterValue": parameters[key]} for key in parameters]}]}
+        return {
+            "Stacks": [
+                {
+                    "StackStatus": "CREATE_COMPLETE",
+                    "StackId": StackName,
+                    "Parameters": [{"ParameterKey": key, "ParameterValue": parameters[key]} for key in parameters],
+                }
+            ]
+        }
 
     def get_parameter(self, Name: str) -> dict[str, Any]:  # noqa: N803 - boto3's name
         value = self.documents.get(self.region, "{}")

@@ -104,7 +104,15 @@ class Client:
         if self.account.stacks.get(self.region) != StackName:
             message = f"Stack with id {StackName} does not exist"
             raise ClientError({"Error": {"Code": "ValidationError", "Message": message}}, "DescribeStacks")
-        return {"Stacks": [{"Parameters": [{"ParameterKey": "Retention", "ParameterValue": "5"}]}]}
+        return {
+            "Stacks": [
+                {
+                    "StackStatus": "CREATE_COMPLETE",
+                    "StackId": StackName,
+                    "Parameters": [{"ParameterKey": "Retention", "ParameterValue": "5"}],
+                }
+            ]
+        }
 
     def get_parameter(self, Name: str) -> dict[str, Any]:  # noqa: N803 - boto3's name
         value, at = self.account.documents.get(self.region, "{}"), datetime(2026, 11, 1, tzinfo=UTC)

@@ -18,6 +18,7 @@ from snapkeep.usecases.policies import in_force, regions_known
 if TYPE_CHECKING:
     from snapkeep.adapters.regional import RegionalAdapters
     from snapkeep.adapters.ssm_policies import SsmPolicyStore
+    from snapkeep.deploy.stacks import StackDescription
     from snapkeep.domain.retention.holds import SnapshotInRegion
     from snapkeep.domain.retention.region_plan import RegionPlan
 
@@ -79,7 +80,7 @@ class Installed:
     """One system in its regions."""
 
     settings: AwsSettings
-    _stacks: dict[tuple[str, str], Mapping[str, Any]] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _stacks: dict[tuple[str, str], StackDescription] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def region_of(self, kind: str) -> str:
         """Return the region of `primary` or `dr`."""
@@ -120,34 +121,26 @@ class Installed:
 
     def stack_parameters(self, kind: str, region: str = "") -> Mapping[str, str]:
         """Return the parameters of the stack `primary` or `dr`, read once; empty where there is no such stack."""
-        stack = self._stack(kind, region or self.region_of(kind))
-        return {parameter["ParameterKey"]: parameter["ParameterValue"] for parameter in stack.get("Parameters", ())}
+        return self._stack(kind, region or self.region_of(kind)).parameters
 
     def stack_outputs(self, kind: str, region: str = "") -> Mapping[str, str]:
         """Return the outputs of the stack `primary` or `dr`. Raise WrongUse if there is no such stack."""
+        from snapkeep.deploy.stacks import ABSENT  # noqa: PLC0415 - imports botocore
+
         region = region or self.region_of(kind)
         stack = self._stack(kind, region)
-        if not stack:
+        if stack.status == ABSENT:
             raise WrongUse(f"there is no stack {self.settings.system}-{kind} in {region}: run `snapkeep deploy`")
-        return {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", ())}
+        return stack.outputs
 
-    def _stack(self, kind: str, region: str) -> Mapping[str, Any]:
-        """Return CloudFormation's description of a stack, read once; empty where there is no such stack."""
+    def _stack(self, kind: str, region: str) -> StackDescription:
+        """Return CloudFormation's description of a stack, read once."""
+        from snapkeep.deploy.stacks import describe_stack  # noqa: PLC0415 - imports botocore
+
         if (kind, region) not in self._stacks:
-            self._stacks[kind, region] = self._describe_stack(kind, region)
+            client = self.settings.client("cloudformation", region)
+            self._stacks[kind, region] = describe_stack(client, f"{self.settings.system}-{kind}")
         return self._stacks[kind, region]
-
-    def _describe_stack(self, kind: str, region: str) -> Mapping[str, Any]:
-        from botocore.exceptions import ClientError  # noqa: PLC0415 - imports botocore
-
-        client = self.settings.client("cloudformation", region)
-        try:
-            described: Mapping[str, Any] = client.describe_stacks(StackName=f"{self.settings.system}-{kind}")["Stacks"][0]
-        except ClientError as error:
-            if "does not exist" in error.response["Error"].get("Message", ""):
-                return {}
-            raise
-        return described
 
     def stacks_missing(self, regions: Iterable[str]) -> list[str]:
         """Return a message for each of the regions that has no stack."""
@@ -193,10 +186,9 @@ class Installed:
         region = self.settings.region
         return self.adapters.policy_store_of(region), self.parameters_as_policies()[region]
 
-    def policies_in_force(self, *others: PolicySet) -> dict[str, PolicySet]:
-        """Return the policies in force in the primary region, the DR region, and each region that they or `others` copy to."""
-        of_primary = in_force(*self.primary_document())
-        return self.in_force_in(self.regions(of_primary, *others))
+    def policies_in_force(self, *proposed: PolicySet) -> dict[str, PolicySet]:
+        """Return the policies in force in the primary region, the DR region, and each region that they or `proposed` copy to."""
+        return self.in_force_in(self.regions(in_force(*self.primary_document()), *proposed))
 
     def in_force_in(self, regions: Sequence[str]) -> dict[str, PolicySet]:
         """Return the policies in force in each region, the primary's first; `problem` names a broken document."""
@@ -213,7 +205,7 @@ class Installed:
             return [self.settings.dr_region] if self.stack_parameters(DR) else []
         known = regions_known(*self.primary_document()) | {self.dr_region}
         candidates = [self.dr_region, *sorted(known - {region, self.dr_region})]
-        return [one for one in candidates if self.stack_parameters(DR, one)]
+        return [candidate for candidate in candidates if self.stack_parameters(DR, candidate)]
 
     def regions_dropped(self, policies: PolicySet) -> list[RegionSeen]:
         """Return the regions with a stack that a former version copied to and these policies do not.
@@ -269,11 +261,10 @@ class Installed:
         """List the regions once, the primary first; return what plans them under any policies."""
         from snapkeep.usecases.retention.plan_regions import gather_all_facts, make_plans  # noqa: PLC0415
 
-        primary, *others = [self.adapters.reader_of(region) for region in regions]
+        primary, *dr_readers = [self.adapters.reader_of(region) for region in regions]
         guards = [self.adapters.guards_of(region) for region in regions]
-        return partial(
-            make_plans, guards, gather_all_facts(primary, others, self.waiting(regions[1:])), system=self.settings.system
-        )
+        facts = gather_all_facts(primary, dr_readers, self.waiting(regions[1:]))
+        return partial(make_plans, guards, facts, system=self.settings.system)
 
     def waiting(self, regions: Iterable[str]) -> frozenset[SnapshotInRegion]:
         """Return the snapshots whose copies the DR regions' queues have open."""

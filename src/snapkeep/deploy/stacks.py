@@ -17,12 +17,12 @@ from snapkeep.domain.errors import SnapkeepError
 CAPABILITIES = ("CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND")
 _NOTHING_TO_CHANGE = ("didn't contain changes", "No updates are to be performed")
 _CASCADE = ("creation cancelled", "update cancelled", "deletion cancelled")
-_ABSENT = "ABSENT"
+ABSENT = "ABSENT"
 _RUN_ERROR, _RUN_CAUSE = "StackDeleted", "the stack of its state machine is deleted"
 _STATE_MACHINE = "AWS::StepFunctions::StateMachine"
 _LEFTOVERS = frozenset({"ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED", "DELETE_FAILED"})
 """A stack in one of these was never whole, or is half gone: it can only be deleted (CloudFormation: stack status codes)."""
-_NOT_THERE_YET = frozenset({_ABSENT, "DELETE_COMPLETE", "REVIEW_IN_PROGRESS"})
+_NOT_THERE_YET = frozenset({ABSENT, "DELETE_COMPLETE", "REVIEW_IN_PROGRESS"})
 
 
 class StackFailed(SnapkeepError):
@@ -60,7 +60,7 @@ class StackResult:
 
 
 @dataclass(frozen=True, slots=True)
-class _Description:
+class StackDescription:
     """A stack as it is now."""
 
     status: str
@@ -120,7 +120,7 @@ class Stack:
     def delete(self) -> StackResult:
         """Delete the stack, wait until it is gone, and return what stayed of it. Raise StackBusy, StackFailed."""
         before = self._describe()
-        if before.status in (_ABSENT, "DELETE_COMPLETE"):
+        if before.status in (ABSENT, "DELETE_COMPLETE"):
             return StackResult(self.name, self.region, Outcome.ABSENT)
         if before.status.endswith("_IN_PROGRESS") and before.status not in ("REVIEW_IN_PROGRESS", "DELETE_IN_PROGRESS"):
             raise StackBusy(self._busy(before))
@@ -128,7 +128,7 @@ class Stack:
         self._watcher.expect(self._count_resources(before.stack_id))
         self._cloudformation.delete_stack(StackName=before.stack_id)
         after = self._follow(before.stack_id, seen)
-        if after.status not in ("DELETE_COMPLETE", _ABSENT):
+        if after.status not in ("DELETE_COMPLETE", ABSENT):
             raise StackFailed(self._why(after, seen))
         skipped = [event for event in self._events(before.stack_id, until=seen) if event.status == "DELETE_SKIPPED"]
         retained = tuple(f"{event.resource_type} {event.physical_id}" for event in reversed(skipped))
@@ -168,7 +168,7 @@ class Stack:
         found = self._describe()
         return None if found.status in _NOT_THERE_YET else found.outputs
 
-    def _ready_for_change(self, may_remove_leftover: Callable[[str], bool]) -> _Description:
+    def _ready_for_change(self, may_remove_leftover: Callable[[str], bool]) -> StackDescription:
         found = self._describe()
         if found.status in _LEFTOVERS:
             story = (
@@ -177,7 +177,7 @@ class Stack:
             if not may_remove_leftover(story):
                 raise StackLeftover(f"{story}: delete it, or deploy with --remove-failed")
             self.delete()
-            return _Description(_ABSENT)
+            return StackDescription(ABSENT)
         if found.status == "UPDATE_ROLLBACK_FAILED":
             raise StackLeftover(
                 f"stack {self.name} in {self.region} could not roll back: see its events, then "
@@ -227,7 +227,7 @@ class Stack:
         pages = self._cloudformation.get_paginator("list_stack_resources").paginate(StackName=stack_id)
         return sum(len(page["StackResourceSummaries"]) for page in pages)
 
-    def _follow(self, stack_id: str, seen: set[str]) -> _Description:
+    def _follow(self, stack_id: str, seen: set[str]) -> StackDescription:
         """Show new events until the stack rests; return how it then is. `seen` holds the ids of events from before."""
         shown = set(seen)
         while True:
@@ -264,7 +264,7 @@ class Stack:
             physical_id=raw.get("PhysicalResourceId", ""),
         )
 
-    def _why(self, after: _Description, seen: set[str]) -> str:
+    def _why(self, after: StackDescription, seen: set[str]) -> str:
         """The first failure, in words; what failed after it failed because of it."""
         events = [event for event in reversed(list(self._events(after.stack_id or self.name))) if event.id not in seen]
         failures = [event for event in events if event.failed and not any(words in event.reason for words in _CASCADE)]
@@ -275,23 +275,28 @@ class Stack:
         first = failures[0]
         return f"{ended}: {first.logical_id} ({first.resource_type}) {first.status}: {' '.join(first.reason.split())}"
 
-    def _busy(self, found: _Description) -> str:
+    def _busy(self, found: StackDescription) -> str:
         return f"stack {self.name} in {self.region} is in {found.status}: wait until that has ended, then try again"
 
-    def _describe(self, stack_id: str = "") -> _Description:
-        try:
-            found = self._cloudformation.describe_stacks(StackName=stack_id or self.name)["Stacks"][0]
-        except ClientError as error:
-            if _does_not_exist(error):
-                return _Description(_ABSENT, stack_id)
-            raise
-        return _Description(
-            status=found["StackStatus"],
-            stack_id=found["StackId"],
-            outputs={output["OutputKey"]: output["OutputValue"] for output in found.get("Outputs", ())},
-            parameters={item["ParameterKey"]: item["ParameterValue"] for item in found.get("Parameters", ())},
-            tags={item["Key"]: item["Value"] for item in found.get("Tags", ())},
-        )
+    def _describe(self, stack_id: str = "") -> StackDescription:
+        return describe_stack(self._cloudformation, stack_id or self.name)
+
+
+def describe_stack(cloudformation: Any, name: str) -> StackDescription:
+    """Return a stack as CloudFormation describes it, by its name or id; its status is `ABSENT` where there is none."""
+    try:
+        stack = cloudformation.describe_stacks(StackName=name)["Stacks"][0]
+    except ClientError as error:
+        if _does_not_exist(error):
+            return StackDescription(ABSENT, name)
+        raise
+    return StackDescription(
+        status=stack["StackStatus"],
+        stack_id=stack["StackId"],
+        outputs={output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", ())},
+        parameters={parameter["ParameterKey"]: parameter["ParameterValue"] for parameter in stack.get("Parameters", ())},
+        tags={tag["Key"]: tag["Value"] for tag in stack.get("Tags", ())},
+    )
 
 
 def _parameters(declared: Mapping[str, Any], given: Mapping[str, str], present: Mapping[str, str]) -> list[dict[str, Any]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
@@ -65,9 +64,11 @@ def _explainer(settings: AwsSettings) -> Explain:
     installed = Installed(settings)
     primary = installed.primary_seen()
     dr_regions = installed.dr_regions(primary.policies)
-    unreachable = {one.region: one.problem for one in (primary, *dr_regions) if one.problem}
-    stacks = {settings.region: PRIMARY} | {one.region: DR for one in dr_regions if one.stack}
-    partition, account = _account(settings, [region for region in stacks if region not in unreachable] or [settings.region])
+    unreachable = {seen.region: seen.problem for seen in (primary, *dr_regions) if seen.problem}
+    stacks = {settings.region: PRIMARY} | {seen.region: DR for seen in dr_regions if seen.stack}
+    readable = [region for region in stacks if region not in unreachable]
+    caller = settings.client("sts", readable[0] if readable else settings.region).get_caller_identity()
+    partition, account = caller["Arn"].split(":")[1], caller["Account"]
 
     def trail(region: str, stack: str) -> CloudWatchAudit:
         groups = [f"/aws/lambda/{function}{settings.suffix}" for function in AUDITED[stack]]
@@ -80,16 +81,10 @@ def _explainer(settings: AwsSettings) -> Explain:
     return Explain(
         system=settings.system,
         primary=installed.adapters.reader_of(settings.region),
-        others={one.region: installed.adapters.reader_of(one.region) for one in dr_regions},
-        queues={one.region: installed.adapters.queue_of(one.region) for one in dr_regions if one.stack},
-        policies={one.region: one.policies for one in (primary, *dr_regions)},
+        others={seen.region: installed.adapters.reader_of(seen.region) for seen in dr_regions},
+        queues={seen.region: installed.adapters.queue_of(seen.region) for seen in dr_regions if seen.stack},
+        policies={seen.region: seen.policies for seen in (primary, *dr_regions)},
         trails={region: trail(region, stack) for region, stack in stacks.items()},
         executions={region: history(region, stack) for region, stack in stacks.items()},
         problems=unreachable,
     )
-
-
-def _account(settings: AwsSettings, regions: Sequence[str]) -> tuple[str, str]:
-    """Return the partition and the account, from the first of the regions, all of which answer."""
-    caller = settings.client("sts", regions[0]).get_caller_identity()
-    return caller["Arn"].split(":")[1], caller["Account"]

@@ -64,13 +64,13 @@ def plan(
     broken = [policy_set.problem for policy_set in in_force.values() if policy_set.problem]
     for problem in (*installed.stacks_missing(regions), *broken):
         typer.echo(printable(problem), err=True)
-    make_plans = installed.plan_maker(regions)
+    make_plans, about = installed.plan_maker(regions), f" for {moment:%Y-%m-%d %H:%M} UTC" if at else ""
     plans = in_scope(make_plans(policies, moment, adopt=adopt), scope)
     if diff:
         before = in_scope(make_plans(in_force, now), scope)
-        _print_changes(list(zip(before, plans, strict=True)), _for(at, moment), json=json)
+        _print_changes(list(zip(before, plans, strict=True)), about, json=json)
     else:
-        _print_plans(plans, _for(at, moment), json=json, csv=csv)
+        _print_plans(plans, about, json=json, csv=csv)
     if broken or any(volume.refusals or volume.selection.problem for region_plan in plans for volume in region_plan.volumes):
         raise typer.Exit(NOT_ALL_RIGHT)
 
@@ -94,10 +94,6 @@ def _moment(text: str) -> datetime:
 def _from_file(path: Path, installed: Installed) -> PolicySet:
     region = installed.settings.region
     return read_policies(path, region=region, limits=installed.parameters_as_policies()[region].limits)[1]
-
-
-def _for(at: str, moment: datetime) -> str:
-    return f" for {moment:%Y-%m-%d %H:%M} UTC" if at else ""
 
 
 def _print_plans(plans: list[RegionPlan], moment: str, *, json: bool, csv: bool) -> None:

@@ -1,8 +1,8 @@
-"""What another plan would change, for people and as JSON values."""
+"""The changes that another plan makes, for people and as JSON values."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, TextIO
 
 from snapkeep.cli.output import printable
@@ -18,15 +18,15 @@ def write_changes(out: TextIO, before: RegionPlan, after: RegionPlan, layout: Li
     """Write what changes from the current plan to another of the same facts, and the totals."""
     comparison = compare(before, after)
     about = f"{after.region}  by {after.policies.source}{moment}, against {before.policies.source} now"
-    first, *others = layout.wrapped(about, 0, 4)
-    out.writelines(line + "\n" for line in (layout.paint(BOLD, after.region) + first.removeprefix(after.region), *others))
+    first, *rest = layout.wrapped(about, 0, 4)
+    out.writelines(line + "\n" for line in (layout.paint(BOLD, after.region) + first.removeprefix(after.region), *rest))
     if comparison.empty:
         out.write("  nothing would change\n")
         return
     for heading, lines in _sections(comparison, after, layout):
-        if found := list(lines):
+        if section := list(lines):
             out.write(f"\n{layout.paint(BOLD, heading)}\n")
-            out.writelines(line + "\n" for line in found)
+            out.writelines(line + "\n" for line in section)
     out.write("\n")
     out.writelines(line + "\n" for line in layout.wrapped(_totals_line(after.region, comparison), 0, 4))
 
@@ -34,17 +34,13 @@ def write_changes(out: TextIO, before: RegionPlan, after: RegionPlan, layout: Li
 def changes_as_data(before: RegionPlan, after: RegionPlan) -> dict[str, Any]:
     """Return what changes from the current plan to another of the same facts, as JSON values."""
     comparison = compare(before, after)
-    changed = sorted((*comparison.deleted, *comparison.kept), key=_place_in(after))
+    places = {verdict.snapshot.id: place for place, verdict in enumerate(after.verdicts)}
+    changed = sorted((*comparison.deleted, *comparison.kept), key=lambda change: places[change.after.snapshot.id])
     return {
         "region": after.region,
-        "changes": [{"before": verdict_as_data(one.before), "after": verdict_as_data(one.after)} for one in changed],
+        "changes": [{"before": verdict_as_data(change.before), "after": verdict_as_data(change.after)} for change in changed],
         **comparison_as_data(comparison),
     }
-
-
-def _place_in(plan: RegionPlan) -> Callable[[Change], int]:
-    places = {verdict.snapshot.id: place for place, verdict in enumerate(plan.verdicts)}
-    return lambda change: places[change.after.snapshot.id]
 
 
 def _sections(comparison: Comparison, after: RegionPlan, layout: LineLayout) -> Iterator[tuple[str, Iterator[str]]]:
@@ -92,8 +88,8 @@ def _adopted_lines(comparison: Comparison) -> Iterator[str]:
     for plan in comparison.adopted:
         ids = set(plan.adopted)
         yield f"  of {printable(plan.lineage.volume_id)}"
-        found = (verdict.snapshot for verdict in plan.verdicts if verdict.snapshot.id in ids)
-        yield from (f"  {one.origin.start_time:%Y-%m-%d %H:%M}  {one.id}" for one in found)
+        snapshots = (verdict.snapshot for verdict in plan.verdicts if verdict.snapshot.id in ids)
+        yield from (f"  {snapshot.origin.start_time:%Y-%m-%d %H:%M}  {snapshot.id}" for snapshot in snapshots)
 
 
 def _totals_line(region: str, comparison: Comparison) -> str:

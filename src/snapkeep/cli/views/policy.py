@@ -1,12 +1,14 @@
-"""Policies and what they would change, for people and as JSON values."""
+"""Policies and the changes that they make, for people and as JSON values."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from snapkeep.domain.durations import format_duration
+from snapkeep.domain.model import Verdict
 from snapkeep.domain.plural import counted, noun_for
+from snapkeep.domain.policy.document import to_document
 from snapkeep.domain.policy.model import CopyRule, PolicySet, Retention, Selector
 from snapkeep.domain.policy.periods import PERIODS
 from snapkeep.domain.prices import completion_price_usd_per_gib
@@ -19,6 +21,12 @@ if TYPE_CHECKING:
 
 _SHOWN = 10
 _VALUES_SHOWN = 5
+MEANINGS = {
+    "rpo": "decides when a volume counts as late, and its alarm is raised",
+    "copy_within": "decides when a copy counts as late",
+    "kms_key": "the next copy of each volume under another key is a full copy, with its transfer and storage",
+    "completion_duration": "decides what AWS charges for each GiB copied in addition",
+}
 
 
 def summary_lines(policies: PolicySet) -> Iterator[str]:
@@ -95,17 +103,10 @@ def comparison_lines(region: str, comparison: Comparison) -> Iterator[str]:
         f"{lineage.volume_id} from {before or 'none'} to {after}" for lineage, before, after in comparison.reassigned if after
     ]
     freed = [f"{lineage.volume_id} from {before}" for lineage, before, after in comparison.reassigned if not after]
-    deleted = [
-        f"{change.after.snapshot.id} of {change.after.snapshot.origin.start_time:%Y-%m-%d %H:%M}" for change in comparison.deleted
-    ]
-    kept = [
-        f"{change.after.snapshot.id} of {change.after.snapshot.origin.start_time:%Y-%m-%d %H:%M}" for change in comparison.kept
-    ]
+    deleted = [_dated(change.after) for change in comparison.deleted]
+    kept = [_dated(change.after) for change in comparison.kept]
     copies = [f"{copy.snapshot_id} to {copy.region}" for copy in comparison.copies]
-    later = [
-        f"{verdict.snapshot.id} of {verdict.snapshot.origin.start_time:%Y-%m-%d %H:%M}"
-        for verdict in comparison.deleted_after_copies
-    ]
+    later = [_dated(verdict) for verdict in comparison.deleted_after_copies]
     refused = [f"{plan.lineage.volume_id}: {'; '.join(plan.refusals)}" for plan in comparison.refused]
     yield region
     for heading, items in (
@@ -121,6 +122,10 @@ def comparison_lines(region: str, comparison: Comparison) -> Iterator[str]:
         yield from (f"            {item}" for item in items[:_SHOWN])
         if len(items) > _SHOWN:
             yield f"            and {len(items) - _SHOWN:,} more"
+
+
+def _dated(verdict: Verdict) -> str:
+    return f"{verdict.snapshot.id} of {verdict.snapshot.origin.start_time:%Y-%m-%d %H:%M}"
 
 
 def comparison_as_data(comparison: Comparison) -> dict[str, Any]:
@@ -193,3 +198,47 @@ def version_as_data(version: ShowResult) -> dict[str, Any]:
         "policies": [policy.name for policy in version.policies.policies] if version.policies else None,
         "errors": [problem._asdict() for problem in version.problems],
     }
+
+
+class FieldChange(NamedTuple):
+    """One field of a policy, or of the limits, whose value changes. None stands for the default."""
+
+    field: str
+    before: Any
+    after: Any
+
+
+def field_changes(before: PolicySet, after: PolicySet) -> list[FieldChange]:
+    """Return the changed fields, `policy.copies.region.field` where it is of a copy rule, in alphabetical order."""
+    old, new = dict(_leaves(to_document(before), "")), dict(_leaves(to_document(after), ""))
+    names = sorted(old.keys() | new.keys())
+    return [FieldChange(name, old.get(name), new.get(name)) for name in names if old.get(name) != new.get(name)]
+
+
+def field_lines(changes: list[FieldChange]) -> Iterator[str]:
+    """Yield the changed fields in lines, with what the change means."""
+    if changes:
+        yield "fields that change"
+    for name, before, after in changes:
+        meaning = MEANINGS.get(name.rpartition(".")[2], "")
+        values = f"{_value_text(before)} -> {_value_text(after)}"
+        yield f"  {name}: {values}" + (f" ({meaning})" if meaning else "")
+
+
+def _value_text(value: Any) -> str:
+    return "default" if value is None else str(value)
+
+
+def _leaves(value: Any, name: str) -> Iterator[tuple[str, Any]]:
+    """Yield the leaves of a document by name; policies are named by their name, and copy rules by their region."""
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            if (name or key != "version") and key not in {"name", "region"}:
+                prefix = "" if not name and key == "policies" else f"{name}.{key}" if name else key
+                yield from _leaves(item, prefix)
+    elif isinstance(value, list) and value and isinstance(value[0], Mapping):
+        for item in value:
+            label = item.get("name") or item.get("region")
+            yield from _leaves(item, f"{name}.{label}" if name else str(label))
+    else:
+        yield name, value

@@ -55,7 +55,7 @@ def _headline(status: Status) -> RenderableType:
 
 def _volumes(status: Status, *, width: int, everything: bool) -> RenderableType:
     wide = width >= WIDE
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold", expand=False)
+    table = _table()
     table.add_column("volume", no_wrap=True)
     table.add_column("policy", overflow="fold", max_width=14)
     table.add_column("snapshot", justify="right", no_wrap=True)
@@ -145,8 +145,12 @@ def _rules(status: Status) -> RenderableType:
     return table
 
 
+def _table() -> Table:
+    return Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+
+
 def _plain_table(first: str, *figures: str) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    table = _table()
     table.add_column(first, overflow="fold")
     for title in figures:
         table.add_column(title, justify="right", no_wrap=True)
@@ -159,15 +163,8 @@ def _bad(count: int) -> Text:
 
 def _queue(status: Status, *, width: int, everything: bool) -> RenderableType:
     wide = width >= WIDE
-    table = Table(
-        title="copies",
-        title_justify="left",
-        title_style="bold",
-        box=None,
-        pad_edge=False,
-        padding=(0, 2, 0, 0),
-        header_style="bold",
-    )
+    table = _table()
+    table.title, table.title_justify, table.title_style = "copies", "left", "bold"
     table.add_column("snapshot", no_wrap=True)
     if wide:
         table.add_column("volume", no_wrap=True)
