@@ -11,12 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from snapkeep.adapters.ec2_writers import tag_list
-from snapkeep.domain import tag_names as tagnames
 from snapkeep.domain.copies.entry import OPEN
 from snapkeep.domain.errors import PlanRefused
 from snapkeep.domain.model import Action, Plan
 from snapkeep.domain.policy.model import CopyRule, Limits, Policy, PolicySet, Retention, Selector
 from snapkeep.domain.retention.region_plan import RegionPlan, VolumePlan
+from snapkeep.domain.tag_names import MANAGED, ORIGINAL_VOLUME, OWN_TAGS, POLICY, SOURCE_REGION, SOURCE_START, SOURCE_VOLUME
 from snapkeep.lab.ebs_model import FaultRule
 from snapkeep.usecases.retention.plan_regions import gather_all_facts, make_plans
 from snapkeep.usecases.sweep.shared import SweepOptions
@@ -30,14 +30,14 @@ RETENTIONS = (
     Retention(keep_within=timedelta(hours=2)),
 )
 WRITTEN_OVER = (
-    {tagnames.POLICY: "gold"},
-    {tagnames.POLICY: "nobody"},
-    {tagnames.MANAGED: "other"},
-    {tagnames.SOURCE_VOLUME: "vol-1"},
-    {tagnames.SOURCE_REGION: "eu-west-1"},
-    {tagnames.SOURCE_START: "last tuesday"},
-    {tagnames.SOURCE_START: "2099-01-01T00:00:00Z"},
-    {tagnames.ORIGINAL_VOLUME: "vol-1"},
+    {POLICY: "gold"},
+    {POLICY: "nobody"},
+    {MANAGED: "other"},
+    {SOURCE_VOLUME: "vol-1"},
+    {SOURCE_REGION: "eu-west-1"},
+    {SOURCE_START: "last tuesday"},
+    {SOURCE_START: "2099-01-01T00:00:00Z"},
+    {ORIGINAL_VOLUME: "vol-1"},
 )
 PLACES = ((PRIMARY, PRIMARY), (PRIMARY, DR), (DR, DR), (DR, PRIMARY))
 REFUSED = {"refused"}
@@ -74,7 +74,7 @@ class Account:
         self.world.later((30, 600, 6 * HOUR, DAY)[number % 4])
 
     def volume_is_tagged(self, number: int) -> None:
-        tags = {("Backup", tagnames.POLICY)[number % 2]: NAMES[number // 2 % 4]}
+        tags = {("Backup", POLICY)[number % 2]: NAMES[number // 2 % 4]}
         self.world.ec2.create_tags(Resources=[self.volumes[number % len(self.volumes)]], Tags=tag_list(tags))
 
     def volume_is_deleted(self, number: int) -> None:
@@ -99,7 +99,7 @@ class Account:
 
     def tag_is_removed(self, number: int) -> None:
         region, snapshot = self._some(number)
-        key = sorted(tagnames.OWN_TAGS)[number // 2 % len(tagnames.OWN_TAGS)]
+        key = sorted(OWN_TAGS)[number // 2 % len(OWN_TAGS)]
         self._ec2(region).delete_tags(Resources=[snapshot], Tags=[{"Key": key}])
 
     def snapshot_is_deleted(self, number: int) -> None:

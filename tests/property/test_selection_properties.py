@@ -7,10 +7,10 @@ from fnmatch import fnmatchcase
 from hypothesis import given
 from hypothesis import strategies as st
 
-from snapkeep.domain import tag_names as tagnames
 from snapkeep.domain.model import Volume
 from snapkeep.domain.policy.model import PolicySet, Selector
 from snapkeep.domain.policy.selection import matches, select
+from snapkeep.domain.tag_names import POLICY
 from support.policy_strategies import policy_sets, selectors, volumes
 
 
@@ -30,13 +30,13 @@ def test_the_first_policy_that_takes_a_volume_governs_it_and_every_earlier_one_s
 @given(volumes, policy_sets(), st.data())
 def test_a_volume_that_names_its_policy_gets_it(volume: Volume, policies: PolicySet, data: st.DataObject) -> None:
     named = data.draw(st.sampled_from(policies.policies))
-    tagged = replace(volume, tags=dict(volume.tags) | {tagnames.POLICY: named.name})
+    tagged = replace(volume, tags=dict(volume.tags) | {POLICY: named.name})
     assert select(tagged, policies).policy == named
 
 
 @given(volumes, policy_sets())
 def test_a_name_that_no_policy_has_is_told_and_leaves_the_volume_to_the_first_match(volume: Volume, policies: PolicySet) -> None:
-    tagged = replace(volume, tags=dict(volume.tags) | {tagnames.POLICY: "no-such"})
+    tagged = replace(volume, tags=dict(volume.tags) | {POLICY: "no-such"})
     selection = select(tagged, policies)
     assert "no-such" in selection.problem
     assert selection.policy == select(volume, policies).policy

@@ -7,8 +7,6 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from snapkeep.domain import tag_names as tagnames
-from snapkeep.domain import tags as ledger
 from snapkeep.domain.copies.entry import NOT_STARTED, EntryState, QueueEntry
 from snapkeep.domain.copies.request import CopyRequest
 from snapkeep.domain.model import Origin, Snapshot, SnapshotState, Volume
@@ -17,6 +15,8 @@ from snapkeep.domain.retention.region_plan import RegionFacts, plan_region
 from snapkeep.domain.sweep.dr import DrFacts, decide_dr
 from snapkeep.domain.sweep.findings import Decision, Enqueue, Protect, Receive, Retag
 from snapkeep.domain.sweep.primary import PrimaryFacts, decide_primary
+from snapkeep.domain.tag_names import MANAGED, ORIGINAL_NAME, ORIGINAL_VOLUME, SOURCE_VOLUME
+from snapkeep.domain.tags import tags_for_copy, tags_for_snapshot
 
 SYSTEM, PRIMARY, DR = "snapkeep", "us-east-1", "us-east-2"
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
@@ -33,14 +33,14 @@ def sources(draw: st.DrawFn, number: int) -> Snapshot:
     start = NOW - timedelta(hours=draw(st.integers(1, 400)))
     snapshot_id = f"snap-{number:08x}"
     origin = Origin(PRIMARY, volume, snapshot_id, start)
-    own = ledger.tags_for_snapshot(SYSTEM, "gold", origin)
+    own = tags_for_snapshot(SYSTEM, "gold", origin)
     kind = draw(st.sampled_from(("managed", "managed", "bare", "lost", "another system's", "original")))
     tags = {
         "managed": own,
         "bare": {"Name": "x"},
-        "lost": {key: value for key, value in own.items() if key != tagnames.MANAGED},
-        "another system's": own | {tagnames.MANAGED: "another"},
-        "original": {tagnames.ORIGINAL_NAME: own[tagnames.ORIGINAL_NAME], tagnames.ORIGINAL_VOLUME: volume},
+        "lost": {key: value for key, value in own.items() if key != MANAGED},
+        "another system's": own | {MANAGED: "another"},
+        "original": {ORIGINAL_NAME: own[ORIGINAL_NAME], ORIGINAL_VOLUME: volume},
     }[kind]
     state = draw(st.sampled_from((SnapshotState.COMPLETED,) * 4 + (SnapshotState.PENDING, SnapshotState.ERROR)))
     return Snapshot(snapshot_id, PRIMARY, state, start, origin, 8, tags=tags)
@@ -51,7 +51,7 @@ def copies(draw: st.DrawFn, of: list[Snapshot]) -> list[Snapshot]:
     made = []
     for number, source in enumerate(of):
         for twin in range(draw(st.sampled_from((0, 0, 1, 1, 1, 2)))):
-            tags = ledger.tags_for_copy(SYSTEM, "gold", source.origin) if draw(st.integers(0, 9)) else {}
+            tags = tags_for_copy(SYSTEM, "gold", source.origin) if draw(st.integers(0, 9)) else {}
             state = draw(st.sampled_from((SnapshotState.COMPLETED,) * 3 + (SnapshotState.PENDING, SnapshotState.ERROR)))
             copy_id = f"snap-c{number:04x}{twin:03x}"
             start = source.start_time + timedelta(minutes=twin)
@@ -76,7 +76,7 @@ def entries(draw: st.DrawFn, of: list[Snapshot], made: list[Snapshot]) -> list[Q
             source.start_time,
             8,
             encrypted=False,
-            tags=ledger.tags_for_copy(SYSTEM, "gold", source.origin),
+            tags=tags_for_copy(SYSTEM, "gold", source.origin),
         )
         copy_id = mine[0] if mine else "snap-0000dead"
         changed_at = NOW - timedelta(hours=draw(st.integers(0, 48)))
@@ -130,11 +130,10 @@ def dr(world: World) -> Decision:
             system=SYSTEM,
             plan=plan,
             snapshots=made,
-            queued=[one for one in queued if one.state is not EntryState.DONE],
-            done=[one for one in queued if one.state is EntryState.DONE],
+            queued=[entry for entry in queued if entry.state is not EntryState.DONE],
+            done=[entry for entry in queued if entry.state is EntryState.DONE],
         ),
         POLICIES,
-        NOW,
     )
 
 
@@ -162,8 +161,8 @@ def test_without_consent_no_history_is_touched_and_nothing_of_another_system(wor
         if isinstance(finding.repair, Protect):
             snapshot = by_id[finding.repair.snapshot.id]
             assert snapshot.completed
-            assert snapshot.tags.get(tagnames.MANAGED) in (None, SYSTEM)
-            assert snapshot.start_time >= NOW - timedelta(hours=300) or tagnames.SOURCE_VOLUME in snapshot.tags
+            assert snapshot.tags.get(MANAGED) in (None, SYSTEM)
+            assert snapshot.start_time >= NOW - timedelta(hours=300) or SOURCE_VOLUME in snapshot.tags
             assert snapshot.origin.volume_id != VOLUMES[2] or "Backup" in snapshot.tags
 
 
@@ -183,10 +182,10 @@ def test_a_copy_under_way_is_not_asked_for_again_whatever_the_queue_remembers() 
     sources = []
     for number in range(2):
         origin = Origin(PRIMARY, VOLUMES[0], f"snap-{number:08x}", start)
-        tags = ledger.tags_for_snapshot(SYSTEM, "gold", origin)
+        tags = tags_for_snapshot(SYSTEM, "gold", origin)
         sources.append(Snapshot(origin.snapshot_id, PRIMARY, SnapshotState.COMPLETED, start, origin, 8, tags=tags))
     newest = sources[1]
-    tags = ledger.tags_for_copy(SYSTEM, "gold", newest.origin)
+    tags = tags_for_copy(SYSTEM, "gold", newest.origin)
     copy = Snapshot("snap-c0001000", DR, SnapshotState.PENDING, start, newest.origin, 8, tags=tags, is_copy=True)
     request = CopyRequest(newest.origin, "gold", DR, "", start, 8, encrypted=False, tags=tags)
     failed = QueueEntry(request, EntryState.FAILED, NOW, NOW - timedelta(days=2), copy_id=copy.id, cause="an old cause")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
-from snapkeep.domain import tag_names as tagnames
 from snapkeep.domain.model import Origin, Snapshot, SnapshotState
+from snapkeep.domain.tag_names import MANAGED, POLICY
 
 SYSTEM = "snapkeep"
 REGION = "us-east-1"
@@ -33,7 +33,7 @@ def snapshot(
     """Given when it was started, return a source snapshot; its id is made of its number, or of its start."""
     moment = at(start) if isinstance(start, str) else start
     snapshot_id = f"snap-{number or int(moment.timestamp() * 1000):017x}"
-    tags = {tagnames.MANAGED: SYSTEM, tagnames.POLICY: policy} if managed else {}
+    tags = {MANAGED: SYSTEM, POLICY: policy} if managed else {}
     return Snapshot(snapshot_id, region, state, moment, Origin(region, volume, snapshot_id, moment), 8, tags)
 
 

@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from snapkeep.domain import tag_names as tagnames
 from snapkeep.domain.model import Snapshot, Volume, VolumeRole
 from snapkeep.domain.policy.model import Policy, PolicySet, Retention, Selector
 from snapkeep.domain.policy.selection import Match, matches, select, select_by_snapshots, select_for_snapshot
+from snapkeep.domain.tag_names import MANAGED, POLICY
 from support.lineages import SYSTEM, copy_of, snapshot
 
 VOLUME = Volume(
@@ -66,7 +66,7 @@ def test_a_volume_that_no_policy_takes_has_none() -> None:
 
 
 def test_a_wrong_name_in_a_volumes_tag_is_told_with_the_names_there_are() -> None:
-    tagged = Volume("vol-0a", "us-east-1", 8, "gp3", tags={tagnames.POLICY: "glod"})
+    tagged = Volume("vol-0a", "us-east-1", 8, "gp3", tags={POLICY: "glod"})
     selection = select(tagged, policies(("gold", Selector(tags={"A": ("b",)})), ("rest", Selector())))
     assert selection.policy
     assert selection.policy.name == "rest"
@@ -95,9 +95,7 @@ def test_a_policy_that_is_no_longer_there_governs_nothing_and_is_told() -> None:
 
 def test_another_systems_snapshots_say_nothing_of_our_policy() -> None:
     ours = snapshot("2026-11-01T03:00", 1, policy="gold")
-    theirs = replace(
-        snapshot("2026-11-02T03:00", 2, policy="silver"), tags={tagnames.MANAGED: "other", tagnames.POLICY: "silver"}
-    )
+    theirs = replace(snapshot("2026-11-02T03:00", 2, policy="silver"), tags={MANAGED: "other", POLICY: "silver"})
     known = policies(("gold", Selector()), ("silver", Selector()))
     selection = select_by_snapshots([ours, theirs], known, system="snapkeep")
     assert selection.policy

@@ -5,13 +5,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from snapkeep.domain import tag_names as tagnames
 from snapkeep.domain.model import Snapshot, Volume
 from snapkeep.domain.policy.model import CopyRule, Policy, PolicySet, Retention, Selector
 from snapkeep.domain.retention.region_plan import RegionFacts, RegionPlan, plan_region
 from snapkeep.domain.sweep.dr import DrFacts, decide_dr
 from snapkeep.domain.sweep.findings import FindingKind
 from snapkeep.domain.sweep.primary import PrimaryFacts, decide_primary
+from snapkeep.domain.tag_names import ORIGINAL_NAME, ORIGINAL_REGION, ORIGINAL_VOLUME
 from support.lineages import REGION, SYSTEM, copy_of, snapshot
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -25,7 +25,7 @@ VOLUME = Volume("vol-0a", REGION, 8, "gp3", tags={"Backup": "gold"})
 HISTORY = [snapshot(f"2026-11-{day}T03:00", day, managed=False) for day in (18, 19, 20)]
 REMEMBERING = [replace(one, tags={"Backup": "gold"}) for one in HISTORY]
 OURS = snapshot("2026-11-22T03:00", 22)
-ORIGINAL = {tagnames.ORIGINAL_NAME: "vol-0a_x", tagnames.ORIGINAL_VOLUME: "vol-0a"}
+ORIGINAL = {ORIGINAL_NAME: "vol-0a_x", ORIGINAL_VOLUME: "vol-0a"}
 
 
 def adopted(plan: RegionPlan) -> set[str]:
@@ -66,13 +66,13 @@ def test_a_copy_within_its_own_region_is_not_taken_for_a_snapshot_of_its_volume(
 def test_the_plan_shows_which_copies_of_the_original_system_a_sweep_would_adopt(policies: PolicySet) -> None:
     """The first policy need not be the one that copies here."""
     copies = [
-        replace(copy_of(one, DR, number, managed=False), tags=ORIGINAL | {tagnames.ORIGINAL_REGION: REGION})
+        replace(copy_of(one, DR, number, managed=False), tags=ORIGINAL | {ORIGINAL_REGION: REGION})
         for number, one in enumerate(HISTORY, start=1)
     ]
     facts = RegionFacts(DR, [], copies)
     plan = plan_region(facts, policies, NOW, system=SYSTEM, adopt=True)
     found = decide_dr(
-        DrFacts(system=SYSTEM, plan=plan_region(facts, policies, NOW, system=SYSTEM), snapshots=copies, adopt=True), policies, NOW
+        DrFacts(system=SYSTEM, plan=plan_region(facts, policies, NOW, system=SYSTEM), snapshots=copies, adopt=True), policies
     ).findings
     assert adopted(plan) == {one.subject for one in found if one.kind is FindingKind.ADOPTABLE}
     assert len(plan.deletions) == (2 if GOLD in policies.policies else 0)

@@ -4,9 +4,9 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
-from snapkeep.domain import tag_names as tagnames
 from snapkeep.domain.model import Snapshot, SnapshotState, Volume
 from snapkeep.domain.policy.model import CopyRule, Policy, PolicySet, Retention, Selector
+from snapkeep.domain.tag_names import MANAGED
 from snapkeep.usecases.retention.plan_regions import gather_all_facts, make_plans
 from support.lineages import REGION, SYSTEM, copy_of, snapshot
 
@@ -86,7 +86,7 @@ def test_a_pending_copy_in_the_listing_counts_as_waiting() -> None:
 
 def test_a_pending_copy_of_another_system_holds_nothing_in_a_plan_as_it_holds_nothing_in_a_run() -> None:
     pending = copy_of(SOURCES[1], DR, 2, state=SnapshotState.PENDING)
-    theirs = replace(pending, tags={**pending.tags, tagnames.MANAGED: "other"})
+    theirs = replace(pending, tags={**pending.tags, MANAGED: "other"})
     made, _ = plans(CountingReader(REGION, SOURCES), CountingReader(DR, [copy_of(SOURCES[2], DR, 1), theirs]))
     assert made[SOURCES[1].id][0] == "delete"
 

@@ -5,13 +5,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from snapkeep.domain import tag_names as tagnames
 from snapkeep.domain.model import Action, Reason, Snapshot, SnapshotState, Verdict, Volume
 from snapkeep.domain.policy.model import CopyRule, Limits, Policy, PolicySet, Retention, Selector
 from snapkeep.domain.retention import plan as lineage_plan
 from snapkeep.domain.retention.comparison import changes, compare
 from snapkeep.domain.retention.region_plan import CopyStatus, RegionFacts, plan_region
 from snapkeep.domain.retention.verdicts import NO_HOLDS, decide
+from snapkeep.domain.tag_names import ORIGINAL_NAME, ORIGINAL_REGION
 from support.lineages import REGION, SYSTEM, copy_of, snapshot
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -147,7 +147,7 @@ def test_a_volume_whose_plan_is_refused_loses_nothing_and_says_why() -> None:
 def test_adopting_takes_in_what_no_run_has_handled_and_what_the_original_system_tagged() -> None:
     strange = [snapshot(f"2026-11-{day}T03:00", day, managed=False) for day in (20, 21, 22)]
     copied = [
-        replace(copy_of(one, DR, number, managed=False), tags={tagnames.ORIGINAL_NAME: "x", tagnames.ORIGINAL_REGION: REGION})
+        replace(copy_of(one, DR, number, managed=False), tags={ORIGINAL_NAME: "x", ORIGINAL_REGION: REGION})
         for number, one in enumerate(strange, start=1)
     ]
     foreign = copy_of(strange[0], DR, 9, managed=False)

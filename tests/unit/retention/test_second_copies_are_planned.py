@@ -34,7 +34,7 @@ def test_a_second_copy_goes_and_the_last_one_made_stays_as_the_next_one_builds_o
 
 def test_the_plan_says_what_the_sweep_does() -> None:
     plan = plan_region(RegionFacts(DR, [], [LAST, SECOND]), POLICIES, NOW, system=SYSTEM)
-    decision = decide_dr(DrFacts(system=SYSTEM, plan=plan, snapshots=[LAST, SECOND]), POLICIES, NOW)
+    decision = decide_dr(DrFacts(system=SYSTEM, plan=plan, snapshots=[LAST, SECOND]), POLICIES)
     assert [verdict.snapshot.id for verdict in decision.deletions] == [verdict.snapshot.id for verdict in plan.deletions]
 
 

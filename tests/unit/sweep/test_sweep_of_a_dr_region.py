@@ -46,7 +46,7 @@ def entry(state: EntryState, copy_id: str, **carried: str) -> QueueEntry:
 
 def decided(*listed: Snapshot, policies: PolicySet = POLICIES, **facts: Any) -> Decision:
     plan = plan_region(RegionFacts(DR, (), listed), policies, NOW, system=SYSTEM)
-    return decide_dr(DrFacts(system=SYSTEM, plan=plan, snapshots=listed, **facts), policies, NOW)
+    return decide_dr(DrFacts(system=SYSTEM, plan=plan, snapshots=listed, **facts), policies)
 
 
 def found(*listed: Snapshot, **facts: Any) -> Sequence[tuple[FindingKind, str, Repair | None]]:

@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from snapkeep.domain import tag_names as tagnames
 from snapkeep.domain.model import NEVER, Snapshot, Volume
 from snapkeep.domain.other_tools import tool_of
 from snapkeep.domain.policy.model import Policy, PolicySet, Selector
+from snapkeep.domain.tag_names import POLICY
 from snapkeep.domain.wildcards import wildcard
 
-_NAME_IT = f"set its tag {tagnames.POLICY} to a policy's name, then sweep"
+_NAME_IT = f"set its tag {POLICY} to a policy's name, then sweep"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,15 +41,13 @@ def select(volume: Volume, policies: PolicySet) -> Selection:
     A volume's own tag names its policy. If no policy has that name, the first match governs and the selection has a problem: a
     typing error must not leave a volume without protection.
     """
-    named = volume.tags.get(tagnames.POLICY, "")
+    named = volume.tags.get(POLICY, "")
     problem = ""
     if named:
         policy = policies.named(named)
         if policy:
-            return Selection(policy, f"its tag {tagnames.POLICY} names it")
-        problem = (
-            f"its tag {tagnames.POLICY} names '{named}', which is no policy of {_names(policies)}; the first match governs it"
-        )
+            return Selection(policy, f"its tag {POLICY} names it")
+        problem = f"its tag {POLICY} names '{named}', which is no policy of {_names(policies)}; the first match governs it"
     passed_over: list[tuple[str, str]] = []
     for policy in policies.policies:
         match = matches(volume, policy.selector)
@@ -81,7 +79,7 @@ def select_for_snapshot(
         return select(volume, policies)
     own = policies.named(snapshot.policy)
     if own is not None:
-        return Selection(own, f"its own tag {tagnames.POLICY} names it")
+        return Selection(own, f"its own tag {POLICY} names it")
     carried = select_by_snapshots(lineage(), policies, system=system)
     if carried.policy or carried.problem:
         return carried

@@ -15,12 +15,12 @@ from functools import lru_cache, partial
 from operator import attrgetter, eq
 from types import MappingProxyType
 
-from snapkeep.domain import tag_names as tagnames
 from snapkeep.domain.durations import format_duration
 from snapkeep.domain.model import CLOCK_SKEW, Action, Reason, Snapshot, SnapshotState, Verdict
 from snapkeep.domain.policy.model import Retention
 from snapkeep.domain.policy.periods import PERIODS, Calendar, Period, finest_period
 from snapkeep.domain.retention.deletion import SECOND_COPY_RULE
+from snapkeep.domain.tag_names import MANAGED
 
 NEWEST = Reason("newest", "newest")
 NOT_MANAGED = Reason("not-managed", "not managed: it does not carry our tag")
@@ -73,7 +73,7 @@ def decide(
     equal_starts = any(map(eq, starts, starts[1:]))
     if equal_starts:
         ordered.sort(key=_ORIGIN_ORDER)
-    completed, managed, latest_start = SnapshotState.COMPLETED, tagnames.MANAGED, now + CLOCK_SKEW
+    completed, managed, latest_start = SnapshotState.COMPLETED, MANAGED, now + CLOCK_SKEW
     counted = [
         snapshot
         for snapshot in ordered
@@ -111,7 +111,7 @@ def _why_uncounted(snapshot: Snapshot, system: str) -> Reason:
     if snapshot.found_wrong:
         return FOUND_WRONG
     if not snapshot.managed_by(system):
-        manager = snapshot.tags.get(tagnames.MANAGED, "")
+        manager = snapshot.tags.get(MANAGED, "")
         return Reason(NOT_MANAGED.rule, f"not managed: it is system '{manager}'s") if manager else NOT_MANAGED
     if snapshot.completed:
         start = snapshot.origin.start_time

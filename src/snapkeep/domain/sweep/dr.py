@@ -1,32 +1,24 @@
-"""What a sweep finds in a DR region. Pure; see `snapkeep.domain.sweep.findings`."""
+"""Decide the findings of a DR region. Pure; see `snapkeep.domain.sweep.findings`."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
-from snapkeep.domain import tag_names as tagnames
-from snapkeep.domain import tags as ledger
 from snapkeep.domain.copies.check import is_older_than
 from snapkeep.domain.copies.entry import EntryState, QueueEntry
 from snapkeep.domain.events import CopyEnded
 from snapkeep.domain.model import Origin, Snapshot, SnapshotState
 from snapkeep.domain.policy.model import PolicySet
 from snapkeep.domain.retention.region_plan import RegionPlan
-from snapkeep.domain.sweep.findings import (
-    Decision,
-    Finding,
-    FindingKind,
-    Receive,
-    Retag,
-    decision_of,
-)
+from snapkeep.domain.sweep.findings import Decision, Finding, FindingKind, Receive, Retag, decision_of
+from snapkeep.domain.tag_names import CHECK, MANAGED, OWN_TAGS, POLICY, WRONG
+from snapkeep.domain.tags import is_of_original_system, tags_for_copy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DrFacts:
-    """What is known of a DR region after one listing of it."""
+    """One listing of a DR region, and its queue."""
 
     system: str
     plan: RegionPlan
@@ -38,16 +30,10 @@ class DrFacts:
     adopt: bool = False
 
 
-def decide_dr(facts: DrFacts, policies: PolicySet, now: datetime) -> Decision:
+def decide_dr(facts: DrFacts, policies: PolicySet) -> Decision:
     """Return the findings of a DR region, most urgent repair first."""
-    decider = _Dr(facts, policies, now)
-    findings = [
-        *decider.ends_unseen(),
-        *decider.failed_left(),
-        *decider.tags_lost(),
-        *decider.unmarked(),
-        *decider.adoptable(),
-    ]
+    decider = _Dr(facts, policies, {snapshot.id: snapshot for snapshot in facts.snapshots})
+    findings = [*decider.ends_unseen(), *decider.failed_left(), *decider.tags_lost(), *decider.adoptable()]
     foreign = [plan for plan in facts.plan.volumes if plan.lineage.region != facts.plan.region]
     return decision_of(findings, foreign, facts.system)
 
@@ -56,10 +42,7 @@ def decide_dr(facts: DrFacts, policies: PolicySet, now: datetime) -> Decision:
 class _Dr:
     facts: DrFacts
     policies: PolicySet
-    now: datetime
-
-    def _ours(self) -> Iterator[Snapshot]:
-        return (one for one in self.facts.snapshots if one.managed_by(self.facts.system) and one.is_copy)
+    by_id: Mapping[str, Snapshot]
 
     def _receive(self, copy_id: str, origin: Origin, cause: str) -> Receive:
         """Return the receipt of a copy that completed, or that failed for a cause."""
@@ -68,11 +51,10 @@ class _Dr:
 
     def ends_unseen(self) -> Iterator[Finding]:
         """Find entries that run by the queue although their copy ended or was deleted."""
-        by_id = {snapshot.id: snapshot for snapshot in self.facts.snapshots}
         for entry in self.facts.queued:
             if entry.state is not EntryState.RUNNING or not entry.copy_id:
                 continue
-            copy = by_id.get(entry.copy_id)
+            copy = self.by_id.get(entry.copy_id)
             if copy is not None and copy.state is SnapshotState.PENDING:
                 continue
             origin = entry.request.origin
@@ -85,51 +67,38 @@ class _Dr:
     def failed_left(self) -> Iterator[Finding]:
         """Find managed failed copies that were not deleted."""
         running = {entry.copy_id for entry in self.facts.queued if entry.state is EntryState.RUNNING}
-        for copy in self._ours():
-            if copy.state is SnapshotState.ERROR and copy.id not in running:
+        for copy in self.facts.snapshots:
+            failed = copy.state is SnapshotState.ERROR and copy.is_copy and copy.managed_by(self.facts.system)
+            if failed and copy.id not in running:
                 cause = copy.state_message or "no message"
                 receive = self._receive(copy.id, copy.origin, cause)
                 yield Finding(FindingKind.FAILED_COPY, copy.id, copy.origin.volume_id, cause, copy.origin.start_time, receive)
 
     def tags_lost(self) -> Iterator[Finding]:
-        """Find completed copies that lost tags which the queue knows, or whose origin was overwritten."""
-        by_id = {snapshot.id: snapshot for snapshot in self.facts.snapshots}
-        for entry in self.facts.done:
-            copy = by_id.get(entry.copy_id)
-            if copy is None or not copy.completed:
+        """Find completed copies without tags that the queue knows: those of their origin, or the mark of a wrong copy."""
+        for entry in (*self.facts.done, *self.facts.queued):
+            copy = self.by_id.get(entry.copy_id)
+            if entry.is_open or copy is None or not copy.completed:
                 continue
-            had = entry.request.tags
-            lost = {key: had[key] for key in had if key in tagnames.OWN_TAGS and _is_lost(key, had[key], copy)}
+            failed = entry.state is EntryState.FAILED
+            if failed and is_older_than(entry, copy):
+                continue
+            known = {CHECK: WRONG} if failed else entry.request.tags
+            lost = {key: known[key] for key in known if key in OWN_TAGS and _is_lost(key, known[key], copy)}
             if lost:
-                text = f"lost {', '.join(sorted(lost))}"
-                yield Finding(
-                    FindingKind.TAGS_LOST, copy.id, entry.request.origin.volume_id, text, copy.start_time, Retag(copy.id, lost)
-                )
-
-    def unmarked(self) -> Iterator[Finding]:
-        """Copies that the queue knows as wrong, and that do not carry the mark by which everybody else knows it."""
-        by_id = {snapshot.id: snapshot for snapshot in self.facts.snapshots}
-        for entry in self.facts.queued:
-            copy = by_id.get(entry.copy_id)
-            if entry.state is not EntryState.FAILED or copy is None or is_older_than(entry, copy):
-                continue
-            if copy.completed and not copy.found_wrong:
-                mark = {tagnames.CHECK: tagnames.WRONG}
-                text = f"lost {tagnames.CHECK}: {entry.cause}"
-                yield Finding(
-                    FindingKind.TAGS_LOST, copy.id, entry.request.origin.volume_id, text, copy.start_time, Retag(copy.id, mark)
-                )
+                text = f"lost {', '.join(sorted(lost))}" + (f": {entry.cause}" if failed else "")
+                volume_id, repair = entry.request.origin.volume_id, Retag(copy.id, lost)
+                yield Finding(FindingKind.TAGS_LOST, copy.id, volume_id, text, copy.start_time, repair)
 
     def adoptable(self) -> Iterator[Finding]:
-        """Copies of the original system."""
+        """Find copies of the original system, where a policy copies to this region."""
+        region = self.facts.plan.region
+        policy = next((policy for policy in self.policies.policies if policy.copy_rule(region)), None)
         for copy in self.facts.snapshots:
-            foreign = copy.origin.region != self.facts.plan.region
-            if not (foreign and copy.completed and ledger.is_of_original_system(copy)):
+            foreign = copy.origin.region != region
+            if policy is None or not (foreign and copy.completed and is_of_original_system(copy)):
                 continue
-            policy = next((one for one in self.policies.policies if one.copy_rule(self.facts.plan.region)), None)
-            if policy is None:
-                continue
-            tags = ledger.tags_for_copy(self.facts.system, policy.name, copy.origin)
+            tags = tags_for_copy(self.facts.system, policy.name, copy.origin)
             repair = Retag(copy.id, tags) if self.facts.adopt and copy.origin.start_known else None
             text = f"a copy of {copy.origin.snapshot_id} that the original system made"
             if not copy.origin.start_known:
@@ -138,7 +107,7 @@ class _Dr:
             yield Finding(FindingKind.ADOPTABLE, copy.id, copy.origin.volume_id, text, copy.origin.start_time, repair)
 
 
-_MAY_CHANGE = frozenset({tagnames.MANAGED, tagnames.POLICY})
+_MAY_CHANGE = frozenset({MANAGED, POLICY})
 """Whose a copy is and what governs it, people may decide anew; where it came from stays what it was."""
 
 

@@ -62,7 +62,7 @@ class DrSweep(RegionSweep):
             done=done,
             adopt=options.adopt,
         )
-        decision = decide_dr(facts, policies, started)
+        decision = decide_dr(facts, policies)
         deletions, left = deletion_plan(decision, self.reader.region, started, self.limits.deletions)
         actor = _Actor(self)
         repairs = Repairs(self.limits.repairs)
