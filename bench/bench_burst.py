@@ -101,7 +101,7 @@ def request(burst: Burst, source: str) -> CopyRequest:
 
 @dataclass
 class Outcome:
-    """What became of a burst."""
+    """The result of a burst."""
 
     name: str
     arrived: int
@@ -140,7 +140,7 @@ def count_copy_calls(world: World) -> list[int]:
 
 
 def with_the_queue(*, tight: bool = False) -> tuple[Outcome, float]:
-    """Snapkeep: all are put into the queue at once, and dispatched."""
+    """Snapkeep: all copies enter the queue at once, and are dispatched."""
     burst = make_burst(tight=tight)
     calls = count_copy_calls(burst.world)
     runner = Runner(burst.world, lambda: POLICIES)
@@ -161,7 +161,7 @@ def with_the_queue(*, tight: bool = False) -> tuple[Outcome, float]:
 
 
 def at_once() -> Outcome:
-    """The original system: each run calls CopySnapshot once; what is refused is not tried again."""
+    """The original system: each run calls CopySnapshot once; a refused call is not retried."""
     burst = make_burst()
     calls = count_copy_calls(burst.world)
     client = burst.world.client("ec2", DR)
@@ -172,7 +172,7 @@ def at_once() -> Outcome:
 
 
 def with_blind_back_off() -> Outcome:
-    """Each copy is tried for itself, with exponential back-off, a cap of five minutes and full jitter."""
+    """Each copy is retried independently, with exponential back-off, a cap of five minutes and full jitter."""
     burst = make_burst()
     calls = count_copy_calls(burst.world)
     client, dice = burst.world.client("ec2", DR), random.Random(DICE)  # noqa: S311

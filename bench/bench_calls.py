@@ -22,7 +22,7 @@ MOST_TRANSITIONS = 13
 KEEP, KEEP_COPIES = 3, 1
 FLEETS = (1, 20, 80)
 SECONDS_BETWEEN_SNAPSHOTS = 0.25
-"""The pace that CreateSnapshot's token bucket allows whoever makes them."""
+"""The pace that CreateSnapshot's token bucket allows."""
 
 
 def measure(volumes: int) -> tuple[Counter[str], dict[str, int]]:

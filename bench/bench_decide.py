@@ -60,7 +60,7 @@ def irregular(volumes: int) -> list[tuple[int, datetime]]:
 
 
 def _shuffled(times: Iterable[tuple[int, datetime]]) -> list[tuple[int, datetime]]:
-    """A listing comes in the order of no volume."""
+    """Shuffled: a listing is not ordered by volume."""
     listed = list(times)
     random.Random(2).shuffle(listed)  # noqa: S311 - the same order each time
     return listed

@@ -100,7 +100,7 @@ def lifecycles(count: int = 20_000) -> None:
 
 
 def hold(count: int) -> World:
-    """Given a number, return a world that holds so many completed snapshots, twenty of each volume."""
+    """Return a world with so many completed snapshots, twenty of each volume."""
     world = a_world()
     volumes = [make_volume(world) for _ in range(max(1, count // 20))]
     for volume_id in volumes:

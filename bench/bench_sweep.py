@@ -71,7 +71,7 @@ class Queue(MemoryQueue):
 
 
 class Runs:
-    """Starts runs, of which none is under way yet."""
+    """Starts runs; none is in progress."""
 
     def __init__(self) -> None:
         self.started = 0
@@ -91,7 +91,7 @@ class Runs:
 
 
 class Nothing:
-    """Dead letters and waiting executions of which there are none."""
+    """Ports without dead letters and waiting executions."""
 
     def receive(self, most: int) -> Iterator[Any]:
         return iter(())
@@ -119,7 +119,7 @@ class OverTheWire(Composition):
         super().__init__(environment, self, self.wire)
 
     def get(self, service: str, *, region: str = "", once: bool = False) -> Any:
-        """Be the clients too: of EC2 alone."""
+        """Return the EC2 client, for every service."""
         assert service == "ec2", service
         return self.regions[region or self.environment.region]
 
@@ -146,7 +146,7 @@ class OverTheWire(Composition):
 
 
 class Adapters(SweepAdapters):
-    """What a sweep uses beside EC2: nothing waits, and no letter is dead."""
+    """The ports of a sweep beside EC2, all of them empty."""
 
     def __init__(self, composition: OverTheWire) -> None:
         super().__init__(composition)
@@ -157,7 +157,7 @@ class Adapters(SweepAdapters):
 
 
 def run_sweep(stack: str, pipe: Connection, facts: dict[str, Any], answer: Connection) -> None:
-    """In a process of its own: run one sweep, and answer what it took."""
+    """Run one sweep in a process of its own, and send its cost."""
     function = OverTheWire(stack, pipe, facts)
     sweep = build(function, Adapters(function))
     idle_mb, asked_at, began = peak_mb(), function.wire.seconds, time.process_time()
@@ -261,7 +261,7 @@ class Bucket:
 
 
 class NoObjection:
-    """A last look that objects to no deletion: what is measured is the pace."""
+    """A last look that objects to no deletion: the benchmark measures the pace."""
 
     def run(self, volume_id: str, orders: Sequence[DeletionOrder]) -> dict[str, DeletionResult]:
         return {}

@@ -1,7 +1,7 @@
 """An AWS in a process of its own that holds a hundred thousand snapshots and their copies, for bench_sweep.py.
 
 EC2 is the model, behind its client, so that each request takes its latency in virtual time; answers come as the XML that EC2
-sends, and the queue's table as DynamoDB's JSON, so that who asks has to parse what a function has to parse. Who asks is in
+sends, and the queue's table as DynamoDB's JSON, so that the caller parses what a function parses. The caller is in
 another process: its memory and its processor time are its own.
 """
 
@@ -47,10 +47,10 @@ TABLE_PAGE_BYTES = 1_000_000
 TABLE_PAGE_SECONDS = 0.2
 """An assumption, as `ASSUMED_LATENCY` is one: DynamoDB documents no latency of a full page."""
 
-# What is wrong, each with one volume in so many, and always with its newest snapshot.
+# Faults: each at one volume in so many, and always at its newest snapshot.
 WRONG_EVERY = 500
 NO_RUN, NO_COPY, END_UNSEEN, TAGS_LOST = 0, 1, 2, 3
-"""No event came; the copy was deleted; the copy's end was not seen; the copy has lost a tag."""
+"""No event arrived; the copy was deleted; the end of the copy was not noticed; the copy lost a tag."""
 
 
 @dataclass(slots=True)
@@ -71,7 +71,7 @@ class Account:
 
 
 def build(snapshots: int) -> Account:
-    """Given how many, return an account with that many snapshots of the last days, and their copies in the DR region."""
+    """Return an account with so many snapshots of the last days, and their copies in the DR region."""
     world = World(quotas=UNLIMITED, speeds=Speeds(volume_create_seconds=0), latency=ASSUMED_LATENCY)
     account = Account(world, [])
     for _ in range(snapshots // SNAPSHOTS_PER_VOLUME):
@@ -136,7 +136,7 @@ class _Written:
 
 
 def table_pages(entries: list[QueueEntry]) -> list[bytes]:
-    """Given entries, return the answers to a Query for all of them, as DynamoDB sends them."""
+    """Return DynamoDB's answers to a Query for all entries."""
     written = _Written()
     queue = DynamoDbQueue(client=written, table="queue", region=DR)  # type: ignore[arg-type]
     for entry in entries:
@@ -159,7 +159,7 @@ def _page(items: list[str], after: str) -> bytes:
 
 
 def serve(pipe: Connection, snapshots: int) -> None:
-    """Build the account, say what is in it, and answer requests until there is None."""
+    """Build the account, send its counts, and answer requests until None is received."""
     account = build(snapshots)
     pages = table_pages(account.done)
     clients = {region: account.world.client("ec2", region) for region in (PRIMARY, DR)}

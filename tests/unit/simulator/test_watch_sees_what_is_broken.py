@@ -256,7 +256,7 @@ def test_inv_12_a_snapshot_without_its_copy_of_which_nobody_was_told_is_seen() -
     lab, watch = watched(layout=NO_SLOT)
     source = lab.start_snapshot(lab.make_volume())
     lab.runner.advance(300)
-    assert watch.missing_at_the_end() == [f"INV-12: {source} in {PRIMARY} has no copy in {DR}, and nobody was told"]
+    assert watch.missing_at_the_end() == [f"INV-12: {source} in {PRIMARY} has no copy in {DR}, and no notice"]
     lab.runner.advance(30 * HOUR)
     assert [subject for _, subject in lab.told] == [f"{source} to {DR}"]
     assert watch.missing_at_the_end() == []

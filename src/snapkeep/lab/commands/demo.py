@@ -47,7 +47,7 @@ def demo(
 
 
 def facts_as_json(ended: Ended) -> dict[str, Any]:
-    """Given how the demonstration ended, return it as plain data."""
+    """Return the result of the demonstration as plain data."""
     facts = ended.facts
     return {
         "all_hold": ended.all_hold,

@@ -1,4 +1,4 @@
-"""What a person may do next with a running embedded AWS, as commands that exist on this machine."""
+"""Commands on this machine that a user may run next against a running embedded AWS."""
 
 from __future__ import annotations
 

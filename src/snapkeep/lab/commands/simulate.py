@@ -25,7 +25,7 @@ app = typer.Typer(help="A fleet under a policy for a stretch of virtual time.")
 
 PRIMARY = "us-east-1"
 CHANGED_SHARE_PER_DAY = 0.02
-"""What is taken to change each day on an account's volumes: EC2 does not tell."""
+"""The share of an account's volumes assumed to change each day: EC2 does not report it."""
 
 MOST_POLICIES = 2
 MOST_DAYS = 3660
@@ -146,7 +146,7 @@ def simulate(
 
 
 def _check_region(region: str) -> None:
-    """Given `--region`, return if AWS has it, as far as the installed botocore knows. Raise WrongUse with the nearest one."""
+    """Raise WrongUse with the nearest name if the installed botocore knows no such region."""
     from botocore.session import get_session  # noqa: PLC0415 - imports botocore
 
     session = get_session()
@@ -187,7 +187,7 @@ def _world(fleet: Fleet, policies: PolicySet, options: ExperimentOptions) -> Wor
 
 
 def _faults(share: float) -> Faults | None:
-    """Given `--faults`, return what goes wrong how often; None for nothing."""
+    """Return the faults of `--faults`; None without it."""
     from snapkeep.lab.ebs_model import Faults  # noqa: PLC0415
 
     if not share:
@@ -196,7 +196,7 @@ def _faults(share: float) -> Faults | None:
 
 
 def _world_of_file(file: Path, faults: Faults | None, needed: Mapping[str, str]) -> World:
-    """Given a world file, faults beside its own, and the regions that are needed with what for, return the world.
+    """Return the world of a file, with these faults beside its own; `needed` maps each region to its purpose.
 
     Raise WrongUse if it has not all of them.
     """

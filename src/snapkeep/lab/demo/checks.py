@@ -1,4 +1,4 @@
-"""What must hold at the end of the demonstration. Pure: facts in, one line for each check out."""
+"""Checks at the end of the demonstration. Pure: facts in, one line for each check out."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from snapkeep.lab.demo.story import (
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing that must hold, and what was found where it does not."""
+    """One requirement, and the facts that contradict it."""
 
     text: str
     holds: bool
@@ -34,12 +34,12 @@ class Check:
 
 
 def check_all(facts: Facts) -> list[Check]:
-    """Given the facts, return every check."""
+    """Return every check of the facts."""
     return [Check(text, *_judged(rule, facts)) for text, rule in _RULES]
 
 
 def _judged(rule: Callable[[Facts], str], facts: Facts) -> tuple[bool, str]:
-    """A rule returns what is wrong, in words; nothing when it holds."""
+    """Apply a rule, which returns an error in words; an empty text when it holds."""
     wrong = rule(facts)
     return not wrong, wrong
 
@@ -127,15 +127,15 @@ def _managed(facts: Facts) -> str:
     return _expect("kept without our tag", wrong, [])
 
 
-def _told(facts: Facts) -> str:
+def _notified(facts: Facts) -> str:
     failed_snapshot = facts.volume(MAIL).shots[1].source.snapshot_id
     missing_copy = facts.volume(VAULT).shots[0].source.snapshot_id
     bodies = [str(message["body"]) for message in facts.messages]
-    untold = [snapshot for snapshot in (failed_snapshot, missing_copy) if not any(snapshot in body for body in bodies)]
-    return _expect("failures that nobody was told of", untold, [])
+    missing = [snapshot for snapshot in (failed_snapshot, missing_copy) if not any(snapshot in body for body in bodies)]
+    return _expect("failures without a notice", missing, [])
 
 
-def _not_told(facts: Facts) -> str:
+def _nothing_else_notified(facts: Facts) -> str:
     good = [
         shot.source.snapshot_id
         for member in CAST
@@ -143,7 +143,7 @@ def _not_told(facts: Facts) -> str:
         if member is not VAULT and shot.source.fate is not Fate.FAILED
     ]
     named = [snapshot for snapshot in good if any(snapshot in str(message["body"]) for message in facts.messages)]
-    return _expect("told although all was well", named, [])
+    return _expect("notices about snapshots without a failure", named, [])
 
 
 def _queue(facts: Facts) -> str:
@@ -185,8 +185,8 @@ _RULES: tuple[tuple[str, Callable[[Facts], str]], ...] = (
     ("vault: no failed copy is left in the DR region", _no_bad_copy_left),
     ("every copy carries its origin: region, volume, snapshot and start", _origins),
     ("every snapshot and copy that is kept carries our tag", _managed),
-    ("SNS: both failures were told", _told),
-    ("SNS: nothing else was", _not_told),
+    ("SNS: both failures were notified", _notified),
+    ("SNS: nothing else was notified", _nothing_else_notified),
     ("the queue of copies is at rest, and only vault's entry has failed", _queue),
-    ("no copy was made that nobody asked for", _strangers),
+    ("no copy was made that nobody requested", _strangers),
 )

@@ -15,11 +15,11 @@ RECEIVE = "receive"
 RUNNING = "RUNNING"
 TAG_STEP = "TagSnapshots"
 COPY_STEP = "CopyToDR"
-"""The Map around the copies; what became of each is in the state that it leaves behind."""
+"""The Map around the copies; the result of each copy is in the state that it leaves behind."""
 
 
 class StepStatus(StrEnum):
-    """How one step of a run stands."""
+    """The status of one step of a run."""
 
     WAITING = "waiting"
     RUNNING = "running"
@@ -35,7 +35,7 @@ class FollowedExecution:
     machine: str
     status: str
     event: Mapping[str, Any]
-    """What started it."""
+    """The event that started it."""
     steps: Mapping[str, StepStatus]
     """By the state's name, in the order in which they were entered."""
     state: Mapping[str, Any] = field(default_factory=dict)
@@ -63,7 +63,7 @@ class FollowedExecution:
         return _id(self.event.get("detail", {}).get("snapshot_id", "")) if self.machine == RECEIVE else ""
 
     def step(self, name: str) -> StepStatus:
-        """Given a state's name, return how it stands."""
+        """Return the status of a state."""
         return self.steps.get(name, StepStatus.WAITING)
 
     def deletions(self) -> list[Mapping[str, Any]]:
@@ -128,7 +128,7 @@ def _details(history: Iterable[Mapping[str, Any]], kind: str) -> Mapping[str, An
 
 
 def read_history(history: Iterable[Mapping[str, Any]]) -> tuple[dict[str, StepStatus], dict[str, Any]]:
-    """Given the events of an execution, return its steps and the newest whole state that a step left behind.
+    """Return the steps of an execution's events and the newest whole state that a step left behind.
 
     A step that several items of a Map go through is running while one of them runs. The copies have failed when one has, and so
     has tagging when it left a problem: the run goes on after both, and ends FAILED.

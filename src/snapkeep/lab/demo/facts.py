@@ -1,4 +1,4 @@
-"""What there is at the end: every snapshot of the story in both regions, kept or deleted and why, and what was told."""
+"""The facts at the end: every snapshot of the story in both regions, kept or deleted and why, and every notice."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from snapkeep.lab.demo.story import CAST, DR_REGION, DR_RETENTION, PRIMARY_REGIO
 
 
 class Fate(StrEnum):
-    """What became of a snapshot or a copy."""
+    """The fate of a snapshot or a copy."""
 
     KEPT = "kept"
     DELETED = "deleted"
@@ -34,12 +34,12 @@ class Ending:
     snapshot_id: str = ""
     reasons: tuple[str, ...] = ()
     snapshot: Snapshot | None = None
-    """As it is; None when it is gone."""
+    """As AWS returns it; None when it is deleted."""
 
 
 @dataclass(frozen=True, slots=True)
 class ShotFacts:
-    """One snapshot of the story, here and in the DR region."""
+    """One snapshot of the story, in the primary and in the DR region."""
 
     label: str
     source: Ending
@@ -55,7 +55,7 @@ class VolumeFacts:
     shots: tuple[ShotFacts, ...]
 
     def kept(self, *, copies: bool = False) -> list[str]:
-        """Return the labels of what is kept here, or in the DR region."""
+        """Return the labels of the snapshots kept in the primary region, or of the copies kept in the DR region."""
         return [shot.label for shot in self.shots if (shot.copy if copies else shot.source).fate is Fate.KEPT]
 
 
@@ -67,20 +67,20 @@ class Facts:
     volumes: tuple[VolumeFacts, ...]
     runs: tuple[FollowedExecution, ...]
     messages: tuple[Mapping[str, Any], ...]
-    """What was published to SNS, with `subject`, `body`, `region`."""
+    """The messages published to SNS, with `subject`, `body`, `region`."""
     queue: tuple[Mapping[str, str], ...]
     """The entries of the copy queue: `pk`, `state`, `cause`."""
     stranger_was_refused: str
-    """What AWS answered to a user without permissions; empty when it let the call through."""
+    """AWS's error for a user without permissions; empty when the call succeeded."""
     foreign_copies: tuple[str, ...] = field(default_factory=tuple)
     """Snapshots in the DR region that belong to no snapshot of the story."""
 
     def volume(self, member: Member) -> VolumeFacts:
-        """Given a volume of the story, return its facts."""
+        """Return the facts of one volume of the story."""
         return next(volume for volume in self.volumes if volume.member is member)
 
     def runs_of(self, machine: str) -> list[FollowedExecution]:
-        """Given a state machine, return its executions."""
+        """Return the executions of one state machine."""
         return [run for run in self.runs if run.machine == machine]
 
 
@@ -92,7 +92,7 @@ def gather(
     messages: Sequence[Mapping[str, Any]],
     queue_table: str,
 ) -> Facts:
-    """Given clients, the system, the story, its runs and what was told, read both regions and return all facts."""
+    """Read both regions and return all facts."""
     primary = Ec2Reader(client=client("ec2", PRIMARY_REGION), region=PRIMARY_REGION)
     dr = Ec2Reader(client=client("ec2", DR_REGION), region=DR_REGION)
     copies = list(dr.all_snapshots())
@@ -151,7 +151,7 @@ def ask_as_a_stranger(client: Callable[[str, str], Any]) -> str:
 
 
 def _verdicts(snapshots: Sequence[Snapshot], keep_last: int, system: str) -> dict[str, Verdict]:
-    """The verdicts that retention would give now: for what is there, why it is kept."""
+    """Return the present verdicts of retention: the reasons why each existing snapshot is kept."""
     verdicts = decide(snapshots, Retention(keep_last=keep_last), datetime.now(UTC), system=system) if snapshots else []
     return {verdict.snapshot.id: verdict for verdict in verdicts}
 

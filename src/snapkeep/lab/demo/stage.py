@@ -37,7 +37,7 @@ _MACHINE = "StateMachineArn"
 
 
 class DemoStuck(SnapkeepError):
-    """The story did not come to its end in time; the message says what was still open."""
+    """The story did not end in time; the message names everything still in progress."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +157,7 @@ class _Schedules:
 def _open_ends(
     story: Story, runs: Sequence[FollowedExecution], messages: Sequence[Mapping[str, Any]], *, all_made: bool
 ) -> list[str]:
-    """What is not yet over, in words."""
+    """Return descriptions of everything still in progress."""
     if not all_made:
         return ["snapshots to be made"]
     protected: dict[str, Any] = {snapshot_id: run for run in runs if run.machine == PROTECT for snapshot_id in run.snapshot_ids}

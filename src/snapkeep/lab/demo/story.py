@@ -1,4 +1,4 @@
-"""What happens in the demonstration: volumes, their snapshots, and what is made to fail."""
+"""The story of the demonstration: volumes, their snapshots, and the faults."""
 
 from __future__ import annotations
 
@@ -85,18 +85,18 @@ class Shot:
 
 @dataclass(slots=True)
 class Story:
-    """What has been made so far, in the order of its making."""
+    """The snapshots made so far, in order."""
 
     volume_ids: dict[str, str] = field(default_factory=dict)
     """By the volume's name."""
     shots: list[Shot] = field(default_factory=list)
 
     def shots_of(self, volume: Member) -> list[Shot]:
-        """Given a volume, return its snapshots, oldest first."""
+        """Return the snapshots of a volume, oldest first."""
         return [shot for shot in self.shots if shot.volume is volume]
 
     def by_snapshot(self, snapshot_id: str) -> Shot | None:
-        """Given a snapshot's id, return the shot, if it is of this story."""
+        """Return the shot with a snapshot's id; None if it is not of this story."""
         return next((shot for shot in self.shots if shot.snapshot_id == snapshot_id), None)
 
 

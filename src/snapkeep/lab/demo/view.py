@@ -119,12 +119,12 @@ class LineAudience(LineWatcher):
 
 
 def make_audience(console: Console) -> LineAudience | LiveAudience:
-    """Given a console, return what shows the demonstration on it."""
+    """Return the live view of the demonstration on a console."""
     return LiveAudience(console) if console.is_terminal else LineAudience(console)
 
 
 def steps_table(story: Story, runs: Sequence[FollowedExecution], frame: str, *, wide: bool) -> Table:
-    """Given the story and its runs, return the table of snapshots and steps; `frame` is what spins where work goes on."""
+    """Return the table of snapshots and steps; `frame` is the spinner of steps in progress."""
     table = Table(box=None, padding=(0, 1), pad_edge=False, header_style="dim")
     table.add_column("volume", no_wrap=True)
     table.add_column("snapshot" if wide else "", no_wrap=True)
@@ -182,7 +182,7 @@ def _fate_glyph(fate: Fate) -> Text:
 
 
 def show_ended(console: Console, ended: Ended) -> None:
-    """Given a console and how it ended, print what became of each snapshot, what was told, and the checks."""
+    """Print the fate of each snapshot, the notices, and the checks."""
     console.print()
     console.print(Rule("What was kept and deleted, and why", style="dim", align="left"))
     for volume in ended.facts.volumes:

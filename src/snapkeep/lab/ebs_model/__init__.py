@@ -1,7 +1,7 @@
-"""EBS as AWS documents it: a model with a clock, latency, quotas and faults.
+"""A model of EBS as AWS documents it, with a clock, latency, quotas and faults.
 
 One model, three uses: the fake behind the adapters in tests, the world of the simulator, and the EC2 and EBS direct API
-of the embedded AWS. What it does and where AWS documents it: docs/ebs-model.md.
+of the embedded AWS. Its rules, and AWS's documents for each: docs/ebs-model.md.
 """
 
 from snapkeep.lab.ebs_model.conditions.clock import RealClock, ScaledClock, VirtualClock

@@ -1,4 +1,4 @@
-"""Clients that look like boto3's: snake_case methods, the same errors, paginators."""
+"""Clients with the interface of boto3's: snake_case methods, the same errors, paginators."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from snapkeep.lab.ebs_model.api.actions import SERVICES
 from snapkeep.lab.ebs_model.errors import ApiError, NoAnswer
 from snapkeep.lab.ebs_model.requests.call import Params, Response
 
-# Where a page's items stand, for every action of the model that botocore has a paginator for, and for no other.
+# The field of a page's items, for every action of the model that botocore has a paginator for, and for no other.
 RESULT_KEYS = {
     "DescribeSnapshots": "Snapshots",
     "DescribeVolumes": "Volumes",
@@ -45,7 +45,7 @@ METHODS = {service: {snake(action): action for action in actions} for service, a
 
 
 class RequestHandler(Protocol):
-    """A world, as far as its clients use it."""
+    """The part of a world that its clients use."""
 
     def call(
         self,

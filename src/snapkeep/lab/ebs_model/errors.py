@@ -56,5 +56,5 @@ def invalid_value(value: object, parameter: str, expected: str = "") -> ApiError
 
 
 def not_modelled(feature: str) -> ApiError:
-    """Return the error for what AWS has and this model lacks: it names what is missing, and never answers falsely."""
+    """Return the error for a feature of AWS that the model lacks: it names the feature, and never answers falsely."""
     return ApiError("InvalidAction", f"The model of EBS does not have {feature}: it is not modelled.")

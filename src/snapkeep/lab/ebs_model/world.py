@@ -263,7 +263,7 @@ class World:
         self.state.faults.add(rule)
 
     def take_region_away(self, region: str) -> None:
-        """Make a region unreachable until it is brought back. What runs there goes on."""
+        """Make a region unreachable until `bring_region_back`. Copies in progress there continue."""
         self.state.faults.add(FaultRule("region_unreachable", region=region))
 
     def bring_region_back(self, region: str) -> None:

@@ -40,7 +40,7 @@ _FIELDS = {
     StateType.SUCCEED: {"Type", "Comment"},
     StateType.FAIL: {"Type", "Comment", "Error", "ErrorPath", "Cause", "CausePath"},
 }
-"""What the interpreter honours of each type. A field that is not here stops it: see UnknownDefinition."""
+"""The fields of each type that the interpreter honours. Any other field stops it: see UnknownDefinition."""
 
 _INVOKE = re.compile(r"arn:\$\{Partition\}:states:::lambda:invoke(\.waitForTaskToken)?")
 _RESULT_PATH = re.compile(r"\$(\.\w+)?")

@@ -10,7 +10,7 @@ from typing import Any
 PROTECT, RECEIVE, SWEEP = "protect", "receive", "sweep"
 SUCCEEDED, FAILED = "SUCCEEDED", "FAILED"
 KILLED = "Lambda.Unknown"
-"""What Step Functions calls the error of a function that was ended (Step Functions developer guide: error names)."""
+"""Step Functions' error of a function that was ended (Step Functions developer guide: error names)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class PendingCallback:
     """A Task that waits for the answer to its task token."""
 
     payload: Mapping[str, Any]
-    """What the function was called with."""
+    """The function's payload."""
     since: float
 
 

@@ -41,7 +41,7 @@ FIRST_SNAPSHOT_SECONDS = 60.0
 
 @dataclass(frozen=True, slots=True)
 class ExperimentOptions:
-    """What a simulation does: how long, how often something else makes snapshots, and how often is swept."""
+    """The length of a simulation, and the intervals of snapshots and sweeps."""
 
     days: int
     every_hours: float = 24.0
@@ -88,13 +88,13 @@ class Moment:
 
 @dataclass(frozen=True, slots=True)
 class PolicyRpo:
-    """What one policy asks of its volumes' newest copies, and how old they became."""
+    """The RPO of one policy, and how old its volumes' newest copies became."""
 
     policy: str
     asked_hours: float
     worst_hours: float
     met_share: float
-    """On which share of the days all its volumes were within what it asks."""
+    """The share of days on which all its volumes were within their RPO."""
 
     @property
     def met(self) -> bool:
@@ -104,19 +104,19 @@ class PolicyRpo:
 
 NO_VOLUMES = "the fleet has no volume in {}: give the region in which it has some (--region)"
 NOBODY_GOVERNED = "no policy governs a volume of this fleet: volumes made by chance carry the tags of --tag KEY=VALUE alone"
-NEVER_WITHIN = "a snapshot every {:g} h cannot hold an RPO of {:g} h: make them more often (--every), or ask for less (rpo)"
+NEVER_WITHIN = "a snapshot every {:g} h cannot hold an RPO of {:g} h: make them more often (--every), or raise the RPO (rpo)"
 
 
 @dataclass(slots=True)
 class Result:
-    """What came of one policy."""
+    """The result of one policy."""
 
     name: str
     options: ExperimentOptions
     volumes: int
     governed: int
     asked_hours: Mapping[str, float] = field(default_factory=dict)
-    """What each policy asks that has volumes to copy."""
+    """The RPO of each policy that has volumes to copy."""
     days: list[Day] = field(default_factory=list)
     months: dict[str, Counter[str]] = field(default_factory=dict)
     """Dollars by month (`2026-03`) and by what they are for."""
@@ -130,7 +130,7 @@ class Result:
 
     @property
     def notes(self) -> list[str]:
-        """What whoever asked may want to ask otherwise."""
+        """Hints about the options of the simulation."""
         too_short = sorted({rpo.asked_hours for rpo in self.rpo if self.options.every_hours >= rpo.asked_hours})
         return [
             *([NO_VOLUMES.format(self.options.primary)] if not self.volumes else []),
@@ -199,7 +199,7 @@ class Experiment:
         self._policy_of = {volume_id: policy.name for volume_id, policy in copied.items()}
         pairs = ((volume_id, rule.region) for volume_id, policy in copied.items() for rule in policy.copies)
         self._newest = dict.fromkeys(pairs, self._began)
-        """Of when the newest copy of a volume is in each region that is to have one; without any, it has the experiment's age."""
+        """The time of each volume's newest copy by region; the start of the experiment where there is none."""
         self._waiting_most = self._failed_today = 0
         self._worst_today: dict[str, float] = {}
         """The greatest age of a newest copy so far today, by policy, in seconds."""
@@ -323,7 +323,7 @@ class Experiment:
 
 
 def worst_moments(result: Result) -> list[Moment]:
-    """Given a result, return the moments that somebody should look at, in the order of time."""
+    """Return the moments of a result that deserve a look, in the order of time."""
     moments = list(result.worst[:5])
     if result.days:
         longest = max(result.days, key=lambda day: day.waiting_most)

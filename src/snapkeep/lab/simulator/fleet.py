@@ -34,13 +34,13 @@ class SimulatedVolume:
     used_share: float = 0.6
     changed_share_per_day: float = 0.02
     id: str = ""
-    """As the account has it; left out, the model gives one."""
+    """As in the account; the model makes one if it is empty."""
     instance_id: str = ""
     role: VolumeRole = VolumeRole.UNATTACHED
 
 
 def generate(count: int, seed: int, tags: Mapping[str, str]) -> list[SimulatedVolume]:
-    """Given a number, return as many volumes, most of them small, as fleets are."""
+    """Return so many volumes, most of them small, as in usual fleets."""
     dice = Random(seed)  # noqa: S311 - a simulation's dice
     return [
         SimulatedVolume(
@@ -55,9 +55,9 @@ def generate(count: int, seed: int, tags: Mapping[str, str]) -> list[SimulatedVo
 
 
 def from_account(volumes: Iterable[Volume], changed_share_per_day: float) -> list[SimulatedVolume]:
-    """Given an account's volumes, return them for a simulation, with all that a policy may choose them by.
+    """Return an account's volumes for a simulation, with every property by which a policy may select them.
 
-    What changes in a day is an assumption: EC2 does not tell. Of the instances of a shared volume the first is taken.
+    The daily change is an assumption: EC2 does not report it. Of the instances of a shared volume the first is taken.
     """
     return [
         SimulatedVolume(
@@ -78,7 +78,7 @@ def from_account(volumes: Iterable[Volume], changed_share_per_day: float) -> lis
 def make_world(
     volumes: Iterable[SimulatedVolume], primary: str, dr_regions: tuple[str, ...], *, seed: int = 0, faults: Faults | None = None
 ) -> World:
-    """Given volumes, return a world in virtual time that has them in its primary region."""
+    """Return a world in virtual time with these volumes in its primary region."""
     clock = VirtualClock()
     world = World(
         clock=clock,
@@ -113,7 +113,7 @@ def make_world(
 
 
 def _name(place: RegionAccount, as_given: Mapping[str, SimulatedVolume], now: float) -> None:
-    """Given volumes by the ids that the model gave, let them have the ids that they came with, and be attached as they were."""
+    """Restore the volumes' own ids and attachments; `as_given` maps the model's ids to the volumes."""
     made = [(volume, as_given[volume.id]) for volume in place.volumes.values()]
     for volume, simulated in made:
         volume.id = volume.log.origin = simulated.id or volume.id
@@ -127,14 +127,14 @@ def _name(place: RegionAccount, as_given: Mapping[str, SimulatedVolume], now: fl
 
 
 def give_keys(world: World, policies: PolicySet) -> None:
-    """Given policies, let every key that they name be there: what is simulated is the policy, not the account's keys."""
+    """Create every KMS key that the policies name: a simulation is about policies, not about the account's keys."""
     for region, name in {(rule.region, rule.kms_key) for policy in policies.policies for rule in policy.copies}:
         if name and name != EBS_ALIAS:
             _give_key(world, region, name)
 
 
 def _give_key(world: World, region: str, name: str) -> None:
-    """Given a key's id, ARN, alias or alias ARN, let it be there."""
+    """Create a key with this id, ARN, alias or alias ARN."""
     resource = name.rpartition(":")[2].removeprefix("key/")
     place = world.region_account(region, name.split(":")[4] if name.startswith("arn:") else None)
     is_alias = resource.startswith("alias/")
@@ -146,6 +146,6 @@ def _give_key(world: World, region: str, name: str) -> None:
 
 
 def make_roomy(world: World) -> World:
-    """Given a world from a file, return it with room for what a simulation makes."""
+    """Raise the quotas of a world from a file for a simulation, and return it."""
     world.set_quotas(ROOMY)
     return world

@@ -31,11 +31,11 @@ from snapkeep.usecases.ports import DeletionResult
 from snapkeep.usecases.retention.plan_volumes import confirmed_copies
 
 Function = Callable[[Execution, Mapping[str, Any]], Any]
-"""Given the execution that calls it and a payload, return the answer: a payload, which the runner writes as JSON."""
+"""From the calling execution and a payload to the answer: a payload, which the runner writes as JSON."""
 
 
 class Surroundings(Protocol):
-    """What functions touch beside the ports."""
+    """The hooks of the functions beside the ports."""
 
     def wake_by_stream(self, region: str) -> None:
         """Let the queue's stream wake a DR region's dispatcher."""

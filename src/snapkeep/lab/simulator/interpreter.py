@@ -1,4 +1,4 @@
-"""Carries out executions of the state machines in virtual time, state by state as their definitions say."""
+"""Carries out executions of the state machines in virtual time, state by state as defined."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from snapkeep.lab.simulator.kernel import AwaitToken, Join, Kernel, Sleep, Steps
 from snapkeep.lab.simulator.paths import PathMissing
 
 Invoke = Callable[[Execution, str, Mapping[str, Any]], Any]
-"""Given an execution, a function's name and a payload, return the function's answer. It raises TaskFailed."""
+"""From an execution, a function's name and a payload to the function's answer. It raises TaskFailed."""
 
 RUNTIME_ERROR = "States.Runtime"
-"""The error of a path that leads to nothing. No Catch takes it on AWS (Step Functions developer guide: error names)."""
+"""The error of a path without a value. No Catch matches it on AWS (Step Functions developer guide: error names)."""
 
 
 class Interpreter:

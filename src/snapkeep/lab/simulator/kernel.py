@@ -11,7 +11,7 @@ from typing import Any
 from snapkeep.lab.ebs_model import VirtualClock, World
 
 Steps = Generator["Sleep | AwaitToken | Join", Any, Any]
-"""A process: it yields what it waits for, and is sent what came of it."""
+"""A process: it yields what it waits for, and is sent the result."""
 
 DEEPEST_PAUSE = 8
 """So many steps may be paused inside each other; deeper ones hold everything up while they wait."""
@@ -26,7 +26,7 @@ class Sleep:
 
 @dataclass(frozen=True, slots=True)
 class AwaitToken:
-    """Wait until somebody answers for a task token, for so many seconds at most."""
+    """Wait for the answer for a task token, for so many seconds at most."""
 
     token: str
     seconds: float
@@ -41,7 +41,7 @@ class Join:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What was answered for a token: an output, or an error with its cause."""
+    """The answer for a token: an output, or an error with its cause."""
 
     output: Mapping[str, object] = field(default_factory=dict)
     error: str = ""
@@ -79,16 +79,16 @@ class Kernel:
         self._paused = 0
 
     def at(self, moment: float, action: Callable[[], None]) -> None:
-        """Given a time in seconds since the epoch and an action, take it then."""
+        """Schedule an action for a time in seconds since the epoch."""
         self._sequence += 1
         heappush(self._heap, (moment, self._sequence, action))
 
     def after(self, seconds: float, action: Callable[[], None]) -> None:
-        """Given seconds and an action, take it when they have passed."""
+        """Schedule an action after so many seconds."""
         self.at(self.world.now() + seconds, action)
 
     def spawn(self, steps: Steps) -> Process:
-        """Given a process, start it now and return it."""
+        """Start a process now and return it."""
         process = Process(steps)
         self._resume(process, None)
         return process
@@ -101,12 +101,12 @@ class Kernel:
         return token
 
     def withdraw_token(self, token: str) -> None:
-        """Given a token, let nobody wait for it any more."""
+        """End the wait for a token."""
         self._tokens.pop(token, None)
         self._early.pop(token, None)
 
     def answer(self, token: str, answer: Answer) -> bool:
-        """Given a token and an answer, let who waits go on with it. Return False if nobody waits (any more)."""
+        """Resume the process that waits for a token with an answer. Return False if no process waits."""
         if token not in self._tokens:
             return False
         process = self._tokens.pop(token)
@@ -117,7 +117,7 @@ class Kernel:
         return True
 
     def next_due(self) -> float | None:
-        """Return when something happens next, in the world or in a process; None when nothing is left to happen."""
+        """Return the time of the next event, in the world or in a process; None when there is none."""
         worlds = self.world.next_due()
         if not self._heap:
             return worlds
@@ -125,13 +125,13 @@ class Kernel:
         return own if worlds is None else min(own, worlds)
 
     def run_until(self, moment: float) -> None:
-        """Given a time, let everything up to it happen, in order."""
+        """Run everything up to a time, in order."""
         while self._step(moment):
             pass
         self.world.run_until(moment)
 
     def run_one(self) -> bool:
-        """Let the next thing happen, whenever that is. Return False when nothing is left to happen."""
+        """Run the next event, whenever it is due. Return False when there is none."""
         return self._step(float("inf"))
 
     def pause(self, seconds: float) -> None:
@@ -147,7 +147,7 @@ class Kernel:
             self._paused -= 1
 
     def _step(self, latest: float) -> bool:
-        """Let the next thing happen, the world's before a process's. Return False if it is due later, or there is none."""
+        """Run the next event, the world's before a process's. Return False if it is due later, or there is none."""
         heap, worlds = self._heap, self.world.next_due()
         if heap and (worlds is None or heap[0][0] < worlds):
             if heap[0][0] > latest:

@@ -50,7 +50,7 @@ class Chart(NamedTuple):
 
 
 def render(results: Sequence[Result]) -> str:
-    """Given the results of one or two policies, return the page."""
+    """Return the page of one or two policies' results."""
     template = Environment(autoescape=select_autoescape(default=True)).from_string(
         files("snapkeep").joinpath("lab", "simulator", "page.html.j2").read_text(encoding="utf-8")
     )
@@ -74,7 +74,7 @@ def render(results: Sequence[Result]) -> str:
 
 
 def _prices(results: Sequence[Result]) -> list[prices.Price]:
-    """Given results, return the prices that were reckoned with."""
+    """Return the prices behind the results."""
     pairs = {(result.options.primary, region): None for result in results for region in result.days[-1].regions}
     transfers = dict.fromkeys(prices.transfer_price(*pair) for pair in pairs if pair[0] != pair[1])
     small_prices = prices.STATE_TRANSITION, prices.FUNCTION_REQUEST, prices.FUNCTION_GIB_SECOND
@@ -82,17 +82,17 @@ def _prices(results: Sequence[Result]) -> list[prices.Price]:
 
 
 def _dollars(amount: float) -> str:
-    """Given a price, return it without an exponent: `0.000025`."""
+    """Return a price without an exponent: `0.000025`."""
     return f"{amount:.10f}".rstrip("0").rstrip(".")
 
 
 def _money(dollars: float) -> str:
-    """Given dollars, return them with cents where these say something."""
+    """Return dollars with cents where these matter."""
     return f"${dollars:,.2f}" if dollars < 100 else f"${dollars:,.0f}"  # noqa: PLR2004 - cents are read below a hundred
 
 
 def _room(gib: float) -> str:
-    """Given GiB, return them in the unit that needs no more than four digits."""
+    """Return GiB in the unit that needs no more than four digits."""
     return f"{gib:,.0f} GiB" if gib < 10_000 else f"{gib / 1024:,.1f} TiB"  # noqa: PLR2004
 
 
@@ -238,12 +238,12 @@ def _waiting(results: Sequence[Result]) -> Chart:
 
 
 def _colours(names: Iterable[str]) -> dict[str, str]:
-    """Given names, return a colour for each, the same for all policies; beyond as many as there are they come again."""
+    """Return a colour for each name, the same for all policies; colours repeat when they run out."""
     return {name: COLOURS[number % len(COLOURS)] for number, name in enumerate(dict.fromkeys(names))}
 
 
 def _styles(results: Sequence[Result]) -> list[Mark]:
-    """Given results, return what says whose line is whose, where there are several."""
+    """Return a label that names its policy where there are several."""
     return [Mark(result.name, ASKED, dash) for result, dash in zip(results, DASHES, strict=False)] if len(results) > 1 else []
 
 
@@ -252,7 +252,7 @@ def _label(results: Sequence[Result], result: Result, name: str) -> str:
 
 
 def _hover(name: str, value: str) -> str:
-    """Given a name and the form of its value, return what is shown under the pointer: the name is text, whatever it holds."""
+    """Return the text under the pointer: the name is escaped, the value has this form."""
     return f"{escape(name).replace('%{', '%&#123;')}: {value}<extra></extra>"
 
 

@@ -9,7 +9,7 @@ from functools import cache
 from typing import Any
 
 Reader = Callable[[Any, Mapping[str, Any]], Any]
-"""Given a state's input and the context object, return a value. It raises PathMissing where there is none."""
+"""From a state's input and the context object to a value. It raises PathMissing where there is none."""
 
 _STEP = re.compile(r"\.([A-Za-z_][\w-]*)|\[(\d+|\*)\]")
 _CALL = re.compile(r"States\.(\w+)\((.*)\)", re.DOTALL)
@@ -17,16 +17,16 @@ _ARGUMENT = re.compile(r"\s*('(?:[^'\\]|\\.)*'|[^,]+?)\s*(?:,|$)")
 
 
 class UnknownDefinition(Exception):
-    """A definition uses what the simulator does not know: nothing is skipped, or runs would differ from those on AWS."""
+    """A definition uses a feature that the simulator lacks: nothing is skipped, or runs would differ from those on AWS."""
 
 
 class PathMissing(Exception):
-    """A path leads to nothing. Step Functions fails the execution with States.Runtime."""
+    """A path without a value. Step Functions fails the execution with States.Runtime."""
 
 
 @cache
 def reader(text: str) -> Reader:
-    """Return what reads a path, a path into the context object (`$$`), or an intrinsic function. Raise UnknownDefinition."""
+    """Return the reader of a path, a path into the context object (`$$`), or an intrinsic function. Raise UnknownDefinition."""
     if text.startswith("States."):
         return _intrinsic(text)
     of_context = text.startswith("$$")
@@ -99,7 +99,7 @@ _INTRINSICS: Mapping[str, Callable[..., Any]] = {"ArrayContains": _contains, "Fo
 
 
 def template(fields: Mapping[str, Any]) -> Reader:
-    """Return what fills in a payload template (Parameters, ResultSelector, ItemSelector): `name.$` is a path."""
+    """Return the function that fills in a payload template (Parameters, ResultSelector, ItemSelector): `name.$` is a path."""
     parts: list[tuple[str, Reader]] = []
     for key, value in fields.items():
         if key.endswith(".$"):

@@ -58,7 +58,7 @@ class Runner:
         self.totals = Totals()
         self.open_runs: dict[str, Execution] = {}
         self.functions = Functions(self.composition, self).by_name
-        """The functions that the state machines call; the sweeps' belong to who sweeps."""
+        """The functions that the state machines call; the Sweeper adds those of the sweeps."""
         self.unexpected: list[Exception] = []
         """Errors that no use case may raise: each is a fault in the code."""
         self.undelivered: list[Mapping[str, Any]] = []
@@ -138,7 +138,7 @@ class Runner:
     def _invoke(self, region: str, call: Callable[[], Any]) -> Any:
         """Return the answer of a function. Raise TaskFailed, under an error's name, for whatever the function raises.
 
-        A function of a region that is out of reach does not run.
+        A function of an unreachable region does not run.
         """
         try:
             self.composition.reach(region)
@@ -170,7 +170,7 @@ class Runner:
     # Dispatch
 
     def wake(self, region: str, seconds: float) -> None:
-        """Given a DR region, let its dispatcher run in so many seconds; wake-ups that come together make one."""
+        """Schedule a DR region's dispatcher after so many seconds; pending wake-ups are merged into one."""
         due = self.world.now() + seconds
         planned = self._dispatch_due.get(region)
         if planned is not None and self.world.now() < planned <= due:
@@ -184,7 +184,7 @@ class Runner:
             self.dispatch(region)
 
     def dispatch(self, region: str) -> DispatchResult | None:
-        """Given a DR region, run its dispatcher now. Return what it did, or None if it failed or was killed."""
+        """Run a DR region's dispatcher now. Return its result, or None if it failed or was killed."""
         self.totals.dispatches += 1
         self.totals.invocations += 1
         done: DispatchResult | None = None
@@ -200,7 +200,7 @@ class Runner:
         return done
 
     def _has_work(self, region: str) -> bool:
-        """Whether the schedule, which runs each minute for ever, could find anything to do."""
+        """Whether the schedule, which runs each minute for ever, could have work."""
         queue = self.composition.queues[region]
         return any(queue.count(state) for state in (EntryState.WAITING, EntryState.DELAYED, EntryState.STARTING))
 
@@ -214,11 +214,11 @@ class Runner:
         return not any(queue.count(state) for queue in self.composition.queues.values() for state in OPEN)
 
     def advance(self, seconds: float) -> None:
-        """Given seconds, let them pass, with everything that is due in them."""
+        """Run everything that is due in so many seconds."""
         self.kernel.run_until(self.kernel.clock.now() + seconds)
 
     def run_until_idle(self, limit_seconds: float) -> bool:
-        """Let time pass until nothing is under way, or the limit is reached. Return whether it is idle."""
+        """Run until nothing is in progress, or the limit is reached. Return whether the system is idle."""
         limit = self.kernel.clock.now() + limit_seconds
         while True:
             due = self.kernel.next_due()

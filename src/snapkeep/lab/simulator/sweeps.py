@@ -65,7 +65,7 @@ class OpenRuns(WaitingRuns):
         return [RunUnderWay(run.id, utc(run.started)) for run in running]
 
     def waits(self, run: str) -> list[Wait]:
-        """Given a run, return the copies that it waits for; none if it has ended."""
+        """Return the copies that a run waits for; none if it has ended."""
         self._runner.composition.reach(self._region)
         execution = self._runner.open_runs.get(run)
         return [
@@ -75,7 +75,7 @@ class OpenRuns(WaitingRuns):
 
 
 class UndeliveredEvents(DeadLetters):
-    """`DeadLetters`: what a runner could not deliver in its time."""
+    """`DeadLetters` of the events that a runner could not deliver in time."""
 
     def __init__(self, events: list[Mapping[str, Any]], region: str) -> None:
         self._events = events
@@ -136,7 +136,7 @@ class Sweeper:
         runner.functions["Sweep"] = self._sweep
 
     def schedule(self, hours: float) -> None:
-        """Given hours, sweep all regions so often from now on."""
+        """Sweep all regions every so many hours from now on."""
 
         def again() -> None:
             self.start()
@@ -145,7 +145,7 @@ class Sweeper:
         self.runner.kernel.after(hours * SECONDS_PER_HOUR, again)
 
     def start(self) -> None:
-        """Start a sweep of every region now: DR regions first, so that what has ended there is known."""
+        """Start a sweep of every region now: DR regions first, so that copies that ended there are known."""
         layout = self.runner.layout
         for stack, regions in ((DR, layout.destinations), (PRIMARY, layout.primaries)):
             for region in regions:

@@ -1,4 +1,4 @@
-"""A simulation's results in a terminal: one table, small charts, what to look at."""
+"""A simulation's results in a terminal: one table, small charts, the moments worth a look."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ CHART_WIDTH = 48
 
 
 def sparkline(values: Sequence[float], width: int = CHART_WIDTH) -> str:
-    """Given numbers, return them as one line of bars, each the largest of its share of the numbers."""
+    """Return numbers as one line of bars; each bar shows the largest of its share of the numbers."""
     if not values:
         return ""
     size = max(1, -(-len(values) // width))
@@ -27,7 +27,7 @@ def sparkline(values: Sequence[float], width: int = CHART_WIDTH) -> str:
 
 
 def print_results(results: Sequence[Result], console: Console) -> None:
-    """Given the results of one or two policies, print them side by side."""
+    """Print the results of one or two policies side by side."""
     table = Table(title="What came of it", title_justify="left", header_style="bold")
     table.add_column("")
     for result in results:
@@ -66,7 +66,7 @@ def _print_charts(result: Result, console: Console) -> None:
 
 
 def _dollars(result: Result, *prefixes: str) -> str:
-    """Return what is paid for that begins with one of the words; for everything if none is given."""
+    """Return the dollars of the items that begin with one of the prefixes; of all items without a prefix."""
     return f"${sum(v for month in result.months.values() for key, v in month.items() if key.startswith(prefixes or '')):,.2f}"
 
 
@@ -75,7 +75,7 @@ def _failed(result: Result) -> int:
 
 
 def _by_policy(result: Result, show: Callable[[PolicyRpo], str]) -> str:
-    """Given what to show of a policy's RPO, return it; where there are several policies a line for each, with its name."""
+    """Return one value of a policy's RPO; a line for each policy, with its name, where there are several."""
     rpo = result.rpo
     if len(rpo) == 1:
         return show(rpo[0])

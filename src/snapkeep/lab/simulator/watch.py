@@ -1,6 +1,6 @@
-"""Independent observers of the invariants: they look at every write that the model sees, and know nothing of the decisions.
+"""Independent observers of the invariants: they check every write that the model receives, and know nothing of the decisions.
 
-What is true they take from the model alone: which snapshot a copy was really made of, what runs, what is completed.
+They take their facts from the model alone: the true source of a copy, copies in progress, completed copies.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ HELD_TOLERANCE_SECONDS = 20 * 60.0
 """Between a look at what holds a snapshot and its deletion time passes: a listing is good for a minute, a plan for fifteen."""
 POLICY_TOLERANCE_SECONDS = 20 * 60.0
 OUR_DESCRIPTION = "[Snapkeep: "
-"""How the description of every copy begins that the system makes: a copy that lost its tags is known by it."""
+"""The prefix of the description of every copy that the system makes: it identifies a copy that lost its tags."""
 
 
 @dataclass(frozen=True, slots=True)
 class Truth:
-    """What a snapshot's data really is: of which volume, from when; for a copy, the source's."""
+    """The true origin of a snapshot's data: its volume and time; for a copy, the source's."""
 
     source_id: str
     region: str
@@ -41,27 +41,27 @@ class Truth:
 
 @dataclass(slots=True)
 class Watch:
-    """Looks at a runner's world. `violations` says in words what was broken, each with its invariant's id."""
+    """Watches a runner's world. `violations` describes each breach, with its invariant's id."""
 
     runner: Runner
     policies: Callable[[], PolicySet]
     governed: Callable[[str, Mapping[str, str]], bool]
-    """Given a volume's id and tags, whether a policy includes it: the tester's own word for it."""
+    """Whether a policy includes the volume with this id and tags: the tester's own decision."""
     violations: list[str] = field(default_factory=list)
     writes: int = 0
     truths: dict[str, Truth] = field(default_factory=dict)
     failed_runs: set[str] = field(default_factory=set)
-    """Snapshots of which a run ended FAILED: an alarm tells that, even where the notice itself could not be sent."""
+    """Snapshots of runs that ended FAILED: an alarm reports these, even where the notice itself could not be sent."""
     arrived: set[tuple[str, str]] = field(default_factory=set)
-    """Source snapshots and regions in which a copy of them has completed, at some time."""
+    """Source snapshots, each with a region in which a copy of it has completed."""
     forgotten: set[str] = field(default_factory=set)
-    """Copies that ran when their queue was lost: nobody can know of them without listing their region."""
+    """Copies in progress when their queue was lost: only a listing of their region shows them."""
     planned_at: dict[str, datetime] = field(default_factory=dict)
-    """When the plan was made that deletes a snapshot: what began later it could not know of."""
+    """The time of the plan that deletes a snapshot: it could not know of later events."""
     _history: list[tuple[float, PolicySet]] = field(default_factory=list)
 
     def attach(self) -> Watch:
-        """Begin to look. Return itself."""
+        """Start to watch. Return itself."""
         world, call = self.runner.world, self.runner.world.call
         for place in world.state.region_accounts.values():
             for snapshot in place.snapshots.values():
@@ -92,15 +92,15 @@ class Watch:
         return self
 
     def policy_changed(self, former: PolicySet) -> None:
-        """Given the policies that were in force until now, remember them: what was decided by them may still be carried out."""
+        """Remember the policies that were in force until now: their decisions may still be carried out."""
         self._history.append((self.runner.world.now(), former))
 
     def queue_lost(self, region: str) -> None:
-        """Given a DR region whose queue is being lost, remember what runs there."""
+        """Remember the copies in progress in a DR region whose queue is being lost."""
         self.forgotten.update(self._place(region).copies_in_flight)
 
     def _learn(self, place: RegionAccount) -> None:
-        """Note what has just been made: the newest snapshots of the place."""
+        """Record the newest snapshots of the place."""
         for snapshot in reversed(place.snapshots.values()):
             if snapshot.id in self.truths:
                 return
@@ -170,7 +170,7 @@ class Watch:
         return [source for source in place.by_volume.get(snapshot.volume_id) if not source.source_id]
 
     def _look_at_copies(self, snapshot: Snapshot, place: RegionAccount) -> None:
-        """INV-04, for the regions that the policy asks for now as well as lately."""
+        """INV-04, for the regions that both the present and the recent policies name."""
         destinations = [{rule.region for rule in policy.copies} for policy in self._policies_of(snapshot)]
         for region in set.intersection(*destinations) if destinations else ():
             planned = self.planned_at.get(snapshot.id, self.runner.composition.clock.now())
@@ -237,7 +237,7 @@ class Watch:
                 self._broken("INV-03", place, snapshot.id, f"tagged while it is {snapshot.state}")
 
     def _included(self, place: RegionAccount, snapshot: Snapshot) -> bool:
-        """Whether a policy includes it. The last snapshot of a volume that is gone follows the volume's earlier ones."""
+        """Whether a policy includes it. The last snapshot of a deleted volume follows the volume's earlier ones."""
         if snapshot.source_id:
             return snapshot.description.startswith(OUR_DESCRIPTION)
         volume = place.volumes.get(snapshot.volume_id)
@@ -249,12 +249,12 @@ class Watch:
     # Plans and runs
 
     def plan_made(self, plan: Plan) -> None:
-        """Given a plan that is about to be carried out, look at how much it deletes (INV-08)."""
+        """Check the number of deletions of a plan that is about to be carried out (INV-08)."""
         deletions = plan.deletions
         for verdict in deletions:
             self.planned_at[verdict.snapshot.id] = plan.made_at
         if all(verdict.action is Action.DELETE for verdict in plan.verdicts):
-            return  # a sweep's: the plans of many volumes, of which it knows only what is to go
+            return  # a sweep's: the plans of many volumes, which carry only deletions
         limits = self.policies().limits
         for volume_id in {verdict.snapshot.origin.volume_id for verdict in deletions}:
             counted = [
@@ -269,7 +269,7 @@ class Watch:
                 self.violations.append(f"INV-08: {plan.id} deletes {deleted} of {len(counted)} of {volume_id}")
 
     def run_ended(self, run: Execution) -> None:
-        """Given a run that has ended, look whether a success is one: every copy that it speaks of has arrived."""
+        """Check that a run that succeeded names only copies that have completed (INV-12)."""
         if run.machine != PROTECT:
             return
         if run.status != SUCCEEDED:
@@ -280,10 +280,10 @@ class Watch:
                 self.violations.append(f"INV-12: {run.id} says that {copy['snapshot_id']} is in {copy['region']}; it is not")
 
     def missing_at_the_end(self) -> list[str]:
-        """Return in words which completed managed snapshots have neither their copies nor a notice that says so (INV-12).
+        """Return a violation for each completed managed snapshot with neither its copies nor a notice (INV-12).
 
-        Of a snapshot whose run failed the alarm has told, and one that is older than its copy rule was never to be copied:
-        nothing more is asked of these once a newer one of their volume is there.
+        The alarm has reported a snapshot whose run failed, and a snapshot older than its copy rule is never copied:
+        both need no copy once a newer one of their volume exists.
         """
         notified = {
             word for notice in self.runner.composition.notices.added for word in f"{notice.subject} {notice.detail}".split()
@@ -295,7 +295,7 @@ class Watch:
                     continue
                 policy = self.policies().named(value_of(snapshot.tags, POLICY) or "")
                 missing += [
-                    f"INV-12: {snapshot.id} in {region} has no copy in {rule.region}, and nobody was told"
+                    f"INV-12: {snapshot.id} in {region} has no copy in {rule.region}, and no notice"
                     for rule in (policy.copies if policy else ())
                     if not self._served(snapshot, rule.region)
                 ]

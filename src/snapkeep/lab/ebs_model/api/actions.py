@@ -1,4 +1,4 @@
-"""Which action is carried out by what, and which parameters it cannot do without (botocore's service models)."""
+"""The handler and the required parameters of each action (botocore's service models)."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ SERVICES: dict[str, dict[str, Action]] = {"ec2": EC2, "ebs": EBS, "kms": KMS}
 
 
 def find(service: str, action: str) -> Action:
-    """Return how an action is carried out. Raise InvalidAction, which names it, for one that is not modelled."""
+    """Return the handler of an action. Raise InvalidAction, which names it, for one that is not modelled."""
     handler = SERVICES.get(service, {}).get(action)
     if handler is None:
         raise not_modelled(f"the action {service}:{action}")

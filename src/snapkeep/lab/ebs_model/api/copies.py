@@ -82,7 +82,7 @@ def pin(
 
 
 def _plant_faults(call: Call, source: Snapshot, copy: Snapshot) -> None:
-    """Plant in the copy's content what the faults in force say."""
+    """Plant the faults in force in the copy's content."""
     engine, now = call.world.faults, call.world.now()
 
     def hits(kind: str) -> int:

@@ -205,7 +205,7 @@ def _status(call: Call, instance: Instance) -> Response:
         "Events": [],
     }
     for name in CHECKS:
-        # What fails is the instance's own check: the system beneath it, and its volumes, are sound.
+        # Only the instance's own check fails: the system beneath it, and its volumes, are sound.
         failing = instance.check_fails and name != "InstanceStatus" and status == "impaired"
         shown, detail = ("ok", "passed") if failing else (status, check)
         answer[name] = {"Status": shown}

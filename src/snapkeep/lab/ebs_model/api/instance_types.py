@@ -1,4 +1,4 @@
-"""What a type of instance needs of an AMI: its architecture, ENA, HVM, and a boot mode.
+"""Requirements of an instance type on an AMI: its architecture, ENA, HVM, and a boot mode.
 
 Sources: [EC2 user guide: Amazon EC2 boot modes; enhanced networking with ENA; instance types]. The generation and letters
 of a family say it (`m7g`: generation 7, Graviton); the few families before Nitro are listed.

@@ -330,7 +330,7 @@ def _default_group(call: Call, vpc_id: str) -> dict[str, Any]:
 
 
 def _address(call: Call, subnet: dict[str, Any], wish: str) -> str:
-    """Return the address of a new interface: the one asked for, or the first free one after the four that AWS keeps."""
+    """Return the address of a new interface: the requested one, or the first free one after the four that AWS keeps."""
     network = _network(subnet["CidrBlock"], "cidrBlock")
     interfaces = call.account.interfaces.values()
     used = {interface["PrivateIpAddress"] for interface in interfaces if interface["SubnetId"] == subnet["SubnetId"]}

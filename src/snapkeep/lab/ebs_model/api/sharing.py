@@ -58,7 +58,7 @@ def modify_snapshot_attribute(call: Call) -> Response:
     """ModifySnapshotAttribute: add or remove accounts, or the group `all`.
 
     Raise InvalidParameterValue, InvalidParameterCombination when nobody is named, or OperationNotPermitted for sharing with
-    all of what is encrypted or blocked.
+    all of a snapshot that is encrypted or blocked.
     """
     account, snapshot = call.account, call.snapshot()
     if call.params.get("Attribute") not in (None, "createVolumePermission"):

@@ -121,7 +121,7 @@ def _archive(account: RegionAccount, snapshot: Snapshot, tiering: Tiering, now: 
 
 def _restore(world: WorldState, account: RegionAccount, snapshot: Snapshot, tiering: Tiering, now: float) -> None:
     if snapshot.tier == "archive":
-        # What comes back is full, and shares nothing [EC2 user guide: archive considerations].
+        # A restored snapshot is full, and shares nothing [EC2 user guide: archive considerations].
         snapshot.tier = "standard"
         account.archived_blocks -= snapshot.full_blocks
         join(account, snapshot, Chain(snapshot.log, snapshot.log.data_key_id))

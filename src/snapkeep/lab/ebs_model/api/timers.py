@@ -1,4 +1,4 @@
-"""The timers: what runs when its time comes, by kind."""
+"""The actions of the timers, by kind."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which sizes, IOPS and throughput a type of volume takes. Source: botocore: CreateVolume, ModifyVolume."""
+"""The sizes, IOPS and throughput of each volume type. Source: botocore: CreateVolume, ModifyVolume."""
 
 from __future__ import annotations
 

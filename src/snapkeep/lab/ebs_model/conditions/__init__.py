@@ -1,1 +1,1 @@
-"""What a world is tried under: its clock, latency, quotas, throttling, faults, and how its events look."""
+"""The conditions of a world: its clock, latency, quotas, throttling, faults, and the form of its events."""

@@ -127,7 +127,7 @@ class _Armed:
 
 
 class FaultEngine:
-    """Decides, in order of the rules, what goes wrong."""
+    """Decides, in order of the rules, which faults hit."""
 
     def __init__(self, seed: int, started: float) -> None:
         self.random = random.Random(seed)  # noqa: S311 - a model's dice

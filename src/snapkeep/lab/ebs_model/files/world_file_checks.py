@@ -1,4 +1,4 @@
-"""What is wrong with a world file: every error with its path, before anything is built."""
+"""The errors of a world file, each with its path, found before anything is built."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ REQUIRED = {
 
 
 class WorldFileError(ValueError):
-    """Everything that is wrong with a world file."""
+    """All errors of a world file."""
 
     def __init__(self, errors: list[str]) -> None:
         super().__init__("\n".join(errors))
@@ -46,7 +46,7 @@ class WorldFileError(ValueError):
 
 
 def check(document: Data) -> list[str]:
-    """Return everything that is wrong with a world file's content, each with its path."""
+    """Return all errors of a world file's content, each with its path."""
     errors: list[str] = []
     _names(document, TOP, "", errors)
     if document.get("version") != 1:

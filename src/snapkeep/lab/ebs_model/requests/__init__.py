@@ -1,1 +1,1 @@
-"""A request as an action sees it: its parameters, its filters, its page."""
+"""The parts of a request that actions use: its parameters, its filters, its page."""

@@ -1,4 +1,4 @@
-"""A request as the actions see it."""
+"""A request to an action."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The world as data: the records of every account and region, and how they hang together."""
+"""The world as data: the records of every account and region, and their relations."""

@@ -1,4 +1,4 @@
-"""The content of a snapshot, and faults that are planted in it: what a proof has to find.
+"""The content of a snapshot, and planted faults, which a proof has to detect.
 
 A copy with planted faults keeps its place in its lineage (`log`, `generation`); only what is read of it differs.
 """
@@ -32,7 +32,7 @@ class Content(NamedTuple):
 
 
 def content_of(snapshot: Snapshot) -> Content:
-    """Return what is read of a snapshot."""
+    """Return the content that is read from a snapshot."""
     if snapshot.altered is not None:
         return Content(snapshot.altered, snapshot.altered.generation)
     return Content(snapshot.log, snapshot.generation)
@@ -50,7 +50,7 @@ def planted_extents(snapshot: Snapshot) -> list[Extent]:
 
 @dataclass(frozen=True, slots=True)
 class ContentFaults:
-    """What differs in a copy from its source: block indexes, pairs of swapped ones, the size, zero blocks left out.
+    """The differences of a copy from its source: block indexes, pairs of swapped ones, the size, zero blocks left out.
 
     ``wrong`` blocks have other bytes, ``missing`` ones are not listed, ``extra`` ones are listed and never were written.
     """

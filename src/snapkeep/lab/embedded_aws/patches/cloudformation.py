@@ -158,7 +158,7 @@ def _checked_delete(resource_type: ResourceType, destroy: Callable[..., Any]) ->
 
 
 def _check_role(type_name: str, resource_type: ResourceType, name: str, properties: Properties) -> None:
-    """Whoever makes a role writes its policies, and whoever gives a role to a service passes it."""
+    """The creator of a role writes its policies; the caller that gives a role to a service passes it."""
     if type_name == "AWS::IAM::Role":
         arn = _arn(resource_type, name)
         if properties.get("Policies"):

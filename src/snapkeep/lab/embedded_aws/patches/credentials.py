@@ -19,7 +19,7 @@ def apply(secret: str) -> None:
     from ministack.core import iam_evaluator, lambda_runtime
 
     account = iam_evaluator._ACCOUNT_ID_RE
-    # Root is who signs with an account's number and the server's secret, which ministack reads from AWS_SECRET_ACCESS_KEY.
+    # Root signs with an account's number and the server's secret, which ministack reads from AWS_SECRET_ACCESS_KEY.
     replace(iam_evaluator, "is_root_access_key", lambda _: lambda access_key_id: bool(account.fullmatch(access_key_id or "")))
     # ministack verifies no signature of a key that this function takes for root.
     replace(iam_evaluator, "_is_root_key", lambda _: lambda _access_key_id: False)

@@ -19,7 +19,7 @@ Answer = tuple[int, dict[str, str], bytes]
 Handler = Callable[[str, str, dict[str, str], bytes, dict[str, list[str]]], Awaitable[Answer]]
 
 _LOGGER = logging.getLogger("snapkeep.lab.embedded_aws.ec2")
-# What ministack may answer: actions on networks and what instances are launched with. Its own volumes, snapshots, images and
+# The actions that ministack may answer: networks and the resources of a launch. Its own volumes, snapshots, images and
 # instances are not the model's, so its answers about those would be false.
 NETWORK_ACTION = re.compile(
     r"Vpc|Subnet|Security|Route|Gateway|Address|NetworkInterface|NetworkAcl|Dhcp|PrefixList|KeyPair|LaunchTemplate|Placement"

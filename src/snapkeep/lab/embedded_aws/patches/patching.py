@@ -7,7 +7,7 @@ from typing import Any
 
 
 class PatchBrokenError(Exception):
-    """A release of ministack changed what a patch relies on; the message says what."""
+    """A release of ministack lacks a name or a text that a patch needs; the message says which."""
 
 
 def replace(module: Any, name: str, wrap: Callable[[Any], Any]) -> None:

@@ -120,7 +120,7 @@ def _check_text_size(text: str, field_name: str) -> None:
 
 
 def _with_state_limit(add: Any) -> Any:
-    """What enters or leaves a state is limited too, whatever kind of state it is."""
+    """The input and the output of every kind of state are limited too."""
 
     def add_event(execution: Any, event_type: str, details: Any = None) -> Any:
         if event_type.endswith(("StateEntered", "StateExited")):
