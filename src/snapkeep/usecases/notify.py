@@ -38,17 +38,12 @@ class RunState:
     reported: bool = False
     """Whether a sweep's report was published, which says everything."""
 
-    @property
-    def failed_copies(self) -> tuple[CopyResult, ...]:
-        """The copies that the run did not get."""
-        return tuple(copy for copy in self.copies if copy.failed)
-
 
 def notices_of_run(state: RunState, region: str, execution: str, now: datetime) -> list[Notice]:
     """Return one notice for each failure in the state of a run at its end."""
     subject = state.subject or "a run"
     failures = [(problem.kind, problem.cause, problem.subject) for problem in state.problems]
-    failures += [(copy.error, copy.cause, f"{copy.snapshot_id} to {copy.region}") for copy in state.failed_copies]
+    failures += [(copy.error, copy.cause, f"{copy.snapshot_id} to {copy.region}") for copy in state.copies if copy.failed]
     failures += [("NotDeleted", f"{result.outcome.label}: {result.cause}", result.snapshot_id) for result in state.undeleted]
     if state.error is not None:
         failures.append((state.error.name, state.error.cause, subject))
@@ -60,7 +55,7 @@ def notices_of_run(state: RunState, region: str, execution: str, now: datetime) 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What is published: a subject of fewer than 100 characters, and a text."""
+    """A message to publish: a subject of fewer than 100 characters, and a text."""
 
     subject: str
     text: str
@@ -159,4 +154,4 @@ _PASSING = re.compile(
     r"|[\w+/=-]{65,}",
     re.IGNORECASE,
 )
-"""What is about one case alone. A key's id is not: it may be what is wrong. No name in a message is longer than 64 characters."""
+"""Text that concerns one case alone. A key's id does not: it may be the fault. No name in a message exceeds 64 characters."""

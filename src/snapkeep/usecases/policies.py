@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Protocol
@@ -280,14 +281,13 @@ def push(stores: Sequence[PolicyStore], text: str) -> list[PushResult]:
 
 
 def _put(store: PolicyStore, text: str) -> PushResult:
-    try:
+    current = None
+    with suppress(DocumentAbsent):
         current = store.current()
-    except DocumentAbsent:
-        return PushResult(store.region, store.put(text, advanced=len(text.encode()) > STANDARD_BYTES))
-    if current.text == text:
+    if current and current.text == text:
         return PushResult(store.region, current.version, unchanged=True)
     version = store.put(text, advanced=len(text.encode()) > STANDARD_BYTES)
-    return PushResult(store.region, version, overtaken=version != current.version + 1)
+    return PushResult(store.region, version, overtaken=current is not None and version != current.version + 1)
 
 
 def version_to_restore(store: PolicyStore, parameters: PolicySet, version: int = 0) -> Restorable:

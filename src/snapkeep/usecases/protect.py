@@ -129,7 +129,8 @@ class TagSnapshots:
         return present
 
     def _protect(self, snapshot: Snapshot, volume: Volume | None, policy: Policy, report: _Report) -> None:
-        tags, left_out = self._tags(snapshot, volume, policy)
+        own = tags_for_snapshot(self.system, policy.name, snapshot.origin)
+        tags, left_out = carried_tags(own, snapshot.tags, volume.tags if volume else {}, policy.carry_tags.excluded)
         try:
             refused = self._write(snapshot, tags)
         except (SnapshotGone, AwsRefused) as error:
@@ -148,10 +149,6 @@ class TagSnapshots:
             report.reasons.append(f"{snapshot.id}: EC2 copies it to no other region: {snapshot.not_copyable}")
             return
         report.copies.extend(copy_request(self.system, snapshot, policy, rule, volume) for rule in policy.copies)
-
-    def _tags(self, snapshot: Snapshot, volume: Volume | None, policy: Policy) -> tuple[dict[str, str], list[str]]:
-        own = tags_for_snapshot(self.system, policy.name, snapshot.origin)
-        return carried_tags(own, snapshot.tags, volume.tags if volume else {}, policy.carry_tags.excluded)
 
     def _write(self, snapshot: Snapshot, tags: dict[str, str]) -> list[str]:
         """Write the tags that are missing: ours alone if AWS refuses them with the others. Return the keys left out.
@@ -199,8 +196,7 @@ def copy_request(system: str, snapshot: Snapshot, policy: Policy, rule: CopyRule
 
 def seconds_to_wait(request: CopyRequest, now: datetime) -> int:
     """Return how long an execution waits for a copy from now on: to its deadline, but at least an hour."""
-    shortest = 3600
-    return max(shortest, round((request.deadline - now).total_seconds()))
+    return max(3600, round((request.deadline - now).total_seconds()))
 
 
 @dataclass(slots=True)

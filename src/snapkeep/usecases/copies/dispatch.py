@@ -38,7 +38,7 @@ UNREACHABLE_AFTER = 2
 
 @dataclass(frozen=True, slots=True)
 class DispatchResult:
-    """What one dispatch did. `lease_taken` is False while another dispatcher works; that one was asked to go on."""
+    """Result of one dispatch. `lease_taken` is False while another dispatcher works, which was then asked to go on."""
 
     lease_taken: bool
     started: tuple[str, ...] = ()
@@ -111,7 +111,7 @@ class Dispatch:
         return round_.stopped
 
     def _release_anyway(self, holder: str) -> None:
-        """Release the lease even if another dispatcher asked for more: the next one, within a minute, does the rest."""
+        """Release the lease even if another dispatcher asked to go on: the next one, within a minute, does the rest."""
         if not self.queue.release_lease(holder):
             self.queue.release_lease(holder)
 
@@ -196,37 +196,29 @@ class Dispatch:
         if starting is None:
             return
         try:
-            copy_id = self.copier.start_copy(starting.request)
-        except AwsRefused as error:
-            self._start_without_carried_tags(starting, error, round_)
-            return
+            running = self._start_copy(starting, round_)
         except SnapkeepError as error:
             self._not_started(starting, error, round_)
             return
-        self._started(starting, copy_id, round_)
+        self._write(running)
+        round_.started.append(running.key)
+        round_.copy_ids.append(running.copy_id)
+        round_.in_flight += 1
 
-    def _start_without_carried_tags(self, starting: QueueEntry, refusal: AwsRefused, round_: _Round) -> None:
-        """Start a copy that AWS refused with Snapkeep's tags alone: a service control policy may deny one carried tag.
+    def _start_copy(self, starting: QueueEntry, round_: _Round) -> QueueEntry:
+        """Start a copy; one that AWS refuses is started with Snapkeep's tags alone, as a policy may deny one carried tag.
 
         A refused call made no copy.
         """
-        if not starting.request.carried:
-            self._not_started(starting, refusal, round_)
-            return
-        plain = replace(starting, request=starting.request.without_carried_tags())
         try:
-            copy_id = self.copier.start_copy(plain.request)
-        except SnapkeepError as error:
-            self._not_started(starting, error, round_)
-            return
-        round_.left_out.append(f"{starting.key}: {', '.join(starting.request.carried)}: {refusal}")
-        self._started(plain, copy_id, round_)
-
-    def _started(self, starting: QueueEntry, copy_id: str, round_: _Round) -> None:
-        self._write(starting.running(copy_id, self.clock.now()))
-        round_.started.append(starting.key)
-        round_.copy_ids.append(copy_id)
-        round_.in_flight += 1
+            return starting.running(self.copier.start_copy(starting.request), self.clock.now())
+        except AwsRefused as refusal:
+            if not starting.request.carried:
+                raise
+            plain = replace(starting, request=starting.request.without_carried_tags())
+            running = plain.running(self.copier.start_copy(plain.request), self.clock.now())
+            round_.left_out.append(f"{starting.key}: {', '.join(starting.request.carried)}: {refusal}")
+            return running
 
     def _key_usable(self, entry: QueueEntry, key: str, round_: _Round) -> bool:
         if key not in round_.key_faults:
@@ -246,7 +238,10 @@ class Dispatch:
     def _not_started(self, starting: QueueEntry, error: SnapkeepError, round_: _Round) -> None:
         """Handle a failed call. A copy that may have started nevertheless stays STARTING, to be looked for by its tags."""
         if isinstance(error, AwsUnavailable):
-            self._await_start(starting, round_)
+            # It takes a slot (INV-10), and is looked for when other entries had their turn.
+            round_.no_answers[starting.request.origin.region] += 1
+            round_.in_flight += 1
+            self._write(starting.awaiting_start(self._in(self.unreachable_delay_seconds)))
         elif isinstance(error, (CopyQuotaReached, AwsThrottled)):
             round_.stopped = True
             self._write(starting.postponed(self._in(self.busy_delay_seconds)))
@@ -260,12 +255,6 @@ class Dispatch:
                 self._write(starting.retrying(str(error), next_attempt_at))
         else:
             raise error
-
-    def _await_start(self, starting: QueueEntry, round_: _Round) -> None:
-        """Take a slot for a copy that may have started (INV-10), and look for it when other entries had their turn."""
-        round_.no_answers[starting.request.origin.region] += 1
-        round_.in_flight += 1
-        self._write(starting.awaiting_start(self._in(self.unreachable_delay_seconds)))
 
     def _give_up(self, entry: QueueEntry, cause: str, round_: _Round) -> None:
         """Where no execution waits, send the notice before closing the entry: a stop between the two loses no notice.
@@ -298,7 +287,7 @@ class Dispatch:
 
 @dataclass(slots=True)
 class _Round:
-    """What has happened so far while one dispatcher holds the lease."""
+    """The state of one dispatcher's work while it holds the lease."""
 
     stop_at: datetime
     started: list[str] = field(default_factory=list)

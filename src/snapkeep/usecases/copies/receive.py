@@ -68,7 +68,8 @@ class ReceiveCopy:
 
         The event is a hint, which anybody who may start executions can forge: the copy's entry follows from EC2's own facts.
         """
-        hinted = self._hinted_entry(ended)
+        hinted_key = entry_key(ended.source_region, ended.source_snapshot_id, self.reader.region)
+        hinted = find_entry(self.queue, hinted_key) if ended.source_region else None
         copies = self.reader.copies_of_volume(hinted.request.origin.volume_id) if hinted else []
         copy = next((listed for listed in copies if listed.id == ended.copy_id), None)
         if copy is None:
@@ -87,11 +88,6 @@ class ReceiveCopy:
         if copy.state is not SnapshotState.ERROR:
             raise AwsUnavailable(f"the event says that {copy.id} has ended; EC2 says it is {copy.state}")
         return self._failed(copy, entry, copy.state_message or ended.cause or "EC2 gave no cause")
-
-    def _hinted_entry(self, ended: CopyEnded) -> QueueEntry | None:
-        if not ended.source_region:
-            return None
-        return find_entry(self.queue, entry_key(ended.source_region, ended.source_snapshot_id, self.reader.region))
 
     def _vanished(self, ended: CopyEnded, entry: QueueEntry | None) -> ReceiveResult:
         """Handle a copy that is deleted already: a failed one that somebody removed, or a completed one that did not last."""
@@ -113,8 +109,8 @@ class ReceiveCopy:
                 self._mark_wrong(copy)
             problem = Problem(CopyWrong.__name__, copy.id, "; ".join(faults))
             return ReceiveResult(ReceiveOutcome.FAILED, problem.cause, problems=(problem,))
-        others = [other for other in copies if other.id != copy.id and other.origin.lineage == copy.origin.lineage]
-        return ReceiveResult(ReceiveOutcome.RECEIVED, f"{copy.id} is good", self.planner.plan_copies([copy, *others]))
+        siblings = [listed for listed in copies if listed.id != copy.id and listed.origin.lineage == copy.origin.lineage]
+        return ReceiveResult(ReceiveOutcome.RECEIVED, f"{copy.id} is good", self.planner.plan_copies([copy, *siblings]))
 
     def _mark_wrong(self, copy: Snapshot) -> None:
         """Write the finding on the copy, where it outlives the queue entry; where that is refused, a sweep writes it."""

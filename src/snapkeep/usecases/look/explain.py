@@ -68,7 +68,7 @@ class OwnedReader(SnapshotReader, Protocol):
 
 
 class StoryEventKind(StrEnum):
-    """What a story event is about. The values are identifiers for machines."""
+    """The subject of a story event. The values are identifiers for machines."""
 
     SNAPSHOT_STARTED = "snapshot_started"
     COPY_STARTED = "copy_started"

@@ -29,7 +29,7 @@ DEFAULT_QUOTA = 20
 
 
 class StatusTotal(LabelledEnum):
-    """What a status counts. The values are identifiers for machines."""
+    """The counts of a status. The values are identifiers for machines."""
 
     VOLUMES = "volumes", "volumes"
     PROTECTED = "protected", "protected"
@@ -138,7 +138,7 @@ class Status:
 
 @dataclass(frozen=True, slots=True)
 class _DestinationReading:
-    """What was read in one DR region."""
+    """The listing and the queue of one DR region."""
 
     status: DestinationStatus
     copies: Sequence[Snapshot] = ()
@@ -237,7 +237,24 @@ def queued_copies(entries: Sequence[QueueEntry], copies: Iterable[Snapshot], now
         expected = ends.get(entry.copy_id)
         if entry.key in place and mean_duration is not None:
             expected = now + mean_duration * (place[entry.key] // max(quota, 1) + 1)
-        queue.append(_queued_copy(entry, copy, expected, now))
+        request = entry.request
+        queue.append(
+            QueuedCopy(
+                snapshot_id=request.origin.snapshot_id,
+                volume_id=request.origin.volume_id,
+                source_region=request.origin.region,
+                region=request.region,
+                state=entry.state,
+                size_gib=request.size_gib,
+                deadline=request.deadline,
+                attempts=entry.attempts,
+                copy_id=entry.copy_id,
+                progress_percent=copy.progress_percent if copy else 0,
+                cause=entry.cause,
+                expected_at=expected,
+                late=entry.state is not EntryState.FAILED and now > request.deadline,
+            )
+        )
     return queue
 
 
@@ -245,25 +262,6 @@ def _expected(copy: Snapshot, now: datetime) -> datetime | None:
     if not 0 < copy.progress_percent < 100:  # noqa: PLR2004 - per cent
         return None
     return copy.start_time + (now - copy.start_time) * 100 / copy.progress_percent
-
-
-def _queued_copy(entry: QueueEntry, copy: Snapshot | None, expected: datetime | None, now: datetime) -> QueuedCopy:
-    request = entry.request
-    return QueuedCopy(
-        snapshot_id=request.origin.snapshot_id,
-        volume_id=request.origin.volume_id,
-        source_region=request.origin.region,
-        region=request.region,
-        state=entry.state,
-        size_gib=request.size_gib,
-        deadline=request.deadline,
-        attempts=entry.attempts,
-        copy_id=entry.copy_id,
-        progress_percent=copy.progress_percent if copy else 0,
-        cause=entry.cause,
-        expected_at=expected,
-        late=entry.state is not EntryState.FAILED and now > request.deadline,
-    )
 
 
 def _totals(

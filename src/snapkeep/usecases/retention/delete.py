@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -63,10 +63,13 @@ class DeleteSnapshots:
             raise PlanStale(f"the plan was made {age} ago and is good for {PLAN_GOOD_FOR}; start a new run, or a sweep")
         results: list[DeletionResult] = []
         calls = 0
-        for volume_id, volume_orders in _by_volume(orders).items():
-            left = self.last_look.run(volume_id, volume_orders)
+        by_volume: dict[str, list[DeletionOrder]] = {}
+        for order in orders:
+            by_volume.setdefault(order.volume_id, []).append(order)
+        for volume_id, volume_orders in by_volume.items():
+            unneeded = self.last_look.run(volume_id, volume_orders)
             for order in volume_orders:
-                result = left.get(order.snapshot_id)
+                result = unneeded.get(order.snapshot_id)
                 if result is None:
                     if calls >= self.burst:
                         self.pacer.pause(self.seconds_between)
@@ -89,10 +92,3 @@ class DeleteSnapshots:
             except AwsThrottled:
                 self.pacer.pause(self.seconds_after_throttling)
         return self.deleter.delete(snapshot_id)
-
-
-def _by_volume(orders: Iterable[DeletionOrder]) -> dict[str, list[DeletionOrder]]:
-    groups: dict[str, list[DeletionOrder]] = {}
-    for order in orders:
-        groups.setdefault(order.volume_id, []).append(order)
-    return groups

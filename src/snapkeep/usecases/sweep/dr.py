@@ -49,29 +49,22 @@ class DrSweep(RegionSweep):
         wrong = {entry.copy_id for entry in entries if entry.state is EntryState.FAILED}
         done = list(self.queue.in_state(EntryState.DONE))
         origins = {entry.copy_id: entry.request.origin for entry in done}
-        # No good copy goes for one that a person has to decide about, or whose origin was overwritten and is not repaired yet.
-        counted = [one for one in snapshots if one.id not in wrong and origins.get(one.id, one.origin) == one.origin]
+        # No good copy is deleted for one that a person must decide about, or whose overwritten origin is not repaired yet.
+        counted = [copy for copy in snapshots if copy.id not in wrong and origins.get(copy.id, copy.origin) == copy.origin]
         checked = frozenset(entry.copy_id for entry in done)
         listing = RegionFacts(region=self.reader.region, volumes=(), snapshots=counted, checked=checked)
         plan = guarded_plan(self.guards, listing, policies, started, system=self.system)
-        facts = DrFacts(
-            system=self.system,
-            plan=plan,
-            snapshots=snapshots,
-            queued=entries,
-            done=done,
-            adopt=options.adopt,
-        )
+        facts = DrFacts(system=self.system, plan=plan, snapshots=snapshots, queued=entries, done=done, adopt=options.adopt)
         decision = decide_dr(facts, policies)
-        deletions, left = deletion_plan(decision, self.reader.region, started, self.limits.deletions)
+        deletions, postponed = deletion_plan(decision, self.reader.region, started, self.limits.deletions)
         actor = _Actor(self)
         repairs = Repairs(self.limits.repairs)
         repairs.carry_out([*document_findings(policies), *decision.findings], actor.repair)
         repairs.carry_out(self.exposure.run(snapshots, self.system, self.clock.now()), lambda _: Handling.NOTED)
-        items, counts = (*repairs.items, *actor.problems, *left), _counts(snapshots, entries, self.system)
+        items, counts = (*repairs.items, *actor.problems, *postponed), _counts(snapshots, entries, self.system)
         report = self.report(sweep_id, "dr", started, items, counts)
-        gone = {copy.id for copy, _ in actor.remove}
-        kept = tuple(verdict for verdict in deletions.verdicts if verdict.snapshot.id not in gone)
+        removed_ids = {copy.id for copy, _ in actor.remove}
+        kept = tuple(verdict for verdict in deletions.verdicts if verdict.snapshot.id not in removed_ids)
         return SweepResult(report, replace(deletions, verdicts=kept), tuple(actor.remove))
 
     def _with_source_starts(self, snapshots: list[Snapshot]) -> list[Snapshot]:
@@ -123,11 +116,11 @@ class _Actor:
 
 
 def _counts(snapshots: list[Snapshot], entries: list[QueueEntry], system: str) -> dict[Figure, int]:
-    managed = [one for one in snapshots if one.managed_by(system)]
+    managed = [snapshot for snapshot in snapshots if snapshot.managed_by(system)]
     return {
         Figure.SNAPSHOTS: len(snapshots),
         Figure.COPIES_MANAGED: len(managed),
-        Figure.COPIES_COMPLETED: sum(one.completed for one in managed),
-        Figure.VOLUMES_WITH_COPY: len({one.origin.lineage for one in managed if one.completed}),
+        Figure.COPIES_COMPLETED: sum(copy.completed for copy in managed),
+        Figure.VOLUMES_WITH_COPY: len({copy.origin.lineage for copy in managed if copy.completed}),
         **queue_counts(entries),
     }

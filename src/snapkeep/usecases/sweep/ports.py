@@ -1,4 +1,4 @@
-"""What a sweep needs of the world beside the ports of the event-driven path."""
+"""The ports of a sweep beside those of the event-driven path."""
 
 from __future__ import annotations
 
@@ -53,12 +53,12 @@ class DeadLetters(Protocol):
         ...
 
     def delete(self, letters: Sequence[DeadLetter]) -> None:
-        """Delete messages that were replayed, or that ask nothing of anybody any more."""
+        """Delete messages that were replayed, or that need nothing done any more."""
         ...
 
 
 class Exposure(Protocol):
-    """Who else can read this region's snapshots."""
+    """Reads which other accounts can read this region's snapshots."""
 
     def sharing_blocked(self) -> bool:
         """Whether block public access for snapshots is on (either of its states)."""

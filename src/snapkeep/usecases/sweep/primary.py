@@ -84,7 +84,7 @@ class PrimarySweep(RegionSweep):
             retry_failed_after=timedelta(0) if options.retry_failed else RETRY_FAILED_AFTER,
         )
         decision = decide_primary(facts, policies, started)
-        deletions, left = deletion_plan(decision, self.reader.region, started, self.limits.deletions)
+        deletions, postponed = deletion_plan(decision, self.reader.region, started, self.limits.deletions)
         protections = volume_protections(
             self.reader.region, listing.volumes, listing.snapshots, dr.copies, policies, started, system=self.system
         )
@@ -95,15 +95,15 @@ class PrimarySweep(RegionSweep):
         )
         repairs.carry_out(self.exposure.run(listing.snapshots, self.system, started), lambda _: Handling.NOTED)
         counts = _counts(protections, listing.snapshots, dr.entries, self.system, started)
-        counts |= {Figure.RUNS_IN_PROGRESS: runs.under_way, Figure.RUNS_NOT_READ: runs.left}
+        counts |= {Figure.RUNS_IN_PROGRESS: runs.under_way, Figure.RUNS_NOT_READ: runs.not_read}
         ages_of_policies = tuple(ages_by_policy(protections))
-        report = self.report(sweep_id, "primary", started, (*repairs.items, *left), counts, ages_of_policies)
-        ages = {one.volume.id: one.age.total_seconds() for one in protections if one.age is not None}
+        report = self.report(sweep_id, "primary", started, (*repairs.items, *postponed), counts, ages_of_policies)
+        ages = {health.volume.id: health.age.total_seconds() for health in protections if health.age is not None}
         return SweepResult(report, deletions, rpo_ages_seconds=ages)
 
     def _dr_regions(self, policies: PolicySet) -> _DrRegions:
         """Read queue and listing of each DR region; the queue first, so that what it calls done is in the listing."""
-        found = _DrRegions()
+        dr = _DrRegions()
         for region in policies.copy_regions:
             if region == self.reader.region:
                 continue
@@ -111,22 +111,22 @@ class PrimarySweep(RegionSweep):
                 entries = not_done(self.queue_of(region))
                 wrong = {entry.copy_id for entry in entries if entry.state is EntryState.FAILED}
                 listed = self.reader_of(region).all_snapshots()
-                found.copies[region] = [copy for copy in listed if copy.managed_by(self.system) and copy.id not in wrong]
-                found.entries += entries
+                dr.copies[region] = [copy for copy in listed if copy.managed_by(self.system) and copy.id not in wrong]
+                dr.entries += entries
             except SnapkeepError as error:
-                found.findings.append(Finding(FindingKind.OUT_OF_REACH, region, "", f"{region}: {error}"))
-        return found
+                dr.findings.append(Finding(FindingKind.OUT_OF_REACH, region, "", f"{region}: {error}"))
+        return dr
 
     def _runs_seen(self, dr: _DrRegions, plan: RegionPlan, snapshots: Sequence[Snapshot], now: datetime) -> RunsSeen:
-        """Read the runs after the queues: who was answered in between waits no more."""
+        """Read the runs after the queues: a run that was answered in between waits no more."""
         if not dr.copies:
             return RunsSeen()
         known = {entry.snapshot_in_region for entry in dr.entries}
         starts = {snapshot.id: snapshot.origin.start_time for snapshot in snapshots}
         missing = {
-            starts[one.snapshot_id]
-            for one in plan.missing
-            if one.region in dr.copies and (one.snapshot_id, one.region) not in known
+            starts[copy.snapshot_id]
+            for copy in plan.missing
+            if copy.region in dr.copies and (copy.snapshot_id, copy.region) not in known
         }
         return look_at_runs(self.waiting_runs, dr.entries, missing, now, self.limits.repairs)
 
@@ -157,7 +157,7 @@ class PrimarySweep(RegionSweep):
 
 @dataclass(slots=True)
 class _DrRegions:
-    """What could be read of the DR regions, and what could not."""
+    """The copies and entries of the DR regions that could be read, and findings about the others."""
 
     copies: dict[str, list[Snapshot]] = field(default_factory=dict)
     entries: list[QueueEntry] = field(default_factory=list)
@@ -169,7 +169,8 @@ class _DrRegions:
 
 
 def _missed(protections: list[VolumeProtection]) -> list[Finding]:
-    return [Finding(FindingKind.RPO_MISSED, one.volume.id, one.volume.id, one.why) for one in protections if one.needs_attention]
+    missed = [protection for protection in protections if protection.needs_attention]
+    return [Finding(FindingKind.RPO_MISSED, protection.volume.id, protection.volume.id, protection.why) for protection in missed]
 
 
 def _counts(
@@ -179,16 +180,16 @@ def _counts(
     system: str,
     now: datetime,
 ) -> dict[Figure, int]:
-    by_health = [one.health for one in protections]
+    by_health = [protection.health for protection in protections]
     waiting = [entry.enqueued_at for entry in entries if entry.state in NOT_STARTED]
     return {
         Figure.VOLUMES: len(protections),
         Figure.VOLUMES_PROTECTED: by_health.count(VolumeHealth.PROTECTED) + by_health.count(VolumeHealth.FIRST_COPY_PENDING),
-        Figure.VOLUMES_NOT_AS_ASKED: sum(one.needs_attention for one in protections),
+        Figure.VOLUMES_NOT_AS_ASKED: sum(protection.needs_attention for protection in protections),
         Figure.VOLUMES_WITHOUT_POLICY: by_health.count(VolumeHealth.NO_POLICY),
         Figure.SNAPSHOTS: len(snapshots),
-        Figure.SNAPSHOTS_MANAGED: sum(one.managed_by(system) for one in snapshots),
-        Figure.SNAPSHOTS_NOT_COVERED: sum(one.completed and one.is_copy for one in snapshots),
+        Figure.SNAPSHOTS_MANAGED: sum(snapshot.managed_by(system) for snapshot in snapshots),
+        Figure.SNAPSHOTS_NOT_COVERED: sum(snapshot.completed and snapshot.is_copy for snapshot in snapshots),
         **queue_counts(entries),
         Figure.OLDEST_WAIT_MINUTES: int((now - min(waiting, default=now)).total_seconds() // 60),
     }

@@ -1,7 +1,7 @@
-"""Sweep: gather once, decide, repair within limits, report. What both regions' sweeps share.
+"""Sweep: gather once, decide, repair within limits, report. The common part of both regions' sweeps.
 
 Only steps of the event-driven path repair anything. The deletions of the plan are carried out by the same function that
-deletes for every other run; `complete` then says what came of them.
+deletes for every other run; `complete` then adds their results to the report.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ SHARING_LOOKS = 50
 
 @dataclass(frozen=True, slots=True)
 class SweepLimits:
-    """How much one sweep does; the rest is left for the next one."""
+    """Limits of one sweep; the rest is left for the next one."""
 
     repairs: int = 500
     deletions: int = 300
@@ -43,7 +43,7 @@ class SweepLimits:
 
 @dataclass(frozen=True, slots=True)
 class SweepOptions:
-    """What a person asked of this sweep. `adopt` is the consent without which no history is touched."""
+    """A person's options for one sweep. `adopt` is the consent without which no history is touched."""
 
     adopt: bool = False
     retry_failed: bool = False
@@ -51,7 +51,7 @@ class SweepOptions:
 
 @dataclass(frozen=True, slots=True)
 class SweepResult:
-    """What a sweep did itself, and the deletions that are still to be carried out."""
+    """Result of a sweep: its report so far, and the deletions that are still to be carried out."""
 
     report: SweepReport
     plan: Plan
@@ -78,14 +78,11 @@ class Repairs:
                 self.items.append(item_of(finding, Handling.LEFT))
             else:
                 self.made += 1
-                self.items.append(self._one(finding, finding.repair, act))
-
-    @staticmethod
-    def _one(finding: Finding, repair: Repair, act: Callable[[Repair], Handling]) -> ReportItem:
-        try:
-            return item_of(finding, act(repair))
-        except SnapkeepError as error:
-            return item_of(finding, Handling.FAILED, f"{type(error).__name__}: {error}")
+                try:
+                    item = item_of(finding, act(finding.repair))
+                except SnapkeepError as error:
+                    item = item_of(finding, Handling.FAILED, f"{type(error).__name__}: {error}")
+                self.items.append(item)
 
 
 def not_done(queue: CopyQueue) -> list[QueueEntry]:
@@ -102,16 +99,6 @@ def queue_counts(entries: Sequence[QueueEntry]) -> dict[Figure, int]:
         Figure.COPIES_RUNNING: states.count(EntryState.RUNNING),
         Figure.COPIES_FAILED: states.count(EntryState.FAILED),
     }
-
-
-def undelivered(letters: ReplayDeadLetters) -> list[ReportItem]:
-    """Replay undelivered events; return the findings. An unreadable queue is a finding and stops no sweep."""
-    try:
-        return letters.run()
-    except SnapkeepError as error:
-        return [
-            ReportItem(FindingKind.OUT_OF_REACH, "dead-letter queue", "", "it could not be read", Handling.FAILED, str(error))
-        ]
 
 
 def guarded_plan(guards: DeletionGuards, facts: RegionFacts, policies: PolicySet, now: datetime, *, system: str) -> RegionPlan:
@@ -169,11 +156,11 @@ class ExposureCheck:
         findings = []
         if not self.exposure.sharing_blocked():
             findings.append(Finding(FindingKind.SHARING_NOT_BLOCKED, "", "", "block public access for snapshots is off"))
-        managed = {one.id: one for one in snapshots if one.completed and one.managed_by(system)}
+        managed = {snapshot.id: snapshot for snapshot in snapshots if snapshot.completed and snapshot.managed_by(system)}
         findings += [
-            Finding(FindingKind.PUBLIC, one, managed[one].origin.volume_id, "everybody can make volumes from it")
-            for one in self.exposure.public_snapshots()
-            if one in managed
+            Finding(FindingKind.PUBLIC, snapshot_id, managed[snapshot_id].origin.volume_id, "everybody can make volumes from it")
+            for snapshot_id in self.exposure.public_snapshots()
+            if snapshot_id in managed
         ]
         for snapshot_id, accounts in self.exposure.shared_with(rotating_sample(sorted(managed), self.looks, now)).items():
             unknown = [account for account in accounts if account not in self.known_accounts]
@@ -185,7 +172,7 @@ class ExposureCheck:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RegionSweep:
-    """What the sweeps of a primary and of a DR region have in common. Twice in a row, the second changes nothing."""
+    """The common part of the sweeps of a primary and of a DR region. A second sweep right after changes nothing."""
 
     system: str
     reader: SnapshotReader
@@ -207,7 +194,11 @@ class RegionSweep:
         counts: Mapping[Figure, int],
         policies: tuple[PolicyAges, ...] = (),
     ) -> SweepReport:
-        """Return the report so far, after a replay of the undelivered events."""
-        items = (*items, *undelivered(self.letters))
+        """Return the report so far, after a replay of the undelivered events. An unreadable queue stops no sweep."""
+        try:
+            items = (*items, *self.letters.run())
+        except SnapkeepError as error:
+            subject, text = "dead-letter queue", "it could not be read"
+            items = (*items, ReportItem(FindingKind.OUT_OF_REACH, subject, "", text, Handling.FAILED, str(error)))
         region, ended = self.reader.region, self.clock.now()
         return SweepReport(sweep_id, self.system, stack, region, started, ended, items, counts, policies)

@@ -20,12 +20,12 @@ from snapkeep.usecases.sweep.ports import WaitingRuns
 
 @dataclass(slots=True)
 class RunsSeen:
-    """What a sweep saw of the runs that have not ended."""
+    """The runs that have not ended, as a sweep saw them."""
 
     waits: list[Wait] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     under_way: int = 0
-    left: int = 0
+    not_read: int = 0
     """The number of runs that may wait in vain and are read in a later sweep."""
 
 
@@ -38,10 +38,10 @@ def look_at_runs(
         under_way = runs.under_way()
         seen.under_way = len(under_way)
         to_read = runs_to_read(under_way, queued, missing, now, most)
-        seen.left = to_read.left + len(to_read.ids)
+        seen.not_read = to_read.left + len(to_read.ids)
         for run in to_read.ids:
             seen.waits += runs.waits(run)
-            seen.left -= 1
+            seen.not_read -= 1
     except SnapkeepError as error:
         seen.findings.append(Finding(FindingKind.OUT_OF_REACH, "runs of Protect", "", str(error)))
     return seen
