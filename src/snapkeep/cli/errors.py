@@ -16,12 +16,12 @@ class WrongUse(SnapkeepError):
 
 
 class NotConfirmed(SnapkeepError):
-    """The user answered a question with no. The message says what is left undone."""
+    """The user answered a question with no. The message names what was not done."""
 
 
 _WRONG_USE = (WrongUse, InvalidConfiguration)
 _NOT_CONFIGURED = frozenset({"NoCredentialsError", "PartialCredentialsError", "NoRegionError", "InvalidRegionError"})
-"""What botocore raises where its configuration is incomplete."""
+"""Errors that botocore raises where its configuration is incomplete."""
 
 _ADVICE = {
     "NoCredentialsError": "no AWS credentials found: set AWS_PROFILE, run `aws configure`, or give --profile",

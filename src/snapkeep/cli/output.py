@@ -1,4 +1,4 @@
-"""How the commands print: tables and colours for people, lines where there is no terminal, JSON for machines.
+"""The commands' output: tables and colours for people, lines where there is no terminal, JSON for machines.
 
 Values from outside (tags, names, error messages) are escaped here, with one function for each target.
 """

@@ -27,7 +27,7 @@ class BucketNotOurs(InvalidConfiguration):
 
 
 def bucket_name(system: str, account_id: str, region: str) -> str:
-    """Given a system's name, an account and a region, return the name of the bucket. Raise InvalidConfiguration if too long."""
+    """Return the name of a system's bucket in an account and a region. Raise InvalidConfiguration if it is too long."""
     name = f"{system}-{account_id}-{region}".lower().replace("_", "-")
     if len(name) > NAME_LIMIT:
         raise InvalidConfiguration(
@@ -57,7 +57,7 @@ class ArtifactBucket:
         self._pause = pause
 
     def exists(self) -> bool:
-        """Return whether it is there. Raise BucketNotOurs if somebody else has it."""
+        """Return whether the bucket exists. Raise BucketNotOurs if another account has it."""
         try:
             self._s3.head_bucket(Bucket=self.name, **self._owner)
         except ClientError as error:
@@ -72,7 +72,7 @@ class ArtifactBucket:
         return True
 
     def ensure(self, tags: Mapping[str, str]) -> bool:
-        """Make it if it is not there, and make it private and encrypted in any case. Return whether it was made."""
+        """Create the bucket if it does not exist, and always make it private and encrypted. Return whether it was created."""
         made = not self.exists()
         if made:
             self._create()
@@ -109,22 +109,22 @@ class ArtifactBucket:
                 return
 
     def upload(self, path: Path, folder: str) -> S3Location:
-        """Given a file, put it under a name made of its contents, unless it is there; return where it is."""
+        """Upload a file under a name made of its contents, unless it exists already; return its location."""
         return self.upload_bytes(path.read_bytes(), folder, "".join(path.suffixes))
 
     def upload_bytes(self, content: bytes, folder: str, suffix: str) -> S3Location:
-        """Given contents, put them under a name made of them, unless they are there; return where they are."""
+        """Upload contents under a name made of them, unless they exist already; return their location."""
         key = f"{folder}/{hashlib.sha256(content).hexdigest()}{suffix}"
         if not self._has(key):
             self._s3.put_object(Bucket=self.name, Key=key, Body=content, **self._owner)
         return S3Location(self.name, key)
 
     def url(self, location: S3Location) -> str:
-        """Given an object, return its URL, path style, as CloudFormation takes it in `TemplateURL`."""
+        """Return the URL of an object, path style, as CloudFormation takes it in `TemplateURL`."""
         return f"{str(self._s3.meta.endpoint_url).rstrip('/')}/{location.bucket}/{location.key}"
 
     def remove(self) -> int:
-        """Delete every object and version, then the bucket. Return how many objects went; 0 too when there is no bucket.
+        """Delete every object and version, then the bucket. Return the number of deleted objects; 0 also when there is no bucket.
 
         Raise InvalidConfiguration when S3 keeps one of them.
         """
@@ -132,8 +132,8 @@ class ArtifactBucket:
             return 0
         removed = 0
         for page in self._s3.get_paginator("list_object_versions").paginate(Bucket=self.name, **self._owner):
-            found = [*page.get("Versions", ()), *page.get("DeleteMarkers", ())]
-            keys = [{"Key": item["Key"], "VersionId": item["VersionId"]} for item in found]
+            versions = [*page.get("Versions", ()), *page.get("DeleteMarkers", ())]
+            keys = [{"Key": version["Key"], "VersionId": version["VersionId"]} for version in versions]
             for start in range(0, len(keys), _DELETE_AT_ONCE):
                 batch = keys[start : start + _DELETE_AT_ONCE]
                 answer = self._s3.delete_objects(Bucket=self.name, Delete={"Objects": batch, "Quiet": True}, **self._owner)

@@ -15,19 +15,19 @@ _DEPLOYED_FOLDER = "/var/task"
 
 
 def find_interpreter(version: tuple[int, int] = RUNTIME_VERSION) -> str:
-    """Given a version of Python, return the path of an interpreter of it, this one first; empty when there is none."""
+    """Return the path of an interpreter of a version of Python, this one first; empty when there is none."""
     if sys.version_info[:2] == version:
         return sys.executable
-    found = shutil.which(f"python{version[0]}.{version[1]}")
-    if not found:
+    path = shutil.which(f"python{version[0]}.{version[1]}")
+    if not path:
         return ""
-    probe = [found, "-c", "import sys; print(sys.version_info[0], sys.version_info[1])"]
+    probe = [path, "-c", "import sys; print(sys.version_info[0], sys.version_info[1])"]
     answer = subprocess.run(probe, capture_output=True, text=True, check=False)  # noqa: S603 - an interpreter from PATH
-    return found if answer.stdout.split() == [str(part) for part in version] else ""
+    return path if answer.stdout.split() == [str(part) for part in version] else ""
 
 
 def compile_folder(folder: Path, interpreter: str) -> None:
-    """Given a folder, byte-compile it with an interpreter. The files are trusted whatever the sources' times are.
+    """Byte-compile a folder with an interpreter. The files are trusted whatever the sources' times are.
 
     Raise subprocess.CalledProcessError with the compiler's words if a file does not compile.
     """

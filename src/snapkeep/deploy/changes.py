@@ -1,4 +1,4 @@
-"""Changes of the parameters of deployed stacks, and what each may cost: snapshots, or the protection of volumes."""
+"""Changes of the parameters of deployed stacks, and the risk of each: lost snapshots, or volumes without protection."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class ChangeNotConfirmed(SnapkeepError):
 
 
 class Risk(StrEnum):
-    """What a change of a parameter can do to what is protected."""
+    """The risk of a change of a parameter to snapshots and volumes."""
 
     NONE = "none"
     MOVES_COPIES = "moves_copies"
@@ -38,7 +38,7 @@ class ParameterChange:
     after: str
     risk: Risk = Risk.NONE
     consequence: str = ""
-    """What the change leads to, in a sentence; empty without a risk."""
+    """The consequence of the change, in a sentence; empty without a risk."""
 
 
 def parameter_changes(

@@ -1,4 +1,4 @@
-"""What the functions import besides our own package: pinned, taken from the running environment or from a package index."""
+"""The functions' dependencies: pinned, taken from the running environment or from a package index."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ LEFT_OUT = (
 
 
 class DependenciesMissing(InvalidConfiguration):
-    """A pinned dependency is neither installed here nor to be had from a package index."""
+    """A pinned dependency is neither installed here nor available from a package index."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,28 +53,28 @@ class Pin:
 
 
 def read_pins(requirements: Path = REQUIREMENTS) -> tuple[Pin, ...]:
-    """Given a requirements file with hashes, return its pins."""
+    """Return the pins of a requirements file with hashes."""
     matches = (_PIN.match(line) for line in requirements.read_text(encoding="utf-8").splitlines())
     return tuple(Pin(match["name"], match["version"]) for match in matches if match)
 
 
 def copy_dependencies(target: Path, report: Callable[[str], None] = lambda _: None) -> Path:
-    """Given an empty folder, copy the pinned dependencies into it; return botocore's data folder that they came with.
+    """Copy the pinned dependencies into an empty folder; return botocore's data folder that they came with.
 
     They are taken from this environment where it has these very versions, so that no network is needed; else they are
     downloaded. Raise DependenciesMissing when neither is possible.
     """
-    found = _installed(read_pins())
-    if isinstance(found, str):
-        report(f"{found}: downloading the pinned dependencies")
+    installed = _installed(read_pins())
+    if isinstance(installed, str):
+        report(f"{installed}: downloading the pinned dependencies")
         return _download(target)
-    for dist in found:
+    for dist in installed:
         _copy_files(dist, target)
     return Path(str(distribution("botocore").locate_file("botocore/data")))
 
 
-def wanted(path: PurePosixPath) -> bool:
-    """Given a file's path within site-packages, return whether the package needs it."""
+def is_needed(path: PurePosixPath) -> bool:
+    """Return whether the package needs a file, by its path within site-packages."""
     text = path.as_posix()
     if path.is_absolute() or text.startswith("..") or path.suffix in (".pyc", ".pyi", ".so", ".pyd"):
         return False
@@ -84,8 +84,8 @@ def wanted(path: PurePosixPath) -> bool:
 
 
 def _installed(pins: Iterable[Pin]) -> list[Distribution] | str:
-    """The installed distributions with these versions, or in words which one is not as pinned."""
-    found = []
+    """Return the installed distributions with these versions, or a message that names the one that is not as pinned."""
+    dists = []
     for pin in pins:
         try:
             dist = distribution(pin.name)
@@ -95,12 +95,12 @@ def _installed(pins: Iterable[Pin]) -> list[Distribution] | str:
             return f"{pin.name} {dist.version} is installed, {pin.version} is pinned"
         if dist.files is None:
             return f"{pin.name} was installed without a list of its files"
-        found.append(dist)
-    return found
+        dists.append(dist)
+    return dists
 
 
 def _download(target: Path) -> Path:
-    """Install the pins into a folder beside the target with pip, copy what is wanted; return botocore's data folder there."""
+    """Install the pins into a folder beside the target with pip, copy the needed files; return botocore's data folder there."""
     staging = Path(tempfile.mkdtemp(prefix="dependencies-", dir=target.parent))
     command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet", "install"]
     command += ["--require-hashes", "--no-deps", "--only-binary=:all:", "--no-compile", "--target", str(staging)]
@@ -119,7 +119,7 @@ def _download(target: Path) -> Path:
 
 def _copy_files(dist: Distribution, target: Path) -> None:
     for file in dist.files or ():
-        if wanted(file):
+        if is_needed(file):
             destination = target / file
             destination.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(str(dist.locate_file(file)), destination)

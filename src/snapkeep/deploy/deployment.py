@@ -42,7 +42,7 @@ _LOCAL_POLL_SECONDS = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Which AWS (`client(service, region)` gives clients for it), which regions, which system."""
+    """The AWS (`client(service, region)` returns clients for it), the regions and the system of a deployment."""
 
     client: Callable[[str, str], Any]
     region: str
@@ -55,17 +55,17 @@ class Target:
         return f"{SYSTEM}{self.suffix}"
 
     def stack_name(self, kind: str) -> str:
-        """Given `primary` or `dr`, return the stack's name."""
+        """Return the name of the stack `primary` or `dr`."""
         return f"{self.system}-{kind}"
 
     def region_of(self, kind: str) -> str:
-        """Given `primary` or `dr`, return the stack's region."""
+        """Return the region of the stack `primary` or `dr`."""
         return self.region if kind == PRIMARY else self.dr_region
 
 
 @dataclass(frozen=True, slots=True)
 class Deployed:
-    """What a deployment made."""
+    """The result of a deployment."""
 
     system: str
     account_id: str
@@ -76,7 +76,7 @@ class Deployed:
 
 @dataclass(frozen=True, slots=True)
 class Destroyed:
-    """What was removed, and what stays."""
+    """The result of a removal: the deleted stacks and objects, and what stays."""
 
     system: str
     account_id: str
@@ -116,37 +116,37 @@ class Deployment:
         may_remove_leftover: Callable[[str], bool] = lambda _: False,
         build: Callable[..., Package] = build_package,
     ) -> Deployed:
-        """Deploy both stacks with parameters for each, and tags for all that is made; return what was made.
+        """Deploy both stacks with parameters for each, and tags for all resources; return the result.
 
         `kinds` names the stacks, the DR one first: a system has one primary stack, and a DR stack in each region that it
         copies to. A parameter that is not given keeps its value. `may_change` is called with all changes of parameters when one
         of them can lose or move protection.
-        Everything that can be checked is checked before anything is touched. Raise InvalidParameters, ChangeNotConfirmed,
+        Everything that can be checked is checked before anything changes. Raise InvalidParameters, ChangeNotConfirmed,
         StackFailed, StackBusy, StackLeftover, BucketNotOurs.
         """
         target = self._target
-        given = {
+        parameters_of = {
             DR: {SUFFIX: target.suffix, **dr_parameters},
             PRIMARY: {SUFFIX: target.suffix, DR_REGION: target.dr_region, **primary_parameters},
         }
-        if any(parameters[SUFFIX] != target.suffix for parameters in given.values()):
+        if any(parameters[SUFFIX] != target.suffix for parameters in parameters_of.values()):
             raise InvalidParameters(f"{SUFFIX} names the whole system and is the same in both stacks: use --name")
         check_suffix(target.suffix)
-        check_regions(target.region, given[PRIMARY][DR_REGION])
-        if given[PRIMARY][DR_REGION] != target.dr_region:
+        check_regions(target.region, parameters_of[PRIMARY][DR_REGION])
+        if parameters_of[PRIMARY][DR_REGION] != target.dr_region:
             raise InvalidParameters(
-                f"{DR_REGION} is {given[PRIMARY][DR_REGION]}, and the DR region {target.dr_region}: use --dr-region"
+                f"{DR_REGION} is {parameters_of[PRIMARY][DR_REGION]}, and the DR region {target.dr_region}: use --dr-region"
             )
         templates = {kind: read_template(self._infra / f"{kind}.yaml") for kind in kinds}
         for kind, template in templates.items():
-            check_parameters(template, given[kind], target.stack_name(kind))
+            check_parameters(template, parameters_of[kind], target.stack_name(kind))
         account_id, _ = self._identity
         for kind in kinds:
-            check_key(STACK_KEY, given[kind].get(STACK_KEY, ""), account_id, target.region_of(kind))
-        check_key(COPY_KEY, given[PRIMARY].get(COPY_KEY, ""), account_id, target.dr_region)
+            check_key(STACK_KEY, parameters_of[kind].get(STACK_KEY, ""), account_id, target.region_of(kind))
+        check_key(COPY_KEY, parameters_of[PRIMARY].get(COPY_KEY, ""), account_id, target.dr_region)
         if DR in kinds:
             self._check_owner_of_dr_stack()
-        self._confirm_changes(given, kinds, may_change)
+        self._confirm_changes(parameters_of, kinds, may_change)
         buckets = {kind: self._bucket(target.region_of(kind)) for kind in templates}
         self._watcher.step("Packaging the functions")
         package = build(run_here=self._is_local(), report=self._watcher.note)
@@ -157,7 +157,9 @@ class Deployment:
             stack = self._stack(kind)
             own_tags = {PRIMARY_REGION_TAG: target.region} if kind == DR else {}
             stack_tags = {**(tags or {}), **own_tags}
-            results.append(stack.deploy(url, template.get("Parameters", {}), given[kind], stack_tags, may_remove_leftover))
+            results.append(
+                stack.deploy(url, template.get("Parameters", {}), parameters_of[kind], stack_tags, may_remove_leftover)
+            )
         return Deployed(target.system, account_id, tuple(results), package, tuple(bucket.name for bucket in buckets.values()))
 
     def _check_owner_of_dr_stack(self) -> None:
@@ -175,7 +177,7 @@ class Deployment:
 
     def _confirm_changes(
         self,
-        given: Mapping[str, Mapping[str, str]],
+        parameters_of: Mapping[str, Mapping[str, str]],
         kinds: Sequence[str],
         may_change: Callable[[Sequence[ParameterChange]], bool],
     ) -> None:
@@ -183,7 +185,7 @@ class Deployment:
         changes: list[ParameterChange] = []
         for kind in kinds:
             stack, region = self._stack(kind), self._target.region_of(kind)
-            changes += parameter_changes(stack.name, region, stack.parameters(), given[kind])
+            changes += parameter_changes(stack.name, region, stack.parameters(), parameters_of[kind])
         for change in changes:
             self._watcher.note(f"{change.region}: {change.name} changes from '{change.before}' to '{change.after}'")
         risky = [change for change in changes if change.risk is not Risk.NONE]
@@ -194,7 +196,7 @@ class Deployment:
             raise ChangeNotConfirmed(f"nothing was changed. {listed}")
 
     def destroy(self, kinds: Sequence[str] = (PRIMARY, DR), further_dr_regions: Sequence[str] = ()) -> Destroyed:
-        """Delete stacks, the primary one first (it starts the work), then the buckets; return what went and what stays.
+        """Delete stacks, the primary one first (it starts the work), then the buckets; return the result.
 
         `further_dr_regions` are the regions of DR stacks beside the one in the DR region.
         Raise InvalidParameters, StackBusy, StackFailed.
@@ -216,7 +218,7 @@ class Deployment:
         return Destroyed(target.system, account_id, tuple(results), removed, self._what_stays(results))
 
     def _end_runs(self, stack: Stack) -> None:
-        """Stop what a stack's state machines still do: a run of Protect waits for hours, and the deletion would wait for it."""
+        """Stop the runs of a stack's state machines: a run of Protect waits for hours, and the deletion would wait for it."""
         try:
             stopped = stack.stop_runs(self._client("stepfunctions", stack.region))
         except ClientError as error:
@@ -229,7 +231,7 @@ class Deployment:
     def _upload(
         self, kind: str, template: dict[str, Any], bucket: ArtifactBucket, package: Package, tags: Mapping[str, str]
     ) -> str:
-        """Upload what a template names, and the template; return the template's URL."""
+        """Upload the artifacts of a template, and the template; return the template's URL."""
         region = self._target.region_of(kind)
         self._watcher.step(f"{region}: uploading {package.bytes_zipped / 1e6:.1f} MB to {bucket.name}")
         bucket.ensure(tags)

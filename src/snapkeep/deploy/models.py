@@ -1,7 +1,7 @@
 """botocore's data, cut down to the operations that are used.
 
-Creating a client parses the whole service model, and for ec2 that is most of a cold start. What is left here has the same
-form, so that botocore reads it as it reads its own.
+Creating a client parses the whole service model, and for ec2 that is most of a cold start. The trimmed data has the same
+form, so that botocore reads it as its own.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class UnknownOperation(ValueError):
 
 
 def trim_service(model: Mapping[str, Any], operations: Collection[str]) -> dict[str, Any]:
-    """Given a service model (`service-2`), return it with these operations, the shapes that they reach, and no prose.
+    """Return a service model (`service-2`) with these operations, the shapes that they reach, and no prose.
 
     Raise UnknownOperation for an operation that the model does not have.
     """
@@ -37,14 +37,14 @@ def trim_service(model: Mapping[str, Any], operations: Collection[str]) -> dict[
 
 
 def trim_by_operation(document: Mapping[str, Any], key: str, operations: Collection[str]) -> dict[str, Any]:
-    """Given `paginators-1` (key `pagination`) or `waiters-2` (key `waiters`), return it for these operations alone."""
+    """Return `paginators-1` (key `pagination`) or `waiters-2` (key `waiters`) for these operations alone."""
     entries = document[key]
     kept = {name: entry for name, entry in entries.items() if entry.get("operation", name) in operations}
     return {**document, key: kept}
 
 
 def trim_endpoints(endpoints: Mapping[str, Any], prefixes: Collection[str]) -> dict[str, Any]:
-    """Given `endpoints`, return it with these services alone (by endpoint prefix, such as `states`), in every partition."""
+    """Return `endpoints` with these services alone (by endpoint prefix, such as `states`), in every partition."""
     partitions = [
         {**partition, "services": {name: entry for name, entry in partition["services"].items() if name in prefixes}}
         for partition in endpoints["partitions"]
@@ -53,7 +53,7 @@ def trim_endpoints(endpoints: Mapping[str, Any], prefixes: Collection[str]) -> d
 
 
 def write_trimmed_data(source: Path, target: Path, operations: Mapping[str, Collection[str]]) -> None:
-    """Given botocore's data folder, write the part of it that these operations need to `target`. Raise UnknownOperation."""
+    """Write the part of botocore's data folder that these operations need to `target`. Raise UnknownOperation."""
     prefixes = set()
     for service, names in sorted(operations.items()):
         model = _write_service(source, target, service, names)
@@ -79,14 +79,14 @@ def _write_service(source: Path, target: Path, service: str, operations: Collect
 
 
 def _reachable(shapes: Mapping[str, Any], operations: Mapping[str, Any]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+    reached: dict[str, Any] = {}
     waiting = list(_references(operations))
     while waiting:
         name = waiting.pop()
-        if name not in found:
-            found[name] = shapes[name]
+        if name not in reached:
+            reached[name] = shapes[name]
             waiting.extend(_references(shapes[name]))
-    return dict(sorted(found.items()))
+    return dict(sorted(reached.items()))
 
 
 def _references(node: Any) -> Iterator[str]:

@@ -34,7 +34,7 @@ class Package:
     folder: Path
     zip_file: Path
     sha256: str
-    """Of the zip; the same sources, pins and interpreters give the same."""
+    """The hash of the zip; the same sources, pins and interpreters give the same."""
     bytes_zipped: int
     bytes_unzipped: int
     compiled_for: tuple[str, ...]
@@ -59,7 +59,7 @@ def default_folder(*, run_here: bool = False) -> Path:
 def build_package(
     folder: Path | None = None, *, run_here: bool = False, report: Callable[[str], None] = lambda _: None
 ) -> Package:
-    """Given where to build, build the folder and beside it a zip of it, unless they are up to date; return what is there.
+    """Build a folder, and a zip of it beside it, unless they are up to date; return the package.
 
     `run_here` adds byte-compiled files for this interpreter too: the embedded AWS runs functions with it. Raise
     DependenciesMissing, UnknownOperation.
@@ -107,7 +107,7 @@ def _build(target: Path, interpreters: Mapping[str, str], report: Callable[[str]
 
 
 def _put_in_place(made: Package, target: Path, fingerprint: str) -> Package:
-    """Move what was made to where it belongs, whole."""
+    """Move a built package to its place, whole."""
     placed = replace(made, folder=target, zip_file=target.with_suffix(".zip"))
     if target.exists():
         target.rename(made.folder.parent / "former")
@@ -118,7 +118,7 @@ def _put_in_place(made: Package, target: Path, fingerprint: str) -> Package:
 
 
 def _up_to_date(target: Path, fingerprint: str) -> Package | None:
-    """The package that is there, if it was built from the same; else None."""
+    """Return the present package if it was built from the same sources, pins and interpreters; else None."""
     stamp, zip_file = _stamp(target), target.with_suffix(".zip")
     if not (stamp.exists() and zip_file.exists() and target.is_dir()):
         return None
@@ -145,7 +145,7 @@ def _fingerprint(interpreters: Mapping[str, str]) -> str:
 
 
 def write_zip(folder: Path, zip_file: Path) -> None:
-    """Given a folder, write a zip of its files that depends on names and contents alone: sorted, with fixed times and modes."""
+    """Write a zip of a folder's files that depends on names and contents alone: sorted, with fixed times and modes."""
     with zipfile.ZipFile(zip_file, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as archive:
         for path in sorted(path for path in folder.rglob("*") if path.is_file()):
             entry = zipfile.ZipInfo(path.relative_to(folder).as_posix(), _FIXED_TIME)
@@ -164,11 +164,11 @@ def _copy_ourselves(target: Path) -> None:
 
 
 def _interpreters(*, run_here: bool) -> dict[str, str]:
-    """By version: the interpreters to byte-compile with; empty where there is none of that version."""
-    found = {_version(bytecode.RUNTIME_VERSION): bytecode.find_interpreter()}
+    """Return by version the interpreters to byte-compile with; empty where there is none of that version."""
+    interpreters = {_version(bytecode.RUNTIME_VERSION): bytecode.find_interpreter()}
     if run_here:
-        found[_version(sys.version_info[:2])] = sys.executable
-    return dict(sorted(found.items()))
+        interpreters[_version(sys.version_info[:2])] = sys.executable
+    return dict(sorted(interpreters.items()))
 
 
 def _version(version: tuple[int, ...]) -> str:

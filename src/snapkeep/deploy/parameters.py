@@ -1,4 +1,4 @@
-"""Parameters of a stack, checked against its template before anything is touched."""
+"""Parameters of a stack, checked against its template before anything changes."""
 
 from __future__ import annotations
 
@@ -20,25 +20,27 @@ class InvalidParameters(InvalidConfiguration):
     """Parameters that a template does not take; the message names each, and what would be right."""
 
 
-def check_parameters(template: Mapping[str, Any], given: Mapping[str, str], stack: str) -> None:
-    """Given a template, parameters and the stack's name for messages, raise InvalidParameters naming everything wrong."""
+def check_parameters(template: Mapping[str, Any], parameters: Mapping[str, str], stack: str) -> None:
+    """Raise InvalidParameters, naming everything that is wrong with a stack's parameters, if its template does not take them."""
     declared = template.get("Parameters", {})
-    problems = [problem for name, value in given.items() for problem in _problems(declared, name, value)]
+    problems = [problem for name, value in parameters.items() for problem in _problems(declared, name, value)]
     problems += [
-        f"{name} has no value and no default" for name, rule in declared.items() if name not in given and "Default" not in rule
+        f"{name} has no value and no default"
+        for name, rule in declared.items()
+        if name not in parameters and "Default" not in rule
     ]
     if problems:
         raise InvalidParameters(f"stack {stack}: " + "; ".join(problems))
 
 
 def check_suffix(suffix: str) -> None:
-    """Given the system's suffix, raise InvalidParameters if no stack can have a name with it (botocore: CreateChangeSet)."""
+    """Raise InvalidParameters if no stack can have a name with the system's suffix (botocore: CreateChangeSet)."""
     if not re.fullmatch(r"[A-Za-z0-9-]*", suffix):
         raise InvalidParameters(f"{SUFFIX} is '{suffix}'; the stacks are named with it, so letters, digits and '-' are right")
 
 
 def check_regions(region: str, dr_region: str) -> None:
-    """Given both regions, raise InvalidParameters if they are one: a disaster of the region would take the copies too."""
+    """Raise InvalidParameters if both regions are the same: a disaster of the region would take the copies too."""
     if region == dr_region:
         raise InvalidParameters(f"{DR_REGION} is {dr_region}, and so is the primary region; name another region")
 
@@ -60,8 +62,8 @@ def _problems(declared: Mapping[str, Any], name: str, value: str) -> list[str]:
         near = difflib.get_close_matches(name, declared, n=1, cutoff=0.5)
         return [f"{name} is no parameter" + (f"; did you mean {near[0]}?" if near else f"; there are {', '.join(declared)}")]
     checks = (_number_problem, _values_problem, _length_problem, _pattern_problem)
-    found = (check(name, value, rule) for check in checks)
-    return [problem for problem in found if problem][:1]
+    problems = (check(name, value, rule) for check in checks)
+    return [problem for problem in problems if problem][:1]
 
 
 def _number_problem(name: str, value: str, rule: Mapping[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""What a deployment tells whoever watches it."""
+"""The progress of a deployment, as its watcher sees it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class StackEvent:
-    """One event of a stack, as CloudFormation tells it."""
+    """One event of a stack, as CloudFormation reports it."""
 
     id: str
     stack: str
@@ -40,11 +40,11 @@ class Watcher(Protocol):
         ...
 
     def note(self, text: str) -> None:
-        """Say something that a person should know and that is not an error."""
+        """Show something that a user should know and that is not an error."""
         ...
 
     def expect(self, resources: int) -> None:
-        """Say how many resources the step touches."""
+        """Announce how many resources the step changes."""
         ...
 
     def event(self, event: StackEvent) -> None:

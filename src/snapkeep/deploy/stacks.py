@@ -1,4 +1,4 @@
-"""One CloudFormation stack: change set, execution, events until it is done, and in words what went wrong."""
+"""One CloudFormation stack: change set, execution, events until it is done, and the cause of a failure."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ABSENT = "ABSENT"
 _RUN_ERROR, _RUN_CAUSE = "StackDeleted", "the stack of its state machine is deleted"
 _STATE_MACHINE = "AWS::StepFunctions::StateMachine"
 _LEFTOVERS = frozenset({"ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED", "DELETE_FAILED"})
-"""A stack in one of these was never whole, or is half gone: it can only be deleted (CloudFormation: stack status codes)."""
+"""A stack in one of these was never whole, or is partly deleted: it can only be deleted (CloudFormation: stack status codes)."""
 _NOT_THERE_YET = frozenset({ABSENT, "DELETE_COMPLETE", "REVIEW_IN_PROGRESS"})
 
 
@@ -38,7 +38,7 @@ class StackLeftover(SnapkeepError):
 
 
 class Outcome(StrEnum):
-    """How an operation ended."""
+    """The outcome of an operation."""
 
     CREATED = "created"
     UPDATED = "updated"
@@ -56,7 +56,7 @@ class StackResult:
     outcome: Outcome
     outputs: Mapping[str, str] = field(default_factory=dict)
     retained: tuple[str, ...] = ()
-    """What a deletion left where it is, such as `AWS::S3::Bucket NAME` (`DeletionPolicy: RetainExceptOnCreate`)."""
+    """The resources that a deletion retained, such as `AWS::S3::Bucket NAME` (`DeletionPolicy: RetainExceptOnCreate`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +118,7 @@ class Stack:
         return StackResult(self.name, self.region, Outcome.CREATED if creating else Outcome.UPDATED, after.outputs)
 
     def delete(self) -> StackResult:
-        """Delete the stack, wait until it is gone, and return what stayed of it. Raise StackBusy, StackFailed."""
+        """Delete the stack, wait until it is deleted, and return the result. Raise StackBusy, StackFailed."""
         before = self._describe()
         if before.status in (ABSENT, "DELETE_COMPLETE"):
             return StackResult(self.name, self.region, Outcome.ABSENT)
@@ -156,8 +156,8 @@ class Stack:
 
     def parameters(self) -> Mapping[str, str]:
         """Return the parameters of the deployed stack; none where there is no such stack, or it was never whole."""
-        found = self._describe()
-        return {} if found.status in _NOT_THERE_YET | _LEFTOVERS else found.parameters
+        stack = self._describe()
+        return {} if stack.status in _NOT_THERE_YET | _LEFTOVERS else stack.parameters
 
     def tags(self) -> Mapping[str, str]:
         """Return the tags of the stack; none where there is no such stack."""
@@ -165,27 +165,27 @@ class Stack:
 
     def outputs(self) -> Mapping[str, str] | None:
         """Return the stack's outputs, or None when there is no such stack."""
-        found = self._describe()
-        return None if found.status in _NOT_THERE_YET else found.outputs
+        stack = self._describe()
+        return None if stack.status in _NOT_THERE_YET else stack.outputs
 
     def _ready_for_change(self, may_remove_leftover: Callable[[str], bool]) -> StackDescription:
-        found = self._describe()
-        if found.status in _LEFTOVERS:
+        stack = self._describe()
+        if stack.status in _LEFTOVERS:
             story = (
-                f"stack {self.name} in {self.region} is left over from a failed operation ({found.status}) and cannot be updated"
+                f"stack {self.name} in {self.region} is left over from a failed operation ({stack.status}) and cannot be updated"
             )
             if not may_remove_leftover(story):
                 raise StackLeftover(f"{story}: delete it, or deploy with --remove-failed")
             self.delete()
             return StackDescription(ABSENT)
-        if found.status == "UPDATE_ROLLBACK_FAILED":
+        if stack.status == "UPDATE_ROLLBACK_FAILED":
             raise StackLeftover(
                 f"stack {self.name} in {self.region} could not roll back: see its events, then "
                 f"`aws cloudformation continue-update-rollback --stack-name {self.name} --region {self.region}`"
             )
-        if found.status.endswith("_IN_PROGRESS") and found.status != "REVIEW_IN_PROGRESS":
-            raise StackBusy(self._busy(found))
-        return found
+        if stack.status.endswith("_IN_PROGRESS") and stack.status != "REVIEW_IN_PROGRESS":
+            raise StackBusy(self._busy(stack))
+        return stack
 
     def _create_change_set(
         self, kind: str, template_url: str, parameters: list[dict[str, Any]], tags: Mapping[str, str]
@@ -201,14 +201,14 @@ class Stack:
             Tags=[{"Key": key, "Value": value} for key, value in sorted(tags.items())],
         )["Id"]
         while True:
-            found = self._cloudformation.describe_change_set(ChangeSetName=change_set, StackName=self.name)
-            if found["Status"] not in ("CREATE_PENDING", "CREATE_IN_PROGRESS"):
+            description = self._cloudformation.describe_change_set(ChangeSetName=change_set, StackName=self.name)
+            if description["Status"] not in ("CREATE_PENDING", "CREATE_IN_PROGRESS"):
                 break
             self._pause(self._poll_seconds)
-        if found["Status"] == "CREATE_COMPLETE":
-            self._watcher.expect(self._count_changes(change_set, found))
+        if description["Status"] == "CREATE_COMPLETE":
+            self._watcher.expect(self._count_changes(change_set, description))
             return str(change_set)
-        reason = str(found.get("StatusReason", "no reason given"))
+        reason = str(description.get("StatusReason", "no reason given"))
         self._cloudformation.delete_change_set(ChangeSetName=change_set, StackName=self.name)
         if kind == "CREATE":  # the stack exists in REVIEW_IN_PROGRESS only because of the change set
             self._cloudformation.delete_stack(StackName=self.name)
@@ -231,12 +231,12 @@ class Stack:
         """Show new events until the stack rests; return how it then is. `seen` holds the ids of events from before."""
         shown = set(seen)
         while True:
-            found = self._describe(stack_id)  # before the events: then none that led to this state is missed
+            stack = self._describe(stack_id)  # before the events: then none that led to this state is missed
             for event in reversed(list(self._events(stack_id, until=shown))):
                 shown.add(event.id)
                 self._watcher.event(event)
-            if not found.status.endswith("_IN_PROGRESS"):
-                return found
+            if not stack.status.endswith("_IN_PROGRESS"):
+                return stack
             self._pause(self._poll_seconds)
 
     def _events(self, stack_id: str, until: set[str] | None = None) -> Iterator[StackEvent]:
@@ -265,7 +265,7 @@ class Stack:
         )
 
     def _why(self, after: StackDescription, seen: set[str]) -> str:
-        """The first failure, in words; what failed after it failed because of it."""
+        """Describe the first failure, which caused those after it."""
         events = [event for event in reversed(list(self._events(after.stack_id or self.name))) if event.id not in seen]
         failures = [event for event in events if event.failed and not any(words in event.reason for words in _CASCADE)]
         failures.sort(key=lambda event: event.of_the_stack)  # stable: resources first, in the order they failed
@@ -275,8 +275,8 @@ class Stack:
         first = failures[0]
         return f"{ended}: {first.logical_id} ({first.resource_type}) {first.status}: {' '.join(first.reason.split())}"
 
-    def _busy(self, found: StackDescription) -> str:
-        return f"stack {self.name} in {self.region} is in {found.status}: wait until that has ended, then try again"
+    def _busy(self, stack: StackDescription) -> str:
+        return f"stack {self.name} in {self.region} is in {stack.status}: wait until that has ended, then try again"
 
     def _describe(self, stack_id: str = "") -> StackDescription:
         return describe_stack(self._cloudformation, stack_id or self.name)

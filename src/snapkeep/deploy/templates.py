@@ -1,4 +1,4 @@
-"""Templates as data: read with CloudFormation's short tags, artifacts replaced by where they were uploaded, written as JSON.
+"""Templates as data: read with CloudFormation's short tags, artifacts replaced by their uploads, written as JSON.
 
 The same that `aws cloudformation package` does, for the two kinds of resources that our templates hold artifacts in.
 """
@@ -17,12 +17,10 @@ from snapkeep.domain.errors import InvalidConfiguration
 
 INFRA = Path(__file__).parents[1] / "infra"
 
-_FUNCTION = "AWS::Serverless::Function"
-_STATE_MACHINE = "AWS::Serverless::StateMachine"
-_ARTIFACT_PROPERTY = {_FUNCTION: "CodeUri", _STATE_MACHINE: "DefinitionUri"}
+_ARTIFACT_PROPERTY = {"AWS::Serverless::Function": "CodeUri", "AWS::Serverless::StateMachine": "DefinitionUri"}
 
 MOST_BYTES = 1_000_000
-"""Of a template in S3 (CloudFormation quotas: 1 MB)."""
+"""The size limit of a template in S3 (CloudFormation quotas: 1 MB)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +62,7 @@ _Loader.add_constructor("tag:yaml.org,2002:timestamp", _construct_text)
 
 
 def read_template(path: Path) -> dict[str, Any]:
-    """Given a template's file, return it with long function names. Raise InvalidConfiguration if it cannot be read."""
+    """Return the template of a file, with long function names. Raise InvalidConfiguration if it cannot be read."""
     try:
         template = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506 - built on SafeLoader
     except (OSError, yaml.YAMLError) as error:
@@ -75,7 +73,7 @@ def read_template(path: Path) -> dict[str, Any]:
 
 
 def replace_artifacts(template: dict[str, Any], base: Path, upload: Callable[[Path], S3Location]) -> dict[str, Any]:
-    """Given a template, its folder and what uploads a local path, return a copy that names the uploaded objects."""
+    """Return a copy of a template of a folder that names uploaded objects; `upload` uploads a local path."""
     packaged: dict[str, Any] = json.loads(json.dumps(template))
     for properties, key in _holders(packaged):
         local = properties.get(key)
@@ -86,7 +84,7 @@ def replace_artifacts(template: dict[str, Any], base: Path, upload: Callable[[Pa
 
 
 def to_json(template: dict[str, Any]) -> bytes:
-    """Given a template, return it as compact JSON, the same bytes for the same template. Raise if it is too large for AWS."""
+    """Return a template as compact JSON, the same bytes for the same template. Raise InvalidConfiguration if it is too large."""
     document = json.dumps(template, separators=(",", ":"), ensure_ascii=False).encode()
     if len(document) > MOST_BYTES:
         raise InvalidConfiguration(f"the template has {len(document):,} bytes; CloudFormation takes {MOST_BYTES:,}")

@@ -1,4 +1,4 @@
-"""What the functions share. Each function's `build` makes its use case of it, and asks only for what its role grants.
+"""The parts that the functions share. Each function's `build` makes its use case of them, and uses only what its role grants.
 
 The simulator builds the same use cases over the model of EBS: it derives from `Composition` and replaces what it has in memory.
 """
@@ -68,7 +68,7 @@ class Composition(RegionalAdapters):
         return StepFunctionsTaskTokens(client_of=lambda region: self.clients.get("stepfunctions", region=region))
 
     def deployed_at(self) -> datetime:
-        """Return when this stack's state machine was made. It is asked for once."""
+        """Return when this stack's state machine was created. AWS is asked once."""
         return self._deployed_at
 
     @cached_property
@@ -83,7 +83,7 @@ class Composition(RegionalAdapters):
 
     @cached_property
     def retry_policy(self) -> RetryPolicy:
-        """How often a failed copy is retried."""
+        """The number and the delays of a failed copy's retries."""
         return RetryPolicy(limit=self.environment.copy_attempts, first_delay=self.environment.copy_retry_delay)
 
     @cached_property

@@ -91,21 +91,21 @@ class Environment:
     state_machine_arn = Variable("SNAPKEEP_STATE_MACHINE_ARN", str)
     """The state machine that events start: Protect in the primary stack, Receive in a DR stack."""
     digest_quiet = Variable("SNAPKEEP_DIGEST_QUIET_SECONDS", _seconds(0, 900))
-    """How long no notice of a cause comes before its digest is published."""
+    """The time without a notice of a cause after which its digest is published."""
     adopt_history = Variable("SNAPKEEP_ADOPT_HISTORY", _yes)
     """Whether every sweep has consent to adopt snapshots from before the deployment."""
     metrics_per_volume = Variable("SNAPKEEP_METRICS_PER_VOLUME", _yes)
     """Whether each volume's RPO age becomes a metric (primary stack)."""
     sweep_repairs = Variable("SNAPKEEP_SWEEP_REPAIRS", _number(1, 10_000))
-    """How many repairs one sweep makes."""
+    """The most repairs that one sweep makes."""
     sweep_deletions = Variable("SNAPKEEP_SWEEP_DELETIONS", _number(1, 10_000))
-    """How many snapshots one sweep deletes."""
+    """The most snapshots that one sweep deletes."""
     copy_quota = Variable("SNAPKEEP_COPY_QUOTA", _number(1, 10_000))
-    """How many copies may be in flight into this region (EBS quota: 20, raised by AWS Support)."""
+    """The most copies that may be in flight into this region (EBS quota: 20, raised by AWS Support)."""
     copy_attempts = Variable("SNAPKEEP_COPY_ATTEMPTS", _number(1, 20))
-    """How often a copy is tried before it fails for good."""
+    """The attempts after which a copy fails for good."""
     copy_retry_delay = Variable("SNAPKEEP_COPY_RETRY_DELAY_SECONDS", _seconds(0, 86_400))
-    """How long the first retry waits."""
+    """The delay of the first retry."""
     _max_deletions = Variable("SNAPKEEP_MAX_DELETIONS", _number(1, 1000))
     _max_share_percent = Variable("SNAPKEEP_MAX_DELETION_SHARE_PERCENT", _number(1, 100))
     _retention = Variable("SNAPKEEP_RETENTION", _number(1, 100_000))

@@ -50,15 +50,15 @@ All are written at every sweep that looked, and none at one that could not work:
 
 def report_lines(report: SweepReport) -> list[str]:
     """Return the log lines of a finished report: one for the region, one for each policy."""
-    found: Counter[FindingKind] = Counter()
+    found_by_kind: Counter[FindingKind] = Counter()
     for item in report.items:
-        found[item.kind] += item.times
+        found_by_kind[item.kind] += item.times
     values: dict[str, tuple[float, str]] = {
         metric: (report.counts[figure], "Count") for figure, metric in COUNTED.items() if figure in report.counts
     }
     if not report.broken:
-        values |= {metric: (found[kind], "Count") for kind, metric in FOUND.items()}
-    values["SweepFindings"] = (found.total(), "Count")
+        values |= {metric: (found_by_kind[kind], "Count") for kind, metric in FOUND.items()}
+    values["SweepFindings"] = (found_by_kind.total(), "Count")
     values["SweepFailures"] = (len(report.failures) + bool(report.broken), "Count")
     values["SweepsDone"] = (int(not report.broken), "Count")
     waited = report.counts.get(Figure.OLDEST_WAIT_MINUTES)

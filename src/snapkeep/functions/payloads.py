@@ -37,7 +37,7 @@ def from_json(kind: type[Part], data: Any) -> Part:
         raise InvalidEvent(str(error)) from error
 
 
-# What the state machines pass to the functions
+# The calls that the state machines pass to the functions
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,7 @@ class SweepStep(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CaughtError:
-    """What a Catch keeps of an error."""
+    """The parts of an error that a Catch keeps."""
 
     name: str = field(default="", metadata=named("Error") | OPTIONAL)
     cause: str = field(default="", metadata=named("Cause") | OPTIONAL)
@@ -122,7 +122,7 @@ class SweepCall:
         return isinstance(options, Mapping) and options.get(name) is True
 
 
-# What the functions answer. Sweep's step `report` answers a `Published`.
+# The functions' answers. Sweep's step `report` answers a `Published`.
 
 
 @dataclass(frozen=True, slots=True)

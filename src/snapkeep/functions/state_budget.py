@@ -1,4 +1,4 @@
-"""Fit what functions answer into the state of a run, which holds 256 KiB (Step Functions developer guide: quotas)."""
+"""Fit the functions' answers into the state of a run, which holds 256 KiB (Step Functions developer guide: quotas)."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def size_bytes(value: Any) -> int:
 
 @dataclass(frozen=True, slots=True)
 class FittedCopies:
-    """The copies that fit into a run's state, those that do not as problems, and the tags that were left out, in words."""
+    """The copies that fit into a run's state, a problem for each of the others, and texts that name the tags left out."""
 
     orders: tuple[CopyOrder, ...]
     problems: tuple[Problem, ...] = ()
@@ -91,7 +91,7 @@ def _order(request: CopyRequest, now: datetime) -> CopyOrder:
 
 
 def _fit_tags(request: CopyRequest, most_bytes: int, now: datetime) -> CopyOrder:
-    """The copy with as many of its carried tags, in the order of their keys, as fit."""
+    """Return the copy with as many of its carried tags, in the order of their keys, as fit."""
     tags = {key: value for key, value in request.tags.items() if key in OWN_TAGS}
     room = most_bytes - size_bytes(_order(replace(request, tags=tags), now))
     for key, value in sorted(request.tags.items()):
@@ -145,7 +145,7 @@ def fit_deletions(results: Sequence[DeletionResult]) -> DeletionAnswer:
 
 
 def tag_answer(tagged: TagResult, now: datetime) -> tuple[TagAnswer, tuple[str, ...]]:
-    """Return the answer of TagSnapshots, and the tags that copies do not carry for want of room, in words."""
+    """Return the answer of TagSnapshots, and texts that name the tags for which the state has no room."""
     copies = fit_copies(tagged.copies, now)
     problems = (*tagged.problems, *copies.problems)
     return TagAnswer(str(tagged.outcome), tagged.volume_ids, copies.orders, problems), copies.left_out

@@ -37,7 +37,7 @@ MOST_DELETIONS = 400
 
 
 class SweepAdapters:
-    """What a sweep uses beside the composition. Each adapter is made at its first use."""
+    """The adapters that a sweep uses beside the composition. Each is made at its first use."""
 
     def __init__(self, parts: Composition) -> None:
         self._parts = parts
@@ -63,13 +63,13 @@ class SweepAdapters:
 
     @cached_property
     def exposure(self) -> ExposureCheck:
-        """Looks who else can read snapshots."""
+        """Checks which other accounts can read snapshots."""
         exposure = Ec2Exposure(client=self._parts.clients.get("ec2"))
         return ExposureCheck(exposure=exposure, known_accounts=self._environment.known_accounts)
 
     @cached_property
     def limits(self) -> SweepLimits:
-        """How much one sweep may do. Raise InvalidConfiguration on a variable that says nothing usable."""
+        """The limits of one sweep. Raise InvalidConfiguration on a variable that is not valid."""
         return SweepLimits(
             repairs=self._environment.sweep_repairs,
             deletions=min(self._environment.sweep_deletions, MOST_DELETIONS),
@@ -77,7 +77,7 @@ class SweepAdapters:
 
 
 def build(parts: Composition, adapters: SweepAdapters | None = None) -> PrimarySweep | DrSweep:
-    """Return the sweep of this stack. Raise InvalidConfiguration on a variable that says nothing usable."""
+    """Return the sweep of this stack. Raise InvalidConfiguration on a variable that is not valid."""
     adapters = adapters or SweepAdapters(parts)
     return _dr_sweep(parts, adapters) if parts.environment.stack == DR else _primary_sweep(parts, adapters)
 
@@ -163,7 +163,7 @@ def _repair(call: SweepCall) -> PlanAnswer:
 
 
 def _audit(report: SweepReport) -> None:
-    """Leave a line for everything that a sweep repaired, or tried to."""
+    """Log a line for everything that a sweep repaired, or failed to repair."""
     for item in report.items:
         if item.handling in (Handling.REPAIRED, Handling.FAILED):
             logger().info(

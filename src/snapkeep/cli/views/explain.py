@@ -42,7 +42,7 @@ def _summary_without_snapshot(story: Story) -> str:
 
 
 def describe_entry(entry: QueueEntry) -> str:
-    """Return an entry of the queue in words."""
+    """Describe an entry of the queue."""
     state = entry.state.label
     if entry.state is EntryState.DONE:
         return f"to {entry.request.region}: done, {entry.copy_id}"

@@ -148,7 +148,7 @@ def write_json(out: TextIO, plans: Iterable[RegionPlan]) -> None:
 
 
 def _region_as_data(plan: RegionPlan) -> dict[str, Any]:
-    """Return what a plan says of the whole region, as JSON values."""
+    """Return the part of a plan that concerns the whole region, as JSON values."""
     return {
         "region": plan.region,
         "made_at": format_time(plan.made_at),
@@ -199,11 +199,9 @@ def verdict_as_data(verdict: Verdict) -> dict[str, Any]:
 def _volume_lines(volume: VolumePlan, region: str, layout: LineLayout, later: Collection[str]) -> Iterator[str]:
     selection = volume.selection
     where = "" if volume.volume else " (deleted)" if volume.lineage.region == region else f" (of {volume.lineage.region})"
-    head, *others = layout.wrapped(
-        f"{volume.lineage.volume_id}{where}  {volume.policy_name or 'no policy'}: {selection.why}", 0, 4
-    )
+    head, *rest = layout.wrapped(f"{volume.lineage.volume_id}{where}  {volume.policy_name or 'no policy'}: {selection.why}", 0, 4)
     yield layout.paint(BOLD, volume.lineage.volume_id) + head.removeprefix(volume.lineage.volume_id)
-    yield from others
+    yield from rest
     for passed, why in selection.passed_over:
         yield from layout.wrapped(f"not {passed}: {why}", 4, 6, DIM)
     for text in (*([selection.problem] if selection.problem else []), *volume.refusals):
@@ -227,9 +225,9 @@ def verdict_lines(verdict: Verdict, layout: LineLayout, notes: Sequence[str] = (
     if REASONS_AT + len(reasons) <= layout.columns:
         yield f"{head}{action} {reasons}"
         return
-    first, *others = layout.wrapped(reasons, REASONS_AT, REASONS_AT)
+    first, *rest = layout.wrapped(reasons, REASONS_AT, REASONS_AT)
     yield f"{head}{action} {first.lstrip()}"
-    yield from others
+    yield from rest
 
 
 def missing_lines(missing: Sequence[MissingCopy], layout: LineLayout) -> Iterator[str]:

@@ -55,7 +55,7 @@ def remarks(policies: PolicySet) -> Iterator[str]:
 
 
 def retention_text(retention: Retention) -> str:
-    """Return a retention in words: `last 7, daily 14, within 3d`. Without a rule everything is kept."""
+    """Describe a retention: `last 7, daily 14, within 3d`. Without a rule everything is kept."""
     counts = {"last": retention.keep_last} | {word: getattr(retention, f"keep_{word}") for word in PERIODS}
     words = [f"{word} {count}" for word, count in counts.items() if count]
     words += [f"within {format_duration(retention.keep_within)}"] if retention.keep_within else []
@@ -67,7 +67,7 @@ def retention_text(retention: Retention) -> str:
 
 
 def selector_text(selector: Selector) -> str:
-    """Return a selector in words."""
+    """Describe a selector."""
     parts = [f"tag {key}={' or '.join(patterns)}" for key, patterns in selector.tags.items()]
     parts += [f"not tag {key}={' or '.join(patterns)}" for key, patterns in selector.exclude_tags.items()]
     parts += [
@@ -87,7 +87,7 @@ def selector_text(selector: Selector) -> str:
 
 
 def _any_of(values: Sequence[str]) -> str:
-    """Return values in words; of many, the first few and the number of the rest."""
+    """List values; of many, the first few and the number of the rest."""
     more = len(values) - _VALUES_SHOWN
     return " or ".join(values if more <= 1 else [*values[:_VALUES_SHOWN], f"one of {more} more"])
 
@@ -149,14 +149,14 @@ def comparison_as_data(comparison: Comparison) -> dict[str, Any]:
 
 
 def dropped_line(region: RegionSeen) -> str:
-    """Return what becomes of a region to which nothing is copied any more."""
+    """Describe a region to which nothing is copied any more."""
     if region.problem:
         return f"{region.problem}; nothing is copied there any more, and its former document is in force until a push reaches it"
     return f"{region.region}: nothing is copied there any more; the document is pushed there too, and every copy is kept"
 
 
 def pushed_line(result: PushResult) -> str:
-    """Return what a push did in a region."""
+    """Describe the result of a push in a region."""
     if result.unchanged:
         return f"{result.region}: version {result.version} is this document already"
     if result.overtaken:
@@ -165,7 +165,7 @@ def pushed_line(result: PushResult) -> str:
 
 
 def history_lines(versions: Sequence[ShowResult]) -> Iterator[str]:
-    """Yield the versions of a document, a line for each, and what is in force where none is."""
+    """Yield the versions of a document, a line for each, and what is in force if none of them is."""
     yield from map(_version_line, versions)
     if all(version.stored.is_empty for version in versions):
         yield "no document is in force: the stacks' parameters are the policy"

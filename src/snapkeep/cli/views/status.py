@@ -63,85 +63,93 @@ def _volumes(status: Status, *, width: int, everything: bool) -> RenderableType:
     if wide:
         table.add_column("RPO age / RPO", justify="right", no_wrap=True)
     table.add_column("", overflow="fold")
-    shown = [one for one in status.volumes if everything or one.needs_attention]
-    calm = [one for one in status.volumes if not one.needs_attention]
+    shown = [volume for volume in status.volumes if everything or volume.needs_attention]
+    calm = [volume for volume in status.volumes if not volume.needs_attention]
     if not everything:
         shown += calm[: max(0, SHOWN - len(shown))]
-    for one in shown:
-        table.add_row(*_volume_cells(one, status.at, wide=wide))
-    left = len(status.volumes) - len(shown)
-    return Group(table, Text(f"and {left:,} more that need no attention: --all", "dim")) if left else table
+    for volume in shown:
+        table.add_row(*_volume_cells(volume, status.at, wide=wide))
+    hidden = len(status.volumes) - len(shown)
+    return Group(table, Text(f"and {hidden:,} more that need no attention: --all", "dim")) if hidden else table
 
 
-def _volume_cells(one: VolumeProtection, now: datetime, *, wide: bool) -> list[RenderableType]:
-    mark, style = MARKS[one.health]
-    name = one.volume.tags.get("Name", "")
-    title = Text.assemble((f"{mark} ", style), one.volume.id)
+def _volume_cells(protection: VolumeProtection, now: datetime, *, wide: bool) -> list[RenderableType]:
+    mark, style = MARKS[protection.health]
+    name = protection.volume.tags.get("Name", "")
+    title = Text.assemble((f"{mark} ", style), protection.volume.id)
     if name and wide:
         title.append(f" {printable(name)[:20]}", "dim")
-    copies = Text("\n").join(_copy_cell(copy, now, several=len(one.copies) > 1) for copy in one.copies)
+    copies = Text("\n").join(_copy_cell(copy, now, several=len(protection.copies) > 1) for copy in protection.copies)
     cells: list[RenderableType] = [
         title,
-        literal(one.policy) if one.policy else Text("-", "dim"),
-        _age(one.snapshot, now),
+        literal(protection.policy) if protection.policy else Text("-", "dim"),
+        _age(protection.snapshot, now),
         copies,
     ]
     if wide:
-        cells.append(_rpo_cell(one))
-    cells.append(literal(one.why or one.health.label, style))
+        cells.append(_rpo_cell(protection))
+    cells.append(literal(protection.why or protection.health.label, style))
     return cells
 
 
 def _copy_cell(copy: Newest, now: datetime, *, several: bool) -> Text:
-    found = _age(copy, now)
-    return Text.assemble((f"{copy.region} ", "dim"), found) if several else found
+    age = _age(copy, now)
+    return Text.assemble((f"{copy.region} ", "dim"), age) if several else age
 
 
-def _age(one: Newest, now: datetime) -> Text:
-    if not one.known:
+def _age(newest: Newest, now: datetime) -> Text:
+    if not newest.known:
         return Text("?", "yellow")
-    return Text(age_text(one.age(now))) if one.there else Text("none", "yellow")
+    return Text(age_text(newest.age(now))) if newest.there else Text("none", "yellow")
 
 
-def _rpo_cell(one: VolumeProtection) -> Text:
-    if not one.policy:
+def _rpo_cell(protection: VolumeProtection) -> Text:
+    if not protection.policy:
         return Text("-", "dim")
-    age = age_text(one.age) if one.age is not None else "-"
-    missed = one.age is None or one.age > one.rpo
-    return Text.assemble((age, "red" if missed and one.needs_attention else ""), (f" / {age_text(one.rpo)}", "dim"))
+    age = age_text(protection.age) if protection.age is not None else "-"
+    missed = protection.age is None or protection.age > protection.rpo
+    return Text.assemble((age, "red" if missed and protection.needs_attention else ""), (f" / {age_text(protection.rpo)}", "dim"))
 
 
 def _destinations(status: Status) -> RenderableType:
     table = _plain_table("DR region", "copies", "waiting", "running", "failed", "late", "all done")
-    for one in status.destinations:
-        if not one.known:
-            table.add_row(Text(one.region, "bold red"), *[Text("?", "yellow")] * 6)
+    for destination in status.destinations:
+        if not destination.known:
+            table.add_row(Text(destination.region, "bold red"), *[Text("?", "yellow")] * 6)
             continue
         all_done = Text("-", "dim")
-        if one.expected_at is not None:
-            all_done = Text(f"in {age_text(max(one.expected_at - status.at, timedelta(0)))}")
-        elif one.waiting or one.running:
+        if destination.expected_at is not None:
+            all_done = Text(f"in {age_text(max(destination.expected_at - status.at, timedelta(0)))}")
+        elif destination.waiting or destination.running:
             all_done = Text("?", "dim")
-        running = Text.assemble(f"{one.running}", (f" of {one.quota}", "dim"))
-        table.add_row(one.region, f"{one.copies:,}", f"{one.waiting:,}", running, _bad(one.failed), _bad(one.late), all_done)
+        running = Text.assemble(f"{destination.running}", (f" of {destination.quota}", "dim"))
+        table.add_row(
+            destination.region,
+            f"{destination.copies:,}",
+            f"{destination.waiting:,}",
+            running,
+            _bad(destination.failed),
+            _bad(destination.late),
+            all_done,
+        )
     return table
 
 
 def _rules(status: Status) -> RenderableType:
     """Return the RPO ages of each policy in each of its regions."""
     table = _plain_table("policy", "volumes", "without copy", "worst", "median", "RPO", "late")
-    for one in status.rules:
-        title = Text.assemble(literal(one.policy), (" to ", "dim"), one.region)
-        asked = Text(age_text(one.rpo), "dim")
-        if not one.known:
+    for rule in status.rules:
+        title = Text.assemble(literal(rule.policy), (" to ", "dim"), rule.region)
+        rpo = Text(age_text(rule.rpo), "dim")
+        if not rule.known:
             unknown = Text("?", "yellow")
-            table.add_row(title, f"{one.volumes:,}", unknown, unknown, unknown, asked, unknown)
+            table.add_row(title, f"{rule.volumes:,}", unknown, unknown, unknown, rpo, unknown)
             continue
         worst, median = Text("-", "dim"), Text("-", "dim")
-        if one.without_copy < one.volumes:
-            worst = Text(age_text(one.worst), "red" if one.worst > one.rpo else "")
-            median = Text(age_text(one.median))
-        table.add_row(title, f"{one.volumes:,}", f"{one.without_copy:,}", worst, median, asked, _bad(one.late))
+        if rule.without_copy < rule.volumes:
+            worst = Text(age_text(rule.worst), "red" if rule.worst > rule.rpo else "")
+            median = Text(age_text(rule.median))
+        table.add_row(title, f"{rule.volumes:,}", f"{rule.without_copy:,}", worst, median, rpo, _bad(rule.late))
     return table
 
 
@@ -179,8 +187,8 @@ def _queue(status: Status, *, width: int, everything: bool) -> RenderableType:
             cells.append(row.volume_id)
         cells += [row.region, _state_cell(row), _expected_cell(row, status.at), _remark(row)]
         table.add_row(*cells)
-    left = len(status.queue) - len(rows)
-    return Group(table, Text(f"and {left:,} more: --all", "dim")) if left else table
+    hidden = len(status.queue) - len(rows)
+    return Group(table, Text(f"and {hidden:,} more: --all", "dim")) if hidden else table
 
 
 def _state_cell(row: QueuedCopy) -> RenderableType:
@@ -197,8 +205,8 @@ def _expected_cell(row: QueuedCopy, now: datetime) -> Text:
         return Text("-", "dim")
     if row.expected_at is None:
         return Text("?", "dim")
-    left = max(row.expected_at - now, timedelta(0))
-    return Text(f"in {age_text(left)}", "red" if row.expected_at > row.deadline else "")
+    remaining = max(row.expected_at - now, timedelta(0))
+    return Text(f"in {age_text(remaining)}", "red" if row.expected_at > row.deadline else "")
 
 
 def _remark(row: QueuedCopy) -> Text:

@@ -24,43 +24,43 @@ def status_as_data(status: Status) -> dict[str, Any]:
         "totals": {total.value: count for total, count in status.totals.items()},
         "policies": [
             {
-                "policy": one.policy,
-                "volumes": one.volumes,
-                "missed": one.late,
-                "rpo_seconds": one.rpo.total_seconds(),
-                "worst_seconds": one.worst.total_seconds(),
-                "median_seconds": one.median.total_seconds(),
+                "policy": ages.policy,
+                "volumes": ages.volumes,
+                "missed": ages.late,
+                "rpo_seconds": ages.rpo.total_seconds(),
+                "worst_seconds": ages.worst.total_seconds(),
+                "median_seconds": ages.median.total_seconds(),
             }
-            for one in status.policies
+            for ages in status.policies
         ],
-        "rules": [to_object(one) for one in status.rules],
-        "dr_regions": [to_object(one) for one in status.destinations],
-        "volumes": [_volume(one) for one in status.volumes],
-        "queue": [_row(one) for one in status.queue],
+        "rules": [to_object(rule) for rule in status.rules],
+        "dr_regions": [to_object(destination) for destination in status.destinations],
+        "volumes": [_volume(protection) for protection in status.volumes],
+        "queue": [_row(row) for row in status.queue],
     }
 
 
-def _volume(one: VolumeProtection) -> dict[str, Any]:
+def _volume(protection: VolumeProtection) -> dict[str, Any]:
     return {
-        "volume_id": one.volume.id,
-        "name": one.volume.tags.get("Name", ""),
-        "policy": one.policy,
-        "why_policy": one.why_policy,
-        "health": one.health.value,
-        "needs_attention": one.needs_attention,
-        "why": one.why,
-        "rpo_seconds": one.rpo.total_seconds(),
-        "rpo_age_seconds": one.age.total_seconds() if one.age is not None else None,
-        "newest_snapshot": _newest(one.snapshot),
-        "newest_copies": [_newest(copy) for copy in one.copies],
-        "snapshots": one.snapshots,
-        "pending": one.pending,
-        "failed": one.failed,
+        "volume_id": protection.volume.id,
+        "name": protection.volume.tags.get("Name", ""),
+        "policy": protection.policy,
+        "why_policy": protection.why_policy,
+        "health": protection.health.value,
+        "needs_attention": protection.needs_attention,
+        "why": protection.why,
+        "rpo_seconds": protection.rpo.total_seconds(),
+        "rpo_age_seconds": protection.age.total_seconds() if protection.age is not None else None,
+        "newest_snapshot": _newest(protection.snapshot),
+        "newest_copies": [_newest(copy) for copy in protection.copies],
+        "snapshots": protection.snapshots,
+        "pending": protection.pending,
+        "failed": protection.failed,
     }
 
 
-def _newest(one: Newest) -> dict[str, Any]:
-    return to_object(one) if one.there else to_object(one) | {"start_time": None}
+def _newest(newest: Newest) -> dict[str, Any]:
+    return to_object(newest) if newest.there else to_object(newest) | {"start_time": None}
 
 
 def _row(row: QueuedCopy) -> dict[str, Any]:
@@ -85,37 +85,43 @@ def _labels(status: Status) -> dict[str, str]:
 
 def _of_volumes(status: Status) -> list[Family]:
     base = _labels(status)
-    governed = [one for one in status.volumes if one.policy]
+    governed = [protection for protection in status.volumes if protection.policy]
     return [
         ("snapkeep_healthy", "1 when nothing needs attention.", [(base, float(status.healthy))]),
         (
             "snapkeep_volumes",
             "Volumes by health.",
-            [(base | {"health": health.value}, sum(one.health is health for one in status.volumes)) for health in VolumeHealth],
+            [
+                (base | {"health": health.value}, sum(protection.health is health for protection in status.volumes))
+                for health in VolumeHealth
+            ],
         ),
         (
             "snapkeep_rpo_age_seconds",
             "Age of the data that could be restored, by volume.",
             [
-                (base | {"volume": one.volume.id, "policy": one.policy}, one.age.total_seconds())
-                for one in governed
-                if one.age is not None
+                (base | {"volume": protection.volume.id, "policy": protection.policy}, protection.age.total_seconds())
+                for protection in governed
+                if protection.age is not None
             ],
         ),
         (
             "snapkeep_copy_age_seconds",
             "Age of the newest copy, by volume and DR region.",
             [
-                (base | {"volume": one.volume.id, "policy": one.policy, "to": copy.region}, copy.age(status.at).total_seconds())
-                for one in governed
-                for copy in one.copies
+                (
+                    base | {"volume": protection.volume.id, "policy": protection.policy, "to": copy.region},
+                    copy.age(status.at).total_seconds(),
+                )
+                for protection in governed
+                for copy in protection.copies
                 if copy.there
             ],
         ),
         (
             "snapkeep_rpo_seconds",
             "RPO of a policy.",
-            [(base | {"policy": one.policy}, one.rpo.total_seconds()) for one in status.policies],
+            [(base | {"policy": ages.policy}, ages.rpo.total_seconds()) for ages in status.policies],
         ),
         ("snapkeep_snapshots_managed", "Managed snapshots.", [(base, status.totals[StatusTotal.SNAPSHOTS_MANAGED])]),
     ]
@@ -123,22 +129,22 @@ def _of_volumes(status: Status) -> list[Family]:
 
 def _of_regions(status: Status) -> list[Family]:
     base = _labels(status)
-    known = [one for one in status.destinations if one.known]
+    known = [destination for destination in status.destinations if destination.known]
     return [
         (
             "snapkeep_dr_region_known",
             "1 for a DR region that could be read; one that could not has no other samples.",
-            [(base | {"to": one.region}, float(one.known)) for one in status.destinations],
+            [(base | {"to": destination.region}, float(destination.known)) for destination in status.destinations],
         ),
         (
             "snapkeep_copies",
             "Copies in the queue of a DR region by state.",
             [
                 (
-                    base | {"to": one.region, "state": state.value.lower()},
-                    sum(row.state is state and row.region == one.region for row in status.queue),
+                    base | {"to": destination.region, "state": state.value.lower()},
+                    sum(row.state is state and row.region == destination.region for row in status.queue),
                 )
-                for one in known
+                for destination in known
                 for state in EntryState
                 if state is not EntryState.DONE
             ],
@@ -146,12 +152,12 @@ def _of_regions(status: Status) -> list[Family]:
         (
             "snapkeep_copies_late",
             "Copies past their deadline, by DR region.",
-            [(base | {"to": one.region}, one.late) for one in known],
+            [(base | {"to": destination.region}, destination.late) for destination in known],
         ),
         (
             "snapkeep_copies_managed",
             "Managed copies that are completed, by DR region.",
-            [(base | {"to": one.region}, one.copies) for one in known],
+            [(base | {"to": destination.region}, destination.copies) for destination in known],
         ),
     ]
 
