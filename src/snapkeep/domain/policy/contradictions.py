@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
-from fnmatch import fnmatchcase
 from typing import Any
 
 from snapkeep.domain.durations import format_duration
 from snapkeep.domain.model import VolumeRole
 from snapkeep.domain.policy.model import DEFAULT_RPO
 from snapkeep.domain.policy.problem import PolicyProblem
+from snapkeep.domain.wildcards import matches_any
 
 _ARN_REGION = 3
 
@@ -64,7 +64,7 @@ def _in_selector(select: Parsed, path: str) -> Iterator[PolicyProblem]:
 
 def _takes(pattern: str, value: str) -> bool:
     """Whether a pattern takes a value, or certainly takes every value that another pattern takes."""
-    return pattern in ("*", value) or (not set("*?") & set(value) and fnmatchcase(value, pattern.replace("[", "[[]")))
+    return pattern in ("*", value) or (not set("*?") & set(value) and matches_any(value, [pattern]))
 
 
 def _in_copy_rule(rule: Parsed, rpo: timedelta, path: str, region: str) -> Iterator[PolicyProblem]:

@@ -14,8 +14,8 @@ from snapkeep.domain.durations import format_duration, parse_duration
 from snapkeep.domain.errors import InvalidConfiguration
 from snapkeep.domain.plural import counted
 from snapkeep.domain.policy.contradictions import contradictions
-from snapkeep.domain.policy.fields import COMPLETION_STEP_MINUTES, DOCUMENT, VERSION, Field, Kind, Shape
-from snapkeep.domain.policy.model import CarryTags, CopyRule, LeaveAlone, Limits, Policy, PolicySet, Retention, Selector
+from snapkeep.domain.policy.fields import COMPLETION_STEP_MINUTES, DOCUMENT, POLICY, VERSION, Field, Kind, Shape
+from snapkeep.domain.policy.model import DEFAULT_RPO, Limits, PolicySet
 from snapkeep.domain.policy.problem import PolicyProblem
 
 _MINUTE = timedelta(minutes=1)
@@ -45,33 +45,29 @@ def parse_document(data: object, *, region: str = "", source: str = "document", 
     problems = reader.problems + contradictions(parsed, region)
     if problems:
         raise InvalidPolicy(problems)
-    policies = tuple(_policy(policy) for policy in parsed["policies"])
+    for policy in parsed["policies"]:
+        for rule in policy.get("copies", ()):
+            rule.setdefault("copy_within", policy.get("rpo", DEFAULT_RPO))
+    policies = tuple(_build(POLICY, policy) for policy in parsed["policies"])
     return PolicySet(policies, replace(limits, **parsed.get("limits", {})), source)
 
 
 def to_document(policies: PolicySet) -> dict[str, Any]:
     """Return the document of policies, without the values that are at their defaults. The stack's limits do not change it."""
-    document = _write(DOCUMENT, policies)
-    return {"version": VERSION} | document
+    return {"version": VERSION} | _write(DOCUMENT, policies)
 
 
-def _policy(parsed: Mapping[str, Any]) -> Policy:
-    policy = Policy(
-        name=parsed["name"],
-        selector=Selector(**parsed["select"]),
-        retention=Retention(**parsed["retention"]),
-        leave_alone=LeaveAlone(**parsed.get("leave_alone", {})),
-        carry_tags=CarryTags(*parsed.get("carry_tags", {}).values()),
-    )
-    policy = replace(policy, rpo=parsed.get("rpo", policy.rpo))
-    return replace(policy, copies=tuple(_copy_rule(rule, policy.rpo) for rule in parsed.get("copies", ())))
-
-
-def _copy_rule(parsed: Mapping[str, Any], rpo: timedelta) -> CopyRule:
-    values = {"copy_within": rpo} | dict(parsed)
-    if "completion_duration" in values:
-        values["completion_minutes"] = values.pop("completion_duration")
-    return CopyRule(**values | {"retention": Retention(**values["retention"])})
+def _build(shape: Shape, parsed: Mapping[str, Any]) -> Any:
+    """Return the domain's object of parsed values."""
+    values = {}
+    for field in shape.fields:
+        if field.name in parsed:
+            value = parsed[field.name]
+            if field.shape:
+                items = [_build(field.shape, item) for item in (value if field.kind is Kind.OBJECTS else [value])]
+                value = tuple(items) if field.kind is Kind.OBJECTS else items[0]
+            values[field.target] = value
+    return shape.of(**values)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from snapkeep.domain.policy.model import (
     Retention,
     Selector,
 )
-from snapkeep.domain.policy.periods import PERIODS, Period
+from snapkeep.domain.policy.periods import PERIODS
 
 VERSION = 1
 """The version of the document's form."""
@@ -58,7 +58,6 @@ class Field:
     about: str
     attribute: str = ""
     """The attribute of the domain's class, where it has another name."""
-    required: bool = False
     minimum: int = 1
     maximum: int = MOST_SNAPSHOTS
     choices: tuple[str, ...] = ()
@@ -69,9 +68,14 @@ class Field:
     """The units of a duration, for messages, where not every unit is valid."""
     shape: Shape | None = None
     missing: str = ""
-    """What to write where a required key is missing."""
+    """The right value in words, where a missing key is an error; empty where the key may be left out."""
     inherited: bool = False
-    """Whether its default comes from elsewhere (the policy's `rpo`, the stack's parameters), so that it is always written."""
+    """Whether another value is its default (the policy's `rpo`, the stack's parameters), so that it is always written."""
+
+    @property
+    def required(self) -> bool:
+        """Whether a document must have the key."""
+        return bool(self.missing)
 
     @property
     def target(self) -> str:
@@ -108,11 +112,6 @@ KEY_PATTERN = (
 )
 
 
-def _keep(word: str, period: Period) -> Field:
-    about = f"Keep the newest snapshot of each of the last so many {period.plural} that have one."
-    return Field(f"keep_{word}", Kind.COUNT, about)
-
-
 RETENTION = Shape(
     Retention,
     "A snapshot is kept when any rule keeps it; `{}` keeps everything.",
@@ -128,7 +127,12 @@ RETENTION = Shape(
             example="3d",
             units="hours, days or weeks: 12h, 3d or 2w (for a month 31d, for a year 366d)",
         ),
-        *(_keep(word, period) for word, period in PERIODS.items()),
+        *(
+            Field(
+                f"keep_{word}", Kind.COUNT, f"Keep the newest snapshot of each of the last so many {period.plural} that have one."
+            )
+            for word, period in PERIODS.items()
+        ),
         Field("minimum", Kind.COUNT, "Keep the newest so many completed snapshots whatever the rules say; no rule itself."),
         Field(
             "timezone",
@@ -170,7 +174,6 @@ COPY = Shape(
             "region",
             Kind.TEXT,
             "Where the copy goes.",
-            required=True,
             pattern=REGION_PATTERN,
             example="us-east-2",
             missing="name the region that the copy goes to",
@@ -194,7 +197,6 @@ COPY = Shape(
             "retention",
             Kind.OBJECT,
             "Which copies are kept.",
-            required=True,
             shape=RETENTION,
             missing="write which copies are kept, such as {keep_last: 3}; {} keeps every copy",
         ),
@@ -219,7 +221,6 @@ LEAVE_ALONE = Shape(
             "tags",
             Kind.TAGS,
             "Tag keys with the value, or the list of values, of which a snapshot must have one. `*` and `?` match.",
-            required=True,
             missing='write tag keys with values, such as {OwnedBy: "*"}',
         ),
     ),
@@ -234,7 +235,6 @@ CARRY_TAGS = Shape(
             Kind.TEXTS,
             "Keys of tags that are not carried either. `*` and `?` match.",
             attribute="excluded",
-            required=True,
             example="team:*",
             missing='write a list of tag keys, such as ["team:*"]',
         ),
@@ -249,7 +249,6 @@ POLICY = Shape(
             "name",
             Kind.TEXT,
             "The policy's name, as it appears in tags and reports.",
-            required=True,
             pattern=NAME_PATTERN,
             example="gold",
             missing="give the policy a name, such as gold",
@@ -259,7 +258,6 @@ POLICY = Shape(
             Kind.OBJECT,
             "Which volumes it governs.",
             attribute="selector",
-            required=True,
             shape=SELECT,
             missing="write which volumes it governs, such as {tags: {Backup: gold}}; {} takes every volume",
         ),
@@ -274,7 +272,6 @@ POLICY = Shape(
             "retention",
             Kind.OBJECT,
             "Which snapshots are kept in the volume's own region.",
-            required=True,
             shape=RETENTION,
             missing="write which snapshots are kept, such as {keep_last: 7}; {} keeps every snapshot",
         ),
@@ -313,7 +310,6 @@ DOCUMENT = Shape(
             "version",
             Kind.COUNT,
             "The version of this form.",
-            required=True,
             minimum=VERSION,
             maximum=VERSION,
             missing=f"write version: {VERSION}",
@@ -323,7 +319,6 @@ DOCUMENT = Shape(
             "policies",
             Kind.OBJECTS,
             "The policies, in the order in which they are tried.",
-            required=True,
             shape=POLICY,
             missing="write at least one policy",
         ),

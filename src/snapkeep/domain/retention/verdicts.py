@@ -12,13 +12,14 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache, partial
+from itertools import chain
 from operator import attrgetter, eq
 from types import MappingProxyType
 
 from snapkeep.domain.durations import format_duration
 from snapkeep.domain.model import CLOCK_SKEW, Action, Reason, Snapshot, SnapshotState, Verdict
 from snapkeep.domain.policy.model import Retention
-from snapkeep.domain.policy.periods import PERIODS, Calendar, Period, finest_period
+from snapkeep.domain.policy.periods import PERIODS, Calendar, finest_period
 from snapkeep.domain.retention.deletion import SECOND_COPY_RULE
 from snapkeep.domain.tag_names import MANAGED
 
@@ -139,21 +140,19 @@ def _rules(retention: Retention) -> _Rules:
     return _Rules(retention)
 
 
-class _KeptByPeriod(dict[int, Reasons]):
-    """Period -> the reason that keeps its newest snapshot as the n-th of its rule: one object for all lineages."""
+class _ReasonsByPeriod(dict[int, Reasons]):
+    """Period -> the reason that a rule gives for it, as a template says it with the period's name: shared by all lineages."""
 
-    __slots__ = ("_label", "_place", "_rule")
+    __slots__ = ("_label", "_rule", "_template")
 
-    def __init__(self, rule: str, place: str, period: Period) -> None:
+    def __init__(self, rule: str, template: str, label: Callable[[int], str]) -> None:
         super().__init__()
-        self._rule = rule
-        self._place = place
-        self._label = period.label
+        self._rule, self._template, self._label = rule, template, label
 
     def __missing__(self, key: int) -> Reasons:
         if len(self) > _REASONS_REMEMBERED:
             self.clear()
-        reasons = self[key] = (Reason(self._rule, f"{self._place}: {self._label(key)}"),)
+        reasons = self[key] = (Reason(self._rule, self._template.format(self._label(key))),)
         return reasons
 
 
@@ -165,9 +164,10 @@ class _CalendarRule:
         self.word = word
         self.count = count
         self.period = PERIODS[word]
-        self._kept: list[_KeptByPeriod] = []
-        self._superseded: dict[int, Reason] = {}
-        self.beyond = Reason(self.rule, f"beyond {word} {count}")
+        self._kept: list[_ReasonsByPeriod] = []
+        self.superseded = _ReasonsByPeriod(self.rule, word + ": {} has a newer one", self.period.label)
+        """Why this rule does not keep a snapshot although its period is one of those kept."""
+        self.beyond = (Reason(self.rule, f"beyond {word} {count}"),)
 
     def walk(self, keys: list[int], keeping: list[Reasons]) -> int:
         """Add this rule's reasons to `keeping`, newest first. Return the last period that it keeps, 0 if it keeps all."""
@@ -176,7 +176,7 @@ class _CalendarRule:
         for key, position in reversed(newest_of_period.items()):
             number += 1
             if number > len(self._kept):
-                self._kept.append(_KeptByPeriod(self.rule, self._place(number), self.period))
+                self._kept.append(_ReasonsByPeriod(self.rule, self._place(number) + ": {}", self.period.label))
             keeping[position] += self._kept[number - 1][key]
             if number == self.count:
                 return key
@@ -187,15 +187,6 @@ class _CalendarRule:
 
     def _place(self, number: int) -> str:
         return f"{self.word} {number} of {self.count}"
-
-    def superseded(self, key: int) -> Reason:
-        """Return why this rule does not keep a snapshot although its period is one of those kept."""
-        reason = self._superseded.get(key)
-        if reason is None:
-            if len(self._superseded) > _REASONS_REMEMBERED:
-                self._superseded.clear()
-            reason = self._superseded[key] = Reason(self.rule, f"{self.word}: {self.period.label(key)} has a newer one")
-        return reason
 
 
 class _Rules:
@@ -272,10 +263,8 @@ class _Rules:
         return len(starts) - bisect_right(starts, newest - self.within)
 
     def _why_not(self, position: int, misses: Iterable[tuple[_CalendarRule, list[int], int]]) -> Reasons:
-        return (
-            *self.plain_misses,
-            *[rule.beyond if keys[position] < last else rule.superseded(keys[position]) for rule, keys, last in misses],
-        )
+        of_calendar = (rule.beyond if keys[position] < last else rule.superseded[keys[position]] for rule, keys, last in misses)
+        return (*self.plain_misses, *chain.from_iterable(of_calendar))
 
 
 _verdict: Callable[[tuple[Snapshot, Action, Reasons]], Verdict] = partial(tuple.__new__, Verdict)
