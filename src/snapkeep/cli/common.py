@@ -136,7 +136,7 @@ def aws_settings(
 
     Raise WrongUse where no region is known, or both regions are the same.
     """
-    primary_region = region or os.environ.get("AWS_REGION", "") or _configured_region(profile)
+    primary_region = region or os.environ.get("AWS_REGION", "") or _session(profile).region_name
     if not primary_region:
         raise WrongUse("no region: give --region or set AWS_REGION")
     if primary_region == dr_region:
@@ -224,8 +224,3 @@ def consents(question: str, *, json: bool) -> bool:
 
 def _at_a_terminal() -> bool:
     return sys.stdin.isatty() and sys.stdout.isatty()
-
-
-def _configured_region(profile: str) -> str:
-    session = AwsSettings("", "", profile).session()
-    return session.region_name or ""

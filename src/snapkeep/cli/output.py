@@ -9,6 +9,7 @@ import json
 import os
 import sys
 import unicodedata
+from collections.abc import Iterable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -69,6 +70,11 @@ def make_console(*, stderr: bool = False) -> Console:
 def print_json(value: Any) -> None:
     """Print plain data, datetimes included, as indented JSON on stdout."""
     sys.stdout.write(json.dumps(value, indent=2, default=_plain, ensure_ascii=False) + "\n")
+
+
+def warn(texts: Iterable[str]) -> None:
+    """Print texts on stderr, a line for each that is not empty."""
+    sys.stderr.writelines(f"{printable(text)}\n" for text in texts if text)
 
 
 def _plain(value: Any) -> Any:

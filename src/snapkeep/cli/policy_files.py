@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from snapkeep.cli.errors import WRONG_USE
-from snapkeep.cli.output import printable
+from snapkeep.cli.output import warn
 from snapkeep.domain.plural import counted
 
 if TYPE_CHECKING:
@@ -47,6 +47,4 @@ def parse_file(file: Path, *, region: str, limits: Limits) -> tuple[Any, PolicyS
 
 def print_problems(invalid: InvalidPolicy, file: Path) -> None:
     """Print the errors of a file, a line for each."""
-    for problem in invalid.problems:
-        typer.echo(printable(f"{file}: {problem}"), err=True)
-    typer.echo(counted(len(invalid.problems), "error"), err=True)
+    warn([*(f"{file}: {problem}" for problem in invalid.problems), counted(len(invalid.problems), "error")])

@@ -7,8 +7,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from importlib.metadata import Distribution, PackageNotFoundError, distribution, distributions
 from pathlib import Path, PurePosixPath
 
@@ -44,18 +43,10 @@ class DependenciesMissing(InvalidConfiguration):
     """A pinned dependency is neither installed here nor available from a package index."""
 
 
-@dataclass(frozen=True, slots=True)
-class Pin:
-    """One dependency and its version."""
-
-    name: str
-    version: str
-
-
-def read_pins(requirements: Path = REQUIREMENTS) -> tuple[Pin, ...]:
-    """Return the pins of a requirements file with hashes."""
+def read_pins(requirements: Path = REQUIREMENTS) -> dict[str, str]:
+    """Return the pinned versions of a requirements file with hashes, by name."""
     matches = (_PIN.match(line) for line in requirements.read_text(encoding="utf-8").splitlines())
-    return tuple(Pin(match["name"], match["version"]) for match in matches if match)
+    return {match["name"]: match["version"] for match in matches if match}
 
 
 def copy_dependencies(target: Path, report: Callable[[str], None] = lambda _: None) -> Path:
@@ -83,18 +74,18 @@ def is_needed(path: PurePosixPath) -> bool:
     return not text.startswith(LEFT_OUT)
 
 
-def _installed(pins: Iterable[Pin]) -> list[Distribution] | str:
+def _installed(pins: Mapping[str, str]) -> list[Distribution] | str:
     """Return the installed distributions with these versions, or a message that names the one that is not as pinned."""
     dists = []
-    for pin in pins:
+    for name, version in pins.items():
         try:
-            dist = distribution(pin.name)
+            dist = distribution(name)
         except PackageNotFoundError:
-            return f"{pin.name} is not installed"
-        if dist.version != pin.version:
-            return f"{pin.name} {dist.version} is installed, {pin.version} is pinned"
+            return f"{name} is not installed"
+        if dist.version != version:
+            return f"{name} {dist.version} is installed, {version} is pinned"
         if dist.files is None:
-            return f"{pin.name} was installed without a list of its files"
+            return f"{name} was installed without a list of its files"
         dists.append(dist)
     return dists
 

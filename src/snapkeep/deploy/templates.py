@@ -30,11 +30,6 @@ class S3Location:
     bucket: str
     key: str
 
-    @property
-    def uri(self) -> str:
-        """Return it as `s3://bucket/key`."""
-        return f"s3://{self.bucket}/{self.key}"
-
 
 class _Loader(yaml.SafeLoader):
     """YAML as CloudFormation reads it: short tags become long ones, and a date stays a text."""
@@ -79,7 +74,8 @@ def replace_artifacts(template: dict[str, Any], base: Path, upload: Callable[[Pa
         local = properties.get(key)
         if isinstance(local, str) and not local.startswith("s3://"):
             location = upload((base / local).resolve())
-            properties[key] = location.uri if key == "CodeUri" else {"Bucket": location.bucket, "Key": location.key}
+            definition = {"Bucket": location.bucket, "Key": location.key}
+            properties[key] = f"s3://{location.bucket}/{location.key}" if key == "CodeUri" else definition
     return packaged
 
 

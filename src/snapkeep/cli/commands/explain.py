@@ -10,7 +10,7 @@ import typer
 
 from snapkeep.cli.common import AwsSettings, Json, with_aws_settings
 from snapkeep.cli.errors import NOT_ALL_RIGHT, WrongUse
-from snapkeep.cli.output import make_console, print_json, printable
+from snapkeep.cli.output import make_console, print_json, warn
 
 if TYPE_CHECKING:
     from snapkeep.usecases.look.explain import Explain
@@ -41,9 +41,7 @@ def explain(
     if not re.fullmatch(r"snap-([0-9a-f]{8}|[0-9a-f]{17})", snapshot):
         raise WrongUse(f"'{snapshot}' is not a snapshot id such as snap-0123456789abcdef0")
     explainer = _explainer(settings)
-    for policies in explainer.policies.values():
-        if policies.problem:
-            typer.echo(printable(policies.problem), err=True)
+    warn(policies.problem for policies in explainer.policies.values())
     story = explainer.run(snapshot, datetime.now(UTC))
     from snapkeep.cli.views.explain import print_story, story_as_data  # noqa: PLC0415 - imports rich
 

@@ -14,7 +14,7 @@ import typer
 
 from snapkeep.cli.common import AwsSettings, Json, Scope, in_scope, with_aws_settings
 from snapkeep.cli.errors import NOT_ALL_RIGHT, WrongUse
-from snapkeep.cli.output import print_json, printable
+from snapkeep.cli.output import print_json, warn
 from snapkeep.cli.policy_files import read_policies
 
 if TYPE_CHECKING:
@@ -62,8 +62,7 @@ def plan(
     regions = list(in_force) or installed.regions(*proposed)
     policies = dict.fromkeys(regions, proposed[0]) if proposed else in_force
     broken = [policy_set.problem for policy_set in in_force.values() if policy_set.problem]
-    for problem in (*installed.stacks_missing(regions), *broken):
-        typer.echo(printable(problem), err=True)
+    warn([*installed.stacks_missing(regions), *broken])
     make_plans, about = installed.plan_maker(regions), f" for {moment:%Y-%m-%d %H:%M} UTC" if at else ""
     plans = in_scope(make_plans(policies, moment, adopt=adopt), scope)
     if diff:

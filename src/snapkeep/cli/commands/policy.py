@@ -13,7 +13,7 @@ import typer
 
 from snapkeep.cli.common import AwsSettings, Json, Yes, require_consent, with_aws_settings
 from snapkeep.cli.errors import NOT_ALL_RIGHT, WrongUse
-from snapkeep.cli.output import print_json, printable
+from snapkeep.cli.output import print_json, printable, warn
 from snapkeep.cli.policy_files import parse_file, print_problems, read_policies
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ def remove(
     installed = _installed(settings)
     parameters = installed.parameters_as_policies()[installed.settings.region]
     before = installed.policies_in_force(parameters)
-    _print_broken(before)
+    warn(policy_set.problem for policy_set in before.values())
     if not json:
         _print_lines(field_lines(field_changes(before[installed.settings.region], parameters)))
     comparisons = _compare(installed, before, installed.parameters_as_policies(list(before)))
@@ -157,7 +157,7 @@ def show(
     if json:
         print_json({"source": policies.source, "problem": policies.problem, "document": to_document(policies)})
     else:
-        _print_broken({settings.region: policies})
+        warn([policies.problem])
         sys.stdout.write(f"# {policies.source}\n{readable_yaml(policies)}")
     if policies.problem:
         raise typer.Exit(NOT_ALL_RIGHT)
@@ -210,7 +210,7 @@ def _put_in_force(installed: Installed, text: str, policies: PolicySet, question
     regions = [region for region in installed.regions(policies) if region not in dropped_names]
     stores = _stores(installed, regions)
     before = installed.in_force_in(regions) | {region.region: region.policies for region in readable}
-    _print_broken(before)
+    warn(policy_set.problem for policy_set in before.values())
     fields = field_changes(before[installed.settings.region], policies)
     if not json:
         _print_lines(field_lines(fields))
@@ -269,13 +269,6 @@ def _stores_in_force(installed: Installed, regions: Iterable[str]) -> list[Polic
     primary, *dr_regions = regions
     deployed = [region for region in dr_regions if installed.stack_parameters(DR, region)]
     return [installed.adapters.policy_store_of(region) for region in [*deployed, primary]]
-
-
-def _print_broken(in_force: Mapping[str, PolicySet]) -> None:
-    """Print on stderr which documents cannot be used."""
-    for policies in in_force.values():
-        if policies.problem:
-            typer.echo(printable(policies.problem), err=True)
 
 
 def _compare(

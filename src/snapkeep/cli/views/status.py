@@ -113,25 +113,17 @@ def _rpo_cell(protection: VolumeProtection) -> Text:
 
 def _destinations(status: Status) -> RenderableType:
     table = _plain_table("DR region", "copies", "waiting", "running", "failed", "late", "all done")
-    for destination in status.destinations:
-        if not destination.known:
-            table.add_row(Text(destination.region, "bold red"), *[Text("?", "yellow")] * 6)
+    for dr in status.destinations:
+        if not dr.known:
+            table.add_row(Text(dr.region, "bold red"), *[Text("?", "yellow")] * 6)
             continue
         all_done = Text("-", "dim")
-        if destination.expected_at is not None:
-            all_done = Text(f"in {age_text(max(destination.expected_at - status.at, timedelta(0)))}")
-        elif destination.waiting or destination.running:
+        if dr.expected_at is not None:
+            all_done = Text(f"in {age_text(max(dr.expected_at - status.at, timedelta(0)))}")
+        elif dr.waiting or dr.running:
             all_done = Text("?", "dim")
-        running = Text.assemble(f"{destination.running}", (f" of {destination.quota}", "dim"))
-        table.add_row(
-            destination.region,
-            f"{destination.copies:,}",
-            f"{destination.waiting:,}",
-            running,
-            _bad(destination.failed),
-            _bad(destination.late),
-            all_done,
-        )
+        running = Text.assemble(f"{dr.running}", (f" of {dr.quota}", "dim"))
+        table.add_row(dr.region, f"{dr.copies:,}", f"{dr.waiting:,}", running, _bad(dr.failed), _bad(dr.late), all_done)
     return table
 
 
