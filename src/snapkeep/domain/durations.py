@@ -8,17 +8,12 @@ from datetime import timedelta
 PATTERN = r"^[0-9]+[mhdw]$"
 """The form of a duration, as a regular expression that JSON Schema understands too."""
 
-_UNITS = {
-    "m": timedelta(minutes=1),
-    "h": timedelta(hours=1),
-    "d": timedelta(days=1),
-    "w": timedelta(weeks=1),
-}
+_UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
 _LONGEST = timedelta(days=36500)
 
 
 def parse_duration(text: str) -> timedelta:
-    """Given `90m`, `4h`, `3d` or `1w`, return the duration. Raise ValueError, saying what would be right, for anything else."""
+    """Return the duration that `90m`, `4h`, `3d` or `1w` names. Raise ValueError, with a right form, for anything else."""
     if not re.fullmatch(PATTERN, text) or not text.isascii():
         raise ValueError("write a whole number and a unit: 90m, 4h, 3d or 1w")
     amount, unit = text[:-1], _UNITS[text[-1]]
@@ -28,7 +23,7 @@ def parse_duration(text: str) -> timedelta:
 
 
 def format_duration(duration: timedelta) -> str:
-    """Given a duration of whole minutes, return it in the largest of minutes, hours and days that divides it (`3d`, `90m`)."""
+    """Return a duration of whole minutes in the largest of minutes, hours and days that divides it (`3d`, `90m`)."""
     for letter in "dh":
         if duration and not duration % _UNITS[letter]:
             return f"{duration // _UNITS[letter]}{letter}"

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from snapkeep.domain.tag_names import CHECK, MANAGED, POLICY, WRONG
 
 NEVER = datetime.fromisoformat("0001-01-01T00:00:00+00:00")
-"""Before every other moment: the start of what is not there."""
+"""Before every other moment: the start of a snapshot that does not exist."""
 CLOCK_SKEW = timedelta(minutes=15)
 """How far a start time may be ahead of another clock: of ours, or of another region's."""
 
@@ -117,7 +117,7 @@ class Snapshot:
 
 
 class Action(StrEnum):
-    """What a plan does with one snapshot."""
+    """Result of a plan for one snapshot."""
 
     KEEP = "keep"
     DELETE = "delete"

@@ -16,7 +16,7 @@ from statistics import median_low
 from snapkeep.domain.json_codec import named
 from snapkeep.domain.labels import LabelledEnum
 from snapkeep.domain.model import NEVER, Lineage, Snapshot, SnapshotState, Volume
-from snapkeep.domain.policy.model import CopyRule, Policy, PolicySet
+from snapkeep.domain.policy.model import Policy, PolicySet
 from snapkeep.domain.policy.selection import select
 
 
@@ -164,13 +164,9 @@ def volume_protections(
     return sorted(protections, key=_worst_first)
 
 
-def _worst_first(protection: VolumeProtection) -> tuple[bool, bool, float, Lineage]:
-    unmanaged = protection.health is VolumeHealth.NO_POLICY
-    return not protection.needs_attention, unmanaged, -_seconds(protection.age), protection.lineage
-
-
-def _seconds(age: timedelta | None) -> float:
-    return age.total_seconds() if age is not None else float("inf")
+def _worst_first(protection: VolumeProtection) -> tuple[bool, bool, bool, timedelta, Lineage]:
+    unmanaged, age = protection.health is VolumeHealth.NO_POLICY, protection.age
+    return not protection.needs_attention, unmanaged, age is not None, -(age or timedelta(0)), protection.lineage
 
 
 def _protection(
@@ -184,8 +180,9 @@ def _protection(
     selection = select(volume, policies)
     snapshot = sources.of(lineage)
     policy = selection.policy
+    rules = policy.copies if policy else ()
     newest_copies = tuple(
-        copies[rule.region].of(lineage) if rule.region in copies else Newest(rule.region, known=False) for rule in _rules(policy)
+        copies[rule.region].of(lineage) if rule.region in copies else Newest(rule.region, known=False) for rule in rules
     )
     oldest = sources.oldest_start.get(lineage, now)
     health, why, age = _judge(policy, snapshot, newest_copies, oldest, now)
@@ -204,10 +201,6 @@ def _protection(
         failed=sources.failed[lineage] + sum(listing.failed[lineage] for listing in copies.values()),
         snapshots=sources.counts[lineage],
     )
-
-
-def _rules(policy: Policy | None) -> Sequence[CopyRule]:
-    return policy.copies if policy else ()
 
 
 def _judge(
@@ -229,7 +222,10 @@ def _judge_copies(
 ) -> tuple[VolumeHealth, str, timedelta | None]:
     absent = [copy for copy in copies if not copy.there]
     if absent:
-        return _without_copy(policy, absent[0].region, now - oldest)
+        region, waited = absent[0].region, now - oldest
+        if waited <= policy.rpo:
+            return VolumeHealth.FIRST_COPY_PENDING, f"its first copy to {region} is pending", None
+        return VolumeHealth.LATE, f"no copy in {region}, {age_text(waited)} after its first snapshot", None
     age = max((copy.age(now) for copy in copies), default=snapshot.age(now))
     if age <= policy.rpo:
         return VolumeHealth.PROTECTED, "", age
@@ -237,12 +233,6 @@ def _judge_copies(
         return VolumeHealth.LATE, f"no snapshot for {age_text(snapshot.age(now))}", age
     behind = max(copies, key=lambda copy: copy.age(now))
     return VolumeHealth.LATE, f"its copy in {behind.region} is behind its newest snapshot", age
-
-
-def _without_copy(policy: Policy, region: str, waited: timedelta) -> tuple[VolumeHealth, str, None]:
-    if waited <= policy.rpo:
-        return VolumeHealth.FIRST_COPY_PENDING, f"its first copy to {region} is pending", None
-    return VolumeHealth.LATE, f"no copy in {region}, {age_text(waited)} after its first snapshot", None
 
 
 def age_text(span: timedelta) -> str:

@@ -282,7 +282,9 @@ def test_a_world_with_all_of_it_is_brought_to_order_by_sweeps_alone() -> None:
         world.snapshot(volume)
     world.later(3 * HOUR)
     last = [world.sweep(DR), world.sweep(), world.sweep(DR), world.sweep()]
-    assert [report.outcome for report in last[2:]] == [Outcome.OK, Outcome.OK], [item for item in last[-1].items if item.failure]
+    assert [report.outcome for report in last[2:]] == [Outcome.OK, Outcome.OK], [
+        item for item in last[-1].items if item.handling.failure
+    ]
     per_volume = Counter(one["VolumeId"] for one in world.snapshots(PRIMARY))
     assert per_volume == dict.fromkeys(volumes, 7)
     newest = {one["VolumeId"]: one["SnapshotId"] for one in sorted(world.managed(PRIMARY), key=lambda one: one["StartTime"])}

@@ -1,4 +1,4 @@
-"""What other policies would change in the plan of a region."""
+"""Changes that other policies would make to the plan of a region."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def changes(before: RegionPlan, after: RegionPlan) -> list[Change]:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What other policies would change."""
+    """Everything that other policies would change."""
 
     reassigned: tuple[tuple[Lineage, str, str], ...]
     """Volumes whose policy changes: its name before and after; empty where none governs."""
@@ -55,7 +55,7 @@ class Comparison:
 
 
 def compare(before: RegionPlan, after: RegionPlan) -> Comparison:
-    """Return what would change between two plans for the same facts."""
+    """Return the changes between two plans for the same facts."""
     known = {plan.lineage: plan for plan in before.volumes}
     policies = [(plan.lineage, known[plan.lineage].policy_name, plan.policy_name) for plan in after.volumes]
     changed = changes(before, after)

@@ -71,20 +71,18 @@ def holds_from_facts(snapshots: Iterable[Snapshot], facts: CopyFacts, regions: S
     A snapshot is held while its copy waits or runs, and while it has no completed copy in one of the regions and no newer
     snapshot of its volume has one there.
     """
-    holds: dict[str, tuple[Reason, ...]] = {}
-    for snapshot in snapshots:
-        reasons = tuple(reason for region in regions if (reason := _held_for(snapshot, facts, region)))
-        if reasons:
-            holds[snapshot.id] = reasons
-    return holds
+    return {
+        snapshot.id: reasons
+        for snapshot in snapshots
+        if (reasons := tuple(reason for region in regions if (reason := _held_for(snapshot, facts, region))))
+    }
 
 
 def _held_for(snapshot: Snapshot, facts: CopyFacts, region: str) -> Reason | None:
     if (snapshot.id, region) in facts.waiting:
         return Reason("INV-04", f"held: its copy to {region} is waiting or running")
-    if (snapshot.id, region) in facts.completed:
-        return None
-    if snapshot.origin.start_time < facts.newest_copied.get((snapshot.origin.lineage, region), NEVER):
+    newest = facts.newest_copied.get((snapshot.origin.lineage, region), NEVER)
+    if (snapshot.id, region) in facts.completed or snapshot.origin.start_time < newest:
         return None
     return Reason("INV-04", f"held: no completed copy in {region}, and no newer snapshot has one there")
 
@@ -111,19 +109,19 @@ def tool_holds(snapshots: Iterable[Snapshot]) -> dict[str, tuple[Reason, ...]]:
     EC2 refuses to delete those of AWS Backup for every caller ("managed by the AWS Backup service and cannot be deleted via EC2
     APIs").
     """
-    tools = ((snapshot.id, tool_of(snapshot)) for snapshot in snapshots)
     return {
-        snapshot_id: (Reason("INV-06", f"{tool.name} manages it: only {tool.name} deletes it"),)
-        for snapshot_id, tool in tools
-        if tool is not None
+        snapshot.id: (Reason("INV-06", f"{tool.name} manages it: only {tool.name} deletes it"),)
+        for snapshot in snapshots
+        if (tool := tool_of(snapshot))
     }
 
 
 def policy_holds(snapshots: Iterable[Snapshot], leave_alone: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[Reason, ...]]:
     """Return the holds of source snapshots that their policy leaves alone, given its tags and patterns of values (INV-06)."""
-    tags = ((snapshot.id, left_alone_by(snapshot.tags, leave_alone)) for snapshot in snapshots if not snapshot.is_copy)
     return {
-        snapshot_id: (Reason("INV-06", f"its policy leaves it alone: it has the tag {tag}"),) for snapshot_id, tag in tags if tag
+        snapshot.id: (Reason("INV-06", f"its policy leaves it alone: it has the tag {tag}"),)
+        for snapshot in snapshots
+        if not snapshot.is_copy and (tag := left_alone_by(snapshot.tags, leave_alone))
     }
 
 

@@ -18,7 +18,7 @@ _EXAMPLES = 5
 
 @dataclass(frozen=True, slots=True)
 class LineageFacts:
-    """What the plan of one lineage in one region depends on."""
+    """Everything that the plan of one lineage in one region depends on."""
 
     lineage: Lineage
     snapshots: Sequence[Snapshot]

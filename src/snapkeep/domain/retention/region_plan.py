@@ -44,7 +44,7 @@ class RegionFacts:
 
 
 class CopyStatus(LabelledEnum):
-    """What became of a copy that a policy requires. The values are identifiers for machines."""
+    """State of a copy that a policy requires. The values are identifiers for machines."""
 
     IN_PROGRESS = "in_progress", "waiting or running"
     FAILED = "failed", "failed"
@@ -106,7 +106,7 @@ class RegionPlan:
 
     @property
     def outcomes(self) -> Iterator[Verdict]:
-        """What would become of all snapshots, in the order of the verdicts."""
+        """The verdicts as they would be carried out, in the same order."""
         return (verdict for volume in self.volumes for verdict in volume.outcome)
 
     @property
@@ -188,7 +188,10 @@ class _Planner:
                 strays = [snapshot for snapshot in snapshots if snapshot.is_copy]
                 sources = [snapshot for snapshot in snapshots if not snapshot.is_copy] if strays else snapshots
                 plan = self._plan_sources(lineage, volume, sources, copies)
-                yield _with_strays(plan, strays) if strays else plan
+                if strays:
+                    verdicts = (*plan.verdicts, *keep_all(strays, STRAY_COPY))
+                    plan = replace(plan, verdicts=tuple(sorted(verdicts, key=lambda verdict: verdict.snapshot.origin.start_time)))
+                yield plan
             else:
                 yield self._plan_copies(lineage, snapshots)
 
@@ -224,7 +227,10 @@ class _Planner:
             verdicts = decide([*listed, *uncopied], rule.retention, self.now, system=self.system)
             expired = {verdict.snapshot.id for verdict in verdicts if verdict.action is Action.DELETE}
         for snapshot in uncopied:
-            status = _status_of((snapshot.id, rule.region), copies)
+            copy = snapshot.id, rule.region
+            status = CopyStatus.FAILED if copy in copies.failed else CopyStatus.MISSING
+            if copy in copies.facts.waiting:
+                status = CopyStatus.IN_PROGRESS
             if status is not CopyStatus.MISSING or snapshot.id not in expired:
                 deadline = snapshot.origin.start_time + rule.copy_within
                 yield MissingCopy(snapshot.id, snapshot.origin.lineage, policy.name, rule.region, deadline, status)
@@ -248,23 +254,10 @@ class _Planner:
         missing: tuple[MissingCopy, ...] = (),
         adopted: tuple[str, ...] = (),
     ) -> VolumePlan:
-        plan = plan_lineage(
-            facts,
-            self.facts.region,
-            self.now,
-            system=self.system,
-            limits=self.policies.limits,
-            protected_ids=self.protected_ids,
-        )
-        return VolumePlan(
-            plan.lineage,
-            plan.verdicts,
-            plan.refusals,
-            volume=volume,
-            selection=selection,
-            missing=missing,
-            adopted=adopted,
-        )
+        limits, system = self.policies.limits, self.system
+        plan = plan_lineage(facts, self.facts.region, self.now, system=system, limits=limits, protected_ids=self.protected_ids)
+        parts = plan.lineage, plan.verdicts, plan.refusals
+        return VolumePlan(*parts, volume=volume, selection=selection, missing=missing, adopted=adopted)
 
     def _adopting(
         self, snapshots: list[Snapshot], policy_for: Callable[[Snapshot], Policy | None]
@@ -272,38 +265,24 @@ class _Planner:
         """Return the snapshots with the tags that adoption would write, and the ids of those that it would adopt."""
         if not self.adopt:
             return snapshots, ()
-        planned: list[Snapshot] = []
-        adopted: list[str] = []
+        adopted: dict[str, Snapshot] = {}
         for snapshot in snapshots:
             policy = policy_for(snapshot) if self._can_be_adopted(snapshot) else None
-            if policy is None:
-                planned.append(snapshot)
-            else:
-                planned.append(replace(snapshot, tags=dict(snapshot.tags) | self._tags_for(snapshot, policy.name)))
-                adopted.append(snapshot.id)
-        return planned, tuple(sorted(adopted))
+            if policy is not None:
+                make_tags = tags_for_copy if snapshot.is_copy else tags_for_snapshot
+                tags = dict(snapshot.tags) | make_tags(self.system, policy.name, snapshot.origin)
+                adopted[snapshot.id] = replace(snapshot, tags=tags)
+        return [adopted.get(snapshot.id, snapshot) for snapshot in snapshots], tuple(sorted(adopted))
 
     def _can_replace_source(self, copy: Snapshot) -> bool:
         """Whether a copy can replace its source: one that another system manages, or none, may be deleted at any time."""
-        return copy.managed_by(self.system) or (self.adopt and is_of_original_system(copy) and copy.origin.start_known)
+        return copy.managed_by(self.system) or (self.adopt and _is_adoptable_copy(copy))
 
     def _can_be_adopted(self, snapshot: Snapshot) -> bool:
         """Whether it is a completed snapshot that no run has handled, or a copy that the original system tagged."""
         if MANAGED in snapshot.tags or not snapshot.completed:
             return False
-        if snapshot.origin.region == self.facts.region:
-            return not snapshot.is_copy
-        return _is_adoptable_copy(snapshot)
-
-    def _tags_for(self, snapshot: Snapshot, policy: str) -> dict[str, str]:
-        make = tags_for_copy if snapshot.is_copy else tags_for_snapshot
-        return make(self.system, policy, snapshot.origin)
-
-
-def _with_strays(plan: VolumePlan, strays: Iterable[Snapshot]) -> VolumePlan:
-    """Return the plan with verdicts that keep stray copies, oldest origin first."""
-    verdicts = sorted((*plan.verdicts, *keep_all(strays, STRAY_COPY)), key=lambda verdict: verdict.snapshot.origin.start_time)
-    return replace(plan, verdicts=tuple(verdicts))
+        return not snapshot.is_copy if snapshot.origin.region == self.facts.region else _is_adoptable_copy(snapshot)
 
 
 def _is_adoptable_copy(copy: Snapshot) -> bool:
@@ -316,9 +295,3 @@ def _is_missing(snapshot: Snapshot, rule: CopyRule, copies: CopyFacts) -> bool:
         return False
     newest = copies.newest_copied.get((snapshot.origin.lineage, rule.region))
     return newest is None or snapshot.origin.start_time >= newest
-
-
-def _status_of(copy: SnapshotInRegion, copies: _KnownCopies) -> CopyStatus:
-    if copy in copies.facts.waiting:
-        return CopyStatus.IN_PROGRESS
-    return CopyStatus.FAILED if copy in copies.failed else CopyStatus.MISSING

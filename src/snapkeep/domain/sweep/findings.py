@@ -1,4 +1,4 @@
-"""What a sweep finds in one listing of a region, and what would repair it.
+"""Findings of a sweep in one listing of a region, and their repairs.
 
 Pure: it reads nothing and writes nothing. Every repair is a step of the event-driven path, taken once more: a run of Protect,
 an entry in the queue, the receipt of a copy, a plan of retention. What was repaired is not found again.
@@ -34,7 +34,7 @@ class FindingKind(StrEnum):
     label: str
     needs_attention: bool
     advice: str
-    """What a person can do; empty where there is nothing to do."""
+    """The step that a person takes; empty where there is none."""
 
     def __new__(cls, identifier: str, label: str = "", needs_attention: bool = False, advice: str = "") -> Self:
         """Make a member of a row."""
@@ -145,7 +145,7 @@ class Wait:
 
     @property
     def snapshot_in_region(self) -> SnapshotInRegion:
-        """Which copy it waits for, within one source region."""
+        """The copy that it waits for: its source snapshot and its destination region."""
         return self.request.origin.snapshot_id, self.request.region
 
 
@@ -158,7 +158,7 @@ class Protect:
 
 @dataclass(frozen=True, slots=True)
 class Enqueue:
-    """Ask for a copy, as Protect would have."""
+    """Request a copy, as Protect would have."""
 
     snapshot: Snapshot
     policy: Policy
@@ -216,21 +216,21 @@ class Decision:
 
 def ordered(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     """Return findings most urgent first."""
-    return tuple(sorted(findings, key=lambda one: (one.urgency, one.volume_id, one.subject)))
+    return tuple(sorted(findings, key=lambda finding: (finding.urgency, finding.volume_id, finding.subject)))
 
 
 def decision_of(findings: Iterable[Finding], plans: Iterable[VolumePlan], system: str) -> Decision:
     """Return the findings, and those about plans, in order, and the verdicts that delete, of the plans that are not refused."""
-    found = list(findings)
+    all_findings = list(findings)
     deletions: list[Verdict] = []
     newer_kept: dict[str, int] = {}
     for plan in plans:
-        found += plan_findings(plan, system)
+        all_findings += plan_findings(plan, system)
         of_volume = [verdict for verdict in plan.outcome if verdict.action is Action.DELETE]
         if of_volume:
             deletions += of_volume
             newer_kept |= plan.newer_kept
-    return Decision(ordered(found), tuple(deletions), newer_kept)
+    return Decision(ordered(all_findings), tuple(deletions), newer_kept)
 
 
 def plan_findings(plan: VolumePlan, system: str) -> Iterator[Finding]:
@@ -238,10 +238,10 @@ def plan_findings(plan: VolumePlan, system: str) -> Iterator[Finding]:
     volume_id = plan.lineage.volume_id
     if plan.refusals:
         yield Finding(FindingKind.PLAN_REFUSED, volume_id, volume_id, "; ".join(plan.refusals))
-    if plan.selection.problem and any(one.snapshot.managed_by(system) for one in plan.verdicts):
-        yield Finding(FindingKind.POLICY_PROBLEM, volume_id, volume_id, plan.selection.problem)
     policy = plan.selection.policy
-    managed = (verdict.snapshot for verdict in plan.verdicts if verdict.snapshot.managed_by(system))
+    managed = [verdict.snapshot for verdict in plan.verdicts if verdict.snapshot.managed_by(system)]
+    if plan.selection.problem and managed:
+        yield Finding(FindingKind.POLICY_PROBLEM, volume_id, volume_id, plan.selection.problem)
     reason = next((snapshot.not_copyable for snapshot in managed if snapshot.not_copyable), "")
     if reason and policy and policy.copies:
         text = f"policy {policy.name} requests copies of its snapshots: {reason}"
@@ -267,6 +267,6 @@ def rotating_sample(items: Sequence[Item], most: int, now: datetime) -> list[Ite
     if most < 1:
         return []
     least = max(LEAST_STARTS, -(-len(items) // most))
-    places = next(one for one in count(least) if all(one % divisor for divisor in range(2, isqrt(one) + 1)))
+    places = next(number for number in count(least) if all(number % divisor for divisor in range(2, isqrt(number) + 1)))
     first = int(now.timestamp()) // 3600 % places * len(items) // places
     return [items[(first + number) % len(items)] for number in range(most)]

@@ -33,6 +33,11 @@ class Handling(LabelledEnum):
     REPAIRED = "repaired", "repaired"
     NOTED = "noted", "noted"
 
+    @property
+    def failure(self) -> bool:
+        """Whether a person has to act: the finding needs attention, or its repair failed."""
+        return self in (Handling.FAILED, Handling.NEEDS_ATTENTION)
+
 
 class Figure(LabelledEnum):
     """A total of a report."""
@@ -57,7 +62,6 @@ class Figure(LabelledEnum):
     RUNS_NOT_READ = "runs_not_read", "runs to read in a later sweep"
 
 
-FAILURES = frozenset({Handling.FAILED, Handling.NEEDS_ATTENTION})
 _ORDER = {handling: number for number, handling in enumerate(Handling)}
 _HEADINGS = {
     Handling.FAILED: "Could not be repaired:",
@@ -92,11 +96,6 @@ class ReportItem:
     times: int = 1
     """More than one for the rest of many like findings that need no attention, without their subjects."""
 
-    @property
-    def failure(self) -> bool:
-        """Whether it needs attention, or its repair failed."""
-        return self.handling in FAILURES
-
 
 @dataclass(frozen=True, slots=True)
 class Group:
@@ -110,18 +109,13 @@ class Group:
 
     @property
     def advice(self) -> str:
-        """What a person can do about it; empty where a repair was made, or is left for the next sweep."""
-        return self.kind.advice if self.failure or self.handling is Handling.NOTED else ""
-
-    @property
-    def failure(self) -> bool:
-        """Whether it needs attention, or its repair failed."""
-        return self.handling in FAILURES
+        """Advice to a person; empty where a repair was made, or is left for the next sweep."""
+        return self.kind.advice if self.handling.failure or self.handling is Handling.NOTED else ""
 
 
 @dataclass(frozen=True, slots=True)
 class SweepReport:
-    """What one sweep found and did. `counts` are totals of the region."""
+    """The findings of one sweep, and what became of them. `counts` are totals of the region."""
 
     id: str
     system: str
@@ -142,14 +136,14 @@ class SweepReport:
         repaired = sum(item.handling is Handling.REPAIRED for item in self.items)
         if self.broken or (failed and not repaired):
             return Outcome.FAILED
-        if failed or any(item.failure or item.handling is Handling.LEFT for item in self.items):
+        if failed or any(item.handling.failure or item.handling is Handling.LEFT for item in self.items):
             return Outcome.PARTIAL
         return Outcome.OK
 
     @property
     def failures(self) -> tuple[ReportItem, ...]:
         """The findings that need attention, or whose repair failed."""
-        return tuple(item for item in self.items if item.failure)
+        return tuple(item for item in self.items if item.handling.failure)
 
     def count(self, handling: Handling) -> int:
         """Return the number of findings with a handling."""
@@ -158,7 +152,7 @@ class SweepReport:
 
 def report_to_json(report: SweepReport) -> dict[str, Any]:
     """Return a report, with its outcome, as JSON values, failures first."""
-    items = tuple(sorted(report.items, key=lambda item: not item.failure))
+    items = tuple(sorted(report.items, key=lambda item: not item.handling.failure))
     return {"outcome": str(report.outcome), **to_object(replace(report, items=items))}
 
 
@@ -175,7 +169,7 @@ def cut(report: SweepReport, others: int = OTHERS_KEPT) -> SweepReport:
     for item in report.items:
         place = _likeness(item)
         seen[place] = seen.get(place, 0) + item.times
-        if item.failure or seen[place] <= others or item.times > 1:
+        if item.handling.failure or seen[place] <= others or item.times > 1:
             kept.append(item)
         elif place in rest:
             rest[place] = replace(rest[place], times=rest[place].times + 1)
@@ -186,12 +180,12 @@ def cut(report: SweepReport, others: int = OTHERS_KEPT) -> SweepReport:
 
 def groups_of(items: Iterable[ReportItem], examples: int = EXAMPLES) -> list[Group]:
     """Return findings grouped by kind and cause with some examples, failures first, then the largest groups."""
-    found: dict[Likeness, list[ReportItem]] = {}
+    alike: dict[Likeness, list[ReportItem]] = {}
     for item in items:
-        found.setdefault(_likeness(item), []).append(item)
+        alike.setdefault(_likeness(item), []).append(item)
     groups = [
-        Group(kind, handling, members[0].cause or members[0].text, sum(one.times for one in members), tuple(members[:examples]))
-        for (kind, handling, _), members in found.items()
+        Group(kind, handling, members[0].cause or members[0].text, sum(item.times for item in members), tuple(members[:examples]))
+        for (kind, handling, _), members in alike.items()
     ]
     return sorted(groups, key=lambda group: (_ORDER[group.handling], -group.count, group.kind))
 
@@ -246,7 +240,8 @@ def _group_lines(group: Group) -> list[str]:
     times = f"{group.count} × " if group.count > 1 else ""  # noqa: RUF001 - the sign of multiplication is meant
     lines = [f"  {times}{group.kind.label}: {group.text}"]
     shown = [
-        f"{one.subject} of {one.volume_id}" if one.volume_id not in ("", one.subject) else one.subject for one in group.examples
+        f"{item.subject} of {item.volume_id}" if item.volume_id not in ("", item.subject) else item.subject
+        for item in group.examples
     ]
     more = f", and {group.count - len(shown)} more" if group.count > len(shown) else ""
     if any(shown):
