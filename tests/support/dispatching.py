@@ -34,7 +34,7 @@ class Copier:
 
 
 class RecordingKeys:
-    """Finds every key good, or fails with what it was given, and remembers which were asked for."""
+    """Finds every key good, or raises its fault, and records the keys that were checked."""
 
     def __init__(self, error: SnapkeepError | None = None) -> None:
         self.error, self.asked = error, list[str]()
@@ -72,7 +72,7 @@ class PausedDispatcher(Laboratory):
         for _ in range(count):
             made.append(self.start_snapshot(self.make_volume()))
             self.runner.advance(60)
-        assert [self.state(one) for one in made] == [EntryState.WAITING] * count
+        assert [self.state(snapshot_id) for snapshot_id in made] == [EntryState.WAITING] * count
         return made
 
     def dispatcher(self, *errors: SnapkeepError | None, **changes: Any) -> tuple[Dispatch, Copier]:

@@ -89,13 +89,13 @@ class Laboratory:
         assert self.runner.unexpected == []
 
     def snapshots(self, region: str = PRIMARY) -> list[Snapshot]:
-        return sorted(self.world.region_account(region).snapshots.values(), key=lambda one: one.seq)
+        return sorted(self.world.region_account(region).snapshots.values(), key=lambda snapshot: snapshot.seq)
 
     def ids(self, region: str = PRIMARY) -> list[str]:
-        return [one.id for one in self.snapshots(region)]
+        return [snapshot.id for snapshot in self.snapshots(region)]
 
     def sources_of_copies(self, region: str = DR) -> list[str]:
-        return sorted(one.source_id for one in self.snapshots(region) if one.source_id)
+        return sorted(snapshot.source_id for snapshot in self.snapshots(region) if snapshot.source_id)
 
     def tags(self, snapshot_id: str, region: str = PRIMARY) -> dict[str, str]:
         return self.world.resource_tags(region, self.world.account_id, snapshot_id)
@@ -104,7 +104,7 @@ class Laboratory:
         return [run for run in self.ended if run.machine == machine and status in ("", run.status)]
 
     @property
-    def told(self) -> list[tuple[str, str]]:
+    def notified(self) -> list[tuple[str, str]]:
         return [(notice.kind, notice.subject) for notice in self.runner.composition.notices.added]
 
 

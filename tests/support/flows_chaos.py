@@ -45,7 +45,7 @@ def governed(_: str, tags: Mapping[str, str]) -> bool:
 
 
 def make_policies(keep: int, keep_copies: int, regions: int, hours: int, keys: Mapping[str, str]) -> PolicySet:
-    """Given small numbers, return policies: how many are kept, which of the two DR regions get a copy, with a key or not."""
+    """Return policies from small numbers: how many are kept, which of the two DR regions get a copy, with a key or not."""
     chosen = (DESTINATIONS[:1], DESTINATIONS[1:], DESTINATIONS)[regions % 3]
     copies = tuple(
         CopyRule(
@@ -137,14 +137,14 @@ class Chaos:
 
     @staticmethod
     def _by_person(call: Callable[[], object]) -> None:
-        """What a person's own call is refused concerns nobody here."""
+        """Ignore the refusal of a person's own call."""
         try:
             call()
         except (ClientError, BotoCoreError):
             return
 
     def _snapshot(self, region: str, number: int) -> Snapshot | None:
-        found = [one for one in self.world.region_account(region).snapshots.values() if one.state == COMPLETED]
+        found = [snapshot for snapshot in self.world.region_account(region).snapshots.values() if snapshot.state == COMPLETED]
         return found[number % len(found)] if found else None
 
     # What happens

@@ -162,7 +162,7 @@ SCENARIOS = {
     "the queue's table does not answer for a while": Scenario(
         "protect", "SUCCEEDED", (*PROTECTED, "Done"), {"CopySnapshotToDR": [errors.AwsUnavailable("no answer")] * 2}, retries=2
     ),
-    "the copy cannot be asked for": Scenario(
+    "the copy cannot be requested": Scenario(
         "protect",
         "FAILED",
         (*PROTECTED, *NEEDS_ATTENTION, "CopyMissing"),

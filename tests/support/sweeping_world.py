@@ -34,7 +34,7 @@ DAY, HOUR = 86_400.0, 3_600.0
 
 
 def kinds(report: SweepReport, handling: Handling | None = None) -> Counter[FindingKind]:
-    """What a report found, counted; that sharing is not blocked, as in every new account, is left out."""
+    """Return the number of findings of each kind in a report, without unblocked sharing, which every new account has."""
     found: Counter[FindingKind] = Counter()
     for item in report.items:
         if (handling is None or item.handling is handling) and item.kind is not FindingKind.SHARING_NOT_BLOCKED:
@@ -58,7 +58,7 @@ class Letters:
         return self.held[:most]
 
     def delete(self, letters: Sequence[DeadLetter]) -> None:
-        self.held = [one for one in self.held if one not in letters]
+        self.held = [notice for notice in self.held if notice not in letters]
 
 
 class KernelRuns:
@@ -83,7 +83,7 @@ class KernelRuns:
 
 
 class CountedRuns:
-    """The runs that have not ended, and whose history was asked for."""
+    """The runs that have not ended, and the runs whose history was read."""
 
     def __init__(self, runs: OpenRuns) -> None:
         self.runs = runs
@@ -206,7 +206,7 @@ class SweepingWorld:
 
     def managed(self, region: str) -> list[dict[str, Any]]:
         return [
-            one
-            for one in self.snapshots(region)
-            if {"Key": "snapkeep:managed", "Value": self.runner.layout.system} in one.get("Tags", [])
+            snapshot
+            for snapshot in self.snapshots(region)
+            if {"Key": "snapkeep:managed", "Value": self.runner.layout.system} in snapshot.get("Tags", [])
         ]

@@ -1,4 +1,4 @@
-"""What another version left in a queue is told, by name, and stops nothing that can be read."""
+"""Items of another version in a queue are reported by name and stop nothing that can be read."""
 
 from __future__ import annotations
 
@@ -44,13 +44,13 @@ def test_a_notice_that_cannot_be_read_is_told_beside_the_others(body: str) -> No
     """One malformed notice, such as a time without its zone or a cause that is no text, stopped every digest."""
     source = SqsNotices(client=Sqs(body, json.dumps(GOOD)), queue_url="q")  # type: ignore[arg-type]
     held = list(source.receive())
-    assert [one.notice.kind for one in held] == ["NoticeUnreadable", "CopyFailed"]
+    assert [notice.notice.kind for notice in held] == ["NoticeUnreadable", "CopyFailed"]
     assert body in held[0].notice.cause
 
 
 def test_a_notice_that_is_nested_too_deeply_is_told_beside_the_others() -> None:
     source = SqsNotices(client=Sqs("[" * 100_000, json.dumps(GOOD)), queue_url="q")  # type: ignore[arg-type]
-    assert [one.notice.kind for one in source.receive()] == ["NoticeUnreadable", "CopyFailed"]
+    assert [notice.notice.kind for notice in source.receive()] == ["NoticeUnreadable", "CopyFailed"]
 
 
 class Table:

@@ -1,4 +1,4 @@
-"""What EC2 is asked when it is read, and what its answers are taken for."""
+"""The requests of the EC2 reader, and how it reads the answers."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from snapkeep.adapters.ec2_exposure import Ec2Exposure
 from snapkeep.adapters.ec2_guards import RecentGuards
 from snapkeep.adapters.ec2_reader import FILTER_VALUES, Ec2Reader, snapshot_from
 from snapkeep.adapters.ec2_writers import Ec2Copier, Ec2Deleter, Ec2Tagger
-from snapkeep.domain import tag_names as tagnames
 from snapkeep.domain.copies.request import CopyRequest
 from snapkeep.domain.errors import AwsThrottled, AwsUnavailable, KeyNotUsable, TagsDoNotFit
 from snapkeep.domain.model import Origin, VolumeRole
+from snapkeep.domain.tag_names import MANAGED
 from snapkeep.domain.tags import description_of_copy, is_arbitrary, tags_for_copy
 from snapkeep.lab.ebs_model.conditions.clock import utc
 from snapkeep.usecases.ports import Deletion
@@ -63,12 +63,15 @@ def tag_list(tags: Mapping[str, str]) -> list[dict[str, str]]:
 
 
 def image(image_id: str, *snapshot_ids: str) -> dict[str, Any]:
-    return {"ImageId": image_id, "BlockDeviceMappings": [{}, *({"Ebs": {"SnapshotId": one}} for one in snapshot_ids)]}
+    return {
+        "ImageId": image_id,
+        "BlockDeviceMappings": [{}, *({"Ebs": {"SnapshotId": snapshot_id}} for snapshot_id in snapshot_ids)],
+    }
 
 
 def test_a_listing_takes_every_page_of_our_own_snapshots_alone() -> None:
     client = Client({"Snapshots": [described()], "NextToken": "more"}, {"Snapshots": [described(SnapshotId="snap-2")]})
-    assert [one.id for one in reader(client).all_snapshots()] == ["snap-1", "snap-2"]
+    assert [snapshot.id for snapshot in reader(client).all_snapshots()] == ["snap-1", "snap-2"]
     assert client.asked == [
         {"OwnerIds": ["self"], "MaxResults": 1000},
         {"OwnerIds": ["self"], "MaxResults": 1000, "NextToken": "more"},
@@ -81,7 +84,7 @@ def test_more_ids_than_one_filter_takes_are_asked_for_in_several_calls_and_none_
     reader(client).snapshots(request)
     asked = [query["Filters"][0]["Values"] for query in client.asked]
     assert [len(ids) for ids in asked] == [FILTER_VALUES, FILTER_VALUES, 1]
-    assert [one for ids in asked for one in ids] == request
+    assert [snapshot_id for ids in asked for snapshot_id in ids] == request
 
 
 @pytest.mark.parametrize(("count", "by_filter"), [(1, True), (FILTER_VALUES, True), (FILTER_VALUES + 1, False)])
@@ -125,10 +128,10 @@ def test_where_nothing_is_asked_about_neither_images_nor_locks_are_listed() -> N
 @pytest.mark.parametrize("state", ["pending", "completed", "error", "recovering", "recoverable"])
 def test_a_snapshot_is_completed_only_where_ec2_says_so(state: str) -> None:
     assert snapshot_from(described(State=state), REGION).completed is (state == "completed")
-    untold = described()
-    del untold["State"]
+    incomplete = described()
+    del incomplete["State"]
     with pytest.raises(KeyError, match="State"):
-        snapshot_from(untold, REGION)
+        snapshot_from(incomplete, REGION)
 
 
 def test_a_snapshot_is_encrypted_with_its_key_or_not_at_all() -> None:
@@ -140,11 +143,11 @@ def test_a_snapshot_is_encrypted_with_its_key_or_not_at_all() -> None:
 
 def test_only_pending_copies_are_in_flight_and_only_copies_are_copies_of_a_volume() -> None:
     listed = {"Snapshots": [described(), described(SnapshotId="snap-2", TransferType="standard")]}
-    assert [one.id for one in reader(Client(listed)).copies_in_flight()] == ["snap-2"]
+    assert [copy.id for copy in reader(Client(listed)).copies_in_flight()] == ["snap-2"]
     origin = Origin("us-west-2", "vol-0a", "snap-9", NOW)
     ours = {"Tags": tag_list(tags_for_copy("snapkeep", "gold", origin)), "Description": description_of_copy(origin)}
     client = Client({"Snapshots": [described(), described(SnapshotId="snap-2", TransferType="standard", **ours)]})
-    assert [one.id for one in reader(client).copies_of_volume("vol-0a")] == ["snap-2"]
+    assert [copy.id for copy in reader(client).copies_of_volume("vol-0a")] == ["snap-2"]
     assert client.asked[0]["Filters"] == [{"Name": "tag:OriginalVolumeId", "Values": ["vol-0a"]}]
 
 
@@ -283,7 +286,7 @@ def test_a_deletion_that_may_succeed_later_is_no_result(code: str, raised: type[
 
 
 def test_a_copy_is_asked_for_with_all_that_its_rule_says_and_tells_of_its_origin() -> None:
-    tags = {tagnames.MANAGED: "snapkeep"}
+    tags = {MANAGED: "snapkeep"}
     request = CopyRequest(ORIGIN, "gold", REGION, "alias/dr", NOW, 8, encrypted=True, tags=tags, completion_minutes=60)
     client = Client({"SnapshotId": "snap-2"})
     assert Ec2Copier(client=client).start_copy(request) == "snap-2"

@@ -1,4 +1,4 @@
-"""What an execution waits for, read from its history as Step Functions tells it; every request is checked against botocore's model."""
+"""The waits of an execution, read from its history; every request is checked against botocore's model."""
 
 from __future__ import annotations
 
@@ -68,8 +68,8 @@ def asked(**more: Any) -> dict[str, Any]:
 
 
 def read(history: History) -> list[tuple[str, str]]:
-    found = executions(("get_execution_history", asked(), {"events": history.events})).waits(RUN)
-    return [(wait.token, wait.request.region) for wait in found]
+    waits = executions(("get_execution_history", asked(), {"events": history.events})).waits(RUN)
+    return [(wait.token, wait.request.region) for wait in waits]
 
 
 def test_all_pages_of_running_executions_are_read() -> None:
@@ -79,11 +79,11 @@ def test_all_pages_of_running_executions_are_read() -> None:
         return {"executions": [listed]}
 
     request = {"stateMachineArn": MACHINE, "statusFilter": "RUNNING", "maxResults": 1000}
-    found = executions(
+    runs = executions(
         ("list_executions", request, page(1) | {"nextToken": "more"}),
         ("list_executions", request | {"nextToken": "more"}, page(2)),
     ).under_way()
-    assert [(run.id, run.started_at) for run in found] == [("run-1", NOON), ("run-2", NOON)]
+    assert [(run.id, run.started_at) for run in runs] == [("run-1", NOON), ("run-2", NOON)]
 
 
 def test_a_submitted_call_waits_since_it_was_submitted_with_its_token_for_its_copy() -> None:
@@ -98,7 +98,7 @@ def test_a_submitted_call_waits_since_it_was_submitted_with_its_token_for_its_co
 def test_of_the_items_of_a_map_only_those_that_are_not_answered_wait() -> None:
     history = History()
     first, second, third = (history.ask(1, f"token-{number}", f"us-{number}") for number in range(3))
-    submitted = [history.add("TaskSubmitted", one) for one in (second, first, third)]
+    submitted = [history.add("TaskSubmitted", started) for started in (second, first, third)]
     history.add("TaskSucceeded", submitted[1])
     history.add("TaskTimedOut", submitted[2])
     assert read(history) == [("token-1", "us-1")]
@@ -135,11 +135,11 @@ def test_a_long_history_is_read_to_its_end() -> None:
     history = History()
     submitted = history.add("TaskSubmitted", history.ask(1, "token-1"))
     history.add("TaskSucceeded", submitted)
-    found = executions(
+    waits = executions(
         ("get_execution_history", asked(), {"events": history.events[:-1], "nextToken": "more"}),
         ("get_execution_history", asked(nextToken="more"), {"events": history.events[-1:]}),
     ).waits(RUN)
-    assert found == []
+    assert waits == []
 
 
 def test_a_history_that_does_not_tell_the_token_is_an_error_and_no_silence() -> None:

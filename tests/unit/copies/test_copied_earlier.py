@@ -17,7 +17,7 @@ def test_the_same_event_again_frees_no_snapshot_whose_copy_is_gone() -> None:
     lab = Laboratory(policies=policy_set(keep=1), layout=SystemLayout(retry_policy=retry_policy(limit=1)))
     volume = lab.make_volume()
     first = lab.protect(volume)
-    event = next(one for one in lab.events if one["detail"].get("event") == "createSnapshot")
+    event = next(sent for sent in lab.events if sent["detail"].get("event") == "createSnapshot")
     (copy,) = lab.snapshots(DR)
     lab.ec2(DR).delete_snapshot(SnapshotId=copy.id)
     lab.world.add_fault(FaultRule("copy_fails"))

@@ -6,8 +6,8 @@ import pytest
 
 from snapkeep.adapters.ec2_reader import Ec2Reader
 from snapkeep.adapters.ec2_writers import tag_list
-from snapkeep.domain import tag_names as tagnames
 from snapkeep.domain.sweep.report import Outcome
+from snapkeep.domain.tag_names import MANAGED, SOURCE_SNAPSHOT, SOURCE_VOLUME
 from support.flows import DR, PRIMARY, Laboratory, policy_set
 from support.sweeping_world import HOUR, SweepingWorld, gold
 
@@ -26,9 +26,9 @@ def test_a_copy_that_carries_our_tags_and_says_of_no_snapshot_that_it_is_its_cop
     foreign = copied_along(lab, lab.protect(volume))
     newest = [lab.protect(volume) for _ in range(2)][-1]
     assert lab.runs("receive", "FAILED") == []
-    assert [one.source_id for one in lab.snapshots(DR) if one.id != foreign] == [newest]
+    assert [copy.source_id for copy in lab.snapshots(DR) if copy.id != foreign] == [newest]
     assert foreign in lab.ids(DR)
-    assert lab.told == []
+    assert lab.notified == []
 
 
 def test_such_a_copy_is_not_managed() -> None:
@@ -36,12 +36,12 @@ def test_such_a_copy_is_not_managed() -> None:
     volume = lab.make_volume()
     foreign = copied_along(lab, lab.protect(volume))
     reader = Ec2Reader(client=lab.ec2(DR), region=DR)
-    assert lab.tags(foreign, DR)[tagnames.MANAGED] == "snapkeep"
+    assert lab.tags(foreign, DR)[MANAGED] == "snapkeep"
     assert not reader.snapshots([foreign])[foreign].managed_by("snapkeep")
-    assert foreign not in [one.id for one in reader.copies_of_volume(volume)]
+    assert foreign not in [copy.id for copy in reader.copies_of_volume(volume)]
 
 
-@pytest.mark.parametrize("lost", [tagnames.SOURCE_VOLUME, tagnames.SOURCE_SNAPSHOT])
+@pytest.mark.parametrize("lost", [SOURCE_VOLUME, SOURCE_SNAPSHOT])
 def test_a_copy_of_ours_that_lost_a_tag_of_its_origin_fails_no_other_copys_receipt(lost: str) -> None:
     lab = Laboratory()
     volume = lab.make_volume()
@@ -67,5 +67,5 @@ def test_copies_within_the_primary_region_are_no_lineage_of_their_arbitrary_volu
         assert world.sweep().outcome is Outcome.OK
         world.later(HOUR)
         world.sweep(DR)
-    assert {one["SnapshotId"] for one in world.snapshots(PRIMARY)} == {*sources, *made}
+    assert {snapshot["SnapshotId"] for snapshot in world.snapshots(PRIMARY)} == {*sources, *made}
     assert len(world.snapshots(DR)) == len(sources)

@@ -1,4 +1,4 @@
-"""A round of the dispatcher in which a call fails: what is an attempt, what rests, what is given up, and who is told."""
+"""A round of the dispatcher in which a call fails: attempts, delayed entries, entries given up, and notices."""
 
 from __future__ import annotations
 
@@ -98,9 +98,9 @@ def test_a_source_region_is_away_after_two_calls_without_an_answer_and_its_other
     _, asked = lab.run(*[AwsUnavailable("no answer")] * QUOTA)
     assert UNREACHABLE_AFTER == 2
     assert asked == waiting[:UNREACHABLE_AFTER]
-    assert [lab.state(one) for one in waiting[UNREACHABLE_AFTER:]] == [EntryState.DELAYED] * 2
+    assert [lab.state(snapshot_id) for snapshot_id in waiting[UNREACHABLE_AFTER:]] == [EntryState.DELAYED] * 2
     until = lab.runner.composition.clock.now() + timedelta(seconds=lab.dispatcher()[0].unreachable_delay_seconds)
-    assert [lab.entry(one).not_before for one in waiting[UNREACHABLE_AFTER:]] == [until] * 2
+    assert [lab.entry(snapshot_id).not_before for snapshot_id in waiting[UNREACHABLE_AFTER:]] == [until] * 2
 
 
 def test_a_source_region_that_is_away_holds_up_no_copy_from_another_one(lab: PausedDispatcher) -> None:
@@ -140,7 +140,7 @@ def test_a_key_that_cannot_be_looked_at_now_ends_the_round_and_neither_starts_no
     done, asked = lab.run(keys=RecordingKeys(error))
     assert asked == [first]
     assert done.failed == ()
-    assert [lab.state(one) for one in (second, third)] == [EntryState.WAITING] * 2
+    assert [lab.state(snapshot_id) for snapshot_id in (second, third)] == [EntryState.WAITING] * 2
     assert lab.entry(second).attempts == 0
 
 
@@ -174,9 +174,9 @@ def test_what_is_begun_names_no_copy_of_an_earlier_attempt(lab: PausedDispatcher
 def test_a_copy_that_is_there_and_whose_run_cannot_be_answered_stays_running_for_a_sweep_to_settle_and_that_is_raised(
     lab: PausedDispatcher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    there, waiting = lab.waiting(2)
+    existing, waiting = lab.waiting(2)
     lab.runner.start = lambda *_: None  # type: ignore[method-assign,assignment,return-value]
-    made = lab.copy_by_hand(there, **lab.entry(there).request.tags)
+    made = lab.copy_by_hand(existing, **lab.entry(existing).request.tags)
     lab.runner.advance(300)
 
     def unanswered(*_: object) -> bool:
@@ -187,5 +187,5 @@ def test_a_copy_that_is_there_and_whose_run_cannot_be_answered_stays_running_for
     with pytest.raises(AwsUnavailable, match="send_task_success"):
         dispatch.run("the dispatcher")
     assert copier.asked == [waiting]
-    assert (lab.state(there), lab.entry(there).copy_id) == (EntryState.RUNNING, made)
-    assert lab.entry(there).tokens
+    assert (lab.state(existing), lab.entry(existing).copy_id) == (EntryState.RUNNING, made)
+    assert lab.entry(existing).tokens

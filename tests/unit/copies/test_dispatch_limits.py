@@ -1,4 +1,4 @@
-"""What the dispatcher does when EC2 allows less than it was told, when its time is over, and when a call fails."""
+"""The dispatcher when EC2 allows less than its quota, when its time is over, and when a call fails."""
 
 from __future__ import annotations
 

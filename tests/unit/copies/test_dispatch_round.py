@@ -28,7 +28,7 @@ def test_copies_of_others_count_against_the_quota_and_the_most_urgent_take_what_
     done, asked = lab.run()
     assert asked == waiting[:2]
     assert done.in_flight == QUOTA
-    assert [lab.state(one) for one in waiting] == [EntryState.RUNNING, EntryState.RUNNING, EntryState.WAITING]
+    assert [lab.state(snapshot_id) for snapshot_id in waiting] == [EntryState.RUNNING, EntryState.RUNNING, EntryState.WAITING]
 
 
 @pytest.mark.parametrize("in_flight", [QUOTA, QUOTA + 1], ids=["full", "more than full"])
@@ -180,6 +180,6 @@ def test_an_index_that_shows_the_former_batch_as_it_was_hides_no_entry_behind_it
     lab: PausedDispatcher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     waiting = lab.waiting(QUOTA + 1)
-    before = [lab.entry(one) for one in waiting]
+    before = [lab.entry(snapshot_id) for snapshot_id in waiting]
     monkeypatch.setattr(lab.runner.composition.queues[DR], "most_urgent", lambda count: before[:count])
     assert lab.run(SnapshotGone("it is gone"))[1] == waiting

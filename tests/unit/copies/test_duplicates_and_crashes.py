@@ -37,12 +37,12 @@ def test_the_same_events_again_change_nothing() -> None:
     volume = lab.make_volume()
     for _ in range(5):
         lab.protect(volume)
-    before = lab.ids(PRIMARY), lab.ids(DR), [lab.tags(one) for one in lab.ids()]
+    before = lab.ids(PRIMARY), lab.ids(DR), [lab.tags(snapshot_id) for snapshot_id in lab.ids()]
     counter.calls.clear()
     for event in list(lab.events):
         lab.world.deliver(event)
     lab.settle()
-    assert (lab.ids(PRIMARY), lab.ids(DR), [lab.tags(one) for one in lab.ids()]) == before
+    assert (lab.ids(PRIMARY), lab.ids(DR), [lab.tags(snapshot_id) for snapshot_id in lab.ids()]) == before
     assert {counter.count(f"{port}") for port in ("tagger.tag", "copier.start_copy", "deleter.delete")} == {0}
 
 
@@ -126,7 +126,7 @@ def test_a_failed_copy_is_removed_and_tried_again_with_growing_delay() -> None:
     lab = Laboratory(layout=SystemLayout(retry_policy=retry_policy(limit=3, minutes=5)), faults=faults)
     snapshot = lab.protect(lab.make_volume())
     starts = [event["detail"]["startTime"][11:16] for event in lab.events if event["detail"].get("event") == "copySnapshot"]
-    minutes = [int(one[:2]) * 60 + int(one[3:]) for one in starts]
+    minutes = [int(start[:2]) * 60 + int(start[3:]) for start in starts]
     assert minutes[1] - minutes[0] in (5, 6, 7)
     assert minutes[2] - minutes[1] in (10, 11, 12)
     assert lab.sources_of_copies() == [snapshot]
@@ -151,7 +151,7 @@ def test_a_copy_that_is_late_is_told_and_stays_in_the_queue() -> None:
         lab.start_snapshot(lab.make_volume())
     lab.runner.advance(3 * HOUR)
     assert {run.status for run in lab.runs("protect")} == {"FAILED"}
-    assert lab.told[0][0] == "States.Timeout"
+    assert lab.notified[0][0] == "States.Timeout"
     lab.settle()
     assert len(lab.sources_of_copies()) == 2
 
@@ -184,7 +184,7 @@ def test_the_most_urgent_deadline_is_copied_first_whatever_came_first() -> None:
         order.append((hours, lab.start_snapshot(volume)))
         lab.runner.advance(31)
     lab.settle()
-    copies = [one.source_id for one in sorted(lab.snapshots(DR), key=lambda one: one.start)]
+    copies = [copy.source_id for copy in sorted(lab.snapshots(DR), key=lambda copy: copy.start)]
     first, *rest = [snapshot for _, snapshot in order]
     by_deadline = [snapshot for _, snapshot in sorted(order[1:])]
     assert copies[0] == first, "it started while nothing else waited"
@@ -243,7 +243,7 @@ def test_a_snapshot_that_is_deleted_while_its_copy_waits_ends_with_a_notice() ->
     lab.runner.advance(31)
     lab.ec2().delete_snapshot(SnapshotId=snapshot)
     lab.settle()
-    assert lab.told
+    assert lab.notified
     assert all(queue.count(EntryState.WAITING) == 0 for queue in lab.runner.composition.queues.values())
 
 

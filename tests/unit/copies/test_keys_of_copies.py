@@ -90,7 +90,7 @@ def test_the_aws_managed_key_for_ebs_may_be_given_by_its_arn() -> None:
     lab = Laboratory()
     key = lab.world.client("kms", DR).describe_key(KeyId="alias/aws/ebs")["KeyMetadata"]["Arn"]
     protect_with(lab, key)
-    assert [one.key_arn for one in lab.snapshots(DR)] == [key]
+    assert [copy.key_arn for copy in lab.snapshots(DR)] == [key]
 
 
 def test_an_alias_is_a_key() -> None:
@@ -98,7 +98,7 @@ def test_an_alias_is_a_key() -> None:
     key = make_key(lab)
     lab.world.client("kms", DR).create_alias(AliasName="alias/dr", TargetKeyId=key)
     protect_with(lab, "alias/dr")
-    assert [one.key_arn for one in lab.snapshots(DR)] == [key]
+    assert [copy.key_arn for copy in lab.snapshots(DR)] == [key]
 
 
 def test_the_key_id_alone_is_a_key() -> None:
@@ -106,14 +106,14 @@ def test_the_key_id_alone_is_a_key() -> None:
     key = make_key(lab)
     protect_with(lab, key.rpartition("/")[2])
     assert [run.status for run in lab.ended] == ["SUCCEEDED", "SUCCEEDED"]
-    assert [one.key_arn for one in lab.snapshots(DR)] == [key]
+    assert [copy.key_arn for copy in lab.snapshots(DR)] == [key]
 
 
 def test_the_aws_managed_key_is_a_key_of_the_account_alone() -> None:
     lab = Laboratory()
     protect_with(lab, "alias/aws/ebs")
     assert [run.status for run in lab.runs("protect")] == ["SUCCEEDED"]
-    assert all(one.key_arn for one in lab.snapshots(DR))
+    assert all(copy.key_arn for copy in lab.snapshots(DR))
 
 
 def test_a_key_for_an_unencrypted_volume_encrypts_its_copy() -> None:
@@ -121,7 +121,7 @@ def test_a_key_for_an_unencrypted_volume_encrypts_its_copy() -> None:
     key = make_key(lab)
     lab.policies = policy_set(kms_key=key)
     lab.protect(lab.make_volume())
-    assert [(one.encrypted, one.key_arn) for one in lab.snapshots(DR)] == [(True, key)]
+    assert [(copy.encrypted, copy.key_arn) for copy in lab.snapshots(DR)] == [(True, key)]
 
 
 def test_many_copies_with_one_bad_key_do_not_keep_a_good_one_waiting() -> None:
@@ -137,5 +137,5 @@ def test_many_copies_with_one_bad_key_do_not_keep_a_good_one_waiting() -> None:
     started = lab.world.now()
     good = lab.protect(lab.make_volume())
     assert len(lab.runs("protect", "FAILED")) == 12
-    copy = next(one for one in lab.snapshots(DR) if one.source_id == good)
+    copy = next(snapshot for snapshot in lab.snapshots(DR) if snapshot.source_id == good)
     assert copy.start - started < 60

@@ -27,7 +27,7 @@ def lab() -> Laboratory:
 def entry_of(lab: Laboratory, snapshot_id: str, region: str, hours: float, **changes: Any) -> QueueEntry:
     """An entry whose deadline is so many hours away."""
     now = lab.runner.composition.clock.now()
-    source = next(one for one in lab.snapshots(region) if one.id == snapshot_id)
+    source = next(snapshot for snapshot in lab.snapshots(region) if snapshot.id == snapshot_id)
     tags = {"snapkeep:managed": "snapkeep", "snapkeep:source-snapshot": snapshot_id, "snapkeep:source-region": region}
     tags |= {"OriginalVolumeId": source.volume_id, "snapkeep:source-volume": source.volume_id}
     request = CopyRequest(
@@ -37,7 +37,7 @@ def entry_of(lab: Laboratory, snapshot_id: str, region: str, hours: float, **cha
 
 
 def quiet_snapshots(lab: Laboratory, region: str, count: int) -> list[str]:
-    """Snapshots that no event told of, so that nothing runs for them."""
+    """Snapshots without an event, so that nothing runs for them."""
     found = []
     for _ in range(count):
         volume = lab.make_volume({}, region=region)
@@ -85,9 +85,9 @@ def test_a_source_region_that_is_back_gets_all_its_copies_and_no_attempt_was_cou
     for number in range(10):
         replace(dispatch, copier=CopierOf(dispatch.copier, AWAY)).run(f"{number}")
         lab.world.clock.advance(61)
-    left = [entry for state in EntryState for entry in queue.in_state(state)]
-    assert {entry.state for entry in left} <= {EntryState.WAITING, EntryState.DELAYED, EntryState.STARTING}
-    assert max(entry.attempts for entry in left) <= 1
+    entries = [entry for state in EntryState for entry in queue.in_state(state)]
+    assert {entry.state for entry in entries} <= {EntryState.WAITING, EntryState.DELAYED, EntryState.STARTING}
+    assert max(entry.attempts for entry in entries) <= 1
     for number in range(4):
         dispatch.run(f"{number} again")
         lab.world.clock.advance(61)
@@ -123,7 +123,7 @@ def test_a_copy_that_was_found_wrong_by_the_dispatcher_is_told_where_nobody_wait
     lab.settle()
     lab.runner.composition.queues[DR].insert(replace(entry, request=replace(entry.request, size_gib=9)))
     lab.runner.composition.dispatch(DR).run("one")
-    assert ("CopyWrong", snapshot) in lab.told
+    assert ("CopyWrong", snapshot) in lab.notified
 
 
 def test_a_dispatcher_that_had_to_stop_lets_the_next_one_in_though_word_was_left(lab: Laboratory) -> None:

@@ -1,4 +1,4 @@
-"""What Receive makes of the end of a copy, when queue, copy and tags do not say the same."""
+"""Receive handles the end of a copy when the queue, the copy and its tags disagree."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from snapkeep.domain import tag_names as tagnames
 from snapkeep.domain.copies.entry import EntryState, QueueEntry, entry_key
 from snapkeep.domain.errors import AwsRefused, AwsUnavailable
 from snapkeep.domain.events import CopyEnded
+from snapkeep.domain.tag_names import SOURCE_REGION, SOURCE_SNAPSHOT, SOURCE_START
 from snapkeep.lab.ebs_model import FaultRule
 from snapkeep.lab.ebs_model.store.records import Snapshot
 from snapkeep.lab.simulator.composition import SystemLayout
@@ -40,7 +40,7 @@ class Unreceived(Laboratory):
             self.world.add_fault(FaultRule(**rule))
         source = self.start_snapshot(self.make_volume())
         self.runner.advance(300)
-        (made,) = [one for one in self.snapshots(DR) if one.source_id == source]
+        (made,) = [copy for copy in self.snapshots(DR) if copy.source_id == source]
         return source, made
 
     def two_copies(self) -> tuple[tuple[str, str], tuple[str, str]]:
@@ -50,7 +50,7 @@ class Unreceived(Laboratory):
         for _ in range(2):
             source = self.start_snapshot(volume)
             self.runner.advance(300)
-            (made,) = [one for one in self.snapshots(DR) if one.source_id == source]
+            (made,) = [copy for copy in self.snapshots(DR) if copy.source_id == source]
             copies.append((source, made.id))
         first, second = copies
         return first, second
@@ -137,7 +137,7 @@ def test_a_copy_that_lost_its_tags_gets_them_back_and_counts_as_the_newest_in_th
     received = lab.receive(second, second_copy)
     assert received.plan is not None
     assert [verdict.snapshot.id for verdict in received.plan.deletions] == [first_copy]
-    assert lab.tags(second_copy, DR)[tagnames.SOURCE_SNAPSHOT] == second
+    assert lab.tags(second_copy, DR)[SOURCE_SNAPSHOT] == second
 
 
 def test_a_copy_that_ec2_still_shows_as_pending_is_asked_about_again() -> None:
@@ -155,7 +155,7 @@ def test_a_failed_copy_under_way_is_removed_and_tried_again(state: EntryState) -
     source, failed = lab.copy(kind="copy_fails", times=1)
     lab.put(source, state=state, copy_id="" if state is EntryState.STARTING else failed.id)
     received = lab.receive(source, failed.id, succeeded=False)
-    assert (received.outcome, [one.id for one in received.remove]) == (ReceiveOutcome.RETRYING, [failed.id])
+    assert (received.outcome, [copy.id for copy in received.remove]) == (ReceiveOutcome.RETRYING, [failed.id])
     assert lab.entry(source).state is EntryState.DELAYED
 
 
@@ -166,7 +166,7 @@ def test_a_failed_copy_that_is_waited_for_no_more_is_removed_and_uses_no_attempt
     lab.put(source, state=state, copy_id="" if state in (EntryState.WAITING, EntryState.DELAYED) else failed.id)
     before = lab.entry(source)
     received = lab.receive(source, failed.id, succeeded=False)
-    assert (received.outcome, [one.id for one in received.remove]) == (ReceiveOutcome.RETRYING, [failed.id])
+    assert (received.outcome, [copy.id for copy in received.remove]) == (ReceiveOutcome.RETRYING, [failed.id])
     assert lab.entry(source) == before
 
 
@@ -177,8 +177,8 @@ def test_an_older_failed_copy_of_an_entry_that_has_failed_for_good_with_another_
     received = lab.receive(source, failed.id, succeeded=False)
     assert (received.outcome, received.problems) == (ReceiveOutcome.RETRYING, ())
     lab.put(source, copy_id=failed.id)
-    told = lab.receive(source, failed.id, succeeded=False)
-    assert (told.outcome, [problem.cause for problem in told.problems]) == (ReceiveOutcome.FAILED, ["another cause"])
+    received = lab.receive(source, failed.id, succeeded=False)
+    assert (received.outcome, [problem.cause for problem in received.problems]) == (ReceiveOutcome.FAILED, ["another cause"])
 
 
 @pytest.mark.parametrize(("state", "tried_again"), [(EntryState.RUNNING, True), (EntryState.DONE, False)])
@@ -222,14 +222,14 @@ def test_a_failure_beside_which_somebody_wrote_the_entry_is_looked_at_again_with
     with pytest.raises(AwsUnavailable, match=f"{lab.entry(source).key} changed since it was read"):
         replace(receive, clock=clock).run(ended)
     assert lab.entry(source).state is EntryState.RUNNING
-    assert [one.id for one in receive.run(ended).remove] == [failed.id]
+    assert [copy.id for copy in receive.run(ended).remove] == [failed.id]
     assert (lab.entry(source).state, lab.entry(source).tokens) == (EntryState.DELAYED, tokens)
 
 
 def test_a_copy_that_goes_while_it_gets_its_tags_back_is_no_good_one_and_is_made_again() -> None:
     lab = Unreceived()
     source, made = lab.copy()
-    lab.ec2(DR).delete_tags(Resources=[made.id], Tags=[{"Key": tagnames.SOURCE_START}])
+    lab.ec2(DR).delete_tags(Resources=[made.id], Tags=[{"Key": SOURCE_START}])
     receive = lab.runner.composition.receive(DR)
     tagger = Meanwhile(receive.tagger, lambda: lab.ec2(DR).delete_snapshot(SnapshotId=made.id))
     ended = CopyEnded(made.id, DR, source, PRIMARY, succeeded=True, cause="")
@@ -261,7 +261,7 @@ def test_a_copy_whose_tags_its_role_may_not_write_is_planned_for_among_the_copie
 def test_copies_of_another_regions_volume_of_the_same_id_are_not_planned_for_together() -> None:
     lab = Unreceived()
     source, made = lab.copy()
-    elsewhere = {tagnames.SOURCE_REGION: "eu-west-1", tagnames.SOURCE_SNAPSHOT: "snap-0elsewhere"}
+    elsewhere = {SOURCE_REGION: "eu-west-1", SOURCE_SNAPSHOT: "snap-0elsewhere"}
     lab.copy_by_hand(source, lab.tags(made.id, DR) | elsewhere)
     received = lab.receive(source, made.id)
     assert received.plan is not None

@@ -6,8 +6,8 @@ from typing import Any
 
 from snapkeep.adapters.ec2_reader import Ec2Reader
 from snapkeep.adapters.ec2_writers import tag_list
-from snapkeep.domain import tag_names as tagnames
-from snapkeep.domain import tags as ledger
+from snapkeep.domain.tag_names import MANAGED, ORIGINAL_REGION, SOURCE_SNAPSHOT
+from snapkeep.domain.tags import carried_tags
 from support.flows import DR, PRIMARY, Laboratory, policy_set
 
 
@@ -31,7 +31,7 @@ def test_retention_in_the_dr_region_neither_counts_nor_deletes_the_snapshot_of_a
     lab.protect(volume)
     copy, restored = restored_snapshot(lab)
     listed = Ec2Reader(client=lab.ec2(DR), region=DR).copies_of_volume(volume)
-    assert [one.id for one in listed] == [copy]
+    assert [snapshot.id for snapshot in listed] == [copy]
     newest = lab.protect(volume)
     assert lab.sources_of_copies() == [newest]
     assert restored in lab.ids(DR)
@@ -71,6 +71,6 @@ class BareOfTransferTypes:
 
 
 def test_our_own_tags_are_not_carried_from_a_volume_to_its_snapshot() -> None:
-    volume_tags = {tagnames.SOURCE_SNAPSHOT: "snap-1", tagnames.ORIGINAL_REGION: PRIMARY, "a": "b"}
-    chosen, left_out = ledger.carried_tags({tagnames.MANAGED: "snapkeep"}, {}, volume_tags)
-    assert (chosen, left_out) == ({tagnames.MANAGED: "snapkeep", "a": "b"}, [])
+    volume_tags = {SOURCE_SNAPSHOT: "snap-1", ORIGINAL_REGION: PRIMARY, "a": "b"}
+    chosen, left_out = carried_tags({MANAGED: "snapkeep"}, {}, volume_tags)
+    assert (chosen, left_out) == ({MANAGED: "snapkeep", "a": "b"}, [])

@@ -7,12 +7,13 @@ from datetime import UTC, datetime
 import pytest
 
 from snapkeep.adapters.ec2_writers import tag_list
-from snapkeep.domain import tag_names as tagnames
-from snapkeep.domain import tags as ledger
+from snapkeep.domain import tag_names
 from snapkeep.domain.copies.entry import EntryState
 from snapkeep.domain.model import Origin
 from snapkeep.domain.sweep.findings import FindingKind
 from snapkeep.domain.sweep.report import Handling
+from snapkeep.domain.tag_names import ORIGINAL_REGION, ORIGINAL_VOLUME, SOURCE_SNAPSHOT, SOURCE_START, SOURCE_VOLUME
+from snapkeep.domain.tags import format_time, origin_of
 from snapkeep.lab.ebs_model import FaultRule
 from support.flows import DR, PRIMARY, Laboratory, policy_set
 from support.sweeping_world import HOUR, SweepingWorld, kinds
@@ -25,23 +26,23 @@ FUTURE, GARBAGE = "2099-01-01T00:00:00.000Z", "last tuesday"
 
 
 def origin_start(**tags: str) -> datetime:
-    given = {tagnames.SOURCE_SNAPSHOT: "snap-1"} | {getattr(tagnames, name): value for name, value in tags.items()}
-    return ledger.origin_of("snap-2", DR, "vol-ffffffff", COPY_BEGAN, given, WITHOUT_START).start_time
+    given = {SOURCE_SNAPSHOT: "snap-1"} | {getattr(tag_names, name): value for name, value in tags.items()}
+    return origin_of("snap-2", DR, "vol-ffffffff", COPY_BEGAN, given, WITHOUT_START).start_time
 
 
 @pytest.mark.parametrize("wrong", [FUTURE, GARBAGE, ""])
 def test_a_source_start_that_cannot_be_is_read_from_the_name_and_else_is_that_of_the_copy(wrong: str) -> None:
-    assert origin_start(SOURCE_START=ledger.format_time(SOURCE_BEGAN)) == SOURCE_BEGAN
-    assert origin_start(SOURCE_START=wrong, ORIGINAL_NAME=f"vol-1_{ledger.format_time(SOURCE_BEGAN)}") == SOURCE_BEGAN
+    assert origin_start(SOURCE_START=format_time(SOURCE_BEGAN)) == SOURCE_BEGAN
+    assert origin_start(SOURCE_START=wrong, ORIGINAL_NAME=f"vol-1_{format_time(SOURCE_BEGAN)}") == SOURCE_BEGAN
     assert origin_start(SOURCE_START=wrong, ORIGINAL_NAME=f"vol-1_{wrong}") == COPY_BEGAN
 
 
 def test_a_description_as_the_original_system_wrote_it_tells_an_origin_only_beside_that_systems_tag() -> None:
     description = f"snap-0a**vol-0a**{PRIMARY}"
     given = "snap-2", DR, "vol-ffffffff", COPY_BEGAN
-    assert ledger.origin_of(*given, {}, description) == ledger.origin_of(*given, {}) == Origin(DR, given[0], given[0], COPY_BEGAN)
-    told = ledger.origin_of(*given, {tagnames.ORIGINAL_REGION: PRIMARY}, description)
-    assert told == Origin(PRIMARY, "vol-0a", "snap-0a", COPY_BEGAN, start_known=False)
+    assert origin_of(*given, {}, description) == origin_of(*given, {}) == Origin(DR, given[0], given[0], COPY_BEGAN)
+    origin = origin_of(*given, {ORIGINAL_REGION: PRIMARY}, description)
+    assert origin == Origin(PRIMARY, "vol-0a", "snap-0a", COPY_BEGAN, start_known=False)
 
 
 def test_a_region_whose_clock_is_behind_orders_copies_by_their_sources_though_they_seem_to_begin_before_them() -> None:
@@ -62,7 +63,7 @@ def test_no_source_goes_without_a_copy_because_a_copy_says_that_it_is_of_the_fut
     volume = lab.make_volume()
     lab.protect(volume)
     (copy,) = lab.ids(DR)
-    lab.ec2(DR).create_tags(Resources=[copy], Tags=tag_list({tagnames.SOURCE_START: wrong}))
+    lab.ec2(DR).create_tags(Resources=[copy], Tags=tag_list({SOURCE_START: wrong}))
     lab.world.add_fault(FaultRule("copy_fails"))
     uncopied = [lab.protect(volume) for _ in range(4)]
     assert lab.ids() == uncopied
@@ -74,18 +75,18 @@ def test_a_sweep_misses_a_copy_though_another_says_that_it_is_of_the_future_and_
     world.snapshot(volume)
     world.later(HOUR)
     (copy,) = world.managed(DR)
-    world.ec2_dr.create_tags(Resources=[copy["SnapshotId"]], Tags=tag_list({tagnames.SOURCE_START: FUTURE}))
+    world.ec2_dr.create_tags(Resources=[copy["SnapshotId"]], Tags=tag_list({SOURCE_START: FUTURE}))
     world.world.add_fault(FaultRule("copy_fails", times=3))
     world.snapshot(volume)
     world.later(6 * HOUR)
     assert kinds(world.sweep(), Handling.NEEDS_ATTENTION)[FindingKind.COPY_FAILED] == 1
     assert kinds(world.sweep(DR), Handling.REPAIRED) == {FindingKind.TAGS_LOST: 1}
     assert kinds(world.sweep(DR)) == {}
-    (tags,) = [one["Tags"] for one in world.managed(DR)]
-    assert {"Key": tagnames.SOURCE_START, "Value": FUTURE} not in tags
+    (tags,) = [copy["Tags"] for copy in world.managed(DR)]
+    assert {"Key": SOURCE_START, "Value": FUTURE} not in tags
 
 
-@pytest.mark.parametrize("lost", [[tagnames.SOURCE_SNAPSHOT], [tagnames.SOURCE_VOLUME, tagnames.ORIGINAL_VOLUME]])
+@pytest.mark.parametrize("lost", [[SOURCE_SNAPSHOT], [SOURCE_VOLUME, ORIGINAL_VOLUME]])
 def test_a_copy_that_lost_its_origin_keeps_up_the_retention_of_no_other(lost: list[str]) -> None:
     lab = Laboratory(policy_set(keep_copies=2))
     volume = lab.make_volume()
@@ -117,10 +118,10 @@ def test_a_failed_copy_that_another_tool_made_with_our_tags_is_left_to_it() -> N
     world = SweepingWorld()
     snapshot = world.snapshot(world.volume())
     world.later(HOUR)
-    (tags,) = [one["Tags"] for one in world.snapshots(PRIMARY)]
+    (tags,) = [snapshot["Tags"] for snapshot in world.snapshots(PRIMARY)]
     world.world.add_fault(FaultRule("copy_fails"))
     specifications = [{"ResourceType": "snapshot", "Tags": tags}]
     made = world.ec2_dr.copy_snapshot(SourceRegion=PRIMARY, SourceSnapshotId=snapshot, TagSpecifications=specifications)
     world.later(HOUR)
     assert kinds(world.sweep(DR)) == {}
-    assert made["SnapshotId"] in {one["SnapshotId"] for one in world.snapshots(DR)}
+    assert made["SnapshotId"] in {copy["SnapshotId"] for copy in world.snapshots(DR)}

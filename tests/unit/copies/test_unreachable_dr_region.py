@@ -18,7 +18,7 @@ def test_a_dr_region_away_for_hours_gets_every_copy_when_it_is_back() -> None:
     lab.settle()
     assert lab.sources_of_copies() == sorted(snapshots)
     assert [run.status for run in lab.runs("protect")] == ["SUCCEEDED"] * 3
-    assert lab.told == []
+    assert lab.notified == []
 
 
 def test_what_was_given_up_does_not_undo_a_copy_that_has_arrived_meanwhile() -> None:

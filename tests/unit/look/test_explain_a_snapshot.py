@@ -148,7 +148,7 @@ def test_a_snapshot_with_the_tags_of_a_copy_is_not_a_copy() -> None:
     world.later(HOUR)
     specifications = [{"ResourceType": "snapshot", "Tags": copy["Tags"]}]
     world.ec2_dr.create_snapshot(VolumeId=restored["VolumeId"], TagSpecifications=specifications)
-    assert [one.id for one in explain(world, snapshot).copies] == [copy["SnapshotId"]]
+    assert [explained.id for explained in explain(world, snapshot).copies] == [copy["SnapshotId"]]
 
 
 def test_a_running_copy_holds_its_source_without_a_queue_entry() -> None:

@@ -1,4 +1,4 @@
-"""Status: each volume against its policy, each copy in the queue, and the forms it is told in."""
+"""Status: each volume against its policy, each copy in the queue, and the forms in which they are printed."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def status_of(world: SweepingWorld) -> Status:
 
 
 def volume_protections(world: SweepingWorld) -> dict[str, VolumeHealth]:
-    return {one.volume.id: one.health for one in status_of(world).volumes}
+    return {protection.volume.id: protection.health for protection in status_of(world).volumes}
 
 
 def test_each_volume_has_its_health() -> None:
@@ -39,10 +39,10 @@ def test_each_volume_has_its_health() -> None:
         left_alone: VolumeHealth.NO_POLICY,
         stale: VolumeHealth.LATE,
     }
-    found = status_of(world)
-    assert not found.healthy
-    assert {one.volume.id for one in found.volumes[:2]} == {never, stale}
-    (late,) = [one for one in found.volumes if one.volume.id == stale]
+    status = status_of(world)
+    assert not status.healthy
+    assert {protection.volume.id for protection in status.volumes[:2]} == {never, stale}
+    (late,) = [protection for protection in status.volumes if protection.volume.id == stale]
     assert late.why == "no snapshot for 3 d 1 h"
 
 
@@ -51,13 +51,13 @@ def test_a_first_copy_in_progress_needs_no_attention() -> None:
     volume = world.volume()
     world.snapshot(volume)
     world.later(HOUR)
-    found = status_of(world)
+    status = status_of(world)
     assert volume_protections(world) == {volume: VolumeHealth.FIRST_COPY_PENDING}
-    assert found.healthy
-    (row,) = found.queue
+    assert status.healthy
+    (row,) = status.queue
     assert 10 < row.progress_percent < 60
     assert row.expected_at is not None
-    assert abs((row.expected_at - found.at).total_seconds() - 3 * HOUR) < 600
+    assert abs((row.expected_at - status.at).total_seconds() - 3 * HOUR) < 600
 
 
 def test_waiting_copies_are_expected_after_running_ones() -> None:
@@ -81,8 +81,8 @@ def test_a_copy_behind_its_snapshot_is_late() -> None:
     world.later(2 * DAY)
     world.snapshot(volume)
     world.later(HOUR)
-    (one,) = status_of(world).volumes
-    assert (one.health, one.why) == (VolumeHealth.LATE, "its copy in us-east-2 is behind its newest snapshot")
+    (protection,) = status_of(world).volumes
+    assert (protection.health, protection.why) == (VolumeHealth.LATE, "its copy in us-east-2 is behind its newest snapshot")
 
 
 def test_a_failed_copy_needs_attention_and_has_a_cause() -> None:
@@ -90,12 +90,12 @@ def test_a_failed_copy_needs_attention_and_has_a_cause() -> None:
     world.world.set_faults(Faults(copy_fails=1.0))
     world.snapshot(world.volume())
     world.later(3 * HOUR)
-    found = status_of(world)
-    (row,) = found.queue
+    status = status_of(world)
+    (row,) = status.queue
     assert row.needs_attention
     assert row.cause == "Internal error"
-    assert found.totals["copies_failed"] == 1
-    assert not found.healthy
+    assert status.totals["copies_failed"] == 1
+    assert not status.healthy
 
 
 def test_an_unreachable_dr_region_is_a_problem() -> None:
@@ -103,11 +103,11 @@ def test_an_unreachable_dr_region_is_a_problem() -> None:
     world.snapshot(world.volume())
     world.later(HOUR)
     world.world.take_region_away(DR)
-    found = status_of(world)
-    assert len(found.problems) == 1
-    assert found.problems[0].startswith("us-east-2 could not be read")
-    assert not found.healthy
-    assert found.totals["snapshots_managed"] == 1
+    status = status_of(world)
+    assert len(status.problems) == 1
+    assert status.problems[0].startswith("us-east-2 could not be read")
+    assert not status.healthy
+    assert status.totals["snapshots_managed"] == 1
 
 
 @pytest.fixture(scope="module")
@@ -129,8 +129,8 @@ def test_tables_fit_their_columns_worst_first(crowded: Status, width: int) -> No
     assert max(map(len, lines)) <= width
     first = next(line for line in lines if "vol-" in line)
     assert first.startswith("✗")
-    for one in crowded.volumes[:3]:
-        assert any(one.volume.id in line for line in lines), "an id was cut"
+    for protection in crowded.volumes[:3]:
+        assert any(protection.volume.id in line for line in lines), "an id was cut"
     assert "more that need no attention: --all" in out.getvalue()
 
 
@@ -144,7 +144,7 @@ def test_tables_fit_their_columns_worst_first(crowded: Status, width: int) -> No
     ],
 )
 def test_prometheus_gets_every_digit(crowded: Status, age: timedelta, printed: str) -> None:
-    governed = replace(next(one for one in crowded.volumes if one.policy), age=age)
+    governed = replace(next(protection for protection in crowded.volumes if protection.policy), age=age)
     text = status_as_prometheus(replace(crowded, volumes=(governed,)))
     (line,) = [line for line in text.splitlines() if line.startswith("snapkeep_rpo_age_seconds{")]
     assert line.rpartition(" ")[2] == printed

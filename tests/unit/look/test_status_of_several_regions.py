@@ -1,4 +1,4 @@
-"""Status of a system that copies to two regions: both are told, and of one that is away it is told that it is."""
+"""Status of a system that copies to two regions: both are reported, and an unreachable one as unreachable."""
 
 from __future__ import annotations
 
@@ -48,26 +48,34 @@ def away() -> Status:
 
 
 def test_every_region_has_copies_figures_and_rpo_ages(world: SweepingWorld) -> None:
-    found = world.status()
-    assert found.healthy
-    for volume in found.volumes:
+    status = world.status()
+    assert status.healthy
+    for volume in status.volumes:
         assert [(copy.region, copy.there) for copy in volume.copies] == [(NEAR, True), (FAR, True)]
-    assert [(one.region, one.known, one.copies, one.quota) for one in found.destinations] == [
+    assert [
+        (destination.region, destination.known, destination.copies, destination.quota) for destination in status.destinations
+    ] == [
         (NEAR, True, 3, 20),
         (FAR, True, 3, 20),
     ]
-    assert [(one.policy, one.region, one.volumes, one.late) for one in found.rules] == [("gold", NEAR, 3, 0), ("gold", FAR, 3, 0)]
-    assert timedelta(0) < found.rules[0].median <= found.rules[0].worst < timedelta(hours=2)
+    assert [(rule.policy, rule.region, rule.volumes, rule.late) for rule in status.rules] == [
+        ("gold", NEAR, 3, 0),
+        ("gold", FAR, 3, 0),
+    ]
+    assert timedelta(0) < status.rules[0].median <= status.rules[0].worst < timedelta(hours=2)
 
 
 def test_each_queue_is_counted_by_itself() -> None:
     world = two_regions(speeds=Speeds(copy_base_seconds=4 * HOUR))
     world.snapshot(world.volume())
     world.later(HOUR)
-    found = world.status()
-    assert [(one.region, one.running, one.waiting) for one in found.destinations] == [(NEAR, 1, 0), (FAR, 1, 0)]
-    assert all(one.expected_at is not None for one in found.destinations)
-    assert {row.region for row in found.queue} == {NEAR, FAR}
+    status = world.status()
+    assert [(destination.region, destination.running, destination.waiting) for destination in status.destinations] == [
+        (NEAR, 1, 0),
+        (FAR, 1, 0),
+    ]
+    assert all(destination.expected_at is not None for destination in status.destinations)
+    assert {row.region for row in status.queue} == {NEAR, FAR}
 
 
 def test_nothing_is_concluded_about_an_unreachable_region(away: Status) -> None:
@@ -77,9 +85,9 @@ def test_nothing_is_concluded_about_an_unreachable_region(away: Status) -> None:
     assert far.problem.startswith("us-west-2 could not be read")
     assert away.problems == (far.problem,)
     assert not away.healthy
-    assert {one.health for one in away.volumes} == {VolumeHealth.UNKNOWN}
-    assert {one.why for one in away.volumes} == {"us-west-2 could not be read"}
-    assert [(one.region, one.known) for one in away.rules] == [(NEAR, True), (FAR, False)]
+    assert {protection.health for protection in away.volumes} == {VolumeHealth.UNKNOWN}
+    assert {protection.why for protection in away.volumes} == {"us-west-2 could not be read"}
+    assert [(rule.region, rule.known) for rule in away.rules] == [(NEAR, True), (FAR, False)]
 
 
 def test_a_late_volume_is_late_whatever_an_unreachable_region_has() -> None:
@@ -97,10 +105,10 @@ def test_a_missing_stack_is_a_problem(world: SweepingWorld) -> None:
         Destination(reader=composition.reader(region), queue=composition.queue_of(region), deployed=region != FAR)
         for region in (NEAR, FAR)
     ]
-    found = gather_status(composition.reader(PRIMARY), destinations, world.policies, composition.clock.now(), system="snapkeep")
-    assert found.problems == ("there is no stack snapkeep-dr in us-west-2: nothing is copied there",)
-    assert not found.healthy
-    assert found.destinations[0].copies == 3
+    status = gather_status(composition.reader(PRIMARY), destinations, world.policies, composition.clock.now(), system="snapkeep")
+    assert status.problems == ("there is no stack snapkeep-dr in us-west-2: nothing is copied there",)
+    assert not status.healthy
+    assert status.destinations[0].copies == 3
 
 
 @pytest.mark.parametrize("width", [80, 120])
@@ -113,15 +121,15 @@ def test_the_tables_of_several_regions_fit_their_columns(width: int, which: str,
     lines = out.getvalue().splitlines()
     assert max(map(len, lines)) <= width
     assert {line.split()[0] for line in lines if line.strip()} >= {NEAR, FAR}
-    for one in status.volumes:
-        assert any(one.volume.id in line for line in lines), "an id was cut"
+    for protection in status.volumes:
+        assert any(protection.volume.id in line for line in lines), "an id was cut"
     assert "…" not in out.getvalue(), "something was cut"
 
 
 def test_json_and_prometheus_have_every_region(away: Status) -> None:
     data = json.loads(json.dumps(status_as_data(away)))
-    assert [(one["region"], one["known"]) for one in data["dr_regions"]] == [(NEAR, True), (FAR, False)]
-    assert [(one["to"], one["known"], one["volumes"]) for one in data["rules"]] == [(NEAR, True, 2), (FAR, False, 2)]
+    assert [(region["region"], region["known"]) for region in data["dr_regions"]] == [(NEAR, True), (FAR, False)]
+    assert [(rule["to"], rule["known"], rule["volumes"]) for rule in data["rules"]] == [(NEAR, True, 2), (FAR, False, 2)]
     assert [copy["known"] for copy in data["volumes"][0]["newest_copies"]] == [True, False]
     samples = dict(line.rsplit(" ", 1) for line in status_as_prometheus(away).splitlines() if not line.startswith("#"))
     base = 'system="snapkeep",region="us-east-1"'

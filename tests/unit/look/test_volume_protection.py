@@ -50,7 +50,7 @@ def protections(
 
 
 def everywhere(*sources: Snapshot) -> dict[str, list[Snapshot]]:
-    return {region: [copied(one, region) for one in sources] for region in (NEAR, FAR)}
+    return {region: [copied(snapshot, region) for snapshot in sources] for region in (NEAR, FAR)}
 
 
 @pytest.mark.parametrize(("age", "expected"), [(DAY, VolumeHealth.PROTECTED), (DAY + SECOND, VolumeHealth.LATE)])
@@ -102,7 +102,7 @@ def test_volumes_are_ordered_worst_first() -> None:
     sources = [taken(age, of) for of, age in ages.items()]
     volumes = [volume("vol-0none", "no such"), *(volume(name) for name in (*ages, "vol-0awaited", "vol-0never"))]
     listed = [*sources, taken(SECOND, "vol-0awaited")]
-    assert [one.volume.id for one in protections(listed, everywhere(*sources), volumes)] == [
+    assert [snapshot.volume.id for snapshot in protections(listed, everywhere(*sources), volumes)] == [
         "vol-0never",
         "vol-0later",
         "vol-0late",

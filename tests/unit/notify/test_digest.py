@@ -35,7 +35,7 @@ class StubNotices:
         return list(self.held)
 
     def delete(self, held: Sequence[HeldNotice]) -> None:
-        self.held = [one for one in self.held if one not in held]
+        self.held = [notice for notice in self.held if notice not in held]
 
     def publish(self, subject: str, text: str, attributes: Mapping[str, str] | None = None) -> None:
         self.published.append(Message(subject, text))
@@ -115,7 +115,7 @@ def test_causes_that_differ_only_in_what_is_about_one_call_are_one_cause(causes:
 
 def test_two_keys_that_cannot_be_used_are_two_causes() -> None:
     notices = StubNotices(time=START + timedelta(minutes=2))
-    for number, key in enumerate((*UUIDS, *(f"arn:aws:kms:us-east-2:111122223333:key/{one}" for one in UUIDS))):
+    for number, key in enumerate((*UUIDS, *(f"arn:aws:kms:us-east-2:111122223333:key/{uuid}" for uuid in UUIDS))):
         notices.add(notice(f"snap-{number}", cause=f"key {key} in us-east-2 is Disabled; enable it, or name another one"))
     assert notices.digest() == 4
 

@@ -54,7 +54,7 @@ def test_where_the_earlier_ones_name_a_policy_that_is_not_there_nothing_goes_and
     last = take_the_last(lab, volume)
     assert lab.ids() == [*earlier, last]
     assert lab.sources_of_copies() == sorted(earlier)
-    assert lab.told == [("InvalidConfiguration", last)]
+    assert lab.notified == [("InvalidConfiguration", last)]
     assert lab.runs("protect")[-1].status == "FAILED"
 
 
@@ -68,7 +68,7 @@ def test_a_first_and_last_snapshot_that_no_fact_gives_a_policy_is_never_silent()
     """A volume with a policy's tag was deleted while its first snapshot was pending: no copy, and nobody was notified."""
     lab = Laboratory()
     last = take_the_last(lab, lab.make_volume())
-    assert lab.told == [("InvalidConfiguration", last)]
+    assert lab.notified == [("InvalidConfiguration", last)]
     assert lab.runs("protect")[-1].status == "FAILED"
     assert lab.tags(last) == {}
 

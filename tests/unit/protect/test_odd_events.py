@@ -73,8 +73,8 @@ def test_a_copy_given_up_by_a_run_that_ended_before_it_could_tell_is_told_by_the
     ended = CopyEnded(copy.id, DR, snapshot, PRIMARY, succeeded=False, cause="")
     first, again = receive.run(ended), receive.run(ended)
     assert first.outcome is again.outcome is ReceiveOutcome.FAILED
-    assert [one.subject for one in again.problems] == [snapshot]
-    assert [one.id for one in again.remove] == [copy.id]
+    assert [problem.subject for problem in again.problems] == [snapshot]
+    assert [removed.id for removed in again.remove] == [copy.id]
 
 
 def test_a_copy_whose_tags_were_taken_while_it_ran_is_still_the_one_that_the_queue_waits_for() -> None:
@@ -94,7 +94,7 @@ def test_a_copy_whose_tags_were_taken_while_it_ran_is_still_the_one_that_the_que
 
 
 class TagsManagedOnly:
-    """What the role of TagSnapshotCopy may do: EC2 refuses it every snapshot that does not carry `snapkeep:managed`."""
+    """The role of TagSnapshotCopy: EC2 refuses it every snapshot that does not carry `snapkeep:managed`."""
 
     def tag(self, snapshot_ids: Sequence[str], tags: Mapping[str, str]) -> None:
         raise AwsRefused(f"create_tags: UnauthorizedOperation: {snapshot_ids}, {sorted(tags)}")
@@ -136,7 +136,7 @@ def test_one_snapshot_that_has_no_room_for_our_tags_does_not_stop_the_others_of_
     assert isinstance(found, list)
     tagged = lab.runner.composition.tag_snapshots(PRIMARY).run(found)
     assert [copy.origin.snapshot_id for copy in tagged.copies] == [full, other]
-    assert [(one.kind, one.subject) for one in tagged.problems] == [("TagsDoNotFit", full)]
+    assert [(problem.kind, problem.subject) for problem in tagged.problems] == [("TagsDoNotFit", full)]
 
 
 def test_the_last_snapshot_of_a_volume_that_was_deleted_at_once_follows_the_policy_of_the_earlier_ones() -> None:

@@ -29,7 +29,7 @@ def test_fault_1_a_failed_snapshot_is_not_tagged_and_pushes_no_good_one_out() ->
     assert lab.ids() == [*good, failed]
     assert lab.tags(failed) == {}
     assert lab.runs("protect")[-1].status == "FAILED"
-    assert ("SnapshotFailed", failed) in lab.told
+    assert ("SnapshotFailed", failed) in lab.notified
 
 
 def test_fault_1_a_failed_copy_pushes_no_good_one_out() -> None:
@@ -104,7 +104,7 @@ def test_fault_4_a_copy_that_fails_late_for_its_key_fails_its_run_with_the_cause
     (run,) = lab.runs("protect")
     assert run.status == "FAILED"
     assert "Given key ID is not accessible" in run.state["copies"]["results"][0]["cause"]
-    assert ("CopyFailed", f"{snapshot} to {DR}") in lab.told
+    assert ("CopyFailed", f"{snapshot} to {DR}") in lab.notified
     assert lab.snapshots(DR) == [], "copies in error are removed"
 
 
@@ -163,7 +163,7 @@ def test_fault_6_a_deletion_that_aws_refuses_is_told_and_stops_no_other() -> Non
     lab.world.add_fault(refusal)
     snapshots += [lab.protect(volume), lab.protect(volume)]
     assert lab.ids() == snapshots[2:]
-    assert ("NotDeleted", snapshots[0]) in lab.told
+    assert ("NotDeleted", snapshots[0]) in lab.notified
     assert [run.status for run in lab.runs("protect")] == ["SUCCEEDED", "FAILED", "SUCCEEDED"]
 
 
@@ -201,7 +201,7 @@ def test_fault_8_a_multi_volume_set_is_protected_member_by_member() -> None:
         ec2.attach_volume(VolumeId=volume, InstanceId=instance, Device=device)
     made = ec2.create_snapshots(InstanceSpecification={"InstanceId": instance, "ExcludeBootVolume": True})
     lab.settle()
-    assert lab.sources_of_copies() == sorted(one["SnapshotId"] for one in made["Snapshots"])
+    assert lab.sources_of_copies() == sorted(snapshot["SnapshotId"] for snapshot in made["Snapshots"])
     assert len(lab.runs("protect")) == 1
 
 
@@ -210,7 +210,7 @@ def test_fault_9_a_run_in_which_something_failed_has_failed_and_somebody_was_tol
     lab = Laboratory(layout=SystemLayout(retry_policy=retry_policy(limit=1)), faults=fails_once(kind))
     lab.protect(lab.make_volume())
     assert [run.status for run in lab.runs("protect")] == ["FAILED"]
-    assert lab.told
+    assert lab.notified
 
 
 def test_fault_10_only_managed_snapshots_are_ever_given_to_the_deleter() -> None:
@@ -232,7 +232,7 @@ def test_fault_12_a_plan_that_would_delete_too_much_is_refused_whole_and_told() 
     lab.policies = policy_set(keep=1)
     kept.append(lab.protect(volume))
     assert lab.ids() == kept
-    assert lab.told[-1][0] == "PlanRefused"
+    assert lab.notified[-1][0] == "PlanRefused"
     assert lab.runs("protect")[-1].status == "FAILED"
 
 

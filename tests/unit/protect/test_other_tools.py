@@ -36,7 +36,7 @@ def other_tags(world: SweepingWorld, region: str) -> dict[str, str]:
 
 def policy(**changes: object) -> PolicySet:
     policies = gold(keep=1, keep_copies=1)
-    return replace(policies, policies=tuple(replace(one, **changes) for one in policies.policies))  # type: ignore[arg-type]
+    return replace(policies, policies=tuple(replace(policy, **changes) for policy in policies.policies))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("tag", ["CSIVolumeSnapshotName", "velero.io/backup", "OwnedBy"])

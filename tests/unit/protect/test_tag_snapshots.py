@@ -1,4 +1,4 @@
-"""What Protect's first step does when EC2 says another thing than the event, and when the tags do not fit."""
+"""Protect's first step when EC2 contradicts the event, and when the tags do not fit."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class FullTagger(SnapshotTagger):
 
 
 def tagged_with(tagger: SnapshotTagger) -> TagResult:
-    """What comes of a completed snapshot of which nobody has heard yet."""
+    """Return the result of tagging a completed snapshot for the first time."""
     lab = Laboratory()
     volume = lab.make_volume({"Backup": "yes", "Name": "carried"})
     snapshot_id = lab.start_snapshot(volume)
@@ -149,7 +149,7 @@ def test_a_snapshot_with_little_room_for_tags_is_copied_all_the_same(own_tags: i
     assert copy.source_id == source
     assert lab.tags(copy.id, DR).items() >= {"snapkeep:source-snapshot": source, "snapkeep:managed": "snapkeep"}.items()
     full = own_tags > TAG_LIMIT - len(tags_for_snapshot(SYSTEM, "", snapshot("2026-11-22T03:00", 1).origin))
-    assert lab.told == ([("TagsDoNotFit", source)] if full else [])
+    assert lab.notified == ([("TagsDoNotFit", source)] if full else [])
 
 
 def test_a_snapshot_whose_event_comes_again_under_another_policy_carries_that_one_and_its_volume_is_planned_for_once() -> None:

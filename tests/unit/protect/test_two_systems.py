@@ -1,9 +1,9 @@
-"""Two systems in one account: neither takes over what the other manages, and who asks for it is told."""
+"""Two systems in one account: neither takes over what the other manages, and a conflict is notified."""
 
 from __future__ import annotations
 
 from snapkeep.adapters.ec2_writers import tag_list
-from snapkeep.domain import tag_names as tagnames
+from snapkeep.domain.tag_names import MANAGED, POLICY, SOURCE_VOLUME
 from snapkeep.lab.ebs_model import FaultRule
 from snapkeep.usecases.retention.plan_regions import gather_all_facts, make_plans
 from support.flows import DR, PRIMARY, Laboratory, policy_set
@@ -21,11 +21,11 @@ def snapshot_with(lab: Laboratory, volume: str, tags: dict[str, str]) -> str:
 def test_a_snapshot_that_another_system_manages_stays_with_it_and_somebody_is_told_that_both_ask_for_it() -> None:
     lab = Laboratory()
     volume = lab.make_volume()
-    theirs = {tagnames.MANAGED: OTHER, tagnames.POLICY: "silver", tagnames.SOURCE_VOLUME: volume}
+    theirs = {MANAGED: OTHER, POLICY: "silver", SOURCE_VOLUME: volume}
     snapshot = snapshot_with(lab, volume, theirs)
     assert lab.tags(snapshot) == theirs
     assert lab.ids(DR) == []
-    assert lab.told == [("InvalidConfiguration", snapshot)]
+    assert lab.notified == [("InvalidConfiguration", snapshot)]
     assert [run.status for run in lab.runs("protect")] == ["FAILED"]
 
 
@@ -34,7 +34,7 @@ def test_a_copy_that_another_system_manages_lets_no_source_go_in_a_run_or_in_a_p
     volume = lab.make_volume()
     first = lab.protect(volume)
     (copy,) = lab.ids(DR)
-    lab.ec2(DR).create_tags(Resources=[copy], Tags=tag_list({tagnames.MANAGED: OTHER}))
+    lab.ec2(DR).create_tags(Resources=[copy], Tags=tag_list({MANAGED: OTHER}))
     lab.world.add_fault(FaultRule("copy_fails"))
     second = lab.protect(volume)
     assert lab.ids() == [first, second]
@@ -44,20 +44,20 @@ def test_a_copy_that_another_system_manages_lets_no_source_go_in_a_run_or_in_a_p
         readers, facts, dict.fromkeys((PRIMARY, DR), lab.policies), lab.runner.composition.clock.now(), system="snapkeep"
     )
     assert plans[0].deletions == []
-    assert {one.snapshot_id for one in plans[0].missing} == {first, second}
+    assert {missing.snapshot_id for missing in plans[0].missing} == {first, second}
 
 
 def test_of_a_volume_that_no_policy_of_ours_takes_nothing_is_told() -> None:
     lab = Laboratory()
     volume = lab.make_volume({})
-    snapshot_with(lab, volume, {tagnames.MANAGED: OTHER, tagnames.SOURCE_VOLUME: volume})
-    assert lab.told == []
+    snapshot_with(lab, volume, {MANAGED: OTHER, SOURCE_VOLUME: volume})
+    assert lab.notified == []
     assert [run.status for run in lab.runs("protect")] == ["SUCCEEDED"]
 
 
 def test_tags_that_a_restored_volume_took_along_from_another_systems_snapshot_make_it_nobodys() -> None:
     lab = Laboratory()
     volume = lab.make_volume()
-    snapshot = snapshot_with(lab, volume, {tagnames.MANAGED: OTHER, tagnames.SOURCE_VOLUME: "vol-0123"})
-    assert lab.tags(snapshot, PRIMARY)[tagnames.MANAGED] == "snapkeep"
+    snapshot = snapshot_with(lab, volume, {MANAGED: OTHER, SOURCE_VOLUME: "vol-0123"})
+    assert lab.tags(snapshot, PRIMARY)[MANAGED] == "snapkeep"
     assert lab.sources_of_copies() == [snapshot]

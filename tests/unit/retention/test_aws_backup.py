@@ -31,7 +31,7 @@ def test_what_aws_backup_manages_is_left_to_it_and_no_run_fails_for_that() -> No
     made = [backed_up(lab, volume) for _ in range(3)]
     assert lab.ids() == made
     assert lab.runs("protect", "FAILED") == []
-    assert lab.told == []
+    assert lab.notified == []
 
 
 def test_it_is_held_with_the_reason_and_what_others_made_goes() -> None:

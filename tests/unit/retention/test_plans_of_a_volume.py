@@ -123,7 +123,7 @@ def test_a_run_of_a_set_carries_out_the_plans_that_are_not_refused_and_ends_fail
     lab.ec2().create_snapshots(InstanceSpecification={"InstanceId": instance, "ExcludeBootVolume": True})
     lab.settle()
     assert [snapshot_id for snapshot_id in first if snapshot_id not in lab.ids()] == [first[2]]
-    assert lab.told == [("PlanRefused", many)]
+    assert lab.notified == [("PlanRefused", many)]
     assert lab.runs("protect")[-1].status == "FAILED"
 
 

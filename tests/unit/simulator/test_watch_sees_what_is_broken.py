@@ -258,7 +258,7 @@ def test_inv_12_a_snapshot_without_its_copy_of_which_nobody_was_told_is_seen() -
     lab.runner.advance(300)
     assert watch.missing_at_the_end() == [f"INV-12: {source} in {PRIMARY} has no copy in {DR}, and no notice"]
     lab.runner.advance(30 * HOUR)
-    assert [subject for _, subject in lab.told] == [f"{source} to {DR}"]
+    assert [subject for _, subject in lab.notified] == [f"{source} to {DR}"]
     assert watch.missing_at_the_end() == []
 
 

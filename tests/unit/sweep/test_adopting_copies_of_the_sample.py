@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from snapkeep.adapters.ec2_writers import tag_list
-from snapkeep.domain import tag_names as tagnames
 from snapkeep.domain.sweep.findings import FindingKind
 from snapkeep.domain.sweep.report import Handling
+from snapkeep.domain.tag_names import ORIGINAL_NAME, ORIGINAL_REGION, ORIGINAL_VOLUME, SOURCE_START
 from snapkeep.domain.tags import format_time
 from snapkeep.lab.ebs_model import FaultRule
 from snapkeep.usecases.retention.plan_regions import gather_all_facts, make_plans
@@ -29,7 +29,7 @@ class SampleWorld(SweepingWorld):
 
     def copy(self, volume: str, source: str) -> str:
         name = f"{volume}_{format_time(self.runner.composition.clock.now())}"
-        tags = {tagnames.ORIGINAL_NAME: name, tagnames.ORIGINAL_VOLUME: volume, tagnames.ORIGINAL_REGION: PRIMARY}
+        tags = {ORIGINAL_NAME: name, ORIGINAL_VOLUME: volume, ORIGINAL_REGION: PRIMARY}
         copied = self.ec2_dr.copy_snapshot(
             SourceRegion=PRIMARY,
             SourceSnapshotId=source,
@@ -55,7 +55,7 @@ def test_the_newest_data_stays_although_its_copy_was_made_first() -> None:
     world.sweep(DR)
     (copy,) = world.managed(DR)
     source = next(item for item in world.snapshots(PRIMARY) if item["SnapshotId"] == world.newer)
-    start = next(tag["Value"] for tag in copy["Tags"] if tag["Key"] == tagnames.SOURCE_START)
+    start = next(tag["Value"] for tag in copy["Tags"] if tag["Key"] == SOURCE_START)
     assert (copy["SnapshotId"], start) == (world.newer_copy, format_time(source["StartTime"]))
 
 

@@ -1,4 +1,4 @@
-"""What the plan of an adoption announces is what the sweeps of the next hours do."""
+"""The sweeps of the next hours do what the plan of an adoption announces."""
 
 import pytest
 

@@ -6,10 +6,10 @@ import pytest
 
 from snapkeep.adapters import ec2_writers
 from snapkeep.adapters.ec2_writers import tag_list
-from snapkeep.domain import tag_names as tagnames
 from snapkeep.domain.model import Origin
 from snapkeep.domain.sweep.findings import FindingKind
 from snapkeep.domain.sweep.report import Handling
+from snapkeep.domain.tag_names import SOURCE_SNAPSHOT, SOURCE_START
 from snapkeep.domain.tags import format_time
 from support.sweeping_world import DR, HOUR, SweepingWorld, gold, kinds
 
@@ -23,7 +23,7 @@ def described_by_an_earlier_version(origin: Origin) -> str:
 def sources(world: SweepingWorld) -> dict[str, str]:
     """Return each copy's id by its source, as the tags name it."""
     return {
-        next(tag["Value"] for tag in copy["Tags"] if tag["Key"] == tagnames.SOURCE_SNAPSHOT): copy["SnapshotId"]
+        next(tag["Value"] for tag in copy["Tags"] if tag["Key"] == SOURCE_SNAPSHOT): copy["SnapshotId"]
         for copy in world.managed(DR)
     }
 
@@ -39,7 +39,7 @@ def test_a_copy_that_is_made_to_look_younger_displaces_no_other(version: str, mo
     world.later(300)
     newer = world.snapshot(volume)
     world.later(60)
-    younger = tag_list({tagnames.SOURCE_START: format_time(world.runner.composition.clock.now())})
+    younger = tag_list({SOURCE_START: format_time(world.runner.composition.clock.now())})
     world.later(HOUR)
     copies = sources(world)
     world.ec2_dr.create_tags(Resources=[copies[older]], Tags=younger)
@@ -56,7 +56,7 @@ def test_a_copy_that_is_given_another_volumes_origin_counts_for_nobody_until_its
     world.later(HOUR)
     copies = sources(world)
     tags = {tag["Key"]: tag["Value"] for copy in world.managed(DR) if copy["SnapshotId"] == copies[other] for tag in copy["Tags"]}
-    overwritten = tags | {tagnames.SOURCE_SNAPSHOT: YOUNGER}
+    overwritten = tags | {SOURCE_SNAPSHOT: YOUNGER}
     world.ec2_dr.create_tags(Resources=[copies[own]], Tags=tag_list(overwritten))
     report = world.sweep(DR)
     assert kinds(report, Handling.REPAIRED) == {FindingKind.TAGS_LOST: 1}

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from snapkeep.adapters.ec2_reader import Ec2Reader
-from snapkeep.domain import tag_names as tagnames
 from snapkeep.domain.model import Lineage
 from snapkeep.domain.sweep.report import Figure
+from snapkeep.domain.tag_names import MANAGED, SOURCE_REGION, SOURCE_SNAPSHOT, SOURCE_VOLUME
 from snapkeep.lab.ebs_model.conditions.clock import utc
 from snapkeep.lab.simulator.executions import PROTECT
 from snapkeep.usecases.sweep.events import snapshot_event
@@ -38,7 +38,9 @@ def test_unrelated_snapshots_with_the_arbitrary_volume_id_are_left_alone_and_cou
     assert world.managed(PRIMARY) == []
     report = world.sweep()
     assert report.counts[Figure.SNAPSHOTS_NOT_COVERED] == 4
-    assert {one.origin.lineage for one in reader.snapshots(strays).values()} == {Lineage(PRIMARY, one) for one in strays}
+    assert {snapshot_id.origin.lineage for snapshot_id in reader.snapshots(strays).values()} == {
+        Lineage(PRIMARY, snapshot_id) for snapshot_id in strays
+    }
 
 
 def test_copies_that_an_earlier_version_made_of_them_are_lineages_of_their_own() -> None:
@@ -48,10 +50,10 @@ def test_copies_that_an_earlier_version_made_of_them_are_lineages_of_their_own()
     world.later(HOUR)
     for number in ("0a", "0b"):
         origin = {
-            tagnames.MANAGED: world.runner.layout.system,
-            tagnames.SOURCE_REGION: PRIMARY,
-            tagnames.SOURCE_VOLUME: "vol-ffffffff",
-            tagnames.SOURCE_SNAPSHOT: f"snap-{number}",
+            MANAGED: world.runner.layout.system,
+            SOURCE_REGION: PRIMARY,
+            SOURCE_VOLUME: "vol-ffffffff",
+            SOURCE_SNAPSHOT: f"snap-{number}",
         }
         world.ec2_dr.copy_snapshot(
             SourceRegion=PRIMARY,
@@ -63,5 +65,5 @@ def test_copies_that_an_earlier_version_made_of_them_are_lineages_of_their_own()
         )
         world.later(HOUR)
     copies = list(Ec2Reader(client=world.ec2_dr, region=DR).all_snapshots())
-    assert {one.origin.volume_id for one in copies} == {"snap-0a", "snap-0b"}
-    assert all(one.managed_by(world.runner.layout.system) for one in copies)
+    assert {copy.origin.volume_id for copy in copies} == {"snap-0a", "snap-0b"}
+    assert all(copy.managed_by(world.runner.layout.system) for copy in copies)

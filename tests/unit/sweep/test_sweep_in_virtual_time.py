@@ -27,9 +27,9 @@ def state_of(world: SweepingWorld) -> tuple[object, ...]:
     queue = world.runner.composition.queues[DR]
     entries = {state: [(entry.key, entry.version) for entry in queue.in_state(state)] for state in EntryState}
     tags = {
-        one["SnapshotId"]: tuple(sorted((t["Key"], t["Value"]) for t in one.get("Tags", [])))
+        snapshot["SnapshotId"]: tuple(sorted((t["Key"], t["Value"]) for t in snapshot.get("Tags", [])))
         for region in (PRIMARY, DR)
-        for one in world.snapshots(region)
+        for snapshot in world.snapshots(region)
     }
     return entries, tags, dict(world.runner.totals.runs)
 
@@ -71,7 +71,7 @@ def test_a_snapshot_whose_event_was_lost_is_protected_by_the_sweep_and_the_secon
     assert world.managed(PRIMARY) == []
     first = world.sweep()
     assert kinds(first, Handling.REPAIRED) == {FindingKind.UNHANDLED: 1}
-    assert [one["SnapshotId"] for one in world.managed(PRIMARY)] == [snapshot]
+    assert [managed["SnapshotId"] for managed in world.managed(PRIMARY)] == [snapshot]
     assert len(world.managed(DR)) == 1
     before = state_of(world)
     second = world.sweep()
@@ -91,7 +91,7 @@ def test_the_last_snapshot_of_a_volume_that_was_deleted_at_once_is_protected_tho
     world.later(HOUR)
     report = world.sweep()
     assert kinds(report, Handling.REPAIRED) == {FindingKind.UNHANDLED: 1}
-    assert {one["SnapshotId"] for one in world.managed(PRIMARY)} == {first, last}
+    assert {snapshot["SnapshotId"] for snapshot in world.managed(PRIMARY)} == {first, last}
     assert len(world.managed(DR)) == 2
 
 
@@ -126,12 +126,12 @@ def test_a_failed_copy_whose_event_was_lost_is_removed_and_tried_again() -> None
     world.world.set_faults(Faults(script=(FaultRule("copy_fails", times=1), FaultRule("event_lost", event="copySnapshot"))))
     world.snapshot(world.volume())
     world.later(HOUR)
-    assert [one["State"] for one in world.snapshots(DR)] == ["error"]
+    assert [copy["State"] for copy in world.snapshots(DR)] == ["error"]
     report = world.sweep(DR)
     assert kinds(report, Handling.REPAIRED) == {FindingKind.COPY_UNSEEN: 1, FindingKind.FAILED_COPY: 1}
     world.world.set_faults(Faults())
     world.later(HOUR)
-    assert [one["State"] for one in world.snapshots(DR)] == ["completed"]
+    assert [copy["State"] for copy in world.snapshots(DR)] == ["completed"]
 
 
 def test_a_lost_queue_is_rebuilt_from_what_is_there() -> None:
@@ -201,7 +201,7 @@ def test_of_two_copies_of_one_snapshot_the_checked_one_stays() -> None:
     world.later(HOUR)
     report = world.sweep(DR)
     assert kinds(report, Handling.REPAIRED) == {FindingKind.COPY_TWICE: 1}
-    assert [one["SnapshotId"] for one in world.managed(DR)] == [first["SnapshotId"]]
+    assert [copy["SnapshotId"] for copy in world.managed(DR)] == [first["SnapshotId"]]
 
 
 def test_lost_tags_are_written_again_in_both_regions() -> None:
@@ -235,7 +235,7 @@ def test_an_event_in_the_dead_letter_queue_is_replayed_and_one_that_cannot_be_re
     assert kinds(report, Handling.REPAIRED)[FindingKind.UNDELIVERED] == 1
     assert kinds(report, Handling.NEEDS_ATTENTION)[FindingKind.UNREADABLE] == 1
     assert world.letters[PRIMARY].held == [letters[1]]
-    assert [one["SnapshotId"] for one in world.managed(PRIMARY)] == [snapshot]
+    assert [managed["SnapshotId"] for managed in world.managed(PRIMARY)] == [snapshot]
 
 
 def test_a_world_with_all_of_it_is_brought_to_order_by_sweeps_alone() -> None:
@@ -285,12 +285,15 @@ def test_a_world_with_all_of_it_is_brought_to_order_by_sweeps_alone() -> None:
     assert [report.outcome for report in last[2:]] == [Outcome.OK, Outcome.OK], [
         item for item in last[-1].items if item.handling.failure
     ]
-    per_volume = Counter(one["VolumeId"] for one in world.snapshots(PRIMARY))
+    per_volume = Counter(snapshot["VolumeId"] for snapshot in world.snapshots(PRIMARY))
     assert per_volume == dict.fromkeys(volumes, 7)
-    newest = {one["VolumeId"]: one["SnapshotId"] for one in sorted(world.managed(PRIMARY), key=lambda one: one["StartTime"])}
-    copied = {tag["Value"] for one in world.managed(DR) for tag in one["Tags"] if tag["Key"] == "snapkeep:source-snapshot"}
+    newest = {
+        snapshot["VolumeId"]: snapshot["SnapshotId"]
+        for snapshot in sorted(world.managed(PRIMARY), key=lambda snapshot: snapshot["StartTime"])
+    }
+    copied = {tag["Value"] for copy in world.managed(DR) for tag in copy["Tags"] if tag["Key"] == "snapkeep:source-snapshot"}
     assert set(newest.values()) <= copied
-    assert all(one["State"] == "completed" for one in world.snapshots(DR))
+    assert all(copy["State"] == "completed" for copy in world.snapshots(DR))
     assert len(world.snapshots(DR)) <= 3 * len(volumes)
     assert last[-1].counts[Figure.VOLUMES_PROTECTED] == 4
     assert world.status().healthy

@@ -1,4 +1,4 @@
-"""What a sweep does not do by itself: it asks for consent, keeps to its limits, and leaves to people what is theirs."""
+"""A sweep asks for consent, keeps to its limits, and leaves to people what is theirs."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ def test_nothing_of_an_accounts_history_is_touched_without_consent() -> None:
     for _ in range(20):
         history.append(world.snapshot(volume))
         world.later(DAY)
-        for one in world.managed(PRIMARY):
-            world.ec2.delete_tags(Resources=[one["SnapshotId"]])
+        for snapshot in world.managed(PRIMARY):
+            world.ec2.delete_tags(Resources=[snapshot["SnapshotId"]])
     world.runs[PRIMARY].deployed = world.runner.composition.clock.now()
-    before = {one["SnapshotId"]: one.get("Tags") for one in world.snapshots(PRIMARY)}
+    before = {snapshot["SnapshotId"]: snapshot.get("Tags") for snapshot in world.snapshots(PRIMARY)}
     report = world.sweep()
     assert kinds(report, Handling.NOTED) == {FindingKind.ADOPTABLE: 20}
-    assert {one["SnapshotId"]: one.get("Tags") for one in world.snapshots(PRIMARY)} == before
+    assert {snapshot["SnapshotId"]: snapshot.get("Tags") for snapshot in world.snapshots(PRIMARY)} == before
     world.sweep(adopt=True)
     assert len(world.managed(PRIMARY)) == 20
 
@@ -44,8 +44,8 @@ def test_a_volume_that_comes_under_protection_loses_none_of_its_older_snapshots(
         world.sweep(DR)
         report = world.sweep()
     assert kinds(report) == {FindingKind.ADOPTABLE: 3}
-    assert [one["SnapshotId"] for one in world.managed(PRIMARY)] == older[-1:]
-    assert {one["SnapshotId"] for one in world.snapshots(PRIMARY)} == set(older)
+    assert [snapshot["SnapshotId"] for snapshot in world.managed(PRIMARY)] == older[-1:]
+    assert {snapshot["SnapshotId"] for snapshot in world.snapshots(PRIMARY)} == set(older)
 
 
 def test_repairs_beyond_the_limit_are_left_and_the_oldest_recovery_point_goes_first() -> None:
@@ -131,9 +131,9 @@ def test_a_copy_that_failed_for_good_is_told_at_each_sweep_and_tried_again_after
     world.snapshot(world.volume())
     world.later(3 * HOUR)
     assert world.runner.composition.queues[DR].count(EntryState.FAILED) == 1
-    told = world.sweep()
-    assert kinds(told, Handling.NEEDS_ATTENTION)[FindingKind.COPY_FAILED] == 1
-    assert kinds(told, Handling.REPAIRED) == {}
+    report = world.sweep()
+    assert kinds(report, Handling.NEEDS_ATTENTION)[FindingKind.COPY_FAILED] == 1
+    assert kinds(report, Handling.REPAIRED) == {}
     world.world.set_faults(Faults())
     again = world.sweep(retry_failed=True)
     assert kinds(again, Handling.REPAIRED) == {FindingKind.COPY_FAILED: 1}
@@ -153,10 +153,10 @@ def test_a_copy_that_was_found_wrong_stays_and_no_good_one_goes_for_it() -> None
     queue.write(replace(running, request=replace(running.request, encrypted=True)))
     world.later(2 * HOUR)
     assert [entry.copy_id for entry in queue.in_state(EntryState.FAILED)] == [running.copy_id]
-    both = {one["SnapshotId"] for one in world.managed(DR)}
+    both = {copy["SnapshotId"] for copy in world.managed(DR)}
     assert len(both) == 2
     world.sweep(DR)
-    assert {one["SnapshotId"] for one in world.managed(DR)} == both
+    assert {copy["SnapshotId"] for copy in world.managed(DR)} == both
 
 
 def test_a_copy_that_was_found_wrong_counts_nowhere_after_the_queue_forgot_it() -> None:
@@ -165,7 +165,7 @@ def test_a_copy_that_was_found_wrong_counts_nowhere_after_the_queue_forgot_it() 
     volume = world.volume()
     world.snapshot(volume)
     world.later(HOUR)
-    (good,) = (one["SnapshotId"] for one in world.managed(DR))
+    (good,) = (copy["SnapshotId"] for copy in world.managed(DR))
     second = world.snapshot(volume)
     world.world.add_fault(FaultRule("slow_copy", factor=10.0, times=1))
     world.later(60)
@@ -176,16 +176,16 @@ def test_a_copy_that_was_found_wrong_counts_nowhere_after_the_queue_forgot_it() 
     (failed,) = queue.in_state(EntryState.FAILED)
     queue.lose_everything()
     for _ in range(2):
-        assert [copy.id for one in world.status().volumes for copy in one.copies] == [good]
+        assert [copy.id for protection in world.status().volumes for copy in protection.copies] == [good]
         world.sweep(DR)
         world.sweep()
         world.later(HOUR)
-        assert {one["SnapshotId"] for one in world.managed(DR)} == {good, failed.copy_id}
-        assert second in {one["SnapshotId"] for one in world.snapshots(PRIMARY)}
+        assert {copy["SnapshotId"] for copy in world.managed(DR)} == {good, failed.copy_id}
+        assert second in {snapshot["SnapshotId"] for snapshot in world.snapshots(PRIMARY)}
     third = world.snapshot(volume)
     world.later(2 * HOUR)
-    assert {one["SnapshotId"] for one in world.snapshots(PRIMARY)} == {third}
-    copies = {one["SnapshotId"] for one in world.managed(DR)}
+    assert {snapshot["SnapshotId"] for snapshot in world.snapshots(PRIMARY)} == {third}
+    copies = {copy["SnapshotId"] for copy in world.managed(DR)}
     assert len(copies) == 2
     assert failed.copy_id in copies
 

@@ -1,4 +1,4 @@
-"""What the sweep of a DR region finds: ends that nobody saw, what failed and stayed, tags that were lost, what could be adopted."""
+"""Findings of a DR region's sweep: ends that nobody saw, failed copies, lost tags, adoptable copies."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ from typing import Any
 
 import pytest
 
-from snapkeep.domain import tag_names as tagnames
-from snapkeep.domain import tags as ledger
 from snapkeep.domain.copies.entry import EntryState, QueueEntry
 from snapkeep.domain.copies.request import CopyRequest
 from snapkeep.domain.events import CopyEnded
@@ -19,6 +17,8 @@ from snapkeep.domain.policy.model import CopyRule, Policy, PolicySet, Retention,
 from snapkeep.domain.retention.region_plan import RegionFacts, plan_region
 from snapkeep.domain.sweep.dr import DrFacts, decide_dr
 from snapkeep.domain.sweep.findings import Decision, FindingKind, Receive, Repair, Retag
+from snapkeep.domain.tag_names import MANAGED, ORIGINAL_NAME, ORIGINAL_REGION, ORIGINAL_VOLUME, POLICY, SOURCE_VOLUME
+from snapkeep.domain.tags import tags_for_copy
 from support.lineages import SYSTEM, copy_of, snapshot
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -29,7 +29,7 @@ SOURCE = snapshot("2026-11-20T03:00", 1)
 
 
 def tagged(one: Snapshot, *, without: str = "", **changed: str) -> Snapshot:
-    had = ledger.tags_for_copy(SYSTEM, "gold", one.origin)
+    had = tags_for_copy(SYSTEM, "gold", one.origin)
     return replace(one, tags={key: value for key, value in had.items() if key != without} | changed)
 
 
@@ -38,7 +38,7 @@ def copy(number: int = 1, state: SnapshotState = SnapshotState.COMPLETED, messag
 
 
 def entry(state: EntryState, copy_id: str, **carried: str) -> QueueEntry:
-    tags = ledger.tags_for_copy(SYSTEM, "gold", SOURCE.origin) | carried
+    tags = tags_for_copy(SYSTEM, "gold", SOURCE.origin) | carried
     return QueueEntry(
         CopyRequest(SOURCE.origin, "gold", DR, "", NOW, 8, encrypted=False, tags=tags), state, NOW, NOW, copy_id=copy_id
     )
@@ -50,7 +50,7 @@ def decided(*listed: Snapshot, policies: PolicySet = POLICIES, **facts: Any) -> 
 
 
 def found(*listed: Snapshot, **facts: Any) -> Sequence[tuple[FindingKind, str, Repair | None]]:
-    return [(one.kind, one.subject, one.repair) for one in decided(*listed, **facts).findings]
+    return [(finding.kind, finding.subject, finding.repair) for finding in decided(*listed, **facts).findings]
 
 
 def received(copy_id: str, cause: str = "") -> Receive:
@@ -88,15 +88,15 @@ def test_a_copy_under_way_has_no_end_and_neither_has_one_that_is_not_running(que
 
 def test_a_failed_copy_of_ours_is_removed_and_a_failed_snapshot_or_another_systems_copy_is_left() -> None:
     failed = copy(state=SnapshotState.ERROR, message="no key")
-    theirs = replace(copy(2, SnapshotState.ERROR), tags={tagnames.MANAGED: "another"})
+    theirs = replace(copy(2, SnapshotState.ERROR), tags={MANAGED: "another"})
     own = tagged(snapshot("2026-11-21T03:00", 3, region=DR, state=SnapshotState.ERROR))
     assert found(failed, theirs, own) == [(FindingKind.FAILED_COPY, failed.id, received(failed.id, "no key"))]
 
 
-@pytest.mark.parametrize("key", sorted(ledger.tags_for_copy(SYSTEM, "gold", SOURCE.origin)))
+@pytest.mark.parametrize("key", sorted(tags_for_copy(SYSTEM, "gold", SOURCE.origin)))
 def test_each_own_tag_that_a_finished_copy_lost_is_written_again(key: str) -> None:
     bare = tagged(copy(), without=key)
-    had = ledger.tags_for_copy(SYSTEM, "gold", SOURCE.origin)
+    had = tags_for_copy(SYSTEM, "gold", SOURCE.origin)
     lost = (FindingKind.TAGS_LOST, bare.id, Retag(bare.id, {key: had[key]}))
     assert lost in found(bare, done=[entry(EntryState.DONE, bare.id)])
 
@@ -104,31 +104,28 @@ def test_each_own_tag_that_a_finished_copy_lost_is_written_again(key: str) -> No
 def test_whose_a_copy_is_and_what_governs_it_people_may_decide_anew_and_where_it_came_from_they_may_not() -> None:
     done = [entry(EntryState.DONE, copy().id)]
     both = replace(POLICIES, policies=(*POLICIES.policies, replace(POLICIES.policies[0], name="silver")))
-    for key, value in ((tagnames.POLICY, "silver"), (tagnames.MANAGED, "another")):
+    for key, value in ((POLICY, "silver"), (MANAGED, "another")):
         assert found(tagged(copy(), **{key: value}), policies=both, done=done) == []
-    moved = tagged(copy(), **{tagnames.SOURCE_VOLUME: "vol-0else"})
-    repair = Retag(moved.id, {tagnames.SOURCE_VOLUME: SOURCE.origin.volume_id})
+    moved = tagged(copy(), **{SOURCE_VOLUME: "vol-0else"})
+    repair = Retag(moved.id, {SOURCE_VOLUME: SOURCE.origin.volume_id})
     assert found(moved, done=done) == [(FindingKind.TAGS_LOST, moved.id, repair)]
 
 
 def test_tags_that_are_not_ours_stay_removed_and_a_copy_that_has_not_completed_is_not_tagged() -> None:
     assert found(copy(), done=[entry(EntryState.DONE, copy().id, Name="web")]) == []
     for state in (SnapshotState.PENDING, SnapshotState.ERROR):
-        kinds = {
-            kind
-            for kind, *_ in found(tagged(copy(state=state), without=tagnames.POLICY), done=[entry(EntryState.DONE, copy().id)])
-        }
+        kinds = {kind for kind, *_ in found(tagged(copy(state=state), without=POLICY), done=[entry(EntryState.DONE, copy().id)])}
         assert FindingKind.TAGS_LOST not in kinds
 
 
 def original(number: int = 1, **changes: Any) -> Snapshot:
-    tags = {tagnames.ORIGINAL_NAME: "vol-0a_2026", tagnames.ORIGINAL_VOLUME: "vol-0a", tagnames.ORIGINAL_REGION: SOURCE.region}
+    tags = {ORIGINAL_NAME: "vol-0a_2026", ORIGINAL_VOLUME: "vol-0a", ORIGINAL_REGION: SOURCE.region}
     return replace(copy(number), tags=tags, **changes)
 
 
 def test_a_completed_copy_of_the_original_system_is_adopted_with_consent_alone_and_where_a_policy_copies_here() -> None:
     assert found(original()) == [(FindingKind.ADOPTABLE, original().id, None)]
-    repair = Retag(original().id, ledger.tags_for_copy(SYSTEM, "gold", SOURCE.origin))
+    repair = Retag(original().id, tags_for_copy(SYSTEM, "gold", SOURCE.origin))
     assert found(original(), adopt=True) == [(FindingKind.ADOPTABLE, original().id, repair)]
     assert found(original(), policies=ALONE, adopt=True) == []
 
@@ -146,7 +143,7 @@ def test_what_the_original_system_made_of_this_regions_own_volumes_is_not_adopte
 def test_copies_past_retention_go_and_snapshots_of_this_regions_own_volumes_are_left_to_the_sweep_that_knows_these() -> None:
     newer = tagged(copy_of(snapshot("2026-11-21T03:00", 2), DR, 2))
     own = [snapshot(f"2026-11-{day}T03:00", day, region=DR) for day in (20, 21)]
-    assert [one.snapshot.id for one in decided(copy(), newer, *own).deletions] == [copy().id]
+    assert [verdict.snapshot.id for verdict in decided(copy(), newer, *own).deletions] == [copy().id]
     assert decided(*own, policies=ALONE).deletions == ()
 
 

@@ -36,7 +36,7 @@ def a_snapshot_copied_twice(policies: PolicySet | None = None, *, more: int = 1)
 
 
 def kept(world: SweepingWorld) -> list[str]:
-    return sorted(one["SnapshotId"] for one in world.managed(DR))
+    return sorted(copy["SnapshotId"] for copy in world.managed(DR))
 
 
 def kinds(report: SweepReport) -> set[FindingKind]:

@@ -74,7 +74,7 @@ def test_failures_come_first_in_text_and_json() -> None:
     made = report(NOTED, REPAIRED, FAILED)
     text = text_of(made)
     assert text.index("Needs attention:") < text.index("Repaired:") < text.index("Good to know:") < text.index("Figures:")
-    assert next(one["subject"] for one in report_to_json(made)["items"]) == "snap-1"
+    assert next(item["subject"] for item in report_to_json(made)["items"]) == "snap-1"
     assert subject_of(made) == "PARTIAL snapkeep us-east-1: 1 needs attention, 1 repaired"
 
 
@@ -142,7 +142,7 @@ def test_the_page_lists_every_failure() -> None:
         for n in range(500)
     ]
     page = render_page(cut(report(*failed)))
-    assert all(one.subject in page for one in failed)
+    assert all(item.subject in page for item in failed)
 
 
 def test_metrics_are_in_the_embedded_metric_format() -> None:

@@ -35,7 +35,7 @@ class Watched(SweepingWorld):
         return [run.status for run in self.ended if run.machine == "protect"]
 
     def entry(self, region: str = DR) -> QueueEntry:
-        (entry,) = [one for state in EntryState for one in self.runner.composition.queues[region].in_state(state)]
+        (entry,) = [queued for state in EntryState for queued in self.runner.composition.queues[region].in_state(state)]
         return entry
 
     def waiting_snapshot(self) -> str:
@@ -47,7 +47,7 @@ class Watched(SweepingWorld):
 
 
 def busy_world(**given: object) -> Watched:
-    """A world in which no copy can start: whatever is asked for waits."""
+    """A world in which no copy can start: every request waits."""
     world = World(seed=7, quotas=Quotas(copies_per_destination=0))
     return Watched(world=world, copy_quota=0, **given)
 
@@ -63,7 +63,7 @@ def test_a_run_whose_entry_was_lost_is_put_back_into_the_queue_and_ends_in_succe
     world.runner.composition.queues[DR].lose_everything()
     report = world.sweep(settle=0)
     repaired = [(item.kind, item.subject) for item in report.items if item.handling is Handling.REPAIRED]
-    assert repaired == [(FindingKind.RUN_UNANSWERED, snapshot)], "the copy is asked for by the run, and not a second time"
+    assert repaired == [(FindingKind.RUN_UNANSWERED, snapshot)], "the run requests the copy, and nobody a second time"
     assert len(world.entry().tokens) == len(world.entry().runs) == 1
     let_copies_start(world)
     world.later(HOUR)
@@ -181,8 +181,8 @@ def test_a_lost_entry_beside_one_that_is_there_is_found_though_the_run_is_named(
     assert world.entry().runs == world.entry(OTHER_DR).runs
     world.runner.composition.queues[OTHER_DR].lose_everything()
     report = world.sweep(settle=0)
-    (found,) = [item for item in report.items if item.kind is FindingKind.RUN_UNANSWERED]
-    assert OTHER_DR in found.text, "and not of the region whose entry is there"
+    (unanswered,) = [item for item in report.items if item.kind is FindingKind.RUN_UNANSWERED]
+    assert OTHER_DR in unanswered.text, "and not of the region whose entry is there"
     assert len(world.waiting[PRIMARY].read) == 1
     assert len(world.entry(OTHER_DR).tokens) == 1
     assert world.entry(OTHER_DR).tokens != world.entry().tokens
@@ -211,9 +211,9 @@ def test_runs_are_put_back_within_the_limit_of_a_sweep_and_the_rest_in_the_next(
         world.later(6 * HOUR)
         world.sweep(settle=0)
         queue = world.runner.composition.queues[DR]
-        named = sum(len(one.runs) for one in queue.in_state(EntryState.WAITING))
+        named = sum(len(entry.runs) for entry in queue.in_state(EntryState.WAITING))
     assert named == 5
-    assert all(len(one.tokens) == 1 for one in world.runner.composition.queues[DR].in_state(EntryState.WAITING))
+    assert all(len(entry.tokens) == 1 for entry in world.runner.composition.queues[DR].in_state(EntryState.WAITING))
 
 
 def test_a_region_whose_runs_cannot_be_listed_is_said_to_be_so_and_everything_else_is_done(
@@ -228,8 +228,8 @@ def test_a_region_whose_runs_cannot_be_listed_is_said_to_be_so_and_everything_el
 
     monkeypatch.setattr(world.waiting[PRIMARY], "under_way", refuse)
     report = world.sweep(settle=0)
-    told = {item.kind: item.text for item in report.items if item.handling is Handling.NEEDS_ATTENTION}
-    assert "AccessDeniedException" in told[FindingKind.OUT_OF_REACH]
+    problems = {item.kind: item.text for item in report.items if item.handling is Handling.NEEDS_ATTENTION}
+    assert "AccessDeniedException" in problems[FindingKind.OUT_OF_REACH]
     assert report.outcome is Outcome.PARTIAL
     assert [item.kind for item in report.items if item.handling is Handling.REPAIRED] == [FindingKind.COPY_MISSING]
 

@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from snapkeep.domain import tag_names as tagnames
-from snapkeep.domain import tags as ledger
 from snapkeep.domain.copies.entry import EntryState, QueueEntry
 from snapkeep.domain.copies.request import CopyRequest
 from snapkeep.domain.model import Snapshot, Volume
@@ -15,6 +13,8 @@ from snapkeep.domain.policy.model import CopyRule, Policy, PolicySet, Retention,
 from snapkeep.domain.retention.region_plan import RegionFacts, plan_region
 from snapkeep.domain.sweep.findings import FindingKind, Protect, Repair, Retag
 from snapkeep.domain.sweep.primary import PrimaryFacts, decide_primary
+from snapkeep.domain.tag_names import MANAGED, ORIGINAL_NAME, ORIGINAL_VOLUME, POLICY, SOURCE_VOLUME
+from snapkeep.domain.tags import tags_for_snapshot
 from support.lineages import REGION, SYSTEM, snapshot
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -23,7 +23,7 @@ VOLUME = Volume("vol-0a", REGION, 8, "gp3")
 
 
 def tagged(one: Snapshot, *, system: str = SYSTEM, without: str = "") -> Snapshot:
-    own = ledger.tags_for_snapshot(system, "gold", one.origin)
+    own = tags_for_snapshot(system, "gold", one.origin)
     return replace(one, tags={key: value for key, value in own.items() if key != without})
 
 
@@ -40,30 +40,30 @@ def found(
         plan=plan,
         volumes={VOLUME.id: VOLUME},
         snapshots=listed,
-        queued={one.snapshot_in_region: one for one in queued},
+        queued={entry.snapshot_in_region: entry for entry in queued},
         since=NOW - timedelta(days=30),
         adopt=adopt,
     )
-    return [(one.kind, one.subject, one.repair) for one in decide_primary(facts, POLICIES, NOW).findings]
+    return [(finding.kind, finding.subject, finding.repair) for finding in decide_primary(facts, POLICIES, NOW).findings]
 
 
 def test_another_systems_snapshot_is_left_alone_whole_or_with_tags_lost() -> None:
     assert found(OURS, tagged(LATER, system="another")) == []
-    assert found(OURS, tagged(LATER, system="another", without=tagnames.ORIGINAL_NAME)) == []
-    assert [kind for kind, *_ in found(OURS, tagged(LATER, without=tagnames.ORIGINAL_NAME))] == [FindingKind.TAGS_LOST]
+    assert found(OURS, tagged(LATER, system="another", without=ORIGINAL_NAME)) == []
+    assert [kind for kind, *_ in found(OURS, tagged(LATER, without=ORIGINAL_NAME))] == [FindingKind.TAGS_LOST]
 
 
 def test_a_snapshot_of_ours_that_lost_its_system_and_its_policy_together_is_repaired() -> None:
     """It was reported as one that the original system made, and left alone."""
-    bare = tagged(LATER, without=tagnames.MANAGED)
-    bare = replace(bare, tags={key: value for key, value in bare.tags.items() if key != tagnames.POLICY})
+    bare = tagged(LATER, without=MANAGED)
+    bare = replace(bare, tags={key: value for key, value in bare.tags.items() if key != POLICY})
     assert found(OURS, bare) == [(FindingKind.TAGS_LOST, LATER.id, Protect(bare))]
-    restored = replace(bare, tags=dict(bare.tags) | {tagnames.SOURCE_VOLUME: "vol-0another"})
+    restored = replace(bare, tags=dict(bare.tags) | {SOURCE_VOLUME: "vol-0another"})
     assert [kind for kind, *_ in found(OURS, restored)] == [FindingKind.ADOPTABLE]
 
 
 def test_what_the_original_system_made_beside_ours_is_adopted_with_consent_alone() -> None:
-    tags = {tagnames.ORIGINAL_NAME: "vol-0a_2026", tagnames.ORIGINAL_VOLUME: "vol-0a"}
+    tags = {ORIGINAL_NAME: "vol-0a_2026", ORIGINAL_VOLUME: "vol-0a"}
     original = replace(LATER, tags=tags)
     assert found(OURS, original) == [(FindingKind.ADOPTABLE, LATER.id, None)]
     ((kind, subject, repair),) = found(OURS, original, adopt=True)
