@@ -1,4 +1,4 @@
-"""Speed and size of the model of EBS, as ratios to what is wanted or to moto, measured in one run.
+"""Speed and size of the model of EBS, as ratios to the aim or to moto, measured in one run.
 
     python bench/bench_ebsmodel.py [lifecycles] [memory] [describe] [wire]
 
@@ -64,7 +64,7 @@ def tags_of(number: int, volume_id: str) -> list[dict[str, Any]]:
 def report(name: str, measured: float, request: float, unit: str, *, at_least: bool) -> None:
     ratio = measured / request
     good = ratio >= 1 if at_least else ratio <= 1
-    print(f"{name}: {measured:,.0f} {unit}, wanted {request:,.0f}: ratio {ratio:.2f} {'ok' if good else 'NOT REACHED'}")
+    print(f"{name}: {measured:,.0f} {unit}, aim {request:,.0f}: ratio {ratio:.2f} {'ok' if good else 'NOT REACHED'}")
 
 
 def lifecycles(count: int = 20_000) -> None:

@@ -4,7 +4,7 @@
 
 The core is one on which the bare loop of bench_decide.py takes 1.7 s. A machine's speed changes within minutes: how long the loop
 takes here is measured before the run, after it, and every 30 days within it. The first weeks are the cheapest, for retention has
-less to look at: a short run tells less than a year takes.
+less to look at: a short run underestimates a year.
 """
 
 from __future__ import annotations

@@ -244,7 +244,7 @@ class Bucket:
     """DeleteSnapshot as EC2 throttles it: 100 calls, 5 a second (EC2 developer guide, "Request throttling")."""
 
     def __init__(self) -> None:
-        self.tokens, self.at, self.time, self.calls, self.gone = 100.0, 0.0, 0.0, 0, 0
+        self.tokens, self.at, self.time, self.calls, self.deletions = 100.0, 0.0, 0.0, 0, 0
 
     def delete_snapshot(self, SnapshotId: str) -> None:  # noqa: N803 - EC2's name
         self.time += 0.05
@@ -254,7 +254,7 @@ class Bucket:
         if self.tokens < 1:
             raise AwsThrottled("RequestLimitExceeded")
         self.tokens -= 1
-        self.gone += 1
+        self.deletions += 1
 
     def pause(self, seconds: float) -> None:
         self.time += seconds
@@ -283,7 +283,7 @@ def bench_deletions(count: int) -> dict[str, Any]:
     results = step.run(NOW, orders)
     assert all(result.done for result in results)
     return {
-        "deletions": bucket.gone,
+        "deletions": bucket.deletions,
         "calls": bucket.calls,
         "calls for each": round(bucket.calls / count, 3),
         "seconds": round(bucket.time),

@@ -1,4 +1,4 @@
-"""A document that somebody breaks in the console: functions, as they are deployed, go by the last good one and tell somebody."""
+"""A document broken in the console: deployed functions use the last good one and send a notice."""
 
 from __future__ import annotations
 

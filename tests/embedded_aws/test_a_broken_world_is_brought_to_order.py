@@ -1,6 +1,6 @@
-"""An account with two years of history, lost events, failed copies and a region out of reach: sweeps alone bring it to order.
+"""An account with two years of history, lost events, failed copies and an unreachable region: sweeps alone repair it.
 
-Deployed, under IAM. At each stage the report that a sweep kept and `snapkeep status` say how it stands.
+Deployed, under IAM. Each stage checks the report that a sweep kept and `snapkeep status`.
 """
 
 from __future__ import annotations
@@ -50,14 +50,14 @@ WORLD = {
         for name in VOLUMES
     ],
 }
-# One attempt for each copy: one that fails has failed for good, and a sweep that is asked to tries it again.
+# One attempt for each copy: a failure is final, and a sweep retries it on request.
 COMMON = {"DigestQuietSeconds": "0", "MaxDeletionSharePercent": "100"}
 PRIMARY_STACK = COMMON | {"Retention": str(KEPT_EACH)}
 DR_STACK = COMMON | {"Retention": str(COPIES_EACH), "CopyAttempts": "1"}
 
 
 class BrokenWorld:
-    """What is done to the world, and how it looks from outside."""
+    """Actions on the world, and its state from outside."""
 
     def __init__(self, installed: Installation) -> None:
         self.installed = installed
@@ -87,7 +87,7 @@ class BrokenWorld:
         return made
 
     def runs(self, stack: str) -> list[str]:
-        """How the runs of a stack's own state machine stand: those that events start, or a sweep in their place."""
+        """Return the statuses of a stack's runs: those that events start, or a sweep in their place."""
         machine = self.installed.outputs[stack]["StateMachineArn"]
         client = self.installed.client("stepfunctions", REGIONS[stack])
         return sorted(execution["status"] for execution in client.list_executions(stateMachineArn=machine)["executions"])
@@ -102,7 +102,7 @@ class BrokenWorld:
         return result.exit_code, json.loads(result.stdout)
 
     def state(self) -> dict[str, object]:
-        """All that a sweep could change: tags in both regions, the queue, and runs."""
+        """Return everything that a sweep could change: tags in both regions, the queue, and runs."""
         return {
             "tags": {region: self.tags(region) for region in (PRIMARY, DR)},
             "runs": {stack: self.runs(stack) for stack in REGIONS},
@@ -115,7 +115,7 @@ class BrokenWorld:
 
     @contextmanager
     def tried_again_once(self, stack: str) -> Iterator[None]:
-        """The sweep of a stack asks for minutes whether its region is back; in here it asks once more."""
+        """The sweep of a stack retries its region for minutes; here it retries once."""
         client = self.installed.client("stepfunctions", REGIONS[stack])
         arn = self.installed.outputs[stack]["SweepStateMachineArn"]
         deployed = client.describe_state_machine(stateMachineArn=arn)["definition"]
@@ -128,7 +128,7 @@ class BrokenWorld:
 
 
 def kinds(report: dict[str, Any], handling: Handling) -> Counter[str]:
-    """How often each kind of finding was handled so."""
+    """Return the number of findings of each kind that were handled so."""
     kinds: Counter[str] = Counter()
     for item in report["items"]:
         if item["handling"] == handling:
@@ -151,7 +151,7 @@ def world() -> Iterator[BrokenWorld]:
 
 @pytest.fixture(autouse=True)
 def the_command_runs_here(monkeypatch: pytest.MonkeyPatch, world: BrokenWorld) -> None:
-    """`snapkeep status` runs in this process as this account's root, and does not wait between its tries of a region out of reach."""
+    """`snapkeep status` runs in this process as this account's root, and retries an unreachable region without a wait."""
     secret = world.aws.server.secret
     session = boto3.Session(aws_access_key_id=ACCOUNT, aws_secret_access_key=secret, region_name=PRIMARY)
     monkeypatch.setattr(common, "_session", lambda profile: session)
@@ -212,7 +212,7 @@ def the_dr_region_that_is_out_of_reach_is_told_by_its_own_sweep(world: BrokenWor
     ]
     assert notice["subject"] == f"FAILED snapkeep {DR}: could not be done"
     assert sweep["broken"] in notice["body"]
-    assert world.queue() == before, "what waits for the region goes on waiting"
+    assert world.queue() == before, "entries of the unreachable region keep waiting"
     code, status = world.status()
     assert (code, status["healthy"]) == (1, False)
     assert [DR in problem for problem in status["problems"]] == [True]
@@ -227,7 +227,7 @@ def copies_that_failed_unseen_are_told_and_made_again(world: BrokenWorld) -> Non
     ended = {"error": COPIES_THAT_FAIL, "completed": good}
     wait_for(lambda: Counter(snapshot["State"] for snapshot in world.snapshots(DR)) == ended)
     world.aws.admin("DELETE", "faults")
-    # Nobody saw an end.
+    # No function noticed an end.
     wait_for(lambda: world.status()[1]["totals"]["copies_running"] == len(VOLUMES))
 
     received = world.installed.sweep("dr")
@@ -246,7 +246,7 @@ def copies_that_failed_unseen_are_told_and_made_again(world: BrokenWorld) -> Non
     again = world.installed.sweep("primary", retry_failed=True)
     assert kinds(again, Handling.REPAIRED) == {FindingKind.COPY_FAILED: COPIES_THAT_FAIL}
     wait_for(lambda: world.runs("dr") == ["SUCCEEDED"] * COPIES_THAT_FAIL)
-    # Who waited for a copy that failed was told so; nobody waits any more.
+    # Runs that waited for a failed copy were answered; no run waits any more.
     wait_for(lambda: world.runs("primary") == ["FAILED"] * COPIES_THAT_FAIL + ["SUCCEEDED"] * good)
     code, status = world.status()
     assert (code, status["healthy"]) == (0, True)

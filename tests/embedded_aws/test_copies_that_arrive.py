@@ -1,4 +1,4 @@
-"""Sixty snapshots that complete together, a quota of five, IAM enforced: all arrive. With a disabled key: all are told, once.
+"""Sixty snapshots that complete together, a quota of five, IAM enforced: all arrive. With a disabled key: one notice each.
 
 Two systems live in one account and share its quota: each governs the volumes of one tag value.
 """
@@ -71,7 +71,7 @@ def ended_executions(aws: EmbeddedAws, machine: str, region: str, count: int) ->
 
 
 def most_at_once(copies: list[dict[str, Any]]) -> int:
-    """Given copies, return how many ran at once at most, by EC2's own start and completion times."""
+    """Return the largest number of copies in progress at once, by EC2's own start and completion times."""
     moments: list[tuple[datetime, int]] = []
     for copy in copies:
         moments += [(copy["StartTime"], 1), (copy["CompletionTime"], -1)]
@@ -117,11 +117,11 @@ def test_a_disabled_key_fails_sixty_copies_and_one_message_notifies(aws: Embedde
     )
     assert digest(aws) == 1
     assert digest(aws) == 0
-    (message,) = told(aws, outputs[PRIMARY]["TopicArn"])
+    (message,) = notices_of_failures(aws, outputs[PRIMARY]["TopicArn"])
     assert message["subject"] == f"snapkeep-keyed: CopyFailed ({COUNT} times) in {PRIMARY}"
     assert f"Concerns {COUNT}, of which 10:" in message["body"]
     assert "Disabled" in message["body"]
-    assert told(aws, outputs[DR]["TopicArn"]) == [], "who waited was told; nobody else needs to be"
+    assert notices_of_failures(aws, outputs[DR]["TopicArn"]) == [], "the waiting run was answered; no other notice is needed"
 
 
 def rest_digests(aws: EmbeddedAws) -> None:
@@ -138,5 +138,5 @@ def digest(aws: EmbeddedAws) -> int:
     return int(json.loads(answer["Payload"].read())["messages"])
 
 
-def told(aws: EmbeddedAws, topic: str) -> list[dict[str, Any]]:
+def notices_of_failures(aws: EmbeddedAws, topic: str) -> list[dict[str, Any]]:
     return [message for message in aws.inbox(topic) if "CopyFailed" in message["subject"]]

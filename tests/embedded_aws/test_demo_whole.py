@@ -22,4 +22,4 @@ def test_every_check_of_the_demonstration_holds() -> None:
     assert [shot["copy"]["fate"] for shot in web] == ["deleted", "deleted", "deleted", "kept", "kept"]
     assert all(shot["source"]["reasons"] and shot["copy"]["reasons"] for shot in web)
     assert {run["status"] for run in ending["runs"]} == {"SUCCEEDED", "FAILED"}
-    assert "protect vault 1: FAILED CopyFailed" in done.stderr, "progress is told while it runs"
+    assert "protect vault 1: FAILED CopyFailed" in done.stderr, "progress is printed while it runs"

@@ -63,7 +63,7 @@ KEPT = """Reports:
 
 
 class Recorder(Silent):
-    """Remembers what it was told."""
+    """Records the lines of a deployment."""
 
     def __init__(self) -> None:
         self.steps: list[str] = []
@@ -108,7 +108,7 @@ def target(embedded: EmbeddedAws, account_id: str) -> Target:
     return Target(lambda service, region: embedded.client(service, region, account_id), PRIMARY, DR, "-test")
 
 
-def test_both_stacks_are_created_left_alone_updated_and_deleted(target: Target, infra: Path, tmp_path: Path) -> None:
+def test_both_stacks_are_created_unchanged_updated_and_deleted(target: Target, infra: Path, tmp_path: Path) -> None:
     build, watcher = tiny_package(tmp_path), Recorder()
     deployment = Deployment(target, watcher, infra=infra)
     made = deployment.deploy({"Retention": "5"}, {}, tags={"team": "storage"}, build=build)

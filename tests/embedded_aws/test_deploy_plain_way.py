@@ -22,7 +22,7 @@ STACKS = (("us-east-2", "snapkeep-dr", "snapkeep-receive"), ("us-east-1", "snapk
 
 @dataclass(frozen=True)
 class Region:
-    """A region of the embedded AWS, as other people's tools see it, with a bucket to upload to."""
+    """A region of the embedded AWS for other tools, with a bucket to upload to."""
 
     embedded: EmbeddedAws
     name: str
@@ -34,7 +34,7 @@ class Region:
         return f"plain-{self.account_id}-{self.name}"
 
     def run(self, tool: Path, *arguments: str) -> str:
-        """Given a tool and its arguments, return what it prints, with only this AWS and an empty home to know of."""
+        """Return the output of a tool that knows only this AWS and an empty home."""
         own = {**self.embedded.environment(self.name, self.account_id), "HOME": str(self.home), "AWS_PAGER": ""}
         environment = {**os.environ, **own, "SAM_CLI_TELEMETRY": "0"}
         done = subprocess.run([tool, *arguments], env=environment, cwd=self.home, capture_output=True, text=True, check=False)
@@ -45,7 +45,7 @@ class Region:
         return self.run(AWS, *arguments)
 
     def commands_of_the_readme(self, beginning: str) -> list[list[str]]:
-        """Given how commands begin, return the arguments of those that the README shows for this region, with our folders."""
+        """Return the README's commands for this region that begin so, with our folders."""
         ours = {f"BUCKET-IN-{self.name.upper()}": self.bucket, "src/snapkeep/infra": str(INFRA), "build/": f"{self.home}/"}
         text = README.read_text(encoding="utf-8")
         for theirs, our in ours.items():

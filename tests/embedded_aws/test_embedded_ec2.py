@@ -95,9 +95,7 @@ def test_the_emulator_answers_actions_on_networks(build: Builder) -> None:
         ("describe_spot_price_history", {}),
     ],
 )
-def test_an_action_on_the_model_s_resources_that_it_lacks_is_an_error(
-    build: Builder, call: str, parameters: dict[str, Any]
-) -> None:
+def test_an_action_that_the_model_lacks_is_an_error(build: Builder, call: str, parameters: dict[str, Any]) -> None:
     with pytest.raises(ClientError, match=r"InvalidAction.*The embedded AWS has no action"):
         getattr(build.client("ec2"), call)(**parameters)
 

@@ -53,7 +53,7 @@ def messages(build: Builder, url: str) -> list[dict[str, object]]:
 
 
 def table_with_a_stream(build: Builder) -> str:
-    """Make a table `queue` whose stream tells of new images, and return the stream's ARN."""
+    """Make a table `queue` whose stream has new images, and return the stream's ARN."""
     made = build.client("dynamodb").create_table(
         TableName="queue",
         KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],

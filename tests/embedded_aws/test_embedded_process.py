@@ -82,7 +82,7 @@ def test_stop_ends_the_server_and_busy_workers_and_removes_files() -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
-def test_no_process_is_left_after_the_parent_ends(number: signal.Signals) -> None:
+def test_every_process_ends_with_the_parent(number: signal.Signals) -> None:
     with subprocess.Popen([sys.executable, "-c", OWNER], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as owner:
         assert owner.stdout is not None
         endpoint_url, pid, directory = owner.stdout.readline().split()
@@ -112,7 +112,7 @@ def test_a_start_that_fails_says_why(tmp_path: Path) -> None:
         EmbeddedAws(world_file=world).start()
 
 
-def test_the_state_is_there_again_after_a_restart(tmp_path: Path) -> None:
+def test_a_restart_restores_the_state(tmp_path: Path) -> None:
     with EmbeddedAws(state_dir=tmp_path / "state") as aws:
         build = Builder(aws, "123456789012")
         volume_id = build.volume(3, Name="kept")

@@ -1,4 +1,4 @@
-"""Who can use the embedded AWS: no web page, no other user of the machine, and no function with a person's credentials."""
+"""Access to the embedded AWS: no web page, no other user of the machine, and no function with a person's credentials."""
 
 from __future__ import annotations
 

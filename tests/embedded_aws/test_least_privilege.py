@@ -1,4 +1,4 @@
-"""What each function's role may not do, tried under IAM with that very role. What it may do, its function does in other tests."""
+"""The calls that IAM refuses to each function's role. Other tests cover the allowed calls."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def things(installation: Installation) -> dict[str, str]:
 
 
 def forbidden(stack: str, function: str, things: dict[str, str]) -> dict[str, Call]:
-    """What a role is never to do, but for what is declared for it."""
+    """Calls that no role may make, except those declared for it."""
     region = REGIONS[stack]
     other_region = DR if region == PRIMARY else PRIMARY
     own, other = ("managed", "copy") if region == PRIMARY else ("copy", "managed")

@@ -1,4 +1,4 @@
-"""Canaries: each says in one line what a new release of ministack changed under a patch of ours."""
+"""Canaries: each names in one line a change of ministack that breaks a patch."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 
 CORE, SERVICES = "ministack.core", "ministack.services"
 
-# Module, name in it, its parameters, and the patch (module of snapkeep.lab.embedded_aws.patches) that rests on it.
+# Module, name in it, its parameters, and the patch (module of snapkeep.lab.embedded_aws.patches) that needs it.
 FUNCTIONS = [
     (f"{CORE}.iam_actions", "extract_resource_arn", "service method path headers body query_params region account_id", "iam"),
     (f"{CORE}.iam_actions", "access_denied_response", "service action principal_arn request_id error_code message headers resource_arn explicit_deny resource_policy_arn", "iam"),
@@ -111,7 +111,7 @@ STORES = [
 )
 def test_a_patched_function_keeps_its_parameters(module: str, name: str, parameters: str, patch: str) -> None:
     patched = getattr(importlib.import_module(module), name, None)
-    assert patched is not None, f"{module}.{name} is gone: the patch {patch} has nothing to hold on to"
+    assert patched is not None, f"{module}.{name} is missing: the patch {patch} cannot be applied"
     taken = " ".join(inspect.signature(patched).parameters)
     assert taken == parameters, f"{module}.{name} takes ({taken}) now, the patch {patch} gives ({parameters})"
 
@@ -204,8 +204,8 @@ def test_a_worker_is_leased_by_flag_and_time() -> None:
 def test_waits_are_scaled_where_the_patch_reads_the_scale() -> None:
     stepfunctions = importlib.import_module(f"{SERVICES}.stepfunctions")
     assert isinstance(stepfunctions._SFN_WAIT_SCALE, float), (
-        "stepfunctions._SFN_WAIT_SCALE is gone: the patch stepfunctions scales time-outs by it"
+        "stepfunctions._SFN_WAIT_SCALE is missing: the patch stepfunctions scales time-outs by it"
     )
     assert hasattr(stepfunctions, "_task_tokens"), (
-        "stepfunctions._task_tokens is gone: the patch stepfunctions waits on its entries"
+        "stepfunctions._task_tokens is missing: the patch stepfunctions waits on its entries"
     )

@@ -1,4 +1,4 @@
-"""A stack's update touches everything of the stack; the policy document that was pushed is not of it."""
+"""A stack's update touches all its resources; the pushed policy document is not one of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A run of Protect that waits, and whose queue entry was lost: swept with the sweep's own role, over the wire, to its end."""
+"""A waiting run of Protect without a queue entry: a sweep with its own role ends it, over the wire."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ CREDENTIALS = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"
 
 
 class Later(WallClock):
-    """A clock of ten minutes from now: runs that wait long enough to be looked at, without the wait."""
+    """A clock ten minutes ahead: runs have waited long enough for the sweep, without the wait."""
 
     def now(self) -> datetime:
         return super().now() + timedelta(minutes=10)
 
 
 def credentials_of(installation: Installation, function: str) -> dict[str, str]:
-    """What a function with the role of this one is given by Lambda."""
+    """Return the environment that Lambda gives a function with this one's role."""
     client = installation.client("lambda")
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w") as package:
@@ -54,7 +54,7 @@ def credentials_of(installation: Installation, function: str) -> dict[str, str]:
 
 @pytest.fixture
 def nobody_receives(installation: Installation) -> Iterator[None]:
-    """While no end of a copy is heard, the runs wait on."""
+    """Runs keep waiting while no copy's end is received."""
     events = installation.client("events", DR)
     rules = [rule["Name"] for rule in events.list_rules()["Rules"] if "copySnapshot" in rule.get("EventPattern", "")]
     assert rules

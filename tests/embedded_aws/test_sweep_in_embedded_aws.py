@@ -101,12 +101,12 @@ def test_a_public_snapshot_raises_an_alarm(installation: Installation) -> None:
         alarms = cloudwatch.describe_alarms()["MetricAlarms"]
         return "ALARM" in {alarm["StateValue"] for alarm in alarms if "PublicSnapshotAlarm" in alarm["AlarmName"]}
 
-    def told() -> bool:
+    def alarm_is_notified() -> bool:
         inbox = installation.aws.inbox(installation.outputs["primary"]["TopicArn"])
         return any("PublicSnapshotAlarm" in message["subject"] for message in inbox)
 
     wait_for(raised)
-    wait_for(told)
+    wait_for(alarm_is_notified)
     ec2.modify_snapshot_attribute(
         SnapshotId=snapshot, Attribute="createVolumePermission", OperationType="remove", GroupNames=["all"]
     )

@@ -53,7 +53,7 @@ def fits(shape: Any, depth: int) -> bool:
 
 
 def pruned(value: Any) -> Any:
-    """What is left when empty structures are left out, as on the wire."""
+    """Return a value without empty structures, as on the wire."""
     if isinstance(value, dict):
         parts = {name: pruned(part) for name, part in value.items()}
         return {name: part for name, part in parts.items() if part not in ({}, [])}

@@ -1,4 +1,4 @@
-"""The definitions as engines take them, and what any engine tells of a run."""
+"""The definitions as engines take them, and any engine's report of a run."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ DEFINITIONS = INFRA / "statemachines"
 REGION, ACCOUNT_ID = "us-east-1", "123456789012"
 
 Handler = Callable[[dict[str, Any]], Any]
-"""A function as its state machine sees it: from payload to answer. What it raises, the state machine gets by its class's name."""
+"""A function for its state machine: from payload to answer. The state machine gets an exception by its class's name."""
 
 Pause = Callable[[float], None]
-"""What happens while a retry waits, given for how many seconds."""
+"""The action while a retry waits, called with the seconds."""
 
 
 def no_pause(seconds: float) -> None:
@@ -40,12 +40,12 @@ def definition_names() -> list[str]:
 
 
 def definition_text(name: str) -> str:
-    """Given a definition's name, return its text as it stands in its file."""
+    """Return the text of a definition's file."""
     return (DEFINITIONS / f"{name}.asl.json").read_text(encoding="utf-8")
 
 
 def definition(name: str) -> dict[str, Any]:
-    """Given a definition's name, return it with its `${…}` filled in: a function's ARN ends in its name."""
+    """Return a definition with its `${…}` filled in: a function's ARN ends in its name."""
     filled = re.sub(
         r"\$\{(\w+)Arn\}",
         rf"arn:aws:lambda:{REGION}:{ACCOUNT_ID}:function:\1",
@@ -67,18 +67,18 @@ class Run:
 
 
 class Engine(Protocol):
-    """One that runs definitions, with its Lambda replaced by handlers."""
+    """An interpreter of definitions, with its Lambda replaced by handlers."""
 
     def start(self, machine: str, given: Mapping[str, Any]) -> str:
-        """Given a definition's name and an input, start an execution and return its ARN."""
+        """Start an execution of a definition with an input and return its ARN."""
         ...
 
     def running(self, execution: str) -> bool:
-        """Given an execution's ARN, return whether it has not ended yet."""
+        """Return whether an execution has not ended yet."""
         ...
 
     def wait(self, execution: str) -> Run:
-        """Given an execution's ARN, wait until it ends and return how."""
+        """Wait until an execution ends and return its result."""
         ...
 
     def succeed(self, token: str, output: Mapping[str, Any]) -> bool:

@@ -1,4 +1,4 @@
-"""The facts of a demonstration in which all went well, to be shown, and to be broken on purpose."""
+"""The facts of a demonstration without a failure, to be shown, and to be broken on purpose."""
 
 from __future__ import annotations
 

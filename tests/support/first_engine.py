@@ -83,7 +83,7 @@ class FirstEngine:
 
 @contextmanager
 def first_engine(handlers: Mapping[str, Handler], pause: Pause = no_pause) -> Iterator[FirstEngine]:
-    """Given a handler for each function by its name (without suffix), give the engine, for as long as the block lasts."""
+    """Yield the engine; `handlers` maps each function's name (without suffix) to its handler."""
 
     def call_lambda(function: str, payload: dict[str, Any]) -> Any:
         try:

@@ -123,7 +123,7 @@ class SecondEngine:
 
 @contextmanager
 def second_engine(handlers: Mapping[str, Handler], pause: Pause = no_pause) -> Iterator[SecondEngine]:
-    """Given a handler for each function by its name (without suffix), give the engine, for as long as the block lasts."""
+    """Yield the engine; `handlers` maps each function's name (without suffix) to its handler."""
     pauses, functions = _Pauses(pause), _Functions(handlers)
     with (
         mock.patch.object(lambda_eval_utils, "boto_client_for", return_value=functions),

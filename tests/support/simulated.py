@@ -18,9 +18,9 @@ def policy(*regions: str, name: str = "gold", selector: Selector | None = None, 
     return PolicySet((Policy(name, selector or Selector(), Retention(keep_last=2), copies, timedelta(hours=48)),))
 
 
-def run(chosen: PolicySet, *volumes: SimulatedVolume, name: str = "test", days: int = 4, away: str = "") -> Result:
+def run(chosen: PolicySet, *volumes: SimulatedVolume, name: str = "test", days: int = 4, unreachable: str = "") -> Result:
     destinations = tuple(dict.fromkeys(rule.region for policy in chosen.policies for rule in policy.copies))
     world = make_world(volumes or [STILL], PRIMARY, destinations)
-    if away:
-        world.take_region_away(away)
+    if unreachable:
+        world.take_region_away(unreachable)
     return Experiment(name, world, chosen, ExperimentOptions(days=days)).run()

@@ -17,7 +17,7 @@ FUNCTION, ROLE, MACHINE = "AWS::Serverless::Function", "AWS::IAM::Role", "AWS::S
 
 @cache
 def template(stack: str) -> dict[str, Any]:
-    """Given a stack, return its template, `!Ref` and its like as `{"Ref": …}`."""
+    """Return a stack's template, `!Ref` and its like as `{"Ref": …}`."""
     parsed: dict[str, Any] = _plain(cfn_yaml.loads((INFRA / f"{stack}.yaml").read_text(encoding="utf-8")))
     return parsed
 
@@ -31,7 +31,7 @@ def _plain(node: Any) -> Any:
 
 
 def resources(stack: str, kind: str) -> dict[str, dict[str, Any]]:
-    """Given a stack and a type, return its resources' properties by name."""
+    """Return the properties of a stack's resources of one type, by name."""
     return {name: resource["Properties"] for name, resource in template(stack)["Resources"].items() if resource["Type"] == kind}
 
 
@@ -46,7 +46,7 @@ class Statement:
 
 
 def statements(stack: str, role: str) -> Iterator[Statement]:
-    """Given a stack and a role, return what its policies say. Every statement allows: roles deny nothing."""
+    """Return the statements of a role's policies. Every statement allows: roles deny nothing."""
     for policy in resources(stack, ROLE)[role]["Policies"]:
         for statement in policy["PolicyDocument"]["Statement"]:
             assert statement["Effect"] == "Allow"

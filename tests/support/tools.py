@@ -17,7 +17,7 @@ TIMEOUT_SECONDS = 240
 
 
 def start(tool: Path, *arguments: str | Path) -> subprocess.Popen[str]:
-    """Given a validator and its arguments, start it; two cores run two of them at once."""
+    """Start a validator; two cores run two of them at once."""
     assert tool.exists(), f"{tool} is not there: run `make tools`"
     own = {"AWS_DEFAULT_REGION": "us-east-1", "SAM_CLI_TELEMETRY": "0", "LOG_LEVEL": "ERROR", "PYTHONWARNINGS": "ignore"}
     path = os.pathsep.join([str(TOOLS / "node" / "bin"), os.environ["PATH"]])
@@ -32,7 +32,7 @@ def start(tool: Path, *arguments: str | Path) -> subprocess.Popen[str]:
 
 
 def finish(process: subprocess.Popen[str]) -> tuple[int, str, str]:
-    """Given a validator that was started, return its exit status and what it printed."""
+    """Return the exit status and the output of a started validator."""
     try:
         printed, complained = process.communicate(timeout=TIMEOUT_SECONDS)
     finally:

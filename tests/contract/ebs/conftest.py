@@ -1,8 +1,8 @@
-"""Who keeps the contract: the model in process, the model over the wire, and moto where it agrees with the documents.
+"""The backends of the contract: the model in process, the model over the wire, and moto where it agrees with the documents.
 
 To let another endpoint keep it, add its backend to ``BACKENDS``: a function of the pytest request.
 ``disagreements.json`` names, for each backend, the tests that it fails, with the source of what the documents say. Such a
-test must go on failing: when a release mends it, the entry has to go.
+test must continue to fail: when a release fixes it, remove the entry.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class ModelBackend:
         return self.world.client(service, region)
 
     def settle(self) -> None:
-        """Let everything complete that was started."""
+        """Let every started operation complete."""
         self.world.run_until_idle()
 
     def close(self) -> None:
@@ -88,7 +88,7 @@ class EmbeddedBackend:
         self._aws.admin("POST", "clock", {"seconds": 3600})
 
     def close(self) -> None:
-        """The server goes on for the next test."""
+        """The server stays for the next test."""
 
 
 _accounts = itertools.count(310_000_000_001)
@@ -109,7 +109,7 @@ BACKENDS: dict[str, Callable[[pytest.FixtureRequest], Any]] = {
 
 
 class Aws:
-    """What the contract's tests use of a backend."""
+    """The interface of a backend to the contract's tests."""
 
     def __init__(self, backend: Any) -> None:
         self.backend = backend

@@ -1,4 +1,4 @@
-"""What EC2 documents about snapshots. Every test runs against every backend (see conftest)."""
+"""EC2's documented behaviour of snapshots. Every test runs against every backend (see conftest)."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_the_sixth_snapshot_of_a_volume_at_once_is_refused(aws: Any) -> None:
     assert set(codes) <= {"ConcurrentSnapshotLimitExceeded", "SnapshotCreationPerVolumeRateExceeded"}
 
 
-def test_a_multi_volume_set_has_one_snapshot_for_each_volume_with_its_tags(aws: Any) -> None:
+def test_a_multi_volume_set_has_one_tagged_snapshot_for_each_volume(aws: Any) -> None:
     instance = _instance(aws)
     made = aws.primary.create_snapshots(InstanceSpecification={"InstanceId": instance}, CopyTagsFromSource="volume")
     aws.settle()
@@ -184,14 +184,14 @@ def test_a_page_of_fewer_than_five_is_refused(aws: Any) -> None:
 # DeleteSnapshot
 
 
-def test_a_deleted_snapshot_is_gone_and_cannot_be_deleted_again(aws: Any) -> None:
+def test_a_deleted_snapshot_cannot_be_deleted_again(aws: Any) -> None:
     snapshot_id = aws.snapshot(aws.volume())
     aws.primary.delete_snapshot(SnapshotId=snapshot_id)
     assert aws.listed(aws.primary) == []
     assert code_of(aws.primary.delete_snapshot, SnapshotId=snapshot_id) == ("InvalidSnapshot.NotFound", 400)
 
 
-def test_a_snapshot_that_an_ami_uses_cannot_be_deleted_until_it_is_deregistered(aws: Any) -> None:
+def test_a_snapshot_of_an_ami_cannot_be_deleted_before_deregistration(aws: Any) -> None:
     snapshot_id = aws.snapshot(aws.volume())
     image_id = _image(aws, snapshot_id)
     assert code_of(aws.primary.delete_snapshot, SnapshotId=snapshot_id) == ("InvalidSnapshot.InUse", 400)
@@ -199,7 +199,7 @@ def test_a_snapshot_that_an_ami_uses_cannot_be_deleted_until_it_is_deregistered(
     aws.primary.delete_snapshot(SnapshotId=snapshot_id)
 
 
-def test_a_disabled_ami_holds_its_snapshot_too_and_is_not_listed_by_default(aws: Any) -> None:
+def test_a_disabled_ami_holds_its_snapshot_and_is_not_listed(aws: Any) -> None:
     snapshot_id = aws.snapshot(aws.volume())
     image_id = _image(aws, snapshot_id)
     aws.primary.disable_image(ImageId=image_id)
@@ -229,7 +229,7 @@ def test_creating_a_tag_that_exists_overwrites_it(aws: Any) -> None:
     assert tags == {"a": "2", "b": ""}
 
 
-def test_deleting_a_tag_with_a_value_deletes_it_only_when_the_value_matches(aws: Any) -> None:
+def test_deleting_a_tag_with_a_value_needs_the_same_value(aws: Any) -> None:
     snapshot_id = aws.snapshot(aws.volume(), {"a": "1", "b": "2"})
     aws.primary.delete_tags(Resources=[snapshot_id], Tags=[{"Key": "a", "Value": "other"}, {"Key": "b"}])
     assert aws.one(aws.primary, snapshot_id)["Tags"] == [{"Key": "a", "Value": "1"}]

@@ -1,4 +1,4 @@
-"""What EC2 documents about copies of snapshots. Every test runs against every backend (see conftest)."""
+"""EC2's documented behaviour of copies of snapshots. Every test runs against every backend (see conftest)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 from support.refusals import code_of
 
 
-def test_a_copy_has_an_arbitrary_volume_id_and_no_tags_of_its_source(aws: Any) -> None:
+def test_a_copy_has_an_arbitrary_volume_id_and_not_its_source_s_tags(aws: Any) -> None:
     volume_id = aws.volume()
     copy_id = aws.copy(aws.snapshot(volume_id, {"a": "1"}), Description="dr")
     aws.settle()

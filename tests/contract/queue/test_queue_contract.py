@@ -26,14 +26,14 @@ REGION, TABLE = "us-east-2", "snapkeep-queue"
 
 @dataclass
 class Subject:
-    """A queue, and how much it has read so far to answer."""
+    """A queue, and the number of items that it has read."""
 
     queue: CopyQueue
     entries_read: Callable[[], int]
 
 
 class CountingClient:
-    """Passes calls on and counts the items that queries return."""
+    """Forwards calls and counts the items that queries return."""
 
     def __init__(self, client: Any) -> None:
         self._client = client
@@ -49,7 +49,7 @@ class CountingClient:
 
 
 class Between:
-    """Passes calls on; what one is asked can be written down or changed, or something else done, before it."""
+    """Forwards calls; a hook before a call may record or change its request, or act otherwise."""
 
     def __init__(self, client: Any, **before: Callable[[dict[str, Any]], object]) -> None:
         self._client = client
@@ -160,7 +160,7 @@ def test_a_write_names_the_version_that_it_read(queue: CopyQueue) -> None:
     assert queue.get(first.key).attempts == 1
 
 
-def test_an_entry_that_is_gone_cannot_be_written(queue: CopyQueue) -> None:
+def test_a_deleted_entry_cannot_be_written(queue: CopyQueue) -> None:
     with pytest.raises(EntryChanged):
         queue.write(replace(entry(1), version=1))
 
@@ -172,7 +172,7 @@ def test_the_most_urgent_are_those_with_the_earliest_deadline(queue: CopyQueue) 
     assert len(queue.most_urgent(9)) == 5
 
 
-def test_a_large_copy_is_more_urgent_than_a_small_one_with_the_same_deadline(queue: CopyQueue) -> None:
+def test_of_two_copies_with_one_deadline_the_larger_is_more_urgent(queue: CopyQueue) -> None:
     small, large = entry(1, hours=48), entry(2, hours=48)
     large = replace(large, request=replace(large.request, size_gib=4096))
     time_based = replace(entry(3, hours=48), request=replace(entry(3, hours=48).request, size_gib=4096, completion_minutes=60))
@@ -227,7 +227,7 @@ def test_entries_of_a_state_are_listed_most_urgent_first(queue: CopyQueue) -> No
     assert list(queue.in_state(EntryState.FAILED)) == []
 
 
-def test_what_is_still_to_come_of_a_volume_is_what_is_not_finished(queue: CopyQueue) -> None:
+def test_open_entries_of_a_volume_are_those_not_settled(queue: CopyQueue) -> None:
     for number, state in enumerate(EntryState):
         queue.insert(entry(number, volume="vol-a", hours=9 - number, state=state))
     queue.insert(entry(9, volume="vol-b"))
@@ -237,7 +237,7 @@ def test_what_is_still_to_come_of_a_volume_is_what_is_not_finished(queue: CopyQu
     assert queue.open_entries("vol-none") == []
 
 
-def test_what_ends_and_what_is_asked_for_again_comes_and_goes_among_what_is_still_to_come(queue: CopyQueue) -> None:
+def test_an_entry_is_open_again_when_its_copy_is_requested_again(queue: CopyQueue) -> None:
     running = queue.insert(entry(1, volume="vol-a", state=EntryState.RUNNING))
     failed = queue.write(replace(running, state=EntryState.FAILED))
     assert queue.open_entries("vol-a") == []
@@ -247,7 +247,7 @@ def test_what_ends_and_what_is_asked_for_again_comes_and_goes_among_what_is_stil
     assert queue.open_entries("vol-a") == []
 
 
-def test_finished_entries_are_not_read_to_tell_what_is_still_to_come_of_a_volume(subject: Subject) -> None:
+def test_open_entries_are_listed_without_reading_settled_ones(subject: Subject) -> None:
     for number in range(9):
         subject.queue.insert(entry(number, volume="vol-a", state=SETTLED[number % 2]))
     waiting = subject.queue.insert(entry(9, volume="vol-a"))
@@ -256,7 +256,7 @@ def test_finished_entries_are_not_read_to_tell_what_is_still_to_come_of_a_volume
     assert subject.entries_read() - before <= 1
 
 
-def test_a_finished_entry_as_an_earlier_version_wrote_it_is_not_still_to_come(table: Any) -> None:
+def test_a_settled_entry_of_an_earlier_version_is_not_open(table: Any) -> None:
     queue = DynamoDbQueue(client=table, table=TABLE, region=REGION)
     done = queue.insert(entry(1, volume="vol-a", state=EntryState.DONE))
     item = table.get_item(TableName=TABLE, Key={"pk": {"S": done.key}})["Item"]
@@ -298,7 +298,7 @@ def test_releasing_a_lease_that_nobody_holds_is_no_error(queue: CopyQueue) -> No
     assert queue.release_lease("one")
 
 
-def test_word_that_is_left_when_the_lease_has_just_been_given_back_keeps_nobody_from_taking_it(table: Any) -> None:
+def test_a_message_for_a_released_lease_does_not_block_it(table: Any) -> None:
     first = DynamoDbQueue(client=table, table=TABLE, region=REGION)
     late = DynamoDbQueue(
         client=Between(table, update_item=lambda _: first.release_lease("one")),  # type: ignore[arg-type]
@@ -339,7 +339,7 @@ def test_the_lease_is_no_entry(queue: CopyQueue) -> None:
 
 
 @pytest.mark.parametrize("state", list(EntryState))
-def test_the_table_lets_go_of_finished_entries_alone(table: Any, state: EntryState) -> None:
+def test_the_table_expires_settled_entries_alone(table: Any, state: EntryState) -> None:
     put = DynamoDbQueue(client=table, table=TABLE, region=REGION).insert(entry(1, state=state))
     item = table.get_item(TableName=TABLE, Key={"pk": {"S": put.key}})["Item"]
     if state in (EntryState.DONE, EntryState.FAILED):
@@ -349,7 +349,7 @@ def test_the_table_lets_go_of_finished_entries_alone(table: Any, state: EntrySta
 
 
 @pytest.mark.parametrize(("enqueued", "rested"), [(0, 7), (7, 0)])
-def test_how_long_a_finished_entry_is_kept_counts_from_the_last_of_its_moments(table: Any, enqueued: int, rested: int) -> None:
+def test_a_settled_entry_expires_counted_from_its_last_change(table: Any, enqueued: int, rested: int) -> None:
     moments = {"enqueued_at": NOW + timedelta(days=enqueued), "not_before": NOW + timedelta(days=rested)}
     done = replace(entry(1, state=EntryState.DONE), **moments)
     put = DynamoDbQueue(client=table, table=TABLE, region=REGION).insert(done)
@@ -358,13 +358,13 @@ def test_how_long_a_finished_entry_is_kept_counts_from_the_last_of_its_moments(t
     assert (int(item["expires_at_epoch"]["N"]), expires_at(done)) == (int(expires.timestamp()), expires)
 
 
-def test_the_table_never_lets_go_of_the_lease(table: Any) -> None:
+def test_the_table_never_expires_the_lease(table: Any) -> None:
     DynamoDbQueue(client=table, table=TABLE, region=REGION).take_lease("one", NOW, 60)
     assert "expires_at_epoch" not in table.get_item(TableName=TABLE, Key={"pk": {"S": LEASE}})["Item"]
 
 
 @pytest.mark.parametrize("state", list(EntryState))
-def test_the_memory_lets_go_of_what_the_table_lets_go_of(state: EntryState) -> None:
+def test_the_memory_expires_the_same_entries_as_the_table(state: EntryState) -> None:
     memory = MemoryQueue(region=REGION)
     put = memory.insert(entry(1, state=state))
     assert memory.expire(NOW + SETTLED_KEPT - timedelta(seconds=1)) == 0
@@ -374,7 +374,7 @@ def test_the_memory_lets_go_of_what_the_table_lets_go_of(state: EntryState) -> N
     assert [queued.key for queued in memory.open_entries("vol-1")] == ([] if finished else [put.key])
 
 
-def test_a_failed_entry_that_is_asked_for_again_does_not_expire() -> None:
+def test_a_failed_entry_that_is_requested_again_does_not_expire() -> None:
     memory = MemoryQueue(region=REGION)
     failed = memory.insert(entry(1, state=EntryState.FAILED))
     memory.write(replace(failed, state=EntryState.WAITING))

@@ -33,7 +33,7 @@ def test_only_blocks_ever_written_are_listed(bench: Bench) -> None:
     assert (answer["BlockSize"], answer["VolumeSize"]) == (BLOCK, 100)
 
 
-def test_a_block_has_512_kib_and_its_checksum_and_changes_with_a_write(bench: Bench) -> None:
+def test_a_block_of_512_kib_changes_its_checksum_with_a_write(bench: Bench) -> None:
     volume_id = bench.volume()
     bench.write(volume_id, 0, 2)
     first = bench.snapshot(volume_id)
@@ -120,7 +120,7 @@ def test_sizes_are_full_incremental_and_freed_by_deletion(bench: Bench) -> None:
     assert listed(bench.blocks, second) == list(range(110))
 
 
-def test_a_volume_of_16_tib_costs_memory_only_for_what_was_written(bench: Bench) -> None:
+def test_a_volume_of_16_tib_costs_memory_for_its_writes_alone(bench: Bench) -> None:
     volume_id = bench.volume(16_384)
     bench.write(volume_id, 0, 16_384 * 2048)
     snapshot_id = bench.snapshot(volume_id)

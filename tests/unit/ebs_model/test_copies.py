@@ -46,7 +46,7 @@ def test_a_copy_is_full_when_the_copies_there_use_another_key(bench: Bench, two:
     assert moved(bench, bench.settled_copy(two[1], Encrypted=True)) == 100
 
 
-def test_a_copy_in_the_same_region_with_the_same_key_stores_nothing_new(bench: Bench, two: tuple[str, str]) -> None:
+def test_a_copy_within_a_region_under_one_key_stores_nothing_new(bench: Bench, two: tuple[str, str]) -> None:
     before = bench.world.stored_bytes(PRIMARY)
     made = bench.primary.copy_snapshot(SourceRegion=PRIMARY, SourceSnapshotId=two[1])["SnapshotId"]
     bench.settle()

@@ -1,4 +1,4 @@
-"""docs/ebs-model.md says what is there: its tests exist, its world file loads, its words are the code's."""
+"""docs/ebs-model.md is true: its tests exist, its world file loads, its words are the code's."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_the_world_file_of_the_page_loads_and_shows_every_field() -> None:
     assert len(world.region_account("us-east-1").volumes) == 22
     assert len(world.region_account("us-east-2").snapshots) == 30
     assert set(TOP.split()) == set(document)
-    # What is plain (an account other than the world's own) is left out of the example.
+    # The example leaves out the obvious (an account other than the world's own).
     shown = {name for section in SECTIONS for entry in document[section] for name in entry}
     assert set(" ".join(SECTIONS.values()).split()) - shown <= {"account", "root_device"}
     copies = [copy for entry in document["history"] for copy in entry.get("copies", ())]

@@ -1,4 +1,4 @@
-"""AMIs: what RegisterImage keeps and refuses, CopyImage, and the attributes of an image."""
+"""AMIs: RegisterImage and its refusals, CopyImage, and the attributes of an image."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def described(client: Any, image_id: str) -> dict[str, Any]:
     return image
 
 
-def test_a_registered_image_keeps_what_the_request_says(bench: Bench, snapshot_id: str) -> None:
+def test_a_registered_image_keeps_the_request_s_properties(bench: Bench, snapshot_id: str) -> None:
     uefi = {"BootMode": "uefi", "TpmSupport": "v2.0", "UefiData": "QUJD", "ImdsSupport": "v2.0"}
     image_id = register(bench, snapshot_id, **MODERN, **uefi, ebs={"VolumeSize": 20, "VolumeType": "gp3", "Throughput": 250})
     image = described(bench.primary, image_id)

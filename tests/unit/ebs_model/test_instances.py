@@ -1,4 +1,4 @@
-"""Instances: what they are launched from, their states, checks and attributes."""
+"""Instances: their launch, states, checks and attributes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def status(bench: Bench, instance_id: str, **more: Any) -> dict[str, Any]:
 # Launching
 
 
-def test_an_instance_has_what_its_image_and_request_say(bench: Bench) -> None:
+def test_an_instance_has_the_properties_of_image_and_request(bench: Bench) -> None:
     bench.primary.import_key_pair(KeyName="ops", PublicKeyMaterial=b"ssh-ed25519 AAAA")
     made = launch(
         bench,
@@ -145,7 +145,7 @@ def test_a_mapping_adds_and_changes_volumes(bench: Bench) -> None:
     assert (data["Attachments"][0]["DeleteOnTermination"], data["Tags"]) == (False, [{"Key": "from", "Value": "recovery"}])
 
 
-def test_volumes_of_the_launch_are_deleted_with_the_instance_and_others_are_not(bench: Bench) -> None:
+def test_only_volumes_of_the_launch_are_deleted_with_the_instance(bench: Bench) -> None:
     made = launch(bench, BlockDeviceMappings=[{"DeviceName": "/dev/sdf", "Ebs": {"VolumeSize": 1}}])
     later = bench.volume(1)
     bench.primary.attach_volume(VolumeId=later, InstanceId=made["InstanceId"], Device="/dev/sdg")

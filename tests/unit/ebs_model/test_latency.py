@@ -14,7 +14,7 @@ from snapkeep.lab.ebs_model import ASSUMED_LATENCY, Latency, RealClock, ScaledCl
 LATENCY = Latency(read_seconds=1, change_seconds=4, item_seconds=0.25)
 
 
-def test_a_change_and_a_listing_take_their_seconds_and_each_item_its_share() -> None:
+def test_changes_and_listings_take_their_seconds_and_items_their_share() -> None:
     bench = Bench(latency=LATENCY)
     began = bench.world.now()
     volumes = [bench.volume() for _ in range(6)]
@@ -70,13 +70,13 @@ def test_throttling_sees_requests_as_far_apart_as_their_answers() -> None:
 
 def test_a_listener_s_requests_take_no_time_and_reorder_no_events() -> None:
     bench = Bench(latency=Latency(change_seconds=40))
-    heard: list[tuple[str, float]] = []
+    events: list[tuple[str, float]] = []
 
     def listener(event: dict[str, Any]) -> None:
-        heard.append((event["detail"]["event"], bench.world.now()))
+        events.append((event["detail"]["event"], bench.world.now()))
         if event["detail"]["event"] == "createSnapshot":
             bench.copy(event["detail"]["snapshot_id"].rpartition("/")[2])
-            assert bench.world.now() == heard[-1][1], "time stood still"
+            assert bench.world.now() == events[-1][1], "time stood still"
 
     first, second = bench.volume(), bench.volume()
     bench.world.subscribe(listener)
@@ -85,7 +85,7 @@ def test_a_listener_s_requests_take_no_time_and_reorder_no_events() -> None:
     bench.start(second)
     bench.settle()
     # A snapshot takes 30 seconds, a copy 60; the second request is made when the first is answered.
-    assert [(name, at - began) for name, at in heard] == [
+    assert [(name, at - began) for name, at in events] == [
         ("createSnapshot", 30),
         ("createSnapshot", 70),
         ("copySnapshot", 90),
@@ -94,7 +94,7 @@ def test_a_listener_s_requests_take_no_time_and_reorder_no_events() -> None:
 
 
 def test_a_listener_s_request_within_a_request_takes_no_time() -> None:
-    """DeleteVolume tells its event before it answers."""
+    """DeleteVolume sends its event before it answers."""
     bench = Bench(latency=LATENCY)
     volume_id = bench.volume()
     bench.world.subscribe(lambda event: bench.primary.describe_volumes() if event["detail"]["event"] == "deleteVolume" else None)
@@ -132,7 +132,7 @@ def test_a_world_file_sets_latency() -> None:
         World.from_document({"version": 1, "latency": {"speed": 1}})
 
 
-def test_the_assumed_latency_of_a_full_page_is_nine_tenths_of_a_second() -> None:
+def test_a_full_page_takes_an_assumed_latency_of_900_ms() -> None:
     full_page = {"Snapshots": [{}] * 1000, "NextToken": "more"}
     assert ASSUMED_LATENCY.seconds_of("DescribeSnapshots", full_page) == pytest.approx(0.9)
     assert ASSUMED_LATENCY.seconds_of("DescribeSnapshotAttribute", {}) == pytest.approx(0.1)

@@ -139,7 +139,7 @@ def test_an_image_of_an_instance_holds_new_snapshots_of_its_volumes(bench: Bench
 # Archive
 
 
-def test_an_archived_snapshot_is_full_and_leaves_shared_data_in_the_standard_tier(bench: Bench) -> None:
+def test_an_archived_snapshot_is_full_and_shared_data_stays(bench: Bench) -> None:
     volume_id = bench.volume()
     bench.write(volume_id, 0, 100)
     first = bench.snapshot(volume_id)

@@ -259,12 +259,12 @@ def test_the_clocks_of_regions_can_differ(bench: Bench) -> None:
 @pytest.mark.parametrize(
     "wrong", [{"kind": "flood"}, {"kind": "api_error", "effect": "during"}, {"kind": "api_error", "probability": 2}]
 )
-def test_a_wrong_fault_rule_is_refused_with_what_would_be_right(wrong: Any) -> None:
+def test_a_wrong_fault_rule_is_refused_with_the_valid_values(wrong: Any) -> None:
     with pytest.raises(ValueError, match=r"one of|'before' or 'after'|from 0 to 1"):
         FaultRule(**wrong)
 
 
-# What IAM needs
+# Needs of IAM
 
 
 def test_tags_of_resources_and_of_requests_can_be_read_for_conditions(bench: Bench) -> None:

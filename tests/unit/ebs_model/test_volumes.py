@@ -161,7 +161,7 @@ def test_an_attachment_is_named_by_instance_and_device(bench: Bench) -> None:
     assert refused(bench.primary.detach_volume, VolumeId=volume_id, InstanceId="i-0")[0] == "InvalidAttachment.NotFound"
 
 
-def test_a_volume_that_is_not_ready_or_far_away_is_not_attached() -> None:
+def test_a_volume_not_available_or_in_another_zone_is_not_attached() -> None:
     bench = Bench(speeds=Speeds())
     instance_id = instance(bench)
     creating = bench.volume()
@@ -209,7 +209,7 @@ def test_a_zone_can_be_named_by_its_id(bench: Bench) -> None:
         ({"VolumeType": "io1", "Iops": 64_001}, "InvalidParameterValue"),
     ],
 )
-def test_a_type_refuses_what_it_does_not_have(bench: Bench, settings: dict[str, Any], code: str) -> None:
+def test_a_type_refuses_options_that_it_lacks(bench: Bench, settings: dict[str, Any], code: str) -> None:
     assert refused(bench.primary.create_volume, AvailabilityZone=PRIMARY + "a", Size=100, **settings)[0] == code
 
 
@@ -241,7 +241,7 @@ def test_a_modification_answers_all_that_it_changes(bench: Bench) -> None:
     }
 
 
-def test_a_modification_keeps_what_it_does_not_name(bench: Bench) -> None:
+def test_a_modification_keeps_unnamed_values(bench: Bench) -> None:
     volume_id = bench.volume(100, VolumeType="gp3", Iops=4000, Throughput=250)
     change = bench.primary.modify_volume(VolumeId=volume_id, Size=200)["VolumeModification"]
     assert (change["TargetIops"], change["TargetThroughput"]) == (4000, 250)

@@ -64,7 +64,7 @@ def test_a_listener_can_make_requests(bench: Bench) -> None:
     assert len(bench.named("copySnapshot")) == 1
 
 
-def test_on_a_real_or_scaled_clock_requests_see_what_is_due() -> None:
+def test_on_a_real_or_scaled_clock_requests_see_due_changes() -> None:
     class Turned(ScaledClock):
         offset = 0.0
 
@@ -82,7 +82,7 @@ def test_on_a_real_or_scaled_clock_requests_see_what_is_due() -> None:
         world.run_until(0)
 
 
-def test_a_scaled_clock_runs_faster_and_a_real_one_is_the_machine_s() -> None:
+def test_a_scaled_clock_runs_faster_than_the_machine_s() -> None:
     scaled = ScaledClock(1_000_000, start=datetime(2030, 1, 1, tzinfo=UTC))
     first = scaled.now()
     assert first >= datetime(2030, 1, 1, tzinfo=UTC).timestamp()
@@ -118,11 +118,11 @@ def test_a_saved_world_goes_on_as_if_it_had_never_stopped() -> None:
     again = World.from_saved(saved)
     events: list[dict] = []
     again.subscribe(events.append)
-    heard = len(bench.events)
+    earlier = len(bench.events)
     for world in (bench.world, again):
         world.clock.advance(3 * 86_400)  # type: ignore[attr-defined]
         world.client("ec2", PRIMARY).create_volume(AvailabilityZone=PRIMARY + "a", Size=1)
-    assert bench.events[heard:] == events
+    assert bench.events[earlier:] == events
     assert json.dumps(bench.world.save()) == json.dumps(again.save())
 
 

@@ -63,7 +63,7 @@ BROKEN: list[tuple[str, Callable[[Facts], Facts]]] = [
 
 
 @pytest.mark.parametrize(("check", "broken"), BROKEN, ids=[f"{number}: {check}" for number, (check, _) in enumerate(BROKEN, 1)])
-def test_each_check_notices_what_it_is_there_for(check: str, broken: Callable[[Facts], Facts]) -> None:
+def test_each_check_notices_its_failure(check: str, broken: Callable[[Facts], Facts]) -> None:
     assert any(text.startswith(check) for text in failing(broken(good_facts())))
 
 
@@ -72,7 +72,7 @@ def ended(facts: Facts) -> Ended:
 
 
 @pytest.mark.parametrize("width", [80, 120])
-def test_the_ending_fits_into_the_terminal_and_says_what_became_of_everything(width: int) -> None:
+def test_the_ending_fits_into_the_terminal_and_shows_every_fate(width: int) -> None:
     console = Console(width=width, file=io.StringIO(), force_terminal=True, record=True)
     show_ended(console, ended(good_facts()))
     text = console.export_text()
@@ -87,7 +87,7 @@ def test_the_ending_fits_into_the_terminal_and_says_what_became_of_everything(wi
         assert words in text
 
 
-def test_what_does_not_hold_is_shown_with_what_was_found() -> None:
+def test_a_failed_check_is_shown_with_its_facts() -> None:
     console = Console(width=100, file=io.StringIO(), record=True)
     show_ended(console, ended(replace(good_facts(), stranger_was_refused="")))
     text = console.export_text()
@@ -116,7 +116,7 @@ def test_json_holds_every_fact() -> None:
     assert ending["volumes"][0]["snapshots"][0]["source"]["reasons"] == ["beyond last 3"]
 
 
-def test_steps_are_read_from_a_history_and_what_failed_in_a_step_marks_it() -> None:
+def test_steps_are_read_from_a_history_and_failures_mark_them() -> None:
     def entered(name: str) -> dict[str, object]:
         return {"stateEnteredEventDetails": {"name": name}}
 

@@ -1,4 +1,4 @@
-"""`snapkeep local down`: of several servers none is stopped that was not meant."""
+"""`snapkeep local down` stops only the server that is named."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from snapkeep.lab.embedded_aws.launch.local_servers import Status
 
 @pytest.fixture
 def stopped(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """The ports that `down` was asked to stop; 0 stands for all. Two servers run."""
+    """The ports that `down` requests to stop; 0 stands for all. Two servers run."""
     requests: list[int] = []
     running = [Status(Server(f"http://127.0.0.1:{port}", port, 1, "secret"), 0.0, {}) for port in (4711, 4712)]
 
@@ -27,7 +27,7 @@ def stopped(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return requests
 
 
-def test_of_several_servers_none_is_stopped_until_it_is_said_which(stopped: list[int]) -> None:
+def test_down_stops_no_server_until_one_is_named(stopped: list[int]) -> None:
     refused = CliRunner().invoke(local_app, ["down"]).exception
     assert isinstance(refused, WrongUse)
     assert str(refused).startswith("2 are running: http://127.0.0.1:4711, http://127.0.0.1:4712: ")

@@ -29,7 +29,7 @@ def without_ministack(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("without_ministack")
 @pytest.mark.parametrize("arguments", [["up", "--port", "0"], ["up", "--detach", "--port", "0"]])
-def test_up_without_the_extra_names_what_is_missing(arguments: list[str]) -> None:
+def test_up_without_the_extra_names_the_missing_packages(arguments: list[str]) -> None:
     error = CliRunner().invoke(local_app, arguments).exception
     assert isinstance(error, EmbeddedAwsError)
     assert "ministack" in str(error)

@@ -1,4 +1,4 @@
-"""The simulator: what it counts, what it costs, how it is shown."""
+"""The simulator: its counts, its costs, its output."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def experiment(days: int = 8, *, chosen: PolicySet | None = None, faults: Faults
     return Experiment("test", world, chosen or policies(), ExperimentOptions(days=days, sweep_hours=24.0)).run()
 
 
-def test_snapshots_grow_to_what_the_policy_keeps_and_stay_there() -> None:
+def test_snapshots_grow_to_the_policy_s_number_and_stay_there() -> None:
     result = experiment()
     assert [day.regions[PRIMARY].snapshots for day in result.days] == [4, 8, 12, 12, 12, 12, 12, 12]
     assert [day.regions[DR].snapshots for day in result.days] == [4, 8, 8, 8, 8, 8, 8, 8]
@@ -52,7 +52,7 @@ def test_storage_is_paid_by_the_day_at_its_price() -> None:
     assert paid == pytest.approx(50 * prices.SNAPSHOT_STORAGE.dollars * 10 / 30.4375, rel=0.02)
 
 
-def test_transfer_is_paid_for_what_has_moved_and_copies_after_the_first_are_incremental() -> None:
+def test_transfer_costs_count_moved_data_and_later_copies_are_incremental() -> None:
     volume = SimulatedVolume(100, used_share=0.5, changed_share_per_day=0.1)
     result = Experiment("test", make_world([volume], PRIMARY, (DR,)), policies(), ExperimentOptions(days=5)).run()
     assert result.copied_gib == pytest.approx(50 + 4 * 5, rel=0.1)
@@ -71,7 +71,7 @@ def test_runs_are_counted_by_their_state_machine_and_sweeps_among_them() -> None
     assert result.runs == {"protect SUCCEEDED": 24, "receive SUCCEEDED": 24, "sweep SUCCEEDED": 14}
 
 
-def test_a_sweep_that_finds_something_wrong_ends_failed_as_its_state_machine_does() -> None:
+def test_a_sweep_with_findings_ends_failed_as_its_state_machine_does() -> None:
     result = experiment(days=8, volumes=3, faults=Faults(event_lost=0.5))
     assert result.runs["sweep FAILED"] >= 1
     assert sum(count for name, count in result.runs.items() if name.startswith("sweep")) == 14
@@ -93,7 +93,7 @@ def test_a_policy_may_choose_volumes_by_more_than_their_tags() -> None:
     assert result.violations == []
 
 
-def test_a_volume_that_never_gets_its_copy_is_further_from_its_rpo_each_day() -> None:
+def test_a_volume_without_a_copy_misses_its_rpo_further_each_day() -> None:
     result = experiment(days=3, faults=Faults(copy_fails=1.0), volumes=1)
     assert result.copies == 0
     assert [round(day.rpo_worst_hours) for day in result.days] == [24, 48, 72]
@@ -123,7 +123,7 @@ def test_volumes_are_held_against_the_rpo_of_their_own_policy() -> None:
     assert "worst RPO of hasty, 4 h asked" in render([result])
 
 
-def test_volumes_that_no_policy_includes_are_counted_and_left_alone() -> None:
+def test_volumes_without_a_policy_are_counted_and_untouched() -> None:
     rule = CopyRule(DR, copy_within=timedelta(hours=12))
     chosen = PolicySet((Policy("gold", Selector(tags={"Backup": ("*",)}), Retention(keep_last=2), (rule,)),))
     volumes = [SimulatedVolume(8, {"Backup": "gold"}), SimulatedVolume(8)]
@@ -175,7 +175,7 @@ def test_the_command_prints_json_for_one_or_two_policies(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     "key", ["alias/dr", "12345678-1234-1234-1234-123456789012", "arn:aws:kms:us-east-2:111122223333:key/abc"]
 )
-def test_a_policys_key_is_there_in_a_fleet_that_was_made_for_it(tmp_path: Path, key: str) -> None:
+def test_a_generated_fleet_has_the_keys_of_its_policies(tmp_path: Path, key: str) -> None:
     document = tmp_path / "gold.yaml"
     document.write_text(
         "version: 1\npolicies:\n  - {name: gold, retention: {keep_last: 2}, select: {}, "

@@ -21,7 +21,7 @@ from support.simulated import NEAR, PRIMARY, policy
         (Selector(instance_ids=("i-0a",)), {"vol-0a", "vol-0b"}),
     ],
 )
-def test_an_accounts_volumes_are_chosen_by_all_that_a_policy_may_choose_them_by(selector: Selector, governed: set[str]) -> None:
+def test_an_accounts_volumes_keep_every_property_that_policies_select_by(selector: Selector, governed: set[str]) -> None:
     account = [
         Volume("vol-0a", PRIMARY, 8, "gp3", role=VolumeRole.ROOT, instance_ids=("i-0a",)),
         Volume("vol-0b", PRIMARY, 8, "gp3", role=VolumeRole.DATA, instance_ids=("i-0a", "i-0b")),

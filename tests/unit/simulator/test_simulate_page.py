@@ -1,4 +1,4 @@
-"""A simulation's page: what is drawn of one policy and of two, and that names are text."""
+"""A simulation's page: the charts of one policy and of two, and names as text."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from support.simulated import FAR, NEAR, PRIMARY, policy, run
 
 
 def drawn(monkeypatch: pytest.MonkeyPatch, *results: Result) -> dict[str, list[str]]:
-    """Return by the first words of each chart's hover texts, in order, what each trace is of."""
+    """Return the names of each chart's traces, from the first words of their hover texts."""
     figures: list[go.Figure] = []
     monkeypatch.setattr(page, "_html", lambda figure: figures.append(figure) or "")
     render(results)
@@ -29,7 +29,7 @@ def drawn(monkeypatch: pytest.MonkeyPatch, *results: Result) -> dict[str, list[s
     }
 
 
-def test_two_policies_are_drawn_with_the_regions_of_both_in_one_colour_each(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_region_has_one_colour_in_charts_of_two_policies(monkeypatch: pytest.MonkeyPatch) -> None:
     results = run(policy(FAR), name="west"), run(policy(NEAR), name="east")
     traces = drawn(monkeypatch, *results)
     assert traces["snapshots"] == [f"west: {PRIMARY}", f"west: {FAR}", f"east: {PRIMARY}", f"east: {NEAR}"]

@@ -1,4 +1,4 @@
-"""What a simulation reckons: the RPO of every region, prices by pair of regions and by month."""
+"""The results of a simulation: the RPO of every region, prices by pair of regions and by month."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from snapkeep.lab.simulator.terminal import print_results
 from support.simulated import FAR, NEAR, PRIMARY, STILL, policy, run
 
 
-def test_a_copy_in_one_region_does_not_meet_the_rpo_of_another_that_gets_none() -> None:
-    result = run(policy(NEAR, FAR), away=FAR)
+def test_a_copy_in_one_region_does_not_meet_another_region_s_rpo() -> None:
+    result = run(policy(NEAR, FAR), unreachable=FAR)
     assert result.copies == 4
     assert [round(day.rpo_worst_hours) for day in result.days] == [24, 48, 72, 96]
     assert result.rpo_met_share < 1
     assert not result.rpo[0].met
 
 
-def test_a_gib_month_is_a_gib_for_a_calendar_month_and_transfer_costs_what_its_pair_does() -> None:
+def test_prices_are_by_calendar_month_and_by_pair_of_regions() -> None:
     result = run(policy(NEAR, FAR), days=59)
     for month in ("2026-01", "2026-02"):
         for region in (PRIMARY, NEAR, FAR):
@@ -37,7 +37,7 @@ def test_moments_are_of_the_day_that_they_happened_on() -> None:
     assert f"{moment.at:%Y-%m-%d}" == "2026-01-01"
 
 
-def test_a_fleet_without_volumes_in_the_region_is_said_to_be_elsewhere(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_fleet_without_volumes_in_the_region_has_a_note(capsys: pytest.CaptureFixture[str]) -> None:
     world = make_world([STILL], FAR, (PRIMARY, NEAR))
     result = Experiment("test", world, policy(NEAR), ExperimentOptions(days=1)).run()
     print_results([result], Console(width=120))

@@ -106,7 +106,7 @@ def test_a_state_added_to_a_definition_is_entered_and_counted() -> None:
         ("Outcome", {"Choices": [{"Variable": "$.count", "NumericGreaterThan": 3, "Next": "Done"}]}),
     ],
 )
-def test_what_the_interpreter_does_not_know_is_refused(state: str, fields: Mapping[str, Any]) -> None:
+def test_an_unknown_feature_of_a_definition_is_refused(state: str, fields: Mapping[str, Any]) -> None:
     changed = definition("protect")
     changed["States"][state].update(fields)
     with pytest.raises(UnknownDefinition):

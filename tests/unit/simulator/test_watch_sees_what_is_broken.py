@@ -1,6 +1,6 @@
-"""Each observer of an invariant speaks when its invariant is broken, and holds its tongue when it is not.
+"""Each observer of an invariant reports a breach, and nothing else.
 
-The property test of the flows relies on the observers alone: one that never speaks would let it pass for ever.
+The property test of the flows relies on the observers alone: a silent observer would let it always pass.
 """
 
 from __future__ import annotations
@@ -23,22 +23,22 @@ from support.flows import DR, HOUR, PRIMARY, Laboratory, policy_set, retry_polic
 from support.lineages import REGION, lineage
 
 NO_SLOT = SystemLayout(copy_quota=0)
-"""A system that starts no copy: all that it asks for goes on waiting."""
+"""A system that starts no copy: all requested copies keep waiting."""
 
 
 def governed(_: str, tags: Mapping[str, str]) -> bool:
-    """The tester's own word for what the policies of the laboratory include."""
+    """The tester's own decision which volumes the laboratory's policies include."""
     return "Backup" in tags
 
 
 def watched(**options: Any) -> tuple[Laboratory, Watch]:
-    """A laboratory, and what looks at every write in it."""
+    """A laboratory, and the watch over every write in it."""
     lab = Laboratory(**options)
     return lab, Watch(lab.runner, lambda: lab.policies, governed).attach()
 
 
 def as_system(lab: Laboratory, region: str, method: str, **params: Any) -> None:
-    """Call EC2 as the system does; what EC2 says to it concerns nobody here."""
+    """Call EC2 as the system does, and ignore its errors."""
     try:
         getattr(lab.world.client("ec2", region, caller=CALLER), method)(**params)
     except ClientError:
@@ -61,7 +61,7 @@ def copies_of(lab: Laboratory, snapshot_id: str) -> list[str]:
     return [copy.id for copy in lab.snapshots(DR) if copy.source_id == snapshot_id]
 
 
-def test_nothing_is_said_of_a_system_that_does_as_it_should_nor_of_what_people_do() -> None:
+def test_a_correct_system_and_people_s_actions_are_no_violations() -> None:
     lab, watch = watched(policies=policy_set(keep=2, keep_copies=1))
     volume = lab.make_volume()
     protected = [lab.protect(volume) for _ in range(5)]
@@ -72,28 +72,28 @@ def test_nothing_is_said_of_a_system_that_does_as_it_should_nor_of_what_people_d
     assert watch.missing_at_the_end() == []
 
 
-def test_inv_01_a_deletion_of_what_is_not_ours_is_seen() -> None:
+def test_inv_01_a_deletion_of_an_unmanaged_snapshot_is_seen() -> None:
     lab, watch = watched()
     foreign = lab.protect(lab.make_volume(tags={}))
     delete(lab, foreign)
     assert f"INV-01: {foreign} in {PRIMARY}: deleted, and it is not ours" in watch.violations
 
 
-def test_inv_01_a_copy_of_what_is_not_ours_is_seen() -> None:
+def test_inv_01_a_copy_of_an_unmanaged_snapshot_is_seen() -> None:
     lab, watch = watched()
     foreign = lab.protect(lab.make_volume(tags={}))
     copy(lab, foreign)
     assert watch.violations == [f"INV-01: {foreign} in {DR}: copied, and it is not ours"]
 
 
-def test_inv_01_tags_on_what_no_policy_includes_are_seen() -> None:
+def test_inv_01_tags_on_a_snapshot_without_policy_are_seen() -> None:
     lab, watch = watched()
     foreign = lab.protect(lab.make_volume(tags={}))
     as_system(lab, PRIMARY, "create_tags", Resources=[foreign], Tags=[{"Key": "Name", "Value": "ours now"}])
     assert watch.violations == [f"INV-01: {foreign} in {PRIMARY}: tagged, and no policy includes it"]
 
 
-def test_inv_02_a_deletion_of_the_newest_is_seen_though_a_pending_one_is_newer() -> None:
+def test_inv_02_a_deletion_of_the_newest_completed_snapshot_is_seen() -> None:
     lab, watch = watched()
     volume = lab.make_volume()
     newest = lab.protect(volume)
@@ -102,7 +102,7 @@ def test_inv_02_a_deletion_of_the_newest_is_seen_though_a_pending_one_is_newer()
     assert f"INV-02: {newest} in {PRIMARY}: deleted, and it is the newest completed one of its lineage" in watch.violations
 
 
-def test_inv_03_a_deletion_by_which_too_few_good_ones_remain_is_seen() -> None:
+def test_inv_03_a_deletion_that_leaves_too_few_is_seen() -> None:
     lab, watch = watched(policies=policy_set(keep=3, keep_copies=2))
     volume = lab.make_volume()
     oldest, *_ = [lab.protect(volume) for _ in range(3)]
@@ -114,7 +114,7 @@ def test_inv_03_a_deletion_by_which_too_few_good_ones_remain_is_seen() -> None:
     assert watch.violations == [f"INV-03: {older_copy} in {DR}: deleted, and only 1 good ones are newer; 2 are to be kept"]
 
 
-def test_inv_03_a_deletion_of_a_pending_or_failed_source_is_seen_and_of_a_failed_copy_is_right() -> None:
+def test_inv_03_a_deletion_of_a_pending_or_failed_source_is_seen() -> None:
     lab, watch = watched(layout=SystemLayout(retry_policy=retry_policy(limit=1)))
     volume = lab.make_volume()
     lab.world.set_faults(Faults(script=(FaultRule("snapshot_fails", times=1), FaultRule("copy_fails", times=1))))
@@ -129,7 +129,7 @@ def test_inv_03_a_deletion_of_a_pending_or_failed_source_is_seen_and_of_a_failed
     assert watch.violations == []
 
 
-def test_inv_03_tags_on_what_has_not_completed_are_seen() -> None:
+def test_inv_03_tags_on_an_uncompleted_snapshot_are_seen() -> None:
     lab, watch = watched()
     pending = lab.start_snapshot(lab.make_volume())
     as_system(lab, PRIMARY, "create_tags", Resources=[pending], Tags=[{"Key": MANAGED, "Value": "snapkeep"}])
@@ -137,7 +137,7 @@ def test_inv_03_tags_on_what_has_not_completed_are_seen() -> None:
 
 
 @pytest.mark.parametrize("planned_before", [False, True])
-def test_inv_04_a_deletion_while_the_copy_runs_is_seen_unless_the_plan_could_not_know_of_it(planned_before: bool) -> None:
+def test_inv_04_a_deletion_planned_while_the_copy_runs_is_seen(planned_before: bool) -> None:
     lab, watch = watched(policies=policy_set(keep=1))
     volume = lab.make_volume()
     before = lab.runner.composition.clock.now()
@@ -160,7 +160,7 @@ def test_inv_04_a_deletion_while_the_copy_waits_is_seen() -> None:
     assert f"INV-04: {source} in {PRIMARY}: deleted while its copy to {DR} waits" in watch.violations
 
 
-def test_inv_04_a_deletion_without_any_completed_copy_of_this_or_a_newer_one_is_seen() -> None:
+def test_inv_04_a_deletion_without_a_completed_copy_is_seen() -> None:
     lab, watch = watched(policies=policy_set(keep=1))
     volume = lab.make_volume()
     source = lab.protect(volume)
@@ -180,7 +180,7 @@ def test_inv_05_a_deletion_of_the_newest_copy_is_seen() -> None:
     assert f"INV-05: {newest} in {DR}: deleted, and it is the newest completed one of its lineage" in watch.violations
 
 
-def test_inv_05_a_copy_that_is_still_under_way_does_not_stand_for_the_newest() -> None:
+def test_inv_05_a_copy_in_progress_is_not_the_newest() -> None:
     lab, watch = watched()
     volume = lab.make_volume()
     newest = copies_of(lab, lab.protect(volume))[0]
@@ -192,7 +192,7 @@ def test_inv_05_a_copy_that_is_still_under_way_does_not_stand_for_the_newest() -
 
 
 @pytest.mark.parametrize("held_by", ["image", "lock"])
-def test_inv_06_a_deletion_of_what_is_held_is_seen_once_the_system_must_know_of_it(held_by: str) -> None:
+def test_inv_06_a_deletion_of_a_held_snapshot_is_seen(held_by: str) -> None:
     lab, watch = watched()
     held = lab.protect(lab.make_volume())
     if held_by == "image":
@@ -244,7 +244,7 @@ def test_inv_10_a_copy_beyond_the_quota_is_seen() -> None:
     assert watch.violations == [f"INV-10: {source} in {DR}: a copy beyond the quota of 0"]
 
 
-def test_inv_12_a_run_that_speaks_of_a_copy_that_never_arrived_is_seen() -> None:
+def test_inv_12_a_run_that_names_a_missing_copy_is_seen() -> None:
     lab, watch = watched()
     source = lab.protect(lab.make_volume())
     state = {"copies": {"results": [{"snapshot_id": source, "region": DR}, {"snapshot_id": "snap-0dead", "region": DR}]}}
@@ -252,7 +252,7 @@ def test_inv_12_a_run_that_speaks_of_a_copy_that_never_arrived_is_seen() -> None
     assert watch.violations == [f"INV-12: protect:1 says that snap-0dead is in {DR}; it is not"]
 
 
-def test_inv_12_a_snapshot_without_its_copy_of_which_nobody_was_told_is_seen() -> None:
+def test_inv_12_a_snapshot_without_copy_or_notice_is_seen() -> None:
     lab, watch = watched(layout=NO_SLOT)
     source = lab.start_snapshot(lab.make_volume())
     lab.runner.advance(300)

@@ -66,7 +66,7 @@ def _reasons(facts: Facts) -> str:
 
 def _not_included(facts: Facts) -> str:
     (shot,) = facts.volume(SCRATCH).shots
-    tags = dict(shot.source.snapshot.tags) if shot.source.snapshot else {"": "gone"}
+    tags = dict(shot.source.snapshot.tags) if shot.source.snapshot else {"": "deleted"}
     runs = [run for run in facts.runs_of(PROTECT) if shot.source.snapshot_id in run.snapshot_ids]
     outcomes = [(run.status, run.outcome()) for run in runs]
     return (
@@ -175,7 +175,7 @@ def _strangers(facts: Facts) -> str:
 _RULES: tuple[tuple[str, Callable[[Facts], str]], ...] = (
     ("IAM is enforced: a user without permissions is refused", _iam),
     ("every run ended as it should: FAILED where something failed, SUCCEEDED elsewhere", _runs),
-    (f"web: the newest {RETENTION} of {WEB_SNAPSHOTS} snapshots are kept, the older ones are gone", _web_kept),
+    (f"web: the newest {RETENTION} of {WEB_SNAPSHOTS} snapshots are kept, the older ones are deleted", _web_kept),
     (f"web: the newest {DR_RETENTION} copies are kept in the DR region", _web_copies_kept),
     ("everything that was deleted has its reason in a run", _reasons),
     ("scratch: not included, so neither tagged nor copied, and its run succeeded", _not_included),

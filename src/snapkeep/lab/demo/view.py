@@ -227,7 +227,7 @@ def _ending_cells(shot: ShotFacts, region: str, ending: Ending) -> tuple[Rendera
 
 
 def _origin(region: str, ending: Ending) -> str:
-    """Where a copy came from, as its tags tell."""
+    """Return the origin of a copy from its tags."""
     if region != DR_REGION or ending.snapshot is None:
         return ""
     origin = ending.snapshot.origin

@@ -135,7 +135,7 @@ class Kernel:
         return self._step(float("inf"))
 
     def pause(self, seconds: float) -> None:
-        """Wait inside a step: everything else goes on meanwhile."""
+        """Wait inside a step: everything else continues meanwhile."""
         until = self.clock.now() + seconds
         if self._paused >= DEEPEST_PAUSE:
             self.world.run_until(until)

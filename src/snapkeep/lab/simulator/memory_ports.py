@@ -30,7 +30,7 @@ class KernelClock(Clock):
         return utc(self._kernel.clock.now())
 
     def pause(self, seconds: float) -> None:
-        """Wait, while everything else goes on."""
+        """Wait, while everything else continues."""
         self._kernel.pause(seconds)
 
 

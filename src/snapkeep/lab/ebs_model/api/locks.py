@@ -135,7 +135,7 @@ def unlock_snapshot(call: Call) -> Response:
 
 
 def emit_expiry(world: WorldState, account: RegionAccount, snapshot_id: str, extra: Any) -> None:  # noqa: ARG001
-    """A lock's time is over, unless it was extended or taken away."""
+    """End a lock whose time is over, unless it was extended or removed."""
     lock, snapshot = account.locks.get(snapshot_id), account.snapshots.get(snapshot_id)
     now = world.now() + account.skew_seconds
     if lock is not None and snapshot is not None and state_of(lock, now) == "expired" and not lock.expired:

@@ -39,7 +39,7 @@ def limits(params: Mapping[str, Any], *, least: int = 5, most: int = 1000) -> tu
     after = decode(params["NextToken"]) if params.get("NextToken") else -1
     maximum = params.get("MaxResults")
     if maximum is None:
-        # A token without MaxResults goes on in pages of the largest size.
+        # A token without MaxResults continues in pages of the largest size.
         return after, most if after >= 0 else 0
     if int(maximum) < least:
         raise ApiError(
