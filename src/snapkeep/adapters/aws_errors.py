@@ -107,14 +107,14 @@ def pages(
     `nothing` say that there is no page.
     """
     query = dict(request)
+    call = getattr(client, operation)
     while True:
-        with translated(doing):
-            try:
-                page = getattr(client, operation)(**query)
-            except ClientError as error:
-                if code_of(error) in nothing:
-                    return
-                raise
+        try:
+            page = call(**query)
+        except (ClientError, BotoCoreError) as error:
+            if isinstance(error, ClientError) and code_of(error) in nothing:
+                return
+            raise translate(error, doing) from error
         yield page
         if not page.get(more):
             return

@@ -210,7 +210,7 @@ def _why_not_copyable(item: Mapping[str, Any]) -> str:
     if item.get("OutpostArn"):
         return f"it is on an Outpost, {item['OutpostArn']}"
     zone = item.get("AvailabilityZone") or ""
-    return f"it is in the Local Zone {zone}" if _LOCAL_ZONE.match(zone) else ""
+    return f"it is in the Local Zone {zone}" if zone and _LOCAL_ZONE.match(zone) else ""
 
 
 def volume_from(item: Mapping[str, Any], region: str, root_devices: Mapping[str, str]) -> Volume:

@@ -21,6 +21,8 @@ Record = TypeVar("Record")
 Writer: TypeAlias = Callable[[Any], Any]
 Reader: TypeAlias = Callable[[Any], Any]
 
+_PLAIN = frozenset({str, int, float, bool, type(None)})
+"""Types whose values JSON has as they are."""
 _NAME, _OPTIONAL, _INLINE = "json_name", "json_optional", "json_inline"
 OPTIONAL: dict[str, Any] = {_OPTIONAL: True}
 """Metadata of a field that JSON may lack: an empty value is not written."""
@@ -51,7 +53,7 @@ def to_object(record: Any) -> dict[str, Any]:
 def to_json(value: Any) -> Any:
     """Return a dataclass, or a part of one, as JSON values."""
     kind: Any = type(value)
-    return _writer(kind)(value)
+    return value if kind in _PLAIN else _writer(kind)(value)
 
 
 def from_json(kind: type[Record], data: Any) -> Record:
@@ -78,16 +80,16 @@ def _writer(kind: Any) -> Writer:
 
 
 def _dataclass_writer(kind: Any) -> Writer:
-    parts = _parts(kind)
+    parts = [(part.name, _key(part), _is_optional(part), _inline_names(part)) for part in _parts(kind)]
 
     def write(record: Any) -> dict[str, Any]:
         data: dict[str, Any] = {}
-        for part in parts:
-            value = getattr(record, part.name)
-            if names := _inline_names(part):
+        for name, key, optional, names in parts:
+            value = getattr(record, name)
+            if names:
                 data |= {names.get(key, key): inner for key, inner in to_json(value).items()}
-            elif value or not part.metadata.get(_OPTIONAL):
-                data[_key(part)] = to_json(value)
+            elif value or not optional:
+                data[key] = value if type(value) in _PLAIN else to_json(value)
         return data
 
     return write
@@ -116,17 +118,23 @@ def _reader(hint: Any) -> Reader:
 
 def _dataclass_reader(kind: Any) -> Reader:
     hints = get_type_hints(kind)
-    parts = [(part, _key(part), _reader(hints[part.name])) for part in _parts(kind)]
+    parts = [
+        (part.name, _key(part), _plain(hints[part.name]), _reader(hints[part.name]), _is_optional(part), _inline_names(part))
+        for part in _parts(kind)
+    ]
 
     def read_fields(data: Any) -> Any:
         data, values = _checked(dict, data), {}
-        for part, key, read in parts:
-            if names := _inline_names(part):
-                values[part.name] = read({**data, **{field: _required(data, name) for field, name in names.items()}})
-            elif key in data or not part.metadata.get(_OPTIONAL):
+        for name, key, plain, read, optional, names in parts:
+            if names:
+                values[name] = read({**data, **{field: _required(data, name) for field, name in names.items()}})
+            elif key in data or not optional:
                 value = _required(data, key)
+                if type(value) is plain:
+                    values[name] = value
+                    continue
                 try:
-                    values[part.name] = read(value)
+                    values[name] = read(value)
                 except (TypeError, ValueError) as error:
                     raise ValueError(f"{key}: {error}") from error
         return kind(**values)
@@ -140,6 +148,15 @@ def _parts(kind: Any) -> list[Field[Any]]:
 
 def _key(part: Field[Any]) -> str:
     return str(part.metadata.get(_NAME, part.name))
+
+
+def _plain(hint: Any) -> Any:
+    """Return a type that needs no reading; None for any other."""
+    return hint if hint in _PLAIN else None
+
+
+def _is_optional(part: Field[Any]) -> bool:
+    return bool(part.metadata.get(_OPTIONAL))
 
 
 def _inline_names(part: Field[Any]) -> Mapping[str, str] | None:
