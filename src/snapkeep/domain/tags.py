@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from snapkeep.domain.model import CLOCK_SKEW, Origin, Snapshot
 from snapkeep.domain.other_tools import NOT_CARRIED
@@ -29,6 +30,8 @@ from snapkeep.domain.wildcards import matches_any
 TAG_LIMIT = 50
 """Tags per resource; `aws:` tags do not count, and cannot be written (botocore: CreateTags)."""
 
+TIMES_CACHED = 16_384
+"""Times that are kept as text and as moments: a process meets the same ones again and again."""
 _DESCRIPTION = re.compile(
     r"^\[Snapkeep: (?P<snapshot>\S+) of (?P<volume>\S+) from (?P<region>\S+?)(?:, started (?P<start>\S+))?\]$"
 )
@@ -38,11 +41,13 @@ _ORIGINAL_DESCRIPTION = re.compile(
 )
 
 
+@lru_cache(maxsize=TIMES_CACHED)
 def format_time(moment: datetime) -> str:
     """Return an aware moment as ISO 8601 in UTC (`2026-11-23T01:02:03.000Z`)."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+@lru_cache(maxsize=TIMES_CACHED)
 def parse_time(text: str) -> datetime:
     """Return the aware moment, in UTC, of ISO 8601 with an offset or `Z`. Raise ValueError for anything else."""
     moment = datetime.fromisoformat(text)
@@ -90,8 +95,7 @@ def tells_of_copy(tags: Mapping[str, str], description: str) -> bool:
 
 def is_arbitrary(volume_id: str) -> bool:
     """Whether a volume id is one that EC2 gives to copies: nothing but f."""
-    prefix, _, number = volume_id.partition("-")
-    return prefix == "vol" and bool(number) and not number.strip("f")
+    return volume_id.startswith("vol-f") and not volume_id.removeprefix("vol-").strip("f")
 
 
 def lineage_id(volume_id: str, snapshot_id: str) -> str:
@@ -141,6 +145,8 @@ def origin_of(
     Nobody can change a description, while people and tools copy tags along, and whoever may tag can overwrite them. For a
     snapshot that is no copy, leave both out.
     """
+    if not description:
+        return Origin(region, lineage_id(volume_id, snapshot_id), snapshot_id, start_time)
     match, start_known = _DESCRIPTION.match(description), True
     described_start = match["start"] if match else None
     if match is None and ORIGINAL_REGION in tags:

@@ -44,9 +44,12 @@ CAUSES_CHARACTERS, CAUSE_AT_LEAST = 40_000, 40
 """The room that the causes of failed deletions share; the audit lines have them whole."""
 
 
+_ENCODER = json.JSONEncoder(ensure_ascii=False)
+
+
 def size_bytes(value: Any) -> int:
     """Return the size of a payload as Step Functions counts it: UTF-8."""
-    return len(json.dumps(to_json(value), ensure_ascii=False).encode())
+    return len(_ENCODER.encode(to_json(value)).encode())
 
 
 @dataclass(frozen=True, slots=True)

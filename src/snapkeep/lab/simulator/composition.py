@@ -245,4 +245,7 @@ class SystemComposition:
 
     def delete_snapshots(self, region: str, audit: Callable[[DeletionOrder, DeletionResult], None]) -> DeleteSnapshots:
         """Return what DeleteOldSnapshots runs in a region; both stacks have it."""
-        return replace(delete_old_snapshots.build(self._stack(region, PRIMARY), ""), audit=audit)
+        step: DeleteSnapshots = self._once(
+            "DeleteOldSnapshots", region, lambda: delete_old_snapshots.build(self._stack(region, PRIMARY), "")
+        )
+        return replace(step, audit=audit)

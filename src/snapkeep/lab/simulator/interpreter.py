@@ -24,7 +24,7 @@ class Interpreter:
     def __init__(self, kernel: Kernel, invoke: Invoke, *, step_seconds: float, dice: Random) -> None:
         self._kernel = kernel
         self._invoke = invoke
-        self._step_seconds = step_seconds
+        self._step = Sleep(step_seconds)
         self._dice = dice
 
     def carry_out(self, execution: Execution, machine: StateMachine) -> Steps:
@@ -57,7 +57,10 @@ class Interpreter:
     def _enter(self, execution: Execution, state: State, data: Any, context: Mapping[str, Any]) -> Steps:
         """Return a state's output and the name of the next state."""
         if state.type is StateType.CHOICE:
-            return data, next((target for holds, target in state.choices if holds(data, context)), state.next)
+            for holds, target in state.choices:
+                if holds(data, context):
+                    return data, target
+            return data, state.next
         if state.type is StateType.SUCCEED:
             return data, ""
         if state.type is StateType.FAIL:
@@ -78,9 +81,11 @@ class Interpreter:
         """Call a function, with the state's retries; every retry is a transition that is paid for."""
         used = [0] * len(state.retriers)
         while True:
-            yield Sleep(self._step_seconds)
+            yield self._step
             try:
-                return (yield from self._attempt(execution, state, data, context))
+                if state.waits_for_token:
+                    return (yield from self._call_and_wait(execution, state, data, context))
+                return {"Payload": self._invoke(execution, state.function, _payload(state, data, context))}
             except TaskFailed as failure:
                 number = matching_retrier(state.retriers, failure.error)
                 if number < 0 or used[number] >= state.retriers[number].attempts:
@@ -89,9 +94,7 @@ class Interpreter:
                 execution.transitions += 1
                 yield Sleep(state.retriers[number].seconds(used[number], self._dice))
 
-    def _attempt(self, execution: Execution, state: State, data: Any, context: Mapping[str, Any]) -> Steps:
-        if not state.waits_for_token:
-            return {"Payload": self._invoke(execution, state.function, _payload(state, data, context))}
+    def _call_and_wait(self, execution: Execution, state: State, data: Any, context: Mapping[str, Any]) -> Steps:
         token = self._kernel.issue_token()
         payload = _payload(state, data, {**context, "Task": {"Token": token}})
         seconds = float(state.timeout_seconds(data, context)) if state.timeout_seconds else float("inf")

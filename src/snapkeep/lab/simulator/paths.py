@@ -31,9 +31,23 @@ def reader(text: str) -> Reader:
         return _intrinsic(text)
     of_context = text.startswith("$$")
     steps = _steps(text, text.removeprefix("$").removeprefix("$"))
+    if len(steps) == 1 and isinstance(steps[0], str) and not of_context:
+        return _name_reader(steps[0], text)
 
     def read(data: Any, context: Mapping[str, Any]) -> Any:
         return _follow(context if of_context else data, steps, text)
+
+    return read
+
+
+def _name_reader(name: str, text: str) -> Reader:
+    """Return what reads a path of one name: most are."""
+
+    def read(data: Any, _context: Mapping[str, Any]) -> Any:
+        try:
+            return data[name]
+        except (KeyError, IndexError, TypeError) as error:
+            raise PathMissing(f"{text} leads to nothing") from error
 
     return read
 

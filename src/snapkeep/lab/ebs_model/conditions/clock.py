@@ -26,6 +26,8 @@ LATEST = datetime(9000, 1, 1, tzinfo=UTC).timestamp()
 
 def seconds_of(moment: float | datetime) -> float:
     """Return a moment as seconds since the epoch. Raise ValueError on a naive datetime or a number that is no time."""
+    if type(moment) is float and -LATEST <= moment <= LATEST:
+        return moment
     if isinstance(moment, datetime):
         if moment.tzinfo is None:
             raise ValueError(f"a datetime without a time zone: {moment.isoformat()}")
