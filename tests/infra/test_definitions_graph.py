@@ -17,7 +17,7 @@ States = Mapping[str, Mapping[str, Any]]
 
 
 def graphs(name: str) -> Iterator[tuple[str, States]]:
-    """Given a definition, return it and what is inside its Maps, each as its first state and its states."""
+    """Return a definition and those inside its Maps, each as its first state and its states."""
     whole = definition(name)
     yield whole["StartAt"], whole["States"]
     for state in whole["States"].values():
@@ -31,9 +31,9 @@ def every_state(name: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
 
 
 def followers(state: Mapping[str, Any]) -> list[str]:
-    """Given a state, return every state that may come after it."""
+    """Return every state that may come after a state."""
     after = [state[field] for field in ("Next", "Default") if field in state]
-    return after + [one["Next"] for field in ("Choices", "Catch") for one in state.get(field, [])]
+    return after + [branch["Next"] for field in ("Choices", "Catch") for branch in state.get(field, [])]
 
 
 def reachable(states: States, first: str) -> set[str]:
@@ -43,7 +43,7 @@ def reachable(states: States, first: str) -> set[str]:
         name = ahead.pop()
         if name not in seen:
             seen.add(name)
-            ahead += [one for one in followers(states[name]) if one in states]
+            ahead += [follower for follower in followers(states[name]) if follower in states]
     return seen
 
 
@@ -54,10 +54,10 @@ def test_every_state_can_be_reached(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_nothing_leads_to_a_state_that_is_not_there(name: str) -> None:
+def test_nothing_leads_to_an_absent_state(name: str) -> None:
     for _, states in graphs(name):
         for state_name, state in states.items():
-            assert [one for one in followers(state) if one not in states] == [], state_name
+            assert [follower for follower in followers(state) if follower not in states] == [], state_name
             assert state["Type"] in ("Succeed", "Fail") or state.get("End") or followers(state), f"{state_name} leads nowhere"
 
 
@@ -80,25 +80,25 @@ def test_every_task_is_tried_again_with_a_cap_and_jitter_and_caught(name: str) -
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_what_fails_is_told_and_ends_in_failure(name: str) -> None:
+def test_a_failure_is_notified_and_ends_in_failure(name: str) -> None:
     """Fault 9 of the original system: every Catch ended in a notification and a run that succeeded."""
     states = definition(name)["States"]
     caught = {catcher["Next"] for state in states.values() for catcher in state.get("Catch", [])}
-    # A sweep says in a report what it failed by; where it cannot, a notification does.
+    # A sweep reports the cause of its failure; where it cannot, a notification does.
     assert caught == {"NotifyUser", "WhatFailed"} | ({"ReportFailure"} & set(states))
-    assert all(set(followers(states[one])) == {"NotifyUser"} for one in caught if one == "ReportFailure")
+    assert all(set(followers(states[state])) == {"NotifyUser"} for state in caught if state == "ReportFailure")
     assert {catcher["Next"] for catcher in states["NotifyUser"]["Catch"]} == {"WhatFailed"}
-    for one in caught:
-        assert {states[end]["Type"] for end in reachable(states, one) if not followers(states[end])} == {"Fail"}
+    for state in caught:
+        assert {states[end]["Type"] for end in reachable(states, state) if not followers(states[end])} == {"Fail"}
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_only_what_was_told_ends_in_failure(name: str) -> None:
+def test_only_a_notified_run_ends_in_failure(name: str) -> None:
     states = definition(name)["States"]
-    untold = {one: state for one, state in states.items() if one != "NotifyUser"}
+    unnotified = {state_name: state for state_name, state in states.items() if state_name != "NotifyUser"}
     first = definition(name)["StartAt"]
-    without_telling = {one: {**state, "Catch": []} for one, state in untold.items()}
-    assert "Fail" not in {states[one]["Type"] for one in reachable(without_telling, first)}
+    without_notification = {state_name: {**state, "Catch": []} for state_name, state in unnotified.items()}
+    assert "Fail" not in {states[reached]["Type"] for reached in reachable(without_notification, first)}
 
 
 def test_a_failed_copy_stops_neither_the_others_nor_retention() -> None:
@@ -140,13 +140,13 @@ def test_the_template_fills_in_exactly_what_the_definition_leaves_open(stack: st
 
 
 def test_every_definition_is_deployed() -> None:
-    uris = {one["DefinitionUri"] for stack in STACKS for one in resources(stack, MACHINE).values()}
+    uris = {machine["DefinitionUri"] for stack in STACKS for machine in resources(stack, MACHINE).values()}
     assert sorted(uris) == [f"statemachines/{name}.asl.json" for name in NAMES]
 
 
-def test_a_dr_region_that_hangs_is_asked_for_as_long_as_one_that_does_not_answer() -> None:
+def test_a_hanging_dr_region_is_retried_as_long_as_an_unreachable_one() -> None:
     """A function whose call gets no answer may be ended by its own time-out before its client gives up."""
     states = dict(every_state("protect"))
-    by_error = {error: one for one in states["CopySnapshotToDR"]["Retry"] for error in one["ErrorEquals"]}
+    by_error = {error: retrier for retrier in states["CopySnapshotToDR"]["Retry"] for error in retrier["ErrorEquals"]}
     assert by_error["Sandbox.Timedout"] == by_error["AwsUnavailable"]
     assert by_error["AwsUnavailable"]["MaxAttempts"] >= 100

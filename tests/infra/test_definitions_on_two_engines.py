@@ -83,7 +83,7 @@ def running(engine_name: str, scenario: Scenario) -> Iterator[tuple[Engine, Stub
 
 
 def outermost(machine: str, run: Run) -> tuple[str, ...]:
-    """Given a run, return the states that it entered without those inside a Map, which not every engine's history lists."""
+    """Return the states that a run entered, without those inside a Map, which not every engine's history lists."""
     return tuple(state for state in run.states if state in definition(machine)["States"])
 
 
@@ -125,7 +125,7 @@ def test_both_engines_end_alike_to_the_letter(name: str) -> None:
 
 
 @pytest.mark.parametrize("engine_name", ENGINES)
-def test_every_function_is_told_which_execution_calls_it(engine_name: str) -> None:
+def test_every_call_carries_its_execution(engine_name: str) -> None:
     for name in ("one copy of two fails", "a copy that failed for good is removed"):
         scenario = SCENARIOS[name]
         with running(engine_name, scenario) as (engine, stubs):
@@ -145,7 +145,7 @@ def test_retention_is_planned_with_what_became_of_the_copies(engine_name: str) -
 
 
 @pytest.mark.parametrize("engine_name", ENGINES)
-def test_what_failed_is_told_with_the_whole_state(engine_name: str) -> None:
+def test_a_failure_is_notified_with_the_whole_state(engine_name: str) -> None:
     _, stubs, _ = run_scenario(engine_name, SCENARIOS["a plan that breaks an invariant"])
     state = stubs.payloads("Notification")[0]["state"]
     assert state["detail"] == EVENT["detail"]
@@ -178,7 +178,7 @@ def test_forty_volumes_with_long_answers_stay_far_from_the_payload_limit(engine_
         {**DELETION, "snapshot_id": f"snap-{number:017}", "reasons": ["not kept by any rule " * 3]} for number in range(41)
     ]
     answers = {"TagSnapshots": managed(*copies), "CountSnapshots": plan(*deletions)}
-    tokens = {one["snapshot_id"]: {**COPIED, "snapshot_id": one["snapshot_id"]} for one in copies}
+    tokens = {copy["snapshot_id"]: {**COPIED, "snapshot_id": copy["snapshot_id"]} for copy in copies}
     run, stubs, _ = run_scenario(engine_name, Scenario("protect", "SUCCEEDED", (), answers, tokens))
     assert run.status == "SUCCEEDED"
     assert len(stubs.payloads("CountSnapshots")[0]["copies"]) == 41

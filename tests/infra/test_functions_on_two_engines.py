@@ -40,7 +40,7 @@ class Story:
     kept: tuple[int, int]
     """Snapshots in the primary and copies in the DR region at the end."""
     published: dict[str, int] = field(default_factory=dict)
-    """Errors that somebody is told of -> messages."""
+    """Errors that are notified -> messages."""
     parameters: dict[str, dict[str, Any]] = field(default_factory=lambda: AT_ONCE)
     faults: Faults | None = None
 
@@ -132,10 +132,10 @@ def nobody_waits_for_a_copy_that_cannot_be_made(system: RealSystem) -> None:
     }
     detail |= dict.fromkeys(("startTime", "endTime"), "2026-01-01T00:00:00.000Z")
     event = {"source": "aws.ec2", "detail-type": "EBS Snapshot Notification", "region": REGIONS["primary"], "detail": detail}
-    (copy,) = system.invoke("primary", "TagSnapshots", {"execution": "gone", "event": event})["copies"]
+    (copy,) = system.invoke("primary", "TagSnapshots", {"execution": "ended", "event": event})["copies"]
 
     def ask(token: str) -> None:
-        system.invoke("primary", "CopySnapshotToDR", {"execution": "gone", "token": token, "copy": copy})
+        system.invoke("primary", "CopySnapshotToDR", {"execution": "ended", "token": token, "copy": copy})
 
     def another_asks() -> None:
         system.when_answering = bool
@@ -149,7 +149,7 @@ def nobody_waits_for_a_copy_that_cannot_be_made(system: RealSystem) -> None:
 def with_a_key(
     prepare: Callable[[RealSystem, str], object], then: Callable[[RealSystem], object] = one_snapshot
 ) -> Callable[[RealSystem], object]:
-    """Given what happens to the copies' key first, return the story of what happens then."""
+    """Return the story of a failure that something done to the copies' key causes."""
 
     def happens(system: RealSystem) -> None:
         kms = system.world.client("kms", REGIONS["dr"], caller="person")
@@ -272,7 +272,7 @@ STORIES = {
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a story on one engine."""
+    """The outcome of a story on one engine."""
 
     ends: dict[tuple[str, str, str], int]
     kept: tuple[int, int]
@@ -282,8 +282,8 @@ class Outcome:
 
 
 @cache
-def told(engine_name: str, name: str) -> Outcome:
-    """Given an engine and a story, let it happen, once."""
+def outcome_of(engine_name: str, name: str) -> Outcome:
+    """Return the outcome of a story on an engine; each runs once."""
     story = STORIES[name]
     parameters = {stack: dict(values) for stack, values in story.parameters.items()}
     system = RealSystem(parameters=parameters, faults=story.faults)
@@ -299,7 +299,9 @@ def told(engine_name: str, name: str) -> Outcome:
             dict(Counter(subjects)),
             {function: frozenset(calls) for function, calls in system.calls.items()},
             tuple(
-                sorted(tuple(one for one in run.states if one in definition(machine)["States"]) for machine, run in system.runs)
+                sorted(
+                    tuple(state for state in run.states if state in definition(machine)["States"]) for machine, run in system.runs
+                )
             ),
         )
 
@@ -307,7 +309,7 @@ def told(engine_name: str, name: str) -> Outcome:
 @pytest.mark.parametrize("name", STORIES)
 @pytest.mark.parametrize("engine_name", ENGINES)
 def test_each_story_ends_as_it_must(engine_name: str, name: str) -> None:
-    story, outcome = STORIES[name], told(engine_name, name)
+    story, outcome = STORIES[name], outcome_of(engine_name, name)
     assert outcome.ends == story.ends
     assert outcome.kept == story.kept
     assert outcome.published == story.published
@@ -315,15 +317,15 @@ def test_each_story_ends_as_it_must(engine_name: str, name: str) -> None:
 
 @pytest.mark.parametrize("name", STORIES)
 def test_both_engines_go_the_same_ways(name: str) -> None:
-    assert told("first", name).states == told("second", name).states
+    assert outcome_of("first", name).states == outcome_of("second", name).states
 
 
 CALLED = [(stack, function) for stack in PERMISSIONS for function in PERMISSIONS[stack] if function != "Sweep"]
-"""The functions of the flows; the sweep's stories are told elsewhere."""
+"""The functions of the flows; the sweep's stories are elsewhere."""
 
 
 @pytest.mark.parametrize(("stack", "function"), CALLED)
 def test_a_function_calls_exactly_what_its_role_grants(stack: str, function: str) -> None:
-    outcomes = [told(engine_name, name) for engine_name in ENGINES for name in STORIES]
+    outcomes = [outcome_of(engine_name, name) for engine_name in ENGINES for name in STORIES]
     called = frozenset().union(*(outcome.calls.get((stack, function), frozenset()) for outcome in outcomes))
     assert called == own_calls_of(stack, function)

@@ -11,7 +11,7 @@ import pytest
 from support.templates import FUNCTION, STACKS, resources, template
 
 ENVIRONMENT_BYTES = 4096
-"""Of a function's environment variables together (Lambda developer guide: quotas)."""
+"""The size limit of a function's environment variables together (Lambda developer guide: quotas)."""
 RANGE = re.compile(r"A whole number (?:of \w+ )?from (\d+) to (\d+)\.")
 LONGEST_SUFFIX = 20
 LONGEST_LITERALS = 60

@@ -8,12 +8,14 @@ from support.templates import ROLE, STACKS, resources, statements
 def test_the_log_services_principal_has_the_partitions_suffix() -> None:
     """In China its principal ends in amazonaws.com.cn; a key policy with a principal that does not exist is refused."""
     statements = resources("dr", "AWS::KMS::Key")["Key"]["KeyPolicy"]["Statement"]
-    (logs,) = (one for one in statements if one["Sid"] == "Logs")
+    (logs,) = (statement for statement in statements if statement["Sid"] == "Logs")
     assert logs["Principal"] == {"Service": {"Fn::Sub": "logs.${AWS::Region}.${AWS::URLSuffix}"}}
 
 
 def test_services_that_use_keys_have_one_name_in_every_partition() -> None:
     """ "Use the .amazonaws.com suffix of the AWS KMS ViaService name in all AWS partitions" (KMS developer guide, condition keys)."""
-    allowed = [one for stack in STACKS for role in resources(stack, ROLE) for one in statements(stack, role)]
-    services = {one.condition["StringLike"]["kms:ViaService"] for one in allowed if "StringLike" in one.condition}
+    allowed = [statement for stack in STACKS for role in resources(stack, ROLE) for statement in statements(stack, role)]
+    services = {
+        statement.condition["StringLike"]["kms:ViaService"] for statement in allowed if "StringLike" in statement.condition
+    }
     assert services == {"ec2.*.amazonaws.com", "dynamodb.*.amazonaws.com"}

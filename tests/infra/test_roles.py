@@ -41,7 +41,7 @@ def all_statements() -> Iterator[Statement]:
 
 
 def granted(stack: str, role: str) -> frozenset[str]:
-    return frozenset(action for one in statements(stack, role) for action in one.actions)
+    return frozenset(action for statement in statements(stack, role) for action in statement.actions)
 
 
 @pytest.mark.parametrize(("stack", "function"), FUNCTIONS)
@@ -60,26 +60,31 @@ def test_every_function_has_a_role_of_its_own_and_every_role_its_user(stack: str
 
 
 def test_no_action_is_a_pattern() -> None:
-    assert [one for one in all_statements() if any("*" in action for action in one.actions)] == []
+    assert [statement for statement in all_statements() if any("*" in action for action in statement.actions)] == []
 
 
 def test_a_star_stands_only_where_aws_offers_no_resource() -> None:
-    for one in all_statements():
-        if "*" in one.resources:
-            assert [action for action in one.actions if can_be_limited(action)] == [], one
+    for statement in all_statements():
+        if "*" in statement.resources:
+            assert [action for action in statement.actions if can_be_limited(action)] == [], statement
 
 
 def test_every_action_exists() -> None:
-    for one in all_statements():
-        for action in one.actions:
+    for statement in all_statements():
+        for action in statement.actions:
             service, name = action.split(":")
             assert name.lower() in service_authorization()[service]["Actions"], action
 
 
 @pytest.mark.parametrize("stack", STACKS)
 def test_only_managed_snapshots_can_be_deleted(stack: str) -> None:
-    deleting = [one for role in resources(stack, ROLE) for one in statements(stack, role) if "ec2:DeleteSnapshot" in one.actions]
-    assert [one.role for one in deleting] == ["DeleteOldSnapshotsRole"]
+    deleting = [
+        statement
+        for role in resources(stack, ROLE)
+        for statement in statements(stack, role)
+        if "ec2:DeleteSnapshot" in statement.actions
+    ]
+    assert [statement.role for statement in deleting] == ["DeleteOldSnapshotsRole"]
     assert deleting[0].actions == ("ec2:DeleteSnapshot",)
     assert deleting[0].condition == {"StringEquals": {"aws:ResourceTag/snapkeep:managed": SYSTEM}}
     assert deleting[0].resources == ({"Fn::Sub": "arn:${AWS::Partition}:ec2:${AWS::Region}::snapshot/*"},)
@@ -93,18 +98,18 @@ def test_who_deletes_cannot_tag_and_who_tags_cannot_delete(stack: str) -> None:
 
 
 def test_who_starts_copies_tags_only_in_that_call() -> None:
-    (tagging,) = [one for one in statements("dr", "DispatchRole") if "ec2:CreateTags" in one.actions]
+    (tagging,) = [statement for statement in statements("dr", "DispatchRole") if "ec2:CreateTags" in statement.actions]
     assert tagging.condition == {"StringEquals": {"ec2:CreateAction": "CopySnapshot"}}
 
 
 def test_who_receives_tags_only_managed_copies() -> None:
-    (tagging,) = [one for one in statements("dr", "TagSnapshotCopyRole") if "ec2:CreateTags" in one.actions]
+    (tagging,) = [statement for statement in statements("dr", "TagSnapshotCopyRole") if "ec2:CreateTags" in statement.actions]
     assert tagging.condition == {"StringEquals": {"aws:ResourceTag/snapkeep:managed": SYSTEM}}
 
 
 WRITING = {"dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"}
 KEY_OF_A_WRITER = {"kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey", "kms:ReEncryptFrom", "kms:ReEncryptTo"}
-"""What DynamoDB may ask of the key of who writes (DynamoDB developer guide, "Authorizing use of your customer managed key")."""
+"""The requests that DynamoDB makes to the key of a writer (DynamoDB developer guide, "Authorizing use of your customer managed key")."""
 
 
 @pytest.mark.parametrize("stack", STACKS)
@@ -118,18 +123,18 @@ def test_who_writes_the_table_may_use_its_key_as_dynamodb_may_ask(stack: str) ->
 @pytest.mark.parametrize("stack", STACKS)
 def test_a_key_encrypts_and_re_encrypts_through_a_service_alone(stack: str) -> None:
     for role in resources(stack, ROLE):
-        for one in statements(stack, role):
-            if {"kms:Encrypt", "kms:ReEncryptTo"} & set(one.actions):
-                assert "kms:ViaService" in one.condition["StringLike"], role
+        for statement in statements(stack, role):
+            if {"kms:Encrypt", "kms:ReEncryptTo"} & set(statement.actions):
+                assert "kms:ViaService" in statement.condition["StringLike"], role
 
 
 def test_keys_of_copies_are_used_through_ec2_alone() -> None:
     any_key = {"Fn::Sub": "arn:${AWS::Partition}:kms:*:${AWS::AccountId}:key/*"}
-    for one in statements("dr", "DispatchRole"):
-        if one.resources == (any_key,) and one.actions != ("kms:DescribeKey",):
-            assert one.condition["StringLike"] == {"kms:ViaService": "ec2.*.amazonaws.com"}
-            if "kms:CreateGrant" in one.actions:
-                assert one.condition["Bool"] == {"kms:GrantIsForAWSResource": True}
+    for statement in statements("dr", "DispatchRole"):
+        if statement.resources == (any_key,) and statement.actions != ("kms:DescribeKey",):
+            assert statement.condition["StringLike"] == {"kms:ViaService": "ec2.*.amazonaws.com"}
+            if "kms:CreateGrant" in statement.actions:
+                assert statement.condition["Bool"] == {"kms:GrantIsForAWSResource": True}
 
 
 @pytest.mark.parametrize(
@@ -138,7 +143,7 @@ def test_keys_of_copies_are_used_through_ec2_alone() -> None:
 def test_a_state_machine_may_call_its_functions_and_no_others(stack: str, machine: str) -> None:
     substitutions = resources(stack, MACHINE)[machine]["DefinitionSubstitutions"]
     arns = [value for name, value in substitutions.items() if name != "Partition"]
-    (calling,) = [one for one in statements(stack, f"{machine}Role") if "lambda:InvokeFunction" in one.actions]
+    (calling,) = [statement for statement in statements(stack, f"{machine}Role") if "lambda:InvokeFunction" in statement.actions]
     assert list(calling.resources) == arns
 
 
@@ -151,11 +156,11 @@ def test_events_may_start_the_state_machine_and_do_nothing_else(stack: str, mach
 def permissions_table() -> str:
     """The table of `docs/permissions.md`, made from the declaration."""
     lines = ["| stack | function | may | in order to | done by |", "|---|---|---|---|---|"]
-    rows = [("both", "every function", one) for one in EVERY_FUNCTION]
-    rows += [(stack, function, one) for stack, function in FUNCTIONS for one in PERMISSIONS[stack][function]]
-    for stack, function, one in rows:
-        actions = ", ".join(f"`{action}`" for action in one.actions)
-        lines.append(f"| {stack} | {function} | {actions} | {one.why} | {one.by_service or 'the function'} |")
+    rows = [("both", "every function", permission) for permission in EVERY_FUNCTION]
+    rows += [(stack, function, permission) for stack, function in FUNCTIONS for permission in PERMISSIONS[stack][function]]
+    for stack, function, permission in rows:
+        actions = ", ".join(f"`{action}`" for action in permission.actions)
+        lines.append(f"| {stack} | {function} | {actions} | {permission.why} | {permission.by_service or 'the function'} |")
     return "\n".join(lines)
 
 

@@ -28,10 +28,10 @@ def report(outcome: str) -> dict[str, str]:
 
 
 class StubFunctions:
-    """Functions that answer what they are told to, and keep what they were given."""
+    """Functions with fixed answers that keep their payloads."""
 
     def __init__(self, outcome: str, *, broken: tuple[str, ...] = ()) -> None:
-        self.given: list[tuple[str, dict[str, Any]]] = []
+        self.payloads: list[tuple[str, dict[str, Any]]] = []
         self.outcome = outcome
         self.broken = broken
 
@@ -39,17 +39,17 @@ class StubFunctions:
         return {"Sweep": self.sweep, "DeleteOldSnapshots": self.delete, "Notification": self.notify}
 
     def sweep(self, payload: dict[str, Any]) -> Any:
-        self.given.append(("Sweep", payload))
+        self.payloads.append(("Sweep", payload))
         if payload["step"] in self.broken:
             raise AwsRefused("no")
         return PLAN if payload["step"] == "repair" else report(self.outcome)
 
     def delete(self, payload: dict[str, Any]) -> Any:
-        self.given.append(("DeleteOldSnapshots", payload))
+        self.payloads.append(("DeleteOldSnapshots", payload))
         return DELETION
 
     def notify(self, payload: dict[str, Any]) -> Any:
-        self.given.append(("Notification", payload))
+        self.payloads.append(("Notification", payload))
         return {"notices": 1}
 
 
@@ -59,7 +59,7 @@ def test_a_sweep_succeeds_only_when_its_report_says_ok(engine: str, outcome: str
     stubs = StubFunctions(outcome)
     with ENGINES[engine](stubs.handlers()) as running:
         run = running.wait(running.start("sweep", {"options": {"adopt": False}}))
-    sweeps = [payload for name, payload in stubs.given if name == "Sweep"]
+    sweeps = [payload for name, payload in stubs.payloads if name == "Sweep"]
     assert [payload["step"] for payload in sweeps] == ["repair", "report"]
     assert sweeps[0]["sweep"] == sweeps[1]["sweep"]
     assert sweeps[0]["asked"] == {"options": {"adopt": False}}
@@ -81,18 +81,18 @@ def test_a_sweep_that_breaks_says_so_in_a_report_and_fails(engine: str) -> None:
     assert run.states == ("Sweep", "ReportFailure", "NotifyUser", "WhatFailed", "NotAllRight")
     assert (run.status, run.error) == ("FAILED", "SweepNotAllRight")
     assert json.loads(run.cause)["json"] == "s3://b/r.json"
-    repair, told = [payload for name, payload in stubs.given if name == "Sweep"]
-    assert told["step"] == "report"
-    assert told["sweep"] == repair["sweep"]
-    assert told["error"]["Error"] == "AwsRefused"
+    repair, report = [payload for name, payload in stubs.payloads if name == "Sweep"]
+    assert report["step"] == "report"
+    assert report["sweep"] == repair["sweep"]
+    assert report["error"]["Error"] == "AwsRefused"
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_a_sweep_that_breaks_and_cannot_report_is_told_and_fails_with_the_cause(engine: str) -> None:
+def test_a_sweep_that_cannot_report_is_notified_and_fails_with_the_cause(engine: str) -> None:
     stubs = StubFunctions("FAILED", broken=("repair", "report"))
     with ENGINES[engine](stubs.handlers()) as running:
         run = running.wait(running.start("sweep", {}))
     assert (run.status, run.error) == ("FAILED", "AwsRefused")
     assert run.states == ("Sweep", "ReportFailure", "NotifyUser", "WhatFailed", "Failed")
-    (told,) = [payload for name, payload in stubs.given if name == "Notification"]
-    assert told["state"]["error"]["Error"] == "AwsRefused"
+    (notification,) = [payload for name, payload in stubs.payloads if name == "Notification"]
+    assert notification["state"]["error"]["Error"] == "AwsRefused"

@@ -1,4 +1,4 @@
-"""What the templates say of sweeps: reports, alarms, the dashboard."""
+"""Sweeps in the templates: reports, alarms, the dashboard."""
 
 from __future__ import annotations
 
@@ -41,11 +41,11 @@ def test_every_alarm_looks_at_a_metric_that_is_written_tells_somebody_and_says_w
         assert len(alarm["AlarmDescription"]) > 40, name
         if alarm["Namespace"] == "Snapkeep":
             assert alarm["MetricName"] in WRITTEN, name
-            assert [one["Name"] for one in alarm["Dimensions"]] == ["System"], name
+            assert [dimension["Name"] for dimension in alarm["Dimensions"]] == ["System"], name
 
 
 def states_by_the_hour(alarm: dict[str, Any], swept_at: Callable[[int], bool], hours: int, done: float = 1.0) -> list[str]:
-    """Given the alarm and the hours at which sweeps end, return its state at the end of each hour."""
+    """Return an alarm's state at the end of each hour, by the hours at which sweeps end."""
     periods = int(alarm["EvaluationPeriods"])
     values = [done if swept_at(hour) else None for hour in range(hours)]
     states = []
@@ -62,7 +62,7 @@ def no_sweep_alarm(stack: str, hours: int = 24) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("stack", STACKS)
-def test_that_no_sweep_was_done_is_told_a_day_after_the_last_one(stack: str) -> None:
+def test_a_missing_sweep_raises_the_alarm_after_a_day(stack: str) -> None:
     assert template(stack)["Parameters"]["SweepAlarmHours"]["Default"] == 24
     states = states_by_the_hour(no_sweep_alarm(stack), lambda hour: hour % 6 == 0 and hour <= 60, 120)
     assert [hour for hour, state in enumerate(states) if state == "ALARM"] == list(range(60 + 24, 120))
@@ -89,12 +89,12 @@ def test_the_time_that_an_alarm_looks_at_is_one_that_cloudwatch_accepts(stack: s
 
 
 @pytest.mark.parametrize("stack", STACKS)
-def test_what_a_sweep_found_stands_until_a_later_sweep_says_otherwise(stack: str) -> None:
-    found = {
+def test_a_finding_stands_until_a_later_sweep_clears_it(stack: str) -> None:
+    standing = {
         name: one for name, one in resources(stack, ALARM).items() if one["Namespace"] == "Snapkeep" and name != "NoSweepAlarm"
     }
-    assert len(found) >= 5
-    for name, alarm in found.items():
+    assert len(standing) >= 5
+    for name, alarm in standing.items():
         assert alarms.state_of({**alarm, "StateValue": "ALARM"}, [None]) == "ALARM", name
         assert alarms.state_of({**alarm, "StateValue": "ALARM"}, [0.0]) == "OK", name
         assert alarms.state_of({**alarm, "StateValue": "OK"}, [None]) == "OK", name
@@ -103,8 +103,8 @@ def test_what_a_sweep_found_stands_until_a_later_sweep_says_otherwise(stack: str
 @pytest.mark.parametrize("stack", STACKS)
 def test_where_nothing_failed_there_is_no_data_and_no_alarm(stack: str) -> None:
     """Failed executions and queues of trouble have figures only while there is something to count."""
-    others = {name: one for name, one in resources(stack, ALARM).items() if one["Namespace"] != "Snapkeep"}
-    assert {one["TreatMissingData"] for one in others.values()} == {"notBreaching"}
+    alarms_of_aws = {name: alarm for name, alarm in resources(stack, ALARM).items() if alarm["Namespace"] != "Snapkeep"}
+    assert {alarm["TreatMissingData"] for alarm in alarms_of_aws.values()} == {"notBreaching"}
 
 
 @pytest.mark.parametrize("stack", STACKS)
@@ -112,7 +112,9 @@ def test_the_dashboard_shows_metrics_that_are_written_and_every_alarm(stack: str
     (dashboard,) = resources(stack, "AWS::CloudWatch::Dashboard").values()
     text = dashboard["DashboardBody"]["Fn::Sub"]
     body = json.loads(re.sub(r"\$\{[^}]+\}", "x", text))
-    shown = {metric[1] for one in body["widgets"] for metric in one["properties"].get("metrics", []) if metric[0] == "Snapkeep"}
+    shown = {
+        metric[1] for widget in body["widgets"] for metric in widget["properties"].get("metrics", []) if metric[0] == "Snapkeep"
+    }
     assert shown
     assert shown <= WRITTEN
     assert set(re.findall(r'MetricName=\\"(\w+)\\"', text)) <= WRITTEN_BY_POLICY

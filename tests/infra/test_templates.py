@@ -1,4 +1,4 @@
-"""What has to stand in both templates, whatever else changes in them."""
+"""The rules for both templates."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def test_functions_run_python_on_arm_where_lambda_has_it_and_are_traced(stack: s
 @pytest.mark.parametrize("stack", STACKS)
 def test_every_function_and_state_machine_logs_where_logs_expire(stack: str) -> None:
     logs = resources(stack, LOG)
-    used = [one["LoggingConfig"]["LogGroup"]["Ref"] for one in resources(stack, FUNCTION).values()]
+    used = [function["LoggingConfig"]["LogGroup"]["Ref"] for function in resources(stack, FUNCTION).values()]
     for machine in resources(stack, MACHINE).values():
         (destination,) = machine["Logging"]["Destinations"]
         used.append(destination["CloudWatchLogsLogGroup"]["LogGroupArn"]["Fn::GetAtt"][0])
@@ -125,7 +125,7 @@ def test_no_log_of_a_state_machine_has_the_executions_data_and_with_it_a_task_to
 
 @pytest.mark.parametrize("stack", STACKS)
 def test_all_that_holds_data_is_encrypted_with_the_stacks_key_or_the_users(stack: str) -> None:
-    keys = [one["KmsMasterKeyId"] for kind in (QUEUE, "AWS::SNS::Topic") for one in resources(stack, kind).values()]
+    keys = [resource["KmsMasterKeyId"] for kind in (QUEUE, "AWS::SNS::Topic") for resource in resources(stack, kind).values()]
     keys += [log["KmsKeyId"] for log in resources(stack, LOG).values()]
     keys += [table["SSESpecification"]["KMSMasterKeyId"] for table in resources(stack, "AWS::DynamoDB::Table").values()]
     assert keys
@@ -136,18 +136,18 @@ def test_all_that_holds_data_is_encrypted_with_the_stacks_key_or_the_users(stack
 def test_the_key_admits_the_services_that_send(stack: str) -> None:
     """Without it an alarm, a rule or a dead letter is lost in silence."""
     policy = resources(stack, "AWS::KMS::Key")["Key"]["KeyPolicy"]["Statement"]
-    (sending,) = [one for one in policy if one["Sid"] == "ServicesThatSend"]
+    (sending,) = [statement for statement in policy if statement["Sid"] == "ServicesThatSend"]
     assert sending["Principal"]["Service"] == ["cloudwatch.amazonaws.com", "events.amazonaws.com"]
     assert sending["Action"] == ["kms:Decrypt", "kms:GenerateDataKey*"]
     topic = resources(stack, "AWS::SNS::TopicPolicy")["TopicPolicy"]["PolicyDocument"]["Statement"]
-    admitted = {one["Principal"]["Service"] for one in topic if one["Effect"] == "Allow"}
+    admitted = {statement["Principal"]["Service"] for statement in topic if statement["Effect"] == "Allow"}
     assert admitted == {"cloudwatch.amazonaws.com", "events.amazonaws.com"}
 
 
 @pytest.mark.parametrize("stack", STACKS)
 def test_what_a_rule_cannot_deliver_is_kept(stack: str) -> None:
     policies = resources(stack, "AWS::SQS::QueuePolicy")["RuleDeadLettersPolicy"]["PolicyDocument"]["Statement"]
-    (admitting,) = [one for one in policies if one["Effect"] == "Allow"]
+    (admitting,) = [statement for statement in policies if statement["Effect"] == "Allow"]
     assert admitting["Principal"] == {"Service": "events.amazonaws.com"}
     rules = resources(stack, RULE)
     assert admitting["Condition"]["ArnEquals"]["aws:SourceArn"] == [{"Fn::GetAtt": [name, "Arn"]} for name in rules]
@@ -159,7 +159,7 @@ def test_what_a_rule_cannot_deliver_is_kept(stack: str) -> None:
 
 
 def matched(stack: str, target: str) -> list[tuple[str, str, str]]:
-    """Given a rule's target, return what is delivered to it: detail-type, event, result."""
+    """Return the events that are delivered to a rule's target: detail-type, event, result."""
     found = []
     for rule in resources(stack, RULE).values():
         pattern = rule.get("EventPattern")
@@ -206,8 +206,10 @@ def test_a_new_entry_of_the_queue_wakes_the_dispatcher_and_none_blocks_the_strea
 @pytest.mark.parametrize("stack", STACKS)
 def test_throttling_alone_raises_no_alarm_and_nobody_has_to_end_one(stack: str) -> None:
     """Five minutes of throttling discarded calls, and the alarm stayed until somebody purged the queue."""
-    configured = [one["EventInvokeConfig"] for one in resources(stack, FUNCTION).values() if "EventInvokeConfig" in one]
-    assert [one["MaximumEventAgeInSeconds"] for one in configured] == [6 * 3600] * len(configured)
+    configured = [
+        function["EventInvokeConfig"] for function in resources(stack, FUNCTION).values() if "EventInvokeConfig" in function
+    ]
+    assert [config["MaximumEventAgeInSeconds"] for config in configured] == [6 * 3600] * len(configured)
     assert configured
     alarm = resources(stack, "AWS::CloudWatch::Alarm")["FailedInvocationsAlarm"]
     assert (alarm["MetricName"], alarm["Statistic"], alarm["TreatMissingData"]) == ("NumberOfMessagesSent", "Sum", "notBreaching")

@@ -69,13 +69,16 @@ class Finding(NamedTuple):
 
 @pytest.fixture(scope="module")
 def findings(started: dict[str, subprocess.Popen[str]]) -> list[Finding]:
-    """What checkov complains of. Its exit status is 1 when it finds anything at all, argued or not."""
+    """Return the findings of checkov. Its exit status is 1 when it finds anything at all, argued or not."""
     status, printed, complained = tools.finish(started["checkov"])
     assert status in (0, 1), complained
     report = json.loads(printed)
     assert report["summary"]["parsing_errors"] == 0
     assert report["summary"]["passed"] > 100
-    return [Finding(one["check_id"], Path(one["file_path"]).stem, one["resource"]) for one in report["results"]["failed_checks"]]
+    return [
+        Finding(failed["check_id"], Path(failed["file_path"]).stem, failed["resource"])
+        for failed in report["results"]["failed_checks"]
+    ]
 
 
 def exceptions() -> list[dict[str, Any]]:

@@ -97,8 +97,8 @@ def test_the_readme_lists_every_parameter_with_its_default(stack: str) -> None:
     for names, where, defaults in re.findall(r"^\| (`\w+`[^|]*) \| (primary|DR|both) \| ([^|]*)\|", README, re.MULTILINE):
         values = [value.strip(" `") for value in defaults.split(",")]
         for name, value in zip(re.findall(r"`(\w+)`", names), values, strict=True):
-            listed |= {(one, name): value for one in (("primary", "dr") if where == "both" else (where.lower(),))}
-    declared = {(stack, name): str(one.get("Default", "")) for name, one in template(stack)["Parameters"].items()}
+            listed |= {(stack_name, name): value for stack_name in (("primary", "dr") if where == "both" else (where.lower(),))}
+    declared = {(stack, name): str(parameter.get("Default", "")) for name, parameter in template(stack)["Parameters"].items()}
     assert {key: value for key, value in listed.items() if key[0] == stack} == declared
 
 

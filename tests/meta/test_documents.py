@@ -111,8 +111,8 @@ def test_a_command_in_the_docs_parses(line: str, tmp_path: Path, monkeypatch: py
 
 @pytest.mark.parametrize("row", re.findall(r"^\| `snapkeep ([^|]+?) \|", (ROOT / "README.md").read_text(), re.MULTILINE))
 def test_a_command_in_the_readmes_table_exists(row: str) -> None:
-    first, *others = [name.strip("` ") for name in row.split(",")]
-    for words in [first.split(), *(([first.split()[0], name] if " " in first else [name]) for name in others)]:
+    first, *rest = [name.strip("` ") for name in row.split(",")]
+    for words in [first.split(), *(([first.split()[0], name] if " " in first else [name]) for name in rest)]:
         command, rest = command_of(words)
         assert rest == [], f"snapkeep {' '.join(words)}"
         assert command.name

@@ -35,8 +35,8 @@ def structure(shape: Shape) -> StructureShape | None:
 
 
 def members(shape: Shape) -> dict[str, Shape]:
-    found = structure(shape)
-    return dict(found.members) if found else {}
+    named = structure(shape)
+    return dict(named.members) if named else {}
 
 
 @pytest.fixture(scope="module")

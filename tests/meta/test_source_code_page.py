@@ -30,7 +30,7 @@ CHANGES = (
     "a field in a deletion's log line",
     "an AWS call",
 )
-"""What a newcomer must find."""
+"""The facts that a newcomer must find."""
 PATH = re.compile(r"`((?:[\w.-]+/)+[\w.-]*)`")
 
 
@@ -48,30 +48,30 @@ NAMES = rows("One function, four names")
 
 def lambda_functions() -> dict[str, str]:
     """Return each Lambda function's module, by the name that the console shows without a suffix."""
-    found = {}
+    modules = {}
     for stack in STACKS:
         for function in resources(stack, FUNCTION).values():
             name = function["FunctionName"]["Fn::Sub"].removesuffix("${FunctionNameSuffix}")
-            found[name] = function["Handler"].split(".")[-2]
-    return found
+            modules[name] = function["Handler"].split(".")[-2]
+    return modules
 
 
 def states_of_functions() -> dict[str, set[tuple[str, str]]]:
     """Return the states, with their state machines, that invoke each Lambda function."""
-    found: dict[str, set[tuple[str, str]]] = {}
+    states: dict[str, set[tuple[str, str]]] = {}
 
     def collect(definition: dict[str, Any], machine: str) -> None:
         for name, state in definition["States"].items():
             if "lambda:invoke" in state.get("Resource", ""):
                 arguments = state.get("Parameters") or state["Arguments"]
                 function = arguments["FunctionName"].removeprefix("${").removesuffix("Arn}")
-                found.setdefault(function, set()).add((name, machine))
+                states.setdefault(function, set()).add((name, machine))
             if "ItemProcessor" in state:
                 collect(state["ItemProcessor"], machine)
 
     for path in (SOURCE / "infra/statemachines").glob("*.asl.json"):
         collect(json.loads(path.read_text()), path.name.removesuffix(".asl.json"))
-    return found
+    return states
 
 
 def use_cases_made_by(module: str) -> set[str]:

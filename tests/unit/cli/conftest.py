@@ -1,4 +1,4 @@
-"""What the tests of `snapkeep plan` and `snapkeep policy` share: the commands over a world in memory."""
+"""Fixtures of the tests of `snapkeep plan` and `snapkeep policy`: the commands over a world in memory."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -17,7 +17,7 @@ from support.planned import DOCUMENT, DR, SOURCES, Reader, Store, World
 
 @pytest.fixture
 def world(monkeypatch: pytest.MonkeyPatch) -> World:
-    monkeypatch.delenv("COLUMNS", raising=False)  # workers of pytest-xdist are told 80
+    monkeypatch.delenv("COLUMNS", raising=False)  # workers of pytest-xdist have 80
     made = World()
     parameters = {
         REGION: from_parameters("none", DR, 2, 1, "", 24, Limits(), region=REGION),

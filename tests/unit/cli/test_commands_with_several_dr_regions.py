@@ -29,15 +29,15 @@ def plan(*arguments: str) -> Result:
     return CliRunner().invoke(plan_app, ["--region", PRIMARY, "--json", *arguments], catch_exceptions=False)
 
 
-def verdicts(told: Result) -> dict[str, list[tuple[str, list[str]]]]:
+def verdicts(result: Result) -> dict[str, list[tuple[str, list[str]]]]:
     """The action, and the reasons, of each snapshot of each region."""
     return {
         region["region"]: [
-            (one["action"], [reason["text"] for reason in one["reasons"]])
+            (snapshot["action"], [reason["text"] for reason in snapshot["reasons"]])
             for volume in region["volumes"]
-            for one in volume["snapshots"]
+            for snapshot in volume["snapshots"]
         ]
-        for region in json.loads(told.stdout)["regions"]
+        for region in json.loads(result.stdout)["regions"]
     }
 
 
@@ -46,11 +46,11 @@ def test_every_region_of_the_policy_in_force_is_planned(account: Account) -> Non
     for source in [account.snapshot(), account.snapshot()]:
         account.copy(source, NEAR)
         account.copy(source, FAR)
-    told = plan()
-    assert [(action, len(reasons)) for action, reasons in verdicts(told)[FAR]] == [("delete", 1), ("keep", 2)]
-    actions = {region: [action for action, _ in found] for region, found in verdicts(told).items()}
+    result = plan()
+    assert [(action, len(reasons)) for action, reasons in verdicts(result)[FAR]] == [("delete", 1), ("keep", 2)]
+    actions = {region: [action for action, _ in planned] for region, planned in verdicts(result).items()}
     assert actions == {region: ["delete", "keep"] for region in (PRIMARY, NEAR, FAR)}
-    assert told.stderr == ""
+    assert result.stderr == ""
 
 
 def test_every_region_of_a_proposed_document_is_planned(account: Account, document: Path) -> None:
@@ -58,11 +58,11 @@ def test_every_region_of_a_proposed_document_is_planned(account: Account, docume
     for source in (old, new):
         account.copy(source, NEAR)
     account.copy(old, FAR)
-    found = verdicts(plan("--policy", str(document)))
-    assert list(found) == [PRIMARY, NEAR, FAR]
-    assert [action for action, _ in found[PRIMARY]] == ["delete", "keep"]
-    assert "held: no completed copy in us-west-2, and no newer snapshot has one there" in found[PRIMARY][1][1]
-    assert [action for action, _ in found[FAR]] == ["keep"]
+    planned = verdicts(plan("--policy", str(document)))
+    assert list(planned) == [PRIMARY, NEAR, FAR]
+    assert [action for action, _ in planned[PRIMARY]] == ["delete", "keep"]
+    assert "held: no completed copy in us-west-2, and no newer snapshot has one there" in planned[PRIMARY][1][1]
+    assert [action for action, _ in planned[FAR]] == ["keep"]
 
 
 def test_the_queue_of_each_region_is_read(account: Account, document: Path) -> None:
@@ -77,15 +77,15 @@ def test_the_queue_of_each_region_is_read(account: Account, document: Path) -> N
 def test_a_region_without_a_stack_is_named_and_planned(account: Account, document: Path) -> None:
     del account.stacks[FAR]
     account.snapshot()
-    told = plan("--policy", str(document))
-    assert told.stderr == "there is no stack snapkeep-dr in us-west-2: nothing is copied there until it is deployed\n"
-    assert FAR in verdicts(told)
+    result = plan("--policy", str(document))
+    assert result.stderr == "there is no stack snapkeep-dr in us-west-2: nothing is copied there until it is deployed\n"
+    assert FAR in verdicts(result)
 
 
 def test_a_difference_has_every_region_of_either_policy(account: Account, document: Path) -> None:
     account.snapshot()
-    told = plan("--policy", str(document), "--diff")
-    assert [one["region"] for one in json.loads(told.stdout)["regions"]] == [PRIMARY, NEAR, FAR]
+    result = plan("--policy", str(document), "--diff")
+    assert [region["region"] for region in json.loads(result.stdout)["regions"]] == [PRIMARY, NEAR, FAR]
 
 
 def test_a_push_compares_and_writes_in_every_region(account: Account, document: Path) -> None:
@@ -93,9 +93,9 @@ def test_a_push_compares_and_writes_in_every_region(account: Account, document: 
     pushed = CliRunner().invoke(
         policy_app, ["push", str(document), "--yes", "--json", "--region", PRIMARY], catch_exceptions=False
     )
-    told = json.loads(pushed.stdout)
-    assert [one["region"] for one in told["changes"]] == [PRIMARY, NEAR, FAR]
-    assert [one["region"] for one in told["pushed"]] == [NEAR, FAR, PRIMARY]
+    data = json.loads(pushed.stdout)
+    assert [change["region"] for change in data["changes"]] == [PRIMARY, NEAR, FAR]
+    assert [push["region"] for push in data["pushed"]] == [NEAR, FAR, PRIMARY]
     assert set(account.documents) == {PRIMARY, NEAR, FAR}
 
 

@@ -1,4 +1,4 @@
-"""A document that copies to a region no more: that region is told, keeps what it has, and nobody is held up by it."""
+"""A document that no longer copies to a region: the region gets it, keeps its copies, and delays no other region."""
 
 from __future__ import annotations
 
@@ -72,9 +72,9 @@ def test_a_dropped_region_keeps_every_copy(account: Account, near_alone: Path) -
         account.copy(source, FAR)
 
     def actions() -> list[str]:
-        told = CliRunner().invoke(plan_app, ["--region", PRIMARY, "--dr-region", FAR, "--json"], catch_exceptions=False)
-        (far,) = [one for one in json.loads(told.stdout)["regions"] if one["region"] == FAR]
-        return [one["action"] for volume in far["volumes"] for one in volume["snapshots"]]
+        result = CliRunner().invoke(plan_app, ["--region", PRIMARY, "--dr-region", FAR, "--json"], catch_exceptions=False)
+        (far,) = [region for region in json.loads(result.stdout)["regions"] if region["region"] == FAR]
+        return [snapshot["action"] for volume in far["volumes"] for snapshot in volume["snapshots"]]
 
     assert actions() == ["delete", "keep"]
     policy("push", str(near_alone), "--yes")
@@ -84,10 +84,10 @@ def test_a_dropped_region_keeps_every_copy(account: Account, near_alone: Path) -
 def test_a_push_shows_what_a_dropped_region_keeps(account: Account, near_alone: Path) -> None:
     for source in [account.snapshot(), account.snapshot()]:
         account.copy(source, FAR)
-    told = json.loads(policy("push", str(near_alone), "--yes", "--json").stdout)
-    (far,) = [one for one in told["changes"] if one["region"] == FAR]
+    data = json.loads(policy("push", str(near_alone), "--yes", "--json").stdout)
+    (far,) = [region for region in data["changes"] if region["region"] == FAR]
     assert len(far["kept_more"]) == 1
-    assert told["dropped"] == [{"region": FAR, "problem": ""}]
+    assert data["dropped"] == [{"region": FAR, "problem": ""}]
 
 
 def test_a_push_without_confirmation_writes_nothing(account: Account, near_alone: Path) -> None:

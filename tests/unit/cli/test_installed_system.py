@@ -1,4 +1,4 @@
-"""What is installed is read from the stacks: their parameters, and the document where there is one."""
+"""An installed system is read from its stacks: their parameters, and the document where there is one."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -41,15 +41,15 @@ def test_stack_parameters_make_each_regions_policy() -> None:
     assert default.copies[0].kms_key == "alias/dr"
     assert default.copies[0].retention == Retention(keep_last=2)
     assert policies["us-east-1"].limits == Limits(9, 40)
-    there = policies["us-east-2"].policies[0].copy_rule("us-east-2")
-    assert there
-    assert there.retention == Retention(keep_last=2)
+    rule = policies["us-east-2"].policies[0].copy_rule("us-east-2")
+    assert rule
+    assert rule.retention == Retention(keep_last=2)
     assert policies["us-east-2"].limits == Limits(8, 30)
 
 
 def test_without_stacks_the_templates_defaults_are_used_and_named() -> None:
     policies = installed({}).policies_in_force()
-    assert {one.source for one in policies.values()} == {NOT_DEPLOYED}
+    assert {policy_set.source for policy_set in policies.values()} == {NOT_DEPLOYED}
     assert policies["us-east-1"].policies[0].retention == Retention(keep_last=7)
     assert installed({}).waiting(["us-east-2"]) == frozenset()
 

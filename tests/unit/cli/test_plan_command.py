@@ -31,9 +31,9 @@ def policy(*arguments: str) -> Result:
 
 
 def test_a_plan_fits_100_columns(plan: Callable[..., Result]) -> None:
-    told = plan()
-    assert told.exit_code == 0
-    lines = told.output.splitlines()
+    result = plan()
+    assert result.exit_code == 0
+    lines = result.output.splitlines()
     assert max(map(len, lines)) <= 100
     assert "us-east-1  by stack parameters" in lines
     assert "vol-0a  default: it takes every volume" in lines
@@ -45,13 +45,13 @@ def test_a_plan_fits_100_columns(plan: Callable[..., Result]) -> None:
     totals = (
         "us-east-2: 1 volume, 3 snapshots, 1 would be kept, 2 would be deleted, 0 copies missing, 1 more would be deleted once"
     )
-    assert totals in " ".join(told.output.split())
+    assert totals in " ".join(result.output.split())
 
 
 def test_json_has_the_same_plan(plan: Callable[..., Result]) -> None:
     regions = json.loads(plan("--json").output)["regions"]
     snapshots = regions[0]["volumes"][0]["snapshots"]
-    assert [one["action"] for one in snapshots] == ["keep", "delete", "keep", "keep"]
+    assert [snapshot["action"] for snapshot in snapshots] == ["keep", "delete", "keep", "keep"]
     assert snapshots[3]["reasons"][0] == {"rule": "newest", "text": "newest"}
     assert regions[0]["totals"]["copies_missing"] == 1
     assert regions[1]["region"] == DR
@@ -66,7 +66,7 @@ def test_json_has_a_line_for_each_volume(plan: Callable[..., Result], world: Wor
 
 def test_csv_has_a_row_for_every_snapshot(plan: Callable[..., Result]) -> None:
     table = list(csv.DictReader(io.StringIO(plan("--csv", "--scope", "primary").output)))
-    assert [row["snapshot_id"] for row in table] == [one.id for one in SOURCES]
+    assert [row["snapshot_id"] for row in table] == [snapshot.id for snapshot in SOURCES]
     assert table[1]["rules"] == "keep_last"
 
 
@@ -79,7 +79,7 @@ def test_a_proposed_policy_is_planned_and_compared(plan: Callable[..., Result], 
     assert SOURCES[0].id not in difference
     assert "nothing would change" in difference
     as_data = json.loads(plan("--policy", str(document), "--diff", "--json").output)
-    assert [one["after"]["snapshot_id"] for one in as_data["regions"][0]["changes"]] == [SOURCES[1].id]
+    assert [change["after"]["snapshot_id"] for change in as_data["regions"][0]["changes"]] == [SOURCES[1].id]
 
 
 def test_a_plan_is_made_for_the_time_of_at(plan: Callable[..., Result]) -> None:
@@ -114,10 +114,10 @@ def test_lines_fit_the_terminal_and_cut_no_name(
 ) -> None:
     monkeypatch.setenv("COLUMNS", columns)
     world.volumes = [Volume("vol-0a", REGION, 8, "gp3", tags={"snapkeep:policy": "a-policy-whose-name-is-longer-than-others"})]
-    told = plan().output
-    assert max(map(len, told.splitlines())) <= widest
-    assert "'a-policy-whose-name-is-longer-than-others'" in told
-    assert "us-\n" not in told
+    result = plan().output
+    assert max(map(len, result.splitlines())) <= widest
+    assert "'a-policy-whose-name-is-longer-than-others'" in result
+    assert "us-\n" not in result
 
 
 @pytest.mark.parametrize(
@@ -134,9 +134,9 @@ def test_wrong_use_is_refused(plan: Callable[..., Result], arguments: list[str],
 
 def test_a_refused_plan_or_a_wrong_tag_ends_with_status_1(plan: Callable[..., Result], world: World) -> None:
     world.volumes = [Volume("vol-0a", REGION, 8, "gp3", tags={"snapkeep:policy": "glod"})]
-    told = plan()
-    assert told.exit_code == 1
-    assert "names 'glod', which is no" in told.output
+    result = plan()
+    assert result.exit_code == 1
+    assert "names 'glod', which is no" in result.output
 
 
 def test_the_question_of_an_adoption_counts_what_retention_deletes_later(plan: Callable[..., Result], world: World) -> None:
@@ -165,7 +165,7 @@ def test_check_summarizes_a_document_or_lists_every_error(document: Path, tmp_pa
     assert "did you mean keep_last?" in refused.output
     assert "2 errors" in refused.output
     as_data = json.loads(policy("check", str(wrong), "--json").output)
-    assert [one["path"] for one in as_data["errors"]] == ["version", "policies[0].retention.keep_lst"]
+    assert [error["path"] for error in as_data["errors"]] == ["version", "policies[0].retention.keep_lst"]
 
 
 def test_check_refuses_a_document_that_is_too_large(world: World, tmp_path: Path) -> None:
@@ -262,7 +262,10 @@ def test_the_history_as_json_marks_the_version_in_force(world: World, document: 
     policy("push", str(document), "--yes")
     world.documents[REGION].append("broken")
     versions = json.loads(policy("history", "--json").output)["versions"]
-    assert [(one["version"], one["in_force"], one["removed"]) for one in versions] == [(2, False, False), (1, True, False)]
+    assert [(version["version"], version["in_force"], version["removed"]) for version in versions] == [
+        (2, False, False),
+        (1, True, False),
+    ]
 
 
 def test_a_broken_document_is_named_and_the_last_good_one_planned(
@@ -270,20 +273,20 @@ def test_a_broken_document_is_named_and_the_last_good_one_planned(
 ) -> None:
     policy("push", str(document), "--yes")
     world.documents[REGION].append("broken")
-    told = plan()
-    assert told.exit_code == 1
-    assert "us-east-1  by document, version 1" in told.stdout
-    assert "version 2 of the policy document in us-east-1 cannot be used (1 error, first: " in told.stderr
+    result = plan()
+    assert result.exit_code == 1
+    assert "us-east-1  by document, version 1" in result.stdout
+    assert "version 2 of the policy document in us-east-1 cannot be used (1 error, first: " in result.stderr
     assert json.loads(plan("--json").stdout)
 
 
 def test_show_prints_what_is_in_force_instead_of_a_broken_document(world: World, document: Path) -> None:
     policy("push", str(document), "--yes")
     world.documents[REGION].append("broken")
-    told = policy("show")
-    assert told.exit_code == 1
-    assert "# document, version 1" in told.stdout
-    assert "version 2 of the policy document in us-east-1 cannot be used" in told.stderr
+    result = policy("show")
+    assert result.exit_code == 1
+    assert "# document, version 1" in result.stdout
+    assert "version 2 of the policy document in us-east-1 cannot be used" in result.stderr
     assert policy("push", str(document), "--yes").exit_code == 0, "it is put right by a push"
 
 

@@ -1,4 +1,4 @@
-"""What `snapkeep policy` says of a document, and of what it changes, in few words."""
+"""The lines that `snapkeep policy` prints of a document and of its changes."""
 
 from datetime import timedelta
 

@@ -14,7 +14,7 @@ from snapkeep.cli.errors import NotConfirmed, WrongUse, exit_status
 
 @pytest.fixture
 def answers(monkeypatch: pytest.MonkeyPatch) -> list[bool | Exception]:
-    """What a person at a terminal answers."""
+    """The answers of a person at a terminal."""
     queue: list[bool | Exception] = []
 
     def confirm(_: str) -> bool:

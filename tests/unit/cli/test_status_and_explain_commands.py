@@ -31,19 +31,19 @@ def explain(snapshot_id: str, *arguments: str) -> Result:
     return CliRunner().invoke(explain_app, [snapshot_id, "--region", PRIMARY, *arguments], catch_exceptions=False)
 
 
-def known(told: Result) -> dict[str, bool]:
-    return {one["region"]: one["known"] for one in json.loads(told.stdout)["dr_regions"]}
+def known(result: Result) -> dict[str, bool]:
+    return {region["region"]: region["known"] for region in json.loads(result.stdout)["dr_regions"]}
 
 
 def test_status_reads_every_region_and_queue_of_the_policy(account: Account) -> None:
     source = account.snapshot()
     account.copy(source, NEAR)
     account.queue(source, FAR)
-    told = json.loads(status("--json").stdout)
-    figures = {one["region"]: (one["copies"], one["waiting"]) for one in told["dr_regions"]}
+    data = json.loads(status("--json").stdout)
+    figures = {region["region"]: (region["copies"], region["waiting"]) for region in data["dr_regions"]}
     assert figures == {NEAR: (1, 0), FAR: (0, 1)}
-    assert [(one["to"], one["without_copy"]) for one in told["rules"]] == [(NEAR, 0), (FAR, 1)]
-    assert told["problems"] == []
+    assert [(rule["to"], rule["without_copy"]) for rule in data["rules"]] == [(NEAR, 0), (FAR, 1)]
+    assert data["problems"] == []
 
 
 @pytest.mark.parametrize("region", [NEAR, FAR])
@@ -52,10 +52,10 @@ def test_status_names_an_unreachable_region_shows_the_others_and_fails(account: 
     account.copy(source, NEAR)
     account.copy(source, FAR)
     account.take_away(region)
-    told = status("--json")
-    assert told.exit_code == 1
-    assert known(told) == {NEAR: region != NEAR, FAR: region != FAR}
-    (problem,) = json.loads(told.stdout)["problems"]
+    result = status("--json")
+    assert result.exit_code == 1
+    assert known(result) == {NEAR: region != NEAR, FAR: region != FAR}
+    (problem,) = json.loads(result.stdout)["problems"]
     assert problem.startswith(f"{region} could not be read: Could not connect")
     shown = status()
     assert shown.exit_code == 1
@@ -65,9 +65,9 @@ def test_status_names_an_unreachable_region_shows_the_others_and_fails(account: 
 
 def test_status_names_a_missing_primary_stack(account: Account) -> None:
     del account.stacks[PRIMARY]
-    told = status("--json")
-    assert told.exit_code == 1
-    (problem,) = json.loads(told.stdout)["problems"]
+    result = status("--json")
+    assert result.exit_code == 1
+    (problem,) = json.loads(result.stdout)["problems"]
     assert problem == f"there is no stack snapkeep-primary in {PRIMARY}: nothing is protected until it is deployed"
 
 
@@ -75,11 +75,11 @@ def test_status_uses_the_last_good_document_and_names_the_broken_one(account: Ac
     account.snapshot()
     account.former[PRIMARY] = [account.documents[PRIMARY]]
     account.documents[PRIMARY] = "broken"
-    told = status("--json")
-    assert told.exit_code == 1
-    data = json.loads(told.stdout)
-    assert known(told) == {NEAR: True, FAR: True}
-    assert [one["policy"] for one in data["volumes"]] == ["gold"]
+    result = status("--json")
+    assert result.exit_code == 1
+    data = json.loads(result.stdout)
+    assert known(result) == {NEAR: True, FAR: True}
+    assert [volume["policy"] for volume in data["volumes"]] == ["gold"]
     (problem,) = data["problems"]
     assert problem.startswith(f"version 4 of the policy document in {PRIMARY} cannot be used (1 error, first: ")
     assert "cannot be used" in status().stdout
@@ -95,21 +95,21 @@ def test_status_has_nouns_in_the_singular(account: Account) -> None:
 
 def test_status_names_a_broken_document_in_a_dr_region(account: Account) -> None:
     account.documents[FAR] = "broken"
-    told = status("--json")
-    assert told.exit_code == 1
-    (problem,) = json.loads(told.stdout)["problems"]
+    result = status("--json")
+    assert result.exit_code == 1
+    (problem,) = json.loads(result.stdout)["problems"]
     assert problem.startswith(f"version 4 of the policy document in {FAR} cannot be used")
 
 
 def test_status_shows_copies_while_the_primary_region_is_unreachable(account: Account) -> None:
     account.copy(account.snapshot(), NEAR)
     account.take_away(PRIMARY)
-    told = status("--json")
-    assert told.exit_code == 1
-    data = json.loads(told.stdout)
+    result = status("--json")
+    assert result.exit_code == 1
+    data = json.loads(result.stdout)
     assert data["volumes"] == []
     assert [problem.partition(" ")[0] for problem in data["problems"]] == [PRIMARY]
-    assert [(one["region"], one["copies"]) for one in data["dr_regions"]] == [(NEAR, 1)], "the region of --dr-region"
+    assert [(region["region"], region["copies"]) for region in data["dr_regions"]] == [(NEAR, 1)], "the region of --dr-region"
     shown = status()
     assert NEAR in shown.stdout
 
@@ -117,9 +117,9 @@ def test_status_shows_copies_while_the_primary_region_is_unreachable(account: Ac
 def test_status_names_a_missing_dr_stack(account: Account) -> None:
     account.snapshot()
     del account.stacks[FAR]
-    told = status("--json")
-    assert told.exit_code == 1
-    assert json.loads(told.stdout)["problems"] == ["there is no stack snapkeep-dr in us-west-2: nothing is copied there"]
+    result = status("--json")
+    assert result.exit_code == 1
+    assert json.loads(result.stdout)["problems"] == ["there is no stack snapkeep-dr in us-west-2: nothing is copied there"]
 
 
 def test_an_unused_dr_region_is_left_out(account: Account) -> None:
@@ -128,9 +128,9 @@ def test_an_unused_dr_region_is_left_out(account: Account) -> None:
     account.documents[PRIMARY] = json.dumps(document)
     del account.stacks[NEAR]
     account.copy(account.snapshot(), FAR)
-    told = status("--json")
-    assert known(told) == {FAR: True}
-    assert json.loads(told.stdout)["problems"] == []
+    result = status("--json")
+    assert known(result) == {FAR: True}
+    assert json.loads(result.stdout)["problems"] == []
 
 
 def test_missing_credentials_are_not_an_unreachable_region(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -146,10 +146,10 @@ def test_explain_has_the_copies_of_every_region(account: Account) -> None:
     source = account.snapshot()
     account.copy(source, NEAR)
     account.copy(source, FAR)
-    told = explain(source.id, "--json")
-    assert told.exit_code == 0
-    story = json.loads(told.stdout)
-    assert [one["region"] for one in story["copies"]] == [NEAR, FAR]
+    result = explain(source.id, "--json")
+    assert result.exit_code == 0
+    story = json.loads(result.stdout)
+    assert [copy["region"] for copy in story["copies"]] == [NEAR, FAR]
     assert story["problems"] == []
     far = explain(story["copies"][1]["id"], "--json")
     assert json.loads(far.stdout)["region"] == FAR
@@ -158,21 +158,21 @@ def test_explain_has_the_copies_of_every_region(account: Account) -> None:
 def test_explain_uses_the_last_good_document_and_names_the_broken_one(account: Account) -> None:
     account.former[PRIMARY] = [account.documents[PRIMARY]]
     account.documents[PRIMARY] = "broken"
-    told = explain(account.snapshot().id)
-    assert f"version 4 of the policy document in {PRIMARY} cannot be used" in told.stderr
-    assert "the next plan would keep it" in told.stdout
+    result = explain(account.snapshot().id)
+    assert f"version 4 of the policy document in {PRIMARY} cannot be used" in result.stderr
+    assert "the next plan would keep it" in result.stdout
 
 
-@pytest.mark.parametrize(("away", "left"), [(FAR, [NEAR]), (NEAR, [FAR])])
-def test_explain_names_an_unreachable_region_and_fails(account: Account, away: str, left: list[str]) -> None:
+@pytest.mark.parametrize(("away", "readable"), [(FAR, [NEAR]), (NEAR, [FAR])])
+def test_explain_names_an_unreachable_region_and_fails(account: Account, away: str, readable: list[str]) -> None:
     source = account.snapshot()
     account.copy(source, NEAR)
     account.copy(source, FAR)
     account.take_away(away)
-    told = explain(source.id, "--json")
-    assert told.exit_code == 1
-    story = json.loads(told.stdout)
-    assert [one["region"] for one in story["copies"]] == left
+    result = explain(source.id, "--json")
+    assert result.exit_code == 1
+    story = json.loads(result.stdout)
+    assert [copy["region"] for copy in story["copies"]] == readable
     assert [problem.partition(" ")[0] for problem in story["problems"]] == [away]
     assert story["action"] == "keep"
     assert f"{away} could not be read" in explain(source.id).stdout
@@ -183,8 +183,8 @@ def test_explain_shows_a_copy_while_the_primary_region_is_unreachable(account: A
     account.copy(source, NEAR)
     copy = json.loads(explain(source.id, "--json").stdout)["copies"][0]["id"]
     account.take_away(PRIMARY)
-    told = explain(copy, "--json")
-    assert told.exit_code == 1
-    story = json.loads(told.stdout)
+    result = explain(copy, "--json")
+    assert result.exit_code == 1
+    story = json.loads(result.stdout)
     assert (story["exists"], story["origin"]["snapshot_id"]) == (True, source.id)
     assert story["action"] == "keep"

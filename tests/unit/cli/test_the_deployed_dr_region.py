@@ -52,10 +52,10 @@ def test_another_partition_has_no_default() -> None:
 
 
 def test_a_sweep_takes_every_dr_region_of_the_policies_before_the_primary() -> None:
-    found = installed(document=TO_BOTH)
-    assert _stacks(found, Scope.BOTH) == [("dr", DR), ("dr", FURTHER), ("primary", PRIMARY)]
-    assert _stacks(found, Scope.DR) == [("dr", DR), ("dr", FURTHER)]
-    assert _stacks(found, Scope.PRIMARY) == [("primary", PRIMARY)]
+    system = installed(document=TO_BOTH)
+    assert _stacks(system, Scope.BOTH) == [("dr", DR), ("dr", FURTHER), ("primary", PRIMARY)]
+    assert _stacks(system, Scope.DR) == [("dr", DR), ("dr", FURTHER)]
+    assert _stacks(system, Scope.PRIMARY) == [("primary", PRIMARY)]
 
 
 def test_a_sweep_takes_the_dr_region_of_the_option_alone() -> None:

@@ -1,4 +1,4 @@
-"""What a person may get wrong: one line that names it and says what would be right, exit status 2, and nothing begun."""
+"""Wrong input: one line that names it and the right form, exit status 2, and nothing begun."""
 
 from __future__ import annotations
 

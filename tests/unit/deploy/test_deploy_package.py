@@ -97,7 +97,7 @@ def test_every_service_that_a_function_asks_a_client_of_is_listed() -> None:
     assert asked == set(OPERATIONS)
 
 
-def test_an_isolated_interpreter_imports_every_handler_from_the_package_and_makes_every_client(built: Package) -> None:
+def test_an_isolated_interpreter_imports_every_handler_and_makes_every_client(built: Package) -> None:
     handlers = sorted(
         set(re.findall(r"Handler: (\S+)\.handler", "".join(p.read_text() for p in (SOURCE / "infra").glob("*.yaml"))))
     )
@@ -264,8 +264,8 @@ def test_what_is_up_to_date_is_not_built_again_and_what_was_damaged_is(tmp_path:
     first.zip_file.write_bytes(b"damaged")
     assert build_package(tmp_path / "functions", run_here=True) == first
     assert len(builds) == 1
-    left = {path.name for path in tmp_path.iterdir()}
-    assert left == {"functions", "functions.json", "functions.lock", "functions.zip"}, "no workshop is left"
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {"functions", "functions.json", "functions.lock", "functions.zip"}, "no workshop is left"
 
 
 def test_a_package_that_runs_here_takes_no_place_of_one_for_aws() -> None:

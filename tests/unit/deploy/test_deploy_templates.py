@@ -121,7 +121,7 @@ def test_a_parameter_out_of_range_is_named_with_what_would_be_right(given: dict[
     assert str(caught.value) == f"stack snapkeep-primary: {problem}"
 
 
-def test_every_problem_is_told_at_once() -> None:
+def test_every_problem_is_named_at_once() -> None:
     with pytest.raises(InvalidParameters, match=r"Retention is 0.*; LogLevel is 'LOUD'"):
         check_parameters(DECLARED, {"Needed": "here", "Retention": "0", "LogLevel": "LOUD"}, "s")
 
@@ -147,7 +147,7 @@ def test_wrong_parameters_of_our_templates_are_refused_before_any_call(
         deployment.deploy(primary, dr)
 
 
-@pytest.mark.parametrize("do", [lambda one: one.deploy({}, {}), lambda one: one.destroy()])
+@pytest.mark.parametrize("do", [lambda deployment: deployment.deploy({}, {}), lambda deployment: deployment.destroy()])
 def test_a_suffix_that_no_stack_can_be_named_with_is_refused_before_any_call(do: Callable[[Deployment], object]) -> None:
     """A stack's name has letters, digits and hyphens (botocore: CreateChangeSet); a function's may have an underscore."""
     deployment = Deployment(Target(no_client, "us-east-1", "us-east-2", "_test"), Silent())

@@ -53,12 +53,12 @@ class OneStack:
 
     def get_paginator(self, operation: str) -> Pages:
         resource = {"ResourceType": "AWS::StepFunctions::StateMachine", "PhysicalResourceId": MACHINE}
-        found = {
+        methods = {
             "list_stack_resources": {"StackResourceSummaries": [{"ResourceType": "AWS::SNS::Topic"}, resource]},
             "describe_stack_events": {"StackEvents": []},
             "list_executions": {"executions": [{"executionArn": WAITING}]},
         }
-        return Pages(found[operation])
+        return Pages(methods[operation])
 
     def stop_execution(self, **request: Any) -> None:
         if self.stop_refused:
@@ -73,7 +73,7 @@ class OneStack:
 
 
 class Notes(Silent):
-    """Keeps what a person is told."""
+    """Keeps the notes."""
 
     def __init__(self) -> None:
         self.notes: list[str] = []
@@ -90,9 +90,9 @@ def test_runs_that_wait_are_stopped_before_their_stack_is_deleted_and_counted() 
 
 
 @pytest.mark.parametrize("code", ["AccessDeniedException", "StateMachineDoesNotExist"])
-def test_who_may_not_stop_runs_is_told_that_the_deletion_may_wait_for_them(code: str) -> None:
+def test_runs_that_cannot_be_stopped_are_noted(code: str) -> None:
     aws, notes = OneStack(stop_refused=refusal(code, "no")), Notes()
     Deployment(Target(aws.client, "us-east-1", "us-east-2"), notes).destroy(["primary"])
     assert aws.done == ["deleted"]
-    (told,) = notes.notes
-    assert told.startswith("runs that have not ended could not be stopped, and the deletion may wait for them")
+    (note,) = notes.notes
+    assert note.startswith("runs that have not ended could not be stopped, and the deletion may wait for them")

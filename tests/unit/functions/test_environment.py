@@ -40,8 +40,12 @@ class Variables(Mapping[str, str]):
 
 def variables_of(stack: str) -> dict[str, str]:
     shared = template(stack)["Globals"]["Function"]
-    functions = [one["Properties"] for one in template(stack)["Resources"].values() if "Handler" in one.get("Properties", {})]
-    names = {name for one in [shared, *functions] for name in one.get("Environment", {}).get("Variables", {})}
+    functions = [
+        resource["Properties"]
+        for resource in template(stack)["Resources"].values()
+        if "Handler" in resource.get("Properties", {})
+    ]
+    names = {name for properties in [shared, *functions] for name in properties.get("Environment", {}).get("Variables", {})}
     values = {name: VALUES.get(name, "20") for name in names if name.startswith("SNAPKEEP_")}
     return values | {"SNAPKEEP_STACK": stack, "AWS_REGION": "us-east-1"}
 

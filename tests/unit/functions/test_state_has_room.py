@@ -1,4 +1,4 @@
-"""A run's state holds 256 KiB: sets of many volumes with many tags, and long plans, fit into it, and what does not is told."""
+"""A run's state holds 256 KiB: sets of many volumes with many tags, and long plans, fit into it, and the rest is reported."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ KEY_BYTES, VALUE_BYTES = 128, 256
 
 def request(number: int, region: str = "us-east-2", *, tags: int = 42) -> CopyRequest:
     origin = Origin("us-east-1", f"vol-{number:017x}", f"snap-{number:017x}", NOW)
-    carried = {f"{one:02}".ljust(KEY_BYTES, "k"): "ä" * VALUE_BYTES for one in range(tags)}
+    carried = {f"{number:02}".ljust(KEY_BYTES, "k"): "ä" * VALUE_BYTES for number in range(tags)}
     key = "arn:aws:kms:us-east-1:111122223333:key/0123abcd-0123-0123-0123-0123456789ab"
     own = tags_for_copy("snapkeep", "a-policy-with-a-name", origin)
     return CopyRequest(origin, "a-policy-with-a-name", region, key, NOW, 8, True, carried | own, source_kms_key=key)
@@ -49,28 +49,28 @@ def request(number: int, region: str = "us-east-2", *, tags: int = 42) -> CopyRe
 def test_a_set_of_many_volumes_with_many_tags_fits_into_the_state_of_its_run(volumes: int, regions: int) -> None:
     copies = [request(number, f"eu-west-{region}") for number in range(volumes) for region in range(regions)]
     fitted = fit_copies(copies, NOW)
-    listed, left, cut = fitted.orders, fitted.problems, fitted.left_out
-    others = volumes * EVENT_BYTES_PER_MEMBER + len(copies) * RESULT_BYTES + len(left) * PROBLEM_BYTES + ENVELOPE_BYTES
-    assert size_bytes(listed) + others < STATE_BYTES
-    assert all(one.request.tags.keys() >= OWN_TAGS - {CHECK} for one in listed)
+    listed, problems, cut = fitted.orders, fitted.problems, fitted.left_out
+    rest_bytes = volumes * EVENT_BYTES_PER_MEMBER + len(copies) * RESULT_BYTES + len(problems) * PROBLEM_BYTES + ENVELOPE_BYTES
+    assert size_bytes(listed) + rest_bytes < STATE_BYTES
+    assert all(copy.request.tags.keys() >= OWN_TAGS - {CHECK} for copy in listed)
     assert (len(listed), bool(cut)) == (len(copies), volumes > 1)
 
 
-def test_copies_that_a_run_has_no_room_for_are_left_to_a_sweep_and_told_each() -> None:
+def test_copies_without_room_are_left_to_a_sweep_with_a_problem_each() -> None:
     copies = [request(number, f"eu-west-{region}", tags=0) for number in range(VOLUMES_OF_AN_INSTANCE) for region in (1, 2)]
     fitted = fit_copies(copies, NOW)
-    listed, left = fitted.orders, fitted.problems
+    listed, problems = fitted.orders, fitted.problems
     assert size_bytes(listed) + RESULT_BYTES * len(listed) <= COPIES_BYTES_AT_MOST
-    told = [f"{one.origin.snapshot_id} to {one.region}" for one in copies[len(listed) :]]
-    assert [(one.kind, one.subject) for one in left] == [("CopyLeftToSweep", one) for one in told]
+    subjects = [f"{copy.origin.snapshot_id} to {copy.region}" for copy in copies[len(listed) :]]
+    assert [(problem.kind, problem.subject) for problem in problems] == [("CopyLeftToSweep", subject) for subject in subjects]
 
 
 def test_an_ordinary_set_keeps_all_its_tags() -> None:
     copies = [request(number, tags=3) for number in range(27)]
     fitted = fit_copies(copies, NOW)
-    listed, left, cut = fitted.orders, fitted.problems, fitted.left_out
-    assert [dict(one.request.tags) for one in listed] == [dict(one.tags) for one in copies]
-    assert (left, cut) == ((), ())
+    listed, problems, cut = fitted.orders, fitted.problems, fitted.left_out
+    assert [dict(order.request.tags) for order in listed] == [dict(copy.tags) for copy in copies]
+    assert (problems, cut) == ((), ())
 
 
 def verdict(number: int) -> Verdict:
@@ -84,7 +84,7 @@ def verdict(number: int) -> Verdict:
 def test_a_long_plan_deletes_the_oldest_first_and_leaves_the_rest_to_the_next_run() -> None:
     plan = Plan("plan-1", "us-east-1", NOW, tuple(verdict(number) for number in range(1000)))
     answer = fit_plan(plan, most_bytes=PLAN_BYTES)
-    ids = [one.snapshot_id for one in answer.delete]
+    ids = [order.snapshot_id for order in answer.delete]
     assert 100 < len(ids) < 1000
     assert ids == [verdict(number).snapshot.id for number in range(len(ids))]
     assert size_bytes(answer.delete) <= PLAN_BYTES
@@ -119,8 +119,8 @@ def lambda_cause() -> str:
         with_short_cause(refuse)({}, None)
     except AwsUnavailable as error:
         trace = traceback.format_list(traceback.extract_tb(error.__traceback__)[1:])
-        told = {"errorMessage": str(error), "errorType": "AwsUnavailable", "requestId": "0" * 36, "stackTrace": trace}
-        return json.dumps(told)
+        cause = {"errorMessage": str(error), "errorType": "AwsUnavailable", "requestId": "0" * 36, "stackTrace": trace}
+        return json.dumps(cause)
     raise AssertionError("no error")
 
 
@@ -146,5 +146,5 @@ def test_a_sweep_with_many_failed_copies_and_deletions_fits_into_its_state() -> 
     answer = fit_plan(plan, failed, most_bytes=SWEEP_PLAN_BYTES)
     kinds = [order.kind for order in answer.delete]
     assert min(kinds.count(DeletionKind.RETENTION), kinds.count(DeletionKind.FAILED_COPY)) > 50
-    deletion = fit_deletions([DeletionResult(one.snapshot_id, Deletion.NOT_ALLOWED, "r" * 2_000) for one in answer.delete])
+    deletion = fit_deletions([DeletionResult(order.snapshot_id, Deletion.NOT_ALLOWED, "r" * 2_000) for order in answer.delete])
     assert size_bytes({"plan": answer, "deletion": deletion}) < STATE_BYTES
