@@ -28,9 +28,9 @@ from snapkeep.lab.ebs_model import Quotas, Speeds, World
 from snapkeep.lab.embedded_aws import EmbeddedAws
 
 PRIMARY, DR = "us-east-1", "us-east-2"
-WANTED_LIFECYCLES_PER_MINUTE = 100_000
-WANTED_BYTES_PER_MILLION = 1_500_000_000
-WANTED_DESCRIBE_RATIO = 20
+AIM_LIFECYCLES_PER_MINUTE = 100_000
+AIM_BYTES_PER_MILLION = 1_500_000_000
+AIM_DESCRIBE_RATIO = 20
 UNLIMITED = Quotas(
     copies_per_destination=10**9,
     snapshots_per_region=10**9,
@@ -61,10 +61,10 @@ def tags_of(number: int, volume_id: str) -> list[dict[str, Any]]:
     return [{"ResourceType": "snapshot", "Tags": [{"Key": key, "Value": value} for key, value in pairs.items()]}]
 
 
-def report(name: str, measured: float, request: float, unit: str, *, at_least: bool) -> None:
-    ratio = measured / request
+def report(name: str, measured: float, aim: float, unit: str, *, at_least: bool) -> None:
+    ratio = measured / aim
     good = ratio >= 1 if at_least else ratio <= 1
-    print(f"{name}: {measured:,.0f} {unit}, aim {request:,.0f}: ratio {ratio:.2f} {'ok' if good else 'NOT REACHED'}")
+    print(f"{name}: {measured:,.0f} {unit}, aim {aim:,.0f}: ratio {ratio:.2f} {'ok' if good else 'NOT REACHED'}")
 
 
 def lifecycles(count: int = 20_000) -> None:
@@ -96,7 +96,7 @@ def lifecycles(count: int = 20_000) -> None:
     seconds = time.process_time() - began
     assert seen.count("createSnapshot") == count
     assert seen.count("copySnapshot") == count
-    report("lifecycles", count / seconds * 60, WANTED_LIFECYCLES_PER_MINUTE, "a minute", at_least=True)
+    report("lifecycles", count / seconds * 60, AIM_LIFECYCLES_PER_MINUTE, "a minute", at_least=True)
 
 
 def hold(count: int) -> World:
@@ -124,7 +124,7 @@ def hold_a_million() -> None:
 def memory() -> None:
     command = [sys.executable, __file__, "--hold-a-million"]
     snapshots = int(subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()[-1])  # noqa: S603
-    report("1,000,000 snapshots", snapshots / 1e6, WANTED_BYTES_PER_MILLION / 1e6, "MB", at_least=False)
+    report("1,000,000 snapshots", snapshots / 1e6, AIM_BYTES_PER_MILLION / 1e6, "MB", at_least=False)
 
 
 def per_call(action: Callable[[], Any], seconds: float = 2.0) -> float:
@@ -152,7 +152,7 @@ def describe(count: int = 100_000) -> None:
         theirs = per_call(lambda name=name, backend=backend: backend.describe_snapshots(filters={name: ["none"]}), 3)
         print(f"DescribeSnapshots {name}: model {ours * 1e6:,.0f} µs with {count:,} snapshots,", end=" ")
         print(f"moto's back end {theirs * 1e6:,.0f} µs with {theirs_holds:,}")
-        report(f"  faster than moto by {name}", theirs / ours, WANTED_DESCRIBE_RATIO, "times", at_least=True)
+        report(f"  faster than moto by {name}", theirs / ours, AIM_DESCRIBE_RATIO, "times", at_least=True)
 
 
 def moto_with(stored: list[Any], *, tagged: bool) -> Any:

@@ -112,7 +112,7 @@ class OverTheWire(Composition):
     def __init__(self, stack: str, pipe: Connection, facts: dict[str, Any]) -> None:
         region = PRIMARY if stack == "primary" else DR
         self.wire = Wire(pipe, facts["now"])
-        self.regions = {one: Ec2OverTheWire(self.wire, one) for one in (PRIMARY, DR)}
+        self.regions = {name: Ec2OverTheWire(self.wire, name) for name in (PRIMARY, DR)}
         self.table = TableOverTheWire(self.wire)
         self.queue = Queue(self.table, facts["known"])
         environment = Environment({"SNAPKEEP_NAME": SYSTEM, "SNAPKEEP_STACK": stack, "AWS_REGION": region})

@@ -18,7 +18,7 @@ TAGS = {"snap-1": {"managed": "yes"}, "vol-1": {"Backup": "gold"}}
 CALLER = Caller("us-east-2", "123456789012", lambda _region, _account, resource_id: TAGS.get(resource_id, {}))
 
 
-def asked(action: str, **parameters: Any) -> list[tuple[str, str]]:
+def checks_of(action: str, **parameters: Any) -> list[tuple[str, str]]:
     return [(check.action, check.resource_arn) for check in checks("ec2", action, parameters, CALLER)]
 
 
@@ -29,7 +29,7 @@ def test_snapshots_have_no_account_in_their_arn_and_volumes_have() -> None:
 
 def test_a_tagged_copy_checks_the_new_snapshot_its_source_and_its_tags() -> None:
     tags = [{"ResourceType": "snapshot", "Tags": [{"Key": "managed", "Value": "yes"}]}]
-    assert asked("CopySnapshot", SourceRegion="us-east-1", SourceSnapshotId="snap-1", TagSpecifications=tags) == [
+    assert checks_of("CopySnapshot", SourceRegion="us-east-1", SourceSnapshotId="snap-1", TagSpecifications=tags) == [
         ("ec2:CopySnapshot", "arn:aws:ec2:us-east-2::snapshot/*"),
         ("ec2:CopySnapshot", "arn:aws:ec2:us-east-1::snapshot/snap-1"),
         ("ec2:CreateTags", "arn:aws:ec2:us-east-2::snapshot/*"),
@@ -44,11 +44,11 @@ def test_resource_tags_and_request_tags_are_condition_keys() -> None:
 
 
 def test_tagging_checks_each_resource_and_a_listing_checks_all() -> None:
-    assert asked("DeleteTags", Resources=["snap-1", "vol-1"]) == [
+    assert checks_of("DeleteTags", Resources=["snap-1", "vol-1"]) == [
         ("ec2:DeleteTags", "arn:aws:ec2:us-east-2::snapshot/snap-1"),
         ("ec2:DeleteTags", "arn:aws:ec2:us-east-2:123456789012:volume/vol-1"),
     ]
-    assert asked("DescribeSnapshots", OwnerIds=["self"]) == [("ec2:DescribeSnapshots", "*")]
+    assert checks_of("DescribeSnapshots", OwnerIds=["self"]) == [("ec2:DescribeSnapshots", "*")]
 
 
 ALARM = {

@@ -69,7 +69,7 @@ class Run:
 class Engine(Protocol):
     """An interpreter of definitions, with its Lambda replaced by handlers."""
 
-    def start(self, machine: str, given: Mapping[str, Any]) -> str:
+    def start(self, machine: str, payload: Mapping[str, Any]) -> str:
         """Start an execution of a definition with an input and return its ARN."""
         ...
 

@@ -26,7 +26,7 @@ class FirstEngine:
         self.retry_delays = delays
         self._machines: dict[str, str] = {}
 
-    def start(self, machine: str, given: Mapping[str, Any]) -> str:
+    def start(self, machine: str, payload: Mapping[str, Any]) -> str:
         if machine not in self._machines:
             made = self._call(
                 stepfunctions._create_state_machine,
@@ -35,7 +35,7 @@ class FirstEngine:
                 roleArn=f"arn:aws:iam::{ACCOUNT_ID}:role/any",
             )
             self._machines[machine] = made["stateMachineArn"]
-        started = self._call(stepfunctions._start_execution, stateMachineArn=self._machines[machine], input=json.dumps(given))
+        started = self._call(stepfunctions._start_execution, stateMachineArn=self._machines[machine], input=json.dumps(payload))
         return str(started["executionArn"])
 
     def wait(self, execution: str) -> Run:
@@ -59,24 +59,24 @@ class FirstEngine:
         return self._answered(stepfunctions._send_task_failure, taskToken=token, error=error, cause=cause)
 
     def _states(self, execution: str) -> tuple[str, ...]:
-        self._here()
+        self._select_region()
         events = stepfunctions._executions[execution]["events"]
         return tuple(event["stateEnteredEventDetails"]["name"] for event in events if event["type"].endswith("StateEntered"))
 
     def _answered(self, send: Any, **request: str) -> bool:
-        self._here()
+        self._select_region()
         status, _, _ = send(request)
         return bool(status == 200)
 
     def _call(self, operation: Any, **request: Any) -> dict[str, Any]:
-        self._here()
+        self._select_region()
         status, _, body = operation(request)
         assert status == 200, body
         answer: dict[str, Any] = json.loads(body)
         return answer
 
     @staticmethod
-    def _here() -> None:
+    def _select_region() -> None:
         set_request_account_id(ACCOUNT_ID)
         set_request_region(REGION)
 

@@ -180,8 +180,8 @@ class RealSystem:
         values["Notices"] = clients["sqs"].create_queue(QueueName="notices")["QueueUrl"]
         values["Topic"] = clients["sns"].create_topic(Name="notifications")["TopicArn"]
         for properties in resources(stack, "AWS::DynamoDB::Table").values():
-            request = ("AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes", "BillingMode")
-            clients["dynamodb"].create_table(TableName=self.table, **{name: properties[name] for name in request})
+            names = ("AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes", "BillingMode")
+            clients["dynamodb"].create_table(TableName=self.table, **{name: properties[name] for name in names})
         shared = template(stack)["Globals"]["Function"]["Environment"]["Variables"]
         variables = {name: str(filled_in(value, values)) for name, value in shared.items()} | {"AWS_REGION": region}
         for name, properties in resources(stack, FUNCTION).items():

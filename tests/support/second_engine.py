@@ -75,12 +75,12 @@ class SecondEngine:
     def retry_delays(self) -> list[float]:
         return self._pauses.seconds
 
-    def start(self, machine: str, given: Mapping[str, Any]) -> str:
+    def start(self, machine: str, payload: Mapping[str, Any]) -> str:
         with self._lock:
             if machine not in self._machines:
                 made = self._backend.create_state_machine(machine, json.dumps(definition(machine)), _ROLE)
                 self._machines[machine] = made.arn
-            execution = self._backend.start_execution(self._machines[machine], str(uuid.uuid4()), json.dumps(given))
+            execution = self._backend.start_execution(self._machines[machine], str(uuid.uuid4()), json.dumps(payload))
         self._executions[execution.exec_arn] = execution
         return str(execution.exec_arn)
 

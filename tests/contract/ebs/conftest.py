@@ -135,7 +135,7 @@ class Aws:
     def listed(self, client: Any, **more: Any) -> list[dict[str, Any]]:
         return client.describe_snapshots(OwnerIds=["self"], **more)["Snapshots"]
 
-    def one(self, client: Any, snapshot_id: str) -> dict[str, Any]:
+    def described(self, client: Any, snapshot_id: str) -> dict[str, Any]:
         (snapshot,) = client.describe_snapshots(SnapshotIds=[snapshot_id])["Snapshots"]
         return snapshot
 

@@ -23,13 +23,13 @@ def test_a_new_snapshot_is_pending_and_then_completed(aws: Any) -> None:
     assert made["State"] == "pending"
     assert made["Description"] == "nightly"
     aws.settle()
-    snapshot = aws.one(aws.primary, made["SnapshotId"])
+    snapshot = aws.described(aws.primary, made["SnapshotId"])
     assert (snapshot["State"], snapshot["Progress"]) == ("completed", "100%")
 
 
 def test_a_snapshot_names_volume_size_owner_and_start(aws: Any) -> None:
     volume_id = aws.volume(size_gib=12)
-    snapshot = aws.one(aws.primary, aws.snapshot(volume_id))
+    snapshot = aws.described(aws.primary, aws.snapshot(volume_id))
     assert (snapshot["VolumeId"], snapshot["VolumeSize"], snapshot["Encrypted"]) == (volume_id, 12, False)
     assert len(snapshot["OwnerId"]) == 12
     assert snapshot["StartTime"].tzinfo is not None
@@ -41,7 +41,7 @@ def test_a_snapshot_of_an_unknown_volume_is_refused(aws: Any) -> None:
 
 
 def test_tags_in_the_create_call_are_on_the_snapshot(aws: Any) -> None:
-    snapshot = aws.one(aws.primary, aws.snapshot(aws.volume(), {"a": "1"}))
+    snapshot = aws.described(aws.primary, aws.snapshot(aws.volume(), {"a": "1"}))
     assert snapshot["Tags"] == [{"Key": "a", "Value": "1"}]
 
 
@@ -56,7 +56,7 @@ def test_a_snapshot_outlives_its_volume(aws: Any) -> None:
     volume_id = aws.volume()
     snapshot_id = aws.snapshot(volume_id)
     aws.primary.delete_volume(VolumeId=volume_id)
-    assert aws.one(aws.primary, snapshot_id)["VolumeId"] == volume_id
+    assert aws.described(aws.primary, snapshot_id)["VolumeId"] == volume_id
 
 
 def test_a_dry_run_answers_with_an_error_and_changes_nothing(aws: Any) -> None:
@@ -83,7 +83,7 @@ def test_a_multi_volume_set_has_one_tagged_snapshot_for_each_volume(aws: Any) ->
     made = aws.primary.create_snapshots(InstanceSpecification={"InstanceId": instance}, CopyTagsFromSource="volume")
     aws.settle()
     assert len(made["Snapshots"]) == 2
-    tags = [aws.one(aws.primary, snapshot["SnapshotId"]).get("Tags", []) for snapshot in made["Snapshots"]]
+    tags = [aws.described(aws.primary, snapshot["SnapshotId"]).get("Tags", []) for snapshot in made["Snapshots"]]
     assert {"Key": "Backup", "Value": "gold"} in [tag for entry in tags for tag in entry]
 
 
@@ -116,10 +116,10 @@ def _image(aws: Any, snapshot_id: str) -> str:
 
 def test_snapshots_can_be_listed_by_volume(aws: Any) -> None:
     first, second = aws.volume(), aws.volume()
-    request = [aws.snapshot(first), aws.snapshot(first)]
+    snapshot_ids = [aws.snapshot(first), aws.snapshot(first)]
     aws.snapshot(second)
     snapshots = aws.listed(aws.primary, Filters=[{"Name": "volume-id", "Values": [first]}])
-    assert sorted(ids(snapshots)) == sorted(request)
+    assert sorted(ids(snapshots)) == sorted(snapshot_ids)
 
 
 @pytest.mark.parametrize(
@@ -159,8 +159,8 @@ def test_an_unknown_filter_is_refused(aws: Any) -> None:
 
 
 def test_an_unknown_snapshot_id_is_an_error(aws: Any) -> None:
-    request = ["snap-0123456789abcdef0"]
-    assert code_of(aws.primary.describe_snapshots, SnapshotIds=request) == ("InvalidSnapshot.NotFound", 400)
+    unknown = ["snap-0123456789abcdef0"]
+    assert code_of(aws.primary.describe_snapshots, SnapshotIds=unknown) == ("InvalidSnapshot.NotFound", 400)
 
 
 def test_pages_hold_no_more_than_requested_and_everything_once(aws: Any) -> None:
@@ -225,14 +225,14 @@ def test_a_locked_snapshot_cannot_be_deleted_until_it_is_unlocked(aws: Any) -> N
 def test_creating_a_tag_that_exists_overwrites_it(aws: Any) -> None:
     snapshot_id = aws.snapshot(aws.volume(), {"a": "1"})
     aws.primary.create_tags(Resources=[snapshot_id], Tags=[{"Key": "a", "Value": "2"}, {"Key": "b", "Value": ""}])
-    tags = {tag["Key"]: tag["Value"] for tag in aws.one(aws.primary, snapshot_id)["Tags"]}
+    tags = {tag["Key"]: tag["Value"] for tag in aws.described(aws.primary, snapshot_id)["Tags"]}
     assert tags == {"a": "2", "b": ""}
 
 
 def test_deleting_a_tag_with_a_value_needs_the_same_value(aws: Any) -> None:
     snapshot_id = aws.snapshot(aws.volume(), {"a": "1", "b": "2"})
     aws.primary.delete_tags(Resources=[snapshot_id], Tags=[{"Key": "a", "Value": "other"}, {"Key": "b"}])
-    assert aws.one(aws.primary, snapshot_id)["Tags"] == [{"Key": "a", "Value": "1"}]
+    assert aws.described(aws.primary, snapshot_id)["Tags"] == [{"Key": "a", "Value": "1"}]
 
 
 def test_the_51st_tag_is_refused(aws: Any) -> None:
@@ -276,8 +276,8 @@ def test_a_volume_from_a_snapshot_is_at_least_as_large(aws: Any) -> None:
 
 
 def test_an_unknown_volume_id_is_an_error(aws: Any) -> None:
-    request = ["vol-0123456789abcdef0"]
-    assert code_of(aws.primary.describe_volumes, VolumeIds=request) == ("InvalidVolume.NotFound", 400)
+    unknown = ["vol-0123456789abcdef0"]
+    assert code_of(aws.primary.describe_volumes, VolumeIds=unknown) == ("InvalidVolume.NotFound", 400)
 
 
 def test_an_attached_volume_cannot_be_deleted(aws: Any) -> None:

@@ -11,7 +11,7 @@ def test_a_copy_has_an_arbitrary_volume_id_and_not_its_source_s_tags(aws: Any) -
     volume_id = aws.volume()
     copy_id = aws.copy(aws.snapshot(volume_id, {"a": "1"}), Description="dr")
     aws.settle()
-    copy = aws.one(aws.dr, copy_id)
+    copy = aws.described(aws.dr, copy_id)
     assert copy["VolumeId"].startswith("vol-ffff")
     assert (copy["State"], copy["VolumeSize"], copy["Description"]) == ("completed", 8, "dr")
     assert copy.get("Tags", []) == []
@@ -21,7 +21,7 @@ def test_tags_in_the_copy_call_are_on_the_copy(aws: Any) -> None:
     specification = [{"ResourceType": "snapshot", "Tags": [{"Key": "origin", "Value": "x"}]}]
     copy_id = aws.copy(aws.snapshot(aws.volume()), TagSpecifications=specification)
     aws.settle()
-    assert aws.one(aws.dr, copy_id)["Tags"] == [{"Key": "origin", "Value": "x"}]
+    assert aws.described(aws.dr, copy_id)["Tags"] == [{"Key": "origin", "Value": "x"}]
 
 
 def test_a_copy_outlives_its_source(aws: Any) -> None:
@@ -29,7 +29,7 @@ def test_a_copy_outlives_its_source(aws: Any) -> None:
     copy_id = aws.copy(snapshot_id)
     aws.settle()
     aws.primary.delete_snapshot(SnapshotId=snapshot_id)
-    assert aws.one(aws.dr, copy_id)["State"] == "completed"
+    assert aws.described(aws.dr, copy_id)["State"] == "completed"
 
 
 def test_a_copy_of_an_unknown_snapshot_is_refused(aws: Any) -> None:
@@ -57,9 +57,9 @@ def test_a_copy_with_a_disabled_key_is_accepted_and_fails_later(aws: Any) -> Non
     key = aws.kms.create_key()["KeyMetadata"]["Arn"]
     aws.kms.disable_key(KeyId=key)
     copy_id = aws.copy(aws.snapshot(aws.volume()), Encrypted=True, KmsKeyId=key)
-    assert aws.one(aws.dr, copy_id)["State"] == "pending"
+    assert aws.described(aws.dr, copy_id)["State"] == "pending"
     aws.settle()
-    copy = aws.one(aws.dr, copy_id)
+    copy = aws.described(aws.dr, copy_id)
     assert (copy["State"], copy["StateMessage"]) == ("error", "Given key ID is not accessible")
 
 
@@ -73,7 +73,7 @@ def test_a_copy_with_a_key_is_encrypted_with_it(aws: Any) -> None:
     key = aws.kms.create_key()["KeyMetadata"]["Arn"]
     copy_id = aws.copy(aws.snapshot(aws.volume()), Encrypted=True, KmsKeyId=key)
     aws.settle()
-    copy = aws.one(aws.dr, copy_id)
+    copy = aws.described(aws.dr, copy_id)
     assert (copy["Encrypted"], copy["KmsKeyId"]) == (True, key)
 
 
@@ -88,4 +88,4 @@ def test_encryption_by_default_encrypts_copies(aws: Any) -> None:
     assert aws.dr.get_ebs_encryption_by_default()["EbsEncryptionByDefault"] is True
     copy_id = aws.copy(aws.snapshot(aws.volume()))
     aws.settle()
-    assert aws.one(aws.dr, copy_id)["Encrypted"] is True
+    assert aws.described(aws.dr, copy_id)["Encrypted"] is True

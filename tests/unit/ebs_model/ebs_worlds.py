@@ -54,7 +54,7 @@ class Bench:
     def advance(self, seconds: float) -> None:
         self.world.clock.advance(seconds)  # type: ignore[attr-defined]
 
-    def one(self, client: Any, snapshot_id: str) -> dict[str, Any]:
+    def described(self, client: Any, snapshot_id: str) -> dict[str, Any]:
         (snapshot,) = client.describe_snapshots(SnapshotIds=[snapshot_id])["Snapshots"]
         return snapshot
 

@@ -112,8 +112,8 @@ def test_sizes_are_full_incremental_and_freed_by_deletion(bench: Bench) -> None:
     first = bench.snapshot(volume_id)
     bench.write(volume_id, 90, 20)
     second = bench.snapshot(volume_id)
-    assert bench.one(bench.primary, first)["FullSnapshotSizeInBytes"] == 100 * BLOCK
-    assert bench.one(bench.primary, second)["FullSnapshotSizeInBytes"] == 110 * BLOCK
+    assert bench.described(bench.primary, first)["FullSnapshotSizeInBytes"] == 100 * BLOCK
+    assert bench.described(bench.primary, second)["FullSnapshotSizeInBytes"] == 110 * BLOCK
     assert bench.world.stored_bytes(PRIMARY) == 120 * BLOCK
     bench.primary.delete_snapshot(SnapshotId=first)
     assert bench.world.stored_bytes(PRIMARY) == 110 * BLOCK
@@ -124,7 +124,7 @@ def test_a_volume_of_16_tib_costs_memory_for_its_writes_alone(bench: Bench) -> N
     volume_id = bench.volume(16_384)
     bench.write(volume_id, 0, 16_384 * 2048)
     snapshot_id = bench.snapshot(volume_id)
-    assert bench.one(bench.primary, snapshot_id)["FullSnapshotSizeInBytes"] == 16 * 1024**4
+    assert bench.described(bench.primary, snapshot_id)["FullSnapshotSizeInBytes"] == 16 * 1024**4
     assert len(bench.world.region_account(PRIMARY).volumes[volume_id].log.entries) == 1
 
 

@@ -52,7 +52,7 @@ def test_a_block_that_is_made_wrong_twice_differs_each_time(bench: Bench, pair: 
 
 def test_a_wrong_size_is_shown_by_every_api(bench: Bench, pair: tuple[str, str]) -> None:
     bench.world.plant(pair[1], ContentFaults(size_gib=2), region=DR)
-    assert bench.one(bench.dr, pair[1])["VolumeSize"] == 2
+    assert bench.described(bench.dr, pair[1])["VolumeSize"] == 2
     assert bench.dr_blocks.list_snapshot_blocks(SnapshotId=pair[1])["VolumeSize"] == 2
 
 
@@ -92,7 +92,7 @@ def test_a_rule_plants_faults_in_the_copies_it_matches(bench: Bench, kind: str, 
 def test_a_rule_gives_a_copy_a_wrong_size(bench: Bench) -> None:
     bench.world.add_fault(FaultRule("copy_wrong_size", blocks=3))
     copy = bench.settled_copy(bench.snapshot(bench.volume(5)))
-    assert bench.one(bench.dr, copy)["VolumeSize"] == 8
+    assert bench.described(bench.dr, copy)["VolumeSize"] == 8
 
 
 def test_planted_faults_go_on_in_restored_volumes_and_copies_of_the_copy(bench: Bench, pair: tuple[str, str]) -> None:

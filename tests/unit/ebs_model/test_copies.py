@@ -51,7 +51,7 @@ def test_a_copy_within_a_region_under_one_key_stores_nothing_new(bench: Bench, t
     made = bench.primary.copy_snapshot(SourceRegion=PRIMARY, SourceSnapshotId=two[1])["SnapshotId"]
     bench.settle()
     assert bench.world.stored_bytes(PRIMARY) == before
-    assert bench.one(bench.primary, made)["State"] == "completed"
+    assert bench.described(bench.primary, made)["State"] == "completed"
 
 
 def test_a_copy_takes_as_long_as_its_bytes_need(bench: Bench, two: tuple[str, str]) -> None:
@@ -83,31 +83,31 @@ def test_a_copy_whose_source_is_deleted_meanwhile_fails(bench: Bench, two: tuple
     copy_id = bench.copy(two[0])
     bench.primary.delete_snapshot(SnapshotId=two[0])
     bench.settle()
-    assert bench.one(bench.dr, copy_id)["StateMessage"] == "Source snapshot ID is not valid"
+    assert bench.described(bench.dr, copy_id)["StateMessage"] == "Source snapshot ID is not valid"
     (event,) = bench.named("copySnapshot")
     assert (event["detail"]["result"], event["detail"]["cause"]) == ("failed", "Source snapshot ID is not valid")
     assert "incremental" not in event["detail"]
 
 
-@pytest.mark.parametrize("what", ["unknown", "alias", "disabled", "pending deletion", "of another region", "denied"])
-def test_a_key_that_is_not_accessible_fails_the_copy_later(bench: Bench, two: tuple[str, str], what: str) -> None:
+@pytest.mark.parametrize("key_state", ["unknown", "alias", "disabled", "pending deletion", "of another region", "denied"])
+def test_a_key_that_is_not_accessible_fails_the_copy_later(bench: Bench, two: tuple[str, str], key_state: str) -> None:
     key = bench.kms.create_key()["KeyMetadata"]["Arn"]
-    if what == "unknown":
+    if key_state == "unknown":
         key = "1234abcd-12ab-34cd-56ef-1234567890ab"
-    elif what == "alias":
+    elif key_state == "alias":
         key = "alias/none"
-    elif what == "disabled":
+    elif key_state == "disabled":
         bench.kms.disable_key(KeyId=key)
-    elif what == "pending deletion":
+    elif key_state == "pending deletion":
         bench.kms.schedule_key_deletion(KeyId=key, PendingWindowInDays=7)
-    elif what == "of another region":
+    elif key_state == "of another region":
         key = bench.world.client("kms", PRIMARY).create_key()["KeyMetadata"]["Arn"]
     else:
         bench.world.deny_key(key)
     copy_id = bench.copy(two[0], Encrypted=True, KmsKeyId=key)
-    assert bench.one(bench.dr, copy_id)["State"] == "pending"
+    assert bench.described(bench.dr, copy_id)["State"] == "pending"
     bench.settle()
-    copy = bench.one(bench.dr, copy_id)
+    copy = bench.described(bench.dr, copy_id)
     assert (copy["State"], copy["StateMessage"]) == ("error", "Given key ID is not accessible")
 
 
@@ -118,7 +118,7 @@ def test_a_key_can_be_denied_to_one_caller_alone(bench: Bench, two: tuple[str, s
     denied = bench.world.client("ec2", DR, caller="arn:aws:iam::1:role/dispatch").copy_snapshot(**params)["SnapshotId"]
     allowed = bench.world.client("ec2", DR, caller="arn:aws:iam::1:role/other").copy_snapshot(**params)["SnapshotId"]
     bench.settle()
-    assert [bench.one(bench.dr, copy_id)["State"] for copy_id in (denied, allowed)] == ["error", "completed"]
+    assert [bench.described(bench.dr, copy_id)["State"] for copy_id in (denied, allowed)] == ["error", "completed"]
 
 
 def test_a_key_failure_can_be_silent() -> None:
@@ -134,7 +134,7 @@ def test_encrypted_cannot_be_set_to_false(bench: Bench, two: tuple[str, str]) ->
 
 def test_a_copy_of_an_encrypted_snapshot_gets_its_region_s_default_key(bench: Bench) -> None:
     copy_id = bench.settled_copy(bench.snapshot(bench.volume(Encrypted=True)))
-    copy = bench.one(bench.dr, copy_id)
+    copy = bench.described(bench.dr, copy_id)
     assert copy["Encrypted"] is True
     assert f":kms:{DR}:" in copy["KmsKeyId"]
 
@@ -148,7 +148,7 @@ def test_a_time_based_copy_completes_within_its_duration(bench: Bench) -> None:
     snapshot_id = bench.snapshot(volume_id)
     started = bench.world.now()
     copy_id = bench.settled_copy(snapshot_id, CompletionDurationMinutes=15)
-    copy = bench.one(bench.dr, copy_id)
+    copy = bench.described(bench.dr, copy_id)
     assert (copy["TransferType"], copy["CompletionDurationMinutes"]) == ("time-based", 15)
     assert copy["CompletionTime"].timestamp() - started <= 15 * 60 + 1
     assert bench.named("copySnapshot")[-1]["detail"]["transferType"] == "time-based"

@@ -106,7 +106,7 @@ def test_an_archived_snapshot_cannot_be_read(bench: Bench, snapshot_id: str) -> 
 
 def test_an_encrypted_snapshot_needs_its_key(bench: Bench) -> None:
     snapshot_id = bench.snapshot(bench.volume(Encrypted=True))
-    key_arn = bench.one(bench.primary, snapshot_id)["KmsKeyId"]
+    key_arn = bench.described(bench.primary, snapshot_id)["KmsKeyId"]
     bench.world.deny_key(key_arn)
     refusal = error_of(bench.blocks.list_snapshot_blocks, SnapshotId=snapshot_id)
     assert refusal == ("AccessDeniedException", "DEPENDENCY_ACCESS_DENIED")
@@ -178,5 +178,5 @@ def test_a_copy_lists_the_blocks_of_its_source(bench: Bench, snapshot_id: str) -
         for client, name in ((bench.blocks, snapshot_id), (bench.dr_blocks, copy))
     ]
     assert [[entry["BlockIndex"] for entry in blocks] for blocks in listings] == [list(range(300))] * 2
-    assert bench.one(bench.dr, copy)["SnapshotId"].startswith("snap-")
+    assert bench.described(bench.dr, copy)["SnapshotId"].startswith("snap-")
     assert bench.world.region_account(DR).snapshots[copy].altered is None

@@ -56,8 +56,8 @@ def test_a_failed_snapshot_is_failed_in_state_and_event() -> None:
     bench = Bench(faults=Faults(script=(FaultRule("snapshot_fails", times=1, message="disk gone"),)))
     volume_id = bench.volume()
     failed, good = bench.snapshot(volume_id), bench.snapshot(volume_id)
-    assert bench.one(bench.primary, failed)["State"] == "error"
-    assert bench.one(bench.primary, good)["State"] == "completed"
+    assert bench.described(bench.primary, failed)["State"] == "error"
+    assert bench.described(bench.primary, good)["State"] == "completed"
     assert [event["detail"]["result"] for event in bench.named("createSnapshot")] == ["failed", "succeeded"]
     assert bench.named("createSnapshot")[0]["detail"]["cause"] == "disk gone"
 

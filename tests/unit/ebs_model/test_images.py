@@ -113,7 +113,9 @@ def test_an_image_is_copied_with_its_snapshots_and_their_events(bench: Bench, sn
     assert (copy["State"], copy["SourceImageId"], copy["SourceImageRegion"]) == ("available", image_id, PRIMARY)
     assert (copy["Architecture"], copy["BootMode"], copy["Tags"]) == ("arm64", "uefi", [{"Key": "app", "Value": "shop"}])
     copied = copy["BlockDeviceMappings"][0]["Ebs"]["SnapshotId"]
-    assert bench.one(bench.dr, copied)["Description"].startswith(f"Copied for DestinationAmi {copy_id} from SourceAmi {image_id}")
+    assert bench.described(bench.dr, copied)["Description"].startswith(
+        f"Copied for DestinationAmi {copy_id} from SourceAmi {image_id}"
+    )
     (event,) = bench.named("copySnapshot")
     assert event["detail"]["snapshot_id"].endswith(copied)
     assert refused(bench.dr.delete_snapshot, SnapshotId=copied)[0] == "InvalidSnapshot.InUse"

@@ -40,7 +40,7 @@ def test_a_request_takes_effect_at_once_and_timers_run_until_its_answer() -> Non
     sent = bench.world.now()
     snapshot_id = bench.start(volume_id)
     assert bench.world.now() == sent + 45
-    assert bench.one(bench.primary, snapshot_id)["State"] == "completed"
+    assert bench.described(bench.primary, snapshot_id)["State"] == "completed"
     (event,) = bench.named("createSnapshot")
     assert event["time"] == "2026-01-01T00:01:15Z", "30 seconds after the request, before its answer"
 

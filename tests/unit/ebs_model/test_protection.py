@@ -32,7 +32,7 @@ def test_a_snapshot_that_aws_backup_manages_cannot_be_deleted_by_ec2(bench: Benc
     place = bench.world.region_account(PRIMARY)
     place.set_tags(place.snapshots[snapshot_id], flat({BACKUP_TAG: "arn:aws:ec2:us-east-1:123456789012:volume/vol-1"}))
     assert refused(bench.primary.delete_snapshot, SnapshotId=snapshot_id) == ("InvalidParameterValue", 400)
-    assert bench.one(bench.primary, snapshot_id)["State"] == "completed"
+    assert bench.described(bench.primary, snapshot_id)["State"] == "completed"
 
 
 # Locks
@@ -66,7 +66,7 @@ def test_the_clock_of_a_lock_on_a_pending_snapshot_starts_at_completion(bench: B
     assert "LockExpiresOn" not in lock(bench, pending, days=1)
     bench.advance(100)
     (snapshot,) = bench.primary.describe_locked_snapshots()["Snapshots"]
-    completed = bench.one(bench.primary, pending)["CompletionTime"]
+    completed = bench.described(bench.primary, pending)["CompletionTime"]
     assert (snapshot["LockExpiresOn"] - completed).total_seconds() == DAY
 
 
@@ -147,7 +147,7 @@ def test_an_archived_snapshot_is_full_and_shared_data_stays(bench: Bench) -> Non
     bench.snapshot(volume_id)
     bench.primary.modify_snapshot_tier(SnapshotId=first, StorageTier="archive")
     bench.settle()
-    assert bench.one(bench.primary, first)["StorageTier"] == "archive"
+    assert bench.described(bench.primary, first)["StorageTier"] == "archive"
     assert bench.world.archived_bytes(PRIMARY) == 100 * 524_288
     assert bench.world.stored_bytes(PRIMARY) == 100 * 524_288
     assert len(bench.named("archiveSnapshot")) == 1
@@ -170,9 +170,9 @@ def test_a_temporary_restore_ends_by_itself(bench: Bench, snapshot_id: str) -> N
     bench.advance(3600)
     (status,) = bench.primary.describe_snapshot_tier_status()["SnapshotTierStatuses"]
     assert status["LastTieringOperationStatus"] == "temporary-restore-completed"
-    assert "RestoreExpiryTime" in bench.one(bench.primary, snapshot_id)
+    assert "RestoreExpiryTime" in bench.described(bench.primary, snapshot_id)
     bench.advance(DAY)
-    assert bench.one(bench.primary, snapshot_id)["StorageTier"] == "archive"
+    assert bench.described(bench.primary, snapshot_id)["StorageTier"] == "archive"
     assert len(bench.named("restoreExpiry")) == 1
 
 
@@ -188,7 +188,7 @@ def test_a_deleted_snapshot_is_restored_from_the_bin_with_its_tags(bench: Bench,
     assert (binned["RecycleBinExitTime"] - binned["RecycleBinEnterTime"]).days == 7
     refused(bench.primary.delete_snapshot, SnapshotId=snapshot_id)
     bench.primary.restore_snapshot_from_recycle_bin(SnapshotId=snapshot_id)
-    assert bench.one(bench.primary, snapshot_id)["Tags"] == [{"Key": "a", "Value": "1"}]
+    assert bench.described(bench.primary, snapshot_id)["Tags"] == [{"Key": "a", "Value": "1"}]
 
 
 def test_a_snapshot_leaves_the_bin_at_its_end_and_frees_its_data(bench: Bench, snapshot_id: str) -> None:

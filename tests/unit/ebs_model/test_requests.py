@@ -140,7 +140,7 @@ def test_a_backslash_takes_a_wildcard_literally(bench: Bench) -> None:
 def test_progress_grows_and_can_be_filtered(bench: Bench) -> None:
     snapshot_id = bench.start(bench.volume())
     bench.advance(15)
-    assert bench.one(bench.primary, snapshot_id)["Progress"] == "50%"
+    assert bench.described(bench.primary, snapshot_id)["Progress"] == "50%"
     snapshots = bench.primary.describe_snapshots(Filters=[{"Name": "progress", "Values": ["50%"]}])["Snapshots"]
     assert len(snapshots) == 1
 
@@ -213,7 +213,7 @@ def test_an_unreachable_region_goes_on_with_its_work(bench: Bench) -> None:
     bench.primary.describe_snapshots()
     bench.settle()
     bench.world.bring_region_back(DR)
-    assert bench.one(bench.dr, copy_id)["State"] == "completed"
+    assert bench.described(bench.dr, copy_id)["State"] == "completed"
 
 
 def test_a_region_can_be_unreachable_for_a_while_by_script() -> None:
@@ -232,7 +232,7 @@ def test_slow_copies_take_longer_by_their_factor() -> None:
     snapshot_id = bench.snapshot(bench.volume())
     slow, normal = bench.copy(snapshot_id), bench.copy(snapshot_id)
     bench.advance(60)
-    states = [bench.one(bench.dr, copy_id)["State"] for copy_id in (slow, normal)]
+    states = [bench.described(bench.dr, copy_id)["State"] for copy_id in (slow, normal)]
     assert states == ["pending", "completed"]
 
 
@@ -240,7 +240,7 @@ def test_faults_by_seed_are_the_same_for_the_same_seed() -> None:
     def states(seed: int) -> list[str]:
         bench = Bench(faults=Faults(snapshot_fails=0.5), seed=seed, quotas=QUICK)
         made = [bench.snapshot(bench.volume(1)) for _ in range(20)]
-        return [bench.one(bench.primary, snapshot_id)["State"] for snapshot_id in made]
+        return [bench.described(bench.primary, snapshot_id)["State"] for snapshot_id in made]
 
     assert states(1) == states(1)
     assert set(states(1)) == {"completed", "error"}
@@ -251,9 +251,9 @@ def test_the_clocks_of_regions_can_differ(bench: Bench) -> None:
     bench.world.set_clock_skew(DR, -30)
     snapshot_id = bench.snapshot(bench.volume())
     copy_id = bench.copy(snapshot_id)
-    assert bench.one(bench.dr, copy_id)["StartTime"].timestamp() == bench.world.now() - 30
+    assert bench.described(bench.dr, copy_id)["StartTime"].timestamp() == bench.world.now() - 30
     bench.advance(60)
-    assert bench.one(bench.dr, copy_id)["State"] == "completed"
+    assert bench.described(bench.dr, copy_id)["State"] == "completed"
 
 
 @pytest.mark.parametrize(

@@ -78,7 +78,7 @@ def test_a_rate_without_a_snapshot_is_refused(bench: Bench) -> None:
 def test_the_rates_of_a_region_together_have_a_quota() -> None:
     bench = Bench(quotas=Quotas(initialization_mib_per_second=300))
     first = restored(bench, VolumeInitializationRate=200)
-    snapshot_id = bench.one(bench.primary, bench.world.region_account(PRIMARY).volumes[first].snapshot_id)["SnapshotId"]
+    snapshot_id = bench.described(bench.primary, bench.world.region_account(PRIMARY).volumes[first].snapshot_id)["SnapshotId"]
     params = {"AvailabilityZone": PRIMARY + "a", "SnapshotId": snapshot_id, "VolumeInitializationRate": 200}
     assert refused(bench.primary.create_volume, **params)[0] == "ResourceLimitExceeded"
     bench.settle()

@@ -120,20 +120,20 @@ def test_steps_are_read_from_a_history_and_failures_mark_them() -> None:
     def entered(name: str) -> dict[str, object]:
         return {"stateEnteredEventDetails": {"name": name}}
 
-    def left(name: str, output: str) -> dict[str, object]:
+    def exited(name: str, output: str) -> dict[str, object]:
         return {"stateExitedEventDetails": {"name": name, "output": output}}
 
     first = '{"detail-type": "x", "tagged": {"outcome": "MANAGED"}}'
     copied = '{"detail-type": "x", "tagged": {"outcome": "MANAGED"}, "copies": {"any_failed": true}}'
-    history = [entered("TagSnapshots"), left("TagSnapshots", first), entered("CopyToDR")]
+    history = [entered("TagSnapshots"), exited("TagSnapshots", first), entered("CopyToDR")]
     assert read_history(history)[0]["CopyToDR"] is StepStatus.RUNNING
-    steps, state = read_history([*history, left("CopyToDR", copied), entered("PlanRetention")])
+    steps, state = read_history([*history, exited("CopyToDR", copied), entered("PlanRetention")])
     assert (steps["TagSnapshots"], steps["CopyToDR"], steps["PlanRetention"]) == (
         StepStatus.DONE,
         StepStatus.FAILED,
         StepStatus.RUNNING,
     )
     assert state["tagged"]["outcome"] == "MANAGED"
-    gone = '{"detail-type": "x", "tagged": {"outcome": "MANAGED", "problems": [{"kind": "SnapshotFailed"}]}}'
-    steps, _ = read_history([entered("TagSnapshots"), left("TagSnapshots", gone), entered("NotifyUser")])
+    output = '{"detail-type": "x", "tagged": {"outcome": "MANAGED", "problems": [{"kind": "SnapshotFailed"}]}}'
+    steps, _ = read_history([entered("TagSnapshots"), exited("TagSnapshots", output), entered("NotifyUser")])
     assert steps["TagSnapshots"] is StepStatus.FAILED

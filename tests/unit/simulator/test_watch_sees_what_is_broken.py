@@ -194,17 +194,17 @@ def test_inv_05_a_copy_in_progress_is_not_the_newest() -> None:
 @pytest.mark.parametrize("held_by", ["image", "lock"])
 def test_inv_06_a_deletion_of_a_held_snapshot_is_seen(held_by: str) -> None:
     lab, watch = watched()
-    held = lab.protect(lab.make_volume())
+    snapshot_id = lab.protect(lab.make_volume())
     if held_by == "image":
-        mapping = [{"DeviceName": "/dev/xvda", "Ebs": {"SnapshotId": held}}]
+        mapping = [{"DeviceName": "/dev/xvda", "Ebs": {"SnapshotId": snapshot_id}}]
         lab.ec2().register_image(Name="uses it", RootDeviceName="/dev/xvda", BlockDeviceMappings=mapping)
     else:
-        lab.ec2().lock_snapshot(SnapshotId=held, LockMode="governance", LockDuration=1)
-    violation = f"INV-06: {held} in {PRIMARY}: given to DeleteSnapshot while an AMI, a lock or AWS Backup holds it"
-    delete(lab, held)
+        lab.ec2().lock_snapshot(SnapshotId=snapshot_id, LockMode="governance", LockDuration=1)
+    violation = f"INV-06: {snapshot_id} in {PRIMARY}: given to DeleteSnapshot while an AMI, a lock or AWS Backup holds it"
+    delete(lab, snapshot_id)
     assert violation not in watch.violations
     lab.runner.advance(HELD_TOLERANCE_SECONDS + 1)
-    delete(lab, held)
+    delete(lab, snapshot_id)
     assert violation in watch.violations
 
 
