@@ -145,7 +145,7 @@ class Flows(RuleBasedStateMachine):
         self.chaos.come_to_rest()
 
 
-def test_whatever_happens_the_invariants_hold_and_in_the_end_everything_is_copied_or_told() -> None:
+def test_invariants_hold_and_each_snapshot_is_copied_or_reported() -> None:
     print(f"SNAPKEEP_FLOWS_SEED={SEED} SNAPKEEP_FLOWS_EXAMPLES={EXAMPLES}")  # noqa: T201 - so that a failure can be run again
     Flows.steps = 0
     phases = [Phase.explicit, Phase.generate, *([Phase.shrink] if SHRINK else [])]

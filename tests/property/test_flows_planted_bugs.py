@@ -18,7 +18,7 @@ TESTS = Path(__file__).parents[1]
 SUITE = TESTS / "property" / "test_flows_invariants.py"
 BUGS = sorted((TESTS / "data" / "planted_bugs").glob("*.toml"))
 EXAMPLES, EXAMPLES_WITHOUT_A_BUG = "400", "60"
-"""What the suite's own run has, and fewer where nothing is to be found: that run does not end early."""
+"""As many as the suite's own run, and fewer where no bug is planted: that run does not end early."""
 
 
 def run_suite(folder: Path, examples: str = EXAMPLES) -> subprocess.CompletedProcess[str]:

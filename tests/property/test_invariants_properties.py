@@ -1,4 +1,4 @@
-"""What holds between deciding and the second look: what is decided passes, and what is tampered with does not."""
+"""Verdicts pass the second look, and verdicts that were tampered with do not."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -26,18 +26,18 @@ def problems_of(verdicts: Sequence[Verdict], **more: object) -> list[str]:
 
 
 @given(lineages(), retentions)
-def test_what_is_decided_breaks_no_invariant(snapshots: list[Snapshot], retention: Retention) -> None:
+def test_verdicts_break_no_invariant(snapshots: list[Snapshot], retention: Retention) -> None:
     verdicts = decide(snapshots, retention, NOW, system=SYSTEM)
     assert problems_of(verdicts) == []
 
 
 @given(lineages(), retentions, st.data())
-def test_what_is_decided_with_holds_for_copies_breaks_no_invariant(
+def test_verdicts_with_holds_for_copies_break_no_invariant(
     snapshots: list[Snapshot], retention: Retention, data: st.DataObject
 ) -> None:
     ids = st.sets(st.sampled_from([s.id for s in snapshots])) if snapshots else st.just(set())
-    confirmed = {(one, DR) for one in data.draw(ids)}
-    waiting = {(one, DR) for one in data.draw(ids)}
+    confirmed = {(snapshot_id, DR) for snapshot_id in data.draw(ids)}
+    waiting = {(snapshot_id, DR) for snapshot_id in data.draw(ids)}
     facts = copy_facts(snapshots, {}, waiting, confirmed)
     verdicts = decide(snapshots, retention, NOW, system=SYSTEM, holds=holds_from_facts(snapshots, facts, [DR]))
     assert problems_of(verdicts, copies=facts, copy_regions=[DR]) == []

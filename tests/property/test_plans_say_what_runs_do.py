@@ -44,7 +44,7 @@ REFUSED = {"refused"}
 
 
 def make_policies(number: int) -> PolicySet:
-    """Given a number, return two policies: what they take and keep, and whether they copy, differs from number to number."""
+    """Return two policies of a number: their selectors, retention and copies differ from number to number."""
     made = []
     for place in range(2):
         mixed = number // 3 + place * (1 + number % 5)
@@ -127,30 +127,30 @@ class Account:
         return self.world.world.client("ec2", region, caller="person")
 
     def _some(self, number: int, region: str = "") -> tuple[str, str]:
-        """Given a number, return the region and the id of some snapshot. Raise LookupError where there is none."""
+        """Return the region and the id of the snapshot of a number. Raise LookupError if there is none."""
         where = region or (PRIMARY, DR)[number % 2]
-        found = self.world.snapshots(where)
-        if not found:
+        snapshots = self.world.snapshots(where)
+        if not snapshots:
             raise LookupError(where)
-        return where, str(found[number // 2 % len(found)]["SnapshotId"])
+        return where, str(snapshots[number // 2 % len(snapshots)]["SnapshotId"])
 
     def plans(self) -> list[RegionPlan]:
-        """What `snapkeep plan` shows."""
+        """Return the deletions that `snapkeep plan` shows."""
         composition, policies = self.world.composition(), self.world.policies
         queue = composition.queue_of(DR)
-        waiting = frozenset((one.request.origin.snapshot_id, DR) for state in OPEN for one in queue.in_state(state))
+        waiting = frozenset((entry.request.origin.snapshot_id, DR) for state in OPEN for entry in queue.in_state(state))
         readers = [composition.reader(PRIMARY), composition.reader(DR)]
         facts = gather_all_facts(readers[0], readers[1:], waiting)
         return make_plans(readers, facts, {PRIMARY: policies, DR: policies}, composition.clock.now(), system="snapkeep")
 
     def deletions_of_protect(self, volume_id: str) -> set[str]:
-        """What a run of Protect for a volume's snapshot would delete."""
+        """Return the deletions of a run of Protect for a volume's snapshot."""
         return deletions(lambda: self.world.composition().planner(PRIMARY).plan_sources([volume_id]))
 
     def deletions_of_receive(self, plan: VolumePlan) -> set[str]:
-        """What a run of Receive for a copy of this lineage would delete: of those that it finds by their tag."""
-        found = self.world.composition().reader(DR).copies_of_volume(plan.lineage.volume_id)
-        copies = [copy for copy in found if copy.origin.lineage == plan.lineage]
+        """Return the deletions of a run of Receive for a copy of this lineage, among the copies that it finds by their tag."""
+        listed = self.world.composition().reader(DR).copies_of_volume(plan.lineage.volume_id)
+        copies = [copy for copy in listed if copy.origin.lineage == plan.lineage]
         return deletions(lambda: self.world.composition().planner(DR).plan_copies(copies)) if copies else set()
 
     def deletions_of_sweep(self, region: str) -> set[str]:
@@ -167,7 +167,7 @@ def deletions(make_plan: Callable[[], Plan]) -> set[str]:
 
 
 def planned(plan: VolumePlan) -> set[str]:
-    return REFUSED if plan.refusals else {one.snapshot.id for one in plan.verdicts if one.action is Action.DELETE}
+    return REFUSED if plan.refusals else {verdict.snapshot.id for verdict in plan.verdicts if verdict.action is Action.DELETE}
 
 
 DEEDS = (
@@ -190,9 +190,7 @@ NUMBERS = st.integers(0, 999)
 
 @settings(max_examples=200)
 @given(NUMBERS, st.lists(st.tuples(st.sampled_from(DEEDS), NUMBERS), min_size=10, max_size=40))
-def test_what_a_plan_says_is_what_every_run_would_do(
-    number: int, story: Sequence[tuple[Callable[[Account, int], None], int]]
-) -> None:
+def test_a_plan_shows_the_actions_of_every_run(number: int, story: Sequence[tuple[Callable[[Account, int], None], int]]) -> None:
     account = Account.make(number)
     for deed, what in story:
         try:

@@ -1,4 +1,4 @@
-"""What holds of every policy document."""
+"""Properties of every policy document."""
 
 import copy
 import json

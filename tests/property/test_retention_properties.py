@@ -1,4 +1,4 @@
-"""What holds of every decision, whatever the snapshots and the rules."""
+"""Properties of every decision, for any snapshots and rules."""
 
 import random
 from dataclasses import replace
@@ -39,7 +39,7 @@ def test_every_snapshot_gets_exactly_one_verdict_with_at_least_one_reason(
 
 
 @given(lineages(), retentions)
-def test_what_does_not_count_is_kept_and_changes_nothing_for_the_others(snapshots: list[Snapshot], retention: Retention) -> None:
+def test_uncounted_snapshots_are_kept_and_change_no_other_verdict(snapshots: list[Snapshot], retention: Retention) -> None:
     good = counting(snapshots)
     everything = kept(snapshots, retention)
     assert {s.id for s in snapshots} - {s.id for s in good} <= everything
@@ -138,7 +138,7 @@ def test_a_zone_moves_the_calendar_as_moving_the_snapshots_would(
 
 
 @given(lineages(), retentions, st.data())
-def test_what_is_held_is_kept_for_that_reason_and_no_other_verdict_changes(
+def test_a_hold_keeps_its_snapshot_and_changes_no_other_verdict(
     snapshots: list[Snapshot], retention: Retention, data: st.DataObject
 ) -> None:
     held = data.draw(st.sets(st.sampled_from([s.id for s in snapshots]))) if snapshots else set()

@@ -1,4 +1,4 @@
-"""What holds of every selection of a policy."""
+"""Properties of every selection of a policy."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -15,9 +15,7 @@ from support.policy_strategies import policy_sets, selectors, volumes
 
 
 @given(volumes, policy_sets())
-def test_the_first_policy_that_takes_a_volume_governs_it_and_every_earlier_one_says_why_not(
-    volume: Volume, policies: PolicySet
-) -> None:
+def test_the_first_match_governs_and_earlier_policies_say_why_not(volume: Volume, policies: PolicySet) -> None:
     selection = select(volume, policies)
     taking = [policy for policy in policies.policies if matches(volume, policy.selector).matched]
     assert selection.policy == (taking[0] if taking else None)
@@ -35,7 +33,7 @@ def test_a_volume_that_names_its_policy_gets_it(volume: Volume, policies: Policy
 
 
 @given(volumes, policy_sets())
-def test_a_name_that_no_policy_has_is_told_and_leaves_the_volume_to_the_first_match(volume: Volume, policies: PolicySet) -> None:
+def test_an_unknown_policy_name_is_a_problem_and_the_first_match_governs(volume: Volume, policies: PolicySet) -> None:
     tagged = replace(volume, tags=dict(volume.tags) | {POLICY: "no-such"})
     selection = select(tagged, policies)
     assert "no-such" in selection.problem

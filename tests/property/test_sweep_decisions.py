@@ -24,7 +24,9 @@ RULE = CopyRule(DR, retention=Retention(keep_last=2), copy_within=timedelta(hour
 GOLD = Policy("gold", Selector(tags={"Backup": ("*",)}), Retention(keep_last=3), (RULE,))
 POLICIES = PolicySet((GOLD,), Limits(max_deletions=1000, max_share_percent=100))
 VOLUMES = ("vol-00000001", "vol-00000002", "vol-00000003")
-VOLUME_3_HAS_NO_TAG = [Volume(one, PRIMARY, 8, "gp3", tags={"Backup": "gold"} if one != VOLUMES[2] else {}) for one in VOLUMES]
+VOLUME_3_HAS_NO_TAG = [
+    Volume(volume_id, PRIMARY, 8, "gp3", tags={"Backup": "gold"} if volume_id != VOLUMES[2] else {}) for volume_id in VOLUMES
+]
 
 
 @st.composite
@@ -67,7 +69,7 @@ def entries(draw: st.DrawFn, of: list[Snapshot], made: list[Snapshot]) -> list[Q
         state = draw(st.sampled_from((None, None, *EntryState)))
         if state is None:
             continue
-        mine = [one.id for one in made if one.origin.snapshot_id == source.id]
+        mine = [copy.id for copy in made if copy.origin.snapshot_id == source.id]
         request = CopyRequest(
             source.origin,
             "gold",
@@ -89,7 +91,7 @@ def entries(draw: st.DrawFn, of: list[Snapshot], made: list[Snapshot]) -> list[Q
 @st.composite
 def worlds(draw: st.DrawFn) -> tuple[list[Snapshot], list[Snapshot], list[QueueEntry]]:
     listed = [draw(sources(number)) for number in range(draw(st.integers(0, 12)))]
-    managed = [one for one in listed if one.managed_by(SYSTEM) and one.completed]
+    managed = [snapshot for snapshot in listed if snapshot.managed_by(SYSTEM) and snapshot.completed]
     made = draw(copies(managed))
     return listed, made, draw(entries(managed, made))
 
@@ -99,17 +101,17 @@ World = tuple[list[Snapshot], list[Snapshot], list[QueueEntry]]
 
 def primary(world: World, *, adopt: bool = False, reachable: bool = True) -> Decision:
     listed, made, queued = world
-    unfinished = {one.snapshot_in_region: one for one in queued if one.state is not EntryState.DONE} if reachable else {}
+    unfinished = {entry.snapshot_in_region: entry for entry in queued if entry.state is not EntryState.DONE} if reachable else {}
     listings = {DR: made} if reachable else {}
     waiting = frozenset(place for place, one in unfinished.items() if one.is_open)
-    waiting |= {(one.origin.snapshot_id, DR) for one in made if one.state is SnapshotState.PENDING}
+    waiting |= {(copy.origin.snapshot_id, DR) for copy in made if copy.state is SnapshotState.PENDING}
     facts = RegionFacts(PRIMARY, VOLUME_3_HAS_NO_TAG, listed, listings, waiting)
     plan = plan_region(facts, POLICIES, NOW, system=SYSTEM)
     return decide_primary(
         PrimaryFacts(
             system=SYSTEM,
             plan=plan,
-            volumes={one.id: one for one in VOLUME_3_HAS_NO_TAG},
+            volumes={volume.id: volume for volume in VOLUME_3_HAS_NO_TAG},
             snapshots=listed,
             copies_by_region=listings,
             queued=unfinished,
@@ -145,17 +147,17 @@ def test_only_managed_snapshots_are_deleted_and_the_newest_of_a_volume_never(wor
             assert verdict.snapshot.managed_by(SYSTEM)
             assert verdict.snapshot.completed
         gone = {verdict.snapshot.id for verdict in decision.deletions}
-        counted = [one for one in listed if one.managed_by(SYSTEM) and one.completed]
-        for lineage in {one.origin.lineage for one in counted}:
-            members = [one for one in counted if one.origin.lineage == lineage]
-            newest = max(one.origin.start_time for one in members)
-            assert [one for one in members if one.origin.start_time == newest and one.id not in gone]
+        counted = [snapshot for snapshot in listed if snapshot.managed_by(SYSTEM) and snapshot.completed]
+        for lineage in {snapshot.origin.lineage for snapshot in counted}:
+            members = [snapshot for snapshot in counted if snapshot.origin.lineage == lineage]
+            newest = max(snapshot.origin.start_time for snapshot in members)
+            assert [snapshot for snapshot in members if snapshot.origin.start_time == newest and snapshot.id not in gone]
 
 
 @settings(max_examples=300, deadline=None)
 @given(worlds())
 def test_without_consent_no_history_is_touched_and_nothing_of_another_system(world: World) -> None:
-    by_id = {one.id: one for one in world[0]}
+    by_id = {snapshot.id: snapshot for snapshot in world[0]}
     for finding in primary(world).findings:
         assert not isinstance(finding.repair, Retag)
         if isinstance(finding.repair, Protect):
@@ -168,16 +170,18 @@ def test_without_consent_no_history_is_touched_and_nothing_of_another_system(wor
 
 @settings(max_examples=300, deadline=None)
 @given(worlds())
-def test_a_copy_is_asked_for_only_where_none_is_there_or_on_its_way(world: World) -> None:
+def test_a_copy_is_requested_only_where_none_exists_or_is_in_progress(world: World) -> None:
     _, made, queued = world
-    alive = {one.origin.snapshot_id for one in made if one.tags and one.state in (SnapshotState.PENDING, SnapshotState.COMPLETED)}
-    under_way = {one.request.origin.snapshot_id for one in queued if one.is_open}
-    asked = [finding.repair.snapshot.id for finding in primary(world).findings if isinstance(finding.repair, Enqueue)]
-    assert len(asked) == len(set(asked))
-    assert not set(asked) & (alive | under_way)
+    alive = {
+        copy.origin.snapshot_id for copy in made if copy.tags and copy.state in (SnapshotState.PENDING, SnapshotState.COMPLETED)
+    }
+    under_way = {entry.request.origin.snapshot_id for entry in queued if entry.is_open}
+    requested = [finding.repair.snapshot.id for finding in primary(world).findings if isinstance(finding.repair, Enqueue)]
+    assert len(requested) == len(set(requested))
+    assert not set(requested) & (alive | under_way)
 
 
-def test_a_copy_under_way_is_not_asked_for_again_whatever_the_queue_remembers() -> None:
+def test_a_copy_in_progress_is_not_requested_again() -> None:
     start = NOW - timedelta(hours=30)
     sources = []
     for number in range(2):
@@ -189,15 +193,19 @@ def test_a_copy_under_way_is_not_asked_for_again_whatever_the_queue_remembers() 
     copy = Snapshot("snap-c0001000", DR, SnapshotState.PENDING, start, newest.origin, 8, tags=tags, is_copy=True)
     request = CopyRequest(newest.origin, "gold", DR, "", start, 8, encrypted=False, tags=tags)
     failed = QueueEntry(request, EntryState.FAILED, NOW, NOW - timedelta(days=2), copy_id=copy.id, cause="an old cause")
-    asked = [one.repair.snapshot.id for one in primary((sources, [copy], [failed])).findings if isinstance(one.repair, Enqueue)]
-    assert newest.id not in asked
+    requested = [
+        finding.repair.snapshot.id
+        for finding in primary((sources, [copy], [failed])).findings
+        if isinstance(finding.repair, Enqueue)
+    ]
+    assert newest.id not in requested
 
 
 @settings(max_examples=200, deadline=None)
 @given(worlds())
 def test_about_a_region_out_of_reach_nothing_is_concluded(world: World) -> None:
     decision = primary(world, reachable=False)
-    assert not [one for one in decision.findings if isinstance(one.repair, Enqueue)]
+    assert not [finding for finding in decision.findings if isinstance(finding.repair, Enqueue)]
     assert decision.deletions == ()
 
 
@@ -205,16 +213,19 @@ def test_about_a_region_out_of_reach_nothing_is_concluded(world: World) -> None:
 @given(worlds())
 def test_every_end_that_the_queue_has_not_seen_is_received_once(world: World) -> None:
     _, made, queued = world
-    states = {one.id: one.state for one in made}
+    states = {copy.id: copy.state for copy in made}
     ended = {
-        one.copy_id for one in queued if one.state is EntryState.RUNNING and states.get(one.copy_id) is not SnapshotState.PENDING
+        entry.copy_id
+        for entry in queued
+        if entry.state is EntryState.RUNNING and states.get(entry.copy_id) is not SnapshotState.PENDING
     }
-    left = {one.id for one in made if one.managed_by(SYSTEM) and one.state is SnapshotState.ERROR}
+    failed = {copy.id for copy in made if copy.managed_by(SYSTEM) and copy.state is SnapshotState.ERROR}
     received = [finding.repair.ended.copy_id for finding in dr(world).findings if isinstance(finding.repair, Receive)]
-    assert set(received) == ended | left
+    assert set(received) == ended | failed
     assert all(
-        received.count(one) == sum(entry.copy_id == one and entry.state is EntryState.RUNNING for entry in queued) or one in left
-        for one in received
+        copy_id in failed
+        or received.count(copy_id) == sum(entry.copy_id == copy_id and entry.state is EntryState.RUNNING for entry in queued)
+        for copy_id in received
     )
 
 

@@ -15,7 +15,7 @@ LAST_COPY_AT = datetime(2027, 1, 1, tzinfo=UTC)
 
 
 def at(text: str) -> datetime:
-    """Given ISO 8601, return it as an aware moment; in UTC where it names no zone."""
+    """Return the aware moment of ISO 8601; in UTC where it names no zone."""
     moment = datetime.fromisoformat(text)
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
@@ -30,7 +30,7 @@ def snapshot(
     volume: str = VOLUME,
     region: str = REGION,
 ) -> Snapshot:
-    """Given when it was started, return a source snapshot; its id is made of its number, or of its start."""
+    """Return a source snapshot by its start; its id is made of its number, or of its start."""
     moment = at(start) if isinstance(start, str) else start
     snapshot_id = f"snap-{number or int(moment.timestamp() * 1000):017x}"
     tags = {MANAGED: SYSTEM, POLICY: policy} if managed else {}
@@ -40,9 +40,9 @@ def snapshot(
 def copy_of(
     source: Snapshot, region: str, number: int, *, state: SnapshotState = SnapshotState.COMPLETED, managed: bool = True
 ) -> Snapshot:
-    """Given a source snapshot, return a copy of it in another region, made later than its source.
+    """Return a copy of a source snapshot in another region, made later than its source.
 
-    The older the source, the later: whoever orders copies by their own time has it upside down.
+    The older the source, the later: the order of copies by their own time is the reverse.
     """
     tags = dict(source.tags) if managed else {}
     made_at = LAST_COPY_AT + (LAST_COPY_AT - source.start_time)
@@ -50,5 +50,5 @@ def copy_of(
 
 
 def lineage(starts: Iterable[datetime | str]) -> list[Snapshot]:
-    """Given start times, return a snapshot for each, with ids in the order given."""
+    """Return a snapshot for each start time, with ids in the same order."""
     return [snapshot(start, number) for number, start in enumerate(starts, start=1)]

@@ -23,7 +23,7 @@ policies:
 
 @dataclass
 class World:
-    """What the chosen AWS holds."""
+    """Contents of the chosen AWS."""
 
     listings: dict[str, list[Snapshot]] = field(default_factory=lambda: {REGION: list(SOURCES), DR: list(COPIES)})
     volumes: list[Volume] = field(default_factory=lambda: [Volume("vol-0a", REGION, 8, "gp3", tags={"Backup": "gold"})])

@@ -1,4 +1,4 @@
-"""What hypothesis draws for tests about policies, selection and retention."""
+"""Strategies of hypothesis for tests about policies, selection and retention."""
 
 from __future__ import annotations
 

@@ -31,17 +31,17 @@ def member(status: str, number: int) -> dict[str, str]:
     return {"status": status, "snapshot_id": f"arn:aws:ec2::us-east-1:snapshot/snap-{number}", "source": SOURCE["source"]}
 
 
-def test_of_a_set_those_that_failed_are_told_from_those_that_completed() -> None:
+def test_failed_and_completed_members_of_a_set_are_distinguished() -> None:
     ended = parse_snapshot_event(
         event("createSnapshots", MULTI_VOLUME_COMPLETION, snapshots=[member("completed", 1), member("error", 2)])
     )
     assert isinstance(ended, list)
-    assert [(one.snapshot_id, one.succeeded) for one in ended] == [("snap-1", True), ("snap-2", False)]
+    assert [(member.snapshot_id, member.succeeded) for member in ended] == [("snap-1", True), ("snap-2", False)]
 
 
 @pytest.mark.parametrize("fields", [{"source": ""}, {"source": "vol-1"}, {"startTime": "soon"}, {"StartTime": 5}])
 def test_fields_that_nobody_uses_fail_no_run(fields: dict[str, Any]) -> None:
-    """A volume's ARN or a start time of another form failed the run, although EC2 is asked for both."""
+    """A volume's ARN or a start time of another form failed the run, although both are read from EC2."""
     assert parse_snapshot_event(event("createSnapshot", **SOURCE | fields)) == [SnapshotEnded("snap-1", True, "")]
     assert isinstance(parse_copy_event(event("copySnapshot", **COPY | fields)), CopyEnded)
 
@@ -57,7 +57,7 @@ def test_a_member_of_unknown_status_is_left_to_ec2(status: Any) -> None:
     members = [member("completed", 1), {**member("", 2), "status": status}]
     ended = parse_snapshot_event(event("createSnapshots", MULTI_VOLUME_COMPLETION, snapshots=members))
     assert isinstance(ended, list)
-    assert [(one.snapshot_id, one.succeeded) for one in ended] == [("snap-1", True), ("snap-2", None)]
+    assert [(member.snapshot_id, member.succeeded) for member in ended] == [("snap-1", True), ("snap-2", None)]
     assert "completed or error is documented" in ended[1].cause
 
 
@@ -67,20 +67,20 @@ def test_a_member_without_a_readable_id_fails_no_other(unreadable: Any) -> None:
         event("createSnapshots", MULTI_VOLUME_COMPLETION, snapshots=[unreadable, member("completed", 1)])
     )
     assert isinstance(ended, list)
-    assert [one.succeeded for one in ended] == [False, True]
+    assert [member.succeeded for member in ended] == [False, True]
     assert "does not name it" in ended[0].cause
 
 
 @pytest.mark.parametrize(
-    ("asked", "field"),
+    ("received", "field"),
     [
         (event("createSnapshot", **SOURCE, result="perhaps"), "detail.result is 'perhaps'"),
         (event("createSnapshot", **SOURCE | {"snapshot_id": ""}), "'snapshot_id' is ''"),
     ],
 )
-def test_what_is_not_documented_is_refused_by_its_field(asked: dict[str, Any], field: str) -> None:
+def test_an_undocumented_value_is_refused_with_its_field(received: dict[str, Any], field: str) -> None:
     with pytest.raises(InvalidEvent, match=field):
-        parse_snapshot_event(asked)
+        parse_snapshot_event(received)
 
 
 @pytest.mark.parametrize("arn", ["arn:aws:ec2::us-east-1:image/ami-1", "arn:aws:ec2::us-east-1:snapshot/", "snap-1"])
@@ -90,19 +90,19 @@ def test_an_arn_of_something_else_is_refused(arn: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "asked",
+    "received",
     [
         event("createSnapshots", snapshots=[member("completed", 1)]),
         event("createSnapshot", "EBS Volume Notification", **SOURCE),
         event("copySnapshot", "EBS Copy Snapshot Missed Completion Duration", **COPY),
     ],
 )
-def test_an_event_of_another_type_is_not_ours_whatever_it_is_called(asked: dict[str, Any]) -> None:
-    assert isinstance(parse_snapshot_event(asked), NotOurs)
-    assert isinstance(parse_copy_event(asked), NotOurs)
+def test_an_event_of_another_type_is_not_ours(received: dict[str, Any]) -> None:
+    assert isinstance(parse_snapshot_event(received), NotOurs)
+    assert isinstance(parse_copy_event(received), NotOurs)
 
 
-def test_the_region_of_a_copys_source_is_what_its_arn_names_and_the_copys_own_that_of_the_envelope() -> None:
+def test_the_arn_names_the_sources_region_and_the_envelope_the_copys() -> None:
     assert parse_copy_event(event("copySnapshot", **COPY)) == CopyEnded("snap-2", "us-east-1", "snap-1", "eu-west-1", True, "")
     unnamed = event("copySnapshot", **COPY | {"source": "arn:aws:ec2:::snapshot/snap-1"})
     assert parse_copy_event(unnamed) == CopyEnded("snap-2", "us-east-1", "snap-1", "", True, "")

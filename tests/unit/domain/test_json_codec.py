@@ -87,6 +87,6 @@ def test_a_value_of_another_type_is_refused(key: str, value: Any) -> None:
 
 
 @pytest.mark.parametrize("data", [None, [], "text", 1])
-def test_what_is_no_object_is_refused(data: Any) -> None:
+def test_a_value_that_is_no_object_is_refused(data: Any) -> None:
     with pytest.raises(ValueError, match="is no dict"):
         from_json(Record, data)

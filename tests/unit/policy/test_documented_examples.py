@@ -1,4 +1,4 @@
-"""The policies' documentation: each example loads, each key is told of, and what it says of commands is so."""
+"""The policies' documentation: each example loads, each key is described, and its output of commands is true."""
 
 import re
 from pathlib import Path
@@ -39,10 +39,10 @@ def test_the_errors_that_the_page_shows_are_the_ones_that_are_told(tmp_path: Pat
     monkeypatch.chdir(tmp_path)
     wrong = EXAMPLES[1].replace("keep_daily: 14,", "keep_dayly: 14,", 1).replace("copy_within: 4h", "copy_within: 6h")
     Path("wrong.yaml").write_text(wrong, encoding="utf-8")
-    told = CliRunner().invoke(app, ["check", "wrong.yaml"]).output.splitlines()
+    printed = CliRunner().invoke(app, ["check", "wrong.yaml"]).output.splitlines()
     shown = PAGE.split("$ snapkeep policy check wrong.yaml\n")[1].split("```")[0].splitlines()
-    assert len(told) == len(shown)
-    for line, expected in zip(told, shown, strict=True):
+    assert len(printed) == len(shown)
+    for line, expected in zip(printed, shown, strict=True):
         start, _, end = expected.partition("…")
         assert line.startswith(start)
         assert line.endswith(end)

@@ -1,4 +1,4 @@
-"""The policy document: everything that is wrong is told at once, with what would be right."""
+"""The policy document: all problems are reported at once, each with a right value."""
 
 from datetime import timedelta
 from typing import Any
@@ -179,7 +179,7 @@ ARN = "arn:aws:kms:eu-west-1:123456789012:key/00000000-0000-0000-0000-0000000000
         (document(select={"tags": {"A": "x"}, "exclude_tags": {"A": "*"}}), "policies[0].select.exclude_tags.A"),
     ],
 )
-def test_what_contradicts_itself_is_refused(data: object, path: str) -> None:
+def test_contradictions_are_refused(data: object, path: str) -> None:
     assert set(problems(data, region="us-east-1")) == {path}
 
 
@@ -215,14 +215,14 @@ def test_a_file_that_is_no_yaml_is_told_with_its_place(text: str, words: str) ->
         load_text(text)
 
 
-def test_what_is_written_leaves_out_what_is_at_its_default() -> None:
+def test_a_written_document_has_no_values_at_their_defaults() -> None:
     limits = {"limits": {"max_deletions": 100, "max_share_percent": 75}}
     assert to_document(parse_document(document())) == document() | limits
 
 
 @pytest.mark.parametrize("limits", [Limits(), Limits(7, 8, 9)])
-def test_what_is_written_says_the_same_whatever_the_stacks_limits(limits: Limits) -> None:
-    """Who edits what `show` prints and pushes it must not get the stack's wider limits."""
+def test_a_written_document_is_the_same_under_any_limits_of_the_stack(limits: Limits) -> None:
+    """A document that `show` printed and a person pushes again does not get the stack's wider limits."""
     written = to_document(parse_document(document(), limits=limits))
     assert parse_document(written, limits=Limits(500, 90)).limits == limits
 

@@ -36,7 +36,7 @@ def test_an_editor_marks_what_the_parser_refuses(wrong: object) -> None:
         jsonschema.validate(wrong, json.loads(PUBLISHED.read_text(encoding="utf-8")))
 
 
-def test_an_editor_shows_what_a_key_is_about_and_how_its_value_is_written() -> None:
+def test_an_editor_shows_the_meaning_and_the_form_of_each_key() -> None:
     schema = make_schema()
     policy = schema["properties"]["policies"]["items"]["properties"]
     copy = policy["copies"]["items"]["properties"]
@@ -53,7 +53,7 @@ def test_an_editor_shows_what_a_key_is_about_and_how_its_value_is_written() -> N
         assert words in one["description"]
     assert schema["properties"]["version"]["enum"] == [1]
     assert "default" not in shown["the stack's `MaxDeletions`"]
-    assert [one["examples"] for one in (copy["copy_within"], policy["select"]["properties"]["tags"])] == [
+    assert [key["examples"] for key in (copy["copy_within"], policy["select"]["properties"]["tags"])] == [
         ["4h"],
         [{"Backup": "gold"}],
     ]

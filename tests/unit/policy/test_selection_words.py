@@ -65,7 +65,7 @@ def test_a_volume_that_no_policy_takes_has_none() -> None:
     assert selection.why == "no policy matches"
 
 
-def test_a_wrong_name_in_a_volumes_tag_is_told_with_the_names_there_are() -> None:
+def test_an_unknown_name_in_a_volumes_tag_is_reported_with_the_valid_names() -> None:
     tagged = Volume("vol-0a", "us-east-1", 8, "gp3", tags={POLICY: "glod"})
     selection = select(tagged, policies(("gold", Selector(tags={"A": ("b",)})), ("rest", Selector())))
     assert selection.policy
@@ -102,7 +102,7 @@ def test_another_systems_snapshots_say_nothing_of_our_policy() -> None:
     assert selection.policy.name == "gold"
 
 
-def test_what_earlier_snapshots_carry_governs_only_where_the_volume_is_gone_and_the_snapshot_remembers_nothing() -> None:
+def test_earlier_snapshots_policy_governs_only_without_a_volume_and_an_own_tag() -> None:
     gold = policies(("gold", Selector(tags={"Backup": ("gold*",)})))
     last, earlier = snapshot("2026-11-23T03:00", 2, managed=False), snapshot("2026-11-22T03:00", 1)
 
@@ -115,7 +115,7 @@ def test_what_earlier_snapshots_carry_governs_only_where_the_volume_is_gone_and_
     assert governing(None, replace(earlier, tags={})) == "no policy matches"
 
 
-def test_where_a_gone_volumes_snapshots_carry_a_policy_that_is_not_there_no_other_one_governs_by_what_one_remembers() -> None:
+def test_an_unknown_policy_of_a_deleted_volume_is_not_replaced() -> None:
     everything = policies(("everything", Selector()))
     last, earlier = snapshot("2026-11-23T03:00", 2, managed=False), snapshot("2026-11-22T03:00", 1, policy="bronze")
     chosen = select_for_snapshot(last, None, everything, system=SYSTEM, lineage=lambda: [earlier])
@@ -125,7 +125,7 @@ def test_where_a_gone_volumes_snapshots_carry_a_policy_that_is_not_there_no_othe
     assert alone.policy is everything.policies[0]
 
 
-def test_of_copies_the_one_of_the_newest_origin_says_the_policy_whenever_it_was_made() -> None:
+def test_the_copy_of_the_newest_origin_names_the_policy() -> None:
     both = policies(("gold", Selector()), ("silver", Selector()))
     old, new = snapshot("2026-11-21T03:00", 1, policy="gold"), snapshot("2026-11-22T03:00", 2, policy="silver")
     chosen = select_by_snapshots([copy_of(old, "us-east-2", 1), copy_of(new, "us-east-2", 2)], both, system=SYSTEM)

@@ -41,7 +41,7 @@ def test_objects_that_are_merged_are_refused(retention: str) -> None:
 
 
 @pytest.mark.parametrize("value", ["2026-13-45", "!!float x", "!!bool x", "!!timestamp x", "!!python/name:os.system"])
-def test_a_value_that_is_not_what_it_looks_like_is_refused_with_its_place(value: str) -> None:
+def test_an_ambiguous_value_is_refused_with_its_place(value: str) -> None:
     assert "line 3, column 11: " in refusal(RIGHT.replace("gold\n    select", f"{value}\n    select"))
 
 
@@ -66,7 +66,7 @@ def test_a_key_that_cannot_be_printed_is_told_all_the_same() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "problem"),
     [
         (r'"\e[31mkeep\nlast": 3', r"policies[0].retention.\x1b[31mkeep\nlast is 3"),
         (r'"\a": 1, "\a": 2', r"the key '\x07' is here twice"),
@@ -75,9 +75,9 @@ def test_a_key_that_cannot_be_printed_is_told_all_the_same() -> None:
     ],
     ids=["key", "key twice", "value", "long key"],
 )
-def test_a_problem_is_one_short_line_that_a_terminal_only_shows(text: str, told: str) -> None:
+def test_a_problem_is_one_short_line_that_a_terminal_only_shows(text: str, problem: str) -> None:
     refused = refusal(RIGHT.replace("keep_last: 7", text))
-    assert told in refused
+    assert problem in refused
     assert refused.isprintable()
 
 

@@ -23,13 +23,13 @@ STRICT = PolicySet((GOLD,))
 ALL = PolicySet((PLAIN, GOLD))
 VOLUME = Volume("vol-0a", REGION, 8, "gp3", tags={"Backup": "gold"})
 HISTORY = [snapshot(f"2026-11-{day}T03:00", day, managed=False) for day in (18, 19, 20)]
-REMEMBERING = [replace(one, tags={"Backup": "gold"}) for one in HISTORY]
+REMEMBERING = [replace(snapshot, tags={"Backup": "gold"}) for snapshot in HISTORY]
 OURS = snapshot("2026-11-22T03:00", 22)
 ORIGINAL = {ORIGINAL_NAME: "vol-0a_x", ORIGINAL_VOLUME: "vol-0a"}
 
 
 def adopted(plan: RegionPlan) -> set[str]:
-    return {one for volume in plan.volumes for one in volume.adopted}
+    return {snapshot_id for volume in plan.volumes for snapshot_id in volume.adopted}
 
 
 def by_plan(snapshots: list[Snapshot], volumes: list[Volume], policies: PolicySet) -> set[str]:
@@ -42,7 +42,7 @@ def by_sweep(snapshots: list[Snapshot], volumes: list[Volume], policies: PolicyS
         system=SYSTEM, plan=plan, volumes={one.id: one for one in volumes}, snapshots=snapshots, since=NOW, adopt=True
     )
     found = decide_primary(facts, policies, NOW).findings
-    return {one.subject for one in found if one.kind is FindingKind.ADOPTABLE and one.repair is not None}
+    return {finding.subject for finding in found if finding.kind is FindingKind.ADOPTABLE and finding.repair is not None}
 
 
 @pytest.mark.parametrize("policies", [STRICT, ALL], ids=["by tag", "every volume"])
@@ -52,12 +52,12 @@ def test_the_plan_shows_what_a_sweep_would_adopt(snapshots: list[Snapshot], volu
     assert by_plan(snapshots, volumes, policies) == by_sweep(snapshots, volumes, policies)
 
 
-def test_what_would_go_after_adoption_is_shown_where_the_volume_is_gone() -> None:
+def test_deletions_after_adoption_are_shown_for_a_deleted_volume() -> None:
     plan = plan_region(RegionFacts(REGION, [], HISTORY), ALL, NOW, system=SYSTEM, adopt=True)
-    assert [verdict.snapshot.id for verdict in plan.deletions] == [one.id for one in HISTORY[:2]]
+    assert [verdict.snapshot.id for verdict in plan.deletions] == [snapshot.id for snapshot in HISTORY[:2]]
 
 
-def test_a_copy_within_its_own_region_is_not_taken_for_a_snapshot_of_its_volume() -> None:
+def test_a_copy_within_its_own_region_is_no_source_snapshot() -> None:
     twin = replace(copy_of(HISTORY[0], REGION, 1, managed=False), tags=ORIGINAL)
     assert by_plan([twin], [VOLUME], ALL) == by_sweep([twin], [VOLUME], ALL) == set()
 
@@ -66,13 +66,13 @@ def test_a_copy_within_its_own_region_is_not_taken_for_a_snapshot_of_its_volume(
 def test_the_plan_shows_which_copies_of_the_original_system_a_sweep_would_adopt(policies: PolicySet) -> None:
     """The first policy need not be the one that copies here."""
     copies = [
-        replace(copy_of(one, DR, number, managed=False), tags=ORIGINAL | {ORIGINAL_REGION: REGION})
-        for number, one in enumerate(HISTORY, start=1)
+        replace(copy_of(source, DR, number, managed=False), tags=ORIGINAL | {ORIGINAL_REGION: REGION})
+        for number, source in enumerate(HISTORY, start=1)
     ]
     facts = RegionFacts(DR, [], copies)
     plan = plan_region(facts, policies, NOW, system=SYSTEM, adopt=True)
     found = decide_dr(
         DrFacts(system=SYSTEM, plan=plan_region(facts, policies, NOW, system=SYSTEM), snapshots=copies, adopt=True), policies
     ).findings
-    assert adopted(plan) == {one.subject for one in found if one.kind is FindingKind.ADOPTABLE}
+    assert adopted(plan) == {finding.subject for finding in found if finding.kind is FindingKind.ADOPTABLE}
     assert len(plan.deletions) == (2 if GOLD in policies.policies else 0)

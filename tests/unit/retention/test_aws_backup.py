@@ -25,7 +25,7 @@ def backed_up(lab: Laboratory, volume: str) -> str:
     return made
 
 
-def test_what_aws_backup_manages_is_left_to_it_and_no_run_fails_for_that() -> None:
+def test_snapshots_of_aws_backup_are_left_alone_without_a_failure() -> None:
     lab = Laboratory(policies=policy_set(keep=1))
     volume = lab.make_volume()
     made = [backed_up(lab, volume) for _ in range(3)]
@@ -54,4 +54,4 @@ def test_a_sweep_leaves_it_too() -> None:
         world.later(HOUR)
     world.sweep(DR)
     assert world.sweep().outcome is Outcome.OK
-    assert {one["SnapshotId"] for one in world.snapshots(PRIMARY)} == set(made)
+    assert {snapshot["SnapshotId"] for snapshot in world.snapshots(PRIMARY)} == set(made)

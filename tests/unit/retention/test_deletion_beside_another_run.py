@@ -45,9 +45,7 @@ class NoObjection:
 
 
 @pytest.mark.parametrize(("there", "outcome"), [(False, Deletion.ALREADY_GONE), (True, Deletion.NOT_ALLOWED)])
-def test_a_refused_deletion_is_done_when_the_snapshot_is_gone_and_a_failure_when_it_is_there(
-    there: bool, outcome: Deletion
-) -> None:
+def test_a_refused_deletion_is_done_only_if_the_snapshot_no_longer_exists(there: bool, outcome: Deletion) -> None:
     heard: list[DeletionResult] = []
     step = DeleteSnapshots(
         deleter=NotAllowed(),

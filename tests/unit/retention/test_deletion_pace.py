@@ -38,7 +38,7 @@ def orders_of_managed(lab: Laboratory, count: int) -> list[DeletionOrder]:
     return [order(snapshot.id, snapshot.volume_id) for snapshot in lab.snapshots()[:count]]
 
 
-def test_three_hundred_deletions_against_a_bucket_of_a_hundred_all_happen_with_hardly_a_call_too_many() -> None:
+def test_three_hundred_deletions_pass_a_bucket_of_a_hundred() -> None:
     counter = CallCounter()
     lab = Laboratory(policies=policy_set(keep=100, regions=()), hook=counter)
     to_delete = orders_of_managed(lab, 300)
@@ -47,7 +47,7 @@ def test_three_hundred_deletions_against_a_bucket_of_a_hundred_all_happen_with_h
     step = lab.runner.composition.delete_snapshots("us-east-1", ignore)
     started = lab.runner.composition.clock.now()
     results = step.run(started, to_delete)
-    assert [one.outcome for one in results] == [Deletion.DELETED] * 300
+    assert [result.outcome for result in results] == [Deletion.DELETED] * 300
     assert len(lab.ids()) == 30
     assert counter.count("deleter.delete") <= 1.1 * 300
     assert lab.runner.composition.clock.now() - started < timedelta(minutes=5), "well within one function's time"
@@ -61,7 +61,7 @@ def test_deletions_go_on_though_somebody_else_empties_the_bucket() -> None:
     lab.world.set_faults(Faults(script=(throttled,)))
     counter.calls.clear()
     results = lab.runner.composition.delete_snapshots("us-east-1", ignore).run(lab.runner.composition.clock.now(), to_delete)
-    assert all(one.done for one in results)
+    assert all(result.done for result in results)
     assert counter.count("deleter.delete") >= 60
 
 
@@ -89,16 +89,16 @@ class StandingClock:
 
 
 class NoObjection:
-    """Objects to no deletion, and keeps the ids whose existence is asked."""
+    """Objects to no deletion, and records the ids whose existence is read."""
 
     def __init__(self) -> None:
-        self.asked: list[str] = []
+        self.reads: list[str] = []
 
     def run(self, _: str, __: Sequence[DeletionOrder]) -> dict[str, DeletionResult]:
         return {}
 
     def exists(self, snapshot_id: str) -> bool:
-        self.asked.append(snapshot_id)
+        self.reads.append(snapshot_id)
         return True
 
 
@@ -126,7 +126,7 @@ def test_a_plan_that_has_grown_old_is_not_carried_out() -> None:
     assert deleter.calls == 0
 
 
-def test_a_plan_is_carried_out_up_to_the_minute_that_it_is_good_for() -> None:
+def test_a_plan_is_carried_out_until_its_last_valid_minute() -> None:
     deleter, clock = Deleter(throttled=0), StandingClock()
     assert make_step(deleter, clock).run(NOW - timedelta(minutes=15), [order("snap-1")])[0].done
 
@@ -137,11 +137,11 @@ def test_half_a_bucket_is_taken_at_once_and_each_further_deletion_waits() -> Non
     assert clock.paused == 2 * 0.25
 
 
-def test_whether_a_snapshot_is_still_there_is_asked_only_where_deleting_it_was_not_allowed() -> None:
+def test_existence_is_checked_only_after_a_refused_deletion() -> None:
     look = NoObjection()
     step = replace(make_step(Deleter(throttled=0), StandingClock()), last_look=look)
-    assert [one.outcome for one in step.run(NOW, [order("snap-1")])] == [Deletion.DELETED]
-    assert look.asked == []
+    assert [result.outcome for result in step.run(NOW, [order("snap-1")])] == [Deletion.DELETED]
+    assert look.reads == []
 
 
 def test_a_snapshot_that_is_gone_already_counts_as_deleted() -> None:
@@ -149,4 +149,4 @@ def test_a_snapshot_that_is_gone_already_counts_as_deleted() -> None:
     result = lab.runner.composition.delete_snapshots(DR, ignore).run(
         lab.runner.composition.clock.now(), [order("snap-0123456789abcdef0")]
     )
-    assert [(one.outcome, one.done) for one in result] == [(Deletion.ALREADY_GONE, True)]
+    assert [(deleted.outcome, deleted.done) for deleted in result] == [(Deletion.ALREADY_GONE, True)]

@@ -68,7 +68,7 @@ def outcome(case: Case) -> list[Row]:
 
 
 @pytest.mark.parametrize("path", GOLDEN, ids=lambda path: path.stem)
-def test_each_snapshot_of_a_golden_case_gets_the_verdict_and_every_reason_that_its_file_names(path: Path) -> None:
+def test_each_golden_snapshot_gets_its_verdict_and_reasons(path: Path) -> None:
     case = read(path)
     assert outcome(case) == case.rows
 

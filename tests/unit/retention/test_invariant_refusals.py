@@ -62,7 +62,7 @@ def test_inv_04_a_snapshot_whose_copy_waits_stays() -> None:
     assert f"INV-04: the copy of {OLDEST.id} to {DR} is waiting or running" in text
 
 
-def test_inv_04_a_snapshot_without_a_copy_stays_until_a_newer_one_has_one() -> None:
+def test_inv_04_an_uncopied_snapshot_stays_until_a_newer_one_is_copied() -> None:
     regions = [DR]
     assert f"INV-04: {OLDEST.id} has no completed copy" in refusal(plan(OLDEST), copy_regions=regions)
     copied = copy_facts(SNAPSHOTS, confirmed=[(SECOND.id, DR)])
@@ -70,7 +70,7 @@ def test_inv_04_a_snapshot_without_a_copy_stays_until_a_newer_one_has_one() -> N
     assert f"INV-04: {THIRD.id}" in refusal(plan(THIRD), copies=copied, copy_regions=regions)
 
 
-def test_inv_04_a_copy_is_asked_for_in_each_region() -> None:
+def test_inv_04_each_region_needs_a_copy() -> None:
     listing = {DR: [copy_of(OLDEST, DR, 1)], "eu-west-1": []}
     text = refusal(plan(OLDEST), copies=copy_facts((), listing), copy_regions=list(listing))
     assert f"INV-04: {OLDEST.id} has no completed copy in eu-west-1" in text
@@ -82,13 +82,13 @@ def test_inv_05_the_newest_copy_stays() -> None:
     assert f"INV-05: {copies[-1].id} is the newest completed copy" in refusal(plan(copies[-1], among=copies))
 
 
-def test_inv_05_a_late_copy_of_an_old_snapshot_does_not_stand_for_the_newest() -> None:
+def test_inv_05_a_late_copy_of_an_old_snapshot_is_not_the_newest() -> None:
     old, new = (copy_of(source, DR, number) for number, source in enumerate((OLDEST, NEWEST), start=1))
     late = replace(old, start_time=NOW)
     assert f"INV-05: {new.id} is the newest completed copy" in refusal(plan(new, among=[late, new]))
 
 
-def test_inv_05_a_copy_of_a_volume_with_the_same_id_in_another_region_does_not_count() -> None:
+def test_inv_05_copies_of_a_like_named_volume_elsewhere_do_not_count() -> None:
     sources = [snapshot("2026-11-20T03:00", 1), snapshot("2026-11-21T03:00", 2, region="eu-west-1")]
     copies = [copy_of(source, DR, number) for number, source in enumerate(sources, start=1)]
     assert f"INV-05: {copies[0].id} is the newest completed copy" in refusal(plan(copies[0], among=copies))
@@ -144,7 +144,7 @@ def test_another_volumes_snapshot_is_not_deleted_and_does_not_stand_for_the_newe
     assert f"INV-02: {NEWEST.id}" in refusal(plan(NEWEST, among=[NEWEST, others[0], OLDEST]))
 
 
-def test_what_holds_a_source_snapshot_is_told_for_each_region() -> None:
+def test_a_held_source_snapshot_names_each_region() -> None:
     listing = {"eu-west-1": [copy_of(THIRD, "eu-west-1", 1), copy_of(NEWEST, "eu-west-1", 2, state=SnapshotState.ERROR)]}
     facts = copy_facts(SNAPSHOTS, listing, [(NEWEST.id, DR)], [(SECOND.id, DR)])
     held = holds_from_facts(SNAPSHOTS, facts, [DR, "eu-west-1"])
@@ -163,12 +163,12 @@ def test_the_newest_copy_counts_in_whatever_order_copies_are_listed() -> None:
         assert facts.newest_copied == {(NEWEST.origin.lineage, DR): NEWEST.start_time}
 
 
-def test_a_copy_that_was_seen_of_a_snapshot_that_is_not_asked_about_says_nothing() -> None:
+def test_a_confirmed_copy_of_an_unlisted_snapshot_is_ignored() -> None:
     facts = copy_facts([OLDEST], confirmed=[(NEWEST.id, DR)])
     assert (facts.completed, facts.newest_copied) == (frozenset(), {})
 
 
-def test_one_of_two_snapshots_of_the_same_moment_does_not_stand_for_the_other() -> None:
+def test_simultaneous_snapshots_do_not_replace_each_other() -> None:
     twins = [snapshot("2026-11-20T03:00", 1), snapshot("2026-11-20T03:00", 2)]
     held = holds_from_facts(twins, copy_facts(twins, confirmed=[(twins[0].id, DR)]), [DR])
     assert set(held) == {twins[1].id}

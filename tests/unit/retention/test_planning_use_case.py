@@ -18,56 +18,56 @@ SOURCES = [snapshot(f"2026-11-{day}T03:00", day) for day in (21, 22, 23)]
 
 @dataclass
 class CountingReader:
-    """A reader that counts what it is asked. It has no method that writes."""
+    """A reader that records its reads. It has no method that writes."""
 
     region: str
     listed: list[Snapshot]
     images: dict[str, tuple[str, ...]] = field(default_factory=dict)
     locked: dict[str, str] = field(default_factory=dict)
-    asked: list[str] = field(default_factory=list)
+    reads: list[str] = field(default_factory=list)
 
     def all_volumes(self) -> Iterator[Volume]:
-        self.asked.append("volumes")
+        self.reads.append("volumes")
         return iter([Volume("vol-0a", REGION, 8, "gp3")] if self.region == REGION else [])
 
     def all_snapshots(self) -> Iterator[Snapshot]:
-        self.asked.append("snapshots")
+        self.reads.append("snapshots")
         return iter(self.listed)
 
     def images_using(self, snapshot_ids: Collection[str]) -> dict[str, tuple[str, ...]]:
-        self.asked.append("images")
-        return {one: self.images[one] for one in snapshot_ids if one in self.images}
+        self.reads.append("images")
+        return {snapshot_id: self.images[snapshot_id] for snapshot_id in snapshot_ids if snapshot_id in self.images}
 
     def locks(self, snapshot_ids: Collection[str]) -> dict[str, str]:
-        self.asked.append("locks")
-        return {one: self.locked[one] for one in snapshot_ids if one in self.locked}
+        self.reads.append("locks")
+        return {snapshot_id: self.locked[snapshot_id] for snapshot_id in snapshot_ids if snapshot_id in self.locked}
 
 
 def plans(primary: CountingReader, dr: CountingReader) -> list[dict[str, tuple[str, list[str]]]]:
     readers = [primary, dr]
     made = make_plans(readers, gather_all_facts(primary, [dr]), {REGION: POLICIES, DR: POLICIES}, NOW, system=SYSTEM)
-    return [{v.snapshot.id: (v.action.value, [reason.text for reason in v.reasons]) for v in one.verdicts} for one in made]
+    return [{v.snapshot.id: (v.action.value, [reason.text for reason in v.reasons]) for v in plan.verdicts} for plan in made]
 
 
-def test_each_region_is_listed_once_and_what_holds_is_asked_once() -> None:
+def test_each_region_and_its_holds_are_read_once() -> None:
     primary = CountingReader(REGION, SOURCES)
     dr = CountingReader(DR, [copy_of(source, DR, number) for number, source in enumerate(SOURCES, start=1)])
     plans(primary, dr)
-    assert primary.asked == ["volumes", "snapshots", "images", "locks"]
-    assert dr.asked == ["snapshots", "images", "locks"]
+    assert primary.reads == ["volumes", "snapshots", "images", "locks"]
+    assert dr.reads == ["snapshots", "images", "locks"]
 
 
-def test_what_stays_by_its_policy_says_too_which_image_uses_it_and_that_it_is_locked() -> None:
+def test_a_kept_snapshot_shows_its_image_and_its_lock_too() -> None:
     newest = SOURCES[2]
     primary = CountingReader(REGION, [newest], images={newest.id: ("ami-1",)}, locked={newest.id: ""})
     made, _ = plans(primary, CountingReader(DR, [copy_of(newest, DR, 1)]))
     assert made[newest.id] == ("keep", ["newest", "last 1 of 1", "in use by ami-1", "locked"])
 
 
-def test_a_region_without_snapshots_is_not_asked_what_holds() -> None:
+def test_holds_of_a_region_without_snapshots_are_not_read() -> None:
     dr = CountingReader(DR, [])
     plans(CountingReader(REGION, SOURCES[:1]), dr)
-    assert dr.asked == ["snapshots"]
+    assert dr.reads == ["snapshots"]
 
 
 def test_images_and_locks_hold_with_their_names() -> None:
@@ -84,14 +84,14 @@ def test_a_pending_copy_in_the_listing_counts_as_waiting() -> None:
     assert made[SOURCES[0].id][0] == "delete"
 
 
-def test_a_pending_copy_of_another_system_holds_nothing_in_a_plan_as_it_holds_nothing_in_a_run() -> None:
+def test_a_pending_copy_of_another_system_holds_no_source() -> None:
     pending = copy_of(SOURCES[1], DR, 2, state=SnapshotState.PENDING)
     theirs = replace(pending, tags={**pending.tags, MANAGED: "other"})
     made, _ = plans(CountingReader(REGION, SOURCES), CountingReader(DR, [copy_of(SOURCES[2], DR, 1), theirs]))
     assert made[SOURCES[1].id][0] == "delete"
 
 
-def test_what_stands_in_a_dr_region_and_is_no_copy_of_another_is_no_part_of_the_plan_as_nothing_there_touches_it() -> None:
+def test_own_snapshots_of_a_dr_region_are_no_part_of_its_plan() -> None:
     own = [snapshot(f"2026-11-{day}T03:00", 90 + day, region=DR, volume="vol-0d") for day in (21, 22)]
     _, made = plans(CountingReader(REGION, SOURCES), CountingReader(DR, [copy_of(SOURCES[2], DR, 1), *own]))
     assert len(made) == 1

@@ -1,4 +1,4 @@
-"""What the plan of a volume, or of its copies, keeps; and that the second look is told all that it needs to refuse a wrong one."""
+"""The plans of a volume and of its copies; and the second look gets all that it needs to refuse a wrong one."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def protected(count: int) -> tuple[Laboratory, str, list[str]]:
 
 
 def plan(lab: Laboratory, volumes: Sequence[str], confirmed: Sequence[str] = ()) -> Plan:
-    return lab.runner.composition.planner(PRIMARY).plan_sources(volumes, [(one, DR) for one in confirmed])
+    return lab.runner.composition.planner(PRIMARY).plan_sources(volumes, [(snapshot_id, DR) for snapshot_id in confirmed])
 
 
 def plan_of_copies(lab: Laboratory, volume: str) -> Plan:
@@ -59,7 +59,7 @@ def hold_by_image(lab: Laboratory, snapshot_id: str) -> str:
 
 
 @pytest.mark.parametrize("state", [EntryState.WAITING, EntryState.DELAYED, EntryState.STARTING, EntryState.RUNNING])
-def test_a_source_stays_while_the_queue_has_its_copy_to_come_though_a_newer_copy_was_seen(state: EntryState) -> None:
+def test_a_source_stays_while_its_copy_waits_despite_a_newer_copy(state: EntryState) -> None:
     lab, volume, (first, second) = protected(2)
     assert deleted(plan(lab, [volume], [second])) == [first]
     put_back(lab, first, state)
@@ -68,7 +68,7 @@ def test_a_source_stays_while_the_queue_has_its_copy_to_come_though_a_newer_copy
     assert reasons(made)[first] == f"held: its copy to {DR} is waiting or running"
 
 
-def test_a_copy_of_one_volume_that_was_seen_says_nothing_of_another_volume_of_the_set() -> None:
+def test_a_copy_confirms_nothing_about_another_volume_of_the_set() -> None:
     lab, volume, (first, _) = protected(2)
     lab.policies = MANY
     other = lab.protect(lab.make_volume())
@@ -77,7 +77,7 @@ def test_a_copy_of_one_volume_that_was_seen_says_nothing_of_another_volume_of_th
     assert deleted(plan(lab, volumes, [other])) == [first]
 
 
-def test_what_an_image_uses_and_what_is_locked_is_kept_with_the_reason() -> None:
+def test_images_and_locks_keep_their_snapshots_with_the_reason() -> None:
     lab, volume, (used, locked, _) = protected(3)
     image = hold_by_image(lab, used)
     lab.ec2().lock_snapshot(SnapshotId=locked, LockMode="governance", LockDuration=1)
@@ -112,7 +112,7 @@ def test_a_plan_beyond_the_limits_is_refused_in_both_regions() -> None:
         plan_of_copies(lab, volume)
 
 
-def test_a_run_of_a_set_carries_out_the_plans_that_are_not_refused_and_ends_failed() -> None:
+def test_a_run_of_a_set_carries_out_its_unrefused_plans_and_fails() -> None:
     lab = Laboratory(policies=policy_set(keep=9, keep_copies=9))
     many, few = lab.make_volume(), lab.make_volume()
     instance = lab.ec2().run_instances(ImageId=PUBLIC_LINUX, MinCount=1, MaxCount=1)["Instances"][0]["InstanceId"]

@@ -52,7 +52,7 @@ class Shelf:
         return self.history()[0]
 
     def history(self) -> list[StoredDocument]:
-        return [StoredDocument(number, one, START) for number, one in reversed(list(enumerate(self.texts, start=1)))]
+        return [StoredDocument(number, document, START) for number, document in reversed(list(enumerate(self.texts, start=1)))]
 
     def put(self, stored: str, *, advanced: bool) -> int:
         self.texts.append(stored)
@@ -74,7 +74,7 @@ class Hand:
 
 
 @dataclass
-class Told:
+class RecordedNotices:
     """Notices that were added."""
 
     notices: list[Notice] = field(default_factory=list)
@@ -86,9 +86,9 @@ class Told:
         self.notices.append(notice)
 
 
-def reading(shelf: Shelf) -> tuple[PoliciesInForce, Hand, Told]:
-    clock, told = Hand(), Told()
-    return PoliciesInForce(store=shelf, parameters=PARAMETERS, clock=clock, notices=told), clock, told
+def reading(shelf: Shelf) -> tuple[PoliciesInForce, Hand, RecordedNotices]:
+    clock, sent = Hand(), RecordedNotices()
+    return PoliciesInForce(store=shelf, parameters=PARAMETERS, clock=clock, notices=sent), clock, sent
 
 
 def kept(policies: PolicySet) -> int:
@@ -96,9 +96,9 @@ def kept(policies: PolicySet) -> int:
 
 
 def test_without_a_document_the_parameters_are_the_policy() -> None:
-    policies, _, told = reading(Shelf())
+    policies, _, sent = reading(Shelf())
     assert policies() == PARAMETERS
-    assert told.notices == []
+    assert sent.notices == []
 
 
 def test_a_new_document_is_in_force_within_a_minute_and_read_once_meanwhile() -> None:
@@ -114,7 +114,7 @@ def test_a_new_document_is_in_force_within_a_minute_and_read_once_meanwhile() ->
     assert policies().source == "document, version 2"
 
 
-def test_a_document_that_is_removed_leaves_the_parameters_in_force_in_a_process_that_had_read_it() -> None:
+def test_the_parameters_are_in_force_once_the_document_is_removed() -> None:
     shelf = Shelf(texts=[text(3)])
     policies, clock, _ = reading(shelf)
     assert kept(policies()) == 3
@@ -123,7 +123,7 @@ def test_a_document_that_is_removed_leaves_the_parameters_in_force_in_a_process_
     assert policies() == PARAMETERS
 
 
-def test_a_clock_that_is_set_back_does_not_keep_an_old_document_in_force() -> None:
+def test_a_clock_set_back_keeps_no_old_document_in_force() -> None:
     shelf = Shelf(texts=[text(3)])
     policies, clock, _ = reading(shelf)
     assert kept(policies()) == 3
@@ -134,9 +134,9 @@ def test_a_clock_that_is_set_back_does_not_keep_an_old_document_in_force() -> No
 
 def test_a_stored_document_in_which_a_key_stands_twice_is_not_used() -> None:
     shelf = Shelf(texts=[text(3), text(9).replace('"keep_last":9', '"keep_last":9,"keep_last":1')])
-    policies, _, told = reading(shelf)
+    policies, _, sent = reading(shelf)
     assert kept(policies()) == 3
-    assert "an object has a key twice" in told.notices[0].detail
+    assert "an object has a key twice" in sent.notices[0].detail
 
 
 def test_limits_that_the_document_leaves_out_are_the_parameters() -> None:
@@ -157,32 +157,32 @@ BROKEN = [
 
 
 @pytest.mark.parametrize("broken", BROKEN, ids=lambda text: text[:30])
-def test_a_broken_document_leaves_the_last_good_one_in_force_and_somebody_is_told_once(broken: str) -> None:
+def test_a_broken_document_leaves_the_last_good_one_in_force_with_one_notice(broken: str) -> None:
     shelf = Shelf(texts=[text(3), "also broken", text(4), broken])
-    policies, clock, told = reading(shelf)
+    policies, clock, sent = reading(shelf)
     assert kept(policies()) == 4
     clock.moment += timedelta(minutes=2)
     assert kept(policies()) == 4
-    assert [notice.subject for notice in told.notices] == ["policy document, version 4"]
-    assert "in force is: document, version 3" in told.notices[0].cause
+    assert [notice.subject for notice in sent.notices] == ["policy document, version 4"]
+    assert "in force is: document, version 3" in sent.notices[0].cause
 
 
-def test_protection_goes_on_while_nobody_can_be_told_of_a_broken_document_and_it_is_told_later() -> None:
-    policies, _, told = reading(Shelf(texts=[text(3), "broken"]))
-    told.down = True
+def test_a_notice_about_a_broken_document_is_sent_later_when_sending_fails() -> None:
+    policies, _, sent = reading(Shelf(texts=[text(3), "broken"]))
+    sent.down = True
     assert kept(policies()) == 3
-    told.down = False
+    sent.down = False
     assert kept(policies()) == 3
-    assert [notice.subject for notice in told.notices] == ["policy document, version 2"]
+    assert [notice.subject for notice in sent.notices] == ["policy document, version 2"]
 
 
-def test_where_no_document_was_ever_good_copies_go_on_and_nothing_is_deleted() -> None:
-    policies, _, told = reading(Shelf(texts=["broken"]))
+def test_without_a_good_document_copies_continue_and_nothing_is_deleted() -> None:
+    policies, _, sent = reading(Shelf(texts=["broken"]))
     made = policies()
     assert [policy.name for policy in made.policies] == ["default"]
     assert made.policies[0].retention == Retention()
     assert [(rule.region, rule.retention) for rule in made.policies[0].copies] == [("us-east-2", Retention())]
-    assert len(told.notices) == 1
+    assert len(sent.notices) == 1
 
 
 def test_a_store_that_does_not_answer_leaves_what_was_read_in_force() -> None:
@@ -203,11 +203,11 @@ def test_a_store_that_never_answered_is_an_error_to_try_again() -> None:
 def test_a_push_goes_to_every_region_and_changes_nothing_the_second_time() -> None:
     dr, primary = Shelf("us-east-2"), Shelf("us-east-1", texts=[text(3)])
     first = push([dr, primary], text(5))
-    assert [(one.region, one.version, one.overtaken, one.unchanged) for one in first] == [
+    assert [(result.region, result.version, result.overtaken, result.unchanged) for result in first] == [
         ("us-east-2", 1, False, False),
         ("us-east-1", 2, False, False),
     ]
-    assert all(one.unchanged for one in push([dr, primary], text(5)))
+    assert all(result.unchanged for result in push([dr, primary], text(5)))
     assert dr.texts == [text(5)]
 
 
@@ -220,7 +220,7 @@ def test_a_push_that_another_one_overtook_says_so() -> None:
     assert push([Busy(texts=[text(3)])], text(5))[0].overtaken
 
 
-def test_a_document_beyond_four_kilobytes_asks_for_the_advanced_tier_and_beyond_eight_is_refused() -> None:
+def test_a_document_beyond_four_kilobytes_uses_the_advanced_tier() -> None:
     def big(count: int) -> str:
         ids = [f"vol-{number:017x}" for number in range(count)]
         policy = {"name": "a", "select": {"volume_ids": ids}, "retention": {"keep_last": 1}}
@@ -234,7 +234,7 @@ def test_a_document_beyond_four_kilobytes_asks_for_the_advanced_tier_and_beyond_
         big(400)
 
 
-def test_what_ssm_takes_for_the_name_of_another_parameter_is_kept_in_other_letters() -> None:
+def test_text_that_ssm_would_expand_is_stored_escaped() -> None:
     """PutParameter refuses a value with `{{…}}` in it (ssm 2014-11-06)."""
     document = {"version": 1, "policies": [{"name": "a", "select": {"tags": {"Owner": "{{{team}}}"}}, "retention": {}}]}
     kept_text = stored_text(document)
@@ -254,11 +254,11 @@ def test_rolling_back_finds_the_newest_usable_version_that_says_something_else()
         version_to_restore(Shelf(texts=[text(3)]), PARAMETERS)
 
 
-def test_a_document_that_was_removed_never_comes_back_when_a_later_one_is_broken() -> None:
-    policies, _, told = reading(Shelf(texts=[text(3), NOTHING, "broken"]))
+def test_a_removed_document_does_not_replace_a_later_broken_one() -> None:
+    policies, _, sent = reading(Shelf(texts=[text(3), NOTHING, "broken"]))
     made = policies()
     assert (made.policies, made.source) == (PARAMETERS.policies, "stack parameters")
-    assert "in force is: stack parameters" in told.notices[0].cause
+    assert "in force is: stack parameters" in sent.notices[0].cause
 
 
 def test_rolling_back_passes_over_versions_that_say_nothing() -> None:
@@ -272,16 +272,19 @@ def test_rolling_back_passes_over_versions_that_say_nothing() -> None:
         version_to_restore(Shelf(texts=[NOTHING, text(5)]), PARAMETERS)
 
 
-def test_what_a_rollback_would_put_in_force_has_the_limits_of_the_stack() -> None:
+def test_a_rolled_back_document_has_the_limits_of_the_stack() -> None:
     shelf = Shelf(texts=[text(3), text(4)])
     assert version_to_restore(shelf, PARAMETERS).policies.limits == LIMITS
     assert version_to_restore(shelf, PARAMETERS, 1).policies.limits == LIMITS
-    assert [one.policies.limits for one in history(shelf, PARAMETERS) if one.policies] == [LIMITS, LIMITS]
+    assert [version.policies.limits for version in history(shelf, PARAMETERS) if version.policies] == [LIMITS, LIMITS]
 
 
 def test_the_history_tells_which_versions_can_be_used() -> None:
     shown = history(Shelf(texts=[text(3), "broken"]), PARAMETERS)
-    assert [(one.stored.version, one.policies is not None, len(one.problems)) for one in shown] == [(2, False, 1), (1, True, 0)]
+    assert [(version.stored.version, version.policies is not None, len(version.problems)) for version in shown] == [
+        (2, False, 1),
+        (1, True, 0),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -295,14 +298,14 @@ def test_the_history_tells_which_versions_can_be_used() -> None:
     ],
 )
 def test_the_history_marks_the_one_version_that_is_in_force(texts: list[str], version: int) -> None:
-    assert [one.stored.version for one in history(Shelf(texts=texts), PARAMETERS) if one.in_force] == [version]
+    assert [shown.stored.version for shown in history(Shelf(texts=texts), PARAMETERS) if shown.in_force] == [version]
 
 
-def test_of_versions_that_cannot_be_used_none_is_in_force() -> None:
-    assert not any(one.in_force for one in history(Shelf(texts=["broken"]), PARAMETERS))
+def test_unusable_versions_are_never_in_force() -> None:
+    assert not any(shown.in_force for shown in history(Shelf(texts=["broken"]), PARAMETERS))
 
 
-def test_in_the_place_of_a_broken_document_the_last_good_one_is_shown_with_the_problem() -> None:
+def test_the_last_good_document_is_shown_with_the_problem() -> None:
     assert in_force(Shelf(), PARAMETERS) == PARAMETERS
     shown = in_force(Shelf(texts=[text(3), "broken"]), PARAMETERS)
     assert (kept(shown), shown.source) == (3, "document, version 1")
@@ -316,7 +319,7 @@ def test_functions_and_people_are_told_the_same_is_in_force() -> None:
     assert policies() == in_force(shelf, PARAMETERS)
 
 
-def test_what_people_are_shown_has_the_limits_of_the_stack_too() -> None:
+def test_a_shown_document_has_the_limits_of_the_stack_too() -> None:
     assert in_force(Shelf(texts=[text(3)]), PARAMETERS).limits == LIMITS
 
 
@@ -328,7 +331,7 @@ def test_every_region_is_known_that_the_parameters_or_a_usable_version_copy_to()
 
 @pytest.mark.parametrize("earlier", [[], ["{}"], [text(3)]], ids=["first", "after a removal", "after another"])
 @pytest.mark.parametrize(("size", "advanced"), [(STANDARD_BYTES, False), (STANDARD_BYTES + 1, True)])
-def test_the_advanced_tier_is_asked_for_from_the_first_byte_beyond_the_standard_one(
+def test_the_advanced_tier_begins_with_the_first_byte_beyond_the_standard_one(
     earlier: list[str], size: int, advanced: bool
 ) -> None:
     shelf = Shelf(texts=list(earlier))
@@ -336,7 +339,7 @@ def test_the_advanced_tier_is_asked_for_from_the_first_byte_beyond_the_standard_
     assert shelf.advanced == [advanced]
 
 
-def test_a_document_may_fill_a_parameter_to_its_last_byte_and_bytes_are_what_counts() -> None:
+def test_a_document_may_fill_a_parameter_to_its_last_byte() -> None:
     empty = len(stored_text({"text": ""}))
     assert len(stored_text({"text": "x" * (ADVANCED_BYTES - empty)})) == ADVANCED_BYTES
     for too_long in ("x" * (ADVANCED_BYTES - empty + 1), "ä" * (ADVANCED_BYTES // 2)):

@@ -46,7 +46,7 @@ def actions(plan: object) -> dict[str, str]:
 
 def test_each_volume_has_its_policy_with_the_reason_even_without_snapshots() -> None:
     plan = plan_region(facts([], volumes=(FREE, OTHER, VOLUME)), POLICIES, NOW, system=SYSTEM)
-    assert [(one.lineage.volume_id, one.selection.policy and one.selection.policy.name) for one in plan.volumes] == [
+    assert [(volume.lineage.volume_id, volume.selection.policy and volume.selection.policy.name) for volume in plan.volumes] == [
         ("vol-0a", "gold"),
         ("vol-0b", "plain"),
         ("vol-0c", None),
@@ -77,7 +77,7 @@ def test_missing_copies_say_how_they_stand_and_when_they_are_due() -> None:
     assert plan.missing[0].deadline == SOURCES[1].start_time + timedelta(hours=4)
 
 
-def test_an_older_snapshot_without_a_copy_is_not_missed_once_a_newer_one_has_one() -> None:
+def test_an_older_snapshot_needs_no_copy_once_a_newer_one_has_one() -> None:
     plan = plan_region(facts(SOURCES, copies=[copy_of(SOURCES[-1], DR, 1)]), POLICIES, NOW, system=SYSTEM)
     assert plan.missing == []
 
@@ -88,7 +88,7 @@ def test_a_copy_that_no_sweep_would_make_is_not_missing() -> None:
     assert [copy.snapshot_id for copy in plan.missing] == [SOURCES[-1].id]
 
 
-def test_a_copy_that_waits_is_shown_although_the_dr_region_will_not_keep_it() -> None:
+def test_a_waiting_copy_is_shown_even_if_retention_would_delete_it() -> None:
     plan = plan_region(facts(SOURCES, waiting=frozenset({(SOURCES[0].id, DR)})), POLICIES, NOW, system=SYSTEM)
     assert {copy.snapshot_id: copy.status for copy in plan.missing} == {
         SOURCES[0].id: CopyStatus.IN_PROGRESS,
@@ -96,7 +96,7 @@ def test_a_copy_that_waits_is_shown_although_the_dr_region_will_not_keep_it() ->
     }
 
 
-def test_one_of_two_snapshots_of_a_moment_is_missed_though_the_other_has_its_copy() -> None:
+def test_a_snapshot_without_a_copy_is_missing_despite_its_simultaneous_twin() -> None:
     twins = [snapshot("2026-11-23T03:00", 1), snapshot("2026-11-23T03:00", 2)]
     plan = plan_region(facts(twins, copies=[copy_of(twins[1], DR, 1)]), POLICIES, NOW, system=SYSTEM)
     assert [copy.snapshot_id for copy in plan.missing] == [twins[0].id]
@@ -109,7 +109,7 @@ def test_copies_follow_the_copy_rule_of_the_policy_that_they_carry() -> None:
     assert plan.volumes[0].volume is None
 
 
-def test_copies_of_a_policy_that_is_not_there_all_stay_and_it_is_told() -> None:
+def test_copies_of_an_unknown_policy_stay_and_are_reported() -> None:
     sources = [snapshot(f"2026-11-{day}T03:00", day, policy="bronze") for day in (20, 21)]
     plan = plan_region(RegionFacts(DR, [], all_copies(sources)), POLICIES, NOW, system=SYSTEM)
     assert plan.deletions == []
@@ -117,17 +117,17 @@ def test_copies_of_a_policy_that_is_not_there_all_stay_and_it_is_told() -> None:
 
 
 def test_snapshots_of_a_volume_without_a_policy_all_stay() -> None:
-    mine = [replace(one, origin=replace(one.origin, volume_id="vol-0c")) for one in SOURCES]
+    mine = [replace(source, origin=replace(source.origin, volume_id="vol-0c")) for source in SOURCES]
     plan = plan_region(facts(mine, volumes=(FREE,)), POLICIES, NOW, system=SYSTEM)
     assert set(actions(plan).values()) == {"keep"}
 
 
-def test_snapshots_of_a_gone_volume_follow_the_policy_that_they_carry_and_the_newest_stays() -> None:
+def test_snapshots_of_a_deleted_volume_follow_the_policy_in_their_tags() -> None:
     plan = plan_region(facts(SOURCES, copies=all_copies(SOURCES), volumes=()), POLICIES, NOW, system=SYSTEM)
     assert [verdict.snapshot for verdict in plan.deletions] == SOURCES[:2]
 
 
-def test_what_an_ami_uses_stays_with_the_reason() -> None:
+def test_snapshots_of_an_ami_stay_with_the_reason() -> None:
     first = plan_region(facts(SOURCES, copies=all_copies(SOURCES)), POLICIES, NOW, system=SYSTEM)
     reasons = first.deletions[0].reasons
     plan = plan_region(
@@ -144,21 +144,21 @@ def test_a_volume_whose_plan_is_refused_loses_nothing_and_says_why() -> None:
     assert plan.volumes[0].refusals == ("INV-08: it would delete 2 snapshots of vol-0a; the limit is 1 in one plan",)
 
 
-def test_adopting_takes_in_what_no_run_has_handled_and_what_the_original_system_tagged() -> None:
+def test_unhandled_and_originally_tagged_snapshots_are_adopted() -> None:
     strange = [snapshot(f"2026-11-{day}T03:00", day, managed=False) for day in (20, 21, 22)]
     copied = [
-        replace(copy_of(one, DR, number, managed=False), tags={ORIGINAL_NAME: "x", ORIGINAL_REGION: REGION})
-        for number, one in enumerate(strange, start=1)
+        replace(copy_of(source, DR, number, managed=False), tags={ORIGINAL_NAME: "x", ORIGINAL_REGION: REGION})
+        for number, source in enumerate(strange, start=1)
     ]
     foreign = copy_of(strange[0], DR, 9, managed=False)
     before = plan_region(facts(strange, copies=copied), POLICIES, NOW, system=SYSTEM)
     after = plan_region(facts(strange, copies=copied), POLICIES, NOW, system=SYSTEM, adopt=True)
     assert before.deletions == []
-    assert after.volumes[0].adopted == tuple(one.id for one in strange)
+    assert after.volumes[0].adopted == tuple(snapshot.id for snapshot in strange)
     assert [verdict.snapshot.id for verdict in after.deletions] == [strange[0].id]
-    there = plan_region(RegionFacts(DR, [], [*copied, foreign]), POLICIES, NOW, system=SYSTEM, adopt=True)
-    assert there.volumes[0].adopted == tuple(one.id for one in copied)
-    assert foreign.id not in {verdict.snapshot.id for verdict in there.deletions}
+    in_dr = plan_region(RegionFacts(DR, [], [*copied, foreign]), POLICIES, NOW, system=SYSTEM, adopt=True)
+    assert in_dr.volumes[0].adopted == tuple(copy.id for copy in copied)
+    assert foreign.id not in {verdict.snapshot.id for verdict in in_dr.deletions}
 
 
 def test_changes_are_the_snapshots_whose_action_differs() -> None:
@@ -166,7 +166,7 @@ def test_changes_are_the_snapshots_whose_action_differs() -> None:
     wider = PolicySet((replace(GOLD, retention=Retention(keep_last=3)), PLAIN))
     now = plan_region(given, POLICIES, NOW, system=SYSTEM)
     then = plan_region(given, wider, NOW, system=SYSTEM)
-    assert [(one.after.snapshot, one.before.action, one.after.action) for one in changes(now, then)] == [
+    assert [(change.after.snapshot, change.before.action, change.after.action) for change in changes(now, then)] == [
         (SOURCES[1], Action.DELETE, Action.KEEP)
     ]
     assert changes(now, now) == []
@@ -185,7 +185,7 @@ def test_a_comparison_counts_volumes_that_move_and_copies_that_are_asked_for_bes
     assert {copy.region for copy in comparison.copies} == {"eu-west-1"}
 
 
-def test_deletions_that_were_refused_and_are_no_more_are_a_change_and_newly_refused_ones_are_none() -> None:
+def test_deletions_that_are_no_longer_refused_are_a_change() -> None:
     given = facts(SOURCES, copies=all_copies(SOURCES))
     strict = replace(POLICIES, limits=Limits(max_deletions=1))
     refused, allowed = (plan_region(given, policies, NOW, system=SYSTEM) for policies in (strict, POLICIES))
@@ -201,7 +201,7 @@ def test_deletions_that_were_refused_and_are_no_more_are_a_change_and_newly_refu
     assert compare(refused, refused).empty
 
 
-def test_a_comparison_tells_of_copies_that_nothing_asks_for_any_more_and_of_what_would_be_adopted() -> None:
+def test_a_comparison_shows_dropped_copies_and_adopted_snapshots() -> None:
     strange = snapshot("2026-11-23T04:00", 9, managed=False)
     given = facts([*SOURCES, strange], copies=all_copies(SOURCES[:-1]))
     now = plan_region(given, POLICIES, NOW, system=SYSTEM)
@@ -218,7 +218,7 @@ def test_a_plan_for_the_same_facts_is_the_same_plan() -> None:
     assert plan_region(given, POLICIES, NOW, system=SYSTEM) == plan_region(given, POLICIES, NOW, system=SYSTEM)
 
 
-def test_copies_that_stand_in_their_own_sources_region_or_tell_of_no_source_are_kept_and_count_for_nothing() -> None:
+def test_copies_in_their_sources_region_or_without_a_source_are_kept_uncounted() -> None:
     returned = replace(SOURCES[3], id="snap-b1", is_copy=True)
     unknown = [replace(snapshot(f"2026-11-{day:02}T04:00", 90 + day, volume="vol-ffffffff"), is_copy=True) for day in range(1, 9)]
     expected = plan_region(facts(SOURCES, copies=all_copies(SOURCES)), POLICIES, NOW, system=SYSTEM)
@@ -228,18 +228,16 @@ def test_copies_that_stand_in_their_own_sources_region_or_tell_of_no_source_are_
     assert [v.reasons[0].rule for v in plan.verdicts if v.snapshot.is_copy] == ["stray-copy"] * 9
 
 
-def test_a_copy_that_others_made_stands_where_its_time_is_among_its_volumes_snapshots() -> None:
+def test_a_foreign_copy_is_listed_at_its_origins_time() -> None:
     stray = replace(SOURCES[1], id="snap-b1", is_copy=True)
     plan = plan_region(facts([*SOURCES, stray], copies=all_copies(SOURCES)), POLICIES, NOW, system=SYSTEM)
     starts = [verdict.snapshot.origin.start_time for verdict in plan.verdicts]
     assert starts == sorted(starts)
-    assert all(not one.selection.problem and not one.refusals for one in plan.volumes)
+    assert all(not volume.selection.problem and not volume.refusals for volume in plan.volumes)
 
 
 @pytest.mark.parametrize("broken", ["INV-04: the copy of", "INV-04", "INV-06"])
-def test_the_second_look_at_a_volume_refuses_what_a_decision_without_holds_would_delete(
-    broken: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_second_look_refuses_deletions_decided_without_holds(broken: str, monkeypatch: pytest.MonkeyPatch) -> None:
     to_delete = SOURCES[0]
     known = facts(
         SOURCES,

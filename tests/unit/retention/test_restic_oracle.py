@@ -16,14 +16,16 @@ from support.lineages import SYSTEM, at, lineage
 ORACLE = json.loads((Path(__file__).parent / "restic_0_18_0.json").read_text(encoding="utf-8"))
 RESTICS_WORDS = {f"keep_{word}" for word in ("last", "within", "hourly", "daily", "weekly", "monthly", "yearly")}
 CASES = [
-    pytest.param(one["times"], case, id=f"{one['name']}: {', '.join(f'{word} {value}' for word, value in case['keep'].items())}")
-    for one in ORACLE["sets"]
-    for case in one["cases"]
+    pytest.param(
+        times["times"], case, id=f"{times['name']}: {', '.join(f'{word} {value}' for word, value in case['keep'].items())}"
+    )
+    for times in ORACLE["sets"]
+    for case in times["cases"]
 ]
 
 
 @pytest.mark.parametrize(("times", "case"), CASES)
-def test_what_restic_keeps_is_kept_for_the_same_reasons_and_nothing_else(times: list[str], case: dict[str, Any]) -> None:
+def test_kept_snapshots_and_reasons_are_those_of_restic(times: list[str], case: dict[str, Any]) -> None:
     words = {word: parse_duration(value) if isinstance(value, str) else value for word, value in case["keep"].items()}
     verdicts = decide(lineage(times), Retention(**words), at(times[-1]) + timedelta(hours=1), system=SYSTEM)
     kept = {
@@ -39,6 +41,6 @@ def test_what_restic_keeps_is_kept_for_the_same_reasons_and_nothing_else(times: 
 
 
 def test_the_oracle_has_cases_for_every_word_that_restic_has() -> None:
-    words = {word for one in ORACLE["sets"] for case in one["cases"] for word in case["keep"]}
+    words = {word for lineage in ORACLE["sets"] for case in lineage["cases"] for word in case["keep"]}
     assert words == RESTICS_WORDS
     assert words <= RETENTION_WORDS

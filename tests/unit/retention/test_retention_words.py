@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[3]
 WORDS = sorted(RETENTION_WORDS)
 
 
-def test_the_words_are_the_fields_of_retention_and_the_keys_of_the_document() -> None:
+def test_retention_words_are_fields_and_document_keys() -> None:
     assert {field.name for field in fields(Retention)} == RETENTION_WORDS | {"minimum", "timezone"}
     assert {field.name for field in RETENTION.fields} == RETENTION_WORDS | {"minimum", "timezone"}
     assert PERIOD_OF.keys() == PERIODS.keys()

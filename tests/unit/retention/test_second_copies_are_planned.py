@@ -28,7 +28,7 @@ def to_delete(copies: list[Snapshot], policies: PolicySet = POLICIES, **more: ob
     return {verdict.snapshot.id: "; ".join(reason.text for reason in verdict.reasons) for verdict in plan.deletions}
 
 
-def test_a_second_copy_goes_and_the_last_one_made_stays_as_the_next_one_builds_on_it() -> None:
+def test_a_second_copy_is_deleted_and_the_last_one_made_stays() -> None:
     assert to_delete([LAST, SECOND]) == {SECOND.id: f"a second copy of {SOURCE.id}, beside {LAST.id}"}
 
 
@@ -41,7 +41,7 @@ def test_the_plan_says_what_the_sweep_does() -> None:
 def test_a_second_copy_that_an_ami_uses_stays_with_both_reasons() -> None:
     used = (Reason("image", "in use by ami-1"),)
     plan = plan_region(RegionFacts(DR, [], [LAST, SECOND]), POLICIES, NOW, system=SYSTEM, protected_ids={SECOND.id: used})
-    (verdict,) = (one for one in plan.verdicts if one.snapshot.id == SECOND.id)
+    (verdict,) = (verdict for verdict in plan.verdicts if verdict.snapshot.id == SECOND.id)
     assert verdict.action is Action.KEEP
     assert "in use by ami-1" in [reason.text for reason in verdict.reasons]
 

@@ -36,4 +36,4 @@ def test_a_run_of_a_set_deletes_what_the_plan_shows_volume_by_volume(counts: dic
 
 
 def ids(snapshots: Sequence[Snapshot]) -> list[str]:
-    return sorted(one.id for one in snapshots)
+    return sorted(snapshot.id for snapshot in snapshots)

@@ -1,4 +1,4 @@
-"""Volumes whose snapshots fall on the same days share their reasons; what differs within a day must still be told apart."""
+"""Volumes whose snapshots fall on the same days share their reasons; differences within a day still count."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -24,13 +24,13 @@ def test_hours_are_told_apart_on_the_same_days() -> None:
     assert kept(["2026-11-23T01:00", "2026-11-23T03:00", "2026-11-23T03:30"], retention) == ["23T01:00", "23T03:30"]
 
 
-def test_what_is_within_is_told_apart_on_the_same_days() -> None:
+def test_keep_within_distinguishes_times_of_the_same_days() -> None:
     retention = Retention(keep_within=timedelta(hours=24), keep_monthly=1)
     assert kept(["2026-11-22T01:00", "2026-11-23T03:00"], retention) == ["23T03:00"]
     assert kept(["2026-11-22T04:00", "2026-11-23T03:00"], retention) == ["22T04:00", "23T03:00"]
 
 
-def test_a_start_time_that_is_written_in_another_zone_falls_into_the_policys_day() -> None:
+def test_a_start_in_another_zone_falls_into_the_policys_day() -> None:
     starts = ["2026-11-21T03:00", "2026-11-23T01:00+05:00", "2026-11-23T03:00"]
     assert kept(starts, Retention(keep_daily=2)) == ["23T01:00", "23T03:00"]
 
@@ -42,7 +42,7 @@ def test_the_same_days_in_another_number_are_told_apart() -> None:
     assert kept(["2026-11-23T03:00"], retention) == ["23T03:00"]
 
 
-def test_two_copies_of_one_snapshot_count_once_though_one_of_them_lost_when_it_began() -> None:
+def test_two_copies_of_a_snapshot_count_once_even_without_a_start_tag() -> None:
     sources = lineage(["2026-11-21T03:00", "2026-11-22T03:00"])
     older, newer = (copy_of(source, "us-east-2", number) for number, source in enumerate(sources, start=1))
     unsure = replace(newer, id="snap-c9", origin=replace(newer.origin, start_time=newer.origin.start_time + timedelta(hours=5)))
@@ -61,7 +61,7 @@ def test_a_clock_that_is_fifteen_minutes_ahead_is_believed_and_no_more(seconds: 
         assert [verdict.action for verdict in verdicts if verdict.snapshot.id[-1] == "1"] == ["delete" if counts else "keep"]
 
 
-def test_what_is_within_counts_from_the_newest_that_is_not_ahead_of_our_clock() -> None:
+def test_keep_within_counts_from_the_newest_not_in_the_future() -> None:
     ahead, before = snapshot(NOW + timedelta(minutes=10), 2), snapshot(NOW - timedelta(minutes=55), 1)
     verdicts = decide([before, ahead], Retention(keep_within=timedelta(hours=1)), NOW, system=SYSTEM)
     assert [verdict.action for verdict in verdicts] == ["keep", "keep"]

@@ -18,7 +18,7 @@ GOLD = replace(SILVER, name="gold", selector=Selector(tags={"Backup": ("gold",)}
 
 
 @pytest.mark.parametrize(("now", "kept"), [("silver", 3), ("gold", 4), ("none", 4)])
-def test_what_governs_the_volume_when_the_plan_is_made_decides_what_goes(now: str, kept: int) -> None:
+def test_the_current_policy_of_the_volume_decides_deletions(now: str, kept: int) -> None:
     lab = Laboratory(PolicySet((GOLD, SILVER)))
     volume = lab.make_volume({"Backup": "silver"})
     for _ in range(3):
@@ -32,7 +32,7 @@ def test_what_governs_the_volume_when_the_plan_is_made_decides_what_goes(now: st
     assert len(lab.ids()) == kept
 
 
-def test_the_event_of_an_older_snapshot_that_comes_again_brings_no_former_policy_back() -> None:
+def test_a_repeated_event_of_an_older_snapshot_restores_no_former_policy() -> None:
     lab = Laboratory(PolicySet((GOLD, SILVER)))
     volume = lab.make_volume({"Backup": "silver"})
     kept = [lab.protect(volume) for _ in range(3)]
