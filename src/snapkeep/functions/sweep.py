@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cached_property
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from snapkeep.adapters.ec2_exposure import Ec2Exposure
@@ -36,49 +36,33 @@ MOST_DELETIONS = 400
 """A plan travels through the state, which holds 256 KiB (Step Functions developer guide: quotas)."""
 
 
+@dataclass(frozen=True, slots=True)
 class SweepAdapters:
-    """The adapters that a sweep uses beside the composition. Each is made at its first use."""
+    """The adapters that a sweep uses beside the composition, and its limits."""
 
-    def __init__(self, parts: Composition) -> None:
-        self._parts = parts
-        self._environment = parts.environment
+    runs: ProtectRuns
+    waiting_runs: WaitingRuns
+    letters: DeadLetters
+    exposure: ExposureCheck
+    limits: SweepLimits
 
-    @cached_property
-    def runs(self) -> ProtectRuns:
-        """Starts executions of the stack's state machine."""
-        return StateMachineRuns(
-            client=self._parts.clients.get("stepfunctions"), state_machine_arn=self._environment.state_machine_arn
-        )
 
-    @cached_property
-    def waiting_runs(self) -> WaitingRuns:
-        """Reads the executions that wait for copies."""
-        client, arn = self._parts.clients.get("stepfunctions"), self._environment.state_machine_arn
-        return WaitingExecutions(client=client, state_machine_arn=arn, read_call=waiting_call)
-
-    @cached_property
-    def letters(self) -> DeadLetters:
-        """Reads events that were not delivered."""
-        return SqsDeadLetters(client=self._parts.clients.get("sqs"), queue_url=self._environment.dead_letters_url)
-
-    @cached_property
-    def exposure(self) -> ExposureCheck:
-        """Checks which other accounts can read snapshots."""
-        exposure = Ec2Exposure(client=self._parts.clients.get("ec2"))
-        return ExposureCheck(exposure=exposure, known_accounts=self._environment.known_accounts)
-
-    @cached_property
-    def limits(self) -> SweepLimits:
-        """The limits of one sweep. Raise InvalidConfiguration on a variable that is not valid."""
-        return SweepLimits(
-            repairs=self._environment.sweep_repairs,
-            deletions=min(self._environment.sweep_deletions, MOST_DELETIONS),
-        )
+def sweep_adapters(parts: Composition) -> SweepAdapters:
+    """Make the adapters of the composition. Raise InvalidConfiguration on a variable that is not valid."""
+    environment, clients = parts.environment, parts.clients
+    stepfunctions, arn = clients.get("stepfunctions"), environment.state_machine_arn
+    return SweepAdapters(
+        runs=StateMachineRuns(client=stepfunctions, state_machine_arn=arn),
+        waiting_runs=WaitingExecutions(client=stepfunctions, state_machine_arn=arn, read_call=waiting_call),
+        letters=SqsDeadLetters(client=clients.get("sqs"), queue_url=environment.dead_letters_url),
+        exposure=ExposureCheck(exposure=Ec2Exposure(client=clients.get("ec2")), known_accounts=environment.known_accounts),
+        limits=SweepLimits(repairs=environment.sweep_repairs, deletions=min(environment.sweep_deletions, MOST_DELETIONS)),
+    )
 
 
 def build(parts: Composition, adapters: SweepAdapters | None = None) -> PrimarySweep | DrSweep:
     """Return the sweep of this stack. Raise InvalidConfiguration on a variable that is not valid."""
-    adapters = adapters or SweepAdapters(parts)
+    adapters = adapters or sweep_adapters(parts)
     return _dr_sweep(parts, adapters) if parts.environment.stack == DR else _primary_sweep(parts, adapters)
 
 

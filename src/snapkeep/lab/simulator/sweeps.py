@@ -108,19 +108,6 @@ class NothingShared(Exposure):
         return {}
 
 
-class SimulatedSweepAdapters(SweepAdapters):
-    """The adapters of a sweep over a runner."""
-
-    def __init__(self, runner: Runner, composition: StackComposition, runs: ProtectRuns, limits: SweepLimits) -> None:
-        super().__init__(composition)
-        region = composition.environment.region
-        self.runs = runs
-        self.waiting_runs = OpenRuns(runner, region)
-        self.letters = UndeliveredEvents(runner.undelivered, region)
-        self.exposure = ExposureCheck(exposure=NothingShared())
-        self.limits = limits
-
-
 class Sweeper:
     """Sweeps a runner's regions, by schedule or by hand."""
 
@@ -166,10 +153,15 @@ class Sweeper:
         self._interim[execution.id] = swept.report
         return fit_plan(swept.plan, swept.remove, most_bytes=SWEEP_PLAN_BYTES)
 
-    def _adapters(self, composition: StackComposition) -> SimulatedSweepAdapters:
-        machine = RECEIVE if composition.environment.stack == DR else PROTECT
-        runs = self._runs(machine, composition.environment.region)
-        return SimulatedSweepAdapters(self.runner, composition, runs, self._limits)
+    def _adapters(self, composition: StackComposition) -> SweepAdapters:
+        machine, region = RECEIVE if composition.environment.stack == DR else PROTECT, composition.environment.region
+        return SweepAdapters(
+            runs=self._runs(machine, region),
+            waiting_runs=OpenRuns(self.runner, region),
+            letters=UndeliveredEvents(self.runner.undelivered, region),
+            exposure=ExposureCheck(exposure=NothingShared()),
+            limits=self._limits,
+        )
 
     def _report(self, execution: Execution, call: SweepCall) -> Published:
         if call.plan is not None and call.deletion is not None:
