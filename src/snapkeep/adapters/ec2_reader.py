@@ -136,13 +136,12 @@ class Ec2Reader:
 
     def _snapshots(self, filters: list[Mapping[str, Any]]) -> Iterator[Snapshot]:
         query = {"OwnerIds": ["self"], "Filters": filters, "MaxResults": PAGE}
-        for item in self._pages("describe_snapshots", "Snapshots", query):
-            yield snapshot_from(item, self.region)
+        return (snapshot_from(item, self.region) for item in self._pages("describe_snapshots", "Snapshots", query))
 
     def _pages(self, operation: str, items: str, query: Mapping[str, Any]) -> Iterator[Any]:
         request = {key: value for key, value in query.items() if value != []}
-        for page in pages(self._client, operation, request, f"{operation} in {self.region}", nothing=GONE):
-            yield from page.get(items, ())
+        listing = pages(self._client, operation, request, f"{operation} in {self.region}", nothing=GONE)
+        return chain.from_iterable(page.get(items, ()) for page in listing)
 
 
 def batches(ids: Collection[str]) -> Iterator[list[str]]:

@@ -245,7 +245,8 @@ class SystemComposition:
 
     def delete_snapshots(self, region: str, audit: Callable[[DeletionOrder, DeletionResult], None]) -> DeleteSnapshots:
         """Return what DeleteOldSnapshots runs in a region; both stacks have it."""
+        stack = PRIMARY if region in self.layout.primaries else DR
         step: DeleteSnapshots = self._once(
-            "DeleteOldSnapshots", region, lambda: delete_old_snapshots.build(self._stack(region, PRIMARY), "")
+            "DeleteOldSnapshots", region, lambda: delete_old_snapshots.build(self._stack(region, stack), "")
         )
         return replace(step, audit=audit)

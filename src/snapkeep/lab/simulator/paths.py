@@ -41,7 +41,7 @@ def reader(text: str) -> Reader:
 
 
 def _name_reader(name: str, text: str) -> Reader:
-    """Return what reads a path of one name: most are."""
+    """Return the reader of a path of one name: most paths have one."""
 
     def read(data: Any, _context: Mapping[str, Any]) -> Any:
         try:
