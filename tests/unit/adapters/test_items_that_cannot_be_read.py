@@ -40,7 +40,7 @@ GOOD = {"kind": "CopyFailed", "cause": "c", "subject": "s", "detail": "d", "regi
         json.dumps(GOOD | {"detail": ["d"]}),
     ],
 )
-def test_a_notice_that_cannot_be_read_is_told_beside_the_others(body: str) -> None:
+def test_an_unreadable_notice_is_reported_beside_the_others(body: str) -> None:
     """One malformed notice, such as a time without its zone or a cause that is no text, stopped every digest."""
     source = SqsNotices(client=Sqs(body, json.dumps(GOOD)), queue_url="q")  # type: ignore[arg-type]
     held = list(source.receive())
@@ -48,7 +48,7 @@ def test_a_notice_that_cannot_be_read_is_told_beside_the_others(body: str) -> No
     assert body in held[0].notice.cause
 
 
-def test_a_notice_that_is_nested_too_deeply_is_told_beside_the_others() -> None:
+def test_a_notice_nested_too_deeply_is_reported_beside_the_others() -> None:
     source = SqsNotices(client=Sqs("[" * 100_000, json.dumps(GOOD)), queue_url="q")  # type: ignore[arg-type]
     assert [notice.notice.kind for notice in source.receive()] == ["NoticeUnreadable", "CopyFailed"]
 

@@ -78,7 +78,7 @@ def test_a_listing_takes_every_page_of_our_own_snapshots_alone() -> None:
     ]
 
 
-def test_more_ids_than_one_filter_takes_are_asked_for_in_several_calls_and_none_is_left_out() -> None:
+def test_more_ids_than_one_filter_takes_are_read_in_several_calls() -> None:
     client = Client()
     request = [f"snap-{number:04}" for number in range(2 * FILTER_VALUES + 1)]
     reader(client).snapshots(request)
@@ -97,7 +97,7 @@ def test_images_are_asked_for_by_filter_as_long_as_one_takes_the_ids(count: int,
     assert (query["Owners"], query["IncludeDisabled"], query["IncludeDeprecated"]) == (["self"], True, True)
 
 
-def test_a_disabled_image_holds_its_snapshot_in_what_a_plan_is_told() -> None:
+def test_a_disabled_image_holds_its_snapshot() -> None:
     lab = Laboratory()
     ec2, used = lab.ec2(), lab.protect(lab.make_volume())
     mapping = [{"DeviceName": "/dev/xvda", "Ebs": {"SnapshotId": used}}]
@@ -285,7 +285,7 @@ def test_a_deletion_that_may_succeed_later_is_no_result(code: str, raised: type[
         Ec2Deleter(client=Client(refused(code))).delete("snap-1")
 
 
-def test_a_copy_is_asked_for_with_all_that_its_rule_says_and_tells_of_its_origin() -> None:
+def test_a_copy_call_has_its_rules_settings_and_its_origin() -> None:
     tags = {MANAGED: "snapkeep"}
     request = CopyRequest(ORIGIN, "gold", REGION, "alias/dr", NOW, 8, encrypted=True, tags=tags, completion_minutes=60)
     client = Client({"SnapshotId": "snap-2"})

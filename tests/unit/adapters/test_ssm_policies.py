@@ -39,9 +39,7 @@ def test_where_nothing_was_pushed_there_is_no_document_and_no_history(store: Ssm
     assert store.history() == []
 
 
-def test_the_first_version_makes_the_parameter_with_the_systems_tag_and_the_next_ones_keep_it(
-    client: SSMClient, store: SsmPolicyStore
-) -> None:
+def test_the_first_version_makes_the_parameter_with_the_systems_tag(client: SSMClient, store: SsmPolicyStore) -> None:
     assert store.put('{"version": 1}', advanced=False) == 1
     assert tags_of(client) == {"snapkeep:system": "snapkeep-blue"}
     assert store.put('{"version": 1, "policies": []}', advanced=False) == 2

@@ -27,7 +27,7 @@ def test_the_same_event_again_frees_no_snapshot_whose_copy_is_gone() -> None:
     assert first in lab.ids()
 
 
-def test_a_run_that_waited_long_for_another_copy_frees_no_snapshot_by_the_one_that_it_saw_first_and_that_is_gone() -> None:
+def test_a_deleted_copy_that_a_long_run_saw_complete_frees_no_snapshot() -> None:
     layout = SystemLayout(destinations=(DR, FAR), retry_policy=retry_policy(minutes=120))
     lab = Laboratory(policies=policy_set(keep=1, regions=(DR, FAR)), regions=(PRIMARY, DR, FAR), layout=layout)
     volume = lab.make_volume()

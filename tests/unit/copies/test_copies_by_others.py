@@ -20,7 +20,7 @@ def copied_along(lab: Laboratory, snapshot_id: str) -> str:
     return str(made["SnapshotId"])
 
 
-def test_a_copy_that_carries_our_tags_and_says_of_no_snapshot_that_it_is_its_copy_is_left_alone() -> None:
+def test_a_copy_with_our_tags_and_no_source_is_left_alone() -> None:
     lab = Laboratory(policies=policy_set(keep_copies=1))
     volume = lab.make_volume()
     foreign = copied_along(lab, lab.protect(volume))
@@ -42,7 +42,7 @@ def test_such_a_copy_is_not_managed() -> None:
 
 
 @pytest.mark.parametrize("lost", [SOURCE_VOLUME, SOURCE_SNAPSHOT])
-def test_a_copy_of_ours_that_lost_a_tag_of_its_origin_fails_no_other_copys_receipt(lost: str) -> None:
+def test_a_copy_that_lost_an_origin_tag_fails_no_other_copy(lost: str) -> None:
     lab = Laboratory()
     volume = lab.make_volume()
     lab.protect(volume)
@@ -51,7 +51,7 @@ def test_a_copy_of_ours_that_lost_a_tag_of_its_origin_fails_no_other_copys_recei
     assert lab.runs("receive", "FAILED") == []
 
 
-def test_copies_within_the_primary_region_are_no_lineage_of_their_arbitrary_volume_and_none_is_deleted() -> None:
+def test_copies_within_the_primary_region_have_no_lineage_and_stay() -> None:
     """EC2's "arbitrary source volume ID" is the same for copies of all volumes: retention would keep one of them all."""
     world = SweepingWorld(policies=gold(keep=1))
     sources = [world.snapshot(world.volume()) for _ in range(4)]

@@ -39,9 +39,7 @@ def test_what_was_begun_and_not_answered_takes_a_slot_in_the_same_round(lab: Pau
 
 
 @pytest.mark.parametrize("error", [CopyQuotaReached("full"), AwsThrottled("slower")])
-def test_a_copy_that_ec2_would_not_start_now_used_up_no_attempt_and_ends_the_round(
-    lab: PausedDispatcher, error: SnapkeepError
-) -> None:
+def test_a_copy_that_ec2_cannot_start_now_uses_no_attempt_and_ends_the_round(lab: PausedDispatcher, error: SnapkeepError) -> None:
     first, second = lab.waiting(2)
     _, asked = lab.run(error)
     assert asked == [first]
@@ -49,7 +47,7 @@ def test_a_copy_that_ec2_would_not_start_now_used_up_no_attempt_and_ends_the_rou
     assert lab.state(second) is EntryState.WAITING
 
 
-def test_a_start_that_is_refused_uses_an_attempt_up_and_the_last_one_is_told(lab: PausedDispatcher) -> None:
+def test_a_refused_start_uses_an_attempt_and_the_last_one_is_notified(lab: PausedDispatcher) -> None:
     first, second = lab.waiting(2)
     lab.put(first, attempts=2)
     done, asked = lab.run(*[AwsRefused("no")] * 4)
@@ -61,7 +59,7 @@ def test_a_start_that_is_refused_uses_an_attempt_up_and_the_last_one_is_told(lab
     assert lab.runs("protect")[0].state["copies"]["results"][0]["error"] == "CopyFailed"
 
 
-def test_where_nobody_waits_for_a_copy_that_is_given_up_a_notice_tells_of_it_once(lab: PausedDispatcher) -> None:
+def test_a_copy_given_up_without_a_waiting_run_is_notified_once(lab: PausedDispatcher) -> None:
     alone, heard = lab.waiting(2)
     lab.put(alone, attempts=2, tokens=(), runs=())
     lab.put(heard, attempts=2)
@@ -69,7 +67,7 @@ def test_where_nobody_waits_for_a_copy_that_is_given_up_a_notice_tells_of_it_onc
     assert [notice.subject for notice in lab.runner.composition.notices.added] == [alone]
 
 
-def test_an_answer_that_reached_nobody_is_told_by_a_notice(lab: PausedDispatcher) -> None:
+def test_an_answer_that_no_run_takes_becomes_a_notice(lab: PausedDispatcher) -> None:
     (source,) = lab.waiting(1)
     lab.put(source, attempts=2, tokens=("of a run that has ended",))
     lab.run(AwsRefused("no"), AwsRefused("no"))
@@ -93,7 +91,7 @@ def test_a_copy_that_is_refused_for_one_tag_starts_with_our_tags_alone(lab: Paus
     assert lab.state(source) is EntryState.DONE
 
 
-def test_a_source_region_is_away_after_two_calls_without_an_answer_and_its_other_copies_rest(lab: PausedDispatcher) -> None:
+def test_after_two_unanswered_calls_a_source_regions_copies_are_delayed(lab: PausedDispatcher) -> None:
     waiting = lab.waiting(QUOTA + 1)
     _, asked = lab.run(*[AwsUnavailable("no answer")] * QUOTA)
     assert UNREACHABLE_AFTER == 2
@@ -112,7 +110,7 @@ def test_a_source_region_that_is_away_holds_up_no_copy_from_another_one(lab: Pau
     assert asked == [*waiting[:2], "snap-0elsewhere"]
 
 
-def test_what_was_begun_and_not_answered_is_looked_for_only_when_others_had_their_turn(lab: PausedDispatcher) -> None:
+def test_an_unanswered_start_is_looked_for_after_other_entries(lab: PausedDispatcher) -> None:
     (source,) = lab.waiting(1)
     lab.run(AwsUnavailable("no answer"))
     dispatch, _ = lab.dispatcher()
@@ -122,7 +120,7 @@ def test_what_was_begun_and_not_answered_is_looked_for_only_when_others_had_thei
     )
 
 
-def test_what_was_begun_from_a_region_that_is_away_stays_begun_to_be_looked_for_by_its_tags(lab: PausedDispatcher) -> None:
+def test_a_start_from_an_unreachable_region_stays_starting_and_is_looked_for_by_tags(lab: PausedDispatcher) -> None:
     waiting = lab.waiting(3)
     for source in waiting:
         lab.put(source, state=EntryState.STARTING, attempts=1)
@@ -132,9 +130,7 @@ def test_what_was_begun_from_a_region_that_is_away_stays_begun_to_be_looked_for_
 
 
 @pytest.mark.parametrize("error", [AwsThrottled("slower"), AwsUnavailable("no answer")])
-def test_a_key_that_cannot_be_looked_at_now_ends_the_round_and_neither_starts_nor_fails_a_copy(
-    lab: PausedDispatcher, error: SnapkeepError
-) -> None:
+def test_a_key_that_cannot_be_checked_now_ends_the_round_without_a_failure(lab: PausedDispatcher, error: SnapkeepError) -> None:
     first, second, third = lab.waiting(3)
     lab.name_key(second, "a key")
     done, asked = lab.run(keys=RecordingKeys(error))
@@ -145,9 +141,7 @@ def test_a_key_that_cannot_be_looked_at_now_ends_the_round_and_neither_starts_no
 
 
 @pytest.mark.parametrize("error", [KeyNotUsable("key alias/dr: AccessDenied"), SnapshotGone("it is gone")])
-def test_a_start_that_no_other_attempt_would_mend_is_given_up_at_once_and_others_go_on(
-    lab: PausedDispatcher, error: SnapkeepError
-) -> None:
+def test_a_start_that_no_retry_can_repair_is_given_up_at_once(lab: PausedDispatcher, error: SnapkeepError) -> None:
     first, second = lab.waiting(2)
     done, asked = lab.run(error)
     assert asked == [first, second]
@@ -156,7 +150,7 @@ def test_a_start_that_no_other_attempt_would_mend_is_given_up_at_once_and_others
     assert lab.state(second) is EntryState.RUNNING
 
 
-def test_an_error_that_no_start_of_a_copy_ends_with_is_raised_with_the_lease_given_back(lab: PausedDispatcher) -> None:
+def test_an_unexpected_error_is_raised_after_the_lease_is_released(lab: PausedDispatcher) -> None:
     (source,) = lab.waiting(1)
     with pytest.raises(InvalidConfiguration):
         lab.run(InvalidConfiguration("no such region"))
@@ -171,7 +165,7 @@ def test_what_is_begun_names_no_copy_of_an_earlier_attempt(lab: PausedDispatcher
     assert (lab.state(source), lab.entry(source).copy_id) == (EntryState.STARTING, "")
 
 
-def test_a_copy_that_is_there_and_whose_run_cannot_be_answered_stays_running_for_a_sweep_to_settle_and_that_is_raised(
+def test_an_existing_copy_whose_run_cannot_be_answered_stays_running_and_raises(
     lab: PausedDispatcher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     existing, waiting = lab.waiting(2)

@@ -32,9 +32,7 @@ def test_copies_of_others_count_against_the_quota_and_the_most_urgent_take_what_
 
 
 @pytest.mark.parametrize("in_flight", [QUOTA, QUOTA + 1], ids=["full", "more than full"])
-def test_a_full_region_is_asked_for_no_copy_though_a_dead_dispatchers_start_is_to_be_looked_for(
-    lab: PausedDispatcher, in_flight: int
-) -> None:
+def test_in_a_full_region_an_interrupted_start_makes_no_copy(lab: PausedDispatcher, in_flight: int) -> None:
     waiting = lab.waiting(2)
     lab.put(waiting[0], state=EntryState.STARTING, attempts=1)
     for _ in range(in_flight):
@@ -68,7 +66,7 @@ def test_a_copy_of_ours_that_is_there_is_taken_over_and_none_is_started(lab: Pau
     assert lab.state(source) is (EntryState.DONE if state == "completed" else EntryState.RUNNING)
 
 
-def test_neither_a_failed_copy_nor_one_of_another_system_is_taken_for_one_that_is_there(lab: PausedDispatcher) -> None:
+def test_a_failed_copy_or_another_systems_copy_is_not_taken_over(lab: PausedDispatcher) -> None:
     failing, foreign = lab.waiting(2)
     lab.runner.start = lambda *_: None  # type: ignore[method-assign,assignment,return-value]
     lab.world.add_fault(FaultRule("copy_fails", times=1))
@@ -99,7 +97,7 @@ def test_an_entry_says_before_the_call_how_long_its_copy_may_take_to_show(lab: P
     assert entry.not_before == lab.runner.composition.clock.now() + timedelta(seconds=dispatch.visible_after_seconds)
 
 
-def test_copies_that_ec2_does_not_show_yet_count_when_word_is_left_to_go_round_once_more(
+def test_copies_that_ec2_does_not_show_yet_count_in_the_next_round(
     lab: PausedDispatcher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     waiting = lab.waiting(QUOTA + 1)
@@ -111,7 +109,7 @@ def test_copies_that_ec2_does_not_show_yet_count_when_word_is_left_to_go_round_o
     assert copier.asked == waiting[:QUOTA]
 
 
-def test_where_word_is_left_with_the_lease_what_came_since_is_started_before_it_is_given_back(
+def test_new_entries_are_started_before_a_contested_lease_is_released(
     lab: PausedDispatcher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first, late = lab.waiting(2)
@@ -151,7 +149,7 @@ def test_a_running_entry_says_since_when_and_names_no_former_cause(lab: PausedDi
     assert entry.cause == ""
 
 
-def test_no_copy_is_started_from_the_second_on_in_which_the_time_for_work_is_over(lab: PausedDispatcher) -> None:
+def test_no_copy_is_started_once_the_time_for_work_is_over(lab: PausedDispatcher) -> None:
     waiting = lab.waiting(3)
     clock = ManualClock(lab.runner.composition.clock.now())
     dispatch, copier = lab.dispatcher(clock=clock, work_seconds=60)
@@ -161,7 +159,7 @@ def test_no_copy_is_started_from_the_second_on_in_which_the_time_for_work_is_ove
     assert lab.state(waiting[2]) is EntryState.WAITING
 
 
-def test_a_copy_that_is_there_is_settled_by_whoever_wrote_its_entry_and_by_nobody_else(
+def test_an_existing_copy_is_settled_by_the_writer_of_its_entry_only(
     lab: PausedDispatcher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (source,) = lab.waiting(1)
@@ -176,9 +174,7 @@ def test_a_copy_that_is_there_is_settled_by_whoever_wrote_its_entry_and_by_nobod
     assert (lab.state(source), lab.entry(source).tokens) == (EntryState.RUNNING, stale.tokens)
 
 
-def test_an_index_that_shows_the_former_batch_as_it_was_hides_no_entry_behind_it(
-    lab: PausedDispatcher, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_stale_index_hides_no_entry_behind_the_former_batch(lab: PausedDispatcher, monkeypatch: pytest.MonkeyPatch) -> None:
     waiting = lab.waiting(QUOTA + 1)
     before = [lab.entry(snapshot_id) for snapshot_id in waiting]
     monkeypatch.setattr(lab.runner.composition.queues[DR], "most_urgent", lambda count: before[:count])

@@ -219,7 +219,7 @@ def test_several_primaries_share_the_quota_of_their_destination() -> None:
     assert most == 2
 
 
-def test_several_destinations_get_a_copy_each_and_one_that_is_away_holds_up_no_other() -> None:
+def test_an_unreachable_destination_holds_up_no_other() -> None:
     far = "eu-west-1"
     lab = Laboratory(
         regions=(PRIMARY, DR, far), policies=policy_set(regions=(DR, far)), layout=SystemLayout(destinations=(DR, far))

@@ -66,7 +66,7 @@ def test_a_key_without_permission_fails_the_copy_late_and_the_cause_is_told() ->
     assert lab.ids(DR) == []
 
 
-def test_where_no_key_is_named_the_aws_managed_key_is_named_as_such_in_the_cause_and_in_what_somebody_is_told() -> None:
+def test_a_cause_names_the_aws_managed_key_where_no_key_is_configured() -> None:
     lab = Laboratory(layout=SystemLayout(retry_policy=retry_policy(limit=1)))
     source_key = make_key(lab, PRIMARY)
     lab.world.deny_key(lab.world.client("kms", DR).describe_key(KeyId="alias/aws/ebs")["KeyMetadata"]["Arn"])
@@ -76,7 +76,7 @@ def test_where_no_key_is_named_the_aws_managed_key_is_named_as_such_in_the_cause
     assert any(expected in f"{notice.cause} {notice.detail}" for notice in lab.runner.composition.notices.added)
 
 
-def test_an_aws_managed_key_of_another_service_is_named_as_such_before_any_copy_is_started() -> None:
+def test_an_aws_managed_key_of_another_service_is_refused_before_a_copy_starts() -> None:
     counter = CallCounter()
     lab = Laboratory(hook=counter)
     key = keys.make(lab.world.state, lab.world.region_account(DR), "Default key that protects my S3 objects", "AWS").arn

@@ -76,7 +76,7 @@ def test_a_source_region_that_is_away_keeps_no_other_primary_waiting(lab: Labora
     assert copier.asked <= 3, "a region that does not answer is not asked for each of its copies"
 
 
-def test_a_source_region_that_is_back_gets_all_its_copies_and_no_attempt_was_counted_against_them(lab: Laboratory) -> None:
+def test_a_source_region_that_is_back_gets_all_copies_without_counted_attempts(lab: Laboratory) -> None:
     queue = lab.runner.composition.queues[DR]
     snapshots = quiet_snapshots(lab, AWAY, 5)
     for snapshot in snapshots:
@@ -126,7 +126,7 @@ def test_a_copy_that_was_found_wrong_by_the_dispatcher_is_told_where_nobody_wait
     assert ("CopyWrong", snapshot) in lab.notified
 
 
-def test_a_dispatcher_that_had_to_stop_lets_the_next_one_in_though_word_was_left(lab: Laboratory) -> None:
+def test_a_stopped_dispatcher_releases_a_contested_lease(lab: Laboratory) -> None:
     queue = lab.runner.composition.queues[DR]
     (snapshot,) = quiet_snapshots(lab, PRIMARY, 1)
     queue.insert(entry_of(lab, snapshot, PRIMARY, hours=1))

@@ -87,7 +87,7 @@ class Meanwhile:
         return getattr(self.real, name)
 
 
-def test_a_copy_that_somebody_made_by_hand_is_not_taken_for_the_one_that_the_queue_has_yet_to_start() -> None:
+def test_a_copy_made_by_hand_does_not_stand_for_a_waiting_entry() -> None:
     lab = Unreceived(layout=SystemLayout(copy_quota=0))
     source = lab.start_snapshot(lab.make_volume())
     lab.runner.advance(60)
@@ -128,7 +128,7 @@ def test_a_copy_that_is_received_again_changes_nothing_in_the_queue() -> None:
     assert lab.entry(source) == before
 
 
-def test_a_copy_that_lost_its_tags_gets_them_back_and_counts_as_the_newest_in_the_plan_of_this_very_run() -> None:
+def test_a_copy_gets_lost_tags_back_and_counts_in_the_same_runs_plan() -> None:
     lab = Unreceived(policies=policy_set(keep=9, keep_copies=1))
     (first, first_copy), (second, second_copy) = lab.two_copies()
     lab.receive(first, first_copy)
@@ -160,7 +160,7 @@ def test_a_failed_copy_under_way_is_removed_and_tried_again(state: EntryState) -
 
 
 @pytest.mark.parametrize("state", [EntryState.WAITING, EntryState.DELAYED, EntryState.DONE])
-def test_a_failed_copy_that_is_waited_for_no_more_is_removed_and_uses_no_attempt_up(state: EntryState) -> None:
+def test_a_failed_copy_without_a_waiting_entry_is_removed_and_no_attempt(state: EntryState) -> None:
     lab = Unreceived()
     source, failed = lab.copy(kind="copy_fails", times=1)
     lab.put(source, state=state, copy_id="" if state in (EntryState.WAITING, EntryState.DELAYED) else failed.id)
@@ -170,7 +170,7 @@ def test_a_failed_copy_that_is_waited_for_no_more_is_removed_and_uses_no_attempt
     assert lab.entry(source) == before
 
 
-def test_an_older_failed_copy_of_an_entry_that_has_failed_for_good_with_another_is_removed_in_silence() -> None:
+def test_an_older_failed_copy_of_a_failed_entry_is_removed_without_a_notice() -> None:
     lab = Unreceived(layout=SystemLayout(retry_policy=retry_policy(limit=1)))
     source, failed = lab.copy(kind="copy_fails", times=1)
     lab.put(source, state=EntryState.FAILED, copy_id="snap-0another", cause="another cause")
@@ -192,7 +192,7 @@ def test_a_copy_that_vanished_is_made_again_only_while_it_is_waited_for(state: E
     assert lab.entry(source).state is (EntryState.DELAYED if tried_again else EntryState.DONE)
 
 
-def test_a_copy_that_failed_for_the_last_time_is_told_with_what_ec2_says_of_it() -> None:
+def test_the_last_failure_of_a_copy_is_reported_with_ec2s_message() -> None:
     lab = Unreceived(layout=SystemLayout(retry_policy=retry_policy(limit=1)))
     source, failed = lab.copy(kind="copy_fails", times=1)
     received = lab.receive(source, failed.id, succeeded=False)
@@ -202,7 +202,7 @@ def test_a_copy_that_failed_for_the_last_time_is_told_with_what_ec2_says_of_it()
     assert lab.entry(source).state is EntryState.FAILED
 
 
-def test_an_event_that_names_no_source_settles_the_copy_and_plans_for_all_copies_of_its_volume() -> None:
+def test_an_event_without_a_source_settles_the_copy_and_plans_its_volume() -> None:
     lab = Unreceived(policies=policy_set(keep=9, keep_copies=1))
     (first, first_copy), (second, second_copy) = lab.two_copies()
     lab.receive(first, first_copy)
@@ -212,7 +212,7 @@ def test_an_event_that_names_no_source_settles_the_copy_and_plans_for_all_copies
     assert lab.entry(second).state is EntryState.DONE
 
 
-def test_a_failure_beside_which_somebody_wrote_the_entry_is_looked_at_again_with_nothing_removed() -> None:
+def test_a_failure_whose_entry_changed_meanwhile_is_retried_and_removes_nothing() -> None:
     lab = Unreceived()
     source, failed = lab.copy(kind="copy_fails", times=1)
     tokens = (*lab.entry(source).tokens, "of a run that joined meanwhile")
@@ -226,7 +226,7 @@ def test_a_failure_beside_which_somebody_wrote_the_entry_is_looked_at_again_with
     assert (lab.entry(source).state, lab.entry(source).tokens) == (EntryState.DELAYED, tokens)
 
 
-def test_a_copy_that_goes_while_it_gets_its_tags_back_is_no_good_one_and_is_made_again() -> None:
+def test_a_copy_deleted_while_it_is_tagged_is_made_again() -> None:
     lab = Unreceived()
     source, made = lab.copy()
     lab.ec2(DR).delete_tags(Resources=[made.id], Tags=[{"Key": SOURCE_START}])
@@ -240,7 +240,7 @@ def test_a_copy_that_goes_while_it_gets_its_tags_back_is_no_good_one_and_is_made
     assert lab.entry(source).state is EntryState.DELAYED
 
 
-def test_a_copy_whose_tags_its_role_may_not_write_is_planned_for_among_the_copies_of_its_volume() -> None:
+def test_a_copy_that_the_role_may_not_tag_counts_in_its_volumes_plan() -> None:
     lab = Unreceived(policies=policy_set(keep=9, keep_copies=1))
     (first, first_copy), (second, second_copy) = lab.two_copies()
     lab.receive(first, first_copy)
@@ -258,7 +258,7 @@ def test_a_copy_whose_tags_its_role_may_not_write_is_planned_for_among_the_copie
     assert lab.entry(second).state is EntryState.DONE
 
 
-def test_copies_of_another_regions_volume_of_the_same_id_are_not_planned_for_together() -> None:
+def test_copies_of_equal_volume_ids_in_two_regions_are_planned_apart() -> None:
     lab = Unreceived()
     source, made = lab.copy()
     elsewhere = {SOURCE_REGION: "eu-west-1", SOURCE_SNAPSHOT: "snap-0elsewhere"}
@@ -268,7 +268,7 @@ def test_copies_of_another_regions_volume_of_the_same_id_are_not_planned_for_tog
     assert [verdict.snapshot.id for verdict in received.plan.verdicts] == [made.id]
 
 
-def test_where_ec2_says_nothing_of_a_failure_or_shows_no_copy_any_more_the_event_tells_the_cause() -> None:
+def test_the_cause_comes_from_the_event_where_ec2_gives_none() -> None:
     lab = Unreceived(layout=SystemLayout(retry_policy=retry_policy(limit=1)))
     for gone in (False, True):
         source, failed = lab.copy(kind="copy_fails", times=1)
@@ -278,7 +278,7 @@ def test_where_ec2_says_nothing_of_a_failure_or_shows_no_copy_any_more_the_event
         assert lab.receive(source, failed.id, succeeded=False, cause="the event's cause").why == "the event's cause"
 
 
-def test_a_copy_that_is_wrong_is_told_as_such_and_stays_and_no_good_copy_goes_for_it() -> None:
+def test_a_wrong_copy_is_reported_and_kept_and_displaces_no_good_copy() -> None:
     lab = Unreceived(policies=policy_set(keep=9, keep_copies=1))
     (first, good), (second, wrong) = lab.two_copies()
     lab.receive(first, good)
@@ -299,7 +299,7 @@ def test_the_event_of_a_wrong_copy_again_writes_nothing() -> None:
     assert watch.writes == 0
 
 
-def test_an_event_that_names_another_copys_source_settles_the_copy_and_not_that_source() -> None:
+def test_an_event_with_a_wrong_source_settles_the_copy_itself() -> None:
     lab = Unreceived()
     (first, first_copy), (second, second_copy) = lab.copy(), lab.copy()
     assert lab.receive(first, second_copy.id).outcome is ReceiveOutcome.RECEIVED

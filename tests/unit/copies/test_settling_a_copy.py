@@ -130,7 +130,7 @@ def test_a_fault_of_a_copy_is_named(asked: CopyRequest, copy: Snapshot, fault: s
 
 
 @pytest.mark.parametrize("key", [KEY, KEY.rpartition("/")[2], "alias/dr", "arn:aws:kms:us-east-2:111122223333:alias/dr"])
-def test_a_key_is_the_right_one_however_it_was_named_and_of_an_alias_nothing_is_concluded(key: str) -> None:
+def test_a_key_matches_by_id_or_arn_and_an_alias_is_not_judged(key: str) -> None:
     assert faults_of_copy(replace(WANTED, kms_key=key, encrypted=True), replace(GOOD, kms_key_id=KEY, encrypted=True)) == []
 
 
@@ -144,7 +144,7 @@ def test_keys_are_named_only_where_the_cause_is_about_one() -> None:
     assert KEY in naming_keys(replace(WANTED, kms_key=KEY), "Given key ID is not accessible")
 
 
-def test_the_delay_doubles_with_each_attempt_up_to_six_hours_and_the_last_attempt_is_the_last() -> None:
+def test_the_delay_doubles_up_to_six_hours_until_the_last_attempt() -> None:
     policy = RetryPolicy(limit=9, first_delay=timedelta(minutes=30))
     delays = []
     for attempts in range(1, 9):

@@ -25,7 +25,7 @@ def restored_snapshot(lab: Laboratory) -> tuple[str, str]:
     return copy.id, str(made["SnapshotId"])
 
 
-def test_retention_in_the_dr_region_neither_counts_nor_deletes_the_snapshot_of_a_restored_volume() -> None:
+def test_dr_retention_ignores_snapshots_of_a_restored_volume() -> None:
     lab = Laboratory(policies=policy_set(keep_copies=1))
     volume = lab.make_volume()
     lab.protect(volume)

@@ -31,13 +31,13 @@ def origin_start(**tags: str) -> datetime:
 
 
 @pytest.mark.parametrize("wrong", [FUTURE, GARBAGE, ""])
-def test_a_source_start_that_cannot_be_is_read_from_the_name_and_else_is_that_of_the_copy(wrong: str) -> None:
+def test_an_impossible_source_start_falls_back_to_the_name_then_to_the_copys_start(wrong: str) -> None:
     assert origin_start(SOURCE_START=format_time(SOURCE_BEGAN)) == SOURCE_BEGAN
     assert origin_start(SOURCE_START=wrong, ORIGINAL_NAME=f"vol-1_{format_time(SOURCE_BEGAN)}") == SOURCE_BEGAN
     assert origin_start(SOURCE_START=wrong, ORIGINAL_NAME=f"vol-1_{wrong}") == COPY_BEGAN
 
 
-def test_a_description_as_the_original_system_wrote_it_tells_an_origin_only_beside_that_systems_tag() -> None:
+def test_a_description_of_the_original_system_counts_only_beside_its_tag() -> None:
     description = f"snap-0a**vol-0a**{PRIMARY}"
     given = "snap-2", DR, "vol-ffffffff", COPY_BEGAN
     assert origin_of(*given, {}, description) == origin_of(*given, {}) == Origin(DR, given[0], given[0], COPY_BEGAN)
@@ -45,7 +45,7 @@ def test_a_description_as_the_original_system_wrote_it_tells_an_origin_only_besi
     assert origin == Origin(PRIMARY, "vol-0a", "snap-0a", COPY_BEGAN, start_known=False)
 
 
-def test_a_region_whose_clock_is_behind_orders_copies_by_their_sources_though_they_seem_to_begin_before_them() -> None:
+def test_copies_are_ordered_by_their_sources_where_a_regions_clock_is_behind() -> None:
     lab = Laboratory(policy_set(keep=5, keep_copies=1))
     lab.world.set_clock_skew(DR, -600)
     lab.world.add_fault(FaultRule("copy_fails", times=1))
@@ -58,7 +58,7 @@ def test_a_region_whose_clock_is_behind_orders_copies_by_their_sources_though_th
 
 
 @pytest.mark.parametrize("wrong", [FUTURE, GARBAGE])
-def test_no_source_goes_without_a_copy_because_a_copy_says_that_it_is_of_the_future(wrong: str) -> None:
+def test_a_copy_tagged_with_a_future_start_frees_no_source(wrong: str) -> None:
     lab = Laboratory(policy_set(keep=2))
     volume = lab.make_volume()
     lab.protect(volume)
@@ -69,7 +69,7 @@ def test_no_source_goes_without_a_copy_because_a_copy_says_that_it_is_of_the_fut
     assert lab.ids() == uncopied
 
 
-def test_a_sweep_misses_a_copy_though_another_says_that_it_is_of_the_future_and_writes_the_tag_again() -> None:
+def test_a_copy_tagged_with_a_future_start_hides_no_missing_copy_and_is_repaired() -> None:
     world = SweepingWorld()
     volume = world.volume()
     world.snapshot(volume)
@@ -98,7 +98,7 @@ def test_a_copy_that_lost_its_origin_keeps_up_the_retention_of_no_other(lost: li
     assert {run.status for run in lab.ended} == {"SUCCEEDED"}
 
 
-def test_a_copy_that_another_tool_made_with_our_tags_is_not_taken_for_the_one_that_a_run_waits_for() -> None:
+def test_another_tools_copy_with_our_tags_does_not_answer_a_run() -> None:
     lab = Laboratory()
     lab.world.add_fault(FaultRule("copy_fails", times=1))
     snapshot = lab.start_snapshot(lab.make_volume())

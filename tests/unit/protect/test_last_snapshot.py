@@ -31,7 +31,7 @@ def take_the_last(lab: Laboratory, volume: str, **tags: str) -> str:
     return str(last)
 
 
-def test_the_last_snapshot_follows_the_earlier_ones_and_not_a_policy_that_takes_every_volume() -> None:
+def test_the_last_snapshot_follows_the_earlier_ones_and_no_catch_all_policy() -> None:
     lab = Laboratory(PolicySet((GOLD, REST), Limits()))
     volume, earlier = make_history(lab, 4)
     last = take_the_last(lab, volume)
@@ -47,7 +47,7 @@ def test_the_policy_that_the_last_snapshot_names_by_its_own_tag_comes_first() ->
     assert lab.tags(last)["snapkeep:policy"] == "silver"
 
 
-def test_where_the_earlier_ones_name_a_policy_that_is_not_there_nothing_goes_and_somebody_is_told() -> None:
+def test_earlier_snapshots_with_an_unknown_policy_delete_nothing_and_are_notified() -> None:
     lab = Laboratory(PolicySet((GOLD, REST), Limits()))
     volume, earlier = make_history(lab, 4)
     lab.policies = PolicySet((replace(GOLD, name="platinum"), REST), Limits())
@@ -58,7 +58,7 @@ def test_where_the_earlier_ones_name_a_policy_that_is_not_there_nothing_goes_and
     assert lab.runs("protect")[-1].status == "FAILED"
 
 
-def test_the_last_snapshot_of_a_volume_that_had_no_other_follows_the_first_policy_that_takes_what_is_known_of_it() -> None:
+def test_the_only_snapshot_of_a_deleted_volume_follows_the_first_matching_policy() -> None:
     lab = Laboratory(PolicySet((GOLD, REST), Limits()))
     last = take_the_last(lab, lab.make_volume(TAGS), **TAGS)
     assert lab.tags(last)["snapkeep:policy"] == "gold"

@@ -27,7 +27,7 @@ def set_event(snapshots: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("snapshots", [[], None, "none"])
-def test_a_set_without_snapshots_is_an_event_that_cannot_be_read_and_its_cause_is_told(snapshots: Any) -> None:
+def test_a_set_without_snapshots_is_an_invalid_event_with_its_cause(snapshots: Any) -> None:
     with pytest.raises(InvalidEvent, match=r"'snapshots'.*no volume could be read"):
         parse_snapshot_event(set_event(snapshots))
 
@@ -47,9 +47,7 @@ def test_regions_of_every_partition_are_found_in_an_arn(arn: str, region: str) -
 
 
 @pytest.mark.parametrize("state", [SnapshotState.RECOVERING, SnapshotState.RECOVERABLE])
-def test_a_copy_that_somebody_takes_back_from_the_recycle_bin_is_not_deleted_as_failed(
-    state: SnapshotState, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_copy_restored_from_the_recycle_bin_is_not_deleted(state: SnapshotState, monkeypatch: pytest.MonkeyPatch) -> None:
     lab = Laboratory()
     snapshot = lab.protect(lab.make_volume())
     receive = lab.runner.composition.receive(DR)
@@ -61,7 +59,7 @@ def test_a_copy_that_somebody_takes_back_from_the_recycle_bin_is_not_deleted_as_
         receive.run(ended)
 
 
-def test_a_copy_given_up_by_a_run_that_ended_before_it_could_tell_is_told_by_the_next() -> None:
+def test_a_copy_given_up_by_a_run_that_ended_early_is_reported_by_the_next() -> None:
     faults = Faults(
         script=(FaultRule("copy_fails", probability=1.0), FaultRule("event_lost", probability=1.0, event="copySnapshot"))
     )
@@ -77,7 +75,7 @@ def test_a_copy_given_up_by_a_run_that_ended_before_it_could_tell_is_told_by_the
     assert [removed.id for removed in again.remove] == [copy.id]
 
 
-def test_a_copy_whose_tags_were_taken_while_it_ran_is_still_the_one_that_the_queue_waits_for() -> None:
+def test_a_running_copy_that_loses_its_tags_still_settles_its_entry() -> None:
     lab = Laboratory()
     volume = lab.make_volume(INCLUDED, size_gib=500)
     snapshot = lab.start_snapshot(volume)
@@ -100,7 +98,7 @@ class TagsManagedOnly:
         raise AwsRefused(f"create_tags: UnauthorizedOperation: {snapshot_ids}, {sorted(tags)}")
 
 
-def test_a_copy_that_lost_the_tag_by_which_its_role_may_tag_is_answered_for_and_left_to_the_next_sweep() -> None:
+def test_a_copy_that_the_role_may_not_tag_is_answered_and_left_to_the_sweep() -> None:
     lab = Laboratory(faults=Faults(script=(FaultRule("event_lost", probability=1.0, event="copySnapshot"),)))
     snapshot = lab.start_snapshot(lab.make_volume())
     lab.runner.advance(HOUR)
@@ -122,7 +120,7 @@ def full_of_tags(lab: Laboratory, volume: str) -> str:
     return str(made["SnapshotId"])
 
 
-def test_one_snapshot_that_has_no_room_for_our_tags_does_not_stop_the_others_of_its_set() -> None:
+def test_a_snapshot_without_room_for_our_tags_stops_no_other_of_its_set() -> None:
     lab = Laboratory()
     crowded, roomy = lab.make_volume(), lab.make_volume()
     full, other = full_of_tags(lab, crowded), lab.start_snapshot(roomy)
@@ -139,7 +137,7 @@ def test_one_snapshot_that_has_no_room_for_our_tags_does_not_stop_the_others_of_
     assert [(problem.kind, problem.subject) for problem in tagged.problems] == [("TagsDoNotFit", full)]
 
 
-def test_the_last_snapshot_of_a_volume_that_was_deleted_at_once_follows_the_policy_of_the_earlier_ones() -> None:
+def test_the_last_snapshot_of_a_deleted_volume_follows_the_earlier_policy() -> None:
     lab = Laboratory()
     volume = lab.make_volume(INCLUDED)
     lab.protect(volume)
@@ -150,7 +148,7 @@ def test_the_last_snapshot_of_a_volume_that_was_deleted_at_once_follows_the_poli
     assert last in lab.sources_of_copies()
 
 
-def test_a_snapshot_of_a_volume_that_is_gone_and_never_was_included_is_left_alone() -> None:
+def test_a_snapshot_of_a_deleted_volume_without_a_policy_is_left_alone() -> None:
     lab = Laboratory()
     volume = lab.make_volume({})
     last = lab.start_snapshot(volume)

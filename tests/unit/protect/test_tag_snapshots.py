@@ -61,14 +61,14 @@ def request(volume_tags: Mapping[str, str], rule: CopyRule = RULE, **more: Any) 
     return copy_request(SYSTEM, source, Policy("gold", Selector(), Retention(), (rule,)), rule, volume)
 
 
-def test_a_copy_of_a_snapshot_full_of_tags_has_ours_what_fits_and_room_for_one_more() -> None:
+def test_a_copy_of_a_snapshot_full_of_tags_leaves_room_for_one_more() -> None:
     full = {f"key-{number:02}": "" for number in range(TAG_LIMIT)}
     made = request(full).tags
     assert len(made) == TAG_LIMIT - 1
     assert made.items() >= tags_for_copy(SYSTEM, "gold", request({}).origin).items()
 
 
-def test_a_copy_has_the_other_tags_only_where_its_rule_carries_them_and_never_what_aws_wrote() -> None:
+def test_a_copy_carries_other_tags_only_by_its_rule_and_never_those_of_aws() -> None:
     tags = {"Name": "web", "aws:backup:source": "written by AWS"}
     assert request(tags).tags.keys() - OWN_TAGS == {"Name"}
     assert request(tags, replace(RULE, carry_tags=False)).tags.keys() - OWN_TAGS == set()
@@ -81,7 +81,7 @@ def test_a_copy_is_encrypted_where_its_source_is_or_its_rule_names_a_key() -> No
     assert request({}, replace(RULE, kms_key="alias/dr")).encrypted is True
 
 
-def test_a_copy_is_due_when_its_rule_says_and_asks_for_the_duration_of_its_rule() -> None:
+def test_a_copy_request_has_the_deadline_and_duration_of_its_rule() -> None:
     rule = replace(RULE, copy_within=timedelta(hours=4), completion_minutes=60)
     made = request({}, rule)
     assert made.deadline == made.origin.start_time + timedelta(hours=4)
@@ -152,7 +152,7 @@ def test_a_snapshot_with_little_room_for_tags_is_copied_all_the_same(own_tags: i
     assert lab.notified == ([("TagsDoNotFit", source)] if full else [])
 
 
-def test_a_snapshot_whose_event_comes_again_under_another_policy_carries_that_one_and_its_volume_is_planned_for_once() -> None:
+def test_a_repeated_event_under_another_policy_writes_that_policy_and_plans_once() -> None:
     lab = Laboratory()
     volume = lab.make_volume()
     protected = lab.protect(volume)
@@ -164,7 +164,7 @@ def test_a_snapshot_whose_event_comes_again_under_another_policy_carries_that_on
     assert lab.tags(protected)["snapkeep:policy"] == "another"
 
 
-def test_a_set_of_which_one_failed_and_the_other_is_of_no_policys_volume_was_left_alone_and_the_failure_is_told() -> None:
+def test_a_failure_beside_an_unmanaged_snapshot_of_the_set_is_notified() -> None:
     lab = Laboratory()
     failed, left = lab.make_volume(), lab.make_volume({})
     taken = [lab.start_snapshot(volume) for volume in (failed, left)]
@@ -210,7 +210,7 @@ def test_runs_started_by_hand_adopt_no_history() -> None:
     assert lab.sources_of_copies() == [newest]
 
 
-def test_a_snapshot_in_progress_at_the_deployment_and_one_that_was_managed_are_no_history() -> None:
+def test_snapshots_in_progress_at_deployment_or_once_managed_are_no_history() -> None:
     lab = Laboratory()
     volume = lab.make_volume({})
     adopted = lab.protect(volume)

@@ -18,7 +18,7 @@ def snapshot_with(lab: Laboratory, volume: str, tags: dict[str, str]) -> str:
     return str(made)
 
 
-def test_a_snapshot_that_another_system_manages_stays_with_it_and_somebody_is_told_that_both_ask_for_it() -> None:
+def test_a_snapshot_of_another_system_stays_with_it_and_the_conflict_is_notified() -> None:
     lab = Laboratory()
     volume = lab.make_volume()
     theirs = {MANAGED: OTHER, POLICY: "silver", SOURCE_VOLUME: volume}
@@ -29,7 +29,7 @@ def test_a_snapshot_that_another_system_manages_stays_with_it_and_somebody_is_to
     assert [run.status for run in lab.runs("protect")] == ["FAILED"]
 
 
-def test_a_copy_that_another_system_manages_lets_no_source_go_in_a_run_or_in_a_plan() -> None:
+def test_a_copy_of_another_system_frees_no_source_in_runs_or_plans() -> None:
     lab = Laboratory(policy_set(keep=1))
     volume = lab.make_volume()
     first = lab.protect(volume)
@@ -55,7 +55,7 @@ def test_of_a_volume_that_no_policy_of_ours_takes_nothing_is_told() -> None:
     assert [run.status for run in lab.runs("protect")] == ["SUCCEEDED"]
 
 
-def test_tags_that_a_restored_volume_took_along_from_another_systems_snapshot_make_it_nobodys() -> None:
+def test_carried_tags_of_another_system_do_not_decide_a_volumes_system() -> None:
     lab = Laboratory()
     volume = lab.make_volume()
     snapshot = snapshot_with(lab, volume, {MANAGED: OTHER, SOURCE_VOLUME: "vol-0123"})

@@ -49,7 +49,7 @@ def test_a_copy_that_is_made_to_look_younger_displaces_no_other(version: str, mo
     assert sources(world) == {newer: copies[newer]}
 
 
-def test_a_copy_that_is_given_another_volumes_origin_counts_for_nobody_until_its_tags_are_repaired() -> None:
+def test_a_copy_with_an_overwritten_origin_does_not_count_until_repaired() -> None:
     """The copy of one volume was taken for the newest of another, whose only copy was deleted as beyond the last."""
     world = SweepingWorld(policies=gold(keep_copies=1))
     own, other = world.snapshot(world.volume()), world.snapshot(world.volume())

@@ -51,7 +51,7 @@ def test_a_healthy_region_is_reported_ok_and_nothing_is_changed() -> None:
 
 
 @pytest.mark.parametrize("region", [PRIMARY, DR])
-def test_a_document_that_cannot_be_used_needs_somebody_in_every_report_until_it_is_put_right(region: str) -> None:
+def test_every_report_names_an_unusable_document_until_it_is_corrected(region: str) -> None:
     world = SweepingWorld()
     good = world.policies
     world.policies = replace(good, problem="version 2 of the policy document cannot be used")
@@ -63,7 +63,7 @@ def test_a_document_that_cannot_be_used_needs_somebody_in_every_report_until_it_
     assert kinds(world.sweep(region)) == {}
 
 
-def test_a_snapshot_whose_event_was_lost_is_protected_by_the_sweep_and_the_second_sweep_changes_nothing() -> None:
+def test_a_sweep_protects_a_snapshot_without_an_event_and_a_second_changes_nothing() -> None:
     world = SweepingWorld()
     world.world.add_fault(FaultRule("event_lost", event="createSnapshot"))
     snapshot = world.snapshot(world.volume())
@@ -80,7 +80,7 @@ def test_a_snapshot_whose_event_was_lost_is_protected_by_the_sweep_and_the_secon
     assert state_of(world) == before
 
 
-def test_the_last_snapshot_of_a_volume_that_was_deleted_at_once_is_protected_though_its_event_was_lost() -> None:
+def test_a_sweep_protects_the_last_snapshot_of_a_deleted_volume_without_an_event() -> None:
     world = SweepingWorld(policies=policy_set())
     volume = world.volume(Backup="yes")
     first = world.snapshot(volume)
@@ -105,7 +105,7 @@ def test_two_sweeps_at_the_same_moment_start_one_run() -> None:
     assert len(world.runs[PRIMARY].names) == 1
 
 
-def test_the_end_of_a_copy_that_no_run_saw_is_received_by_the_sweep_of_its_region() -> None:
+def test_a_sweep_receives_the_end_of_a_copy_that_no_run_saw() -> None:
     world = SweepingWorld()
     world.world.add_fault(FaultRule("event_lost", event="copySnapshot"))
     world.snapshot(world.volume())
@@ -148,7 +148,7 @@ def test_a_lost_queue_is_rebuilt_from_what_is_there() -> None:
     assert len(world.managed(DR)) == 3
 
 
-def test_of_a_sweep_whose_report_was_published_no_notice_says_once_more_that_it_failed() -> None:
+def test_a_failed_sweep_with_a_published_report_sends_no_notice() -> None:
     world = SweepingWorld()
     world.policies = replace(world.policies, problem="version 2 of the policy document cannot be used")
     sweeper = Sweeper(world.runner)
@@ -159,7 +159,7 @@ def test_of_a_sweep_whose_report_was_published_no_notice_says_once_more_that_it_
     assert world.runner.composition.notices.added == []
 
 
-def test_a_copy_that_was_given_to_another_system_is_made_again_and_one_that_lost_its_tag_is_not() -> None:
+def test_a_copy_given_to_another_system_is_replaced_and_an_untagged_one_is_not() -> None:
     world = SweepingWorld()
     world.snapshot(world.volume())
     world.later(HOUR)
@@ -217,7 +217,7 @@ def test_lost_tags_are_written_again_in_both_regions() -> None:
     assert len(world.snapshots(DR)) == 1
 
 
-def test_an_event_in_the_dead_letter_queue_is_replayed_and_one_that_cannot_be_read_stays() -> None:
+def test_a_dead_letter_is_replayed_and_an_unreadable_one_stays() -> None:
     world = SweepingWorld()
     world.world.add_fault(FaultRule("event_lost", event="createSnapshot"))
     snapshot = world.snapshot(world.volume())

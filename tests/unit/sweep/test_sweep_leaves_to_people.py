@@ -66,7 +66,7 @@ def test_repairs_beyond_the_limit_are_left_and_the_oldest_recovery_point_goes_fi
     assert [item.subject for item in second.items if item.handling is Handling.REPAIRED] == [lost[young]]
 
 
-def test_a_dr_region_out_of_reach_is_told_and_nothing_is_deleted_that_needs_a_copy_there() -> None:
+def test_an_unreachable_dr_region_is_a_finding_and_holds_its_sources() -> None:
     world = SweepingWorld(policies=gold(keep=1))
     volume = world.volume()
     for _ in range(3):
@@ -125,7 +125,7 @@ def test_a_public_snapshot_and_one_shared_with_an_unknown_account_are_reported()
     assert FindingKind.SHARING_NOT_BLOCKED not in {item.kind for item in world.sweep().items}
 
 
-def test_a_copy_that_failed_for_good_is_told_at_each_sweep_and_tried_again_after_a_day_or_on_request() -> None:
+def test_a_failed_copy_is_reported_each_sweep_and_retried_after_a_day_or_on_request() -> None:
     world = SweepingWorld()
     world.world.set_faults(Faults(copy_fails=1.0))
     world.snapshot(world.volume())

@@ -82,11 +82,11 @@ def test_an_end_that_nobody_saw_is_received_as_what_it_is_and_once(listed: list[
     ],
     ids=["under way", "without a copy", "to come", "failed"],
 )
-def test_a_copy_under_way_has_no_end_and_neither_has_one_that_is_not_running(queued: QueueEntry) -> None:
+def test_a_pending_copy_is_no_missed_end(queued: QueueEntry) -> None:
     assert found(copy(state=SnapshotState.PENDING), queued=[queued]) == []
 
 
-def test_a_failed_copy_of_ours_is_removed_and_a_failed_snapshot_or_another_systems_copy_is_left() -> None:
+def test_only_our_failed_copies_are_removed() -> None:
     failed = copy(state=SnapshotState.ERROR, message="no key")
     theirs = replace(copy(2, SnapshotState.ERROR), tags={MANAGED: "another"})
     own = tagged(snapshot("2026-11-21T03:00", 3, region=DR, state=SnapshotState.ERROR))
@@ -101,7 +101,7 @@ def test_each_own_tag_that_a_finished_copy_lost_is_written_again(key: str) -> No
     assert lost in found(bare, done=[entry(EntryState.DONE, bare.id)])
 
 
-def test_whose_a_copy_is_and_what_governs_it_people_may_decide_anew_and_where_it_came_from_they_may_not() -> None:
+def test_people_may_change_a_copys_system_and_policy_but_not_its_origin() -> None:
     done = [entry(EntryState.DONE, copy().id)]
     both = replace(POLICIES, policies=(*POLICIES.policies, replace(POLICIES.policies[0], name="silver")))
     for key, value in ((POLICY, "silver"), (MANAGED, "another")):
@@ -111,7 +111,7 @@ def test_whose_a_copy_is_and_what_governs_it_people_may_decide_anew_and_where_it
     assert found(moved, done=done) == [(FindingKind.TAGS_LOST, moved.id, repair)]
 
 
-def test_tags_that_are_not_ours_stay_removed_and_a_copy_that_has_not_completed_is_not_tagged() -> None:
+def test_only_our_tags_are_restored_and_only_on_completed_copies() -> None:
     assert found(copy(), done=[entry(EntryState.DONE, copy().id, Name="web")]) == []
     for state in (SnapshotState.PENDING, SnapshotState.ERROR):
         kinds = {kind for kind, *_ in found(tagged(copy(state=state), without=POLICY), done=[entry(EntryState.DONE, copy().id)])}
@@ -123,7 +123,7 @@ def original(number: int = 1, **changes: Any) -> Snapshot:
     return replace(copy(number), tags=tags, **changes)
 
 
-def test_a_completed_copy_of_the_original_system_is_adopted_with_consent_alone_and_where_a_policy_copies_here() -> None:
+def test_a_copy_of_the_original_system_is_adopted_only_with_consent_and_a_policy() -> None:
     assert found(original()) == [(FindingKind.ADOPTABLE, original().id, None)]
     repair = Retag(original().id, tags_for_copy(SYSTEM, "gold", SOURCE.origin))
     assert found(original(), adopt=True) == [(FindingKind.ADOPTABLE, original().id, repair)]
@@ -135,19 +135,19 @@ def test_a_copy_of_the_original_system_that_has_not_completed_is_not_adopted(sta
     assert found(original(state=state), adopt=True) == []
 
 
-def test_what_the_original_system_made_of_this_regions_own_volumes_is_not_adopted_as_a_copy() -> None:
+def test_snapshots_of_local_volumes_are_not_adopted_as_copies() -> None:
     own = original(origin=Origin(DR, "vol-0a", original().id, SOURCE.start_time))
     assert found(own, adopt=True) == []
 
 
-def test_copies_past_retention_go_and_snapshots_of_this_regions_own_volumes_are_left_to_the_sweep_that_knows_these() -> None:
+def test_the_sweep_deletes_copies_past_retention_and_no_snapshots_of_local_volumes() -> None:
     newer = tagged(copy_of(snapshot("2026-11-21T03:00", 2), DR, 2))
     own = [snapshot(f"2026-11-{day}T03:00", day, region=DR) for day in (20, 21)]
     assert [verdict.snapshot.id for verdict in decided(copy(), newer, *own).deletions] == [copy().id]
     assert decided(*own, policies=ALONE).deletions == ()
 
 
-def test_a_policy_that_is_not_there_is_told_of_copies_and_of_own_volumes_by_their_own_sweep() -> None:
+def test_the_dr_sweep_reports_an_unknown_policy_of_copies_only() -> None:
     bronze = snapshot("2026-11-21T03:00", 2, policy="bronze")
     assert [(kind, subject) for kind, subject, _ in found(copy_of(bronze, DR, 2))] == [(FindingKind.POLICY_PROBLEM, "vol-0a")]
     assert found(replace(bronze, region=DR, origin=replace(bronze.origin, region=DR))) == []

@@ -53,7 +53,7 @@ def lock(world: SweepingWorld, copy: str) -> None:
 
 
 @pytest.mark.parametrize("hold", [use_in_an_ami, lock])
-def test_a_second_copy_that_an_ami_uses_or_that_is_locked_is_never_given_to_aws_to_delete(hold: object) -> None:
+def test_a_second_copy_in_use_or_locked_is_never_deleted(hold: object) -> None:
     world, copies = a_snapshot_copied_twice()
     assert callable(hold)
     hold(world, copies[-1])

@@ -250,7 +250,7 @@ def test_what_is_kept_and_published_was_cut() -> None:
     assert bucket.kept["reports/2026/11/23/sweep-1.html"].count("snap-") < 300
 
 
-def test_every_kind_of_trouble_has_a_figure_at_every_sweep_so_that_alarms_always_have_data() -> None:
+def test_every_sweep_has_a_figure_for_each_alarm() -> None:
     (region, _) = (json.loads(line) for line in report_lines(report()))
     directive = region["_aws"]["CloudWatchMetrics"][0]
     assert {metric["Name"] for metric in directive["Metrics"]} >= {
@@ -271,7 +271,7 @@ def test_every_kind_of_trouble_has_a_figure_at_every_sweep_so_that_alarms_always
     assert isinstance(region["_aws"]["Timestamp"], int)
 
 
-def test_a_sweep_that_could_not_work_says_nothing_of_what_is_there_so_that_it_ends_no_alarm() -> None:
+def test_a_failed_sweep_emits_no_figures_that_could_end_an_alarm() -> None:
     (region, *_) = (json.loads(line) for line in report_lines(replace(report(), counts={}, broken="AwsUnavailable: away")))
     written = {metric["Name"] for metric in region["_aws"]["CloudWatchMetrics"][0]["Metrics"]}
     assert written == {"SweepFindings", "SweepFailures", "SweepsDone"}

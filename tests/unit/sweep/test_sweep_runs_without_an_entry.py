@@ -57,7 +57,7 @@ def let_copies_start(world: Watched) -> None:
     world.runner.composition.layout = replace(world.runner.composition.layout, copy_quota=20)
 
 
-def test_a_run_whose_entry_was_lost_is_put_back_into_the_queue_and_ends_in_success() -> None:
+def test_a_run_whose_entry_was_lost_rejoins_the_queue_and_succeeds() -> None:
     world = busy_world()
     snapshot = world.waiting_snapshot()
     world.runner.composition.queues[DR].lose_everything()
@@ -107,7 +107,7 @@ def test_a_run_that_has_just_begun_is_let_alone() -> None:
     assert len(world.entry().tokens) == 1
 
 
-def test_an_entry_that_a_sweep_made_without_a_token_is_given_the_run_that_waits() -> None:
+def test_a_waiting_run_joins_an_entry_that_a_sweep_made() -> None:
     world = busy_world()
     world.waiting_snapshot()
     world.runner.composition.queues[DR].write(replace(world.entry(), tokens=(), runs=()))
@@ -142,7 +142,7 @@ def test_a_run_whose_answer_was_lost_is_told_that_its_copy_is_there() -> None:
     assert world.entry().state is EntryState.DONE
 
 
-def test_a_done_entry_whose_copy_is_gone_is_no_answer_and_the_copy_is_made_again() -> None:
+def test_a_done_entry_whose_copy_was_deleted_is_made_again() -> None:
     world = Watched()
     world.world.add_fault(FaultRule("event_lost", event="copySnapshot", times=1))
     world.snapshot(world.volume())
@@ -168,7 +168,7 @@ def test_a_run_whose_copy_failed_for_good_unheard_is_told_why() -> None:
     assert "the key is disabled" in failed["cause"]
 
 
-def test_a_lost_entry_beside_one_that_is_there_is_found_though_the_run_is_named() -> None:
+def test_a_lost_entry_of_a_run_is_found_beside_its_other_entry() -> None:
     rules = tuple(CopyRule(region, retention=Retention(keep_last=3)) for region in (DR, OTHER_DR))
     policies = PolicySet((Policy("both", Selector(tags={"Backup": ("*",)}), Retention(keep_last=7), rules),), Limits())
     world = Watched(
@@ -198,7 +198,7 @@ def test_about_a_region_out_of_reach_no_run_is_touched() -> None:
     assert world.waiting[PRIMARY].read == []
 
 
-def test_runs_are_put_back_within_the_limit_of_a_sweep_and_the_rest_in_the_next() -> None:
+def test_runs_rejoin_within_the_limit_of_a_sweep() -> None:
     world = busy_world(limits=SweepLimits(repairs=2))
     for volume in [world.volume() for _ in range(5)]:
         world.snapshot(volume)
@@ -216,7 +216,7 @@ def test_runs_are_put_back_within_the_limit_of_a_sweep_and_the_rest_in_the_next(
     assert all(len(entry.tokens) == 1 for entry in world.runner.composition.queues[DR].in_state(EntryState.WAITING))
 
 
-def test_a_region_whose_runs_cannot_be_listed_is_said_to_be_so_and_everything_else_is_done(
+def test_runs_that_cannot_be_listed_are_a_finding_and_stop_nothing_else(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     world = busy_world()

@@ -53,7 +53,7 @@ def test_another_systems_snapshot_is_left_alone_whole_or_with_tags_lost() -> Non
     assert [kind for kind, *_ in found(OURS, tagged(LATER, without=ORIGINAL_NAME))] == [FindingKind.TAGS_LOST]
 
 
-def test_a_snapshot_of_ours_that_lost_its_system_and_its_policy_together_is_repaired() -> None:
+def test_a_snapshot_that_lost_its_system_and_policy_tags_is_repaired() -> None:
     """It was reported as one that the original system made, and left alone."""
     bare = tagged(LATER, without=MANAGED)
     bare = replace(bare, tags={key: value for key, value in bare.tags.items() if key != POLICY})
@@ -71,7 +71,7 @@ def test_what_the_original_system_made_beside_ours_is_adopted_with_consent_alone
     assert isinstance(repair, Retag)
 
 
-def test_what_was_taken_at_the_moment_of_the_first_protected_one_is_history_and_needs_consent() -> None:
+def test_snapshots_as_old_as_the_first_protected_one_are_history() -> None:
     twin = snapshot(OURS.start_time, 2, managed=False)
     assert found(OURS, twin) == [(FindingKind.ADOPTABLE, twin.id, None)]
     later = snapshot(OURS.start_time + timedelta(milliseconds=1), 2, managed=False)
@@ -87,7 +87,7 @@ def test_an_entry_of_another_regions_snapshot_is_no_orphan_of_this_one() -> None
     assert found(OURS, queued=[elsewhere]) == []
 
 
-def test_a_volume_whose_snapshots_cannot_be_copied_is_found_once_and_no_copy_is_requested() -> None:
+def test_a_volume_with_uncopyable_snapshots_is_one_finding() -> None:
     """Copies of snapshots in Local Zones and on Outposts were refused, and requested again each day, for ever."""
     policies = PolicySet((Policy("gold", Selector(), Retention(keep_last=1), (CopyRule("us-east-2"),)),))
     listed = [
