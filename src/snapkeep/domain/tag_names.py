@@ -18,17 +18,6 @@ ORIGINAL_NAME = "AutomatedSnapName"
 ORIGINAL_VOLUME = "OriginalVolumeId"
 ORIGINAL_REGION = "OriginalRegion"
 
-OWN_TAGS = frozenset(
-    {
-        MANAGED,
-        POLICY,
-        SOURCE_VOLUME,
-        SOURCE_REGION,
-        SOURCE_SNAPSHOT,
-        SOURCE_START,
-        CHECK,
-        ORIGINAL_NAME,
-        ORIGINAL_VOLUME,
-        ORIGINAL_REGION,
-    }
-)
+SNAPSHOT_TAGS = (MANAGED, POLICY, SOURCE_VOLUME, ORIGINAL_NAME, ORIGINAL_VOLUME)
+"""The tags of every managed source snapshot; copies have more."""
+OWN_TAGS = frozenset((*SNAPSHOT_TAGS, SOURCE_REGION, SOURCE_SNAPSHOT, SOURCE_START, CHECK, ORIGINAL_REGION))

@@ -82,9 +82,8 @@ def tags_for_copy(system: str, policy: str, origin: Origin) -> dict[str, str]:
 
 def description_of_copy(origin: Origin) -> str:
     """Return the description of a copy in the CopySnapshot call; unlike tags it never changes."""
-    return (
-        f"[Snapkeep: {origin.snapshot_id} of {origin.volume_id} from {origin.region}, started {format_time(origin.start_time)}]"
-    )
+    start = format_time(origin.start_time)
+    return f"[Snapkeep: {origin.snapshot_id} of {origin.volume_id} from {origin.region}, started {start}]"
 
 
 def tells_of_copy(tags: Mapping[str, str], description: str) -> bool:
@@ -106,11 +105,8 @@ def lineage_id(volume_id: str, snapshot_id: str) -> str:
 def names_origin(tags: Mapping[str, str], origin: Origin) -> bool:
     """Whether the tags name this origin, its start aside."""
     volume_id = lineage_id(tags.get(SOURCE_VOLUME) or tags.get(ORIGINAL_VOLUME, ""), tags.get(SOURCE_SNAPSHOT, ""))
-    return (tags.get(SOURCE_REGION), volume_id, tags.get(SOURCE_SNAPSHOT)) == (
-        origin.region,
-        origin.volume_id,
-        origin.snapshot_id,
-    )
+    named = tags.get(SOURCE_REGION), volume_id, tags.get(SOURCE_SNAPSHOT)
+    return named == (origin.region, origin.volume_id, origin.snapshot_id)
 
 
 def carried_tags(
@@ -142,7 +138,7 @@ def origin_of(
 ) -> Origin:
     """Return a copy's origin as its description names it: ours, or the original system's; else its own.
 
-    Nobody can change a description, while people and tools copy tags along, and whoever may tag can overwrite them. For a
+    Nobody can change a description, while people and tools copy tags along, and everybody who may tag can overwrite them. For a
     snapshot that is no copy, leave both out.
     """
     if not description:

@@ -162,14 +162,7 @@ def from_parameters(
         rpo=max(DEFAULT_RPO, copy_within),
         selector=_selector_of(tag_key_value),
         retention=Retention(keep_last=retention),
-        copies=(
-            CopyRule(
-                region=dr_region,
-                kms_key=kms_key,
-                copy_within=copy_within,
-                retention=Retention(keep_last=dr_retention),
-            ),
-        ),
+        copies=(CopyRule(dr_region, kms_key, copy_within, Retention(keep_last=dr_retention)),),
     )
     return PolicySet((policy,), limits, primary_region=region)
 

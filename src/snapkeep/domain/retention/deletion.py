@@ -52,23 +52,14 @@ def deletion_orders(
 
     `newer_kept` is the plan's.
     """
-    planned = [
-        _order(
-            verdict.snapshot,
-            kind_of_deletion(verdict),
-            tuple(reason.text for reason in verdict.reasons),
-            newer_kept.get(verdict.snapshot.id, 1),
-        )
-        for verdict in verdicts
-    ]
-    removed = [_order(copy, DeletionKind.FAILED_COPY, (f"failed copy: {cause}",), 0) for copy, cause in failed_copies]
-    return planned + removed
-
-
-def kind_of_deletion(verdict: Verdict) -> DeletionKind:
-    """Return why a verdict deletes: its first reason decides."""
-    is_second_copy = bool(verdict.reasons) and verdict.reasons[0].rule == SECOND_COPY_RULE
-    return DeletionKind.SECOND_COPY if is_second_copy else DeletionKind.RETENTION
+    orders = []
+    for verdict in verdicts:
+        first_rule = next((reason.rule for reason in verdict.reasons), "")
+        kind = DeletionKind.SECOND_COPY if first_rule == SECOND_COPY_RULE else DeletionKind.RETENTION
+        reasons = tuple(reason.text for reason in verdict.reasons)
+        orders.append(_order(verdict.snapshot, kind, reasons, newer_kept.get(verdict.snapshot.id, 1)))
+    orders += [_order(copy, DeletionKind.FAILED_COPY, (f"failed copy: {cause}",), 0) for copy, cause in failed_copies]
+    return orders
 
 
 def _order(snapshot: Snapshot, kind: DeletionKind, reasons: tuple[str, ...], newer_kept: int) -> DeletionOrder:

@@ -15,7 +15,7 @@ from snapkeep.domain.retention.holds import SnapshotInRegion, copy_facts
 from snapkeep.domain.retention.region_plan import CopyStatus, RegionPlan
 from snapkeep.domain.sweep.findings import Decision, Enqueue, Finding, FindingKind, Protect, Rejoin, Retag, Wait, decision_of
 from snapkeep.domain.sweep.waiting_runs import unanswered
-from snapkeep.domain.tag_names import MANAGED, ORIGINAL_NAME, ORIGINAL_VOLUME, POLICY, SOURCE_VOLUME
+from snapkeep.domain.tag_names import MANAGED, SNAPSHOT_TAGS
 from snapkeep.domain.tags import is_of_original_system, tags_for_snapshot, was_managed
 
 
@@ -145,11 +145,8 @@ class _Primary:
             yield Finding(FindingKind.COPY_LATE, snapshot_id, volume_id, text, urgency)
 
 
-_OWN = (MANAGED, POLICY, SOURCE_VOLUME, ORIGINAL_NAME, ORIGINAL_VOLUME)
-
-
 def _own_tags_lost(snapshot: Snapshot, system: str) -> list[str]:
     """Return the own tags that a source snapshot lost; none if it was never managed."""
     if not snapshot.managed_by(system) and not was_managed(snapshot):
         return []
-    return [name for name in _OWN if name not in snapshot.tags]
+    return [name for name in SNAPSHOT_TAGS if name not in snapshot.tags]
