@@ -140,7 +140,7 @@ def test_a_region_that_does_not_answer_is_given_up_soon() -> None:
     assert sum(pauses) < 3
 
 
-def test_whose_a_snapshot_is_is_asked_by_its_id_of_all_owners() -> None:
+def test_the_owner_of_a_snapshot_is_read_by_id_for_all_owners() -> None:
     http = Http((200, page(1)), (400, THROTTLED.replace(b"RequestLimitExceeded", b"InvalidSnapshot.NotFound")))
     reader = Ec2Reader(client=lean(http), region="us-east-1")  # type: ignore[arg-type]
     assert reader.owner_of("snap-1") == "123456789012"

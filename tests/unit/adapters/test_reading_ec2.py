@@ -88,7 +88,7 @@ def test_more_ids_than_one_filter_takes_are_read_in_several_calls() -> None:
 
 
 @pytest.mark.parametrize(("count", "by_filter"), [(1, True), (FILTER_VALUES, True), (FILTER_VALUES + 1, False)])
-def test_images_are_asked_for_by_filter_as_long_as_one_takes_the_ids(count: int, by_filter: bool) -> None:
+def test_images_are_read_by_filter_while_one_takes_the_ids(count: int, by_filter: bool) -> None:
     client = Client({"Images": [image("ami-2", "snap-0000", "snap-other"), image("ami-1", "snap-0000")]})
     held = reader(client).images_using([f"snap-{number:04}" for number in range(count)])
     assert held == {"snap-0000": ("ami-1", "ami-2")}
@@ -119,7 +119,7 @@ def test_a_lock_that_has_expired_holds_nothing_and_every_page_of_locks_is_read()
     }
 
 
-def test_where_nothing_is_asked_about_neither_images_nor_locks_are_listed() -> None:
+def test_without_snapshots_neither_images_nor_locks_are_listed() -> None:
     client = Client({"Images": [image("ami-1", "snap-1")]}, {"Snapshots": [{"SnapshotId": "snap-1", "LockState": "governance"}]})
     assert (reader(client).images_using([]), reader(client).locks([])) == ({}, {})
     assert client.asked == []

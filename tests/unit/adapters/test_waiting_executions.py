@@ -142,7 +142,7 @@ def test_a_long_history_is_read_to_its_end() -> None:
     assert waits == []
 
 
-def test_a_history_that_does_not_tell_the_token_is_an_error_and_no_silence() -> None:
+def test_a_history_without_the_token_is_an_error() -> None:
     history = History()
     history.add("TaskSubmitted", history.ask(1, "token-1"))
     del history.events[1]["taskScheduledEventDetails"]["parameters"]

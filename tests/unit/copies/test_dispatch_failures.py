@@ -101,7 +101,7 @@ def test_after_two_unanswered_calls_a_source_regions_copies_are_delayed(lab: Pau
     assert [lab.entry(snapshot_id).not_before for snapshot_id in waiting[UNREACHABLE_AFTER:]] == [until] * 2
 
 
-def test_a_source_region_that_is_away_holds_up_no_copy_from_another_one(lab: PausedDispatcher) -> None:
+def test_an_unreachable_source_region_holds_up_no_copy_from_another(lab: PausedDispatcher) -> None:
     waiting = lab.waiting(3)
     last = lab.entry(waiting[2]).request
     elsewhere = replace(last, origin=replace(last.origin, region="eu-west-1", snapshot_id="snap-0elsewhere"))

@@ -54,7 +54,7 @@ def test_what_another_dispatcher_began_is_left_to_it_until_ec2_must_show_its_cop
 
 
 @pytest.mark.parametrize("state", ["pending", "completed"])
-def test_a_copy_of_ours_that_is_there_is_taken_over_and_none_is_started(lab: PausedDispatcher, state: str) -> None:
+def test_an_existing_copy_of_ours_is_taken_over_and_none_is_started(lab: PausedDispatcher, state: str) -> None:
     (source,) = lab.waiting(1)
     made = lab.copy_by_hand(source, **lab.entry(source).request.tags)
     if state == "completed":

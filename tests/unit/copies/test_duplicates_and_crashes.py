@@ -133,7 +133,7 @@ def test_a_failed_copy_is_removed_and_tried_again_with_growing_delay() -> None:
     assert [run.status for run in lab.runs("protect")] == ["SUCCEEDED"]
 
 
-def test_a_copy_that_fails_for_good_is_told_once_with_snapshot_rule_and_cause() -> None:
+def test_a_copy_that_fails_for_good_is_notified_once_with_its_cause() -> None:
     lab = Laboratory(layout=SystemLayout(retry_policy=retry_policy(limit=2)), faults=Faults(copy_fails=1.0))
     snapshot = lab.protect(lab.make_volume())
     (run,) = lab.runs("protect")
@@ -144,7 +144,7 @@ def test_a_copy_that_fails_for_good_is_told_once_with_snapshot_rule_and_cause() 
     assert lab.snapshots(DR) == []
 
 
-def test_a_copy_that_is_late_is_told_and_stays_in_the_queue() -> None:
+def test_a_late_copy_is_notified_and_stays_in_the_queue() -> None:
     lab = Laboratory(policies=policy_set(copy_within=timedelta(hours=2)), layout=SystemLayout(copy_quota=1))
     lab.world.add_fault(FaultRule("slow_copy", factor=200.0, times=1))
     for _ in range(2):

@@ -55,7 +55,7 @@ def test_a_key_that_is_not_there_is_named() -> None:
     assert f"key alias/no-such is not in {DR}" in cause_of(lab)
 
 
-def test_a_key_without_permission_fails_the_copy_late_and_the_cause_is_told() -> None:
+def test_a_key_without_permission_fails_the_copy_late_with_its_cause() -> None:
     lab = Laboratory(layout=SystemLayout(retry_policy=retry_policy(limit=2)))
     key = make_key(lab)
     lab.world.deny_key(key)

@@ -1,4 +1,4 @@
-"""One entry that cannot be started, answered or closed keeps no other waiting; a dispatcher always ends, and lets go."""
+"""One entry that cannot be started, answered or closed keeps no other waiting; a dispatcher always ends and releases its lease."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def dispatch_of(lab: Laboratory, **changes: Any) -> Dispatch:
     return replace(lab.runner.composition.dispatch(DR), **changes)
 
 
-def test_a_source_region_that_is_away_keeps_no_other_primary_waiting(lab: Laboratory) -> None:
+def test_an_unreachable_source_region_keeps_no_other_primary_waiting(lab: Laboratory) -> None:
     queue = lab.runner.composition.queues[DR]
     (reachable,) = quiet_snapshots(lab, PRIMARY, 1)
     for snapshot in quiet_snapshots(lab, AWAY, 30):
@@ -116,7 +116,7 @@ def test_an_execution_that_cannot_be_answered_keeps_no_other_copy_waiting(
     assert queue.take_lease("next", lab.runner.composition.clock.now(), 60), "the lease was given back"
 
 
-def test_a_copy_that_was_found_wrong_by_the_dispatcher_is_told_where_nobody_waits(lab: Laboratory) -> None:
+def test_a_wrong_copy_without_a_waiting_run_is_notified_by_the_dispatcher(lab: Laboratory) -> None:
     (snapshot,) = quiet_snapshots(lab, PRIMARY, 1)
     entry = entry_of(lab, snapshot, PRIMARY, hours=1)
     lab.runner.composition.dispatch(DR).copier.start_copy(entry.request)
@@ -141,7 +141,7 @@ def test_a_stopped_dispatcher_releases_a_contested_lease(lab: Laboratory) -> Non
     assert queue.take_lease("next", clock.now(), 60)
 
 
-def test_a_dispatcher_that_is_always_asked_to_go_on_ends_in_time(lab: Laboratory, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_dispatcher_whose_lease_is_always_contested_ends_in_time(lab: Laboratory, monkeypatch: pytest.MonkeyPatch) -> None:
     queue = lab.runner.composition.queues[DR]
     dispatch = dispatch_of(lab, queue=queue)
     rounds = 0

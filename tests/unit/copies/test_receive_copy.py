@@ -140,7 +140,7 @@ def test_a_copy_gets_lost_tags_back_and_counts_in_the_same_runs_plan() -> None:
     assert lab.tags(second_copy, DR)[SOURCE_SNAPSHOT] == second
 
 
-def test_a_copy_that_ec2_still_shows_as_pending_is_asked_about_again() -> None:
+def test_a_copy_that_ec2_still_shows_as_pending_is_read_again() -> None:
     lab = Unreceived()
     source, running = lab.copy(kind="slow_copy", factor=1000.0, times=1)
     for succeeded in (True, False):

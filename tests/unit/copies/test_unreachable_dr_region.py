@@ -6,7 +6,7 @@ from snapkeep.domain.copies.entry import EntryState
 from support.flows import DR, HOUR, Laboratory
 
 
-def test_a_dr_region_away_for_hours_gets_every_copy_when_it_is_back() -> None:
+def test_a_dr_region_unreachable_for_hours_gets_every_copy_when_it_is_back() -> None:
     lab = Laboratory()
     volumes = [lab.make_volume(size_gib=size) for size in (8, 500, 64)]
     lab.world.take_region_away(DR)

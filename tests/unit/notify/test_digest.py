@@ -72,7 +72,7 @@ def test_nothing_is_published_while_failures_still_come() -> None:
     assert notices.digest() == 1
 
 
-def test_failures_without_an_end_are_told_after_ten_minutes() -> None:
+def test_failures_without_an_end_are_published_after_ten_minutes() -> None:
     notices = StubNotices()
     for number in range(21):
         notices.time = START + timedelta(seconds=30 * number)

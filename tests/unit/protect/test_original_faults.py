@@ -152,7 +152,7 @@ def test_fault_6_a_locked_snapshot_stops_no_other_deletion() -> None:
     assert lab.ids() == [locked, *others[-2:]]
 
 
-def test_fault_6_a_deletion_that_aws_refuses_is_told_and_stops_no_other() -> None:
+def test_fault_6_a_refused_deletion_is_notified_and_stops_no_other() -> None:
     lab = Laboratory(policies=policy_set(keep=1))
     volume = lab.make_volume()
     snapshots = [lab.start_snapshot(volume)]
@@ -206,7 +206,7 @@ def test_fault_8_a_multi_volume_set_is_protected_member_by_member() -> None:
 
 
 @pytest.mark.parametrize("kind", ["snapshot_fails", "copy_fails"])
-def test_fault_9_a_run_in_which_something_failed_has_failed_and_somebody_was_told(kind: str) -> None:
+def test_fault_9_a_run_with_a_failure_has_failed_and_is_notified(kind: str) -> None:
     lab = Laboratory(layout=SystemLayout(retry_policy=retry_policy(limit=1)), faults=fails_once(kind))
     lab.protect(lab.make_volume())
     assert [run.status for run in lab.runs("protect")] == ["FAILED"]
@@ -225,7 +225,7 @@ def test_fault_10_only_managed_snapshots_are_ever_given_to_the_deleter() -> None
     assert lab.ids() == [*unmanaged, newest]
 
 
-def test_fault_12_a_plan_that_would_delete_too_much_is_refused_whole_and_told() -> None:
+def test_fault_12_a_plan_that_deletes_too_much_is_refused_and_notified() -> None:
     lab = Laboratory(policies=policy_set(keep=12))
     volume = lab.make_volume()
     kept = [lab.protect(volume) for _ in range(12)]

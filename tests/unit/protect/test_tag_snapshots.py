@@ -94,7 +94,7 @@ def test_a_run_waits_for_its_copy_to_the_deadline_and_at_least_an_hour(hours: fl
     assert seconds_to_wait(made, made.deadline - timedelta(hours=hours)) == seconds
 
 
-def test_what_ec2_still_shows_as_pending_is_asked_about_again() -> None:
+def test_a_snapshot_that_ec2_still_shows_as_pending_is_read_again() -> None:
     lab = Laboratory()
     volume = lab.make_volume()
     pending = lab.start_snapshot(volume)
@@ -129,7 +129,7 @@ def test_where_all_tags_are_refused_our_own_are_written_alone(refusal: Exception
 @pytest.mark.parametrize(
     "refusals", [(SnapshotGone("it is gone"),), (AwsRefused("denied"), AwsRefused("denied"))], ids=["gone", "refused"]
 )
-def test_what_could_not_be_tagged_is_told_and_neither_copied_nor_planned_for(refusals: tuple[Exception, ...]) -> None:
+def test_an_untaggable_snapshot_is_a_problem_and_neither_copied_nor_planned(refusals: tuple[Exception, ...]) -> None:
     tagged = tagged_with(FullTagger(*refusals))
     assert [problem.kind for problem in tagged.problems] == [type(refusals[0]).__name__]
     assert (tagged.outcome, tagged.copies, tagged.volume_ids) == (TagOutcome.NOTHING_LEFT, (), ())

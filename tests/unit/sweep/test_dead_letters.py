@@ -62,7 +62,7 @@ class Runs:
         pytest.param('{"a":' * 9000, id="objects without end"),
     ],
 )
-def test_what_cannot_be_read_stays_is_told_and_stops_no_other(body: str) -> None:
+def test_an_unreadable_letter_stays_is_reported_and_stops_no_other(body: str) -> None:
     letters, runs = Letters([body, json.dumps(EVENT)]), Runs()
     unread, replayed = ReplayDeadLetters(letters=letters, runs=runs).run()
     assert (unread.kind, unread.handling) == (FindingKind.UNREADABLE, Handling.NEEDS_ATTENTION)

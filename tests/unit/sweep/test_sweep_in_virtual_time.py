@@ -134,7 +134,7 @@ def test_a_failed_copy_whose_event_was_lost_is_removed_and_tried_again() -> None
     assert [copy["State"] for copy in world.snapshots(DR)] == ["completed"]
 
 
-def test_a_lost_queue_is_rebuilt_from_what_is_there() -> None:
+def test_a_lost_queue_is_rebuilt_from_existing_copies() -> None:
     world = SweepingWorld()
     world.world.take_region_away(DR)
     volumes = [world.volume() for _ in range(3)]

@@ -82,7 +82,7 @@ def test_an_unreachable_dr_region_is_a_finding_and_holds_its_sources() -> None:
     assert len(world.snapshots(PRIMARY)) == count
 
 
-def test_a_plan_that_deletes_too_much_is_told_and_not_carried_out() -> None:
+def test_a_plan_that_deletes_too_much_is_reported_and_not_carried_out() -> None:
     policies = gold(keep=1, limits=Limits(max_deletions=100, max_share_percent=50, small_lineage=2))
     world = SweepingWorld(policies=gold(keep=10))
     volume = world.volume()
@@ -140,7 +140,7 @@ def test_a_failed_copy_is_reported_each_sweep_and_retried_after_a_day_or_on_requ
     assert len(world.managed(DR)) == 1
 
 
-def test_a_copy_that_was_found_wrong_stays_and_no_good_one_goes_for_it() -> None:
+def test_a_wrong_copy_stays_and_displaces_no_good_one() -> None:
     world = SweepingWorld(policies=gold(keep_copies=1))
     volume = world.volume()
     world.snapshot(volume)

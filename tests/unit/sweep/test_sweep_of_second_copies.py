@@ -62,7 +62,7 @@ def test_a_second_copy_in_use_or_locked_is_never_deleted(hold: object) -> None:
     assert kinds(report) == set(), "nothing was tried, so nothing failed"
 
 
-def test_more_second_copies_than_a_plan_may_delete_are_refused_whole_and_told() -> None:
+def test_too_many_second_copies_for_a_plan_are_refused_and_reported() -> None:
     world, copies = a_snapshot_copied_twice(gold(limits=Limits(max_deletions=2, max_share_percent=100)), more=3)
     report = world.sweep(DR)
     assert kept(world) == sorted(copies)

@@ -130,7 +130,7 @@ def test_a_run_whose_queue_was_lost_after_its_copy_had_arrived_is_answered() -> 
     assert len(world.snapshots(DR)) == 1, "the dispatcher found the copy, and made no other"
 
 
-def test_a_run_whose_answer_was_lost_is_told_that_its_copy_is_there() -> None:
+def test_a_run_whose_answer_was_lost_gets_its_copy() -> None:
     world = Watched()
     world.world.add_fault(FaultRule("event_lost", event="copySnapshot"))
     world.snapshot(world.volume())
@@ -156,7 +156,7 @@ def test_a_done_entry_whose_copy_was_deleted_is_made_again() -> None:
     assert copy["SnapshotId"] != entry.copy_id
 
 
-def test_a_run_whose_copy_failed_for_good_unheard_is_told_why() -> None:
+def test_a_run_whose_copys_failure_was_lost_gets_the_cause() -> None:
     world = busy_world()
     world.waiting_snapshot()
     lost = replace(world.entry(), state=EntryState.FAILED, cause="the key is disabled", tokens=(), runs=())

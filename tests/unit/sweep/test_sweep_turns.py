@@ -1,4 +1,4 @@
-"""Whose turn it is when there is more to look at than one sweep may: everybody's before long, whatever the schedule."""
+"""A sweep reads a rotating sample: within a few sweeps every snapshot is read, whatever the schedule."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whose a snapshot is: the sweep of a primary region leaves alone what is another system's, and asks before it takes history."""
+"""The sweep of a primary region leaves another system's snapshots alone and adopts history only with consent."""
 
 from __future__ import annotations
 

@@ -257,7 +257,7 @@ class Dispatch:
             raise error
 
     def _give_up(self, entry: QueueEntry, cause: str, round_: _Round) -> None:
-        """Where no execution waits, send the notice before closing the entry: a stop between the two loses no notice.
+        """Settle an entry as failed. Without a waiting execution the notice goes first: a stop between the two loses none.
 
         A waiting execution may be in a region that does not answer: then the entry is delayed, and the others go on.
         """

@@ -16,7 +16,7 @@ JSON, PAGE = "application/json", "text/html; charset=utf-8"
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """Where a report is."""
+    """A published report: its outcome, its subject and its locations."""
 
     outcome: str
     summary: str
