@@ -32,6 +32,13 @@ def test_a_second_copy_is_deleted_and_the_last_one_made_stays() -> None:
     assert to_delete([LAST, SECOND]) == {SECOND.id: f"a second copy of {SOURCE.id}, beside {LAST.id}"}
 
 
+def test_the_copy_that_stays_is_the_one_that_counts() -> None:
+    """The plan said of the copy that stays that it does not count beside the one that it deletes."""
+    plan = plan_region(RegionFacts(DR, [], [LAST, SECOND]), POLICIES, NOW, system=SYSTEM)
+    (kept,) = (verdict for verdict in plan.verdicts if verdict.action is Action.KEEP)
+    assert (kept.snapshot.id, {reason.rule for reason in kept.reasons}) == (LAST.id, {"newest", "keep_last"})
+
+
 def test_the_plan_says_what_the_sweep_does() -> None:
     plan = plan_region(RegionFacts(DR, [], [LAST, SECOND]), POLICIES, NOW, system=SYSTEM)
     decision = decide_dr(DrFacts(system=SYSTEM, plan=plan, snapshots=[LAST, SECOND]), POLICIES)

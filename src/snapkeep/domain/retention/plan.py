@@ -89,7 +89,7 @@ def plan_lineage(
         for snapshot in facts.snapshots:
             if snapshot.id in protected_ids:
                 held[snapshot.id] = held.get(snapshot.id, ()) + protected_ids[snapshot.id]
-    verdicts = tuple(decide(facts.snapshots, facts.retention, now, system=system, holds=held))
+    verdicts = tuple(decide(facts.snapshots, facts.retention, now, system=system, holds=held, second_copies=facts.second_copies))
     if facts.second_copies:
         verdicts = tuple(_without_second_copy(verdict, facts.second_copies, held) for verdict in verdicts)
     refusals = find_problems(

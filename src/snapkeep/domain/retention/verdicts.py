@@ -9,7 +9,7 @@ are made.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache, partial
 from itertools import chain
@@ -56,13 +56,19 @@ Reasons = tuple[Reason, ...]
 
 
 def decide(
-    snapshots: Sequence[Snapshot], retention: Retention, now: datetime, *, system: str, holds: Holds = NO_HOLDS
+    snapshots: Sequence[Snapshot],
+    retention: Retention,
+    now: datetime,
+    *,
+    system: str,
+    holds: Holds = NO_HOLDS,
+    second_copies: Collection[str] = (),
 ) -> list[Verdict]:
     """Return a verdict for each of one lineage's snapshots in one region, ordered by the origin's start time.
 
     Only completed snapshots that `system` manages count (INV-01, INV-03); the others are kept, and so are those that start more
-    than CLOCK_SKEW after now. The newest that counts is always kept (INV-02), and so is one with a hold. Raise ValueError if the
-    snapshots are of several volumes.
+    than CLOCK_SKEW after now. The newest that counts is always kept (INV-02), and so is one with a hold. Of several copies of
+    one snapshot the last counts that is not among `second_copies`. Raise ValueError if the snapshots are of several volumes.
     """
     if not snapshots:
         return []
@@ -86,14 +92,20 @@ def decide(
     if plain and not (holds or equal_starts or ordered[-1].is_copy):
         return list(map(_verdict, zip(ordered, *_rules(retention).apply(starts, now), strict=True)))
     counted = [snapshot for snapshot in counted if snapshot.origin.start_time <= latest_start]
-    return _decide_mixed(ordered, counted, retention, now, system, holds)
+    return _decide_mixed(ordered, counted, retention, now, system, holds, second_copies)
 
 
 def _decide_mixed(
-    ordered: Sequence[Snapshot], counted: Sequence[Snapshot], retention: Retention, now: datetime, system: str, holds: Holds
+    ordered: Sequence[Snapshot],
+    counted: Sequence[Snapshot],
+    retention: Retention,
+    now: datetime,
+    system: str,
+    holds: Holds,
+    second_copies: Collection[str],
 ) -> list[Verdict]:
     """Decide where a snapshot does not count, is held, or was copied twice."""
-    outcomes = _outcomes(counted, retention, now)
+    outcomes = _outcomes(counted, retention, now, second_copies)
     verdicts = []
     for snapshot in ordered:
         outcome = outcomes.get(snapshot.id)
@@ -120,9 +132,12 @@ def _why_uncounted(snapshot: Snapshot, system: str) -> Reason:
     return _UNCOUNTED[snapshot.state]
 
 
-def _outcomes(counted: Sequence[Snapshot], retention: Retention, now: datetime) -> dict[str, tuple[Action, Reasons]]:
+def _outcomes(
+    counted: Sequence[Snapshot], retention: Retention, now: datetime, second_copies: Collection[str]
+) -> dict[str, tuple[Action, Reasons]]:
     """Return the outcome of the snapshots that count, by id. A second copy has the outcome of its twin, and is not counted."""
-    twins = {snapshot.origin.snapshot_id: snapshot for snapshot in counted}
+    last_wins = sorted(counted, key=lambda snapshot: snapshot.id not in second_copies) if second_copies else counted
+    twins = {snapshot.origin.snapshot_id: snapshot for snapshot in last_wins}
     first = [snapshot for snapshot in counted if twins[snapshot.origin.snapshot_id] is snapshot]
     actions, reasons_of = _rules(retention).apply([snapshot.origin.start_time for snapshot in first], now)
     outcomes = {snapshot.id: (action, reasons) for snapshot, action, reasons in zip(first, actions, reasons_of, strict=True)}
