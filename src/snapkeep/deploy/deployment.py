@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
@@ -83,7 +83,7 @@ class Destroyed:
     stacks: tuple[StackResult, ...]
     objects_removed: Mapping[str, int]
     """By bucket."""
-    stays: tuple[str, ...] = field(default_factory=tuple)
+    stays: tuple[str, ...] = ()
 
 
 class StackOfAnotherSystem(InvalidConfiguration):

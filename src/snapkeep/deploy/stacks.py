@@ -80,15 +80,13 @@ class Stack:
         region: str,
         watcher: Watcher,
         *,
-        poll_seconds: float = 2.0,
-        pause: Callable[[float], None] = time.sleep,
+        poll_seconds: float,
     ) -> None:
         self._cloudformation = cloudformation
         self.name = name
         self.region = region
         self._watcher = watcher
         self._poll_seconds = poll_seconds
-        self._pause = pause
 
     def deploy(
         self,
@@ -163,11 +161,6 @@ class Stack:
         """Return the tags of the stack; none where there is no such stack."""
         return self._describe().tags
 
-    def outputs(self) -> Mapping[str, str] | None:
-        """Return the stack's outputs, or None when there is no such stack."""
-        stack = self._describe()
-        return None if stack.status in _NOT_THERE_YET else stack.outputs
-
     def _ready_for_change(self, may_remove_leftover: Callable[[str], bool]) -> StackDescription:
         stack = self._describe()
         if stack.status in _LEFTOVERS:
@@ -204,7 +197,7 @@ class Stack:
             description = self._cloudformation.describe_change_set(ChangeSetName=change_set, StackName=self.name)
             if description["Status"] not in ("CREATE_PENDING", "CREATE_IN_PROGRESS"):
                 break
-            self._pause(self._poll_seconds)
+            time.sleep(self._poll_seconds)
         if description["Status"] == "CREATE_COMPLETE":
             self._watcher.expect(self._count_changes(change_set, description))
             return str(change_set)
@@ -237,7 +230,7 @@ class Stack:
                 self._watcher.event(event)
             if not stack.status.endswith("_IN_PROGRESS"):
                 return stack
-            self._pause(self._poll_seconds)
+            time.sleep(self._poll_seconds)
 
     def _events(self, stack_id: str, until: set[str] | None = None) -> Iterator[StackEvent]:
         """Events, newest first, down to the first that is known already."""
@@ -246,23 +239,20 @@ class Stack:
                 for raw in page["StackEvents"]:
                     if until is not None and raw["EventId"] in until:
                         return
-                    yield self._event(raw)
+                    yield StackEvent(
+                        id=raw["EventId"],
+                        stack=self.name,
+                        region=self.region,
+                        at=raw["Timestamp"],
+                        logical_id=raw.get("LogicalResourceId", ""),
+                        resource_type=raw.get("ResourceType", ""),
+                        status=raw.get("ResourceStatus", ""),
+                        reason=raw.get("ResourceStatusReason", ""),
+                        physical_id=raw.get("PhysicalResourceId", ""),
+                    )
         except ClientError as error:
             if not _does_not_exist(error):
                 raise
-
-    def _event(self, raw: Mapping[str, Any]) -> StackEvent:
-        return StackEvent(
-            id=raw["EventId"],
-            stack=self.name,
-            region=self.region,
-            at=raw["Timestamp"],
-            logical_id=raw.get("LogicalResourceId", ""),
-            resource_type=raw.get("ResourceType", ""),
-            status=raw.get("ResourceStatus", ""),
-            reason=raw.get("ResourceStatusReason", ""),
-            physical_id=raw.get("PhysicalResourceId", ""),
-        )
 
     def _why(self, after: StackDescription, seen: set[str]) -> str:
         """Describe the first failure, which caused those after it."""

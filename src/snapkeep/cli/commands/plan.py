@@ -125,9 +125,5 @@ def _layout() -> LineLayout:
 
     known = sys.stdout.isatty() or "COLUMNS" in os.environ
     columns = get_terminal_size((COLUMNS, 0)).columns if known else COLUMNS
-    return LineLayout(min(max(columns, NARROWEST), WIDEST), in_colour())
-
-
-def in_colour() -> bool:
-    """Whether stdout is a terminal with colour (no-color.org)."""
-    return sys.stdout.isatty() and "NO_COLOR" not in os.environ
+    colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ  # no-color.org
+    return LineLayout(min(max(columns, NARROWEST), WIDEST), colour)

@@ -110,6 +110,7 @@ def remove(
     json: Json = False,
 ) -> None:
     """Put the stacks' parameters in force again, after showing what changes."""
+    from snapkeep.cli.installed import DR  # noqa: PLC0415 - imports what --help does not need
     from snapkeep.cli.views.policy import field_changes, field_lines  # noqa: PLC0415
 
     installed = _installed(settings)
@@ -119,7 +120,9 @@ def remove(
     if not json:
         _print_lines(field_lines(field_changes(before[installed.settings.region], parameters)))
     comparisons = _compare(installed, before, installed.parameters_as_policies(list(before)))
-    stores = _stores_in_force(installed, before)
+    primary, *dr_regions = before
+    deployed = [region for region in dr_regions if installed.stack_parameters(DR, region)]
+    stores = [installed.adapters.policy_store_of(region) for region in [*deployed, primary]]
     _print_comparisons(comparisons, json=json)
     require_consent("Put the stacks' parameters in force again?", yes=yes, json=json, otherwise="nothing was changed")
     for store in stores:
@@ -260,15 +263,6 @@ def _stores(installed: Installed, regions: Sequence[str]) -> list[PolicyStore]:
         if not installed.stack_parameters(kind, region):
             raise WrongUse(f"there is no stack {settings.system}-{kind} in {region}: deploy it before a policy needs it")
     return [installed.adapters.policy_store_of(region) for region in [*dr_regions, primary]]
-
-
-def _stores_in_force(installed: Installed, regions: Iterable[str]) -> list[PolicyStore]:
-    """Return the stores of those regions that have a stack. The primary is the first region, and its store the last."""
-    from snapkeep.cli.installed import DR  # noqa: PLC0415
-
-    primary, *dr_regions = regions
-    deployed = [region for region in dr_regions if installed.stack_parameters(DR, region)]
-    return [installed.adapters.policy_store_of(region) for region in [*deployed, primary]]
 
 
 def _compare(
