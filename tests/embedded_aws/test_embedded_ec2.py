@@ -69,7 +69,7 @@ def test_unknown_parameters_and_wrong_values_get_ec2_s_error_codes(build: Builde
         endpoint_url=build.aws.endpoint_url,
         region_name="us-east-1",
         aws_access_key_id=build.account_id,
-        aws_secret_access_key="test",
+        aws_secret_access_key=build.aws.server.secret,
         config=boto3.session.Config(parameter_validation=False),
     )
     ec2.meta.events.register("before-call.ec2.DescribeSnapshots", lambda params, **_: params["body"].update({"Colour": "red"}))
