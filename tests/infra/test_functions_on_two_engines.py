@@ -70,10 +70,18 @@ def a_set_of_two(system: RealSystem) -> None:
     system.settle()
 
 
+def an_attached_volume(system: RealSystem) -> str:
+    ec2, volume_id = system.ec2("primary"), system.make_volume(Name="database")
+    launched = ec2.run_instances(ImageId="ami-12345678", MinCount=1, MaxCount=1, Placement={"AvailabilityZone": "us-east-1a"})
+    system.advance(60)
+    ec2.attach_volume(VolumeId=volume_id, InstanceId=launched["Instances"][0]["InstanceId"], Device="/dev/sdf")
+    return volume_id
+
+
 def the_same_event_twice(system: RealSystem) -> None:
     events: list[dict[str, Any]] = []
     system.world.subscribe(events.append)
-    one_snapshot(system)
+    system.protect(an_attached_volume(system))
     (created,) = [event for event in events if event["detail"]["event"] == "createSnapshot"]
     system.advance(7_200)  # by then another policy may govern the volume: retention looks at it again
     system.start("protect", created)

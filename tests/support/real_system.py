@@ -6,6 +6,7 @@ model's; the table, queues, topics and parameters are moto's, in process.
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import json
 import threading
@@ -193,6 +194,7 @@ class RealSystem:
         """Return a handler from a module instance of its own, as each function has a process of its own on Lambda."""
         clients = RecordingClients(self, REGIONS[stack], self.calls[stack, name].add)
         parts = Composition(Environment(variables), clients, WorldClock(self))
+        importlib.import_module(f"snapkeep.functions.{module_name}")  # dataclasses look their module up by its name
         spec = importlib.util.find_spec(f"snapkeep.functions.{module_name}")
         assert spec is not None
         assert spec.loader is not None
