@@ -108,7 +108,7 @@ class Period(NamedTuple):
     label: Callable[[int], str]
     """Names the period of a number."""
     plural: str
-    """What the period is called where the words are described."""
+    """The name of the period in the descriptions of the words."""
 
 
 PERIODS: Mapping[str, Period] = {

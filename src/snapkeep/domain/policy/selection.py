@@ -24,7 +24,7 @@ class Selection:
     passed_over: tuple[tuple[str, str], ...] = ()
     """Earlier policies by name, and why each does not govern the volume."""
     problem: str = ""
-    """What a person should correct, such as a tag that names no policy."""
+    """The mistake that a person should correct, such as a tag that names no policy."""
 
 
 @dataclass(frozen=True, slots=True)
