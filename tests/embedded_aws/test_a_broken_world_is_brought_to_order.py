@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 from snapkeep.adapters.clock import WallClock
 from snapkeep.cli import common
 from snapkeep.cli.commands.status import app as status_app
-from snapkeep.deploy.deployment import Deployment, Target
+from snapkeep.deploy.deployment import Deployment, DeploymentTarget
 from snapkeep.domain.sweep.findings import FindingKind
 from snapkeep.domain.sweep.report import Handling
 from snapkeep.lab.embedded_aws import EmbeddedAws
@@ -144,7 +144,7 @@ def world() -> Iterator[BrokenWorld]:
         def client(service: str, region: str) -> Any:
             return clients.setdefault((service, region), aws.client(service, region, ACCOUNT))
 
-        deployed = Deployment(Target(client, PRIMARY, DR), Quiet()).deploy(PRIMARY_STACK, DR_STACK)  # type: ignore[arg-type]
+        deployed = Deployment(DeploymentTarget(client, PRIMARY, DR), Quiet()).deploy(PRIMARY_STACK, DR_STACK)  # type: ignore[arg-type]
         outputs = {result.region: dict(result.outputs) for result in deployed.stacks}
         yield BrokenWorld(Installation(aws, ACCOUNT, {stack: outputs[region] for stack, region in REGIONS.items()}))
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from snapkeep.deploy.deployment import Deployment, Target
+from snapkeep.deploy.deployment import Deployment, DeploymentTarget
 from snapkeep.lab.embedded_aws import EmbeddedAws
 from support.deployed import DR, PRIMARY, Quiet
 from support.embedded import FAST_WORLD
@@ -45,7 +45,7 @@ def deploy(aws: EmbeddedAws, suffix: str, primary: dict[str, str]) -> dict[str, 
         return clients.setdefault((service, region), aws.client(service, region, ACCOUNT))
 
     common = {"DigestQuietSeconds": "0"}
-    deployment = Deployment(Target(client, PRIMARY, DR, suffix), Quiet())  # type: ignore[arg-type]
+    deployment = Deployment(DeploymentTarget(client, PRIMARY, DR, suffix), Quiet())  # type: ignore[arg-type]
     deployed = deployment.deploy(primary | common, {"CopyQuota": str(QUOTA), "Retention": "1"} | common)
     return {result.region: dict(result.outputs) for result in deployed.stacks}
 

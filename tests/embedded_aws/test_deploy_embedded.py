@@ -11,11 +11,11 @@ import pytest
 from botocore.exceptions import ClientError
 
 from snapkeep.deploy.changes import ChangeNotConfirmed
-from snapkeep.deploy.deployment import Deployment, StackOfAnotherSystem, Target
+from snapkeep.deploy.deployment import Deployment, DeploymentTarget, StackOfAnotherSystem
 from snapkeep.deploy.package import Package, write_zip
 from snapkeep.deploy.parameters import InvalidParameters
 from snapkeep.deploy.progress import StackEvent
-from snapkeep.deploy.stacks import Outcome, StackFailed, StackLeftover
+from snapkeep.deploy.stacks import StackFailed, StackLeftover, StackOutcome
 from snapkeep.lab.embedded_aws import EmbeddedAws
 from support.silent_watcher import Silent
 
@@ -104,29 +104,31 @@ def tiny_package(folder: Path) -> Callable[..., Package]:
 
 
 @pytest.fixture
-def target(embedded: EmbeddedAws, account_id: str) -> Target:
-    return Target(lambda service, region: embedded.client(service, region, account_id), PRIMARY, DR, "-test")
+def target(embedded: EmbeddedAws, account_id: str) -> DeploymentTarget:
+    return DeploymentTarget(lambda service, region: embedded.client(service, region, account_id), PRIMARY, DR, "-test")
 
 
-def test_both_stacks_are_created_unchanged_updated_and_deleted(target: Target, infra: Path, tmp_path: Path) -> None:
+def test_both_stacks_are_created_unchanged_updated_and_deleted(target: DeploymentTarget, infra: Path, tmp_path: Path) -> None:
     build, watcher = tiny_package(tmp_path), Recorder()
     deployment = Deployment(target, watcher, infra=infra)
     made = deployment.deploy({"Retention": "5"}, {}, tags={"team": "storage"}, build=build)
     assert [(s.stack, s.region, s.outcome) for s in made.stacks] == [
-        ("snapkeep-test-dr", DR, Outcome.CREATED),
-        ("snapkeep-test-primary", PRIMARY, Outcome.CREATED),
+        ("snapkeep-test-dr", DR, StackOutcome.CREATED),
+        ("snapkeep-test-primary", PRIMARY, StackOutcome.CREATED),
     ]
     assert all(s.outputs["MachineArn"].startswith(f"arn:aws:states:{s.region}:") for s in made.stacks)
     assert {event.logical_id for event in watcher.events} >= {"Work", "Machine", "snapkeep-test-dr"}
 
     again = deployment.deploy({"Retention": "5"}, {}, tags={"team": "storage"}, build=build)
-    assert [s.outcome for s in again.stacks] == [Outcome.UNCHANGED] * 2
+    assert [s.outcome for s in again.stacks] == [StackOutcome.UNCHANGED] * 2
     assert again.stacks[0].outputs == made.stacks[0].outputs
 
     with pytest.raises(ChangeNotConfirmed, match="Retention from '7' to '2'"):
         deployment.deploy({}, {"Retention": "2"}, build=build)
     changed = deployment.deploy({}, {"Retention": "2"}, may_change=lambda _: True, build=build)
-    assert [s.outcome for s in changed.stacks] == [Outcome.UPDATED, Outcome.UNCHANGED], "what is not given keeps its value"
+    assert [s.outcome for s in changed.stacks] == [StackOutcome.UPDATED, StackOutcome.UNCHANGED], (
+        "what is not given keeps its value"
+    )
     described = target.client("cloudformation", DR).describe_stacks(StackName="snapkeep-test-dr")["Stacks"][0]
     tags = {tag["Key"]: tag["Value"] for tag in described["Tags"]}
     assert tags == {"team": "storage", "snapkeep:primary-region": PRIMARY}
@@ -140,8 +142,8 @@ def test_both_stacks_are_created_unchanged_updated_and_deleted(target: Target, i
 
     destroyed = deployment.destroy()
     assert [(s.stack, s.outcome) for s in destroyed.stacks] == [
-        ("snapkeep-test-primary", Outcome.DELETED),
-        ("snapkeep-test-dr", Outcome.DELETED),
+        ("snapkeep-test-primary", StackOutcome.DELETED),
+        ("snapkeep-test-dr", StackOutcome.DELETED),
     ]
     assert set(destroyed.objects_removed) == set(made.buckets)
     assert all(destroyed.objects_removed.values())
@@ -150,22 +152,22 @@ def test_both_stacks_are_created_unchanged_updated_and_deleted(target: Target, i
     assert destroyed.stays[1].endswith("/snapkeep-test/policy")
     assert [text for text in destroyed.stays if text.startswith("AWS::S3::Bucket ")], "what the template retains is named"
     assert destroyed.stays[-1].endswith(" in us-east-1")
-    assert [s.outcome for s in deployment.destroy().stacks] == [Outcome.ABSENT] * 2
+    assert [s.outcome for s in deployment.destroy().stacks] == [StackOutcome.ABSENT] * 2
 
 
-def test_a_further_dr_region_gets_a_dr_stack_alone(target: Target, infra: Path, tmp_path: Path) -> None:
+def test_a_further_dr_region_gets_a_dr_stack_alone(target: DeploymentTarget, infra: Path, tmp_path: Path) -> None:
     build, further = tiny_package(tmp_path), "eu-west-1"
-    deployment = Deployment(Target(target.client, PRIMARY, further, target.suffix), Recorder(), infra=infra)
+    deployment = Deployment(DeploymentTarget(target.client, PRIMARY, further, target.suffix), Recorder(), infra=infra)
     made = deployment.deploy({}, {}, kinds=["dr"], build=build)
-    assert [(s.stack, s.region, s.outcome) for s in made.stacks] == [("snapkeep-test-dr", further, Outcome.CREATED)]
+    assert [(s.stack, s.region, s.outcome) for s in made.stacks] == [("snapkeep-test-dr", further, StackOutcome.CREATED)]
     with pytest.raises(ClientError, match="does not exist"):
         target.client("cloudformation", PRIMARY).describe_stacks(StackName="snapkeep-test-primary")
     destroyed = deployment.destroy(["dr"])
-    assert [(s.stack, s.outcome) for s in destroyed.stacks] == [("snapkeep-test-dr", Outcome.DELETED)]
+    assert [(s.stack, s.outcome) for s in destroyed.stacks] == [("snapkeep-test-dr", StackOutcome.DELETED)]
     assert destroyed.stays[0].startswith("every snapshot in eu-west-1,")
 
 
-def test_the_deployed_state_machine_runs_the_deployed_function(target: Target, infra: Path, tmp_path: Path) -> None:
+def test_the_deployed_state_machine_runs_the_deployed_function(target: DeploymentTarget, infra: Path, tmp_path: Path) -> None:
     made = Deployment(target, Silent(), infra=infra).deploy({}, {}, build=tiny_package(tmp_path))
     machines = target.client("stepfunctions", PRIMARY)
     run = machines.start_execution(stateMachineArn=made.stacks[1].outputs["MachineArn"], input="{}")
@@ -179,7 +181,7 @@ def test_the_deployed_state_machine_runs_the_deployed_function(target: Target, i
     assert (described["status"], described["output"]) == ("SUCCEEDED", '"worked"')
 
 
-def test_a_failed_deployment_names_the_first_failed_resource(target: Target, infra: Path, tmp_path: Path) -> None:
+def test_a_failed_deployment_names_the_first_failed_resource(target: DeploymentTarget, infra: Path, tmp_path: Path) -> None:
     write_templates(infra, FAILING)
     deployment = Deployment(target, Silent(), infra=infra)
     with pytest.raises(StackFailed) as caught:
@@ -200,20 +202,20 @@ def test_a_failed_deployment_names_the_first_failed_resource(target: Target, inf
         return True
 
     made = deployment.deploy({}, {}, build=tiny_package(tmp_path), may_remove_leftover=consent)
-    assert [s.outcome for s in made.stacks] == [Outcome.UNCHANGED, Outcome.CREATED]
+    assert [s.outcome for s in made.stacks] == [StackOutcome.UNCHANGED, StackOutcome.CREATED]
     assert len(questions) == 1
 
 
-def test_two_primaries_into_one_dr_region_have_names_of_their_own(target: Target, infra: Path, tmp_path: Path) -> None:
+def test_two_primaries_into_one_dr_region_have_names_of_their_own(target: DeploymentTarget, infra: Path, tmp_path: Path) -> None:
     build = tiny_package(tmp_path)
     Deployment(target, Silent(), infra=infra).deploy({}, {}, build=build)
     with pytest.raises(StackOfAnotherSystem, match="--name"):
-        Deployment(Target(target.client, "eu-west-1", DR, "-test"), Silent(), infra=infra).deploy({}, {}, build=build)
-    made = Deployment(Target(target.client, "eu-west-1", DR, "-two"), Silent(), infra=infra).deploy({}, {}, build=build)
-    assert [result.outcome for result in made.stacks] == [Outcome.CREATED] * 2
+        Deployment(DeploymentTarget(target.client, "eu-west-1", DR, "-test"), Silent(), infra=infra).deploy({}, {}, build=build)
+    made = Deployment(DeploymentTarget(target.client, "eu-west-1", DR, "-two"), Silent(), infra=infra).deploy({}, {}, build=build)
+    assert [result.outcome for result in made.stacks] == [StackOutcome.CREATED] * 2
 
 
-def test_a_creation_that_rolls_back_leaves_no_bucket(target: Target, infra: Path, tmp_path: Path) -> None:
+def test_a_creation_that_rolls_back_leaves_no_bucket(target: DeploymentTarget, infra: Path, tmp_path: Path) -> None:
     write_templates(infra, f"{KEPT}\n  {FAILING}")
     with pytest.raises(StackFailed, match="Broken"):
         Deployment(target, Silent(), infra=infra).deploy({}, {}, build=tiny_package(tmp_path))
@@ -221,7 +223,7 @@ def test_a_creation_that_rolls_back_leaves_no_bucket(target: Target, infra: Path
     assert all(name.startswith("snapkeep-test-") for name in buckets), buckets
 
 
-def test_wrong_parameters_leave_nothing_behind(target: Target, infra: Path, tmp_path: Path) -> None:
+def test_wrong_parameters_leave_nothing_behind(target: DeploymentTarget, infra: Path, tmp_path: Path) -> None:
     with pytest.raises(InvalidParameters, match="snapkeep-test-primary: Retention is 0; a whole number of 1 or more is right"):
         Deployment(target, Silent(), infra=infra).deploy({"Retention": "0"}, {}, build=tiny_package(tmp_path))
     assert target.client("s3", PRIMARY).list_buckets()["Buckets"] == []

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from snapkeep.adapters.ssm_policies import SsmPolicyStore
-from snapkeep.deploy.deployment import Deployment, Target
-from snapkeep.deploy.stacks import Outcome
+from snapkeep.deploy.deployment import Deployment, DeploymentTarget
+from snapkeep.deploy.stacks import StackOutcome
 from snapkeep.lab.embedded_aws import EmbeddedAws
 from support.deployed import DR, PRIMARY, REGIONS, Quiet, install
 
@@ -22,9 +22,9 @@ def test_stack_updates_and_deletion_leave_the_pushed_document(embedded: Embedded
     ]
     for store in stores:
         store.put(DOCUMENT, advanced=False)
-    deployment = Deployment(Target(system.client, PRIMARY, DR), Quiet())
+    deployment = Deployment(DeploymentTarget(system.client, PRIMARY, DR), Quiet())
     updated = deployment.deploy({"Retention": "3"}, {"Retention": "2"}, tags={"team": "storage"}, may_change=lambda _: True)
-    assert [result.outcome for result in updated.stacks] == [Outcome.UPDATED] * 2
+    assert [result.outcome for result in updated.stacks] == [StackOutcome.UPDATED] * 2
     assert [(store.current().version, store.current().text) for store in stores] == [(1, DOCUMENT)] * 2
     deployment.destroy()
     assert [store.current().text for store in stores] == [DOCUMENT] * 2

@@ -13,7 +13,7 @@ from snapkeep.domain.retention.deletion import DeletionKind
 from snapkeep.domain.sweep.findings import FindingKind
 from snapkeep.domain.sweep.report import Figure, Handling, SweepReport
 from snapkeep.functions import metrics
-from snapkeep.usecases.ports import Deletion
+from snapkeep.usecases.ports import DeletionOutcome
 
 ROOT = Path(__file__).parents[2]
 INFRA = ROOT / "src/snapkeep/infra"
@@ -103,8 +103,8 @@ def test_the_identifiers_in_reports_stay() -> None:
     assert [kind.value for kind in DeletionKind] == ["retention", "failed_copy", "second_copy"]
 
 
-@pytest.mark.parametrize("identifiers", [FindingKind, Handling, Figure, DeletionKind, Deletion])
-def test_an_identifier_is_no_prose(identifiers: type[FindingKind | Handling | Figure | DeletionKind | Deletion]) -> None:
+@pytest.mark.parametrize("identifiers", [FindingKind, Handling, Figure, DeletionKind, DeletionOutcome])
+def test_an_identifier_is_no_prose(identifiers: type[FindingKind | Handling | Figure | DeletionKind | DeletionOutcome]) -> None:
     assert all(re.fullmatch(r"[a-z]+(_[a-z]+)*", member.value) for member in identifiers)
 
 

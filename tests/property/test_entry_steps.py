@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from snapkeep.domain.copies.entry import OPEN, TRANSITIONS, EntryState, QueueEntry, Step, StepNotAllowed
+from snapkeep.domain.copies.entry import OPEN, TRANSITIONS, EntryState, EntryStep, QueueEntry, StepNotAllowed
 from snapkeep.domain.copies.request import CopyRequest
 from snapkeep.domain.model import Origin
 
@@ -17,24 +17,26 @@ REQUEST = CopyRequest(Origin("us-east-1", "vol-1", "snap-1", NOW), "gold", "us-e
 MOMENTS = st.integers(0, 600).map(lambda minutes: NOW + timedelta(minutes=minutes))
 IDS = st.sampled_from(("snap-a", "snap-b"))
 ARGUMENTS = {
-    Step.JOIN: st.tuples(st.sampled_from(("", "one", "two")), st.sampled_from(("", "run-1", "run-2"))),
-    Step.WAKE: st.tuples(),
-    Step.DELAY: st.tuples(MOMENTS),
-    Step.START: st.tuples(MOMENTS),
-    Step.AWAIT_START: st.tuples(MOMENTS),
-    Step.POSTPONE: st.tuples(MOMENTS),
-    Step.RUN: st.tuples(IDS, MOMENTS),
-    Step.RETRY: st.tuples(st.just("a cause"), MOMENTS),
-    Step.SUCCEED: st.tuples(IDS),
-    Step.FAIL: st.tuples(st.just("a cause"), IDS),
-    Step.RESTART: st.tuples(st.just(REQUEST), MOMENTS),
+    EntryStep.JOIN: st.tuples(st.sampled_from(("", "one", "two")), st.sampled_from(("", "run-1", "run-2"))),
+    EntryStep.WAKE: st.tuples(),
+    EntryStep.DELAY: st.tuples(MOMENTS),
+    EntryStep.START: st.tuples(MOMENTS),
+    EntryStep.AWAIT_START: st.tuples(MOMENTS),
+    EntryStep.POSTPONE: st.tuples(MOMENTS),
+    EntryStep.RUN: st.tuples(IDS, MOMENTS),
+    EntryStep.RETRY: st.tuples(st.just("a cause"), MOMENTS),
+    EntryStep.SUCCEED: st.tuples(IDS),
+    EntryStep.FAIL: st.tuples(st.just("a cause"), IDS),
+    EntryStep.RESTART: st.tuples(st.just(REQUEST), MOMENTS),
 }
-STEPS = st.sampled_from(list(Step)).flatmap(lambda step: st.tuples(st.just(step), ARGUMENTS[step]))
+STEPS = st.sampled_from(list(EntryStep)).flatmap(lambda step: st.tuples(st.just(step), ARGUMENTS[step]))
 
 
 @settings(max_examples=300, deadline=None)
 @given(st.lists(STEPS, max_size=40))
-def test_a_walk_stays_within_the_table_and_keeps_what_belongs_to_a_state(steps: list[tuple[Step, tuple[object, ...]]]) -> None:
+def test_a_walk_stays_within_the_table_and_keeps_what_belongs_to_a_state(
+    steps: list[tuple[EntryStep, tuple[object, ...]]],
+) -> None:
     entry = QueueEntry.requested(REQUEST, NOW, "token", "run")
     for step, arguments in steps:
         before = entry
@@ -57,7 +59,7 @@ def test_a_walk_stays_within_the_table_and_keeps_what_belongs_to_a_state(steps: 
 def test_walks_reach_every_row_of_the_table_and_no_other() -> None:
     table = {(step, origin, target) for step, row in TRANSITIONS.items() for origin, target in row.items()}
     start = QueueEntry.requested(REQUEST, NOW)
-    reached: set[tuple[Step, EntryState, EntryState]] = set()
+    reached: set[tuple[EntryStep, EntryState, EntryState]] = set()
     known, frontier = {start.state}, [start]
     while frontier:
         entry = frontier.pop()

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from snapkeep.adapters.ec2_writers import tag_list
 from snapkeep.domain.copies.entry import OPEN
 from snapkeep.domain.errors import PlanRefused
-from snapkeep.domain.model import Action, Plan
+from snapkeep.domain.model import Action, DeletionPlan
 from snapkeep.domain.policy.model import CopyRule, Limits, Policy, PolicySet, Retention, Selector
 from snapkeep.domain.retention.region_plan import RegionPlan, VolumePlan
 from snapkeep.domain.tag_names import MANAGED, ORIGINAL_VOLUME, OWN_TAGS, POLICY, SOURCE_REGION, SOURCE_START, SOURCE_VOLUME
@@ -158,7 +158,7 @@ class Account:
         return {verdict.snapshot.id for verdict in swept.plan.deletions}
 
 
-def deletions(make_plan: Callable[[], Plan]) -> set[str]:
+def deletions(make_plan: Callable[[], DeletionPlan]) -> set[str]:
     try:
         plan = make_plan()
     except PlanRefused:

@@ -13,7 +13,7 @@ from snapkeep.domain.model import Origin, Snapshot, SnapshotState, Volume
 from snapkeep.domain.policy.model import CopyRule, Limits, Policy, PolicySet, Retention, Selector
 from snapkeep.domain.retention.region_plan import RegionFacts, plan_region
 from snapkeep.domain.sweep.dr import DrFacts, decide_dr
-from snapkeep.domain.sweep.findings import Decision, Enqueue, Protect, Receive, Retag
+from snapkeep.domain.sweep.findings import EnqueueRepair, ProtectRepair, ReceiveRepair, RetagRepair, SweepDecision
 from snapkeep.domain.sweep.primary import PrimaryFacts, decide_primary
 from snapkeep.domain.tag_names import MANAGED, ORIGINAL_NAME, ORIGINAL_VOLUME, SOURCE_VOLUME
 from snapkeep.domain.tags import tags_for_copy, tags_for_snapshot
@@ -99,7 +99,7 @@ def worlds(draw: st.DrawFn) -> tuple[list[Snapshot], list[Snapshot], list[QueueE
 World = tuple[list[Snapshot], list[Snapshot], list[QueueEntry]]
 
 
-def primary(world: World, *, adopt: bool = False, reachable: bool = True) -> Decision:
+def primary(world: World, *, adopt: bool = False, reachable: bool = True) -> SweepDecision:
     listed, made, queued = world
     unfinished = {entry.snapshot_in_region: entry for entry in queued if entry.state is not EntryState.DONE} if reachable else {}
     listings = {DR: made} if reachable else {}
@@ -124,7 +124,7 @@ def primary(world: World, *, adopt: bool = False, reachable: bool = True) -> Dec
     )
 
 
-def dr(world: World) -> Decision:
+def dr(world: World) -> SweepDecision:
     _, made, queued = world
     plan = plan_region(RegionFacts(DR, (), made), POLICIES, NOW, system=SYSTEM)
     return decide_dr(
@@ -159,8 +159,8 @@ def test_only_managed_snapshots_are_deleted_and_the_newest_of_a_volume_never(wor
 def test_without_consent_no_history_is_touched_and_nothing_of_another_system(world: World) -> None:
     by_id = {snapshot.id: snapshot for snapshot in world[0]}
     for finding in primary(world).findings:
-        assert not isinstance(finding.repair, Retag)
-        if isinstance(finding.repair, Protect):
+        assert not isinstance(finding.repair, RetagRepair)
+        if isinstance(finding.repair, ProtectRepair):
             snapshot = by_id[finding.repair.snapshot.id]
             assert snapshot.completed
             assert snapshot.tags.get(MANAGED) in (None, SYSTEM)
@@ -176,7 +176,7 @@ def test_a_copy_is_requested_only_where_none_exists_or_is_in_progress(world: Wor
         copy.origin.snapshot_id for copy in made if copy.tags and copy.state in (SnapshotState.PENDING, SnapshotState.COMPLETED)
     }
     under_way = {entry.request.origin.snapshot_id for entry in queued if entry.is_open}
-    requested = [finding.repair.snapshot.id for finding in primary(world).findings if isinstance(finding.repair, Enqueue)]
+    requested = [finding.repair.snapshot.id for finding in primary(world).findings if isinstance(finding.repair, EnqueueRepair)]
     assert len(requested) == len(set(requested))
     assert not set(requested) & (alive | under_way)
 
@@ -196,7 +196,7 @@ def test_a_copy_in_progress_is_not_requested_again() -> None:
     requested = [
         finding.repair.snapshot.id
         for finding in primary((sources, [copy], [failed])).findings
-        if isinstance(finding.repair, Enqueue)
+        if isinstance(finding.repair, EnqueueRepair)
     ]
     assert newest.id not in requested
 
@@ -205,7 +205,7 @@ def test_a_copy_in_progress_is_not_requested_again() -> None:
 @given(worlds())
 def test_about_a_region_out_of_reach_nothing_is_concluded(world: World) -> None:
     decision = primary(world, reachable=False)
-    assert not [finding for finding in decision.findings if isinstance(finding.repair, Enqueue)]
+    assert not [finding for finding in decision.findings if isinstance(finding.repair, EnqueueRepair)]
     assert decision.deletions == ()
 
 
@@ -220,7 +220,7 @@ def test_every_end_that_the_queue_has_not_seen_is_received_once(world: World) ->
         if entry.state is EntryState.RUNNING and states.get(entry.copy_id) is not SnapshotState.PENDING
     }
     failed = {copy.id for copy in made if copy.managed_by(SYSTEM) and copy.state is SnapshotState.ERROR}
-    received = [finding.repair.ended.copy_id for finding in dr(world).findings if isinstance(finding.repair, Receive)]
+    received = [finding.repair.ended.copy_id for finding in dr(world).findings if isinstance(finding.repair, ReceiveRepair)]
     assert set(received) == ended | failed
     assert all(
         copy_id in failed

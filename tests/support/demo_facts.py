@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 from snapkeep.domain.model import Origin, Snapshot, SnapshotState
 from snapkeep.domain.tags import tags_for_copy, tags_for_snapshot
 from snapkeep.lab.demo.executions import PROTECT, RECEIVE, FollowedExecution, StepStatus
-from snapkeep.lab.demo.facts import Ending, Facts, Fate, ShotFacts, VolumeFacts
-from snapkeep.lab.demo.story import CAST, DR_REGION, MAIL, ORDERS, ORDERS_LOG, PRIMARY_REGION, SCRATCH, VAULT, WEB, Member
+from snapkeep.lab.demo.facts import DemoFacts, Ending, Fate, ShotFacts, VolumeFacts
+from snapkeep.lab.demo.story import CAST, DR_REGION, MAIL, ORDERS, ORDERS_LOG, PRIMARY_REGION, SCRATCH, VAULT, WEB, DemoVolume
 
 BEGAN = datetime(2026, 3, 1, 12, tzinfo=UTC)
 KEPT_AND_COPIED, KEPT, DELETED = "kept and copied", "kept", "deleted"
@@ -23,19 +23,19 @@ FATES = {
 }
 
 
-def snapshot_id(member: Member, number: int) -> str:
+def snapshot_id(member: DemoVolume, number: int) -> str:
     return f"snap-{CAST.index(member)}{number:016x}"
 
 
-def volume_id(member: Member) -> str:
+def volume_id(member: DemoVolume) -> str:
     return f"vol-{CAST.index(member):017x}"
 
 
-def origin(member: Member, number: int) -> Origin:
+def origin(member: DemoVolume, number: int) -> Origin:
     return Origin(PRIMARY_REGION, volume_id(member), snapshot_id(member, number), BEGAN + timedelta(seconds=number))
 
 
-def source(member: Member, number: int, fate: str) -> Ending:
+def source(member: DemoVolume, number: int, fate: str) -> Ending:
     made = origin(member, number)
     if fate == DELETED:
         return Ending(Fate.DELETED, made.snapshot_id, ("beyond last 3",))
@@ -46,7 +46,7 @@ def source(member: Member, number: int, fate: str) -> Ending:
     return Ending(kind, made.snapshot_id, ("newest; last 1 of 3",), snapshot)
 
 
-def copy(member: Member, number: int, fate: str) -> Ending:
+def copy(member: DemoVolume, number: int, fate: str) -> Ending:
     made, copy_id = origin(member, number), f"snap-c{CAST.index(member)}{number:015x}"
     if fate == KEPT_AND_COPIED:
         tags = tags_for_copy("snapkeep", "default", made)
@@ -58,7 +58,7 @@ def copy(member: Member, number: int, fate: str) -> Ending:
 
 
 def run(
-    machine: str, members: list[tuple[Member, int]], status: str = "SUCCEEDED", outcome: str = "MANAGED", error: str = ""
+    machine: str, members: list[tuple[DemoVolume, int]], status: str = "SUCCEEDED", outcome: str = "MANAGED", error: str = ""
 ) -> FollowedExecution:
     ids = [f"arn:aws:ec2::{PRIMARY_REGION}:snapshot/{snapshot_id(*member)}" for member in members]
     detail = (
@@ -70,7 +70,7 @@ def run(
     return FollowedExecution(arn, machine, status, {"detail": detail}, steps, {"tagged": {"outcome": outcome}}, error)
 
 
-def good_facts() -> Facts:
+def good_facts() -> DemoFacts:
     volumes = tuple(
         VolumeFacts(
             member,
@@ -104,10 +104,12 @@ def good_facts() -> Facts:
         }
         for shot in [*copied, (VAULT, 1)]
     )
-    return Facts("snapkeep", volumes, tuple(runs), messages, queue, "UnauthorizedOperation")
+    return DemoFacts("snapkeep", volumes, tuple(runs), messages, queue, "UnauthorizedOperation")
 
 
-def with_ending(facts: Facts, member: Member, number: int, *, source: Ending | None = None, copy: Ending | None = None) -> Facts:
+def with_ending(
+    facts: DemoFacts, member: DemoVolume, number: int, *, source: Ending | None = None, copy: Ending | None = None
+) -> DemoFacts:
     """The same facts, but for one snapshot or its copy."""
 
     def changed(volume: VolumeFacts) -> VolumeFacts:

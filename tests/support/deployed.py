@@ -10,7 +10,7 @@ from typing import Any, Self
 
 import pytest
 
-from snapkeep.deploy.deployment import Deployment, Target
+from snapkeep.deploy.deployment import Deployment, DeploymentTarget
 from snapkeep.lab.embedded_aws import EmbeddedAws
 from support.stacks import wait_for
 
@@ -102,7 +102,7 @@ def install(embedded: EmbeddedAws, **parameters: str) -> Installation:
     def client(service: str, region: str) -> Any:
         return embedded.client(service, region, account_id)
 
-    deployed = Deployment(Target(client, PRIMARY, DR), Quiet()).deploy(
+    deployed = Deployment(DeploymentTarget(client, PRIMARY, DR), Quiet()).deploy(
         {"KnownAccounts": "111122223333", **parameters}, parameters
     )  # type: ignore[arg-type]
     outputs = {result.region: result.outputs for result in deployed.stacks}

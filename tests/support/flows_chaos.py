@@ -14,10 +14,10 @@ from snapkeep.lab.ebs_model import PUBLIC_LINUX, EventOptions, FaultRule, Quotas
 from snapkeep.lab.ebs_model.store.records import COMPLETED, Snapshot
 from snapkeep.lab.simulator.composition import SystemLayout
 from snapkeep.lab.simulator.executions import Execution
-from snapkeep.lab.simulator.memory_ports import Killed
+from snapkeep.lab.simulator.memory_ports import StepKill
 from snapkeep.lab.simulator.runner import Runner
 from snapkeep.lab.simulator.sweeps import Sweeper
-from snapkeep.lab.simulator.watch import Watch
+from snapkeep.lab.simulator.watch import InvariantMonitor
 
 PRIMARIES = ("us-east-1", "eu-west-1")
 DESTINATIONS = ("us-east-2", "us-west-2")
@@ -80,7 +80,7 @@ class Chaos:
         layout = SystemLayout(PRIMARIES, DESTINATIONS, copy_quota=OUR_QUOTA, retry_policy=RetryPolicy(2, timedelta(minutes=5)))
         self.runner = Runner(self.world, lambda: self.policies, layout, hook=self._hook, seed=seed, on_run_ended=self._run_ended)
         self.sweeper = Sweeper(self.runner)
-        self.watch = Watch(self.runner, lambda: self.policies, governed).attach()
+        self.watch = InvariantMonitor(self.runner, lambda: self.policies, governed).attach()
         self.volumes = [
             self._make_volume(region, tags)
             for region in PRIMARIES
@@ -130,7 +130,7 @@ class Chaos:
         if self.kill_in:
             self.kill_in -= 1
             if not self.kill_in:
-                raise Killed(f"at {name}")
+                raise StepKill(f"at {name}")
 
     def _run_ended(self, run: Execution) -> None:
         self.watch.run_ended(run)

@@ -1,4 +1,4 @@
-"""AWS as `Installed` reads it: stacks with their parameters, and policy documents."""
+"""AWS as `InstalledSystem` reads it: stacks with their parameters, and policy documents."""
 
 from __future__ import annotations
 

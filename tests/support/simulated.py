@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from snapkeep.domain.policy.model import CopyRule, Policy, PolicySet, Retention, Selector
-from snapkeep.lab.simulator.experiment import Experiment, ExperimentOptions, Result
+from snapkeep.lab.simulator.experiment import Experiment, ExperimentOptions, ExperimentResult
 from snapkeep.lab.simulator.fleet import SimulatedVolume, make_world
 
 PRIMARY, NEAR, FAR = "us-east-1", "us-east-2", "eu-west-1"
@@ -18,7 +18,9 @@ def policy(*regions: str, name: str = "gold", selector: Selector | None = None, 
     return PolicySet((Policy(name, selector or Selector(), Retention(keep_last=2), copies, timedelta(hours=48)),))
 
 
-def run(chosen: PolicySet, *volumes: SimulatedVolume, name: str = "test", days: int = 4, unreachable: str = "") -> Result:
+def run(
+    chosen: PolicySet, *volumes: SimulatedVolume, name: str = "test", days: int = 4, unreachable: str = ""
+) -> ExperimentResult:
     destinations = tuple(dict.fromkeys(rule.region for policy in chosen.policies for rule in policy.copies))
     world = make_world(volumes or [STILL], PRIMARY, destinations)
     if unreachable:

@@ -13,16 +13,16 @@ from snapkeep.adapters.ec2_reader import Ec2Reader
 from snapkeep.adapters.ec2_writers import Ec2Tagger
 from snapkeep.domain.policy.model import CopyRule, Limits, Policy, PolicySet, Retention, Selector
 from snapkeep.domain.retention.deletion import deletion_orders
-from snapkeep.domain.sweep.findings import FindingKind, Wait
+from snapkeep.domain.sweep.findings import CopyWait, FindingKind
 from snapkeep.domain.sweep.report import Handling, SweepReport
-from snapkeep.domain.sweep.waiting_runs import RunUnderWay
+from snapkeep.domain.sweep.waiting_runs import OpenRun
 from snapkeep.lab.ebs_model import World
 from snapkeep.lab.ebs_model.conditions.clock import utc
 from snapkeep.lab.simulator.composition import SystemLayout
 from snapkeep.lab.simulator.executions import PROTECT, RECEIVE
 from snapkeep.lab.simulator.runner import Runner
 from snapkeep.lab.simulator.sweeps import OpenRuns
-from snapkeep.usecases.look.status import Destination, Status, gather_status
+from snapkeep.usecases.look.status import Destination, SystemStatus, gather_status
 from snapkeep.usecases.sweep.dead_letters import ReplayDeadLetters
 from snapkeep.usecases.sweep.dr import DrSweep
 from snapkeep.usecases.sweep.ports import DeadLetter
@@ -89,10 +89,10 @@ class CountedRuns:
         self.runs = runs
         self.read: list[str] = []
 
-    def under_way(self) -> list[RunUnderWay]:
+    def under_way(self) -> list[OpenRun]:
         return self.runs.under_way()
 
-    def waits(self, run: str) -> list[Wait]:
+    def waits(self, run: str) -> list[CopyWait]:
         self.read.append(run)
         return self.runs.waits(run)
 
@@ -190,7 +190,7 @@ class SweepingWorld:
         failed = [result for result in results if not result.done]
         return complete(swept.report, orders, failed, self.runner.composition.clock.now())
 
-    def status(self) -> Status:
+    def status(self) -> SystemStatus:
         composition = self.runner.composition
         quota = self.runner.layout.copy_quota
         destinations = [

@@ -11,7 +11,7 @@ from snapkeep.adapters.aws_errors import GONE, code_of, message_of, translate, t
 from snapkeep.domain.copies.request import CopyRequest
 from snapkeep.domain.errors import AwsThrottled, AwsUnavailable, KeyNotUsable, TagsDoNotFit
 from snapkeep.domain.tags import description_of_copy
-from snapkeep.usecases.ports import Deletion, DeletionResult
+from snapkeep.usecases.ports import DeletionOutcome, DeletionResult
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
@@ -92,12 +92,12 @@ class Ec2Deleter:
                 if isinstance(translate(error, doing), (AwsThrottled, AwsUnavailable)):
                     raise
                 return DeletionResult(snapshot_id, _refusal(code_of(error), message_of(error)), message_of(error))
-        return DeletionResult(snapshot_id, Deletion.DELETED)
+        return DeletionResult(snapshot_id, DeletionOutcome.DELETED)
 
 
-def _refusal(code: str, message: str) -> Deletion:
+def _refusal(code: str, message: str) -> DeletionOutcome:
     if code in GONE:
-        return Deletion.ALREADY_GONE
+        return DeletionOutcome.ALREADY_GONE
     if code == "InvalidSnapshot.InUse":
-        return Deletion.IN_USE
-    return Deletion.LOCKED if "lock" in f"{code} {message}".lower() else Deletion.NOT_ALLOWED
+        return DeletionOutcome.IN_USE
+    return DeletionOutcome.LOCKED if "lock" in f"{code} {message}".lower() else DeletionOutcome.NOT_ALLOWED

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from snapkeep.adapters.aws_errors import pages
 from snapkeep.domain.copies.request import CopyRequest
 from snapkeep.domain.errors import InvalidEvent
-from snapkeep.domain.sweep.findings import Wait
-from snapkeep.domain.sweep.waiting_runs import RunUnderWay
+from snapkeep.domain.sweep.findings import CopyWait
+from snapkeep.domain.sweep.waiting_runs import OpenRun
 
 if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
@@ -37,25 +37,25 @@ class WaitingExecutions:
         self._arn = state_machine_arn
         self._read_call = read_call
 
-    def under_way(self) -> list[RunUnderWay]:
+    def under_way(self) -> list[OpenRun]:
         """Return all executions that run."""
         pages = self._pages("list_executions", stateMachineArn=self._arn, statusFilter="RUNNING")
-        return [RunUnderWay(run["executionArn"], run["startDate"]) for page in pages for run in page["executions"]]
+        return [OpenRun(run["executionArn"], run["startDate"]) for page in pages for run in page["executions"]]
 
-    def waits(self, run: str) -> list[Wait]:
+    def waits(self, run: str) -> list[CopyWait]:
         """Return the copies that an execution waits for. Raise InvalidEvent if its history cannot be read."""
         pages = self._pages("get_execution_history", executionArn=run, includeExecutionData=True)
         events = (event for page in pages for event in page["events"])
         return [self._wait(run, scheduled, submitted) for scheduled, submitted in open_callbacks(events)]
 
-    def _wait(self, run: str, scheduled: Mapping[str, Any], submitted: Mapping[str, Any]) -> Wait:
+    def _wait(self, run: str, scheduled: Mapping[str, Any], submitted: Mapping[str, Any]) -> CopyWait:
         """TaskScheduled holds "the JSON data passed to the resource" (botocore: TaskScheduledEventDetails), the token with it."""
         try:
             payload = json.loads(scheduled["taskScheduledEventDetails"]["parameters"])["Payload"]
             token, request = self._read_call(payload)
         except (InvalidEvent, KeyError, TypeError, ValueError) as error:
             raise InvalidEvent(f"{run}: the copy that it waits for cannot be read from its history: {error!r}") from error
-        return Wait(run, token, request, submitted["timestamp"])
+        return CopyWait(run, token, request, submitted["timestamp"])
 
     def _pages(self, operation: str, **request: Any) -> Iterator[Mapping[str, Any]]:
         query = {**request, "maxResults": PAGE}

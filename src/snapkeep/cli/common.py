@@ -36,7 +36,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]
 
 
-class Scope(StrEnum):
+class RegionScope(StrEnum):
     """The regions of a command: the primary region, the DR regions, or both."""
 
     BOTH = "both"
@@ -44,9 +44,9 @@ class Scope(StrEnum):
     DR = "dr"
 
 
-def in_scope(plans: list[RegionPlan], scope: Scope) -> list[RegionPlan]:
+def in_scope(plans: list[RegionPlan], scope: RegionScope) -> list[RegionPlan]:
     """Return the plans of a scope's regions; the first is the primary region's."""
-    return {Scope.BOTH: plans, Scope.PRIMARY: plans[:1], Scope.DR: plans[1:]}[scope]
+    return {RegionScope.BOTH: plans, RegionScope.PRIMARY: plans[:1], RegionScope.DR: plans[1:]}[scope]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class AwsSettings:
 
     region: str
     dr_region: str
-    """The region of `--dr-region`; empty without the option. `Installed.dr_region` is the region in use."""
+    """The region of `--dr-region`; empty without the option. `InstalledSystem.dr_region` is the region in use."""
     profile: str = ""
     endpoint_url: str = ""
     suffix: str = ""

@@ -40,7 +40,7 @@ class PlanMaker(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class RegionSeen:
+class RegionReading:
     """One region, as far as it could be read."""
 
     region: str
@@ -76,7 +76,7 @@ class _CliClients:
 
 
 @dataclass(frozen=True)
-class Installed:
+class InstalledSystem:
     """One system in its regions."""
 
     settings: AwsSettings
@@ -207,7 +207,7 @@ class Installed:
         candidates = [self.dr_region, *sorted(known - {region, self.dr_region})]
         return [candidate for candidate in candidates if self.stack_parameters(DR, candidate)]
 
-    def regions_dropped(self, policies: PolicySet) -> list[RegionSeen]:
+    def regions_dropped(self, policies: PolicySet) -> list[RegionReading]:
         """Return the regions with a stack that a former version copied to and these policies do not.
 
         A region that cannot be read is among them, with its problem.
@@ -217,7 +217,7 @@ class Installed:
         dropped = [self.dr_region_seen(name) for name in sorted(known.difference(policies.copy_regions, {region}))]
         return [seen for seen in dropped if seen.stack or seen.problem]
 
-    def primary_seen(self) -> RegionSeen:
+    def primary_seen(self) -> RegionReading:
         """Return the primary region, which may be unreachable. Raise AWS's other errors.
 
         The DR stack is not read: the primary region does not use the retention of copies.
@@ -227,13 +227,15 @@ class Installed:
         region = self.settings.region
         try:
             policies = self._primary_parameters_as_policies(DR_DEFAULTS)
-            return RegionSeen(region, self.stack_parameters(PRIMARY), in_force(self.adapters.policy_store_of(region), policies))
+            return RegionReading(
+                region, self.stack_parameters(PRIMARY), in_force(self.adapters.policy_store_of(region), policies)
+            )
         except (AwsUnavailable, BotoCoreError, ClientError) as error:
             if not out_of_reach(error):
                 raise
-            return RegionSeen(region, {}, PolicySet(()), f"{region} could not be read: {one_line(error)}")
+            return RegionReading(region, {}, PolicySet(()), f"{region} could not be read: {one_line(error)}")
 
-    def dr_regions(self, of_primary: PolicySet) -> list[RegionSeen]:
+    def dr_regions(self, of_primary: PolicySet) -> list[RegionReading]:
         """Return each region that the primary region's policies copy to, and the DR region if it is used.
 
         A region that cannot be read is among them, with its problem.
@@ -242,7 +244,7 @@ class Installed:
         copied_to, known = of_primary.copy_regions, bool(of_primary.policies)
         return [seen for seen in dr_regions if seen.region in copied_to or seen.stack or (seen.problem and not known)]
 
-    def dr_region_seen(self, region: str) -> RegionSeen:
+    def dr_region_seen(self, region: str) -> RegionReading:
         """Return a DR region as far as it can be read."""
         from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - imports botocore
 
@@ -254,8 +256,8 @@ class Installed:
             if stack:
                 policies = in_force(self.adapters.policy_store_of(region), policies)
         except (SnapkeepError, BotoCoreError, ClientError) as error:
-            return RegionSeen(region, stack, policies, f"{region} could not be read: {one_line(error)}")
-        return RegionSeen(region, stack, policies)
+            return RegionReading(region, stack, policies, f"{region} could not be read: {one_line(error)}")
+        return RegionReading(region, stack, policies)
 
     def plan_maker(self, regions: Sequence[str]) -> PlanMaker:
         """List the regions once, the primary first; return what plans them under any policies."""

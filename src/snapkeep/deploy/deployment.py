@@ -41,7 +41,7 @@ _LOCAL_POLL_SECONDS = 0.1
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class DeploymentTarget:
     """The AWS (`client(service, region)` returns clients for it), the regions and the system of a deployment."""
 
     client: Callable[[str, str], Any]
@@ -64,7 +64,7 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
-class Deployed:
+class DeploymentResult:
     """The result of a deployment."""
 
     system: str
@@ -75,7 +75,7 @@ class Deployed:
 
 
 @dataclass(frozen=True, slots=True)
-class Destroyed:
+class RemovalResult:
     """The result of a removal: the deleted stacks and objects, and what stays."""
 
     system: str
@@ -93,7 +93,7 @@ class StackOfAnotherSystem(InvalidConfiguration):
 class Deployment:
     """Deploys and destroys one system."""
 
-    def __init__(self, target: Target, watcher: Watcher, *, infra: Path = INFRA) -> None:
+    def __init__(self, target: DeploymentTarget, watcher: Watcher, *, infra: Path = INFRA) -> None:
         self._target = target
         self._client = cache(target.client)  # making one parses its service's whole model
         self._watcher = watcher
@@ -115,7 +115,7 @@ class Deployment:
         may_change: Callable[[Sequence[ParameterChange]], bool] = lambda _: False,
         may_remove_leftover: Callable[[str], bool] = lambda _: False,
         build: Callable[..., Package] = build_package,
-    ) -> Deployed:
+    ) -> DeploymentResult:
         """Deploy both stacks with parameters for each, and tags for all resources; return the result.
 
         `kinds` names the stacks, the DR one first: a system has one primary stack, and a DR stack in each region that it
@@ -160,7 +160,9 @@ class Deployment:
             results.append(
                 stack.deploy(url, template.get("Parameters", {}), parameters_of[kind], stack_tags, may_remove_leftover)
             )
-        return Deployed(target.system, account_id, tuple(results), package, tuple(bucket.name for bucket in buckets.values()))
+        return DeploymentResult(
+            target.system, account_id, tuple(results), package, tuple(bucket.name for bucket in buckets.values())
+        )
 
     def _check_owner_of_dr_stack(self) -> None:
         """Raise StackOfAnotherSystem if the DR stack belongs to another primary region.
@@ -195,7 +197,7 @@ class Deployment:
             )
             raise ChangeNotConfirmed(f"nothing was changed. {listed}")
 
-    def destroy(self, kinds: Sequence[str] = (PRIMARY, DR), further_dr_regions: Sequence[str] = ()) -> Destroyed:
+    def destroy(self, kinds: Sequence[str] = (PRIMARY, DR), further_dr_regions: Sequence[str] = ()) -> RemovalResult:
         """Delete stacks, the primary one first (it starts the work), then the buckets; return the result.
 
         `further_dr_regions` are the regions of DR stacks beside the one in the DR region.
@@ -215,7 +217,7 @@ class Deployment:
             bucket = self._bucket(region)
             self._watcher.step(f"{region}: removing bucket {bucket.name}")
             removed[bucket.name] = bucket.remove()
-        return Destroyed(target.system, account_id, tuple(results), removed, self._what_stays(results))
+        return RemovalResult(target.system, account_id, tuple(results), removed, self._what_stays(results))
 
     def _end_runs(self, stack: Stack) -> None:
         """Stop the runs of a stack's state machines: a run of Protect waits for hours, and the deletion would wait for it."""

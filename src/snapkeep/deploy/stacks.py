@@ -37,7 +37,7 @@ class StackLeftover(SnapkeepError):
     """The stack is left over from an operation that failed, and has to be deleted first."""
 
 
-class Outcome(StrEnum):
+class StackOutcome(StrEnum):
     """The outcome of an operation."""
 
     CREATED = "created"
@@ -53,7 +53,7 @@ class StackResult:
 
     stack: str
     region: str
-    outcome: Outcome
+    outcome: StackOutcome
     outputs: Mapping[str, str] = field(default_factory=dict)
     retained: tuple[str, ...] = ()
     """The resources that a deletion retained, such as `AWS::S3::Bucket NAME` (`DeletionPolicy: RetainExceptOnCreate`)."""
@@ -107,19 +107,19 @@ class Stack:
         kept_tags = {} if creating else before.tags  # a change set takes away every tag that it does not name
         change_set = self._create_change_set("CREATE" if creating else "UPDATE", template_url, parameters, {**kept_tags, **tags})
         if change_set is None:
-            return StackResult(self.name, self.region, Outcome.UNCHANGED, before.outputs)
+            return StackResult(self.name, self.region, StackOutcome.UNCHANGED, before.outputs)
         seen = {event.id for event in self._events(self.name)}
         self._cloudformation.execute_change_set(ChangeSetName=change_set, StackName=self.name)
         after = self._follow(self._describe().stack_id or self.name, seen)
         if not after.status.endswith("_COMPLETE") or "ROLLBACK" in after.status:
             raise StackFailed(self._why(after, seen))
-        return StackResult(self.name, self.region, Outcome.CREATED if creating else Outcome.UPDATED, after.outputs)
+        return StackResult(self.name, self.region, StackOutcome.CREATED if creating else StackOutcome.UPDATED, after.outputs)
 
     def delete(self) -> StackResult:
         """Delete the stack, wait until it is deleted, and return the result. Raise StackBusy, StackFailed."""
         before = self._describe()
         if before.status in (ABSENT, "DELETE_COMPLETE"):
-            return StackResult(self.name, self.region, Outcome.ABSENT)
+            return StackResult(self.name, self.region, StackOutcome.ABSENT)
         if before.status.endswith("_IN_PROGRESS") and before.status not in ("REVIEW_IN_PROGRESS", "DELETE_IN_PROGRESS"):
             raise StackBusy(self._busy(before))
         seen = {event.id for event in self._events(before.stack_id)}
@@ -130,7 +130,7 @@ class Stack:
             raise StackFailed(self._why(after, seen))
         skipped = [event for event in self._events(before.stack_id, until=seen) if event.status == "DELETE_SKIPPED"]
         retained = tuple(f"{event.resource_type} {event.physical_id}" for event in reversed(skipped))
-        return StackResult(self.name, self.region, Outcome.DELETED, retained=retained)
+        return StackResult(self.name, self.region, StackOutcome.DELETED, retained=retained)
 
     def stop_runs(self, stepfunctions: Any) -> int:
         """Stop the executions of the stack's state machines that have not ended, and return how many there were.

@@ -29,7 +29,7 @@ class Resource:
 
 
 @dataclass(frozen=True, slots=True)
-class SnapshotEnded:
+class SnapshotEndEvent:
     """A snapshot of a volume completed or failed."""
 
     snapshot_id: str
@@ -39,7 +39,7 @@ class SnapshotEnded:
 
 
 @dataclass(frozen=True, slots=True)
-class CopyEnded:
+class CopyEndEvent:
     """A copy completed or failed, in the region that it was made in."""
 
     copy_id: str
@@ -52,7 +52,7 @@ class CopyEnded:
 
 
 @dataclass(frozen=True, slots=True)
-class NotOurs:
+class IgnoredEvent:
     """An event that Snapkeep ignores; `why` in words."""
 
     why: str
@@ -72,7 +72,7 @@ def parse_arn(arn: str) -> Resource:
     return Resource(resource_id, region)
 
 
-def parse_snapshot_event(event: Mapping[str, Any]) -> list[SnapshotEnded] | NotOurs:
+def parse_snapshot_event(event: Mapping[str, Any]) -> list[SnapshotEndEvent] | IgnoredEvent:
     """Return the snapshots that ended (a multi-volume set has several), or why the event is not ours.
 
     Raise InvalidEvent, naming the field, when it is an event of a snapshot's end that cannot be read.
@@ -83,18 +83,18 @@ def parse_snapshot_event(event: Mapping[str, Any]) -> list[SnapshotEnded] | NotO
         return _members(detail)
     if event.get("detail-type") == SNAPSHOT_NOTIFICATION and kind == "createSnapshot":
         snapshot_id = parse_arn(_text(detail, "snapshot_id")).id
-        return [SnapshotEnded(snapshot_id, _result(detail), str(detail.get("cause", "")))]
-    return NotOurs(f"'{event.get('detail-type', '')}' with event '{kind}' is not the end of a snapshot")
+        return [SnapshotEndEvent(snapshot_id, _result(detail), str(detail.get("cause", "")))]
+    return IgnoredEvent(f"'{event.get('detail-type', '')}' with event '{kind}' is not the end of a snapshot")
 
 
-def parse_copy_event(event: Mapping[str, Any]) -> CopyEnded | NotOurs:
+def parse_copy_event(event: Mapping[str, Any]) -> CopyEndEvent | IgnoredEvent:
     """Return the copy that ended, or why the event is not ours. Raise InvalidEvent as above."""
     detail = _detail(event)
     kind = detail.get("event", "")
     if event.get("detail-type") != SNAPSHOT_NOTIFICATION or kind != "copySnapshot":
-        return NotOurs(f"'{event.get('detail-type', '')}' with event '{kind}' is not the end of a copy")
+        return IgnoredEvent(f"'{event.get('detail-type', '')}' with event '{kind}' is not the end of a copy")
     copy, source = parse_arn(_text(detail, "snapshot_id")), _source(detail)
-    return CopyEnded(
+    return CopyEndEvent(
         copy_id=copy.id,
         region=str(event.get("region", "")),
         source_snapshot_id=source.id,
@@ -104,7 +104,7 @@ def parse_copy_event(event: Mapping[str, Any]) -> CopyEnded | NotOurs:
     )
 
 
-def _members(detail: Mapping[str, Any]) -> list[SnapshotEnded]:
+def _members(detail: Mapping[str, Any]) -> list[SnapshotEndEvent]:
     members = detail.get("snapshots")
     if not isinstance(members, list) or not members:
         cause = f"; its cause: {detail['cause']}" if detail.get("cause") else ""
@@ -112,18 +112,18 @@ def _members(detail: Mapping[str, Any]) -> list[SnapshotEnded]:
     return [_member(detail, member) for member in members]
 
 
-def _member(detail: Mapping[str, Any], member: Any) -> SnapshotEnded:
+def _member(detail: Mapping[str, Any], member: Any) -> SnapshotEndEvent:
     """Return a member of a set. One that cannot be read counts as failed, so that the others are protected."""
     member = member if isinstance(member, Mapping) else {}
     try:
         snapshot_id = parse_arn(_text(member, "snapshot_id")).id
     except InvalidEvent as error:
-        return SnapshotEnded("a snapshot of the set", succeeded=False, cause=f"the event does not name it: {error}")
+        return SnapshotEndEvent("a snapshot of the set", succeeded=False, cause=f"the event does not name it: {error}")
     succeeded = {"completed": True, "error": False}.get(str(member.get("status")))
     cause = str(detail.get("cause", ""))
     if succeeded is None:
         cause = f"the event's status is {member.get('status')!r:.200}; completed or error is documented"
-    return SnapshotEnded(snapshot_id, succeeded, cause)
+    return SnapshotEndEvent(snapshot_id, succeeded, cause)
 
 
 def _source(detail: Mapping[str, Any]) -> Resource:

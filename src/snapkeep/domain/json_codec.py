@@ -18,8 +18,8 @@ from typing import Any, TypeAlias, TypeVar, cast, get_args, get_origin, get_type
 from snapkeep.domain.tags import format_time, parse_time
 
 Record = TypeVar("Record")
-Writer: TypeAlias = Callable[[Any], Any]
-Reader: TypeAlias = Callable[[Any], Any]
+FieldWriter: TypeAlias = Callable[[Any], Any]
+FieldReader: TypeAlias = Callable[[Any], Any]
 
 _PLAIN = frozenset({str, int, float, bool, type(None)})
 """Types whose values JSON has as they are."""
@@ -65,11 +65,11 @@ def from_json(kind: type[Record], data: Any) -> Record:
 
 
 @cache
-def _writer(kind: Any) -> Writer:
+def _writer(kind: Any) -> FieldWriter:
     """Return what writes values of a type: made once for each type, for payloads have many parts."""
     if is_dataclass(kind):
         return _dataclass_writer(cast("Any", kind))
-    writers: tuple[tuple[type | tuple[type, ...], Writer], ...] = (
+    writers: tuple[tuple[type | tuple[type, ...], FieldWriter], ...] = (
         (datetime, format_time),
         (timedelta, timedelta.total_seconds),
         (Enum, lambda member: member.value),
@@ -79,7 +79,7 @@ def _writer(kind: Any) -> Writer:
     return next((write for types, write in writers if issubclass(kind, types)), _same)
 
 
-def _dataclass_writer(kind: Any) -> Writer:
+def _dataclass_writer(kind: Any) -> FieldWriter:
     parts = [(part.name, _key(part), _is_optional(part), _inline_names(part)) for part in _parts(kind)]
 
     def write(record: Any) -> dict[str, Any]:
@@ -96,7 +96,7 @@ def _dataclass_writer(kind: Any) -> Writer:
 
 
 @cache
-def _reader(hint: Any) -> Reader:
+def _reader(hint: Any) -> FieldReader:
     """Return what reads values of a type: made once for each type. It raises TypeError or ValueError."""
     origin, arguments = get_origin(hint), get_args(hint)
     if hint in _READERS:
@@ -116,7 +116,7 @@ def _reader(hint: Any) -> Reader:
     return read
 
 
-def _dataclass_reader(kind: Any) -> Reader:
+def _dataclass_reader(kind: Any) -> FieldReader:
     hints = get_type_hints(kind)
     parts = [
         (part.name, _key(part), _plain(hints[part.name]), _reader(hints[part.name]), _is_optional(part), _inline_names(part))
@@ -169,15 +169,15 @@ def _required(data: Mapping[str, Any], key: str) -> Any:
     return data[key]
 
 
-def _read_optional(read: Reader, data: Any) -> Any:
+def _read_optional(read: FieldReader, data: Any) -> Any:
     return None if data is None else read(data)
 
 
-def _read_items(read: Reader, data: Any) -> tuple[Any, ...]:
+def _read_items(read: FieldReader, data: Any) -> tuple[Any, ...]:
     return tuple([read(item) for item in _checked(list, data)])
 
 
-def _read_mapping(read_key: Reader, data: Any) -> dict[Any, Any]:
+def _read_mapping(read_key: FieldReader, data: Any) -> dict[Any, Any]:
     return {read_key(key): value for key, value in _checked(dict, data).items()}
 
 
@@ -193,7 +193,7 @@ def _same(value: Any) -> Any:
     return value
 
 
-_READERS: Mapping[Any, Reader] = {datetime: _read_time, timedelta: _read_span, Any: _same}
+_READERS: Mapping[Any, FieldReader] = {datetime: _read_time, timedelta: _read_span, Any: _same}
 
 
 def _checked(kind: type[Record], data: Any) -> Record:

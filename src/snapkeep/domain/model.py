@@ -146,7 +146,7 @@ class Refusal(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class DeletionPlan:
     """All verdicts for a scope (one or many lineages of one region), as they are carried out."""
 
     id: str

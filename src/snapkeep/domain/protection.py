@@ -36,7 +36,7 @@ NEEDS_ATTENTION = frozenset({VolumeHealth.LATE, VolumeHealth.NO_SNAPSHOT})
 
 
 @dataclass(frozen=True, slots=True)
-class Newest:
+class NewestSnapshot:
     """The newest completed snapshot or copy of a volume in a region; `id` is empty where there is none."""
 
     region: str
@@ -71,8 +71,8 @@ class VolumeProtection:
     """The RPO of its policy."""
     age: timedelta | None
     """RPO age; None while a copy that its policy requires is missing, or its region could not be read."""
-    snapshot: Newest
-    copies: tuple[Newest, ...] = ()
+    snapshot: NewestSnapshot
+    copies: tuple[NewestSnapshot, ...] = ()
     """One for each copy rule of its policy, in the policy's order."""
     pending: int = 0
     failed: int = 0
@@ -141,10 +141,10 @@ class NewestByLineage:
         if start < self.oldest_start.get(lineage, start + timedelta(1)):
             self.oldest_start[lineage] = start
 
-    def of(self, lineage: Lineage) -> Newest:
+    def of(self, lineage: Lineage) -> NewestSnapshot:
         """Return the newest snapshot of a lineage in this region."""
         newest = self.newest.get(lineage)
-        return Newest(self.region, newest.id, newest.origin.start_time) if newest else Newest(self.region)
+        return NewestSnapshot(self.region, newest.id, newest.origin.start_time) if newest else NewestSnapshot(self.region)
 
 
 def volume_protections(
@@ -182,7 +182,7 @@ def _protection(
     policy = selection.policy
     rules = policy.copies if policy else ()
     newest_copies = tuple(
-        copies[rule.region].of(lineage) if rule.region in copies else Newest(rule.region, known=False) for rule in rules
+        copies[rule.region].of(lineage) if rule.region in copies else NewestSnapshot(rule.region, known=False) for rule in rules
     )
     oldest = sources.oldest_start.get(lineage, now)
     health, why, age = _judge(policy, snapshot, newest_copies, oldest, now)
@@ -204,7 +204,7 @@ def _protection(
 
 
 def _judge(
-    policy: Policy | None, snapshot: Newest, copies: Sequence[Newest], oldest: datetime, now: datetime
+    policy: Policy | None, snapshot: NewestSnapshot, copies: Sequence[NewestSnapshot], oldest: datetime, now: datetime
 ) -> tuple[VolumeHealth, str, timedelta | None]:
     if policy is None:
         return VolumeHealth.NO_POLICY, "no policy governs it", None
@@ -218,7 +218,7 @@ def _judge(
 
 
 def _judge_copies(
-    policy: Policy, snapshot: Newest, copies: Sequence[Newest], oldest: datetime, now: datetime
+    policy: Policy, snapshot: NewestSnapshot, copies: Sequence[NewestSnapshot], oldest: datetime, now: datetime
 ) -> tuple[VolumeHealth, str, timedelta | None]:
     absent = [copy for copy in copies if not copy.there]
     if absent:
@@ -269,14 +269,14 @@ def _ages(name: str, members: Sequence[VolumeProtection]) -> PolicyAges:
 
 def ages_by_rule(protections: Iterable[VolumeProtection], now: datetime) -> list[RuleAges]:
     """Return the ages of each policy's newest copies in each of its regions, by name."""
-    by_rule: dict[tuple[str, str], list[tuple[VolumeProtection, Newest]]] = defaultdict(list)
+    by_rule: dict[tuple[str, str], list[tuple[VolumeProtection, NewestSnapshot]]] = defaultdict(list)
     for protection in protections:
         for copy in protection.copies:
             by_rule[protection.policy, copy.region].append((protection, copy))
     return [_rule_ages(policy, region, members, now) for (policy, region), members in sorted(by_rule.items())]
 
 
-def _rule_ages(policy: str, region: str, members: Sequence[tuple[VolumeProtection, Newest]], now: datetime) -> RuleAges:
+def _rule_ages(policy: str, region: str, members: Sequence[tuple[VolumeProtection, NewestSnapshot]], now: datetime) -> RuleAges:
     rpo, known = members[0][0].rpo, members[0][1].known
     if not known:
         return RuleAges(policy, region, rpo, known, len(members))

@@ -8,13 +8,13 @@ from typing import Any, TypeAlias
 
 from snapkeep.functions.log import logger
 
-Handler: TypeAlias = Callable[[dict[str, Any], Any], dict[str, Any]]
+LambdaHandler: TypeAlias = Callable[[dict[str, Any], Any], dict[str, Any]]
 
 CAUSE_CHARACTERS = 240
 """Characters of an error's message: all copies of a set may fail, and share 256 KiB (Step Functions developer guide: quotas)."""
 
 
-def with_short_cause(handler: Handler) -> Handler:
+def with_short_cause(handler: LambdaHandler) -> LambdaHandler:
     """Return the handler with short errors: Lambda hands the message and the stack trace on. The log has both whole."""
 
     @wraps(handler)

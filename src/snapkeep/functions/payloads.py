@@ -122,7 +122,7 @@ class SweepCall:
         return isinstance(options, Mapping) and options.get(name) is True
 
 
-# The functions' answers. Sweep's step `report` answers a `Published`.
+# The functions' answers. Sweep's step `report` answers a `PublishedReport`.
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +182,7 @@ class ReceiveAnswer:
 
 
 @dataclass(frozen=True, slots=True)
-class _Step:
+class _StepAnswer:
     """The parts of a step's answer, and of an event's detail, that a notification names."""
 
     volumes: tuple[str, ...] = field(default=(), metadata=OPTIONAL)
@@ -206,7 +206,7 @@ def run_state(state: Mapping[str, Any]) -> RunState:
         return None
 
     names = ("tagged", "plan", "received", "copies", "deletion", "detail")
-    tagged, planned, received, copies, deletion, detail = (part(name, _Step) or _Step() for name in names)
+    tagged, planned, received, copies, deletion, detail = (part(name, _StepAnswer) or _StepAnswer() for name in names)
     error = part("error", CaughtError)
     event_volumes = tuple(source for source in [_id_in(detail.source)] if source.startswith("vol-"))
     return RunState(

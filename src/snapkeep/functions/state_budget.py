@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from snapkeep.domain.copies.request import CopyRequest
 from snapkeep.domain.errors import PlanRefused
 from snapkeep.domain.json_codec import to_json
-from snapkeep.domain.model import Plan, Refusal, Snapshot
+from snapkeep.domain.model import DeletionPlan, Refusal, Snapshot
 from snapkeep.domain.retention.deletion import DeletionOrder, deletion_orders
 from snapkeep.domain.tag_names import OWN_TAGS
 from snapkeep.functions.payloads import (
@@ -107,7 +107,7 @@ def _fit_tags(request: CopyRequest, most_bytes: int, now: datetime) -> CopyOrder
     return _order(replace(request, tags=tags), now)
 
 
-def fit_plan(plan: Plan, failed_copies: Sequence[tuple[Snapshot, str]] = (), *, most_bytes: int = 0) -> PlanAnswer:
+def fit_plan(plan: DeletionPlan, failed_copies: Sequence[tuple[Snapshot, str]] = (), *, most_bytes: int = 0) -> PlanAnswer:
     """Return a plan's deletions, and failed copies to remove with why; the snapshots that stay are only counted.
 
     With `most_bytes` the youngest that do not fit are left to the next run, and failed copies that do not fit into half of it to
@@ -127,7 +127,7 @@ def _fit_orders(orders: list[DeletionOrder], most_bytes: int) -> list[DeletionOr
     return orders
 
 
-def fit_retention(plan: Plan) -> RetentionAnswer:
+def fit_retention(plan: DeletionPlan) -> RetentionAnswer:
     """Return a run's plan as CountSnapshots answers it, with a problem for each refused volume."""
     problems = fit_refusals(plan.refusals)
     fitted = fit_plan(plan, most_bytes=PLAN_BYTES - size_bytes(problems))
@@ -156,7 +156,7 @@ def tag_answer(tagged: TagResult, now: datetime) -> tuple[TagAnswer, tuple[str, 
 
 def receive_answer(received: ReceiveResult, region: str, now: datetime) -> ReceiveAnswer:
     """Return the answer of TagSnapshotCopy, with an empty plan where retention was not planned."""
-    plan = received.plan or Plan("", region, now, ())
+    plan = received.plan or DeletionPlan("", region, now, ())
     snapshots = [*(verdict.snapshot for verdict in plan.verdicts), *received.remove]
     failed_copies = [(copy, received.why) for copy in received.remove]
     return ReceiveAnswer(

@@ -13,7 +13,7 @@ from snapkeep.adapters.stepfunctions_runs import StateMachineRuns
 from snapkeep.adapters.stepfunctions_waiting_runs import WaitingExecutions
 from snapkeep.domain.errors import RETRYABLE, SnapkeepError
 from snapkeep.domain.json_codec import to_object
-from snapkeep.domain.model import Plan
+from snapkeep.domain.model import DeletionPlan
 from snapkeep.domain.sweep.report import Handling, SweepReport
 from snapkeep.functions import metrics
 from snapkeep.functions.clients import PATIENT
@@ -26,7 +26,7 @@ from snapkeep.usecases.copies.enqueue import EnqueueCopy
 from snapkeep.usecases.sweep.dead_letters import ReplayDeadLetters
 from snapkeep.usecases.sweep.dr import DrSweep
 from snapkeep.usecases.sweep.primary import PrimarySweep
-from snapkeep.usecases.sweep.publish_report import Published, PublishReport
+from snapkeep.usecases.sweep.publish_report import PublishedReport, PublishReport
 from snapkeep.usecases.sweep.shared import ExposureCheck, SweepLimits, SweepOptions, SweepResult, complete
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ def build_reports(parts: Composition) -> PublishReport:
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Carry out the step of a `SweepCall`: sweep, or publish the report of a sweep that ended or failed.
 
-    Return a `PlanAnswer`, or a `Published`. Raise InvalidEvent on an unknown step.
+    Return a `PlanAnswer`, or a `PublishedReport`. Raise InvalidEvent on an unknown step.
     """
     started(event, context)
     call = from_json(SweepCall, event)
@@ -137,7 +137,7 @@ def _repair(call: SweepCall) -> PlanAnswer:
         raise
     except SnapkeepError as error:
         broken = _broken(parts, call.sweep, type(error).__name__, str(error))
-        swept = SweepResult(broken, Plan("", environment.region, broken.ended_at, ()))
+        swept = SweepResult(broken, DeletionPlan("", environment.region, broken.ended_at, ()))
     reports.keep_interim(swept.report)
     if swept.rpo_ages_seconds and environment.metrics_per_volume:
         when_ms = int(swept.report.ended_at.timestamp() * 1000)
@@ -178,7 +178,7 @@ def _broken(parts: Composition, sweep_id: str, error: str, cause: str) -> SweepR
     )
 
 
-def _report(call: SweepCall) -> Published:
+def _report(call: SweepCall) -> PublishedReport:
     """Publish the report of a sweep whose deletions were carried out, or of one that failed."""
     parts = composition(PATIENT)
     reports = build_reports(parts)

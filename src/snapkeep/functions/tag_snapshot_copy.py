@@ -34,7 +34,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     log = started(event, context)
     parts = composition()
     ended = events.parse_copy_event(from_json(EventCall, event).event)
-    if isinstance(ended, events.NotOurs):
+    if isinstance(ended, events.IgnoredEvent):
         log.info("not ours", extra={"why": ended.why})
         received = ReceiveResult(ReceiveOutcome.NOT_OURS, ended.why)
     else:

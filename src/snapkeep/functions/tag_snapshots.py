@@ -29,7 +29,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     log = started(event, context)
     parts = composition()
     ended = events.parse_snapshot_event(from_json(EventCall, event).event)
-    if isinstance(ended, events.NotOurs):
+    if isinstance(ended, events.IgnoredEvent):
         log.info("not ours", extra={"why": ended.why})
         return to_object(TagAnswer(NOT_OURS, (), (), ()))
     tagged = build(parts).run(ended)

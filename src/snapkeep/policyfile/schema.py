@@ -16,7 +16,7 @@ from datetime import timedelta
 from typing import Any
 
 from snapkeep.domain.durations import PATTERN, format_duration
-from snapkeep.domain.policy.fields import COMPLETION_STEP_MINUTES, DOCUMENT, Field, Kind, Shape
+from snapkeep.domain.policy.fields import COMPLETION_STEP_MINUTES, DOCUMENT, Field, Shape, ValueType
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -47,18 +47,18 @@ def _property(shape: Shape, field: Field) -> dict[str, Any]:
     if default is not None:
         made["default"] = default
     if field.example:
-        made["examples"] = [[field.example]] if field.kind is Kind.TEXTS else [field.example]
+        made["examples"] = [[field.example]] if field.kind is ValueType.TEXTS else [field.example]
     return made
 
 
 def _description(field: Field) -> str:
     """Return the text that an editor shows beside a key, with the limits of a value that no pattern expresses."""
     parts = [field.about]
-    if field.kind is Kind.OBJECT and field.shape:
+    if field.kind is ValueType.OBJECT and field.shape:
         parts.append(field.shape.about)
-    if field.kind in (Kind.DURATION, Kind.MINUTES):
+    if field.kind in (ValueType.DURATION, ValueType.MINUTES):
         shortest, longest = (format_duration(timedelta(minutes=minutes)) for minutes in (field.minimum, field.maximum))
-        steps = f", in steps of {COMPLETION_STEP_MINUTES} minutes" if field.kind is Kind.MINUTES else ""
+        steps = f", in steps of {COMPLETION_STEP_MINUTES} minutes" if field.kind is ValueType.MINUTES else ""
         parts.append(
             f"In {field.units or 'minutes, hours, days or weeks: 90m, 4h, 3d or 1w'}; from {shortest} to {longest}{steps}."
         )
@@ -66,9 +66,9 @@ def _description(field: Field) -> str:
 
 
 def _of_kind(field: Field) -> dict[str, Any]:
-    if field.kind is Kind.OBJECT and field.shape:
+    if field.kind is ValueType.OBJECT and field.shape:
         return _object(field.shape)
-    if field.kind is Kind.OBJECTS and field.shape:
+    if field.kind is ValueType.OBJECTS and field.shape:
         return {"type": "array", "items": _object(field.shape)} | ({"minItems": 1} if field.required else {})
     return _SIMPLE[field.kind](field)
 
@@ -95,14 +95,14 @@ def _count(field: Field) -> dict[str, Any]:
     return {"type": "integer", "minimum": field.minimum, "maximum": field.maximum}
 
 
-_SIMPLE: Mapping[Kind, Callable[[Field], dict[str, Any]]] = {
-    Kind.COUNT: _count,
-    Kind.DURATION: lambda field: {"type": "string", "pattern": field.pattern or PATTERN},
-    Kind.MINUTES: lambda _: {"type": "string", "pattern": PATTERN},
-    Kind.TEXT: _text,
-    Kind.FLAG: lambda _: {"type": "boolean"},
-    Kind.TEXTS: lambda field: {"type": "array", "minItems": 1, "items": _text(field)},
-    Kind.TAGS: _tags,
+_SIMPLE: Mapping[ValueType, Callable[[Field], dict[str, Any]]] = {
+    ValueType.COUNT: _count,
+    ValueType.DURATION: lambda field: {"type": "string", "pattern": field.pattern or PATTERN},
+    ValueType.MINUTES: lambda _: {"type": "string", "pattern": PATTERN},
+    ValueType.TEXT: _text,
+    ValueType.FLAG: lambda _: {"type": "boolean"},
+    ValueType.TEXTS: lambda field: {"type": "array", "minItems": 1, "items": _text(field)},
+    ValueType.TAGS: _tags,
 }
 
 

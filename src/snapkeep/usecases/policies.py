@@ -198,7 +198,7 @@ class ShowResult:
 
 
 @dataclass(frozen=True, slots=True)
-class Restorable:
+class FormerVersion:
     """A former version and its policies."""
 
     stored: StoredDocument
@@ -290,7 +290,7 @@ def _put(store: PolicyStore, text: str) -> PushResult:
     return PushResult(store.region, version, overtaken=current is not None and version != current.version + 1)
 
 
-def version_to_restore(store: PolicyStore, parameters: PolicySet, version: int = 0) -> Restorable:
+def version_to_restore(store: PolicyStore, parameters: PolicySet, version: int = 0) -> FormerVersion:
     """Return the version to push again; 0 is the newest usable document that differs from the current one.
 
     Empty versions do not count. Raise InvalidConfiguration if there is none, InvalidPolicy if the named version cannot be used.
@@ -301,15 +301,15 @@ def version_to_restore(store: PolicyStore, parameters: PolicySet, version: int =
     current = versions[0] if versions else None
     for candidate in (_parsed(stored, parameters) for stored in versions[1:] if not stored.is_empty):
         if current and candidate.policies and candidate.stored.text != current.text:
-            return Restorable(candidate.stored, candidate.policies)
+            return FormerVersion(candidate.stored, candidate.policies)
     raise InvalidConfiguration("there is no usable version before the one in force; `policy history` lists what is kept")
 
 
-def _named(versions: Sequence[StoredDocument], parameters: PolicySet, version: int) -> Restorable:
+def _named(versions: Sequence[StoredDocument], parameters: PolicySet, version: int) -> FormerVersion:
     stored = next((stored for stored in versions if stored.version == version), None)
     if stored is None:
         known = ", ".join(str(stored.version) for stored in versions) or "none"
         raise InvalidConfiguration(f"there is no version {version} of the policy document; there are: {known}")
     if stored.is_empty:
         raise InvalidConfiguration(f"version {version} is empty: `policy remove` puts the stacks' parameters in force")
-    return Restorable(stored, parse_stored(stored, parameters))
+    return FormerVersion(stored, parse_stored(stored, parameters))

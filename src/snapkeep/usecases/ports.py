@@ -108,7 +108,7 @@ class Keys(Protocol):
         ...
 
 
-class Deletion(LabelledEnum):
+class DeletionOutcome(LabelledEnum):
     """How a deletion ended. State machines and audit lines carry the values."""
 
     DELETED = "deleted", "deleted"
@@ -125,13 +125,13 @@ class DeletionResult:
     """How one deletion ended; `cause` in AWS's words where it was refused."""
 
     snapshot_id: str
-    outcome: Deletion
+    outcome: DeletionOutcome
     cause: str = field(default="", metadata=OPTIONAL)
 
     @property
     def done(self) -> bool:
         """Whether the snapshot is deleted."""
-        return self.outcome in (Deletion.DELETED, Deletion.ALREADY_GONE)
+        return self.outcome in (DeletionOutcome.DELETED, DeletionOutcome.ALREADY_GONE)
 
 
 class SnapshotDeleter(Protocol):

@@ -18,7 +18,7 @@ from snapkeep.domain.errors import (
     SnapshotGone,
     TagsDoNotFit,
 )
-from snapkeep.domain.events import SnapshotEnded
+from snapkeep.domain.events import SnapshotEndEvent
 from snapkeep.domain.model import Snapshot, SnapshotState, Volume
 from snapkeep.domain.policy.model import CopyRule, Policy, PolicySet
 from snapkeep.domain.policy.selection import Selection, select_for_snapshot
@@ -67,7 +67,7 @@ class TagSnapshots:
     policies: Callable[[], PolicySet]
     deployed_at: Callable[[], datetime]
 
-    def run(self, ended: Sequence[SnapshotEnded]) -> TagResult:
+    def run(self, ended: Sequence[SnapshotEndEvent]) -> TagResult:
         """Tag the snapshots that a policy includes, and return the copies to make.
 
         A failed or deleted snapshot becomes a problem and does not stop the others of its set. Raise
@@ -108,7 +108,7 @@ class TagSnapshots:
         other = other_manager(snapshot, self.system)
         return f"system '{other}' manages it; policies of two systems must not take the same volume" if other else ""
 
-    def _present(self, succeeded: Sequence[SnapshotEnded], report: _Report) -> list[Snapshot]:
+    def _present(self, succeeded: Sequence[SnapshotEndEvent], report: _Report) -> list[Snapshot]:
         by_id = self.reader.snapshots({item.snapshot_id for item in succeeded}) if succeeded else {}
         present: list[Snapshot] = []
         for item in succeeded:

@@ -19,7 +19,7 @@ from snapkeep.domain.model import Origin, VolumeRole
 from snapkeep.domain.tag_names import MANAGED
 from snapkeep.domain.tags import description_of_copy, is_arbitrary, tags_for_copy
 from snapkeep.lab.ebs_model.conditions.clock import utc
-from snapkeep.usecases.ports import Deletion
+from snapkeep.usecases.ports import DeletionOutcome
 from support.flows import Laboratory
 
 REGION = "us-east-1"
@@ -267,13 +267,13 @@ def test_a_snapshot_is_shared_with_accounts_and_one_that_is_gone_with_none() -> 
 @pytest.mark.parametrize(
     ("error", "outcome"),
     [
-        (refused("InvalidSnapshot.NotFound"), Deletion.ALREADY_GONE),
-        (refused("InvalidSnapshot.InUse", "in use by ami-1"), Deletion.IN_USE),
-        (refused("OperationNotPermitted", "The snapshot is locked"), Deletion.LOCKED),
-        (refused("UnauthorizedOperation", "You are not authorized"), Deletion.NOT_ALLOWED),
+        (refused("InvalidSnapshot.NotFound"), DeletionOutcome.ALREADY_GONE),
+        (refused("InvalidSnapshot.InUse", "in use by ami-1"), DeletionOutcome.IN_USE),
+        (refused("OperationNotPermitted", "The snapshot is locked"), DeletionOutcome.LOCKED),
+        (refused("UnauthorizedOperation", "You are not authorized"), DeletionOutcome.NOT_ALLOWED),
     ],
 )
-def test_a_deletion_that_ec2_refuses_ends_as_what_it_was_refused_for(error: ClientError, outcome: Deletion) -> None:
+def test_a_deletion_that_ec2_refuses_ends_as_what_it_was_refused_for(error: ClientError, outcome: DeletionOutcome) -> None:
     assert Ec2Deleter(client=Client(error)).delete("snap-1").outcome is outcome
 
 

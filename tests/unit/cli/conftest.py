@@ -8,7 +8,7 @@ from typer.testing import CliRunner, Result
 
 from snapkeep.adapters.regional import RegionalAdapters
 from snapkeep.cli.commands.plan import app as plan_app
-from snapkeep.cli.installed import Installed
+from snapkeep.cli.installed import InstalledSystem
 from snapkeep.domain.policy.model import Limits, from_dr_parameters, from_parameters
 from snapkeep.usecases.policies import in_force
 from support.lineages import REGION
@@ -26,15 +26,15 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.setattr(RegionalAdapters, "reader_of", lambda _, region: Reader(made, region))
     monkeypatch.setattr(RegionalAdapters, "guards_of", lambda _, region: Reader(made, region))
     monkeypatch.setattr(RegionalAdapters, "policy_store_of", lambda _, region: Store(made, region))
-    monkeypatch.setattr(Installed, "waiting", lambda *_: frozenset({(SOURCES[3].id, DR)}))
-    monkeypatch.setattr(Installed, "parameters_as_policies", lambda *_: dict(parameters))
+    monkeypatch.setattr(InstalledSystem, "waiting", lambda *_: frozenset({(SOURCES[3].id, DR)}))
+    monkeypatch.setattr(InstalledSystem, "parameters_as_policies", lambda *_: dict(parameters))
     monkeypatch.setattr(
-        Installed,
+        InstalledSystem,
         "policies_in_force",
         lambda *_: {region: in_force(Store(made, region), one) for region, one in parameters.items()},
     )
     monkeypatch.setattr(
-        Installed, "stack_parameters", lambda _, kind, region="": {"Retention": "2"} if region in made.stacks else {}
+        InstalledSystem, "stack_parameters", lambda _, kind, region="": {"Retention": "2"} if region in made.stacks else {}
     )
     return made
 

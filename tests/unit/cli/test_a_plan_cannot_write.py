@@ -12,7 +12,7 @@ from typer.testing import Result
 
 from snapkeep.adapters.regional import RegionalAdapters
 from snapkeep.cli.common import AwsSettings
-from snapkeep.cli.installed import Installed
+from snapkeep.cli.installed import InstalledSystem
 from support.lineages import REGION
 from support.planned import DR, Reader, World
 
@@ -25,7 +25,7 @@ def settings(monkeypatch: pytest.MonkeyPatch) -> AwsSettings:
 
 
 def test_stores_and_queues_refuse_every_write(settings: AwsSettings) -> None:
-    installed = Installed(settings)
+    installed = InstalledSystem(settings)
     with pytest.raises(PermissionError, match="PutParameter would write"):
         installed.adapters.policy_store_of(REGION).put("{}", advanced=False)
     with pytest.raises(PermissionError, match="DeleteItem would write"):

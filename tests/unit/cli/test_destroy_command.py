@@ -13,7 +13,7 @@ from snapkeep.cli import common
 from snapkeep.cli.commands.deploy import destroy_app
 from snapkeep.cli.errors import NotConfirmed
 from snapkeep.deploy import deployment
-from snapkeep.deploy.deployment import Destroyed
+from snapkeep.deploy.deployment import RemovalResult
 from support.installed import Settings, Stacks
 
 PRIMARY, DR, FURTHER = "eu-central-1", "eu-west-1", "eu-north-1"
@@ -38,9 +38,9 @@ def destroyed(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
         def __init__(self, target: Any, watcher: Any) -> None:
             self.target = target
 
-        def destroy(self, kinds: Sequence[str], further: Sequence[str] = ()) -> Destroyed:
+        def destroy(self, kinds: Sequence[str], further: Sequence[str] = ()) -> RemovalResult:
             calls.append((tuple(kinds), self.target.dr_region, list(further)))
-            return Destroyed("snapkeep", "123456789012", (), {})
+            return RemovalResult("snapkeep", "123456789012", (), {})
 
     monkeypatch.setattr(common, "aws_settings", settings)
     monkeypatch.setattr(deployment, "Deployment", Recorded)

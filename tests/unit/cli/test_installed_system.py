@@ -7,7 +7,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from snapkeep.cli import installed as installed_module
-from snapkeep.cli.installed import NOT_DEPLOYED, Installed
+from snapkeep.cli.installed import NOT_DEPLOYED, InstalledSystem
 from snapkeep.deploy.templates import INFRA, read_template
 from snapkeep.domain.policy.model import Limits, Retention
 from support.installed import Clients, Settings
@@ -26,8 +26,8 @@ DR = {"Retention": "2", "MaxDeletions": "8", "MaxDeletionSharePercent": "30"}
 
 def installed(
     stacks: Mapping[tuple[str, str], Mapping[str, str]], documents: Mapping[str, str] | None = None, suffix: str = ""
-) -> Installed:
-    return Installed(Settings("us-east-1", "us-east-2", suffix=suffix, stacks=stacks, documents=documents or {}))
+) -> InstalledSystem:
+    return InstalledSystem(Settings("us-east-1", "us-east-2", suffix=suffix, stacks=stacks, documents=documents or {}))
 
 
 BOTH = {("us-east-1", "snapkeep-primary"): PRIMARY, ("us-east-2", "snapkeep-dr"): DR}

@@ -14,9 +14,9 @@ from typer.testing import CliRunner, Result
 from snapkeep.cli.commands import policy as policy_commands
 from snapkeep.cli.commands.policy import app as policy_app
 from snapkeep.cli.commands.sweep import _adoption_question
-from snapkeep.cli.common import AwsSettings, Scope
+from snapkeep.cli.common import AwsSettings, RegionScope
 from snapkeep.cli.errors import WrongUse
-from snapkeep.cli.installed import Installed
+from snapkeep.cli.installed import InstalledSystem
 from snapkeep.domain.errors import InvalidConfiguration
 from snapkeep.domain.model import Volume
 from snapkeep.domain.policy.model import Limits, from_dr_parameters, from_parameters
@@ -143,7 +143,7 @@ def test_the_question_of_an_adoption_counts_what_retention_deletes_later(plan: C
     """The question named no figure, and the plan said that nothing would be deleted."""
     assert plan().exit_code == 0
     world.listings = {REGION: [replace(source, tags={}) for source in SOURCES[1:]], DR: []}
-    question = _adoption_question(Installed(AwsSettings(REGION, DR)), Scope.BOTH)
+    question = _adoption_question(InstalledSystem(AwsSettings(REGION, DR)), RegionScope.BOTH)
     assert question.startswith("Adopt 3 snapshots? Retention then deletes 1 snapshot, 1 of them once missing copies are made")
     totals = json.loads(plan("--adopt", "--json").output)["regions"][0]["totals"]
     assert (totals["deletions"], totals["deletions_after_copies"], totals["copies_missing"]) == (0, 1, 1)
@@ -211,8 +211,8 @@ def test_a_push_stores_the_document_in_both_regions(world: World, document: Path
 def test_a_push_with_wider_limits_shows_the_new_deletions(world: World, document: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     narrow = from_parameters("none", DR, 1, 3, "", 24, Limits(max_deletions=1), region=REGION)
     parameters = {REGION: narrow, DR: from_dr_parameters(DR, 3, Limits())}
-    monkeypatch.setattr(Installed, "in_force_in", lambda *_: parameters)
-    monkeypatch.setattr(Installed, "policies_in_force", lambda *_: parameters)
+    monkeypatch.setattr(InstalledSystem, "in_force_in", lambda *_: parameters)
+    monkeypatch.setattr(InstalledSystem, "policies_in_force", lambda *_: parameters)
     world.volumes = [Volume("vol-0a", REGION, 8, "gp3", tags={"Backup": "gold"})]
     world.listings[REGION] = [*SOURCES[1:], snapshot("2025-11-19T03:00", 19, policy="default")]
     document.write_text(

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from typer.testing import Result
 
-from snapkeep.cli.installed import Installed
+from snapkeep.cli.installed import InstalledSystem
 from snapkeep.domain.model import Volume
 from snapkeep.domain.policy.model import Limits, from_dr_parameters, from_parameters
 from support.lineages import REGION, snapshot
@@ -26,7 +26,7 @@ def test_a_difference_has_volumes_copies_plans_and_adoptions(plan: Callable[...,
         "eu-west-1": from_dr_parameters("eu-west-1", 1, Limits()),
     }
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Installed, "policies_in_force", lambda *_: parameters)
+        patch.setattr(InstalledSystem, "policies_in_force", lambda *_: parameters)
         result = plan("--policy", str(document), "--diff").output
         as_data = json.loads(plan("--policy", str(document), "--diff", "--json").stdout)["regions"][0]
     assert result.startswith("us-east-1  by policy.yaml, against stack parameters now\n")

@@ -12,7 +12,7 @@ from typer.testing import CliRunner, Result
 
 from snapkeep.cli.commands.explain import app as explain_app
 from snapkeep.cli.commands.status import app as status_app
-from snapkeep.cli.installed import Installed
+from snapkeep.cli.installed import InstalledSystem
 from support.several_regions import DOCUMENT, FAR, NEAR, PRIMARY, Account, install
 
 
@@ -137,7 +137,7 @@ def test_missing_credentials_are_not_an_unreachable_region(account: Account, mon
     def refuse(*_: object) -> None:
         raise NoCredentialsError
 
-    monkeypatch.setattr(Installed, "stack_parameters", refuse)
+    monkeypatch.setattr(InstalledSystem, "stack_parameters", refuse)
     with pytest.raises(NoCredentialsError):
         status()
 

@@ -7,9 +7,9 @@ import json
 import pytest
 
 from snapkeep.cli.commands.sweep import _stacks
-from snapkeep.cli.common import Scope
+from snapkeep.cli.common import RegionScope
 from snapkeep.cli.errors import WrongUse
-from snapkeep.cli.installed import Installed
+from snapkeep.cli.installed import InstalledSystem
 from support.installed import Settings, Stacks
 
 PRIMARY, DR, FURTHER = "eu-central-1", "eu-west-1", "eu-north-1"
@@ -28,8 +28,8 @@ TO_BOTH = json.dumps(
 )
 
 
-def installed(stacks: Stacks = STACKS, dr_region: str = "", document: str = "") -> Installed:
-    return Installed(Settings(PRIMARY, dr_region, stacks=stacks, documents={PRIMARY: document} if document else {}))
+def installed(stacks: Stacks = STACKS, dr_region: str = "", document: str = "") -> InstalledSystem:
+    return InstalledSystem(Settings(PRIMARY, dr_region, stacks=stacks, documents={PRIMARY: document} if document else {}))
 
 
 def test_the_deployed_dr_region_is_taken_from_the_primary_stack() -> None:
@@ -48,15 +48,15 @@ def test_the_default_is_taken_where_nothing_is_deployed() -> None:
 
 def test_another_partition_has_no_default() -> None:
     with pytest.raises(WrongUse, match="no default for the primary region cn-north-1"):
-        Installed(Settings("cn-north-1", "")).dr_region  # noqa: B018 - it raises
+        InstalledSystem(Settings("cn-north-1", "")).dr_region  # noqa: B018 - it raises
 
 
 def test_a_sweep_takes_every_dr_region_of_the_policies_before_the_primary() -> None:
     system = installed(document=TO_BOTH)
-    assert _stacks(system, Scope.BOTH) == [("dr", DR), ("dr", FURTHER), ("primary", PRIMARY)]
-    assert _stacks(system, Scope.DR) == [("dr", DR), ("dr", FURTHER)]
-    assert _stacks(system, Scope.PRIMARY) == [("primary", PRIMARY)]
+    assert _stacks(system, RegionScope.BOTH) == [("dr", DR), ("dr", FURTHER), ("primary", PRIMARY)]
+    assert _stacks(system, RegionScope.DR) == [("dr", DR), ("dr", FURTHER)]
+    assert _stacks(system, RegionScope.PRIMARY) == [("primary", PRIMARY)]
 
 
 def test_a_sweep_takes_the_dr_region_of_the_option_alone() -> None:
-    assert _stacks(installed(dr_region=FURTHER, document=TO_BOTH), Scope.DR) == [("dr", FURTHER)]
+    assert _stacks(installed(dr_region=FURTHER, document=TO_BOTH), RegionScope.DR) == [("dr", FURTHER)]

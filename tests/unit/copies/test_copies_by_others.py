@@ -6,7 +6,7 @@ import pytest
 
 from snapkeep.adapters.ec2_reader import Ec2Reader
 from snapkeep.adapters.ec2_writers import tag_list
-from snapkeep.domain.sweep.report import Outcome
+from snapkeep.domain.sweep.report import SweepOutcome
 from snapkeep.domain.tag_names import MANAGED, SOURCE_SNAPSHOT, SOURCE_VOLUME
 from support.flows import DR, PRIMARY, Laboratory, policy_set
 from support.sweeping_world import HOUR, SweepingWorld, gold
@@ -64,7 +64,7 @@ def test_copies_within_the_primary_region_have_no_lineage_and_stay() -> None:
         made.append(copy["SnapshotId"])
         world.later(HOUR)
     for _ in range(3):
-        assert world.sweep().outcome is Outcome.OK
+        assert world.sweep().outcome is SweepOutcome.OK
         world.later(HOUR)
         world.sweep(DR)
     assert {snapshot["SnapshotId"] for snapshot in world.snapshots(PRIMARY)} == {*sources, *made}

@@ -9,7 +9,7 @@ import pytest
 from snapkeep.domain.copies.entry import EntryState
 from snapkeep.lab.ebs_model import FaultRule, Faults, Quotas, Speeds
 from snapkeep.lab.simulator.composition import SystemLayout
-from snapkeep.lab.simulator.memory_ports import Killed
+from snapkeep.lab.simulator.memory_ports import StepKill
 from support.flows import DAY, DR, HOUR, PRIMARY, CallCounter, Laboratory, policy_set, retry_policy
 
 
@@ -25,7 +25,7 @@ class KillAt:
         if name == self.call:
             self.seen += 1
             if self.seen == self.time:
-                raise Killed(f"at {name}")
+                raise StepKill(f"at {name}")
 
 
 BEFORE, AFTER = 1, 2

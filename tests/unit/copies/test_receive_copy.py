@@ -11,13 +11,13 @@ import pytest
 
 from snapkeep.domain.copies.entry import EntryState, QueueEntry, entry_key
 from snapkeep.domain.errors import AwsRefused, AwsUnavailable
-from snapkeep.domain.events import CopyEnded
+from snapkeep.domain.events import CopyEndEvent
 from snapkeep.domain.tag_names import SOURCE_REGION, SOURCE_SNAPSHOT, SOURCE_START
 from snapkeep.lab.ebs_model import FaultRule
 from snapkeep.lab.ebs_model.store.records import Snapshot
 from snapkeep.lab.simulator.composition import SystemLayout
 from snapkeep.lab.simulator.executions import PROTECT
-from snapkeep.lab.simulator.watch import Watch
+from snapkeep.lab.simulator.watch import InvariantMonitor
 from snapkeep.usecases.copies.receive import ReceiveOutcome, ReceiveResult
 from support.flows import DR, PRIMARY, Laboratory, policy_set, retry_policy
 
@@ -58,7 +58,7 @@ class Unreceived(Laboratory):
     def receive(
         self, source: str, copy_id: str, *, succeeded: bool = True, source_region: str = PRIMARY, cause: str = ""
     ) -> ReceiveResult:
-        ended = CopyEnded(copy_id, DR, source, source_region, succeeded, cause)
+        ended = CopyEndEvent(copy_id, DR, source, source_region, succeeded, cause)
         return self.runner.composition.receive(DR).run(ended)
 
     def entry(self, source: str) -> QueueEntry:
@@ -217,7 +217,7 @@ def test_a_failure_whose_entry_changed_meanwhile_is_retried_and_removes_nothing(
     source, failed = lab.copy(kind="copy_fails", times=1)
     tokens = (*lab.entry(source).tokens, "of a run that joined meanwhile")
     receive = lab.runner.composition.receive(DR)
-    ended = CopyEnded(failed.id, DR, source, PRIMARY, succeeded=False, cause="")
+    ended = CopyEndEvent(failed.id, DR, source, PRIMARY, succeeded=False, cause="")
     clock = Meanwhile(receive.clock, lambda: lab.put(source, tokens=tokens))
     with pytest.raises(AwsUnavailable, match=f"{lab.entry(source).key} changed since it was read"):
         replace(receive, clock=clock).run(ended)
@@ -232,7 +232,7 @@ def test_a_copy_deleted_while_it_is_tagged_is_made_again() -> None:
     lab.ec2(DR).delete_tags(Resources=[made.id], Tags=[{"Key": SOURCE_START}])
     receive = lab.runner.composition.receive(DR)
     tagger = Meanwhile(receive.tagger, lambda: lab.ec2(DR).delete_snapshot(SnapshotId=made.id))
-    ended = CopyEnded(made.id, DR, source, PRIMARY, succeeded=True, cause="")
+    ended = CopyEndEvent(made.id, DR, source, PRIMARY, succeeded=True, cause="")
     with pytest.raises(AwsUnavailable, match=made.id):
         replace(receive, tagger=tagger).run(ended)
     assert lab.entry(source).state is EntryState.RUNNING
@@ -250,7 +250,7 @@ def test_a_copy_that_the_role_may_not_tag_counts_in_its_volumes_plan() -> None:
     def refuse() -> None:
         raise AwsRefused("it is not managed")
 
-    ended = CopyEnded(second_copy, DR, second, PRIMARY, succeeded=True, cause="")
+    ended = CopyEndEvent(second_copy, DR, second, PRIMARY, succeeded=True, cause="")
     received = replace(receive, tagger=Meanwhile(receive.tagger, refuse)).run(ended)
     assert received.plan is not None
     assert {verdict.snapshot.id for verdict in received.plan.verdicts} == {first_copy, second_copy}
@@ -294,7 +294,7 @@ def test_the_event_of_a_wrong_copy_again_writes_nothing() -> None:
     source, copy = lab.copy()
     lab.put(source, request=replace(lab.entry(source).request, encrypted=True))
     lab.receive(source, copy.id)
-    watch = Watch(lab.runner, lambda: lab.policies, lambda *_: True).attach()
+    watch = InvariantMonitor(lab.runner, lambda: lab.policies, lambda *_: True).attach()
     assert lab.receive(source, copy.id).outcome is ReceiveOutcome.FAILED
     assert watch.writes == 0
 

@@ -18,8 +18,8 @@ from snapkeep.domain.copies.entry import (
     SETTLED,
     TRANSITIONS,
     EntryState,
+    EntryStep,
     QueueEntry,
-    Step,
     StepNotAllowed,
 )
 from snapkeep.domain.copies.request import CopyRequest
@@ -29,18 +29,18 @@ NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 LATER = NOW + timedelta(minutes=5)
 REQUEST = CopyRequest(Origin("us-east-1", "vol-1", "snap-1", NOW), "gold", "us-east-2", "", LATER, 8, encrypted=False)
 WAITING = QueueEntry.requested(REQUEST, NOW, "token", "run")
-TAKE: dict[Step, Callable[[QueueEntry], QueueEntry]] = {
-    Step.JOIN: lambda entry: entry.joined("another token", "another run"),
-    Step.WAKE: lambda entry: entry.woken(),
-    Step.DELAY: lambda entry: entry.delayed(LATER),
-    Step.START: lambda entry: entry.starting(LATER),
-    Step.AWAIT_START: lambda entry: entry.awaiting_start(LATER),
-    Step.POSTPONE: lambda entry: entry.postponed(LATER),
-    Step.RUN: lambda entry: entry.running("snap-copy", LATER),
-    Step.RETRY: lambda entry: entry.retrying("a cause", LATER),
-    Step.SUCCEED: lambda entry: entry.done("snap-copy"),
-    Step.FAIL: lambda entry: entry.failed("a cause", "snap-copy"),
-    Step.RESTART: lambda entry: entry.restarted(replace(REQUEST, kms_key="alias/new"), LATER),
+TAKE: dict[EntryStep, Callable[[QueueEntry], QueueEntry]] = {
+    EntryStep.JOIN: lambda entry: entry.joined("another token", "another run"),
+    EntryStep.WAKE: lambda entry: entry.woken(),
+    EntryStep.DELAY: lambda entry: entry.delayed(LATER),
+    EntryStep.START: lambda entry: entry.starting(LATER),
+    EntryStep.AWAIT_START: lambda entry: entry.awaiting_start(LATER),
+    EntryStep.POSTPONE: lambda entry: entry.postponed(LATER),
+    EntryStep.RUN: lambda entry: entry.running("snap-copy", LATER),
+    EntryStep.RETRY: lambda entry: entry.retrying("a cause", LATER),
+    EntryStep.SUCCEED: lambda entry: entry.done("snap-copy"),
+    EntryStep.FAIL: lambda entry: entry.failed("a cause", "snap-copy"),
+    EntryStep.RESTART: lambda entry: entry.restarted(replace(REQUEST, kms_key="alias/new"), LATER),
 }
 """Each step with arguments."""
 
@@ -67,12 +67,12 @@ def test_every_method_that_changes_an_entry_is_a_step_of_the_table() -> None:
         for name, method in inspect.getmembers(QueueEntry, inspect.isfunction)
         if not name.startswith("_") and inspect.get_annotations(method).get("return") == "QueueEntry"
     }
-    assert methods == set(Step) == set(TRANSITIONS) == set(TAKE) == set(ALLOWED)
+    assert methods == set(EntryStep) == set(TRANSITIONS) == set(TAKE) == set(ALLOWED)
 
 
 @pytest.mark.parametrize("state", list(EntryState))
-@pytest.mark.parametrize("step", list(Step))
-def test_a_step_leads_where_the_table_says_or_is_refused(step: Step, state: EntryState) -> None:
+@pytest.mark.parametrize("step", list(EntryStep))
+def test_a_step_leads_where_the_table_says_or_is_refused(step: EntryStep, state: EntryState) -> None:
     entry = replace(WAITING, state=state, attempts=1)
     allowed = dict(ALLOWED[step])
     if state in allowed:
@@ -121,15 +121,15 @@ def test_a_failed_attempt_leaves_its_cause_until_the_next_copy_runs() -> None:
     assert (running.cause, running.copy_id, running.not_before, running.attempts) == ("", "snap-second", LATER, 2)
 
 
-@pytest.mark.parametrize("step", [Step.SUCCEED, Step.FAIL])
-def test_nobody_waits_for_a_settled_entry(step: Step) -> None:
+@pytest.mark.parametrize("step", [EntryStep.SUCCEED, EntryStep.FAIL])
+def test_nobody_waits_for_a_settled_entry(step: EntryStep) -> None:
     settled = TAKE[step](replace(WAITING, cause="an old cause"))
     assert (settled.tokens, settled.runs, settled.copy_id) == ((), (), "snap-copy")
-    assert settled.cause == ("" if step is Step.SUCCEED else "a cause")
+    assert settled.cause == ("" if step is EntryStep.SUCCEED else "a cause")
 
 
 def test_a_restart_goes_by_the_new_request_and_counts_anew() -> None:
-    again = TAKE[Step.RESTART](replace(WAITING, attempts=3).failed("no key", "snap-copy"))
+    again = TAKE[EntryStep.RESTART](replace(WAITING, attempts=3).failed("no key", "snap-copy"))
     assert (again.request.kms_key, again.attempts, again.copy_id, again.not_before) == ("alias/new", 0, "", LATER)
     assert (again.cause, again.enqueued_at) == ("no key", NOW)
 

@@ -12,7 +12,7 @@ from snapkeep.cli.commands.deploy import _may_change
 from snapkeep.cli.errors import WrongUse
 from snapkeep.cli.views.deploy import changes_question
 from snapkeep.deploy.changes import ChangeNotConfirmed, ParameterChange, Risk, parameter_changes
-from snapkeep.deploy.deployment import Deployment, StackOfAnotherSystem, Target
+from snapkeep.deploy.deployment import Deployment, DeploymentTarget, StackOfAnotherSystem
 from snapkeep.deploy.parameters import InvalidParameters
 from support.silent_watcher import Silent
 
@@ -59,7 +59,7 @@ class Asked:
 
 def deploy(primary: Mapping[str, str], dr: Mapping[str, str] | None = None, *, dr_region: str = DR, suffix: str = "") -> Asked:
     asked = Asked()
-    target = Target(lambda _service, region: Clients(region), PRIMARY, dr_region, suffix)
+    target = DeploymentTarget(lambda _service, region: Clients(region), PRIMARY, dr_region, suffix)
     with pytest.raises(ChangeNotConfirmed, match=r"^nothing was changed"):
         Deployment(target, Silent()).deploy(primary, dr or {}, may_change=asked)
     return asked
@@ -117,13 +117,13 @@ def test_the_name_of_a_running_system_never_changes() -> None:
 
 @pytest.mark.parametrize(("primary", "dr"), [({"FunctionNameSuffix": "two"}, {}), ({}, {"FunctionNameSuffix": "two"})])
 def test_the_suffix_is_given_by_name_alone(primary: Mapping[str, str], dr: Mapping[str, str]) -> None:
-    target = Target(lambda _service, region: Clients(region), PRIMARY, DR)
+    target = DeploymentTarget(lambda _service, region: Clients(region), PRIMARY, DR)
     with pytest.raises(InvalidParameters, match="use --name"):
         Deployment(target, Silent()).deploy(primary, dr)
 
 
 def test_the_dr_region_as_a_parameter_must_be_the_dr_region() -> None:
-    target = Target(lambda _service, region: Clients(region), PRIMARY, DR)
+    target = DeploymentTarget(lambda _service, region: Clients(region), PRIMARY, DR)
     with pytest.raises(InvalidParameters, match=f"DRRegion is {OTHER_DR}, and the DR region {DR}"):
         Deployment(target, Silent()).deploy({"DRRegion": OTHER_DR}, {})
 
@@ -141,7 +141,7 @@ def test_the_dr_region_as_a_parameter_must_be_the_dr_region() -> None:
     ],
 )
 def test_a_key_that_the_roles_do_not_allow_is_refused(primary: Mapping[str, str], dr: Mapping[str, str], words: str) -> None:
-    target = Target(lambda _service, region: Clients(region), PRIMARY, DR)
+    target = DeploymentTarget(lambda _service, region: Clients(region), PRIMARY, DR)
     with pytest.raises(InvalidParameters, match=words):
         Deployment(target, Silent()).deploy(primary, dr)
 
@@ -162,6 +162,6 @@ def test_without_a_terminal_and_without_yes_nothing_changes() -> None:
 
 
 def test_the_dr_stack_of_another_primary_region_is_refused_before_anything_is_touched() -> None:
-    target = Target(lambda _service, region: Clients(region), PRIMARY, DR, "-owned")
+    target = DeploymentTarget(lambda _service, region: Clients(region), PRIMARY, DR, "-owned")
     with pytest.raises(StackOfAnotherSystem, match=r"belongs to the system with the primary region us-west-2; .* --name"):
         Deployment(target, Silent()).deploy({}, {"Retention": "2"})

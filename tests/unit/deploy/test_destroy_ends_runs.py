@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from snapkeep.deploy.deployment import Deployment, Target
+from snapkeep.deploy.deployment import Deployment, DeploymentTarget
 from support.silent_watcher import Silent
 
 MACHINE = "arn:aws:states:us-east-1:123456789012:stateMachine:snapkeep-protect"
@@ -84,7 +84,7 @@ class Notes(Silent):
 
 def test_runs_that_wait_are_stopped_before_their_stack_is_deleted_and_counted() -> None:
     aws, notes = OneStack(), Notes()
-    Deployment(Target(aws.client, "us-east-1", "us-east-2"), notes).destroy(["primary"])
+    Deployment(DeploymentTarget(aws.client, "us-east-1", "us-east-2"), notes).destroy(["primary"])
     assert aws.done == [f"stopped {WAITING}", "deleted"]
     assert notes.notes == ["1 run that had not ended was stopped"]
 
@@ -92,7 +92,7 @@ def test_runs_that_wait_are_stopped_before_their_stack_is_deleted_and_counted() 
 @pytest.mark.parametrize("code", ["AccessDeniedException", "StateMachineDoesNotExist"])
 def test_runs_that_cannot_be_stopped_are_noted(code: str) -> None:
     aws, notes = OneStack(stop_refused=refusal(code, "no")), Notes()
-    Deployment(Target(aws.client, "us-east-1", "us-east-2"), notes).destroy(["primary"])
+    Deployment(DeploymentTarget(aws.client, "us-east-1", "us-east-2"), notes).destroy(["primary"])
     assert aws.done == ["deleted"]
     (note,) = notes.notes
     assert note.startswith("runs that have not ended could not be stopped, and the deletion may wait for them")

@@ -10,9 +10,9 @@ from snapkeep.domain.errors import InvalidEvent
 from snapkeep.domain.events import (
     MULTI_VOLUME_COMPLETION,
     SNAPSHOT_NOTIFICATION,
-    CopyEnded,
-    NotOurs,
-    SnapshotEnded,
+    CopyEndEvent,
+    IgnoredEvent,
+    SnapshotEndEvent,
     parse_arn,
     parse_copy_event,
     parse_snapshot_event,
@@ -42,13 +42,13 @@ def test_failed_and_completed_members_of_a_set_are_distinguished() -> None:
 @pytest.mark.parametrize("fields", [{"source": ""}, {"source": "vol-1"}, {"startTime": "soon"}, {"StartTime": 5}])
 def test_fields_that_nobody_uses_fail_no_run(fields: dict[str, Any]) -> None:
     """A volume's ARN or a start time of another form failed the run, although both are read from EC2."""
-    assert parse_snapshot_event(event("createSnapshot", **SOURCE | fields)) == [SnapshotEnded("snap-1", True, "")]
-    assert isinstance(parse_copy_event(event("copySnapshot", **COPY | fields)), CopyEnded)
+    assert parse_snapshot_event(event("createSnapshot", **SOURCE | fields)) == [SnapshotEndEvent("snap-1", True, "")]
+    assert isinstance(parse_copy_event(event("copySnapshot", **COPY | fields)), CopyEndEvent)
 
 
 def test_a_source_that_cannot_be_read_leaves_the_copy_its_tags() -> None:
     unreadable = event("copySnapshot", **COPY | {"source": "snap-1"})
-    assert parse_copy_event(unreadable) == CopyEnded("snap-2", "us-east-1", "", "", True, "")
+    assert parse_copy_event(unreadable) == CopyEndEvent("snap-2", "us-east-1", "", "", True, "")
 
 
 @pytest.mark.parametrize("status", ["pending", "", None, 5])
@@ -98,11 +98,11 @@ def test_an_arn_of_something_else_is_refused(arn: str) -> None:
     ],
 )
 def test_an_event_of_another_type_is_not_ours(received: dict[str, Any]) -> None:
-    assert isinstance(parse_snapshot_event(received), NotOurs)
-    assert isinstance(parse_copy_event(received), NotOurs)
+    assert isinstance(parse_snapshot_event(received), IgnoredEvent)
+    assert isinstance(parse_copy_event(received), IgnoredEvent)
 
 
 def test_the_arn_names_the_sources_region_and_the_envelope_the_copys() -> None:
-    assert parse_copy_event(event("copySnapshot", **COPY)) == CopyEnded("snap-2", "us-east-1", "snap-1", "eu-west-1", True, "")
+    assert parse_copy_event(event("copySnapshot", **COPY)) == CopyEndEvent("snap-2", "us-east-1", "snap-1", "eu-west-1", True, "")
     unnamed = event("copySnapshot", **COPY | {"source": "arn:aws:ec2:::snapshot/snap-1"})
-    assert parse_copy_event(unnamed) == CopyEnded("snap-2", "us-east-1", "snap-1", "", True, "")
+    assert parse_copy_event(unnamed) == CopyEndEvent("snap-2", "us-east-1", "snap-1", "", True, "")

@@ -11,7 +11,7 @@ import pytest
 from snapkeep.domain.retention.deletion import DeletionKind, DeletionOrder
 from snapkeep.domain.tags import format_time
 from snapkeep.functions import log
-from snapkeep.usecases.ports import Deletion, DeletionResult
+from snapkeep.usecases.ports import DeletionOutcome, DeletionResult
 
 EXECUTION = "arn:aws:states:us-east-1:123456789012:execution:snapkeep-protect:run-1"
 CALL = {"execution": EXECUTION, "token": "AQCEAAAAKgAAAAMAAAAA-secret-of-the-run", "plan": {"delete": []}}
@@ -37,7 +37,7 @@ def test_a_deletion_leaves_snapshot_origin_policy_reasons_plan_and_execution(cap
     start = datetime(2026, 11, 20, 3, tzinfo=UTC)
     reasons = ("beyond last 7", "beyond daily 14")
     order = DeletionOrder("snap-0a", "vol-0a", start, "gold", reasons, DeletionKind.SECOND_COPY)
-    log.audit_deletion(order, DeletionResult("snap-0a", Deletion.IN_USE, "in use by ami-0a"), "plan-1")
+    log.audit_deletion(order, DeletionResult("snap-0a", DeletionOutcome.IN_USE, "in use by ami-0a"), "plan-1")
     (line,) = lines(capsys)
     assert {key: line[key] for key in ("audit", "snapshot", "volume", "origin_start", "policy", "kind", "reasons", "plan")} == {
         "audit": "deletion",

@@ -14,7 +14,7 @@ import snapkeep
 from snapkeep.adapters.stepfunctions_task_tokens import CAUSE_LIMIT
 from snapkeep.domain.copies.request import CopyRequest
 from snapkeep.domain.errors import AwsUnavailable
-from snapkeep.domain.model import Action, Lineage, Origin, Plan, Reason, Refusal, Snapshot, SnapshotState, Verdict
+from snapkeep.domain.model import Action, DeletionPlan, Lineage, Origin, Reason, Refusal, Snapshot, SnapshotState, Verdict
 from snapkeep.domain.retention.deletion import DeletionKind
 from snapkeep.domain.tag_names import CHECK, OWN_TAGS
 from snapkeep.domain.tags import tags_for_copy
@@ -30,7 +30,7 @@ from snapkeep.functions.state_budget import (
     fit_refusals,
     size_bytes,
 )
-from snapkeep.usecases.ports import Deletion, DeletionResult
+from snapkeep.usecases.ports import DeletionOutcome, DeletionResult
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
 STATE_BYTES = 256 * 1024
@@ -84,7 +84,7 @@ def verdict(number: int) -> Verdict:
 
 
 def test_a_long_plan_deletes_the_oldest_first_and_leaves_the_rest_to_the_next_run() -> None:
-    plan = Plan("plan-1", "us-east-1", NOW, tuple(verdict(number) for number in range(1000)))
+    plan = DeletionPlan("plan-1", "us-east-1", NOW, tuple(verdict(number) for number in range(1000)))
     answer = fit_plan(plan, most_bytes=PLAN_BYTES)
     ids = [order.snapshot_id for order in answer.delete]
     assert 100 < len(ids) < 1000
@@ -94,7 +94,7 @@ def test_a_long_plan_deletes_the_oldest_first_and_leaves_the_rest_to_the_next_ru
 
 
 def test_a_plan_with_room_is_carried_out_whole() -> None:
-    plan = Plan("plan-1", "us-east-1", NOW, tuple(verdict(number) for number in range(50)))
+    plan = DeletionPlan("plan-1", "us-east-1", NOW, tuple(verdict(number) for number in range(50)))
     assert len(fit_plan(plan, most_bytes=PLAN_BYTES).delete) == 50
 
 
@@ -151,9 +151,11 @@ def test_a_large_set_whose_copies_all_fail_fits_into_the_state(cause: str) -> No
 def test_a_sweep_with_many_failed_copies_and_deletions_fits_into_its_state() -> None:
     """400 failed copies and 300 deletions were 287 KB."""
     failed = [(verdict(number).snapshot, "Given key ID is not accessible; " + "k" * 400) for number in range(400)]
-    plan = Plan("plan-1", "us-east-2", NOW, tuple(verdict(number) for number in range(300)))
+    plan = DeletionPlan("plan-1", "us-east-2", NOW, tuple(verdict(number) for number in range(300)))
     answer = fit_plan(plan, failed, most_bytes=SWEEP_PLAN_BYTES)
     kinds = [order.kind for order in answer.delete]
     assert min(kinds.count(DeletionKind.RETENTION), kinds.count(DeletionKind.FAILED_COPY)) > 50
-    deletion = fit_deletions([DeletionResult(order.snapshot_id, Deletion.NOT_ALLOWED, "r" * 2_000) for order in answer.delete])
+    deletion = fit_deletions(
+        [DeletionResult(order.snapshot_id, DeletionOutcome.NOT_ALLOWED, "r" * 2_000) for order in answer.delete]
+    )
     assert size_bytes({"plan": answer, "deletion": deletion}) < STATE_BYTES

@@ -12,14 +12,14 @@ from rich.console import Console
 from snapkeep.lab.commands.demo import facts_as_json
 from snapkeep.lab.demo.checks import check_all
 from snapkeep.lab.demo.executions import PROTECT, StepStatus, read_history
-from snapkeep.lab.demo.facts import Ending, Facts, Fate
-from snapkeep.lab.demo.stage import Ended
-from snapkeep.lab.demo.story import MAIL, ORDERS, SCRATCH, VAULT, WEB, Shot, Story
+from snapkeep.lab.demo.facts import DemoFacts, Ending, Fate
+from snapkeep.lab.demo.stage import DemoResult
+from snapkeep.lab.demo.story import MAIL, ORDERS, SCRATCH, VAULT, WEB, DemoHistory, Shot
 from snapkeep.lab.demo.view import show_ended, steps_table
 from support.demo_facts import FATES, copy, good_facts, run, snapshot_id, source, with_ending
 
 
-def failing(facts: Facts) -> list[str]:
+def failing(facts: DemoFacts) -> list[str]:
     return [check.text for check in check_all(facts) if not check.holds]
 
 
@@ -27,20 +27,20 @@ def test_everything_holds_when_all_went_well() -> None:
     assert failing(good_facts()) == []
 
 
-def without_tags(facts: Facts) -> Facts:
+def without_tags(facts: DemoFacts) -> DemoFacts:
     kept = facts.volume(WEB).shots[4].source
     assert kept.snapshot is not None
     return with_ending(facts, WEB, 5, source=replace(kept, snapshot=replace(kept.snapshot, tags={})))
 
 
-def wrong_origin(facts: Facts) -> Facts:
+def wrong_origin(facts: DemoFacts) -> DemoFacts:
     kept = facts.volume(ORDERS).shots[0].copy
     assert kept.snapshot is not None
     tags = {**kept.snapshot.tags, "snapkeep:source-snapshot": "snap-of-somebody-else"}
     return with_ending(facts, ORDERS, 1, copy=replace(kept, snapshot=replace(kept.snapshot, tags=tags)))
 
 
-BROKEN: list[tuple[str, Callable[[Facts], Facts]]] = [
+BROKEN: list[tuple[str, Callable[[DemoFacts], DemoFacts]]] = [
     ("web: the newest 3", lambda facts: with_ending(facts, WEB, 1, source=source(WEB, 1, "kept"))),
     ("web: the newest 3", lambda facts: with_ending(facts, WEB, 5, source=source(WEB, 5, "deleted"))),
     ("web: the newest 2 copies", lambda facts: with_ending(facts, WEB, 4, copy=copy(WEB, 4, "deleted"))),
@@ -63,12 +63,12 @@ BROKEN: list[tuple[str, Callable[[Facts], Facts]]] = [
 
 
 @pytest.mark.parametrize(("check", "broken"), BROKEN, ids=[f"{number}: {check}" for number, (check, _) in enumerate(BROKEN, 1)])
-def test_each_check_notices_its_failure(check: str, broken: Callable[[Facts], Facts]) -> None:
+def test_each_check_notices_its_failure(check: str, broken: Callable[[DemoFacts], DemoFacts]) -> None:
     assert any(text.startswith(check) for text in failing(broken(good_facts())))
 
 
-def ended(facts: Facts) -> Ended:
-    return Ended(facts, tuple(check_all(facts)), 42.0)
+def ended(facts: DemoFacts) -> DemoResult:
+    return DemoResult(facts, tuple(check_all(facts)), 42.0)
 
 
 @pytest.mark.parametrize("width", [80, 120])
@@ -98,7 +98,7 @@ def test_a_failed_check_is_shown_with_its_facts() -> None:
 
 @pytest.mark.parametrize("width", [80, 120])
 def test_the_table_of_steps_fits_and_names_every_step(width: int) -> None:
-    story = Story()
+    story = DemoHistory()
     for member, fates in FATES.items():
         story.shots += [Shot(member, number, snapshot_id(member, number), "completed") for number in range(1, len(fates) + 1)]
     console = Console(width=width, file=io.StringIO(), record=True)

@@ -9,14 +9,14 @@ from snapkeep.cli.errors import WrongUse
 from snapkeep.lab.commands.local import local_app
 from snapkeep.lab.embedded_aws import Server
 from snapkeep.lab.embedded_aws.launch import local_servers
-from snapkeep.lab.embedded_aws.launch.local_servers import Status
+from snapkeep.lab.embedded_aws.launch.local_servers import ServerStatus
 
 
 @pytest.fixture
 def stopped(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The ports that `down` requests to stop; 0 stands for all. Two servers run."""
     requests: list[int] = []
-    running = [Status(Server(f"http://127.0.0.1:{port}", port, 1, "secret"), 0.0, {}) for port in (4711, 4712)]
+    running = [ServerStatus(Server(f"http://127.0.0.1:{port}", port, 1, "secret"), 0.0, {}) for port in (4711, 4712)]
 
     def down(port: int) -> list[Server]:
         requests.append(port)

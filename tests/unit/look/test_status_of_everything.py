@@ -14,11 +14,11 @@ from snapkeep.cli.views.status import status_view
 from snapkeep.cli.views.status_forms import status_as_data, status_as_prometheus
 from snapkeep.domain.protection import VolumeHealth
 from snapkeep.lab.ebs_model import Faults, Speeds, World
-from snapkeep.usecases.look.status import Status
+from snapkeep.usecases.look.status import SystemStatus
 from support.sweeping_world import DAY, DR, HOUR, SweepingWorld
 
 
-def status_of(world: SweepingWorld) -> Status:
+def status_of(world: SweepingWorld) -> SystemStatus:
     return world.status()
 
 
@@ -111,7 +111,7 @@ def test_an_unreachable_dr_region_is_a_problem() -> None:
 
 
 @pytest.fixture(scope="module")
-def crowded() -> Status:
+def crowded() -> SystemStatus:
     world = SweepingWorld(World(seed=1, speeds=Speeds(copy_base_seconds=4 * HOUR)), copy_quota=2)
     for _ in range(60):
         world.snapshot(world.volume())
@@ -121,7 +121,7 @@ def crowded() -> Status:
 
 
 @pytest.mark.parametrize("width", [80, 120])
-def test_tables_fit_their_columns_worst_first(crowded: Status, width: int) -> None:
+def test_tables_fit_their_columns_worst_first(crowded: SystemStatus, width: int) -> None:
     out = io.StringIO()
     console = Console(file=out, width=width, force_terminal=False)
     console.print(status_view(crowded, width=width))
@@ -143,14 +143,14 @@ def test_tables_fit_their_columns_worst_first(crowded: Status, width: int) -> No
         (timedelta(0), "0"),
     ],
 )
-def test_prometheus_gets_every_digit(crowded: Status, age: timedelta, printed: str) -> None:
+def test_prometheus_gets_every_digit(crowded: SystemStatus, age: timedelta, printed: str) -> None:
     governed = replace(next(protection for protection in crowded.volumes if protection.policy), age=age)
     text = status_as_prometheus(replace(crowded, volumes=(governed,)))
     (line,) = [line for line in text.splitlines() if line.startswith("snapkeep_rpo_age_seconds{")]
     assert line.rpartition(" ")[2] == printed
 
 
-def test_json_and_prometheus_agree(crowded: Status) -> None:
+def test_json_and_prometheus_agree(crowded: SystemStatus) -> None:
     data = json.loads(json.dumps(status_as_data(crowded)))
     assert data["healthy"] is False
     assert data["totals"]["volumes"] == len(data["volumes"]) == 61

@@ -14,7 +14,7 @@ from snapkeep.cli.views.status_forms import status_as_data, status_as_prometheus
 from snapkeep.domain.policy.model import CopyRule, Limits, Policy, PolicySet, Retention, Selector
 from snapkeep.domain.protection import VolumeHealth
 from snapkeep.lab.ebs_model import Speeds, World
-from snapkeep.usecases.look.status import Destination, Status, gather_status
+from snapkeep.usecases.look.status import Destination, SystemStatus, gather_status
 from support.sweeping_world import DAY, HOUR, PRIMARY, SweepingWorld
 
 NEAR, FAR = "us-east-2", "us-west-2"
@@ -38,7 +38,7 @@ def world() -> SweepingWorld:
 
 
 @pytest.fixture(scope="module")
-def away() -> Status:
+def away() -> SystemStatus:
     made = two_regions()
     for _ in range(2):
         made.snapshot(made.volume())
@@ -78,7 +78,7 @@ def test_each_queue_is_counted_by_itself() -> None:
     assert {row.region for row in status.queue} == {NEAR, FAR}
 
 
-def test_nothing_is_concluded_about_an_unreachable_region(away: Status) -> None:
+def test_nothing_is_concluded_about_an_unreachable_region(away: SystemStatus) -> None:
     near, far = away.destinations
     assert (near.known, near.copies) == (True, 2)
     assert (far.known, far.copies) == (False, 0)
@@ -115,7 +115,7 @@ def test_a_missing_stack_is_a_problem(world: SweepingWorld) -> None:
 @pytest.mark.parametrize("which", ["world", "away"])
 def test_the_tables_of_several_regions_fit_their_columns(width: int, which: str, request: pytest.FixtureRequest) -> None:
     given = request.getfixturevalue(which)
-    status = given if isinstance(given, Status) else given.status()
+    status = given if isinstance(given, SystemStatus) else given.status()
     out = io.StringIO()
     Console(file=out, width=width, force_terminal=False).print(status_view(status, width=width))
     lines = out.getvalue().splitlines()
@@ -126,7 +126,7 @@ def test_the_tables_of_several_regions_fit_their_columns(width: int, which: str,
     assert "…" not in out.getvalue(), "something was cut"
 
 
-def test_json_and_prometheus_have_every_region(away: Status) -> None:
+def test_json_and_prometheus_have_every_region(away: SystemStatus) -> None:
     data = json.loads(json.dumps(status_as_data(away)))
     assert [(region["region"], region["known"]) for region in data["dr_regions"]] == [(NEAR, True), (FAR, False)]
     assert [(rule["to"], rule["known"], rule["volumes"]) for rule in data["rules"]] == [(NEAR, True, 2), (FAR, False, 2)]

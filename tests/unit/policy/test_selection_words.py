@@ -6,7 +6,7 @@ import pytest
 
 from snapkeep.domain.model import Snapshot, Volume, VolumeRole
 from snapkeep.domain.policy.model import Policy, PolicySet, Retention, Selector
-from snapkeep.domain.policy.selection import Match, matches, select, select_by_snapshots, select_for_snapshot
+from snapkeep.domain.policy.selection import SelectorMatch, matches, select, select_by_snapshots, select_for_snapshot
 from snapkeep.domain.tag_names import MANAGED, POLICY
 from support.lineages import SYSTEM, copy_of, snapshot
 
@@ -41,7 +41,7 @@ def policies(*named: tuple[str, Selector]) -> PolicySet:
     ],
 )
 def test_each_part_of_a_selector_says_why_it_takes_a_volume_or_not(selector: Selector, matched: bool, why: str) -> None:
-    assert matches(VOLUME, selector) == Match(matched, why)
+    assert matches(VOLUME, selector) == SelectorMatch(matched, why)
 
 
 def test_brackets_in_a_pattern_are_brackets() -> None:

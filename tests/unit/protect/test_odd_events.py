@@ -13,7 +13,7 @@ from snapkeep.adapters.ec2_writers import tag_list
 from snapkeep.domain.copies.check import missing_tags
 from snapkeep.domain.copies.entry import EntryState
 from snapkeep.domain.errors import AwsRefused, AwsUnavailable, InvalidEvent
-from snapkeep.domain.events import MULTI_VOLUME_COMPLETION, CopyEnded, parse_arn, parse_snapshot_event
+from snapkeep.domain.events import MULTI_VOLUME_COMPLETION, CopyEndEvent, parse_arn, parse_snapshot_event
 from snapkeep.domain.model import SnapshotState
 from snapkeep.lab.ebs_model import FaultRule, Faults
 from snapkeep.lab.simulator.composition import SystemLayout
@@ -54,7 +54,7 @@ def test_a_copy_restored_from_the_recycle_bin_is_not_deleted(state: SnapshotStat
     (copy,) = lab.snapshots(DR)
     read = receive.reader.copies_of_volume
     monkeypatch.setattr(receive.reader, "copies_of_volume", lambda one: [replace(copy, state=state) for copy in read(one)])
-    ended = CopyEnded(copy.id, DR, snapshot, PRIMARY, succeeded=True, cause="")
+    ended = CopyEndEvent(copy.id, DR, snapshot, PRIMARY, succeeded=True, cause="")
     with pytest.raises(AwsUnavailable, match=f"EC2 says it is {state}"):
         receive.run(ended)
 
@@ -68,7 +68,7 @@ def test_a_copy_given_up_by_a_run_that_ended_early_is_reported_by_the_next() -> 
     lab.runner.advance(HOUR)
     receive = lab.runner.composition.receive(DR)
     (copy,) = lab.snapshots(DR)
-    ended = CopyEnded(copy.id, DR, snapshot, PRIMARY, succeeded=False, cause="")
+    ended = CopyEndEvent(copy.id, DR, snapshot, PRIMARY, succeeded=False, cause="")
     first, again = receive.run(ended), receive.run(ended)
     assert first.outcome is again.outcome is ReceiveOutcome.FAILED
     assert [problem.subject for problem in again.problems] == [snapshot]
@@ -106,7 +106,7 @@ def test_a_copy_that_the_role_may_not_tag_is_answered_and_left_to_the_sweep() ->
     before = lab.tags(copy.id, DR)
     lab.ec2(DR).delete_tags(Resources=[copy.id], Tags=[{"Key": key} for key in before])
     receive = replace(lab.runner.composition.receive(DR), tagger=TagsManagedOnly())
-    received = receive.run(CopyEnded(copy.id, DR, snapshot, PRIMARY, succeeded=True, cause=""))
+    received = receive.run(CopyEndEvent(copy.id, DR, snapshot, PRIMARY, succeeded=True, cause=""))
     assert received.outcome is ReceiveOutcome.RECEIVED
     lab.settle()
     assert [run.status for run in lab.runs("protect")] == ["SUCCEEDED"]

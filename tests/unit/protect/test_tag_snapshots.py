@@ -11,7 +11,7 @@ import pytest
 
 from snapkeep.domain.copies.request import CopyRequest
 from snapkeep.domain.errors import AwsRefused, AwsUnavailable, SnapshotGone, TagsDoNotFit
-from snapkeep.domain.events import SnapshotEnded
+from snapkeep.domain.events import SnapshotEndEvent
 from snapkeep.domain.model import Snapshot, Volume
 from snapkeep.domain.policy.model import CopyRule, Policy, Retention, Selector
 from snapkeep.domain.tag_names import OWN_TAGS
@@ -26,8 +26,8 @@ from support.lineages import SYSTEM, snapshot
 RULE = CopyRule(DR)
 
 
-def ended(snapshot_id: str) -> SnapshotEnded:
-    return SnapshotEnded(snapshot_id, succeeded=True, cause="")
+def ended(snapshot_id: str) -> SnapshotEndEvent:
+    return SnapshotEndEvent(snapshot_id, succeeded=True, cause="")
 
 
 class FullTagger(SnapshotTagger):
@@ -187,7 +187,7 @@ def test_a_member_of_unknown_status_stops_no_other_of_its_set() -> None:
     record = lab.world.region_account(PRIMARY).snapshots[unknown]
     record.state, record.completed_at = COMPLETED, lab.world.now()
     tagged = lab.runner.composition.tag_snapshots(PRIMARY).run(
-        [ended(completed), *(SnapshotEnded(member, succeeded=None, cause="status 'x'") for member in (unknown, pending))]
+        [ended(completed), *(SnapshotEndEvent(member, succeeded=None, cause="status 'x'") for member in (unknown, pending))]
     )
     assert [copy.origin.snapshot_id for copy in tagged.copies] == [completed, unknown]
     assert [(problem.kind, problem.subject) for problem in tagged.problems] == [("InvalidEvent", pending)]

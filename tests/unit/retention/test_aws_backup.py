@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from snapkeep.domain.model import Action
-from snapkeep.domain.sweep.report import Outcome
+from snapkeep.domain.sweep.report import SweepOutcome
 from snapkeep.lab.ebs_model import World
 from snapkeep.lab.ebs_model.store.tags import BACKUP_TAG, flat
 from support.flows import PRIMARY, Laboratory, policy_set
@@ -53,5 +53,5 @@ def test_a_sweep_leaves_it_too() -> None:
         mark(world.world, made[-1])
         world.later(HOUR)
     world.sweep(DR)
-    assert world.sweep().outcome is Outcome.OK
+    assert world.sweep().outcome is SweepOutcome.OK
     assert {snapshot["SnapshotId"] for snapshot in world.snapshots(PRIMARY)} == set(made)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pytest
 
 from snapkeep.domain.retention.deletion import DeletionOrder
-from snapkeep.usecases.ports import Deletion, DeletionResult
+from snapkeep.usecases.ports import DeletionOutcome, DeletionResult
 from snapkeep.usecases.retention.delete import DeleteSnapshots
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
@@ -18,7 +18,7 @@ class NotAllowed:
     """Refuses every deletion for want of permission."""
 
     def delete(self, snapshot_id: str) -> DeletionResult:
-        return DeletionResult(snapshot_id, Deletion.NOT_ALLOWED, "UnauthorizedOperation")
+        return DeletionResult(snapshot_id, DeletionOutcome.NOT_ALLOWED, "UnauthorizedOperation")
 
 
 class StandStill:
@@ -44,8 +44,8 @@ class NoObjection:
         return self._exists
 
 
-@pytest.mark.parametrize(("there", "outcome"), [(False, Deletion.ALREADY_GONE), (True, Deletion.NOT_ALLOWED)])
-def test_a_refused_deletion_is_done_only_if_the_snapshot_no_longer_exists(there: bool, outcome: Deletion) -> None:
+@pytest.mark.parametrize(("there", "outcome"), [(False, DeletionOutcome.ALREADY_GONE), (True, DeletionOutcome.NOT_ALLOWED)])
+def test_a_refused_deletion_is_done_only_if_the_snapshot_no_longer_exists(there: bool, outcome: DeletionOutcome) -> None:
     heard: list[DeletionResult] = []
     step = DeleteSnapshots(
         deleter=NotAllowed(),

@@ -11,7 +11,7 @@ import pytest
 from snapkeep.domain.errors import AwsThrottled, PlanStale
 from snapkeep.domain.retention.deletion import DeletionOrder
 from snapkeep.lab.ebs_model import FaultRule, Faults
-from snapkeep.usecases.ports import Deletion, DeletionResult, SnapshotDeleter
+from snapkeep.usecases.ports import DeletionOutcome, DeletionResult, SnapshotDeleter
 from snapkeep.usecases.retention.delete import DeleteSnapshots
 from support.flows import DR, CallCounter, Laboratory, policy_set
 
@@ -47,7 +47,7 @@ def test_three_hundred_deletions_pass_a_bucket_of_a_hundred() -> None:
     step = lab.runner.composition.delete_snapshots("us-east-1", ignore)
     started = lab.runner.composition.clock.now()
     results = step.run(started, to_delete)
-    assert [result.outcome for result in results] == [Deletion.DELETED] * 300
+    assert [result.outcome for result in results] == [DeletionOutcome.DELETED] * 300
     assert len(lab.ids()) == 30
     assert counter.count("deleter.delete") <= 1.1 * 300
     assert lab.runner.composition.clock.now() - started < timedelta(minutes=5), "well within one function's time"
@@ -74,7 +74,7 @@ class Deleter(SnapshotDeleter):
         self.calls += 1
         if self.calls <= self.throttled:
             raise AwsThrottled("RequestLimitExceeded")
-        return DeletionResult(snapshot_id, Deletion.DELETED)
+        return DeletionResult(snapshot_id, DeletionOutcome.DELETED)
 
 
 class StandingClock:
@@ -140,7 +140,7 @@ def test_half_a_bucket_is_taken_at_once_and_each_further_deletion_waits() -> Non
 def test_existence_is_checked_only_after_a_refused_deletion() -> None:
     look = NoObjection()
     step = replace(make_step(Deleter(throttled=0), StandingClock()), last_look=look)
-    assert [result.outcome for result in step.run(NOW, [order("snap-1")])] == [Deletion.DELETED]
+    assert [result.outcome for result in step.run(NOW, [order("snap-1")])] == [DeletionOutcome.DELETED]
     assert look.reads == []
 
 
@@ -149,4 +149,4 @@ def test_a_snapshot_that_is_gone_already_counts_as_deleted() -> None:
     result = lab.runner.composition.delete_snapshots(DR, ignore).run(
         lab.runner.composition.clock.now(), [order("snap-0123456789abcdef0")]
     )
-    assert [(deleted.outcome, deleted.done) for deleted in result] == [(Deletion.ALREADY_GONE, True)]
+    assert [(deleted.outcome, deleted.done) for deleted in result] == [(DeletionOutcome.ALREADY_GONE, True)]

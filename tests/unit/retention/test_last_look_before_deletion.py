@@ -13,7 +13,7 @@ import pytest
 from snapkeep.domain.retention.deletion import DeletionKind, DeletionOrder, deletion_orders
 from snapkeep.domain.tag_names import CHECK, WRONG
 from snapkeep.domain.tags import parse_time
-from snapkeep.usecases.ports import Deletion, DeletionResult
+from snapkeep.usecases.ports import DeletionOutcome, DeletionResult
 from support.flows import DR, PRIMARY, Laboratory, policy_set
 
 EVERY_KIND = pytest.mark.parametrize("kind", list(DeletionKind))
@@ -44,7 +44,7 @@ def test_a_plan_that_deletes_everything_deletes_nothing(region: str, kind: Delet
     lab, volume = laboratory()
     ids = lab.ids(region)
     results = delete(lab, volume, ids, region, kind)
-    assert [result.outcome for result in results] == [Deletion.UNSAFE] * 3
+    assert [result.outcome for result in results] == [DeletionOutcome.UNSAFE] * 3
     assert lab.ids(region) == ids
 
 
@@ -53,10 +53,10 @@ def test_the_newest_stays_and_older_ones_are_deleted(region: str, invariant: str
     lab, volume = laboratory()
     oldest, middle, newest = lab.ids(region)
     (refused,) = delete(lab, volume, [newest], region)
-    assert refused.outcome is Deletion.UNSAFE
+    assert refused.outcome is DeletionOutcome.UNSAFE
     assert refused.cause.startswith(invariant)
     (done,) = delete(lab, volume, [oldest], region)
-    assert done.outcome is Deletion.DELETED
+    assert done.outcome is DeletionOutcome.DELETED
     assert lab.ids(region) == [middle, newest]
 
 
@@ -65,7 +65,7 @@ def test_an_order_that_names_another_volume_protects_the_newest_too() -> None:
     other = lab.make_volume()
     lab.protect(other)
     results = delete(lab, other, lab.ids()[:3])
-    assert {result.outcome for result in results} == {Deletion.UNSAFE}
+    assert {result.outcome for result in results} == {DeletionOutcome.UNSAFE}
 
 
 @pytest.mark.parametrize("region", [PRIMARY, DR])
@@ -77,7 +77,7 @@ def test_snapshots_that_are_locked_or_used_by_an_image_stay(region: str) -> None
     lab.ec2(region).register_image(Name="golden", RootDeviceName="/dev/xvda", BlockDeviceMappings=mapping)
     lab.runner.advance(120)
     results = {result.snapshot_id: result for result in delete(lab, volume, [locked, used], region)}
-    assert {result.outcome for result in results.values()} == {Deletion.UNSAFE}
+    assert {result.outcome for result in results.values()} == {DeletionOutcome.UNSAFE}
     assert "locked" in results[locked].cause
     assert "ami-" in results[used].cause
 
@@ -88,7 +88,7 @@ def test_a_snapshot_that_another_hand_made_does_not_count_as_newer() -> None:
     lab.runner.advance(60)
     lab.protect(volume)
     (result,) = delete(lab, volume, lab.ids()[:1])
-    assert result.outcome is Deletion.UNSAFE
+    assert result.outcome is DeletionOutcome.UNSAFE
 
 
 def test_a_second_copy_is_deleted_while_its_twin_remains() -> None:
@@ -102,7 +102,7 @@ def test_a_second_copy_is_deleted_while_its_twin_remains() -> None:
         TagSpecifications=[{"ResourceType": "snapshot", "Tags": shown["Tags"]}],
     )["SnapshotId"]
     lab.runner.advance(3600)
-    assert [result.outcome for result in delete(lab, volume, [copy], DR)] == [Deletion.UNSAFE]
+    assert [result.outcome for result in delete(lab, volume, [copy], DR)] == [DeletionOutcome.UNSAFE]
     assert delete(lab, volume, [copy], DR, DeletionKind.SECOND_COPY)[0].done
     assert lab.ids(DR) == [twin]
 
@@ -111,7 +111,7 @@ def test_a_copy_that_was_found_wrong_stays() -> None:
     lab, volume = laboratory()
     oldest = lab.ids(DR)[0]
     lab.ec2(DR).create_tags(Resources=[oldest], Tags=[{"Key": CHECK, "Value": WRONG}])
-    assert [result.outcome for result in delete(lab, volume, [oldest], DR)] == [Deletion.UNSAFE]
+    assert [result.outcome for result in delete(lab, volume, [oldest], DR)] == [DeletionOutcome.UNSAFE]
 
 
 @pytest.mark.parametrize("region", [PRIMARY, DR])
@@ -129,5 +129,5 @@ def test_a_plan_that_relies_on_a_deleted_snapshot_is_not_carried_out(region: str
     assert [order.snapshot_id for order in orders] == [first, second]
     lab.ec2(region).delete_snapshot(SnapshotId=third)
     results = lab.runner.composition.delete_snapshots(region, lambda _, __: None).run(plan.made_at, orders)
-    assert [(result.outcome, result.cause[:6]) for result in results] == [(Deletion.UNSAFE, "INV-03")] * 2
+    assert [(result.outcome, result.cause[:6]) for result in results] == [(DeletionOutcome.UNSAFE, "INV-03")] * 2
     assert lab.ids(region) == [first, second, fourth]

@@ -11,7 +11,7 @@ import pytest
 
 from snapkeep.domain.copies.entry import EntryState, entry_key
 from snapkeep.domain.errors import PlanRefused
-from snapkeep.domain.model import Lineage, Plan, Snapshot, Verdict
+from snapkeep.domain.model import DeletionPlan, Lineage, Snapshot, Verdict
 from snapkeep.domain.policy.model import Limits, Retention
 from snapkeep.domain.retention import plan as lineage_plan
 from snapkeep.lab.ebs_model import PUBLIC_LINUX
@@ -30,19 +30,19 @@ def protected(count: int) -> tuple[Laboratory, str, list[str]]:
     return lab, volume, made
 
 
-def plan(lab: Laboratory, volumes: Sequence[str], confirmed: Sequence[str] = ()) -> Plan:
+def plan(lab: Laboratory, volumes: Sequence[str], confirmed: Sequence[str] = ()) -> DeletionPlan:
     return lab.runner.composition.planner(PRIMARY).plan_sources(volumes, [(snapshot_id, DR) for snapshot_id in confirmed])
 
 
-def plan_of_copies(lab: Laboratory, volume: str) -> Plan:
+def plan_of_copies(lab: Laboratory, volume: str) -> DeletionPlan:
     return lab.runner.composition.planner(DR).plan_copies(lab.runner.composition.reader(DR).copies_of_volume(volume))
 
 
-def deleted(made: Plan) -> list[str]:
+def deleted(made: DeletionPlan) -> list[str]:
     return [verdict.snapshot.id for verdict in made.deletions]
 
 
-def reasons(made: Plan) -> dict[str, str]:
+def reasons(made: DeletionPlan) -> dict[str, str]:
     return {verdict.snapshot.id: verdict.reasons[0].text for verdict in made.verdicts}
 
 

@@ -18,7 +18,7 @@ from snapkeep.domain import prices
 from snapkeep.domain.policy.model import CopyRule, Limits, Policy, PolicySet, Retention, Selector, from_parameters
 from snapkeep.lab.commands.simulate import app
 from snapkeep.lab.ebs_model import Faults
-from snapkeep.lab.simulator.experiment import Experiment, ExperimentOptions, Result
+from snapkeep.lab.simulator.experiment import Experiment, ExperimentOptions, ExperimentResult
 from snapkeep.lab.simulator.fleet import SimulatedVolume, generate, make_world
 from snapkeep.lab.simulator.page import render
 from snapkeep.lab.simulator.terminal import print_results, sparkline
@@ -30,7 +30,9 @@ def policies(keep: int = 3, copies: int = 2) -> PolicySet:
     return from_parameters("none", DR, keep, copies, "", 24, Limits())
 
 
-def experiment(days: int = 8, *, chosen: PolicySet | None = None, faults: Faults | None = None, volumes: int = 4) -> Result:
+def experiment(
+    days: int = 8, *, chosen: PolicySet | None = None, faults: Faults | None = None, volumes: int = 4
+) -> ExperimentResult:
     world = make_world(generate(volumes, 1, {}), PRIMARY, (DR,), seed=1, faults=faults)
     return Experiment("test", world, chosen or policies(), ExperimentOptions(days=days, sweep_hours=24.0)).run()
 

@@ -10,14 +10,14 @@ import pytest
 from rich.console import Console
 
 from snapkeep.lab.simulator import page
-from snapkeep.lab.simulator.experiment import Result
+from snapkeep.lab.simulator.experiment import ExperimentResult
 from snapkeep.lab.simulator.fleet import SimulatedVolume
 from snapkeep.lab.simulator.page import render
 from snapkeep.lab.simulator.terminal import print_results
 from support.simulated import FAR, NEAR, PRIMARY, policy, run
 
 
-def drawn(monkeypatch: pytest.MonkeyPatch, *results: Result) -> dict[str, list[str]]:
+def drawn(monkeypatch: pytest.MonkeyPatch, *results: ExperimentResult) -> dict[str, list[str]]:
     """Return the names of each chart's traces, from the first words of their hover texts."""
     figures: list[go.Figure] = []
     monkeypatch.setattr(page, "_html", lambda figure: figures.append(figure) or "")

@@ -14,7 +14,7 @@ from snapkeep.lab.ebs_model import VirtualClock, World
 from snapkeep.lab.simulator.definitions import parse, state_machine
 from snapkeep.lab.simulator.executions import PROTECT, RECEIVE, SWEEP, Execution, TaskFailed
 from snapkeep.lab.simulator.interpreter import Interpreter
-from snapkeep.lab.simulator.kernel import Answer, Kernel, Steps
+from snapkeep.lab.simulator.kernel import Kernel, Steps, TokenAnswer
 from snapkeep.lab.simulator.paths import UnknownDefinition
 from snapkeep.lab.simulator.sweeps import Sweeper
 from support.asl import LambdaRefusedError, definition_names, definition_text
@@ -62,7 +62,7 @@ class ScenarioInVirtualTime:
         if function == "CopySnapshotToDR":
             answer = {**USUAL_TOKENS, **self.scenario.tokens}[payload["copy"]["snapshot_id"]]
             if answer is not None:
-                reply = Answer("", *answer) if isinstance(answer, tuple) else Answer(answer)
+                reply = TokenAnswer("", *answer) if isinstance(answer, tuple) else TokenAnswer(answer)
                 self.kernel.after(0.5, partial(self.kernel.answer, payload["token"], reply))
         answer = self.scenario.answers.get(function)
         return USUAL_ANSWERS[function] if answer is None or isinstance(answer, list) else answer

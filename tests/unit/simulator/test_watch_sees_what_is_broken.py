@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from snapkeep.domain.model import Action, Plan, Reason, Verdict
+from snapkeep.domain.model import Action, DeletionPlan, Reason, Verdict
 from snapkeep.domain.policy.model import Limits
 from snapkeep.domain.tag_names import MANAGED
 from snapkeep.lab.ebs_model import FaultRule, Faults
 from snapkeep.lab.simulator.composition import CALLER, SystemLayout
 from snapkeep.lab.simulator.executions import PROTECT, SUCCEEDED, Execution
-from snapkeep.lab.simulator.watch import HELD_TOLERANCE_SECONDS, Watch
+from snapkeep.lab.simulator.watch import HELD_TOLERANCE_SECONDS, InvariantMonitor
 from support.flows import DR, HOUR, PRIMARY, Laboratory, policy_set, retry_policy
 from support.lineages import REGION, lineage
 
@@ -31,10 +31,10 @@ def governed(_: str, tags: Mapping[str, str]) -> bool:
     return "Backup" in tags
 
 
-def watched(**options: Any) -> tuple[Laboratory, Watch]:
+def watched(**options: Any) -> tuple[Laboratory, InvariantMonitor]:
     """A laboratory, and the watch over every write in it."""
     lab = Laboratory(**options)
-    return lab, Watch(lab.runner, lambda: lab.policies, governed).attach()
+    return lab, InvariantMonitor(lab.runner, lambda: lab.policies, governed).attach()
 
 
 def as_system(lab: Laboratory, region: str, method: str, **params: Any) -> None:
@@ -212,12 +212,12 @@ def test_inv_08_a_plan_beyond_the_count_or_the_share_is_seen() -> None:
     lab, watch = watched()
     many = lineage(f"2026-10-{day:02d}T03:00" for day in range(1, 13))
 
-    def plan(deleted: int) -> Plan:
+    def plan(deleted: int) -> DeletionPlan:
         reasons = (Reason("keep_last", "beyond last 1"),)
         verdicts = tuple(
             Verdict(snapshot, Action.DELETE if number < deleted else Action.KEEP, reasons) for number, snapshot in enumerate(many)
         )
-        return Plan("plan-1", REGION, many[-1].start_time, verdicts)
+        return DeletionPlan("plan-1", REGION, many[-1].start_time, verdicts)
 
     lab.policies = replace(lab.policies, limits=Limits(max_deletions=9, max_share_percent=75, small_lineage=11))
     watch.plan_made(plan(9))

@@ -6,14 +6,14 @@ import pytest
 
 from snapkeep.domain.json_codec import to_json
 from snapkeep.functions.state_budget import fit_deletions
-from snapkeep.usecases.ports import Deletion, DeletionResult
+from snapkeep.usecases.ports import DeletionOutcome, DeletionResult
 
 REFUSAL = "You are not authorized to perform this operation. Encoded authorization failure message: " + "x" * 1200
 
 
 @pytest.mark.parametrize("count", [1, 40, 400, 1000])
 def test_each_failure_keeps_the_beginning_of_its_cause(count: int) -> None:
-    results = [DeletionResult(f"snap-{number:017x}", Deletion.NOT_ALLOWED, REFUSAL) for number in range(count)]
+    results = [DeletionResult(f"snap-{number:017x}", DeletionOutcome.NOT_ALLOWED, REFUSAL) for number in range(count)]
     failed = fit_deletions(results).failed
     assert [result.snapshot_id for result in failed] == [result.snapshot_id for result in results]
     assert all(result.cause.startswith("You are not authorized to perform this") for result in failed)
@@ -21,5 +21,5 @@ def test_each_failure_keeps_the_beginning_of_its_cause(count: int) -> None:
 
 
 def test_a_cause_that_has_room_stays_whole() -> None:
-    result = DeletionResult("snap-0a", Deletion.IN_USE, "in use by ami-0a")
+    result = DeletionResult("snap-0a", DeletionOutcome.IN_USE, "in use by ami-0a")
     assert fit_deletions([result]).failed == (result,)

@@ -12,7 +12,7 @@ import pytest
 from snapkeep.domain.copies.entry import EntryState
 from snapkeep.domain.policy.model import Limits
 from snapkeep.domain.sweep.findings import FindingKind
-from snapkeep.domain.sweep.report import Figure, Handling, Outcome, text_of
+from snapkeep.domain.sweep.report import Figure, Handling, SweepOutcome, text_of
 from snapkeep.lab.ebs_model import FaultRule, Faults, Quotas, World
 from snapkeep.lab.simulator.sweeps import Sweeper
 from snapkeep.usecases.sweep.events import snapshot_event
@@ -40,7 +40,7 @@ def test_a_healthy_region_is_reported_ok_and_nothing_is_changed() -> None:
     world.later(HOUR)
     before = state_of(world)
     reports = [world.sweep(region) for region in (DR, PRIMARY)]
-    assert [report.outcome for report in reports] == [Outcome.OK, Outcome.OK]
+    assert [report.outcome for report in reports] == [SweepOutcome.OK, SweepOutcome.OK]
     assert kinds(reports[1]) == {}
     assert reports[1].counts[Figure.VOLUMES_PROTECTED] == 1
     for report in reports:
@@ -57,7 +57,7 @@ def test_every_report_names_an_unusable_document_until_it_is_corrected(region: s
     world.policies = replace(good, problem="version 2 of the policy document cannot be used")
     report = world.sweep(region)
     assert kinds(report, Handling.NEEDS_ATTENTION) == {FindingKind.DOCUMENT_BROKEN: 1}
-    assert report.outcome is not Outcome.OK
+    assert report.outcome is not SweepOutcome.OK
     assert "version 2 of the policy document cannot be used" in text_of(report)
     world.policies = good
     assert kinds(world.sweep(region)) == {}
@@ -75,7 +75,7 @@ def test_a_sweep_protects_a_snapshot_without_an_event_and_a_second_changes_nothi
     assert len(world.managed(DR)) == 1
     before = state_of(world)
     second = world.sweep()
-    assert second.outcome is Outcome.OK
+    assert second.outcome is SweepOutcome.OK
     assert kinds(second) == {}
     assert state_of(world) == before
 
@@ -154,7 +154,7 @@ def test_a_failed_sweep_with_a_published_report_sends_no_notice() -> None:
     sweeper = Sweeper(world.runner)
     sweeper.start()
     world.later(HOUR)
-    assert {report.outcome for report in sweeper.reports} == {Outcome.PARTIAL}
+    assert {report.outcome for report in sweeper.reports} == {SweepOutcome.PARTIAL}
     assert world.runner.totals.runs == {"sweep FAILED": 2}
     assert world.runner.composition.notices.added == []
 
@@ -254,7 +254,7 @@ def test_a_world_with_all_of_it_is_brought_to_order_by_sweeps_alone() -> None:
     shown = world.sweep()
     assert kinds(shown, Handling.NOTED) == {FindingKind.ADOPTABLE: 416}
     assert kinds(shown, Handling.NEEDS_ATTENTION) == {FindingKind.RPO_MISSED: 4}
-    assert shown.outcome is Outcome.PARTIAL
+    assert shown.outcome is SweepOutcome.PARTIAL
     assert world.status().totals["no_snapshot"] == 4
     assert len(world.snapshots(PRIMARY)) == 416
 
@@ -264,7 +264,7 @@ def test_a_world_with_all_of_it_is_brought_to_order_by_sweeps_alone() -> None:
     world.later(600)
     world.world.take_region_away(DR)
     away = world.sweep(adopt=True)
-    assert away.outcome is Outcome.PARTIAL
+    assert away.outcome is SweepOutcome.PARTIAL
     assert FindingKind.OUT_OF_REACH in {item.kind for item in away.failures}
     assert kinds(away, Handling.REPAIRED)[FindingKind.ADOPTABLE] >= 400
     assert len(world.snapshots(PRIMARY)) == 420
@@ -282,7 +282,7 @@ def test_a_world_with_all_of_it_is_brought_to_order_by_sweeps_alone() -> None:
         world.snapshot(volume)
     world.later(3 * HOUR)
     last = [world.sweep(DR), world.sweep(), world.sweep(DR), world.sweep()]
-    assert [report.outcome for report in last[2:]] == [Outcome.OK, Outcome.OK], [
+    assert [report.outcome for report in last[2:]] == [SweepOutcome.OK, SweepOutcome.OK], [
         item for item in last[-1].items if item.handling.failure
     ]
     per_volume = Counter(snapshot["VolumeId"] for snapshot in world.snapshots(PRIMARY))
@@ -297,7 +297,7 @@ def test_a_world_with_all_of_it_is_brought_to_order_by_sweeps_alone() -> None:
     assert len(world.snapshots(DR)) <= 3 * len(volumes)
     assert last[-1].counts[Figure.VOLUMES_PROTECTED] == 4
     assert world.status().healthy
-    assert any(report.outcome is not Outcome.OK for report in reports)
+    assert any(report.outcome is not SweepOutcome.OK for report in reports)
     before = state_of(world)
     world.sweep(DR)
     world.sweep()

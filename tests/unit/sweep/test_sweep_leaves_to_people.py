@@ -7,7 +7,7 @@ from dataclasses import replace
 from snapkeep.domain.copies.entry import EntryState
 from snapkeep.domain.policy.model import Limits
 from snapkeep.domain.sweep.findings import FindingKind
-from snapkeep.domain.sweep.report import Handling, Outcome
+from snapkeep.domain.sweep.report import Handling, SweepOutcome
 from snapkeep.lab.ebs_model import FaultRule, Faults
 from snapkeep.usecases.sweep.shared import SweepLimits
 from support.sweeping_world import DAY, DR, HOUR, PRIMARY, SweepingWorld, gold, kinds
@@ -59,7 +59,7 @@ def test_repairs_beyond_the_limit_are_left_and_the_oldest_recovery_point_goes_fi
     lost = {volume: world.snapshot(volume) for volume in (young, old)}
     world.later(HOUR)
     first = world.sweep()
-    assert first.outcome is Outcome.PARTIAL
+    assert first.outcome is SweepOutcome.PARTIAL
     assert [item.subject for item in first.items if item.handling is Handling.REPAIRED] == [lost[old]]
     assert [item.subject for item in first.items if item.handling is Handling.LEFT] == [lost[young]]
     second = world.sweep()
@@ -77,7 +77,7 @@ def test_an_unreachable_dr_region_is_a_finding_and_holds_its_sources() -> None:
     world.later(HOUR)
     count = len(world.snapshots(PRIMARY))
     report = world.sweep()
-    assert report.outcome is not Outcome.OK
+    assert report.outcome is not SweepOutcome.OK
     assert FindingKind.OUT_OF_REACH in {item.kind for item in report.failures}
     assert len(world.snapshots(PRIMARY)) == count
 

@@ -11,12 +11,12 @@ import pytest
 
 from snapkeep.domain.copies.entry import EntryState, QueueEntry
 from snapkeep.domain.copies.request import CopyRequest
-from snapkeep.domain.events import CopyEnded
+from snapkeep.domain.events import CopyEndEvent
 from snapkeep.domain.model import Origin, Snapshot, SnapshotState
 from snapkeep.domain.policy.model import CopyRule, Policy, PolicySet, Retention, Selector
 from snapkeep.domain.retention.region_plan import RegionFacts, plan_region
 from snapkeep.domain.sweep.dr import DrFacts, decide_dr
-from snapkeep.domain.sweep.findings import Decision, FindingKind, Receive, Repair, Retag
+from snapkeep.domain.sweep.findings import FindingKind, ReceiveRepair, Repair, RetagRepair, SweepDecision
 from snapkeep.domain.tag_names import MANAGED, ORIGINAL_NAME, ORIGINAL_REGION, ORIGINAL_VOLUME, POLICY, SOURCE_VOLUME
 from snapkeep.domain.tags import tags_for_copy
 from support.lineages import SYSTEM, copy_of, snapshot
@@ -44,7 +44,7 @@ def entry(state: EntryState, copy_id: str, **carried: str) -> QueueEntry:
     )
 
 
-def decided(*listed: Snapshot, policies: PolicySet = POLICIES, **facts: Any) -> Decision:
+def decided(*listed: Snapshot, policies: PolicySet = POLICIES, **facts: Any) -> SweepDecision:
     plan = plan_region(RegionFacts(DR, (), listed), policies, NOW, system=SYSTEM)
     return decide_dr(DrFacts(system=SYSTEM, plan=plan, snapshots=listed, **facts), policies)
 
@@ -53,8 +53,8 @@ def found(*listed: Snapshot, **facts: Any) -> Sequence[tuple[FindingKind, str, R
     return [(finding.kind, finding.subject, finding.repair) for finding in decided(*listed, **facts).findings]
 
 
-def received(copy_id: str, cause: str = "") -> Receive:
-    return Receive(CopyEnded(copy_id, DR, SOURCE.id, SOURCE.region, succeeded=not cause, cause=cause))
+def received(copy_id: str, cause: str = "") -> ReceiveRepair:
+    return ReceiveRepair(CopyEndEvent(copy_id, DR, SOURCE.id, SOURCE.region, succeeded=not cause, cause=cause))
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,7 @@ def test_only_our_failed_copies_are_removed() -> None:
 def test_each_own_tag_that_a_finished_copy_lost_is_written_again(key: str) -> None:
     bare = tagged(copy(), without=key)
     had = tags_for_copy(SYSTEM, "gold", SOURCE.origin)
-    lost = (FindingKind.TAGS_LOST, bare.id, Retag(bare.id, {key: had[key]}))
+    lost = (FindingKind.TAGS_LOST, bare.id, RetagRepair(bare.id, {key: had[key]}))
     assert lost in found(bare, done=[entry(EntryState.DONE, bare.id)])
 
 
@@ -107,7 +107,7 @@ def test_people_may_change_a_copys_system_and_policy_but_not_its_origin() -> Non
     for key, value in ((POLICY, "silver"), (MANAGED, "another")):
         assert found(tagged(copy(), **{key: value}), policies=both, done=done) == []
     moved = tagged(copy(), **{SOURCE_VOLUME: "vol-0else"})
-    repair = Retag(moved.id, {SOURCE_VOLUME: SOURCE.origin.volume_id})
+    repair = RetagRepair(moved.id, {SOURCE_VOLUME: SOURCE.origin.volume_id})
     assert found(moved, done=done) == [(FindingKind.TAGS_LOST, moved.id, repair)]
 
 
@@ -125,7 +125,7 @@ def original(number: int = 1, **changes: Any) -> Snapshot:
 
 def test_a_copy_of_the_original_system_is_adopted_only_with_consent_and_a_policy() -> None:
     assert found(original()) == [(FindingKind.ADOPTABLE, original().id, None)]
-    repair = Retag(original().id, tags_for_copy(SYSTEM, "gold", SOURCE.origin))
+    repair = RetagRepair(original().id, tags_for_copy(SYSTEM, "gold", SOURCE.origin))
     assert found(original(), adopt=True) == [(FindingKind.ADOPTABLE, original().id, repair)]
     assert found(original(), policies=ALONE, adopt=True) == []
 

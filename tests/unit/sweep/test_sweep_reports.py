@@ -17,8 +17,8 @@ from snapkeep.domain.sweep.report import (
     TEXT_LIMIT_BYTES,
     Figure,
     Handling,
-    Outcome,
     ReportItem,
+    SweepOutcome,
     SweepReport,
     cut,
     groups_of,
@@ -57,16 +57,18 @@ def report(*items: ReportItem, **given: object) -> SweepReport:
 @pytest.mark.parametrize(
     ("items", "broken", "outcome"),
     [
-        ((), "", Outcome.OK),
-        ((REPAIRED, NOTED), "", Outcome.OK),
-        ((REPAIRED, FAILED), "", Outcome.PARTIAL),
-        ((ReportItem(FindingKind.UNHANDLED, "snap-4", "", "", Handling.LEFT),), "", Outcome.PARTIAL),
-        ((ReportItem(FindingKind.UNHANDLED, "snap-4", "", "", Handling.FAILED, "no"), REPAIRED), "", Outcome.PARTIAL),
-        ((ReportItem(FindingKind.UNHANDLED, "snap-4", "", "", Handling.FAILED, "no"),), "", Outcome.FAILED),
-        ((), "AwsRefused: no", Outcome.FAILED),
+        ((), "", SweepOutcome.OK),
+        ((REPAIRED, NOTED), "", SweepOutcome.OK),
+        ((REPAIRED, FAILED), "", SweepOutcome.PARTIAL),
+        ((ReportItem(FindingKind.UNHANDLED, "snap-4", "", "", Handling.LEFT),), "", SweepOutcome.PARTIAL),
+        ((ReportItem(FindingKind.UNHANDLED, "snap-4", "", "", Handling.FAILED, "no"), REPAIRED), "", SweepOutcome.PARTIAL),
+        ((ReportItem(FindingKind.UNHANDLED, "snap-4", "", "", Handling.FAILED, "no"),), "", SweepOutcome.FAILED),
+        ((), "AwsRefused: no", SweepOutcome.FAILED),
     ],
 )
-def test_the_outcome_says_whether_anything_is_left_wrong(items: tuple[ReportItem, ...], broken: str, outcome: Outcome) -> None:
+def test_the_outcome_says_whether_anything_is_left_wrong(
+    items: tuple[ReportItem, ...], broken: str, outcome: SweepOutcome
+) -> None:
     assert report(*items, broken=broken).outcome is outcome
 
 

@@ -9,8 +9,8 @@ import pytest
 from snapkeep.domain.copies.entry import EntryState, QueueEntry
 from snapkeep.domain.errors import AwsRefused
 from snapkeep.domain.policy.model import CopyRule, Limits, Policy, PolicySet, Retention, Selector
-from snapkeep.domain.sweep.findings import FindingKind, Rejoin
-from snapkeep.domain.sweep.report import Figure, Handling, Outcome
+from snapkeep.domain.sweep.findings import FindingKind, RejoinRepair
+from snapkeep.domain.sweep.report import Figure, Handling, SweepOutcome
 from snapkeep.lab.ebs_model import FaultRule, Quotas, World
 from snapkeep.lab.ebs_model.conditions.clock import utc
 from snapkeep.lab.simulator.executions import FAILED, SUCCEEDED, Execution
@@ -230,7 +230,7 @@ def test_runs_that_cannot_be_listed_are_a_finding_and_stop_nothing_else(
     report = world.sweep(settle=0)
     problems = {item.kind: item.text for item in report.items if item.handling is Handling.NEEDS_ATTENTION}
     assert "AccessDeniedException" in problems[FindingKind.OUT_OF_REACH]
-    assert report.outcome is Outcome.PARTIAL
+    assert report.outcome is SweepOutcome.PARTIAL
     assert [item.kind for item in report.items if item.handling is Handling.REPAIRED] == [FindingKind.COPY_MISSING]
 
 
@@ -241,6 +241,6 @@ def test_two_sweeps_at_once_put_a_run_back_once() -> None:
     (run,) = world.runner.open_runs.values()
     (wait,) = OpenRuns(world.runner, PRIMARY).waits(run.id)
     sweeps = [world.make_sweep(PRIMARY) for _ in range(2)]
-    handled = [sweep._repair(Rejoin(wait), utc(world.world.now())) for sweep in sweeps]  # type: ignore[call-arg]
+    handled = [sweep._repair(RejoinRepair(wait), utc(world.world.now())) for sweep in sweeps]  # type: ignore[call-arg]
     assert handled == [Handling.REPAIRED, Handling.NOTED]
     assert world.entry().tokens == (wait.token,)

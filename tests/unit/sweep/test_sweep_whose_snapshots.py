@@ -11,7 +11,7 @@ from snapkeep.domain.copies.request import CopyRequest
 from snapkeep.domain.model import Snapshot, Volume
 from snapkeep.domain.policy.model import CopyRule, Policy, PolicySet, Retention, Selector
 from snapkeep.domain.retention.region_plan import RegionFacts, plan_region
-from snapkeep.domain.sweep.findings import FindingKind, Protect, Repair, Retag
+from snapkeep.domain.sweep.findings import FindingKind, ProtectRepair, Repair, RetagRepair
 from snapkeep.domain.sweep.primary import PrimaryFacts, decide_primary
 from snapkeep.domain.tag_names import MANAGED, ORIGINAL_NAME, ORIGINAL_VOLUME, POLICY, SOURCE_VOLUME
 from snapkeep.domain.tags import tags_for_snapshot
@@ -57,7 +57,7 @@ def test_a_snapshot_that_lost_its_system_and_policy_tags_is_repaired() -> None:
     """It was reported as one that the original system made, and left alone."""
     bare = tagged(LATER, without=MANAGED)
     bare = replace(bare, tags={key: value for key, value in bare.tags.items() if key != POLICY})
-    assert found(OURS, bare) == [(FindingKind.TAGS_LOST, LATER.id, Protect(bare))]
+    assert found(OURS, bare) == [(FindingKind.TAGS_LOST, LATER.id, ProtectRepair(bare))]
     restored = replace(bare, tags=dict(bare.tags) | {SOURCE_VOLUME: "vol-0another"})
     assert [kind for kind, *_ in found(OURS, restored)] == [FindingKind.ADOPTABLE]
 
@@ -68,7 +68,7 @@ def test_what_the_original_system_made_beside_ours_is_adopted_with_consent_alone
     assert found(OURS, original) == [(FindingKind.ADOPTABLE, LATER.id, None)]
     ((kind, subject, repair),) = found(OURS, original, adopt=True)
     assert (kind, subject) == (FindingKind.ADOPTABLE, LATER.id)
-    assert isinstance(repair, Retag)
+    assert isinstance(repair, RetagRepair)
 
 
 def test_snapshots_as_old_as_the_first_protected_one_are_history() -> None:

@@ -18,7 +18,7 @@ from snapkeep.domain.plural import counted
 
 if TYPE_CHECKING:
     from snapkeep.deploy.changes import ParameterChange
-    from snapkeep.deploy.deployment import Deployed, Deployment, Destroyed
+    from snapkeep.deploy.deployment import Deployment, DeploymentResult, RemovalResult
     from snapkeep.deploy.progress import Watcher
 
 deploy_app = typer.Typer(help="Deploy the primary and the DR stack.")
@@ -26,7 +26,7 @@ destroy_app = typer.Typer(help="Delete both stacks. Snapshots stay.")
 package_app = typer.Typer(help="Build the functions for the AWS CLI or SAM.")
 
 
-class Only(StrEnum):
+class StackChoice(StrEnum):
     """One of the two stacks."""
 
     PRIMARY = "primary"
@@ -48,7 +48,7 @@ _DrParameters = Annotated[
     list[str] | None, _Parameter("--dr-parameter", metavar="NAME=VALUE", help="Parameter of the DR stack; repeatable.")
 ]
 _Only = Annotated[
-    Only | None,
+    StackChoice | None,
     typer.Option("--only", help="Only this stack. A further DR region has its own DR stack.", show_default=False),
 ]
 _Tags = Annotated[list[str] | None, typer.Option("--tag", metavar="KEY=VALUE", help="Tag for every resource; repeatable.")]
@@ -114,13 +114,13 @@ def destroy(
     json: Json = False,
 ) -> None:
     """Delete the stacks of every region and their artifact buckets. No snapshot is deleted."""
-    from snapkeep.cli.installed import Installed  # noqa: PLC0415 - imports what --help does not need
+    from snapkeep.cli.installed import InstalledSystem  # noqa: PLC0415 - imports what --help does not need
     from snapkeep.deploy.deployment import DR, PRIMARY  # noqa: PLC0415 - imports boto3
 
-    installed = Installed(settings)
-    regions = [settings.region] if only is not Only.DR else []
+    installed = InstalledSystem(settings)
+    regions = [settings.region] if only is not StackChoice.DR else []
     further: list[str] = []
-    if only is not Only.PRIMARY:
+    if only is not StackChoice.PRIMARY:
         further = [region for region in installed.dr_stack_regions() if region != installed.dr_region]
         regions += [installed.dr_region, *further]
     question = f"Delete the stacks of {settings.system} in {' and '.join(regions)}? Snapshots stay."
@@ -151,16 +151,16 @@ def package(
 
 
 def _deployment(settings: AwsSettings, dr_region: str, watcher: Watcher) -> Deployment:
-    from snapkeep.deploy.deployment import Deployment, Target  # noqa: PLC0415 - imports boto3
+    from snapkeep.deploy.deployment import Deployment, DeploymentTarget  # noqa: PLC0415 - imports boto3
 
-    return Deployment(Target(settings.client, settings.region, dr_region, settings.suffix), watcher)
+    return Deployment(DeploymentTarget(settings.client, settings.region, dr_region, settings.suffix), watcher)
 
 
 def _dr_region(settings: AwsSettings, primary_parameters: Mapping[str, str]) -> str:
     """Return the DR region of the options, else the deployed one, else the default of a first deployment."""
-    from snapkeep.cli.installed import Installed  # noqa: PLC0415 - imports what --help does not need
+    from snapkeep.cli.installed import InstalledSystem  # noqa: PLC0415 - imports what --help does not need
 
-    return settings.dr_region or primary_parameters.get("DRRegion", "") or Installed(settings).dr_region
+    return settings.dr_region or primary_parameters.get("DRRegion", "") or InstalledSystem(settings).dr_region
 
 
 def _may_change(changes: Sequence[ParameterChange], *, yes: bool, move_dr_region: bool, json: bool) -> bool:
@@ -186,7 +186,7 @@ def _with_shortcuts(pairs: Sequence[str] | None, option: str, shortcuts: dict[st
     return values | pairs_of(pairs, option, "NAME=VALUE")
 
 
-def _show_deployed(deployed: Deployed, *, json: bool) -> None:
+def _show_deployed(deployed: DeploymentResult, *, json: bool) -> None:
     if json:
         facts = {"system": deployed.system, "account_id": deployed.account_id, "buckets": deployed.buckets}
         stacks = [asdict(result) for result in deployed.stacks]
@@ -200,7 +200,7 @@ def _show_deployed(deployed: Deployed, *, json: bool) -> None:
         print_outputs(console, f"{result.stack} in {result.region}: {result.outcome}", result.outputs)
 
 
-def _show_destroyed(destroyed: Destroyed, *, json: bool) -> None:
+def _show_destroyed(destroyed: RemovalResult, *, json: bool) -> None:
     if json:
         print_json(asdict(destroyed))
         return

@@ -56,10 +56,10 @@ def explain(
 def _explainer(settings: AwsSettings) -> Explain:
     from snapkeep.adapters.cloudwatch_logs import CloudWatchAudit  # noqa: PLC0415
     from snapkeep.adapters.stepfunctions_run_history import RunHistory  # noqa: PLC0415 - imports botocore
-    from snapkeep.cli.installed import DR, PRIMARY, Installed  # noqa: PLC0415
+    from snapkeep.cli.installed import DR, PRIMARY, InstalledSystem  # noqa: PLC0415
     from snapkeep.usecases.look.explain import Explain  # noqa: PLC0415
 
-    installed = Installed(settings)
+    installed = InstalledSystem(settings)
     primary = installed.primary_seen()
     dr_regions = installed.dr_regions(primary.policies)
     unreachable = {seen.region: seen.problem for seen in (primary, *dr_regions) if seen.problem}

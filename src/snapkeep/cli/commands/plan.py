@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from snapkeep.cli.common import AwsSettings, Json, Scope, in_scope, with_aws_settings
+from snapkeep.cli.common import AwsSettings, Json, RegionScope, in_scope, with_aws_settings
 from snapkeep.cli.errors import NOT_ALL_RIGHT, WrongUse
 from snapkeep.cli.output import print_json, warn
 from snapkeep.cli.policy_files import read_policies
 
 if TYPE_CHECKING:
-    from snapkeep.cli.installed import Installed
+    from snapkeep.cli.installed import InstalledSystem
     from snapkeep.cli.views.plan import LineLayout
     from snapkeep.domain.policy.model import PolicySet
     from snapkeep.domain.retention.region_plan import RegionPlan
@@ -38,7 +38,7 @@ def plan(
     at: Annotated[str, typer.Option("--at", metavar="TIME", help="Plan for a time such as 2026-12-24T03:00Z.")] = "",
     diff: Annotated[bool, typer.Option("--diff", help="Show only the changes to the plan of now.")] = False,
     adopt: Annotated[bool, typer.Option("--adopt", help="Plan as if existing snapshots were adopted.")] = False,
-    scope: Annotated[Scope, typer.Option(help="Regions to show.")] = Scope.BOTH,
+    scope: Annotated[RegionScope, typer.Option(help="Regions to show.")] = RegionScope.BOTH,
     csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
     json: Json = False,
 ) -> None:
@@ -53,9 +53,9 @@ def plan(
         raise WrongUse("--diff cannot be printed as CSV: give --json instead")
     if diff and not (policy or at or adopt):
         raise WrongUse("--diff compares with the policies in force now: give --policy, --at or --adopt")
-    from snapkeep.cli.installed import Installed  # noqa: PLC0415 - imports what --help does not need
+    from snapkeep.cli.installed import InstalledSystem  # noqa: PLC0415 - imports what --help does not need
 
-    installed, now = Installed(replace(settings, read_only=True)), datetime.now(UTC)
+    installed, now = InstalledSystem(replace(settings, read_only=True)), datetime.now(UTC)
     moment = _moment(at) if at else now
     proposed = [_from_file(policy, installed)] if policy else []
     in_force = installed.policies_in_force(*proposed) if diff or not proposed else {}
@@ -90,7 +90,7 @@ def _moment(text: str) -> datetime:
         raise WrongUse(f"--at {text}: write a time with its time zone, such as 2026-12-24T03:00Z") from error
 
 
-def _from_file(path: Path, installed: Installed) -> PolicySet:
+def _from_file(path: Path, installed: InstalledSystem) -> PolicySet:
     region = installed.settings.region
     return read_policies(path, region=region, limits=installed.parameters_as_policies()[region].limits)[1]
 

@@ -17,7 +17,7 @@ from snapkeep.cli.output import print_json, printable, warn
 from snapkeep.cli.policy_files import parse_file, print_problems, read_policies
 
 if TYPE_CHECKING:
-    from snapkeep.cli.installed import Installed
+    from snapkeep.cli.installed import InstalledSystem
     from snapkeep.domain.policy.model import PolicySet
     from snapkeep.domain.retention.comparison import Comparison
     from snapkeep.usecases.policies import PolicyStore
@@ -192,17 +192,17 @@ def schema() -> None:
     sys.stdout.write(render_schema())
 
 
-def _installed(settings: AwsSettings) -> Installed:
-    from snapkeep.cli.installed import Installed  # noqa: PLC0415 - imports what --help does not need
+def _installed(settings: AwsSettings) -> InstalledSystem:
+    from snapkeep.cli.installed import InstalledSystem  # noqa: PLC0415 - imports what --help does not need
 
-    return Installed(settings)
+    return InstalledSystem(settings)
 
 
 def _print_lines(lines: Iterable[str]) -> None:
     sys.stdout.writelines(f"{printable(line)}\n" for line in lines)
 
 
-def _put_in_force(installed: Installed, text: str, policies: PolicySet, question: str, *, yes: bool, json: bool) -> None:
+def _put_in_force(installed: InstalledSystem, text: str, policies: PolicySet, question: str, *, yes: bool, json: bool) -> None:
     """Show what the policies change, ask, and push the text to every region that they or a former version copy to."""
     from snapkeep.cli.views.policy import dropped_line, field_changes, field_lines, pushed_line  # noqa: PLC0415
     from snapkeep.usecases.policies import push as push_to  # noqa: PLC0415
@@ -250,7 +250,7 @@ def _changes_as_data(comparisons: Sequence[tuple[str, Comparison]]) -> list[dict
     return [{"region": region, **comparison_as_data(comparison)} for region, comparison in comparisons]
 
 
-def _stores(installed: Installed, regions: Sequence[str]) -> list[PolicyStore]:
+def _stores(installed: InstalledSystem, regions: Sequence[str]) -> list[PolicyStore]:
     """Return the stores of the regions, whose first is the primary's; the primary's store last.
 
     Raise WrongUse for a region without its stack.
@@ -266,7 +266,7 @@ def _stores(installed: Installed, regions: Sequence[str]) -> list[PolicyStore]:
 
 
 def _compare(
-    installed: Installed, before: Mapping[str, PolicySet], policies: Mapping[str, PolicySet]
+    installed: InstalledSystem, before: Mapping[str, PolicySet], policies: Mapping[str, PolicySet]
 ) -> list[tuple[str, Comparison]]:
     """Return for each region what other policies would change, from one listing of each region."""
     from snapkeep.domain.retention.comparison import compare  # noqa: PLC0415

@@ -15,7 +15,7 @@ from snapkeep.cli.errors import NOT_ALL_RIGHT, WrongUse
 from snapkeep.cli.output import make_console, print_json
 
 if TYPE_CHECKING:
-    from snapkeep.usecases.look.status import Status
+    from snapkeep.usecases.look.status import SystemStatus
 
 app = typer.Typer(help="Show how well each volume is protected.")
 
@@ -55,12 +55,12 @@ def status(
         raise typer.Exit(NOT_ALL_RIGHT)
 
 
-def look(settings: AwsSettings) -> Status:
+def look(settings: AwsSettings) -> SystemStatus:
     """Return the status of a system in all its regions."""
-    from snapkeep.cli.installed import Installed  # noqa: PLC0415 - imports botocore
+    from snapkeep.cli.installed import InstalledSystem  # noqa: PLC0415 - imports botocore
     from snapkeep.usecases.look.status import DEFAULT_QUOTA, Destination, gather_status  # noqa: PLC0415
 
-    installed = Installed(settings)
+    installed = InstalledSystem(settings)
     primary = installed.primary_seen()
     dr_regions = installed.dr_regions(primary.policies)
     destinations = [
@@ -81,7 +81,7 @@ def look(settings: AwsSettings) -> Status:
     return replace(current, problems=(*missing, *broken, *current.problems))
 
 
-def _watched(settings: AwsSettings, every: int, *, everything: bool) -> Status:
+def _watched(settings: AwsSettings, every: int, *, everything: bool) -> SystemStatus:
     """Show the status repeatedly until Ctrl-C, and return the last one."""
     from rich.live import Live  # noqa: PLC0415
 

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from snapkeep.cli.common import AwsSettings, Json, Scope, Yes, in_scope, require_consent, with_aws_settings
+from snapkeep.cli.common import AwsSettings, Json, RegionScope, Yes, in_scope, require_consent, with_aws_settings
 from snapkeep.cli.errors import NOT_ALL_RIGHT
 from snapkeep.cli.output import make_console, print_json
 from snapkeep.domain.errors import AwsUnavailable
 from snapkeep.domain.plural import counted
 
 if TYPE_CHECKING:
-    from snapkeep.cli.installed import Installed
+    from snapkeep.cli.installed import InstalledSystem
     from snapkeep.domain.sweep.report import SweepReport
 
 app = typer.Typer(help="Find and repair what events missed, now.")
@@ -35,7 +35,7 @@ def sweep(
     *,
     adopt: Annotated[bool, typer.Option("--adopt", help="Adopt existing snapshots; retention then applies.")] = False,
     retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Retry copies that failed for good.")] = False,
-    scope: Annotated[Scope, typer.Option(help="Regions to sweep.")] = Scope.BOTH,
+    scope: Annotated[RegionScope, typer.Option(help="Regions to sweep.")] = RegionScope.BOTH,
     yes: Yes = False,
     json: Json = False,
 ) -> None:
@@ -43,14 +43,14 @@ def sweep(
 
     Exits with status 1 unless every report says OK.
     """
-    from snapkeep.cli.installed import Installed  # noqa: PLC0415 - imports what --help does not need
+    from snapkeep.cli.installed import InstalledSystem  # noqa: PLC0415 - imports what --help does not need
 
     if adopt:
-        question = "" if yes or json else _adoption_question(Installed(replace(settings, read_only=True)), scope)
+        question = "" if yes or json else _adoption_question(InstalledSystem(replace(settings, read_only=True)), scope)
         require_consent(
             question, yes=yes, json=json, otherwise="nothing was adopted (`snapkeep plan --adopt` shows what would be)"
         )
-    installed = Installed(settings)
+    installed = InstalledSystem(settings)
     options = {"options": {"adopt": adopt, "retry_failed": retry_failed}}
     reports = [_swept(installed, stack, region, options, quiet=json) for stack, region in _stacks(installed, scope)]
     if json:
@@ -64,7 +64,7 @@ def sweep(
         raise typer.Exit(NOT_ALL_RIGHT)
 
 
-def _adoption_question(installed: Installed, scope: Scope) -> str:
+def _adoption_question(installed: InstalledSystem, scope: RegionScope) -> str:
     """Return the question that names how many snapshots are adopted, and how many retention then deletes."""
     policies = installed.policies_in_force()
     plans = in_scope(installed.plan_maker(list(policies))(policies, datetime.now(UTC), adopt=True), scope)
@@ -77,17 +77,17 @@ def _adoption_question(installed: Installed, scope: Scope) -> str:
     )
 
 
-def _stacks(installed: Installed, scope: Scope) -> list[tuple[str, str]]:
+def _stacks(installed: InstalledSystem, scope: RegionScope) -> list[tuple[str, str]]:
     """Return the stacks to sweep with their regions: every DR region of the policies first, so that the primary knows of it."""
     primary, dr = "primary", "dr"
-    stacks = [(primary, installed.settings.region)] if scope is not Scope.DR else []
-    if scope is Scope.PRIMARY:
+    stacks = [(primary, installed.settings.region)] if scope is not RegionScope.DR else []
+    if scope is RegionScope.PRIMARY:
         return stacks
     dr_regions = installed.dr_stack_regions() or [installed.dr_region]
     return [(dr, region) for region in dr_regions] + stacks
 
 
-def _swept(installed: Installed, stack: str, region: str, options: Mapping[str, Any], *, quiet: bool) -> SweepReport:
+def _swept(installed: InstalledSystem, stack: str, region: str, options: Mapping[str, Any], *, quiet: bool) -> SweepReport:
     """Start the sweep of a stack, wait for its end, and return its report."""
     machine = installed.stack_outputs(stack, region)["SweepStateMachineArn"]
     settings = installed.settings

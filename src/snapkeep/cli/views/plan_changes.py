@@ -10,7 +10,7 @@ from snapkeep.cli.views.plan import BOLD, DIM, REASONS_AT, YELLOW, LineLayout, m
 from snapkeep.cli.views.policy import comparison_as_data
 from snapkeep.domain.model import Lineage
 from snapkeep.domain.plural import counted
-from snapkeep.domain.retention.comparison import Change, Comparison, compare
+from snapkeep.domain.retention.comparison import ActionChange, Comparison, compare
 from snapkeep.domain.retention.region_plan import RegionPlan
 
 
@@ -66,7 +66,7 @@ def _refused_lines(comparison: Comparison, layout: LineLayout) -> Iterator[str]:
         yield from layout.wrapped(f"{plan.lineage.volume_id}  {'; '.join(plan.refusals)}", 2, 4)
 
 
-def _change_lines(changed: tuple[Change, ...], layout: LineLayout) -> Iterator[str]:
+def _change_lines(changed: tuple[ActionChange, ...], layout: LineLayout) -> Iterator[str]:
     lineage: Lineage | None = None
     for change in changed:
         origin = change.after.snapshot.origin

@@ -16,7 +16,7 @@ from snapkeep.domain.retention.comparison import Comparison
 from snapkeep.domain.tags import format_time
 
 if TYPE_CHECKING:
-    from snapkeep.cli.installed import RegionSeen
+    from snapkeep.cli.installed import RegionReading
     from snapkeep.usecases.policies import PushResult, ShowResult
 
 _SHOWN = 10
@@ -148,7 +148,7 @@ def comparison_as_data(comparison: Comparison) -> dict[str, Any]:
     }
 
 
-def dropped_line(region: RegionSeen) -> str:
+def dropped_line(region: RegionReading) -> str:
     """Describe a region to which nothing is copied any more."""
     if region.problem:
         return f"{region.problem}; nothing is copied there any more, and its former document is in force until a push reaches it"

@@ -13,9 +13,9 @@ from rich.text import Text
 from snapkeep.cli.output import literal, printable
 from snapkeep.domain.copies.entry import EntryState
 from snapkeep.domain.plural import counted, noun_for
-from snapkeep.domain.protection import Newest, VolumeHealth, VolumeProtection, age_text
+from snapkeep.domain.protection import NewestSnapshot, VolumeHealth, VolumeProtection, age_text
 from snapkeep.domain.sweep.report import age_known
-from snapkeep.usecases.look.status import QueuedCopy, Status, StatusTotal
+from snapkeep.usecases.look.status import QueuedCopy, StatusTotal, SystemStatus
 
 MARKS = {
     VolumeHealth.PROTECTED: ("✓", "green"),
@@ -32,7 +32,7 @@ ALWAYS_SHOWN = frozenset({StatusTotal.VOLUMES, StatusTotal.PROTECTED})
 ALARMING = frozenset({StatusTotal.LATE, StatusTotal.NO_SNAPSHOT, StatusTotal.COPIES_FAILED, StatusTotal.COPIES_LATE})
 
 
-def status_view(status: Status, *, width: int, everything: bool = False) -> RenderableType:
+def status_view(status: SystemStatus, *, width: int, everything: bool = False) -> RenderableType:
     """Return a status as tables of a width, what needs attention first."""
     parts: list[RenderableType] = [_headline(status)]
     parts += [Text.assemble(("✗ ", "bold red"), literal(problem)) for problem in status.problems]
@@ -48,12 +48,12 @@ def status_view(status: Status, *, width: int, everything: bool = False) -> Rend
     return Group(*parts)
 
 
-def _headline(status: Status) -> RenderableType:
+def _headline(status: SystemStatus) -> RenderableType:
     verdict = Text("healthy", "bold green") if status.healthy else Text("needs attention", "bold red")
     return Rule(Text.assemble(f"{status.system} in {status.region}: ", verdict, (f"  {status.at:%Y-%m-%d %H:%M} UTC", "dim")))
 
 
-def _volumes(status: Status, *, width: int, everything: bool) -> RenderableType:
+def _volumes(status: SystemStatus, *, width: int, everything: bool) -> RenderableType:
     wide = width >= WIDE
     table = _table()
     table.add_column("volume", no_wrap=True)
@@ -92,12 +92,12 @@ def _volume_cells(protection: VolumeProtection, now: datetime, *, wide: bool) ->
     return cells
 
 
-def _copy_cell(copy: Newest, now: datetime, *, several: bool) -> Text:
+def _copy_cell(copy: NewestSnapshot, now: datetime, *, several: bool) -> Text:
     age = _age(copy, now)
     return Text.assemble((f"{copy.region} ", "dim"), age) if several else age
 
 
-def _age(newest: Newest, now: datetime) -> Text:
+def _age(newest: NewestSnapshot, now: datetime) -> Text:
     if not newest.known:
         return Text("?", "yellow")
     return Text(age_text(newest.age(now))) if newest.there else Text("none", "yellow")
@@ -111,7 +111,7 @@ def _rpo_cell(protection: VolumeProtection) -> Text:
     return Text.assemble((age, "red" if missed and protection.needs_attention else ""), (f" / {age_text(protection.rpo)}", "dim"))
 
 
-def _destinations(status: Status) -> RenderableType:
+def _destinations(status: SystemStatus) -> RenderableType:
     table = _plain_table("DR region", "copies", "waiting", "running", "failed", "late", "all done")
     for dr in status.destinations:
         if not dr.known:
@@ -127,7 +127,7 @@ def _destinations(status: Status) -> RenderableType:
     return table
 
 
-def _rules(status: Status) -> RenderableType:
+def _rules(status: SystemStatus) -> RenderableType:
     """Return the RPO ages of each policy in each of its regions."""
     table = _plain_table("policy", "volumes", "without copy", "worst", "median", "RPO", "late")
     for rule in status.rules:
@@ -161,7 +161,7 @@ def _bad(count: int) -> Text:
     return Text(f"{count:,}", "bold red" if count else "")
 
 
-def _queue(status: Status, *, width: int, everything: bool) -> RenderableType:
+def _queue(status: SystemStatus, *, width: int, everything: bool) -> RenderableType:
     wide = width >= WIDE
     table = _table()
     table.title, table.title_justify, table.title_style = "copies", "left", "bold"
@@ -210,7 +210,7 @@ def _remark(row: QueuedCopy) -> Text:
     return Text(f"due {row.deadline:%Y-%m-%d %H:%M} UTC", "dim")
 
 
-def _totals(status: Status) -> Text:
+def _totals(status: SystemStatus) -> Text:
     line = Text()
     for total, count in status.totals.items():
         if not count and total not in ALWAYS_SHOWN:

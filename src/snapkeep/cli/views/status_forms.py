@@ -8,12 +8,12 @@ from typing import Any
 from snapkeep.cli.output import prometheus_label
 from snapkeep.domain.copies.entry import EntryState
 from snapkeep.domain.json_codec import to_object
-from snapkeep.domain.protection import Newest, VolumeHealth, VolumeProtection
+from snapkeep.domain.protection import NewestSnapshot, VolumeHealth, VolumeProtection
 from snapkeep.domain.tags import format_time
-from snapkeep.usecases.look.status import QueuedCopy, Status, StatusTotal
+from snapkeep.usecases.look.status import QueuedCopy, StatusTotal, SystemStatus
 
 
-def status_as_data(status: Status) -> dict[str, Any]:
+def status_as_data(status: SystemStatus) -> dict[str, Any]:
     """Return a status as JSON values."""
     return {
         "system": status.system,
@@ -59,7 +59,7 @@ def _volume(protection: VolumeProtection) -> dict[str, Any]:
     }
 
 
-def _newest(newest: Newest) -> dict[str, Any]:
+def _newest(newest: NewestSnapshot) -> dict[str, Any]:
     return to_object(newest) if newest.there else to_object(newest) | {"start_time": None}
 
 
@@ -67,7 +67,7 @@ def _row(row: QueuedCopy) -> dict[str, Any]:
     return to_object(row) | {"state": row.state.value.lower()}
 
 
-def status_as_prometheus(status: Status) -> str:
+def status_as_prometheus(status: SystemStatus) -> str:
     """Return a status in Prometheus's text format, with a sample for each volume that a policy governs.
 
     Source: Prometheus documentation, "Exposition formats".
@@ -79,11 +79,11 @@ def status_as_prometheus(status: Status) -> str:
 Family = tuple[str, str, list[tuple[Mapping[str, str], float]]]
 
 
-def _labels(status: Status) -> dict[str, str]:
+def _labels(status: SystemStatus) -> dict[str, str]:
     return {"system": status.system, "region": status.region}
 
 
-def _of_volumes(status: Status) -> list[Family]:
+def _of_volumes(status: SystemStatus) -> list[Family]:
     base = _labels(status)
     governed = [protection for protection in status.volumes if protection.policy]
     return [
@@ -127,7 +127,7 @@ def _of_volumes(status: Status) -> list[Family]:
     ]
 
 
-def _of_regions(status: Status) -> list[Family]:
+def _of_regions(status: SystemStatus) -> list[Family]:
     base = _labels(status)
     known = [destination for destination in status.destinations if destination.known]
     return [

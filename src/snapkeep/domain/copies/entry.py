@@ -32,7 +32,7 @@ SETTLED = (EntryState.DONE, EntryState.FAILED)
 """The copy is done, or failed for good. Every state is either open or settled."""
 
 
-class Step(StrEnum):
+class EntryStep(StrEnum):
     """A step of an entry. Each value names the method of QueueEntry that takes the step."""
 
     JOIN = "joined"
@@ -48,21 +48,21 @@ class Step(StrEnum):
     RESTART = "restarted"
 
 
-TRANSITIONS: Mapping[Step, Mapping[EntryState, EntryState]] = {
-    Step.JOIN: {state: state for state in OPEN},
-    Step.WAKE: {EntryState.DELAYED: EntryState.WAITING},
-    Step.DELAY: {EntryState.WAITING: EntryState.DELAYED},
+TRANSITIONS: Mapping[EntryStep, Mapping[EntryState, EntryState]] = {
+    EntryStep.JOIN: {state: state for state in OPEN},
+    EntryStep.WAKE: {EntryState.DELAYED: EntryState.WAITING},
+    EntryStep.DELAY: {EntryState.WAITING: EntryState.DELAYED},
     # A dispatcher that died left the entry STARTING; the next one starts it once more.
-    Step.START: dict.fromkeys((EntryState.WAITING, EntryState.STARTING), EntryState.STARTING),
-    Step.AWAIT_START: {EntryState.STARTING: EntryState.STARTING},
-    Step.POSTPONE: {EntryState.STARTING: EntryState.DELAYED},
+    EntryStep.START: dict.fromkeys((EntryState.WAITING, EntryState.STARTING), EntryState.STARTING),
+    EntryStep.AWAIT_START: {EntryState.STARTING: EntryState.STARTING},
+    EntryStep.POSTPONE: {EntryState.STARTING: EntryState.DELAYED},
     # A copy that is found running may be one that the entry did not start.
-    Step.RUN: dict.fromkeys((EntryState.WAITING, EntryState.STARTING), EntryState.RUNNING),
-    Step.RETRY: dict.fromkeys((EntryState.STARTING, EntryState.RUNNING), EntryState.DELAYED),
+    EntryStep.RUN: dict.fromkeys((EntryState.WAITING, EntryState.STARTING), EntryState.RUNNING),
+    EntryStep.RETRY: dict.fromkeys((EntryState.STARTING, EntryState.RUNNING), EntryState.DELAYED),
     # A copy may complete whatever the queue knows of it, even one that was given up. What is done stays done.
-    Step.SUCCEED: dict.fromkeys((*OPEN, EntryState.FAILED), EntryState.DONE),
-    Step.FAIL: dict.fromkeys((*OPEN, EntryState.FAILED), EntryState.FAILED),
-    Step.RESTART: dict.fromkeys(SETTLED, EntryState.WAITING),
+    EntryStep.SUCCEED: dict.fromkeys((*OPEN, EntryState.FAILED), EntryState.DONE),
+    EntryStep.FAIL: dict.fromkeys((*OPEN, EntryState.FAILED), EntryState.FAILED),
+    EntryStep.RESTART: dict.fromkeys(SETTLED, EntryState.WAITING),
 }
 """The states from which each step is allowed, and the state to which it leads. A new entry is WAITING."""
 
@@ -121,50 +121,50 @@ class QueueEntry:
 
     def joined(self, token: str, run: str) -> QueueEntry:
         """Add an execution that waits: its task token and its ARN. Empty ones, and those that it has, change nothing."""
-        return self._after(Step.JOIN, tokens=_with(self.tokens, token), runs=_with(self.runs, run))
+        return self._after(EntryStep.JOIN, tokens=_with(self.tokens, token), runs=_with(self.runs, run))
 
     def woken(self) -> QueueEntry:
         """End a delay."""
-        return self._after(Step.WAKE)
+        return self._after(EntryStep.WAKE)
 
     def delayed(self, until: datetime) -> QueueEntry:
         """Leave the head of the queue to others for a while."""
-        return self._after(Step.DELAY, not_before=until)
+        return self._after(EntryStep.DELAY, not_before=until)
 
     def starting(self, look_again_at: datetime) -> QueueEntry:
         """Record that CopySnapshot is about to be called. An interrupted start that left no copy is no further attempt."""
         attempts = self.attempts + (self.state is not EntryState.STARTING)
-        return self._after(Step.START, attempts=attempts, copy_id="", not_before=look_again_at)
+        return self._after(EntryStep.START, attempts=attempts, copy_id="", not_before=look_again_at)
 
     def awaiting_start(self, look_again_at: datetime) -> QueueEntry:
         """Record that CopySnapshot did not answer: the copy may be there, and is looked for later."""
-        return self._after(Step.AWAIT_START, not_before=look_again_at)
+        return self._after(EntryStep.AWAIT_START, not_before=look_again_at)
 
     def postponed(self, until: datetime) -> QueueEntry:
         """Record that EC2 started no copy for now (quota, throttling): that was no attempt."""
-        return self._after(Step.POSTPONE, attempts=self.attempts - 1, not_before=until)
+        return self._after(EntryStep.POSTPONE, attempts=self.attempts - 1, not_before=until)
 
     def running(self, copy_id: str, now: datetime) -> QueueEntry:
         """Record the copy that runs."""
-        return self._after(Step.RUN, copy_id=copy_id, cause="", not_before=now)
+        return self._after(EntryStep.RUN, copy_id=copy_id, cause="", not_before=now)
 
     def retrying(self, cause: str, until: datetime) -> QueueEntry:
         """Record a failed attempt and its cause; the next attempt follows after the delay."""
-        return self._after(Step.RETRY, cause=cause, copy_id="", not_before=until)
+        return self._after(EntryStep.RETRY, cause=cause, copy_id="", not_before=until)
 
     def done(self, copy_id: str) -> QueueEntry:
         """Record the copy that completed and was checked. Nobody waits any more."""
-        return self._after(Step.SUCCEED, copy_id=copy_id, cause="", tokens=(), runs=())
+        return self._after(EntryStep.SUCCEED, copy_id=copy_id, cause="", tokens=(), runs=())
 
     def failed(self, cause: str, copy_id: str) -> QueueEntry:
         """Record that the copy failed for good, or is wrong. Nobody waits any more."""
-        return self._after(Step.FAIL, copy_id=copy_id, cause=cause, tokens=(), runs=())
+        return self._after(EntryStep.FAIL, copy_id=copy_id, cause=cause, tokens=(), runs=())
 
     def restarted(self, request: CopyRequest, now: datetime) -> QueueEntry:
         """Request the copy once more, by the rule as it is today. The cause of a failure stays until the copy runs."""
-        return self._after(Step.RESTART, request=request, attempts=0, copy_id="", not_before=now)
+        return self._after(EntryStep.RESTART, request=request, attempts=0, copy_id="", not_before=now)
 
-    def _after(self, step: Step, **changes: Any) -> QueueEntry:
+    def _after(self, step: EntryStep, **changes: Any) -> QueueEntry:
         state = TRANSITIONS[step].get(self.state)
         if state is None:
             raise StepNotAllowed(f"entry {self.key} is {self.state}; it cannot be '{step}' from there")

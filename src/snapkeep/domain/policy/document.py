@@ -14,7 +14,7 @@ from snapkeep.domain.durations import format_duration, parse_duration
 from snapkeep.domain.errors import InvalidConfiguration
 from snapkeep.domain.plural import counted
 from snapkeep.domain.policy.contradictions import contradictions
-from snapkeep.domain.policy.fields import COMPLETION_STEP_MINUTES, DOCUMENT, POLICY, VERSION, Field, Kind, Shape
+from snapkeep.domain.policy.fields import COMPLETION_STEP_MINUTES, DOCUMENT, POLICY, VERSION, Field, Shape, ValueType
 from snapkeep.domain.policy.model import DEFAULT_RPO, Limits, PolicySet
 from snapkeep.domain.policy.problem import PolicyProblem
 
@@ -64,14 +64,14 @@ def _build(shape: Shape, parsed: Mapping[str, Any]) -> Any:
         if field.name in parsed:
             value = parsed[field.name]
             if field.shape:
-                items = [_build(field.shape, item) for item in (value if field.kind is Kind.OBJECTS else [value])]
-                value = tuple(items) if field.kind is Kind.OBJECTS else items[0]
+                items = [_build(field.shape, item) for item in (value if field.kind is ValueType.OBJECTS else [value])]
+                value = tuple(items) if field.kind is ValueType.OBJECTS else items[0]
             values[field.target] = value
     return shape.of(**values)
 
 
 @dataclass(frozen=True, slots=True)
-class _Wrong(Exception):
+class _InvalidValue(Exception):
     """A value that cannot be used: a right one in words, and the nearest valid word."""
 
     right: str
@@ -107,37 +107,37 @@ class _Reader:
                 continue
             try:
                 values[field.name] = self._read(field, data[field.name], here)
-            except _Wrong as wrong:
+            except _InvalidValue as wrong:
                 self.note(here, data[field.name], wrong.right, wrong.nearest)
         return values
 
     def _read(self, field: Field, value: object, path: str) -> Any:
-        if field.kind is Kind.OBJECT and field.shape:
+        if field.kind is ValueType.OBJECT and field.shape:
             return self.read_object(field.shape, value, path)
-        if field.kind is Kind.OBJECTS and field.shape:
+        if field.kind is ValueType.OBJECTS and field.shape:
             if not isinstance(value, list) or (field.required and not value):
-                raise _Wrong(field.missing or "write a list")
+                raise _InvalidValue(field.missing or "write a list")
             return [self.read_object(field.shape, item, f"{path}[{number}]") for number, item in enumerate(value)]
-        if field.kind is Kind.TEXTS:
+        if field.kind is ValueType.TEXTS:
             return self._texts(field, value, path)
-        if field.kind is Kind.TAGS:
+        if field.kind is ValueType.TAGS:
             return self._tags(value, path)
         return _SCALARS[field.kind](field, value)
 
     def _texts(self, field: Field, value: object, path: str) -> tuple[str, ...]:
         if not isinstance(value, list) or not value:
-            raise _Wrong(f"write a list with at least one value, such as [{field.example or field.choices[0]}]")
+            raise _InvalidValue(f"write a list with at least one value, such as [{field.example or field.choices[0]}]")
         texts = []
         for number, item in enumerate(value):
             try:
                 texts.append(_text(field, item))
-            except _Wrong as wrong:
+            except _InvalidValue as wrong:
                 self.note(f"{path}[{number}]", item, wrong.right, wrong.nearest)
         return tuple(texts)
 
     def _tags(self, value: object, path: str) -> dict[str, tuple[str, ...]]:
         if not isinstance(value, dict) or not value:
-            raise _Wrong("write tag keys with values, such as {Backup: gold}")
+            raise _InvalidValue("write tag keys with values, such as {Backup: gold}")
         tags: dict[str, tuple[str, ...]] = {}
         for key, patterns in value.items():
             listed = patterns if isinstance(patterns, list) else [patterns]
@@ -152,35 +152,35 @@ class _Reader:
 def _count(field: Field, value: object) -> int:
     whole = isinstance(value, int) and not isinstance(value, bool)
     if field.minimum == field.maximum and (not whole or value != field.minimum):
-        raise _Wrong(f"write {field.minimum}")
+        raise _InvalidValue(f"write {field.minimum}")
     if not isinstance(value, int) or not whole:
-        raise _Wrong(f"write a whole number from {field.minimum} to {field.maximum}")
+        raise _InvalidValue(f"write a whole number from {field.minimum} to {field.maximum}")
     if value == 0 and field.minimum:
-        raise _Wrong(f"write {field.minimum} or more, or leave it out: a count of 0 would keep nothing")
+        raise _InvalidValue(f"write {field.minimum} or more, or leave it out: a count of 0 would keep nothing")
     if not field.minimum <= value <= field.maximum:
-        raise _Wrong(f"write a number from {field.minimum} to {field.maximum}")
+        raise _InvalidValue(f"write a number from {field.minimum} to {field.maximum}")
     return value
 
 
 def _duration(field: Field, value: object) -> timedelta:
     if not isinstance(value, str):
-        raise _Wrong("write a whole number and a unit: 90m, 4h, 3d or 1w")
+        raise _InvalidValue("write a whole number and a unit: 90m, 4h, 3d or 1w")
     if field.pattern and not re.fullmatch(field.pattern, value):
-        raise _Wrong(f"write a whole number of {field.units}")
+        raise _InvalidValue(f"write a whole number of {field.units}")
     try:
         duration = parse_duration(value)
     except ValueError as error:
-        raise _Wrong(str(error)) from error
+        raise _InvalidValue(str(error)) from error
     if not field.minimum * _MINUTE <= duration <= field.maximum * _MINUTE:
         shortest, longest = format_duration(field.minimum * _MINUTE), format_duration(field.maximum * _MINUTE)
-        raise _Wrong(f"write a duration from {shortest} to {longest}")
+        raise _InvalidValue(f"write a duration from {shortest} to {longest}")
     return duration
 
 
 def _minutes(field: Field, value: object) -> int:
     minutes = _duration(field, value) // _MINUTE
     if minutes % COMPLETION_STEP_MINUTES:
-        raise _Wrong(f"write a multiple of {COMPLETION_STEP_MINUTES}m, such as {field.example}")
+        raise _InvalidValue(f"write a multiple of {COMPLETION_STEP_MINUTES}m, such as {field.example}")
     return minutes
 
 
@@ -195,11 +195,11 @@ def _printable(text: str) -> str:
 
 def _text(field: Field, value: object) -> str:
     if not isinstance(value, str) or _printable(value) != value:
-        raise _Wrong(f"write text, such as {field.example or field.choices[0]}")
+        raise _InvalidValue(f"write text, such as {field.example or field.choices[0]}")
     if field.choices and value not in field.choices:
-        raise _Wrong("write one of " + ", ".join(field.choices), _nearest(value, field.choices))
+        raise _InvalidValue("write one of " + ", ".join(field.choices), _nearest(value, field.choices))
     if field.pattern and not re.fullmatch(field.pattern, value):
-        raise _Wrong(f"write something like {field.example}")
+        raise _InvalidValue(f"write something like {field.example}")
     if field.name == "timezone":
         _check_timezone(value)
     return value
@@ -207,11 +207,17 @@ def _text(field: Field, value: object) -> str:
 
 def _flag(_: Field, value: object) -> bool:
     if not isinstance(value, bool):
-        raise _Wrong("write true or false")
+        raise _InvalidValue("write true or false")
     return value
 
 
-_SCALARS = {Kind.COUNT: _count, Kind.DURATION: _duration, Kind.MINUTES: _minutes, Kind.TEXT: _text, Kind.FLAG: _flag}
+_SCALARS = {
+    ValueType.COUNT: _count,
+    ValueType.DURATION: _duration,
+    ValueType.MINUTES: _minutes,
+    ValueType.TEXT: _text,
+    ValueType.FLAG: _flag,
+}
 
 
 def _check_timezone(name: str) -> None:
@@ -219,7 +225,7 @@ def _check_timezone(name: str) -> None:
         ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
         nearest = _nearest(name, available_timezones())
-        raise _Wrong("write an IANA name of a time zone, such as Europe/Berlin", nearest) from error
+        raise _InvalidValue("write an IANA name of a time zone, such as Europe/Berlin", nearest) from error
 
 
 def _write(shape: Shape, value: Any) -> dict[str, Any]:
@@ -234,9 +240,9 @@ def _write(shape: Shape, value: Any) -> dict[str, Any]:
 
 
 def _write_value(field: Field, value: Any) -> Any:
-    if field.kind is Kind.OBJECT and field.shape:
+    if field.kind is ValueType.OBJECT and field.shape:
         return _write(field.shape, value)
-    if field.kind is Kind.OBJECTS and field.shape:
+    if field.kind is ValueType.OBJECTS and field.shape:
         return [_write(field.shape, item) for item in value]
     return _WRITERS[field.kind](value)
 
@@ -245,14 +251,14 @@ def _write_tags(tags: Mapping[str, tuple[str, ...]]) -> dict[str, Any]:
     return {key: patterns[0] if len(patterns) == 1 else list(patterns) for key, patterns in tags.items()}
 
 
-_WRITERS: Mapping[Kind, Callable[[Any], Any]] = {
-    Kind.COUNT: int,
-    Kind.DURATION: format_duration,
-    Kind.MINUTES: lambda minutes: format_duration(minutes * _MINUTE),
-    Kind.TEXT: str,
-    Kind.FLAG: bool,
-    Kind.TEXTS: lambda texts: [str(text) for text in texts],
-    Kind.TAGS: _write_tags,
+_WRITERS: Mapping[ValueType, Callable[[Any], Any]] = {
+    ValueType.COUNT: int,
+    ValueType.DURATION: format_duration,
+    ValueType.MINUTES: lambda minutes: format_duration(minutes * _MINUTE),
+    ValueType.TEXT: str,
+    ValueType.FLAG: bool,
+    ValueType.TEXTS: lambda texts: [str(text) for text in texts],
+    ValueType.TAGS: _write_tags,
 }
 
 

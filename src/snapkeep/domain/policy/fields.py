@@ -34,7 +34,7 @@ MOST_SNAPSHOTS = 100_000
 """Snapshots per region, by quota: no count beyond it means anything."""
 
 
-class Kind(StrEnum):
+class ValueType(StrEnum):
     """How a value is written."""
 
     COUNT = "count"
@@ -54,7 +54,7 @@ class Field:
     """One key of the document."""
 
     name: str
-    kind: Kind
+    kind: ValueType
     about: str
     attribute: str = ""
     """The attribute of the domain's class, where it has another name."""
@@ -116,10 +116,10 @@ RETENTION = Shape(
     Retention,
     "A snapshot is kept when any rule keeps it; `{}` keeps everything.",
     (
-        Field("keep_last", Kind.COUNT, "Keep the newest so many snapshots."),
+        Field("keep_last", ValueType.COUNT, "Keep the newest so many snapshots."),
         Field(
             "keep_within",
-            Kind.DURATION,
+            ValueType.DURATION,
             "Keep what is less than this much older than the newest snapshot.",
             minimum=60,
             maximum=36500 * 24 * 60,
@@ -129,14 +129,16 @@ RETENTION = Shape(
         ),
         *(
             Field(
-                f"keep_{word}", Kind.COUNT, f"Keep the newest snapshot of each of the last so many {period.plural} that have one."
+                f"keep_{word}",
+                ValueType.COUNT,
+                f"Keep the newest snapshot of each of the last so many {period.plural} that have one.",
             )
             for word, period in PERIODS.items()
         ),
-        Field("minimum", Kind.COUNT, "Keep the newest so many completed snapshots whatever the rules say; no rule itself."),
+        Field("minimum", ValueType.COUNT, "Keep the newest so many completed snapshots whatever the rules say; no rule itself."),
         Field(
             "timezone",
-            Kind.TEXT,
+            ValueType.TEXT,
             "IANA name of the time zone in which these periods begin.",
             pattern=TIMEZONE_PATTERN,
             example="Europe/Berlin",
@@ -148,21 +150,27 @@ SELECT = Shape(
     Selector,
     "Every part that is given must take the volume; `{}` takes every volume.",
     (
-        Field("tags", Kind.TAGS, "Tag keys with the value, or the list of values, that the volume must have. `*` and `?` match."),
-        Field("exclude_tags", Kind.TAGS, "Tag keys with values that a volume must not have."),
-        Field("volume_ids", Kind.TEXTS, "Only these volumes.", pattern=VOLUME_PATTERN, example="vol-0123456789abcdef0"),
-        Field("exclude_volume_ids", Kind.TEXTS, "Not these volumes.", pattern=VOLUME_PATTERN, example="vol-0123456789abcdef0"),
+        Field(
+            "tags",
+            ValueType.TAGS,
+            "Tag keys with the value, or the list of values, that the volume must have. `*` and `?` match.",
+        ),
+        Field("exclude_tags", ValueType.TAGS, "Tag keys with values that a volume must not have."),
+        Field("volume_ids", ValueType.TEXTS, "Only these volumes.", pattern=VOLUME_PATTERN, example="vol-0123456789abcdef0"),
+        Field(
+            "exclude_volume_ids", ValueType.TEXTS, "Not these volumes.", pattern=VOLUME_PATTERN, example="vol-0123456789abcdef0"
+        ),
         Field(
             "instance_ids",
-            Kind.TEXTS,
+            ValueType.TEXTS,
             "Only volumes attached to one of these instances.",
             pattern=INSTANCE_PATTERN,
             example="i-0123456789abcdef0",
         ),
-        Field("volume_types", Kind.TEXTS, "Only volumes of one of these types.", choices=VOLUME_TYPES),
-        Field("roles", Kind.TEXTS, "Only root, data or unattached volumes.", choices=tuple(VolumeRole)),
-        Field("min_size_gib", Kind.COUNT, "Only volumes of at least this size.", maximum=65536),
-        Field("max_size_gib", Kind.COUNT, "Only volumes of at most this size.", maximum=65536),
+        Field("volume_types", ValueType.TEXTS, "Only volumes of one of these types.", choices=VOLUME_TYPES),
+        Field("roles", ValueType.TEXTS, "Only root, data or unattached volumes.", choices=tuple(VolumeRole)),
+        Field("min_size_gib", ValueType.COUNT, "Only volumes of at least this size.", maximum=65536),
+        Field("max_size_gib", ValueType.COUNT, "Only volumes of at most this size.", maximum=65536),
     ),
 )
 
@@ -172,7 +180,7 @@ COPY = Shape(
     (
         Field(
             "region",
-            Kind.TEXT,
+            ValueType.TEXT,
             "Where the copy goes.",
             pattern=REGION_PATTERN,
             example="us-east-2",
@@ -180,14 +188,14 @@ COPY = Shape(
         ),
         Field(
             "kms_key",
-            Kind.TEXT,
+            ValueType.TEXT,
             "Key id, ARN or alias of a KMS key in that region; left out, the region's default for EBS.",
             pattern=KEY_PATTERN,
             example="alias/dr",
         ),
         Field(
             "copy_within",
-            Kind.DURATION,
+            ValueType.DURATION,
             "The deadline of a copy, counted from its snapshot's start; left out, the policy's `rpo`.",
             maximum=365 * 24 * 60,
             example="4h",
@@ -195,15 +203,15 @@ COPY = Shape(
         ),
         Field(
             "retention",
-            Kind.OBJECT,
+            ValueType.OBJECT,
             "Which copies are kept.",
             shape=RETENTION,
             missing="write which copies are kept, such as {keep_last: 3}; {} keeps every copy",
         ),
-        Field("carry_tags", Kind.FLAG, "Whether the volume's own tags go onto the copy too."),
+        Field("carry_tags", ValueType.FLAG, "Whether the volume's own tags go onto the copy too."),
         Field(
             "completion_duration",
-            Kind.MINUTES,
+            ValueType.MINUTES,
             "Ask EC2 to complete each copy within this time, at a price per GiB; left out, a standard copy.",
             attribute="completion_minutes",
             minimum=COMPLETION_STEP_MINUTES,
@@ -219,7 +227,7 @@ LEAVE_ALONE = Shape(
     (
         Field(
             "tags",
-            Kind.TAGS,
+            ValueType.TAGS,
             "Tag keys with the value, or the list of values, of which a snapshot must have one. `*` and `?` match.",
             missing='write tag keys with values, such as {OwnedBy: "*"}',
         ),
@@ -232,7 +240,7 @@ CARRY_TAGS = Shape(
     (
         Field(
             "except",
-            Kind.TEXTS,
+            ValueType.TEXTS,
             "Keys of tags that are not carried either. `*` and `?` match.",
             attribute="excluded",
             example="team:*",
@@ -247,7 +255,7 @@ POLICY = Shape(
     (
         Field(
             "name",
-            Kind.TEXT,
+            ValueType.TEXT,
             "The policy's name, as it appears in tags and reports.",
             pattern=NAME_PATTERN,
             example="gold",
@@ -255,7 +263,7 @@ POLICY = Shape(
         ),
         Field(
             "select",
-            Kind.OBJECT,
+            ValueType.OBJECT,
             "Which volumes it governs.",
             attribute="selector",
             shape=SELECT,
@@ -263,21 +271,21 @@ POLICY = Shape(
         ),
         Field(
             "rpo",
-            Kind.DURATION,
+            ValueType.DURATION,
             "Recovery point objective: how old the newest completed copy's data may be.",
             maximum=365 * 24 * 60,
             example="4h",
         ),
         Field(
             "retention",
-            Kind.OBJECT,
+            ValueType.OBJECT,
             "Which snapshots are kept in the volume's own region.",
             shape=RETENTION,
             missing="write which snapshots are kept, such as {keep_last: 7}; {} keeps every snapshot",
         ),
-        Field("copies", Kind.OBJECTS, "The copies to make of every snapshot.", shape=COPY),
-        Field("leave_alone", Kind.OBJECT, "Snapshots that are never deleted.", shape=LEAVE_ALONE),
-        Field("carry_tags", Kind.OBJECT, "Which of a volume's tags go onto its snapshots and copies.", shape=CARRY_TAGS),
+        Field("copies", ValueType.OBJECTS, "The copies to make of every snapshot.", shape=COPY),
+        Field("leave_alone", ValueType.OBJECT, "Snapshots that are never deleted.", shape=LEAVE_ALONE),
+        Field("carry_tags", ValueType.OBJECT, "Which of a volume's tags go onto its snapshots and copies.", shape=CARRY_TAGS),
     ),
 )
 
@@ -287,18 +295,20 @@ LIMITS = Shape(
     (
         Field(
             "max_deletions",
-            Kind.COUNT,
+            ValueType.COUNT,
             "At most so many of one volume's snapshots in one plan; left out, the stack's `MaxDeletions`.",
             inherited=True,
         ),
         Field(
             "max_share_percent",
-            Kind.COUNT,
+            ValueType.COUNT,
             "At most this share of one volume's snapshots, in percent; left out, the stack's `MaxDeletionSharePercent`.",
             maximum=100,
             inherited=True,
         ),
-        Field("small_lineage", Kind.COUNT, "The share is looked at where a volume has more than so many snapshots.", minimum=0),
+        Field(
+            "small_lineage", ValueType.COUNT, "The share is looked at where a volume has more than so many snapshots.", minimum=0
+        ),
     ),
 )
 
@@ -308,16 +318,16 @@ DOCUMENT = Shape(
     (
         Field(
             "version",
-            Kind.COUNT,
+            ValueType.COUNT,
             "The version of this form.",
             minimum=VERSION,
             maximum=VERSION,
             missing=f"write version: {VERSION}",
         ),
-        Field("limits", Kind.OBJECT, "How much one plan may delete.", shape=LIMITS, inherited=True),
+        Field("limits", ValueType.OBJECT, "How much one plan may delete.", shape=LIMITS, inherited=True),
         Field(
             "policies",
-            Kind.OBJECTS,
+            ValueType.OBJECTS,
             "The policies, in the order in which they are tried.",
             shape=POLICY,
             missing="write at least one policy",

@@ -28,7 +28,7 @@ class Selection:
 
 
 @dataclass(frozen=True, slots=True)
-class Match:
+class SelectorMatch:
     """Whether a selector takes a volume; `why` names what matched, or the first part that did not."""
 
     matched: bool
@@ -126,14 +126,14 @@ def select_by_snapshots(snapshots: Iterable[Snapshot], policies: PolicySet, *, s
     return Selection(None, "its policy does not exist: everything is kept", problem=problem)
 
 
-def matches(volume: Volume, selector: Selector) -> Match:
+def matches(volume: Volume, selector: Selector) -> SelectorMatch:
     """Return whether every part of a selector takes a volume, and why in words."""
     taken: list[str] = []
     for fits, text in _parts(volume, selector):
         if not fits:
-            return Match(matched=False, why=text)
+            return SelectorMatch(matched=False, why=text)
         taken.append(text)
-    return Match(matched=True, why=", ".join(taken) or "it takes every volume")
+    return SelectorMatch(matched=True, why=", ".join(taken) or "it takes every volume")
 
 
 def _parts(volume: Volume, selector: Selector) -> Iterator[tuple[bool, str]]:

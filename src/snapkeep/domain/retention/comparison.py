@@ -9,21 +9,21 @@ from snapkeep.domain.retention.region_plan import MissingCopy, RegionPlan, Volum
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class ActionChange:
     """A snapshot that one plan keeps and the other deletes."""
 
     before: Verdict
     after: Verdict
 
 
-def changes(before: RegionPlan, after: RegionPlan) -> list[Change]:
+def changes(before: RegionPlan, after: RegionPlan) -> list[ActionChange]:
     """Return the snapshots whose action differs between two plans for the same facts, in the order of the second.
 
     A refused plan deletes nothing: under policies with wider limits its deletions are changes.
     """
     known = {verdict.snapshot.id: verdict for verdict in before.outcomes}
     return [
-        Change(known[verdict.snapshot.id], verdict)
+        ActionChange(known[verdict.snapshot.id], verdict)
         for verdict in after.outcomes
         if verdict.snapshot.id in known and known[verdict.snapshot.id].action is not verdict.action
     ]
@@ -35,8 +35,8 @@ class Comparison:
 
     reassigned: tuple[tuple[Lineage, str, str], ...]
     """Volumes whose policy changes: its name before and after; empty where none governs."""
-    deleted: tuple[Change, ...]
-    kept: tuple[Change, ...]
+    deleted: tuple[ActionChange, ...]
+    kept: tuple[ActionChange, ...]
     copies: tuple[MissingCopy, ...]
     """Missing copies that only the other policies require."""
     copies_dropped: tuple[MissingCopy, ...] = ()

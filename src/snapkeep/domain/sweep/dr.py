@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 from snapkeep.domain.copies.check import is_older_than
 from snapkeep.domain.copies.entry import EntryState, QueueEntry
-from snapkeep.domain.events import CopyEnded
+from snapkeep.domain.events import CopyEndEvent
 from snapkeep.domain.model import Origin, Snapshot, SnapshotState
 from snapkeep.domain.policy.model import PolicySet
 from snapkeep.domain.retention.region_plan import RegionPlan
-from snapkeep.domain.sweep.findings import Decision, Finding, FindingKind, Receive, Retag, decision_of
+from snapkeep.domain.sweep.findings import Finding, FindingKind, ReceiveRepair, RetagRepair, SweepDecision, decision_of
 from snapkeep.domain.tag_names import CHECK, MANAGED, OWN_TAGS, POLICY, WRONG
 from snapkeep.domain.tags import is_of_original_system, tags_for_copy
 
@@ -30,7 +30,7 @@ class DrFacts:
     adopt: bool = False
 
 
-def decide_dr(facts: DrFacts, policies: PolicySet) -> Decision:
+def decide_dr(facts: DrFacts, policies: PolicySet) -> SweepDecision:
     """Return the findings of a DR region, most urgent repair first."""
     decider = _Dr(facts, policies, {snapshot.id: snapshot for snapshot in facts.snapshots})
     findings = [*decider.ends_unseen(), *decider.failed_left(), *decider.tags_lost(), *decider.adoptable()]
@@ -44,10 +44,10 @@ class _Dr:
     policies: PolicySet
     by_id: Mapping[str, Snapshot]
 
-    def _receive(self, copy_id: str, origin: Origin, cause: str) -> Receive:
+    def _receive(self, copy_id: str, origin: Origin, cause: str) -> ReceiveRepair:
         """Return the receipt of a copy that completed, or that failed for a cause."""
         region = self.facts.plan.region
-        return Receive(CopyEnded(copy_id, region, origin.snapshot_id, origin.region, succeeded=not cause, cause=cause))
+        return ReceiveRepair(CopyEndEvent(copy_id, region, origin.snapshot_id, origin.region, succeeded=not cause, cause=cause))
 
     def ends_unseen(self) -> Iterator[Finding]:
         """Find entries that run by the queue although their copy ended or was deleted."""
@@ -87,7 +87,7 @@ class _Dr:
             lost = {key: known[key] for key in known if key in OWN_TAGS and _is_lost(key, known[key], copy)}
             if lost:
                 text = f"lost {', '.join(sorted(lost))}" + (f": {entry.cause}" if failed else "")
-                volume_id, repair = entry.request.origin.volume_id, Retag(copy.id, lost)
+                volume_id, repair = entry.request.origin.volume_id, RetagRepair(copy.id, lost)
                 yield Finding(FindingKind.TAGS_LOST, copy.id, volume_id, text, copy.start_time, repair)
 
     def adoptable(self) -> Iterator[Finding]:
@@ -99,7 +99,7 @@ class _Dr:
             if policy is None or not (foreign and copy.completed and is_of_original_system(copy)):
                 continue
             tags = tags_for_copy(self.facts.system, policy.name, copy.origin)
-            repair = Retag(copy.id, tags) if self.facts.adopt and copy.origin.start_known else None
+            repair = RetagRepair(copy.id, tags) if self.facts.adopt and copy.origin.start_known else None
             text = f"a copy of {copy.origin.snapshot_id} that the original system made"
             if not copy.origin.start_known:
                 latest = f"{copy.origin.start_time:%Y-%m-%d %H:%M} UTC"

@@ -15,7 +15,7 @@ from math import isqrt
 from typing import Self, TypeVar
 
 from snapkeep.domain.copies.request import CopyRequest
-from snapkeep.domain.events import CopyEnded
+from snapkeep.domain.events import CopyEndEvent
 from snapkeep.domain.model import NEVER, Action, Snapshot, Verdict, Volume
 from snapkeep.domain.policy.model import CopyRule, Policy, PolicySet
 from snapkeep.domain.retention.holds import SnapshotInRegion
@@ -135,7 +135,7 @@ class FindingKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Wait:
+class CopyWait:
     """A run of Protect that waits for a copy, as its history shows."""
 
     run: str
@@ -150,14 +150,14 @@ class Wait:
 
 
 @dataclass(frozen=True, slots=True)
-class Protect:
+class ProtectRepair:
     """Start Protect for a snapshot, as its event would have."""
 
     snapshot: Snapshot
 
 
 @dataclass(frozen=True, slots=True)
-class Enqueue:
+class EnqueueRepair:
     """Request a copy, as Protect would have."""
 
     snapshot: Snapshot
@@ -167,14 +167,14 @@ class Enqueue:
 
 
 @dataclass(frozen=True, slots=True)
-class Receive:
+class ReceiveRepair:
     """Receive a copy that has ended, as its event would have."""
 
-    ended: CopyEnded
+    ended: CopyEndEvent
 
 
 @dataclass(frozen=True, slots=True)
-class Retag:
+class RetagRepair:
     """Write tags: those that were lost, or those that adopt a snapshot."""
 
     snapshot_id: str
@@ -182,13 +182,13 @@ class Retag:
 
 
 @dataclass(frozen=True, slots=True)
-class Rejoin:
+class RejoinRepair:
     """Give a waiting run's token to the entry of its copy, as its own call did; or answer it, where the copy is settled."""
 
-    wait: Wait
+    wait: CopyWait
 
 
-Repair = Protect | Enqueue | Receive | Retag | Rejoin
+Repair = ProtectRepair | EnqueueRepair | ReceiveRepair | RetagRepair | RejoinRepair
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +205,7 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
-class Decision:
+class SweepDecision:
     """Findings in the order of urgency, and the verdicts that delete."""
 
     findings: tuple[Finding, ...]
@@ -219,7 +219,7 @@ def ordered(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     return tuple(sorted(findings, key=lambda finding: (finding.urgency, finding.volume_id, finding.subject)))
 
 
-def decision_of(findings: Iterable[Finding], plans: Iterable[VolumePlan], system: str) -> Decision:
+def decision_of(findings: Iterable[Finding], plans: Iterable[VolumePlan], system: str) -> SweepDecision:
     """Return the findings, and those about plans, in order, and the verdicts that delete, of the plans that are not refused."""
     all_findings = list(findings)
     deletions: list[Verdict] = []
@@ -230,7 +230,7 @@ def decision_of(findings: Iterable[Finding], plans: Iterable[VolumePlan], system
         if of_volume:
             deletions += of_volume
             newer_kept |= plan.newer_kept
-    return Decision(ordered(all_findings), tuple(deletions), newer_kept)
+    return SweepDecision(ordered(all_findings), tuple(deletions), newer_kept)
 
 
 def plan_findings(plan: VolumePlan, system: str) -> Iterator[Finding]:

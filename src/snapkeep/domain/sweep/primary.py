@@ -13,7 +13,17 @@ from snapkeep.domain.policy.model import PolicySet
 from snapkeep.domain.policy.selection import select_for_snapshot
 from snapkeep.domain.retention.holds import SnapshotInRegion, copy_facts
 from snapkeep.domain.retention.region_plan import CopyStatus, RegionPlan
-from snapkeep.domain.sweep.findings import Decision, Enqueue, Finding, FindingKind, Protect, Rejoin, Retag, Wait, decision_of
+from snapkeep.domain.sweep.findings import (
+    CopyWait,
+    EnqueueRepair,
+    Finding,
+    FindingKind,
+    ProtectRepair,
+    RejoinRepair,
+    RetagRepair,
+    SweepDecision,
+    decision_of,
+)
 from snapkeep.domain.sweep.waiting_runs import unanswered
 from snapkeep.domain.tag_names import MANAGED, SNAPSHOT_TAGS
 from snapkeep.domain.tags import is_of_original_system, tags_for_snapshot, was_managed
@@ -33,7 +43,7 @@ class PrimaryFacts:
     """Entries of all reachable queues that are open or failed."""
     reachable: frozenset[str] = frozenset()
     """DR regions whose listing and queue were read. Nothing is concluded about the others."""
-    waits: Sequence[Wait] = ()
+    waits: Sequence[CopyWait] = ()
     """Runs of Protect that wait for a copy, as far as they were looked at."""
     since: datetime = NEVER
     """When the system was deployed: what was taken before is history, and needs consent."""
@@ -41,12 +51,12 @@ class PrimaryFacts:
     retry_failed_after: timedelta = timedelta(hours=24)
 
 
-def decide_primary(facts: PrimaryFacts, policies: PolicySet, now: datetime) -> Decision:
+def decide_primary(facts: PrimaryFacts, policies: PolicySet, now: datetime) -> SweepDecision:
     """Return the findings of a primary region, most urgent repair first."""
     newest_copied = copy_facts((), facts.copies_by_region).newest_copied
     decider = _Primary(facts, policies, now, newest_copied)
     runs = list(unanswered(facts.waits, facts.queued, facts.reachable, newest_copied, now))
-    requested_by_runs = {finding.repair.wait.snapshot_in_region for finding in runs if isinstance(finding.repair, Rejoin)}
+    requested_by_runs = {finding.repair.wait.snapshot_in_region for finding in runs if isinstance(finding.repair, RejoinRepair)}
     findings = [*decider.snapshots_to_protect(), *runs, *decider.copies(requested_by_runs)]
     own = [plan for plan in facts.plan.volumes if plan.lineage.region == facts.plan.region]
     return decision_of(findings, own, facts.system)
@@ -94,14 +104,14 @@ class _Primary:
                 yield Finding(FindingKind.POLICY_NOT_KNOWN, snapshot.id, volume_id, selection.problem)
         elif lost:
             text = f"lost {', '.join(lost)}"
-            yield Finding(FindingKind.TAGS_LOST, snapshot.id, volume_id, text, urgency, Protect(snapshot))
+            yield Finding(FindingKind.TAGS_LOST, snapshot.id, volume_id, text, urgency, ProtectRepair(snapshot))
         elif since_deployment and expected and not original:
             text = f"completed, and no run tagged it; policy {selection.policy.name} governs its volume"
-            yield Finding(FindingKind.UNHANDLED, snapshot.id, volume_id, text, urgency, Protect(snapshot))
+            yield Finding(FindingKind.UNHANDLED, snapshot.id, volume_id, text, urgency, ProtectRepair(snapshot))
         else:
             text = "the original system made it" if original else "from before its volume was protected"
             tags = tags_for_snapshot(self.facts.system, selection.policy.name, snapshot.origin)
-            repair = Retag(snapshot.id, tags) if self.facts.adopt else None
+            repair = RetagRepair(snapshot.id, tags) if self.facts.adopt else None
             yield Finding(FindingKind.ADOPTABLE, snapshot.id, volume_id, text, start, repair)
 
     def copies(self, requested_by_runs: Collection[SnapshotInRegion]) -> Iterator[Finding]:
@@ -116,7 +126,7 @@ class _Primary:
             if entry is None and (missing.snapshot_id, missing.region) in requested_by_runs:
                 continue
             urgency = self.newest_copied.get((missing.lineage, missing.region), NEVER)
-            enqueue = Enqueue(by_id[missing.snapshot_id], policy, rule, self.facts.volumes.get(missing.lineage.volume_id))
+            enqueue = EnqueueRepair(by_id[missing.snapshot_id], policy, rule, self.facts.volumes.get(missing.lineage.volume_id))
             yield from self._copy(missing.region, entry, enqueue, urgency, under_way=missing.status is CopyStatus.IN_PROGRESS)
         for entry in self.facts.queued.values():
             origin = entry.request.origin
@@ -128,7 +138,7 @@ class _Primary:
                 yield Finding(FindingKind.ENTRY_ORPHANED, origin.snapshot_id, origin.volume_id, text, self.now)
 
     def _copy(
-        self, region: str, entry: QueueEntry | None, enqueue: Enqueue, urgency: datetime, *, under_way: bool
+        self, region: str, entry: QueueEntry | None, enqueue: EnqueueRepair, urgency: datetime, *, under_way: bool
     ) -> Iterator[Finding]:
         snapshot_id, volume_id = enqueue.snapshot.id, enqueue.snapshot.origin.volume_id
         deadline = enqueue.snapshot.origin.start_time + enqueue.rule.copy_within

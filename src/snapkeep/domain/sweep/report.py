@@ -16,7 +16,7 @@ from snapkeep.domain.protection import PolicyAges, age_text
 from snapkeep.domain.sweep.findings import Finding, FindingKind
 
 
-class Outcome(StrEnum):
+class SweepOutcome(StrEnum):
     """Whether the sweep passed."""
 
     OK = "OK"
@@ -98,7 +98,7 @@ class ReportItem:
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class FindingGroup:
     """Findings of one kind with one cause: one line with a count and examples."""
 
     kind: FindingKind
@@ -130,15 +130,15 @@ class SweepReport:
     """Why the sweep could not do its work at all; empty when it could."""
 
     @property
-    def outcome(self) -> Outcome:
+    def outcome(self) -> SweepOutcome:
         """OK: nothing is wrong any more. FAILED: no work could be done, or no repair that was tried came about."""
         failed = sum(item.handling is Handling.FAILED for item in self.items)
         repaired = sum(item.handling is Handling.REPAIRED for item in self.items)
         if self.broken or (failed and not repaired):
-            return Outcome.FAILED
+            return SweepOutcome.FAILED
         if failed or any(item.handling.failure or item.handling is Handling.LEFT for item in self.items):
-            return Outcome.PARTIAL
-        return Outcome.OK
+            return SweepOutcome.PARTIAL
+        return SweepOutcome.OK
 
     @property
     def failures(self) -> tuple[ReportItem, ...]:
@@ -178,13 +178,15 @@ def cut(report: SweepReport, others: int = OTHERS_KEPT) -> SweepReport:
     return replace(report, items=(*kept, *rest.values()))
 
 
-def groups_of(items: Iterable[ReportItem], examples: int = EXAMPLES) -> list[Group]:
+def groups_of(items: Iterable[ReportItem], examples: int = EXAMPLES) -> list[FindingGroup]:
     """Return findings grouped by kind and cause with some examples, failures first, then the largest groups."""
     alike: dict[Likeness, list[ReportItem]] = {}
     for item in items:
         alike.setdefault(_likeness(item), []).append(item)
     groups = [
-        Group(kind, handling, members[0].cause or members[0].text, sum(item.times for item in members), tuple(members[:examples]))
+        FindingGroup(
+            kind, handling, members[0].cause or members[0].text, sum(item.times for item in members), tuple(members[:examples])
+        )
         for (kind, handling, _), members in alike.items()
     ]
     return sorted(groups, key=lambda group: (_ORDER[group.handling], -group.count, group.kind))
@@ -223,7 +225,7 @@ def text_of(report: SweepReport, page: str = "") -> str:
     return _fitting(lines, ["", f"The whole report: {page}"] if page else [])
 
 
-def _section_lines(groups: Sequence[Group]) -> list[str]:
+def _section_lines(groups: Sequence[FindingGroup]) -> list[str]:
     lines: list[str] = []
     for handling, heading in _HEADINGS.items():
         members = [group for group in groups if group.handling is handling]
@@ -236,7 +238,7 @@ def _section_lines(groups: Sequence[Group]) -> list[str]:
     return lines
 
 
-def _group_lines(group: Group) -> list[str]:
+def _group_lines(group: FindingGroup) -> list[str]:
     times = f"{group.count} × " if group.count > 1 else ""  # noqa: RUF001 - the sign of multiplication is meant
     lines = [f"  {times}{group.kind.label}: {group.text}"]
     shown = [

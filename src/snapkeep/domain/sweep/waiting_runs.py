@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from snapkeep.domain.copies.entry import EntryState, QueueEntry
 from snapkeep.domain.model import NEVER, Lineage
 from snapkeep.domain.retention.holds import SnapshotInRegion
-from snapkeep.domain.sweep.findings import Finding, FindingKind, Rejoin, Wait, rotating_sample
+from snapkeep.domain.sweep.findings import CopyWait, Finding, FindingKind, RejoinRepair, rotating_sample
 
 VISIBLE_AFTER = timedelta(minutes=5)
 """The age from which runs and their waits are looked at: listings of executions and of the queue lag behind."""
@@ -23,7 +23,7 @@ ONE_SET = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
-class RunUnderWay:
+class OpenRun:
     """An execution of Protect that has not ended."""
 
     id: str
@@ -39,7 +39,7 @@ class RunsToRead:
 
 
 def runs_to_read(
-    under_way: Iterable[RunUnderWay], queued: Collection[QueueEntry], missing: Iterable[datetime], now: datetime, most: int
+    under_way: Iterable[OpenRun], queued: Collection[QueueEntry], missing: Iterable[datetime], now: datetime, most: int
 ) -> RunsToRead:
     """Return the runs whose history a sweep reads. `missing` are the starts of snapshots whose copy is neither there nor queued.
 
@@ -64,7 +64,7 @@ def _is_near(moment: datetime, moments: Sequence[datetime]) -> bool:
 
 
 def unanswered(
-    waits: Iterable[Wait],
+    waits: Iterable[CopyWait],
     queued: Mapping[SnapshotInRegion, QueueEntry],
     reachable: Collection[str],
     newest_copied: Mapping[tuple[Lineage, str], datetime],
@@ -78,7 +78,7 @@ def unanswered(
             continue
         text = f"waits for a copy to {region} since {wait.since:%Y-%m-%d %H:%M} UTC; {_why(entry)}"
         urgency = newest_copied.get((origin.lineage, region), NEVER)
-        yield Finding(FindingKind.RUN_UNANSWERED, origin.snapshot_id, origin.volume_id, text, urgency, Rejoin(wait))
+        yield Finding(FindingKind.RUN_UNANSWERED, origin.snapshot_id, origin.volume_id, text, urgency, RejoinRepair(wait))
 
 
 def _why(entry: QueueEntry | None) -> str:

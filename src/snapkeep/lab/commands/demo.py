@@ -13,7 +13,7 @@ from snapkeep.lab.commands.next_steps import next_steps
 
 if TYPE_CHECKING:
     from snapkeep.lab.demo.facts import Ending
-    from snapkeep.lab.demo.stage import Ended
+    from snapkeep.lab.demo.stage import DemoResult
 
 app = typer.Typer(help="The whole system at work in the embedded AWS, followed live and checked.")
 
@@ -46,7 +46,7 @@ def demo(
         raise typer.Exit(NOT_ALL_RIGHT)
 
 
-def facts_as_json(ended: Ended) -> dict[str, Any]:
+def facts_as_json(ended: DemoResult) -> dict[str, Any]:
     """Return the result of the demonstration as plain data."""
     facts = ended.facts
     return {

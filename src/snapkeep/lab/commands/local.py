@@ -16,7 +16,7 @@ from snapkeep.lab.commands.next_steps import next_steps, program
 
 if TYPE_CHECKING:
     from snapkeep.lab.embedded_aws import Server
-    from snapkeep.lab.embedded_aws.launch.local_servers import Status
+    from snapkeep.lab.embedded_aws.launch.local_servers import ServerStatus
 
 local_app = app = typer.Typer(no_args_is_help=True, help="The embedded AWS: up, env, status, down.")
 
@@ -121,7 +121,7 @@ def env(*, port: _StopPort = 0) -> None:
         typer.echo(f"export {name}={value}")
 
 
-def _several(running: Sequence[Status]) -> str:
+def _several(running: Sequence[ServerStatus]) -> str:
     return f"{len(running)} are running: {', '.join(status.server.endpoint_url for status in running)}"
 
 

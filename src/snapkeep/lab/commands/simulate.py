@@ -19,7 +19,7 @@ from snapkeep.domain.plural import counted
 if TYPE_CHECKING:
     from snapkeep.domain.policy.model import PolicySet
     from snapkeep.lab.ebs_model import Faults, World
-    from snapkeep.lab.simulator.experiment import ExperimentOptions, Result
+    from snapkeep.lab.simulator.experiment import ExperimentOptions, ExperimentResult
 
 app = typer.Typer(help="A fleet under a policy for a stretch of virtual time.")
 
@@ -214,12 +214,12 @@ def _world_of_file(file: Path, faults: Faults | None, needed: Mapping[str, str])
 
 
 def _account_volumes(settings: AwsSettings) -> list[Any]:
-    from snapkeep.cli.installed import Installed  # noqa: PLC0415 - imports botocore
+    from snapkeep.cli.installed import InstalledSystem  # noqa: PLC0415 - imports botocore
 
-    return list(Installed(settings).adapters.reader_of(settings.region).all_volumes())
+    return list(InstalledSystem(settings).adapters.reader_of(settings.region).all_volumes())
 
 
-def _run(name: str, world: World, policies: PolicySet, options: ExperimentOptions, *, quiet: bool) -> Result:
+def _run(name: str, world: World, policies: PolicySet, options: ExperimentOptions, *, quiet: bool) -> ExperimentResult:
     from rich.markup import escape  # noqa: PLC0415
     from rich.progress import Progress  # noqa: PLC0415
 
@@ -231,7 +231,7 @@ def _run(name: str, world: World, policies: PolicySet, options: ExperimentOption
         return experiment.run(lambda day: progress.update(task, completed=day))
 
 
-def _show(results: list[Result], html: Path | None, *, json: bool) -> None:
+def _show(results: list[ExperimentResult], html: Path | None, *, json: bool) -> None:
     if json:
         print_json([_as_data(result) for result in results])
     else:
@@ -247,7 +247,7 @@ def _show(results: list[Result], html: Path | None, *, json: bool) -> None:
         make_console().print(f"\nReport with plots: {html}", soft_wrap=True, markup=False)
 
 
-def _as_data(result: Result) -> dict[str, Any]:
+def _as_data(result: ExperimentResult) -> dict[str, Any]:
     return {
         "name": result.name,
         "plan": asdict(result.options),

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from snapkeep.domain.tag_names import MANAGED, SOURCE_REGION, SOURCE_SNAPSHOT, SOURCE_START, SOURCE_VOLUME
 from snapkeep.domain.tags import format_time
 from snapkeep.lab.demo.executions import PROTECT, RECEIVE
-from snapkeep.lab.demo.facts import Facts, Fate
+from snapkeep.lab.demo.facts import DemoFacts, Fate
 from snapkeep.lab.demo.story import (
     CAST,
     DR_RETENTION,
@@ -25,7 +25,7 @@ from snapkeep.lab.demo.story import (
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
+class DemoCheck:
     """One requirement, and the facts that contradict it."""
 
     text: str
@@ -33,12 +33,12 @@ class Check:
     found: str = ""
 
 
-def check_all(facts: Facts) -> list[Check]:
+def check_all(facts: DemoFacts) -> list[DemoCheck]:
     """Return every check of the facts."""
-    return [Check(text, *_judged(rule, facts)) for text, rule in _RULES]
+    return [DemoCheck(text, *_judged(rule, facts)) for text, rule in _RULES]
 
 
-def _judged(rule: Callable[[Facts], str], facts: Facts) -> tuple[bool, str]:
+def _judged(rule: Callable[[DemoFacts], str], facts: DemoFacts) -> tuple[bool, str]:
     """Apply a rule, which returns an error in words; an empty text when it holds."""
     wrong = rule(facts)
     return not wrong, wrong
@@ -48,23 +48,23 @@ def _expect(subject: str, actual: object, expected: object) -> str:
     return "" if actual == expected else f"{subject}: {actual}, and {expected} was to be expected"
 
 
-def _web_kept(facts: Facts) -> str:
+def _web_kept(facts: DemoFacts) -> str:
     labels = [f"{WEB.name} {number}" for number in range(1, WEB_SNAPSHOTS + 1)]
     return _expect("kept", facts.volume(WEB).kept(), labels[-RETENTION:])
 
 
-def _web_copies_kept(facts: Facts) -> str:
+def _web_copies_kept(facts: DemoFacts) -> str:
     labels = [f"{WEB.name} {number}" for number in range(1, WEB_SNAPSHOTS + 1)]
     return _expect("kept", facts.volume(WEB).kept(copies=True), labels[-DR_RETENTION:])
 
 
-def _reasons(facts: Facts) -> str:
+def _reasons(facts: DemoFacts) -> str:
     endings = [ending for volume in facts.volumes for shot in volume.shots for ending in (shot.source, shot.copy)]
     silent = [ending.snapshot_id for ending in endings if ending.fate is Fate.DELETED and not ending.reasons]
     return _expect("deleted without a reason", silent, [])
 
 
-def _not_included(facts: Facts) -> str:
+def _not_included(facts: DemoFacts) -> str:
     (shot,) = facts.volume(SCRATCH).shots
     tags = dict(shot.source.snapshot.tags) if shot.source.snapshot else {"": "deleted"}
     runs = [run for run in facts.runs_of(PROTECT) if shot.source.snapshot_id in run.snapshot_ids]
@@ -76,14 +76,14 @@ def _not_included(facts: Facts) -> str:
     )
 
 
-def _set(facts: Facts) -> str:
+def _set(facts: DemoFacts) -> str:
     ids = tuple(facts.volume(member).shots[0].source.snapshot_id for member in (ORDERS, ORDERS_LOG))
     runs = [run for run in facts.runs_of(PROTECT) if set(run.snapshot_ids) == set(ids)]
     fates = [facts.volume(member).shots[0].copy.fate.value for member in (ORDERS, ORDERS_LOG)]
     return _expect("runs", [run.status for run in runs], ["SUCCEEDED"]) or _expect("copies", fates, ["kept", "kept"])
 
 
-def _failed_snapshot(facts: Facts) -> str:
+def _failed_snapshot(facts: DemoFacts) -> str:
     good, failed = facts.volume(MAIL).shots
     runs = [run.status for run in facts.runs_of(PROTECT) if failed.source.snapshot_id in run.snapshot_ids]
     return (
@@ -93,18 +93,18 @@ def _failed_snapshot(facts: Facts) -> str:
     )
 
 
-def _failed_copy(facts: Facts) -> str:
+def _failed_copy(facts: DemoFacts) -> str:
     (shot,) = facts.volume(VAULT).shots
     runs = [(run.status, run.error) for run in facts.runs_of(PROTECT) if shot.source.snapshot_id in run.snapshot_ids]
     return _expect("runs", runs, [("FAILED", "CopyFailed")]) or _expect("the snapshot", shot.source.fate.value, Fate.KEPT.value)
 
 
-def _no_bad_copy_left(facts: Facts) -> str:
+def _no_bad_copy_left(facts: DemoFacts) -> str:
     (shot,) = facts.volume(VAULT).shots
     return _expect("copy in the DR region", shot.copy.snapshot is not None, expected=False)
 
 
-def _origins(facts: Facts) -> str:
+def _origins(facts: DemoFacts) -> str:
     wrong = []
     for volume in facts.volumes:
         for shot in volume.shots:
@@ -121,13 +121,13 @@ def _origins(facts: Facts) -> str:
     return _expect("copies with a wrong origin", wrong, [])
 
 
-def _managed(facts: Facts) -> str:
+def _managed(facts: DemoFacts) -> str:
     kept = [e for v in facts.volumes for s in v.shots for e in (s.source, s.copy) if e.fate is Fate.KEPT]
     wrong = [e.snapshot_id for e in kept if e.snapshot is None or e.snapshot.tags.get(MANAGED) != facts.system]
     return _expect("kept without our tag", wrong, [])
 
 
-def _notified(facts: Facts) -> str:
+def _notified(facts: DemoFacts) -> str:
     failed_snapshot = facts.volume(MAIL).shots[1].source.snapshot_id
     missing_copy = facts.volume(VAULT).shots[0].source.snapshot_id
     bodies = [str(message["body"]) for message in facts.messages]
@@ -135,7 +135,7 @@ def _notified(facts: Facts) -> str:
     return _expect("failures without a notice", missing, [])
 
 
-def _nothing_else_notified(facts: Facts) -> str:
+def _nothing_else_notified(facts: DemoFacts) -> str:
     good = [
         shot.source.snapshot_id
         for member in CAST
@@ -146,14 +146,14 @@ def _nothing_else_notified(facts: Facts) -> str:
     return _expect("notices about snapshots without a failure", named, [])
 
 
-def _queue(facts: Facts) -> str:
+def _queue(facts: DemoFacts) -> str:
     unfinished = [f"{entry['pk']} {entry['state']}" for entry in facts.queue if entry["state"] not in ("DONE", "FAILED")]
     failed = [entry["pk"].split("#")[1] for entry in facts.queue if entry["state"] == "FAILED"]
     vault = facts.volume(VAULT).shots[0].source.snapshot_id
     return _expect("unfinished entries", unfinished, []) or _expect("failed entries", failed, [vault])
 
 
-def _runs(facts: Facts) -> str:
+def _runs(facts: DemoFacts) -> str:
     expected = {facts.volume(MAIL).shots[1].source.snapshot_id, facts.volume(VAULT).shots[0].source.snapshot_id}
     wrong = []
     for run in facts.runs:
@@ -164,15 +164,15 @@ def _runs(facts: Facts) -> str:
     return _expect("runs that ended otherwise", wrong, [])
 
 
-def _iam(facts: Facts) -> str:
+def _iam(facts: DemoFacts) -> str:
     return _expect("AWS's answer", facts.stranger_was_refused, "UnauthorizedOperation")
 
 
-def _strangers(facts: Facts) -> str:
+def _strangers(facts: DemoFacts) -> str:
     return _expect("copies of nothing in the story", list(facts.foreign_copies), [])
 
 
-_RULES: tuple[tuple[str, Callable[[Facts], str]], ...] = (
+_RULES: tuple[tuple[str, Callable[[DemoFacts], str]], ...] = (
     ("IAM is enforced: a user without permissions is refused", _iam),
     ("every run ended as it should: FAILED where something failed, SUCCEEDED elsewhere", _runs),
     (f"web: the newest {RETENTION} of {WEB_SNAPSHOTS} snapshots are kept, the older ones are deleted", _web_kept),

@@ -13,7 +13,7 @@ from snapkeep.domain.model import Snapshot, Verdict
 from snapkeep.domain.policy.model import Retention
 from snapkeep.domain.retention.verdicts import decide
 from snapkeep.lab.demo.executions import PROTECT, RECEIVE, FollowedExecution
-from snapkeep.lab.demo.story import CAST, DR_REGION, DR_RETENTION, PRIMARY_REGION, RETENTION, Member, Shot, Story
+from snapkeep.lab.demo.story import CAST, DR_REGION, DR_RETENTION, PRIMARY_REGION, RETENTION, DemoHistory, DemoVolume, Shot
 
 
 class Fate(StrEnum):
@@ -50,7 +50,7 @@ class ShotFacts:
 class VolumeFacts:
     """One volume's snapshots, oldest first."""
 
-    member: Member
+    member: DemoVolume
     volume_id: str
     shots: tuple[ShotFacts, ...]
 
@@ -60,7 +60,7 @@ class VolumeFacts:
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class DemoFacts:
     """Everything that the checks look at."""
 
     system: str
@@ -75,7 +75,7 @@ class Facts:
     foreign_copies: tuple[str, ...] = field(default_factory=tuple)
     """Snapshots in the DR region that belong to no snapshot of the story."""
 
-    def volume(self, member: Member) -> VolumeFacts:
+    def volume(self, member: DemoVolume) -> VolumeFacts:
         """Return the facts of one volume of the story."""
         return next(volume for volume in self.volumes if volume.member is member)
 
@@ -87,11 +87,11 @@ class Facts:
 def gather(
     client: Callable[[str, str], Any],
     system: str,
-    story: Story,
+    story: DemoHistory,
     runs: Sequence[FollowedExecution],
     messages: Sequence[Mapping[str, Any]],
     queue_table: str,
-) -> Facts:
+) -> DemoFacts:
     """Read both regions and return all facts."""
     primary = Ec2Reader(client=client("ec2", PRIMARY_REGION), region=PRIMARY_REGION)
     dr = Ec2Reader(client=client("ec2", DR_REGION), region=DR_REGION)
@@ -114,7 +114,7 @@ def gather(
         )
         volumes.append(VolumeFacts(member, volume_id, shots))
     known = {shot.snapshot_id for shot in story.shots}
-    return Facts(
+    return DemoFacts(
         system=system,
         volumes=tuple(volumes),
         runs=tuple(runs),

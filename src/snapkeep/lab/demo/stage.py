@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, Protocol
 
-from snapkeep.deploy.deployment import Deployment, Target
+from snapkeep.deploy.deployment import Deployment, DeploymentTarget
 from snapkeep.deploy.progress import Watcher
 from snapkeep.domain.errors import SnapkeepError
-from snapkeep.lab.demo.checks import Check, check_all
+from snapkeep.lab.demo.checks import DemoCheck, check_all
 from snapkeep.lab.demo.executions import PROTECT, RECEIVE, ExecutionFollower, FollowedExecution
-from snapkeep.lab.demo.facts import Facts, gather
+from snapkeep.lab.demo.facts import DemoFacts, gather
 from snapkeep.lab.demo.story import (
     DR_PARAMETERS,
     DR_REGION,
@@ -22,8 +22,8 @@ from snapkeep.lab.demo.story import (
     PRIMARY_REGION,
     SCRATCH,
     WORLD,
+    DemoHistory,
     Director,
-    Story,
 )
 from snapkeep.lab.embedded_aws import ACCOUNT_ID, EmbeddedAws, Server
 from snapkeep.lab.embedded_aws.launch import local_servers
@@ -41,11 +41,11 @@ class DemoStuck(SnapkeepError):
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
+class DemoResult:
     """How the demonstration ended."""
 
-    facts: Facts
-    checks: tuple[Check, ...]
+    facts: DemoFacts
+    checks: tuple[DemoCheck, ...]
     seconds: float
     server: Server | None = None
     """The server that was left running; None if none was."""
@@ -59,11 +59,11 @@ class Ended:
 class Audience(Watcher, Protocol):
     """Watches the demonstration: its deployment, then the story."""
 
-    def begin_story(self, story: Story) -> None:
+    def begin_story(self, story: DemoHistory) -> None:
         """The stage is set; from now on `show` is called."""
         ...
 
-    def show(self, story: Story, runs: Sequence[FollowedExecution], messages: int) -> None:
+    def show(self, story: DemoHistory, runs: Sequence[FollowedExecution], messages: int) -> None:
         """Show how the story stands."""
         ...
 
@@ -72,7 +72,7 @@ class Audience(Watcher, Protocol):
         ...
 
 
-def play(audience: Audience, *, keep: bool = False, timeout_seconds: float = STORY_TIMEOUT_SECONDS) -> Ended:
+def play(audience: Audience, *, keep: bool = False, timeout_seconds: float = STORY_TIMEOUT_SECONDS) -> DemoResult:
     """Play the whole demonstration before an audience; return how it ended. Raise DemoStuck, or what the deployment raises.
 
     Nothing is left behind, however it ends; with `keep` the embedded AWS is left running, except after an error.
@@ -81,7 +81,7 @@ def play(audience: Audience, *, keep: bool = False, timeout_seconds: float = STO
     audience.step("Starting the embedded AWS, with IAM enforced")
     with _embedded_aws(keep=keep) as aws:
         client = cache(aws.client)  # making one parses its service's whole model
-        target = Target(client, PRIMARY_REGION, DR_REGION)
+        target = DeploymentTarget(client, PRIMARY_REGION, DR_REGION)
         deployed = Deployment(target, audience).deploy(PRIMARY_PARAMETERS, DR_PARAMETERS)
         outputs = {result.region: result.outputs for result in deployed.stacks}
         audience.step("Making volumes")
@@ -98,7 +98,7 @@ def play(audience: Audience, *, keep: bool = False, timeout_seconds: float = STO
         messages = aws.inbox()
         facts = gather(client, target.system, director.story, runs, messages, outputs[DR_REGION][_QUEUE_TABLE])
         server = aws.server if keep else None
-    return Ended(facts, tuple(check_all(facts)), time.monotonic() - began, server)
+    return DemoResult(facts, tuple(check_all(facts)), time.monotonic() - began, server)
 
 
 @contextmanager
@@ -155,7 +155,7 @@ class _Schedules:
 
 
 def _open_ends(
-    story: Story, runs: Sequence[FollowedExecution], messages: Sequence[Mapping[str, Any]], *, all_made: bool
+    story: DemoHistory, runs: Sequence[FollowedExecution], messages: Sequence[Mapping[str, Any]], *, all_made: bool
 ) -> list[str]:
     """Return descriptions of everything still in progress."""
     if not all_made:

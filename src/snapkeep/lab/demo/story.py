@@ -43,7 +43,7 @@ WORLD = {
 
 
 @dataclass(frozen=True, slots=True)
-class Member:
+class DemoVolume:
     """One volume of the story."""
 
     name: str
@@ -53,12 +53,12 @@ class Member:
     encrypted: bool = False
 
 
-MAIL = Member("mail", 4, "its second snapshot fails")
-WEB = Member("web", 8, "more snapshots than retention keeps")
-ORDERS = Member("orders", 10, "a multi-volume set with orders-log")
-ORDERS_LOG = Member("orders-log", 2, "a multi-volume set with orders")
-VAULT = Member("vault", 6, "its key is disabled: the copy fails", encrypted=True)
-SCRATCH = Member("scratch", 1, f"has no tag {TAG_KEY}: left alone", included=False)
+MAIL = DemoVolume("mail", 4, "its second snapshot fails")
+WEB = DemoVolume("web", 8, "more snapshots than retention keeps")
+ORDERS = DemoVolume("orders", 10, "a multi-volume set with orders-log")
+ORDERS_LOG = DemoVolume("orders-log", 2, "a multi-volume set with orders")
+VAULT = DemoVolume("vault", 6, "its key is disabled: the copy fails", encrypted=True)
+SCRATCH = DemoVolume("scratch", 1, f"has no tag {TAG_KEY}: left alone", included=False)
 CAST = (WEB, ORDERS, ORDERS_LOG, MAIL, VAULT, SCRATCH)
 WEB_SNAPSHOTS = 5
 
@@ -67,7 +67,7 @@ WEB_SNAPSHOTS = 5
 class Shot:
     """One snapshot of the story."""
 
-    volume: Member
+    volume: DemoVolume
     number: int
     snapshot_id: str
     state: str = "pending"
@@ -84,14 +84,14 @@ class Shot:
 
 
 @dataclass(slots=True)
-class Story:
+class DemoHistory:
     """The snapshots made so far, in order."""
 
     volume_ids: dict[str, str] = field(default_factory=dict)
     """By the volume's name."""
     shots: list[Shot] = field(default_factory=list)
 
-    def shots_of(self, volume: Member) -> list[Shot]:
+    def shots_of(self, volume: DemoVolume) -> list[Shot]:
         """Return the snapshots of a volume, oldest first."""
         return [shot for shot in self.shots if shot.volume is volume]
 
@@ -108,7 +108,7 @@ class Director:
         self._kms = client("kms", PRIMARY_REGION)
         self._instance_id = ""
         self._key_id = ""
-        self.story = Story()
+        self.story = DemoHistory()
 
     def set_the_stage(self) -> None:
         """Make the volumes, an instance that has two of them, and a key."""
@@ -153,7 +153,7 @@ class Director:
             self._make(WEB)
         return len(self.story.shots_of(WEB)) == WEB_SNAPSHOTS
 
-    def _make(self, member: Member) -> None:
+    def _make(self, member: DemoVolume) -> None:
         answer = self._ec2.create_snapshot(
             VolumeId=self.story.volume_ids[member.name], Description=f"{member.name}, by whatever schedules snapshots"
         )
@@ -168,7 +168,7 @@ class Director:
         for member in (ORDERS, ORDERS_LOG):
             self._add(member, made[self.story.volume_ids[member.name]])
 
-    def _add(self, member: Member, snapshot_id: str) -> None:
+    def _add(self, member: DemoVolume, snapshot_id: str) -> None:
         self.story.shots.append(Shot(member, len(self.story.shots_of(member)) + 1, snapshot_id))
 
     def _look(self) -> None:

@@ -14,11 +14,11 @@ from rich.text import Text
 
 from snapkeep.cli.views.deploy import LineWatcher, LiveWatcher
 from snapkeep.domain.plural import counted
-from snapkeep.lab.demo.checks import Check
+from snapkeep.lab.demo.checks import DemoCheck
 from snapkeep.lab.demo.executions import COPY_STEP, PROTECT, RECEIVE, TAG_STEP, FollowedExecution, StepStatus
-from snapkeep.lab.demo.facts import Ending, Facts, Fate, ShotFacts, VolumeFacts
-from snapkeep.lab.demo.stage import Ended
-from snapkeep.lab.demo.story import CAST, DR_REGION, PRIMARY_REGION, Shot, Story
+from snapkeep.lab.demo.facts import DemoFacts, Ending, Fate, ShotFacts, VolumeFacts
+from snapkeep.lab.demo.stage import DemoResult
+from snapkeep.lab.demo.story import CAST, DR_REGION, PRIMARY_REGION, DemoHistory, Shot
 
 _WIDE = 100
 """From this width on, the tables say more."""
@@ -46,17 +46,17 @@ class LiveAudience(LiveWatcher):
 
     def __init__(self, console: Console) -> None:
         super().__init__(console)
-        self._story: Story | None = None
+        self._story: DemoHistory | None = None
         self._runs: Sequence[FollowedExecution] = ()
         self._messages = 0
         self._began = time.monotonic()
 
-    def begin_story(self, story: Story) -> None:
+    def begin_story(self, story: DemoHistory) -> None:
         """Draw the table from now on."""
         self._finish_step(failed=False)
         self._story, self._began = story, time.monotonic()
 
-    def show(self, story: Story, runs: Sequence[FollowedExecution], messages: int) -> None:
+    def show(self, story: DemoHistory, runs: Sequence[FollowedExecution], messages: int) -> None:
         """Take over how the story stands; the table is drawn from it."""
         self._story, self._runs, self._messages = story, runs, messages
 
@@ -73,7 +73,7 @@ class LiveAudience(LiveWatcher):
 
     def _story_view(self) -> RenderableType:
         seconds = time.monotonic() - self._began
-        story = self._story or Story()
+        story = self._story or DemoHistory()
         ended = sum(run.ended for run in self._runs)
         runs = f"{ended} of {counted(len(self._runs), 'run')} ended"
         snapshots, messages = counted(len(story.shots), "snapshot"), counted(self._messages, "message")
@@ -90,12 +90,12 @@ class LineAudience(LineWatcher):
         super().__init__(console)
         self._said: set[str] = set()
 
-    def begin_story(self, story: Story) -> None:
+    def begin_story(self, story: DemoHistory) -> None:
         """Name the volumes."""
         for member in CAST:
             self._console.print(f"{story.volume_ids[member.name]} {member.name}: {member.about}", markup=False, soft_wrap=True)
 
-    def show(self, story: Story, runs: Sequence[FollowedExecution], messages: int) -> None:
+    def show(self, story: DemoHistory, runs: Sequence[FollowedExecution], messages: int) -> None:
         """Print what is new."""
         for shot in story.shots:
             self._say(f"snapshot {shot.label} ({shot.snapshot_id}): {shot.state}")
@@ -123,7 +123,7 @@ def make_audience(console: Console) -> LineAudience | LiveAudience:
     return LiveAudience(console) if console.is_terminal else LineAudience(console)
 
 
-def steps_table(story: Story, runs: Sequence[FollowedExecution], frame: str, *, wide: bool) -> Table:
+def steps_table(story: DemoHistory, runs: Sequence[FollowedExecution], frame: str, *, wide: bool) -> Table:
     """Return the table of snapshots and steps; `frame` is the spinner of steps in progress."""
     table = Table(box=None, padding=(0, 1), pad_edge=False, header_style="dim")
     table.add_column("volume", no_wrap=True)
@@ -181,7 +181,7 @@ def _fate_glyph(fate: Fate) -> Text:
     return Text(*_FATES[fate])
 
 
-def show_ended(console: Console, ended: Ended) -> None:
+def show_ended(console: Console, ended: DemoResult) -> None:
     """Print the fate of each snapshot, the notices, and the checks."""
     console.print()
     console.print(Rule("What was kept and deleted, and why", style="dim", align="left"))
@@ -234,7 +234,7 @@ def _origin(region: str, ending: Ending) -> str:
     return f"  of {origin.snapshot_id} in {origin.region}, {origin.start_time:%H:%M:%S} UTC"
 
 
-def _messages_view(facts: Facts) -> RenderableType:
+def _messages_view(facts: DemoFacts) -> RenderableType:
     table = Table.grid(padding=(0, 1))
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
@@ -253,7 +253,7 @@ def _messages_view(facts: Facts) -> RenderableType:
     return Padding(table, (0, 0, 1, 0))
 
 
-def _check_view(check: Check) -> RenderableType:
+def _check_view(check: DemoCheck) -> RenderableType:
     mark = ("✓ ", "bold green") if check.holds else ("✗ ", "bold red")
     table = Table.grid()
     table.add_column(width=2)

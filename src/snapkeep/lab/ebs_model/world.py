@@ -11,7 +11,7 @@ from typing import Any, Unpack
 
 from snapkeep.lab.ebs_model.api import actions, keys, recycle_bin, timers
 from snapkeep.lab.ebs_model.client import Client, make_client
-from snapkeep.lab.ebs_model.conditions.clock import Clock, VirtualClock, seconds_of
+from snapkeep.lab.ebs_model.conditions.clock import VirtualClock, WorldClock, seconds_of
 from snapkeep.lab.ebs_model.conditions.faults import FaultRule, Faults
 from snapkeep.lab.ebs_model.conditions.latency import Latency
 from snapkeep.lab.ebs_model.conditions.quotas import Quotas
@@ -190,12 +190,12 @@ class World:
             return saved_world.save(self.state)
 
     @classmethod
-    def from_saved(cls, data: Mapping[str, Any], *, clock: Clock | None = None) -> World:
+    def from_saved(cls, data: Mapping[str, Any], *, clock: WorldClock | None = None) -> World:
         """Return the world that ``save`` returned; without a clock, on a virtual one. Raise ValueError."""
         return cls(saved_world.restore(data, clock))
 
     @classmethod
-    def from_document(cls, document: Mapping[str, Any], *, clock: Clock | None = None) -> World:
+    def from_document(cls, document: Mapping[str, Any], *, clock: WorldClock | None = None) -> World:
         """Return the world that a world file describes (docs/ebs-model.md). Raise ValueError with every error in it."""
         return cls(world_file.build(document, clock))
 

@@ -27,7 +27,7 @@ from snapkeep.functions.composition import Composition
 from snapkeep.functions.environment import DR, PRIMARY, Environment
 from snapkeep.lab.ebs_model import World
 from snapkeep.lab.simulator.kernel import Kernel
-from snapkeep.lab.simulator.memory_ports import Hook, Interposed, KernelClock, KernelTaskTokens, MemoryNotices, ReachChecked
+from snapkeep.lab.simulator.memory_ports import Hook, HookedPort, KernelClock, KernelTaskTokens, MemoryNotices, ReachablePort
 from snapkeep.lab.simulator.memory_queue import MemoryQueue
 from snapkeep.usecases.copies.dispatch import Dispatch
 from snapkeep.usecases.copies.enqueue import EnqueueCopy
@@ -184,7 +184,7 @@ class SystemComposition:
 
     def port(self, name: str, target: Any) -> Any:
         """Return a port with the hook, if there is one, around every call."""
-        return target if self.hook is None else Interposed(target, name, self.hook)
+        return target if self.hook is None else HookedPort(target, name, self.hook)
 
     def reader(self, region: str) -> Any:
         """Return a reader of EC2."""
@@ -193,7 +193,7 @@ class SystemComposition:
 
     def queue_of(self, region: str) -> Any:
         """Return the queue of copies into a DR region, which is as reachable as the region."""
-        checked = partial(ReachChecked, self.queues[region], partial(self.reach, region))
+        checked = partial(ReachablePort, self.queues[region], partial(self.reach, region))
         return self._once("queue", region, lambda: self.port("queue", checked()))
 
     @property
@@ -203,7 +203,7 @@ class SystemComposition:
 
     def notices_of(self, region: str) -> Any:
         """Return where the notices of a region's stack go."""
-        checked = partial(ReachChecked, self.notices, partial(self.reach, region))
+        checked = partial(ReachablePort, self.notices, partial(self.reach, region))
         return self._once("notices", region, lambda: self.port("notices", checked()))
 
     # Use cases

@@ -12,7 +12,7 @@ from importlib.resources import files
 from random import Random
 from typing import Any
 
-from snapkeep.lab.simulator.paths import Predicate, Reader, UnknownDefinition, predicate, reader, template
+from snapkeep.lab.simulator.paths import PathReader, Predicate, UnknownDefinition, predicate, reader, template
 
 ALL_ERRORS = "States.ALL"
 MAP_ITERATIONS = 40
@@ -78,7 +78,7 @@ class CatchRule:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class State:
+class MachineState:
     """One state, with its paths and templates ready to be read."""
 
     name: str
@@ -87,21 +87,21 @@ class State:
     """The state after this one; empty where the execution, or the iteration of a Map, ends."""
     function: str = ""
     waits_for_token: bool = False
-    parameters: Reader | None = None
+    parameters: PathReader | None = None
     result: Any = None
-    result_selector: Reader | None = None
+    result_selector: PathReader | None = None
     result_path: str = "$"
-    output_path: Reader | None = None
-    timeout_seconds: Reader | None = None
+    output_path: PathReader | None = None
+    timeout_seconds: PathReader | None = None
     retriers: tuple[RetryRule, ...] = ()
     catchers: tuple[CatchRule, ...] = ()
     choices: tuple[tuple[Predicate, str], ...] = ()
-    items: Reader | None = None
-    item_selector: Reader | None = None
+    items: PathReader | None = None
+    item_selector: PathReader | None = None
     concurrency: int = MAP_ITERATIONS
     processor: StateMachine | None = None
-    error: Reader | None = None
-    cause: Reader | None = None
+    error: PathReader | None = None
+    cause: PathReader | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,9 +109,9 @@ class StateMachine:
     """States by name, and the first of them."""
 
     first: str
-    states: Mapping[str, State]
+    states: Mapping[str, MachineState]
 
-    def all_states(self) -> Iterator[State]:
+    def all_states(self) -> Iterator[MachineState]:
         """Return every state, those inside of Maps too."""
         for state in self.states.values():
             yield state
@@ -131,7 +131,7 @@ def parse(definition: Mapping[str, Any]) -> StateMachine:
     return StateMachine(definition["StartAt"], {name: _state(name, fields) for name, fields in definition["States"].items()})
 
 
-def _state(name: str, fields: Mapping[str, Any]) -> State:
+def _state(name: str, fields: Mapping[str, Any]) -> MachineState:
     try:
         type_ = StateType(fields["Type"])
     except ValueError as error:
@@ -143,7 +143,7 @@ def _state(name: str, fields: Mapping[str, Any]) -> State:
         raise UnknownDefinition(f"the state {name} has the result path {fields['ResultPath']}")
     function, waits_for_token = _invoked(name, fields) if type_ is StateType.TASK else ("", False)
     processor = fields.get("ItemProcessor")
-    return State(
+    return MachineState(
         name=name,
         type=type_,
         next=fields.get("Next", fields.get("Default", "")),
@@ -179,15 +179,15 @@ def _invoked(name: str, fields: Mapping[str, Any]) -> tuple[str, bool]:
     return function[1], bool(resource[1])
 
 
-def _template(fields: Mapping[str, Any], field: str) -> Reader | None:
+def _template(fields: Mapping[str, Any], field: str) -> PathReader | None:
     return template(fields[field]) if field in fields else None
 
 
-def _path(fields: Mapping[str, Any], field: str) -> Reader | None:
+def _path(fields: Mapping[str, Any], field: str) -> PathReader | None:
     return reader(fields[field]) if field in fields else None
 
 
-def _text(fields: Mapping[str, Any], field: str) -> Reader | None:
+def _text(fields: Mapping[str, Any], field: str) -> PathReader | None:
     """Return what reads a text that stands in the definition, or the path `{field}Path` beside it."""
     if field not in fields:
         return _path(fields, f"{field}Path")

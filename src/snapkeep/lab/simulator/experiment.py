@@ -30,7 +30,7 @@ from snapkeep.lab.simulator.composition import SystemLayout
 from snapkeep.lab.simulator.executions import Execution, Timings
 from snapkeep.lab.simulator.runner import Runner
 from snapkeep.lab.simulator.sweeps import Sweeper
-from snapkeep.lab.simulator.watch import Watch
+from snapkeep.lab.simulator.watch import InvariantMonitor
 
 HOUR = 3600.0
 STORAGE, TRANSFER, TRANSITIONS, FUNCTIONS = "snapshots in", "transfer to", "state transitions", "functions"
@@ -79,7 +79,7 @@ class Day:
 
 
 @dataclass(frozen=True, slots=True)
-class Moment:
+class NotableEvent:
     """Something worth a look."""
 
     at: datetime
@@ -108,7 +108,7 @@ NEVER_WITHIN = "a snapshot every {:g} h cannot hold an RPO of {:g} h: make them 
 
 
 @dataclass(slots=True)
-class Result:
+class ExperimentResult:
     """The result of one policy."""
 
     name: str
@@ -125,7 +125,7 @@ class Result:
     copied_gib: float = 0.0
     deletions: int = 0
     notices: Counter[str] = field(default_factory=Counter)
-    worst: list[Moment] = field(default_factory=list)
+    worst: list[NotableEvent] = field(default_factory=list)
     violations: list[str] = field(default_factory=list)
 
     @property
@@ -182,7 +182,7 @@ class Experiment:
         destinations = tuple(dict.fromkeys(rule.region for policy in policies.policies for rule in policy.copies))
         layout = SystemLayout((options.primary,), destinations, copy_quota=options.copy_quota)
         self.runner = Runner(world, lambda: policies, layout, timings=TIMINGS, on_run_ended=self._run_ended)
-        self.watch = Watch(self.runner, lambda: policies, self._governs).attach()
+        self.watch = InvariantMonitor(self.runner, lambda: policies, self._governs).attach()
         self.sweeper = Sweeper(self.runner)
         place = world.region_account(options.primary)
         root_devices = {instance.id: instance.root_device for instance in place.instances.values()}
@@ -194,7 +194,7 @@ class Experiment:
         copied = {volume_id: policy for volume_id, policy in chosen.items() if policy is not None and policy.copies}
         used = {policy.name for policy in copied.values()}
         rpo_hours = {policy.name: policy.rpo.total_seconds() / HOUR for policy in policies.policies if policy.name in used}
-        self.result = Result(name, options, len(chosen), governed, rpo_hours)
+        self.result = ExperimentResult(name, options, len(chosen), governed, rpo_hours)
         self._began = world.now()
         self._policy_of = {volume_id: policy.name for volume_id, policy in copied.items()}
         pairs = ((volume_id, rule.region) for volume_id, policy in copied.items() for rule in policy.copies)
@@ -212,7 +212,7 @@ class Experiment:
         volume = self._volumes.get(volume_id) or Volume(volume_id, self.options.primary, 1, "", tags=tags)
         return selection.select(volume, self.policies).policy is not None
 
-    def run(self, progress: Callable[[int], None] = lambda _: None) -> Result:
+    def run(self, progress: Callable[[int], None] = lambda _: None) -> ExperimentResult:
         """Let the time pass; call `progress` with the number of each day that is over. Return what came of it."""
         if self.options.sweep_hours:
             self.sweeper.schedule(self.options.sweep_hours)
@@ -243,7 +243,7 @@ class Experiment:
                 client.create_snapshot(VolumeId=volume_id)
             except (ClientError, BotoCoreError) as error:
                 why = code_of(error) if isinstance(error, ClientError) else type(error).__name__
-                self.result.worst.append(Moment(utc(self.world.now()), f"no snapshot of {volume_id}: {why}"))
+                self.result.worst.append(NotableEvent(utc(self.world.now()), f"no snapshot of {volume_id}: {why}"))
             self.runner.kernel.after(self.options.every_hours * HOUR, make)
 
         self.runner.kernel.after(seconds, make)
@@ -322,20 +322,24 @@ class Experiment:
         self._extra_dollars.clear()
 
 
-def worst_moments(result: Result) -> list[Moment]:
+def worst_moments(result: ExperimentResult) -> list[NotableEvent]:
     """Return the moments of a result that deserve a look, in the order of time."""
     moments = list(result.worst[:5])
     if result.days:
         longest = max(result.days, key=lambda day: day.waiting_most)
         if longest.waiting_most:
             copies = counted(longest.waiting_most, "copy", "copies")
-            moments.append(Moment(longest.within, f"{copies} waited at once, the most of all days"))
+            moments.append(NotableEvent(longest.within, f"{copies} waited at once, the most of all days"))
         oldest = max(result.days, key=lambda day: day.rpo_worst_hours)
         if oldest.rpo_worst_hours:
-            moments.append(Moment(oldest.within, f"the oldest newest copy of a volume was {oldest.rpo_worst_hours:.1f} h old"))
+            moments.append(
+                NotableEvent(oldest.within, f"the oldest newest copy of a volume was {oldest.rpo_worst_hours:.1f} h old")
+            )
         failed = max(result.days, key=lambda day: day.failed_runs)
         if failed.failed_runs:
-            moments.append(Moment(failed.within, f"{counted(failed.failed_runs, 'run')} ended FAILED, the most of all days"))
+            moments.append(
+                NotableEvent(failed.within, f"{counted(failed.failed_runs, 'run')} ended FAILED, the most of all days")
+            )
     return sorted(moments, key=lambda moment: moment.at)
 
 

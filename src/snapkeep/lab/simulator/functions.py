@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import Any, Protocol
 
 from snapkeep.domain import events
-from snapkeep.domain.model import Plan
+from snapkeep.domain.model import DeletionPlan
 from snapkeep.domain.retention.deletion import DeletionOrder
 from snapkeep.functions.payloads import (
     NOT_OURS,
@@ -41,7 +41,7 @@ class Surroundings(Protocol):
         """Let the queue's stream wake a DR region's dispatcher."""
         ...
 
-    def plan_made(self, plan: Plan) -> None:
+    def plan_made(self, plan: DeletionPlan) -> None:
         """Show a plan that is about to be carried out to the observers."""
         ...
 
@@ -72,7 +72,7 @@ class Functions:
     def tag_snapshots(self, execution: Execution, payload: Mapping[str, Any]) -> TagAnswer:
         """Tag the snapshots of an event. Return the copies that their policies ask for."""
         ended = events.parse_snapshot_event(from_json(EventCall, payload).event)
-        if isinstance(ended, events.NotOurs):
+        if isinstance(ended, events.IgnoredEvent):
             return TagAnswer(NOT_OURS, (), (), ())
         tagged = self._composition.tag_snapshots(execution.region).run(ended)
         return tag_answer(tagged, self._composition.clock.now())[0]
@@ -94,7 +94,7 @@ class Functions:
     def tag_snapshot_copy(self, execution: Execution, payload: Mapping[str, Any]) -> ReceiveAnswer:
         """Check a copy that has ended, answer the execution that waits for it, and plan the retention of its lineage."""
         ended = events.parse_copy_event(from_json(EventCall, payload).event)
-        if isinstance(ended, events.NotOurs):
+        if isinstance(ended, events.IgnoredEvent):
             received = ReceiveResult(ReceiveOutcome.NOT_OURS, ended.why)
         else:
             received = self._composition.receive(execution.region).run(ended)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from random import Random
 from typing import Any
 
-from snapkeep.lab.simulator.definitions import State, StateMachine, StateType, matching_retrier
+from snapkeep.lab.simulator.definitions import MachineState, StateMachine, StateType, matching_retrier
 from snapkeep.lab.simulator.executions import Execution, PendingCallback, TaskFailed
 from snapkeep.lab.simulator.kernel import AwaitToken, Join, Kernel, Sleep, Steps
 from snapkeep.lab.simulator.paths import PathMissing
@@ -54,7 +54,7 @@ class Interpreter:
                 execution.state = data
         return data
 
-    def _enter(self, execution: Execution, state: State, data: Any, context: Mapping[str, Any]) -> Steps:
+    def _enter(self, execution: Execution, state: MachineState, data: Any, context: Mapping[str, Any]) -> Steps:
         """Return a state's output and the name of the next state."""
         if state.type is StateType.CHOICE:
             for holds, target in state.choices:
@@ -77,7 +77,7 @@ class Interpreter:
 
     # Task states
 
-    def _task(self, execution: Execution, state: State, data: Any, context: Mapping[str, Any]) -> Steps:
+    def _task(self, execution: Execution, state: MachineState, data: Any, context: Mapping[str, Any]) -> Steps:
         """Call a function, with the state's retries; every retry is a transition that is paid for."""
         used = [0] * len(state.retriers)
         while True:
@@ -94,7 +94,7 @@ class Interpreter:
                 execution.transitions += 1
                 yield Sleep(state.retriers[number].seconds(used[number], self._dice))
 
-    def _call_and_wait(self, execution: Execution, state: State, data: Any, context: Mapping[str, Any]) -> Steps:
+    def _call_and_wait(self, execution: Execution, state: MachineState, data: Any, context: Mapping[str, Any]) -> Steps:
         token = self._kernel.issue_token()
         payload = _payload(state, data, {**context, "Task": {"Token": token}})
         seconds = float(state.timeout_seconds(data, context)) if state.timeout_seconds else float("inf")
@@ -112,7 +112,7 @@ class Interpreter:
 
     # Map states
 
-    def _map(self, execution: Execution, state: State, data: Any, context: Mapping[str, Any]) -> Steps:
+    def _map(self, execution: Execution, state: MachineState, data: Any, context: Mapping[str, Any]) -> Steps:
         """Carry out an iteration for each item, as many at once as an inline Map allows. Return the results in order."""
         assert state.items is not None  # noqa: S101 - definitions.parse
         assert state.processor is not None  # noqa: S101
@@ -137,7 +137,7 @@ class Interpreter:
         return results
 
 
-def _payload(state: State, data: Any, context: Mapping[str, Any]) -> Mapping[str, Any]:
+def _payload(state: MachineState, data: Any, context: Mapping[str, Any]) -> Mapping[str, Any]:
     assert state.parameters is not None  # noqa: S101 - definitions.parse: every Task has parameters
     payload: Mapping[str, Any] = state.parameters(data, context)["Payload"]
     return payload

@@ -40,7 +40,7 @@ class Join:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class TokenAnswer:
     """The answer for a token: an output, or an error with its cause."""
 
     output: Mapping[str, object] = field(default_factory=dict)
@@ -48,7 +48,7 @@ class Answer:
     cause: str = ""
 
 
-TIMED_OUT = Answer(error="States.Timeout")
+TIMED_OUT = TokenAnswer(error="States.Timeout")
 
 
 class Process:
@@ -75,7 +75,7 @@ class Kernel:
         self._heap: list[tuple[float, int, Callable[[], None]]] = []
         self._sequence = 0
         self._tokens: dict[str, Process | None] = {}
-        self._early: dict[str, Answer] = {}
+        self._early: dict[str, TokenAnswer] = {}
         self._paused = 0
 
     def at(self, moment: float, action: Callable[[], None]) -> None:
@@ -105,7 +105,7 @@ class Kernel:
         self._tokens.pop(token, None)
         self._early.pop(token, None)
 
-    def answer(self, token: str, answer: Answer) -> bool:
+    def answer(self, token: str, answer: TokenAnswer) -> bool:
         """Resume the process that waits for a token with an answer. Return False if no process waits."""
         if token not in self._tokens:
             return False

@@ -8,14 +8,14 @@ from typing import Any
 
 from snapkeep.domain.json_codec import to_object
 from snapkeep.lab.ebs_model.conditions.clock import utc
-from snapkeep.lab.simulator.kernel import Answer, Kernel
+from snapkeep.lab.simulator.kernel import Kernel, TokenAnswer
 from snapkeep.usecases.ports import Clock, CopyResult, Notice, Notices, TaskTokens
 
 Hook = Callable[[str], None]
 """Called with `port.method` before and after every call of a port. It may raise to end the step there."""
 
 
-class Killed(Exception):
+class StepKill(Exception):
     """The step was ended between two calls, as a function is when its time is over."""
 
 
@@ -44,12 +44,12 @@ class KernelTaskTokens(TaskTokens):
     def send_success(self, region: str, token: str, output: CopyResult) -> bool:
         """Answer with success. Return False if no execution waits for it."""
         self._reach(region)
-        return self._kernel.answer(token, Answer(output=to_object(output)))
+        return self._kernel.answer(token, TokenAnswer(output=to_object(output)))
 
     def send_failure(self, region: str, token: str, error: str, cause: str) -> bool:
         """Answer with failure. Return False if no execution waits for it."""
         self._reach(region)
-        return self._kernel.answer(token, Answer(error=error, cause=cause))
+        return self._kernel.answer(token, TokenAnswer(error=error, cause=cause))
 
 
 class MemoryNotices(Notices):
@@ -67,7 +67,7 @@ class MemoryNotices(Notices):
             self.added.append(notice)
 
 
-class Interposed:
+class HookedPort:
     """A port whose every call is reported to a hook before and after."""
 
     def __init__(self, target: Any, name: str, hook: Hook) -> None:
@@ -93,7 +93,7 @@ class Interposed:
         return call
 
 
-class ReachChecked:
+class ReachablePort:
     """A port of a region that raises before a call while the region is unreachable."""
 
     def __init__(self, target: Any, reach: Callable[[], None]) -> None:

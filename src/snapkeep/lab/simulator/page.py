@@ -13,7 +13,7 @@ from plotly.offline import get_plotlyjs
 
 from snapkeep.domain import prices
 from snapkeep.domain.plural import counted
-from snapkeep.lab.simulator.experiment import FUNCTIONS, TRANSITIONS, Day, Result
+from snapkeep.lab.simulator.experiment import FUNCTIONS, TRANSITIONS, Day, ExperimentResult
 from snapkeep.lab.simulator.terminal import ROWS
 
 COLOURS = (
@@ -49,7 +49,7 @@ class Chart(NamedTuple):
     legend: Sequence[Mark] = ()
 
 
-def render(results: Sequence[Result]) -> str:
+def render(results: Sequence[ExperimentResult]) -> str:
     """Return the page of one or two policies' results."""
     template = Environment(autoescape=select_autoescape(default=True)).from_string(
         files("snapkeep").joinpath("lab", "simulator", "page.html.j2").read_text(encoding="utf-8")
@@ -73,7 +73,7 @@ def render(results: Sequence[Result]) -> str:
     )
 
 
-def _prices(results: Sequence[Result]) -> list[prices.Price]:
+def _prices(results: Sequence[ExperimentResult]) -> list[prices.Price]:
     """Return the prices behind the results."""
     pairs = {(result.options.primary, region): None for result in results for region in result.days[-1].regions}
     transfers = dict.fromkeys(prices.transfer_price(*pair) for pair in pairs if pair[0] != pair[1])
@@ -96,7 +96,7 @@ def _room(gib: float) -> str:
     return f"{gib:,.0f} GiB" if gib < 10_000 else f"{gib / 1024:,.1f} TiB"  # noqa: PLR2004
 
 
-def _cards(result: Result) -> list[tuple[str, str, str]]:
+def _cards(result: ExperimentResult) -> list[tuple[str, str, str]]:
     """Label, number, and whether it is good, bad, or neither. A run of a few days says nothing of a month."""
     last, days = result.days[-1], result.options.days
     several = len(result.rpo) > 1
@@ -118,7 +118,7 @@ def _cards(result: Result) -> list[tuple[str, str, str]]:
     ]
 
 
-def _charts(results: Sequence[Result]) -> list[Chart]:
+def _charts(results: Sequence[ExperimentResult]) -> list[Chart]:
     return [
         _by_region(results, "Snapshots kept", "in each region, at the end of each day", _snapshots),
         _by_region(
@@ -155,7 +155,7 @@ def _figure() -> go.Figure:
     return figure
 
 
-def _by_region(results: Sequence[Result], heading: str, text: str, read: Callable[[Day, str], float]) -> Chart:
+def _by_region(results: Sequence[ExperimentResult], heading: str, text: str, read: Callable[[Day, str], float]) -> Chart:
     figure = _figure()
     colours = _colours(region for result in results for region in result.days[-1].regions)
     for number, result in enumerate(results):
@@ -173,7 +173,7 @@ def _by_region(results: Sequence[Result], heading: str, text: str, read: Callabl
     return Chart(heading, text, figure, [*marks, *_styles(results)])
 
 
-def _costs(results: Sequence[Result]) -> Chart:
+def _costs(results: Sequence[ExperimentResult]) -> Chart:
     """A bar for each month and policy; with two policies the second one's bars are the fainter ones."""
     figure = _figure()
     months = sorted({month for result in results for month in result.months})
@@ -201,7 +201,7 @@ def _costs(results: Sequence[Result]) -> Chart:
     )
 
 
-def _ages(results: Sequence[Result]) -> Chart:
+def _ages(results: Sequence[ExperimentResult]) -> Chart:
     heading = "Age of the newest copies"
     if not any(result.rpo for result in results):
         return Chart(heading, "No policy copies a volume of this fleet.")
@@ -224,7 +224,7 @@ def _ages(results: Sequence[Result]) -> Chart:
     return Chart(heading, text, figure, [*marks, *_styles(results)])
 
 
-def _waiting(results: Sequence[Result]) -> Chart:
+def _waiting(results: Sequence[ExperimentResult]) -> Chart:
     heading = "Copies waiting"
     if not any(day.waiting_most for result in results for day in result.days):
         return Chart(heading, NONE_WAITED)
@@ -242,12 +242,12 @@ def _colours(names: Iterable[str]) -> dict[str, str]:
     return {name: COLOURS[number % len(COLOURS)] for number, name in enumerate(dict.fromkeys(names))}
 
 
-def _styles(results: Sequence[Result]) -> list[Mark]:
+def _styles(results: Sequence[ExperimentResult]) -> list[Mark]:
     """Return a label that names its policy where there are several."""
     return [Mark(result.name, ASKED, dash) for result, dash in zip(results, DASHES, strict=False)] if len(results) > 1 else []
 
 
-def _label(results: Sequence[Result], result: Result, name: str) -> str:
+def _label(results: Sequence[ExperimentResult], result: ExperimentResult, name: str) -> str:
     return name if len(results) == 1 else f"{result.name}: {name}"
 
 

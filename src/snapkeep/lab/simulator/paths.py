@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
-Reader = Callable[[Any, Mapping[str, Any]], Any]
+PathReader = Callable[[Any, Mapping[str, Any]], Any]
 """From a state's input and the context object to a value. It raises PathMissing where there is none."""
 
 _STEP = re.compile(r"\.([A-Za-z_][\w-]*)|\[(\d+|\*)\]")
@@ -25,7 +25,7 @@ class PathMissing(Exception):
 
 
 @cache
-def reader(text: str) -> Reader:
+def reader(text: str) -> PathReader:
     """Return the reader of a path, a path into the context object (`$$`), or an intrinsic function. Raise UnknownDefinition."""
     if text.startswith("States."):
         return _intrinsic(text)
@@ -40,7 +40,7 @@ def reader(text: str) -> Reader:
     return read
 
 
-def _name_reader(name: str, text: str) -> Reader:
+def _name_reader(name: str, text: str) -> PathReader:
     """Return the reader of a path of one name: most paths have one."""
 
     def read(data: Any, _context: Mapping[str, Any]) -> Any:
@@ -79,7 +79,7 @@ def _follow(value: Any, steps: Sequence[str | int | None], text: str) -> Any:
     return value
 
 
-def _intrinsic(text: str) -> Reader:
+def _intrinsic(text: str) -> PathReader:
     match = _CALL.fullmatch(text)
     if match is None or match[1] not in _INTRINSICS:
         raise UnknownDefinition(f"the intrinsic function {text}")
@@ -88,7 +88,7 @@ def _intrinsic(text: str) -> Reader:
     return lambda data, context: call(*(argument(data, context) for argument in arguments))
 
 
-def _argument(text: str) -> Reader:
+def _argument(text: str) -> PathReader:
     if not text.startswith("'"):
         return reader(text)
     literal = text[1:-1].replace("\\'", "'")
@@ -112,9 +112,9 @@ def _contains(values: Sequence[Any], value: Any) -> bool:
 _INTRINSICS: Mapping[str, Callable[..., Any]] = {"ArrayContains": _contains, "Format": _format, "JsonToString": _json}
 
 
-def template(fields: Mapping[str, Any]) -> Reader:
+def template(fields: Mapping[str, Any]) -> PathReader:
     """Return the function that fills in a payload template (Parameters, ResultSelector, ItemSelector): `name.$` is a path."""
-    parts: list[tuple[str, Reader]] = []
+    parts: list[tuple[str, PathReader]] = []
     for key, value in fields.items():
         if key.endswith(".$"):
             parts.append((key.removesuffix(".$"), reader(value)))
@@ -125,7 +125,7 @@ def template(fields: Mapping[str, Any]) -> Reader:
     return lambda data, context: {key: read(data, context) for key, read in parts}
 
 
-def _constant(value: Any) -> Reader:
+def _constant(value: Any) -> PathReader:
     return lambda _data, _context: value
 
 
@@ -154,7 +154,7 @@ def predicate(rule: Mapping[str, Any]) -> Predicate:
     return lambda data, context: bool(read(data, context) == expected)
 
 
-def _is_present(read: Reader, data: Any, context: Mapping[str, Any]) -> bool:
+def _is_present(read: PathReader, data: Any, context: Mapping[str, Any]) -> bool:
     try:
         read(data, context)
     except PathMissing:

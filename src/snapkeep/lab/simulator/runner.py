@@ -11,7 +11,7 @@ from typing import Any
 from snapkeep.domain.copies.entry import OPEN, EntryState
 from snapkeep.domain.errors import SnapkeepError
 from snapkeep.domain.json_codec import to_json
-from snapkeep.domain.model import Plan
+from snapkeep.domain.model import DeletionPlan
 from snapkeep.domain.policy.model import PolicySet
 from snapkeep.domain.retention.deletion import DeletionOrder
 from snapkeep.lab.ebs_model import World
@@ -31,7 +31,7 @@ from snapkeep.lab.simulator.executions import (
 from snapkeep.lab.simulator.functions import Functions
 from snapkeep.lab.simulator.interpreter import Interpreter
 from snapkeep.lab.simulator.kernel import Kernel, Steps
-from snapkeep.lab.simulator.memory_ports import Hook, Killed
+from snapkeep.lab.simulator.memory_ports import Hook, StepKill
 from snapkeep.usecases.copies.dispatch import DispatchResult
 from snapkeep.usecases.ports import DeletionResult
 
@@ -64,7 +64,7 @@ class Runner:
         self.undelivered: list[Mapping[str, Any]] = []
         """Events that could not be delivered in time: the rules' dead-letter queues."""
         self.audit: list[Callable[[DeletionOrder, DeletionResult], None]] = []
-        self.plan_listeners: list[Callable[[Plan], None]] = []
+        self.plan_listeners: list[Callable[[DeletionPlan], None]] = []
         self._interpreter = Interpreter(
             self.kernel,
             self._call_function,
@@ -145,7 +145,7 @@ class Runner:
             return call()
         except SnapkeepError as error:
             raise TaskFailed(type(error).__name__, str(error)) from error
-        except Killed as error:
+        except StepKill as error:
             self.totals.kills += 1
             raise TaskFailed(KILLED, str(error)) from error
         except Exception as error:
@@ -156,7 +156,7 @@ class Runner:
         """Let the stream of a DR region's queue wake its dispatcher."""
         self.wake(region, self.timings.stream_seconds)
 
-    def plan_made(self, plan: Plan) -> None:
+    def plan_made(self, plan: DeletionPlan) -> None:
         """Show a plan that is about to be carried out to the observers."""
         for listener in self.plan_listeners:
             listener(plan)

@@ -7,9 +7,9 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from snapkeep.domain.sweep.findings import Wait
+from snapkeep.domain.sweep.findings import CopyWait
 from snapkeep.domain.sweep.report import SweepReport
-from snapkeep.domain.sweep.waiting_runs import RunUnderWay
+from snapkeep.domain.sweep.waiting_runs import OpenRun
 from snapkeep.functions import sweep
 from snapkeep.functions.environment import DR, PRIMARY
 from snapkeep.functions.payloads import CaughtError, PlanAnswer, SweepCall, SweepStep, from_json, step_error, waiting_call
@@ -21,7 +21,7 @@ from snapkeep.lab.simulator.executions import PROTECT, RECEIVE, SWEEP, Execution
 from snapkeep.lab.simulator.runner import Runner
 from snapkeep.usecases.notify import StepError
 from snapkeep.usecases.sweep.ports import DeadLetter, DeadLetters, Exposure, ProtectRuns, WaitingRuns
-from snapkeep.usecases.sweep.publish_report import Published
+from snapkeep.usecases.sweep.publish_report import PublishedReport
 from snapkeep.usecases.sweep.shared import ExposureCheck, SweepLimits, SweepOptions, complete
 
 SECONDS_PER_HOUR = 3600.0
@@ -58,18 +58,18 @@ class OpenRuns(WaitingRuns):
         self._runner = runner
         self._region = region
 
-    def under_way(self) -> list[RunUnderWay]:
+    def under_way(self) -> list[OpenRun]:
         """Return all runs of Protect that have not ended."""
         self._runner.composition.reach(self._region)
         running = [run for run in self._runner.open_runs.values() if run.machine == PROTECT and run.region == self._region]
-        return [RunUnderWay(run.id, utc(run.started)) for run in running]
+        return [OpenRun(run.id, utc(run.started)) for run in running]
 
-    def waits(self, run: str) -> list[Wait]:
+    def waits(self, run: str) -> list[CopyWait]:
         """Return the copies that a run waits for; none if it has ended."""
         self._runner.composition.reach(self._region)
         execution = self._runner.open_runs.get(run)
         return [
-            Wait(run, token, waiting_call(pending.payload)[1], utc(pending.since))
+            CopyWait(run, token, waiting_call(pending.payload)[1], utc(pending.since))
             for token, pending in (execution.callbacks.items() if execution else ())
         ]
 
@@ -92,7 +92,7 @@ class UndeliveredEvents(DeadLetters):
         self._events[:] = [event for event in self._events if str(event["id"]) not in receipts]
 
 
-class NothingShared(Exposure):
+class NoExposure(Exposure):
     """`Exposure` of a world in which nobody shares snapshots: simulations ask about time, room and money."""
 
     def sharing_blocked(self) -> bool:
@@ -138,7 +138,7 @@ class Sweeper:
             for region in regions:
                 self.runner.start(SWEEP, region, {"stack": stack})
 
-    def _sweep(self, execution: Execution, payload: Mapping[str, Any]) -> PlanAnswer | Published:
+    def _sweep(self, execution: Execution, payload: Mapping[str, Any]) -> PlanAnswer | PublishedReport:
         """The function Sweep: one step repairs and plans deletions, the other publishes the report."""
         call = from_json(SweepCall, payload)
         return self._repair(execution) if call.step is SweepStep.REPAIR else self._report(execution, call)
@@ -159,18 +159,18 @@ class Sweeper:
             runs=self._runs(machine, region),
             waiting_runs=OpenRuns(self.runner, region),
             letters=UndeliveredEvents(self.runner.undelivered, region),
-            exposure=ExposureCheck(exposure=NothingShared()),
+            exposure=ExposureCheck(exposure=NoExposure()),
             limits=self._limits,
         )
 
-    def _report(self, execution: Execution, call: SweepCall) -> Published:
+    def _report(self, execution: Execution, call: SweepCall) -> PublishedReport:
         if call.plan is not None and call.deletion is not None:
             now = self.runner.composition.clock.now()
             report = complete(self._interim.pop(execution.id), call.plan.delete, call.deletion.failed, now)
         else:
             report = self._broken(execution, step_error(call.error or CaughtError()))
         self.reports.append(report)
-        return Published(str(report.outcome), "", "", "")
+        return PublishedReport(str(report.outcome), "", "", "")
 
     def _broken(self, execution: Execution, error: StepError) -> SweepReport:
         return SweepReport(

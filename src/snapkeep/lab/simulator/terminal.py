@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from snapkeep.lab.simulator.experiment import FUNCTIONS, STORAGE, TRANSFER, TRANSITIONS, Day, PolicyRpo, Result
+from snapkeep.lab.simulator.experiment import FUNCTIONS, STORAGE, TRANSFER, TRANSITIONS, Day, ExperimentResult, PolicyRpo
 
 BARS = "▁▂▃▄▅▆▇█"
 SHOWN_VIOLATIONS = 5
@@ -26,7 +26,7 @@ def sparkline(values: Sequence[float], width: int = CHART_WIDTH) -> str:
     return "".join(BARS[min(len(BARS) - 1, int(share / top * (len(BARS) - 1) + 0.5))] for share in shares)
 
 
-def print_results(results: Sequence[Result], console: Console) -> None:
+def print_results(results: Sequence[ExperimentResult], console: Console) -> None:
     """Print the results of one or two policies side by side."""
     table = Table(title="What came of it", title_justify="left", header_style="bold")
     table.add_column("")
@@ -39,7 +39,7 @@ def print_results(results: Sequence[Result], console: Console) -> None:
         _print_charts(result, console)
 
 
-def _print_charts(result: Result, console: Console) -> None:
+def _print_charts(result: ExperimentResult, console: Console) -> None:
     console.print(Text.assemble("\n", (result.name, "bold"), ", day by day"))
     regions = list(result.days[-1].regions) if result.days else []
     charts: list[tuple[str, Callable[[Day], float], str]] = []
@@ -65,16 +65,16 @@ def _print_charts(result: Result, console: Console) -> None:
     console.print(notes)
 
 
-def _dollars(result: Result, *prefixes: str) -> str:
+def _dollars(result: ExperimentResult, *prefixes: str) -> str:
     """Return the dollars of the items that begin with one of the prefixes; of all items without a prefix."""
     return f"${sum(v for month in result.months.values() for key, v in month.items() if key.startswith(prefixes or '')):,.2f}"
 
 
-def _failed(result: Result) -> int:
+def _failed(result: ExperimentResult) -> int:
     return sum(count for name, count in result.runs.items() if name.endswith("FAILED"))
 
 
-def _by_policy(result: Result, show: Callable[[PolicyRpo], str]) -> str:
+def _by_policy(result: ExperimentResult, show: Callable[[PolicyRpo], str]) -> str:
     """Return one value of a policy's RPO; a line for each policy, with its name, where there are several."""
     rpo = result.rpo
     if len(rpo) == 1:
@@ -82,7 +82,7 @@ def _by_policy(result: Result, show: Callable[[PolicyRpo], str]) -> str:
     return "\n".join(f"{policy_rpo.policy}: {show(policy_rpo)}" for policy_rpo in rpo) or "no copies"
 
 
-ROWS: list[tuple[str, Callable[[Result], str]]] = [
+ROWS: list[tuple[str, Callable[[ExperimentResult], str]]] = [
     ("volumes, of them governed", lambda result: f"{result.volumes:,}, {result.governed:,}"),
     ("days", lambda result: f"{result.options.days:,}"),
     ("snapshots at the end", lambda result: f"{sum(r.snapshots for r in result.days[-1].regions.values()):,}"),

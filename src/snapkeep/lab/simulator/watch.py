@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from snapkeep.domain.copies.entry import QueueEntry
-from snapkeep.domain.model import Action, Plan
+from snapkeep.domain.model import Action, DeletionPlan
 from snapkeep.domain.policy.model import Policy, PolicySet
 from snapkeep.domain.tag_names import MANAGED, POLICY
 from snapkeep.lab.ebs_model.conditions.clock import utc
@@ -40,7 +40,7 @@ class Truth:
 
 
 @dataclass(slots=True)
-class Watch:
+class InvariantMonitor:
     """Watches a runner's world. `violations` describes each breach, with its invariant's id."""
 
     runner: Runner
@@ -60,7 +60,7 @@ class Watch:
     """The time of the plan that deletes a snapshot: it could not know of later events."""
     _history: list[tuple[float, PolicySet]] = field(default_factory=list)
 
-    def attach(self) -> Watch:
+    def attach(self) -> InvariantMonitor:
         """Start to watch. Return itself."""
         world, call = self.runner.world, self.runner.world.call
         for place in world.state.region_accounts.values():
@@ -248,7 +248,7 @@ class Watch:
 
     # Plans and runs
 
-    def plan_made(self, plan: Plan) -> None:
+    def plan_made(self, plan: DeletionPlan) -> None:
         """Check the number of deletions of a plan that is about to be carried out (INV-08)."""
         deletions = plan.deletions
         for verdict in deletions:
@@ -321,8 +321,8 @@ def _snapshots_in(event: Mapping[str, Any]) -> Iterator[str]:
 
 
 _MAKING = frozenset({"CreateSnapshot", "CreateSnapshots", "CopySnapshot", "CreateImage"})
-_BEFORE: dict[str, Callable[[Watch, RegionAccount, Mapping[str, Any]], None]] = {
-    "DeleteSnapshot": Watch._before_delete,  # noqa: SLF001 - the table of its own methods
-    "CopySnapshot": Watch._before_copy,  # noqa: SLF001
-    "CreateTags": Watch._before_tags,  # noqa: SLF001
+_BEFORE: dict[str, Callable[[InvariantMonitor, RegionAccount, Mapping[str, Any]], None]] = {
+    "DeleteSnapshot": InvariantMonitor._before_delete,  # noqa: SLF001 - the table of its own methods
+    "CopySnapshot": InvariantMonitor._before_copy,  # noqa: SLF001
+    "CreateTags": InvariantMonitor._before_tags,  # noqa: SLF001
 }

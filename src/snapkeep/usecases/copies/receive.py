@@ -18,8 +18,8 @@ from snapkeep.domain.errors import (
     SnapshotGone,
     TagsDoNotFit,
 )
-from snapkeep.domain.events import CopyEnded
-from snapkeep.domain.model import Plan, Snapshot, SnapshotState
+from snapkeep.domain.events import CopyEndEvent
+from snapkeep.domain.model import DeletionPlan, Snapshot, SnapshotState
 from snapkeep.domain.tag_names import CHECK, WRONG
 from snapkeep.usecases.copies.enqueue import find_entry
 from snapkeep.usecases.copies.settle import Settlement, naming_keys
@@ -45,7 +45,7 @@ class ReceiveResult:
 
     outcome: ReceiveOutcome
     why: str
-    plan: Plan | None = None
+    plan: DeletionPlan | None = None
     remove: tuple[Snapshot, ...] = ()
     problems: tuple[Problem, ...] = ()
 
@@ -63,7 +63,7 @@ class ReceiveCopy:
     planner: RetentionPlanner
     clock: Clock
 
-    def run(self, ended: CopyEnded) -> ReceiveResult:
+    def run(self, ended: CopyEndEvent) -> ReceiveResult:
         """Return what became of a copy that ended. Raise AwsUnavailable while EC2 does not show the end yet.
 
         The event is a hint, which anybody who may start executions can forge: the copy's entry follows from EC2's own facts.
@@ -89,7 +89,7 @@ class ReceiveCopy:
             raise AwsUnavailable(f"the event says that {copy.id} has ended; EC2 says it is {copy.state}")
         return self._failed(copy, entry, copy.state_message or ended.cause or "EC2 gave no cause")
 
-    def _vanished(self, ended: CopyEnded, entry: QueueEntry | None) -> ReceiveResult:
+    def _vanished(self, ended: CopyEndEvent, entry: QueueEntry | None) -> ReceiveResult:
         """Handle a copy that is deleted already: a failed one that somebody removed, or a completed one that did not last."""
         if entry is None or entry.copy_id != ended.copy_id or entry.state is not EntryState.RUNNING:
             return ReceiveResult(ReceiveOutcome.NOT_OURS, f"{ended.copy_id} is deleted, and no entry waits for a copy of this id")

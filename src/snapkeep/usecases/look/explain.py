@@ -17,7 +17,7 @@ from snapkeep.domain.retention.region_plan import RegionFacts, VolumePlan
 from snapkeep.domain.sweep.findings import FindingKind
 from snapkeep.domain.sweep.report import Handling
 from snapkeep.usecases.copies.enqueue import find_entry
-from snapkeep.usecases.ports import CopyQueue, Deletion, SnapshotReader
+from snapkeep.usecases.ports import CopyQueue, DeletionOutcome, SnapshotReader
 from snapkeep.usecases.retention.plan_regions import make_region_plan
 
 SEARCHED = timedelta(days=400)
@@ -283,7 +283,7 @@ def describe_audit_line(line: AuditLine) -> str:
     match data.get("audit"):
         case "deletion":
             plan = f", plan {data['plan']}" if data.get("plan") else ""
-            outcome = _label_of(Deletion, data.get("outcome"))
+            outcome = _label_of(DeletionOutcome, data.get("outcome"))
             return f"{line.function}: {data.get('snapshot')} {outcome}{cause}: {reasons}{plan}"
         case "copy":
             copy = f" {data['copy']}" if data.get("copy") else ""
@@ -294,7 +294,7 @@ def describe_audit_line(line: AuditLine) -> str:
     return f"{line.function}: {data.get('message', '')}"
 
 
-def _label_of(identifiers: type[Deletion | FindingKind | Handling], value: Any) -> str:
+def _label_of(identifiers: type[DeletionOutcome | FindingKind | Handling], value: Any) -> str:
     """Return the label of an identifier in an audit line; lines of earlier versions have the label itself."""
     try:
         return identifiers(value).label

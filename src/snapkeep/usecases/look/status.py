@@ -109,7 +109,7 @@ class DestinationStatus:
 
 
 @dataclass(frozen=True, slots=True)
-class Status:
+class SystemStatus:
     """The state of a system in all its regions."""
 
     system: str
@@ -153,7 +153,7 @@ def gather_status(
     *,
     system: str,
     problem: str = "",
-) -> Status:
+) -> SystemStatus:
     """Read the primary region and the DR regions, and return the system's status.
 
     `problem` says why the primary region is not read. A region that cannot be read is a problem in the status; the other
@@ -164,7 +164,7 @@ def gather_status(
     listings = {reading.status.region: reading.copies for reading in readings if reading.status.known}
     protections = volume_protections(primary.region, volumes, snapshots, listings, policies, now, system=system)
     queue = [copy for reading in readings for copy in reading.queue]
-    return Status(
+    return SystemStatus(
         system=system,
         region=primary.region,
         at=now,

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from snapkeep.domain.errors import AwsThrottled, PlanStale
 from snapkeep.domain.retention.deletion import DeletionOrder
-from snapkeep.usecases.ports import Clock, Deletion, DeletionResult, SnapshotDeleter
+from snapkeep.usecases.ports import Clock, DeletionOutcome, DeletionResult, SnapshotDeleter
 
 PLAN_GOOD_FOR = timedelta(minutes=15)
 """A redriven execution may come days after its plan (Step Functions allows 14 days): such a plan is not carried out."""
@@ -81,8 +81,8 @@ class DeleteSnapshots:
 
     def _unless_gone(self, result: DeletionResult) -> DeletionResult:
         """A run beside this one may have deleted it already."""
-        if result.outcome is Deletion.NOT_ALLOWED and not self.last_look.exists(result.snapshot_id):
-            return DeletionResult(result.snapshot_id, Deletion.ALREADY_GONE)
+        if result.outcome is DeletionOutcome.NOT_ALLOWED and not self.last_look.exists(result.snapshot_id):
+            return DeletionResult(result.snapshot_id, DeletionOutcome.ALREADY_GONE)
         return result
 
     def _delete(self, snapshot_id: str) -> DeletionResult:

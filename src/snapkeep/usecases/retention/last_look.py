@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from snapkeep.domain.model import Snapshot
 from snapkeep.domain.retention.deletion import DeletionOrder
 from snapkeep.domain.retention.last_look import objection, remaining_peers
-from snapkeep.usecases.ports import Clock, Deletion, DeletionGuards, DeletionResult, SnapshotReader
+from snapkeep.usecases.ports import Clock, DeletionGuards, DeletionOutcome, DeletionResult, SnapshotReader
 from snapkeep.usecases.retention.plan_volumes import protected_ids
 
 
@@ -33,12 +33,12 @@ class LastLook:
         for order in orders:
             snapshot = listed.get(order.snapshot_id)
             if snapshot is None:
-                results[order.snapshot_id] = DeletionResult(order.snapshot_id, Deletion.ALREADY_GONE)
+                results[order.snapshot_id] = DeletionResult(order.snapshot_id, DeletionOutcome.ALREADY_GONE)
                 continue
             peers = remaining_peers(snapshot, listed.values(), ordered_ids, self.clock.now(), system=self.system)
             cause = "; ".join(reason.text for reason in held.get(snapshot.id, ())) or objection(order, snapshot, peers)
             if cause:
-                results[snapshot.id] = DeletionResult(snapshot.id, Deletion.UNSAFE, cause)
+                results[snapshot.id] = DeletionResult(snapshot.id, DeletionOutcome.UNSAFE, cause)
         return results
 
     def exists(self, snapshot_id: str) -> bool:

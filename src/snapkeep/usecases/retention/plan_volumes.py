@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 
 from snapkeep.domain.errors import PlanRefused
-from snapkeep.domain.model import Action, Lineage, Plan, Reason, Refusal, Snapshot, Verdict, Volume
+from snapkeep.domain.model import Action, DeletionPlan, Lineage, Reason, Refusal, Snapshot, Verdict, Volume
 from snapkeep.domain.policy.model import Limits, Policy, PolicySet
 from snapkeep.domain.policy.selection import select_by_snapshots, select_for_retention, tells_what_governs
 from snapkeep.domain.retention.holds import (
@@ -45,7 +45,7 @@ class RetentionPlanner:
     reader_of: Callable[[str], SnapshotReader]
     queue_of: Callable[[str], CopyQueue]
 
-    def plan_sources(self, volume_ids: Sequence[str], confirmed: Collection[SnapshotInRegion] = ()) -> Plan:
+    def plan_sources(self, volume_ids: Sequence[str], confirmed: Collection[SnapshotInRegion] = ()) -> DeletionPlan:
         """Return the plan for the snapshots of volumes of this region, each volume planned by itself.
 
         The refusal of one volume's plan stops no other's. `confirmed` are the copies that this very run saw complete; a DR region
@@ -65,9 +65,9 @@ class RetentionPlanner:
         verdicts = tuple(verdict for plan in plans for verdict in plan.outcome)
         refusals = tuple(Refusal(plan.lineage, plan.refusal) for plan in plans if plan.refusals)
         newer_kept = {snapshot_id: number for plan in plans for snapshot_id, number in plan.newer_kept.items()}
-        return Plan(plan_id(self.reader.region, now, verdicts), self.reader.region, now, verdicts, refusals, newer_kept)
+        return DeletionPlan(plan_id(self.reader.region, now, verdicts), self.reader.region, now, verdicts, refusals, newer_kept)
 
-    def plan_copies(self, copies: Sequence[Snapshot]) -> Plan:
+    def plan_copies(self, copies: Sequence[Snapshot]) -> DeletionPlan:
         """Return the plan for all copies of one lineage in this region. Raise as above, and PlanRefused.
 
         A second copy of a snapshot is left to the sweep, which knows the copies that were found wrong.
@@ -80,7 +80,7 @@ class RetentionPlanner:
         if plan.refusals:
             raise PlanRefused(f"the plan for {plan.lineage.volume_id} in {self.reader.region} is refused: {plan.refusal}")
         verdicts, region = plan.verdicts, self.reader.region
-        return Plan(plan_id(region, now, verdicts), region, now, verdicts, newer_kept=plan.newer_kept)
+        return DeletionPlan(plan_id(region, now, verdicts), region, now, verdicts, newer_kept=plan.newer_kept)
 
     def _source_facts(
         self,

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field, replace
 
 from snapkeep.domain.copies.entry import EntryState, QueueEntry, entry_key
 from snapkeep.domain.errors import SnapkeepError
-from snapkeep.domain.events import CopyEnded
+from snapkeep.domain.events import CopyEndEvent
 from snapkeep.domain.model import Snapshot
 from snapkeep.domain.retention.region_plan import RegionFacts
 from snapkeep.domain.sweep.dr import DrFacts, decide_dr
-from snapkeep.domain.sweep.findings import FindingKind, Receive, Repair, Retag, document_findings
+from snapkeep.domain.sweep.findings import FindingKind, ReceiveRepair, Repair, RetagRepair, document_findings
 from snapkeep.domain.sweep.report import Figure, Handling, ReportItem
 from snapkeep.domain.tags import is_of_original_system, with_source_starts
 from snapkeep.usecases.copies.enqueue import find_entry
@@ -91,14 +91,14 @@ class _Actor:
     def repair(self, repair: Repair) -> Handling:
         """Carry out a repair."""
         match repair:
-            case Receive(ended):
+            case ReceiveRepair(ended):
                 return self._receive(ended)
-            case Retag(snapshot_id, tags):
+            case RetagRepair(snapshot_id, tags):
                 self.sweep.tagger.tag([snapshot_id], tags)
                 return Handling.REPAIRED
         raise TypeError(f"a DR region has no repair {type(repair).__name__}")
 
-    def _receive(self, ended: CopyEnded) -> Handling:
+    def _receive(self, ended: CopyEndEvent) -> Handling:
         if self._was_received_meanwhile(ended):
             return Handling.NOTED
         received = self.sweep.receive.run(ended)
@@ -109,7 +109,7 @@ class _Actor:
         ]
         return Handling.NOTED if received.outcome is ReceiveOutcome.NOT_OURS else Handling.REPAIRED
 
-    def _was_received_meanwhile(self, ended: CopyEnded) -> bool:
+    def _was_received_meanwhile(self, ended: CopyEndEvent) -> bool:
         """Whether its own event has closed the entry since it was listed: a copy that ended a moment ago was not missed."""
         entry = find_entry(self.sweep.queue, entry_key(ended.source_region, ended.source_snapshot_id, ended.region))
         return entry is not None and ended.succeeded and entry.state is EntryState.DONE

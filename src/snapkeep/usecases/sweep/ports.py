@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
-from snapkeep.domain.sweep.findings import Wait
-from snapkeep.domain.sweep.waiting_runs import RunUnderWay
+from snapkeep.domain.sweep.findings import CopyWait
+from snapkeep.domain.sweep.waiting_runs import OpenRun
 
 
 class ProtectRuns(Protocol):
@@ -26,11 +26,11 @@ class ProtectRuns(Protocol):
 class WaitingRuns(Protocol):
     """The executions of Protect of this region that have not ended."""
 
-    def under_way(self) -> list[RunUnderWay]:
+    def under_way(self) -> list[OpenRun]:
         """Return all that run, by one listing."""
         ...
 
-    def waits(self, run: str) -> list[Wait]:
+    def waits(self, run: str) -> list[CopyWait]:
         """Return the copies that a run waits for now. One call, and more only for a long history."""
         ...
 

@@ -13,13 +13,13 @@ from snapkeep.domain.policy.model import PolicySet
 from snapkeep.domain.protection import VolumeHealth, VolumeProtection, ages_by_policy, volume_protections
 from snapkeep.domain.retention.region_plan import RegionFacts, RegionPlan
 from snapkeep.domain.sweep.findings import (
-    Enqueue,
+    EnqueueRepair,
     Finding,
     FindingKind,
-    Protect,
-    Rejoin,
+    ProtectRepair,
+    RejoinRepair,
     Repair,
-    Retag,
+    RetagRepair,
     document_findings,
 )
 from snapkeep.domain.sweep.primary import PrimaryFacts, decide_primary
@@ -39,7 +39,7 @@ from snapkeep.usecases.sweep.shared import (
     not_done,
     queue_counts,
 )
-from snapkeep.usecases.sweep.waiting_runs import RejoinRun, RunsSeen, copy_is_there, look_at_runs
+from snapkeep.usecases.sweep.waiting_runs import RejoinRun, RunsReading, copy_is_there, look_at_runs
 
 RETRY_FAILED_AFTER = timedelta(hours=24)
 
@@ -117,10 +117,10 @@ class PrimarySweep(RegionSweep):
                 dr.findings.append(Finding(FindingKind.OUT_OF_REACH, region, "", f"{region}: {error}"))
         return dr
 
-    def _runs_seen(self, dr: _DrRegions, plan: RegionPlan, snapshots: Sequence[Snapshot], now: datetime) -> RunsSeen:
+    def _runs_seen(self, dr: _DrRegions, plan: RegionPlan, snapshots: Sequence[Snapshot], now: datetime) -> RunsReading:
         """Read the runs after the queues: a run that was answered in between waits no more."""
         if not dr.copies:
-            return RunsSeen()
+            return RunsReading()
         known = {entry.snapshot_in_region for entry in dr.entries}
         starts = {snapshot.id: snapshot.origin.start_time for snapshot in snapshots}
         missing = {
@@ -132,19 +132,19 @@ class PrimarySweep(RegionSweep):
 
     def _repair(self, repair: Repair, now: datetime) -> Handling:
         match repair:
-            case Protect(snapshot):
+            case ProtectRepair(snapshot):
                 fresh = self.runs.start(snapshot_event(snapshot, now), run_name(snapshot.id, now))
                 return Handling.REPAIRED if fresh else Handling.NOTED
-            case Enqueue():
+            case EnqueueRepair():
                 return self._ask_for_copy(repair)
-            case Rejoin(wait):
+            case RejoinRepair(wait):
                 return RejoinRun(queue_of=self.queue_of, reader_of=self.reader_of, enqueue=self.enqueue).run(wait)
-            case Retag(snapshot_id, tags):
+            case RetagRepair(snapshot_id, tags):
                 self.tagger.tag([snapshot_id], tags)
                 return Handling.REPAIRED
         raise TypeError(f"a primary region has no repair {type(repair).__name__}")
 
-    def _ask_for_copy(self, repair: Enqueue) -> Handling:
+    def _ask_for_copy(self, repair: EnqueueRepair) -> Handling:
         request = copy_request(self.system, repair.snapshot, repair.policy, repair.rule, repair.volume)
         entry = self.enqueue.run(request, "")
         if entry.state is not EntryState.DONE:

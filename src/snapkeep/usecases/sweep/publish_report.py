@@ -15,7 +15,7 @@ JSON, PAGE = "application/json", "text/html; charset=utf-8"
 
 
 @dataclass(frozen=True, slots=True)
-class Published:
+class PublishedReport:
     """A published report: its outcome, its subject and its locations."""
 
     outcome: str
@@ -40,7 +40,7 @@ class PublishReport:
         """Return what was kept under a sweep's id. Raise ReportNotFound if there is nothing."""
         return from_json(SweepReport, json.loads(self.store.get(f"interim/{sweep_id}.json")))
 
-    def run(self, whole: SweepReport) -> Published:
+    def run(self, whole: SweepReport) -> PublishedReport:
         """Cut, keep and publish a finished report; return where it is. The message comes last, since it names the page."""
         report = cut(whole)
         name = f"reports/{report.started_at:%Y/%m/%d}/{report.id}"
@@ -48,4 +48,4 @@ class PublishReport:
         kept = self.store.put(f"{name}.json", json.dumps(report_to_json(report), indent=1), JSON)
         subject = subject_of(report)
         self.publisher.publish(subject, text_of(report, page), {"kind": "sweep", "outcome": str(report.outcome)})
-        return Published(str(report.outcome), subject, kept, page)
+        return PublishedReport(str(report.outcome), subject, kept, page)

@@ -12,12 +12,12 @@ from datetime import datetime
 
 from snapkeep.domain.copies.entry import NOT_STARTED, OPEN, EntryState, QueueEntry
 from snapkeep.domain.errors import SnapkeepError
-from snapkeep.domain.model import Plan, Snapshot
+from snapkeep.domain.model import DeletionPlan, Snapshot
 from snapkeep.domain.policy.model import PolicySet
 from snapkeep.domain.protection import PolicyAges
 from snapkeep.domain.retention.deletion import DeletionKind, DeletionOrder, deletion_orders
 from snapkeep.domain.retention.region_plan import RegionFacts, RegionPlan, plan_region
-from snapkeep.domain.sweep.findings import Decision, Finding, FindingKind, Repair, rotating_sample
+from snapkeep.domain.sweep.findings import Finding, FindingKind, Repair, SweepDecision, rotating_sample
 from snapkeep.domain.sweep.report import Figure, Handling, ReportItem, SweepReport, item_of
 from snapkeep.usecases.ports import Clock, CopyQueue, DeletionGuards, DeletionResult, SnapshotReader, SnapshotTagger
 from snapkeep.usecases.retention.plan_volumes import plan_id, protected_ids, to_delete
@@ -54,7 +54,7 @@ class SweepResult:
     """Result of a sweep: its report so far, and the deletions that are still to be carried out."""
 
     report: SweepReport
-    plan: Plan
+    plan: DeletionPlan
     remove: tuple[tuple[Snapshot, str], ...] = ()
     """Failed copies to remove, with why."""
     rpo_ages_seconds: Mapping[str, float] = field(default_factory=dict)
@@ -108,11 +108,11 @@ def guarded_plan(guards: DeletionGuards, facts: RegionFacts, policies: PolicySet
     return plan_region(facts, policies, now, system=system, protected_ids=held) if held else plan
 
 
-def deletion_plan(decision: Decision, region: str, now: datetime, limit: int) -> tuple[Plan, list[ReportItem]]:
+def deletion_plan(decision: SweepDecision, region: str, now: datetime, limit: int) -> tuple[DeletionPlan, list[ReportItem]]:
     """Return the plan of the oldest deletions, up to the limit, and the others as findings that are left."""
     ordered = sorted(decision.deletions, key=lambda verdict: verdict.snapshot.origin.start_time)
     now_, later = ordered[:limit], ordered[limit:]
-    plan = Plan(plan_id(region, now, now_), region, now, tuple(now_), newer_kept=decision.newer_kept)
+    plan = DeletionPlan(plan_id(region, now, now_), region, now, tuple(now_), newer_kept=decision.newer_kept)
     return plan, [_deletion_item(order, Handling.LEFT) for order in deletion_orders(later)]
 
 

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from snapkeep.domain.copies.entry import EntryState, QueueEntry, entry_key
 from snapkeep.domain.errors import CopyFailed, SnapkeepError
-from snapkeep.domain.sweep.findings import Finding, FindingKind, Wait
+from snapkeep.domain.sweep.findings import CopyWait, Finding, FindingKind
 from snapkeep.domain.sweep.report import Handling
 from snapkeep.domain.sweep.waiting_runs import runs_to_read
 from snapkeep.domain.tag_names import MANAGED
@@ -19,10 +19,10 @@ from snapkeep.usecases.sweep.ports import WaitingRuns
 
 
 @dataclass(slots=True)
-class RunsSeen:
+class RunsReading:
     """The runs that have not ended, as a sweep saw them."""
 
-    waits: list[Wait] = field(default_factory=list)
+    waits: list[CopyWait] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     under_way: int = 0
     not_read: int = 0
@@ -31,9 +31,9 @@ class RunsSeen:
 
 def look_at_runs(
     runs: WaitingRuns, queued: Collection[QueueEntry], missing: Iterable[datetime], now: datetime, most: int
-) -> RunsSeen:
+) -> RunsReading:
     """Return the waits of the runs to read (see `runs_to_read`). If they cannot be read, that is a finding."""
-    seen = RunsSeen()
+    seen = RunsReading()
     try:
         under_way = runs.under_way()
         seen.under_way = len(under_way)
@@ -55,7 +55,7 @@ class RejoinRun:
     reader_of: Callable[[str], SnapshotReader]
     enqueue: EnqueueCopy
 
-    def run(self, wait: Wait) -> Handling:
+    def run(self, wait: CopyWait) -> Handling:
         """Give a wait's token back to the entry of its copy, or answer it. Return NOTED if that was done meanwhile."""
         request, queue = wait.request, self.queue_of(wait.request.region)
         entry = find_entry(queue, entry_key(request.origin.region, request.origin.snapshot_id, request.region))

@@ -13,7 +13,7 @@ from typing import Any
 from snapkeep.lab.ebs_model.errors import ApiError, invalid_value
 from snapkeep.lab.ebs_model.requests.call import Call, Response
 from snapkeep.lab.ebs_model.requests.filters import flat_tags_of, parsed, tests_for
-from snapkeep.lab.ebs_model.requests.filters_of_answers import Reader, readers
+from snapkeep.lab.ebs_model.requests.filters_of_answers import ValueReader, readers
 from snapkeep.lab.ebs_model.store.tags import from_specifications
 
 DEFAULT_CIDR = "172.31.0.0/16"
@@ -254,7 +254,7 @@ def import_key_pair(call: Call) -> Response:
     return dict(record)
 
 
-def _listed(call: Call, result: str, records: Iterable[dict[str, Any]], fields: dict[str, Reader]) -> Response:
+def _listed(call: Call, result: str, records: Iterable[dict[str, Any]], fields: dict[str, ValueReader]) -> Response:
     tests = tests_for(parsed(call.params.get("Filters")), fields, flat_tags_of)
     return {result: [record for record in records if all(test(record) for test in tests)]}
 

@@ -14,7 +14,7 @@ from snapkeep.lab.ebs_model.errors import ApiError
 from snapkeep.lab.ebs_model.requests.call import Call, Response
 from snapkeep.lab.ebs_model.requests.paging import page
 from snapkeep.lab.ebs_model.store.lifecycle import forget
-from snapkeep.lab.ebs_model.store.records import COMPLETED, Binned, BinRule, Snapshot
+from snapkeep.lab.ebs_model.store.records import COMPLETED, BinnedSnapshot, BinRule, Snapshot
 from snapkeep.lab.ebs_model.store.tags import as_dict
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def keep(call: Call, snapshot: Snapshot) -> bool:
         return False
     account.remove(snapshot)
     exits = call.now + days * SECONDS_PER_DAY
-    account.bin[snapshot.id] = Binned(snapshot, call.now, exits)
+    account.bin[snapshot.id] = BinnedSnapshot(snapshot, call.now, exits)
     world.schedule(exits - account.skew_seconds, "bin exit", account, snapshot.id)
     return True
 

@@ -13,7 +13,7 @@ from snapkeep.lab.ebs_model.store.records import Image, Instance, Snapshot, Volu
 from snapkeep.lab.ebs_model.store.region_account import dict_of_tags
 from snapkeep.lab.ebs_model.store.tags import checked, flat, limited
 
-Tagged = Snapshot | Volume | Image | Instance
+TaggableResource = Snapshot | Volume | Image | Instance
 Record = dict[str, Any]
 """A VPC, a subnet, a security group …: it holds its tags as its answer has them."""
 MOST_RESOURCES = 1000
@@ -38,7 +38,7 @@ NOT_FOUND = {
 }
 
 
-def _find(call: Call, resource_id: str) -> Tagged | Record:
+def _find(call: Call, resource_id: str) -> TaggableResource | Record:
     account = call.account
     resource = account.tagged(resource_id)
     if resource is not None:
@@ -53,7 +53,7 @@ def _find(call: Call, resource_id: str) -> Tagged | Record:
     raise ApiError(NOT_FOUND.get(prefix, "InvalidID"), f"The ID '{resource_id}' does not exist")
 
 
-def _set(call: Call, resource: Tagged | Record, tags: dict[str, str]) -> None:
+def _set(call: Call, resource: TaggableResource | Record, tags: dict[str, str]) -> None:
     if isinstance(resource, Snapshot):
         call.account.set_tags(resource, flat(tags))
     elif isinstance(resource, dict):
@@ -62,7 +62,7 @@ def _set(call: Call, resource: Tagged | Record, tags: dict[str, str]) -> None:
         resource.tags = flat(tags)
 
 
-def _resources(call: Call) -> list[Tagged | Record]:
+def _resources(call: Call) -> list[TaggableResource | Record]:
     ids = list(dict.fromkeys(str(resource_id) for resource_id in call.params["Resources"]))
     if len(ids) > MOST_RESOURCES:
         raise ApiError("InvalidParameterValue", f"Resources can hold at most {MOST_RESOURCES} ids")

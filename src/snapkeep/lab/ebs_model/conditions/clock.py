@@ -12,7 +12,7 @@ from typing import Protocol
 VIRTUAL_START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-class Clock(Protocol):
+class WorldClock(Protocol):
     """A source of the time."""
 
     def now(self) -> float:

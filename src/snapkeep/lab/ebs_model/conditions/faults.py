@@ -116,7 +116,7 @@ class Faults:
         return rules
 
 
-class _Armed:
+class _ArmedRule:
     """A rule and how often it matched."""
 
     __slots__ = ("matches", "rule")
@@ -132,17 +132,17 @@ class FaultEngine:
     def __init__(self, seed: int, started: float) -> None:
         self.random = random.Random(seed)  # noqa: S311 - a model's dice
         self.started = started
-        self.armed: list[_Armed] = []
+        self.armed: list[_ArmedRule] = []
         self._kinds: frozenset[str] = frozenset()
 
     def set(self, faults: Faults) -> None:
         """Replace the faults in force."""
-        self.armed = [_Armed(rule) for rule in faults.rules()]
+        self.armed = [_ArmedRule(rule) for rule in faults.rules()]
         self._kinds = frozenset(armed.rule.kind for armed in self.armed)
 
     def add(self, rule: FaultRule, matches: int = 0) -> None:
         """Add a rule to those in force; ``matches`` says how often it has matched before."""
-        self.armed.append(_Armed(rule, matches))
+        self.armed.append(_ArmedRule(rule, matches))
         self._kinds |= {rule.kind}
 
     def remove(self, kind: str, region: str = "") -> None:

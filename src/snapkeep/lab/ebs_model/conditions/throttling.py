@@ -12,13 +12,13 @@ from typing import Any
 from snapkeep.lab.ebs_model.conditions.quotas import Quotas
 from snapkeep.lab.ebs_model.errors import ApiError
 
-Bucket = tuple[float, float]
+TokenBucket = tuple[float, float]
 """Size, and tokens refilled in a second."""
 
-MUTATING: Bucket = (50, 5)
-NON_MUTATING: Bucket = (100, 20)
-UNPAGINATED: Bucket = (50, 10)
-LISTED: Mapping[str, Bucket] = {
+MUTATING: TokenBucket = (50, 5)
+NON_MUTATING: TokenBucket = (100, 20)
+UNPAGINATED: TokenBucket = (50, 10)
+LISTED: Mapping[str, TokenBucket] = {
     **dict.fromkeys(
         (
             "CreateSnapshot",
@@ -37,16 +37,16 @@ LISTED: Mapping[str, Bucket] = {
 }
 UNFILTERED = ("DescribeSnapshots", "DescribeVolumes", "DescribeInstances", "DescribeImages")
 # Per account and second [Service Quotas: EBS direct APIs]; the bucket holds one second's worth.
-DIRECT: Mapping[str, Bucket] = {
+DIRECT: Mapping[str, TokenBucket] = {
     "ListSnapshotBlocks": (50, 50),
     "ListChangedBlocks": (50, 50),
     "GetSnapshotBlock": (1000, 1000),
 }
 # [EBS user guide: quotas, L-C125AE42]: GetSnapshotBlock per account is 5,000 in five Regions; per snapshot 1,000 in all.
 LARGE_REGIONS = ("us-east-1", "us-east-2", "us-west-2", "eu-west-1", "ap-southeast-1")
-LARGE_GET: Bucket = (5000, 5000)
+LARGE_GET: TokenBucket = (5000, 5000)
 OF_ONE_SNAPSHOT = "GetSnapshotBlock of one snapshot"
-GET_OF_ONE_SNAPSHOT: Bucket = (1000, 1000)
+GET_OF_ONE_SNAPSHOT: TokenBucket = (1000, 1000)
 
 
 def is_read(action: str) -> bool:
@@ -54,7 +54,7 @@ def is_read(action: str) -> bool:
     return action.startswith(("Describe", "Get", "List"))
 
 
-def bucket_of(action: str, params: Mapping[str, Any], quotas: Quotas, region: str = "") -> tuple[str, Bucket]:
+def bucket_of(action: str, params: Mapping[str, Any], quotas: Quotas, region: str = "") -> tuple[str, TokenBucket]:
     """Return the name of a request's bucket, and that bucket's size and refill."""
     if action in quotas.buckets:
         return action, quotas.buckets[action]
@@ -93,7 +93,7 @@ class Throttle:
             if not self._take(f"{account_name}/{params.get('SnapshotId')}", bucket, now):
                 raise _throttled("RESOURCE_LEVEL_THROTTLE")
 
-    def _take(self, slot: str, bucket: Bucket, now: float) -> bool:
+    def _take(self, slot: str, bucket: TokenBucket, now: float) -> bool:
         capacity, refill = bucket
         level, since = self.levels.get(slot, (capacity, now))
         level = min(capacity, level + max(0.0, now - since) * refill)

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import MISSING, asdict, fields
 from typing import TYPE_CHECKING, Any
 
-from snapkeep.lab.ebs_model.conditions.clock import Clock, VirtualClock
+from snapkeep.lab.ebs_model.conditions.clock import VirtualClock, WorldClock
 from snapkeep.lab.ebs_model.conditions.event_options import EventOptions
 from snapkeep.lab.ebs_model.conditions.faults import FaultRule
 from snapkeep.lab.ebs_model.conditions.latency import Latency
@@ -17,7 +17,7 @@ from snapkeep.lab.ebs_model.conditions.quotas import Quotas, Speeds
 from snapkeep.lab.ebs_model.store.blocks import Chain, WriteLog
 from snapkeep.lab.ebs_model.store.records import (
     PENDING,
-    Binned,
+    BinnedSnapshot,
     BinRule,
     Image,
     Instance,
@@ -25,7 +25,7 @@ from snapkeep.lab.ebs_model.store.records import (
     Lock,
     Snapshot,
     SnapshotSet,
-    Tiering,
+    TierChange,
     Volume,
 )
 from snapkeep.lab.ebs_model.store.region_account import RegionAccount
@@ -42,7 +42,7 @@ _STORES: dict[str, type[Any]] = {
     "images": Image,
     "keys": Key,
     "locks": Lock,
-    "tiering": Tiering,
+    "tiering": TierChange,
     "sets": SnapshotSet,
 }
 _PLAIN = (
@@ -167,7 +167,7 @@ def _save_account(account: RegionAccount, logs: _Numbers, chains: _Numbers) -> D
     return saved
 
 
-def restore(data: Mapping[str, Any], clock: Clock | None) -> WorldState:
+def restore(data: Mapping[str, Any], clock: WorldClock | None) -> WorldState:
     """Return the world that was saved. Without a clock: on a virtual one at the time of saving.
 
     Raise ValueError on a version that this model does not read.
@@ -236,7 +236,7 @@ def _restore_record(kind: type[Any], data: Data, logs: list[WriteLog], chains: l
     chain = chains[values.pop("chain")] if values.get("chain") is not None else None
     if "members" in values:
         values["members"] = [tuple(entry) for entry in values["members"]]
-    if kind is Binned:
+    if kind is BinnedSnapshot:
         values["snapshot"] = _restore_record(Snapshot, values["snapshot"], logs, chains)
     record = kind(**values)
     if chain is not None:
@@ -249,7 +249,7 @@ def _restore_account(world: WorldState, data: Data, logs: list[WriteLog], chains
     account = world.region_account(data["region"], data["account"])
     for name in _PLAIN:
         setattr(account, name, data[name])
-    stores: dict[str, type[Any]] = {**_STORES, "bin": Binned}
+    stores: dict[str, type[Any]] = {**_STORES, "bin": BinnedSnapshot}
     for name, kind in stores.items():
         records = {key: _restore_record(kind, record, logs, chains) for key, record in data[name].items()}
         setattr(account, name, records)

@@ -26,7 +26,7 @@ Data = Mapping[str, Any]
 
 
 @dataclass(slots=True)
-class _Moment:
+class _PlannedSnapshot:
     """One snapshot of the history, to be made in order of time over all volumes."""
 
     when: float
@@ -147,13 +147,13 @@ class WorldBuilder:
 
     def _history(self, entries: Any) -> None:
         now = self.world.now()
-        moments: list[_Moment] = []
+        moments: list[_PlannedSnapshot] = []
         for entry in entries:
             step = float(entry.get("every_hours") or 24) * 3600
             newest = now - float(entry.get("newest_hours_ago", entry.get("every_hours") or 24)) * 3600
             for volume in self.volumes[str(entry["volume"])]:
                 times = [newest - step * number for number in range(int(entry["count"]))]
-                moments.extend(_Moment(when, volume, entry) for when in times)
+                moments.extend(_PlannedSnapshot(when, volume, entry) for when in times)
                 volume.changed_at = min([volume.changed_at, *times])
                 volume.created = min([volume.created, *times])
         for moment in sorted(moments, key=lambda moment: moment.when):
@@ -164,7 +164,7 @@ class WorldBuilder:
             except ValueError as error:
                 raise WorldFileError([f"content of {copy.id}: {error}"]) from error
 
-    def _past_snapshot(self, moment: _Moment) -> None:
+    def _past_snapshot(self, moment: _PlannedSnapshot) -> None:
         entry, volume = moment.entry, moment.volume
         account = self.world.region_account(volume.zone[:-1], volume.owner_id)
         call = Call(self.world, account, {}, "", moment.when)

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from snapkeep.lab.ebs_model.conditions.clock import VIRTUAL_START, Clock, VirtualClock, seconds_of
+from snapkeep.lab.ebs_model.conditions.clock import VIRTUAL_START, VirtualClock, WorldClock, seconds_of
 from snapkeep.lab.ebs_model.conditions.event_options import EventOptions
 from snapkeep.lab.ebs_model.conditions.faults import FaultRule, Faults
 from snapkeep.lab.ebs_model.conditions.latency import Latency
@@ -23,7 +23,7 @@ from snapkeep.lab.ebs_model.store.world_state import WorldState
 Data = Mapping[str, Any]
 
 
-def build(document: Data, clock: Clock | None) -> WorldState:
+def build(document: Data, clock: WorldClock | None) -> WorldState:
     """Return the state of the world that a world file describes. Raise WorldFileError."""
     errors = check(document)
     if errors:

@@ -67,14 +67,14 @@ class Call:
         return instance
 
 
-Handler = Callable[[Call], Response]
+ActionHandler = Callable[[Call], Response]
 
 
 @dataclass(frozen=True, slots=True)
-class Action:
+class ApiAction:
     """An action: its handler, and its required parameters (botocore's service model)."""
 
-    run: Handler
+    run: ActionHandler
     required: tuple[str, ...] = ()
 
 

@@ -13,10 +13,10 @@ from typing import Any
 from snapkeep.lab.ebs_model.conditions.clock import iso_milliseconds
 
 Answer = Mapping[str, Any]
-Reader = Callable[[Answer], Iterable[str]]
+ValueReader = Callable[[Answer], Iterable[str]]
 
 
-def readers(names: str, paths: Mapping[str, str] | None = None, *, prefix: str = "") -> dict[str, Reader]:
+def readers(names: str, paths: Mapping[str, str] | None = None, *, prefix: str = "") -> dict[str, ValueReader]:
     """Return a reader for each filter: of names in one text, and of those with a path of their own, under a prefix."""
     derived = {name: _path(name) for name in names.split()}
     above = _path(prefix.rstrip(".")) + "." if prefix else ""
@@ -31,7 +31,7 @@ def _pascal(part: str) -> str:
     return "".join(word.capitalize() for word in part.split("-"))
 
 
-def _reader(path: list[str]) -> Reader:
+def _reader(path: list[str]) -> ValueReader:
     return lambda answer: list(_texts(answer, path))
 
 

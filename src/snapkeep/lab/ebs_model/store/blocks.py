@@ -169,7 +169,7 @@ class WriteLog:
 _by_generation = attrgetter("generation", "seq")
 
 
-class Member(Protocol):
+class ChainMember(Protocol):
     """A snapshot, as far as its chain uses it."""
 
     @property
@@ -191,10 +191,10 @@ class Chain:
     def __init__(self, log: WriteLog, data_key_id: str) -> None:
         self.log = log
         self.data_key_id = data_key_id
-        self.members: list[Member] = []
+        self.members: list[ChainMember] = []
         self.stored_blocks = 0
 
-    def add(self, snapshot: Member) -> int:
+    def add(self, snapshot: ChainMember) -> int:
         """Add a snapshot, and return how many blocks it stores newly."""
         index = bisect_right(self.members, (snapshot.generation, snapshot.seq), key=_by_generation)
         before = self._generation_before(index)
@@ -204,19 +204,19 @@ class Chain:
         self.stored_blocks += new
         return new
 
-    def remove(self, snapshot: Member) -> int:
+    def remove(self, snapshot: ChainMember) -> int:
         """Remove a member, and return how many blocks that frees."""
         freed = self.freed_by_removing(snapshot)
         self.members.pop(self._index(snapshot))
         self.stored_blocks -= freed
         return freed
 
-    def owned(self, snapshot: Member) -> int:
+    def owned(self, snapshot: ChainMember) -> int:
         """Return how many blocks a member pays for."""
         index = self._index(snapshot)
         return self._changed_until(index, self._generation_before(index))
 
-    def freed_by_removing(self, snapshot: Member) -> int:
+    def freed_by_removing(self, snapshot: ChainMember) -> int:
         """Return how many blocks only this member needs."""
         index = self._index(snapshot)
         before = self._generation_before(index)
@@ -225,7 +225,7 @@ class Chain:
             return mine
         return mine + self._changed_until(index + 1, snapshot.generation) - self._changed_until(index + 1, before)
 
-    def _index(self, snapshot: Member) -> int:
+    def _index(self, snapshot: ChainMember) -> int:
         return bisect_left(self.members, (snapshot.generation, snapshot.seq), key=_by_generation)
 
     def _generation_before(self, index: int) -> int:

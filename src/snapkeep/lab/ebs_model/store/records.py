@@ -172,7 +172,7 @@ class Lock:
 
 
 @dataclass(slots=True, eq=False)
-class Tiering:
+class TierChange:
     """The last archive or restore of a snapshot."""
 
     status: str
@@ -184,7 +184,7 @@ class Tiering:
 
 
 @dataclass(slots=True, eq=False)
-class Binned:
+class BinnedSnapshot:
     """A snapshot in Recycle Bin."""
 
     snapshot: Snapshot

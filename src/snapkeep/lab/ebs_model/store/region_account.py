@@ -11,7 +11,7 @@ from typing import Any
 from snapkeep.lab.ebs_model.conditions.quotas import Quotas
 from snapkeep.lab.ebs_model.store.blocks import Chain, WriteLog
 from snapkeep.lab.ebs_model.store.records import (
-    Binned,
+    BinnedSnapshot,
     BinRule,
     Image,
     Instance,
@@ -19,7 +19,7 @@ from snapkeep.lab.ebs_model.store.records import (
     Lock,
     Snapshot,
     SnapshotSet,
-    Tiering,
+    TierChange,
     Volume,
 )
 from snapkeep.lab.ebs_model.store.tags import FlatTags, as_dict
@@ -27,24 +27,24 @@ from snapkeep.lab.ebs_model.store.tags import FlatTags, as_dict
 _seq = attrgetter("seq")
 COMPACT_AT = 1024
 
-Bucket = Snapshot | dict[Snapshot, None]
+IndexEntry = Snapshot | dict[Snapshot, None]
 """Most index entries hold one snapshot: no set is made for those."""
 
 
-def members_of(bucket: Bucket | None) -> Iterable[Snapshot]:
+def members_of(bucket: IndexEntry | None) -> Iterable[Snapshot]:
     """Return the snapshots of an index entry."""
     if bucket is None:
         return ()
     return (bucket,) if isinstance(bucket, Snapshot) else bucket
 
 
-class Index:
+class SnapshotIndex:
     """Snapshots by a text."""
 
     __slots__ = ("buckets",)
 
     def __init__(self) -> None:
-        self.buckets: dict[str, Bucket] = {}
+        self.buckets: dict[str, IndexEntry] = {}
 
     def add(self, text: str, snapshot: Snapshot) -> None:
         """Put a snapshot under a text."""
@@ -88,8 +88,8 @@ class RegionAccount:
         self.quotas = quotas
         self.skew_seconds = 0.0
         self.snapshots: dict[str, Snapshot] = {}
-        self.by_volume = Index()
-        self.by_tag: dict[str, Index] = {}
+        self.by_volume = SnapshotIndex()
+        self.by_tag: dict[str, SnapshotIndex] = {}
         self.by_state: dict[str, dict[Snapshot, None]] = {"pending": {}, "error": {}}
         self.copies_in_flight: dict[str, Snapshot] = {}
         self.pending_creates = 0
@@ -102,8 +102,8 @@ class RegionAccount:
         self.keys: dict[str, Key] = {}
         self.aliases: dict[str, str] = {}
         self.locks: dict[str, Lock] = {}
-        self.tiering: dict[str, Tiering] = {}
-        self.bin: dict[str, Binned] = {}
+        self.tiering: dict[str, TierChange] = {}
+        self.bin: dict[str, BinnedSnapshot] = {}
         self.bin_rules: list[BinRule] = []
         self.permissions: dict[str, dict[str, None]] = {}
         self.sets: dict[str, SnapshotSet] = {}
@@ -184,7 +184,7 @@ class RegionAccount:
         for index in range(0, len(tags), 2):
             by_value = self.by_tag.get(tags[index])
             if by_value is None:
-                by_value = self.by_tag[intern(tags[index])] = Index()
+                by_value = self.by_tag[intern(tags[index])] = SnapshotIndex()
             by_value.add(tags[index + 1], snapshot)
 
     def _unindex_tags(self, snapshot: Snapshot) -> None:

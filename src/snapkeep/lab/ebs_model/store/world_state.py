@@ -7,7 +7,7 @@ import random
 from collections.abc import Callable, Mapping
 from typing import Any, TypedDict
 
-from snapkeep.lab.ebs_model.conditions.clock import Clock, VirtualClock, finite, iso
+from snapkeep.lab.ebs_model.conditions.clock import VirtualClock, WorldClock, finite, iso
 from snapkeep.lab.ebs_model.conditions.event_options import ARN_SHAPES, Event, EventOptions
 from snapkeep.lab.ebs_model.conditions.faults import FaultEngine, Faults
 from snapkeep.lab.ebs_model.conditions.latency import Latency
@@ -35,7 +35,7 @@ Timer = tuple[float, int, str, str, str, str, Any]
 class WorldOptions(TypedDict, total=False):
     """The options of a new world, all with defaults."""
 
-    clock: Clock | None
+    clock: WorldClock | None
     seed: int
     quotas: Quotas | None
     speeds: Speeds | None
@@ -53,7 +53,7 @@ class WorldState:
     def __init__(
         self,
         *,
-        clock: Clock | None = None,
+        clock: WorldClock | None = None,
         seed: int = 0,
         quotas: Quotas | None = None,
         speeds: Speeds | None = None,
@@ -64,7 +64,7 @@ class WorldState:
         regions: tuple[str, ...] = DEFAULT_REGIONS,
         region_quotas: Mapping[str, Quotas] | None = None,
     ) -> None:
-        self.clock: Clock = clock or VirtualClock()
+        self.clock: WorldClock = clock or VirtualClock()
         self.account_id = account
         self.regions = regions
         self.quotas = quotas or Quotas()
@@ -177,7 +177,7 @@ class WorldState:
             self.region_account(region, account_id).skew_seconds = finite(seconds, "the clock skew")
 
 
-def _latency_on(clock: Clock, latency: Latency) -> Latency:
+def _latency_on(clock: WorldClock, latency: Latency) -> Latency:
     if latency != Latency() and not isinstance(clock, VirtualClock):
         raise ValueError("latency: needs a virtual clock; on one that runs, requests take the time that they take")
     return latency

@@ -30,7 +30,7 @@ _NEW = "*"
 
 
 @dataclass(frozen=True)
-class Check:
+class AccessCheck:
     """One question to IAM: whether the caller may do this action on this resource, under these condition keys."""
 
     action: str
@@ -48,7 +48,7 @@ class Caller:
 
 
 @dataclass(frozen=True)
-class Target:
+class CallResource:
     """A resource that a call names: its type, and the parameters with its id or ids and, if that may differ, its region."""
 
     resource_type: str
@@ -56,49 +56,49 @@ class Target:
     region_parameter: str = ""
 
 
-def _new(resource_type: str) -> Target:
+def _new(resource_type: str) -> CallResource:
     """Return the target of a resource that the call creates."""
-    return Target(resource_type, _NEW)
+    return CallResource(resource_type, _NEW)
 
 
-TARGETS: dict[str, tuple[Target, ...]] = {
-    "AttachVolume": (Target("instance", "InstanceId"), Target("volume", "VolumeId")),
-    "CopyImage": (_new("image"), Target("image", "SourceImageId", "SourceRegion")),
+TARGETS: dict[str, tuple[CallResource, ...]] = {
+    "AttachVolume": (CallResource("instance", "InstanceId"), CallResource("volume", "VolumeId")),
+    "CopyImage": (_new("image"), CallResource("image", "SourceImageId", "SourceRegion")),
     # The source too: a policy that forgets it fails on AWS.
-    "CopySnapshot": (_new("snapshot"), Target("snapshot", "SourceSnapshotId", "SourceRegion")),
-    "CreateImage": (_new("image"), Target("instance", "InstanceId"), _new("snapshot")),
-    "CreateSnapshot": (_new("snapshot"), Target("volume", "VolumeId")),
-    "CreateSnapshots": (_new("snapshot"), Target("instance", "InstanceSpecification.InstanceId")),
-    "CreateVolume": (_new("volume"), Target("snapshot", "SnapshotId")),
-    "DeleteSnapshot": (Target("snapshot", "SnapshotId"),),
-    "DeleteVolume": (Target("volume", "VolumeId"),),
-    "DeregisterImage": (Target("image", "ImageId"),),
-    "DescribeSnapshotAttribute": (Target("snapshot", "SnapshotId"),),
-    "DetachVolume": (Target("instance", "InstanceId"), Target("volume", "VolumeId")),
-    "DisableFastSnapshotRestores": (Target("snapshot", "SourceSnapshotIds"),),
-    "DisableImage": (Target("image", "ImageId"),),
-    "EnableFastSnapshotRestores": (Target("snapshot", "SourceSnapshotIds"),),
-    "EnableImage": (Target("image", "ImageId"),),
-    "LockSnapshot": (Target("snapshot", "SnapshotId"),),
-    "ModifySnapshotAttribute": (Target("snapshot", "SnapshotId"),),
-    "ModifySnapshotTier": (Target("snapshot", "SnapshotId"),),
-    "ModifyVolume": (Target("volume", "VolumeId"),),
-    "RegisterImage": (_new("image"), Target("snapshot", "BlockDeviceMappings.Ebs.SnapshotId")),
-    "ResetSnapshotAttribute": (Target("snapshot", "SnapshotId"),),
-    "RestoreSnapshotFromRecycleBin": (Target("snapshot", "SnapshotId"),),
-    "RestoreSnapshotTier": (Target("snapshot", "SnapshotId"),),
-    "RunInstances": (_new("instance"), _new("volume"), Target("image", "ImageId")),
-    "StartInstances": (Target("instance", "InstanceIds"),),
-    "StopInstances": (Target("instance", "InstanceIds"),),
-    "TerminateInstances": (Target("instance", "InstanceIds"),),
-    "UnlockSnapshot": (Target("snapshot", "SnapshotId"),),
+    "CopySnapshot": (_new("snapshot"), CallResource("snapshot", "SourceSnapshotId", "SourceRegion")),
+    "CreateImage": (_new("image"), CallResource("instance", "InstanceId"), _new("snapshot")),
+    "CreateSnapshot": (_new("snapshot"), CallResource("volume", "VolumeId")),
+    "CreateSnapshots": (_new("snapshot"), CallResource("instance", "InstanceSpecification.InstanceId")),
+    "CreateVolume": (_new("volume"), CallResource("snapshot", "SnapshotId")),
+    "DeleteSnapshot": (CallResource("snapshot", "SnapshotId"),),
+    "DeleteVolume": (CallResource("volume", "VolumeId"),),
+    "DeregisterImage": (CallResource("image", "ImageId"),),
+    "DescribeSnapshotAttribute": (CallResource("snapshot", "SnapshotId"),),
+    "DetachVolume": (CallResource("instance", "InstanceId"), CallResource("volume", "VolumeId")),
+    "DisableFastSnapshotRestores": (CallResource("snapshot", "SourceSnapshotIds"),),
+    "DisableImage": (CallResource("image", "ImageId"),),
+    "EnableFastSnapshotRestores": (CallResource("snapshot", "SourceSnapshotIds"),),
+    "EnableImage": (CallResource("image", "ImageId"),),
+    "LockSnapshot": (CallResource("snapshot", "SnapshotId"),),
+    "ModifySnapshotAttribute": (CallResource("snapshot", "SnapshotId"),),
+    "ModifySnapshotTier": (CallResource("snapshot", "SnapshotId"),),
+    "ModifyVolume": (CallResource("volume", "VolumeId"),),
+    "RegisterImage": (_new("image"), CallResource("snapshot", "BlockDeviceMappings.Ebs.SnapshotId")),
+    "ResetSnapshotAttribute": (CallResource("snapshot", "SnapshotId"),),
+    "RestoreSnapshotFromRecycleBin": (CallResource("snapshot", "SnapshotId"),),
+    "RestoreSnapshotTier": (CallResource("snapshot", "SnapshotId"),),
+    "RunInstances": (_new("instance"), _new("volume"), CallResource("image", "ImageId")),
+    "StartInstances": (CallResource("instance", "InstanceIds"),),
+    "StopInstances": (CallResource("instance", "InstanceIds"),),
+    "TerminateInstances": (CallResource("instance", "InstanceIds"),),
+    "UnlockSnapshot": (CallResource("snapshot", "SnapshotId"),),
     # The EBS direct API.
-    "CompleteSnapshot": (Target("snapshot", "SnapshotId"),),
-    "GetSnapshotBlock": (Target("snapshot", "SnapshotId"),),
-    "ListChangedBlocks": (Target("snapshot", "FirstSnapshotId"), Target("snapshot", "SecondSnapshotId")),
-    "ListSnapshotBlocks": (Target("snapshot", "SnapshotId"),),
-    "PutSnapshotBlock": (Target("snapshot", "SnapshotId"),),
-    "StartSnapshot": (_new("snapshot"), Target("snapshot", "ParentSnapshotId")),
+    "CompleteSnapshot": (CallResource("snapshot", "SnapshotId"),),
+    "GetSnapshotBlock": (CallResource("snapshot", "SnapshotId"),),
+    "ListChangedBlocks": (CallResource("snapshot", "FirstSnapshotId"), CallResource("snapshot", "SecondSnapshotId")),
+    "ListSnapshotBlocks": (CallResource("snapshot", "SnapshotId"),),
+    "PutSnapshotBlock": (CallResource("snapshot", "SnapshotId"),),
+    "StartSnapshot": (_new("snapshot"), CallResource("snapshot", "ParentSnapshotId")),
 }
 _TAGGING = frozenset({"CreateTags", "DeleteTags"})
 
@@ -115,29 +115,29 @@ def type_of(resource_id: str) -> str:
     return _TYPE_OF_PREFIX.get(prefix, prefix)
 
 
-def checks(service: str, action: str, parameters: Mapping[str, Any], caller: Caller) -> tuple[Check, ...]:
+def checks(service: str, action: str, parameters: Mapping[str, Any], caller: Caller) -> tuple[AccessCheck, ...]:
     """Return every question that AWS asks IAM before the call. All answers must be yes."""
     if action in _TAGGING:
         return _tagging_checks(f"{service}:{action}", parameters, caller)
     requested = _requested_tags(parameters)
-    checks: list[Check] = []
+    checks: list[AccessCheck] = []
     for target in TARGETS.get(action, ()):
         checks.extend(_target_checks(f"{service}:{action}", target, parameters, requested, caller))
     checks.extend(_tags_in_the_call(action, parameters, caller))
-    return tuple(checks) or (Check(f"{service}:{action}", "*", {"ec2:Region": caller.region}),)
+    return tuple(checks) or (AccessCheck(f"{service}:{action}", "*", {"ec2:Region": caller.region}),)
 
 
 def _target_checks(
-    action: str, target: Target, parameters: Mapping[str, Any], requested: Mapping[str, Mapping[str, str]], caller: Caller
-) -> list[Check]:
+    action: str, target: CallResource, parameters: Mapping[str, Any], requested: Mapping[str, Mapping[str, str]], caller: Caller
+) -> list[AccessCheck]:
     if target.parameter == _NEW:
         tags = requested.get(target.resource_type, {})
         arn = resource_arn(target.resource_type, "*", caller.region, caller.account_id)
-        return [Check(action, arn, {"ec2:Region": caller.region, **_request_context(tags)})]
+        return [AccessCheck(action, arn, {"ec2:Region": caller.region, **_request_context(tags)})]
     region = str(parameters.get(target.region_parameter) or caller.region)
     requested_here = {key: value for tags in requested.values() for key, value in tags.items()}
     return [
-        Check(
+        AccessCheck(
             action,
             resource_arn(target.resource_type, resource_id, region, caller.account_id),
             {
@@ -168,13 +168,13 @@ def _requested_tags(parameters: Mapping[str, Any]) -> dict[str, dict[str, str]]:
     return by_type
 
 
-def _tags_in_the_call(action: str, parameters: Mapping[str, Any], caller: Caller) -> list[Check]:
+def _tags_in_the_call(action: str, parameters: Mapping[str, Any], caller: Caller) -> list[AccessCheck]:
     """Tags in a creating call need ec2:CreateTags too; the condition key ec2:CreateAction names that call."""
     requested = dict(_requested_tags(parameters))
     if action == "CreateSnapshots" and parameters.get("CopyTagsFromSource"):
         requested.setdefault("snapshot", {})
     return [
-        Check(
+        AccessCheck(
             "ec2:CreateTags",
             resource_arn(resource_type, "*", caller.region, caller.account_id),
             {"ec2:Region": caller.region, "ec2:CreateAction": action, **_request_context(tags)},
@@ -183,10 +183,10 @@ def _tags_in_the_call(action: str, parameters: Mapping[str, Any], caller: Caller
     ]
 
 
-def _tagging_checks(action: str, parameters: Mapping[str, Any], caller: Caller) -> tuple[Check, ...]:
+def _tagging_checks(action: str, parameters: Mapping[str, Any], caller: Caller) -> tuple[AccessCheck, ...]:
     tags = {str(tag.get("Key", "")): str(tag.get("Value", "")) for tag in parameters.get("Tags") or ()}
     return tuple(
-        Check(
+        AccessCheck(
             action,
             resource_arn(type_of(resource_id), resource_id, caller.region, caller.account_id),
             {

@@ -12,7 +12,7 @@ KEPT_MESSAGES = 10_000
 
 
 @dataclass(frozen=True)
-class Message:
+class PublishedMessage:
     """One message as it was published, with the email addresses that it went to."""
 
     topic_arn: str
@@ -41,15 +41,15 @@ class Inbox:
     """The newest messages of all topics."""
 
     def __init__(self) -> None:
-        self._messages: deque[Message] = deque(maxlen=KEPT_MESSAGES)
+        self._messages: deque[PublishedMessage] = deque(maxlen=KEPT_MESSAGES)
         self._lock = threading.Lock()
 
-    def add(self, message: Message) -> None:
+    def add(self, message: PublishedMessage) -> None:
         """Keep a message."""
         with self._lock:
             self._messages.append(message)
 
-    def messages(self, account_id: str = "", topic: str = "") -> Sequence[Message]:
+    def messages(self, account_id: str = "", topic: str = "") -> Sequence[PublishedMessage]:
         """Return the messages of an account and of a topic's ARN or name (empty: any), oldest first."""
         with self._lock:
             return [

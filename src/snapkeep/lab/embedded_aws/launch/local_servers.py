@@ -24,7 +24,7 @@ _FILE_PATTERN = "local-*.json"
 
 
 @dataclass(frozen=True)
-class Status:
+class ServerStatus:
     """A running server: its address, its start (seconds since the epoch), and a summary of its world."""
 
     server: Server
@@ -96,7 +96,7 @@ def down(port: int = 0, directory: Path | None = None) -> list[Server]:
     return stopped
 
 
-def statuses(port: int = 0, directory: Path | None = None) -> list[Status]:
+def statuses(port: int = 0, directory: Path | None = None) -> list[ServerStatus]:
     """Return this user's servers at a port (0: any). Remove the files of servers that no longer answer."""
     statuses = []
     for path in sorted((directory or run_directory()).glob(_FILE_PATTERN)):
@@ -105,7 +105,7 @@ def statuses(port: int = 0, directory: Path | None = None) -> list[Status]:
         if not is_answering(server):
             path.unlink(missing_ok=True)
         elif port in (0, server.port):
-            statuses.append(Status(server, float(remembered["started_at"]), ask(server, "GET", "world", None, {})))
+            statuses.append(ServerStatus(server, float(remembered["started_at"]), ask(server, "GET", "world", None, {})))
     return statuses
 
 

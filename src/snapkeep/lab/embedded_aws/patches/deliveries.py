@@ -21,7 +21,7 @@ _LOGGER = logging.getLogger("snapkeep.lab.embedded_aws.eventbridge")
 
 
 @dataclass(frozen=True)
-class Refusal:
+class DeliveryFailure:
     """The reason of a failed delivery, as the dead-letter queue's message attributes show it."""
 
     code: str
@@ -50,7 +50,7 @@ def _with_permissions(invoke: Any) -> Any:
     return invoke_target
 
 
-def refusal_of(target: Mapping[str, Any], rule_arn: str) -> Refusal | None:
+def refusal_of(target: Mapping[str, Any], rule_arn: str) -> DeliveryFailure | None:
     """Return why EventBridge may not reach a rule's target; None if it may."""
     arn = str(target["Arn"])
     _, _, service, region, account_id, _ = arn.split(":", 5)
@@ -65,37 +65,37 @@ def refusal_of(target: Mapping[str, Any], rule_arn: str) -> Refusal | None:
             return _missing(_queue(arn) is not None, arn) or _refusal_of_queue(arn, rule_arn, account_id)
         case "sns":
             words = refusal_of_topic(arn, EVENTS, rule_arn, account_id)
-            return Refusal("NO_PERMISSIONS", words) if words else None
+            return DeliveryFailure("NO_PERMISSIONS", words) if words else None
         case _:
             return None
 
 
-def _missing(exists: bool, arn: str) -> Refusal | None:
-    return None if exists else Refusal("RESOURCE_NOT_FOUND", f"{arn} does not exist")
+def _missing(exists: bool, arn: str) -> DeliveryFailure | None:
+    return None if exists else DeliveryFailure("RESOURCE_NOT_FOUND", f"{arn} does not exist")
 
 
-def _refusal_by_role(target: Mapping[str, Any], action: str, region: str) -> Refusal | None:
+def _refusal_by_role(target: Mapping[str, Any], action: str, region: str) -> DeliveryFailure | None:
     role, arn = str(target.get("RoleArn", "")), str(target["Arn"])
     if not role:
-        return Refusal("NO_PERMISSIONS", f"The target {arn} has no role")
+        return DeliveryFailure("NO_PERMISSIONS", f"The target {arn} has no role")
     if not service_may_assume(role, EVENTS):
-        return Refusal("NO_PERMISSIONS", f"{EVENTS} may not assume {role}")
+        return DeliveryFailure("NO_PERMISSIONS", f"{EVENTS} may not assume {role}")
     if not role_allows(role, action, arn, region):
-        return Refusal("NO_PERMISSIONS", f"{role} is not authorized to perform: {action} on resource: {arn}")
+        return DeliveryFailure("NO_PERMISSIONS", f"{role} is not authorized to perform: {action} on resource: {arn}")
     return None
 
 
-def _refusal_by_policy(policy: Any, action: str, arn: str, rule_arn: str, account_id: str) -> Refusal | None:
+def _refusal_by_policy(policy: Any, action: str, arn: str, rule_arn: str, account_id: str) -> DeliveryFailure | None:
     if resource_policy_allows(policy, EVENTS, action, arn, rule_arn, account_id):
         return None
-    return Refusal("NO_PERMISSIONS", f"The policy of {arn} does not let {EVENTS} do {action} for {rule_arn}")
+    return DeliveryFailure("NO_PERMISSIONS", f"The policy of {arn} does not let {EVENTS} do {action} for {rule_arn}")
 
 
-def _refusal_of_queue(arn: str, rule_arn: str, account_id: str) -> Refusal | None:
+def _refusal_of_queue(arn: str, rule_arn: str, account_id: str) -> DeliveryFailure | None:
     attributes = (_queue(arn) or {"attributes": {}})["attributes"]
     refusal = _refusal_by_policy(attributes.get("Policy"), "sqs:SendMessage", arn, rule_arn, account_id)
     words = refusal_of_key(str(attributes.get("KmsMasterKeyId") or ""), arn, EVENTS, rule_arn, account_id)
-    return refusal or (Refusal("NO_PERMISSIONS", words) if words else None)
+    return refusal or (DeliveryFailure("NO_PERMISSIONS", words) if words else None)
 
 
 def _state_machine_exists(arn: str) -> bool:
@@ -125,7 +125,7 @@ def _queue(arn: str) -> dict[str, Any] | None:
     return queue
 
 
-def _to_dead_letters(target: Mapping[str, Any], rule_arn: str, event: Any, refusal: Refusal) -> None:
+def _to_dead_letters(target: Mapping[str, Any], rule_arn: str, event: Any, refusal: DeliveryFailure) -> None:
     from ministack.core.concurrency import esm_wake
     from ministack.services import eventbridge, sqs
 

@@ -16,7 +16,7 @@ from snapkeep.lab.embedded_aws.world.locked_world import LockedWorld
 
 # ministack's signature of a service: (method, path, headers, body, query) to (status, headers, body).
 Answer = tuple[int, dict[str, str], bytes]
-Handler = Callable[[str, str, dict[str, str], bytes, dict[str, list[str]]], Awaitable[Answer]]
+RouteHandler = Callable[[str, str, dict[str, str], bytes, dict[str, list[str]]], Awaitable[Answer]]
 
 _LOGGER = logging.getLogger("snapkeep.lab.embedded_aws.ec2")
 # The actions that ministack may answer: networks and the resources of a launch. Its own volumes, snapshots, images and
@@ -34,7 +34,7 @@ def apply(locked_world: LockedWorld) -> None:
     from ministack import app
     from ministack.core import iam_actions, router
 
-    fallback: Handler = app.SERVICE_HANDLERS["ec2"]
+    fallback: RouteHandler = app.SERVICE_HANDLERS["ec2"]
     app.SERVICE_HANDLERS["ec2"] = ec2_handler(locked_world, fallback)
     app.SERVICE_HANDLERS["ebs"] = ebs_handler(locked_world)
     router.SERVICE_PATTERNS["ebs"] = {}
@@ -49,7 +49,7 @@ def query_fields(query: Mapping[str, list[str]], body: bytes) -> dict[str, str]:
     return fields
 
 
-def ec2_handler(locked_world: LockedWorld, fallback: Handler) -> Handler:
+def ec2_handler(locked_world: LockedWorld, fallback: RouteHandler) -> RouteHandler:
     """Return the handler of EC2: the model's actions, and ministack's for the rest."""
 
     async def handle(method: str, path: str, headers: dict[str, str], body: bytes, query: dict[str, list[str]]) -> Answer:
@@ -73,7 +73,7 @@ def ec2_handler(locked_world: LockedWorld, fallback: Handler) -> Handler:
     return handle
 
 
-def ebs_handler(locked_world: LockedWorld) -> Handler:
+def ebs_handler(locked_world: LockedWorld) -> RouteHandler:
     """Return the handler of the EBS direct API."""
 
     async def handle(method: str, path: str, headers: dict[str, str], body: bytes, query: dict[str, list[str]]) -> Answer:

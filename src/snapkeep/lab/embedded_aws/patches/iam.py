@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from typing import Any
 
-from snapkeep.lab.embedded_aws.aws.authorization import Caller, Check, checks
+from snapkeep.lab.embedded_aws.aws.authorization import AccessCheck, Caller, checks
 from snapkeep.lab.embedded_aws.patches.ec2 import query_fields
 from snapkeep.lab.embedded_aws.patches.patching import replace
 from snapkeep.lab.embedded_aws.wire import ec2_query, rest_json
@@ -24,8 +24,8 @@ BATCHES = {
     "sqs:SendMessageBatch": "sqs:SendMessage",
 }
 
-_pending: ContextVar[tuple[Check, ...]] = ContextVar("_pending", default=())
-_refused: ContextVar[Check | None] = ContextVar("_refused", default=None)
+_pending: ContextVar[tuple[AccessCheck, ...]] = ContextVar("_pending", default=())
+_refused: ContextVar[AccessCheck | None] = ContextVar("_refused", default=None)
 
 
 def apply(locked_world: LockedWorld) -> None:
@@ -126,7 +126,7 @@ def _checks_of(
     body: bytes,
     params: dict[str, list[str]],
     caller: Caller,
-) -> tuple[Check, ...]:
+) -> tuple[AccessCheck, ...]:
     """Return the checks of a request; none if it cannot be parsed: then the handler answers with the error."""
     try:
         if service == "ec2":

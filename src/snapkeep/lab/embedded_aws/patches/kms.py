@@ -12,7 +12,7 @@ from typing import Any
 
 from snapkeep.lab.ebs_model.errors import ApiError
 from snapkeep.lab.ebs_model.store.records import Key
-from snapkeep.lab.embedded_aws.patches.ec2 import Answer, Handler
+from snapkeep.lab.embedded_aws.patches.ec2 import Answer, RouteHandler
 from snapkeep.lab.embedded_aws.patches.patching import replace
 from snapkeep.lab.embedded_aws.patches.permissions import role_session_allows
 from snapkeep.lab.embedded_aws.world.locked_world import LockedWorld
@@ -129,7 +129,7 @@ def may_use(caller: str, key_arn: str) -> bool:
     return all(role_session_allows(caller, f"kms:{action}", key_arn, policy, via) for action in NEEDED)
 
 
-def kms_handler(locked_world: LockedWorld, ministack_kms: Handler) -> Handler:
+def kms_handler(locked_world: LockedWorld, ministack_kms: RouteHandler) -> RouteHandler:
     """Return the handler of KMS, which describes the AWS managed key for EBS too."""
 
     async def handle(method: str, path: str, headers: dict[str, str], body: bytes, query: dict[str, list[str]]) -> Answer:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from snapkeep.lab.embedded_aws.aws.inbox import Inbox, Message
+from snapkeep.lab.embedded_aws.aws.inbox import Inbox, PublishedMessage
 from snapkeep.lab.embedded_aws.patches.patching import replace
 from snapkeep.lab.embedded_aws.patches.topics import SENDING, refusal_of_role
 from snapkeep.lab.embedded_aws.world.locked_world import LockedWorld
@@ -30,7 +30,7 @@ def _keeping(hand_out: Any, locked_world: LockedWorld, inbox: Inbox) -> Any:
             if subscription.get("protocol") in {"email", "email-json"} and subscription.get("confirmed")
         )
         published_at = datetime.fromtimestamp(locked_world.clock.now(), UTC).isoformat(timespec="milliseconds")
-        inbox.add(Message(topic_arn, msg_id, subject or "", message, published_at, addresses))
+        inbox.add(PublishedMessage(topic_arn, msg_id, subject or "", message, published_at, addresses))
         hand_out(topic_arn, msg_id, message, subject, *positional, **named)
 
     return fanout

@@ -20,7 +20,7 @@ from snapkeep.lab.embedded_aws.wire import ec2_xml
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+AsgiApplication = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 ADMINISTRATION = "/_snapkeep/"
 # Pages that answer everybody on this machine: they show that the server runs, and nothing else.
@@ -81,7 +81,7 @@ def region_of(authorization: str, query: str) -> str:
 class Guard:
     """Passes to the application what `refusal_of` does not refuse, and removes CORS headers from its answers."""
 
-    def __init__(self, application: Application, secret: str, regions: Collection[str]) -> None:
+    def __init__(self, application: AsgiApplication, secret: str, regions: Collection[str]) -> None:
         self._application = application
         self._secret = secret
         self._regions = frozenset(regions) | _GLOBAL_REGIONS

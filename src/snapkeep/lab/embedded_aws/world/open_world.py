@@ -15,7 +15,7 @@ import yaml
 from snapkeep.domain.errors import InvalidConfiguration
 from snapkeep.lab.ebs_model import World
 from snapkeep.lab.ebs_model.api import actions
-from snapkeep.lab.ebs_model.conditions.clock import Clock
+from snapkeep.lab.ebs_model.conditions.clock import WorldClock
 from snapkeep.lab.ebs_model.errors import ApiError
 from snapkeep.lab.embedded_aws.world.clock import AdjustableClock
 from snapkeep.lab.embedded_aws.world.locked_world import LockedWorld
@@ -26,24 +26,24 @@ _writing = threading.Lock()
 _LOGGER = logging.getLogger("snapkeep.lab.embedded_aws")
 
 
-class WorldFileError(InvalidConfiguration):
+class WorldUnreadable(InvalidConfiguration):
     """A world file that cannot be read; the message names the file and what is wrong."""
 
 
 def read_document(path: Path) -> dict[str, Any]:
-    """Return the document in a world file (YAML or JSON). Raise WorldFileError if it cannot be read."""
+    """Return the document in a world file (YAML or JSON). Raise WorldUnreadable if it cannot be read."""
     try:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise WorldFileError(f"{path}: cannot be read: {error.strerror}") from error
+        raise WorldUnreadable(f"{path}: cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
-        raise WorldFileError(f"{path}: is not text in UTF-8") from error
+        raise WorldUnreadable(f"{path}: is not text in UTF-8") from error
     except yaml.YAMLError as error:
-        raise WorldFileError(f"{path}: {': '.join(why_not_readable(error))}") from error
+        raise WorldUnreadable(f"{path}: {': '.join(why_not_readable(error))}") from error
     except ValueError as error:  # an invalid date or number, such as the 45th of a month
-        raise WorldFileError(f"{path}: not readable: {error}") from error
+        raise WorldUnreadable(f"{path}: not readable: {error}") from error
     if not isinstance(document, dict):
-        raise WorldFileError(f"{path}: a world is an object with keys and values, not {type(document).__name__}")
+        raise WorldUnreadable(f"{path}: a world is an object with keys and values, not {type(document).__name__}")
     return document
 
 
@@ -60,12 +60,12 @@ def open_world(state_dir: Path | None, world_file: Path | None, scale: float) ->
     return LockedWorld(world, clock, scale, handles)
 
 
-def world_of_file(path: Path, clock: Clock) -> World:
-    """Return the world that the file describes. Raise WorldFileError with everything that is wrong in it."""
+def world_of_file(path: Path, clock: WorldClock) -> World:
+    """Return the world that the file describes. Raise WorldUnreadable with everything that is wrong in it."""
     try:
         return World.from_document(read_document(path), clock=clock)
     except ValueError as error:
-        raise WorldFileError(f"{path}: {'; '.join(str(error).splitlines())}") from error
+        raise WorldUnreadable(f"{path}: {'; '.join(str(error).splitlines())}") from error
 
 
 @lru_cache(maxsize=1024)
