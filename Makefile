@@ -32,7 +32,7 @@ help: ## List the targets
 demo: $(RUNTIME_READY) ## Run the whole system in the embedded AWS, follow it live and check it
 	$(BIN)/snapkeep demo $(DEMO_ARGS)
 
-unit: $(DEV_READY) ## Run the unit, meta and fast property tests; one folder of tests/unit: make unit ROOM=copies
+unit: $(DEV_READY) ## Run the unit, meta and fast property tests; one folder of tests/unit: make unit ROOM=copies, ROOM=lab/simulator
 	$(BIN)/pytest -n $(WORKERS) --dist loadgroup $(UNIT_TESTS) $(TEST_ARGS)
 
 test: $(DEV_READY) ## Run all tests

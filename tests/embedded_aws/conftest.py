@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from support.deployed import installation
+from support.deployment import installation
 from support.embedded import account_id, embedded, embedded_alone
 
 __all__ = ["account_id", "embedded", "embedded_alone", "installation"]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from snapkeep.lab.embedded_aws import EmbeddedAws
-from support.deployed import REGIONS, install
+from support.deployment import REGIONS, install
 from support.stacks import wait_for
 
 pytestmark = pytest.mark.xdist_group("installation")

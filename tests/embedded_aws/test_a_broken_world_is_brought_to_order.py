@@ -22,7 +22,7 @@ from snapkeep.deploy.deployment import Deployment, DeploymentTarget
 from snapkeep.domain.sweep.findings import FindingKind
 from snapkeep.domain.sweep.report import Handling
 from snapkeep.lab.embedded_aws import EmbeddedAws
-from support.deployed import DR, PRIMARY, REGIONS, Installation, Quiet
+from support.deployment import DR, PRIMARY, REGIONS, Installation, Quiet
 from support.embedded import FAST_WORLD
 from support.stacks import wait_for
 

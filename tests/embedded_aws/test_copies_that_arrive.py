@@ -14,7 +14,7 @@ import pytest
 
 from snapkeep.deploy.deployment import Deployment, DeploymentTarget
 from snapkeep.lab.embedded_aws import EmbeddedAws
-from support.deployed import DR, PRIMARY, Quiet
+from support.deployment import DR, PRIMARY, Quiet
 from support.embedded import FAST_WORLD
 from support.stacks import wait_for
 

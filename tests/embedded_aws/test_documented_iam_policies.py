@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from snapkeep.lab.embedded_aws import EmbeddedAws
-from support.deployed import DR, PRIMARY, Installation
+from support.deployment import DR, PRIMARY, Installation
 
 pytestmark = pytest.mark.xdist_group("installation")
 POLICIES = Path(__file__).parents[2] / "docs/iam"

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from support.deployed import DR, PRIMARY, REGIONS, Installation
+from support.deployment import DR, PRIMARY, REGIONS, Installation
 from support.permissions import PERMISSIONS, actions_of
 from support.stacks import wait_for
 

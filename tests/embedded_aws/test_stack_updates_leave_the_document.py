@@ -8,7 +8,7 @@ from snapkeep.adapters.ssm_policies import SsmPolicyStore
 from snapkeep.deploy.deployment import Deployment, DeploymentTarget
 from snapkeep.deploy.stacks import StackOutcome
 from snapkeep.lab.embedded_aws import EmbeddedAws
-from support.deployed import DR, PRIMARY, REGIONS, Quiet, install
+from support.deployment import DR, PRIMARY, REGIONS, Quiet, install
 
 pytestmark = pytest.mark.xdist_group("installation")
 DOCUMENT = '{"version":1,"policies":[{"name":"silver","select":{},"retention":{"keep_last":30}}]}'

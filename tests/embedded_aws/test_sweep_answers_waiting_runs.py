@@ -17,7 +17,7 @@ from snapkeep.functions.composition import Composition
 from snapkeep.functions.environment import Environment
 from snapkeep.functions.sweep import build
 from snapkeep.usecases.sweep.shared import SweepOptions
-from support.deployed import DR, PRIMARY, Installation
+from support.deployment import DR, PRIMARY, Installation
 from support.stacks import wait_for
 
 pytestmark = pytest.mark.xdist_group("installation")

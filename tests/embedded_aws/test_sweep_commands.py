@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from support.deployed import DR, PRIMARY, Installation
+from support.deployment import DR, PRIMARY, Installation
 from support.stacks import wait_for
 
 pytestmark = pytest.mark.xdist_group("installation")

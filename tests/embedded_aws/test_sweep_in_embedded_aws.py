@@ -7,7 +7,7 @@ import json
 import pytest
 
 from snapkeep.functions.metrics import FOUND
-from support.deployed import DR, PRIMARY, Installation
+from support.deployment import DR, PRIMARY, Installation
 from support.stacks import wait_for
 
 pytestmark = pytest.mark.xdist_group("installation")

@@ -121,3 +121,12 @@ def test_the_tree_shows_every_folder_of_the_product() -> None:
     rooms = {path.parent for path in SOURCE.glob("*/__init__.py")} | {path.parent for path in SOURCE.glob("domain/*/__init__.py")}
     rooms |= {path.parent for folder in ("usecases", "lab") for path in (SOURCE / folder).glob("*/__init__.py")}
     assert {room.name for room in rooms} <= shown | {"infra"}
+
+
+def test_unit_tests_lie_in_folders_named_after_rooms() -> None:
+    unit = ROOT / "tests/unit"
+    packages = [path.parent.relative_to(SOURCE) for path in SOURCE.rglob("__init__.py")]
+    rooms = {str(package) for package in packages}
+    shared = {package.name for package in packages if package.parts[:1] in (("domain",), ("usecases",))}
+    folders = {str(path.parent.relative_to(unit)) for path in unit.rglob("test_*.py")}
+    assert folders - rooms - shared == {"notify", "protect"}

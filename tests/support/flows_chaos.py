@@ -14,10 +14,10 @@ from snapkeep.lab.ebs_model import PUBLIC_LINUX, EventOptions, FaultRule, Quotas
 from snapkeep.lab.ebs_model.store.records import COMPLETED, Snapshot
 from snapkeep.lab.simulator.composition import SystemLayout
 from snapkeep.lab.simulator.executions import Execution
+from snapkeep.lab.simulator.invariant_monitor import InvariantMonitor
 from snapkeep.lab.simulator.memory_ports import StepKill
 from snapkeep.lab.simulator.runner import Runner
 from snapkeep.lab.simulator.sweeps import Sweeper
-from snapkeep.lab.simulator.watch import InvariantMonitor
 
 PRIMARIES = ("us-east-1", "eu-west-1")
 DESTINATIONS = ("us-east-2", "us-west-2")

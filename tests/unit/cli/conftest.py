@@ -8,11 +8,11 @@ from typer.testing import CliRunner, Result
 
 from snapkeep.adapters.regional import RegionalAdapters
 from snapkeep.cli.commands.plan import app as plan_app
-from snapkeep.cli.installed import InstalledSystem
+from snapkeep.cli.installed_system import InstalledSystem
 from snapkeep.domain.policy.model import Limits, from_dr_parameters, from_parameters
 from snapkeep.usecases.policies import in_force
 from support.lineages import REGION
-from support.planned import DOCUMENT, DR, SOURCES, Reader, Store, World
+from support.volume_plans import DOCUMENT, DR, SOURCES, Reader, Store, World
 
 
 @pytest.fixture

@@ -12,9 +12,9 @@ from typer.testing import Result
 
 from snapkeep.adapters.regional import RegionalAdapters
 from snapkeep.cli.common import AwsSettings
-from snapkeep.cli.installed import InstalledSystem
+from snapkeep.cli.installed_system import InstalledSystem
 from support.lineages import REGION
-from support.planned import DR, Reader, World
+from support.volume_plans import DR, Reader, World
 
 
 @pytest.fixture

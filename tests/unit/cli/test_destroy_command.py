@@ -14,7 +14,7 @@ from snapkeep.cli.commands.deploy import destroy_app
 from snapkeep.cli.errors import NotConfirmed
 from snapkeep.deploy import deployment
 from snapkeep.deploy.deployment import RemovalResult
-from support.installed import Settings, Stacks
+from support.installed_stacks import Settings, Stacks
 
 PRIMARY, DR, FURTHER = "eu-central-1", "eu-west-1", "eu-north-1"
 STACKS: Stacks = {

@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from snapkeep.cli import installed as installed_module
-from snapkeep.cli.installed import NOT_DEPLOYED, InstalledSystem
+from snapkeep.cli import installed_system as installed_module
+from snapkeep.cli.installed_system import NOT_DEPLOYED, InstalledSystem
 from snapkeep.deploy.templates import INFRA, read_template
 from snapkeep.domain.policy.model import Limits, Retention
-from support.installed import Clients, Settings
+from support.installed_stacks import Clients, Settings
 
 PRIMARY = {
     "tagKeyValue": "Backup=gold",

@@ -16,13 +16,13 @@ from snapkeep.cli.commands.policy import app as policy_app
 from snapkeep.cli.commands.sweep import _adoption_question
 from snapkeep.cli.common import AwsSettings, RegionScope
 from snapkeep.cli.errors import WrongUse
-from snapkeep.cli.installed import InstalledSystem
+from snapkeep.cli.installed_system import InstalledSystem
 from snapkeep.domain.errors import InvalidConfiguration
 from snapkeep.domain.model import Volume
 from snapkeep.domain.policy.model import Limits, from_dr_parameters, from_parameters
 from snapkeep.usecases.policies import NOTHING
 from support.lineages import REGION, snapshot
-from support.planned import DOCUMENT, DR, SOURCES, World
+from support.volume_plans import DOCUMENT, DR, SOURCES, World
 
 
 def policy(*arguments: str) -> Result:

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from typer.testing import Result
 
-from snapkeep.cli.installed import InstalledSystem
+from snapkeep.cli.installed_system import InstalledSystem
 from snapkeep.domain.model import Volume
 from snapkeep.domain.policy.model import Limits, from_dr_parameters, from_parameters
 from support.lineages import REGION, snapshot
-from support.planned import DOCUMENT, DR, SOURCES, World
+from support.volume_plans import DOCUMENT, DR, SOURCES, World
 
 
 def test_a_difference_has_volumes_copies_plans_and_adoptions(plan: Callable[..., Result], world: World, document: Path) -> None:

@@ -11,7 +11,7 @@ from snapkeep.cli.views.policy import field_changes, field_lines
 from snapkeep.domain.policy.model import CopyRule, Limits, Policy, PolicySet, Retention, Selector
 from snapkeep.usecases.policies import stored_text
 from support.lineages import REGION
-from support.planned import DOCUMENT, World
+from support.volume_plans import DOCUMENT, World
 
 RULE = CopyRule("us-east-2", copy_within=timedelta(hours=4), retention=Retention(keep_last=1))
 GOLD = Policy("gold", Selector(), Retention(keep_last=7), (RULE,), rpo=timedelta(hours=8))

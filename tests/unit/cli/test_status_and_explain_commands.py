@@ -12,7 +12,7 @@ from typer.testing import CliRunner, Result
 
 from snapkeep.cli.commands.explain import app as explain_app
 from snapkeep.cli.commands.status import app as status_app
-from snapkeep.cli.installed import InstalledSystem
+from snapkeep.cli.installed_system import InstalledSystem
 from support.several_regions import DOCUMENT, FAR, NEAR, PRIMARY, Account, install
 
 

@@ -9,8 +9,8 @@ import pytest
 from snapkeep.cli.commands.sweep import _stacks
 from snapkeep.cli.common import RegionScope
 from snapkeep.cli.errors import WrongUse
-from snapkeep.cli.installed import InstalledSystem
-from support.installed import Settings, Stacks
+from snapkeep.cli.installed_system import InstalledSystem
+from support.installed_stacks import Settings, Stacks
 
 PRIMARY, DR, FURTHER = "eu-central-1", "eu-west-1", "eu-north-1"
 STACKS: Stacks = {

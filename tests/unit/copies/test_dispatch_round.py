@@ -13,7 +13,7 @@ from snapkeep.domain.errors import (
 )
 from snapkeep.lab.ebs_model import FaultRule
 from snapkeep.lab.simulator.composition import SystemLayout
-from support.dispatching import QUOTA, ManualClock, PausedDispatcher, RecordingKeys
+from support.dispatch_scenarios import QUOTA, ManualClock, PausedDispatcher, RecordingKeys
 from support.flows import DR
 
 

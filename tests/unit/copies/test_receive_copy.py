@@ -17,7 +17,7 @@ from snapkeep.lab.ebs_model import FaultRule
 from snapkeep.lab.ebs_model.store.records import Snapshot
 from snapkeep.lab.simulator.composition import SystemLayout
 from snapkeep.lab.simulator.executions import PROTECT
-from snapkeep.lab.simulator.watch import InvariantMonitor
+from snapkeep.lab.simulator.invariant_monitor import InvariantMonitor
 from snapkeep.usecases.copies.receive import ReceiveOutcome, ReceiveResult
 from support.flows import DR, PRIMARY, Laboratory, policy_set, retry_policy
 

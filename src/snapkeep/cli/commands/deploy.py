@@ -114,7 +114,7 @@ def destroy(
     json: Json = False,
 ) -> None:
     """Delete the stacks of every region and their artifact buckets. No snapshot is deleted."""
-    from snapkeep.cli.installed import InstalledSystem  # noqa: PLC0415 - imports what --help does not need
+    from snapkeep.cli.installed_system import InstalledSystem  # noqa: PLC0415 - imports what --help does not need
     from snapkeep.deploy.deployment import DR, PRIMARY  # noqa: PLC0415 - imports boto3
 
     installed = InstalledSystem(settings)
@@ -158,7 +158,7 @@ def _deployment(settings: AwsSettings, dr_region: str, watcher: Watcher) -> Depl
 
 def _dr_region(settings: AwsSettings, primary_parameters: Mapping[str, str]) -> str:
     """Return the DR region of the options, else the deployed one, else the default of a first deployment."""
-    from snapkeep.cli.installed import InstalledSystem  # noqa: PLC0415 - imports what --help does not need
+    from snapkeep.cli.installed_system import InstalledSystem  # noqa: PLC0415 - imports what --help does not need
 
     return settings.dr_region or primary_parameters.get("DRRegion", "") or InstalledSystem(settings).dr_region
 

@@ -56,7 +56,7 @@ def explain(
 def _explainer(settings: AwsSettings) -> Explain:
     from snapkeep.adapters.cloudwatch_logs import CloudWatchAudit  # noqa: PLC0415
     from snapkeep.adapters.stepfunctions_run_history import RunHistory  # noqa: PLC0415 - imports botocore
-    from snapkeep.cli.installed import DR, PRIMARY, InstalledSystem  # noqa: PLC0415
+    from snapkeep.cli.installed_system import DR, PRIMARY, InstalledSystem  # noqa: PLC0415
     from snapkeep.usecases.look.explain import Explain  # noqa: PLC0415
 
     installed = InstalledSystem(settings)

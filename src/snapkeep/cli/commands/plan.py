@@ -18,7 +18,7 @@ from snapkeep.cli.output import print_json, warn
 from snapkeep.cli.policy_files import read_policies
 
 if TYPE_CHECKING:
-    from snapkeep.cli.installed import InstalledSystem
+    from snapkeep.cli.installed_system import InstalledSystem
     from snapkeep.cli.views.plan import LineLayout
     from snapkeep.domain.policy.model import PolicySet
     from snapkeep.domain.retention.region_plan import RegionPlan
@@ -53,7 +53,7 @@ def plan(
         raise WrongUse("--diff cannot be printed as CSV: give --json instead")
     if diff and not (policy or at or adopt):
         raise WrongUse("--diff compares with the policies in force now: give --policy, --at or --adopt")
-    from snapkeep.cli.installed import InstalledSystem  # noqa: PLC0415 - imports what --help does not need
+    from snapkeep.cli.installed_system import InstalledSystem  # noqa: PLC0415 - imports what --help does not need
 
     installed, now = InstalledSystem(replace(settings, read_only=True)), datetime.now(UTC)
     moment = _moment(at) if at else now

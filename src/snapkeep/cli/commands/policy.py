@@ -17,7 +17,7 @@ from snapkeep.cli.output import print_json, printable, warn
 from snapkeep.cli.policy_files import parse_file, print_problems, read_policies
 
 if TYPE_CHECKING:
-    from snapkeep.cli.installed import InstalledSystem
+    from snapkeep.cli.installed_system import InstalledSystem
     from snapkeep.domain.policy.model import PolicySet
     from snapkeep.domain.retention.comparison import Comparison
     from snapkeep.usecases.policies import PolicyStore
@@ -110,7 +110,7 @@ def remove(
     json: Json = False,
 ) -> None:
     """Put the stacks' parameters in force again, after showing what changes."""
-    from snapkeep.cli.installed import DR  # noqa: PLC0415 - imports what --help does not need
+    from snapkeep.cli.installed_system import DR  # noqa: PLC0415 - imports what --help does not need
     from snapkeep.cli.views.policy import field_changes, field_lines  # noqa: PLC0415
 
     installed = _installed(settings)
@@ -193,7 +193,7 @@ def schema() -> None:
 
 
 def _installed(settings: AwsSettings) -> InstalledSystem:
-    from snapkeep.cli.installed import InstalledSystem  # noqa: PLC0415 - imports what --help does not need
+    from snapkeep.cli.installed_system import InstalledSystem  # noqa: PLC0415 - imports what --help does not need
 
     return InstalledSystem(settings)
 
@@ -255,7 +255,7 @@ def _stores(installed: InstalledSystem, regions: Sequence[str]) -> list[PolicySt
 
     Raise WrongUse for a region without its stack.
     """
-    from snapkeep.cli.installed import DR, PRIMARY  # noqa: PLC0415
+    from snapkeep.cli.installed_system import DR, PRIMARY  # noqa: PLC0415
 
     settings = installed.settings
     primary, *dr_regions = regions

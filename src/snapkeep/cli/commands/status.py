@@ -57,7 +57,7 @@ def status(
 
 def look(settings: AwsSettings) -> SystemStatus:
     """Return the status of a system in all its regions."""
-    from snapkeep.cli.installed import InstalledSystem  # noqa: PLC0415 - imports botocore
+    from snapkeep.cli.installed_system import InstalledSystem  # noqa: PLC0415 - imports botocore
     from snapkeep.usecases.look.status import DEFAULT_QUOTA, Destination, gather_status  # noqa: PLC0415
 
     installed = InstalledSystem(settings)

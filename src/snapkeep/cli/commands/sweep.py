@@ -19,7 +19,7 @@ from snapkeep.domain.errors import AwsUnavailable
 from snapkeep.domain.plural import counted
 
 if TYPE_CHECKING:
-    from snapkeep.cli.installed import InstalledSystem
+    from snapkeep.cli.installed_system import InstalledSystem
     from snapkeep.domain.sweep.report import SweepReport
 
 app = typer.Typer(help="Find and repair what events missed, now.")
@@ -43,7 +43,7 @@ def sweep(
 
     Exits with status 1 unless every report says OK.
     """
-    from snapkeep.cli.installed import InstalledSystem  # noqa: PLC0415 - imports what --help does not need
+    from snapkeep.cli.installed_system import InstalledSystem  # noqa: PLC0415 - imports what --help does not need
 
     if adopt:
         question = "" if yes or json else _adoption_question(InstalledSystem(replace(settings, read_only=True)), scope)

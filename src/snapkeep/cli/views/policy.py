@@ -16,7 +16,7 @@ from snapkeep.domain.retention.comparison import Comparison
 from snapkeep.domain.tags import format_time
 
 if TYPE_CHECKING:
-    from snapkeep.cli.installed import RegionReading
+    from snapkeep.cli.installed_system import RegionReading
     from snapkeep.usecases.policies import PushResult, ShowResult
 
 _SHOWN = 10

@@ -214,7 +214,7 @@ def _world_of_file(file: Path, faults: Faults | None, needed: Mapping[str, str])
 
 
 def _account_volumes(settings: AwsSettings) -> list[Any]:
-    from snapkeep.cli.installed import InstalledSystem  # noqa: PLC0415 - imports botocore
+    from snapkeep.cli.installed_system import InstalledSystem  # noqa: PLC0415 - imports botocore
 
     return list(InstalledSystem(settings).adapters.reader_of(settings.region).all_volumes())
 

@@ -28,9 +28,9 @@ from snapkeep.lab.ebs_model.store.blocks import BLOCK_SIZE
 from snapkeep.lab.ebs_model.store.region_account import RegionAccount
 from snapkeep.lab.simulator.composition import SystemLayout
 from snapkeep.lab.simulator.executions import Execution, Timings
+from snapkeep.lab.simulator.invariant_monitor import InvariantMonitor
 from snapkeep.lab.simulator.runner import Runner
 from snapkeep.lab.simulator.sweeps import Sweeper
-from snapkeep.lab.simulator.watch import InvariantMonitor
 
 HOUR = 3600.0
 STORAGE, TRANSFER, TRANSITIONS, FUNCTIONS = "snapshots in", "transfer to", "state transitions", "functions"

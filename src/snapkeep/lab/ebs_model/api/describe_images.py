@@ -9,8 +9,8 @@ from snapkeep.lab.ebs_model.conditions.clock import iso_milliseconds
 from snapkeep.lab.ebs_model.errors import ApiError, invalid_value
 from snapkeep.lab.ebs_model.requests.call import Call, Response
 from snapkeep.lab.ebs_model.requests.filters import flat_tags_of, has_wildcard, parsed, tests_for
-from snapkeep.lab.ebs_model.requests.filters_of_answers import readers
 from snapkeep.lab.ebs_model.requests.paging import page
+from snapkeep.lab.ebs_model.requests.response_filters import readers
 from snapkeep.lab.ebs_model.store.public_images import PUBLIC_IMAGES
 from snapkeep.lab.ebs_model.store.records import Image
 from snapkeep.lab.ebs_model.store.tags import as_list

@@ -10,8 +10,8 @@ from snapkeep.lab.ebs_model.api.volumes import zone_id
 from snapkeep.lab.ebs_model.conditions.clock import utc
 from snapkeep.lab.ebs_model.requests.call import VISIBLE_AFTER_END_SECONDS, Call, Response
 from snapkeep.lab.ebs_model.requests.filters import flat_tags_of, parsed, tests_for
-from snapkeep.lab.ebs_model.requests.filters_of_answers import readers
 from snapkeep.lab.ebs_model.requests.paging import page
+from snapkeep.lab.ebs_model.requests.response_filters import readers
 from snapkeep.lab.ebs_model.store.records import Instance
 from snapkeep.lab.ebs_model.store.tags import as_list
 

@@ -13,7 +13,7 @@ from typing import Any
 from snapkeep.lab.ebs_model.errors import ApiError, invalid_value
 from snapkeep.lab.ebs_model.requests.call import Call, Response
 from snapkeep.lab.ebs_model.requests.filters import flat_tags_of, parsed, tests_for
-from snapkeep.lab.ebs_model.requests.filters_of_answers import ValueReader, readers
+from snapkeep.lab.ebs_model.requests.response_filters import ValueReader, readers
 from snapkeep.lab.ebs_model.store.tags import from_specifications
 
 DEFAULT_CIDR = "172.31.0.0/16"

@@ -13,9 +13,9 @@ from snapkeep.lab.ebs_model.conditions.clock import iso
 from snapkeep.lab.ebs_model.errors import ApiError
 from snapkeep.lab.ebs_model.requests.call import Call, Response
 from snapkeep.lab.ebs_model.requests.filters import flat_tags_of, parsed, tests_for
-from snapkeep.lab.ebs_model.requests.filters_of_answers import readers
 from snapkeep.lab.ebs_model.requests.idempotency import earlier_ids, remember_ids
 from snapkeep.lab.ebs_model.requests.paging import page
+from snapkeep.lab.ebs_model.requests.response_filters import readers
 from snapkeep.lab.ebs_model.store.records import Image, Instance, Volume
 from snapkeep.lab.ebs_model.store.tags import from_specifications
 

@@ -14,8 +14,8 @@ from snapkeep.lab.ebs_model.conditions.quotas import SECONDS_PER_DAY
 from snapkeep.lab.ebs_model.errors import ApiError, volume_not_found
 from snapkeep.lab.ebs_model.requests.call import Call, Response
 from snapkeep.lab.ebs_model.requests.filters import parsed, tests_for
-from snapkeep.lab.ebs_model.requests.filters_of_answers import readers
 from snapkeep.lab.ebs_model.requests.paging import page
+from snapkeep.lab.ebs_model.requests.response_filters import readers
 from snapkeep.lab.ebs_model.store import events
 from snapkeep.lab.ebs_model.store.records import Volume
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from snapkeep.lab.embedded_aws.patches.patching import PatchBrokenError, replace
+from snapkeep.lab.embedded_aws.patches.patch_tools import PatchBrokenError, replace
 from snapkeep.lab.embedded_aws.patches.permissions import principal_allows
 
 SUFFIX_LENGTH = 13

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from snapkeep.lab.embedded_aws.patches.patching import replace
+from snapkeep.lab.embedded_aws.patches.patch_tools import replace
 from snapkeep.lab.embedded_aws.patches.permissions import resource_policy_allows, role_allows, service_may_assume
 from snapkeep.lab.embedded_aws.patches.topics import refusal_of_key, refusal_of_topic
 

@@ -12,7 +12,7 @@ import threading
 from contextvars import ContextVar
 from typing import Any
 
-from snapkeep.lab.embedded_aws.patches.patching import replace
+from snapkeep.lab.embedded_aws.patches.patch_tools import replace
 
 SERVICE_PREFIX = "arn:aws:states:::"
 _execution: ContextVar[Any] = ContextVar("_execution", default=None)

@@ -11,7 +11,7 @@ from typing import Any
 
 from snapkeep.lab.embedded_aws.aws.authorization import AccessCheck, Caller, checks
 from snapkeep.lab.embedded_aws.patches.ec2 import query_fields
-from snapkeep.lab.embedded_aws.patches.patching import replace
+from snapkeep.lab.embedded_aws.patches.patch_tools import replace
 from snapkeep.lab.embedded_aws.wire import ec2_query, rest_json
 from snapkeep.lab.embedded_aws.wire.errors import WireError
 from snapkeep.lab.embedded_aws.wire.models import operation_model

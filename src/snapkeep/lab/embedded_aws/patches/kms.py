@@ -13,7 +13,7 @@ from typing import Any
 from snapkeep.lab.ebs_model.errors import ApiError
 from snapkeep.lab.ebs_model.store.records import Key
 from snapkeep.lab.embedded_aws.patches.ec2 import Answer, RouteHandler
-from snapkeep.lab.embedded_aws.patches.patching import replace
+from snapkeep.lab.embedded_aws.patches.patch_tools import replace
 from snapkeep.lab.embedded_aws.patches.permissions import role_session_allows
 from snapkeep.lab.embedded_aws.world.locked_world import LockedWorld
 

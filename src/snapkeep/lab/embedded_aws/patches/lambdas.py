@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from snapkeep.lab.embedded_aws.patches.concurrency import FunctionSlots
-from snapkeep.lab.embedded_aws.patches.patching import replace, replace_text
+from snapkeep.lab.embedded_aws.patches.patch_tools import replace, replace_text
 
 # The packages in Lambda's Python runtimes.
 RUNTIME_PACKAGES = ("boto3", "botocore", "s3transfer", "jmespath", "dateutil", "urllib3", "six")

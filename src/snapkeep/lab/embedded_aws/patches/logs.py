@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from snapkeep.lab.embedded_aws.aws.filter_patterns import InvalidFilterPattern, compile_pattern
-from snapkeep.lab.embedded_aws.patches.patching import replace
+from snapkeep.lab.embedded_aws.patches.patch_tools import replace
 
 
 def apply() -> None:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from snapkeep.lab.embedded_aws.aws import alarms, emf
-from snapkeep.lab.embedded_aws.patches.patching import replace
+from snapkeep.lab.embedded_aws.patches.patch_tools import replace
 from snapkeep.lab.embedded_aws.patches.permissions import role_allows
 from snapkeep.lab.embedded_aws.patches.topics import refusal_of_topic
 from snapkeep.lab.embedded_aws.world.locked_world import LockedWorld

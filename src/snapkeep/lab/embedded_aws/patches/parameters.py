@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from snapkeep.lab.embedded_aws.patches.patching import replace
+from snapkeep.lab.embedded_aws.patches.patch_tools import replace
 
 STANDARD, ADVANCED = "Standard", "Advanced"
 LARGEST_BYTES = {STANDARD: 4096, ADVANCED: 8192}

@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from snapkeep.lab.embedded_aws.patches.patching import PatchBrokenError, replace
+from snapkeep.lab.embedded_aws.patches.patch_tools import PatchBrokenError, replace
 from snapkeep.lab.embedded_aws.patches.permissions import role_allows, service_may_assume
 
 READING = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from snapkeep.lab.embedded_aws.patches.patching import replace
+from snapkeep.lab.embedded_aws.patches.patch_tools import replace
 from snapkeep.lab.embedded_aws.patches.topics import SENDING, refusal_of_role
 
 NEEDED = {

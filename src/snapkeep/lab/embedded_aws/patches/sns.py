@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from snapkeep.lab.embedded_aws.aws.inbox import Inbox, PublishedMessage
-from snapkeep.lab.embedded_aws.patches.patching import replace
+from snapkeep.lab.embedded_aws.patches.patch_tools import replace
 from snapkeep.lab.embedded_aws.patches.topics import SENDING, refusal_of_role
 from snapkeep.lab.embedded_aws.world.locked_world import LockedWorld
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from xml.sax.saxutils import escape
 
-from snapkeep.lab.embedded_aws.patches.patching import PatchBrokenError
+from snapkeep.lab.embedded_aws.patches.patch_tools import PatchBrokenError
 
 Properties = Mapping[str, Any]
 # Physical id and properties of a resource that was just created or updated.

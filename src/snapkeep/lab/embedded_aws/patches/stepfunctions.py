@@ -19,7 +19,7 @@ from typing import Any
 
 from snapkeep.lab.embedded_aws.patches.concurrency import SlotWait, slot_wait
 from snapkeep.lab.embedded_aws.patches.history import task_started, task_submitted
-from snapkeep.lab.embedded_aws.patches.patching import replace
+from snapkeep.lab.embedded_aws.patches.patch_tools import replace
 from snapkeep.lab.embedded_aws.patches.permissions import role_allows, service_may_assume
 
 PAYLOAD_LIMIT_BYTES = 256 * 1024

@@ -14,7 +14,7 @@ from snapkeep.lab.simulator.experiment import ExperimentResult
 from snapkeep.lab.simulator.fleet import SimulatedVolume
 from snapkeep.lab.simulator.page import render
 from snapkeep.lab.simulator.terminal import print_results
-from support.simulated import FAR, NEAR, PRIMARY, policy, run
+from support.simulation import FAR, NEAR, PRIMARY, policy, run
 
 
 def drawn(monkeypatch: pytest.MonkeyPatch, *results: ExperimentResult) -> dict[str, list[str]]:

@@ -9,7 +9,7 @@ from snapkeep.lab.simulator.experiment import Experiment, ExperimentOptions
 from snapkeep.lab.simulator.fleet import make_world
 from snapkeep.lab.simulator.page import render
 from snapkeep.lab.simulator.terminal import print_results
-from support.simulated import FAR, NEAR, PRIMARY, STILL, policy, run
+from support.simulation import FAR, NEAR, PRIMARY, STILL, policy, run
 
 
 def test_a_copy_in_one_region_does_not_meet_another_region_s_rpo() -> None:

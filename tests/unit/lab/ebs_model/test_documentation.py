@@ -12,11 +12,11 @@ from snapkeep.lab.ebs_model import World
 from snapkeep.lab.ebs_model.conditions.faults import KINDS
 from snapkeep.lab.ebs_model.files.world_file_checks import COPY_FIELDS, SECTIONS, TOP
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 DOCUMENT = (ROOT / "docs" / "ebs-model.md").read_text()
 TESTS = "\n".join(
     path.read_text()
-    for folder in ("tests/unit/ebs_model", "tests/contract/ebs", "tests/property")
+    for folder in ("tests/unit/lab/ebs_model", "tests/contract/ebs", "tests/property")
     for path in (ROOT / folder).glob("test_*.py")
 )
 

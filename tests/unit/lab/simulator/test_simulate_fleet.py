@@ -8,7 +8,7 @@ from snapkeep.domain.model import Volume, VolumeRole
 from snapkeep.domain.policy.model import Selector
 from snapkeep.lab.simulator.experiment import Experiment, ExperimentOptions
 from snapkeep.lab.simulator.fleet import from_account, make_world
-from support.simulated import NEAR, PRIMARY, policy
+from support.simulation import NEAR, PRIMARY, policy
 
 
 @pytest.mark.parametrize(
