@@ -50,7 +50,7 @@ def test_a_role_grants_exactly_what_is_declared_for_its_function(stack: str, fun
 
 
 @pytest.mark.parametrize("stack", STACKS)
-def test_every_function_has_a_role_of_its_own_and_every_role_its_user(stack: str) -> None:
+def test_every_function_has_its_own_role_and_every_role_is_used(stack: str) -> None:
     functions = resources(stack, FUNCTION)
     assert set(functions) == set(PERMISSIONS[stack])
     assert {name: one["Role"] for name, one in functions.items()} == {
@@ -91,18 +91,18 @@ def test_only_managed_snapshots_can_be_deleted(stack: str) -> None:
 
 
 @pytest.mark.parametrize("stack", STACKS)
-def test_who_deletes_cannot_tag_and_who_tags_cannot_delete(stack: str) -> None:
+def test_no_role_may_both_delete_and_tag(stack: str) -> None:
     for role in resources(stack, ROLE):
         actions = granted(stack, role)
         assert not ("ec2:DeleteSnapshot" in actions and actions & {"ec2:CreateTags", "ec2:DeleteTags"}), role
 
 
-def test_who_starts_copies_tags_only_in_that_call() -> None:
+def test_the_copying_role_tags_only_in_the_copy_call() -> None:
     (tagging,) = [statement for statement in statements("dr", "DispatchRole") if "ec2:CreateTags" in statement.actions]
     assert tagging.condition == {"StringEquals": {"ec2:CreateAction": "CopySnapshot"}}
 
 
-def test_who_receives_tags_only_managed_copies() -> None:
+def test_the_receiving_role_tags_only_managed_copies() -> None:
     (tagging,) = [statement for statement in statements("dr", "TagSnapshotCopyRole") if "ec2:CreateTags" in statement.actions]
     assert tagging.condition == {"StringEquals": {"aws:ResourceTag/snapkeep:managed": SYSTEM}}
 
@@ -113,7 +113,7 @@ KEY_OF_A_WRITER = {"kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:Generat
 
 
 @pytest.mark.parametrize("stack", STACKS)
-def test_who_writes_the_table_may_use_its_key_as_dynamodb_may_ask(stack: str) -> None:
+def test_roles_that_write_the_table_may_use_its_key_through_dynamodb(stack: str) -> None:
     writers = [role for role in resources(stack, ROLE) if granted(stack, role) & WRITING]
     assert len(writers) == {"primary": 2, "dr": 3}[stack]
     for role in writers:

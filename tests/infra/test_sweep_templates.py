@@ -33,7 +33,7 @@ def test_reports_are_encrypted_private_versioned_and_expire(stack: str) -> None:
 
 
 @pytest.mark.parametrize("stack", STACKS)
-def test_every_alarm_looks_at_a_metric_that_is_written_tells_somebody_and_says_what_to_do(stack: str) -> None:
+def test_every_alarm_has_a_written_metric_a_topic_and_advice(stack: str) -> None:
     declared = resources(stack, ALARM)
     assert len(declared) >= 10
     for name, alarm in declared.items():
@@ -69,7 +69,7 @@ def test_a_missing_sweep_raises_the_alarm_after_a_day(stack: str) -> None:
 
 
 @pytest.mark.parametrize("stack", STACKS)
-def test_sweeps_that_are_not_done_raise_the_alarm_like_sweeps_that_do_not_come(stack: str) -> None:
+def test_failed_and_missing_sweeps_raise_one_alarm(stack: str) -> None:
     assert set(states_by_the_hour(no_sweep_alarm(stack), lambda hour: hour % 6 == 0, 48, done=0.0)) == {"ALARM"}
 
 
@@ -122,7 +122,7 @@ def test_the_dashboard_shows_metrics_that_are_written_and_every_alarm(stack: str
 
 
 @pytest.mark.parametrize("stack", STACKS)
-def test_history_is_not_adopted_unless_somebody_says_so(stack: str) -> None:
+def test_history_is_adopted_only_with_consent(stack: str) -> None:
     variables = resources(stack, "AWS::Serverless::Function")["Sweep"]["Environment"]["Variables"]
     assert variables["SNAPKEEP_ADOPT_HISTORY"] == {"Ref": "AdoptHistory"}
     assert template(stack)["Parameters"]["AdoptHistory"]["Default"] == "no"

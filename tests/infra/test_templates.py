@@ -72,19 +72,19 @@ def test_every_default_is_allowed(stack: str) -> None:
         ("KmsKeyArn", ["alias/mine", "arn:aws:kms:us-east-1:123456789012:alias/mine"]),
     ],
 )
-def test_what_a_parameter_cannot_be_is_refused(name: str, refused: list[str]) -> None:
+def test_invalid_parameter_values_are_refused(name: str, refused: list[str]) -> None:
     pattern = template("primary")["Parameters"][name]["AllowedPattern"]
     assert [value for value in refused if re.fullmatch(pattern, value)] == []
 
 
 @pytest.mark.parametrize("text", ["none", "Backup", "Backup=gold", "Backup=gold*", "Backup=?old", "team:Backup=a=b", "Backup=*"])
-def test_the_tag_is_taken_by_the_template_in_every_form_that_the_policy_takes(text: str) -> None:
+def test_the_template_accepts_every_form_of_the_tag_that_policies_accept(text: str) -> None:
     assert re.fullmatch(template("primary")["Parameters"]["tagKeyValue"]["AllowedPattern"], text)
     assert from_parameters(text, "us-east-2", 7, 1, "", 24, Limits()).policies
 
 
 @pytest.mark.parametrize("stack", STACKS)
-def test_no_retention_below_one_can_be_asked_for(stack: str) -> None:
+def test_a_retention_below_one_is_refused(stack: str) -> None:
     pattern = template(stack)["Parameters"]["Retention"]["AllowedPattern"]
     assert re.fullmatch(pattern, "1")
     assert not re.fullmatch(pattern, "0")
@@ -116,7 +116,7 @@ def test_every_function_and_state_machine_logs_where_logs_expire(stack: str) -> 
 
 
 @pytest.mark.parametrize("stack", STACKS)
-def test_no_log_of_a_state_machine_has_the_executions_data_and_with_it_a_task_token(stack: str) -> None:
+def test_logs_of_state_machines_contain_no_execution_data(stack: str) -> None:
     machines = resources(stack, MACHINE)
     assert len(machines) == 2
     for name, machine in machines.items():
@@ -124,7 +124,7 @@ def test_no_log_of_a_state_machine_has_the_executions_data_and_with_it_a_task_to
 
 
 @pytest.mark.parametrize("stack", STACKS)
-def test_all_that_holds_data_is_encrypted_with_the_stacks_key_or_the_users(stack: str) -> None:
+def test_all_stores_are_encrypted_with_the_stacks_or_the_users_key(stack: str) -> None:
     keys = [resource["KmsMasterKeyId"] for kind in (QUEUE, "AWS::SNS::Topic") for resource in resources(stack, kind).values()]
     keys += [log["KmsKeyId"] for log in resources(stack, LOG).values()]
     keys += [table["SSESpecification"]["KMSMasterKeyId"] for table in resources(stack, "AWS::DynamoDB::Table").values()]
@@ -145,7 +145,7 @@ def test_the_key_admits_the_services_that_send(stack: str) -> None:
 
 
 @pytest.mark.parametrize("stack", STACKS)
-def test_what_a_rule_cannot_deliver_is_kept(stack: str) -> None:
+def test_undeliverable_events_of_a_rule_are_kept(stack: str) -> None:
     policies = resources(stack, "AWS::SQS::QueuePolicy")["RuleDeadLettersPolicy"]["PolicyDocument"]["Statement"]
     (admitting,) = [statement for statement in policies if statement["Effect"] == "Allow"]
     assert admitting["Principal"] == {"Service": "events.amazonaws.com"}
@@ -192,7 +192,7 @@ def test_the_end_of_a_copy_starts_receiving_and_dispatching(target: str) -> None
     ]
 
 
-def test_a_new_entry_of_the_queue_wakes_the_dispatcher_and_none_blocks_the_stream() -> None:
+def test_a_new_entry_wakes_the_dispatcher_and_none_blocks_the_stream() -> None:
     (mapping,) = resources("dr", "AWS::Lambda::EventSourceMapping").values()
     (pattern,) = mapping["FilterCriteria"]["Filters"]
     assert '"state": {"S": ["WAITING"]}' in pattern["Pattern"]
@@ -204,7 +204,7 @@ def test_a_new_entry_of_the_queue_wakes_the_dispatcher_and_none_blocks_the_strea
 
 
 @pytest.mark.parametrize("stack", STACKS)
-def test_throttling_alone_raises_no_alarm_and_nobody_has_to_end_one(stack: str) -> None:
+def test_throttling_raises_no_alarm_and_alarms_end_by_themselves(stack: str) -> None:
     """Five minutes of throttling discarded calls, and the alarm stayed until somebody purged the queue."""
     configured = [
         function["EventInvokeConfig"] for function in resources(stack, FUNCTION).values() if "EventInvokeConfig" in function
@@ -226,7 +226,7 @@ def test_dispatch_ends_before_its_lease_does() -> None:
     assert resources("dr", FUNCTION)["Dispatch"]["Timeout"] < lease_seconds
 
 
-def test_no_stack_owns_the_policy_document_and_so_no_update_can_write_over_it() -> None:
+def test_no_stack_owns_the_policy_document() -> None:
     """CloudFormation puts a template's value back with every update that touches a parameter, a stack's tag is enough."""
     for stack in STACKS:
         assert resources(stack, "AWS::SSM::Parameter") == {}
@@ -247,7 +247,7 @@ def test_everything_that_can_carry_a_tag_carries_the_systems(stack: str) -> None
 
 
 @pytest.mark.parametrize("stack", STACKS)
-def test_what_outlives_the_stack_does_not_outlive_a_creation_that_rolls_back(stack: str) -> None:
+def test_retained_resources_are_deleted_when_a_creation_rolls_back(stack: str) -> None:
     policies = {name: resource.get("DeletionPolicy") for name, resource in template(stack)["Resources"].items()}
     assert "Retain" not in policies.values()
     assert policies["Reports"] == "RetainExceptOnCreate"

@@ -57,7 +57,7 @@ def test_every_function_of_the_templates_is_documented() -> None:
 
 
 @pytest.mark.parametrize("definition", DEFINITIONS, ids=lambda path: path.stem)
-def test_a_state_machine_matches_errors_that_somebody_raises(definition: Path) -> None:
+def test_a_state_machine_matches_only_errors_that_are_raised(definition: Path) -> None:
     named = {name for name in error_names(json.loads(definition.read_text())) if not ERRORS_OF_AWS.match(name)}
     assert named
     assert named <= our_errors()

@@ -34,7 +34,7 @@ STEPS = st.sampled_from(list(EntryStep)).flatmap(lambda step: st.tuples(st.just(
 
 @settings(max_examples=300, deadline=None)
 @given(st.lists(STEPS, max_size=40))
-def test_a_walk_stays_within_the_table_and_keeps_what_belongs_to_a_state(
+def test_a_walk_takes_allowed_steps_and_keeps_each_states_fields(
     steps: list[tuple[EntryStep, tuple[object, ...]]],
 ) -> None:
     entry = QueueEntry.requested(REQUEST, NOW, "token", "run")

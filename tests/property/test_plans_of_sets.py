@@ -64,7 +64,7 @@ def accounts(draw: st.DrawFn) -> Account:
 
 
 @given(accounts())
-def test_a_run_of_all_volumes_has_the_verdicts_and_refusals_of_a_sweep(account: Account) -> None:
+def test_a_run_and_a_sweep_of_all_volumes_decide_the_same(account: Account) -> None:
     swept = guarded_plan(account.primary, account.facts(), account.policies, LATER, system=SYSTEM)
     volume_ids = [plan.lineage.volume_id for plan in swept.volumes]
     run = planner_of(account.primary, [account.dr], account.policies, LATER).plan_sources(volume_ids)

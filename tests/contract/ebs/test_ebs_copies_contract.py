@@ -7,7 +7,7 @@ from typing import Any
 from support.refusals import code_of
 
 
-def test_a_copy_has_an_arbitrary_volume_id_and_not_its_source_s_tags(aws: Any) -> None:
+def test_a_copy_has_an_arbitrary_volume_id_and_no_source_tags(aws: Any) -> None:
     volume_id = aws.volume()
     copy_id = aws.copy(aws.snapshot(volume_id, {"a": "1"}), Description="dr")
     aws.settle()

@@ -172,7 +172,7 @@ def test_the_most_urgent_are_those_with_the_earliest_deadline(queue: CopyQueue) 
     assert len(queue.most_urgent(9)) == 5
 
 
-def test_of_two_copies_with_one_deadline_the_larger_is_more_urgent(queue: CopyQueue) -> None:
+def test_the_larger_of_two_copies_with_one_deadline_is_more_urgent(queue: CopyQueue) -> None:
     small, large = entry(1, hours=48), entry(2, hours=48)
     large = replace(large, request=replace(large.request, size_gib=4096))
     time_based = replace(entry(3, hours=48), request=replace(entry(3, hours=48).request, size_gib=4096, completion_minutes=60))
@@ -294,7 +294,7 @@ def test_word_that_there_is_more_to_do_keeps_the_lease_once(queue: CopyQueue) ->
     assert queue.take_lease("two", NOW, 60)
 
 
-def test_releasing_a_lease_that_nobody_holds_is_no_error(queue: CopyQueue) -> None:
+def test_releasing_a_free_lease_is_no_error(queue: CopyQueue) -> None:
     assert queue.release_lease("one")
 
 

@@ -15,7 +15,7 @@ class Topic:
         self.requests.append(request)
 
 
-def test_a_message_goes_to_the_topic_with_its_attributes_and_a_subject_in_ascii() -> None:
+def test_a_message_is_published_with_attributes_and_an_ascii_subject() -> None:
     topic = Topic()
     SnsPublisher(client=topic, topic_arn="arn:topic").publish("é: done", "é", {"outcome": "OK"})  # type: ignore[arg-type]
     (request,) = topic.requests

@@ -106,7 +106,7 @@ def test_a_disabled_image_holds_its_snapshot() -> None:
     assert reader(ec2).images_using([used]) == {used: (made,)}
 
 
-def test_a_lock_that_has_expired_holds_nothing_and_every_page_of_locks_is_read() -> None:
+def test_expired_locks_hold_nothing_and_all_pages_are_read() -> None:
     first = {"SnapshotId": "snap-1", "LockState": "governance", "LockExpiresOn": NOW}
     second = {"SnapshotId": "snap-2", "LockState": "compliance-cooloff"}
     pages = (
@@ -141,7 +141,7 @@ def test_a_snapshot_is_encrypted_with_its_key_or_not_at_all() -> None:
         assert (snapshot_from(plain, REGION).encrypted, snapshot_from(plain, REGION).kms_key_id) == (False, "")
 
 
-def test_only_pending_copies_are_in_flight_and_only_copies_are_copies_of_a_volume() -> None:
+def test_only_pending_copies_are_in_flight() -> None:
     listed = {"Snapshots": [described(), described(SnapshotId="snap-2", TransferType="standard")]}
     assert [copy.id for copy in reader(Client(listed)).copies_in_flight()] == ["snap-2"]
     origin = Origin("us-west-2", "vol-0a", "snap-9", NOW)
@@ -151,7 +151,7 @@ def test_only_pending_copies_are_in_flight_and_only_copies_are_copies_of_a_volum
     assert client.asked[0]["Filters"] == [{"Name": "tag:OriginalVolumeId", "Values": ["vol-0a"]}]
 
 
-def test_who_is_gone_is_an_empty_answer_and_every_other_refusal_is_none() -> None:
+def test_a_deleted_snapshot_has_no_owner_and_throttling_is_an_error() -> None:
     assert reader(Client(refused("InvalidSnapshot.NotFound"))).owner_of("snap-1") == ""
     with pytest.raises(AwsThrottled):
         reader(Client(refused("RequestLimitExceeded", status=503))).snapshots(["snap-1"])
@@ -173,7 +173,7 @@ def test_a_copy_is_known_by_any_of_its_signs(sign: dict[str, str]) -> None:
     assert (no_copy.is_copy, no_copy.origin.volume_id) == (False, "vol-0b")
 
 
-def test_a_copy_is_managed_only_where_its_description_and_its_tags_name_one_source() -> None:
+def test_a_managed_copys_description_and_tags_name_one_source() -> None:
     """Tags alone made a copy ours: whoever copied them along, or wrote over them, made it the copy of any snapshot."""
     ours = tags_for_copy("snapkeep", "gold", ORIGIN)
     other = tags_for_copy("snapkeep", "gold", Origin("eu-west-1", "vol-0other", "snap-0other", NOW))
@@ -205,9 +205,7 @@ def test_an_arbitrary_volume_id_is_nothing_but_f(volume_id: str, arbitrary: bool
         ("/dev/sdf", "/dev/sda1", VolumeRole.DATA),
     ],
 )
-def test_the_root_volume_is_the_one_that_its_instance_names_as_root_device(
-    device: str, root_device: str, role: VolumeRole
-) -> None:
+def test_the_root_volume_is_its_instances_root_device(device: str, root_device: str, role: VolumeRole) -> None:
     """The root volume was known by two device names: one at /dev/sda counted as data."""
     attached = {"VolumeId": "vol-0a", "Attachments": [{"Device": device, "InstanceId": "i-1"}]}
     instances = {"Reservations": [{"Instances": [{"InstanceId": "i-1", "RootDeviceName": root_device}]}]}
@@ -222,7 +220,7 @@ def test_a_volume_that_no_instance_has_is_unattached() -> None:
     assert len(client.asked) == 1
 
 
-def test_what_holds_snapshots_is_listed_again_after_a_minute_and_not_before() -> None:
+def test_holds_are_listed_once_a_minute() -> None:
     class Clock:
         moment = NOW.timestamp()
 
@@ -258,7 +256,7 @@ def test_sharing_is_blocked_in_every_state_but_one(state: str, blocked: bool) ->
     assert Ec2Exposure(client=Client({"State": state})).sharing_blocked() is blocked
 
 
-def test_a_snapshot_is_shared_with_accounts_and_one_that_is_gone_with_none() -> None:
+def test_a_deleted_snapshot_is_shared_with_no_account() -> None:
     shared = {"CreateVolumePermissions": [{"UserId": "222222222222"}, {"Group": "all"}]}
     exposure = Ec2Exposure(client=Client(shared, refused("InvalidSnapshot.NotFound"), {}))
     assert exposure.shared_with(["snap-1", "snap-2", "snap-3"]) == {"snap-1": ("222222222222",)}
@@ -303,7 +301,7 @@ def test_a_copy_call_has_its_rules_settings_and_its_origin() -> None:
     ]
 
 
-def test_a_key_that_ec2_refuses_and_tags_that_do_not_fit_are_named_as_such() -> None:
+def test_refused_keys_and_excess_tags_have_their_own_errors() -> None:
     request = CopyRequest(ORIGIN, "gold", REGION, "alias/dr", NOW, 8, encrypted=True)
     with pytest.raises(KeyNotUsable, match="key alias/dr: KMSKeyNotAccessibleFault"):
         Ec2Copier(client=Client(refused("KMSKeyNotAccessibleFault"))).start_copy(request)
@@ -322,5 +320,5 @@ def test_a_key_that_ec2_refuses_and_tags_that_do_not_fit_are_named_as_such() -> 
         ({"OutpostArn": "arn:aws:outposts:us-west-2:123456789012:outpost/op-1"}, False),
     ],
 )
-def test_a_snapshot_in_a_local_zone_or_on_an_outpost_is_not_copyable(place: dict[str, str], copyable: bool) -> None:
+def test_snapshots_in_local_zones_and_on_outposts_are_not_copyable(place: dict[str, str], copyable: bool) -> None:
     assert (snapshot_from(described(**place), REGION).not_copyable == "") is copyable

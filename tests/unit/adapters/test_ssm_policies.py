@@ -61,7 +61,7 @@ def test_removing_what_was_never_pushed_makes_nothing(client: SSMClient, store: 
     assert client.describe_parameters()["Parameters"] == []
 
 
-def test_a_parameter_that_was_deleted_by_hand_is_made_again_by_the_next_push(client: SSMClient, store: SsmPolicyStore) -> None:
+def test_a_push_recreates_a_parameter_that_was_deleted(client: SSMClient, store: SsmPolicyStore) -> None:
     store.put('{"version": 1}', advanced=False)
     client.delete_parameter(Name=NAME)
     with pytest.raises(DocumentAbsent):

@@ -86,7 +86,7 @@ def test_all_pages_of_running_executions_are_read() -> None:
     assert [(run.id, run.started_at) for run in runs] == [("run-1", NOON), ("run-2", NOON)]
 
 
-def test_a_submitted_call_waits_since_it_was_submitted_with_its_token_for_its_copy() -> None:
+def test_a_submitted_call_waits_for_its_copy_since_its_submission() -> None:
     history = History()
     history.add("TaskSubmitted", history.ask(1, "token-1"))
     answer = ("get_execution_history", asked(), {"events": history.events})
@@ -95,7 +95,7 @@ def test_a_submitted_call_waits_since_it_was_submitted_with_its_token_for_its_co
     assert wait.since == history.events[-1]["timestamp"]
 
 
-def test_of_the_items_of_a_map_only_those_that_are_not_answered_wait() -> None:
+def test_only_unanswered_items_of_a_map_wait() -> None:
     history = History()
     first, second, third = (history.ask(1, f"token-{number}", f"us-{number}") for number in range(3))
     submitted = [history.add("TaskSubmitted", started) for started in (second, first, third)]
@@ -104,7 +104,7 @@ def test_of_the_items_of_a_map_only_those_that_are_not_answered_wait() -> None:
     assert read(history) == [("token-1", "us-1")]
 
 
-def test_a_call_that_failed_and_is_to_be_tried_again_does_not_wait() -> None:
+def test_a_failed_call_that_is_retried_does_not_wait() -> None:
     history = History()
     history.add("TaskFailed", history.ask(1, "token-1"))
     assert read(history) == []
@@ -125,7 +125,7 @@ def test_a_step_without_a_token_does_not_wait() -> None:
 
 
 @pytest.mark.parametrize("end", ["ExecutionAborted", "ExecutionRedriven"])
-def test_after_the_end_of_an_execution_nobody_waits_with_a_token_from_before(end: str) -> None:
+def test_an_ended_execution_waits_with_no_token(end: str) -> None:
     history = History()
     history.add(end, history.add("TaskSubmitted", history.ask(1, "token-1")))
     assert read(history) == []

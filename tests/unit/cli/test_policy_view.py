@@ -24,7 +24,7 @@ def test_a_retention_without_a_rule_keeps_everything(retention: Retention, words
     assert retention_text(retention) == words
 
 
-def test_of_many_volumes_the_first_few_are_named() -> None:
+def test_a_long_list_names_the_first_volumes() -> None:
     ids = tuple(f"vol-{number:017x}" for number in range(250))
     assert selector_text(Selector(volume_ids=ids)) == f"volume {' or '.join(ids[:5])} or one of 245 more"
     assert selector_text(Selector(volume_ids=ids[:6])) == f"volume {' or '.join(ids[:6])}"

@@ -13,7 +13,7 @@ from support.flows import DR, HOUR, PRIMARY, Laboratory, policy_set, retry_polic
 FAR = "eu-west-1"
 
 
-def test_the_same_event_again_frees_no_snapshot_whose_copy_is_gone() -> None:
+def test_a_repeated_event_frees_no_snapshot_whose_copy_was_deleted() -> None:
     lab = Laboratory(policies=policy_set(keep=1), layout=SystemLayout(retry_policy=retry_policy(limit=1)))
     volume = lab.make_volume()
     first = lab.protect(volume)
@@ -44,7 +44,7 @@ def test_a_deleted_copy_that_a_long_run_saw_complete_frees_no_snapshot() -> None
     assert first in lab.ids()
 
 
-def test_a_copy_that_was_seen_long_before_the_plan_is_looked_for_again() -> None:
+def test_a_plan_looks_again_for_a_copy_seen_long_before() -> None:
     now = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
     def result(minutes: int, status: CopyResultStatus = CopyResultStatus.COPIED) -> CopyResult:

@@ -30,7 +30,7 @@ def lab() -> PausedDispatcher:
     return PausedDispatcher(layout=SystemLayout(copy_quota=QUOTA))
 
 
-def test_what_was_begun_and_not_answered_takes_a_slot_in_the_same_round(lab: PausedDispatcher) -> None:
+def test_a_copy_without_an_answer_takes_a_slot_in_its_round(lab: PausedDispatcher) -> None:
     waiting = lab.waiting(4)
     _, asked = lab.run(AwsUnavailable("no answer"))
     assert asked == waiting[:QUOTA]
@@ -39,7 +39,7 @@ def test_what_was_begun_and_not_answered_takes_a_slot_in_the_same_round(lab: Pau
 
 
 @pytest.mark.parametrize("error", [CopyQuotaReached("full"), AwsThrottled("slower")])
-def test_a_copy_that_ec2_cannot_start_now_uses_no_attempt_and_ends_the_round(lab: PausedDispatcher, error: SnapkeepError) -> None:
+def test_a_copy_refused_for_now_uses_no_attempt_and_ends_the_round(lab: PausedDispatcher, error: SnapkeepError) -> None:
     first, second = lab.waiting(2)
     _, asked = lab.run(error)
     assert asked == [first]
@@ -74,7 +74,7 @@ def test_an_answer_that_no_run_takes_becomes_a_notice(lab: PausedDispatcher) -> 
     assert [notice.subject for notice in lab.runner.composition.notices.added] == [source]
 
 
-def test_a_copy_that_is_refused_for_one_tag_starts_with_our_tags_alone(lab: PausedDispatcher) -> None:
+def test_a_copy_refused_for_a_tag_starts_with_our_tags_alone(lab: PausedDispatcher) -> None:
     """A service control policy that denies one tag key let EC2 refuse the whole call, and no copy was ever made."""
     (source,) = lab.waiting(1)
     carried = lab.entry(source).request.carried
@@ -120,7 +120,7 @@ def test_an_unanswered_start_is_looked_for_after_other_entries(lab: PausedDispat
     )
 
 
-def test_a_start_from_an_unreachable_region_stays_starting_and_is_looked_for_by_tags(lab: PausedDispatcher) -> None:
+def test_a_start_without_an_answer_is_looked_for_by_its_tags(lab: PausedDispatcher) -> None:
     waiting = lab.waiting(3)
     for source in waiting:
         lab.put(source, state=EntryState.STARTING, attempts=1)
@@ -130,7 +130,7 @@ def test_a_start_from_an_unreachable_region_stays_starting_and_is_looked_for_by_
 
 
 @pytest.mark.parametrize("error", [AwsThrottled("slower"), AwsUnavailable("no answer")])
-def test_a_key_that_cannot_be_checked_now_ends_the_round_without_a_failure(lab: PausedDispatcher, error: SnapkeepError) -> None:
+def test_a_key_that_cannot_be_checked_ends_the_round_without_failure(lab: PausedDispatcher, error: SnapkeepError) -> None:
     first, second, third = lab.waiting(3)
     lab.name_key(second, "a key")
     done, asked = lab.run(keys=RecordingKeys(error))
@@ -158,7 +158,7 @@ def test_an_unexpected_error_is_raised_after_the_lease_is_released(lab: PausedDi
     assert lab.runner.composition.queues[DR].take_lease("the next one", lab.runner.composition.clock.now(), 60)
 
 
-def test_what_is_begun_names_no_copy_of_an_earlier_attempt(lab: PausedDispatcher) -> None:
+def test_a_starting_entry_names_no_copy_of_an_earlier_attempt(lab: PausedDispatcher) -> None:
     (source,) = lab.waiting(1)
     lab.put(source, copy_id="snap-0former")
     lab.run(AwsUnavailable("no answer"))

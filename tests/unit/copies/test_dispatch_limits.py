@@ -57,7 +57,7 @@ def test_a_dispatcher_whose_call_fails_gives_its_lease_back(monkeypatch: pytest.
     assert queue.take_lease("the next", lab.runner.composition.clock.now(), 60)
 
 
-def test_where_another_dispatcher_is_at_work_none_starts_a_copy_and_word_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_second_dispatcher_starts_no_copy_and_requests_another_round(monkeypatch: pytest.MonkeyPatch) -> None:
     counter = CallCounter()
     lab = Laboratory(hook=counter)
     queue = lab.runner.composition.queues[DR]

@@ -22,7 +22,7 @@ def lab() -> PausedDispatcher:
     return PausedDispatcher(layout=SystemLayout(copy_quota=QUOTA))
 
 
-def test_copies_of_others_count_against_the_quota_and_the_most_urgent_take_what_is_left(lab: PausedDispatcher) -> None:
+def test_copies_by_others_count_against_the_quota(lab: PausedDispatcher) -> None:
     waiting = lab.waiting(3)
     lab.copy_by_hand(waiting[2])
     done, asked = lab.run()
@@ -43,7 +43,7 @@ def test_in_a_full_region_an_interrupted_start_makes_no_copy(lab: PausedDispatch
 
 
 @pytest.mark.parametrize(("seconds", "again"), [(1, False), (0, True)])
-def test_what_another_dispatcher_began_is_left_to_it_until_ec2_must_show_its_copy(
+def test_another_dispatchers_start_is_left_until_ec2_must_show_its_copy(
     lab: PausedDispatcher, seconds: float, again: bool
 ) -> None:
     (source,) = lab.waiting(1)
@@ -76,7 +76,7 @@ def test_a_failed_copy_or_another_systems_copy_is_not_taken_over(lab: PausedDisp
     assert lab.run()[1] == [failing, foreign]
 
 
-def test_an_entry_that_somebody_else_wrote_first_is_not_started(lab: PausedDispatcher, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_entry_that_another_writer_changed_is_not_started(lab: PausedDispatcher, monkeypatch: pytest.MonkeyPatch) -> None:
     (source,) = lab.waiting(1)
     queue = lab.runner.composition.queues[DR]
     stale = lab.entry(source)
@@ -86,7 +86,7 @@ def test_an_entry_that_somebody_else_wrote_first_is_not_started(lab: PausedDispa
     assert lab.state(source) is EntryState.WAITING
 
 
-def test_an_entry_says_before_the_call_how_long_its_copy_may_take_to_show(lab: PausedDispatcher) -> None:
+def test_an_entry_records_its_visibility_deadline_before_the_call(lab: PausedDispatcher) -> None:
     (source,) = lab.waiting(1)
     dispatch, copier = lab.dispatcher()
     seen: list[QueueEntry] = []
@@ -128,7 +128,7 @@ def test_new_entries_are_started_before_a_contested_lease_is_released(
     assert queue.take_lease("the next one", now, 60)
 
 
-def test_a_key_is_looked_at_once_in_a_round_however_many_copies_name_it(lab: PausedDispatcher) -> None:
+def test_each_key_is_checked_once_in_a_round(lab: PausedDispatcher) -> None:
     waiting = lab.waiting(3)
     for source in waiting:
         lab.name_key(source, "a key")

@@ -72,7 +72,7 @@ def test_every_event_twice_makes_one_copy_of_each_snapshot() -> None:
         "deleter.delete",
     ],
 )
-def test_a_step_that_is_ended_at_any_call_makes_neither_two_copies_nor_none(call: str, moment: int) -> None:
+def test_a_step_killed_at_any_call_makes_exactly_one_copy(call: str, moment: int) -> None:
     lab = Laboratory(policies=policy_set(keep=1, keep_copies=1), hook=KillAt(call, moment))
     volume = lab.make_volume()
     first = lab.protect(volume)
@@ -237,7 +237,7 @@ def test_an_unreachable_destination_holds_up_no_other() -> None:
     assert lab.runs("protect", "FAILED") == []
 
 
-def test_a_snapshot_that_is_deleted_while_its_copy_waits_ends_with_a_notice() -> None:
+def test_a_snapshot_deleted_before_its_copy_is_notified() -> None:
     lab = Laboratory()
     snapshot = lab.start_snapshot(lab.make_volume())
     lab.runner.advance(31)

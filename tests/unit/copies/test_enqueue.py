@@ -64,7 +64,7 @@ def queue_with(entry: QueueEntry) -> tuple[MemoryQueue, QueueEntry]:
 WAITING = QueueEntry.requested(REQUEST, NOW, "one", "run-1")
 
 
-def test_a_copy_that_nobody_requested_waits_with_its_execution() -> None:
+def test_an_execution_waits_for_a_copy_without_an_entry() -> None:
     queue = MemoryQueue(region="us-east-2")
     assert enqueue(queue).run(REQUEST, "one", "run-1") == replace(WAITING, version=1) == queue.get(WAITING.key)
 
@@ -85,7 +85,7 @@ def test_a_failed_copy_is_requested_anew_by_todays_rule() -> None:
 
 
 @pytest.mark.parametrize("token", ["two", ""])
-def test_a_copy_that_is_done_is_answered_at_once_where_an_execution_waits(token: str) -> None:
+def test_a_waiting_execution_for_a_finished_copy_is_answered_at_once(token: str) -> None:
     queue, done = queue_with(WAITING.done("snap-copy"))
     tokens = RecordingTokens()
     assert enqueue(queue, tokens).run(REQUEST, token, "run-2") == done

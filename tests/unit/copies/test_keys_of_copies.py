@@ -76,7 +76,7 @@ def test_a_cause_names_the_aws_managed_key_where_no_key_is_configured() -> None:
     assert any(expected in f"{notice.cause} {notice.detail}" for notice in lab.runner.composition.notices.added)
 
 
-def test_an_aws_managed_key_of_another_service_is_refused_before_a_copy_starts() -> None:
+def test_an_aws_managed_key_of_another_service_is_refused() -> None:
     counter = CallCounter()
     lab = Laboratory(hook=counter)
     key = keys.make(lab.world.state, lab.world.region_account(DR), "Default key that protects my S3 objects", "AWS").arn
@@ -124,7 +124,7 @@ def test_a_key_for_an_unencrypted_volume_encrypts_its_copy() -> None:
     assert [(copy.encrypted, copy.key_arn) for copy in lab.snapshots(DR)] == [(True, key)]
 
 
-def test_many_copies_with_one_bad_key_do_not_keep_a_good_one_waiting() -> None:
+def test_copies_with_a_bad_key_delay_no_other_copy() -> None:
     lab = Laboratory(layout=SystemLayout(copy_quota=2))
     key = make_key(lab)
     lab.world.client("kms", DR).disable_key(KeyId=key)

@@ -128,7 +128,7 @@ def test_a_copy_that_is_received_again_changes_nothing_in_the_queue() -> None:
     assert lab.entry(source) == before
 
 
-def test_a_copy_gets_lost_tags_back_and_counts_in_the_same_runs_plan() -> None:
+def test_a_copys_lost_tags_are_restored_before_the_runs_plan() -> None:
     lab = Unreceived(policies=policy_set(keep=9, keep_copies=1))
     (first, first_copy), (second, second_copy) = lab.two_copies()
     lab.receive(first, first_copy)
@@ -170,7 +170,7 @@ def test_a_failed_copy_without_a_waiting_entry_is_removed_and_no_attempt(state: 
     assert lab.entry(source) == before
 
 
-def test_an_older_failed_copy_of_a_failed_entry_is_removed_without_a_notice() -> None:
+def test_an_older_failed_copy_is_deleted_without_a_notice() -> None:
     lab = Unreceived(layout=SystemLayout(retry_policy=retry_policy(limit=1)))
     source, failed = lab.copy(kind="copy_fails", times=1)
     lab.put(source, state=EntryState.FAILED, copy_id="snap-0another", cause="another cause")
@@ -182,7 +182,7 @@ def test_an_older_failed_copy_of_a_failed_entry_is_removed_without_a_notice() ->
 
 
 @pytest.mark.parametrize(("state", "tried_again"), [(EntryState.RUNNING, True), (EntryState.DONE, False)])
-def test_a_copy_that_vanished_is_made_again_only_while_it_is_waited_for(state: EntryState, tried_again: bool) -> None:
+def test_a_vanished_copy_is_made_again_only_for_waiting_executions(state: EntryState, tried_again: bool) -> None:
     lab = Unreceived()
     source, made = lab.copy()
     lab.ec2(DR).delete_snapshot(SnapshotId=made.id)
@@ -240,7 +240,7 @@ def test_a_copy_deleted_while_it_is_tagged_is_made_again() -> None:
     assert lab.entry(source).state is EntryState.DELAYED
 
 
-def test_a_copy_that_the_role_may_not_tag_counts_in_its_volumes_plan() -> None:
+def test_an_untaggable_copy_counts_in_its_volumes_plan() -> None:
     lab = Unreceived(policies=policy_set(keep=9, keep_copies=1))
     (first, first_copy), (second, second_copy) = lab.two_copies()
     lab.receive(first, first_copy)
@@ -320,7 +320,7 @@ def test_an_execution_started_by_hand_gives_no_entry_another_volumes_copy(state:
     assert (lab.entry(other).state, lab.entry(other).copy_id) == (EntryState.DONE, other_copy.id)
 
 
-def test_no_entry_takes_a_copy_that_is_recorded_for_it_and_of_another_source() -> None:
+def test_an_entry_refuses_its_recorded_copy_of_another_source() -> None:
     lab = Unreceived()
     (source, _), (_, other_copy) = lab.copy(), lab.copy()
     lab.put(source, copy_id=other_copy.id)
@@ -343,7 +343,7 @@ def test_a_second_copy_is_checked_too_though_the_entry_names_another() -> None:
 
 
 @pytest.mark.parametrize("requested_after_hours", [0, 1])
-def test_a_copy_from_before_its_request_is_not_marked_as_wrong_for_ever(requested_after_hours: int) -> None:
+def test_a_copy_older_than_its_request_is_not_marked_as_wrong(requested_after_hours: int) -> None:
     """A queue that was lost requests copies anew, by the rules of today: one with the key of former days is not wrong."""
     lab = Unreceived()
     source, made = lab.copy()

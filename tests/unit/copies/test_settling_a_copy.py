@@ -69,7 +69,7 @@ class SettlementBench:
         self.task_tokens.meanwhile = lambda: self.queue.write(replace(self.now(), **changes))  # type: ignore[arg-type]
 
 
-def test_a_good_copy_closes_its_entry_and_everybody_who_waits_hears_of_it_once() -> None:
+def test_a_good_copy_closes_its_entry_and_answers_each_execution_once() -> None:
     bench = SettlementBench()
     assert bench.settlement.settle(bench.entry, GOOD) == []
     assert bench.task_tokens.answers == [("one", "COPIED"), ("two", "COPIED")]
@@ -83,7 +83,7 @@ def test_a_copy_that_is_wrong_is_no_success_to_anybody() -> None:
     assert (bench.now().state, bench.now().copy_id) == (EntryState.FAILED, GOOD.id)
 
 
-def test_who_joins_while_others_are_answered_is_answered_too_and_nobody_twice() -> None:
+def test_an_execution_that_joins_during_answers_is_answered_once() -> None:
     bench = SettlementBench()
     bench.let_somebody_write(tokens=("one", "two", "three"))
     bench.settlement.settle(bench.entry, GOOD)
@@ -91,7 +91,7 @@ def test_who_joins_while_others_are_answered_is_answered_too_and_nobody_twice() 
     assert (bench.now().state, bench.now().tokens) == (EntryState.DONE, ())
 
 
-def test_an_execution_that_joins_while_a_copy_is_given_up_is_answered_too() -> None:
+def test_an_execution_that_joins_a_failing_copy_is_answered() -> None:
     bench = SettlementBench()
     bench.let_somebody_write(tokens=("one", "two", "three"))
     assert bench.settlement.give_up(bench.entry, "a cause") == 3
@@ -100,14 +100,14 @@ def test_an_execution_that_joins_while_a_copy_is_given_up_is_answered_too() -> N
 
 
 @pytest.mark.parametrize("state", [EntryState.DONE, EntryState.DELAYED, EntryState.WAITING])
-def test_giving_up_leaves_an_entry_alone_that_somebody_decided_about_meanwhile(state: EntryState) -> None:
+def test_failing_a_copy_leaves_an_entry_that_changed_meanwhile(state: EntryState) -> None:
     bench = SettlementBench()
     bench.let_somebody_write(state=state)
     assert bench.settlement.give_up(bench.entry, "a cause") == 2
     assert bench.now().state is state
 
 
-def test_a_copy_that_arrived_is_not_settled_a_second_time_by_who_comes_late() -> None:
+def test_a_late_caller_settles_no_copy_twice() -> None:
     bench = SettlementBench()
     bench.let_somebody_write(state=EntryState.DONE, copy_id="snap-0first", tokens=())
     bench.settlement.settle(bench.entry, GOOD)
@@ -130,7 +130,7 @@ def test_a_fault_of_a_copy_is_named(asked: CopyRequest, copy: Snapshot, fault: s
 
 
 @pytest.mark.parametrize("key", [KEY, KEY.rpartition("/")[2], "alias/dr", "arn:aws:kms:us-east-2:111122223333:alias/dr"])
-def test_a_key_matches_by_id_or_arn_and_an_alias_is_not_judged(key: str) -> None:
+def test_a_key_matches_by_id_or_arn_but_aliases_are_skipped(key: str) -> None:
     assert faults_of_copy(replace(WANTED, kms_key=key, encrypted=True), replace(GOOD, kms_key_id=KEY, encrypted=True)) == []
 
 

@@ -122,7 +122,7 @@ def test_a_failed_attempt_leaves_its_cause_until_the_next_copy_runs() -> None:
 
 
 @pytest.mark.parametrize("step", [EntryStep.SUCCEED, EntryStep.FAIL])
-def test_nobody_waits_for_a_settled_entry(step: EntryStep) -> None:
+def test_no_execution_waits_for_a_settled_entry(step: EntryStep) -> None:
     settled = TAKE[step](replace(WAITING, cause="an old cause"))
     assert (settled.tokens, settled.runs, settled.copy_id) == ((), (), "snap-copy")
     assert settled.cause == ("" if step is EntryStep.SUCCEED else "a cause")

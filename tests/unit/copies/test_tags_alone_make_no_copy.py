@@ -46,7 +46,7 @@ def test_the_snapshot_of_a_restored_volume_is_its_own_origin() -> None:
     assert (found.origin.region, found.origin.snapshot_id) == (DR, restored)
 
 
-def test_a_copy_is_known_by_its_description_where_ec2_says_nothing_else_of_it() -> None:
+def test_a_copys_description_identifies_it_without_other_fields() -> None:
     lab = Laboratory()
     source = lab.protect(lab.make_volume())
     (copy,) = lab.snapshots(DR)

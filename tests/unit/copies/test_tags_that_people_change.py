@@ -31,7 +31,7 @@ def origin_start(**tags: str) -> datetime:
 
 
 @pytest.mark.parametrize("wrong", [FUTURE, GARBAGE, ""])
-def test_an_impossible_source_start_falls_back_to_the_name_then_to_the_copys_start(wrong: str) -> None:
+def test_an_impossible_source_start_falls_back_to_the_name(wrong: str) -> None:
     assert origin_start(SOURCE_START=format_time(SOURCE_BEGAN)) == SOURCE_BEGAN
     assert origin_start(SOURCE_START=wrong, ORIGINAL_NAME=f"vol-1_{format_time(SOURCE_BEGAN)}") == SOURCE_BEGAN
     assert origin_start(SOURCE_START=wrong, ORIGINAL_NAME=f"vol-1_{wrong}") == COPY_BEGAN
@@ -69,7 +69,7 @@ def test_a_copy_tagged_with_a_future_start_frees_no_source(wrong: str) -> None:
     assert lab.ids() == uncopied
 
 
-def test_a_copy_tagged_with_a_future_start_hides_no_missing_copy_and_is_repaired() -> None:
+def test_a_future_start_tag_hides_no_missing_copy() -> None:
     world = SweepingWorld()
     volume = world.volume()
     world.snapshot(volume)
@@ -87,7 +87,7 @@ def test_a_copy_tagged_with_a_future_start_hides_no_missing_copy_and_is_repaired
 
 
 @pytest.mark.parametrize("lost", [[SOURCE_SNAPSHOT], [SOURCE_VOLUME, ORIGINAL_VOLUME]])
-def test_a_copy_that_lost_its_origin_keeps_up_the_retention_of_no_other(lost: list[str]) -> None:
+def test_a_copy_without_origin_counts_in_no_other_retention(lost: list[str]) -> None:
     lab = Laboratory(policy_set(keep_copies=2))
     volume = lab.make_volume()
     first = lab.protect(volume)
@@ -114,7 +114,7 @@ def test_another_tools_copy_with_our_tags_does_not_answer_a_run() -> None:
     assert [run.status for run in lab.runs("protect")] == ["SUCCEEDED"]
 
 
-def test_a_failed_copy_that_another_tool_made_with_our_tags_is_left_to_it() -> None:
+def test_another_tools_failed_copy_with_our_tags_is_left() -> None:
     world = SweepingWorld()
     snapshot = world.snapshot(world.volume())
     world.later(HOUR)

@@ -6,7 +6,7 @@ from snapkeep.domain.copies.entry import EntryState
 from support.flows import DR, HOUR, Laboratory
 
 
-def test_a_dr_region_unreachable_for_hours_gets_every_copy_when_it_is_back() -> None:
+def test_a_dr_region_gets_every_copy_after_hours_unreachable() -> None:
     lab = Laboratory()
     volumes = [lab.make_volume(size_gib=size) for size in (8, 500, 64)]
     lab.world.take_region_away(DR)
@@ -21,7 +21,7 @@ def test_a_dr_region_unreachable_for_hours_gets_every_copy_when_it_is_back() -> 
     assert lab.notified == []
 
 
-def test_what_was_given_up_does_not_undo_a_copy_that_has_arrived_meanwhile() -> None:
+def test_a_failed_request_does_not_undo_an_arrived_copy() -> None:
     lab = Laboratory()
     lab.protect(lab.make_volume())
     queue = lab.runner.composition.queues[DR]

@@ -15,7 +15,7 @@ SMALL = CopyRequest(
 )
 
 
-def test_a_large_copy_has_to_start_before_a_small_one_of_the_same_deadline() -> None:
+def test_large_copies_start_before_small_ones_of_one_deadline() -> None:
     large = replace(SMALL, size_gib=1200)
     assert large.latest_start < SMALL.latest_start < SMALL.deadline
     assert large.expected_duration == 100 * SMALL.expected_duration
@@ -26,7 +26,7 @@ def test_a_time_based_copy_takes_what_it_says_whatever_its_size() -> None:
     assert timed.latest_start == NOON - timedelta(minutes=45)
 
 
-def test_an_entry_that_rests_has_its_place_by_when_it_may_go_on() -> None:
+def test_a_delayed_entry_is_ordered_by_its_next_attempt() -> None:
     entry = QueueEntry(SMALL, EntryState.WAITING, NOON, NOON + timedelta(hours=1))
     assert entry.due == SMALL.latest_start
     assert replace(entry, state=EntryState.DELAYED).due == entry.not_before

@@ -161,7 +161,7 @@ def test_without_a_terminal_and_without_yes_nothing_changes() -> None:
     assert not _may_change([LESS], yes=False, move_dr_region=True, json=False)
 
 
-def test_the_dr_stack_of_another_primary_region_is_refused_before_anything_is_touched() -> None:
+def test_another_primary_regions_dr_stack_is_refused_before_any_change() -> None:
     target = DeploymentTarget(lambda _service, region: Clients(region), PRIMARY, DR, "-owned")
     with pytest.raises(StackOfAnotherSystem, match=r"belongs to the system with the primary region us-west-2; .* --name"):
         Deployment(target, Silent()).deploy({}, {"Retention": "2"})

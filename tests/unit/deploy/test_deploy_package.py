@@ -170,7 +170,7 @@ def test_the_same_sources_give_the_same_zip(built: Package, tmp_path: Path) -> N
     assert again.sha256 == built.sha256
 
 
-def test_a_zip_does_not_depend_on_times_modes_or_the_order_of_creation(tmp_path: Path) -> None:
+def test_a_zip_is_independent_of_times_modes_and_order(tmp_path: Path) -> None:
     zips = []
     for names, moment, mode in ((("a", "b"), 0, 0o600), (("b", "a"), 10**9, 0o755)):
         folder = tmp_path / f"from-{moment}"
@@ -249,7 +249,7 @@ def test_a_version_that_is_not_the_pinned_one_is_never_packaged(monkeypatch: pyt
     assert list((tmp_path / "functions").iterdir()) == []
 
 
-def test_what_is_up_to_date_is_not_built_again_and_what_was_damaged_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_damaged_packages_are_built_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = build_package(tmp_path / "functions", run_here=True)
     builds: list[Path] = []
     real = package._build

@@ -148,7 +148,7 @@ def test_wrong_parameters_of_our_templates_are_refused_before_any_call(
 
 
 @pytest.mark.parametrize("do", [lambda deployment: deployment.deploy({}, {}), lambda deployment: deployment.destroy()])
-def test_a_suffix_that_no_stack_can_be_named_with_is_refused_before_any_call(do: Callable[[Deployment], object]) -> None:
+def test_a_suffix_invalid_in_stack_names_is_refused_before_any_call(do: Callable[[Deployment], object]) -> None:
     """A stack's name has letters, digits and hyphens (botocore: CreateChangeSet); a function's may have an underscore."""
     deployment = Deployment(DeploymentTarget(no_client, "us-east-1", "us-east-2", "_test"), Silent())
     with pytest.raises(InvalidConfiguration, match=r"FunctionNameSuffix is '_test'; .*letters, digits and '-'"):

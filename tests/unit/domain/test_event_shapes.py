@@ -40,7 +40,7 @@ def test_failed_and_completed_members_of_a_set_are_distinguished() -> None:
 
 
 @pytest.mark.parametrize("fields", [{"source": ""}, {"source": "vol-1"}, {"startTime": "soon"}, {"StartTime": 5}])
-def test_fields_that_nobody_uses_fail_no_run(fields: dict[str, Any]) -> None:
+def test_unused_fields_fail_no_run(fields: dict[str, Any]) -> None:
     """A volume's ARN or a start time of another form failed the run, although both are read from EC2."""
     assert parse_snapshot_event(event("createSnapshot", **SOURCE | fields)) == [SnapshotEndEvent("snap-1", True, "")]
     assert isinstance(parse_copy_event(event("copySnapshot", **COPY | fields)), CopyEndEvent)

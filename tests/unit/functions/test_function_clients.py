@@ -61,7 +61,7 @@ def test_a_moment_is_read_as_botocore_reads_it(value: object) -> None:
     assert moment_in(value) == parse_timestamp(value)
 
 
-def test_what_is_no_moment_is_refused_as_botocore_refuses_it() -> None:
+def test_an_invalid_timestamp_is_refused_as_botocore_refuses_it() -> None:
     with pytest.raises(ValueError, match="Invalid timestamp"):
         moment_in("yesterday")
 

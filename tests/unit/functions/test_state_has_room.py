@@ -48,7 +48,7 @@ def request(number: int, region: str = "us-east-2", *, tags: int = 42) -> CopyRe
 
 
 @pytest.mark.parametrize(("volumes", "regions"), [(1, 1), (5, 2), (64, 1), (VOLUMES_OF_AN_INSTANCE, 1)])
-def test_a_set_of_many_volumes_with_many_tags_fits_into_the_state_of_its_run(volumes: int, regions: int) -> None:
+def test_a_large_set_with_many_tags_fits_the_runs_state(volumes: int, regions: int) -> None:
     copies = [request(number, f"eu-west-{region}") for number in range(volumes) for region in range(regions)]
     fitted = fit_copies(copies, NOW)
     listed, problems, cut = fitted.orders, fitted.problems, fitted.left_out
@@ -83,7 +83,7 @@ def verdict(number: int) -> Verdict:
     return Verdict(snapshot, Action.DELETE, reasons)
 
 
-def test_a_long_plan_deletes_the_oldest_first_and_leaves_the_rest_to_the_next_run() -> None:
+def test_a_long_plan_deletes_the_oldest_and_leaves_the_rest() -> None:
     plan = DeletionPlan("plan-1", "us-east-1", NOW, tuple(verdict(number) for number in range(1000)))
     answer = fit_plan(plan, most_bytes=PLAN_BYTES)
     ids = [order.snapshot_id for order in answer.delete]
@@ -98,7 +98,7 @@ def test_a_plan_with_room_is_carried_out_whole() -> None:
     assert len(fit_plan(plan, most_bytes=PLAN_BYTES).delete) == 50
 
 
-def test_refusals_of_a_whole_set_keep_their_kind_and_volume_and_share_the_room() -> None:
+def test_shortened_refusals_keep_their_kind_and_volume() -> None:
     refusals = [
         Refusal(Lineage("us-east-1", f"vol-{number:017x}"), "INV-08: " + "x" * 700) for number in range(VOLUMES_OF_AN_INSTANCE)
     ]

@@ -54,7 +54,7 @@ def everywhere(*sources: Snapshot) -> dict[str, list[Snapshot]]:
 
 
 @pytest.mark.parametrize(("age", "expected"), [(DAY, VolumeHealth.PROTECTED), (DAY + SECOND, VolumeHealth.LATE)])
-def test_a_copy_as_old_as_the_rpo_is_in_time_and_a_second_later_late(age: timedelta, expected: VolumeHealth) -> None:
+def test_a_copy_is_late_one_second_after_the_rpo(age: timedelta, expected: VolumeHealth) -> None:
     source = taken(age)
     (one,) = protections([source], everywhere(source))
     assert (one.health, one.age) == (expected, age)
@@ -73,7 +73,7 @@ def test_the_region_furthest_behind_counts() -> None:
 @pytest.mark.parametrize(
     ("newest", "why"), [(DAY, f"its copy in {NEAR} is behind its newest snapshot"), (DAY + SECOND, "no snapshot for 1 d")]
 )
-def test_a_snapshot_that_is_too_old_is_the_cause_and_not_its_copy(newest: timedelta, why: str) -> None:
+def test_the_cause_is_the_old_snapshot_and_not_its_copy(newest: timedelta, why: str) -> None:
     old = taken(2 * DAY)
     (one,) = protections([old, taken(newest)], everywhere(old))
     assert (one.health, one.why) == (VolumeHealth.LATE, why)

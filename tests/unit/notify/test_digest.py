@@ -47,7 +47,7 @@ class StubNotices:
         return Digest(system="snapkeep", source=self, publisher=self, clock=self).run()
 
 
-def test_a_thousand_failures_with_one_cause_are_one_message_with_a_count_and_examples() -> None:
+def test_a_thousand_failures_with_one_cause_are_one_message() -> None:
     notices = StubNotices()
     for number in range(1000):
         notices.add(notice(f"snap-{number:04}", at=START + timedelta(seconds=number / 10)))
@@ -106,7 +106,7 @@ UUIDS = "6f1a2b3c-0000-4a5b-8c9d-0123456789ab", "6f1a2b3c-1111-4a5b-8c9d-0123456
         ],
     ],
 )
-def test_causes_that_differ_only_in_what_is_about_one_call_are_one_cause(causes: list[str]) -> None:
+def test_causes_that_differ_in_times_and_request_ids_are_one(causes: list[str]) -> None:
     notices = StubNotices(time=START + timedelta(minutes=2))
     for number, cause in enumerate(causes):
         notices.add(notice(f"snap-{number}", cause=cause))

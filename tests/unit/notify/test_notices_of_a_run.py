@@ -53,7 +53,7 @@ def test_every_failure_becomes_a_notice() -> None:
     ]
 
 
-def test_an_unreadable_part_of_the_state_is_a_notice_and_hides_no_other() -> None:
+def test_an_unreadable_part_of_the_state_hides_no_other() -> None:
     state = {"tagged": {"volumes": ["vol-1"], "problems": [PROBLEM]}, "copies": {"results": [{"status": "MOLTEN"}]}}
     assert [(notice.kind, notice.subject) for notice in notices(state)] == [
         ("SnapshotFailed", "snap-2"),

@@ -31,11 +31,11 @@ def test_the_first_example_decides_as_the_parameters_defaults_do() -> None:
 
 
 @pytest.mark.parametrize("field", FIELDS, ids=lambda field: field.name)
-def test_each_key_of_the_document_is_told_of(field: Field) -> None:
+def test_each_key_of_the_document_is_documented(field: Field) -> None:
     assert re.search(rf"(^|[`{{ ]){field.name}[`:]", PAGE, re.MULTILINE)
 
 
-def test_the_errors_that_the_page_shows_are_the_ones_that_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_page_shows_the_real_errors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     wrong = EXAMPLES[1].replace("keep_daily: 14,", "keep_dayly: 14,", 1).replace("copy_within: 4h", "copy_within: 6h")
     Path("wrong.yaml").write_text(wrong, encoding="utf-8")

@@ -101,7 +101,7 @@ def test_without_a_document_the_parameters_are_the_policy() -> None:
     assert sent.notices == []
 
 
-def test_a_new_document_is_in_force_within_a_minute_and_read_once_meanwhile() -> None:
+def test_a_new_document_is_in_force_within_a_minute() -> None:
     shelf = Shelf(texts=[text(3)])
     policies, clock, _ = reading(shelf)
     assert kept(policies()) == 3
@@ -157,7 +157,7 @@ BROKEN = [
 
 
 @pytest.mark.parametrize("broken", BROKEN, ids=lambda text: text[:30])
-def test_a_broken_document_leaves_the_last_good_one_in_force_with_one_notice(broken: str) -> None:
+def test_a_broken_document_leaves_the_last_good_one_in_force(broken: str) -> None:
     shelf = Shelf(texts=[text(3), "also broken", text(4), broken])
     policies, clock, sent = reading(shelf)
     assert kept(policies()) == 4
@@ -313,7 +313,7 @@ def test_the_last_good_document_is_shown_with_the_problem() -> None:
     assert shown.problem.endswith("in force is: document, version 1")
 
 
-def test_functions_and_people_are_told_the_same_is_in_force() -> None:
+def test_functions_and_commands_read_the_same_document() -> None:
     shelf = Shelf(texts=[text(3), "broken"])
     policies, _, _ = reading(shelf)
     assert policies() == in_force(shelf, PARAMETERS)
@@ -323,7 +323,7 @@ def test_a_shown_document_has_the_limits_of_the_stack_too() -> None:
     assert in_force(Shelf(texts=[text(3)]), PARAMETERS).limits == LIMITS
 
 
-def test_every_region_is_known_that_the_parameters_or_a_usable_version_copy_to() -> None:
+def test_regions_of_parameters_and_usable_versions_are_known() -> None:
     copies = [{"region": "eu-west-1", "retention": {}}]
     copying = stored_text({"version": 1, "policies": [{"name": "gold", "select": {}, "retention": {}, "copies": copies}]})
     assert regions_known(Shelf(texts=[copying, text(3), "{"]), PARAMETERS) == {"us-east-2", "eu-west-1"}

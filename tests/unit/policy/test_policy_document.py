@@ -93,7 +93,7 @@ def test_a_document_says_everything_that_a_policy_can_say() -> None:
     )
 
 
-def test_every_error_is_told_at_once() -> None:
+def test_every_error_is_reported_at_once() -> None:
     data = {
         "version": 2,
         "polices": [],
@@ -128,7 +128,7 @@ def test_every_error_is_told_at_once() -> None:
         (copying(kmskey="x"), "policies[0].copies[0].kmskey", "kms_key"),
     ],
 )
-def test_a_typing_error_is_told_with_the_nearest_valid_word(data: object, path: str, nearest: str) -> None:
+def test_a_typing_error_is_reported_with_the_nearest_valid_word(data: object, path: str, nearest: str) -> None:
     assert problems(data)[path][1] == nearest
 
 
@@ -159,7 +159,7 @@ def test_a_typing_error_is_told_with_the_nearest_valid_word(data: object, path: 
         (copying(carry_tags="yes"), "policies[0].copies[0].carry_tags", "true or false"),
     ],
 )
-def test_a_wrong_value_is_told_with_what_would_be_right(data: object, path: str, right: str) -> None:
+def test_a_wrong_value_is_reported_with_valid_ones(data: object, path: str, right: str) -> None:
     assert right in problems(data)[path][0]
 
 
@@ -210,7 +210,7 @@ def test_limits_that_the_document_leaves_out_are_the_stacks() -> None:
         ("\x00", "not readable"),
     ],
 )
-def test_a_file_that_is_no_yaml_is_told_with_its_place(text: str, words: str) -> None:
+def test_invalid_yaml_is_reported_with_its_position(text: str, words: str) -> None:
     with pytest.raises(InvalidPolicy, match=words):
         load_text(text)
 

@@ -40,7 +40,7 @@ def policies(*named: tuple[str, Selector]) -> PolicySet:
         (Selector(min_size_gib=101), False, "100 GiB (at least 101 required)"),
     ],
 )
-def test_each_part_of_a_selector_says_why_it_takes_a_volume_or_not(selector: Selector, matched: bool, why: str) -> None:
+def test_each_part_of_a_selector_explains_its_decision(selector: Selector, matched: bool, why: str) -> None:
     assert matches(VOLUME, selector) == SelectorMatch(matched, why)
 
 
@@ -65,7 +65,7 @@ def test_a_volume_that_no_policy_takes_has_none() -> None:
     assert selection.why == "no policy matches"
 
 
-def test_an_unknown_name_in_a_volumes_tag_is_reported_with_the_valid_names() -> None:
+def test_an_unknown_policy_tag_is_reported_with_valid_names() -> None:
     tagged = Volume("vol-0a", "us-east-1", 8, "gp3", tags={POLICY: "glod"})
     selection = select(tagged, policies(("gold", Selector(tags={"A": ("b",)})), ("rest", Selector())))
     assert selection.policy
@@ -73,7 +73,7 @@ def test_an_unknown_name_in_a_volumes_tag_is_reported_with_the_valid_names() -> 
     assert "'glod', which is no policy of stack parameters (it has: gold, rest)" in selection.problem
 
 
-def test_a_gone_volumes_newest_managed_snapshot_names_its_policy() -> None:
+def test_a_deleted_volumes_newest_managed_snapshot_names_its_policy() -> None:
     known = policies(("gold", Selector()), ("silver", Selector()))
     snapshots = [
         snapshot("2026-11-01T03:00", 1, policy="gold"),
@@ -85,7 +85,7 @@ def test_a_gone_volumes_newest_managed_snapshot_names_its_policy() -> None:
     assert selection.policy.name == "silver"
 
 
-def test_a_policy_that_is_no_longer_there_governs_nothing_and_is_told() -> None:
+def test_a_removed_policy_governs_nothing_and_is_reported() -> None:
     copy = copy_of(snapshot("2026-11-01T03:00", 1, policy="bronze"), "us-east-2", 1)
     selection = select_by_snapshots([copy], policies(("gold", Selector())), system="snapkeep")
     assert selection.policy is None

@@ -59,7 +59,7 @@ def test_text_that_cannot_be_kept_is_refused(pattern: str, place: str) -> None:
     assert "write " in refusal(copying.replace(place, f'{key}: "{value}{pattern}"'))
 
 
-def test_a_key_that_cannot_be_printed_is_told_all_the_same() -> None:
+def test_an_unprintable_key_is_reported() -> None:
     with pytest.raises(InvalidPolicy) as refused:
         parse_document({"version": 1, "\ud800": 1, "policies": []})
     assert str(refused.value).encode()

@@ -40,7 +40,7 @@ def test_the_last_snapshot_follows_the_earlier_ones_and_no_catch_all_policy() ->
     assert lab.sources_of_copies() == sorted([*earlier, last])
 
 
-def test_the_policy_that_the_last_snapshot_names_by_its_own_tag_comes_first() -> None:
+def test_the_last_snapshots_own_policy_tag_comes_first() -> None:
     lab = Laboratory(PolicySet((GOLD, replace(GOLD, name="silver", selector=Selector(tags={"A": ("b",)})), REST), Limits()))
     volume, _ = make_history(lab, 1)
     last = take_the_last(lab, volume, **{"snapkeep:policy": "silver"})
@@ -64,7 +64,7 @@ def test_the_only_snapshot_of_a_deleted_volume_follows_the_first_matching_policy
     assert lab.tags(last)["snapkeep:policy"] == "gold"
 
 
-def test_a_first_and_last_snapshot_that_no_fact_gives_a_policy_is_never_silent() -> None:
+def test_a_last_snapshot_without_a_policy_is_always_notified() -> None:
     """A volume with a policy's tag was deleted while its first snapshot was pending: no copy, and nobody was notified."""
     lab = Laboratory()
     last = take_the_last(lab, lab.make_volume())
@@ -73,7 +73,7 @@ def test_a_first_and_last_snapshot_that_no_fact_gives_a_policy_is_never_silent()
     assert lab.tags(last) == {}
 
 
-def test_a_sweep_finds_a_snapshot_whose_policy_is_not_known_until_a_tag_names_it() -> None:
+def test_sweeps_report_a_snapshot_without_policy_until_it_is_tagged() -> None:
     world = SweepingWorld()
     volume = world.volume()
     last = world.snapshot(volume)

@@ -59,7 +59,7 @@ def test_a_copy_restored_from_the_recycle_bin_is_not_deleted(state: SnapshotStat
         receive.run(ended)
 
 
-def test_a_copy_given_up_by_a_run_that_ended_early_is_reported_by_the_next() -> None:
+def test_a_repeated_end_of_a_failed_copy_reports_it_again() -> None:
     faults = Faults(
         script=(FaultRule("copy_fails", probability=1.0), FaultRule("event_lost", probability=1.0, event="copySnapshot"))
     )
@@ -98,7 +98,7 @@ class TagsManagedOnly:
         raise AwsRefused(f"create_tags: UnauthorizedOperation: {snapshot_ids}, {sorted(tags)}")
 
 
-def test_a_copy_that_the_role_may_not_tag_is_answered_and_left_to_the_sweep() -> None:
+def test_an_untaggable_copy_is_answered_and_left_to_the_sweep() -> None:
     lab = Laboratory(faults=Faults(script=(FaultRule("event_lost", probability=1.0, event="copySnapshot"),)))
     snapshot = lab.start_snapshot(lab.make_volume())
     lab.runner.advance(HOUR)
@@ -120,7 +120,7 @@ def full_of_tags(lab: Laboratory, volume: str) -> str:
     return str(made["SnapshotId"])
 
 
-def test_a_snapshot_without_room_for_our_tags_stops_no_other_of_its_set() -> None:
+def test_a_snapshot_full_of_tags_stops_no_other_of_its_set() -> None:
     lab = Laboratory()
     crowded, roomy = lab.make_volume(), lab.make_volume()
     full, other = full_of_tags(lab, crowded), lab.start_snapshot(roomy)

@@ -20,7 +20,7 @@ def fails_once(kind: str, **given: Any) -> Faults:
     return Faults(script=(FaultRule(kind, times=1, **given),))
 
 
-def test_fault_1_a_failed_snapshot_is_not_tagged_and_pushes_no_good_one_out() -> None:
+def test_fault_1_a_failed_snapshot_is_not_tagged_or_counted() -> None:
     lab = Laboratory(policies=policy_set(keep=2))
     volume = lab.make_volume()
     good = [lab.protect(volume), lab.protect(volume)]
@@ -41,7 +41,7 @@ def test_fault_1_a_failed_copy_pushes_no_good_one_out() -> None:
     assert lab.sources_of_copies() == [good]
 
 
-def test_fault_2_a_snapshot_of_a_volume_that_is_not_included_is_left_alone() -> None:
+def test_fault_2_a_snapshot_of_an_excluded_volume_is_left() -> None:
     lab = Laboratory()
     volume = lab.make_volume({"Name": "scratch"})
     snapshot = lab.protect(volume)
@@ -50,7 +50,7 @@ def test_fault_2_a_snapshot_of_a_volume_that_is_not_included_is_left_alone() -> 
     assert [run.status for run in lab.runs("protect")] == ["SUCCEEDED"]
 
 
-def test_fault_2_a_copy_that_somebody_else_made_is_left_alone() -> None:
+def test_fault_2_another_principals_copy_is_left() -> None:
     lab = Laboratory()
     snapshot = lab.protect(lab.make_volume({"Name": "scratch"}))
     copied = lab.ec2(DR).copy_snapshot(SourceRegion=PRIMARY, SourceSnapshotId=snapshot)["SnapshotId"]
@@ -59,7 +59,7 @@ def test_fault_2_a_copy_that_somebody_else_made_is_left_alone() -> None:
     assert [run.status for run in lab.runs("receive")] == ["SUCCEEDED"]
 
 
-def test_fault_3_counting_takes_all_pages_and_only_completed_managed_snapshots_of_ours() -> None:
+def test_fault_3_only_completed_managed_snapshots_of_all_pages_count() -> None:
     lab = Laboratory(policies=policy_set(keep=2, limits=Limits(max_deletions=1000, max_share_percent=100)))
     volume = lab.make_volume()
     by_hand = lab.protect(lab.make_volume({"Name": "scratch"}))
@@ -67,7 +67,7 @@ def test_fault_3_counting_takes_all_pages_and_only_completed_managed_snapshots_o
     assert lab.ids() == [by_hand, *kept]
 
 
-def test_fault_3_the_state_of_a_run_does_not_grow_with_the_snapshots_of_a_volume() -> None:
+def test_fault_3_a_runs_state_is_independent_of_the_snapshots() -> None:
     lab = Laboratory(policies=policy_set(keep=500))
     volume = lab.make_volume()
     sizes = []
@@ -94,7 +94,7 @@ def test_fault_4_the_copies_beyond_the_quota_wait_and_all_arrive() -> None:
     assert {run.status for run in lab.ended} == {"SUCCEEDED"}
 
 
-def test_fault_4_a_copy_that_fails_late_for_its_key_fails_its_run_with_the_cause() -> None:
+def test_fault_4_a_late_key_failure_fails_the_run_with_its_cause() -> None:
     lab = Laboratory(layout=SystemLayout(retry_policy=retry_policy(limit=2)))
     key = lab.world.client("kms", DR).create_key()["KeyMetadata"]["Arn"]
     lab.policies = policy_set(kms_key=key)
@@ -113,7 +113,7 @@ def deny(world: World, key: str) -> None:
     world.deny_key(key)
 
 
-def test_fault_4_the_copy_carries_its_tags_and_its_key_from_the_call_on() -> None:
+def test_fault_4_the_copy_call_carries_tags_and_key() -> None:
     lab = Laboratory()
     key = lab.world.client("kms", DR).create_key()["KeyMetadata"]["Arn"]
     lab.policies = policy_set(kms_key=key)
@@ -167,7 +167,7 @@ def test_fault_6_a_refused_deletion_is_notified_and_stops_no_other() -> None:
     assert [run.status for run in lab.runs("protect")] == ["SUCCEEDED", "FAILED", "SUCCEEDED"]
 
 
-def test_fault_7_a_snapshot_without_a_copy_stays_until_a_newer_one_has_its_copy() -> None:
+def test_fault_7_an_uncopied_snapshot_stays_until_a_newer_copy_completes() -> None:
     lab = Laboratory(policies=policy_set(keep=1))
     volume = lab.make_volume()
     lab.world.take_region_away(DR)
@@ -181,7 +181,7 @@ def test_fault_7_a_snapshot_without_a_copy_stays_until_a_newer_one_has_its_copy(
     assert lab.ids() == [newest]
 
 
-def test_fault_7_copies_are_ordered_by_the_snapshots_time_not_by_the_copys() -> None:
+def test_fault_7_copies_are_ordered_by_their_snapshots_time() -> None:
     lab = Laboratory(policies=policy_set(keep_copies=1), layout=SystemLayout(retry_policy=retry_policy(limit=3, minutes=30)))
     volume = lab.make_volume()
     lab.world.set_faults(fails_once("copy_fails"))

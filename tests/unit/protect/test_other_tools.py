@@ -40,7 +40,7 @@ def policy(**changes: object) -> PolicySet:
 
 
 @pytest.mark.parametrize("tag", ["CSIVolumeSnapshotName", "velero.io/backup", "OwnedBy"])
-def test_what_another_tool_owns_is_copied_and_never_deleted(tag: str) -> None:
+def test_another_tools_snapshots_are_copied_and_never_deleted(tag: str) -> None:
     """Retention deleted the snapshots of the EBS CSI driver, which the cluster still listed."""
     world = SweepingWorld(policies=policy(leave_alone=LeaveAlone({"OwnedBy": ("team-*",)})))
     volume = world.volume()

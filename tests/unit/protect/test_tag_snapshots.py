@@ -61,20 +61,20 @@ def request(volume_tags: Mapping[str, str], rule: CopyRule = RULE, **more: Any) 
     return copy_request(SYSTEM, source, Policy("gold", Selector(), Retention(), (rule,)), rule, volume)
 
 
-def test_a_copy_of_a_snapshot_full_of_tags_leaves_room_for_one_more() -> None:
+def test_copies_of_fully_tagged_snapshots_leave_room_for_one_tag() -> None:
     full = {f"key-{number:02}": "" for number in range(TAG_LIMIT)}
     made = request(full).tags
     assert len(made) == TAG_LIMIT - 1
     assert made.items() >= tags_for_copy(SYSTEM, "gold", request({}).origin).items()
 
 
-def test_a_copy_carries_other_tags_only_by_its_rule_and_never_those_of_aws() -> None:
+def test_a_copy_carries_other_tags_only_by_its_rule() -> None:
     tags = {"Name": "web", "aws:backup:source": "written by AWS"}
     assert request(tags).tags.keys() - OWN_TAGS == {"Name"}
     assert request(tags, replace(RULE, carry_tags=False)).tags.keys() - OWN_TAGS == set()
 
 
-def test_a_copy_is_encrypted_where_its_source_is_or_its_rule_names_a_key() -> None:
+def test_encrypted_sources_and_rules_with_keys_make_encrypted_copies() -> None:
     assert request({}).encrypted is False
     assert request({}, encrypted=True, kms_key_id="a key").encrypted is True
     assert request({}, encrypted=True, kms_key_id="a key").source_kms_key == "a key"
@@ -89,7 +89,7 @@ def test_a_copy_request_has_the_deadline_and_duration_of_its_rule() -> None:
 
 
 @pytest.mark.parametrize(("hours", "seconds"), [(4, 4 * 3600), (1, 3600), (0.5, 3600), (-30, 3600)])
-def test_a_run_waits_for_its_copy_to_the_deadline_and_at_least_an_hour(hours: float, seconds: int) -> None:
+def test_a_run_waits_to_the_deadline_and_at_least_an_hour(hours: float, seconds: int) -> None:
     made = request({})
     assert seconds_to_wait(made, made.deadline - timedelta(hours=hours)) == seconds
 
@@ -103,7 +103,7 @@ def test_a_snapshot_that_ec2_still_shows_as_pending_is_read_again() -> None:
     assert lab.tags(pending) == {}
 
 
-def test_what_ec2_shows_as_failed_is_a_problem_whatever_the_event_says() -> None:
+def test_a_failed_snapshot_is_a_problem_despite_its_event() -> None:
     lab = Laboratory()
     volume = lab.make_volume()
     lab.world.add_fault(FaultRule("snapshot_fails", probability=1.0))
@@ -239,7 +239,7 @@ class LocalZoneReader:
         return {key: replace(one, not_copyable="it is in the Local Zone us-east-1-bos-1a") for key, one in listed.items()}
 
 
-def test_no_copy_is_requested_of_a_snapshot_that_ec2_copies_to_no_region() -> None:
+def test_no_copy_of_an_uncopyable_snapshot_is_requested() -> None:
     """Copies of snapshots in Local Zones and on Outposts were refused, and requested again each day, for ever."""
     lab = Laboratory()
     source = lab.start_snapshot(lab.make_volume())

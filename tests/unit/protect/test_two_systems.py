@@ -18,7 +18,7 @@ def snapshot_with(lab: Laboratory, volume: str, tags: dict[str, str]) -> str:
     return str(made)
 
 
-def test_a_snapshot_of_another_system_stays_with_it_and_the_conflict_is_notified() -> None:
+def test_another_systems_snapshot_is_left_and_the_conflict_notified() -> None:
     lab = Laboratory()
     volume = lab.make_volume()
     theirs = {MANAGED: OTHER, POLICY: "silver", SOURCE_VOLUME: volume}

@@ -63,7 +63,7 @@ def test_a_copy_within_its_own_region_is_no_source_snapshot() -> None:
 
 
 @pytest.mark.parametrize("policies", [STRICT, ALL, PolicySet((PLAIN,))])
-def test_the_plan_shows_which_copies_of_the_original_system_a_sweep_would_adopt(policies: PolicySet) -> None:
+def test_the_plan_shows_copies_that_a_sweep_would_adopt(policies: PolicySet) -> None:
     """The first policy need not be the one that copies here."""
     copies = [
         replace(copy_of(source, DR, number, managed=False), tags=ORIGINAL | {ORIGINAL_REGION: REGION})

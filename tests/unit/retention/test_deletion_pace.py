@@ -53,7 +53,7 @@ def test_three_hundred_deletions_pass_a_bucket_of_a_hundred() -> None:
     assert lab.runner.composition.clock.now() - started < timedelta(minutes=5), "well within one function's time"
 
 
-def test_deletions_go_on_though_somebody_else_empties_the_bucket() -> None:
+def test_deletions_continue_though_others_use_the_rate_limit() -> None:
     counter = CallCounter()
     lab = Laboratory(policies=policy_set(keep=100, regions=()), hook=counter)
     to_delete = orders_of_managed(lab, 60)
@@ -144,7 +144,7 @@ def test_existence_is_checked_only_after_a_refused_deletion() -> None:
     assert look.reads == []
 
 
-def test_a_snapshot_that_is_gone_already_counts_as_deleted() -> None:
+def test_a_snapshot_that_does_not_exist_counts_as_deleted() -> None:
     lab = Laboratory()
     result = lab.runner.composition.delete_snapshots(DR, ignore).run(
         lab.runner.composition.clock.now(), [order("snap-0123456789abcdef0")]

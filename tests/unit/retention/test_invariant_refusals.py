@@ -82,7 +82,7 @@ def test_inv_05_the_newest_copy_stays() -> None:
     assert f"INV-05: {copies[-1].id} is the newest completed copy" in refusal(plan(copies[-1], among=copies))
 
 
-def test_inv_05_a_late_copy_of_an_old_snapshot_is_not_the_newest() -> None:
+def test_inv_05_a_late_copy_of_an_old_snapshot_is_not_newest() -> None:
     old, new = (copy_of(source, DR, number) for number, source in enumerate((OLDEST, NEWEST), start=1))
     late = replace(old, start_time=NOW)
     assert f"INV-05: {new.id} is the newest completed copy" in refusal(plan(new, among=[late, new]))
@@ -135,7 +135,7 @@ def test_a_refusal_names_the_first_few_and_counts_the_rest() -> None:
     assert [made.refusal for made in plans] == ["", five, f"{five}; and 1 more"]
 
 
-def test_another_volumes_snapshot_is_not_deleted_and_does_not_stand_for_the_newest() -> None:
+def test_another_volumes_snapshot_is_neither_deleted_nor_the_newest() -> None:
     others = [snapshot(f"2026-11-{day}T03:00", day, volume="vol-0b") for day in (20, 21)]
     mixed = [SNAPSHOTS[0], others[0], SNAPSHOTS[1], others[1], *SNAPSHOTS[2:]]
     assert f"INV-01: {others[0].id} is of vol-0b, outside the plan of vol-0a" in refusal(plan(others[0], among=mixed))

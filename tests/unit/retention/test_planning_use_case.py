@@ -108,7 +108,7 @@ def test_a_plan_names_what_goes_once_its_copies_are_made() -> None:
     assert dr.deletions_after_copies == ()
 
 
-def test_a_plan_names_the_copies_that_go_once_a_newer_one_has_come() -> None:
+def test_a_plan_names_deletions_that_wait_for_newer_copies() -> None:
     copies = [copy_of(SOURCES[0], DR, 1), copy_of(SOURCES[1], DR, 2, state=SnapshotState.PENDING)]
     policies = PolicySet((replace(POLICIES.policies[0], copies=(CopyRule(DR, retention=Retention(keep_last=1)),)),))
     readers = [CountingReader(REGION, SOURCES), CountingReader(DR, copies)]

@@ -96,7 +96,7 @@ def test_a_policy_that_is_not_there_keeps_every_snapshot_and_every_copy() -> Non
         assert set(reasons(made).values()) == {"no policy governs it: everything is kept"}
 
 
-def test_copies_in_a_region_that_their_policy_no_longer_copies_to_are_kept() -> None:
+def test_copies_in_a_region_without_rules_are_kept() -> None:
     lab, volume, _ = protected(3)
     lab.policies = policy_set(keep=1, keep_copies=1, regions=("us-west-2",))
     assert deleted(plan_of_copies(lab, volume)) == []

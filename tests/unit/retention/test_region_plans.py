@@ -172,7 +172,7 @@ def test_changes_are_the_snapshots_whose_action_differs() -> None:
     assert changes(now, now) == []
 
 
-def test_a_comparison_counts_volumes_that_move_and_copies_that_are_asked_for_besides() -> None:
+def test_a_comparison_counts_moved_volumes_and_additional_copies() -> None:
     given = facts(SOURCES, copies=all_copies(SOURCES), volumes=(VOLUME, OTHER))
     farther = replace(GOLD, copies=(*GOLD.copies, CopyRule("eu-west-1")))
     other = PolicySet((replace(PLAIN, name="all", selector=Selector(tags={"Backup": ("plain",)})), farther))
@@ -264,7 +264,7 @@ def test_only_a_completed_snapshot_misses_its_copy_or_can_be_adopted() -> None:
     assert plan.volumes[0].adopted == ()
 
 
-def test_a_snapshot_that_is_held_for_two_causes_is_told_both() -> None:
+def test_a_snapshot_with_two_holds_shows_both() -> None:
     locked = {SOURCES[0].id: (Reason("INV-06", "locked"),)}
     plan = plan_region(facts(SOURCES), POLICIES, NOW, system=SYSTEM, protected_ids=locked)
     rules = [reason.rule for reason in plan.volumes[0].verdicts[0].reasons]

@@ -7,7 +7,7 @@ from snapkeep.lab.simulator.composition import SystemLayout
 from support.flows import DR, HOUR, PRIMARY, Laboratory, policy_set, retry_policy
 
 
-def test_a_source_stays_while_its_copy_runs_even_if_the_queue_was_lost() -> None:
+def test_a_source_stays_during_its_copy_without_the_queue() -> None:
     lab = Laboratory(policies=policy_set(keep=1))
     volume = lab.make_volume()
     lab.world.set_faults(Faults(script=(FaultRule("slow_copy", factor=100.0, times=1),)))
@@ -36,7 +36,7 @@ def test_a_source_stays_while_its_copy_waits() -> None:
     assert lab.ids() == [newer]
 
 
-def test_the_newest_copy_stays_though_its_source_and_its_volume_are_gone() -> None:
+def test_the_newest_copy_outlives_its_source_and_its_volume() -> None:
     lab = Laboratory(policies=policy_set(keep=1, keep_copies=1))
     volume = lab.make_volume()
     snapshot = lab.protect(volume)

@@ -28,7 +28,7 @@ def region_of(**counts: int) -> ListedRegion:
 
 
 @pytest.mark.parametrize("counts", [{"a": 90, "b": 90}, {"a": 150, "b": 40}, {"a": 150, "b": 150}])
-def test_a_run_of_a_set_deletes_what_the_plan_shows_volume_by_volume(counts: dict[str, int]) -> None:
+def test_a_run_of_a_set_deletes_as_the_plan_shows(counts: dict[str, int]) -> None:
     region = region_of(**counts)
     shown = plan_region(RegionFacts(REGION, region.listed_volumes, region.listed), POLICIES, NOW, system=SYSTEM)
     made = planner_of(region, [], POLICIES, NOW).plan_sources([f"vol-{volume}" for volume in counts])

@@ -18,7 +18,7 @@ def kept(starts: list[str], retention: Retention) -> list[str]:
     return [f"{verdict.snapshot.start_time:%dT%H:%M}" for verdict in verdicts if verdict.action == "keep"]
 
 
-def test_hours_are_told_apart_on_the_same_days() -> None:
+def test_hours_of_one_day_are_distinguished() -> None:
     retention = Retention(keep_hourly=2)
     assert kept(["2026-11-23T01:00", "2026-11-23T02:00", "2026-11-23T03:00"], retention) == ["23T02:00", "23T03:00"]
     assert kept(["2026-11-23T01:00", "2026-11-23T03:00", "2026-11-23T03:30"], retention) == ["23T01:00", "23T03:30"]
@@ -35,7 +35,7 @@ def test_a_start_in_another_zone_falls_into_the_policys_day() -> None:
     assert kept(starts, Retention(keep_daily=2)) == ["23T01:00", "23T03:00"]
 
 
-def test_the_same_days_in_another_number_are_told_apart() -> None:
+def test_counts_of_days_are_distinguished() -> None:
     retention = Retention(keep_daily=1)
     assert kept(["2026-11-22T01:00", "2026-11-23T03:00"], retention) == ["23T03:00"]
     assert kept(["2026-11-21T01:00", "2026-11-22T01:00", "2026-11-23T03:00"], retention) == ["23T03:00"]

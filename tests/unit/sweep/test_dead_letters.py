@@ -87,7 +87,7 @@ def test_a_replay_has_a_name_that_step_functions_takes(event_id: object) -> None
     assert len(name) <= 80
 
 
-def test_what_could_not_be_started_stays_for_the_next_sweep() -> None:
+def test_a_message_that_starts_nothing_stays_for_the_next_sweep() -> None:
     letters = Letters([json.dumps(EVENT)])
     (item,) = ReplayDeadLetters(letters=letters, runs=Runs(throttled=True)).run()
     assert (item.handling, item.cause, letters.deleted) == (Handling.FAILED, "start_execution: slow down", [])

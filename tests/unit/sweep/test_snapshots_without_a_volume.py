@@ -43,7 +43,7 @@ def test_unrelated_snapshots_with_the_arbitrary_volume_id_are_left_alone_and_cou
     }
 
 
-def test_copies_that_an_earlier_version_made_of_them_are_lineages_of_their_own() -> None:
+def test_copies_from_an_earlier_version_are_separate_lineages() -> None:
     world = SweepingWorld()
     described = f"[Snapkeep: snap-{{}} of vol-ffffffff from {PRIMARY}]"
     source = world.snapshot(world.volume(Scratch="yes"))

@@ -63,7 +63,7 @@ def test_every_report_names_an_unusable_document_until_it_is_corrected(region: s
     assert kinds(world.sweep(region)) == {}
 
 
-def test_a_sweep_protects_a_snapshot_without_an_event_and_a_second_changes_nothing() -> None:
+def test_a_sweep_protects_a_snapshot_without_an_event() -> None:
     world = SweepingWorld()
     world.world.add_fault(FaultRule("event_lost", event="createSnapshot"))
     snapshot = world.snapshot(world.volume())
@@ -80,7 +80,7 @@ def test_a_sweep_protects_a_snapshot_without_an_event_and_a_second_changes_nothi
     assert state_of(world) == before
 
 
-def test_a_sweep_protects_the_last_snapshot_of_a_deleted_volume_without_an_event() -> None:
+def test_a_sweep_protects_a_deleted_volumes_last_snapshot() -> None:
     world = SweepingWorld(policies=policy_set())
     volume = world.volume(Backup="yes")
     first = world.snapshot(volume)
@@ -159,7 +159,7 @@ def test_a_failed_sweep_with_a_published_report_sends_no_notice() -> None:
     assert world.runner.composition.notices.added == []
 
 
-def test_a_copy_given_to_another_system_is_replaced_and_an_untagged_one_is_not() -> None:
+def test_a_copy_tagged_for_another_system_is_replaced() -> None:
     world = SweepingWorld()
     world.snapshot(world.volume())
     world.later(HOUR)
@@ -174,7 +174,7 @@ def test_a_copy_given_to_another_system_is_replaced_and_an_untagged_one_is_not()
     assert kinds(world.sweep()) == {}
 
 
-def test_a_copy_that_somebody_deleted_is_made_again() -> None:
+def test_a_deleted_copy_is_made_again() -> None:
     world = SweepingWorld()
     world.snapshot(world.volume())
     world.later(HOUR)
@@ -186,7 +186,7 @@ def test_a_copy_that_somebody_deleted_is_made_again() -> None:
     assert again["SnapshotId"] != copy["SnapshotId"]
 
 
-def test_of_two_copies_of_one_snapshot_the_checked_one_stays() -> None:
+def test_the_checked_one_of_two_copies_stays() -> None:
     world = SweepingWorld()
     world.snapshot(world.volume())
     world.later(HOUR)
@@ -238,7 +238,7 @@ def test_a_dead_letter_is_replayed_and_an_unreadable_one_stays() -> None:
     assert [managed["SnapshotId"] for managed in world.managed(PRIMARY)] == [snapshot]
 
 
-def test_a_world_with_all_of_it_is_brought_to_order_by_sweeps_alone() -> None:
+def test_sweeps_alone_repair_a_world_with_every_finding() -> None:
     """Two years of history, lost events, failed copies and a region out of reach, and the reports say so at each stage."""
     model = World(seed=3, quotas=Quotas(throttling=False))
     world = SweepingWorld(model, gold(keep=7, keep_copies=3, limits=Limits(max_deletions=10_000, max_share_percent=100)))

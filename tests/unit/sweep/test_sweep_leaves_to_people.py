@@ -48,7 +48,7 @@ def test_a_volume_that_comes_under_protection_loses_none_of_its_older_snapshots(
     assert {snapshot["SnapshotId"] for snapshot in world.snapshots(PRIMARY)} == set(older)
 
 
-def test_repairs_beyond_the_limit_are_left_and_the_oldest_recovery_point_goes_first() -> None:
+def test_repairs_stop_at_the_limit_oldest_recovery_point_first() -> None:
     world = SweepingWorld(limits=SweepLimits(repairs=1))
     old, young = world.volume(), world.volume()
     world.snapshot(old)
@@ -125,7 +125,7 @@ def test_a_public_snapshot_and_one_shared_with_an_unknown_account_are_reported()
     assert FindingKind.SHARING_NOT_BLOCKED not in {item.kind for item in world.sweep().items}
 
 
-def test_a_failed_copy_is_reported_each_sweep_and_retried_after_a_day_or_on_request() -> None:
+def test_a_failed_copy_is_reported_each_sweep_and_retried_daily() -> None:
     world = SweepingWorld()
     world.world.set_faults(Faults(copy_fails=1.0))
     world.snapshot(world.volume())
@@ -159,7 +159,7 @@ def test_a_wrong_copy_stays_and_displaces_no_good_one() -> None:
     assert {copy["SnapshotId"] for copy in world.managed(DR)} == both
 
 
-def test_a_copy_that_was_found_wrong_counts_nowhere_after_the_queue_forgot_it() -> None:
+def test_a_wrong_copy_counts_nowhere_after_its_entry_expired() -> None:
     """Once the queue forgot a wrong copy, it displaced a good one, and the volume was called protected by it."""
     world = SweepingWorld(policies=gold(keep=1, keep_copies=1))
     volume = world.volume()

@@ -67,7 +67,7 @@ def received(copy_id: str, cause: str = "") -> ReceiveRepair:
     ],
     ids=["completed", "failed", "failed in silence", "gone"],
 )
-def test_an_end_that_nobody_saw_is_received_as_what_it_is_and_once(listed: list[Snapshot], cause: str) -> None:
+def test_a_missed_end_of_a_copy_is_received_once(listed: list[Snapshot], cause: str) -> None:
     running = entry(EntryState.RUNNING, copy().id)
     assert found(*listed, queued=[running]) == [(FindingKind.COPY_UNSEEN, SOURCE.id, received(copy().id, cause))]
 
@@ -123,7 +123,7 @@ def original(number: int = 1, **changes: Any) -> Snapshot:
     return replace(copy(number), tags=tags, **changes)
 
 
-def test_a_copy_of_the_original_system_is_adopted_only_with_consent_and_a_policy() -> None:
+def test_the_original_systems_copy_is_adopted_with_consent_and_policy() -> None:
     assert found(original()) == [(FindingKind.ADOPTABLE, original().id, None)]
     repair = RetagRepair(original().id, tags_for_copy(SYSTEM, "gold", SOURCE.origin))
     assert found(original(), adopt=True) == [(FindingKind.ADOPTABLE, original().id, repair)]
@@ -131,7 +131,7 @@ def test_a_copy_of_the_original_system_is_adopted_only_with_consent_and_a_policy
 
 
 @pytest.mark.parametrize("state", [SnapshotState.PENDING, SnapshotState.ERROR])
-def test_a_copy_of_the_original_system_that_has_not_completed_is_not_adopted(state: SnapshotState) -> None:
+def test_the_original_systems_pending_copy_is_not_adopted(state: SnapshotState) -> None:
     assert found(original(state=state), adopt=True) == []
 
 

@@ -77,7 +77,7 @@ def test_within_the_limits_all_but_the_checked_one_go() -> None:
     assert kinds(report) == {FindingKind.COPY_TWICE}
 
 
-def test_somebody_elses_copy_of_our_copy_never_displaces_the_checked_one() -> None:
+def test_anothers_copy_of_our_copy_never_replaces_the_checked_one() -> None:
     """A tool copied our copy within the DR region, with its tags, under another key; the sweep deleted ours as made twice."""
     for description_too in (False, True):
         world, (ours,) = a_snapshot_copied_twice(more=0)
@@ -98,7 +98,7 @@ def test_somebody_elses_copy_of_our_copy_never_displaces_the_checked_one() -> No
 
 
 @pytest.mark.parametrize(("checked", "kept_copy"), [(set(), "snap-3"), ({"snap-1"}, "snap-1"), ({"snap-0gone"}, "snap-3")])
-def test_of_second_copies_the_checked_one_stays_else_the_last_with_the_rules_key(checked: set[str], kept_copy: str) -> None:
+def test_the_checked_copy_stays_else_the_last_with_the_right_key(checked: set[str], kept_copy: str) -> None:
     origin = Origin(PRIMARY, "vol-1", "snap-0", NOW)
     tags = tags_for_copy("snapkeep", "gold", origin)
     keys = ("another", "the-rules", "the-rules", "another")

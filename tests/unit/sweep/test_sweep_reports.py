@@ -80,7 +80,7 @@ def test_failures_come_first_in_text_and_json() -> None:
     assert subject_of(made) == "PARTIAL snapkeep us-east-1: 1 needs attention, 1 repaired"
 
 
-def test_a_thousand_failures_with_one_cause_are_one_line_with_a_count_and_examples() -> None:
+def test_a_thousand_failures_with_one_cause_are_one_line() -> None:
     cause = "to us-east-2: snap-{:04x} of 2026-11-23T02:00:{:02d}Z: Given key ID is not accessible"
     items = [
         ReportItem(FindingKind.COPY_FAILED, f"snap-{n:04x}", f"vol-{n:04x}", cause.format(n, n % 60), Handling.NEEDS_ATTENTION)
@@ -94,7 +94,7 @@ def test_a_thousand_failures_with_one_cause_are_one_line_with_a_count_and_exampl
     assert len(text.splitlines()) < 20
 
 
-def test_what_is_cut_is_never_a_failure_and_stays_counted() -> None:
+def test_a_cut_report_keeps_failures_and_counts() -> None:
     noted = [ReportItem(FindingKind.ADOPTABLE, f"snap-{n}", "", "from before", Handling.NOTED) for n in range(5000)]
     failed = [
         ReportItem(FindingKind.COPY_FAILED, f"snap-f{n}", "", f"cause {n % 7}", Handling.NEEDS_ATTENTION) for n in range(3000)
@@ -162,7 +162,7 @@ def test_a_sweep_that_could_not_work_writes_no_success() -> None:
     assert (region["SweepsDone"], region["SweepFailures"]) == (0, 1)
 
 
-def test_each_volumes_age_is_a_metric_where_somebody_asks_for_it() -> None:
+def test_each_volumes_age_is_a_metric_on_request() -> None:
     (line,) = volume_lines({"vol-1": 90.0}, "snapkeep", 1_000)
     data = json.loads(line)
     assert data["_aws"]["CloudWatchMetrics"][0]["Dimensions"] == [["System", "Volume"]]
@@ -189,7 +189,7 @@ class Topic:
         self.published.append((subject, text, (attributes or {})["outcome"]))
 
 
-def test_a_report_is_kept_as_json_and_page_and_published_with_its_outcome() -> None:
+def test_a_report_is_stored_as_json_and_page_and_published() -> None:
     bucket, topic = Bucket(), Topic()
     publishing = PublishReport(store=bucket, publisher=topic, render=render_page)
     publishing.keep_interim(report(FAILED))
@@ -228,7 +228,7 @@ def test_a_subject_is_what_sns_takes() -> None:
     assert len(subject_of(report(FAILED, system="snapkeep-" + "x" * 100))) == 99
 
 
-def test_a_policy_that_has_nothing_to_restore_from_shows_no_age_at_all() -> None:
+def test_a_policy_without_recovery_points_shows_no_age() -> None:
     """An age of 0 would look like the best of all."""
     never = PolicyAges("gold", timedelta(hours=4), 3, 3, timedelta(0), timedelta(0))
     made = report(policies=(never,))
@@ -242,7 +242,7 @@ def test_a_policy_that_has_nothing_to_restore_from_shows_no_age_at_all() -> None
     assert "0 min" not in page
 
 
-def test_what_is_kept_and_published_was_cut() -> None:
+def test_stored_and_published_reports_are_cut() -> None:
     bucket, topic = Bucket(), Topic()
     noted = [ReportItem(FindingKind.ADOPTABLE, f"snap-{n}", "", "from before", Handling.NOTED) for n in range(1000)]
     PublishReport(store=bucket, publisher=topic, render=render_page).run(report(FAILED, *noted))

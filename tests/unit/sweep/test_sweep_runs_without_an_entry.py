@@ -117,7 +117,7 @@ def test_a_waiting_run_joins_an_entry_that_a_sweep_made() -> None:
     assert world.endings == [SUCCEEDED]
 
 
-def test_a_run_whose_queue_was_lost_after_its_copy_had_arrived_is_answered() -> None:
+def test_a_run_whose_entry_was_lost_is_answered() -> None:
     world = Watched()
     world.world.add_fault(FaultRule("event_lost", event="copySnapshot"))
     world.snapshot(world.volume())

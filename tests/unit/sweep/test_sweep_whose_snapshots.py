@@ -62,7 +62,7 @@ def test_a_snapshot_that_lost_its_system_and_policy_tags_is_repaired() -> None:
     assert [kind for kind, *_ in found(OURS, restored)] == [FindingKind.ADOPTABLE]
 
 
-def test_what_the_original_system_made_beside_ours_is_adopted_with_consent_alone() -> None:
+def test_the_original_systems_snapshots_are_adopted_only_with_consent() -> None:
     tags = {ORIGINAL_NAME: "vol-0a_2026", ORIGINAL_VOLUME: "vol-0a"}
     original = replace(LATER, tags=tags)
     assert found(OURS, original) == [(FindingKind.ADOPTABLE, LATER.id, None)]

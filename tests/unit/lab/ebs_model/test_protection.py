@@ -225,7 +225,7 @@ def test_the_longest_matching_rule_wins_and_exclusion_tags_exclude(bench: Bench)
         ({"UserIds": ["12345678901"]}, "InvalidUserID.Malformed"),
     ],
 )
-def test_a_share_with_nobody_is_refused(bench: Bench, snapshot_id: str, settings: Any, code: str) -> None:
+def test_a_share_without_accounts_is_refused(bench: Bench, snapshot_id: str, settings: Any, code: str) -> None:
     params = {"SnapshotId": snapshot_id, "Attribute": "createVolumePermission", "OperationType": "add", **settings}
     assert refused(bench.primary.modify_snapshot_attribute, **params)[0] == code
 

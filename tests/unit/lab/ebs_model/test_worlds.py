@@ -112,7 +112,7 @@ def busy() -> Bench:
     return bench
 
 
-def test_a_saved_world_goes_on_as_if_it_had_never_stopped() -> None:
+def test_a_saved_world_continues_unchanged() -> None:
     bench = busy()
     saved = json.loads(json.dumps(bench.world.save(), allow_nan=False))
     again = World.from_saved(saved)
