@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from snapkeep.cli.errors import NotConfirmed, WrongUse
+from snapkeep.domain.system import StackKind, system_name
 
 if TYPE_CHECKING:
     import boto3
 
     from snapkeep.domain.retention.region_plan import RegionPlan
 
-SYSTEM = "snapkeep"
 DEFAULT_DR_REGION = "us-east-2"
 
 _AwsOption = partial(typer.Option, rich_help_panel="AWS")
@@ -40,8 +40,8 @@ class RegionScope(StrEnum):
     """The regions of a command: the primary region, the DR regions, or both."""
 
     BOTH = "both"
-    PRIMARY = "primary"
-    DR = "dr"
+    PRIMARY = StackKind.PRIMARY.value
+    DR = StackKind.DR.value
 
 
 def in_scope(plans: list[RegionPlan], scope: RegionScope) -> list[RegionPlan]:
@@ -65,7 +65,7 @@ class AwsSettings:
     @property
     def system(self) -> str:
         """The system's name, the value of the tag `snapkeep:managed`."""
-        return f"{SYSTEM}{self.suffix}"
+        return system_name(self.suffix)
 
     @property
     def queue_table(self) -> str:

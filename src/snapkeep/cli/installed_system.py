@@ -13,6 +13,7 @@ from snapkeep.cli.errors import WrongUse, one_line, out_of_reach
 from snapkeep.domain.copies.entry import OPEN
 from snapkeep.domain.errors import AwsUnavailable, SnapkeepError
 from snapkeep.domain.policy.model import Limits, PolicySet, from_dr_parameters, from_parameters
+from snapkeep.domain.system import StackKind, stack_name
 from snapkeep.usecases.policies import in_force, regions_known
 
 if TYPE_CHECKING:
@@ -22,10 +23,12 @@ if TYPE_CHECKING:
     from snapkeep.domain.retention.holds import SnapshotInRegion
     from snapkeep.domain.retention.region_plan import RegionPlan
 
-PRIMARY, DR = "primary", "dr"
 NOT_DEPLOYED = "the templates' defaults: no stack is deployed"
-_WITHOUT = {PRIMARY: "nothing is protected until it is deployed", DR: "nothing is copied there until it is deployed"}
-_LIMITS = {"MaxDeletions": "100", "MaxDeletionSharePercent": "75"}
+_WITHOUT = {
+    StackKind.PRIMARY: "nothing is protected until it is deployed",
+    StackKind.DR: "nothing is copied there until it is deployed",
+}
+_LIMITS = {"MaxDeletions": str(Limits().max_deletions), "MaxDeletionSharePercent": str(Limits().max_share_percent)}
 PRIMARY_DEFAULTS = {"tagKeyValue": "none", "DRKmsKey": "", "CopyWithinHours": "24", "Retention": "7"} | _LIMITS
 DR_DEFAULTS = {"Retention": "1"} | _LIMITS
 """The templates' defaults. A test compares them with the templates, which take longer to read than a plan takes."""
@@ -82,9 +85,9 @@ class InstalledSystem:
     settings: AwsSettings
     _stacks: dict[tuple[str, str], StackDescription] = field(default_factory=dict, init=False, repr=False, compare=False)
 
-    def region_of(self, kind: str) -> str:
+    def region_of(self, kind: StackKind) -> str:
         """Return the region of `primary` or `dr`."""
-        return self.settings.region if kind == PRIMARY else self.dr_region
+        return self.settings.region if kind == StackKind.PRIMARY else self.dr_region
 
     @cached_property
     def deployed_dr_region(self) -> str:
@@ -95,7 +98,7 @@ class InstalledSystem:
         from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - imports botocore
 
         try:
-            return self.stack_parameters(PRIMARY).get("DRRegion", "")
+            return self.stack_parameters(StackKind.PRIMARY).get("DRRegion", "")
         except (BotoCoreError, ClientError) as error:
             if not out_of_reach(error):
                 raise
@@ -119,34 +122,34 @@ class InstalledSystem:
         copied_to = {region for policy_set in policies for region in policy_set.copy_regions}
         return known + sorted(copied_to.difference(known))
 
-    def stack_parameters(self, kind: str, region: str = "") -> Mapping[str, str]:
+    def stack_parameters(self, kind: StackKind, region: str = "") -> Mapping[str, str]:
         """Return the parameters of the stack `primary` or `dr`, read once; empty where there is no such stack."""
         return self._stack(kind, region or self.region_of(kind)).parameters
 
-    def stack_outputs(self, kind: str, region: str = "") -> Mapping[str, str]:
+    def stack_outputs(self, kind: StackKind, region: str = "") -> Mapping[str, str]:
         """Return the outputs of the stack `primary` or `dr`. Raise WrongUse if there is no such stack."""
         from snapkeep.deploy.stacks import ABSENT  # noqa: PLC0415 - imports botocore
 
         region = region or self.region_of(kind)
         stack = self._stack(kind, region)
         if stack.status == ABSENT:
-            raise WrongUse(f"there is no stack {self.settings.system}-{kind} in {region}: run `snapkeep deploy`")
+            raise WrongUse(f"there is no stack {stack_name(self.settings.system, kind)} in {region}: run `snapkeep deploy`")
         return stack.outputs
 
-    def _stack(self, kind: str, region: str) -> StackDescription:
+    def _stack(self, kind: StackKind, region: str) -> StackDescription:
         """Return CloudFormation's description of a stack, read once."""
         from snapkeep.deploy.stacks import describe_stack  # noqa: PLC0415 - imports botocore
 
         if (kind, region) not in self._stacks:
             client = self.settings.client("cloudformation", region)
-            self._stacks[kind, region] = describe_stack(client, f"{self.settings.system}-{kind}")
+            self._stacks[kind, region] = describe_stack(client, stack_name(self.settings.system, kind))
         return self._stacks[kind, region]
 
     def stacks_missing(self, regions: Iterable[str]) -> list[str]:
         """Return a message for each of the regions that has no stack."""
-        kinds = [(PRIMARY if region == self.settings.region else DR, region) for region in regions]
+        kinds = [(StackKind.PRIMARY if region == self.settings.region else StackKind.DR, region) for region in regions]
         return [
-            f"there is no stack {self.settings.system}-{kind} in {region}: {_WITHOUT[kind]}"
+            f"there is no stack {stack_name(self.settings.system, kind)} in {region}: {_WITHOUT[kind]}"
             for kind, region in kinds
             if not self.stack_parameters(kind, region)
         ]
@@ -156,12 +159,14 @@ class InstalledSystem:
 
         Without regions: the primary and the DR region.
         """
-        made = {self.settings.region: self._primary_parameters_as_policies(DR_DEFAULTS | dict(self.stack_parameters(DR)))}
+        made = {
+            self.settings.region: self._primary_parameters_as_policies(DR_DEFAULTS | dict(self.stack_parameters(StackKind.DR)))
+        }
         return made | {region: self._dr_parameters_as_policies(region) for region in (regions or self.regions())[1:]}
 
     def _primary_parameters_as_policies(self, dr_parameters: Mapping[str, str]) -> PolicySet:
         """Return the policies that the primary stack's parameters make, with the retention of copies from the DR stack's."""
-        primary = self.stack_parameters(PRIMARY)
+        primary = self.stack_parameters(StackKind.PRIMARY)
         parameters = PRIMARY_DEFAULTS | dict(primary)
         policies = from_parameters(
             parameters["tagKeyValue"],
@@ -176,7 +181,7 @@ class InstalledSystem:
         return policies if primary else replace(policies, source=NOT_DEPLOYED)
 
     def _dr_parameters_as_policies(self, region: str) -> PolicySet:
-        stack = self.stack_parameters(DR, region)
+        stack = self.stack_parameters(StackKind.DR, region)
         parameters = DR_DEFAULTS | dict(stack)
         policies = from_dr_parameters(region, int(parameters["Retention"]), _limits(parameters))
         return policies if stack else replace(policies, source=NOT_DEPLOYED)
@@ -202,10 +207,10 @@ class InstalledSystem:
         """
         region = self.settings.region
         if self.settings.dr_region:
-            return [self.settings.dr_region] if self.stack_parameters(DR) else []
+            return [self.settings.dr_region] if self.stack_parameters(StackKind.DR) else []
         known = regions_known(*self.primary_document()) | {self.dr_region}
         candidates = [self.dr_region, *sorted(known - {region, self.dr_region})]
-        return [candidate for candidate in candidates if self.stack_parameters(DR, candidate)]
+        return [candidate for candidate in candidates if self.stack_parameters(StackKind.DR, candidate)]
 
     def regions_dropped(self, policies: PolicySet) -> list[RegionReading]:
         """Return the regions with a stack that a former version copied to and these policies do not.
@@ -228,7 +233,7 @@ class InstalledSystem:
         try:
             policies = self._primary_parameters_as_policies(DR_DEFAULTS)
             return RegionReading(
-                region, self.stack_parameters(PRIMARY), in_force(self.adapters.policy_store_of(region), policies)
+                region, self.stack_parameters(StackKind.PRIMARY), in_force(self.adapters.policy_store_of(region), policies)
             )
         except (AwsUnavailable, BotoCoreError, ClientError) as error:
             if not out_of_reach(error):
@@ -251,7 +256,7 @@ class InstalledSystem:
         stack: Mapping[str, str] = {}
         policies = from_dr_parameters(region, int(DR_DEFAULTS["Retention"]), _limits(DR_DEFAULTS))
         try:
-            stack = self.stack_parameters(DR, region)
+            stack = self.stack_parameters(StackKind.DR, region)
             policies = self._dr_parameters_as_policies(region)
             if stack:
                 policies = in_force(self.adapters.policy_store_of(region), policies)
@@ -270,7 +275,7 @@ class InstalledSystem:
 
     def waiting(self, regions: Iterable[str]) -> frozenset[SnapshotInRegion]:
         """Return the snapshots whose copies the DR regions' queues have open."""
-        queues = [self.adapters.queue_of(region) for region in regions if self.stack_parameters(DR, region)]
+        queues = [self.adapters.queue_of(region) for region in regions if self.stack_parameters(StackKind.DR, region)]
         return frozenset(
             (entry.request.origin.snapshot_id, queue.region)
             for queue in queues

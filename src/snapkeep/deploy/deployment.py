@@ -30,10 +30,8 @@ from snapkeep.deploy.stacks import Stack, StackResult
 from snapkeep.deploy.templates import INFRA, S3Location, read_template, replace_artifacts, to_json
 from snapkeep.domain.errors import InvalidConfiguration
 from snapkeep.domain.plural import counted
+from snapkeep.domain.system import StackKind, stack_name, system_name
 
-SYSTEM = "snapkeep"
-PRIMARY = "primary"
-DR = "dr"
 PRIMARY_REGION_TAG = "snapkeep:primary-region"
 """On a DR stack: the region of the primary stack that it belongs to."""
 _AWS_POLL_SECONDS = 2.0
@@ -52,15 +50,15 @@ class DeploymentTarget:
     @property
     def system(self) -> str:
         """The system's name: `snapkeep` and the suffix."""
-        return f"{SYSTEM}{self.suffix}"
+        return system_name(self.suffix)
 
-    def stack_name(self, kind: str) -> str:
+    def stack_name(self, kind: StackKind) -> str:
         """Return the name of the stack `primary` or `dr`."""
-        return f"{self.system}-{kind}"
+        return stack_name(self.system, kind)
 
-    def region_of(self, kind: str) -> str:
+    def region_of(self, kind: StackKind) -> str:
         """Return the region of the stack `primary` or `dr`."""
-        return self.region if kind == PRIMARY else self.dr_region
+        return self.region if kind == StackKind.PRIMARY else self.dr_region
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +109,7 @@ class Deployment:
         dr_parameters: Mapping[str, str],
         *,
         tags: Mapping[str, str] | None = None,
-        kinds: Sequence[str] = (DR, PRIMARY),
+        kinds: Sequence[StackKind] = (StackKind.DR, StackKind.PRIMARY),
         may_change: Callable[[Sequence[ParameterChange]], bool] = lambda _: False,
         may_remove_leftover: Callable[[str], bool] = lambda _: False,
         build: Callable[..., Package] = build_package,
@@ -126,16 +124,17 @@ class Deployment:
         """
         target = self._target
         parameters_of = {
-            DR: {SUFFIX: target.suffix, **dr_parameters},
-            PRIMARY: {SUFFIX: target.suffix, DR_REGION: target.dr_region, **primary_parameters},
+            StackKind.DR: {SUFFIX: target.suffix, **dr_parameters},
+            StackKind.PRIMARY: {SUFFIX: target.suffix, DR_REGION: target.dr_region, **primary_parameters},
         }
         if any(parameters[SUFFIX] != target.suffix for parameters in parameters_of.values()):
             raise InvalidParameters(f"{SUFFIX} names the whole system and is the same in both stacks: use --name")
         check_suffix(target.suffix)
-        check_regions(target.region, parameters_of[PRIMARY][DR_REGION])
-        if parameters_of[PRIMARY][DR_REGION] != target.dr_region:
+        check_regions(target.region, parameters_of[StackKind.PRIMARY][DR_REGION])
+        if parameters_of[StackKind.PRIMARY][DR_REGION] != target.dr_region:
             raise InvalidParameters(
-                f"{DR_REGION} is {parameters_of[PRIMARY][DR_REGION]}, and the DR region {target.dr_region}: use --dr-region"
+                f"{DR_REGION} is {parameters_of[StackKind.PRIMARY][DR_REGION]}, "
+                f"and the DR region {target.dr_region}: use --dr-region"
             )
         templates = {kind: read_template(self._infra / f"{kind}.yaml") for kind in kinds}
         for kind, template in templates.items():
@@ -143,8 +142,8 @@ class Deployment:
         account_id, _ = self._identity
         for kind in kinds:
             check_key(STACK_KEY, parameters_of[kind].get(STACK_KEY, ""), account_id, target.region_of(kind))
-        check_key(COPY_KEY, parameters_of[PRIMARY].get(COPY_KEY, ""), account_id, target.dr_region)
-        if DR in kinds:
+        check_key(COPY_KEY, parameters_of[StackKind.PRIMARY].get(COPY_KEY, ""), account_id, target.dr_region)
+        if StackKind.DR in kinds:
             self._check_owner_of_dr_stack()
         self._confirm_changes(parameters_of, kinds, may_change)
         buckets = {kind: self._bucket(target.region_of(kind)) for kind in templates}
@@ -155,7 +154,7 @@ class Deployment:
             url = self._upload(kind, template, buckets[kind], package, tags or {})
             self._watcher.step(f"{target.region_of(kind)}: deploying stack {target.stack_name(kind)}")
             stack = self._stack(kind)
-            own_tags = {PRIMARY_REGION_TAG: target.region} if kind == DR else {}
+            own_tags = {PRIMARY_REGION_TAG: target.region} if kind == StackKind.DR else {}
             stack_tags = {**(tags or {}), **own_tags}
             results.append(
                 stack.deploy(url, template.get("Parameters", {}), parameters_of[kind], stack_tags, may_remove_leftover)
@@ -169,7 +168,7 @@ class Deployment:
 
         Two primaries with one name would share a queue, a policy document and the functions in the DR region.
         """
-        stack = self._stack(DR)
+        stack = self._stack(StackKind.DR)
         owner = stack.tags().get(PRIMARY_REGION_TAG, "")
         if owner and owner != self._target.region:
             raise StackOfAnotherSystem(
@@ -179,8 +178,8 @@ class Deployment:
 
     def _confirm_changes(
         self,
-        parameters_of: Mapping[str, Mapping[str, str]],
-        kinds: Sequence[str],
+        parameters_of: Mapping[StackKind, Mapping[str, str]],
+        kinds: Sequence[StackKind],
         may_change: Callable[[Sequence[ParameterChange]], bool],
     ) -> None:
         """Show what changes on the deployed stacks. Raise ChangeNotConfirmed if a risky change is not confirmed."""
@@ -197,7 +196,9 @@ class Deployment:
             )
             raise ChangeNotConfirmed(f"nothing was changed. {listed}")
 
-    def destroy(self, kinds: Sequence[str] = (PRIMARY, DR), further_dr_regions: Sequence[str] = ()) -> RemovalResult:
+    def destroy(
+        self, kinds: Sequence[StackKind] = (StackKind.PRIMARY, StackKind.DR), further_dr_regions: Sequence[str] = ()
+    ) -> RemovalResult:
         """Delete stacks, the primary one first (it starts the work), then the buckets; return the result.
 
         `further_dr_regions` are the regions of DR stacks beside the one in the DR region.
@@ -206,7 +207,7 @@ class Deployment:
         target = self._target
         check_suffix(target.suffix)
         account_id, _ = self._identity
-        stacks = [self._stack(kind) for kind in kinds] + [self._stack(DR, region) for region in further_dr_regions]
+        stacks = [self._stack(kind) for kind in kinds] + [self._stack(StackKind.DR, region) for region in further_dr_regions]
         results = []
         for stack in stacks:
             self._watcher.step(f"{stack.region}: deleting stack {stack.name}")
@@ -231,7 +232,7 @@ class Deployment:
             self._watcher.note(f"{counted(stopped, 'run')} that had not ended {'was' if stopped == 1 else 'were'} stopped")
 
     def _upload(
-        self, kind: str, template: dict[str, Any], bucket: ArtifactBucket, package: Package, tags: Mapping[str, str]
+        self, kind: StackKind, template: dict[str, Any], bucket: ArtifactBucket, package: Package, tags: Mapping[str, str]
     ) -> str:
         """Upload the artifacts of a template, and the template; return the template's URL."""
         region = self._target.region_of(kind)
@@ -251,7 +252,7 @@ class Deployment:
         name = bucket_name(self._target.system, account_id, region)
         return ArtifactBucket(self._client("s3", region), name, account_id, region, partition)
 
-    def _stack(self, kind: str, region: str = "") -> Stack:
+    def _stack(self, kind: StackKind, region: str = "") -> Stack:
         region = region or self._target.region_of(kind)
         poll_seconds = _LOCAL_POLL_SECONDS if self._is_local() else _AWS_POLL_SECONDS
         cloudformation = self._client("cloudformation", region)

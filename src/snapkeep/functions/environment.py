@@ -12,8 +12,7 @@ from typing import Generic, TypeVar
 
 from snapkeep.domain.errors import InvalidConfiguration
 from snapkeep.domain.policy.model import Limits, PolicySet, from_dr_parameters, from_parameters
-
-PRIMARY, DR = "primary", "dr"
+from snapkeep.domain.system import StackKind
 
 Value = TypeVar("Value")
 
@@ -76,7 +75,7 @@ class Environment:
     """The system's name: the value of the tag `snapkeep:managed`."""
     region = Variable("AWS_REGION", str)
     """The region that the function runs in."""
-    stack = Variable("SNAPKEEP_STACK", _choice(PRIMARY, DR))
+    stack = Variable("SNAPKEEP_STACK", _choice(*StackKind))
     queue_table = Variable("SNAPKEEP_QUEUE_TABLE", str)
     """The name of the queue's table, in whichever DR region."""
     policy_parameter = Variable("SNAPKEEP_POLICY_PARAMETER", str)
@@ -122,7 +121,7 @@ class Environment:
     def parameters_as_policy(self) -> PolicySet:
         """The policy that the stack's parameters make, with what one plan may delete (INV-08)."""
         limits = Limits(max_deletions=self._max_deletions, max_share_percent=self._max_share_percent)
-        if self.stack == DR:
+        if self.stack == StackKind.DR:
             return from_dr_parameters(self.region, self._retention, limits)
         return from_parameters(
             self._tag_key_value,

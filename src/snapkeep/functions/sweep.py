@@ -15,10 +15,10 @@ from snapkeep.domain.errors import RETRYABLE, SnapkeepError
 from snapkeep.domain.json_codec import to_object
 from snapkeep.domain.model import DeletionPlan
 from snapkeep.domain.sweep.report import Handling, SweepReport
+from snapkeep.domain.system import StackKind
 from snapkeep.functions import metrics
 from snapkeep.functions.clients import PATIENT
 from snapkeep.functions.composition import Composition, composition
-from snapkeep.functions.environment import DR
 from snapkeep.functions.log import logger, started
 from snapkeep.functions.payloads import CaughtError, PlanAnswer, SweepCall, SweepStep, from_json, step_error, waiting_call
 from snapkeep.functions.state_budget import SWEEP_PLAN_BYTES, fit_plan
@@ -63,7 +63,7 @@ def sweep_adapters(parts: Composition) -> SweepAdapters:
 def build(parts: Composition, adapters: SweepAdapters | None = None) -> PrimarySweep | DrSweep:
     """Return the sweep of this stack. Raise InvalidConfiguration on a variable that is not valid."""
     adapters = adapters or sweep_adapters(parts)
-    return _dr_sweep(parts, adapters) if parts.environment.stack == DR else _primary_sweep(parts, adapters)
+    return _dr_sweep(parts, adapters) if parts.environment.stack == StackKind.DR else _primary_sweep(parts, adapters)
 
 
 def _dr_sweep(parts: Composition, adapters: SweepAdapters) -> DrSweep:

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping
 import pytest
 
 from snapkeep.domain.errors import InvalidConfiguration
-from snapkeep.functions.environment import DR, PRIMARY, Environment, Variable
+from snapkeep.domain.system import StackKind
+from snapkeep.functions.environment import Environment, Variable
 from support.templates import template
 
 PROPERTIES = [name for name, value in vars(Environment).items() if isinstance(value, (property, Variable))]
@@ -62,7 +63,7 @@ def readable(environment: Environment) -> set[str]:
     return names
 
 
-@pytest.mark.parametrize("stack", [PRIMARY, DR])
+@pytest.mark.parametrize("stack", [StackKind.PRIMARY, StackKind.DR])
 def test_every_variable_that_a_template_sets_is_read(stack: str) -> None:
     variables = Variables(variables_of(stack))
     readable(Environment(variables))
@@ -70,8 +71,8 @@ def test_every_variable_that_a_template_sets_is_read(stack: str) -> None:
 
 
 def test_every_property_has_a_template_that_sets_its_variables() -> None:
-    primary = readable(Environment(variables_of(PRIMARY)))
-    dr = readable(Environment(variables_of(DR)))
+    primary = readable(Environment(variables_of(StackKind.PRIMARY)))
+    dr = readable(Environment(variables_of(StackKind.DR)))
     assert set(PROPERTIES) - primary - dr == set()
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from enum import StrEnum
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,6 +14,7 @@ from snapkeep.cli.common import AwsSettings, Json, Yes, consents, pairs_of, requ
 from snapkeep.cli.errors import WrongUse
 from snapkeep.cli.output import make_console, print_json
 from snapkeep.domain.plural import counted
+from snapkeep.domain.system import StackKind
 
 if TYPE_CHECKING:
     from snapkeep.deploy.changes import ParameterChange
@@ -24,13 +24,6 @@ if TYPE_CHECKING:
 deploy_app = typer.Typer(help="Deploy the primary and the DR stack.")
 destroy_app = typer.Typer(help="Delete both stacks. Snapshots stay.")
 package_app = typer.Typer(help="Build the functions for the AWS CLI or SAM.")
-
-
-class StackChoice(StrEnum):
-    """One of the two stacks."""
-
-    PRIMARY = "primary"
-    DR = "dr"
 
 
 _Parameter = partial(typer.Option, rich_help_panel="Parameters")
@@ -48,7 +41,7 @@ _DrParameters = Annotated[
     list[str] | None, _Parameter("--dr-parameter", metavar="NAME=VALUE", help="Parameter of the DR stack; repeatable.")
 ]
 _Only = Annotated[
-    StackChoice | None,
+    StackKind | None,
     typer.Option("--only", help="Only this stack. A further DR region has its own DR stack.", show_default=False),
 ]
 _Tags = Annotated[list[str] | None, typer.Option("--tag", metavar="KEY=VALUE", help="Tag for every resource; repeatable.")]
@@ -82,7 +75,6 @@ def deploy(
     primary = _with_shortcuts(parameter, "--parameter", {"tagKeyValue": tag_key, "Retention": retention})
     dr = _with_shortcuts(dr_parameter, "--dr-parameter", {"Retention": dr_retention})
     tags = pairs_of(tag, "--tag")
-    from snapkeep.deploy.deployment import DR, PRIMARY  # noqa: PLC0415 - imports boto3
 
     dr_region = _dr_region(settings, primary)
     with _watcher(json) as watcher:
@@ -97,7 +89,7 @@ def deploy(
             primary,
             dr,
             tags=tags,
-            kinds=[only.value] if only else (DR, PRIMARY),
+            kinds=[only] if only else (StackKind.DR, StackKind.PRIMARY),
             may_change=may_change,
             may_remove_leftover=may_remove,
         )
@@ -115,18 +107,17 @@ def destroy(
 ) -> None:
     """Delete the stacks of every region and their artifact buckets. No snapshot is deleted."""
     from snapkeep.cli.installed_system import InstalledSystem  # noqa: PLC0415 - imports what --help does not need
-    from snapkeep.deploy.deployment import DR, PRIMARY  # noqa: PLC0415 - imports boto3
 
     installed = InstalledSystem(settings)
-    regions = [settings.region] if only is not StackChoice.DR else []
+    regions = [settings.region] if only is not StackKind.DR else []
     further: list[str] = []
-    if only is not StackChoice.PRIMARY:
+    if only is not StackKind.PRIMARY:
         further = [region for region in installed.dr_stack_regions() if region != installed.dr_region]
         regions += [installed.dr_region, *further]
     question = f"Delete the stacks of {settings.system} in {' and '.join(regions)}? Snapshots stay."
     require_consent(question, yes=yes, json=json, otherwise="nothing was deleted")
     with _watcher(json) as watcher:
-        kinds = [only.value] if only else (PRIMARY, DR)
+        kinds = [only] if only else (StackKind.PRIMARY, StackKind.DR)
         destroyed = _deployment(settings, installed.dr_region, watcher).destroy(kinds, further)
     _show_destroyed(destroyed, json=json)
 

@@ -11,6 +11,7 @@ import typer
 from snapkeep.cli.common import AwsSettings, Json, with_aws_settings
 from snapkeep.cli.errors import NOT_ALL_RIGHT, WrongUse
 from snapkeep.cli.output import make_console, print_json, warn
+from snapkeep.domain.system import StackKind
 
 if TYPE_CHECKING:
     from snapkeep.usecases.look.explain import Explain
@@ -18,11 +19,11 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Show the story of one snapshot.")
 
 AUDITED = {
-    "primary": ("TagSnapshots", "CopySnapshotToDR", "DeleteOldSnapshots", "Sweep"),
-    "dr": ("TagSnapshotCopy", "Dispatch", "DeleteOldSnapshots", "Sweep"),
+    StackKind.PRIMARY: ("TagSnapshots", "CopySnapshotToDR", "DeleteOldSnapshots", "Sweep"),
+    StackKind.DR: ("TagSnapshotCopy", "Dispatch", "DeleteOldSnapshots", "Sweep"),
 }
 """The functions of each stack that write audit lines."""
-MACHINES = {"primary": "protect", "dr": "receive"}
+MACHINES = {StackKind.PRIMARY: "protect", StackKind.DR: "receive"}
 
 
 @app.command()
@@ -56,23 +57,23 @@ def explain(
 def _explainer(settings: AwsSettings) -> Explain:
     from snapkeep.adapters.cloudwatch_logs import CloudWatchAudit  # noqa: PLC0415
     from snapkeep.adapters.stepfunctions_run_history import RunHistory  # noqa: PLC0415 - imports botocore
-    from snapkeep.cli.installed_system import DR, PRIMARY, InstalledSystem  # noqa: PLC0415
+    from snapkeep.cli.installed_system import InstalledSystem  # noqa: PLC0415
     from snapkeep.usecases.look.explain import Explain  # noqa: PLC0415
 
     installed = InstalledSystem(settings)
     primary = installed.primary_seen()
     dr_regions = installed.dr_regions(primary.policies)
     unreachable = {seen.region: seen.problem for seen in (primary, *dr_regions) if seen.problem}
-    stacks = {settings.region: PRIMARY} | {seen.region: DR for seen in dr_regions if seen.stack}
+    stacks = {settings.region: StackKind.PRIMARY} | {seen.region: StackKind.DR for seen in dr_regions if seen.stack}
     readable = [region for region in stacks if region not in unreachable]
     caller = settings.client("sts", readable[0] if readable else settings.region).get_caller_identity()
     partition, account = caller["Arn"].split(":")[1], caller["Account"]
 
-    def trail(region: str, stack: str) -> CloudWatchAudit:
+    def trail(region: str, stack: StackKind) -> CloudWatchAudit:
         groups = [f"/aws/lambda/{function}{settings.suffix}" for function in AUDITED[stack]]
         return CloudWatchAudit(client=settings.client("logs", region), groups=groups)
 
-    def history(region: str, stack: str) -> RunHistory:
+    def history(region: str, stack: StackKind) -> RunHistory:
         arn = f"arn:{partition}:states:{region}:{account}:stateMachine:{settings.system}-{MACHINES[stack]}"
         return RunHistory(client=settings.client("stepfunctions", region), state_machine_arn=arn)
 

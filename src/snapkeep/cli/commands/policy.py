@@ -15,6 +15,7 @@ from snapkeep.cli.common import AwsSettings, Json, Yes, require_consent, with_aw
 from snapkeep.cli.errors import NOT_ALL_RIGHT, WrongUse
 from snapkeep.cli.output import print_json, printable, warn
 from snapkeep.cli.policy_files import parse_file, print_problems, read_policies
+from snapkeep.domain.system import StackKind, stack_name
 
 if TYPE_CHECKING:
     from snapkeep.cli.installed_system import InstalledSystem
@@ -110,7 +111,6 @@ def remove(
     json: Json = False,
 ) -> None:
     """Put the stacks' parameters in force again, after showing what changes."""
-    from snapkeep.cli.installed_system import DR  # noqa: PLC0415 - imports what --help does not need
     from snapkeep.cli.views.policy import field_changes, field_lines  # noqa: PLC0415
 
     installed = _installed(settings)
@@ -121,7 +121,7 @@ def remove(
         _print_lines(field_lines(field_changes(before[installed.settings.region], parameters)))
     comparisons = _compare(installed, before, installed.parameters_as_policies(list(before)))
     primary, *dr_regions = before
-    deployed = [region for region in dr_regions if installed.stack_parameters(DR, region)]
+    deployed = [region for region in dr_regions if installed.stack_parameters(StackKind.DR, region)]
     stores = [installed.adapters.policy_store_of(region) for region in [*deployed, primary]]
     _print_comparisons(comparisons, json=json)
     require_consent("Put the stacks' parameters in force again?", yes=yes, json=json, otherwise="nothing was changed")
@@ -255,13 +255,13 @@ def _stores(installed: InstalledSystem, regions: Sequence[str]) -> list[PolicySt
 
     Raise WrongUse for a region without its stack.
     """
-    from snapkeep.cli.installed_system import DR, PRIMARY  # noqa: PLC0415
-
     settings = installed.settings
     primary, *dr_regions = regions
-    for kind, region in [*((DR, region) for region in dr_regions), (PRIMARY, primary)]:
+    for kind, region in [*((StackKind.DR, region) for region in dr_regions), (StackKind.PRIMARY, primary)]:
         if not installed.stack_parameters(kind, region):
-            raise WrongUse(f"there is no stack {settings.system}-{kind} in {region}: deploy it before a policy needs it")
+            raise WrongUse(
+                f"there is no stack {stack_name(settings.system, kind)} in {region}: deploy it before a policy needs it"
+            )
     return [installed.adapters.policy_store_of(region) for region in [*dr_regions, primary]]
 
 

@@ -17,6 +17,7 @@ from snapkeep.cli.errors import NOT_ALL_RIGHT
 from snapkeep.cli.output import make_console, print_json
 from snapkeep.domain.errors import AwsUnavailable
 from snapkeep.domain.plural import counted
+from snapkeep.domain.system import StackKind
 
 if TYPE_CHECKING:
     from snapkeep.cli.installed_system import InstalledSystem
@@ -77,17 +78,16 @@ def _adoption_question(installed: InstalledSystem, scope: RegionScope) -> str:
     )
 
 
-def _stacks(installed: InstalledSystem, scope: RegionScope) -> list[tuple[str, str]]:
+def _stacks(installed: InstalledSystem, scope: RegionScope) -> list[tuple[StackKind, str]]:
     """Return the stacks to sweep with their regions: every DR region of the policies first, so that the primary knows of it."""
-    primary, dr = "primary", "dr"
-    stacks = [(primary, installed.settings.region)] if scope is not RegionScope.DR else []
+    stacks = [(StackKind.PRIMARY, installed.settings.region)] if scope is not RegionScope.DR else []
     if scope is RegionScope.PRIMARY:
         return stacks
     dr_regions = installed.dr_stack_regions() or [installed.dr_region]
-    return [(dr, region) for region in dr_regions] + stacks
+    return [(StackKind.DR, region) for region in dr_regions] + stacks
 
 
-def _swept(installed: InstalledSystem, stack: str, region: str, options: Mapping[str, Any], *, quiet: bool) -> SweepReport:
+def _swept(installed: InstalledSystem, stack: StackKind, region: str, options: Mapping[str, Any], *, quiet: bool) -> SweepReport:
     """Start the sweep of a stack, wait for its end, and return its report."""
     machine = installed.stack_outputs(stack, region)["SweepStateMachineArn"]
     settings = installed.settings

@@ -15,6 +15,7 @@ from snapkeep.domain.copies.retries import RetryPolicy
 from snapkeep.domain.errors import AwsUnavailable
 from snapkeep.domain.policy.model import PolicySet
 from snapkeep.domain.retention.deletion import DeletionOrder
+from snapkeep.domain.system import StackKind
 from snapkeep.functions import (
     copy_snapshot_to_dr,
     delete_old_snapshots,
@@ -24,7 +25,7 @@ from snapkeep.functions import (
     tag_snapshots,
 )
 from snapkeep.functions.composition import Composition
-from snapkeep.functions.environment import DR, PRIMARY, Environment
+from snapkeep.functions.environment import Environment
 from snapkeep.lab.ebs_model import World
 from snapkeep.lab.simulator.kernel import Kernel
 from snapkeep.lab.simulator.memory_ports import Hook, HookedPort, KernelClock, KernelTaskTokens, MemoryNotices, ReachablePort
@@ -210,25 +211,31 @@ class SystemComposition:
 
     def tag_snapshots(self, region: str) -> TagSnapshots:
         """Return what TagSnapshots runs in a primary region."""
-        step: TagSnapshots = self._once("TagSnapshots", region, lambda: tag_snapshots.build(self._stack(region, PRIMARY)))
+        step: TagSnapshots = self._once(
+            "TagSnapshots", region, lambda: tag_snapshots.build(self._stack(region, StackKind.PRIMARY))
+        )
         return step
 
     def enqueue(self) -> EnqueueCopy:
         """Return what CopySnapshotToDR runs; it is the same in every primary region."""
         region = self.layout.primaries[0]
-        step: EnqueueCopy = self._once("Enqueue", region, lambda: copy_snapshot_to_dr.build(self._stack(region, PRIMARY)))
+        step: EnqueueCopy = self._once(
+            "Enqueue", region, lambda: copy_snapshot_to_dr.build(self._stack(region, StackKind.PRIMARY))
+        )
         return step
 
     def planner(self, region: str) -> RetentionPlanner:
         """Return what plans retention in a region."""
-        planner: RetentionPlanner = self._once("Planner", region, lambda: plan_retention.build(self._stack(region, PRIMARY)))
+        planner: RetentionPlanner = self._once(
+            "Planner", region, lambda: plan_retention.build(self._stack(region, StackKind.PRIMARY))
+        )
         return planner
 
     def dispatch(self, region: str) -> Dispatch:
         """Return the dispatcher of a DR region."""
 
         def build() -> Dispatch:
-            step = dispatch.build(self._stack(region, DR))
+            step = dispatch.build(self._stack(region, StackKind.DR))
             return replace(step, keys=self.port("keys", step.keys), quota=self.layout.copy_quota)
 
         step: Dispatch = self._once("Dispatch", region, build)
@@ -236,16 +243,16 @@ class SystemComposition:
 
     def receive(self, region: str) -> ReceiveCopy:
         """Return what TagSnapshotCopy runs in a DR region."""
-        step: ReceiveCopy = self._once("Receive", region, lambda: tag_snapshot_copy.build(self._stack(region, DR)))
+        step: ReceiveCopy = self._once("Receive", region, lambda: tag_snapshot_copy.build(self._stack(region, StackKind.DR)))
         return step
 
     def settlement(self, region: str) -> Settlement:
         """Return what answers the executions that wait for copies into a region."""
-        return self._stack(region, DR).settlement
+        return self._stack(region, StackKind.DR).settlement
 
     def delete_snapshots(self, region: str, audit: Callable[[DeletionOrder, DeletionResult], None]) -> DeleteSnapshots:
         """Return what DeleteOldSnapshots runs in a region; both stacks have it."""
-        stack = PRIMARY if region in self.layout.primaries else DR
+        stack = StackKind.PRIMARY if region in self.layout.primaries else StackKind.DR
         step: DeleteSnapshots = self._once(
             "DeleteOldSnapshots", region, lambda: delete_old_snapshots.build(self._stack(region, stack), "")
         )

@@ -10,8 +10,8 @@ from typing import Any
 from snapkeep.domain.sweep.findings import CopyWait
 from snapkeep.domain.sweep.report import SweepReport
 from snapkeep.domain.sweep.waiting_runs import OpenRun
+from snapkeep.domain.system import StackKind
 from snapkeep.functions import sweep
-from snapkeep.functions.environment import DR, PRIMARY
 from snapkeep.functions.payloads import CaughtError, PlanAnswer, SweepCall, SweepStep, from_json, step_error, waiting_call
 from snapkeep.functions.state_budget import SWEEP_PLAN_BYTES, fit_plan
 from snapkeep.functions.sweep import SweepAdapters
@@ -134,7 +134,7 @@ class Sweeper:
     def start(self) -> None:
         """Start a sweep of every region now: DR regions first, so that copies that ended there are known."""
         layout = self.runner.layout
-        for stack, regions in ((DR, layout.destinations), (PRIMARY, layout.primaries)):
+        for stack, regions in ((StackKind.DR, layout.destinations), (StackKind.PRIMARY, layout.primaries)):
             for region in regions:
                 self.runner.start(SWEEP, region, {"stack": stack})
 
@@ -154,7 +154,7 @@ class Sweeper:
         return fit_plan(swept.plan, swept.remove, most_bytes=SWEEP_PLAN_BYTES)
 
     def _adapters(self, composition: StackComposition) -> SweepAdapters:
-        machine, region = RECEIVE if composition.environment.stack == DR else PROTECT, composition.environment.region
+        machine, region = RECEIVE if composition.environment.stack == StackKind.DR else PROTECT, composition.environment.region
         return SweepAdapters(
             runs=self._runs(machine, region),
             waiting_runs=OpenRuns(self.runner, region),

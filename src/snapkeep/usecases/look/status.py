@@ -22,6 +22,7 @@ from snapkeep.domain.protection import (
     ages_by_rule,
     volume_protections,
 )
+from snapkeep.domain.system import StackKind, stack_name
 from snapkeep.usecases.ports import CopyQueue, SnapshotReader
 from snapkeep.usecases.sweep.shared import not_done
 
@@ -204,7 +205,9 @@ def _read_destination(destination: Destination, now: datetime, system: str) -> _
     status = DestinationStatus(
         region=region,
         known=True,
-        problem="" if destination.deployed else f"there is no stack {system}-dr in {region}: nothing is copied there",
+        problem=""
+        if destination.deployed
+        else f"there is no stack {stack_name(system, StackKind.DR)} in {region}: nothing is copied there",
         copies=sum(copy.completed and copy.managed_by(system) and copy.origin.region != region for copy in copies),
         waiting=sum(state in NOT_STARTED for state in states),
         running=states.count(EntryState.RUNNING),

@@ -14,6 +14,7 @@ from snapkeep.domain.retention.region_plan import RegionFacts
 from snapkeep.domain.sweep.dr import DrFacts, decide_dr
 from snapkeep.domain.sweep.findings import FindingKind, ReceiveRepair, Repair, RetagRepair, document_findings
 from snapkeep.domain.sweep.report import Figure, Handling, ReportItem
+from snapkeep.domain.system import StackKind
 from snapkeep.domain.tags import is_of_original_system, with_source_starts
 from snapkeep.usecases.copies.enqueue import find_entry
 from snapkeep.usecases.copies.receive import ReceiveCopy, ReceiveOutcome
@@ -62,7 +63,7 @@ class DrSweep(RegionSweep):
         repairs.carry_out([*document_findings(policies), *decision.findings], actor.repair)
         repairs.carry_out(self.exposure.run(snapshots, self.system, self.clock.now()), lambda _: Handling.NOTED)
         items, counts = (*repairs.items, *actor.problems, *postponed), _counts(snapshots, entries, self.system)
-        report = self.report(sweep_id, "dr", started, items, counts)
+        report = self.report(sweep_id, StackKind.DR, started, items, counts)
         removed_ids = {copy.id for copy, _ in actor.remove}
         kept = tuple(verdict for verdict in deletions.verdicts if verdict.snapshot.id not in removed_ids)
         return SweepResult(report, replace(deletions, verdicts=kept), tuple(actor.remove))

@@ -24,6 +24,7 @@ from snapkeep.domain.sweep.findings import (
 )
 from snapkeep.domain.sweep.primary import PrimaryFacts, decide_primary
 from snapkeep.domain.sweep.report import Figure, Handling
+from snapkeep.domain.system import StackKind
 from snapkeep.usecases.copies.enqueue import EnqueueCopy
 from snapkeep.usecases.ports import CopyQueue
 from snapkeep.usecases.protect import copy_request
@@ -97,7 +98,7 @@ class PrimarySweep(RegionSweep):
         counts = _counts(protections, listing.snapshots, dr.entries, self.system, started)
         counts |= {Figure.RUNS_IN_PROGRESS: runs.under_way, Figure.RUNS_NOT_READ: runs.not_read}
         ages_of_policies = tuple(ages_by_policy(protections))
-        report = self.report(sweep_id, "primary", started, (*repairs.items, *postponed), counts, ages_of_policies)
+        report = self.report(sweep_id, StackKind.PRIMARY, started, (*repairs.items, *postponed), counts, ages_of_policies)
         ages = {health.volume.id: health.age.total_seconds() for health in protections if health.age is not None}
         return SweepResult(report, deletions, rpo_ages_seconds=ages)
 

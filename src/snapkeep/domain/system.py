@@ -1,0 +1,22 @@
+"""The names that the templates give to a system and to its stacks."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class StackKind(StrEnum):
+    """The stack of the primary region, or that of a DR region."""
+
+    PRIMARY = "primary"
+    DR = "dr"
+
+
+def system_name(suffix: str) -> str:
+    """Return a system's name, the value of the tag `snapkeep:managed`, from its stacks' `FunctionNameSuffix`."""
+    return f"snapkeep{suffix}"
+
+
+def stack_name(system: str, kind: StackKind) -> str:
+    """Return the name of a system's stack."""
+    return f"{system}-{kind}"
