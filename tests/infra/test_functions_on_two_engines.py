@@ -127,8 +127,8 @@ def another_dispatcher_is_at_work(system: RealSystem) -> None:
     one_snapshot(system)
 
 
-def nobody_waits_for_a_copy_that_cannot_be_made(system: RealSystem) -> None:
-    """As when time-outs have passed; and one more asks for the copy at the moment when the first is answered."""
+def requested_copy(system: RealSystem) -> Any:
+    """Return the copy that TagSnapshots requests of a snapshot whose event was lost."""
     made = system.ec2("primary").create_snapshot(VolumeId=system.make_volume())
     system.settle()
     detail = {
@@ -141,6 +141,20 @@ def nobody_waits_for_a_copy_that_cannot_be_made(system: RealSystem) -> None:
     detail |= dict.fromkeys(("startTime", "endTime"), "2026-01-01T00:00:00.000Z")
     event = {"source": "aws.ec2", "detail-type": "EBS Snapshot Notification", "region": REGIONS["primary"], "detail": detail}
     (copy,) = system.invoke("primary", "TagSnapshots", {"execution": "ended", "event": event})["copies"]
+    return copy
+
+
+def a_copy_fails_before_its_execution_waits(system: RealSystem) -> None:
+    copy = requested_copy(system)
+    system.invoke("primary", "CopySnapshotToDR", {"execution": "run", "copies": [copy]})
+    system.settle()
+    system.invoke("primary", "CopySnapshotToDR", {"execution": "run", "token": "a token that nobody knows", "copy": copy})
+    system.settle()
+
+
+def nobody_waits_for_a_copy_that_cannot_be_made(system: RealSystem) -> None:
+    """As when time-outs have passed; and one more asks for the copy at the moment when the first is answered."""
+    copy = requested_copy(system)
 
     def ask(token: str) -> None:
         system.invoke("primary", "CopySnapshotToDR", {"execution": "ended", "token": token, "copy": copy})
@@ -257,6 +271,14 @@ STORIES = {
         {},
         (1, 0),
         {"CopyFailed": 1},
+        KEY,
+        fault("event_lost", event="createSnapshot"),
+    ),
+    "a copy fails before its execution waits for it": Story(
+        with_a_key(disable, a_copy_fails_before_its_execution_waits),
+        {},
+        (1, 0),
+        {},
         KEY,
         fault("event_lost", event="createSnapshot"),
     ),

@@ -93,7 +93,9 @@ PERMISSIONS: Mapping[str, Mapping[str, Sequence[Permission]]] = {
         "CopySnapshotToDR": (
             Permission("puts a copy into a DR region's queue", ("dynamodb:GetItem", "dynamodb:PutItem")),
             _TABLE_KEY,
-            Permission("answers at once for a copy that is there already", ("states:SendTaskSuccess",)),
+            Permission(
+                "answers at once for a copy that is done or failed already", ("states:SendTaskSuccess", "states:SendTaskFailure")
+            ),
         ),
         "CountSnapshots": (
             _READ_SNAPSHOTS,

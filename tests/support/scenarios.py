@@ -20,7 +20,7 @@ DELETION = {
 PROBLEM = {"kind": "SnapshotFailed", "subject": "snap-1", "cause": "the disk was on fire"}
 REFUSED_PLAN = {"kind": "PlanRefused", "subject": "vol-2", "cause": "INV-08: too many"}
 REFUSAL = {"snapshot_id": "snap-old", "outcome": "in_use", "cause": "ami-1 uses it"}
-PROTECTED = ("TagSnapshots", "EvaluateContinue", "CopyToDR", "PlanRetention", "DeleteOldSnapshots", "Outcome")
+PROTECTED = ("TagSnapshots", "EvaluateContinue", "EnqueueCopies", "CopyToDR", "PlanRetention", "DeleteOldSnapshots", "Outcome")
 NEEDS_ATTENTION = ("NotifyUser", "WhatFailed")
 
 
@@ -198,7 +198,7 @@ SCENARIOS = {
     "retention that cannot be planned": Scenario(
         "protect",
         "FAILED",
-        ("TagSnapshots", "EvaluateContinue", "CopyToDR", "PlanRetention", *NEEDS_ATTENTION, "Failed"),
+        ("TagSnapshots", "EvaluateContinue", "EnqueueCopies", "CopyToDR", "PlanRetention", *NEEDS_ATTENTION, "Failed"),
         {"CountSnapshots": [errors.AwsRefused("not allowed to list")] * 20},
         error="AwsRefused",
         cause_tells="not allowed to list",

@@ -1,4 +1,4 @@
-"""CopySnapshotToDR: put a copy into the DR region's queue; the execution waits for the token's answer."""
+"""CopySnapshotToDR: put copies into the DR regions' queues; for each, the execution waits for its token's answer."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 from snapkeep.functions.composition import Composition, composition
 from snapkeep.functions.errors import with_short_cause
 from snapkeep.functions.log import audit_copy, started
-from snapkeep.functions.payloads import CopyCall, from_json
+from snapkeep.functions.payloads import CopyCall, EnqueueCall, from_json
 from snapkeep.usecases.copies.enqueue import EnqueueCopy
 
 
@@ -18,9 +18,15 @@ def build(parts: Composition) -> EnqueueCopy:
 
 @with_short_cause
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """Put the copy of a `CopyCall` into the queue; return its key and state, which no state reads."""
+    """Put the copies of an `EnqueueCall`, or that of a `CopyCall`, into queues; return keys and states, which no state reads."""
     started(event, context)
-    call = from_json(CopyCall, event)
-    entry = build(composition()).run(call.copy.request, call.token, call.execution)
-    audit_copy(entry.key, entry.copy_id, "requested")
-    return {"entry": entry.key, "state": str(entry.state)}
+    enqueue = build(composition())
+    if "copies" in event:
+        call = from_json(EnqueueCall, event)
+        entries, step = enqueue.run_all([order.request for order in call.copies], call.execution), "requested"
+    else:
+        waiting = from_json(CopyCall, event)
+        entries, step = [enqueue.run(waiting.copy.request, waiting.token, waiting.execution)], "awaited"
+    for entry in entries:
+        audit_copy(entry.key, entry.copy_id, step)
+    return {"entries": {entry.key: str(entry.state) for entry in entries}}

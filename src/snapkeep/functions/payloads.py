@@ -59,8 +59,16 @@ class CopyOrder:
 
 
 @dataclass(frozen=True, slots=True)
+class EnqueueCall:
+    """The call of CopySnapshotToDR that puts all copies of a set into their queues."""
+
+    execution: str
+    copies: tuple[CopyOrder, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class CopyCall:
-    """The call of CopySnapshotToDR."""
+    """The call of CopySnapshotToDR that waits for one copy."""
 
     execution: str
     token: str

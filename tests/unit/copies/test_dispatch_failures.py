@@ -60,10 +60,12 @@ def test_a_refused_start_uses_an_attempt_and_the_last_one_is_notified(lab: Pause
 
 
 def test_a_copy_given_up_without_a_waiting_run_is_notified_once(lab: PausedDispatcher) -> None:
-    alone, heard = lab.waiting(2)
-    lab.put(alone, attempts=2, tokens=(), runs=())
+    alone, heard, about_to_wait = lab.waiting(3)
+    lab.put(alone, attempts=2, tokens=(), runs=(), requester="")
     lab.put(heard, attempts=2)
-    lab.run(*[AwsRefused("no")] * 4)
+    lab.put(about_to_wait, attempts=2, tokens=(), runs=())
+    lab.run(*[AwsRefused("no")] * 6)
+    assert lab.state(about_to_wait) is EntryState.FAILED
     assert [notice.subject for notice in lab.runner.composition.notices.added] == [alone]
 
 

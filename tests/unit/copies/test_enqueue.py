@@ -10,6 +10,7 @@ import pytest
 
 from snapkeep.domain.copies.entry import EntryState, QueueEntry
 from snapkeep.domain.copies.request import CopyRequest
+from snapkeep.domain.errors import AwsRefused, AwsUnavailable, SnapkeepError
 from snapkeep.lab.simulator.memory_queue import MemoryQueue
 from snapkeep.usecases.copies.enqueue import EnqueueCopy
 from snapkeep.usecases.ports import CopyResult, CopyResultStatus, TaskTokens
@@ -29,13 +30,15 @@ class RecordingTokens(TaskTokens):
 
     def __init__(self) -> None:
         self.answers: list[tuple[str, CopyResult]] = []
+        self.failures: list[tuple[str, str, str]] = []
 
     def send_success(self, region: str, token: str, output: CopyResult) -> bool:
         self.answers.append((token, output))
         return True
 
     def send_failure(self, region: str, token: str, error: str, cause: str) -> bool:
-        raise AssertionError("a request is never answered with failure")
+        self.failures.append((token, error, cause))
+        return True
 
 
 class BusyQueue(MemoryQueue):
@@ -82,6 +85,40 @@ def test_a_failed_copy_is_requested_anew_by_todays_rule() -> None:
     again = enqueue(queue).run(request, "two", "run-2")
     assert (again.state, again.request, again.attempts) == (EntryState.WAITING, request, 0)
     assert again.tokens == ("two",)
+
+
+def test_a_copy_that_failed_since_its_execution_requested_it_is_answered_with_failure() -> None:
+    queue, failed = queue_with(QueueEntry.requested(REQUEST, NOW, "", "run-1").failed("no key", ""))
+    tokens = RecordingTokens()
+    assert enqueue(queue, tokens).run(REQUEST, "one", "run-1") == failed
+    assert [(token, error) for token, error, _ in tokens.failures] == [("one", "CopyFailed")]
+    assert "no key" in tokens.failures[0][2]
+    assert enqueue(queue).run(REQUEST, "two", "run-2").requester == "run-2"
+
+
+def test_a_set_is_put_in_without_tokens_and_an_execution_joins_later() -> None:
+    queue = MemoryQueue(region="us-east-2")
+    (entry,) = enqueue(queue).run_all([REQUEST], "run-1")
+    assert (entry.tokens, entry.runs, entry.requester) == ((), (), "run-1")
+    joined = enqueue(queue).run(REQUEST, "one", "run-1")
+    assert (joined.tokens, joined.runs) == (("one",), ("run-1",))
+    assert enqueue(queue).run_all([REQUEST], "run-1") == [joined]
+
+
+@pytest.mark.parametrize("first", [AwsRefused("no table"), AwsUnavailable("no answer")])
+def test_a_region_that_fails_keeps_no_copy_from_another_queue(first: SnapkeepError) -> None:
+    queue = MemoryQueue(region="us-east-2")
+    errors = {"eu-west-1": first, "eu-west-2": AwsUnavailable("no answer either")}
+
+    def queue_of(region: str) -> MemoryQueue:
+        if region in errors:
+            raise errors[region]
+        return queue
+
+    requests = [replace(REQUEST, region=region) for region in (*errors, "us-east-2")]
+    with pytest.raises(AwsUnavailable):
+        EnqueueCopy(queue_of=queue_of, task_tokens=RecordingTokens(), clock=Clock()).run_all(requests, "run-1")
+    assert queue.count(EntryState.WAITING) == 1
 
 
 @pytest.mark.parametrize("token", ["two", ""])

@@ -27,7 +27,7 @@ REQUEST = CopyRequest(
     completion_minutes=45,
     source_kms_key="arn:key",
 )
-ENTRY = QueueEntry(REQUEST, EntryState.RUNNING, NOW, NOW, 2, "snap-copy", "a cause", ("token",), ("run",), 7)
+ENTRY = QueueEntry(REQUEST, EntryState.RUNNING, NOW, NOW, 2, "snap-copy", "a cause", ("token",), ("run",), "requester", 7)
 STORED = {
     "wanted": {
         "source_region": "us-east-1",
@@ -52,8 +52,9 @@ STORED = {
     "cause": "a cause",
     "tokens": ["token"],
     "runs": ["run"],
+    "requester": "requester",
 }
-"""An entry as the first versions wrote it."""
+"""An entry as tables hold it."""
 
 
 def test_an_entry_is_stored_as_deployed_systems_store_it() -> None:
@@ -64,11 +65,13 @@ def test_an_entry_is_stored_as_deployed_systems_store_it() -> None:
 
 def test_fields_that_earlier_versions_did_not_write_are_empty() -> None:
     wanted = {key: value for key, value in STORED["wanted"].items() if key != "source_kms_key"}  # type: ignore[attr-defined]
-    stored = {key: value for key, value in STORED.items() if key != "runs"} | {"wanted": wanted}
-    assert from_json(QueueEntry, stored) == replace(ENTRY, version=0, runs=(), request=replace(REQUEST, source_kms_key=""))
+    stored = {key: value for key, value in STORED.items() if key not in ("runs", "requester")} | {"wanted": wanted}
+    assert from_json(QueueEntry, stored) == replace(
+        ENTRY, version=0, runs=(), requester="", request=replace(REQUEST, source_kms_key="")
+    )
 
 
-@pytest.mark.parametrize("name", [key for key in STORED if key != "runs"])
+@pytest.mark.parametrize("name", [key for key in STORED if key not in ("runs", "requester")])
 def test_an_entry_without_one_of_its_fields_cannot_be_read(name: str) -> None:
     with pytest.raises(ValueError, match=name):
         from_json(QueueEntry, {key: value for key, value in STORED.items() if key != name})

@@ -91,13 +91,15 @@ class QueueEntry:
     """Task tokens of the executions that wait (one for each run of Protect for this snapshot)."""
     runs: tuple[str, ...] = field(default=(), metadata=OPTIONAL)  # entries of earlier versions lack it
     """ARNs of the executions that wait, so that a sweep finds those that no entry would answer."""
+    requester: str = field(default="", metadata=OPTIONAL)  # entries of earlier versions lack it
+    """ARN of the execution that requested the copy, or requested it anew after a failure; empty for a sweep."""
     version: int = field(default=0, metadata=NOT_IN_JSON)
     """Grows with every write; a write names the version that it read (optimistic locking)."""
 
     @classmethod
     def requested(cls, request: CopyRequest, now: datetime, token: str = "", run: str = "") -> QueueEntry:
         """Return a new entry, and the task token and execution that wait for it, if any."""
-        return cls(request, EntryState.WAITING, enqueued_at=now, not_before=now).joined(token, run)
+        return cls(request, EntryState.WAITING, enqueued_at=now, not_before=now, requester=run).joined(token, run)
 
     @property
     def key(self) -> str:
@@ -120,8 +122,8 @@ class QueueEntry:
         return self.not_before if self.state is EntryState.DELAYED else self.request.latest_start
 
     def joined(self, token: str, run: str) -> QueueEntry:
-        """Add an execution that waits: its task token and its ARN. Empty ones, and those that it has, change nothing."""
-        return self._after(EntryStep.JOIN, tokens=_with(self.tokens, token), runs=_with(self.runs, run))
+        """Add an execution that waits: its task token and its ARN. Without a token none waits, and nothing changes."""
+        return self._after(EntryStep.JOIN, tokens=_with(self.tokens, token), runs=_with(self.runs, run if token else ""))
 
     def woken(self) -> QueueEntry:
         """End a delay."""
@@ -160,9 +162,9 @@ class QueueEntry:
         """Record that the copy failed for good, or is wrong. Nobody waits any more."""
         return self._after(EntryStep.FAIL, copy_id=copy_id, cause=cause, tokens=(), runs=())
 
-    def restarted(self, request: CopyRequest, now: datetime) -> QueueEntry:
+    def restarted(self, request: CopyRequest, now: datetime, requester: str = "") -> QueueEntry:
         """Request the copy once more, by the rule as it is today. The cause of a failure stays until the copy runs."""
-        return self._after(EntryStep.RESTART, request=request, attempts=0, copy_id="", not_before=now)
+        return self._after(EntryStep.RESTART, request=request, attempts=0, copy_id="", not_before=now, requester=requester)
 
     def _after(self, step: EntryStep, **changes: Any) -> QueueEntry:
         state = TRANSITIONS[step].get(self.state)

@@ -69,7 +69,7 @@ class CatchRule:
     """One catcher of a state: where its errors go, and where the state keeps them."""
 
     errors: frozenset[str]
-    result_path: str
+    result_path: str | None
     next: str
 
     def catches(self, error: str) -> bool:
@@ -90,7 +90,8 @@ class MachineState:
     parameters: PathReader | None = None
     result: Any = None
     result_selector: PathReader | None = None
-    result_path: str = "$"
+    result_path: str | None = "$"
+    """None: the result is discarded, and the output is the input (Amazon States Language: ResultPath)."""
     output_path: PathReader | None = None
     timeout_seconds: PathReader | None = None
     retriers: tuple[RetryRule, ...] = ()
@@ -139,7 +140,7 @@ def _state(name: str, fields: Mapping[str, Any]) -> MachineState:
     unknown = set(fields) - _FIELDS[type_]
     if unknown:
         raise UnknownDefinition(f"the state {name} has {', '.join(sorted(unknown))}")
-    if not _RESULT_PATH.fullmatch(fields.get("ResultPath", "$")):
+    if not _RESULT_PATH.fullmatch(fields.get("ResultPath", "$") or "$"):
         raise UnknownDefinition(f"the state {name} has the result path {fields['ResultPath']}")
     function, waits_for_token = _invoked(name, fields) if type_ is StateType.TASK else ("", False)
     processor = fields.get("ItemProcessor")

@@ -13,6 +13,7 @@ from snapkeep.functions.payloads import (
     NOT_OURS,
     DeletionAnswer,
     DeletionCall,
+    EnqueueCall,
     EventCall,
     PlanCall,
     ReceiveAnswer,
@@ -78,10 +79,19 @@ class Functions:
         return tag_answer(tagged, self._composition.clock.now())[0]
 
     def copy_snapshot_to_dr(self, execution: Execution, payload: Mapping[str, Any]) -> None:
-        """Put a copy into the queue of its DR region."""
-        token, request = waiting_call(payload)
-        self._composition.enqueue().run(request, token, execution.id)
-        self._surroundings.wake_by_stream(request.region)
+        """Put the copies of a set, or one that the execution waits for, into the queues of their DR regions."""
+        enqueue = self._composition.enqueue()
+        if "copies" in payload:
+            orders = from_json(EnqueueCall, payload).copies
+            try:
+                enqueue.run_all([order.request for order in orders], execution.id)
+            finally:  # an unreachable region keeps no copy from another's queue
+                for region in {order.region for order in orders}:
+                    self._surroundings.wake_by_stream(region)
+        else:
+            token, request = waiting_call(payload)
+            enqueue.run(request, token, execution.id)
+            self._surroundings.wake_by_stream(request.region)
 
     def count_snapshots(self, execution: Execution, payload: Mapping[str, Any]) -> RetentionAnswer:
         """Plan the retention of volumes."""

@@ -143,8 +143,10 @@ def _payload(state: MachineState, data: Any, context: Mapping[str, Any]) -> Mapp
     return payload
 
 
-def _placed(data: Any, result_path: str, result: Any) -> Any:
+def _placed(data: Any, result_path: str | None, result: Any) -> Any:
     """Return a state's input with its result where ResultPath puts it; the paths in use have one name."""
+    if result_path is None:
+        return data
     if result_path == "$":
         return result
     return {**data, result_path.removeprefix("$."): result}

@@ -259,10 +259,11 @@ class Dispatch:
     def _give_up(self, entry: QueueEntry, cause: str, round_: _Round) -> None:
         """Settle an entry as failed. Without a waiting execution the notice goes first: a stop between the two loses none.
 
-        A waiting execution may be in a region that does not answer: then the entry is delayed, and the others go on.
+        A waiting execution may be in a region that does not answer: then the entry is delayed, and the others go on. One that
+        requested the copy and does not wait yet learns it when it does, and notifies; if it never does, a sweep finds the entry.
         """
         notice = copy_failed_notice(entry.request, cause, self.clock.now())
-        if not entry.tokens:
+        if not entry.tokens and not entry.requester:
             self.notices.add(notice)
         try:
             answered = self.settlement.give_up(entry, cause)

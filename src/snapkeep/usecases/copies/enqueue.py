@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from snapkeep.domain.copies.entry import EntryState, QueueEntry
 from snapkeep.domain.copies.request import CopyRequest
-from snapkeep.domain.errors import EntryChanged, EntryNotFound
-from snapkeep.usecases.copies.settle import success_output
+from snapkeep.domain.errors import AwsThrottled, AwsUnavailable, CopyFailed, EntryChanged, EntryNotFound, SnapkeepError
+from snapkeep.usecases.copies.settle import describe, success_output
 from snapkeep.usecases.ports import Clock, CopyQueue, CopyResultStatus, TaskTokens
 
 
@@ -20,8 +20,28 @@ class EnqueueCopy:
     task_tokens: TaskTokens
     clock: Clock
 
+    def run_all(self, requests: Iterable[CopyRequest], run: str) -> list[QueueEntry]:
+        """Put copies in at once, without tokens: an execution waits for few of a large set's copies at a time.
+
+        Return their entries. A region that fails keeps no copy from another's queue. Raise its error in the end: one that passes
+        before one that stays.
+        """
+        entries, errors = [], dict[str, SnapkeepError]()
+        for request in requests:
+            if request.region not in errors:
+                try:
+                    entries.append(self.run(request, "", run))
+                except SnapkeepError as error:
+                    errors[request.region] = error
+        if errors:
+            raise min(errors.values(), key=lambda error: not isinstance(error, (AwsThrottled, AwsUnavailable)))
+        return entries
+
     def run(self, request: CopyRequest, token: str, run: str = "") -> QueueEntry:
-        """Return the entry of a requested copy, which the execution's token joins. A copy that is done is answered at once."""
+        """Return the entry of a requested copy, which the execution's token joins.
+
+        A copy that is done is answered at once, and so is one that failed for good since this execution requested it.
+        """
         queue = self.queue_of(request.region)
         now = self.clock.now()
         fresh = QueueEntry.requested(request, now, token, run)
@@ -35,8 +55,13 @@ class EnqueueCopy:
                     answer = success_output(entry.request, entry.copy_id, now, CopyResultStatus.COPIED_EARLIER)
                     self.task_tokens.send_success(request.origin.region, token, answer)
                 return entry
+            if entry.state is EntryState.FAILED and run and entry.requester == run:
+                if token:
+                    cause = f"{describe(entry.request)}: {entry.cause}"
+                    self.task_tokens.send_failure(request.origin.region, token, CopyFailed.__name__, cause)
+                return entry
             # A copy that failed for good is requested anew, by the rule as it is today.
-            current = entry.restarted(request, now) if entry.state is EntryState.FAILED else entry
+            current = entry.restarted(request, now, run) if entry.state is EntryState.FAILED else entry
             after = current.joined(token, run)
             if after == entry:
                 return entry
