@@ -96,7 +96,7 @@ class AwsSettings:
         return made
 
 
-_READING = ("Describe", "Get", "List", "Query")
+_READING = ("Describe", "Get", "List", "Query", "Simulate")
 
 
 def _refuse_to_write(model: Any, **_: Any) -> None:

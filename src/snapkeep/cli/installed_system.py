@@ -124,20 +124,20 @@ class InstalledSystem:
 
     def stack_parameters(self, kind: StackKind, region: str = "") -> Mapping[str, str]:
         """Return the parameters of the stack `primary` or `dr`, read once; empty where there is no such stack."""
-        return self._stack(kind, region or self.region_of(kind)).parameters
+        return self.stack(kind, region or self.region_of(kind)).parameters
 
     def stack_outputs(self, kind: StackKind, region: str = "") -> Mapping[str, str]:
         """Return the outputs of the stack `primary` or `dr`. Raise WrongUse if there is no such stack."""
         from snapkeep.deploy.stacks import ABSENT  # noqa: PLC0415 - imports botocore
 
         region = region or self.region_of(kind)
-        stack = self._stack(kind, region)
+        stack = self.stack(kind, region)
         if stack.status == ABSENT:
             raise WrongUse(f"there is no stack {stack_name(self.settings.system, kind)} in {region}: run `snapkeep deploy`")
         return stack.outputs
 
-    def _stack(self, kind: StackKind, region: str) -> StackDescription:
-        """Return CloudFormation's description of a stack, read once."""
+    def stack(self, kind: StackKind, region: str) -> StackDescription:
+        """Return CloudFormation's description of the stack `primary` or `dr` of a region, read once."""
         from snapkeep.deploy.stacks import describe_stack  # noqa: PLC0415 - imports botocore
 
         if (kind, region) not in self._stacks:

@@ -112,13 +112,14 @@ class Deployment:
         kinds: Sequence[StackKind] = (StackKind.DR, StackKind.PRIMARY),
         may_change: Callable[[Sequence[ParameterChange]], bool] = lambda _: False,
         may_remove_leftover: Callable[[str], bool] = lambda _: False,
+        examine: Callable[[], None] = lambda: None,
         build: Callable[..., Package] = build_package,
     ) -> DeploymentResult:
         """Deploy both stacks with parameters for each, and tags for all resources; return the result.
 
         `kinds` names the stacks, the DR one first: a system has one primary stack, and a DR stack in each region that it
         copies to. A parameter that is not given keeps its value. `may_change` is called with all changes of parameters when one
-        of them can lose or move protection.
+        of them can lose or move protection. `examine` looks at the account, and raises where a deployment would fail.
         Everything that can be checked is checked before anything changes. Raise InvalidParameters, ChangeNotConfirmed,
         StackFailed, StackBusy, StackLeftover, BucketNotOurs.
         """
@@ -145,6 +146,7 @@ class Deployment:
         check_key(COPY_KEY, parameters_of[StackKind.PRIMARY].get(COPY_KEY, ""), account_id, target.dr_region)
         if StackKind.DR in kinds:
             self._check_owner_of_dr_stack()
+        examine()
         self._confirm_changes(parameters_of, kinds, may_change)
         buckets = {kind: self._bucket(target.region_of(kind)) for kind in templates}
         self._watcher.step("Packaging the functions")

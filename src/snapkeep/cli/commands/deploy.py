@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,12 +13,14 @@ import typer
 from snapkeep.cli.common import AwsSettings, Json, Yes, consents, pairs_of, require_consent, with_aws_settings
 from snapkeep.cli.errors import WrongUse
 from snapkeep.cli.output import make_console, print_json
+from snapkeep.domain.errors import SnapkeepError
 from snapkeep.domain.plural import counted
 from snapkeep.domain.system import StackKind
 
 if TYPE_CHECKING:
     from snapkeep.deploy.changes import ParameterChange
     from snapkeep.deploy.deployment import Deployment, DeploymentResult, RemovalResult
+    from snapkeep.deploy.doctor.results import CheckResult
     from snapkeep.deploy.progress import Watcher
 
 deploy_app = typer.Typer(help="Deploy the primary and the DR stack.")
@@ -75,6 +77,7 @@ def deploy(
     primary = _with_shortcuts(parameter, "--parameter", {"tagKeyValue": tag_key, "Retention": retention})
     dr = _with_shortcuts(dr_parameter, "--dr-parameter", {"Retention": dr_retention})
     tags = pairs_of(tag, "--tag")
+    from snapkeep.cli.commands.doctor import examined  # noqa: PLC0415
 
     dr_region = _dr_region(settings, primary)
     with _watcher(json) as watcher:
@@ -85,6 +88,13 @@ def deploy(
         def may_change(changes: Sequence[ParameterChange]) -> bool:
             return _may_change(changes, yes=yes, move_dr_region=move_dr_region, json=json)
 
+        def examine() -> None:
+            watcher.step("Checking the account")
+            _refuse_problems(
+                examined(replace(settings, dr_region=dr_region), {StackKind.PRIMARY: primary, StackKind.DR: dr}, deploying=True),
+                watcher,
+            )
+
         deployed = _deployment(settings, dr_region, watcher).deploy(
             primary,
             dr,
@@ -92,6 +102,7 @@ def deploy(
             kinds=[only] if only else (StackKind.DR, StackKind.PRIMARY),
             may_change=may_change,
             may_remove_leftover=may_remove,
+            examine=examine,
         )
     _show_deployed(deployed, json=json)
 
@@ -152,6 +163,25 @@ def _dr_region(settings: AwsSettings, primary_parameters: Mapping[str, str]) -> 
     from snapkeep.cli.installed_system import InstalledSystem  # noqa: PLC0415 - imports what --help does not need
 
     return settings.dr_region or primary_parameters.get("DRRegion", "") or InstalledSystem(settings).dr_region
+
+
+class AccountNotReady(SnapkeepError):
+    """The doctor found a problem. Nothing was changed."""
+
+
+def _refuse_problems(results: Sequence[CheckResult], watcher: Watcher) -> None:
+    """Show warnings and what is not known. Raise AccountNotReady, which names each problem."""
+    from snapkeep.cli.views.doctor import result_line  # noqa: PLC0415 - imports rich
+    from snapkeep.deploy.doctor.results import CheckState, problems  # noqa: PLC0415
+
+    for result in results:
+        if result.state is CheckState.WARNING:
+            watcher.note(result_line(result))
+    unknown = [f"{result.check.label} in {result.region}" for result in results if result.state is CheckState.NOT_KNOWN]
+    if unknown:
+        watcher.note(f"not known: {', '.join(unknown)}; `snapkeep doctor` says why")
+    if refused := problems(results):
+        raise AccountNotReady("nothing was changed. " + "; ".join(result_line(result) for result in refused))
 
 
 def _may_change(changes: Sequence[ParameterChange], *, yes: bool, move_dr_region: bool, json: bool) -> bool:

@@ -25,9 +25,11 @@ from snapkeep.lab.embedded_aws.patches import (
     metrics,
     parameters,
     persistence,
+    policy_simulation,
     provisioning,
     queues,
     service_metrics,
+    service_quotas,
     sns,
     stack_properties,
     stepfunctions,
@@ -67,9 +69,11 @@ def build(options: ServerOptions) -> Application:
     metrics.apply(locked_world)
     parameters.apply()
     persistence.apply()
+    policy_simulation.apply()
     provisioning.apply()
     queues.apply()
     service_metrics.apply(locked_world)
+    service_quotas.apply(locked_world)
     stack_properties.apply()
     sns.apply(locked_world, inbox)
     stepfunctions.apply()

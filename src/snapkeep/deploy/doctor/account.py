@@ -1,0 +1,57 @@
+"""STS and IAM: who the caller is, and what the caller's policies allow."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from snapkeep.adapters.aws_errors import pages, translated
+from snapkeep.deploy.doctor.ports import Caller, PermissionQuestion
+from snapkeep.domain.errors import AwsRefused
+
+
+class AwsAccount:
+    """`AccountFacts` over clients of STS and IAM."""
+
+    def __init__(self, *, sts: Any, iam: Any) -> None:
+        self._sts = sts
+        self._iam = iam
+        self._policy_source = ""
+
+    def caller(self) -> Caller:
+        """Return the caller. Raise AwsRefused, AwsUnavailable."""
+        with translated("get_caller_identity"):
+            identity = self._sts.get_caller_identity()
+        return Caller(identity["Account"], identity["Arn"], identity["Arn"].split(":")[1])
+
+    def denied(self, caller: Caller, question: PermissionQuestion) -> Sequence[str]:
+        """Return the actions of a question that the caller's policies do not allow (botocore: SimulatePrincipalPolicy).
+
+        An action that a policy allows under conditions that the simulation does not know is not among them. Raise AwsRefused,
+        AwsUnavailable.
+        """
+        self._policy_source = self._policy_source or self._source(caller)
+        request = {
+            "PolicySourceArn": self._policy_source,
+            "ActionNames": list(question.actions),
+            "ResourceArns": [question.resource_arn],
+        }
+        answers = pages(
+            self._iam, "simulate_principal_policy", request, "simulate_principal_policy", more="Marker", sent_as="Marker"
+        )
+        return [
+            answer["EvalActionName"]
+            for page in answers
+            for answer in page["EvaluationResults"]
+            if answer["EvalDecision"] != "allowed" and not answer.get("MissingContextValues")
+        ]
+
+    def _source(self, caller: Caller) -> str:
+        """Return the user or role whose policies are simulated; the ARN of a session does not have the role's path."""
+        resource = caller.arn.rpartition(":")[2]
+        if resource.startswith("user/"):
+            return caller.arn
+        if not resource.startswith("assumed-role/"):
+            raise AwsRefused(f"no policies of {caller.arn} can be simulated")
+        with translated("get_role"):
+            return str(self._iam.get_role(RoleName=resource.split("/")[1])["Role"]["Arn"])

@@ -1,0 +1,169 @@
+"""The doctor: reads, decides, and never acts. What cannot be read is not known, and stops no other check."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import chain
+
+from snapkeep.deploy.doctor import checks
+from snapkeep.deploy.doctor.ports import AccountFacts, Caller, PermissionQuestion, RegionFacts, ResourceKind
+from snapkeep.deploy.doctor.results import Check, CheckResult, CheckState
+from snapkeep.domain.errors import SnapkeepError
+
+
+@dataclass(frozen=True, slots=True)
+class StackSubject:
+    """A stack as it is deployed, or will be."""
+
+    region: str
+    parameters: Mapping[str, str]
+    """All of them: what was deployed or is given, and the template's defaults."""
+    deployed: bool
+    version: str
+    """The version that the deployed stack's output names; empty where there is none."""
+    names: Mapping[ResourceKind, Sequence[str]] = field(default_factory=dict)
+    """The names that the template of a stack that is not deployed fixes."""
+    unreadable: str = ""
+    """Why CloudFormation did not describe it; empty where it did, or where there is no such stack."""
+
+
+@dataclass(frozen=True, slots=True)
+class System:
+    """The system that is examined: the primary stack, and the DR stacks."""
+
+    name: str
+    package_version: str
+    primary: StackSubject
+    dr: Sequence[StackSubject]
+
+    @property
+    def stacks(self) -> list[StackSubject]:
+        """The stacks, the primary first."""
+        return [self.primary, *self.dr]
+
+
+def examine(
+    system: System, account: AccountFacts, region_of: Callable[[str], RegionFacts], *, deploying: bool = False
+) -> list[CheckResult]:
+    """Return the results of all checks; `deploying` leaves out what a deployment changes anyway or takes long to read.
+
+    Without working credentials there is no other result.
+    """
+    try:
+        caller = account.caller()
+    except SnapkeepError as error:
+        remedy = "set AWS_PROFILE or give --profile, then `aws sts get-caller-identity`"
+        return [CheckResult(Check.CREDENTIALS, CheckState.PROBLEM, "", str(error), remedy)]
+    results = [checks.credentials_check(caller)]
+    home = region_of(system.primary.region)
+    for stack in system.stacks:
+        region = stack.region
+        enabled = _known(Check.REGION, region, partial(_region, home, region))
+        results.append(enabled)
+        if enabled.state is not CheckState.PROBLEM:  # a region that is not enabled answers nothing
+            results += _stack_results(system, stack, account, caller, region_of(region), deploying=deploying)
+    return results
+
+
+def _region(home: RegionFacts, region: str) -> CheckResult:
+    return checks.region_check(region, home.opt_in_status(region))
+
+
+def _known(check: Check, region: str, decide: Callable[[], CheckResult]) -> CheckResult:
+    """Return the result of a check, or that it is not known."""
+    try:
+        return decide()
+    except SnapkeepError as error:
+        return CheckResult(check, CheckState.NOT_KNOWN, region, str(error))
+
+
+def _stack_results(
+    system: System, stack: StackSubject, account: AccountFacts, caller: Caller, facts: RegionFacts, *, deploying: bool
+) -> Iterator[CheckResult]:
+    region, is_dr = stack.region, stack is not system.primary
+
+    def deployer() -> CheckResult:
+        denied = [] if caller.is_root else _denied(account, caller, system.name, region)
+        return checks.deployer_check(denied, region, deploying=deploying)
+
+    decisions: list[tuple[Check, Callable[[], CheckResult]]] = [
+        (Check.DEPLOYER, deployer),
+        (Check.READER, lambda: checks.reader_check(facts.denied_reads(), region)),
+        (Check.CONCURRENCY, lambda: checks.concurrency_check(region, *facts.concurrency())),
+        (Check.SHARING, lambda: checks.sharing_check(region, facts.block_public_access())),
+        (Check.ENCRYPTION, lambda: checks.encryption_check(region, on=facts.encrypts_by_default())),
+        (Check.TRAIL, lambda: checks.trail_check(region, facts.trails())),
+        (Check.SAMPLE, lambda: checks.sample_check(region, facts.functions())),
+    ]
+    if is_dr:
+        quota = int(stack.parameters["CopyQuota"])
+        decisions.append((Check.COPY_QUOTA, lambda: checks.copy_quota_check(region, quota, facts.copies_at_once())))
+        if copy_key := _copy_key(system, stack):
+            decisions.append(
+                (Check.COPY_KEY, lambda: checks.key_check(Check.COPY_KEY, region, facts.key(copy_key), caller.account_id))
+            )
+    if stack_key := stack.parameters.get("KmsKeyArn", ""):
+        services = ("events.amazonaws.com", "cloudwatch.amazonaws.com", f"logs.{region}.amazonaws.com")
+        decisions.append(
+            (
+                Check.STACK_KEY,
+                lambda: checks.key_check(Check.STACK_KEY, region, facts.key(stack_key), caller.account_id, services),
+            )
+        )
+    if stack.names:
+        decisions.append((Check.NAMES, lambda: checks.names_check(region, _existing(facts, stack.names))))
+    if not deploying:
+        if stack.deployed:
+            decisions.append((Check.VERSION, lambda: checks.version_check(region, stack.version, system.package_version)))
+        decisions.append((Check.FORMER, lambda: _former(facts, region, system.name)))
+    if stack.unreadable:
+        yield CheckResult(Check.STACK, CheckState.NOT_KNOWN, region, stack.unreadable)
+    yield from (_known(check, region, decide) for check, decide in decisions)
+
+
+def _copy_key(system: System, stack: StackSubject) -> str:
+    """Return the key of copies into a region, where the primary stack's parameters name one."""
+    return system.primary.parameters.get("DRKmsKey", "") if system.primary.parameters.get("DRRegion") == stack.region else ""
+
+
+def _existing(facts: RegionFacts, names: Mapping[ResourceKind, Sequence[str]]) -> dict[ResourceKind, Sequence[str]]:
+    return {kind: facts.existing(kind, of_kind) for kind, of_kind in names.items()}
+
+
+def _former(facts: RegionFacts, region: str, system: str) -> CheckResult:
+    deployed = {function.system for function in facts.functions()}
+    return checks.former_check(region, facts.managed_snapshots(), deployed, system)
+
+
+def deployer_questions(caller: Caller, system: str, region: str) -> Iterable[PermissionQuestion]:
+    """Yield what a deployment into a region needs of its caller. KMS is not asked about: its permissions have conditions."""
+    prefix, account = f"arn:{caller.partition}", caller.account_id
+    resources = {
+        f"{prefix}:cloudformation:{region}:{account}:stack/{system}-primary/*": (
+            "cloudformation:CreateChangeSet",
+            "cloudformation:DescribeChangeSet",
+            "cloudformation:DescribeStackEvents",
+            "cloudformation:DescribeStacks",
+            "cloudformation:ExecuteChangeSet",
+            "cloudformation:ListStackResources",
+        ),
+        f"{prefix}:s3:::{system}-{account}-{region}": ("s3:CreateBucket", "s3:ListBucket", "s3:PutEncryptionConfiguration"),
+        f"{prefix}:s3:::{system}-{account}-{region}/functions/package.zip": ("s3:GetObject", "s3:PutObject"),
+        f"{prefix}:iam::{account}:role/{system}-primary-Role": ("iam:CreateRole", "iam:PutRolePolicy", "iam:TagRole"),
+        f"{prefix}:lambda:{region}:{account}:function:DeleteOldSnapshots": ("lambda:AddPermission", "lambda:CreateFunction"),
+        f"{prefix}:states:{region}:{account}:stateMachine:{system}-sweep": ("states:CreateStateMachine",),
+        f"{prefix}:events:{region}:{account}:rule/{system}-primary-Rule": ("events:PutRule", "events:PutTargets"),
+        f"{prefix}:sqs:{region}:{account}:{system}-primary-Notices": ("sqs:CreateQueue",),
+        f"{prefix}:sns:{region}:{account}:{system}-notifications": ("sns:CreateTopic",),
+        f"{prefix}:dynamodb:{region}:{account}:table/{system}-queue": ("dynamodb:CreateTable",),
+        f"{prefix}:logs:{region}:{account}:log-group:/aws/lambda/DeleteOldSnapshots": ("logs:CreateLogGroup",),
+        f"{prefix}:cloudwatch:{region}:{account}:alarm:{system}-primary-Alarm": ("cloudwatch:PutMetricAlarm",),
+    }
+    return (PermissionQuestion(actions, arn) for arn, actions in resources.items())
+
+
+def _denied(account: AccountFacts, caller: Caller, system: str, region: str) -> list[str]:
+    questions = deployer_questions(caller, system, region)
+    return list(chain.from_iterable(account.denied(caller, question) for question in questions))

@@ -1,0 +1,43 @@
+"""Service Quotas: lists the quota of concurrent copies that the model enforces. Every other call is refused."""
+
+from __future__ import annotations
+
+import json
+
+from snapkeep.lab.embedded_aws.patches.ec2 import Answer, RouteHandler
+from snapkeep.lab.embedded_aws.world.locked_world import LockedWorld
+
+SERVICE = "servicequotas"
+COPIES_AT_ONCE = "Concurrent snapshot copies per destination Region"
+"""The quota's name [EBS user guide: quotas]."""
+_JSON = {"Content-Type": "application/x-amz-json-1.1"}
+
+
+def apply(locked_world: LockedWorld) -> None:
+    """Add the service."""
+    from ministack import app
+    from ministack.core import iam_actions, router
+
+    app.SERVICE_HANDLERS[SERVICE] = service_quotas_handler(locked_world)
+    router.SERVICE_PATTERNS[SERVICE] = {}
+    iam_actions.SERVICE_TO_IAM_NAMESPACE[SERVICE] = SERVICE
+    iam_actions._BOTOCORE_SERVICE_MAP[SERVICE] = ["service-quotas"]
+
+
+def service_quotas_handler(locked_world: LockedWorld) -> RouteHandler:
+    """Return the handler of the service."""
+
+    async def handle(method: str, path: str, headers: dict[str, str], body: bytes, query: dict[str, list[str]]) -> Answer:  # noqa: ARG001 - ministack's signature
+        from ministack.core.responses import get_account_id, get_region
+
+        operation = headers.get("x-amz-target", "").rpartition(".")[2]
+        parameters = json.loads(body or b"{}")
+        if operation != "ListServiceQuotas" or parameters.get("ServiceCode") != "ebs":
+            message = f"The embedded AWS has no {operation} of {parameters.get('ServiceCode', 'this service')}"
+            return 400, dict(_JSON), json.dumps({"__type": "NoSuchResourceException", "Message": message}).encode()
+        with locked_world.lock():
+            quotas = locked_world.world.region_account(get_region(), get_account_id()).quotas
+        quota = {"ServiceCode": "ebs", "QuotaName": COPIES_AT_ONCE, "Value": float(quotas.copies_per_destination)}
+        return 200, dict(_JSON), json.dumps({"Quotas": [{**quota, "Adjustable": False, "GlobalQuota": False}]}).encode()
+
+    return handle

@@ -1,0 +1,25 @@
+"""The doctor's checks are documented, and the templates name the version that they belong to."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+from snapkeep.deploy.doctor.results import Check
+from snapkeep.deploy.doctor.subjects import VERSION_OUTPUT
+from snapkeep.deploy.templates import INFRA, read_template
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_every_check_is_documented() -> None:
+    page = (ROOT / "docs/operating/troubleshooting.md").read_text(encoding="utf-8")
+    rows = [line.split("|")[1] for line in page.split("## The doctor")[1].splitlines() if line.startswith("| `")]
+    assert sorted(re.findall(r"`(\w+)`", "".join(rows))) == sorted(check.value for check in Check)
+
+
+def test_the_templates_name_this_version() -> None:
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
+    for kind in ("primary", "dr"):
+        assert read_template(INFRA / f"{kind}.yaml")["Outputs"][VERSION_OUTPUT]["Value"] == version
