@@ -101,7 +101,9 @@ World = tuple[list[Snapshot], list[Snapshot], list[QueueEntry]]
 
 def primary(world: World, *, adopt: bool = False, reachable: bool = True) -> SweepDecision:
     listed, made, queued = world
-    unfinished = {entry.snapshot_in_region: entry for entry in queued if entry.state is not EntryState.DONE} if reachable else {}
+    unfinished = (
+        {entry.request.snapshot_in_region: entry for entry in queued if entry.state is not EntryState.DONE} if reachable else {}
+    )
     listings = {DR: made} if reachable else {}
     waiting = frozenset(place for place, one in unfinished.items() if one.is_open)
     waiting |= {(copy.origin.snapshot_id, DR) for copy in made if copy.state is SnapshotState.PENDING}

@@ -23,7 +23,7 @@ class ListedRegion:
     listed: Sequence[Snapshot] = ()
     listed_volumes: Sequence[Volume] = ()
     images: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    locked: dict[str, str] = field(default_factory=dict)
+    locked: dict[str, datetime | None] = field(default_factory=dict)
     waiting: Collection[str] = ()
     """Ids of source snapshots whose copy into this region waits in its queue."""
     calls: list[str] = field(default_factory=list)
@@ -49,7 +49,7 @@ class ListedRegion:
         self.calls.append("images")
         return {snapshot_id: self.images[snapshot_id] for snapshot_id in snapshot_ids if snapshot_id in self.images}
 
-    def locks(self, snapshot_ids: Collection[str]) -> dict[str, str]:
+    def locks(self, snapshot_ids: Collection[str]) -> dict[str, datetime | None]:
         self.calls.append("locks")
         return {snapshot_id: self.locked[snapshot_id] for snapshot_id in snapshot_ids if snapshot_id in self.locked}
 

@@ -47,7 +47,7 @@ class Reader:
     def images_using(self, snapshot_ids: list[str]) -> dict[str, tuple[str, ...]]:
         return {SOURCES[0].id: ("ami-0123",)} if SOURCES[0].id in snapshot_ids else {}
 
-    def locks(self, _: list[str]) -> dict[str, str]:
+    def locks(self, _: list[str]) -> dict[str, datetime | None]:
         return {}
 
 

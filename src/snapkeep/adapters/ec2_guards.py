@@ -21,15 +21,15 @@ class RecentGuards:
         self._good_for = good_for
         self._listed_at: datetime | None = None
         self._images: dict[str, tuple[str, ...]] = {}
-        self._locks: dict[str, str] = {}
+        self._locks: dict[str, datetime | None] = {}
 
     def images_using(self, snapshot_ids: Collection[str]) -> dict[str, tuple[str, ...]]:
         """Return the AMIs that use each snapshot."""
         self._refresh()
         return {id_: self._images[id_] for id_ in snapshot_ids if id_ in self._images}
 
-    def locks(self, snapshot_ids: Collection[str]) -> dict[str, str]:
-        """Return for each locked snapshot until when."""
+    def locks(self, snapshot_ids: Collection[str]) -> dict[str, datetime | None]:
+        """Return the end of each snapshot's lock."""
         self._refresh()
         return {id_: self._locks[id_] for id_ in snapshot_ids if id_ in self._locks}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from datetime import datetime
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -92,8 +93,8 @@ class Ec2Reader:
         users = self._images([_filter("block-device-mapping.snapshot-id", sorted(asked))] if len(asked) <= FILTER_VALUES else [])
         return {snapshot_id: images for snapshot_id, images in users.items() if snapshot_id in asked}
 
-    def locks(self, snapshot_ids: Collection[str]) -> dict[str, str]:
-        """Return for each locked snapshot until when; a lock that has expired is none."""
+    def locks(self, snapshot_ids: Collection[str]) -> dict[str, datetime | None]:
+        """Return the end of each snapshot's lock; a lock that has expired is none."""
         asked = set(snapshot_ids)
         locked = self.all_locks() if asked else {}
         return {snapshot_id: until for snapshot_id, until in locked.items() if snapshot_id in asked}
@@ -102,14 +103,10 @@ class Ec2Reader:
         """Return the AMIs of this account that use each snapshot of the region."""
         return self._images([])
 
-    def all_locks(self) -> dict[str, str]:
-        """Return for each locked snapshot of the region until when, in words."""
-        locks: dict[str, str] = {}
-        for lock in self._pages("describe_locked_snapshots", "Snapshots", {"MaxResults": LOCK_PAGE}):
-            if lock.get("LockState") != "expired":
-                expires = lock.get("LockExpiresOn")
-                locks[lock["SnapshotId"]] = f"{expires:%Y-%m-%d %H:%M} UTC" if expires else "somebody unlocks it"
-        return locks
+    def all_locks(self) -> dict[str, datetime | None]:
+        """Return the end of the lock of each locked snapshot of the region."""
+        locks = self._pages("describe_locked_snapshots", "Snapshots", {"MaxResults": LOCK_PAGE})
+        return {lock["SnapshotId"]: lock.get("LockExpiresOn") for lock in locks if lock.get("LockState") != "expired"}
 
     def _images(self, filters: list[Mapping[str, Any]]) -> dict[str, tuple[str, ...]]:
         users: dict[str, set[str]] = {}

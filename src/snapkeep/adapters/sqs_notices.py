@@ -12,7 +12,7 @@ from snapkeep.adapters.sqs_messages import SqsMessages
 from snapkeep.domain.json_codec import from_json, to_text
 from snapkeep.domain.model import NEVER
 from snapkeep.usecases.notify import HeldNotice
-from snapkeep.usecases.ports import Notice
+from snapkeep.usecases.ports import Notice, ProblemKind
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -53,4 +53,4 @@ def _notice(body: str) -> Notice:
         return from_json(Notice, json.loads(body))
     except (ValueError, RecursionError) as error:  # JSON that is nested too deeply
         cause = f"a notice cannot be read ({error!r}): {body}"[:CAUSE_KEPT]
-        return Notice("NoticeUnreadable", cause, "a notice", "from the notices' queue", "unknown", NEVER)
+        return Notice(ProblemKind.NOTICE_UNREADABLE, cause, "a notice", "from the notices' queue", "unknown", NEVER)

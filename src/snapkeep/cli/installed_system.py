@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from snapkeep.adapters.regional import RegionalAdapters
     from snapkeep.adapters.ssm_policies import SsmPolicyStore
     from snapkeep.deploy.stacks import StackDescription
-    from snapkeep.domain.retention.holds import SnapshotInRegion
+    from snapkeep.domain.model import SnapshotInRegion
     from snapkeep.domain.retention.region_plan import RegionPlan
 
 NOT_DEPLOYED = "the templates' defaults: no stack is deployed"

@@ -6,13 +6,13 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Any
 
 from botocore.exceptions import ClientError
 
 from snapkeep.deploy.progress import StackEvent, Watcher
 from snapkeep.domain.errors import SnapkeepError
+from snapkeep.domain.labels import LabelledEnum
 
 CAPABILITIES = ("CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND")
 _NOTHING_TO_CHANGE = ("didn't contain changes", "No updates are to be performed")
@@ -37,14 +37,14 @@ class StackLeftover(SnapkeepError):
     """The stack is left over from an operation that failed, and has to be deleted first."""
 
 
-class StackOutcome(StrEnum):
+class StackOutcome(LabelledEnum):
     """The outcome of an operation."""
 
-    CREATED = "created"
-    UPDATED = "updated"
-    UNCHANGED = "unchanged"
-    DELETED = "deleted"
-    ABSENT = "was not there"
+    CREATED = "created", "created"
+    UPDATED = "updated", "updated"
+    UNCHANGED = "unchanged", "unchanged"
+    DELETED = "deleted", "deleted"
+    ABSENT = "absent", "was not there"
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,9 +11,11 @@ class LabelledEnum(StrEnum):
 
     label: str
 
-    def __new__(cls, identifier: str, label: str = "") -> Self:
-        """Make a member."""
+    def __new__(cls, identifier: str, *_: object) -> Self:
+        """Make a member whose value is the identifier alone."""
         member = str.__new__(cls, identifier)
         member._value_ = identifier
-        member.label = label
         return member
+
+    def __init__(self, _: str, label: str = "") -> None:
+        self.label = label

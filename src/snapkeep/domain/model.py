@@ -116,6 +116,10 @@ class Snapshot:
         return self.tags.get(POLICY, "")
 
 
+SnapshotInRegion = tuple[str, str]
+"""A source snapshot's id, and the region of a copy of it: a copy's identity within one source region."""
+
+
 class Action(StrEnum):
     """Result of a plan for one snapshot."""
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from snapkeep.domain.json_codec import to_object
 from snapkeep.functions.composition import Composition, composition
 from snapkeep.functions.errors import with_short_cause
 from snapkeep.functions.log import audit_copy, started
-from snapkeep.functions.payloads import CopyCall, EnqueueCall, from_json
+from snapkeep.functions.payloads import CopyCall, EnqueueAnswer, EnqueueCall, from_json
 from snapkeep.usecases.copies.enqueue import EnqueueCopy
 
 
@@ -18,7 +19,7 @@ def build(parts: Composition) -> EnqueueCopy:
 
 @with_short_cause
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """Put the copies of an `EnqueueCall`, or that of a `CopyCall`, into queues; return keys and states, which no state reads."""
+    """Put the copies of an `EnqueueCall`, or that of a `CopyCall`, into queues; return an `EnqueueAnswer`."""
     started(event, context)
     enqueue = build(composition())
     if "copies" in event:
@@ -29,4 +30,4 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         entries, step = [enqueue.run(waiting.copy.request, waiting.token, waiting.execution)], "awaited"
     for entry in entries:
         audit_copy(entry.key, entry.copy_id, step)
-    return {"entries": {entry.key: str(entry.state) for entry in entries}}
+    return to_object(EnqueueAnswer({entry.key: entry.state for entry in entries}))

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from snapkeep.adapters.sqs_notices import SqsNotices
+from snapkeep.domain.json_codec import to_object
 from snapkeep.functions.composition import Composition, composition
 from snapkeep.functions.log import started
-from snapkeep.functions.payloads import NotificationCall, from_json, run_state
+from snapkeep.functions.payloads import NotificationAnswer, NotificationCall, from_json, run_state
 from snapkeep.usecases.notify import notices_of_run
 
 
@@ -17,7 +18,7 @@ def build(parts: Composition) -> SqsNotices:
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """Keep one notice for each failure in the state of a `NotificationCall`; return how many."""
+    """Keep one notice for each failure in the state of a `NotificationCall`; return a `NotificationAnswer`."""
     log = started(event, context)
     parts = composition()
     notices = build(parts)
@@ -26,4 +27,4 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     for notice in failures:
         notices.add(notice)
         log.error(notice.kind, extra={"subject": notice.subject, "cause": notice.cause})
-    return {"notices": len(failures)}
+    return to_object(NotificationAnswer(len(failures)))

@@ -13,12 +13,13 @@ from enum import StrEnum
 from typing import Any, TypeVar
 
 from snapkeep.domain import json_codec
+from snapkeep.domain.copies.entry import EntryState
 from snapkeep.domain.copies.request import CopyRequest
 from snapkeep.domain.errors import InvalidEvent
 from snapkeep.domain.json_codec import OPTIONAL, named
 from snapkeep.domain.retention.deletion import DeletionOrder
 from snapkeep.usecases.notify import RunState, StepError
-from snapkeep.usecases.ports import CopyResult, DeletionResult
+from snapkeep.usecases.ports import CopyResult, DeletionResult, ProblemKind
 from snapkeep.usecases.protect import Problem
 
 NOT_OURS = "NOT_OURS"
@@ -186,6 +187,20 @@ class ReceiveAnswer:
     problems: tuple[Problem, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class EnqueueAnswer:
+    """The answer of CopySnapshotToDR: each entry's state by its key. No state reads it."""
+
+    entries: Mapping[str, EntryState]
+
+
+@dataclass(frozen=True, slots=True)
+class NotificationAnswer:
+    """The answer of Notification: the number of notices."""
+
+    notices: int
+
+
 # The state of a run
 
 
@@ -235,7 +250,7 @@ def step_error(caught: CaughtError) -> StepError:
     except ValueError:
         cause = None
     message = cause.get("errorMessage") if isinstance(cause, Mapping) else None
-    return StepError(caught.name or "Failed", str(message or caught.cause or "no cause was given"))
+    return StepError(caught.name or ProblemKind.STEP_FAILED, str(message or caught.cause or "no cause was given"))
 
 
 def _with_plain_cause(result: CopyResult) -> CopyResult:

@@ -23,7 +23,7 @@ from snapkeep.functions.payloads import (
     RetentionAnswer,
     TagAnswer,
 )
-from snapkeep.usecases.ports import DeletionResult
+from snapkeep.usecases.ports import DeletionResult, ProblemKind
 from snapkeep.usecases.protect import Problem, seconds_to_wait
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def fit_copies(requests: Sequence[CopyRequest], now: datetime) -> FittedCopies:
             left_out.append(f"{request.origin.snapshot_id} to {request.region}: {', '.join(lost)}")
     problems = tuple(
         Problem(
-            "CopyLeftToSweep",
+            ProblemKind.COPY_LEFT_TO_SWEEP,
             f"{request.origin.snapshot_id} to {request.region}",
             "a run cannot hold as many copies as this set requests; the next sweep requests the rest",
         )

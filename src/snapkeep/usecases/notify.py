@@ -10,7 +10,7 @@ from typing import Protocol
 
 from snapkeep.domain.errors import SnapkeepError
 from snapkeep.domain.sweep.report import SUBJECT_LIMIT
-from snapkeep.usecases.ports import Clock, CopyResult, DeletionResult, Notice, Publisher
+from snapkeep.usecases.ports import Clock, CopyResult, DeletionResult, Notice, ProblemKind, Publisher
 from snapkeep.usecases.protect import Problem
 
 EXAMPLES = 10
@@ -44,11 +44,13 @@ def notices_of_run(state: RunState, region: str, execution: str, now: datetime) 
     subject = state.subject or "a run"
     failures = [(problem.kind, problem.cause, problem.subject) for problem in state.problems]
     failures += [(copy.error, copy.cause, f"{copy.snapshot_id} to {copy.region}") for copy in state.copies if copy.failed]
-    failures += [("NotDeleted", f"{result.outcome.label}: {result.cause}", result.snapshot_id) for result in state.undeleted]
+    failures += [
+        (ProblemKind.NOT_DELETED, f"{result.outcome.label}: {result.cause}", result.snapshot_id) for result in state.undeleted
+    ]
     if state.error is not None:
         failures.append((state.error.name, state.error.cause, subject))
     if not failures and not state.reported:
-        failures.append(("RunFailed", "the run failed, and its state does not say why; see the execution", subject))
+        failures.append((ProblemKind.RUN_FAILED, "the run failed, and its state does not say why; see the execution", subject))
     detail = f"volume {', '.join(state.volume_ids)}" if state.volume_ids else "no volume known"
     return [Notice(kind, cause, about, detail, region, now, execution) for kind, cause, about in failures]
 

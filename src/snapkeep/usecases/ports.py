@@ -34,8 +34,8 @@ class DeletionGuards(Protocol):
         """Return the AMIs (disabled ones too) that use each snapshot; unused snapshots are absent."""
         ...
 
-    def locks(self, snapshot_ids: Collection[str]) -> dict[str, str]:
-        """Return for each locked snapshot until when, in words; snapshots that are not locked are absent."""
+    def locks(self, snapshot_ids: Collection[str]) -> dict[str, datetime | None]:
+        """Return the end of each snapshot's lock, None where EC2 names none; snapshots that are not locked are absent."""
         ...
 
 
@@ -228,12 +228,24 @@ class TaskTokens(Protocol):
         ...
 
 
+class ProblemKind(StrEnum):
+    """The kinds of problems and notices that no class of an error names."""
+
+    NOT_DELETED = "NotDeleted"
+    COPY_LEFT_TO_SWEEP = "CopyLeftToSweep"
+    RUN_FAILED = "RunFailed"
+    """A run failed, and its state does not say why."""
+    STEP_FAILED = "Failed"
+    """A step failed with an error that has no name."""
+    NOTICE_UNREADABLE = "NoticeUnreadable"
+
+
 @dataclass(frozen=True, slots=True)
 class Notice:
     """A problem that a person should know. Notices with one `kind` and `cause` become one message."""
 
     kind: str
-    """A name from `snapkeep.domain.errors`, or of a finding."""
+    """The name of an error, ours or AWS's, or a `ProblemKind`."""
     cause: str
     subject: str
     """Id of the snapshot, volume or plan concerned."""

@@ -114,8 +114,8 @@ def test_expired_locks_hold_nothing_and_all_pages_are_read() -> None:
         {"Snapshots": [second, {"SnapshotId": "snap-3", "LockState": "expired"}]},
     )
     assert reader(Client(*pages)).locks(["snap-1", "snap-2", "snap-3"]) == {
-        "snap-1": "2026-11-23 03:00 UTC",
-        "snap-2": "somebody unlocks it",
+        "snap-1": NOW,
+        "snap-2": None,
     }
 
 
@@ -233,7 +233,7 @@ def test_holds_are_listed_once_a_minute() -> None:
     guards = RecentGuards(reader=reader(client), clock=clock)
     assert guards.images_using(["snap-1", "snap-2"]) == {"snap-1": ("ami-1",)}
     clock.moment += 60
-    assert guards.locks(["snap-1", "snap-2"]) == {"snap-2": "somebody unlocks it"}
+    assert guards.locks(["snap-1", "snap-2"]) == {"snap-2": None}
     assert len(client.asked) == 2
     clock.moment += 1
     assert guards.locks(["snap-2"]) == {}

@@ -180,8 +180,12 @@ def test_simultaneous_snapshots_do_not_replace_each_other() -> None:
 
 def test_holds_of_several_causes_come_together() -> None:
     images = image_holds({OLDEST.id: ("ami-1", "ami-2"), SECOND.id: ()})
-    locks = lock_holds({OLDEST.id: "2027-01-01"})
-    assert [reason.text for reason in lock_holds({SECOND.id: ""})[SECOND.id]] == ["locked"]
+    locks = lock_holds({OLDEST.id: datetime(2027, 1, 1, tzinfo=UTC)})
+    assert [reason.text for reason in lock_holds({SECOND.id: None})[SECOND.id]] == ["locked until it is unlocked"]
     merged = merge_holds(images, locks)
-    assert [reason.text for reason in merged[OLDEST.id]] == ["in use by ami-1", "in use by ami-2", "locked until 2027-01-01"]
+    assert [reason.text for reason in merged[OLDEST.id]] == [
+        "in use by ami-1",
+        "in use by ami-2",
+        "locked until 2027-01-01 00:00 UTC",
+    ]
     assert set(merged) == {OLDEST.id}

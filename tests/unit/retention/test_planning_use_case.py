@@ -23,7 +23,7 @@ class CountingReader:
     region: str
     listed: list[Snapshot]
     images: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    locked: dict[str, str] = field(default_factory=dict)
+    locked: dict[str, datetime | None] = field(default_factory=dict)
     reads: list[str] = field(default_factory=list)
 
     def all_volumes(self) -> Iterator[Volume]:
@@ -38,7 +38,7 @@ class CountingReader:
         self.reads.append("images")
         return {snapshot_id: self.images[snapshot_id] for snapshot_id in snapshot_ids if snapshot_id in self.images}
 
-    def locks(self, snapshot_ids: Collection[str]) -> dict[str, str]:
+    def locks(self, snapshot_ids: Collection[str]) -> dict[str, datetime | None]:
         self.reads.append("locks")
         return {snapshot_id: self.locked[snapshot_id] for snapshot_id in snapshot_ids if snapshot_id in self.locked}
 
@@ -59,9 +59,9 @@ def test_each_region_and_its_holds_are_read_once() -> None:
 
 def test_a_kept_snapshot_shows_its_image_and_its_lock_too() -> None:
     newest = SOURCES[2]
-    primary = CountingReader(REGION, [newest], images={newest.id: ("ami-1",)}, locked={newest.id: ""})
+    primary = CountingReader(REGION, [newest], images={newest.id: ("ami-1",)}, locked={newest.id: None})
     made, _ = plans(primary, CountingReader(DR, [copy_of(newest, DR, 1)]))
-    assert made[newest.id] == ("keep", ["newest", "last 1 of 1", "in use by ami-1", "locked"])
+    assert made[newest.id] == ("keep", ["newest", "last 1 of 1", "in use by ami-1", "locked until it is unlocked"])
 
 
 def test_holds_of_a_region_without_snapshots_are_not_read() -> None:
@@ -71,7 +71,9 @@ def test_holds_of_a_region_without_snapshots_are_not_read() -> None:
 
 
 def test_images_and_locks_hold_with_their_names() -> None:
-    primary = CountingReader(REGION, SOURCES, images={SOURCES[0].id: ("ami-1",)}, locked={SOURCES[1].id: "2027-01-01 03:00 UTC"})
+    primary = CountingReader(
+        REGION, SOURCES, images={SOURCES[0].id: ("ami-1",)}, locked={SOURCES[1].id: datetime(2027, 1, 1, 3, tzinfo=UTC)}
+    )
     made, _ = plans(primary, CountingReader(DR, [copy_of(SOURCES[2], DR, 1)]))
     assert made[SOURCES[0].id] == ("keep", ["in use by ami-1"])
     assert made[SOURCES[1].id] == ("keep", ["locked until 2027-01-01 03:00 UTC"])

@@ -40,7 +40,7 @@ def found(
         plan=plan,
         volumes={VOLUME.id: VOLUME},
         snapshots=listed,
-        queued={entry.snapshot_in_region: entry for entry in queued},
+        queued={entry.request.snapshot_in_region: entry for entry in queued},
         since=NOW - timedelta(days=30),
         adopt=adopt,
     )

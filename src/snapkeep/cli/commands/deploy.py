@@ -218,7 +218,7 @@ def _show_deployed(deployed: DeploymentResult, *, json: bool) -> None:
     console = make_console()
     for result in deployed.stacks:
         console.print()
-        print_outputs(console, f"{result.stack} in {result.region}: {result.outcome}", result.outputs)
+        print_outputs(console, f"{result.stack} in {result.region}: {result.outcome.label}", result.outputs)
 
 
 def _show_destroyed(destroyed: RemovalResult, *, json: bool) -> None:
@@ -227,7 +227,7 @@ def _show_destroyed(destroyed: RemovalResult, *, json: bool) -> None:
         return
     console = make_console()
     for result in destroyed.stacks:
-        console.print(f"{result.stack} in {result.region}: {result.outcome}", soft_wrap=True)
+        console.print(f"{result.stack} in {result.region}: {result.outcome.label}", soft_wrap=True)
     for bucket, count in destroyed.objects_removed.items():
         console.print(
             f"bucket {bucket}: " + (f"removed with {counted(count, 'object')}" if count else "already deleted"), soft_wrap=True

@@ -16,12 +16,14 @@ from snapkeep.cli.common import AwsSettings, Json, RegionScope, Yes, in_scope, r
 from snapkeep.cli.errors import NOT_ALL_RIGHT
 from snapkeep.cli.output import make_console, print_json
 from snapkeep.domain.errors import AwsUnavailable
+from snapkeep.domain.json_codec import from_json, to_text
 from snapkeep.domain.plural import counted
 from snapkeep.domain.system import StackKind
 
 if TYPE_CHECKING:
     from snapkeep.cli.installed_system import InstalledSystem
     from snapkeep.domain.sweep.report import SweepReport
+    from snapkeep.usecases.sweep.shared import SweepInput
 
 app = typer.Typer(help="Find and repair what events missed, now.")
 
@@ -45,6 +47,8 @@ def sweep(
     Exits with status 1 unless every report says OK.
     """
     from snapkeep.cli.installed_system import InstalledSystem  # noqa: PLC0415 - imports what --help does not need
+    from snapkeep.domain.sweep.report import SweepOutcome, report_to_json  # noqa: PLC0415
+    from snapkeep.usecases.sweep.shared import SweepInput, SweepOptions  # noqa: PLC0415
 
     if adopt:
         question = "" if yes or json else _adoption_question(InstalledSystem(replace(settings, read_only=True)), scope)
@@ -52,16 +56,14 @@ def sweep(
             question, yes=yes, json=json, otherwise="nothing was adopted (`snapkeep plan --adopt` shows what would be)"
         )
     installed = InstalledSystem(settings)
-    options = {"options": {"adopt": adopt, "retry_failed": retry_failed}}
+    options = SweepInput(SweepOptions(adopt=adopt, retry_failed=retry_failed))
     reports = [_swept(installed, stack, region, options, quiet=json) for stack, region in _stacks(installed, scope)]
     if json:
-        from snapkeep.domain.sweep.report import report_to_json  # noqa: PLC0415
-
         print_json({"reports": [report_to_json(report) for report in reports]})
     else:
         for report in reports:
             _show(report)
-    if any(report.outcome != "OK" for report in reports):
+    if any(report.outcome is not SweepOutcome.OK for report in reports):
         raise typer.Exit(NOT_ALL_RIGHT)
 
 
@@ -87,12 +89,12 @@ def _stacks(installed: InstalledSystem, scope: RegionScope) -> list[tuple[StackK
     return [(StackKind.DR, region) for region in dr_regions] + stacks
 
 
-def _swept(installed: InstalledSystem, stack: StackKind, region: str, options: Mapping[str, Any], *, quiet: bool) -> SweepReport:
+def _swept(installed: InstalledSystem, stack: StackKind, region: str, options: SweepInput, *, quiet: bool) -> SweepReport:
     """Start the sweep of a stack, wait for its end, and return its report."""
     machine = installed.stack_outputs(stack, region)["SweepStateMachineArn"]
     settings = installed.settings
     client = settings.client("stepfunctions", region)
-    arn = client.start_execution(stateMachineArn=machine, input=json_module.dumps(options))["executionArn"]
+    arn = client.start_execution(stateMachineArn=machine, input=to_text(options))["executionArn"]
     console = make_console(stderr=True)
     try:
         with nullcontext() if quiet else console.status(f"Sweeping {region}"):
@@ -114,13 +116,13 @@ def _ended(client: Any, arn: str) -> dict[str, Any]:
 
 def _report_of(settings: AwsSettings, region: str, execution: Mapping[str, Any]) -> SweepReport:
     """Return the report of an execution that ended. Raise AwsUnavailable, with the cause, if there is none."""
-    from snapkeep.domain.json_codec import from_json  # noqa: PLC0415
     from snapkeep.domain.sweep.report import SweepReport  # noqa: PLC0415
+    from snapkeep.usecases.sweep.publish_report import PublishedReport  # noqa: PLC0415
 
     output = str(execution.get("output" if execution["status"] == "SUCCEEDED" else "cause") or "")
     try:
-        location = json_module.loads(output)["json"]
-    except (ValueError, KeyError, TypeError) as error:
+        location = from_json(PublishedReport, json_module.loads(output)).json
+    except ValueError as error:
         cause = f"{execution.get('error', execution['status'])}: {output[:500]}"
         raise AwsUnavailable(f"the sweep of {region} ended without a report: {cause}") from error
     bucket, _, key = location.removeprefix("s3://").partition("/")
@@ -133,12 +135,12 @@ def _show(report: SweepReport) -> None:
     from rich.rule import Rule  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
-    from snapkeep.domain.sweep.report import subject_of, text_of  # noqa: PLC0415
+    from snapkeep.domain.sweep.report import SweepOutcome, lines_of, subject_of  # noqa: PLC0415
 
-    style = {"OK": "bold green", "PARTIAL": "bold yellow", "FAILED": "bold red"}[report.outcome]
+    colours = {SweepOutcome.OK: "green", SweepOutcome.PARTIAL: "yellow", SweepOutcome.FAILED: "red"}
     console = make_console()
-    console.print(Rule(Text(subject_of(report), style)))
-    for line in text_of(report).splitlines()[2:]:
+    console.print(Rule(Text(subject_of(report), f"bold {colours[report.outcome]}")))
+    for line in lines_of(report):
         words = line.lstrip()
         console.print(Padding(Text(words), (0, 0, 0, len(line) - len(words))))
     console.print()

@@ -107,11 +107,6 @@ class QueueEntry:
         return entry_key(self.request.origin.region, self.request.origin.snapshot_id, self.request.region)
 
     @property
-    def snapshot_in_region(self) -> tuple[str, str]:
-        """Source snapshot and destination region: its identity within one source region."""
-        return self.request.origin.snapshot_id, self.request.region
-
-    @property
     def is_open(self) -> bool:
         """Whether somebody settles it later, and answers the executions that wait."""
         return self.state in OPEN

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from snapkeep.domain.json_codec import OPTIONAL, inline
-from snapkeep.domain.model import Origin
+from snapkeep.domain.model import Origin, SnapshotInRegion
 from snapkeep.domain.tag_names import OWN_TAGS
 
 EXPECTED_SECONDS_PER_GIB = 1024 / 120
@@ -33,6 +33,11 @@ class CopyRequest:
     """Time-based copy: its duration in minutes (a multiple of 15); 0 is a standard copy."""
     source_kms_key: str = field(default="", metadata=OPTIONAL)  # entries of earlier versions lack it
     """ARN of the key that the source is encrypted with; empty when it is not."""
+
+    @property
+    def snapshot_in_region(self) -> SnapshotInRegion:
+        """The source snapshot and the destination region."""
+        return self.origin.snapshot_id, self.region
 
     @property
     def latest_start(self) -> datetime:

@@ -7,8 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from snapkeep.domain.model import Snapshot, SnapshotState
-from snapkeep.domain.retention.holds import SnapshotInRegion
+from snapkeep.domain.model import Snapshot, SnapshotInRegion, SnapshotState
 from snapkeep.domain.retention.region_plan import CopyStatus, RegionFacts, RegionPlan
 from snapkeep.domain.tags import tags_for_copy
 

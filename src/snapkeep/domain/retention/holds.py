@@ -7,11 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
 
-from snapkeep.domain.model import NEVER, Lineage, Reason, Snapshot, SnapshotState
+from snapkeep.domain.model import NEVER, Lineage, Reason, Snapshot, SnapshotInRegion, SnapshotState
 from snapkeep.domain.other_tools import left_alone_by, tool_of
-
-SnapshotInRegion = tuple[str, str]
-"""A source snapshot's id, and the region of a copy of it."""
 
 NO_COPIES: Mapping[str, Iterable[Snapshot]] = MappingProxyType({})
 
@@ -96,10 +93,11 @@ def image_holds(images: Mapping[str, Sequence[str]]) -> dict[str, tuple[Reason, 
     }
 
 
-def lock_holds(locks: Mapping[str, str]) -> dict[str, tuple[Reason, ...]]:
-    """Return the holds of locked snapshots, given the end of each lock in words (INV-06)."""
+def lock_holds(locks: Mapping[str, datetime | None]) -> dict[str, tuple[Reason, ...]]:
+    """Return the holds of locked snapshots by the end of each lock; None is a lock without a known end (INV-06)."""
     return {
-        snapshot_id: (Reason("INV-06", f"locked until {until}" if until else "locked"),) for snapshot_id, until in locks.items()
+        snapshot_id: (Reason("INV-06", f"locked until {until:%Y-%m-%d %H:%M} UTC" if until else "locked until it is unlocked"),)
+        for snapshot_id, until in locks.items()
     }
 
 

@@ -12,11 +12,11 @@ from datetime import datetime
 
 from snapkeep.domain.copies.check import has_key
 from snapkeep.domain.labels import LabelledEnum
-from snapkeep.domain.model import Action, Lineage, Reason, Snapshot, SnapshotState, Verdict, Volume
+from snapkeep.domain.model import Action, Lineage, Reason, Snapshot, SnapshotInRegion, SnapshotState, Verdict, Volume
 from snapkeep.domain.policy.model import CopyRule, Policy, PolicySet
 from snapkeep.domain.policy.selection import Selection, select_by_snapshots, select_for_retention, select_for_snapshot
 from snapkeep.domain.retention.deletion import SECOND_COPY_RULE
-from snapkeep.domain.retention.holds import CopyFacts, SnapshotInRegion, copy_facts
+from snapkeep.domain.retention.holds import CopyFacts, copy_facts
 from snapkeep.domain.retention.plan import LineageFacts, LineagePlan, keep_all, plan_lineage
 from snapkeep.domain.retention.verdicts import NO_HOLDS, Holds, decide
 from snapkeep.domain.tag_names import MANAGED

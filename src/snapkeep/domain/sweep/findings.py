@@ -9,39 +9,34 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from enum import StrEnum
 from itertools import count
 from math import isqrt
-from typing import Self, TypeVar
+from typing import TypeVar
 
 from snapkeep.domain.copies.request import CopyRequest
 from snapkeep.domain.events import CopyEndEvent
+from snapkeep.domain.labels import LabelledEnum
 from snapkeep.domain.model import NEVER, Action, Snapshot, Verdict, Volume
 from snapkeep.domain.policy.model import CopyRule, Policy, PolicySet
-from snapkeep.domain.retention.holds import SnapshotInRegion
 from snapkeep.domain.retention.region_plan import VolumePlan
 
 Item = TypeVar("Item")
 
 
-class FindingKind(StrEnum):
+class FindingKind(LabelledEnum):
     """Everything that a sweep finds, one row a kind: its identifier, its label, whether it needs attention, and advice.
 
     Reports' JSON and audit lines carry the identifiers. A kind that needs attention makes a report less than OK even when
     every repair was made. `docs/operations.md` lists all kinds.
     """
 
-    label: str
     needs_attention: bool
     advice: str
     """The step that a person takes; empty where there is none."""
 
-    def __new__(cls, identifier: str, label: str = "", needs_attention: bool = False, advice: str = "") -> Self:
-        """Make a member of a row."""
-        member = str.__new__(cls, identifier)
-        member._value_ = identifier
-        member.label, member.needs_attention, member.advice = label, needs_attention, advice
-        return member
+    def __init__(self, identifier: str, label: str = "", needs_attention: bool = False, advice: str = "") -> None:
+        super().__init__(identifier, label)
+        self.needs_attention, self.advice = needs_attention, advice
 
     UNHANDLED = "snapshot_unhandled", "snapshot that no run handled"
     TAGS_LOST = "tags_lost", "tags lost"
@@ -142,11 +137,6 @@ class CopyWait:
     token: str
     request: CopyRequest
     since: datetime
-
-    @property
-    def snapshot_in_region(self) -> SnapshotInRegion:
-        """The copy that it waits for: its source snapshot and its destination region."""
-        return self.request.origin.snapshot_id, self.request.region
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from snapkeep.domain.copies.entry import NOT_STARTED, EntryState, QueueEntry
-from snapkeep.domain.model import NEVER, Lineage, Snapshot, Volume
+from snapkeep.domain.model import NEVER, Lineage, Snapshot, SnapshotInRegion, Volume
 from snapkeep.domain.policy.model import PolicySet
 from snapkeep.domain.policy.selection import select_for_snapshot
-from snapkeep.domain.retention.holds import SnapshotInRegion, copy_facts
+from snapkeep.domain.retention.holds import copy_facts
 from snapkeep.domain.retention.region_plan import CopyStatus, RegionPlan
 from snapkeep.domain.sweep.findings import (
     CopyWait,
@@ -56,7 +56,9 @@ def decide_primary(facts: PrimaryFacts, policies: PolicySet, now: datetime) -> S
     newest_copied = copy_facts((), facts.copies_by_region).newest_copied
     decider = _Primary(facts, policies, now, newest_copied)
     runs = list(unanswered(facts.waits, facts.queued, facts.reachable, newest_copied, now))
-    requested_by_runs = {finding.repair.wait.snapshot_in_region for finding in runs if isinstance(finding.repair, RejoinRepair)}
+    requested_by_runs = {
+        finding.repair.wait.request.snapshot_in_region for finding in runs if isinstance(finding.repair, RejoinRepair)
+    }
     findings = [*decider.snapshots_to_protect(), *runs, *decider.copies(requested_by_runs)]
     own = [plan for plan in facts.plan.volumes if plan.lineage.region == facts.plan.region]
     return decision_of(findings, own, facts.system)

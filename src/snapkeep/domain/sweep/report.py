@@ -202,27 +202,32 @@ def _likeness(item: ReportItem) -> Likeness:
 
 def subject_of(report: SweepReport) -> str:
     """Return the subject of a report's message, in less than 100 characters."""
+    return f"{report.outcome} {report.system} {report.region}: {summary_of(report)}"[:SUBJECT_LIMIT]
+
+
+def summary_of(report: SweepReport) -> str:
+    """Return the numbers of findings by their handling, in words."""
     failures = len(report.failures)
     parts = [f"{failures} need{'s' if failures == 1 else ''} attention"] if failures else []
     for handling, word in ((Handling.REPAIRED, "repaired"), (Handling.LEFT, "left for next time")):
         if report.count(handling):
             parts.append(f"{report.count(handling)} {word}")
-    what = "could not be done" if report.broken else ", ".join(parts) or "all is well"
-    return f"{report.outcome} {report.system} {report.region}: {what}"[:SUBJECT_LIMIT]
+    return "could not be done" if report.broken else ", ".join(parts) or "all is well"
 
 
 def text_of(report: SweepReport, page: str = "") -> str:
     """Return a report as text, with the place of its page. Failures come first, so that a cut at the end loses none."""
     seconds = round((report.ended_at - report.started_at).total_seconds())
-    lines = [
-        f"{report.outcome}: sweep of {report.region} ({report.stack}) at {report.started_at:%Y-%m-%d %H:%M} UTC, {seconds} s.",
-        "",
-    ]
-    if report.broken:
-        lines += ["The sweep could not do its work:", f"  {report.broken}", ""]
-    lines += _section_lines(groups_of(report.items))
-    lines += _figures(report)
-    return _fitting(lines, ["", f"The whole report: {page}"] if page else [])
+    heading = (
+        f"{report.outcome}: sweep of {report.region} ({report.stack}) at {report.started_at:%Y-%m-%d %H:%M} UTC, {seconds} s."
+    )
+    return _fitting([heading, "", *lines_of(report)], ["", f"The whole report: {page}"] if page else [])
+
+
+def lines_of(report: SweepReport) -> list[str]:
+    """Return the lines of a report's text below its heading."""
+    broken = ["The sweep could not do its work:", f"  {report.broken}", ""] if report.broken else []
+    return [*broken, *_section_lines(groups_of(report.items)), *_figures(report)]
 
 
 def _section_lines(groups: Sequence[FindingGroup]) -> list[str]:

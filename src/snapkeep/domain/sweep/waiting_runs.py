@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from snapkeep.domain.copies.entry import EntryState, QueueEntry
-from snapkeep.domain.model import NEVER, Lineage
-from snapkeep.domain.retention.holds import SnapshotInRegion
+from snapkeep.domain.model import NEVER, Lineage, SnapshotInRegion
 from snapkeep.domain.sweep.findings import CopyWait, Finding, FindingKind, RejoinRepair, rotating_sample
 
 VISIBLE_AFTER = timedelta(minutes=5)
@@ -73,7 +72,7 @@ def unanswered(
     """Return the waiting runs that no entry (`queued`: open or failed) would answer. Unreachable regions are left out."""
     for wait in waits:
         origin, region = wait.request.origin, wait.request.region
-        entry = queued.get(wait.snapshot_in_region)
+        entry = queued.get(wait.request.snapshot_in_region)
         if region not in reachable or wait.since > now - VISIBLE_AFTER or (entry is not None and wait.token in entry.tokens):
             continue
         text = f"waits for a copy to {region} since {wait.since:%Y-%m-%d %H:%M} UTC; {_why(entry)}"

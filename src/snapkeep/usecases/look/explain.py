@@ -233,7 +233,7 @@ class _StoryBuilder:
             if region not in self.regions.problems:
                 listings[region] = copies
         waiting = frozenset(
-            entry.snapshot_in_region
+            entry.request.snapshot_in_region
             for region, queue in self.sources.queues.items()
             for entry in self.regions.read(region, partial(queue.open_entries, lineage.volume_id), list[QueueEntry]())
         )

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
+from snapkeep.domain.model import SnapshotInRegion
 from snapkeep.domain.policy.model import PolicySet
 from snapkeep.domain.retention.forecast import with_copies_made
-from snapkeep.domain.retention.holds import SnapshotInRegion
 from snapkeep.domain.retention.region_plan import RegionFacts, RegionPlan, plan_region
 from snapkeep.domain.tags import with_source_starts
 from snapkeep.usecases.ports import DeletionGuards, SnapshotReader

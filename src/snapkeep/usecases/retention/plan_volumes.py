@@ -8,12 +8,11 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 
 from snapkeep.domain.errors import PlanRefused
-from snapkeep.domain.model import Action, DeletionPlan, Lineage, Reason, Refusal, Snapshot, Verdict, Volume
+from snapkeep.domain.model import Action, DeletionPlan, Lineage, Reason, Refusal, Snapshot, SnapshotInRegion, Verdict, Volume
 from snapkeep.domain.policy.model import Limits, Policy, PolicySet
 from snapkeep.domain.policy.selection import select_by_snapshots, select_for_retention, tells_what_governs
 from snapkeep.domain.retention.holds import (
     CopyFacts,
-    SnapshotInRegion,
     copy_facts,
     image_holds,
     lock_holds,

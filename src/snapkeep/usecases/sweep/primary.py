@@ -77,7 +77,11 @@ class PrimarySweep(RegionSweep):
             volumes={volume.id: volume for volume in listing.volumes},
             snapshots=listing.snapshots,
             copies_by_region=dr.copies,
-            queued={entry.snapshot_in_region: entry for entry in dr.entries if entry.request.origin.region == self.reader.region},
+            queued={
+                entry.request.snapshot_in_region: entry
+                for entry in dr.entries
+                if entry.request.origin.region == self.reader.region
+            },
             reachable=frozenset(dr.copies),
             waits=runs.waits,
             since=self.runs.deployed_at(),
@@ -122,7 +126,7 @@ class PrimarySweep(RegionSweep):
         """Read the runs after the queues: a run that was answered in between waits no more."""
         if not dr.copies:
             return RunsReading()
-        known = {entry.snapshot_in_region for entry in dr.entries}
+        known = {entry.request.snapshot_in_region for entry in dr.entries}
         starts = {snapshot.id: snapshot.origin.start_time for snapshot in snapshots}
         missing = {
             starts[copy.snapshot_id]
@@ -166,7 +170,7 @@ class _DrRegions:
 
     def waiting(self) -> frozenset[tuple[str, str]]:
         """Copies that wait or run, by the queues."""
-        return frozenset(entry.snapshot_in_region for entry in self.entries if entry.is_open)
+        return frozenset(entry.request.snapshot_in_region for entry in self.entries if entry.is_open)
 
 
 def _missed(protections: list[VolumeProtection]) -> list[Finding]:

@@ -50,6 +50,13 @@ class SweepOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class SweepInput:
+    """The input of an execution of Sweep. A person may write it too, so the function reads it leniently."""
+
+    options: SweepOptions
+
+
+@dataclass(frozen=True, slots=True)
 class SweepResult:
     """Result of a sweep: its report so far, and the deletions that are still to be carried out."""
 
