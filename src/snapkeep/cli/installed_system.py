@@ -13,6 +13,7 @@ from snapkeep.cli.errors import WrongUse, one_line, out_of_reach
 from snapkeep.domain.copies.entry import OPEN
 from snapkeep.domain.errors import AwsUnavailable, SnapkeepError
 from snapkeep.domain.policy.model import Limits, PolicySet, from_dr_parameters, from_parameters
+from snapkeep.domain.policy.source import DEFAULTS
 from snapkeep.domain.system import StackKind, stack_name
 from snapkeep.usecases.policies import in_force, regions_known
 
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from snapkeep.domain.model import SnapshotInRegion
     from snapkeep.domain.retention.region_plan import RegionPlan
 
-NOT_DEPLOYED = "the templates' defaults: no stack is deployed"
 _WITHOUT = {
     StackKind.PRIMARY: "nothing is protected until it is deployed",
     StackKind.DR: "nothing is copied there until it is deployed",
@@ -178,13 +178,13 @@ class InstalledSystem:
             _limits(parameters),
             region=self.settings.region,
         )
-        return policies if primary else replace(policies, source=NOT_DEPLOYED)
+        return policies if primary else replace(policies, source=DEFAULTS)
 
     def _dr_parameters_as_policies(self, region: str) -> PolicySet:
         stack = self.stack_parameters(StackKind.DR, region)
         parameters = DR_DEFAULTS | dict(stack)
         policies = from_dr_parameters(region, int(parameters["Retention"]), _limits(parameters))
-        return policies if stack else replace(policies, source=NOT_DEPLOYED)
+        return policies if stack else replace(policies, source=DEFAULTS)
 
     def primary_document(self) -> tuple[SsmPolicyStore, PolicySet]:
         """Return the store of the primary region's document, and the policies that its stack's parameters make."""

@@ -36,11 +36,12 @@ def parse_file(file: Path, *, region: str, limits: Limits) -> tuple[Any, PolicyS
     Raise InvalidPolicy with everything that a push would refuse, its size included.
     """
     from snapkeep.domain.policy.document import parse_document  # noqa: PLC0415
+    from snapkeep.domain.policy.source import PolicySource, SourceKind  # noqa: PLC0415
     from snapkeep.policyfile.load import read_file  # noqa: PLC0415 - imports yaml
     from snapkeep.usecases.policies import stored_text  # noqa: PLC0415
 
     document = read_file(file)
-    policies = parse_document(document, region=region, source=file.name, limits=limits)
+    policies = parse_document(document, region=region, source=PolicySource(SourceKind.FILE, file=file.name), limits=limits)
     stored_text(document)
     return document, policies
 

@@ -18,6 +18,7 @@ from snapkeep.domain.plural import counted
 from snapkeep.domain.policy.document import InvalidPolicy, parse_document
 from snapkeep.domain.policy.model import PolicySet, Retention
 from snapkeep.domain.policy.problem import PolicyProblem
+from snapkeep.domain.policy.source import PolicySource, SourceKind
 from snapkeep.usecases.ports import Clock, Notice, Notices
 
 STANDARD_BYTES = 4096
@@ -77,7 +78,7 @@ def parse_stored(stored: StoredDocument, parameters: PolicySet) -> PolicySet:
     The stack's parameters give the limits where the document has none, and in the primary region the region that no copy may
     go to.
     """
-    source = f"document, version {stored.version}"
+    source = PolicySource(SourceKind.DOCUMENT, stored.version)
     try:
         data = json.loads(stored.text, object_pairs_hook=_each_key_once)
         return parse_document(data, region=parameters.primary_region, source=source, limits=parameters.limits)
@@ -122,7 +123,7 @@ def keep_everything(policies: PolicySet) -> PolicySet:
         )
         for policy in policies.policies
     )
-    return replace(policies, policies=keeping, source=f"{policies.source}, keeping everything: no document is usable")
+    return replace(policies, policies=keeping, source=replace(policies.source, keeps_everything=True))
 
 
 @dataclass(slots=True, kw_only=True)
@@ -175,7 +176,7 @@ class PoliciesInForce:
         self.notices.add(
             Notice(
                 kind=InvalidPolicy.__name__,
-                cause=f"the policy document cannot be used; in force is: {in_force.source}",
+                cause=f"the policy document cannot be used; in force is: {in_force.source.label}",
                 subject=f"policy document, version {stored.version}",
                 detail=str(broken),
                 region=self.store.region,
@@ -235,7 +236,7 @@ def _fallback(stored: StoredDocument, broken: InvalidPolicy, store: PolicyStore,
     fallback = last_good(store, parameters)
     problem = (
         f"version {stored.version} of the policy document in {store.region} cannot be used "
-        f"({counted(len(broken.problems), 'error')}, first: {broken.problems[0]}); in force is: {fallback.source}"
+        f"({counted(len(broken.problems), 'error')}, first: {broken.problems[0]}); in force is: {fallback.source.label}"
     )
     return replace(fallback, problem=problem)
 

@@ -7,9 +7,10 @@ import pytest
 from botocore.exceptions import ClientError
 
 from snapkeep.cli import installed_system as installed_module
-from snapkeep.cli.installed_system import NOT_DEPLOYED, InstalledSystem
+from snapkeep.cli.installed_system import InstalledSystem
 from snapkeep.deploy.templates import INFRA, read_template
 from snapkeep.domain.policy.model import Limits, Retention
+from snapkeep.domain.policy.source import DEFAULTS
 from support.installed_stacks import Clients, Settings
 
 PRIMARY = {
@@ -49,7 +50,7 @@ def test_stack_parameters_make_each_regions_policy() -> None:
 
 def test_without_stacks_the_templates_defaults_are_used_and_named() -> None:
     policies = installed({}).policies_in_force()
-    assert {policy_set.source for policy_set in policies.values()} == {NOT_DEPLOYED}
+    assert {policy_set.source for policy_set in policies.values()} == {DEFAULTS}
     assert policies["us-east-1"].policies[0].retention == Retention(keep_last=7)
     assert installed({}).waiting(["us-east-2"]) == frozenset()
 
@@ -57,9 +58,9 @@ def test_without_stacks_the_templates_defaults_are_used_and_named() -> None:
 def test_a_pushed_document_is_in_force_with_the_stacks_limits() -> None:
     text = '{"version":1,"policies":[{"name":"gold","select":{},"retention":{"keep_last":3}}]}'
     policies = installed(BOTH, {"us-east-1": text}).policies_in_force()
-    assert policies["us-east-1"].source == "document, version 4"
+    assert policies["us-east-1"].source.label == "document, version 4"
     assert policies["us-east-1"].limits == Limits(9, 40)
-    assert policies["us-east-2"].source == "stack parameters"
+    assert policies["us-east-2"].source.label == "stack parameters"
 
 
 def test_a_suffix_names_another_system() -> None:

@@ -111,7 +111,7 @@ def test_a_new_document_is_in_force_within_a_minute() -> None:
     assert shelf.reads == 1
     clock.moment += timedelta(seconds=1)
     assert kept(policies()) == 5
-    assert policies().source == "document, version 2"
+    assert policies().source.label == "document, version 2"
 
 
 def test_the_parameters_are_in_force_once_the_document_is_removed() -> None:
@@ -257,7 +257,7 @@ def test_rolling_back_finds_the_newest_usable_version_that_says_something_else()
 def test_a_removed_document_does_not_replace_a_later_broken_one() -> None:
     policies, _, sent = reading(Shelf(texts=[text(3), NOTHING, "broken"]))
     made = policies()
-    assert (made.policies, made.source) == (PARAMETERS.policies, "stack parameters")
+    assert (made.policies, made.source.label) == (PARAMETERS.policies, "stack parameters")
     assert "in force is: stack parameters" in sent.notices[0].cause
 
 
@@ -308,7 +308,7 @@ def test_unusable_versions_are_never_in_force() -> None:
 def test_the_last_good_document_is_shown_with_the_problem() -> None:
     assert in_force(Shelf(), PARAMETERS) == PARAMETERS
     shown = in_force(Shelf(texts=[text(3), "broken"]), PARAMETERS)
-    assert (kept(shown), shown.source) == (3, "document, version 1")
+    assert (kept(shown), shown.source.label) == (3, "document, version 1")
     assert shown.problem.startswith("version 2 of the policy document in us-east-1 cannot be used (1 error, first: document is")
     assert shown.problem.endswith("in force is: document, version 1")
 

@@ -148,6 +148,7 @@ def show(
     Exits with status 1 if the newest document cannot be used; the printed one
     is in force instead.
     """
+    from snapkeep.domain.json_codec import to_object  # noqa: PLC0415
     from snapkeep.domain.policy.document import to_document  # noqa: PLC0415
     from snapkeep.policyfile.load import readable_yaml  # noqa: PLC0415 - imports yaml
     from snapkeep.usecases.policies import version_to_restore  # noqa: PLC0415
@@ -158,10 +159,11 @@ def show(
     else:
         policies = installed.policies_in_force()[settings.region]
     if json:
-        print_json({"source": policies.source, "problem": policies.problem, "document": to_document(policies)})
+        source = to_object(policies.source) | {"label": policies.source.label}
+        print_json({"source": source, "problem": policies.problem, "document": to_document(policies)})
     else:
         warn([policies.problem])
-        sys.stdout.write(f"# {policies.source}\n{readable_yaml(policies)}")
+        sys.stdout.write(f"# {policies.source.label}\n{readable_yaml(policies)}")
     if policies.problem:
         raise typer.Exit(NOT_ALL_RIGHT)
 

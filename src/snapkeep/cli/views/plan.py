@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, TextIO
 
 from snapkeep.cli.output import csv_cell, printable
+from snapkeep.domain.json_codec import to_object
 from snapkeep.domain.model import Action, Verdict
 from snapkeep.domain.plural import counted
 from snapkeep.domain.retention.region_plan import CopyStatus, MissingCopy, RegionPlan, VolumePlan
@@ -64,7 +65,7 @@ CSV_HEADER = (
 
 def write_plan(out: TextIO, plan: RegionPlan, layout: LineLayout, *, moment: str = "") -> None:
     """Write a region's plan volume by volume, then the missing copies and the totals; `moment` names the time of the plan."""
-    out.write(f"{layout.paint(BOLD, plan.region)}  by {printable(plan.policies.source)}{moment}\n")
+    out.write(f"{layout.paint(BOLD, plan.region)}  by {printable(plan.policies.source.label)}{moment}\n")
     later = {verdict.snapshot.id for verdict in plan.deletions_after_copies}
     for volume in plan.volumes:
         out.write("\n")
@@ -152,7 +153,7 @@ def _region_as_data(plan: RegionPlan) -> dict[str, Any]:
     return {
         "region": plan.region,
         "made_at": format_time(plan.made_at),
-        "policies": plan.policies.source,
+        "policies": to_object(plan.policies.source) | {"label": plan.policies.source.label},
         "totals": _totals(plan),
         "deleted_after_copies": [verdict.snapshot.id for verdict in plan.deletions_after_copies],
     }

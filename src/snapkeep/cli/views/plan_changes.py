@@ -17,7 +17,7 @@ from snapkeep.domain.retention.region_plan import RegionPlan
 def write_changes(out: TextIO, before: RegionPlan, after: RegionPlan, layout: LineLayout, *, moment: str = "") -> None:
     """Write what changes from the current plan to another of the same facts, and the totals."""
     comparison = compare(before, after)
-    about = f"{after.region}  by {after.policies.source}{moment}, against {before.policies.source} now"
+    about = f"{after.region}  by {after.policies.source.label}{moment}, against {before.policies.source.label} now"
     first, *rest = layout.wrapped(about, 0, 4)
     out.writelines(line + "\n" for line in (layout.paint(BOLD, after.region) + first.removeprefix(after.region), *rest))
     if comparison.empty:

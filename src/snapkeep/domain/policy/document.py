@@ -17,10 +17,12 @@ from snapkeep.domain.policy.contradictions import contradictions
 from snapkeep.domain.policy.fields import COMPLETION_STEP_MINUTES, DOCUMENT, POLICY, VERSION, Field, Shape, ValueType
 from snapkeep.domain.policy.model import DEFAULT_RPO, Limits, PolicySet
 from snapkeep.domain.policy.problem import PolicyProblem
+from snapkeep.domain.policy.source import PolicySource, SourceKind
 
 _MINUTE = timedelta(minutes=1)
 _SHOWN = 60
 STANDARD_LIMITS = Limits()
+DOCUMENT_SOURCE = PolicySource(SourceKind.DOCUMENT)
 
 
 class InvalidPolicy(InvalidConfiguration):
@@ -34,10 +36,12 @@ class InvalidPolicy(InvalidConfiguration):
         )
 
 
-def parse_document(data: object, *, region: str = "", source: str = "document", limits: Limits = STANDARD_LIMITS) -> PolicySet:
+def parse_document(
+    data: object, *, region: str = "", source: PolicySource = DOCUMENT_SOURCE, limits: Limits = STANDARD_LIMITS
+) -> PolicySet:
     """Return the policies of a document as data, as JSON or YAML load it. Raise InvalidPolicy with every error.
 
-    `region` is the primary region, which no copy may go to; `source` names the document in reports; `limits` hold where the
+    `region` is the primary region, which no copy may go to; reports name the `source`; `limits` hold where the
     document leaves them out.
     """
     reader = _Reader()

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from snapkeep.domain.errors import InvalidConfiguration
+from snapkeep.domain.policy.source import PARAMETERS, PolicySource
 
 REGION_PATTERN = r"^[a-z]{2,4}(-[a-z]+)+-[0-9]+$"
 DEFAULT_RPO = timedelta(hours=30)
@@ -117,8 +118,7 @@ class PolicySet:
 
     policies: tuple[Policy, ...]
     limits: Limits = field(default_factory=Limits)
-    source: str = "stack parameters"
-    """Its origin, for reports: `stack parameters`, `document, version 7`."""
+    source: PolicySource = PARAMETERS
     problem: str = ""
     """Why the newest document is not in force, in words; empty when it is."""
     primary_region: str = field(default="", compare=False)

@@ -179,4 +179,4 @@ def _any_of(values: Iterable[str]) -> str:
 
 
 def _names(policies: PolicySet) -> str:
-    return f"{policies.source} (it has: {', '.join(policy.name for policy in policies.policies)})"
+    return f"{policies.source.label} (it has: {', '.join(policy.name for policy in policies.policies)})"
