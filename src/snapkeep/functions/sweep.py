@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from snapkeep.adapters.cloudtrail_deletions import CloudTrailDeletions
 from snapkeep.adapters.ec2_exposure import Ec2Exposure
 from snapkeep.adapters.s3_reports import S3Reports
 from snapkeep.adapters.sns_publisher import SnsPublisher
@@ -24,6 +25,7 @@ from snapkeep.functions.payloads import CaughtError, PlanAnswer, SweepCall, Swee
 from snapkeep.functions.state_budget import SWEEP_PLAN_BYTES, fit_plan
 from snapkeep.usecases.copies.enqueue import EnqueueCopy
 from snapkeep.usecases.sweep.dead_letters import ReplayDeadLetters
+from snapkeep.usecases.sweep.deleted_by_others import DeletionWatch, StoredMemory
 from snapkeep.usecases.sweep.dr import DrSweep
 from snapkeep.usecases.sweep.primary import PrimarySweep
 from snapkeep.usecases.sweep.publish_report import PublishedReport, PublishReport
@@ -44,6 +46,7 @@ class SweepAdapters:
     waiting_runs: WaitingRuns
     letters: DeadLetters
     exposure: ExposureCheck
+    watch: DeletionWatch
     limits: SweepLimits
 
 
@@ -56,6 +59,7 @@ def sweep_adapters(parts: Composition) -> SweepAdapters:
         waiting_runs=WaitingExecutions(client=stepfunctions, state_machine_arn=arn, read_call=waiting_call),
         letters=SqsDeadLetters(client=clients.get("sqs"), queue_url=environment.dead_letters_url),
         exposure=ExposureCheck(exposure=Ec2Exposure(client=clients.get("ec2")), known_accounts=environment.known_accounts),
+        watch=DeletionWatch(memories=StoredMemory(_bucket(parts)), trail=CloudTrailDeletions(client=clients.get("cloudtrail"))),
         limits=SweepLimits(repairs=environment.sweep_repairs, deletions=min(environment.sweep_deletions, MOST_DELETIONS)),
     )
 
@@ -80,6 +84,7 @@ def _dr_sweep(parts: Composition, adapters: SweepAdapters) -> DrSweep:
         tagger=parts.tagger,
         letters=ReplayDeadLetters(letters=adapters.letters, runs=adapters.runs),
         exposure=adapters.exposure,
+        watch=adapters.watch,
         clock=parts.clock,
         limits=adapters.limits,
     )
@@ -99,9 +104,14 @@ def _primary_sweep(parts: Composition, adapters: SweepAdapters) -> PrimarySweep:
         waiting_runs=adapters.waiting_runs,
         letters=ReplayDeadLetters(letters=adapters.letters, runs=adapters.runs),
         exposure=adapters.exposure,
+        watch=adapters.watch,
         clock=parts.clock,
         limits=adapters.limits,
     )
+
+
+def _bucket(parts: Composition) -> S3Reports:
+    return S3Reports(client=parts.clients.get("s3"), bucket=parts.environment.reports_bucket)
 
 
 def build_reports(parts: Composition) -> PublishReport:
@@ -110,7 +120,7 @@ def build_reports(parts: Composition) -> PublishReport:
 
     environment = parts.environment
     return PublishReport(
-        store=S3Reports(client=parts.clients.get("s3"), bucket=environment.reports_bucket),
+        store=_bucket(parts),
         publisher=SnsPublisher(client=parts.clients.get("sns"), topic_arn=environment.topic_arn),
         render=render_page,
     )
@@ -129,16 +139,18 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
 def _repair(call: SweepCall) -> PlanAnswer:
     """Sweep, keep the report so far, and return the deletions. A call that AWS refuses makes the report FAILED."""
     parts = composition(PATIENT)
-    environment, reports = parts.environment, build_reports(parts)
+    environment, reports, adapters = parts.environment, build_reports(parts), sweep_adapters(parts)
     adopt = environment.adopt_history or call.option("adopt")  # the stack's parameter may consent for every sweep
     try:
-        swept = build(parts).run(call.sweep, SweepOptions(adopt=adopt, retry_failed=call.option("retry_failed")))
+        swept = build(parts, adapters).run(call.sweep, SweepOptions(adopt=adopt, retry_failed=call.option("retry_failed")))
     except RETRYABLE:
         raise
     except SnapkeepError as error:
         broken = _broken(parts, call.sweep, type(error).__name__, str(error))
         swept = SweepResult(broken, DeletionPlan("", environment.region, broken.ended_at, ()))
     reports.keep_interim(swept.report)
+    if not swept.report.broken:
+        adapters.watch.remember(swept.report.started_at, swept.kept)
     if swept.rpo_ages_seconds and environment.metrics_per_volume:
         when_ms = int(swept.report.ended_at.timestamp() * 1000)
         metrics.emit(metrics.volume_lines(swept.rpo_ages_seconds, environment.system, when_ms))
