@@ -23,16 +23,15 @@ from snapkeep.functions.composition import Composition, composition
 from snapkeep.functions.log import logger, started
 from snapkeep.functions.payloads import CaughtError, PlanAnswer, SweepCall, SweepStep, from_json, step_error, waiting_call
 from snapkeep.functions.state_budget import SWEEP_PLAN_BYTES, fit_plan
-from snapkeep.usecases.copies.enqueue import EnqueueCopy
 from snapkeep.usecases.sweep.dead_letters import ReplayDeadLetters
 from snapkeep.usecases.sweep.deleted_by_others import DeletionWatch, StoredMemory
-from snapkeep.usecases.sweep.dr import DrSweep
-from snapkeep.usecases.sweep.primary import PrimarySweep
 from snapkeep.usecases.sweep.publish_report import PublishedReport, PublishReport
 from snapkeep.usecases.sweep.shared import ExposureCheck, SweepLimits, SweepOptions, SweepResult, complete
 
 if TYPE_CHECKING:
+    from snapkeep.usecases.sweep.dr import DrSweep
     from snapkeep.usecases.sweep.ports import DeadLetters, ProtectRuns, WaitingRuns
+    from snapkeep.usecases.sweep.primary import PrimarySweep
 
 MOST_DELETIONS = 400
 """A plan travels through the state, which holds 256 KiB (Step Functions developer guide: quotas)."""
@@ -70,8 +69,12 @@ def build(parts: Composition, adapters: SweepAdapters | None = None) -> PrimaryS
     return _dr_sweep(parts, adapters) if parts.environment.stack == StackKind.DR else _primary_sweep(parts, adapters)
 
 
+# A cold start imports the sweep of its own stack alone.
+
+
 def _dr_sweep(parts: Composition, adapters: SweepAdapters) -> DrSweep:
-    from snapkeep.functions.tag_snapshot_copy import build as build_receive  # noqa: PLC0415 - of the DR stack alone
+    from snapkeep.functions.tag_snapshot_copy import build as build_receive  # noqa: PLC0415
+    from snapkeep.usecases.sweep.dr import DrSweep  # noqa: PLC0415
 
     return DrSweep(
         system=parts.environment.system,
@@ -91,6 +94,9 @@ def _dr_sweep(parts: Composition, adapters: SweepAdapters) -> DrSweep:
 
 
 def _primary_sweep(parts: Composition, adapters: SweepAdapters) -> PrimarySweep:
+    from snapkeep.usecases.copies.enqueue import EnqueueCopy  # noqa: PLC0415
+    from snapkeep.usecases.sweep.primary import PrimarySweep  # noqa: PLC0415
+
     return PrimarySweep(
         system=parts.environment.system,
         reader=parts.reader,

@@ -259,7 +259,7 @@ class Publisher(Protocol):
     """Publishes messages to the people who subscribed."""
 
     def publish(self, subject: str, text: str, attributes: Mapping[str, str] | None = None) -> None:
-        """Publish one message; its subject has fewer than 100 characters, and subscriptions can filter by its attributes."""
+        """Publish one message; subscriptions can filter by its attributes."""
         ...
 
 
