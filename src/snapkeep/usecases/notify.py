@@ -9,8 +9,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from snapkeep.domain.errors import SnapkeepError
-from snapkeep.usecases.ports import Clock, CopyResult, DeletionResult, Notice, ProblemKind, Publisher
-from snapkeep.usecases.protect import Problem
+from snapkeep.usecases.ports import Clock, CopyResult, DeletionResult, Notice, Problem, ProblemKind, Publisher
 
 EXAMPLES = 10
 

@@ -241,6 +241,15 @@ class ProblemKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Problem:
+    """A problem to notify people of: an error's name, the id concerned, and the cause."""
+
+    kind: str
+    subject: str
+    cause: str
+
+
+@dataclass(frozen=True, slots=True)
 class Notice:
     """A problem that a person should know. Notices with one `kind` and `cause` become one message."""
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from snapkeep.domain.copies.entry import NOT_STARTED, EntryState, QueueEntry
+from snapkeep.domain.copies.request import copy_request
 from snapkeep.domain.errors import SnapkeepError
 from snapkeep.domain.model import Snapshot
 from snapkeep.domain.policy.model import PolicySet
@@ -28,7 +29,6 @@ from snapkeep.domain.sweep.report import Figure, Handling
 from snapkeep.domain.system import StackKind
 from snapkeep.usecases.copies.enqueue import EnqueueCopy
 from snapkeep.usecases.ports import CopyQueue
-from snapkeep.usecases.protect import copy_request
 from snapkeep.usecases.sweep.events import run_name, snapshot_event
 from snapkeep.usecases.sweep.ports import ProtectRuns, WaitingRuns
 from snapkeep.usecases.sweep.shared import (
