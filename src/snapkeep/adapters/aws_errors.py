@@ -20,6 +20,7 @@ THROTTLED = frozenset(
         "TooManyRequestsException",
         "ProvisionedThroughputExceededException",
         "RequestThrottled",
+        "RequestThrottledException",
         "SnapshotCreationPerVolumeRateExceeded",
         "KMSThrottling",
         "KMS.ThrottlingException",

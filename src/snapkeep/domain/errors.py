@@ -31,6 +31,10 @@ class CopyWrong(SnapkeepError):
     """A copy completed, but differs from its request (size, encryption, key)."""
 
 
+class CopyDiffers(SnapkeepError):
+    """The blocks of a copy differ from its source's; the message says which copy, and where its proof is."""
+
+
 class PlanRefused(SnapkeepError):
     """A plan breaks an invariant or a limit; nothing of it was carried out."""
 
@@ -73,6 +77,23 @@ class DocumentAbsent(SnapkeepError):
 
 class ReportNotFound(SnapkeepError):
     """No report is kept under this name."""
+
+
+class BlocksUnreadable(SnapkeepError):
+    """The blocks of a snapshot cannot be read; `reason` is an identifier of `domain.recovery.proof.ProofEnd`."""
+
+    def __init__(self, message: str, reason: str, region: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.region = region
+
+
+class PageTokenExpired(SnapkeepError):
+    """A page token of a listing is older than 60 minutes; list from the next index."""
+
+
+class ProofNotFound(SnapkeepError):
+    """No such proof is kept."""
 
 
 class KeyNotUsable(SnapkeepError):

@@ -24,6 +24,8 @@ TRANSFER_OF_PAIR = {
         0.01, "GiB copied from us-east-1 to us-east-2", "EC2 pricing, data transfer between regions"
     )
 }
+BLOCK_LISTING = Price(0.0006 / 1000, "request of ListSnapshotBlocks or ListChangedBlocks", "EBS pricing, direct APIs")
+BLOCK_READ = Price(0.003 / 1000, "block of GetSnapshotBlock", "EBS pricing, direct APIs")
 STATE_TRANSITION = Price(0.025 / 1000, "state transition, retries included", "Step Functions pricing, standard workflows")
 FUNCTION_REQUEST = Price(0.20 / 1_000_000, "request", "Lambda pricing")
 FUNCTION_GIB_SECOND = Price(0.0000133334, "GiB-second on arm64", "Lambda pricing")

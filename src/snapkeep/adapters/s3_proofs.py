@@ -1,0 +1,59 @@
+"""Proofs in the S3 bucket of a DR region's reports."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import ClientError
+
+from snapkeep.adapters.aws_errors import code_of, translated
+from snapkeep.domain.errors import ProofNotFound
+from snapkeep.domain.json_codec import from_json, to_text
+from snapkeep.domain.recovery.proof import Proof
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+
+class S3Proofs:
+    """`ProofStore` over an S3 client. The bucket keeps former versions of each object."""
+
+    def __init__(self, *, client: S3Client, bucket: str) -> None:
+        self._client = client
+        self._bucket = bucket
+
+    def put(self, proof: Proof) -> str:
+        """Keep a proof under the pair's ids; return where it is. One that covers everything is kept for its volume too."""
+        pair, name = proof.progress.pair, _name(proof)
+        self._put(name, proof)
+        if proof.covers_everything:
+            self._put(_name_of_full(pair.volume_id, pair.copy_region), proof)
+        return f"s3://{self._bucket}/{name}"
+
+    def last_full(self, volume_id: str, copy_region: str) -> Proof:
+        """Return the newest proof that covers every block of a copy of this volume in a region. Raise ProofNotFound."""
+        return self._get(_name_of_full(volume_id, copy_region))
+
+    def _put(self, name: str, proof: Proof) -> None:
+        with translated(f"put_object {name}"):
+            self._client.put_object(Bucket=self._bucket, Key=name, Body=to_text(proof).encode(), ContentType="application/json")
+
+    def _get(self, name: str) -> Proof:
+        with translated(f"get_object {name}"):
+            try:
+                body = self._client.get_object(Bucket=self._bucket, Key=name)["Body"].read()
+            except ClientError as error:
+                if code_of(error) in ("NoSuchKey", "404"):
+                    raise ProofNotFound(f"there is no s3://{self._bucket}/{name}") from error
+                raise
+        return from_json(Proof, json.loads(body))
+
+
+def _name(proof: Proof) -> str:
+    pair = proof.progress.pair
+    return f"proofs/{pair.copy_region}/{pair.volume_id}/{pair.source_id}/{pair.copy_id}/{proof.progress.method.kind}.json"
+
+
+def _name_of_full(volume_id: str, copy_region: str) -> str:
+    return f"proofs/{copy_region}/{volume_id}/full.json"

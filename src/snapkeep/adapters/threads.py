@@ -1,0 +1,25 @@
+"""Calls at the same time, in threads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+Result = TypeVar("Result")
+
+
+class Threads:
+    """`Workers` over a pool of threads, which starts with the first call."""
+
+    def __init__(self, most: int) -> None:
+        self._pool = ThreadPoolExecutor(most, thread_name_prefix="blocks")
+
+    def run(self, calls: Sequence[Callable[[], Result]]) -> list[Result]:
+        """Return the results in the order of the calls. Raise the error of the first that failed; the rest is not begun."""
+        futures = [self._pool.submit(call) for call in calls]
+        try:
+            return [future.result() for future in futures]
+        finally:
+            for future in futures:
+                future.cancel()

@@ -1,0 +1,1 @@
+"""Recovery: which points can be restored, and the proof that a copy equals its source."""

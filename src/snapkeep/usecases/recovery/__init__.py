@@ -1,0 +1,1 @@
+"""Recovery: prove that a copy equals its source."""
