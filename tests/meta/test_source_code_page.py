@@ -10,8 +10,6 @@ from typing import Any, get_args, get_type_hints
 
 import pytest
 
-from snapkeep.usecases.sweep.dr import DrSweep
-from snapkeep.usecases.sweep.primary import PrimarySweep
 from support.templates import FUNCTION, STACKS, resources
 
 ROOT = Path(__file__).parents[2]
@@ -76,12 +74,8 @@ def states_of_functions() -> dict[str, set[tuple[str, str]]]:
     return states
 
 
-SWEEPS = {"PrimarySweep": PrimarySweep, "DrSweep": DrSweep}
-"""Names that functions/sweep.py imports for the type checker alone: a cold start needs one of them."""
-
-
 def use_cases_made_by(module: str) -> set[str]:
-    made = get_type_hints(import_module(f"snapkeep.functions.{module}").build, localns=SWEEPS)["return"]
+    made = get_type_hints(import_module(f"snapkeep.functions.{module}").build)["return"]
     return {
         f"{kind.__module__.removeprefix('snapkeep.').replace('.', '/')}.py: {kind.__name__}" for kind in get_args(made) or [made]
     }
@@ -108,10 +102,22 @@ def test_a_row_names_the_use_case_that_its_module_makes(row: list[str]) -> None:
     assert named == made
 
 
-@pytest.mark.parametrize("change", CHANGES)
-def test_a_change_names_the_files_to_open_first(change: str) -> None:
-    [first] = [row[1] for row in rows("Where a change goes") if row[0] == change]
-    assert PATH.findall(first)
+def test_every_known_change_has_its_row() -> None:
+    assert set(CHANGES) <= {row[0] for row in rows("Where a change goes")}
+
+
+def homes_of(symbol: str) -> set[str]:
+    """Return the files of the source that define a symbol: a class, a function or a constant, or a template's section."""
+    defined = re.compile(rf"^(class |def |){symbol}\b(\(|:| =|$)", re.MULTILINE)
+    paths = [*SOURCE.rglob("*.py"), *(SOURCE / "infra").glob("*.yaml")]
+    return {str(path.relative_to(SOURCE)) for path in paths if defined.search(path.read_text(encoding="utf-8"))}
+
+
+@pytest.mark.parametrize("row", rows("Where a change goes"), ids=lambda row: row[0])
+def test_the_file_to_open_first_defines_what_the_row_names(row: list[str]) -> None:
+    symbol = re.search(r"\([^`)]*`(\w+)`", row[1])
+    assert symbol, "the row names nothing that its file defines"
+    assert homes_of(symbol[1]) == set(PATH.findall(row[1].partition("(")[0]))
 
 
 @pytest.mark.parametrize("document", ["docs/source-code.md", "docs/design.md", "CONTRIBUTING.md"])

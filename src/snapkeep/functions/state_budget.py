@@ -23,7 +23,8 @@ from snapkeep.functions.payloads import (
     RetentionAnswer,
     TagAnswer,
 )
-from snapkeep.usecases.ports import DeletionResult, Problem, ProblemKind
+from snapkeep.usecases.ports import DeletionResult, ProblemKind
+from snapkeep.usecases.protect import Problem, seconds_to_wait
 
 if TYPE_CHECKING:
     from snapkeep.usecases.copies.receive import ReceiveResult
@@ -89,7 +90,7 @@ def fit_copies(requests: Sequence[CopyRequest], now: datetime) -> FittedCopies:
 
 def _order(request: CopyRequest, now: datetime) -> CopyOrder:
     origin = request.origin
-    return CopyOrder(origin.snapshot_id, origin.volume_id, request.region, request.seconds_to_wait(now), request)
+    return CopyOrder(origin.snapshot_id, origin.volume_id, request.region, seconds_to_wait(request, now), request)
 
 
 def _fit_tags(request: CopyRequest, most_bytes: int, now: datetime) -> CopyOrder:

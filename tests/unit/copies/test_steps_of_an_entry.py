@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import ast
 import inspect
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 
-import snapkeep
 from snapkeep.domain.copies.entry import (
     NOT_STARTED,
     OPEN,
@@ -132,17 +129,3 @@ def test_a_restart_goes_by_the_new_request_and_counts_anew() -> None:
     again = TAKE[EntryStep.RESTART](replace(WAITING, attempts=3).failed("no key", "snap-copy"))
     assert (again.request.kms_key, again.attempts, again.copy_id, again.not_before) == ("alias/new", 0, "", LATER)
     assert (again.cause, again.enqueued_at) == ("no key", NOW)
-
-
-def test_nothing_but_the_steps_changes_the_state_of_an_entry() -> None:
-    rooms = ("domain", "usecases", "functions", "adapters", "cli")
-    package = Path(snapkeep.__file__).parent
-    entry_modules = {package / "domain/copies/entry.py"}
-    for path in (path for room in rooms for path in (package / room).rglob("*.py") if path not in entry_modules):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Call):
-                called = ast.unparse(node.func)
-                assert called != "QueueEntry", f"{path}:{node.lineno} makes an entry without `requested`"
-                states = [ast.unparse(keyword.value) for keyword in node.keywords if keyword.arg == "state"]
-                changes_state = called.endswith("replace") and any(not value.startswith("SnapshotState.") for value in states)
-                assert not changes_state, f"{path}:{node.lineno} changes a state without a step"
