@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +70,10 @@ class Recorder(Silent):
     def __init__(self) -> None:
         self.steps: list[str] = []
         self.events: list[StackEvent] = []
+        self.notes: list[str] = []
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
 
     def step(self, text: str) -> None:
         self.steps.append(text)
@@ -129,6 +135,12 @@ def test_both_stacks_are_created_unchanged_updated_and_deleted(target: Deploymen
     assert [s.outcome for s in changed.stacks] == [StackOutcome.UPDATED, StackOutcome.UNCHANGED], (
         "what is not given keeps its value"
     )
+    assert [(change.action, change.logical_id) for change in changed.stacks[0].changes] == [
+        ("Modify", "Machine"),
+        ("Modify", "Work"),
+    ]
+    assert f"{DR}: Retention from '7' to '2'" in watcher.notes
+    assert f"{DR}: modify AWS::Lambda::Function: Work" in watcher.notes
     described = target.client("cloudformation", DR).describe_stacks(StackName="snapkeep-test-dr")["Stacks"][0]
     tags = {tag["Key"]: tag["Value"] for tag in described["Tags"]}
     assert tags == {"team": "storage", "snapkeep:primary-region": PRIMARY}
@@ -204,6 +216,37 @@ def test_a_failed_deployment_names_the_first_failed_resource(target: DeploymentT
     made = deployment.deploy({}, {}, build=tiny_package(tmp_path), may_remove_leftover=consent)
     assert [s.outcome for s in made.stacks] == [StackOutcome.UNCHANGED, StackOutcome.CREATED]
     assert len(questions) == 1
+
+
+def test_a_removed_bucket_is_asked_and_refused_before_any_stack_changes(
+    target: DeploymentTarget, infra: Path, tmp_path: Path
+) -> None:
+    build, watcher = tiny_package(tmp_path), Recorder()
+    deployment = Deployment(target, watcher, infra=infra)
+    deployment.deploy({}, {}, build=build)
+    write_templates(infra)
+    code = tmp_path / "code"
+
+    def changed(**options: Any) -> Package:
+        package = build(**options)
+        (code / "index.py").write_text("def handler(event, context):\n    return 'changed'\n")
+        write_zip(code, package.zip_file)
+        return replace(package, sha256=hashlib.sha256(package.zip_file.read_bytes()).hexdigest())
+
+    with pytest.raises(ChangeNotConfirmed, match=r"remove Reports \(AWS::S3::Bucket\): the reports of sweeps stay"):
+        deployment.deploy({}, {}, build=changed)
+    assert any("functions' code from " in note for note in watcher.notes)
+    for region in (PRIMARY, DR):
+        cloudformation = target.client("cloudformation", region)
+        (stack,) = cloudformation.describe_stacks()["Stacks"]
+        assert stack["StackStatus"] == "CREATE_COMPLETE"
+        assert [
+            change_set
+            for change_set in cloudformation.list_change_sets(StackName=stack["StackName"])["Summaries"]
+            if change_set["ExecutionStatus"] == "AVAILABLE"
+        ] == []
+    made = deployment.deploy({}, {}, build=changed, may_change=lambda _: True)
+    assert [result.outcome for result in made.stacks] == [StackOutcome.UPDATED] * 2
 
 
 def test_two_primaries_into_one_dr_region_have_names_of_their_own(target: DeploymentTarget, infra: Path, tmp_path: Path) -> None:

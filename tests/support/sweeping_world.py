@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from snapkeep.adapters.ec2_exposure import Ec2Exposure
 from snapkeep.adapters.ec2_guards import RecentGuards
 from snapkeep.adapters.ec2_reader import Ec2Reader
 from snapkeep.adapters.ec2_writers import Ec2Tagger
+from snapkeep.domain.errors import ReportNotFound, SnapkeepError
 from snapkeep.domain.policy.model import CopyRule, Limits, Policy, PolicySet, Retention, Selector
 from snapkeep.domain.retention.deletion import deletion_orders
 from snapkeep.domain.sweep.findings import CopyWait, FindingKind
@@ -24,6 +26,7 @@ from snapkeep.lab.simulator.runner import Runner
 from snapkeep.lab.simulator.sweeps import OpenRuns
 from snapkeep.usecases.look.status import Destination, SystemStatus, gather_status
 from snapkeep.usecases.sweep.dead_letters import ReplayDeadLetters
+from snapkeep.usecases.sweep.deleted_by_others import DeletionWatch, StoredMemory
 from snapkeep.usecases.sweep.dr import DrSweep
 from snapkeep.usecases.sweep.ports import DeadLetter
 from snapkeep.usecases.sweep.primary import PrimarySweep
@@ -59,6 +62,36 @@ class Letters:
 
     def delete(self, letters: Sequence[DeadLetter]) -> None:
         self.held = [notice for notice in self.held if notice not in letters]
+
+
+class MemoryReports:
+    """A bucket in memory."""
+
+    def __init__(self) -> None:
+        self.objects: dict[str, str] = {}
+
+    def put(self, name: str, content: str, content_type: str) -> str:
+        self.objects[name] = content
+        return f"memory://{content_type}/{name}"
+
+    def get(self, name: str) -> str:
+        if name not in self.objects:
+            raise ReportNotFound(name)
+        return self.objects[name]
+
+
+@dataclass
+class Trail:
+    """CloudTrail's event history in memory: who deleted which snapshot, or the error of every lookup."""
+
+    by: dict[str, str] = field(default_factory=dict)
+    error: SnapkeepError | None = None
+
+    def deleted_by(self, snapshot_id: str, since: datetime) -> str:
+        assert since
+        if self.error:
+            raise self.error
+        return self.by.get(snapshot_id, "")
 
 
 class KernelRuns:
@@ -118,6 +151,8 @@ class SweepingWorld:
         self.ec2 = self.world.client("ec2", PRIMARY)
         self.ec2_dr = self.world.client("ec2", DR)
         self.number = 0
+        self.reports = {PRIMARY: MemoryReports(), DR: MemoryReports()}
+        self.trail = Trail()
 
     def later(self, seconds: float) -> None:
         self.runner.kernel.run_until(self.world.now() + seconds)
@@ -154,6 +189,7 @@ class SweepingWorld:
             "tagger": Ec2Tagger(client=client),
             "letters": ReplayDeadLetters(letters=self.letters[region], runs=self.runs[region]),
             "exposure": self.exposure(region),
+            "watch": DeletionWatch(memories=StoredMemory(self.reports[region]), trail=self.trail),
             "clock": composition.clock,
             "limits": self.limits,
         }
@@ -176,7 +212,9 @@ class SweepingWorld:
     def sweep(self, region: str = PRIMARY, *, settle: float = HOUR, **options: bool) -> SweepReport:
         """Sweep a region, carry its deletions out, and let what it started come to its end."""
         self.number += 1
-        swept = self.make_sweep(region).run(f"sweep-{self.number}", SweepOptions(**options))
+        sweep = self.make_sweep(region)
+        swept = sweep.run(f"sweep-{self.number}", SweepOptions(**options))
+        sweep.watch.remember(swept.report.started_at, swept.kept)
         report = self.carried_out(region, swept)
         for destination in self.runner.layout.destinations:
             self.runner.wake(destination, 1.0)  # as its schedule does each minute

@@ -10,6 +10,8 @@ from snapkeep.adapters.aws_errors import translated
 if TYPE_CHECKING:
     from mypy_boto3_sns import SNSClient
 
+SUBJECT_LIMIT = 99
+
 
 class SnsPublisher:
     """`Publisher` over an SNS client."""
@@ -21,12 +23,13 @@ class SnsPublisher:
     def publish(self, subject: str, text: str, attributes: Mapping[str, str] | None = None) -> None:
         """Publish a message; subscriptions can filter by its attributes (`{"outcome": ["PARTIAL", "FAILED"]}`).
 
-        SNS takes subjects in ASCII only (botocore: sns, PublishInput); every other character becomes a question mark.
+        SNS takes subjects of less than 100 characters, in ASCII only (botocore: sns, PublishInput): a longer one is cut, and
+        every other character becomes a question mark.
         """
         with translated(f"publish to {self._topic_arn}"):
             self._client.publish(
                 TopicArn=self._topic_arn,
-                Subject=subject.encode("ascii", "replace").decode(),
+                Subject=subject[:SUBJECT_LIMIT].encode("ascii", "replace").decode(),
                 Message=text,
                 MessageAttributes={
                     name: {"DataType": "String", "StringValue": value} for name, value in (attributes or {}).items()

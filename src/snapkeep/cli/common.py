@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from snapkeep.cli.console_links import ConsoleLinks
 from snapkeep.cli.errors import NotConfirmed, WrongUse
 from snapkeep.domain.system import StackKind, system_name
 
@@ -34,6 +35,13 @@ EndpointUrl = Annotated[
 Name = Annotated[str, _AwsOption("--name", metavar="SUFFIX", help="FunctionNameSuffix of the system.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]
+
+
+class Grouping(StrEnum):
+    """How `status` groups volumes."""
+
+    CAUSE = "cause"
+    INSTANCE = "instance"
 
 
 class RegionScope(StrEnum):
@@ -76,6 +84,11 @@ class AwsSettings:
     def policy_parameter(self) -> str:
         """The SSM parameter of the policy document in each region."""
         return f"/{self.system}/policy"
+
+    @property
+    def console_links(self) -> ConsoleLinks:
+        """Makes links to AWS's console; none where the endpoint is not AWS's."""
+        return ConsoleLinks(enabled=not (self.endpoint_url or os.environ.get("AWS_ENDPOINT_URL")))
 
     def session(self) -> boto3.Session:
         """Return a session for the profile. Raise WrongUse if there is no such profile."""

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
 
+GOOD, WARN, BAD, QUIET, STRONG = "color(28)", "color(130)", "bold color(160)", "dim", "bold"
+"""Styles that can be read on a light and on a dark terminal: the colours contrast with white and with black alike."""
+
 PLAIN_WIDTH = 120
 """Columns where the output is not a terminal and `COLUMNS` does not say."""
 
@@ -40,11 +43,12 @@ def _visible(character: str) -> str:
     return f"\\x{code:02x}" if code < 1 << 8 else f"\\u{code:04x}" if code < 1 << 16 else f"\\U{code:08x}"
 
 
-def literal(text: str, style: str = "") -> Text:
-    """Return a text for rich: printable, and never read as markup."""
-    from rich.text import Text  # noqa: PLC0415 - only commands that print tables need it
+def literal(text: str, style: str = "", link: str = "") -> Text:
+    """Return a text for rich: printable, never read as markup, and a hyperlink (OSC 8) where the terminal has them."""
+    from rich.style import Style  # noqa: PLC0415 - only commands that print tables need it
+    from rich.text import Text  # noqa: PLC0415
 
-    return Text(printable(text), style)
+    return Text(printable(text), Style.parse(style) + Style(link=link) if link else style)
 
 
 def csv_cell(text: str) -> str:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TypeAlias
 
 from snapkeep.deploy.parameters import COPY_KEY, DR_REGION, RETENTION, STACK_KEY, SUFFIX, TAG_KEY, InvalidParameters
 from snapkeep.domain.errors import SnapkeepError
@@ -25,6 +26,8 @@ class Risk(StrEnum):
     DELETES_SNAPSHOTS = "deletes_snapshots"
     ENDS_PROTECTION = "ends_protection"
     CHANGES_KEY = "changes_key"
+    LOSES_DATA = "loses_data"
+    """A resource that holds data is removed or replaced."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +42,65 @@ class ParameterChange:
     risk: Risk = Risk.NONE
     consequence: str = ""
     """The consequence of the change, in a sentence; empty without a risk."""
+
+    @property
+    def text(self) -> str:
+        """The change in words."""
+        return f"{self.name} from '{self.before}' to '{self.after}'"
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceChange:
+    """One resource's change in a change set (botocore: DescribeChangeSet, ResourceChange)."""
+
+    region: str
+    action: str
+    """`Add`, `Modify`, `Remove` and others."""
+    logical_id: str
+    resource_type: str
+    replacement: str = ""
+    """`True`, `False` or `Conditional` for a modification."""
+
+    @property
+    def consequence(self) -> str:
+        """The consequence where data is lost or moves, in a sentence; else empty."""
+        ends = self.action == "Remove" or self.replacement == "True"
+        return _DATA_OF.get(self.resource_type, "") if ends else ""
+
+    @property
+    def risk(self) -> Risk:
+        """The risk of the change."""
+        return Risk.LOSES_DATA if self.consequence else Risk.NONE
+
+    @property
+    def manner(self) -> str:
+        """The kind of change in words."""
+        replaced = {"True": ", replaced", "Conditional": ", perhaps replaced"}.get(self.replacement, "")
+        return f"{self.action.lower()}{replaced}"
+
+    @property
+    def text(self) -> str:
+        """The change in words."""
+        return f"{self.manner} {self.logical_id} ({self.resource_type})"
+
+
+Change: TypeAlias = ParameterChange | ResourceChange
+
+
+_DATA_OF = {
+    "AWS::DynamoDB::Table": "the copies in the queue are lost, and their executions wait until a sweep repairs them",
+    "AWS::S3::Bucket": "the reports of sweeps stay in the former bucket, which no stack owns any more",
+    "AWS::KMS::Key": "CloudFormation schedules the key for deletion: what it encrypts becomes unreadable after 30 days",
+}
+"""Consequences of the loss of a resource that holds data."""
+
+
+def resource_lines(changes: Iterable[ResourceChange]) -> list[str]:
+    """Return the changes of resources as lines, one for each type and kind of change."""
+    grouped: dict[tuple[str, str], list[str]] = {}
+    for change in changes:
+        grouped.setdefault((change.manner, change.resource_type), []).append(change.logical_id)
+    return [f"{manner} {resource_type}: {', '.join(sorted(ids))}" for (manner, resource_type), ids in sorted(grouped.items())]
 
 
 def parameter_changes(

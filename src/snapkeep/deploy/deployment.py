@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -12,7 +13,7 @@ from urllib.parse import urlsplit
 from botocore.exceptions import ClientError
 
 from snapkeep.deploy.buckets import ArtifactBucket, bucket_name
-from snapkeep.deploy.changes import ChangeNotConfirmed, ParameterChange, Risk, parameter_changes
+from snapkeep.deploy.changes import Change, ChangeNotConfirmed, ParameterChange, Risk, parameter_changes, resource_lines
 from snapkeep.deploy.package import Package, build_package
 from snapkeep.deploy.parameters import (
     COPY_KEY,
@@ -26,7 +27,7 @@ from snapkeep.deploy.parameters import (
     check_suffix,
 )
 from snapkeep.deploy.progress import Watcher
-from snapkeep.deploy.stacks import Stack, StackResult
+from snapkeep.deploy.stacks import PreparedStack, Stack, StackResult
 from snapkeep.deploy.templates import INFRA, S3Location, read_template, replace_artifacts, to_json
 from snapkeep.domain.errors import InvalidConfiguration
 from snapkeep.domain.plural import counted
@@ -110,7 +111,7 @@ class Deployment:
         *,
         tags: Mapping[str, str] | None = None,
         kinds: Sequence[StackKind] = (StackKind.DR, StackKind.PRIMARY),
-        may_change: Callable[[Sequence[ParameterChange]], bool] = lambda _: False,
+        may_change: Callable[[Sequence[Change]], bool] = lambda _: False,
         may_remove_leftover: Callable[[str], bool] = lambda _: False,
         examine: Callable[[], None] = lambda: None,
         build: Callable[..., Package] = build_package,
@@ -118,8 +119,9 @@ class Deployment:
         """Deploy both stacks with parameters for each, and tags for all resources; return the result.
 
         `kinds` names the stacks, the DR one first: a system has one primary stack, and a DR stack in each region that it
-        copies to. A parameter that is not given keeps its value. `may_change` is called with all changes of parameters when one
-        of them can lose or move protection. `examine` looks at the account, and raises where a deployment would fail.
+        copies to. A parameter that is not given keeps its value. `may_change` is called with all changes of parameters, and
+        later with those of resources, when one of them can lose data, or lose or move protection. `examine` looks at the
+        account, and raises where a deployment would fail.
         Everything that can be checked is checked before anything changes. Raise InvalidParameters, ChangeNotConfirmed,
         StackFailed, StackBusy, StackLeftover, BucketNotOurs.
         """
@@ -151,19 +153,56 @@ class Deployment:
         buckets = {kind: self._bucket(target.region_of(kind)) for kind in templates}
         self._watcher.step("Packaging the functions")
         package = build(run_here=self._is_local(), report=self._watcher.note)
-        results = []
-        for kind, template in templates.items():
-            url = self._upload(kind, template, buckets[kind], package, tags or {})
-            self._watcher.step(f"{target.region_of(kind)}: deploying stack {target.stack_name(kind)}")
-            stack = self._stack(kind)
-            own_tags = {PRIMARY_REGION_TAG: target.region} if kind == StackKind.DR else {}
-            stack_tags = {**(tags or {}), **own_tags}
-            results.append(
-                stack.deploy(url, template.get("Parameters", {}), parameters_of[kind], stack_tags, may_remove_leftover)
-            )
+        prepared: dict[StackKind, PreparedStack] = {}
+        try:
+            for kind, template in templates.items():
+                url = self._upload(kind, template, buckets[kind], package, tags or {})
+                self._watcher.step(f"{target.region_of(kind)}: preparing stack {target.stack_name(kind)}")
+                own_tags = {PRIMARY_REGION_TAG: target.region} if kind == StackKind.DR else {}
+                prepared[kind] = self._stack(kind).prepare(
+                    url, template.get("Parameters", {}), parameters_of[kind], {**(tags or {}), **own_tags}, may_remove_leftover
+                )
+            self._confirm_resources(prepared, package, may_change)
+            results = [self._execute(kind, prepared) for kind in templates]
+        finally:
+            for kind, change in prepared.items():  # what was not carried out
+                self._stack(kind).discard(change)
         return DeploymentResult(
             target.system, account_id, tuple(results), package, tuple(bucket.name for bucket in buckets.values())
         )
+
+    def _execute(self, kind: StackKind, prepared: dict[StackKind, PreparedStack]) -> StackResult:
+        """Carry out a stack's change set, and take it off those that are prepared."""
+        stack = self._stack(kind)
+        self._watcher.step(f"{stack.region}: deploying stack {stack.name}")
+        return stack.execute(prepared.pop(kind))
+
+    def _confirm_resources(
+        self, prepared: Mapping[StackKind, PreparedStack], package: Package, may_change: Callable[[Sequence[Change]], bool]
+    ) -> None:
+        """Show what changes in the deployed stacks. Raise ChangeNotConfirmed if a risky change is not confirmed."""
+        updates = {kind: change for kind, change in prepared.items() if not change.creating and change.changes}
+        for kind, change in updates.items():
+            stack = self._stack(kind)
+            before = self._deployed_code(stack)
+            after = package.sha256
+            if before and before != after:
+                self._watcher.note(f"{stack.region}: functions' code from {before[:12]} to {after[:12]} (SHA-256 of the package)")
+            for line in resource_lines(change.changes):
+                self._watcher.note(f"{stack.region}: {line}")
+        changes = [change for update in updates.values() for change in update.changes]
+        _require_consent(changes, may_change)
+
+    def _deployed_code(self, stack: Stack) -> str:
+        """Return the SHA-256 of the deployed package, in hexadecimal; empty where it cannot be read: it is shown only."""
+        try:
+            name = next(iter(stack.resources("AWS::Lambda::Function")), "")
+            if not name:
+                return ""
+            function = self._client("lambda", stack.region).get_function_configuration(FunctionName=name)
+        except ClientError:
+            return ""
+        return base64.b64decode(function["CodeSha256"]).hex()
 
     def _check_owner_of_dr_stack(self) -> None:
         """Raise StackOfAnotherSystem if the DR stack belongs to another primary region.
@@ -182,7 +221,7 @@ class Deployment:
         self,
         parameters_of: Mapping[StackKind, Mapping[str, str]],
         kinds: Sequence[StackKind],
-        may_change: Callable[[Sequence[ParameterChange]], bool],
+        may_change: Callable[[Sequence[Change]], bool],
     ) -> None:
         """Show what changes on the deployed stacks. Raise ChangeNotConfirmed if a risky change is not confirmed."""
         changes: list[ParameterChange] = []
@@ -190,13 +229,8 @@ class Deployment:
             stack, region = self._stack(kind), self._target.region_of(kind)
             changes += parameter_changes(stack.name, region, stack.parameters(), parameters_of[kind])
         for change in changes:
-            self._watcher.note(f"{change.region}: {change.name} changes from '{change.before}' to '{change.after}'")
-        risky = [change for change in changes if change.risk is not Risk.NONE]
-        if risky and not may_change(changes):
-            listed = "; ".join(
-                f"{change.name} from '{change.before}' to '{change.after}': {change.consequence}" for change in risky
-            )
-            raise ChangeNotConfirmed(f"nothing was changed. {listed}")
+            self._watcher.note(f"{change.region}: {change.text}")
+        _require_consent(changes, may_change)
 
     def destroy(
         self, kinds: Sequence[StackKind] = (StackKind.PRIMARY, StackKind.DR), further_dr_regions: Sequence[str] = ()
@@ -275,3 +309,11 @@ class Deployment:
             "KMS keys that were made for the stacks are scheduled for deletion by CloudFormation; keys of yours are untouched",
             *retained,
         )
+
+
+def _require_consent(changes: Sequence[Change], may_change: Callable[[Sequence[Change]], bool]) -> None:
+    """Raise ChangeNotConfirmed if a risky change is among the changes, and it is not confirmed."""
+    risky = [change for change in changes if change.risk is not Risk.NONE]
+    if risky and not may_change(changes):
+        listed = "; ".join(f"{change.text}: {change.consequence}" for change in risky)
+        raise ChangeNotConfirmed(f"nothing was changed. {listed}")

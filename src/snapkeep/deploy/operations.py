@@ -6,6 +6,7 @@ A test holds this against what the adapters and functions call. Names are those 
 from __future__ import annotations
 
 OPERATIONS: dict[str, tuple[str, ...]] = {
+    "cloudtrail": ("LookupEvents",),
     "dynamodb": ("DeleteItem", "GetItem", "PutItem", "Query", "UpdateItem"),
     "ec2": (
         "CopySnapshot",

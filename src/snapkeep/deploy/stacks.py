@@ -10,6 +10,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from snapkeep.deploy.changes import ResourceChange
 from snapkeep.deploy.progress import StackEvent, Watcher
 from snapkeep.domain.errors import SnapkeepError
 from snapkeep.domain.labels import LabelledEnum
@@ -57,6 +58,8 @@ class StackResult:
     outputs: Mapping[str, str] = field(default_factory=dict)
     retained: tuple[str, ...] = ()
     """The resources that a deletion retained, such as `AWS::S3::Bucket NAME` (`DeletionPolicy: RetainExceptOnCreate`)."""
+    changes: tuple[ResourceChange, ...] = ()
+    """The changes that a deployment made to the resources."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +71,21 @@ class StackDescription:
     outputs: Mapping[str, str] = field(default_factory=dict)
     parameters: Mapping[str, str] = field(default_factory=dict)
     tags: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedStack:
+    """A change set that was made and not carried out."""
+
+    before: StackDescription
+    change_set: str
+    """Its ARN; empty where nothing changes."""
+    changes: tuple[ResourceChange, ...] = ()
+
+    @property
+    def creating(self) -> bool:
+        """Whether it creates the stack."""
+        return self.before.status in _NOT_THERE_YET
 
 
 class Stack:
@@ -88,32 +106,46 @@ class Stack:
         self._watcher = watcher
         self._poll_seconds = poll_seconds
 
-    def deploy(
+    def prepare(
         self,
         template_url: str,
         declared: Mapping[str, Any],
         given: Mapping[str, str],
         tags: Mapping[str, str],
         may_remove_leftover: Callable[[str], bool],
-    ) -> StackResult:
-        """Given the template's URL, its declared parameters, values for some and tags, create or update the stack; return it.
+    ) -> PreparedStack:
+        """Make the change set that creates or updates the stack with a template at a URL; return it. Nothing is carried out.
 
-        A parameter without a value keeps the one that the stack has. `may_remove_leftover` is asked, with what it is about
-        in words, before the rest of a failed creation is deleted. Raise StackBusy, StackLeftover, StackFailed.
+        A declared parameter without a value keeps the one that the stack has. `may_remove_leftover` is called, with the reason,
+        before the rest of a failed creation is deleted. Raise StackBusy, StackLeftover, StackFailed.
         """
         before = self._ready_for_change(may_remove_leftover)
         creating = before.status in _NOT_THERE_YET
         parameters = _parameters(declared, given, {} if creating else before.parameters)
         kept_tags = {} if creating else before.tags  # a change set takes away every tag that it does not name
-        change_set = self._create_change_set("CREATE" if creating else "UPDATE", template_url, parameters, {**kept_tags, **tags})
-        if change_set is None:
-            return StackResult(self.name, self.region, StackOutcome.UNCHANGED, before.outputs)
+        kind = "CREATE" if creating else "UPDATE"
+        change_set, changes = self._create_change_set(kind, template_url, parameters, {**kept_tags, **tags})
+        return PreparedStack(before, change_set, tuple(changes))
+
+    def execute(self, prepared: PreparedStack) -> StackResult:
+        """Carry out a change set, wait until it has ended, and return the result. Raise StackFailed."""
+        if not prepared.change_set:
+            return StackResult(self.name, self.region, StackOutcome.UNCHANGED, prepared.before.outputs)
+        self._watcher.expect(len(prepared.changes))
         seen = {event.id for event in self._events(self.name)}
-        self._cloudformation.execute_change_set(ChangeSetName=change_set, StackName=self.name)
+        self._cloudformation.execute_change_set(ChangeSetName=prepared.change_set, StackName=self.name)
         after = self._follow(self._describe().stack_id or self.name, seen)
         if not after.status.endswith("_COMPLETE") or "ROLLBACK" in after.status:
             raise StackFailed(self._why(after, seen))
-        return StackResult(self.name, self.region, StackOutcome.CREATED if creating else StackOutcome.UPDATED, after.outputs)
+        outcome = StackOutcome.CREATED if prepared.creating else StackOutcome.UPDATED
+        return StackResult(self.name, self.region, outcome, after.outputs, changes=prepared.changes)
+
+    def discard(self, prepared: PreparedStack) -> None:
+        """Delete a change set, and the empty stack that exists because of it alone."""
+        if prepared.change_set:
+            self._cloudformation.delete_change_set(ChangeSetName=prepared.change_set, StackName=self.name)
+            if prepared.creating:
+                self._cloudformation.delete_stack(StackName=self.name)
 
     def delete(self) -> StackResult:
         """Delete the stack, wait until it is deleted, and return the result. Raise StackBusy, StackFailed."""
@@ -137,20 +169,28 @@ class Stack:
 
         A state machine is deleted only when its last execution has ended (botocore: DeleteStateMachine).
         """
+        stopped = 0
+        for arn in self.resources(_STATE_MACHINE):
+            running = stepfunctions.get_paginator("list_executions").paginate(stateMachineArn=arn, statusFilter="RUNNING")
+            for run in (run for page in running for run in page["executions"]):
+                stepfunctions.stop_execution(executionArn=run["executionArn"], error=_RUN_ERROR, cause=_RUN_CAUSE)
+                stopped += 1
+        return stopped
+
+    def resources(self, resource_type: str) -> list[str]:
+        """Return the physical ids of the stack's resources of a type; none where there is no such stack."""
         try:
             pages = list(self._cloudformation.get_paginator("list_stack_resources").paginate(StackName=self.name))
         except ClientError as error:
             if _does_not_exist(error):
-                return 0
+                return []
             raise
-        stopped = 0
-        for resource in (resource for page in pages for resource in page["StackResourceSummaries"]):
-            if resource["ResourceType"] == _STATE_MACHINE and (arn := resource.get("PhysicalResourceId")):
-                running = stepfunctions.get_paginator("list_executions").paginate(stateMachineArn=arn, statusFilter="RUNNING")
-                for run in (run for page in running for run in page["executions"]):
-                    stepfunctions.stop_execution(executionArn=run["executionArn"], error=_RUN_ERROR, cause=_RUN_CAUSE)
-                    stopped += 1
-        return stopped
+        listed = (resource for page in pages for resource in page["StackResourceSummaries"])
+        return [
+            resource["PhysicalResourceId"]
+            for resource in listed
+            if resource["ResourceType"] == resource_type and resource.get("PhysicalResourceId")
+        ]
 
     def parameters(self) -> Mapping[str, str]:
         """Return the parameters of the deployed stack; none where there is no such stack, or it was never whole."""
@@ -182,8 +222,8 @@ class Stack:
 
     def _create_change_set(
         self, kind: str, template_url: str, parameters: list[dict[str, Any]], tags: Mapping[str, str]
-    ) -> str | None:
-        """Make a change set and wait until it is ready; return its ARN, or None where nothing changes."""
+    ) -> tuple[str, list[ResourceChange]]:
+        """Make a change set and wait until it is ready; return its ARN, empty where nothing changes, and its changes."""
         change_set = self._cloudformation.create_change_set(
             StackName=self.name,
             ChangeSetName=f"snapkeep-{uuid.uuid4().hex[:12]}",
@@ -199,22 +239,28 @@ class Stack:
                 break
             time.sleep(self._poll_seconds)
         if description["Status"] == "CREATE_COMPLETE":
-            self._watcher.expect(self._count_changes(change_set, description))
-            return str(change_set)
+            return str(change_set), list(self._changes(change_set, description))
         reason = str(description.get("StatusReason", "no reason given"))
         self._cloudformation.delete_change_set(ChangeSetName=change_set, StackName=self.name)
         if kind == "CREATE":  # the stack exists in REVIEW_IN_PROGRESS only because of the change set
             self._cloudformation.delete_stack(StackName=self.name)
         if any(words in reason for words in _NOTHING_TO_CHANGE):
-            return None
+            return "", []
         raise StackFailed(f"stack {self.name} in {self.region}: {' '.join(reason.split())}")
 
-    def _count_changes(self, change_set: str, first_page: Mapping[str, Any]) -> int:
-        count, token = len(first_page.get("Changes", ())), first_page.get("NextToken")
-        while token:
-            page = self._cloudformation.describe_change_set(ChangeSetName=change_set, StackName=self.name, NextToken=token)
-            count, token = count + len(page.get("Changes", ())), page.get("NextToken")
-        return count
+    def _changes(self, change_set: str, page: Mapping[str, Any]) -> Iterator[ResourceChange]:
+        """Yield the changes of resources of a change set, from its first page on."""
+        while True:
+            for change in (entry["ResourceChange"] for entry in page.get("Changes", ())):
+                replacement = change.get("Replacement", "")
+                yield ResourceChange(
+                    self.region, change["Action"], change["LogicalResourceId"], change["ResourceType"], replacement
+                )
+            if not page.get("NextToken"):
+                return
+            page = self._cloudformation.describe_change_set(
+                ChangeSetName=change_set, StackName=self.name, NextToken=page["NextToken"]
+            )
 
     def _count_resources(self, stack_id: str) -> int:
         pages = self._cloudformation.get_paginator("list_stack_resources").paginate(StackName=stack_id)

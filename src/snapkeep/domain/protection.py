@@ -2,7 +2,8 @@
 
 The RPO age of a volume is the age of the data in its newest completed DR copy. Under a policy without copies it is the age of
 the newest completed snapshot. With several copy rules the oldest copy counts. Nothing is concluded about a region that could
-not be read: a volume with a copy rule for it is neither called protected nor late because of it.
+not be read: a volume with a copy rule for it is neither called protected nor late because of it. Where that region is the
+primary, the copies in the others show which volumes there are, and how old what can be recovered is.
 """
 
 from __future__ import annotations
@@ -12,12 +13,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from statistics import median_low
+from typing import NamedTuple
 
 from snapkeep.domain.json_codec import named
 from snapkeep.domain.labels import LabelledEnum
 from snapkeep.domain.model import NEVER, Lineage, Snapshot, SnapshotState, Volume
 from snapkeep.domain.policy.model import Policy, PolicySet
-from snapkeep.domain.policy.selection import select
+from snapkeep.domain.policy.selection import Selection, remembered_volume, select, select_by_snapshots
 
 
 class VolumeHealth(LabelledEnum):
@@ -67,6 +69,8 @@ class VolumeProtection:
     why_policy: str
     health: VolumeHealth
     why: str
+    cause: str
+    """What `why` adds to its health, without figures: volumes with one cause are shown together."""
     rpo: timedelta
     """The RPO of its policy."""
     age: timedelta | None
@@ -82,6 +86,11 @@ class VolumeProtection:
     def needs_attention(self) -> bool:
         """Whether a person should look at it."""
         return self.health in NEEDS_ATTENTION
+
+    @property
+    def recovery_points(self) -> tuple[NewestSnapshot, ...]:
+        """The newest points that it can be recovered to: its copies, or its snapshot where its policy makes no copies."""
+        return tuple(point for point in self.copies or (self.snapshot,) if point.there)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +125,9 @@ class RuleAges:
 class NewestByLineage:
     """The newest completed snapshot of each lineage of one listing; filled in one pass."""
 
-    def __init__(self, region: str, snapshots: Iterable[Snapshot], system: str) -> None:
+    def __init__(self, region: str, snapshots: Iterable[Snapshot], system: str, *, known: bool = True) -> None:
         self.region = region
+        self.known = known
         self.newest: dict[Lineage, Snapshot] = {}
         self.oldest_start: dict[Lineage, datetime] = {}
         self.counts: dict[Lineage, int] = defaultdict(int)
@@ -144,7 +154,11 @@ class NewestByLineage:
     def of(self, lineage: Lineage) -> NewestSnapshot:
         """Return the newest snapshot of a lineage in this region."""
         newest = self.newest.get(lineage)
-        return NewestSnapshot(self.region, newest.id, newest.origin.start_time) if newest else NewestSnapshot(self.region)
+        return (
+            NewestSnapshot(self.region, newest.id, newest.origin.start_time)
+            if newest
+            else NewestSnapshot(self.region, known=self.known)
+        )
 
 
 def volume_protections(
@@ -160,7 +174,29 @@ def volume_protections(
     """Return how well each volume is protected, the worst first, from listings of a primary region and its DR regions."""
     sources = NewestByLineage(region, (snapshot for snapshot in snapshots if snapshot.origin.region == region), system)
     copies = {name: NewestByLineage(name, listing, system) for name, listing in copies_by_region.items()}
-    protections = [_protection(Lineage(region, volume.id), volume, sources, copies, policies, now) for volume in volumes]
+    protections = [_protection(volume, select(volume, policies), sources, copies, now) for volume in volumes]
+    return sorted(protections, key=_worst_first)
+
+
+def protections_by_copies(
+    region: str, copies_by_region: Mapping[str, Iterable[Snapshot]], policies: PolicySet, now: datetime, *, system: str
+) -> list[VolumeProtection]:
+    """Return how well each volume of a primary region that could not be read is protected, as its copies show.
+
+    Volumes without a managed copy are not known. A volume's tags and size are those of its newest copy.
+    """
+    sources = NewestByLineage(region, (), system, known=False)
+    copies = {name: NewestByLineage(name, listing, system) for name, listing in copies_by_region.items()}
+    newest: dict[Lineage, Snapshot] = {}
+    for listing in copies.values():
+        for lineage, copy in listing.newest.items():
+            known = newest.get(lineage)
+            if lineage.region == region and (known is None or copy.origin.start_time > known.origin.start_time):
+                newest[lineage] = copy
+    protections = [
+        _protection(remembered_volume(copy), select_by_snapshots([copy], policies, system=system), sources, copies, now)
+        for copy in newest.values()
+    ]
     return sorted(protections, key=_worst_first)
 
 
@@ -170,31 +206,28 @@ def _worst_first(protection: VolumeProtection) -> tuple[bool, bool, bool, timede
 
 
 def _protection(
-    lineage: Lineage,
-    volume: Volume,
-    sources: NewestByLineage,
-    copies: Mapping[str, NewestByLineage],
-    policies: PolicySet,
-    now: datetime,
+    volume: Volume, selection: Selection, sources: NewestByLineage, copies: Mapping[str, NewestByLineage], now: datetime
 ) -> VolumeProtection:
-    selection = select(volume, policies)
+    lineage = Lineage(volume.region, volume.id)
     snapshot = sources.of(lineage)
     policy = selection.policy
-    rules = policy.copies if policy else ()
     newest_copies = tuple(
-        copies[rule.region].of(lineage) if rule.region in copies else NewestSnapshot(rule.region, known=False) for rule in rules
+        copies[rule.region].of(lineage) if rule.region in copies else NewestSnapshot(rule.region, known=False)
+        for rule in (policy.copies if policy else ())
     )
-    oldest = sources.oldest_start.get(lineage, now)
-    health, why, age = _judge(policy, snapshot, newest_copies, oldest, now)
+    starts = [listing.oldest_start[lineage] for listing in (sources, *copies.values()) if lineage in listing.oldest_start]
+    oldest = sources.oldest_start.get(lineage) or min(starts, default=now)
+    judgement = _judge(policy, snapshot, newest_copies, oldest, now)
     return VolumeProtection(
         lineage=lineage,
         volume=volume,
         policy=policy.name if policy else "",
         why_policy=selection.problem or selection.why,
-        health=health,
-        why=why,
+        health=judgement.health,
+        why=judgement.why,
+        cause=judgement.cause,
         rpo=policy.rpo if policy else timedelta(0),
-        age=age,
+        age=judgement.age,
         snapshot=snapshot,
         copies=newest_copies,
         pending=sources.pending[lineage] + sum(listing.pending[lineage] for listing in copies.values()),
@@ -203,36 +236,55 @@ def _protection(
     )
 
 
+class _Judgement(NamedTuple):
+    health: VolumeHealth
+    why: str
+    age: timedelta | None = None
+    cause: str = ""
+    """See `VolumeProtection.cause`."""
+
+
 def _judge(
     policy: Policy | None, snapshot: NewestSnapshot, copies: Sequence[NewestSnapshot], oldest: datetime, now: datetime
-) -> tuple[VolumeHealth, str, timedelta | None]:
+) -> _Judgement:
+    if policy is None and not snapshot.known:
+        cause = f"{snapshot.region} could not be read"
+        return _Judgement(VolumeHealth.UNKNOWN, f"its policy is not known: {cause}", cause=cause)
     if policy is None:
-        return VolumeHealth.NO_POLICY, "no policy governs it", None
-    if not snapshot.there:
-        return VolumeHealth.NO_SNAPSHOT, "it has no managed snapshot", None
-    health, why, age = _judge_copies(policy, snapshot, [copy for copy in copies if copy.known], oldest, now)
-    unknown = [copy.region for copy in copies if not copy.known]
-    if unknown and health is not VolumeHealth.LATE:
-        return VolumeHealth.UNKNOWN, f"{', '.join(unknown)} could not be read", None
-    return health, why, age
+        return _Judgement(VolumeHealth.NO_POLICY, "no policy governs it")
+    if snapshot.known and not snapshot.there:
+        return _Judgement(VolumeHealth.NO_SNAPSHOT, "it has no managed snapshot")
+    known = [copy for copy in copies if copy.known]
+    unknown = [copy.region for copy in copies if not copy.known] or [snapshot.region] * (not copies and not snapshot.known)
+    if known or snapshot.known:
+        judgement = _judge_copies(policy, snapshot, known, oldest, now)
+        if not unknown or judgement.health is VolumeHealth.LATE:
+            return judgement
+    why = f"{', '.join(unknown)} could not be read"
+    return _Judgement(VolumeHealth.UNKNOWN, why, cause=why)
 
 
 def _judge_copies(
     policy: Policy, snapshot: NewestSnapshot, copies: Sequence[NewestSnapshot], oldest: datetime, now: datetime
-) -> tuple[VolumeHealth, str, timedelta | None]:
+) -> _Judgement:
     absent = [copy for copy in copies if not copy.there]
     if absent:
         region, waited = absent[0].region, now - oldest
         if waited <= policy.rpo:
-            return VolumeHealth.FIRST_COPY_PENDING, f"its first copy to {region} is pending", None
-        return VolumeHealth.LATE, f"no copy in {region}, {age_text(waited)} after its first snapshot", None
+            return _Judgement(VolumeHealth.FIRST_COPY_PENDING, f"its first copy to {region} is pending", cause=f"to {region}")
+        why = f"no copy in {region}, {age_text(waited)} after its first snapshot"
+        return _Judgement(VolumeHealth.LATE, why, cause=f"no copy in {region}")
     age = max((copy.age(now) for copy in copies), default=snapshot.age(now))
     if age <= policy.rpo:
-        return VolumeHealth.PROTECTED, "", age
+        return _Judgement(VolumeHealth.PROTECTED, "", age)
+    behind = max(copies, key=lambda copy: copy.age(now), default=snapshot)
+    if not snapshot.known:
+        why = f"its newest copy in {behind.region} is {age_text(age)} old"
+        return _Judgement(VolumeHealth.LATE, why, age, f"newest copy in {behind.region} older than the RPO")
     if snapshot.age(now) > policy.rpo:
-        return VolumeHealth.LATE, f"no snapshot for {age_text(snapshot.age(now))}", age
-    behind = max(copies, key=lambda copy: copy.age(now))
-    return VolumeHealth.LATE, f"its copy in {behind.region} is behind its newest snapshot", age
+        return _Judgement(VolumeHealth.LATE, f"no snapshot for {age_text(snapshot.age(now))}", age, "no snapshot within the RPO")
+    why = f"its copy in {behind.region} is behind its newest snapshot"
+    return _Judgement(VolumeHealth.LATE, why, age, f"copy in {behind.region} behind the newest snapshot")
 
 
 def age_text(span: timedelta) -> str:

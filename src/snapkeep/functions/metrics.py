@@ -40,6 +40,7 @@ FOUND = {
     FindingKind.UNDELIVERED: "FoundUndelivered",
     FindingKind.PUBLIC: "SnapshotsPublic",
     FindingKind.SHARED: "SnapshotsShared",
+    FindingKind.DELETED_BY_OTHERS: "SnapshotsDeletedByOthers",
     FindingKind.OUT_OF_REACH: "RegionsOutOfReach",
 }
 """Kinds of findings -> names of metrics.

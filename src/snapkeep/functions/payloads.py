@@ -19,8 +19,7 @@ from snapkeep.domain.errors import InvalidEvent
 from snapkeep.domain.json_codec import OPTIONAL, named
 from snapkeep.domain.retention.deletion import DeletionOrder
 from snapkeep.usecases.notify import RunState, StepError
-from snapkeep.usecases.ports import CopyResult, DeletionResult, ProblemKind
-from snapkeep.usecases.protect import Problem
+from snapkeep.usecases.ports import CopyResult, DeletionResult, Problem, ProblemKind
 
 NOT_OURS = "NOT_OURS"
 """The outcome of an event that the system ignores, beside those of the use cases."""

@@ -23,8 +23,7 @@ from snapkeep.functions.payloads import (
     RetentionAnswer,
     TagAnswer,
 )
-from snapkeep.usecases.ports import DeletionResult, ProblemKind
-from snapkeep.usecases.protect import Problem, seconds_to_wait
+from snapkeep.usecases.ports import DeletionResult, Problem, ProblemKind
 
 if TYPE_CHECKING:
     from snapkeep.usecases.copies.receive import ReceiveResult
@@ -90,7 +89,7 @@ def fit_copies(requests: Sequence[CopyRequest], now: datetime) -> FittedCopies:
 
 def _order(request: CopyRequest, now: datetime) -> CopyOrder:
     origin = request.origin
-    return CopyOrder(origin.snapshot_id, origin.volume_id, request.region, seconds_to_wait(request, now), request)
+    return CopyOrder(origin.snapshot_id, origin.volume_id, request.region, request.seconds_to_wait(now), request)
 
 
 def _fit_tags(request: CopyRequest, most_bytes: int, now: datetime) -> CopyOrder:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from snapkeep.adapters.cloudtrail_deletions import CloudTrailDeletions
 from snapkeep.adapters.ec2_exposure import Ec2Exposure
 from snapkeep.adapters.s3_reports import S3Reports
 from snapkeep.adapters.sns_publisher import SnsPublisher
@@ -22,15 +23,15 @@ from snapkeep.functions.composition import Composition, composition
 from snapkeep.functions.log import logger, started
 from snapkeep.functions.payloads import CaughtError, PlanAnswer, SweepCall, SweepStep, from_json, step_error, waiting_call
 from snapkeep.functions.state_budget import SWEEP_PLAN_BYTES, fit_plan
-from snapkeep.usecases.copies.enqueue import EnqueueCopy
 from snapkeep.usecases.sweep.dead_letters import ReplayDeadLetters
-from snapkeep.usecases.sweep.dr import DrSweep
-from snapkeep.usecases.sweep.primary import PrimarySweep
+from snapkeep.usecases.sweep.deleted_by_others import DeletionWatch, StoredMemory
 from snapkeep.usecases.sweep.publish_report import PublishedReport, PublishReport
 from snapkeep.usecases.sweep.shared import ExposureCheck, SweepLimits, SweepOptions, SweepResult, complete
 
 if TYPE_CHECKING:
+    from snapkeep.usecases.sweep.dr import DrSweep
     from snapkeep.usecases.sweep.ports import DeadLetters, ProtectRuns, WaitingRuns
+    from snapkeep.usecases.sweep.primary import PrimarySweep
 
 MOST_DELETIONS = 400
 """A plan travels through the state, which holds 256 KiB (Step Functions developer guide: quotas)."""
@@ -44,6 +45,7 @@ class SweepAdapters:
     waiting_runs: WaitingRuns
     letters: DeadLetters
     exposure: ExposureCheck
+    watch: DeletionWatch
     limits: SweepLimits
 
 
@@ -56,6 +58,7 @@ def sweep_adapters(parts: Composition) -> SweepAdapters:
         waiting_runs=WaitingExecutions(client=stepfunctions, state_machine_arn=arn, read_call=waiting_call),
         letters=SqsDeadLetters(client=clients.get("sqs"), queue_url=environment.dead_letters_url),
         exposure=ExposureCheck(exposure=Ec2Exposure(client=clients.get("ec2")), known_accounts=environment.known_accounts),
+        watch=DeletionWatch(memories=StoredMemory(_bucket(parts)), trail=CloudTrailDeletions(client=clients.get("cloudtrail"))),
         limits=SweepLimits(repairs=environment.sweep_repairs, deletions=min(environment.sweep_deletions, MOST_DELETIONS)),
     )
 
@@ -66,8 +69,12 @@ def build(parts: Composition, adapters: SweepAdapters | None = None) -> PrimaryS
     return _dr_sweep(parts, adapters) if parts.environment.stack == StackKind.DR else _primary_sweep(parts, adapters)
 
 
+# A cold start imports the sweep of its own stack alone.
+
+
 def _dr_sweep(parts: Composition, adapters: SweepAdapters) -> DrSweep:
-    from snapkeep.functions.tag_snapshot_copy import build as build_receive  # noqa: PLC0415 - of the DR stack alone
+    from snapkeep.functions.tag_snapshot_copy import build as build_receive  # noqa: PLC0415
+    from snapkeep.usecases.sweep.dr import DrSweep  # noqa: PLC0415
 
     return DrSweep(
         system=parts.environment.system,
@@ -80,12 +87,16 @@ def _dr_sweep(parts: Composition, adapters: SweepAdapters) -> DrSweep:
         tagger=parts.tagger,
         letters=ReplayDeadLetters(letters=adapters.letters, runs=adapters.runs),
         exposure=adapters.exposure,
+        watch=adapters.watch,
         clock=parts.clock,
         limits=adapters.limits,
     )
 
 
 def _primary_sweep(parts: Composition, adapters: SweepAdapters) -> PrimarySweep:
+    from snapkeep.usecases.copies.enqueue import EnqueueCopy  # noqa: PLC0415
+    from snapkeep.usecases.sweep.primary import PrimarySweep  # noqa: PLC0415
+
     return PrimarySweep(
         system=parts.environment.system,
         reader=parts.reader,
@@ -99,9 +110,14 @@ def _primary_sweep(parts: Composition, adapters: SweepAdapters) -> PrimarySweep:
         waiting_runs=adapters.waiting_runs,
         letters=ReplayDeadLetters(letters=adapters.letters, runs=adapters.runs),
         exposure=adapters.exposure,
+        watch=adapters.watch,
         clock=parts.clock,
         limits=adapters.limits,
     )
+
+
+def _bucket(parts: Composition) -> S3Reports:
+    return S3Reports(client=parts.clients.get("s3"), bucket=parts.environment.reports_bucket)
 
 
 def build_reports(parts: Composition) -> PublishReport:
@@ -110,7 +126,7 @@ def build_reports(parts: Composition) -> PublishReport:
 
     environment = parts.environment
     return PublishReport(
-        store=S3Reports(client=parts.clients.get("s3"), bucket=environment.reports_bucket),
+        store=_bucket(parts),
         publisher=SnsPublisher(client=parts.clients.get("sns"), topic_arn=environment.topic_arn),
         render=render_page,
     )
@@ -129,16 +145,18 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
 def _repair(call: SweepCall) -> PlanAnswer:
     """Sweep, keep the report so far, and return the deletions. A call that AWS refuses makes the report FAILED."""
     parts = composition(PATIENT)
-    environment, reports = parts.environment, build_reports(parts)
+    environment, reports, adapters = parts.environment, build_reports(parts), sweep_adapters(parts)
     adopt = environment.adopt_history or call.option("adopt")  # the stack's parameter may consent for every sweep
     try:
-        swept = build(parts).run(call.sweep, SweepOptions(adopt=adopt, retry_failed=call.option("retry_failed")))
+        swept = build(parts, adapters).run(call.sweep, SweepOptions(adopt=adopt, retry_failed=call.option("retry_failed")))
     except RETRYABLE:
         raise
     except SnapkeepError as error:
         broken = _broken(parts, call.sweep, type(error).__name__, str(error))
         swept = SweepResult(broken, DeletionPlan("", environment.region, broken.ended_at, ()))
     reports.keep_interim(swept.report)
+    if not swept.report.broken:
+        adapters.watch.remember(swept.report.started_at, swept.kept)
     if swept.rpo_ages_seconds and environment.metrics_per_volume:
         when_ms = int(swept.report.ended_at.timestamp() * 1000)
         metrics.emit(metrics.volume_lines(swept.rpo_ages_seconds, environment.system, when_ms))

@@ -9,9 +9,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from snapkeep.domain.errors import SnapkeepError
-from snapkeep.domain.sweep.report import SUBJECT_LIMIT
-from snapkeep.usecases.ports import Clock, CopyResult, DeletionResult, Notice, ProblemKind, Publisher
-from snapkeep.usecases.protect import Problem
+from snapkeep.usecases.ports import Clock, CopyResult, DeletionResult, Notice, Problem, ProblemKind, Publisher
 
 EXAMPLES = 10
 
@@ -57,7 +55,7 @@ def notices_of_run(state: RunState, region: str, execution: str, now: datetime) 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A message to publish: a subject of fewer than 100 characters, and a text."""
+    """A message to publish."""
 
     subject: str
     text: str
@@ -81,7 +79,7 @@ def message_of(notices: Sequence[Notice], system: str) -> Message:
         lines += [f"  {subject} ({notice.detail})"] + ([f"    {notice.execution}"] if notice.execution else [])
     started, ended = min(n.at for n in notices), max(n.at for n in notices)
     lines += ["", f"First at {started:%Y-%m-%d %H:%M:%S} UTC, last at {ended:%Y-%m-%d %H:%M:%S} UTC."]
-    return Message(f"{system}: {first.kind}{times} in {first.region}"[:SUBJECT_LIMIT], "\n".join(lines))
+    return Message(f"{system}: {first.kind}{times} in {first.region}", "\n".join(lines))
 
 
 @dataclass(frozen=True, slots=True)

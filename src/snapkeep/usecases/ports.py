@@ -241,6 +241,15 @@ class ProblemKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Problem:
+    """A problem to notify people of: an error's name, the id concerned, and the cause."""
+
+    kind: str
+    subject: str
+    cause: str
+
+
+@dataclass(frozen=True, slots=True)
 class Notice:
     """A problem that a person should know. Notices with one `kind` and `cause` become one message."""
 
@@ -259,7 +268,7 @@ class Publisher(Protocol):
     """Publishes messages to the people who subscribed."""
 
     def publish(self, subject: str, text: str, attributes: Mapping[str, str] | None = None) -> None:
-        """Publish one message; its subject has fewer than 100 characters, and subscriptions can filter by its attributes."""
+        """Publish one message; subscriptions can filter by its attributes."""
         ...
 
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from functools import partial
 
-from snapkeep.domain.copies.request import CopyRequest
+from snapkeep.domain.copies.request import CopyRequest, copy_request
 from snapkeep.domain.errors import (
     AwsRefused,
     AwsUnavailable,
@@ -20,11 +20,11 @@ from snapkeep.domain.errors import (
 )
 from snapkeep.domain.events import SnapshotEndEvent
 from snapkeep.domain.model import Snapshot, SnapshotState, Volume
-from snapkeep.domain.policy.model import CopyRule, Policy, PolicySet
+from snapkeep.domain.policy.model import Policy, PolicySet
 from snapkeep.domain.policy.selection import Selection, select_for_snapshot
-from snapkeep.domain.tag_names import CHECK, OWN_TAGS, WRONG
-from snapkeep.domain.tags import TAG_LIMIT, carried_tags, is_history, other_manager, tags_for_copy, tags_for_snapshot
-from snapkeep.usecases.ports import SnapshotReader, SnapshotTagger
+from snapkeep.domain.tag_names import OWN_TAGS
+from snapkeep.domain.tags import TAG_LIMIT, carried_tags, is_history, other_manager, tags_for_snapshot
+from snapkeep.usecases.ports import Problem, SnapshotReader, SnapshotTagger
 
 
 class TagOutcome(StrEnum):
@@ -35,15 +35,6 @@ class TagOutcome(StrEnum):
     """No policy governs the volume; nothing was changed. The name is the original system's."""
     NOTHING_LEFT = "NOTHING_LEFT"
     """Every snapshot of the event failed or is deleted."""
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """A problem to notify somebody of: an error's name, the id concerned, and the cause."""
-
-    kind: str
-    subject: str
-    cause: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,35 +159,6 @@ class TagSnapshots:
                 self.tagger.tag([snapshot.id], own)
             return sorted(missing.keys() - own.keys())
         return []
-
-
-def copy_request(system: str, snapshot: Snapshot, policy: Policy, rule: CopyRule, volume: Volume | None) -> CopyRequest:
-    """Return the copy of a source snapshot that a copy rule requests.
-
-    It has its volume's own tags, never all tags of the snapshot: by those, other tools find what they expire. Where the volume
-    is deleted, only the snapshot's name is taken for a tag of the volume.
-    """
-    own = tags_for_copy(system, policy.name, snapshot.origin)
-    volume_tags = volume.tags if volume else {key: value for key, value in snapshot.tags.items() if key == "Name"}
-    room_for_check = {CHECK: WRONG}
-    tags, _ = carried_tags(own, room_for_check, volume_tags if rule.carry_tags else {}, policy.carry_tags.excluded)
-    return CopyRequest(
-        origin=snapshot.origin,
-        policy=policy.name,
-        region=rule.region,
-        kms_key=rule.kms_key,
-        deadline=snapshot.origin.start_time + rule.copy_within,
-        size_gib=snapshot.size_gib,
-        encrypted=snapshot.encrypted or bool(rule.kms_key),
-        tags=tags,
-        completion_minutes=rule.completion_minutes,
-        source_kms_key=snapshot.kms_key_id,
-    )
-
-
-def seconds_to_wait(request: CopyRequest, now: datetime) -> int:
-    """Return how long an execution waits for a copy from now on: to its deadline, but at least an hour."""
-    return max(3600, round((request.deadline - now).total_seconds()))
 
 
 @dataclass(slots=True)

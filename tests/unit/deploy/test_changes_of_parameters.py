@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 from snapkeep.cli.commands.deploy import _may_change
 from snapkeep.cli.errors import WrongUse
 from snapkeep.cli.views.deploy import changes_question
-from snapkeep.deploy.changes import ChangeNotConfirmed, ParameterChange, Risk, parameter_changes
+from snapkeep.deploy.changes import ChangeNotConfirmed, ParameterChange, ResourceChange, Risk, parameter_changes, resource_lines
 from snapkeep.deploy.deployment import Deployment, DeploymentTarget, StackOfAnotherSystem
 from snapkeep.deploy.parameters import InvalidParameters
 from support.silent_watcher import Silent
@@ -165,3 +165,36 @@ def test_another_primary_regions_dr_stack_is_refused_before_any_change() -> None
     target = DeploymentTarget(lambda _service, region: Clients(region), PRIMARY, DR, "-owned")
     with pytest.raises(StackOfAnotherSystem, match=r"belongs to the system with the primary region us-west-2; .* --name"):
         Deployment(target, Silent()).deploy({}, {"Retention": "2"})
+
+
+def test_resources_are_grouped_by_type_and_kind_of_change() -> None:
+    function, table = "AWS::Lambda::Function", "AWS::DynamoDB::Table"
+    changes = [
+        ResourceChange(DR, "Modify", "Sweep", function, "False"),
+        ResourceChange(DR, "Modify", "Dispatch", function, "False"),
+        ResourceChange(DR, "Modify", "Queue", table, "True"),
+        ResourceChange(DR, "Add", "Alarm", "AWS::CloudWatch::Alarm"),
+    ]
+    assert resource_lines(changes) == [
+        "add AWS::CloudWatch::Alarm: Alarm",
+        f"modify {function}: Dispatch, Sweep",
+        f"modify, replaced {table}: Queue",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("action", "replacement", "resource_type", "risk"),
+    [
+        ("Modify", "True", "AWS::DynamoDB::Table", Risk.LOSES_DATA),
+        ("Remove", "", "AWS::KMS::Key", Risk.LOSES_DATA),
+        ("Remove", "", "AWS::S3::Bucket", Risk.LOSES_DATA),
+        ("Modify", "False", "AWS::DynamoDB::Table", Risk.NONE),
+        ("Modify", "Conditional", "AWS::KMS::Key", Risk.NONE),
+        ("Add", "", "AWS::KMS::Key", Risk.NONE),
+        ("Remove", "", "AWS::Lambda::Function", Risk.NONE),
+    ],
+)
+def test_a_resource_with_data_that_ends_is_a_risk(action: str, replacement: str, resource_type: str, risk: Risk) -> None:
+    change = ResourceChange(DR, action, "Resource", resource_type, replacement)
+    assert change.risk is risk
+    assert bool(change.consequence) is (risk is Risk.LOSES_DATA)

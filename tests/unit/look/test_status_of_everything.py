@@ -1,20 +1,19 @@
-"""Status: each volume against its policy, each copy in the queue, and the forms in which they are printed."""
+"""SystemStatus: each volume against its policy, each copy in the queue, and the forms in which they are printed."""
 
 from __future__ import annotations
 
-import io
 import json
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from rich.console import Console
 
-from snapkeep.cli.views.status import status_view
 from snapkeep.cli.views.status_forms import status_as_data, status_as_prometheus
+from snapkeep.cli.views.status_lines import StatusLayout
 from snapkeep.domain.protection import VolumeHealth
 from snapkeep.lab.ebs_model import Faults, Speeds, World
 from snapkeep.usecases.look.status import SystemStatus
+from support.printed_status import printed
 from support.sweeping_world import DAY, DR, HOUR, SweepingWorld
 
 
@@ -121,17 +120,20 @@ def crowded() -> SystemStatus:
 
 
 @pytest.mark.parametrize("width", [80, 120])
-def test_tables_fit_their_columns_worst_first(crowded: SystemStatus, width: int) -> None:
-    out = io.StringIO()
-    console = Console(file=out, width=width, force_terminal=False)
-    console.print(status_view(crowded, width=width))
-    lines = out.getvalue().splitlines()
+def test_lists_fit_one_screen_worst_first(crowded: SystemStatus, width: int) -> None:
+    lines = printed(crowded, StatusLayout(width=width, height=24))
+    assert len(lines) <= 24
     assert max(map(len, lines)) <= width
-    first = next(line for line in lines if "vol-" in line)
-    assert first.startswith("✗")
-    for protection in crowded.volumes[:3]:
-        assert any(protection.volume.id in line for line in lines), "an id was cut"
-    assert "more that need no attention: --all" in out.getvalue()
+    title = next(line for line in lines if line.startswith("✗") and "no snapshot" in line)
+    worst = lines[lines.index(title) + 1]
+    assert crowded.volumes[0].volume.id in worst
+    assert any(line.startswith("  and ") and line.endswith("more: --all") for line in lines)
+
+
+def test_all_shows_every_volume_and_queued_copy(crowded: SystemStatus) -> None:
+    text = "\n".join(printed(crowded, StatusLayout(width=80)))
+    assert all(protection.volume.id in text for protection in crowded.volumes)
+    assert all(row.snapshot_id in text for row in crowded.queue)
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from snapkeep.domain.protection import (
     VolumeProtection,
     ages_by_policy,
     ages_by_rule,
+    protections_by_copies,
     volume_protections,
 )
 from support.lineages import REGION, SYSTEM, copy_of, snapshot
@@ -145,3 +146,36 @@ def test_only_managed_completed_snapshots_of_this_region_count() -> None:
     elsewhere = snapshot(NOW - SECOND, next(NUMBERS), volume="vol-0a", region="eu-west-1")
     (one,) = protections([ours, theirs, elsewhere], everywhere(ours))
     assert (one.snapshot.id, one.snapshots, one.age) == (ours.id, 1, timedelta(hours=2))
+
+
+def by_copies(copies: Mapping[str, Iterable[Snapshot]]) -> list[VolumeProtection]:
+    return protections_by_copies(REGION, copies, POLICIES, NOW, system=SYSTEM)
+
+
+def test_copies_show_the_volumes_of_an_unreadable_primary_region() -> None:
+    new, old = taken(SECOND), taken(2 * DAY, "vol-0b")
+    other_region = replace(copied(old, NEAR), origin=replace(old.origin, region="eu-west-1"))
+    protections = by_copies({**everywhere(new, old), NEAR: [copied(new, NEAR), copied(old, NEAR), other_region]})
+    assert [(one.volume.id, one.health, one.age, one.why) for one in protections] == [
+        ("vol-0b", VolumeHealth.LATE, 2 * DAY, f"its newest copy in {NEAR} is 2 d old"),
+        ("vol-0a", VolumeHealth.PROTECTED, SECOND, ""),
+    ]
+    assert not any(one.snapshot.known for one in protections)
+
+
+def test_nothing_is_concluded_about_a_second_unreadable_region() -> None:
+    (one,) = by_copies({NEAR: [copied(taken(SECOND), NEAR)]})
+    assert (one.health, one.why) == (VolumeHealth.UNKNOWN, f"{FAR} could not be read")
+    assert [point.region for point in one.recovery_points] == [NEAR]
+
+
+def test_a_copy_of_an_unknown_policy_is_not_called_protected() -> None:
+    (one,) = by_copies({NEAR: [copied(snapshot(NOW - SECOND, next(NUMBERS), policy="former"), NEAR)]})
+    assert (one.health, one.age) == (VolumeHealth.UNKNOWN, None)
+
+
+def test_volumes_with_one_cause_have_it_without_figures() -> None:
+    sources = [taken(age, of) for age, of in ((2 * DAY, "vol-0a"), (3 * DAY, "vol-0b"))]
+    late = protections(sources, everywhere(*sources), [volume("vol-0a"), volume("vol-0b")])
+    assert {one.cause for one in late} == {"no snapshot within the RPO"}
+    assert {one.why for one in late} == {"no snapshot for 2 d", "no snapshot for 3 d"}

@@ -9,7 +9,6 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from snapkeep.domain.errors import AwsRefused
-from snapkeep.domain.sweep.report import SUBJECT_LIMIT
 from snapkeep.usecases.notify import EXAMPLES, Digest, HeldNotice, Message, message_of
 from snapkeep.usecases.ports import Notice
 
@@ -141,7 +140,3 @@ def test_a_message_that_is_never_taken_keeps_no_other_from_being_published(monke
 def test_one_snapshot_that_failed_twice_is_counted_once() -> None:
     message = message_of([notice("snap-1"), notice("snap-1", at=START + timedelta(seconds=5))], "snapkeep")
     assert "times" not in message.subject
-
-
-def test_a_subject_is_no_longer_than_sns_allows() -> None:
-    assert len(message_of([notice("snap-1", kind="K" * 200)], "snapkeep").subject) == SUBJECT_LIMIT

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from snapkeep.domain.copies.request import CopyRequest
+from snapkeep.domain.copies.request import CopyRequest, copy_request
 from snapkeep.domain.errors import AwsRefused, AwsUnavailable, SnapshotGone, TagsDoNotFit
 from snapkeep.domain.events import SnapshotEndEvent
 from snapkeep.domain.model import Snapshot, Volume
@@ -19,7 +19,7 @@ from snapkeep.domain.tags import TAG_LIMIT, tags_for_copy, tags_for_snapshot
 from snapkeep.lab.ebs_model import FaultRule
 from snapkeep.lab.ebs_model.store.records import COMPLETED
 from snapkeep.usecases.ports import SnapshotTagger
-from snapkeep.usecases.protect import TagOutcome, TagResult, copy_request, seconds_to_wait
+from snapkeep.usecases.protect import TagOutcome, TagResult
 from support.flows import DR, HOUR, PRIMARY, Laboratory
 from support.lineages import SYSTEM, snapshot
 
@@ -91,7 +91,7 @@ def test_a_copy_request_has_the_deadline_and_duration_of_its_rule() -> None:
 @pytest.mark.parametrize(("hours", "seconds"), [(4, 4 * 3600), (1, 3600), (0.5, 3600), (-30, 3600)])
 def test_a_run_waits_to_the_deadline_and_at_least_an_hour(hours: float, seconds: int) -> None:
     made = request({})
-    assert seconds_to_wait(made, made.deadline - timedelta(hours=hours)) == seconds
+    assert made.seconds_to_wait(made.deadline - timedelta(hours=hours)) == seconds
 
 
 def test_a_snapshot_that_ec2_still_shows_as_pending_is_read_again() -> None:

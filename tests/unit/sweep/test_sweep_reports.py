@@ -223,11 +223,6 @@ def test_a_cause_without_end_does_not_push_the_rest_out() -> None:
     assert len(text.encode()) < TEXT_LIMIT_BYTES
 
 
-def test_a_subject_is_what_sns_takes() -> None:
-    """Less than 100 characters (SNS API reference: Publish)."""
-    assert len(subject_of(report(FAILED, system="snapkeep-" + "x" * 100))) == 99
-
-
 def test_a_policy_without_recovery_points_shows_no_age() -> None:
     """An age of 0 would look like the best of all."""
     never = PolicyAges("gold", timedelta(hours=4), 3, 3, timedelta(0), timedelta(0))

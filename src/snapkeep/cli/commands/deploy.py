@@ -18,7 +18,7 @@ from snapkeep.domain.plural import counted
 from snapkeep.domain.system import StackKind
 
 if TYPE_CHECKING:
-    from snapkeep.deploy.changes import ParameterChange
+    from snapkeep.deploy.changes import Change
     from snapkeep.deploy.deployment import Deployment, DeploymentResult, RemovalResult
     from snapkeep.deploy.doctor.results import CheckResult
     from snapkeep.deploy.progress import Watcher
@@ -85,7 +85,7 @@ def deploy(
         def may_remove(reason: str) -> bool:
             return remove_failed or consents(f"{reason}. Delete it?", json=json)
 
-        def may_change(changes: Sequence[ParameterChange]) -> bool:
+        def may_change(changes: Sequence[Change]) -> bool:
             return _may_change(changes, yes=yes, move_dr_region=move_dr_region, json=json)
 
         def examine() -> None:
@@ -184,7 +184,7 @@ def _refuse_problems(results: Sequence[CheckResult], watcher: Watcher) -> None:
         raise AccountNotReady("nothing was changed. " + "; ".join(result_line(result) for result in refused))
 
 
-def _may_change(changes: Sequence[ParameterChange], *, yes: bool, move_dr_region: bool, json: bool) -> bool:
+def _may_change(changes: Sequence[Change], *, yes: bool, move_dr_region: bool, json: bool) -> bool:
     """Return whether changes that can lose or move protection are confirmed. `--yes` alone never moves the DR region."""
     from snapkeep.cli.views.deploy import changes_question  # noqa: PLC0415 - imports rich
     from snapkeep.deploy.changes import Risk  # noqa: PLC0415

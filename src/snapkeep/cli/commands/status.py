@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import sys
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from snapkeep.cli.common import AwsSettings, Json, with_aws_settings
+from snapkeep.cli.common import AwsSettings, Grouping, Json, pairs_of, with_aws_settings
 from snapkeep.cli.errors import NOT_ALL_RIGHT, WrongUse
 from snapkeep.cli.output import make_console, print_json
+from snapkeep.domain.protection import VolumeHealth
+from snapkeep.usecases.look.status import DEFAULT_QUOTA, EVERY_VOLUME, Destination, SystemStatus, VolumeFilter, gather_status
 
 if TYPE_CHECKING:
-    from snapkeep.usecases.look.status import SystemStatus
+    from rich.console import Console, RenderableType
 
 app = typer.Typer(help="Show how well each volume is protected.")
 
@@ -24,20 +26,37 @@ app = typer.Typer(help="Show how well each volume is protected.")
 @with_aws_settings
 def status(
     settings: AwsSettings,
+    volumes: Annotated[
+        list[str] | None, typer.Argument(metavar="[VOLUME]...", help="Ids or names (with * and ?) to show in detail.")
+    ] = None,
     *,
+    instance: Annotated[list[str] | None, typer.Option("--instance", metavar="ID", help="Volumes of an instance.")] = None,
+    tag: Annotated[list[str] | None, typer.Option("--tag", metavar="KEY=VALUE", help="Volumes with a tag (* and ?).")] = None,
+    policy: Annotated[list[str] | None, typer.Option("--policy", metavar="NAME", help="Volumes of a policy.")] = None,
+    state: Annotated[list[VolumeHealth] | None, typer.Option("--state", help="Volumes in a state.")] = None,
+    by: Annotated[Grouping, typer.Option("--by", help="Group volumes by cause or by instance.")] = Grouping.CAUSE,
+    everything: Annotated[bool, typer.Option("--all", help="Show every volume and every queued copy.")] = False,
+    details: Annotated[bool, typer.Option("--details", help="Show all that is known of each volume.")] = False,
     watch: Annotated[bool, typer.Option("--watch", help="Repeat until Ctrl-C.")] = False,
     every: Annotated[int, typer.Option("--every", min=1, metavar="SECONDS", help="Interval of --watch.")] = 10,
-    everything: Annotated[bool, typer.Option("--all", help="Show every volume and every queued copy.")] = False,
     prometheus: Annotated[bool, typer.Option("--prometheus", help="Print metrics in Prometheus's text format.")] = False,
     json: Json = False,
 ) -> None:
-    """Show how well each volume is protected, and the queue of copies.
+    """Show how many volumes can be recovered, how well each is protected, and the queue of copies.
 
-    Exits with status 1 if anything needs attention.
+    The volumes are grouped by cause, the worst first, on one screen. Options
+    that choose volumes may be repeated. Exits with status 1 if anything
+    needs attention.
     """
     if sum((watch, prometheus, json)) > 1:
         raise WrongUse("--watch, --prometheus, --json: choose one")
-    current = _watched(settings, every, everything=everything) if watch else look(settings)
+    chosen = VolumeFilter(
+        tuple(volumes or ()), tuple(instance or ()), pairs_of(tag, "--tag"), tuple(policy or ()), tuple(state or ())
+    )
+    screen = Screen(by=by, everything=everything or bool(volumes), details=details or bool(volumes))
+    current = _watched(settings, chosen, every, screen) if watch else look(settings, chosen)
+    if chosen != EVERY_VOLUME and not current.volumes:
+        raise WrongUse("no volume matches; without these options `snapkeep status` shows all")
     if json:
         from snapkeep.cli.views.status_forms import status_as_data  # noqa: PLC0415 - what is not printed is not imported
 
@@ -47,18 +66,39 @@ def status(
 
         sys.stdout.write(status_as_prometheus(current))
     elif not watch:
-        from snapkeep.cli.views.status import status_view  # noqa: PLC0415
-
         console = make_console()
-        console.print(status_view(current, width=console.width, everything=everything))
+        console.print(screen.view(settings, current, console))
     if not current.healthy:
         raise typer.Exit(NOT_ALL_RIGHT)
 
 
-def look(settings: AwsSettings) -> SystemStatus:
-    """Return the status of a system in all its regions."""
+LEAST_LINES, MOST_LINES = 24, 50
+"""The height of one screen."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Screen:
+    """What a person wants to see."""
+
+    by: Grouping
+    everything: bool
+    details: bool
+
+    def view(self, settings: AwsSettings, current: SystemStatus, console: Console, *, live: bool = False) -> RenderableType:
+        """Return a status as it is printed on a console; `live` fills its height and never passes it."""
+        from snapkeep.cli.views.status import status_view  # noqa: PLC0415 - imports rich
+        from snapkeep.cli.views.status_lines import StatusLayout  # noqa: PLC0415
+
+        lines = console.height if console.is_terminal else MOST_LINES
+        height = lines - 1 if live else 0 if self.everything else min(max(lines - 1, LEAST_LINES), MOST_LINES)
+        links = settings.console_links
+        layout = StatusLayout(width=console.width, height=height, details=self.details, grouping=self.by, links=links)
+        return status_view(current, layout)
+
+
+def look(settings: AwsSettings, chosen: VolumeFilter = EVERY_VOLUME) -> SystemStatus:
+    """Return the status of a system in all its regions, of the chosen volumes."""
     from snapkeep.cli.installed_system import InstalledSystem  # noqa: PLC0415 - imports botocore
-    from snapkeep.usecases.look.status import DEFAULT_QUOTA, Destination, gather_status  # noqa: PLC0415
 
     installed = InstalledSystem(settings)
     primary = installed.primary_seen()
@@ -75,25 +115,32 @@ def look(settings: AwsSettings) -> SystemStatus:
     ]
     reader = installed.adapters.reader_of(settings.region)
     now = datetime.now(UTC)
-    current = gather_status(reader, destinations, primary.policies, now, system=settings.system, problem=primary.problem)
+    policies = next((seen.policies for seen in (primary, *dr_regions) if not seen.problem), primary.policies)
+    current = gather_status(
+        reader,
+        destinations,
+        policies,
+        now,
+        system=settings.system,
+        problem=primary.problem,
+        chosen=chosen,
+    )
     missing = [] if primary.problem else installed.stacks_missing([settings.region])
     broken = [seen.policies.problem for seen in (primary, *dr_regions) if seen.policies.problem]
     return replace(current, problems=(*missing, *broken, *current.problems))
 
 
-def _watched(settings: AwsSettings, every: int, *, everything: bool) -> SystemStatus:
+def _watched(settings: AwsSettings, chosen: VolumeFilter, every: int, screen: Screen) -> SystemStatus:
     """Show the status repeatedly until Ctrl-C, and return the last one."""
     from rich.live import Live  # noqa: PLC0415
 
-    from snapkeep.cli.views.status import status_view  # noqa: PLC0415
-
     console = make_console()
-    current = look(settings)
-    with Live(status_view(current, width=console.width, everything=everything), console=console, auto_refresh=False) as live:
+    current = look(settings, chosen)
+    with Live(screen.view(settings, current, console, live=True), console=console, auto_refresh=False) as live:
         try:
             while True:
                 time.sleep(every)
-                current = look(settings)
-                live.update(status_view(current, width=console.width, everything=everything), refresh=True)
+                current = look(settings, chosen)
+                live.update(screen.view(settings, current, console, live=True), refresh=True)
         except KeyboardInterrupt:
             return current

@@ -14,7 +14,7 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from snapkeep.deploy.changes import ParameterChange
+from snapkeep.deploy.changes import Change
 from snapkeep.deploy.progress import StackEvent
 
 _LATEST_SHOWN = 6
@@ -139,11 +139,7 @@ def print_outputs(console: Console, title: str, outputs: Mapping[str, str]) -> N
         console.print(Text.assemble("  ", (f"{name:<{width}}", "cyan"), f"  {value}"), soft_wrap=True)
 
 
-def changes_question(changes: Sequence[ParameterChange]) -> str:
-    """Return the question before parameters change, with a line for each change that can lose or move protection."""
-    lines = [
-        f"  {change.region}: {change.name} from '{change.before}' to '{change.after}': {change.consequence}"
-        for change in changes
-        if change.consequence
-    ]
-    return "\n".join(["These changes can lose or move protection:", *lines, "Deploy them?"])
+def changes_question(changes: Sequence[Change]) -> str:
+    """Return the question before a change, with a line for each that can lose data, or lose or move protection."""
+    lines = [f"  {change.region}: {change.text}: {change.consequence}" for change in changes if change.consequence]
+    return "\n".join(["These changes can lose data, or lose or move protection:", *lines, "Deploy them?"])

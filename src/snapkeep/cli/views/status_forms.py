@@ -1,4 +1,4 @@
-"""Status for machines: JSON values, and Prometheus's text format."""
+"""SystemStatus for machines: JSON values, and Prometheus's text format."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ def status_as_data(status: SystemStatus) -> dict[str, Any]:
         "at": format_time(status.at),
         "healthy": status.healthy,
         "problems": list(status.problems),
+        "primary_known": status.primary_known,
+        "recoverable": to_object(status.recoverability),
         "totals": {total.value: count for total, count in status.totals.items()},
         "policies": [
             {
@@ -49,6 +51,8 @@ def _volume(protection: VolumeProtection) -> dict[str, Any]:
         "health": protection.health.value,
         "needs_attention": protection.needs_attention,
         "why": protection.why,
+        "cause": protection.cause,
+        "instance_ids": list(protection.volume.instance_ids),
         "rpo_seconds": protection.rpo.total_seconds(),
         "rpo_age_seconds": protection.age.total_seconds() if protection.age is not None else None,
         "newest_snapshot": _newest(protection.snapshot),
@@ -123,14 +127,29 @@ def _of_volumes(status: SystemStatus) -> list[Family]:
             "RPO of a policy.",
             [(base | {"policy": ages.policy}, ages.rpo.total_seconds()) for ages in status.policies],
         ),
-        ("snapkeep_snapshots_managed", "Managed snapshots.", [(base, status.totals[StatusTotal.SNAPSHOTS_MANAGED])]),
+        (
+            "snapkeep_volumes_recoverable",
+            "Volumes that a policy governs and that have a completed copy, or a snapshot where their policy makes no copies.",
+            [(base, status.recoverability.recoverable)],
+        ),
+        (
+            "snapkeep_snapshots_managed",
+            "Managed snapshots in the primary region; without a sample while that could not be read.",
+            [(base, status.totals[total]) for total in (StatusTotal.SNAPSHOTS_MANAGED,) if total in status.totals],
+        ),
     ]
 
 
 def _of_regions(status: SystemStatus) -> list[Family]:
     base = _labels(status)
     known = [destination for destination in status.destinations if destination.known]
+    reachable = {status.region: status.primary_known} | {region.region: region.known for region in status.destinations}
     return [
+        (
+            "snapkeep_reachable",
+            "1 for a region that could be read, the primary region and each DR region.",
+            [(base | {"read": region}, float(known)) for region, known in reachable.items()],
+        ),
         (
             "snapkeep_dr_region_known",
             "1 for a DR region that could be read; one that could not has no other samples.",

@@ -5,10 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from snapkeep.domain.json_codec import OPTIONAL, inline
 from snapkeep.domain.model import Origin, SnapshotInRegion
-from snapkeep.domain.tag_names import OWN_TAGS
+from snapkeep.domain.tag_names import CHECK, OWN_TAGS, WRONG
+from snapkeep.domain.tags import carried_tags, tags_for_copy
+
+if TYPE_CHECKING:
+    from snapkeep.domain.model import Snapshot, Volume
+    from snapkeep.domain.policy.model import CopyRule, Policy
 
 EXPECTED_SECONDS_PER_GIB = 1024 / 120
 """AWS documents no speed of a standard copy. This only orders the queue: 120 MiB a second, as if the whole volume moved."""
@@ -59,6 +65,34 @@ class CopyRequest:
         """The keys of the tags that the copy carries from its source: all but Snapkeep's own."""
         return sorted(self.tags.keys() - OWN_TAGS)
 
+    def seconds_to_wait(self, now: datetime) -> int:
+        """Return how long an execution waits for the copy from now on: to its deadline, but at least an hour."""
+        return max(3600, round((self.deadline - now).total_seconds()))
+
     def without_carried_tags(self) -> CopyRequest:
         """Return the request with Snapkeep's own tags alone."""
         return replace(self, tags={key: value for key, value in self.tags.items() if key in OWN_TAGS})
+
+
+def copy_request(system: str, snapshot: Snapshot, policy: Policy, rule: CopyRule, volume: Volume | None) -> CopyRequest:
+    """Return the copy of a source snapshot that a copy rule requests.
+
+    It has its volume's own tags, never all tags of the snapshot: by those, other tools find what they expire. Where the volume
+    is deleted, only the snapshot's name is taken for a tag of the volume.
+    """
+    own = tags_for_copy(system, policy.name, snapshot.origin)
+    volume_tags = volume.tags if volume else {key: value for key, value in snapshot.tags.items() if key == "Name"}
+    room_for_check = {CHECK: WRONG}
+    tags, _ = carried_tags(own, room_for_check, volume_tags if rule.carry_tags else {}, policy.carry_tags.excluded)
+    return CopyRequest(
+        origin=snapshot.origin,
+        policy=policy.name,
+        region=rule.region,
+        kms_key=rule.kms_key,
+        deadline=snapshot.origin.start_time + rule.copy_within,
+        size_gib=snapshot.size_gib,
+        encrypted=snapshot.encrypted or bool(rule.kms_key),
+        tags=tags,
+        completion_minutes=rule.completion_minutes,
+        source_kms_key=snapshot.kms_key_id,
+    )

@@ -84,6 +84,12 @@ class FindingKind(LabelledEnum):
         True,
         "The newest recovery point is older than the policy allows. snapkeep status shows each volume.",
     )
+    DELETED_BY_OTHERS = (
+        "snapshot_deleted_by_others",
+        "managed snapshot deleted by somebody else: a person, or AWS's sample or another tool beside Snapkeep",
+        True,
+        "A policy keeps it. Stop who deletes it; AWS's sample: docs/operating/from-aws-sample.md. The Recycle Bin may have it.",
+    )
     PUBLIC = (
         "snapshot_public",
         "snapshot open to everybody",

@@ -74,8 +74,6 @@ _IDENTIFIER = re.compile(r"\b(?:snap|vol|ami|plan)-[0-9a-z]+\b")
 _MOMENT = re.compile(r"\d{4}-\d{2}-\d{2}[T ][\d:.]+(?: UTC|Z)?")
 EXAMPLES = 5
 OTHERS_KEPT = 200
-SUBJECT_LIMIT = 99
-"""Characters of an SNS subject: less than 100 (SNS API reference: Publish)."""
 TEXT_LIMIT_BYTES = 200_000
 """An SNS message holds 256 KiB (SNS API reference: Publish); the rest is room for the envelope."""
 LINE_LIMIT = 4_000
@@ -201,8 +199,8 @@ def _likeness(item: ReportItem) -> Likeness:
 
 
 def subject_of(report: SweepReport) -> str:
-    """Return the subject of a report's message, in less than 100 characters."""
-    return f"{report.outcome} {report.system} {report.region}: {summary_of(report)}"[:SUBJECT_LIMIT]
+    """Return the subject of a report's message."""
+    return f"{report.outcome} {report.system} {report.region}: {summary_of(report)}"
 
 
 def summary_of(report: SweepReport) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from snapkeep.domain.sweep.deleted_by_others import SweepMemory
 from snapkeep.domain.sweep.findings import CopyWait
 from snapkeep.domain.sweep.report import SweepReport
 from snapkeep.domain.sweep.waiting_runs import OpenRun
@@ -20,7 +21,8 @@ from snapkeep.lab.simulator.composition import StackComposition
 from snapkeep.lab.simulator.executions import PROTECT, RECEIVE, SWEEP, Execution
 from snapkeep.lab.simulator.runner import Runner
 from snapkeep.usecases.notify import StepError
-from snapkeep.usecases.sweep.ports import DeadLetter, DeadLetters, Exposure, ProtectRuns, WaitingRuns
+from snapkeep.usecases.sweep.deleted_by_others import DeletionWatch, Memories
+from snapkeep.usecases.sweep.ports import DeadLetter, DeadLetters, DeletionTrail, Exposure, ProtectRuns, WaitingRuns
 from snapkeep.usecases.sweep.publish_report import PublishedReport
 from snapkeep.usecases.sweep.shared import ExposureCheck, SweepLimits, SweepOptions, complete
 
@@ -108,6 +110,24 @@ class NoExposure(Exposure):
         return {}
 
 
+class NoMemory(Memories):
+    """`Memories` of a world in which nobody else deletes snapshots."""
+
+    def load(self) -> None:
+        """Return nothing."""
+
+    def save(self, memory: SweepMemory) -> None:
+        """Forget."""
+
+
+class NoTrail(DeletionTrail):
+    """`DeletionTrail` of a world without CloudTrail."""
+
+    def deleted_by(self, snapshot_id: str, since: datetime) -> str:  # noqa: ARG002 - the port's form
+        """Return that it is not known."""
+        return ""
+
+
 class Sweeper:
     """Sweeps a runner's regions, by schedule or by hand."""
 
@@ -160,6 +180,7 @@ class Sweeper:
             waiting_runs=OpenRuns(self.runner, region),
             letters=UndeliveredEvents(self.runner.undelivered, region),
             exposure=ExposureCheck(exposure=NoExposure()),
+            watch=DeletionWatch(memories=NoMemory(), trail=NoTrail()),
             limits=self._limits,
         )
 

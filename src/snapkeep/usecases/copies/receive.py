@@ -23,8 +23,7 @@ from snapkeep.domain.model import DeletionPlan, Snapshot, SnapshotState
 from snapkeep.domain.tag_names import CHECK, WRONG
 from snapkeep.usecases.copies.enqueue import find_entry
 from snapkeep.usecases.copies.settle import Settlement, naming_keys
-from snapkeep.usecases.ports import Clock, CopyQueue, SnapshotReader, SnapshotTagger
-from snapkeep.usecases.protect import Problem
+from snapkeep.usecases.ports import Clock, CopyQueue, Problem, SnapshotReader, SnapshotTagger
 from snapkeep.usecases.retention.plan_volumes import RetentionPlanner
 
 _UNDER_WAY = (EntryState.STARTING, EntryState.RUNNING)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from statistics import fmean
+from typing import TypeAlias, cast
 
 from snapkeep.domain.copies.entry import NOT_STARTED, OPEN, EntryState, QueueEntry
 from snapkeep.domain.errors import SnapkeepError
 from snapkeep.domain.json_codec import named
 from snapkeep.domain.labels import LabelledEnum
-from snapkeep.domain.model import Snapshot, SnapshotState, Volume
+from snapkeep.domain.model import Lineage, Snapshot, SnapshotState, Volume
 from snapkeep.domain.policy.model import PolicySet
 from snapkeep.domain.protection import (
     PolicyAges,
@@ -20,9 +22,11 @@ from snapkeep.domain.protection import (
     VolumeProtection,
     ages_by_policy,
     ages_by_rule,
+    protections_by_copies,
     volume_protections,
 )
 from snapkeep.domain.system import StackKind, stack_name
+from snapkeep.domain.wildcards import matches_any
 from snapkeep.usecases.ports import CopyQueue, SnapshotReader
 from snapkeep.usecases.sweep.shared import not_done
 
@@ -65,6 +69,11 @@ class QueuedCopy:
     expected_at: datetime | None = None
     """When it should complete, by the pace of the running copies; None where that is not known."""
     late: bool = False
+
+    @property
+    def lineage(self) -> Lineage:
+        """The source volume."""
+        return Lineage(self.source_region, self.volume_id)
 
     @property
     def needs_attention(self) -> bool:
@@ -110,6 +119,50 @@ class DestinationStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class Recoverability:
+    """How many of the volumes that a policy governs can be recovered, where, and to when."""
+
+    volumes: int
+    recoverable: int
+    within_rpo: int
+    """Those whose newest point is no older than the RPO."""
+    not_recoverable: int
+    unknown: int
+    """Those without a point in the regions that could be read, while others could not."""
+    regions: tuple[str, ...]
+    """Where: the DR regions, or the primary region for volumes whose policy makes no copies."""
+    oldest: datetime | None
+    """The moment to which the volume furthest behind can be recovered; None where none can."""
+
+
+@dataclass(frozen=True, slots=True)
+class VolumeFilter:
+    """The volumes that a person asks about. Every part that is not empty must match; within a part, one value."""
+
+    names: tuple[str, ...] = ()
+    """Ids, or patterns of the tag Name."""
+    instance_ids: tuple[str, ...] = ()
+    tags: Mapping[str, str] = field(default_factory=dict)
+    """Tag key -> pattern of its value; all must match."""
+    policies: tuple[str, ...] = ()
+    healths: tuple[VolumeHealth, ...] = ()
+
+    def takes(self, protection: VolumeProtection) -> bool:
+        """Whether a volume is one of them."""
+        volume = protection.volume
+        return (
+            (not self.names or volume.id in self.names or matches_any(volume.tags.get("Name", ""), self.names))
+            and (not self.instance_ids or not set(self.instance_ids).isdisjoint(volume.instance_ids))
+            and all(key in volume.tags and matches_any(volume.tags[key], [pattern]) for key, pattern in self.tags.items())
+            and (not self.policies or protection.policy in self.policies)
+            and (not self.healths or protection.health in self.healths)
+        )
+
+
+EVERY_VOLUME = VolumeFilter()
+
+
+@dataclass(frozen=True, slots=True)
 class SystemStatus:
     """The state of a system in all its regions."""
 
@@ -126,6 +179,29 @@ class SystemStatus:
     """RPO ages for each policy in each region that it copies to."""
     problems: tuple[str, ...] = ()
     """Regions that could not be read, and documents and stacks that are broken or missing."""
+    primary_known: bool = True
+    """Whether the primary region could be read. Where it could not, the volumes are those of the copies that were listed."""
+
+    @property
+    def recoverability(self) -> Recoverability:
+        """How many volumes can be recovered, where, and to when."""
+        governed = [volume for volume in self.volumes if volume.health is not VolumeHealth.NO_POLICY]
+        newest = {
+            volume.lineage: max(point.start_time for point in volume.recovery_points)
+            for volume in governed
+            if volume.recovery_points
+        }
+        rest = [volume for volume in governed if volume.lineage not in newest]
+        unknown = sum(volume.health is VolumeHealth.UNKNOWN for volume in rest)
+        return Recoverability(
+            volumes=len(governed),
+            recoverable=len(newest),
+            within_rpo=sum(self.at - newest[volume.lineage] <= volume.rpo for volume in governed if volume.lineage in newest),
+            not_recoverable=len(rest) - unknown,
+            unknown=unknown,
+            regions=tuple(sorted({point.region for volume in governed for point in volume.recovery_points})),
+            oldest=min(newest.values(), default=None),
+        )
 
     @property
     def healthy(self) -> bool:
@@ -138,12 +214,30 @@ class SystemStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class _PrimaryReading:
+    """The listings of the primary region, or why there are none."""
+
+    problem: str
+    volumes: Sequence[Volume] = ()
+    snapshots: Sequence[Snapshot] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class _DestinationReading:
     """The listing and the queue of one DR region."""
 
     status: DestinationStatus
     copies: Sequence[Snapshot] = ()
     queue: Sequence[QueuedCopy] = ()
+
+
+Tasks: TypeAlias = Mapping[str, Callable[[], object]]
+"""Region -> what reads it; it raises nothing."""
+
+
+def one_after_the_other(tasks: Tasks) -> dict[str, object]:
+    """Return what each task returns."""
+    return {region: read() for region, read in tasks.items()}
 
 
 def gather_status(
@@ -154,17 +248,32 @@ def gather_status(
     *,
     system: str,
     problem: str = "",
+    chosen: VolumeFilter = EVERY_VOLUME,
+    run_tasks: Callable[[Tasks], Mapping[str, object]] = one_after_the_other,
 ) -> SystemStatus:
-    """Read the primary region and the DR regions, and return the system's status.
+    """Read the primary region and the DR regions, and return the system's status, of the chosen volumes alone.
 
     `problem` says why the primary region is not read. A region that cannot be read is a problem in the status; the other
-    regions are reported.
+    regions are reported. `run_tasks` may read the regions at the same time.
     """
-    readings = [_read_destination(destination, now, system) for destination in destinations]
-    volumes, snapshots, problem = _listings(primary, problem)
+    tasks: dict[str, Callable[[], object]] = {primary.region: partial(_read_primary, primary, problem)}
+    tasks |= {destination.region: partial(_read_destination, destination, now, system) for destination in destinations}
+    results = run_tasks(tasks)
+    source = cast("_PrimaryReading", results[primary.region])
+    readings = [cast("_DestinationReading", results[destination.region]) for destination in destinations]
     listings = {reading.status.region: reading.copies for reading in readings if reading.status.known}
-    protections = volume_protections(primary.region, volumes, snapshots, listings, policies, now, system=system)
+    if source.problem:
+        protections = protections_by_copies(primary.region, listings, policies, now, system=system)
+    else:
+        listed = source.volumes, source.snapshots, listings
+        protections = volume_protections(primary.region, *listed, policies, now, system=system)
     queue = [copy for reading in readings for copy in reading.queue]
+    snapshots: Iterable[Snapshot] = source.snapshots
+    if chosen != EVERY_VOLUME:
+        protections = [protection for protection in protections if chosen.takes(protection)]
+        lineages = {protection.lineage for protection in protections}
+        queue = [copy for copy in queue if copy.lineage in lineages]
+        snapshots = [snapshot for snapshot in source.snapshots if snapshot.origin.lineage in lineages]
     return SystemStatus(
         system=system,
         region=primary.region,
@@ -172,20 +281,21 @@ def gather_status(
         volumes=tuple(protections),
         queue=tuple(sorted(queue, key=lambda copy: (not copy.needs_attention, _ORDER.index(copy.state), copy.deadline))),
         policies=tuple(ages_by_policy(protections)),
-        totals=_totals(protections, queue, snapshots, system),
+        totals=_totals(protections, queue, None if source.problem else list(snapshots), system),
         destinations=tuple(reading.status for reading in readings),
         rules=tuple(ages_by_rule(protections, now)),
-        problems=tuple(filter(None, [problem, *(reading.status.problem for reading in readings)])),
+        problems=tuple(filter(None, [source.problem, *(reading.status.problem for reading in readings)])),
+        primary_known=not source.problem,
     )
 
 
-def _listings(primary: SnapshotReader, problem: str) -> tuple[list[Volume], list[Snapshot], str]:
+def _read_primary(primary: SnapshotReader, problem: str) -> _PrimaryReading:
     if problem:
-        return [], [], problem
+        return _PrimaryReading(problem)
     try:
-        return list(primary.all_volumes()), list(primary.all_snapshots()), ""
+        return _PrimaryReading("", list(primary.all_volumes()), list(primary.all_snapshots()))
     except SnapkeepError as error:
-        return [], [], f"{primary.region} could not be read: {error}"
+        return _PrimaryReading(f"{primary.region} could not be read: {error}")
 
 
 def _read_destination(destination: Destination, now: datetime, system: str) -> _DestinationReading:
@@ -268,15 +378,19 @@ def _expected(copy: Snapshot, now: datetime) -> datetime | None:
 
 
 def _totals(
-    protections: Sequence[VolumeProtection], rows: Sequence[QueuedCopy], snapshots: Sequence[Snapshot], system: str
+    protections: Sequence[VolumeProtection], rows: Sequence[QueuedCopy], snapshots: Sequence[Snapshot] | None, system: str
 ) -> dict[StatusTotal, int]:
+    """Return the totals; without a listing of the primary region there is none of its snapshots."""
     healths = [protection.health for protection in protections]
     states = [row.state for row in rows]
-    return {
+    totals = {
         StatusTotal.VOLUMES: len(protections),
         **{StatusTotal(health.value): healths.count(health) for health in VolumeHealth},
-        StatusTotal.SNAPSHOTS: len(snapshots),
-        StatusTotal.SNAPSHOTS_MANAGED: sum(snapshot.managed_by(system) for snapshot in snapshots),
+    }
+    if snapshots is not None:
+        totals[StatusTotal.SNAPSHOTS] = len(snapshots)
+        totals[StatusTotal.SNAPSHOTS_MANAGED] = sum(snapshot.managed_by(system) for snapshot in snapshots)
+    return totals | {
         StatusTotal.COPIES_WAITING: sum(state in NOT_STARTED for state in states),
         StatusTotal.COPIES_RUNNING: states.count(EntryState.RUNNING),
         StatusTotal.COPIES_FAILED: states.count(EntryState.FAILED),

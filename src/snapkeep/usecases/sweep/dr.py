@@ -11,6 +11,7 @@ from snapkeep.domain.errors import SnapkeepError
 from snapkeep.domain.events import CopyEndEvent
 from snapkeep.domain.model import Snapshot
 from snapkeep.domain.retention.region_plan import RegionFacts
+from snapkeep.domain.sweep.deleted_by_others import kept_snapshots
 from snapkeep.domain.sweep.dr import DrFacts, decide_dr
 from snapkeep.domain.sweep.findings import FindingKind, ReceiveRepair, Repair, RetagRepair, document_findings
 from snapkeep.domain.sweep.report import Figure, Handling, ReportItem
@@ -62,11 +63,13 @@ class DrSweep(RegionSweep):
         repairs = Repairs(self.limits.repairs)
         repairs.carry_out([*document_findings(policies), *decision.findings], actor.repair)
         repairs.carry_out(self.exposure.run(snapshots, self.system, self.clock.now()), lambda _: Handling.NOTED)
+        everything = replace(listing, snapshots=snapshots)
+        repairs.carry_out(self.watch.run(everything, policies, started, self.system), lambda _: Handling.NOTED)
         items, counts = (*repairs.items, *actor.problems, *postponed), _counts(snapshots, entries, self.system)
         report = self.report(sweep_id, StackKind.DR, started, items, counts)
         removed_ids = {copy.id for copy, _ in actor.remove}
         kept = tuple(verdict for verdict in deletions.verdicts if verdict.snapshot.id not in removed_ids)
-        return SweepResult(report, replace(deletions, verdicts=kept), tuple(actor.remove))
+        return SweepResult(report, replace(deletions, verdicts=kept), tuple(actor.remove), kept=kept_snapshots(plan, self.system))
 
     def _with_source_starts(self, snapshots: list[Snapshot]) -> list[Snapshot]:
         """Read the sources of the original system's copies. The start stays unknown where a region cannot be read."""

@@ -73,8 +73,16 @@ class Exposure(Protocol):
         ...
 
 
+class DeletionTrail(Protocol):
+    """Reads who deleted snapshots of this region."""
+
+    def deleted_by(self, snapshot_id: str, since: datetime) -> str:
+        """Return the ARN of who deleted a snapshot since a time; empty if AWS does not show it (yet)."""
+        ...
+
+
 class ReportStore(Protocol):
-    """Keeps reports."""
+    """Keeps reports, and what a sweep remembers for the next one."""
 
     def put(self, name: str, content: str, content_type: str) -> str:
         """Keep a report under a name; return where it is, as people write it (`s3://bucket/key`)."""

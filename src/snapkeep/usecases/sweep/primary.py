@@ -7,11 +7,13 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from snapkeep.domain.copies.entry import NOT_STARTED, EntryState, QueueEntry
+from snapkeep.domain.copies.request import copy_request
 from snapkeep.domain.errors import SnapkeepError
 from snapkeep.domain.model import Snapshot
 from snapkeep.domain.policy.model import PolicySet
 from snapkeep.domain.protection import VolumeHealth, VolumeProtection, ages_by_policy, volume_protections
 from snapkeep.domain.retention.region_plan import RegionFacts, RegionPlan
+from snapkeep.domain.sweep.deleted_by_others import kept_snapshots
 from snapkeep.domain.sweep.findings import (
     EnqueueRepair,
     Finding,
@@ -27,7 +29,6 @@ from snapkeep.domain.sweep.report import Figure, Handling
 from snapkeep.domain.system import StackKind
 from snapkeep.usecases.copies.enqueue import EnqueueCopy
 from snapkeep.usecases.ports import CopyQueue
-from snapkeep.usecases.protect import copy_request
 from snapkeep.usecases.sweep.events import run_name, snapshot_event
 from snapkeep.usecases.sweep.ports import ProtectRuns, WaitingRuns
 from snapkeep.usecases.sweep.shared import (
@@ -99,12 +100,13 @@ class PrimarySweep(RegionSweep):
             lambda repair: self._repair(repair, started),
         )
         repairs.carry_out(self.exposure.run(listing.snapshots, self.system, started), lambda _: Handling.NOTED)
+        repairs.carry_out(self.watch.run(listing, policies, started, self.system), lambda _: Handling.NOTED)
         counts = _counts(protections, listing.snapshots, dr.entries, self.system, started)
         counts |= {Figure.RUNS_IN_PROGRESS: runs.under_way, Figure.RUNS_NOT_READ: runs.not_read}
         ages_of_policies = tuple(ages_by_policy(protections))
         report = self.report(sweep_id, StackKind.PRIMARY, started, (*repairs.items, *postponed), counts, ages_of_policies)
         ages = {health.volume.id: health.age.total_seconds() for health in protections if health.age is not None}
-        return SweepResult(report, deletions, rpo_ages_seconds=ages)
+        return SweepResult(report, deletions, rpo_ages_seconds=ages, kept=kept_snapshots(plan, self.system))
 
     def _dr_regions(self, policies: PolicySet) -> _DrRegions:
         """Read queue and listing of each DR region; the queue first, so that what it calls done is in the listing."""

@@ -17,11 +17,13 @@ from snapkeep.domain.policy.model import PolicySet
 from snapkeep.domain.protection import PolicyAges
 from snapkeep.domain.retention.deletion import DeletionKind, DeletionOrder, deletion_orders
 from snapkeep.domain.retention.region_plan import RegionFacts, RegionPlan, plan_region
+from snapkeep.domain.sweep.deleted_by_others import KeptSnapshot
 from snapkeep.domain.sweep.findings import Finding, FindingKind, Repair, SweepDecision, rotating_sample
 from snapkeep.domain.sweep.report import Figure, Handling, ReportItem, SweepReport, item_of
 from snapkeep.usecases.ports import Clock, CopyQueue, DeletionGuards, DeletionResult, SnapshotReader, SnapshotTagger
 from snapkeep.usecases.retention.plan_volumes import plan_id, protected_ids, to_delete
 from snapkeep.usecases.sweep.dead_letters import ReplayDeadLetters
+from snapkeep.usecases.sweep.deleted_by_others import DeletionWatch
 from snapkeep.usecases.sweep.ports import Exposure
 
 FINDING_OF_DELETION = {
@@ -66,6 +68,8 @@ class SweepResult:
     """Failed copies to remove, with why."""
     rpo_ages_seconds: Mapping[str, float] = field(default_factory=dict)
     """RPO age by volume, where there is one."""
+    kept: tuple[KeptSnapshot, ...] = ()
+    """The managed snapshots that the plan keeps, for the next sweep."""
 
 
 @dataclass(slots=True)
@@ -189,6 +193,7 @@ class RegionSweep:
     tagger: SnapshotTagger
     letters: ReplayDeadLetters
     exposure: ExposureCheck
+    watch: DeletionWatch
     clock: Clock
     limits: SweepLimits = field(default_factory=SweepLimits)
 

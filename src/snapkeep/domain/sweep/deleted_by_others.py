@@ -1,0 +1,102 @@
+"""Find managed snapshots that somebody else deleted: the last sweep's plan kept them, and today's rules keep them. Pure.
+
+Snapkeep deletes what the rules give up, and nothing else. Nothing therefore has to remember its own deletions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from snapkeep.domain.json_codec import inline
+from snapkeep.domain.model import Action, Origin, Snapshot, SnapshotState
+from snapkeep.domain.policy.model import PolicySet
+from snapkeep.domain.retention.region_plan import RegionFacts, RegionPlan, plan_region
+from snapkeep.domain.sweep.findings import Finding, FindingKind
+from snapkeep.domain.tags import tags_for_copy, tags_for_snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class KeptSnapshot:
+    """A managed snapshot that a sweep's plan keeps, as the next sweep remembers it."""
+
+    id: str
+    origin: Origin = field(metadata=inline(region="source_region"))
+    policy: str
+
+    def restored(self, region: str, system: str) -> Snapshot:
+        """Return the snapshot as its region's listing had it, as far as the rules look at it."""
+        is_copy = self.origin.region != region
+        tags = (tags_for_copy if is_copy else tags_for_snapshot)(system, self.policy, self.origin)
+        start = self.origin.start_time
+        return Snapshot(self.id, region, SnapshotState.COMPLETED, start, self.origin, size_gib=0, tags=tags, is_copy=is_copy)
+
+
+@dataclass(frozen=True, slots=True)
+class SweepMemory:
+    """The only knowledge that a sweep leaves for the next one."""
+
+    at: datetime
+    snapshots: tuple[KeptSnapshot, ...]
+
+
+def kept_snapshots(plan: RegionPlan, system: str) -> tuple[KeptSnapshot, ...]:
+    """Return the completed managed snapshots that a region's plan keeps."""
+    kept = (verdict.snapshot for verdict in plan.outcomes if verdict.action is Action.KEEP)
+    return tuple(
+        KeptSnapshot(snapshot.id, snapshot.origin, snapshot.policy)
+        for snapshot in kept
+        if snapshot.completed and snapshot.managed_by(system)
+    )
+
+
+def deleted_by_others(
+    remembered: Iterable[KeptSnapshot], facts: RegionFacts, policies: PolicySet, now: datetime, *, system: str
+) -> list[KeptSnapshot]:
+    """Return the remembered snapshots that the region has no more, and that the rules keep.
+
+    Sources are planned without their copies, which may have changed since. Deletions by a former policy that kept less are
+    returned too.
+    """
+    present = {snapshot.id for snapshot in facts.snapshots}
+    absent = [snapshot for snapshot in remembered if snapshot.id not in present]
+    if not absent:
+        return []
+    lineages = {snapshot.origin.lineage for snapshot in absent}
+    volume_ids = {lineage.volume_id for lineage in lineages if lineage.region == facts.region}
+    before = replace(
+        facts,
+        volumes=[volume for volume in facts.volumes if volume.id in volume_ids],
+        snapshots=[
+            *(snapshot for snapshot in facts.snapshots if snapshot.origin.lineage in lineages),
+            *(snapshot.restored(facts.region, system) for snapshot in absent),
+        ],
+    )
+    plan = plan_region(before, _without_other_regions(policies, facts.region), now, system=system)
+    kept = {verdict.snapshot.id for verdict in plan.verdicts if verdict.action is Action.KEEP}
+    return [snapshot for snapshot in absent if snapshot.id in kept]
+
+
+def _without_other_regions(policies: PolicySet, region: str) -> PolicySet:
+    own = [replace(policy, copies=tuple(rule for rule in policy.copies if rule.region == region)) for policy in policies.policies]
+    return replace(policies, policies=tuple(own))
+
+
+def is_own_deletion(who: str, system: str) -> bool:
+    """Whether an ARN is the session of this system's DeleteOldSnapshots: Lambda names a function's session after it."""
+    return who.endswith(f"/DeleteOldSnapshots{system.removeprefix('snapkeep')}") and ":assumed-role/" in who
+
+
+def findings_of(deleted: Collection[KeptSnapshot], by: dict[str, str], since: datetime, system: str) -> list[Finding]:
+    """Return a finding for each deleted snapshot, with who deleted it as far as that is known (ARN by snapshot)."""
+    return [
+        Finding(
+            FindingKind.DELETED_BY_OTHERS,
+            snapshot.id,
+            snapshot.origin.volume_id,
+            f"deleted after {since:%Y-%m-%d %H:%M} UTC; by: {by.get(snapshot.id) or 'not known'}",
+        )
+        for snapshot in deleted
+        if not is_own_deletion(by.get(snapshot.id, ""), system)
+    ]
