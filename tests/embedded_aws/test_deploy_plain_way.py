@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 
 from snapkeep.deploy.package import build_package, default_folder
+from snapkeep.deploy.stacks import ABSENT, find_stack
 from snapkeep.deploy.templates import INFRA
+from snapkeep.domain.system import StackKind
 from snapkeep.lab.embedded_aws import EmbeddedAws
 from support import tools
 
@@ -82,6 +84,9 @@ def test_the_aws_cli_deploys_with_the_commands_of_the_readme(
     region.aws(*package)
     region.aws(*deploy)
     assert region.state_machine_of(stack) == f"arn:aws:states:{region_name}:{account_id}:stateMachine:{machine}"
+    cloudformation, kind = embedded.client("cloudformation", region_name, account_id), StackKind(stack.removeprefix("snapkeep-"))
+    assert find_stack(cloudformation, "another-name", "snapkeep", kind).name == stack, "its outputs tell whose it is"
+    assert find_stack(cloudformation, "another-name", "snapkeep-two", kind).status == ABSENT
     region.clean_up(stack)
 
 

@@ -23,19 +23,24 @@ class Clients:
     documents: Mapping[str, str]
     region: str
 
-    def describe_stacks(self, StackName: str) -> dict[str, Any]:  # noqa: N803 - boto3's name
+    def describe_stacks(self, StackName: str = "") -> dict[str, Any]:  # noqa: N803 - boto3's name
+        if not StackName:
+            return {"Stacks": [self._stack(name) for region, name in self.stacks if region == self.region]}
         if (self.region, StackName) not in self.stacks:
             message = f"Stack with id {StackName} does not exist"
             raise ClientError({"Error": {"Code": "ValidationError", "Message": message}}, "DescribeStacks")
-        parameters = self.stacks[self.region, StackName]
+        return {"Stacks": [self._stack(StackName)]}
+
+    def _stack(self, name: str) -> dict[str, Any]:
+        """Return a stack; its parameters that begin with `output:` are outputs."""
+        values = self.stacks[self.region, name]
+        outputs = {key: value for key, value in values.items() if key.startswith("output:")}
         return {
-            "Stacks": [
-                {
-                    "StackStatus": "CREATE_COMPLETE",
-                    "StackId": StackName,
-                    "Parameters": [{"ParameterKey": key, "ParameterValue": parameters[key]} for key in parameters],
-                }
-            ]
+            "StackStatus": "CREATE_COMPLETE",
+            "StackId": name,
+            "StackName": name,
+            "Parameters": [{"ParameterKey": key, "ParameterValue": value} for key, value in values.items() if key not in outputs],
+            "Outputs": [{"OutputKey": key.removeprefix("output:"), "OutputValue": value} for key, value in outputs.items()],
         }
 
     def get_parameter(self, Name: str) -> dict[str, Any]:  # noqa: N803 - boto3's name

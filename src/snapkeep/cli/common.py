@@ -15,7 +15,7 @@ import typer
 
 from snapkeep.cli.console_links import ConsoleLinks
 from snapkeep.cli.errors import NotConfirmed, WrongUse
-from snapkeep.domain.system import StackKind, system_name
+from snapkeep.domain.system import StackKind, stack_name, system_name
 
 if TYPE_CHECKING:
     import boto3
@@ -33,6 +33,10 @@ EndpointUrl = Annotated[
     str, _AwsOption("--endpoint-url", metavar="URL", help="Endpoint of another AWS, such as the embedded one.")
 ]
 Name = Annotated[str, _AwsOption("--name", metavar="SUFFIX", help="FunctionNameSuffix of the system.")]
+PrimaryStack = Annotated[
+    str, _AwsOption("--primary-stack", metavar="NAME", help="Primary stack. Default: found by the system's name.")
+]
+DrStack = Annotated[str, _AwsOption("--dr-stack", metavar="NAME", help="DR stack, likewise.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]
 
@@ -67,6 +71,9 @@ class AwsSettings:
     profile: str = ""
     endpoint_url: str = ""
     suffix: str = ""
+    primary_stack: str = ""
+    dr_stack: str = ""
+    """The names of the stacks; empty without the options."""
     read_only: bool = False
     """Whether the clients refuse every request that could write."""
 
@@ -74,6 +81,11 @@ class AwsSettings:
     def system(self) -> str:
         """The system's name, the value of the tag `snapkeep:managed`."""
         return system_name(self.suffix)
+
+    def stack_name(self, kind: StackKind) -> str:
+        """Return the name of the stack `primary` or `dr`, as the options or `deploy` name it."""
+        named = self.primary_stack if kind is StackKind.PRIMARY else self.dr_stack
+        return named or stack_name(self.system, kind)
 
     @property
     def queue_table(self) -> str:
@@ -143,7 +155,14 @@ def _session(profile: str) -> boto3.Session:
 
 
 def aws_settings(
-    *, profile: str = "", region: str = "", dr_region: str = "", endpoint_url: str = "", name: str = ""
+    *,
+    profile: str = "",
+    region: str = "",
+    dr_region: str = "",
+    endpoint_url: str = "",
+    name: str = "",
+    primary_stack: str = "",
+    dr_stack: str = "",
 ) -> AwsSettings:
     """Return the settings that the options make; for an empty option, what the AWS CLI would use.
 
@@ -154,7 +173,7 @@ def aws_settings(
         raise WrongUse("no region: give --region or set AWS_REGION")
     if primary_region == dr_region:
         raise WrongUse(f"--dr-region {dr_region} is the primary region too; name another region")
-    return AwsSettings(primary_region, dr_region, profile, endpoint_url, name)
+    return AwsSettings(primary_region, dr_region, profile, endpoint_url, name, primary_stack, dr_stack)
 
 
 def default_dr_region(settings: AwsSettings) -> str:
@@ -198,6 +217,8 @@ def _aws_options(
     dr_region: DrRegion = "",
     endpoint_url: EndpointUrl = "",
     name: Name = "",
+    primary_stack: PrimaryStack = "",
+    dr_stack: DrStack = "",
 ) -> None:
     """Hold the names and defaults of the AWS options for `with_aws_settings`."""
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from snapkeep.cli.common import AwsSettings, default_dr_region
 from snapkeep.cli.errors import WrongUse, one_line, out_of_reach
 from snapkeep.domain.copies.entry import OPEN
-from snapkeep.domain.errors import AwsUnavailable, SnapkeepError
+from snapkeep.domain.errors import AwsRefused, AwsUnavailable, SnapkeepError
 from snapkeep.domain.policy.model import Limits, PolicySet, from_dr_parameters, from_parameters
 from snapkeep.domain.policy.source import DEFAULTS
 from snapkeep.domain.system import StackKind, stack_name
@@ -84,6 +84,8 @@ class InstalledSystem:
 
     settings: AwsSettings
     _stacks: dict[tuple[str, str], StackDescription] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _not_searched: dict[str, str] = field(default_factory=dict, init=False, repr=False, compare=False)
+    """Why the stacks of a region could not be searched."""
 
     def region_of(self, kind: StackKind) -> str:
         """Return the region of `primary` or `dr`."""
@@ -99,7 +101,7 @@ class InstalledSystem:
 
         try:
             return self.stack_parameters(StackKind.PRIMARY).get("DRRegion", "")
-        except (BotoCoreError, ClientError) as error:
+        except (AwsUnavailable, BotoCoreError, ClientError) as error:
             if not out_of_reach(error):
                 raise
             return ""
@@ -133,26 +135,46 @@ class InstalledSystem:
         region = region or self.region_of(kind)
         stack = self.stack(kind, region)
         if stack.status == ABSENT:
-            raise WrongUse(f"there is no stack {stack_name(self.settings.system, kind)} in {region}: run `snapkeep deploy`")
+            raise WrongUse(f"{self._missing(kind, region)}; run `snapkeep deploy`")
         return stack.outputs
 
     def stack(self, kind: StackKind, region: str) -> StackDescription:
-        """Return CloudFormation's description of the stack `primary` or `dr` of a region, read once."""
-        from snapkeep.deploy.stacks import describe_stack  # noqa: PLC0415 - imports botocore
+        """Return CloudFormation's description of the stack `primary` or `dr` of a region, read once.
+
+        It is found by its name, else by its outputs. The status is `ABSENT` where neither finds one.
+        """
+        from snapkeep.deploy.stacks import ABSENT, StackDescription, find_stack  # noqa: PLC0415 - imports botocore
 
         if (kind, region) not in self._stacks:
             client = self.settings.client("cloudformation", region)
-            self._stacks[kind, region] = describe_stack(client, stack_name(self.settings.system, kind))
+            name = self.settings.stack_name(kind)
+            try:
+                stack = find_stack(client, name, self.settings.system, kind)
+            except AwsRefused as error:
+                self._not_searched[region] = str(error)
+                stack = StackDescription(ABSENT, name=name)
+            self._stacks[kind, region] = stack
         return self._stacks[kind, region]
+
+    def other_stack_names(self, kinds: Iterable[tuple[StackKind, str]]) -> dict[tuple[StackKind, str], str]:
+        """Return, by kind and region, the names of those stacks that exist under another name than a deployment's."""
+        names = {(kind, region): self.stack(kind, region).name for kind, region in kinds}
+        own = self.settings.system
+        return {key: name for key, name in names.items() if name and name != stack_name(own, key[0])}
 
     def stacks_missing(self, regions: Iterable[str]) -> list[str]:
         """Return a message for each of the regions that has no stack."""
         kinds = [(StackKind.PRIMARY if region == self.settings.region else StackKind.DR, region) for region in regions]
-        return [
-            f"there is no stack {stack_name(self.settings.system, kind)} in {region}: {_WITHOUT[kind]}"
-            for kind, region in kinds
-            if not self.stack_parameters(kind, region)
-        ]
+        return [self._missing(kind, region) for kind, region in kinds if not self.stack_parameters(kind, region)]
+
+    def _missing(self, kind: StackKind, region: str) -> str:
+        absent = f"there is no stack {self.settings.stack_name(kind)} in {region}"
+        if region in self._not_searched:
+            return (
+                f"{absent}, and whether the system is deployed under another name is not known "
+                f"({self._not_searched[region]}): give --{kind}-stack"
+            )
+        return f"{absent}: {_WITHOUT[kind]}"
 
     def parameters_as_policies(self, regions: Sequence[str] = ()) -> dict[str, PolicySet]:
         """Return for each region the policies that its stack's parameters make, or their defaults where there is no stack.

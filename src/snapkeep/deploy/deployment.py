@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
@@ -47,15 +47,17 @@ class DeploymentTarget:
     region: str
     dr_region: str
     suffix: str = ""
+    names: Mapping[tuple[StackKind, str], str] = field(default_factory=dict)
+    """Names of stacks that were deployed under other names, by kind and region."""
 
     @property
     def system(self) -> str:
         """The system's name: `snapkeep` and the suffix."""
         return system_name(self.suffix)
 
-    def stack_name(self, kind: StackKind) -> str:
-        """Return the name of the stack `primary` or `dr`."""
-        return stack_name(self.system, kind)
+    def stack_name(self, kind: StackKind, region: str = "") -> str:
+        """Return the name of the stack `primary` or `dr`, by default of that in the region of its kind."""
+        return self.names.get((kind, region or self.region_of(kind)), stack_name(self.system, kind))
 
     def region_of(self, kind: StackKind) -> str:
         """Return the region of the stack `primary` or `dr`."""
@@ -292,7 +294,7 @@ class Deployment:
         region = region or self._target.region_of(kind)
         poll_seconds = _LOCAL_POLL_SECONDS if self._is_local() else _AWS_POLL_SECONDS
         cloudformation = self._client("cloudformation", region)
-        return Stack(cloudformation, self._target.stack_name(kind), region, self._watcher, poll_seconds=poll_seconds)
+        return Stack(cloudformation, self._target.stack_name(kind, region), region, self._watcher, poll_seconds=poll_seconds)
 
     def _is_local(self) -> bool:
         """Whether the AWS is one on this machine: it answers at once, and runs functions with this interpreter."""

@@ -10,15 +10,19 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from snapkeep.adapters.aws_errors import pages
 from snapkeep.deploy.changes import ResourceChange
 from snapkeep.deploy.progress import StackEvent, Watcher
 from snapkeep.domain.errors import SnapkeepError
 from snapkeep.domain.labels import LabelledEnum
+from snapkeep.domain.system import StackKind
 
 CAPABILITIES = ("CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND")
 _NOTHING_TO_CHANGE = ("didn't contain changes", "No updates are to be performed")
 _CASCADE = ("creation cancelled", "update cancelled", "deletion cancelled")
 ABSENT = "ABSENT"
+_OUTPUT_OF_SYSTEM, _OUTPUT_OF_DR = "SystemName", "QueueTableName"
+"""Outputs of the templates: of both, and of the DR stack's alone."""
 _RUN_ERROR, _RUN_CAUSE = "StackDeleted", "the stack of its state machine is deleted"
 _STATE_MACHINE = "AWS::StepFunctions::StateMachine"
 _LEFTOVERS = frozenset({"ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED", "DELETE_FAILED"})
@@ -32,6 +36,10 @@ class StackFailed(SnapkeepError):
 
 class StackBusy(SnapkeepError):
     """Another operation runs on the stack."""
+
+
+class StackNested(SnapkeepError):
+    """The stack is nested in another one, which alone can change it."""
 
 
 class StackLeftover(SnapkeepError):
@@ -71,6 +79,9 @@ class StackDescription:
     outputs: Mapping[str, str] = field(default_factory=dict)
     parameters: Mapping[str, str] = field(default_factory=dict)
     tags: Mapping[str, str] = field(default_factory=dict)
+    name: str = ""
+    parent_id: str = ""
+    """The stack that this one is nested in; empty for a stack of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +165,7 @@ class Stack:
             return StackResult(self.name, self.region, StackOutcome.ABSENT)
         if before.status.endswith("_IN_PROGRESS") and before.status not in ("REVIEW_IN_PROGRESS", "DELETE_IN_PROGRESS"):
             raise StackBusy(self._busy(before))
+        self._refuse_nested(before)
         seen = {event.id for event in self._events(before.stack_id)}
         self._watcher.expect(self._count_resources(before.stack_id))
         self._cloudformation.delete_stack(StackName=before.stack_id)
@@ -180,12 +192,12 @@ class Stack:
     def resources(self, resource_type: str) -> list[str]:
         """Return the physical ids of the stack's resources of a type; none where there is no such stack."""
         try:
-            pages = list(self._cloudformation.get_paginator("list_stack_resources").paginate(StackName=self.name))
+            answers = list(self._cloudformation.get_paginator("list_stack_resources").paginate(StackName=self.name))
         except ClientError as error:
             if _does_not_exist(error):
                 return []
             raise
-        listed = (resource for page in pages for resource in page["StackResourceSummaries"])
+        listed = (resource for page in answers for resource in page["StackResourceSummaries"])
         return [
             resource["PhysicalResourceId"]
             for resource in listed
@@ -203,6 +215,7 @@ class Stack:
 
     def _ready_for_change(self, may_remove_leftover: Callable[[str], bool]) -> StackDescription:
         stack = self._describe()
+        self._refuse_nested(stack)
         if stack.status in _LEFTOVERS:
             story = (
                 f"stack {self.name} in {self.region} is left over from a failed operation ({stack.status}) and cannot be updated"
@@ -311,6 +324,10 @@ class Stack:
         first = failures[0]
         return f"{ended}: {first.logical_id} ({first.resource_type}) {first.status}: {' '.join(first.reason.split())}"
 
+    def _refuse_nested(self, stack: StackDescription) -> None:
+        if stack.parent_id:
+            raise StackNested(f"stack {self.name} in {self.region} is nested in {stack.parent_id}: change that stack")
+
     def _busy(self, stack: StackDescription) -> str:
         return f"stack {self.name} in {self.region} is in {stack.status}: wait until that has ended, then try again"
 
@@ -326,12 +343,39 @@ def describe_stack(cloudformation: Any, name: str) -> StackDescription:
         if _does_not_exist(error):
             return StackDescription(ABSENT, name)
         raise
+    return _description(stack)
+
+
+def find_stack(cloudformation: Any, name: str, system: str, kind: StackKind) -> StackDescription:
+    """Return a system's stack by its name, else by the outputs that every stack of our templates has.
+
+    Its status is `ABSENT` where there is none. Raise AwsRefused, AwsUnavailable where the stacks cannot be searched.
+    """
+    stack = describe_stack(cloudformation, name)
+    if stack.status != ABSENT:
+        return stack
+    found = (
+        _description(candidate)
+        for page in pages(cloudformation, "describe_stacks", {}, f"search for the stack of {system}")
+        for candidate in page["Stacks"]
+    )
+    return next((candidate for candidate in found if _is_of(candidate, system, kind)), stack)
+
+
+def _is_of(stack: StackDescription, system: str, kind: StackKind) -> bool:
+    is_dr = _OUTPUT_OF_DR in stack.outputs
+    return stack.outputs.get(_OUTPUT_OF_SYSTEM) == system and is_dr is (kind is StackKind.DR)
+
+
+def _description(stack: Mapping[str, Any]) -> StackDescription:
     return StackDescription(
         status=stack["StackStatus"],
         stack_id=stack["StackId"],
         outputs={output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", ())},
         parameters={parameter["ParameterKey"]: parameter["ParameterValue"] for parameter in stack.get("Parameters", ())},
         tags={tag["Key"]: tag["Value"] for tag in stack.get("Tags", ())},
+        name=stack["StackName"],
+        parent_id=stack.get("ParentId", ""),
     )
 
 

@@ -109,3 +109,17 @@ def test_removing_a_document_reaches_every_region_with_a_stack(account: Account)
 def test_each_stack_is_read_once(account: Account, document: Path) -> None:
     plan("--policy", str(document), "--diff")
     assert account.asked == {(PRIMARY, "snapkeep-primary"): 1, (NEAR, "snapkeep-dr"): 1, (FAR, "snapkeep-dr"): 1}
+
+
+def test_a_plan_by_defaults_says_so_first_and_fails(account: Account) -> None:
+    del account.stacks[PRIMARY]
+    account.snapshot()
+    shown = CliRunner().invoke(plan_app, ["--region", PRIMARY], catch_exceptions=False)
+    assert shown.exit_code == 1
+    first, second, *_ = shown.stdout.splitlines()
+    assert first.startswith("not known: the policies in force. This plan goes by the templates' defaults")
+    assert second == f"there is no stack snapkeep-primary in {PRIMARY}: nothing is protected until it is deployed"
+    as_json = plan()
+    assert as_json.exit_code == 1
+    assert json.loads(as_json.stdout)
+    assert as_json.stderr.startswith("not known: ")

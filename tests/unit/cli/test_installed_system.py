@@ -11,6 +11,7 @@ from snapkeep.cli.installed_system import InstalledSystem
 from snapkeep.deploy.templates import INFRA, read_template
 from snapkeep.domain.policy.model import Limits, Retention
 from snapkeep.domain.policy.source import DEFAULTS
+from snapkeep.domain.system import StackKind
 from support.installed_stacks import Clients, Settings
 
 PRIMARY = {
@@ -82,3 +83,49 @@ def test_the_defaults_are_those_of_the_templates() -> None:
     for template, defaults in (("primary.yaml", installed_module.PRIMARY_DEFAULTS), ("dr.yaml", installed_module.DR_DEFAULTS)):
         declared = read_template(INFRA / template)["Parameters"]
         assert {name: str(declared[name]["Default"]) for name in defaults} == defaults
+
+
+OF_PRIMARY = {"output:SystemName": "snapkeep"}
+OF_DR = OF_PRIMARY | {"output:QueueTableName": "snapkeep-queue"}
+OTHER_NAMES = {
+    ("us-east-1", "team-dr-of-another-region"): DR | OF_DR,
+    ("us-east-1", "team-main"): PRIMARY | OF_PRIMARY,
+    ("us-east-1", "team-two"): PRIMARY | {"output:SystemName": "snapkeeptwo"},
+    ("us-east-2", "team-copies"): DR | OF_DR,
+}
+
+
+def test_stacks_are_found_by_their_outputs_whatever_their_names() -> None:
+    system = installed(OTHER_NAMES)
+    assert system.stack_parameters(StackKind.PRIMARY) == PRIMARY
+    assert system.stack_parameters(StackKind.DR) == DR
+    assert system.stacks_missing(["us-east-1", "us-east-2"]) == []
+    assert system.other_stack_names([(StackKind.PRIMARY, "us-east-1"), (StackKind.DR, "us-east-2")]) == {
+        (StackKind.PRIMARY, "us-east-1"): "team-main",
+        (StackKind.DR, "us-east-2"): "team-copies",
+    }
+    assert installed(BOTH).other_stack_names([(StackKind.PRIMARY, "us-east-1")]) == {}
+
+
+def test_a_named_stack_is_read_whatever_its_outputs() -> None:
+    stacks = {("us-east-1", "mine"): PRIMARY, ("us-east-2", "copies"): DR}
+    settings = Settings("us-east-1", "us-east-2", primary_stack="mine", dr_stack="copies", stacks=stacks)
+    assert InstalledSystem(settings).stack_parameters(StackKind.PRIMARY) == PRIMARY
+    assert InstalledSystem(settings).stack_parameters(StackKind.DR) == DR
+
+
+def test_stacks_that_may_not_be_searched_are_not_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    describe = Clients.describe_stacks
+
+    def refuse(clients: Clients, StackName: str = "") -> dict[str, Any]:  # noqa: N803 - boto3's name
+        if not StackName:
+            raise ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, "DescribeStacks")
+        return describe(clients, StackName)
+
+    monkeypatch.setattr(Clients, "describe_stacks", refuse)
+    assert installed(BOTH).stacks_missing(["us-east-1"]) == []
+    (message,) = installed({}).stacks_missing(["us-east-1"])
+    assert "is not known" in message
+    assert "--primary-stack" in message
+    (absent,) = installed({}, suffix="x").stacks_missing(["us-east-2"])
+    assert "--dr-stack" in absent

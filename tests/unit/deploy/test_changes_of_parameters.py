@@ -43,7 +43,17 @@ class Clients:
             raise ClientError({"Error": error}, "DescribeStacks")  # type: ignore[typeddict-item]
         listed = [{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()]
         tags = [{"Key": "snapkeep:primary-region", "Value": OWNERS[StackName]}] if StackName in OWNERS else []
-        return {"Stacks": [{"StackStatus": "CREATE_COMPLETE", "StackId": "arn:stack", "Parameters": listed, "Tags": tags}]}
+        return {
+            "Stacks": [
+                {
+                    "StackStatus": "CREATE_COMPLETE",
+                    "StackId": "arn:stack",
+                    "StackName": StackName,
+                    "Parameters": listed,
+                    "Tags": tags,
+                }
+            ]
+        }
 
 
 class Asked:

@@ -49,7 +49,7 @@ class OneStack:
     def describe_stacks(self, **request: Any) -> dict[str, Any]:
         if "deleted" in self.done:
             raise refusal("ValidationError", f"Stack with id {request['StackName']} does not exist")
-        return {"Stacks": [{"StackStatus": "CREATE_COMPLETE", "StackId": "arn:stack"}]}
+        return {"Stacks": [{"StackStatus": "CREATE_COMPLETE", "StackId": "arn:stack", "StackName": request["StackName"]}]}
 
     def get_paginator(self, operation: str) -> Pages:
         resource = {"ResourceType": "AWS::StepFunctions::StateMachine", "PhysicalResourceId": MACHINE}

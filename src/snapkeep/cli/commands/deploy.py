@@ -78,6 +78,7 @@ def deploy(
     dr = _with_shortcuts(dr_parameter, "--dr-parameter", {"Retention": dr_retention})
     tags = pairs_of(tag, "--tag")
     from snapkeep.cli.commands.doctor import examined  # noqa: PLC0415
+    from snapkeep.cli.installed_system import InstalledSystem  # noqa: PLC0415 - imports what --help does not need
 
     dr_region = _dr_region(settings, primary)
     with _watcher(json) as watcher:
@@ -95,7 +96,8 @@ def deploy(
                 watcher,
             )
 
-        deployed = _deployment(settings, dr_region, watcher).deploy(
+        names = InstalledSystem(settings).other_stack_names([(StackKind.PRIMARY, settings.region), (StackKind.DR, dr_region)])
+        deployed = _deployment(settings, dr_region, watcher, names).deploy(
             primary,
             dr,
             tags=tags,
@@ -129,7 +131,10 @@ def destroy(
     require_consent(question, yes=yes, json=json, otherwise="nothing was deleted")
     with _watcher(json) as watcher:
         kinds = [only] if only else (StackKind.PRIMARY, StackKind.DR)
-        destroyed = _deployment(settings, installed.dr_region, watcher).destroy(kinds, further)
+        names = installed.other_stack_names(
+            [(StackKind.PRIMARY, settings.region), *((StackKind.DR, region) for region in (installed.dr_region, *further))]
+        )
+        destroyed = _deployment(settings, installed.dr_region, watcher, names).destroy(kinds, further)
     _show_destroyed(destroyed, json=json)
 
 
@@ -152,10 +157,12 @@ def package(
         make_console().print(f"{built.folder}: {built.bytes_unzipped:,} bytes, zipped {built.bytes_zipped:,}", soft_wrap=True)
 
 
-def _deployment(settings: AwsSettings, dr_region: str, watcher: Watcher) -> Deployment:
+def _deployment(
+    settings: AwsSettings, dr_region: str, watcher: Watcher, names: Mapping[tuple[StackKind, str], str]
+) -> Deployment:
     from snapkeep.deploy.deployment import Deployment, DeploymentTarget  # noqa: PLC0415 - imports boto3
 
-    return Deployment(DeploymentTarget(settings.client, settings.region, dr_region, settings.suffix), watcher)
+    return Deployment(DeploymentTarget(settings.client, settings.region, dr_region, settings.suffix, names), watcher)
 
 
 def _dr_region(settings: AwsSettings, primary_parameters: Mapping[str, str]) -> str:

@@ -91,5 +91,5 @@ def _subject(installed: InstalledSystem, kind: StackKind, region: str, given: Ma
     suffix = installed.settings.suffix
     try:
         return stack_subject(kind, region, suffix, installed.stack(kind, region), given)
-    except (BotoCoreError, ClientError) as error:
+    except (SnapkeepError, BotoCoreError, ClientError) as error:
         return stack_subject(kind, region, suffix, StackDescription(ABSENT), given, one_line(error))

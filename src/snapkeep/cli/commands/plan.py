@@ -14,7 +14,7 @@ import typer
 
 from snapkeep.cli.common import AwsSettings, Json, RegionScope, in_scope, with_aws_settings
 from snapkeep.cli.errors import NOT_ALL_RIGHT, WrongUse
-from snapkeep.cli.output import print_json, warn
+from snapkeep.cli.output import print_json, printable, warn
 from snapkeep.cli.policy_files import read_policies
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def plan(
     """Show each volume's policy, each snapshot's verdict with its reasons, and missing copies.
 
     Writes nothing. Exits with status 1 if a plan would be refused, a volume's
-    tag names an unknown policy, or a document cannot be used.
+    tag names an unknown policy, a document cannot be used, or no deployed stack was found.
     """
     if json and csv:
         raise WrongUse("--json and --csv: choose one")
@@ -62,7 +62,19 @@ def plan(
     regions = list(in_force) or installed.regions(*proposed)
     policies = dict.fromkeys(regions, proposed[0]) if proposed else in_force
     broken = [policy_set.problem for policy_set in in_force.values() if policy_set.problem]
-    warn([*installed.stacks_missing(regions), *broken])
+    from snapkeep.domain.policy.source import DEFAULTS  # noqa: PLC0415
+
+    missing = installed.stacks_missing(regions)
+    by_defaults = any(policy_set.source == DEFAULTS for policy_set in policies.values())
+    if by_defaults:
+        missing.insert(
+            0, "not known: the policies in force. This plan goes by the templates' defaults, as no deployed stack was found"
+        )
+    if by_defaults and not (json or csv):
+        sys.stdout.writelines(f"{printable(text)}\n" for text in missing)
+    else:
+        warn(missing)
+    warn(broken)
     make_plans, about = installed.plan_maker(regions), f" for {moment:%Y-%m-%d %H:%M} UTC" if at else ""
     plans = in_scope(make_plans(policies, moment, adopt=adopt), scope)
     if diff:
@@ -70,7 +82,11 @@ def plan(
         _print_changes(list(zip(before, plans, strict=True)), about, json=json)
     else:
         _print_plans(plans, about, json=json, csv=csv)
-    if broken or any(volume.refusals or volume.selection.problem for region_plan in plans for volume in region_plan.volumes):
+    if (
+        broken
+        or by_defaults
+        or any(volume.refusals or volume.selection.problem for region_plan in plans for volume in region_plan.volumes)
+    ):
         raise typer.Exit(NOT_ALL_RIGHT)
 
 
