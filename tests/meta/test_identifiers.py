@@ -75,6 +75,7 @@ FINDINGS = {
     "snapshot_shared",
     "snapshot_unhandled",
     "tags_lost",
+    "volume_deleted",
 }
 
 

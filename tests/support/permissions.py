@@ -176,6 +176,10 @@ PERMISSIONS: Mapping[str, Mapping[str, Sequence[Permission]]] = {
         "Sweep": (
             _READ_SNAPSHOTS,
             _LOOK_FOR_HOLDS,
+            Permission(
+                "sees which source volumes are deleted, so that a policy's gone may let their copies expire",
+                ("ec2:DescribeVolumes", "ec2:DescribeInstances"),
+            ),
             Permission("reads the queue, and closes entries", ("dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query")),
             _TABLE_KEY,
             Permission("answers the waiting execution", ("states:SendTaskSuccess", "states:SendTaskFailure")),

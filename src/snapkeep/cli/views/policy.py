@@ -23,6 +23,7 @@ _SHOWN = 10
 _VALUES_SHOWN = 5
 MEANINGS = {
     "rpo": "decides when a volume counts as late, and its alarm is raised",
+    "gone": "decides which snapshots and copies of deleted volumes expire: all but the newest may",
     "copy_within": "decides when a copy counts as late",
     "kms_key": "the next copy of each volume under another key is a full copy, with its transfer and storage",
     "completion_duration": "decides what AWS charges for each GiB copied in addition",
@@ -38,6 +39,8 @@ def summary_lines(policies: PolicySet) -> Iterator[str]:
             yield f"    copy to {rule.region} within {format_duration(rule.copy_within)}, keep {retention_text(rule.retention)}"
             if rule.completion_minutes:
                 yield f"        {_completion_text(rule)}"
+        if policy.gone is not None:
+            yield f"    of deleted volumes keep {retention_text(policy.gone)}"
     limits = policies.limits
     deletions = counted(limits.max_deletions, "deletion")
     yield f"limits: at most {deletions} in a plan, {limits.max_share_percent} % of a volume's snapshots"

@@ -10,7 +10,8 @@ from snapkeep.domain.copies.entry import EntryState
 from snapkeep.domain.json_codec import to_object
 from snapkeep.domain.protection import NewestSnapshot, VolumeHealth, VolumeProtection
 from snapkeep.domain.tags import format_time
-from snapkeep.usecases.look.status import QueuedCopy, StatusTotal, SystemStatus
+from snapkeep.usecases.look.queued import QueuedCopy
+from snapkeep.usecases.look.status import StatusTotal, SystemStatus
 
 
 def status_as_data(status: SystemStatus) -> dict[str, Any]:

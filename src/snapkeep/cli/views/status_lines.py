@@ -18,7 +18,8 @@ from snapkeep.domain.copies.entry import EntryState
 from snapkeep.domain.model import Lineage
 from snapkeep.domain.plural import counted
 from snapkeep.domain.protection import NewestSnapshot, VolumeHealth, VolumeProtection, age_text
-from snapkeep.usecases.look.status import QueuedCopy, SystemStatus
+from snapkeep.usecases.look.queued import QueuedCopy
+from snapkeep.usecases.look.status import SystemStatus
 
 MARKS = {
     VolumeHealth.PROTECTED: ("✓", GOOD),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, dataclass, fields, replace
 from enum import StrEnum
 from typing import Any
 
@@ -11,6 +11,7 @@ from snapkeep.domain.policy.model import (
     REGION_PATTERN,
     CarryTags,
     CopyRule,
+    GoneRetention,
     LeaveAlone,
     Limits,
     Policy,
@@ -143,6 +144,15 @@ RETENTION = Shape(
             pattern=TIMEZONE_PATTERN,
             example="Europe/Berlin",
         ),
+    ),
+)
+
+GONE = Shape(
+    GoneRetention,
+    "The newest snapshot, and the newest copy in each region, always stay.",
+    tuple(
+        replace(word, about="Keep what is less than this old now.") if word.name == "keep_within" else word
+        for word in RETENTION.fields
     ),
 )
 
@@ -286,6 +296,12 @@ POLICY = Shape(
         Field("copies", ValueType.OBJECTS, "The copies to make of every snapshot.", shape=COPY),
         Field("leave_alone", ValueType.OBJECT, "Snapshots that are never deleted.", shape=LEAVE_ALONE),
         Field("carry_tags", ValueType.OBJECT, "Which of a volume's tags go onto its snapshots and copies.", shape=CARRY_TAGS),
+        Field(
+            "gone",
+            ValueType.OBJECT,
+            "Which snapshots and copies of a deleted volume sweeps keep, in every region; left out, the same as before.",
+            shape=GONE,
+        ),
     ),
 )
 

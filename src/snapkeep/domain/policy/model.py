@@ -37,6 +37,11 @@ class Retention:
 
 
 @dataclass(frozen=True, slots=True)
+class GoneRetention(Retention):
+    """The retention of a deleted volume: `keep_within` counts back from now, because no newer snapshot will be made."""
+
+
+@dataclass(frozen=True, slots=True)
 class CopyRule:
     """One copy of every snapshot, in one DR region. A policy has at most one rule for a region."""
 
@@ -106,6 +111,12 @@ class Policy:
     """Recovery point objective: how old the newest completed copy's origin may be."""
     leave_alone: LeaveAlone = field(default_factory=LeaveAlone)
     carry_tags: CarryTags = field(default_factory=CarryTags)
+    gone: GoneRetention | None = None
+    """Which snapshots and copies of a deleted volume are kept; None: the same as of one that exists."""
+
+    def retention_of(self, retention: Retention, *, gone: bool) -> Retention:
+        """Return a retention of this policy, or the one of deleted volumes where it has one and the volume is deleted."""
+        return self.gone if gone and self.gone is not None else retention
 
     def copy_rule(self, region: str) -> CopyRule | None:
         """Return this policy's rule for a destination region; None if it has none."""

@@ -41,6 +41,8 @@ class RegionFacts:
     """Copies that are open in the queues. A copy that is pending in a listing is in progress even without an entry."""
     checked: frozenset[str] = frozenset()
     """Ids of the copies that runs checked, as far as the queue remembers."""
+    gone: frozenset[Lineage] = frozenset()
+    """Lineages of other regions whose volumes are known to be deleted. Of the own region `volumes` shows it."""
 
 
 class CopyStatus(LabelledEnum):
@@ -207,13 +209,15 @@ class _Planner:
         policy = selection.policy
         if policy is None:
             return self._plan(LineageFacts(lineage, snapshots, None), selection, volume=volume)
-        missing = tuple(copy for rule in policy.copies for copy in self._missing(snapshots, policy, rule, copies))
+        gone = volume is None
+        missing = tuple(copy for rule in policy.copies for copy in self._missing(snapshots, policy, rule, copies, gone=gone))
         regions = [rule.region for rule in policy.copies]
-        facts = LineageFacts(lineage, snapshots, policy.retention, copies.facts, regions, leave_alone=policy.leave_alone.tags)
+        retention = policy.retention_of(policy.retention, gone=gone)
+        facts = LineageFacts(lineage, snapshots, retention, copies.facts, regions, leave_alone=policy.leave_alone.tags)
         return self._plan(facts, selection, volume=volume, missing=missing, adopted=adopted)
 
     def _missing(
-        self, snapshots: Sequence[Snapshot], policy: Policy, rule: CopyRule, copies: _KnownCopies
+        self, snapshots: Sequence[Snapshot], policy: Policy, rule: CopyRule, copies: _KnownCopies, *, gone: bool
     ) -> Iterator[MissingCopy]:
         """Yield the missing copies of a lineage in the rule's region, without those that would be deleted on arrival."""
         uncopied = [
@@ -224,7 +228,8 @@ class _Planner:
         expired: set[str] = set()
         if len(uncopied) > 1:
             listed, _ = self._adopting(list(copies.listed.get((uncopied[0].origin.lineage, rule.region), ())), lambda _: policy)
-            verdicts = decide([*listed, *uncopied], rule.retention, self.now, system=self.system)
+            retention = policy.retention_of(rule.retention, gone=gone)
+            verdicts = decide([*listed, *uncopied], retention, self.now, system=self.system)
             expired = {verdict.snapshot.id for verdict in verdicts if verdict.action is Action.DELETE}
         for snapshot in uncopied:
             copy = snapshot.id, rule.region
@@ -239,11 +244,13 @@ class _Planner:
         copying_here = next((policy for policy in self.policies.policies if policy.copy_rule(self.facts.region)), None)
         snapshots, adopted = self._adopting(snapshots, lambda _: copying_here)
         selection = select_by_snapshots(snapshots, self.policies, system=self.system)
-        rule = selection.policy.copy_rule(self.facts.region) if selection.policy else None
-        if rule is None:
+        policy = selection.policy
+        rule = policy.copy_rule(self.facts.region) if policy else None
+        if policy is None or rule is None:
             return self._plan(LineageFacts(lineage, snapshots, None), selection)
+        retention = policy.retention_of(rule.retention, gone=lineage in self.facts.gone)
         doubled = second_copies(snapshots, self.system, rule.kms_key, self.facts.checked)
-        return self._plan(LineageFacts(lineage, snapshots, rule.retention, second_copies=doubled), selection, adopted=adopted)
+        return self._plan(LineageFacts(lineage, snapshots, retention, second_copies=doubled), selection, adopted=adopted)
 
     def _plan(
         self,

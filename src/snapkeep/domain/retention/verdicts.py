@@ -3,7 +3,7 @@
 The words are restic's, and mean what they mean there: a snapshot is kept when any rule keeps it; a calendar rule keeps the
 newest snapshot of each of the last so many periods *that have one*, and the oldest snapshot of all while it has not used up
 its count; `keep_within` counts back from the newest snapshot, not from now, so that it deletes nothing when no new snapshots
-are made.
+are made; only the retention of a deleted volume counts it from now.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from types import MappingProxyType
 
 from snapkeep.domain.durations import format_duration
 from snapkeep.domain.model import CLOCK_SKEW, Action, Reason, Snapshot, SnapshotState, Verdict
-from snapkeep.domain.policy.model import Retention
+from snapkeep.domain.policy.model import GoneRetention, Retention
 from snapkeep.domain.policy.periods import PERIODS, Calendar, finest_period
 from snapkeep.domain.retention.deletion import SECOND_COPY_RULE
 from snapkeep.domain.tag_names import MANAGED
@@ -214,11 +214,12 @@ class _Rules:
         last = retention.keep_last
         self.last = [Reason("keep_last", f"last {number} of {last}") for number in range(1, last + 1)]
         self.within = retention.keep_within
-        within = format_duration(retention.keep_within)
-        self.kept_within = Reason("keep_within", f"within {within} of the newest")
+        self.within_from_now = isinstance(retention, GoneRetention)
+        within = f"{format_duration(retention.keep_within)} of {'now' if self.within_from_now else 'the newest'}"
+        self.kept_within = Reason("keep_within", f"within {within}")
         self.plain_misses = [Reason("keep_last", f"beyond last {last}")] if last else []
         if self.within:
-            self.plain_misses.append(Reason("keep_within", f"not within {within} of the newest"))
+            self.plain_misses.append(Reason("keep_within", f"not within {within}"))
         least = retention.minimum
         self.minimum = [NEWEST, *(Reason("minimum", f"minimum {number} of {least}") for number in range(2, least + 1))]
         self.pattern_of = finest_period([word for word, count in counts.items() if count]).numbers
@@ -273,8 +274,11 @@ class _Rules:
         return known.copy()
 
     def _count_within(self, starts: Sequence[datetime], now: datetime) -> int:
-        """Return how many start times, oldest first, `keep_within` keeps. It counts from the newest that is not after now."""
-        newest = starts[max(bisect_right(starts, now) - 1, 0)]
+        """Return how many start times, oldest first, `keep_within` keeps.
+
+        It counts from the newest that is not after now; of a deleted volume from now.
+        """
+        newest = now if self.within_from_now else starts[max(bisect_right(starts, now) - 1, 0)]
         return len(starts) - bisect_right(starts, newest - self.within)
 
     def _why_not(self, position: int, misses: Iterable[tuple[_CalendarRule, list[int], int]]) -> Reasons:

@@ -18,6 +18,7 @@ from snapkeep.domain.events import CopyEndEvent
 from snapkeep.domain.labels import LabelledEnum
 from snapkeep.domain.model import NEVER, Action, Snapshot, Verdict, Volume
 from snapkeep.domain.policy.model import CopyRule, Policy, PolicySet
+from snapkeep.domain.retention.deleted_volumes import DeletedVolumes
 from snapkeep.domain.retention.region_plan import VolumePlan
 
 Item = TypeVar("Item")
@@ -89,6 +90,12 @@ class FindingKind(LabelledEnum):
         "managed snapshot deleted by somebody else: a person, or AWS's sample or another tool beside Snapkeep",
         True,
         "A policy keeps it. Stop who deletes it; AWS's sample: docs/operating/from-aws-sample.md. The Recycle Bin may have it.",
+    )
+    VOLUME_DELETED = (
+        "volume_deleted",
+        "deleted volume whose snapshots are kept",
+        False,
+        "They cost money as long as they are kept. A policy's gone says which of them expire.",
     )
     PUBLIC = (
         "snapshot_public",
@@ -251,6 +258,12 @@ def document_findings(policies: PolicySet) -> list[Finding]:
 
 LEAST_STARTS = 29
 """A prime above 24: no schedule of up to a day, in whole hours, divides it."""
+
+
+def deleted_volume_findings(deleted: DeletedVolumes) -> list[Finding]:
+    """Return a finding for each deleted volume whose snapshots are kept."""
+    text = "its volume is deleted, and managed snapshots of it are kept"
+    return [Finding(FindingKind.VOLUME_DELETED, lineage.volume_id, lineage.volume_id, text) for lineage in deleted.lineages]
 
 
 def rotating_sample(items: Sequence[Item], most: int, now: datetime) -> list[Item]:

@@ -225,7 +225,7 @@ class _StoryBuilder:
     def _facts(self, reader: SnapshotReader, lineage: Lineage) -> RegionFacts:
         if reader.region != lineage.region:
             copies = [copy for copy in reader.copies_of_volume(lineage.volume_id) if copy.origin.lineage == lineage]
-            return RegionFacts(reader.region, (), copies)
+            return RegionFacts(reader.region, (), copies, gone=self._gone(lineage))
         volumes: list[Volume] = list(reader.volumes([lineage.volume_id]).values())
         listings: dict[str, list[Snapshot]] = {}
         for region, other in self.sources.others.items():
@@ -238,6 +238,15 @@ class _StoryBuilder:
             for entry in self.regions.read(region, partial(queue.open_entries, lineage.volume_id), list[QueueEntry]())
         )
         return RegionFacts(reader.region, volumes, reader.snapshots_of_volume(lineage.volume_id), listings, waiting)
+
+    def _gone(self, lineage: Lineage) -> frozenset[Lineage]:
+        """Return the lineage if its volume is known to be deleted."""
+        primary = self.sources.primary
+        if lineage.region != primary.region:
+            return frozenset()
+        volumes = self.regions.read(primary.region, partial(primary.volumes, [lineage.volume_id]), dict[str, Volume]())
+        known = primary.region not in self.regions.problems
+        return frozenset({lineage}) if known and not volumes else frozenset()
 
     def _events(
         self, ids: frozenset[str], snapshot: Snapshot | None, copies: Sequence[Snapshot], since: datetime

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
-from statistics import fmean
 from typing import TypeAlias, cast
 
-from snapkeep.domain.copies.entry import NOT_STARTED, OPEN, EntryState, QueueEntry
+from snapkeep.domain.copies.entry import NOT_STARTED, OPEN, EntryState
 from snapkeep.domain.errors import SnapkeepError
-from snapkeep.domain.json_codec import named
 from snapkeep.domain.labels import LabelledEnum
-from snapkeep.domain.model import Lineage, Snapshot, SnapshotState, Volume
+from snapkeep.domain.model import Snapshot, Volume
 from snapkeep.domain.policy.model import PolicySet
 from snapkeep.domain.protection import (
     PolicyAges,
@@ -25,8 +23,10 @@ from snapkeep.domain.protection import (
     protections_by_copies,
     volume_protections,
 )
+from snapkeep.domain.retention.deleted_volumes import deleted_volumes, gone_lineages
 from snapkeep.domain.system import StackKind, stack_name
 from snapkeep.domain.wildcards import matches_any
+from snapkeep.usecases.look.queued import QueuedCopy, queued_copies
 from snapkeep.usecases.ports import CopyQueue, SnapshotReader
 from snapkeep.usecases.sweep.shared import not_done
 
@@ -45,40 +45,14 @@ class StatusTotal(LabelledEnum):
     NO_POLICY = "no_policy", "without a policy"
     SNAPSHOTS = "snapshots", "snapshots"
     SNAPSHOTS_MANAGED = "snapshots_managed", "snapshots managed"
+    DELETED_VOLUMES = "deleted_volumes", "deleted volumes with snapshots"
+    DELETED_VOLUMES_SNAPSHOTS = "deleted_volumes_snapshots", "snapshots and copies of deleted volumes"
+    DELETED_VOLUMES_GIB = "deleted_volumes_gib", "GiB of them at most"
+    DELETED_VOLUMES_DOLLARS = "deleted_volumes_dollars", "dollars a month for them at most"
     COPIES_WAITING = "copies_waiting", "copies waiting"
     COPIES_RUNNING = "copies_running", "copies running"
     COPIES_FAILED = "copies_failed", "copies failed"
     COPIES_LATE = "copies_late", "copies late"
-
-
-@dataclass(frozen=True, slots=True)
-class QueuedCopy:
-    """One copy in a queue, with its progress."""
-
-    snapshot_id: str
-    volume_id: str
-    source_region: str = field(metadata=named("from"))
-    region: str = field(metadata=named("to"))
-    state: EntryState
-    size_gib: int
-    deadline: datetime
-    attempts: int
-    copy_id: str = ""
-    progress_percent: int = 0
-    cause: str = ""
-    expected_at: datetime | None = None
-    """When it should complete, by the pace of the running copies; None where that is not known."""
-    late: bool = False
-
-    @property
-    def lineage(self) -> Lineage:
-        """The source volume."""
-        return Lineage(self.source_region, self.volume_id)
-
-    @property
-    def needs_attention(self) -> bool:
-        """Whether a person should look at it."""
-        return self.late or self.state is EntryState.FAILED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -274,6 +248,12 @@ def gather_status(
         lineages = {protection.lineage for protection in protections}
         queue = [copy for copy in queue if copy.lineage in lineages]
         snapshots = [snapshot for snapshot in source.snapshots if snapshot.origin.lineage in lineages]
+    totals = _totals(protections, queue, None if source.problem else list(snapshots), system)
+    if chosen == EVERY_VOLUME and not source.problem and len(listings) == len(readings):
+        listed_everywhere = [*source.snapshots, *(copy for copies in listings.values() for copy in copies)]
+        gone = gone_lineages(listed_everywhere, primary.region, {volume.id for volume in source.volumes})
+        deleted = deleted_volumes(listed_everywhere, gone, system=system)
+        totals |= {StatusTotal(name): number for name, number in deleted.figures.items()}
     return SystemStatus(
         system=system,
         region=primary.region,
@@ -281,7 +261,7 @@ def gather_status(
         volumes=tuple(protections),
         queue=tuple(sorted(queue, key=lambda copy: (not copy.needs_attention, _ORDER.index(copy.state), copy.deadline))),
         policies=tuple(ages_by_policy(protections)),
-        totals=_totals(protections, queue, None if source.problem else list(snapshots), system),
+        totals=totals,
         destinations=tuple(reading.status for reading in readings),
         rules=tuple(ages_by_rule(protections, now)),
         problems=tuple(filter(None, [source.problem, *(reading.status.problem for reading in readings)])),
@@ -330,51 +310,6 @@ def _read_destination(destination: Destination, now: datetime, system: str) -> _
 
 
 _ORDER = tuple(map(EntryState, ("RUNNING", "STARTING", "WAITING", "DELAYED", "FAILED", "DONE")))
-
-
-def queued_copies(entries: Sequence[QueueEntry], copies: Iterable[Snapshot], now: datetime, quota: int) -> list[QueuedCopy]:
-    """Return a queue's entries with their progress and when each should complete.
-
-    A running copy's time follows from its own pace, a waiting one's from the mean pace of the running copies: `quota` of
-    them run at once, the earliest deadline first.
-    """
-    by_id = {copy.id: copy for copy in copies if copy.state is SnapshotState.PENDING}
-    ends = {copy_id: _expected(copy, now) for copy_id, copy in by_id.items()}
-    durations = [end - by_id[copy_id].start_time for copy_id, end in ends.items() if end is not None]
-    mean_duration = timedelta(seconds=fmean(span.total_seconds() for span in durations)) if durations else None
-    waiting = sorted((entry for entry in entries if entry.state is EntryState.WAITING), key=lambda entry: entry.request.deadline)
-    place = {entry.key: number for number, entry in enumerate(waiting)}
-    queue = []
-    for entry in entries:
-        copy = by_id.get(entry.copy_id)
-        expected = ends.get(entry.copy_id)
-        if entry.key in place and mean_duration is not None:
-            expected = now + mean_duration * (place[entry.key] // max(quota, 1) + 1)
-        request = entry.request
-        queue.append(
-            QueuedCopy(
-                snapshot_id=request.origin.snapshot_id,
-                volume_id=request.origin.volume_id,
-                source_region=request.origin.region,
-                region=request.region,
-                state=entry.state,
-                size_gib=request.size_gib,
-                deadline=request.deadline,
-                attempts=entry.attempts,
-                copy_id=entry.copy_id,
-                progress_percent=copy.progress_percent if copy else 0,
-                cause=entry.cause,
-                expected_at=expected,
-                late=entry.state is not EntryState.FAILED and now > request.deadline,
-            )
-        )
-    return queue
-
-
-def _expected(copy: Snapshot, now: datetime) -> datetime | None:
-    if not 0 < copy.progress_percent < 100:  # noqa: PLR2004 - per cent
-        return None
-    return copy.start_time + (now - copy.start_time) * 100 / copy.progress_percent
 
 
 def _totals(

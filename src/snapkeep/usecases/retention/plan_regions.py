@@ -8,6 +8,7 @@ from datetime import datetime
 
 from snapkeep.domain.model import SnapshotInRegion
 from snapkeep.domain.policy.model import PolicySet
+from snapkeep.domain.retention.deleted_volumes import gone_lineages
 from snapkeep.domain.retention.forecast import with_copies_made
 from snapkeep.domain.retention.region_plan import RegionFacts, RegionPlan, plan_region
 from snapkeep.domain.tags import with_source_starts
@@ -38,8 +39,10 @@ def gather_all_facts(
     volumes, snapshots = list(primary.all_volumes()), list(primary.all_snapshots())
     sources = {snapshot.id: snapshot for snapshot in snapshots}
     listings = {reader.region: with_source_starts(reader.all_snapshots(), sources) for reader in others}
+    existing = {volume.id for volume in volumes}
+    gone = gone_lineages((copy for listed in listings.values() for copy in listed), primary.region, existing)
     copies = [
-        RegionFacts(region, (), [snapshot for snapshot in listed if snapshot.origin.region != region])
+        RegionFacts(region, (), [snapshot for snapshot in listed if snapshot.origin.region != region], gone=gone)
         for region, listed in listings.items()
     ]
     return [RegionFacts(primary.region, volumes, snapshots, listings, waiting), *copies]

@@ -9,11 +9,19 @@ from dataclasses import dataclass, field, replace
 from snapkeep.domain.copies.entry import EntryState, QueueEntry, entry_key
 from snapkeep.domain.errors import SnapkeepError
 from snapkeep.domain.events import CopyEndEvent
-from snapkeep.domain.model import Snapshot
+from snapkeep.domain.model import Lineage, Snapshot
+from snapkeep.domain.retention.deleted_volumes import deleted_volumes, gone_lineages
 from snapkeep.domain.retention.region_plan import RegionFacts
 from snapkeep.domain.sweep.deleted_by_others import kept_snapshots
 from snapkeep.domain.sweep.dr import DrFacts, decide_dr
-from snapkeep.domain.sweep.findings import FindingKind, ReceiveRepair, Repair, RetagRepair, document_findings
+from snapkeep.domain.sweep.findings import (
+    FindingKind,
+    ReceiveRepair,
+    Repair,
+    RetagRepair,
+    deleted_volume_findings,
+    document_findings,
+)
 from snapkeep.domain.sweep.report import Figure, Handling, ReportItem
 from snapkeep.domain.system import StackKind
 from snapkeep.domain.tags import is_of_original_system, with_source_starts
@@ -54,7 +62,8 @@ class DrSweep(RegionSweep):
         # No good copy is deleted for one that a person must decide about, or whose overwritten origin is not repaired yet.
         counted = [copy for copy in snapshots if copy.id not in wrong and origins.get(copy.id, copy.origin) == copy.origin]
         checked = frozenset(entry.copy_id for entry in done)
-        listing = RegionFacts(region=self.reader.region, volumes=(), snapshots=counted, checked=checked)
+        gone, all_known = self._gone(snapshots)
+        listing = RegionFacts(region=self.reader.region, volumes=(), snapshots=counted, checked=checked, gone=gone)
         plan = guarded_plan(self.guards, listing, policies, started, system=self.system)
         facts = DrFacts(system=self.system, plan=plan, snapshots=snapshots, queued=entries, done=done, adopt=options.adopt)
         decision = decide_dr(facts, policies)
@@ -63,13 +72,33 @@ class DrSweep(RegionSweep):
         repairs = Repairs(self.limits.repairs)
         repairs.carry_out([*document_findings(policies), *decision.findings], actor.repair)
         repairs.carry_out(self.exposure.run(snapshots, self.system, self.clock.now()), lambda _: Handling.NOTED)
+        deleted = deleted_volumes(snapshots, gone, system=self.system)
+        repairs.carry_out(deleted_volume_findings(deleted), lambda _: Handling.NOTED)
         everything = replace(listing, snapshots=snapshots)
         repairs.carry_out(self.watch.run(everything, policies, started, self.system), lambda _: Handling.NOTED)
         items, counts = (*repairs.items, *actor.problems, *postponed), _counts(snapshots, entries, self.system)
+        if all_known:
+            counts |= {Figure(name): number for name, number in deleted.figures.items()}
         report = self.report(sweep_id, StackKind.DR, started, items, counts)
         removed_ids = {copy.id for copy, _ in actor.remove}
         kept = tuple(verdict for verdict in deletions.verdicts if verdict.snapshot.id not in removed_ids)
         return SweepResult(report, replace(deletions, verdicts=kept), tuple(actor.remove), kept=kept_snapshots(plan, self.system))
+
+    def _gone(self, snapshots: list[Snapshot]) -> tuple[frozenset[Lineage], bool]:
+        """Return the lineages of managed copies whose volumes are deleted, and whether every source region answered.
+
+        Nothing is concluded about a region that does not answer.
+        """
+        copies = [copy for copy in snapshots if copy.managed_by(self.system) and copy.origin.region != self.reader.region]
+        gone: frozenset[Lineage] = frozenset()
+        all_known = True
+        for region in sorted({copy.origin.region for copy in copies}):
+            ids = {copy.origin.volume_id for copy in copies if copy.origin.region == region}
+            try:
+                gone |= gone_lineages(copies, region, self.reader_of(region).volumes(ids))
+            except SnapkeepError:
+                all_known = False
+        return gone, all_known
 
     def _with_source_starts(self, snapshots: list[Snapshot]) -> list[Snapshot]:
         """Read the sources of the original system's copies. The start stays unknown where a region cannot be read."""

@@ -12,6 +12,7 @@ from snapkeep.domain.errors import SnapkeepError
 from snapkeep.domain.model import Snapshot
 from snapkeep.domain.policy.model import PolicySet
 from snapkeep.domain.protection import VolumeHealth, VolumeProtection, ages_by_policy, volume_protections
+from snapkeep.domain.retention.deleted_volumes import deleted_volumes, gone_lineages
 from snapkeep.domain.retention.region_plan import RegionFacts, RegionPlan
 from snapkeep.domain.sweep.deleted_by_others import kept_snapshots
 from snapkeep.domain.sweep.findings import (
@@ -22,6 +23,7 @@ from snapkeep.domain.sweep.findings import (
     RejoinRepair,
     Repair,
     RetagRepair,
+    deleted_volume_findings,
     document_findings,
 )
 from snapkeep.domain.sweep.primary import PrimaryFacts, decide_primary
@@ -100,8 +102,13 @@ class PrimarySweep(RegionSweep):
             lambda repair: self._repair(repair, started),
         )
         repairs.carry_out(self.exposure.run(listing.snapshots, self.system, started), lambda _: Handling.NOTED)
+        deleted = deleted_volumes(
+            listing.snapshots, gone_lineages(listing.snapshots, self.reader.region, facts.volumes), system=self.system
+        )
+        repairs.carry_out(deleted_volume_findings(deleted), lambda _: Handling.NOTED)
         repairs.carry_out(self.watch.run(listing, policies, started, self.system), lambda _: Handling.NOTED)
         counts = _counts(protections, listing.snapshots, dr.entries, self.system, started)
+        counts |= {Figure(name): number for name, number in deleted.figures.items()}
         counts |= {Figure.RUNS_IN_PROGRESS: runs.under_way, Figure.RUNS_NOT_READ: runs.not_read}
         ages_of_policies = tuple(ages_by_policy(protections))
         report = self.report(sweep_id, StackKind.PRIMARY, started, (*repairs.items, *postponed), counts, ages_of_policies)

@@ -1,0 +1,53 @@
+"""Volumes that were deleted while their snapshots are kept: how many, how large, and what they cost at most."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from math import ceil
+
+from snapkeep.domain.model import Lineage, Snapshot
+from snapkeep.domain.prices import SNAPSHOT_STORAGE
+
+
+@dataclass(frozen=True, slots=True)
+class DeletedVolumes:
+    """The deleted volumes of which managed snapshots or copies are kept.
+
+    A listing has the volume's size and not that of the changed blocks, which EBS charges for: size and price are upper bounds.
+    """
+
+    snapshots: tuple[Snapshot, ...] = ()
+
+    @property
+    def lineages(self) -> list[Lineage]:
+        """Their lineages, in order."""
+        return sorted({snapshot.origin.lineage for snapshot in self.snapshots})
+
+    @property
+    def figures(self) -> dict[str, int]:
+        """Their totals, by the identifiers that reports and the status have for them."""
+        gib = sum(snapshot.size_gib for snapshot in self.snapshots)
+        return {
+            "deleted_volumes": len(self.lineages),
+            "deleted_volumes_snapshots": len(self.snapshots),
+            "deleted_volumes_gib": gib,
+            "deleted_volumes_dollars": ceil(gib * SNAPSHOT_STORAGE.dollars),
+        }
+
+
+def deleted_volumes(snapshots: Iterable[Snapshot], gone: Collection[Lineage], *, system: str) -> DeletedVolumes:
+    """Return the completed managed snapshots of deleted volumes."""
+    return DeletedVolumes(
+        tuple(
+            snapshot
+            for snapshot in snapshots
+            if snapshot.completed and snapshot.managed_by(system) and snapshot.origin.lineage in gone
+        )
+    )
+
+
+def gone_lineages(snapshots: Iterable[Snapshot], region: str, existing: Collection[str]) -> frozenset[Lineage]:
+    """Return the lineages of a source region's volumes that no longer exist, given the ids of those that do."""
+    lineages = {snapshot.origin.lineage for snapshot in snapshots}
+    return frozenset(lineage for lineage in lineages if lineage.region == region and lineage.volume_id not in existing)
