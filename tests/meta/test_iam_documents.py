@@ -26,6 +26,7 @@ SERVICES = {
     "AWS::S3": "s3",
     "AWS::SNS": "sns",
     "AWS::SQS": "sqs",
+    "AWS::SSM": "ssm",
 }
 SERVERLESS = {"AWS::Serverless::Function": "lambda", "AWS::Serverless::StateMachine": "states"}
 MANAGED_POLICY_CHARACTERS = 6144
@@ -79,7 +80,9 @@ def test_no_policy_permits_answers_to_executions() -> None:
 
 def test_no_policy_deletes_snapshots_or_the_policy_document() -> None:
     for name in NAMES:
-        assert not {"ec2:DeleteSnapshot", "ec2:CreateTags", "ssm:DeleteParameter"} & actions(name)
+        assert not {"ec2:DeleteSnapshot", "ec2:CreateTags"} & actions(name)
+        deleting = [statement["Resource"] for statement in statements(name) if "ssm:DeleteParameter" in statement["Action"]]
+        assert deleting == (["arn:aws:ssm:*:*:parameter/snapkeep*/bucket"] if name == "deployer-resources" else [])
 
 
 @pytest.mark.parametrize("stack", STACKS)

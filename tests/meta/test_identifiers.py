@@ -76,6 +76,7 @@ FINDINGS = {
     "snapshot_unhandled",
     "tags_lost",
     "volume_deleted",
+    "record_missing",
 }
 
 

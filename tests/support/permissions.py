@@ -87,6 +87,23 @@ PERMISSIONS: Mapping[str, Mapping[str, Sequence[Permission]]] = {
             _READ_SNAPSHOTS,
             _READ_VOLUMES,
             Permission("tags snapshots", ("ec2:CreateTags",)),
+            Permission(
+                "reads what a recovery record holds besides, of instances that changed",
+                (
+                    "ec2:DescribeInstanceAttribute",
+                    "ec2:DescribeInstanceCreditSpecifications",
+                    "ec2:DescribeSecurityGroups",
+                    "ec2:DescribeSubnets",
+                    "ec2:GetInstanceUefiData",
+                ),
+            ),
+            Permission(
+                "writes recovery records into the bucket of a DR region, whose name is in a parameter there",
+                ("s3:GetObject", "s3:ListBucket", "s3:PutObject", "ssm:GetParameter"),
+            ),
+            Permission(
+                "reads and writes the bucket that a DR stack's key encrypts", ("kms:Decrypt", "kms:GenerateDataKey"), "S3"
+            ),
             Permission("sees since when it is deployed: what completed before is history", ("states:DescribeStateMachine",)),
             _READ_POLICY,
             _TELL,

@@ -38,6 +38,20 @@ class Ec2Reader:
         volumes = chain.from_iterable(self._volumes([_filter("volume-id", ids)]) for ids in batches(volume_ids))
         return {volume.id: volume for volume in volumes}
 
+    def volume_items(self, volume_ids: Collection[str]) -> Iterator[Mapping[str, Any]]:
+        """Return the volumes that exist, as DescribeVolumes has them."""
+        for ids in batches(volume_ids):
+            yield from self._pages("describe_volumes", "Volumes", {"Filters": [_filter("volume-id", ids)], "MaxResults": PAGE})
+
+    def instances(self, name: str, values: Collection[str]) -> dict[str, Mapping[str, Any]]:
+        """Return the instances that a filter of DescribeInstances finds, by id, as that call has them."""
+        instances: dict[str, Mapping[str, Any]] = {}
+        for some in batches(values):
+            query = {"Filters": [_filter(name, some)], "MaxResults": PAGE}
+            for reservation in self._pages("describe_instances", "Reservations", query):
+                instances |= {item["InstanceId"]: item for item in reservation.get("Instances", ())}
+        return instances
+
     def all_volumes(self) -> Iterator[Volume]:
         """Return every volume of the region."""
         return self._volumes([])
@@ -119,17 +133,13 @@ class Ec2Reader:
 
     def _volumes(self, filters: list[Mapping[str, Any]]) -> Iterator[Volume]:
         items = list(self._pages("describe_volumes", "Volumes", {"Filters": filters, "MaxResults": PAGE}))
-        root_devices = self._root_devices({attachment["InstanceId"] for item in items for attachment in _attachments(item)})
+        root_devices = self._root_devices({attachment["InstanceId"] for item in items for attachment in attachments_of(item)})
         return (volume_from(item, self.region, root_devices) for item in items)
 
     def _root_devices(self, instance_ids: Collection[str]) -> dict[str, str]:
         """Return the root device's name by instance: it is the image's choice, and no list of names has them all."""
-        devices: dict[str, str] = {}
-        for ids in batches(instance_ids):
-            query = {"Filters": [_filter("instance-id", ids)], "MaxResults": PAGE}
-            for reservation in self._pages("describe_instances", "Reservations", query):
-                devices |= {item["InstanceId"]: item.get("RootDeviceName", "") for item in reservation.get("Instances", ())}
-        return devices
+        instances = self.instances("instance-id", instance_ids)
+        return {instance_id: item.get("RootDeviceName", "") for instance_id, item in instances.items()}
 
     def _snapshots(self, filters: list[Mapping[str, Any]]) -> Iterator[Snapshot]:
         query = {"OwnerIds": ["self"], "Filters": filters, "MaxResults": PAGE}
@@ -192,7 +202,7 @@ def snapshot_from(item: Mapping[str, Any], region: str) -> Snapshot:
     )
 
 
-def _attachments(item: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+def attachments_of(item: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
     """Return the attachments to instances; one to another AWS resource has no instance (botocore: VolumeAttachment)."""
     return [attachment for attachment in item.get("Attachments") or () if attachment.get("InstanceId")]
 
@@ -211,7 +221,7 @@ def _why_not_copyable(item: Mapping[str, Any]) -> str:
 
 def volume_from(item: Mapping[str, Any], region: str, root_devices: Mapping[str, str]) -> Volume:
     """Return the volume that EC2 describes, given the root device's name of each instance."""
-    attachments = _attachments(item)
+    attachments = attachments_of(item)
     is_root = any(attachment.get("Device") == root_devices.get(attachment["InstanceId"], "") for attachment in attachments)
     attached_as = VolumeRole.ROOT if is_root else VolumeRole.DATA
     return Volume(

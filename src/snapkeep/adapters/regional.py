@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
+from snapkeep.adapters.aws_errors import translated
 from snapkeep.adapters.clock import WallClock
 from snapkeep.adapters.dynamodb_queue import DynamoDbQueue
 from snapkeep.adapters.ec2_guards import RecentGuards
 from snapkeep.adapters.ec2_reader import Ec2Reader
+from snapkeep.adapters.s3_documents import S3Documents
 from snapkeep.adapters.ssm_policies import SsmPolicyStore
 from snapkeep.usecases.ports import Clock
+from snapkeep.usecases.recovery.record_ports import Documents
 from snapkeep.usecases.retention.delete import Pacer
 
 
@@ -37,6 +40,11 @@ class SystemNames(Protocol):
         ...
 
     @property
+    def bucket_parameter(self) -> str:
+        """The SSM parameter with the name of a DR region's bucket."""
+        ...
+
+    @property
     def policy_parameter(self) -> str:
         """The SSM parameter of the policy document."""
         ...
@@ -52,6 +60,7 @@ class RegionalAdapters:
         self.clients = clients
         self.names = names
         self.clock: PacingClock = clock or WallClock()
+        self._buckets: dict[str, str] = {}
 
     def reader_of(self, region: str) -> Ec2Reader:
         """Return a reader of EC2."""
@@ -64,6 +73,18 @@ class RegionalAdapters:
     def queue_of(self, region: str) -> DynamoDbQueue:
         """Return the queue of copies into a DR region."""
         return DynamoDbQueue(client=self.clients.get("dynamodb", region=region), table=self.names.queue_table, region=region)
+
+    def documents_of(self, region: str) -> Documents:
+        """Return recovery's documents in a DR region. Their bucket's name is asked for once.
+
+        Raise AwsRefused where the region has no stack, AwsThrottled or AwsUnavailable.
+        """
+        if region not in self._buckets:
+            name = self.names.bucket_parameter
+            with translated(f"the parameter {name} in {region}"):
+                answer = self.clients.get("ssm", region=region).get_parameter(Name=name)
+            self._buckets[region] = answer["Parameter"]["Value"]
+        return S3Documents(client=self.clients.get("s3", region=region), bucket=self._buckets[region])
 
     def policy_store_of(self, region: str) -> SsmPolicyStore:
         """Return the store of the policy document."""

@@ -93,6 +93,11 @@ class AwsSettings:
         return f"{self.system}-queue"
 
     @property
+    def bucket_parameter(self) -> str:
+        """The SSM parameter with the name of the bucket in each DR region."""
+        return f"/{self.system}/bucket"
+
+    @property
     def policy_parameter(self) -> str:
         """The SSM parameter of the policy document in each region."""
         return f"/{self.system}/policy"

@@ -96,6 +96,18 @@ class ProofNotFound(SnapkeepError):
     """No such proof is kept."""
 
 
+class DocumentNotFound(SnapkeepError):
+    """The bucket of a DR region has no document under this key."""
+
+
+class DocumentChanged(SnapkeepError):
+    """A document in the bucket of a DR region was written since it was read, or exists already."""
+
+
+class RecordNotWritten(SnapkeepError):
+    """A recovery record is missing in a DR region; the copy is made all the same."""
+
+
 class KeyNotUsable(SnapkeepError):
     """The KMS key of a copy rule cannot be used; the message names the key and why."""
 

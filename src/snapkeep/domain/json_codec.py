@@ -45,6 +45,11 @@ def to_text(value: Any) -> str:
     return json.dumps(to_json(value))
 
 
+def from_text(kind: type[Record], text: str) -> Record:
+    """Return the dataclass in a JSON text. Raise ValueError if it cannot be read."""
+    return from_json(kind, json.loads(text))
+
+
 def to_object(record: Any) -> dict[str, Any]:
     """Return a dataclass as a JSON object."""
     return cast("dict[str, Any]", to_json(record))

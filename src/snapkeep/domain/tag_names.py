@@ -13,6 +13,15 @@ CHECK = "snapkeep:check"
 """On copies alone: what their check found, so that it outlives the queue entry. Value: WRONG; a good copy has none."""
 WRONG = "wrong"
 
+SET = "snapkeep:set"
+"""The lowest snapshot id of a multi-volume set; a single snapshot has none."""
+INSTANCE = "snapkeep:instance"
+DEVICE = "snapkeep:device"
+RECORD = "snapkeep:record"
+"""The beginning of the hash of the recovery record."""
+RECOVERY_TAGS = (SET, INSTANCE, DEVICE, RECORD)
+"""What recovery knows a snapshot by. They are written where there is room, before the volume's own tags."""
+
 ORIGINAL_NAME = "AutomatedSnapName"
 """The original system's: `<volume id>_<start time>`."""
 ORIGINAL_VOLUME = "OriginalVolumeId"
@@ -20,4 +29,4 @@ ORIGINAL_REGION = "OriginalRegion"
 
 SNAPSHOT_TAGS = (MANAGED, POLICY, SOURCE_VOLUME, ORIGINAL_NAME, ORIGINAL_VOLUME)
 """The tags of every managed source snapshot; copies have more."""
-OWN_TAGS = frozenset((*SNAPSHOT_TAGS, SOURCE_REGION, SOURCE_SNAPSHOT, SOURCE_START, CHECK, ORIGINAL_REGION))
+OWN_TAGS = frozenset((*SNAPSHOT_TAGS, *RECOVERY_TAGS, SOURCE_REGION, SOURCE_SNAPSHOT, SOURCE_START, CHECK, ORIGINAL_REGION))

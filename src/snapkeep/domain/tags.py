@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import lru_cache
+from types import MappingProxyType
 
 from snapkeep.domain.model import CLOCK_SKEW, Origin, Snapshot
 from snapkeep.domain.other_tools import NOT_CARRIED
@@ -110,20 +111,28 @@ def names_origin(tags: Mapping[str, str], origin: Origin) -> bool:
 
 
 def carried_tags(
-    own: Mapping[str, str], present: Mapping[str, str], volume_tags: Mapping[str, str], excluded: Iterable[str] = ()
+    own: Mapping[str, str],
+    present: Mapping[str, str],
+    volume_tags: Mapping[str, str],
+    excluded: Iterable[str] = (),
+    recovery: Mapping[str, str] = MappingProxyType({}),
 ) -> tuple[dict[str, str], list[str]]:
-    """Return all tags to write to a snapshot or a copy, and the keys that did not fit: `own` ones, and those of its volume.
+    """Return all tags to write to a snapshot or a copy, and the keys that did not fit: ours, recovery's, the volume's.
 
-    Our tags always go in. `aws:*` tags cannot be written; the volume's tags never replace a tag that is there already, and
-    ours are not carried from it: a volume that was made from a copy, with its tags, is no copy. Nor are tags by which other
-    tools claim or expire what they find, and those whose keys match `excluded`.
+    `own` tags always go in, those of recovery next. `aws:*` tags cannot be written; the volume's tags never replace a tag that
+    is there already, and ours are not carried from it: a volume that was made from a copy, with its tags, is no copy. Nor are
+    tags by which other tools claim or expire what they find, and those whose keys match `excluded`.
     """
     chosen = dict(own)
     used = {key for key in present if not key.startswith("aws:")} | set(own)
     left_out: list[str] = []
     patterns = (*NOT_CARRIED, *excluded)
-    for key, value in sorted(volume_tags.items()):
-        if key in used or key in OWN_TAGS or matches_any(key, patterns):
+    carried = (
+        (key, value) for key, value in sorted(volume_tags.items()) if key not in OWN_TAGS and not matches_any(key, patterns)
+    )
+    for key, value in (*recovery.items(), *carried):
+        if key in used:
+            chosen |= {key: value} if key in recovery else {}
             continue
         if len(used) >= TAG_LIMIT:
             left_out.append(key)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from botocore.config import Config
 
 from snapkeep.adapters.ec2_reader import Ec2Reader
+from snapkeep.adapters.ec2_records import Ec2Records
 from snapkeep.adapters.ec2_writers import Ec2Copier, Ec2Deleter, Ec2Tagger
 from snapkeep.adapters.regional import AwsClients, PacingClock, RegionalAdapters
 from snapkeep.adapters.sqs_notices import SqsNotices
@@ -28,6 +29,7 @@ from snapkeep.usecases.policies import PoliciesInForce
 
 if TYPE_CHECKING:
     from snapkeep.usecases.ports import DeletionGuards
+    from snapkeep.usecases.recovery.record_ports import RecordReader
 
 
 class Composition(RegionalAdapters):
@@ -46,6 +48,11 @@ class Composition(RegionalAdapters):
     def guards(self) -> DeletionGuards:
         """AMIs and locks of this region."""
         return self.guards_of(self.environment.region)
+
+    @cached_property
+    def record_reader(self) -> RecordReader:
+        """Reads what recovery records of this region hold."""
+        return Ec2Records(client=self.clients.get("ec2"), region=self.environment.region)
 
     @cached_property
     def tagger(self) -> Ec2Tagger:

@@ -113,6 +113,11 @@ class Environment:
     _copy_within_hours = Variable("SNAPKEEP_COPY_WITHIN_HOURS", _number(1, 8760))
 
     @property
+    def bucket_parameter(self) -> str:
+        """The SSM parameter with the name of the bucket, in whichever DR region."""
+        return f"/{self.system}/bucket"
+
+    @property
     def known_accounts(self) -> frozenset[str]:
         """The accounts that snapshots may be shared with; none where the variable is empty."""
         return frozenset(filter(None, self.variables.get("SNAPKEEP_KNOWN_ACCOUNTS", "").split(",")))

@@ -13,7 +13,7 @@ from snapkeep.domain.errors import PlanRefused
 from snapkeep.domain.json_codec import to_json
 from snapkeep.domain.model import DeletionPlan, Refusal, Snapshot
 from snapkeep.domain.retention.deletion import DeletionOrder, deletion_orders
-from snapkeep.domain.tag_names import OWN_TAGS
+from snapkeep.domain.tag_names import OWN_TAGS, RECOVERY_TAGS
 from snapkeep.functions.payloads import (
     CopyOrder,
     DeletionAnswer,
@@ -93,11 +93,11 @@ def _order(request: CopyRequest, now: datetime) -> CopyOrder:
 
 
 def _fit_tags(request: CopyRequest, most_bytes: int, now: datetime) -> CopyOrder:
-    """Return the copy with as many of its carried tags, in the order of their keys, as fit."""
-    tags = {key: value for key, value in request.tags.items() if key in OWN_TAGS}
+    """Return the copy with as many of recovery's tags, and then of its carried tags in the order of their keys, as fit."""
+    tags = {key: value for key, value in request.tags.items() if key in OWN_TAGS and key not in RECOVERY_TAGS}
     room = most_bytes - size_bytes(_order(replace(request, tags=tags), now))
-    for key, value in sorted(request.tags.items()):
-        if key in OWN_TAGS:
+    for key, value in sorted(request.tags.items(), key=lambda tag: (tag[0] not in RECOVERY_TAGS, tag[0])):
+        if key in tags:
             continue
         room -= size_bytes({key: value})
         if room < 0:

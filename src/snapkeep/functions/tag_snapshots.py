@@ -11,6 +11,7 @@ from snapkeep.functions.log import started
 from snapkeep.functions.payloads import NOT_OURS, EventCall, TagAnswer, from_json
 from snapkeep.functions.state_budget import tag_answer
 from snapkeep.usecases.protect import TagSnapshots
+from snapkeep.usecases.recovery.write_records import WriteRecords
 
 
 def build(parts: Composition) -> TagSnapshots:
@@ -19,6 +20,7 @@ def build(parts: Composition) -> TagSnapshots:
         system=parts.environment.system,
         reader=parts.reader,
         tagger=parts.tagger,
+        records=WriteRecords(reader=parts.record_reader, documents_of=parts.documents_of, clock=parts.clock),
         policies=parts.policies,
         deployed_at=parts.deployed_at,
     )

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from functools import partial
 
 from snapkeep.domain.copies.request import CopyRequest, copy_request
 from snapkeep.domain.errors import (
+    RETRYABLE,
     AwsRefused,
     AwsUnavailable,
     InvalidConfiguration,
     InvalidEvent,
+    RecordNotWritten,
     SnapshotFailed,
     SnapshotGone,
     TagsDoNotFit,
@@ -22,9 +24,10 @@ from snapkeep.domain.events import SnapshotEndEvent
 from snapkeep.domain.model import Snapshot, SnapshotState, Volume
 from snapkeep.domain.policy.model import Policy, PolicySet
 from snapkeep.domain.policy.selection import Selection, select_for_snapshot
-from snapkeep.domain.tag_names import OWN_TAGS
-from snapkeep.domain.tags import TAG_LIMIT, carried_tags, is_history, other_manager, tags_for_snapshot
+from snapkeep.domain.tag_names import DEVICE, INSTANCE, OWN_TAGS, RECORD, RECOVERY_TAGS, SET
+from snapkeep.domain.tags import TAG_LIMIT, carried_tags, is_history, other_manager, tags_for_snapshot, was_managed
 from snapkeep.usecases.ports import Problem, SnapshotReader, SnapshotTagger
+from snapkeep.usecases.recovery.write_records import RecordWriter, WriteRecords
 
 
 class TagOutcome(StrEnum):
@@ -55,6 +58,7 @@ class TagSnapshots:
     system: str
     reader: SnapshotReader
     tagger: SnapshotTagger
+    records: WriteRecords
     policies: Callable[[], PolicySet]
     deployed_at: Callable[[], datetime]
 
@@ -69,7 +73,8 @@ class TagSnapshots:
         for item in ended:
             if item.succeeded is False:
                 report.problem(SnapshotFailed.__name__, item.snapshot_id, item.cause or "EC2 gave no cause")
-        volumes = self.reader.volumes({snapshot.origin.volume_id for snapshot in present})
+        records = self.records.observe({snapshot.origin.volume_id for snapshot in present})
+        volumes = records.observation.volumes
         policies = self.policies()
         for snapshot in present:
             if snapshot.is_copy:
@@ -89,7 +94,10 @@ class TagSnapshots:
             if fault or history or chosen.policy is None:
                 report.left_alone += 1
                 continue
-            self._protect(snapshot, volume, chosen.policy, report)
+            recovery = self._recovery_tags(snapshot, volume, chosen.policy, records, report)
+            if len(ended) > 1:
+                recovery = {SET: min(item.snapshot_id for item in ended)} | recovery
+            self._protect(snapshot, volume, chosen.policy, recovery, report)
         return report.result()
 
     def _why_not_ours(self, snapshot: Snapshot, volume: Volume | None, chosen: Selection) -> str:
@@ -119,9 +127,35 @@ class TagSnapshots:
                 present.append(snapshot)
         return present
 
-    def _protect(self, snapshot: Snapshot, volume: Volume | None, policy: Policy, report: _Report) -> None:
+    def _recovery_tags(
+        self, snapshot: Snapshot, volume: Volume | None, policy: Policy, records: RecordWriter, report: _Report
+    ) -> dict[str, str]:
+        """Return what the snapshot is known by in a recovery, and see to it that the DR regions have its recovery record.
+
+        What an earlier run wrote stays: it was observed nearer to the snapshot. Before that, such tags are the volume's, which
+        has them from the snapshot that it was made of.
+        """
+        known = {key: snapshot.tags[key] for key in RECOVERY_TAGS if was_managed(snapshot) and key in snapshot.tags}
+        record = records.observation.record_of(volume)
+        settings = record.volume(snapshot.origin.volume_id) if record else None
+        if RECORD in known or record is None or settings is None:
+            return known
+        written = records.write(record, policy.copy_regions, user_data=policy.record.user_data)
+        for region, cause in written.problems.items():
+            text = f"the recovery record of {record.owner} is not in {region}; the copy is made all the same: {cause}"
+            if isinstance(cause, RETRYABLE):
+                report.reasons.append(f"{snapshot.id}: {text}; a sweep writes it")
+            else:
+                report.problem(RecordNotWritten.__name__, snapshot.id, text)
+        instance_id = record.instance.instance_id if record.instance else ""
+        observed = {INSTANCE: instance_id, DEVICE: settings.device, RECORD: written.short_hash}
+        return {key: value for key, value in observed.items() if value} | known
+
+    def _protect(
+        self, snapshot: Snapshot, volume: Volume | None, policy: Policy, recovery: dict[str, str], report: _Report
+    ) -> None:
         own = tags_for_snapshot(self.system, policy.name, snapshot.origin)
-        tags, left_out = carried_tags(own, snapshot.tags, volume.tags if volume else {}, policy.carry_tags.excluded)
+        tags, left_out = carried_tags(own, snapshot.tags, volume.tags if volume else {}, policy.carry_tags.excluded, recovery)
         try:
             refused = self._write(snapshot, tags)
         except (SnapshotGone, AwsRefused) as error:
@@ -139,7 +173,8 @@ class TagSnapshots:
         if snapshot.not_copyable and policy.copies:
             report.reasons.append(f"{snapshot.id}: EC2 copies it to no other region: {snapshot.not_copyable}")
             return
-        report.copies.extend(copy_request(self.system, snapshot, policy, rule, volume) for rule in policy.copies)
+        source = replace(snapshot, tags={**snapshot.tags, **recovery})
+        report.copies.extend(copy_request(self.system, source, policy, rule, volume) for rule in policy.copies)
 
     def _write(self, snapshot: Snapshot, tags: dict[str, str]) -> list[str]:
         """Write the tags that are missing: ours alone if AWS refuses them with the others. Return the keys left out.

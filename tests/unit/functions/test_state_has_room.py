@@ -15,8 +15,9 @@ from snapkeep.adapters.stepfunctions_task_tokens import CAUSE_LIMIT
 from snapkeep.domain.copies.request import CopyRequest
 from snapkeep.domain.errors import AwsUnavailable
 from snapkeep.domain.model import Action, DeletionPlan, Lineage, Origin, Reason, Refusal, Snapshot, SnapshotState, Verdict
+from snapkeep.domain.recovery.record import SHORT_HASH
 from snapkeep.domain.retention.deletion import DeletionKind
-from snapkeep.domain.tag_names import CHECK, OWN_TAGS
+from snapkeep.domain.tag_names import CHECK, DEVICE, INSTANCE, OWN_TAGS, RECORD, RECOVERY_TAGS, SET
 from snapkeep.domain.tags import tags_for_copy
 from snapkeep.functions.errors import with_short_cause
 from snapkeep.functions.state_budget import (
@@ -39,11 +40,12 @@ VOLUMES_OF_AN_INSTANCE = 128
 KEY_BYTES, VALUE_BYTES = 128, 256
 
 
-def request(number: int, region: str = "us-east-2", *, tags: int = 42) -> CopyRequest:
+def request(number: int, region: str = "us-east-2", *, tags: int = 38) -> CopyRequest:
     origin = Origin("us-east-1", f"vol-{number:017x}", f"snap-{number:017x}", NOW)
     carried = {f"{number:02}".ljust(KEY_BYTES, "k"): "ä" * VALUE_BYTES for number in range(tags)}
     key = "arn:aws:kms:us-east-1:111122223333:key/0123abcd-0123-0123-0123-0123456789ab"
-    own = tags_for_copy("snapkeep", "a-policy-with-a-name", origin)
+    recovery = {SET: origin.snapshot_id, INSTANCE: f"i-{number:017x}", DEVICE: "/dev/sdf", RECORD: "0" * SHORT_HASH}
+    own = tags_for_copy("snapkeep", "a-policy-with-a-name", origin) | recovery
     return CopyRequest(origin, "a-policy-with-a-name", region, key, NOW, 8, True, carried | own, source_kms_key=key)
 
 
@@ -54,7 +56,7 @@ def test_a_large_set_with_many_tags_fits_the_runs_state(volumes: int, regions: i
     listed, problems, cut = fitted.orders, fitted.problems, fitted.left_out
     rest_bytes = volumes * EVENT_BYTES_PER_MEMBER + len(copies) * RESULT_BYTES + len(problems) * PROBLEM_BYTES + ENVELOPE_BYTES
     assert size_bytes(listed) + rest_bytes < STATE_BYTES
-    assert all(copy.request.tags.keys() >= OWN_TAGS - {CHECK} for copy in listed)
+    assert all(copy.request.tags.keys() >= OWN_TAGS - {CHECK, *RECOVERY_TAGS} for copy in listed)
     assert (len(listed), bool(cut)) == (len(copies), volumes > 1)
 
 

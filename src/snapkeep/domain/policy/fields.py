@@ -16,6 +16,7 @@ from snapkeep.domain.policy.model import (
     Limits,
     Policy,
     PolicySet,
+    RecordContent,
     Retention,
     Selector,
 )
@@ -259,6 +260,12 @@ CARRY_TAGS = Shape(
     ),
 )
 
+RECORD = Shape(
+    RecordContent,
+    "What recovery records hold besides the settings of volumes and instances.",
+    (Field("user_data", ValueType.FLAG, "Whether they hold the instance's user data, which often has secrets."),),
+)
+
 POLICY = Shape(
     Policy,
     "One policy. The first one that takes a volume governs it.",
@@ -302,6 +309,7 @@ POLICY = Shape(
             "Which snapshots and copies of a deleted volume sweeps keep, in every region; left out, the same as before.",
             shape=GONE,
         ),
+        Field("record", ValueType.OBJECT, "What the volume's recovery records hold.", shape=RECORD),
     ),
 )
 

@@ -90,6 +90,14 @@ class CarryTags:
 
 
 @dataclass(frozen=True, slots=True)
+class RecordContent:
+    """What recovery records hold besides settings."""
+
+    user_data: bool = False
+    """The user data of instances, which often hold secrets."""
+
+
+@dataclass(frozen=True, slots=True)
 class Limits:
     """How much the plan of one lineage in one region may delete (INV-08)."""
 
@@ -111,12 +119,18 @@ class Policy:
     """Recovery point objective: how old the newest completed copy's origin may be."""
     leave_alone: LeaveAlone = field(default_factory=LeaveAlone)
     carry_tags: CarryTags = field(default_factory=CarryTags)
+    record: RecordContent = field(default_factory=RecordContent)
     gone: GoneRetention | None = None
     """Which snapshots and copies of a deleted volume are kept; None: the same as of one that exists."""
 
     def retention_of(self, retention: Retention, *, gone: bool) -> Retention:
         """Return a retention of this policy, or the one of deleted volumes where it has one and the volume is deleted."""
         return self.gone if gone and self.gone is not None else retention
+
+    @property
+    def copy_regions(self) -> tuple[str, ...]:
+        """The regions that this policy copies to."""
+        return tuple(rule.region for rule in self.copies)
 
     def copy_rule(self, region: str) -> CopyRule | None:
         """Return this policy's rule for a destination region; None if it has none."""

@@ -1,1 +1,1 @@
-"""Recovery: which points can be restored, and the proof that a copy equals its source."""
+"""Recovery: which points can be restored, the proof of a copy, what a rebuild needs, and its steps."""

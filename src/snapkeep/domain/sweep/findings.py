@@ -41,6 +41,7 @@ class FindingKind(LabelledEnum):
 
     UNHANDLED = "snapshot_unhandled", "snapshot that no run handled"
     TAGS_LOST = "tags_lost", "tags lost"
+    RECORD_MISSING = "record_missing", "snapshot without a recovery record"
     COPY_MISSING = "copy_missing", "copy missing"
     COPY_FAILED = (
         "copy_failed",

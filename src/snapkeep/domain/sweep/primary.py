@@ -25,8 +25,8 @@ from snapkeep.domain.sweep.findings import (
     decision_of,
 )
 from snapkeep.domain.sweep.waiting_runs import unanswered
-from snapkeep.domain.tag_names import MANAGED, SNAPSHOT_TAGS
-from snapkeep.domain.tags import is_of_original_system, tags_for_snapshot, was_managed
+from snapkeep.domain.tag_names import MANAGED, RECORD, SNAPSHOT_TAGS
+from snapkeep.domain.tags import TAG_LIMIT, is_of_original_system, tags_for_snapshot, was_managed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +59,7 @@ def decide_primary(facts: PrimaryFacts, policies: PolicySet, now: datetime) -> S
     requested_by_runs = {
         finding.repair.wait.request.snapshot_in_region for finding in runs if isinstance(finding.repair, RejoinRepair)
     }
-    findings = [*decider.snapshots_to_protect(), *runs, *decider.copies(requested_by_runs)]
+    findings = [*decider.snapshots_to_protect(), *runs, *decider.copies(requested_by_runs), *decider.records_missing()]
     own = [plan for plan in facts.plan.volumes if plan.lineage.region == facts.plan.region]
     return decision_of(findings, own, facts.system)
 
@@ -75,7 +75,11 @@ class _Primary:
         """Find completed snapshots of this region without all of our tags, where a policy governs their volume."""
         by_lineage: dict[Lineage, list[Snapshot]] = defaultdict(list)
         for snapshot in self.facts.snapshots:
-            if snapshot.origin.region == self.facts.plan.region and snapshot.completed and not snapshot.is_copy:
+            if (
+                snapshot.origin.region == self.facts.plan.region
+                and snapshot.completed
+                and not (snapshot.is_copy or snapshot.not_copyable)
+            ):
                 by_lineage[snapshot.origin.lineage].append(snapshot)
         oldest_copied: dict[Lineage, datetime] = {}
         for (lineage, _), start in self.newest_copied.items():
@@ -115,6 +119,21 @@ class _Primary:
             tags = tags_for_snapshot(self.facts.system, selection.policy.name, snapshot.origin)
             repair = RetagRepair(snapshot.id, tags) if self.facts.adopt else None
             yield Finding(FindingKind.ADOPTABLE, snapshot.id, volume_id, text, start, repair)
+
+    def records_missing(self) -> Iterator[Finding]:
+        """Find volumes whose newest managed snapshot has no recovery record: a DR region could not be reached, say."""
+        newest: dict[str, Snapshot] = {}
+        for snapshot in self.facts.snapshots:
+            volume_id = snapshot.origin.volume_id
+            if snapshot.managed_by(self.facts.system) and snapshot.completed and not (snapshot.is_copy or snapshot.not_copyable):
+                newest[volume_id] = max(snapshot, newest.get(volume_id, snapshot), key=lambda item: item.origin.start_time)
+        for volume_id, snapshot in newest.items():
+            policy = self.policies.named(snapshot.policy)
+            regions = set(policy.copy_regions) if policy else set()
+            can_be_written = volume_id in self.facts.volumes and regions and regions <= self.facts.reachable
+            if can_be_written and RECORD not in snapshot.tags and len(snapshot.tags) < TAG_LIMIT:
+                text = "no recovery record is known of it"
+                yield Finding(FindingKind.RECORD_MISSING, snapshot.id, volume_id, text, self.now, ProtectRepair(snapshot))
 
     def copies(self, requested_by_runs: Collection[SnapshotInRegion]) -> Iterator[Finding]:
         """Find required copies that are missing, late or failed and that no run requests, and entries without a snapshot."""

@@ -28,7 +28,15 @@ from snapkeep.functions.composition import Composition
 from snapkeep.functions.environment import Environment
 from snapkeep.lab.ebs_model import World
 from snapkeep.lab.simulator.kernel import Kernel
-from snapkeep.lab.simulator.memory_ports import Hook, HookedPort, KernelClock, KernelTaskTokens, MemoryNotices, ReachablePort
+from snapkeep.lab.simulator.memory_ports import (
+    Hook,
+    HookedPort,
+    KernelClock,
+    KernelTaskTokens,
+    MemoryDocuments,
+    MemoryNotices,
+    ReachablePort,
+)
 from snapkeep.lab.simulator.memory_queue import MemoryQueue
 from snapkeep.usecases.copies.dispatch import Dispatch
 from snapkeep.usecases.copies.enqueue import EnqueueCopy
@@ -94,6 +102,15 @@ class StackComposition(Composition):
         """Return the queue of copies into a DR region."""
         return self._system.queue_of(region)
 
+    def documents_of(self, region: str) -> Any:
+        """Return recovery's documents in a DR region."""
+        return self._system.documents_of(region)
+
+    @cached_property
+    def record_reader(self) -> Any:
+        """Reads what recovery records hold."""
+        return self._system.port("record_reader", super().record_reader)
+
     @cached_property
     def tagger(self) -> Any:
         """Tags snapshots in this region."""
@@ -146,6 +163,7 @@ class SystemComposition:
         self.deployed_at = self.clock.now()
         self.notices = MemoryNotices()
         self.queues = {region: MemoryQueue(region=region) for region in layout.destinations}
+        self.documents = {region: MemoryDocuments() for region in layout.destinations}
         self.policies = policies
         self.hook = hook
         self._layout = layout
@@ -196,6 +214,11 @@ class SystemComposition:
         """Return the queue of copies into a DR region, which is as reachable as the region."""
         checked = partial(ReachablePort, self.queues[region], partial(self.reach, region))
         return self._once("queue", region, lambda: self.port("queue", checked()))
+
+    def documents_of(self, region: str) -> Any:
+        """Return recovery's documents in a DR region, which are as reachable as the region."""
+        checked = partial(ReachablePort, self.documents[region], partial(self.reach, region))
+        return self._once("documents", region, lambda: self.port("documents", checked()))
 
     @property
     def task_tokens(self) -> Any:

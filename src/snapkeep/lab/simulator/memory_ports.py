@@ -6,10 +6,12 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Any
 
+from snapkeep.domain.errors import DocumentChanged, DocumentNotFound
 from snapkeep.domain.json_codec import to_object
 from snapkeep.lab.ebs_model.conditions.clock import utc
 from snapkeep.lab.simulator.kernel import Kernel, TokenAnswer
 from snapkeep.usecases.ports import Clock, CopyResult, Notice, Notices, TaskTokens
+from snapkeep.usecases.recovery.record_ports import Document, Documents
 
 Hook = Callable[[str], None]
 """Called with `port.method` before and after every call of a port. It may raise to end the step there."""
@@ -65,6 +67,31 @@ class MemoryNotices(Notices):
         self.count += 1
         if len(self.added) < self._kept:
             self.added.append(notice)
+
+
+class MemoryDocuments(Documents):
+    """`Documents` in memory."""
+
+    def __init__(self) -> None:
+        self.documents: dict[str, Document] = {}
+
+    def get(self, key: str) -> Document:
+        """Return a document. Raise DocumentNotFound."""
+        if key not in self.documents:
+            raise DocumentNotFound(f"there is no {key}")
+        return self.documents[key]
+
+    def put(self, key: str, text: str, version: str = "") -> str:
+        """Write a document over a version, or a new one; return its version. Raise DocumentChanged."""
+        if version != (self.documents[key].version if key in self.documents else ""):
+            raise DocumentChanged(f"{key} was written meanwhile")
+        written = str(int(version or 0) + 1)
+        self.documents[key] = Document(text, written)
+        return written
+
+    def keys(self, prefix: str) -> list[str]:
+        """Return the keys that begin with a prefix, in order."""
+        return sorted(key for key in self.documents if key.startswith(prefix))
 
 
 class HookedPort:

@@ -1,1 +1,1 @@
-"""Recovery: prove that a copy equals its source."""
+"""Recovery: copies are compared with their sources, records are written, volumes are made from points."""

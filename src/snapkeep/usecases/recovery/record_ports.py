@@ -1,0 +1,57 @@
+"""The ports of recovery records, and the documents in the bucket of a DR region."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+from snapkeep.domain.model import Volume
+from snapkeep.domain.recovery.record import RecoveryRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """Volumes as they are now, and the records of what they belong to, by the owner's id."""
+
+    volumes: Mapping[str, Volume]
+    records: Mapping[str, RecoveryRecord]
+
+    def record_of(self, volume: Volume | None) -> RecoveryRecord | None:
+        """Return the record that a volume is in; None for a volume that is deleted."""
+        return self.records.get(next(iter(volume.instance_ids), volume.id)) if volume else None
+
+
+class RecordReader(Protocol):
+    """Reads what recovery records hold, in one region."""
+
+    def observe(self, volume_ids: Collection[str]) -> Observation:
+        """Return the volumes that exist and their records, without what `complete` adds."""
+        ...
+
+    def complete(self, record: RecoveryRecord, *, user_data: bool) -> RecoveryRecord:
+        """Return an instance's record with what costs more calls. Raise AwsRefused, AwsThrottled or AwsUnavailable."""
+        ...
+
+
+class Document(NamedTuple):
+    """A text in the bucket, and the version of it that was read."""
+
+    text: str
+    version: str
+
+
+class Documents(Protocol):
+    """Small documents in the bucket of a DR region; a write says which version it replaces."""
+
+    def get(self, key: str) -> Document:
+        """Return a document. Raise DocumentNotFound."""
+        ...
+
+    def put(self, key: str, text: str, version: str = "") -> str:
+        """Write a document over the version that was read, or a new one; return its version. Raise DocumentChanged."""
+        ...
+
+    def keys(self, prefix: str) -> list[str]:
+        """Return the keys that begin with a prefix, in order."""
+        ...
