@@ -1,4 +1,4 @@
-"""Who deleted a snapshot, from CloudTrail's event history."""
+"""The principal that deleted a snapshot, from CloudTrail's event history."""
 
 from __future__ import annotations
 

@@ -93,7 +93,7 @@ class Ec2Reader:
         return self._snapshots([])
 
     def copies_in_flight(self) -> list[Snapshot]:
-        """Return every pending copy in this region, whoever made it."""
+        """Return every pending copy in this region, also those by others."""
         return [snapshot for snapshot in self._snapshots([_filter("status", ["pending"])]) if snapshot.is_copy]
 
     def images_using(self, snapshot_ids: Collection[str]) -> dict[str, tuple[str, ...]]:

@@ -242,7 +242,7 @@ def pairs_of(texts: Iterable[str] | None, option: str, form: str = "KEY=VALUE") 
 def require_consent(question: str, *, yes: bool, json: bool, otherwise: str) -> None:
     """Return if `--yes` was given or the user says yes; `otherwise` names what is not done.
 
-    Raise NotConfirmed on a no, WrongUse where nobody can be asked, KeyboardInterrupt on Ctrl-C.
+    Raise NotConfirmed on a no, WrongUse where no terminal can ask, KeyboardInterrupt on Ctrl-C.
     """
     if yes:
         return

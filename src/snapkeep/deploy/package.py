@@ -75,7 +75,7 @@ def build_package(
     fingerprint = _fingerprint(interpreters)
     target.parent.mkdir(parents=True, exist_ok=True)
     with target.with_suffix(".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # somebody else may be building or deploying at the same time
+        fcntl.flock(lock, fcntl.LOCK_EX)  # another process may build or deploy at the same time
         known = _up_to_date(target, fingerprint)
         if known is not None:
             return known

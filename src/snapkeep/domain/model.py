@@ -13,7 +13,7 @@ from snapkeep.domain.tag_names import CHECK, MANAGED, POLICY, WRONG
 NEVER = datetime.fromisoformat("0001-01-01T00:00:00+00:00")
 """Before every other moment: the start of a snapshot that does not exist."""
 CLOCK_SKEW = timedelta(minutes=15)
-"""How far a start time may be ahead of another clock: of ours, or of another region's."""
+"""Time by which a start time may be ahead of another clock: of ours, or of another region's."""
 
 
 class SnapshotState(StrEnum):

@@ -147,8 +147,8 @@ def origin_of(
 ) -> Origin:
     """Return a copy's origin as its description names it: ours, or the original system's; else its own.
 
-    Nobody can change a description, while people and tools copy tags along, and everybody who may tag can overwrite them. For a
-    snapshot that is no copy, leave both out.
+    A description cannot be changed, while people and tools copy tags along, and every principal that may tag can overwrite
+    them. For a snapshot that is no copy, leave both out.
     """
     if not description:
         return Origin(region, lineage_id(volume_id, snapshot_id), snapshot_id, start_time)

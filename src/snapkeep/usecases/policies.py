@@ -29,7 +29,7 @@ NOTHING = "{}"
 """The version that `policy remove` stores: there is no document, and the stack's parameters are the policy."""
 
 FRESH = timedelta(seconds=60)
-"""How long a function uses what it read: after this a new document is in force everywhere."""
+"""Age up to which a function uses the document that it read: after this a new one is in force everywhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +208,7 @@ class FormerVersion:
 
 @dataclass(frozen=True, slots=True)
 class PushResult:
-    """The result of a push to one region; `overtaken` if somebody else pushed at the same time, which made a version too."""
+    """The result of a push to one region; `overtaken` if another push at the same time made a version too."""
 
     region: str
     version: int

@@ -80,7 +80,7 @@ class SnapshotReader(DeletionGuards, Protocol):
         ...
 
     def copies_in_flight(self) -> list[Snapshot]:
-        """Return every pending copy in this region, whoever made it: each counts against the quota."""
+        """Return every pending copy in this region, also those by others: each counts against the quota."""
         ...
 
 
@@ -109,7 +109,7 @@ class Keys(Protocol):
 
 
 class DeletionOutcome(LabelledEnum):
-    """How a deletion ended. State machines and audit lines carry the values."""
+    """The outcome of a deletion. State machines and audit lines carry the values."""
 
     DELETED = "deleted", "deleted"
     ALREADY_GONE = "already_gone", "already deleted"
@@ -122,7 +122,7 @@ class DeletionOutcome(LabelledEnum):
 
 @dataclass(frozen=True, slots=True)
 class DeletionResult:
-    """How one deletion ended; `cause` in AWS's words where it was refused."""
+    """The outcome of one deletion; `cause` in AWS's words where it was refused."""
 
     snapshot_id: str
     outcome: DeletionOutcome
@@ -138,7 +138,7 @@ class SnapshotDeleter(Protocol):
     """Deletes managed snapshots. The role behind it cannot tag."""
 
     def delete(self, snapshot_id: str) -> DeletionResult:
-        """Delete one snapshot and return how it ended. A refusal is a result; only AwsThrottled and AwsUnavailable are raised."""
+        """Delete one snapshot and return its outcome. A refusal is a result; only AwsThrottled and AwsUnavailable are raised."""
         ...
 
 

@@ -101,7 +101,7 @@ class TagSnapshots:
         return report.result()
 
     def _why_not_ours(self, snapshot: Snapshot, volume: Volume | None, chosen: Selection) -> str:
-        """Return what somebody has to correct before the snapshot can be protected; empty if nothing."""
+        """Return the fault that prevents the snapshot's protection, in words; empty if there is none."""
         if chosen.policy is None:
             return chosen.problem if volume is None else ""
         other = other_manager(snapshot, self.system)

@@ -1,4 +1,4 @@
-"""A managed snapshot that somebody else deleted is a finding, with who did it where CloudTrail says so."""
+"""A managed snapshot that another principal deleted is a finding, with its name where CloudTrail has it."""
 
 from __future__ import annotations
 

@@ -163,7 +163,7 @@ def pushed_line(result: PushResult) -> str:
     if result.unchanged:
         return f"{result.region}: version {result.version} is this document already"
     if result.overtaken:
-        return f"{result.region}: version {result.version} is in force; somebody else pushed at the same time, see the history"
+        return f"{result.region}: version {result.version} is in force; a push at the same time made one too, see the history"
     return f"{result.region}: version {result.version} is in force"
 
 

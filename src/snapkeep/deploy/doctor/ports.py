@@ -1,4 +1,4 @@
-"""What the doctor reads, as data, and the ports through which it reads. Every method raises SnapkeepError where AWS refuses."""
+"""The ports through which the doctor reads, and their data. Every method raises SnapkeepError where AWS refuses."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ class EntryState(LabelledEnum):
 NOT_STARTED = (EntryState.WAITING, EntryState.DELAYED, EntryState.STARTING)
 """CopySnapshot is not known to have started the copy."""
 OPEN = (*NOT_STARTED, EntryState.RUNNING)
-"""The copy is not started or runs; somebody settles the entry later."""
+"""The copy is not started or runs; the entry is settled later."""
 SETTLED = (EntryState.DONE, EntryState.FAILED)
 """The copy is done, or failed for good. Every state is either open or settled."""
 
@@ -108,7 +108,7 @@ class QueueEntry:
 
     @property
     def is_open(self) -> bool:
-        """Whether somebody settles it later, and answers the executions that wait."""
+        """Whether it is settled later, which answers the executions that wait."""
         return self.state in OPEN
 
     @property
@@ -150,11 +150,11 @@ class QueueEntry:
         return self._after(EntryStep.RETRY, cause=cause, copy_id="", not_before=until)
 
     def done(self, copy_id: str) -> QueueEntry:
-        """Record the copy that completed and was checked. Nobody waits any more."""
+        """Record the copy that completed and was checked. No execution waits any more."""
         return self._after(EntryStep.SUCCEED, copy_id=copy_id, cause="", tokens=(), runs=())
 
     def failed(self, cause: str, copy_id: str) -> QueueEntry:
-        """Record that the copy failed for good, or is wrong. Nobody waits any more."""
+        """Record that the copy failed for good, or is wrong. No execution waits any more."""
         return self._after(EntryStep.FAIL, copy_id=copy_id, cause=cause, tokens=(), runs=())
 
     def restarted(self, request: CopyRequest, now: datetime, requester: str = "") -> QueueEntry:

@@ -1,4 +1,4 @@
-"""How often a failed copy is retried, and when."""
+"""The number and the delays of a failed copy's retries."""
 
 from __future__ import annotations
 

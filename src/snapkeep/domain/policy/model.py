@@ -99,7 +99,7 @@ class RecordContent:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much the plan of one lineage in one region may delete (INV-08)."""
+    """The deletions that the plan of one lineage in one region may hold (INV-08)."""
 
     max_deletions: int = 100
     max_share_percent: int = 75

@@ -23,7 +23,7 @@ CONFIDENCE = 0.95
 
 
 class MethodKind(LabelledEnum):
-    """Which blocks are compared by their content, from the weakest to the strongest. Tags and proofs hold the values."""
+    """The blocks that are compared by their content, from the weakest to the strongest. Tags and proofs hold the values."""
 
     STRUCTURE = "structure", "structure"
     SAMPLE = "sample", "sample"

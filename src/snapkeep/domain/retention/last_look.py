@@ -29,7 +29,7 @@ def objection(order: DeletionOrder, snapshot: Snapshot, peers: Iterable[Snapshot
     """Return why a snapshot must not be deleted, in words; empty if it may be. `peers` are its remaining peers.
 
     The newest of a lineage stays (INV-02, INV-05), whatever the order says, and only a copy in state `error` is a failed one.
-    Somebody may have deleted, since the plan was made, a newer snapshot that it keeps (INV-03).
+    A newer snapshot that the plan keeps may be deleted since it was made (INV-03).
     """
     if order.kind is DeletionKind.FAILED_COPY:
         failed = snapshot.is_copy and snapshot.state is SnapshotState.ERROR

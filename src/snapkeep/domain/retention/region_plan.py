@@ -133,7 +133,7 @@ def second_copies(copies: Iterable[Snapshot], system: str, kms_key: str = "", ch
     """Return by id the copies beside the one that is kept of their snapshot, with the reason.
 
     The one that is kept is a copy that a run checked, else one with the copy rule's key, else the last one made, on which
-    EC2 builds the next copy. Somebody else's copy of a copy, with its tags and its description, never displaces it.
+    EC2 builds the next copy. Another principal's copy of a copy, with its tags and its description, never replaces it.
     """
     by_source: dict[str, list[Snapshot]] = defaultdict(list)
     for copy in copies:

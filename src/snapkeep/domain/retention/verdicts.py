@@ -1,4 +1,4 @@
-"""Which snapshots of one lineage are kept and which are deleted, with every reason.
+"""Decide which snapshots of one lineage are kept and which are deleted, with every reason.
 
 The words are restic's, and mean what they mean there: a snapshot is kept when any rule keeps it; a calendar rule keeps the
 newest snapshot of each of the last so many periods *that have one*, and the oldest snapshot of all while it has not used up

@@ -1,4 +1,4 @@
-"""Find managed snapshots that somebody else deleted: the last sweep's plan kept them, and today's rules keep them. Pure.
+"""Find managed snapshots that another principal deleted: the last sweep's plan kept them, and today's rules keep them. Pure.
 
 Snapkeep deletes what the rules give up, and nothing else. Nothing therefore has to remember its own deletions.
 """

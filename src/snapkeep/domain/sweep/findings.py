@@ -88,7 +88,7 @@ class FindingKind(LabelledEnum):
     )
     DELETED_BY_OTHERS = (
         "snapshot_deleted_by_others",
-        "managed snapshot deleted by somebody else: a person, or AWS's sample or another tool beside Snapkeep",
+        "managed snapshot deleted by another principal: a person, AWS's sample or another tool beside Snapkeep",
         True,
         "A policy keeps it. Stop who deletes it; AWS's sample: docs/operating/from-aws-sample.md. The Recycle Bin may have it.",
     )

@@ -188,5 +188,5 @@ _RULES: tuple[tuple[str, Callable[[DemoFacts], str]], ...] = (
     ("SNS: both failures were notified", _notified),
     ("SNS: nothing else was notified", _nothing_else_notified),
     ("the queue of copies is at rest, and only vault's entry has failed", _queue),
-    ("no copy was made that nobody requested", _strangers),
+    ("no copy was made without a request", _strangers),
 )

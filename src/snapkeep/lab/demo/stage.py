@@ -139,7 +139,7 @@ def _follow(
 
 
 class _Schedules:
-    """Schedules of a minute are let fire more often: nobody should wait a minute for a digest in a demonstration."""
+    """Schedules of a minute fire more often, so that the demonstration does not wait a minute for a digest."""
 
     def __init__(self, aws: EmbeddedAws, clock: Callable[[], float] = time.monotonic) -> None:
         self._aws = aws

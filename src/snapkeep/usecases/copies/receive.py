@@ -89,7 +89,7 @@ class ReceiveCopy:
         return self._failed(copy, entry, copy.state_message or ended.cause or "EC2 gave no cause")
 
     def _vanished(self, ended: CopyEndEvent, entry: QueueEntry | None) -> ReceiveResult:
-        """Handle a copy that is deleted already: a failed one that somebody removed, or a completed one that did not last."""
+        """Handle a copy that is deleted already: a failed one that was removed, or a completed one that was deleted since."""
         if entry is None or entry.copy_id != ended.copy_id or entry.state is not EntryState.RUNNING:
             return ReceiveResult(ReceiveOutcome.NOT_OURS, f"{ended.copy_id} is deleted, and no entry waits for a copy of this id")
         cause = ended.cause or f"{ended.copy_id} was deleted before it could be checked"

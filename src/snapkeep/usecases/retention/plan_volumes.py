@@ -25,7 +25,7 @@ from snapkeep.domain.tags import format_time
 from snapkeep.usecases.ports import Clock, CopyQueue, CopyResult, CopyResultStatus, DeletionGuards, SnapshotReader
 
 ANSWER_GOOD_FOR = timedelta(hours=1)
-"""How long a run relies on what it has seen: the policy of a snapshot that it tagged, and a copy that it saw complete."""
+"""Time for which a run relies on what it has seen: the policy of a snapshot that it tagged, and a copy that it saw complete."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

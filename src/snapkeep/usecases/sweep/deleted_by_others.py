@@ -1,4 +1,4 @@
-"""Find what somebody else deleted since the last sweep, and who; remember what is there for the next sweep."""
+"""Find the snapshots that another principal deleted since the last sweep, and its name; keep this listing for the next sweep."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class DeletionWatch:
     trail: DeletionTrail
 
     def run(self, facts: RegionFacts, policies: PolicySet, now: datetime, system: str) -> list[Finding]:
-        """Return the managed snapshots that somebody else deleted. If the memory cannot be read, that is the finding."""
+        """Return the managed snapshots that another principal deleted. If the memory cannot be read, that is the finding."""
         try:
             memory = self.memories.load()
         except SnapkeepError as error:

@@ -57,7 +57,7 @@ def foreign(world: WorldState, region: str, account_id: str) -> Iterator[tuple[R
 def modify_snapshot_attribute(call: Call) -> Response:
     """ModifySnapshotAttribute: add or remove accounts, or the group `all`.
 
-    Raise InvalidParameterValue, InvalidParameterCombination when nobody is named, or OperationNotPermitted for sharing with
+    Raise InvalidParameterValue, InvalidParameterCombination when no account is named, or OperationNotPermitted for sharing with
     all of a snapshot that is encrypted or blocked.
     """
     account, snapshot = call.account, call.snapshot()
@@ -146,7 +146,7 @@ def describe_snapshot_attribute(call: Call) -> Response:
 
 
 def reset_snapshot_attribute(call: Call) -> Response:
-    """ResetSnapshotAttribute: nobody but the owner may use the snapshot."""
+    """ResetSnapshotAttribute: the owner alone may use the snapshot."""
     snapshot = call.snapshot()
     call.account.permissions.pop(snapshot.id, None)
     call.world.shared_snapshots.get(call.account.region, {}).pop(snapshot.id, None)

@@ -14,7 +14,7 @@ from snapkeep.lab.ebs_model.errors import ApiError
 
 FlatTags = tuple[str, ...]
 BACKUP_TAG = "aws:backup:source-resource"
-"""The system tag on snapshots of AWS Backup; nobody else can write it."""
+"""The system tag on snapshots of AWS Backup; no other caller can write it."""
 KEY_LENGTH = 128
 VALUE_LENGTH = 256
 

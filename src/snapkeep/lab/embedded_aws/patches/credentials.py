@@ -1,4 +1,4 @@
-"""Credentials: root requests are verified with the server's secret, and functions get secrets that nobody can compute.
+"""Credentials: root requests are verified with the server's secret, and functions get random secrets.
 
 ministack takes every access key of 12 digits, ``test`` and an empty key for root without a look at the signature, and derives the
 credentials of a function's role from the ARNs of both.

@@ -25,7 +25,7 @@ AsgiApplication = Callable[[Scope, Receive, Send], Awaitable[None]]
 ADMINISTRATION = "/_snapkeep/"
 # Pages that answer everybody on this machine: they show that the server runs, and nothing else.
 OPEN_PAGES = frozenset({"/_snapkeep/health", "/_ministack/health", "/_ministack/ready"})
-# CloudFormation's response and signal URLs carry a random token in the path and are signed by nobody, as on AWS.
+# CloudFormation's response and signal URLs carry a random token in the path and no signature, as on AWS.
 _TOKEN_PAGES = ("/_ministack/cfn-response/", "/_ministack/cfn-signal/")
 # The emulator's administration, and its metadata services, which hand out credentials.
 _CLOSED_PAGES = ("/_ministack", "/_localstack", "/_aws", "/health", "/latest/", "/v2/credentials/")
