@@ -46,7 +46,8 @@ def test_a_walk_takes_allowed_steps_and_keeps_each_states_fields(
             continue
         entry = getattr(before, step)(*arguments)
         assert entry.state is TRANSITIONS[step][before.state]
-        assert (entry.key, entry.enqueued_at, entry.version) == (before.key, before.enqueued_at, before.version)
+        enqueued_at = arguments[1] if step is EntryStep.RESTART else before.enqueued_at
+        assert (entry.key, entry.enqueued_at, entry.version) == (before.key, enqueued_at, before.version)
         assert entry.attempts >= 0
         if entry.state in OPEN:
             assert (entry.state is EntryState.RUNNING) == bool(entry.copy_id)

@@ -96,6 +96,10 @@ class Flows(RuleBasedStateMachine):
     def a_key_is_turned(self, number: int, usable: bool) -> None:
         self.chaos.turn_key(number, usable=usable)
 
+    @rule(number=SMALL, keep=SMALL)
+    def a_key_rests_while_snapshots_go_on(self, number: int, keep: int) -> None:
+        self.chaos.let_a_key_rest(number, keep)
+
     @rule(number=SMALL)
     def an_image_uses_a_snapshot(self, number: int) -> None:
         self.chaos.use_in_image(number)

@@ -205,8 +205,28 @@ class Chaos:
 
     def turn_key(self, number: int, usable: bool) -> None:
         region = DESTINATIONS[number % len(DESTINATIONS)]
-        turn = self._kms(region).enable_key if usable else self._kms(region).disable_key
-        self._by_person(lambda: turn(KeyId=self.keys[region]))
+        kms, key = self._kms(region), self.keys[region]
+        if usable:
+            self._by_person(lambda: kms.cancel_key_deletion(KeyId=key))
+            self._by_person(lambda: kms.enable_key(KeyId=key))
+        elif number % 4 < len(DESTINATIONS):
+            self._by_person(lambda: kms.disable_key(KeyId=key))
+        else:
+            self._by_person(lambda: kms.schedule_key_deletion(KeyId=key, PendingWindowInDays=30))
+
+    def let_a_key_rest(self, number: int, keep: int) -> None:
+        """A key is not usable for some hours, while the policy asks for copies with it and snapshots go on."""
+        self.change_policy(keep, keep, regions=2, with_key=True)
+        for _ in range(2):
+            self.create_snapshot(number)
+            self.runner.advance(2 * HOUR)
+        self.turn_key(number, usable=False)
+        self.runner.advance(HOUR)
+        self.change_policy(0, 0, regions=2, with_key=bool(number % 2))
+        self.create_snapshot(number)
+        self.runner.advance(2 * HOUR)
+        self.sweep()
+        self.runner.advance(2 * HOUR)
 
     def use_in_image(self, number: int) -> None:
         region = REGIONS[number % len(REGIONS)]

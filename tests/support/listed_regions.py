@@ -69,4 +69,5 @@ def planner_of(here: ListedRegion, others: Sequence[ListedRegion], policies: Pol
         clock=cast("Clock", SimpleNamespace(now=lambda: now)),
         reader_of=cast("Callable[[str], SnapshotReader]", by_region.__getitem__),
         queue_of=cast("Callable[[str], CopyQueue]", by_region.__getitem__),
+        fault_of_key=lambda _region, _key: None,
     )

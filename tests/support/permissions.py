@@ -35,6 +35,7 @@ _READ_POLICY = Permission("reads the policy in force, and the last good one", ("
 _TELL = Permission("leaves notices for the digest", ("sqs:SendMessage",))
 _DELETE = Permission("deletes managed snapshots, and no others", ("ec2:DeleteSnapshot",))
 _LAST_LOOK = Permission("looks at a volume's snapshots right before it deletes some", ("ec2:DescribeSnapshots",))
+_LOOK_AT_KEYS = Permission("sees which snapshots can be restored, by the state of their keys", ("kms:DescribeKey",))
 _OWN_KEY = Permission(
     "reads and writes what the stack's key encrypts", ("kms:Decrypt", "kms:GenerateDataKey"), "SQS, SNS, DynamoDB"
 )
@@ -120,19 +121,21 @@ PERMISSIONS: Mapping[str, Mapping[str, Sequence[Permission]]] = {
             _READ_SNAPSHOTS,
             _READ_VOLUMES,
             _LOOK_FOR_HOLDS,
+            _LOOK_AT_KEYS,
             Permission("sees which copies of a volume wait or run", ("dynamodb:Query",)),
             _READ_TABLE_KEY,
             _READ_POLICY,
             _TELL,
             _OWN_KEY,
         ),
-        "DeleteOldSnapshots": (_DELETE, _LAST_LOOK, _LOOK_FOR_HOLDS),
+        "DeleteOldSnapshots": (_DELETE, _LAST_LOOK, _LOOK_FOR_HOLDS, _LOOK_AT_KEYS),
         "Notification": (_TELL, _OWN_KEY),
         "Digest": _PUBLISH,
         "Sweep": (
             _READ_SNAPSHOTS,
             _READ_VOLUMES,
             _LOOK_FOR_HOLDS,
+            _LOOK_AT_KEYS,
             Permission(
                 "sees what waits in a DR region's queue, and puts missing copies there",
                 ("dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query"),
@@ -147,6 +150,7 @@ PERMISSIONS: Mapping[str, Mapping[str, Sequence[Permission]]] = {
         "TagSnapshotCopy": (
             _READ_SNAPSHOTS,
             _LOOK_FOR_HOLDS,
+            _LOOK_AT_KEYS,
             Permission("puts tags back that a copy of ours lost, and marks one that it found wrong", ("ec2:CreateTags",)),
             Permission("closes the copy's entry in the queue", ("dynamodb:GetItem", "dynamodb:PutItem")),
             _TABLE_KEY,
@@ -155,7 +159,7 @@ PERMISSIONS: Mapping[str, Mapping[str, Sequence[Permission]]] = {
             _TELL,
             _OWN_KEY,
         ),
-        "DeleteOldSnapshots": (_DELETE, _LAST_LOOK, _LOOK_FOR_HOLDS),
+        "DeleteOldSnapshots": (_DELETE, _LAST_LOOK, _LOOK_FOR_HOLDS, _LOOK_AT_KEYS),
         "Dispatch": (
             Permission("counts what is in flight, and looks for copies that are there already", ("ec2:DescribeSnapshots",)),
             Permission("starts copies", ("ec2:CopySnapshot",)),
@@ -193,6 +197,7 @@ PERMISSIONS: Mapping[str, Mapping[str, Sequence[Permission]]] = {
         "Sweep": (
             _READ_SNAPSHOTS,
             _LOOK_FOR_HOLDS,
+            _LOOK_AT_KEYS,
             Permission(
                 "sees which source volumes are deleted, so that a policy's gone may let their copies expire",
                 ("ec2:DescribeVolumes", "ec2:DescribeInstances"),

@@ -182,7 +182,8 @@ def install(monkeypatch: pytest.MonkeyPatch) -> Account:
         return NoAnswer(region) if region in made.away else Client(made, region)
 
     monkeypatch.setattr(AwsSettings, "client", client)
-    monkeypatch.setattr(RegionalAdapters, "reader_of", lambda _, region: made.reader(region))
+    for name in ("reader_of", "points_of"):
+        monkeypatch.setattr(RegionalAdapters, name, lambda _, region: made.reader(region))
     monkeypatch.setattr(
         RegionalAdapters, "guards_of", lambda _, region: RecentGuards(reader=made.reader(region), clock=WallClock())
     )

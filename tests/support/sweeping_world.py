@@ -183,7 +183,7 @@ class SweepingWorld:
         composition, client = self.runner.composition, self.world.client("ec2", region)
         shared: dict[str, Any] = {
             "system": self.runner.layout.system,
-            "reader": Ec2Reader(client=client, region=region),
+            "reader": composition.points(region),
             "guards": RecentGuards(reader=Ec2Reader(client=client, region=region), clock=composition.clock),
             "policies": lambda: self.policies,
             "tagger": Ec2Tagger(client=client),
@@ -201,7 +201,7 @@ class SweepingWorld:
                 **shared,
             )
         return PrimarySweep(
-            reader_of=composition.reader,
+            reader_of=composition.points,
             queue_of=composition.queue_of,
             enqueue=composition.enqueue(),
             runs=self.runs[region],
@@ -232,11 +232,11 @@ class SweepingWorld:
         composition = self.runner.composition
         quota = self.runner.layout.copy_quota
         destinations = [
-            Destination(reader=composition.reader(region), queue=composition.queue_of(region), quota=quota)
+            Destination(reader=composition.points(region), queue=composition.queue_of(region), quota=quota)
             for region in self.runner.layout.destinations
         ]
         system = self.runner.layout.system
-        return gather_status(composition.reader(PRIMARY), destinations, self.policies, composition.clock.now(), system=system)
+        return gather_status(composition.points(PRIMARY), destinations, self.policies, composition.clock.now(), system=system)
 
     def snapshots(self, region: str) -> list[dict[str, Any]]:
         pages = self.world.client("ec2", region).get_paginator("describe_snapshots").paginate(OwnerIds=["self"])

@@ -37,7 +37,10 @@ READ_SECONDS = 60
 LONGEST_PAUSE_SECONDS = 20.0
 CLIENT_FAULT = 400
 LISTS = {"OwnerIds": "Owner", "SnapshotIds": "SnapshotId"}
-RECURRING = ["OwnerId", "VolumeId", "Progress", "Description", "KmsKeyId", "TransferType", "OutpostArn", "AvailabilityZone"]
+RECURRING = [
+    *("OwnerId", "VolumeId", "Progress", "Description", "KmsKeyId", "TransferType"),
+    *("OutpostArn", "AvailabilityZone", "StorageTier"),
+]
 """Fields of text that many snapshots share."""
 
 Read = Callable[[ET.Element], Any]
@@ -128,6 +131,7 @@ def _readers(namespace: str) -> dict[str, tuple[str, Read]]:
         "statusMessage": ("StateMessage", _recurring),
         "startTime": ("StartTime", _moment),
         "completionTime": ("CompletionTime", _moment),
+        "restoreExpiryTime": ("RestoreExpiryTime", _moment),
         "encrypted": ("Encrypted", lambda field: field.text == "true"),
         "volumeSize": ("VolumeSize", lambda field: int(field.text or "")),
         "tagSet": ("Tags", tags),

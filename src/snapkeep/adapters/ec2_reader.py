@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from snapkeep.adapters.aws_errors import GONE, pages
-from snapkeep.domain.model import Snapshot, SnapshotState, Volume, VolumeRole
+from snapkeep.domain.model import KeyFault, Snapshot, SnapshotState, Volume, VolumeRole
 from snapkeep.domain.tag_names import MANAGED, ORIGINAL_VOLUME, SOURCE_SNAPSHOT
 from snapkeep.domain.tags import is_arbitrary, names_origin, origin_of, tells_of_copy
 
@@ -24,14 +26,18 @@ FILTER_VALUES = 200
 """Values that one filter takes (EC2 API reference: Filter)."""
 LOCK_PAGE = 1000
 """MaxResults of DescribeLockedSnapshots: 5 to 1000 (botocore: ec2 2016-11-15)."""
+FaultOfKey = Callable[[str], KeyFault | None]
+"""Returns why a KMS key, given by its ARN, cannot be used; None where it can."""
 
 
 class Ec2Reader:
     """`SnapshotReader` over an EC2 client of one region."""
 
-    def __init__(self, *, client: EC2Client, region: str) -> None:
+    def __init__(self, *, client: EC2Client, region: str, fault_of_key: FaultOfKey | None = None) -> None:
+        """`fault_of_key` looks at the KMS keys of completed snapshots; without it their `key_fault` is None."""
         self._client = client
         self.region = region
+        self._fault_of_key = fault_of_key
 
     def volumes(self, volume_ids: Collection[str]) -> dict[str, Volume]:
         """Return the volumes that exist, by id. A filter, unlike `VolumeIds`, passes over those that do not."""
@@ -143,7 +149,8 @@ class Ec2Reader:
 
     def _snapshots(self, filters: list[Mapping[str, Any]]) -> Iterator[Snapshot]:
         query = {"OwnerIds": ["self"], "Filters": filters, "MaxResults": PAGE}
-        return (snapshot_from(item, self.region) for item in self._pages("describe_snapshots", "Snapshots", query))
+        snapshots = (snapshot_from(item, self.region) for item in self._pages("describe_snapshots", "Snapshots", query))
+        return snapshots if self._fault_of_key is None else map(partial(_with_key_fault, self._fault_of_key), snapshots)
 
     def _pages(self, operation: str, items: str, query: Mapping[str, Any]) -> Iterator[Any]:
         request = {key: value for key, value in query.items() if value != []}
@@ -199,7 +206,21 @@ def snapshot_from(item: Mapping[str, Any], region: str) -> Snapshot:
         is_copy=is_copy,
         completed_at=item.get("CompletionTime"),
         not_copyable=_why_not_copyable(item),
+        archived=_is_archived(item),
     )
+
+
+def _with_key_fault(fault_of_key: FaultOfKey, snapshot: Snapshot) -> Snapshot:
+    """Return a snapshot with the fault of its key. Of a snapshot that is not completed, EC2 says what became of it."""
+    if not snapshot.kms_key_id or not snapshot.completed:
+        return snapshot
+    fault = fault_of_key(snapshot.kms_key_id)
+    return replace(snapshot, key_fault=fault) if fault else snapshot
+
+
+def _is_archived(item: Mapping[str, Any]) -> bool:
+    """Whether a snapshot is archived, and not temporarily restored (botocore: ec2 2016-11-15, Snapshot.RestoreExpiryTime)."""
+    return item.get("StorageTier") == "archive" and not item.get("RestoreExpiryTime")
 
 
 def attachments_of(item: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:

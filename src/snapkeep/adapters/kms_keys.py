@@ -1,14 +1,21 @@
-"""Checks a KMS key before a copy is made with it: CopySnapshot itself fails late and in silence (EBS user guide)."""
+"""Looks at KMS keys by DescribeKey.
+
+Before a copy is made with a key, since CopySnapshot itself fails late and in silence (EBS user guide); and of the keys that
+snapshots name, since nothing can be restored under a key that cannot be used.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from snapkeep.adapters.aws_errors import code_of, message_of, translate
 from snapkeep.domain.errors import AwsRefused, KeyNotUsable
+from snapkeep.domain.model import KeyFault, Unusable
+from snapkeep.usecases.ports import Clock
 
 if TYPE_CHECKING:
     from mypy_boto3_kms import KMSClient
@@ -17,6 +24,15 @@ NOT_THERE = frozenset({"NotFoundException", "InvalidArnException"})
 NO_PERMISSION = frozenset({"AccessDeniedException", "AccessDenied"})
 OF_EBS = "alias/aws/ebs"
 """The alias of the AWS managed key for EBS, in every region (EBS user guide, "Amazon EBS encryption")."""
+USABLE = frozenset({"Enabled", "Updating"})
+"""The states in which a key encrypts and decrypts. Updating passes (botocore: kms 2014-11-01, UpdatePrimaryRegion)."""
+WHY_UNUSABLE = {
+    "Disabled": Unusable.KEY_DISABLED,
+    "PendingDeletion": Unusable.KEY_PENDING_DELETION,
+    "PendingReplicaDeletion": Unusable.KEY_PENDING_DELETION,
+    "PendingImport": Unusable.KEY_PENDING_IMPORT,
+}
+"""`KeyState` -> why a key cannot be used; all other states: unavailable (KMS developer guide, "Key states of AWS KMS keys")."""
 
 
 class KmsKeys:
@@ -42,7 +58,7 @@ class KmsKeys:
                 f"name a customer managed key, or none: then EBS takes the region's default"
             )
         state = metadata.get("KeyState", "Enabled")
-        if state != "Enabled":
+        if state not in USABLE:
             raise KeyNotUsable(f"key {key} in {self._region} is {state}; enable it, or name another one")
         if (
             metadata.get("KeyUsage", "ENCRYPT_DECRYPT") != "ENCRYPT_DECRYPT"
@@ -50,6 +66,22 @@ class KmsKeys:
         ):
             raise KeyNotUsable(f"key {key} in {self._region} is no symmetric encryption key; EBS takes no other")
         return str(metadata["Arn"])
+
+    def fault_of(self, key_arn: str) -> KeyFault | None:
+        """Return why a key cannot be used, None where it can. Raise AwsThrottled or AwsUnavailable where KMS does not answer."""
+        try:
+            metadata = self._client.describe_key(KeyId=key_arn)["KeyMetadata"]
+        except (ClientError, BotoCoreError) as error:
+            fault = translate(error, f"describe_key {key_arn}")
+            if not isinstance(fault, AwsRefused):
+                raise fault from error
+            missing = isinstance(error, ClientError) and code_of(error) in NOT_THERE
+            why = Unusable.KEY_MISSING if missing else Unusable.KEY_NOT_KNOWN
+            return KeyFault(key_arn, why, cause="" if missing else str(fault))
+        state = metadata.get("KeyState", "")
+        if state in USABLE:
+            return None
+        return KeyFault(key_arn, WHY_UNUSABLE.get(state, Unusable.KEY_UNAVAILABLE), metadata.get("DeletionDate"))
 
     def _described(self, key: str) -> Mapping[str, Any]:
         try:
@@ -64,3 +96,20 @@ class KmsKeys:
             return KeyNotUsable(f"key {key} in {self._region} cannot be used by Snapkeep's role: {message_of(error)}")
         fault = translate(error, f"describe_key {key}")
         return KeyNotUsable(str(fault)) if isinstance(fault, AwsRefused) else fault
+
+
+class RecentKeys:
+    """Faults of keys, each looked at once within `good_for`: a run and a sweep make one call for each key."""
+
+    def __init__(self, *, keys: KmsKeys, clock: Clock, good_for: timedelta = timedelta(minutes=5)) -> None:
+        self._keys = keys
+        self._clock = clock
+        self._good_for = good_for
+        self._known: dict[str, tuple[datetime, KeyFault | None]] = {}
+
+    def fault_of(self, key_arn: str) -> KeyFault | None:
+        """Return why a key cannot be used, None where it can. Raise AwsThrottled or AwsUnavailable."""
+        known = self._known.get(key_arn)
+        if known is None or self._clock.now() - known[0] > self._good_for:
+            known = self._known[key_arn] = self._clock.now(), self._keys.fault_of(key_arn)
+        return known[1]

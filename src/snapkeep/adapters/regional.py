@@ -9,6 +9,7 @@ from snapkeep.adapters.clock import WallClock
 from snapkeep.adapters.dynamodb_queue import DynamoDbQueue
 from snapkeep.adapters.ec2_guards import RecentGuards
 from snapkeep.adapters.ec2_reader import Ec2Reader
+from snapkeep.adapters.kms_keys import KmsKeys, RecentKeys
 from snapkeep.adapters.s3_documents import S3Documents
 from snapkeep.adapters.ssm_policies import SsmPolicyStore
 from snapkeep.usecases.ports import Clock
@@ -61,10 +62,23 @@ class RegionalAdapters:
         self.names = names
         self.clock: PacingClock = clock or WallClock()
         self._buckets: dict[str, str] = {}
+        self._keys: dict[str, RecentKeys] = {}
 
     def reader_of(self, region: str) -> Ec2Reader:
-        """Return a reader of EC2."""
+        """Return a reader of EC2 that does not look at keys: for what relies on no snapshot."""
         return Ec2Reader(client=self.clients.get("ec2", region=region), region=region)
+
+    def points_of(self, region: str) -> Ec2Reader:
+        """Return a reader of EC2 that shows which snapshots can be restored: it looks at their KMS keys too."""
+        client = self.clients.get("ec2", region=region)
+        return Ec2Reader(client=client, region=region, fault_of_key=self.keys_of(region).fault_of)
+
+    def keys_of(self, region: str) -> RecentKeys:
+        """Return what knows the KMS keys of a region."""
+        if region not in self._keys:
+            keys = KmsKeys(client=self.clients.get("kms", region=region), region=region)
+            self._keys[region] = RecentKeys(keys=keys, clock=self.clock)
+        return self._keys[region]
 
     def guards_of(self, region: str) -> RecentGuards:
         """Return what knows the AMIs and locks, from one listing of each within a minute."""

@@ -290,7 +290,7 @@ class InstalledSystem:
         """List the regions once, the primary first; return what plans them under any policies."""
         from snapkeep.usecases.retention.plan_regions import gather_all_facts, make_plans  # noqa: PLC0415
 
-        primary, *dr_readers = [self.adapters.reader_of(region) for region in regions]
+        primary, *dr_readers = [self.adapters.points_of(region) for region in regions]
         guards = [self.adapters.guards_of(region) for region in regions]
         facts = gather_all_facts(primary, dr_readers, self.waiting(regions[1:]))
         return partial(make_plans, guards, facts, system=self.settings.system)

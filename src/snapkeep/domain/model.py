@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple
 
+from snapkeep.domain.labels import LabelledEnum
 from snapkeep.domain.tag_names import CHECK, MANAGED, POLICY, WRONG
 
 NEVER = datetime.fromisoformat("0001-01-01T00:00:00+00:00")
@@ -24,6 +25,40 @@ class SnapshotState(StrEnum):
     ERROR = "error"
     RECOVERABLE = "recoverable"
     RECOVERING = "recovering"
+
+
+class Unusable(LabelledEnum):
+    """Why a completed snapshot or copy is no recovery point: it cannot be restored now. The values are identifiers for machines.
+
+    The states of keys are those of KMS (KMS developer guide, "Key states of AWS KMS keys").
+    """
+
+    KEY_PENDING_DELETION = "key_pending_deletion", "its key is pending deletion"
+    KEY_DISABLED = "key_disabled", "its key is disabled"
+    KEY_PENDING_IMPORT = "key_pending_import", "its key waits for its key material"
+    KEY_UNAVAILABLE = "key_unavailable", "its key is unavailable"
+    KEY_MISSING = "key_missing", "its key does not exist"
+    KEY_NOT_KNOWN = "key_not_known", "the state of its key is not known"
+    ARCHIVED = "archived", "it is archived: a restore takes up to 72 hours"
+    FOUND_WRONG = "found_wrong", "its check found it wrong"
+
+
+@dataclass(frozen=True, slots=True)
+class KeyFault:
+    """Why nothing can be restored that a KMS key encrypts."""
+
+    key_arn: str
+    why: Unusable
+    deletion_at: datetime | None = None
+    """When KMS deletes it; None where it is not pending deletion, or KMS does not say."""
+    cause: str = ""
+    """AWS's words, where it refused to describe the key."""
+
+    @property
+    def text(self) -> str:
+        """Its state in words: `its key is pending deletion on 2026-12-07`."""
+        date = f" on {self.deletion_at:%Y-%m-%d}" if self.deletion_at else ""
+        return self.why.label + date + (f": {self.cause}" if self.cause else "")
 
 
 class VolumeRole(StrEnum):
@@ -95,6 +130,10 @@ class Snapshot:
     """None while it is not completed, and where EC2 does not say."""
     not_copyable: str = ""
     """Why EC2 copies it to no other region; empty where it does."""
+    archived: bool = False
+    """Whether it is in the archive tier, and not restored from there for now."""
+    key_fault: KeyFault | None = None
+    """Why its KMS key cannot be used; None where it can, and of a reader that does not look at keys."""
 
     @property
     def completed(self) -> bool:
@@ -109,6 +148,19 @@ class Snapshot:
     def found_wrong(self) -> bool:
         """Whether this is a copy whose check found it wrong: it counts nowhere, and a person decides about it."""
         return self.is_copy and self.tags.get(CHECK) == WRONG
+
+    @property
+    def unusable(self) -> Unusable | None:
+        """Why it cannot be restored now, although it is completed; None where it can."""
+        if self.found_wrong:
+            return Unusable.FOUND_WRONG
+        if self.key_fault is not None:
+            return self.key_fault.why
+        return Unusable.ARCHIVED if self.archived else None
+
+    def counts_for(self, system: str) -> bool:
+        """Whether it is a recovery point of the system: completed, managed, and restorable now (INV-01, INV-03, INV-13)."""
+        return self.completed and self.managed_by(system) and self.unusable is None
 
     @property
     def policy(self) -> str:

@@ -1,9 +1,9 @@
 """How well each volume is protected now: its newest snapshot, its newest copy in each region, and its RPO age.
 
-The RPO age of a volume is the age of the data in its newest completed DR copy. Under a policy without copies it is the age of
-the newest completed snapshot. With several copy rules the oldest copy counts. Nothing is concluded about a region that could
-not be read: a volume with a copy rule for it is neither called protected nor late because of it. Where that region is the
-primary, the copies in the others show which volumes there are, and how old what can be recovered is.
+The RPO age of a volume is the age of the data in its newest DR copy that can be restored. Under a policy without copies it is
+the age of the newest snapshot that can be restored. With several copy rules the oldest copy counts. Nothing is concluded about a
+region that could not be read: a volume with a copy rule for it is neither called protected nor late because of it. Where that
+region is the primary, the copies in the others show which volumes there are, and how old what can be recovered is.
 """
 
 from __future__ import annotations
@@ -17,9 +17,10 @@ from typing import NamedTuple
 
 from snapkeep.domain.json_codec import named
 from snapkeep.domain.labels import LabelledEnum
-from snapkeep.domain.model import NEVER, Lineage, Snapshot, SnapshotState, Volume
+from snapkeep.domain.model import NEVER, Lineage, Snapshot, SnapshotState, Unusable, Volume
 from snapkeep.domain.policy.model import Policy, PolicySet
 from snapkeep.domain.policy.selection import Selection, remembered_volume, select, select_by_snapshots
+from snapkeep.domain.tag_names import MANAGED
 
 
 class VolumeHealth(LabelledEnum):
@@ -30,16 +31,17 @@ class VolumeHealth(LabelledEnum):
     LATE = "late", "late"
     UNKNOWN = "unknown", "not known"
     NO_SNAPSHOT = "no_snapshot", "no snapshot"
+    NO_RECOVERY_POINT = "no_recovery_point", "no recovery point"
     NO_POLICY = "no_policy", "no policy"
 
 
-NEEDS_ATTENTION = frozenset({VolumeHealth.LATE, VolumeHealth.NO_SNAPSHOT})
+NEEDS_ATTENTION = frozenset({VolumeHealth.LATE, VolumeHealth.NO_SNAPSHOT, VolumeHealth.NO_RECOVERY_POINT})
 """A person should look at these volumes. A volume without a policy is left alone on purpose."""
 
 
 @dataclass(frozen=True, slots=True)
 class NewestSnapshot:
-    """The newest completed snapshot or copy of a volume in a region; `id` is empty where there is none."""
+    """The newest recovery point of a volume in a region; `id` is empty where there is none."""
 
     region: str
     id: str = ""
@@ -47,6 +49,8 @@ class NewestSnapshot:
     """When the source snapshot was started: the moment that the data is of."""
     known: bool = True
     """Whether its region could be read."""
+    unusable: tuple[Unusable, ...] = ()
+    """Why others that are completed cannot be restored, one for each snapshot or copy."""
 
     @property
     def there(self) -> bool:
@@ -56,6 +60,11 @@ class NewestSnapshot:
     def age(self, now: datetime) -> timedelta:
         """Return the age of the data; only where there is one."""
         return now - self.start_time
+
+    @property
+    def why_unusable(self) -> str:
+        """The reasons against the others, by identifier, each with their number: `key_disabled 3`; empty where there is none."""
+        return ", ".join(f"{reason} {self.unusable.count(reason)}" for reason in Unusable if reason in self.unusable)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +132,7 @@ class RuleAges:
 
 
 class NewestByLineage:
-    """The newest completed snapshot of each lineage of one listing; filled in one pass."""
+    """The newest recovery point of each lineage of one listing; filled in one pass."""
 
     def __init__(self, region: str, snapshots: Iterable[Snapshot], system: str, *, known: bool = True) -> None:
         self.region = region
@@ -133,6 +142,7 @@ class NewestByLineage:
         self.counts: dict[Lineage, int] = defaultdict(int)
         self.pending: dict[Lineage, int] = defaultdict(int)
         self.failed: dict[Lineage, int] = defaultdict(int)
+        self.unusable: dict[Lineage, list[Unusable]] = defaultdict(list)
         for snapshot in snapshots:
             self._add(snapshot, system)
 
@@ -142,23 +152,24 @@ class NewestByLineage:
             self.pending[lineage] += 1
         elif snapshot.state is SnapshotState.ERROR:
             self.failed[lineage] += 1
-        if not snapshot.completed or not snapshot.managed_by(system):
+        if not snapshot.completed or snapshot.tags.get(MANAGED) != system:
+            return
+        if start < self.oldest_start.get(lineage, start + timedelta(1)):
+            self.oldest_start[lineage] = start
+        if snapshot.unusable:
+            self.unusable[lineage].append(snapshot.unusable)
             return
         self.counts[lineage] += 1
         known = self.newest.get(lineage)
         if known is None or start > known.origin.start_time:
             self.newest[lineage] = snapshot
-        if start < self.oldest_start.get(lineage, start + timedelta(1)):
-            self.oldest_start[lineage] = start
 
     def of(self, lineage: Lineage) -> NewestSnapshot:
         """Return the newest snapshot of a lineage in this region."""
-        newest = self.newest.get(lineage)
-        return (
-            NewestSnapshot(self.region, newest.id, newest.origin.start_time)
-            if newest
-            else NewestSnapshot(self.region, known=self.known)
-        )
+        newest, unusable = self.newest.get(lineage), tuple(self.unusable.get(lineage, ()))
+        if newest is None:
+            return NewestSnapshot(self.region, known=self.known, unusable=unusable)
+        return NewestSnapshot(self.region, newest.id, newest.origin.start_time, unusable=unusable)
 
 
 def volume_protections(
@@ -252,13 +263,15 @@ def _judge(
         return _Judgement(VolumeHealth.UNKNOWN, f"its policy is not known: {cause}", cause=cause)
     if policy is None:
         return _Judgement(VolumeHealth.NO_POLICY, "no policy governs it")
-    if snapshot.known and not snapshot.there:
+    if snapshot.known and not snapshot.there and not snapshot.unusable:
         return _Judgement(VolumeHealth.NO_SNAPSHOT, "it has no managed snapshot")
+    if snapshot.known and not snapshot.there and not policy.copies:
+        return _unrecoverable(snapshot, "snapshots")
     known = [copy for copy in copies if copy.known]
     unknown = [copy.region for copy in copies if not copy.known] or [snapshot.region] * (not copies and not snapshot.known)
     if known or snapshot.known:
         judgement = _judge_copies(policy, snapshot, known, oldest, now)
-        if not unknown or judgement.health is VolumeHealth.LATE:
+        if not unknown or judgement.health in NEEDS_ATTENTION:
             return judgement
     why = f"{', '.join(unknown)} could not be read"
     return _Judgement(VolumeHealth.UNKNOWN, why, cause=why)
@@ -268,6 +281,9 @@ def _judge_copies(
     policy: Policy, snapshot: NewestSnapshot, copies: Sequence[NewestSnapshot], oldest: datetime, now: datetime
 ) -> _Judgement:
     absent = [copy for copy in copies if not copy.there]
+    unusable = next((copy for copy in absent if copy.unusable), None)
+    if unusable:
+        return _unrecoverable(unusable, f"copies in {unusable.region}")
     if absent:
         region, waited = absent[0].region, now - oldest
         if waited <= policy.rpo:
@@ -277,14 +293,31 @@ def _judge_copies(
     age = max((copy.age(now) for copy in copies), default=snapshot.age(now))
     if age <= policy.rpo:
         return _Judgement(VolumeHealth.PROTECTED, "", age)
+    return _judge_late(policy, snapshot, copies, age, now)
+
+
+def _judge_late(
+    policy: Policy, snapshot: NewestSnapshot, copies: Sequence[NewestSnapshot], age: timedelta, now: datetime
+) -> _Judgement:
     behind = max(copies, key=lambda copy: copy.age(now), default=snapshot)
-    if not snapshot.known:
-        why = f"its newest copy in {behind.region} is {age_text(age)} old"
+    others = f"; others cannot be restored: {behind.why_unusable}" if behind.unusable else ""
+    if not snapshot.there:
+        why = f"its newest copy in {behind.region} is {age_text(age)} old{others}"
         return _Judgement(VolumeHealth.LATE, why, age, f"newest copy in {behind.region} older than the RPO")
     if snapshot.age(now) > policy.rpo:
-        return _Judgement(VolumeHealth.LATE, f"no snapshot for {age_text(snapshot.age(now))}", age, "no snapshot within the RPO")
-    why = f"its copy in {behind.region} is behind its newest snapshot"
+        why = f"no snapshot for {age_text(snapshot.age(now))}{others}"
+        return _Judgement(VolumeHealth.LATE, why, age, "no snapshot within the RPO")
+    why = f"its copy in {behind.region} is behind its newest snapshot{others}"
     return _Judgement(VolumeHealth.LATE, why, age, f"copy in {behind.region} behind the newest snapshot")
+
+
+def _unrecoverable(newest: NewestSnapshot, kind: str) -> _Judgement:
+    """Return the health of a volume of whose snapshots, or copies in a region, none can be restored, or none is known to be."""
+    if set(newest.unusable) == {Unusable.KEY_NOT_KNOWN}:
+        why = f"none of its {kind} is known to be restorable: {newest.why_unusable}"
+        return _Judgement(VolumeHealth.UNKNOWN, why, cause=f"no {kind} known to be restorable")
+    why = f"none of its {kind} can be restored: {newest.why_unusable}"
+    return _Judgement(VolumeHealth.NO_RECOVERY_POINT, why, cause=f"no {kind} that can be restored")
 
 
 def age_text(span: timedelta) -> str:

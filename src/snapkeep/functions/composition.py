@@ -45,6 +45,11 @@ class Composition(RegionalAdapters):
         return self.reader_of(self.environment.region)
 
     @cached_property
+    def points(self) -> Ec2Reader:
+        """Reads EC2 in this region, and shows which snapshots can be restored."""
+        return self.points_of(self.environment.region)
+
+    @cached_property
     def guards(self) -> DeletionGuards:
         """AMIs and locks of this region."""
         return self.guards_of(self.environment.region)

@@ -21,7 +21,7 @@ def build(parts: Composition, plan_id: str) -> DeleteSnapshots:
         pacer=parts.clock,
         clock=parts.clock,
         audit=partial(audit_deletion, plan_id=plan_id),
-        last_look=LastLook(system=parts.environment.system, reader=parts.reader, guards=parts.guards, clock=parts.clock),
+        last_look=LastLook(system=parts.environment.system, reader=parts.points, guards=parts.guards, clock=parts.clock),
     )
 
 

@@ -15,7 +15,7 @@ def build(parts: Composition) -> Dispatch:
     environment = parts.environment
     return Dispatch(
         system=environment.system,
-        reader=parts.reader,
+        reader=parts.points,
         copier=parts.copier,
         keys=KmsKeys(client=parts.clients.get("kms"), region=environment.region),
         queue=parts.queue_of(environment.region),

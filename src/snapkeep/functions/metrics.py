@@ -42,6 +42,7 @@ FOUND = {
     FindingKind.SHARED: "SnapshotsShared",
     FindingKind.DELETED_BY_OTHERS: "SnapshotsDeletedByOthers",
     FindingKind.OUT_OF_REACH: "RegionsOutOfReach",
+    FindingKind.KEY_AT_RISK: "KeysAtRisk",
 }
 """Kinds of findings -> names of metrics.
 

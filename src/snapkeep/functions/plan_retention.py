@@ -9,19 +9,20 @@ from snapkeep.functions.composition import Composition, composition
 from snapkeep.functions.log import started
 from snapkeep.functions.payloads import PlanCall, from_json
 from snapkeep.functions.state_budget import fit_retention
-from snapkeep.usecases.retention.plan_volumes import RetentionPlanner, confirmed_copies
+from snapkeep.usecases.retention.plan_volumes import RetentionPlanner
 
 
 def build(parts: Composition) -> RetentionPlanner:
     """Make the use case of the composition."""
     return RetentionPlanner(
         system=parts.environment.system,
-        reader=parts.reader,
+        reader=parts.points,
         guards=parts.guards,
         policies=parts.policies,
         clock=parts.clock,
-        reader_of=parts.reader_of,
+        reader_of=parts.points_of,
         queue_of=parts.queue_of,
+        fault_of_key=lambda region, key: parts.keys_of(region).fault_of(key),
     )
 
 
@@ -30,7 +31,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     log = started(event, context)
     planner = build(composition())
     call = from_json(PlanCall, event)
-    plan = planner.plan_sources(call.volumes, confirmed_copies(call.copies, planner.clock.now()))
+    plan = planner.plan_sources(call.volumes, planner.confirmed(call.copies))
     answer = to_object(fit_retention(plan))
     log.info("planned", extra={"plan": plan.id, "counts": answer["counts"], "refused": len(plan.refusals)})
     return answer

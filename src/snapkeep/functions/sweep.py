@@ -78,7 +78,7 @@ def _dr_sweep(parts: Composition, adapters: SweepAdapters) -> DrSweep:
 
     return DrSweep(
         system=parts.environment.system,
-        reader=parts.reader,
+        reader=parts.points,
         reader_of=parts.reader_of,
         queue=parts.queue_of(parts.environment.region),
         guards=parts.guards,
@@ -99,8 +99,8 @@ def _primary_sweep(parts: Composition, adapters: SweepAdapters) -> PrimarySweep:
 
     return PrimarySweep(
         system=parts.environment.system,
-        reader=parts.reader,
-        reader_of=parts.reader_of,
+        reader=parts.points,
+        reader_of=parts.points_of,
         queue_of=parts.queue_of,
         guards=parts.guards,
         policies=parts.policies,

@@ -19,7 +19,7 @@ def build(parts: Composition) -> ReceiveCopy:
     """Make the use case of the composition."""
     return ReceiveCopy(
         system=parts.environment.system,
-        reader=parts.reader,
+        reader=parts.points,
         tagger=parts.tagger,
         queue=parts.queue_of(parts.environment.region),
         settlement=parts.settlement,

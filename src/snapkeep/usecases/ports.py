@@ -207,6 +207,8 @@ class CopyResult:
     volume_id: str = field(default="", metadata=OPTIONAL)
     copy_id: str = field(default="", metadata=OPTIONAL)
     confirmed_at: datetime | None = field(default=None, metadata=OPTIONAL)
+    kms_key: str = field(default="", metadata=OPTIONAL)
+    """ARN of the key that the copy is encrypted with; empty where it is not encrypted."""
     error: str = field(default="", metadata=OPTIONAL)
     cause: str = field(default="", metadata=OPTIONAL)
 

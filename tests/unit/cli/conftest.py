@@ -23,7 +23,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
         REGION: from_parameters("none", DR, 2, 1, "", 24, Limits(), region=REGION),
         DR: from_dr_parameters(DR, 1, Limits()),
     }
-    monkeypatch.setattr(RegionalAdapters, "reader_of", lambda _, region: Reader(made, region))
+    monkeypatch.setattr(RegionalAdapters, "points_of", lambda _, region: Reader(made, region))
     monkeypatch.setattr(RegionalAdapters, "guards_of", lambda _, region: Reader(made, region))
     monkeypatch.setattr(RegionalAdapters, "policy_store_of", lambda _, region: Store(made, region))
     monkeypatch.setattr(InstalledSystem, "waiting", lambda *_: frozenset({(SOURCES[3].id, DR)}))

@@ -48,6 +48,6 @@ def test_plan_uses_read_only_clients(plan: Callable[..., Result], world: World, 
         seen.append(cast("AwsSettings", self.names).read_only)
         return Reader(world, region)
 
-    monkeypatch.setattr(RegionalAdapters, "reader_of", reader)
+    monkeypatch.setattr(RegionalAdapters, "points_of", reader)
     assert plan().exit_code == 0
     assert seen == [True, True]

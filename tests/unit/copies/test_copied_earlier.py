@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from snapkeep.lab.ebs_model import FaultRule
 from snapkeep.lab.simulator.composition import SystemLayout
 from snapkeep.usecases.ports import CopyResult, CopyResultStatus
-from snapkeep.usecases.retention.plan_volumes import confirmed_copies
+from snapkeep.usecases.retention.plan_volumes import recent_copies
 from support.flows import DR, HOUR, PRIMARY, Laboratory, policy_set, retry_policy
 
 FAR = "eu-west-1"
@@ -58,5 +58,5 @@ def test_a_plan_looks_again_for_a_copy_seen_long_before() -> None:
         result(1, CopyResultStatus.COPIED_EARLIER),
         result(2, CopyResultStatus.FAILED),
     ]
-    assert confirmed_copies(results, now) == [("snap-5", DR), ("snap-59", DR)]
-    assert confirmed_copies([CopyResult(CopyResultStatus.COPIED, "snap-1", DR)], now) == []
+    assert [result.snapshot_id for result in recent_copies(results, now)] == ["snap-5", "snap-59"]
+    assert recent_copies([CopyResult(CopyResultStatus.COPIED, "snap-1", DR)], now) == []

@@ -79,8 +79,8 @@ def _explainer(settings: AwsSettings) -> Explain:
 
     return Explain(
         system=settings.system,
-        primary=installed.adapters.reader_of(settings.region),
-        others={seen.region: installed.adapters.reader_of(seen.region) for seen in dr_regions},
+        primary=installed.adapters.points_of(settings.region),
+        others={seen.region: installed.adapters.points_of(seen.region) for seen in dr_regions},
         queues={seen.region: installed.adapters.queue_of(seen.region) for seen in dr_regions if seen.stack},
         policies={seen.region: seen.policies for seen in (primary, *dr_regions)},
         trails={region: trail(region, stack) for region, stack in stacks.items()},

@@ -105,7 +105,7 @@ def look(settings: AwsSettings, chosen: VolumeFilter = EVERY_VOLUME) -> SystemSt
     dr_regions = installed.dr_regions(primary.policies)
     destinations = [
         Destination(
-            reader=installed.adapters.reader_of(seen.region),
+            reader=installed.adapters.points_of(seen.region),
             queue=installed.adapters.queue_of(seen.region),
             quota=int(seen.stack.get("CopyQuota", DEFAULT_QUOTA)),
             deployed=bool(seen.stack),
@@ -113,7 +113,7 @@ def look(settings: AwsSettings, chosen: VolumeFilter = EVERY_VOLUME) -> SystemSt
         )
         for seen in dr_regions
     ]
-    reader = installed.adapters.reader_of(settings.region)
+    reader = installed.adapters.points_of(settings.region)
     now = datetime.now(UTC)
     policies = next((seen.policies for seen in (primary, *dr_regions) if not seen.problem), primary.policies)
     current = gather_status(

@@ -17,13 +17,14 @@ from snapkeep.domain.sweep.report import age_known
 from snapkeep.usecases.look.status import StatusTotal, SystemStatus
 
 ALWAYS_SHOWN = frozenset({StatusTotal.VOLUMES, StatusTotal.PROTECTED})
-ALARMING = frozenset({StatusTotal.LATE, StatusTotal.NO_SNAPSHOT, StatusTotal.COPIES_FAILED, StatusTotal.COPIES_LATE})
+ALARMING = frozenset(map(StatusTotal, ("late", "no_snapshot", "no_recovery_point", "copies_failed", "copies_late")))
 
 
 def status_view(status: SystemStatus, layout: StatusLayout) -> RenderableType:
     """Return a status for a layout. Where it has a height, lists are cut to it, never the sentence, the regions or the totals."""
     above: list[RenderableType] = [_sentence(status), _headline(status)]
     above += [Text.assemble(("✗ ", BAD), literal(problem)) for problem in status.problems]
+    above += [Text.assemble(("✗ ", BAD), literal(f"{key.fault.key_arn}: {key.text}")) for key in status.keys]
     below: list[RenderableType] = []
     if status.destinations:
         below += [Text(), _destinations(status)]

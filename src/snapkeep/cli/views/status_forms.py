@@ -24,6 +24,7 @@ def status_as_data(status: SystemStatus) -> dict[str, Any]:
         "problems": list(status.problems),
         "primary_known": status.primary_known,
         "recoverable": to_object(status.recoverability),
+        "keys_at_risk": [to_object(key) | {"step": key.step} for key in status.keys],
         "totals": {total.value: count for total, count in status.totals.items()},
         "policies": [
             {
@@ -130,14 +131,24 @@ def _of_volumes(status: SystemStatus) -> list[Family]:
         ),
         (
             "snapkeep_volumes_recoverable",
-            "Volumes that a policy governs and that have a completed copy, or a snapshot where their policy makes no copies.",
+            "Volumes that a policy governs and that have a copy that can be restored, or a snapshot where it makes no copies.",
             [(base, status.recoverability.recoverable)],
         ),
+        ("snapkeep_keys_at_risk", "KMS keys of snapshots or copies that cannot be used, or are not known.", _of_keys(status)),
         (
             "snapkeep_snapshots_managed",
             "Managed snapshots in the primary region; without a sample while that could not be read.",
             [(base, status.totals[total]) for total in (StatusTotal.SNAPSHOTS_MANAGED,) if total in status.totals],
         ),
+    ]
+
+
+def _of_keys(status: SystemStatus) -> list[tuple[Mapping[str, str], float]]:
+    known = {status.region: status.primary_known} | {region.region: region.known for region in status.destinations}
+    return [
+        (_labels(status) | {"in": region}, float(sum(key.region == region for key in status.keys)))
+        for region in known
+        if known[region]
     ]
 
 

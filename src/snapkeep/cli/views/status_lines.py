@@ -27,6 +27,7 @@ MARKS = {
     VolumeHealth.LATE: ("✗", BAD),
     VolumeHealth.UNKNOWN: ("?", WARN),
     VolumeHealth.NO_SNAPSHOT: ("✗", BAD),
+    VolumeHealth.NO_RECOVERY_POINT: ("✗", BAD),
     VolumeHealth.NO_POLICY: ("·", QUIET),
 }
 """The mark of a volume, and its style."""

@@ -41,5 +41,9 @@ def missing_tags(request: CopyRequest, copy: Snapshot) -> dict[str, str]:
 
 def has_key(copy: Snapshot, key: str) -> bool:
     """Whether a copy has the key of its copy rule, as far as that can be known: a snapshot names its key, never an alias."""
-    is_alias = key.startswith("alias/") or ":alias/" in key
-    return not key or is_alias or copy.kms_key_id.endswith(key)
+    return not names_one_key(key) or copy.kms_key_id.endswith(key)
+
+
+def names_one_key(key: str) -> bool:
+    """Whether a copy rule names its key by id or ARN. An alias, or no key, stands for different keys at different times."""
+    return bool(key) and not key.startswith("alias/") and ":alias/" not in key

@@ -159,7 +159,15 @@ class QueueEntry:
 
     def restarted(self, request: CopyRequest, now: datetime, requester: str = "") -> QueueEntry:
         """Request the copy once more, by the rule as it is today. The cause of a failure stays until the copy runs."""
-        return self._after(EntryStep.RESTART, request=request, attempts=0, copy_id="", not_before=now, requester=requester)
+        return self._after(
+            EntryStep.RESTART,
+            request=request,
+            attempts=0,
+            copy_id="",
+            enqueued_at=now,
+            not_before=now,
+            requester=requester,
+        )
 
     def _after(self, step: EntryStep, **changes: Any) -> QueueEntry:
         state = TRANSITIONS[step].get(self.state)

@@ -33,7 +33,7 @@ def copy_facts(
     waiting: Collection[SnapshotInRegion] = (),
     confirmed: Collection[SnapshotInRegion] = (),
 ) -> CopyFacts:
-    """Return the known copies in one form.
+    """Return the known copies in one form. A copy that cannot be restored is none (INV-13).
 
     `copies_by_region` are listings of DR regions, of any lineages and in any state; `confirmed` are the copies that this run
     saw complete, so that their DR region need not be listed; those of snapshots that are not among `snapshots` are ignored.
@@ -50,7 +50,7 @@ def copy_facts(
 
     for region, copies in copies_by_region.items():
         for copy in copies:
-            if copy.completed:
+            if copy.completed and copy.unusable is None:
                 note(copy.origin.snapshot_id, copy.origin.lineage, region, copy.origin.start_time)
             elif copy.state is SnapshotState.PENDING:
                 in_progress.add((copy.origin.snapshot_id, region))

@@ -34,7 +34,7 @@ def find_problems(
     `copies` are the known copies, and `copy_regions` the regions that the policy copies the lineage to (INV-04);
     `protected_ids` are the snapshots that an AMI uses, that are locked, or that another tool owns (INV-06).
     """
-    delete, completed = Action.DELETE, SnapshotState.COMPLETED
+    delete = Action.DELETE
     deletions = [verdict for verdict in verdicts if verdict.action is delete]
     if not deletions:
         return []
@@ -43,8 +43,7 @@ def find_problems(
         snapshot
         for snapshot, action, _ in verdicts
         if action is not delete
-        and snapshot.state is completed
-        and snapshot.managed_by(system)
+        and snapshot.counts_for(system)
         and snapshot.origin.volume_id == lineage.volume_id
         and snapshot.origin.region == lineage.region
     ]
@@ -61,8 +60,8 @@ def _problems_of_each(
     rules_of_retention: set[tuple[Reason, ...]] = set()
     completed, (source_region, volume_id) = SnapshotState.COMPLETED, lineage
     for snapshot, _, reasons in deletions:
-        if snapshot.found_wrong:
-            yield f"INV-13: {snapshot.id} is a copy that was found wrong; a person decides about it"
+        if snapshot.unusable:
+            yield f"INV-13: {snapshot.id} is no recovery point ({snapshot.unusable.label}); a person decides about it"
         elif not snapshot.managed_by(system):
             yield f"INV-01: {snapshot.id} is not managed by {system}"
         if snapshot.region != region:

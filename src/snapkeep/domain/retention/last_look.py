@@ -17,8 +17,7 @@ def remaining_peers(
         peer
         for peer in listed
         if peer.id not in ordered_ids
-        and peer.completed
-        and peer.managed_by(system)
+        and peer.counts_for(system)
         and peer.is_copy == snapshot.is_copy
         and peer.origin.lineage == snapshot.origin.lineage
         and peer.origin.start_time <= now + CLOCK_SKEW
@@ -36,8 +35,8 @@ def objection(order: DeletionOrder, snapshot: Snapshot, peers: Iterable[Snapshot
         return "" if failed else f"INV-03: it is {snapshot.state}, and no failed copy"
     if not snapshot.completed:
         return f"INV-03: it is {snapshot.state}, not completed"
-    if snapshot.found_wrong:
-        return "INV-13: its check found it wrong; a person decides about it"
+    if snapshot.unusable:
+        return f"INV-13: {snapshot.unusable.label}; a person decides about it"
     if order.kind is DeletionKind.SECOND_COPY:
         source_id = snapshot.origin.snapshot_id
         twins = any(peer.origin.snapshot_id == source_id for peer in peers)

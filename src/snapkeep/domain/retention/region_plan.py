@@ -10,9 +10,20 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from snapkeep.domain.copies.check import has_key
+from snapkeep.domain.copies.check import has_key, names_one_key
 from snapkeep.domain.labels import LabelledEnum
-from snapkeep.domain.model import Action, Lineage, Reason, Snapshot, SnapshotInRegion, SnapshotState, Verdict, Volume
+from snapkeep.domain.model import (
+    NEVER,
+    Action,
+    Lineage,
+    Reason,
+    Snapshot,
+    SnapshotInRegion,
+    SnapshotState,
+    Unusable,
+    Verdict,
+    Volume,
+)
 from snapkeep.domain.policy.model import CopyRule, Policy, PolicySet
 from snapkeep.domain.policy.selection import Selection, select_by_snapshots, select_for_retention, select_for_snapshot
 from snapkeep.domain.retention.deletion import SECOND_COPY_RULE
@@ -137,7 +148,7 @@ def second_copies(copies: Iterable[Snapshot], system: str, kms_key: str = "", ch
     """
     by_source: dict[str, list[Snapshot]] = defaultdict(list)
     for copy in copies:
-        if copy.completed and copy.managed_by(system):
+        if copy.counts_for(system):
             by_source[copy.origin.snapshot_id].append(copy)
     reasons: dict[str, Reason] = {}
     for copies_of_one in by_source.values():
@@ -220,14 +231,19 @@ class _Planner:
         self, snapshots: Sequence[Snapshot], policy: Policy, rule: CopyRule, copies: _KnownCopies, *, gone: bool
     ) -> Iterator[MissingCopy]:
         """Yield the missing copies of a lineage in the rule's region, without those that would be deleted on arrival."""
+        known = copies.listed.get((snapshots[0].origin.lineage, rule.region), ()) if snapshots else ()
+        awaited = max((copy.origin.start_time for copy in known if _waits_for_key(copy, rule)), default=NEVER)
         uncopied = [
             snapshot
             for snapshot in snapshots
-            if snapshot.completed and snapshot.managed_by(self.system) and _is_missing(snapshot, rule, copies.facts)
+            if snapshot.completed
+            and snapshot.managed_by(self.system)
+            and snapshot.origin.start_time > awaited
+            and _is_missing(snapshot, rule, copies.facts)
         ]
         expired: set[str] = set()
         if len(uncopied) > 1:
-            listed, _ = self._adopting(list(copies.listed.get((uncopied[0].origin.lineage, rule.region), ())), lambda _: policy)
+            listed, _ = self._adopting(list(known), lambda _: policy)
             retention = policy.retention_of(rule.retention, gone=gone)
             verdicts = decide([*listed, *uncopied], retention, self.now, system=self.system)
             expired = {verdict.snapshot.id for verdict in verdicts if verdict.action is Action.DELETE}
@@ -297,7 +313,16 @@ def _is_adoptable_copy(copy: Snapshot) -> bool:
     return is_of_original_system(copy) and copy.origin.start_known
 
 
+def _waits_for_key(copy: Snapshot, rule: CopyRule) -> bool:
+    """Whether another copy of a completed copy's source would be no better: its key is the rule's own, or may be usable."""
+    if copy.key_fault is None:
+        return False
+    return copy.unusable is Unusable.KEY_NOT_KNOWN or (names_one_key(rule.kms_key) and has_key(copy, rule.kms_key))
+
+
 def _is_missing(snapshot: Snapshot, rule: CopyRule, copies: CopyFacts) -> bool:
+    if snapshot.unusable not in (None, Unusable.KEY_NOT_KNOWN):  # EC2 cannot read it
+        return False
     if snapshot.not_copyable or (snapshot.id, rule.region) in copies.completed:
         return False
     newest = copies.newest_copied.get((snapshot.origin.lineage, rule.region))

@@ -26,11 +26,12 @@ from snapkeep.domain.tag_names import MANAGED
 NEWEST = Reason("newest", "newest")
 NOT_MANAGED = Reason("not-managed", "not managed: it does not carry our tag")
 FOUND_WRONG = Reason("found-wrong", "its check found it wrong: does not count, and is never deleted")
+UNUSABLE_RULE = "unusable"
 FUTURE_RULE = "future"
 NO_RULE = Reason("no-rule", "no rule is set: everything is kept")
 NO_POLICY = Reason("no-policy", "no policy governs it: everything is kept")
 
-UNCOUNTED_RULES = frozenset({NOT_MANAGED.rule, FOUND_WRONG.rule, FUTURE_RULE})
+UNCOUNTED_RULES = frozenset({NOT_MANAGED.rule, FOUND_WRONG.rule, UNUSABLE_RULE, FUTURE_RULE})
 """The first rule of a completed snapshot that does not count."""
 RETENTION_WORDS = frozenset({"keep_last", "keep_within", *(f"keep_{word}" for word in PERIODS)})
 """The rules of a retention. Only one of these ever deletes (INV-07)."""
@@ -66,9 +67,10 @@ def decide(
 ) -> list[Verdict]:
     """Return a verdict for each of one lineage's snapshots in one region, ordered by the origin's start time.
 
-    Only completed snapshots that `system` manages count (INV-01, INV-03); the others are kept, and so are those that start more
-    than CLOCK_SKEW after now. The newest that counts is always kept (INV-02), and so is one with a hold. Of several copies of
-    one snapshot the last counts that is not among `second_copies`. Raise ValueError if the snapshots are of several volumes.
+    Only completed snapshots count that `system` manages and that can be restored (INV-01, INV-03, INV-13); the others are kept,
+    and so are those that start more than CLOCK_SKEW after now. The newest that counts is always kept (INV-02), and so is one
+    with a hold. Of several copies of one snapshot the last counts that is not among `second_copies`. Raise ValueError if the
+    snapshots are of several volumes.
     """
     if not snapshots:
         return []
@@ -86,6 +88,8 @@ def decide(
         for snapshot in ordered
         if snapshot.state is completed
         and snapshot.tags.get(managed) == system
+        and snapshot.key_fault is None
+        and not snapshot.archived
         and not (snapshot.is_copy and snapshot.found_wrong)
     ]
     plain = len(counted) == len(ordered) and starts[-1] <= latest_start
@@ -126,6 +130,9 @@ def _why_uncounted(snapshot: Snapshot, system: str) -> Reason:
     if not snapshot.managed_by(system):
         manager = snapshot.tags.get(MANAGED, "")
         return Reason(NOT_MANAGED.rule, f"not managed: it is system '{manager}'s") if manager else NOT_MANAGED
+    if snapshot.completed and snapshot.unusable:
+        why = snapshot.key_fault.text if snapshot.key_fault else snapshot.unusable.label
+        return Reason(UNUSABLE_RULE, f"{why}: does not count, and is not deleted")
     if snapshot.completed:
         start = snapshot.origin.start_time
         return Reason(FUTURE_RULE, f"its start time {start:%Y-%m-%d %H:%M} lies in the future: does not count until then")

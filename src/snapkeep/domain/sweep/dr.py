@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from snapkeep.domain.copies.check import is_older_than
+from snapkeep.domain.copies.check import faults_of_copy, is_older_than
 from snapkeep.domain.copies.entry import EntryState, QueueEntry
 from snapkeep.domain.events import CopyEndEvent
 from snapkeep.domain.model import Origin, Snapshot, SnapshotState
@@ -33,7 +33,13 @@ class DrFacts:
 def decide_dr(facts: DrFacts, policies: PolicySet) -> SweepDecision:
     """Return the findings of a DR region, most urgent repair first."""
     decider = _Dr(facts, policies, {snapshot.id: snapshot for snapshot in facts.snapshots})
-    findings = [*decider.ends_unseen(), *decider.failed_left(), *decider.tags_lost(), *decider.adoptable()]
+    findings = [
+        *decider.ends_unseen(),
+        *decider.restorable_again(),
+        *decider.failed_left(),
+        *decider.tags_lost(),
+        *decider.adoptable(),
+    ]
     foreign = [plan for plan in facts.plan.volumes if plan.lineage.region != facts.plan.region]
     return decision_of(findings, foreign, facts.system)
 
@@ -63,6 +69,17 @@ class _Dr:
             receive = self._receive(entry.copy_id, origin, "" if done else how)
             text = f"{entry.copy_id} {how}; the queue still has it as running"
             yield Finding(FindingKind.COPY_UNSEEN, origin.snapshot_id, origin.volume_id, text, entry.request.deadline, receive)
+
+    def restorable_again(self) -> Iterator[Finding]:
+        """Find entries that failed since their copy could not be restored, and whose copy can be now."""
+        good = {copy.origin.snapshot_id: copy for copy in self.facts.snapshots if copy.counts_for(self.facts.system)}
+        for entry in self.facts.queued:
+            origin, deadline = entry.request.origin, entry.request.deadline
+            copy = good.get(origin.snapshot_id)
+            if entry.state is EntryState.FAILED and not entry.copy_id and copy and not faults_of_copy(entry.request, copy):
+                text = f"{copy.id} can be restored; the queue has its copy as failed"
+                receive = self._receive(copy.id, origin, "")
+                yield Finding(FindingKind.COPY_UNSEEN, origin.snapshot_id, origin.volume_id, text, deadline, receive)
 
     def failed_left(self) -> Iterator[Finding]:
         """Find managed failed copies that were not deleted."""

@@ -18,6 +18,7 @@ from snapkeep.domain.events import CopyEndEvent
 from snapkeep.domain.labels import LabelledEnum
 from snapkeep.domain.model import NEVER, Action, Snapshot, Verdict, Volume
 from snapkeep.domain.policy.model import CopyRule, Policy, PolicySet
+from snapkeep.domain.recovery.points import KeyAtRisk
 from snapkeep.domain.retention.deleted_volumes import DeletedVolumes
 from snapkeep.domain.retention.region_plan import VolumePlan
 
@@ -121,6 +122,12 @@ class FindingKind(LabelledEnum):
         "region or service unreachable",
         True,
         "Nothing was concluded about it, and nothing that has no copy elsewhere was deleted.",
+    )
+    KEY_AT_RISK = (
+        "key_at_risk",
+        "KMS key at risk",
+        True,
+        "What the key encrypts counts as no recovery point until the key can be used again: nothing is deleted because of it.",
     )
     POLICY_PROBLEM = "policy_unknown", "tag names no policy", True, "Correct the volume's tag, or push a policy of that name."
     NOT_COPYABLE = (
@@ -255,6 +262,11 @@ def plan_findings(plan: VolumePlan, system: str) -> Iterator[Finding]:
 def document_findings(policies: PolicySet) -> list[Finding]:
     """Return a finding if the policy document cannot be used."""
     return [Finding(FindingKind.DOCUMENT_BROKEN, "policy document", "", policies.problem)] if policies.problem else []
+
+
+def key_findings(keys: Iterable[KeyAtRisk]) -> list[Finding]:
+    """Return a finding for each key at risk."""
+    return [Finding(FindingKind.KEY_AT_RISK, key.fault.key_arn, "", key.text) for key in keys]
 
 
 LEAST_STARTS = 29

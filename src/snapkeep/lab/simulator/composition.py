@@ -10,6 +10,7 @@ from typing import Any
 
 from snapkeep.adapters.ec2_guards import RecentGuards
 from snapkeep.adapters.ec2_reader import Ec2Reader
+from snapkeep.adapters.kms_keys import KmsKeys, RecentKeys
 from snapkeep.adapters.regional import AwsClients
 from snapkeep.domain.copies.retries import RetryPolicy
 from snapkeep.domain.errors import AwsUnavailable
@@ -92,6 +93,10 @@ class StackComposition(Composition):
     def reader_of(self, region: str) -> Any:
         """Return a reader of EC2."""
         return self._system.reader(region)
+
+    def points_of(self, region: str) -> Any:
+        """Return a reader of EC2 that shows which snapshots can be restored."""
+        return self._system.points(region)
 
     def guards_of(self, region: str) -> Any:
         """Return what knows the AMIs and locks."""
@@ -209,6 +214,16 @@ class SystemComposition:
         """Return a reader of EC2."""
         clients = ModelClients(self.world, region)
         return self._once("reader", region, lambda: self.port("reader", Ec2Reader(client=clients.get("ec2"), region=region)))
+
+    def points(self, region: str) -> Any:
+        """Return a reader of EC2 that shows which snapshots can be restored."""
+
+        def build() -> Any:
+            clients = ModelClients(self.world, region)
+            keys = RecentKeys(keys=KmsKeys(client=clients.get("kms"), region=region), clock=self.clock)
+            return self.port("reader", Ec2Reader(client=clients.get("ec2"), region=region, fault_of_key=keys.fault_of))
+
+        return self._once("points", region, build)
 
     def queue_of(self, region: str) -> Any:
         """Return the queue of copies into a DR region, which is as reachable as the region."""

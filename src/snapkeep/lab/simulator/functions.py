@@ -29,7 +29,6 @@ from snapkeep.lab.simulator.executions import Execution
 from snapkeep.usecases.copies.receive import ReceiveOutcome, ReceiveResult
 from snapkeep.usecases.notify import notices_of_run
 from snapkeep.usecases.ports import DeletionResult
-from snapkeep.usecases.retention.plan_volumes import confirmed_copies
 
 Function = Callable[[Execution, Mapping[str, Any]], Any]
 """From the calling execution and a payload to the answer: a payload, which the runner writes as JSON."""
@@ -96,8 +95,8 @@ class Functions:
     def count_snapshots(self, execution: Execution, payload: Mapping[str, Any]) -> RetentionAnswer:
         """Plan the retention of volumes."""
         call = from_json(PlanCall, payload)
-        copies = confirmed_copies(call.copies, self._composition.clock.now())
-        plan = self._composition.planner(execution.region).plan_sources(call.volumes, copies)
+        planner = self._composition.planner(execution.region)
+        plan = planner.plan_sources(call.volumes, planner.confirmed(call.copies))
         self._surroundings.plan_made(plan)
         return fit_retention(plan)
 

@@ -13,7 +13,8 @@ from typing import Any
 from snapkeep.domain.copies.entry import QueueEntry
 from snapkeep.domain.model import Action, DeletionPlan
 from snapkeep.domain.policy.model import Policy, PolicySet
-from snapkeep.domain.tag_names import MANAGED, POLICY
+from snapkeep.domain.tag_names import CHECK, MANAGED, POLICY, WRONG
+from snapkeep.lab.ebs_model.api import keys
 from snapkeep.lab.ebs_model.conditions.clock import utc
 from snapkeep.lab.ebs_model.store.records import COMPLETED, ERROR, PENDING, Snapshot
 from snapkeep.lab.ebs_model.store.region_account import RegionAccount
@@ -25,6 +26,8 @@ from snapkeep.lab.simulator.runner import Runner
 HELD_TOLERANCE_SECONDS = 20 * 60.0
 """Between a look at what holds a snapshot and its deletion time passes: a listing is good for a minute, a plan for fifteen."""
 POLICY_TOLERANCE_SECONDS = 20 * 60.0
+KEY_TOLERANCE_SECONDS = 25 * 60.0
+"""A look at a key is good for five minutes, and a plan for fifteen; the rest is for runs that are interrupted."""
 OUR_DESCRIPTION = "[Snapkeep: "
 """The prefix of the description of every copy that the system makes: it identifies a copy that lost its tags."""
 
@@ -58,6 +61,8 @@ class InvariantMonitor:
     """Copies in progress when their queue was lost: only a listing of their region shows them."""
     planned_at: dict[str, datetime] = field(default_factory=dict)
     """The time of the plan that deletes a snapshot: it could not know of later events."""
+    key_turned_at: dict[str, float] = field(default_factory=dict)
+    """ARN of a key -> when it was last disabled, enabled, scheduled for deletion, or saved from it."""
     _history: list[tuple[float, PolicySet]] = field(default_factory=list)
 
     def attach(self) -> InvariantMonitor:
@@ -69,6 +74,9 @@ class InvariantMonitor:
 
         def watched_call(service: str, action: str, params: Any = None, *, region: str, **options: Any) -> Any:
             look = _BEFORE.get(action)
+            if action in _TURNING:
+                key = keys.resolve(world.state, world.region_account(region), str(params["KeyId"]))
+                self.key_turned_at[key.arn if key else ""] = world.now()
             if look is None and action not in _MAKING:
                 return call(service, action, params, region=region, **options)
             place = world.region_account(region)
@@ -135,9 +143,25 @@ class InvariantMonitor:
             self._broken("INV-03", place, snapshot.id, f"deleted while it is {snapshot.state}")
         if snapshot.state != COMPLETED:
             return
+        if self._is_unusable(snapshot):
+            self._broken("INV-13", place, snapshot.id, "deleted by a plan, and it cannot be restored: a person decides about it")
         self._look_at_newer(place, snapshot)
         if not snapshot.source_id:
             self._look_at_copies(snapshot, place)
+
+    def _is_unusable(self, snapshot: Snapshot) -> bool:
+        """Whether a completed snapshot cannot be restored, and could not for as long as a decision may take to be carried out."""
+        if snapshot.source_id and value_of(snapshot.tags, CHECK) == WRONG:
+            return True
+        return self._is_steady(snapshot) and not self._key_enabled(snapshot)
+
+    def _is_steady(self, snapshot: Snapshot) -> bool:
+        """Whether the key of a snapshot was turned neither on nor off lately."""
+        return self.key_turned_at.get(snapshot.key_arn, float("-inf")) < self.runner.world.now() - KEY_TOLERANCE_SECONDS
+
+    def _key_enabled(self, snapshot: Snapshot) -> bool:
+        key = keys.find(self.runner.world.state, snapshot.key_arn)
+        return not snapshot.encrypted or (key is not None and key.state == "Enabled")
 
     def _held_since(self, place: RegionAccount, snapshot: Snapshot) -> float:
         if BACKUP_TAG in snapshot.tags[::2]:
@@ -148,11 +172,11 @@ class InvariantMonitor:
 
     def _look_at_newer(self, place: RegionAccount, snapshot: Snapshot) -> None:
         own = self.truths[snapshot.id]
-        newer = {
-            truth.source_id
-            for peer in self._lineage(place, snapshot)
-            if peer.state == COMPLETED and self._managed(peer) and (truth := self.truths[peer.id]).start > own.start
-        }
+        peers = [peer for peer in self._lineage(place, snapshot) if peer.state == COMPLETED and self._managed(peer)]
+        newer = {truth.source_id for peer in peers if (truth := self.truths[peer.id]).start > own.start}
+        restorable = {self.truths[peer.id].source_id for peer in peers if peer is not snapshot and not self._is_unusable(peer)}
+        if own.source_id in restorable:
+            return  # a second copy: another was made while the key could not be used
         if not newer:
             invariant = "INV-05" if snapshot.source_id else "INV-02"
             self._broken(invariant, place, snapshot.id, "deleted, and it is the newest completed one of its lineage")
@@ -163,6 +187,9 @@ class InvariantMonitor:
             self._broken(
                 "INV-03", place, snapshot.id, f"deleted, and only {len(newer)} good ones are newer; {least} are to be kept"
             )
+        elif len(newer & restorable) < max(least, 1):
+            count = len(newer & restorable)
+            self._broken("INV-13", place, snapshot.id, f"deleted, and only {count} newer can be restored; {least} are to be kept")
 
     def _lineage(self, place: RegionAccount, snapshot: Snapshot) -> Iterable[Snapshot]:
         if snapshot.source_id:
@@ -179,9 +206,15 @@ class InvariantMonitor:
             if any(entry.enqueued_at < planned for entry in self._waiting(snapshot, region)):
                 self._broken("INV-04", place, snapshot.id, f"deleted while its copy to {region} waits")
             start = self.truths[snapshot.id].start
-            good = (copy for copy in self._copies(region, snapshot) if copy.state == COMPLETED and self._managed(copy))
-            if not any(self.truths[copy.id].start >= start for copy in good):
+            good = [
+                copy
+                for copy in self._copies(region, snapshot)
+                if copy.state == COMPLETED and self._managed(copy) and self.truths[copy.id].start >= start
+            ]
+            if not good:
                 self._broken("INV-04", place, snapshot.id, f"deleted, and neither it nor a newer one has a copy in {region}")
+            elif all(map(self._is_unusable, good)):
+                self._broken("INV-13", place, snapshot.id, f"deleted for copies in {region} that cannot be restored")
 
     def _running(self, snapshot: Snapshot, region: str) -> Iterator[Snapshot]:
         for copy in self._place(region).copies_in_flight.values():
@@ -221,6 +254,7 @@ class InvariantMonitor:
             copy.id
             for copy in self._copies(place.region, source)
             if copy.source_id == source.id and copy.state in (PENDING, COMPLETED) and self._managed(copy)
+            if copy.state == PENDING or (self._is_steady(copy) and self._key_enabled(copy))
         ]
         if live:
             self._broken("INV-09", place, source.id, f"copied once more; {live[0]} is there")
@@ -320,6 +354,7 @@ def _snapshots_in(event: Mapping[str, Any]) -> Iterator[str]:
             yield item["snapshot_id"].rpartition("/")[2]
 
 
+_TURNING = frozenset({"DisableKey", "EnableKey", "ScheduleKeyDeletion", "CancelKeyDeletion"})
 _MAKING = frozenset({"CreateSnapshot", "CreateSnapshots", "CopySnapshot", "CreateImage"})
 _BEFORE: dict[str, Callable[[InvariantMonitor, RegionAccount, Mapping[str, Any]], None]] = {
     "DeleteSnapshot": InvariantMonitor._before_delete,  # noqa: SLF001 - the table of its own methods

@@ -25,9 +25,9 @@ from snapkeep.domain.errors import (
     SnapkeepError,
     SnapshotGone,
 )
-from snapkeep.domain.model import Snapshot, SnapshotState
+from snapkeep.domain.model import Snapshot, SnapshotState, Unusable
 from snapkeep.domain.tag_names import MANAGED
-from snapkeep.usecases.copies.settle import Settlement, copy_failed_notice, copy_wrong_notice
+from snapkeep.usecases.copies.settle import Settlement, copy_failed_notice, copy_wrong_notice, unusable_cause
 from snapkeep.usecases.ports import Clock, CopyQueue, Keys, Notices, SnapshotCopier, SnapshotReader
 
 WOKEN_AT_ONCE = 200
@@ -159,19 +159,26 @@ class Dispatch:
         return [entry for entry in self.queue.in_state(EntryState.STARTING) if entry.not_before <= now]
 
     def _existing(self, batch: Iterable[QueueEntry]) -> dict[str, Snapshot]:
-        """Return the copies that exist already, by the key of their entry; failed ones do not count."""
+        """Return the copies that exist already, by the key of their entry, without those that failed or cannot be restored.
+
+        A copy whose key is not known is among them: another one beside it would be no better known.
+        """
         snapshot_ids = [entry.request.origin.snapshot_id for entry in batch]
         existing: dict[str, Snapshot] = {}
         copies = self.reader.copies_of_snapshots(snapshot_ids)
         for copy in sorted(copies, key=lambda copy: not copy.found_wrong):  # a good one replaces a wrong one
             alive = copy.state in (SnapshotState.PENDING, SnapshotState.COMPLETED)
-            if alive and copy.tags.get(MANAGED) == self.system:
+            at_risk = copy.key_fault is not None and copy.unusable is not Unusable.KEY_NOT_KNOWN
+            if alive and not at_risk and not copy.archived and copy.tags.get(MANAGED) == self.system:
                 existing[entry_key(copy.origin.region, copy.origin.snapshot_id, self.reader.region)] = copy
         return existing
 
     def _take_over(self, entry: QueueEntry, copy: Snapshot, round_: _Round) -> None:
         running = self._write(entry.running(copy.id, self.clock.now()))
         if running is None or not copy.completed:
+            return
+        if copy.key_fault is not None:
+            self._give_up(replace(running, copy_id=""), unusable_cause(copy), round_)  # it is not wrong
             return
         faults = faults_of_copy(entry.request, copy)
         if faults:

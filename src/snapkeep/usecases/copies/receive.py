@@ -15,6 +15,7 @@ from snapkeep.domain.errors import (
     CopyFailed,
     CopyWrong,
     EntryChanged,
+    KeyNotUsable,
     SnapshotGone,
     TagsDoNotFit,
 )
@@ -22,7 +23,7 @@ from snapkeep.domain.events import CopyEndEvent
 from snapkeep.domain.model import DeletionPlan, Snapshot, SnapshotState
 from snapkeep.domain.tag_names import CHECK, WRONG
 from snapkeep.usecases.copies.enqueue import find_entry
-from snapkeep.usecases.copies.settle import Settlement, naming_keys
+from snapkeep.usecases.copies.settle import Settlement, naming_keys, unusable_cause
 from snapkeep.usecases.ports import Clock, CopyQueue, Problem, SnapshotReader, SnapshotTagger
 from snapkeep.usecases.retention.plan_volumes import RetentionPlanner
 
@@ -99,6 +100,8 @@ class ReceiveCopy:
         faults: list[str] = []
         if entry is not None and belongs_to(entry, copy):
             copy = self._retagged(copy, entry)
+            if entry.state is not EntryState.DONE and copy.key_fault is not None:
+                return self._not_confirmed(entry, copy)
             if entry.state is not EntryState.DONE:
                 faults = self.settlement.settle(entry, copy)
         elif entry is not None:
@@ -110,6 +113,13 @@ class ReceiveCopy:
             return ReceiveResult(ReceiveOutcome.FAILED, problem.cause, problems=(problem,))
         siblings = [listed for listed in copies if listed.id != copy.id and listed.origin.lineage == copy.origin.lineage]
         return ReceiveResult(ReceiveOutcome.RECEIVED, f"{copy.id} is good", self.planner.plan_copies([copy, *siblings]))
+
+    def _not_confirmed(self, entry: QueueEntry, copy: Snapshot) -> ReceiveResult:
+        """Fail an entry whose copy cannot be restored. It does not name the copy, which is not wrong: its key may come back."""
+        cause = unusable_cause(copy)
+        self.settlement.give_up(replace(entry, copy_id=""), cause)
+        problem = Problem(KeyNotUsable.__name__, copy.id, cause)
+        return ReceiveResult(ReceiveOutcome.FAILED, cause, problems=(problem,))
 
     def _mark_wrong(self, copy: Snapshot) -> None:
         """Write the finding on the copy, where it outlives the queue entry; where that is refused, a sweep writes it."""

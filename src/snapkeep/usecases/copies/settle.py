@@ -24,14 +24,14 @@ class Settlement:
     def settle(self, entry: QueueEntry, copy: Snapshot) -> list[str]:
         """Settle an entry by its completed copy, good or wrong. Return the copy's faults; none if it is good."""
         faults = faults_of_copy(entry.request, copy)
-        self._close(entry, copy.id, CopyWrong.__name__ if faults else "", "; ".join(faults))
+        self._close(entry, copy.id, CopyWrong.__name__ if faults else "", "; ".join(faults), copy.kms_key_id)
         return faults
 
     def give_up(self, entry: QueueEntry, cause: str) -> int:
         """Settle an entry whose copy failed for good. Return how many executions were answered."""
         return self._close(entry, entry.copy_id, CopyFailed.__name__, cause)
 
-    def _close(self, entry: QueueEntry, copy_id: str, error: str, cause: str) -> int:
+    def _close(self, entry: QueueEntry, copy_id: str, error: str, cause: str, kms_key: str = "") -> int:
         """Answer with the error, or with the good copy if there is none, and write the settled entry.
 
         A concurrent write may decide otherwise: a copy that arrived stays DONE, one under way again goes on.
@@ -41,7 +41,8 @@ class Settlement:
             for token in entry.tokens:
                 if token not in tried:
                     tried.add(token)
-                    answered += self._answer(entry, token, copy_id, error, cause)
+                    answer = None if error else success_output(entry.request, copy_id, self.clock.now(), kms_key=kms_key)
+                    answered += self._answer(entry, token, answer, error, cause)
             try:
                 self.queue.write(entry.failed(cause, copy_id) if error else entry.done(copy_id))
             except EntryChanged:
@@ -51,18 +52,29 @@ class Settlement:
                 continue
             return answered
 
-    def _answer(self, entry: QueueEntry, token: str, copy_id: str, error: str, cause: str) -> bool:
+    def _answer(self, entry: QueueEntry, token: str, answer: CopyResult | None, error: str, cause: str) -> bool:
         region = entry.request.origin.region
-        if error:
+        if answer is None:
             return self.task_tokens.send_failure(region, token, error, f"{describe(entry.request)}: {cause}")
-        return self.task_tokens.send_success(region, token, success_output(entry.request, copy_id, self.clock.now()))
+        return self.task_tokens.send_success(region, token, answer)
 
 
 def success_output(
-    request: CopyRequest, copy_id: str, now: datetime, status: CopyResultStatus = CopyResultStatus.COPIED
+    request: CopyRequest,
+    copy_id: str,
+    now: datetime,
+    status: CopyResultStatus = CopyResultStatus.COPIED,
+    kms_key: str = "",
 ) -> CopyResult:
     """Return the answer to an execution that waits for a copy which was checked."""
-    return CopyResult(status, request.origin.snapshot_id, request.region, request.origin.volume_id, copy_id, now)
+    origin = request.origin
+    return CopyResult(status, origin.snapshot_id, request.region, origin.volume_id, copy_id, now, kms_key)
+
+
+def unusable_cause(copy: Snapshot) -> str:
+    """Return why a completed copy is not confirmed: its key cannot be used, or is not known, so that it counts nowhere."""
+    text = copy.key_fault.text if copy.key_fault else ""
+    return f"{copy.id} completed under {copy.kms_key_id}, and cannot be restored: {text}"
 
 
 def describe(request: CopyRequest) -> str:

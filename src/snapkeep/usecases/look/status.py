@@ -23,6 +23,8 @@ from snapkeep.domain.protection import (
     protections_by_copies,
     volume_protections,
 )
+from snapkeep.domain.recovery.points import KeyAtRisk, keys_at_risk
+from snapkeep.domain.recovery.recoverability import Recoverability, recoverability_of
 from snapkeep.domain.retention.deleted_volumes import deleted_volumes, gone_lineages
 from snapkeep.domain.system import StackKind, stack_name
 from snapkeep.domain.wildcards import matches_any
@@ -42,6 +44,7 @@ class StatusTotal(LabelledEnum):
     LATE = "late", "late"
     UNKNOWN = "unknown", "not known"
     NO_SNAPSHOT = "no_snapshot", "without a snapshot"
+    NO_RECOVERY_POINT = "no_recovery_point", "without a recovery point"
     NO_POLICY = "no_policy", "without a policy"
     SNAPSHOTS = "snapshots", "snapshots"
     SNAPSHOTS_MANAGED = "snapshots_managed", "snapshots managed"
@@ -93,23 +96,6 @@ class DestinationStatus:
 
 
 @dataclass(frozen=True, slots=True)
-class Recoverability:
-    """How many of the volumes that a policy governs can be recovered, where, and to when."""
-
-    volumes: int
-    recoverable: int
-    within_rpo: int
-    """Those whose newest point is no older than the RPO."""
-    not_recoverable: int
-    unknown: int
-    """Those without a point in the regions that could be read, while others could not."""
-    regions: tuple[str, ...]
-    """Where: the DR regions, or the primary region for volumes whose policy makes no copies."""
-    oldest: datetime | None
-    """The moment to which the volume furthest behind can be recovered; None where none can."""
-
-
-@dataclass(frozen=True, slots=True)
 class VolumeFilter:
     """The volumes that a person asks about. Every part that is not empty must match; within a part, one value."""
 
@@ -155,33 +141,20 @@ class SystemStatus:
     """Regions that could not be read, and documents and stacks that are broken or missing."""
     primary_known: bool = True
     """Whether the primary region could be read. Where it could not, the volumes are those of the copies that were listed."""
+    keys: tuple[KeyAtRisk, ...] = ()
+    """KMS keys that cannot be used, or are not known, and what they encrypt."""
 
     @property
     def recoverability(self) -> Recoverability:
         """How many volumes can be recovered, where, and to when."""
-        governed = [volume for volume in self.volumes if volume.health is not VolumeHealth.NO_POLICY]
-        newest = {
-            volume.lineage: max(point.start_time for point in volume.recovery_points)
-            for volume in governed
-            if volume.recovery_points
-        }
-        rest = [volume for volume in governed if volume.lineage not in newest]
-        unknown = sum(volume.health is VolumeHealth.UNKNOWN for volume in rest)
-        return Recoverability(
-            volumes=len(governed),
-            recoverable=len(newest),
-            within_rpo=sum(self.at - newest[volume.lineage] <= volume.rpo for volume in governed if volume.lineage in newest),
-            not_recoverable=len(rest) - unknown,
-            unknown=unknown,
-            regions=tuple(sorted({point.region for volume in governed for point in volume.recovery_points})),
-            oldest=min(newest.values(), default=None),
-        )
+        return recoverability_of(self.volumes, self.at)
 
     @property
     def healthy(self) -> bool:
         """Whether nothing needs attention."""
         return not (
             self.problems
+            or self.keys
             or any(protection.needs_attention for protection in self.volumes)
             or any(copy.needs_attention for copy in self.queue)
         )
@@ -241,11 +214,14 @@ def gather_status(
     else:
         listed = source.volumes, source.snapshots, listings
         protections = volume_protections(primary.region, *listed, policies, now, system=system)
+    all_listings = {primary.region: source.snapshots, **listings}
+    keys = [key for region, listing in all_listings.items() for key in keys_at_risk(region, listing, system)]
     queue = [copy for reading in readings for copy in reading.queue]
     snapshots: Iterable[Snapshot] = source.snapshots
     if chosen != EVERY_VOLUME:
         protections = [protection for protection in protections if chosen.takes(protection)]
         lineages = {protection.lineage for protection in protections}
+        keys = [key for key in keys if not lineages.isdisjoint(key.lineages)]
         queue = [copy for copy in queue if copy.lineage in lineages]
         snapshots = [snapshot for snapshot in source.snapshots if snapshot.origin.lineage in lineages]
     totals = _totals(protections, queue, None if source.problem else list(snapshots), system)
@@ -266,6 +242,7 @@ def gather_status(
         rules=tuple(ages_by_rule(protections, now)),
         problems=tuple(filter(None, [source.problem, *(reading.status.problem for reading in readings)])),
         primary_known=not source.problem,
+        keys=tuple(keys),
     )
 
 
@@ -298,7 +275,7 @@ def _read_destination(destination: Destination, now: datetime, system: str) -> _
         problem=""
         if destination.deployed
         else f"there is no stack {stack_name(system, StackKind.DR)} in {region}: nothing is copied there",
-        copies=sum(copy.completed and copy.managed_by(system) and copy.origin.region != region for copy in copies),
+        copies=sum(copy.counts_for(system) and copy.origin.region != region for copy in copies),
         waiting=sum(state in NOT_STARTED for state in states),
         running=states.count(EntryState.RUNNING),
         failed=states.count(EntryState.FAILED),

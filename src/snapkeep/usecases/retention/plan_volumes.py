@@ -8,7 +8,18 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 
 from snapkeep.domain.errors import PlanRefused
-from snapkeep.domain.model import Action, DeletionPlan, Lineage, Reason, Refusal, Snapshot, SnapshotInRegion, Verdict, Volume
+from snapkeep.domain.model import (
+    Action,
+    DeletionPlan,
+    KeyFault,
+    Lineage,
+    Reason,
+    Refusal,
+    Snapshot,
+    SnapshotInRegion,
+    Verdict,
+    Volume,
+)
 from snapkeep.domain.policy.model import Limits, Policy, PolicySet
 from snapkeep.domain.policy.selection import select_by_snapshots, select_for_retention, tells_what_governs
 from snapkeep.domain.retention.holds import (
@@ -43,6 +54,19 @@ class RetentionPlanner:
     clock: Clock
     reader_of: Callable[[str], SnapshotReader]
     queue_of: Callable[[str], CopyQueue]
+    fault_of_key: Callable[[str, str], KeyFault | None]
+    """Returns why a key cannot be used, given its region and ARN; None where it can."""
+
+    def confirmed(self, results: Sequence[CopyResult]) -> list[SnapshotInRegion]:
+        """Return the copies of a run that it saw complete within the last hour, and whose keys can be used now.
+
+        Raise AwsUnavailable where KMS does not answer.
+        """
+        return [
+            (result.snapshot_id, result.region)
+            for result in recent_copies(results, self.clock.now())
+            if not result.kms_key or self.fault_of_key(result.region, result.kms_key) is None
+        ]
 
     def plan_sources(self, volume_ids: Sequence[str], confirmed: Collection[SnapshotInRegion] = ()) -> DeletionPlan:
         """Return the plan for the snapshots of volumes of this region, each volume planned by itself.
@@ -140,14 +164,14 @@ def to_delete(verdicts: Iterable[Verdict]) -> list[Snapshot]:
     return [verdict.snapshot for verdict in verdicts if verdict.action is Action.DELETE]
 
 
-def confirmed_copies(results: Sequence[CopyResult], now: datetime) -> list[SnapshotInRegion]:
-    """Return the copies of a run that it saw complete within the last hour.
+def recent_copies(results: Sequence[CopyResult], now: datetime) -> list[CopyResult]:
+    """Return the results of a run that saw a copy complete within the last hour.
 
     A run may plan much later: it waits for the other copies of its set, or is redriven within 14 days (Step Functions). The
     copy may be deleted meanwhile, so that its region is listed again.
     """
     return [
-        (result.snapshot_id, result.region)
+        result
         for result in results
         if result.status is CopyResultStatus.COPIED
         and result.confirmed_at is not None

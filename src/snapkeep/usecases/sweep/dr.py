@@ -10,6 +10,7 @@ from snapkeep.domain.copies.entry import EntryState, QueueEntry, entry_key
 from snapkeep.domain.errors import SnapkeepError
 from snapkeep.domain.events import CopyEndEvent
 from snapkeep.domain.model import Lineage, Snapshot
+from snapkeep.domain.recovery.points import keys_at_risk
 from snapkeep.domain.retention.deleted_volumes import deleted_volumes, gone_lineages
 from snapkeep.domain.retention.region_plan import RegionFacts
 from snapkeep.domain.sweep.deleted_by_others import kept_snapshots
@@ -21,6 +22,7 @@ from snapkeep.domain.sweep.findings import (
     RetagRepair,
     deleted_volume_findings,
     document_findings,
+    key_findings,
 )
 from snapkeep.domain.sweep.report import Figure, Handling, ReportItem
 from snapkeep.domain.system import StackKind
@@ -70,7 +72,8 @@ class DrSweep(RegionSweep):
         deletions, postponed = deletion_plan(decision, self.reader.region, started, self.limits.deletions)
         actor = _Actor(self)
         repairs = Repairs(self.limits.repairs)
-        repairs.carry_out([*document_findings(policies), *decision.findings], actor.repair)
+        keys = key_findings(keys_at_risk(self.reader.region, snapshots, self.system))
+        repairs.carry_out([*document_findings(policies), *keys, *decision.findings], actor.repair)
         repairs.carry_out(self.exposure.run(snapshots, self.system, self.clock.now()), lambda _: Handling.NOTED)
         deleted = deleted_volumes(snapshots, gone, system=self.system)
         repairs.carry_out(deleted_volume_findings(deleted), lambda _: Handling.NOTED)
@@ -154,6 +157,6 @@ def _counts(snapshots: list[Snapshot], entries: list[QueueEntry], system: str) -
         Figure.SNAPSHOTS: len(snapshots),
         Figure.COPIES_MANAGED: len(managed),
         Figure.COPIES_COMPLETED: sum(copy.completed for copy in managed),
-        Figure.VOLUMES_WITH_COPY: len({copy.origin.lineage for copy in managed if copy.completed}),
+        Figure.VOLUMES_WITH_COPY: len({copy.origin.lineage for copy in managed if copy.counts_for(system)}),
         **queue_counts(entries),
     }

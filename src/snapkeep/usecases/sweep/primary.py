@@ -12,6 +12,7 @@ from snapkeep.domain.errors import SnapkeepError
 from snapkeep.domain.model import Snapshot
 from snapkeep.domain.policy.model import PolicySet
 from snapkeep.domain.protection import VolumeHealth, VolumeProtection, ages_by_policy, volume_protections
+from snapkeep.domain.recovery.points import KeyAtRisk, keys_at_risk
 from snapkeep.domain.retention.deleted_volumes import deleted_volumes, gone_lineages
 from snapkeep.domain.retention.region_plan import RegionFacts, RegionPlan
 from snapkeep.domain.sweep.deleted_by_others import kept_snapshots
@@ -25,6 +26,7 @@ from snapkeep.domain.sweep.findings import (
     RetagRepair,
     deleted_volume_findings,
     document_findings,
+    key_findings,
 )
 from snapkeep.domain.sweep.primary import PrimaryFacts, decide_primary
 from snapkeep.domain.sweep.report import Figure, Handling
@@ -98,7 +100,14 @@ class PrimarySweep(RegionSweep):
         )
         repairs = Repairs(self.limits.repairs)
         repairs.carry_out(
-            [*document_findings(policies), *dr.findings, *runs.findings, *decision.findings, *_missed(protections)],
+            [
+                *document_findings(policies),
+                *key_findings(self._keys_at_risk(listing)),
+                *dr.findings,
+                *runs.findings,
+                *decision.findings,
+                *_missed(protections),
+            ],
             lambda repair: self._repair(repair, started),
         )
         repairs.carry_out(self.exposure.run(listing.snapshots, self.system, started), lambda _: Handling.NOTED)
@@ -114,6 +123,11 @@ class PrimarySweep(RegionSweep):
         report = self.report(sweep_id, StackKind.PRIMARY, started, (*repairs.items, *postponed), counts, ages_of_policies)
         ages = {health.volume.id: health.age.total_seconds() for health in protections if health.age is not None}
         return SweepResult(report, deletions, rpo_ages_seconds=ages, kept=kept_snapshots(plan, self.system))
+
+    def _keys_at_risk(self, listing: RegionFacts) -> list[KeyAtRisk]:
+        """Return the keys at risk of this region's snapshots, and of the copies in the DR regions."""
+        listings = {listing.region: listing.snapshots, **listing.copies_by_region}
+        return [key for region, listed in listings.items() for key in keys_at_risk(region, listed, self.system)]
 
     def _dr_regions(self, policies: PolicySet) -> _DrRegions:
         """Read queue and listing of each DR region; the queue first, so that what it calls done is in the listing."""

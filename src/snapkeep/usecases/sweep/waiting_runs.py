@@ -77,9 +77,9 @@ class RejoinRun:
 
 
 def copy_is_there(reader: SnapshotReader, entry: QueueEntry) -> bool:
-    """Whether the copy of a done entry still exists, was not found wrong, and is not another system's."""
+    """Whether the copy of a done entry still exists, can be restored, and is not another system's."""
     copy = reader.snapshots([entry.copy_id]).get(entry.copy_id)
-    if copy is None or not copy.completed or copy.found_wrong:
+    if copy is None or not copy.completed or copy.unusable:
         return False
     ours = entry.request.tags.get(MANAGED)
     return copy.tags.get(MANAGED, ours) == ours
