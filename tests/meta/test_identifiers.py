@@ -72,6 +72,7 @@ FINDINGS = {
     "snapshot_adoptable",
     "snapshot_deleted_by_others",
     "snapshot_not_copyable",
+    "snapshot_of_other_system",
     "snapshot_past_retention",
     "snapshot_public",
     "snapshot_shared",

@@ -48,9 +48,27 @@ def found(
 
 
 def test_another_systems_snapshot_is_left_alone_whole_or_with_tags_lost() -> None:
-    assert found(OURS, tagged(LATER, system="another")) == []
-    assert found(OURS, tagged(LATER, system="another", without=ORIGINAL_NAME)) == []
+    theirs = tagged(LATER, system="another")
+    for listed in (theirs, tagged(LATER, system="another", without=ORIGINAL_NAME)):
+        assert found(OURS, listed) == [(FindingKind.OTHER_SYSTEM, LATER.id, None)]
+        assert found(OURS, listed, adopt=True) == [(FindingKind.OTHER_SYSTEM, LATER.id, None)]
     assert [kind for kind, *_ in found(OURS, tagged(LATER, without=ORIGINAL_NAME))] == [FindingKind.TAGS_LOST]
+
+
+def test_a_restored_volume_whose_tags_name_another_system_is_no_other_systems() -> None:
+    restored = replace(LATER, tags={MANAGED: "another", SOURCE_VOLUME: "vol-0before"})
+    assert [kind for kind, *_ in found(OURS, restored)] == [FindingKind.UNHANDLED]
+
+
+def test_the_finding_and_the_verdict_name_the_other_system() -> None:
+    theirs = tagged(LATER, system="another")
+    plan = plan_region(RegionFacts(REGION, [VOLUME], [theirs]), POLICIES, NOW, system=SYSTEM)
+    (verdict,) = plan.verdicts
+    assert "'another'" in verdict.reasons[0].text
+    facts = PrimaryFacts(system=SYSTEM, plan=plan, volumes={VOLUME.id: VOLUME}, snapshots=[theirs])
+    (finding,) = decide_primary(facts, POLICIES, NOW).findings
+    assert "'another'" in finding.text
+    assert "renamed or destroyed" in finding.kind.advice
 
 
 def test_a_snapshot_that_lost_its_system_and_policy_tags_is_repaired() -> None:

@@ -129,7 +129,8 @@ def _why_uncounted(snapshot: Snapshot, system: str) -> Reason:
         return FOUND_WRONG
     if not snapshot.managed_by(system):
         manager = snapshot.tags.get(MANAGED, "")
-        return Reason(NOT_MANAGED.rule, f"not managed: it is system '{manager}'s") if manager else NOT_MANAGED
+        theirs = Reason(NOT_MANAGED.rule, f"not managed: system '{manager}' manages it, and alone may delete it")
+        return theirs if manager else NOT_MANAGED
     if snapshot.completed and snapshot.unusable:
         why = snapshot.key_fault.text if snapshot.key_fault else snapshot.unusable.label
         return Reason(UNUSABLE_RULE, f"{why}: does not count, and is not deleted")

@@ -74,6 +74,12 @@ class FindingKind(LabelledEnum):
         False,
         "It is left alone without your consent: snapkeep plan --adopt, then snapkeep sweep --adopt",
     )
+    OTHER_SYSTEM = (
+        "snapshot_of_other_system",
+        "snapshot that another system manages",
+        False,
+        "Only that system deletes it. If it was renamed or destroyed, see Snapshots of another system in docs/operations.md.",
+    )
     UNDELIVERED = "event_undelivered", "event that was not delivered"
     UNREADABLE = (
         "event_unreadable",

@@ -25,8 +25,8 @@ from snapkeep.domain.sweep.findings import (
     decision_of,
 )
 from snapkeep.domain.sweep.waiting_runs import unanswered
-from snapkeep.domain.tag_names import MANAGED, RECORD, SNAPSHOT_TAGS
-from snapkeep.domain.tags import TAG_LIMIT, is_of_original_system, tags_for_snapshot, was_managed
+from snapkeep.domain.tag_names import RECORD, SNAPSHOT_TAGS
+from snapkeep.domain.tags import TAG_LIMIT, is_of_original_system, other_manager, tags_for_snapshot, was_managed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,9 +97,8 @@ class _Primary:
         self, snapshot: Snapshot, completed: Sequence[Snapshot], urgency: datetime, *, expected: bool
     ) -> Iterator[Finding]:
         volume_id, start = snapshot.origin.volume_id, snapshot.origin.start_time
-        manager = snapshot.tags.get(MANAGED, "")
         lost = _own_tags_lost(snapshot, self.facts.system)
-        if manager and (manager != self.facts.system or not lost):
+        if snapshot.managed_by(self.facts.system) and not lost:
             return
         volume = self.facts.volumes.get(volume_id)
         selection = select_for_snapshot(snapshot, volume, self.policies, system=self.facts.system, lineage=lambda: completed)
@@ -108,6 +107,9 @@ class _Primary:
         if selection.policy is None:
             if selection.problem and since_deployment and volume is None:
                 yield Finding(FindingKind.POLICY_NOT_KNOWN, snapshot.id, volume_id, selection.problem)
+        elif other := other_manager(snapshot, self.facts.system):
+            text = f"system '{other}' manages it, and policy {selection.policy.name} takes its volume"
+            yield Finding(FindingKind.OTHER_SYSTEM, snapshot.id, volume_id, text)
         elif lost:
             text = f"lost {', '.join(lost)}"
             yield Finding(FindingKind.TAGS_LOST, snapshot.id, volume_id, text, urgency, ProtectRepair(snapshot))
