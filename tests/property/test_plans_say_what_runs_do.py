@@ -149,7 +149,7 @@ class Account:
 
     def deletions_of_receive(self, plan: VolumePlan) -> set[str]:
         """Return the deletions of a run of Receive for a copy of this lineage, among the copies that it finds by their tag."""
-        listed = self.world.composition().reader(DR).copies_of_volume(plan.lineage.volume_id)
+        listed = self.world.composition().reader(DR).copies_of_volumes([plan.lineage.volume_id])
         copies = [copy for copy in listed if copy.origin.lineage == plan.lineage]
         return deletions(lambda: self.world.composition().planner(DR).plan_copies(copies)) if copies else set()
 

@@ -39,11 +39,11 @@ class ListedRegion:
     def volumes(self, volume_ids: Collection[str]) -> dict[str, Volume]:
         return {volume.id: volume for volume in self.listed_volumes if volume.id in volume_ids}
 
-    def snapshots_of_volume(self, volume_id: str) -> list[Snapshot]:
-        return [snapshot for snapshot in self.copies_of_volume(volume_id) if not snapshot.is_copy]
+    def snapshots_of_volumes(self, volume_ids: Collection[str]) -> list[Snapshot]:
+        return [snapshot for snapshot in self.copies_of_volumes(volume_ids) if not snapshot.is_copy]
 
-    def copies_of_volume(self, volume_id: str) -> list[Snapshot]:
-        return [snapshot for snapshot in self.listed if snapshot.origin.volume_id == volume_id]
+    def copies_of_volumes(self, volume_ids: Collection[str]) -> list[Snapshot]:
+        return [snapshot for snapshot in self.listed if snapshot.origin.volume_id in volume_ids]
 
     def images_using(self, snapshot_ids: Collection[str]) -> dict[str, tuple[str, ...]]:
         self.calls.append("images")

@@ -64,8 +64,7 @@ class Ec2Reader:
 
     def snapshots(self, snapshot_ids: Collection[str]) -> dict[str, Snapshot]:
         """Return the snapshots that exist, by id."""
-        snapshots = chain.from_iterable(self._snapshots([_filter("snapshot-id", ids)]) for ids in batches(snapshot_ids))
-        return {snapshot.id: snapshot for snapshot in snapshots}
+        return {snapshot.id: snapshot for snapshot in self._snapshots_with("snapshot-id", snapshot_ids)}
 
     def owner_of(self, snapshot_id: str) -> str:
         """Return the account that owns a snapshot, which may be another one; empty if we cannot see the snapshot.
@@ -75,24 +74,22 @@ class Ec2Reader:
         items = self._pages("describe_snapshots", "Snapshots", {"SnapshotIds": [snapshot_id]})
         return next((str(item["OwnerId"]) for item in items), "")
 
-    def snapshots_of_volume(self, volume_id: str) -> list[Snapshot]:
-        """Return all snapshots of a volume of this region that were made here, in any state."""
-        return list(self._snapshots([_filter("volume-id", [volume_id])]))
+    def snapshots_of_volumes(self, volume_ids: Collection[str]) -> list[Snapshot]:
+        """Return all snapshots of volumes of this region that were made here, in any state."""
+        return self._snapshots_with("volume-id", volume_ids)
 
-    def copies_of_volume(self, volume_id: str) -> list[Snapshot]:
-        """Return the copies here of a source volume's snapshots, ours and the original system's."""
-        tagged = self.tagged_with_volume(volume_id)
-        return [snapshot for snapshot in tagged if snapshot.is_copy and snapshot.origin.volume_id == volume_id]
+    def copies_of_volumes(self, volume_ids: Collection[str]) -> list[Snapshot]:
+        """Return the copies here of source volumes' snapshots, ours and the original system's."""
+        tagged = self.tagged_with_volumes(volume_ids)
+        return [snapshot for snapshot in tagged if snapshot.is_copy and snapshot.origin.volume_id in volume_ids]
 
-    def tagged_with_volume(self, volume_id: str) -> list[Snapshot]:
-        """Return the snapshots and copies here whose tags name the volume as their source, ours and the original system's."""
-        return list(self._snapshots([_filter(f"tag:{ORIGINAL_VOLUME}", [volume_id])]))
+    def tagged_with_volumes(self, volume_ids: Collection[str]) -> list[Snapshot]:
+        """Return the snapshots and copies here whose tags name a volume as their source, ours and the original system's."""
+        return self._snapshots_with(f"tag:{ORIGINAL_VOLUME}", volume_ids)
 
     def copies_of_snapshots(self, snapshot_ids: Collection[str]) -> list[Snapshot]:
         """Return the copies here of source snapshots, by tag, in any state."""
-        name = f"tag:{SOURCE_SNAPSHOT}"
-        tagged = chain.from_iterable(self._snapshots([_filter(name, ids)]) for ids in batches(snapshot_ids))
-        return [snapshot for snapshot in tagged if snapshot.is_copy]
+        return [snapshot for snapshot in self._snapshots_with(f"tag:{SOURCE_SNAPSHOT}", snapshot_ids) if snapshot.is_copy]
 
     def all_snapshots(self) -> Iterator[Snapshot]:
         """Return every snapshot that the account owns in the region."""
@@ -146,6 +143,9 @@ class Ec2Reader:
         """Return the root device's name by instance: it is the image's choice, and no list of names has them all."""
         instances = self.instances("instance-id", instance_ids)
         return {instance_id: item.get("RootDeviceName", "") for instance_id, item in instances.items()}
+
+    def _snapshots_with(self, name: str, values: Collection[str]) -> list[Snapshot]:
+        return list(chain.from_iterable(self._snapshots([_filter(name, batch)]) for batch in batches(values)))
 
     def _snapshots(self, filters: list[Mapping[str, Any]]) -> Iterator[Snapshot]:
         query = {"OwnerIds": ["self"], "Filters": filters, "MaxResults": PAGE}

@@ -59,16 +59,16 @@ class SnapshotReader(DeletionGuards, Protocol):
         """Return the snapshots that exist, by id."""
         ...
 
-    def snapshots_of_volume(self, volume_id: str) -> list[Snapshot]:
-        """Return all snapshots of a volume of this region that were made here (managed or not, in any state)."""
+    def snapshots_of_volumes(self, volume_ids: Collection[str]) -> list[Snapshot]:
+        """Return all snapshots of volumes of this region that were made here (managed or not, in any state)."""
         ...
 
-    def copies_of_volume(self, volume_id: str) -> list[Snapshot]:
-        """Return the copies in this region of the snapshots of a source volume (of any region)."""
+    def copies_of_volumes(self, volume_ids: Collection[str]) -> list[Snapshot]:
+        """Return the copies in this region of the snapshots of source volumes (of any region)."""
         ...
 
-    def tagged_with_volume(self, volume_id: str) -> list[Snapshot]:
-        """Return the managed snapshots and copies here of a source volume, by one listing."""
+    def tagged_with_volumes(self, volume_ids: Collection[str]) -> list[Snapshot]:
+        """Return the managed snapshots and copies here of source volumes, by one listing."""
         ...
 
     def copies_of_snapshots(self, snapshot_ids: Collection[str]) -> list[Snapshot]:

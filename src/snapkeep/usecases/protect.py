@@ -82,7 +82,7 @@ class TagSnapshots:
                 report.left_alone += 1
                 continue
             volume = volumes.get(snapshot.origin.volume_id)
-            lineage = partial(self.reader.snapshots_of_volume, snapshot.origin.volume_id)
+            lineage = partial(self.reader.snapshots_of_volumes, [snapshot.origin.volume_id])
             chosen = select_for_snapshot(snapshot, volume, policies, system=self.system, lineage=lineage)
             report.reasons.append(f"{snapshot.id}: {chosen.why}")
             history = is_history(snapshot, self.system, self.deployed_at())

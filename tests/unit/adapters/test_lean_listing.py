@@ -86,7 +86,7 @@ def test_texts_that_recur_are_held_once() -> None:
 def test_the_reader_follows_all_pages_with_filters_in_the_query_protocol() -> None:
     http = Http((200, page(1, 2, token="t1")), (200, page(3)))
     reader = Ec2Reader(client=lean(http), region="us-east-1")  # type: ignore[arg-type]
-    assert [snapshot.id for snapshot in reader.snapshots_of_volume("vol-1")] == ["snap-1", "snap-2", "snap-3"]
+    assert [snapshot.id for snapshot in reader.snapshots_of_volumes(["vol-1"])] == ["snap-1", "snap-2", "snap-3"]
     first, second = http.asked
     assert first["Filter.1.Name"] == ["volume-id"]
     assert first["Filter.1.Value.1"] == ["vol-1"]

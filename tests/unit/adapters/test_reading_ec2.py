@@ -147,7 +147,7 @@ def test_only_pending_copies_are_in_flight() -> None:
     origin = Origin("us-west-2", "vol-0a", "snap-9", NOW)
     ours = {"Tags": tag_list(tags_for_copy("snapkeep", "gold", origin)), "Description": description_of_copy(origin)}
     client = Client({"Snapshots": [described(), described(SnapshotId="snap-2", TransferType="standard", **ours)]})
-    assert [copy.id for copy in reader(client).copies_of_volume("vol-0a")] == ["snap-2"]
+    assert [copy.id for copy in reader(client).copies_of_volumes(["vol-0a"])] == ["snap-2"]
     assert client.asked[0]["Filters"] == [{"Name": "tag:OriginalVolumeId", "Values": ["vol-0a"]}]
 
 

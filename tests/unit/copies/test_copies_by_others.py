@@ -38,7 +38,7 @@ def test_such_a_copy_is_not_managed() -> None:
     reader = Ec2Reader(client=lab.ec2(DR), region=DR)
     assert lab.tags(foreign, DR)[MANAGED] == "snapkeep"
     assert not reader.snapshots([foreign])[foreign].managed_by("snapkeep")
-    assert foreign not in [copy.id for copy in reader.copies_of_volume(volume)]
+    assert foreign not in [copy.id for copy in reader.copies_of_volumes([volume])]
 
 
 @pytest.mark.parametrize("lost", [SOURCE_VOLUME, SOURCE_SNAPSHOT])

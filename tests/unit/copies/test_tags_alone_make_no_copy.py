@@ -30,7 +30,7 @@ def test_dr_retention_ignores_snapshots_of_a_restored_volume() -> None:
     volume = lab.make_volume()
     lab.protect(volume)
     copy, restored = restored_snapshot(lab)
-    listed = Ec2Reader(client=lab.ec2(DR), region=DR).copies_of_volume(volume)
+    listed = Ec2Reader(client=lab.ec2(DR), region=DR).copies_of_volumes([volume])
     assert [snapshot.id for snapshot in listed] == [copy]
     newest = lab.protect(volume)
     assert lab.sources_of_copies() == [newest]

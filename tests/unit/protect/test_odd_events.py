@@ -52,8 +52,8 @@ def test_a_copy_restored_from_the_recycle_bin_is_not_deleted(state: SnapshotStat
     snapshot = lab.protect(lab.make_volume())
     receive = lab.runner.composition.receive(DR)
     (copy,) = lab.snapshots(DR)
-    read = receive.reader.copies_of_volume
-    monkeypatch.setattr(receive.reader, "copies_of_volume", lambda one: [replace(copy, state=state) for copy in read(one)])
+    read = receive.reader.copies_of_volumes
+    monkeypatch.setattr(receive.reader, "copies_of_volumes", lambda one: [replace(copy, state=state) for copy in read(one)])
     ended = CopyEndEvent(copy.id, DR, snapshot, PRIMARY, succeeded=True, cause="")
     with pytest.raises(AwsUnavailable, match=f"EC2 says it is {state}"):
         receive.run(ended)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import pytest
@@ -37,7 +36,7 @@ class NoObjection:
     def __init__(self, exists: bool) -> None:
         self._exists = exists
 
-    def run(self, _: str, __: Sequence[DeletionOrder]) -> dict[str, DeletionResult]:
+    def run(self, _: object) -> dict[str, DeletionResult]:
         return {}
 
     def exists(self, _: str) -> bool:

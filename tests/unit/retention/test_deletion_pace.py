@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -94,7 +93,7 @@ class NoObjection:
     def __init__(self) -> None:
         self.reads: list[str] = []
 
-    def run(self, _: str, __: Sequence[DeletionOrder]) -> dict[str, DeletionResult]:
+    def run(self, _: object) -> dict[str, DeletionResult]:
         return {}
 
     def exists(self, snapshot_id: str) -> bool:

@@ -123,7 +123,7 @@ def test_a_plan_that_relies_on_a_deleted_snapshot_is_not_carried_out(region: str
         plan = lab.runner.composition.planner(PRIMARY).plan_sources([volume])
     else:
         planner = lab.runner.composition.receive(DR).planner
-        plan = planner.plan_copies(planner.reader.copies_of_volume(volume))
+        plan = planner.plan_copies(planner.reader.copies_of_volumes([volume]))
     first, second, third, fourth = lab.ids(region)
     orders = deletion_orders(plan.deletions, newer_kept=plan.newer_kept)
     assert [order.snapshot_id for order in orders] == [first, second]

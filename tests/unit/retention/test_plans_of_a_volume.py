@@ -35,7 +35,7 @@ def plan(lab: Laboratory, volumes: Sequence[str], confirmed: Sequence[str] = ())
 
 
 def plan_of_copies(lab: Laboratory, volume: str) -> DeletionPlan:
-    return lab.runner.composition.planner(DR).plan_copies(lab.runner.composition.reader(DR).copies_of_volume(volume))
+    return lab.runner.composition.planner(DR).plan_copies(lab.runner.composition.reader(DR).copies_of_volumes([volume]))
 
 
 def deleted(made: DeletionPlan) -> list[str]:

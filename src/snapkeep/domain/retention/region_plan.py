@@ -50,10 +50,14 @@ class RegionFacts:
     """Listings of the DR regions. In a region that is not listed every copy counts as missing, and holds its source."""
     waiting: frozenset[SnapshotInRegion] = frozenset()
     """Copies that are open in the queues. A copy that is pending in a listing is in progress even without an entry."""
-    checked: frozenset[str] = frozenset()
-    """Ids of the copies that runs checked, as far as the queue remembers."""
+    checked: frozenset[str] | None = frozenset()
+    """Ids of the copies that runs checked, as far as the queue remembers. With None, second copies are left to a sweep."""
+    confirmed: frozenset[SnapshotInRegion] = frozenset()
+    """Copies that the run itself saw complete, so that their region need not be listed."""
     gone: frozenset[Lineage] = frozenset()
     """Lineages of other regions whose volumes are known to be deleted. Of the own region `volumes` shows it."""
+    not_read: frozenset[str] = frozenset()
+    """Ids of volumes that were not read, because the snapshots show their policy: none of them is known to be deleted."""
 
 
 class CopyStatus(LabelledEnum):
@@ -194,7 +198,9 @@ class _Planner:
                 listed[copy.origin.lineage, region].append(copy)
                 if copy.state is SnapshotState.ERROR:
                     failed.add((copy.origin.snapshot_id, region))
-        copies = _KnownCopies(copy_facts((), listings, self.facts.waiting), frozenset(failed), listed)
+        copies = _KnownCopies(
+            copy_facts(self.facts.snapshots, listings, self.facts.waiting, self.facts.confirmed), frozenset(failed), listed
+        )
         for lineage in sorted(by_lineage.keys() | volumes.keys()):
             snapshots, volume = by_lineage.get(lineage, []), volumes.get(lineage)
             if lineage.region == self.facts.region:
@@ -220,7 +226,7 @@ class _Planner:
         policy = selection.policy
         if policy is None:
             return self._plan(LineageFacts(lineage, snapshots, None), selection, volume=volume)
-        gone = volume is None
+        gone = volume is None and lineage.volume_id not in self.facts.not_read
         missing = tuple(copy for rule in policy.copies for copy in self._missing(snapshots, policy, rule, copies, gone=gone))
         regions = [rule.region for rule in policy.copies]
         retention = policy.retention_of(policy.retention, gone=gone)
@@ -265,7 +271,8 @@ class _Planner:
         if policy is None or rule is None:
             return self._plan(LineageFacts(lineage, snapshots, None), selection)
         retention = policy.retention_of(rule.retention, gone=lineage in self.facts.gone)
-        doubled = second_copies(snapshots, self.system, rule.kms_key, self.facts.checked)
+        checked = self.facts.checked
+        doubled = {} if checked is None else second_copies(snapshots, self.system, rule.kms_key, checked)
         return self._plan(LineageFacts(lineage, snapshots, retention, second_copies=doubled), selection, adopted=adopted)
 
     def _plan(

@@ -101,7 +101,7 @@ def gather(
     volumes = []
     for member in CAST:
         volume_id = story.volume_ids[member.name]
-        present = primary.snapshots_of_volume(volume_id)
+        present = primary.snapshots_of_volumes([volume_id])
         mine = [copy for copy in copies if copy.origin.volume_id == volume_id]
         verdicts = _verdicts(present, RETENTION, system) | _verdicts(mine, DR_RETENTION, system)
         shots = tuple(

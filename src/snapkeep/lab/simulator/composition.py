@@ -192,12 +192,8 @@ class SystemComposition:
         return self._built[key]
 
     def stack(self, region: str, stack: str) -> StackComposition:
-        """Return the composition of the stack `primary` or `dr` in a region, made anew as for a cold function."""
+        """Return the composition of one stack in a region, made anew: each function keeps what it lists to itself."""
         return StackComposition(self, region, stack)
-
-    def _stack(self, region: str, stack: str) -> StackComposition:
-        composition: StackComposition = self._once(stack, region, lambda: self.stack(region, stack))
-        return composition
 
     # Ports
 
@@ -250,7 +246,7 @@ class SystemComposition:
     def tag_snapshots(self, region: str) -> TagSnapshots:
         """Return what TagSnapshots runs in a primary region."""
         step: TagSnapshots = self._once(
-            "TagSnapshots", region, lambda: tag_snapshots.build(self._stack(region, StackKind.PRIMARY))
+            "TagSnapshots", region, lambda: tag_snapshots.build(self.stack(region, StackKind.PRIMARY))
         )
         return step
 
@@ -258,14 +254,14 @@ class SystemComposition:
         """Return what CopySnapshotToDR runs; it is the same in every primary region."""
         region = self.layout.primaries[0]
         step: EnqueueCopy = self._once(
-            "Enqueue", region, lambda: copy_snapshot_to_dr.build(self._stack(region, StackKind.PRIMARY))
+            "Enqueue", region, lambda: copy_snapshot_to_dr.build(self.stack(region, StackKind.PRIMARY))
         )
         return step
 
     def planner(self, region: str) -> RetentionPlanner:
         """Return what plans retention in a region."""
         planner: RetentionPlanner = self._once(
-            "Planner", region, lambda: plan_retention.build(self._stack(region, StackKind.PRIMARY))
+            "Planner", region, lambda: plan_retention.build(self.stack(region, StackKind.PRIMARY))
         )
         return planner
 
@@ -273,7 +269,7 @@ class SystemComposition:
         """Return the dispatcher of a DR region."""
 
         def build() -> Dispatch:
-            step = dispatch.build(self._stack(region, StackKind.DR))
+            step = dispatch.build(self.stack(region, StackKind.DR))
             return replace(step, keys=self.port("keys", step.keys), quota=self.layout.copy_quota)
 
         step: Dispatch = self._once("Dispatch", region, build)
@@ -281,17 +277,17 @@ class SystemComposition:
 
     def receive(self, region: str) -> ReceiveCopy:
         """Return what TagSnapshotCopy runs in a DR region."""
-        step: ReceiveCopy = self._once("Receive", region, lambda: tag_snapshot_copy.build(self._stack(region, StackKind.DR)))
+        step: ReceiveCopy = self._once("Receive", region, lambda: tag_snapshot_copy.build(self.stack(region, StackKind.DR)))
         return step
 
     def settlement(self, region: str) -> Settlement:
         """Return what answers the executions that wait for copies into a region."""
-        return self._stack(region, StackKind.DR).settlement
+        return self.stack(region, StackKind.DR).settlement
 
     def delete_snapshots(self, region: str, audit: Callable[[DeletionOrder, DeletionResult], None]) -> DeleteSnapshots:
         """Return what DeleteOldSnapshots runs in a region; both stacks have it."""
         stack = StackKind.PRIMARY if region in self.layout.primaries else StackKind.DR
         step: DeleteSnapshots = self._once(
-            "DeleteOldSnapshots", region, lambda: delete_old_snapshots.build(self._stack(region, stack), "")
+            "DeleteOldSnapshots", region, lambda: delete_old_snapshots.build(self.stack(region, stack), "")
         )
         return replace(step, audit=audit)

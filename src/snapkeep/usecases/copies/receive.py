@@ -70,7 +70,7 @@ class ReceiveCopy:
         """
         hinted_key = entry_key(ended.source_region, ended.source_snapshot_id, self.reader.region)
         hinted = find_entry(self.queue, hinted_key) if ended.source_region else None
-        copies = self.reader.copies_of_volume(hinted.request.origin.volume_id) if hinted else []
+        copies = self.reader.copies_of_volumes([hinted.request.origin.volume_id]) if hinted else []
         copy = next((listed for listed in copies if listed.id == ended.copy_id), None)
         if copy is None:
             copy = self.reader.snapshots([ended.copy_id]).get(ended.copy_id)
@@ -82,7 +82,7 @@ class ReceiveCopy:
         if not (copy.managed_by(self.system) or recorded):
             return ReceiveResult(ReceiveOutcome.NOT_OURS, f"{copy.id} is no managed copy of {self.system}")
         if hinted is None or hinted.request.origin.volume_id != copy.origin.volume_id:
-            copies = self.reader.copies_of_volume(copy.origin.volume_id)
+            copies = self.reader.copies_of_volumes([copy.origin.volume_id])
         if copy.completed:
             return self._completed(copy, entry, copies)
         if copy.state is not SnapshotState.ERROR:

@@ -224,12 +224,12 @@ class _StoryBuilder:
 
     def _facts(self, reader: SnapshotReader, lineage: Lineage) -> RegionFacts:
         if reader.region != lineage.region:
-            copies = [copy for copy in reader.copies_of_volume(lineage.volume_id) if copy.origin.lineage == lineage]
+            copies = [copy for copy in reader.copies_of_volumes([lineage.volume_id]) if copy.origin.lineage == lineage]
             return RegionFacts(reader.region, (), copies, gone=self._gone(lineage))
         volumes: list[Volume] = list(reader.volumes([lineage.volume_id]).values())
         listings: dict[str, list[Snapshot]] = {}
         for region, other in self.sources.others.items():
-            copies = self.regions.read(region, partial(other.copies_of_volume, lineage.volume_id), [])
+            copies = self.regions.read(region, partial(other.copies_of_volumes, [lineage.volume_id]), [])
             if region not in self.regions.problems:
                 listings[region] = copies
         waiting = frozenset(
@@ -237,7 +237,7 @@ class _StoryBuilder:
             for region, queue in self.sources.queues.items()
             for entry in self.regions.read(region, partial(queue.open_entries, lineage.volume_id), list[QueueEntry]())
         )
-        return RegionFacts(reader.region, volumes, reader.snapshots_of_volume(lineage.volume_id), listings, waiting)
+        return RegionFacts(reader.region, volumes, reader.snapshots_of_volumes([lineage.volume_id]), listings, waiting)
 
     def _gone(self, lineage: Lineage) -> frozenset[Lineage]:
         """Return the lineage if its volume is known to be deleted."""

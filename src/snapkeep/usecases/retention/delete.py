@@ -24,9 +24,9 @@ class Pacer(Protocol):
 
 
 class DeletionCheck(Protocol):
-    """Looks at EC2 right before a volume's deletions: see `LastLook`."""
+    """Looks at EC2 right before deletions: see `LastLook`."""
 
-    def run(self, volume_id: str, orders: Sequence[DeletionOrder]) -> Mapping[str, DeletionResult]:
+    def run(self, orders: Sequence[DeletionOrder]) -> Mapping[str, DeletionResult]:
         """Return by id the results of the orders that must not be carried out, or need not."""
         ...
 
@@ -63,12 +63,9 @@ class DeleteSnapshots:
             raise PlanStale(f"the plan was made {age} ago and is good for {PLAN_GOOD_FOR}; start a new run, or a sweep")
         results: list[DeletionResult] = []
         calls = 0
-        by_volume: dict[str, list[DeletionOrder]] = {}
-        for order in orders:
-            by_volume.setdefault(order.volume_id, []).append(order)
-        for volume_id, volume_orders in by_volume.items():
-            unneeded = self.last_look.run(volume_id, volume_orders)
-            for order in volume_orders:
+        for part in self._parts(orders):
+            unneeded = self.last_look.run(part)
+            for order in part:
                 result = unneeded.get(order.snapshot_id)
                 if result is None:
                     if calls >= self.burst:
@@ -78,6 +75,18 @@ class DeleteSnapshots:
                 self.audit(order, result)
                 results.append(result)
         return results
+
+    def _parts(self, orders: Sequence[DeletionOrder]) -> list[list[DeletionOrder]]:
+        """Return the orders, volume by volume, in parts of one look each: of whole volumes, and few enough to be deleted soon."""
+        by_volume: dict[str, list[DeletionOrder]] = {}
+        for order in orders:
+            by_volume.setdefault(order.volume_id, []).append(order)
+        parts: list[list[DeletionOrder]] = []
+        for of_volume in by_volume.values():
+            if not parts or len(parts[-1]) + len(of_volume) > self.burst:
+                parts.append([])
+            parts[-1] += of_volume
+        return parts
 
     def _unless_gone(self, result: DeletionResult) -> DeletionResult:
         """A run beside this one may have deleted it already."""

@@ -1,4 +1,4 @@
-"""Look at EC2 right before a volume's deletions. What the plan says about other snapshots is not believed."""
+"""Look at EC2 right before deletions. What the plan says about other snapshots is not believed."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from snapkeep.domain.model import Snapshot
 from snapkeep.domain.retention.deletion import DeletionOrder
 from snapkeep.domain.retention.last_look import objection, remaining_peers
 from snapkeep.usecases.ports import Clock, DeletionGuards, DeletionOutcome, DeletionResult, SnapshotReader
-from snapkeep.usecases.retention.plan_volumes import protected_ids
+from snapkeep.usecases.retention.plan_regions import protected_ids
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LastLook:
-    """Finds the deletions of a volume that must not be carried out."""
+    """Finds the deletions that must not be carried out."""
 
     system: str
     reader: SnapshotReader
     guards: DeletionGuards
     clock: Clock
 
-    def run(self, volume_id: str, orders: Sequence[DeletionOrder]) -> dict[str, DeletionResult]:
+    def run(self, orders: Sequence[DeletionOrder]) -> dict[str, DeletionResult]:
         """Return by id the results of the orders that must not be carried out, or need not.
 
         Raise AwsThrottled or AwsUnavailable when EC2 cannot be read.
         """
         ordered_ids = {order.snapshot_id for order in orders}
-        listed = self._lineage(volume_id, ordered_ids)
+        listed = self._lineages({order.volume_id for order in orders}, ordered_ids)
         held = protected_ids(self.guards, [snapshot for snapshot in listed.values() if snapshot.id in ordered_ids])
         results: dict[str, DeletionResult] = {}
         for order in orders:
@@ -45,8 +45,8 @@ class LastLook:
         """Whether the snapshot is there: a deleted one carries no tag that meets the condition of the role."""
         return snapshot_id in self.reader.snapshots([snapshot_id])
 
-    def _lineage(self, volume_id: str, ordered_ids: set[str]) -> dict[str, Snapshot]:
-        """Return the managed snapshots or copies of the volume, by one call, and the ordered ones even if they are of another."""
-        listed = {snapshot.id: snapshot for snapshot in self.reader.tagged_with_volume(volume_id)}
+    def _lineages(self, volume_ids: set[str], ordered_ids: set[str]) -> dict[str, Snapshot]:
+        """Return the managed snapshots or copies of the volumes, by one call, and the ordered ones even if they are of others."""
+        listed = {snapshot.id: snapshot for snapshot in self.reader.tagged_with_volumes(volume_ids)}
         unlisted = ordered_ids - listed.keys()
         return listed | self.reader.snapshots(unlisted) if unlisted else listed

@@ -2,20 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from snapkeep.domain.model import SnapshotInRegion
+from snapkeep.domain.model import Action, Reason, Snapshot, SnapshotInRegion
 from snapkeep.domain.policy.model import PolicySet
 from snapkeep.domain.retention.deleted_volumes import gone_lineages
 from snapkeep.domain.retention.forecast import with_copies_made
+from snapkeep.domain.retention.holds import image_holds, lock_holds, merge_holds, tool_holds
 from snapkeep.domain.retention.region_plan import RegionFacts, RegionPlan, plan_region
 from snapkeep.domain.tags import with_source_starts
 from snapkeep.usecases.ports import DeletionGuards, SnapshotReader
-from snapkeep.usecases.retention.plan_volumes import protected_ids
 
 NO_WAITING: frozenset[SnapshotInRegion] = frozenset()
+
+
+def protected_ids(guards: DeletionGuards, snapshots: Iterable[Snapshot]) -> dict[str, tuple[Reason, ...]]:
+    """Return the snapshots that an AMI uses, that are locked, or that another tool owns, with the reasons (INV-06)."""
+    listed = list(snapshots)
+    ids = [snapshot.id for snapshot in listed]
+    if not ids:
+        return {}
+    return merge_holds(image_holds(guards.images_using(ids)), lock_holds(guards.locks(ids)), tool_holds(listed))
+
+
+def guarded_plan(guards: DeletionGuards, facts: RegionFacts, policies: PolicySet, now: datetime, *, system: str) -> RegionPlan:
+    """Return a region's plan as a run or a sweep carries it out. `guards` are asked only about what it would delete."""
+    plan = plan_region(facts, policies, now, system=system)
+    to_delete = [verdict.snapshot for verdict in plan.verdicts if verdict.action is Action.DELETE]
+    held = protected_ids(guards, to_delete)
+    return plan_region(facts, policies, now, system=system, protected_ids=held) if held else plan
 
 
 def make_region_plan(

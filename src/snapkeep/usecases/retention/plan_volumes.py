@@ -2,38 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from hashlib import sha256
 
 from snapkeep.domain.errors import PlanRefused
-from snapkeep.domain.model import (
-    Action,
-    DeletionPlan,
-    KeyFault,
-    Lineage,
-    Reason,
-    Refusal,
-    Snapshot,
-    SnapshotInRegion,
-    Verdict,
-    Volume,
-)
-from snapkeep.domain.policy.model import Limits, Policy, PolicySet
-from snapkeep.domain.policy.selection import select_by_snapshots, select_for_retention, tells_what_governs
-from snapkeep.domain.retention.holds import (
-    CopyFacts,
-    copy_facts,
-    image_holds,
-    lock_holds,
-    merge_holds,
-    tool_holds,
-)
-from snapkeep.domain.retention.plan import LineageFacts, LineagePlan, plan_lineage
-from snapkeep.domain.retention.verdicts import NO_HOLDS, Holds
+from snapkeep.domain.model import DeletionPlan, KeyFault, Refusal, Snapshot, SnapshotInRegion, Verdict, Volume
+from snapkeep.domain.policy.model import PolicySet
+from snapkeep.domain.policy.selection import select_for_retention, tells_what_governs
+from snapkeep.domain.retention.region_plan import RegionFacts
 from snapkeep.domain.tags import format_time
 from snapkeep.usecases.ports import Clock, CopyQueue, CopyResult, CopyResultStatus, DeletionGuards, SnapshotReader
+from snapkeep.usecases.retention.plan_regions import guarded_plan
 
 ANSWER_GOOD_FOR = timedelta(hours=1)
 """Time for which a run relies on what it has seen: the policy of a snapshot that it tagged, and a copy that it saw complete."""
@@ -75,93 +57,62 @@ class RetentionPlanner:
         is listed only where it saw none. Raise AwsUnavailable when a region or its queue does not answer.
         """
         policies = self.policies()
-        listed = {volume_id: self.reader.snapshots_of_volume(volume_id) for volume_id in volume_ids}
+        listed: dict[str, list[Snapshot]] = {volume_id: [] for volume_id in volume_ids}
+        for snapshot in self.reader.snapshots_of_volumes(volume_ids):
+            listed[snapshot.origin.volume_id].append(snapshot)
         since = self.clock.now() - ANSWER_GOOD_FOR
         unsure = [volume_id for volume_id in listed if not tells_what_governs(listed[volume_id], since, system=self.system)]
         volumes = self.reader.volumes(unsure) if unsure else {}
-        facts = [
-            self._source_facts(volume_id, volumes.get(volume_id), listed[volume_id], policies, confirmed)
-            for volume_id in volume_ids
-        ]
-        now = self.clock.now()
-        plans = self._plan(facts, policies.limits, now)
-        verdicts = tuple(verdict for plan in plans for verdict in plan.outcome)
-        refusals = tuple(Refusal(plan.lineage, plan.refusal) for plan in plans if plan.refusals)
-        newer_kept = {snapshot_id: number for plan in plans for snapshot_id, number in plan.newer_kept.items()}
-        return DeletionPlan(plan_id(self.reader.region, now, verdicts), self.reader.region, now, verdicts, refusals, newer_kept)
+        facts = self._facts(listed, volumes, policies, frozenset(confirmed))
+        return self._plan(replace(facts, not_read=frozenset(listed.keys() - unsure)), policies)
 
     def plan_copies(self, copies: Sequence[Snapshot]) -> DeletionPlan:
         """Return the plan for all copies of one lineage in this region. Raise as above, and PlanRefused.
 
-        A second copy of a snapshot is left to the sweep, which knows the copies that were found wrong.
+        A second copy of a snapshot is left to the sweep, which knows the copies that runs checked.
         """
-        policies, now = self.policies(), self.clock.now()
-        policy = select_by_snapshots(copies, policies, system=self.system).policy
-        rule = policy.copy_rule(self.reader.region) if policy else None
-        facts = LineageFacts(copies[0].origin.lineage, copies, rule.retention if rule else None)
-        (plan,) = self._plan([facts], policies.limits, now)
-        if plan.refusals:
-            raise PlanRefused(f"the plan for {plan.lineage.volume_id} in {self.reader.region} is refused: {plan.refusal}")
-        verdicts, region = plan.verdicts, self.reader.region
-        return DeletionPlan(plan_id(region, now, verdicts), region, now, verdicts, newer_kept=plan.newer_kept)
+        plan = self._plan(RegionFacts(self.reader.region, (), copies, checked=None), self.policies())
+        for lineage, text in plan.refusals:
+            raise PlanRefused(f"the plan for {lineage.volume_id} in {plan.region} is refused: {text}")
+        return plan
 
-    def _source_facts(
+    def _facts(
         self,
-        volume_id: str,
-        volume: Volume | None,
-        snapshots: list[Snapshot],
+        listed: Mapping[str, Sequence[Snapshot]],
+        volumes: Mapping[str, Volume],
         policies: PolicySet,
-        confirmed: Collection[SnapshotInRegion],
-    ) -> LineageFacts:
-        lineage = Lineage(self.reader.region, volume_id)
-        policy = select_for_retention(volume, snapshots, policies, system=self.system).policy
-        if policy is None:
-            return LineageFacts(lineage, snapshots, None)
-        copies = self._copy_facts(volume_id, snapshots, policy, confirmed)
-        regions = [rule.region for rule in policy.copies]
-        return LineageFacts(lineage, snapshots, policy.retention, copies, regions, leave_alone=policy.leave_alone.tags)
-
-    def _copy_facts(
-        self, volume_id: str, snapshots: Sequence[Snapshot], policy: Policy, confirmed: Collection[SnapshotInRegion]
-    ) -> CopyFacts:
-        ids = {snapshot.id for snapshot in snapshots}
-        seen = {region for snapshot_id, region in confirmed if snapshot_id in ids}
-        listings: dict[str, list[Snapshot]] = {}
-        waiting: list[SnapshotInRegion] = []
-        for rule in policy.copies:
-            entries = self.queue_of(rule.region).open_entries(volume_id)
-            waiting += [(entry.request.origin.snapshot_id, rule.region) for entry in entries]
-            if rule.region not in seen:
-                copies = self.reader_of(rule.region).copies_of_volume(volume_id)
-                listings[rule.region] = [copy for copy in copies if copy.managed_by(self.system)]
-        return copy_facts(snapshots, listings, waiting, confirmed)
-
-    def _plan(self, lineages: Sequence[LineageFacts], limits: Limits, now: datetime) -> list[LineagePlan]:
-        """Return each lineage's plan, and ask the guards only about what it would delete."""
-
-        def plan_all(protected: Holds) -> list[LineagePlan]:
-            region = self.reader.region
-            return [
-                plan_lineage(facts, region, now, system=self.system, limits=limits, protected_ids=protected) for facts in lineages
+        confirmed: frozenset[SnapshotInRegion],
+    ) -> RegionFacts:
+        """Return the facts about volumes, with copies and open queue entries in the regions that their policies copy to."""
+        copied_to: dict[str, list[str]] = defaultdict(list)
+        for volume_id, snapshots in listed.items():
+            policy = select_for_retention(volumes.get(volume_id), snapshots, policies, system=self.system).policy
+            for rule in policy.copies if policy else ():
+                copied_to[rule.region].append(volume_id)
+        copies: dict[str, list[Snapshot]] = {}
+        waiting: set[SnapshotInRegion] = set()
+        for region, volume_ids in copied_to.items():
+            queue = self.queue_of(region)
+            for volume_id in volume_ids:
+                waiting |= {(entry.request.origin.snapshot_id, region) for entry in queue.open_entries(volume_id)}
+            unseen = [
+                volume_id
+                for volume_id in volume_ids
+                if not any((snapshot.id, region) in confirmed for snapshot in listed[volume_id])
             ]
+            if unseen:
+                copies[region] = self.reader_of(region).copies_of_volumes(unseen)
+        snapshots = [snapshot for of_volume in listed.values() for snapshot in of_volume]
+        here, found = self.reader.region, tuple(volumes.values())
+        return RegionFacts(here, found, snapshots, copies, frozenset(waiting), confirmed=confirmed)
 
-        plans = plan_all(NO_HOLDS)
-        protected = protected_ids(self.guards, to_delete(verdict for plan in plans for verdict in plan.verdicts))
-        return plan_all(protected) if protected else plans
-
-
-def protected_ids(guards: DeletionGuards, snapshots: Iterable[Snapshot]) -> dict[str, tuple[Reason, ...]]:
-    """Return the snapshots that an AMI uses, that are locked, or that another tool owns, with the reasons (INV-06)."""
-    listed = list(snapshots)
-    ids = [snapshot.id for snapshot in listed]
-    if not ids:
-        return {}
-    return merge_holds(image_holds(guards.images_using(ids)), lock_holds(guards.locks(ids)), tool_holds(listed))
-
-
-def to_delete(verdicts: Iterable[Verdict]) -> list[Snapshot]:
-    """Return the snapshots that verdicts delete."""
-    return [verdict.snapshot for verdict in verdicts if verdict.action is Action.DELETE]
+    def _plan(self, facts: RegionFacts, policies: PolicySet) -> DeletionPlan:
+        region, now = self.reader.region, self.clock.now()
+        plans = guarded_plan(self.guards, facts, policies, now, system=self.system).volumes
+        verdicts = tuple(verdict for plan in plans for verdict in plan.outcome)
+        refusals = tuple(Refusal(plan.lineage, plan.refusal) for plan in plans if plan.refusals)
+        newer_kept = {snapshot_id: number for plan in plans for snapshot_id, number in plan.newer_kept.items()}
+        return DeletionPlan(plan_id(region, now, verdicts), region, now, verdicts, refusals, newer_kept)
 
 
 def recent_copies(results: Sequence[CopyResult], now: datetime) -> list[CopyResult]:

@@ -30,13 +30,13 @@ from snapkeep.domain.tags import is_of_original_system, with_source_starts
 from snapkeep.usecases.copies.enqueue import find_entry
 from snapkeep.usecases.copies.receive import ReceiveCopy, ReceiveOutcome
 from snapkeep.usecases.ports import CopyQueue
+from snapkeep.usecases.retention.plan_regions import guarded_plan
 from snapkeep.usecases.sweep.shared import (
     RegionSweep,
     Repairs,
     SweepOptions,
     SweepResult,
     deletion_plan,
-    guarded_plan,
     not_done,
     queue_counts,
 )

@@ -33,6 +33,7 @@ from snapkeep.domain.sweep.report import Figure, Handling
 from snapkeep.domain.system import StackKind
 from snapkeep.usecases.copies.enqueue import EnqueueCopy
 from snapkeep.usecases.ports import CopyQueue
+from snapkeep.usecases.retention.plan_regions import guarded_plan
 from snapkeep.usecases.sweep.events import run_name, snapshot_event
 from snapkeep.usecases.sweep.ports import ProtectRuns, WaitingRuns
 from snapkeep.usecases.sweep.shared import (
@@ -41,7 +42,6 @@ from snapkeep.usecases.sweep.shared import (
     SweepOptions,
     SweepResult,
     deletion_plan,
-    guarded_plan,
     not_done,
     queue_counts,
 )

@@ -16,12 +16,11 @@ from snapkeep.domain.model import DeletionPlan, Snapshot
 from snapkeep.domain.policy.model import PolicySet
 from snapkeep.domain.protection import PolicyAges
 from snapkeep.domain.retention.deletion import DeletionKind, DeletionOrder, deletion_orders
-from snapkeep.domain.retention.region_plan import RegionFacts, RegionPlan, plan_region
 from snapkeep.domain.sweep.deleted_by_others import KeptSnapshot
 from snapkeep.domain.sweep.findings import Finding, FindingKind, Repair, SweepDecision, rotating_sample
 from snapkeep.domain.sweep.report import Figure, Handling, ReportItem, SweepReport, item_of
 from snapkeep.usecases.ports import Clock, CopyQueue, DeletionGuards, DeletionResult, SnapshotReader, SnapshotTagger
-from snapkeep.usecases.retention.plan_volumes import plan_id, protected_ids, to_delete
+from snapkeep.usecases.retention.plan_volumes import plan_id
 from snapkeep.usecases.sweep.dead_letters import ReplayDeadLetters
 from snapkeep.usecases.sweep.deleted_by_others import DeletionWatch
 from snapkeep.usecases.sweep.ports import Exposure
@@ -110,13 +109,6 @@ def queue_counts(entries: Sequence[QueueEntry]) -> dict[Figure, int]:
         Figure.COPIES_RUNNING: states.count(EntryState.RUNNING),
         Figure.COPIES_FAILED: states.count(EntryState.FAILED),
     }
-
-
-def guarded_plan(guards: DeletionGuards, facts: RegionFacts, policies: PolicySet, now: datetime, *, system: str) -> RegionPlan:
-    """Return a region's plan, with the snapshots that AMIs, locks and AWS Backup hold."""
-    plan = plan_region(facts, policies, now, system=system)
-    held = protected_ids(guards, to_delete(plan.verdicts))
-    return plan_region(facts, policies, now, system=system, protected_ids=held) if held else plan
 
 
 def deletion_plan(decision: SweepDecision, region: str, now: datetime, limit: int) -> tuple[DeletionPlan, list[ReportItem]]:
