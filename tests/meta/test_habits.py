@@ -27,6 +27,8 @@ REPORT = SweepReport("id", "snapkeep", "primary", "us-east-1", NOW, NOW)
 PROSE = {"text", "cause", "reasons", "label", "why", "advice", "problem", "broken", "summary"}
 PROSE_NAMES = {"cause", "causes", "reason", "reasons", "label", "why"}
 READING = {"startswith", "endswith", "partition", "find", "index", "removeprefix", "match", "search", "fullmatch", "splitlines"}
+ENUMS = (".fault.why",)
+"""Attributes of these names that hold a member of an enum."""
 READS_AWS_WORDS = {"naming_keys"}
 """EC2 says nothing but a message about a copy that failed."""
 READS_ENVIRONMENT = {
@@ -77,7 +79,7 @@ def readings_of_prose(tree: ast.AST) -> Iterator[str]:
         elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
             found = node.func.attr in READING and any(is_prose(part) for part in (node.func.value, *node.args))
         else:
-            found = isinstance(node, ast.Subscript) and is_prose(node.slice)
+            found = isinstance(node, ast.Subscript) and not ast.unparse(node.slice).endswith(ENUMS) and is_prose(node.slice)
         if found:
             yield f"line {node.lineno}: {ast.unparse(node)}"  # type: ignore[attr-defined]
 
