@@ -1,4 +1,7 @@
-"""All errors that Snapkeep names. The state machines match on the class names (`ErrorEquals`): the names are a contract."""
+"""The errors that ports and use cases raise. State machines match on the class names (`ErrorEquals`): the names are a contract.
+
+The commands, deployments and policy documents have subclasses beside the code that raises them.
+"""
 
 from __future__ import annotations
 

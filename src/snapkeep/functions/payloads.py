@@ -1,6 +1,6 @@
-"""All JSON that travels through the state machines: its types, and the one place that reads and writes it.
+"""The calls and the answers of the functions, and the state of a run, as types; `docs/contracts.md` lists them.
 
-`docs/contracts.md` lists it; `snapkeep.domain.json_codec` does the writing.
+`snapkeep.domain.json_codec` reads and writes them. The results of copies, which travel too, are types of `usecases/ports.py`.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ class Clock(Protocol):
 
 
 class DeletionGuards(Protocol):
-    """Knows which snapshots must never be deleted (INV-06)."""
+    """Knows the snapshots that AMIs use, and those that are locked: they must never be deleted (INV-06)."""
 
     def images_using(self, snapshot_ids: Collection[str]) -> dict[str, tuple[str, ...]]:
         """Return the AMIs (disabled ones too) that use each snapshot; unused snapshots are absent."""

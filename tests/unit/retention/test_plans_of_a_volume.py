@@ -147,7 +147,7 @@ def test_the_second_look_refuses_what_a_decision_without_holds_would_delete(brok
     expected = {
         "INV-04: the copy": f"INV-04: the copy of {first} to {DR} is waiting or running",
         "INV-04: no copy": f"INV-04: {first} has no completed copy in {DR}",
-        "INV-06": f"INV-06: {first} is used by an AMI, locked, or managed by AWS Backup",
+        "INV-06": f"INV-06: {first} is used by an AMI, locked, or left to another tool",
     }
     made = plan(lab, [volume])
     assert deleted(made) == []

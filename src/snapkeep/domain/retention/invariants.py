@@ -32,7 +32,7 @@ def find_problems(
     """Return the invariants that the verdicts of one lineage in one region break, in words that begin with their ids.
 
     `copies` are the known copies, and `copy_regions` the regions that the policy copies the lineage to (INV-04);
-    `protected_ids` are the snapshots that an AMI uses, that are locked, or that another tool owns (INV-06).
+    `protected_ids` are the snapshots that an AMI uses, that are locked, or that are left to another tool (INV-06).
     """
     delete = Action.DELETE
     deletions = [verdict for verdict in verdicts if verdict.action is delete]
@@ -71,7 +71,7 @@ def _problems_of_each(
         if snapshot.state is not completed:
             yield f"INV-03: {snapshot.id} is {snapshot.state}, not completed"
         if snapshot.id in protected_ids:
-            yield f"INV-06: {snapshot.id} is used by an AMI, locked, or managed by AWS Backup"
+            yield f"INV-06: {snapshot.id} is used by an AMI, locked, or left to another tool"
         if reasons not in rules_of_retention:
             if not reasons or any(reason.rule not in _RULES_THAT_DELETE for reason in reasons):
                 yield f"INV-07: {snapshot.id} would be deleted for a reason that is no rule of retention"
