@@ -33,6 +33,7 @@ COMMANDS = (
     LazyCommand("deploy", "snapkeep.cli.commands.deploy", "Deploy the primary and the DR stack.", "deploy_app"),
     LazyCommand("destroy", "snapkeep.cli.commands.deploy", "Delete both stacks. Snapshots stay.", "destroy_app"),
     LazyCommand("doctor", "snapkeep.cli.commands.doctor", "Check the account and the deployed system."),
+    LazyCommand("rename", "snapkeep.cli.commands.rename", "Let a system take over the snapshots of a former one."),
     LazyCommand("package", "snapkeep.cli.commands.deploy", "Build the functions for the AWS CLI or SAM.", "package_app"),
     LazyCommand("policy", "snapkeep.cli.commands.policy", "Check, push and show the policy document."),
     LazyCommand("plan", "snapkeep.cli.commands.plan", "Show what would be kept, copied and deleted, and why."),

@@ -37,7 +37,9 @@ DR_DEFAULTS = {"Retention": "1"} | _LIMITS
 class PlanMaker(Protocol):
     """Plans the regions that were listed, the primary first."""
 
-    def __call__(self, policies: Mapping[str, PolicySet], now: datetime, *, adopt: bool = False) -> list[RegionPlan]:
+    def __call__(
+        self, policies: Mapping[str, PolicySet], now: datetime, *, adopt: bool = False, former: str = ""
+    ) -> list[RegionPlan]:
         """Return each region's plan under the policies in force there."""
         ...
 

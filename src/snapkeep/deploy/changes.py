@@ -10,7 +10,7 @@ from typing import TypeAlias
 from snapkeep.deploy.parameters import COPY_KEY, DR_REGION, RETENTION, STACK_KEY, SUFFIX, TAG_KEY, InvalidParameters
 from snapkeep.domain.errors import SnapkeepError
 
-ADOPT_HISTORY = "AdoptHistory"
+ADOPT_HISTORY, FORMER_SYSTEM = "AdoptHistory", "FormerSystem"
 
 
 class ChangeNotConfirmed(SnapkeepError):
@@ -124,8 +124,8 @@ def parameter_changes(
 
 _RENAMING = (
     "stack {stack} in {region} is the system with FunctionNameSuffix '{before}', and a running system keeps its name: its "
-    "snapshots and copies carry it, and under '{after}' they would belong to no system. To rename, deploy a second system with "
-    "--name '{after}', and destroy the first once its snapshots and copies have served their time"
+    "snapshots and copies carry it, and under '{after}' they would belong to no system. To rename it: `snapkeep destroy` this "
+    "system, deploy one with --name '{after}', then `snapkeep rename` lets that take over the snapshots"
 )
 
 _MOVE = (
@@ -160,4 +160,6 @@ def _risk_of(name: str, before: str, after: str) -> tuple[Risk, str]:
         return Risk.ENDS_PROTECTION, f"volumes without {after} are no longer protected"
     if name == ADOPT_HISTORY and after == "yes":
         return Risk.DELETES_SNAPSHOTS, "sweeps take over earlier snapshots, and retention then deletes some of them"
+    if name == FORMER_SYSTEM and after:
+        return Risk.DELETES_SNAPSHOTS, f"sweeps take over the snapshots of {after}, and retention then deletes some of them"
     return _KEY_CHANGES.get(name, (Risk.NONE, ""))

@@ -182,6 +182,11 @@ def is_of_original_system(snapshot: Snapshot) -> bool:
     return ORIGINAL_NAME in snapshot.tags and MANAGED not in snapshot.tags
 
 
+def is_of_former_system(snapshot: Snapshot, former: str) -> bool:
+    """Whether a system that was renamed manages this snapshot; `former` is its name, and empty where there is none."""
+    return bool(former) and snapshot.managed_by(former)
+
+
 def was_managed(snapshot: Snapshot) -> bool:
     """Whether a source snapshot was once managed: the original system does not write the source volume."""
     return snapshot.tags.get(SOURCE_VOLUME) == snapshot.origin.volume_id

@@ -93,6 +93,8 @@ class Environment:
     """The time without a notice of a cause after which its digest is published."""
     adopt_history = Variable("SNAPKEEP_ADOPT_HISTORY", _yes)
     """Whether every sweep has consent to adopt snapshots from before the deployment."""
+    former_system = Variable("SNAPKEEP_FORMER_SYSTEM", str)
+    """The name of a renamed system, whose snapshots every sweep adopts; empty where there is none."""
     metrics_per_volume = Variable("SNAPKEEP_METRICS_PER_VOLUME", _yes)
     """Whether each volume's RPO age becomes a metric (primary stack)."""
     sweep_repairs = Variable("SNAPKEEP_SWEEP_REPAIRS", _number(1, 10_000))

@@ -148,7 +148,9 @@ def _repair(call: SweepCall) -> PlanAnswer:
     environment, reports, adapters = parts.environment, build_reports(parts), sweep_adapters(parts)
     adopt = environment.adopt_history or call.option("adopt")  # the stack's parameter may consent for every sweep
     try:
-        swept = build(parts, adapters).run(call.sweep, SweepOptions(adopt=adopt, retry_failed=call.option("retry_failed")))
+        swept = build(parts, adapters).run(
+            call.sweep, SweepOptions(adopt, call.option("retry_failed"), environment.former_system)
+        )
     except RETRYABLE:
         raise
     except SnapkeepError as error:

@@ -81,7 +81,7 @@ def deploy(
     from snapkeep.cli.installed_system import InstalledSystem  # noqa: PLC0415 - imports what --help does not need
 
     dr_region = _dr_region(settings, primary)
-    with _watcher(json) as watcher:
+    with make_watcher(json=json) as watcher:
 
         def may_remove(reason: str) -> bool:
             return remove_failed or consents(f"{reason}. Delete it?", json=json)
@@ -97,7 +97,7 @@ def deploy(
             )
 
         names = InstalledSystem(settings).other_stack_names([(StackKind.PRIMARY, settings.region), (StackKind.DR, dr_region)])
-        deployed = _deployment(settings, dr_region, watcher, names).deploy(
+        deployed = make_deployment(settings, dr_region, watcher, names).deploy(
             primary,
             dr,
             tags=tags,
@@ -129,12 +129,12 @@ def destroy(
         regions += [installed.dr_region, *further]
     question = f"Delete the stacks of {settings.system} in {' and '.join(regions)}? Snapshots stay."
     require_consent(question, yes=yes, json=json, otherwise="nothing was deleted")
-    with _watcher(json) as watcher:
+    with make_watcher(json=json) as watcher:
         kinds = [only] if only else (StackKind.PRIMARY, StackKind.DR)
         names = installed.other_stack_names(
             [(StackKind.PRIMARY, settings.region), *((StackKind.DR, region) for region in (installed.dr_region, *further))]
         )
-        destroyed = _deployment(settings, installed.dr_region, watcher, names).destroy(kinds, further)
+        destroyed = make_deployment(settings, installed.dr_region, watcher, names).destroy(kinds, further)
     _show_destroyed(destroyed, json=json)
 
 
@@ -157,9 +157,10 @@ def package(
         make_console().print(f"{built.folder}: {built.bytes_unzipped:,} bytes, zipped {built.bytes_zipped:,}", soft_wrap=True)
 
 
-def _deployment(
+def make_deployment(
     settings: AwsSettings, dr_region: str, watcher: Watcher, names: Mapping[tuple[StackKind, str], str]
 ) -> Deployment:
+    """Return the deployment of a system; `names` are those of stacks that have other names than a deployment gives them."""
     from snapkeep.deploy.deployment import Deployment, DeploymentTarget  # noqa: PLC0415 - imports boto3
 
     return Deployment(DeploymentTarget(settings.client, settings.region, dr_region, settings.suffix, names), watcher)
@@ -202,11 +203,11 @@ def _may_change(changes: Sequence[Change], *, yes: bool, move_dr_region: bool, j
     return yes or consents(changes_question(changes), json=json)
 
 
-def _watcher(json: bool) -> Any:
+def make_watcher(*, json: bool) -> Any:
     """Return what shows the progress: on stderr where stdout has JSON."""
-    from snapkeep.cli.views.deploy import make_watcher  # noqa: PLC0415 - imports rich
+    from snapkeep.cli.views.deploy import watcher_on  # noqa: PLC0415 - imports rich
 
-    return make_watcher(make_console(stderr=json))
+    return watcher_on(make_console(stderr=json))
 
 
 def _with_shortcuts(pairs: Sequence[str] | None, option: str, shortcuts: dict[str, object]) -> dict[str, str]:

@@ -126,7 +126,7 @@ class LiveWatcher:
         return Group(*parts)
 
 
-def make_watcher(console: Console) -> LineWatcher | LiveWatcher:
+def watcher_on(console: Console) -> LineWatcher | LiveWatcher:
     """Return what shows the progress on a console."""
     return LiveWatcher(console) if console.is_terminal else LineWatcher(console)
 

@@ -31,7 +31,7 @@ from snapkeep.domain.retention.holds import CopyFacts, copy_facts
 from snapkeep.domain.retention.plan import LineageFacts, LineagePlan, keep_all, plan_lineage
 from snapkeep.domain.retention.verdicts import NO_HOLDS, Holds, decide
 from snapkeep.domain.tag_names import MANAGED
-from snapkeep.domain.tags import is_of_original_system, tags_for_copy, tags_for_snapshot
+from snapkeep.domain.tags import is_of_former_system, is_of_original_system, tags_for_copy, tags_for_snapshot
 
 STRAY_COPY = Reason(
     "stray-copy", "a copy that Snapkeep did not make: in its source's own region, or without a source: does not count"
@@ -133,14 +133,22 @@ class RegionPlan:
 
 
 def plan_region(
-    facts: RegionFacts, policies: PolicySet, now: datetime, *, system: str, protected_ids: Holds = NO_HOLDS, adopt: bool = False
+    facts: RegionFacts,
+    policies: PolicySet,
+    now: datetime,
+    *,
+    system: str,
+    protected_ids: Holds = NO_HOLDS,
+    adopt: bool = False,
+    former: str = "",
 ) -> RegionPlan:
     """Return the plan for a whole region.
 
     `protected_ids` are the snapshots that an AMI uses, that are locked, or that another tool owns, with the reasons. With
-    `adopt` the snapshots that a sweep would adopt are planned as if they were adopted.
+    `adopt` the snapshots that a sweep would adopt are planned as if they were adopted; so are those of the system `former`,
+    which is renamed.
     """
-    planner = _Planner(facts, policies, now, system, protected_ids, adopt)
+    planner = _Planner(facts, policies, now, system, protected_ids, adopt, former)
     return RegionPlan(facts.region, now, policies, tuple(planner.volume_plans()))
 
 
@@ -181,6 +189,7 @@ class _Planner:
     system: str
     protected_ids: Holds
     adopt: bool
+    former: str
 
     def volume_plans(self) -> Iterator[VolumePlan]:
         by_lineage: dict[Lineage, list[Snapshot]] = defaultdict(list)
@@ -293,7 +302,7 @@ class _Planner:
         self, snapshots: list[Snapshot], policy_for: Callable[[Snapshot], Policy | None]
     ) -> tuple[list[Snapshot], tuple[str, ...]]:
         """Return the snapshots with the tags that adoption would write, and the ids of those that it would adopt."""
-        if not self.adopt:
+        if not (self.adopt or self.former):
             return snapshots, ()
         adopted: dict[str, Snapshot] = {}
         for snapshot in snapshots:
@@ -306,11 +315,14 @@ class _Planner:
 
     def _can_replace_source(self, copy: Snapshot) -> bool:
         """Whether a copy can replace its source: one that another system manages, or none, may be deleted at any time."""
-        return copy.managed_by(self.system) or (self.adopt and _is_adoptable_copy(copy))
+        adoptable = is_of_former_system(copy, self.former) or (self.adopt and _is_adoptable_copy(copy))
+        return copy.managed_by(self.system) or adoptable
 
     def _can_be_adopted(self, snapshot: Snapshot) -> bool:
-        """Whether it is a completed snapshot that no run has handled, or a copy that the original system tagged."""
-        if MANAGED in snapshot.tags or not snapshot.completed:
+        """Whether it is completed, and no run has handled it, the original system tagged it, or a renamed one managed it."""
+        if is_of_former_system(snapshot, self.former):
+            return snapshot.completed
+        if not self.adopt or MANAGED in snapshot.tags or not snapshot.completed:
             return False
         return not snapshot.is_copy if snapshot.origin.region == self.facts.region else _is_adoptable_copy(snapshot)
 

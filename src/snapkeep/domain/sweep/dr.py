@@ -9,11 +9,11 @@ from snapkeep.domain.copies.check import faults_of_copy, is_older_than
 from snapkeep.domain.copies.entry import EntryState, QueueEntry
 from snapkeep.domain.events import CopyEndEvent
 from snapkeep.domain.model import Origin, Snapshot, SnapshotState
-from snapkeep.domain.policy.model import PolicySet
+from snapkeep.domain.policy.model import Policy, PolicySet
 from snapkeep.domain.retention.region_plan import RegionPlan
 from snapkeep.domain.sweep.findings import Finding, FindingKind, ReceiveRepair, RetagRepair, SweepDecision, decision_of
 from snapkeep.domain.tag_names import CHECK, MANAGED, OWN_TAGS, POLICY, WRONG
-from snapkeep.domain.tags import is_of_original_system, tags_for_copy
+from snapkeep.domain.tags import is_of_former_system, is_of_original_system, tags_for_copy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +28,8 @@ class DrFacts:
     done: Iterable[QueueEntry] = ()
     """Entries that are done: they know which tags a copy had."""
     adopt: bool = False
+    former: str = ""
+    """A system that was renamed, whose copies are adopted; empty where there is none."""
 
 
 def decide_dr(facts: DrFacts, policies: PolicySet) -> SweepDecision:
@@ -108,11 +110,13 @@ class _Dr:
                 yield Finding(FindingKind.TAGS_LOST, copy.id, volume_id, text, copy.start_time, repair)
 
     def adoptable(self) -> Iterator[Finding]:
-        """Find copies of the original system, where a policy copies to this region."""
+        """Find copies of the original system and of a renamed one, where a policy copies to this region."""
         region = self.facts.plan.region
         policy = next((policy for policy in self.policies.policies if policy.copy_rule(region)), None)
         for copy in self.facts.snapshots:
             foreign = copy.origin.region != region
+            if policy and foreign and copy.completed and is_of_former_system(copy, self.facts.former):
+                yield self._renamed(copy, policy)
             if policy is None or not (foreign and copy.completed and is_of_original_system(copy)):
                 continue
             tags = tags_for_copy(self.facts.system, policy.name, copy.origin)
@@ -122,6 +126,15 @@ class _Dr:
                 latest = f"{copy.origin.start_time:%Y-%m-%d %H:%M} UTC"
                 text += f"; left alone: its source is deleted or cannot be read, and its data is of {latest} or older"
             yield Finding(FindingKind.ADOPTABLE, copy.id, copy.origin.volume_id, text, copy.origin.start_time, repair)
+
+    def _renamed(self, copy: Snapshot, policy: Policy) -> Finding:
+        """Return the finding that a renamed system made a copy; its own policy stays where it copies to this region."""
+        own = self.policies.named(copy.policy)
+        governing = own if own and own.copy_rule(self.facts.plan.region) else policy
+        tags = tags_for_copy(self.facts.system, governing.name, copy.origin)
+        text = f"system {self.facts.former} managed this copy of {copy.origin.snapshot_id}, and is renamed"
+        repair = RetagRepair(copy.id, tags)
+        return Finding(FindingKind.ADOPTABLE, copy.id, copy.origin.volume_id, text, copy.origin.start_time, repair)
 
 
 _MAY_CHANGE = frozenset({MANAGED, POLICY})

@@ -26,7 +26,14 @@ from snapkeep.domain.sweep.findings import (
 )
 from snapkeep.domain.sweep.waiting_runs import unanswered
 from snapkeep.domain.tag_names import RECORD, SNAPSHOT_TAGS
-from snapkeep.domain.tags import TAG_LIMIT, is_of_original_system, other_manager, tags_for_snapshot, was_managed
+from snapkeep.domain.tags import (
+    TAG_LIMIT,
+    is_of_former_system,
+    is_of_original_system,
+    other_manager,
+    tags_for_snapshot,
+    was_managed,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +55,8 @@ class PrimaryFacts:
     since: datetime = NEVER
     """When the system was deployed: what was taken before is history, and needs consent."""
     adopt: bool = False
+    former: str = ""
+    """A system that was renamed, whose snapshots are adopted; empty where there is none."""
     retry_failed_after: timedelta = timedelta(hours=24)
 
 
@@ -98,13 +107,20 @@ class _Primary:
     ) -> Iterator[Finding]:
         volume_id, start = snapshot.origin.volume_id, snapshot.origin.start_time
         lost = _own_tags_lost(snapshot, self.facts.system)
+        former = is_of_former_system(snapshot, self.facts.former)
         if snapshot.managed_by(self.facts.system) and not lost:
             return
         volume = self.facts.volumes.get(volume_id)
         selection = select_for_snapshot(snapshot, volume, self.policies, system=self.facts.system, lineage=lambda: completed)
         since_deployment = (snapshot.completed_at or start) >= self.facts.since
         original = is_of_original_system(snapshot)
-        if selection.policy is None:
+        if former and selection.policy:
+            tags = tags_for_snapshot(self.facts.system, selection.policy.name, snapshot.origin)
+            text = f"system {self.facts.former} managed it, and is renamed"
+            yield Finding(FindingKind.ADOPTABLE, snapshot.id, volume_id, text, start, RetagRepair(snapshot.id, tags))
+        elif former:
+            return  # no policy governs it: nothing of it is to be taken over
+        elif selection.policy is None:
             if selection.problem and since_deployment and volume is None:
                 yield Finding(FindingKind.POLICY_NOT_KNOWN, snapshot.id, volume_id, selection.problem)
         elif other := other_manager(snapshot, self.facts.system):

@@ -73,16 +73,18 @@ def make_plans(
     *,
     system: str,
     adopt: bool = False,
+    former: str = "",
 ) -> list[RegionPlan]:
     """Return a plan for each region, with what it deletes once the missing copies have completed.
 
-    The first facts and guards are the primary region's; `policies` are those in force in each region.
+    The first facts and guards are the primary region's; `policies` are those in force in each region. `adopt` and `former`:
+    see `plan_region`.
     """
     protected = [protected_ids(guard, region.snapshots) for guard, region in zip(guards, facts, strict=True)]
 
     def plan_all(all_facts: Sequence[RegionFacts]) -> list[RegionPlan]:
         return [
-            plan_region(region, policies[region.region], now, system=system, protected_ids=held, adopt=adopt)
+            plan_region(region, policies[region.region], now, system=system, protected_ids=held, adopt=adopt, former=former)
             for region, held in zip(all_facts, protected, strict=True)
         ]
 

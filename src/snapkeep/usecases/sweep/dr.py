@@ -67,7 +67,15 @@ class DrSweep(RegionSweep):
         gone, all_known = self._gone(snapshots)
         listing = RegionFacts(region=self.reader.region, volumes=(), snapshots=counted, checked=checked, gone=gone)
         plan = guarded_plan(self.guards, listing, policies, started, system=self.system)
-        facts = DrFacts(system=self.system, plan=plan, snapshots=snapshots, queued=entries, done=done, adopt=options.adopt)
+        facts = DrFacts(
+            system=self.system,
+            plan=plan,
+            snapshots=snapshots,
+            queued=entries,
+            done=done,
+            adopt=options.adopt,
+            former=options.former,
+        )
         decision = decide_dr(facts, policies)
         deletions, postponed = deletion_plan(decision, self.reader.region, started, self.limits.deletions)
         actor = _Actor(self)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from snapkeep.domain.copies.entry import NOT_STARTED, EntryState, QueueEntry
@@ -31,6 +31,8 @@ from snapkeep.domain.sweep.findings import (
 from snapkeep.domain.sweep.primary import PrimaryFacts, decide_primary
 from snapkeep.domain.sweep.report import Figure, Handling
 from snapkeep.domain.system import StackKind
+from snapkeep.domain.tag_names import MANAGED
+from snapkeep.domain.tags import is_of_former_system
 from snapkeep.usecases.copies.enqueue import EnqueueCopy
 from snapkeep.usecases.ports import CopyQueue
 from snapkeep.usecases.retention.plan_regions import guarded_plan
@@ -66,7 +68,7 @@ class PrimarySweep(RegionSweep):
         """
         started = self.clock.now()
         policies = self.policies()
-        dr = self._dr_regions(policies)
+        dr = self._dr_regions(policies, options.former)
         listing = RegionFacts(
             region=self.reader.region,
             volumes=list(self.reader.all_volumes()),
@@ -91,6 +93,7 @@ class PrimarySweep(RegionSweep):
             waits=runs.waits,
             since=self.runs.deployed_at(),
             adopt=options.adopt,
+            former=options.former,
             retry_failed_after=timedelta(0) if options.retry_failed else RETRY_FAILED_AFTER,
         )
         decision = decide_primary(facts, policies, started)
@@ -129,7 +132,15 @@ class PrimarySweep(RegionSweep):
         listings = {listing.region: listing.snapshots, **listing.copies_by_region}
         return [key for region, listed in listings.items() for key in keys_at_risk(region, listed, self.system)]
 
-    def _dr_regions(self, policies: PolicySet) -> _DrRegions:
+    def _ours(self, copies: Iterable[Snapshot], former: str) -> Iterator[Snapshot]:
+        """Yield the system's copies, and those of a renamed system, which the DR region's sweep adopts: none is made again."""
+        for copy in copies:
+            if copy.managed_by(self.system):
+                yield copy
+            elif is_of_former_system(copy, former):
+                yield replace(copy, tags={**copy.tags, MANAGED: self.system})
+
+    def _dr_regions(self, policies: PolicySet, former: str) -> _DrRegions:
         """Read queue and listing of each DR region; the queue first, so that what it calls done is in the listing."""
         dr = _DrRegions()
         for region in policies.copy_regions:
@@ -139,7 +150,7 @@ class PrimarySweep(RegionSweep):
                 entries = not_done(self.queue_of(region))
                 wrong = {entry.copy_id for entry in entries if entry.state is EntryState.FAILED}
                 listed = self.reader_of(region).all_snapshots()
-                dr.copies[region] = [copy for copy in listed if copy.managed_by(self.system) and copy.id not in wrong]
+                dr.copies[region] = [copy for copy in self._ours(listed, former) if copy.id not in wrong]
                 dr.entries += entries
             except SnapkeepError as error:
                 dr.findings.append(Finding(FindingKind.OUT_OF_REACH, region, "", f"{region}: {error}"))

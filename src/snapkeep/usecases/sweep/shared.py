@@ -12,6 +12,7 @@ from datetime import datetime
 
 from snapkeep.domain.copies.entry import NOT_STARTED, OPEN, EntryState, QueueEntry
 from snapkeep.domain.errors import SnapkeepError
+from snapkeep.domain.json_codec import NOT_IN_JSON
 from snapkeep.domain.model import DeletionPlan, Snapshot
 from snapkeep.domain.policy.model import PolicySet
 from snapkeep.domain.protection import PolicyAges
@@ -44,10 +45,14 @@ class SweepLimits:
 
 @dataclass(frozen=True, slots=True)
 class SweepOptions:
-    """A person's options for one sweep. `adopt` is the consent without which no history is touched."""
+    """A person's options for one sweep. `adopt` is the consent without which no history is touched.
+
+    `former` is the name of a system that was renamed: its snapshots are adopted.
+    """
 
     adopt: bool = False
     retry_failed: bool = False
+    former: str = field(default="", metadata=NOT_IN_JSON)
 
 
 @dataclass(frozen=True, slots=True)

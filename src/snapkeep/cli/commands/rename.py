@@ -1,0 +1,115 @@
+"""`snapkeep rename`: a system takes over the snapshots and copies of a former one, which is no longer deployed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from snapkeep.cli.commands.deploy import make_deployment, make_watcher
+from snapkeep.cli.common import AwsSettings, Json, Yes, require_consent, with_aws_settings
+from snapkeep.cli.errors import WrongUse
+from snapkeep.cli.installed_system import InstalledSystem
+from snapkeep.cli.output import make_console, print_json
+from snapkeep.domain.errors import DocumentAbsent
+from snapkeep.domain.plural import counted
+from snapkeep.domain.system import StackKind, system_name
+
+if TYPE_CHECKING:
+    from snapkeep.adapters.ssm_policies import SsmPolicyStore
+
+app = typer.Typer(help="Let a system take over the snapshots of a former one.")
+
+
+@app.command()
+@with_aws_settings
+def rename(
+    settings: AwsSettings,
+    former: Annotated[
+        str, typer.Argument(metavar="OLD", help="The former system's name, such as snapkeep. It must be destroyed.")
+    ],
+    successor: Annotated[str, typer.Argument(metavar="NEW", help="The name of the system that takes over, such as snapkeep2.")],
+    *,
+    yes: Yes = False,
+    json: Json = False,
+) -> None:
+    """Set the parameter FormerSystem of the system NEW: its sweeps then adopt the snapshots and copies of OLD.
+
+    Shows first how many, and how many of them retention then deletes.
+    """
+    if settings.suffix:
+        raise WrongUse("--name: rename takes the names of both systems as its arguments")
+    if former == successor or not all(text.startswith(system_name("")) for text in (former, successor)):
+        raise WrongUse("rename takes two different names of systems, such as `snapkeep rename snapkeep snapkeep2`")
+    settings = replace(settings, suffix=successor.removeprefix(system_name("")))
+    installed = InstalledSystem(replace(settings, read_only=True))
+    dr_regions = installed.dr_stack_regions()
+    if not installed.stack_parameters(StackKind.PRIMARY) or not dr_regions:
+        raise WrongUse(f"system {successor} is not deployed: deploy it first, with --name '{settings.suffix}'")
+    _refuse_deployed(settings, former, [settings.region, *dr_regions])
+    _refuse_lost_document(settings, installed, former)
+    question, adopted = _question(installed, former, successor)
+    require_consent(question, yes=yes, json=json, otherwise="nothing was changed")
+    parameters = {"FormerSystem": former}
+    names = installed.other_stack_names(
+        [(StackKind.PRIMARY, settings.region), *((StackKind.DR, region) for region in dr_regions)]
+    )
+    with make_watcher(json=json) as watcher:
+        for region in reversed(dr_regions):  # the first is that of the primary stack
+            kinds = (StackKind.DR, StackKind.PRIMARY) if region == dr_regions[0] else (StackKind.DR,)
+            make_deployment(settings, region, watcher, names).deploy(
+                parameters if StackKind.PRIMARY in kinds else {}, parameters, kinds=kinds, may_change=lambda _: True
+            )
+    if json:
+        print_json({"former": former, "system": successor, "snapshots_to_adopt": adopted})
+    else:
+        make_console().print(f"The next sweeps of {successor} adopt them; now: `snapkeep sweep --name '{settings.suffix}'`")
+
+
+def _refuse_deployed(settings: AwsSettings, former: str, regions: Sequence[str]) -> None:
+    """Raise WrongUse if the former system still has functions. Raise AwsRefused where that cannot be read."""
+    from snapkeep.deploy.doctor.lambdas import functions  # noqa: PLC0415 - imports botocore
+
+    for region in regions:
+        names = [function.name for function in functions(settings.client("lambda", region)) if function.system == former]
+        if names:
+            raise WrongUse(
+                f"system {former} is still deployed in {region} ({', '.join(names[:3])}): both would manage the same snapshots; "
+                f"`snapkeep destroy --name '{former.removeprefix(system_name(''))}'` first. Snapshots stay"
+            )
+
+
+def _refuse_lost_document(settings: AwsSettings, installed: InstalledSystem, former: str) -> None:
+    """Raise WrongUse if the former system has a policy document and the new one has none: other rules would delete."""
+    region = settings.region
+    before = InstalledSystem(replace(settings, suffix=former.removeprefix(system_name("")), read_only=True))
+    store, own = before.adapters.policy_store_of(region), installed.adapters.policy_store_of(region)
+    if _has_document(store) and not _has_document(own):
+        raise WrongUse(
+            f"system {former} has a policy document and {settings.system} has none: its snapshots would come under other rules. "
+            f"Push the document first: `snapkeep policy show --name '{before.settings.suffix}' > policy.yaml`, then "
+            f"`snapkeep policy push policy.yaml --name '{settings.suffix}'`"
+        )
+
+
+def _has_document(store: SsmPolicyStore) -> bool:
+    try:
+        store.current()
+    except DocumentAbsent:
+        return False
+    return True
+
+
+def _question(installed: InstalledSystem, former: str, successor: str) -> tuple[str, int]:
+    """Return the question with its figures, and the number of snapshots that would be adopted."""
+    policies = installed.policies_in_force()
+    plans = installed.plan_maker(list(policies))(policies, datetime.now(UTC), former=former)
+    adopted = sum(len(volume.adopted) for plan in plans for volume in plan.volumes)
+    now, later = (sum(len(getattr(plan, kind)) for plan in plans) for kind in ("deletions", "deletions_after_copies"))
+    return (
+        f"System {successor} takes over {counted(adopted, 'snapshot')} of {former}. Its retention then deletes "
+        f"{counted(now + later, 'snapshot')}, {later} of them once missing copies are made. Continue?"
+    ), adopted
