@@ -8,7 +8,7 @@ from snapkeep.domain.json_codec import to_object
 from snapkeep.functions.composition import Composition, composition
 from snapkeep.functions.log import started
 from snapkeep.functions.payloads import PlanCall, from_json
-from snapkeep.functions.state_budget import fit_retention
+from snapkeep.functions.state_budget import fit_retention, plan_bytes
 from snapkeep.usecases.retention.plan_volumes import RetentionPlanner
 
 
@@ -32,6 +32,6 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     planner = build(composition())
     call = from_json(PlanCall, event)
     plan = planner.plan_sources(call.volumes, planner.confirmed(call.copies))
-    answer = to_object(fit_retention(plan))
+    answer = to_object(fit_retention(plan, plan_bytes(len(call.volumes), call.copies)))
     log.info("planned", extra={"plan": plan.id, "counts": answer["counts"], "refused": len(plan.refusals)})
     return answer

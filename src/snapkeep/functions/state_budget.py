@@ -23,7 +23,7 @@ from snapkeep.functions.payloads import (
     RetentionAnswer,
     TagAnswer,
 )
-from snapkeep.usecases.ports import DeletionResult, Problem, ProblemKind
+from snapkeep.usecases.ports import CopyResult, DeletionResult, Problem, ProblemKind
 
 if TYPE_CHECKING:
     from snapkeep.usecases.copies.receive import ReceiveResult
@@ -35,12 +35,14 @@ COPIES_BYTES, COPIES_BYTES_AT_MOST, RESULT_BYTES = 110_000, 219_000, 640
 Copies of a set with many volumes first carry fewer tags. The second figure is for copies and results; past it they are left to a
 sweep.
 """
+STATE_BYTES, ENVELOPE_BYTES = 256 * 1024, 4_000
+"""The whole state, and the names of its parts."""
+EVENT_BYTES, ORDER_BYTES, PROBLEM_BYTES = 290, 1_700, 100
+"""The parts of a volume in event and answer, a copy with Snapkeep's own tags alone, a problem without its cause: each at most."""
 PLAN_BYTES, SWEEP_PLAN_BYTES = 48_000, 130_000
 """The room for a plan beside the event and the results of copies, and in a sweep, whose state has nothing else."""
-REFUSALS_BYTES = 12_000
-"""The room that the texts of refusals have beside a plan's deletions; each text is cut to its share of it."""
-CAUSES_CHARACTERS, CAUSE_AT_LEAST = 40_000, 40
-"""The room that the causes of failed deletions share; the audit lines have them whole."""
+CAUSES_CHARACTERS, CAUSE_CHARACTERS, CAUSE_AT_LEAST = 40_000, 140, 40
+"""The room for causes of failed deletions: in all, for each deletion of the plan, and at least. Audit lines have them whole."""
 
 
 _ENCODER = json.JSONEncoder(ensure_ascii=False)
@@ -126,23 +128,42 @@ def _fit_orders(orders: list[DeletionOrder], most_bytes: int) -> list[DeletionOr
     return orders
 
 
-def fit_retention(plan: DeletionPlan) -> RetentionAnswer:
-    """Return a run's plan as CountSnapshots answers it, with a problem for each refused volume."""
-    problems = fit_refusals(plan.refusals)
-    fitted = fit_plan(plan, most_bytes=PLAN_BYTES - size_bytes(problems))
+def plan_bytes(volumes: int, copies: Sequence[CopyResult]) -> int:
+    """Return the room for a run's plan beside the event, the copies and their results. Failed deletions have as much again."""
+    orders = min(COPIES_BYTES_AT_MOST - len(copies) * RESULT_BYTES, max(COPIES_BYTES, len(copies) * ORDER_BYTES))
+    rest = STATE_BYTES - ENVELOPE_BYTES - volumes * EVENT_BYTES - orders - size_bytes(copies)
+    return min(PLAN_BYTES, rest // 2)
+
+
+def fit_retention(plan: DeletionPlan, most_bytes: int) -> RetentionAnswer:
+    """Return a run's plan as CountSnapshots answers it, with problems for the refused volumes in at most half of the room."""
+    problems = fit_refusals(plan.refusals, most_bytes // 2)
+    fitted = fit_plan(plan, most_bytes=most_bytes - size_bytes(problems))
     return RetentionAnswer(fitted.plan_id, fitted.made_at, fitted.counts, fitted.delete, problems)
 
 
-def fit_refusals(refusals: Sequence[Refusal]) -> tuple[Problem, ...]:
-    """Return a problem for each refused volume, of kind PlanRefused, with as much of its text as has room."""
-    share = REFUSALS_BYTES // max(1, len(refusals))
-    return tuple(Problem(PlanRefused.__name__, refusal.lineage.volume_id, refusal.text[:share]) for refusal in refusals)
+def fit_refusals(refusals: Sequence[Refusal], most_bytes: int) -> tuple[Problem, ...]:
+    """Return a problem for each refused volume, of kind PlanRefused, with as much of its text as has room.
+
+    Where even short texts have no room for all volumes, the last problem counts the others.
+    """
+    share = max(CAUSE_AT_LEAST, most_bytes // max(1, len(refusals)) - PROBLEM_BYTES)
+    count = max(1, most_bytes // (share + PROBLEM_BYTES))
+    kind = PlanRefused.__name__
+    problems = [Problem(kind, refusal.lineage.volume_id, refusal.text[:share]) for refusal in refusals[:count]]
+    if len(refusals) > count:
+        problems.append(Problem(kind, f"{len(refusals) - count} other volumes", "their plans are refused too: see snapkeep plan"))
+    return tuple(problems)
 
 
 def fit_deletions(results: Sequence[DeletionResult]) -> DeletionAnswer:
-    """Return how many snapshots are deleted, and the others with as much of each cause as has room."""
+    """Return how many snapshots are deleted, and the others with as much of each cause as has room.
+
+    Altogether they need no more room than the orders, beside that of one cause.
+    """
     failed = [result for result in results if not result.done]
-    room = max(CAUSE_AT_LEAST, CAUSES_CHARACTERS // max(1, len(failed)))
+    causes = min(CAUSES_CHARACTERS, ENVELOPE_BYTES // 2 + CAUSE_CHARACTERS * len(results))
+    room = max(CAUSE_AT_LEAST, causes // max(1, len(failed)))
     return DeletionAnswer(len(results) - len(failed), tuple(replace(result, cause=result.cause[:room]) for result in failed))
 
 

@@ -29,9 +29,11 @@ from snapkeep.functions.state_budget import (
     fit_deletions,
     fit_plan,
     fit_refusals,
+    fit_retention,
+    plan_bytes,
     size_bytes,
 )
-from snapkeep.usecases.ports import DeletionOutcome, DeletionResult
+from snapkeep.usecases.ports import CopyResult, CopyResultStatus, DeletionOutcome, DeletionResult
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
 STATE_BYTES = 256 * 1024
@@ -104,13 +106,16 @@ def test_shortened_refusals_keep_their_kind_and_volume() -> None:
     refusals = [
         Refusal(Lineage("us-east-1", f"vol-{number:017x}"), "INV-08: " + "x" * 700) for number in range(VOLUMES_OF_AN_INSTANCE)
     ]
-    answer = fit_refusals(refusals)
+    answer = fit_refusals(refusals, PLAN_BYTES // 2)
     assert [(problem.kind, problem.subject) for problem in answer] == [
         ("PlanRefused", refusal.lineage.volume_id) for refusal in refusals
     ]
     assert all(problem.cause.startswith("INV-08") for problem in answer)
     assert size_bytes(answer) <= PLAN_BYTES / 2
-    assert fit_refusals(refusals[:1])[0].cause == refusals[0].text
+    assert fit_refusals(refusals[:1], PLAN_BYTES // 2)[0].cause == refusals[0].text
+    few = fit_refusals(refusals, 1_000)
+    assert size_bytes(few) <= 1_300
+    assert few[-1].subject == f"{VOLUMES_OF_AN_INSTANCE - len(few) + 1} other volumes"
 
 
 SOURCE = str(Path(snapkeep.__file__).parent)
@@ -147,6 +152,28 @@ def test_a_large_set_whose_copies_all_fail_fits_into_the_state(cause: str) -> No
     assert max(size_bytes(result) for result in results) <= RESULT_BYTES
     state: dict[str, Any] = {"event": "e" * (EVENT_BYTES_PER_MEMBER * len(copies) + ENVELOPE_BYTES)}
     state |= {"tagged": {"volumes": volumes, "copies": copies}, "copies": {"results": results, "any_failed": True}}
+    assert size_bytes(state) < STATE_BYTES
+
+
+@pytest.mark.parametrize("volumes", [1, 64, VOLUMES_OF_AN_INSTANCE])
+@pytest.mark.parametrize(("tags", "refused"), [(0, 0), (42, 64), (0, VOLUMES_OF_AN_INSTANCE)])
+def test_a_run_with_the_largest_of_everything_at_once_fits_into_its_state(volumes: int, tags: int, refused: int) -> None:
+    """128 failed copies and a plan of 48 KB were 290 KB."""
+    copies = fit_copies([request(number, tags=tags) for number in range(volumes)], NOW).orders
+    cause = "c" * CAUSE_LIMIT
+    results = [
+        CopyResult(CopyResultStatus.FAILED, order.snapshot_id, "ap-southeast-2", error="E" * 30, cause=cause) for order in copies
+    ]
+    refusals = tuple(Refusal(Lineage("us-east-1", f"vol-{number:017x}"), "INV-08: " + "x" * 700) for number in range(refused))
+    plan = DeletionPlan("plan-1", "us-east-1", NOW, tuple(verdict(number) for number in range(1000)), refusals)
+    planned = fit_retention(plan, plan_bytes(volumes, results))
+    assert planned.delete
+    deletion = fit_deletions(
+        [DeletionResult(order.snapshot_id, DeletionOutcome.NOT_ALLOWED, "r" * 2_000) for order in planned.delete]
+    )
+    state: dict[str, Any] = {"event": "e" * (EVENT_BYTES_PER_MEMBER * volumes + ENVELOPE_BYTES)}
+    state |= {"tagged": {"volumes": [order.volume_id for order in copies], "copies": copies}}
+    state |= {"copies": {"results": results, "any_failed": True}, "plan": planned, "deletion": deletion}
     assert size_bytes(state) < STATE_BYTES
 
 

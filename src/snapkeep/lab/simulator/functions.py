@@ -23,7 +23,7 @@ from snapkeep.functions.payloads import (
     run_state,
     waiting_call,
 )
-from snapkeep.functions.state_budget import fit_deletions, fit_retention, receive_answer, tag_answer
+from snapkeep.functions.state_budget import fit_deletions, fit_retention, plan_bytes, receive_answer, tag_answer
 from snapkeep.lab.simulator.composition import SystemComposition
 from snapkeep.lab.simulator.executions import Execution
 from snapkeep.usecases.copies.receive import ReceiveOutcome, ReceiveResult
@@ -98,7 +98,7 @@ class Functions:
         planner = self._composition.planner(execution.region)
         plan = planner.plan_sources(call.volumes, planner.confirmed(call.copies))
         self._surroundings.plan_made(plan)
-        return fit_retention(plan)
+        return fit_retention(plan, plan_bytes(len(call.volumes), call.copies))
 
     def tag_snapshot_copy(self, execution: Execution, payload: Mapping[str, Any]) -> ReceiveAnswer:
         """Check a copy that has ended, answer the execution that waits for it, and plan the retention of its lineage."""
