@@ -87,10 +87,10 @@ class DynamoDbQueue:
 
     def release_lease(self, holder: str) -> bool:
         """Give the lease back. If another dispatcher asked its holder to go on, keep it and return False."""
-        mine = {":me": {"S": holder}, ":no": {"BOOL": False}}
-        if self._conditionally("delete_item", "holder = :me AND again = :no", mine, Key=LEASE_KEY):
+        values = {":me": {"S": holder}, ":no": {"BOOL": False}}
+        if self._conditionally("delete_item", "holder = :me AND again = :no", values, Key=LEASE_KEY):
             return True
-        return not self._conditionally("update_item", "holder = :me", mine, Key=LEASE_KEY, UpdateExpression="SET again = :no")
+        return not self._conditionally("update_item", "holder = :me", values, Key=LEASE_KEY, UpdateExpression="SET again = :no")
 
     def _put(self, entry: QueueEntry, condition: str, values: Mapping[str, Any]) -> QueueEntry:
         if not self._conditionally("put_item", condition, values, Item=_item(entry)):

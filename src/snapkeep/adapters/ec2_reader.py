@@ -104,17 +104,19 @@ class Ec2Reader:
 
         More ids than one filter takes: the account's AMIs are listed instead, which are far fewer than its snapshots.
         """
-        asked = set(snapshot_ids)
-        if not asked:
+        requested_ids = set(snapshot_ids)
+        if not requested_ids:
             return {}
-        users = self._images([_filter("block-device-mapping.snapshot-id", sorted(asked))] if len(asked) <= FILTER_VALUES else [])
-        return {snapshot_id: images for snapshot_id, images in users.items() if snapshot_id in asked}
+        users = self._images(
+            [_filter("block-device-mapping.snapshot-id", sorted(requested_ids))] if len(requested_ids) <= FILTER_VALUES else []
+        )
+        return {snapshot_id: images for snapshot_id, images in users.items() if snapshot_id in requested_ids}
 
     def locks(self, snapshot_ids: Collection[str]) -> dict[str, datetime | None]:
         """Return the end of each snapshot's lock; a lock that has expired is none."""
-        asked = set(snapshot_ids)
-        locked = self.all_locks() if asked else {}
-        return {snapshot_id: until for snapshot_id, until in locked.items() if snapshot_id in asked}
+        requested_ids = set(snapshot_ids)
+        locked = self.all_locks() if requested_ids else {}
+        return {snapshot_id: until for snapshot_id, until in locked.items() if snapshot_id in requested_ids}
 
     def all_images(self) -> dict[str, tuple[str, ...]]:
         """Return the AMIs of this account that use each snapshot of the region."""

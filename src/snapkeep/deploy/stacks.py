@@ -121,7 +121,7 @@ class Stack:
         self,
         template_url: str,
         declared: Mapping[str, Any],
-        given: Mapping[str, str],
+        new_values: Mapping[str, str],
         tags: Mapping[str, str],
         may_remove_leftover: Callable[[str], bool],
     ) -> PreparedStack:
@@ -132,7 +132,7 @@ class Stack:
         """
         before = self._ready_for_change(may_remove_leftover)
         creating = before.status in _NOT_THERE_YET
-        parameters = _parameters(declared, given, {} if creating else before.parameters)
+        parameters = _parameters(declared, new_values, {} if creating else before.parameters)
         kept_tags = {} if creating else before.tags  # a change set takes away every tag that it does not name
         kind = "CREATE" if creating else "UPDATE"
         change_set, changes = self._create_change_set(kind, template_url, parameters, {**kept_tags, **tags})
@@ -354,12 +354,12 @@ def find_stack(cloudformation: Any, name: str, system: str, kind: StackKind) -> 
     stack = describe_stack(cloudformation, name)
     if stack.status != ABSENT:
         return stack
-    found = (
+    candidates = (
         _description(candidate)
         for page in pages(cloudformation, "describe_stacks", {}, f"search for the stack of {system}")
         for candidate in page["Stacks"]
     )
-    return next((candidate for candidate in found if _is_of(candidate, system, kind)), stack)
+    return next((candidate for candidate in candidates if _is_of(candidate, system, kind)), stack)
 
 
 def _is_of(stack: StackDescription, system: str, kind: StackKind) -> bool:
@@ -379,9 +379,9 @@ def _description(stack: Mapping[str, Any]) -> StackDescription:
     )
 
 
-def _parameters(declared: Mapping[str, Any], given: Mapping[str, str], present: Mapping[str, str]) -> list[dict[str, Any]]:
-    chosen: list[dict[str, Any]] = [{"ParameterKey": name, "ParameterValue": value} for name, value in given.items()]
-    kept = [name for name in declared if name in present and name not in given]
+def _parameters(declared: Mapping[str, Any], new_values: Mapping[str, str], present: Mapping[str, str]) -> list[dict[str, Any]]:
+    chosen: list[dict[str, Any]] = [{"ParameterKey": name, "ParameterValue": value} for name, value in new_values.items()]
+    kept = [name for name in declared if name in present and name not in new_values]
     return chosen + [{"ParameterKey": name, "UsePreviousValue": True} for name in kept]
 
 

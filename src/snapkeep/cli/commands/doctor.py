@@ -57,20 +57,22 @@ def examined(
     from snapkeep.deploy.doctor.region import AwsRegion  # noqa: PLC0415
 
     installed = InstalledSystem(settings)
-    given = parameters or {}
+    parameters_of = parameters or {}
     dr_regions = [installed.dr_region] if deploying else _dr_regions(installed)
     system = System(
         settings.system,
         version("snapkeep"),
-        _subject(installed, StackKind.PRIMARY, settings.region, {"DRRegion": dr_regions[0], **given.get(StackKind.PRIMARY, {})}),
-        [_subject(installed, StackKind.DR, region, given.get(StackKind.DR, {})) for region in dr_regions],
+        _subject(
+            installed, StackKind.PRIMARY, settings.region, {"DRRegion": dr_regions[0], **parameters_of.get(StackKind.PRIMARY, {})}
+        ),
+        [_subject(installed, StackKind.DR, region, parameters_of.get(StackKind.DR, {})) for region in dr_regions],
     )
     account = AwsAccount(sts=settings.client("sts", settings.region), iam=settings.client("iam", settings.region))
     return examine(system, account, lambda region: AwsRegion(partial(settings.client, region=region)), deploying=deploying)
 
 
 def _dr_regions(installed: InstalledSystem) -> list[str]:
-    """Return the StackKind.DR region and every other region that the policies copy to, as far as they can be read."""
+    """Return the DR region and every other region that the policies copy to, as far as they can be read."""
     from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - imports botocore
 
     from snapkeep.cli.common import default_dr_region  # noqa: PLC0415
@@ -82,7 +84,7 @@ def _dr_regions(installed: InstalledSystem) -> list[str]:
         return [installed.settings.dr_region or default_dr_region(installed.settings)]
 
 
-def _subject(installed: InstalledSystem, kind: StackKind, region: str, given: Mapping[str, str]) -> StackSubject:
+def _subject(installed: InstalledSystem, kind: StackKind, region: str, parameters: Mapping[str, str]) -> StackSubject:
     from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - imports botocore
 
     from snapkeep.deploy.doctor.subjects import stack_subject  # noqa: PLC0415
@@ -90,6 +92,6 @@ def _subject(installed: InstalledSystem, kind: StackKind, region: str, given: Ma
 
     suffix = installed.settings.suffix
     try:
-        return stack_subject(kind, region, suffix, installed.stack(kind, region), given)
+        return stack_subject(kind, region, suffix, installed.stack(kind, region), parameters)
     except (SnapkeepError, BotoCoreError, ClientError) as error:
-        return stack_subject(kind, region, suffix, StackDescription(ABSENT), given, one_line(error))
+        return stack_subject(kind, region, suffix, StackDescription(ABSENT), parameters, one_line(error))

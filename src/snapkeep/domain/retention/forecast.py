@@ -17,7 +17,7 @@ def with_copies_made(facts: Sequence[RegionFacts], plan: RegionPlan, now: dateti
 
     The copies that do not exist yet have ids that EC2 never gives.
     """
-    primary, *others = facts
+    primary, *dr_facts = facts
     sources = {snapshot.id: snapshot for snapshot in primary.snapshots}
     policy_of: dict[SnapshotInRegion, str] = {
         (snapshot_id, region): sources[snapshot_id].policy for snapshot_id, region in primary.waiting if snapshot_id in sources
@@ -40,7 +40,7 @@ def with_copies_made(facts: Sequence[RegionFacts], plan: RegionPlan, now: dateti
     copies = {region: _completed(listed, system) + made[region] for region, listed in primary.copies_by_region.items()}
     return [
         replace(primary, copies_by_region=copies, waiting=frozenset()),
-        *(replace(other, snapshots=_completed(other.snapshots, system) + made[other.region]) for other in others),
+        *(replace(dr, snapshots=_completed(dr.snapshots, system) + made[dr.region]) for dr in dr_facts),
     ]
 
 

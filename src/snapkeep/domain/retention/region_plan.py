@@ -164,11 +164,11 @@ def second_copies(copies: Iterable[Snapshot], system: str, kms_key: str = "", ch
             by_source[copy.origin.snapshot_id].append(copy)
     reasons: dict[str, Reason] = {}
     for copies_of_one in by_source.values():
-        *others, kept = sorted(
+        *duplicates, kept = sorted(
             copies_of_one, key=lambda copy: (copy.id in checked, has_key(copy, kms_key), copy.start_time, copy.id)
         )
         reason = Reason(SECOND_COPY_RULE, f"a second copy of {kept.origin.snapshot_id}, beside {kept.id}")
-        reasons |= dict.fromkeys((copy.id for copy in others), reason)
+        reasons |= dict.fromkeys((copy.id for copy in duplicates), reason)
     return reasons
 
 

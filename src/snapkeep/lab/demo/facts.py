@@ -102,13 +102,13 @@ def gather(
     for member in CAST:
         volume_id = story.volume_ids[member.name]
         present = primary.snapshots_of_volumes([volume_id])
-        mine = [copy for copy in copies if copy.origin.volume_id == volume_id]
-        verdicts = _verdicts(present, RETENTION, system) | _verdicts(mine, DR_RETENTION, system)
+        own_copies = [copy for copy in copies if copy.origin.volume_id == volume_id]
+        verdicts = _verdicts(present, RETENTION, system) | _verdicts(own_copies, DR_RETENTION, system)
         shots = tuple(
             ShotFacts(
                 shot.label,
                 _source_ending(shot, present, verdicts, deleted_sources),
-                _copy_ending(shot, mine, verdicts, deleted_copies, sources_of),
+                _copy_ending(shot, own_copies, verdicts, deleted_copies, sources_of),
             )
             for shot in story.shots_of(member)
         )

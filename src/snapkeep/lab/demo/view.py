@@ -147,9 +147,9 @@ def _shot_name(shot: Shot, *, wide: bool) -> Text:
 
 
 def _shot_cells(shot: Shot, runs: Sequence[FollowedExecution], frame: str, *, wide: bool) -> list[RenderableType]:
-    mine = [run for run in runs if shot.snapshot_id in run.snapshot_ids]
-    protect = next((run for run in mine if run.machine == PROTECT), None)
-    receive = next((run for run in reversed(mine) if run.machine == RECEIVE), None)
+    own_runs = [run for run in runs if shot.snapshot_id in run.snapshot_ids]
+    protect = next((run for run in own_runs if run.machine == PROTECT), None)
+    receive = next((run for run in reversed(own_runs) if run.machine == RECEIVE), None)
     made = {"pending": StepStatus.RUNNING, "completed": StepStatus.DONE}.get(shot.state, StepStatus.FAILED)
     cells: list[RenderableType] = [_glyph(made, frame)]
     cells += [_glyph(protect.step(state) if protect else StepStatus.WAITING, frame) for _, state in _PROTECT_STEPS]

@@ -47,7 +47,7 @@ def make_region_plan(
 
 
 def gather_all_facts(
-    primary: SnapshotReader, others: Sequence[SnapshotReader], waiting: frozenset[SnapshotInRegion] = NO_WAITING
+    primary: SnapshotReader, dr_readers: Sequence[SnapshotReader], waiting: frozenset[SnapshotInRegion] = NO_WAITING
 ) -> list[RegionFacts]:
     """List the primary region and its DR regions once each; return their facts, the primary's first.
 
@@ -55,7 +55,7 @@ def gather_all_facts(
     """
     volumes, snapshots = list(primary.all_volumes()), list(primary.all_snapshots())
     sources = {snapshot.id: snapshot for snapshot in snapshots}
-    listings = {reader.region: with_source_starts(reader.all_snapshots(), sources) for reader in others}
+    listings = {reader.region: with_source_starts(reader.all_snapshots(), sources) for reader in dr_readers}
     existing = {volume.id for volume in volumes}
     gone = gone_lineages((copy for listed in listings.values() for copy in listed), primary.region, existing)
     copies = [

@@ -103,8 +103,8 @@ class RetentionPlanner:
             if unseen:
                 copies[region] = self.reader_of(region).copies_of_volumes(unseen)
         snapshots = [snapshot for of_volume in listed.values() for snapshot in of_volume]
-        here, found = self.reader.region, tuple(volumes.values())
-        return RegionFacts(here, found, snapshots, copies, frozenset(waiting), confirmed=confirmed)
+        region, known = self.reader.region, tuple(volumes.values())
+        return RegionFacts(region, known, snapshots, copies, frozenset(waiting), confirmed=confirmed)
 
     def _plan(self, facts: RegionFacts, policies: PolicySet) -> DeletionPlan:
         region, now = self.reader.region, self.clock.now()

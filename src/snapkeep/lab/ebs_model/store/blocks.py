@@ -220,10 +220,10 @@ class Chain:
         """Return how many blocks only this member needs."""
         index = self._index(snapshot)
         before = self._generation_before(index)
-        mine = self._changed_until(index, before)
+        own_blocks = self._changed_until(index, before)
         if index + 1 == len(self.members):
-            return mine
-        return mine + self._changed_until(index + 1, snapshot.generation) - self._changed_until(index + 1, before)
+            return own_blocks
+        return own_blocks + self._changed_until(index + 1, snapshot.generation) - self._changed_until(index + 1, before)
 
     def _index(self, snapshot: ChainMember) -> int:
         return bisect_left(self.members, (snapshot.generation, snapshot.seq), key=_by_generation)
