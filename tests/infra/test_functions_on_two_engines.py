@@ -46,7 +46,7 @@ class Story:
 
 
 def four_snapshots(system: RealSystem) -> None:
-    volume_id = system.make_volume(Name="database")
+    volume_id = system.make_volume(encrypted=True, Name="database")
     for _ in range(4):
         system.protect(volume_id)
 

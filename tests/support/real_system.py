@@ -271,10 +271,12 @@ class RealSystem:
         """EC2 of a stack's region, as a person uses it."""
         return self.world.client("ec2", REGIONS[stack], caller="person")
 
-    def make_volume(self, **tags: str) -> str:
+    def make_volume(self, *, encrypted: bool = False, **tags: str) -> str:
         listed = [{"Key": key, "Value": value} for key, value in tags.items()]
         specifications = [{"ResourceType": "volume", "Tags": listed}] if listed else []
-        volume = self.ec2("primary").create_volume(AvailabilityZone="us-east-1a", Size=8, TagSpecifications=specifications)
+        volume = self.ec2("primary").create_volume(
+            AvailabilityZone="us-east-1a", Size=8, Encrypted=encrypted, TagSpecifications=specifications
+        )
         self.advance(1)
         return str(volume["VolumeId"])
 

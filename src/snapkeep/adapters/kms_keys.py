@@ -76,8 +76,8 @@ class KmsKeys:
             if not isinstance(fault, AwsRefused):
                 raise fault from error
             missing = isinstance(error, ClientError) and code_of(error) in NOT_THERE
-            why = Unusable.KEY_MISSING if missing else Unusable.KEY_NOT_KNOWN
-            return KeyFault(key_arn, why, cause="" if missing else str(fault))
+            reason = Unusable.KEY_MISSING if missing else Unusable.KEY_NOT_KNOWN
+            return KeyFault(key_arn, reason, cause="" if missing else str(fault))
         state = metadata.get("KeyState", "")
         if state in USABLE:
             return None

@@ -48,7 +48,7 @@ class KeyFault:
     """Why nothing can be restored that a KMS key encrypts."""
 
     key_arn: str
-    why: Unusable
+    reason: Unusable
     deletion_at: datetime | None = None
     """When KMS deletes it; None where it is not pending deletion, or KMS does not say."""
     cause: str = ""
@@ -58,7 +58,7 @@ class KeyFault:
     def text(self) -> str:
         """Its state in words: `its key is pending deletion on 2026-12-07`."""
         date = f" on {self.deletion_at:%Y-%m-%d}" if self.deletion_at else ""
-        return self.why.label + date + (f": {self.cause}" if self.cause else "")
+        return self.reason.label + date + (f": {self.cause}" if self.cause else "")
 
 
 class VolumeRole(StrEnum):
@@ -155,7 +155,7 @@ class Snapshot:
         if self.found_wrong:
             return Unusable.FOUND_WRONG
         if self.key_fault is not None:
-            return self.key_fault.why
+            return self.key_fault.reason
         return Unusable.ARCHIVED if self.archived else None
 
     def counts_for(self, system: str) -> bool:

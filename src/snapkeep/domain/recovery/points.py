@@ -40,7 +40,7 @@ class KeyAtRisk:
     @property
     def step(self) -> str:
         """What a person does about it."""
-        return _STEPS[self.fault.why].format(key=self.fault.key_arn, region=self.region)
+        return _STEPS[self.fault.reason].format(key=self.fault.key_arn, region=self.region)
 
     @property
     def text(self) -> str:
@@ -50,7 +50,7 @@ class KeyAtRisk:
         volumes = ", ".join(named) + (f" and {more} more" if more > 0 else "")
         kinds = [counted(self.snapshots, "snapshot")] if self.snapshots else []
         kinds += [counted(self.copies, "copy", "copies")] if self.copies else []
-        known = "are not known to be restorable" if self.fault.why is Unusable.KEY_NOT_KNOWN else "cannot be restored"
+        known = "are not known to be restorable" if self.fault.reason is Unusable.KEY_NOT_KNOWN else "cannot be restored"
         policies = f" (policy {', '.join(self.policies)})" if self.policies else ""
         return f"{self.fault.text}. {' and '.join(kinds)} of {volumes}{policies} {known}: {self.step}"
 
