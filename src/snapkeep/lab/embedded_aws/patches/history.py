@@ -9,6 +9,8 @@ from __future__ import annotations
 import copy
 import json
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
@@ -22,6 +24,10 @@ _previous: ContextVar[int] = ContextVar("_previous", default=0)
 _map_name: ContextVar[str] = ContextVar("_map_name", default="")
 """The Map whose items run in this context; empty in the branches of a Parallel and outside."""
 _adding = threading.Lock()
+_place: ContextVar[tuple[str, ...]] = ContextVar("_place", default=())
+"""The Map or Parallel, and the iteration or branch, in which this context runs, outermost first."""
+_resuming: ContextVar[bool] = ContextVar("_resuming", default=False)
+"""Whether a redriven state goes on with what its iterations or branches did before."""
 
 
 def apply() -> None:
@@ -33,6 +39,21 @@ def apply() -> None:
     replace(stepfunctions, "_run_map_items", _recorded_map)
     replace(stepfunctions, "_run_parallel_branches", _recorded_parallel)
     replace(stepfunctions, "_run_sub_machine", lambda _: run_sub_machine)
+
+
+def continue_after(execution: Any) -> None:
+    """Let the next event of this context follow the last event of an execution."""
+    _previous.set(len(execution["events"]))
+
+
+@contextmanager
+def resumed() -> Iterator[None]:
+    """Let the iterations and branches of the state inside the block go on where they stopped."""
+    token = _resuming.set(True)
+    try:
+        yield
+    finally:
+        _resuming.reset(token)
 
 
 def _from_its_beginning(run: Any) -> Any:
@@ -66,7 +87,9 @@ def _recorded_map(run: Any) -> Any:
             return run(state, raw_input, execution, context)
         length = len(_items(state, raw_input, context))
         stepfunctions._add_event(execution, "MapStateStarted", {"mapStateStartedEventDetails": {"length": length}})
-        return _within(str(context["State"]["Name"]), "Map", execution, lambda: run(state, raw_input, execution, context))
+        return _within(
+            str(context["State"]["Name"]), "Map", execution, context, lambda: run(state, raw_input, execution, context)
+        )
 
     return run_map_items
 
@@ -89,15 +112,30 @@ def _recorded_parallel(run: Any) -> Any:
         from ministack.services import stepfunctions
 
         stepfunctions._add_event(execution, "ParallelStateStarted")
-        return _within("", "Parallel", execution, lambda: run(state, raw_input, execution, context))
+        return _within("", "Parallel", execution, context, lambda: run(state, raw_input, execution, context))
 
     return run_parallel_branches
 
 
-def _within(map_name: str, kind: str, execution: Any, run: Any) -> Any:
+def _progress(execution: Any) -> dict[str, Any]:
+    """Return how far each iteration and branch came, by its place: its state and that state's input, or its output."""
+    progress: dict[str, Any] = execution.setdefault("progress", {})
+    return progress
+
+
+def _forget(execution: Any, place: tuple[str, ...]) -> None:
+    begin = "/".join(place) + "/"
+    for key in [key for key in _progress(execution) if key.startswith(begin)]:
+        del _progress(execution)[key]
+
+
+def _within(map_name: str, kind: str, execution: Any, context: Any, run: Any) -> Any:
     from ministack.services import stepfunctions
 
-    token = _map_name.set(map_name)
+    place = (*_place.get(), str(context["State"]["Name"]))
+    if not _resuming.get():
+        _forget(execution, place)
+    token, place_token = _map_name.set(map_name), _place.set(place)
     try:
         result = run()
     except Exception:
@@ -105,6 +143,7 @@ def _within(map_name: str, kind: str, execution: Any, run: Any) -> Any:
         raise
     finally:
         _map_name.reset(token)
+        _place.reset(place_token)
     stepfunctions._add_event(execution, f"{kind}StateSucceeded")
     return result
 
@@ -121,21 +160,33 @@ def run_sub_machine(states: Any, start_at: str, input_data: Any, execution: Any,
             details = {f"mapIteration{outcome}EventDetails": iteration}
             stepfunctions._add_event(execution, f"MapIteration{outcome}", details)
 
+    place = (*_place.get(), str(iteration["index"]) if iteration else start_at)
+    progress, key = _progress(execution), "/".join(place)
+    before = progress.get(key, {}) if _resuming.get() else {}
+    if "output" in before:
+        return copy.deepcopy(before["output"])
     record("Started")
-    name: str | None = start_at
-    data = copy.deepcopy(input_data)
+    name: str | None = before.get("name", start_at)
+    data = copy.deepcopy(before.get("input", input_data))
+    place_token, resuming_token = _place.set(place), _resuming.set(bool(before))
     try:
         while name:
-            name, data = _run_state(name, states, data, execution, context)
+            progress[key] = {"name": name, "input": copy.deepcopy(data)}
+            name, data = run_state(name, states, data, execution, context)
+            _resuming.set(False)
+        progress[key] = {"output": copy.deepcopy(data)}
     except Exception:
         record("Failed")
         raise
+    finally:
+        _place.reset(place_token)
+        _resuming.reset(resuming_token)
     record("Succeeded")
     return data
 
 
-def _run_state(name: str, states: Any, data: Any, execution: Any, context: Any) -> tuple[str | None, Any]:
-    """Run one state of a branch or an item; return the next state's name, if any, and the output."""
+def run_state(name: str, states: Any, data: Any, execution: Any, context: Any) -> tuple[str | None, Any]:
+    """Run one state, and record its events; return the next state's name, if any, and the output."""
     from ministack.services import stepfunctions
 
     state = states.get(name)
@@ -160,15 +211,15 @@ def _run_state(name: str, states: Any, data: Any, execution: Any, context: Any) 
 
 
 def task_started(resource: str, parameters: Any) -> None:
-    """Record the parameters of a ``.waitForTaskToken`` task that was just scheduled, and TaskStarted."""
+    """Record the parameters of a task that was just scheduled, and TaskStarted."""
     from ministack.services import stepfunctions
 
     service, _, action = resource.removeprefix(SERVICE_PREFIX).partition(":")
     named = {"resourceType": service, "resource": action}
     execution = _execution.get()
-    if execution is None:
+    scheduled = execution["events"][_previous.get() - 1].get("taskScheduledEventDetails") if execution else None
+    if scheduled is None or not resource.startswith(SERVICE_PREFIX):
         return
-    scheduled = execution["events"][_previous.get() - 1]["taskScheduledEventDetails"]
     scheduled.update(named | {"parameters": json.dumps(parameters)})
     stepfunctions._add_event(execution, "TaskStarted", {"taskStartedEventDetails": named})
 

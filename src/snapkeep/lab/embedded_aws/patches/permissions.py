@@ -7,7 +7,11 @@ not start its target, works there and fails on AWS; the patches that use this mo
 from __future__ import annotations
 
 import json
+from contextvars import ContextVar
 from typing import Any
+
+role_in_use: ContextVar[str] = ContextVar("role_in_use", default="")
+"""ARN of the role with which Step Functions carries out the execution of this context; empty outside of executions."""
 
 
 def role_allows(role_arn: str, action: str, resource_arn: str, region: str) -> bool:

@@ -12,15 +12,16 @@ import random
 import threading
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from contextvars import ContextVar, copy_context
 from typing import Any
 
 from snapkeep.lab.embedded_aws.patches.concurrency import SlotWait, slot_wait
 from snapkeep.lab.embedded_aws.patches.history import task_started, task_submitted
 from snapkeep.lab.embedded_aws.patches.patch_tools import replace
-from snapkeep.lab.embedded_aws.patches.permissions import role_allows, service_may_assume
+from snapkeep.lab.embedded_aws.patches.permissions import role_allows, role_in_use, service_may_assume
 
 PAYLOAD_LIMIT_BYTES = 256 * 1024
 # Iterations that an inline Map runs at once [Step Functions developer guide: Map state, Inline mode].
@@ -32,7 +33,8 @@ SHORTEST_LOOK_SECONDS = 0.05
 CLOSED_TOKENS_KEPT = 10_000
 STATES = "states.amazonaws.com"
 
-_role: ContextVar[str] = ContextVar("_role", default="")
+_start_recorded: ContextVar[bool] = ContextVar("_start_recorded", default=False)
+"""Whether the history has the start of the task that this context carries out."""
 _closed_tokens: deque[str] = deque(maxlen=CLOSED_TOKENS_KEPT)
 
 
@@ -64,7 +66,7 @@ def _with_role(run: Any) -> Any:
         execution = stepfunctions._executions.get(execution_arn)
         machine = stepfunctions._state_machines.get(execution["stateMachineArn"]) if execution else None
         if machine is not None:
-            _role.set(str(machine["roleArn"]))
+            role_in_use.set(str(machine["roleArn"]))
         return run(execution_arn)
 
     return run_execution
@@ -89,7 +91,9 @@ def _with_permission(invoke: Any) -> Any:
         from ministack.core.responses import get_region
         from ministack.services import stepfunctions
 
-        role, needed = _role.get(), needed_permission(resource, parameters)
+        if not _start_recorded.get():
+            task_started(resource, parameters)
+        role, needed = role_in_use.get(), needed_permission(resource, parameters)
         if role and needed is not None:
             action, arn = needed
             if arn and not arn.startswith("arn:"):
@@ -177,6 +181,15 @@ def _with_timeouts_by_path(execute: Any) -> Any:
     return execute_task
 
 
+@contextmanager
+def _start_is_recorded() -> Iterator[None]:
+    token = _start_recorded.set(True)
+    try:
+        yield
+    finally:
+        _start_recorded.reset(token)
+
+
 def invoke_with_timeout(resource: str, parameters: Any, timeout_seconds: float) -> Any:
     """Run a task with a time-out, which does not count the time that a function waits for a slot on this machine.
 
@@ -186,9 +199,11 @@ def invoke_with_timeout(resource: str, parameters: Any, timeout_seconds: float) 
 
     noted = SlotWait()
     slot_wait.set(noted)
+    task_started(resource, parameters)
     started = time.monotonic()
     pool = ThreadPoolExecutor(max_workers=1)
-    future = pool.submit(copy_context().run, stepfunctions._invoke_resource, resource, parameters)
+    with _start_is_recorded():
+        future = pool.submit(copy_context().run, stepfunctions._invoke_resource, resource, parameters)
     pool.shutdown(wait=False)
     while True:
         seconds_left = started + timeout_seconds + noted.seconds() - time.monotonic()
@@ -213,7 +228,8 @@ def invoke_with_callback(resource: str, parameters: Any, token: str, state: Mapp
     stepfunctions._task_tokens[token] = {"event": answered, "result": None, "error": None, "heartbeat": None}
     try:
         task_started(resource, parameters)
-        stepfunctions._invoke_resource(resource.replace(".waitForTaskToken", ""), parameters)
+        with _start_is_recorded():
+            stepfunctions._invoke_resource(resource.replace(".waitForTaskToken", ""), parameters)
         task_submitted(resource)
         _wait(answered, token, state)
         answer = stepfunctions._task_tokens.get(token) or {}

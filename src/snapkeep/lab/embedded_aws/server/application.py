@@ -28,6 +28,7 @@ from snapkeep.lab.embedded_aws.patches import (
     policy_simulation,
     provisioning,
     queues,
+    redrive,
     service_metrics,
     service_quotas,
     sns,
@@ -77,6 +78,7 @@ def build(options: ServerOptions) -> Application:
     stack_properties.apply()
     sns.apply(locked_world, inbox)
     stepfunctions.apply()
+    redrive.apply()
     return Application(app, locked_world, AdminPages(locked_world, inbox), options)
 
 
