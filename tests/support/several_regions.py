@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from threading import RLock
 from typing import Any
 
 import pytest
@@ -49,12 +50,14 @@ class Account:
     waiting: dict[str, list[QueueEntry]] = field(default_factory=dict)
     asked: Counter[tuple[str, str]] = field(default_factory=Counter)
     away: set[str] = field(default_factory=set)
+    lock: RLock = field(default_factory=RLock)
 
     def __post_init__(self) -> None:
         self.world = World(clock=self.clock)
 
     def reader(self, region: str) -> Ec2Reader:
-        client: Any = self.world.client("ec2", region)
+        """A reader that several threads may use: the commands read regions at the same time."""
+        client: Any = _LockedClient(self.world.client("ec2", region), self.lock)
         return Ec2Reader(client=client, region=region)
 
     def snapshot(self) -> Snapshot:
@@ -90,6 +93,21 @@ class Account:
     @staticmethod
     def _tag(client: Any, snapshot_id: str, tags: dict[str, str]) -> None:
         client.create_tags(Resources=[snapshot_id], Tags=[{"Key": key, "Value": tags[key]} for key in tags])
+
+
+@dataclass
+class _LockedClient:
+    """A client of the model, which serves one call at a time."""
+
+    client: Any
+    lock: RLock
+
+    def __getattr__(self, name: str) -> Any:
+        def call(**request: Any) -> Any:
+            with self.lock:
+                return getattr(self.client, name)(**request)
+
+        return call
 
 
 @dataclass

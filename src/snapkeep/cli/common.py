@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache, partial, wraps
+from threading import Lock
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -56,9 +57,14 @@ class RegionScope(StrEnum):
     DR = StackKind.DR.value
 
 
-def in_scope(plans: list[RegionPlan], scope: RegionScope) -> list[RegionPlan]:
-    """Return the plans of a scope's regions; the first is the primary region's."""
-    return {RegionScope.BOTH: plans, RegionScope.PRIMARY: plans[:1], RegionScope.DR: plans[1:]}[scope]
+def in_scope(plans: list[RegionPlan], scope: RegionScope, primary: str) -> list[RegionPlan]:
+    """Return the plans of a scope's regions."""
+    return [plan for plan in plans if is_in_scope(plan.region, scope, primary)]
+
+
+def is_in_scope(region: str, scope: RegionScope, primary: str) -> bool:
+    """Whether a scope has a region."""
+    return scope is RegionScope.BOTH or (scope is RegionScope.PRIMARY) == (region == primary)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,17 +122,48 @@ class AwsSettings:
         from botocore.exceptions import BotoCoreError  # noqa: PLC0415 - imports botocore
 
         try:
-            made = self.session().client(service, region_name=region, endpoint_url=self.endpoint_url or None, config=_patience())
+            with _MAKING_CLIENTS:
+                made = self.session().client(
+                    service, region_name=region, endpoint_url=self.endpoint_url or None, config=self._patience(service)
+                )
         except BotoCoreError:
             raise
         except ValueError as error:  # botocore's, for an endpoint that is not a URL
             raise WrongUse(f"{error}: --endpoint-url (or AWS_ENDPOINT_URL) is a URL such as http://127.0.0.1:4566") from error
         if self.read_only:
             made.meta.events.register("before-parameter-build", _refuse_to_write)
+            made.meta.events.register_first("needs-retry", _give_up_soon)
         return made
 
+    def _patience(self, service: str) -> Any:
+        """Return how long a client waits: with botocore's defaults an unreachable region takes five minutes a call."""
+        from botocore.config import Config  # noqa: PLC0415 - imports botocore
 
-_READING = ("Describe", "Get", "List", "Query", "Simulate")
+        if not self.read_only:
+            return Config(connect_timeout=CONNECT_SECONDS, retries={"mode": "standard"})
+        seconds = FIRST_READ_SECONDS if service == "cloudformation" else READ_SECONDS
+        attempts = {"mode": "standard", "total_max_attempts": READ_ATTEMPTS}
+        return Config(connect_timeout=FIRST_READ_SECONDS, read_timeout=seconds, retries=attempts)  # type: ignore[arg-type]
+
+
+CONNECT_SECONDS = 5
+FIRST_READ_SECONDS, READ_SECONDS = 3, 10
+"""How long a command that only reads waits for a region: in the first call, which asks for a stack, and in later ones.
+
+A user waits at the screen, so an unreachable region is reported soon."""
+READ_ATTEMPTS, ATTEMPTS_WITHOUT_ANSWER = 8, 2
+"""How often it tries: throttled requests of a long listing often, a region that does not answer no more than twice."""
+_MAKING_CLIENTS = Lock()
+"""Sessions are not safe to use in several threads at once, clients are (boto3 guide: multithreading)."""
+
+
+def _give_up_soon(attempts: int, caught_exception: Exception | None, **_: Any) -> None:
+    """Raise the error of a request that AWS did not answer again, instead of trying once more."""
+    if caught_exception is not None and attempts >= ATTEMPTS_WITHOUT_ANSWER:
+        raise caught_exception
+
+
+_READING = ("Describe", "Filter", "Get", "List", "Query", "Simulate")
 
 
 def _refuse_to_write(model: Any, **_: Any) -> None:
@@ -135,26 +172,19 @@ def _refuse_to_write(model: Any, **_: Any) -> None:
         raise PermissionError(f"{model.name} would write, but this command only reads: this is a bug in Snapkeep")
 
 
-CONNECT_SECONDS = 5
-"""A user waits at the screen, so an unreachable region is reported soon."""
-
-
-@cache
-def _patience() -> Any:
-    """Return how long clients wait: with botocore's defaults an unreachable region takes five minutes a call."""
-    from botocore.config import Config  # noqa: PLC0415 - imports botocore
-
-    return Config(connect_timeout=CONNECT_SECONDS, retries={"mode": "standard"})
-
-
 @cache
 def _session(profile: str) -> boto3.Session:
     """Return one session for all clients: each session reads the service models again."""
     import boto3  # noqa: PLC0415 - half a second that `--help` need not pay
+    import botocore.session  # noqa: PLC0415
     from botocore.exceptions import ProfileNotFound  # noqa: PLC0415
 
+    from snapkeep.adapters.ec2_lean_listing import read_lean  # noqa: PLC0415
+
+    made = botocore.session.get_session()
+    read_lean(made)
     try:
-        return boto3.Session(profile_name=profile or None)
+        return boto3.Session(profile_name=profile or None, botocore_session=made)
     except ProfileNotFound as error:
         raise WrongUse(f"--profile {profile}: there is no such profile in the AWS configuration") from error
 

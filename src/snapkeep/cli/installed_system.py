@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from snapkeep.cli.common import AwsSettings, default_dr_region
 from snapkeep.cli.errors import WrongUse, one_line, out_of_reach
+from snapkeep.cli.side_by_side import side_by_side
 from snapkeep.domain.copies.entry import OPEN
 from snapkeep.domain.errors import AwsRefused, AwsUnavailable, SnapkeepError
 from snapkeep.domain.policy.model import Limits, PolicySet, from_dr_parameters, from_parameters
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from snapkeep.deploy.stacks import StackDescription
     from snapkeep.domain.model import SnapshotInRegion
     from snapkeep.domain.retention.region_plan import RegionPlan
+    from snapkeep.usecases.retention.plan_regions import RegionListing
 
 _WITHOUT = {
     StackKind.PRIMARY: "nothing is protected until it is deployed",
@@ -57,27 +59,24 @@ class RegionReading:
     """Why it could not be read; empty where it was."""
 
 
+def policies_of(readings: Iterable[RegionReading]) -> PolicySet:
+    """Return the policies of the first region that could be read; none where none could."""
+    return next((reading.policies for reading in readings if not reading.problem), PolicySet(()))
+
+
 @dataclass(frozen=True, slots=True)
 class _CliClients:
-    """Clients for `RegionalAdapters`. EC2's reads listings with the lean parser."""
+    """Clients for `RegionalAdapters`."""
 
     settings: AwsSettings
 
     def get(self, service: str, *, region: str = "", once: bool = False) -> Any:  # noqa: ARG002 - no command writes to EC2
-        """Return the client of a service in a region. Raise NoCredentialsError (botocore's)."""
-        client = self.settings.client(service, region or self.settings.region)
-        return self._lean(client) if service == "ec2" else client
-
-    def _lean(self, client: Any) -> Any:
+        """Return the client of a service in a region. For EC2, whose errors are translated, raise NoCredentialsError."""
         from botocore.exceptions import NoCredentialsError  # noqa: PLC0415 - imports botocore
 
-        from snapkeep.adapters.clock import WallClock  # noqa: PLC0415
-        from snapkeep.adapters.ec2_lean_listing import LeanEc2Client  # noqa: PLC0415
-
-        credentials: Any = self.settings.session().get_credentials()
-        if credentials is None:
+        if service == "ec2" and self.settings.session().get_credentials() is None:
             raise NoCredentialsError
-        return LeanEc2Client(client=client, credentials=credentials, pause=WallClock().pause)
+        return self.settings.client(service, region or self.settings.region)
 
 
 @dataclass(frozen=True)
@@ -88,6 +87,7 @@ class InstalledSystem:
     _stacks: dict[tuple[str, str], StackDescription] = field(default_factory=dict, init=False, repr=False, compare=False)
     _not_searched: dict[str, str] = field(default_factory=dict, init=False, repr=False, compare=False)
     """Why the stacks of a region could not be searched."""
+    _unreachable: dict[str, Exception] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def region_of(self, kind: StackKind) -> str:
         """Return the region of `primary` or `dr`."""
@@ -147,6 +147,8 @@ class InstalledSystem:
         """
         from snapkeep.deploy.stacks import ABSENT, StackDescription, find_stack  # noqa: PLC0415 - imports botocore
 
+        if region in self._unreachable:
+            raise self._unreachable[region]
         if (kind, region) not in self._stacks:
             client = self.settings.client("cloudformation", region)
             name = self.settings.stack_name(kind)
@@ -155,6 +157,10 @@ class InstalledSystem:
             except AwsRefused as error:
                 self._not_searched[region] = str(error)
                 stack = StackDescription(ABSENT, name=name)
+            except Exception as error:
+                if out_of_reach(error):
+                    self._unreachable[region] = error  # asked once: each attempt takes seconds
+                raise
             self._stacks[kind, region] = stack
         return self._stacks[kind, region]
 
@@ -246,32 +252,61 @@ class InstalledSystem:
         dropped = [self.dr_region_seen(name) for name in sorted(known.difference(policies.copy_regions, {region}))]
         return [seen for seen in dropped if seen.stack or seen.problem]
 
-    def primary_seen(self) -> RegionReading:
-        """Return the primary region, which may be unreachable. Raise AWS's other errors.
+    def read_regions(self) -> list[RegionReading]:
+        """Return the primary region, the DR region, and every other region that the policies copy to, as far as they can be read.
 
-        The DR stack is not read: the primary region does not use the retention of copies.
+        The regions are read at the same time. While the primary region is unreachable, the DR region's policies show the others.
         """
+        primary, dr = self.settings.region, self.settings.dr_region
+        readings = side_by_side(
+            {primary: self.primary_seen} | ({dr: partial(self.dr_region_seen, dr)} if dr else {}),
+        )
+        if self.dr_region not in readings:
+            readings |= self.read_dr_regions([self.dr_region])
+        policies = policies_of([readings[primary], readings[self.dr_region]])
+        further = sorted(set(policies.copy_regions).difference(readings))
+        return [*readings.values(), *self.read_dr_regions(further).values()]
+
+    def read_dr_regions(self, regions: Iterable[str]) -> dict[str, RegionReading]:
+        """Return DR regions as far as they can be read, all at the same time."""
+        return side_by_side({region: partial(self.dr_region_seen, region) for region in regions})
+
+    def primary_seen(self) -> RegionReading:
+        """Return the primary region, which may be unreachable. Raise AWS's other errors."""
         from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - imports botocore
 
         region = self.settings.region
         try:
-            policies = self._primary_parameters_as_policies(DR_DEFAULTS)
-            return RegionReading(
-                region, self.stack_parameters(StackKind.PRIMARY), in_force(self.adapters.policy_store_of(region), policies)
-            )
+            stack = self.stack_parameters(StackKind.PRIMARY)
+            policies = self._primary_parameters_as_policies(self._dr_parameters())
+            return RegionReading(region, stack, in_force(self.adapters.policy_store_of(region), policies))
         except (AwsUnavailable, BotoCoreError, ClientError) as error:
             if not out_of_reach(error):
                 raise
             return RegionReading(region, {}, PolicySet(()), f"{region} could not be read: {one_line(error)}")
 
-    def dr_regions(self, of_primary: PolicySet) -> list[RegionReading]:
-        """Return each region that the primary region's policies copy to, and the DR region if it is used.
+    def _dr_parameters(self) -> Mapping[str, str]:
+        """Return the DR stack's parameters; the template's defaults where its region could not be read."""
+        from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - imports botocore
 
-        A region that cannot be read is among them, with its problem.
+        try:
+            return DR_DEFAULTS | dict(self.stack_parameters(StackKind.DR))
+        except (SnapkeepError, BotoCoreError, ClientError):
+            return DR_DEFAULTS
+
+    def regions_in_use(self) -> list[RegionReading]:
+        """Return the primary region, and of the others those that have a stack, that it copies to, or that could not be read.
+
+        A DR region that is named nowhere but in a default is no fact: while the primary region is unreachable, that is a problem.
         """
-        dr_regions = [self.dr_region_seen(region) for region in self.regions(of_primary)[1:]]
-        copied_to, known = of_primary.copy_regions, bool(of_primary.policies)
-        return [seen for seen in dr_regions if seen.region in copied_to or seen.stack or (seen.problem and not known)]
+        primary, *others = self.read_regions()
+        if not primary.problem:
+            copied_to, known = primary.policies.copy_regions, bool(primary.policies.policies)
+            used = [seen for seen in others if seen.region in copied_to or seen.stack or (seen.problem and not known)]
+            return [primary, *used]
+        guessed = [seen for seen in others if not (seen.stack or seen.problem or self.settings.dr_region)]
+        advice = f"the DR region is not known while {primary.region} is unreachable: name it with --dr-region"
+        return [primary, *(replace(seen, problem=advice) if seen in guessed else seen for seen in others)]
 
     def dr_region_seen(self, region: str) -> RegionReading:
         """Return a DR region as far as it can be read."""
@@ -289,13 +324,36 @@ class InstalledSystem:
         return RegionReading(region, stack, policies)
 
     def plan_maker(self, regions: Sequence[str]) -> PlanMaker:
-        """List the regions once, the primary first; return what plans them under any policies."""
-        from snapkeep.usecases.retention.plan_regions import gather_all_facts, make_plans  # noqa: PLC0415
+        """List the regions once, the primary first; return what plans them under any policies. Raise if one is unreachable."""
+        return self._plans_of(side_by_side({region: partial(self._listing, region) for region in regions}))
 
-        primary, *dr_readers = [self.adapters.points_of(region) for region in regions]
-        guards = [self.adapters.guards_of(region) for region in regions]
-        facts = gather_all_facts(primary, dr_readers, self.waiting(regions[1:]))
-        return partial(make_plans, guards, facts, system=self.settings.system)
+    def tolerant_plan_maker(self, regions: Sequence[str]) -> tuple[PlanMaker, list[str], dict[str, str]]:
+        """List the regions once; return what plans those that answered, their names, and why the others could not be read."""
+
+        def listing_or_problem(region: str) -> RegionListing | str:
+            try:
+                return self._listing(region)
+            except SnapkeepError as error:
+                return f"{region} could not be read: {one_line(error)}"
+
+        results = side_by_side({region: partial(listing_or_problem, region) for region in regions})
+        listings = {region: result for region, result in results.items() if not isinstance(result, str)}
+        problems = {region: result for region, result in results.items() if isinstance(result, str)}
+        return self._plans_of(listings), list(listings), problems
+
+    def _listing(self, region: str) -> RegionListing:
+        from snapkeep.usecases.retention.plan_regions import list_region  # noqa: PLC0415
+
+        if region == self.settings.region:
+            return list_region(self.adapters.points_of(region), with_volumes=True)
+        waiting = self.waiting([region])  # before the listing: every copy that the queue calls done is in the listing
+        return list_region(self.adapters.points_of(region), waiting)
+
+    def _plans_of(self, listings: Mapping[str, RegionListing]) -> PlanMaker:
+        from snapkeep.usecases.retention.plan_regions import facts_of, make_plans  # noqa: PLC0415
+
+        guards = [self.adapters.guards_of(region) for region in listings]
+        return partial(make_plans, guards, facts_of(self.settings.region, listings.values()), system=self.settings.system)
 
     def waiting(self, regions: Iterable[str]) -> frozenset[SnapshotInRegion]:
         """Return the snapshots whose copies the DR regions' queues have open."""

@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import chain
 from statistics import median_low
 from typing import NamedTuple
 
@@ -197,13 +198,14 @@ def protections_by_copies(
     Volumes without a managed copy are not known. A volume's tags and size are those of its newest copy.
     """
     sources = NewestByLineage(region, (), system, known=False)
-    copies = {name: NewestByLineage(name, listing, system) for name, listing in copies_by_region.items()}
+    listings = {name: list(listing) for name, listing in copies_by_region.items()}
+    copies = {name: NewestByLineage(name, listing, system) for name, listing in listings.items()}
     newest: dict[Lineage, Snapshot] = {}
-    for listing in copies.values():
-        for lineage, copy in listing.newest.items():
-            known = newest.get(lineage)
-            if lineage.region == region and (known is None or copy.origin.start_time > known.origin.start_time):
-                newest[lineage] = copy
+    for copy in chain.from_iterable(listings.values()):
+        known = newest.get(copy.origin.lineage)
+        managed = copy.completed and copy.tags.get(MANAGED) == system and copy.origin.region == region
+        if managed and (known is None or copy.origin.start_time > known.origin.start_time):
+            newest[copy.origin.lineage] = copy
     protections = [
         _protection(remembered_volume(copy), select_by_snapshots([copy], policies, system=system), sources, copies, now)
         for copy in newest.values()

@@ -1,19 +1,20 @@
-"""The lean listing reads what botocore reads, retries what passes, and raises what botocore raises."""
+"""The lean listing reads what botocore reads, over botocore's own clients."""
 
 from __future__ import annotations
 
-import random
-from types import SimpleNamespace
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
 from typing import Any
 from urllib.parse import parse_qs
 
 import botocore.session
 import pytest
-from botocore.credentials import Credentials
-from botocore.exceptions import ClientError, EndpointConnectionError
+from botocore.exceptions import ClientError
 from botocore.parsers import create_parser
 
-from snapkeep.adapters.ec2_lean_listing import ATTEMPTS, ATTEMPTS_WITHOUT_ANSWER, LeanEc2Client, parse_page
+from snapkeep.adapters.ec2_lean_listing import parse_page, read_lean
 from snapkeep.adapters.ec2_reader import Ec2Reader, snapshot_from
 
 ITEM = """<item><snapshotId>snap-{n}</snapshotId><volumeId>vol-{n}</volumeId><status>completed</status>
@@ -34,31 +35,49 @@ def page(*numbers: int, token: str = "") -> bytes:
     return PAGE.format(items=items, token=f"<nextToken>{token}</nextToken>" if token else "").encode()
 
 
-class Http:
+class Server(ThreadingHTTPServer):
+    """Answers requests in order, and then not at all."""
+
     def __init__(self, *answers: tuple[int, bytes]) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
         self.answers = list(answers)
         self.asked: list[dict[str, list[str]]] = []
 
-    def send(self, request: Any) -> Any:
-        assert "Authorization" in request.headers
-        self.asked.append(parse_qs(request.body.decode() if isinstance(request.body, bytes) else request.body))
-        status, content = self.answers.pop(0)
-        return SimpleNamespace(status_code=status, content=content)
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}"
 
 
-def lean(http: Http, pauses: list[float] | None = None) -> LeanEc2Client:
-    client: Any = SimpleNamespace(
-        meta=SimpleNamespace(endpoint_url="https://ec2.us-east-1.amazonaws.com", region_name="us-east-1"),
-        describe_volumes="its own",
-    )
-    pauses = pauses if pauses is not None else []
-    return LeanEc2Client(
-        client=client,
-        credentials=Credentials("a", "s"),
-        pause=pauses.append,
-        http=http,
-        dice=random.Random(1),  # type: ignore[arg-type]
-    )
+class Handler(BaseHTTPRequestHandler):
+    server: Server
+
+    def do_POST(self) -> None:
+        assert "Authorization" in self.headers
+        self.server.asked.append(parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode()))
+        status, content = self.server.answers.pop(0)
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, *_: object) -> None:
+        """Print nothing."""
+
+
+@contextmanager
+def serving(*answers: tuple[int, bytes]) -> Iterator[tuple[Server, Any]]:
+    """A server with its answers, and a client of it that reads lean."""
+    session = botocore.session.Session()
+    read_lean(session)
+    session.set_credentials("testing", "testing")
+    with Server(*answers) as server:
+        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield server, session.create_client("ec2", region_name="us-east-1", endpoint_url=server.url)
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 def test_a_page_is_read_as_botocore_reads_it() -> None:
@@ -83,68 +102,34 @@ def test_texts_that_recur_are_held_once() -> None:
     assert first["Tags"][0]["Key"] is second["Tags"][0]["Key"]
 
 
-def test_the_reader_follows_all_pages_with_filters_in_the_query_protocol() -> None:
-    http = Http((200, page(1, 2, token="t1")), (200, page(3)))
-    reader = Ec2Reader(client=lean(http), region="us-east-1")  # type: ignore[arg-type]
-    assert [snapshot.id for snapshot in reader.snapshots_of_volumes(["vol-1"])] == ["snap-1", "snap-2", "snap-3"]
-    first, second = http.asked
+def test_the_reader_follows_all_pages_with_filters() -> None:
+    with serving((200, page(1, 2, token="t1")), (200, page(3))) as (server, client):
+        snapshots = Ec2Reader(client=client, region="us-east-1").snapshots_of_volumes(["vol-1"])
+    assert [snapshot.id for snapshot in snapshots] == ["snap-1", "snap-2", "snap-3"]
+    first, second = server.asked
     assert first["Filter.1.Name"] == ["volume-id"]
     assert first["Filter.1.Value.1"] == ["vol-1"]
     assert first["Owner.1"] == ["self"]
     assert second["NextToken"] == ["t1"]
 
 
-def test_throttling_is_waited_out_with_jitter() -> None:
-    pauses: list[float] = []
-    http = Http((503, THROTTLED), (503, THROTTLED), (200, page(1)))
-    assert len(lean(http, pauses).describe_snapshots(MaxResults=1000)["Snapshots"]) == 1
-    assert len(pauses) == 2
-    assert len(set(pauses)) == 2
+def test_errors_are_botocores() -> None:
+    refused = THROTTLED.replace(b"RequestLimitExceeded", b"UnauthorizedOperation")
+    with serving((403, refused)) as (_, client), pytest.raises(ClientError, match="UnauthorizedOperation"):
+        client.describe_snapshots()
 
 
-def test_throttling_without_end_is_raised_as_botocore_names_it() -> None:
-    http = Http(*[(503, THROTTLED)] * ATTEMPTS)
-    with pytest.raises(ClientError, match="RequestLimitExceeded"):
-        lean(http).describe_snapshots()
-    assert http.answers == []
-
-
-def test_a_refusal_is_not_tried_again() -> None:
-    http = Http((403, THROTTLED.replace(b"RequestLimitExceeded", b"UnauthorizedOperation")))
-    with pytest.raises(ClientError, match="UnauthorizedOperation"):
-        lean(http).describe_snapshots()
-    assert len(http.asked) == 1
-
-
-def test_everything_else_is_the_clients_own() -> None:
-    assert lean(Http()).describe_volumes == "its own"
-
-
-def test_a_parameter_that_it_does_not_know_is_refused() -> None:
-    with pytest.raises(TypeError, match="RestorableByUserIds"):
-        lean(Http()).describe_snapshots(RestorableByUserIds=["self"])
-
-
-def test_a_region_that_does_not_answer_is_given_up_soon() -> None:
-    class Away:
-        asked = 0
-
-        def send(self, request: Any) -> Any:
-            self.asked += 1
-            raise EndpointConnectionError(endpoint_url="https://ec2.us-east-1.amazonaws.com")
-
-    away, pauses = Away(), list[float]()
-    with pytest.raises(EndpointConnectionError):
-        lean(away, pauses).describe_snapshots()  # type: ignore[arg-type]
-    assert away.asked == ATTEMPTS_WITHOUT_ANSWER
-    assert sum(pauses) < 3
+def test_other_operations_are_read_by_botocore() -> None:
+    volumes = b"<DescribeVolumesResponse><volumeSet><item><volumeId>vol-1</volumeId></item></volumeSet></DescribeVolumesResponse>"
+    with serving((200, volumes)) as (_, client):
+        assert client.describe_volumes()["Volumes"] == [{"VolumeId": "vol-1"}]
 
 
 def test_the_owner_of_a_snapshot_is_read_by_id_for_all_owners() -> None:
-    http = Http((200, page(1)), (400, THROTTLED.replace(b"RequestLimitExceeded", b"InvalidSnapshot.NotFound")))
-    reader = Ec2Reader(client=lean(http), region="us-east-1")  # type: ignore[arg-type]
-    assert reader.owner_of("snap-1") == "123456789012"
-    assert reader.owner_of("snap-2") == ""
-    first, second = http.asked
+    absent = THROTTLED.replace(b"RequestLimitExceeded", b"InvalidSnapshot.NotFound")
+    with serving((200, page(1)), (400, absent)) as (server, client):
+        reader = Ec2Reader(client=client, region="us-east-1")
+        assert [reader.owner_of("snap-1"), reader.owner_of("snap-2")] == ["123456789012", ""]
+    first, second = server.asked
     assert (first["SnapshotId.1"], second["SnapshotId.1"]) == (["snap-1"], ["snap-2"])
     assert not {"Owner.1", "MaxResults"} & first.keys()

@@ -111,7 +111,7 @@ def test_status_shows_copies_while_the_primary_region_is_unreachable(account: Ac
         (False, True)
     ]
     assert [problem.partition(" ")[0] for problem in data["problems"]] == [PRIMARY]
-    assert [(region["region"], region["copies"]) for region in data["dr_regions"]] == [(NEAR, 1)], "the region of --dr-region"
+    assert [(region["region"], region["copies"]) for region in data["dr_regions"]] == [(NEAR, 1), (FAR, 0)]
     shown = status()
     assert NEAR in shown.stdout
 

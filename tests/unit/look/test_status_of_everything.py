@@ -1,4 +1,4 @@
-"""SystemStatus: each volume against its policy, each copy in the queue, and the forms in which they are printed."""
+"""Status: each volume against its policy, each copy in the queue, and the forms in which they are printed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""SystemStatus of a system that copies to two regions: both are reported, and an unreachable one as unreachable."""
+"""Status of a system that copies to two regions: both are reported, and an unreachable one as unreachable."""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,6 +12,7 @@ import typer
 from snapkeep.cli.common import AwsSettings, Json, with_aws_settings
 from snapkeep.cli.errors import NOT_ALL_RIGHT, WrongUse
 from snapkeep.cli.output import make_console, print_json, warn
+from snapkeep.domain.errors import AwsUnavailable
 from snapkeep.domain.system import StackKind
 
 if TYPE_CHECKING:
@@ -41,7 +43,7 @@ def explain(
     """
     if not re.fullmatch(r"snap-([0-9a-f]{8}|[0-9a-f]{17})", snapshot):
         raise WrongUse(f"'{snapshot}' is not a snapshot id such as snap-0123456789abcdef0")
-    explainer = _explainer(settings)
+    explainer = _explainer(replace(settings, read_only=True))
     warn(policies.problem for policies in explainer.policies.values())
     story = explainer.run(snapshot, datetime.now(UTC))
     from snapkeep.cli.views.explain import print_story, story_as_data  # noqa: PLC0415 - imports rich
@@ -61,12 +63,13 @@ def _explainer(settings: AwsSettings) -> Explain:
     from snapkeep.usecases.look.explain import Explain  # noqa: PLC0415
 
     installed = InstalledSystem(settings)
-    primary = installed.primary_seen()
-    dr_regions = installed.dr_regions(primary.policies)
+    primary, *dr_regions = installed.regions_in_use()
     unreachable = {seen.region: seen.problem for seen in (primary, *dr_regions) if seen.problem}
     stacks = {settings.region: StackKind.PRIMARY} | {seen.region: StackKind.DR for seen in dr_regions if seen.stack}
     readable = [region for region in stacks if region not in unreachable]
-    caller = settings.client("sts", readable[0] if readable else settings.region).get_caller_identity()
+    if not readable:
+        raise AwsUnavailable("; ".join(unreachable.values()))
+    caller = settings.client("sts", readable[0]).get_caller_identity()
     partition, account = caller["Arn"].split(":")[1], caller["Account"]
 
     def trail(region: str, stack: StackKind) -> CloudWatchAudit:

@@ -12,13 +12,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from snapkeep.cli.common import AwsSettings, Json, RegionScope, in_scope, with_aws_settings
+from snapkeep.cli.common import AwsSettings, Json, RegionScope, in_scope, is_in_scope, with_aws_settings
 from snapkeep.cli.errors import NOT_ALL_RIGHT, WrongUse
 from snapkeep.cli.output import print_json, printable, warn
 from snapkeep.cli.policy_files import read_policies
 
 if TYPE_CHECKING:
-    from snapkeep.cli.installed_system import InstalledSystem
     from snapkeep.cli.views.plan import LineLayout
     from snapkeep.domain.policy.model import PolicySet
     from snapkeep.domain.retention.region_plan import RegionPlan
@@ -45,7 +44,9 @@ def plan(
     """Show each volume's policy, each snapshot's verdict with its reasons, and missing copies.
 
     Writes nothing. Exits with status 1 if a plan would be refused, a volume's
-    tag names an unknown policy, a document cannot be used, or no deployed stack was found.
+    tag names an unknown policy, a document cannot be used, no deployed stack
+    was found, or a region that is to be shown cannot be read; the other
+    regions are shown.
     """
     if json and csv:
         raise WrongUse("--json and --csv: choose one")
@@ -53,19 +54,22 @@ def plan(
         raise WrongUse("--diff cannot be printed as CSV: give --json instead")
     if diff and not (policy or at or adopt):
         raise WrongUse("--diff compares with the policies in force now: give --policy, --at or --adopt")
-    from snapkeep.cli.installed_system import InstalledSystem  # noqa: PLC0415 - imports what --help does not need
+    from snapkeep.cli.installed_system import InstalledSystem, policies_of  # noqa: PLC0415 - --help needs no botocore
 
     installed, now = InstalledSystem(replace(settings, read_only=True)), datetime.now(UTC)
     moment = _moment(at) if at else now
-    proposed = [_from_file(policy, installed)] if policy else []
-    in_force = installed.policies_in_force(*proposed) if diff or not proposed else {}
-    regions = list(in_force) or installed.regions(*proposed)
+    readings = {reading.region: reading for reading in installed.read_regions()}
+    proposed = [_from_file(policy, settings.region, policies_of(readings.values()))] if policy else []
+    readings |= installed.read_dr_regions(sorted({region for p in proposed for region in p.copy_regions}.difference(readings)))
+    in_force = {region: reading.policies for region, reading in readings.items() if not reading.problem}
+    broken = [policy_set.problem for policy_set in in_force.values() if policy_set.problem and (diff or not proposed)]
+    make_plans, regions, unlisted = installed.tolerant_plan_maker(list(in_force))
+    unread = {region: reading.problem for region, reading in readings.items() if reading.problem} | unlisted
     policies = dict.fromkeys(regions, proposed[0]) if proposed else in_force
-    broken = [policy_set.problem for policy_set in in_force.values() if policy_set.problem]
     from snapkeep.domain.policy.source import DEFAULTS  # noqa: PLC0415
 
-    missing = installed.stacks_missing(regions)
-    by_defaults = any(policy_set.source == DEFAULTS for policy_set in policies.values())
+    missing = installed.stacks_missing(in_force)
+    by_defaults = any(policies[region].source == DEFAULTS for region in regions)
     if by_defaults:
         missing.insert(
             0, "not known: the policies in force. This plan goes by the templates' defaults, as no deployed stack was found"
@@ -74,20 +78,22 @@ def plan(
         sys.stdout.writelines(f"{printable(text)}\n" for text in missing)
     else:
         warn(missing)
-    warn(broken)
-    make_plans, about = installed.plan_maker(regions), f" for {moment:%Y-%m-%d %H:%M} UTC" if at else ""
-    plans = in_scope(make_plans(policies, moment, adopt=adopt), scope)
+    warn([*broken, *map(_not_known, unread.values())])
+    about = f" for {moment:%Y-%m-%d %H:%M} UTC" if at else ""
+    plans = in_scope(make_plans(policies, moment, adopt=adopt), scope, settings.region)
+    problems = [problem for region, problem in unread.items() if is_in_scope(region, scope, settings.region)]
     if diff:
-        before = in_scope(make_plans(in_force, now), scope)
-        _print_changes(list(zip(before, plans, strict=True)), about, json=json)
+        before = in_scope(make_plans(in_force, now), scope, settings.region)
+        _print_changes(list(zip(before, plans, strict=True)), about, problems, json=json)
     else:
-        _print_plans(plans, about, json=json, csv=csv)
-    if (
-        broken
-        or by_defaults
-        or any(volume.refusals or volume.selection.problem for region_plan in plans for volume in region_plan.volumes)
-    ):
+        _print_plans(plans, about, problems, json=json, csv=csv)
+    refused = any(volume.refusals or volume.selection.problem for region_plan in plans for volume in region_plan.volumes)
+    if broken or problems or by_defaults or refused:
         raise typer.Exit(NOT_ALL_RIGHT)
+
+
+def _not_known(problem: str) -> str:
+    return f"{problem}; its plan and its copies are not known, and no snapshot whose copy is not known is deleted"
 
 
 EARLIEST, TOO_LATE = datetime(2000, 1, 1, tzinfo=UTC), datetime(3000, 1, 1, tzinfo=UTC)
@@ -106,16 +112,15 @@ def _moment(text: str) -> datetime:
         raise WrongUse(f"--at {text}: write a time with its time zone, such as 2026-12-24T03:00Z") from error
 
 
-def _from_file(path: Path, installed: InstalledSystem) -> PolicySet:
-    region = installed.settings.region
-    return read_policies(path, region=region, limits=installed.parameters_as_policies()[region].limits)[1]
+def _from_file(path: Path, region: str, in_force: PolicySet) -> PolicySet:
+    return read_policies(path, region=region, limits=in_force.limits)[1]
 
 
-def _print_plans(plans: list[RegionPlan], moment: str, *, json: bool, csv: bool) -> None:
+def _print_plans(plans: list[RegionPlan], moment: str, problems: list[str], *, json: bool, csv: bool) -> None:
     from snapkeep.cli.views.plan import write_csv, write_json, write_plan  # noqa: PLC0415
 
     if json:
-        write_json(sys.stdout, plans)
+        write_json(sys.stdout, plans, problems)
     elif csv:
         write_csv(sys.stdout, plans)
     else:
@@ -124,11 +129,11 @@ def _print_plans(plans: list[RegionPlan], moment: str, *, json: bool, csv: bool)
             write_plan(sys.stdout, region_plan, _layout(), moment=moment)
 
 
-def _print_changes(compared: list[tuple[RegionPlan, RegionPlan]], moment: str, *, json: bool) -> None:
+def _print_changes(compared: list[tuple[RegionPlan, RegionPlan]], moment: str, problems: list[str], *, json: bool) -> None:
     from snapkeep.cli.views.plan_changes import changes_as_data, write_changes  # noqa: PLC0415
 
     if json:
-        print_json({"regions": [changes_as_data(before, after) for before, after in compared]})
+        print_json({"regions": [changes_as_data(before, after) for before, after in compared], "problems": problems})
         return
     for number, (before, after) in enumerate(compared):
         sys.stdout.write("\n" if number else "")

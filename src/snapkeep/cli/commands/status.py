@@ -12,7 +12,7 @@ import typer
 
 from snapkeep.cli.common import AwsSettings, Grouping, Json, pairs_of, with_aws_settings
 from snapkeep.cli.errors import NOT_ALL_RIGHT, WrongUse
-from snapkeep.cli.output import make_console, print_json
+from snapkeep.cli.output import make_console, print_json, warn
 from snapkeep.domain.protection import VolumeHealth
 from snapkeep.usecases.look.status import DEFAULT_QUOTA, EVERY_VOLUME, Destination, SystemStatus, VolumeFilter, gather_status
 
@@ -64,6 +64,7 @@ def status(
     elif prometheus:
         from snapkeep.cli.views.status_forms import status_as_prometheus  # noqa: PLC0415
 
+        warn(current.problems)
         sys.stdout.write(status_as_prometheus(current))
     elif not watch:
         console = make_console()
@@ -98,11 +99,11 @@ class Screen:
 
 def look(settings: AwsSettings, chosen: VolumeFilter = EVERY_VOLUME) -> SystemStatus:
     """Return the status of a system in all its regions, of the chosen volumes."""
-    from snapkeep.cli.installed_system import InstalledSystem  # noqa: PLC0415 - imports botocore
+    from snapkeep.cli.installed_system import InstalledSystem, policies_of  # noqa: PLC0415
+    from snapkeep.cli.side_by_side import side_by_side  # noqa: PLC0415
 
-    installed = InstalledSystem(settings)
-    primary = installed.primary_seen()
-    dr_regions = installed.dr_regions(primary.policies)
+    installed = InstalledSystem(replace(settings, read_only=True))
+    primary, *dr_regions = installed.regions_in_use()
     destinations = [
         Destination(
             reader=installed.adapters.points_of(seen.region),
@@ -113,17 +114,15 @@ def look(settings: AwsSettings, chosen: VolumeFilter = EVERY_VOLUME) -> SystemSt
         )
         for seen in dr_regions
     ]
-    reader = installed.adapters.points_of(settings.region)
-    now = datetime.now(UTC)
-    policies = next((seen.policies for seen in (primary, *dr_regions) if not seen.problem), primary.policies)
     current = gather_status(
-        reader,
+        installed.adapters.points_of(settings.region),
         destinations,
-        policies,
-        now,
+        policies_of([primary, *dr_regions]),
+        datetime.now(UTC),
         system=settings.system,
         problem=primary.problem,
         chosen=chosen,
+        run_tasks=side_by_side,
     )
     missing = [] if primary.problem else installed.stacks_missing([settings.region])
     broken = [seen.policies.problem for seen in (primary, *dr_regions) if seen.policies.problem]

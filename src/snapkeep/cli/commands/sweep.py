@@ -70,7 +70,9 @@ def sweep(
 def _adoption_question(installed: InstalledSystem, scope: RegionScope) -> str:
     """Return the question that names how many snapshots are adopted, and how many retention then deletes."""
     policies = installed.policies_in_force()
-    plans = in_scope(installed.plan_maker(list(policies))(policies, datetime.now(UTC), adopt=True), scope)
+    plans = in_scope(
+        installed.plan_maker(list(policies))(policies, datetime.now(UTC), adopt=True), scope, installed.settings.region
+    )
     adopted = sum(len(volume.adopted) for plan in plans for volume in plan.volumes)
     now = sum(len(plan.deletions) for plan in plans)
     later = sum(len(plan.deletions_after_copies) for plan in plans)

@@ -135,8 +135,11 @@ def write_csv(out: TextIO, plans: Iterable[RegionPlan]) -> None:
         table.writerows([csv_cell(value) for value in row] for row in rows(plan))
 
 
-def write_json(out: TextIO, plans: Iterable[RegionPlan]) -> None:
-    """Write plans as one JSON document, a volume on each line, so that only one volume is held as text."""
+def write_json(out: TextIO, plans: Iterable[RegionPlan], problems: Sequence[str] = ()) -> None:
+    """Write plans as one JSON document, a volume on each line, so that only one volume is held as text.
+
+    `problems` are the reasons why regions have no plan.
+    """
     encode = json.JSONEncoder(ensure_ascii=False).encode
     out.write('{"regions": [')
     for number, plan in enumerate(plans):
@@ -145,7 +148,7 @@ def write_json(out: TextIO, plans: Iterable[RegionPlan]) -> None:
         lines = (encode(_volume_as_data(volume)) for volume in plan.volumes)
         out.writelines(f"{',' if position else ''}\n{line}" for position, line in enumerate(lines))
         out.write("\n]}")
-    out.write("\n]}\n")
+    out.write(f'\n], "problems": {encode(list(problems))}}}\n')
 
 
 def _region_as_data(plan: RegionPlan) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""SystemStatus for people: one sentence, volumes and copies by cause, the worst first, and the totals."""
+"""Status for people: one sentence, volumes and copies by cause, the worst first, and the totals."""
 
 from __future__ import annotations
 

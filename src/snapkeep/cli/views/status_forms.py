@@ -1,4 +1,4 @@
-"""SystemStatus for machines: JSON values, and Prometheus's text format."""
+"""Status for machines: JSON values, and Prometheus's text format."""
 
 from __future__ import annotations
 

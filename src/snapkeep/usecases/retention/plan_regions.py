@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import chain
 
-from snapkeep.domain.model import Action, Reason, Snapshot, SnapshotInRegion
+from snapkeep.domain.model import Action, Reason, Snapshot, SnapshotInRegion, Volume
 from snapkeep.domain.policy.model import PolicySet
 from snapkeep.domain.retention.deleted_volumes import gone_lineages
 from snapkeep.domain.retention.forecast import with_copies_made
@@ -46,23 +47,51 @@ def make_region_plan(
     return plan_region(facts, policies, now, system=system, protected_ids=protected, adopt=adopt)
 
 
+@dataclass(frozen=True, slots=True)
+class RegionListing:
+    """What one region has. Volumes matter in the primary region only, the open copies of its queue in a DR region only."""
+
+    region: str
+    snapshots: Sequence[Snapshot]
+    volumes: Sequence[Volume] = ()
+    waiting: frozenset[SnapshotInRegion] = NO_WAITING
+
+
+def list_region(
+    reader: SnapshotReader, waiting: frozenset[SnapshotInRegion] = NO_WAITING, *, with_volumes: bool = False
+) -> RegionListing:
+    """Return a region's listing."""
+    volumes = list(reader.all_volumes()) if with_volumes else []
+    return RegionListing(reader.region, list(reader.all_snapshots()), volumes, waiting)
+
+
 def gather_all_facts(
     primary: SnapshotReader, dr_readers: Sequence[SnapshotReader], waiting: frozenset[SnapshotInRegion] = NO_WAITING
 ) -> list[RegionFacts]:
-    """List the primary region and its DR regions once each; return their facts, the primary's first.
+    """List the primary region and its DR regions once each; return their facts, the primary's first."""
+    return facts_of(primary.region, [list_region(primary, waiting, with_volumes=True), *map(list_region, dr_readers)])
+
+
+def facts_of(primary: str, listings: Iterable[RegionListing]) -> list[RegionFacts]:
+    """Return the facts of each region that was listed, the primary's first, if it was.
 
     The facts of a DR region have only the copies of other regions' snapshots: its own snapshots are not managed there.
     """
-    volumes, snapshots = list(primary.all_volumes()), list(primary.all_snapshots())
-    sources = {snapshot.id: snapshot for snapshot in snapshots}
-    listings = {reader.region: with_source_starts(reader.all_snapshots(), sources) for reader in dr_readers}
-    existing = {volume.id for volume in volumes}
-    gone = gone_lineages((copy for listed in listings.values() for copy in listed), primary.region, existing)
+    by_region = {listing.region: listing for listing in listings}
+    source = by_region.pop(primary, None)
+    sources = {snapshot.id: snapshot for snapshot in source.snapshots} if source else {}
+    listed = {region: with_source_starts(listing.snapshots, sources) for region, listing in by_region.items()}
     copies = [
-        RegionFacts(region, (), [snapshot for snapshot in listed if snapshot.origin.region != region], gone=gone)
-        for region, listed in listings.items()
+        RegionFacts(region, (), [snapshot for snapshot in snapshots if snapshot.origin.region != region])
+        for region, snapshots in listed.items()
     ]
-    return [RegionFacts(primary.region, volumes, snapshots, listings, waiting), *copies]
+    if source is None:
+        return copies
+    existing = {volume.id for volume in source.volumes}
+    gone = gone_lineages(chain.from_iterable(listed.values()), primary, existing)
+    waiting = source.waiting.union(*(listing.waiting for listing in by_region.values()))
+    facts = RegionFacts(primary, source.volumes, source.snapshots, listed, waiting)
+    return [facts, *(replace(region, gone=gone) for region in copies)]
 
 
 def make_plans(
@@ -77,8 +106,9 @@ def make_plans(
 ) -> list[RegionPlan]:
     """Return a plan for each region, with what it deletes once the missing copies have completed.
 
-    The first facts and guards are the primary region's; `policies` are those in force in each region. `adopt` and `former`:
-    see `plan_region`.
+    The first facts and guards are the primary region's, unless that was not listed; `policies` are those in force in each
+    region. A copy in a region that was not listed is not known: it is not missing, and its source is kept. `adopt` and
+    `former`: see `plan_region`.
     """
     protected = [protected_ids(guard, region.snapshots) for guard, region in zip(guards, facts, strict=True)]
 
@@ -88,11 +118,21 @@ def make_plans(
             for region, held in zip(all_facts, protected, strict=True)
         ]
 
-    plans = plan_all(facts)
-    if not facts[0].waiting and not plans[0].missing:
+    plans = [_without_unknown(region, plan) for region, plan in zip(facts, plan_all(facts), strict=True)]
+    if not plans or not (facts[0].waiting or plans[0].missing):
         return plans
     later = plan_all(with_copies_made(facts, plans[0], now, system=system))
     return [_with_deletions_of(region, plan, after) for region, plan, after in zip(facts, plans, later, strict=True)]
+
+
+def _without_unknown(facts: RegionFacts, plan: RegionPlan) -> RegionPlan:
+    """Return the plan without missing copies in regions that were not listed."""
+    listed = facts.copies_by_region
+    if all(copy.region in listed for copy in plan.missing):
+        return plan
+    known = [tuple(copy for copy in volume.missing if copy.region in listed) for volume in plan.volumes]
+    volumes = [replace(volume, missing=missing) for volume, missing in zip(plan.volumes, known, strict=True)]
+    return replace(plan, volumes=tuple(volumes))
 
 
 def _with_deletions_of(facts: RegionFacts, plan: RegionPlan, later: RegionPlan) -> RegionPlan:

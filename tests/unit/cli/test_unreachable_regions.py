@@ -1,0 +1,135 @@
+"""Commands that read while a region is unreachable: they show what the others have, soon, and claim nothing about it."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Iterator
+from time import monotonic
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from snapkeep.cli import common
+from snapkeep.cli.application import make_application
+from snapkeep.domain.model import Snapshot
+from support.several_regions import DOCUMENT, FAR, NEAR, PRIMARY, Account, install
+
+UNREAD = "could not be read: Could not connect"
+
+
+@pytest.fixture
+def account(monkeypatch: pytest.MonkeyPatch) -> Account:
+    made = install(monkeypatch)
+    made.documents = dict.fromkeys((PRIMARY, NEAR, FAR), json.dumps(DOCUMENT))
+    return made
+
+
+@pytest.fixture
+def source(account: Account) -> Snapshot:
+    """A snapshot with a copy in each region."""
+    made = account.snapshot()
+    account.copy(made, NEAR)
+    account.copy(made, FAR)
+    return made
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(make_application(), [*arguments, "--region", PRIMARY], catch_exceptions=False)
+
+
+def test_status_lists_volumes_by_their_copies_in_every_region_of_the_document(account: Account, source: Snapshot) -> None:
+    account.take_away(PRIMARY)
+    result = run("status", "--json")
+    assert result.exit_code == 1
+    data = json.loads(result.stdout)
+    (volume,) = data["volumes"]
+    assert (volume["volume_id"], volume["policy"], volume["health"]) == (source.origin.volume_id, "gold", "late")
+    assert [(copy["region"], copy["known"], bool(copy["id"])) for copy in volume["newest_copies"]] == [
+        (NEAR, True, True),
+        (FAR, True, True),
+    ]
+    assert data["primary_known"] is False
+    assert "snapshots_managed" not in data["totals"]
+    assert "The volume can be recovered in us-east-2 and us-west-2" in run("status").stdout
+
+
+def test_prometheus_keeps_its_series_beside_what_is_reachable(account: Account, source: Snapshot) -> None:
+    def series(text: str) -> dict[str, str]:
+        return dict(line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
+
+    before = series(run("status", "--prometheus").stdout)
+    account.take_away(PRIMARY)
+    after = series(run("status", "--prometheus").stdout)
+    lost = {name.partition("{")[0] for name in before.keys() - after.keys()}
+    assert lost == {"snapkeep_snapshots_managed", "snapkeep_keys_at_risk"}, "those of the primary region alone"
+    base = f'system="snapkeep",region="{PRIMARY}"'
+    assert [after[f'snapkeep_reachable{{{base},read="{region}"}}'] for region in (PRIMARY, NEAR, FAR)] == ["0", "1", "1"]
+    assert [name.count(source.origin.volume_id) for name in after].count(1) == 3, "an RPO age and two ages of copies"
+
+
+def test_the_plans_of_the_other_regions_are_shown(account: Account, source: Snapshot) -> None:
+    account.take_away(PRIMARY)
+    dr = run("plan", "--scope", "dr")
+    assert dr.exit_code == 0
+    assert f"{PRIMARY} {UNREAD}" in dr.stderr
+    assert f"{NEAR}: 1 volume, 1 snapshot, 1 would be kept" in dr.stdout
+    assert f"{FAR}: 1 volume, 1 snapshot, 1 would be kept" in dr.stdout
+    everything = run("plan", "--json")
+    assert everything.exit_code == 1
+    data = json.loads(everything.stdout)
+    assert [region["region"] for region in data["regions"]] == [NEAR, FAR]
+    assert [problem.startswith(f"{PRIMARY} {UNREAD}") for problem in data["problems"]] == [True]
+
+
+def test_a_copy_in_an_unreadable_region_is_not_called_missing(account: Account, source: Snapshot) -> None:
+    assert json.loads(run("plan", "--json").stdout)["problems"] == []
+    account.take_away(FAR)
+    result = run("plan", "--json")
+    assert result.exit_code == 1
+    primary, near = json.loads(result.stdout)["regions"]
+    assert (primary["region"], primary["totals"]["copies_missing"], primary["totals"]["deletions"]) == (PRIMARY, 0, 0)
+    assert near["region"] == NEAR
+    assert f"{FAR} {UNREAD}" in result.stderr
+
+
+def test_the_default_dr_region_is_not_taken_for_the_deployed_one(account: Account, source: Snapshot) -> None:
+    del account.stacks[NEAR]
+    account.take_away(PRIMARY)
+    data = json.loads(run("status", "--json").stdout)
+    assert data["problems"][1] == f"the DR region is not known while {PRIMARY} is unreachable: name it with --dr-region"
+    named = json.loads(run("status", "--json", "--dr-region", FAR).stdout)
+    assert [volume["volume_id"] for volume in named["volumes"]] == [source.origin.volume_id]
+
+
+@pytest.fixture
+def silent() -> Iterator[str]:
+    """The URL of a server that accepts connections and never answers."""
+    common._session.cache_clear()  # a session keeps its credentials
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield f"http://127.0.0.1:{server.getsockname()[1]}"
+    common._session.cache_clear()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("status",), ("status", "--json"), ("status", "--prometheus"), ("plan",), ("explain", "snap-0123456789abcdef0")],
+    ids=" ".join,
+)
+def test_regions_that_never_answer_end_a_command_soon(
+    arguments: tuple[str, ...], silent: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+    monkeypatch.setattr(common, "FIRST_READ_SECONDS", 0.2)
+    monkeypatch.setattr(common, "READ_SECONDS", 0.2)
+    started = monotonic()
+    result = run(*arguments, "--dr-region", NEAR, "--endpoint-url", silent)
+    assert result.exit_code == 1
+    assert "Read timeout" in result.output
+    assert monotonic() - started < 20, "each region is asked twice, and its attempts are seconds apart at most"
+
+
+def test_an_unreachable_region_is_asked_twice_at_most() -> None:
+    seconds = common.FIRST_READ_SECONDS * common.ATTEMPTS_WITHOUT_ANSWER
+    assert seconds <= 8, "a person waits at the screen"
