@@ -39,6 +39,10 @@ LEFT_OUT = (
 """Parts of the dependencies that no function imports; a test imports every handler from the package as it is built."""
 
 
+_FOR_LAMBDA = ("--implementation", "cp", "--python-version", "3.13", "--abi", "cp313", "--platform", "manylinux2014_x86_64")
+"""The wheels of the templates' runtime, whatever Python runs pip. Their compiled parts are left out: any platform serves."""
+
+
 class DependenciesMissing(InvalidConfiguration):
     """A pinned dependency is neither installed here nor available from a package index."""
 
@@ -67,7 +71,7 @@ def copy_dependencies(target: Path, report: Callable[[str], None] = lambda _: No
 def is_needed(path: PurePosixPath) -> bool:
     """Return whether the package needs a file, by its path within site-packages."""
     text = path.as_posix()
-    if path.is_absolute() or text.startswith("..") or path.suffix in (".pyc", ".pyi", ".so", ".pyd"):
+    if path.is_absolute() or text.startswith("..") or path.suffix in (".c", ".pyc", ".pyi", ".so", ".pyd"):
         return False
     if any(part.endswith(".dist-info") for part in path.parts):
         return path.name.upper().startswith(("LICENSE", "NOTICE"))
@@ -95,7 +99,7 @@ def _download(target: Path) -> Path:
     staging = Path(tempfile.mkdtemp(prefix="dependencies-", dir=target.parent))
     command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet", "install"]
     command += ["--require-hashes", "--no-deps", "--only-binary=:all:", "--no-compile", "--target", str(staging)]
-    command += ["--requirement", str(REQUIREMENTS)]
+    command += [*_FOR_LAMBDA, "--requirement", str(REQUIREMENTS)]
     result = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - pip of this interpreter
     if result.returncode != 0:
         shutil.rmtree(staging)

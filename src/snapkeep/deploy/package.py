@@ -9,7 +9,7 @@ import shutil
 import sys
 import tempfile
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -34,11 +34,11 @@ class Package:
     folder: Path
     zip_file: Path
     sha256: str
-    """The hash of the zip; the same sources, pins and interpreters give the same."""
+    """The hash of the zip. For AWS the same sources and pins give the same, whatever Python builds it."""
     bytes_zipped: int
     bytes_unzipped: int
-    compiled_for: tuple[str, ...]
-    """Versions of Python that it holds byte-compiled files for, such as `3.13`."""
+    compiled_for: str
+    """The version of Python that it holds byte-compiled files for, such as `3.13`; empty for AWS."""
 
     def as_data(self) -> dict[str, Any]:
         """Return it as JSON values."""
@@ -61,18 +61,11 @@ def build_package(
 ) -> Package:
     """Build a folder, and a zip of it beside it, unless they are up to date; return the package.
 
-    `run_here` adds byte-compiled files for this interpreter too: the embedded AWS runs functions with it. Raise
-    DependenciesMissing, UnknownOperation.
+    The package for AWS has no byte-compiled files: they would depend on the interpreter that made them. `run_here` adds those of
+    this interpreter, with which the embedded AWS runs functions. Raise DependenciesMissing, UnknownOperation.
     """
     target = folder or default_folder(run_here=run_here)
-    interpreters = _interpreters(run_here=run_here)
-    missing = [name for name, interpreter in interpreters.items() if not interpreter]
-    if missing and not run_here:
-        report(
-            f"no python{missing[0]} here, so the package holds no byte-compiled files: cold starts take longer. "
-            f"Install Python {missing[0]} and build again."
-        )
-    fingerprint = _fingerprint(interpreters)
+    fingerprint = _fingerprint(run_here=run_here)
     target.parent.mkdir(parents=True, exist_ok=True)
     with target.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # another process may build or deploy at the same time
@@ -81,19 +74,19 @@ def build_package(
             return known
         workshop = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
         try:
-            made = _build(workshop / target.name, interpreters, report)
+            made = _build(workshop / target.name, report, run_here=run_here)
             return _put_in_place(made, target, fingerprint)
         finally:
             shutil.rmtree(workshop, ignore_errors=True)
 
 
-def _build(target: Path, interpreters: Mapping[str, str], report: Callable[[str], None]) -> Package:
+def _build(target: Path, report: Callable[[str], None], *, run_here: bool) -> Package:
     target.mkdir()
     data = copy_dependencies(target, report)
     write_trimmed_data(data, target / "botocore" / "data", OPERATIONS)
     _copy_ourselves(target)
-    for interpreter in filter(None, interpreters.values()):
-        bytecode.compile_folder(target, interpreter)
+    if run_here:
+        bytecode.compile_folder(target)
     zip_file = target.with_suffix(".zip")
     write_zip(target, zip_file)
     return Package(
@@ -102,7 +95,7 @@ def _build(target: Path, interpreters: Mapping[str, str], report: Callable[[str]
         sha256=hashlib.sha256(zip_file.read_bytes()).hexdigest(),
         bytes_zipped=zip_file.stat().st_size,
         bytes_unzipped=sum(path.stat().st_size for path in target.rglob("*") if path.is_file()),
-        compiled_for=tuple(name for name, interpreter in interpreters.items() if interpreter),
+        compiled_for=f"{sys.version_info[0]}.{sys.version_info[1]}" if run_here else "",
     )
 
 
@@ -126,18 +119,18 @@ def _up_to_date(target: Path, fingerprint: str) -> Package | None:
     if facts["fingerprint"] != fingerprint or hashlib.sha256(zip_file.read_bytes()).hexdigest() != facts["sha256"]:
         return None
     sizes = {name: int(facts[name]) for name in ("bytes_zipped", "bytes_unzipped")}
-    return Package(target, zip_file, facts["sha256"], **sizes, compiled_for=tuple(facts["compiled_for"]))
+    return Package(target, zip_file, facts["sha256"], **sizes, compiled_for=facts["compiled_for"])
 
 
 def _stamp(target: Path) -> Path:
     return target.with_suffix(".json")
 
 
-def _fingerprint(interpreters: Mapping[str, str]) -> str:
-    """Everything that the package depends on: our sources, the packaging itself, the pins, the interpreters."""
+def _fingerprint(*, run_here: bool) -> str:
+    """Everything that the package depends on: our sources, the packaging itself, the pins; here the interpreter too."""
     source = Path(snapkeep.__file__).parent
     files = [path for part in (*OUR_PARTS, "deploy") for path in sorted((source / part).rglob("*")) if path.is_file()]
-    digest = hashlib.sha256(json.dumps([interpreters, sys.version]).encode())
+    digest = hashlib.sha256((sys.version if run_here else "").encode())
     for path in files:
         if "__pycache__" not in path.parts:
             digest.update(f"{path.relative_to(source)}\0".encode() + path.read_bytes())
@@ -161,15 +154,3 @@ def _copy_ourselves(target: Path) -> None:
     shutil.copyfile(source / "__init__.py", ours / "__init__.py")
     for part in OUR_PARTS:
         shutil.copytree(source / part, ours / part, ignore=shutil.ignore_patterns("__pycache__", "*.pyc"))
-
-
-def _interpreters(*, run_here: bool) -> dict[str, str]:
-    """Return by version the interpreters to byte-compile with; empty where there is none of that version."""
-    interpreters = {_version(bytecode.RUNTIME_VERSION): bytecode.find_interpreter()}
-    if run_here:
-        interpreters[_version(sys.version_info[:2])] = sys.executable
-    return dict(sorted(interpreters.items()))
-
-
-def _version(version: tuple[int, ...]) -> str:
-    return ".".join(map(str, version))

@@ -18,7 +18,7 @@ import pytest
 from botocore import xform_name
 
 import snapkeep
-from snapkeep.deploy import bytecode, dependencies, package
+from snapkeep.deploy import dependencies, package
 from snapkeep.deploy.dependencies import DependenciesMissing, copy_dependencies, read_pins
 from snapkeep.deploy.models import UnknownOperation, trim_service
 from snapkeep.deploy.operations import OPERATIONS
@@ -193,14 +193,32 @@ def test_byte_compiled_files_are_trusted_whatever_the_sources_times_are(built: P
     assert flags == {b"\x01\x00\x00\x00"}, "PEP 552: hash-based, not checked"
 
 
-def test_without_the_runtimes_interpreter_the_package_says_that_cold_starts_take_longer(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setattr(bytecode, "find_interpreter", lambda: "")
-    said: list[str] = []
-    made = build_package(tmp_path / "functions", report=said.append)
-    assert made.compiled_for == ()
-    assert "no python3.13 here" in said[0]
+def test_the_package_for_aws_is_the_same_whatever_python_builds_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    first = build_package(tmp_path / "one" / "functions")
+    assert first.compiled_for == ""
+    assert [path for path in first.folder.rglob("*") if path.suffix == ".pyc"] == []
+    monkeypatch.setattr(sys, "version", "3.99.0")
+    monkeypatch.setattr(sys, "executable", "/usr/bin/python3.99")
+    assert build_package(tmp_path / "other" / "functions").sha256 == first.sha256
+    monkeypatch.setattr(package, "_build", None)
+    assert build_package(tmp_path / "one" / "functions") == first, "another Python takes what one has built"
+
+
+def test_downloaded_wheels_are_those_of_the_runtime(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    commands: list[list[str]] = []
+
+    def refuse(command: list[str], **_: Any) -> Any:
+        commands.append(command)
+        return subprocess.CompletedProcess(command, 1, "", "no network")
+
+    monkeypatch.setattr(dependencies, "_installed", lambda pins: f"{len(pins)} are missing")
+    monkeypatch.setattr(dependencies.subprocess, "run", refuse)
+    with pytest.raises(DependenciesMissing, match="no network"):
+        copy_dependencies(tmp_path / "functions")
+    (command,) = commands
+    runtimes = set(re.findall(r"Runtime: python(\S+)", "".join(path.read_text() for path in (SOURCE / "infra").glob("*.yaml"))))
+    assert runtimes == {command[command.index("--python-version") + 1]}
+    assert command[command.index("--abi") + 1] == "cp" + runtimes.pop().replace(".", "")
 
 
 def test_a_trimmed_model_keeps_what_an_operation_reaches_and_nothing_else() -> None:
@@ -254,9 +272,9 @@ def test_only_damaged_packages_are_built_again(tmp_path: Path, monkeypatch: pyte
     builds: list[Path] = []
     real = package._build
 
-    def counted(target: Path, *rest: Any) -> Package:
+    def counted(target: Path, *rest: Any, **options: Any) -> Package:
         builds.append(target)
-        return real(target, *rest)
+        return real(target, *rest, **options)
 
     monkeypatch.setattr(package, "_build", counted)
     assert build_package(tmp_path / "functions", run_here=True) == first
