@@ -229,6 +229,7 @@ def _protection(
         for rule in (policy.copies if policy else ())
     )
     starts = [listing.oldest_start[lineage] for listing in (sources, *copies.values()) if lineage in listing.oldest_start]
+    # How long the volume should have had a copy: from its first snapshot on.
     oldest = sources.oldest_start.get(lineage) or min(starts, default=now)
     judgement = _judge(policy, snapshot, newest_copies, oldest, now)
     return VolumeProtection(
@@ -271,6 +272,7 @@ def _judge(
         return _unrecoverable(snapshot, "snapshots")
     known = [copy for copy in copies if copy.known]
     unknown = [copy.region for copy in copies if not copy.known] or [snapshot.region] * (not copies and not snapshot.known)
+    # Bad news of a region that was read is certain; good news is not, while another region is unknown.
     if known or snapshot.known:
         judgement = _judge_copies(policy, snapshot, known, oldest, now)
         if not unknown or judgement.health in NEEDS_ATTENTION:
@@ -288,10 +290,12 @@ def _judge_copies(
         return _unrecoverable(unusable, f"copies in {unusable.region}")
     if absent:
         region, waited = absent[0].region, now - oldest
+        # A new volume is not late before its RPO has passed once.
         if waited <= policy.rpo:
             return _Judgement(VolumeHealth.FIRST_COPY_PENDING, f"its first copy to {region} is pending", cause=f"to {region}")
         why = f"no copy in {region}, {age_text(waited)} after its first snapshot"
         return _Judgement(VolumeHealth.LATE, why, cause=f"no copy in {region}")
+    # The worst region counts: a disaster may hit the others.
     age = max((copy.age(now) for copy in copies), default=snapshot.age(now))
     if age <= policy.rpo:
         return _Judgement(VolumeHealth.PROTECTED, "", age)

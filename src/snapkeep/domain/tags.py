@@ -124,6 +124,7 @@ def carried_tags(
     tags by which other tools claim or expire what they find, and those whose keys match `excluded`.
     """
     chosen = dict(own)
+    # AWS's tags do not count against the limit of 50 (EC2 user guide: tag restrictions).
     used = {key for key in present if not key.startswith("aws:")} | set(own)
     left_out: list[str] = []
     patterns = (*NOT_CARRIED, *excluded)
@@ -154,6 +155,7 @@ def origin_of(
         return Origin(region, lineage_id(volume_id, snapshot_id), snapshot_id, start_time)
     match, start_known = _DESCRIPTION.match(description), True
     described_start = match["start"] if match else None
+    # AWS's sample writes a description that others write too: its tag must be there as well.
     if match is None and ORIGINAL_REGION in tags:
         match = _ORIGINAL_DESCRIPTION.match(description)
         start_known = SOURCE_SNAPSHOT in tags  # the original system names a copy after the copy's own start
@@ -221,6 +223,7 @@ def _source_start(tags: Mapping[str, str], copy_start: datetime, described: str 
             start = parse_time(text)
         except ValueError:
             continue
+        # The sources of the fact in order of trust; one that cannot be is passed over.
         if start <= copy_start + CLOCK_SKEW:
             return start
     return copy_start

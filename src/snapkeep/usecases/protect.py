@@ -69,6 +69,7 @@ class TagSnapshots:
         AwsUnavailable while EC2, which is eventually consistent, does not show yet what the event says.
         """
         report = _Report()
+        # Events name snapshots and decide nothing: EC2 says what became of them.
         present = self._present([item for item in ended if item.succeeded is not False], report)
         for item in ended:
             if item.succeeded is False:
@@ -77,11 +78,13 @@ class TagSnapshots:
         volumes = records.observation.volumes
         policies = self.policies()
         for snapshot in present:
+            # An import's volume id is arbitrary, and the same for many: it would become another volume's snapshot.
             if snapshot.is_copy:
                 report.reasons.append(f"{snapshot.id}: it is an import or a copy, of no volume here; it is left alone")
                 report.left_alone += 1
                 continue
             volume = volumes.get(snapshot.origin.volume_id)
+            # Read only where the volume is deleted, and its earlier snapshots have to name the policy.
             lineage = partial(self.reader.snapshots_of_volumes, [snapshot.origin.volume_id])
             chosen = select_for_snapshot(snapshot, volume, policies, system=self.system, lineage=lineage)
             report.reasons.append(f"{snapshot.id}: {chosen.why}")
@@ -91,10 +94,12 @@ class TagSnapshots:
                 report.problem(InvalidConfiguration.__name__, snapshot.id, f"it is not protected: {fault}")
             if history and chosen.policy:
                 report.reasons.append(f"{snapshot.id}: from before the system was deployed; snapkeep sweep --adopt adopts it")
+            # History needs consent: a policy must not begin to delete snapshots that were there before it.
             if fault or history or chosen.policy is None:
                 report.left_alone += 1
                 continue
             recovery = self._recovery_tags(snapshot, volume, chosen.policy, records, report)
+            # A multi-volume set is named after the least of its ids: every repetition of the event gives the same name.
             if len(ended) > 1:
                 recovery = {SET: min(item.snapshot_id for item in ended)} | recovery
             self._protect(snapshot, volume, chosen.policy, recovery, report)
@@ -119,6 +124,7 @@ class TagSnapshots:
                     InvalidEvent.__name__, item.snapshot_id, f"{item.cause}; EC2 says it is pending: a sweep protects it"
                 )
             elif snapshot.state is SnapshotState.PENDING:
+                # The state machine retries: EC2 is eventually consistent, and the event may be ahead of its listing.
                 raise AwsUnavailable(f"the event says that {item.snapshot_id} completed; EC2 does not show it yet")
             elif not snapshot.completed:
                 cause = f"the event says it succeeded, EC2 says it is {snapshot.state}: {snapshot.state_message or 'no message'}"
@@ -173,6 +179,7 @@ class TagSnapshots:
         if snapshot.not_copyable and policy.copies:
             report.reasons.append(f"{snapshot.id}: EC2 copies it to no other region: {snapshot.not_copyable}")
             return
+        # The copy gets the recovery tags even where the snapshot itself had no room for them.
         source = replace(snapshot, tags={**snapshot.tags, **recovery})
         report.copies.extend(copy_request(self.system, source, policy, rule, volume) for rule in policy.copies)
 
@@ -181,6 +188,7 @@ class TagSnapshots:
 
         A service control policy may deny one tag key; EC2 then refuses the whole call.
         """
+        # A repeated event finds nothing to write: each call would count against the request rate (INV-11).
         missing = {key: value for key, value in tags.items() if snapshot.tags.get(key) != value}
         if not missing:
             return []

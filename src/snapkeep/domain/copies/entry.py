@@ -130,6 +130,7 @@ class QueueEntry:
 
     def starting(self, look_again_at: datetime) -> QueueEntry:
         """Record that CopySnapshot is about to be called. An interrupted start that left no copy is no further attempt."""
+        # The function may have been killed before its call: that would count attempts that were never made.
         attempts = self.attempts + (self.state is not EntryState.STARTING)
         return self._after(EntryStep.START, attempts=attempts, copy_id="", not_before=look_again_at)
 
@@ -170,6 +171,7 @@ class QueueEntry:
         )
 
     def _after(self, step: EntryStep, **changes: Any) -> QueueEntry:
+        # The table decides, and not the caller: a step out of order is a bug, and changes nothing.
         state = TRANSITIONS[step].get(self.state)
         if state is None:
             raise StepNotAllowed(f"entry {self.key} is {self.state}; it cannot be '{step}' from there")

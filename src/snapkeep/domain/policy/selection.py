@@ -75,11 +75,13 @@ def select_for_snapshot(
     tool = tool_of(snapshot)
     if tool is not None and tool.working_material:
         return Selection(None, f"working material of {tool.name}: it is left alone")
+    # The volume as it is now decides, not the tag of an old snapshot: policies may have changed.
     if volume is not None:
         return select(volume, policies)
     own = policies.named(snapshot.policy)
     if own is not None:
         return Selection(own, f"its own tag {POLICY} names it")
+    # Listed only here: a run of an existing volume needs no listing.
     carried = select_by_snapshots(lineage(), policies, system=system)
     if carried.policy or carried.problem:
         return carried
@@ -118,6 +120,7 @@ def select_by_snapshots(snapshots: Iterable[Snapshot], policies: PolicySet, *, s
     managed = [snapshot for snapshot in snapshots if snapshot.managed_by(system)]
     if not managed:
         return Selection(None, "none of its snapshots is managed")
+    # The id breaks ties, so that two readers of the same listing agree.
     newest = max(managed, key=lambda snapshot: (snapshot.origin.start_time, snapshot.id))
     policy = policies.named(newest.policy)
     if policy:
@@ -143,6 +146,7 @@ def _parts(volume: Volume, selector: Selector) -> Iterator[tuple[bool, str]]:
     for key, patterns in selector.exclude_tags.items():
         fits, text = _tag_part(volume.tags, key, patterns)
         if fits:
+            # Only an exclusion that hits says something: the others would fill the explanation.
             yield False, f"excluded: {text}"
     if volume.id in selector.exclude_volume_ids:
         yield False, f"excluded: volume {volume.id}"

@@ -45,6 +45,7 @@ def copy_facts(
 
     def note(origin_snapshot_id: str, lineage: Lineage, region: str, start: datetime) -> None:
         completed.add((origin_snapshot_id, region))
+        # A newer snapshot's copy replaces older ones: they may go although they were never copied.
         if start > newest.get((lineage, region), NEVER):
             newest[lineage, region] = start
 
@@ -52,6 +53,7 @@ def copy_facts(
         for copy in copies:
             if copy.completed and copy.unusable is None:
                 note(copy.origin.snapshot_id, copy.origin.lineage, region, copy.origin.start_time)
+            # A copy that runs needs its source, also one that no entry of the queue knows.
             elif copy.state is SnapshotState.PENDING:
                 in_progress.add((copy.origin.snapshot_id, region))
     if confirmed:

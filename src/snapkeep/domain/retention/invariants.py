@@ -72,6 +72,7 @@ def _problems_of_each(
             yield f"INV-03: {snapshot.id} is {snapshot.state}, not completed"
         if snapshot.id in protected_ids:
             yield f"INV-06: {snapshot.id} is used by an AMI, locked, or left to another tool"
+        # Many snapshots share one tuple of reasons: each is checked once.
         if reasons not in rules_of_retention:
             if not reasons or any(reason.rule not in _RULES_THAT_DELETE for reason in reasons):
                 yield f"INV-07: {snapshot.id} would be deleted for a reason that is no rule of retention"
@@ -80,6 +81,7 @@ def _problems_of_each(
 
 
 def _problems_of_all(volume_id: str, kept: Sequence[Snapshot], to_delete: Sequence[Snapshot], limits: Limits) -> Iterator[str]:
+    # By the origin's start: a late copy of an old snapshot is not the newest.
     newest_to_delete = max([snapshot.origin.start_time for snapshot in to_delete])
     if not kept or max([snapshot.origin.start_time for snapshot in kept]) < newest_to_delete:
         newest = next(snapshot for snapshot in to_delete if snapshot.origin.start_time == newest_to_delete)
@@ -91,6 +93,7 @@ def _problems_of_all(volume_id: str, kept: Sequence[Snapshot], to_delete: Sequen
             f"INV-08: it would delete {counted(deleted, 'snapshot')} of {volume_id}; "
             f"the limit is {limits.max_deletions} in one plan"
         )
+    # A share of few snapshots says nothing: of three, one deletion is already a third.
     if total > limits.small_lineage and deleted * 100 > total * limits.max_share_percent:
         yield (
             f"INV-08: it would delete {deleted} of {counted(total, 'snapshot')} of {volume_id}; "

@@ -16,6 +16,7 @@ def remaining_peers(
     return [
         peer
         for peer in listed
+        # What the plan deletes too is no support, even where it is still there.
         if peer.id not in ordered_ids
         and peer.counts_for(system)
         and peer.is_copy == snapshot.is_copy
@@ -39,6 +40,7 @@ def objection(order: DeletionOrder, snapshot: Snapshot, peers: Iterable[Snapshot
         return f"INV-13: {snapshot.unusable.label}; a person decides about it"
     if order.kind is DeletionKind.SECOND_COPY:
         source_id = snapshot.origin.snapshot_id
+        # Of a second copy the first must remain, however many newer ones there are.
         twins = any(peer.origin.snapshot_id == source_id for peer in peers)
         return "" if twins else f"INV-05: no other completed copy of {source_id} remains"
     return _objection_to_retention(order, snapshot, peers)
@@ -46,6 +48,7 @@ def objection(order: DeletionOrder, snapshot: Snapshot, peers: Iterable[Snapshot
 
 def _objection_to_retention(order: DeletionOrder, snapshot: Snapshot, peers: Iterable[Snapshot]) -> str:
     origin = snapshot.origin
+    # Origins, not copies: two copies of one snapshot are one recovery point.
     newer = {peer.origin.snapshot_id for peer in peers if peer.origin.start_time >= origin.start_time} - {origin.snapshot_id}
     if not newer:
         invariant = "INV-05" if snapshot.is_copy else "INV-02"

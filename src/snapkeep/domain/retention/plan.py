@@ -60,6 +60,7 @@ class LineagePlan:
         numbers: dict[str, int] = {}
         for snapshot, action, reasons in reversed(self.outcome):
             if action is Action.DELETE:
+                # The last look compares this number with the newer ones that remain when the deletion is carried out.
                 numbers[snapshot.id] = len(kept - {snapshot.origin.snapshot_id})
             elif snapshot.completed and reasons[0].rule not in UNCOUNTED_RULES and not _is_stray(snapshot):
                 kept.add(snapshot.origin.snapshot_id)
@@ -83,6 +84,7 @@ def plan_lineage(
     if facts.retention is None:
         return LineagePlan(facts.lineage, keep_all(facts.snapshots, NO_POLICY))
     held = holds_from_facts(facts.snapshots, facts.copies, facts.copy_regions) if facts.copy_regions else {}
+    # Holds come before the decision and not after it, so that the verdicts name them as reasons.
     if facts.leave_alone:
         protected_ids = merge_holds(protected_ids, policy_holds(facts.snapshots, facts.leave_alone))
     if protected_ids:
@@ -92,6 +94,7 @@ def plan_lineage(
     verdicts = tuple(decide(facts.snapshots, facts.retention, now, system=system, holds=held, second_copies=facts.second_copies))
     if facts.second_copies:
         verdicts = tuple(_without_second_copy(verdict, facts.second_copies, held) for verdict in verdicts)
+    # The result is checked by code that knows nothing of the decision above.
     refusals = find_problems(
         verdicts,
         facts.lineage,

@@ -167,6 +167,7 @@ def second_copies(copies: Iterable[Snapshot], system: str, kms_key: str = "", ch
         *duplicates, kept = sorted(
             copies_of_one, key=lambda copy: (copy.id in checked, has_key(copy, kms_key), copy.start_time, copy.id)
         )
+        # One copy is always kept: the list has at least one member.
         reason = Reason(SECOND_COPY_RULE, f"a second copy of {kept.origin.snapshot_id}, beside {kept.id}")
         reasons |= dict.fromkeys((copy.id for copy in duplicates), reason)
     return reasons
@@ -213,6 +214,7 @@ class _Planner:
         for lineage in sorted(by_lineage.keys() | volumes.keys()):
             snapshots, volume = by_lineage.get(lineage, []), volumes.get(lineage)
             if lineage.region == self.facts.region:
+                # A copy within the region is no copy in another one, and must not count as a snapshot of the volume.
                 strays = [snapshot for snapshot in snapshots if snapshot.is_copy]
                 sources = [snapshot for snapshot in snapshots if not snapshot.is_copy] if strays else snapshots
                 plan = self._plan_sources(lineage, volume, sources, copies)
@@ -229,12 +231,14 @@ class _Planner:
         def policy_of(snapshot: Snapshot) -> Policy | None:
             return select_for_snapshot(snapshot, volume, self.policies, system=self.system, lineage=lambda: history).policy
 
+        # Before adoption changes the tags: the policy is that of the snapshots as they are.
         history = snapshots
         snapshots, adopted = self._adopting(snapshots, policy_of)
         selection = select_for_retention(volume, snapshots, self.policies, system=self.system)
         policy = selection.policy
         if policy is None:
             return self._plan(LineageFacts(lineage, snapshots, None), selection, volume=volume)
+        # A volume that was not read is not deleted.
         gone = volume is None and lineage.volume_id not in self.facts.not_read
         missing = tuple(copy for rule in policy.copies for copy in self._missing(snapshots, policy, rule, copies, gone=gone))
         regions = [rule.region for rule in policy.copies]
@@ -257,6 +261,7 @@ class _Planner:
             and _is_missing(snapshot, rule, copies.facts)
         ]
         expired: set[str] = set()
+        # A single missing copy is the newest of its lineage, which no rule deletes.
         if len(uncopied) > 1:
             listed, _ = self._adopting(list(known), lambda _: policy)
             retention = policy.retention_of(rule.retention, gone=gone)
@@ -267,6 +272,7 @@ class _Planner:
             status = CopyStatus.FAILED if copy in copies.failed else CopyStatus.MISSING
             if copy in copies.facts.waiting:
                 status = CopyStatus.IN_PROGRESS
+            # A copy that retention would delete at once is not worth its price; one that is under way is shown.
             if status is not CopyStatus.MISSING or snapshot.id not in expired:
                 deadline = snapshot.origin.start_time + rule.copy_within
                 yield MissingCopy(snapshot.id, snapshot.origin.lineage, policy.name, rule.region, deadline, status)
@@ -280,6 +286,7 @@ class _Planner:
         if policy is None or rule is None:
             return self._plan(LineageFacts(lineage, snapshots, None), selection)
         retention = policy.retention_of(rule.retention, gone=lineage in self.facts.gone)
+        # A run does not know the copies that other runs checked: it leaves second copies to the sweep.
         checked = self.facts.checked
         doubled = {} if checked is None else second_copies(snapshots, self.system, rule.kms_key, checked)
         return self._plan(LineageFacts(lineage, snapshots, retention, second_copies=doubled), selection, adopted=adopted)

@@ -76,6 +76,7 @@ def decide(
         return []
     ordered = sorted(snapshots, key=_ORIGIN_START)
     origins = [snapshot.origin for snapshot in ordered]
+    # Two lineages in one list would push each other's snapshots out.
     if len({origin.volume_id for origin in origins}) > 1:
         raise ValueError("decide about one lineage at a time: the snapshots are of several source volumes")
     starts = [origin.start_time for origin in origins]
@@ -92,9 +93,11 @@ def decide(
         and not snapshot.archived
         and not (snapshot.is_copy and snapshot.found_wrong)
     ]
+    # The usual lineage needs no look at its single snapshots: a sweep decides about a million of them.
     plain = len(counted) == len(ordered) and starts[-1] <= latest_start
     if plain and not (holds or equal_starts or ordered[-1].is_copy):
         return list(map(_verdict, zip(ordered, *_rules(retention).apply(starts, now), strict=True)))
+    # A start in the future would be the newest for as long as it lies there, and keep nothing but itself.
     counted = [snapshot for snapshot in counted if snapshot.origin.start_time <= latest_start]
     return _decide_mixed(ordered, counted, retention, now, system, holds, second_copies)
 
@@ -118,6 +121,7 @@ def _decide_mixed(
             continue
         action, reasons = outcome
         if snapshot.id in holds:
+            # A held snapshot is kept for its hold alone: the rules' reasons to delete it would mislead.
             reasons = holds[snapshot.id] if action is Action.DELETE else reasons + holds[snapshot.id]
             action = Action.KEEP
         verdicts.append(Verdict(snapshot, action, reasons))
@@ -144,6 +148,7 @@ def _outcomes(
     counted: Sequence[Snapshot], retention: Retention, now: datetime, second_copies: Collection[str]
 ) -> dict[str, tuple[Action, Reasons]]:
     """Return the outcome of the snapshots that count, by id. A second copy has the outcome of its twin, and is not counted."""
+    # Twins count once: two copies of one snapshot must not use up two places of `keep_last`.
     last_wins = sorted(counted, key=lambda snapshot: snapshot.id not in second_copies) if second_copies else counted
     twins = {snapshot.origin.snapshot_id: snapshot for snapshot in last_wins}
     first = [snapshot for snapshot in counted if twins[snapshot.origin.snapshot_id] is snapshot]
@@ -195,6 +200,7 @@ class _CalendarRule:
     def walk(self, keys: list[int], keeping: list[Reasons]) -> int:
         """Add this rule's reasons to `keeping`, newest first. Return the last period that it keeps, 0 if it keeps all."""
         number, oldest = 0, len(keys) - 1
+        # Oldest first, so that the newest snapshot of each period is the one that stays in the dict.
         newest_of_period = dict(zip(reversed(keys), range(oldest, -1, -1), strict=True))
         for key, position in reversed(newest_of_period.items()):
             number += 1
@@ -203,6 +209,7 @@ class _CalendarRule:
             keeping[position] += self._kept[number - 1][key]
             if number == self.count:
                 return key
+        # As in restic: while the periods are not full, the oldest snapshot stands for those to come.
         if keys and newest_of_period[keys[oldest]] != oldest:
             text = f"{self._place(number + 1)}: {self.period.label(keys[oldest])} (the oldest there is)"
             keeping[oldest] += (Reason(self.rule, text),)
@@ -243,6 +250,7 @@ class _Rules:
 
         The answer depends on the periods alone: volumes whose snapshots fall into the same of the finest periods in use share it.
         """
+        # Rules count from the newest, callers and verdicts go from the oldest.
         newest_first = starts[::-1]
         calendar = Calendar(newest_first, self.timezone) if self.calendar else NO_CALENDAR
         within = self._count_within(starts, now) if self.within and starts else 0

@@ -63,6 +63,7 @@ class _Dr:
             if entry.state is not EntryState.RUNNING or not entry.copy_id:
                 continue
             copy = self.by_id.get(entry.copy_id)
+            # It still runs: EC2 alone says when a copy ends.
             if copy is not None and copy.state is SnapshotState.PENDING:
                 continue
             origin = entry.request.origin
@@ -100,6 +101,7 @@ class _Dr:
             if entry.is_open or copy is None or not copy.completed:
                 continue
             failed = entry.state is EntryState.FAILED
+            # It may differ from today's request and still be good: no mark stays on it for ever.
             if failed and is_older_than(entry, copy):
                 continue
             known = {CHECK: WRONG} if failed else entry.request.tags
@@ -120,6 +122,7 @@ class _Dr:
             if policy is None or not (foreign and copy.completed and is_of_original_system(copy)):
                 continue
             tags = tags_for_copy(self.facts.system, policy.name, copy.origin)
+            # Without the source's start, retention would take the copy's own: an old copy would pass for a new one.
             repair = RetagRepair(copy.id, tags) if self.facts.adopt and copy.origin.start_known else None
             text = f"a copy of {copy.origin.snapshot_id} that the original system made"
             if not copy.origin.start_known:

@@ -228,7 +228,7 @@ class SweepDecision:
     findings: tuple[Finding, ...]
     deletions: tuple[Verdict, ...] = ()
     newer_kept: Mapping[str, int] = field(default_factory=dict)
-    """See `Plan.newer_kept`."""
+    """See `DeletionPlan.newer_kept`."""
 
 
 def ordered(findings: Iterable[Finding]) -> tuple[Finding, ...]:

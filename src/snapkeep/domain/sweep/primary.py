@@ -62,6 +62,7 @@ class PrimaryFacts:
 
 def decide_primary(facts: PrimaryFacts, policies: PolicySet, now: datetime) -> SweepDecision:
     """Return the findings of a primary region, most urgent repair first."""
+    # The age of what could be restored today is the urgency of a repair.
     newest_copied = copy_facts((), facts.copies_by_region).newest_copied
     decider = _Primary(facts, policies, now, newest_copied)
     runs = list(unanswered(facts.waits, facts.queued, facts.reachable, newest_copied, now))
@@ -69,6 +70,7 @@ def decide_primary(facts: PrimaryFacts, policies: PolicySet, now: datetime) -> S
         finding.repair.wait.request.snapshot_in_region for finding in runs if isinstance(finding.repair, RejoinRepair)
     }
     findings = [*decider.snapshots_to_protect(), *runs, *decider.copies(requested_by_runs), *decider.records_missing()]
+    # Copies of other regions that lie here belong to the sweep of this region's DR stack.
     own = [plan for plan in facts.plan.volumes if plan.lineage.region == facts.plan.region]
     return decision_of(findings, own, facts.system)
 
@@ -110,6 +112,7 @@ class _Primary:
         former = is_of_former_system(snapshot, self.facts.former)
         if snapshot.managed_by(self.facts.system) and not lost:
             return
+        # A run may handle the snapshot at this moment: one more changes nothing (INV-11).
         volume = self.facts.volumes.get(volume_id)
         selection = select_for_snapshot(snapshot, volume, self.policies, system=self.facts.system, lineage=lambda: completed)
         since_deployment = (snapshot.completed_at or start) >= self.facts.since
@@ -162,6 +165,7 @@ class _Primary:
             if policy is None or rule is None or missing.region not in self.facts.reachable:
                 continue
             entry = self.facts.queued.get((missing.snapshot_id, missing.region))
+            # The repair of the run requests the copy: a second request would lose the run's token.
             if entry is None and (missing.snapshot_id, missing.region) in requested_by_runs:
                 continue
             urgency = self.newest_copied.get((missing.lineage, missing.region), NEVER)
@@ -172,6 +176,7 @@ class _Primary:
             if entry.state not in NOT_STARTED or origin.region != self.facts.plan.region:
                 continue
             source = by_id.get(origin.snapshot_id)
+            # The dispatcher ends such an entry when its turn comes; a person should know why it waits.
             if source is None or not source.managed_by(self.facts.system):
                 text = f"waits for a copy to {entry.request.region}; its snapshot was deleted, or is no longer managed"
                 yield Finding(FindingKind.ENTRY_ORPHANED, origin.snapshot_id, origin.volume_id, text, self.now)
@@ -182,6 +187,7 @@ class _Primary:
         snapshot_id, volume_id = enqueue.snapshot.id, enqueue.snapshot.origin.volume_id
         deadline = enqueue.snapshot.origin.start_time + enqueue.rule.copy_within
         if entry is not None and entry.state is EntryState.FAILED and not under_way:
+            # Once a day: the cause, such as a key, may be corrected, and a copy costs nothing while it is refused.
             retry = self.now - entry.not_before >= self.facts.retry_failed_after
             text = f"to {region}: {entry.cause}"
             yield Finding(FindingKind.COPY_FAILED, snapshot_id, volume_id, text, urgency, enqueue if retry else None)

@@ -49,9 +49,11 @@ def runs_to_read(
     orphans = sorted({*missing, *(entry.request.origin.start_time for entry in queued if entry.is_open and not entry.tokens)})
     named = {run for entry in answering for run in entry.runs}
     related = {run for entry in answering if _is_near(entry.request.origin.start_time, orphans) for run in entry.runs}
+    # A run that began a moment ago has not written its entry yet.
     old = sorted((run for run in under_way if run.started_at <= now - VISIBLE_AFTER), key=lambda run: (run.started_at, run.id))
     unnamed = [run for run in old if run.id not in named]
     siblings = [run for run in old if run.id in related]
+    # Each history is a call: a sweep reads some, others in the next one.
     chosen = rotating_sample(unnamed, most, now)
     chosen += rotating_sample(siblings, most - len(chosen), now)
     return RunsToRead(tuple(run.id for run in chosen), len(unnamed) + len(siblings) - len(chosen))

@@ -83,6 +83,8 @@ class Dispatch:
         if not self.queue.take_lease(holder, began, self.lease_seconds):
             return DispatchResult(lease_taken=False)
         round_ = _Round(stop_at=began + timedelta(seconds=self.work_seconds))
+        # Requests that came while it worked keep the lease taken: the holder does their round too, so none waits for the
+        # schedule.
         released = False
         try:
             self._fill(round_)
@@ -118,9 +120,11 @@ class Dispatch:
     def _fill(self, round_: _Round) -> None:
         """Go on until the quota is full or nothing waits: an entry that takes no slot (its key is bad) delays no other."""
         self._wake_delayed()
+        # Interrupted starts first: their copies may be running, and each takes a slot.
         interrupted = self._interrupted()
         if not interrupted and not self.queue.most_urgent(1):
             return
+        # EC2 counts every copy into the region, whoever made it, and may not list one yet that this round has started.
         in_flight = {snapshot.id for snapshot in self.reader.copies_in_flight()} | set(round_.copy_ids)
         round_.in_flight = len(in_flight)
         batch = interrupted + self._urgent(self.quota - round_.in_flight, [])
@@ -137,6 +141,7 @@ class Dispatch:
         return list(islice(fresh, free))
 
     def _dispatch_batch(self, batch: list[QueueEntry], round_: _Round) -> None:
+        # Before each start: the copy may exist although its entry does not know it (INV-09).
         existing = self._existing(batch)
         for entry in batch:
             if self._is_over(round_):
@@ -199,6 +204,7 @@ class Dispatch:
         key = entry.request.kms_key
         if key and not self._key_usable(entry, key, round_):
             return
+        # The key is checked before and the entry written before the call: no copy starts that nothing records.
         starting = self._write(entry.starting(self._in(self.visible_after_seconds)))
         if starting is None:
             return
@@ -207,6 +213,7 @@ class Dispatch:
         except SnapkeepError as error:
             self._not_started(starting, error, round_)
             return
+        # A lost write here is repaired by the copy's end, or by the next dispatcher, which finds the copy by its tags.
         self._write(running)
         round_.started.append(running.key)
         round_.copy_ids.append(running.copy_id)
@@ -228,6 +235,7 @@ class Dispatch:
             return running
 
     def _key_usable(self, entry: QueueEntry, key: str, round_: _Round) -> bool:
+        # Once a round for each key, so that a thousand copies with one bad key cost one call.
         if key not in round_.key_faults:
             try:
                 self.keys.check(key)

@@ -44,6 +44,7 @@ class EnqueueCopy:
         """
         queue = self.queue_of(request.region)
         now = self.clock.now()
+        # Insert first: of two executions at once exactly one makes the entry, and the other one joins it.
         fresh = QueueEntry.requested(request, now, token, run)
         while True:
             try:
@@ -63,6 +64,7 @@ class EnqueueCopy:
             # A copy that failed for good is requested anew, by the rule as it is today.
             current = entry.restarted(request, now, run) if entry.state is EntryState.FAILED else entry
             after = current.joined(token, run)
+            # A repeated request changes nothing, and writes nothing (INV-11).
             if after == entry:
                 return entry
             try:

@@ -68,6 +68,7 @@ class ReceiveCopy:
 
         The event is a hint, which anybody who may start executions can forge: the copy's entry follows from EC2's own facts.
         """
+        # The event's source is only a hint where to look first: the copy's own description decides about the entry.
         hinted_key = entry_key(ended.source_region, ended.source_snapshot_id, self.reader.region)
         hinted = find_entry(self.queue, hinted_key) if ended.source_region else None
         copies = self.reader.copies_of_volumes([hinted.request.origin.volume_id]) if hinted else []
@@ -85,6 +86,7 @@ class ReceiveCopy:
             copies = self.reader.copies_of_volumes([copy.origin.volume_id])
         if copy.completed:
             return self._completed(copy, entry, copies)
+        # The event is ahead of EC2's listing: the state machine retries.
         if copy.state is not SnapshotState.ERROR:
             raise AwsUnavailable(f"the event says that {copy.id} has ended; EC2 says it is {copy.state}")
         return self._failed(copy, entry, copy.state_message or ended.cause or "EC2 gave no cause")
@@ -111,6 +113,7 @@ class ReceiveCopy:
                 self._mark_wrong(copy)
             problem = Problem(CopyWrong.__name__, copy.id, "; ".join(faults))
             return ReceiveResult(ReceiveOutcome.FAILED, problem.cause, problems=(problem,))
+        # The copy itself may be missing in a listing that was taken before it completed.
         siblings = [listed for listed in copies if listed.id != copy.id and listed.origin.lineage == copy.origin.lineage]
         return ReceiveResult(ReceiveOutcome.RECEIVED, f"{copy.id} is good", self.planner.plan_copies([copy, *siblings]))
 
@@ -138,6 +141,7 @@ class ReceiveCopy:
         except SnapshotGone as error:
             raise AwsUnavailable(str(error)) from error
         except AwsRefused:
+            # The role may not tag it; in this run's plan it counts by what the queue knows.
             return replace(copy, origin=entry.request.origin)
         return replace(copy, tags={**copy.tags, **lost}, origin=entry.request.origin)
 

@@ -38,6 +38,8 @@ class Settlement:
         """
         seen, tried, answered = entry.state, set[str](), 0
         while True:
+            # Answers before the write: an answer that is given twice is refused by Step Functions, one that is never given
+            # blocks a run.
             for token in entry.tokens:
                 if token not in tried:
                     tried.add(token)
@@ -47,6 +49,7 @@ class Settlement:
                 self.queue.write(entry.failed(cause, copy_id) if error else entry.done(copy_id))
             except EntryChanged:
                 entry = self.queue.get(entry.key)
+                # Another writer decided meanwhile. Otherwise only an execution joined: it is answered in the next turn.
                 if entry.state is EntryState.DONE or (error and entry.state is not seen):
                     return answered
                 continue

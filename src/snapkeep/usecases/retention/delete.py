@@ -61,17 +61,21 @@ class DeleteSnapshots:
         age = self.clock.now() - made_at
         if age > PLAN_GOOD_FOR:
             raise PlanStale(f"the plan was made {age} ago and is good for {PLAN_GOOD_FOR}; start a new run, or a sweep")
+        # A stale plan is refused as a whole: the facts on which each of its deletions relies are old.
         results: list[DeletionResult] = []
         calls = 0
         for part in self._parts(orders):
+            # One look for each part: it is fresh when the part's deletions begin, and many volumes share its listing.
             unneeded = self.last_look.run(part)
             for order in part:
                 result = unneeded.get(order.snapshot_id)
                 if result is None:
+                    # Within the burst the bucket has tokens, so that a usual run, with a few deletions, waits for nothing.
                     if calls >= self.burst:
                         self.pacer.pause(self.seconds_between)
                     calls += 1
                     result = self._unless_gone(self._delete(order.snapshot_id))
+                # At once, and not at the end: a function that is killed has logged what it has done.
                 self.audit(order, result)
                 results.append(result)
         return results
@@ -83,6 +87,7 @@ class DeleteSnapshots:
             by_volume.setdefault(order.volume_id, []).append(order)
         parts: list[list[DeletionOrder]] = []
         for of_volume in by_volume.values():
+            # A volume is never divided: the last look counts the newer snapshots that remain beside all its deletions.
             if not parts or len(parts[-1]) + len(of_volume) > self.burst:
                 parts.append([])
             parts[-1] += of_volume

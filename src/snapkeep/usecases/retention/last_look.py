@@ -28,6 +28,7 @@ class LastLook:
         """
         ordered_ids = {order.snapshot_id for order in orders}
         listed = self._lineages({order.volume_id for order in orders}, ordered_ids)
+        # AMIs and locks may have appeared since the plan. AWS refuses such deletions too, but as failures of the run.
         held = protected_ids(self.guards, [snapshot for snapshot in listed.values() if snapshot.id in ordered_ids])
         results: dict[str, DeletionResult] = {}
         for order in orders:
@@ -48,5 +49,6 @@ class LastLook:
     def _lineages(self, volume_ids: set[str], ordered_ids: set[str]) -> dict[str, Snapshot]:
         """Return the managed snapshots or copies of the volumes, by one call, and the ordered ones even if they are of others."""
         listed = {snapshot.id: snapshot for snapshot in self.reader.tagged_with_volumes(volume_ids)}
+        # A snapshot whose tags were changed since is not in the listing, and the objection must say why it stays.
         unlisted = ordered_ids - listed.keys()
         return listed | self.reader.snapshots(unlisted) if unlisted else listed

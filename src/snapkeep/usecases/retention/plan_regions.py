@@ -33,6 +33,7 @@ def guarded_plan(guards: DeletionGuards, facts: RegionFacts, policies: PolicySet
     plan = plan_region(facts, policies, now, system=system)
     to_delete = [verdict.snapshot for verdict in plan.verdicts if verdict.action is Action.DELETE]
     held = protected_ids(guards, to_delete)
+    # Planned again, and not only filtered: a held snapshot counts in the limits and in the numbers of the others.
     return plan_region(facts, policies, now, system=system, protected_ids=held) if held else plan
 
 
@@ -121,6 +122,7 @@ def make_plans(
     plans = [_without_unknown(region, plan) for region, plan in zip(facts, plan_all(facts), strict=True)]
     if not plans or not (facts[0].waiting or plans[0].missing):
         return plans
+    # The same decision over the facts as they will be: no second rule says what copies release.
     later = plan_all(with_copies_made(facts, plans[0], now, system=system))
     return [_with_deletions_of(region, plan, after) for region, plan, after in zip(facts, plans, later, strict=True)]
 

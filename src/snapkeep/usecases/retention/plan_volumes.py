@@ -61,9 +61,11 @@ class RetentionPlanner:
         for snapshot in self.reader.snapshots_of_volumes(volume_ids):
             listed[snapshot.origin.volume_id].append(snapshot)
         since = self.clock.now() - ANSWER_GOOD_FOR
+        # Recently tagged snapshots name the policy that governs now. DescribeVolumes is read only for the others.
         unsure = [volume_id for volume_id in listed if not tells_what_governs(listed[volume_id], since, system=self.system)]
         volumes = self.reader.volumes(unsure) if unsure else {}
         facts = self._facts(listed, volumes, policies, frozenset(confirmed))
+        # A volume that was not read must not pass for a deleted one.
         return self._plan(replace(facts, not_read=frozenset(listed.keys() - unsure)), policies)
 
     def plan_copies(self, copies: Sequence[Snapshot]) -> DeletionPlan:
@@ -72,6 +74,7 @@ class RetentionPlanner:
         A second copy of a snapshot is left to the sweep, which knows the copies that runs checked.
         """
         plan = self._plan(RegionFacts(self.reader.region, (), copies, checked=None), self.policies())
+        # There is one lineage, so its refusal is the refusal of the whole plan.
         for lineage, text in plan.refusals:
             raise PlanRefused(f"the plan for {lineage.volume_id} in {plan.region} is refused: {text}")
         return plan
@@ -94,12 +97,14 @@ class RetentionPlanner:
         for region, volume_ids in copied_to.items():
             queue = self.queue_of(region)
             for volume_id in volume_ids:
+                # The queue before the listing: a copy that completes in between is in one of the two.
                 waiting |= {(entry.request.origin.snapshot_id, region) for entry in queue.open_entries(volume_id)}
             unseen = [
                 volume_id
                 for volume_id in volume_ids
                 if not any((snapshot.id, region) in confirmed for snapshot in listed[volume_id])
             ]
+            # A run that saw its own copy complete needs no listing: that is the usual case, and saves a request for each run.
             if unseen:
                 copies[region] = self.reader_of(region).copies_of_volumes(unseen)
         snapshots = [snapshot for of_volume in listed.values() for snapshot in of_volume]

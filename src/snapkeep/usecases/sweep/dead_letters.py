@@ -38,6 +38,8 @@ class ReplayDeadLetters:
                 done.append(letter)
             if item is not None:
                 items.append(item)
+        # Deleted only after all were replayed: one that is deleted too early is lost, one replayed twice has the same run's
+        # name.
         self.letters.delete(done)
         return items
 
@@ -45,9 +47,11 @@ class ReplayDeadLetters:
         event = _event(letter.body)
         if event is None:
             return ReportItem(FindingKind.UNREADABLE, "", "", f"it begins: {letter.body[:80]!r}", Handling.NEEDS_ATTENTION)
+        # A schedule that could not be delivered has nothing to replay.
         if event.get("detail-type") == SCHEDULED:
             return None
         subject = _subject(event)
+        # A message that others put into the queue starts no execution.
         if event.get("source") not in EC2_SOURCES:
             return ReportItem(
                 FindingKind.UNREADABLE, subject, "", f"its source is {event.get('source')!r}", Handling.NEEDS_ATTENTION

@@ -56,6 +56,7 @@ class DrSweep(RegionSweep):
         """
         started = self.clock.now()
         policies = self.policies()
+        # The queue before the listing: what it calls running may be completed in the listing, never the other way round.
         entries = not_done(self.queue)
         snapshots = self._with_source_starts(list(self.reader.all_snapshots()))
         wrong = {entry.copy_id for entry in entries if entry.state is EntryState.FAILED}
@@ -91,6 +92,7 @@ class DrSweep(RegionSweep):
         if all_known:
             counts |= {Figure(name): number for name, number in deleted.figures.items()}
         report = self.report(sweep_id, StackKind.DR, started, items, counts)
+        # A failed copy that Receive removes must not be deleted twice, which would be reported as a failure.
         removed_ids = {copy.id for copy, _ in actor.remove}
         kept = tuple(verdict for verdict in deletions.verdicts if verdict.snapshot.id not in removed_ids)
         return SweepResult(report, replace(deletions, verdicts=kept), tuple(actor.remove), kept=kept_snapshots(plan, self.system))
@@ -119,6 +121,7 @@ class DrSweep(RegionSweep):
                 source_ids[copy.origin.region].add(copy.origin.snapshot_id)
         sources: dict[str, Snapshot] = {}
         for region, ids in source_ids.items():
+            # A copy whose source cannot be read stays unadopted: its age would be wrong.
             with suppress(SnapkeepError):
                 sources |= self.reader_of(region).snapshots(ids)
         return with_source_starts(snapshots, sources)

@@ -76,6 +76,7 @@ class PrimarySweep(RegionSweep):
             copies_by_region=dr.copies,
             waiting=dr.waiting(),
         )
+        # The plan is made before the repairs, so that no repair of this sweep can be the reason for a deletion in it.
         plan = guarded_plan(self.guards, listing, policies, started, system=self.system)
         runs = self._runs_seen(dr, plan, listing.snapshots, started)
         facts = PrimaryFacts(
@@ -101,6 +102,7 @@ class PrimarySweep(RegionSweep):
         protections = volume_protections(
             self.reader.region, listing.volumes, listing.snapshots, dr.copies, policies, started, system=self.system
         )
+        # Findings about documents, keys and regions take no repair, so they are reported even where the limit is reached.
         repairs = Repairs(self.limits.repairs)
         repairs.carry_out(
             [
@@ -148,6 +150,7 @@ class PrimarySweep(RegionSweep):
                 continue
             try:
                 entries = not_done(self.queue_of(region))
+                # A copy that was found wrong must not release its source.
                 wrong = {entry.copy_id for entry in entries if entry.state is EntryState.FAILED}
                 listed = self.reader_of(region).all_snapshots()
                 dr.copies[region] = [copy for copy in self._ours(listed, former) if copy.id not in wrong]
@@ -186,6 +189,7 @@ class PrimarySweep(RegionSweep):
     def _ask_for_copy(self, repair: EnqueueRepair) -> Handling:
         request = copy_request(self.system, repair.snapshot, repair.policy, repair.rule, repair.volume)
         entry = self.enqueue.run(request, "")
+        # The entry may be done although its copy was deleted since: EC2 decides, and the copy is requested anew.
         if entry.state is not EntryState.DONE:
             return Handling.REPAIRED
         if copy_is_there(self.reader_of(request.region), entry):

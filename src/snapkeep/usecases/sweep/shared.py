@@ -89,9 +89,11 @@ class Repairs:
         for finding in findings:
             if finding.repair is None:
                 self.items.append(item_of(finding, Handling.NEEDS_ATTENTION if finding.kind.needs_attention else Handling.NOTED))
+            # What is left is found again by the next sweep: the limit bounds the time of one sweep, not the repairs.
             elif self.made >= self.limit:
                 self.items.append(item_of(finding, Handling.LEFT))
             else:
+                # A repair that fails counts too, or a broken region would use up the time of the whole sweep.
                 self.made += 1
                 try:
                     item = item_of(finding, act(finding.repair))
@@ -118,6 +120,7 @@ def queue_counts(entries: Sequence[QueueEntry]) -> dict[Figure, int]:
 
 def deletion_plan(decision: SweepDecision, region: str, now: datetime, limit: int) -> tuple[DeletionPlan, list[ReportItem]]:
     """Return the plan of the oldest deletions, up to the limit, and the others as findings that are left."""
+    # The oldest first, as runs would have deleted them.
     ordered = sorted(decision.deletions, key=lambda verdict: verdict.snapshot.origin.start_time)
     now_, later = ordered[:limit], ordered[limit:]
     plan = DeletionPlan(plan_id(region, now, now_), region, now, tuple(now_), newer_kept=decision.newer_kept)
@@ -164,12 +167,14 @@ class ExposureCheck:
         findings = []
         if not self.exposure.sharing_blocked():
             findings.append(Finding(FindingKind.SHARING_NOT_BLOCKED, "", "", "block public access for snapshots is off"))
+        # Only Snapkeep's: a public snapshot of the user's own is the user's decision.
         managed = {snapshot.id: snapshot for snapshot in snapshots if snapshot.completed and snapshot.managed_by(system)}
         findings += [
             Finding(FindingKind.PUBLIC, snapshot_id, managed[snapshot_id].origin.volume_id, "everybody can make volumes from it")
             for snapshot_id in self.exposure.public_snapshots()
             if snapshot_id in managed
         ]
+        # One call for each snapshot: sweeps take turns, so that all are looked at within days.
         for snapshot_id, accounts in self.exposure.shared_with(rotating_sample(sorted(managed), self.looks, now)).items():
             unknown = [account for account in accounts if account not in self.known_accounts]
             if unknown:
@@ -205,6 +210,7 @@ class RegionSweep:
     ) -> SweepReport:
         """Return the report so far, after a replay of the undelivered events. An unreadable queue stops no sweep."""
         try:
+            # Last, because a replayed event starts an execution that the sweep would otherwise find half done.
             items = (*items, *self.letters.run())
         except SnapkeepError as error:
             subject, text = "dead-letter queue", "it could not be read"

@@ -59,6 +59,7 @@ class RejoinRun:
         """Give a wait's token back to the entry of its copy, or answer it. Return NOTED if that was done meanwhile."""
         request, queue = wait.request, self.queue_of(wait.request.region)
         entry = find_entry(queue, entry_key(request.origin.region, request.origin.snapshot_id, request.region))
+        # The run joined the entry after the queue was read: nothing is lost.
         if entry is not None and wait.token in entry.tokens:
             return Handling.NOTED
         if entry is None or entry.is_open:
@@ -68,6 +69,7 @@ class RejoinRun:
             cause = f"{describe(entry.request)}: {entry.cause}"
             answered = self.enqueue.task_tokens.send_failure(request.origin.region, wait.token, CopyFailed.__name__, cause)
             return Handling.REPAIRED if answered else Handling.NOTED
+        # Success releases the source for deletion, so the copy itself is looked at, not the entry alone.
         if copy_is_there(self.reader_of(request.region), entry):
             output = success_output(entry.request, entry.copy_id, self.enqueue.clock.now())
             answered = self.enqueue.task_tokens.send_success(request.origin.region, wait.token, output)
