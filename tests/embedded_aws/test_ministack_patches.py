@@ -84,6 +84,7 @@ FUNCTIONS = [
     (f"{SERVICES}.sns", "_topic_by_arn_any_scope", "topic_arn", "sns"),
     (f"{SERVICES}.cloudformation.provisioners", "_physical_name", "stack_name logical_id lowercase max_len seeded", "cloudformation"),
     (f"{SERVICES}.iam", "_simulate_principal_policy", "p", "policy_simulation"),
+    (f"{SERVICES}.iam", "_put_role_permissions_boundary", "p", "stack_properties"),
     (f"{SERVICES}.iam", "_error", "status code message ns", "policy_simulation"),
     (f"{SERVICES}.kms", "_resolve_key", "key_id_or_arn", "kms"),
     (f"{SERVICES}.kms", "key_policy_for_arn", "resource_arn", "kms"),

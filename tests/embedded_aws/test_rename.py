@@ -60,8 +60,19 @@ def test_a_destroyed_systems_snapshots_are_taken_over(embedded: EmbeddedAws, acc
     volume_id = Builder(embedded, account_id).volume(Name="data")
     for _ in range(2):
         account.leave_snapshot(volume_id)
-    deployed = account.snapkeep("deploy", "--yes", "--name", "-new", "--retention", "1", "--dr-retention", "2")
+    statement = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    iam = account.client("iam", PRIMARY)
+    boundary = iam.create_policy(PolicyName="boundary", PolicyDocument=document)["Policy"]["Arn"]
+    bound = ("--parameter", f"PermissionsBoundary={boundary}", "--dr-parameter", f"PermissionsBoundary={boundary}")
+    deployed = account.snapkeep("deploy", "--yes", "--name", "-new", "--retention", "1", "--dr-retention", "2", *bound)
     assert deployed.returncode == 0, deployed.stderr
+    roles = [role["RoleName"] for role in iam.list_roles()["Roles"] if role["RoleName"].startswith(NEW)]
+    assert len(roles) == 21
+    boundaries = {
+        iam.get_role(RoleName=role)["Role"].get("PermissionsBoundary", {}).get("PermissionsBoundaryArn") for role in roles
+    }
+    assert boundaries == {boundary}
     checks = json.loads(account.snapkeep("doctor", "--json", "--name", "-new").stdout)["checks"]
     (former,) = [check for check in checks if (check["id"], check["region"]) == ("former_systems", DR)]
     assert former["state"] == "warning"

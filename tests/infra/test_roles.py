@@ -166,3 +166,11 @@ def permissions_table() -> str:
 
 def test_the_documented_permissions_are_the_declared_ones() -> None:
     assert permissions_table() in (ROOT / "docs/permissions.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_every_role_has_the_permissions_boundary_of_the_parameter(stack: str) -> None:
+    boundary = {"Fn::If": ["BoundRoles", {"Ref": "PermissionsBoundary"}, {"Ref": "AWS::NoValue"}]}
+    roles = resources(stack, ROLE)
+    assert roles
+    assert {name for name, role in roles.items() if role.get("PermissionsBoundary") != boundary} == set()

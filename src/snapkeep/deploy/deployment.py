@@ -49,6 +49,8 @@ class DeploymentTarget:
     suffix: str = ""
     names: Mapping[tuple[StackKind, str], str] = field(default_factory=dict)
     """Names of stacks that were deployed under other names, by kind and region."""
+    role_arn: str = ""
+    """The role with which CloudFormation acts; empty for the caller's permissions."""
 
     @property
     def system(self) -> str:
@@ -294,7 +296,14 @@ class Deployment:
         region = region or self._target.region_of(kind)
         poll_seconds = _LOCAL_POLL_SECONDS if self._is_local() else _AWS_POLL_SECONDS
         cloudformation = self._client("cloudformation", region)
-        return Stack(cloudformation, self._target.stack_name(kind, region), region, self._watcher, poll_seconds=poll_seconds)
+        return Stack(
+            cloudformation,
+            self._target.stack_name(kind, region),
+            region,
+            self._watcher,
+            poll_seconds=poll_seconds,
+            role_arn=self._target.role_arn,
+        )
 
     def _is_local(self) -> bool:
         """Whether the AWS is one on this machine: it answers at once, and runs functions with this interpreter."""

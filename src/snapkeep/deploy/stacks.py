@@ -110,12 +110,14 @@ class Stack:
         watcher: Watcher,
         *,
         poll_seconds: float,
+        role_arn: str = "",
     ) -> None:
         self._cloudformation = cloudformation
         self.name = name
         self.region = region
         self._watcher = watcher
         self._poll_seconds = poll_seconds
+        self._role = {"RoleARN": role_arn} if role_arn else {}
 
     def prepare(
         self,
@@ -168,7 +170,7 @@ class Stack:
         self._refuse_nested(before)
         seen = {event.id for event in self._events(before.stack_id)}
         self._watcher.expect(self._count_resources(before.stack_id))
-        self._cloudformation.delete_stack(StackName=before.stack_id)
+        self._cloudformation.delete_stack(StackName=before.stack_id, **self._role)
         after = self._follow(before.stack_id, seen)
         if after.status not in ("DELETE_COMPLETE", ABSENT):
             raise StackFailed(self._why(after, seen))
@@ -244,6 +246,7 @@ class Stack:
             TemplateURL=template_url,
             Parameters=parameters,
             Capabilities=list(CAPABILITIES),
+            **self._role,
             Tags=[{"Key": key, "Value": value} for key, value in sorted(tags.items())],
         )["Id"]
         while True:

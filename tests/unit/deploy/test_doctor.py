@@ -10,18 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
 
 from snapkeep.deploy.doctor import checks
-from snapkeep.deploy.doctor.account import AwsAccount
-from snapkeep.deploy.doctor.ec2 import Ec2Facts
-from snapkeep.deploy.doctor.examination import StackSubject, System, deployer_questions, examine
+from snapkeep.deploy.doctor.examination import StackSubject, System, cloudformation_questions, deployer_questions, examine
 from snapkeep.deploy.doctor.ports import Caller, DeployedFunction, KeyFacts, PermissionQuestion, ResourceKind
 from snapkeep.deploy.doctor.results import Check, CheckResult, CheckState
 from snapkeep.deploy.doctor.subjects import fixed_names, stack_subject
 from snapkeep.deploy.stacks import ABSENT, StackDescription
 from snapkeep.deploy.templates import INFRA, read_template
-from snapkeep.domain.errors import AwsRefused, AwsThrottled
+from snapkeep.domain.errors import AwsRefused
 from snapkeep.domain.system import StackKind
 
 PRIMARY, DR, ACCOUNT = "us-east-1", "us-east-2", "123456789012"
@@ -203,6 +200,22 @@ def test_permissions_that_cannot_be_simulated_are_not_known() -> None:
     assert not_ok(results) == {(Check.DEPLOYER, CheckState.NOT_KNOWN, region) for region in (PRIMARY, DR)}
 
 
+def test_a_role_for_cloudformation_is_asked_in_the_callers_place() -> None:
+    role = f"arn:aws:iam::{ACCOUNT}:role/cloudformation"
+    asked: list[tuple[str, str]] = []
+
+    class Noting(FakeAccount):
+        def denied(self, caller: Caller, question: PermissionQuestion) -> Sequence[str]:
+            asked.extend((caller.arn, action) for action in question.actions)
+            return []
+
+    facts = FakeRegion()
+    examine(DEPLOYED, Noting(), lambda _: facts, deploying=True, role_arn=role)
+    by_action = {action: arn for arn, action in asked}
+    assert by_action["iam:CreateRole"] == by_action["lambda:CreateFunction"] == role
+    assert by_action["iam:PassRole"] == by_action["s3:PutObject"] == by_action["cloudformation:ExecuteChangeSet"] == PERSON.arn
+
+
 def test_the_root_user_is_a_warning_and_not_simulated() -> None:
     root = Caller(ACCOUNT, f"arn:aws:iam::{ACCOUNT}:root", "aws")
     assert not_ok(results_of(account=FakeAccount(root, may_simulate=False))) == {(Check.CREDENTIALS, WARNING, "")}
@@ -300,7 +313,8 @@ def test_another_deployed_system_is_no_former_one() -> None:
 
 
 def test_the_questions_about_a_deployment_name_its_resources() -> None:
-    questions = list(deployer_questions(replace(PERSON, partition="aws-cn"), "snapkeep-two", DR))
+    china = replace(PERSON, partition="aws-cn")
+    questions = [*deployer_questions(china, "snapkeep-two", DR), *cloudformation_questions(china, "snapkeep-two", DR)]
     assert all(question.resource_arn.startswith("arn:aws-cn:") for question in questions)
     assert {action for question in questions for action in question.actions} >= {"iam:CreateRole", "s3:PutObject"}
     assert {"snapkeep-two" in question.resource_arn for question in questions if ":states:" in question.resource_arn} == {True}
@@ -318,69 +332,5 @@ def test_the_documented_policies_of_a_deployer_answer_every_question() -> None:
             for pattern in ([statement["Resource"]] if isinstance(statement["Resource"], str) else statement["Resource"])
         )
 
-    for question in deployer_questions(PERSON, "snapkeep", DR):
+    for question in (*deployer_questions(PERSON, "snapkeep", DR), *cloudformation_questions(PERSON, "snapkeep", DR)):
         assert [action for action in question.actions if not allowed(action, question.resource_arn)] == []
-
-
-class Iam:
-    """IAM that has one role with a path, and answers simulations."""
-
-    def __init__(self, *answers: Mapping[str, Any]) -> None:
-        self.answers = answers
-        self.asked: list[Mapping[str, Any]] = []
-
-    def get_role(self, RoleName: str) -> Mapping[str, Any]:  # noqa: N803 - boto3's name
-        return {"Role": {"Arn": f"arn:aws:iam::{ACCOUNT}:role/team/{RoleName}"}}
-
-    def simulate_principal_policy(self, **request: Any) -> Mapping[str, Any]:
-        self.asked.append(request)
-        return {"EvaluationResults": self.answers}
-
-
-QUESTION = PermissionQuestion(("s3:GetObject", "s3:PutObject"), "arn:aws:s3:::bucket/key")
-
-
-def test_a_sessions_role_is_simulated_with_its_path() -> None:
-    iam = Iam(
-        {"EvalActionName": "s3:GetObject", "EvalDecision": "allowed"},
-        {"EvalActionName": "s3:PutObject", "EvalDecision": "implicitDeny"},
-    )
-    session = replace(PERSON, arn=f"arn:aws:sts::{ACCOUNT}:assumed-role/deployer/me")
-    assert AwsAccount(sts=None, iam=iam).denied(session, QUESTION) == ["s3:PutObject"]
-    (asked,) = iam.asked
-    assert asked == {
-        "PolicySourceArn": f"arn:aws:iam::{ACCOUNT}:role/team/deployer",
-        "ActionNames": ["s3:GetObject", "s3:PutObject"],
-        "ResourceArns": ["arn:aws:s3:::bucket/key"],
-    }
-
-
-def test_a_denial_for_want_of_context_is_no_denial() -> None:
-    answer = {"EvalActionName": "s3:PutObject", "EvalDecision": "implicitDeny", "MissingContextValues": ["aws:CalledVia"]}
-    assert AwsAccount(sts=None, iam=Iam(answer)).denied(PERSON, QUESTION) == []
-
-
-def test_a_federated_user_cannot_be_simulated() -> None:
-    with pytest.raises(AwsRefused, match="can be simulated"):
-        AwsAccount(sts=None, iam=Iam()).denied(replace(PERSON, arn=f"arn:aws:sts::{ACCOUNT}:federated-user/x"), QUESTION)
-
-
-class DryRuns:
-    """EC2 that answers dry runs with a code for each call."""
-
-    def __init__(self, **codes: str) -> None:
-        self.codes = codes
-
-    def __getattr__(self, operation: str) -> Any:
-        def call(*, DryRun: bool) -> None:  # noqa: N803 - boto3's name
-            assert DryRun
-            raise ClientError({"Error": {"Code": self.codes.get(operation, "DryRunOperation"), "Message": ""}}, operation)
-
-        return call
-
-
-def test_a_dry_run_tells_a_denied_call_from_a_permitted_one() -> None:
-    assert Ec2Facts(DryRuns()).denied_reads() == []
-    assert Ec2Facts(DryRuns(describe_locked_snapshots="UnauthorizedOperation")).denied_reads() == ["ec2:DescribeLockedSnapshots"]
-    with pytest.raises(AwsThrottled):
-        Ec2Facts(DryRuns(describe_images="RequestLimitExceeded")).denied_reads()

@@ -48,6 +48,9 @@ _Only = Annotated[
 ]
 _Tags = Annotated[list[str] | None, typer.Option("--tag", metavar="KEY=VALUE", help="Tag for every resource; repeatable.")]
 _RemoveFailed = Annotated[bool, typer.Option("--remove-failed", help="Delete a stack whose creation failed.")]
+_RoleArn = Annotated[
+    str, typer.Option("--role-arn", metavar="ARN", help="Role with which CloudFormation acts. Default: your permissions.")
+]
 _MoveDrRegion = Annotated[
     bool, typer.Option("--move-dr-region", help="Confirm, with --yes, that new copies go to another DR region.")
 ]
@@ -66,6 +69,7 @@ def deploy(
     tag: _Tags = None,
     remove_failed: _RemoveFailed = False,
     only: _Only = None,
+    role_arn: _RoleArn = "",
     move_dr_region: _MoveDrRegion = False,
     yes: Yes = False,
     json: Json = False,
@@ -91,13 +95,11 @@ def deploy(
 
         def examine() -> None:
             watcher.step("Checking the account")
-            _refuse_problems(
-                examined(replace(settings, dr_region=dr_region), {StackKind.PRIMARY: primary, StackKind.DR: dr}, deploying=True),
-                watcher,
-            )
+            examined_settings, given = replace(settings, dr_region=dr_region), {StackKind.PRIMARY: primary, StackKind.DR: dr}
+            _refuse_problems(examined(examined_settings, given, deploying=True, role_arn=role_arn), watcher)
 
         names = InstalledSystem(settings).other_stack_names([(StackKind.PRIMARY, settings.region), (StackKind.DR, dr_region)])
-        deployed = make_deployment(settings, dr_region, watcher, names).deploy(
+        deployed = make_deployment(settings, dr_region, watcher, names, role_arn).deploy(
             primary,
             dr,
             tags=tags,
@@ -116,6 +118,7 @@ def destroy(
     *,
     yes: Yes = False,
     only: _Only = None,
+    role_arn: _RoleArn = "",
     json: Json = False,
 ) -> None:
     """Delete the stacks of every region and their artifact buckets. No snapshot is deleted."""
@@ -134,7 +137,7 @@ def destroy(
         names = installed.other_stack_names(
             [(StackKind.PRIMARY, settings.region), *((StackKind.DR, region) for region in (installed.dr_region, *further))]
         )
-        destroyed = make_deployment(settings, installed.dr_region, watcher, names).destroy(kinds, further)
+        destroyed = make_deployment(settings, installed.dr_region, watcher, names, role_arn).destroy(kinds, further)
     _show_destroyed(destroyed, json=json)
 
 
@@ -158,12 +161,13 @@ def package(
 
 
 def make_deployment(
-    settings: AwsSettings, dr_region: str, watcher: Watcher, names: Mapping[tuple[StackKind, str], str]
+    settings: AwsSettings, dr_region: str, watcher: Watcher, names: Mapping[tuple[StackKind, str], str], role_arn: str = ""
 ) -> Deployment:
     """Return the deployment of a system; `names` are those of stacks that have other names than a deployment gives them."""
     from snapkeep.deploy.deployment import Deployment, DeploymentTarget  # noqa: PLC0415 - imports boto3
 
-    return Deployment(DeploymentTarget(settings.client, settings.region, dr_region, settings.suffix, names), watcher)
+    target = DeploymentTarget(settings.client, settings.region, dr_region, settings.suffix, names, role_arn)
+    return Deployment(target, watcher)
 
 
 def _dr_region(settings: AwsSettings, primary_parameters: Mapping[str, str]) -> str:

@@ -46,9 +46,16 @@ def doctor(settings: AwsSettings, *, json: Json = False) -> None:
 
 
 def examined(
-    settings: AwsSettings, parameters: Mapping[StackKind, Mapping[str, str]] | None = None, *, deploying: bool = False
+    settings: AwsSettings,
+    parameters: Mapping[StackKind, Mapping[str, str]] | None = None,
+    *,
+    deploying: bool = False,
+    role_arn: str = "",
 ) -> Sequence[CheckResult]:
-    """Return the results for a system; `parameters` are what a deployment gives to the stacks `primary` and `dr`."""
+    """Return the results for a system; `parameters` are what a deployment gives to the stacks `primary` and `dr`.
+
+    `role_arn` is the role with which CloudFormation acts; empty where it acts with the caller's permissions.
+    """
     from importlib.metadata import version  # noqa: PLC0415
 
     from snapkeep.cli.installed_system import InstalledSystem  # noqa: PLC0415 - imports botocore
@@ -68,7 +75,13 @@ def examined(
         [_subject(installed, StackKind.DR, region, parameters_of.get(StackKind.DR, {})) for region in dr_regions],
     )
     account = AwsAccount(sts=settings.client("sts", settings.region), iam=settings.client("iam", settings.region))
-    return examine(system, account, lambda region: AwsRegion(partial(settings.client, region=region)), deploying=deploying)
+    return examine(
+        system,
+        account,
+        lambda region: AwsRegion(partial(settings.client, region=region)),
+        deploying=deploying,
+        role_arn=role_arn,
+    )
 
 
 def _dr_regions(installed: InstalledSystem) -> list[str]:

@@ -16,7 +16,7 @@ class AwsAccount:
     def __init__(self, *, sts: Any, iam: Any) -> None:
         self._sts = sts
         self._iam = iam
-        self._policy_source = ""
+        self._sources: dict[str, str] = {}
 
     def caller(self) -> Caller:
         """Return the caller. Raise AwsRefused, AwsUnavailable."""
@@ -30,9 +30,10 @@ class AwsAccount:
         An action that a policy allows under conditions that the simulation does not know is not among them. Raise AwsRefused,
         AwsUnavailable.
         """
-        self._policy_source = self._policy_source or self._source(caller)
+        if caller.arn not in self._sources:
+            self._sources[caller.arn] = self._source(caller)
         request = {
-            "PolicySourceArn": self._policy_source,
+            "PolicySourceArn": self._sources[caller.arn],
             "ActionNames": list(question.actions),
             "ResourceArns": [question.resource_arn],
         }
@@ -49,7 +50,7 @@ class AwsAccount:
     def _source(self, caller: Caller) -> str:
         """Return the user or role whose policies are simulated; the ARN of a session does not have the role's path."""
         resource = caller.arn.rpartition(":")[2]
-        if resource.startswith("user/"):
+        if resource.startswith(("user/", "role/")):
             return caller.arn
         if not resource.startswith("assumed-role/"):
             raise AwsRefused(f"no policies of {caller.arn} can be simulated")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain
 
@@ -45,11 +45,17 @@ class System:
 
 
 def examine(
-    system: System, account: AccountFacts, region_of: Callable[[str], RegionFacts], *, deploying: bool = False
+    system: System,
+    account: AccountFacts,
+    region_of: Callable[[str], RegionFacts],
+    *,
+    deploying: bool = False,
+    role_arn: str = "",
 ) -> list[CheckResult]:
     """Return the results of all checks; `deploying` leaves out what a deployment changes anyway or takes long to read.
 
-    Without working credentials there is no other result.
+    `role_arn` is the role with which CloudFormation acts, and is empty where it acts with the caller's permissions. Without
+    working credentials there is no other result.
     """
     try:
         caller = account.caller()
@@ -63,7 +69,7 @@ def examine(
         enabled = _known(Check.REGION, region, partial(_region, home, region))
         results.append(enabled)
         if enabled.state is not CheckState.PROBLEM:  # a region that is not enabled answers nothing
-            results += _stack_results(system, stack, account, caller, region_of(region), deploying=deploying)
+            results += _stack_results(system, stack, account, caller, region_of(region), deploying=deploying, role_arn=role_arn)
     return results
 
 
@@ -80,12 +86,19 @@ def _known(check: Check, region: str, decide: Callable[[], CheckResult]) -> Chec
 
 
 def _stack_results(
-    system: System, stack: StackSubject, account: AccountFacts, caller: Caller, facts: RegionFacts, *, deploying: bool
+    system: System,
+    stack: StackSubject,
+    account: AccountFacts,
+    caller: Caller,
+    facts: RegionFacts,
+    *,
+    deploying: bool,
+    role_arn: str,
 ) -> Iterator[CheckResult]:
     region, is_dr = stack.region, stack is not system.primary
 
     def deployer() -> CheckResult:
-        denied = [] if caller.is_root else _denied(account, caller, system.name, region)
+        denied = [] if caller.is_root else _denied(account, caller, system.name, region, role_arn)
         return checks.deployer_check(denied, region, deploying=deploying)
 
     decisions: list[tuple[Check, Callable[[], CheckResult]]] = [
@@ -137,33 +150,51 @@ def _former(facts: RegionFacts, region: str, system: str) -> CheckResult:
     return checks.former_check(region, facts.managed_snapshots(), deployed, system)
 
 
-def deployer_questions(caller: Caller, system: str, region: str) -> Iterable[PermissionQuestion]:
-    """Yield what a deployment into a region needs of its caller. KMS is not asked about: its permissions have conditions."""
+def deployer_questions(caller: Caller, system: str, region: str) -> list[PermissionQuestion]:
+    """Return what a deployment into a region needs of its caller, apart from what CloudFormation does."""
     prefix, account = f"arn:{caller.partition}", caller.account_id
-    resources = {
-        f"{prefix}:cloudformation:{region}:{account}:stack/{system}-primary/*": (
-            "cloudformation:CreateChangeSet",
-            "cloudformation:DescribeChangeSet",
-            "cloudformation:DescribeStackEvents",
-            "cloudformation:DescribeStacks",
-            "cloudformation:ExecuteChangeSet",
-            "cloudformation:ListStackResources",
-        ),
-        f"{prefix}:s3:::{system}-{account}-{region}": ("s3:CreateBucket", "s3:ListBucket", "s3:PutEncryptionConfiguration"),
-        f"{prefix}:s3:::{system}-{account}-{region}/functions/package.zip": ("s3:GetObject", "s3:PutObject"),
-        f"{prefix}:iam::{account}:role/{system}-primary-Role": ("iam:CreateRole", "iam:PutRolePolicy", "iam:TagRole"),
-        f"{prefix}:lambda:{region}:{account}:function:DeleteOldSnapshots": ("lambda:AddPermission", "lambda:CreateFunction"),
-        f"{prefix}:states:{region}:{account}:stateMachine:{system}-sweep": ("states:CreateStateMachine",),
-        f"{prefix}:events:{region}:{account}:rule/{system}-primary-Rule": ("events:PutRule", "events:PutTargets"),
-        f"{prefix}:sqs:{region}:{account}:{system}-primary-Notices": ("sqs:CreateQueue",),
-        f"{prefix}:sns:{region}:{account}:{system}-notifications": ("sns:CreateTopic",),
-        f"{prefix}:dynamodb:{region}:{account}:table/{system}-queue": ("dynamodb:CreateTable",),
-        f"{prefix}:logs:{region}:{account}:log-group:/aws/lambda/DeleteOldSnapshots": ("logs:CreateLogGroup",),
-        f"{prefix}:cloudwatch:{region}:{account}:alarm:{system}-primary-Alarm": ("cloudwatch:PutMetricAlarm",),
-    }
-    return (PermissionQuestion(actions, arn) for arn, actions in resources.items())
+    return _questions(
+        {
+            f"{prefix}:cloudformation:{region}:{account}:stack/{system}-primary/*": (
+                "cloudformation:CreateChangeSet",
+                "cloudformation:DescribeChangeSet",
+                "cloudformation:DescribeStackEvents",
+                "cloudformation:DescribeStacks",
+                "cloudformation:ExecuteChangeSet",
+                "cloudformation:ListStackResources",
+            ),
+            f"{prefix}:s3:::{system}-{account}-{region}": ("s3:CreateBucket", "s3:ListBucket", "s3:PutEncryptionConfiguration"),
+            f"{prefix}:s3:::{system}-{account}-{region}/functions/package.zip": ("s3:GetObject", "s3:PutObject"),
+        }
+    )
 
 
-def _denied(account: AccountFacts, caller: Caller, system: str, region: str) -> list[str]:
-    questions = deployer_questions(caller, system, region)
-    return list(chain.from_iterable(account.denied(caller, question) for question in questions))
+def cloudformation_questions(caller: Caller, system: str, region: str) -> list[PermissionQuestion]:
+    """Return what CloudFormation needs to create the stacks' resources. KMS is left out: its permissions have conditions."""
+    prefix, account = f"arn:{caller.partition}", caller.account_id
+    return _questions(
+        {
+            f"{prefix}:iam::{account}:role/{system}-primary-Role": ("iam:CreateRole", "iam:PutRolePolicy", "iam:TagRole"),
+            f"{prefix}:lambda:{region}:{account}:function:DeleteOldSnapshots": ("lambda:AddPermission", "lambda:CreateFunction"),
+            f"{prefix}:states:{region}:{account}:stateMachine:{system}-sweep": ("states:CreateStateMachine",),
+            f"{prefix}:events:{region}:{account}:rule/{system}-primary-Rule": ("events:PutRule", "events:PutTargets"),
+            f"{prefix}:sqs:{region}:{account}:{system}-primary-Notices": ("sqs:CreateQueue",),
+            f"{prefix}:sns:{region}:{account}:{system}-notifications": ("sns:CreateTopic",),
+            f"{prefix}:dynamodb:{region}:{account}:table/{system}-queue": ("dynamodb:CreateTable",),
+            f"{prefix}:logs:{region}:{account}:log-group:/aws/lambda/DeleteOldSnapshots": ("logs:CreateLogGroup",),
+            f"{prefix}:cloudwatch:{region}:{account}:alarm:{system}-primary-Alarm": ("cloudwatch:PutMetricAlarm",),
+        }
+    )
+
+
+def _questions(actions_of: Mapping[str, tuple[str, ...]]) -> list[PermissionQuestion]:
+    return [PermissionQuestion(actions, arn) for arn, actions in actions_of.items()]
+
+
+def _denied(account: AccountFacts, caller: Caller, system: str, region: str, role_arn: str) -> list[str]:
+    """Return the actions that a deployment needs and that the caller, or CloudFormation's role, is denied."""
+    actor = replace(caller, arn=role_arn) if role_arn else caller
+    passing = [PermissionQuestion(("iam:PassRole",), role_arn)] if role_arn else []
+    asked = [(caller, question) for question in (*deployer_questions(caller, system, region), *passing)]
+    asked += [(actor, question) for question in cloudformation_questions(caller, system, region)]
+    return list(chain.from_iterable(account.denied(who, question) for who, question in asked))

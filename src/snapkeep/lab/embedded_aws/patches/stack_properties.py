@@ -94,8 +94,20 @@ def complete_machine(arn: str, properties: Properties) -> None:
         stepfunctions._state_machines[arn]["loggingConfiguration"] = _lower_first(logging)
 
 
+def complete_role(name: str, properties: Properties) -> None:
+    """Set a role's permissions boundary, or take it off."""
+    from ministack.services import iam
+
+    boundary = str(properties.get("PermissionsBoundary") or "")
+    if boundary:
+        _succeed(iam._put_role_permissions_boundary({"RoleName": name, "PermissionsBoundary": boundary}))
+    else:
+        iam._roles[name].pop("PermissionsBoundary", None)
+
+
 COMPLETIONS: Mapping[str, Completion] = {
     "AWS::DynamoDB::Table": complete_table,
+    "AWS::IAM::Role": complete_role,
     "AWS::S3::Bucket": complete_bucket,
     "AWS::SNS::Topic": complete_topic,
     "AWS::StepFunctions::StateMachine": complete_machine,

@@ -1,0 +1,82 @@
+"""The doctor's adapters of IAM and EC2: simulations and dry runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from snapkeep.deploy.doctor.account import AwsAccount
+from snapkeep.deploy.doctor.ec2 import Ec2Facts
+from snapkeep.deploy.doctor.ports import Caller, PermissionQuestion
+from snapkeep.domain.errors import AwsRefused, AwsThrottled
+
+ACCOUNT = "123456789012"
+PERSON = Caller(ACCOUNT, f"arn:aws:iam::{ACCOUNT}:user/person", "aws")
+
+
+class Iam:
+    """IAM that has one role with a path, and answers simulations."""
+
+    def __init__(self, *answers: Mapping[str, Any]) -> None:
+        self.answers = answers
+        self.asked: list[Mapping[str, Any]] = []
+
+    def get_role(self, RoleName: str) -> Mapping[str, Any]:  # noqa: N803 - boto3's name
+        return {"Role": {"Arn": f"arn:aws:iam::{ACCOUNT}:role/team/{RoleName}"}}
+
+    def simulate_principal_policy(self, **request: Any) -> Mapping[str, Any]:
+        self.asked.append(request)
+        return {"EvaluationResults": self.answers}
+
+
+QUESTION = PermissionQuestion(("s3:GetObject", "s3:PutObject"), "arn:aws:s3:::bucket/key")
+
+
+def test_a_sessions_role_is_simulated_with_its_path() -> None:
+    iam = Iam(
+        {"EvalActionName": "s3:GetObject", "EvalDecision": "allowed"},
+        {"EvalActionName": "s3:PutObject", "EvalDecision": "implicitDeny"},
+    )
+    session = replace(PERSON, arn=f"arn:aws:sts::{ACCOUNT}:assumed-role/deployer/me")
+    assert AwsAccount(sts=None, iam=iam).denied(session, QUESTION) == ["s3:PutObject"]
+    (asked,) = iam.asked
+    assert asked == {
+        "PolicySourceArn": f"arn:aws:iam::{ACCOUNT}:role/team/deployer",
+        "ActionNames": ["s3:GetObject", "s3:PutObject"],
+        "ResourceArns": ["arn:aws:s3:::bucket/key"],
+    }
+
+
+def test_a_denial_for_want_of_context_is_no_denial() -> None:
+    answer = {"EvalActionName": "s3:PutObject", "EvalDecision": "implicitDeny", "MissingContextValues": ["aws:CalledVia"]}
+    assert AwsAccount(sts=None, iam=Iam(answer)).denied(PERSON, QUESTION) == []
+
+
+def test_a_federated_user_cannot_be_simulated() -> None:
+    with pytest.raises(AwsRefused, match="can be simulated"):
+        AwsAccount(sts=None, iam=Iam()).denied(replace(PERSON, arn=f"arn:aws:sts::{ACCOUNT}:federated-user/x"), QUESTION)
+
+
+class DryRuns:
+    """EC2 that answers dry runs with a code for each call."""
+
+    def __init__(self, **codes: str) -> None:
+        self.codes = codes
+
+    def __getattr__(self, operation: str) -> Any:
+        def call(*, DryRun: bool) -> None:  # noqa: N803 - boto3's name
+            assert DryRun
+            raise ClientError({"Error": {"Code": self.codes.get(operation, "DryRunOperation"), "Message": ""}}, operation)
+
+        return call
+
+
+def test_a_dry_run_tells_a_denied_call_from_a_permitted_one() -> None:
+    assert Ec2Facts(DryRuns()).denied_reads() == []
+    assert Ec2Facts(DryRuns(describe_locked_snapshots="UnauthorizedOperation")).denied_reads() == ["ec2:DescribeLockedSnapshots"]
+    with pytest.raises(AwsThrottled):
+        Ec2Facts(DryRuns(describe_images="RequestLimitExceeded")).denied_reads()
