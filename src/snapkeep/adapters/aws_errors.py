@@ -56,6 +56,7 @@ def message_of(error: ClientError) -> str:
 
 def translate(error: Exception, doing: str) -> SnapkeepError:
     """Return our error for one of botocore's; `doing` names the call."""
+    # No answer at all: a time-out, a broken connection, no route. The request may have been carried out.
     if not isinstance(error, ClientError):
         return AwsUnavailable(f"{doing}: {error}")
     code, text = code_of(error), f"{doing}: {code_of(error)}: {message_of(error)}"
@@ -66,6 +67,7 @@ def translate(error: Exception, doing: str) -> SnapkeepError:
     if code in COPY_QUOTA:
         return CopyQuotaReached(text)
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    # Whatever AWS calls its own fault passes: retry it. The rest is a refusal, which repeats.
     if code in UNAVAILABLE or status >= SERVER_FAULT:
         return AwsUnavailable(text)
     return AwsRefused(text)
@@ -119,4 +121,5 @@ def pages(
         yield page
         if not page.get(more):
             return
+        # A page may be empty and still have a token (EC2 API reference: pagination).
         query[sent_as or more] = page[more]

@@ -32,6 +32,7 @@ class CloudWatchAudit:
         for page in pages(self._client, "filter_log_events", request, doing, more="nextToken", nothing=absent):
             for event in page.get("events", []):
                 data = _parsed(event.get("message", ""))
+                # The filter pattern matches whole terms; other lines of a function may name the id too.
                 if "audit" in data and about in event["message"]:
                     moment = datetime.fromtimestamp(event["timestamp"] / 1000, UTC)
                     yield AuditLine(moment, group.rpartition("/")[2], data)

@@ -50,6 +50,7 @@ class DynamoDbQueue:
     def get(self, key: str) -> QueueEntry:
         """Return the entry, read consistently. Raise EntryNotFound if there is none."""
         with translated(f"get_item of {self._table} in {self.region}"):
+            # An eventually consistent read could miss the entry that another function has just written.
             answer = self._client.get_item(TableName=self._table, Key={"pk": {"S": key}}, ConsistentRead=True)
         if "Item" not in answer:
             raise EntryNotFound(f"{self._table} in {self.region} has no entry {key}")
@@ -81,6 +82,7 @@ class DynamoDbQueue:
         free = "attribute_not_exists(pk) OR expires_at < :now"
         if self._conditionally("put_item", free, {":now": {"S": format_time(now)}}, Item=item):
             return True
+        # The holder sees the mark when it releases the lease: no work is lost between its last look and its end.
         again = {":yes": {"BOOL": True}}
         self._conditionally("update_item", "attribute_exists(pk)", again, Key=LEASE_KEY, UpdateExpression="SET again = :yes")
         return False
@@ -88,6 +90,7 @@ class DynamoDbQueue:
     def release_lease(self, holder: str) -> bool:
         """Give the lease back. If another dispatcher asked its holder to go on, keep it and return False."""
         values = {":me": {"S": holder}, ":no": {"BOOL": False}}
+        # Delete only what is ours and unmarked: both conditions in one request, or a mark in between would be lost.
         if self._conditionally("delete_item", "holder = :me AND again = :no", values, Key=LEASE_KEY):
             return True
         return not self._conditionally("update_item", "holder = :me", values, Key=LEASE_KEY, UpdateExpression="SET again = :no")

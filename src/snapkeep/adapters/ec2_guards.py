@@ -36,5 +36,6 @@ class RecentGuards:
     def _refresh(self) -> None:
         now = self._clock.now()
         if self._listed_at is None or now - self._listed_at > self._good_for:
+            # Both at once, so that one moment is true of both.
             self._images, self._locks = self._reader.all_images(), self._reader.all_locks()
             self._listed_at = now

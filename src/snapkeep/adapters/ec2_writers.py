@@ -61,6 +61,7 @@ class Ec2Copier:
             "Description": description_of_copy(origin),
             "TagSpecifications": [{"ResourceType": "snapshot", "Tags": tag_list(request.tags)}],
         }
+        # Left out otherwise: "You cannot set this parameter to false" (botocore: ec2 2016-11-15, CopySnapshotRequest).
         if request.encrypted:
             parameters["Encrypted"] = True
         if request.kms_key:
@@ -89,6 +90,7 @@ class Ec2Deleter:
             try:
                 self._client.delete_snapshot(SnapshotId=snapshot_id)
             except ClientError as error:
+                # These are no answer about the snapshot: the use case tries again, or the run fails and is retried.
                 if isinstance(translate(error, doing), (AwsThrottled, AwsUnavailable)):
                     raise
                 return DeletionResult(snapshot_id, _refusal(code_of(error), message_of(error)), message_of(error))

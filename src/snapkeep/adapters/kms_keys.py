@@ -51,6 +51,7 @@ class KmsKeys:
         named_region = key.split(":")[3] if key.startswith("arn:") and key.count(":") > 4 else self._region  # noqa: PLR2004
         if named_region != self._region:
             raise KeyNotUsable(f"key {key} is in {named_region}; a copy to {self._region} needs a key of {self._region}")
+        # DescribeKey resolves an alias, and names the key's region and state in one call.
         metadata = self._described(key)
         if metadata.get("KeyManager") == "AWS" and key != OF_EBS and metadata["Arn"] != self._described(OF_EBS)["Arn"]:
             raise KeyNotUsable(
@@ -75,6 +76,7 @@ class KmsKeys:
             fault = translate(error, f"describe_key {key_arn}")
             if not isinstance(fault, AwsRefused):
                 raise fault from error
+            # A key that may not be described is not known to be unusable: nothing is given up because of a missing permission.
             missing = isinstance(error, ClientError) and code_of(error) in NOT_THERE
             reason = Unusable.KEY_MISSING if missing else Unusable.KEY_NOT_KNOWN
             return KeyFault(key_arn, reason, cause="" if missing else str(fault))

@@ -32,6 +32,7 @@ class S3Reports:
             try:
                 return self._client.get_object(Bucket=self._bucket, Key=name)["Body"].read().decode()
             except ClientError as error:
+                # Only absence has its own error: a denied read must not pass for a report that was never made.
                 if code_of(error) in ("NoSuchKey", "404"):
                     raise ReportNotFound(f"there is no s3://{self._bucket}/{name}") from error
                 raise

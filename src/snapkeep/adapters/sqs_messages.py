@@ -35,6 +35,7 @@ class SqsMessages:
                     QueueUrl=self._queue_url, MaxNumberOfMessages=min(BATCH, most - received), MessageAttributeNames=["All"]
                 )
             messages = answer.get("Messages", [])
+            # One empty answer proves nothing: short polling asks a subset of SQS's servers (SQS developer guide).
             empty = 0 if messages else empty + 1
             received += len(messages)
             yield from messages

@@ -33,6 +33,7 @@ class SqsNotices:
 
     def add(self, notice: Notice) -> None:
         """Keep one notice for the next digest."""
+        # A message holds 256 KiB, and a cause may be a whole stack trace.
         kept = replace(notice, cause=notice.cause[:CAUSE_KEPT], detail=notice.detail[:CAUSE_KEPT])
         with translated("send_message to the notices' queue"):
             self._client.send_message(QueueUrl=self._queue_url, MessageBody=to_text(kept))

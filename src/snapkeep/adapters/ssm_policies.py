@@ -37,6 +37,7 @@ class SsmPolicyStore:
                     raise DocumentAbsent from error
                 raise
         stored = StoredDocument(parameter["Version"], parameter["Value"], parameter["LastModifiedDate"])
+        # A removed document is an empty version: SSM cannot delete one version of a parameter.
         if stored.is_empty:
             raise DocumentAbsent
         return stored
@@ -59,10 +60,12 @@ class SsmPolicyStore:
         tier: ParameterTierType = "Advanced" if advanced else "Intelligent-Tiering"
         with translated(f"put_parameter {self._name} in {self.region}"):
             try:
+                # First as new, with its tag: PutParameter takes no tags together with Overwrite.
                 return self._make(text, tier)
             except ClientError as error:
                 if code_of(error) != "ParameterAlreadyExists":
                     raise
+            # The parameter exists: a new version of it, and the former ones stay readable.
             answer = self._client.put_parameter(Name=self._name, Value=text, Type="String", Overwrite=True, Tier=tier)
             return answer["Version"]
 

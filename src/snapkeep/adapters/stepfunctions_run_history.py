@@ -32,6 +32,7 @@ class RunHistory:
         read = 0
         for run in self._listed():
             since = (run["startDate"] - around).total_seconds()
+            # ListExecutions answers newest first, so everything after this is older still.
             if since < -EARLIER_SECONDS or read >= self._most:
                 break
             if since > LATER_SECONDS:

@@ -12,7 +12,7 @@ from snapkeep.usecases.ports import CopyResult
 if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
 
-NOBODY_WAITS = frozenset({"TaskTimedOut", "TaskDoesNotExist", "InvalidToken"})
+NO_LONGER_WAITING = frozenset({"TaskTimedOut", "TaskDoesNotExist", "InvalidToken"})
 """botocore: stepfunctions, errors of SendTaskSuccess and SendTaskFailure."""
 ERROR_LIMIT = 256
 """Characters of SendTaskFailure's `error` (botocore: stepfunctions)."""
@@ -35,4 +35,4 @@ class StepFunctionsTaskTokens:
         return self._send(region, "send_task_failure", taskToken=token, error=error[:ERROR_LIMIT], cause=cause[:CAUSE_LIMIT])
 
     def _send(self, region: str, operation: str, **answer: str) -> bool:
-        return accepted(getattr(self._client_of(region), operation), f"{operation} in {region}", NOBODY_WAITS, **answer)
+        return accepted(getattr(self._client_of(region), operation), f"{operation} in {region}", NO_LONGER_WAITING, **answer)

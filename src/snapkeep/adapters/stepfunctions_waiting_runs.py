@@ -80,6 +80,7 @@ def open_callbacks(history: Iterable[Mapping[str, Any]]) -> list[tuple[Mapping[s
             if kind == "TaskSubmitted":
                 waiting[call] = event
         elif kind in TASK_ENDS:
+            # Answered, failed or timed out: in each case the token is worth nothing any more.
             waiting.pop(call, None)
         elif kind in RUN_ENDS:
             waiting.clear()

@@ -115,6 +115,7 @@ class ArtifactBucket:
     def upload_bytes(self, content: bytes, folder: str, suffix: str) -> S3Location:
         """Upload contents under a name made of them, unless they exist already; return their location."""
         key = f"{folder}/{hashlib.sha256(content).hexdigest()}{suffix}"
+        # The name is the content's hash: an object of that name is the same one.
         if not self._has(key):
             self._s3.put_object(Bucket=self.name, Key=key, Body=content, **self._owner)
         return S3Location(self.name, key)
@@ -137,6 +138,7 @@ class ArtifactBucket:
             for start in range(0, len(keys), _DELETE_AT_ONCE):
                 batch = keys[start : start + _DELETE_AT_ONCE]
                 answer = self._s3.delete_objects(Bucket=self.name, Delete={"Objects": batch, "Quiet": True}, **self._owner)
+                # DeleteObjects answers 200 although single objects stay (S3 API reference).
                 if answer.get("Errors"):
                     first = answer["Errors"][0]
                     raise InvalidConfiguration(f"bucket {self.name}: {first['Key']} stays: {first.get('Message', '')}")

@@ -113,6 +113,7 @@ def parameter_changes(
     changes = []
     for name, after in parameters.items():
         before = deployed.get(name)
+        # A parameter that the deployed version did not know changes nothing that runs.
         if before is None or _same_value(before, after):
             continue
         if name == SUFFIX:
@@ -153,6 +154,7 @@ def _risk_of(name: str, before: str, after: str) -> tuple[Risk, str]:
     """Return the risk of a change, and the sentence that says what it leads to."""
     if name == DR_REGION:
         return Risk.MOVES_COPIES, _MOVE.format(before=before, after=after)
+    # More is no risk: nothing is deleted that would have stayed.
     if name == RETENTION and float(after) < float(before):
         lost = f"retention deletes all but the newest {after} of each volume, where the stack's parameters are the policy"
         return Risk.DELETES_SNAPSHOTS, lost

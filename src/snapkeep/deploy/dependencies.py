@@ -86,6 +86,7 @@ def _installed(pins: Mapping[str, str]) -> list[Distribution] | str:
             dist = distribution(name)
         except PackageNotFoundError:
             return f"{name} is not installed"
+        # The hashes of pins hold for downloads alone; an installed version is trusted as this environment is.
         if dist.version != version:
             return f"{name} {dist.version} is installed, {version} is pinned"
         if dist.files is None:
@@ -98,6 +99,7 @@ def _download(target: Path) -> Path:
     """Install the pins into a folder beside the target with pip, copy the needed files; return botocore's data folder there."""
     staging = Path(tempfile.mkdtemp(prefix="dependencies-", dir=target.parent))
     command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet", "install"]
+    # No source distribution: building one would run code of its own here.
     command += ["--require-hashes", "--no-deps", "--only-binary=:all:", "--no-compile", "--target", str(staging)]
     command += [*_FOR_LAMBDA, "--requirement", str(REQUIREMENTS)]
     result = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - pip of this interpreter

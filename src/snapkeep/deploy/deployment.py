@@ -153,20 +153,24 @@ class Deployment:
         if StackKind.DR in kinds:
             self._check_owner_of_dr_stack()
         examine()
+        # Questions after all checks: a confirmed deployment is not refused afterwards.
         self._confirm_changes(parameters_of, kinds, may_change)
         buckets = {kind: self._bucket(target.region_of(kind)) for kind in templates}
         self._watcher.step("Packaging the functions")
         package = build(run_here=self._is_local(), report=self._watcher.note)
+        # Both change sets before either is carried out: a primary stack that cannot be updated leaves the DR stack as it is.
         prepared: dict[StackKind, PreparedStack] = {}
         try:
             for kind, template in templates.items():
                 url = self._upload(kind, template, buckets[kind], package, tags or {})
                 self._watcher.step(f"{target.region_of(kind)}: preparing stack {target.stack_name(kind)}")
+                # So that another primary region's system of the same name is recognized before it takes the stack over.
                 own_tags = {PRIMARY_REGION_TAG: target.region} if kind == StackKind.DR else {}
                 prepared[kind] = self._stack(kind).prepare(
                     url, template.get("Parameters", {}), parameters_of[kind], {**(tags or {}), **own_tags}, may_remove_leftover
                 )
             self._confirm_resources(prepared, package, may_change)
+            # The DR stack first: the primary's functions write into its queue as soon as they exist.
             results = [self._execute(kind, prepared) for kind in templates]
         finally:
             for kind, change in prepared.items():  # what was not carried out
@@ -251,9 +255,11 @@ class Deployment:
         results = []
         for stack in stacks:
             self._watcher.step(f"{stack.region}: deleting stack {stack.name}")
+            # A waiting execution would keep its state machine, and with it the stack's deletion, for hours.
             self._end_runs(stack)
             results.append(stack.delete())
         removed = {}
+        # Buckets last, for the stacks' templates and code lie in them.
         for region in dict.fromkeys(stack.region for stack in stacks):
             bucket = self._bucket(region)
             self._watcher.step(f"{region}: removing bucket {bucket.name}")

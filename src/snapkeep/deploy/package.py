@@ -72,6 +72,7 @@ def build_package(
         known = _up_to_date(target, fingerprint)
         if known is not None:
             return known
+        # Beside the target and not in /tmp: a rename within one file system takes the place of the former package at once.
         workshop = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
         try:
             made = _build(workshop / target.name, report, run_here=run_here)
@@ -106,6 +107,7 @@ def _put_in_place(made: Package, target: Path, fingerprint: str) -> Package:
         target.rename(made.folder.parent / "former")
     made.folder.rename(target)
     made.zip_file.replace(placed.zip_file)
+    # The stamp last: without it a half-placed package is built again.
     _stamp(target).write_text(json.dumps({"fingerprint": fingerprint, **placed.as_data()}, indent=2), encoding="utf-8")
     return placed
 
@@ -116,6 +118,7 @@ def _up_to_date(target: Path, fingerprint: str) -> Package | None:
     if not (stamp.exists() and zip_file.exists() and target.is_dir()):
         return None
     facts = json.loads(stamp.read_text(encoding="utf-8"))
+    # The zip's own hash too: it may have been damaged or replaced since it was built.
     if facts["fingerprint"] != fingerprint or hashlib.sha256(zip_file.read_bytes()).hexdigest() != facts["sha256"]:
         return None
     sizes = {name: int(facts[name]) for name in ("bytes_zipped", "bytes_unzipped")}
@@ -141,6 +144,7 @@ def write_zip(folder: Path, zip_file: Path) -> None:
     """Write a zip of a folder's files that depends on names and contents alone: sorted, with fixed times and modes."""
     with zipfile.ZipFile(zip_file, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as archive:
         for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+            # Lambda compares the code's hash: equal sources must not look like a new version.
             entry = zipfile.ZipInfo(path.relative_to(folder).as_posix(), _FIXED_TIME)
             entry.external_attr = _FILE_MODE << 16
             entry.compress_type = zipfile.ZIP_DEFLATED

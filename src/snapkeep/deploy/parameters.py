@@ -47,6 +47,7 @@ def check_regions(region: str, dr_region: str) -> None:
 
 def check_key(name: str, value: str, account_id: str, region: str) -> None:
     """Raise InvalidParameters for the ARN of a KMS key in another account or region: the functions' roles allow no other."""
+    # An id or an alias names no account and no region; the functions check it before they use it.
     if not value.startswith("arn:"):
         return
     _, _, _, key_region, key_account, _ = value.split(":", 5)
@@ -63,6 +64,7 @@ def _problems(declared: Mapping[str, Any], name: str, value: str) -> list[str]:
         return [f"{name} is no parameter" + (f"; did you mean {near[0]}?" if near else f"; there are {', '.join(declared)}")]
     checks = (_number_problem, _values_problem, _length_problem, _pattern_problem)
     problems = (check(name, value, rule) for check in checks)
+    # One problem for each value: the others follow from the first.
     return [problem for problem in problems if problem][:1]
 
 

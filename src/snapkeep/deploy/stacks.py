@@ -144,6 +144,7 @@ class Stack:
         """Carry out a change set, wait until it has ended, and return the result. Raise StackFailed."""
         if not prepared.change_set:
             return StackResult(self.name, self.region, StackOutcome.UNCHANGED, prepared.before.outputs)
+        # The ids of earlier events first: what comes after them belongs to this operation.
         self._watcher.expect(len(prepared.changes))
         seen = {event.id for event in self._events(self.name)}
         self._cloudformation.execute_change_set(ChangeSetName=prepared.change_set, StackName=self.name)
@@ -157,6 +158,7 @@ class Stack:
         """Delete a change set, and the empty stack that exists because of it alone."""
         if prepared.change_set:
             self._cloudformation.delete_change_set(ChangeSetName=prepared.change_set, StackName=self.name)
+            # A change set of kind CREATE leaves an empty stack in REVIEW_IN_PROGRESS behind.
             if prepared.creating:
                 self._cloudformation.delete_stack(StackName=self.name)
 
@@ -170,6 +172,7 @@ class Stack:
         self._refuse_nested(before)
         seen = {event.id for event in self._events(before.stack_id)}
         self._watcher.expect(self._count_resources(before.stack_id))
+        # By its id: a deleted stack can be described by no other name.
         self._cloudformation.delete_stack(StackName=before.stack_id, **self._role)
         after = self._follow(before.stack_id, seen)
         if after.status not in ("DELETE_COMPLETE", ABSENT):
@@ -260,6 +263,7 @@ class Stack:
         self._cloudformation.delete_change_set(ChangeSetName=change_set, StackName=self.name)
         if kind == "CREATE":  # the stack exists in REVIEW_IN_PROGRESS only because of the change set
             self._cloudformation.delete_stack(StackName=self.name)
+        # CloudFormation has no code for an update without changes, only this text.
         if any(words in reason for words in _NOTHING_TO_CHANGE):
             return "", []
         raise StackFailed(f"stack {self.name} in {self.region}: {' '.join(reason.split())}")

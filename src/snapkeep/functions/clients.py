@@ -36,6 +36,7 @@ class Clients:
     @cached_property
     def _session(self) -> botocore.session.Session:
         session = botocore.session.Session()
+        # Botocore alone: boto3 would be imported in every cold start, and nothing of it is used.
         session.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=moment_in)
         return session
 

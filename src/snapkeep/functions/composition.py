@@ -117,5 +117,6 @@ class Composition(RegionalAdapters):
 @cache
 def composition(config: Config = RETRYING) -> Composition:
     """Return the one composition of the environment that the function runs in; `config` says how clients repeat requests."""
+    # The only place of the functions that reads the process's environment.
     environment = Environment(dict(os.environ))
     return Composition(environment, Clients(region=environment.region, config=config))

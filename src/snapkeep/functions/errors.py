@@ -22,6 +22,7 @@ def with_short_cause(handler: LambdaHandler) -> LambdaHandler:
         try:
             return handler(event, context)
         except Exception as error:  # noqa: BLE001 - it is raised again
+            # The log before the cut: afterwards the whole cause is nowhere.
             logger().exception("failed")
             error.args = (str(error)[:CAUSE_CHARACTERS],)
             raise error.with_traceback(None) from None

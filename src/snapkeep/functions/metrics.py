@@ -58,6 +58,7 @@ def report_lines(report: SweepReport) -> list[str]:
     values: dict[str, tuple[float, str]] = {
         metric: (report.counts[figure], "Count") for figure, metric in COUNTED.items() if figure in report.counts
     }
+    # A sweep that saw nothing has not found zero: no data, so that the alarm of missing sweeps speaks.
     if not report.broken:
         values |= {metric: (found_by_kind[kind], "Count") for kind, metric in FOUND.items()}
     values["SweepFindings"] = (found_by_kind.total(), "Count")
@@ -81,6 +82,7 @@ def volume_lines(ages_seconds: Mapping[str, float], system: str, when_ms: int) -
 
 def _policy_line(ages: PolicyAges, system: str, when_ms: int) -> str:
     values = {"VolumesMissingRpo": (float(ages.late), "Count")}
+    # Zero would be the best age of all.
     if age_known(ages):
         values["RpoAgeWorst"] = (ages.worst.total_seconds(), "Seconds")
         values["RpoAgeMedian"] = (ages.median.total_seconds(), "Seconds")

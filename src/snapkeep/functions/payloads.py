@@ -220,6 +220,7 @@ def run_state(state: Mapping[str, Any]) -> RunState:
     unreadable: list[Problem] = []
 
     def part(name: str, kind: type[Part]) -> Part | None:
+        # A part is missing where the run ended before its step; that is no error.
         if name in state:
             try:
                 return from_json(kind, state[name])
@@ -249,6 +250,7 @@ def step_error(caught: CaughtError) -> StepError:
     except ValueError:
         cause = None
     message = cause.get("errorMessage") if isinstance(cause, Mapping) else None
+    # A cause that is no JSON is the service's own text.
     return StepError(caught.name or ProblemKind.STEP_FAILED, str(message or caught.cause or "no cause was given"))
 
 

@@ -67,6 +67,7 @@ def fit_copies(requests: Sequence[CopyRequest], now: datetime) -> FittedCopies:
     orders = [_order(request, now) for request in requests]
     if size_bytes(orders) <= COPIES_BYTES:
         return FittedCopies(tuple(orders))
+    # Equal shares: no copy of a set may use up the room of the others with its tags.
     share = COPIES_BYTES // len(requests)
     room, fitted, left_out = COPIES_BYTES_AT_MOST, [], []
     for request in requests:
@@ -124,6 +125,7 @@ def fit_plan(plan: DeletionPlan, failed_copies: Sequence[tuple[Snapshot, str]] =
 def _fit_orders(orders: list[DeletionOrder], most_bytes: int) -> list[DeletionOrder]:
     """Return the first orders, at least one, as many as fit; all of them where `most_bytes` is 0."""
     while most_bytes and len(orders) > 1 and size_bytes(orders) > most_bytes:
+        # By proportion, since sizes differ little: a few turns instead of one for each order.
         orders = orders[: len(orders) * most_bytes // size_bytes(orders) or 1]
     return orders
 
@@ -131,6 +133,7 @@ def _fit_orders(orders: list[DeletionOrder], most_bytes: int) -> list[DeletionOr
 def plan_bytes(volumes: int, copies: Sequence[CopyResult]) -> int:
     """Return the room for a run's plan beside the event, the copies and their results. Failed deletions have as much again."""
     orders = min(COPIES_BYTES_AT_MOST - len(copies) * RESULT_BYTES, max(COPIES_BYTES, len(copies) * ORDER_BYTES))
+    # What is in the state when the plan comes, at its largest.
     rest = STATE_BYTES - ENVELOPE_BYTES - volumes * EVENT_BYTES - orders - size_bytes(copies)
     return min(PLAN_BYTES, rest // 2)
 

@@ -151,11 +151,13 @@ def _repair(call: SweepCall) -> PlanAnswer:
         swept = build(parts, adapters).run(
             call.sweep, SweepOptions(adopt, call.option("retry_failed"), environment.former_system)
         )
+    # The state machine repeats the step: a report now would be followed by a second one.
     except RETRYABLE:
         raise
     except SnapkeepError as error:
         broken = _broken(parts, call.sweep, type(error).__name__, str(error))
         swept = SweepResult(broken, DeletionPlan("", environment.region, broken.ended_at, ()))
+    # Before the deletions: where they fail, the report of what was repaired is still published.
     reports.keep_interim(swept.report)
     if not swept.report.broken:
         adapters.watch.remember(swept.report.started_at, swept.kept)

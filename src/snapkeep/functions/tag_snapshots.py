@@ -31,6 +31,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     log = started(event, context)
     parts = composition()
     ended = events.parse_snapshot_event(from_json(EventCall, event).event)
+    # The rule's pattern admits little else, but anyone who may start executions can send any event.
     if isinstance(ended, events.IgnoredEvent):
         log.info("not ours", extra={"why": ended.why})
         return to_object(TagAnswer(NOT_OURS, (), (), ()))
