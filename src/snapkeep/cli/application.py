@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gc
 import importlib
+import os
 from typing import Any, NamedTuple
 
 import typer
@@ -14,6 +15,8 @@ from typer.core import TyperCommand, TyperGroup
 
 from snapkeep.cli.errors import exit_status, one_line
 
+COMPLETE = "_SNAPKEEP_COMPLETE"
+"""The variable in which the shell's script asks for completions."""
 INTERRUPTED = 130
 """The status that shells give a program that Ctrl-C ended."""
 
@@ -40,6 +43,7 @@ COMMANDS = (
     LazyCommand("status", "snapkeep.cli.commands.status", "Show how well each volume is protected."),
     LazyCommand("sweep", "snapkeep.cli.commands.sweep", "Find and repair what events missed, now."),
     LazyCommand("explain", "snapkeep.cli.commands.explain", "Show the story of one snapshot."),
+    LazyCommand("completion", "snapkeep.cli.commands.completion", "Print the script that completes commands in a shell."),
     LazyCommand("simulate", "snapkeep.lab.commands.simulate", "Try a policy on a fleet in virtual time."),
 )
 
@@ -126,4 +130,8 @@ and again, which takes longer than reading them."""
 def run() -> None:
     """Run the root application with the process's arguments."""
     gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS)
+    if COMPLETE in os.environ:
+        from typer._completion_classes import completion_init  # noqa: PLC0415 - only for the shell's script
+
+        completion_init()
     make_application()(prog_name="snapkeep")

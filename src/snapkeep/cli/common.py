@@ -5,17 +5,21 @@ from __future__ import annotations
 import inspect
 import os
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import cache, partial, wraps
+from functools import cache, wraps
+from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from snapkeep.cli.call_log import log_calls, start_log
+from snapkeep.cli.configuration import settings_file, settings_from_file, variable_of
 from snapkeep.cli.console_links import ConsoleLinks
 from snapkeep.cli.errors import NotConfirmed, WrongUse
+from snapkeep.cli.output import warn
 from snapkeep.domain.system import StackKind, stack_name, system_name
 
 if TYPE_CHECKING:
@@ -25,19 +29,26 @@ if TYPE_CHECKING:
 
 DEFAULT_DR_REGION = "us-east-2"
 
-_AwsOption = partial(typer.Option, rich_help_panel="AWS")
-Profile = Annotated[str, _AwsOption("--profile", metavar="NAME", help="AWS profile.")]
-Region = Annotated[str, _AwsOption("--region", metavar="REGION", help="Primary region; by default the AWS CLI's.")]
+
+def _aws_option(setting: str, metavar: str, text: str) -> Any:
+    """Return an option that a variable and the settings' file can give too."""
+    flag, variable = f"--{setting.replace('_', '-')}", variable_of(setting)
+    return typer.Option(flag, metavar=metavar, help=text, envvar=variable, rich_help_panel="AWS")
+
+
+Profile = Annotated[str | None, _aws_option("profile", "NAME", "AWS profile.")]
+Region = Annotated[str | None, _aws_option("region", "REGION", "Primary region; by default the AWS CLI's.")]
 _DR_REGION_HELP = f"DR region. Default: the deployed system's; of a first deployment {DEFAULT_DR_REGION}."
-DrRegion = Annotated[str, _AwsOption("--dr-region", metavar="REGION", help=_DR_REGION_HELP)]
-EndpointUrl = Annotated[
-    str, _AwsOption("--endpoint-url", metavar="URL", help="Endpoint of another AWS, such as the embedded one.")
+DrRegion = Annotated[str | None, _aws_option("dr_region", "REGION", _DR_REGION_HELP)]
+EndpointUrl = Annotated[str | None, _aws_option("endpoint_url", "URL", "Endpoint of another AWS, such as the embedded one.")]
+Name = Annotated[str | None, _aws_option("name", "SUFFIX", "FunctionNameSuffix of the system.")]
+PrimaryStack = Annotated[str | None, _aws_option("primary_stack", "NAME", "Primary stack. Default: found by the system's name.")]
+DrStack = Annotated[str | None, _aws_option("dr_stack", "NAME", "DR stack, likewise.")]
+Verbose = Annotated[bool, typer.Option("--verbose", help="Print each call to AWS on stderr.", rich_help_panel="AWS")]
+LogFile = Annotated[
+    Path | None,
+    typer.Option("--log-file", metavar="FILE", help="Append each call to AWS to a file.", rich_help_panel="AWS"),
 ]
-Name = Annotated[str, _AwsOption("--name", metavar="SUFFIX", help="FunctionNameSuffix of the system.")]
-PrimaryStack = Annotated[
-    str, _AwsOption("--primary-stack", metavar="NAME", help="Primary stack. Default: found by the system's name.")
-]
-DrStack = Annotated[str, _AwsOption("--dr-stack", metavar="NAME", help="DR stack, likewise.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]
 
@@ -133,6 +144,7 @@ class AwsSettings:
         if self.read_only:
             made.meta.events.register("before-parameter-build", _refuse_to_write)
             made.meta.events.register_first("needs-retry", _give_up_soon)
+        log_calls(made)
         return made
 
     def _patience(self, service: str) -> Any:
@@ -227,13 +239,28 @@ def default_dr_region(settings: AwsSettings) -> str:
     return DEFAULT_DR_REGION
 
 
+def completed_by_file(options: Mapping[str, str | None]) -> dict[str, str]:
+    """Return the options; those that neither an option nor a variable gave, from the settings' file, else empty.
+
+    Raise WrongUse for a mistake in the file.
+    """
+    from_file = settings_from_file(AWS_SETTINGS) if None in options.values() else {}
+    completed = {name: from_file.get(name, "") if value is None else value for name, value in options.items()}
+    if completed.get("endpoint_url") and options["endpoint_url"] is None:
+        warn(
+            [f"endpoint_url is {completed['endpoint_url']}, from {settings_file()}"]
+        )  # whoever wrote the file sees every request
+    return completed
+
+
 def with_aws_settings(command: Callable[..., None]) -> Callable[..., None]:
     """Replace a command's parameter `settings` by the AWS options."""
     options_for_aws = inspect.signature(_aws_options, eval_str=True).parameters
 
     @wraps(command)
     def run(**arguments: Any) -> None:
-        options = {name: arguments.pop(name) for name in options_for_aws}
+        start_log(verbose=arguments.pop("verbose"), file=arguments.pop("log_file"))
+        options = completed_by_file({name: arguments.pop(name) for name in AWS_SETTINGS})
         command(settings=aws_settings(**options), **arguments)
 
     own = inspect.signature(command, eval_str=True)
@@ -247,15 +274,21 @@ def with_aws_settings(command: Callable[..., None]) -> Callable[..., None]:
 
 def _aws_options(
     *,
-    profile: Profile = "",
-    region: Region = "",
-    dr_region: DrRegion = "",
-    endpoint_url: EndpointUrl = "",
-    name: Name = "",
-    primary_stack: PrimaryStack = "",
-    dr_stack: DrStack = "",
+    profile: Profile = None,
+    region: Region = None,
+    dr_region: DrRegion = None,
+    endpoint_url: EndpointUrl = None,
+    name: Name = None,
+    primary_stack: PrimaryStack = None,
+    dr_stack: DrStack = None,
+    verbose: Verbose = False,
+    log_file: LogFile = None,
 ) -> None:
     """Hold the names and defaults of the AWS options for `with_aws_settings`."""
+
+
+AWS_SETTINGS = tuple(name for name in inspect.signature(_aws_options).parameters if name not in ("verbose", "log_file"))
+"""The settings that options, variables and the file give, in this order."""
 
 
 def pairs_of(texts: Iterable[str] | None, option: str, form: str = "KEY=VALUE") -> dict[str, str]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from snapkeep.cli.common import DEFAULT_DR_REGION, AwsSettings, EndpointUrl, Json, Profile, pairs_of
+from snapkeep.cli.common import DEFAULT_DR_REGION, AwsSettings, EndpointUrl, Json, Profile, completed_by_file, pairs_of
 from snapkeep.cli.errors import NOT_ALL_RIGHT, WrongUse
 from snapkeep.cli.output import make_console, print_json
 from snapkeep.cli.policy_files import read_policies
@@ -107,8 +107,8 @@ def simulate(
     tag: _Tags = None,
     world: _WorldFile = None,
     from_account: _FromAccount = False,
-    profile: Profile = "",
-    endpoint_url: EndpointUrl = "",
+    profile: Profile = None,
+    endpoint_url: EndpointUrl = None,
     json: Json = False,
 ) -> None:
     """Show what a policy would keep, cost and reach: snapshots, GiB, dollars by month, RPO, copies waiting.
@@ -131,7 +131,10 @@ def simulate(
     _check_region(region)
     from snapkeep.lab.simulator.experiment import ExperimentOptions  # noqa: PLC0415 - the model is not needed for --help
 
-    account = AwsSettings(region, "", profile, endpoint_url) if from_account else None
+    account = None
+    if from_account:
+        access = completed_by_file({"profile": profile, "endpoint_url": endpoint_url})
+        account = AwsSettings(region, "", access["profile"], access["endpoint_url"])
     fleet = Fleet(volumes or FLEET_BY_CHANCE, seed, pairs_of(tag, "--tag"), world, account, faults)
     options = ExperimentOptions(
         days=days, every_hours=every, primary=region, copy_quota=quota, sweep_hours=24.0 if faults else 168.0
