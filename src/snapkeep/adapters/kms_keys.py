@@ -109,6 +109,10 @@ class RecentKeys:
         self._good_for = good_for
         self._known: dict[str, tuple[datetime, KeyFault | None]] = {}
 
+    def forget(self) -> None:
+        """Look at every key anew: a principal who has enabled a key wants to see it in the next sweep."""
+        self._known.clear()
+
     def fault_of(self, key_arn: str) -> KeyFault | None:
         """Return why a key cannot be used, None where it can. Raise AwsThrottled or AwsUnavailable."""
         known = self._known.get(key_arn)

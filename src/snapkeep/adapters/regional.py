@@ -80,6 +80,11 @@ class RegionalAdapters:
             self._keys[region] = RecentKeys(keys=keys, clock=self.clock)
         return self._keys[region]
 
+    def forget_keys(self) -> None:
+        """Look at the keys of all regions anew."""
+        for keys in self._keys.values():
+            keys.forget()
+
     def guards_of(self, region: str) -> RecentGuards:
         """Return what knows the AMIs and locks, from one listing of each within a minute."""
         return RecentGuards(reader=self.reader_of(region), clock=self.clock)

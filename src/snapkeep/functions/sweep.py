@@ -145,6 +145,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
 def _repair(call: SweepCall) -> PlanAnswer:
     """Sweep, keep the report so far, and return the deletions. A call that AWS refuses makes the report FAILED."""
     parts = composition(PATIENT)
+    parts.forget_keys()
     environment, reports, adapters = parts.environment, build_reports(parts), sweep_adapters(parts)
     adopt = environment.adopt_history or call.option("adopt")  # the stack's parameter may consent for every sweep
     try:

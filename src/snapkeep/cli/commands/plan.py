@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from snapkeep.cli.views.plan import LineLayout
     from snapkeep.domain.policy.model import PolicySet
     from snapkeep.domain.retention.region_plan import RegionPlan
+    from snapkeep.domain.retention.rekeyed import FullCopies
 
 app = typer.Typer(help="Show what would be kept, copied and deleted, and why.")
 
@@ -67,6 +68,7 @@ def plan(
     unread = {region: reading.problem for region, reading in readings.items() if reading.problem} | unlisted
     policies = dict.fromkeys(regions, proposed[0]) if proposed else in_force
     from snapkeep.domain.policy.source import DEFAULTS  # noqa: PLC0415
+    from snapkeep.domain.retention.rekeyed import full_copies  # noqa: PLC0415
 
     missing = installed.stacks_missing(in_force)
     by_defaults = any(policies[region].source == DEFAULTS for region in regions)
@@ -80,11 +82,13 @@ def plan(
         warn(missing)
     warn([*broken, *map(_not_known, unread.values())])
     about = f" for {moment:%Y-%m-%d %H:%M} UTC" if at else ""
-    plans = in_scope(make_plans(policies, moment, adopt=adopt), scope, settings.region)
+    all_plans = make_plans(policies, moment, adopt=adopt)
+    plans = in_scope(all_plans, scope, settings.region)
     problems = [problem for region, problem in unread.items() if is_in_scope(region, scope, settings.region)]
     if diff:
-        before = in_scope(make_plans(in_force, now), scope, settings.region)
-        _print_changes(list(zip(before, plans, strict=True)), about, problems, json=json)
+        all_before = make_plans(in_force, now)
+        compared = list(zip(in_scope(all_before, scope, settings.region), plans, strict=True))
+        _print_changes(compared, full_copies(all_before, all_plans), about, problems, json=json)
     else:
         _print_plans(plans, about, problems, json=json, csv=csv)
     refused = any(volume.refusals or volume.selection.problem for region_plan in plans for volume in region_plan.volumes)
@@ -129,15 +133,21 @@ def _print_plans(plans: list[RegionPlan], moment: str, problems: list[str], *, j
             write_plan(sys.stdout, region_plan, _layout(), moment=moment)
 
 
-def _print_changes(compared: list[tuple[RegionPlan, RegionPlan]], moment: str, problems: list[str], *, json: bool) -> None:
+def _print_changes(
+    compared: list[tuple[RegionPlan, RegionPlan]], full: list[FullCopies], moment: str, problems: list[str], *, json: bool
+) -> None:
     from snapkeep.cli.views.plan_changes import changes_as_data, write_changes  # noqa: PLC0415
+    from snapkeep.cli.views.policy import full_copies_as_data, full_copy_lines  # noqa: PLC0415
 
     if json:
-        print_json({"regions": [changes_as_data(before, after) for before, after in compared], "problems": problems})
+        regions = [changes_as_data(before, after) for before, after in compared]
+        print_json({"regions": regions, "full_copies": full_copies_as_data(full), "problems": problems})
         return
     for number, (before, after) in enumerate(compared):
         sys.stdout.write("\n" if number else "")
         write_changes(sys.stdout, before, after, _layout(), moment=moment)
+    for line in full_copy_lines(full):
+        sys.stdout.writelines(f"{text}\n" for text in ("", *_layout().wrapped(line, 0, 4)))
 
 
 def _layout() -> LineLayout:

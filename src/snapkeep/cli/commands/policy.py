@@ -1,10 +1,10 @@
-"""`snapkeep policy`: check, push, show, history, rollback, remove and schema of the policy document."""
+"""`snapkeep policy`: check, push, show, diff, history, rollback, remove and schema of the policy document."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from snapkeep.cli.installed_system import InstalledSystem
     from snapkeep.domain.policy.model import PolicySet
     from snapkeep.domain.retention.comparison import Comparison
+    from snapkeep.domain.retention.rekeyed import FullCopies
     from snapkeep.usecases.policies import PolicyStore
 
 app = typer.Typer(help="Check, push and show the policy document.", no_args_is_help=True)
@@ -119,16 +120,16 @@ def remove(
     warn(policy_set.problem for policy_set in before.values())
     if not json:
         _print_lines(field_lines(field_changes(before[installed.settings.region], parameters)))
-    comparisons = _compare(installed, before, installed.parameters_as_policies(list(before)))
+    comparisons, full = _compare(installed, before, installed.parameters_as_policies(list(before)))
     primary, *dr_regions = before
     deployed = [region for region in dr_regions if installed.stack_parameters(StackKind.DR, region)]
     stores = [installed.adapters.policy_store_of(region) for region in [*deployed, primary]]
-    _print_comparisons(comparisons, json=json)
+    _print_comparisons(comparisons, full, json=json)
     require_consent("Put the stacks' parameters in force again?", yes=yes, json=json, otherwise="nothing was changed")
     for store in stores:
         store.remove()
     if json:
-        print_json({"removed": [store.region for store in stores], "changes": _changes_as_data(comparisons)})
+        print_json({"removed": [store.region for store in stores], **_changes_as_data(comparisons, full)})
     else:
         sys.stdout.writelines(f"{store.region}: the stack's parameters are in force\n" for store in stores)
 
@@ -166,6 +167,43 @@ def show(
         sys.stdout.write(f"# {policies.source.label}\n{readable_yaml(policies)}")
     if policies.problem:
         raise typer.Exit(NOT_ALL_RIGHT)
+
+
+@app.command()
+@with_aws_settings
+def diff(
+    settings: AwsSettings,
+    document: Annotated[
+        str,
+        typer.Argument(
+            metavar="FILE|VERSION", help="Document or version; by default the one that rollback restores.", show_default=False
+        ),
+    ] = "",
+    *,
+    json: Json = False,
+) -> None:
+    """Show what a document or a former version would change. Writes nothing."""
+    from snapkeep.cli.views.policy import field_changes, field_lines  # noqa: PLC0415
+    from snapkeep.usecases.policies import version_to_restore  # noqa: PLC0415
+
+    installed = _installed(replace(settings, read_only=True))
+    region = installed.settings.region
+    if document and not document.isdecimal():
+        limits = installed.parameters_as_policies()[region].limits
+        policies = read_policies(Path(document), region=region, limits=limits)[1]
+    else:
+        policies = version_to_restore(*installed.primary_document(), int(document or 0)).policies
+    before = installed.policies_in_force(policies)
+    warn(policy_set.problem for policy_set in before.values())
+    fields = field_changes(before[region], policies)
+    comparisons, full = _compare(installed, before, dict.fromkeys(before, policies))
+    if json:
+        print_json({"fields": [change._asdict() for change in fields], **_changes_as_data(comparisons, full)})
+        return
+    about = policies.source.label
+    typer.echo(printable(f"{about} against {before[region].source.label}, which is in force"))
+    _print_lines(field_lines(fields))
+    _print_comparisons(comparisons, full, json=False)
 
 
 @app.command()
@@ -219,8 +257,8 @@ def _put_in_force(installed: InstalledSystem, text: str, policies: PolicySet, qu
     fields = field_changes(before[installed.settings.region], policies)
     if not json:
         _print_lines(field_lines(fields))
-    comparisons = _compare(installed, before, dict.fromkeys(before, policies))
-    _print_comparisons(comparisons, json=json)
+    comparisons, full = _compare(installed, before, dict.fromkeys(before, policies))
+    _print_comparisons(comparisons, full, json=json)
     for region in dropped:
         typer.echo(printable(dropped_line(region)), err=json or bool(region.problem))
     require_consent(question, yes=yes, json=json, otherwise="nothing was changed")
@@ -230,26 +268,28 @@ def _put_in_force(installed: InstalledSystem, text: str, policies: PolicySet, qu
         dropped_data = [{"region": region.region, "problem": region.problem} for region in dropped]
         pushed_data = [asdict(result) for result in pushed]
         fields_data = [change._asdict() for change in fields]
-        changes_data = _changes_as_data(comparisons)
-        print_json({"pushed": pushed_data, "dropped": dropped_data, "fields": fields_data, "changes": changes_data})
+        changes_data = _changes_as_data(comparisons, full)
+        print_json({"pushed": pushed_data, "dropped": dropped_data, "fields": fields_data, **changes_data})
     else:
         _print_lines(pushed_line(result) for result in pushed)
     if any(result.overtaken for result in pushed) or len(readable) < len(dropped):
         raise typer.Exit(NOT_ALL_RIGHT)
 
 
-def _print_comparisons(comparisons: Sequence[tuple[str, Comparison]], *, json: bool) -> None:
-    from snapkeep.cli.views.policy import comparison_lines  # noqa: PLC0415
+def _print_comparisons(comparisons: Sequence[tuple[str, Comparison]], full_copies: Sequence[FullCopies], *, json: bool) -> None:
+    from snapkeep.cli.views.policy import comparison_lines, full_copy_lines  # noqa: PLC0415
 
     if not json:
         for region, comparison in comparisons:
             _print_lines(comparison_lines(region, comparison))
+        _print_lines(full_copy_lines(full_copies))
 
 
-def _changes_as_data(comparisons: Sequence[tuple[str, Comparison]]) -> list[dict[str, Any]]:
-    from snapkeep.cli.views.policy import comparison_as_data  # noqa: PLC0415
+def _changes_as_data(comparisons: Sequence[tuple[str, Comparison]], full_copies: Sequence[FullCopies]) -> dict[str, Any]:
+    from snapkeep.cli.views.policy import comparison_as_data, full_copies_as_data  # noqa: PLC0415
 
-    return [{"region": region, **comparison_as_data(comparison)} for region, comparison in comparisons]
+    changes = [{"region": region, **comparison_as_data(comparison)} for region, comparison in comparisons]
+    return {"changes": changes, "full_copies": full_copies_as_data(full_copies)}
 
 
 def _stores(installed: InstalledSystem, regions: Sequence[str]) -> list[PolicyStore]:
@@ -269,10 +309,12 @@ def _stores(installed: InstalledSystem, regions: Sequence[str]) -> list[PolicySt
 
 def _compare(
     installed: InstalledSystem, before: Mapping[str, PolicySet], policies: Mapping[str, PolicySet]
-) -> list[tuple[str, Comparison]]:
-    """Return for each region what other policies would change, from one listing of each region."""
+) -> tuple[list[tuple[str, Comparison]], list[FullCopies]]:
+    """Return for each region what other policies would change, from one listing of each, and the full copies they cause."""
     from snapkeep.domain.retention.comparison import compare  # noqa: PLC0415
+    from snapkeep.domain.retention.rekeyed import full_copies  # noqa: PLC0415
 
     make_plans, now = installed.plan_maker(list(before)), datetime.now(UTC)
     current, proposed = make_plans(before, now), make_plans(policies, now)
-    return [(new.region, compare(old, new)) for old, new in zip(current, proposed, strict=True)]
+    comparisons = [(new.region, compare(old, new)) for old, new in zip(current, proposed, strict=True)]
+    return comparisons, full_copies(current, proposed)

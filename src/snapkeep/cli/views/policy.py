@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from snapkeep.domain.durations import format_duration
+from snapkeep.domain.durations import format_duration, parse_duration
+from snapkeep.domain.json_codec import to_object
 from snapkeep.domain.model import Verdict
 from snapkeep.domain.plural import counted, noun_for
 from snapkeep.domain.policy.document import to_document
@@ -13,6 +14,7 @@ from snapkeep.domain.policy.model import CopyRule, PolicySet, Retention, Selecto
 from snapkeep.domain.policy.periods import PERIODS
 from snapkeep.domain.prices import completion_price_usd_per_gib
 from snapkeep.domain.retention.comparison import Comparison
+from snapkeep.domain.retention.rekeyed import FullCopies
 from snapkeep.domain.tags import format_time
 
 if TYPE_CHECKING:
@@ -21,13 +23,8 @@ if TYPE_CHECKING:
 
 _SHOWN = 10
 _VALUES_SHOWN = 5
-MEANINGS = {
-    "rpo": "decides when a volume counts as late, and its alarm is raised",
-    "gone": "decides which snapshots and copies of deleted volumes expire: all but the newest may",
-    "copy_within": "decides when a copy counts as late",
-    "kms_key": "the next copy of each volume under another key is a full copy, with its transfer and storage",
-    "completion_duration": "decides what AWS charges for each GiB copied in addition",
-}
+FIELD_DEFAULTS = {"kms_key": "the region's default", "completion_duration": "none"}
+"""What a field means that a document leaves out."""
 
 
 def summary_lines(policies: PolicySet) -> Iterator[str]:
@@ -131,6 +128,23 @@ def _dated(verdict: Verdict) -> str:
     return f"{verdict.snapshot.id} of {verdict.snapshot.origin.start_time:%Y-%m-%d %H:%M}"
 
 
+def full_copy_lines(full_copies: Sequence[FullCopies]) -> Iterator[str]:
+    """Yield the full copies that other keys cause, in lines, with their size and price."""
+    for full in full_copies:
+        key = full.kms_key or "the region's default key"
+        volumes, copies = counted(len(full.volume_ids), "volume"), counted(full.copies, "copy", "copies")
+        yield (
+            f"{full.region}: the next copy of {volumes} is full under {key}: at most {full.size_gib:,} GiB, "
+            f"{full.transfer_usd:,.2f} USD for the transfer and {full.storage_usd:,.2f} USD a month for the storage; "
+            f"so is each further one, until the last of {copies} under other keys has expired"
+        )
+
+
+def full_copies_as_data(full_copies: Sequence[FullCopies]) -> list[dict[str, Any]]:
+    """Return the full copies that other keys cause as JSON values."""
+    return [to_object(full) | {"transfer_usd": full.transfer_usd, "storage_usd": full.storage_usd} for full in full_copies]
+
+
 def comparison_as_data(comparison: Comparison) -> dict[str, Any]:
     """Return a comparison as JSON values."""
     return {
@@ -222,14 +236,32 @@ def field_lines(changes: list[FieldChange]) -> Iterator[str]:
     """Yield the changed fields in lines, with what the change means."""
     if changes:
         yield "fields that change"
-    for name, before, after in changes:
-        meaning = MEANINGS.get(name.rpartition(".")[2], "")
-        values = f"{_value_text(before)} -> {_value_text(after)}"
-        yield f"  {name}: {values}" + (f" ({meaning})" if meaning else "")
+    for change in changes:
+        name = change.field.rpartition(".")[2]
+        values = f"{_value_text(name, change.before)} -> {_value_text(name, change.after)}"
+        meaning = _meaning(name, change)
+        yield f"  {change.field}: {values}" + (f" ({meaning})" if meaning else "")
 
 
-def _value_text(value: Any) -> str:
-    return "default" if value is None else str(value)
+def _meaning(name: str, change: FieldChange) -> str:
+    """Return what a changed field means; empty where it says so itself, or the plan shows it."""
+    if name in ("rpo", "copy_within") and change.before and change.after:
+        when = "later" if parse_duration(change.after) > parse_duration(change.before) else "sooner"
+        return f"a {'volume' if name == 'rpo' else 'copy'} counts as late, and its alarm is raised, {when}"
+    if name == "kms_key":
+        return "the next copy of each volume under another key is a full copy, with its transfer and storage"
+    if name == "completion_duration":
+        dollars = [_completion_usd(value) for value in (change.before, change.after)]
+        return f"a time-based copy: AWS charges {dollars[1]:.3f} USD for each GiB copied in addition, now {dollars[0]:.3f}"
+    return ""
+
+
+def _completion_usd(duration: Any) -> float:
+    return completion_price_usd_per_gib(int(parse_duration(str(duration)).total_seconds() // 60)) if duration else 0.0
+
+
+def _value_text(name: str, value: Any) -> str:
+    return FIELD_DEFAULTS.get(name, "default") if value is None else str(value)
 
 
 def _leaves(value: Any, name: str) -> Iterator[tuple[str, Any]]:
