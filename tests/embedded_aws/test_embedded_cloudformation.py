@@ -193,3 +193,90 @@ def test_items_of_a_stack_s_table_expire(embedded_alone: EmbeddedAws) -> None:
         dynamodb.put_item(TableName="queue", Item={"id": {"S": name}, "expires": expiry})
     embedded_alone.admin("POST", "clock", {"seconds": 7200})
     assert {item["id"]["S"] for item in dynamodb.scan(TableName="queue")["Items"]} == {"late", "text"}
+
+
+def deployer(embedded: EmbeddedAws, account_id: str, *actions: str) -> Any:
+    """Return CloudFormation for a user that may use it, and do the actions."""
+    iam = embedded.client("iam", "us-east-1", account_id)
+    iam.create_user(UserName="deployer")
+    statement = {"Effect": "Allow", "Action": ["cloudformation:*", *actions], "Resource": "*"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    iam.put_user_policy(UserName="deployer", PolicyName="policy", PolicyDocument=document)
+    key = iam.create_access_key(UserName="deployer")["AccessKey"]
+    return embedded.client_of("cloudformation", "us-east-1", key["AccessKeyId"], key["SecretAccessKey"])
+
+
+def status_after(client: Any, name: str) -> str:
+    def ended() -> str:
+        (stack,) = client.describe_stacks(StackName=name)["Stacks"]
+        return "" if stack["StackStatus"].endswith("_IN_PROGRESS") else str(stack["StackStatus"])
+
+    return str(wait_for(ended))
+
+
+@pytest.mark.parametrize(
+    ("actions", "status"), [([], "UPDATE_ROLLBACK_COMPLETE"), (["iam:UpdateAssumeRolePolicy"], "UPDATE_COMPLETE")]
+)
+def test_an_update_does_what_its_caller_may(embedded: EmbeddedAws, account_id: str, actions: list[str], status: str) -> None:
+    client = deployer(embedded, account_id, "iam:CreateRole", *actions)
+    assert create(client, "roles", template(Role=role()))["StackStatus"] == "CREATE_COMPLETE"
+    client.update_stack(
+        StackName="roles", TemplateBody=template(Role=role("states.amazonaws.com")), Capabilities=["CAPABILITY_NAMED_IAM"]
+    )
+    assert status_after(client, "roles") == status
+    reasons = [event.get("ResourceStatusReason", "") for event in client.describe_stack_events(StackName="roles")["StackEvents"]]
+    assert actions or any("not authorized to perform: iam:UpdateAssumeRolePolicy" in reason for reason in reasons)
+
+
+def test_a_stack_acts_with_its_own_role_for_ever(embedded: EmbeddedAws, account_id: str) -> None:
+    build = Builder(embedded, account_id)
+    queues = {"Effect": "Allow", "Action": ["sqs:CreateQueue", "sqs:DeleteQueue", "sqs:SetQueueAttributes"], "Resource": "*"}
+    acting = build.role("acting", "cloudformation.amazonaws.com", queues)
+    powerless = build.role("powerless", "cloudformation.amazonaws.com")
+    untrusting = build.role("untrusting", "lambda.amazonaws.com", queues)
+    client = deployer(embedded, account_id)
+    body = template(Queue=("AWS::SQS::Queue", {"QueueName": "work"}))
+    with pytest.raises(ClientError, match=r"AccessDenied.*iam:PassRole"):
+        client.create_stack(StackName="queues", TemplateBody=body, RoleARN=acting)
+    build.client("iam").put_user_policy(
+        UserName="deployer",
+        PolicyName="pass",
+        PolicyDocument=json.dumps({"Statement": [{"Effect": "Allow", "Action": "iam:PassRole", "Resource": "*"}]}),
+    )
+    with pytest.raises(ClientError, match="cannot be assumed"):
+        client.create_stack(StackName="queues", TemplateBody=body, RoleARN=untrusting)
+    client.create_stack(StackName="refused", TemplateBody=body, RoleARN=powerless)
+    assert status_after(client, "refused") == "ROLLBACK_COMPLETE"
+    client.create_stack(StackName="queues", TemplateBody=body, RoleARN=acting)
+    assert status_after(client, "queues") == "CREATE_COMPLETE"
+    assert client.describe_stacks(StackName="queues")["Stacks"][0]["RoleARN"] == acting
+    longer = template(Queue=("AWS::SQS::Queue", {"QueueName": "work", "VisibilityTimeout": 60}))
+    client.update_stack(StackName="queues", TemplateBody=longer)
+    assert status_after(client, "queues") == "UPDATE_COMPLETE"
+    client.delete_stack(StackName="queues")
+    wait_for(lambda: build.client("sqs").list_queues().get("QueueUrls", []) == [])
+
+
+def test_a_nested_stack_s_template_may_be_of_sam(embedded: EmbeddedAws, account_id: str) -> None:
+    build = Builder(embedded, account_id)
+    function = {
+        "Type": "AWS::Serverless::Function",
+        "Properties": {
+            "FunctionName": "Nested",
+            "Handler": "index.handler",
+            "Runtime": "python3.13",
+            "InlineCode": SOURCE,
+            "Role": build.role("nested", "lambda.amazonaws.com"),
+        },
+    }
+    sam = {"Transform": "AWS::Serverless-2016-10-31", "Resources": {"Function": function}}
+    build.client("s3").create_bucket(Bucket=f"templates-{account_id}")
+    build.client("s3").put_object(Bucket=f"templates-{account_id}", Key="nested.json", Body=json.dumps(sam))
+    url = f"https://templates-{account_id}.s3.us-east-1.amazonaws.com/nested.json"
+    client = build.client("cloudformation")
+    body = template(Nested=("AWS::CloudFormation::Stack", {"TemplateURL": url}))
+    client.create_stack(StackName="parent", TemplateBody=body, Capabilities=["CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"])
+    status = status_after(client, "parent")
+    events = client.describe_stack_events(StackName="parent")["StackEvents"]
+    assert status == "CREATE_COMPLETE", [event.get("ResourceStatusReason") for event in events]
+    assert build.client("lambda").get_function(FunctionName="Nested")["Configuration"]["Handler"] == "index.handler"

@@ -1,20 +1,22 @@
 """CloudFormation: names as on AWS, no take-over of existing resources, and the caller's permissions.
 
 ministack generates equal names for equal stacks of two regions (roles belong to the whole account), writes over what exists, and
-creates and deletes resources whatever the caller may do. Source of the actions: CloudFormation's resource schemas (handlers'
-permissions); "already exists": CloudFormation user guide, "Name type"; PassRole: IAM user guide, "Grant a user permissions to
-pass a role to an AWS service".
+creates, updates and deletes resources whatever the caller may do. Source of the actions: CloudFormation's resource schemas
+(handlers' permissions); "already exists": CloudFormation user guide, "Name type"; PassRole: IAM user guide, "Grant a user
+permissions to pass a role to an AWS service".
 """
 
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from contextvars import ContextVar
+from dataclasses import dataclass, field
 from typing import Any
 
 from snapkeep.lab.embedded_aws.patches.patch_tools import PatchBrokenError, replace
-from snapkeep.lab.embedded_aws.patches.permissions import principal_allows
+from snapkeep.lab.embedded_aws.patches.permissions import principal_allows, service_may_assume
 
 SUFFIX_LENGTH = 13
 Properties = Mapping[str, Any]
@@ -36,6 +38,9 @@ class ResourceType:
     store: str
     key: str = "{name}"
     role_property: str = ""
+    update_action: str = ""
+    """The action for a changed property that `updates` does not name; changed tags need none here."""
+    updates: Mapping[str, str] = field(default_factory=dict)
 
 
 TYPES: Mapping[str, ResourceType] = {
@@ -45,6 +50,7 @@ TYPES: Mapping[str, ResourceType] = {
         "cloudwatch:PutMetricAlarm",
         "cloudwatch:DeleteAlarms",
         "cloudwatch._alarms",
+        update_action="cloudwatch:PutMetricAlarm",
     ),
     "AWS::DynamoDB::Table": ResourceType(
         "TableName",
@@ -52,6 +58,11 @@ TYPES: Mapping[str, ResourceType] = {
         "dynamodb:CreateTable",
         "dynamodb:DeleteTable",
         "dynamodb._tables",
+        update_action="dynamodb:UpdateTable",
+        updates={
+            "TimeToLiveSpecification": "dynamodb:UpdateTimeToLive",
+            "PointInTimeRecoverySpecification": "dynamodb:UpdateContinuousBackups",
+        },
     ),
     "AWS::Events::Rule": ResourceType(
         "Name",
@@ -60,11 +71,32 @@ TYPES: Mapping[str, ResourceType] = {
         "events:DeleteRule",
         "eventbridge._rules",
         "default|{name}",
+        update_action="events:PutRule",
+        updates={"Targets": "events:PutTargets"},
     ),
     "AWS::IAM::Role": ResourceType(
-        "RoleName", "arn:aws:iam::{account}:role/{name}", "iam:CreateRole", "iam:DeleteRole", "iam._roles"
+        "RoleName",
+        "arn:aws:iam::{account}:role/{name}",
+        "iam:CreateRole",
+        "iam:DeleteRole",
+        "iam._roles",
+        update_action="iam:UpdateRole",
+        updates={
+            "AssumeRolePolicyDocument": "iam:UpdateAssumeRolePolicy",
+            "ManagedPolicyArns": "iam:AttachRolePolicy",
+            "PermissionsBoundary": "iam:PutRolePermissionsBoundary",
+            "Policies": "iam:PutRolePolicy",
+        },
     ),
-    "AWS::KMS::Key": ResourceType("", "*", "kms:CreateKey", "kms:ScheduleKeyDeletion", ""),
+    "AWS::KMS::Key": ResourceType(
+        "",
+        "*",
+        "kms:CreateKey",
+        "kms:ScheduleKeyDeletion",
+        "",
+        update_action="kms:UpdateKeyDescription",
+        updates={"KeyPolicy": "kms:PutKeyPolicy", "EnableKeyRotation": "kms:EnableKeyRotation"},
+    ),
     "AWS::Lambda::Function": ResourceType(
         "FunctionName",
         "arn:aws:lambda:{region}:{account}:function:{name}",
@@ -72,6 +104,8 @@ TYPES: Mapping[str, ResourceType] = {
         "lambda:DeleteFunction",
         "lambda_svc._functions",
         role_property="Role",
+        update_action="lambda:UpdateFunctionConfiguration",
+        updates={"Code": "lambda:UpdateFunctionCode"},
     ),
     "AWS::Logs::LogGroup": ResourceType(
         "LogGroupName",
@@ -79,6 +113,8 @@ TYPES: Mapping[str, ResourceType] = {
         "logs:CreateLogGroup",
         "logs:DeleteLogGroup",
         "cloudwatch_logs._log_groups",
+        update_action="logs:PutRetentionPolicy",
+        updates={"KmsKeyId": "logs:AssociateKmsKey"},
     ),
     # ministack itself refuses a bucket that exists.
     "AWS::S3::Bucket": ResourceType("BucketName", "arn:aws:s3:::{name}", "s3:CreateBucket", "s3:DeleteBucket", ""),
@@ -89,6 +125,7 @@ TYPES: Mapping[str, ResourceType] = {
         "sns:DeleteTopic",
         "sns._topics",
         "arn:aws:sns:{region}:{account}:{name}",
+        update_action="sns:SetTopicAttributes",
     ),
     "AWS::SQS::Queue": ResourceType(
         "QueueName",
@@ -96,6 +133,7 @@ TYPES: Mapping[str, ResourceType] = {
         "sqs:CreateQueue",
         "sqs:DeleteQueue",
         "sqs._queue_name_to_url",
+        update_action="sqs:SetQueueAttributes",
     ),
     "AWS::StepFunctions::StateMachine": ResourceType(
         "StateMachineName",
@@ -105,20 +143,49 @@ TYPES: Mapping[str, ResourceType] = {
         "stepfunctions._state_machines",
         "arn:aws:states:{region}:{account}:stateMachine:{name}",
         "RoleArn",
+        "states:UpdateStateMachine",
     ),
 }
+# The operations of a stack, and of its change sets, that CloudFormation carries out as the stack's role where it has one.
+STACK_ACTIONS = (
+    "CreateStack",
+    "UpdateStack",
+    "DeleteStack",
+    "CreateChangeSet",
+    "ExecuteChangeSet",
+    "ContinueUpdateRollback",
+    "RollbackStack",
+)
+VIRTUAL_HOSTED = re.compile(r"https://(?P<bucket>.+?)\.s3(?:[.-][a-z0-9-]+)*\.amazonaws\.com(?:\.cn)?/(?P<key>.+)")
+CLOUDFORMATION = "cloudformation.amazonaws.com"
+_stack_role: ContextVar[str] = ContextVar("_stack_role", default="")
+_nested_in: ContextVar[str] = ContextVar("_nested_in", default="")
+"""The stack whose nested stack reads its template now."""
 
 
 def apply() -> None:
     """Apply the patches."""
-    from ministack.services.cloudformation import provisioners
+    from ministack.services.cloudformation import engine, helpers, provisioners
+    from ministack.services.cloudformation import handlers as stack_handlers
 
     replace(provisioners, "_physical_name", _of_its_region)
+    replace(engine, "_parse_template", _transformed_where_nested)
+    replace(helpers, "_resolve_document", _by_either_form_of_url)
+    for action in STACK_ACTIONS:
+        if action not in stack_handlers._ACTION_HANDLERS:
+            raise PatchBrokenError(f"CloudFormation no longer has the action {action}")
+        stack_handlers._ACTION_HANDLERS[action] = _as_the_stack_s_role(action, stack_handlers._ACTION_HANDLERS[action])
+    describe = stack_handlers._ACTION_HANDLERS["DescribeStacks"]
+    stack_handlers._ACTION_HANDLERS["DescribeStacks"] = _with_roles(describe)
+    nested = provisioners._RESOURCE_HANDLERS["AWS::CloudFormation::Stack"]
+    nested["create"] = _naming_parent(nested["create"], 2)
+    nested["update"] = _naming_parent(nested["update"], 3)
     for type_name, resource_type in TYPES.items():
         handlers = provisioners._RESOURCE_HANDLERS.get(type_name, {})
         if not {"create", "update", "delete"} <= set(handlers):
             raise PatchBrokenError(f"CloudFormation's provisioners no longer create, update and delete {type_name}")
         handlers["create"] = _checked_create(type_name, resource_type, handlers["create"])
+        handlers["update"] = _checked_update(resource_type, handlers["update"])
         handlers["delete"] = _checked_delete(resource_type, handlers["delete"])
 
 
@@ -148,13 +215,29 @@ def _checked_create(type_name: str, resource_type: ResourceType, make: Create) -
     return create
 
 
+def _checked_update(resource_type: ResourceType, change: Callable[..., Any]) -> Callable[..., Any]:
+    def update(physical_id: str, old: Properties, new: Properties, *rest: Any) -> Any:
+        changed = {name for name in old.keys() | new.keys() if old.get(name) != new.get(name)} - {"Tags"}
+        arn = _arn(resource_type, _name_in(physical_id))
+        for action in sorted({resource_type.updates.get(name, resource_type.update_action) for name in changed} - {""}):
+            _check_caller(action, arn)
+        if resource_type.role_property in changed:
+            _check_caller("iam:PassRole", str(new.get(resource_type.role_property) or "*"))
+        return change(physical_id, old, new, *rest)
+
+    return update
+
+
 def _checked_delete(resource_type: ResourceType, destroy: Callable[..., Any]) -> Callable[..., Any]:
     def delete(physical_id: str, properties: Properties, *logical_id: str) -> Any:
-        name = physical_id.rpartition("/")[2].rpartition(":")[2]
-        _check_caller(resource_type.delete_action, _arn(resource_type, name))
+        _check_caller(resource_type.delete_action, _arn(resource_type, _name_in(physical_id)))
         return destroy(physical_id, properties, *logical_id)
 
     return delete
+
+
+def _name_in(physical_id: str) -> str:
+    return physical_id.rpartition("/")[2].rpartition(":")[2]
 
 
 def _check_role(type_name: str, resource_type: ResourceType, name: str, properties: Properties) -> None:
@@ -173,9 +256,114 @@ def _check_caller(action: str, arn: str) -> None:
     from ministack.core.iam_evaluator import caller_arn
     from ministack.core.responses import get_region
 
-    caller = str(caller_arn())
+    caller = _session_of(_stack_role.get()) if _stack_role.get() else str(caller_arn())
     if not principal_allows(caller, action, arn, get_region()):
         raise ResourceRefused(f"User: {caller} is not authorized to perform: {action} on resource: {arn}")
+
+
+def _session_of(role_arn: str) -> str:
+    return f"arn:aws:sts::{role_arn.split(':')[4]}:assumed-role/{role_arn.rpartition('/')[2]}/AWSCloudFormation"
+
+
+# A stack's own role
+
+
+def _as_the_stack_s_role(action: str, handle: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Carry out an operation, and what it starts, as the stack's role: the one given now, or before.
+
+    Source: CloudFormation API reference, CreateStack (RoleARN): "CloudFormation always uses this role for all future operations
+    on the stack"; who gives a role must be allowed to pass it.
+    """
+
+    def act(parameters: Any) -> Any:
+        from ministack.services.cloudformation.handlers import _resolve_stack
+        from ministack.services.cloudformation.helpers import _error, _p
+
+        name = _p(parameters, "StackName")
+        stack, given = _resolve_stack(name), _p(parameters, "RoleARN")
+        if given:
+            try:
+                _check_caller("iam:PassRole", given)
+            except ResourceRefused as refused:
+                return _error("AccessDenied", str(refused), 403)
+            if not service_may_assume(given, CLOUDFORMATION):
+                return _error("ValidationError", f"Role {given} is invalid or cannot be assumed", 400)
+        role = given or (stack or {}).get("RoleARN", "")
+        token = _stack_role.set(role)
+        try:
+            answer = handle(parameters)
+        finally:
+            _stack_role.reset(token)
+        stack = _resolve_stack(name)
+        if given and stack is not None and answer[0] < 400:  # noqa: PLR2004 - the HTTP statuses of errors
+            stack["RoleARN"] = given
+        return answer
+
+    act.__name__ = action
+    return act
+
+
+def _with_roles(describe: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Let DescribeStacks name the role of each stack that has one."""
+
+    def describe_stacks(parameters: Any) -> Any:
+        from ministack.services.cloudformation import _stacks
+
+        status, headers, body = describe(parameters)
+        for stack in _stacks.values():
+            if stack.get("RoleARN"):
+                stack_id = f"<StackId>{stack['StackId']}</StackId>".encode()
+                body = body.replace(stack_id, stack_id + f"<RoleARN>{stack['RoleARN']}</RoleARN>".encode())
+        return status, headers, body
+
+    return describe_stacks
+
+
+# Templates
+
+
+def _by_either_form_of_url(resolve: Callable[..., Any]) -> Callable[..., Any]:
+    """Take URLs of S3 in virtual-hosted style too [S3 user guide: virtual hosting of buckets]."""
+
+    def resolve_document(parameters: Any, body_key: str, url_key: str, label: str) -> Any:
+        from ministack.services.cloudformation.helpers import _p
+
+        hosted = VIRTUAL_HOSTED.fullmatch(_p(parameters, url_key))
+        if hosted:
+            parameters = {**parameters, url_key: [f"https://s3.amazonaws.com/{hosted['bucket']}/{hosted['key']}"]}
+        return resolve(parameters, body_key, url_key, label)
+
+    return resolve_document
+
+
+def _naming_parent(deploy: Callable[..., Any], parent_at: int) -> Callable[..., Any]:
+    def deploy_nested(*arguments: Any) -> Any:
+        token = _nested_in.set(str(arguments[parent_at]))
+        try:
+            return deploy(*arguments)
+        finally:
+            _nested_in.reset(token)
+
+    return deploy_nested
+
+
+def _transformed_where_nested(parse: Callable[..., Any]) -> Callable[..., Any]:
+    """Apply the transforms of a nested stack's template, as of any other [CloudFormation user guide: template macros]."""
+
+    def parse_template(*arguments: Any) -> Any:
+        from ministack.services.cloudformation import engine, provisioners
+
+        template, parent = parse(*arguments), _nested_in.get()
+        if not parent:
+            return template
+        _nested_in.set("")
+        provisioners._check_nested_stack_capabilities(parent, template)
+        template = engine._apply_transforms(template)
+        if isinstance(template, engine._TransformFailed):
+            raise ResourceRefused(str(template.error))
+        return template
+
+    return parse_template
 
 
 def _arn(resource_type: ResourceType, name: str) -> str:
