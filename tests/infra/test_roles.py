@@ -86,7 +86,10 @@ def test_only_managed_snapshots_can_be_deleted(stack: str) -> None:
     ]
     assert [statement.role for statement in deleting] == ["DeleteOldSnapshotsRole"]
     assert deleting[0].actions == ("ec2:DeleteSnapshot",)
-    assert deleting[0].condition == {"StringEquals": {"aws:ResourceTag/snapkeep:managed": SYSTEM}}
+    assert deleting[0].condition == {
+        "StringEquals": {"aws:ResourceTag/snapkeep:managed": SYSTEM},
+        "Null": {"aws:ResourceTag/snapkeep:hold": "true"},
+    }
     assert deleting[0].resources == ({"Fn::Sub": "arn:${AWS::Partition}:ec2:${AWS::Region}::snapshot/*"},)
 
 

@@ -41,6 +41,8 @@ COMMANDS = (
     LazyCommand("policy", "snapkeep.cli.commands.policy", "Check, push and show the policy document."),
     LazyCommand("plan", "snapkeep.cli.commands.plan", "Show what would be kept, copied and deleted, and why."),
     LazyCommand("status", "snapkeep.cli.commands.status", "Show how well each volume is protected."),
+    LazyCommand("recoverable", "snapkeep.cli.commands.recoverable", "Show what can be recovered, where, and to when."),
+    LazyCommand("recover", "snapkeep.cli.commands.recover", "Make volumes from recovery points; resume or undo it."),
     LazyCommand("sweep", "snapkeep.cli.commands.sweep", "Find and repair what events missed, now."),
     LazyCommand("explain", "snapkeep.cli.commands.explain", "Show the story of one snapshot."),
     LazyCommand("completion", "snapkeep.cli.commands.completion", "Print the script that completes commands in a shell."),

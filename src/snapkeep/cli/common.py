@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import StrEnum
 from functools import cache, wraps
 from pathlib import Path
@@ -289,6 +290,22 @@ def _aws_options(
 
 AWS_SETTINGS = tuple(name for name in inspect.signature(_aws_options).parameters if name not in ("verbose", "log_file"))
 """The settings that options, variables and the file give, in this order."""
+
+
+EARLIEST, TOO_LATE = datetime(2000, 1, 1, tzinfo=UTC), datetime(3000, 1, 1, tzinfo=UTC)
+
+
+def time_of(text: str) -> datetime:
+    """Return the time of the option `--at`. Raise WrongUse for a text that is no time, or has no time zone."""
+    from snapkeep.domain.tags import parse_time  # noqa: PLC0415
+
+    try:
+        time = datetime.fromisoformat(text)
+        if time.tzinfo and not EARLIEST <= time < TOO_LATE:
+            raise WrongUse(f"--at {text}: give a time from {EARLIEST:%Y-%m-%dT%H:%MZ} to before {TOO_LATE:%Y-%m-%dT%H:%MZ}")
+        return parse_time(text)
+    except ValueError as error:
+        raise WrongUse(f"--at {text}: write a time with its time zone, such as 2026-12-24T03:00Z") from error
 
 
 def pairs_of(texts: Iterable[str] | None, option: str, form: str = "KEY=VALUE") -> dict[str, str]:

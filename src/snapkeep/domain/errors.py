@@ -111,6 +111,10 @@ class RecordNotWritten(SnapkeepError):
     """A recovery record is missing in a DR region; the copy is made all the same."""
 
 
+class RecoveryFailed(SnapkeepError):
+    """A step of a recovery cannot succeed; the message says what to do. The journal has what was made."""
+
+
 class KeyNotUsable(SnapkeepError):
     """The KMS key of a copy rule cannot be used; the message names the key and why."""
 

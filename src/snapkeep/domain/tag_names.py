@@ -22,6 +22,14 @@ RECORD = "snapkeep:record"
 RECOVERY_TAGS = (SET, INSTANCE, DEVICE, RECORD)
 """What recovery knows a snapshot by. They are written where there is room, before the volume's own tags."""
 
+PROOF = "snapkeep:proof"
+"""On copies alone: the newest verdict of a comparison with the source."""
+HOLD = "snapkeep:hold"
+"""The recovery that has chosen a snapshot: until it ends, the snapshot is not deleted (INV-18)."""
+RECOVERY = "snapkeep:recovery"
+"""On what a recovery made: the recovery's name. Snapkeep never deletes it, except when a person undoes that recovery (INV-20)."""
+RECOVERY_STEP = "snapkeep:recovery-step"
+
 ORIGINAL_NAME = "AutomatedSnapName"
 """The original system's: `<volume id>_<start time>`."""
 ORIGINAL_VOLUME = "OriginalVolumeId"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from snapkeep.cli.common import AwsSettings, Json, RegionScope, in_scope, is_in_scope, with_aws_settings
+from snapkeep.cli.common import AwsSettings, Json, RegionScope, in_scope, is_in_scope, time_of, with_aws_settings
 from snapkeep.cli.errors import NOT_ALL_RIGHT, WrongUse
 from snapkeep.cli.output import print_json, printable, warn
 from snapkeep.cli.policy_files import read_policies
@@ -58,7 +58,7 @@ def plan(
     from snapkeep.cli.installed_system import InstalledSystem, policies_of  # noqa: PLC0415 - --help needs no botocore
 
     installed, now = InstalledSystem(replace(settings, read_only=True)), datetime.now(UTC)
-    moment = _moment(at) if at else now
+    moment = time_of(at) if at else now
     readings = {reading.region: reading for reading in installed.read_regions()}
     proposed = [_from_file(policy, settings.region, policies_of(readings.values()))] if policy else []
     readings |= installed.read_dr_regions(sorted({region for p in proposed for region in p.copy_regions}.difference(readings)))
@@ -98,22 +98,6 @@ def plan(
 
 def _not_known(problem: str) -> str:
     return f"{problem}; its plan and its copies are not known, and no snapshot whose copy is not known is deleted"
-
-
-EARLIEST, TOO_LATE = datetime(2000, 1, 1, tzinfo=UTC), datetime(3000, 1, 1, tzinfo=UTC)
-"""Plans are made for times between these: rules compute with the years before and after."""
-
-
-def _moment(text: str) -> datetime:
-    from snapkeep.domain.tags import parse_time  # noqa: PLC0415
-
-    try:
-        time = datetime.fromisoformat(text)
-        if time.tzinfo and not EARLIEST <= time < TOO_LATE:
-            raise WrongUse(f"--at {text}: give a time from {EARLIEST:%Y-%m-%dT%H:%MZ} to before {TOO_LATE:%Y-%m-%dT%H:%MZ}")
-        return parse_time(text)
-    except ValueError as error:
-        raise WrongUse(f"--at {text}: write a time with its time zone, such as 2026-12-24T03:00Z") from error
 
 
 def _from_file(path: Path, region: str, in_force: PolicySet) -> PolicySet:

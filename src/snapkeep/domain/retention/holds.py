@@ -9,6 +9,7 @@ from types import MappingProxyType
 
 from snapkeep.domain.model import NEVER, Lineage, Reason, Snapshot, SnapshotInRegion, SnapshotState
 from snapkeep.domain.other_tools import left_alone_by, tool_of
+from snapkeep.domain.tag_names import HOLD
 
 NO_COPIES: Mapping[str, Iterable[Snapshot]] = MappingProxyType({})
 
@@ -113,6 +114,15 @@ def tool_holds(snapshots: Iterable[Snapshot]) -> dict[str, tuple[Reason, ...]]:
         snapshot.id: (Reason("INV-06", f"{tool.name} manages it: only {tool.name} deletes it"),)
         for snapshot in snapshots
         if (tool := tool_of(snapshot))
+    }
+
+
+def recovery_holds(snapshots: Iterable[Snapshot]) -> dict[str, tuple[Reason, ...]]:
+    """Return the holds of snapshots that a recovery has chosen, until it ends (INV-18)."""
+    return {
+        snapshot.id: (Reason("INV-18", f"held: recovery {snapshot.tags[HOLD]} restores it"),)
+        for snapshot in snapshots
+        if HOLD in snapshot.tags
     }
 
 

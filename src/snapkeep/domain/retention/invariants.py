@@ -14,6 +14,7 @@ from snapkeep.domain.policy.model import Limits
 from snapkeep.domain.retention.deletion import SECOND_COPY_RULE
 from snapkeep.domain.retention.holds import NO_COPY_FACTS, CopyFacts
 from snapkeep.domain.retention.verdicts import RETENTION_WORDS
+from snapkeep.domain.tag_names import HOLD
 
 _RULES_THAT_DELETE = RETENTION_WORDS | {SECOND_COPY_RULE}
 
@@ -70,14 +71,20 @@ def _problems_of_each(
             yield f"INV-01: {snapshot.id} is of {snapshot.origin.volume_id}, outside the plan of {volume_id}"
         if snapshot.state is not completed:
             yield f"INV-03: {snapshot.id} is {snapshot.state}, not completed"
-        if snapshot.id in protected_ids:
-            yield f"INV-06: {snapshot.id} is used by an AMI, locked, or left to another tool"
+        if HOLD in snapshot.tags or snapshot.id in protected_ids:
+            yield _why_protected(snapshot)
         # Many snapshots share one tuple of reasons: each is checked once.
         if reasons not in rules_of_retention:
             if not reasons or any(reason.rule not in _RULES_THAT_DELETE for reason in reasons):
                 yield f"INV-07: {snapshot.id} would be deleted for a reason that is no rule of retention"
             else:
                 rules_of_retention.add(reasons)
+
+
+def _why_protected(snapshot: Snapshot) -> str:
+    if HOLD in snapshot.tags:
+        return f"INV-18: recovery {snapshot.tags[HOLD]} restores {snapshot.id}"
+    return f"INV-06: {snapshot.id} is used by an AMI, locked, or left to another tool"
 
 
 def _problems_of_all(volume_id: str, kept: Sequence[Snapshot], to_delete: Sequence[Snapshot], limits: Limits) -> Iterator[str]:

@@ -11,7 +11,7 @@ from snapkeep.domain.model import Action, Reason, Snapshot, SnapshotInRegion, Vo
 from snapkeep.domain.policy.model import PolicySet
 from snapkeep.domain.retention.deleted_volumes import gone_lineages
 from snapkeep.domain.retention.forecast import with_copies_made
-from snapkeep.domain.retention.holds import image_holds, lock_holds, merge_holds, tool_holds
+from snapkeep.domain.retention.holds import image_holds, lock_holds, merge_holds, recovery_holds, tool_holds
 from snapkeep.domain.retention.region_plan import RegionFacts, RegionPlan, plan_region
 from snapkeep.domain.tags import with_source_starts
 from snapkeep.usecases.ports import DeletionGuards, SnapshotReader
@@ -20,12 +20,14 @@ NO_WAITING: frozenset[SnapshotInRegion] = frozenset()
 
 
 def protected_ids(guards: DeletionGuards, snapshots: Iterable[Snapshot]) -> dict[str, tuple[Reason, ...]]:
-    """Return the snapshots that an AMI uses, that are locked, or that another tool owns, with the reasons (INV-06)."""
+    """Return the snapshots that an AMI uses, that are locked, that another tool owns (INV-06) or a recovery restores (INV-18)."""
     listed = list(snapshots)
     ids = [snapshot.id for snapshot in listed]
     if not ids:
         return {}
-    return merge_holds(image_holds(guards.images_using(ids)), lock_holds(guards.locks(ids)), tool_holds(listed))
+    return merge_holds(
+        image_holds(guards.images_using(ids)), lock_holds(guards.locks(ids)), tool_holds(listed), recovery_holds(listed)
+    )
 
 
 def guarded_plan(guards: DeletionGuards, facts: RegionFacts, policies: PolicySet, now: datetime, *, system: str) -> RegionPlan:

@@ -1,0 +1,129 @@
+"""Makes, attaches and removes the volumes of a recovery, and checks beforehand what EC2 would refuse."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from snapkeep.adapters.aws_errors import accepted, code_of, message_of, pages, translated
+from snapkeep.adapters.ec2_reader import attachments_of, batches, tags_from
+from snapkeep.adapters.ec2_writers import tag_list
+from snapkeep.usecases.recovery.actions import VolumeState
+
+if TYPE_CHECKING:
+    from mypy_boto3_ec2 import EC2Client
+
+_GONE = ("InvalidVolume.NotFound",)
+_RATE_QUOTA = frozenset({"ResourceLimitExceeded", "VolumeInitializationRateLimitExceeded", "MaxIOPSLimitExceeded"})
+"""AWS names no code for the quota of 5,000 MiB/s over all initialising volumes: a request with a rate that is refused for a
+limit is made without the rate; if the limit was another one, that is refused too."""
+
+
+class Ec2Recovery:
+    """`RecoveryEc2` over an EC2 client of one region."""
+
+    def __init__(self, *, client: EC2Client, region: str) -> None:
+        self._client = client
+        self.region = region
+
+    def volumes_of(self, tags: Mapping[str, str]) -> list[VolumeState]:
+        """Return the volumes that have all of these tags."""
+        query = {"Filters": [{"Name": f"tag:{key}", "Values": [value]} for key, value in tags.items()]}
+        listing = pages(self._client, "describe_volumes", query, f"describe_volumes in {self.region}")
+        return [_state(item) for page in listing for item in page["Volumes"]]
+
+    def volume(self, volume_id: str) -> VolumeState | None:
+        """Return a volume; None if it does not exist."""
+        query = {"VolumeIds": [volume_id]}
+        listing = pages(self._client, "describe_volumes", query, f"describe_volumes {volume_id}", nothing=_GONE)
+        return next((_state(item) for page in listing for item in page["Volumes"]), None)
+
+    def create_volume(self, request: Mapping[str, Any], tags: Mapping[str, str], token: str) -> tuple[str, str]:
+        """Make a volume; return its id, and a remark where the initialisation rate is beyond the quota."""
+        specification = [{"ResourceType": "volume", "Tags": tag_list(tags)}]
+        wanted: dict[str, Any] = {**request, "TagSpecifications": specification, "ClientToken": token}
+        with translated("create_volume"):
+            try:
+                return self._client.create_volume(**wanted)["VolumeId"], ""
+            except ClientError as error:
+                if "VolumeInitializationRate" not in wanted or code_of(error) not in _RATE_QUOTA:
+                    raise
+                rate = wanted.pop("VolumeInitializationRate")
+                wanted["ClientToken"] = f"{token}-d"  # the same token takes no other parameters
+                remark = f"made without the rate of {rate} MiB/s: {message_of(error)}"
+                return self._client.create_volume(**wanted)["VolumeId"], remark
+
+    def attach(self, volume_id: str, instance_id: str, device: str) -> None:
+        """Start to attach a volume. Raise AwsRefused."""
+        with translated(f"attach_volume {volume_id}"):
+            self._client.attach_volume(VolumeId=volume_id, InstanceId=instance_id, Device=device)
+
+    def detach(self, volume_id: str, instance_id: str) -> None:
+        """Start to detach a volume; one that is detached is done."""
+        doing = f"detach_volume {volume_id}"
+        accepted(self._client.detach_volume, doing, ("IncorrectState",), VolumeId=volume_id, InstanceId=instance_id)
+
+    def delete_volume(self, volume_id: str) -> None:
+        """Delete a volume; one that does not exist is deleted."""
+        accepted(self._client.delete_volume, f"delete_volume {volume_id}", _GONE, VolumeId=volume_id)
+
+    def tag_snapshots(self, snapshot_ids: list[str], tags: Mapping[str, str]) -> None:
+        """Write tags of snapshots. Raise SnapshotGone."""
+        with translated("create_tags"):
+            self._client.create_tags(Resources=snapshot_ids, Tags=tag_list(tags))
+
+    def untag_snapshots(self, snapshot_ids: list[str], tags: Mapping[str, str]) -> None:
+        """Remove tags of snapshots, where they have these values."""
+        with translated("delete_tags"):
+            self._client.delete_tags(Resources=snapshot_ids, Tags=tag_list(tags))
+
+    # What a plan looks at
+
+    def refusal(self, request: Mapping[str, Any]) -> str:
+        """Return why CreateVolume would be refused, by a dry run; empty if it would not."""
+        return self._dry_run("create_volume", **request)
+
+    def refusal_of_tags(self, snapshot_ids: list[str], tags: Mapping[str, str]) -> str:
+        """Return why CreateTags would be refused, by a dry run; empty if it would not."""
+        return self._dry_run("create_tags", Resources=snapshot_ids, Tags=tag_list(tags))
+
+    def _dry_run(self, operation: str, **request: Any) -> str:
+        with translated(operation):
+            try:
+                getattr(self._client, operation)(**request, DryRun=True)
+            except ClientError as error:
+                return "" if code_of(error) == "DryRunOperation" else f"{operation}: {code_of(error)}: {message_of(error)}"
+        return ""
+
+    def zones(self) -> list[str]:
+        """Return the region's Availability Zones that can be used."""
+        with translated("describe_availability_zones"):
+            zones = self._client.describe_availability_zones(Filters=[{"Name": "state", "Values": ["available"]}])
+        named = [zone for zone in zones["AvailabilityZones"] if zone.get("ZoneType", "availability-zone") == "availability-zone"]
+        return sorted(zone["ZoneName"] for zone in named)
+
+    def place(self, instance_id: str) -> tuple[str, list[str]]:
+        """Return an instance's zone and its occupied devices. Raise AwsRefused if there is no such instance."""
+        with translated(f"describe_instances {instance_id}"):
+            answer = self._client.describe_instances(InstanceIds=[instance_id])
+        instance = answer["Reservations"][0]["Instances"][0]
+        devices = [mapping["DeviceName"] for mapping in instance.get("BlockDeviceMappings", [])]
+        return instance["Placement"]["AvailabilityZone"], devices
+
+    def data_bytes(self, snapshot_ids: Collection[str]) -> dict[str, int]:
+        """Return the full data of snapshots where EC2 says it (botocore: ec2 2016-11-15, Snapshot.FullSnapshotSizeInBytes)."""
+        sizes: dict[str, int] = {}
+        for ids in batches(snapshot_ids):
+            query = {"OwnerIds": ["self"], "Filters": [{"Name": "snapshot-id", "Values": ids}]}
+            for page in pages(self._client, "describe_snapshots", query, "describe_snapshots"):
+                sizes |= {item["SnapshotId"]: item.get("FullSnapshotSizeInBytes", 0) for item in page["Snapshots"]}
+        return sizes
+
+
+def _state(item: Mapping[str, Any]) -> VolumeState:
+    attachments = [one for one in attachments_of(item) if one.get("State") != "detached"]
+    return VolumeState(
+        item["VolumeId"], item["State"], tags_from(item), {one["InstanceId"]: one.get("Device", "") for one in attachments}
+    )

@@ -1,0 +1,251 @@
+"""`snapkeep recover`: make volumes from recovery points, with the caller's credentials; resume or undo a recovery."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from snapkeep.cli.commands.recoverable import At, OfPolicy, OfTags
+from snapkeep.cli.common import AwsSettings, Json, Yes, pairs_of, require_consent, time_of, with_aws_settings
+from snapkeep.cli.errors import NOT_ALL_RIGHT, WrongUse
+from snapkeep.cli.output import print_json, printable, warn
+
+if TYPE_CHECKING:
+    from snapkeep.cli.installed_system import InstalledSystem
+    from snapkeep.domain.recovery.recovery_plan import RecoveryRun
+    from snapkeep.usecases.recovery.record_ports import Documents
+    from snapkeep.usecases.recovery.recover import Recover
+
+app = typer.Typer(help="Make volumes from recovery points; resume or undo it.", no_args_is_help=True)
+
+In = Annotated[str, typer.Option("--in", metavar="REGION", help="The region to recover in. Default: the DR region.")]
+Bucket = Annotated[str, typer.Option("--bucket", metavar="NAME", help="The DR region's bucket, if its stack does not exist.")]
+RunId = Annotated[str, typer.Argument(metavar="RUN", help="The name of a recovery.")]
+
+
+@app.command()
+@with_aws_settings
+def volume(
+    settings: AwsSettings,
+    targets: Annotated[list[str] | None, typer.Argument(metavar="[VOLUME|INSTANCE|NAME]...", help="What to recover.")] = None,
+    *,
+    policy: OfPolicy = "",
+    tag: OfTags = None,
+    at: At = "",
+    in_region: In = "",
+    zone: Annotated[str, typer.Option("--zone", metavar="AZ", help="Availability Zone of the volumes.")] = "",
+    attach: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--attach", metavar="INSTANCE[:DEVICE]", help="Attach to this instance; repeat it to name the device of each volume."
+        ),
+    ] = None,
+    rate: Annotated[
+        str, typer.Option("--rate", metavar="MIB/S", help="Initialisation rate: default, or 100 to 300.")
+    ] = "default",
+    bucket: Bucket = "",
+    only_plan: Annotated[bool, typer.Option("--plan", help="Show the plan and change nothing.")] = False,
+    yes: Yes = False,
+    json: Json = False,
+) -> None:
+    """Make volumes from recovery points: of volumes, of all volumes of an instance, a policy or a tag.
+
+    The plan comes first. The journal in the DR region's bucket has every step, so that the recovery can be resumed or undone.
+    """
+    from snapkeep.cli.views.recover import plan_as_data, plan_lines, run_as_data  # noqa: PLC0415
+    from snapkeep.domain.recovery.choice import Target  # noqa: PLC0415
+    from snapkeep.usecases.recovery.prepare import PrepareRecovery, RecoveryRequest, begin  # noqa: PLC0415
+
+    if not (targets or policy or tag):
+        raise WrongUse("name what to recover: volumes, instances, names, --policy or --tag")
+    instance_id, devices = _places(attach or ())
+    now = datetime.now(UTC)
+    target = Target(tuple(targets or ()), policy, pairs_of(tag, "--tag"))
+    request = RecoveryRequest(target, time_of(at) if at else now, zone, _rate(rate), instance_id, devices)
+    system = _RecoverySystem(settings, in_region, bucket)
+    prepare = PrepareRecovery(snapshots=system.points, looks=system.ec2, documents=system.documents_to_read())
+    plan = prepare.plan(request)
+    if not json:
+        _print(plan_lines(plan, now))
+    if only_plan or plan.obstacles:
+        if json:
+            print_json({"plan": plan_as_data(plan)})
+        raise typer.Exit(NOT_ALL_RIGHT if plan.obstacles else 0)
+    require_consent(f"Make {len(plan.volumes)} volumes in {plan.region}?", yes=yes, json=json, otherwise="nothing was made")
+    run = begin(plan, system.caller(), datetime.now(UTC))
+    recover = system.recover(quiet=json)
+    recover.journal.begin(run)
+    ended = _carry_out(recover.run, run, f"snapkeep recover resume {run.id}")
+    if json:
+        print_json({"plan": plan_as_data(plan), "run": run_as_data(ended)})
+    else:
+        _print([f"{ended.id} is {ended.state}; to remove what it made: snapkeep recover undo {ended.id}"])
+
+
+@app.command("list")
+@with_aws_settings
+def list_runs(settings: AwsSettings, *, in_region: In = "", bucket: Bucket = "", json: Json = False) -> None:
+    """List the recoveries in the DR region's bucket, the newest last."""
+    from snapkeep.cli.views.recover import run_as_data, run_lines  # noqa: PLC0415
+
+    journal = _RecoverySystem(settings, in_region, bucket).journal()
+    runs = [journal.read(run_id) for run_id in journal.ids()]
+    if json:
+        print_json([run_as_data(run) for run in runs])
+    else:
+        _print(next(iter(run_lines(run))) for run in runs)
+
+
+@app.command()
+@with_aws_settings
+def show(settings: AwsSettings, run_id: RunId, *, in_region: In = "", bucket: Bucket = "", json: Json = False) -> None:
+    """Show a recovery with its steps."""
+    from snapkeep.cli.views.recover import run_as_data, run_lines  # noqa: PLC0415
+
+    run = _RecoverySystem(settings, in_region, bucket).journal().read(run_id)
+    if json:
+        print_json(run_as_data(run))
+    else:
+        _print(run_lines(run))
+
+
+@app.command()
+@with_aws_settings
+def resume(settings: AwsSettings, run_id: RunId, *, in_region: In = "", bucket: Bucket = "", json: Json = False) -> None:
+    """Continue a recovery that was interrupted, by anybody on any machine."""
+    _continue(settings, run_id, in_region, bucket, json=json, undo=False)
+
+
+@app.command()
+@with_aws_settings
+def undo(
+    settings: AwsSettings, run_id: RunId, *, in_region: In = "", bucket: Bucket = "", yes: Yes = False, json: Json = False
+) -> None:
+    """Remove what a recovery made. Data that was written to its volumes since then is lost."""
+    require_consent(f"Delete the volumes that {run_id} made?", yes=yes, json=json, otherwise="nothing was removed")
+    _continue(settings, run_id, in_region, bucket, json=json, undo=True)
+
+
+def _continue(settings: AwsSettings, run_id: str, in_region: str, bucket: str, *, json: bool, undo: bool) -> None:
+    from snapkeep.cli.views.recover import run_as_data, run_lines  # noqa: PLC0415
+
+    system = _RecoverySystem(settings, in_region, bucket)
+    run = system.journal().read(run_id)
+    system = _RecoverySystem(settings, run.region, bucket, journal_region=system.region)
+    recover = system.recover(quiet=json)
+    run = recover.journal.read(run_id)
+    ended = _carry_out(recover.undo if undo else recover.run, run, f"snapkeep recover {'undo' if undo else 'resume'} {run_id}")
+    if json:
+        print_json(run_as_data(ended))
+    else:
+        _print([next(iter(run_lines(ended)))])
+
+
+def _carry_out(action: Any, run: RecoveryRun, again: str) -> RecoveryRun:
+    try:
+        ended: RecoveryRun = action(run)
+    except BaseException:
+        warn([f"{run.id} is not finished. To continue: {again}"])
+        raise
+    return ended
+
+
+class _RecoverySystem:
+    """What a recovery needs in the region that it recovers in, and the DR region's bucket.
+
+    The bucket is in the region of the recovery if a stack is there, else in the DR region.
+    """
+
+    def __init__(self, settings: AwsSettings, in_region: str, bucket: str, *, journal_region: str = "") -> None:
+        from snapkeep.cli.installed_system import InstalledSystem  # noqa: PLC0415 - imports what --help does not need
+
+        self.settings = settings
+        self.installed: InstalledSystem = InstalledSystem(settings)
+        self.region = in_region or self.installed.dr_region
+        self._bucket = bucket
+        self._journal_region = journal_region
+
+    @property
+    def points(self) -> Any:
+        """Lists snapshots, and which of them can be restored."""
+        return self.installed.adapters.points_of(self.region)
+
+    @property
+    def ec2(self) -> Any:
+        """Makes volumes."""
+        from snapkeep.adapters.ec2_recovery import Ec2Recovery  # noqa: PLC0415
+
+        return Ec2Recovery(client=self.settings.client("ec2", self.region), region=self.region)
+
+    def caller(self) -> str:
+        """Return the ARN of the caller."""
+        arn: str = self.settings.client("sts", self.region).get_caller_identity()["Arn"]
+        return arn
+
+    def documents(self) -> Documents:
+        """Return the documents of the DR region. Raise the error of the last region that was asked."""
+        from snapkeep.adapters.s3_documents import S3Documents  # noqa: PLC0415
+        from snapkeep.domain.errors import SnapkeepError  # noqa: PLC0415
+
+        if self._bucket:
+            return S3Documents(client=self.settings.client("s3", self._journal_region or self.region), bucket=self._bucket)
+        try:
+            return self.installed.adapters.documents_of(self._journal_region or self.region)
+        except SnapkeepError:
+            if self._journal_region or self.region == self.installed.dr_region:
+                raise
+            return self.installed.adapters.documents_of(self.installed.dr_region)
+
+    def documents_to_read(self) -> Documents | None:
+        """Return the documents; None where they cannot be reached, which a plan says."""
+        from snapkeep.domain.errors import SnapkeepError  # noqa: PLC0415
+
+        try:
+            return self.documents()
+        except SnapkeepError:
+            return None
+
+    def journal(self) -> Any:
+        """Return the journals in the bucket."""
+        from snapkeep.usecases.recovery.recover import Journal  # noqa: PLC0415
+
+        return Journal(documents=self.documents())
+
+    def recover(self, *, quiet: bool) -> Recover:
+        """Return what carries out recoveries."""
+        from snapkeep.adapters.clock import WallClock  # noqa: PLC0415
+        from snapkeep.cli.views.recover import step_line  # noqa: PLC0415
+        from snapkeep.usecases.recovery.actions import Actions  # noqa: PLC0415
+        from snapkeep.usecases.recovery.recover import Recover  # noqa: PLC0415
+
+        clock = WallClock()
+        told = (lambda _: None) if quiet else (lambda step: _print([step_line(step)]))
+        return Recover(journal=self.journal(), actions=Actions(ec2=self.ec2, pacer=clock), clock=clock, told=told)
+
+
+def _print(lines: Iterable[str]) -> None:
+    sys.stdout.writelines(f"{printable(line)}\n" for line in lines if line)
+    sys.stdout.flush()
+
+
+def _rate(text: str) -> int:
+    from snapkeep.domain.recovery.recovery_plan import FASTEST_RATE, SLOWEST_RATE  # noqa: PLC0415
+
+    if text == "default":
+        return 0
+    if not text.isdecimal() or not SLOWEST_RATE <= int(text) <= FASTEST_RATE:
+        raise WrongUse(f"--rate {text}: write default, or a whole number from {SLOWEST_RATE} to {FASTEST_RATE} (MiB/s)")
+    return int(text)
+
+
+def _places(texts: Iterable[str]) -> tuple[str, tuple[str, ...]]:
+    """Return the instance and the devices of `--attach`. Raise WrongUse where several instances are named."""
+    pairs = [text.partition(":") for text in texts]
+    instances = {instance for instance, _, _ in pairs}
+    if len(instances) > 1:
+        raise WrongUse(f"--attach: name one instance, not {', '.join(sorted(instances))}")
+    return next(iter(instances), ""), tuple(device for _, _, device in pairs if device)

@@ -1,0 +1,59 @@
+"""`snapkeep recoverable`: what can be recovered, where, and to when."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+
+from snapkeep.cli.common import AwsSettings, Json, pairs_of, time_of, with_aws_settings
+from snapkeep.cli.errors import NOT_ALL_RIGHT
+from snapkeep.cli.output import print_json, printable
+
+app = typer.Typer(help="Show what can be recovered, where, and to when.")
+
+Targets = Annotated[list[str] | None, typer.Argument(metavar="[TARGET]...", help="Volume or instance ids, or names.")]
+At = Annotated[str, typer.Option("--at", metavar="TIME", help="The newest point up to a time such as 2026-12-24T03:00Z.")]
+In = Annotated[str, typer.Option("--in", metavar="REGION", help="Look in this region alone.")]
+OfPolicy = Annotated[str, typer.Option("--policy", metavar="NAME", help="Volumes of this policy.")]
+OfTags = Annotated[list[str] | None, typer.Option("--tag", metavar="KEY=VALUE", help="Volumes with this tag. Repeatable.")]
+
+
+@app.command()
+@with_aws_settings
+def recoverable(
+    settings: AwsSettings,
+    targets: Targets = None,
+    *,
+    at: At = "",
+    in_region: In = "",
+    policy: OfPolicy = "",
+    tag: OfTags = None,
+    json: Json = False,
+) -> None:
+    """Show the recovery points of volumes and instances: the newest up to a moment, whole sets first.
+
+    It reads what each region itself holds, and says which region it could not look at. Exits with status 1 if something that is
+    named, or protected, cannot be recovered, or a region could not be read.
+    """
+    from snapkeep.cli.installed_system import InstalledSystem  # noqa: PLC0415 - imports what --help does not need
+    from snapkeep.cli.views.recoverable import as_data, lines  # noqa: PLC0415
+    from snapkeep.domain.recovery.choice import Target  # noqa: PLC0415
+    from snapkeep.usecases.recovery.find_points import find_points  # noqa: PLC0415
+
+    installed, now = InstalledSystem(replace(settings, read_only=True)), datetime.now(UTC)
+    regions = [in_region] if in_region else [installed.dr_region, settings.region]
+    readers = {region: installed.adapters.points_of(region) for region in regions}
+    target = Target(tuple(targets or ()), policy, pairs_of(tag, "--tag"))
+    found = find_points(readers, target, time_of(at) if at else now)
+    if json:
+        print_json(as_data(found))
+    else:
+        sys.stdout.writelines(f"{printable(line)}\n" for line in lines(found, now))
+    if any(
+        things.problem or any(not choice.whole or not choice.points for choice in things.choices.values()) for things in found
+    ):
+        raise typer.Exit(NOT_ALL_RIGHT)

@@ -1,0 +1,99 @@
+"""Recoveries as lines for people and as JSON: the plan before, the steps while they are taken, the journal after."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Any
+
+from snapkeep.cli.views.recoverable import point_as_data, span_text
+from snapkeep.domain.json_codec import to_object
+from snapkeep.domain.plural import counted
+from snapkeep.domain.recovery.recovery_plan import RecoveryPlan, RecoveryRun, RecoveryStep, VolumePlan
+from snapkeep.domain.tag_names import PROOF
+
+INITIALISATION_PRICE = "AWS charges a provisioned rate for each GiB of snapshot data, even if the volume is deleted at once"
+
+
+def plan_lines(plan: RecoveryPlan, now: datetime) -> Iterator[str]:
+    """Yield the plan: points, data loss, proof, time, price, what cannot be carried over, obstacles."""
+    volumes = counted(len(plan.volumes), "volume")
+    yield f"plan: {volumes} in {plan.region}, zone {plan.zone}"
+    for volume in plan.volumes:
+        yield from _volume_lines(volume, now)
+    yield "usable: as soon as EC2 shows the volumes as available; AWS documents no time"
+    yield f"full speed: {_full_speed(plan)}"
+    dollars = plan.dollars_a_month
+    yield "price: " + (
+        f"about ${dollars:.2f} a month in us-east-1, without IOPS and throughput"
+        if dollars is not None
+        else "not known for a volume type"
+    )
+    if plan.rate_mibps:
+        yield f"price: {INITIALISATION_PRICE}"
+    yield "not checked: AttachVolume, which EC2 tries only with a volume that exists" if _attaches(plan) else ""
+    yield from (f"note: {remark}" for remark in plan.remarks)
+    yield from (f"obstacle: {obstacle}" for obstacle in plan.obstacles)
+
+
+def _volume_lines(volume: VolumePlan, now: datetime) -> Iterator[str]:
+    point, start = volume.point, volume.point.origin.start_time
+    place = f", attached to {volume.instance_id} as {volume.device}" if volume.instance_id else ""
+    yield f"  {point.origin.volume_id}: {volume.size_gib} GiB {volume.volume_type} from {point.id}{place}"
+    older = "" if point.origin.start_known else ", or earlier"
+    yield f"    data of {start:%Y-%m-%d %H:%M:%S} UTC{older}: what was written in the last {span_text(now - start)} is lost"
+    yield f"    proof: {point.tags.get(PROOF, 'none; snapkeep verify compares it with its source')}"
+
+
+def _full_speed(plan: RecoveryPlan) -> str:
+    after = plan.full_speed_after
+    if after is None:
+        return "not predictable at the default rate (--rate 100 to 300 makes it so)"
+    return f"about {span_text(max(after, timedelta(minutes=1)))} after creation, at {plan.rate_mibps} MiB/s"
+
+
+def _attaches(plan: RecoveryPlan) -> bool:
+    return any(volume.instance_id for volume in plan.volumes)
+
+
+def step_line(step: RecoveryStep) -> str:
+    """Return a step as one line."""
+    result = f": {step.result}" if step.result else ""
+    remark = f" ({step.remark})" if step.remark else ""
+    return f"{step.state}  {step.about}{result}{remark}"
+
+
+def run_lines(run: RecoveryRun) -> Iterator[str]:
+    """Yield a run with its steps."""
+    ended = f", ended {run.ended_at:%Y-%m-%d %H:%M} UTC" if run.ended_at else ""
+    yield f"{run.id}  {run.state}  {run.region}  begun {run.started_at:%Y-%m-%d %H:%M} UTC by {run.started_by}{ended}"
+    yield from (f"  {step_line(step)}" for step in run.steps)
+
+
+def plan_as_data(plan: RecoveryPlan) -> dict[str, Any]:
+    """Return a plan as plain data."""
+    after, rate = plan.full_speed_after, plan.rate_mibps
+    return {
+        "region": plan.region,
+        "zone": plan.zone,
+        "rate_mibps": rate,
+        "volumes": [
+            {
+                **point_as_data(volume.point),
+                "size_gib": volume.size_gib,
+                "volume_type": volume.volume_type,
+                "instance_id": volume.instance_id,
+                "attach_as": volume.device,
+            }
+            for volume in plan.volumes
+        ],
+        "full_speed_seconds": after.total_seconds() if after is not None else None,
+        "dollars_a_month": plan.dollars_a_month,
+        "remarks": list(plan.remarks),
+        "obstacles": list(plan.obstacles),
+    }
+
+
+def run_as_data(run: RecoveryRun) -> dict[str, Any]:
+    """Return a run as its journal has it."""
+    return to_object(run)

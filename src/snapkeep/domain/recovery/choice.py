@@ -1,0 +1,169 @@
+"""Choose recovery points: for each volume the newest one up to a moment, and whole sets before single points."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from snapkeep.domain.model import Snapshot
+from snapkeep.domain.tag_names import DEVICE, INSTANCE, POLICY, SET
+
+TOGETHER = timedelta(0)
+
+
+@dataclass(frozen=True, slots=True)
+class Lineages:
+    """The snapshots and copies of one region by source volume, the newest origin first."""
+
+    region: str
+    by_volume: Mapping[str, Sequence[Snapshot]]
+
+    def newest(self, volume_id: str, at: datetime) -> Snapshot | None:
+        """Return the newest recovery point of a volume whose data is of `at` or earlier; None if it has none."""
+        points = self.by_volume.get(volume_id, ())
+        return next((point for point in points if point.origin.start_time <= at and is_point(point)), None)
+
+    def why_none(self, volume_id: str, at: datetime) -> str:
+        """Return why a volume has no recovery point, in words."""
+        snapshots = [snapshot for snapshot in self.by_volume.get(volume_id, ()) if snapshot.origin.start_time <= at]
+        if not snapshots:
+            return (
+                f"no snapshot of it in {self.region} is that old" if self.by_volume.get(volume_id) else f"none in {self.region}"
+            )
+        return f"the newest, {snapshots[0].id}, cannot be restored: {why_unusable(snapshots[0])}"
+
+
+def is_point(snapshot: Snapshot) -> bool:
+    """Whether a snapshot or copy can be restored now. It need not be Snapkeep's: a person's snapshot restores as well."""
+    return snapshot.completed and snapshot.unusable is None
+
+
+def why_unusable(snapshot: Snapshot) -> str:
+    """Return why a snapshot is no recovery point, in words."""
+    if not snapshot.completed:
+        return f"it is {snapshot.state}"
+    return snapshot.key_fault.text if snapshot.key_fault else snapshot.unusable.label if snapshot.unusable else ""
+
+
+def lineages_of(region: str, snapshots: Iterable[Snapshot]) -> Lineages:
+    """Return a region's listing by source volume."""
+    by_volume: dict[str, list[Snapshot]] = defaultdict(list)
+    for snapshot in snapshots:
+        by_volume[snapshot.origin.volume_id].append(snapshot)
+    for snapshots_of_volume in by_volume.values():
+        snapshots_of_volume.sort(
+            key=lambda snapshot: (snapshot.origin.start_time, snapshot.start_time, snapshot.id), reverse=True
+        )
+    return Lineages(region, by_volume)
+
+
+@dataclass(frozen=True, slots=True)
+class PointChoice:
+    """The points to restore for some volumes, and what is not to be had."""
+
+    region: str
+    at: datetime
+    points: tuple[Snapshot, ...]
+    """One for each volume that has one, in the order of devices and ids."""
+    missing: Mapping[str, str]
+    """Volumes without a point -> why, in words."""
+    set_id: str = ""
+    """The set that all points belong to; empty where they are single points."""
+
+    @property
+    def whole(self) -> bool:
+        """Whether every volume has a point."""
+        return not self.missing
+
+    @property
+    def spread(self) -> timedelta:
+        """The time between the oldest and the newest point; none for a set, which is one moment."""
+        starts = [point.origin.start_time for point in self.points]
+        return max(starts) - min(starts) if starts and not self.set_id else TOGETHER
+
+
+def choose_points(lineages: Lineages, volume_ids: Collection[str], at: datetime) -> PointChoice:
+    """Return the points to restore volumes that belong together: the newest whole set, or else the newest of each volume.
+
+    A set has a point of each volume, taken at one moment: it wins over single points that are closer to `at`.
+    """
+    whole_set = _newest_whole_set(lineages, volume_ids, at) if len(set(volume_ids)) > 1 else ()
+    single = {volume_id: lineages.newest(volume_id, at) for volume_id in volume_ids} if not whole_set else {}
+    points = whole_set or tuple(point for point in single.values() if point is not None)
+    missing = {volume_id: lineages.why_none(volume_id, at) for volume_id, point in single.items() if point is None}
+    ordered = tuple(sorted(points, key=lambda point: (point.tags.get(DEVICE, ""), point.origin.volume_id)))
+    return PointChoice(lineages.region, at, ordered, missing, whole_set[0].tags[SET] if whole_set else "")
+
+
+def _newest_whole_set(lineages: Lineages, volume_ids: Collection[str], at: datetime) -> tuple[Snapshot, ...]:
+    sets: dict[tuple[str, str], dict[str, Snapshot]] = defaultdict(dict)
+    for volume_id in set(volume_ids):
+        for point in lineages.by_volume.get(volume_id, ()):
+            if SET in point.tags and point.origin.start_time <= at and is_point(point):
+                sets[point.origin.region, point.tags[SET]].setdefault(volume_id, point)
+    whole = [tuple(members.values()) for members in sets.values() if len(members) == len(set(volume_ids))]
+    return max(whole, key=lambda members: max(point.origin.start_time for point in members), default=())
+
+
+def volumes_of_instance(lineages: Lineages, instance_id: str, at: datetime) -> list[str]:
+    """Return the volumes that were last seen on an instance, by their newest point's tags.
+
+    A volume that was attached elsewhere, or nowhere, since then is not among them. Nor is one that was detached before the
+    newest set of the instance was made: sets have all volumes.
+    """
+    newest = [point for volume_id in lineages.by_volume if (point := lineages.newest(volume_id, at))]
+    of_instance = [point for point in newest if point.tags.get(INSTANCE) == instance_id]
+    sets = [point for point in of_instance if SET in point.tags]
+    if sets:
+        last = max(sets, key=lambda point: point.origin.start_time)
+        of_instance = [
+            point
+            for point in of_instance
+            if point.tags.get(SET) == last.tags[SET] or point.origin.start_time > last.origin.start_time
+        ]
+    return sorted(point.origin.volume_id for point in of_instance)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a person wants to recover: ids and names, a policy, or tags; empty means every volume."""
+
+    names: tuple[str, ...] = ()
+    """Volume ids, instance ids, or values of the tag `Name`."""
+    policy: str = ""
+    tags: Mapping[str, str] | None = None
+
+    def groups(self, lineages: Lineages, at: datetime) -> dict[str, list[str]]:
+        """Return the volumes by the instance that they belong to; a volume alone stands under its own id.
+
+        A volume that is named itself is alone, even if others of its instance are named too: nobody asked for a set.
+        """
+        groups: dict[str, list[str]] = {}
+        for name in self.names:
+            groups |= self._named(lineages, name, at)
+        if not self.names:
+            groups = _by_instance(lineages, self._matches, at)
+        return groups
+
+    def _named(self, lineages: Lineages, name: str, at: datetime) -> dict[str, list[str]]:
+        if name.startswith("vol-"):
+            return {name: [name]}
+        if name.startswith("i-"):
+            return {name: volumes_of_instance(lineages, name, at)}
+        return _by_instance(lineages, lambda point: point.tags.get("Name") == name, at) or {name: []}
+
+    def _matches(self, point: Snapshot) -> bool:
+        return (not self.policy or point.tags.get(POLICY) == self.policy) and all(
+            point.tags.get(key) == value for key, value in (self.tags or {}).items()
+        )
+
+
+def _by_instance(lineages: Lineages, matches: Callable[[Snapshot], bool], at: datetime) -> dict[str, list[str]]:
+    groups: dict[str, list[str]] = defaultdict(list)
+    for volume_id, snapshots in lineages.by_volume.items():
+        point = lineages.newest(volume_id, at) or snapshots[0]
+        if volume_id.startswith("vol-") and matches(point):
+            groups[point.tags.get(INSTANCE, volume_id)].append(volume_id)
+    return dict(sorted(groups.items()))

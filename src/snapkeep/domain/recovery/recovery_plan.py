@@ -1,0 +1,316 @@
+"""A recovery as data: its steps in order, and what is known of each. The executor carries out kinds of steps, not recoveries.
+
+Every step can be taken again: it says by which token, or by which tags, what it made before is found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from snapkeep.domain.json_codec import OPTIONAL
+from snapkeep.domain.model import Snapshot
+from snapkeep.domain.other_tools import NOT_CARRIED
+from snapkeep.domain.prices import VOLUME_GIB_MONTH
+from snapkeep.domain.recovery.choice import PointChoice
+from snapkeep.domain.recovery.record import RecoveryRecord, VolumeSettings
+from snapkeep.domain.tag_names import DEVICE, OWN_TAGS, RECOVERY, RECOVERY_STEP
+from snapkeep.domain.wildcards import matches_any
+
+SLOWEST_RATE, FASTEST_RATE = 100, 300
+"""MiB/s of VolumeInitializationRate (EBS user guide: initialize a volume)."""
+MIB = 1024 * 1024
+DEVICES = tuple(f"/dev/sd{letter}" for letter in "fghijklmnop")
+"""Names for data volumes of Linux instances (EC2 user guide: device naming)."""
+
+
+class StepKind(StrEnum):
+    """What a step does. Instances add kinds here and an action in `usecases/recovery/actions.py`, no other executor."""
+
+    HOLD = "hold"
+    CREATE_VOLUME = "create_volume"
+    WAIT_FOR_VOLUME = "wait_for_volume"
+    ATTACH_VOLUME = "attach_volume"
+    RELEASE = "release"
+
+
+class StepState(StrEnum):
+    """How far a step is."""
+
+    PLANNED = "planned"
+    DONE = "done"
+    UNDONE = "undone"
+
+
+class RunState(StrEnum):
+    """How far a recovery is."""
+
+    RUNNING = "running"
+    COMPLETED = "completed"
+    UNDOING = "undoing"
+    UNDONE = "undone"
+
+
+@dataclass(frozen=True, slots=True)
+class RecoveryStep:
+    """One step. `made_by` names the step whose result it works on."""
+
+    id: str
+    kind: StepKind
+    about: str
+    """What it does, in words."""
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    made_by: str = field(default="", metadata=OPTIONAL)
+    state: StepState = StepState.PLANNED
+    result: str = field(default="", metadata=OPTIONAL)
+    """The id of what it made."""
+    remark: str = field(default="", metadata=OPTIONAL)
+    done_at: datetime | None = field(default=None, metadata=OPTIONAL)
+
+
+@dataclass(frozen=True, slots=True)
+class RecoveryRun:
+    """A recovery with its journal; it is kept as JSON in the bucket of a DR region."""
+
+    id: str
+    region: str
+    started_at: datetime
+    started_by: str
+    steps: tuple[RecoveryStep, ...]
+    points: tuple[str, ...]
+    """The snapshots and copies that it restores, which are held until it ends."""
+    state: RunState = RunState.RUNNING
+    ended_at: datetime | None = field(default=None, metadata=OPTIONAL)
+
+    @property
+    def key(self) -> str:
+        """The name of the journal in the bucket."""
+        return journal_key(self.id)
+
+    @property
+    def open(self) -> bool:
+        """Whether steps remain to be taken, or to be undone."""
+        return self.state in (RunState.RUNNING, RunState.UNDOING)
+
+    def step(self, step_id: str) -> RecoveryStep:
+        """Return a step."""
+        return next(step for step in self.steps if step.id == step_id)
+
+    def token(self, step: RecoveryStep) -> str:
+        """Return the client token of a step: at most 64 ASCII characters (EC2 API reference: ensuring idempotency)."""
+        return f"{self.id}-{step.id}"
+
+    def tags_of(self, step: RecoveryStep) -> dict[str, str]:
+        """Return the tags of what a step makes: those of its volume, and those by which it is found again."""
+        return {**step.parameters.get("tags", {}), RECOVERY: self.id, RECOVERY_STEP: step.id}
+
+    def with_step(self, step: RecoveryStep) -> RecoveryRun:
+        """Return the run with a step as it is now."""
+        return replace(self, steps=tuple(step if known.id == step.id else known for known in self.steps))
+
+
+def journal_key(run_id: str) -> str:
+    """Return the name of a recovery's journal in the bucket."""
+    return f"recoveries/{run_id}.json"
+
+
+@dataclass(frozen=True, slots=True)
+class RestoreOptions:
+    """What the caller wants to have differently from the record."""
+
+    zone: str
+    rate_mibps: int = 0
+    """0: the default rate, which AWS does not promise."""
+    attachments: tuple[tuple[str, str], ...] = ()
+    """Instance and device of each volume, in the order of the points; none: volumes stay detached."""
+
+
+@dataclass(frozen=True, slots=True)
+class VolumePlan:
+    """One volume to make: from which point, by which settings, and what that means."""
+
+    point: Snapshot
+    settings: VolumeSettings | None
+    data_bytes: int
+    """The full data of the snapshot; 0 where EC2 does not say."""
+    instance_id: str = ""
+    device: str = ""
+
+    @property
+    def size_gib(self) -> int:
+        """The size: of the volume as recorded, which may have grown since the snapshot, but never less than the snapshot's."""
+        return max(self.point.size_gib, self.settings.size_gib if self.settings else 0)
+
+    @property
+    def volume_type(self) -> str:
+        """The type as recorded; gp3 where there is no record."""
+        return self.settings.volume_type if self.settings else "gp3"
+
+    def full_speed_after(self, rate_mibps: int) -> timedelta | None:
+        """Return the time to full speed by an initialisation rate; None where it cannot be predicted."""
+        data_bytes = self.data_bytes or self.point.size_gib * 1024 * MIB
+        return timedelta(seconds=data_bytes / (rate_mibps * MIB)) if rate_mibps else None
+
+    @property
+    def dollars_a_month(self) -> float | None:
+        """The price of the volume's storage in us-east-1, without IOPS and throughput; None for a type without a known price."""
+        price = VOLUME_GIB_MONTH.get(self.volume_type)
+        return price.dollars * self.size_gib if price else None
+
+
+@dataclass(frozen=True, slots=True)
+class RecoveryPlan:
+    """What a recovery would do, before anybody consents."""
+
+    region: str
+    zone: str
+    rate_mibps: int
+    volumes: tuple[VolumePlan, ...]
+    remarks: tuple[str, ...]
+    """What cannot be carried over, or is not known."""
+    obstacles: tuple[str, ...] = ()
+    """Why it would fail: nothing is begun while there is one."""
+
+    @property
+    def full_speed_after(self) -> timedelta | None:
+        """The time until the last volume is at full speed; None where it cannot be predicted."""
+        times = [volume.full_speed_after(self.rate_mibps) for volume in self.volumes]
+        known = [time for time in times if time is not None]
+        return max(known) if known and len(known) == len(times) else None
+
+    @property
+    def dollars_a_month(self) -> float | None:
+        """The price of all volumes; None where one is not known."""
+        prices = [volume.dollars_a_month for volume in self.volumes]
+        known = [price for price in prices if price is not None]
+        return sum(known) if len(known) == len(prices) else None
+
+
+def plan_recovery(
+    choices: Iterable[PointChoice],
+    records: Mapping[str, RecoveryRecord],
+    data_bytes: Mapping[str, int],
+    options: RestoreOptions,
+) -> RecoveryPlan:
+    """Return the plan that restores all points of some choices. `records` and `data_bytes` are by snapshot id.
+
+    A volume without a point is an obstacle: a recovery of less than was named is no recovery.
+    """
+    choices = list(choices)
+    points = [point for choice in choices for point in choice.points]
+    places = [*options.attachments, *[("", "")] * len(points)]
+    volumes = [
+        VolumePlan(point, _settings(records.get(point.id), point), data_bytes.get(point.id, 0), *place)
+        for point, place in zip(points, places, strict=False)
+    ]
+    obstacles = [f"{volume_id}: {why}" for choice in choices for volume_id, why in choice.missing.items()]
+    if not points and not obstacles:
+        obstacles.append("nothing here is named so")
+    if len(options.attachments) > len(points):
+        obstacles.append(f"{len(options.attachments)} places to attach to, and {len(points)} volumes")
+    remarks = [remark for volume in volumes for remark in _remarks(volume, records.get(volume.point.id))]
+    remarks += [
+        f"{', '.join(point.origin.volume_id for point in choice.points)}: of moments up to {choice.spread} apart, "
+        "not crash-consistent as one"
+        for choice in choices
+        if choice.spread
+    ]
+    return RecoveryPlan(
+        points[0].region if points else "", options.zone, options.rate_mibps, tuple(volumes), tuple(remarks), tuple(obstacles)
+    )
+
+
+def _settings(record: RecoveryRecord | None, point: Snapshot) -> VolumeSettings | None:
+    return record.volume(point.origin.volume_id) if record else None
+
+
+def _remarks(volume: VolumePlan, record: RecoveryRecord | None) -> Iterable[str]:
+    name, settings = volume.point.origin.volume_id, volume.settings
+    if record is None or settings is None:
+        yield f"{name}: no recovery record: it becomes a gp3 volume with the tags of its snapshot"
+        return
+    if record.observed_at and record.observed_at > volume.point.origin.start_time:
+        yield f"{name}: its settings were first observed at {record.observed_at:%Y-%m-%d %H:%M} UTC, after its data"
+    if settings.volume_type == "standard":
+        yield f"{name}: previous-generation type standard, as recorded"
+    if settings.encrypted and not volume.point.encrypted:
+        yield f"{name}: its volume was encrypted, the point is not"
+    if settings.encrypted and settings.kms_key and settings.kms_key != volume.point.kms_key_id:
+        yield f"{name}: encrypted with the key of the point, {volume.point.kms_key_id}; its key in {record.region} stays there"
+    if settings.delete_on_termination:
+        yield f"{name}: it was deleted with its instance; attached volumes are not"
+
+
+def steps_of(plan: RecoveryPlan) -> tuple[RecoveryStep, ...]:
+    """Return the steps of a plan: all points are held first, all volumes made before one is waited for, released at the end."""
+    points = [volume.point.id for volume in plan.volumes]
+    steps = [RecoveryStep("hold", StepKind.HOLD, f"hold {', '.join(points)}", {"snapshots": points})]
+    waits, attachments = [], []
+    for number, volume in enumerate(plan.volumes, 1):
+        create, wait = f"create-{number}", f"wait-{number}"
+        point = volume.point
+        about = f"make a volume of {point.id} ({point.origin.volume_id}) in {plan.zone}"
+        steps.append(RecoveryStep(create, StepKind.CREATE_VOLUME, about, _creation(volume, plan)))
+        waits.append(
+            RecoveryStep(wait, StepKind.WAIT_FOR_VOLUME, f"wait until the volume of {point.id} is available", made_by=create)
+        )
+        if volume.instance_id:
+            place = {"instance": volume.instance_id, "device": volume.device}
+            about = f"attach it to {volume.instance_id} as {volume.device}"
+            attachments.append(RecoveryStep(f"attach-{number}", StepKind.ATTACH_VOLUME, about, place, made_by=create))
+    release = RecoveryStep("release", StepKind.RELEASE, "release the points", {"snapshots": points})
+    return (*steps, *waits, *attachments, release)
+
+
+def _creation(volume: VolumePlan, plan: RecoveryPlan) -> dict[str, Any]:
+    """Return the parameters of CreateVolume, and the volume's tags. Encryption and key are the snapshot's by default."""
+    settings = volume.settings
+    request: dict[str, Any] = {
+        "SnapshotId": volume.point.id,
+        "AvailabilityZone": plan.zone,
+        "VolumeType": volume.volume_type,
+        "Size": volume.size_gib,
+    }
+    if settings and settings.iops and volume.volume_type in ("gp3", "io1", "io2"):
+        request["Iops"] = settings.iops
+    if settings and settings.throughput_mibps and volume.volume_type == "gp3":
+        request["Throughput"] = settings.throughput_mibps
+    if settings and settings.multi_attach:
+        request["MultiAttachEnabled"] = True
+    if plan.rate_mibps:
+        request["VolumeInitializationRate"] = plan.rate_mibps
+    tags = settings.tags if settings else volume.point.tags
+    return {"request": request, "tags": _carried(tags)}
+
+
+def _carried(tags: Mapping[str, str]) -> dict[str, str]:
+    """Return the tags that a restored volume gets: its source's, without ours and those by which other tools claim it."""
+    return {
+        key: value
+        for key, value in tags.items()
+        if not (key.startswith(("aws:", "snapkeep:")) or key in OWN_TAGS or matches_any(key, NOT_CARRIED))
+    }
+
+
+def places_for(
+    points: Sequence[Snapshot], instance_id: str, devices: Sequence[str], occupied: Iterable[str]
+) -> list[tuple[str, str]]:
+    """Return an instance and a device for each point: a named device, else the recorded one, else the next that is free.
+
+    Raise ValueError where a named device is occupied, or none is free.
+    """
+    taken = set(occupied)
+    places: list[tuple[str, str]] = []
+    for number, point in enumerate(points):
+        named = devices[number] if number < len(devices) else ""
+        if named in taken:
+            raise ValueError(f"{instance_id} has something at {named} already")
+        free = [device for device in (named, point.tags.get(DEVICE, ""), *DEVICES) if device and device not in taken]
+        if not free:
+            raise ValueError(f"{instance_id} has no free device for {point.origin.volume_id}: name one")
+        taken.add(free[0])
+        places.append((instance_id, free[0]))
+    return places

@@ -1,0 +1,160 @@
+"""What each kind of step does in EC2, how it is found to be done already, and how it is undone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
+
+from snapkeep.domain.errors import RecoveryFailed
+from snapkeep.domain.recovery.recovery_plan import RecoveryRun, RecoveryStep, StepKind, StepState
+from snapkeep.domain.tag_names import HOLD, RECOVERY, RECOVERY_STEP
+from snapkeep.usecases.retention.delete import Pacer
+
+
+@dataclass(frozen=True, slots=True)
+class VolumeState:
+    """A volume as EC2 describes it now."""
+
+    id: str
+    state: str
+    tags: Mapping[str, str]
+    attachments: Mapping[str, str] = field(default_factory=dict)
+    """Instance -> device."""
+
+
+class RecoveryEc2(Protocol):
+    """Makes and removes what a recovery needs, in one region. Raises AwsRefused, AwsThrottled, AwsUnavailable, SnapshotGone."""
+
+    def volumes_of(self, tags: Mapping[str, str]) -> list[VolumeState]:
+        """Return the volumes that have all of these tags."""
+        ...
+
+    def volume(self, volume_id: str) -> VolumeState | None:
+        """Return a volume; None if it does not exist."""
+        ...
+
+    def create_volume(self, request: Mapping[str, Any], tags: Mapping[str, str], token: str) -> tuple[str, str]:
+        """Make a volume; return its id, and a remark where it differs from the request."""
+        ...
+
+    def attach(self, volume_id: str, instance_id: str, device: str) -> None:
+        """Start to attach a volume."""
+        ...
+
+    def detach(self, volume_id: str, instance_id: str) -> None:
+        """Start to detach a volume."""
+        ...
+
+    def delete_volume(self, volume_id: str) -> None:
+        """Delete a volume; one that does not exist is deleted."""
+        ...
+
+    def tag_snapshots(self, snapshot_ids: list[str], tags: Mapping[str, str]) -> None:
+        """Write tags of snapshots."""
+        ...
+
+    def untag_snapshots(self, snapshot_ids: list[str], tags: Mapping[str, str]) -> None:
+        """Remove tags of snapshots, where they have these values."""
+        ...
+
+
+POLL_SECONDS, PATIENCE_SECONDS = 5.0, 900.0
+"""How often a volume is looked at, and how long; a volume is available within seconds, and attached within seconds."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Actions:
+    """The actions of all kinds of steps. Each may be called again after it was interrupted anywhere."""
+
+    ec2: RecoveryEc2
+    pacer: Pacer
+
+    def do(self, run: RecoveryRun, step: RecoveryStep) -> RecoveryStep:
+        """Take a step, or find that it was taken; return it with its result. Raise RecoveryFailed where it cannot succeed."""
+        match step.kind:
+            case StepKind.HOLD:
+                self.ec2.tag_snapshots(step.parameters["snapshots"], {HOLD: run.id})
+                return step
+            case StepKind.CREATE_VOLUME:
+                return self._create(run, step)
+            case StepKind.WAIT_FOR_VOLUME:
+                volume_id = run.step(step.made_by).result
+                self._wait(volume_id, lambda volume: volume.state in ("available", "in-use"))
+                return replace(step, result=volume_id)
+            case StepKind.ATTACH_VOLUME:
+                return self._attach(run, step)
+            case StepKind.RELEASE:
+                self.ec2.untag_snapshots(step.parameters["snapshots"], {HOLD: run.id})
+                return step
+
+    def undo(self, run: RecoveryRun, step: RecoveryStep) -> None:
+        """Undo a step, whether it was taken, half taken or not. Raise RecoveryFailed where others use it."""
+        match step.kind:
+            case StepKind.ATTACH_VOLUME:
+                self._detach(run, step)
+            case StepKind.CREATE_VOLUME:
+                self._delete(run, step)
+            case StepKind.HOLD:
+                self.ec2.untag_snapshots(step.parameters["snapshots"], {HOLD: run.id})
+            case _:
+                pass
+
+    def _create(self, run: RecoveryRun, step: RecoveryStep) -> RecoveryStep:
+        """Tags are looked at first: a client token is forgotten after a time, and this may be resumed days later."""
+        made = self._made(run, step)
+        if made:
+            return replace(step, result=made[0].id)
+        volume_id, remark = self.ec2.create_volume(step.parameters["request"], run.tags_of(step), run.token(step))
+        return replace(step, result=volume_id, remark=remark)
+
+    def _attach(self, run: RecoveryRun, step: RecoveryStep) -> RecoveryStep:
+        volume_id = run.step(step.made_by).result
+        instance_id, device = step.parameters["instance"], step.parameters["device"]
+        volume = self.ec2.volume(volume_id)
+        if volume is None:
+            raise RecoveryFailed(f"{volume_id} does not exist any more; undo {run.id} and recover again")
+        if volume.attachments.get(instance_id) != device:
+            if volume.attachments:
+                raise RecoveryFailed(f"{volume_id} is attached to {', '.join(volume.attachments)} already")
+            self.ec2.attach(volume_id, instance_id, device)
+        self._wait(volume_id, lambda volume: volume.state == "in-use" and volume.attachments.get(instance_id) == device)
+        return replace(step, result=volume_id)
+
+    def _detach(self, run: RecoveryRun, step: RecoveryStep) -> None:
+        instance_id, device = step.parameters["instance"], step.parameters["device"]
+        for volume in self._made(run, run.step(step.made_by)):
+            if volume.attachments.get(instance_id) == device:
+                self.ec2.detach(volume.id, instance_id)
+                self._wait(volume.id, lambda seen: instance_id not in seen.attachments)
+
+    def _delete(self, run: RecoveryRun, step: RecoveryStep) -> None:
+        made = self._made(run, step)
+        if not made and step.state is StepState.PLANNED:  # EC2 is eventually consistent: it may have been made a moment ago
+            self.pacer.pause(POLL_SECONDS)
+            made = self._made(run, step)
+        for volume in made:
+            if volume.attachments:
+                users = ", ".join(volume.attachments)
+                raise RecoveryFailed(f"{volume.id} is attached to {users}, and not by this recovery: detach it first")
+            if volume.state == "creating":  # EC2 refuses to delete it in this state
+                self._wait(volume.id, lambda seen: seen.state != "creating")
+            self.ec2.delete_volume(volume.id)
+
+    def _made(self, run: RecoveryRun, step: RecoveryStep) -> list[VolumeState]:
+        """Return what a step made: EC2 knows it by its tags, also where the journal does not know it yet."""
+        tagged = self.ec2.volumes_of({RECOVERY: run.id, RECOVERY_STEP: step.id})
+        return [volume for volume in tagged if volume.state not in ("deleting", "deleted", "error")]
+
+    def _wait(self, volume_id: str, done: Callable[[VolumeState], bool]) -> None:
+        waited = 0.0
+        while True:
+            volume = self.ec2.volume(volume_id)
+            if volume is None or volume.state in ("error", "deleting", "deleted"):
+                raise RecoveryFailed(f"{volume_id} could not be made: EC2 gives no reason; a KMS key that cannot be used is one")
+            if done(volume):
+                return
+            if waited >= PATIENCE_SECONDS:
+                raise RecoveryFailed(f"{volume_id} is still {volume.state} after {waited:.0f} seconds; resume later")
+            self.pacer.pause(POLL_SECONDS)
+            waited += POLL_SECONDS

@@ -1,0 +1,93 @@
+"""Carry out a recovery step by step, with a journal that another person on another machine can continue or undo."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+from snapkeep.domain.errors import DocumentChanged, RecoveryFailed
+from snapkeep.domain.json_codec import from_text, to_text
+from snapkeep.domain.recovery.recovery_plan import RecoveryRun, RecoveryStep, RunState, StepState, journal_key
+from snapkeep.usecases.ports import Clock
+from snapkeep.usecases.recovery.actions import Actions
+from snapkeep.usecases.recovery.record_ports import Documents
+
+Told = Callable[[RecoveryStep], None]
+
+
+@dataclass(slots=True, kw_only=True)
+class Journal:
+    """The journals of recoveries. Whoever writes one over another session's entry is refused."""
+
+    documents: Documents
+    _versions: dict[str, str] = field(default_factory=dict)
+
+    def begin(self, run: RecoveryRun) -> None:
+        """Keep a new run. Raise DocumentChanged if there is one of its name."""
+        self._versions[run.id] = self.documents.put(run.key, to_text(run))
+
+    def read(self, run_id: str) -> RecoveryRun:
+        """Return a run. Raise DocumentNotFound, or RecoveryFailed if it cannot be read."""
+        document = self.documents.get(journal_key(run_id))
+        self._versions[run_id] = document.version
+        try:
+            return from_text(RecoveryRun, document.text)
+        except ValueError as error:
+            raise RecoveryFailed(f"the journal of {run_id} cannot be read: {error}") from error
+
+    def write(self, run: RecoveryRun) -> None:
+        """Keep a run that was read or begun. Raise RecoveryFailed if another session wrote it since."""
+        try:
+            self._versions[run.id] = self.documents.put(run.key, to_text(run), self._versions[run.id])
+        except DocumentChanged as error:
+            raise RecoveryFailed(f"another session works on {run.id}: let it finish, then resume or undo") from error
+
+    def ids(self) -> list[str]:
+        """Return the ids of all runs, the newest last."""
+        return [key.removeprefix("recoveries/").removesuffix(".json") for key in self.documents.keys("recoveries/")]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recover:
+    """Carries out and undoes recoveries. Interrupted anywhere, either is continued by calling it again."""
+
+    journal: Journal
+    actions: Actions
+    clock: Clock
+    told: Told = lambda _: None
+    """Called with each step that was taken or undone."""
+
+    def run(self, run: RecoveryRun) -> RecoveryRun:
+        """Take all steps that remain, in their order; return the run as it ended. Raise RecoveryFailed, or AWS's refusal."""
+        if run.state in (RunState.UNDOING, RunState.UNDONE):
+            raise RecoveryFailed(f"{run.id} is {run.state}: plan another recovery")
+        for step in run.steps:
+            if step.state is StepState.DONE:
+                continue
+            done = replace(self.actions.do(run, step), state=StepState.DONE, done_at=self.clock.now())
+            run = run.with_step(done)
+            self.journal.write(run)
+            self.told(done)
+        if run.open:
+            run = replace(run, state=RunState.COMPLETED, ended_at=self.clock.now())
+            self.journal.write(run)
+        return run
+
+    def undo(self, run: RecoveryRun) -> RecoveryRun:
+        """Remove what the run made, the last step first; what others attached it to stays, and is an error."""
+        if run.state is RunState.UNDONE:
+            return run
+        if run.state is not RunState.UNDOING:
+            run = replace(run, state=RunState.UNDOING)
+            self.journal.write(run)
+        for step in reversed(run.steps):
+            if step.state is StepState.UNDONE:
+                continue
+            self.actions.undo(run, step)
+            undone = replace(step, state=StepState.UNDONE, done_at=self.clock.now())
+            run = run.with_step(undone)
+            self.journal.write(run)
+            self.told(undone)
+        run = replace(run, state=RunState.UNDONE, ended_at=self.clock.now())
+        self.journal.write(run)
+        return run

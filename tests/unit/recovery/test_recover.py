@@ -1,0 +1,245 @@
+"""A recovery: its plan, its steps, and what is left when it is interrupted anywhere, resumed or undone."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from snapkeep.domain.errors import AwsRefused, RecoveryFailed
+from snapkeep.domain.recovery.recovery_plan import RunState, StepState
+from snapkeep.domain.tag_names import HOLD, OWN_TAGS, RECOVERY
+from snapkeep.lab.ebs_model import FaultRule
+from snapkeep.usecases.recovery.prepare import begin
+from snapkeep.usecases.recovery.recover import Recover
+from support.databases import DEVICES
+from support.flows import DAY, DR, PRIMARY
+from support.recovering import KillAt, Killed, RecoveryLab
+
+
+@pytest.fixture(scope="module")
+def ready() -> RecoveryLab:
+    """One world for the tests that leave nothing behind."""
+    lab = RecoveryLab()
+    lab.lab.world.take_region_away(PRIMARY)
+    return lab
+
+
+def test_three_attached_volumes_while_the_primary_region_is_unreachable() -> None:
+    lab = RecoveryLab()
+    lab.lab.world.take_region_away(PRIMARY)
+    run = lab.begin()
+    ended = lab.carry_out(run.id, Recover.run)
+    assert ended.state is RunState.COMPLETED
+    made = lab.made(run)
+    assert [volume["Attachments"][0]["InstanceId"] for volume in made] == [lab.target_id] * 3
+    by_size = {volume["Size"]: volume for volume in made}
+    assert {size: volume["VolumeType"] for size, volume in by_size.items()} == {8: "gp3", 20: "gp3", 4: "io2"}
+    assert (by_size[20]["Throughput"], by_size[4]["Iops"], by_size[4]["Encrypted"]) == (250, 400, True)
+    assert by_size[20]["Attachments"][0]["Device"] == "/dev/sdf"
+    for volume in made:
+        tags = {tag["Key"]: tag["Value"] for tag in volume["Tags"]}
+        assert tags["Name"] == "db"
+        assert not tags.keys() & OWN_TAGS
+    assert lab.held() == []
+
+
+def test_the_plan_says_points_loss_time_and_what_cannot_be_carried_over(ready: RecoveryLab) -> None:
+    plan = ready.plan(rate_mibps=200)
+    assert [volume.point.tags["snapkeep:device"] for volume in plan.volumes] == sorted(DEVICES)
+    assert plan.obstacles == ()
+    assert plan.full_speed_after is not None
+    assert plan.full_speed_after < timedelta(hours=1)
+    assert ready.plan().full_speed_after is None
+    assert plan.dollars_a_month == pytest.approx(8 * 0.08 + 20 * 0.08 + 4 * 0.125)
+    assert any("its key in us-east-1 stays there" in remark for remark in plan.remarks)
+
+
+def test_a_plan_changes_nothing_and_needs_no_permission_to_write(ready: RecoveryLab) -> None:
+    ready.lab.world.add_fault(
+        FaultRule("api_error", region=DR, action="CreateVolume", code="UnauthorizedOperation", http_status=403, times=3)
+    )
+    before = ready.lab.world.digest() if hasattr(ready.lab.world, "digest") else ready.lab.ids(DR)
+    plan = ready.plan()
+    assert [obstacle for obstacle in plan.obstacles if "create_volume: UnauthorizedOperation" in obstacle]
+    assert len(plan.volumes) == 3
+    assert (ready.lab.world.digest() if hasattr(ready.lab.world, "digest") else ready.lab.ids(DR)) == before
+    with pytest.raises(RecoveryFailed, match="nothing was begun"):
+        begin(plan, "operator", ready.clock.now())
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ({"zone": "us-east-2z", "attach": False}, "cannot be used"),
+        ({"zone": "us-east-2b"}, "cannot be attached"),
+        ({"devices": ("/dev/xvda",)}, "has something at /dev/xvda already"),
+    ],
+)
+def test_what_cannot_work_is_an_obstacle(ready: RecoveryLab, more: dict[str, object], words: str) -> None:
+    plan = ready.plan(**more)
+    assert words in "; ".join(plan.obstacles)
+
+
+def test_a_volume_that_nothing_names_is_an_obstacle(ready: RecoveryLab) -> None:
+    plan = ready.plan("vol-0123456789abcdef0", attach=False)
+    assert plan.obstacles
+
+
+def test_a_record_that_somebody_changed_is_not_believed(ready: RecoveryLab) -> None:
+    kept = dict(ready.documents.documents)
+    for key, document in kept.items():
+        ready.documents.documents[key] = document._replace(text=document.text.replace('"size_gib": 20', '"size_gib": 21'))
+    plan = ready.plan()
+    ready.documents.documents.clear()
+    ready.documents.documents.update(kept)
+    assert [remark for remark in plan.remarks if "somebody changed it" in remark]
+    assert 21 not in [volume.size_gib for volume in plan.volumes]
+
+
+def moments(lab: RecoveryLab, action: object) -> int:
+    """Return the number of moments at which the process can end."""
+    run = lab.begin()
+    count = KillAt(0)
+    if action is not Recover.run:
+        lab.carry_out(run.id, Recover.run)
+    lab.carry_out(run.id, action, hook=count)  # type: ignore[arg-type]
+    lab.carry_out(run.id, Recover.undo)
+    return count.seen
+
+
+def test_a_recovery_ended_anywhere_and_resumed_makes_each_volume_once(ready: RecoveryLab) -> None:
+    for moment in range(1, moments(ready, Recover.run) + 1):
+        run = ready.begin()
+        with pytest.raises(Killed):
+            ready.carry_out(run.id, Recover.run, hook=KillAt(moment))
+        ended = ready.carry_out(run.id, Recover.run, caller="somebody-else")
+        assert ended.state is RunState.COMPLETED
+        assert len(ready.made(run)) == 3, moment
+        assert len({step.result for step in ended.steps if step.id.startswith("create")}) == 3
+        ready.carry_out(run.id, Recover.undo)
+        assert (ready.made(run), ready.held()) == ([], [])
+
+
+def test_an_undo_after_any_moment_leaves_nothing_of_the_run(ready: RecoveryLab) -> None:
+    for moment in range(1, moments(ready, Recover.run) + 1):
+        run = ready.begin()
+        with pytest.raises(Killed):
+            ready.carry_out(run.id, Recover.run, hook=KillAt(moment))
+        assert ready.carry_out(run.id, Recover.undo).state is RunState.UNDONE
+        assert (ready.made(run), ready.held()) == ([], []), moment
+
+
+def test_an_undo_ended_anywhere_is_continued(ready: RecoveryLab) -> None:
+    for moment in range(1, moments(ready, Recover.undo) + 1):
+        run = ready.begin()
+        ready.carry_out(run.id, Recover.run)
+        with pytest.raises(Killed):
+            ready.carry_out(run.id, Recover.undo, hook=KillAt(moment))
+        assert ready.carry_out(run.id, Recover.undo, caller="somebody-else").state is RunState.UNDONE
+        assert (ready.made(run), ready.held()) == ([], []), moment
+
+
+def test_an_undo_leaves_what_others_attached_and_says_so() -> None:
+    lab = RecoveryLab()
+    run = lab.begin(lab.plan(attach=False))
+    lab.carry_out(run.id, Recover.run)
+    first = lab.made(run)[0]["VolumeId"]
+    lab.lab.ec2(DR).attach_volume(VolumeId=first, InstanceId=lab.target_id, Device="/dev/sdp")
+    lab.lab.runner.advance(60)
+    with pytest.raises(RecoveryFailed, match="detach it first"):
+        lab.carry_out(run.id, Recover.undo)
+    assert first in [volume["VolumeId"] for volume in lab.made(run)]
+
+
+def test_an_undone_recovery_is_not_resumed(ready: RecoveryLab) -> None:
+    run = ready.begin()
+    ready.carry_out(run.id, Recover.undo)
+    with pytest.raises(RecoveryFailed, match="undone"):
+        ready.carry_out(run.id, Recover.run)
+
+
+def test_two_sessions_cannot_work_on_one_recovery(ready: RecoveryLab) -> None:
+    run = ready.begin()
+    first, second = ready.recover(), ready.recover()
+    both = first.journal.read(run.id), second.journal.read(run.id)
+    first.run(both[0])
+    with pytest.raises(RecoveryFailed, match="another session"):
+        second.run(both[1])
+    assert len(ready.made(run)) == 3
+    ready.carry_out(run.id, Recover.undo)
+
+
+def test_beyond_the_quota_of_rates_a_volume_is_made_at_the_default_rate(ready: RecoveryLab) -> None:
+    ready.lab.world.add_fault(
+        FaultRule("api_error", region=DR, action="CreateVolume", code="ResourceLimitExceeded", http_status=400, skip=3, times=1)
+    )
+    run = ready.begin(ready.plan(rate_mibps=300))
+    ended = ready.carry_out(run.id, Recover.run)
+    assert len([step for step in ended.steps if "without the rate" in step.remark]) == 1
+    assert len(ready.made(run)) == 3
+    ready.carry_out(run.id, Recover.undo)
+
+
+def test_retention_keeps_points_that_a_recovery_holds() -> None:
+    """INV-18. The copies of a set are older than what retention keeps while their recovery is not finished."""
+    lab = RecoveryLab()
+    run = lab.begin()
+    with pytest.raises(Killed):
+        lab.carry_out(run.id, Recover.run, hook=KillAt(8))
+    assert sorted(run.points) == lab.held()
+    for _ in range(4):
+        lab.lab.runner.advance(DAY)
+        for volume_id in lab.volumes.values():
+            lab.lab.protect(volume_id)
+    assert set(run.points) <= set(lab.lab.ids(DR))
+    lab.carry_out(run.id, Recover.run)
+    for volume_id in lab.volumes.values():
+        lab.lab.protect(volume_id)
+    assert not set(run.points) & set(lab.lab.ids(DR))
+
+
+def test_nothing_of_a_recovery_is_deleted_by_the_system() -> None:
+    """INV-20."""
+    lab = RecoveryLab()
+    run = lab.begin()
+    lab.carry_out(run.id, Recover.run)
+    for _ in range(5):
+        lab.lab.runner.advance(DAY)
+        for volume_id in lab.volumes.values():
+            lab.lab.protect(volume_id)
+    assert len(lab.made(run)) == 3
+    assert all({tag["Key"]: tag["Value"] for tag in volume["Tags"]}[RECOVERY] == run.id for volume in lab.made(run))
+
+
+def test_a_point_that_is_deleted_meanwhile_ends_the_recovery_with_its_name() -> None:
+    lab = RecoveryLab()
+    run = lab.begin()
+    lab.lab.ec2(DR).delete_snapshot(SnapshotId=run.points[0])
+    with pytest.raises(Exception, match=run.points[0]):
+        lab.carry_out(run.id, Recover.run)
+    assert lab.made(run) == []
+
+
+def test_a_step_has_its_state_and_time_in_the_journal(ready: RecoveryLab) -> None:
+    run = ready.begin()
+    ready.carry_out(run.id, Recover.run)
+    kept = ready.recover().journal.read(run.id)
+    assert {step.state for step in kept.steps} == {StepState.DONE}
+    assert all(step.done_at for step in kept.steps)
+    assert run.id in ready.recover().journal.ids()
+    ready.carry_out(run.id, Recover.undo)
+    assert replace(kept, steps=()).open is False
+    assert HOLD not in ready.lab.tags(run.points[0], DR)
+
+
+def test_ec2_that_refuses_to_tag_a_point_begins_nothing(ready: RecoveryLab) -> None:
+    run = ready.begin()
+    ready.lab.world.add_fault(
+        FaultRule("api_error", region=DR, action="CreateTags", code="UnauthorizedOperation", http_status=403, times=1)
+    )
+    with pytest.raises(AwsRefused):
+        ready.carry_out(run.id, Recover.run)
+    assert ready.made(run) == []
+    ready.carry_out(run.id, Recover.undo)
