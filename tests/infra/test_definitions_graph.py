@@ -114,7 +114,7 @@ def test_a_failed_copy_stops_neither_the_others_nor_retention() -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_function_gets_the_execution_and_answers_within_the_states_time(name: str) -> None:
-    stack = {"protect": "primary", "receive": "dr", "sweep": "dr"}[name]
+    stack = {"protect": "primary", "receive": "dr", "sweep": "dr", "verify": "dr"}[name]
     functions = resources(stack, FUNCTION)
     for task_name, task in every_state(name):
         if task["Type"] != "Task":
@@ -128,7 +128,8 @@ def test_every_function_gets_the_execution_and_answers_within_the_states_time(na
 
 
 @pytest.mark.parametrize(
-    ("stack", "machine"), [("primary", "Protect"), ("dr", "Receive"), ("primary", "Sweeping"), ("dr", "Sweeping")]
+    ("stack", "machine"),
+    [("primary", "Protect"), ("dr", "Receive"), ("primary", "Sweeping"), ("dr", "Sweeping"), ("dr", "Verifying")],
 )
 def test_the_template_fills_in_exactly_what_the_definition_leaves_open(stack: str, machine: str) -> None:
     properties = resources(stack, MACHINE)[machine]

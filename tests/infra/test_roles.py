@@ -16,7 +16,10 @@ from support.templates import FUNCTION, MACHINE, ROLE, STACKS, Statement, resour
 
 ROOT = Path(__file__).parents[2]
 SWEEP_ROLES = {"SweepingRole", "SweepTimerRole"}
-SERVICE_ROLES = {"primary": {"ProtectRole", "StartRole"} | SWEEP_ROLES, "dr": {"ReceiveRole", "StartRole"} | SWEEP_ROLES}
+SERVICE_ROLES = {
+    "primary": {"ProtectRole", "StartRole"} | SWEEP_ROLES,
+    "dr": {"ReceiveRole", "StartRole", "VerifyingRole"} | SWEEP_ROLES,
+}
 FUNCTIONS = [(stack, function) for stack in STACKS for function in PERMISSIONS[stack]]
 SYSTEM = {"Fn::Sub": "snapkeep${FunctionNameSuffix}"}
 
@@ -141,7 +144,8 @@ def test_keys_of_copies_are_used_through_ec2_alone() -> None:
 
 
 @pytest.mark.parametrize(
-    ("stack", "machine"), [("primary", "Protect"), ("dr", "Receive"), ("primary", "Sweeping"), ("dr", "Sweeping")]
+    ("stack", "machine"),
+    [("primary", "Protect"), ("dr", "Receive"), ("primary", "Sweeping"), ("dr", "Sweeping"), ("dr", "Verifying")],
 )
 def test_a_state_machine_may_call_its_functions_and_no_others(stack: str, machine: str) -> None:
     substitutions = resources(stack, MACHINE)[machine]["DefinitionSubstitutions"]
@@ -177,3 +181,31 @@ def test_every_role_has_the_permissions_boundary_of_the_parameter(stack: str) ->
     roles = resources(stack, ROLE)
     assert roles
     assert {name for name, role in roles.items() if role.get("PermissionsBoundary") != boundary} == set()
+
+
+BLOCKS = {"ebs:GetSnapshotBlock", "ebs:ListChangedBlocks", "ebs:ListSnapshotBlocks"}
+READERS_OF_BLOCKS = (("primary", "ReadBlocksRole"), ("dr", "VerifyRole"))
+
+
+def test_only_the_roles_of_proofs_read_blocks_and_those_of_managed_snapshots_alone() -> None:
+    reading = {
+        (stack, statement.role): statement
+        for stack in STACKS
+        for role in resources(stack, ROLE)
+        for statement in statements(stack, role)
+        if any(action.startswith("ebs:") for action in statement.actions)
+    }
+    assert set(reading) == set(READERS_OF_BLOCKS)
+    for statement in reading.values():
+        assert set(statement.actions) == BLOCKS
+        assert statement.resources == ({"Fn::Sub": "arn:${AWS::Partition}:ec2:${AWS::Region}::snapshot/*"},)
+        assert statement.condition == {"StringEquals": {"aws:ResourceTag/snapkeep:managed": SYSTEM}}
+
+
+@pytest.mark.parametrize(("stack", "role"), READERS_OF_BLOCKS)
+def test_a_role_that_reads_blocks_cannot_change_anything_in_ec2(stack: str, role: str) -> None:
+    """INV-14."""
+    assert {action for action in granted(stack, role) if action.startswith("ec2:")} <= {"ec2:DescribeSnapshots"}
+    for statement in statements(stack, role):
+        if statement.actions == ("kms:Decrypt",):
+            assert statement.condition == {"StringLike": {"kms:ViaService": "ec2.*.amazonaws.com"}}

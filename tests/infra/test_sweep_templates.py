@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from snapkeep.functions.metrics import COUNTED, FOUND
+from snapkeep.functions.metrics import COUNTED, FOUND, PROVED
 from snapkeep.lab.embedded_aws.aws import alarms
 from support.templates import STACKS, resources, template
 
 STACK_KEY = {"Fn::If": ["MakeKey", {"Fn::GetAtt": ["Key", "Arn"]}, {"Ref": "KmsKeyArn"}]}
-WRITTEN = {*COUNTED.values(), *FOUND.values(), "SweepFindings", "SweepFailures", "SweepsDone", "OldestWait"}
+WRITTEN = {*COUNTED.values(), *FOUND.values(), *PROVED.values(), "SweepFindings", "SweepFailures", "SweepsDone", "OldestWait"}
 WRITTEN_BY_POLICY = {"RpoAgeWorst", "RpoAgeMedian", "VolumesMissingRpo"}
 ALARM = "AWS::CloudWatch::Alarm"
 
@@ -27,7 +27,8 @@ def test_reports_are_encrypted_private_versioned_and_expire(stack: str) -> None:
     assert set(bucket["PublicAccessBlockConfiguration"].values()) == {True}
     assert bucket["VersioningConfiguration"] == {"Status": "Enabled"}
     days = {rule["Prefix"]: rule["ExpirationInDays"] for rule in bucket["LifecycleConfiguration"]["Rules"] if "Prefix" in rule}
-    assert days == {"reports/": {"Ref": "ReportRetentionDays"}, "interim/": 7}
+    proofs = {"proofs/": {"Ref": "ReportRetentionDays"}} if stack == "dr" else {}
+    assert days == {"reports/": {"Ref": "ReportRetentionDays"}, "interim/": 7, **proofs}
     (denied,) = resources(stack, "AWS::S3::BucketPolicy")["ReportsPolicy"]["PolicyDocument"]["Statement"]
     assert (denied["Effect"], denied["Condition"]) == ("Deny", {"Bool": {"aws:SecureTransport": "false"}})
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from snapkeep.domain import prices
-from snapkeep.functions.metrics import COUNTED, FOUND
+from snapkeep.functions.metrics import COUNTED, FOUND, PROVED
 from support.flows import Laboratory, policy_set
 from support.templates import STACKS, resources
 
@@ -17,6 +17,8 @@ MINUTES_A_MONTH = 30 * 24 * 60 + 600
 """365 days, divided by 12."""
 OWN_METRICS = 4
 """SweepFindings, SweepFailures, SweepsDone and OldestWait, beside the figures and the findings."""
+PROOF_METRICS = 2
+"""BlocksCompared and BlockRequests, of the DR stack."""
 SCHEDULED_SECONDS, SNAPSHOT_SECONDS, GIB = 0.2, 0.4, 0.5
 
 
@@ -61,7 +63,11 @@ def test_the_page_has_the_prices_that_the_code_computes_with(name: str, known: p
         ("KMS keys", count("AWS::KMS::Key"), "KMS key"),
         ("alarms", count("AWS::CloudWatch::Alarm"), "CloudWatch alarm"),
         ("dashboards", count("AWS::CloudWatch::Dashboard"), "CloudWatch dashboard"),
-        ("custom metrics", len(STACKS) * (len(COUNTED) + len(FOUND) + OWN_METRICS), "CloudWatch custom metric"),
+        (
+            "custom metrics",
+            len(STACKS) * (len(COUNTED) + len(FOUND) + OWN_METRICS) + len(PROVED) + PROOF_METRICS,
+            "CloudWatch custom metric",
+        ),
     ],
 )
 def test_a_fixed_part_is_its_number_times_its_price(part: str, number: int, priced: str) -> None:

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from snapkeep.domain.protection import PolicyAges
+from snapkeep.domain.recovery.methods import STRUCTURE
+from snapkeep.domain.recovery.proof import Pair, ProofProgress, conclude
 from snapkeep.domain.retention.deletion import DeletionKind
 from snapkeep.domain.sweep.findings import FindingKind
 from snapkeep.domain.sweep.report import Figure, Handling, SweepReport
@@ -20,6 +22,12 @@ INFRA = ROOT / "src/snapkeep/infra"
 AT = datetime(2026, 11, 23, tzinfo=UTC)
 AGES = PolicyAges("gold", timedelta(hours=4), 3, 1, timedelta(hours=9), timedelta(hours=2))
 METRICS = {
+    "BlockRequests",
+    "BlocksCompared",
+    "CopiesDiffering",
+    "CopiesProved",
+    "CopiesUnreadable",
+    "ProofsIncomplete",
     "CopiesFailed",
     "CopiesManaged",
     "CopiesRunning",
@@ -83,10 +91,17 @@ FINDINGS = {
 }
 
 
+PROOF = conclude(ProofProgress(Pair("vol-1", "us-east-1", "snap-1", "us-east-2", "snap-2"), STRUCTURE, AT, 1, 1), AT)
+
+
 def emitted() -> set[str]:
     """The names of all metrics that the functions can write."""
     report = SweepReport("sweep-1", "snapkeep", "primary", "us-east-1", AT, AT, counts=dict.fromkeys(Figure, 1), policies=(AGES,))
-    lines = [*metrics.report_lines(report), *metrics.volume_lines({"vol-1": 1.0}, "snapkeep", 0)]
+    lines = [
+        *metrics.report_lines(report),
+        *metrics.volume_lines({"vol-1": 1.0}, "snapkeep", 0),
+        *metrics.proof_lines(PROOF, "snapkeep", 0),
+    ]
     return {name for line in lines for name in re.findall(r'"Name": "(\w+)"', line)}
 
 

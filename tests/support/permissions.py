@@ -82,6 +82,15 @@ _SWEEP_SHARED = (
     _OWN_KEY,
 )
 
+_READ_BLOCKS = (
+    Permission(
+        "lists and reads blocks of managed snapshots in its region",
+        ("ebs:GetSnapshotBlock", "ebs:ListChangedBlocks", "ebs:ListSnapshotBlocks"),
+    ),
+    Permission("decrypts the blocks of encrypted snapshots", ("kms:Decrypt",), "EC2"),
+)
+_START_VERIFY = Permission("starts the comparison of a copy that has arrived", ("states:StartExecution",))
+
 PERMISSIONS: Mapping[str, Mapping[str, Sequence[Permission]]] = {
     PRIMARY: {
         "TagSnapshots": (
@@ -117,6 +126,7 @@ PERMISSIONS: Mapping[str, Mapping[str, Sequence[Permission]]] = {
                 "answers at once for a copy that is done or failed already", ("states:SendTaskSuccess", "states:SendTaskFailure")
             ),
         ),
+        "ReadBlocks": _READ_BLOCKS,
         "CountSnapshots": (
             _READ_SNAPSHOTS,
             _READ_VOLUMES,
@@ -147,11 +157,22 @@ PERMISSIONS: Mapping[str, Mapping[str, Sequence[Permission]]] = {
         ),
     },
     DR: {
+        "Verify": (
+            *_READ_BLOCKS,
+            Permission("lets the source's region read its blocks, of which the hashes come back", ("lambda:InvokeFunction",)),
+            Permission("looks at the copy, and of which source it is", ("ec2:DescribeSnapshots",)),
+            Permission("keeps proofs, and reads the last full one of a volume", ("s3:GetObject", "s3:PutObject")),
+            Permission("sees that there is no proof yet, instead of a refusal", ("s3:ListBucket",), "S3"),
+            _OWN_KEY,
+        ),
         "TagSnapshotCopy": (
             _READ_SNAPSHOTS,
             _LOOK_FOR_HOLDS,
             _LOOK_AT_KEYS,
-            Permission("puts tags back that a copy of ours lost, and marks one that it found wrong", ("ec2:CreateTags",)),
+            Permission(
+                "puts tags back that a copy of ours lost, marks one that was found wrong, and records proofs", ("ec2:CreateTags",)
+            ),
+            _START_VERIFY,
             Permission("closes the copy's entry in the queue", ("dynamodb:GetItem", "dynamodb:PutItem")),
             _TABLE_KEY,
             Permission("answers the waiting execution", ("states:SendTaskSuccess", "states:SendTaskFailure")),

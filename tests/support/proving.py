@@ -124,13 +124,14 @@ class ProvingWorld:
         return ReadBlocks(api=api, workers=OneAfterAnother(), clock=self.clock)
 
     def use_case(self, **more: Any) -> VerifyCopy:
-        parts: dict[str, Any] = {"blocks_of": self.blocks_of, "proofs": self.proofs, "clock": self.clock}
+        reader = Ec2Reader(client=self.dr, region=DR)
+        parts: dict[str, Any] = {"reader": reader, "blocks_of": self.blocks_of, "proofs": self.proofs, "clock": self.clock}
         return VerifyCopy(**{**parts, "sides": OneAfterAnother(), **more})
 
     def verify(self, copy: Snapshot, method: Method, *, budget_usd: float = 0.0, **more: Any) -> Proof:
         """Compare to the end, portion by portion."""
         use_case = self.use_case(**more)
-        return to_the_end(use_case, use_case.begin(self.read(copy.id), method, budget_usd))
+        return to_the_end(use_case, use_case.begin(copy.id, method, budget_usd))
 
 
 def to_the_end(use_case: VerifyCopy, progress: ProofProgress, portions: int = 100_000) -> Proof:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import io
 import json
 import threading
 import time
@@ -29,6 +30,7 @@ from snapkeep.functions.composition import Composition
 from snapkeep.functions.environment import Environment
 from snapkeep.lab.ebs_model import Faults, Speeds, VirtualClock, World
 from snapkeep.lab.ebs_model.conditions.clock import utc
+from snapkeep.lab.simulator.memory_proofs import OneAfterAnother
 from support.asl import ACCOUNT_ID, Engine, Handler, Pause, Run
 from support.templates import FUNCTION, resources, template
 
@@ -37,9 +39,9 @@ MACHINE_OF_STACK = {"primary": "protect", "dr": "receive"}
 ENDED_BY = {"createSnapshot": "primary", "createSnapshots": "primary", "copySnapshot": "dr"}
 PATIENCE_SECONDS = 60.0
 STEP_SECONDS = 30.0
-MODELLED = ("ec2", "kms")
+MODELLED = ("ebs", "ec2", "kms")
 SERVICE_PREFIXES = {"stepfunctions": "states"}
-BATCHES = {"sqs:DeleteMessageBatch": "sqs:DeleteMessage"}
+BATCHES = {"sqs:DeleteMessageBatch": "sqs:DeleteMessage", "lambda:Invoke": "lambda:InvokeFunction"}
 
 EngineMaker = Callable[[Mapping[str, Handler], Pause], AbstractContextManager[Engine]]
 
@@ -104,10 +106,18 @@ class TaskTokenClient:
 
     def __init__(self, system: RealSystem) -> None:
         self._system = system
+        self._names: set[str] = set()
 
     def send_task_success(self, taskToken: str, output: str) -> None:  # noqa: N803 - boto3's
         self._system.when_answering()
         self._check(self._system.engine.succeed(taskToken, json.loads(output)), "SendTaskSuccess")
+
+    def start_execution(self, stateMachineArn: str, name: str, input: str) -> dict[str, Any]:  # noqa: A002, N803 - boto3's
+        assert stateMachineArn.endswith(":stateMachine:snapkeep-verify")
+        if name in self._names:
+            raise ClientError({"Error": {"Code": "ExecutionAlreadyExists", "Message": name}}, "StartExecution")
+        self._names.add(name)
+        return {"executionArn": self._system.start("verify", json.loads(input))}
 
     def describe_state_machine(self, stateMachineArn: str) -> dict[str, Any]:  # noqa: N803 - boto3's
         assert stateMachineArn.endswith(":stateMachine:snapkeep-protect")
@@ -121,6 +131,24 @@ class TaskTokenClient:
     def _check(token_is_open: bool, operation: str) -> None:
         if not token_is_open:
             raise ClientError({"Error": {"Code": "TaskDoesNotExist", "Message": "no task waits for this token"}}, operation)
+
+
+class InvokingClient:
+    """Lambda's client, over the functions of the primary stack."""
+
+    def __init__(self, system: RealSystem) -> None:
+        self._system = system
+
+    def invoke(self, FunctionName: str, Payload: bytes) -> dict[str, Any]:  # noqa: N803 - boto3's
+        answer = self._system.invoke("primary", FunctionName, json.loads(Payload))
+        return {"Payload": io.BytesIO(json.dumps(answer).encode())}
+
+
+class SerialComposition(Composition):
+    """The composition of a function whose calls come one after another: virtual time has no threads."""
+
+    def workers(self, most: int) -> OneAfterAnother:
+        return OneAfterAnother()
 
 
 @dataclass
@@ -179,6 +207,8 @@ class RealSystem:
         defaults = {name: parameter["Default"] for name, parameter in template(stack)["Parameters"].items()}
         values = {**defaults, **self.parameters.get(stack, {}), "AWS::Region": region}
         values["Notices"] = clients["sqs"].create_queue(QueueName="notices")["QueueUrl"]
+        values["Reports"] = f"reports-{region}"
+        self.client("s3", region).create_bucket(Bucket=values["Reports"], **location(region))
         values["Topic"] = clients["sns"].create_topic(Name="notifications")["TopicArn"]
         for properties in resources(stack, "AWS::DynamoDB::Table").values():
             names = ("AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes", "BillingMode")
@@ -193,7 +223,7 @@ class RealSystem:
     def _function(self, stack: str, name: str, module_name: str, variables: Mapping[str, str]) -> Handler:
         """Return a handler from a module instance of its own, as each function has a process of its own on Lambda."""
         clients = RecordingClients(self, REGIONS[stack], self.calls[stack, name].add)
-        parts = Composition(Environment(variables), clients, WorldClock(self))
+        parts = SerialComposition(Environment(variables), clients, WorldClock(self))
         importlib.import_module(f"snapkeep.functions.{module_name}")  # dataclasses look their module up by its name
         spec = importlib.util.find_spec(f"snapkeep.functions.{module_name}")
         assert spec is not None
@@ -218,6 +248,8 @@ class RealSystem:
     def _made_client(self, service: str, region: str) -> Any:
         if service in MODELLED:
             return self.world.client(service, region, caller="snapkeep")
+        if service == "lambda":
+            return InvokingClient(self)
         return TaskTokenClient(self) if service == "stepfunctions" else boto3.client(service, region_name=region)  # type: ignore[call-overload]
 
     # Time and events
@@ -295,6 +327,11 @@ class RealSystem:
         """Return the subjects of the messages published in a stack's region."""
         (topic,) = sns_backends[ACCOUNT_ID][REGIONS[stack]].topics.values()
         return [str(notification[2]) for notification in topic.sent_notifications]
+
+
+def location(region: str) -> dict[str, Any]:
+    """Return where a bucket is made; us-east-1 takes no location (Amazon S3 API reference: CreateBucket)."""
+    return {} if region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": region}}
 
 
 def filled_in(value: Any, values: Mapping[str, Any]) -> Any:

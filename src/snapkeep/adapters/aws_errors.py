@@ -21,6 +21,7 @@ THROTTLED = frozenset(
         "ProvisionedThroughputExceededException",
         "RequestThrottled",
         "RequestThrottledException",
+        "EC2ThrottledException",
         "SnapshotCreationPerVolumeRateExceeded",
         "KMSThrottling",
         "KMS.ThrottlingException",

@@ -8,6 +8,7 @@ from __future__ import annotations
 OPERATIONS: dict[str, tuple[str, ...]] = {
     "cloudtrail": ("LookupEvents",),
     "dynamodb": ("DeleteItem", "GetItem", "PutItem", "Query", "UpdateItem"),
+    "ebs": ("GetSnapshotBlock", "ListChangedBlocks", "ListSnapshotBlocks"),
     "ec2": (
         "CopySnapshot",
         "CreateTags",
@@ -26,6 +27,7 @@ OPERATIONS: dict[str, tuple[str, ...]] = {
         "GetSnapshotBlockPublicAccessState",
     ),
     "kms": ("DescribeKey",),
+    "lambda": ("Invoke",),
     "s3": ("GetObject", "ListObjectsV2", "PutObject"),
     "sns": ("Publish",),
     "sqs": ("DeleteMessageBatch", "ReceiveMessage", "SendMessage"),

@@ -38,6 +38,10 @@ class CopyDiffers(SnapkeepError):
     """The blocks of a copy differ from its source's; the message says which copy, and where its proof is."""
 
 
+class ProofIncomplete(SnapkeepError):
+    """A copy could not be compared to the end; the message says why. It is neither proved nor found different."""
+
+
 class PlanRefused(SnapkeepError):
     """A plan breaks an invariant or a limit; nothing of it was carried out."""
 

@@ -17,6 +17,11 @@ def system_name(suffix: str) -> str:
     return f"snapkeep{suffix}"
 
 
+def function_name(function: str, system: str) -> str:
+    """Return the name of a system's Lambda function."""
+    return f"{function}{system.removeprefix(system_name(''))}"
+
+
 def stack_name(system: str, kind: StackKind) -> str:
     """Return the name of a system's stack."""
     return f"{system}-{kind}"

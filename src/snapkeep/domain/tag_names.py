@@ -12,6 +12,8 @@ SOURCE_START = "snapkeep:source-start"
 CHECK = "snapkeep:check"
 """On copies alone: what their check found, so that it outlives the queue entry. Value: WRONG; a good copy has none."""
 WRONG = "wrong"
+PROOF = "snapkeep:proof"
+"""On copies alone: the verdict, the method and the time of their strongest proof. `domain.recovery.proof.Proof.tag`."""
 
 SET = "snapkeep:set"
 """The lowest snapshot id of a multi-volume set; a single snapshot has none."""
@@ -37,4 +39,6 @@ ORIGINAL_REGION = "OriginalRegion"
 
 SNAPSHOT_TAGS = (MANAGED, POLICY, SOURCE_VOLUME, ORIGINAL_NAME, ORIGINAL_VOLUME)
 """The tags of every managed source snapshot; copies have more."""
-OWN_TAGS = frozenset((*SNAPSHOT_TAGS, *RECOVERY_TAGS, SOURCE_REGION, SOURCE_SNAPSHOT, SOURCE_START, CHECK, ORIGINAL_REGION))
+OWN_TAGS = frozenset(
+    (*SNAPSHOT_TAGS, *RECOVERY_TAGS, SOURCE_REGION, SOURCE_SNAPSHOT, SOURCE_START, CHECK, PROOF, ORIGINAL_REGION)
+)

@@ -20,6 +20,7 @@ from snapkeep.adapters.regional import AwsClients, PacingClock, RegionalAdapters
 from snapkeep.adapters.sqs_notices import SqsNotices
 from snapkeep.adapters.stepfunctions_runs import StateMachineRuns
 from snapkeep.adapters.stepfunctions_task_tokens import StepFunctionsTaskTokens
+from snapkeep.adapters.stepfunctions_verifications import StepFunctionsVerifications
 from snapkeep.domain.copies.retries import RetryPolicy
 from snapkeep.domain.policy.model import PolicySet
 from snapkeep.functions.clients import RETRYING, Clients
@@ -29,6 +30,7 @@ from snapkeep.usecases.policies import PoliciesInForce
 
 if TYPE_CHECKING:
     from snapkeep.usecases.ports import DeletionGuards
+    from snapkeep.usecases.recovery.ports import Workers
     from snapkeep.usecases.recovery.record_ports import RecordReader
 
 
@@ -107,6 +109,19 @@ class Composition(RegionalAdapters):
             clock=self.clock,
             notices=self.notices,
         )
+
+    @cached_property
+    def verifications(self) -> StepFunctionsVerifications:
+        """Starts comparisons of copies in this region."""
+        return StepFunctionsVerifications(
+            client=self.clients.get("stepfunctions"), state_machine_arn=self.environment.verify_state_machine_arn
+        )
+
+    def workers(self, most: int) -> Workers:
+        """Return what makes so many calls at the same time."""
+        from snapkeep.adapters.threads import Threads  # noqa: PLC0415 - of the functions that read blocks alone
+
+        return Threads(most)
 
     @cached_property
     def notices(self) -> SqsNotices:

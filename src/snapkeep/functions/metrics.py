@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from snapkeep.domain.protection import PolicyAges
+from snapkeep.domain.recovery.proof import Proof, ProofVerdict
 from snapkeep.domain.sweep.findings import FindingKind
 from snapkeep.domain.sweep.report import Figure, SweepReport, age_known
 
@@ -32,6 +33,13 @@ COUNTED = {
     Figure.DELETIONS_FAILED: "DeletionsFailed",
 }
 """Figures of a report -> names of metrics. The names stay, since alarms and dashboards know them."""
+PROVED = {
+    ProofVerdict.PROVED: "CopiesProved",
+    ProofVerdict.DIFFERS: "CopiesDiffering",
+    ProofVerdict.UNREADABLE: "CopiesUnreadable",
+    ProofVerdict.INCOMPLETE: "ProofsIncomplete",
+}
+"""Verdicts of proofs -> names of metrics."""
 FOUND = {
     FindingKind.UNHANDLED: "FoundUnhandled",
     FindingKind.COPY_MISSING: "FoundCopiesMissing",
@@ -70,6 +78,15 @@ def report_lines(report: SweepReport) -> list[str]:
     when = int(report.ended_at.timestamp() * 1000)
     lines = [_line(values, {SYSTEM: report.system}, when)]
     return lines + [_policy_line(ages, report.system, when) for ages in report.policies]
+
+
+def proof_lines(proof: Proof, system: str, when_ms: int) -> list[str]:
+    """Return the log line of a proof: how it ended, and what it took."""
+    progress = proof.progress
+    values = {metric: (float(proof.verdict is verdict), "Count") for verdict, metric in PROVED.items()}
+    values["BlocksCompared"] = (progress.compared, "Count")
+    values["BlockRequests"] = (progress.list_requests + progress.reads, "Count")
+    return [_line(values, {SYSTEM: system}, when_ms)]
 
 
 def volume_lines(ages_seconds: Mapping[str, float], system: str, when_ms: int) -> list[str]:

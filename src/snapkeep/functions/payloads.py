@@ -17,6 +17,8 @@ from snapkeep.domain.copies.entry import EntryState
 from snapkeep.domain.copies.request import CopyRequest
 from snapkeep.domain.errors import InvalidEvent
 from snapkeep.domain.json_codec import OPTIONAL, named
+from snapkeep.domain.recovery.methods import Method
+from snapkeep.domain.recovery.proof import Proof, ProofProgress
 from snapkeep.domain.retention.deletion import DeletionOrder
 from snapkeep.usecases.notify import RunState, StepError
 from snapkeep.usecases.ports import CopyResult, DeletionResult, Problem, ProblemKind
@@ -130,7 +132,33 @@ class SweepCall:
         return isinstance(options, Mapping) and options.get(name) is True
 
 
-# The functions' answers. Sweep's step `report` answers a `PublishedReport`.
+@dataclass(frozen=True, slots=True)
+class VerifyRequest:
+    """The input of an execution of Verify."""
+
+    copy: str
+    method: Method
+    budget_usd: float = field(default=0.0, metadata=OPTIONAL)
+    verified: VerifyAnswer | None = field(default=None, metadata=OPTIONAL)
+    """The answer of the portion before."""
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyCall:
+    """The call of Verify."""
+
+    asked: VerifyRequest
+
+
+@dataclass(frozen=True, slots=True)
+class RecordCall:
+    """The call of TagSnapshotCopy that records a proof."""
+
+    proof: Proof
+
+
+# The functions' answers. ReadBlocks has its call and its answer in
+# `snapkeep.adapters.lambda_blocks`. Sweep's step `report` answers a `PublishedReport`.
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +215,27 @@ class ReceiveAnswer:
 
 
 @dataclass(frozen=True, slots=True)
+class VerifyAnswer:
+    """The answer of Verify: the progress of a portion, or the proof."""
+
+    more: bool
+    verdict: str
+    end: str
+    """Why there is no result; empty where there is one."""
+    progress: ProofProgress | None
+    proof: Proof | None
+    problems: tuple[Problem, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RecordAnswer:
+    """The answer of TagSnapshotCopy to a proof."""
+
+    copy_requested: bool
+    """Whether another copy is requested in place of one that differs."""
+
+
+@dataclass(frozen=True, slots=True)
 class EnqueueAnswer:
     """The answer of CopySnapshotToDR: each entry's state by its key. No state reads it."""
 
@@ -228,14 +277,14 @@ def run_state(state: Mapping[str, Any]) -> RunState:
                 unreadable.append(Problem(InvalidEvent.__name__, f"{name} in the state of a run", str(error)))
         return None
 
-    names = ("tagged", "plan", "received", "copies", "deletion", "detail")
-    tagged, planned, received, copies, deletion, detail = (part(name, _StepAnswer) or _StepAnswer() for name in names)
+    names = ("tagged", "plan", "received", "copies", "deletion", "detail", "verified")
+    tagged, planned, received, copies, deletion, detail, verified = (part(name, _StepAnswer) or _StepAnswer() for name in names)
     error = part("error", CaughtError)
     event_volumes = tuple(source for source in [_id_in(detail.source)] if source.startswith("vol-"))
     return RunState(
-        subject=_id_in(detail.snapshot_id) or str(state.get("detail-type") or ""),
+        subject=_id_in(detail.snapshot_id) or str(state.get("detail-type") or state.get("copy") or ""),
         volume_ids=tagged.volumes or received.volumes or event_volumes,
-        problems=(*tagged.problems, *planned.problems, *received.problems, *unreadable),
+        problems=(*tagged.problems, *planned.problems, *received.problems, *verified.problems, *unreadable),
         copies=tuple(_with_plain_cause(result) if result.failed else result for result in copies.results),
         undeleted=deletion.failed,
         error=step_error(error) if error else None,

@@ -1,18 +1,24 @@
-"""TagSnapshotCopy: a copy has ended in this DR region. Check it, answer who waits, plan the lineage's retention."""
+"""TagSnapshotCopy: a copy has ended in this DR region: check it, answer who waits, plan the lineage's retention.
+
+Or a copy was compared with its source: record the proof on it.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from snapkeep.domain import events
 from snapkeep.domain.copies.entry import entry_key
 from snapkeep.domain.json_codec import to_object
 from snapkeep.functions.composition import Composition, composition
 from snapkeep.functions.log import audit_copy, started
-from snapkeep.functions.payloads import EventCall, from_json
+from snapkeep.functions.payloads import EventCall, RecordAnswer, RecordCall, from_json
 from snapkeep.functions.plan_retention import build as build_planner
 from snapkeep.functions.state_budget import receive_answer
 from snapkeep.usecases.copies.receive import ReceiveCopy, ReceiveOutcome, ReceiveResult
+
+if TYPE_CHECKING:
+    from snapkeep.usecases.copies.record_proof import RecordProof
 
 
 def build(parts: Composition) -> ReceiveCopy:
@@ -25,14 +31,34 @@ def build(parts: Composition) -> ReceiveCopy:
         settlement=parts.settlement,
         retry_policy=parts.retry_policy,
         planner=build_planner(parts),
+        policies=parts.policies,
+        verifications=parts.verifications,
+        clock=parts.clock,
+    )
+
+
+def build_record(parts: Composition) -> RecordProof:
+    """Make the use case that records a proof."""
+    from snapkeep.usecases.copies.record_proof import RecordProof  # noqa: PLC0415 - copies that arrive need none
+
+    return RecordProof(
+        system=parts.environment.system,
+        reader=parts.reader,
+        tagger=parts.tagger,
+        queue=parts.queue_of(parts.environment.region),
         clock=parts.clock,
     )
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """Receive the copy of an `EventCall`; return a `ReceiveAnswer`, with the retention plan of the copy's lineage."""
+    """Receive the copy of an `EventCall`; return a `ReceiveAnswer`, with the retention plan of the copy's lineage.
+
+    Or record the proof of a `RecordCall`; return a `RecordAnswer`.
+    """
     log = started(event, context)
     parts = composition()
+    if "proof" in event:
+        return to_object(_record(parts, from_json(RecordCall, event)))
     ended = events.parse_copy_event(from_json(EventCall, event).event)
     if isinstance(ended, events.IgnoredEvent):
         log.info("not ours", extra={"why": ended.why})
@@ -42,3 +68,12 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         key = entry_key(ended.source_region, ended.source_snapshot_id, ended.region)
         audit_copy(key, ended.copy_id, str(received.outcome), received.why)
     return to_object(receive_answer(received, parts.environment.region, parts.clock.now()))
+
+
+def _record(parts: Composition, call: RecordCall) -> RecordAnswer:
+    proof = call.proof
+    requested = build_record(parts).run(proof)
+    pair = proof.progress.pair
+    key = entry_key(pair.source_region, pair.source_id, pair.copy_region)
+    audit_copy(key, pair.copy_id, f"proof {proof.verdict}", proof.tag)
+    return RecordAnswer(copy_requested=requested)

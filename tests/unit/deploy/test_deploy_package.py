@@ -63,7 +63,7 @@ def test_the_listed_operations_are_those_that_the_adapters_call() -> None:
 def test_whatever_a_function_may_call_its_package_can_call() -> None:
     """A permission for a rare day (a broken document: the last good one is read) is of no use without the operation."""
     services = {"states": "stepfunctions"}
-    operations = {"DeleteMessage": "DeleteMessageBatch", "ListBucket": "ListObjectsV2"}
+    operations = {"DeleteMessage": "DeleteMessageBatch", "ListBucket": "ListObjectsV2", "InvokeFunction": "Invoke"}
     allowed = {
         tuple(action.split(":")) for stack in PERMISSIONS for name in PERMISSIONS[stack] for action in own_calls_of(stack, name)
     }

@@ -17,7 +17,7 @@ from snapkeep.domain.errors import AwsUnavailable
 from snapkeep.domain.model import Action, DeletionPlan, Lineage, Origin, Reason, Refusal, Snapshot, SnapshotState, Verdict
 from snapkeep.domain.recovery.record import SHORT_HASH
 from snapkeep.domain.retention.deletion import DeletionKind
-from snapkeep.domain.tag_names import CHECK, DEVICE, INSTANCE, OWN_TAGS, RECORD, RECOVERY_TAGS, SET
+from snapkeep.domain.tag_names import CHECK, DEVICE, INSTANCE, OWN_TAGS, PROOF, RECORD, RECOVERY_TAGS, SET
 from snapkeep.domain.tags import tags_for_copy
 from snapkeep.functions.errors import with_short_cause
 from snapkeep.functions.state_budget import (
@@ -58,7 +58,7 @@ def test_a_large_set_with_many_tags_fits_the_runs_state(volumes: int, regions: i
     listed, problems, cut = fitted.orders, fitted.problems, fitted.left_out
     rest_bytes = volumes * EVENT_BYTES_PER_MEMBER + len(copies) * RESULT_BYTES + len(problems) * PROBLEM_BYTES + ENVELOPE_BYTES
     assert size_bytes(listed) + rest_bytes < STATE_BYTES
-    assert all(copy.request.tags.keys() >= OWN_TAGS - {CHECK, *RECOVERY_TAGS} for copy in listed)
+    assert all(copy.request.tags.keys() >= OWN_TAGS - {CHECK, PROOF, *RECOVERY_TAGS} for copy in listed)
     assert (len(listed), bool(cut)) == (len(copies), volumes > 1)
 
 

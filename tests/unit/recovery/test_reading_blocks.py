@@ -230,7 +230,7 @@ def test_portions_of_more_than_an_hour_need_no_page_token() -> None:
     world = ProvingWorld(size_gib=20, written=25_000)
     copy = world.new_copy()
     use_case = world.use_case(portion=timedelta(0))
-    progress = use_case.begin(copy, Method(MethodKind.SUBSET, part=1, parts=1000))
+    progress = use_case.begin(copy.id, Method(MethodKind.SUBSET, part=1, parts=1000))
     portions = 0
     while isinstance(progress, ProofProgress):
         world.clock.pause(2 * 3600)
@@ -265,7 +265,7 @@ def test_a_copy_that_cannot_be_read_is_no_difference(
     world = ProvingWorld()
     copy = world.new_copy()
     use_case = world.use_case()
-    progress = use_case.begin(copy, SAMPLE)
+    progress = use_case.begin(copy.id, SAMPLE)
     change(world, copy.id)
     world.world.run_until_idle(30 * 86_400)
     proof = to_the_end(use_case, progress)
@@ -288,7 +288,7 @@ def test_a_difference_stays_one_when_the_rest_cannot_be_read() -> None:
     copy = world.new_copy()
     world.plant(copy, wrong=(1,))
     use_case = world.use_case(portion=timedelta(0), reads_at_first=20)
-    progress = use_case.run(use_case.begin(copy, FULL))
+    progress = use_case.run(use_case.begin(copy.id, FULL))
     assert isinstance(progress, ProofProgress)
     assert progress.differing == 1
     world.primary.delete_snapshot(SnapshotId=progress.pair.source_id)
@@ -306,7 +306,7 @@ def test_a_budget_ends_a_comparison_before_it_is_exceeded() -> None:
 def test_a_comparison_without_progress_ends() -> None:
     world = ProvingWorld()
     use_case = world.use_case()
-    progress = use_case.begin(world.new_copy(), STRUCTURE)
+    progress = use_case.begin(world.new_copy().id, STRUCTURE)
     for _ in range(IDLE_PORTIONS):
         progress = progress.next_portion(progress)
     assert progress.limit_reached(world.clock.now()) is ProofEnd.STALLED
@@ -317,7 +317,7 @@ def test_a_comparison_without_progress_ends() -> None:
 def test_a_comparison_of_more_than_a_week_ends() -> None:
     world = ProvingWorld(written=40)
     use_case = world.use_case(portion=timedelta(0), reads_at_first=20)
-    progress = use_case.begin(world.new_copy(), FULL)
+    progress = use_case.begin(world.new_copy().id, FULL)
     world.clock.pause(8 * 86_400)
     proof = use_case.run(progress)
     assert (proof.verdict, proof.end) == (ProofVerdict.INCOMPLETE, ProofEnd.TIME)  # type: ignore[union-attr]
@@ -327,7 +327,7 @@ def test_what_was_compared_before_throttling_is_not_compared_again() -> None:
     world = ProvingWorld(written=100)
     copy = world.new_copy()
     use_case = world.use_case(reads_at_first=20)
-    progress = use_case.begin(copy, FULL)
+    progress = use_case.begin(copy.id, FULL)
     world.world.add_fault(
         FaultRule("api_error", action="GetSnapshotBlock", skip=2 * 20, times=0, code="InternalServerException", http_status=500)
     )

@@ -100,7 +100,12 @@ def verify(api: Written, method: Method, portion: timedelta) -> tuple[Proof, int
     clock = Ticking()
     blocks = ReadBlocks(api=api, workers=OneAfterAnother(), clock=clock)
     use_case = VerifyCopy(
-        blocks_of=lambda region: blocks, proofs=ProofsInMemory(), clock=clock, sides=OneAfterAnother(), portion=portion
+        reader=None,  # type: ignore[arg-type]
+        blocks_of=lambda region: blocks,
+        proofs=ProofsInMemory(),
+        clock=clock,
+        sides=OneAfterAnother(),
+        portion=portion,
     )
     result: ProofProgress | Proof = ProofProgress(PAIR, method, clock.now(), -(-api.blocks // 2048), -(-api.blocks // 2048))
     largest = 0

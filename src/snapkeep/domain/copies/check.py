@@ -5,6 +5,8 @@ from __future__ import annotations
 from snapkeep.domain.copies.entry import QueueEntry
 from snapkeep.domain.copies.request import CopyRequest
 from snapkeep.domain.model import CLOCK_SKEW, Snapshot
+from snapkeep.domain.recovery.proof import ProofVerdict
+from snapkeep.domain.tag_names import PROOF
 
 
 def belongs_to(entry: QueueEntry, copy: Snapshot) -> bool:
@@ -33,6 +35,12 @@ def faults_of_copy(request: CopyRequest, copy: Snapshot) -> list[str]:
     if not has_key(copy, request.kms_key):
         faults.append(f"it is encrypted with {copy.kms_key_id or 'no key'}, and was to be with {request.kms_key}")
     return faults
+
+
+def found_wrong_by_content(request: CopyRequest, copy: Snapshot) -> bool:
+    """Whether a copy is wrong by its blocks alone: another one may be good, while another size or key comes back."""
+    differs = copy.tags.get(PROOF, "").startswith(ProofVerdict.DIFFERS)
+    return copy.found_wrong and differs and len(faults_of_copy(request, copy)) == 1
 
 
 def missing_tags(request: CopyRequest, copy: Snapshot) -> dict[str, str]:

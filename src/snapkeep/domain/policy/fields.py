@@ -19,6 +19,7 @@ from snapkeep.domain.policy.model import (
     RecordContent,
     Retention,
     Selector,
+    VerifyRule,
 )
 from snapkeep.domain.policy.periods import PERIODS
 
@@ -185,6 +186,44 @@ SELECT = Shape(
     ),
 )
 
+VERIFY = Shape(
+    VerifyRule,
+    "How each copy is compared with its source once it has arrived.",
+    (
+        Field(
+            "structure",
+            ValueType.TEXT,
+            "`always` compares the lists of blocks; `never` compares nothing, whatever the other keys say.",
+            choices=("always", "never"),
+        ),
+        Field(
+            "sample",
+            ValueType.COUNT,
+            "How many blocks are compared: 300 find 1 % of wrong blocks with 95 %, 3000 find 0.1 %; 0 compares none.",
+            minimum=0,
+            maximum=10_000,
+        ),
+        Field(
+            "subset",
+            ValueType.TEXT,
+            "Each day another part of all blocks in place of the sample: with `1/30`, all of them in 30 days.",
+            pattern=r"^[1-9][0-9]{0,2}/[1-9][0-9]{0,2}$",
+            example="1/30",
+        ),
+        Field(
+            "full",
+            ValueType.DURATION,
+            "So often, all blocks of a copy of each volume are compared.",
+            attribute="full_every",
+            minimum=24 * 60,
+            maximum=3660 * 24 * 60,
+            pattern=LONG_DURATION_PATTERN,
+            example="90d",
+            units="days or weeks: 90d or 12w",
+        ),
+    ),
+)
+
 COPY = Shape(
     CopyRule,
     "One copy of every snapshot, in one other region.",
@@ -229,6 +268,7 @@ COPY = Shape(
             maximum=COMPLETION_LONGEST_MINUTES,
             example="4h",
         ),
+        Field("verify", ValueType.OBJECT, "How each copy is compared with its source.", shape=VERIFY),
     ),
 )
 

@@ -42,6 +42,25 @@ class GoneRetention(Retention):
 
 
 @dataclass(frozen=True, slots=True)
+class VerifyRule:
+    """How each copy is compared with its source once it has arrived."""
+
+    structure: str = "always"
+    """`always` compares the listings of both; `never` compares nothing."""
+    sample: int = 300
+    """How many blocks are compared; 0 for none."""
+    subset: str = ""
+    """`n/t`: of each day's copies another part, from part n on, in place of the sample; all parts take t days."""
+    full_every: timedelta = timedelta(0)
+    """So often, all blocks of one copy of each volume; 0 for never."""
+
+    @property
+    def verifies(self) -> bool:
+        """Whether anything is compared."""
+        return self.structure != "never"
+
+
+@dataclass(frozen=True, slots=True)
 class CopyRule:
     """One copy of every snapshot, in one DR region. A policy has at most one rule for a region."""
 
@@ -54,6 +73,7 @@ class CopyRule:
     carry_tags: bool = True
     completion_minutes: int = 0
     """Time-based copy with this duration; 0 is a standard copy."""
+    verify: VerifyRule = field(default_factory=VerifyRule)
 
 
 @dataclass(frozen=True, slots=True)

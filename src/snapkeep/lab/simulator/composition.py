@@ -8,6 +8,7 @@ from datetime import datetime
 from functools import cached_property, partial
 from typing import Any
 
+from snapkeep.adapters.ebs_blocks import EbsBlocks
 from snapkeep.adapters.ec2_guards import RecentGuards
 from snapkeep.adapters.ec2_reader import Ec2Reader
 from snapkeep.adapters.kms_keys import KmsKeys, RecentKeys
@@ -38,13 +39,17 @@ from snapkeep.lab.simulator.memory_ports import (
     MemoryNotices,
     ReachablePort,
 )
+from snapkeep.lab.simulator.memory_proofs import MemoryProofs, MemoryVerifications, OneAfterAnother, Verification
 from snapkeep.lab.simulator.memory_queue import MemoryQueue
 from snapkeep.usecases.copies.dispatch import Dispatch
 from snapkeep.usecases.copies.enqueue import EnqueueCopy
 from snapkeep.usecases.copies.receive import ReceiveCopy
+from snapkeep.usecases.copies.record_proof import RecordProof
 from snapkeep.usecases.copies.settle import Settlement
 from snapkeep.usecases.ports import DeletionResult
 from snapkeep.usecases.protect import TagSnapshots
+from snapkeep.usecases.recovery.read_blocks import ReadBlocks
+from snapkeep.usecases.recovery.verify import VerifyCopy
 from snapkeep.usecases.retention.delete import DeleteSnapshots
 from snapkeep.usecases.retention.plan_volumes import RetentionPlanner
 
@@ -62,6 +67,8 @@ class SystemLayout:
     copy_quota: int = 20
     """The stacks allow 1 at least; with 0 no copy is started."""
     retry_policy: RetryPolicy = field(default_factory=RetryPolicy)
+    verify: bool = False
+    """Whether copies are compared with their sources, or comparisons are only counted: reading blocks takes real time."""
 
 
 class ModelClients(AwsClients):
@@ -151,6 +158,11 @@ class StackComposition(Composition):
         return self._system.policies
 
     @cached_property
+    def verifications(self) -> Any:
+        """Starts comparisons of copies in this region."""
+        return self._system.verifications_of(self.environment.region)
+
+    @cached_property
     def notices(self) -> Any:
         """Keeps notices."""
         return self._system.notices_of(self.environment.region)
@@ -170,6 +182,9 @@ class SystemComposition:
         self.queues = {region: MemoryQueue(region=region) for region in layout.destinations}
         self.documents = {region: MemoryDocuments() for region in layout.destinations}
         self.policies = policies
+        self.proofs = MemoryProofs()
+        self.verifications: list[Verification] = []
+        self.on_verification: Callable[[Verification], None] = self.verifications.append
         self.hook = hook
         self._layout = layout
         self._built: dict[tuple[str, str], Any] = {}
@@ -241,6 +256,14 @@ class SystemComposition:
         checked = partial(ReachablePort, self.notices, partial(self.reach, region))
         return self._once("notices", region, lambda: self.port("notices", checked()))
 
+    def verifications_of(self, region: str) -> Any:
+        """Return what starts the comparisons of a DR region."""
+        return self._once(
+            "verifications",
+            region,
+            lambda: self.port("verifications", MemoryVerifications(region, self.on_verification)),
+        )
+
     # Use cases
 
     def tag_snapshots(self, region: str) -> TagSnapshots:
@@ -279,6 +302,29 @@ class SystemComposition:
         """Return what TagSnapshotCopy runs in a DR region."""
         step: ReceiveCopy = self._once("Receive", region, lambda: tag_snapshot_copy.build(self.stack(region, StackKind.DR)))
         return step
+
+    def record_proof(self, region: str) -> RecordProof:
+        """Return what TagSnapshotCopy runs for a proof in a DR region."""
+        step: RecordProof = self._once(
+            "RecordProof", region, lambda: tag_snapshot_copy.build_record(self.stack(region, StackKind.DR))
+        )
+        return step
+
+    def verify(self, region: str) -> VerifyCopy:
+        """Return what Verify runs in a DR region."""
+        return VerifyCopy(
+            reader=self.reader(region), blocks_of=self.blocks_of, proofs=self.proofs, clock=self.clock, sides=OneAfterAnother()
+        )
+
+    def blocks_of(self, region: str) -> ReadBlocks:
+        """Return what ReadBlocks runs in a region."""
+        client = ModelClients(self.world, region).get("ebs")
+        blocks: ReadBlocks = self._once(
+            "ReadBlocks",
+            region,
+            lambda: ReadBlocks(api=EbsBlocks(client=client, region=region), workers=OneAfterAnother(), clock=self.clock),
+        )
+        return blocks
 
     def settlement(self, region: str) -> Settlement:
         """Return what answers the executions that wait for copies into a region."""

@@ -17,13 +17,18 @@ from snapkeep.functions.payloads import (
     EventCall,
     PlanCall,
     ReceiveAnswer,
+    RecordAnswer,
+    RecordCall,
     RetentionAnswer,
     TagAnswer,
+    VerifyAnswer,
+    VerifyCall,
     from_json,
     run_state,
     waiting_call,
 )
 from snapkeep.functions.state_budget import fit_deletions, fit_retention, plan_bytes, receive_answer, tag_answer
+from snapkeep.functions.verify import answer_of
 from snapkeep.lab.simulator.composition import SystemComposition
 from snapkeep.lab.simulator.executions import Execution
 from snapkeep.usecases.copies.receive import ReceiveOutcome, ReceiveResult
@@ -67,6 +72,7 @@ class Functions:
             "DeleteOldSnapshots": self.delete_old_snapshots,
             "Notification": self.notification,
             "TagSnapshotCopy": self.tag_snapshot_copy,
+            "Verify": self.verify,
         }
 
     def tag_snapshots(self, execution: Execution, payload: Mapping[str, Any]) -> TagAnswer:
@@ -100,8 +106,22 @@ class Functions:
         self._surroundings.plan_made(plan)
         return fit_retention(plan, plan_bytes(len(call.volumes), call.copies))
 
-    def tag_snapshot_copy(self, execution: Execution, payload: Mapping[str, Any]) -> ReceiveAnswer:
-        """Check a copy that has ended, answer the execution that waits for it, and plan the retention of its lineage."""
+    def verify(self, execution: Execution, payload: Mapping[str, Any]) -> VerifyAnswer:
+        """Compare a copy with its source for one portion."""
+        asked = from_json(VerifyCall, payload).asked
+        use_case = self._composition.verify(execution.region)
+        progress = asked.verified.progress if asked.verified else None
+        return answer_of(use_case.run(progress or use_case.begin(asked.copy, asked.method, asked.budget_usd)))
+
+    def tag_snapshot_copy(self, execution: Execution, payload: Mapping[str, Any]) -> ReceiveAnswer | RecordAnswer:
+        """Check a copy that has ended, answer the execution that waits for it, and plan the retention of its lineage.
+
+        Or record a proof.
+        """
+        if "proof" in payload:
+            requested = self._composition.record_proof(execution.region).run(from_json(RecordCall, payload).proof)
+            self._surroundings.wake_by_stream(execution.region)
+            return RecordAnswer(copy_requested=requested)
         ended = events.parse_copy_event(from_json(EventCall, payload).event)
         if isinstance(ended, events.IgnoredEvent):
             received = ReceiveResult(ReceiveOutcome.NOT_OURS, ended.why)

@@ -23,6 +23,7 @@ from snapkeep.lab.simulator.executions import (
     PROTECT,
     RECEIVE,
     SUCCEEDED,
+    VERIFY,
     Execution,
     TaskFailed,
     Timings,
@@ -32,6 +33,7 @@ from snapkeep.lab.simulator.functions import Functions
 from snapkeep.lab.simulator.interpreter import Interpreter
 from snapkeep.lab.simulator.kernel import Kernel, Steps
 from snapkeep.lab.simulator.memory_ports import Hook, StepKill
+from snapkeep.lab.simulator.memory_proofs import Verification
 from snapkeep.usecases.copies.dispatch import DispatchResult
 from snapkeep.usecases.ports import DeletionResult
 
@@ -65,6 +67,8 @@ class Runner:
         """Events that could not be delivered in time: the rules' dead-letter queues."""
         self.audit: list[Callable[[DeletionOrder, DeletionResult], None]] = []
         self.plan_listeners: list[Callable[[DeletionPlan], None]] = []
+        if self.layout.verify:
+            self.composition.on_verification = self._start_verification
         self._interpreter = Interpreter(
             self.kernel,
             self._call_function,
@@ -116,6 +120,10 @@ class Runner:
         self.open_runs[execution.id] = execution
         self.kernel.spawn(self._carry_out(execution))
         return execution
+
+    def _start_verification(self, verification: Verification) -> None:
+        self.composition.verifications.append(verification)
+        self.start(VERIFY, verification.region, verification.input)
 
     def _carry_out(self, execution: Execution) -> Steps:
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -21,10 +22,13 @@ from snapkeep.domain.errors import (
 )
 from snapkeep.domain.events import CopyEndEvent
 from snapkeep.domain.model import DeletionPlan, Snapshot, SnapshotState
+from snapkeep.domain.policy.model import PolicySet, VerifyRule
+from snapkeep.domain.recovery.schedule import method_due
 from snapkeep.domain.tag_names import CHECK, WRONG
 from snapkeep.usecases.copies.enqueue import find_entry
 from snapkeep.usecases.copies.settle import Settlement, naming_keys, unusable_cause
 from snapkeep.usecases.ports import Clock, CopyQueue, Problem, SnapshotReader, SnapshotTagger
+from snapkeep.usecases.recovery.ports import Verifications
 from snapkeep.usecases.retention.plan_volumes import RetentionPlanner
 
 _UNDER_WAY = (EntryState.STARTING, EntryState.RUNNING)
@@ -61,6 +65,8 @@ class ReceiveCopy:
     settlement: Settlement
     retry_policy: RetryPolicy
     planner: RetentionPlanner
+    policies: Callable[[], PolicySet]
+    verifications: Verifications
     clock: Clock
 
     def run(self, ended: CopyEndEvent) -> ReceiveResult:
@@ -115,7 +121,22 @@ class ReceiveCopy:
             return ReceiveResult(ReceiveOutcome.FAILED, problem.cause, problems=(problem,))
         # The copy itself may be missing in a listing that was taken before it completed.
         siblings = [listed for listed in copies if listed.id != copy.id and listed.origin.lineage == copy.origin.lineage]
-        return ReceiveResult(ReceiveOutcome.RECEIVED, f"{copy.id} is good", self.planner.plan_copies([copy, *siblings]))
+        problems = self._verify(copy, siblings)
+        plan = self.planner.plan_copies([copy, *siblings])
+        return ReceiveResult(ReceiveOutcome.RECEIVED, f"{copy.id} is good", plan, problems=problems)
+
+    def _verify(self, copy: Snapshot, siblings: list[Snapshot]) -> tuple[Problem, ...]:
+        """Start the comparison of a copy with its source, by the rule of its policy. A refusal becomes a problem."""
+        policy = self.policies().named(copy.policy)
+        rule = policy.copy_rule(copy.region) if policy else None
+        method = method_due(rule.verify if rule else VerifyRule(), copy, siblings)
+        if method is None:
+            return ()
+        try:
+            self.verifications.start(copy.id, method, f"{copy.id}-arrived")
+        except AwsRefused as error:
+            return (Problem(AwsRefused.__name__, copy.id, f"its comparison with its source was not started: {error}"),)
+        return ()
 
     def _not_confirmed(self, entry: QueueEntry, copy: Snapshot) -> ReceiveResult:
         """Fail an entry whose copy cannot be restored. It does not name the copy, which is not wrong: its key may come back."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from snapkeep.domain.recovery.blocks import BlockDigest, BlockDigests, BlockList, Extent
+from snapkeep.domain.recovery.methods import Method
 from snapkeep.domain.recovery.proof import Proof
 
 Result = TypeVar("Result")
@@ -69,6 +70,14 @@ class Workers(Protocol):
 
     def run(self, calls: Sequence[Callable[[], Result]]) -> list[Result]:
         """Return the results in the order of the calls. Raise the error of the first call that failed."""
+        ...
+
+
+class Verifications(Protocol):
+    """The state machine Verify of this region."""
+
+    def start(self, copy_id: str, method: Method, name: str) -> str:
+        """Start the comparison of a copy; return its execution. A name that was taken in 90 days starts nothing anew."""
         ...
 
 

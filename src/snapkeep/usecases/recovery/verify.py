@@ -16,7 +16,7 @@ from snapkeep.domain.recovery import blocks, proof
 from snapkeep.domain.recovery.blocks import BlockDigests, BlockList, Extent
 from snapkeep.domain.recovery.methods import Method, MethodKind
 from snapkeep.domain.recovery.proof import MOST_DIFFERENCES, Pair, Proof, ProofEnd, ProofProgress
-from snapkeep.usecases.ports import Clock
+from snapkeep.usecases.ports import Clock, SnapshotReader
 from snapkeep.usecases.recovery.ports import BlockReader, ProofStore, Workers
 
 LIST_BLOCKS = 400_000
@@ -36,6 +36,7 @@ def pair_of(copy: Snapshot) -> Pair:
 class VerifyCopy:
     """Compares copies with their sources. It changes nothing in EC2 (INV-14)."""
 
+    reader: SnapshotReader
     blocks_of: Callable[[str], BlockReader]
     """Returns the reader of a region."""
     proofs: ProofStore
@@ -45,11 +46,15 @@ class VerifyCopy:
     portion: timedelta = timedelta(minutes=8)
     reads_at_first: int = FEWEST_READS
 
-    def begin(self, copy: Snapshot, method: Method, budget_usd: float = 0.0) -> ProofProgress:
-        """Return the progress of a comparison that begins. Raise SnapshotGone for a snapshot that is no copy."""
+    def begin(self, copy_id: str, method: Method, budget_usd: float = 0.0) -> ProofProgress:
+        """Return the progress of a comparison that begins; its pair is what EC2 says.
+
+        Raise SnapshotGone for a snapshot that is not there, or is no copy.
+        """
+        copy = self.reader.snapshots([copy_id]).get(copy_id)
+        if copy is None or not copy.is_copy or copy.origin.snapshot_id == copy.id:
+            raise SnapshotGone(f"{copy_id} in {self.reader.region} is no copy of a known source, or was deleted")
         pair = pair_of(copy)
-        if not copy.is_copy or pair.source_id == copy.id:
-            raise SnapshotGone(f"{copy.id} is no copy of a known source")
         base = self._base(pair) if method.kind is MethodKind.CHANGED else None
         return ProofProgress(pair, method, self.clock.now(), copy.size_gib, copy.size_gib, base, budget_usd)
 

@@ -1,0 +1,89 @@
+"""Verify: compare a copy with its source for one portion. It reads blocks and keeps proofs, and changes nothing in EC2."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from snapkeep.adapters.lambda_blocks import LambdaBlocks
+from snapkeep.adapters.s3_proofs import S3Proofs
+from snapkeep.domain.errors import BlocksUnreadable, CopyDiffers, ProofIncomplete
+from snapkeep.domain.json_codec import to_object
+from snapkeep.domain.recovery.proof import Proof, ProofEnd, ProofProgress, ProofVerdict
+from snapkeep.domain.system import function_name
+from snapkeep.functions import metrics, read_blocks
+from snapkeep.functions.clients import BLOCKS
+from snapkeep.functions.composition import Composition, composition
+from snapkeep.functions.log import started
+from snapkeep.functions.payloads import VerifyAnswer, VerifyCall, from_json
+from snapkeep.usecases.ports import Problem
+from snapkeep.usecases.recovery.verify import VerifyCopy
+
+if TYPE_CHECKING:
+    from snapkeep.usecases.recovery.ports import BlockReader
+
+PROBLEMS = {
+    ProofVerdict.DIFFERS: CopyDiffers.__name__,
+    ProofVerdict.UNREADABLE: BlocksUnreadable.__name__,
+    ProofVerdict.INCOMPLETE: ProofIncomplete.__name__,
+}
+
+
+def build(parts: Composition) -> VerifyCopy:
+    """Make the use case of the composition."""
+    environment = parts.environment
+    here = read_blocks.build(parts)
+
+    @cache
+    def blocks_of(region: str) -> BlockReader:
+        if region == environment.region:
+            return here
+        client = parts.clients.get("lambda", region=region)
+        return LambdaBlocks(client=client, function=function_name("ReadBlocks", environment.system), region=region)
+
+    return VerifyCopy(
+        reader=parts.reader,
+        blocks_of=blocks_of,
+        proofs=S3Proofs(client=parts.clients.get("s3"), bucket=environment.reports_bucket),
+        clock=parts.clock,
+        sides=parts.workers(2),
+    )
+
+
+@cache
+def _use_case() -> VerifyCopy:
+    """Return the use case of the function, with its threads."""
+    return build(composition(BLOCKS))
+
+
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """Compare the copy of a `VerifyCall` for one portion; return a `VerifyAnswer`."""
+    log = started(event, context)
+    asked = from_json(VerifyCall, event).asked
+    use_case = _use_case()
+    progress = asked.verified.progress if asked.verified else None
+    result = use_case.run(progress or use_case.begin(asked.copy, asked.method, asked.budget_usd))
+    if isinstance(result, Proof):
+        when_ms = int(result.ended_at.timestamp() * 1000)
+        metrics.emit(metrics.proof_lines(result, composition(BLOCKS).environment.system, when_ms))
+        log.info("proof", extra={"audit": "proof", "proof": to_object(result)})
+    return to_object(answer_of(result))
+
+
+def answer_of(result: ProofProgress | Proof) -> VerifyAnswer:
+    """Return the answer of a portion. A snapshot that was deleted meanwhile needs no proof, and is no problem."""
+    if isinstance(result, ProofProgress):
+        return VerifyAnswer(more=True, verdict="", end="", progress=result, proof=None, problems=())
+    kind = PROBLEMS.get(result.verdict)
+    problems = () if kind is None or result.end is ProofEnd.DELETED else (_problem(kind, result),)
+    return VerifyAnswer(
+        more=False, verdict=str(result.verdict), end=str(result.end or ""), progress=None, proof=result, problems=problems
+    )
+
+
+def _problem(kind: str, proof: Proof) -> Problem:
+    pair = proof.progress.pair
+    cause = f"it is {proof.verdict.label}, {pair.source_id} in {pair.source_region}, by {proof.progress.method}"
+    if proof.end is not None:
+        cause = f"{proof.end.label}{f' ({proof.region})' if proof.region else ''}"
+    return Problem(kind, pair.copy_id, cause)

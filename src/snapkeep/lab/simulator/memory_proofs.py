@@ -1,0 +1,73 @@
+"""Proofs in memory, and the comparisons that were started."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from snapkeep.domain.errors import ProofNotFound
+from snapkeep.domain.json_codec import to_object
+from snapkeep.domain.recovery.methods import Method
+from snapkeep.domain.recovery.proof import Proof
+from snapkeep.usecases.recovery.ports import ProofStore, Verifications, Workers
+
+Result = TypeVar("Result")
+
+
+class OneAfterAnother(Workers):
+    """`Workers` without threads: virtual time has none."""
+
+    def run(self, calls: Sequence[Callable[[], Result]]) -> list[Result]:
+        """Return the results in the order of the calls."""
+        return [call() for call in calls]
+
+
+class MemoryProofs(ProofStore):
+    """`ProofStore` in memory."""
+
+    def __init__(self) -> None:
+        self.kept: list[Proof] = []
+
+    def put(self, proof: Proof) -> str:
+        """Keep a proof; return where it is."""
+        self.kept.append(proof)
+        return f"memory:{len(self.kept)}"
+
+    def last_full(self, volume_id: str, copy_region: str) -> Proof:
+        """Return the newest proof that covers every block of a copy of this volume in a region. Raise ProofNotFound."""
+        for proof in reversed(self.kept):
+            pair = proof.progress.pair
+            if proof.covers_everything and (pair.volume_id, pair.copy_region) == (volume_id, copy_region):
+                return proof
+        raise ProofNotFound(f"no copy of {volume_id} in {copy_region} was proved in full")
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """A comparison that was started."""
+
+    region: str
+    copy_id: str
+    method: Method
+
+    @property
+    def input(self) -> dict[str, Any]:
+        """The input of its execution."""
+        return {"copy": self.copy_id, "method": to_object(self.method)}
+
+
+class MemoryVerifications(Verifications):
+    """`Verifications` of one region. A name starts one comparison."""
+
+    def __init__(self, region: str, start: Callable[[Verification], None]) -> None:
+        self._region = region
+        self._start = start
+        self._names: set[str] = set()
+
+    def start(self, copy_id: str, method: Method, name: str) -> str:
+        """Start the comparison of a copy; return its execution."""
+        if name not in self._names:
+            self._names.add(name)
+            self._start(Verification(self._region, copy_id, method))
+        return f"verify:{self._region}:{name}"

@@ -1,0 +1,66 @@
+"""Record a proof on its copy. A copy that differs is marked, counts nowhere, stays, and another one is requested."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import timedelta
+
+from snapkeep.domain.copies.entry import EntryState, entry_key
+from snapkeep.domain.errors import AwsRefused, AwsUnavailable, EntryChanged, SnapshotGone, TagsDoNotFit
+from snapkeep.domain.model import Snapshot
+from snapkeep.domain.recovery.proof import Proof, ProofVerdict, is_weaker
+from snapkeep.domain.tag_names import CHECK, PROOF, WRONG
+from snapkeep.usecases.copies.enqueue import find_entry
+from snapkeep.usecases.ports import Clock, CopyQueue, SnapshotReader, SnapshotTagger
+
+MOST_WRONG_COPIES = 3
+"""Copies of one snapshot that differ, after which no further one is made: it would differ too."""
+UNTIL_TAGS_SHOW = timedelta(minutes=2)
+"""How long EC2 may take to show the mark, without which a dispatcher would take the copy for good (eventual consistency)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordProof:
+    """Writes the verdict where everything that counts copies reads it. Running it again changes nothing."""
+
+    system: str
+    reader: SnapshotReader
+    tagger: SnapshotTagger
+    queue: CopyQueue
+    clock: Clock
+
+    def run(self, proof: Proof) -> bool:
+        """Record the verdict; return whether another copy is requested.
+
+        Raise TagsDoNotFit when a copy that differs cannot be marked, or AwsUnavailable when its entry changed meanwhile.
+        """
+        copy_id = proof.progress.pair.copy_id
+        copy = self.reader.snapshots([copy_id]).get(copy_id)
+        if copy is None:
+            return False
+        if proof.verdict is ProofVerdict.DIFFERS:
+            return self._differs(copy, proof)
+        if proof.proved and not is_weaker(proof, copy.tags.get(PROOF, "")):
+            with suppress(AwsRefused, SnapshotGone, TagsDoNotFit):  # the proof itself is kept anyway
+                self.tagger.tag([copy_id], {PROOF: proof.tag})
+        return False
+
+    def _differs(self, copy: Snapshot, proof: Proof) -> bool:
+        if not copy.found_wrong:
+            self.tagger.tag([copy.id], {CHECK: WRONG, PROOF: proof.tag})
+        origin = copy.origin
+        entry = find_entry(self.queue, entry_key(origin.region, origin.snapshot_id, self.reader.region))
+        # Without an entry, a sweep finds that a copy is missing.
+        if entry is None or entry.state is not EntryState.DONE or entry.copy_id != copy.id:
+            return False
+        others = self.reader.copies_of_snapshots([origin.snapshot_id])
+        wrong = {copy.id, *(other.id for other in others if other.found_wrong)}
+        if len(wrong) >= MOST_WRONG_COPIES:
+            return False
+        now = self.clock.now()
+        try:
+            self.queue.write(entry.restarted(entry.request, now).delayed(now + UNTIL_TAGS_SHOW))
+        except EntryChanged as error:
+            raise AwsUnavailable(f"the queue's entry {entry.key} changed since it was read; retry") from error
+        return True

@@ -1,0 +1,143 @@
+"""A copy that differs from its source: found, marked, not counted, kept, and made again. In virtual time."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from snapkeep.domain.policy.model import CopyRule, Policy, PolicySet, Retention, Selector, VerifyRule
+from snapkeep.domain.tag_names import CHECK, PROOF, WRONG
+from snapkeep.lab.ebs_model import FaultRule
+from snapkeep.lab.simulator.composition import SystemLayout
+from support.flows import DR, PRIMARY, Laboratory
+
+
+def laboratory(keep_copies: int = 2, **verify: object) -> Laboratory:
+    rule = CopyRule(DR, retention=Retention(keep_last=keep_copies), verify=VerifyRule(**verify))  # type: ignore[arg-type]
+    policy = Policy("default", Selector(tags={"Backup": ("*",)}), Retention(keep_last=5), (rule,))
+    return Laboratory(policies=PolicySet((policy,)), layout=SystemLayout(verify=True))
+
+
+def volume(lab: Laboratory, blocks: int = 20) -> str:
+    volume_id = lab.make_volume()
+    lab.world.write(volume_id, 0, blocks, region=PRIMARY)
+    return volume_id
+
+
+def verdicts(lab: Laboratory) -> list[str]:
+    return [str(proof.verdict) for proof in lab.runner.composition.proofs.kept]
+
+
+def test_every_copy_that_arrives_is_compared_and_has_its_proof_in_a_tag() -> None:
+    lab = laboratory()
+    lab.protect(volume(lab))
+    [copy_id] = lab.ids(DR)
+    assert verdicts(lab) == ["PROVED"]
+    assert lab.tags(copy_id, DR)[PROOF].startswith("PROVED sample:300 ")
+    assert CHECK not in lab.tags(copy_id, DR)
+    [run] = lab.runs("verify")
+    assert (run.status, run.entered) == ("SUCCEEDED", ["Verify", "EvaluateContinue", "TagSnapshotCopy", "Outcome", "Done"])
+
+
+def test_a_copy_that_differs_is_marked_and_kept_and_another_one_is_made() -> None:
+    lab = laboratory()
+    lab.world.add_fault(FaultRule("copy_wrong_blocks", times=1, blocks=1))
+    source = lab.protect(volume(lab))
+    wrong, good = lab.ids(DR)
+    assert verdicts(lab) == ["DIFFERS", "PROVED"]
+    assert lab.tags(wrong, DR)[CHECK] == WRONG
+    assert lab.tags(wrong, DR)[PROOF].startswith("DIFFERS ")
+    assert lab.tags(good, DR)[PROOF].startswith("PROVED ")
+    assert lab.sources_of_copies() == [source, source]
+    assert lab.notified == [("CopyDiffers", wrong)]
+    assert [(run.status, run.error) for run in lab.runs("verify")] == [("FAILED", "CopyDiffers"), ("SUCCEEDED", "")]
+
+
+def test_a_copy_that_differs_counts_neither_for_retention_nor_as_a_copy() -> None:
+    lab = laboratory(keep_copies=1)
+    volume_id = volume(lab)
+    lab.protect(volume_id)
+    [first] = lab.ids(DR)
+    lab.world.add_fault(FaultRule("copy_wrong_blocks", times=1, blocks=1))
+    lab.protect(volume_id)
+    wrong = [snapshot.id for snapshot in lab.snapshots(DR) if lab.tags(snapshot.id, DR).get(CHECK) == WRONG]
+    counted = [snapshot.id for snapshot in lab.snapshots(DR) if lab.tags(snapshot.id, DR).get(CHECK) != WRONG]
+    assert len(wrong) == len(counted) == 1
+    assert first not in counted
+    lab.runner.advance(90 * 86_400)
+    lab.protect(volume_id)
+    assert wrong[0] in lab.ids(DR)
+
+
+def test_copies_that_all_differ_are_not_made_for_ever() -> None:
+    lab = laboratory()
+    lab.world.add_fault(FaultRule("copy_wrong_blocks", times=0, blocks=1))
+    lab.protect(volume(lab))
+    assert verdicts(lab) == ["DIFFERS"] * 3
+    assert len(lab.ids(DR)) == 3
+
+
+def test_a_copy_that_was_deleted_meanwhile_makes_no_notice() -> None:
+    lab = laboratory()
+    volume_id = volume(lab)
+    source = lab.start_snapshot(volume_id)
+    lab.runner.composition.on_verification = lab.runner.composition.verifications.append
+    lab.settle()
+    [pending] = lab.runner.composition.verifications
+    lab.ec2(PRIMARY).delete_snapshot(SnapshotId=source)
+    lab.runner.start("verify", DR, pending.input)
+    lab.settle()
+    [run] = lab.runs("verify")
+    assert (verdicts(lab), run.status, lab.notified) == (["UNREADABLE"], "SUCCEEDED", [])
+
+
+@pytest.mark.parametrize("rule", [{"structure": "never"}, {"structure": "never", "full_every": timedelta(days=30)}])
+def test_a_policy_can_leave_out_every_comparison(rule: dict[str, object]) -> None:
+    lab = laboratory(**rule)
+    lab.protect(volume(lab))
+    assert lab.runs("verify") == []
+
+
+def test_a_full_comparison_comes_once_in_each_period() -> None:
+    lab = laboratory(full_every=timedelta(days=10), sample=3)
+    volume_id = volume(lab)
+    for _ in range(25):
+        lab.protect(volume_id)
+        lab.runner.advance(86_400)
+    kinds = [str(proof.progress.method) for proof in lab.runner.composition.proofs.kept]
+    assert kinds[0] == "full"
+    assert 3 <= kinds.count("full") <= 4
+    assert set(kinds) == {"full", "sample:3"}
+
+
+def test_subsets_cover_every_block_in_as_many_days_as_they_have_parts() -> None:
+    lab = laboratory(subset="1/5")
+    volume_id = volume(lab)
+    for _ in range(5):
+        lab.protect(volume_id)
+        lab.runner.advance(86_400)
+    parts = [proof.progress.method.part for proof in lab.runner.composition.proofs.kept]
+    assert sorted(parts) == [1, 2, 3, 4, 5]
+
+
+def test_a_weaker_proof_does_not_replace_a_stronger_one() -> None:
+    lab = laboratory(full_every=timedelta(days=30))
+    lab.protect(volume(lab))
+    [copy_id] = lab.ids(DR)
+    tag = lab.tags(copy_id, DR)[PROOF]
+    assert tag.startswith("PROVED full ")
+    lab.runner.start("verify", DR, {"copy": copy_id, "method": {"kind": "structure", "sample": 0, "part": 0, "parts": 0}})
+    lab.settle()
+    assert verdicts(lab) == ["PROVED", "PROVED"]
+    assert lab.tags(copy_id, DR)[PROOF] == tag
+
+
+def test_what_is_no_copy_is_not_compared() -> None:
+    lab = laboratory()
+    lab.protect(volume(lab))
+    lab.runner.start(
+        "verify", DR, {"copy": "snap-0123456789abcdef0", "method": {"kind": "full", "sample": 0, "part": 0, "parts": 0}}
+    )
+    lab.settle()
+    assert lab.runs("verify")[-1].error == "SnapshotGone"
