@@ -57,6 +57,34 @@ def check(
         _print_lines(summary_lines(policies))
 
 
+@app.command("from-dlm")
+def from_dlm(
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="JSON of `aws dlm get-lifecycle-policy`, or of its PolicyDetails.")
+    ],
+    *,
+    json: Json = False,
+) -> None:
+    """Print a Data Lifecycle Manager policy as a policy document, and on stderr each field without a counterpart.
+
+    Does not call AWS.
+    """
+    from snapkeep.domain.policy.document import STANDARD_LIMITS, parse_document, to_document  # noqa: PLC0415
+    from snapkeep.domain.policy.source import PolicySource, SourceKind  # noqa: PLC0415
+    from snapkeep.policyfile.from_dlm import translate  # noqa: PLC0415
+    from snapkeep.policyfile.load import read_file, readable_yaml  # noqa: PLC0415 - imports yaml
+
+    translation = translate(read_file(file))
+    source = PolicySource(SourceKind.FILE, file=file.name)
+    policies = parse_document(translation.document, region="", source=source, limits=STANDARD_LIMITS)
+    if json:
+        fields = [field._asdict() for field in translation.untranslated]
+        print_json({"document": to_document(policies), "untranslated": fields})
+        return
+    sys.stdout.write(readable_yaml(policies))
+    warn(f"not translated: {field.field}: {field.text}" for field in translation.untranslated)
+
+
 @app.command()
 @with_aws_settings
 def push(
