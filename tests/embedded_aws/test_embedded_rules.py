@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 
 from snapkeep.lab.embedded_aws.aws import alarms, emf
-from snapkeep.lab.embedded_aws.aws.authorization import Caller, checks, resource_arn
+from snapkeep.lab.embedded_aws.aws.authorization import CallContext, checks, resource_arn
 from snapkeep.lab.embedded_aws.aws.filter_patterns import InvalidFilterPattern, compile_pattern
 from snapkeep.lab.embedded_aws.patches import parameters
 from snapkeep.lab.embedded_aws.patches.stepfunctions import retry_delay
 
 TAGS = {"snap-1": {"managed": "yes"}, "vol-1": {"Backup": "gold"}}
-CALLER = Caller("us-east-2", "123456789012", lambda _region, _account, resource_id: TAGS.get(resource_id, {}))
+CALLER = CallContext("us-east-2", "123456789012", lambda _region, _account, resource_id: TAGS.get(resource_id, {}))
 
 
 def checks_of(action: str, **parameters: Any) -> list[tuple[str, str]]:

@@ -10,7 +10,7 @@ from hypothesis.stateful import Bundle, MultipleResults, RuleBasedStateMachine, 
 
 from snapkeep.lab.ebs_model import ApiError, Quotas, World
 from snapkeep.lab.ebs_model.store.blocks import Chain
-from snapkeep.lab.ebs_model.store.records import Snapshot
+from snapkeep.lab.ebs_model.store.records import SnapshotRecord
 from snapkeep.lab.ebs_model.store.region_account import RegionAccount
 
 PRIMARY, DR = "us-east-1", "us-east-2"
@@ -167,7 +167,7 @@ class ModelMachine(RuleBasedStateMachine):
     def places(self) -> list[RegionAccount]:
         return [self.world.region_account(PRIMARY), self.world.region_account(DR)]
 
-    def living(self) -> list[Snapshot]:
+    def living(self) -> list[SnapshotRecord]:
         return [snapshot for place in self.places() for snapshot in place.snapshots.values()]
 
     @invariant()

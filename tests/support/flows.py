@@ -10,7 +10,7 @@ from typing import Any
 from snapkeep.domain.copies.retries import RetryPolicy
 from snapkeep.domain.policy.model import CopyRule, Limits, Policy, PolicySet, Retention, Selector
 from snapkeep.lab.ebs_model import Faults, Quotas, Speeds, VirtualClock, World
-from snapkeep.lab.ebs_model.store.records import Snapshot
+from snapkeep.lab.ebs_model.store.records import SnapshotRecord
 from snapkeep.lab.simulator.composition import SystemLayout
 from snapkeep.lab.simulator.executions import Execution
 from snapkeep.lab.simulator.memory_ports import Hook
@@ -88,7 +88,7 @@ class Laboratory:
         assert self.runner.run_until_idle(limit_seconds), "something is still under way"
         assert self.runner.unexpected == []
 
-    def snapshots(self, region: str = PRIMARY) -> list[Snapshot]:
+    def snapshots(self, region: str = PRIMARY) -> list[SnapshotRecord]:
         return sorted(self.world.region_account(region).snapshots.values(), key=lambda snapshot: snapshot.seq)
 
     def ids(self, region: str = PRIMARY) -> list[str]:

@@ -11,7 +11,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from snapkeep.domain.copies.retries import RetryPolicy
 from snapkeep.domain.policy.model import CopyRule, Limits, Policy, PolicySet, Retention, Selector
 from snapkeep.lab.ebs_model import PUBLIC_LINUX, EventOptions, FaultRule, Quotas, Speeds, VirtualClock, World
-from snapkeep.lab.ebs_model.store.records import COMPLETED, Snapshot
+from snapkeep.lab.ebs_model.store.records import COMPLETED, SnapshotRecord
 from snapkeep.lab.simulator.composition import SystemLayout
 from snapkeep.lab.simulator.executions import Execution
 from snapkeep.lab.simulator.invariant_monitor import InvariantMonitor
@@ -143,7 +143,7 @@ class Chaos:
         except (ClientError, BotoCoreError):
             return
 
-    def _snapshot(self, region: str, number: int) -> Snapshot | None:
+    def _snapshot(self, region: str, number: int) -> SnapshotRecord | None:
         found = [snapshot for snapshot in self.world.region_account(region).snapshots.values() if snapshot.state == COMPLETED]
         return found[number % len(found)] if found else None
 

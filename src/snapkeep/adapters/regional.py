@@ -12,13 +12,8 @@ from snapkeep.adapters.ec2_reader import Ec2Reader
 from snapkeep.adapters.kms_keys import KmsKeys, RecentKeys
 from snapkeep.adapters.s3_documents import S3Documents
 from snapkeep.adapters.ssm_policies import SsmPolicyStore
-from snapkeep.usecases.ports import Clock
 from snapkeep.usecases.recovery.record_ports import Documents
-from snapkeep.usecases.retention.delete import Pacer
-
-
-class PacingClock(Clock, Pacer, Protocol):
-    """Says what time it is, and waits."""
+from snapkeep.usecases.retention.delete import PacingClock
 
 
 class AwsClients(Protocol):

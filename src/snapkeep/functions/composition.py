@@ -16,7 +16,7 @@ from botocore.config import Config
 from snapkeep.adapters.ec2_reader import Ec2Reader
 from snapkeep.adapters.ec2_records import Ec2Records
 from snapkeep.adapters.ec2_writers import Ec2Copier, Ec2Deleter, Ec2Tagger
-from snapkeep.adapters.regional import AwsClients, PacingClock, RegionalAdapters
+from snapkeep.adapters.regional import AwsClients, RegionalAdapters
 from snapkeep.adapters.sqs_notices import SqsNotices
 from snapkeep.adapters.stepfunctions_runs import StateMachineRuns
 from snapkeep.adapters.stepfunctions_task_tokens import StepFunctionsTaskTokens
@@ -27,6 +27,7 @@ from snapkeep.functions.clients import RETRYING, Clients
 from snapkeep.functions.environment import Environment
 from snapkeep.usecases.copies.settle import Settlement
 from snapkeep.usecases.policies import PoliciesInForce
+from snapkeep.usecases.retention.delete import PacingClock
 
 if TYPE_CHECKING:
     from snapkeep.usecases.ports import DeletionGuards

@@ -14,7 +14,7 @@ from snapkeep.domain.errors import AwsRefused, AwsUnavailable
 from snapkeep.domain.events import CopyEndEvent
 from snapkeep.domain.tag_names import SOURCE_REGION, SOURCE_SNAPSHOT, SOURCE_START
 from snapkeep.lab.ebs_model import FaultRule
-from snapkeep.lab.ebs_model.store.records import Snapshot
+from snapkeep.lab.ebs_model.store.records import SnapshotRecord
 from snapkeep.lab.simulator.composition import SystemLayout
 from snapkeep.lab.simulator.executions import PROTECT
 from snapkeep.lab.simulator.invariant_monitor import InvariantMonitor
@@ -34,7 +34,7 @@ class Unreceived(Laboratory):
 
         self.runner.start = start_protect_alone  # type: ignore[method-assign]
 
-    def copy(self, **rule: Any) -> tuple[str, Snapshot]:
+    def copy(self, **rule: Any) -> tuple[str, SnapshotRecord]:
         """A new volume's snapshot, and the copy of it, which has ended without anybody having seen it."""
         if rule:
             self.world.add_fault(FaultRule(**rule))

@@ -8,7 +8,7 @@ from functools import partial
 from itertools import chain
 
 from snapkeep.deploy.doctor import checks
-from snapkeep.deploy.doctor.ports import AccountFacts, Caller, PermissionQuestion, RegionFacts, ResourceKind
+from snapkeep.deploy.doctor.ports import AccountInventory, Caller, PermissionQuestion, RegionInventory, ResourceKind
 from snapkeep.deploy.doctor.results import Check, CheckResult, CheckState
 from snapkeep.domain.errors import SnapkeepError
 
@@ -46,8 +46,8 @@ class System:
 
 def examine(
     system: System,
-    account: AccountFacts,
-    region_of: Callable[[str], RegionFacts],
+    account: AccountInventory,
+    region_of: Callable[[str], RegionInventory],
     *,
     deploying: bool = False,
     role_arn: str = "",
@@ -73,7 +73,7 @@ def examine(
     return results
 
 
-def _region(home: RegionFacts, region: str) -> CheckResult:
+def _region(home: RegionInventory, region: str) -> CheckResult:
     return checks.region_check(region, home.opt_in_status(region))
 
 
@@ -88,9 +88,9 @@ def _known(check: Check, region: str, decide: Callable[[], CheckResult]) -> Chec
 def _stack_results(
     system: System,
     stack: StackSubject,
-    account: AccountFacts,
+    account: AccountInventory,
     caller: Caller,
-    facts: RegionFacts,
+    facts: RegionInventory,
     *,
     deploying: bool,
     role_arn: str,
@@ -141,11 +141,11 @@ def _copy_key(system: System, stack: StackSubject) -> str:
     return system.primary.parameters.get("DRKmsKey", "") if system.primary.parameters.get("DRRegion") == stack.region else ""
 
 
-def _existing(facts: RegionFacts, names: Mapping[ResourceKind, Sequence[str]]) -> dict[ResourceKind, Sequence[str]]:
+def _existing(facts: RegionInventory, names: Mapping[ResourceKind, Sequence[str]]) -> dict[ResourceKind, Sequence[str]]:
     return {kind: facts.existing(kind, of_kind) for kind, of_kind in names.items()}
 
 
-def _former(facts: RegionFacts, region: str, system: str) -> CheckResult:
+def _former(facts: RegionInventory, region: str, system: str) -> CheckResult:
     deployed = {function.system for function in facts.functions()}
     return checks.former_check(region, facts.managed_snapshots(), deployed, system)
 
@@ -191,7 +191,7 @@ def _questions(actions_of: Mapping[str, tuple[str, ...]]) -> list[PermissionQues
     return [PermissionQuestion(actions, arn) for arn, actions in actions_of.items()]
 
 
-def _denied(account: AccountFacts, caller: Caller, system: str, region: str, role_arn: str) -> list[str]:
+def _denied(account: AccountInventory, caller: Caller, system: str, region: str, role_arn: str) -> list[str]:
     """Return the actions that a deployment needs and that the caller, or CloudFormation's role, is denied."""
     actor = replace(caller, arn=role_arn) if role_arn else caller
     passing = [PermissionQuestion(("iam:PassRole",), role_arn)] if role_arn else []

@@ -61,7 +61,7 @@ class PermissionQuestion:
     resource_arn: str
 
 
-class AccountFacts(Protocol):
+class AccountInventory(Protocol):
     """The account and the caller."""
 
     def caller(self) -> Caller:
@@ -73,7 +73,7 @@ class AccountFacts(Protocol):
         ...
 
 
-class RegionFacts(Protocol):
+class RegionInventory(Protocol):
     """One region of the account."""
 
     def opt_in_status(self, region: str) -> str:

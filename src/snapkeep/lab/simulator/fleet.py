@@ -13,7 +13,7 @@ from snapkeep.domain.policy.model import PolicySet
 from snapkeep.lab.ebs_model import Faults, Quotas, Speeds, VirtualClock, World
 from snapkeep.lab.ebs_model.api.keys import EBS_ALIAS
 from snapkeep.lab.ebs_model.store.blocks import BLOCKS_PER_GIB
-from snapkeep.lab.ebs_model.store.records import Instance, Key
+from snapkeep.lab.ebs_model.store.records import InstanceRecord, Key
 from snapkeep.lab.ebs_model.store.region_account import RegionAccount
 
 USUAL_SIZE_GIB, SPREAD = 40.0, 1.1
@@ -120,7 +120,7 @@ def _name(place: RegionAccount, as_given: Mapping[str, SimulatedVolume], now: fl
         if simulated.instance_id:
             volume.state, volume.instance_id, volume.attached_at = "in-use", simulated.instance_id, now
             volume.device = ROOT_DEVICE if simulated.role is VolumeRole.ROOT else DATA_DEVICE
-            instance = Instance(volume.seq, simulated.instance_id, place.account_id, volume.zone, now, ROOT_DEVICE)
+            instance = InstanceRecord(volume.seq, simulated.instance_id, place.account_id, volume.zone, now, ROOT_DEVICE)
             place.instances.setdefault(instance.id, instance)
     place.volumes.clear()
     place.volumes.update((volume.id, volume) for volume, _ in made)

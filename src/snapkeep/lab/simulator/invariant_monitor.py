@@ -16,7 +16,7 @@ from snapkeep.domain.policy.model import Policy, PolicySet
 from snapkeep.domain.tag_names import CHECK, MANAGED, POLICY, WRONG
 from snapkeep.lab.ebs_model.api import keys
 from snapkeep.lab.ebs_model.conditions.clock import utc
-from snapkeep.lab.ebs_model.store.records import COMPLETED, ERROR, PENDING, Snapshot
+from snapkeep.lab.ebs_model.store.records import COMPLETED, ERROR, PENDING, SnapshotRecord
 from snapkeep.lab.ebs_model.store.region_account import RegionAccount
 from snapkeep.lab.ebs_model.store.tags import BACKUP_TAG, as_dict, value_of
 from snapkeep.lab.simulator.composition import CALLER
@@ -118,10 +118,10 @@ class InvariantMonitor:
     def _broken(self, invariant: str, place: RegionAccount, snapshot_id: str, description: str) -> None:
         self.violations.append(f"{invariant}: {snapshot_id} in {place.region}: {description}")
 
-    def _managed(self, snapshot: Snapshot) -> bool:
+    def _managed(self, snapshot: SnapshotRecord) -> bool:
         return value_of(snapshot.tags, MANAGED) == self.runner.layout.system
 
-    def _policies_of(self, snapshot: Snapshot) -> list[Policy]:
+    def _policies_of(self, snapshot: SnapshotRecord) -> list[Policy]:
         """The policy that a snapshot carries, as it is now and as it was lately."""
         oldest = self.runner.world.now() - POLICY_TOLERANCE_SECONDS
         sets = [self.policies(), *(policies for until, policies in self._history if until >= oldest)]
@@ -149,28 +149,28 @@ class InvariantMonitor:
         if not snapshot.source_id:
             self._look_at_copies(snapshot, place)
 
-    def _is_unusable(self, snapshot: Snapshot) -> bool:
+    def _is_unusable(self, snapshot: SnapshotRecord) -> bool:
         """Whether a completed snapshot cannot be restored, and could not for as long as a decision may take to be carried out."""
         if snapshot.source_id and value_of(snapshot.tags, CHECK) == WRONG:
             return True
         return self._is_steady(snapshot) and not self._key_enabled(snapshot)
 
-    def _is_steady(self, snapshot: Snapshot) -> bool:
+    def _is_steady(self, snapshot: SnapshotRecord) -> bool:
         """Whether the key of a snapshot was turned neither on nor off lately."""
         return self.key_turned_at.get(snapshot.key_arn, float("-inf")) < self.runner.world.now() - KEY_TOLERANCE_SECONDS
 
-    def _key_enabled(self, snapshot: Snapshot) -> bool:
+    def _key_enabled(self, snapshot: SnapshotRecord) -> bool:
         key = keys.find(self.runner.world.state, snapshot.key_arn)
         return not snapshot.encrypted or (key is not None and key.state == "Enabled")
 
-    def _held_since(self, place: RegionAccount, snapshot: Snapshot) -> float:
+    def _held_since(self, place: RegionAccount, snapshot: SnapshotRecord) -> float:
         if BACKUP_TAG in snapshot.tags[::2]:
             return snapshot.start
         images = [place.images[image].created for image in place.image_uses.get(snapshot.id, ())]
         lock = place.locks.get(snapshot.id)
         return min([*images, *([lock.created] if lock and not lock.expired else [])], default=float("inf"))
 
-    def _look_at_newer(self, place: RegionAccount, snapshot: Snapshot) -> None:
+    def _look_at_newer(self, place: RegionAccount, snapshot: SnapshotRecord) -> None:
         own = self.truths[snapshot.id]
         peers = [peer for peer in self._lineage(place, snapshot) if peer.state == COMPLETED and self._managed(peer)]
         newer = {truth.source_id for peer in peers if (truth := self.truths[peer.id]).start > own.start}
@@ -191,12 +191,12 @@ class InvariantMonitor:
             count = len(newer & restorable)
             self._broken("INV-13", place, snapshot.id, f"deleted, and only {count} newer can be restored; {least} are to be kept")
 
-    def _lineage(self, place: RegionAccount, snapshot: Snapshot) -> Iterable[Snapshot]:
+    def _lineage(self, place: RegionAccount, snapshot: SnapshotRecord) -> Iterable[SnapshotRecord]:
         if snapshot.source_id:
             return [copy for copy in place.copies_by_log.get(snapshot.log, {}) if copy.id in place.snapshots]
         return [source for source in place.by_volume.get(snapshot.volume_id) if not source.source_id]
 
-    def _look_at_copies(self, snapshot: Snapshot, place: RegionAccount) -> None:
+    def _look_at_copies(self, snapshot: SnapshotRecord, place: RegionAccount) -> None:
         """INV-04, for the regions that both the present and the recent policies name."""
         destinations = [{rule.region for rule in policy.copies} for policy in self._policies_of(snapshot)]
         for region in set.intersection(*destinations) if destinations else ():
@@ -216,18 +216,18 @@ class InvariantMonitor:
             elif all(map(self._is_unusable, good)):
                 self._broken("INV-13", place, snapshot.id, f"deleted for copies in {region} that cannot be restored")
 
-    def _running(self, snapshot: Snapshot, region: str) -> Iterator[Snapshot]:
+    def _running(self, snapshot: SnapshotRecord, region: str) -> Iterator[SnapshotRecord]:
         for copy in self._place(region).copies_in_flight.values():
             if copy.source_id == snapshot.id and copy.id not in self.forgotten and self._managed(copy):
                 yield copy
 
-    def _waiting(self, snapshot: Snapshot, region: str) -> Iterator[QueueEntry]:
+    def _waiting(self, snapshot: SnapshotRecord, region: str) -> Iterator[QueueEntry]:
         queue = self.runner.composition.queues.get(region)
         for entry in queue.open_entries(snapshot.volume_id) if queue else ():
             if entry.request.origin.snapshot_id == snapshot.id:
                 yield entry
 
-    def _copies(self, region: str, source: Snapshot) -> Iterator[Snapshot]:
+    def _copies(self, region: str, source: SnapshotRecord) -> Iterator[SnapshotRecord]:
         place = self._place(region)
         return (copy for copy in place.copies_by_log.get(source.log, {}) if copy.id in place.snapshots)
 
@@ -270,7 +270,7 @@ class InvariantMonitor:
             if snapshot.state != COMPLETED:
                 self._broken("INV-03", place, snapshot.id, f"tagged while it is {snapshot.state}")
 
-    def _included(self, place: RegionAccount, snapshot: Snapshot) -> bool:
+    def _included(self, place: RegionAccount, snapshot: SnapshotRecord) -> bool:
         """Whether a policy includes it. The last snapshot of a deleted volume follows the volume's earlier ones."""
         if snapshot.source_id:
             return snapshot.description.startswith(OUR_DESCRIPTION)
@@ -335,7 +335,7 @@ class InvariantMonitor:
                 ]
         return missing
 
-    def _served(self, snapshot: Snapshot, region: str) -> bool:
+    def _served(self, snapshot: SnapshotRecord, region: str) -> bool:
         if (snapshot.id, region) in self.arrived:
             return True
         own = self.truths[snapshot.id]

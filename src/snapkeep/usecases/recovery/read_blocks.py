@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from snapkeep.domain.errors import AwsRefused, AwsThrottled, AwsUnavailable, PageTokenExpired
 from snapkeep.domain.recovery.blocks import (
@@ -22,9 +22,8 @@ from snapkeep.domain.recovery.blocks import (
     indexes_of,
 )
 from snapkeep.domain.recovery.methods import LISTINGS_PER_SECOND, READS_PER_SECOND
-from snapkeep.usecases.ports import Clock
 from snapkeep.usecases.recovery.ports import BlockApi, BlockPage, Workers
-from snapkeep.usecases.retention.delete import Pacer
+from snapkeep.usecases.retention.delete import PacingClock
 
 Result = TypeVar("Result")
 Page = TypeVar("Page", BlockPage, BlockPage | None)
@@ -34,10 +33,6 @@ MOST_EMPTY_PAGES = 100
 """Empty pages in a row after which a listing counts as unavailable."""
 READINGS = 3
 """How often a block is read whose bytes do not have the stated checksum."""
-
-
-class PacingClock(Clock, Pacer, Protocol):
-    """Says what time it is, and waits."""
 
 
 class Pace:
@@ -104,7 +99,7 @@ class ReadBlocks:
         written, then as far as the latest pages reached.
         """
         end = min(first + most, max(size_gib * BLOCKS_PER_GIB, first + 1))
-        listed = _Listed(first)
+        listed = _Listing(first)
         while not listed.ended and listed.until < end:
             starts = range(listed.until, end, self._spans.get(snapshot_id, PAGE_BLOCKS))
             parts = self.workers.run([partial(self._part, snapshot_id, start, needed=start == listed.until) for start in starts])
@@ -116,7 +111,7 @@ class ReadBlocks:
 
     def changes(self, base_id: str, snapshot_id: str, first: int, most: int) -> BlockList:
         """Return the blocks that changed since another snapshot, at least until `first + most`, or to the end."""
-        listed = _Listed(first)
+        listed = _Listing(first)
         while not listed.ended and listed.until < first + most:
             page, requests = self._page(partial(self._changes, base_id, snapshot_id), listed.until, PAGE_BLOCKS)
             if page is None:
@@ -231,7 +226,7 @@ def _groups(extents: Iterable[Extent]) -> Iterator[list[int]]:
 
 
 @dataclass(slots=True)
-class _Listed:
+class _Listing:
     """A listing that is put together of pages."""
 
     until: int

@@ -23,6 +23,10 @@ class Pacer(Protocol):
         ...
 
 
+class PacingClock(Clock, Pacer, Protocol):
+    """Tells the time, and lets it pass."""
+
+
 class DeletionCheck(Protocol):
     """Looks at EC2 right before deletions: see `LastLook`."""
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from snapkeep.lab.ebs_model.api.volumes import attachment
 from snapkeep.lab.ebs_model.errors import ApiError, not_modelled
 from snapkeep.lab.ebs_model.requests.call import Call, Response
-from snapkeep.lab.ebs_model.store.records import Instance, Volume
+from snapkeep.lab.ebs_model.store.records import InstanceRecord, VolumeRecord
 
 if TYPE_CHECKING:
     from snapkeep.lab.ebs_model.store.region_account import RegionAccount
@@ -44,7 +44,7 @@ def attach_volume(call: Call) -> Response:
     return {**attachment(volume), "State": "attaching"}
 
 
-def attach(volume: Volume, instance: Instance, device: str, now: float) -> None:
+def attach(volume: VolumeRecord, instance: InstanceRecord, device: str, now: float) -> None:
     """Attach a volume."""
     volume.state, volume.instance_id, volume.device, volume.attached_at = "in-use", instance.id, device, now
     volume.attachment_state = "attached"
@@ -73,7 +73,7 @@ def detach_volume(call: Call) -> Response:
     return answer
 
 
-def _change_state(call: Call, volume: Volume, state: str) -> None:
+def _change_state(call: Call, volume: VolumeRecord, state: str) -> None:
     seconds = call.world.speeds.attachment_seconds
     if seconds:
         volume.attachment_state = state
@@ -93,7 +93,7 @@ def finish_change(world: WorldState, account: RegionAccount, volume_id: str, sta
         volume.attachment_state = "attached"
 
 
-def detach(account: RegionAccount, volume: Volume) -> None:
+def detach(account: RegionAccount, volume: VolumeRecord) -> None:
     """Detach a volume."""
     instance = account.instances.get(volume.instance_id)
     if instance is not None:

@@ -12,7 +12,7 @@ from snapkeep.lab.ebs_model.store import events
 from snapkeep.lab.ebs_model.store.blocks import BLOCK_SIZE, BLOCKS_PER_GIB, Chain
 from snapkeep.lab.ebs_model.store.content import ContentFaults, content_of, plant
 from snapkeep.lab.ebs_model.store.lifecycle import join, leave
-from snapkeep.lab.ebs_model.store.records import COMPLETED, ERROR, PENDING, Key, Snapshot
+from snapkeep.lab.ebs_model.store.records import COMPLETED, ERROR, PENDING, Key, SnapshotRecord
 from snapkeep.lab.ebs_model.store.tags import as_list, flat, from_specifications
 
 if TYPE_CHECKING:
@@ -52,11 +52,11 @@ def copy_snapshot(call: Call) -> Response:
 
 
 def pin(
-    call: Call, source_account: RegionAccount, source: Snapshot, key_arn: str, description: str, tags: dict[str, str]
-) -> Snapshot:
+    call: Call, source_account: RegionAccount, source: SnapshotRecord, key_arn: str, description: str, tags: dict[str, str]
+) -> SnapshotRecord:
     """Return a copy of a snapshot that shares the blocks it may; it is not listed yet."""
     world = call.world
-    copy = Snapshot(
+    copy = SnapshotRecord(
         seq=world.next_seq(),
         id=world.ids.resource("snap"),
         owner_id=call.account.account_id,
@@ -81,7 +81,7 @@ def pin(
     return copy
 
 
-def _plant_faults(call: Call, source: Snapshot, copy: Snapshot) -> None:
+def _plant_faults(call: Call, source: SnapshotRecord, copy: SnapshotRecord) -> None:
     """Plant the faults in force in the copy's content."""
     engine, now = call.world.faults, call.world.now()
 
@@ -109,7 +109,7 @@ def _plant_faults(call: Call, source: Snapshot, copy: Snapshot) -> None:
     plant(copy, faults)
 
 
-def _source(call: Call) -> tuple[RegionAccount, Snapshot]:
+def _source(call: Call) -> tuple[RegionAccount, SnapshotRecord]:
     """Return the source and the account that holds it, which may be another one that shares it."""
     region, snapshot_id = str(call.params["SourceRegion"]), str(call.params["SourceSnapshotId"])
     if region not in call.world.regions:
@@ -125,7 +125,7 @@ def _source(call: Call) -> tuple[RegionAccount, Snapshot]:
     return account, source
 
 
-def _encrypted(call: Call, source: Snapshot) -> bool:
+def _encrypted(call: Call, source: SnapshotRecord) -> bool:
     """Return whether the copy is encrypted [EC2 API reference: CopySnapshot, Encrypted and KmsKeyId]."""
     requested = call.params.get("Encrypted")
     if requested is False:
@@ -161,7 +161,7 @@ def _check_quotas(call: Call) -> None:
         raise ApiError("SnapshotLimitExceeded", f"You have reached your quota of {quotas.snapshots_per_region} snapshots.")
 
 
-def _time_based_rate(call: Call, source_account: RegionAccount, source: Snapshot, minutes: int) -> float:
+def _time_based_rate(call: Call, source_account: RegionAccount, source: SnapshotRecord, minutes: int) -> float:
     """Return the MiB/s that a time-based copy gets; 0: it is none.
 
     Source: [EBS user guide: time-based copies]: throughput = size ÷ duration, at most 500 MiB/s for one operation and
@@ -188,11 +188,11 @@ def _time_based_rate(call: Call, source_account: RegionAccount, source: Snapshot
     return min(pace, free)
 
 
-def _rate_in_use(copy: Snapshot) -> float:
+def _rate_in_use(copy: SnapshotRecord) -> float:
     return copy.full_blocks * BLOCK_SIZE / MIB / max(copy.due - copy.start, 1.0)
 
 
-def _share_blocks(call: Call, source_account: RegionAccount, source: Snapshot, copy: Snapshot) -> int:
+def _share_blocks(call: Call, source_account: RegionAccount, source: SnapshotRecord, copy: SnapshotRecord) -> int:
     """Add the copy to the chain that it is incremental to, or start one; return how many blocks have to move.
 
     Same account, region and key: always incremental. Else only if a previous copy was made, the most recent one still
@@ -215,11 +215,11 @@ def _share_blocks(call: Call, source_account: RegionAccount, source: Snapshot, c
     return log.changed_blocks(low, high)
 
 
-def _register(account: RegionAccount, copy: Snapshot) -> None:
+def _register(account: RegionAccount, copy: SnapshotRecord) -> None:
     account.copies_by_log.setdefault(copy.log, {})[copy] = None
 
 
-def _failure(call: Call, source: Snapshot, key: Key | None, key_arn: str) -> str:
+def _failure(call: Call, source: SnapshotRecord, key: Key | None, key_arn: str) -> str:
     """Return why the copy will fail ("" when it will not), as far as it is known at its start.
 
     "AWS authenticates the KMS key asynchronously" [EC2 API reference: CopySnapshot]: a wrong key fails it later.
@@ -235,7 +235,7 @@ def _failure(call: Call, source: Snapshot, key: Key | None, key_arn: str) -> str
     return (rule.message or "Internal error") if rule else ""
 
 
-def _schedule_end(call: Call, copy: Snapshot, rate: float) -> None:
+def _schedule_end(call: Call, copy: SnapshotRecord, rate: float) -> None:
     """Decide when a copy ends, and set its timers."""
     world, account, speeds = call.world, call.account, call.world.speeds
     if rate:

@@ -12,7 +12,7 @@ from snapkeep.lab.ebs_model.requests.filters import flat_tags_of, has_wildcard, 
 from snapkeep.lab.ebs_model.requests.paging import page
 from snapkeep.lab.ebs_model.requests.response_filters import readers
 from snapkeep.lab.ebs_model.store.public_images import PUBLIC_IMAGES
-from snapkeep.lab.ebs_model.store.records import Image
+from snapkeep.lab.ebs_model.store.records import ImageRecord
 from snapkeep.lab.ebs_model.store.tags import as_list
 
 FIELDS = readers(
@@ -49,7 +49,7 @@ NOT_LISTED = ("UefiData",)
 """Only DescribeImageAttribute answers it."""
 
 
-def _rendered(call: Call, image: Image) -> Response:
+def _rendered(call: Call, image: ImageRecord) -> Response:
     mappings = [_rendered_mapping(call, mapping) for mapping in image.mappings]
     details = {name: value for name, value in image.details.items() if name not in NOT_LISTED}
     answer: Response = {
@@ -109,7 +109,7 @@ def describe_images(call: Call) -> Response:
     return {"Images": [answer for _, answer in chosen], **token}
 
 
-def _using_snapshots(call: Call, filters: list[tuple[str, list[str]]], images: list[Image]) -> list[Image]:
+def _using_snapshots(call: Call, filters: list[tuple[str, list[str]]], images: list[ImageRecord]) -> list[ImageRecord]:
     """Return the images that can match a filter on snapshots: the index saves going through all of them."""
     for name, values in filters:
         if name == "block-device-mapping.snapshot-id" and not any(map(has_wildcard, values)):
@@ -118,13 +118,13 @@ def _using_snapshots(call: Call, filters: list[tuple[str, list[str]]], images: l
     return images
 
 
-def _owner_names(call: Call, image: Image) -> set[str]:
+def _owner_names(call: Call, image: ImageRecord) -> set[str]:
     if image.owner_id == call.account.account_id:
         return {"self", image.owner_id}
     return {"amazon", image.owner_id}
 
 
-def _user_names(call: Call, image: Image) -> set[str]:
+def _user_names(call: Call, image: ImageRecord) -> set[str]:
     names = set(image.launch_permissions) | ({"all"} if image.public else set())
     return names | ({"self"} if call.account.account_id in names else set())
 

@@ -12,7 +12,7 @@ from snapkeep.lab.ebs_model.requests.call import VISIBLE_AFTER_END_SECONDS, Call
 from snapkeep.lab.ebs_model.requests.filters import flat_tags_of, parsed, tests_for
 from snapkeep.lab.ebs_model.requests.paging import page
 from snapkeep.lab.ebs_model.requests.response_filters import readers
-from snapkeep.lab.ebs_model.store.records import Instance
+from snapkeep.lab.ebs_model.store.records import InstanceRecord
 from snapkeep.lab.ebs_model.store.tags import as_list
 
 FIELDS = readers(
@@ -106,7 +106,7 @@ STATUS_FIELDS = readers(
 )
 
 
-def rendered(call: Call, instance: Instance) -> Response:
+def rendered(call: Call, instance: InstanceRecord) -> Response:
     """Return an instance as DescribeInstances has it."""
     attached = [call.account.volumes[volume_id] for volume_id in instance.volume_ids]
     interfaces = [call.account.interfaces[name] for name in instance.interface_ids if name in call.account.interfaces]
@@ -148,7 +148,7 @@ def rendered(call: Call, instance: Instance) -> Response:
     return answer
 
 
-def _visible(call: Call) -> list[Instance]:
+def _visible(call: Call) -> list[InstanceRecord]:
     ids = [str(instance_id) for instance_id in call.params.get("InstanceIds") or ()]
     if ids:
         return [call.instance(instance_id) for instance_id in dict.fromkeys(ids)]
@@ -164,7 +164,7 @@ def describe_instances(call: Call) -> Response:
     filters = parsed(call.params.get("Filters"))
     tests = tests_for(filters, FIELDS, flat_tags_of)
 
-    def filterable(pair: tuple[Instance, Response]) -> Response:
+    def filterable(pair: tuple[InstanceRecord, Response]) -> Response:
         return {**pair[1], "ReservationId": pair[0].reservation_id, "OwnerId": pair[0].owner_id}
 
     pairs = [(instance, rendered(call, instance)) for instance in _visible(call)]
@@ -195,7 +195,7 @@ def describe_instance_status(call: Call) -> Response:
     return {"InstanceStatuses": [answer for _, answer in chosen], **token}
 
 
-def _status(call: Call, instance: Instance) -> Response:
+def _status(call: Call, instance: InstanceRecord) -> Response:
     status, check = _check(call, instance)
     answer: dict[str, Any] = {
         "InstanceId": instance.id,
@@ -214,7 +214,7 @@ def _status(call: Call, instance: Instance) -> Response:
     return answer
 
 
-def _check(call: Call, instance: Instance) -> tuple[str, str]:
+def _check(call: Call, instance: InstanceRecord) -> tuple[str, str]:
     if instance.state != "running":
         return "not-applicable", ""
     if call.now < instance.started + call.world.speeds.status_check_seconds:

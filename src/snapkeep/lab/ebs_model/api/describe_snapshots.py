@@ -19,7 +19,7 @@ from snapkeep.lab.ebs_model.requests.call import Call, Response, check_snapshot_
 from snapkeep.lab.ebs_model.requests.filters import has_wildcard, parsed, tests_for, truth
 from snapkeep.lab.ebs_model.requests.paging import encode, limits
 from snapkeep.lab.ebs_model.store.blocks import BLOCK_SIZE
-from snapkeep.lab.ebs_model.store.records import COMPLETED, ERROR, PENDING, Snapshot
+from snapkeep.lab.ebs_model.store.records import COMPLETED, ERROR, PENDING, SnapshotRecord
 from snapkeep.lab.ebs_model.store.tags import as_list
 
 if TYPE_CHECKING:
@@ -27,12 +27,12 @@ if TYPE_CHECKING:
 
 _seq = attrgetter("seq")
 WORTH_AN_INDEX = 4
-Test = Callable[[Snapshot], bool]
-Candidates = tuple[int, list[Iterable[Snapshot]]]
+Test = Callable[[SnapshotRecord], bool]
+Candidates = tuple[int, list[Iterable[SnapshotRecord]]]
 """How many at most, and the index entries to read."""
 
 
-def progress(snapshot: Snapshot, now: float) -> str:
+def progress(snapshot: SnapshotRecord, now: float) -> str:
     """Return a snapshot's progress as a percentage."""
     if snapshot.state == COMPLETED:
         return "100%"
@@ -42,7 +42,7 @@ def progress(snapshot: Snapshot, now: float) -> str:
     return f"{max(0, min(99, int(100 * (now - snapshot.start) / whole)))}%"
 
 
-def rendered(account: RegionAccount, snapshot: Snapshot, now: float) -> Response:
+def rendered(account: RegionAccount, snapshot: SnapshotRecord, now: float) -> Response:
     """Return a snapshot as DescribeSnapshots has it: only the fields that it has."""
     answer: Response = {
         "SnapshotId": snapshot.id,
@@ -78,12 +78,12 @@ def rendered(account: RegionAccount, snapshot: Snapshot, now: float) -> Response
     return answer
 
 
-def transfer_type(snapshot: Snapshot) -> str:
+def transfer_type(snapshot: SnapshotRecord) -> str:
     """Return the transfer type of a copy."""
     return "time-based" if snapshot.duration_minutes else "standard"
 
 
-FIELDS: Mapping[str, Callable[[Snapshot], Iterable[str]]] = {
+FIELDS: Mapping[str, Callable[[SnapshotRecord], Iterable[str]]] = {
     "description": lambda s: (s.description,),
     "encrypted": lambda s: truth(s.encrypted),
     "owner-alias": lambda s: (),  # noqa: ARG005 - only Amazon's own snapshots have one
@@ -139,7 +139,7 @@ def _scope(call: Call) -> list[Test]:
         world, region = call.world, account.region
         permitted = (users - {"self"}) | ({account_id} if "self" in users else set())
 
-        def restorable(snapshot: Snapshot) -> bool:
+        def restorable(snapshot: SnapshotRecord) -> bool:
             granted = world.region_accounts[snapshot.owner_id, region].permissions.get(snapshot.id, {})
             if "self" in users and snapshot.owner_id == account_id:
                 return True
@@ -149,7 +149,7 @@ def _scope(call: Call) -> list[Test]:
     return tests
 
 
-def _by_id(call: Call, ids: list[str]) -> Iterator[Snapshot]:
+def _by_id(call: Call, ids: list[str]) -> Iterator[SnapshotRecord]:
     """Return the snapshots with these ids. An unknown one is an error; one without access is left out (botocore)."""
     snapshots = []
     for snapshot_id in dict.fromkeys(ids):
@@ -167,7 +167,9 @@ def _exists_elsewhere(call: Call, snapshot_id: str) -> bool:
     return any(key[1] == region and snapshot_id in account.snapshots for key, account in call.world.region_accounts.items())
 
 
-def _candidates(call: Call, filters: list[tuple[str, list[str]]], after: int, size: int, tests: list[Test]) -> Iterator[Snapshot]:
+def _candidates(
+    call: Call, filters: list[tuple[str, list[str]]], after: int, size: int, tests: list[Test]
+) -> Iterator[SnapshotRecord]:
     """Return the snapshots after an order number that may pass, in order, from the smallest index."""
     account = call.account
     entries = [candidates for name, values in filters if (candidates := _indexed(account, name, values)) is not None]
@@ -182,7 +184,7 @@ def _candidates(call: Call, filters: list[tuple[str, list[str]]], after: int, si
     return account.ordered(after)
 
 
-def _in_order(snapshots: list[Snapshot], size: int, tests: list[Test]) -> Iterator[Snapshot]:
+def _in_order(snapshots: list[SnapshotRecord], size: int, tests: list[Test]) -> Iterator[SnapshotRecord]:
     if size and len(snapshots) > size * WORTH_AN_INDEX:
         passing = [s for s in snapshots if all(test(s) for test in tests)]
         return iter(nsmallest(size + 1, passing, key=_seq))

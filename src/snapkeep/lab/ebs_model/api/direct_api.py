@@ -18,7 +18,7 @@ from snapkeep.lab.ebs_model.errors import ApiError
 from snapkeep.lab.ebs_model.requests.call import Call, Response
 from snapkeep.lab.ebs_model.store.blocks import BLOCK_SIZE, Extent, merged
 from snapkeep.lab.ebs_model.store.content import content_of, planted_extents
-from snapkeep.lab.ebs_model.store.records import COMPLETED, Snapshot
+from snapkeep.lab.ebs_model.store.records import COMPLETED, SnapshotRecord
 
 FEWEST, MOST = 100, 10_000
 BLOCK_TOKEN_SECONDS = 7 * SECONDS_PER_DAY
@@ -29,7 +29,7 @@ def _invalid(reason: str, message: str) -> ApiError:
     return ApiError("ValidationException", message, 400, reason)
 
 
-def _readable(call: Call, snapshot_id: str) -> Snapshot:
+def _readable(call: Call, snapshot_id: str) -> SnapshotRecord:
     """Return a completed snapshot of the standard tier whose key the caller may use. Raise as the service does.
 
     A public snapshot of another account cannot be read [EBS user guide: ebsapi-faq].
@@ -90,16 +90,16 @@ def _indexes(extents: list[Extent], first: int) -> Iterator[int]:
         yield from range(max(begin, first), end)
 
 
-def _block_token(snapshot: Snapshot, index: int, until: float) -> str:
+def _block_token(snapshot: SnapshotRecord, index: int, until: float) -> str:
     return f"{_signature(snapshot, index, int(until))}{int(until):010x}"
 
 
-def _signature(snapshot: Snapshot, index: int, until: int) -> str:
+def _signature(snapshot: SnapshotRecord, index: int, until: int) -> str:
     digest = hashlib.sha256(f"{snapshot.id}/{index}/{until}".encode()).digest()
     return base64.b64encode(digest).decode()
 
 
-def _answer(call: Call, snapshot: Snapshot) -> Response:
+def _answer(call: Call, snapshot: SnapshotRecord) -> Response:
     return {
         "ExpiryTime": utc(call.now + BLOCK_TOKEN_SECONDS),
         "VolumeSize": snapshot.size_gib,
@@ -138,7 +138,7 @@ def list_changed_blocks(call: Call) -> Response:
     return {"ChangedBlocks": blocks, **_answer(call, second), **token}
 
 
-def _changed(first: Snapshot | None, second: Snapshot) -> list[Extent]:
+def _changed(first: SnapshotRecord | None, second: SnapshotRecord) -> list[Extent]:
     """Return the blocks written between two snapshots, and those that planted faults made differ."""
     if first is None:
         return content_of(second).extents()
@@ -170,6 +170,6 @@ def get_snapshot_block(call: Call) -> Response:
     }
 
 
-def read(snapshot: Snapshot, index: int) -> bytes:
+def read(snapshot: SnapshotRecord, index: int) -> bytes:
     """Return the bytes of a block of a snapshot; zeros when it is not listed."""
     return content_of(snapshot).read(index)

@@ -16,7 +16,7 @@ from snapkeep.lab.ebs_model.requests.call import Call, Response
 from snapkeep.lab.ebs_model.requests.idempotency import earlier_ids, remember_ids
 from snapkeep.lab.ebs_model.store.lifecycle import remove
 from snapkeep.lab.ebs_model.store.public_images import LINUX, PUBLIC_IMAGES
-from snapkeep.lab.ebs_model.store.records import COMPLETED, ERROR, PENDING, Image, Volume
+from snapkeep.lab.ebs_model.store.records import COMPLETED, ERROR, PENDING, ImageRecord, VolumeRecord
 from snapkeep.lab.ebs_model.store.tags import as_dict, checked, flat, from_specifications
 
 NAME = re.compile(r"^[A-Za-z0-9()\[\] ./\-'@_]{3,128}$")
@@ -92,7 +92,7 @@ def _billed(billing: tuple[str, ...]) -> dict[str, Any]:
     return details
 
 
-def billing_of(image: Image) -> tuple[str, ...]:
+def billing_of(image: ImageRecord) -> tuple[str, ...]:
     """Return what an AMI leaves on the volumes that are made from it; nothing for plain Linux."""
     details = image.details
     codes = [str(code["ProductCodeId"]) for code in details.get("ProductCodes") or ()]
@@ -128,9 +128,9 @@ def _mapping(call: Call, mapping: Any) -> dict[str, Any]:
     return {"DeviceName": str(mapping["DeviceName"]), "Ebs": settings}
 
 
-def _add(call: Call, root: str, mappings: list[dict[str, Any]], details: dict[str, Any]) -> Image:
+def _add(call: Call, root: str, mappings: list[dict[str, Any]], details: dict[str, Any]) -> ImageRecord:
     account = call.account
-    image = Image(
+    image = ImageRecord(
         seq=call.world.next_seq(),
         id=call.world.ids.resource("ami"),
         owner_id=account.account_id,
@@ -148,7 +148,7 @@ def _add(call: Call, root: str, mappings: list[dict[str, Any]], details: dict[st
     return image
 
 
-def _hold(call: Call, image: Image, snapshot_id: str) -> None:
+def _hold(call: Call, image: ImageRecord, snapshot_id: str) -> None:
     call.account.image_uses.setdefault(snapshot_id, []).append(image.id)
 
 
@@ -180,7 +180,7 @@ def create_image(call: Call) -> Response:
     return {"ImageId": image.id}
 
 
-def _settings_of(volume: Volume, snapshot_id: str) -> dict[str, Any]:
+def _settings_of(volume: VolumeRecord, snapshot_id: str) -> dict[str, Any]:
     settings: dict[str, Any] = {
         "DeleteOnTermination": volume.delete_on_termination,
         "SnapshotId": snapshot_id,
@@ -225,7 +225,7 @@ def copy_image(call: Call) -> Response:
     return {"ImageId": image.id}
 
 
-def _copied_mapping(call: Call, source: Image, image: Image, region: str, mapping: dict[str, Any]) -> dict[str, Any]:
+def _copied_mapping(call: Call, source: ImageRecord, image: ImageRecord, region: str, mapping: dict[str, Any]) -> dict[str, Any]:
     snapshot_id = (mapping.get("Ebs") or {}).get("SnapshotId")
     if not snapshot_id:
         return mapping
@@ -247,7 +247,7 @@ def _copied_mapping(call: Call, source: Image, image: Image, region: str, mappin
     return {**mapping, "Ebs": {**settings, "SnapshotId": copy.id}}
 
 
-def find_image(call: Call, image_id: str, region: str = "") -> Image:
+def find_image(call: Call, image_id: str, region: str = "") -> ImageRecord:
     """Return an image of the account, or a public one. Raise InvalidAMIID.Malformed or InvalidAMIID.NotFound."""
     account = call.world.region_account(region or call.account.region, call.account.account_id)
     image = account.images.get(image_id) or PUBLIC_IMAGES.get(image_id)
@@ -258,7 +258,7 @@ def find_image(call: Call, image_id: str, region: str = "") -> Image:
     return image
 
 
-def own_image(call: Call) -> Image:
+def own_image(call: Call) -> ImageRecord:
     """Return the account's own image that a request names. Raise InvalidAMIID.NotFound, or AuthFailure for another's."""
     image = find_image(call, str(call.params["ImageId"]))
     if image.owner_id != call.account.account_id:
@@ -266,7 +266,7 @@ def own_image(call: Call) -> Image:
     return image
 
 
-def state_of(call: Call, image: Image, region: str = "") -> str:
+def state_of(call: Call, image: ImageRecord, region: str = "") -> str:
     """Return an AMI's state: pending until its snapshots are complete, failed when one of them is."""
     if image.state != "available":
         return image.state
@@ -287,7 +287,7 @@ def deregister_image(call: Call) -> Response:
     return {"Return": True, "DeleteSnapshotResults": results}
 
 
-def _drop(call: Call, image: Image) -> None:
+def _drop(call: Call, image: ImageRecord) -> None:
     del call.account.images[image.id]
     for snapshot_id in image.snapshot_ids():
         users = call.account.image_uses.get(snapshot_id, [])

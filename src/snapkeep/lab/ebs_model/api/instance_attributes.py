@@ -9,7 +9,7 @@ from snapkeep.lab.ebs_model.api.describe_instances import rendered
 from snapkeep.lab.ebs_model.api.instance_types import check_image_fits
 from snapkeep.lab.ebs_model.errors import ApiError, invalid_value
 from snapkeep.lab.ebs_model.requests.call import Call, Response
-from snapkeep.lab.ebs_model.store.records import Instance
+from snapkeep.lab.ebs_model.store.records import InstanceRecord
 
 KEPT = {
     "disableApiTermination": "DisableApiTermination",
@@ -85,7 +85,7 @@ def _plain(value: Any) -> Any:
     return value.decode() if isinstance(value, bytes) else value
 
 
-def _modify_network(call: Call, instance: Instance) -> None:
+def _modify_network(call: Call, instance: InstanceRecord) -> None:
     interfaces = [call.account.interfaces[interface_id] for interface_id in instance.interface_ids]
     check, group_ids = call.params.get("SourceDestCheck"), call.params.get("Groups")
     groups = [networks.find(call, "security_groups", str(group_id)) for group_id in group_ids or ()]
@@ -96,7 +96,7 @@ def _modify_network(call: Call, instance: Instance) -> None:
             interface["Groups"] = [{"GroupId": group["GroupId"], "GroupName": group["GroupName"]} for group in groups]
 
 
-def _modify_mapping(call: Call, instance: Instance, mapping: Any) -> None:
+def _modify_mapping(call: Call, instance: InstanceRecord, mapping: Any) -> None:
     for volume in (call.account.volumes[volume_id] for volume_id in instance.volume_ids):
         if volume.device == mapping["DeviceName"]:
             volume.delete_on_termination = bool((mapping.get("Ebs") or {}).get("DeleteOnTermination"))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from snapkeep.lab.ebs_model.api import attachments, volumes
 from snapkeep.lab.ebs_model.errors import ApiError
 from snapkeep.lab.ebs_model.requests.call import Call, Response
-from snapkeep.lab.ebs_model.store.records import Instance
+from snapkeep.lab.ebs_model.store.records import InstanceRecord
 
 if TYPE_CHECKING:
     from snapkeep.lab.ebs_model.store.region_account import RegionAccount
@@ -30,11 +30,11 @@ def state_of(name: str) -> dict[str, Any]:
     return {"Code": CODES[name], "Name": name}
 
 
-def _instances(call: Call) -> list[Instance]:
+def _instances(call: Call) -> list[InstanceRecord]:
     return [call.instance(str(instance_id)) for instance_id in dict.fromkeys(call.params["InstanceIds"])]
 
 
-def _change(instance: Instance, former: str, state: str) -> Response:
+def _change(instance: InstanceRecord, former: str, state: str) -> Response:
     return {"InstanceId": instance.id, "PreviousState": state_of(former), "CurrentState": state_of(state)}
 
 
@@ -105,7 +105,7 @@ def finish_stop(world: WorldState, account: RegionAccount, instance_id: str, ext
         instance.state, instance.started = "stopped", 0.0
 
 
-def _later(call: Call, instance: Instance, kind: str, seconds: float) -> None:
+def _later(call: Call, instance: InstanceRecord, kind: str, seconds: float) -> None:
     if seconds:
         call.world.schedule(call.now - call.account.skew_seconds + seconds, kind, call.account, instance.id)
     elif kind == "instance start":
@@ -140,7 +140,7 @@ def terminate_instances(call: Call) -> Response:
     return {"TerminatingInstances": changes}
 
 
-def _terminate(world: WorldState, account: RegionAccount, instance: Instance) -> None:
+def _terminate(world: WorldState, account: RegionAccount, instance: InstanceRecord) -> None:
     for volume in [account.volumes[volume_id] for volume_id in instance.volume_ids]:
         attachments.detach(account, volume)
         if volume.delete_on_termination:

@@ -18,7 +18,7 @@ from snapkeep.lab.ebs_model.errors import ApiError, invalid_value, missing, not_
 from snapkeep.lab.ebs_model.requests.call import Call, Response
 from snapkeep.lab.ebs_model.requests.idempotency import earlier_ids, remember_ids
 from snapkeep.lab.ebs_model.store.arns import partition_of
-from snapkeep.lab.ebs_model.store.records import Image, Instance
+from snapkeep.lab.ebs_model.store.records import ImageRecord, InstanceRecord
 from snapkeep.lab.ebs_model.store.tags import as_list, checked, flat
 
 NOT_MODELLED = (
@@ -63,7 +63,7 @@ def run_instances(call: Call) -> Response:
     if params.get("KeyName"):
         networks.find(call, "key_pairs", str(params["KeyName"]))
     reservation_id = call.world.ids.resource("r")
-    made: list[Instance] = []
+    made: list[InstanceRecord] = []
     failures: list[str] = []
     try:
         for index in range(count):
@@ -80,7 +80,7 @@ def run_instances(call: Call) -> Response:
     return answer
 
 
-def _image(call: Call) -> Image:
+def _image(call: Call) -> ImageRecord:
     if not call.params.get("ImageId"):
         raise missing("ImageId")
     image = find_image(call, str(call.params["ImageId"]))
@@ -93,7 +93,7 @@ def _image(call: Call) -> Image:
     return image
 
 
-def _reservation(call: Call, instances: list[Instance]) -> Response:
+def _reservation(call: Call, instances: list[InstanceRecord]) -> Response:
     return {
         "ReservationId": instances[0].reservation_id,
         "OwnerId": call.account.account_id,
@@ -113,14 +113,14 @@ def tags_of(call: Call, kind: str) -> tuple[str, ...]:
     return ()
 
 
-def new_instance(call: Call, image: Image, reservation_id: str, index: int = 0) -> Instance:
+def new_instance(call: Call, image: ImageRecord, reservation_id: str, index: int = 0) -> InstanceRecord:
     """Make an instance in state `pending`, with its network interface and without volumes."""
     params, account = call.params, call.account
     instance_type = str(params.get("InstanceType") or DEFAULT_TYPE)
     instance_id = call.world.ids.resource("i")
     details, attributes, tags = _details(call, image, instance_type), _attributes(params, image), tags_of(call, "instance")
     interface = _interface(call, instance_id)
-    instance = Instance(
+    instance = InstanceRecord(
         seq=call.world.next_seq(),
         id=instance_id,
         owner_id=account.account_id,
@@ -172,7 +172,7 @@ def _group_named(call: Call, name: str, vpc_id: str) -> str:
     raise ApiError("InvalidGroup.NotFound", f"The security group '{name}' does not exist in VPC '{vpc_id}'")
 
 
-def _details(call: Call, image: Image, instance_type: str) -> dict[str, Any]:
+def _details(call: Call, image: ImageRecord, instance_type: str) -> dict[str, Any]:
     params = call.params
     placement = params.get("Placement") or {}
     details: dict[str, Any] = {
@@ -200,7 +200,7 @@ def _details(call: Call, image: Image, instance_type: str) -> dict[str, Any]:
     return details
 
 
-def _attributes(params: Mapping[str, Any], image: Image) -> dict[str, Any]:
+def _attributes(params: Mapping[str, Any], image: ImageRecord) -> dict[str, Any]:
     behavior = str(params.get("InstanceInitiatedShutdownBehavior") or "stop")
     if behavior not in ("stop", "terminate"):
         raise invalid_value(behavior, "InstanceInitiatedShutdownBehavior")
@@ -214,7 +214,7 @@ def _attributes(params: Mapping[str, Any], image: Image) -> dict[str, Any]:
     }
 
 
-def _mappings(call: Call, image: Image) -> dict[str, dict[str, Any]]:
+def _mappings(call: Call, image: ImageRecord) -> dict[str, dict[str, Any]]:
     """Return the volumes to launch with by device: the AMI's, changed and added to by the request's."""
     mappings: dict[str, dict[str, Any]] = {m["DeviceName"]: dict(m["Ebs"]) for m in image.mappings if m.get("Ebs")}
     for mapping in call.params.get("BlockDeviceMappings") or ():
@@ -233,7 +233,7 @@ def _mappings(call: Call, image: Image) -> dict[str, dict[str, Any]]:
     return mappings
 
 
-def _launch_volumes(call: Call, instance: Instance, mappings: Mapping[str, dict[str, Any]]) -> str:
+def _launch_volumes(call: Call, instance: InstanceRecord, mappings: Mapping[str, dict[str, Any]]) -> str:
     """Make and attach the volumes; return why the launch will fail ("" when it will not)."""
     failure, tags = "", tags_of(call, "volume")
     for device, ebs in mappings.items():
@@ -252,7 +252,7 @@ def _launch_volumes(call: Call, instance: Instance, mappings: Mapping[str, dict[
     return failure
 
 
-def _undo(call: Call, instance: Instance) -> None:
+def _undo(call: Call, instance: InstanceRecord) -> None:
     for volume_id in instance.volume_ids:
         del call.account.volumes[volume_id]
     for interface_id in instance.interface_ids:
@@ -260,7 +260,7 @@ def _undo(call: Call, instance: Instance) -> None:
     del call.account.instances[instance.id]
 
 
-def _start(call: Call, instance: Instance, failure: str) -> None:
+def _start(call: Call, instance: InstanceRecord, failure: str) -> None:
     seconds = call.world.speeds.instance_start_seconds
     if seconds:
         due = call.now - call.account.skew_seconds + seconds

@@ -15,7 +15,7 @@ from snapkeep.lab.ebs_model.requests.call import Call, Response
 from snapkeep.lab.ebs_model.requests.filters import parsed, tests_for
 from snapkeep.lab.ebs_model.requests.paging import page
 from snapkeep.lab.ebs_model.store import events
-from snapkeep.lab.ebs_model.store.records import COMPLETED, ERROR, PENDING, Lock, Snapshot
+from snapkeep.lab.ebs_model.store.records import COMPLETED, ERROR, PENDING, Lock, SnapshotRecord
 
 if TYPE_CHECKING:
     from snapkeep.lab.ebs_model.store.region_account import RegionAccount
@@ -36,7 +36,7 @@ def state_of(lock: Lock, now: float) -> str:
     return lock.mode
 
 
-def refuse_if_locked(call: Call, snapshot: Snapshot) -> None:
+def refuse_if_locked(call: Call, snapshot: SnapshotRecord) -> None:
     """Raise when a lock protects a snapshot. The cool-off period protects as well."""
     lock = call.account.locks.get(snapshot.id)
     if lock is not None and state_of(lock, call.now) != "expired":
@@ -105,7 +105,7 @@ def _duration(call: Call, starts: float) -> tuple[int, float]:
     return int(days or 0), starts + int(days or 0) * SECONDS_PER_DAY if starts else 0.0
 
 
-def creation_ended(world: WorldState, account: RegionAccount, snapshot: Snapshot) -> None:
+def creation_ended(world: WorldState, account: RegionAccount, snapshot: SnapshotRecord) -> None:
     """A pending snapshot with a lock ended: the clock of the lock starts, or a failed creation cancels it."""
     lock = account.locks[snapshot.id]
     now = world.now() + account.skew_seconds
@@ -154,7 +154,7 @@ def emit_cool_off_end(world: WorldState, account: RegionAccount, snapshot_id: st
 def _emit(
     world: WorldState,
     account: RegionAccount,
-    snapshot: Snapshot,
+    snapshot: SnapshotRecord,
     lock: Lock,
     event: str,
     state: str,
@@ -179,7 +179,7 @@ def _emit(
     events.emit_snapshot_notice(world, account, snapshot, world.arn_shape(), detail, started=now, ended=now)
 
 
-def _rendered(snapshot: Snapshot, lock: Lock, now: float) -> Response:
+def _rendered(snapshot: SnapshotRecord, lock: Lock, now: float) -> Response:
     answer: Response = {
         "SnapshotId": snapshot.id,
         "LockState": state_of(lock, now),

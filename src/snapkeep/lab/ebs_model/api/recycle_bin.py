@@ -14,7 +14,7 @@ from snapkeep.lab.ebs_model.errors import ApiError
 from snapkeep.lab.ebs_model.requests.call import Call, Response
 from snapkeep.lab.ebs_model.requests.paging import page
 from snapkeep.lab.ebs_model.store.lifecycle import forget
-from snapkeep.lab.ebs_model.store.records import COMPLETED, BinnedSnapshot, BinRule, Snapshot
+from snapkeep.lab.ebs_model.store.records import COMPLETED, BinnedSnapshot, BinRule, SnapshotRecord
 from snapkeep.lab.ebs_model.store.tags import as_dict
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 LONGEST_DAYS = 365
 
 
-def retention_days(account: RegionAccount, snapshot: Snapshot) -> int:
+def retention_days(account: RegionAccount, snapshot: SnapshotRecord) -> int:
     """Return for how many days the bin keeps a snapshot that is deleted; 0: not at all."""
     if not account.bin_rules or snapshot.state != COMPLETED:
         return 0
@@ -42,7 +42,7 @@ def _has(tags: dict[str, str], key: str, value: str) -> bool:
     return key in tags and value in ("", tags[key])
 
 
-def keep(call: Call, snapshot: Snapshot) -> bool:
+def keep(call: Call, snapshot: SnapshotRecord) -> bool:
     """Move a deleted snapshot to the bin when a rule says so, and return whether it was moved."""
     world, account = call.world, call.account
     days = retention_days(account, snapshot)

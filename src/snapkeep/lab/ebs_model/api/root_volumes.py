@@ -16,7 +16,7 @@ from snapkeep.lab.ebs_model.requests.filters import flat_tags_of, parsed, tests_
 from snapkeep.lab.ebs_model.requests.idempotency import earlier_ids, remember_ids
 from snapkeep.lab.ebs_model.requests.paging import page
 from snapkeep.lab.ebs_model.requests.response_filters import readers
-from snapkeep.lab.ebs_model.store.records import Image, Instance, Volume
+from snapkeep.lab.ebs_model.store.records import ImageRecord, InstanceRecord, VolumeRecord
 from snapkeep.lab.ebs_model.store.tags import from_specifications
 
 if TYPE_CHECKING:
@@ -77,12 +77,12 @@ def _tags(call: Call) -> list[dict[str, str]]:
     return [{"Key": key, "Value": value} for key, value in tags.items()]
 
 
-def _root(account: RegionAccount, instance: Instance) -> Volume | None:
+def _root(account: RegionAccount, instance: InstanceRecord) -> VolumeRecord | None:
     attached = [account.volumes[volume_id] for volume_id in instance.volume_ids]
     return next((volume for volume in attached if volume.device == instance.root_device), None)
 
 
-def _replacement(call: Call, instance: Instance) -> tuple[Volume, str]:
+def _replacement(call: Call, instance: InstanceRecord) -> tuple[VolumeRecord, str]:
     """Return the volume that takes the root's place, and why the task will fail ("" when it will not)."""
     params, root = call.params, _root(call.account, instance)
     if root is None:
@@ -117,7 +117,7 @@ def _replacement(call: Call, instance: Instance) -> tuple[Volume, str]:
     return volume, failure
 
 
-def _given_volume(call: Call, instance: Instance, root: Volume) -> Volume:
+def _given_volume(call: Call, instance: InstanceRecord, root: VolumeRecord) -> VolumeRecord:
     volume = call.volume()
     if volume.state != "available":
         raise ApiError("IncorrectState", f"{volume.id} is not 'available'.")
@@ -129,7 +129,7 @@ def _given_volume(call: Call, instance: Instance, root: Volume) -> Volume:
     return volume
 
 
-def _check_same_kind(instance: Instance, image: Image) -> None:
+def _check_same_kind(instance: InstanceRecord, image: ImageRecord) -> None:
     for name in SAME_AS_INSTANCE:
         if image.details.get(name) != instance.details.get(name):
             message = f"The image '{image.id}' and the instance '{instance.id}' have different {name}."

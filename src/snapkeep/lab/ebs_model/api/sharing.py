@@ -13,7 +13,7 @@ from snapkeep.lab.ebs_model.api import keys
 from snapkeep.lab.ebs_model.errors import ApiError, invalid_value
 from snapkeep.lab.ebs_model.requests.call import Call, Response
 from snapkeep.lab.ebs_model.store import events
-from snapkeep.lab.ebs_model.store.records import Snapshot
+from snapkeep.lab.ebs_model.store.records import SnapshotRecord
 
 if TYPE_CHECKING:
     from snapkeep.lab.ebs_model.store.region_account import RegionAccount
@@ -24,7 +24,9 @@ ACCOUNT_ID = re.compile(r"^\d{12}$")
 BLOCK_STATES = ("block-all-sharing", "block-new-sharing")
 
 
-def find_visible(world: WorldState, region: str, account_id: str, snapshot_id: str) -> tuple[RegionAccount, Snapshot | None]:
+def find_visible(
+    world: WorldState, region: str, account_id: str, snapshot_id: str
+) -> tuple[RegionAccount, SnapshotRecord | None]:
     """Return a snapshot and the account that holds it, or None when an account cannot see it."""
     own = world.region_account(region, account_id)
     snapshot = own.snapshots.get(snapshot_id)
@@ -45,7 +47,7 @@ def visible_to(account: RegionAccount, snapshot_id: str, account_id: str) -> boo
     return public or account_id in permissions
 
 
-def foreign(world: WorldState, region: str, account_id: str) -> Iterator[tuple[RegionAccount, Snapshot]]:
+def foreign(world: WorldState, region: str, account_id: str) -> Iterator[tuple[RegionAccount, SnapshotRecord]]:
     """Return the snapshots of other accounts in a region that an account can see."""
     for snapshot_id, owner in world.shared_snapshots.get(region, {}).items():
         account = world.region_account(region, owner)
@@ -112,7 +114,7 @@ def _entries(change: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return [*(change.get("Add") or ()), *(change.get("Remove") or ())]
 
 
-def _refuse_sharing(call: Call, snapshot: Snapshot) -> None:
+def _refuse_sharing(call: Call, snapshot: SnapshotRecord) -> None:
     """Raise for a snapshot that cannot be shared at all [EBS user guide: share a snapshot; archive considerations]."""
     if snapshot.tier != "standard":
         raise ApiError("IncorrectState", f"The snapshot '{snapshot.id}' is archived and cannot be shared.")
@@ -121,7 +123,7 @@ def _refuse_sharing(call: Call, snapshot: Snapshot) -> None:
         raise ApiError("OperationNotPermitted", "Encrypted snapshots with EBS default key cannot be shared")
 
 
-def _emit_shares(call: Call, snapshot: Snapshot, new: list[str]) -> None:
+def _emit_shares(call: Call, snapshot: SnapshotRecord, new: list[str]) -> None:
     """Emit shareSnapshot in each receiving account: private shares only, source is the sharer's account number."""
     for account_id in new:
         if account_id in (PUBLIC, call.account.account_id):

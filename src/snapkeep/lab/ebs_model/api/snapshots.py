@@ -12,7 +12,7 @@ from snapkeep.lab.ebs_model.requests.call import Call, Response
 from snapkeep.lab.ebs_model.store import events
 from snapkeep.lab.ebs_model.store.blocks import BLOCK_SIZE, Chain
 from snapkeep.lab.ebs_model.store.lifecycle import join, leave, member_ended, no_longer_pending, remove
-from snapkeep.lab.ebs_model.store.records import COMPLETED, ERROR, PENDING, Snapshot, SnapshotSet, Volume
+from snapkeep.lab.ebs_model.store.records import COMPLETED, ERROR, PENDING, SnapshotRecord, SnapshotSet, VolumeRecord
 from snapkeep.lab.ebs_model.store.tags import BACKUP_TAG, as_dict, as_list, flat, from_specifications, limited
 
 if TYPE_CHECKING:
@@ -59,11 +59,11 @@ def create_snapshots(call: Call) -> Response:
     return {"Snapshots": answers}
 
 
-def _user_tags(volume: Volume) -> dict[str, str]:
+def _user_tags(volume: VolumeRecord) -> dict[str, str]:
     return {key: value for key, value in as_dict(volume.tags).items() if not key.startswith("aws:")}
 
 
-def _chosen_volumes(call: Call, root_device: str, volume_ids: list[str], specification: Any) -> list[Volume]:
+def _chosen_volumes(call: Call, root_device: str, volume_ids: list[str], specification: Any) -> list[VolumeRecord]:
     """Source: [EC2 API reference: InstanceSpecification]: at most 40 excluded data volumes; root by its own flag."""
     excluded = [str(volume_id) for volume_id in specification.get("ExcludeDataVolumeIds") or ()]
     if len(excluded) > 40:  # noqa: PLR2004 - documented once, here
@@ -80,7 +80,7 @@ def _chosen_volumes(call: Call, root_device: str, volume_ids: list[str], specifi
     return chosen
 
 
-def check_quotas(call: Call, volumes: list[Volume]) -> None:
+def check_quotas(call: Call, volumes: list[VolumeRecord]) -> None:
     """Raise when a snapshot of each of these volumes cannot be started now.
 
     Sources: [EBS user guide: quotas] for the limits, [EC2 API reference: error codes] for the codes.
@@ -112,7 +112,7 @@ def check_quotas(call: Call, volumes: list[Volume]) -> None:
             )
 
 
-def start(call: Call, volume: Volume, description: str, tags: dict[str, str], set_id: str) -> Snapshot:
+def start(call: Call, volume: VolumeRecord, description: str, tags: dict[str, str], set_id: str) -> SnapshotRecord:
     """Start and return a pending snapshot of a volume, pinned to its present content."""
     world, account = call.world, call.account
     snapshot = pin(call, volume, description, tags, set_id)
@@ -133,12 +133,12 @@ def start(call: Call, volume: Volume, description: str, tags: dict[str, str], se
     return snapshot
 
 
-def pin(call: Call, volume: Volume, description: str, tags: dict[str, str], set_id: str) -> Snapshot:
+def pin(call: Call, volume: VolumeRecord, description: str, tags: dict[str, str], set_id: str) -> SnapshotRecord:
     """Return a snapshot of a volume's present content that shares blocks with earlier ones; it is not listed yet."""
     world, account = call.world, call.account
     _write_changes(world, volume, call.now)
     log = volume.log
-    snapshot = Snapshot(
+    snapshot = SnapshotRecord(
         seq=world.next_seq(),
         id=world.ids.resource("snap"),
         owner_id=account.account_id,
@@ -164,7 +164,7 @@ def pin(call: Call, volume: Volume, description: str, tags: dict[str, str], set_
     return snapshot
 
 
-def _write_changes(world: WorldState, volume: Volume, now: float) -> None:
+def _write_changes(world: WorldState, volume: VolumeRecord, now: float) -> None:
     """Write the changes of a volume with a change rate since the last time, at an offset drawn from the seed."""
     if not volume.change_blocks_per_day:
         return
@@ -218,7 +218,7 @@ def delete_snapshot(call: Call) -> Response:
     return {}
 
 
-def created(snapshot: Snapshot) -> Response:
+def created(snapshot: SnapshotRecord) -> Response:
     """Return the answer of the call that started a snapshot."""
     answer: Response = {
         "SnapshotId": snapshot.id,

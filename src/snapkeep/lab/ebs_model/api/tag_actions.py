@@ -9,11 +9,11 @@ from snapkeep.lab.ebs_model.errors import ApiError, snapshot_not_found, volume_n
 from snapkeep.lab.ebs_model.requests.call import Call, Response
 from snapkeep.lab.ebs_model.requests.filters import matcher, parsed
 from snapkeep.lab.ebs_model.requests.paging import page
-from snapkeep.lab.ebs_model.store.records import Image, Instance, Snapshot, Volume
+from snapkeep.lab.ebs_model.store.records import ImageRecord, InstanceRecord, SnapshotRecord, VolumeRecord
 from snapkeep.lab.ebs_model.store.region_account import dict_of_tags
 from snapkeep.lab.ebs_model.store.tags import checked, flat, limited
 
-TaggableResource = Snapshot | Volume | Image | Instance
+TaggableResource = SnapshotRecord | VolumeRecord | ImageRecord | InstanceRecord
 Record = dict[str, Any]
 """A VPC, a subnet, a security group …: it holds its tags as its answer has them."""
 MOST_RESOURCES = 1000
@@ -54,7 +54,7 @@ def _find(call: Call, resource_id: str) -> TaggableResource | Record:
 
 
 def _set(call: Call, resource: TaggableResource | Record, tags: dict[str, str]) -> None:
-    if isinstance(resource, Snapshot):
+    if isinstance(resource, SnapshotRecord):
         call.account.set_tags(resource, flat(tags))
     elif isinstance(resource, dict):
         resource["Tags"] = [{"Key": key, "Value": value} for key, value in tags.items()]

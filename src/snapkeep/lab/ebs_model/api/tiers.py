@@ -17,7 +17,7 @@ from snapkeep.lab.ebs_model.requests.paging import page
 from snapkeep.lab.ebs_model.store import events
 from snapkeep.lab.ebs_model.store.blocks import BLOCK_SIZE, Chain
 from snapkeep.lab.ebs_model.store.lifecycle import join, leave
-from snapkeep.lab.ebs_model.store.records import COMPLETED, Snapshot, TierChange
+from snapkeep.lab.ebs_model.store.records import COMPLETED, SnapshotRecord, TierChange
 from snapkeep.lab.ebs_model.store.tags import as_list
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def modify_snapshot_tier(call: Call) -> Response:
     return {"SnapshotId": snapshot.id, "TieringStartTime": utc(call.now)}
 
 
-def _check_quotas(account: RegionAccount, snapshot: Snapshot) -> None:
+def _check_quotas(account: RegionAccount, snapshot: SnapshotRecord) -> None:
     busy = sum(tiering.status == ARCHIVING for tiering in account.tiering.values())
     if busy >= account.quotas.archives_in_progress:
         raise ApiError("ResourceLimitExceeded", "Too many snapshot archives in progress.")
@@ -92,7 +92,7 @@ def restore_snapshot_tier(call: Call) -> Response:
     return answer
 
 
-def _restorable(snapshot: Snapshot, tiering: TierChange) -> bool:
+def _restorable(snapshot: SnapshotRecord, tiering: TierChange) -> bool:
     return snapshot.tier == "archive" or bool(tiering.restore_expires)
 
 
@@ -110,7 +110,7 @@ def finish(world: WorldState, account: RegionAccount, snapshot_id: str, extra: A
         _emit(world, account, snapshot, tiering, "restoreSnapshot", now)
 
 
-def _archive(account: RegionAccount, snapshot: Snapshot, tiering: TierChange, now: float) -> None:
+def _archive(account: RegionAccount, snapshot: SnapshotRecord, tiering: TierChange, now: float) -> None:
     leave(account, snapshot)
     snapshot.tier = "archive"
     account.archived_blocks += snapshot.full_blocks
@@ -119,7 +119,7 @@ def _archive(account: RegionAccount, snapshot: Snapshot, tiering: TierChange, no
     tiering.restore_expires = 0.0
 
 
-def _restore(world: WorldState, account: RegionAccount, snapshot: Snapshot, tiering: TierChange, now: float) -> None:
+def _restore(world: WorldState, account: RegionAccount, snapshot: SnapshotRecord, tiering: TierChange, now: float) -> None:
     if snapshot.tier == "archive":
         # A restored snapshot is full, and shares nothing [EC2 user guide: archive considerations].
         snapshot.tier = "standard"
@@ -146,7 +146,9 @@ def expire_restore(world: WorldState, account: RegionAccount, snapshot_id: str, 
     events.emit_snapshot_notice(world, account, snapshot, SHAPE, detail, started=tiering.started, ended=now)
 
 
-def _emit(world: WorldState, account: RegionAccount, snapshot: Snapshot, tiering: TierChange, event: str, now: float) -> None:
+def _emit(
+    world: WorldState, account: RegionAccount, snapshot: SnapshotRecord, tiering: TierChange, event: str, now: float
+) -> None:
     detail = {"event": event, "result": "succeeded", "recycleBinExitTime": ""}
     if event == "restoreSnapshot" and tiering.restore_expires:
         detail["restoreExpiryTime"] = iso(tiering.restore_expires)
@@ -168,7 +170,7 @@ def describe_tier_status(call: Call) -> Response:
     return {"SnapshotTierStatuses": [_rendered(snapshot, tiering, now) for snapshot, tiering in chosen], **token}
 
 
-def _rendered(snapshot: Snapshot, tiering: TierChange, now: float) -> Response:
+def _rendered(snapshot: SnapshotRecord, tiering: TierChange, now: float) -> Response:
     whole = max(tiering.ends - tiering.started, 1e-9)
     answer: Response = {
         "SnapshotId": snapshot.id,

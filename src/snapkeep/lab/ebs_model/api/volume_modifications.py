@@ -17,7 +17,7 @@ from snapkeep.lab.ebs_model.requests.filters import parsed, tests_for
 from snapkeep.lab.ebs_model.requests.paging import page
 from snapkeep.lab.ebs_model.requests.response_filters import readers
 from snapkeep.lab.ebs_model.store import events
-from snapkeep.lab.ebs_model.store.records import Volume
+from snapkeep.lab.ebs_model.store.records import VolumeRecord
 
 FIELDS = readers(
     "modification-state original-iops original-size original-volume-type start-time target-iops target-size "
@@ -59,7 +59,7 @@ def modify_volume(call: Call) -> Response:
     return {"VolumeModification": {**answer, "ModificationState": "modifying", "Progress": 0}}
 
 
-def _check_pace(call: Call, volume: Volume) -> None:
+def _check_pace(call: Call, volume: VolumeRecord) -> None:
     if volume.modifications and volume.modifications[-1]["ends"] > call.now:
         raise ApiError("IncorrectModificationState", f"The volume {volume.id} is being modified.")
     recent = [entry for entry in volume.modifications if entry["start"] > call.now - SECONDS_PER_DAY]
@@ -69,7 +69,7 @@ def _check_pace(call: Call, volume: Volume) -> None:
         raise ApiError("VolumeModificationRateExceeded", message)
 
 
-def _values(volume: Volume) -> dict[str, Any]:
+def _values(volume: VolumeRecord) -> dict[str, Any]:
     return {
         "Size": volume.size_gib,
         "VolumeType": volume.type,
@@ -79,7 +79,7 @@ def _values(volume: Volume) -> dict[str, Any]:
     }
 
 
-def _rendered(volume: Volume, entry: dict[str, Any], now: float) -> Response:
+def _rendered(volume: VolumeRecord, entry: dict[str, Any], now: float) -> Response:
     done = now >= entry["ends"]
     seconds = max(entry["ends"] - entry["start"], 1e-9)
     answer: Response = {

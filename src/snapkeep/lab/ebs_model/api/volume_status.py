@@ -8,7 +8,7 @@ from snapkeep.lab.ebs_model.requests.call import Call, Response
 from snapkeep.lab.ebs_model.requests.filters import parsed, tests_for
 from snapkeep.lab.ebs_model.requests.paging import page
 from snapkeep.lab.ebs_model.requests.response_filters import readers
-from snapkeep.lab.ebs_model.store.records import Volume
+from snapkeep.lab.ebs_model.store.records import VolumeRecord
 
 FIELDS = readers(
     "action.code action.description action.event-id availability-zone event.description event.event-id event.event-type "
@@ -39,7 +39,7 @@ def describe_volume_status(call: Call) -> Response:
     return {"VolumeStatuses": [answer for _, answer in chosen], **token}
 
 
-def _rendered(volume: Volume, now: float) -> Response:
+def _rendered(volume: VolumeRecord, now: float) -> Response:
     ready = volume.state != "creating"
     answer: Response = {
         "VolumeId": volume.id,
@@ -67,7 +67,7 @@ def _rendered(volume: Volume, now: float) -> Response:
     return answer
 
 
-def _progress(volume: Volume, now: float) -> int:
+def _progress(volume: VolumeRecord, now: float) -> int:
     if now >= volume.initialized_at:
         return 100
     return int(100 * (now - volume.created) / (volume.initialized_at - volume.created))

@@ -17,7 +17,7 @@ from snapkeep.lab.ebs_model.requests.paging import page
 from snapkeep.lab.ebs_model.store import events
 from snapkeep.lab.ebs_model.store.blocks import BLOCK_SIZE
 from snapkeep.lab.ebs_model.store.content import content_of
-from snapkeep.lab.ebs_model.store.records import COMPLETED, Snapshot, Volume
+from snapkeep.lab.ebs_model.store.records import COMPLETED, SnapshotRecord, VolumeRecord
 from snapkeep.lab.ebs_model.store.tags import as_list, flat, from_specifications
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def create_volume(call: Call) -> Response:
     return {**rendered(volume), "State": "creating"}
 
 
-def make(call: Call, tags: Mapping[str, str]) -> tuple[Volume, str]:
+def make(call: Call, tags: Mapping[str, str]) -> tuple[VolumeRecord, str]:
     """Make a volume in state `creating`, and return it with the reason why its key will fail it ("" when it will not)."""
     params, account = call.params, call.account
     zone = _zone(call)
@@ -52,7 +52,7 @@ def make(call: Call, tags: Mapping[str, str]) -> tuple[Volume, str]:
     performance = performance_of(kind, size_gib, params, required=True)
     rate = _initialization_rate(call, snapshot)
     key_arn, failure = _key(call, snapshot)
-    volume = Volume(
+    volume = VolumeRecord(
         seq=call.world.next_seq(),
         id=call.world.ids.resource("vol"),
         owner_id=account.account_id,
@@ -77,7 +77,7 @@ def make(call: Call, tags: Mapping[str, str]) -> tuple[Volume, str]:
     return volume, failure
 
 
-def set_performance(volume: Volume, performance: Performance) -> None:
+def set_performance(volume: VolumeRecord, performance: Performance) -> None:
     """Give a volume its IOPS, throughput and Multi-Attach."""
     volume.iops, volume.throughput, volume.multi_attach = performance
 
@@ -94,7 +94,7 @@ def _zone(call: Call) -> str:
     return zone
 
 
-def _base(call: Call) -> Snapshot | None:
+def _base(call: Call) -> SnapshotRecord | None:
     snapshot_id = call.params.get("SnapshotId")
     if not snapshot_id:
         return None
@@ -106,7 +106,7 @@ def _base(call: Call) -> Snapshot | None:
     return snapshot
 
 
-def _initialization_rate(call: Call, snapshot: Snapshot | None) -> int:
+def _initialization_rate(call: Call, snapshot: SnapshotRecord | None) -> int:
     """Return the provisioned rate in MiB/s; 0: the default one [EBS user guide: initialize a volume].
 
     100 to 300, only from a snapshot, and at most 5,000 over all volumes that are being initialised in the Region.
@@ -127,7 +127,7 @@ def _initialization_rate(call: Call, snapshot: Snapshot | None) -> int:
     return int(rate)
 
 
-def _start_initialization(call: Call, volume: Volume, snapshot: Snapshot) -> None:
+def _start_initialization(call: Call, volume: VolumeRecord, snapshot: SnapshotRecord) -> None:
     """Time = snapshot data ÷ rate [EBS user guide: initialize a volume]."""
     speeds = call.world.speeds
     rate = volume.initialization_rate or speeds.initialization_mib_per_second
@@ -143,7 +143,7 @@ def finish_initialization(world: WorldState, account: RegionAccount, volume_id: 
         events.emit_initialized(world, account, volume)
 
 
-def _key(call: Call, snapshot: Snapshot | None) -> tuple[str, str]:
+def _key(call: Call, snapshot: SnapshotRecord | None) -> tuple[str, str]:
     """Return the ARN of the key ("" for none), and why the volume will fail for it ("" when it will not)."""
     params, account = call.params, call.account
     if params.get("KmsKeyId") and not params.get("Encrypted") and not (snapshot and snapshot.encrypted):
@@ -157,7 +157,7 @@ def _key(call: Call, snapshot: Snapshot | None) -> tuple[str, str]:
     return key_arn, "" if keys.usable(key, call.caller) else f"{key_arn} is disabled."
 
 
-def _start_creation(call: Call, volume: Volume, failure: str) -> None:
+def _start_creation(call: Call, volume: VolumeRecord, failure: str) -> None:
     """A failure comes later than the answer, however fast volumes are created: EC2 reports it by an event alone."""
     seconds = call.world.speeds.volume_create_seconds
     if seconds or failure:
@@ -190,7 +190,7 @@ def delete_volume(call: Call) -> Response:
     return {}
 
 
-def remove(world: WorldState, account: RegionAccount, volume: Volume) -> None:
+def remove(world: WorldState, account: RegionAccount, volume: VolumeRecord) -> None:
     """Delete a volume."""
     del account.volumes[volume.id]
     volume.state = "deleted"
@@ -221,7 +221,7 @@ def product_codes(billing: tuple[str, ...]) -> list[dict[str, str]]:
     return [{"ProductCodeId": code, "ProductCodeType": "marketplace"} for code in billing[2:]]
 
 
-def attachment(volume: Volume) -> Response:
+def attachment(volume: VolumeRecord) -> Response:
     """Return the attachment of an attached volume."""
     return {
         "AttachTime": utc(volume.attached_at),
@@ -233,7 +233,7 @@ def attachment(volume: Volume) -> Response:
     }
 
 
-def rendered(volume: Volume) -> Response:
+def rendered(volume: VolumeRecord) -> Response:
     """Return a volume as DescribeVolumes has it."""
     answer: Response = {
         "VolumeId": volume.id,
@@ -301,14 +301,14 @@ def describe_volumes(call: Call) -> Response:
         raise ApiError("InvalidParameterCombination", "The parameter volumeSet cannot be used with the parameter maxResults")
     filters = parsed(call.params.get("Filters"))
     named = list(ids or _ids_in(filters, store))
-    volumes: list[Volume] = [store[volume_id] for volume_id in dict.fromkeys(named)] if named else list(store.values())
+    volumes: list[VolumeRecord] = [store[volume_id] for volume_id in dict.fromkeys(named)] if named else list(store.values())
     tests = tests_for(filters, FIELDS, lambda volume: volume.tags)
     volumes = [volume for volume in volumes if all(test(volume) for test in tests)]
     chosen, token = page(volumes, lambda volume: volume.seq, call.params)
     return {"Volumes": [rendered(volume) for volume in chosen], **token}
 
 
-def _ids_in(filters: list[tuple[str, list[str]]], store: Mapping[str, Volume]) -> list[str]:
+def _ids_in(filters: list[tuple[str, list[str]]], store: Mapping[str, VolumeRecord]) -> list[str]:
     """Return the volumes that a filter names by id, oldest first: no need to go through all of them."""
     named = next((values for name, values in filters if name == "volume-id" and not any(map(has_wildcard, values))), [])
     return sorted((volume_id for volume_id in named if volume_id in store), key=lambda volume_id: store[volume_id].seq)

@@ -19,14 +19,14 @@ from snapkeep.lab.ebs_model.store.records import (
     PENDING,
     BinnedSnapshot,
     BinRule,
-    Image,
-    Instance,
+    ImageRecord,
+    InstanceRecord,
     Key,
     Lock,
-    Snapshot,
+    SnapshotRecord,
     SnapshotSet,
     TierChange,
-    Volume,
+    VolumeRecord,
 )
 from snapkeep.lab.ebs_model.store.region_account import RegionAccount
 from snapkeep.lab.ebs_model.store.world_state import WorldState
@@ -37,9 +37,9 @@ if TYPE_CHECKING:
 VERSION = 2
 Data = dict[str, Any]
 _STORES: dict[str, type[Any]] = {
-    "volumes": Volume,
-    "instances": Instance,
-    "images": Image,
+    "volumes": VolumeRecord,
+    "instances": InstanceRecord,
+    "images": ImageRecord,
     "keys": Key,
     "locks": Lock,
     "tiering": TierChange,
@@ -147,7 +147,7 @@ def _save_record(record: Any, logs: _Numbers, chains: _Numbers) -> Data:
             value = logs.of(value)
         elif isinstance(value, Chain):
             value = chains.of(value)
-        elif isinstance(value, Snapshot):
+        elif isinstance(value, SnapshotRecord):
             value = _save_record(value, logs, chains)
         saved[field.name] = value
     return saved
@@ -237,7 +237,7 @@ def _restore_record(kind: type[Any], data: Data, logs: list[WriteLog], chains: l
     if "members" in values:
         values["members"] = [tuple(entry) for entry in values["members"]]
     if kind is BinnedSnapshot:
-        values["snapshot"] = _restore_record(Snapshot, values["snapshot"], logs, chains)
+        values["snapshot"] = _restore_record(SnapshotRecord, values["snapshot"], logs, chains)
     record = kind(**values)
     if chain is not None:
         record.chain = chain
@@ -254,7 +254,7 @@ def _restore_account(world: WorldState, data: Data, logs: list[WriteLog], chains
         records = {key: _restore_record(kind, record, logs, chains) for key, record in data[name].items()}
         setattr(account, name, records)
     for saved in data["snapshots"]:
-        _restore_snapshot(account, _restore_record(Snapshot, saved, logs, chains))
+        _restore_snapshot(account, _restore_record(SnapshotRecord, saved, logs, chains))
     for binned in account.bin.values():
         if binned.snapshot.source_id:
             account.copies_by_log.setdefault(binned.snapshot.log, {})[binned.snapshot] = None
@@ -274,7 +274,7 @@ def _pairs(entries: list[list[str]]) -> list[tuple[str, str]]:
     return [(entry[0], entry[1]) for entry in entries]
 
 
-def _restore_snapshot(account: RegionAccount, snapshot: Snapshot) -> None:
+def _restore_snapshot(account: RegionAccount, snapshot: SnapshotRecord) -> None:
     account.add(snapshot)
     if snapshot.source_id:
         if snapshot.state != "error":

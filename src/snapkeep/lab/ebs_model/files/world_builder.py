@@ -15,7 +15,7 @@ from snapkeep.lab.ebs_model.requests.call import Call
 from snapkeep.lab.ebs_model.store.blocks import BLOCKS_PER_GIB
 from snapkeep.lab.ebs_model.store.content import ContentFaults, plant
 from snapkeep.lab.ebs_model.store.public_images import PUBLIC_IMAGES, PUBLIC_LINUX
-from snapkeep.lab.ebs_model.store.records import COMPLETED, BinRule, Image, Instance, Snapshot, Volume
+from snapkeep.lab.ebs_model.store.records import COMPLETED, BinRule, ImageRecord, InstanceRecord, SnapshotRecord, VolumeRecord
 from snapkeep.lab.ebs_model.store.tags import flat
 from snapkeep.lab.ebs_model.store.world_state import WorldState
 
@@ -30,7 +30,7 @@ class _PlannedSnapshot:
     """One snapshot of the history, to be made in order of time over all volumes."""
 
     when: float
-    volume: Volume
+    volume: VolumeRecord
     entry: Data
 
 
@@ -39,9 +39,9 @@ class WorldBuilder:
 
     def __init__(self, world: WorldState) -> None:
         self.world = world
-        self.instances: dict[str, Instance] = {}
-        self.volumes: dict[str, list[Volume]] = {}
-        self.faulty_copies: dict[tuple[str, int], tuple[Snapshot, Data]] = {}
+        self.instances: dict[str, InstanceRecord] = {}
+        self.volumes: dict[str, list[VolumeRecord]] = {}
+        self.faulty_copies: dict[tuple[str, int], tuple[SnapshotRecord, Data]] = {}
 
     def build(self, document: Data) -> None:
         """Build every section, in the order in which they need each other."""
@@ -111,10 +111,10 @@ class WorldBuilder:
             self._one_volume(entry, name if count == 1 else f"{name}-{number}") for number in range(1, count + 1)
         ]
 
-    def _one_volume(self, entry: Data, name: str) -> Volume:
+    def _one_volume(self, entry: Data, name: str) -> VolumeRecord:
         account, now = self._account(entry), self.world.now()
         key_arn = self._key_arn(account, entry.get("key"))
-        volume = Volume(
+        volume = VolumeRecord(
             seq=self.world.next_seq(),
             id=self.world.ids.resource("vol"),
             owner_id=account.account_id,
@@ -174,7 +174,7 @@ class WorldBuilder:
         for copy in entry.get("copies") or ():
             self._past_copy(account, snapshot, copy)
 
-    def _past_copy(self, source_place: RegionAccount, source: Snapshot, entry: Data) -> None:
+    def _past_copy(self, source_place: RegionAccount, source: SnapshotRecord, entry: Data) -> None:
         account = self.world.region_account(str(entry["region"]), source.owner_id)
         call = Call(self.world, account, {}, "", source.completed_at)
         key_arn = self._key_arn(account, entry.get("key") or (True if source.encrypted else ""))
@@ -188,7 +188,7 @@ class WorldBuilder:
         account.last_copy[copy.log] = copy
 
     @staticmethod
-    def _complete(account: RegionAccount, snapshot: Snapshot, when: float) -> None:
+    def _complete(account: RegionAccount, snapshot: SnapshotRecord, when: float) -> None:
         snapshot.state, snapshot.due, snapshot.completed_at = COMPLETED, when, when
         account.add(snapshot)
 
@@ -199,7 +199,7 @@ class WorldBuilder:
             if not completed:
                 raise WorldFileError([f"image {entry['name']!r}: volume {entry['volume']!r} has no snapshot in its history"])
             newest = max(completed, key=lambda snapshot: snapshot.start)
-            image = Image(
+            image = ImageRecord(
                 seq=self.world.next_seq(),
                 id=self.world.ids.resource("ami"),
                 owner_id=account.account_id,
@@ -222,11 +222,11 @@ class WorldBuilder:
                 volumes.remove(self.world, account, volume)
 
 
-def _billing(instance: Instance) -> tuple[str, ...]:
+def _billing(instance: InstanceRecord) -> tuple[str, ...]:
     """Return what an instance leaves on its root volume: its own billing details, as an AMI would."""
     details = {"PlatformDetails": "", "UsageOperation": "", **instance.details}
-    return billing_of(Image(0, "", "", "", 0.0, "", [], details=details))
+    return billing_of(ImageRecord(0, "", "", "", 0.0, "", [], details=details))
 
 
-def _settings_of(snapshot: Snapshot) -> dict[str, Any]:
+def _settings_of(snapshot: SnapshotRecord) -> dict[str, Any]:
     return {"DeleteOnTermination": True, "SnapshotId": snapshot.id, "VolumeSize": snapshot.size_gib, "VolumeType": "gp3"}

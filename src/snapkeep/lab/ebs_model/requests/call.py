@@ -10,7 +10,7 @@ from snapkeep.lab.ebs_model.errors import ApiError, snapshot_not_found, volume_n
 from snapkeep.lab.ebs_model.store.ids import well_formed
 
 if TYPE_CHECKING:
-    from snapkeep.lab.ebs_model.store.records import Instance, Snapshot, Volume
+    from snapkeep.lab.ebs_model.store.records import InstanceRecord, SnapshotRecord, VolumeRecord
     from snapkeep.lab.ebs_model.store.region_account import RegionAccount
     from snapkeep.lab.ebs_model.store.world_state import WorldState
 
@@ -29,11 +29,11 @@ class Call:
     caller: str
     now: float
 
-    def snapshot(self, parameter: str = "SnapshotId") -> Snapshot:
+    def snapshot(self, parameter: str = "SnapshotId") -> SnapshotRecord:
         """Return the account's own snapshot that a parameter names. Raise InvalidSnapshot.NotFound."""
         return self.own_snapshot(str(self.params[parameter]))
 
-    def own_snapshot(self, snapshot_id: str) -> Snapshot:
+    def own_snapshot(self, snapshot_id: str) -> SnapshotRecord:
         """Return the account's own snapshot. Raise InvalidSnapshot.NotFound, or an error of its form."""
         snapshot = self.account.snapshots.get(snapshot_id)
         if snapshot is None:
@@ -41,7 +41,7 @@ class Call:
             raise snapshot_not_found(snapshot_id)
         return snapshot
 
-    def volume(self, parameter: str = "VolumeId") -> Volume:
+    def volume(self, parameter: str = "VolumeId") -> VolumeRecord:
         """Return the volume that a parameter names. Raise InvalidVolume.NotFound or an error of its form."""
         volume_id = str(self.params[parameter])
         volume = self.account.volumes.get(volume_id)
@@ -54,7 +54,7 @@ class Call:
             raise volume_not_found(volume_id)
         return volume
 
-    def instance(self, instance_id: str) -> Instance:
+    def instance(self, instance_id: str) -> InstanceRecord:
         """Return an instance. Raise InvalidInstanceID.Malformed or NotFound.
 
         A terminated one is found for about an hour [EC2 API reference: TerminateInstances].

@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields
 from typing import NamedTuple
 
 from snapkeep.lab.ebs_model.store.blocks import BLOCKS_PER_GIB, ERASED, Extent, WriteLog
-from snapkeep.lab.ebs_model.store.records import Snapshot
+from snapkeep.lab.ebs_model.store.records import SnapshotRecord
 
 
 class Content(NamedTuple):
@@ -31,14 +31,14 @@ class Content(NamedTuple):
         return self.log.read(block, self.generation)
 
 
-def content_of(snapshot: Snapshot) -> Content:
+def content_of(snapshot: SnapshotRecord) -> Content:
     """Return the content that is read from a snapshot."""
     if snapshot.altered is not None:
         return Content(snapshot.altered, snapshot.altered.generation)
     return Content(snapshot.log, snapshot.generation)
 
 
-def planted_extents(snapshot: Snapshot) -> list[Extent]:
+def planted_extents(snapshot: SnapshotRecord) -> list[Extent]:
     """Return the blocks in which faults were planted."""
     extents: list[Extent] = []
     log = snapshot.altered
@@ -76,7 +76,7 @@ class ContentFaults:
             raise ValueError(f"size_gib is {self.size_gib}: a whole number of GiB")
 
 
-def _check(snapshot: Snapshot, content: Content, faults: ContentFaults) -> None:
+def _check(snapshot: SnapshotRecord, content: Content, faults: ContentFaults) -> None:
     for block in (*faults.wrong, *faults.missing, *(block for pair in faults.swapped for block in pair)):
         if not content.holds(block):
             raise ValueError(f"block {block} is not listed in {snapshot.id}")
@@ -85,7 +85,7 @@ def _check(snapshot: Snapshot, content: Content, faults: ContentFaults) -> None:
             raise ValueError(f"block {block} is listed in {snapshot.id} already, or beyond its size")
 
 
-def plant(snapshot: Snapshot, faults: ContentFaults) -> None:
+def plant(snapshot: SnapshotRecord, faults: ContentFaults) -> None:
     """Plant faults in the content of a snapshot.
 
     Raise ValueError when a block that should be wrong, missing or swapped is not listed, or an extra one is.

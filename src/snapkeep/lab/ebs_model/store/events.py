@@ -14,7 +14,7 @@ from snapkeep.lab.ebs_model.conditions.event_options import Event
 from snapkeep.lab.ebs_model.store.arns import arn
 
 if TYPE_CHECKING:
-    from snapkeep.lab.ebs_model.store.records import Snapshot, SnapshotSet, Volume
+    from snapkeep.lab.ebs_model.store.records import SnapshotRecord, SnapshotSet, VolumeRecord
     from snapkeep.lab.ebs_model.store.region_account import RegionAccount
     from snapkeep.lab.ebs_model.store.world_state import WorldState
 
@@ -24,7 +24,7 @@ MULTI_VOLUME = "EBS Multi-Volume Snapshots Completion Status"
 MISSED_DURATION = "EBS Copy Snapshot Missed Completion Duration"
 
 
-def emit_create_snapshot(world: WorldState, account: RegionAccount, snapshot: Snapshot, ended: float) -> None:
+def emit_create_snapshot(world: WorldState, account: RegionAccount, snapshot: SnapshotRecord, ended: float) -> None:
     """Emit createSnapshot, succeeded or failed, with the volume as source."""
     shape = world.arn_shape()
     own = arn(shape, account.region, account.account_id, f"snapshot/{snapshot.id}")
@@ -65,7 +65,9 @@ def emit_create_snapshots(world: WorldState, account: RegionAccount, group: Snap
     world.emit(account, MULTI_VOLUME, [entry["snapshot_id"] for entry in snapshots], detail)
 
 
-def emit_copy_snapshot(world: WorldState, account: RegionAccount, copy: Snapshot, ended: float, *, incremental: bool) -> None:
+def emit_copy_snapshot(
+    world: WorldState, account: RegionAccount, copy: SnapshotRecord, ended: float, *, incremental: bool
+) -> None:
     """Emit copySnapshot in the destination region, with the source snapshot as source.
 
     The failed example of the page has neither incremental nor transferType.
@@ -91,7 +93,7 @@ def emit_copy_snapshot(world: WorldState, account: RegionAccount, copy: Snapshot
     world.emit(account, SNAPSHOT, [own], detail)
 
 
-def emit_missed_duration(world: WorldState, account: RegionAccount, copy: Snapshot, cause: str) -> None:
+def emit_missed_duration(world: WorldState, account: RegionAccount, copy: SnapshotRecord, cause: str) -> None:
     """Emit, as soon as a time-based copy is late, the event that says so (ARN shape C)."""
     own = arn("C", account.region, account.account_id, f"snapshot/{copy.id}")
     detail = {
@@ -110,13 +112,15 @@ def unix_date(seconds: float) -> str:
     return time.strftime("%a %b %d %H:%M:%S UTC %Y", time.gmtime(seconds))
 
 
-def emit_volume(world: WorldState, account: RegionAccount, volume: Volume, event: str, result: str, cause: str = "") -> None:
+def emit_volume(
+    world: WorldState, account: RegionAccount, volume: VolumeRecord, event: str, result: str, cause: str = ""
+) -> None:
     """Emit a volume event; the volume's ARN stands in resources alone (shape C)."""
     own = arn("C", account.region, account.account_id, f"volume/{volume.id}")
     world.emit(account, VOLUME, [own], {"event": event, "result": result, "cause": cause, "request-id": ""})
 
 
-def emit_initialized(world: WorldState, account: RegionAccount, volume: Volume) -> None:
+def emit_initialized(world: WorldState, account: RegionAccount, volume: VolumeRecord) -> None:
     """Emit initializeVolume; the page shows its name with a leading space [EBS user guide: EventBridge events]."""
     own = arn("C", account.region, account.account_id, f"volume/{volume.id}")
     name = " initializeVolume" if world.event_options.leading_space else "initializeVolume"
@@ -125,7 +129,14 @@ def emit_initialized(world: WorldState, account: RegionAccount, volume: Volume) 
 
 
 def emit_snapshot_notice(
-    world: WorldState, account: RegionAccount, snapshot: Snapshot, shape: str, detail: Event, *, started: float, ended: float
+    world: WorldState,
+    account: RegionAccount,
+    snapshot: SnapshotRecord,
+    shape: str,
+    detail: Event,
+    *,
+    started: float,
+    ended: float,
 ) -> None:
     """Emit archive, restore, lock and share events: the common fields, and those in ``detail``."""
     own = arn(shape, account.region, snapshot.owner_id, f"snapshot/{snapshot.id}")

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 from snapkeep.lab.ebs_model.store import events
 from snapkeep.lab.ebs_model.store.blocks import Chain
-from snapkeep.lab.ebs_model.store.records import PENDING, Snapshot
+from snapkeep.lab.ebs_model.store.records import PENDING, SnapshotRecord
 
 if TYPE_CHECKING:
     from snapkeep.lab.ebs_model.store.region_account import RegionAccount
     from snapkeep.lab.ebs_model.store.world_state import WorldState
 
 
-def join(account: RegionAccount, snapshot: Snapshot, chain: Chain) -> int:
+def join(account: RegionAccount, snapshot: SnapshotRecord, chain: Chain) -> int:
     """Add a snapshot to a chain, and return how many blocks it stores newly."""
     snapshot.chain = chain
     new = chain.add(snapshot)
@@ -21,7 +21,7 @@ def join(account: RegionAccount, snapshot: Snapshot, chain: Chain) -> int:
     return new
 
 
-def leave(account: RegionAccount, snapshot: Snapshot) -> int:
+def leave(account: RegionAccount, snapshot: SnapshotRecord) -> int:
     """Remove a snapshot from its chain, and return how many blocks that frees."""
     chain = snapshot.chain
     if chain is None:
@@ -34,7 +34,7 @@ def leave(account: RegionAccount, snapshot: Snapshot) -> int:
     return freed
 
 
-def no_longer_pending(account: RegionAccount, snapshot: Snapshot) -> None:
+def no_longer_pending(account: RegionAccount, snapshot: SnapshotRecord) -> None:
     """Stop counting a snapshot as pending."""
     account.pending_creates -= 1
     volume = account.volumes.get(snapshot.volume_id)
@@ -53,13 +53,13 @@ def member_ended(world: WorldState, account: RegionAccount, set_id: str, failed_
         events.emit_create_snapshots(world, account, group, world.now() + account.skew_seconds)
 
 
-def remove(world: WorldState, account: RegionAccount, snapshot: Snapshot) -> None:
+def remove(world: WorldState, account: RegionAccount, snapshot: SnapshotRecord) -> None:
     """Delete a snapshot: from listings, quotas, chains, shares and locks."""
     account.remove(snapshot)
     forget(world, account, snapshot)
 
 
-def forget(world: WorldState, account: RegionAccount, snapshot: Snapshot) -> None:
+def forget(world: WorldState, account: RegionAccount, snapshot: SnapshotRecord) -> None:
     """Delete everything that belongs to a snapshot that is no longer listed."""
     if snapshot.tier == "archive":
         account.archived_blocks -= snapshot.full_blocks
@@ -77,7 +77,7 @@ def forget(world: WorldState, account: RegionAccount, snapshot: Snapshot) -> Non
             member_ended(world, account, snapshot.set_id, snapshot.id)
 
 
-def _forget_copy(account: RegionAccount, copy: Snapshot) -> None:
+def _forget_copy(account: RegionAccount, copy: SnapshotRecord) -> None:
     copies = account.copies_by_log.get(copy.log)
     if copies is not None:
         copies.pop(copy, None)

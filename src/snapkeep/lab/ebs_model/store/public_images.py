@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from snapkeep.lab.ebs_model.store.records import Image
+from snapkeep.lab.ebs_model.store.records import ImageRecord
 
 LINUX = ("Linux/UNIX", "RunInstances")
 WINDOWS = ("Windows", "RunInstances:0002")
@@ -16,8 +16,8 @@ AMAZON = "801119661308"
 PUBLIC_LINUX = "ami-0abcdef1234567890"
 
 
-def _image(seq: int, image_id: str, name: str, root: str, size_gib: int, details: Mapping[str, Any]) -> Image:
-    return Image(
+def _image(seq: int, image_id: str, name: str, root: str, size_gib: int, details: Mapping[str, Any]) -> ImageRecord:
+    return ImageRecord(
         seq=seq,
         id=image_id,
         owner_id=AMAZON,
@@ -34,7 +34,7 @@ def _billed(billing: tuple[str, str]) -> dict[str, Any]:
     return {"PlatformDetails": billing[0], "UsageOperation": billing[1]}
 
 
-PUBLIC_IMAGES: Mapping[str, Image] = {
+PUBLIC_IMAGES: Mapping[str, ImageRecord] = {
     image.id: image
     for image in (
         _image(

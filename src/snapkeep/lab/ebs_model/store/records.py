@@ -15,7 +15,7 @@ PENDING, COMPLETED, ERROR = "pending", "completed", "error"
 
 
 @dataclass(slots=True, eq=False)
-class Snapshot:
+class SnapshotRecord:
     """A snapshot or a copy. ``source_id`` is set on copies; ``volume_id`` of a copy is arbitrary."""
 
     seq: int
@@ -51,7 +51,7 @@ class Snapshot:
 
 
 @dataclass(slots=True, eq=False)
-class Volume:
+class VolumeRecord:
     """A volume. ``change_blocks_per_day`` is written, seeded, before each of its snapshots."""
 
     seq: int
@@ -90,7 +90,7 @@ class Volume:
 
 
 @dataclass(slots=True, eq=False)
-class Instance:
+class InstanceRecord:
     """An instance. ``details`` are rendered as they are, ``attributes`` are those of DescribeInstanceAttribute."""
 
     seq: int
@@ -119,7 +119,7 @@ class Instance:
 
 
 @dataclass(slots=True, eq=False)
-class Image:
+class ImageRecord:
     """An AMI. ``mappings`` and ``details`` are rendered as they are."""
 
     seq: int
@@ -187,7 +187,7 @@ class TierChange:
 class BinnedSnapshot:
     """A snapshot in Recycle Bin."""
 
-    snapshot: Snapshot
+    snapshot: SnapshotRecord
     entered: float
     exits: float
 

@@ -13,29 +13,29 @@ from snapkeep.lab.ebs_model.store.blocks import Chain, WriteLog
 from snapkeep.lab.ebs_model.store.records import (
     BinnedSnapshot,
     BinRule,
-    Image,
-    Instance,
+    ImageRecord,
+    InstanceRecord,
     Key,
     Lock,
-    Snapshot,
+    SnapshotRecord,
     SnapshotSet,
     TierChange,
-    Volume,
+    VolumeRecord,
 )
 from snapkeep.lab.ebs_model.store.tags import FlatTags, as_dict
 
 _seq = attrgetter("seq")
 COMPACT_AT = 1024
 
-IndexEntry = Snapshot | dict[Snapshot, None]
+IndexEntry = SnapshotRecord | dict[SnapshotRecord, None]
 """Most index entries hold one snapshot: no set is made for those."""
 
 
-def members_of(bucket: IndexEntry | None) -> Iterable[Snapshot]:
+def members_of(bucket: IndexEntry | None) -> Iterable[SnapshotRecord]:
     """Return the snapshots of an index entry."""
     if bucket is None:
         return ()
-    return (bucket,) if isinstance(bucket, Snapshot) else bucket
+    return (bucket,) if isinstance(bucket, SnapshotRecord) else bucket
 
 
 class SnapshotIndex:
@@ -46,17 +46,17 @@ class SnapshotIndex:
     def __init__(self) -> None:
         self.buckets: dict[str, IndexEntry] = {}
 
-    def add(self, text: str, snapshot: Snapshot) -> None:
+    def add(self, text: str, snapshot: SnapshotRecord) -> None:
         """Put a snapshot under a text."""
         bucket = self.buckets.get(text)
         if bucket is None:
             self.buckets[text] = snapshot
-        elif isinstance(bucket, Snapshot):
+        elif isinstance(bucket, SnapshotRecord):
             self.buckets[text] = {bucket: None, snapshot: None}
         else:
             bucket[snapshot] = None
 
-    def remove(self, text: str, snapshot: Snapshot) -> None:
+    def remove(self, text: str, snapshot: SnapshotRecord) -> None:
         """Remove a snapshot from under a text."""
         bucket = self.buckets.get(text)
         if bucket is snapshot:
@@ -71,9 +71,9 @@ class SnapshotIndex:
         bucket = self.buckets.get(text)
         if bucket is None:
             return 0
-        return 1 if isinstance(bucket, Snapshot) else len(bucket)
+        return 1 if isinstance(bucket, SnapshotRecord) else len(bucket)
 
-    def get(self, text: str) -> Iterable[Snapshot]:
+    def get(self, text: str) -> Iterable[SnapshotRecord]:
         """Return the snapshots under a text."""
         return members_of(self.buckets.get(text))
 
@@ -87,17 +87,17 @@ class RegionAccount:
         self.name = f"{account_id}/{region}"
         self.quotas = quotas
         self.skew_seconds = 0.0
-        self.snapshots: dict[str, Snapshot] = {}
+        self.snapshots: dict[str, SnapshotRecord] = {}
         self.by_volume = SnapshotIndex()
         self.by_tag: dict[str, SnapshotIndex] = {}
-        self.by_state: dict[str, dict[Snapshot, None]] = {"pending": {}, "error": {}}
-        self.copies_in_flight: dict[str, Snapshot] = {}
+        self.by_state: dict[str, dict[SnapshotRecord, None]] = {"pending": {}, "error": {}}
+        self.copies_in_flight: dict[str, SnapshotRecord] = {}
         self.pending_creates = 0
-        self._order: list[Snapshot] = []
+        self._order: list[SnapshotRecord] = []
         self._removed = 0
-        self.volumes: dict[str, Volume] = {}
-        self.instances: dict[str, Instance] = {}
-        self.images: dict[str, Image] = {}
+        self.volumes: dict[str, VolumeRecord] = {}
+        self.instances: dict[str, InstanceRecord] = {}
+        self.images: dict[str, ImageRecord] = {}
         self.image_uses: dict[str, list[str]] = {}
         self.keys: dict[str, Key] = {}
         self.aliases: dict[str, str] = {}
@@ -122,12 +122,12 @@ class RegionAccount:
         self.encrypt_by_default = False
         self.default_key = ""
         self.chains: dict[WriteLog, Chain] = {}
-        self.copies_by_log: dict[WriteLog, dict[Snapshot, None]] = {}
-        self.last_copy: dict[WriteLog, Snapshot] = {}
+        self.copies_by_log: dict[WriteLog, dict[SnapshotRecord, None]] = {}
+        self.last_copy: dict[WriteLog, SnapshotRecord] = {}
         self.stored_blocks = 0
         self.archived_blocks = 0
 
-    def add(self, snapshot: Snapshot) -> None:
+    def add(self, snapshot: SnapshotRecord) -> None:
         """Add a snapshot, and index it."""
         self.snapshots[snapshot.id] = snapshot
         if self._order and self._order[-1].seq > snapshot.seq:
@@ -140,7 +140,7 @@ class RegionAccount:
         if snapshot.tags:
             self._index_tags(snapshot)
 
-    def remove(self, snapshot: Snapshot) -> None:
+    def remove(self, snapshot: SnapshotRecord) -> None:
         """Remove a snapshot, and its index entries."""
         del self.snapshots[snapshot.id]
         self._removed += 1
@@ -153,7 +153,7 @@ class RegionAccount:
         if snapshot.tags:
             self._unindex_tags(snapshot)
 
-    def set_state(self, snapshot: Snapshot, state: str) -> None:
+    def set_state(self, snapshot: SnapshotRecord, state: str) -> None:
         """Change the state of a snapshot."""
         if snapshot.state in self.by_state:
             self.by_state[snapshot.state].pop(snapshot, None)
@@ -161,7 +161,7 @@ class RegionAccount:
         if state in self.by_state:
             self.by_state[state][snapshot] = None
 
-    def set_tags(self, snapshot: Snapshot, tags: FlatTags) -> None:
+    def set_tags(self, snapshot: SnapshotRecord, tags: FlatTags) -> None:
         """Change the tags of a snapshot."""
         if snapshot.id in self.snapshots:
             self._unindex_tags(snapshot)
@@ -170,7 +170,7 @@ class RegionAccount:
         else:
             snapshot.tags = tags
 
-    def ordered(self, after: int) -> Iterator[Snapshot]:
+    def ordered(self, after: int) -> Iterator[SnapshotRecord]:
         """Return the snapshots made after an order number, oldest first."""
         order, living = self._order, self.snapshots
         start = bisect_right(order, after, key=_seq) if after >= 0 else 0
@@ -179,7 +179,7 @@ class RegionAccount:
             if living.get(snapshot.id) is snapshot:
                 yield snapshot
 
-    def _index_tags(self, snapshot: Snapshot) -> None:
+    def _index_tags(self, snapshot: SnapshotRecord) -> None:
         tags = snapshot.tags
         for index in range(0, len(tags), 2):
             by_value = self.by_tag.get(tags[index])
@@ -187,12 +187,12 @@ class RegionAccount:
                 by_value = self.by_tag[intern(tags[index])] = SnapshotIndex()
             by_value.add(tags[index + 1], snapshot)
 
-    def _unindex_tags(self, snapshot: Snapshot) -> None:
+    def _unindex_tags(self, snapshot: SnapshotRecord) -> None:
         tags = snapshot.tags
         for index in range(0, len(tags), 2):
             self.by_tag[tags[index]].remove(tags[index + 1], snapshot)
 
-    def tagged(self, resource_id: str) -> Snapshot | Volume | Image | Instance | dict[str, Any] | None:
+    def tagged(self, resource_id: str) -> SnapshotRecord | VolumeRecord | ImageRecord | InstanceRecord | dict[str, Any] | None:
         """Return a resource that can have tags, one in Recycle Bin too; None when it does not exist."""
         binned = self.bin.get(resource_id)
         resource = (
@@ -210,7 +210,7 @@ class RegionAccount:
         return {**self.vpcs, **self.subnets, **self.security_groups, **self.interfaces, **self.replacements, **by_id}
 
 
-def dict_of_tags(resource: Snapshot | Volume | Image | Instance | dict[str, Any]) -> dict[str, str]:
+def dict_of_tags(resource: SnapshotRecord | VolumeRecord | ImageRecord | InstanceRecord | dict[str, Any]) -> dict[str, str]:
     """Return the tags of a resource."""
     if isinstance(resource, dict):
         return {str(tag["Key"]): str(tag["Value"]) for tag in resource["Tags"]}

@@ -39,7 +39,7 @@ class AccessCheck:
 
 
 @dataclass(frozen=True)
-class Caller:
+class CallContext:
     """The region and account of a call, and the tags of the resources in it."""
 
     region: str
@@ -115,7 +115,7 @@ def type_of(resource_id: str) -> str:
     return _TYPE_OF_PREFIX.get(prefix, prefix)
 
 
-def checks(service: str, action: str, parameters: Mapping[str, Any], caller: Caller) -> tuple[AccessCheck, ...]:
+def checks(service: str, action: str, parameters: Mapping[str, Any], caller: CallContext) -> tuple[AccessCheck, ...]:
     """Return every question that AWS asks IAM before the call. All answers must be yes."""
     if action in _TAGGING:
         return _tagging_checks(f"{service}:{action}", parameters, caller)
@@ -128,7 +128,11 @@ def checks(service: str, action: str, parameters: Mapping[str, Any], caller: Cal
 
 
 def _target_checks(
-    action: str, target: CallResource, parameters: Mapping[str, Any], requested: Mapping[str, Mapping[str, str]], caller: Caller
+    action: str,
+    target: CallResource,
+    parameters: Mapping[str, Any],
+    requested: Mapping[str, Mapping[str, str]],
+    caller: CallContext,
 ) -> list[AccessCheck]:
     if target.parameter == _NEW:
         tags = requested.get(target.resource_type, {})
@@ -168,7 +172,7 @@ def _requested_tags(parameters: Mapping[str, Any]) -> dict[str, dict[str, str]]:
     return by_type
 
 
-def _tags_in_the_call(action: str, parameters: Mapping[str, Any], caller: Caller) -> list[AccessCheck]:
+def _tags_in_the_call(action: str, parameters: Mapping[str, Any], caller: CallContext) -> list[AccessCheck]:
     """Tags in a creating call need ec2:CreateTags too; the condition key ec2:CreateAction names that call."""
     requested = dict(_requested_tags(parameters))
     if action == "CreateSnapshots" and parameters.get("CopyTagsFromSource"):
@@ -183,7 +187,7 @@ def _tags_in_the_call(action: str, parameters: Mapping[str, Any], caller: Caller
     ]
 
 
-def _tagging_checks(action: str, parameters: Mapping[str, Any], caller: Caller) -> tuple[AccessCheck, ...]:
+def _tagging_checks(action: str, parameters: Mapping[str, Any], caller: CallContext) -> tuple[AccessCheck, ...]:
     tags = {str(tag.get("Key", "")): str(tag.get("Value", "")) for tag in parameters.get("Tags") or ()}
     return tuple(
         AccessCheck(

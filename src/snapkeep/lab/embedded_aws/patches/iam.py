@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from typing import Any
 
-from snapkeep.lab.embedded_aws.aws.authorization import AccessCheck, Caller, checks
+from snapkeep.lab.embedded_aws.aws.authorization import AccessCheck, CallContext, checks
 from snapkeep.lab.embedded_aws.patches.ec2 import query_fields
 from snapkeep.lab.embedded_aws.patches.patch_tools import replace
 from snapkeep.lab.embedded_aws.wire import ec2_query, rest_json
@@ -54,7 +54,7 @@ def _noting_checks(locked_world: LockedWorld, extract: Callable[..., Any]) -> Ca
     ) -> str:
         _pending.set(())
         if service in {"ec2", "ebs"}:
-            caller = Caller(region, account_id, locked_world.tags_of)
+            caller = CallContext(region, account_id, locked_world.tags_of)
             _pending.set(_checks_of(locked_world, service, method, path, headers, body, params, caller))
         return str(extract(service, method, path, headers, body, params, region, account_id))
 
@@ -125,7 +125,7 @@ def _checks_of(
     headers: Mapping[str, str],
     body: bytes,
     params: dict[str, list[str]],
-    caller: Caller,
+    caller: CallContext,
 ) -> tuple[AccessCheck, ...]:
     """Return the checks of a request; none if it cannot be parsed: then the handler answers with the error."""
     try:
