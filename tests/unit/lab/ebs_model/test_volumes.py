@@ -224,7 +224,6 @@ def test_a_modification_answers_all_that_it_changes(bench: Bench) -> None:
     change = bench.primary.modify_volume(VolumeId=volume_id, VolumeType="gp3", Size=200, Throughput=500)["VolumeModification"]
     start = change.pop("StartTime")
     assert start.timestamp() == bench.world.now()
-    assert change.pop("EndTime") == start
     assert change == {
         "VolumeId": volume_id,
         "ModificationState": "modifying",

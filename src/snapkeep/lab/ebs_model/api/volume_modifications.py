@@ -55,8 +55,9 @@ def modify_volume(call: Call) -> Response:
     ends = call.now + call.world.speeds.modification_seconds
     volume.modifications.append({"start": call.now, "ends": ends, "original": original, "target": _values(volume)})
     events.emit_volume(call.world, call.account, volume, "modifyVolume", "optimizing")
-    answer = _rendered(volume, volume.modifications[-1], call.now)
-    return {"VolumeModification": {**answer, "ModificationState": "modifying", "Progress": 0}}
+    answer = {**_rendered(volume, volume.modifications[-1], call.now), "ModificationState": "modifying", "Progress": 0}
+    answer.pop("EndTime", None)  # a modification that takes no time is under way in its own answer
+    return {"VolumeModification": answer}
 
 
 def _check_pace(call: Call, volume: VolumeRecord) -> None:
