@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import gc
 import importlib
-import os
 from typing import Any, NamedTuple
 
 import typer
+from typer._completion_classes import completion_init
 from typer.core import TyperCommand, TyperGroup
 
 from snapkeep.cli.errors import exit_status, one_line
@@ -132,8 +132,5 @@ and again, which takes longer than reading them."""
 def run() -> None:
     """Run the root application with the process's arguments."""
     gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS)
-    if COMPLETE in os.environ:
-        from typer._completion_classes import completion_init  # noqa: PLC0415 - only for the shell's script
-
-        completion_init()
+    completion_init()  # answers a shell that asks in the variable COMPLETE
     make_application()(prog_name="snapkeep")
