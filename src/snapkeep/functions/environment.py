@@ -95,8 +95,6 @@ class Environment:
     """The time without a notice of a cause after which its digest is published."""
     adopt_history = Variable("SNAPKEEP_ADOPT_HISTORY", _yes)
     """Whether every sweep has consent to adopt snapshots from before the deployment."""
-    former_system = Variable("SNAPKEEP_FORMER_SYSTEM", str)
-    """The name of a renamed system, whose snapshots every sweep adopts; empty where there is none."""
     metrics_per_volume = Variable("SNAPKEEP_METRICS_PER_VOLUME", _yes)
     """Whether each volume's RPO age becomes a metric (primary stack)."""
     sweep_repairs = Variable("SNAPKEEP_SWEEP_REPAIRS", _number(1, 10_000))
@@ -125,6 +123,11 @@ class Environment:
     def known_accounts(self) -> frozenset[str]:
         """The accounts that snapshots may be shared with; none where the variable is empty."""
         return frozenset(filter(None, self.variables.get("SNAPKEEP_KNOWN_ACCOUNTS", "").split(",")))
+
+    @property
+    def former_system(self) -> str:
+        """The name of a renamed system, whose snapshots every sweep adopts; empty where there is none."""
+        return self.variables.get("SNAPKEEP_FORMER_SYSTEM", "")
 
     @property
     def parameters_as_policy(self) -> PolicySet:

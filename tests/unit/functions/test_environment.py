@@ -81,3 +81,9 @@ def test_only_yes_is_consent_to_adopt(value: str) -> None:
     with pytest.raises(InvalidConfiguration, match="SNAPKEEP_ADOPT_HISTORY"):
         _ = Environment({"SNAPKEEP_ADOPT_HISTORY": value}).adopt_history
     assert not Environment({"SNAPKEEP_ADOPT_HISTORY": "no"}).adopt_history
+
+
+def test_no_former_system_is_an_empty_name() -> None:
+    """The parameter is empty for every system that was not renamed, and Lambda lacks a variable that an older stack did not set."""
+    assert Environment({}).former_system == Environment({"SNAPKEEP_FORMER_SYSTEM": ""}).former_system == ""
+    assert Environment({"SNAPKEEP_FORMER_SYSTEM": "snapkeep-old"}).former_system == "snapkeep-old"
