@@ -164,7 +164,7 @@ def test_sweeps_repair_a_broken_world_and_report_each_stage(world: BrokenWorld) 
     history_is_shown_and_left_alone(world, history)
     lost_snapshots_are_protected_while_the_dr_region_is_out_of_reach(world)
     copies_that_failed_unseen_are_told_and_made_again(world)
-    assert history.items() <= world.tags().items(), "nobody has consented yet"
+    assert history.items() <= world.tags().items(), "no consent was given yet"
     history_is_adopted_with_consent(world, history)
     all_is_well_and_stays_so(world)
 

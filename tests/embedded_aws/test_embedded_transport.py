@@ -1,4 +1,4 @@
-"""The loopback stands in for AWS's TLS endpoints: a policy that refuses plain HTTP refuses nobody here."""
+"""The loopback stands in for AWS's TLS endpoints: a policy that refuses plain HTTP refuses no request here."""
 
 from __future__ import annotations
 

@@ -113,9 +113,7 @@ def test_a_way_leads_to_every_state() -> None:
     assert set(definition("protect")["States"]["CopyToDR"]["ItemProcessor"]["States"]) == inside
 
 
-@pytest.mark.parametrize(
-    "name", ["one copy of two fails", "nobody answers for the copy", "a copy that failed for good is removed"]
-)
+@pytest.mark.parametrize("name", ["one copy of two fails", "no answer for the copy", "a copy that failed for good is removed"])
 def test_both_engines_end_alike_to_the_letter(name: str) -> None:
     scenario = SCENARIOS[name]
     (first, stubs, _), (second, other, _) = run_scenario("first", scenario), run_scenario("second", scenario)

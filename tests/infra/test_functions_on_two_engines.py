@@ -168,7 +168,7 @@ def a_copy_fails_before_its_execution_waits(system: RealSystem) -> None:
     copy = requested_copy(system)
     system.invoke("primary", "CopySnapshotToDR", {"execution": "run", "copies": [copy]})
     system.settle()
-    system.invoke("primary", "CopySnapshotToDR", {"execution": "run", "token": "a token that nobody knows", "copy": copy})
+    system.invoke("primary", "CopySnapshotToDR", {"execution": "run", "token": "an unknown token", "copy": copy})
     system.settle()
 
 
@@ -181,10 +181,10 @@ def nobody_waits_for_a_copy_that_cannot_be_made(system: RealSystem) -> None:
 
     def another_asks() -> None:
         system.when_answering = bool
-        ask("another token that nobody knows")
+        ask("another unknown token")
 
     system.when_answering = another_asks
-    ask("a token that nobody knows")
+    ask("an unknown token")
     system.settle()
 
 
@@ -286,7 +286,7 @@ STORIES = {
             )
         ),
     ),
-    "nobody waits any more for a copy that cannot be made": Story(
+    "no execution waits for a copy that cannot be made": Story(
         with_a_key(disable, nobody_waits_for_a_copy_that_cannot_be_made),
         {},
         (1, 0),

@@ -187,7 +187,7 @@ BLOCKS = {"ebs:GetSnapshotBlock", "ebs:ListChangedBlocks", "ebs:ListSnapshotBloc
 READERS_OF_BLOCKS = (("primary", "ReadBlocksRole"), ("dr", "VerifyRole"))
 
 
-def test_only_the_roles_of_proofs_read_blocks_and_those_of_managed_snapshots_alone() -> None:
+def test_only_proof_roles_read_blocks_and_of_managed_snapshots_alone() -> None:
     reading = {
         (stack, statement.role): statement
         for stack in STACKS

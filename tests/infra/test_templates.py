@@ -205,7 +205,7 @@ def test_a_new_entry_wakes_the_dispatcher_and_none_blocks_the_stream() -> None:
 
 @pytest.mark.parametrize("stack", STACKS)
 def test_throttling_raises_no_alarm_and_alarms_end_by_themselves(stack: str) -> None:
-    """Five minutes of throttling discarded calls, and the alarm stayed until somebody purged the queue."""
+    """Five minutes of throttling discarded calls, and the alarm stayed until the queue was purged."""
     configured = [
         function["EventInvokeConfig"] for function in resources(stack, FUNCTION).values() if "EventInvokeConfig" in function
     ]

@@ -190,7 +190,7 @@ def test_nothing_but_a_step_moves_an_entry() -> None:
                 allowed = keyword.arg is not None or REPLACES_BY_NAME.get(name) == ast.unparse(node.args[0])
                 assert allowed, f"{name}:{node.lineno} replaces fields that it does not name"
                 value = ast.unparse(keyword.value)
-                assert keyword.arg != "state" or value.startswith(("SnapshotState.", "StepState.", "RunState.")), (
+                assert keyword.arg != "state" or value.startswith(("SnapshotState.", "StepState.", "RecoveryState.")), (
                     f"{name}:{node.lineno} changes a state without a step"
                 )
 

@@ -195,7 +195,7 @@ def test_a_plan_shows_the_actions_of_every_run(number: int, story: Sequence[tupl
     for deed, what in story:
         try:
             deed(account, what)
-        except (ClientError, LookupError):  # what a person's own call is refused concerns nobody here
+        except (ClientError, LookupError):  # what a person's own call is refused does not matter here
             continue
     account.world.later(2 * HOUR)  # a run takes what governs a volume from a snapshot that is younger than an hour
     assert account.world.runner.unexpected == []

@@ -82,11 +82,11 @@ class Engine(Protocol):
         ...
 
     def succeed(self, token: str, output: Mapping[str, Any]) -> bool:
-        """Answer a task token. Return False if nobody waits for it any more."""
+        """Answer a task token. Return False if no execution waits for it any more."""
         ...
 
     def fail(self, token: str, error: str, cause: str) -> bool:
-        """Answer a task token. Return False if nobody waits for it any more."""
+        """Answer a task token. Return False if no execution waits for it any more."""
         ...
 
     @property

@@ -32,7 +32,7 @@ class OneAfterAnother:
 
 
 class Ticking:
-    """A clock that moves only while somebody waits."""
+    """A clock that moves only during a wait."""
 
     def __init__(self) -> None:
         self.seconds = 0.0

@@ -1,4 +1,4 @@
-"""Recoveries over the model of EBS: the primary region is gone, and a database is made again in the DR region."""
+"""Recoveries over the model of EBS: the primary region is lost, and a database is made again in the DR region."""
 
 from __future__ import annotations
 

@@ -124,7 +124,7 @@ SCENARIOS = {
         error="ProblemsFound",
         cause_tells="the disk was on fire",
     ),
-    "an answer that nobody expects": Scenario(
+    "an unexpected answer": Scenario(
         "protect",
         "FAILED",
         ("TagSnapshots", "EvaluateContinue", *NEEDS_ATTENTION, "ProblemsFound"),
@@ -178,7 +178,7 @@ SCENARIOS = {
         error="CopyFailed",
         cause_tells="Given key ID is not accessible",
     ),
-    "nobody answers for the copy": Scenario(
+    "no answer for the copy": Scenario(
         "protect",
         "FAILED",
         (*PROTECTED, *NEEDS_ATTENTION, "CopyMissing"),
@@ -252,7 +252,7 @@ SCENARIOS = {
         error="CopyFailed",
         cause_tells="the disk was on fire",
     ),
-    "a copy that failed for good and is gone": Scenario(
+    "a deleted copy that failed for good": Scenario(
         "receive",
         "FAILED",
         ("TagSnapshotCopy", "EvaluateContinue", *NEEDS_ATTENTION, "CopyFailed"),
@@ -281,7 +281,7 @@ SCENARIOS = {
         {"TagSnapshotCopy": [errors.InvalidEvent("no snapshot_id")] * 20},
         error="InvalidEvent",
     ),
-    "an answer about a copy that nobody expects": Scenario(
+    "an unexpected answer about a copy": Scenario(
         "receive",
         "FAILED",
         ("TagSnapshotCopy", "EvaluateContinue", *NEEDS_ATTENTION, "ProblemsFound"),

@@ -250,7 +250,7 @@ def completed_by_file(options: Mapping[str, str | None]) -> dict[str, str]:
     if completed.get("endpoint_url") and options["endpoint_url"] is None:
         warn(
             [f"endpoint_url is {completed['endpoint_url']}, from {settings_file()}"]
-        )  # whoever wrote the file sees every request
+        )  # the file's author would see every request
     return completed
 
 

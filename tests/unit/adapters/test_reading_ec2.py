@@ -174,7 +174,7 @@ def test_a_copy_is_known_by_any_of_its_signs(sign: dict[str, str]) -> None:
 
 
 def test_a_managed_copys_description_and_tags_name_one_source() -> None:
-    """Tags alone made a copy ours: whoever copied them along, or wrote over them, made it the copy of any snapshot."""
+    """Tags alone made a copy ours: copied or overwritten, they made it the copy of any snapshot."""
     ours = tags_for_copy("snapkeep", "gold", ORIGIN)
     other = tags_for_copy("snapkeep", "gold", Origin("eu-west-1", "vol-0other", "snap-0other", NOW))
     for tags, description, managed in (

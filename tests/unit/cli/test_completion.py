@@ -13,7 +13,7 @@ from snapkeep.cli.application import COMMANDS, make_application
 
 
 def completions(line: str) -> list[str]:
-    """Return what bash is told for a line, by the program that its script runs."""
+    """Return the completions of a line in bash, by the program that its script runs."""
     words = line.split(" ")
     environment = os.environ | {"COMP_WORDS": line, "COMP_CWORD": str(len(words) - 1), "_SNAPKEEP_COMPLETE": "complete_bash"}
     command = [sys.executable, "-m", "snapkeep"]

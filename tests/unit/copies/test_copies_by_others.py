@@ -1,4 +1,4 @@
-"""Copies that other people and tools make with all tags of their source: AWS Backup does, and whoever copies with a script."""
+"""Copies that other people and tools make with all tags of their source: AWS Backup does, and scripts."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from support.sweeping_world import HOUR, SweepingWorld, gold
 
 
 def copied_along(lab: Laboratory, snapshot_id: str) -> str:
-    """Somebody else's copy in the DR region, with all tags of its source ("Copying tags onto backups": AWS Backup's guide)."""
+    """Another principal's copy in the DR region, with all tags of its source ("Copying tags onto backups": AWS Backup's guide)."""
     tags = [{"ResourceType": "snapshot", "Tags": tag_list(lab.tags(snapshot_id))}]
     made = lab.ec2(DR).copy_snapshot(SourceRegion=PRIMARY, SourceSnapshotId=snapshot_id, TagSpecifications=tags)
     lab.settle()

@@ -87,7 +87,7 @@ def test_a_failed_copy_is_requested_anew_by_todays_rule() -> None:
     assert again.tokens == ("two",)
 
 
-def test_a_copy_that_failed_since_its_execution_requested_it_is_answered_with_failure() -> None:
+def test_a_copy_failed_since_its_request_is_answered_with_failure() -> None:
     queue, failed = queue_with(QueueEntry.requested(REQUEST, NOW, "", "run-1").failed("no key", ""))
     tokens = RecordingTokens()
     assert enqueue(queue, tokens).run(REQUEST, "one", "run-1") == failed

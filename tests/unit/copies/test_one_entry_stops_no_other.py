@@ -73,7 +73,7 @@ def test_an_unreachable_source_region_keeps_no_other_primary_waiting(lab: Labora
     copier = CopierOf(dispatch.copier, AWAY)
     done = replace(dispatch, copier=copier).run("one")
     assert [key.split("#")[1] for key in done.started] == [reachable]
-    assert copier.asked <= 3, "a region that does not answer is not asked for each of its copies"
+    assert copier.asked <= 3, "a region that does not answer is not called for each of its copies"
 
 
 def test_a_source_region_that_is_back_gets_all_copies_without_counted_attempts(lab: Laboratory) -> None:

@@ -331,7 +331,7 @@ def test_an_entry_refuses_its_recorded_copy_of_another_source() -> None:
 
 
 def test_a_second_copy_is_checked_too_though_the_entry_names_another() -> None:
-    """Somebody's copy of our copy, under another key, was received as good without a check."""
+    """Another principal's copy of our copy, under another key, was received as good without a check."""
     lab = Unreceived(policies=policy_set(keep=9, keep_copies=1))
     (first, first_copy), (second, second_copy) = lab.two_copies()
     lab.receive(first, first_copy)

@@ -1,4 +1,4 @@
-"""A copy is settled once: checked, whoever waits is answered once and with the truth, and what others wrote meanwhile stands."""
+"""A copy is settled once: each waiting execution is answered once, and concurrent writes stand."""
 
 from __future__ import annotations
 

@@ -174,7 +174,7 @@ REFUSALS = {
 
 
 @pytest.mark.parametrize("refused", REFUSALS)
-def test_what_cannot_be_read_is_not_known_and_stops_nothing(refused: str) -> None:
+def test_an_unreadable_fact_is_not_known_and_stops_nothing(refused: str) -> None:
     results = results_of(region=FakeRegion(refused=frozenset({refused})))
     assert {(check, state) for check, state, _ in not_ok(results)} == {
         (check, CheckState.NOT_KNOWN) for check in REFUSALS[refused]

@@ -157,7 +157,7 @@ def test_a_large_set_whose_copies_all_fail_fits_into_the_state(cause: str) -> No
 
 @pytest.mark.parametrize("volumes", [1, 64, VOLUMES_OF_AN_INSTANCE])
 @pytest.mark.parametrize(("tags", "refused"), [(0, 0), (42, 64), (0, VOLUMES_OF_AN_INSTANCE)])
-def test_a_run_with_the_largest_of_everything_at_once_fits_into_its_state(volumes: int, tags: int, refused: int) -> None:
+def test_the_largest_run_fits_into_its_state(volumes: int, tags: int, refused: int) -> None:
     """128 failed copies and a plan of 48 KB were 290 KB."""
     copies = fit_copies([request(number, tags=tags) for number in range(volumes)], NOW).orders
     cause = "c" * CAUSE_LIMIT

@@ -169,7 +169,7 @@ def test_nothing_is_concluded_about_a_second_unreadable_region() -> None:
     assert [point.region for point in one.recovery_points] == [NEAR]
 
 
-def test_a_volume_whose_copies_cannot_be_restored_is_listed_without_its_primary_region() -> None:
+def test_unrestorable_copies_are_listed_without_the_primary_region() -> None:
     archived = {region: [replace(copy, archived=True) for copy in copies] for region, copies in everywhere(taken(SECOND)).items()}
     (one,) = by_copies(archived)
     assert (one.health, one.recovery_points) == (VolumeHealth.NO_RECOVERY_POINT, ())

@@ -143,7 +143,7 @@ def test_a_default_policy_is_translated() -> None:
     "data",
     [[], "text", {}, {"Policy": {"PolicyId": "p"}}, {"PolicyType": "IMAGE_MANAGEMENT"}, {"PolicyType": "EVENT_BASED_POLICY"}],
 )
-def test_what_is_no_policy_of_snapshots_is_refused(data: Any) -> None:
+def test_other_documents_than_snapshot_policies_are_refused(data: Any) -> None:
     with pytest.raises(NotTranslatable):
         translate(data)
 

@@ -65,7 +65,7 @@ def test_the_only_snapshot_of_a_deleted_volume_follows_the_first_matching_policy
 
 
 def test_a_last_snapshot_without_a_policy_is_always_notified() -> None:
-    """A volume with a policy's tag was deleted while its first snapshot was pending: no copy, and nobody was notified."""
+    """A volume with a policy's tag was deleted while its first snapshot was pending: no copy, and no notice."""
     lab = Laboratory()
     last = take_the_last(lab, lab.make_volume())
     assert lab.notified == [("InvalidConfiguration", last)]

@@ -59,7 +59,7 @@ def test_without_a_set_the_spread_of_the_newest_points_is_said() -> None:
 @pytest.mark.parametrize(
     "fault", [{"state": SnapshotState.PENDING}, {"tags": {CHECK: WRONG}}, {"archived": True}, {"state": SnapshotState.ERROR}]
 )
-def test_what_cannot_be_restored_is_no_point_and_the_reason_is_said(fault: dict[str, object]) -> None:
+def test_an_unrestorable_snapshot_is_no_point_with_a_reason(fault: dict[str, object]) -> None:
     broken = copy("vol-0a", 5, **fault)
     chosen = choose_points(lineages_of("us-east-2", [broken]), ["vol-0a"], NOW)
     assert chosen.points == ()

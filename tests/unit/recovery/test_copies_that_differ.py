@@ -29,7 +29,7 @@ def verdicts(lab: Laboratory) -> list[str]:
     return [str(proof.verdict) for proof in lab.runner.composition.proofs.kept]
 
 
-def test_every_copy_that_arrives_is_compared_and_has_its_proof_in_a_tag() -> None:
+def test_every_arriving_copy_is_compared_and_tagged_with_its_proof() -> None:
     lab = laboratory()
     lab.protect(volume(lab))
     [copy_id] = lab.ids(DR)
@@ -40,7 +40,7 @@ def test_every_copy_that_arrives_is_compared_and_has_its_proof_in_a_tag() -> Non
     assert (run.status, run.entered) == ("SUCCEEDED", ["Verify", "EvaluateContinue", "TagSnapshotCopy", "Outcome", "Done"])
 
 
-def test_a_copy_that_differs_is_marked_and_kept_and_another_one_is_made() -> None:
+def test_a_differing_copy_is_marked_and_made_again() -> None:
     lab = laboratory()
     lab.world.add_fault(FaultRule("copy_wrong_blocks", times=1, blocks=1))
     source = lab.protect(volume(lab))
@@ -133,7 +133,7 @@ def test_a_weaker_proof_does_not_replace_a_stronger_one() -> None:
     assert lab.tags(copy_id, DR)[PROOF] == tag
 
 
-def test_what_is_no_copy_is_not_compared() -> None:
+def test_a_snapshot_that_is_no_copy_is_not_compared() -> None:
     lab = laboratory()
     lab.protect(volume(lab))
     lab.runner.start(

@@ -52,7 +52,7 @@ class KeyedWorld(SweepingWorld):
         return self.sweep(DR), self.sweep(PRIMARY)
 
 
-def test_a_key_pending_deletion_is_found_in_both_regions_until_it_is_usable() -> None:
+def test_a_key_pending_deletion_is_found_in_both_regions() -> None:
     world = KeyedWorld()
     assert world.status().healthy
     world.kms.schedule_key_deletion(KeyId=world.key, PendingWindowInDays=7)
@@ -128,7 +128,7 @@ def test_no_copy_is_requested_again_under_the_key_at_risk() -> None:
     assert not world.runner.composition.notices.added
 
 
-def test_a_key_that_may_not_be_described_is_not_known_and_never_green() -> None:
+def test_a_key_that_may_not_be_described_is_not_known() -> None:
     world = KeyedWorld(snapshots=3)
     copies = world.ids(DR)
     world.world.add_fault(DENIED)
@@ -143,7 +143,7 @@ def test_a_key_that_may_not_be_described_is_not_known_and_never_green() -> None:
     assert world.ids(DR) == copies
 
 
-def test_a_copy_that_completes_under_a_disabled_key_is_confirmed_once_it_is_enabled() -> None:
+def test_a_copy_under_a_disabled_key_is_confirmed_after_its_enabling() -> None:
     world = KeyedWorld(snapshots=1)
     snapshot_id = world.snapshot(world.volume_id)
     while len(world.ids(DR)) < 2:
@@ -199,7 +199,7 @@ def test_a_confirmed_copy_counts_only_while_its_key_can_be_used() -> None:
     assert planner.confirmed([replace(result, confirmed_at=planner.clock.now())]) == []
 
 
-def test_a_plan_made_before_the_key_was_disabled_deletes_nothing_that_it_needs() -> None:
+def test_a_plan_from_before_a_disabled_key_deletes_no_needed_snapshot() -> None:
     world = KeyedWorld(keep_copies=2, snapshots=2)
     oldest, _ = world.ids(DR)
     world.keep_copies = 1

@@ -92,7 +92,7 @@ def test_a_page_that_is_needed_must_not_be_refused() -> None:
         reader(api).listing("snap-1", 0, 400_000, 100)
 
 
-def test_an_empty_page_is_followed_by_its_token_and_no_other_page_is() -> None:
+def test_only_an_empty_page_is_followed_by_its_token() -> None:
     api = Pages(list(range(500)), page=100)
     api.before = lambda first, token: BlockPage([], [], 1, "next") if first == 200 and not token else None
     assert reader(api).listing("snap-1", 0, 500, 1).extents == ((0, 500),)
@@ -323,7 +323,7 @@ def test_a_comparison_of_more_than_a_week_ends() -> None:
     assert (proof.verdict, proof.end) == (ProofVerdict.INCOMPLETE, ProofEnd.TIME)  # type: ignore[union-attr]
 
 
-def test_what_was_compared_before_throttling_is_not_compared_again() -> None:
+def test_blocks_compared_before_throttling_are_not_compared_again() -> None:
     world = ProvingWorld(written=100)
     copy = world.new_copy()
     use_case = world.use_case(reads_at_first=20)

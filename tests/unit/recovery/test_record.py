@@ -144,7 +144,7 @@ def test_a_record_that_cannot_be_written_stops_no_copy_and_is_reported() -> None
     assert all(lab.tags(copy_id, DR)[INSTANCE] == instance_id for copy_id in lab.ids(DR))
 
 
-def test_a_record_missed_while_the_dr_region_was_unreachable_is_written_by_a_sweep() -> None:
+def test_a_sweep_writes_records_missed_during_an_outage() -> None:
     world = SweepingWorld()
     volume = world.volume()
 

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from snapkeep.domain.errors import AwsRefused, RecoveryFailed
-from snapkeep.domain.recovery.recovery_plan import RunState, StepState
+from snapkeep.domain.recovery.recovery_plan import RecoveryState, StepState
 from snapkeep.domain.tag_names import HOLD, OWN_TAGS, RECOVERY
 from snapkeep.lab.ebs_model import FaultRule
 from snapkeep.usecases.recovery.prepare import begin
@@ -31,7 +31,7 @@ def test_three_attached_volumes_while_the_primary_region_is_unreachable() -> Non
     lab.lab.world.take_region_away(PRIMARY)
     run = lab.begin()
     ended = lab.carry_out(run.id, Recover.run)
-    assert ended.state is RunState.COMPLETED
+    assert ended.state is RecoveryState.COMPLETED
     made = lab.made(run)
     assert [volume["Attachments"][0]["InstanceId"] for volume in made] == [lab.target_id] * 3
     by_size = {volume["Size"]: volume for volume in made}
@@ -77,7 +77,7 @@ def test_a_plan_changes_nothing_and_needs_no_permission_to_write(ready: Recovery
         ({"devices": ("/dev/xvda",)}, "has something at /dev/xvda already"),
     ],
 )
-def test_what_cannot_work_is_an_obstacle(ready: RecoveryLab, more: dict[str, object], words: str) -> None:
+def test_a_request_that_cannot_work_is_an_obstacle(ready: RecoveryLab, more: dict[str, object], words: str) -> None:
     plan = ready.plan(**more)
     assert words in "; ".join(plan.obstacles)
 
@@ -94,7 +94,7 @@ def test_a_record_that_somebody_changed_is_not_believed(ready: RecoveryLab) -> N
     plan = ready.plan()
     ready.documents.documents.clear()
     ready.documents.documents.update(kept)
-    assert [remark for remark in plan.remarks if "somebody changed it" in remark]
+    assert [remark for remark in plan.remarks if "it was changed" in remark]
     assert 21 not in [volume.size_gib for volume in plan.volumes]
 
 
@@ -115,7 +115,7 @@ def test_a_recovery_ended_anywhere_and_resumed_makes_each_volume_once(ready: Rec
         with pytest.raises(Killed):
             ready.carry_out(run.id, Recover.run, hook=KillAt(moment))
         ended = ready.carry_out(run.id, Recover.run, caller="somebody-else")
-        assert ended.state is RunState.COMPLETED
+        assert ended.state is RecoveryState.COMPLETED
         assert len(ready.made(run)) == 3, moment
         assert len({step.result for step in ended.steps if step.id.startswith("create")}) == 3
         ready.carry_out(run.id, Recover.undo)
@@ -127,7 +127,7 @@ def test_an_undo_after_any_moment_leaves_nothing_of_the_run(ready: RecoveryLab) 
         run = ready.begin()
         with pytest.raises(Killed):
             ready.carry_out(run.id, Recover.run, hook=KillAt(moment))
-        assert ready.carry_out(run.id, Recover.undo).state is RunState.UNDONE
+        assert ready.carry_out(run.id, Recover.undo).state is RecoveryState.UNDONE
         assert (ready.made(run), ready.held()) == ([], []), moment
 
 
@@ -137,7 +137,7 @@ def test_an_undo_ended_anywhere_is_continued(ready: RecoveryLab) -> None:
         ready.carry_out(run.id, Recover.run)
         with pytest.raises(Killed):
             ready.carry_out(run.id, Recover.undo, hook=KillAt(moment))
-        assert ready.carry_out(run.id, Recover.undo, caller="somebody-else").state is RunState.UNDONE
+        assert ready.carry_out(run.id, Recover.undo, caller="somebody-else").state is RecoveryState.UNDONE
         assert (ready.made(run), ready.held()) == ([], []), moment
 
 
@@ -171,7 +171,7 @@ def test_two_sessions_cannot_work_on_one_recovery(ready: RecoveryLab) -> None:
     ready.carry_out(run.id, Recover.undo)
 
 
-def test_beyond_the_quota_of_rates_a_volume_is_made_at_the_default_rate(ready: RecoveryLab) -> None:
+def test_beyond_the_rate_quota_volumes_have_the_default_rate(ready: RecoveryLab) -> None:
     ready.lab.world.add_fault(
         FaultRule("api_error", region=DR, action="CreateVolume", code="ResourceLimitExceeded", http_status=400, skip=3, times=1)
     )

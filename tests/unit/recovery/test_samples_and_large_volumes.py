@@ -22,7 +22,7 @@ TIB_64 = 65_536
 MOST_STATE_BYTES = 256 * 1024
 
 
-def test_a_sample_of_300_finds_one_percent_of_wrong_blocks_with_95_percent() -> None:
+def test_300_sampled_blocks_find_one_percent_wrong_with_95_percent() -> None:
     blocks, share, seeds = 2000, 0.01, 1000
     wrong = {index * 97 % blocks for index in range(int(blocks * share))}
     found = 0
@@ -33,7 +33,7 @@ def test_a_sample_of_300_finds_one_percent_of_wrong_blocks_with_95_percent() -> 
     assert found >= 0.95 * seeds
 
 
-def test_a_sample_does_not_depend_on_the_portions_in_which_blocks_are_offered() -> None:
+def test_a_sample_is_independent_of_the_portions() -> None:
     whole = Sample("pair", 50)
     whole.offer([(0, 3000), (5000, 6000)])
     indexes: tuple[int, ...] = ()

@@ -1,4 +1,4 @@
-"""`plan --adopt` shows what `sweep --adopt` would take over, no more and no less: also where the volume is gone."""
+"""`plan --adopt` shows what `sweep --adopt` would take over, no more and no less: also where the volume is deleted."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -46,7 +46,7 @@ def by_sweep(snapshots: list[Snapshot], volumes: list[Volume], policies: PolicyS
 
 
 @pytest.mark.parametrize("policies", [STRICT, ALL], ids=["by tag", "every volume"])
-@pytest.mark.parametrize("volumes", [[VOLUME], []], ids=["volume there", "volume gone"])
+@pytest.mark.parametrize("volumes", [[VOLUME], []], ids=["volume exists", "volume deleted"])
 @pytest.mark.parametrize("snapshots", [HISTORY, REMEMBERING, [*HISTORY, OURS], [*REMEMBERING, OURS]])
 def test_the_plan_shows_what_a_sweep_would_adopt(snapshots: list[Snapshot], volumes: list[Volume], policies: PolicySet) -> None:
     assert by_plan(snapshots, volumes, policies) == by_sweep(snapshots, volumes, policies)

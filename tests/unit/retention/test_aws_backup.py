@@ -1,4 +1,4 @@
-"""Volumes whose snapshots AWS Backup makes: they are protected like others, and EC2 lets nobody but AWS Backup delete them."""
+"""Volumes whose snapshots AWS Backup makes: they are protected like others, and EC2 lets AWS Backup alone delete them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Two runs for one volume may plan the same deletions; the role deletes by tag, and a snapshot that is gone has none."""
+"""Two runs for one volume may plan the same deletions; the role deletes by tag, and a deleted snapshot has none."""
 
 from __future__ import annotations
 

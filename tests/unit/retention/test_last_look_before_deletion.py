@@ -32,7 +32,7 @@ def laboratory(snapshots: int = 3) -> tuple[Laboratory, str]:
 def delete(
     lab: Laboratory, volume: str, ids: Sequence[str], region: str = PRIMARY, kind: DeletionKind = DeletionKind.RETENTION
 ) -> list[DeletionResult]:
-    """Carry out a plan that nobody checked."""
+    """Carry out an unchecked plan."""
     composition = lab.runner.composition
     orders = [DeletionOrder(snapshot_id, volume, START, "default", ("beyond last 3",), kind) for snapshot_id in ids]
     return composition.delete_snapshots(region, lambda _, __: None).run(composition.clock.now(), orders)

@@ -58,7 +58,7 @@ def test_a_copy_that_somebody_deletes_is_found_in_its_region() -> None:
     assert deletions(world.sweep(PRIMARY)) == []
 
 
-def test_what_retention_deletes_between_two_sweeps_is_no_finding() -> None:
+def test_a_deletion_by_retention_between_sweeps_is_no_finding() -> None:
     world, (first, *_) = protected()
     world.snapshot(world.ec2.describe_snapshots(SnapshotIds=[first])["Snapshots"][0]["VolumeId"])
     world.later(2 * HOUR)
@@ -67,7 +67,7 @@ def test_what_retention_deletes_between_two_sweeps_is_no_finding() -> None:
 
 
 @pytest.mark.parametrize(("who", "found"), [(OURS, 0), (SAMPLE, 1), (OURS.replace("assumed-role", "user"), 1)])
-def test_a_deletion_by_the_system_itself_under_a_former_policy_is_no_finding(who: str, found: int) -> None:
+def test_the_systems_own_deletion_under_a_former_policy_is_no_finding(who: str, found: int) -> None:
     world, (first, *_) = protected()
     world.ec2.delete_snapshot(SnapshotId=first)
     world.trail.by[first] = who
@@ -111,7 +111,7 @@ def event(name: str, detail: Mapping[str, Any], username: str = "") -> dict[str,
     return {"EventName": name, "CloudTrailEvent": json.dumps(detail), "Username": username}
 
 
-def test_the_event_history_is_asked_for_the_snapshot_and_read_to_its_end() -> None:
+def test_the_snapshots_event_history_is_read_to_its_end() -> None:
     failed = event("DeleteSnapshot", {"errorCode": "Client.UnauthorizedOperation", "userIdentity": {"arn": "another"}})
     tagged = event("CreateTags", {"userIdentity": {"arn": "another"}})
     done = event("DeleteSnapshot", {"userIdentity": {"arn": PERSON}})
@@ -122,7 +122,7 @@ def test_the_event_history_is_asked_for_the_snapshot_and_read_to_its_end() -> No
     assert history.requests[1]["NextToken"] == "more"
 
 
-def test_an_event_without_an_arn_names_the_user_and_no_event_names_nobody() -> None:
+def test_an_event_without_an_arn_names_the_user() -> None:
     root = EventHistory({"Events": [event("DeleteSnapshot", {}, "root")]})
     assert CloudTrailDeletions(client=root).deleted_by("snap-1", NOW) == "root"
     assert CloudTrailDeletions(client=EventHistory({"Events": []})).deleted_by("snap-1", NOW) == ""

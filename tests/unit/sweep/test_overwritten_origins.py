@@ -1,4 +1,4 @@
-"""Somebody who may only tag writes another origin over a copy's tags: no good copy is deleted for it, in this pass or later."""
+"""A principal that may only tag overwrites a copy's origin: no good copy is deleted for it, in this pass or later."""
 
 from __future__ import annotations
 

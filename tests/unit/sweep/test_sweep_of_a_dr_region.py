@@ -1,4 +1,4 @@
-"""Findings of a DR region's sweep: ends that nobody saw, failed copies, lost tags, adoptable copies."""
+"""Findings of a DR region's sweep: missed ends of copies, failed copies, lost tags, adoptable copies."""
 
 from __future__ import annotations
 

@@ -63,7 +63,7 @@ def test_a_run_whose_entry_was_lost_rejoins_the_queue_and_succeeds() -> None:
     world.runner.composition.queues[DR].lose_everything()
     report = world.sweep(settle=0)
     repaired = [(item.kind, item.subject) for item in report.items if item.handling is Handling.REPAIRED]
-    assert repaired == [(FindingKind.RUN_UNANSWERED, snapshot)], "the run requests the copy, and nobody a second time"
+    assert repaired == [(FindingKind.RUN_UNANSWERED, snapshot)], "the run alone requests the copy"
     assert len(world.entry().tokens) == len(world.entry().runs) == 1
     let_copies_start(world)
     world.later(HOUR)

@@ -223,8 +223,8 @@ class _RecoverySystem:
         from snapkeep.usecases.recovery.recover import Recover  # noqa: PLC0415
 
         clock = WallClock()
-        told = (lambda _: None) if quiet else (lambda step: _print([step_line(step)]))
-        return Recover(journal=self.journal(), actions=Actions(ec2=self.ec2, pacer=clock), clock=clock, told=told)
+        report = (lambda _: None) if quiet else (lambda step: _print([step_line(step)]))
+        return Recover(journal=self.journal(), actions=Actions(ec2=self.ec2, pacer=clock), clock=clock, report=report)
 
 
 def _print(lines: Iterable[str]) -> None:

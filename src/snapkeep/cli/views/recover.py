@@ -9,7 +9,7 @@ from typing import Any
 from snapkeep.cli.views.recoverable import point_as_data, span_text
 from snapkeep.domain.json_codec import to_object
 from snapkeep.domain.plural import counted
-from snapkeep.domain.recovery.recovery_plan import RecoveryPlan, RecoveryRun, RecoveryStep, VolumePlan
+from snapkeep.domain.recovery.recovery_plan import RecoveryPlan, RecoveryRun, RecoveryStep, VolumeRecovery
 from snapkeep.domain.tag_names import PROOF
 
 INITIALISATION_PRICE = "AWS charges a provisioned rate for each GiB of snapshot data, even if the volume is deleted at once"
@@ -36,7 +36,7 @@ def plan_lines(plan: RecoveryPlan, now: datetime) -> Iterator[str]:
     yield from (f"obstacle: {obstacle}" for obstacle in plan.obstacles)
 
 
-def _volume_lines(volume: VolumePlan, now: datetime) -> Iterator[str]:
+def _volume_lines(volume: VolumeRecovery, now: datetime) -> Iterator[str]:
     point, start = volume.point, volume.point.origin.start_time
     place = f", attached to {volume.instance_id} as {volume.device}" if volume.instance_id else ""
     yield f"  {point.origin.volume_id}: {volume.size_gib} GiB {volume.volume_type} from {point.id}{place}"

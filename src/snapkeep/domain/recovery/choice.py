@@ -138,7 +138,7 @@ class Target:
     def groups(self, lineages: Lineages, at: datetime) -> dict[str, list[str]]:
         """Return the volumes by the instance that they belong to; a volume alone stands under its own id.
 
-        A volume that is named itself is alone, even if others of its instance are named too: nobody asked for a set.
+        A volume that is named itself is alone, even if others of its instance are named too: no set was requested.
         """
         groups: dict[str, list[str]] = {}
         for name in self.names:

@@ -45,7 +45,7 @@ class StepState(StrEnum):
     UNDONE = "undone"
 
 
-class RunState(StrEnum):
+class RecoveryState(StrEnum):
     """How far a recovery is."""
 
     RUNNING = "running"
@@ -82,7 +82,7 @@ class RecoveryRun:
     steps: tuple[RecoveryStep, ...]
     points: tuple[str, ...]
     """The snapshots and copies that it restores, which are held until it ends."""
-    state: RunState = RunState.RUNNING
+    state: RecoveryState = RecoveryState.RUNNING
     ended_at: datetime | None = field(default=None, metadata=OPTIONAL)
 
     @property
@@ -93,7 +93,7 @@ class RecoveryRun:
     @property
     def open(self) -> bool:
         """Whether steps remain to be taken, or to be undone."""
-        return self.state in (RunState.RUNNING, RunState.UNDOING)
+        return self.state in (RecoveryState.RUNNING, RecoveryState.UNDOING)
 
     def step(self, step_id: str) -> RecoveryStep:
         """Return a step."""
@@ -129,7 +129,7 @@ class RestoreOptions:
 
 
 @dataclass(frozen=True, slots=True)
-class VolumePlan:
+class VolumeRecovery:
     """One volume to make: from which point, by which settings, and what that means."""
 
     point: Snapshot
@@ -168,7 +168,7 @@ class RecoveryPlan:
     region: str
     zone: str
     rate_mibps: int
-    volumes: tuple[VolumePlan, ...]
+    volumes: tuple[VolumeRecovery, ...]
     remarks: tuple[str, ...]
     """What cannot be carried over, or is not known."""
     obstacles: tuple[str, ...] = ()
@@ -203,7 +203,7 @@ def plan_recovery(
     points = [point for choice in choices for point in choice.points]
     places = [*options.attachments, *[("", "")] * len(points)]
     volumes = [
-        VolumePlan(point, _settings(records.get(point.id), point), data_bytes.get(point.id, 0), *place)
+        VolumeRecovery(point, _settings(records.get(point.id), point), data_bytes.get(point.id, 0), *place)
         for point, place in zip(points, places, strict=False)
     ]
     obstacles = [f"{volume_id}: {why}" for choice in choices for volume_id, why in choice.missing.items()]
@@ -227,7 +227,7 @@ def _settings(record: RecoveryRecord | None, point: Snapshot) -> VolumeSettings 
     return record.volume(point.origin.volume_id) if record else None
 
 
-def _remarks(volume: VolumePlan, record: RecoveryRecord | None) -> Iterable[str]:
+def _remarks(volume: VolumeRecovery, record: RecoveryRecord | None) -> Iterable[str]:
     name, settings = volume.point.origin.volume_id, volume.settings
     if record is None or settings is None:
         yield f"{name}: no recovery record: it becomes a gp3 volume with the tags of its snapshot"
@@ -265,7 +265,7 @@ def steps_of(plan: RecoveryPlan) -> tuple[RecoveryStep, ...]:
     return (*steps, *waits, *attachments, release)
 
 
-def _creation(volume: VolumePlan, plan: RecoveryPlan) -> dict[str, Any]:
+def _creation(volume: VolumeRecovery, plan: RecoveryPlan) -> dict[str, Any]:
     """Return the parameters of CreateVolume, and the volume's tags. Encryption and key are the snapshot's by default."""
     settings = volume.settings
     request: dict[str, Any] = {

@@ -95,7 +95,7 @@ class UndeliveredEvents(DeadLetters):
 
 
 class NoExposure(Exposure):
-    """`Exposure` of a world in which nobody shares snapshots: simulations ask about time, room and money."""
+    """`Exposure` of a world without shared snapshots: simulations ask about time, room and money."""
 
     def sharing_blocked(self) -> bool:
         """Whether sharing is blocked."""
@@ -111,7 +111,7 @@ class NoExposure(Exposure):
 
 
 class NoMemory(Memories):
-    """`Memories` of a world in which nobody else deletes snapshots."""
+    """`Memories` of a world in which the system alone deletes snapshots."""
 
     def load(self) -> None:
         """Return nothing."""

@@ -124,7 +124,7 @@ class Dispatch:
         interrupted = self._interrupted()
         if not interrupted and not self.queue.most_urgent(1):
             return
-        # EC2 counts every copy into the region, whoever made it, and may not list one yet that this round has started.
+        # EC2 counts every copy into the region, also those by others, and may not list one yet that this round has started.
         in_flight = {snapshot.id for snapshot in self.reader.copies_in_flight()} | set(round_.copy_ids)
         round_.in_flight = len(in_flight)
         batch = interrupted + self._urgent(self.quota - round_.in_flight, [])

@@ -139,7 +139,7 @@ class PrepareRecovery:
             key = f"{folder_of(owner)}{newest.sha256}.json"
         record = from_text(RecoveryRecord, documents.get(key).text)
         if record.key != key:
-            raise DocumentNotFound(f"{key} is not what its name says: somebody changed it")
+            raise DocumentNotFound(f"{key} is not what its name says: it was changed")
         return record, bool(named)
 
 

@@ -7,17 +7,17 @@ from dataclasses import dataclass, field, replace
 
 from snapkeep.domain.errors import DocumentChanged, RecoveryFailed
 from snapkeep.domain.json_codec import from_text, to_text
-from snapkeep.domain.recovery.recovery_plan import RecoveryRun, RecoveryStep, RunState, StepState, journal_key
+from snapkeep.domain.recovery.recovery_plan import RecoveryRun, RecoveryState, RecoveryStep, StepState, journal_key
 from snapkeep.usecases.ports import Clock
 from snapkeep.usecases.recovery.actions import Actions
 from snapkeep.usecases.recovery.record_ports import Documents
 
-Told = Callable[[RecoveryStep], None]
+Reporter = Callable[[RecoveryStep], None]
 
 
 @dataclass(slots=True, kw_only=True)
 class Journal:
-    """The journals of recoveries. Whoever writes one over another session's entry is refused."""
+    """The journals of recoveries. A write over another session's entry is refused."""
 
     documents: Documents
     _versions: dict[str, str] = field(default_factory=dict)
@@ -54,12 +54,12 @@ class Recover:
     journal: Journal
     actions: Actions
     clock: Clock
-    told: Told = lambda _: None
+    report: Reporter = lambda _: None
     """Called with each step that was taken or undone."""
 
     def run(self, run: RecoveryRun) -> RecoveryRun:
         """Take all steps that remain, in their order; return the run as it ended. Raise RecoveryFailed, or AWS's refusal."""
-        if run.state in (RunState.UNDOING, RunState.UNDONE):
+        if run.state in (RecoveryState.UNDOING, RecoveryState.UNDONE):
             raise RecoveryFailed(f"{run.id} is {run.state}: plan another recovery")
         for step in run.steps:
             if step.state is StepState.DONE:
@@ -67,18 +67,18 @@ class Recover:
             done = replace(self.actions.do(run, step), state=StepState.DONE, done_at=self.clock.now())
             run = run.with_step(done)
             self.journal.write(run)
-            self.told(done)
+            self.report(done)
         if run.open:
-            run = replace(run, state=RunState.COMPLETED, ended_at=self.clock.now())
+            run = replace(run, state=RecoveryState.COMPLETED, ended_at=self.clock.now())
             self.journal.write(run)
         return run
 
     def undo(self, run: RecoveryRun) -> RecoveryRun:
         """Remove what the run made, the last step first; what others attached it to stays, and is an error."""
-        if run.state is RunState.UNDONE:
+        if run.state is RecoveryState.UNDONE:
             return run
-        if run.state is not RunState.UNDOING:
-            run = replace(run, state=RunState.UNDOING)
+        if run.state is not RecoveryState.UNDOING:
+            run = replace(run, state=RecoveryState.UNDOING)
             self.journal.write(run)
         for step in reversed(run.steps):
             if step.state is StepState.UNDONE:
@@ -87,7 +87,7 @@ class Recover:
             undone = replace(step, state=StepState.UNDONE, done_at=self.clock.now())
             run = run.with_step(undone)
             self.journal.write(run)
-            self.told(undone)
-        run = replace(run, state=RunState.UNDONE, ended_at=self.clock.now())
+            self.report(undone)
+        run = replace(run, state=RecoveryState.UNDONE, ended_at=self.clock.now())
         self.journal.write(run)
         return run

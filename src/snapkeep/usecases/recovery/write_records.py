@@ -93,5 +93,5 @@ def _newest(documents: Documents, owner: str) -> tuple[NewestRecord | None, str]
         return None, ""
     try:
         return from_text(NewestRecord, document.text), document.version
-    except ValueError:  # somebody wrote something else: it is written anew
+    except ValueError:  # overwritten with something else: it is written anew
         return None, document.version
