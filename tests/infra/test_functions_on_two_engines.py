@@ -66,7 +66,9 @@ def a_bad_and_a_good_snapshot(system: RealSystem) -> None:
 def a_set_of_two(system: RealSystem) -> None:
     ec2 = system.ec2("primary")
     mappings = [{"DeviceName": name, "Ebs": {"VolumeSize": 8}} for name in ("/dev/xvda", "/dev/xvdb")]
-    made = ec2.run_instances(ImageId="ami-12345678", MinCount=1, MaxCount=1, BlockDeviceMappings=mappings)
+    made = ec2.run_instances(
+        ImageId="ami-0abcdef1234567890", InstanceType="t3.micro", MinCount=1, MaxCount=1, BlockDeviceMappings=mappings
+    )
     system.advance(5)
     ec2.create_snapshots(InstanceSpecification={"InstanceId": made["Instances"][0]["InstanceId"]})
     system.settle()

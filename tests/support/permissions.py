@@ -109,8 +109,9 @@ PERMISSIONS: Mapping[str, Mapping[str, Sequence[Permission]]] = {
             ),
             Permission(
                 "writes recovery records into the bucket of a DR region, whose name is in a parameter there",
-                ("s3:GetObject", "s3:ListBucket", "s3:PutObject", "ssm:GetParameter"),
+                ("s3:GetObject", "s3:PutObject", "ssm:GetParameter"),
             ),
+            Permission("learns that a record does not exist: without it, S3 denies access to one", ("s3:ListBucket",), "S3"),
             Permission(
                 "reads and writes the bucket that a DR stack's key encrypts", ("kms:Decrypt", "kms:GenerateDataKey"), "S3"
             ),
