@@ -51,6 +51,16 @@ def literal(text: str, style: str = "", link: str = "") -> Text:
     return Text(printable(text), Style.parse(style) + Style(link=link) if link else style)
 
 
+def titled(name: str, identifier: str) -> str:
+    """Return a name before its id; the id alone where there is no name."""
+    return f"{name}  {identifier}" if name else identifier
+
+
+def hyperlink(text: str, url: str) -> str:
+    """Return a printable text as a hyperlink of a terminal (OSC 8); the text alone without a URL."""
+    return f"\x1b]8;;{url}\x1b\\{text}\x1b]8;;\x1b\\" if url else text
+
+
 def csv_cell(text: str) -> str:
     """Return a text for a cell of a spreadsheet: printable, and never read as a formula."""
     cell = printable(text)

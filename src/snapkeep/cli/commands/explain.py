@@ -51,7 +51,7 @@ def explain(
     if json:
         print_json(story_as_data(story))
     else:
-        print_story(make_console(), story)
+        print_story(make_console(), story, settings.console_links)
     if story.problems or (story.snapshot is None and not story.events and not story.entries):
         raise typer.Exit(NOT_ALL_RIGHT)
 

@@ -85,12 +85,13 @@ def plan(
     all_plans = make_plans(policies, moment, adopt=adopt)
     plans = in_scope(all_plans, scope, settings.region)
     problems = [problem for region, problem in unread.items() if is_in_scope(region, scope, settings.region)]
+    layout = _layout(settings)
     if diff:
         all_before = make_plans(in_force, now)
         compared = list(zip(in_scope(all_before, scope, settings.region), plans, strict=True))
-        _print_changes(compared, full_copies(all_before, all_plans), about, problems, json=json)
+        _print_changes(compared, full_copies(all_before, all_plans), about, problems, layout, json=json)
     else:
-        _print_plans(plans, about, problems, json=json, csv=csv)
+        _print_plans(plans, about, problems, layout, json=json, csv=csv)
     refused = any(volume.refusals or volume.selection.problem for region_plan in plans for volume in region_plan.volumes)
     if broken or problems or by_defaults or refused:
         raise typer.Exit(NOT_ALL_RIGHT)
@@ -104,7 +105,7 @@ def _from_file(path: Path, region: str, in_force: PolicySet) -> PolicySet:
     return read_policies(path, region=region, limits=in_force.limits)[1]
 
 
-def _print_plans(plans: list[RegionPlan], moment: str, problems: list[str], *, json: bool, csv: bool) -> None:
+def _print_plans(plans: list[RegionPlan], moment: str, problems: list[str], layout: LineLayout, *, json: bool, csv: bool) -> None:
     from snapkeep.cli.views.plan import write_csv, write_json, write_plan  # noqa: PLC0415
 
     if json:
@@ -114,11 +115,17 @@ def _print_plans(plans: list[RegionPlan], moment: str, problems: list[str], *, j
     else:
         for number, region_plan in enumerate(plans):
             sys.stdout.write("\n" if number else "")
-            write_plan(sys.stdout, region_plan, _layout(), moment=moment)
+            write_plan(sys.stdout, region_plan, layout, moment=moment)
 
 
 def _print_changes(
-    compared: list[tuple[RegionPlan, RegionPlan]], full: list[FullCopies], moment: str, problems: list[str], *, json: bool
+    compared: list[tuple[RegionPlan, RegionPlan]],
+    full: list[FullCopies],
+    moment: str,
+    problems: list[str],
+    layout: LineLayout,
+    *,
+    json: bool,
 ) -> None:
     from snapkeep.cli.views.plan_changes import changes_as_data, write_changes  # noqa: PLC0415
     from snapkeep.cli.views.policy import full_copies_as_data, full_copy_lines  # noqa: PLC0415
@@ -129,16 +136,18 @@ def _print_changes(
         return
     for number, (before, after) in enumerate(compared):
         sys.stdout.write("\n" if number else "")
-        write_changes(sys.stdout, before, after, _layout(), moment=moment)
+        write_changes(sys.stdout, before, after, layout, moment=moment)
     for line in full_copy_lines(full):
-        sys.stdout.writelines(f"{text}\n" for text in ("", *_layout().wrapped(line, 0, 4)))
+        sys.stdout.writelines(f"{text}\n" for text in ("", *layout.wrapped(line, 0, 4)))
 
 
-def _layout() -> LineLayout:
-    """Return the terminal's width (or `COLUMNS`) and whether it shows colour."""
+def _layout(settings: AwsSettings) -> LineLayout:
+    """Return the terminal's width (or `COLUMNS`), and whether it shows colour and links."""
+    from snapkeep.cli.console_links import NO_LINKS  # noqa: PLC0415
     from snapkeep.cli.views.plan import COLUMNS, NARROWEST, WIDEST, LineLayout  # noqa: PLC0415
 
     known = sys.stdout.isatty() or "COLUMNS" in os.environ
     columns = get_terminal_size((COLUMNS, 0)).columns if known else COLUMNS
     colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ  # no-color.org
-    return LineLayout(min(max(columns, NARROWEST), WIDEST), colour)
+    links = settings.console_links if sys.stdout.isatty() and os.environ.get("TERM") != "dumb" else NO_LINKS
+    return LineLayout(min(max(columns, NARROWEST), WIDEST), colour, links)

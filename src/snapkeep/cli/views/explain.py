@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from rich.console import Console
+from rich.style import Style
 from rich.table import Table
 from rich.text import Text
 
-from snapkeep.cli.output import printable
+from snapkeep.cli.console_links import NO_LINKS, ConsoleLinks
+from snapkeep.cli.output import BAD, QUIET, STRONG, printable
 from snapkeep.domain.copies.entry import EntryState, QueueEntry
 from snapkeep.domain.json_codec import to_json
 from snapkeep.domain.model import SnapshotState
 from snapkeep.domain.tags import format_time
-from snapkeep.usecases.look.explain import Story
+from snapkeep.usecases.look.explain import Story, execution_name
 
 
 def summary(story: Story) -> str:
@@ -82,20 +84,43 @@ def _entry_as_data(entry: QueueEntry) -> dict[str, Any]:
     }
 
 
-def print_story(console: Console, story: Story) -> None:
-    """Print a story: what is known of the snapshot, then its events."""
-    facts = _grid("bold")
+def print_story(console: Console, story: Story, links: ConsoleLinks = NO_LINKS) -> None:
+    """Print a story: what is known of the snapshot, then its events. Ids are links where the terminal has them."""
+    urls = _urls(story, links)
+    facts = _grid(STRONG)
     for label, text in _facts(story):
-        facts.add_row(label, Text(printable(text)))
+        facts.add_row(_linked(label, urls), _linked(text, urls))
     for problem in story.problems:
-        console.print(Text.assemble(("✗ ", "bold red"), printable(problem)))
+        console.print(Text.assemble(("✗ ", BAD), printable(problem)))
     console.print(facts)
     if story.events:
         console.print()
-        events = _grid("dim")
+        events = _grid(QUIET)
         for event in story.events:
-            events.add_row(f"{event.at:%Y-%m-%d %H:%M:%S}", Text(printable(event.text)))
+            events.add_row(f"{event.at:%Y-%m-%d %H:%M:%S}", _linked(event.text, urls))
         console.print(events)
+
+
+def _urls(story: Story, links: ConsoleLinks) -> dict[str, str]:
+    """Return the console's page of each snapshot, volume and execution of a story, by its id as the text has it."""
+    urls = {copy.id: links.snapshot(copy.region, copy.id) for copy in story.copies}
+    if story.snapshot:
+        urls[story.snapshot_id] = links.snapshot(story.region, story.snapshot_id)
+    if story.origin:
+        urls.setdefault(story.origin.snapshot_id, links.snapshot(story.origin.region, story.origin.snapshot_id))
+        urls[story.origin.volume_id] = links.volume(story.origin.region, story.origin.volume_id)
+    for arn in filter(None, (event.execution_arn for event in story.events)):
+        urls[execution_name(arn)] = links.execution(arn.split(":")[3], arn)
+    return {identifier: url for identifier, url in urls.items() if url}
+
+
+def _linked(text: str, urls: Mapping[str, str]) -> Text:
+    linked = Text(printable(text))
+    for identifier, url in urls.items():
+        at = linked.plain.find(identifier)
+        if at >= 0:
+            linked.stylize(Style(link=url), at, at + len(identifier))
+    return linked
 
 
 def _grid(first_style: str) -> Table:

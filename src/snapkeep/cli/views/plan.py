@@ -6,13 +6,14 @@ import csv
 import json
 import textwrap
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TextIO
 
-from snapkeep.cli.output import csv_cell, printable
+from snapkeep.cli.console_links import NO_LINKS, ConsoleLinks
+from snapkeep.cli.output import csv_cell, hyperlink, printable, titled
 from snapkeep.domain.json_codec import to_object
-from snapkeep.domain.model import Action, Verdict
+from snapkeep.domain.model import Action, Lineage, Verdict
 from snapkeep.domain.plural import counted
 from snapkeep.domain.retention.region_plan import CopyStatus, MissingCopy, RegionPlan, VolumePlan
 from snapkeep.domain.tags import format_time
@@ -20,7 +21,8 @@ from snapkeep.domain.tags import format_time
 COLUMNS, NARROWEST, WIDEST = 100, 80, 140
 """The width of lines without a terminal, and the least and the greatest width with one."""
 REASONS_AT = 51
-BOLD, RED, YELLOW, DIM, _PLAIN = "\x1b[1m", "\x1b[31m", "\x1b[33m", "\x1b[2m", "\x1b[0m"
+BOLD, RED, YELLOW, DIM, _PLAIN = "\x1b[1m", "\x1b[38;5;160m", "\x1b[38;5;130m", "\x1b[2m", "\x1b[0m"
+"""Colours that can be read on a light and on a dark terminal, as in `output.py`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,7 @@ class LineLayout:
     columns: int = COLUMNS
     """From `NARROWEST` to `WIDEST`."""
     colour: bool = False
+    links: ConsoleLinks = NO_LINKS
 
     def paint(self, code: str, text: str) -> str:
         """Return a text in a colour."""
@@ -60,6 +63,7 @@ CSV_HEADER = (
     "rules",
     "reasons",
     "refused",
+    "name",
 )
 
 
@@ -72,7 +76,7 @@ def write_plan(out: TextIO, plan: RegionPlan, layout: LineLayout, *, moment: str
         out.writelines(line + "\n" for line in _volume_lines(volume, plan.region, layout, later))
     if plan.missing:
         out.write(f"\n{layout.paint(BOLD, 'copies missing')}\n")
-        out.writelines(line + "\n" for line in missing_lines(plan.missing, layout))
+        out.writelines(line + "\n" for line in missing_lines(plan.missing, plan.names, layout))
     out.write("\n")
     out.writelines(line + "\n" for line in layout.wrapped(totals_line(plan), 0, 4))
 
@@ -124,6 +128,7 @@ def rows(plan: RegionPlan) -> Iterator[tuple[str, ...]]:
                 " ".join(reason.rule for reason in verdict.reasons),
                 "; ".join(reason.text for reason in verdict.reasons),
                 "; ".join(volume.refusals),
+                volume.name,
             )
 
 
@@ -167,6 +172,7 @@ def _volume_as_data(volume: VolumePlan) -> dict[str, Any]:
     return {
         "source_region": volume.lineage.region,
         "volume_id": volume.lineage.volume_id,
+        "name": volume.name,
         "exists_here": volume.volume is not None,
         "policy": volume.policy_name or None,
         "why": selection.why,
@@ -203,8 +209,12 @@ def verdict_as_data(verdict: Verdict) -> dict[str, Any]:
 def _volume_lines(volume: VolumePlan, region: str, layout: LineLayout, later: Collection[str]) -> Iterator[str]:
     selection = volume.selection
     where = "" if volume.volume else " (deleted)" if volume.lineage.region == region else f" (of {volume.lineage.region})"
-    head, *rest = layout.wrapped(f"{volume.lineage.volume_id}{where}  {volume.policy_name or 'no policy'}: {selection.why}", 0, 4)
-    yield layout.paint(BOLD, volume.lineage.volume_id) + head.removeprefix(volume.lineage.volume_id)
+    volume_id, title = volume.lineage.volume_id, printable(titled(volume.name, volume.lineage.volume_id))
+    head, *rest = layout.wrapped(f"{title}{where}  {volume.policy_name or 'no policy'}: {selection.why}", 0, 4)
+    if head.startswith(title):
+        link = hyperlink(volume_id, layout.links.volume(volume.lineage.region, volume_id))
+        head = layout.paint(BOLD, title.removesuffix(volume_id) + link) + head.removeprefix(title)
+    yield head
     yield from rest
     for passed, why in selection.passed_over:
         yield from layout.wrapped(f"not {passed}: {why}", 4, 6, DIM)
@@ -224,7 +234,8 @@ def verdict_lines(verdict: Verdict, layout: LineLayout, notes: Sequence[str] = (
     """Yield a verdict in lines: the snapshot, its time, the action, the notes and every reason."""
     snapshot = verdict.snapshot
     action = layout.paint(YELLOW, "delete") if verdict.action is Action.DELETE else "keep  "
-    head = f"  {snapshot.origin.start_time:%Y-%m-%d %H:%M}  {snapshot.id:<22}  "
+    link = hyperlink(snapshot.id, layout.links.snapshot(snapshot.region, snapshot.id)) + " " * (22 - len(snapshot.id))
+    head = f"  {snapshot.origin.start_time:%Y-%m-%d %H:%M}  {link}  "
     reasons = printable("; ".join([*notes, *(reason.text for reason in verdict.reasons)]))
     if REASONS_AT + len(reasons) <= layout.columns:
         yield f"{head}{action} {reasons}"
@@ -234,14 +245,14 @@ def verdict_lines(verdict: Verdict, layout: LineLayout, notes: Sequence[str] = (
     yield from rest
 
 
-def missing_lines(missing: Sequence[MissingCopy], layout: LineLayout) -> Iterator[str]:
+def missing_lines(missing: Sequence[MissingCopy], names: Mapping[Lineage, str], layout: LineLayout) -> Iterator[str]:
     """Yield missing copies in lines, volume by volume."""
-    by_volume: dict[str, list[MissingCopy]] = defaultdict(list)
+    by_volume: dict[Lineage, list[MissingCopy]] = defaultdict(list)
     width = max((len(copy.region) for copy in missing), default=0)
     for copy in missing:
-        by_volume[copy.lineage.volume_id].append(copy)
-    for volume_id, copies in by_volume.items():
-        yield f"  of {printable(volume_id)}"
+        by_volume[copy.lineage].append(copy)
+    for lineage, copies in by_volume.items():
+        yield f"  of {printable(titled(names.get(lineage, ''), lineage.volume_id))}"
         for copy in copies:
             label = copy.status.label
             label = layout.paint(RED, label) if copy.status is CopyStatus.FAILED else label

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, TextIO
 
-from snapkeep.cli.output import printable
+from snapkeep.cli.output import printable, titled
 from snapkeep.cli.views.plan import BOLD, DIM, REASONS_AT, YELLOW, LineLayout, missing_lines, verdict_as_data, verdict_lines
 from snapkeep.cli.views.policy import comparison_as_data
 from snapkeep.domain.model import Lineage
@@ -46,33 +46,37 @@ def changes_as_data(before: RegionPlan, after: RegionPlan) -> dict[str, Any]:
 def _sections(comparison: Comparison, after: RegionPlan, layout: LineLayout) -> Iterator[tuple[str, Iterator[str]]]:
     yield "volumes under another policy", _moved_lines(comparison, after, layout)
     yield "plans that would be refused", _refused_lines(comparison, layout)
-    yield "snapshots that would be deleted", _change_lines(comparison.deleted, layout)
+    yield "snapshots that would be deleted", _change_lines(comparison.deleted, comparison, layout)
     yield "snapshots that would be deleted once the copies are made", _later_lines(comparison, layout)
-    yield "snapshots that would be kept", _change_lines(comparison.kept, layout)
+    yield "snapshots that would be kept", _change_lines(comparison.kept, comparison, layout)
     yield "snapshots that would be adopted", _adopted_lines(comparison)
-    yield "copies that would be made", missing_lines(comparison.copies, layout)
-    yield "copies that would no longer be made", missing_lines(comparison.copies_dropped, layout)
+    yield "copies that would be made", missing_lines(comparison.copies, comparison.names, layout)
+    yield "copies that would no longer be made", missing_lines(comparison.copies_dropped, comparison.names, layout)
+
+
+def _title(lineage: Lineage, comparison: Comparison) -> str:
+    return titled(comparison.names.get(lineage, ""), lineage.volume_id)
 
 
 def _moved_lines(comparison: Comparison, after: RegionPlan, layout: LineLayout) -> Iterator[str]:
     why = {plan.lineage: plan.selection.why for plan in after.volumes}
     for lineage, before, now in comparison.reassigned:
-        text = f"{lineage.volume_id}  from {before or 'no policy'} to {now or 'no policy'}: {why[lineage]}"
+        text = f"{_title(lineage, comparison)}  from {before or 'no policy'} to {now or 'no policy'}: {why[lineage]}"
         yield from layout.wrapped(text, 2, 4, "" if now else YELLOW)
 
 
 def _refused_lines(comparison: Comparison, layout: LineLayout) -> Iterator[str]:
     for plan in comparison.refused:
-        yield from layout.wrapped(f"{plan.lineage.volume_id}  {'; '.join(plan.refusals)}", 2, 4)
+        yield from layout.wrapped(f"{_title(plan.lineage, comparison)}  {'; '.join(plan.refusals)}", 2, 4)
 
 
-def _change_lines(changed: tuple[ActionChange, ...], layout: LineLayout) -> Iterator[str]:
+def _change_lines(changed: tuple[ActionChange, ...], comparison: Comparison, layout: LineLayout) -> Iterator[str]:
     lineage: Lineage | None = None
     for change in changed:
         origin = change.after.snapshot.origin
         if origin.lineage != lineage:
             lineage = origin.lineage
-            yield f"  of {printable(lineage.volume_id)}"
+            yield f"  of {printable(_title(lineage, comparison))}"
         yield from verdict_lines(change.after, layout)
         before = f"now {change.before.action}: {'; '.join(reason.text for reason in change.before.reasons)}"
         yield from layout.wrapped(before, REASONS_AT, REASONS_AT, DIM)
@@ -80,14 +84,14 @@ def _change_lines(changed: tuple[ActionChange, ...], layout: LineLayout) -> Iter
 
 def _later_lines(comparison: Comparison, layout: LineLayout) -> Iterator[str]:
     for verdict in comparison.deleted_after_copies:
-        yield f"  of {printable(verdict.snapshot.origin.volume_id)}"
+        yield f"  of {printable(_title(verdict.snapshot.origin.lineage, comparison))}"
         yield from verdict_lines(verdict, layout)
 
 
 def _adopted_lines(comparison: Comparison) -> Iterator[str]:
     for plan in comparison.adopted:
         ids = set(plan.adopted)
-        yield f"  of {printable(plan.lineage.volume_id)}"
+        yield f"  of {printable(_title(plan.lineage, comparison))}"
         snapshots = (verdict.snapshot for verdict in plan.verdicts if verdict.snapshot.id in ids)
         yield from (f"  {snapshot.origin.start_time:%Y-%m-%d %H:%M}  {snapshot.id}" for snapshot in snapshots)
 

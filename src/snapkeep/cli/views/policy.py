@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from snapkeep.cli.output import titled
 from snapkeep.domain.durations import format_duration, parse_duration
 from snapkeep.domain.json_codec import to_object
-from snapkeep.domain.model import Verdict
+from snapkeep.domain.model import Lineage, Verdict
 from snapkeep.domain.plural import counted, noun_for
 from snapkeep.domain.policy.document import to_document
 from snapkeep.domain.policy.model import CopyRule, PolicySet, Retention, Selector
@@ -99,15 +100,17 @@ def _completion_text(rule: CopyRule) -> str:
 
 def comparison_lines(region: str, comparison: Comparison) -> Iterator[str]:
     """Yield the changes in a region in lines: counts, and the first few by name."""
-    moved = [
-        f"{lineage.volume_id} from {before or 'none'} to {after}" for lineage, before, after in comparison.reassigned if after
-    ]
-    freed = [f"{lineage.volume_id} from {before}" for lineage, before, after in comparison.reassigned if not after]
+
+    def title(lineage: Lineage) -> str:
+        return titled(comparison.names.get(lineage, ""), lineage.volume_id)
+
+    moved = [f"{title(lineage)} from {before or 'none'} to {after}" for lineage, before, after in comparison.reassigned if after]
+    freed = [f"{title(lineage)} from {before}" for lineage, before, after in comparison.reassigned if not after]
     deleted = [_dated(change.after) for change in comparison.deleted]
     kept = [_dated(change.after) for change in comparison.kept]
     copies = [f"{copy.snapshot_id} to {copy.region}" for copy in comparison.copies]
     later = [_dated(verdict) for verdict in comparison.deleted_after_copies]
-    refused = [f"{plan.lineage.volume_id}: {'; '.join(plan.refusals)}" for plan in comparison.refused]
+    refused = [f"{title(plan.lineage)}: {'; '.join(plan.refusals)}" for plan in comparison.refused]
     yield region
     for heading, items in (
         ("volumes under another policy", moved),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
 
 from snapkeep.domain.model import Action, Lineage, Verdict
 from snapkeep.domain.retention.region_plan import MissingCopy, RegionPlan, VolumePlan
@@ -47,11 +48,13 @@ class Comparison:
     """Plans that only the other policies refuse."""
     deleted_after_copies: tuple[Verdict, ...] = ()
     """Snapshots that only the other policies delete once the missing copies have completed."""
+    names: Mapping[Lineage, str] = field(default_factory=dict)
+    """The names of the volumes that have one."""
 
     @property
     def empty(self) -> bool:
         """Whether nothing would change."""
-        return not any(getattr(self, field.name) for field in fields(self))
+        return not any(getattr(self, part.name) for part in fields(self) if part.name != "names")
 
 
 def compare(before: RegionPlan, after: RegionPlan) -> Comparison:
@@ -70,6 +73,7 @@ def compare(before: RegionPlan, after: RegionPlan) -> Comparison:
         adopted=tuple(plan for plan in after.volumes if plan.adopted and plan.adopted != known[plan.lineage].adopted),
         refused=tuple(plan for plan in after.volumes if plan.refusals and not known[plan.lineage].refusals),
         deleted_after_copies=tuple(verdict for verdict in after.deletions_after_copies if verdict.snapshot.id not in expected),
+        names=after.names,
     )
 
 

@@ -99,6 +99,12 @@ class VolumePlan(LineagePlan):
         """The name of the policy that governs it; empty where none does."""
         return self.selection.policy.name if self.selection.policy else ""
 
+    @property
+    def name(self) -> str:
+        """The tag Name of the volume; of one that is not here, that of its newest snapshot."""
+        tagged = [self.volume] if self.volume else [verdict.snapshot for verdict in reversed(self.verdicts)]
+        return next((name for one in tagged if (name := one.tags.get("Name", ""))), "")
+
 
 @dataclass(frozen=True, slots=True)
 class RegionPlan:
@@ -115,6 +121,11 @@ class RegionPlan:
     def verdicts(self) -> Iterator[Verdict]:
         """All verdicts, volume by volume, oldest origin first."""
         return (verdict for volume in self.volumes for verdict in volume.verdicts)
+
+    @property
+    def names(self) -> dict[Lineage, str]:
+        """The names of the volumes that have one."""
+        return {volume.lineage: volume.name for volume in self.volumes if volume.name}
 
     @property
     def deletions(self) -> list[Verdict]:

@@ -11,6 +11,7 @@ from typing import Any, Protocol, TypeVar
 
 from snapkeep.domain.copies.entry import QueueEntry, entry_key
 from snapkeep.domain.errors import SnapkeepError
+from snapkeep.domain.json_codec import OPTIONAL
 from snapkeep.domain.model import Lineage, Origin, Snapshot, Verdict, Volume
 from snapkeep.domain.policy.model import PolicySet
 from snapkeep.domain.retention.region_plan import RegionFacts, VolumePlan
@@ -86,6 +87,7 @@ class StoryEvent:
     at: datetime
     kind: StoryEventKind
     text: str
+    execution_arn: str = field(default="", metadata=OPTIONAL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,9 +263,8 @@ class _StoryBuilder:
         for region, executions in self.sources.executions.items():
             for execution in self.regions.read(region, partial(executions.about, ids, since), list[ExecutionSummary]()):
                 ended = f", ended {execution.ended_at:%Y-%m-%d %H:%M:%S}" if execution.ended_at else ""
-                name = ":".join(execution.arn.split(":")[-2:])
-                text = f"run {name}: {execution.status}{ended}"
-                yield StoryEvent(execution.started_at, StoryEventKind.EXECUTION, text)
+                text = f"run {execution_name(execution.arn)}: {execution.status}{ended}"
+                yield StoryEvent(execution.started_at, StoryEventKind.EXECUTION, text, execution.arn)
         yield from self._audited(ids, since)
 
     def _audited(self, ids: frozenset[str], since: datetime) -> Iterator[StoryEvent]:
@@ -282,6 +283,11 @@ _AUDITED = (StoryEventKind.DELETION, StoryEventKind.COPY, StoryEventKind.REPAIR)
 
 def _kind_of(line: AuditLine) -> StoryEventKind:
     return next((kind for kind in _AUDITED if kind.value == line.data.get("audit")), StoryEventKind.LOG)
+
+
+def execution_name(arn: str) -> str:
+    """Return an execution's short name: its state machine and its own name."""
+    return ":".join(arn.split(":")[-2:])
 
 
 def describe_audit_line(line: AuditLine) -> str:
