@@ -10,7 +10,8 @@ from botocore.exceptions import ClientError
 from snapkeep.adapters.aws_errors import code_of, translated
 from snapkeep.domain.errors import ProofNotFound
 from snapkeep.domain.json_codec import from_json, to_text
-from snapkeep.domain.recovery.proof import Proof
+from snapkeep.domain.recovery.methods import Method
+from snapkeep.domain.recovery.proof import Pair, Proof
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -25,11 +26,16 @@ class S3Proofs:
 
     def put(self, proof: Proof) -> str:
         """Keep a proof under the pair's ids; return where it is. One that covers everything is kept for its volume too."""
-        pair, name = proof.progress.pair, _name(proof)
+        pair = proof.progress.pair
+        name = _name(pair, proof.progress.method)
         self._put(name, proof)
         if proof.covers_everything:
             self._put(_name_of_full(pair.volume_id, pair.copy_region), proof)
         return f"s3://{self._bucket}/{name}"
+
+    def proof(self, pair: Pair, method: Method) -> Proof:
+        """Return the newest proof of a pair by a kind of method. Raise ProofNotFound."""
+        return self._get(_name(pair, method))
 
     def last_full(self, volume_id: str, copy_region: str) -> Proof:
         """Return the newest proof that covers every block of a copy of this volume in a region. Raise ProofNotFound."""
@@ -50,9 +56,8 @@ class S3Proofs:
         return from_json(Proof, json.loads(body))
 
 
-def _name(proof: Proof) -> str:
-    pair = proof.progress.pair
-    return f"proofs/{pair.copy_region}/{pair.volume_id}/{pair.source_id}/{pair.copy_id}/{proof.progress.method.kind}.json"
+def _name(pair: Pair, method: Method) -> str:
+    return f"proofs/{pair.copy_region}/{pair.volume_id}/{pair.source_id}/{pair.copy_id}/{method.kind}.json"
 
 
 def _name_of_full(volume_id: str, copy_region: str) -> str:

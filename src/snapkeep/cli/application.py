@@ -43,6 +43,7 @@ COMMANDS = (
     LazyCommand("status", "snapkeep.cli.commands.status", "Show how well each volume is protected."),
     LazyCommand("recoverable", "snapkeep.cli.commands.recoverable", "Show what can be recovered, where, and to when."),
     LazyCommand("recover", "snapkeep.cli.commands.recover", "Make volumes from recovery points; resume or undo it."),
+    LazyCommand("verify", "snapkeep.cli.commands.verify", "Prove that copies equal their sources, block by block."),
     LazyCommand("sweep", "snapkeep.cli.commands.sweep", "Find and repair what events missed, now."),
     LazyCommand("explain", "snapkeep.cli.commands.explain", "Show the story of one snapshot."),
     LazyCommand("completion", "snapkeep.cli.commands.completion", "Print the script that completes commands in a shell."),

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 
 from snapkeep.domain.json_codec import OPTIONAL, inline
 from snapkeep.domain.labels import LabelledEnum
+from snapkeep.domain.model import Snapshot
 from snapkeep.domain.recovery import blocks
 from snapkeep.domain.recovery.blocks import BLOCK_BYTES, ZEROS, BlockDigest, BlockList, Extent, Sample
 from snapkeep.domain.recovery.methods import Method, MethodKind, dollars_of
@@ -72,6 +73,12 @@ class Pair:
     def seed(self) -> str:
         """Text that names the pair: its sample derives from it."""
         return f"{self.source_region}/{self.source_id}/{self.copy_region}/{self.copy_id}"
+
+
+def pair_of(copy: Snapshot) -> Pair:
+    """Return the pair of a copy."""
+    origin = copy.origin
+    return Pair(origin.volume_id, origin.region, origin.snapshot_id, copy.region, copy.id)
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,20 +20,23 @@ from snapkeep.domain.model import Volume
 from snapkeep.domain.plural import counted
 from snapkeep.domain.policy import selection
 from snapkeep.domain.policy.model import PolicySet
+from snapkeep.domain.recovery.methods import estimate
 from snapkeep.lab.ebs_model import World
 from snapkeep.lab.ebs_model.api.volumes import rendered
 from snapkeep.lab.ebs_model.conditions.clock import utc
 from snapkeep.lab.ebs_model.conditions.quotas import GIB
-from snapkeep.lab.ebs_model.store.blocks import BLOCK_SIZE
+from snapkeep.lab.ebs_model.store.blocks import BLOCK_SIZE, BLOCKS_PER_GIB
 from snapkeep.lab.ebs_model.store.region_account import RegionAccount
 from snapkeep.lab.simulator.composition import SystemLayout
 from snapkeep.lab.simulator.executions import Execution, Timings
 from snapkeep.lab.simulator.invariant_monitor import InvariantMonitor
+from snapkeep.lab.simulator.memory_proofs import Verification
 from snapkeep.lab.simulator.runner import Runner
 from snapkeep.lab.simulator.sweeps import Sweeper
 
 HOUR = 3600.0
 STORAGE, TRANSFER, TRANSITIONS, FUNCTIONS = "snapshots in", "transfer to", "state transitions", "functions"
+VERIFICATION = "verification"
 TIMINGS = Timings(stream_seconds=60.0, wake_seconds=60.0)
 """Dispatchers are woken once a minute, as by their schedule alone, in a stack each second: a year must pass in minutes."""
 FIRST_SNAPSHOT_SECONDS = 60.0
@@ -206,6 +209,8 @@ class Experiment:
         self._transitions_before = self._calls_before = 0
         self._moved: Counter[str] = Counter()
         self._extra_dollars: Counter[str] = Counter()
+        self._verification_dollars = 0.0
+        self.runner.composition.on_verification = self._verified
         self._listen()
 
     def _governs(self, volume_id: str, tags: Mapping[str, str]) -> bool:
@@ -268,6 +273,13 @@ class Experiment:
             self._note_age(truth.volume_id, self.world.now() - before)
             self._newest[pair] = max(before, truth.start)
 
+    def _verified(self, verification: Verification) -> None:
+        """Charge a comparison by its estimate: the simulator reads no blocks."""
+        copy = self.world.region_account(verification.region).snapshots[verification.copy_id]
+        taken = estimate(verification.method, -(-copy.full_blocks // BLOCKS_PER_GIB))
+        functions = sum(_function_dollars(1, seconds) for seconds in (taken.seconds, taken.seconds, 0.0))
+        self._verification_dollars += taken.dollars + VERIFY_TRANSITIONS * prices.STATE_TRANSITION.dollars + functions
+
     def _note_age(self, volume_id: str, age_seconds: float) -> None:
         policy = self._policy_of[volume_id]
         self._worst_today[policy] = max(self._worst_today.get(policy, 0.0), age_seconds)
@@ -317,6 +329,8 @@ class Experiment:
         totals = self.runner.totals
         month[TRANSITIONS] += (totals.transitions - self._transitions_before) * prices.STATE_TRANSITION.dollars  # type: ignore[assignment]
         month[FUNCTIONS] += _function_dollars(totals.invocations - self._calls_before)  # type: ignore[assignment]
+        month[VERIFICATION] += self._verification_dollars  # type: ignore[assignment]
+        self._verification_dollars = 0.0
         self._transitions_before, self._calls_before = totals.transitions, totals.invocations
         self._moved.clear()
         self._extra_dollars.clear()
@@ -347,5 +361,10 @@ FUNCTION_SECONDS, FUNCTION_GIB = 0.4, 0.25
 """An assumption: how long one invocation of a function takes, and the memory that it has."""
 
 
-def _function_dollars(invocations: int) -> float:
-    return invocations * (prices.FUNCTION_REQUEST.dollars + FUNCTION_SECONDS * FUNCTION_GIB * prices.FUNCTION_GIB_SECOND.dollars)
+VERIFY_TRANSITIONS = 5
+"""States of a comparison in one portion: Verify, EvaluateContinue, TagSnapshotCopy, Outcome, Done."""
+
+
+def _function_dollars(invocations: int, further_seconds: float = 0.0) -> float:
+    gib_seconds = (FUNCTION_SECONDS + further_seconds) * FUNCTION_GIB
+    return invocations * (prices.FUNCTION_REQUEST.dollars + gib_seconds * prices.FUNCTION_GIB_SECOND.dollars)

@@ -13,7 +13,7 @@ from plotly.offline import get_plotlyjs
 
 from snapkeep.domain import prices
 from snapkeep.domain.plural import counted
-from snapkeep.lab.simulator.experiment import FUNCTIONS, TRANSITIONS, Day, ExperimentResult
+from snapkeep.lab.simulator.experiment import FUNCTIONS, TRANSITIONS, VERIFICATION, Day, ExperimentResult
 from snapkeep.lab.simulator.terminal import ROWS
 
 COLOURS = (
@@ -26,8 +26,8 @@ FAINT = 0.5
 HOURS = "\N{NO-BREAK SPACE}h"
 HEIGHT = 280
 DAYS_OF_A_MONTH, SHORTEST_FOR_A_MONTH = 30.4375, 28
-SMALL = (FUNCTIONS, TRANSITIONS)
-SMALL_NAME = f"{TRANSITIONS}, {FUNCTIONS}"
+SMALL = (FUNCTIONS, TRANSITIONS, VERIFICATION)
+SMALL_NAME = f"{TRANSITIONS}, {FUNCTIONS}, {VERIFICATION}"
 NONE_WAITED = "No copy ever waited: the quota of the destination was never full at a full hour."
 
 
@@ -77,7 +77,13 @@ def _prices(results: Sequence[ExperimentResult]) -> list[prices.Price]:
     """Return the prices behind the results."""
     pairs = {(result.options.primary, region): None for result in results for region in result.days[-1].regions}
     transfers = dict.fromkeys(prices.transfer_price(*pair) for pair in pairs if pair[0] != pair[1])
-    small_prices = prices.STATE_TRANSITION, prices.FUNCTION_REQUEST, prices.FUNCTION_GIB_SECOND
+    small_prices = (
+        prices.STATE_TRANSITION,
+        prices.FUNCTION_REQUEST,
+        prices.FUNCTION_GIB_SECOND,
+        prices.BLOCK_LISTING,
+        prices.BLOCK_READ,
+    )
     return [prices.SNAPSHOT_STORAGE, *transfers, *small_prices]
 
 

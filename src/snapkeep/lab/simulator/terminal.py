@@ -8,7 +8,16 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from snapkeep.lab.simulator.experiment import FUNCTIONS, STORAGE, TRANSFER, TRANSITIONS, Day, ExperimentResult, PolicyRpo
+from snapkeep.lab.simulator.experiment import (
+    FUNCTIONS,
+    STORAGE,
+    TRANSFER,
+    TRANSITIONS,
+    VERIFICATION,
+    Day,
+    ExperimentResult,
+    PolicyRpo,
+)
 
 BARS = "▁▂▃▄▅▆▇█"
 SHOWN_VIOLATIONS = 5
@@ -98,6 +107,7 @@ ROWS: list[tuple[str, Callable[[ExperimentResult], str]]] = [
     ("cost: storage", lambda result: _dollars(result, STORAGE)),
     ("cost: transfer", lambda result: _dollars(result, TRANSFER)),
     ("cost: state transitions, functions", lambda result: _dollars(result, TRANSITIONS, FUNCTIONS)),
+    ("cost: verification of copies", lambda result: _dollars(result, VERIFICATION)),
     ("cost: all", _dollars),
     ("broken invariants", lambda result: f"{len(result.violations):,}"),
 ]

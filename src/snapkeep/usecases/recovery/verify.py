@@ -11,11 +11,10 @@ from datetime import timedelta
 from functools import partial
 
 from snapkeep.domain.errors import RETRYABLE, BlocksUnreadable, ProofNotFound, SnapshotGone
-from snapkeep.domain.model import Snapshot
 from snapkeep.domain.recovery import blocks, proof
 from snapkeep.domain.recovery.blocks import BlockDigests, BlockList, Extent
 from snapkeep.domain.recovery.methods import Method, MethodKind
-from snapkeep.domain.recovery.proof import MOST_DIFFERENCES, Pair, Proof, ProofEnd, ProofProgress
+from snapkeep.domain.recovery.proof import MOST_DIFFERENCES, Pair, Proof, ProofEnd, ProofProgress, pair_of
 from snapkeep.usecases.ports import Clock, SnapshotReader
 from snapkeep.usecases.recovery.ports import BlockReader, ProofStore, Workers
 
@@ -24,12 +23,6 @@ LIST_BLOCKS = 400_000
 FEWEST_READS, MOST_READS = 1_000, 10_000
 """Blocks of one side that are read between two looks at the clock."""
 SHORT, LONG = timedelta(seconds=20), timedelta(seconds=60)
-
-
-def pair_of(copy: Snapshot) -> Pair:
-    """Return the pair of a copy."""
-    origin = copy.origin
-    return Pair(origin.volume_id, origin.region, origin.snapshot_id, copy.region, copy.id)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

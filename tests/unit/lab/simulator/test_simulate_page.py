@@ -47,7 +47,7 @@ def test_every_part_of_the_cost_is_drawn_however_many_regions_there_are(monkeypa
     assert parts == [
         *sorted(f"snapshots in {region}" for region in (PRIMARY, *regions)),
         *sorted(f"transfer to {region}" for region in regions),
-        "state transitions, functions",
+        "state transitions, functions, verification",
     ]
 
 

@@ -1,0 +1,145 @@
+"""`snapkeep verify`: prove that copies equal their sources, block by block, or estimate what that takes."""
+
+from __future__ import annotations
+
+import sys
+import time
+from contextlib import nullcontext
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from snapkeep.cli.common import AwsSettings, Json, with_aws_settings
+from snapkeep.cli.errors import NOT_ALL_RIGHT, WrongUse
+from snapkeep.cli.output import make_console, print_json, printable
+from snapkeep.domain.errors import AwsUnavailable
+from snapkeep.domain.plural import counted
+from snapkeep.domain.system import StackKind
+
+if TYPE_CHECKING:
+    from snapkeep.cli.installed_system import InstalledSystem
+    from snapkeep.domain.model import Snapshot
+    from snapkeep.domain.recovery.methods import Method
+    from snapkeep.domain.recovery.proof import Proof
+
+app = typer.Typer(help="Prove that copies equal their sources, block by block.")
+
+LOOK_SECONDS = 1.0
+PATIENCE_SECONDS = 12 * 3600.0
+
+
+@app.command()
+@with_aws_settings
+def verify(
+    settings: AwsSettings,
+    snapshots: Annotated[list[str] | None, typer.Argument(metavar="[SNAPSHOT]...", help="Copies, or their sources.")] = None,
+    *,
+    volume: Annotated[str, typer.Option("--volume", metavar="VOLUME", help="The newest copy of this source volume.")] = "",
+    policy: Annotated[str, typer.Option("--policy", metavar="NAME", help="The newest copy of each volume of a policy.")] = "",
+    in_region: Annotated[str, typer.Option("--in", metavar="REGION", help="The copies in this DR region.")] = "",
+    structure: Annotated[bool, typer.Option("--structure", help="Compare the lists of blocks alone.")] = False,
+    sample: Annotated[int, typer.Option("--sample", metavar="N", help="Compare N blocks too (default: 300).")] = 0,
+    subset: Annotated[str, typer.Option("--subset", metavar="n/t", help="Compare part n of t parts.")] = "",
+    changed: Annotated[bool, typer.Option("--changed", help="Compare changes since a full proof.")] = False,
+    full: Annotated[bool, typer.Option("--full", help="Compare every block.")] = False,
+    budget: Annotated[float, typer.Option("--budget", metavar="USD", min=0.0, help="Spend at most this on each copy.")] = 0.0,
+    estimate: Annotated[bool, typer.Option("--estimate", help="Print blocks, time and price; read nothing.")] = False,
+    json: Json = False,
+) -> None:
+    """Compare copies with their sources, wait for the proofs, and print them.
+
+    Exits with status 1 unless every copy is proved.
+    """
+    from snapkeep.cli.installed_system import InstalledSystem  # noqa: PLC0415 - imports what --help does not need
+    from snapkeep.cli.views.verify import estimates_as_data, lines_of_estimates, lines_of_proof  # noqa: PLC0415
+    from snapkeep.domain.json_codec import to_object  # noqa: PLC0415
+    from snapkeep.usecases.recovery.choose_copies import choose_copies  # noqa: PLC0415
+
+    if bool(snapshots) + bool(volume) + bool(policy) != 1:
+        raise WrongUse("name snapshots, or give --volume or --policy")
+    method = _method(structure=structure, sample=sample, subset=subset, changed=changed, full=full)
+    installed = InstalledSystem(settings)
+    region = in_region or installed.dr_region
+    listed = installed.adapters.reader_of(region).all_snapshots()
+    copies = choose_copies(listed, settings.system, snapshots or (), volume, policy)
+    if not copies:
+        raise WrongUse(f"{region} has no completed copy of these")
+    if estimate:
+        if json:
+            print_json(estimates_as_data(copies, method))
+        else:
+            sys.stdout.writelines(f"{line}\n" for line in lines_of_estimates(copies, method))
+        return
+    proofs = _proofs(installed, region, copies, method, budget, quiet=json)
+    if json:
+        print_json({"proofs": [to_object(proof) for proof in proofs]})
+    else:
+        sys.stdout.writelines(f"{printable(line)}\n" for proof in proofs for line in lines_of_proof(proof))
+    if not all(proof.proved for proof in proofs):
+        raise typer.Exit(NOT_ALL_RIGHT)
+
+
+def _method(*, structure: bool, sample: int, subset: str, changed: bool, full: bool) -> Method:
+    """Return the method of the options. Raise WrongUse for more than one, or a number that no proof has."""
+    from snapkeep.domain.recovery.methods import (  # noqa: PLC0415
+        DEFAULT_SAMPLE,
+        FULL,
+        STRUCTURE,
+        Method,
+        MethodKind,
+        parse_part,
+    )
+
+    if structure + bool(sample and not changed) + bool(subset) + changed + full > 1:
+        raise WrongUse("--structure, --sample, --subset, --changed, --full: choose one")
+    try:
+        if subset:
+            return parse_part(subset)
+        if changed:
+            return Method(MethodKind.CHANGED, sample=sample or DEFAULT_SAMPLE)
+        if structure or full:
+            return STRUCTURE if structure else FULL
+        return Method(MethodKind.SAMPLE, sample=sample or DEFAULT_SAMPLE)
+    except ValueError as error:
+        raise WrongUse(str(error)) from error
+
+
+def _proofs(
+    installed: InstalledSystem, region: str, copies: list[Snapshot], method: Method, budget: float, *, quiet: bool
+) -> list[Proof]:
+    """Start the comparisons, wait for their ends, and return their proofs. Raise AwsUnavailable where there is none."""
+    from snapkeep.adapters.s3_proofs import S3Proofs  # noqa: PLC0415 - imports botocore
+    from snapkeep.adapters.stepfunctions_verifications import StepFunctionsVerifications  # noqa: PLC0415
+    from snapkeep.domain.errors import ProofNotFound  # noqa: PLC0415
+    from snapkeep.domain.recovery.proof import pair_of  # noqa: PLC0415
+
+    settings, outputs = installed.settings, installed.stack_outputs(StackKind.DR, region)
+    client = settings.client("stepfunctions", region)
+    machine = StepFunctionsVerifications(client=client, state_machine_arn=outputs["VerifyStateMachineArn"])
+    store = S3Proofs(client=settings.client("s3", region), bucket=outputs["ReportsBucketName"])
+    began = datetime.now(UTC)
+    runs = {copy.id: machine.start(copy.id, method, f"{copy.id}-{began:%Y%m%dT%H%M%S}", budget) for copy in copies}
+    proofs = []
+    with nullcontext() if quiet else make_console(stderr=True).status(f"Comparing {counted(len(copies), 'copy')}"):
+        for copy in copies:
+            execution = _ended(client, runs[copy.id])
+            try:
+                proof = store.proof(pair_of(copy), method)
+            except ProofNotFound:
+                proof = None
+            if proof is None or proof.ended_at < began:
+                cause = f"{execution.get('error', execution['status'])}: {execution.get('cause', '')}"
+                raise AwsUnavailable(f"the comparison of {copy.id} ended without a proof: {cause}; see {runs[copy.id]}")
+            proofs.append(proof)
+    return proofs
+
+
+def _ended(client: Any, arn: str) -> dict[str, Any]:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < deadline:
+        execution: dict[str, Any] = client.describe_execution(executionArn=arn)
+        if execution["status"] != "RUNNING":
+            return execution
+        time.sleep(LOOK_SECONDS)
+    raise AwsUnavailable(f"{arn} is still running after {PATIENCE_SECONDS / 3600:.0f} hours; it continues without this command")
