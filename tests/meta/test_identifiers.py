@@ -29,6 +29,7 @@ METRICS = {
     "CopiesUnreadable",
     "ProofsIncomplete",
     "CopiesFailed",
+    "CopiesFull",
     "CopiesManaged",
     "CopiesRunning",
     "CopiesWaiting",
@@ -61,6 +62,7 @@ METRICS = {
 FINDINGS = {
     "copy_end_missed",
     "copy_failed",
+    "copy_full",
     "copy_late",
     "copy_made_twice",
     "copy_missing",

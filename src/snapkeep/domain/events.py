@@ -49,6 +49,8 @@ class CopyEndEvent:
     """Empty when the source's ARN names no region, or cannot be read: the copy's tags name its source too."""
     succeeded: bool
     cause: str
+    full: bool = False
+    """Whether the event says that the copy was not incremental. False where it does not say, and of a sweep's repair."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +103,7 @@ def parse_copy_event(event: Mapping[str, Any]) -> CopyEndEvent | IgnoredEvent:
         source_region=source.region,
         succeeded=_result(detail),
         cause=str(detail.get("cause", "")),
+        full=str(detail.get("incremental", "")).lower() == "false",
     )
 
 

@@ -51,6 +51,7 @@ FOUND = {
     FindingKind.DELETED_BY_OTHERS: "SnapshotsDeletedByOthers",
     FindingKind.OUT_OF_REACH: "RegionsOutOfReach",
     FindingKind.KEY_AT_RISK: "KeysAtRisk",
+    FindingKind.COPY_FULL: "CopiesFull",
 }
 """Kinds of findings -> names of metrics.
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from snapkeep.domain.copies.entry import QueueEntry
 from snapkeep.domain.copies.request import CopyRequest
 from snapkeep.domain.model import CLOCK_SKEW, Snapshot
@@ -22,6 +24,15 @@ def is_older_than(entry: QueueEntry, copy: Snapshot) -> bool:
     Such a copy may differ from the request and be good: the entry fails, but the copy is not marked as wrong for ever.
     """
     return copy.start_time + CLOCK_SKEW < entry.enqueued_at
+
+
+def has_predecessor(copy: Snapshot, listed: Iterable[Snapshot]) -> bool:
+    """Whether a volume had a completed copy in the region before this one: EC2 could have copied the changed blocks alone."""
+    lineage = copy.origin.lineage
+    return any(
+        other.id != copy.id and other.completed and other.origin.lineage == lineage and other.start_time < copy.start_time
+        for other in listed
+    )
 
 
 def faults_of_copy(request: CopyRequest, copy: Snapshot) -> list[str]:

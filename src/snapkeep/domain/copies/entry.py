@@ -95,6 +95,8 @@ class QueueEntry:
     """ARN of the execution that requested the copy, or requested it anew after a failure; empty for a sweep."""
     version: int = field(default=0, metadata=NOT_IN_JSON)
     """Grows with every write; a write names the version that it read (optimistic locking)."""
+    full: bool = field(default=False, metadata=OPTIONAL)
+    """Whether the copy that is done was a full one, although its volume had copies in the region before it."""
 
     @classmethod
     def requested(cls, request: CopyRequest, now: datetime, token: str = "", run: str = "") -> QueueEntry:
@@ -150,9 +152,9 @@ class QueueEntry:
         """Record a failed attempt and its cause; the next attempt follows after the delay."""
         return self._after(EntryStep.RETRY, cause=cause, copy_id="", not_before=until)
 
-    def done(self, copy_id: str) -> QueueEntry:
-        """Record the copy that completed and was checked. No execution waits any more."""
-        return self._after(EntryStep.SUCCEED, copy_id=copy_id, cause="", tokens=(), runs=())
+    def done(self, copy_id: str, *, full: bool = False) -> QueueEntry:
+        """Record the copy that completed and was checked, and whether it was full. No execution waits any more."""
+        return self._after(EntryStep.SUCCEED, copy_id=copy_id, cause="", tokens=(), runs=(), full=full)
 
     def failed(self, cause: str, copy_id: str) -> QueueEntry:
         """Record that the copy failed for good, or is wrong. No execution waits any more."""
@@ -165,6 +167,7 @@ class QueueEntry:
             request=request,
             attempts=0,
             copy_id="",
+            full=False,
             enqueued_at=now,
             not_before=now,
             requester=requester,

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
 from snapkeep.domain.copies.check import faults_of_copy, is_older_than
 from snapkeep.domain.copies.entry import EntryState, QueueEntry
 from snapkeep.domain.events import CopyEndEvent
 from snapkeep.domain.model import Origin, Snapshot, SnapshotState
 from snapkeep.domain.policy.model import Policy, PolicySet
+from snapkeep.domain.prices import SNAPSHOT_STORAGE, transfer_price
 from snapkeep.domain.retention.region_plan import RegionPlan
 from snapkeep.domain.sweep.findings import Finding, FindingKind, ReceiveRepair, RetagRepair, SweepDecision, decision_of
 from snapkeep.domain.tag_names import CHECK, MANAGED, OWN_TAGS, POLICY, WRONG
 from snapkeep.domain.tags import is_of_former_system, is_of_original_system, tags_for_copy
+
+FULL_COPIES_TOLD_FOR = timedelta(days=1)
+"""How long a sweep reports a full copy: its cost is known, and nothing repairs it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +43,7 @@ def decide_dr(facts: DrFacts, policies: PolicySet) -> SweepDecision:
     findings = [
         *decider.ends_unseen(),
         *decider.restorable_again(),
+        *decider.full_copies(),
         *decider.failed_left(),
         *decider.tags_lost(),
         *decider.adoptable(),
@@ -83,6 +89,18 @@ class _Dr:
                 text = f"{copy.id} can be restored; the queue has its copy as failed"
                 receive = self._receive(copy.id, origin, "")
                 yield Finding(FindingKind.COPY_UNSEEN, origin.snapshot_id, origin.volume_id, text, deadline, receive)
+
+    def full_copies(self) -> Iterator[Finding]:
+        """Find the copies of the last day that were full although their volume had copies here, with what they cost."""
+        since = self.facts.plan.made_at - FULL_COPIES_TOLD_FOR
+        for entry in self.facts.done:
+            copy = self.by_id.get(entry.copy_id)
+            if not entry.full or copy is None or (copy.completed_at or copy.start_time) < since:
+                continue
+            origin, region, gib = entry.request.origin, self.facts.plan.region, copy.size_gib
+            transfer, storage = gib * transfer_price(origin.region, region).dollars, gib * SNAPSHOT_STORAGE.dollars
+            text = f"at most {gib:,} GiB: {transfer:,.2f} USD for the transfer, {storage:,.2f} USD a month for the storage"
+            yield Finding(FindingKind.COPY_FULL, copy.id, origin.volume_id, text, copy.start_time)
 
     def failed_left(self) -> Iterator[Finding]:
         """Find managed failed copies that were not deleted."""

@@ -129,6 +129,12 @@ class FindingKind(LabelledEnum):
         True,
         "Nothing was concluded about it, and nothing that has no copy elsewhere was deleted.",
     )
+    COPY_FULL = (
+        "copy_full",
+        "copy that was full, and not the first of its volume",
+        False,
+        "Copies are full while copies under other keys or of other tools exist, and after the newest was deleted or archived.",
+    )
     KEY_AT_RISK = (
         "key_at_risk",
         "KMS key at risk",

@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from snapkeep.domain.copies.check import belongs_to, faults_of_copy, is_older_than, missing_tags
+from snapkeep.domain.copies.check import belongs_to, faults_of_copy, has_predecessor, is_older_than, missing_tags
 from snapkeep.domain.copies.entry import EntryState, QueueEntry, entry_key
 from snapkeep.domain.copies.retries import RetryPolicy
 from snapkeep.domain.errors import (
@@ -91,7 +91,7 @@ class ReceiveCopy:
         if hinted is None or hinted.request.origin.volume_id != copy.origin.volume_id:
             copies = self.reader.copies_of_volumes([copy.origin.volume_id])
         if copy.completed:
-            return self._completed(copy, entry, copies)
+            return self._completed(copy, entry, copies, full=ended.full)
         # The event is ahead of EC2's listing: the state machine retries.
         if copy.state is not SnapshotState.ERROR:
             raise AwsUnavailable(f"the event says that {copy.id} has ended; EC2 says it is {copy.state}")
@@ -104,14 +104,14 @@ class ReceiveCopy:
         cause = ended.cause or f"{ended.copy_id} was deleted before it could be checked"
         return self._again_or_give_up(entry, cause, remove=())
 
-    def _completed(self, copy: Snapshot, entry: QueueEntry | None, copies: list[Snapshot]) -> ReceiveResult:
+    def _completed(self, copy: Snapshot, entry: QueueEntry | None, copies: list[Snapshot], *, full: bool) -> ReceiveResult:
         faults: list[str] = []
         if entry is not None and belongs_to(entry, copy):
             copy = self._retagged(copy, entry)
             if entry.state is not EntryState.DONE and copy.key_fault is not None:
                 return self._not_confirmed(entry, copy)
             if entry.state is not EntryState.DONE:
-                faults = self.settlement.settle(entry, copy)
+                faults = self.settlement.settle(entry, copy, full=full and has_predecessor(copy, copies))
         elif entry is not None:
             faults = faults_of_copy(entry.request, copy)
         if faults:  # no plan: no good copy is deleted for a wrong one

@@ -21,17 +21,17 @@ class Settlement:
     task_tokens: TaskTokens
     clock: Clock
 
-    def settle(self, entry: QueueEntry, copy: Snapshot) -> list[str]:
-        """Settle an entry by its completed copy, good or wrong. Return the copy's faults; none if it is good."""
+    def settle(self, entry: QueueEntry, copy: Snapshot, *, full: bool = False) -> list[str]:
+        """Settle an entry by its completed copy, good or wrong, and full or not. Return its faults; none if it is good."""
         faults = faults_of_copy(entry.request, copy)
-        self._close(entry, copy.id, CopyWrong.__name__ if faults else "", "; ".join(faults), copy.kms_key_id)
+        self._close(entry, copy.id, CopyWrong.__name__ if faults else "", "; ".join(faults), copy.kms_key_id, full=full)
         return faults
 
     def give_up(self, entry: QueueEntry, cause: str) -> int:
         """Settle an entry whose copy failed for good. Return how many executions were answered."""
         return self._close(entry, entry.copy_id, CopyFailed.__name__, cause)
 
-    def _close(self, entry: QueueEntry, copy_id: str, error: str, cause: str, kms_key: str = "") -> int:
+    def _close(self, entry: QueueEntry, copy_id: str, error: str, cause: str, kms_key: str = "", *, full: bool = False) -> int:
         """Answer with the error, or with the good copy if there is none, and write the settled entry.
 
         A concurrent write may decide otherwise: a copy that arrived stays DONE, one under way again goes on.
@@ -46,7 +46,7 @@ class Settlement:
                     answer = None if error else success_output(entry.request, copy_id, self.clock.now(), kms_key=kms_key)
                     answered += self._answer(entry, token, answer, error, cause)
             try:
-                self.queue.write(entry.failed(cause, copy_id) if error else entry.done(copy_id))
+                self.queue.write(entry.failed(cause, copy_id) if error else entry.done(copy_id, full=full))
             except EntryChanged:
                 entry = self.queue.get(entry.key)
                 # Another writer decided meanwhile. Otherwise only an execution joined: it is answered in the next turn.

@@ -273,7 +273,8 @@ def finish(world: WorldState, account: RegionAccount, copy_id: str, extra: Any) 
     source_account = world.region_account(copy.source_region, copy.source_account)
     if not copy.failure and copy.source_id not in source_account.snapshots:
         copy.failure = SOURCE_FAILURE
-    incremental = copy.moved_blocks < copy.full_blocks
+    shares_chain = copy.chain is not None and len(copy.chain.members) > 1
+    incremental = shares_chain or copy.moved_blocks < copy.full_blocks  # of an empty volume nothing moves
     if copy.failure:
         copy.message = copy.failure
         account.set_state(copy, ERROR)
