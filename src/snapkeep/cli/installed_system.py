@@ -122,6 +122,7 @@ class InstalledSystem:
 
     def regions(self, *policies: PolicySet) -> list[str]:
         """Return the primary region, the DR region, and every other region that the policies copy to."""
+        # The primary region first: callers rely on the order.
         known = [self.settings.region, self.dr_region]
         copied_to = {region for policy_set in policies for region in policy_set.copy_regions}
         return known + sorted(copied_to.difference(known))

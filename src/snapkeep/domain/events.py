@@ -70,6 +70,7 @@ def parse_arn(arn: str) -> Resource:
     resource_type, slash, resource_id = (parts[5] if len(parts) == ARN_FIELDS else "").partition("/")
     if parts[0] != "arn" or not slash or resource_type not in ("snapshot", "volume") or not resource_id:
         raise InvalidEvent(f"'{arn}' is no ARN of a snapshot or a volume, such as arn:aws:ec2:us-east-1::snapshot/snap-0123")
+    # AWS documents ARNs whose region stands in the place of the account.
     region = next((field for field in parts[3:5] if _REGION.match(field)), "")
     return Resource(resource_id, region)
 
@@ -122,6 +123,7 @@ def _member(detail: Mapping[str, Any], member: Any) -> SnapshotEndEvent:
         snapshot_id = parse_arn(_text(member, "snapshot_id")).id
     except InvalidEvent as error:
         return SnapshotEndEvent("a snapshot of the set", succeeded=False, cause=f"the event does not name it: {error}")
+    # An unknown status is not a failure: EC2 decides what became of the snapshot.
     succeeded = {"completed": True, "error": False}.get(str(member.get("status")))
     cause = str(detail.get("cause", ""))
     if succeeded is None:

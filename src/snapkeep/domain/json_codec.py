@@ -93,6 +93,7 @@ def _dataclass_writer(kind: Any) -> FieldWriter:
             value = getattr(record, name)
             if names:
                 data |= {names.get(key, key): inner for key, inner in to_json(value).items()}
+            # Empty optional fields are left out: states are limited to 256 KiB.
             elif value or not optional:
                 data[key] = value if type(value) in _PLAIN else to_json(value)
         return data
@@ -135,6 +136,7 @@ def _dataclass_reader(kind: Any) -> FieldReader:
                 values[name] = read({**data, **{field: _required(data, name) for field, name in names.items()}})
             elif key in data or not optional:
                 value = _required(data, key)
+                # The usual field needs no call: a sweep's plan has tens of thousands of them.
                 if type(value) is plain:
                     values[name] = value
                     continue
@@ -202,6 +204,7 @@ _READERS: Mapping[Any, FieldReader] = {datetime: _read_time, timedelta: _read_sp
 
 
 def _checked(kind: type[Record], data: Any) -> Record:
+    # For Python True is an int; in JSON it is not.
     if not isinstance(data, kind) or (kind is int and isinstance(data, bool)):
         raise TypeError(f"{data!r:.80} is no {kind.__name__}")
     return data

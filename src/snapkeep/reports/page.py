@@ -33,5 +33,6 @@ def render_page(report: SweepReport) -> str:
 def _template() -> Template:
     from jinja2 import Environment, StrictUndefined  # noqa: PLC0415 - only the last step of a sweep pays for it
 
+    # Values come from tags that people write; a missing one is a bug, and must not be an empty page.
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     return environment.from_string(TEMPLATE.read_text(encoding="utf-8"))

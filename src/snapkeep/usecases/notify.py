@@ -47,6 +47,7 @@ def notices_of_run(state: RunState, region: str, execution: str, now: datetime) 
     ]
     if state.error is not None:
         failures.append((state.error.name, state.error.cause, subject))
+    # No failure goes unsaid, not even one of which the state says nothing.
     if not failures and not state.reported:
         failures.append((ProblemKind.RUN_FAILED, "the run failed, and its state does not say why; see the execution", subject))
     detail = f"volume {', '.join(state.volume_ids)}" if state.volume_ids else "no volume known"
@@ -125,6 +126,7 @@ class Digest:
             try:
                 message = message_of([held.notice for held in group], self.system)
                 self.publisher.publish(message.subject, message.text)
+                # After the publication: a message that is sent twice is better than one that is lost.
                 self.source.delete(group)
             except SnapkeepError as error:  # it comes back; a message that is never taken must not keep the others
                 failed.append(error)

@@ -80,6 +80,7 @@ def parse_stored(stored: StoredDocument, parameters: PolicySet) -> PolicySet:
     """
     source = PolicySource(SourceKind.DOCUMENT, stored.version)
     try:
+        # JSON allows a key twice and the last one wins: of two limits it would not show which is meant.
         data = json.loads(stored.text, object_pairs_hook=_each_key_once)
         return parse_document(data, region=parameters.primary_region, source=source, limits=parameters.limits)
     except ValueError as error:
@@ -146,6 +147,7 @@ class PoliciesInForce:
         nothing is deleted. Raise AwsUnavailable only while the store cannot be read and nothing was read before.
         """
         now = self.clock.now()
+        # A clock that was set back must not make the copy fresh for ever.
         if self._known is not None and self._read_at is not None and timedelta(0) <= now - self._read_at < FRESH:
             return self._known
         try:
@@ -165,6 +167,7 @@ class PoliciesInForce:
         try:
             return parse_stored(current, self.parameters)
         except InvalidPolicy as broken:
+            # Before the notice: where that cannot be sent, the fallback is in force all the same.
             self._known = fallback = _fallback(current, broken, self.store, self.parameters)
             self._notify(current, broken, fallback, now)
             return fallback
@@ -183,6 +186,7 @@ class PoliciesInForce:
                 at=now,
             )
         )
+        # After the notice, so that a failed one is sent by the next reading.
         self._notified_version = stored.version
 
 
@@ -285,6 +289,7 @@ def _put(store: PolicyStore, text: str) -> PushResult:
     current = None
     with suppress(DocumentAbsent):
         current = store.current()
+    # A push that is repeated makes no version: SSM keeps 100 of them.
     if current and current.text == text:
         return PushResult(store.region, current.version, unchanged=True)
     version = store.put(text, advanced=len(text.encode()) > STANDARD_BYTES)

@@ -57,6 +57,7 @@ def sweep(
         )
     installed = InstalledSystem(settings)
     options = SweepInput(SweepOptions(adopt=adopt, retry_failed=retry_failed))
+    # One after the other: the primary's sweep relies on what the DR regions' have settled.
     reports = [_swept(installed, stack, region, options, quiet=json) for stack, region in _stacks(installed, scope)]
     if json:
         print_json({"reports": [report_to_json(report) for report in reports]})
@@ -102,6 +103,7 @@ def _swept(installed: InstalledSystem, stack: StackKind, region: str, options: S
         with nullcontext() if quiet else console.status(f"Sweeping {region}"):
             ended = _ended(client, arn)
     except KeyboardInterrupt:
+        # Ctrl-C ends the wait and not the sweep: a stopped one would leave its deletions undone.
         raise KeyboardInterrupt(f"the sweep of {region} continues in AWS: {arn}") from None
     return _report_of(settings, region, ended)
 

@@ -17,7 +17,7 @@ class EntryState(LabelledEnum):
     """The state of a copy in the queue. The queue's table stores the values."""
 
     WAITING = "WAITING", "waiting"
-    DELAYED = "DELAYED", "tried again later"
+    DELAYED = "DELAYED", "retried later"
     STARTING = "STARTING", "starting"
     RUNNING = "RUNNING", "running"
     DONE = "DONE", "done"

@@ -171,6 +171,7 @@ def cut(report: SweepReport, others: int = OTHERS_KEPT) -> SweepReport:
     for item in report.items:
         place = _likeness(item)
         seen[place] = seen.get(place, 0) + item.times
+        # Failures are never cut; what is cut stays in the numbers.
         if item.handling.failure or seen[place] <= others or item.times > 1:
             kept.append(item)
         elif place in rest:
@@ -199,6 +200,7 @@ Likeness = tuple[FindingKind, Handling, str]
 
 def _likeness(item: ReportItem) -> Likeness:
     """Findings that are alike but for what differs from one snapshot to the next, so that like causes meet."""
+    # Ids and times differ from finding to finding, causes do not.
     return item.kind, item.handling, _MOMENT.sub("", _IDENTIFIER.sub("", item.cause or item.text))
 
 
@@ -282,6 +284,7 @@ def _fitting(lines: Sequence[str], last: Sequence[str]) -> str:
     """Return the lines as a message, cut to its limit; the last lines always stay."""
     size, kept = 0, []
     for number, whole in enumerate(lines):
+        # SNS refuses a message that is too long, and the report would be lost with it.
         line = whole if len(whole) <= LINE_LIMIT else whole[: LINE_LIMIT - 1] + "…"
         size += len(line.encode()) + 1
         if size > TEXT_LIMIT_BYTES:

@@ -160,6 +160,7 @@ class _StoryBuilder:
     def build(self, snapshot_id: str, now: datetime) -> Story:
         snapshot = self._find(snapshot_id)
         origin = snapshot.origin if snapshot else None
+        # A copy's story is that of its source: entries, runs and audit lines name the source.
         source_id = origin.snapshot_id if origin else snapshot_id
         copies = [
             copy
@@ -169,6 +170,7 @@ class _StoryBuilder:
         entries = tuple(self._entries(origin, copies, source_id))
         if origin is None and entries:
             origin = entries[0].request.origin
+        # Where the snapshot is deleted, audit lines and the queue are all that is left of it.
         ids = frozenset({snapshot_id, source_id, *(copy.id for copy in copies)})
         since = origin.start_time if origin else now - SEARCHED
         plan = self.regions.read(snapshot.region, lambda: self._plan(snapshot, now), None) if snapshot else None
@@ -232,6 +234,7 @@ class _StoryBuilder:
         listings: dict[str, list[Snapshot]] = {}
         for region, other in self.sources.others.items():
             copies = self.regions.read(region, partial(other.copies_of_volumes, [lineage.volume_id]), [])
+            # An unreachable region is not an empty one: without its listing its copies count as missing.
             if region not in self.regions.problems:
                 listings[region] = copies
         waiting = frozenset(
@@ -273,6 +276,7 @@ class _StoryBuilder:
             for snapshot_id in sorted(ids):
                 for line in self.regions.read(region, partial(trail.lines, snapshot_id, since), list[AuditLine]()):
                     event = StoryEvent(line.at, _kind_of(line), describe_audit_line(line))
+                    # One line may name the snapshot and its copy, and is found by both ids.
                     if event not in seen:
                         seen.add(event)
                         yield event

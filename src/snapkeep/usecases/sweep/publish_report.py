@@ -44,6 +44,7 @@ class PublishReport:
         """Cut, keep and publish a finished report; return where it is. The message comes last, since it names the page."""
         report = cut(whole)
         name = f"reports/{report.started_at:%Y/%m/%d}/{report.id}"
+        # Page and JSON are cut alike: neither shows what the other does not.
         page = self.store.put(f"{name}.html", self.render(report), PAGE)
         kept = self.store.put(f"{name}.json", json.dumps(report_to_json(report), indent=1), JSON)
         subject = subject_of(report)
