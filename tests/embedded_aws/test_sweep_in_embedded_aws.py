@@ -49,6 +49,15 @@ def test_the_report_is_published_kept_as_a_page_and_measured(installation: Insta
     assert {"SweepsDone", "VolumesProtected", *FOUND.values()} <= {metric["MetricName"] for metric in listed}
 
 
+def test_a_copy_that_a_person_deletes_is_reported_with_the_person(installation: Installation) -> None:
+    copy = installation.copied(installation.snapshot(installation.volume(Name="deleted")))["SnapshotId"]
+    installation.sweep("dr")
+    installation.client("ec2", DR).delete_snapshot(SnapshotId=copy)
+    found = [item for item in installation.sweep("dr")["items"] if item["kind"] == "snapshot_deleted_by_others"]
+    (text,) = [item["text"] for item in found if item["subject"] == copy]
+    assert text.rpartition("by: ")[2] == f"arn:aws:iam::{installation.account_id}:root"
+
+
 def test_the_bucket_of_reports_is_private_and_versioned(installation: Installation) -> None:
     s3, bucket = installation.client("s3"), installation.outputs["primary"]["ReportsBucketName"]
     assert s3.get_bucket_versioning(Bucket=bucket)["Status"] == "Enabled"
@@ -122,5 +131,5 @@ def test_each_region_has_a_dashboard_whose_widgets_show_metrics_that_exist(insta
 
 def test_the_dr_region_is_swept_too(installation: Installation) -> None:
     report = installation.sweep("dr")
-    assert report["outcome"] == "OK", report["items"]
+    assert report["outcome"] == "OK", (report["broken"], report["items"])
     assert report["counts"]["copies_managed"] >= 0

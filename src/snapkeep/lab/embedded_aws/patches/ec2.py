@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from snapkeep.lab.ebs_model.errors import ApiError, NoAnswer
+from snapkeep.lab.embedded_aws.patches import event_history
 from snapkeep.lab.embedded_aws.wire import ec2_query, ec2_xml, rest_json
 from snapkeep.lab.embedded_aws.wire.errors import WireError
 from snapkeep.lab.embedded_aws.wire.models import operation_model
@@ -100,14 +101,10 @@ def _call(
     from ministack.core.iam_evaluator import request_caller_arn
     from ministack.core.responses import get_account_id, get_region
 
-    return locked_world.call(
-        service,
-        action,
-        parameters,
-        region=get_region(),
-        account_id=get_account_id(),
-        caller=str(request_caller_arn(dict(headers))),
-    )
+    caller = str(request_caller_arn(dict(headers)))
+    answer = locked_world.call(service, action, parameters, region=get_region(), account_id=get_account_id(), caller=caller)
+    event_history.record(action, parameters, caller, locked_world.world.now())
+    return answer
 
 
 def _no_answer(error: NoAnswer) -> tuple[str, int]:
