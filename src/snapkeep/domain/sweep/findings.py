@@ -78,7 +78,7 @@ class FindingKind(LabelledEnum):
         "snapshot_of_other_system",
         "snapshot that another system manages",
         False,
-        "Only that system deletes it. If it was renamed or destroyed, see Snapshots of another system in docs/operations.md.",
+        "Only that system deletes it. If it was renamed or destroyed, take its snapshots over: snapkeep rename OLD NEW",
     )
     UNDELIVERED = "event_undelivered", "event that was not delivered"
     UNREADABLE = (
