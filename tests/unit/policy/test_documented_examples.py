@@ -49,6 +49,6 @@ def test_the_page_shows_the_real_errors(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 def test_each_policy_command_that_the_page_names_is_there() -> None:
-    named = set(re.findall(r"snapkeep policy (\w+)", PAGE))
-    there = {command.callback.__name__ for command in app.registered_commands if command.callback}
-    assert named == there
+    named = set(re.findall(r"snapkeep policy ([\w-]+)", PAGE))
+    registered = {command.name or command.callback.__name__ for command in app.registered_commands if command.callback}
+    assert named == registered
