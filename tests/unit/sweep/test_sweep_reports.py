@@ -200,6 +200,17 @@ def test_a_report_is_stored_as_json_and_page_and_published() -> None:
     assert published.page in text
 
 
+def test_names_stand_before_the_ids_of_their_volumes() -> None:
+    bucket = Bucket()
+    names = {"vol-1": "<b>database</b>", "vol-9": "of no finding"}
+    publishing = PublishReport(store=bucket, publisher=Topic(), render=render_page)
+    published = publishing.run(report(FAILED, replace(NOTED, subject="vol-1", volume_id="vol-1"), names=names))
+    page, kept = (bucket.kept[at.removeprefix("s3://bucket/")] for at in (published.page, published.json))
+    assert "<code>snap-1</code> of &lt;b&gt;database&lt;/b&gt; <code>vol-1</code>: " in page
+    assert "<div>&lt;b&gt;database&lt;/b&gt; <code>vol-1</code>: " in page
+    assert json.loads(kept)["names"] == {"vol-1": "<b>database</b>"}
+
+
 def test_a_report_that_was_cut_and_kept_still_counts_everything() -> None:
     noted = [ReportItem(FindingKind.ADOPTABLE, f"snap-{n}", "", "from before", Handling.NOTED) for n in range(5000)]
     made = cut(report(*noted))

@@ -14,7 +14,7 @@ import typer
 
 from snapkeep.cli.common import AwsSettings, Json, RegionScope, Yes, in_scope, require_consent, with_aws_settings
 from snapkeep.cli.errors import NOT_ALL_RIGHT
-from snapkeep.cli.output import make_console, print_json
+from snapkeep.cli.output import BAD, GOOD, WARN, make_console, print_json
 from snapkeep.domain.errors import AwsUnavailable
 from snapkeep.domain.json_codec import from_json, to_text
 from snapkeep.domain.plural import counted
@@ -141,9 +141,9 @@ def _show(report: SweepReport) -> None:
 
     from snapkeep.domain.sweep.report import SweepOutcome, lines_of, subject_of  # noqa: PLC0415
 
-    colours = {SweepOutcome.OK: "green", SweepOutcome.PARTIAL: "yellow", SweepOutcome.FAILED: "red"}
+    styles = {SweepOutcome.OK: GOOD, SweepOutcome.PARTIAL: WARN, SweepOutcome.FAILED: BAD}
     console = make_console()
-    console.print(Rule(Text(subject_of(report), f"bold {colours[report.outcome]}")))
+    console.print(Rule(Text(subject_of(report), f"bold {styles[report.outcome]}")))
     for line in lines_of(report):
         words = line.lstrip()
         console.print(Padding(Text(words), (0, 0, 0, len(line) - len(words))))

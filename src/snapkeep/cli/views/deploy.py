@@ -14,11 +14,12 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
+from snapkeep.cli.output import BAD, GOOD, WARN
 from snapkeep.deploy.changes import Change
 from snapkeep.deploy.progress import StackEvent
 
 _LATEST_SHOWN = 6
-_STYLES = (("FAILED", "red"), ("ROLLBACK", "red"), ("IN_PROGRESS", "yellow"), ("COMPLETE", "green"))
+_STYLES = (("FAILED", BAD), ("ROLLBACK", BAD), ("IN_PROGRESS", WARN), ("COMPLETE", GOOD))
 
 
 def _status_style(status: str) -> str:
@@ -89,7 +90,7 @@ class LiveWatcher:
 
     def note(self, text: str) -> None:
         """Print the note above the bar."""
-        self._console.print(Text.assemble(("! ", "yellow"), text))
+        self._console.print(Text.assemble(("! ", WARN), text))
 
     def expect(self, resources: int) -> None:
         """Show a bar for that number of resources."""
@@ -98,14 +99,14 @@ class LiveWatcher:
     def event(self, event: StackEvent) -> None:
         """Count the event, and show it among the latest."""
         if event.failed:
-            self._console.print(Text.assemble(("✗ ", "red"), f"{event.logical_id} {event.status}: {event.reason}"))
+            self._console.print(Text.assemble(("✗ ", BAD), f"{event.logical_id} {event.status}: {event.reason}"))
         if event.status.endswith("_COMPLETE") and not event.of_the_stack:
             self._done.add(event.logical_id)
         self._latest = [*self._latest, event][-_LATEST_SHOWN:]
 
     def _finish_step(self, *, failed: bool) -> None:
         if self._step:
-            mark = ("✗ ", "bold red") if failed else ("✓ ", "bold green")
+            mark = ("✗ ", BAD) if failed else ("✓ ", GOOD)
             seconds = time.monotonic() - self._step_began
             self._console.print(Text.assemble(mark, self._step, (f"  {seconds:.1f} s", "dim")))
         self._step = ""

@@ -9,12 +9,12 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from snapkeep.cli.output import literal
+from snapkeep.cli.output import BAD, literal
 from snapkeep.deploy.doctor.results import CheckResult, CheckState
 from snapkeep.domain.plural import counted
 
 _MARKS = {
-    CheckState.PROBLEM: ("✗ problem", "bold red"),
+    CheckState.PROBLEM: ("✗ problem", BAD),
     CheckState.WARNING: ("! warning", "bold"),
     CheckState.NOT_KNOWN: ("? not known", "bold"),
     CheckState.OK: ("✓ ok", "dim"),

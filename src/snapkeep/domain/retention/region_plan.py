@@ -128,6 +128,11 @@ class RegionPlan:
         return {volume.lineage: volume.name for volume in self.volumes if volume.name}
 
     @property
+    def names_by_id(self) -> dict[str, str]:
+        """The same by volume id."""
+        return {lineage.volume_id: name for lineage, name in self.names.items()}
+
+    @property
     def deletions(self) -> list[Verdict]:
         """The verdicts that delete, of plans that are not refused."""
         return [verdict for verdict in self.outcomes if verdict.action is Action.DELETE]

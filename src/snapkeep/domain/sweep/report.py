@@ -9,7 +9,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from snapkeep.domain.json_codec import to_object
+from snapkeep.domain.json_codec import OPTIONAL, to_object
 from snapkeep.domain.labels import LabelledEnum
 from snapkeep.domain.plural import counted, noun_for
 from snapkeep.domain.protection import PolicyAges, age_text
@@ -130,6 +130,8 @@ class SweepReport:
     policies: tuple[PolicyAges, ...] = ()
     broken: str = ""
     """Why the sweep could not do its work at all; empty when it could."""
+    names: Mapping[str, str] = field(default_factory=dict, metadata=OPTIONAL)
+    """The tag Name by volume id."""
 
     @property
     def outcome(self) -> SweepOutcome:
@@ -141,6 +143,11 @@ class SweepReport:
         if failed or any(item.handling.failure or item.handling is Handling.LEFT for item in self.items):
             return SweepOutcome.PARTIAL
         return SweepOutcome.OK
+
+    def with_names_used(self) -> SweepReport:
+        """Return the report with the names of the volumes that its findings name, and no others."""
+        used = {item.volume_id for item in self.items}
+        return replace(self, names={volume_id: name for volume_id, name in self.names.items() if volume_id in used})
 
     @property
     def failures(self) -> tuple[ReportItem, ...]:

@@ -42,7 +42,7 @@ class PublishReport:
 
     def run(self, whole: SweepReport) -> PublishedReport:
         """Cut, keep and publish a finished report; return where it is. The message comes last, since it names the page."""
-        report = cut(whole)
+        report = cut(whole).with_names_used()
         name = f"reports/{report.started_at:%Y/%m/%d}/{report.id}"
         # Page and JSON are cut alike: neither shows what the other does not.
         page = self.store.put(f"{name}.html", self.render(report), PAGE)

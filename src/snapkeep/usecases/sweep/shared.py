@@ -207,6 +207,7 @@ class RegionSweep:
         items: Iterable[ReportItem],
         counts: Mapping[Figure, int],
         policies: tuple[PolicyAges, ...] = (),
+        names: Mapping[str, str] | None = None,
     ) -> SweepReport:
         """Return the report so far, after a replay of the undelivered events. An unreadable queue stops no sweep."""
         try:
@@ -216,4 +217,4 @@ class RegionSweep:
             subject, text = "dead-letter queue", "it could not be read"
             items = (*items, ReportItem(FindingKind.OUT_OF_REACH, subject, "", text, Handling.FAILED, str(error)))
         region, ended = self.reader.region, self.clock.now()
-        return SweepReport(sweep_id, self.system, stack, region, started, ended, items, counts, policies)
+        return SweepReport(sweep_id, self.system, stack, region, started, ended, items, counts, policies, names=names or {})
