@@ -299,6 +299,8 @@ def test_keys_are_looked_up_in_the_regions_that_use_them() -> None:
     region = FakeRegion(keys={"alias/dr": facts, "arn:stack": facts})
     found = not_ok(results_of(replace(DEPLOYED, primary=primary), region=region))
     assert found == {(Check.COPY_KEY, PROBLEM, DR), (Check.STACK_KEY, PROBLEM, PRIMARY)}
+    of_a_document = replace(DEPLOYED, copy_keys={DR: ["alias/dr"]})
+    assert not_ok(results_of(of_a_document, region=region)) == {(Check.COPY_KEY, PROBLEM, DR)}
 
 
 def test_another_version_is_a_warning_until_it_is_deployed() -> None:

@@ -87,3 +87,25 @@ def test_no_former_system_is_an_empty_name() -> None:
     """The parameter is empty for every system that was not renamed, and Lambda lacks a variable that an older stack did not set."""
     assert Environment({}).former_system == Environment({"SNAPKEEP_FORMER_SYSTEM": ""}).former_system == ""
     assert Environment({"SNAPKEEP_FORMER_SYSTEM": "snapkeep-old"}).former_system == "snapkeep-old"
+
+
+def defaults_of(stack: str, function: str) -> dict[str, str]:
+    """Return a function's variables as they are after a deployment by default parameters; what a resource gives is `made`."""
+    document = template(stack)
+    defaults = {name: str(rule.get("Default", "made")) for name, rule in document["Parameters"].items()}
+    properties = document["Resources"][function]["Properties"]
+    declared = {**document["Globals"]["Function"]["Environment"]["Variables"], **properties["Environment"]["Variables"]}
+    return {
+        name: str(defaults.get(value["Ref"], "made") if isinstance(value, dict) and "Ref" in value else value)
+        for name, value in declared.items()
+    }
+
+
+@pytest.mark.parametrize("stack", ["primary", "dr"])
+def test_every_variable_can_be_read_after_a_deployment_by_defaults(stack: str) -> None:
+    """A parameter that is empty by default was read as missing, and every sweep failed."""
+    variables = defaults_of(stack, "Sweep")
+    empty = [name for name, value in variables.items() if not value]
+    assert "SNAPKEEP_FORMER_SYSTEM" in empty
+    required = {known._name for known in vars(Environment).values() if isinstance(known, Variable)}
+    assert required.intersection(empty) == set()

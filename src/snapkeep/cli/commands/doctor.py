@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from snapkeep.cli.installed_system import InstalledSystem
     from snapkeep.deploy.doctor.examination import StackSubject
     from snapkeep.deploy.doctor.results import CheckResult
+    from snapkeep.domain.policy.model import PolicySet
 
 app = typer.Typer(help="Check the account and the deployed system.")
 
@@ -64,15 +65,15 @@ def examined(
     from snapkeep.deploy.doctor.region import AwsRegion  # noqa: PLC0415
 
     installed = InstalledSystem(settings)
-    parameters_of = parameters or {}
-    dr_regions = [installed.dr_region] if deploying else _dr_regions(installed)
+    given = parameters or {}
+    policies = _policies(installed)
+    dr_regions = [installed.dr_region] if deploying else _dr_regions(installed, policies)
     system = System(
         settings.system,
         version("snapkeep"),
-        _subject(
-            installed, StackKind.PRIMARY, settings.region, {"DRRegion": dr_regions[0], **parameters_of.get(StackKind.PRIMARY, {})}
-        ),
-        [_subject(installed, StackKind.DR, region, parameters_of.get(StackKind.DR, {})) for region in dr_regions],
+        _subject(installed, StackKind.PRIMARY, settings.region, {"DRRegion": dr_regions[0], **given.get(StackKind.PRIMARY, {})}),
+        [_subject(installed, StackKind.DR, region, given.get(StackKind.DR, {})) for region in dr_regions],
+        {region: _keys_into(region, policies) for region in dr_regions},
     )
     account = AwsAccount(sts=settings.client("sts", settings.region), iam=settings.client("iam", settings.region))
     return examine(
@@ -84,17 +85,30 @@ def examined(
     )
 
 
-def _dr_regions(installed: InstalledSystem) -> list[str]:
-    """Return the DR region and every other region that the policies copy to, as far as they can be read."""
+def _policies(installed: InstalledSystem) -> PolicySet | None:
+    """Return the policies in force in the primary region; None where they cannot be read: the checks of the stacks say why."""
     from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - imports botocore
 
-    from snapkeep.cli.common import default_dr_region  # noqa: PLC0415
     from snapkeep.usecases.policies import in_force  # noqa: PLC0415
 
     try:
-        return installed.regions(in_force(*installed.primary_document()))[1:]
-    except (SnapkeepError, BotoCoreError, ClientError):  # the checks of the stacks say why
+        return in_force(*installed.primary_document())
+    except (SnapkeepError, BotoCoreError, ClientError):
+        return None
+
+
+def _dr_regions(installed: InstalledSystem, policies: PolicySet | None) -> list[str]:
+    """Return the DR region and every other region that the policies copy to, as far as they can be read."""
+    from snapkeep.cli.common import default_dr_region  # noqa: PLC0415
+
+    if policies is None:
         return [installed.settings.dr_region or default_dr_region(installed.settings)]
+    return installed.regions(policies)[1:]
+
+
+def _keys_into(region: str, policies: PolicySet | None) -> list[str]:
+    rules = (policy.copy_rule(region) for policy in policies.policies) if policies else ()
+    return [rule.kms_key for rule in rules if rule and rule.kms_key]
 
 
 def _subject(installed: InstalledSystem, kind: StackKind, region: str, parameters: Mapping[str, str]) -> StackSubject:

@@ -37,6 +37,8 @@ class System:
     package_version: str
     primary: StackSubject
     dr: Sequence[StackSubject]
+    copy_keys: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """By DR region, the KMS keys that the copy rules in force name."""
 
     @property
     def stacks(self) -> list[StackSubject]:
@@ -113,10 +115,8 @@ def _stack_results(
     if is_dr:
         quota = int(stack.parameters["CopyQuota"])
         decisions.append((Check.COPY_QUOTA, lambda: checks.copy_quota_check(region, quota, facts.copies_at_once())))
-        if copy_key := _copy_key(system, stack):
-            decisions.append(
-                (Check.COPY_KEY, lambda: checks.key_check(Check.COPY_KEY, region, facts.key(copy_key), caller.account_id))
-            )
+        keys = _copy_keys(system, stack)
+        decisions += [(Check.COPY_KEY, partial(_key, Check.COPY_KEY, facts, region, key, caller)) for key in keys]
     if stack_key := stack.parameters.get("KmsKeyArn", ""):
         services = ("events.amazonaws.com", "cloudwatch.amazonaws.com", f"logs.{region}.amazonaws.com")
         decisions.append(
@@ -136,9 +136,15 @@ def _stack_results(
     yield from (_known(check, region, decide) for check, decide in decisions)
 
 
-def _copy_key(system: System, stack: StackSubject) -> str:
-    """Return the key of copies into a region, where the primary stack's parameters name one."""
-    return system.primary.parameters.get("DRKmsKey", "") if system.primary.parameters.get("DRRegion") == stack.region else ""
+def _key(check: Check, facts: RegionInventory, region: str, key: str, caller: Caller) -> CheckResult:
+    return checks.key_check(check, region, facts.key(key), caller.account_id)
+
+
+def _copy_keys(system: System, stack: StackSubject) -> list[str]:
+    """Return the keys of copies into a region: those of the policies in force, and the primary stack's parameter."""
+    parameters = system.primary.parameters
+    of_parameter = parameters.get("DRKmsKey", "") if parameters.get("DRRegion") == stack.region else ""
+    return [key for key in dict.fromkeys((of_parameter, *system.copy_keys.get(stack.region, ()))) if key]
 
 
 def _existing(facts: RegionInventory, names: Mapping[ResourceKind, Sequence[str]]) -> dict[ResourceKind, Sequence[str]]:
