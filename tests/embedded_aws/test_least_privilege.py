@@ -118,6 +118,10 @@ def forbidden(stack: str, function: str, things: dict[str, str]) -> dict[str, Ca
     if "ec2:CopySnapshot" not in may:
         copy = {"SourceRegion": other_region, "SourceSnapshotId": things[other]}
         calls["copy a snapshot"] = ("ec2", region, "copy_snapshot", copy)
+    own_blocks = {"SnapshotId": things[own if "ebs:ListSnapshotBlocks" not in may else bare]}
+    calls["read blocks"] = ("ebs", region, "list_snapshot_blocks", own_blocks)
+    calls["read a block"] = ("ebs", region, "get_snapshot_block", {**own_blocks, "BlockIndex": 0, "BlockToken": "x" * 40})
+    calls["read blocks of the other region"] = ("ebs", other_region, "list_snapshot_blocks", {"SnapshotId": things[other]})
     if "states:SendTaskFailure" not in may:
         calls["fail an execution"] = ("stepfunctions", PRIMARY, "send_task_failure", {"taskToken": "x"})
     return calls
