@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from snapkeep.domain.errors import AwsRefused, RecoveryFailed
-from snapkeep.domain.recovery.recovery_plan import RecoveryState, StepState
+from snapkeep.domain.recovery.recovery_plan import RecoveryRun, RecoveryState, StepState
 from snapkeep.domain.tag_names import HOLD, OWN_TAGS, RECOVERY
 from snapkeep.lab.ebs_model import FaultRule
 from snapkeep.usecases.recovery.prepare import begin
@@ -122,6 +122,23 @@ def test_a_recovery_ended_anywhere_and_resumed_makes_each_volume_once(ready: Rec
         assert (ready.made(run), ready.held()) == ([], [])
 
 
+def test_a_volume_is_found_by_its_tags_when_its_token_is_forgotten(ready: RecoveryLab, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = ready.begin()
+    calls: list[str] = []
+
+    def kill_after_the_first_volume(name: str) -> None:
+        calls.append(name)
+        if calls.count("ec2.create_volume") == 2:
+            raise Killed(name)
+
+    with pytest.raises(Killed):
+        ready.carry_out(run.id, Recover.run, hook=kill_after_the_first_volume)
+    monkeypatch.setattr(RecoveryRun, "token", lambda _, step: f"another-{step.id}")
+    ready.carry_out(run.id, Recover.run)
+    assert len(ready.made(run)) == 3
+    ready.carry_out(run.id, Recover.undo)
+
+
 def test_an_undo_after_any_moment_leaves_nothing_of_the_run(ready: RecoveryLab) -> None:
     for moment in range(1, moments(ready, Recover.run) + 1):
         run = ready.begin()
@@ -194,6 +211,8 @@ def test_retention_keeps_points_that_a_recovery_holds() -> None:
         for volume_id in lab.volumes.values():
             lab.lab.protect(volume_id)
     assert set(run.points) <= set(lab.lab.ids(DR))
+    assert lab.lab.notified == [], "a held point is kept by its plan, which is not refused"
+    assert len(lab.lab.ids(DR)) == 3 * (2 + 1), "the others go as before"
     lab.carry_out(run.id, Recover.run)
     for volume_id in lab.volumes.values():
         lab.lab.protect(volume_id)
