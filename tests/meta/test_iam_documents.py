@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from support.templates import STACKS, template
+from support.templates import FUNCTION, STACKS, resources, template
 
 FOLDER = Path(__file__).parents[2] / "docs/iam"
 NAMES = ("viewer", "operator", "deployer", "deployer-resources")
@@ -91,3 +91,20 @@ def test_a_deployer_may_use_the_service_of_every_resource(stack: str) -> None:
     for resource in template(stack)["Resources"].values():
         kind = resource["Type"]
         assert (SERVERLESS.get(kind) or SERVICES[kind.rpartition("::")[0]]) in granted, kind
+
+
+@pytest.mark.parametrize(
+    ("document", "resource"),
+    [
+        ("deployer-resources", "arn:aws:lambda:*:*:function:{}*"),
+        *((document, "arn:aws:logs:*:*:log-group:/aws/lambda/{}*") for document in ("deployer-resources", "operator", "viewer")),
+    ],
+)
+def test_a_document_lists_every_function_of_the_templates(document: str, resource: str) -> None:
+    text = (FOLDER / f"{document}.json").read_text(encoding="utf-8")
+    names = {
+        function["FunctionName"]["Fn::Sub"].removesuffix("${FunctionNameSuffix}")
+        for stack in STACKS
+        for function in resources(stack, FUNCTION).values()
+    }
+    assert [name for name in names if f'"{resource.format(name)}"' not in text] == []
