@@ -15,6 +15,7 @@ from snapkeep.domain.tag_names import MANAGED
 from snapkeep.domain.tags import description_of_copy, tags_for_copy, tags_for_snapshot
 from snapkeep.lab.embedded_aws import EmbeddedAws
 from support.stacks import Builder, wait_for
+from support.templates import ROLE, STACKS, resources
 
 PRIMARY, DR = "us-east-1", "us-east-2"
 OLD, NEW = "snapkeep-old", "snapkeep-new"
@@ -68,7 +69,7 @@ def test_a_destroyed_systems_snapshots_are_taken_over(embedded: EmbeddedAws, acc
     deployed = account.snapkeep("deploy", "--yes", "--name", "-new", "--retention", "1", "--dr-retention", "2", *bound)
     assert deployed.returncode == 0, deployed.stderr
     roles = [role["RoleName"] for role in iam.list_roles()["Roles"] if role["RoleName"].startswith(NEW)]
-    assert len(roles) == 21
+    assert len(roles) == sum(len(resources(stack, ROLE)) for stack in STACKS)
     boundaries = {
         iam.get_role(RoleName=role)["Role"].get("PermissionsBoundary", {}).get("PermissionsBoundaryArn") for role in roles
     }

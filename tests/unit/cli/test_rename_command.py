@@ -1,0 +1,92 @@
+"""`snapkeep rename` refuses while the former system is deployed, or where its policy document would be lost; `deploy` refuses problems."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from snapkeep.cli.commands import rename as command
+from snapkeep.cli.commands.deploy import AccountNotReady, _refuse_problems
+from snapkeep.cli.errors import WrongUse
+from snapkeep.cli.installed_system import InstalledSystem
+from snapkeep.deploy.doctor.results import Check, CheckResult, CheckState
+from support.installed_stacks import Settings
+from support.silent_watcher import Silent
+
+PRIMARY, DR = "us-east-1", "us-east-2"
+
+
+class Functions:
+    """Lambda with one function."""
+
+    def __init__(self, system: str) -> None:
+        self.system = system
+
+    def list_functions(self) -> dict[str, Any]:
+        variables = {"SNAPKEEP_NAME": self.system}
+        return {"Functions": [{"FunctionName": "Sweep", "Environment": {"Variables": variables}}]}
+
+
+@dataclass(frozen=True)
+class WithFunctions(Settings):
+    """Settings whose Lambda has a function of a system in one region."""
+
+    systems: dict[str, str] = field(default_factory=dict)
+
+    def client(self, service: Any, region: str) -> Any:
+        return Functions(self.systems.get(region, "snapkeep-new"))
+
+
+@pytest.mark.parametrize("region", [PRIMARY, DR])
+def test_a_system_that_still_has_functions_is_refused(region: str) -> None:
+    settings = WithFunctions(PRIMARY, DR, suffix="-new", systems={region: "snapkeep"})
+    with pytest.raises(WrongUse, match=rf"system snapkeep is still deployed in {region} \(Sweep\).*destroy"):
+        command._refuse_deployed(settings, "snapkeep", [PRIMARY, DR])
+    command._refuse_deployed(settings, "snapkeep-gone", [PRIMARY, DR])
+
+
+@pytest.mark.parametrize(("former", "own", "refused"), [(True, False, True), (True, True, False), (False, False, False)])
+def test_a_document_that_would_be_lost_is_refused(
+    monkeypatch: pytest.MonkeyPatch, *, former: bool, own: bool, refused: bool
+) -> None:
+    documents = iter((former, own))
+    monkeypatch.setattr(command, "_has_document", lambda _store: next(documents))
+    settings = Settings(PRIMARY, DR, suffix="-new")
+    if not refused:
+        command._refuse_lost_document(settings, InstalledSystem(settings), "snapkeep")
+        return
+    with pytest.raises(WrongUse, match=r"policy push policy\.yaml --name '-new'"):
+        command._refuse_lost_document(settings, InstalledSystem(settings), "snapkeep")
+
+
+@pytest.mark.parametrize("names", [("snapkeep", "snapkeep"), ("other", "snapkeep2"), ("snapkeep", "two")])
+def test_names_that_are_none_of_systems_are_refused(names: tuple[str, str]) -> None:
+    result = CliRunner().invoke(command.app, [*names, "--region", PRIMARY])
+    assert isinstance(result.exception, WrongUse)
+
+
+class Notes(Silent):
+    """Keeps the notes."""
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+
+def test_a_deployment_shows_warnings_and_refuses_problems() -> None:
+    warning = CheckResult(Check.TRAIL, CheckState.WARNING, DR, "no trail", "create one")
+    unknown = CheckResult(Check.COPY_QUOTA, CheckState.NOT_KNOWN, DR, "AccessDenied")
+    problem = CheckResult(Check.NAMES, CheckState.PROBLEM, DR, "function Digest exists", "use --name")
+    notes = Notes()
+    _refuse_problems([warning, unknown], notes)
+    assert notes.notes == [
+        f"{DR}: CloudTrail: no trail → create one",
+        f"not known: copies at once in {DR}; `snapkeep doctor` says why",
+    ]
+    with pytest.raises(AccountNotReady, match=rf"^nothing was changed\. {DR}: .*function Digest exists → use --name"):
+        _refuse_problems([problem, warning], notes)
