@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 
 from botocore.exceptions import ClientError
 from hypothesis import given, settings
@@ -14,21 +13,14 @@ from snapkeep.adapters.ec2_writers import tag_list
 from snapkeep.domain.copies.entry import OPEN
 from snapkeep.domain.errors import PlanRefused
 from snapkeep.domain.model import Action, DeletionPlan
-from snapkeep.domain.policy.model import CopyRule, Limits, Policy, PolicySet, Retention, Selector
 from snapkeep.domain.retention.region_plan import RegionPlan, VolumePlan
 from snapkeep.domain.tag_names import MANAGED, ORIGINAL_VOLUME, OWN_TAGS, POLICY, SOURCE_REGION, SOURCE_START, SOURCE_VOLUME
 from snapkeep.lab.ebs_model import FaultRule
 from snapkeep.usecases.retention.plan_regions import gather_all_facts, make_plans
 from snapkeep.usecases.sweep.shared import SweepOptions
+from support.policy_numbers import NAMES, make_policies
 from support.sweeping_world import DAY, DR, HOUR, PRIMARY, SweepingWorld
 
-NAMES = ("gold", "silver", "rest", "nobody")
-RETENTIONS = (
-    Retention(keep_last=1),
-    Retention(keep_last=3),
-    Retention(keep_last=1, keep_daily=2),
-    Retention(keep_within=timedelta(hours=2)),
-)
 WRITTEN_OVER = (
     {POLICY: "gold"},
     {POLICY: "nobody"},
@@ -41,17 +33,6 @@ WRITTEN_OVER = (
 )
 PLACES = ((PRIMARY, PRIMARY), (PRIMARY, DR), (DR, DR), (DR, PRIMARY))
 REFUSED = {"refused"}
-
-
-def make_policies(number: int) -> PolicySet:
-    """Return two policies of a number: their selectors, retention and copies differ from number to number."""
-    made = []
-    for place in range(2):
-        mixed = number // 3 + place * (1 + number % 5)
-        copies = () if mixed % 7 == 0 else (CopyRule(DR, retention=RETENTIONS[mixed // 2 % 4]),)
-        selector = Selector() if mixed % 3 == 0 else Selector(tags={"Backup": (NAMES[(number + place) % 3],)})
-        made.append(Policy(NAMES[(number + place) % 3], selector, RETENTIONS[mixed % 4], copies))
-    return PolicySet(tuple(made), Limits(max_deletions=(2, 1000)[number % 2], max_share_percent=100))
 
 
 @dataclass

@@ -324,6 +324,10 @@ class InstalledSystem:
             return RegionReading(region, stack, policies, f"{region} could not be read: {one_line(error)}")
         return RegionReading(region, stack, policies)
 
+    def deployed_at(self) -> datetime | None:
+        """Return when the primary stack was created; None where there is none."""
+        return self.stack(StackKind.PRIMARY, self.settings.region).created_at
+
     def plan_maker(self, regions: Sequence[str]) -> PlanMaker:
         """List the regions once, the primary first; return what plans them under any policies. Raise if one is unreachable."""
         return self._plans_of(side_by_side({region: partial(self._listing, region) for region in regions}))
@@ -346,7 +350,7 @@ class InstalledSystem:
         from snapkeep.usecases.retention.plan_regions import list_region  # noqa: PLC0415
 
         if region == self.settings.region:
-            return list_region(self.adapters.points_of(region), with_volumes=True)
+            return replace(list_region(self.adapters.points_of(region), with_volumes=True), since=self.deployed_at())
         waiting = self.waiting([region])  # before the listing: every copy that the queue calls done is in the listing
         return list_region(self.adapters.points_of(region), waiting)
 

@@ -6,6 +6,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -82,6 +83,7 @@ class StackDescription:
     name: str = ""
     parent_id: str = ""
     """The stack that this one is nested in; empty for a stack of its own."""
+    created_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -383,6 +385,7 @@ def _description(stack: Mapping[str, Any]) -> StackDescription:
         tags={tag["Key"]: tag["Value"] for tag in stack.get("Tags", ())},
         name=stack["StackName"],
         parent_id=stack.get("ParentId", ""),
+        created_at=stack.get("CreationTime"),
     )
 
 

@@ -28,6 +28,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
         return parameters[kind] if (region or (REGION if kind is StackKind.PRIMARY else DR)) in made.stacks else {}
 
     monkeypatch.setattr(InstalledSystem, "stack_parameters", stack_parameters)
+    monkeypatch.setattr(InstalledSystem, "deployed_at", lambda _: None)
     return made
 
 

@@ -110,6 +110,7 @@ def comparison_lines(region: str, comparison: Comparison) -> Iterator[str]:
     kept = [_dated(change.after) for change in comparison.kept]
     copies = [f"{copy.snapshot_id} to {copy.region}" for copy in comparison.copies]
     later = [_dated(verdict) for verdict in comparison.deleted_after_copies]
+    protected = [snapshot_id for plan in comparison.adopted for snapshot_id in plan.adopted]
     refused = [f"{title(plan.lineage)}: {'; '.join(plan.refusals)}" for plan in comparison.refused]
     yield region
     for heading, items in (
@@ -119,6 +120,7 @@ def comparison_lines(region: str, comparison: Comparison) -> Iterator[str]:
         ("more snapshots would be kept", kept),
         ("more copies would be made", copies),
         *([("more snapshots would be deleted once the copies are made", later)] if later else []),
+        *([("snapshots that no run tagged would be protected", protected)] if protected else []),
         *([("more plans would be refused", refused)] if refused else []),
     ):
         yield f"  {len(items):>6,}  {noun_for(len(items), heading)}"

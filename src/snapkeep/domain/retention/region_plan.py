@@ -29,6 +29,7 @@ from snapkeep.domain.policy.selection import Selection, select_by_snapshots, sel
 from snapkeep.domain.retention.deletion import SECOND_COPY_RULE
 from snapkeep.domain.retention.holds import CopyFacts, copy_facts
 from snapkeep.domain.retention.plan import LineageFacts, LineagePlan, keep_all, plan_lineage
+from snapkeep.domain.retention.unhandled import unhandled
 from snapkeep.domain.retention.verdicts import NO_HOLDS, Holds, decide
 from snapkeep.domain.tag_names import MANAGED
 from snapkeep.domain.tags import is_of_former_system, is_of_original_system, tags_for_copy, tags_for_snapshot
@@ -56,6 +57,8 @@ class RegionFacts:
     """Copies that the run itself saw complete, so that their region need not be listed."""
     gone: frozenset[Lineage] = frozenset()
     """Lineages of other regions whose volumes are known to be deleted. Of the own region `volumes` shows it."""
+    since: datetime | None = None
+    """When the system was deployed: later snapshots that no run tagged are planned as if a sweep had tagged them."""
     not_read: frozenset[str] = frozenset()
     """Ids of volumes that were not read, because the snapshots show their policy: none of them is known to be deleted."""
 
@@ -92,7 +95,7 @@ class VolumePlan(LineagePlan):
     selection: Selection
     missing: tuple[MissingCopy, ...] = ()
     adopted: tuple[str, ...] = ()
-    """Ids of the snapshots that would be adopted: planned as if they carried the system's tags already."""
+    """Ids of the snapshots that would be adopted, or that the next sweep protects: planned as if they carried the tags."""
 
     @property
     def policy_name(self) -> str:
@@ -115,7 +118,7 @@ class RegionPlan:
     policies: PolicySet
     volumes: tuple[VolumePlan, ...]
     deletions_after_copies: tuple[Verdict, ...] = ()
-    """The verdicts that delete once the missing copies have completed, and not before."""
+    """The verdicts that delete later: once snapshots have their tags, or the missing copies have completed."""
 
     @property
     def verdicts(self) -> Iterator[Verdict]:
@@ -248,25 +251,42 @@ class _Planner:
             return select_for_snapshot(snapshot, volume, self.policies, system=self.system, lineage=lambda: history).policy
 
         # Before adoption changes the tags: the policy is that of the snapshots as they are.
-        history = snapshots
-        snapshots, adopted = self._adopting(snapshots, policy_of)
+        history, since = snapshots, self.facts.since
+        without_run = unhandled(snapshots, since, system=self.system) if since else set[str]()
+        snapshots, adopted = self._adopting(snapshots, policy_of, without_run)
         selection = select_for_retention(volume, snapshots, self.policies, system=self.system)
         policy = selection.policy
         if policy is None:
             return self._plan(LineageFacts(lineage, snapshots, None), selection, volume=volume)
         # A volume that was not read is not deleted.
         gone = volume is None and lineage.volume_id not in self.facts.not_read
-        missing = tuple(copy for rule in policy.copies for copy in self._missing(snapshots, policy, rule, copies, gone=gone))
+        missing = tuple(
+            copy
+            for rule in policy.copies
+            for copy in self._missing(snapshots, policy, rule, copies, adopted, without_run, gone=gone)
+        )
         regions = [rule.region for rule in policy.copies]
         retention = policy.retention_of(policy.retention, gone=gone)
         facts = LineageFacts(lineage, snapshots, retention, copies.facts, regions, leave_alone=policy.leave_alone.tags)
         return self._plan(facts, selection, volume=volume, missing=missing, adopted=adopted)
 
     def _missing(
-        self, snapshots: Sequence[Snapshot], policy: Policy, rule: CopyRule, copies: _KnownCopies, *, gone: bool
+        self,
+        snapshots: Sequence[Snapshot],
+        policy: Policy,
+        rule: CopyRule,
+        copies: _KnownCopies,
+        adopted: Collection[str],
+        without_run: Collection[str],
+        *,
+        gone: bool,
     ) -> Iterator[MissingCopy]:
-        """Yield the missing copies of a lineage in the rule's region, without those that would be deleted on arrival."""
-        known = copies.listed.get((snapshots[0].origin.lineage, rule.region), ()) if snapshots else ()
+        """Yield the missing copies of a lineage in the rule's region, without those that would be deleted on arrival.
+
+        A sweep requests those of adopted snapshots last: by then newer copies may have made them superfluous. Snapshots without
+        a run get one, which always copies them.
+        """
+        known = list(copies.listed.get((snapshots[0].origin.lineage, rule.region), ())) if snapshots else []
         awaited = max((copy.origin.start_time for copy in known if _waits_for_key(copy, rule)), default=NEVER)
         uncopied = [
             snapshot
@@ -274,24 +294,31 @@ class _Planner:
             if snapshot.completed
             and snapshot.managed_by(self.system)
             and snapshot.origin.start_time > awaited
-            and _is_missing(snapshot, rule, copies.facts)
+            and _is_missing(snapshot, rule, copies.facts, superfluous_too=snapshot.id in without_run)
         ]
-        expired: set[str] = set()
-        # A single missing copy is the newest of its lineage, which no rule deletes.
-        if len(uncopied) > 1:
-            listed, _ = self._adopting(list(known), lambda _: policy)
-            retention = policy.retention_of(rule.retention, gone=gone)
-            verdicts = decide([*listed, *uncopied], retention, self.now, system=self.system)
-            expired = {verdict.snapshot.id for verdict in verdicts if verdict.action is Action.DELETE}
-        for snapshot in uncopied:
-            copy = snapshot.id, rule.region
-            status = CopyStatus.FAILED if copy in copies.failed else CopyStatus.MISSING
-            if copy in copies.facts.waiting:
-                status = CopyStatus.IN_PROGRESS
-            # A copy that retention would delete at once is not worth its price; one that is under way is shown.
-            if status is not CopyStatus.MISSING or snapshot.id not in expired:
-                deadline = snapshot.origin.start_time + rule.copy_within
-                yield MissingCopy(snapshot.id, snapshot.origin.lineage, policy.name, rule.region, deadline, status)
+        retention, newest_copy = policy.retention_of(rule.retention, gone=gone), NEVER
+        for are_adopted in (False, True):
+            round_ = [
+                item
+                for item in uncopied
+                if (item.id in adopted and item.id not in without_run) is are_adopted and item.origin.start_time >= newest_copy
+            ]
+            expired: set[str] = set()
+            # A single missing copy is the newest of its lineage, which no rule deletes.
+            if len(round_) > 1:
+                listed, _ = self._adopting(known, lambda _: policy)
+                verdicts = decide([*listed, *round_], retention, self.now, system=self.system)
+                expired = {verdict.snapshot.id for verdict in verdicts if verdict.action is Action.DELETE}.difference(without_run)
+            for snapshot in round_:
+                copy, start = (snapshot.id, rule.region), snapshot.origin.start_time
+                status = CopyStatus.FAILED if copy in copies.failed else CopyStatus.MISSING
+                if copy in copies.facts.waiting:
+                    status = CopyStatus.IN_PROGRESS
+                # A copy that retention would delete at once is not worth its price; one that is under way is shown.
+                if status is not CopyStatus.MISSING or snapshot.id not in expired:
+                    newest_copy = newest_copy if status is CopyStatus.FAILED else max(newest_copy, start)
+                    deadline = start + rule.copy_within
+                    yield MissingCopy(snapshot.id, snapshot.origin.lineage, policy.name, rule.region, deadline, status)
 
     def _plan_copies(self, lineage: Lineage, snapshots: list[Snapshot]) -> VolumePlan:
         copying_here = next((policy for policy in self.policies.policies if policy.copy_rule(self.facts.region)), None)
@@ -322,14 +349,14 @@ class _Planner:
         return VolumePlan(*parts, volume=volume, selection=selection, missing=missing, adopted=adopted)
 
     def _adopting(
-        self, snapshots: list[Snapshot], policy_for: Callable[[Snapshot], Policy | None]
+        self, snapshots: list[Snapshot], policy_for: Callable[[Snapshot], Policy | None], without_run: Collection[str] = ()
     ) -> tuple[list[Snapshot], tuple[str, ...]]:
-        """Return the snapshots with the tags that adoption would write, and the ids of those that it would adopt."""
-        if not (self.adopt or self.former):
+        """Return the snapshots with the tags that adoption, or a sweep, would write, and the ids of those that get them."""
+        if not (self.adopt or self.former or without_run):
             return snapshots, ()
         adopted: dict[str, Snapshot] = {}
         for snapshot in snapshots:
-            policy = policy_for(snapshot) if self._can_be_adopted(snapshot) else None
+            policy = policy_for(snapshot) if snapshot.id in without_run or self._can_be_adopted(snapshot) else None
             if policy is not None:
                 make_tags = tags_for_copy if snapshot.is_copy else tags_for_snapshot
                 tags = dict(snapshot.tags) | make_tags(self.system, policy.name, snapshot.origin)
@@ -362,10 +389,10 @@ def _waits_for_key(copy: Snapshot, rule: CopyRule) -> bool:
     return copy.unusable is Unusable.KEY_NOT_KNOWN or (names_one_key(rule.kms_key) and has_key(copy, rule.kms_key))
 
 
-def _is_missing(snapshot: Snapshot, rule: CopyRule, copies: CopyFacts) -> bool:
+def _is_missing(snapshot: Snapshot, rule: CopyRule, copies: CopyFacts, *, superfluous_too: bool) -> bool:
     if snapshot.unusable not in (None, Unusable.KEY_NOT_KNOWN):  # EC2 cannot read it
         return False
     if snapshot.not_copyable or (snapshot.id, rule.region) in copies.completed:
         return False
     newest = copies.newest_copied.get((snapshot.origin.lineage, rule.region))
-    return newest is None or snapshot.origin.start_time >= newest
+    return newest is None or superfluous_too or snapshot.origin.start_time >= newest

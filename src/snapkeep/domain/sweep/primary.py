@@ -13,6 +13,7 @@ from snapkeep.domain.policy.model import PolicySet
 from snapkeep.domain.policy.selection import select_for_snapshot
 from snapkeep.domain.retention.holds import copy_facts
 from snapkeep.domain.retention.region_plan import CopyStatus, RegionPlan
+from snapkeep.domain.retention.unhandled import unhandled
 from snapkeep.domain.sweep.findings import (
     CopyWait,
     EnqueueRepair,
@@ -96,16 +97,12 @@ class _Primary:
         for (lineage, _), start in self.newest_copied.items():
             oldest_copied[lineage] = min(start, oldest_copied.get(lineage, start))
         for lineage, completed in by_lineage.items():
-            managed = [snapshot.origin.start_time for snapshot in completed if snapshot.managed_by(self.facts.system)]
-            first_managed = min(managed, default=None)
-            newest = max(completed, key=lambda snapshot: (snapshot.origin.start_time, snapshot.id))
+            without_run = unhandled(completed, self.facts.since, system=self.facts.system)
             for snapshot in completed:
-                # Without a managed snapshot, the newest alone is unhandled: the others are from before the volume was protected.
-                expected = snapshot.origin.start_time > first_managed if first_managed else snapshot is newest
-                yield from self._protect(snapshot, completed, oldest_copied.get(lineage, NEVER), expected=expected)
+                yield from self._protect(snapshot, completed, oldest_copied.get(lineage, NEVER), without_run)
 
     def _protect(
-        self, snapshot: Snapshot, completed: Sequence[Snapshot], urgency: datetime, *, expected: bool
+        self, snapshot: Snapshot, completed: Sequence[Snapshot], urgency: datetime, without_run: Collection[str]
     ) -> Iterator[Finding]:
         volume_id, start = snapshot.origin.volume_id, snapshot.origin.start_time
         lost = _own_tags_lost(snapshot, self.facts.system)
@@ -132,7 +129,7 @@ class _Primary:
         elif lost:
             text = f"lost {', '.join(lost)}"
             yield Finding(FindingKind.TAGS_LOST, snapshot.id, volume_id, text, urgency, ProtectRepair(snapshot))
-        elif since_deployment and expected and not original:
+        elif snapshot.id in without_run:
             text = f"completed, and no run tagged it; policy {selection.policy.name} governs its volume"
             yield Finding(FindingKind.UNHANDLED, snapshot.id, volume_id, text, urgency, ProtectRepair(snapshot))
         else:
@@ -142,7 +139,10 @@ class _Primary:
             yield Finding(FindingKind.ADOPTABLE, snapshot.id, volume_id, text, start, repair)
 
     def records_missing(self) -> Iterator[Finding]:
-        """Find volumes whose newest managed snapshot has no recovery record: a DR region could not be reached, say."""
+        """Find volumes whose newest managed snapshot has no recovery record: a DR region could not be reached, say.
+
+        Its run would also copy it. Where a region has a newer copy, that copy would be superfluous.
+        """
         newest: dict[str, Snapshot] = {}
         for snapshot in self.facts.snapshots:
             volume_id = snapshot.origin.volume_id
@@ -152,7 +152,9 @@ class _Primary:
             policy = self.policies.named(snapshot.policy)
             regions = set(policy.copy_regions) if policy else set()
             can_be_written = volume_id in self.facts.volumes and regions and regions <= self.facts.reachable
-            if can_be_written and RECORD not in snapshot.tags and len(snapshot.tags) < TAG_LIMIT:
+            lineage, start = snapshot.origin.lineage, snapshot.origin.start_time
+            newer_copy = any(self.newest_copied.get((lineage, region), NEVER) > start for region in regions)
+            if can_be_written and not newer_copy and RECORD not in snapshot.tags and len(snapshot.tags) < TAG_LIMIT:
                 text = "no recovery record is known of it"
                 yield Finding(FindingKind.RECORD_MISSING, snapshot.id, volume_id, text, self.now, ProtectRepair(snapshot))
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import chain
 
-from snapkeep.domain.model import Action, Reason, Snapshot, SnapshotInRegion, Volume
+from snapkeep.domain.model import Action, Reason, Snapshot, SnapshotInRegion, Verdict, Volume
 from snapkeep.domain.policy.model import PolicySet
 from snapkeep.domain.retention.deleted_volumes import gone_lineages
 from snapkeep.domain.retention.forecast import with_copies_made
@@ -58,6 +58,8 @@ class RegionListing:
     snapshots: Sequence[Snapshot]
     volumes: Sequence[Volume] = ()
     waiting: frozenset[SnapshotInRegion] = NO_WAITING
+    since: datetime | None = None
+    """When the system was deployed in the primary region; None where that is not known."""
 
 
 def list_region(
@@ -69,10 +71,14 @@ def list_region(
 
 
 def gather_all_facts(
-    primary: SnapshotReader, dr_readers: Sequence[SnapshotReader], waiting: frozenset[SnapshotInRegion] = NO_WAITING
+    primary: SnapshotReader,
+    dr_readers: Sequence[SnapshotReader],
+    waiting: frozenset[SnapshotInRegion] = NO_WAITING,
+    since: datetime | None = None,
 ) -> list[RegionFacts]:
     """List the primary region and its DR regions once each; return their facts, the primary's first."""
-    return facts_of(primary.region, [list_region(primary, waiting, with_volumes=True), *map(list_region, dr_readers)])
+    listing = replace(list_region(primary, waiting, with_volumes=True), since=since)
+    return facts_of(primary.region, [listing, *map(list_region, dr_readers)])
 
 
 def facts_of(primary: str, listings: Iterable[RegionListing]) -> list[RegionFacts]:
@@ -93,7 +99,7 @@ def facts_of(primary: str, listings: Iterable[RegionListing]) -> list[RegionFact
     existing = {volume.id for volume in source.volumes}
     gone = gone_lineages(chain.from_iterable(listed.values()), primary, existing)
     waiting = source.waiting.union(*(listing.waiting for listing in by_region.values()))
-    facts = RegionFacts(primary, source.volumes, source.snapshots, listed, waiting)
+    facts = RegionFacts(primary, source.volumes, source.snapshots, listed, waiting, since=source.since)
     return [facts, *(replace(region, gone=gone) for region in copies)]
 
 
@@ -107,7 +113,7 @@ def make_plans(
     adopt: bool = False,
     former: str = "",
 ) -> list[RegionPlan]:
-    """Return a plan for each region, with what it deletes once the missing copies have completed.
+    """Return a plan for each region, with what its next sweeps delete besides: once snapshots are adopted and copies are made.
 
     The first facts and guards are the primary region's, unless that was not listed; `policies` are those in force in each
     region. A copy in a region that was not listed is not known: it is not missing, and its source is kept. `adopt` and
@@ -115,18 +121,48 @@ def make_plans(
     """
     protected = [protected_ids(guard, region.snapshots) for guard, region in zip(guards, facts, strict=True)]
 
-    def plan_all(all_facts: Sequence[RegionFacts]) -> list[RegionPlan]:
+    def plan_all(all_facts: Sequence[RegionFacts], *, adopt: bool = False, former: str = "") -> list[RegionPlan]:
         return [
             plan_region(region, policies[region.region], now, system=system, protected_ids=held, adopt=adopt, former=former)
             for region, held in zip(all_facts, protected, strict=True)
         ]
 
-    plans = [_without_unknown(region, plan) for region, plan in zip(facts, plan_all(facts), strict=True)]
-    if not plans or not (facts[0].waiting or plans[0].missing):
+    plans = plan_all(facts, adopt=adopt, former=former)
+    plans = [_without_unknown(region, plan) for region, plan in zip(facts, plans, strict=True)]
+    adopts = any(volume.adopted for plan in plans for volume in plan.volumes)
+    if not plans or not (facts[0].waiting or plans[0].missing or adopts):
         return plans
     # The same decision over the facts as they will be: no second rule says what copies release.
-    later = plan_all(with_copies_made(facts, plans[0], now, system=system))
-    return [_with_deletions_of(region, plan, after) for region, plan, after in zip(facts, plans, later, strict=True)]
+    # A sweep deletes first by the tags that it found, then by those that it wrote; copies take longer.
+    step = plan_all([replace(region, since=None) for region in facts]) if adopts else plans
+    verdicts = [verdict for plan in step for verdict in plan.deletions]
+    left = _facts_after(facts, plans, step)
+    if adopts:
+        step = plan_all(left)
+        verdicts += [verdict for plan in step for verdict in plan.deletions]
+        left = _facts_after(left, plans, step)
+    last = plan_all(with_copies_made(left, plans[0], now, system=system))
+    verdicts += [verdict for plan in last for verdict in plan.deletions]
+    return [_with_deletions(region, plan, verdicts) for region, plan in zip(facts, plans, strict=True)]
+
+
+def _facts_after(facts: Sequence[RegionFacts], plans: Sequence[RegionPlan], step: Sequence[RegionPlan]) -> list[RegionFacts]:
+    """Return the facts once the snapshots that plans adopt have their tags, and the deletions of a step are carried out."""
+    tagged = {verdict.snapshot.id: verdict.snapshot for plan in plans for verdict in plan.verdicts}
+    deleted = {verdict.snapshot.id for plan in step for verdict in plan.deletions}
+
+    def left(snapshots: Iterable[Snapshot]) -> list[Snapshot]:
+        return [tagged.get(snapshot.id, snapshot) for snapshot in snapshots if snapshot.id not in deleted]
+
+    return [
+        replace(
+            region,
+            snapshots=left(region.snapshots),
+            copies_by_region={name: left(listed) for name, listed in region.copies_by_region.items()},
+            since=None,
+        )
+        for region in facts
+    ]
 
 
 def _without_unknown(facts: RegionFacts, plan: RegionPlan) -> RegionPlan:
@@ -139,8 +175,8 @@ def _without_unknown(facts: RegionFacts, plan: RegionPlan) -> RegionPlan:
     return replace(plan, volumes=tuple(volumes))
 
 
-def _with_deletions_of(facts: RegionFacts, plan: RegionPlan, later: RegionPlan) -> RegionPlan:
-    """Return the plan with the deletions of a later one, of snapshots that exist now."""
+def _with_deletions(facts: RegionFacts, plan: RegionPlan, verdicts: Iterable[Verdict]) -> RegionPlan:
+    """Return the plan with the deletions that follow, of snapshots that exist now."""
     candidates = {snapshot.id for snapshot in facts.snapshots} - {verdict.snapshot.id for verdict in plan.deletions}
-    added = tuple(verdict for verdict in later.deletions if verdict.snapshot.id in candidates)
+    added = tuple(verdict for verdict in verdicts if verdict.snapshot.id in candidates)
     return replace(plan, deletions_after_copies=added)

@@ -1,0 +1,226 @@
+"""What `plan`, `plan --adopt`, `policy push` and `policy rollback` announce is what happens in the next 24 hours, in generated worlds.
+
+The system has swept once before the announcement; what people do later is part of no announcement. A failed copy holds no data:
+its removal is not announced.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from botocore.exceptions import ClientError
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from snapkeep.adapters.ec2_writers import tag_list
+from snapkeep.domain.copies.entry import OPEN
+from snapkeep.domain.model import Snapshot, SnapshotInRegion
+from snapkeep.domain.policy.model import PolicySet
+from snapkeep.domain.retention.comparison import compare
+from snapkeep.domain.retention.region_plan import CopyStatus, RegionPlan
+from snapkeep.domain.tag_names import POLICY
+from snapkeep.lab.ebs_model import Faults
+from snapkeep.usecases.retention.plan_regions import gather_all_facts, make_plans
+from support.policy_numbers import NAMES, make_policies
+from support.sweeping_world import DAY, DR, HOUR, PRIMARY, SweepingWorld
+
+SYSTEM, REGIONS = "snapkeep", (PRIMARY, DR)
+NUMBERS = st.integers(0, 999)
+
+
+@dataclass
+class Announcement:
+    """Everything that is to be deleted, copied and adopted."""
+
+    deleted: set[str] = field(default_factory=set)
+    copied: set[SnapshotInRegion] = field(default_factory=set)
+    adopted: set[str] = field(default_factory=set)
+
+
+def announcement_of(plans: Sequence[RegionPlan]) -> Announcement:
+    """Return what plans announce."""
+    return Announcement(
+        {verdict.snapshot.id for plan in plans for verdict in (*plan.deletions, *plan.deletions_after_copies)},
+        {(copy.snapshot_id, copy.region) for plan in plans for copy in plan.missing if copy.status is not CopyStatus.FAILED},
+        {snapshot_id for plan in plans for volume in plan.volumes for snapshot_id in volume.adopted},
+    )
+
+
+class Account:
+    """An account with three volumes: history from before the system was deployed, then its life with the system."""
+
+    def __init__(self, number: int, history: Sequence[int]) -> None:
+        self.story = [f"policies {number}", f"history {list(history)}"]
+        self.world = SweepingWorld(policies=make_policies(number))
+        self.volumes = [self.world.volume(Backup=name) for name in NAMES[:3]]
+        self.world.world.set_faults(Faults(event_lost=1.0))
+        for volume in history:
+            self.world.snapshot(self.volumes[volume])
+            self.world.later(7 * HOUR)
+        self.world.world.set_faults(Faults())
+        self.deployed_at = self.world.runner.composition.clock.now()
+        self.world.runs[PRIMARY].deployed = self.world.runner.composition.deployed_at = self.deployed_at
+
+    def __repr__(self) -> str:
+        return f"Account({', '.join(self.story)})"
+
+    # What people do
+
+    def snapshot_is_made(self, number: int) -> None:
+        self.world.snapshot(self.volumes[number % 3])
+        self.world.later((70, 600, 2 * HOUR, DAY)[number % 4])
+
+    def volume_is_tagged(self, number: int) -> None:
+        tags = {("Backup", POLICY)[number % 2]: NAMES[number // 2 % 4]}
+        self.world.ec2.create_tags(Resources=[self.volumes[number % 3]], Tags=tag_list(tags))
+
+    def volume_is_deleted(self, number: int) -> None:
+        self.world.ec2.delete_volume(VolumeId=self.volumes[number % 3])
+
+    def policies_change(self, number: int) -> None:
+        self.world.policies = make_policies(number)
+
+    def snapshot_is_deleted(self, number: int) -> None:
+        region, snapshot_id = self._some(number)
+        self._ec2(region).delete_snapshot(SnapshotId=snapshot_id)
+
+    def snapshot_is_locked(self, number: int) -> None:
+        region, snapshot_id = self._some(number)
+        self._ec2(region).lock_snapshot(SnapshotId=snapshot_id, LockMode="governance", LockDuration=2 + number % 30)
+
+    def image_is_registered(self, number: int) -> None:
+        region, snapshot_id = self._some(number)
+        mapping = [{"DeviceName": "/dev/xvda", "Ebs": {"SnapshotId": snapshot_id}}]
+        self._ec2(region).register_image(Name=f"image-{number}", RootDeviceName="/dev/xvda", BlockDeviceMappings=mapping)
+
+    def region_is_swept(self, number: int) -> None:
+        self.world.sweep(REGIONS[number % 2])
+
+    def do(self, story: Sequence[tuple[Callable[[Account, int], None], int]]) -> None:
+        """Do everything of a story; AWS refuses some of it."""
+        for deed, number in story:
+            self.story.append(f"{deed.__name__} {number}")
+            try:
+                deed(self, number)
+            except (ClientError, LookupError):
+                continue
+
+    def _ec2(self, region: str) -> Any:
+        return self.world.world.client("ec2", region, caller="person")
+
+    def _some(self, number: int) -> tuple[str, str]:
+        """Return the region and the id of the snapshot of a number. Raise LookupError if there is none."""
+        region = REGIONS[number % 2]
+        snapshots = self.world.snapshots(region)
+        if not snapshots:
+            raise LookupError(region)
+        return region, str(snapshots[number // 2 % len(snapshots)]["SnapshotId"])
+
+    # What the system does and says
+
+    def sweep_all(self, settle: float, *, adopt: bool = False) -> None:
+        for region in (DR, PRIMARY):
+            self.world.sweep(region, settle=settle, adopt=adopt)
+
+    def come_to_rest(self) -> None:
+        for _ in range(2):
+            self.sweep_all(2 * HOUR)
+        assert self.world.runner.run_until_idle(2 * DAY)
+
+    def plans(self, policies: PolicySet, *, adopt: bool = False) -> list[RegionPlan]:
+        """Return the plans that the commands make."""
+        composition = self.world.composition()
+        queue = composition.queue_of(DR)
+        waiting = frozenset((entry.request.origin.snapshot_id, DR) for state in OPEN for entry in queue.in_state(state))
+        readers = [composition.reader(region) for region in REGIONS]
+        facts = gather_all_facts(readers[0], readers[1:], waiting, self.deployed_at)
+        now = composition.clock.now()
+        return make_plans(readers, facts, dict.fromkeys(REGIONS, policies), now, system=SYSTEM, adopt=adopt)
+
+    def next_day(self, *, adopt: bool = False) -> Announcement:
+        """Let a day pass, with four sweeps, the first with consent to an adoption or without. Return what happened."""
+        before = self._listed()
+        for number in range(4):
+            self.sweep_all(3 * HOUR - 1, adopt=adopt and number == 0)
+        assert self.world.runner.unexpected == []
+        after = self._listed()
+        made = [snapshot for snapshot_id, snapshot in after.items() if snapshot_id not in before and snapshot.is_copy]
+        unmanaged = {snapshot_id for snapshot_id, snapshot in before.items() if not snapshot.managed_by(SYSTEM)}
+        adopted = {snapshot_id for snapshot_id in unmanaged if snapshot_id not in after or after[snapshot_id].managed_by(SYSTEM)}
+        return Announcement(
+            {snapshot_id for snapshot_id, snapshot in before.items() if snapshot.completed and snapshot_id not in after},
+            {(copy.origin.snapshot_id, copy.region) for copy in made},
+            adopted,
+        )
+
+    def _listed(self) -> dict[str, Snapshot]:
+        readers = [self.world.composition().reader(region) for region in REGIONS]
+        return {snapshot.id: snapshot for reader in readers for snapshot in reader.all_snapshots()}
+
+
+LIFE = (
+    *(Account.snapshot_is_made,) * 6,
+    Account.volume_is_tagged,
+    Account.volume_is_deleted,
+    Account.policies_change,
+    Account.snapshot_is_deleted,
+    Account.region_is_swept,
+)
+LATE = (
+    Account.snapshot_is_deleted,
+    Account.snapshot_is_deleted,
+    Account.snapshot_is_locked,
+    Account.image_is_registered,
+    Account.volume_is_tagged,
+    Account.volume_is_deleted,
+)
+HISTORIES = st.lists(st.integers(0, 2), max_size=8)
+LIVES = st.lists(st.tuples(st.sampled_from(LIFE), NUMBERS), min_size=3, max_size=12)
+LATE_DEEDS = st.lists(st.tuples(st.sampled_from(LATE), NUMBERS), max_size=5)
+
+
+@st.composite
+def accounts(draw: st.DrawFn) -> Account:
+    """An account at rest, and what people did since the last sweep."""
+    account = Account(draw(NUMBERS), draw(HISTORIES))
+    account.do(draw(LIVES))
+    account.come_to_rest()
+    account.do(draw(LATE_DEEDS))
+    return account
+
+
+@settings(max_examples=100)
+@given(accounts())
+def test_a_day_brings_what_the_plan_announces(account: Account) -> None:
+    announced = announcement_of(account.plans(account.world.policies))
+    assert account.next_day() == announced
+
+
+@settings(max_examples=100)
+@given(accounts())
+def test_an_adoption_brings_what_its_plan_announces(account: Account) -> None:
+    announced = announcement_of(account.plans(account.world.policies, adopt=True))
+    assert account.next_day(adopt=True) == announced
+
+
+@settings(max_examples=100)
+@given(accounts(), NUMBERS)
+def test_a_push_brings_what_its_comparison_announces(account: Account, number: int) -> None:
+    """A rollback and a deployment with other parameters put other policies in force in the same way."""
+    policies = make_policies(number)
+    before, after = account.plans(account.world.policies), account.plans(policies)
+    expected, announced = announcement_of(before), announcement_of(after)
+    for old, new in zip(before, after, strict=True):
+        comparison = compare(old, new)
+        changed = {change.after.snapshot.id for change in comparison.deleted}
+        changed |= {verdict.snapshot.id for verdict in comparison.deleted_after_copies}
+        region_ids = {verdict.snapshot.id for verdict in new.verdicts}
+        assert changed >= (announced.deleted - expected.deleted) & region_ids
+        assert changed <= announced.deleted
+        assert {(copy.snapshot_id, copy.region) for copy in comparison.copies} >= (
+            {(copy.snapshot_id, copy.region) for copy in new.missing} - {(copy.snapshot_id, copy.region) for copy in old.missing}
+        )
+    account.world.policies = policies
+    assert account.next_day() == announced
