@@ -102,6 +102,13 @@ def test_an_operator_may_sweep_and_push_a_policy(operator: dict[str, str], tmp_p
     assert_permitted(snapkeep(operator, "policy", "remove", "--yes"))
 
 
+def test_an_operator_may_verify_a_copy(operator: dict[str, str], installation: Installation, snapshot: str) -> None:
+    installation.copied(snapshot)
+    ran = snapkeep(operator, "verify", snapshot, "--structure")
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert "PROVED" in ran.stdout
+
+
 def test_a_deployer_may_deploy_and_destroy(embedded: EmbeddedAws, account_id: str) -> None:
     deployer = make_user(embedded, account_id, "deployer", "deployer-resources")
     deployed = snapkeep(deployer, "deploy", "--region", PRIMARY, "--dr-region", DR)
