@@ -23,15 +23,15 @@ PATIENT = Config(
 No more attempts than others have: an unreachable region answers none of them, and the state machine retries."""
 BLOCK_CONNECTIONS = 100
 """With 100 ms a request, the guide's example, these make 1,000 a second (EBS user guide: optimize performance)."""
-BLOCKS = Config(
+INVOKING = Config(connect_timeout=CONNECT_SECONDS, read_timeout=900, retries={"mode": "standard", "total_max_attempts": 1})
+"""For the function ReadBlocks, which may run as long as a function may. The state machine retries."""
+ONCE = Config(
     connect_timeout=CONNECT_SECONDS,
-    read_timeout=900,  # of the function ReadBlocks, which may run so long
+    read_timeout=READ_SECONDS,
     retries={"mode": "standard", "total_max_attempts": 1},
     max_pool_connections=BLOCK_CONNECTIONS,
 )
-"""For reading blocks: requests are paced and repeated by us."""
-ONCE = Config(connect_timeout=CONNECT_SECONDS, read_timeout=READ_SECONDS, retries={"mode": "standard", "total_max_attempts": 1})
-"""For calls that must not be repeated behind our back: CopySnapshot has no client token; deletions are paced by us."""
+"""For calls that must not be repeated behind our back: CopySnapshot has no client token; deletions and blocks are paced by us."""
 
 
 class Clients:

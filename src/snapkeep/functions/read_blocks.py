@@ -8,7 +8,7 @@ from typing import Any
 from snapkeep.adapters.ebs_blocks import EbsBlocks
 from snapkeep.adapters.lambda_blocks import BlockCall
 from snapkeep.domain.json_codec import to_object
-from snapkeep.functions.clients import BLOCK_CONNECTIONS, BLOCKS
+from snapkeep.functions.clients import BLOCK_CONNECTIONS
 from snapkeep.functions.composition import Composition, composition
 from snapkeep.functions.log import started
 from snapkeep.functions.payloads import from_json
@@ -19,14 +19,16 @@ def build(parts: Composition) -> ReadBlocks:
     """Make the use case of the composition."""
     region = parts.environment.region
     return ReadBlocks(
-        api=EbsBlocks(client=parts.clients.get("ebs"), region=region), workers=parts.workers(BLOCK_CONNECTIONS), clock=parts.clock
+        api=EbsBlocks(client=parts.clients.get("ebs", once=True), region=region),
+        workers=parts.workers(BLOCK_CONNECTIONS),
+        clock=parts.clock,
     )
 
 
 @cache
 def _use_case() -> ReadBlocks:
     """Return the use case of the function, with its threads."""
-    return build(composition(BLOCKS))
+    return build(composition())
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from snapkeep.domain.json_codec import to_object
 from snapkeep.domain.recovery.proof import Proof, ProofEnd, ProofProgress, ProofVerdict
 from snapkeep.domain.system import function_name
 from snapkeep.functions import metrics, read_blocks
-from snapkeep.functions.clients import BLOCKS
+from snapkeep.functions.clients import INVOKING
 from snapkeep.functions.composition import Composition, composition
 from snapkeep.functions.log import started
 from snapkeep.functions.payloads import VerifyAnswer, VerifyCall, from_json
@@ -53,7 +53,7 @@ def build(parts: Composition) -> VerifyCopy:
 @cache
 def _use_case() -> VerifyCopy:
     """Return the use case of the function, with its threads."""
-    return build(composition(BLOCKS))
+    return build(composition(INVOKING))
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
@@ -65,7 +65,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     result = use_case.run(progress or use_case.begin(asked.copy, asked.method, asked.budget_usd))
     if isinstance(result, Proof):
         when_ms = int(result.ended_at.timestamp() * 1000)
-        metrics.emit(metrics.proof_lines(result, composition(BLOCKS).environment.system, when_ms))
+        metrics.emit(metrics.proof_lines(result, composition(INVOKING).environment.system, when_ms))
         log.info("proof", extra={"audit": "proof", "proof": to_object(result)})
     return to_object(answer_of(result))
 
