@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib
 import re
+import tomllib
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -230,3 +231,14 @@ def test_a_class_name_has_one_meaning_and_is_a_noun() -> None:
                 defined.setdefault(node.name, []).append(str(path.relative_to(PRODUCT)))
     assert {name: paths for name, paths in defined.items() if len(paths) > 1 and not name.startswith("_")} == {}
     assert [name for name in defined if re.fullmatch(r"_?[A-Z][a-z]+ed", name)] == []
+
+
+# The planted bugs stand where the code is
+
+
+@pytest.mark.parametrize(
+    "bug", sorted((Path(__file__).parents[1] / "data/planted_bugs").glob("*.toml")), ids=lambda path: path.stem
+)
+def test_a_planted_bug_fits_its_file(bug: Path) -> None:
+    planted = tomllib.loads(bug.read_text(encoding="utf-8"))
+    assert (PRODUCT / planted["file"]).read_text(encoding="utf-8").count(planted["find"]) == 1
