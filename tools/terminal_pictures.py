@@ -74,10 +74,12 @@ SVG = """\
 
 
 def run_in_terminal(arguments: list[str], environment: dict[str, str]) -> str:
-    """Run a command with a terminal as its output; return what it prints, colours included."""
+    """Run a command with a terminal as its output; return what it prints there, colours included."""
     ours, theirs = pty.openpty()
     command = [str(Path(sys.executable).with_name("snapkeep")), *arguments]
-    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=theirs, stderr=theirs, env=environment) as process:
+    with subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=theirs, stderr=subprocess.DEVNULL, env=environment
+    ) as process:
         os.close(theirs)
         chunks = []
         while True:

@@ -21,7 +21,8 @@ def side_by_side(tasks: Mapping[str, Callable[[], Result]]) -> dict[str, Result]
         show(waiting)
         for future in as_completed(regions):
             waiting.remove(regions[future])
-            show(waiting)
+            if waiting:
+                show(waiting)
         return {region: future.result() for future, region in regions.items()}
 
 

@@ -15,7 +15,7 @@ from rich.style import Style
 from snapkeep.cli.common import Grouping
 from snapkeep.cli.output import BAD, GOOD, QUIET, STRONG, WARN
 from snapkeep.cli.views.status import recovery_sentence
-from snapkeep.cli.views.status_lines import MARKS, StatusLayout
+from snapkeep.cli.views.status_lines import MARKS, StatusLayout, volume_blocks
 from snapkeep.domain.copies.entry import EntryState, QueueEntry
 from snapkeep.domain.copies.request import CopyRequest
 from snapkeep.domain.model import Snapshot, Volume
@@ -188,6 +188,12 @@ def test_styles_can_be_read_on_white_and_on_black(style: str) -> None:
     if colour is not None:
         assert colour.type is Color.parse("color(100)").type, "the 16 colours are what the terminal makes of them"
         assert all(contrast(colour.get_truecolor(), ColorTriplet(*[ground] * 3)) > 3.5 for ground in (0, 255))
+
+
+def test_a_name_has_no_colour_of_its_mark() -> None:
+    (block,) = [block for block in volume_blocks(system_of(1), StatusLayout(width=80)) if block.members]
+    (line,) = block.members[0]
+    assert [line.plain[span.start : span.end] for span in line.spans if span.style == BAD] == ["✗ "]
 
 
 def test_every_health_has_a_mark() -> None:

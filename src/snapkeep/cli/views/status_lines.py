@@ -203,7 +203,7 @@ class _VolumeLines:
         """Yield the line of a volume, and its details where they are requested."""
         volume, (mark, style) = protection.volume, MARKS.get(protection.health, UNKNOWN_MARK)
         link = self.layout.links.volume(volume.region, volume.id)
-        marked = Text(f"{mark} ", style)
+        marked = Text.assemble((f"{mark} ", style))
         names = [marked + literal(volume.tags.get("Name", ""))] if self.named else []
         number = literal(volume.id, link=link)
         cells = [*names, number if self.named else marked + number]
