@@ -9,7 +9,20 @@ from snapkeep.domain.model import Origin, Snapshot, SnapshotState
 from snapkeep.domain.tags import tags_for_copy, tags_for_snapshot
 from snapkeep.lab.demo.executions import PROTECT, RECEIVE, FollowedExecution, StepStatus
 from snapkeep.lab.demo.facts import DemoFacts, Ending, Fate, ShotFacts, VolumeFacts
-from snapkeep.lab.demo.story import CAST, DR_REGION, MAIL, ORDERS, ORDERS_LOG, PRIMARY_REGION, SCRATCH, VAULT, WEB, DemoVolume
+from snapkeep.lab.demo.recovery import DemoRecovery
+from snapkeep.lab.demo.story import (
+    CAST,
+    DR_REGION,
+    MAIL,
+    ORDERS,
+    ORDERS_INDEX,
+    ORDERS_LOG,
+    PRIMARY_REGION,
+    SCRATCH,
+    VAULT,
+    WEB,
+    DemoVolume,
+)
 
 BEGAN = datetime(2026, 3, 1, 12, tzinfo=UTC)
 KEPT_AND_COPIED, KEPT, DELETED = "kept and copied", "kept", "deleted"
@@ -17,6 +30,7 @@ FATES = {
     WEB: (DELETED, DELETED, KEPT, KEPT_AND_COPIED, KEPT_AND_COPIED),
     ORDERS: (KEPT_AND_COPIED,),
     ORDERS_LOG: (KEPT_AND_COPIED,),
+    ORDERS_INDEX: (KEPT_AND_COPIED,),
     MAIL: (KEPT_AND_COPIED, "failed"),
     VAULT: (KEPT,),
     SCRATCH: ("untouched",),
@@ -82,9 +96,9 @@ def good_facts() -> DemoFacts:
         )
         for member in CAST
     )
-    copied = [(WEB, number) for number in range(1, 6)] + [(ORDERS, 1), (ORDERS_LOG, 1), (MAIL, 1)]
+    copied = [(WEB, number) for number in range(1, 6)] + [(ORDERS, 1), (ORDERS_LOG, 1), (ORDERS_INDEX, 1), (MAIL, 1)]
     runs = [run(PROTECT, [(WEB, number)]) for number in range(1, 6)]
-    runs += [run(PROTECT, [(ORDERS, 1), (ORDERS_LOG, 1)]), run(PROTECT, [(MAIL, 1)])]
+    runs += [run(PROTECT, [(ORDERS, 1), (ORDERS_LOG, 1), (ORDERS_INDEX, 1)]), run(PROTECT, [(MAIL, 1)])]
     runs += [run(PROTECT, [(SCRATCH, 1)], outcome="VOLUME_NOT_TAGGED")]
     runs += [run(PROTECT, [(MAIL, 2)], "FAILED", error="ProblemsFound"), run(PROTECT, [(VAULT, 1)], "FAILED", error="CopyFailed")]
     runs += [run(RECEIVE, [shot]) for shot in copied] + [run(RECEIVE, [(VAULT, 1)], "FAILED", error="CopyFailed")]
@@ -104,7 +118,7 @@ def good_facts() -> DemoFacts:
         }
         for shot in [*copied, (VAULT, 1)]
     )
-    return DemoFacts("snapkeep", volumes, tuple(runs), messages, queue, "UnauthorizedOperation")
+    return DemoFacts("snapkeep", volumes, tuple(runs), messages, queue, "UnauthorizedOperation", recovery=DemoRecovery(4.0, 3, 3))
 
 
 def with_ending(

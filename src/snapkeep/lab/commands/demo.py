@@ -9,6 +9,7 @@ import typer
 from snapkeep.cli.common import Json
 from snapkeep.cli.errors import NOT_ALL_RIGHT
 from snapkeep.cli.output import make_console, print_json
+from snapkeep.domain.json_codec import to_json
 from snapkeep.lab.commands.next_steps import next_steps
 
 if TYPE_CHECKING:
@@ -79,6 +80,7 @@ def facts_as_json(ended: DemoResult) -> dict[str, Any]:
         ],
         "messages": list(facts.messages),
         "queue": list(facts.queue),
+        "recovery": to_json(facts.recovery),
     }
 
 

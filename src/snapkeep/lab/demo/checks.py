@@ -13,8 +13,7 @@ from snapkeep.lab.demo.story import (
     CAST,
     DR_RETENTION,
     MAIL,
-    ORDERS,
-    ORDERS_LOG,
+    ORDERS_SET,
     PRIMARY_REGION,
     RETENTION,
     SCRATCH,
@@ -77,10 +76,10 @@ def _not_included(facts: DemoFacts) -> str:
 
 
 def _set(facts: DemoFacts) -> str:
-    ids = tuple(facts.volume(member).shots[0].source.snapshot_id for member in (ORDERS, ORDERS_LOG))
+    ids = tuple(facts.volume(member).shots[0].source.snapshot_id for member in ORDERS_SET)
     runs = [run for run in facts.runs_of(PROTECT) if set(run.snapshot_ids) == set(ids)]
-    fates = [facts.volume(member).shots[0].copy.fate.value for member in (ORDERS, ORDERS_LOG)]
-    return _expect("runs", [run.status for run in runs], ["SUCCEEDED"]) or _expect("copies", fates, ["kept", "kept"])
+    fates = [facts.volume(member).shots[0].copy.fate.value for member in ORDERS_SET]
+    return _expect("runs", [run.status for run in runs], ["SUCCEEDED"]) or _expect("copies", fates, ["kept"] * len(ORDERS_SET))
 
 
 def _failed_snapshot(facts: DemoFacts) -> str:
@@ -172,6 +171,11 @@ def _strangers(facts: DemoFacts) -> str:
     return _expect("copies of nothing in the story", list(facts.foreign_copies), [])
 
 
+def _recovered(facts: DemoFacts) -> str:
+    recovery = facts.recovery
+    return _expect("attached, equal", (recovery.attached, recovery.equal) if recovery else None, (3, 3))
+
+
 _RULES: tuple[tuple[str, Callable[[DemoFacts], str]], ...] = (
     ("IAM is enforced: a user without permissions is refused", _iam),
     ("every run ended as it should: FAILED where something failed, SUCCEEDED elsewhere", _runs),
@@ -179,7 +183,7 @@ _RULES: tuple[tuple[str, Callable[[DemoFacts], str]], ...] = (
     (f"web: the newest {DR_RETENTION} copies are kept in the DR region", _web_copies_kept),
     ("everything that was deleted has its reason in a run", _reasons),
     ("scratch: not included, so neither tagged nor copied, and its run succeeded", _not_included),
-    ("orders: the multi-volume set was protected by one run, both copies arrived", _set),
+    ("orders: the multi-volume set was protected by one run, all copies arrived", _set),
     ("mail: the failed snapshot pushed no good one out, and its run FAILED", _failed_snapshot),
     ("vault: the run waited for the copy, learned that it failed, and FAILED; the snapshot is kept", _failed_copy),
     ("vault: no failed copy is left in the DR region", _no_bad_copy_left),
@@ -189,4 +193,5 @@ _RULES: tuple[tuple[str, Callable[[DemoFacts], str]], ...] = (
     ("SNS: nothing else was notified", _nothing_else_notified),
     ("the queue of copies is at rest, and only vault's entry has failed", _queue),
     ("no copy was made without a request", _strangers),
+    ("the primary region unreachable: orders' set is recovered in the DR region, its content equal to the source's", _recovered),
 )

@@ -13,6 +13,7 @@ from snapkeep.domain.model import Snapshot, Verdict
 from snapkeep.domain.policy.model import Retention
 from snapkeep.domain.retention.verdicts import decide
 from snapkeep.lab.demo.executions import PROTECT, RECEIVE, FollowedExecution
+from snapkeep.lab.demo.recovery import DemoRecovery
 from snapkeep.lab.demo.story import CAST, DR_REGION, DR_RETENTION, PRIMARY_REGION, RETENTION, DemoHistory, DemoVolume, Shot
 
 
@@ -74,6 +75,7 @@ class DemoFacts:
     """AWS's error for a user without permissions; empty when the call succeeded."""
     foreign_copies: tuple[str, ...] = field(default_factory=tuple)
     """Snapshots in the DR region that belong to no snapshot of the story."""
+    recovery: DemoRecovery | None = None
 
     def volume(self, member: DemoVolume) -> VolumeFacts:
         """Return the facts of one volume of the story."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, Protocol
 
@@ -15,6 +15,7 @@ from snapkeep.domain.errors import SnapkeepError
 from snapkeep.lab.demo.checks import DemoCheck, check_all
 from snapkeep.lab.demo.executions import PROTECT, RECEIVE, ExecutionFollower, FollowedExecution
 from snapkeep.lab.demo.facts import DemoFacts, gather
+from snapkeep.lab.demo.recovery import recover_set, write_content
 from snapkeep.lab.demo.story import (
     DR_PARAMETERS,
     DR_REGION,
@@ -87,6 +88,7 @@ def play(audience: Audience, *, keep: bool = False, timeout_seconds: float = STO
         audience.step("Making volumes")
         director = Director(client)
         director.set_the_stage()
+        write_content(aws, director.story)
         machines = {
             PROTECT: (PRIMARY_REGION, outputs[PRIMARY_REGION][_MACHINE]),
             RECEIVE: (DR_REGION, outputs[DR_REGION][_MACHINE]),
@@ -97,6 +99,12 @@ def play(audience: Audience, *, keep: bool = False, timeout_seconds: float = STO
         audience.step("Reading what is there in both regions")
         messages = aws.inbox()
         facts = gather(client, target.system, director.story, runs, messages, outputs[DR_REGION][_QUEUE_TABLE])
+        audience.step("Taking the primary region away, and recovering the set orders in the DR region")
+        recovery = recover_set(aws, client, director.story, outputs[DR_REGION]["ReportsBucketName"])
+        audience.step(
+            f"{recovery.attached} volumes attached after {recovery.seconds:.0f} seconds, {recovery.equal} with equal content"
+        )
+        facts = replace(facts, recovery=recovery)
         server = aws.server if keep else None
     return DemoResult(facts, tuple(check_all(facts)), time.monotonic() - began, server)
 

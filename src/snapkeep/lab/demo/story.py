@@ -55,11 +55,13 @@ class DemoVolume:
 
 MAIL = DemoVolume("mail", 4, "its second snapshot fails")
 WEB = DemoVolume("web", 8, "more snapshots than retention keeps")
-ORDERS = DemoVolume("orders", 10, "a multi-volume set with orders-log")
+ORDERS = DemoVolume("orders", 10, "a multi-volume set of three")
 ORDERS_LOG = DemoVolume("orders-log", 2, "a multi-volume set with orders")
+ORDERS_INDEX = DemoVolume("orders-index", 3, "a multi-volume set with orders")
+ORDERS_SET = (ORDERS, ORDERS_LOG, ORDERS_INDEX)
 VAULT = DemoVolume("vault", 6, "its key is disabled: the copy fails", encrypted=True)
 SCRATCH = DemoVolume("scratch", 1, f"has no tag {TAG_KEY}: left alone", included=False)
-CAST = (WEB, ORDERS, ORDERS_LOG, MAIL, VAULT, SCRATCH)
+CAST = (WEB, *ORDERS_SET, MAIL, VAULT, SCRATCH)
 WEB_SNAPSHOTS = 5
 
 
@@ -132,7 +134,7 @@ class Director:
         )
         image = {"ImageId": "ami-0123456789abcdef0", "InstanceType": "m7g.large", "Placement": {"AvailabilityZone": zone}}
         self._instance_id = self._ec2.run_instances(MinCount=1, MaxCount=1, **image)["Instances"][0]["InstanceId"]
-        for device, member in (("/dev/sdf", ORDERS), ("/dev/sdg", ORDERS_LOG)):
+        for device, member in zip(("/dev/sdf", "/dev/sdg", "/dev/sdh"), ORDERS_SET, strict=True):
             volume_id = self.story.volume_ids[member.name]
             self._ec2.attach_volume(Device=device, InstanceId=self._instance_id, VolumeId=volume_id)
 
@@ -165,7 +167,7 @@ class Director:
             Description="orders, in one moment",
         )
         made = {snapshot["VolumeId"]: snapshot["SnapshotId"] for snapshot in answer["Snapshots"]}
-        for member in (ORDERS, ORDERS_LOG):
+        for member in ORDERS_SET:
             self._add(member, made[self.story.volume_ids[member.name]])
 
     def _add(self, member: DemoVolume, snapshot_id: str) -> None:
