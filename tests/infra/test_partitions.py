@@ -18,4 +18,4 @@ def test_services_that_use_keys_have_one_name_in_every_partition() -> None:
     services = {
         statement.condition["StringLike"]["kms:ViaService"] for statement in allowed if "StringLike" in statement.condition
     }
-    assert services == {"ec2.*.amazonaws.com", "dynamodb.*.amazonaws.com"}
+    assert services == {"ec2.*.amazonaws.com", "dynamodb.*.amazonaws.com", "s3.*.amazonaws.com"}

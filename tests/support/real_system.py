@@ -211,10 +211,8 @@ class RealSystem:
         self.client("s3", region).create_bucket(Bucket=values["Reports"], **location(region))
         values["Topic"] = clients["sns"].create_topic(Name="notifications")["TopicArn"]
         for properties in resources(stack, "AWS::SSM::Parameter").values():
-            bucket = f"reports-{region}"
-            self.client("s3", region).create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": region})
             name = str(filled_in(properties["Name"], values))
-            self.client("ssm", region).put_parameter(Name=name, Value=bucket, Type="String")
+            self.client("ssm", region).put_parameter(Name=name, Value=values["Reports"], Type="String")
         for properties in resources(stack, "AWS::DynamoDB::Table").values():
             names = ("AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes", "BillingMode")
             clients["dynamodb"].create_table(TableName=self.table, **{name: properties[name] for name in names})

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from snapkeep.domain.copies.entry import NOT_STARTED, EntryState, QueueEntry
 from snapkeep.domain.model import NEVER, Lineage, Snapshot, SnapshotInRegion, Volume
-from snapkeep.domain.policy.model import PolicySet
+from snapkeep.domain.policy.model import Policy, PolicySet
 from snapkeep.domain.policy.selection import select_for_snapshot
 from snapkeep.domain.retention.holds import copy_facts
 from snapkeep.domain.retention.region_plan import CopyStatus, RegionPlan
@@ -149,14 +149,19 @@ class _Primary:
             if snapshot.managed_by(self.facts.system) and snapshot.completed and not (snapshot.is_copy or snapshot.not_copyable):
                 newest[volume_id] = max(snapshot, newest.get(volume_id, snapshot), key=lambda item: item.origin.start_time)
         for volume_id, snapshot in newest.items():
-            policy = self.policies.named(snapshot.policy)
+            volume = self.facts.volumes.get(volume_id)
+            policy = self._policy_of(snapshot, volume) if volume else None
             regions = set(policy.copy_regions) if policy else set()
-            can_be_written = volume_id in self.facts.volumes and regions and regions <= self.facts.reachable
+            can_be_written = regions and regions <= self.facts.reachable
             lineage, start = snapshot.origin.lineage, snapshot.origin.start_time
             newer_copy = any(self.newest_copied.get((lineage, region), NEVER) > start for region in regions)
             if can_be_written and not newer_copy and RECORD not in snapshot.tags and len(snapshot.tags) < TAG_LIMIT:
                 text = "no recovery record is known of it"
                 yield Finding(FindingKind.RECORD_MISSING, snapshot.id, volume_id, text, self.now, ProtectRepair(snapshot))
+
+    def _policy_of(self, snapshot: Snapshot, volume: Volume) -> Policy | None:
+        """Return the policy by which a run would handle the snapshot: not always the one of its tags."""
+        return select_for_snapshot(snapshot, volume, self.policies, system=self.facts.system, lineage=lambda: ()).policy
 
     def copies(self, requested_by_runs: Collection[SnapshotInRegion]) -> Iterator[Finding]:
         """Find required copies that are missing, late or failed and that no run requests, and entries without a snapshot."""
