@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from importlib.metadata import Distribution, PackageNotFoundError, distribution, distributions
 from pathlib import Path, PurePosixPath
 
+from snapkeep.deploy.bytecode import RUNTIME_VERSION
 from snapkeep.domain.errors import InvalidConfiguration
 
 REQUIREMENTS = Path(__file__).with_name("functions-requirements.txt")
@@ -39,7 +40,8 @@ LEFT_OUT = (
 """Parts of the dependencies that no function imports; a test imports every handler from the package as it is built."""
 
 
-_FOR_LAMBDA = ("--implementation", "cp", "--python-version", "3.13", "--abi", "cp313", "--platform", "manylinux2014_x86_64")
+_ABI = f"cp{RUNTIME_VERSION.replace('.', '')}"
+_FOR_LAMBDA = ("--implementation", "cp", "--python-version", RUNTIME_VERSION, "--abi", _ABI, "--platform", "manylinux2014_x86_64")
 """The wheels of the templates' runtime, whatever Python runs pip. Their compiled parts are left out: any platform serves."""
 
 

@@ -34,11 +34,11 @@ class Package:
     folder: Path
     zip_file: Path
     sha256: str
-    """The hash of the zip. For AWS the same sources and pins give the same, whatever Python builds it."""
+    """The hash of the zip; the same sources, pins and byte-compiling interpreter give the same, whatever Python builds it."""
     bytes_zipped: int
     bytes_unzipped: int
     compiled_for: str
-    """The version of Python that it holds byte-compiled files for, such as `3.13`; empty for AWS."""
+    """The version of Python that byte-compiled it, such as `3.13.1`; empty if it has no byte-compiled files."""
 
     def as_data(self) -> dict[str, Any]:
         """Return it as JSON values."""
@@ -61,11 +61,19 @@ def build_package(
 ) -> Package:
     """Build a folder, and a zip of it beside it, unless they are up to date; return the package.
 
-    The package for AWS has no byte-compiled files: they would depend on the interpreter that made them. `run_here` adds those of
-    this interpreter, with which the embedded AWS runs functions. Raise DependenciesMissing, UnknownOperation.
+    The package for AWS has byte-compiled files of the Lambda runtime's version, or none where no such interpreter is available.
+    `run_here` means those of this interpreter, with which the embedded AWS runs functions. Raise DependenciesMissing,
+    UnknownOperation.
     """
     target = folder or default_folder(run_here=run_here)
-    fingerprint = _fingerprint(run_here=run_here)
+    interpreter = sys.executable if run_here else bytecode.find_interpreter()
+    if not interpreter:
+        report(
+            f"no python{bytecode.RUNTIME_VERSION} on PATH, so the package has no byte-compiled files: cold starts take longer. "
+            f"Install Python {bytecode.RUNTIME_VERSION}."
+        )
+    compiled_for = bytecode.version_of(interpreter) if interpreter else ""
+    fingerprint = _fingerprint(compiled_for)
     target.parent.mkdir(parents=True, exist_ok=True)
     with target.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # another process may build or deploy at the same time
@@ -75,19 +83,19 @@ def build_package(
         # Beside the target and not in /tmp: a rename within one file system takes the place of the former package at once.
         workshop = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
         try:
-            made = _build(workshop / target.name, report, run_here=run_here)
+            made = _build(workshop / target.name, report, interpreter, compiled_for)
             return _put_in_place(made, target, fingerprint)
         finally:
             shutil.rmtree(workshop, ignore_errors=True)
 
 
-def _build(target: Path, report: Callable[[str], None], *, run_here: bool) -> Package:
+def _build(target: Path, report: Callable[[str], None], interpreter: str, compiled_for: str) -> Package:
     target.mkdir()
     data = copy_dependencies(target, report)
     write_trimmed_data(data, target / "botocore" / "data", OPERATIONS)
     _copy_ourselves(target)
-    if run_here:
-        bytecode.compile_folder(target)
+    if interpreter:
+        bytecode.compile_folder(target, interpreter)
     zip_file = target.with_suffix(".zip")
     write_zip(target, zip_file)
     return Package(
@@ -96,7 +104,7 @@ def _build(target: Path, report: Callable[[str], None], *, run_here: bool) -> Pa
         sha256=hashlib.sha256(zip_file.read_bytes()).hexdigest(),
         bytes_zipped=zip_file.stat().st_size,
         bytes_unzipped=sum(path.stat().st_size for path in target.rglob("*") if path.is_file()),
-        compiled_for=f"{sys.version_info[0]}.{sys.version_info[1]}" if run_here else "",
+        compiled_for=compiled_for,
     )
 
 
@@ -129,11 +137,11 @@ def _stamp(target: Path) -> Path:
     return target.with_suffix(".json")
 
 
-def _fingerprint(*, run_here: bool) -> str:
-    """Everything that the package depends on: our sources, the packaging itself, the pins; here the interpreter too."""
+def _fingerprint(compiled_for: str) -> str:
+    """Everything that the package depends on: our sources, the packaging itself, the pins, the byte-compiling interpreter."""
     source = Path(snapkeep.__file__).parent
     files = [path for part in (*OUR_PARTS, "deploy") for path in sorted((source / part).rglob("*")) if path.is_file()]
-    digest = hashlib.sha256((sys.version if run_here else "").encode())
+    digest = hashlib.sha256(compiled_for.encode())
     for path in files:
         if "__pycache__" not in path.parts:
             digest.update(f"{path.relative_to(source)}\0".encode() + path.read_bytes())

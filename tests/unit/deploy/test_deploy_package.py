@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import os
+import platform
 import re
 import subprocess
 import sys
@@ -18,7 +19,7 @@ import pytest
 from botocore import xform_name
 
 import snapkeep
-from snapkeep.deploy import dependencies, package
+from snapkeep.deploy import bytecode, dependencies, package
 from snapkeep.deploy.dependencies import DependenciesMissing, copy_dependencies, read_pins
 from snapkeep.deploy.models import UnknownOperation, trim_service
 from snapkeep.deploy.operations import OPERATIONS
@@ -30,6 +31,17 @@ ONLY_AT_HOME = {
     ("stepfunctions", "DescribeExecution"),  # `explain`
     ("ssm", "PutParameter"),  # `policy push`: it runs where a person sits
 }
+LOCAL_VERSION = f"{sys.version_info[0]}.{sys.version_info[1]}"
+
+
+def put_runtime_on_path(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    """Let the version of this interpreter be the runtime's, and PATH hold one of it."""
+    (folder / "bin").mkdir(exist_ok=True)
+    link = folder / "bin" / f"python{LOCAL_VERSION}"
+    if not link.exists():
+        link.symlink_to(sys.executable)
+    monkeypatch.setenv("PATH", str(folder / "bin"))
+    monkeypatch.setattr(bytecode, "RUNTIME_VERSION", LOCAL_VERSION)
 
 
 def words_used(folder: Path) -> Iterator[str]:
@@ -194,14 +206,39 @@ def test_byte_compiled_files_are_trusted_whatever_the_sources_times_are(built: P
 
 
 def test_the_package_for_aws_is_the_same_whatever_python_builds_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    put_runtime_on_path(monkeypatch, tmp_path)
     first = build_package(tmp_path / "one" / "functions")
-    assert first.compiled_for == ""
-    assert [path for path in first.folder.rglob("*") if path.suffix == ".pyc"] == []
+    assert first.compiled_for == platform.python_version()
+    names = [path.name for path in first.folder.rglob("*.pyc")]
+    assert len(names) > 100
+    assert {name.split(".", 1)[1] for name in names} == {f"{sys.implementation.cache_tag}.pyc"}, "of the runtime's version only"
     monkeypatch.setattr(sys, "version", "3.99.0")
     monkeypatch.setattr(sys, "executable", "/usr/bin/python3.99")
+    monkeypatch.setenv("PYTHONOPTIMIZE", "2")
     assert build_package(tmp_path / "other" / "functions").sha256 == first.sha256
     monkeypatch.setattr(package, "_build", None)
     assert build_package(tmp_path / "one" / "functions") == first, "another Python takes what one has built"
+
+
+def test_without_the_runtimes_python_nothing_is_byte_compiled(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    put_runtime_on_path(monkeypatch, tmp_path)
+    monkeypatch.setattr(bytecode, "RUNTIME_VERSION", "3.99")
+    (tmp_path / "bin" / "python3.99").symlink_to(tmp_path / "bin" / f"python{LOCAL_VERSION}")  # another version than it is named
+    said: list[str] = []
+    built = build_package(tmp_path / "functions", report=said.append)
+    assert built.compiled_for == ""
+    assert list(built.folder.rglob("*.pyc")) == []
+    assert [text for text in said if "byte" in text] == [
+        "no python3.99 on PATH, so the package has no byte-compiled files: cold starts take longer. Install Python 3.99."
+    ]
+    put_runtime_on_path(monkeypatch, tmp_path)
+    assert build_package(tmp_path / "functions").compiled_for, "an installed interpreter is used at the next build"
+
+
+def test_the_running_python_byte_compiles_if_it_is_of_the_runtimes_version(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nonexistent")
+    monkeypatch.setattr(bytecode, "RUNTIME_VERSION", LOCAL_VERSION)
+    assert bytecode.find_interpreter() == sys.executable
 
 
 def test_downloaded_wheels_are_those_of_the_runtime(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
