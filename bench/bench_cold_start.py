@@ -45,6 +45,8 @@ FUNCTION_VARIABLES = {
     "SNAPKEEP_QUEUE_TABLE": "snapkeep-queue",
     "SNAPKEEP_POLICY_PARAMETER": "/snapkeep/policy",
     "SNAPKEEP_NOTICES_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/123456789012/notices",
+    "SNAPKEEP_REPORTS_BUCKET": "snapkeep-reports",
+    "SNAPKEEP_VERIFY_STATE_MACHINE_ARN": "arn:aws:states:us-east-2:123456789012:stateMachine:snapkeep-verify",
     "SNAPKEEP_TOPIC_ARN": "arn:aws:sns:us-east-1:123456789012:snapkeep-notifications",
 }
 BOTO3 = 'import boto3; boto3.client("ec2", region_name="us-east-1")'
