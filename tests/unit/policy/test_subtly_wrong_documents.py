@@ -87,7 +87,17 @@ def test_a_month_is_never_read_as_a_minute(within: str) -> None:
     assert "for a month 31d" in refusal(RIGHT.replace("keep_last: 7", f"keep_within: {within}"))
 
 
-@pytest.mark.parametrize("zone", ["localtime", "posixrules", "Factory", "right/Europe/Berlin", "posix/Europe/Berlin"])
+@pytest.mark.parametrize(
+    "zone",
+    [
+        "localtime",
+        "posixrules",
+        "Factory",
+        "right/Europe/Berlin",
+        "posix/Europe/Berlin",
+        pytest.param("a" * 1000, id="a name longer than file names may be"),
+    ],
+)
 def test_a_time_zone_that_another_machine_may_not_know_is_refused(zone: str) -> None:
     assert "retention.timezone" in refusal(RIGHT.replace("keep_last: 7", f"keep_daily: 7, timezone: {zone}"))
 
