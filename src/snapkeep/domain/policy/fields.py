@@ -103,8 +103,8 @@ class Shape:
 
 
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
-TIMEZONE_PATTERN = r"^(?!posix/|right/|(localtime|posixrules|Factory)$)[A-Za-z0-9_+/-]+$"
-"""IANA names, without those that mean something else on another machine (`localtime`, zones with leap seconds)."""
+TIMEZONE_PATTERN = r"^(?!posix/|right/|(localtime|posixrules|Factory)$)[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+){0,2}$"
+"""IANA names, of at most three parts, without those that mean something else on another machine (`localtime`, leap seconds)."""
 LONG_DURATION_PATTERN = r"^[0-9]+[hdw]$"
 """Durations without minutes: restic's and borg's `m` is a month here, and a month must not become a minute."""
 VOLUME_PATTERN = r"^vol-[0-9a-f]+$"
