@@ -13,7 +13,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import chain
-from statistics import median_low
 from typing import NamedTuple
 
 from snapkeep.domain.json_codec import named
@@ -354,7 +353,7 @@ def _ages(name: str, members: Sequence[VolumeProtection]) -> PolicyAges:
         volumes=len(members),
         late=sum(member.needs_attention for member in members),
         worst=max(ages),
-        median=median_low(ages),
+        median=_lower_median(ages),
     )
 
 
@@ -381,5 +380,10 @@ def _rule_ages(policy: str, region: str, members: Sequence[tuple[VolumeProtectio
         without_copy=len(members) - len(ages),
         late=sum(age > rpo for age in ages) + sum(protection.needs_attention and not copy.there for protection, copy in members),
         worst=max(ages, default=timedelta(0)),
-        median=median_low(ages or [timedelta(0)]),
+        median=_lower_median(ages or [timedelta(0)]),
     )
+
+
+def _lower_median(ages: Sequence[timedelta]) -> timedelta:
+    # The module statistics would add fractions and decimal to every cold start of Sweep.
+    return sorted(ages)[(len(ages) - 1) // 2]

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 from botocore.config import Config
 
 from snapkeep.adapters.ec2_reader import Ec2Reader
-from snapkeep.adapters.ec2_records import Ec2Records
 from snapkeep.adapters.ec2_writers import Ec2Copier, Ec2Deleter, Ec2Tagger
 from snapkeep.adapters.regional import AwsClients, RegionalAdapters
 from snapkeep.adapters.sqs_notices import SqsNotices
@@ -60,6 +59,8 @@ class Composition(RegionalAdapters):
     @cached_property
     def record_reader(self) -> RecordReader:
         """Reads what recovery records of this region hold."""
+        from snapkeep.adapters.ec2_records import Ec2Records  # noqa: PLC0415 - of TagSnapshots alone
+
         return Ec2Records(client=self.clients.get("ec2"), region=self.environment.region)
 
     @cached_property

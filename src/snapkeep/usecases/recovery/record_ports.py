@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from snapkeep.domain.model import Volume
-from snapkeep.domain.recovery.record import RecoveryRecord
+if TYPE_CHECKING:
+    from snapkeep.domain.model import Volume
+    from snapkeep.domain.recovery.record import RecoveryRecord
 
 
 @dataclass(frozen=True, slots=True)
