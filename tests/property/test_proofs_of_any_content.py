@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from snapkeep.domain.recovery import blocks
 from snapkeep.domain.recovery.blocks import ZEROS, BlockDigest, BlockList, extents_of
 from snapkeep.domain.recovery.methods import FULL, STRUCTURE, Method
-from snapkeep.domain.recovery.proof import Pair, ProofProgress, ProofVerdict, after_window, conclude, is_weaker, window_of
+from snapkeep.domain.recovery.proof import Pair, ProofProgress, after_window, conclude, is_weaker, window_of
+from snapkeep.domain.recovery.verdict import ProofVerdict
 
 SIZE = 40
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

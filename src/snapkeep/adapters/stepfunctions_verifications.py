@@ -9,10 +9,11 @@ from botocore.exceptions import ClientError
 
 from snapkeep.adapters.aws_errors import code_of, translated
 from snapkeep.domain.json_codec import to_object
-from snapkeep.domain.recovery.methods import Method
 
 if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
+
+    from snapkeep.domain.recovery.methods import Method
 
 
 class StepFunctionsVerifications:

@@ -9,12 +9,15 @@ import json
 import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from snapkeep.domain.protection import PolicyAges
-from snapkeep.domain.recovery.proof import Proof, ProofVerdict
+from snapkeep.domain.recovery.verdict import ProofVerdict
 from snapkeep.domain.sweep.findings import FindingKind
 from snapkeep.domain.sweep.report import Figure, SweepReport, age_known
+
+if TYPE_CHECKING:
+    from snapkeep.domain.recovery.proof import Proof
 
 NAMESPACE = "Snapkeep"
 SYSTEM = "System"

@@ -17,8 +17,6 @@ from snapkeep.domain.copies.entry import EntryState
 from snapkeep.domain.copies.request import CopyRequest
 from snapkeep.domain.errors import InvalidEvent
 from snapkeep.domain.json_codec import OPTIONAL, named
-from snapkeep.domain.recovery.methods import Method
-from snapkeep.domain.recovery.proof import Proof, ProofProgress
 from snapkeep.domain.retention.deletion import DeletionOrder
 from snapkeep.usecases.notify import RunState, StepError
 from snapkeep.usecases.ports import CopyResult, DeletionResult, Problem, ProblemKind
@@ -132,31 +130,6 @@ class SweepCall:
         return isinstance(options, Mapping) and options.get(name) is True
 
 
-@dataclass(frozen=True, slots=True)
-class VerifyRequest:
-    """The input of an execution of Verify."""
-
-    copy: str
-    method: Method
-    budget_usd: float = field(default=0.0, metadata=OPTIONAL)
-    verified: VerifyAnswer | None = field(default=None, metadata=OPTIONAL)
-    """The answer of the portion before."""
-
-
-@dataclass(frozen=True, slots=True)
-class VerifyCall:
-    """The call of Verify."""
-
-    asked: VerifyRequest
-
-
-@dataclass(frozen=True, slots=True)
-class RecordCall:
-    """The call of TagSnapshotCopy that records a proof."""
-
-    proof: Proof
-
-
 # The functions' answers. ReadBlocks has its call and its answer in
 # `snapkeep.adapters.lambda_blocks`. Sweep's step `report` answers a `PublishedReport`.
 
@@ -212,27 +185,6 @@ class ReceiveAnswer:
     volumes: tuple[str, ...]
     plan: PlanAnswer
     problems: tuple[Problem, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class VerifyAnswer:
-    """The answer of Verify: the progress of a portion, or the proof."""
-
-    more: bool
-    verdict: str
-    end: str
-    """Why there is no result; empty where there is one."""
-    progress: ProofProgress | None
-    proof: Proof | None
-    problems: tuple[Problem, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class RecordAnswer:
-    """The answer of TagSnapshotCopy to a proof."""
-
-    copy_requested: bool
-    """Whether another copy is requested in place of one that differs."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,12 +12,13 @@ from snapkeep.domain.copies.entry import entry_key
 from snapkeep.domain.json_codec import to_object
 from snapkeep.functions.composition import Composition, composition
 from snapkeep.functions.log import audit_copy, started
-from snapkeep.functions.payloads import EventCall, RecordAnswer, RecordCall, from_json
+from snapkeep.functions.payloads import EventCall, from_json
 from snapkeep.functions.plan_retention import build as build_planner
 from snapkeep.functions.state_budget import receive_answer
 from snapkeep.usecases.copies.receive import ReceiveCopy, ReceiveOutcome, ReceiveResult
 
 if TYPE_CHECKING:
+    from snapkeep.functions.verify_payloads import RecordAnswer
     from snapkeep.usecases.copies.record_proof import RecordProof
 
 
@@ -58,7 +59,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     log = started(event, context)
     parts = composition()
     if "proof" in event:
-        return to_object(_record(parts, from_json(RecordCall, event)))
+        return to_object(_record(parts, event))
     ended = events.parse_copy_event(from_json(EventCall, event).event)
     if isinstance(ended, events.IgnoredEvent):
         log.info("not ours", extra={"why": ended.why})
@@ -70,8 +71,10 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     return to_object(receive_answer(received, parts.environment.region, parts.clock.now()))
 
 
-def _record(parts: Composition, call: RecordCall) -> RecordAnswer:
-    proof = call.proof
+def _record(parts: Composition, event: dict[str, Any]) -> RecordAnswer:
+    from snapkeep.functions.verify_payloads import RecordAnswer, RecordCall  # noqa: PLC0415 - copies that arrive need none
+
+    proof = from_json(RecordCall, event).proof
     requested = build_record(parts).run(proof)
     pair = proof.progress.pair
     key = entry_key(pair.source_region, pair.source_id, pair.copy_region)

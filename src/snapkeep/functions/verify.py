@@ -9,13 +9,15 @@ from snapkeep.adapters.lambda_blocks import LambdaBlocks
 from snapkeep.adapters.s3_proofs import S3Proofs
 from snapkeep.domain.errors import BlocksUnreadable, CopyDiffers, ProofIncomplete
 from snapkeep.domain.json_codec import to_object
-from snapkeep.domain.recovery.proof import Proof, ProofEnd, ProofProgress, ProofVerdict
+from snapkeep.domain.recovery.proof import Proof, ProofEnd, ProofProgress
+from snapkeep.domain.recovery.verdict import ProofVerdict
 from snapkeep.domain.system import function_name
 from snapkeep.functions import metrics, read_blocks
 from snapkeep.functions.clients import INVOKING
 from snapkeep.functions.composition import Composition, composition
 from snapkeep.functions.log import started
-from snapkeep.functions.payloads import VerifyAnswer, VerifyCall, from_json
+from snapkeep.functions.payloads import from_json
+from snapkeep.functions.verify_payloads import VerifyAnswer, VerifyCall
 from snapkeep.usecases.ports import Problem
 from snapkeep.usecases.recovery.verify import VerifyCopy
 

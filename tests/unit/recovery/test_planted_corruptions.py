@@ -9,7 +9,8 @@ import pytest
 
 from snapkeep.domain.model import Snapshot
 from snapkeep.domain.recovery.methods import FULL, STRUCTURE, Method, MethodKind
-from snapkeep.domain.recovery.proof import Difference, DifferenceKind, ProofVerdict
+from snapkeep.domain.recovery.proof import Difference, DifferenceKind
+from snapkeep.domain.recovery.verdict import ProofVerdict
 from support.proving import ProvingWorld
 
 WRITTEN = 12

@@ -13,7 +13,8 @@ from snapkeep.adapters.threads import Threads
 from snapkeep.domain.errors import AwsRefused, AwsThrottled, AwsUnavailable, PageTokenExpired
 from snapkeep.domain.recovery.blocks import BlockDigest
 from snapkeep.domain.recovery.methods import FULL, STRUCTURE, Method, MethodKind
-from snapkeep.domain.recovery.proof import IDLE_PORTIONS, ProofEnd, ProofProgress, ProofVerdict
+from snapkeep.domain.recovery.proof import IDLE_PORTIONS, ProofEnd, ProofProgress
+from snapkeep.domain.recovery.verdict import ProofVerdict
 from snapkeep.lab.ebs_model import FaultRule
 from snapkeep.usecases.recovery.ports import BlockPage
 from snapkeep.usecases.recovery.read_blocks import MOST_ATTEMPTS, Pace, ReadBlocks

@@ -12,7 +12,8 @@ import pytest
 from snapkeep.domain.json_codec import from_json, to_object, to_text
 from snapkeep.domain.recovery.blocks import ZEROS, BlockDigest, Sample
 from snapkeep.domain.recovery.methods import FULL, STRUCTURE, Method, MethodKind, estimate, parse_part, share_found
-from snapkeep.domain.recovery.proof import Pair, Proof, ProofProgress, ProofVerdict
+from snapkeep.domain.recovery.proof import Pair, Proof, ProofProgress
+from snapkeep.domain.recovery.verdict import ProofVerdict
 from snapkeep.usecases.recovery.ports import BlockPage
 from snapkeep.usecases.recovery.read_blocks import ReadBlocks
 from snapkeep.usecases.recovery.verify import VerifyCopy

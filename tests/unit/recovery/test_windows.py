@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 
 from snapkeep.domain.recovery.blocks import BlockList
 from snapkeep.domain.recovery.methods import FULL, STRUCTURE
-from snapkeep.domain.recovery.proof import Pair, ProofEnd, ProofProgress, ProofVerdict, conclude, window_of
+from snapkeep.domain.recovery.proof import Pair, ProofEnd, ProofProgress, conclude, window_of
+from snapkeep.domain.recovery.verdict import ProofVerdict
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 PROGRESS = ProofProgress(Pair("vol-1", "us-east-1", "snap-1", "us-east-2", "snap-2"), FULL, NOW, 1, 1)

@@ -9,7 +9,8 @@ from snapkeep.domain.json_codec import to_object
 from snapkeep.domain.model import Snapshot
 from snapkeep.domain.plural import counted
 from snapkeep.domain.recovery.methods import Estimate, Method, estimate
-from snapkeep.domain.recovery.proof import Proof, ProofVerdict
+from snapkeep.domain.recovery.proof import Proof
+from snapkeep.domain.recovery.verdict import ProofVerdict
 
 SHOWN = 10
 """Differing blocks that are listed; the proof has the first hundred."""

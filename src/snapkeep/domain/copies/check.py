@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from snapkeep.domain.copies.entry import QueueEntry
 from snapkeep.domain.copies.request import CopyRequest
 from snapkeep.domain.model import CLOCK_SKEW, Snapshot
-from snapkeep.domain.recovery.proof import ProofVerdict
+from snapkeep.domain.recovery.verdict import ProofVerdict
 from snapkeep.domain.tag_names import PROOF
 
 

@@ -15,6 +15,7 @@ from snapkeep.domain.model import Snapshot
 from snapkeep.domain.recovery import blocks
 from snapkeep.domain.recovery.blocks import BLOCK_BYTES, ZEROS, BlockDigest, BlockList, Extent, Sample
 from snapkeep.domain.recovery.methods import Method, MethodKind, dollars_of
+from snapkeep.domain.recovery.verdict import ProofVerdict
 from snapkeep.domain.tags import format_time
 
 MOST_DIFFERENCES = 100
@@ -22,15 +23,6 @@ MOST_DIFFERENCES = 100
 LONGEST = timedelta(days=7)
 IDLE_PORTIONS = 3
 """Portions in a row that got no further, after which a comparison ends."""
-
-
-class ProofVerdict(LabelledEnum):
-    """Result of a comparison."""
-
-    PROVED = "PROVED", "equal to its source"
-    DIFFERS = "DIFFERS", "different from its source"
-    UNREADABLE = "UNREADABLE", "could not be read"
-    INCOMPLETE = "INCOMPLETE", "not compared to the end"
 
 
 class ProofEnd(LabelledEnum):

@@ -17,18 +17,15 @@ from snapkeep.functions.payloads import (
     EventCall,
     PlanCall,
     ReceiveAnswer,
-    RecordAnswer,
-    RecordCall,
     RetentionAnswer,
     TagAnswer,
-    VerifyAnswer,
-    VerifyCall,
     from_json,
     run_state,
     waiting_call,
 )
 from snapkeep.functions.state_budget import fit_deletions, fit_retention, plan_bytes, receive_answer, tag_answer
 from snapkeep.functions.verify import answer_of
+from snapkeep.functions.verify_payloads import RecordAnswer, RecordCall, VerifyAnswer, VerifyCall
 from snapkeep.lab.simulator.composition import SystemComposition
 from snapkeep.lab.simulator.executions import Execution
 from snapkeep.usecases.copies.receive import ReceiveOutcome, ReceiveResult

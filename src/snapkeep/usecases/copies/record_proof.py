@@ -9,7 +9,8 @@ from datetime import timedelta
 from snapkeep.domain.copies.entry import EntryState, entry_key
 from snapkeep.domain.errors import AwsRefused, AwsUnavailable, EntryChanged, SnapshotGone, TagsDoNotFit
 from snapkeep.domain.model import Snapshot
-from snapkeep.domain.recovery.proof import Proof, ProofVerdict, is_weaker
+from snapkeep.domain.recovery.proof import Proof, is_weaker
+from snapkeep.domain.recovery.verdict import ProofVerdict
 from snapkeep.domain.tag_names import CHECK, PROOF, WRONG
 from snapkeep.usecases.copies.enqueue import find_entry
 from snapkeep.usecases.ports import Clock, CopyQueue, SnapshotReader, SnapshotTagger
