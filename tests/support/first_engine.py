@@ -15,8 +15,7 @@ from ministack.services import stepfunctions
 
 from snapkeep.lab.embedded_aws.patches import stepfunctions as patches
 from support.asl import ACCOUNT_ID, REGION, Handler, LambdaRefusedError, Pause, Run, definition, no_pause
-
-PATIENCE_SECONDS = 30.0
+from support.patience import LOOKS, SECONDS_BETWEEN_LOOKS
 
 
 class FirstEngine:
@@ -39,13 +38,13 @@ class FirstEngine:
         return str(started["executionArn"])
 
     def wait(self, execution: str) -> Run:
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while True:
+        for _ in range(LOOKS):
             described = self._call(stepfunctions._describe_execution, executionArn=execution)
             if described["status"] != "RUNNING":
                 break
-            assert time.monotonic() < deadline, f"{execution} does not end; it entered {self._states(execution)}"
-            time.sleep(0.005)
+            time.sleep(SECONDS_BETWEEN_LOOKS)
+        else:
+            raise AssertionError(f"{execution} does not end; it entered {self._states(execution)}")
         output = json.loads(described["output"]) if described.get("output") else None
         return Run(described["status"], self._states(execution), described.get("error", ""), described.get("cause", ""), output)
 

@@ -32,12 +32,12 @@ from snapkeep.lab.ebs_model import Faults, Speeds, VirtualClock, World
 from snapkeep.lab.ebs_model.conditions.clock import utc
 from snapkeep.lab.simulator.memory_proofs import OneAfterAnother
 from support.asl import ACCOUNT_ID, Engine, Handler, Pause, Run
+from support.patience import LOOKS
 from support.templates import FUNCTION, resources, template
 
 REGIONS = {"primary": "us-east-1", "dr": "us-east-2"}
 MACHINE_OF_STACK = {"primary": "protect", "dr": "receive"}
 ENDED_BY = {"createSnapshot": "primary", "createSnapshots": "primary", "copySnapshot": "dr"}
-PATIENCE_SECONDS = 60.0
 STEP_SECONDS = 30.0
 MODELLED = ("ebs", "ec2", "kms")
 SERVICE_PREFIXES = {"stepfunctions": "states"}
@@ -275,10 +275,11 @@ class RealSystem:
 
     def settle(self, least_seconds: float = 60.0) -> None:
         """Advance time, with scheduled dispatches, until no execution runs and nothing is due."""
-        deadline = time.monotonic() + PATIENCE_SECONDS
+        looks = 0
         until = self.world.now() + least_seconds
         while self._open or self.world.now() < until or self.world.next_due() is not None:
-            assert time.monotonic() < deadline, f"does not settle: {self._open}"
+            looks += 1
+            assert looks <= LOOKS, f"does not settle: {self._open}"
             self.invoke("dr", "Dispatch", {})
             self.advance(STEP_SECONDS)
             self._wait_for_executions()

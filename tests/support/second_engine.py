@@ -23,8 +23,8 @@ from moto.stepfunctions.parser.asl.component.state.exec.state_task import lambda
 from moto.stepfunctions.parser.models import StepFunctionsParserBackend
 
 from support.asl import ACCOUNT_ID, REGION, Handler, LambdaRefusedError, Pause, Run, definition, no_pause
+from support.patience import LOOKS, SECONDS_BETWEEN_LOOKS
 
-PATIENCE_SECONDS = 30.0
 _ROLE = f"arn:aws:iam::{ACCOUNT_ID}:role/any"
 _ENTERED = "StateEntered"
 
@@ -86,10 +86,12 @@ class SecondEngine:
 
     def wait(self, execution: str) -> Run:
         record = self._executions[execution]
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while self.running(execution):
-            assert time.monotonic() < deadline, f"{execution} does not end; it entered {self._states(record)}"
-            time.sleep(0.005)
+        for _ in range(LOOKS):
+            if not self.running(execution):
+                break
+            time.sleep(SECONDS_BETWEEN_LOOKS)
+        else:
+            raise AssertionError(f"{execution} does not end; it entered {self._states(record)}")
         return Run(
             str(record.exec_status.value),
             self._states(record),
