@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Any, Protocol, assert_never
 
 from snapkeep.domain.errors import RecoveryFailed
 from snapkeep.domain.recovery.recovery_plan import RecoveryRun, RecoveryStep, StepKind, StepState
@@ -97,8 +97,10 @@ class Actions:
                 self._delete(run, step)
             case StepKind.HOLD:
                 self.ec2.untag_snapshots(step.parameters["snapshots"], {HOLD: run.id})
-            case _:
+            case StepKind.WAIT_FOR_VOLUME | StepKind.RELEASE:
                 pass
+            case _:
+                assert_never(step.kind)
 
     def _create(self, run: RecoveryRun, step: RecoveryStep) -> RecoveryStep:
         """Tags are looked at first: a client token is forgotten after a time, and this may be resumed days later."""
