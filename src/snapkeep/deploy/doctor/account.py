@@ -11,7 +11,7 @@ from snapkeep.domain.errors import AwsRefused
 
 
 class AwsAccount:
-    """`AccountFacts` over clients of STS and IAM."""
+    """`AccountInventory` over clients of STS and IAM."""
 
     def __init__(self, *, sts: Any, iam: Any) -> None:
         self._sts = sts

@@ -1,4 +1,4 @@
-"""`RegionFacts` over the clients of one region."""
+"""`RegionInventory` over the clients of one region."""
 
 from __future__ import annotations
 
