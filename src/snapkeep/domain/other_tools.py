@@ -34,6 +34,7 @@ OTHER_TOOLS = (
 )
 NOT_CARRIED = (
     "aws:*",
+    "snapkeep:*",
     "awsbackup-restore-test",
     "AWSElasticDisasterRecoveryManaged",
     "AWSApplicationMigrationServiceManaged",

@@ -24,8 +24,6 @@ RECORD = "snapkeep:record"
 RECOVERY_TAGS = (SET, INSTANCE, DEVICE, RECORD)
 """What recovery knows a snapshot by. They are written where there is room, before the volume's own tags."""
 
-PROOF = "snapkeep:proof"
-"""On copies alone: the newest verdict of a comparison with the source."""
 HOLD = "snapkeep:hold"
 """The recovery that has chosen a snapshot: until it ends, the snapshot is not deleted (INV-18)."""
 RECOVERY = "snapkeep:recovery"

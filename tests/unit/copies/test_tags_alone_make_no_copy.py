@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from snapkeep.adapters.ec2_reader import Ec2Reader
 from snapkeep.adapters.ec2_writers import tag_list
-from snapkeep.domain.tag_names import MANAGED, ORIGINAL_REGION, SOURCE_SNAPSHOT
+from snapkeep.domain.tag_names import HOLD, MANAGED, ORIGINAL_REGION, RECOVERY, RECOVERY_STEP, SOURCE_SNAPSHOT
 from snapkeep.domain.tags import carried_tags
 from support.flows import DR, PRIMARY, Laboratory, policy_set
 
@@ -74,3 +76,10 @@ def test_our_own_tags_are_not_carried_from_a_volume_to_its_snapshot() -> None:
     volume_tags = {SOURCE_SNAPSHOT: "snap-1", ORIGINAL_REGION: PRIMARY, "a": "b"}
     chosen, left_out = carried_tags({MANAGED: "snapkeep"}, {}, volume_tags)
     assert (chosen, left_out) == ({MANAGED: "snapkeep", "a": "b"}, [])
+
+
+@pytest.mark.parametrize("tag", [HOLD, RECOVERY, RECOVERY_STEP, "snapkeep:of-a-later-version"])
+def test_no_tag_that_begins_with_our_name_is_carried(tag: str) -> None:
+    """A volume with `snapkeep:hold` made snapshots and copies that no plan may delete."""
+    chosen, left_out = carried_tags({}, {}, {tag: "recovery-1", "Name": "web"})
+    assert (chosen, left_out) == ({"Name": "web"}, [])

@@ -288,11 +288,7 @@ def _creation(volume: VolumeRecovery, plan: RecoveryPlan) -> dict[str, Any]:
 
 def _carried(tags: Mapping[str, str]) -> dict[str, str]:
     """Return the tags that a restored volume gets: its source's, without ours and those by which other tools claim it."""
-    return {
-        key: value
-        for key, value in tags.items()
-        if not (key.startswith(("aws:", "snapkeep:")) or key in OWN_TAGS or matches_any(key, NOT_CARRIED))
-    }
+    return {key: value for key, value in tags.items() if key not in OWN_TAGS and not matches_any(key, NOT_CARRIED)}
 
 
 def places_for(
