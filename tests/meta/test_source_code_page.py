@@ -19,6 +19,7 @@ SOURCE = ROOT / "src/snapkeep"
 PAGE = (ROOT / "docs/source-code.md").read_text()
 CHANGES = (
     "a retention word",
+    "a retention word that is no calendar period",
     "a notification channel",
     "an archive tier",
     "a stack parameter",
@@ -31,6 +32,11 @@ CHANGES = (
     "another queue",
     "a field in a deletion's log line",
     "an AWS call",
+    "a method of proof",
+    "a step of `snapkeep recover`",
+    "a check of `snapkeep doctor`",
+    "a tag on snapshots",
+    "a word of the copy rules",
 )
 """The facts that a newcomer must find."""
 PATH = re.compile(r"`((?:[\w.-]+/)+[\w.-]*)`")
