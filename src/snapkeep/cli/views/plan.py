@@ -93,7 +93,7 @@ def totals_line(plan: RegionPlan) -> str:
         f"{counted(totals['copies_missing'], 'copy', 'copies')} missing",
     ]
     later = totals["deletions_after_copies"]
-    parts += [f"{later} more would be deleted once the copies are made"] if later else []
+    parts += [f"{later} more would be deleted once the copies are made and checked"] if later else []
     parts += [f"{counted(adopted, 'snapshot')} would be adopted"] if adopted else []
     parts += [f"{counted(refused, 'plan')} refused"] if refused else []
     return f"{plan.region}: " + ", ".join(parts)
@@ -225,7 +225,7 @@ def _volume_lines(volume: VolumePlan, region: str, layout: LineLayout, later: Co
         snapshot_id = verdict.snapshot.id
         notes = [
             *(["would be adopted"] if snapshot_id in adopted else []),
-            *(["would be deleted once the copies are made"] if snapshot_id in later else []),
+            *(["would be deleted once the copies are made and checked"] if snapshot_id in later else []),
         ]
         yield from verdict_lines(verdict, layout, notes)
 

@@ -47,7 +47,7 @@ def _sections(comparison: Comparison, after: RegionPlan, layout: LineLayout) -> 
     yield "volumes under another policy", _moved_lines(comparison, after, layout)
     yield "plans that would be refused", _refused_lines(comparison, layout)
     yield "snapshots that would be deleted", _change_lines(comparison.deleted, comparison, layout)
-    yield "snapshots that would be deleted once the copies are made", _later_lines(comparison, layout)
+    yield "snapshots that would be deleted once the copies are made and checked", _later_lines(comparison, layout)
     yield "snapshots that would be kept", _change_lines(comparison.kept, comparison, layout)
     yield "snapshots that would be adopted", _adopted_lines(comparison)
     yield "copies that would be made", missing_lines(comparison.copies, comparison.names, layout)
@@ -106,7 +106,7 @@ def _totals_line(region: str, comparison: Comparison) -> str:
     ]
     parts += [f"{counted(len(comparison.copies_dropped), 'copy', 'copies')} fewer"] if comparison.copies_dropped else []
     later = len(comparison.deleted_after_copies)
-    parts += [f"{later:,} more would be deleted once the copies are made"] if later else []
+    parts += [f"{later:,} more would be deleted once the copies are made and checked"] if later else []
     parts += [f"{counted(adopted, 'snapshot')} would be adopted"] if adopted else []
     parts += [f"{counted(len(comparison.refused), 'plan')} more refused"] if comparison.refused else []
     return f"{region}: " + ", ".join(parts)

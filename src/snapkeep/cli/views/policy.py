@@ -119,7 +119,7 @@ def comparison_lines(region: str, comparison: Comparison) -> Iterator[str]:
         ("more snapshots would be deleted", deleted),
         ("more snapshots would be kept", kept),
         ("more copies would be made", copies),
-        *([("more snapshots would be deleted once the copies are made", later)] if later else []),
+        *([("more snapshots would be deleted once the copies are made and checked", later)] if later else []),
         *([("snapshots that no run tagged would be protected", protected)] if protected else []),
         *([("more plans would be refused", refused)] if refused else []),
     ):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from snapkeep.domain.labels import LabelledEnum
+from snapkeep.domain.model import Snapshot
+from snapkeep.domain.tag_names import PROOF
 
 
 class ProofVerdict(LabelledEnum):
@@ -12,3 +14,8 @@ class ProofVerdict(LabelledEnum):
     DIFFERS = "DIFFERS", "different from its source"
     UNREADABLE = "UNREADABLE", "could not be read"
     INCOMPLETE = "INCOMPLETE", "not compared to the end"
+
+
+def is_proved(copy: Snapshot) -> bool:
+    """Whether the tag of a copy says that it is proved to be equal to its source."""
+    return copy.tags.get(PROOF, "").startswith(f"{ProofVerdict.PROVED} ")

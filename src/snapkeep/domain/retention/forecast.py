@@ -1,4 +1,4 @@
-"""The facts of a primary and its DR regions once the copies that are missing, waiting or running have completed."""
+"""The facts of a primary and its DR regions once the copies that are missing, waiting or running are made and proved."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from snapkeep.domain.tags import tags_for_copy
 
 
 def with_copies_made(facts: Sequence[RegionFacts], plan: RegionPlan, now: datetime, *, system: str) -> list[RegionFacts]:
-    """Return the facts, the primary's first, with the copies that its plan requires. Copies that failed stay missing.
+    """Return the facts, the primary's first, with the copies that its plan requires, as if every copy were proved.
 
-    The copies that do not exist yet have ids that EC2 never gives.
+    Copies that failed stay missing. The copies that do not exist yet have ids that EC2 never gives.
     """
     primary, *dr_facts = facts
     sources = {snapshot.id: snapshot for snapshot in primary.snapshots}
@@ -40,8 +40,8 @@ def with_copies_made(facts: Sequence[RegionFacts], plan: RegionPlan, now: dateti
         made[region].append(replace(source, id=copy_id, region=region, start_time=now, tags=tags, is_copy=True))
     copies = {region: _completed(listed, system) + made[region] for region, listed in primary.copies_by_region.items()}
     return [
-        replace(primary, copies_by_region=copies, waiting=frozenset()),
-        *(replace(dr, snapshots=_completed(dr.snapshots, system) + made[dr.region]) for dr in dr_facts),
+        replace(primary, copies_by_region=copies, waiting=frozenset(), proofs_awaited=False),
+        *(replace(dr, snapshots=_completed(dr.snapshots, system) + made[dr.region], proofs_awaited=False) for dr in dr_facts),
     ]
 
 

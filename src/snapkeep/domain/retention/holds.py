@@ -9,8 +9,10 @@ from types import MappingProxyType
 
 from snapkeep.domain.model import NEVER, Lineage, Reason, Snapshot, SnapshotInRegion, SnapshotState
 from snapkeep.domain.other_tools import left_alone_by, tool_of
+from snapkeep.domain.recovery.verdict import is_proved
 from snapkeep.domain.tag_names import HOLD
 
+WAITS_FOR_PROOF = Reason("INV-21", "held: no newer copy is proved yet; the first run or sweep after that decides again")
 NO_COPIES: Mapping[str, Iterable[Snapshot]] = MappingProxyType({})
 
 
@@ -124,6 +126,21 @@ def recovery_holds(snapshots: Iterable[Snapshot]) -> dict[str, tuple[Reason, ...
         for snapshot in snapshots
         if HOLD in snapshot.tags
     }
+
+
+def proof_holds(copies: Iterable[Snapshot], *, system: str, second_copies: Collection[str] = ()) -> dict[str, tuple[Reason, ...]]:
+    """Return the hold of a lineage's newest proved copy, while other copies as new or newer are not proved (INV-21).
+
+    A lineage without a proof has no hold, so that retention goes on where nothing can be compared.
+    """
+    counted = [copy for copy in copies if copy.counts_for(system)]
+    proved = [copy for copy in counted if is_proved(copy)]
+    if not proved:
+        return {}
+    # Of two proved copies of one snapshot, the second copy is deleted.
+    newest = max(proved, key=lambda copy: (copy.origin.start_time, copy.id not in second_copies, copy.id))
+    waits = any(copy.origin.start_time >= newest.origin.start_time and not is_proved(copy) for copy in counted)
+    return {newest.id: (WAITS_FOR_PROOF,)} if waits else {}
 
 
 def policy_holds(snapshots: Iterable[Snapshot], leave_alone: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[Reason, ...]]:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
-from snapkeep.domain.model import Action, Lineage, Reason, Snapshot, SnapshotState, Verdict
+from snapkeep.domain.model import NEVER, Action, Lineage, Reason, Snapshot, SnapshotState, Verdict
 from snapkeep.domain.plural import counted
 from snapkeep.domain.policy.model import Limits
+from snapkeep.domain.recovery.verdict import is_proved
 from snapkeep.domain.retention.deletion import SECOND_COPY_RULE
 from snapkeep.domain.retention.holds import NO_COPY_FACTS, CopyFacts
 from snapkeep.domain.retention.verdicts import RETENTION_WORDS
@@ -29,11 +30,13 @@ def find_problems(
     copies: CopyFacts = NO_COPY_FACTS,
     copy_regions: Sequence[str] = (),
     protected_ids: Collection[str] = (),
+    compared: bool = False,
 ) -> list[str]:
     """Return the invariants that the verdicts of one lineage in one region break, in words that begin with their ids.
 
     `copies` are the known copies, and `copy_regions` the regions that the policy copies the lineage to (INV-04);
-    `protected_ids` are the snapshots that an AMI uses, that are locked, or that are left to another tool (INV-06).
+    `protected_ids` are the snapshots that an AMI uses, that are locked, or that are left to another tool (INV-06); `compared`
+    is whether the policy compares copies with their sources (INV-21).
     """
     delete = Action.DELETE
     deletions = [verdict for verdict in verdicts if verdict.action is delete]
@@ -52,6 +55,8 @@ def find_problems(
     problems.extend(_problems_of_all(lineage.volume_id, kept, to_delete, limits))
     if copy_regions:
         problems.extend(_missing_copies(to_delete, copies, copy_regions))
+    if compared:
+        problems.extend(_unproved(kept, to_delete))
     return problems
 
 
@@ -106,6 +111,13 @@ def _problems_of_all(volume_id: str, kept: Sequence[Snapshot], to_delete: Sequen
             f"INV-08: it would delete {deleted} of {counted(total, 'snapshot')} of {volume_id}; "
             f"the limit is {limits.max_share_percent} % of a volume's snapshots"
         )
+
+
+def _unproved(kept: Iterable[Snapshot], to_delete: Iterable[Snapshot]) -> Iterator[str]:
+    proved_until = max((copy.origin.start_time for copy in kept if is_proved(copy)), default=NEVER)
+    newest = max(filter(is_proved, to_delete), key=lambda copy: copy.origin.start_time, default=None)
+    if newest is not None and newest.origin.start_time > proved_until:
+        yield f"INV-21: {newest.id} is the newest proved copy of {newest.origin.volume_id}"
 
 
 def _missing_copies(deletions: Iterable[Snapshot], copies: CopyFacts, regions: Sequence[str]) -> Iterator[str]:

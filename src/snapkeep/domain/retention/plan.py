@@ -8,7 +8,7 @@ from datetime import datetime
 
 from snapkeep.domain.model import Action, Lineage, Reason, Snapshot, Verdict
 from snapkeep.domain.policy.model import Limits, Retention
-from snapkeep.domain.retention.holds import NO_COPY_FACTS, CopyFacts, holds_from_facts, merge_holds, policy_holds
+from snapkeep.domain.retention.holds import NO_COPY_FACTS, CopyFacts, holds_from_facts, merge_holds, policy_holds, proof_holds
 from snapkeep.domain.retention.invariants import find_problems
 from snapkeep.domain.retention.verdicts import NO_HOLDS, NO_POLICY, UNCOUNTED_RULES, Holds, decide
 
@@ -32,6 +32,8 @@ class LineageFacts:
     """Snapshot id -> why it is deleted although retention keeps the copy beside it."""
     leave_alone: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Tags, with patterns of values, of source snapshots that its policy never deletes."""
+    compared: bool = False
+    """Whether its policy compares the copies: the newest proved copy is held until a newer one is proved (INV-21)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +93,8 @@ def plan_lineage(
         for snapshot in facts.snapshots:
             if snapshot.id in protected_ids:
                 held[snapshot.id] = held.get(snapshot.id, ()) + protected_ids[snapshot.id]
+    if facts.compared:
+        held = merge_holds(held, proof_holds(facts.snapshots, system=system, second_copies=facts.second_copies))
     verdicts = tuple(decide(facts.snapshots, facts.retention, now, system=system, holds=held, second_copies=facts.second_copies))
     if facts.second_copies:
         verdicts = tuple(_without_second_copy(verdict, facts.second_copies, held) for verdict in verdicts)
@@ -104,6 +108,7 @@ def plan_lineage(
         copies=facts.copies,
         copy_regions=facts.copy_regions,
         protected_ids=protected_ids,
+        compared=facts.compared,
     )
     return LineagePlan(facts.lineage, verdicts, tuple(refusals))
 

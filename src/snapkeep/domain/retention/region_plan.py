@@ -61,6 +61,8 @@ class RegionFacts:
     """When the system was deployed: later snapshots that no run tagged are planned as if a sweep had tagged them."""
     not_read: frozenset[str] = frozenset()
     """Ids of volumes that were not read, because the snapshots show their policy: none of them is known to be deleted."""
+    proofs_awaited: bool = True
+    """Whether proved copies are held for newer ones without a proof. A forecast plans as if every copy were proved."""
 
 
 class CopyStatus(LabelledEnum):
@@ -118,7 +120,7 @@ class RegionPlan:
     policies: PolicySet
     volumes: tuple[VolumePlan, ...]
     deletions_after_copies: tuple[Verdict, ...] = ()
-    """The verdicts that delete later: once snapshots have their tags, or the missing copies have completed."""
+    """The verdicts that delete later: once snapshots have their tags, or copies have completed and are proved."""
 
     @property
     def verdicts(self) -> Iterator[Verdict]:
@@ -329,10 +331,11 @@ class _Planner:
         if policy is None or rule is None:
             return self._plan(LineageFacts(lineage, snapshots, None), selection)
         retention = policy.retention_of(rule.retention, gone=lineage in self.facts.gone)
+        compared = rule.verify.verifies and self.facts.proofs_awaited
         # A run does not know the copies that other runs checked: it leaves second copies to the sweep.
-        checked = self.facts.checked
-        doubled = {} if checked is None else second_copies(snapshots, self.system, rule.kms_key, checked)
-        return self._plan(LineageFacts(lineage, snapshots, retention, second_copies=doubled), selection, adopted=adopted)
+        doubled = {} if self.facts.checked is None else second_copies(snapshots, self.system, rule.kms_key, self.facts.checked)
+        facts = LineageFacts(lineage, snapshots, retention, second_copies=doubled, compared=compared)
+        return self._plan(facts, selection, adopted=adopted)
 
     def _plan(
         self,
@@ -365,8 +368,7 @@ class _Planner:
 
     def _can_replace_source(self, copy: Snapshot) -> bool:
         """Whether a copy can replace its source: one that another system manages, or none, may be deleted at any time."""
-        adoptable = is_of_former_system(copy, self.former) or (self.adopt and _is_adoptable_copy(copy))
-        return copy.managed_by(self.system) or adoptable
+        return copy.managed_by(self.system) or is_of_former_system(copy, self.former) or (self.adopt and _is_adoptable_copy(copy))
 
     def _can_be_adopted(self, snapshot: Snapshot) -> bool:
         """Whether it is completed, and no run has handled it, the original system tagged it, or a renamed one managed it."""

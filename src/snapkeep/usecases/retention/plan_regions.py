@@ -11,7 +11,7 @@ from snapkeep.domain.model import Action, Reason, Snapshot, SnapshotInRegion, Ve
 from snapkeep.domain.policy.model import PolicySet
 from snapkeep.domain.retention.deleted_volumes import gone_lineages
 from snapkeep.domain.retention.forecast import with_copies_made
-from snapkeep.domain.retention.holds import image_holds, lock_holds, merge_holds, recovery_holds, tool_holds
+from snapkeep.domain.retention.holds import WAITS_FOR_PROOF, image_holds, lock_holds, merge_holds, recovery_holds, tool_holds
 from snapkeep.domain.retention.region_plan import RegionFacts, RegionPlan, plan_region
 from snapkeep.domain.tags import with_source_starts
 from snapkeep.usecases.ports import DeletionGuards, SnapshotReader
@@ -113,7 +113,7 @@ def make_plans(
     adopt: bool = False,
     former: str = "",
 ) -> list[RegionPlan]:
-    """Return a plan for each region, with what its next sweeps delete besides: once snapshots are adopted and copies are made.
+    """Return a plan for each region, with what its next sweeps delete once snapshots are adopted, and copies made and proved.
 
     The first facts and guards are the primary region's, unless that was not listed; `policies` are those in force in each
     region. A copy in a region that was not listed is not known: it is not missing, and its source is kept. `adopt` and
@@ -130,7 +130,8 @@ def make_plans(
     plans = plan_all(facts, adopt=adopt, former=former)
     plans = [_without_unknown(region, plan) for region, plan in zip(facts, plans, strict=True)]
     adopts = any(volume.adopted for plan in plans for volume in plan.volumes)
-    if not plans or not (facts[0].waiting or plans[0].missing or adopts):
+    held = any(verdict.reasons[0] == WAITS_FOR_PROOF for plan in plans for verdict in plan.verdicts)
+    if not plans or not (facts[0].waiting or plans[0].missing or adopts or held):
         return plans
     # The same decision over the facts as they will be: no second rule says what copies release.
     # A sweep deletes first by the tags that it found, then by those that it wrote; copies take longer.

@@ -1,0 +1,111 @@
+"""The newest proved copy of a lineage stays until a newer one is proved."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from io import StringIO
+
+import pytest
+
+from snapkeep.cli.views.plan import LineLayout, write_plan
+from snapkeep.domain.model import Action, Reason, Snapshot, Verdict
+from snapkeep.domain.policy.model import CopyRule, Limits, Policy, PolicySet, Retention, Selector, VerifyRule
+from snapkeep.domain.retention.invariants import find_problems
+from snapkeep.domain.retention.region_plan import RegionFacts, plan_region
+from snapkeep.domain.tag_names import CHECK, PROOF, WRONG
+from snapkeep.usecases.retention.plan_regions import make_plans
+from support.lineages import REGION, SYSTEM, copy_of, snapshot
+
+DR = "us-east-2"
+NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
+PROVED = "PROVED sample:300 2026-11-22T03:10:00.000Z"
+DIFFERS = "DIFFERS sample:300 2026-11-22T03:10:00.000Z"
+SOURCES = [snapshot(f"2026-11-{day}T03:00", day) for day in (20, 21, 22, 23)]
+HELD = "held: no newer copy is proved yet; the first run or sweep after that decides again"
+
+
+def copies(*proofs: str) -> list[Snapshot]:
+    """Return a copy of each source, oldest first, with these proofs; empty is none."""
+    listed = [copy_of(source, DR, number) for number, source in enumerate(SOURCES[: len(proofs)], start=1)]
+    return [with_tags(copy, {PROOF: proof} if proof else {}) for copy, proof in zip(listed, proofs, strict=True)]
+
+
+def with_tags(copy: Snapshot, tags: dict[str, str]) -> Snapshot:
+    return replace(copy, tags={**copy.tags, **tags})
+
+
+def policies(verify: VerifyRule = VerifyRule()) -> PolicySet:  # noqa: B008 - frozen
+    rule = CopyRule(DR, retention=Retention(keep_last=1), verify=verify)
+    return PolicySet((Policy("gold", Selector(), Retention(keep_last=4), (rule,)),), Limits(max_share_percent=100))
+
+
+def deleted(listed: list[Snapshot], verify: VerifyRule = VerifyRule()) -> list[int]:  # noqa: B008 - frozen
+    """Return the places of the copies that are deleted."""
+    plan = plan_region(RegionFacts(DR, (), listed), policies(verify), NOW, system=SYSTEM)
+    ids = {verdict.snapshot.id for verdict in plan.deletions}
+    return [place for place, copy in enumerate(listed) if copy.id in ids]
+
+
+@pytest.mark.parametrize(
+    ("proofs", "places"),
+    [
+        (("", "", ""), [0, 1]),
+        ((PROVED, ""), []),
+        ((PROVED, "", ""), [1]),
+        ((PROVED, PROVED, ""), [0]),
+        ((PROVED, "", PROVED), [0, 1]),
+        ((DIFFERS, ""), [0]),
+    ],
+)
+def test_the_newest_proved_copy_stays_until_a_newer_one_is_proved(proofs: tuple[str, ...], places: list[int]) -> None:
+    assert deleted(copies(*proofs)) == places
+
+
+def test_a_proof_of_a_copy_that_was_found_wrong_since_holds_nothing() -> None:
+    first, second, third = copies(PROVED, PROVED, "")
+    assert deleted([first, with_tags(second, {CHECK: WRONG}), third]) == []
+
+
+def test_no_copy_is_held_where_the_rule_compares_nothing() -> None:
+    assert deleted(copies(PROVED, ""), VerifyRule(structure="never")) == [0]
+
+
+def test_a_proved_second_copy_stays_while_the_copy_beside_it_is_not_proved() -> None:
+    first = copies(PROVED)[0]
+    twin = replace(copy_of(SOURCES[0], DR, 9), start_time=NOW)
+    facts = RegionFacts(DR, (), [first, twin], checked=frozenset({twin.id}))
+    assert plan_region(facts, policies(), NOW, system=SYSTEM).deletions == []
+    proved = replace(facts, snapshots=[first, with_tags(twin, {PROOF: PROVED})])
+    assert [verdict.snapshot.id for verdict in plan_region(proved, policies(), NOW, system=SYSTEM).deletions] == [first.id]
+
+
+def test_the_plan_says_why_and_announces_the_deletion_that_a_proof_brings() -> None:
+    listed = copies(PROVED, "")
+    facts = [RegionFacts(REGION, (), SOURCES[:2], {DR: listed}), RegionFacts(DR, (), listed)]
+    plans = make_plans([NoGuards(), NoGuards()], facts, dict.fromkeys((REGION, DR), policies()), NOW, system=SYSTEM)
+    out = StringIO()
+    write_plan(out, plans[1], LineLayout(columns=160))
+    assert HELD in " ".join(out.getvalue().split())
+    assert plans[1].deletions == []
+    assert [verdict.snapshot.id for verdict in plans[1].deletions_after_copies] == [listed[0].id]
+
+
+def test_inv_21_the_second_look_refuses_to_delete_the_only_proved_copy() -> None:
+    proved, newer = copies(PROVED, "")
+    verdicts = [
+        Verdict(proved, Action.DELETE, (Reason("keep_last", "beyond last 1"),)),
+        Verdict(newer, Action.KEEP, (Reason("newest", "newest"),)),
+    ]
+    lineage, limits = proved.origin.lineage, Limits(max_share_percent=100)
+    assert find_problems(verdicts, lineage, DR, system=SYSTEM, limits=limits) == []
+    [problem] = find_problems(verdicts, lineage, DR, system=SYSTEM, limits=limits, compared=True)
+    assert problem == f"INV-21: {proved.id} is the newest proved copy of {lineage.volume_id}"
+
+
+class NoGuards:
+    """Guards that hold nothing."""
+
+    def images_using(self, snapshot_ids: object) -> dict[str, list[str]]:
+        return {}
+
+    def locks(self, snapshot_ids: object) -> dict[str, datetime | None]:
+        return {}
