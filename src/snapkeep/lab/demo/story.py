@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from snapkeep.domain.tag_names import PROOF, SOURCE_SNAPSHOT
+
 PRIMARY_REGION = "us-east-1"
 DR_REGION = "us-east-2"
 TAG_KEY = "Backup"
@@ -107,6 +109,7 @@ class Director:
 
     def __init__(self, client: Callable[[str, str], Any]) -> None:
         self._ec2 = client("ec2", PRIMARY_REGION)
+        self._ec2_dr = client("ec2", DR_REGION)
         self._kms = client("kms", PRIMARY_REGION)
         self._instance_id = ""
         self._key_id = ""
@@ -151,9 +154,19 @@ class Director:
             self._make(VAULT)
             self._kms.disable_key(KeyId=self._key_id)
             self._make_set()
-        if len(web) < WEB_SNAPSHOTS and all(shot.ended for shot in web):
+        # The last copy displaces the older ones only if the copy before it is proved.
+        ready = self._is_proved(web[-1]) if len(web) == WEB_SNAPSHOTS - 1 else all(shot.ended for shot in web)
+        if len(web) < WEB_SNAPSHOTS and ready:
             self._make(WEB)
         return len(self.story.shots_of(WEB)) == WEB_SNAPSHOTS
+
+    def _is_proved(self, shot: Shot) -> bool:
+        """Whether the copy of a snapshot is proved to be equal to it."""
+        filters = [
+            {"Name": f"tag:{SOURCE_SNAPSHOT}", "Values": [shot.snapshot_id]},
+            {"Name": f"tag:{PROOF}", "Values": ["PROVED *"]},
+        ]
+        return bool(self._ec2_dr.describe_snapshots(OwnerIds=["self"], Filters=filters)["Snapshots"])
 
     def _make(self, member: DemoVolume) -> None:
         answer = self._ec2.create_snapshot(
