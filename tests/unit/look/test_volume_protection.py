@@ -121,6 +121,12 @@ def test_a_policy_has_the_worst_and_median_age_and_late_volumes() -> None:
     assert ages_by_policy(found) == [PolicyAges("gold", DAY, 3, 1, 3 * DAY, timedelta(hours=2))]
 
 
+def test_the_median_of_an_even_number_is_the_lower_age() -> None:
+    sources = [taken(timedelta(hours=2), "vol-02"), taken(timedelta(hours=1), "vol-01")]
+    found = protections(sources, everywhere(*sources), [volume("vol-01"), volume("vol-02")])
+    assert [ages.median for ages in ages_by_policy(found)] == [timedelta(hours=1)]
+
+
 def test_a_copy_rule_counts_old_and_overdue_copies_as_late() -> None:
     ages = {"vol-01": timedelta(hours=1), "vol-02": DAY, "vol-03": 3 * DAY, "vol-04": timedelta(hours=1), "vol-05": 2 * DAY}
     first, second, third, awaited, overdue = (taken(age, of) for of, age in ages.items())
