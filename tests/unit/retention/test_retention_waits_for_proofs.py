@@ -78,6 +78,14 @@ def test_a_proved_second_copy_stays_while_the_copy_beside_it_is_not_proved() -> 
     assert [verdict.snapshot.id for verdict in plan_region(proved, policies(), NOW, system=SYSTEM).deletions] == [first.id]
 
 
+def test_of_two_proved_copies_of_one_snapshot_the_second_is_deleted() -> None:
+    first, newer = copies(PROVED, "")
+    twin = with_tags(copy_of(SOURCES[0], DR, 9), {PROOF: PROVED})
+    facts = RegionFacts(DR, (), [first, twin, newer], checked=frozenset({first.id}))
+    plan = plan_region(facts, policies(), NOW, system=SYSTEM)
+    assert [verdict.snapshot.id for verdict in plan.deletions] == [twin.id]
+
+
 def test_the_plan_says_why_and_announces_the_deletion_that_a_proof_brings() -> None:
     listed = copies(PROVED, "")
     facts = [RegionFacts(REGION, (), SOURCES[:2], {DR: listed}), RegionFacts(DR, (), listed)]
