@@ -88,8 +88,8 @@ def test_a_world_file_in_the_docs_makes_a_world(document: dict[str, Any]) -> Non
 @pytest.mark.parametrize(
     ("wrong", "words"),
     [
-        ("policy check", "Missing parameter: file"),
-        ("policy check a.yaml b.yaml", "b.yaml"),
+        ("policy check", "Missing parameter: files"),
+        ("policy push a.yaml b.yaml", "b.yaml"),
         ("policy push a.yaml --forc", "--forc"),
         ("policy rollback newest", "valid integer"),
         ("local up --port x", "valid integer"),

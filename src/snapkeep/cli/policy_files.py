@@ -14,15 +14,18 @@ from snapkeep.domain.plural import counted
 if TYPE_CHECKING:
     from snapkeep.domain.policy.document import InvalidPolicy
     from snapkeep.domain.policy.model import Limits, PolicySet
+    from snapkeep.policyfile.load import PolicyFile
 
 
-def read_policies(file: Path, *, region: str, limits: Limits) -> tuple[Any, PolicySet]:
+def read_policies(path: Path, *, region: str, limits: Limits) -> tuple[Any, PolicySet]:
     """Return a file's document and its policies; `limits` hold where the document has none.
 
     Print every error and exit with the status of wrong use if the document cannot be used.
     """
     from snapkeep.domain.policy.document import InvalidPolicy  # noqa: PLC0415
+    from snapkeep.policyfile.load import read_file  # noqa: PLC0415 - imports yaml
 
+    file = read_file(path)
     try:
         return parse_file(file, region=region, limits=limits)
     except InvalidPolicy as invalid:
@@ -30,22 +33,24 @@ def read_policies(file: Path, *, region: str, limits: Limits) -> tuple[Any, Poli
         raise typer.Exit(WRONG_USE) from invalid
 
 
-def parse_file(file: Path, *, region: str, limits: Limits) -> tuple[Any, PolicySet]:
+def parse_file(file: PolicyFile, *, region: str, limits: Limits) -> tuple[Any, PolicySet]:
     """Return a file's document and its policies; `limits` hold where the document has none.
 
     Raise InvalidPolicy with everything that a push would refuse, its size included.
     """
     from snapkeep.domain.policy.document import parse_document  # noqa: PLC0415
     from snapkeep.domain.policy.source import PolicySource, SourceKind  # noqa: PLC0415
-    from snapkeep.policyfile.load import read_file  # noqa: PLC0415 - imports yaml
+    from snapkeep.policyfile.load import load_data  # noqa: PLC0415 - imports yaml
     from snapkeep.usecases.policies import stored_text  # noqa: PLC0415
 
-    document = read_file(file)
-    policies = parse_document(document, region=region, source=PolicySource(SourceKind.FILE, file=file.name), limits=limits)
+    document = load_data(file.text)
+    source = PolicySource(SourceKind.FILE, file=Path(file.name).name)
+    policies = parse_document(document, region=region, source=source, limits=limits)
     stored_text(document)
     return document, policies
 
 
-def print_problems(invalid: InvalidPolicy, file: Path) -> None:
-    """Print the errors of a file, a line for each."""
-    warn([*(f"{file}: {problem}" for problem in invalid.problems), counted(len(invalid.problems), "error")])
+def print_problems(invalid: InvalidPolicy, file: PolicyFile) -> None:
+    """Print the errors of a file with their lines, a line for each."""
+    problems = (f"{file.place(problem.path)}: {problem}" for problem in invalid.problems)
+    warn([*problems, counted(len(invalid.problems), "error")])

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import re
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from snapkeep.domain.errors import InvalidConfiguration
-from snapkeep.domain.policy.document import InvalidPolicy, to_document
+from snapkeep.domain.policy.document import InvalidPolicy, join_path, to_document
 from snapkeep.domain.policy.model import PolicySet
 from snapkeep.domain.policy.problem import PolicyProblem
 
+STANDARD_INPUT = Path("-")
 LARGEST_FILE_BYTES = 1_000_000
 """Far more than can be pushed: a larger file is no policy document."""
 DEEPEST = 50
@@ -87,17 +92,62 @@ def why_not_readable(error: yaml.YAMLError) -> tuple[str, str]:
     return f"not readable at {place}", str(error.problem or error.context)
 
 
-def read_file(path: Path) -> Any:
-    """Return a file of YAML or JSON as data. Raise InvalidPolicy or InvalidConfiguration if it cannot be read."""
+@dataclass(frozen=True)
+class PolicyFile:
+    """The text of a file, and the lines of the paths in it."""
+
+    name: str
+    text: str
+
+    def line(self, path: str) -> int:
+        """Return the line of a path, such as `policies[0].name`, or of what surrounds it; 0 for the document as a whole."""
+        while path and path not in self._lines:
+            path = path[: max(path.rfind("."), path.rfind("["), 0)]
+        return self._lines[path] if path else 0
+
+    def place(self, path: str) -> str:
+        """Return the file and the line of a path, as compilers write them."""
+        line = self.line(path)
+        return f"{self.name}:{line}" if line else self.name
+
+    @cached_property
+    def _lines(self) -> dict[str, int]:
+        try:
+            return dict(_lines_of(yaml.compose(self.text, Loader=_StrictLoader), ""))
+        except yaml.YAMLError:  # its problem names the line
+            return {}
+
+
+def _lines_of(node: yaml.Node | None, path: str) -> Iterator[tuple[str, int]]:
+    """Yield every path in a node with its line, from 1: that of an item, or of the key of a value."""
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            below = join_path(path, str(key.value))
+            yield below, key.start_mark.line + 1
+            yield from _lines_of(value, below)
+    elif isinstance(node, yaml.SequenceNode):
+        for number, item in enumerate(node.value):
+            below = f"{path}[{number}]"
+            yield below, item.start_mark.line + 1
+            yield from _lines_of(item, below)
+
+
+def read_file(path: Path) -> PolicyFile:
+    """Return the text of a file, or of standard input for `-`. Raise InvalidConfiguration if it cannot be read."""
+    name = "<stdin>" if path == STANDARD_INPUT else str(path)
     try:
-        if path.stat().st_size > LARGEST_FILE_BYTES:
-            raise InvalidConfiguration(f"{path} is larger than {LARGEST_FILE_BYTES} bytes: that is no policy document")
-        text = path.read_text(encoding="utf-8")
+        if path == STANDARD_INPUT:
+            content = sys.stdin.buffer.read(LARGEST_FILE_BYTES + 1)
+        else:
+            with path.open("rb") as file:
+                content = file.read(LARGEST_FILE_BYTES + 1)
+        if len(content) > LARGEST_FILE_BYTES:
+            raise InvalidConfiguration(f"{name} is larger than {LARGEST_FILE_BYTES} bytes: that is no policy document")
+        return PolicyFile(name, content.decode("utf-8"))
     except OSError as error:
-        raise InvalidConfiguration(f"{path} cannot be read: {error.strerror}") from error
+        raise InvalidConfiguration(f"{name} cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
-        raise InvalidConfiguration(f"{path} is not text in UTF-8") from error
-    return load_data(text)
+        raise InvalidConfiguration(f"{name} is not text in UTF-8") from error
 
 
 def readable_yaml(policies: PolicySet) -> str:

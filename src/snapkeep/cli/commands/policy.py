@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from snapkeep.domain.policy.model import PolicySet
     from snapkeep.domain.retention.comparison import Comparison
     from snapkeep.domain.retention.rekeyed import FullCopies
+    from snapkeep.policyfile.load import PolicyFile
     from snapkeep.usecases.policies import PolicyStore
 
 app = typer.Typer(help="Check, push and show the policy document.", no_args_is_help=True)
@@ -31,30 +32,45 @@ _File = Annotated[Path, typer.Argument(metavar="FILE", help="Policy document in 
 
 @app.command()
 def check(
-    file: _File,
+    files: Annotated[
+        list[Path], typer.Argument(metavar="FILE...", help="Policy documents in YAML or JSON; - is standard input.")
+    ],
     *,
     region: Annotated[str, typer.Option("--region", metavar="REGION", help="Primary region, to which no copy may go.")] = "",
     json: Json = False,
 ) -> None:
-    """Check a document and list its errors. Does not call AWS.
+    """Check documents and list their errors. Does not call AWS.
 
     Exits with status 1 if there are errors.
     """
+    from snapkeep.policyfile.load import read_file  # noqa: PLC0415 - imports yaml
+
+    results = []
+    for path in files:
+        if len(files) > 1 and not json:
+            typer.echo(printable(str(path)))
+        results.append(_check_file(read_file(path), region, json=json))
+    if json:
+        print_json(results[0] if len(files) == 1 else {"files": results})
+    if any(result["errors"] for result in results):
+        raise typer.Exit(NOT_ALL_RIGHT)
+
+
+def _check_file(file: PolicyFile, region: str, *, json: bool) -> dict[str, Any]:
+    """Return the errors of a document, or itself; print them, unless as JSON."""
     from snapkeep.cli.views.policy import summary_lines  # noqa: PLC0415 - imports what --help does not need
     from snapkeep.domain.policy.document import STANDARD_LIMITS, InvalidPolicy, to_document  # noqa: PLC0415
 
     try:
         _, policies = parse_file(file, region=region, limits=STANDARD_LIMITS)
     except InvalidPolicy as invalid:
-        if json:
-            print_json({"file": str(file), "errors": [problem._asdict() for problem in invalid.problems]})
-        else:
+        if not json:
             print_problems(invalid, file)
-        raise typer.Exit(NOT_ALL_RIGHT) from invalid
-    if json:
-        print_json({"file": str(file), "errors": [], "document": to_document(policies)})
-    else:
+        errors = [{"line": file.line(problem.path), **problem._asdict()} for problem in invalid.problems]
+        return {"file": file.name, "errors": errors}
+    if not json:
         _print_lines(summary_lines(policies))
+    return {"file": file.name, "errors": [], "document": to_document(policies)}
 
 
 @app.command("from-dlm")
@@ -72,9 +88,9 @@ def from_dlm(
     from snapkeep.domain.policy.document import STANDARD_LIMITS, parse_document, to_document  # noqa: PLC0415
     from snapkeep.domain.policy.source import PolicySource, SourceKind  # noqa: PLC0415
     from snapkeep.policyfile.from_dlm import translate  # noqa: PLC0415
-    from snapkeep.policyfile.load import read_file, readable_yaml  # noqa: PLC0415 - imports yaml
+    from snapkeep.policyfile.load import load_data, read_file, readable_yaml  # noqa: PLC0415 - imports yaml
 
-    translation = translate(read_file(file))
+    translation = translate(load_data(read_file(file).text))
     source = PolicySource(SourceKind.FILE, file=file.name)
     policies = parse_document(translation.document, region="", source=source, limits=STANDARD_LIMITS)
     if json:

@@ -101,10 +101,10 @@ class _Reader:
         for key in data:
             if key not in names:
                 nearest = _nearest(str(key), names)
-                self.note(_join(path, str(key)), data[key], "no such key; there are: " + ", ".join(names), nearest)
+                self.note(join_path(path, str(key)), data[key], "no such key; there are: " + ", ".join(names), nearest)
         values: dict[str, Any] = {}
         for field in shape.fields:
-            here = _join(path, field.name)
+            here = join_path(path, field.name)
             if field.name not in data:
                 if field.required:
                     self.problems.append(PolicyProblem(here, "missing", field.missing))
@@ -147,7 +147,7 @@ class _Reader:
             listed = patterns if isinstance(patterns, list) else [patterns]
             if not _is_text(key) or not listed or any(not _is_text(text) for text in listed):
                 right = 'write a value or a list of values as text, in quotes if it looks like a number or yes or no; "*" is any'
-                self.note(_join(path, str(key)), patterns, right)
+                self.note(join_path(path, str(key)), patterns, right)
             else:
                 tags[key] = tuple(listed)
         return tags
@@ -276,5 +276,6 @@ def _short(text: str) -> str:
     return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
 
 
-def _join(path: str, key: str) -> str:
+def join_path(path: str, key: str) -> str:
+    """Return the path of a key of the object at a path."""
     return _printable(f"{path}.{_short(key)}" if path else _short(key))
