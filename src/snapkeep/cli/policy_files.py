@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,9 +34,12 @@ def read_policies(path: Path, *, region: str, limits: Limits) -> tuple[Any, Poli
         raise typer.Exit(WRONG_USE) from invalid
 
 
-def parse_file(file: PolicyFile, *, region: str, limits: Limits) -> tuple[Any, PolicySet]:
+def parse_file(
+    file: PolicyFile, *, region: str, limits: Limits, partitions: Mapping[str, str] | None = None
+) -> tuple[Any, PolicySet]:
     """Return a file's document and its policies; `limits` hold where the document has none.
 
+    `partitions` names the partition of every region; without it regions are not checked.
     Raise InvalidPolicy with everything that a push would refuse, its size included.
     """
     from snapkeep.domain.policy.document import parse_document  # noqa: PLC0415
@@ -45,7 +49,7 @@ def parse_file(file: PolicyFile, *, region: str, limits: Limits) -> tuple[Any, P
 
     document = load_data(file.text)
     source = PolicySource(SourceKind.FILE, file=Path(file.name).name)
-    policies = parse_document(document, region=region, source=source, limits=limits)
+    policies = parse_document(document, region=region, source=source, limits=limits, partitions=partitions)
     stored_text(document)
     return document, policies
 

@@ -80,3 +80,68 @@ def test_every_file_is_checked_and_one_error_fails_the_check() -> None:
     as_data = json.loads(check("wrong.yaml", "right.yaml", "--json").stdout)["files"]
     assert [(file["file"], len(file["errors"])) for file in as_data] == [("wrong.yaml", 1), ("right.yaml", 0)]
     assert check("right.yaml", "-").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("primary", "region", "words"),
+    [
+        ("", "us-east-9", "write a region that exists (did you mean us-east-"),
+        ("cn-north-1", "cn-north-9", "(did you mean cn-north-1?)"),
+        ("us-east-1", "cn-north-1", "write a region of the partition aws"),
+        ("us-gov-west-1", "us-east-2", "write a region of the partition aws-us-gov"),
+    ],
+)
+def test_a_region_that_no_copy_can_reach_is_an_error(primary: str, region: str, words: str) -> None:
+    checked = check("-", "--region", primary, text=RIGHT.replace("us-east-2", region))
+    assert checked.exit_code == 1
+    assert f"<stdin>:7: policies[0].copies[0].region is '{region}': " in checked.stderr
+    assert words in checked.stderr
+
+
+def test_copies_to_two_partitions_are_an_error_without_a_primary_region() -> None:
+    two = RIGHT + "      - {region: cn-north-1, retention: {keep_last: 1}}\n"
+    assert "policies[0].copies[1].region is 'cn-north-1': write a region of the partition aws:" in check("-", text=two).stderr
+
+
+@pytest.mark.parametrize("region", ["us-east-2", "ap-southeast-5", "eu-north-1"])
+def test_a_region_of_the_same_partition_is_right(region: str) -> None:
+    assert check("-", "--region", "us-east-1", text=RIGHT.replace("us-east-2", region)).exit_code == 0
+
+
+def test_a_primary_region_that_does_not_exist_is_wrong_use() -> None:
+    assert "--region us-east-9: there is no such region" in str(check("-", "--region", "us-east-9").exception)
+
+
+def shadowed(former: str, later: str) -> list[str]:
+    policy = RIGHT.partition("policies:\n")[2]
+    first, second = policy.replace("{tags: {Backup: gold}}", former), policy.replace("{tags: {Backup: gold}}", later)
+    checked = check("-", "--json", text="version: 1\npolicies:\n" + first + second.replace("name: gold", "name: silver"))
+    assert checked.exit_code == 0
+    return [f"{warning['line']}: {warning['text']}" for warning in json.loads(checked.stdout)["warnings"]]
+
+
+@pytest.mark.parametrize("later", ["{tags: {Backup: gold}}", "{tags: {Backup: gold}, min_size_gib: 8}"])
+@pytest.mark.parametrize("former", ["{}", "{tags: {Backup: gold}}"])
+def test_a_policy_that_an_earlier_one_leaves_no_volume_is_a_warning(former: str, later: str) -> None:
+    (warning,) = shadowed(former, later)
+    assert warning.startswith("10: silver governs only volumes whose tag snapkeep:policy names it: gold, an earlier policy")
+
+
+@pytest.mark.parametrize(
+    ("former", "later"),
+    [
+        ("{tags: {Backup: gold}}", "{}"),
+        ("{tags: {Backup: gold}, min_size_gib: 8}", "{tags: {Backup: gold}}"),
+        ("{exclude_tags: {Backup: gold}}", "{tags: {Backup: gold}}"),
+    ],
+)
+def test_a_policy_that_keeps_volumes_is_no_warning(former: str, later: str) -> None:
+    assert shadowed(former, later) == []
+
+
+def test_a_policy_without_copies_is_a_warning() -> None:
+    checked = check("-", text=RIGHT.partition("    copies:")[0])
+    assert checked.exit_code == 0
+    warning = "<stdin>:3: warning: gold copies nothing: its volumes cannot be recovered in another region"
+    assert checked.stderr.splitlines() == [warning]
+    assert checked.stdout.endswith("no errors, 1 warning\n")

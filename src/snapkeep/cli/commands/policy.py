@@ -15,6 +15,8 @@ from snapkeep.cli.common import AwsSettings, Json, Yes, require_consent, with_aw
 from snapkeep.cli.errors import NOT_ALL_RIGHT, WrongUse
 from snapkeep.cli.output import print_json, printable, warn
 from snapkeep.cli.policy_files import parse_file, print_problems, read_policies
+from snapkeep.cli.regions import known_partitions, require_region
+from snapkeep.domain.plural import counted
 from snapkeep.domain.system import StackKind, stack_name
 
 if TYPE_CHECKING:
@@ -39,38 +41,46 @@ def check(
     region: Annotated[str, typer.Option("--region", metavar="REGION", help="Primary region, to which no copy may go.")] = "",
     json: Json = False,
 ) -> None:
-    """Check documents and list their errors. Does not call AWS.
+    """Check documents, and list their errors and what they leave unprotected. Does not call AWS.
 
     Exits with status 1 if there are errors.
     """
     from snapkeep.policyfile.load import read_file  # noqa: PLC0415 - imports yaml
 
+    partitions = known_partitions()
+    if region:
+        require_region(region, partitions)
     results = []
     for path in files:
         if len(files) > 1 and not json:
             typer.echo(printable(str(path)))
-        results.append(_check_file(read_file(path), region, json=json))
+        results.append(_check_file(read_file(path), region, partitions, json=json))
     if json:
         print_json(results[0] if len(files) == 1 else {"files": results})
     if any(result["errors"] for result in results):
         raise typer.Exit(NOT_ALL_RIGHT)
 
 
-def _check_file(file: PolicyFile, region: str, *, json: bool) -> dict[str, Any]:
+def _check_file(file: PolicyFile, region: str, partitions: Mapping[str, str], *, json: bool) -> dict[str, Any]:
     """Return the errors of a document, or itself; print them, unless as JSON."""
     from snapkeep.cli.views.policy import summary_lines  # noqa: PLC0415 - imports what --help does not need
     from snapkeep.domain.policy.document import STANDARD_LIMITS, InvalidPolicy, to_document  # noqa: PLC0415
+    from snapkeep.domain.policy.gaps import policy_gaps  # noqa: PLC0415
 
     try:
-        _, policies = parse_file(file, region=region, limits=STANDARD_LIMITS)
+        _, policies = parse_file(file, region=region, limits=STANDARD_LIMITS, partitions=partitions)
     except InvalidPolicy as invalid:
         if not json:
             print_problems(invalid, file)
         errors = [{"line": file.line(problem.path), **problem._asdict()} for problem in invalid.problems]
         return {"file": file.name, "errors": errors}
+    gaps = list(policy_gaps(policies))
     if not json:
         _print_lines(summary_lines(policies))
-    return {"file": file.name, "errors": [], "document": to_document(policies)}
+        warn(f"{file.place(gap.path)}: warning: {gap.text}" for gap in gaps)
+        typer.echo(f"no errors, {counted(len(gaps), 'warning')}" if gaps else "no errors")
+    warnings = [{"line": file.line(gap.path), **gap._asdict()} for gap in gaps]
+    return {"file": file.name, "errors": [], "warnings": warnings, "document": to_document(policies)}
 
 
 @app.command("from-dlm")

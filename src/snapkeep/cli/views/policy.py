@@ -42,17 +42,6 @@ def summary_lines(policies: PolicySet) -> Iterator[str]:
     limits = policies.limits
     deletions = counted(limits.max_deletions, "deletion")
     yield f"limits: at most {deletions} in a plan, {limits.max_share_percent} % of a volume's snapshots"
-    yield from remarks(policies)
-    yield "no errors"
-
-
-def remarks(policies: PolicySet) -> Iterator[str]:
-    """Yield notes on what is allowed but may surprise."""
-    for number, policy in enumerate(policies.policies[:-1]):
-        if policy.selector == Selector():
-            later = ", ".join(policy.name for policy in policies.policies[number + 1 :])
-            yield f"note: {policy.name} selects every volume; {later} governs only volumes whose tag names it"
-            return
 
 
 def retention_text(retention: Retention) -> str:

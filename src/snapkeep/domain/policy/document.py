@@ -6,17 +6,18 @@ import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from difflib import get_close_matches
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from snapkeep.domain.durations import format_duration, parse_duration
 from snapkeep.domain.errors import InvalidConfiguration
+from snapkeep.domain.nearest import nearest as nearest_word
 from snapkeep.domain.plural import counted
 from snapkeep.domain.policy.contradictions import contradictions
 from snapkeep.domain.policy.fields import COMPLETION_STEP_MINUTES, DOCUMENT, POLICY, VERSION, Field, Shape, ValueType
 from snapkeep.domain.policy.model import DEFAULT_RPO, Limits, PolicySet
 from snapkeep.domain.policy.problem import PolicyProblem
+from snapkeep.domain.policy.regions import region_problems
 from snapkeep.domain.policy.source import PolicySource, SourceKind
 
 _MINUTE = timedelta(minutes=1)
@@ -37,16 +38,23 @@ class InvalidPolicy(InvalidConfiguration):
 
 
 def parse_document(
-    data: object, *, region: str = "", source: PolicySource = DOCUMENT_SOURCE, limits: Limits = STANDARD_LIMITS
+    data: object,
+    *,
+    region: str = "",
+    source: PolicySource = DOCUMENT_SOURCE,
+    limits: Limits = STANDARD_LIMITS,
+    partitions: Mapping[str, str] | None = None,
 ) -> PolicySet:
     """Return the policies of a document as data, as JSON or YAML load it. Raise InvalidPolicy with every error.
 
     `region` is the primary region, which no copy may go to; reports name the `source`; `limits` hold where the
-    document leaves them out.
+    document leaves them out. `partitions` names the partition of every region; without it regions are not checked.
     """
     reader = _Reader()
     parsed = reader.read_object(DOCUMENT, data, "")
     problems = reader.problems + contradictions(parsed, region)
+    if partitions:
+        problems += region_problems(parsed, region, partitions)
     if problems:
         raise InvalidPolicy(problems)
     for policy in parsed["policies"]:
@@ -100,7 +108,7 @@ class _Reader:
         names = [field.name for field in shape.fields]
         for key in data:
             if key not in names:
-                nearest = _nearest(str(key), names)
+                nearest = nearest_word(str(key), names)
                 self.note(join_path(path, str(key)), data[key], "no such key; there are: " + ", ".join(names), nearest)
         values: dict[str, Any] = {}
         for field in shape.fields:
@@ -201,7 +209,7 @@ def _text(field: Field, value: object) -> str:
     if not isinstance(value, str) or _printable(value) != value:
         raise _InvalidValue(f"write text, such as {field.example or field.choices[0]}")
     if field.choices and value not in field.choices:
-        raise _InvalidValue("write one of " + ", ".join(field.choices), _nearest(value, field.choices))
+        raise _InvalidValue("write one of " + ", ".join(field.choices), nearest_word(value, field.choices))
     if field.pattern and not re.fullmatch(field.pattern, value):
         raise _InvalidValue(f"write something like {field.example}")
     if field.name == "timezone":
@@ -228,7 +236,7 @@ def _check_timezone(name: str) -> None:
     try:
         ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        nearest = _nearest(name, available_timezones())
+        nearest = nearest_word(name, available_timezones())
         raise _InvalidValue("write an IANA name of a time zone, such as Europe/Berlin", nearest) from error
 
 
@@ -264,12 +272,6 @@ _WRITERS: Mapping[ValueType, Callable[[Any], Any]] = {
     ValueType.TEXTS: lambda texts: [str(text) for text in texts],
     ValueType.TAGS: _write_tags,
 }
-
-
-def _nearest(word: str, words: Collection[str]) -> str:
-    folded = {known.casefold(): known for known in sorted(words)}
-    matches = get_close_matches(word.casefold(), folded, n=1, cutoff=0.6)
-    return folded[matches[0]] if matches else ""
 
 
 def _short(text: str) -> str:

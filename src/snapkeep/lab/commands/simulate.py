@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,6 +13,7 @@ from snapkeep.cli.common import DEFAULT_DR_REGION, AwsSettings, EndpointUrl, Jso
 from snapkeep.cli.errors import NOT_ALL_RIGHT, WrongUse
 from snapkeep.cli.output import make_console, print_json
 from snapkeep.cli.policy_files import read_policies
+from snapkeep.cli.regions import known_partitions, require_region
 from snapkeep.domain.plural import counted
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ def simulate(
         raise WrongUse(f"--html {html}: there is no directory {html.parent}")
     if len(policy or []) > MOST_POLICIES:
         raise WrongUse(f"--policy is given {len(policy or [])} times: give one document, or two to compare")
-    _check_region(region)
+    require_region(region, known_partitions())
     from snapkeep.lab.simulator.experiment import ExperimentOptions  # noqa: PLC0415 - the model is not needed for --help
 
     account = None
@@ -146,17 +146,6 @@ def simulate(
     _show(results, html, json=json)
     if any(result.violations for result in results):
         raise typer.Exit(NOT_ALL_RIGHT)
-
-
-def _check_region(region: str) -> None:
-    """Raise WrongUse with the nearest name if the installed botocore knows no such region."""
-    from botocore.session import get_session  # noqa: PLC0415 - imports botocore
-
-    session = get_session()
-    known = [name for partition in session.get_available_partitions() for name in session.get_available_regions("ec2", partition)]
-    if region not in known:
-        nearest = get_close_matches(region, known, 1, cutoff=0)
-        raise WrongUse(f"--region {region}: there is no such region; the nearest name is {nearest[0]}")
 
 
 def _policies(files: list[Path], region: str) -> list[tuple[str, PolicySet]]:

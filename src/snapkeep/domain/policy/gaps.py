@@ -1,0 +1,37 @@
+"""Parts of valid policies that protect less than a reader expects."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import fields
+from typing import NamedTuple
+
+from snapkeep.domain.policy.model import PolicySet, Selector
+from snapkeep.domain.tag_names import POLICY
+
+
+class PolicyGap(NamedTuple):
+    """A path in a document, and why it protects less."""
+
+    path: str
+    text: str
+
+
+def policy_gaps(policies: PolicySet) -> Iterator[PolicyGap]:
+    """Yield policies that an earlier one leaves no volume, and policies without copies."""
+    for number, policy in enumerate(policies.policies):
+        earlier = (former.name for former in policies.policies[:number] if _takes_all(former.selector, policy.selector))
+        if name := next(earlier, ""):
+            text = f"{policy.name} governs only volumes whose tag {POLICY} names it: {name}, an earlier policy, takes all others"
+            yield PolicyGap(f"policies[{number}].select", text)
+        if not policy.copies:
+            text = f"{policy.name} copies nothing: its volumes cannot be recovered in another region"
+            yield PolicyGap(f"policies[{number}].copies", text)
+
+
+def _takes_all(former: Selector, later: Selector) -> bool:
+    """Whether a selector certainly takes every volume of another: each part of it is open, or equal."""
+    everything = Selector()
+    return all(
+        getattr(former, part.name) in (getattr(everything, part.name), getattr(later, part.name)) for part in fields(Selector)
+    )
