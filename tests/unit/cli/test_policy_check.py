@@ -145,3 +145,18 @@ def test_a_policy_without_copies_is_a_warning() -> None:
     warning = "<stdin>:3: warning: gold copies nothing: its volumes cannot be recovered in another region"
     assert checked.stderr.splitlines() == [warning]
     assert checked.stdout.endswith("no errors, 1 warning\n")
+
+
+@pytest.mark.parametrize(
+    ("limits", "line"),
+    [
+        ("", "limits: those of the stacks' parameters"),
+        ("limits: {max_deletions: 5}\n", "limits: max_deletions 5; the others are those of the stacks' parameters"),
+        (
+            "limits: {small_lineage: 3, max_share_percent: 50, max_deletions: 5}\n",
+            "limits: max_deletions 5, max_share_percent 50, small_lineage 3",
+        ),
+    ],
+)
+def test_limits_that_the_document_does_not_set_are_not_named(limits: str, line: str) -> None:
+    assert line in check("-", text=RIGHT + limits).stdout.splitlines()

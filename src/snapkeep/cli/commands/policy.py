@@ -68,7 +68,7 @@ def _check_file(file: PolicyFile, region: str, partitions: Mapping[str, str], *,
     from snapkeep.domain.policy.gaps import policy_gaps  # noqa: PLC0415
 
     try:
-        _, policies = parse_file(file, region=region, limits=STANDARD_LIMITS, partitions=partitions)
+        document, policies = parse_file(file, region=region, limits=STANDARD_LIMITS, partitions=partitions)
     except InvalidPolicy as invalid:
         if not json:
             print_problems(invalid, file)
@@ -76,7 +76,7 @@ def _check_file(file: PolicyFile, region: str, partitions: Mapping[str, str], *,
         return {"file": file.name, "errors": errors}
     gaps = list(policy_gaps(policies))
     if not json:
-        _print_lines(summary_lines(policies))
+        _print_lines(summary_lines(policies, document.get("limits", ())))
         warn(f"{file.place(gap.path)}: warning: {gap.text}" for gap in gaps)
         typer.echo(f"no errors, {counted(len(gaps), 'warning')}" if gaps else "no errors")
     warnings = [{"line": file.line(gap.path), **gap._asdict()} for gap in gaps]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from snapkeep.cli.output import titled
@@ -28,8 +29,8 @@ FIELD_DEFAULTS = {"kms_key": "the region's default", "completion_duration": "non
 """What a field means that a document leaves out."""
 
 
-def summary_lines(policies: PolicySet) -> Iterator[str]:
-    """Yield checked policies in a few lines."""
+def summary_lines(policies: PolicySet, limits_set: Collection[str]) -> Iterator[str]:
+    """Yield checked policies in a few lines, with the limits that their document sets."""
     for policy in policies.policies:
         yield f"{policy.name}: {selector_text(policy.selector)}"
         yield f"    rpo {format_duration(policy.rpo)}, keep {retention_text(policy.retention)}"
@@ -39,9 +40,13 @@ def summary_lines(policies: PolicySet) -> Iterator[str]:
                 yield f"        {_completion_text(rule)}"
         if policy.gone is not None:
             yield f"    of deleted volumes keep {retention_text(policy.gone)}"
-    limits = policies.limits
-    deletions = counted(limits.max_deletions, "deletion")
-    yield f"limits: at most {deletions} in a plan, {limits.max_share_percent} % of a volume's snapshots"
+    limits = [f"{name} {value}" for name, value in asdict(policies.limits).items() if name in limits_set]
+    inherited = "those of the stacks' parameters"
+    if not limits:
+        yield f"limits: {inherited}"
+    else:
+        complete = len(limits) == len(fields(policies.limits))
+        yield f"limits: {', '.join(limits)}" + ("" if complete else f"; the others are {inherited}")
 
 
 def retention_text(retention: Retention) -> str:
