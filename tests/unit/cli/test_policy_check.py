@@ -35,6 +35,7 @@ def check(*arguments: str, text: str | bytes = RIGHT) -> Result:
         ("version: 1", "version: 9", "1: version is 9"),
         ("keep_last: 7", "keep_lst: 7", "5: policies[0].retention.keep_lst is 7"),
         ("{keep_last: 7}", "", "5: policies[0].retention is None"),
+        ("{keep_last: 7}", "\n      - 7", "5: policies[0].retention is [7]"),
         ("region: us-east-2", "kms_key: alias/dr", "7: policies[0].copies[0].region is missing"),
         ("{Backup: gold}", "{Backup.x: []}", "4: policies[0].select.tags.Backup.x is []"),
         ("us-east-2", "us-east-1", "7: policies[0].copies[0].region is 'us-east-1'"),
