@@ -21,7 +21,7 @@ from snapkeep.lab.embedded_aws.patches.patch_tools import replace, replace_text
 # The packages in Lambda's Python runtimes.
 RUNTIME_PACKAGES = ("boto3", "botocore", "s3transfer", "jmespath", "dateutil", "urllib3", "six")
 # Worker processes, running or idle, for each slot; beyond that, idle ones of other functions are ended.
-IDLE_WORKERS_PER_RUNNING = 2
+IDLE_WORKERS_PER_RUNNING = 6
 
 # In the worker: the workers of one package share its unpacked files, so that it is compiled once and not for each worker.
 SHARED_CODE = """code_dir = init["code_dir"]
