@@ -30,6 +30,17 @@ SOURCE = Path(snapkeep.__file__).parent
 ONLY_AT_HOME = {
     ("stepfunctions", "DescribeExecution"),  # `explain`
     ("ssm", "PutParameter"),  # `policy push`: it runs where a person sits
+    *(  # `recover`, as well
+        ("ec2", operation)
+        for operation in (
+            "AttachVolume",
+            "CreateVolume",
+            "DeleteTags",
+            "DeleteVolume",
+            "DescribeAvailabilityZones",
+            "DetachVolume",
+        )
+    ),
 }
 LOCAL_VERSION = f"{sys.version_info[0]}.{sys.version_info[1]}"
 
