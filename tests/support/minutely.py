@@ -46,7 +46,7 @@ def main() -> None:
     result = {
         "written": readable_yaml(policies),
         "read again": load_text(readable_yaml(policies)) == policies,
-        "summary": "\n".join(summary_lines(policies)),
+        "summary": "\n".join(summary_lines(policies, ())),
         "schema": retention.get("keep_minutely"),
         "verdicts": verdicts,
     }

@@ -11,6 +11,7 @@ from snapkeep.domain.model import Snapshot, SnapshotState, Volume, VolumeRole
 from snapkeep.domain.policy.fields import VOLUME_TYPES
 from snapkeep.domain.policy.model import CopyRule, Limits, Policy, PolicySet, Retention, Selector
 from snapkeep.domain.policy.periods import PERIODS
+from snapkeep.domain.policy.source import PolicySource, SourceKind
 from support.lineages import snapshot
 
 NOW = datetime(2026, 11, 23, 3, tzinfo=UTC)
@@ -43,6 +44,8 @@ _ages = st.one_of(
     st.sampled_from([timedelta(days=1), timedelta(days=7), timedelta(days=28), timedelta(seconds=1)]),
 )
 _states = st.sampled_from([SnapshotState.COMPLETED] * 6 + [SnapshotState.PENDING, SnapshotState.ERROR])
+
+DOCUMENT = PolicySource(SourceKind.DOCUMENT)
 
 
 @st.composite
@@ -115,7 +118,7 @@ def policy_sets(draw: st.DrawFn) -> PolicySet:
         )
         policies.append(Policy(f"p{number}", draw(selectors.filter(_can_match)), draw(retentions), rules, rpo))
     limits = draw(st.builds(Limits, st.integers(1, 1000), st.integers(1, 100), st.integers(0, 50)))
-    return PolicySet(tuple(policies), limits, "document")
+    return PolicySet(tuple(policies), limits, DOCUMENT)
 
 
 def _can_match(selector: Selector) -> bool:
