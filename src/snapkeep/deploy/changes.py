@@ -64,8 +64,10 @@ class ResourceChange:
     @property
     def consequence(self) -> str:
         """The consequence where data is lost or moves, in a sentence; else empty."""
-        ends = self.action == "Remove" or self.replacement == "True"
-        return _DATA_OF.get(self.resource_type, "") if ends else ""
+        if self.action == "Remove":
+            return _REMOVED.get(self.resource_type, "")
+        # A change set cannot say whether a `Conditional` modification replaces the resource: it is confirmed as if it did.
+        return _REPLACED.get(self.resource_type, "") if self.replacement in ("True", "Conditional") else ""
 
     @property
     def risk(self) -> Risk:
@@ -87,12 +89,16 @@ class ResourceChange:
 Change: TypeAlias = ParameterChange | ResourceChange
 
 
-_DATA_OF = {
+_REMOVED = {
     "AWS::DynamoDB::Table": "the copies in the queue are lost, and their executions wait until a sweep repairs them",
     "AWS::S3::Bucket": "the reports of sweeps stay in the former bucket, which no stack owns any more",
     "AWS::KMS::Key": "CloudFormation schedules the key for deletion: what it encrypts becomes unreadable after 30 days",
 }
-"""Consequences of the loss of a resource that holds data."""
+"""Consequences of the removal of a resource that holds data."""
+_REPLACED = _REMOVED | {
+    "AWS::KMS::Key": "no stack owns the former key any more: what it encrypts stays readable only with that key",
+}
+"""Consequences of its replacement: the templates retain a replaced key (UpdateReplacePolicy)."""
 
 
 def resource_lines(changes: Iterable[ResourceChange]) -> list[str]:

@@ -35,6 +35,11 @@ from snapkeep.domain.system import StackKind, stack_name, system_name
 
 PRIMARY_REGION_TAG = "snapkeep:primary-region"
 """On a DR stack: the region of the primary stack that it belongs to."""
+KEY_OF_RECORDS = (
+    "A KMS key that a stack made is scheduled for deletion: after 30 days, reports and recovery records that it encrypts "
+    "cannot be read, unless you cancel the key's deletion"
+)
+"""The templates' PendingWindowInDays, and the retained bucket of reports."""
 _AWS_POLL_SECONDS = 2.0
 _LOCAL_POLL_SECONDS = 0.1
 
@@ -323,7 +328,7 @@ class Deployment:
         return (
             f"every snapshot in {regions}, with its tags (snapkeep:managed = {target.system})",
             f"the policy document in {regions}, if one was pushed: a new deployment goes by it; it is the parameter {document}",
-            "KMS keys that were made for the stacks are scheduled for deletion by CloudFormation; keys of yours are untouched",
+            f"{KEY_OF_RECORDS}; keys of yours are untouched",
             *retained,
         )
 

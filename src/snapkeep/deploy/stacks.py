@@ -105,14 +105,7 @@ class Stack:
     """One stack in one region."""
 
     def __init__(
-        self,
-        cloudformation: Any,
-        name: str,
-        region: str,
-        watcher: Watcher,
-        *,
-        poll_seconds: float,
-        role_arn: str = "",
+        self, cloudformation: Any, name: str, region: str, watcher: Watcher, *, poll_seconds: float, role_arn: str = ""
     ) -> None:
         self._cloudformation = cloudformation
         self.name = name
@@ -159,10 +152,14 @@ class Stack:
     def discard(self, prepared: PreparedStack) -> None:
         """Delete a change set, and the empty stack that exists because of it alone."""
         if prepared.change_set:
-            self._cloudformation.delete_change_set(ChangeSetName=prepared.change_set, StackName=self.name)
-            # A change set of kind CREATE leaves an empty stack in REVIEW_IN_PROGRESS behind.
-            if prepared.creating:
-                self._cloudformation.delete_stack(StackName=self.name)
+            self._delete_change_set(prepared.change_set)
+
+    def _delete_change_set(self, change_set: str) -> None:
+        """Delete a change set, and the empty stack that one of kind CREATE leaves behind."""
+        self._cloudformation.delete_change_set(ChangeSetName=change_set, StackName=self.name)
+        # Another deployment may have carried out a change set of its own meanwhile: then the stack is not empty.
+        if self._describe().status == "REVIEW_IN_PROGRESS":
+            self._cloudformation.delete_stack(StackName=self.name)
 
     def delete(self) -> StackResult:
         """Delete the stack, wait until it is deleted, and return the result. Raise StackBusy, StackFailed."""
@@ -262,9 +259,7 @@ class Stack:
         if description["Status"] == "CREATE_COMPLETE":
             return str(change_set), list(self._changes(change_set, description))
         reason = str(description.get("StatusReason", "no reason given"))
-        self._cloudformation.delete_change_set(ChangeSetName=change_set, StackName=self.name)
-        if kind == "CREATE":  # the stack exists in REVIEW_IN_PROGRESS only because of the change set
-            self._cloudformation.delete_stack(StackName=self.name)
+        self._delete_change_set(change_set)
         # CloudFormation has no code for an update without changes, only this text.
         if any(words in reason for words in _NOTHING_TO_CHANGE):
             return "", []
@@ -350,7 +345,7 @@ def describe_stack(cloudformation: Any, name: str) -> StackDescription:
         stack = cloudformation.describe_stacks(StackName=name)["Stacks"][0]
     except ClientError as error:
         if _does_not_exist(error):
-            return StackDescription(ABSENT, name)
+            return StackDescription(ABSENT, name=name)
         raise
     return _description(stack)
 

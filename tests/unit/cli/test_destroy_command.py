@@ -67,7 +67,8 @@ def test_the_question_names_every_region(destroyed: list[Any], monkeypatch: pyte
     monkeypatch.setattr("typer.confirm", refuse)
     with pytest.raises(NotConfirmed):
         destroy()
-    assert questions == [f"Delete the stacks of snapkeep in {PRIMARY} and {DR} and {FURTHER}? Snapshots stay."]
+    question = f"Delete the stacks of snapkeep in {PRIMARY} and {DR} and {FURTHER}? Snapshots stay. {deployment.KEY_OF_RECORDS}."
+    assert questions == [question]
     assert destroyed == []
 
 

@@ -129,3 +129,10 @@ def test_stacks_that_may_not_be_searched_are_not_known(monkeypatch: pytest.Monke
     assert "--primary-stack" in message
     (absent,) = installed({}, suffix="x").stacks_missing(["us-east-2"])
     assert "--dr-stack" in absent
+
+
+def test_a_first_deployment_names_its_stack_as_the_option_does() -> None:
+    settings = Settings("us-east-1", "us-east-2", primary_stack="mine")
+    assert InstalledSystem(settings).other_stack_names([(StackKind.PRIMARY, "us-east-1"), (StackKind.DR, "us-east-2")]) == {
+        (StackKind.PRIMARY, "us-east-1"): "mine"
+    }

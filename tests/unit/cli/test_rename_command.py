@@ -12,6 +12,7 @@ from snapkeep.cli.commands import rename as command
 from snapkeep.cli.commands.deploy import AccountNotReady, _refuse_problems
 from snapkeep.cli.errors import WrongUse
 from snapkeep.cli.installed_system import InstalledSystem
+from snapkeep.deploy.changes import FORMER_SYSTEM, ParameterChange, ResourceChange, Risk
 from snapkeep.deploy.doctor.results import Check, CheckResult, CheckState
 from support.installed_stacks import Settings
 from support.silent_watcher import Silent
@@ -66,6 +67,14 @@ def test_a_document_that_would_be_lost_is_refused(
 def test_names_that_are_none_of_systems_are_refused(names: tuple[str, str]) -> None:
     result = CliRunner().invoke(command.app, [*names, "--region", PRIMARY])
     assert isinstance(result.exception, WrongUse)
+
+
+def test_the_consent_to_a_rename_covers_no_other_change() -> None:
+    named = ParameterChange("snapkeep2-dr", DR, FORMER_SYSTEM, "", "snapkeep", Risk.DELETES_SNAPSHOTS, "deletes some")
+    table = ResourceChange(DR, "Modify", "Queue", "AWS::DynamoDB::Table", "True")
+    assert command._may_change([named], yes=False, json=False)
+    assert not command._may_change([named, table], yes=False, json=True)
+    assert command._may_change([named, table], yes=True, json=True)
 
 
 class Notes(Silent):

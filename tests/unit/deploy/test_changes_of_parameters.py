@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from snapkeep.cli.commands.deploy import _may_change
+from snapkeep.cli.commands.deploy import are_confirmed
 from snapkeep.cli.errors import WrongUse
 from snapkeep.cli.views.deploy import changes_question
 from snapkeep.deploy.changes import ChangeNotConfirmed, ParameterChange, ResourceChange, Risk, parameter_changes, resource_lines
@@ -162,13 +162,13 @@ LESS = ParameterChange("snapkeep-primary", PRIMARY, "Retention", "7", "6", Risk.
 
 def test_yes_alone_never_moves_the_dr_region() -> None:
     with pytest.raises(WrongUse, match="give --move-dr-region too"):
-        _may_change([MOVE], yes=True, move_dr_region=False, json=False)
-    assert _may_change([MOVE], yes=True, move_dr_region=True, json=False)
-    assert _may_change([LESS], yes=True, move_dr_region=False, json=False)
+        are_confirmed([MOVE], yes=True, move_dr_region=False, json=False)
+    assert are_confirmed([MOVE], yes=True, move_dr_region=True, json=False)
+    assert are_confirmed([LESS], yes=True, move_dr_region=False, json=False)
 
 
 def test_without_a_terminal_and_without_yes_nothing_changes() -> None:
-    assert not _may_change([LESS], yes=False, move_dr_region=True, json=False)
+    assert not are_confirmed([LESS], yes=False, move_dr_region=True, json=False)
 
 
 def test_another_primary_regions_dr_stack_is_refused_before_any_change() -> None:
@@ -199,7 +199,7 @@ def test_resources_are_grouped_by_type_and_kind_of_change() -> None:
         ("Remove", "", "AWS::KMS::Key", Risk.LOSES_DATA),
         ("Remove", "", "AWS::S3::Bucket", Risk.LOSES_DATA),
         ("Modify", "False", "AWS::DynamoDB::Table", Risk.NONE),
-        ("Modify", "Conditional", "AWS::KMS::Key", Risk.NONE),
+        ("Modify", "Conditional", "AWS::KMS::Key", Risk.LOSES_DATA),
         ("Add", "", "AWS::KMS::Key", Risk.NONE),
         ("Remove", "", "AWS::Lambda::Function", Risk.NONE),
     ],
@@ -208,3 +208,9 @@ def test_a_resource_with_data_that_ends_is_a_risk(action: str, replacement: str,
     change = ResourceChange(DR, action, "Resource", resource_type, replacement)
     assert change.risk is risk
     assert bool(change.consequence) is (risk is Risk.LOSES_DATA)
+
+
+def test_a_replaced_key_is_not_announced_as_deleted() -> None:
+    removed, replaced = (ResourceChange(DR, action, "Key", "AWS::KMS::Key", "True") for action in ("Remove", "Modify"))
+    assert "schedules the key for deletion" in removed.consequence
+    assert "deletion" not in replaced.consequence

@@ -10,8 +10,11 @@ import pytest
 from botocore.exceptions import ClientError
 
 from snapkeep.deploy.doctor.account import AwsAccount
+from snapkeep.deploy.doctor.checks import key_check
 from snapkeep.deploy.doctor.ec2 import Ec2Facts
+from snapkeep.deploy.doctor.kms import key_facts
 from snapkeep.deploy.doctor.ports import Caller, PermissionQuestion
+from snapkeep.deploy.doctor.results import Check, CheckState
 from snapkeep.domain.errors import AwsRefused, AwsThrottled
 
 ACCOUNT = "123456789012"
@@ -80,3 +83,21 @@ def test_a_dry_run_tells_a_denied_call_from_a_permitted_one() -> None:
     assert Ec2Facts(DryRuns(describe_locked_snapshots="UnauthorizedOperation")).denied_reads() == ["ec2:DescribeLockedSnapshots"]
     with pytest.raises(AwsThrottled):
         Ec2Facts(DryRuns(describe_images="RequestLimitExceeded")).denied_reads()
+
+
+class Kms:
+    """KMS that refuses DescribeKey."""
+
+    def __init__(self, code: str) -> None:
+        self.code = code
+
+    def describe_key(self, **_: Any) -> Any:
+        raise ClientError({"Error": {"Code": self.code, "Message": "refused"}}, "DescribeKey")
+
+
+def test_a_key_that_does_not_exist_is_a_problem_and_a_refused_one_is_not_known() -> None:
+    absent = key_facts(Kms("NotFoundException"), "alias/no-such-key")
+    result = key_check(Check.COPY_KEY, "us-east-2", absent, "123456789012")
+    assert (result.state, result.text) == (CheckState.PROBLEM, "there is no key alias/no-such-key")
+    with pytest.raises(AwsRefused):
+        key_facts(Kms("AccessDeniedException"), "alias/dr")

@@ -91,7 +91,7 @@ def deploy(
             return remove_failed or consents(f"{reason}. Delete it?", json=json)
 
         def may_change(changes: Sequence[Change]) -> bool:
-            return _may_change(changes, yes=yes, move_dr_region=move_dr_region, json=json)
+            return are_confirmed(changes, yes=yes, move_dr_region=move_dr_region, json=json)
 
         def examine() -> None:
             watcher.step("Checking the account")
@@ -123,6 +123,7 @@ def destroy(
 ) -> None:
     """Delete the stacks of every region and their artifact buckets. No snapshot is deleted."""
     from snapkeep.cli.installed_system import InstalledSystem  # noqa: PLC0415 - imports what --help does not need
+    from snapkeep.deploy.deployment import KEY_OF_RECORDS  # noqa: PLC0415 - imports boto3
 
     installed = InstalledSystem(settings)
     regions = [settings.region] if only is not StackKind.DR else []
@@ -130,7 +131,7 @@ def destroy(
     if only is not StackKind.PRIMARY:
         further = [region for region in installed.dr_stack_regions() if region != installed.dr_region]
         regions += [installed.dr_region, *further]
-    question = f"Delete the stacks of {settings.system} in {' and '.join(regions)}? Snapshots stay."
+    question = f"Delete the stacks of {settings.system} in {' and '.join(regions)}? Snapshots stay. {KEY_OF_RECORDS}."
     require_consent(question, yes=yes, json=json, otherwise="nothing was deleted")
     with make_watcher(json=json) as watcher:
         kinds = [only] if only else (StackKind.PRIMARY, StackKind.DR)
@@ -196,7 +197,7 @@ def _refuse_problems(results: Sequence[CheckResult], watcher: Watcher) -> None:
         raise AccountNotReady("nothing was changed. " + "; ".join(result_line(result) for result in refused))
 
 
-def _may_change(changes: Sequence[Change], *, yes: bool, move_dr_region: bool, json: bool) -> bool:
+def are_confirmed(changes: Sequence[Change], *, yes: bool, move_dr_region: bool, json: bool) -> bool:
     """Return whether changes that can lose or move protection are confirmed. `--yes` alone never moves the DR region."""
     from snapkeep.cli.views.deploy import changes_question  # noqa: PLC0415 - imports rich
     from snapkeep.deploy.changes import Risk  # noqa: PLC0415

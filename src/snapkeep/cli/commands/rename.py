@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from snapkeep.cli.commands.deploy import make_deployment, make_watcher
+from snapkeep.cli.commands.deploy import are_confirmed, make_deployment, make_watcher
 from snapkeep.cli.common import AwsSettings, Json, Yes, require_consent, with_aws_settings
 from snapkeep.cli.errors import WrongUse
 from snapkeep.cli.installed_system import InstalledSystem
 from snapkeep.cli.output import make_console, print_json
+from snapkeep.deploy.changes import FORMER_SYSTEM, Change, ParameterChange, Risk
 from snapkeep.domain.errors import DocumentAbsent
 from snapkeep.domain.plural import counted
 from snapkeep.domain.system import StackKind, system_name
@@ -53,7 +54,7 @@ def rename(
     _refuse_lost_document(settings, installed, former)
     question, adopted = _question(installed, former, successor)
     require_consent(question, yes=yes, json=json, otherwise="nothing was changed")
-    parameters = {"FormerSystem": former}
+    parameters = {FORMER_SYSTEM: former}
     names = installed.other_stack_names(
         [(StackKind.PRIMARY, settings.region), *((StackKind.DR, region) for region in dr_regions)]
     )
@@ -61,12 +62,22 @@ def rename(
         for region in reversed(dr_regions):  # the first is that of the primary stack
             kinds = (StackKind.DR, StackKind.PRIMARY) if region == dr_regions[0] else (StackKind.DR,)
             make_deployment(settings, region, watcher, names).deploy(
-                parameters if StackKind.PRIMARY in kinds else {}, parameters, kinds=kinds, may_change=lambda _: True
+                parameters if StackKind.PRIMARY in kinds else {},
+                parameters,
+                kinds=kinds,
+                may_change=lambda changes: _may_change(changes, yes=yes, json=json),
             )
     if json:
         print_json({"former": former, "system": successor, "snapshots_to_adopt": adopted})
     else:
         make_console().print(f"The next sweeps of {successor} adopt them; now: `snapkeep sweep --name '{settings.suffix}'`")
+
+
+def _may_change(changes: Sequence[Change], *, yes: bool, json: bool) -> bool:
+    """Return whether the changes are confirmed: the question before named those of FormerSystem, and no others."""
+    risky = [change for change in changes if change.risk is not Risk.NONE]
+    unnamed = [change for change in risky if not (isinstance(change, ParameterChange) and change.name == FORMER_SYSTEM)]
+    return not unnamed or are_confirmed(unnamed, yes=yes, move_dr_region=False, json=json)
 
 
 def _refuse_deployed(settings: AwsSettings, former: str, regions: Sequence[str]) -> None:

@@ -20,7 +20,7 @@ COPY_ACTIONS = (
     "kms:ReEncryptFrom",
     "kms:ReEncryptTo",
 )
-"""What a role needs on the key of copies (EBS user guide: share a KMS key)."""
+"""The actions that a role needs on the key of copies (EBS user guide: share a KMS key)."""
 STACK_ACTIONS = ("kms:Decrypt", "kms:GenerateDataKey")
 SAMPLE_FUNCTIONS = ("TagSnapshots", "CopySnapshotToDR", "CountSnapshots", "DeleteOldSnapshots", "TagSnapshotCopy")
 """Functions of AWS's sample aws-step-functions-ebs-snapshot-mgmt; `Notification` is too common a name to tell it by."""
@@ -75,6 +75,8 @@ def concurrency_check(region: str, limit: int, unreserved: int) -> CheckResult:
 
 def key_check(check: Check, region: str, facts: KeyFacts, account_id: str, services: Sequence[str] = ()) -> CheckResult:
     """Return whether the system's roles and AWS's services can use a key, by its state and its policy."""
+    if not facts.state:
+        return CheckResult(check, CheckState.PROBLEM, region, f"there is no key {facts.arn}", "name a key of this region")
     if facts.state != "Enabled":
         remedy = f"`aws kms cancel-key-deletion` or `aws kms enable-key` for {facts.arn}, or name another key"
         return CheckResult(check, CheckState.PROBLEM, region, f"key {facts.arn} is {facts.state}", remedy)

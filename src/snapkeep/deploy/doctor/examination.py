@@ -1,4 +1,4 @@
-"""The doctor: reads, decides, and never acts. What cannot be read is not known, and stops no other check."""
+"""The doctor: reads, decides, and never acts. A fact that cannot be read is not known, and stops no other check."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ class KeyFacts:
 
     arn: str
     state: str
-    """Such as `Enabled` or `PendingDeletion` (KMS developer guide: key states)."""
+    """Such as `Enabled` or `PendingDeletion` (KMS developer guide: key states); empty where there is no such key."""
     managed_by_aws: bool
     policy: Mapping[str, Any] | None
     """The key policy; None where it could not be read."""

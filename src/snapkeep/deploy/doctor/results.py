@@ -48,9 +48,9 @@ class CheckResult:
     state: CheckState
     region: str
     text: str
-    """What was read, or why nothing could be read."""
+    """The facts that were read, or why nothing could be read."""
     remedy: str = ""
-    """What to do; empty where nothing is to be done."""
+    """The remedy; empty where none is needed."""
 
 
 def problems(results: Iterable[CheckResult]) -> list[CheckResult]:

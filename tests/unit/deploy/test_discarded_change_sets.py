@@ -1,0 +1,42 @@
+"""A change set that is not carried out leaves no stack behind, and deletes none that another deployment has made."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from snapkeep.deploy.stacks import ABSENT, PreparedStack, Stack, StackDescription
+from support.silent_watcher import Silent
+
+
+class CloudFormation:
+    """One stack in a status; keeps what is deleted."""
+
+    def __init__(self, status: str) -> None:
+        self.status = status
+        self.deleted: list[str] = []
+
+    def describe_stacks(self, StackName: str) -> dict[str, Any]:  # noqa: N803 - boto3's name
+        return {"Stacks": [{"StackName": StackName, "StackStatus": self.status, "StackId": "id"}]}
+
+    def delete_change_set(self, **_: Any) -> None:
+        self.deleted.append("change set")
+
+    def delete_stack(self, **_: Any) -> None:
+        self.deleted.append("stack")
+
+
+@pytest.mark.parametrize(
+    ("status", "deleted"),
+    [
+        ("REVIEW_IN_PROGRESS", ["change set", "stack"]),
+        ("CREATE_IN_PROGRESS", ["change set"]),
+        ("CREATE_COMPLETE", ["change set"]),
+    ],
+)
+def test_only_an_empty_stack_is_deleted_with_its_change_set(status: str, deleted: list[str]) -> None:
+    cloudformation = CloudFormation(status)
+    stack = Stack(cloudformation, "snapkeep-dr", "us-east-2", Silent(), poll_seconds=0)
+    stack.discard(PreparedStack(StackDescription(ABSENT), "change-set"))
+    assert cloudformation.deleted == deleted
