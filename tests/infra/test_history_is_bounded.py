@@ -19,7 +19,7 @@ ATTEMPT_EVENTS = 3
 CALLBACK_EVENTS = 1
 """TaskSubmitted: the task waits for its token."""
 SURROUNDING_EVENTS = 2
-"""What begins and ends: an execution, a state, a Map, an iteration."""
+"""Events of a beginning and an end: of an execution, a state, a Map, an iteration."""
 EPOCH = datetime(2026, 11, 23, tzinfo=UTC)
 
 

@@ -25,7 +25,7 @@ _RETRYABLE: Mapping[str, type[SnapkeepError]] = {
 
 
 class BlockOperation(StrEnum):
-    """What ReadBlocks is called for."""
+    """The operations of ReadBlocks."""
 
     LISTING = "listing"
     CHANGES = "changes"

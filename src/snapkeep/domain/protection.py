@@ -79,7 +79,7 @@ class VolumeProtection:
     health: VolumeHealth
     why: str
     cause: str
-    """What `why` adds to its health, without figures: volumes with one cause are shown together."""
+    """The addition of `why` to its health, without figures: volumes with one cause are shown together."""
     rpo: timedelta
     """The RPO of its policy."""
     age: timedelta | None

@@ -22,7 +22,7 @@ DEVICE = "snapkeep:device"
 RECORD = "snapkeep:record"
 """The beginning of the hash of the recovery record."""
 RECOVERY_TAGS = (SET, INSTANCE, DEVICE, RECORD)
-"""What recovery knows a snapshot by. They are written where there is room, before the volume's own tags."""
+"""The tags by which recovery recognizes a snapshot. They are written where there is room, before the volume's own tags."""
 
 HOLD = "snapkeep:hold"
 """The recovery that has chosen a snapshot: until it ends, the snapshot is not deleted (INV-18)."""

@@ -133,7 +133,7 @@ def _fit_orders(orders: list[DeletionOrder], most_bytes: int) -> list[DeletionOr
 def plan_bytes(volumes: int, copies: Sequence[CopyResult]) -> int:
     """Return the room for a run's plan beside the event, the copies and their results. Failed deletions have as much again."""
     orders = min(COPIES_BYTES_AT_MOST - len(copies) * RESULT_BYTES, max(COPIES_BYTES, len(copies) * ORDER_BYTES))
-    # What is in the state when the plan comes, at its largest.
+    # The largest state at the time when the plan is added.
     rest = STATE_BYTES - ENVELOPE_BYTES - volumes * EVENT_BYTES - orders - size_bytes(copies)
     return min(PLAN_BYTES, rest // 2)
 

@@ -138,8 +138,8 @@ class TagSnapshots:
     ) -> dict[str, str]:
         """Return what the snapshot is known by in a recovery, and see to it that the DR regions have its recovery record.
 
-        What an earlier run wrote stays: it was observed nearer to the snapshot. Before that, such tags are the volume's, which
-        has them from the snapshot that it was made of.
+        Tags that an earlier run wrote stay: they were observed nearer to the snapshot. Before that, such tags are the volume's,
+        which has them from the snapshot that it was made of.
         """
         known = {key: snapshot.tags[key] for key in RECOVERY_TAGS if was_managed(snapshot) and key in snapshot.tags}
         record = records.observation.record_of(volume)

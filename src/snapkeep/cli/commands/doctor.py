@@ -29,7 +29,7 @@ app = typer.Typer(help="Check the account and the deployed system.")
 def doctor(settings: AwsSettings, *, json: Json = False) -> None:
     """Check credentials, permissions, quotas, keys, settings of the account, and the deployed system. It changes nothing.
 
-    Exits with status 1 if there is a problem. What cannot be read is not known.
+    Exits with status 1 if there is a problem. Facts that cannot be read are not known.
     """
     from snapkeep.deploy.doctor.results import problems  # noqa: PLC0415
 

@@ -79,7 +79,7 @@ LEAST_LINES, MOST_LINES = 24, 50
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Screen:
-    """What a person wants to see."""
+    """The choices of `status`: grouping, and how much is shown."""
 
     by: Grouping
     everything: bool

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _SHOWN = 10
 _VALUES_SHOWN = 5
 FIELD_DEFAULTS = {"kms_key": "the region's default", "completion_duration": "none"}
-"""What a field means that a document leaves out."""
+"""The meaning of a field that a document leaves out."""
 
 
 def summary_lines(policies: PolicySet, limits_set: Collection[str]) -> Iterator[str]:
@@ -243,7 +243,7 @@ def field_lines(changes: list[FieldChange]) -> Iterator[str]:
 
 
 def _meaning(name: str, change: FieldChange) -> str:
-    """Return what a changed field means; empty where it says so itself, or the plan shows it."""
+    """Return the meaning of a changed field; empty where its name is clear, or the plan shows it."""
     if name in ("rpo", "copy_within") and change.before and change.after:
         when = "later" if parse_duration(change.after) > parse_duration(change.before) else "sooner"
         return f"a {'volume' if name == 'rpo' else 'copy'} counts as late, and its alarm is raised, {when}"

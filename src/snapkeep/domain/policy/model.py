@@ -111,7 +111,7 @@ class CarryTags:
 
 @dataclass(frozen=True, slots=True)
 class RecordContent:
-    """What recovery records hold besides settings."""
+    """The contents of recovery records besides settings."""
 
     user_data: bool = False
     """The user data of instances, which often hold secrets."""

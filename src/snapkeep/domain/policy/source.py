@@ -9,7 +9,7 @@ from snapkeep.domain.labels import LabelledEnum
 
 
 class SourceKind(LabelledEnum):
-    """What policies were read from."""
+    """The source of policies."""
 
     PARAMETERS = "stack_parameters", "stack parameters"
     DEFAULTS = "template_defaults", "the templates' defaults: no stack is deployed"

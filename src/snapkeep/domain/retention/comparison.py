@@ -62,7 +62,7 @@ def compare(before: RegionPlan, after: RegionPlan) -> Comparison:
     known = {plan.lineage: plan for plan in before.volumes}
     policies = [(plan.lineage, known[plan.lineage].policy_name, plan.policy_name) for plan in after.volumes]
     changed = changes(before, after)
-    # What the present policies delete sooner or later is no change.
+    # A deletion that the present policies make too, sooner or later, is no change.
     expected = {verdict.snapshot.id for verdict in (*before.deletions, *before.deletions_after_copies)}
     return Comparison(
         reassigned=tuple((lineage, old, new) for lineage, old, new in policies if old != new),

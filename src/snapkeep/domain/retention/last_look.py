@@ -16,7 +16,7 @@ def remaining_peers(
     return [
         peer
         for peer in listed
-        # What the plan deletes too is no support, even where it is still there.
+        # A snapshot that the plan deletes too is no support, even while it exists.
         if peer.id not in ordered_ids
         and peer.counts_for(system)
         and peer.is_copy == snapshot.is_copy

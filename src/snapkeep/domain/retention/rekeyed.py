@@ -27,18 +27,18 @@ class FullCopies:
     """The new key, as the copy rule names it; empty: the region's default."""
     volume_ids: tuple[str, ...]
     size_gib: int
-    """The sizes of the volumes together: at most so much is copied, as the data of a snapshot to come is not known."""
+    """The sizes of the volumes together: the upper bound of a full copy, as the data of a future snapshot is not known."""
     copies: int
     """The copies under other keys that exist now: until the last of them has expired, each new copy is a full one."""
 
     @property
     def transfer_usd(self) -> float:
-        """What AWS charges at most for the transfer of one full copy of each volume, in US dollars."""
+        """The most that AWS charges for the transfer of one full copy of each volume, in US dollars."""
         return self.size_gib * transfer_price(self.source_region, self.region).dollars
 
     @property
     def storage_usd(self) -> float:
-        """What AWS charges at most for the storage of one full copy of each volume, in US dollars a month."""
+        """The most that AWS charges for the storage of one full copy of each volume, in US dollars a month."""
         return self.size_gib * SNAPSHOT_STORAGE.dollars
 
 

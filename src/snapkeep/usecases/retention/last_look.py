@@ -1,4 +1,4 @@
-"""Look at EC2 right before deletions. What the plan says about other snapshots is not believed."""
+"""Look at EC2 right before deletions. The plan's facts about other snapshots are not trusted."""
 
 from __future__ import annotations
 

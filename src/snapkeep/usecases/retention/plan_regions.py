@@ -52,7 +52,7 @@ def make_region_plan(
 
 @dataclass(frozen=True, slots=True)
 class RegionListing:
-    """What one region has. Volumes matter in the primary region only, the open copies of its queue in a DR region only."""
+    """The listing of one region. Volumes matter in the primary region only, the open copies of its queue in a DR region only."""
 
     region: str
     snapshots: Sequence[Snapshot]

@@ -89,7 +89,7 @@ class Repairs:
         for finding in findings:
             if finding.repair is None:
                 self.items.append(item_of(finding, Handling.NEEDS_ATTENTION if finding.kind.needs_attention else Handling.NOTED))
-            # What is left is found again by the next sweep: the limit bounds the time of one sweep, not the repairs.
+            # The next sweep finds the rest again: the limit bounds the time of one sweep, not the repairs.
             elif self.made >= self.limit:
                 self.items.append(item_of(finding, Handling.LEFT))
             else:

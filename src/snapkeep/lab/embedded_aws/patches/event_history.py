@@ -1,7 +1,8 @@
 """CloudTrail's event history: who deleted which snapshot.
 
-ministack records nothing unless told to, and then real time and no roles. Source of an event's form: CloudTrail user guide,
-"CloudTrail record contents"; botocore: cloudtrail (Event). On AWS an event appears some minutes after its call, here at once.
+By default ministack records nothing; otherwise it records real time and no roles. Source of an event's form: CloudTrail user
+guide, "CloudTrail record contents"; botocore: cloudtrail (Event). On AWS an event appears some minutes after its call,
+here at once.
 """
 
 from __future__ import annotations
