@@ -272,7 +272,7 @@ def _judge(
     known = [copy for copy in copies if copy.known]
     unknown = [copy.region for copy in copies if not copy.known] or [snapshot.region] * (not copies and not snapshot.known)
     # Bad news of a region that was read is certain; good news is not, while another region is unknown.
-    if known or snapshot.known:
+    if known or snapshot.there:
         judgement = _judge_copies(policy, snapshot, known, oldest, now)
         if not unknown or judgement.health in NEEDS_ATTENTION:
             return judgement

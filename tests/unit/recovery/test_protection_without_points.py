@@ -65,6 +65,12 @@ def test_copies_protect_a_volume_whose_own_snapshots_cannot_be_restored() -> Non
     assert protection(COPIED, [unusable(NEW)], [copy_of(NEW, DR, 1)]).health is VolumeHealth.PROTECTED
 
 
+def test_unusable_snapshots_and_an_unreadable_dr_region_give_no_age() -> None:
+    volumes = [Volume("vol-0a", REGION, 8, "gp3")]
+    [unknown] = volume_protections(REGION, volumes, [unusable(NEW)], {}, PolicySet((COPIED,)), NOW, system=SYSTEM)
+    assert (unknown.health, unknown.age, unknown.why) == (VolumeHealth.UNKNOWN, None, f"{DR} could not be read")
+
+
 def test_a_key_at_risk_names_what_is_behind_it() -> None:
     listed = [unusable(NEW), unusable(copy_of(OLD, DR, 1)), copy_of(NEW, DR, 2)]
     [key] = keys_at_risk(DR, listed, SYSTEM)
