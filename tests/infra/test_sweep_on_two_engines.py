@@ -46,6 +46,8 @@ class StubFunctions:
 
     def delete(self, payload: dict[str, Any]) -> Any:
         self.payloads.append(("DeleteOldSnapshots", payload))
+        if "delete" in self.broken:
+            raise AwsRefused("no")
         return DELETION
 
     def notify(self, payload: dict[str, Any]) -> Any:
@@ -85,6 +87,16 @@ def test_a_sweep_that_breaks_says_so_in_a_report_and_fails(engine: str) -> None:
     assert report["step"] == "report"
     assert report["sweep"] == repair["sweep"]
     assert report["error"]["Error"] == "AwsRefused"
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_sweep_whose_deletions_stop_publishes_its_report(engine: str) -> None:
+    stubs = StubFunctions("PARTIAL", broken=("delete",))
+    with ENGINES[engine](stubs.handlers()) as running:
+        run = running.wait(running.start("sweep", {}))
+    assert run.states == ("Sweep", "DeleteOldSnapshots", "ReportFailure", "NotifyUser", "WhatFailed", "NotAllRight")
+    assert json.loads(run.cause)["json"] == "s3://b/r.json"
+    assert [name for name, _ in stubs.payloads] == ["Sweep", "DeleteOldSnapshots", "Sweep", "Notification"]
 
 
 @pytest.mark.parametrize("engine", ENGINES)

@@ -12,7 +12,7 @@ from snapkeep.adapters.sns_publisher import SnsPublisher
 from snapkeep.adapters.sqs_dead_letters import SqsDeadLetters
 from snapkeep.adapters.stepfunctions_runs import StateMachineRuns
 from snapkeep.adapters.stepfunctions_waiting_runs import WaitingExecutions
-from snapkeep.domain.errors import RETRYABLE, SnapkeepError
+from snapkeep.domain.errors import RETRYABLE, ReportNotFound, SnapkeepError
 from snapkeep.domain.json_codec import to_object
 from snapkeep.domain.model import DeletionPlan
 from snapkeep.domain.sweep.report import Handling, SweepReport
@@ -26,7 +26,7 @@ from snapkeep.functions.state_budget import SWEEP_PLAN_BYTES, fit_plan
 from snapkeep.usecases.sweep.dead_letters import ReplayDeadLetters
 from snapkeep.usecases.sweep.deleted_by_others import DeletionWatch, StoredMemory
 from snapkeep.usecases.sweep.publish_report import PublishedReport, PublishReport
-from snapkeep.usecases.sweep.shared import ExposureCheck, SweepLimits, SweepOptions, SweepResult, complete
+from snapkeep.usecases.sweep.shared import ExposureCheck, SweepLimits, SweepOptions, SweepResult, complete, stopped
 
 if TYPE_CHECKING:
     from snapkeep.usecases.sweep.dr import DrSweep
@@ -158,7 +158,7 @@ def _repair(call: SweepCall) -> PlanAnswer:
     except SnapkeepError as error:
         broken = _broken(parts, call.sweep, type(error).__name__, str(error))
         swept = SweepResult(broken, DeletionPlan("", environment.region, broken.ended_at, ()))
-    # Before the deletions: where they fail, the report of what was repaired is still published.
+    # Before the deletions: where their step fails, this report is published.
     reports.keep_interim(swept.report)
     if not swept.report.broken:
         adapters.watch.remember(swept.report.started_at, swept.kept)
@@ -204,12 +204,15 @@ def _broken(parts: Composition, sweep_id: str, error: str, cause: str) -> SweepR
 def _report(call: SweepCall) -> PublishedReport:
     """Publish the report of a sweep whose deletions were carried out, or of one that failed."""
     parts = composition(PATIENT)
-    reports = build_reports(parts)
+    reports, now = build_reports(parts), parts.clock.now()
     if call.plan is not None and call.deletion is not None:
-        report = complete(reports.interim(call.sweep), call.plan.delete, call.deletion.failed, parts.clock.now())
+        report = complete(reports.interim(call.sweep), call.plan.delete, call.deletion.failed, now)
     else:
         error = step_error(call.error or CaughtError())
-        report = _broken(parts, call.sweep, error.name, error.cause)
+        try:
+            report = stopped(reports.interim(call.sweep), f"{error.name}: {error.cause}", now)
+        except ReportNotFound:
+            report = _broken(parts, call.sweep, error.name, error.cause)
     published = reports.run(report)
     metrics.emit(metrics.report_lines(report))
     return published

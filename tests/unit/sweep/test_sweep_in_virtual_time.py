@@ -5,15 +5,19 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any, NoReturn
 
 import pytest
 
 from snapkeep.domain.copies.entry import EntryState
+from snapkeep.domain.errors import AwsRefused
 from snapkeep.domain.policy.model import Limits
 from snapkeep.domain.sweep.findings import FindingKind
 from snapkeep.domain.sweep.report import Figure, Handling, SweepOutcome, text_of
 from snapkeep.lab.ebs_model import FaultRule, Faults, Quotas, World
+from snapkeep.lab.simulator.executions import Execution
 from snapkeep.lab.simulator.sweeps import Sweeper
 from snapkeep.usecases.sweep.events import snapshot_event
 from snapkeep.usecases.sweep.ports import DeadLetter
@@ -156,6 +160,25 @@ def test_a_failed_sweep_with_a_published_report_sends_no_notice() -> None:
     world.later(HOUR)
     assert {report.outcome for report in sweeper.reports} == {SweepOutcome.PARTIAL}
     assert world.runner.totals.runs == {"sweep FAILED": 2}
+    assert world.runner.composition.notices.added == []
+
+
+def test_a_sweep_whose_deletions_stop_still_reports_its_findings() -> None:
+    world = SweepingWorld()
+    world.policies = replace(world.policies, problem="version 2 of the policy document cannot be used")
+    sweeper = Sweeper(world.runner)
+
+    def refuse(execution: Execution, payload: Mapping[str, Any]) -> NoReturn:
+        raise AwsRefused("DeleteOldSnapshots is out of order")
+
+    world.runner.functions["DeleteOldSnapshots"] = refuse
+    sweeper.start()
+    world.later(HOUR)
+    for report in sweeper.reports:
+        assert kinds(report) == {FindingKind.DOCUMENT_BROKEN: 1, FindingKind.PAST_RETENTION: 1}
+        assert "AwsRefused: DeleteOldSnapshots is out of order" in text_of(report)
+        assert (report.broken, Figure.SNAPSHOTS_DELETED in report.counts) == ("", False)
+    assert len(sweeper.reports) == 2
     assert world.runner.composition.notices.added == []
 
 

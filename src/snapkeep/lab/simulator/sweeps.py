@@ -24,7 +24,7 @@ from snapkeep.usecases.notify import StepError
 from snapkeep.usecases.sweep.deleted_by_others import DeletionWatch, Memories
 from snapkeep.usecases.sweep.ports import DeadLetter, DeadLetters, DeletionTrail, Exposure, ProtectRuns, WaitingRuns
 from snapkeep.usecases.sweep.publish_report import PublishedReport
-from snapkeep.usecases.sweep.shared import ExposureCheck, SweepLimits, SweepOptions, complete
+from snapkeep.usecases.sweep.shared import ExposureCheck, SweepLimits, SweepOptions, complete, stopped
 
 SECONDS_PER_HOUR = 3600.0
 
@@ -185,11 +185,14 @@ class Sweeper:
         )
 
     def _report(self, execution: Execution, call: SweepCall) -> PublishedReport:
-        if call.plan is not None and call.deletion is not None:
-            now = self.runner.composition.clock.now()
-            report = complete(self._interim.pop(execution.id), call.plan.delete, call.deletion.failed, now)
+        interim, now = self._interim.pop(execution.id, None), self.runner.composition.clock.now()
+        error = step_error(call.error or CaughtError())
+        if interim is None:
+            report = self._broken(execution, error)
+        elif call.plan is not None and call.deletion is not None:
+            report = complete(interim, call.plan.delete, call.deletion.failed, now)
         else:
-            report = self._broken(execution, step_error(call.error or CaughtError()))
+            report = stopped(interim, f"{error.name}: {error.cause}", now)
         self.reports.append(report)
         return PublishedReport(str(report.outcome), "", "", "")
 

@@ -148,6 +148,16 @@ def complete(
     return replace(report, items=(*report.items, *deletions), counts=counts, ended_at=now)
 
 
+def stopped(report: SweepReport, cause: str, now: datetime) -> SweepReport:
+    """Return a sweep's report to its end, where the step that carries out its deletions failed for a cause.
+
+    How many snapshots that step deleted is not known: the audit lines of DeleteOldSnapshots name them.
+    """
+    text = "the deletions of this sweep were not all carried out"
+    item = ReportItem(FindingKind.PAST_RETENTION, "", "", text, Handling.FAILED, cause)
+    return replace(report, items=(*report.items, item), ended_at=now)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExposureCheck:
     """Looks who else can read this region's snapshots."""
