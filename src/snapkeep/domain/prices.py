@@ -30,11 +30,6 @@ STATE_TRANSITION = Price(0.025 / 1000, "state transition, retries included", "St
 FUNCTION_REQUEST = Price(0.20 / 1_000_000, "request", "Lambda pricing")
 FUNCTION_GIB_SECOND = Price(0.0000133334, "GiB-second on arm64", "Lambda pricing")
 
-VOLUME_GIB_MONTH = {
-    volume_type: Price(dollars, f"GiB-month of {volume_type}, without IOPS and throughput", "EBS pricing, volumes in us-east-1")
-    for volume_type, dollars in {"gp3": 0.08, "gp2": 0.10, "io1": 0.125, "io2": 0.125, "st1": 0.045, "sc1": 0.015}.items()
-}
-
 TIME_BASED_COPY = (
     (16 * 60, 0.005),
     (8 * 60, 0.010),

@@ -23,12 +23,7 @@ def plan_lines(plan: RecoveryPlan, now: datetime) -> Iterator[str]:
         yield from _volume_lines(volume, now)
     yield "usable: as soon as EC2 shows the volumes as available; AWS documents no time"
     yield f"full speed: {_full_speed(plan)}"
-    dollars = plan.dollars_a_month
-    yield "price: " + (
-        f"about ${dollars:.2f} a month in us-east-1, without IOPS and throughput"
-        if dollars is not None
-        else "not known for a volume type"
-    )
+    yield "price: not known; AWS charges for the size of each volume, and for provisioned IOPS and throughput"
     if plan.rate_mibps:
         yield f"price: {INITIALISATION_PRICE}"
     yield "not checked: AttachVolume, which EC2 tries only with a volume that exists" if _attaches(plan) else ""
@@ -88,7 +83,6 @@ def plan_as_data(plan: RecoveryPlan) -> dict[str, Any]:
             for volume in plan.volumes
         ],
         "full_speed_seconds": after.total_seconds() if after is not None else None,
-        "dollars_a_month": plan.dollars_a_month,
         "remarks": list(plan.remarks),
         "obstacles": list(plan.obstacles),
     }

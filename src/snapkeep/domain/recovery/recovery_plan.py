@@ -14,7 +14,6 @@ from typing import Any
 from snapkeep.domain.json_codec import OPTIONAL
 from snapkeep.domain.model import Snapshot
 from snapkeep.domain.other_tools import NOT_CARRIED
-from snapkeep.domain.prices import VOLUME_GIB_MONTH
 from snapkeep.domain.recovery.choice import PointChoice
 from snapkeep.domain.recovery.record import RecoveryRecord, VolumeSettings
 from snapkeep.domain.tag_names import DEVICE, OWN_TAGS, RECOVERY, RECOVERY_STEP
@@ -28,7 +27,7 @@ DEVICES = tuple(f"/dev/sd{letter}" for letter in "fghijklmnop")
 
 
 class StepKind(StrEnum):
-    """What a step does. Instances add kinds here and an action in `usecases/recovery/actions.py`, no other executor."""
+    """The kind of a step. Each has one action in `usecases/recovery/actions.py`."""
 
     HOLD = "hold"
     CREATE_VOLUME = "create_volume"
@@ -61,7 +60,7 @@ class RecoveryStep:
     id: str
     kind: StepKind
     about: str
-    """What it does, in words."""
+    """The step in words."""
     parameters: Mapping[str, Any] = field(default_factory=dict)
     made_by: str = field(default="", metadata=OPTIONAL)
     state: StepState = StepState.PLANNED
@@ -154,12 +153,6 @@ class VolumeRecovery:
         data_bytes = self.data_bytes or self.point.size_gib * 1024 * MIB
         return timedelta(seconds=data_bytes / (rate_mibps * MIB)) if rate_mibps else None
 
-    @property
-    def dollars_a_month(self) -> float | None:
-        """The price of the volume's storage in us-east-1, without IOPS and throughput; None for a type without a known price."""
-        price = VOLUME_GIB_MONTH.get(self.volume_type)
-        return price.dollars * self.size_gib if price else None
-
 
 @dataclass(frozen=True, slots=True)
 class RecoveryPlan:
@@ -180,13 +173,6 @@ class RecoveryPlan:
         times = [volume.full_speed_after(self.rate_mibps) for volume in self.volumes]
         known = [time for time in times if time is not None]
         return max(known) if known and len(known) == len(times) else None
-
-    @property
-    def dollars_a_month(self) -> float | None:
-        """The price of all volumes; None where one is not known."""
-        prices = [volume.dollars_a_month for volume in self.volumes]
-        known = [price for price in prices if price is not None]
-        return sum(known) if len(known) == len(prices) else None
 
 
 def plan_recovery(
