@@ -89,7 +89,7 @@ class RegionalAdapters:
         return DynamoDbQueue(client=self.clients.get("dynamodb", region=region), table=self.names.queue_table, region=region)
 
     def documents_of(self, region: str) -> Documents:
-        """Return recovery's documents in a DR region. Their bucket's name is asked for once.
+        """Return the recovery documents of a DR region. The name of their bucket is read once.
 
         Raise AwsRefused where the region has no stack, AwsThrottled or AwsUnavailable.
         """

@@ -39,7 +39,7 @@ class KeyAtRisk:
 
     @property
     def step(self) -> str:
-        """What a person does about it."""
+        """The command or the action that makes the key usable again."""
         return _STEPS[self.fault.reason].format(key=self.fault.key_arn, region=self.region)
 
     @property

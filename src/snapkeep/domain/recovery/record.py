@@ -114,7 +114,7 @@ class NetworkSettings:
 
 @dataclass(frozen=True, slots=True)
 class IdentitySettings:
-    """What an instance is known by, and what it may do."""
+    """Key pair, instance profile and tags of an instance."""
 
     key_pair: str
     instance_profile: str
@@ -177,10 +177,10 @@ class RecoveryRecord:
 
 @dataclass(frozen=True, slots=True)
 class NewestRecord:
-    """Which record of an instance is the newest, and what it was made of: while that is the same, EC2 is asked nothing more."""
+    """The newest record of an instance or a volume. While its description stays the same, no further EC2 call is made."""
 
     description: str
-    """Hash of what DescribeInstances and DescribeVolumes said."""
+    """Hash of the answers of DescribeInstances and DescribeVolumes."""
     sha256: str
     read_at: datetime
     """When everything was read: attributes and rules can change although the description stays the same."""

@@ -1,4 +1,4 @@
-"""What each kind of step does in EC2, how it is found to be done already, and how it is undone."""
+"""The actions of recovery steps in EC2: take a step, find a step that was taken before, undo a step."""
 
 from __future__ import annotations
 
