@@ -67,7 +67,7 @@ def volume(
     target = Target(tuple(targets or ()), policy, pairs_of(tag, "--tag"))
     request = RecoveryRequest(target, time_of(at) if at else now, zone, _rate(rate), instance_id, devices)
     system = _RecoverySystem(settings, in_region, bucket)
-    prepare = PrepareRecovery(snapshots=system.points, looks=system.ec2, documents=system.documents_to_read())
+    prepare = PrepareRecovery(snapshots=system.points, looks=system.ec2(system.region), documents=system.documents_to_read())
     plan = prepare.plan(request)
     if not json:
         _print(plan_lines(plan, now))
@@ -77,13 +77,13 @@ def volume(
         raise typer.Exit(NOT_ALL_RIGHT if plan.obstacles else 0)
     require_consent(f"Make {len(plan.volumes)} volumes in {plan.region}?", yes=yes, json=json, otherwise="nothing was made")
     run = begin(plan, system.caller(), datetime.now(UTC))
-    recover = system.recover(quiet=json)
+    recover = system.recover(run.region, quiet=json)
     recover.journal.begin(run)
-    ended = _carry_out(recover.run, run, f"snapkeep recover resume {run.id}")
+    ended = _carry_out(recover.run, run, f"snapkeep recover resume {run.id} --in {system.region}")
     if json:
         print_json({"plan": plan_as_data(plan), "run": run_as_data(ended)})
     else:
-        _print([f"{ended.id} is {ended.state}; to remove what it made: snapkeep recover undo {ended.id}"])
+        _print([f"{ended.id} is {ended.state}; to remove what it made: snapkeep recover undo {ended.id} --in {system.region}"])
 
 
 @app.command("list")
@@ -117,7 +117,8 @@ def show(settings: AwsSettings, run_id: RunId, *, in_region: In = "", bucket: Bu
 @with_aws_settings
 def resume(settings: AwsSettings, run_id: RunId, *, in_region: In = "", bucket: Bucket = "", json: Json = False) -> None:
     """Continue a recovery that was interrupted, by anybody on any machine."""
-    _continue(settings, run_id, in_region, bucket, json=json, undo=False)
+    system = _RecoverySystem(settings, in_region, bucket)
+    _continue(system, system.journal().read(run_id), json=json, undo=False)
 
 
 @app.command()
@@ -126,19 +127,23 @@ def undo(
     settings: AwsSettings, run_id: RunId, *, in_region: In = "", bucket: Bucket = "", yes: Yes = False, json: Json = False
 ) -> None:
     """Remove what a recovery made. Data that was written to its volumes since then is lost."""
-    require_consent(f"Delete the volumes that {run_id} made?", yes=yes, json=json, otherwise="nothing was removed")
-    _continue(settings, run_id, in_region, bucket, json=json, undo=True)
-
-
-def _continue(settings: AwsSettings, run_id: str, in_region: str, bucket: str, *, json: bool, undo: bool) -> None:
-    from snapkeep.cli.views.recover import run_as_data, run_lines  # noqa: PLC0415
+    from snapkeep.cli.views.recover import undo_lines  # noqa: PLC0415
 
     system = _RecoverySystem(settings, in_region, bucket)
     run = system.journal().read(run_id)
-    system = _RecoverySystem(settings, run.region, bucket, journal_region=system.region)
-    recover = system.recover(quiet=json)
-    run = recover.journal.read(run_id)
-    ended = _carry_out(recover.undo if undo else recover.run, run, f"snapkeep recover {'undo' if undo else 'resume'} {run_id}")
+    if not json:
+        _print(undo_lines(run))
+    require_consent(f"Delete the volumes that {run_id} made?", yes=yes, json=json, otherwise="nothing was removed")
+    _continue(system, run, json=json, undo=True)
+
+
+def _continue(system: _RecoverySystem, run: RecoveryRun, *, json: bool, undo: bool) -> None:
+    from snapkeep.cli.views.recover import run_as_data, run_lines  # noqa: PLC0415
+
+    recover = system.recover(run.region, quiet=json)
+    run = recover.journal.read(run.id)
+    again = f"snapkeep recover {'undo' if undo else 'resume'} {run.id} --in {system.region}"
+    ended = _carry_out(recover.undo if undo else recover.run, run, again)
     if json:
         print_json(run_as_data(ended))
     else:
@@ -160,26 +165,24 @@ class _RecoverySystem:
     The bucket is in the region of the recovery if a stack is there, else in the DR region.
     """
 
-    def __init__(self, settings: AwsSettings, in_region: str, bucket: str, *, journal_region: str = "") -> None:
+    def __init__(self, settings: AwsSettings, in_region: str, bucket: str) -> None:
         from snapkeep.cli.installed_system import InstalledSystem  # noqa: PLC0415 - imports what --help does not need
 
         self.settings = settings
         self.installed: InstalledSystem = InstalledSystem(settings)
         self.region = in_region or self.installed.dr_region
         self._bucket = bucket
-        self._journal_region = journal_region
 
     @property
     def points(self) -> Any:
         """Lists snapshots, and which of them can be restored."""
         return self.installed.adapters.points_of(self.region)
 
-    @property
-    def ec2(self) -> Any:
-        """Makes volumes."""
+    def ec2(self, region: str) -> Any:
+        """Return what makes volumes in a region."""
         from snapkeep.adapters.ec2_recovery import Ec2Recovery  # noqa: PLC0415
 
-        return Ec2Recovery(client=self.settings.client("ec2", self.region), region=self.region)
+        return Ec2Recovery(client=self.settings.client("ec2", region), region=region)
 
     def caller(self) -> str:
         """Return the ARN of the caller."""
@@ -192,11 +195,11 @@ class _RecoverySystem:
         from snapkeep.domain.errors import SnapkeepError  # noqa: PLC0415
 
         if self._bucket:
-            return S3Documents(client=self.settings.client("s3", self._journal_region or self.region), bucket=self._bucket)
+            return S3Documents(client=self.settings.client("s3", self.region), bucket=self._bucket)
         try:
-            return self.installed.adapters.documents_of(self._journal_region or self.region)
+            return self.installed.adapters.documents_of(self.region)
         except SnapkeepError:
-            if self._journal_region or self.region == self.installed.dr_region:
+            if self.region == self.installed.dr_region:
                 raise
             return self.installed.adapters.documents_of(self.installed.dr_region)
 
@@ -215,8 +218,8 @@ class _RecoverySystem:
 
         return Journal(documents=self.documents())
 
-    def recover(self, *, quiet: bool) -> Recover:
-        """Return what carries out recoveries."""
+    def recover(self, region: str, *, quiet: bool) -> Recover:
+        """Return what carries out the recoveries of a region."""
         from snapkeep.adapters.clock import WallClock  # noqa: PLC0415
         from snapkeep.cli.views.recover import step_line  # noqa: PLC0415
         from snapkeep.usecases.recovery.actions import Actions  # noqa: PLC0415
@@ -224,7 +227,7 @@ class _RecoverySystem:
 
         clock = WallClock()
         report = (lambda _: None) if quiet else (lambda step: _print([step_line(step)]))
-        return Recover(journal=self.journal(), actions=Actions(ec2=self.ec2, pacer=clock), clock=clock, report=report)
+        return Recover(journal=self.journal(), actions=Actions(ec2=self.ec2(region), pacer=clock), clock=clock, report=report)
 
 
 def _print(lines: Iterable[str]) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from snapkeep.cli.views.recoverable import point_as_data, span_text
 from snapkeep.domain.json_codec import to_object
 from snapkeep.domain.plural import counted
-from snapkeep.domain.recovery.recovery_plan import RecoveryPlan, RecoveryRun, RecoveryStep, VolumeRecovery
+from snapkeep.domain.recovery.recovery_plan import RecoveryPlan, RecoveryRun, RecoveryStep, StepKind, StepState, VolumeRecovery
 from snapkeep.domain.tag_names import PROOF
 
 INITIALISATION_PRICE = "AWS charges a provisioned rate for each GiB of snapshot data, even if the volume is deleted at once"
@@ -37,11 +37,14 @@ def _volume_lines(volume: VolumeRecovery, now: datetime) -> Iterator[str]:
     yield f"  {point.origin.volume_id}: {volume.size_gib} GiB {volume.volume_type} from {point.id}{place}"
     older = "" if point.origin.start_known else ", or earlier"
     yield f"    data of {start:%Y-%m-%d %H:%M:%S} UTC{older}: what was written in the last {span_text(now - start)} is lost"
-    yield f"    proof: {point.tags.get(PROOF, 'none; snapkeep verify compares it with its source')}"
+    unproved = "none; snapkeep verify compares it with its source" if point.is_copy else "a snapshot of the volume, no copy"
+    yield f"    proof: {point.tags.get(PROOF, unproved)}"
 
 
 def _full_speed(plan: RecoveryPlan) -> str:
     after = plan.full_speed_after
+    if after is None and plan.rate_mibps:
+        return "not predictable: the rates together exceed the quota"
     if after is None:
         return "not predictable at the default rate (--rate 100 to 300 makes it so)"
     return f"about {span_text(max(after, timedelta(minutes=1)))} after creation, at {plan.rate_mibps} MiB/s"
@@ -63,6 +66,16 @@ def run_lines(run: RecoveryRun) -> Iterator[str]:
     ended = f", ended {run.ended_at:%Y-%m-%d %H:%M} UTC" if run.ended_at else ""
     yield f"{run.id}  {run.state}  {run.region}  begun {run.started_at:%Y-%m-%d %H:%M} UTC by {run.started_by}{ended}"
     yield from (f"  {step_line(step)}" for step in run.steps)
+
+
+def undo_lines(run: RecoveryRun) -> Iterator[str]:
+    """Yield the volumes that an undo deletes, as far as the journal has them."""
+    places = {step.made_by: step.parameters for step in run.steps if step.kind is StepKind.ATTACH_VOLUME}
+    for step in run.steps:
+        if step.kind is StepKind.CREATE_VOLUME and step.result and step.state is StepState.DONE:
+            place = places.get(step.id)
+            detached = f", after detaching it from {place['instance']} ({place['device']})" if place else ""
+            yield f"deletes {step.result}{detached}, with all data written to it"
 
 
 def plan_as_data(plan: RecoveryPlan) -> dict[str, Any]:

@@ -70,7 +70,7 @@ def point_text(point: Snapshot, now: datetime) -> str:
     start = point.origin.start_time
     older = "" if point.origin.start_known else " or older"
     device = f"  {point.tags[DEVICE]}" if DEVICE in point.tags else ""
-    proof = point.tags.get(PROOF, "not proved")
+    proof = point.tags.get(PROOF, "not proved" if point.is_copy else "no copy")
     return (
         f"{point.origin.volume_id}{device}  {point.size_gib} GiB  {point.id}  {start:%Y-%m-%d %H:%M} UTC{older}, "
         f"{span_text(now - start)} ago  {proof}"
