@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 from snapkeep.adapters.aws_errors import accepted, code_of, message_of, pages, translated
 from snapkeep.adapters.ec2_reader import attachments_of, batches, tags_from
 from snapkeep.adapters.ec2_writers import tag_list
-from snapkeep.usecases.recovery.actions import VolumeState
+from snapkeep.usecases.recovery.actions import Attachment, VolumeState
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
@@ -42,8 +42,7 @@ class Ec2Recovery:
 
     def create_volume(self, request: Mapping[str, Any], tags: Mapping[str, str], token: str) -> tuple[str, str]:
         """Make a volume; return its id, and a remark where the initialisation rate is beyond the quota."""
-        specification = [{"ResourceType": "volume", "Tags": tag_list(tags)}]
-        wanted: dict[str, Any] = {**request, "TagSpecifications": specification, "ClientToken": token}
+        wanted: dict[str, Any] = {**request, "TagSpecifications": _volume_tags(tags), "ClientToken": token}
         with translated("create_volume"):
             try:
                 return self._client.create_volume(**wanted)["VolumeId"], ""
@@ -81,9 +80,9 @@ class Ec2Recovery:
 
     # What a plan looks at
 
-    def refusal(self, request: Mapping[str, Any]) -> str:
-        """Return why CreateVolume would be refused, by a dry run; empty if it would not."""
-        return self._dry_run("create_volume", **request)
+    def refusal(self, request: Mapping[str, Any], tags: Mapping[str, str]) -> str:
+        """Return why CreateVolume would be refused with these tags, by a dry run; empty if it would not."""
+        return self._dry_run("create_volume", **request, TagSpecifications=_volume_tags(tags))
 
     def refusal_of_tags(self, snapshot_ids: list[str], tags: Mapping[str, str]) -> str:
         """Return why CreateTags would be refused, by a dry run; empty if it would not."""
@@ -122,8 +121,14 @@ class Ec2Recovery:
         return sizes
 
 
+def _volume_tags(tags: Mapping[str, str]) -> list[Mapping[str, Any]]:
+    return [{"ResourceType": "volume", "Tags": tag_list(tags)}]
+
+
 def _state(item: Mapping[str, Any]) -> VolumeState:
-    attachments = [one for one in attachments_of(item) if one.get("State") != "detached"]
-    return VolumeState(
-        item["VolumeId"], item["State"], tags_from(item), {one["InstanceId"]: one.get("Device", "") for one in attachments}
-    )
+    attachments = {
+        attachment["InstanceId"]: Attachment(attachment.get("Device", ""), attachment.get("State", ""))
+        for attachment in attachments_of(item)
+        if attachment.get("State") != "detached"
+    }
+    return VolumeState(item["VolumeId"], item["State"], tags_from(item), attachments)

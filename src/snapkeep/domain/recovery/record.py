@@ -199,3 +199,8 @@ def newest_key(owner: str) -> str:
 def content_hash(value: Any) -> str:
     """Return the SHA-256 of plain data, whatever the order of its keys."""
     return hashlib.sha256(json.dumps(to_json(value), sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def hash_of_text(text: str) -> str:
+    """Return the hash of a record's text, also of fields that this version does not know. Raise ValueError if it is no JSON."""
+    return content_hash({key: value for key, value in json.loads(text).items() if key != "observed_at"})

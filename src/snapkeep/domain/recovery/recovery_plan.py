@@ -16,12 +16,17 @@ from snapkeep.domain.model import Snapshot
 from snapkeep.domain.other_tools import NOT_CARRIED
 from snapkeep.domain.recovery.choice import PointChoice
 from snapkeep.domain.recovery.record import RecoveryRecord, VolumeSettings
-from snapkeep.domain.tag_names import DEVICE, OWN_TAGS, RECOVERY, RECOVERY_STEP
+from snapkeep.domain.tag_names import DEVICE, HOLD, OWN_TAGS, RECOVERY, RECOVERY_STEP
+from snapkeep.domain.tags import TAG_LIMIT
 from snapkeep.domain.wildcards import matches_any
 
 SLOWEST_RATE, FASTEST_RATE = 100, 300
 """MiB/s of VolumeInitializationRate (EBS user guide: initialize a volume)."""
+RATE_QUOTA = 5000
+"""MiB/s of all volumes of a region that initialise at provisioned rates (quota L-A37D9CF3)."""
 MIB = 1024 * 1024
+STEP_TAGS = (RECOVERY, RECOVERY_STEP)
+"""The tags by which what a step made is found."""
 DEVICES = tuple(f"/dev/sd{letter}" for letter in "fghijklmnop")
 """Names for data volumes of Linux instances (EC2 user guide: device naming)."""
 
@@ -139,6 +144,22 @@ class VolumeRecovery:
     device: str = ""
 
     @property
+    def tags(self) -> dict[str, str]:
+        """The tags that the volume gets: its source's, as far as there is room beside those of the recovery."""
+        return dict(self._carried[: TAG_LIMIT - len(STEP_TAGS)])
+
+    @property
+    def tags_left_out(self) -> list[str]:
+        """The keys of its source's tags for which there is no room."""
+        return [key for key, _ in self._carried[TAG_LIMIT - len(STEP_TAGS) :]]
+
+    @property
+    def _carried(self) -> list[tuple[str, str]]:
+        """Its source's tags, without ours and those by which other tools claim the volume."""
+        source = self.settings.tags if self.settings else self.point.tags
+        return sorted(tag for tag in source.items() if tag[0] not in OWN_TAGS and not matches_any(tag[0], NOT_CARRIED))
+
+    @property
     def size_gib(self) -> int:
         """The size: of the volume as recorded, which may have grown since the snapshot, but never less than the snapshot's."""
         return max(self.point.size_gib, self.settings.size_gib if self.settings else 0)
@@ -170,6 +191,8 @@ class RecoveryPlan:
     @property
     def full_speed_after(self) -> timedelta | None:
         """The time until the last volume is at full speed; None where it cannot be predicted."""
+        if self.rate_mibps * len(self.volumes) > RATE_QUOTA:
+            return None
         times = [volume.full_speed_after(self.rate_mibps) for volume in self.volumes]
         known = [time for time in times if time is not None]
         return max(known) if known and len(known) == len(times) else None
@@ -204,6 +227,11 @@ def plan_recovery(
         for choice in choices
         if choice.spread
     ]
+    if options.rate_mibps * len(points) > RATE_QUOTA:
+        remarks.append(
+            f"{len(points)} volumes at {options.rate_mibps} MiB/s are more than the quota L-A37D9CF3, {RATE_QUOTA} MiB/s "
+            "unless it was raised: the volumes beyond it are made at the default rate"
+        )
     return RecoveryPlan(
         points[0].region if points else "", options.zone, options.rate_mibps, tuple(volumes), tuple(remarks), tuple(obstacles)
     )
@@ -215,6 +243,10 @@ def _settings(record: RecoveryRecord | None, point: Snapshot) -> VolumeSettings 
 
 def _remarks(volume: VolumeRecovery, record: RecoveryRecord | None) -> Iterable[str]:
     name, settings = volume.point.origin.volume_id, volume.settings
+    if HOLD in volume.point.tags:
+        yield f"{name}: {volume.point.tags[HOLD]} holds its point too: the recovery that ends first releases it"
+    if volume.tags_left_out:
+        yield f"{name}: tags that do not fit within {TAG_LIMIT}: {', '.join(volume.tags_left_out)}"
     if record is None or settings is None:
         yield f"{name}: no recovery record: it becomes a gp3 volume with the tags of its snapshot"
         return
@@ -268,13 +300,7 @@ def _creation(volume: VolumeRecovery, plan: RecoveryPlan) -> dict[str, Any]:
         request["MultiAttachEnabled"] = True
     if plan.rate_mibps:
         request["VolumeInitializationRate"] = plan.rate_mibps
-    tags = settings.tags if settings else volume.point.tags
-    return {"request": request, "tags": _carried(tags)}
-
-
-def _carried(tags: Mapping[str, str]) -> dict[str, str]:
-    """Return the tags that a restored volume gets: its source's, without ours and those by which other tools claim it."""
-    return {key: value for key, value in tags.items() if key not in OWN_TAGS and not matches_any(key, NOT_CARRIED)}
+    return {"request": request, "tags": volume.tags}
 
 
 def places_for(

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol, assert_never
+from typing import Any, NamedTuple, Protocol, assert_never
 
 from snapkeep.domain.errors import RecoveryFailed
 from snapkeep.domain.recovery.recovery_plan import RecoveryRun, RecoveryStep, StepKind, StepState
 from snapkeep.domain.tag_names import HOLD, RECOVERY, RECOVERY_STEP
 from snapkeep.usecases.retention.delete import Pacer
+
+
+class Attachment(NamedTuple):
+    """An attachment to an instance, unless it has ended."""
+
+    device: str
+    state: str
+    """`attaching`, `attached`, `detaching` or `busy` (botocore: ec2 2016-11-15, VolumeAttachment)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,8 +27,13 @@ class VolumeState:
     id: str
     state: str
     tags: Mapping[str, str]
-    attachments: Mapping[str, str] = field(default_factory=dict)
-    """Instance -> device."""
+    attachments: Mapping[str, Attachment] = field(default_factory=dict)
+    """Attachments by instance."""
+
+    def attachment_state(self, instance_id: str, device: str) -> str:
+        """Return the state of its attachment to an instance at a device; empty if there is none."""
+        attachment = self.attachments.get(instance_id)
+        return attachment.state if attachment and attachment.device == device else ""
 
 
 class RecoveryEc2(Protocol):
@@ -59,6 +72,8 @@ class RecoveryEc2(Protocol):
         ...
 
 
+VISIBLE_SECONDS = 60.0
+"""How long a new volume may be missing from EC2's answers, which are eventually consistent."""
 POLL_SECONDS, PATIENCE_SECONDS = 5.0, 900.0
 """How often a volume is looked at, and how long; a volume is available within seconds, and attached within seconds."""
 
@@ -116,17 +131,17 @@ class Actions:
         volume = self.ec2.volume(volume_id)
         if volume is None:
             raise RecoveryFailed(f"{volume_id} does not exist any more; undo {run.id} and recover again")
-        if volume.attachments.get(instance_id) != device:
+        if not volume.attachment_state(instance_id, device):
             if volume.attachments:
                 raise RecoveryFailed(f"{volume_id} is attached to {', '.join(volume.attachments)} already")
             self.ec2.attach(volume_id, instance_id, device)
-        self._wait(volume_id, lambda volume: volume.state == "in-use" and volume.attachments.get(instance_id) == device)
+        self._wait(volume_id, lambda volume: volume.attachment_state(instance_id, device) == "attached")
         return replace(step, result=volume_id)
 
     def _detach(self, run: RecoveryRun, step: RecoveryStep) -> None:
         instance_id, device = step.parameters["instance"], step.parameters["device"]
         for volume in self._made(run, run.step(step.made_by)):
-            if volume.attachments.get(instance_id) == device:
+            if volume.attachment_state(instance_id, device):
                 self.ec2.detach(volume.id, instance_id)
                 self._wait(volume.id, lambda seen: instance_id not in seen.attachments)
 
@@ -146,17 +161,18 @@ class Actions:
     def _made(self, run: RecoveryRun, step: RecoveryStep) -> list[VolumeState]:
         """Return what a step made: EC2 knows it by its tags, also where the journal does not know it yet."""
         tagged = self.ec2.volumes_of({RECOVERY: run.id, RECOVERY_STEP: step.id})
-        return [volume for volume in tagged if volume.state not in ("deleting", "deleted", "error")]
+        return [volume for volume in tagged if volume.state not in ("deleting", "deleted")]
 
     def _wait(self, volume_id: str, done: Callable[[VolumeState], bool]) -> None:
         waited = 0.0
         while True:
             volume = self.ec2.volume(volume_id)
-            if volume is None or volume.state in ("error", "deleting", "deleted"):
-                raise RecoveryFailed(f"{volume_id} could not be made: EC2 gives no reason; a KMS key that cannot be used is one")
-            if done(volume):
+            if volume and done(volume):
                 return
+            state = volume.state if volume else "not shown by EC2"
+            if state in ("error", "deleting", "deleted") or (volume is None and waited >= VISIBLE_SECONDS):
+                raise RecoveryFailed(f"{volume_id} could not be made: EC2 gives no reason; a KMS key that cannot be used is one")
             if waited >= PATIENCE_SECONDS:
-                raise RecoveryFailed(f"{volume_id} is still {volume.state} after {waited:.0f} seconds; resume later")
+                raise RecoveryFailed(f"{volume_id} is still {state} after {waited:.0f} seconds; resume later")
             self.pacer.pause(POLL_SECONDS)
             waited += POLL_SECONDS

@@ -12,8 +12,9 @@ from snapkeep.domain.errors import DocumentNotFound, RecoveryFailed, SnapkeepErr
 from snapkeep.domain.json_codec import from_text
 from snapkeep.domain.model import Snapshot
 from snapkeep.domain.recovery.choice import Target, choose_points, lineages_of
-from snapkeep.domain.recovery.record import NewestRecord, RecoveryRecord, folder_of, newest_key
+from snapkeep.domain.recovery.record import NewestRecord, RecoveryRecord, folder_of, hash_of_text, newest_key
 from snapkeep.domain.recovery.recovery_plan import (
+    STEP_TAGS,
     RecoveryPlan,
     RecoveryRun,
     RestoreOptions,
@@ -35,8 +36,8 @@ class RecoveryLooks(Protocol):
         """The region."""
         ...
 
-    def refusal(self, request: Mapping[str, Any]) -> str:
-        """Return why CreateVolume would be refused; empty if it would not."""
+    def refusal(self, request: Mapping[str, Any], tags: Mapping[str, str]) -> str:
+        """Return why CreateVolume would be refused with these tags; empty if it would not."""
         ...
 
     def refusal_of_tags(self, snapshot_ids: list[str], tags: Mapping[str, str]) -> str:
@@ -107,8 +108,9 @@ class PrepareRecovery:
 
     def _refusals(self, plan: RecoveryPlan) -> list[str]:
         steps = steps_of(plan)
-        creations = [step.parameters["request"] for step in steps if step.kind is StepKind.CREATE_VOLUME]
-        refusals = [self.looks.refusal(creation) for creation in creations]
+        creations = [step.parameters for step in steps if step.kind is StepKind.CREATE_VOLUME]
+        trial = dict.fromkeys(STEP_TAGS, "dry-run")
+        refusals = [self.looks.refusal(creation["request"], creation["tags"] | trial) for creation in creations]
         refusals.append(self.looks.refusal_of_tags([volume.point.id for volume in plan.volumes], {HOLD: "dry-run"}))
         return sorted(set(filter(None, refusals)))
 
@@ -119,28 +121,30 @@ class PrepareRecovery:
         records, remarks = {}, []
         for point in points:
             try:
-                record, own = self._record(self.documents, point)
+                record, remark = self._record(self.documents, point)
             except (SnapkeepError, ValueError) as error:
                 remarks.append(f"{point.origin.volume_id}: its recovery record cannot be read: {error}")
                 continue
             records[point.id] = record
-            if not own:
-                remarks.append(f"{point.origin.volume_id}: its point names no record; the newest one is taken")
+            if remark:
+                remarks.append(f"{point.origin.volume_id}: {remark}; the newest one is taken")
         return records, remarks
 
-    def _record(self, documents: Documents, point: Snapshot) -> tuple[RecoveryRecord, bool]:
-        """Return the record that a point names, or else the newest one of its owner. Raise DocumentNotFound."""
+    def _record(self, documents: Documents, point: Snapshot) -> tuple[RecoveryRecord, str]:
+        """Return the record that a point names, or else the newest one of its owner and why. Raise DocumentNotFound."""
         owner = point.tags.get(INSTANCE, point.origin.volume_id)
         short_hash = point.tags.get(RECORD, "")
         named = documents.keys(f"{folder_of(owner)}{short_hash}") if short_hash else []
-        key = named[0] if named else ""
-        if not key:
+        if named:
+            key, remark = named[0], ""
+        else:
+            remark = "the record that its point names is not in the bucket" if short_hash else "its point names no record"
             newest = from_text(NewestRecord, documents.get(newest_key(owner)).text)
             key = f"{folder_of(owner)}{newest.sha256}.json"
-        record = from_text(RecoveryRecord, documents.get(key).text)
-        if record.key != key:
-            raise DocumentNotFound(f"{key} is not what its name says: it was changed")
-        return record, bool(named)
+        text = documents.get(key).text
+        if f"{folder_of(owner)}{hash_of_text(text)}.json" != key:
+            raise DocumentNotFound(f"{key} was changed: its name is not the hash of its content")
+        return from_text(RecoveryRecord, text), remark
 
 
 def begin(plan: RecoveryPlan, started_by: str, now: datetime) -> RecoveryRun:
