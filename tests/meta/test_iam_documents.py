@@ -73,6 +73,10 @@ def test_a_viewer_can_change_nothing() -> None:
     assert [action for action in actions("viewer") if not action.partition(":")[2].startswith(READING)] == []
 
 
+def test_an_operator_may_do_everything_that_a_viewer_may() -> None:
+    assert [statement["Sid"] for statement in statements("viewer") if statement not in statements("operator")] == []
+
+
 def test_no_policy_permits_answers_to_executions() -> None:
     for name in NAMES:
         assert not {"states:SendTaskSuccess", "states:SendTaskFailure", "states:GetExecutionHistory"} & actions(name)
