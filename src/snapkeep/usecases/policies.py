@@ -120,6 +120,7 @@ def keep_everything(policies: PolicySet) -> PolicySet:
         replace(
             policy,
             retention=Retention(),
+            gone=None,
             copies=tuple(replace(rule, retention=Retention()) for rule in policy.copies),
         )
         for policy in policies.policies

@@ -1,14 +1,14 @@
 """The document in force: fresh within a minute, never the end of protection, and changed without surprises."""
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from snapkeep.domain.errors import AwsUnavailable, DocumentAbsent, InvalidConfiguration
 from snapkeep.domain.policy.document import InvalidPolicy
-from snapkeep.domain.policy.model import Limits, PolicySet, Retention, from_parameters
+from snapkeep.domain.policy.model import GoneRetention, Limits, PolicySet, Retention, from_parameters
 from snapkeep.usecases.policies import (
     ADVANCED_BYTES,
     NOTHING,
@@ -17,6 +17,7 @@ from snapkeep.usecases.policies import (
     StoredDocument,
     history,
     in_force,
+    keep_everything,
     push,
     regions_known,
     stored_text,
@@ -299,6 +300,12 @@ def test_the_history_tells_which_versions_can_be_used() -> None:
 )
 def test_the_history_marks_the_one_version_that_is_in_force(texts: list[str], version: int) -> None:
     assert [shown.stored.version for shown in history(Shelf(texts=texts), PARAMETERS) if shown.in_force] == [version]
+
+
+def test_keeping_everything_includes_the_snapshots_of_deleted_volumes() -> None:
+    [policy] = PARAMETERS.policies
+    kept = keep_everything(replace(PARAMETERS, policies=(replace(policy, gone=GoneRetention(keep_last=1)),)))
+    assert kept.policies[0].retention_of(kept.policies[0].retention, gone=True) == Retention()
 
 
 def test_unusable_versions_are_never_in_force() -> None:
