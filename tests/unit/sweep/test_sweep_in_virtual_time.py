@@ -54,6 +54,19 @@ def test_a_healthy_region_is_reported_ok_and_nothing_is_changed() -> None:
     assert state_of(world) == before
 
 
+def test_a_volume_whose_first_copy_is_pending_is_not_counted_as_protected() -> None:
+    world = SweepingWorld()
+    world.world.add_fault(FaultRule("slow_copy", factor=100.0))
+    world.snapshot(world.volume())
+    world.later(600)
+    counts = world.sweep().counts
+    figures = (Figure.VOLUMES, Figure.VOLUMES_PROTECTED, Figure.VOLUMES_FIRST_COPY_PENDING, Figure.VOLUMES_NOT_KNOWN)
+    assert [counts[figure] for figure in figures] == [1, 0, 1, 0]
+    world.world.take_region_away(DR)
+    counts = world.sweep().counts
+    assert [counts[figure] for figure in figures] == [1, 0, 0, 1]
+
+
 @pytest.mark.parametrize("region", [PRIMARY, DR])
 def test_every_report_names_an_unusable_document_until_it_is_corrected(region: str) -> None:
     world = SweepingWorld()

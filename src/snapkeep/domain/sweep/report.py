@@ -44,6 +44,8 @@ class Figure(LabelledEnum):
 
     VOLUMES = "volumes", "volumes"
     VOLUMES_PROTECTED = "volumes_protected", "volumes protected"
+    VOLUMES_FIRST_COPY_PENDING = "volumes_first_copy_pending", "volumes whose first copy is pending"
+    VOLUMES_NOT_KNOWN = "volumes_not_known", "volumes not known"
     VOLUMES_NOT_AS_ASKED = "volumes_not_as_policy_asks", "volumes not as their policy asks"
     VOLUMES_WITHOUT_POLICY = "volumes_without_policy", "volumes without a policy"
     VOLUMES_WITH_COPY = "volumes_with_copy", "volumes with a copy"

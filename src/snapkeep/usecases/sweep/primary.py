@@ -229,7 +229,9 @@ def _counts(
     waiting = [entry.enqueued_at for entry in entries if entry.state in NOT_STARTED]
     return {
         Figure.VOLUMES: len(protections),
-        Figure.VOLUMES_PROTECTED: by_health.count(VolumeHealth.PROTECTED) + by_health.count(VolumeHealth.FIRST_COPY_PENDING),
+        Figure.VOLUMES_PROTECTED: by_health.count(VolumeHealth.PROTECTED),
+        Figure.VOLUMES_FIRST_COPY_PENDING: by_health.count(VolumeHealth.FIRST_COPY_PENDING),
+        Figure.VOLUMES_NOT_KNOWN: by_health.count(VolumeHealth.UNKNOWN),
         Figure.VOLUMES_NOT_AS_ASKED: sum(protection.needs_attention for protection in protections),
         Figure.VOLUMES_WITHOUT_POLICY: by_health.count(VolumeHealth.NO_POLICY),
         Figure.SNAPSHOTS: len(snapshots),
