@@ -36,18 +36,18 @@ class DeletedVolumes:
         }
 
 
-def deleted_volumes(snapshots: Iterable[Snapshot], gone: Collection[Lineage], *, system: str) -> DeletedVolumes:
+def deleted_volumes(snapshots: Iterable[Snapshot], deleted: Collection[Lineage], *, system: str) -> DeletedVolumes:
     """Return the completed managed snapshots of deleted volumes."""
     return DeletedVolumes(
         tuple(
             snapshot
             for snapshot in snapshots
-            if snapshot.completed and snapshot.managed_by(system) and snapshot.origin.lineage in gone
+            if snapshot.completed and snapshot.managed_by(system) and snapshot.origin.lineage in deleted
         )
     )
 
 
-def gone_lineages(snapshots: Iterable[Snapshot], region: str, existing: Collection[str]) -> frozenset[Lineage]:
+def deleted_lineages(snapshots: Iterable[Snapshot], region: str, existing: Collection[str]) -> frozenset[Lineage]:
     """Return the lineages of a source region's volumes that no longer exist, given the ids of those that do."""
     lineages = {snapshot.origin.lineage for snapshot in snapshots}
     return frozenset(lineage for lineage in lineages if lineage.region == region and lineage.volume_id not in existing)

@@ -25,7 +25,7 @@ from snapkeep.domain.protection import (
 )
 from snapkeep.domain.recovery.points import KeyAtRisk, keys_at_risk
 from snapkeep.domain.recovery.recoverability import Recoverability, recoverability_of
-from snapkeep.domain.retention.deleted_volumes import deleted_volumes, gone_lineages
+from snapkeep.domain.retention.deleted_volumes import deleted_lineages, deleted_volumes
 from snapkeep.domain.system import StackKind, stack_name
 from snapkeep.domain.wildcards import matches_any
 from snapkeep.usecases.look.queued import QueuedCopy, queued_copies
@@ -227,7 +227,7 @@ def gather_status(
     totals = _totals(protections, queue, None if source.problem else list(snapshots), system)
     if chosen == EVERY_VOLUME and not source.problem and len(listings) == len(readings):
         listed_everywhere = [*source.snapshots, *(copy for copies in listings.values() for copy in copies)]
-        gone = gone_lineages(listed_everywhere, primary.region, {volume.id for volume in source.volumes})
+        gone = deleted_lineages(listed_everywhere, primary.region, {volume.id for volume in source.volumes})
         deleted = deleted_volumes(listed_everywhere, gone, system=system)
         totals |= {StatusTotal(name): number for name, number in deleted.figures.items()}
     return SystemStatus(

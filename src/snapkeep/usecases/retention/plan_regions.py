@@ -9,7 +9,7 @@ from itertools import chain
 
 from snapkeep.domain.model import Action, Reason, Snapshot, SnapshotInRegion, Verdict, Volume
 from snapkeep.domain.policy.model import PolicySet
-from snapkeep.domain.retention.deleted_volumes import gone_lineages
+from snapkeep.domain.retention.deleted_volumes import deleted_lineages
 from snapkeep.domain.retention.forecast import with_copies_made
 from snapkeep.domain.retention.holds import WAITS_FOR_PROOF, image_holds, lock_holds, merge_holds, recovery_holds, tool_holds
 from snapkeep.domain.retention.region_plan import RegionFacts, RegionPlan, plan_region
@@ -97,7 +97,7 @@ def facts_of(primary: str, listings: Iterable[RegionListing]) -> list[RegionFact
     if source is None:
         return copies
     existing = {volume.id for volume in source.volumes}
-    gone = gone_lineages(chain.from_iterable(listed.values()), primary, existing)
+    gone = deleted_lineages(chain.from_iterable(listed.values()), primary, existing)
     waiting = source.waiting.union(*(listing.waiting for listing in by_region.values()))
     facts = RegionFacts(primary, source.volumes, source.snapshots, listed, waiting, since=source.since)
     return [facts, *(replace(region, gone=gone) for region in copies)]

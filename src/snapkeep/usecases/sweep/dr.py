@@ -11,7 +11,7 @@ from snapkeep.domain.errors import SnapkeepError
 from snapkeep.domain.events import CopyEndEvent
 from snapkeep.domain.model import Lineage, Snapshot
 from snapkeep.domain.recovery.points import keys_at_risk
-from snapkeep.domain.retention.deleted_volumes import deleted_volumes, gone_lineages
+from snapkeep.domain.retention.deleted_volumes import deleted_lineages, deleted_volumes
 from snapkeep.domain.retention.region_plan import RegionFacts
 from snapkeep.domain.sweep.deleted_by_others import kept_snapshots
 from snapkeep.domain.sweep.dr import DrFacts, decide_dr
@@ -108,7 +108,7 @@ class DrSweep(RegionSweep):
         for region in sorted({copy.origin.region for copy in copies}):
             ids = {copy.origin.volume_id for copy in copies if copy.origin.region == region}
             try:
-                gone |= gone_lineages(copies, region, self.reader_of(region).volumes(ids))
+                gone |= deleted_lineages(copies, region, self.reader_of(region).volumes(ids))
             except SnapkeepError:
                 all_known = False
         return gone, all_known

@@ -13,7 +13,7 @@ from snapkeep.domain.model import Snapshot
 from snapkeep.domain.policy.model import PolicySet
 from snapkeep.domain.protection import VolumeHealth, VolumeProtection, ages_by_policy, volume_protections
 from snapkeep.domain.recovery.points import KeyAtRisk, keys_at_risk
-from snapkeep.domain.retention.deleted_volumes import deleted_volumes, gone_lineages
+from snapkeep.domain.retention.deleted_volumes import deleted_lineages, deleted_volumes
 from snapkeep.domain.retention.region_plan import RegionFacts, RegionPlan
 from snapkeep.domain.sweep.deleted_by_others import kept_snapshots
 from snapkeep.domain.sweep.findings import (
@@ -117,7 +117,7 @@ class PrimarySweep(RegionSweep):
         )
         repairs.carry_out(self.exposure.run(listing.snapshots, self.system, started), lambda _: Handling.NOTED)
         deleted = deleted_volumes(
-            listing.snapshots, gone_lineages(listing.snapshots, self.reader.region, facts.volumes), system=self.system
+            listing.snapshots, deleted_lineages(listing.snapshots, self.reader.region, facts.volumes), system=self.system
         )
         repairs.carry_out(deleted_volume_findings(deleted), lambda _: Handling.NOTED)
         repairs.carry_out(self.watch.run(listing, policies, started, self.system), lambda _: Handling.NOTED)
