@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from snapkeep.functions.metrics import FOUND
+from snapkeep.functions.sweep_metrics import FOUND
 from support.deployment import DR, PRIMARY, Installation
 from support.stacks import wait_for
 

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from snapkeep.functions.metrics import COUNTED, FOUND, PROVED
+from snapkeep.functions.proof_metrics import PROVED
+from snapkeep.functions.sweep_metrics import COUNTED, FOUND
 from snapkeep.lab.embedded_aws.aws import alarms
 from support.templates import STACKS, resources, template
 

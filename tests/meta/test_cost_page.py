@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from snapkeep.domain import prices
-from snapkeep.functions.metrics import COUNTED, FOUND, PROVED
+from snapkeep.functions.proof_metrics import PROVED
+from snapkeep.functions.sweep_metrics import COUNTED, FOUND
 from support.flows import Laboratory, policy_set
 from support.templates import STACKS, resources
 

@@ -16,7 +16,7 @@ import snapkeep
 from snapkeep.domain.model import Action, Reason, Verdict
 from snapkeep.domain.retention.deletion import DeletionKind, deletion_orders
 from snapkeep.domain.sweep.report import SweepReport
-from snapkeep.functions import metrics
+from snapkeep.functions import sweep_metrics
 from snapkeep.functions.environment import Environment, Variable
 from snapkeep.usecases.sweep.shared import complete
 from support.lineages import snapshot
@@ -104,7 +104,7 @@ def test_a_reworded_text_changes_no_kind(text: str) -> None:
     report = complete(REPORT, [second, retained], [], NOW)
     expected = complete(REPORT, deletion_orders([verdict("duplicate", "a"), verdict("last", "a")]), [], NOW)
     assert [item.kind for item in report.items] == [item.kind for item in expected.items]
-    assert metrics.report_lines(report) == metrics.report_lines(expected)
+    assert sweep_metrics.report_lines(report) == sweep_metrics.report_lines(expected)
 
 
 # One reader of the environment

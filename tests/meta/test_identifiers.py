@@ -14,7 +14,7 @@ from snapkeep.domain.recovery.proof import Pair, ProofProgress, conclude
 from snapkeep.domain.retention.deletion import DeletionKind
 from snapkeep.domain.sweep.findings import FindingKind
 from snapkeep.domain.sweep.report import Figure, Handling, SweepReport
-from snapkeep.functions import metrics
+from snapkeep.functions import proof_metrics, sweep_metrics
 from snapkeep.usecases.ports import DeletionOutcome
 
 ROOT = Path(__file__).parents[2]
@@ -100,9 +100,9 @@ def emitted() -> set[str]:
     """The names of all metrics that the functions can write."""
     report = SweepReport("sweep-1", "snapkeep", "primary", "us-east-1", AT, AT, counts=dict.fromkeys(Figure, 1), policies=(AGES,))
     lines = [
-        *metrics.report_lines(report),
-        *metrics.volume_lines({"vol-1": 1.0}, "snapkeep", 0),
-        *metrics.proof_lines(PROOF, "snapkeep", 0),
+        *sweep_metrics.report_lines(report),
+        *sweep_metrics.volume_lines({"vol-1": 1.0}, "snapkeep", 0),
+        *proof_metrics.proof_lines(PROOF, "snapkeep", 0),
     ]
     return {name for line in lines for name in re.findall(r'"Name": "(\w+)"', line)}
 

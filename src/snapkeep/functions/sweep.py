@@ -17,7 +17,7 @@ from snapkeep.domain.json_codec import to_object
 from snapkeep.domain.model import DeletionPlan
 from snapkeep.domain.sweep.report import Handling, SweepReport
 from snapkeep.domain.system import StackKind
-from snapkeep.functions import metrics
+from snapkeep.functions import metrics, sweep_metrics
 from snapkeep.functions.clients import PATIENT
 from snapkeep.functions.composition import Composition, composition
 from snapkeep.functions.log import logger, started
@@ -164,7 +164,7 @@ def _repair(call: SweepCall) -> PlanAnswer:
         adapters.watch.remember(swept.report.started_at, swept.kept)
     if swept.rpo_ages_seconds and environment.metrics_per_volume:
         when_ms = int(swept.report.ended_at.timestamp() * 1000)
-        metrics.emit(metrics.volume_lines(swept.rpo_ages_seconds, environment.system, when_ms))
+        metrics.emit(sweep_metrics.volume_lines(swept.rpo_ages_seconds, environment.system, when_ms))
     _audit(swept.report)
     return fit_plan(swept.plan, swept.remove, most_bytes=SWEEP_PLAN_BYTES)
 
@@ -214,5 +214,5 @@ def _report(call: SweepCall) -> PublishedReport:
         except ReportNotFound:
             report = _broken(parts, call.sweep, error.name, error.cause)
     published = reports.run(report)
-    metrics.emit(metrics.report_lines(report))
+    metrics.emit(sweep_metrics.report_lines(report))
     return published

@@ -12,8 +12,7 @@ from snapkeep.domain.json_codec import to_object
 from snapkeep.domain.recovery.proof import Proof, ProofEnd, ProofProgress
 from snapkeep.domain.recovery.verdict import ProofVerdict
 from snapkeep.domain.system import function_name
-from snapkeep.functions import metrics, read_blocks
-from snapkeep.functions.clients import INVOKING
+from snapkeep.functions import metrics, proof_metrics, read_blocks
 from snapkeep.functions.composition import Composition, composition
 from snapkeep.functions.log import started
 from snapkeep.functions.payloads import from_json
@@ -55,7 +54,7 @@ def build(parts: Composition) -> VerifyCopy:
 @cache
 def _use_case() -> VerifyCopy:
     """Return the use case of the function, with its threads."""
-    return build(composition(INVOKING))
+    return build(composition())
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
@@ -67,7 +66,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     result = use_case.run(progress or use_case.begin(asked.copy, asked.method, asked.budget_usd))
     if isinstance(result, Proof):
         when_ms = int(result.ended_at.timestamp() * 1000)
-        metrics.emit(metrics.proof_lines(result, composition(INVOKING).environment.system, when_ms))
+        metrics.emit(proof_metrics.proof_lines(result, composition().environment.system, when_ms))
         log.info("proof", extra={"audit": "proof", "proof": to_object(result)})
     return to_object(answer_of(result))
 

@@ -8,7 +8,7 @@ from snapkeep.domain.events import CopyEndEvent, parse_copy_event
 from snapkeep.domain.policy.model import PolicySet
 from snapkeep.domain.sweep.findings import FindingKind
 from snapkeep.domain.sweep.report import Handling, SweepOutcome
-from snapkeep.functions.metrics import report_lines
+from snapkeep.functions.sweep_metrics import report_lines
 from support.sweeping_world import DAY, DR, HOUR, PRIMARY, SweepingWorld, gold, kinds
 
 

@@ -26,7 +26,8 @@ from snapkeep.domain.sweep.report import (
     subject_of,
     text_of,
 )
-from snapkeep.functions.metrics import NAMESPACE, report_lines, volume_lines
+from snapkeep.functions.metrics import NAMESPACE
+from snapkeep.functions.sweep_metrics import report_lines, volume_lines
 from snapkeep.reports.page import render_page
 from snapkeep.usecases.sweep.publish_report import PublishReport
 
