@@ -54,7 +54,8 @@ class Clients:
         return self._make(service, region or self.region, once)
 
     def _client(self, service: str, region: str, once: bool) -> Any:
-        return self._session.create_client(service, region_name=region, config=ONCE if once else self._config)
+        config = INVOKING if service == "lambda" else self._config
+        return self._session.create_client(service, region_name=region, config=ONCE if once else config)
 
 
 def moment_in(value: Any) -> datetime:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,7 +14,7 @@ from botocore.utils import parse_timestamp
 from snapkeep.domain.copies.request import CopyRequest
 from snapkeep.domain.errors import AwsUnavailable
 from snapkeep.domain.model import Origin
-from snapkeep.functions import clients, sweep
+from snapkeep.functions import clients, sweep, verify
 from snapkeep.functions.clients import PATIENT, Clients, moment_in
 from snapkeep.functions.composition import Composition
 from snapkeep.functions.environment import Environment
@@ -90,6 +92,33 @@ def test_a_sweep_slows_down_when_it_is_throttled(monkeypatch: pytest.MonkeyPatch
     patient = Clients(region="us-east-1", config=PATIENT)
     assert patient.get("ec2").meta.config.retries == {"mode": "adaptive", "total_max_attempts": 4}
     assert patient.get("ec2", once=True).meta.config.retries["total_max_attempts"] == 1
+
+
+def test_only_clients_of_lambda_wait_as_long_as_a_function_runs() -> None:
+    made = Clients(region="us-east-2")
+    waited = {service: made.get(service).meta.config for service in ("lambda", "s3", "ec2")}
+    assert (waited["lambda"].read_timeout, waited["lambda"].retries["total_max_attempts"]) == (900, 1)
+    for service in ("s3", "ec2"):
+        assert (waited[service].read_timeout, waited[service].retries["total_max_attempts"]) == (20, 4)
+
+
+def test_verify_reads_through_clients_that_repeat_requests(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[object, ...]] = []
+
+    def composition(*config: object) -> None:
+        asked.append(config)
+        raise InterruptedError
+
+    monkeypatch.setattr(verify, "composition", composition)
+    with pytest.raises(InterruptedError):
+        verify._use_case()
+    assert asked == [()]
+
+
+def test_a_cold_start_of_verify_loads_no_sweep() -> None:
+    look = "import sys, snapkeep.functions.verify; print([name for name in sys.modules if '.sweep' in name])"
+    loaded = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True)
+    assert loaded.stdout == "[]\n"
 
 
 @pytest.mark.parametrize("call", ["copy", "delete"])
