@@ -72,7 +72,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
 
 
 def answer_of(result: ProofProgress | Proof) -> VerifyAnswer:
-    """Return the answer of a portion. A snapshot that was deleted meanwhile needs no proof, and is no problem."""
+    """Return the answer of a portion. A copy or source that was deleted meanwhile makes no problem."""
     if isinstance(result, ProofProgress):
         return VerifyAnswer(more=True, verdict="", end="", progress=result, proof=None, problems=())
     kind = PROBLEMS.get(result.verdict)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections import Counter
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
@@ -46,7 +46,8 @@ class Account:
         self.adapters = SimpleNamespace(
             reader_of=lambda region: Ec2Reader(client=world.world.client("ec2", region), region=region)
         )
-        self.executions: dict[str, dict[str, str]] = {}
+        self.executions: dict[str, dict[str, Any]] = {}
+        self.clock = AwsTime()
         self.calls: Counter[str] = Counter()
         self.broken = False
         world.world.subscribe(lambda event: None)
@@ -61,24 +62,28 @@ class Account:
         self.calls["start"] += 1
         asked = json.loads(input)
         if self.broken:
-            self.executions[name] = {"status": "FAILED", "error": "AwsRefused", "cause": "no"}
+            self.executions[name] = {"status": "FAILED", "error": "AwsRefused", "cause": "no", "startDate": self.clock.now()}
             return {"executionArn": name}
-        use_case = self.world.use_case(proofs=S3Proofs(client=self.bucket, bucket="reports"), clock=WallTime())  # type: ignore[arg-type]
+        use_case = self.world.use_case(proofs=S3Proofs(client=self.bucket, bucket="reports"), clock=self.clock)  # type: ignore[arg-type]
+        began = self.clock.now()
         method = from_json(Method, asked["method"])
         proof = to_the_end(use_case, use_case.begin(asked["copy"], method, asked.get("budget_usd", 0.0)))
-        self.executions[name] = {"status": "SUCCEEDED" if proof.proved else "FAILED"}
+        self.executions[name] = {"status": "SUCCEEDED" if proof.proved else "FAILED", "startDate": began}
         return {"executionArn": name}
 
-    def describe_execution(self, *, executionArn: str) -> dict[str, str]:  # noqa: N803 - boto3's
+    def describe_execution(self, *, executionArn: str) -> dict[str, Any]:  # noqa: N803 - boto3's
         return self.executions[executionArn]
 
 
-class WallTime:
-    """The wall clock without waiting."""
+class AwsTime:
+    """The clock of AWS, in milliseconds; the clock of the machine may differ from it."""
 
-    def now(self) -> Any:
+    def __init__(self) -> None:
+        self.ahead = timedelta()
 
-        return datetime.now(UTC)
+    def now(self) -> datetime:
+        now = datetime.now(UTC) + self.ahead
+        return now.replace(microsecond=now.microsecond // 1000 * 1000)
 
 
 @pytest.fixture
@@ -152,6 +157,23 @@ def test_an_execution_that_leaves_no_proof_is_an_error_with_its_cause(account: A
     result = verify(copy.id)
     assert result.exit_code != 0
     assert "ended without a proof: AwsRefused: no" in str(result.exception)
+
+
+@pytest.mark.parametrize("hours", [-1, 1])
+def test_the_clock_of_this_machine_decides_nothing(account: Account, hours: int) -> None:
+    account.clock.ahead = timedelta(hours=hours)
+    copy = account.world.new_copy()
+    assert verify(copy.id).exit_code == 0
+    account.broken = True
+    assert "ended without a proof" in str(verify(copy.id).exception)
+
+
+def test_a_named_snapshot_without_a_copy_is_not_passed_over(account: Account) -> None:
+    copy = account.world.new_copy()
+    result = verify(copy.id, "snap-0123456789abcdef0")
+    assert result.exit_code != 0
+    assert f"{DR} has no completed copy of snap-0123456789abcdef0" in str(result.exception) + result.output
+    assert account.calls == {}
 
 
 @pytest.mark.parametrize(

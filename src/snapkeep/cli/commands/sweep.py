@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json as json_module
-import time
 from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import replace
@@ -14,6 +13,7 @@ import typer
 
 from snapkeep.cli.common import AwsSettings, Json, RegionScope, Yes, in_scope, require_consent, with_aws_settings
 from snapkeep.cli.errors import NOT_ALL_RIGHT
+from snapkeep.cli.executions import ended_execution
 from snapkeep.cli.output import BAD, GOOD, WARN, make_console, print_json
 from snapkeep.domain.errors import AwsUnavailable
 from snapkeep.domain.json_codec import from_json, to_text
@@ -27,8 +27,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Find and repair what events missed, now.")
 
-LOOK_SECONDS = 1.0
-PATIENCE_SECONDS = 45 * 60.0
+PATIENCE_HOURS = 0.75
 
 
 @app.command()
@@ -101,21 +100,11 @@ def _swept(installed: InstalledSystem, stack: StackKind, region: str, options: S
     console = make_console(stderr=True)
     try:
         with nullcontext() if quiet else console.status(f"Sweeping {region}"):
-            ended = _ended(client, arn)
+            ended = ended_execution(client, arn, hours=PATIENCE_HOURS)
     except KeyboardInterrupt:
         # Ctrl-C ends the wait and not the sweep: a stopped one would leave its deletions undone.
         raise KeyboardInterrupt(f"the sweep of {region} continues in AWS: {arn}") from None
     return _report_of(settings, region, ended)
-
-
-def _ended(client: Any, arn: str) -> dict[str, Any]:
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while time.monotonic() < deadline:
-        execution: dict[str, Any] = client.describe_execution(executionArn=arn)
-        if execution["status"] != "RUNNING":
-            return execution
-        time.sleep(LOOK_SECONDS)
-    raise AwsUnavailable(f"{arn} is still running after {PATIENCE_SECONDS / 60:.0f} minutes; it continues without this command")
 
 
 def _report_of(settings: AwsSettings, region: str, execution: Mapping[str, Any]) -> SweepReport:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import sys
-import time
 from contextlib import nullcontext
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from snapkeep.cli.common import AwsSettings, Json, with_aws_settings
 from snapkeep.cli.errors import NOT_ALL_RIGHT, WrongUse
+from snapkeep.cli.executions import ended_execution
 from snapkeep.cli.output import make_console, print_json, printable
 from snapkeep.domain.errors import AwsUnavailable
 from snapkeep.domain.plural import counted
@@ -25,8 +25,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Prove that copies equal their sources, block by block.")
 
-LOOK_SECONDS = 1.0
-PATIENCE_SECONDS = 12 * 3600.0
+PATIENCE_HOURS = 12.0
 
 
 @app.command()
@@ -63,8 +62,10 @@ def verify(
     region = in_region or installed.dr_region
     listed = installed.adapters.reader_of(region).all_snapshots()
     copies = choose_copies(listed, settings.system, snapshots or (), volume, policy)
-    if not copies:
-        raise WrongUse(f"{region} has no completed copy of these")
+    missing = set(snapshots or ()) - {name for copy in copies for name in (copy.id, copy.origin.snapshot_id)}
+    if missing or not copies:
+        named = ", ".join(sorted(missing)) or volume or f"policy {policy}"
+        raise WrongUse(f"{region} has no completed copy of {named}")
     if estimate:
         if json:
             print_json(estimates_as_data(copies, method))
@@ -118,28 +119,18 @@ def _proofs(
     client = settings.client("stepfunctions", region)
     machine = StepFunctionsVerifications(client=client, state_machine_arn=outputs["VerifyStateMachineArn"])
     store = S3Proofs(client=settings.client("s3", region), bucket=outputs["ReportsBucketName"])
-    began = datetime.now(UTC)
-    runs = {copy.id: machine.start(copy.id, method, f"{copy.id}-{began:%Y%m%dT%H%M%S}", budget) for copy in copies}
+    now = datetime.now(UTC)
+    runs = {copy.id: machine.start(copy.id, method, f"{copy.id}-{now:%Y%m%dT%H%M%S}", budget) for copy in copies}
     proofs = []
     with nullcontext() if quiet else make_console(stderr=True).status(f"Comparing {counted(len(copies), 'copy')}"):
         for copy in copies:
-            execution = _ended(client, runs[copy.id])
+            execution = ended_execution(client, runs[copy.id], hours=PATIENCE_HOURS)
             try:
                 proof = store.proof(pair_of(copy), method)
             except ProofNotFound:
                 proof = None
-            if proof is None or proof.ended_at < began:
+            if proof is None or proof.ended_at < execution["startDate"]:  # an earlier one
                 cause = f"{execution.get('error', execution['status'])}: {execution.get('cause', '')}"
                 raise AwsUnavailable(f"the comparison of {copy.id} ended without a proof: {cause}; see {runs[copy.id]}")
             proofs.append(proof)
     return proofs
-
-
-def _ended(client: Any, arn: str) -> dict[str, Any]:
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while time.monotonic() < deadline:
-        execution: dict[str, Any] = client.describe_execution(executionArn=arn)
-        if execution["status"] != "RUNNING":
-            return execution
-        time.sleep(LOOK_SECONDS)
-    raise AwsUnavailable(f"{arn} is still running after {PATIENCE_SECONDS / 3600:.0f} hours; it continues without this command")

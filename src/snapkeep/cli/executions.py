@@ -1,0 +1,21 @@
+"""Waits for executions of the state machines."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from snapkeep.domain.errors import AwsUnavailable
+
+LOOK_SECONDS = 1.0
+
+
+def ended_execution(client: Any, arn: str, *, hours: float) -> dict[str, Any]:
+    """Return the description of an execution once it has ended. Raise AwsUnavailable where it still runs after so many hours."""
+    deadline = time.monotonic() + hours * 3600
+    while time.monotonic() < deadline:
+        execution: dict[str, Any] = client.describe_execution(executionArn=arn)
+        if execution["status"] != "RUNNING":
+            return execution
+        time.sleep(LOOK_SECONDS)
+    raise AwsUnavailable(f"{arn} is still running after {hours:g} hours; it continues without this command")
