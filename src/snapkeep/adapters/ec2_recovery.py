@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
@@ -68,6 +68,10 @@ class Ec2Recovery:
         """Delete a volume; one that does not exist is deleted."""
         accepted(self._client.delete_volume, f"delete_volume {volume_id}", _GONE, VolumeId=volume_id)
 
+    def tags_of(self, snapshot_ids: Collection[str]) -> dict[str, Mapping[str, str]]:
+        """Return the tags of the snapshots that exist."""
+        return {item["SnapshotId"]: tags_from(item) for item in self._snapshots(snapshot_ids)}
+
     def tag_snapshots(self, snapshot_ids: list[str], tags: Mapping[str, str]) -> None:
         """Write tags of snapshots. Raise SnapshotGone."""
         with translated("create_tags"):
@@ -113,12 +117,13 @@ class Ec2Recovery:
 
     def data_bytes(self, snapshot_ids: Collection[str]) -> dict[str, int]:
         """Return the full data of snapshots where EC2 says it (botocore: ec2 2016-11-15, Snapshot.FullSnapshotSizeInBytes)."""
-        sizes: dict[str, int] = {}
+        return {item["SnapshotId"]: item.get("FullSnapshotSizeInBytes", 0) for item in self._snapshots(snapshot_ids)}
+
+    def _snapshots(self, snapshot_ids: Collection[str]) -> Iterator[Any]:
         for ids in batches(snapshot_ids):
             query = {"OwnerIds": ["self"], "Filters": [{"Name": "snapshot-id", "Values": ids}]}
-            for page in pages(self._client, "describe_snapshots", query, "describe_snapshots"):
-                sizes |= {item["SnapshotId"]: item.get("FullSnapshotSizeInBytes", 0) for item in page["Snapshots"]}
-        return sizes
+            for page in pages(self._client, "describe_snapshots", query, f"describe_snapshots in {self.region}"):
+                yield from page["Snapshots"]
 
 
 def _volume_tags(tags: Mapping[str, str]) -> list[Mapping[str, Any]]:

@@ -25,7 +25,9 @@ RECOVERY_TAGS = (SET, INSTANCE, DEVICE, RECORD)
 """The tags by which recovery recognizes a snapshot. They are written where there is room, before the volume's own tags."""
 
 HOLD = "snapkeep:hold"
-"""The recovery that has chosen a snapshot: until it ends, the snapshot is not deleted (INV-18)."""
+"""On a snapshot that is held (INV-18). The policy of the role that deletes names this key. Value: one of the holders."""
+HOLDER = f"{HOLD}:"
+"""The beginning of a key for each recovery that holds a snapshot: `snapkeep:hold:<run>`. Value: since when."""
 RECOVERY = "snapkeep:recovery"
 """On what a recovery made: the recovery's name. Snapkeep never deletes it, except when a person undoes that recovery (INV-20)."""
 RECOVERY_STEP = "snapkeep:recovery-step"

@@ -60,6 +60,11 @@ def parse_time(text: str) -> datetime:
         raise ValueError(f"'{text}' is in no year from 1 to 9999, in UTC") from error
 
 
+def has_room(present: Iterable[str], keys: Iterable[str]) -> bool:
+    """Whether a resource with these tag keys has room for others. AWS's own do not count (EC2 user guide: tag restrictions)."""
+    return len({key for key in present if not key.startswith("aws:")} | set(keys)) <= TAG_LIMIT
+
+
 def tags_for_snapshot(system: str, policy: str, origin: Origin) -> dict[str, str]:
     """Return the tags that make a source snapshot managed."""
     return {

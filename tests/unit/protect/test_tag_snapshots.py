@@ -14,7 +14,7 @@ from snapkeep.domain.errors import AwsRefused, AwsUnavailable, SnapshotGone, Tag
 from snapkeep.domain.events import SnapshotEndEvent
 from snapkeep.domain.model import Snapshot, Volume
 from snapkeep.domain.policy.model import CopyRule, Policy, Retention, Selector
-from snapkeep.domain.tag_names import CHECK, OWN_TAGS, PROOF
+from snapkeep.domain.tag_names import CHECK, HOLD, HOLDER, OWN_TAGS, PROOF
 from snapkeep.domain.tags import TAG_LIMIT, tags_for_copy, tags_for_snapshot
 from snapkeep.lab.ebs_model import FaultRule
 from snapkeep.lab.ebs_model.store.records import COMPLETED
@@ -61,10 +61,10 @@ def request(volume_tags: Mapping[str, str], rule: CopyRule = RULE, **more: Any) 
     return copy_request(SYSTEM, source, Policy("gold", Selector(), Retention(), (rule,)), rule, volume)
 
 
-def test_copies_of_fully_tagged_snapshots_leave_room_for_both_findings() -> None:
+def test_copies_of_fully_tagged_snapshots_leave_room_for_findings_and_a_hold() -> None:
     full = {f"key-{number:02}": "" for number in range(TAG_LIMIT)}
     made = request(full).tags
-    assert len(made) == TAG_LIMIT - len((CHECK, PROOF))
+    assert len(made) == TAG_LIMIT - len((CHECK, PROOF, HOLD, HOLDER))
     assert made.items() >= tags_for_copy(SYSTEM, "gold", request({}).origin).items()
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from snapkeep.domain.json_codec import OPTIONAL, inline
 from snapkeep.domain.model import Origin, SnapshotInRegion
-from snapkeep.domain.tag_names import CHECK, OWN_TAGS, PROOF, RECOVERY_TAGS, WRONG
+from snapkeep.domain.tag_names import CHECK, HOLD, HOLDER, OWN_TAGS, PROOF, RECOVERY_TAGS, WRONG
 from snapkeep.domain.tags import carried_tags, tags_for_copy
 
 if TYPE_CHECKING:
@@ -78,13 +78,14 @@ def copy_request(system: str, snapshot: Snapshot, policy: Policy, rule: CopyRule
     """Return the copy of a source snapshot that a copy rule requests.
 
     It has its volume's own tags and those of recovery, never all tags of the snapshot: by those, other tools find what they
-    expire. Where the volume is deleted, only the snapshot's name is taken for a tag of the volume.
+    expire. Room is left for the findings of checks and for a hold. Where the volume is deleted, only the snapshot's name is
+    taken for a tag of the volume.
     """
     own = tags_for_copy(system, policy.name, snapshot.origin)
     volume_tags = volume.tags if volume else {key: value for key, value in snapshot.tags.items() if key == "Name"}
-    room_for_findings = {CHECK: WRONG, PROOF: ""}
+    later = {CHECK: WRONG, PROOF: "", HOLD: "", HOLDER: ""}
     recovery = {key: snapshot.tags[key] for key in RECOVERY_TAGS if key in snapshot.tags}
-    tags, _ = carried_tags(own, room_for_findings, volume_tags if rule.carry_tags else {}, policy.carry_tags.excluded, recovery)
+    tags, _ = carried_tags(own, later, volume_tags if rule.carry_tags else {}, policy.carry_tags.excluded, recovery)
     return CopyRequest(
         origin=snapshot.origin,
         policy=policy.name,

@@ -15,9 +15,10 @@ from snapkeep.domain.json_codec import OPTIONAL
 from snapkeep.domain.model import Snapshot
 from snapkeep.domain.other_tools import NOT_CARRIED
 from snapkeep.domain.recovery.choice import PointChoice
+from snapkeep.domain.recovery.holders import holders_of
 from snapkeep.domain.recovery.record import RecoveryRecord, VolumeSettings
-from snapkeep.domain.tag_names import DEVICE, HOLD, OWN_TAGS, RECOVERY, RECOVERY_STEP
-from snapkeep.domain.tags import TAG_LIMIT
+from snapkeep.domain.tag_names import DEVICE, HOLD, HOLDER, OWN_TAGS, RECOVERY, RECOVERY_STEP
+from snapkeep.domain.tags import TAG_LIMIT, has_room
 from snapkeep.domain.wildcards import matches_any
 
 SLOWEST_RATE, FASTEST_RATE = 100, 300
@@ -243,8 +244,10 @@ def _settings(record: RecoveryRecord | None, point: Snapshot) -> VolumeSettings 
 
 def _remarks(volume: VolumeRecovery, record: RecoveryRecord | None) -> Iterable[str]:
     name, settings = volume.point.origin.volume_id, volume.settings
-    if HOLD in volume.point.tags:
-        yield f"{name}: {volume.point.tags[HOLD]} holds its point too: the recovery that ends first releases it"
+    if holders := holders_of(volume.point.tags):
+        yield f"{name}: {', '.join(sorted(holders))} holds its point too"
+    if not has_room(volume.point.tags, {HOLD, HOLDER}):
+        yield f"{name}: the tags of its point leave no room to hold it: retention may delete the point during the recovery"
     if volume.tags_left_out:
         yield f"{name}: tags that do not fit within {TAG_LIMIT}: {', '.join(volume.tags_left_out)}"
     if record is None or settings is None:

@@ -9,8 +9,8 @@ from types import MappingProxyType
 
 from snapkeep.domain.model import NEVER, Lineage, Reason, Snapshot, SnapshotInRegion, SnapshotState
 from snapkeep.domain.other_tools import left_alone_by, tool_of
+from snapkeep.domain.recovery.holders import holders_of, is_held
 from snapkeep.domain.recovery.verdict import is_proved
-from snapkeep.domain.tag_names import HOLD
 
 WAITS_FOR_PROOF = Reason("INV-21", "held: no newer copy is proved yet; the first run or sweep after that decides again")
 NO_COPIES: Mapping[str, Iterable[Snapshot]] = MappingProxyType({})
@@ -120,11 +120,11 @@ def tool_holds(snapshots: Iterable[Snapshot]) -> dict[str, tuple[Reason, ...]]:
 
 
 def recovery_holds(snapshots: Iterable[Snapshot]) -> dict[str, tuple[Reason, ...]]:
-    """Return the holds of snapshots that a recovery has chosen, until it ends (INV-18)."""
+    """Return the holds of snapshots that recoveries have chosen, until the last of them ends (INV-18)."""
     return {
-        snapshot.id: (Reason("INV-18", f"held: recovery {snapshot.tags[HOLD]} restores it"),)
+        snapshot.id: (Reason("INV-18", f"held by {', '.join(sorted(holders_of(snapshot.tags)))}, which restores it"),)
         for snapshot in snapshots
-        if HOLD in snapshot.tags
+        if is_held(snapshot.tags)
     }
 
 

@@ -11,11 +11,11 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from snapkeep.domain.model import NEVER, Action, Lineage, Reason, Snapshot, SnapshotState, Verdict
 from snapkeep.domain.plural import counted
 from snapkeep.domain.policy.model import Limits
+from snapkeep.domain.recovery.holders import holders_of, is_held
 from snapkeep.domain.recovery.verdict import is_proved
 from snapkeep.domain.retention.deletion import SECOND_COPY_RULE
 from snapkeep.domain.retention.holds import NO_COPY_FACTS, CopyFacts
 from snapkeep.domain.retention.verdicts import RETENTION_WORDS
-from snapkeep.domain.tag_names import HOLD
 
 _RULES_THAT_DELETE = RETENTION_WORDS | {SECOND_COPY_RULE}
 
@@ -76,7 +76,7 @@ def _problems_of_each(
             yield f"INV-01: {snapshot.id} is of {snapshot.origin.volume_id}, outside the plan of {volume_id}"
         if snapshot.state is not completed:
             yield f"INV-03: {snapshot.id} is {snapshot.state}, not completed"
-        if HOLD in snapshot.tags or snapshot.id in protected_ids:
+        if snapshot.id in protected_ids or is_held(snapshot.tags):
             yield _why_protected(snapshot)
         # Many snapshots share one tuple of reasons: each is checked once.
         if reasons not in rules_of_retention:
@@ -87,8 +87,8 @@ def _problems_of_each(
 
 
 def _why_protected(snapshot: Snapshot) -> str:
-    if HOLD in snapshot.tags:
-        return f"INV-18: recovery {snapshot.tags[HOLD]} restores {snapshot.id}"
+    if is_held(snapshot.tags):
+        return f"INV-18: {', '.join(sorted(holders_of(snapshot.tags)))} holds {snapshot.id}"
     return f"INV-06: {snapshot.id} is used by an AMI, locked, or left to another tool"
 
 

@@ -8,7 +8,8 @@ from typing import Any, NamedTuple, Protocol, assert_never
 
 from snapkeep.domain.errors import RecoveryFailed
 from snapkeep.domain.recovery.recovery_plan import RecoveryRun, RecoveryStep, StepKind, StepState
-from snapkeep.domain.tag_names import HOLD, RECOVERY, RECOVERY_STEP
+from snapkeep.domain.tag_names import RECOVERY, RECOVERY_STEP
+from snapkeep.usecases.recovery.holding import PointHolds, SnapshotTags
 from snapkeep.usecases.retention.delete import Pacer
 
 
@@ -36,7 +37,7 @@ class VolumeState:
         return attachment.state if attachment and attachment.device == device else ""
 
 
-class RecoveryEc2(Protocol):
+class RecoveryEc2(SnapshotTags, Protocol):
     """Makes and removes what a recovery needs, in one region. Raises AwsRefused, AwsThrottled, AwsUnavailable, SnapshotGone."""
 
     def volumes_of(self, tags: Mapping[str, str]) -> list[VolumeState]:
@@ -63,14 +64,6 @@ class RecoveryEc2(Protocol):
         """Delete a volume; one that does not exist is deleted."""
         ...
 
-    def tag_snapshots(self, snapshot_ids: list[str], tags: Mapping[str, str]) -> None:
-        """Write tags of snapshots."""
-        ...
-
-    def untag_snapshots(self, snapshot_ids: list[str], tags: Mapping[str, str]) -> None:
-        """Remove tags of snapshots, where they have these values."""
-        ...
-
 
 VISIBLE_SECONDS = 60.0
 """How long a new volume may be missing from EC2's answers, which are eventually consistent."""
@@ -89,8 +82,9 @@ class Actions:
         """Take a step, or find that it was taken; return it with its result. Raise RecoveryFailed where it cannot succeed."""
         match step.kind:
             case StepKind.HOLD:
-                self.ec2.tag_snapshots(step.parameters["snapshots"], {HOLD: run.id})
-                return step
+                full = PointHolds(self.ec2).hold(step.parameters["snapshots"], run.id, run.started_at)
+                remark = f"not held, as its tags leave no room: {', '.join(full)}" if full else ""
+                return replace(step, remark=remark)
             case StepKind.CREATE_VOLUME:
                 return self._create(run, step)
             case StepKind.WAIT_FOR_VOLUME:
@@ -100,7 +94,7 @@ class Actions:
             case StepKind.ATTACH_VOLUME:
                 return self._attach(run, step)
             case StepKind.RELEASE:
-                self.ec2.untag_snapshots(step.parameters["snapshots"], {HOLD: run.id})
+                PointHolds(self.ec2).release(step.parameters["snapshots"], run.id)
                 return step
 
     def undo(self, run: RecoveryRun, step: RecoveryStep) -> None:
@@ -111,7 +105,7 @@ class Actions:
             case StepKind.CREATE_VOLUME:
                 self._delete(run, step)
             case StepKind.HOLD:
-                self.ec2.untag_snapshots(step.parameters["snapshots"], {HOLD: run.id})
+                PointHolds(self.ec2).release(step.parameters["snapshots"], run.id)
             case StepKind.WAIT_FOR_VOLUME | StepKind.RELEASE:
                 pass
             case _:

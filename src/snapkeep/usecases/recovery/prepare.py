@@ -23,7 +23,7 @@ from snapkeep.domain.recovery.recovery_plan import (
     plan_recovery,
     steps_of,
 )
-from snapkeep.domain.tag_names import HOLD, INSTANCE, RECORD
+from snapkeep.domain.tag_names import HOLD, HOLDER, INSTANCE, RECORD
 from snapkeep.usecases.recovery.find_points import SnapshotLister
 from snapkeep.usecases.recovery.record_ports import Documents
 
@@ -111,7 +111,8 @@ class PrepareRecovery:
         creations = [step.parameters for step in steps if step.kind is StepKind.CREATE_VOLUME]
         trial = dict.fromkeys(STEP_TAGS, "dry-run")
         refusals = [self.looks.refusal(creation["request"], creation["tags"] | trial) for creation in creations]
-        refusals.append(self.looks.refusal_of_tags([volume.point.id for volume in plan.volumes], {HOLD: "dry-run"}))
+        hold = {HOLD: "dry-run", f"{HOLDER}dry-run": ""}
+        refusals.append(self.looks.refusal_of_tags([volume.point.id for volume in plan.volumes], hold))
         return sorted(set(filter(None, refusals)))
 
     def _records(self, points: Sequence[Snapshot]) -> tuple[dict[str, RecoveryRecord], list[str]]:
