@@ -66,28 +66,42 @@ class Recover:
                 continue
             done = replace(self.actions.do(run, step), state=StepState.DONE, done_at=self.clock.now())
             run = run.with_step(done)
-            self.journal.write(run)
+            self._write(run, done)
             self.report(done)
         if run.open:
             run = replace(run, state=RecoveryState.COMPLETED, ended_at=self.clock.now())
             self.journal.write(run)
         return run
 
+    def _write(self, run: RecoveryRun, done: RecoveryStep) -> None:
+        """Keep the run. A step that was taken while another session undoes the run is undone: that session did not see it."""
+        try:
+            self.journal.write(run)
+        except RecoveryFailed as error:
+            if self.journal.read(run.id).state not in (RecoveryState.UNDOING, RecoveryState.UNDONE):
+                raise
+            self.actions.undo(run, done)
+            raise RecoveryFailed(f"{run.id} is being undone by another session: its last step was undone here") from error
+
     def undo(self, run: RecoveryRun) -> RecoveryRun:
-        """Remove what the run made, the last step first; what others attached it to stays, and is an error."""
-        if run.state is RecoveryState.UNDONE:
-            return run
+        """Remove what the run made, the last step first; what others attached it to stays, and is an error.
+
+        Steps that are undone are looked at again, also those of an undone run: a session that carried it out may have taken one
+        more, and may have been ended before it could undo that itself.
+        """
         if run.state is not RecoveryState.UNDOING:
             run = replace(run, state=RecoveryState.UNDOING)
             self.journal.write(run)
         for step in reversed(run.steps):
+            self.actions.undo(run, step)
             if step.state is StepState.UNDONE:
                 continue
-            self.actions.undo(run, step)
             undone = replace(step, state=StepState.UNDONE, done_at=self.clock.now())
             run = run.with_step(undone)
             self.journal.write(run)
             self.report(undone)
+        for step in reversed(run.steps):
+            self.actions.undo(run, step)
         run = replace(run, state=RecoveryState.UNDONE, ended_at=self.clock.now())
         self.journal.write(run)
         return run
