@@ -53,6 +53,10 @@ def test_sweep_follows_both_regions_and_prints_both_reports(installation: Instal
     reports = json.loads(result.stdout)["reports"]
     assert [report["region"] for report in reports] == [DR, PRIMARY]
     assert result.returncode == int(any(report["outcome"] != "OK" for report in reports))
+    listed = json.loads(snapkeep(installation, "report", "list", "--json").stdout)
+    assert {kept["id"] for kept in listed["reports"]} >= {report["id"] for report in reports}
+    shown = snapkeep(installation, "report", "show", reports[0]["id"], "--json")
+    assert json.loads(shown.stdout) == reports[0]
 
 
 def test_nothing_is_adopted_without_a_yes(installation: Installation) -> None:

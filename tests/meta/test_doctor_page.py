@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from pathlib import Path
 
+from snapkeep import __version__
 from snapkeep.deploy.doctor.results import Check
 from snapkeep.deploy.doctor.subjects import VERSION_OUTPUT
 from snapkeep.deploy.templates import INFRA, read_template
@@ -20,6 +20,5 @@ def test_every_check_is_documented() -> None:
 
 
 def test_the_templates_name_this_version() -> None:
-    version = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
     for kind in ("primary", "dr"):
-        assert read_template(INFRA / f"{kind}.yaml")["Outputs"][VERSION_OUTPUT]["Value"] == version
+        assert read_template(INFRA / f"{kind}.yaml")["Outputs"][VERSION_OUTPUT]["Value"] == __version__

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from snapkeep.domain.policy.model import CopyRule, Policy, PolicySet, Retention, Selector
 from snapkeep.lab.simulator.experiment import Experiment, ExperimentOptions, ExperimentResult
 from snapkeep.lab.simulator.fleet import SimulatedVolume, make_world
 
+MADE_AT = datetime(2026, 11, 30, 8, tzinfo=UTC)
 PRIMARY, NEAR, FAR = "us-east-1", "us-east-2", "eu-west-1"
 STILL = SimulatedVolume(100, used_share=0.5, changed_share_per_day=0.0)
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
 from snapkeep.adapters.aws_errors import code_of, translated
 from snapkeep.domain.errors import ReportNotFound
+from snapkeep.usecases.sweep.publish_report import REPORTS
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -24,6 +26,10 @@ class S3Reports:
         """Keep a report; return where it is."""
         with translated(f"put_object {name}"):
             self._client.put_object(Bucket=self._bucket, Key=name, Body=content.encode(), ContentType=content_type)
+        return self.location(name)
+
+    def location(self, name: str) -> str:
+        """Return where a report is kept."""
         return f"s3://{self._bucket}/{name}"
 
     def get(self, name: str) -> str:
@@ -34,5 +40,12 @@ class S3Reports:
             except ClientError as error:
                 # Only absence has its own error: a denied read must not pass for a report that was never made.
                 if code_of(error) in ("NoSuchKey", "404"):
-                    raise ReportNotFound(f"there is no s3://{self._bucket}/{name}") from error
+                    raise ReportNotFound(f"there is no {self.location(name)}") from error
                 raise
+
+    def names_since(self, day: date) -> list[str]:
+        """Return the names of the reports of sweeps (JSON) from a day on, the oldest first."""
+        pages = self._client.get_paginator("list_objects_v2")
+        with translated(f"list_objects_v2 {REPORTS}"):
+            found = pages.paginate(Bucket=self._bucket, Prefix=REPORTS, StartAfter=f"{REPORTS}{day:%Y/%m/%d}")
+            return [name for page in found for item in page.get("Contents", ()) if (name := item["Key"]).endswith(".json")]

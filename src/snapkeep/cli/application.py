@@ -13,6 +13,7 @@ import typer
 from typer._completion_classes import completion_init
 from typer.core import TyperCommand, TyperGroup
 
+from snapkeep import __version__
 from snapkeep.cli.errors import exit_status, one_line
 
 COMPLETE = "_SNAPKEEP_COMPLETE"
@@ -45,6 +46,7 @@ COMMANDS = (
     LazyCommand("recover", "snapkeep.cli.commands.recover", "Make volumes from recovery points; resume or undo it."),
     LazyCommand("verify", "snapkeep.cli.commands.verify", "Prove that copies equal their sources, block by block."),
     LazyCommand("sweep", "snapkeep.cli.commands.sweep", "Find and repair what events missed, now."),
+    LazyCommand("report", "snapkeep.cli.commands.report", "List the reports of sweeps, and show one again."),
     LazyCommand("explain", "snapkeep.cli.commands.explain", "Show the story of one snapshot."),
     LazyCommand("completion", "snapkeep.cli.commands.completion", "Print the script that completes commands in a shell."),
     LazyCommand("simulate", "snapkeep.lab.commands.simulate", "Try a policy on a fleet in virtual time."),
@@ -99,9 +101,7 @@ def hide_flag_types(command: Any, ctx: Any) -> None:
 
 def _print_version(requested: bool) -> None:
     if requested:
-        from importlib.metadata import version  # noqa: PLC0415 - only for this option
-
-        typer.echo(f"snapkeep {version('snapkeep')}")
+        typer.echo(f"snapkeep {__version__}")
         raise typer.Exit
 
 

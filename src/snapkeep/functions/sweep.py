@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from snapkeep import __version__
 from snapkeep.adapters.cloudtrail_deletions import CloudTrailDeletions
 from snapkeep.adapters.ec2_exposure import Ec2Exposure
 from snapkeep.adapters.s3_reports import S3Reports
@@ -198,6 +199,7 @@ def _broken(parts: Composition, sweep_id: str, error: str, cause: str) -> SweepR
         started_at=now,
         ended_at=now,
         broken=f"{error}: {cause}",
+        version=__version__,
     )
 
 

@@ -30,7 +30,7 @@ def test_help_imports_neither_boto3_nor_a_command_nor_the_rich_library() -> None
         "from snapkeep.cli.application import make_application\n"
         "try: make_application()(['--help'], prog_name='snapkeep')\n"
         "except SystemExit: pass\n"
-        "heavy = [m for m in sys.modules if m.split('.')[0] in ('boto3', 'botocore', 'yaml', 'plotly', 'rich', 'jinja2')]\n"
+        "heavy = [m for m in sys.modules if m.split('.')[0] in ('boto3', 'botocore', 'yaml', 'rich', 'jinja2')]\n"
         "print('HEAVY', sorted(set(heavy)))\n"
     )
     assert run_python(code).splitlines()[-1] == "HEAVY []"

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from snapkeep.domain.json_codec import from_json
+from snapkeep.domain.policy.source import PolicySource, SourceKind
 from snapkeep.domain.protection import PolicyAges
 from snapkeep.domain.sweep.findings import FindingKind
 from snapkeep.domain.sweep.report import (
@@ -137,6 +138,18 @@ def test_the_page_needs_nothing_from_outside_and_escapes_what_comes_from_tags() 
     assert re.findall(r"(?:src|href|url)\s*[=(]", page) == []
     assert "default-src 'none'" in page
     assert page.index("Needs attention") < page.index("Repaired") < page.index("Noted")
+
+
+def test_the_page_names_its_policies_and_version() -> None:
+    page = render_page(report(policy=PolicySource(SourceKind.DOCUMENT, 7), version="0.2.0"))
+    assert "Policies: document, version 7; Snapkeep 0.2.0" in page
+    assert "Policies: not known" in render_page(report(broken="AwsRefused: no"))
+
+
+def test_every_column_of_the_page_has_a_heading_and_every_row_a_name() -> None:
+    page = render_page(report())
+    assert page.index("Worst age") < page.index("Asked"), "the first column on a narrow screen"
+    assert '<th scope="row">gold</th><td class="number">9 h</td>' in page
 
 
 def test_the_page_lists_every_failure() -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from snapkeep import __version__
 from snapkeep.cli.common import AwsSettings, Json, with_aws_settings
 from snapkeep.cli.errors import NOT_ALL_RIGHT, one_line
 from snapkeep.cli.output import make_console, print_json
@@ -57,8 +58,6 @@ def examined(
 
     `role_arn` is the role with which CloudFormation acts; empty where it acts with the caller's permissions.
     """
-    from importlib.metadata import version  # noqa: PLC0415
-
     from snapkeep.cli.installed_system import InstalledSystem  # noqa: PLC0415 - imports botocore
     from snapkeep.deploy.doctor.account import AwsAccount  # noqa: PLC0415
     from snapkeep.deploy.doctor.examination import System, examine  # noqa: PLC0415
@@ -70,7 +69,7 @@ def examined(
     dr_regions = [installed.dr_region] if deploying else _dr_regions(installed, policies)
     system = System(
         settings.system,
-        version("snapkeep"),
+        __version__,
         _subject(installed, StackKind.PRIMARY, settings.region, {"DRRegion": dr_regions[0], **given.get(StackKind.PRIMARY, {})}),
         [_subject(installed, StackKind.DR, region, given.get(StackKind.DR, {})) for region in dr_regions],
         {region: _keys_into(region, policies) for region in dr_regions},

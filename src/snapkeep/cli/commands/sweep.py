@@ -14,7 +14,7 @@ import typer
 from snapkeep.cli.common import AwsSettings, Json, RegionScope, Yes, in_scope, require_consent, with_aws_settings
 from snapkeep.cli.errors import NOT_ALL_RIGHT
 from snapkeep.cli.executions import ended_execution
-from snapkeep.cli.output import BAD, GOOD, WARN, make_console, print_json
+from snapkeep.cli.output import make_console, print_json
 from snapkeep.domain.errors import AwsUnavailable
 from snapkeep.domain.json_codec import from_json, to_text
 from snapkeep.domain.plural import counted
@@ -46,6 +46,7 @@ def sweep(
     Exits with status 1 unless every report says OK.
     """
     from snapkeep.cli.installed_system import InstalledSystem  # noqa: PLC0415 - imports what --help does not need
+    from snapkeep.cli.views.sweep import print_report  # noqa: PLC0415
     from snapkeep.domain.sweep.report import SweepOutcome, report_to_json  # noqa: PLC0415
     from snapkeep.usecases.sweep.shared import SweepInput, SweepOptions  # noqa: PLC0415
 
@@ -62,7 +63,7 @@ def sweep(
         print_json({"reports": [report_to_json(report) for report in reports]})
     else:
         for report in reports:
-            _show(report)
+            print_report(report)
     if any(report.outcome is not SweepOutcome.OK for report in reports):
         raise typer.Exit(NOT_ALL_RIGHT)
 
@@ -109,6 +110,7 @@ def _swept(installed: InstalledSystem, stack: StackKind, region: str, options: S
 
 def _report_of(settings: AwsSettings, region: str, execution: Mapping[str, Any]) -> SweepReport:
     """Return the report of an execution that ended. Raise AwsUnavailable, with the cause, if there is none."""
+    from snapkeep.adapters.s3_reports import S3Reports  # noqa: PLC0415 - imports botocore
     from snapkeep.domain.sweep.report import SweepReport  # noqa: PLC0415
     from snapkeep.usecases.sweep.publish_report import PublishedReport  # noqa: PLC0415
 
@@ -118,22 +120,6 @@ def _report_of(settings: AwsSettings, region: str, execution: Mapping[str, Any])
     except ValueError as error:
         cause = f"{execution.get('error', execution['status'])}: {output[:500]}"
         raise AwsUnavailable(f"the sweep of {region} ended without a report: {cause}") from error
-    bucket, _, key = location.removeprefix("s3://").partition("/")
-    body = settings.client("s3", region).get_object(Bucket=bucket, Key=key)["Body"].read()
-    return from_json(SweepReport, json_module.loads(body))
-
-
-def _show(report: SweepReport) -> None:
-    from rich.padding import Padding  # noqa: PLC0415
-    from rich.rule import Rule  # noqa: PLC0415
-    from rich.text import Text  # noqa: PLC0415
-
-    from snapkeep.domain.sweep.report import SweepOutcome, lines_of, subject_of  # noqa: PLC0415
-
-    styles = {SweepOutcome.OK: GOOD, SweepOutcome.PARTIAL: WARN, SweepOutcome.FAILED: BAD}
-    console = make_console()
-    console.print(Rule(Text(subject_of(report), f"bold {styles[report.outcome]}")))
-    for line in lines_of(report):
-        words = line.lstrip()
-        console.print(Padding(Text(words), (0, 0, 0, len(line) - len(words))))
-    console.print()
+    bucket, _, name = location.removeprefix("s3://").partition("/")
+    store = S3Reports(client=settings.client("s3", region), bucket=bucket)
+    return from_json(SweepReport, json_module.loads(store.get(name)))

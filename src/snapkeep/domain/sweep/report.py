@@ -12,6 +12,7 @@ from typing import Any
 from snapkeep.domain.json_codec import OPTIONAL, to_object
 from snapkeep.domain.labels import LabelledEnum
 from snapkeep.domain.plural import counted, noun_for
+from snapkeep.domain.policy.source import PolicySource
 from snapkeep.domain.protection import PolicyAges, age_text
 from snapkeep.domain.sweep.findings import Finding, FindingKind
 
@@ -134,6 +135,10 @@ class SweepReport:
     """Why the sweep could not do its work at all; empty when it could."""
     names: Mapping[str, str] = field(default_factory=dict, metadata=OPTIONAL)
     """The tag Name by volume id."""
+    policy: PolicySource | None = field(default=None, metadata=OPTIONAL)
+    """The origin of the policies that the sweep applied; None if it did not come so far."""
+    version: str = field(default="", metadata=OPTIONAL)
+    """The version of Snapkeep that made the sweep."""
 
     @property
     def outcome(self) -> SweepOutcome:

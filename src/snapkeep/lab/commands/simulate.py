@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -46,7 +47,7 @@ _FaultShare = Annotated[
 _Seed = Annotated[int, typer.Option(metavar="NUMBER", help="Another number, another fleet and other faults.")]
 _Html = Annotated[
     Path | None,
-    typer.Option("--html", metavar="FILE", dir_okay=False, writable=True, help="Write the report with plots to this file."),
+    typer.Option("--html", metavar="FILE", dir_okay=False, writable=True, help="Write the report with charts to this file."),
 ]
 _Region = Annotated[str, typer.Option("--region", metavar="REGION", help="Primary region.")]
 _Volumes = Annotated[
@@ -232,11 +233,11 @@ def _show(results: list[ExperimentResult], html: Path | None, *, json: bool) -> 
         print_results(results, make_console())
     if html is None:
         return
-    from snapkeep.lab.simulator.page import render  # noqa: PLC0415 - plotly takes a second
+    from snapkeep.lab.simulator.page import render  # noqa: PLC0415
 
-    html.write_text(render(results), encoding="utf-8")
+    html.write_text(render(results, datetime.now(UTC)), encoding="utf-8")
     if not json:
-        make_console().print(f"\nReport with plots: {html}", soft_wrap=True, markup=False)
+        make_console().print(f"\nReport with charts: {html}", soft_wrap=True, markup=False)
 
 
 def _as_data(result: ExperimentResult) -> dict[str, Any]:

@@ -116,6 +116,7 @@ class ExperimentResult:
 
     name: str
     options: ExperimentOptions
+    policies: PolicySet
     volumes: int
     governed: int
     asked_hours: Mapping[str, float] = field(default_factory=dict)
@@ -197,7 +198,7 @@ class Experiment:
         copied = {volume_id: policy for volume_id, policy in chosen.items() if policy is not None and policy.copies}
         used = {policy.name for policy in copied.values()}
         rpo_hours = {policy.name: policy.rpo.total_seconds() / HOUR for policy in policies.policies if policy.name in used}
-        self.result = ExperimentResult(name, options, len(chosen), governed, rpo_hours)
+        self.result = ExperimentResult(name, options, policies, len(chosen), governed, rpo_hours)
         self._began = world.now()
         self._policy_of = {volume_id: policy.name for volume_id, policy in copied.items()}
         pairs = ((volume_id, rule.region) for volume_id, policy in copied.items() for rule in policy.copies)

@@ -1,76 +1,62 @@
-"""A simulation's results as one HTML page that needs nothing else: plots by plotly, its JavaScript within."""
+"""A simulation's results as one HTML page that needs nothing else: figures, charts as SVG with their tables, the policies."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from html import escape
-from importlib.resources import files
-from typing import NamedTuple
+from dataclasses import fields
+from datetime import datetime
+from pathlib import Path
 
-import plotly.graph_objects as go
-from jinja2 import Environment, select_autoescape
-from plotly.offline import get_plotlyjs
-
+from snapkeep import __version__
+from snapkeep.cli.views.policy import summary_lines
 from snapkeep.domain import prices
 from snapkeep.domain.plural import counted
+from snapkeep.domain.policy.model import PolicySet
+from snapkeep.lab.simulator.charts import COLOURS, Chart, Form, Series
 from snapkeep.lab.simulator.experiment import FUNCTIONS, TRANSITIONS, VERIFICATION, Day, ExperimentResult
 from snapkeep.lab.simulator.terminal import ROWS
+from snapkeep.reports.page import page_templates
 
-COLOURS = (
-    *("#2563eb", "#14b8a6", "#f59e0b", "#8b5cf6", "#ef4444", "#64748b"),
-    *("#0ea5e9", "#84cc16", "#ec4899", "#a16207", "#6366f1", "#059669"),
-)
-WORST, MIDDLE, ASKED = COLOURS[4], COLOURS[0], COLOURS[5]
-DASHES = ("solid", "dot")
-FAINT = 0.5
+MIDDLE, WORST, ASKED = 0, 4, 5
+"""Colours of the ages: of the median, of the worst, and of the RPO."""
+LINES, BOXES = (Form.SOLID, Form.DOTTED), (Form.BOX, Form.FAINT)
+"""How the first and the second policy are drawn."""
 HOURS = "\N{NO-BREAK SPACE}h"
-HEIGHT = 280
 DAYS_OF_A_MONTH, SHORTEST_FOR_A_MONTH = 30.4375, 28
 SMALL = (FUNCTIONS, TRANSITIONS, VERIFICATION)
 SMALL_NAME = f"{TRANSITIONS}, {FUNCTIONS}, {VERIFICATION}"
 NONE_WAITED = "No copy ever waited: the quota of the destination was never full at a full hour."
 
 
-class Mark(NamedTuple):
-    """One entry of a chart's legend, which is text beside the plot: it wraps, and needs no room of the plot's."""
-
-    name: str
-    colour: str
-    form: str = "box"
-    """How it is drawn: `box`, `faint`, or a line that is `solid`, `dot` or `dash`."""
-
-
-class Chart(NamedTuple):
-    """A plot with what stands above and below it. Without a plot, the text says why."""
-
-    heading: str
-    text: str
-    figure: go.Figure | None = None
-    legend: Sequence[Mark] = ()
-
-
-def render(results: Sequence[ExperimentResult]) -> str:
-    """Return the page of one or two policies' results."""
-    template = Environment(autoescape=select_autoescape(default=True)).from_string(
-        files("snapkeep").joinpath("lab", "simulator", "page.html.j2").read_text(encoding="utf-8")
-    )
+def render(results: Sequence[ExperimentResult], made_at: datetime) -> str:
+    """Return the page of one or two policies' results. Names of policies and regions are escaped."""
     first = results[0]
-    return template.render(
-        plotly=get_plotlyjs(),
-        results=results,
-        title=" and ".join(result.name for result in results),
-        subtitle=f"{counted(first.volumes, 'volume')} for {counted(first.options.days, 'day')}, "
-        f"a snapshot every {first.options.every_hours:g}{HOURS}",
-        cards=[(result.name, _cards(result)) for result in results],
-        rows=[(label, [show(result) for result in results]) for label, show in ROWS],
-        charts=[(chart, _html(chart.figure) if chart.figure else "") for chart in _charts(results)],
-        moments=[(result.name, moment) for result in results for moment in result.worst],
-        notes=[(result.name, note) for result in results for note in result.notes],
-        violations=[violation for result in results for violation in result.violations[:20]],
-        prices=_prices(results),
-        time_based=[dollars for _, dollars in prices.TIME_BASED_COPY],
-        dollars=_dollars,
+    return (
+        page_templates(Path(__file__).parent)
+        .get_template("page.html.j2")
+        .render(
+            results=results,
+            made_at=made_at,
+            version=__version__,
+            title=" and ".join(result.name for result in results),
+            subtitle=f"{counted(first.volumes, 'volume')} for {counted(first.options.days, 'day')}, "
+            f"a snapshot every {first.options.every_hours:g}{HOURS}",
+            cards=[(result.name, _cards(result)) for result in results],
+            rows=[(label, [show(result) for result in results]) for label, show in ROWS],
+            policies=[(result.name, _policy_text(result.policies)) for result in results],
+            charts=[chart.thinned() for chart in _charts(results)],
+            moments=[(result.name, moment) for result in results for moment in result.worst],
+            notes=[(result.name, note) for result in results for note in result.notes],
+            violations=[violation for result in results for violation in result.violations[:20]],
+            prices=_prices(results),
+            time_based=[dollars for _, dollars in prices.TIME_BASED_COPY],
+            dollars=_dollars,
+        )
     )
+
+
+def _policy_text(policies: PolicySet) -> str:
+    return "\n".join(summary_lines(policies, limits_set=[limit.name for limit in fields(policies.limits)]))
 
 
 def _prices(results: Sequence[ExperimentResult]) -> list[prices.Price]:
@@ -126,7 +112,7 @@ def _cards(result: ExperimentResult) -> list[tuple[str, str, str]]:
 
 def _charts(results: Sequence[ExperimentResult]) -> list[Chart]:
     return [
-        _by_region(results, "Snapshots kept", "in each region, at the end of each day", _snapshots),
+        _by_region(results, "Snapshots kept", "in each region, at the end of each day", _snapshots, whole=True),
         _by_region(
             results, "Room taken", "GiB of changed blocks in each region, at the end of each day: what is paid for", _stored
         ),
@@ -144,123 +130,72 @@ def _stored(day: Day, region: str) -> float:
     return day.regions[region].stored_gib if region in day.regions else 0
 
 
-def _figure() -> go.Figure:
-    figure = go.Figure()
-    figure.update_layout(
-        template="plotly_white",
-        height=HEIGHT,
-        margin={"l": 60, "r": 16, "t": 12, "b": 40},
-        font={"family": "Inter, system-ui, sans-serif", "size": 13, "color": "#334155"},
-        showlegend=False,
-        hovermode="x unified",
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
-    )
-    figure.update_yaxes(rangemode="tozero", gridcolor="#e2e8f0", zerolinecolor="#cbd5e1", tickformat=",~f", nticks=6)
-    figure.update_xaxes(gridcolor="#f1f5f9")
-    return figure
+def _dates(results: Sequence[ExperimentResult]) -> list[str]:
+    return [f"{day.within:%Y-%m-%d}" for day in results[0].days]
 
 
-def _by_region(results: Sequence[ExperimentResult], heading: str, text: str, read: Callable[[Day, str], float]) -> Chart:
-    figure = _figure()
+def _by_region(
+    results: Sequence[ExperimentResult], heading: str, text: str, read: Callable[[Day, str], float], *, whole: bool = False
+) -> Chart:
     colours = _colours(region for result in results for region in result.days[-1].regions)
-    for number, result in enumerate(results):
-        for region in result.days[-1].regions:
-            colour = colours[region]
-            figure.add_scatter(
-                x=[day.at for day in result.days],
-                y=[read(day, region) for day in result.days],
-                line={"color": colour, "width": 2.5, "dash": DASHES[number % 2]},
-                fill="tozeroy" if len(results) == 1 else None,
-                fillcolor=f"rgba({int(colour[1:3], 16)},{int(colour[3:5], 16)},{int(colour[5:7], 16)},0.08)",
-                hovertemplate=_hover(_label(results, result, region), "%{y:,.0f}"),
-            )
-    marks = [Mark(region, colour, "solid") for region, colour in colours.items()]
-    return Chart(heading, text, figure, [*marks, *_styles(results)])
+    series = [
+        Series(_label(results, result, region), colours[region], [read(day, region) for day in result.days], form)
+        for result, form in zip(results, LINES, strict=False)
+        for region in result.days[-1].regions
+    ]
+    return Chart(heading, text, _dates(results), series, whole=whole)
 
 
 def _costs(results: Sequence[ExperimentResult]) -> Chart:
     """A bar for each month and policy; with two policies the second one's bars are the fainter ones."""
-    figure = _figure()
     months = sorted({month for result in results for month in result.months})
     kinds = {kind for result in results for month in result.months.values() for kind, dollars in month.items() if dollars}
     colours = _colours([*sorted(kinds.difference(SMALL)), SMALL_NAME])
+    series = []
     for number, result in enumerate(results):
         for name, colour in colours.items():
             parts = SMALL if name == SMALL_NAME else (name,)
             paid = [sum(result.months[month][part] for part in parts) if month in result.months else 0.0 for month in months]
             if any(paid):
-                figure.add_bar(
-                    x=months,
-                    y=paid,
-                    marker={"color": colour, "opacity": 1.0 if number == 0 else FAINT},
-                    offsetgroup=str(number),
-                    hovertemplate=_hover(_label(results, result, name), "$%{y:,.2f}"),
-                )
-    figure.update_layout(barmode="relative", bargap=0.25)
-    figure.update_xaxes(type="category")
-    figure.update_yaxes(tickprefix="$")
-    marks = [Mark(name, colour) for name, colour in colours.items()]
-    shades = [Mark(result.name, ASKED, form) for result, form in zip(results, ("box", "faint"), strict=False)]
-    return Chart(
-        "Cost by month", "US dollars; the first and the last month may be parts", figure, marks + shades * (len(results) > 1)
-    )
+                series.append(Series(_label(results, result, name), colour, paid, BOXES[number], number))
+    return Chart("Cost by month", "US dollars; the first and the last month may be parts", months, series, _money)
 
 
 def _ages(results: Sequence[ExperimentResult]) -> Chart:
     heading = "Age of the newest copies"
-    if not any(result.rpo for result in results):
-        return Chart(heading, "No policy copies a volume of this fleet.")
-    figure = _figure()
-    for number, result in enumerate(results):
+    series = []
+    for result, form in zip(results, LINES, strict=False):
         if not result.rpo:
             continue
-        at, dash = [day.at for day in result.days], DASHES[number % 2]
         worst, middle = [day.rpo_worst_hours for day in result.days], [day.rpo_median_hours for day in result.days]
-        for name, values, colour in (("worst", worst, WORST), ("median", middle, MIDDLE)):
-            line = {"color": colour, "width": 2.5, "dash": dash}
-            figure.add_scatter(x=at, y=values, line=line, hovertemplate=_hover(_label(results, result, name), "%{y:.1f} h"))
-        line = {"color": ASKED, "width": 1.5, "dash": "dash"}
+        series += [
+            Series(_label(results, result, "worst of the day"), WORST, worst, form),
+            Series(_label(results, result, "median"), MIDDLE, middle, form),
+        ]
         for rpo in result.rpo:
-            name = _label(results, result, f"asked by {rpo.policy}" if len(result.rpo) > 1 else "asked")
-            figure.add_scatter(x=at, y=[rpo.asked_hours] * len(at), line=line, hovertemplate=_hover(name, "%{y:.1f} h"))
-    figure.update_yaxes(ticksuffix=" h")
-    marks = [Mark("worst of the day", WORST, "solid"), Mark("median", MIDDLE, "solid"), Mark("asked", ASKED, "dash")]
+            name = f"asked by {rpo.policy}" if len(result.rpo) > 1 else "asked"
+            series.append(Series(_label(results, result, name), ASKED, [rpo.asked_hours] * len(result.days), Form.DASHED))
+    if not series:
+        return Chart(heading, "No policy copies a volume of this fleet.")
     text = "hours; of a volume that is copied to several regions, the oldest"
-    return Chart(heading, text, figure, [*marks, *_styles(results)])
+    return Chart(heading, text, _dates(results), series, lambda hours: f"{hours:,.1f}{HOURS}")
 
 
 def _waiting(results: Sequence[ExperimentResult]) -> Chart:
     heading = "Copies waiting"
     if not any(day.waiting_most for result in results for day in result.days):
         return Chart(heading, NONE_WAITED)
-    figure = _figure()
-    for colour, result in zip(COLOURS, results, strict=False):
-        at, most = [day.within.date() for day in result.days], [day.waiting_most for day in result.days]
-        hover = _hover(_label(results, result, "waiting"), "%{y:,}")
-        figure.add_bar(x=at, y=most, marker={"color": colour}, hovertemplate=hover)
-    marks = [Mark(result.name, colour) for colour, result in zip(COLOURS, results, strict=False)]
-    return Chart(heading, "the most of each day, behind the quota of the destination", figure, marks if len(results) > 1 else ())
+    series = [
+        Series(_label(results, result, "waiting"), number, [day.waiting_most for day in result.days], LINES[number])
+        for number, result in enumerate(results)
+    ]
+    return Chart(heading, "the most of each day, behind the quota of the destination", _dates(results), series, whole=True)
 
 
-def _colours(names: Iterable[str]) -> dict[str, str]:
+def _colours(names: Iterable[str]) -> dict[str, int]:
     """Return a colour for each name, the same for all policies; colours repeat when they run out."""
-    return {name: COLOURS[number % len(COLOURS)] for number, name in enumerate(dict.fromkeys(names))}
-
-
-def _styles(results: Sequence[ExperimentResult]) -> list[Mark]:
-    """Return a label that names its policy where there are several."""
-    return [Mark(result.name, ASKED, dash) for result, dash in zip(results, DASHES, strict=False)] if len(results) > 1 else []
+    return {name: number % COLOURS for number, name in enumerate(dict.fromkeys(names))}
 
 
 def _label(results: Sequence[ExperimentResult], result: ExperimentResult, name: str) -> str:
     return name if len(results) == 1 else f"{result.name}: {name}"
-
-
-def _hover(name: str, value: str) -> str:
-    """Return the text under the pointer: the name is escaped, the value has this form."""
-    return f"{escape(name).replace('%{', '%&#123;')}: {value}<extra></extra>"
-
-
-def _html(figure: go.Figure) -> str:
-    return str(figure.to_html(full_html=False, include_plotlyjs=False, config={"displayModeBar": False, "responsive": True}))

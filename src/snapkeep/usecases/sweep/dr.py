@@ -91,7 +91,7 @@ class DrSweep(RegionSweep):
         items, counts = (*repairs.items, *actor.problems, *postponed), _counts(snapshots, entries, self.system)
         if all_known:
             counts |= {Figure(name): number for name, number in deleted.figures.items()}
-        report = self.report(sweep_id, StackKind.DR, started, items, counts, names=plan.names_by_id)
+        report = self.report(sweep_id, StackKind.DR, started, items, counts, names=plan.names_by_id, policy=policies.source)
         # A failed copy that Receive removes must not be deleted twice, which would be reported as a failure.
         removed_ids = {copy.id for copy, _ in actor.remove}
         kept = tuple(verdict for verdict in deletions.verdicts if verdict.snapshot.id not in removed_ids)

@@ -126,7 +126,14 @@ class PrimarySweep(RegionSweep):
         counts |= {Figure.RUNS_IN_PROGRESS: runs.under_way, Figure.RUNS_NOT_READ: runs.not_read}
         ages_of_policies = tuple(ages_by_policy(protections))
         report = self.report(
-            sweep_id, StackKind.PRIMARY, started, (*repairs.items, *postponed), counts, ages_of_policies, plan.names_by_id
+            sweep_id,
+            StackKind.PRIMARY,
+            started,
+            (*repairs.items, *postponed),
+            counts,
+            ages_of_policies,
+            plan.names_by_id,
+            policies.source,
         )
         ages = {health.volume.id: health.age.total_seconds() for health in protections if health.age is not None}
         return SweepResult(report, deletions, rpo_ages_seconds=ages, kept=kept_snapshots(plan, self.system))

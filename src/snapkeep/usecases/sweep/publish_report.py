@@ -12,6 +12,8 @@ from snapkeep.usecases.ports import Publisher
 from snapkeep.usecases.sweep.ports import ReportStore
 
 JSON, PAGE = "application/json", "text/html; charset=utf-8"
+REPORTS = "reports/"
+"""The prefix of published reports; the day follows, so that names are in the order of time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,7 @@ class PublishReport:
     def run(self, whole: SweepReport) -> PublishedReport:
         """Cut, keep and publish a finished report; return where it is. The message comes last, since it names the page."""
         report = cut(whole).with_names_used()
-        name = f"reports/{report.started_at:%Y/%m/%d}/{report.id}"
+        name = f"{REPORTS}{report.started_at:%Y/%m/%d}/{report.id}"
         # Page and JSON are cut alike: neither shows what the other does not.
         page = self.store.put(f"{name}.html", self.render(report), PAGE)
         kept = self.store.put(f"{name}.json", json.dumps(report_to_json(report), indent=1), JSON)

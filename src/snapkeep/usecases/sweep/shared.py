@@ -10,11 +10,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from snapkeep import __version__
 from snapkeep.domain.copies.entry import NOT_STARTED, OPEN, EntryState, QueueEntry
 from snapkeep.domain.errors import SnapkeepError
 from snapkeep.domain.json_codec import NOT_IN_JSON
 from snapkeep.domain.model import DeletionPlan, Snapshot
 from snapkeep.domain.policy.model import PolicySet
+from snapkeep.domain.policy.source import PolicySource
 from snapkeep.domain.protection import PolicyAges
 from snapkeep.domain.retention.deletion import DeletionKind, DeletionOrder, deletion_orders
 from snapkeep.domain.sweep.deleted_by_others import KeptSnapshot
@@ -218,6 +220,7 @@ class RegionSweep:
         counts: Mapping[Figure, int],
         policies: tuple[PolicyAges, ...] = (),
         names: Mapping[str, str] | None = None,
+        policy: PolicySource | None = None,
     ) -> SweepReport:
         """Return the report so far, after a replay of the undelivered events. An unreadable queue stops no sweep."""
         try:
@@ -227,4 +230,17 @@ class RegionSweep:
             subject, text = "dead-letter queue", "it could not be read"
             items = (*items, ReportItem(FindingKind.OUT_OF_REACH, subject, "", text, Handling.FAILED, str(error)))
         region, ended = self.reader.region, self.clock.now()
-        return SweepReport(sweep_id, self.system, stack, region, started, ended, items, counts, policies, names=names or {})
+        return SweepReport(
+            sweep_id,
+            self.system,
+            stack,
+            region,
+            started,
+            ended,
+            items,
+            counts,
+            policies,
+            names=names or {},
+            policy=policy,
+            version=__version__,
+        )

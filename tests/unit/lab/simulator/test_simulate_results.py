@@ -9,7 +9,7 @@ from snapkeep.lab.simulator.experiment import Experiment, ExperimentOptions
 from snapkeep.lab.simulator.fleet import make_world
 from snapkeep.lab.simulator.page import render
 from snapkeep.lab.simulator.terminal import print_results
-from support.simulation import FAR, NEAR, PRIMARY, STILL, policy, run
+from support.simulation import FAR, MADE_AT, NEAR, PRIMARY, STILL, policy, run
 
 
 def test_a_copy_in_one_region_does_not_meet_another_region_s_rpo() -> None:
@@ -27,7 +27,7 @@ def test_prices_are_by_calendar_month_and_by_pair_of_regions() -> None:
             assert result.months[month][f"snapshots in {region}"] == pytest.approx(50 * 0.05), "GiB times dollars"
     assert sum(month[f"transfer to {NEAR}"] for month in result.months.values()) == pytest.approx(50 * 0.01)
     assert sum(month[f"transfer to {FAR}"] for month in result.months.values()) == pytest.approx(50 * 0.02)
-    shown = render([result])
+    shown = render([result], MADE_AT)
     assert "$0.01 per GiB copied from us-east-1 to us-east-2" in shown
     assert "$0.02 per GiB copied to another region, most pairs" in shown
 
@@ -43,4 +43,4 @@ def test_a_fleet_without_volumes_in_the_region_has_a_note(capsys: pytest.Capture
     print_results([result], Console(width=120))
     printed = capsys.readouterr().out
     assert "the fleet has no volume in us-east-1: give the region in which it has some (--region)" in printed
-    assert "No policy copies a volume of this fleet." in render([result])
+    assert "No policy copies a volume of this fleet." in render([result], MADE_AT)

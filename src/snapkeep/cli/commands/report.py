@@ -1,0 +1,119 @@
+"""`snapkeep report`: the reports of sweeps that the buckets keep."""
+
+from __future__ import annotations
+
+import json as json_module
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from functools import partial
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from snapkeep.cli.common import AwsSettings, Json, with_aws_settings
+from snapkeep.cli.errors import NOT_ALL_RIGHT, WrongUse, one_line
+from snapkeep.cli.output import print_json, warn
+from snapkeep.cli.side_by_side import side_by_side
+from snapkeep.domain.errors import SnapkeepError
+from snapkeep.domain.json_codec import from_json
+from snapkeep.domain.system import StackKind
+
+if TYPE_CHECKING:
+    from snapkeep.adapters.s3_reports import S3Reports
+    from snapkeep.cli.installed_system import InstalledSystem
+    from snapkeep.cli.views.sweep import KeptReport
+
+app = typer.Typer(help="List the reports of sweeps, and show one again.")
+
+AT_ONCE = 8
+"""Reports that are read at the same time."""
+FIRST_DAY = date(2026, 1, 1)
+"""A day before every report."""
+
+
+@app.command("list")
+@with_aws_settings
+def list_reports(
+    settings: AwsSettings,
+    *,
+    days: Annotated[int, typer.Option("--days", metavar="DAYS", min=1, help="How many days back.")] = 14,
+    json: Json = False,
+) -> None:
+    """List the reports of every region, the newest first.
+
+    Exits with status 1 if a region could not be read.
+    """
+    from snapkeep.cli.installed_system import InstalledSystem  # noqa: PLC0415 - imports what --help does not need
+    from snapkeep.cli.views.sweep import list_as_data, print_list  # noqa: PLC0415
+
+    installed = InstalledSystem(replace(settings, read_only=True))
+    first_day = datetime.now(UTC).date() - timedelta(days=days - 1)
+    stores, problems = _stores(installed)
+    found = side_by_side({region: partial(_kept_or_problem, store, first_day) for region, store in stores.items()})
+    problems |= {region: kept for region, kept in found.items() if isinstance(kept, str)}
+    reports = [report for kept in found.values() if not isinstance(kept, str) for report in kept]
+    reports.sort(key=lambda kept: kept.report.started_at, reverse=True)
+    if json:
+        print_json({"reports": list(list_as_data(reports)), "problems": problems})
+    else:
+        print_list(reports)
+        warn(problems.values())
+    if problems:
+        raise typer.Exit(NOT_ALL_RIGHT)
+
+
+@app.command()
+@with_aws_settings
+def show(
+    settings: AwsSettings,
+    report_id: Annotated[str, typer.Argument(metavar="ID", help="The report's id, as `report list` shows it.")],
+    *,
+    json: Json = False,
+) -> None:
+    """Print a report again."""
+    from snapkeep.cli.installed_system import InstalledSystem  # noqa: PLC0415 - imports what --help does not need
+    from snapkeep.cli.views.sweep import print_report  # noqa: PLC0415
+    from snapkeep.domain.sweep.report import report_to_json  # noqa: PLC0415
+
+    stores, problems = _stores(InstalledSystem(replace(settings, read_only=True)))
+    named = ((store, name) for store in stores.values() for name in store.names_since(FIRST_DAY))
+    kept = next((_kept(store, name) for store, name in named if name.endswith(f"/{report_id}.json")), None)
+    if kept is None:
+        raise WrongUse("; ".join([f"there is no report {report_id}: `snapkeep report list` lists them", *problems.values()]))
+    if json:
+        print_json(report_to_json(kept.report))
+    else:
+        print_report(kept.report)
+
+
+def _stores(installed: InstalledSystem) -> tuple[dict[str, S3Reports], dict[str, str]]:
+    """Return the reports of each region with a stack, and why a region could not be read."""
+    from snapkeep.adapters.s3_reports import S3Reports  # noqa: PLC0415 - imports botocore
+
+    stores, problems, settings = {}, {}, installed.settings
+    for reading in installed.regions_in_use():
+        region = reading.region
+        if reading.problem:
+            problems[region] = reading.problem
+        elif reading.stack:
+            kind = StackKind.PRIMARY if region == settings.region else StackKind.DR
+            bucket = installed.stack_outputs(kind, region)["ReportsBucketName"]
+            stores[region] = S3Reports(client=settings.client("s3", region), bucket=bucket)
+    return stores, problems
+
+
+def _kept_or_problem(store: S3Reports, first_day: date) -> list[KeptReport] | str:
+    """Return the reports of a store from a day on; why they could not be read."""
+    try:
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            return list(pool.map(partial(_kept, store), store.names_since(first_day)))
+    except SnapkeepError as error:
+        return one_line(error)
+
+
+def _kept(store: S3Reports, name: str) -> KeptReport:
+    from snapkeep.cli.views.sweep import KeptReport  # noqa: PLC0415 - imports rich
+    from snapkeep.domain.sweep.report import SweepReport  # noqa: PLC0415
+
+    return KeptReport(from_json(SweepReport, json_module.loads(store.get(name))), store.location(name))

@@ -1,0 +1,109 @@
+"""`snapkeep report` lists the reports of sweeps in every region's bucket, and shows one again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+from typer.testing import CliRunner, Result
+
+from snapkeep.adapters.s3_reports import S3Reports
+from snapkeep.cli import common
+from snapkeep.cli.commands.report import app
+from snapkeep.cli.errors import WrongUse
+from snapkeep.domain.sweep.findings import FindingKind
+from snapkeep.domain.sweep.report import Handling, ReportItem, SweepReport
+from snapkeep.usecases.sweep.publish_report import PublishReport
+from support.installed_stacks import Settings, Stacks
+
+PRIMARY, DR = "eu-central-1", "eu-west-1"
+NOW = datetime.now(UTC).replace(microsecond=0)
+STACKS: Stacks = {
+    (PRIMARY, "snapkeep-primary"): {"DRRegion": DR, "output:ReportsBucketName": "reports-primary"},
+    (DR, "snapkeep-dr"): {"Retention": "3", "output:ReportsBucketName": "reports-dr"},
+}
+FINDING = ReportItem(FindingKind.COPY_FAILED, "snap-1", "vol-1", "no such key", Handling.NEEDS_ATTENTION)
+
+
+class Bucketed(Settings):
+    """Settings whose S3 client is moto's."""
+
+    def client(self, service: Any, region: str) -> Any:
+        return boto3.client("s3", region_name="us-east-1") if service == "s3" else super().client(service, region)
+
+
+class Nobody:
+    def publish(self, subject: str, text: str, attributes: dict[str, str]) -> None:
+        """Publish to no one."""
+
+
+@pytest.fixture
+def buckets(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, PublishReport]]:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "testing")
+    monkeypatch.setattr(
+        common, "aws_settings", lambda **options: Bucketed(options["region"], options["dr_region"], stacks=STACKS)
+    )
+    with mock_aws():
+        client = boto3.client("s3", region_name="us-east-1")
+        made = {}
+        for region, bucket in ((PRIMARY, "reports-primary"), (DR, "reports-dr")):
+            client.create_bucket(Bucket=bucket)
+            store = S3Reports(client=client, bucket=bucket)
+            made[region] = PublishReport(store=store, publisher=Nobody(), render=lambda report: "page")
+        yield made
+
+
+def report(sweep: str, region: str, days_ago: float, *items: ReportItem) -> SweepReport:
+    at = NOW - timedelta(days=days_ago)
+    return SweepReport(sweep, "snapkeep", "primary" if region == PRIMARY else "dr", region, at, at, items)
+
+
+def run(*arguments: str) -> Result:
+    result = CliRunner().invoke(app, [*arguments, "--region", PRIMARY])
+    if isinstance(result.exception, Exception) and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result
+
+
+def test_reports_of_every_region_are_listed_newest_first(buckets: dict[str, PublishReport]) -> None:
+    buckets[PRIMARY].run(report("older", PRIMARY, 3))
+    buckets[DR].run(report("newer", DR, 1, FINDING))
+    buckets[PRIMARY].run(report("too-old", PRIMARY, 20))
+    buckets[PRIMARY].keep_interim(report("interim", PRIMARY, 0))
+    done = run("list")
+    assert done.exit_code == 0, done.output
+    lines = [line.strip() for line in done.output.splitlines()]
+    assert [lines[1], lines[3]] == ["newer", "older"]
+    assert len(lines) == 4
+    assert lines[0].startswith("PARTIAL")
+    assert lines[0].endswith(f"{DR}  1 needs attention")
+    (newer, older) = json.loads(run("list", "--json").stdout)["reports"]
+    assert (newer["id"], newer["outcome"], newer["needs_attention"]) == ("newer", "PARTIAL", 1)
+    assert newer["page"] == f"s3://reports-dr/reports/{NOW - timedelta(days=1):%Y/%m/%d}/newer.html"
+    assert (older["region"], older["outcome"]) == (PRIMARY, "OK")
+
+
+def test_a_bucket_that_cannot_be_read_is_named(buckets: dict[str, PublishReport]) -> None:
+    buckets[PRIMARY].run(report("seen", PRIMARY, 1))
+    boto3.client("s3", region_name="us-east-1").delete_bucket(Bucket="reports-dr")
+    done = run("list", "--json")
+    assert done.exit_code == 1
+    data = json.loads(done.stdout)
+    assert [kept["id"] for kept in data["reports"]] == ["seen"]
+    assert list(data["problems"]) == [DR]
+
+
+def test_a_report_is_shown_again_by_its_id(buckets: dict[str, PublishReport]) -> None:
+    buckets[DR].run(report("wanted", DR, 300, FINDING))
+    shown = run("show", "wanted")
+    assert "PARTIAL snapkeep eu-west-1: 1 needs attention" in shown.output
+    assert "snap-1 of vol-1" in shown.output
+    assert json.loads(run("show", "wanted", "--json").stdout)["id"] == "wanted"
+    with pytest.raises(WrongUse, match="there is no report other: `snapkeep report list` lists them"):
+        run("show", "other")
