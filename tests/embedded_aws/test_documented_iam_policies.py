@@ -8,7 +8,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import boto3
 import pytest
+from botocore.exceptions import ClientError
 
 from snapkeep.lab.embedded_aws import EmbeddedAws
 from support.deployment import DR, PRIMARY, Installation
@@ -107,6 +109,66 @@ def test_an_operator_may_verify_a_copy(operator: dict[str, str], installation: I
     ran = snapkeep(operator, "verify", snapshot, "--structure")
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert "PROVED" in ran.stdout
+
+
+@pytest.fixture(scope="module")
+def recoverer(installation: Installation) -> dict[str, str]:
+    return make_user(installation.aws, installation.account_id, "recoverer")
+
+
+def source_volume(installation: Installation, snapshot_id: str) -> str:
+    listed = installation.client("ec2").describe_snapshots(SnapshotIds=[snapshot_id])["Snapshots"]
+    return str(listed[0]["VolumeId"])
+
+
+def test_a_viewer_may_look_for_points_and_plan_a_recovery(
+    viewer: dict[str, str], installation: Installation, snapshot: str
+) -> None:
+    volume_id = source_volume(installation, snapshot)
+    assert_permitted(snapkeep(viewer, "recoverable", volume_id))
+    planned = snapkeep(viewer, "recover", "volume", volume_id, "--in", DR, "--plan", "--json")
+    plan = json.loads(planned.stdout)["plan"]
+    assert [volume["volume_id"] for volume in plan["volumes"]] == [volume_id], planned.stderr
+    assert {text.partition(":")[0] for text in plan["obstacles"]} == {"create_volume", "create_tags"}, "a dry run is refused"
+    assert not [remark for remark in plan["remarks"] if any(word in remark for word in REFUSALS)]
+
+
+def test_a_recoverer_may_recover_list_resume_and_undo(
+    recoverer: dict[str, str], installation: Installation, snapshot: str
+) -> None:
+    volume_id = source_volume(installation, snapshot)
+    made = snapkeep(recoverer, "recover", "volume", volume_id, "--in", DR, "--yes", "--json")
+    assert made.returncode == 0, made.stdout + made.stderr
+    run = json.loads(made.stdout)["run"]
+    assert run["state"] == "completed"
+    for command in (["list"], ["show", run["id"]], ["resume", run["id"]]):
+        assert_permitted(snapkeep(recoverer, "recover", *command, "--in", DR))
+    undone = snapkeep(recoverer, "recover", "undo", run["id"], "--in", DR, "--yes", "--json")
+    assert undone.returncode == 0, undone.stdout + undone.stderr
+    assert json.loads(undone.stdout)["state"] == "undone"
+
+
+def test_a_recoverer_removes_and_tags_nothing_else(recoverer: dict[str, str], installation: Installation, snapshot: str) -> None:
+    ec2 = boto3.client(
+        "ec2",
+        region_name=PRIMARY,
+        endpoint_url=recoverer["AWS_ENDPOINT_URL"],
+        aws_access_key_id=recoverer["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=recoverer["AWS_SECRET_ACCESS_KEY"],
+    )
+    volume_id = source_volume(installation, snapshot)
+    tags = [{"Key": "snapkeep:recovery", "Value": "mine"}]
+    for forbidden in (
+        lambda: ec2.delete_volume(VolumeId=volume_id),
+        lambda: ec2.create_tags(Resources=[volume_id], Tags=tags),
+        lambda: ec2.create_tags(Resources=[snapshot], Tags=tags),
+        lambda: ec2.delete_tags(Resources=[snapshot], Tags=[{"Key": "snapkeep:managed"}]),
+        lambda: ec2.delete_tags(Resources=[snapshot]),
+        lambda: ec2.create_volume(AvailabilityZone=f"{PRIMARY}a", SnapshotId=snapshot),
+        lambda: ec2.delete_snapshot(SnapshotId=snapshot),
+    ):
+        with pytest.raises(ClientError, match="UnauthorizedOperation"):
+            forbidden()
 
 
 def test_a_deployer_may_deploy_and_destroy(embedded: EmbeddedAws, account_id: str) -> None:

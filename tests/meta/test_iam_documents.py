@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 
+from snapkeep.domain.tag_names import HOLD, HOLDER, RECOVERY
 from support.templates import FUNCTION, STACKS, resources, template
 
 FOLDER = Path(__file__).parents[2] / "docs/iam"
-NAMES = ("viewer", "operator", "deployer", "deployer-resources")
+NAMES = ("viewer", "operator", "recoverer", "deployer", "deployer-resources")
 READING = ("Describe", "Get", "List", "Query", "FilterLogEvents", "Decrypt")
 SERVICES = {
     "AWS::CloudWatch": "cloudwatch",
@@ -84,9 +85,38 @@ def test_no_policy_permits_answers_to_executions() -> None:
 
 def test_no_policy_deletes_snapshots_or_the_policy_document() -> None:
     for name in NAMES:
-        assert not {"ec2:DeleteSnapshot", "ec2:CreateTags"} & actions(name)
+        assert "ec2:DeleteSnapshot" not in actions(name)
         deleting = [statement["Resource"] for statement in statements(name) if "ssm:DeleteParameter" in statement["Action"]]
         assert deleting == (["arn:aws:ssm:*:*:parameter/snapkeep*/bucket"] if name == "deployer-resources" else [])
+
+
+def test_tags_are_written_by_a_recovery_alone() -> None:
+    """Tags make snapshots managed, and retention deletes what is managed."""
+    tagging = [
+        (name, statement["Resource"], statement["Condition"])
+        for name in NAMES
+        for statement in statements(name)
+        if {"ec2:CreateTags", "ec2:DeleteTags"} & set(statement["Action"])
+    ]
+    holds = {"ForAllValues:StringLike": {"aws:TagKeys": [HOLD, f"{HOLDER}*"]}, "Null": {"aws:TagKeys": "false"}}
+    assert tagging == [
+        ("recoverer", "arn:aws:ec2:*::snapshot/*", holds),
+        ("recoverer", "arn:aws:ec2:*:*:volume/*", {"StringEquals": {"ec2:CreateAction": "CreateVolume"}}),
+    ]
+
+
+def test_a_recoverer_removes_only_what_a_recovery_made() -> None:
+    """It cannot give an existing volume the tag: `test_tags_are_written_by_a_recovery_alone`."""
+    made = {"Null": {f"aws:ResourceTag/{RECOVERY}": "false"}}
+    removing = [statement for statement in statements("recoverer") if "ec2:DeleteVolume" in statement["Action"]]
+    assert [(statement["Resource"], statement["Condition"]) for statement in removing] == [("arn:aws:ec2:*:*:volume/*", made)]
+    making = [statement for statement in statements("recoverer") if statement["Sid"] == "MakeVolumes"]
+    assert making[0]["Condition"] == {"Null": {f"aws:RequestTag/{RECOVERY}": "false"}}
+
+
+def test_a_recoverer_writes_no_documents_but_journals() -> None:
+    writing = [statement["Resource"] for statement in statements("recoverer") if "s3:PutObject" in statement["Action"]]
+    assert writing == ["arn:aws:s3:::snapkeep*/recoveries/*"]
 
 
 @pytest.mark.parametrize("stack", STACKS)

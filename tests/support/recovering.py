@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -67,7 +67,12 @@ class RecoveryLab:
 
     def prepare(self, ec2: Any = None, documents: Any = None) -> PrepareRecovery:
         reader = Ec2Reader(client=self.lab.world.client("ec2", DR), region=DR)
-        return PrepareRecovery(snapshots=reader, looks=ec2 or self.ec2(), documents=documents or self.documents)
+        return PrepareRecovery(
+            snapshots=reader, looks=ec2 or self.ec2(), documents=documents or self.documents, volumes_in=self.volumes_in
+        )
+
+    def volumes_in(self, region: str, volume_ids: Collection[str]) -> Collection[str]:
+        return Ec2Reader(client=self.lab.world.client("ec2", region), region=region).volumes(volume_ids).keys()
 
     def plan(self, *names: str, attach: bool = True, **more: Any) -> RecoveryPlan:
         target = Target(names or (self.instance_id,))

@@ -10,6 +10,7 @@ from botocore.exceptions import ClientError
 from snapkeep.adapters.aws_errors import accepted, code_of, message_of, pages, translated
 from snapkeep.adapters.ec2_reader import attachments_of, batches, tags_from
 from snapkeep.adapters.ec2_writers import tag_list
+from snapkeep.domain.recovery.recovery_plan import DEVICES, InstancePlace
 from snapkeep.usecases.recovery.actions import Attachment, VolumeState
 
 if TYPE_CHECKING:
@@ -107,13 +108,23 @@ class Ec2Recovery:
         named = [zone for zone in zones["AvailabilityZones"] if zone.get("ZoneType", "availability-zone") == "availability-zone"]
         return sorted(zone["ZoneName"] for zone in named)
 
-    def place(self, instance_id: str) -> tuple[str, list[str]]:
-        """Return an instance's zone and its occupied devices. Raise AwsRefused if there is no such instance."""
+    def place(self, instance_id: str) -> InstancePlace:
+        """Return where an instance is, and its state and devices. Raise AwsRefused if there is no such instance."""
         with translated(f"describe_instances {instance_id}"):
             answer = self._client.describe_instances(InstanceIds=[instance_id])
         instance = answer["Reservations"][0]["Instances"][0]
-        devices = [mapping["DeviceName"] for mapping in instance.get("BlockDeviceMappings", [])]
-        return instance["Placement"]["AvailabilityZone"], devices
+        mappings = instance.get("BlockDeviceMappings", [])
+        devices = {mapping["DeviceName"]: mapping.get("Ebs", {}).get("VolumeId", "") for mapping in mappings}
+        return InstancePlace(instance_id, instance["Placement"]["AvailabilityZone"], instance["State"]["Name"], devices)
+
+    def refusal_to_attach(self, place: InstancePlace) -> str:
+        """Return why AttachVolume is not permitted, by a dry run with a volume that the instance has; empty if it is."""
+        volume_id = next(filter(None, place.devices.values()), "")
+        if not volume_id:
+            return ""
+        request = {"VolumeId": volume_id, "InstanceId": place.instance_id, "Device": DEVICES[-1]}
+        refusal = self._dry_run("attach_volume", **request)
+        return refusal if any(code in refusal for code in ("UnauthorizedOperation", "AccessDenied")) else ""
 
     def data_bytes(self, snapshot_ids: Collection[str]) -> dict[str, int]:
         """Return the full data of snapshots where EC2 says it (botocore: ec2 2016-11-15, Snapshot.FullSnapshotSizeInBytes)."""

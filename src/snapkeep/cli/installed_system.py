@@ -309,6 +309,25 @@ class InstalledSystem:
         advice = f"the DR region is not known while {primary.region} is unreachable: name it with --dr-region"
         return [primary, *(replace(seen, problem=advice) if seen in guessed else seen for seen in others)]
 
+    def regions_with_points(self) -> tuple[list[str], str]:
+        """Return the DR regions and the primary region, and why there may be more: a recovery looks where copies may be.
+
+        It needs no stacks: without any, they are the regions of the settings.
+        """
+        from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - imports botocore
+
+        known = [self.dr_region, self.settings.region]
+        try:
+            readings = self.read_regions()
+        except (SnapkeepError, BotoCoreError, ClientError) as error:
+            return known, f"whether copies are in further regions is not known: {one_line(error)}"
+        used = {region for seen in readings for region in seen.policies.copy_regions}
+        further = [seen.region for seen in readings[2:] if seen.region in used or seen.stack]
+        # The DR region's document names all regions too: of two that cannot be read, neither says more.
+        unknown = all(seen.problem or not seen.policies.copy_regions for seen in readings)
+        problem = next((seen.problem for seen in readings if seen.problem and unknown), "")
+        return [*known, *further], f"whether copies are in further regions is not known: {problem}" if problem else ""
+
     def dr_region_seen(self, region: str) -> RegionReading:
         """Return a DR region as far as it can be read."""
         from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - imports botocore

@@ -1,9 +1,11 @@
-"""Durations as people write them: `90m`, `4h`, `3d`, `1w`."""
+"""Durations as people write them, `90m`, `4h`, `3d`, `1w`, and in words."""
 
 from __future__ import annotations
 
 import re
 from datetime import timedelta
+
+from snapkeep.domain.plural import counted
 
 PATTERN = r"^[0-9]+[mhdw]$"
 """The form of a duration, as a regular expression that JSON Schema understands too."""
@@ -28,3 +30,11 @@ def format_duration(duration: timedelta) -> str:
         if duration and not duration % _UNITS[letter]:
             return f"{duration // _UNITS[letter]}{letter}"
     return f"{duration // _UNITS['m']}m"
+
+
+def span_text(span: timedelta) -> str:
+    """Return a span in words: `37 minutes`, `5 hours`, `3 days`."""
+    minutes = int(span.total_seconds() // 60)
+    units = ((2880, 1440, "day"), (180, 60, "hour"), (0, 1, "minute"))
+    _, unit, name = next(known for known in units if minutes >= known[0] or known[0] == 0)
+    return counted(minutes // unit, name)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from typer.testing import CliRunner, Result
 
@@ -40,7 +42,7 @@ def recover(*arguments: str) -> Result:
 def begun_in_the_primary_region(lab: RecoveryLab) -> str:
     ec2 = Ec2Recovery(client=lab.lab.world.client("ec2", PRIMARY), region=PRIMARY)
     points = Ec2Reader(client=lab.lab.world.client("ec2", PRIMARY), region=PRIMARY)
-    prepare = PrepareRecovery(snapshots=points, looks=ec2, documents=lab.documents)
+    prepare = PrepareRecovery(snapshots=points, looks=ec2, documents=lab.documents, volumes_in=lambda _, ids: ids)
     plan = prepare.plan(RecoveryRequest(Target((lab.instance_id,)), lab.clock.now()))
     run = begin(plan, "arn:operator", lab.clock.now())
     Journal(documents=lab.documents).begin(run)
@@ -63,3 +65,13 @@ def test_the_question_before_an_undo_names_what_is_deleted(lab: RecoveryLab) -> 
     assert all(volume_id in result.output for volume_id in made)
     assert lab.target_id in result.output
     assert sorted(volume["VolumeId"] for volume in lab.made(run)) == sorted(made)
+
+
+def test_a_journal_that_cannot_be_read_hides_no_other(lab: RecoveryLab) -> None:
+    run = lab.begin()
+    lab.documents.put("recoveries/recovery-broken.json", "{")
+    result = recover("list", "--in", DR)
+    assert result.exit_code == 1
+    assert run.id in result.output
+    assert "recovery-broken  not known" in result.output
+    assert [entry["id"] for entry in json.loads(recover("list", "--in", DR, "--json").stdout)] == [run.id, "recovery-broken"]

@@ -130,3 +130,31 @@ def test_regions_that_never_answer_end_a_command_soon(
 def test_an_unreachable_region_is_asked_twice_at_most() -> None:
     seconds = common.FIRST_READ_SECONDS * common.ATTEMPTS_WITHOUT_ANSWER
     assert seconds <= 8, "a person waits at the screen"
+
+
+def test_recoverable_looks_at_every_region_that_the_document_copies_to(account: Account, source: Snapshot) -> None:
+    """It looked at one DR region alone."""
+    points = json.loads(run("recoverable", "--json").stdout)
+    assert [(things["region"], len(things["owners"])) for things in points] == [(NEAR, 1), (PRIMARY, 1), (FAR, 1)]
+
+
+def test_recoverable_finds_further_regions_while_the_primary_is_unreachable(account: Account, source: Snapshot) -> None:
+    account.take_away(PRIMARY)
+    points = {things["region"]: things for things in json.loads(run("recoverable", "--json").stdout)}
+    assert (len(points[NEAR]["owners"]), len(points[FAR]["owners"])) == (1, 1)
+    assert f"{PRIMARY} was not looked at" in points[PRIMARY]["problem"]
+
+
+def test_recoverable_says_that_further_regions_are_not_known(account: Account, source: Snapshot) -> None:
+    for region in (PRIMARY, NEAR):
+        account.take_away(region)
+    result = run("recoverable", "--dr-region", NEAR)
+    assert result.exit_code == 1
+    assert "whether copies are in further regions is not known" in result.stdout
+
+
+def test_recoverable_needs_no_stacks(account: Account, source: Snapshot) -> None:
+    account.stacks.clear()
+    account.documents.clear()
+    points = json.loads(run("recoverable", "--json", "--dr-region", NEAR).stdout)
+    assert [(things["region"], len(things["owners"])) for things in points] == [(NEAR, 1), (PRIMARY, 1)]

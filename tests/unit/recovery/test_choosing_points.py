@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from snapkeep.domain.model import Origin, Snapshot, SnapshotState
+from snapkeep.domain.model import KeyFault, Origin, Snapshot, SnapshotState, Unusable
 from snapkeep.domain.recovery.choice import Target, choose_points, is_point, lineages_of, volumes_of_instance
 from snapkeep.domain.tag_names import CHECK, DEVICE, INSTANCE, POLICY, SET, WRONG
 
@@ -89,6 +89,54 @@ def test_targets_are_ids_names_policies_and_tags() -> None:
     assert groups(Target(tags={"team": "x"})) == {"vol-0z": ["vol-0z"]}
     assert groups(Target(("unknown",))) == {"unknown": []}
     assert set(groups(Target())) == {"i-0db", "vol-0z"}
+
+
+def test_newer_single_points_than_the_set_are_said_and_can_be_chosen() -> None:
+    """A set of twenty days ago won in silence over points of today."""
+    newest = [copy("vol-0a", 5), copy("vol-0b", 6), copy("vol-0c", 45)]
+    lineages = lineages_of("us-east-2", [*whole_set(28_800), *newest])
+    chosen = choose_points(lineages, VOLUMES, NOW)
+    assert chosen.set_id == "snap-set28800"
+    (note,) = chosen.notes
+    assert "19 days newer" in note
+    assert "40 minutes apart" in note
+    single = choose_points(lineages, VOLUMES, NOW, sets_first=False)
+    assert ([point.id for point in single.points], single.set_id) == ([point.id for point in newest], "")
+    assert choose_points(lineages_of("us-east-2", whole_set(60)), VOLUMES, NOW).notes == ()
+
+
+def test_a_set_that_is_newest_of_all_is_one_even_where_single_points_are_requested() -> None:
+    chosen = choose_points(lineages_of("us-east-2", [*whole_set(60), copy("vol-0a", 90)]), VOLUMES, NOW, sets_first=False)
+    assert (chosen.set_id, chosen.spread) == ("snap-set60", timedelta(0))
+
+
+def test_a_point_under_a_key_that_is_not_known_is_chosen_with_a_note() -> None:
+    """Without kms:DescribeKey, nothing could be recovered at all."""
+    fault = KeyFault("arn:key", Unusable.KEY_NOT_KNOWN, cause="AccessDeniedException")
+    chosen = choose_points(lineages_of("us-east-2", [copy("vol-0a", 5, key_fault=fault)]), ["vol-0a"], NOW)
+    assert (len(chosen.points), chosen.missing) == (1, {})
+    assert [note for note in chosen.notes if "not known" in note and "AccessDenied" in note]
+
+
+def test_a_volume_that_may_have_been_detached_is_named_with_its_last_moment() -> None:
+    lineages = lineages_of("us-east-2", [copy("vol-0a", 5), copy("vol-0b", 6), copy("vol-0c", 43_200)])
+    chosen = choose_points(lineages, VOLUMES, NOW)
+    assert [note for note in chosen.notes if "vol-0c" in note and "last seen on i-0db" in note and "2026-10-31" in note]
+
+
+def test_a_volume_that_is_newer_than_the_moment_blocks_no_others() -> None:
+    lineages = lineages_of("us-east-2", [*whole_set(60), copy("vol-0new", 5), copy("vol-0old", 90, tags={POLICY: "gold"})])
+    at = NOW - timedelta(minutes=30)
+    target = Target(policy="gold")
+    assert target.groups(lineages, at) == {"i-0db": list(VOLUMES), "vol-0old": ["vol-0old"]}
+    assert target.later_than(lineages, at) == ["vol-0new"]
+    assert target.later_than(lineages, NOW) == []
+
+
+def test_a_detached_volume_of_a_policy_is_alone() -> None:
+    """It left its former instance: no set of the instance would be whole with it."""
+    lineages = lineages_of("us-east-2", [*whole_set(60), copy("vol-0d", 5000)])
+    assert Target(policy="gold").groups(lineages, NOW) == {"i-0db": list(VOLUMES), "vol-0d": ["vol-0d"]}
 
 
 SNAPSHOTS = st.lists(

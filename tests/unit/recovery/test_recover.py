@@ -13,7 +13,13 @@ from snapkeep.adapters.ec2_recovery import Ec2Recovery
 from snapkeep.domain.errors import AwsRefused, RecoveryFailed
 from snapkeep.domain.recovery.choice import PointChoice, Target
 from snapkeep.domain.recovery.record import content_hash, newest_key
-from snapkeep.domain.recovery.recovery_plan import RecoveryRun, RecoveryState, RestoreOptions, StepState, plan_recovery
+from snapkeep.domain.recovery.recovery_plan import (
+    RecoveryRun,
+    RecoveryState,
+    RestoreOptions,
+    StepState,
+    plan_recovery,
+)
 from snapkeep.domain.tag_names import HOLD, OWN_TAGS, RECOVERY
 from snapkeep.domain.tags import TAG_LIMIT
 from snapkeep.lab.ebs_model import FaultRule

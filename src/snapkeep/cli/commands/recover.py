@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -47,6 +47,16 @@ def volume(
     rate: Annotated[
         str, typer.Option("--rate", metavar="MIB/S", help="Initialisation rate: default, or 100 to 300.")
     ] = "default",
+    without: Annotated[
+        list[str] | None,
+        typer.Option("--without", metavar="VOLUME|DEVICE", help="Leave out this volume of an instance. Repeatable."),
+    ] = None,
+    newest: Annotated[
+        bool, typer.Option("--newest", help="The newest point of each volume, also where a whole set is older.")
+    ] = False,
+    with_deleted: Annotated[
+        bool, typer.Option("--with-deleted", help="With --policy or --tag: also volumes that do not exist any more.")
+    ] = False,
     bucket: Bucket = "",
     only_plan: Annotated[bool, typer.Option("--plan", help="Show the plan and change nothing.")] = False,
     yes: Yes = False,
@@ -65,9 +75,24 @@ def volume(
     instance_id, devices = _places(attach or ())
     now = datetime.now(UTC)
     target = Target(tuple(targets or ()), policy, pairs_of(tag, "--tag"))
-    request = RecoveryRequest(target, time_of(at) if at else now, zone, _rate(rate), instance_id, devices)
+    request = RecoveryRequest(
+        target,
+        time_of(at) if at else now,
+        zone,
+        _rate(rate),
+        instance_id,
+        devices,
+        without=tuple(without or ()),
+        newest=newest,
+        with_deleted=with_deleted,
+    )
     system = _RecoverySystem(settings, in_region, bucket)
-    prepare = PrepareRecovery(snapshots=system.points, looks=system.ec2(system.region), documents=system.documents_to_read())
+    prepare = PrepareRecovery(
+        snapshots=system.points,
+        looks=system.ec2(system.region),
+        documents=system.documents_to_read(),
+        volumes_in=system.volumes_in,
+    )
     plan = prepare.plan(request)
     if not json:
         _print(plan_lines(plan, now))
@@ -89,15 +114,17 @@ def volume(
 @app.command("list")
 @with_aws_settings
 def list_runs(settings: AwsSettings, *, in_region: In = "", bucket: Bucket = "", json: Json = False) -> None:
-    """List the recoveries in the DR region's bucket, the newest last."""
+    """List the recoveries in the DR region's bucket, the newest last. Exits with status 1 if a journal cannot be read."""
     from snapkeep.cli.views.recover import run_as_data, run_lines  # noqa: PLC0415
 
-    journal = _RecoverySystem(settings, in_region, bucket).journal()
-    runs = [journal.read(run_id) for run_id in journal.ids()]
+    runs, unreadable = _RecoverySystem(settings, in_region, bucket).journal().runs()
     if json:
-        print_json([run_as_data(run) for run in runs])
+        print_json([run_as_data(run) for run in runs] + [{"id": run_id, "problem": why} for run_id, why in unreadable.items()])
     else:
         _print(next(iter(run_lines(run))) for run in runs)
+        warn(f"{run_id}  not known: {why}" for run_id, why in unreadable.items())
+    if unreadable:
+        raise typer.Exit(NOT_ALL_RIGHT)
 
 
 @app.command()
@@ -177,6 +204,10 @@ class _RecoverySystem:
     def points(self) -> Any:
         """Lists snapshots, and which of them can be restored."""
         return self.installed.adapters.points_of(self.region)
+
+    def volumes_in(self, region: str, volume_ids: Collection[str]) -> Collection[str]:
+        """Return those of the volumes that exist in a region. Raise AwsUnavailable and other errors of ours."""
+        return self.installed.adapters.reader_of(region).volumes(volume_ids).keys()
 
     def ec2(self, region: str) -> Any:
         """Return what makes volumes in a region."""

@@ -36,19 +36,21 @@ def recoverable(
 ) -> None:
     """Show the recovery points of volumes and instances: the newest up to a moment, whole sets first.
 
-    It reads what each region itself holds, and says which region it could not look at. Exits with status 1 if something that is
-    named, or protected, cannot be recovered, or a region could not be read.
+    It reads what the primary region and each DR region hold, and says which of them it could not look at. Exits with status 1 if
+    something that is named, or protected, cannot be recovered, or a region could not be read.
     """
     from snapkeep.cli.installed_system import InstalledSystem  # noqa: PLC0415 - imports what --help does not need
     from snapkeep.cli.views.recoverable import as_data, lines  # noqa: PLC0415
     from snapkeep.domain.recovery.choice import Target  # noqa: PLC0415
-    from snapkeep.usecases.recovery.find_points import find_points  # noqa: PLC0415
+    from snapkeep.usecases.recovery.find_points import RecoverableThings, find_points  # noqa: PLC0415
 
     installed, now = InstalledSystem(replace(settings, read_only=True)), datetime.now(UTC)
-    regions = [in_region] if in_region else [installed.dr_region, settings.region]
+    regions, unknown = ([in_region], "") if in_region else installed.regions_with_points()
     readers = {region: installed.adapters.points_of(region) for region in regions}
     target = Target(tuple(targets or ()), policy, pairs_of(tag, "--tag"))
     found = find_points(readers, target, time_of(at) if at else now)
+    if unknown:
+        found.append(RecoverableThings("", {}, unknown))
     if json:
         print_json(as_data(found))
     else:

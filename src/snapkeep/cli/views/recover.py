@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
-from snapkeep.cli.views.recoverable import point_as_data, span_text
+from snapkeep.cli.views.recoverable import point_as_data
+from snapkeep.domain.durations import span_text
 from snapkeep.domain.json_codec import to_object
 from snapkeep.domain.plural import counted
 from snapkeep.domain.recovery.recovery_plan import RecoveryPlan, RecoveryRun, RecoveryStep, StepKind, StepState, VolumeRecovery
@@ -26,7 +27,6 @@ def plan_lines(plan: RecoveryPlan, now: datetime) -> Iterator[str]:
     yield "price: not known; AWS charges for the size of each volume, and for provisioned IOPS and throughput"
     if plan.rate_mibps:
         yield f"price: {INITIALISATION_PRICE}"
-    yield "not checked: AttachVolume, which EC2 tries only with a volume that exists" if _attaches(plan) else ""
     yield from (f"note: {remark}" for remark in plan.remarks)
     yield from (f"obstacle: {obstacle}" for obstacle in plan.obstacles)
 
@@ -48,10 +48,6 @@ def _full_speed(plan: RecoveryPlan) -> str:
     if after is None:
         return "not predictable at the default rate (--rate 100 to 300 makes it so)"
     return f"about {span_text(max(after, timedelta(minutes=1)))} after creation, at {plan.rate_mibps} MiB/s"
-
-
-def _attaches(plan: RecoveryPlan) -> bool:
-    return any(volume.instance_id for volume in plan.volumes)
 
 
 def step_line(step: RecoveryStep) -> str:

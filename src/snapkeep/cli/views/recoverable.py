@@ -6,20 +6,13 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+from snapkeep.domain.durations import span_text
 from snapkeep.domain.model import Snapshot
 from snapkeep.domain.plural import counted
 from snapkeep.domain.recovery.choice import PointChoice
 from snapkeep.domain.tag_names import DEVICE, PROOF
 from snapkeep.domain.tags import format_time
 from snapkeep.usecases.recovery.find_points import RecoverableThings
-
-
-def span_text(span: timedelta) -> str:
-    """Return a span in words: `37 minutes`, `5 hours`, `3 days`."""
-    minutes = int(span.total_seconds() // 60)
-    units = ((2880, 1440, "day"), (180, 60, "hour"), (0, 1, "minute"))
-    _, unit, name = next(known for known in units if minutes >= known[0] or known[0] == 0)
-    return counted(minutes // unit, name)
 
 
 def summary(found: Sequence[RecoverableThings]) -> str:
@@ -54,6 +47,7 @@ def _choice_lines(owner: str, choice: PointChoice, now: datetime) -> Iterator[st
         yield f"  {point_text(point, now)}"
     for volume_id, why in choice.missing.items():
         yield f"  {volume_id}  not recoverable: {why}"
+    yield from (f"  note: {note}" for note in choice.notes)
 
 
 def togetherness(choice: PointChoice) -> str:
@@ -90,6 +84,7 @@ def as_data(found: Sequence[RecoverableThings]) -> list[dict[str, Any]]:
                     "spread_seconds": choice.spread.total_seconds(),
                     "recoverable": choice.whole and bool(choice.points),
                     "points": [point_as_data(point) for point in choice.points],
+                    "notes": list(choice.notes),
                     "missing": dict(choice.missing),
                 }
                 for owner, choice in things.choices.items()

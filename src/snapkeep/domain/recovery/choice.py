@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from snapkeep.domain.model import Snapshot
+from snapkeep.domain.durations import span_text
+from snapkeep.domain.model import Snapshot, Unusable
 from snapkeep.domain.tag_names import DEVICE, INSTANCE, POLICY, SET
 
 TOGETHER = timedelta(0)
+LONG_AGO = timedelta(days=2)
+"""How much older a volume's newest point may be than those of its instance before it is said that it may have been detached."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +28,11 @@ class Lineages:
         points = self.by_volume.get(volume_id, ())
         return next((point for point in points if point.origin.start_time <= at and is_point(point)), None)
 
+    def last_seen(self, volume_id: str, at: datetime) -> Snapshot | None:
+        """Return the snapshot that says where a volume was: its newest point, or the newest snapshot where it has none."""
+        snapshots = self.by_volume.get(volume_id, ())
+        return self.newest(volume_id, at) or next((one for one in snapshots if one.origin.start_time <= at), None)
+
     def why_none(self, volume_id: str, at: datetime) -> str:
         """Return why a volume has no recovery point, in words."""
         snapshots = [snapshot for snapshot in self.by_volume.get(volume_id, ()) if snapshot.origin.start_time <= at]
@@ -36,8 +44,15 @@ class Lineages:
 
 
 def is_point(snapshot: Snapshot) -> bool:
-    """Whether a snapshot or copy can be restored now. It need not be Snapkeep's: a person's snapshot restores as well."""
-    return snapshot.completed and snapshot.unusable is None
+    """Whether a snapshot or copy can be restored now. It need not be Snapkeep's: a person's snapshot restores as well.
+
+    One whose key may not be looked at (`kms:DescribeKey`) is a point: it is not known to be none.
+    """
+    return snapshot.completed and (snapshot.unusable is None or _key_not_known(snapshot))
+
+
+def _key_not_known(snapshot: Snapshot) -> bool:
+    return snapshot.unusable is Unusable.KEY_NOT_KNOWN and not snapshot.archived
 
 
 def why_unusable(snapshot: Snapshot) -> str:
@@ -71,6 +86,8 @@ class PointChoice:
     """Volumes without a point -> why, in words."""
     set_id: str = ""
     """The set that all points belong to; empty where they are single points."""
+    passed_over: tuple[Snapshot, ...] = ()
+    """The newest point of each volume, where a set was chosen that is older."""
 
     @property
     def whole(self) -> bool:
@@ -80,24 +97,63 @@ class PointChoice:
     @property
     def spread(self) -> timedelta:
         """The time between the oldest and the newest point; none for a set, which is one moment."""
-        starts = [point.origin.start_time for point in self.points]
-        return max(starts) - min(starts) if starts and not self.set_id else TOGETHER
+        return TOGETHER if self.set_id else _spread(self.points)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What is not sure about the points, or was passed over, in words."""
+        return tuple(self._notes())
+
+    def _notes(self) -> Iterator[str]:
+        newest = max((point.origin.start_time for point in self.points), default=self.at)
+        for point in self.points:
+            name, start = point.origin.volume_id, point.origin.start_time
+            if point.key_fault is not None:
+                yield f"{name}: whether {point.id} can be restored is not known: {point.key_fault.text}"
+            if INSTANCE in point.tags and newest - start > LONG_AGO:
+                seen = f"last seen on {point.tags[INSTANCE]} at {start:%Y-%m-%d %H:%M} UTC"
+                yield f"{name}: {seen}, {span_text(newest - start)} before the others: it may have been detached since"
+        if self.passed_over:
+            later = max(point.origin.start_time for point in self.passed_over) - newest
+            apart = _spread(self.passed_over)
+            consistent = f"; they are {span_text(apart)} apart, not crash-consistent as one" if apart else ""
+            newer = f"single points are up to {span_text(later)} newer (--newest takes them){consistent}"
+            yield f"set {self.set_id} is chosen; {newer}"
 
 
-def choose_points(lineages: Lineages, volume_ids: Collection[str], at: datetime) -> PointChoice:
+def _spread(points: Collection[Snapshot]) -> timedelta:
+    starts = [point.origin.start_time for point in points]
+    return max(starts) - min(starts) if starts else TOGETHER
+
+
+def choose_points(lineages: Lineages, volume_ids: Collection[str], at: datetime, *, sets_first: bool = True) -> PointChoice:
     """Return the points to restore volumes that belong together: the newest whole set, or else the newest of each volume.
 
-    A set has a point of each volume, taken at one moment: it wins over single points that are closer to `at`.
+    A set has a point of each volume, taken at one moment: it wins over single points that are closer to `at`, unless the
+    newest of each volume are requested.
     """
-    whole_set = _newest_whole_set(lineages, volume_ids, at) if len(set(volume_ids)) > 1 else ()
-    single = {volume_id: lineages.newest(volume_id, at) for volume_id in volume_ids} if not whole_set else {}
-    points = whole_set or tuple(point for point in single.values() if point is not None)
+    single = {volume_id: lineages.newest(volume_id, at) for volume_id in volume_ids}
+    newest = tuple(point for point in single.values() if point is not None)
     missing = {volume_id: lineages.why_none(volume_id, at) for volume_id, point in single.items() if point is None}
-    ordered = tuple(sorted(points, key=lambda point: (point.tags.get(DEVICE, ""), point.origin.volume_id)))
-    return PointChoice(lineages.region, at, ordered, missing, whole_set[0].tags[SET] if whole_set else "")
+    if missing or len(single) == 1:
+        return PointChoice(lineages.region, at, _in_order(newest), missing)
+    whole_set = _set_of(newest) or (_newest_whole_set(lineages, volume_ids, at) if sets_first else ())
+    passed_over = newest if whole_set and {point.id for point in whole_set} != {point.id for point in newest} else ()
+    set_id = whole_set[0].tags[SET] if whole_set else ""
+    return PointChoice(lineages.region, at, _in_order(whole_set or newest), {}, set_id, passed_over)
 
 
-def _newest_whole_set(lineages: Lineages, volume_ids: Collection[str], at: datetime) -> tuple[Snapshot, ...]:
+def _in_order(points: Iterable[Snapshot]) -> tuple[Snapshot, ...]:
+    return tuple(sorted(points, key=lambda point: (point.tags.get(DEVICE, ""), point.origin.volume_id)))
+
+
+def _set_of(points: Sequence[Snapshot]) -> Sequence[Snapshot]:
+    """Return the points if they are one set; nothing if not."""
+    sets = {(point.origin.region, point.tags.get(SET)) for point in points}
+    return points if len(sets) == 1 and SET in points[0].tags else ()
+
+
+def _newest_whole_set(lineages: Lineages, volume_ids: Collection[str], at: datetime) -> Sequence[Snapshot]:
     sets: dict[tuple[str, str], dict[str, Snapshot]] = defaultdict(dict)
     for volume_id in set(volume_ids):
         for point in lineages.by_volume.get(volume_id, ()):
@@ -108,13 +164,17 @@ def _newest_whole_set(lineages: Lineages, volume_ids: Collection[str], at: datet
 
 
 def volumes_of_instance(lineages: Lineages, instance_id: str, at: datetime) -> list[str]:
-    """Return the volumes that were last seen on an instance, by their newest point's tags.
+    """Return the volumes that were last seen on an instance, by the tags of their newest point, also those without a point.
 
     A volume that was attached elsewhere, or nowhere, since then is not among them. Nor is one that was detached before the
     newest set of the instance was made: sets have all volumes.
     """
-    newest = [point for volume_id in lineages.by_volume if (point := lineages.newest(volume_id, at))]
-    of_instance = [point for point in newest if point.tags.get(INSTANCE) == instance_id]
+    seen = [snapshot for volume_id in lineages.by_volume if (snapshot := lineages.last_seen(volume_id, at))]
+    return _still_attached([snapshot for snapshot in seen if snapshot.tags.get(INSTANCE) == instance_id])
+
+
+def _still_attached(of_instance: Sequence[Snapshot]) -> list[str]:
+    """Return the volumes of an instance, given where each volume that names it was last seen."""
     sets = [point for point in of_instance if SET in point.tags]
     if sets:
         last = max(sets, key=lambda point: point.origin.start_time)
@@ -147,6 +207,16 @@ class Target:
             groups = _by_instance(lineages, self._matches, at)
         return groups
 
+    def later_than(self, lineages: Lineages, at: datetime) -> list[str]:
+        """Return the volumes that are not in the groups because all their snapshots are later: they may not have existed."""
+        if self.names:
+            return []
+        return sorted(
+            volume_id
+            for volume_id, snapshots in lineages.by_volume.items()
+            if _is_later(snapshots, at) and volume_id.startswith("vol-") and self._matches(snapshots[0])
+        )
+
     def _named(self, lineages: Lineages, name: str, at: datetime) -> dict[str, list[str]]:
         if name.startswith("vol-"):
             return {name: [name]}
@@ -161,9 +231,21 @@ class Target:
 
 
 def _by_instance(lineages: Lineages, matches: Callable[[Snapshot], bool], at: datetime) -> dict[str, list[str]]:
+    by_instance: dict[str, list[Snapshot]] = defaultdict(list)
     groups: dict[str, list[str]] = defaultdict(list)
-    for volume_id, snapshots in lineages.by_volume.items():
-        point = lineages.newest(volume_id, at) or snapshots[0]
-        if volume_id.startswith("vol-") and matches(point):
-            groups[point.tags.get(INSTANCE, volume_id)].append(volume_id)
-    return dict(sorted(groups.items()))
+    for volume_id in lineages.by_volume:
+        seen = lineages.last_seen(volume_id, at) if volume_id.startswith("vol-") else None
+        if seen and INSTANCE in seen.tags:
+            by_instance[seen.tags[INSTANCE]].append(seen)
+        elif seen and matches(seen):
+            groups[volume_id].append(volume_id)
+    for instance_id, last_seen in by_instance.items():
+        attached = set(_still_attached(last_seen))
+        for seen in filter(matches, last_seen):
+            volume_id = seen.origin.volume_id
+            groups[instance_id if volume_id in attached else volume_id].append(volume_id)
+    return {owner: sorted(volume_ids) for owner, volume_ids in sorted(groups.items())}
+
+
+def _is_later(snapshots: Sequence[Snapshot], at: datetime) -> bool:
+    return snapshots[-1].origin.start_time > at

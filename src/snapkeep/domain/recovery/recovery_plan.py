@@ -5,12 +5,14 @@ Every step can be taken again: it says by which token, or by which tags, what it
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
+from snapkeep.domain.durations import span_text
 from snapkeep.domain.json_codec import OPTIONAL
 from snapkeep.domain.model import Snapshot
 from snapkeep.domain.other_tools import NOT_CARRIED
@@ -30,6 +32,30 @@ STEP_TAGS = (RECOVERY, RECOVERY_STEP)
 """The tags by which what a step made is found."""
 DEVICES = tuple(f"/dev/sd{letter}" for letter in "fghijklmnop")
 """Names for data volumes of Linux instances (EC2 user guide: device naming)."""
+_DEVICE = re.compile(r"(?:/dev/)?(?:sd|xvd)([a-z]{1,2})[0-9]*")
+ATTACHABLE = ("running", "stopped")
+"""The states of an instance that a volume can be attached to (EC2 API reference: AttachVolume)."""
+
+
+def device_slot(name: str) -> str:
+    """Return what the names of one device have in common: `/dev/sdf` and `xvdf`, `/dev/sda1` and `/dev/xvda` are the same.
+
+    An operating system may show either (EC2 user guide: device naming). A name of another form is its own.
+    """
+    match = _DEVICE.fullmatch(name)
+    return match[1] if match else name
+
+
+@dataclass(frozen=True, slots=True)
+class InstancePlace:
+    """Where an instance is that volumes are attached to."""
+
+    instance_id: str
+    zone: str
+    state: str
+    """`running`, `stopped`, `terminated` … (botocore: ec2 2016-11-15, InstanceState.Name)."""
+    devices: Mapping[str, str]
+    """Its volumes by the devices that they occupy."""
 
 
 class StepKind(StrEnum):
@@ -216,18 +242,23 @@ def plan_recovery(
         VolumeRecovery(point, _settings(records.get(point.id), point), data_bytes.get(point.id, 0), *place)
         for point, place in zip(points, places, strict=False)
     ]
-    obstacles = [f"{volume_id}: {why}" for choice in choices for volume_id, why in choice.missing.items()]
+    obstacles = [
+        f"{volume_id}: {why}" + (f"; --without {volume_id} recovers the others" if choice.points else "")
+        for choice in choices
+        for volume_id, why in choice.missing.items()
+    ]
     if not points and not obstacles:
         obstacles.append("nothing here is named so")
     if len(options.attachments) > len(points):
         obstacles.append(f"{len(options.attachments)} places to attach to, and {len(points)} volumes")
     remarks = [remark for volume in volumes for remark in _remarks(volume, records.get(volume.point.id))]
     remarks += [
-        f"{', '.join(point.origin.volume_id for point in choice.points)}: of moments up to {choice.spread} apart, "
+        f"{', '.join(point.origin.volume_id for point in choice.points)}: {span_text(choice.spread)} apart, "
         "not crash-consistent as one"
         for choice in choices
         if choice.spread
     ]
+    remarks += [note for choice in choices for note in choice.notes]
     if options.rate_mibps * len(points) > RATE_QUOTA:
         remarks.append(
             f"{len(points)} volumes at {options.rate_mibps} MiB/s are more than the quota L-A37D9CF3, {RATE_QUOTA} MiB/s "
@@ -313,15 +344,19 @@ def places_for(
 
     Raise ValueError where a named device is occupied, or none is free.
     """
-    taken = set(occupied)
+    taken = {device_slot(device): device for device in occupied}
     places: list[tuple[str, str]] = []
     for number, point in enumerate(points):
         named = devices[number] if number < len(devices) else ""
-        if named in taken:
-            raise ValueError(f"{instance_id} has something at {named} already")
-        free = [device for device in (named, point.tags.get(DEVICE, ""), *DEVICES) if device and device not in taken]
+        if device_slot(named) in taken:
+            raise ValueError(f"{instance_id} has something at {taken[device_slot(named)]} already, not free for {named}")
+        candidates = (named, point.tags.get(DEVICE, ""), *DEVICES)
+        free = [device for device in candidates if device and device_slot(device) not in taken]
         if not free:
-            raise ValueError(f"{instance_id} has no free device for {point.origin.volume_id}: name one")
-        taken.add(free[0])
+            raise ValueError(
+                f"{instance_id} has no free device from {DEVICES[0]} to {DEVICES[-1]} for {point.origin.volume_id}, the "
+                f"{number + 1}. of {len(points)} volumes: name devices (--attach {instance_id}:DEVICE), or attach them yourself"
+            )
+        taken[device_slot(free[0])] = free[0]
         places.append((instance_id, free[0]))
     return places

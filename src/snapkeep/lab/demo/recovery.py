@@ -54,7 +54,12 @@ def recover_set(aws: EmbeddedAws, client: Callable[[str, str], Any], story: Demo
             S3Documents(client=client("s3", DR_REGION), bucket=bucket),
             Ec2Recovery(client=ec2, region=DR_REGION),
         )
-        prepare = PrepareRecovery(snapshots=Ec2Reader(client=ec2, region=DR_REGION), looks=actions_on, documents=documents)
+        prepare = PrepareRecovery(
+            snapshots=Ec2Reader(client=ec2, region=DR_REGION),
+            looks=actions_on,
+            documents=documents,
+            volumes_in=lambda _, ids: ids,
+        )
         now = datetime.now(UTC)
         plan = prepare.plan(RecoveryRequest(Target(_instance_of(ec2, volume_ids)), now, attach_to=instance_id))
         run, clock = begin(plan, "the demonstration", now), WallClock()

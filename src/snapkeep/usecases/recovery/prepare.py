@@ -3,27 +3,32 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections import defaultdict
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from itertools import chain
 from typing import Any, Protocol
 
-from snapkeep.domain.errors import DocumentNotFound, RecoveryFailed, SnapkeepError
+from snapkeep.domain.errors import AwsRefused, DocumentNotFound, RecoveryFailed, SnapkeepError
 from snapkeep.domain.json_codec import from_text
 from snapkeep.domain.model import Snapshot
-from snapkeep.domain.recovery.choice import Target, choose_points, lineages_of
+from snapkeep.domain.recovery.choice import Lineages, PointChoice, Target, choose_points, lineages_of
 from snapkeep.domain.recovery.record import NewestRecord, RecoveryRecord, folder_of, hash_of_text, newest_key
 from snapkeep.domain.recovery.recovery_plan import (
+    ATTACHABLE,
     STEP_TAGS,
+    InstancePlace,
     RecoveryPlan,
     RecoveryRun,
     RestoreOptions,
     StepKind,
+    device_slot,
     places_for,
     plan_recovery,
     steps_of,
 )
-from snapkeep.domain.tag_names import HOLD, HOLDER, INSTANCE, RECORD
+from snapkeep.domain.tag_names import DEVICE, HOLD, HOLDER, INSTANCE, RECORD
 from snapkeep.usecases.recovery.find_points import SnapshotLister
 from snapkeep.usecases.recovery.record_ports import Documents
 
@@ -48,13 +53,21 @@ class RecoveryLooks(Protocol):
         """Return the Availability Zones that can be used."""
         ...
 
-    def place(self, instance_id: str) -> tuple[str, list[str]]:
-        """Return an instance's zone and its occupied devices."""
+    def place(self, instance_id: str) -> InstancePlace:
+        """Return where an instance is, and its state and devices. Raise AwsRefused if there is no such instance."""
+        ...
+
+    def refusal_to_attach(self, place: InstancePlace) -> str:
+        """Return why AttachVolume to an instance would be refused; empty if it would not, or cannot be tried."""
         ...
 
     def data_bytes(self, snapshot_ids: Collection[str]) -> dict[str, int]:
         """Return the full data of snapshots where EC2 says it."""
         ...
+
+
+VolumesIn = Callable[[str, Collection[str]], Collection[str]]
+"""Returns those of the volumes that exist in a region. Raises AwsRefused, AwsThrottled or AwsUnavailable."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +81,12 @@ class RecoveryRequest:
     rate_mibps: int = 0
     attach_to: str = ""
     devices: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
+    """Volumes and devices that are not recovered; an instance without them counts as whole."""
+    newest: bool = False
+    """Take the newest point of each volume, also where a whole set is older."""
+    with_deleted: bool = False
+    """Recover volumes that do not exist any more too, where a policy or tags name them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,33 +97,104 @@ class PrepareRecovery:
     looks: RecoveryLooks
     documents: Documents | None
     """None where the bucket cannot be reached: volumes are planned without their records."""
+    volumes_in: VolumesIn
 
     def plan(self, request: RecoveryRequest) -> RecoveryPlan:
         """Return the plan, with every obstacle that can be known. Raise AwsRefused, AwsThrottled or AwsUnavailable."""
         lineages = lineages_of(self.looks.region, self.snapshots.all_snapshots())
-        groups = request.target.groups(lineages, request.at)
-        choices = [choose_points(lineages, volume_ids, request.at) for volume_ids in groups.values()]
+        found = _Findings()
+        choices = self._choices(request, lineages, found)
         points = [point for choice in choices for point in choice.points]
-        obstacles = [f"{name}: no recovery point in {self.looks.region} names it" for name, ids in groups.items() if not ids]
-        zone, attachments = request.zone, []
-        if request.attach_to:
-            instance_zone, occupied = self.looks.place(request.attach_to)
-            if zone and zone != instance_zone:
-                obstacles.append(f"{request.attach_to} is in {instance_zone}: a volume of {zone} cannot be attached to it")
-            zone = instance_zone
+        place = self._place(request, found)
+        attachments: list[tuple[str, str]] = []
+        if place:
             try:
-                attachments = places_for(points, request.attach_to, request.devices, occupied)
+                attachments = places_for(points, request.attach_to, request.devices, place.devices)
             except ValueError as error:
-                obstacles.append(str(error))
-        zones = self.looks.zones()
-        zone = zone or (zones[0] if zones else "")
-        if zone not in zones:
-            obstacles.append(f"{zone or 'no zone'} cannot be used; {self.looks.region} has {', '.join(zones)}")
+                found.obstacles.append(str(error))
+        zone = self._zone(place.zone if place else request.zone, found)
         options = RestoreOptions(zone, request.rate_mibps, tuple(attachments))
         records, remarks = self._records(points)
         plan = plan_recovery(choices, records, self.looks.data_bytes([point.id for point in points]), options)
-        obstacles += [] if obstacles or not plan.volumes else self._refusals(plan)
-        return replace(plan, region=self.looks.region, obstacles=(*plan.obstacles, *obstacles), remarks=(*plan.remarks, *remarks))
+        if plan.volumes and not found.obstacles and not plan.obstacles:
+            found.obstacles += self._refusals(plan)
+        return replace(
+            plan,
+            region=self.looks.region,
+            obstacles=(*plan.obstacles, *found.obstacles),
+            remarks=(*plan.remarks, *found.remarks, *remarks),
+        )
+
+    def _choices(self, request: RecoveryRequest, lineages: Lineages, found: _Findings) -> list[PointChoice]:
+        groups = request.target.groups(lineages, request.at)
+        unnamed = [name for name, volume_ids in groups.items() if not volume_ids]
+        found.obstacles += [f"{name}: no recovery point in {self.looks.region} names it" for name in unnamed]
+        if later := request.target.later_than(lineages, request.at):
+            found.remarks.append(f"not recovered, as all their snapshots are later: {', '.join(later)}")
+        if not request.target.names and not request.with_deleted:
+            groups = self._without_deleted(groups, lineages, found)
+        without = set(request.without)
+        choices = []
+        for volume_ids in groups.values():
+            left_out = [volume_id for volume_id in volume_ids if _named_by(volume_id, lineages, without)]
+            without -= {name for volume_id in left_out for name in (volume_id, *_devices_of(volume_id, lineages))}
+            kept = [volume_id for volume_id in volume_ids if volume_id not in left_out]
+            choice = choose_points(lineages, kept, request.at, sets_first=not request.newest)
+            if not request.target.names and not choice.points and len(kept) == 1:  # a volume alone blocks no other of its policy
+                found.remarks += [f"{volume_id} is not recovered: {why}" for volume_id, why in choice.missing.items()]
+            elif kept:
+                choices.append(choice)
+        found.obstacles += [f"--without {name}: no volume or device of these is named so" for name in sorted(without)]
+        return choices
+
+    def _without_deleted(self, groups: Mapping[str, list[str]], lineages: Lineages, found: _Findings) -> dict[str, list[str]]:
+        """Return the groups without volumes that do not exist any more: a policy or a tag does not name them by themselves."""
+        by_region: dict[str, set[str]] = defaultdict(set)
+        for volume_id in chain.from_iterable(groups.values()):
+            by_region[lineages.by_volume[volume_id][0].origin.region].add(volume_id)
+        deleted: set[str] = set()
+        for region, volume_ids in by_region.items():
+            try:
+                deleted |= volume_ids.difference(self.volumes_in(region, volume_ids))
+            except SnapkeepError as error:
+                found.remarks.append(f"volumes that were deleted may be among them, as {region} was not read: {error}")
+        if deleted:
+            found.remarks.append(f"not recovered, as they were deleted (--with-deleted takes them): {', '.join(sorted(deleted))}")
+        kept = {owner: [volume_id for volume_id in ids if volume_id not in deleted] for owner, ids in groups.items()}
+        return {owner: ids for owner, ids in kept.items() if ids}
+
+    def _place(self, request: RecoveryRequest, found: _Findings) -> InstancePlace | None:
+        if not request.attach_to:
+            return None
+        try:
+            place = self.looks.place(request.attach_to)
+        except AwsRefused as error:
+            found.obstacles.append(str(error))
+            return None
+        if request.zone and request.zone != place.zone:
+            found.obstacles.append(f"{place.instance_id} is in {place.zone}: a volume of {request.zone} cannot be attached to it")
+        if place.state not in ATTACHABLE:
+            states = " or ".join(ATTACHABLE)
+            found.obstacles.append(f"{place.instance_id} is {place.state}: EC2 attaches volumes to {states} instances")
+        elif refusal := self.looks.refusal_to_attach(place):
+            found.remarks.append(
+                f"a trial with a volume that {place.instance_id} has was refused; a permission that depends on the volume's tags "
+                f"may allow it all the same: {refusal}"
+            )
+        return place
+
+    def _zone(self, named: str, found: _Findings) -> str:
+        try:
+            zones = self.looks.zones()
+        except AwsRefused as error:
+            found.remarks.append(f"whether the zone can be used is not known: {error}")
+            if not named:
+                found.obstacles.append("name a zone: those of the region may not be listed")
+            return named
+        zone = named or (zones[0] if zones else "")
+        if zone not in zones:
+            found.obstacles.append(f"{zone or 'no zone'} cannot be used; {self.looks.region} has {', '.join(zones)}")
+        return zone
 
     def _refusals(self, plan: RecoveryPlan) -> list[str]:
         steps = steps_of(plan)
@@ -146,6 +236,24 @@ class PrepareRecovery:
         if f"{folder_of(owner)}{hash_of_text(text)}.json" != key:
             raise DocumentNotFound(f"{key} was changed: its name is not the hash of its content")
         return from_text(RecoveryRecord, text), remark
+
+
+@dataclass(slots=True)
+class _Findings:
+    """What is said beside the plan."""
+
+    remarks: list[str] = field(default_factory=list)
+    obstacles: list[str] = field(default_factory=list)
+
+
+def _devices_of(volume_id: str, lineages: Lineages) -> tuple[str, ...]:
+    newest = lineages.by_volume.get(volume_id, ())[:1]
+    return tuple(point.tags[DEVICE] for point in newest if DEVICE in point.tags)
+
+
+def _named_by(volume_id: str, lineages: Lineages, names: Collection[str]) -> bool:
+    slots = {device_slot(device) for device in _devices_of(volume_id, lineages)}
+    return volume_id in names or bool(slots & {device_slot(name) for name in names})
 
 
 def begin(plan: RecoveryPlan, started_by: str, now: datetime) -> RecoveryRun:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from snapkeep.domain.errors import DocumentChanged, RecoveryFailed
+from snapkeep.domain.errors import DocumentChanged, RecoveryFailed, SnapkeepError
 from snapkeep.domain.json_codec import from_text, to_text
 from snapkeep.domain.recovery.recovery_plan import RecoveryRun, RecoveryState, RecoveryStep, StepState, journal_key
 from snapkeep.usecases.ports import Clock
@@ -45,6 +45,16 @@ class Journal:
     def ids(self) -> list[str]:
         """Return the ids of all runs, the newest last."""
         return [key.removeprefix("recoveries/").removesuffix(".json") for key in self.documents.keys("recoveries/")]
+
+    def runs(self) -> tuple[list[RecoveryRun], dict[str, str]]:
+        """Return all runs, the newest last, and by id why others cannot be read."""
+        runs, unreadable = [], {}
+        for run_id in self.ids():
+            try:
+                runs.append(self.read(run_id))
+            except SnapkeepError as error:
+                unreadable[run_id] = str(error)
+        return runs, unreadable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
