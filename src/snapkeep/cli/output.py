@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
+import textwrap
 import unicodedata
 from collections.abc import Iterable
 from datetime import datetime
@@ -41,6 +43,25 @@ def _visible(character: str) -> str:
         return character
     code = ord(character)
     return f"\\x{code:02x}" if code < 1 << 8 else f"\\u{code:04x}" if code < 1 << 16 else f"\\U{code:08x}"
+
+
+def write_lines(lines: Iterable[str]) -> None:
+    """Write lines for people: printable, without empty ones, and on a terminal as wide as it is."""
+    wrap = sys.stdout.isatty()
+    for line in filter(None, map(printable, lines)):
+        text = "\n".join(wrapped(line, shutil.get_terminal_size().columns)) if wrap else line
+        sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+def wrapped(line: str, columns: int) -> list[str]:
+    """Return a line in as many lines as it needs, the further ones indented. No id is cut."""
+    if len(line) <= columns:
+        return [line]
+    indent = " " * (len(line) - len(line.lstrip()))
+    return textwrap.wrap(
+        line, columns, subsequent_indent=f"{indent}    ", break_long_words=False, break_on_hyphens=False, drop_whitespace=True
+    )
 
 
 def literal(text: str, style: str = "", link: str = "") -> Text:

@@ -12,6 +12,7 @@ from snapkeep.adapters.ec2_recovery import Ec2Recovery
 from snapkeep.adapters.regional import RegionalAdapters
 from snapkeep.cli.commands.recover import app
 from snapkeep.cli.common import AwsSettings
+from snapkeep.cli.output import wrapped
 from snapkeep.domain.errors import AwsRefused
 from snapkeep.domain.recovery.choice import Target
 from snapkeep.usecases.recovery.prepare import PrepareRecovery, RecoveryRequest, begin
@@ -75,3 +76,12 @@ def test_a_journal_that_cannot_be_read_hides_no_other(lab: RecoveryLab) -> None:
     assert run.id in result.output
     assert "recovery-broken  not known" in result.output
     assert [entry["id"] for entry in json.loads(recover("list", "--in", DR, "--json").stdout)] == [run.id, "recovery-broken"]
+
+
+@pytest.mark.parametrize("columns", [80, 120])
+def test_long_lines_are_wrapped_without_cutting_an_id(columns: int) -> None:
+    ids = [f"vol-{number:017x}" for number in range(8)]
+    lines = wrapped(f"  note: {', '.join(ids)}: of one moment", columns)
+    assert max(map(len, lines)) <= columns
+    assert all(line.startswith("      ") for line in lines[1:])
+    assert [word.strip(",:") for line in lines for word in line.split() if word.startswith("vol-")] == ids

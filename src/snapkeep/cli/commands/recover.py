@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Collection, Iterable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,7 +11,7 @@ import typer
 from snapkeep.cli.commands.recoverable import At, OfPolicy, OfTags
 from snapkeep.cli.common import AwsSettings, Json, Yes, pairs_of, require_consent, time_of, with_aws_settings
 from snapkeep.cli.errors import NOT_ALL_RIGHT, WrongUse
-from snapkeep.cli.output import print_json, printable, warn
+from snapkeep.cli.output import print_json, warn, write_lines
 
 if TYPE_CHECKING:
     from snapkeep.cli.installed_system import InstalledSystem
@@ -95,7 +94,7 @@ def volume(
     )
     plan = prepare.plan(request)
     if not json:
-        _print(plan_lines(plan, now))
+        write_lines(plan_lines(plan, now))
     if only_plan or plan.obstacles:
         if json:
             print_json({"plan": plan_as_data(plan)})
@@ -108,7 +107,9 @@ def volume(
     if json:
         print_json({"plan": plan_as_data(plan), "run": run_as_data(ended)})
     else:
-        _print([f"{ended.id} is {ended.state}; to remove what it made: snapkeep recover undo {ended.id} --in {system.region}"])
+        write_lines(
+            [f"{ended.id} is {ended.state}; to remove what it made: snapkeep recover undo {ended.id} --in {system.region}"]
+        )
 
 
 @app.command("list")
@@ -121,7 +122,7 @@ def list_runs(settings: AwsSettings, *, in_region: In = "", bucket: Bucket = "",
     if json:
         print_json([run_as_data(run) for run in runs] + [{"id": run_id, "problem": why} for run_id, why in unreadable.items()])
     else:
-        _print(next(iter(run_lines(run))) for run in runs)
+        write_lines(next(iter(run_lines(run))) for run in runs)
         warn(f"{run_id}  not known: {why}" for run_id, why in unreadable.items())
     if unreadable:
         raise typer.Exit(NOT_ALL_RIGHT)
@@ -137,7 +138,7 @@ def show(settings: AwsSettings, run_id: RunId, *, in_region: In = "", bucket: Bu
     if json:
         print_json(run_as_data(run))
     else:
-        _print(run_lines(run))
+        write_lines(run_lines(run))
 
 
 @app.command()
@@ -159,7 +160,7 @@ def undo(
     system = _RecoverySystem(settings, in_region, bucket)
     run = system.journal().read(run_id)
     if not json:
-        _print(undo_lines(run))
+        write_lines(undo_lines(run))
     require_consent(f"Delete the volumes that {run_id} made?", yes=yes, json=json, otherwise="nothing was removed")
     _continue(system, run, json=json, undo=True)
 
@@ -174,7 +175,7 @@ def _continue(system: _RecoverySystem, run: RecoveryRun, *, json: bool, undo: bo
     if json:
         print_json(run_as_data(ended))
     else:
-        _print([next(iter(run_lines(ended)))])
+        write_lines([next(iter(run_lines(ended)))])
 
 
 def _carry_out(action: Any, run: RecoveryRun, again: str) -> RecoveryRun:
@@ -257,13 +258,8 @@ class _RecoverySystem:
         from snapkeep.usecases.recovery.recover import Recover  # noqa: PLC0415
 
         clock = WallClock()
-        report = (lambda _: None) if quiet else (lambda step: _print([step_line(step)]))
+        report = (lambda _: None) if quiet else (lambda step: write_lines([step_line(step)]))
         return Recover(journal=self.journal(), actions=Actions(ec2=self.ec2(region), pacer=clock), clock=clock, report=report)
-
-
-def _print(lines: Iterable[str]) -> None:
-    sys.stdout.writelines(f"{printable(line)}\n" for line in lines if line)
-    sys.stdout.flush()
 
 
 def _rate(text: str) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Annotated
@@ -11,7 +10,7 @@ import typer
 
 from snapkeep.cli.common import AwsSettings, Json, pairs_of, time_of, with_aws_settings
 from snapkeep.cli.errors import NOT_ALL_RIGHT
-from snapkeep.cli.output import print_json, printable
+from snapkeep.cli.output import print_json, write_lines
 
 app = typer.Typer(help="Show what can be recovered, where, and to when.")
 
@@ -54,7 +53,7 @@ def recoverable(
     if json:
         print_json(as_data(found))
     else:
-        sys.stdout.writelines(f"{printable(line)}\n" for line in lines(found, now))
+        write_lines(lines(found, now))
     if any(
         things.problem or any(not choice.whole or not choice.points for choice in things.choices.values()) for things in found
     ):

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
+from snapkeep.cli.output import titled
 from snapkeep.cli.views.recoverable import point_as_data
 from snapkeep.domain.durations import span_text
 from snapkeep.domain.json_codec import to_object
@@ -34,7 +35,8 @@ def plan_lines(plan: RecoveryPlan, now: datetime) -> Iterator[str]:
 def _volume_lines(volume: VolumeRecovery, now: datetime) -> Iterator[str]:
     point, start = volume.point, volume.point.origin.start_time
     place = f", attached to {volume.instance_id} as {volume.device}" if volume.instance_id else ""
-    yield f"  {point.origin.volume_id}: {volume.size_gib} GiB {volume.volume_type} from {point.id}{place}"
+    named = titled(volume.tags.get("Name", ""), point.origin.volume_id)
+    yield f"  {named}: {volume.size_gib} GiB {volume.volume_type} from {point.id}{place}"
     older = "" if point.origin.start_known else ", or earlier"
     yield f"    data of {start:%Y-%m-%d %H:%M:%S} UTC{older}: what was written in the last {span_text(now - start)} is lost"
     unproved = "none; snapkeep verify compares it with its source" if point.is_copy else "a snapshot of the volume, no copy"

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+from snapkeep.cli.output import titled
 from snapkeep.domain.durations import span_text
 from snapkeep.domain.model import Snapshot
 from snapkeep.domain.plural import counted
@@ -65,8 +66,9 @@ def point_text(point: Snapshot, now: datetime) -> str:
     older = "" if point.origin.start_known else " or older"
     device = f"  {point.tags[DEVICE]}" if DEVICE in point.tags else ""
     proof = point.tags.get(PROOF, "not proved" if point.is_copy else "no copy")
+    named = titled(point.tags.get("Name", ""), point.origin.volume_id)
     return (
-        f"{point.origin.volume_id}{device}  {point.size_gib} GiB  {point.id}  {start:%Y-%m-%d %H:%M} UTC{older}, "
+        f"{named}{device}  {point.size_gib} GiB  {point.id}  {start:%Y-%m-%d %H:%M} UTC{older}, "
         f"{span_text(now - start)} ago  {proof}"
     )
 

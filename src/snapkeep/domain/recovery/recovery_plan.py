@@ -6,6 +6,7 @@ Every step can be taken again: it says by which token, or by which tags, what it
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -251,7 +252,11 @@ def plan_recovery(
         obstacles.append("nothing here is named so")
     if len(options.attachments) > len(points):
         obstacles.append(f"{len(options.attachments)} places to attach to, and {len(points)} volumes")
-    remarks = [remark for volume in volumes for remark in _remarks(volume, records.get(volume.point.id))]
+    named: dict[str, list[str]] = defaultdict(list)
+    for volume in volumes:
+        for remark in _remarks(volume, records.get(volume.point.id)):
+            named[remark].append(volume.point.origin.volume_id)
+    remarks = [f"{', '.join(volume_ids)}: {remark}" for remark, volume_ids in named.items()]
     remarks += [
         f"{', '.join(point.origin.volume_id for point in choice.points)}: {span_text(choice.spread)} apart, "
         "not crash-consistent as one"
@@ -274,26 +279,27 @@ def _settings(record: RecoveryRecord | None, point: Snapshot) -> VolumeSettings 
 
 
 def _remarks(volume: VolumeRecovery, record: RecoveryRecord | None) -> Iterable[str]:
-    name, settings = volume.point.origin.volume_id, volume.settings
+    """Yield what is said about a volume, without its name: volumes of which the same is said share one remark."""
+    settings = volume.settings
     if holders := holders_of(volume.point.tags):
-        yield f"{name}: {', '.join(sorted(holders))} holds its point too"
+        yield f"{', '.join(sorted(holders))} holds its point too"
     if not has_room(volume.point.tags, {HOLD, HOLDER}):
-        yield f"{name}: the tags of its point leave no room to hold it: retention may delete the point during the recovery"
+        yield "the tags of its point leave no room to hold it: retention may delete the point during the recovery"
     if volume.tags_left_out:
-        yield f"{name}: tags that do not fit within {TAG_LIMIT}: {', '.join(volume.tags_left_out)}"
+        yield f"tags that do not fit within {TAG_LIMIT}: {', '.join(volume.tags_left_out)}"
     if record is None or settings is None:
-        yield f"{name}: no recovery record: it becomes a gp3 volume with the tags of its snapshot"
+        yield "no recovery record: it becomes a gp3 volume with the tags of its snapshot"
         return
     if record.observed_at and record.observed_at > volume.point.origin.start_time:
-        yield f"{name}: its settings were first observed at {record.observed_at:%Y-%m-%d %H:%M} UTC, after its data"
+        yield f"the settings were first observed at {record.observed_at:%Y-%m-%d %H:%M} UTC, after the data"
     if settings.volume_type == "standard":
-        yield f"{name}: previous-generation type standard, as recorded"
+        yield "previous-generation type standard, as recorded"
     if settings.encrypted and not volume.point.encrypted:
-        yield f"{name}: its volume was encrypted, the point is not"
+        yield "it was encrypted, the point is not"
     if settings.encrypted and settings.kms_key and settings.kms_key != volume.point.kms_key_id:
-        yield f"{name}: encrypted with the key of the point, {volume.point.kms_key_id}; its key in {record.region} stays there"
+        yield f"encrypted with the key of the point, {volume.point.kms_key_id}; its key in {record.region} stays there"
     if settings.delete_on_termination:
-        yield f"{name}: it was deleted with its instance; attached volumes are not"
+        yield "it was to be deleted with its instance (DeleteOnTermination); an attached volume is not"
 
 
 def steps_of(plan: RecoveryPlan) -> tuple[RecoveryStep, ...]:
