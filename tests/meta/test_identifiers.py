@@ -81,6 +81,7 @@ FINDINGS = {
     "sharing_not_blocked",
     "snapshot_adoptable",
     "snapshot_deleted_by_others",
+    "snapshot_held_long",
     "snapshot_not_copyable",
     "snapshot_of_other_system",
     "snapshot_past_retention",

@@ -6,9 +6,10 @@ an entry in the queue, the receipt of a copy, a plan of retention. What was repa
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import count
 from math import isqrt
 from typing import TypeVar
@@ -18,11 +19,14 @@ from snapkeep.domain.events import CopyEndEvent
 from snapkeep.domain.labels import LabelledEnum
 from snapkeep.domain.model import NEVER, Action, Snapshot, Verdict, Volume
 from snapkeep.domain.policy.model import CopyRule, Policy, PolicySet
+from snapkeep.domain.recovery.holders import holders_of
 from snapkeep.domain.recovery.points import KeyAtRisk
 from snapkeep.domain.retention.deleted_volumes import DeletedVolumes
 from snapkeep.domain.retention.region_plan import VolumePlan
+from snapkeep.domain.tags import parse_time
 
 Item = TypeVar("Item")
+_IDS_NAMED = 5
 
 
 class FindingKind(LabelledEnum):
@@ -140,6 +144,12 @@ class FindingKind(LabelledEnum):
         "KMS key at risk",
         True,
         "What the key encrypts counts as no recovery point until the key can be used again: nothing is deleted because of it.",
+    )
+    HELD_LONG = (
+        "snapshot_held_long",
+        "snapshot that is held for long",
+        False,
+        "Nothing deletes it. Resume or undo the recovery (snapkeep recover list); if it has ended, remove its tags.",
     )
     POLICY_PROBLEM = "policy_unknown", "tag names no policy", True, "Correct the volume's tag, or push a policy of that name."
     NOT_COPYABLE = (
@@ -279,6 +289,35 @@ def document_findings(policies: PolicySet) -> list[Finding]:
 def key_findings(keys: Iterable[KeyAtRisk]) -> list[Finding]:
     """Return a finding for each key at risk."""
     return [Finding(FindingKind.KEY_AT_RISK, key.fault.key_arn, "", key.text) for key in keys]
+
+
+HELD_LONG_AFTER = timedelta(days=3)
+"""Volumes are made and attached within minutes; a drill waits until one is initialised, which can take days."""
+
+
+def hold_findings(snapshots: Iterable[Snapshot], now: datetime) -> list[Finding]:
+    """Return a finding for each holder that holds snapshots for long: its recovery may have ended, or been given up."""
+    held: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for snapshot in snapshots:
+        for holder, since in holders_of(snapshot.tags).items():
+            if _is_long(since, now):
+                held[since, holder].append(snapshot.id)
+    return [
+        Finding(FindingKind.HELD_LONG, holder, "", f"holds {_named(ids)} since {since or 'a time that is not known'}")
+        for (since, holder), ids in sorted(held.items())
+    ]
+
+
+def _is_long(since: str, now: datetime) -> bool:
+    try:
+        return now - parse_time(since) > HELD_LONG_AFTER
+    except ValueError:  # a tag that a person wrote, or a holder that ended without its own tag
+        return True
+
+
+def _named(ids: Sequence[str]) -> str:
+    more = f" and {len(ids) - _IDS_NAMED:,} more" if len(ids) > _IDS_NAMED else ""
+    return ", ".join(sorted(ids)[:_IDS_NAMED]) + more
 
 
 LEAST_STARTS = 29

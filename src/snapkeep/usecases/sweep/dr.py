@@ -22,6 +22,7 @@ from snapkeep.domain.sweep.findings import (
     RetagRepair,
     deleted_volume_findings,
     document_findings,
+    hold_findings,
     key_findings,
 )
 from snapkeep.domain.sweep.report import Figure, Handling, ReportItem
@@ -82,7 +83,8 @@ class DrSweep(RegionSweep):
         actor = _Actor(self)
         repairs = Repairs(self.limits.repairs)
         keys = key_findings(keys_at_risk(self.reader.region, snapshots, self.system))
-        repairs.carry_out([*document_findings(policies), *keys, *decision.findings], actor.repair)
+        holds = hold_findings(snapshots, started)
+        repairs.carry_out([*document_findings(policies), *keys, *holds, *decision.findings], actor.repair)
         repairs.carry_out(self.exposure.run(snapshots, self.system, self.clock.now()), lambda _: Handling.NOTED)
         deleted = deleted_volumes(snapshots, gone, system=self.system)
         repairs.carry_out(deleted_volume_findings(deleted), lambda _: Handling.NOTED)

@@ -26,6 +26,7 @@ from snapkeep.domain.sweep.findings import (
     RetagRepair,
     deleted_volume_findings,
     document_findings,
+    hold_findings,
     key_findings,
 )
 from snapkeep.domain.sweep.primary import PrimaryFacts, decide_primary
@@ -108,6 +109,7 @@ class PrimarySweep(RegionSweep):
             [
                 *document_findings(policies),
                 *key_findings(self._keys_at_risk(listing)),
+                *hold_findings(listing.snapshots, started),
                 *dr.findings,
                 *runs.findings,
                 *decision.findings,
