@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
@@ -10,7 +11,9 @@ from botocore.exceptions import ClientError
 from snapkeep.adapters.aws_errors import accepted, code_of, message_of, pages, translated
 from snapkeep.adapters.ec2_reader import attachments_of, batches, tags_from
 from snapkeep.adapters.ec2_writers import tag_list
+from snapkeep.domain.errors import SnapkeepError
 from snapkeep.domain.recovery.recovery_plan import DEVICES, InstancePlace
+from snapkeep.domain.recovery.storage import STORAGE_QUOTAS, RegionStorage
 from snapkeep.usecases.recovery.actions import Attachment, VolumeState
 
 if TYPE_CHECKING:
@@ -25,8 +28,10 @@ limit is made without the rate; if the limit was another one, that is refused to
 class Ec2Recovery:
     """`RecoveryEc2` over an EC2 client of one region."""
 
-    def __init__(self, *, client: EC2Client, region: str) -> None:
+    def __init__(self, *, client: EC2Client, region: str, quotas: Callable[[], Any] | None = None) -> None:
+        """`quotas` makes a client of Service Quotas; without it, the quotas of storage are not known."""
         self._client = client
+        self._quotas = quotas
         self.region = region
 
     def volumes_of(self, tags: Mapping[str, str]) -> list[VolumeState]:
@@ -125,6 +130,23 @@ class Ec2Recovery:
         request = {"VolumeId": volume_id, "InstanceId": place.instance_id, "Device": DEVICES[-1]}
         refusal = self._dry_run("attach_volume", **request)
         return refusal if any(code in refusal for code in ("UnauthorizedOperation", "AccessDenied")) else ""
+
+    def storage(self, volume_types: Collection[str]) -> RegionStorage:
+        """Return the storage of the region's volumes of these types, and its quotas as far as they are known."""
+        query = {"Filters": [{"Name": "volume-type", "Values": sorted(volume_types)}]}
+        used: Counter[str] = Counter()
+        for page in pages(self._client, "describe_volumes", query, f"describe_volumes in {self.region}"):
+            for item in page["Volumes"]:
+                used[item["VolumeType"]] += item["Size"]
+        if self._quotas is None:
+            return RegionStorage(used, {}, "Service Quotas was not asked")
+        try:
+            listing = list(pages(self._quotas(), "list_service_quotas", {"ServiceCode": "ebs"}, "list_service_quotas"))
+        except SnapkeepError as error:
+            return RegionStorage(used, {}, str(error))
+        values = {quota["QuotaCode"]: quota["Value"] for page in listing for quota in page["Quotas"] if "QuotaCode" in quota}
+        known = {kind: values[code] for kind, code in STORAGE_QUOTAS.items() if code in values}
+        return RegionStorage(used, known, "" if known else "Service Quotas does not list them")
 
     def data_bytes(self, snapshot_ids: Collection[str]) -> dict[str, int]:
         """Return the full data of snapshots where EC2 says it (botocore: ec2 2016-11-15, Snapshot.FullSnapshotSizeInBytes)."""

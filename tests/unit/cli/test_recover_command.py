@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
+from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 from typer.testing import CliRunner, Result
 
 from snapkeep.adapters.ec2_reader import Ec2Reader
@@ -13,8 +16,9 @@ from snapkeep.adapters.regional import RegionalAdapters
 from snapkeep.cli.commands.recover import app
 from snapkeep.cli.common import AwsSettings
 from snapkeep.cli.output import wrapped
-from snapkeep.domain.errors import AwsRefused
+from snapkeep.domain.errors import AwsRefused, DocumentNotFound
 from snapkeep.domain.recovery.choice import Target
+from snapkeep.lab.simulator.memory_ports import MemoryDocuments
 from snapkeep.usecases.recovery.prepare import PrepareRecovery, RecoveryRequest, begin
 from snapkeep.usecases.recovery.record_ports import Documents
 from snapkeep.usecases.recovery.recover import Journal
@@ -34,6 +38,72 @@ def lab(monkeypatch: pytest.MonkeyPatch) -> RecoveryLab:
     monkeypatch.setattr(RegionalAdapters, "documents_of", documents_of)
     monkeypatch.setattr(AwsSettings, "client", lambda _, service, region="": made.lab.world.client(service, region))
     return made
+
+
+class Bucket:
+    """S3 with one bucket, which outlived its stack."""
+
+    def __init__(self, documents: MemoryDocuments) -> None:
+        self.documents = documents
+
+    def get_object(self, Bucket: str, Key: str) -> dict[str, Any]:  # noqa: N803 - boto3's names
+        assert Bucket == "the-bucket"
+        try:
+            document = self.documents.get(Key)
+        except DocumentNotFound as error:
+            raise ClientError({"Error": {"Code": "NoSuchKey"}}, "GetObject") from error
+        return {"Body": io.BytesIO(document.text.encode()), "ETag": document.version}
+
+    def put_object(self, Key: str, Body: bytes, IfMatch: str = "", **_: str) -> dict[str, str]:  # noqa: N803 - boto3's names
+        return {"ETag": self.documents.put(Key, Body.decode(), IfMatch)}
+
+    def list_objects_v2(self, Prefix: str, **_: str) -> dict[str, Any]:  # noqa: N803 - boto3's name
+        return {"Contents": [{"Key": key} for key in self.documents.keys(Prefix)]}
+
+
+class Absent:
+    """A service in which the system has nothing any more."""
+
+    def get_parameter(self, **_: str) -> None:
+        raise ClientError({"Error": {"Code": "ParameterNotFound"}}, "GetParameter")
+
+    def list_service_quotas(self, **_: str) -> None:
+        raise ClientError({"Error": {"Code": "AccessDeniedException"}}, "ListServiceQuotas")
+
+    def get_caller_identity(self) -> dict[str, str]:
+        return {"Arn": "arn:aws:iam::123456789012:user/someone"}
+
+
+def test_a_recovery_needs_the_bucket_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both stacks are deleted, and the primary region is unreachable."""
+    lab = RecoveryLab()
+    lab.lab.world.take_region_away(PRIMARY)
+
+    def client(_: AwsSettings, service: str, region: str = "") -> Any:
+        assert (region, service) != (PRIMARY, "ec2"), "the region that does not answer is not asked"
+        if service in ("ec2", "kms"):
+            return lab.lab.world.client(service, region)
+        return Bucket(lab.documents) if service == "s3" else Absent()
+
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "test")
+    monkeypatch.setattr(AwsSettings, "client", client)
+    monkeypatch.setattr("snapkeep.adapters.clock.WallClock", lambda: lab.clock)
+    where = ("--in", DR, "--bucket", "the-bucket")
+    made = recover("volume", lab.instance_id, "--attach", lab.target_id, *where, "--yes", "--json")
+    assert made.exit_code == 0, made.output + repr(made.exception)
+    data = json.loads(made.stdout)
+    assert sorted(volume["volume_type"] for volume in data["plan"]["volumes"]) == ["gp3", "gp3", "io2"], "records are read"
+    run_id = data["run"]["id"]
+    assert data["run"]["state"] == "completed"
+    assert run_id in recover("list", *where).stdout
+    assert recover("show", run_id, *where).exit_code == 0
+    assert recover("resume", run_id, *where).exit_code == 0
+    undone = recover("undo", run_id, *where, "--yes", "--json")
+    assert json.loads(undone.stdout)["state"] == "undone"
+    planned = recover("volume", lab.instance_id, "--in", DR, "--plan")
+    assert planned.exit_code == 0, planned.output
+    assert "the recovery records cannot be reached" in planned.stdout
 
 
 def recover(*arguments: str) -> Result:

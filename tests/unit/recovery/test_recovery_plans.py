@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import pytest
 
+from snapkeep.adapters.ec2_recovery import Ec2Recovery
 from snapkeep.domain.recovery.choice import Target
 from snapkeep.domain.recovery.recovery_plan import RecoveryPlan, places_for
+from snapkeep.domain.recovery.storage import STORAGE_QUOTAS
 from snapkeep.lab.ebs_model import FaultRule
 from snapkeep.usecases.recovery.prepare import RecoveryRequest
 from support.flows import DR, PRIMARY
@@ -102,3 +107,34 @@ def test_a_refused_trial_to_attach_is_a_note(ready: RecoveryLab) -> None:
     plan = ready.plan()
     assert plan.obstacles == ()
     assert [remark for remark in plan.remarks if "a trial" in remark and "UnauthorizedOperation" in remark]
+
+
+class Quotas:
+    """Service Quotas that lists these quotas of `ebs` by their codes."""
+
+    def __init__(self, quotas: Mapping[str, float]) -> None:
+        self.quotas = quotas
+
+    def list_service_quotas(self, **_: str) -> dict[str, object]:
+        return {"Quotas": [{"QuotaCode": code, "QuotaName": code, "Value": value} for code, value in self.quotas.items()]}
+
+
+def plan_with(lab: RecoveryLab, quotas: Mapping[str, float]) -> RecoveryPlan:
+    client: Any = lab.lab.world.client("ec2", DR)
+    looks = Ec2Recovery(client=client, region=DR, quotas=lambda: Quotas(quotas))
+    return lab.prepare(ec2=looks).plan(RecoveryRequest(Target((lab.instance_id,)), lab.clock.now()))
+
+
+def test_volumes_beyond_the_quota_of_storage_are_an_obstacle(ready: RecoveryLab) -> None:
+    """Two volumes of gp3 have 28 GiB, beside the 8 GiB of the instance that is there."""
+    quotas = dict.fromkeys(STORAGE_QUOTAS.values(), 50.0)
+    assert plan_with(ready, quotas).obstacles == ()
+    (obstacle,) = plan_with(ready, quotas | {STORAGE_QUOTAS["gp3"]: 0.03}).obstacles
+    assert "28 GiB of gp3 beside 8 GiB" in obstacle
+    assert STORAGE_QUOTAS["gp3"] in obstacle
+
+
+def test_quotas_that_are_not_listed_are_not_known(ready: RecoveryLab) -> None:
+    plan = plan_with(ready, {STORAGE_QUOTAS["gp3"]: 50.0})
+    assert plan.obstacles == ()
+    assert [remark for remark in plan.remarks if "not known for io2" in remark]

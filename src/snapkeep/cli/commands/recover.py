@@ -214,7 +214,8 @@ class _RecoverySystem:
         """Return what makes volumes in a region."""
         from snapkeep.adapters.ec2_recovery import Ec2Recovery  # noqa: PLC0415
 
-        return Ec2Recovery(client=self.settings.client("ec2", region), region=region)
+        client = self.settings.client("ec2", region)
+        return Ec2Recovery(client=client, region=region, quotas=lambda: self.settings.client("service-quotas", region))
 
     def caller(self) -> str:
         """Return the ARN of the caller."""

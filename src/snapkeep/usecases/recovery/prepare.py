@@ -28,6 +28,7 @@ from snapkeep.domain.recovery.recovery_plan import (
     plan_recovery,
     steps_of,
 )
+from snapkeep.domain.recovery.storage import RegionStorage
 from snapkeep.domain.tag_names import DEVICE, HOLD, HOLDER, INSTANCE, RECORD
 from snapkeep.usecases.recovery.find_points import SnapshotLister
 from snapkeep.usecases.recovery.record_ports import Documents
@@ -59,6 +60,10 @@ class RecoveryLooks(Protocol):
 
     def refusal_to_attach(self, place: InstancePlace) -> str:
         """Return why AttachVolume to an instance would be refused; empty if it would not, or cannot be tried."""
+        ...
+
+    def storage(self, volume_types: Collection[str]) -> RegionStorage:
+        """Return the storage of the region's volumes of these types, and its quotas as far as they are known."""
         ...
 
     def data_bytes(self, snapshot_ids: Collection[str]) -> dict[str, int]:
@@ -118,6 +123,9 @@ class PrepareRecovery:
         plan = plan_recovery(choices, records, self.looks.data_bytes([point.id for point in points]), options)
         if plan.volumes and not found.obstacles and not plan.obstacles:
             found.obstacles += self._refusals(plan)
+            storage = self.looks.storage({volume.volume_type for volume in plan.volumes})
+            found.obstacles += storage.obstacles(plan.volumes)
+            found.remarks += storage.remarks(plan.volumes)
         return replace(
             plan,
             region=self.looks.region,
