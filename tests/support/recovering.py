@@ -93,6 +93,14 @@ class RecoveryLab:
         journal = Journal(documents=hooked(self.documents, "documents"))
         return Recover(journal=journal, actions=Actions(ec2=hooked(self.ec2(caller), "ec2"), pacer=self.clock), clock=self.clock)
 
+    def recover_by_calls(self, hook: Hook, caller: str = "operator") -> Recover:
+        """Return the same, with the hook at each call of EC2 and of S3."""
+        client: Any = HookedPort(self.lab.world.client("ec2", DR, caller=caller), "ec2", hook)
+        journal = Journal(documents=HookedPort(self.documents, "s3", hook))  # type: ignore[arg-type]
+        return Recover(
+            journal=journal, actions=Actions(ec2=Ec2Recovery(client=client, region=DR), pacer=self.clock), clock=self.clock
+        )
+
     def carry_out(self, run_id: str, action: Callable[[Recover, RecoveryRun], RecoveryRun], **how: Any) -> RecoveryRun:
         recover = self.recover(**how)
         return action(recover, recover.journal.read(run_id))

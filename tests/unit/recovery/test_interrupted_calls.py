@@ -1,0 +1,85 @@
+"""A recovery and its undo, ended before and after each single call of EC2 and S3, and continued by somebody else elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from snapkeep.domain.recovery.recovery_plan import RecoveryRun, RecoveryState
+from snapkeep.lab.ebs_model import FaultRule, Faults
+from snapkeep.usecases.recovery.recover import Recover
+from support.flows import DR
+from support.recovering import KillAt, Killed, RecoveryLab
+
+Action = Callable[[Recover, RecoveryRun], RecoveryRun]
+
+
+@pytest.fixture(scope="module")
+def lab() -> RecoveryLab:
+    return RecoveryLab()
+
+
+def begin(lab: RecoveryLab) -> RecoveryRun:
+    """Return a run whose second volume exceeds the quota of rates, so that it is requested twice."""
+    run = lab.begin(lab.plan(rate_mibps=300))
+    lab.lab.world.add_fault(
+        FaultRule("api_error", region=DR, action="CreateVolume", code="ResourceLimitExceeded", http_status=400, skip=1, times=1)
+    )
+    return run
+
+
+def kill(lab: RecoveryLab, run: RecoveryRun, action: Action, moment: int) -> bool:
+    """Carry out an action until a moment; return whether it was reached."""
+    recover = lab.recover_by_calls(KillAt(moment))
+    try:
+        action(recover, recover.journal.read(run.id))
+    except Killed:
+        return True
+    finally:
+        lab.lab.world.set_faults(Faults())
+        lab.lab.runner.advance(30)  # within EC2's request rates
+    return False
+
+
+def resume(lab: RecoveryLab, run: RecoveryRun, action: Action) -> RecoveryRun:
+    ended = lab.carry_out(run.id, action, caller="somebody-else")
+    lab.lab.runner.advance(30)
+    return ended
+
+
+def test_a_recovery_ended_at_any_call_and_resumed_makes_each_volume_once(lab: RecoveryLab) -> None:
+    moment, reached = 0, True
+    while reached:
+        moment += 1
+        run = begin(lab)
+        reached = kill(lab, run, Recover.run, moment)
+        ended = resume(lab, run, Recover.run)
+        assert ended.state is RecoveryState.COMPLETED, moment
+        assert len(lab.made(run)) == len({step.result for step in ended.steps if step.id.startswith("create")}) == 3, moment
+        assert lab.held() == [], moment
+        resume(lab, run, Recover.undo)
+        assert lab.made(run) == [], moment
+    assert moment > 40, "each call is a moment before it and one after it"
+
+
+def test_an_undo_ended_at_any_call_is_continued_and_leaves_nothing(lab: RecoveryLab) -> None:
+    moment, reached = 0, True
+    while reached:
+        moment += 1
+        run = begin(lab)
+        resume(lab, run, Recover.run)
+        reached = kill(lab, run, Recover.undo, moment)
+        assert resume(lab, run, Recover.undo).state is RecoveryState.UNDONE, moment
+        assert (lab.made(run), lab.held()) == ([], []), moment
+    assert moment > 40
+
+
+def test_an_undo_of_a_recovery_ended_at_any_call_leaves_nothing(lab: RecoveryLab) -> None:
+    moment, reached = 0, True
+    while reached:
+        moment += 1
+        run = begin(lab)
+        reached = kill(lab, run, Recover.run, moment)
+        assert resume(lab, run, Recover.undo).state is RecoveryState.UNDONE, moment
+        assert (lab.made(run), lab.held()) == ([], []), moment
