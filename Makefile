@@ -7,6 +7,7 @@ TOOLS := .tools
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 PIP_INSTALL := $(PIP) install --require-hashes --no-deps
 WORKERS ?= 3
+CHROMIUM ?= chromium
 
 RUNTIME_READY := $(VENV)/.ready-runtime
 DEV_READY := $(VENV)/.ready-dev
@@ -24,7 +25,7 @@ SLOW_PROPERTIES := tests/property/test_flows_%
 UNIT_TESTS = $(if $(ROOM),tests/unit/$(ROOM),tests/unit tests/meta $(filter-out $(SLOW_PROPERTIES),$(wildcard tests/property/test_*.py)))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo unit test check docs format format-check lint types imports templates tools bench package requirements audit clean
+.PHONY: help demo unit test browser check docs format format-check lint types imports templates tools bench package requirements audit clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -38,6 +39,11 @@ unit: $(DEV_READY) ## Run the unit, meta and fast property tests; one folder of 
 test: $(DEV_READY) ## Run all tests
 	@$(MAKE) --no-print-directory -j2 tools
 	$(BIN)/pytest -n $(WORKERS) --dist loadgroup $(TEST_ARGS)
+
+browser: $(DEV_READY) ## Run the tests of the console in Chromium, which comes from the system's packages (CHROMIUM names another)
+	@command -v $(CHROMIUM) >/dev/null || { [ "$$(id -u)" = 0 ] && apt-get install -y -qq --no-install-recommends chromium >/dev/null; } \
+		|| { echo "Chromium is needed: apt-get install chromium, or make browser CHROMIUM=/path/to/it" >&2; exit 1; }
+	CHROMIUM=$(CHROMIUM) $(BIN)/pytest tests/browser $(TEST_ARGS)
 
 check: format-check lint types imports docs test ## Run what CI runs: format, lint, types, imports, documentation, all tests
 

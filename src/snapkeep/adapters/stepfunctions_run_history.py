@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from snapkeep.adapters.aws_errors import pages, translated
@@ -41,12 +42,18 @@ class RunHistory:
             with translated("describe_execution"):
                 execution = self._client.describe_execution(executionArn=run["executionArn"])
             if any(word in execution.get("input", "") for word in words):
-                summaries.append(
-                    ExecutionSummary(run["executionArn"], execution["status"], run["startDate"], execution.get("stopDate"))
-                )
+                summaries.append(_summary(run | execution))
         return summaries
+
+    def latest(self, most: int) -> list[ExecutionSummary]:
+        """Return the latest executions, newest first. Raise AwsRefused, AwsThrottled or AwsUnavailable."""
+        return [_summary(run) for run in islice(self._listed(), most)]
 
     def _listed(self) -> Iterator[Any]:
         request = {"stateMachineArn": self._arn, "maxResults": 200}
         for page in pages(self._client, "list_executions", request, "list_executions", more="nextToken"):
             yield from page["executions"]
+
+
+def _summary(run: Mapping[str, Any]) -> ExecutionSummary:
+    return ExecutionSummary(run["executionArn"], run["status"], run["startDate"], run.get("stopDate"))

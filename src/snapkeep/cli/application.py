@@ -42,6 +42,7 @@ COMMANDS = (
     LazyCommand("policy", "snapkeep.cli.commands.policy", "Check, push and show the policy document."),
     LazyCommand("plan", "snapkeep.cli.commands.plan", "Show what would be kept, copied and deleted, and why."),
     LazyCommand("status", "snapkeep.cli.commands.status", "Show how well each volume is protected."),
+    LazyCommand("console", "snapkeep.lab.commands.console", "Show the system in a browser."),
     LazyCommand("recoverable", "snapkeep.cli.commands.recoverable", "Show what can be recovered, where, and to when."),
     LazyCommand("recover", "snapkeep.cli.commands.recover", "Make volumes from recovery points; resume or undo it."),
     LazyCommand("verify", "snapkeep.cli.commands.verify", "Prove that copies equal their sources, block by block."),

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from functools import cache, wraps
+from functools import cache, partial, wraps
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Annotated, Any
@@ -255,17 +255,19 @@ def completed_by_file(options: Mapping[str, str | None]) -> dict[str, str]:
 
 
 def with_aws_settings(command: Callable[..., None]) -> Callable[..., None]:
-    """Replace a command's parameter `settings` by the AWS options."""
+    """Replace a command's parameter `settings`, or `make_settings` which makes them when called, by the AWS options."""
     options_for_aws = inspect.signature(_aws_options, eval_str=True).parameters
 
     @wraps(command)
     def run(**arguments: Any) -> None:
         start_log(verbose=arguments.pop("verbose"), file=arguments.pop("log_file"))
         options = completed_by_file({name: arguments.pop(name) for name in AWS_SETTINGS})
-        command(settings=aws_settings(**options), **arguments)
+        made = {"make_settings": partial(aws_settings, **options)} if lazy else {"settings": aws_settings(**options)}
+        command(**made, **arguments)
 
     own = inspect.signature(command, eval_str=True)
-    own_parameters = [parameter for name, parameter in own.parameters.items() if name != "settings"]
+    lazy = "make_settings" in own.parameters
+    own_parameters = [parameter for name, parameter in own.parameters.items() if name not in ("settings", "make_settings")]
     parameters = [*own_parameters, *options_for_aws.values()]
     parameters.sort(key=lambda parameter: parameter.kind)  # arguments before options, each in their order
     run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}

@@ -1,13 +1,20 @@
-"""Waits for executions of the state machines."""
+"""State machines and their executions."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from snapkeep.domain.errors import AwsUnavailable
 
 LOOK_SECONDS = 1.0
+
+
+def state_machine_arn(caller: Mapping[str, str], region: str, system: str, machine: str) -> str:
+    """Return the ARN of a system's state machine in the account of a caller, as GetCallerIdentity names it."""
+    partition = caller["Arn"].split(":")[1]
+    return f"arn:{partition}:states:{region}:{caller['Account']}:stateMachine:{system}-{machine}"
 
 
 def ended_execution(client: Any, arn: str, *, hours: float) -> dict[str, Any]:

@@ -65,7 +65,7 @@ def policies_of(readings: Iterable[RegionReading]) -> PolicySet:
 
 
 @dataclass(frozen=True, slots=True)
-class _CliClients:
+class CliClients:
     """Clients for `RegionalAdapters`."""
 
     settings: AwsSettings
@@ -118,7 +118,7 @@ class InstalledSystem:
         """Adapters of each region. Making a reader raises NoCredentialsError (botocore's)."""
         from snapkeep.adapters.regional import RegionalAdapters  # noqa: PLC0415 - imports botocore
 
-        return RegionalAdapters(_CliClients(self.settings), self.settings)
+        return RegionalAdapters(CliClients(self.settings), self.settings)
 
     def regions(self, *policies: PolicySet) -> list[str]:
         """Return the primary region, the DR region, and every other region that the policies copy to."""

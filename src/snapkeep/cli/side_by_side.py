@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
+from threading import current_thread, main_thread
 from typing import TypeVar
 
 Result = TypeVar("Result")
@@ -28,8 +29,8 @@ def side_by_side(tasks: Mapping[str, Callable[[], Result]]) -> dict[str, Result]
 
 @contextmanager
 def _spinner() -> Iterator[Callable[[Iterable[str]], None]]:
-    """Show on stderr which regions have not answered yet, where it is a terminal."""
-    if not sys.stderr.isatty():
+    """Show on stderr which regions have not answered yet, where it is a terminal. A server's threads show nothing."""
+    if not sys.stderr.isatty() or current_thread() is not main_thread():
         yield lambda _: None
         return
     from snapkeep.cli.output import literal, make_console  # noqa: PLC0415 - imports rich

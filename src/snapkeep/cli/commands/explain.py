@@ -11,6 +11,7 @@ import typer
 
 from snapkeep.cli.common import AwsSettings, Json, with_aws_settings
 from snapkeep.cli.errors import NOT_ALL_RIGHT, WrongUse
+from snapkeep.cli.executions import state_machine_arn
 from snapkeep.cli.output import make_console, print_json, warn
 from snapkeep.domain.errors import AwsUnavailable
 from snapkeep.domain.system import StackKind
@@ -70,14 +71,13 @@ def _explainer(settings: AwsSettings) -> Explain:
     if not readable:
         raise AwsUnavailable("; ".join(unreachable.values()))
     caller = settings.client("sts", readable[0]).get_caller_identity()
-    partition, account = caller["Arn"].split(":")[1], caller["Account"]
 
     def trail(region: str, stack: StackKind) -> CloudWatchAudit:
         groups = [f"/aws/lambda/{function}{settings.suffix}" for function in AUDITED[stack]]
         return CloudWatchAudit(client=settings.client("logs", region), groups=groups)
 
     def history(region: str, stack: StackKind) -> RunHistory:
-        arn = f"arn:{partition}:states:{region}:{account}:stateMachine:{settings.system}-{MACHINES[stack]}"
+        arn = state_machine_arn(caller, region, settings.system, MACHINES[stack])
         return RunHistory(client=settings.client("stepfunctions", region), state_machine_arn=arn)
 
     return Explain(

@@ -19,6 +19,8 @@ from snapkeep.usecases.look.status import DEFAULT_QUOTA, EVERY_VOLUME, Destinati
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
+    from snapkeep.cli.installed_system import InstalledSystem
+
 app = typer.Typer(help="Show how well each volume is protected.")
 
 
@@ -54,7 +56,7 @@ def status(
         tuple(volumes or ()), tuple(instance or ()), pairs_of(tag, "--tag"), tuple(policy or ()), tuple(state or ())
     )
     screen = Screen(by=by, everything=everything or bool(volumes), details=details or bool(volumes))
-    current = _watched(settings, chosen, every, screen) if watch else look(settings, chosen)
+    current = _watched(settings, chosen, every, screen) if watch else _look(settings, chosen)
     if chosen != EVERY_VOLUME and not current.volumes:
         raise WrongUse("no volume matches; without these options `snapkeep status` shows all")
     if json:
@@ -97,12 +99,18 @@ class Screen:
         return status_view(current, layout)
 
 
-def look(settings: AwsSettings, chosen: VolumeFilter = EVERY_VOLUME) -> SystemStatus:
+def _look(settings: AwsSettings, chosen: VolumeFilter) -> SystemStatus:
+    from snapkeep.cli.installed_system import InstalledSystem  # noqa: PLC0415
+
+    return look(InstalledSystem(replace(settings, read_only=True)), chosen)
+
+
+def look(installed: InstalledSystem, chosen: VolumeFilter = EVERY_VOLUME) -> SystemStatus:
     """Return the status of a system in all its regions, of the chosen volumes."""
-    from snapkeep.cli.installed_system import InstalledSystem, policies_of  # noqa: PLC0415
+    from snapkeep.cli.installed_system import policies_of  # noqa: PLC0415
     from snapkeep.cli.side_by_side import side_by_side  # noqa: PLC0415
 
-    installed = InstalledSystem(replace(settings, read_only=True))
+    settings = installed.settings
     primary, *dr_regions = installed.regions_in_use()
     destinations = [
         Destination(
@@ -134,12 +142,12 @@ def _watched(settings: AwsSettings, chosen: VolumeFilter, every: int, screen: Sc
     from rich.live import Live  # noqa: PLC0415
 
     console = make_console()
-    current = look(settings, chosen)
+    current = _look(settings, chosen)
     with Live(screen.view(settings, current, console, live=True), console=console, auto_refresh=False) as live:
         try:
             while True:
                 time.sleep(every)
-                current = look(settings, chosen)
+                current = _look(settings, chosen)
                 live.update(screen.view(settings, current, console, live=True), refresh=True)
         except KeyboardInterrupt:
             return current

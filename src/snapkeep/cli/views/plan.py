@@ -156,6 +156,12 @@ def write_json(out: TextIO, plans: Iterable[RegionPlan], problems: Sequence[str]
     out.write(f'\n], "problems": {encode(list(problems))}}}\n')
 
 
+def plan_as_data(plan: RegionPlan, only: str = "") -> dict[str, Any]:
+    """Return a region's plan as JSON values, of all volumes or of one."""
+    volumes = [_volume_as_data(volume) for volume in plan.volumes if only in ("", volume.lineage.volume_id)]
+    return _region_as_data(plan) | {"volumes": volumes}
+
+
 def _region_as_data(plan: RegionPlan) -> dict[str, Any]:
     """Return the part of a plan that concerns the whole region, as JSON values."""
     return {

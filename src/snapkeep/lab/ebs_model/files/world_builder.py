@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from snapkeep.lab.ebs_model.api import attachments, copies, keys, snapshots, volumes
@@ -168,17 +169,19 @@ class WorldBuilder:
         entry, volume = moment.entry, moment.volume
         account = self.world.region_account(volume.zone[:-1], volume.owner_id)
         call = Call(self.world, account, {}, "", moment.when)
-        tags = {key: str(value) for key, value in (entry.get("tags") or {}).items()}
+        place = {"volume": volume.id, "instance": volume.instance_id, "device": volume.device}
+        tags = {key: str(value).format(**place) for key, value in (entry.get("tags") or {}).items()}
         snapshot = snapshots.pin(call, volume, str(entry.get("description") or ""), tags, "")
         self._complete(account, snapshot, moment.when + self.world.speeds.snapshot_base_seconds)
         for copy in entry.get("copies") or ():
-            self._past_copy(account, snapshot, copy)
+            self._past_copy(account, snapshot, copy, place)
 
-    def _past_copy(self, source_place: RegionAccount, source: SnapshotRecord, entry: Data) -> None:
+    def _past_copy(self, source_place: RegionAccount, source: SnapshotRecord, entry: Data, place: Mapping[str, str]) -> None:
         account = self.world.region_account(str(entry["region"]), source.owner_id)
         call = Call(self.world, account, {}, "", source.completed_at)
         key_arn = self._key_arn(account, entry.get("key") or (True if source.encrypted else ""))
-        origin = {"volume": source.volume_id, "region": source_place.region, "snapshot": source.id}
+        started = datetime.fromtimestamp(source.start, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        origin = {**place, "region": source_place.region, "snapshot": source.id, "start": started}
         tags = {key: str(value).format(**origin) for key, value in (entry.get("tags") or {}).items()}
         copy = copies.pin(call, source_place, source, key_arn, str(entry.get("description") or "").format(**origin), tags)
         if entry.get("content"):

@@ -1,0 +1,218 @@
+"""Reads of all regions, each shared by every page until it is old."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import cached_property
+from threading import Lock, Thread
+from typing import Any, cast
+
+from snapkeep.adapters.aws_errors import translated
+from snapkeep.adapters.ec2_reader import Ec2Reader
+from snapkeep.adapters.regional import AwsClients, RegionalAdapters, SystemNames
+from snapkeep.adapters.stepfunctions_run_history import RunHistory
+from snapkeep.cli.commands.status import look
+from snapkeep.cli.errors import one_line
+from snapkeep.cli.executions import state_machine_arn
+from snapkeep.cli.installed_system import CliClients, InstalledSystem, PlanMaker
+from snapkeep.domain.errors import SnapkeepError
+from snapkeep.domain.model import Snapshot, Volume
+from snapkeep.domain.policy.model import PolicySet
+from snapkeep.domain.protection import VolumeProtection
+from snapkeep.domain.recovery.choice import Lineages, lineages_of
+from snapkeep.domain.retention.region_plan import RegionPlan, VolumePlan
+from snapkeep.domain.system import StackKind
+from snapkeep.usecases.look.explain import ExecutionSummary
+from snapkeep.usecases.look.status import SystemStatus
+from snapkeep.usecases.ports import Clock
+
+FRESH = timedelta(seconds=20)
+"""A reading is shown this long before the next one begins, if anybody looks."""
+
+
+MACHINES = {StackKind.PRIMARY: ("protect", "sweep"), StackKind.DR: ("receive", "verify", "sweep")}
+"""The state machines of each stack."""
+RUNS = 25
+"""Executions of one state machine that are shown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One execution of a state machine."""
+
+    machine: str
+    region: str
+    execution: ExecutionSummary
+
+    @property
+    def name(self) -> str:
+        """The execution's name."""
+        return self.execution.arn.rpartition(":")[2]
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """The system at one moment, as far as its regions could be read."""
+
+    status: SystemStatus
+    plans: tuple[RegionPlan, ...]
+    """The plans of the regions that were listed."""
+    policies: Mapping[str, PolicySet]
+    """The policies in force in these regions."""
+    lineages: Mapping[str, Lineages]
+    """All snapshots and copies of these regions, by source volume."""
+    make_plans: PlanMaker
+    """Plans the same listings under other policies."""
+    runs: tuple[Run, ...]
+    """The latest executions of each state machine, the newest first."""
+    unread_runs: tuple[str, ...]
+    """Why executions of some state machines are not known."""
+
+    @property
+    def at(self) -> datetime:
+        """The moment of the reading."""
+        return self.status.at
+
+    def protection(self, volume_id: str) -> VolumeProtection | None:
+        """Return how well a volume of the primary region is protected; None if it does not exist."""
+        return next((volume for volume in self.status.volumes if volume.volume.id == volume_id), None)
+
+    def plans_of(self, volume_id: str) -> Iterator[tuple[str, VolumePlan]]:
+        """Yield the regions that have snapshots of a volume, with its plan there."""
+        for plan in self.plans:
+            yield from ((plan.region, volume) for volume in plan.volumes if volume.lineage.volume_id == volume_id)
+
+    def snapshots_of(self, volume_id: str) -> dict[str, list[Snapshot]]:
+        """Return a volume's snapshots and copies by region, the newest origin first."""
+        return {region: list(lineages.by_volume.get(volume_id, ())) for region, lineages in self.lineages.items()}
+
+
+def read(installed: InstalledSystem) -> Reading:
+    """Read every region once. Raise SnapkeepError, or botocore's errors, where the primary region refuses to be read."""
+    system = _ListedOnce(installed.settings)
+    status = look(system)
+    unread = {region.region for region in status.destinations if not region.known}
+    readings = [reading for reading in system.regions_in_use() if not reading.problem and reading.region not in unread]
+    policies = {reading.region: reading.policies for reading in readings}
+    make_plans, listed, _ = system.tolerant_plan_maker(list(policies))
+    policies = {region: policies[region] for region in listed}
+    lineages = {region: lineages_of(region, system.adapters.points_of(region).all_snapshots()) for region in listed}
+    runs, unread_runs = _runs(system, listed)
+    return Reading(status, tuple(make_plans(policies, status.at)), policies, lineages, make_plans, runs, unread_runs)
+
+
+def _runs(system: InstalledSystem, regions: Sequence[str]) -> tuple[tuple[Run, ...], tuple[str, ...]]:
+    runs: list[Run] = []
+    problems: list[str] = []
+    settings = system.settings
+    for region in regions:
+        kind = StackKind.PRIMARY if region == settings.region else StackKind.DR
+        client = settings.client("stepfunctions", region)
+        try:
+            with translated("get_caller_identity"):
+                caller = settings.client("sts", region).get_caller_identity()
+            for machine in MACHINES[kind]:
+                arn = state_machine_arn(caller, region, settings.system, machine)
+                executions = RunHistory(client=client, state_machine_arn=arn).latest(RUNS)
+                runs += [Run(machine, region, execution) for execution in executions]
+        except SnapkeepError as error:
+            problems.append(f"the executions in {region} are not known: {one_line(error)}")
+    return tuple(sorted(runs, key=lambda run: run.execution.started_at, reverse=True)), tuple(problems)
+
+
+class _ListedOnce(InstalledSystem):
+    """A system that lists each region once, for everything that is read of it."""
+
+    @cached_property
+    def adapters(self) -> RegionalAdapters:
+        """Adapters of each region."""
+        return _AdaptersOfOneListing(CliClients(self.settings), self.settings)
+
+
+class _AdaptersOfOneListing(RegionalAdapters):
+    """Readers that keep their listings."""
+
+    def __init__(self, clients: AwsClients, names: SystemNames) -> None:
+        super().__init__(clients, names)
+        self._readers: dict[str, Ec2Reader] = {}
+        self._lock = Lock()
+
+    def points_of(self, region: str) -> Ec2Reader:
+        """Return the region's reader, always the same one."""
+        with self._lock:
+            if region not in self._readers:
+                self._readers[region] = cast("Ec2Reader", _ReaderOfOneListing(super().points_of(region)))
+            return self._readers[region]
+
+
+class _ReaderOfOneListing:
+    """Lists snapshots and volumes once. After an error it lists again."""
+
+    def __init__(self, reader: Ec2Reader) -> None:
+        self._reader = reader
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._reader, name)
+
+    def all_snapshots(self) -> Iterator[Snapshot]:
+        """Return every snapshot that the account owns in the region."""
+        return iter(self._snapshots)
+
+    def all_volumes(self) -> Iterator[Volume]:
+        """Return every volume of the region."""
+        return iter(self._volumes)
+
+    @cached_property
+    def _snapshots(self) -> list[Snapshot]:
+        return list(self._reader.all_snapshots())
+
+    @cached_property
+    def _volumes(self) -> list[Volume]:
+        return list(self._reader.all_volumes())
+
+
+@dataclass(slots=True)
+class Readings:
+    """The latest reading, renewed in the background while somebody looks."""
+
+    read: Callable[[], Reading]
+    clock: Clock
+    latest: Reading | None = None
+    problem: str = ""
+    """Why the last attempt failed; the latest reading is then older than it should be."""
+    version: int = 0
+    """Changes with every attempt that ended."""
+    _begun: datetime | None = None
+    _lock: Lock = field(default_factory=Lock)
+    _thread: Thread | None = None
+
+    def current(self) -> Reading | None:
+        """Return the latest reading, and begin another if it is old. None before the first one."""
+        self.renew()
+        return self.latest
+
+    def renew(self) -> None:
+        """Begin a reading, unless one is under way or the latest is fresh."""
+        with self._lock:
+            now = self.clock.now()
+            if self._thread is not None and self._thread.is_alive():
+                return
+            if self._begun is not None and now - self._begun < FRESH:
+                return
+            self._begun = now
+            self._thread = Thread(target=self._read, name="reading", daemon=True)
+            self._thread.start()
+
+    def wait(self) -> None:
+        """Wait for the reading that is under way."""
+        if self._thread is not None:
+            self._thread.join()
+
+    def _read(self) -> None:
+        try:
+            self.latest, self.problem = self.read(), ""
+        except Exception as error:  # noqa: BLE001 - even a defect must not look like a reading that takes long
+            self.problem = one_line(error)
+        self.version += 1

@@ -1,0 +1,223 @@
+"""The server: pages as HTML and as data, the table of volumes as CSV, and the news that a reading has ended."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import io
+import socket
+import sys
+import webbrowser
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, urlencode
+
+import uvicorn
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import FileResponse, JSONResponse, RedirectResponse, Response, StreamingResponse
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from snapkeep.adapters.clock import WallClock
+from snapkeep.cli.common import AwsSettings
+from snapkeep.cli.console_links import ConsoleLinks
+from snapkeep.cli.errors import WrongUse
+from snapkeep.cli.installed_system import InstalledSystem
+from snapkeep.cli.output import csv_cell, printable
+from snapkeep.cli.views.policy import summary_lines
+from snapkeep.cli.views.recoverable import span_text
+from snapkeep.console.guard import TOKEN, VisitorGuard
+from snapkeep.console.pages import PAGES, NotThere, Page, covered
+from snapkeep.console.reading import Readings, read
+from snapkeep.console.timeline import LANE, LEFT, TOP, WIDTH, mark_as_text
+from snapkeep.domain.plural import counted
+from snapkeep.domain.protection import VolumeProtection, age_text
+from snapkeep.domain.sweep.report import age_known
+from snapkeep.reports.page import FOLDER
+
+HOST = "127.0.0.1"
+HERE = Path(__file__).parent
+LOOK_SECONDS = 1.0
+"""How often an open page's connection looks for a new reading."""
+MOST_BYTES = 256 * 1024
+"""The largest form that is read: any document that could be stored, in YAML and with comments."""
+VOLUME_COLUMNS = (
+    "volume_id",
+    "name",
+    "policy",
+    "health",
+    "rpo_age_seconds",
+    "rpo_seconds",
+    "newest_snapshot",
+    "newest_copies",
+    "why",
+)
+
+
+@dataclass(slots=True, frozen=True)
+class Console:
+    """The application over the readings of one system."""
+
+    readings: Readings
+    links: ConsoleLinks
+    system: str
+    region: str
+
+    def application(self) -> Starlette:
+        """Return the ASGI application; it refuses nobody: see `guard.py`."""
+        routes = [Route("/", lambda _: RedirectResponse(f"/{PAGES[0].name}"))]
+        for page in PAGES:
+            methods = ["GET", "POST"] if page.takes_text else ["GET"]
+            routes.append(Route(f"/{page.name}", self._html(page), methods=methods))
+            routes.append(Route(f"/{page.name}.json", self._data(page)))
+        routes += [Route("/coverage.csv", self._csv), Route("/news", self._news)]
+        routes.append(Route("/static/palette.css", lambda _: FileResponse(FOLDER / "palette.css")))
+        files = Mount("/static", StaticFiles(directory=HERE / "static"))
+        return Starlette(routes=[*routes, files], exception_handlers={HTTPStatus.NOT_FOUND: self._not_found})
+
+    def _html(self, page: Page) -> Any:
+        async def answer(request: Request) -> Response:
+            texts = await _form(request) if request.method == "POST" else {}
+            return await run_in_threadpool(shown, request, {**request.query_params, **texts})
+
+        def shown(request: Request, query: dict[str, str]) -> Response:
+            reading = self.readings.current()
+            if reading is None:
+                return self._rendered("wait", request, page=page, reading=None)
+            try:
+                context = page.context(reading, query)
+            except NotThere as error:
+                return self._rendered("not_there", request, HTTPStatus.NOT_FOUND, page=page, reading=reading, text=str(error))
+            return self._rendered(page.name, request, page=page, reading=reading, **context)
+
+        return answer
+
+    def _data(self, page: Page) -> Any:
+        def answer(request: Request) -> Response:
+            reading = self.readings.current()
+            if reading is None:
+                return JSONResponse({"problem": self.readings.problem or "not read yet"}, HTTPStatus.SERVICE_UNAVAILABLE)
+            return JSONResponse(page.data(reading, request.query_params))
+
+        return answer
+
+    def _csv(self, request: Request) -> Response:
+        reading = self.readings.current()
+        if reading is None:
+            return JSONResponse({"problem": self.readings.problem or "not read yet"}, HTTPStatus.SERVICE_UNAVAILABLE)
+        text = io.StringIO()
+        table = csv.writer(text, lineterminator="\n")
+        table.writerow(VOLUME_COLUMNS)
+        table.writerows([csv_cell(cell) for cell in _cells(volume)] for volume in covered(reading, request.query_params))
+        headers = {"Content-Disposition": 'attachment; filename="volumes.csv"'}
+        return Response(text.getvalue(), media_type="text/csv", headers=headers)
+
+    async def _news(self, request: Request) -> Response:
+        """Send the version of the latest reading whenever it changes: server-sent events (WHATWG HTML, section 9.2)."""
+
+        async def versions() -> AsyncIterator[str]:
+            sent = -1
+            while not await request.is_disconnected():
+                self.readings.renew()
+                if self.readings.version != sent:
+                    sent = self.readings.version
+                    yield f"data: {sent}\n\n"
+                await asyncio.sleep(LOOK_SECONDS)
+
+        return StreamingResponse(versions(), media_type="text/event-stream")
+
+    def _not_found(self, request: Request, _: Exception) -> Response:
+        text = f"{request.url.path} is no page of the console"
+        return self._rendered("not_there", request, HTTPStatus.NOT_FOUND, page=None, reading=self.readings.latest, text=text)
+
+    def _rendered(self, template: str, request: Request, code: HTTPStatus = HTTPStatus.OK, **context: Any) -> Response:
+        query = dict(request.query_params)
+        shared = {
+            "console": self,
+            "problem": self.readings.problem,
+            "query": query,
+            "address": lambda **changed: f"?{urlencode({**query, **changed})}",
+        }
+        text = _TEMPLATES.get_template(f"{template}.html.j2").render(**shared, **context)
+        return Response(text, code, media_type="text/html")
+
+
+async def _form(request: Request) -> dict[str, str]:
+    """Return the fields of a form that a page sent. Raise HTTPException if they are larger than any policy document."""
+    body = b""
+    async for part in request.stream():
+        body += part
+        if len(body) > MOST_BYTES:
+            raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"a policy document has at most {MOST_BYTES} bytes")
+    return dict(parse_qsl(body.decode(errors="replace"), keep_blank_values=True))
+
+
+def _cells(volume: VolumeProtection) -> tuple[str, ...]:
+    age = "" if volume.age is None else f"{volume.age.total_seconds():.0f}"
+    copies = " ".join(copy.id for copy in volume.copies if copy.there)
+    name = volume.volume.tags.get("Name", "")
+    rpo = f"{volume.rpo.total_seconds():.0f}" if volume.policy else ""
+    return volume.volume.id, name, volume.policy, volume.health.value, age, rpo, volume.snapshot.id, copies, volume.why
+
+
+def _environment() -> Environment:
+    # Values come from tags that people write: all are escaped, and a missing one is a bug and no empty place.
+    environment = Environment(
+        loader=FileSystemLoader(HERE / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=lambda value: printable(value) if isinstance(value, str) and not hasattr(value, "__html__") else value,
+    )
+    environment.globals |= {
+        "PAGES": PAGES,
+        "age_text": age_text,
+        "age_known": age_known,
+        "policy_lines": lambda policies: summary_lines(policies, ()),
+        "span_text": span_text,
+        "counted": counted,
+        "mark_as_text": mark_as_text,
+        "drawing": {"width": WIDTH, "lane": LANE, "left": LEFT, "top": TOP},
+    }
+    environment.filters["when"] = lambda moment: f"{moment:%Y-%m-%d %H:%M} UTC"
+    return environment
+
+
+_TEMPLATES = _environment()
+
+
+def serve(settings: AwsSettings, port: int, *, open_browser: bool) -> None:
+    """Show a system until Ctrl-C. Raise WrongUse for a port that is in use."""
+    read_only = replace(settings, read_only=True)
+    readings = Readings(lambda: read(InstalledSystem(read_only)), WallClock())
+    readings.renew()
+    console = Console(readings, settings.console_links, settings.system, settings.region)
+    with _listening(port) as listener:
+        port = listener.getsockname()[1]
+        guard = VisitorGuard(console.application(), port)
+        address = f"http://{HOST}:{port}/?{TOKEN}={guard.token}"
+        sys.stdout.write(f"The console is at {address}\nCtrl-C ends it.\n")
+        sys.stdout.flush()
+        if open_browser:
+            webbrowser.open(address)
+        uvicorn.Server(uvicorn.Config(guard, log_level="warning", timeout_graceful_shutdown=1)).run(sockets=[listener])
+
+
+def _listening(port: int) -> socket.socket:
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((HOST, port))
+        listener.listen()  # before the address is printed: a browser may be there at once
+    except OSError as error:
+        listener.close()
+        raise WrongUse(f"--port {port}: {(error.strerror or str(error)).lower()}; 0 takes a free one") from error
+    return listener

@@ -1,0 +1,152 @@
+"""The console's pages over an account in memory."""
+
+import html
+import json
+import re
+
+import pytest
+from starlette.testclient import TestClient
+
+from snapkeep.console.pages import PAGES, Page
+from snapkeep.console.reading import Readings
+from support.several_regions import DOCUMENT, FAR, NEAR, PRIMARY, Account
+
+HOSTILE = '<script>alert(1)</script>\x1b[31m\u202e=cmd"'
+
+
+def shown(browser: TestClient, readings: Readings, address: str) -> str:
+    readings.renew()
+    readings.wait()
+    answer = browser.get(address)
+    assert answer.status_code == 200, answer.text
+    return html.unescape(answer.text)
+
+
+def text_of(page: str) -> str:
+    return " ".join(re.sub(r"<[^>]+>", " ", page).split())
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page.listed], ids=lambda page: page.name)
+def test_every_page_of_an_empty_account_is_shown(account: Account, browser: TestClient, readings: Readings, page: Page) -> None:
+    assert "<h1" in shown(browser, readings, f"/{page.name}")
+
+
+def test_the_first_page_says_how_many_volumes_can_be_recovered(account: Account, browser: TestClient, readings: Readings) -> None:
+    source = account.snapshot()
+    account.copy(source, NEAR)
+    account.copy(source, FAR)
+    page = text_of(shown(browser, readings, "/now"))
+    assert "The volume can be recovered in us-east-2 and us-west-2, to 20" in page
+    assert f"late : no snapshot within the RPO {source.origin.volume_id}" in page
+    assert "Nothing. Every volume" not in page
+
+
+def test_an_unreachable_region_is_named_and_nothing_is_green(account: Account, browser: TestClient, readings: Readings) -> None:
+    account.copy(account.snapshot(), NEAR)
+    account.take_away(FAR)
+    page = text_of(shown(browser, readings, "/now"))
+    assert "us-west-2 not read" in page
+    assert "us-west-2 could not be read" in page
+    assert "Nothing. Every volume" not in page
+
+
+def test_a_failed_reading_is_told_and_the_last_one_stays(account: Account, browser: TestClient, readings: Readings) -> None:
+    shown(browser, readings, "/now")
+
+    def fail() -> None:
+        raise PermissionError("no")
+
+    readings.read, readings._begun = fail, None
+    page = text_of(shown(browser, readings, "/now"))
+    assert "The last attempt to read the system failed. no" in page
+
+
+def test_before_the_first_reading_the_page_says_so(browser: TestClient, readings: Readings) -> None:
+    readings._thread = type("Busy", (), {"is_alive": lambda _: True, "join": lambda _: None})()
+    assert "Reading the regions" in browser.get("/now").text
+    assert browser.get("/now.json").status_code == 503
+
+
+def test_a_volume_shows_each_region_with_its_newest_point(account: Account, browser: TestClient, readings: Readings) -> None:
+    first, second = account.snapshot(), account.snapshot()
+    account.copy(first, NEAR)
+    account.copy(second, NEAR)
+    volume = first.origin.volume_id
+    page = text_of(shown(browser, readings, f"/volume?id={volume}"))
+    assert f"snapkeep recover volume {volume} --in us-east-2" in page
+    assert "Cannot be recovered here: none in us-west-2" in page
+    before = text_of(shown(browser, readings, f"/volume?id={volume}&at={first.start_time:%Y-%m-%dT%H:%M}:59"))
+    assert f"From {first.id}" in before
+    assert f"From {second.id}" not in before
+
+
+def test_a_time_that_is_none_is_refused_in_words(account: Account, browser: TestClient, readings: Readings) -> None:
+    volume = account.snapshot().origin.volume_id
+    assert "yesterday is no time" in shown(browser, readings, f"/volume?id={volume}&at=yesterday")
+
+
+def test_a_volume_that_nothing_names_is_not_found(account: Account, browser: TestClient, readings: Readings) -> None:
+    shown(browser, readings, "/now")
+    for address in ("/volume?id=vol-0123456789abcdef0", "/volume", "/instance?id=i-0123456789abcdef0", "/elsewhere"):
+        answer = browser.get(address)
+        assert answer.status_code == 404, address
+        assert "Not found" in answer.text
+
+
+def test_hostile_tags_do_nothing_on_any_page(account: Account, browser: TestClient, readings: Readings) -> None:
+    source = account.snapshot()
+    account.world.client("ec2", PRIMARY).create_tags(
+        Resources=[source.origin.volume_id], Tags=[{"Key": "Name", "Value": HOSTILE}]
+    )
+    readings.renew()
+    readings.wait()
+    for page in PAGES:
+        answer = browser.get(f"/{page.name}?id={source.origin.volume_id}&q=alert")
+        if answer.status_code == 200:
+            assert "<script>alert" not in answer.text
+            assert "\x1b" not in answer.text
+            assert "\u202e" not in answer.text
+    rows = browser.get("/coverage.csv").text
+    assert not re.search(r"^=", rows, re.MULTILINE)
+    assert "\x1b" not in rows
+
+
+def test_data_are_those_of_the_commands(account: Account, browser: TestClient, readings: Readings) -> None:
+    source = account.snapshot()
+    account.copy(source, NEAR)
+    shown(browser, readings, "/now")
+    status = browser.get("/now.json").json()
+    assert [volume["volume_id"] for volume in status["volumes"]] == [source.origin.volume_id]
+    plan = browser.get(f"/volume.json?id={source.origin.volume_id}").json()
+    assert {region["region"] for region in plan["regions"]} == {PRIMARY, NEAR, FAR}
+    json.dumps(browser.get("/recover.json").json())
+
+
+def test_long_lists_have_pages(account: Account, browser: TestClient, readings: Readings) -> None:
+    client = account.world.client("ec2", PRIMARY)
+    for _ in range(101):
+        client.create_volume(AvailabilityZone="us-east-1a", Size=1)
+        account.clock.advance(1)
+    page = shown(browser, readings, "/coverage")
+    assert "page 1 of 2" in page
+    assert page.count('<th scope="row">') == 100
+    assert shown(browser, readings, "/coverage?page=2").count('<th scope="row">') == 1
+    assert shown(browser, readings, "/coverage?page=nonsense").count('<th scope="row">') == 100
+
+
+def test_a_document_is_checked_and_compared_and_not_pushed(account: Account, browser: TestClient, readings: Readings) -> None:
+    account.copy(account.snapshot(), NEAR)
+    shown(browser, readings, "/policies")
+    stored = dict(account.documents)
+    wrong = browser.post("/policies", data={"document": "version: 1\npolicies:\n- name: gold\n  rpo: soon\n"})
+    assert "the document:4: policies[0].rpo" in html.unescape(wrong.text)
+    other = json.dumps({**DOCUMENT, "policies": [{**DOCUMENT["policies"][0], "retention": {"keep_last": 9}}]})
+    page = text_of(html.unescape(browser.post("/policies", data={"document": other}).text))
+    assert "Fields that change" in page
+    assert "keep_last" in page
+    assert account.documents == stored
+
+
+def test_a_document_larger_than_any_is_refused(account: Account, browser: TestClient, readings: Readings) -> None:
+    shown(browser, readings, "/policies")
+    assert browser.post("/policies", data={"document": "x" * 300_000}).status_code == 413
