@@ -32,11 +32,11 @@ from snapkeep.cli.errors import WrongUse
 from snapkeep.cli.installed_system import InstalledSystem
 from snapkeep.cli.output import csv_cell, printable
 from snapkeep.cli.views.policy import summary_lines
-from snapkeep.cli.views.recoverable import span_text
 from snapkeep.console.guard import TOKEN, VisitorGuard
 from snapkeep.console.pages import PAGES, NotThere, Page, covered
 from snapkeep.console.reading import Readings, read
 from snapkeep.console.timeline import LANE, LEFT, TOP, WIDTH, mark_as_text
+from snapkeep.domain.durations import span_text
 from snapkeep.domain.plural import counted
 from snapkeep.domain.protection import VolumeProtection, age_text
 from snapkeep.domain.sweep.report import age_known
