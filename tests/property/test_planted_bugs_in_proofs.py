@@ -1,4 +1,4 @@
-"""Fast tests of proofs find every bug that is planted into a copy of the package."""
+"""Fast tests of proofs and recoveries find every bug that is planted into a copy of the package."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import snapkeep
 
 PACKAGE = Path(snapkeep.__file__).parent
 TESTS = Path(__file__).parents[1]
-BUGS = sorted((TESTS / "data" / "planted_bugs_in_proofs").glob("*.toml"))
+BUGS = sorted((TESTS / "data").glob("planted_bugs_in_*/*.toml"))
 
 
 def test_there_are_at_least_ten_bugs() -> None:

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from snapkeep.adapters.ec2_instances import Ec2Instances
 from snapkeep.adapters.ec2_reader import Ec2Reader
-from snapkeep.adapters.ec2_recovery import Ec2Recovery
 from snapkeep.domain.recovery.choice import Target
 from snapkeep.domain.recovery.recovery_plan import RecoveryPlan, RecoveryRun
 from snapkeep.domain.tag_names import RECOVERY
 from snapkeep.lab.simulator.memory_ports import Hook, HookedPort, KernelClock
-from snapkeep.usecases.recovery.actions import Actions
+from snapkeep.usecases.recovery.instance_actions import all_actions
 from snapkeep.usecases.recovery.prepare import PrepareRecovery, RecoveryRequest, begin
 from snapkeep.usecases.recovery.recover import Journal, Recover
 from support.databases import protect_set, run_database
@@ -62,8 +62,8 @@ class RecoveryLab:
     def documents(self) -> Any:
         return self.lab.runner.composition.documents[DR]
 
-    def ec2(self, caller: str = "operator") -> Ec2Recovery:
-        return Ec2Recovery(client=self.lab.world.client("ec2", DR, caller=caller), region=DR)
+    def ec2(self, caller: str = "operator") -> Ec2Instances:
+        return Ec2Instances(client=self.lab.world.client("ec2", DR, caller=caller), region=DR)
 
     def prepare(self, ec2: Any = None, documents: Any = None) -> PrepareRecovery:
         reader = Ec2Reader(client=self.lab.world.client("ec2", DR), region=DR)
@@ -91,15 +91,13 @@ class RecoveryLab:
             return HookedPort(port, name, hook) if hook else port
 
         journal = Journal(documents=hooked(self.documents, "documents"))
-        return Recover(journal=journal, actions=Actions(ec2=hooked(self.ec2(caller), "ec2"), pacer=self.clock), clock=self.clock)
+        return Recover(journal=journal, actions=all_actions(hooked(self.ec2(caller), "ec2"), self.clock), clock=self.clock)
 
     def recover_by_calls(self, hook: Hook, caller: str = "operator") -> Recover:
         """Return the same, with the hook at each call of EC2 and of S3."""
         client: Any = HookedPort(self.lab.world.client("ec2", DR, caller=caller), "ec2", hook)
         journal = Journal(documents=HookedPort(self.documents, "s3", hook))  # type: ignore[arg-type]
-        return Recover(
-            journal=journal, actions=Actions(ec2=Ec2Recovery(client=client, region=DR), pacer=self.clock), clock=self.clock
-        )
+        return Recover(journal=journal, actions=all_actions(Ec2Instances(client=client, region=DR), self.clock), clock=self.clock)
 
     def carry_out(self, run_id: str, action: Callable[[Recover, RecoveryRun], RecoveryRun], **how: Any) -> RecoveryRun:
         recover = self.recover(**how)

@@ -95,6 +95,16 @@ def accepted(call: Callable[..., Any], doing: str, refusals: Collection[str], **
     return True
 
 
+def dry_run(client: Any, operation: str, **request: Any) -> str:
+    """Return why EC2 would refuse an operation, by a dry run; empty if it would not. Raise AwsUnavailable without an answer."""
+    with translated(operation):
+        try:
+            getattr(client, operation)(**request, DryRun=True)
+        except ClientError as error:
+            return "" if code_of(error) == "DryRunOperation" else f"{operation}: {code_of(error)}: {message_of(error)}"
+    return ""
+
+
 def pages(
     client: Any,
     operation: str,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from snapkeep.adapters.aws_errors import accepted, code_of, message_of, pages, translated
+from snapkeep.adapters.aws_errors import accepted, code_of, dry_run, message_of, pages, translated
 from snapkeep.adapters.ec2_reader import attachments_of, batches, tags_from
 from snapkeep.adapters.ec2_writers import tag_list
 from snapkeep.domain.errors import SnapkeepError
@@ -92,19 +92,11 @@ class Ec2Recovery:
 
     def refusal(self, request: Mapping[str, Any], tags: Mapping[str, str]) -> str:
         """Return why CreateVolume would be refused with these tags, by a dry run; empty if it would not."""
-        return self._dry_run("create_volume", **request, TagSpecifications=_volume_tags(tags))
+        return dry_run(self._client, "create_volume", **request, TagSpecifications=_volume_tags(tags))
 
     def refusal_of_tags(self, snapshot_ids: list[str], tags: Mapping[str, str]) -> str:
         """Return why CreateTags would be refused, by a dry run; empty if it would not."""
-        return self._dry_run("create_tags", Resources=snapshot_ids, Tags=tag_list(tags))
-
-    def _dry_run(self, operation: str, **request: Any) -> str:
-        with translated(operation):
-            try:
-                getattr(self._client, operation)(**request, DryRun=True)
-            except ClientError as error:
-                return "" if code_of(error) == "DryRunOperation" else f"{operation}: {code_of(error)}: {message_of(error)}"
-        return ""
+        return dry_run(self._client, "create_tags", Resources=snapshot_ids, Tags=tag_list(tags))
 
     def zones(self) -> list[str]:
         """Return the region's Availability Zones that can be used."""
@@ -128,7 +120,7 @@ class Ec2Recovery:
         if not volume_id:
             return ""
         request = {"VolumeId": volume_id, "InstanceId": place.instance_id, "Device": DEVICES[-1]}
-        refusal = self._dry_run("attach_volume", **request)
+        refusal = dry_run(self._client, "attach_volume", **request)
         return refusal if any(code in refusal for code in ("UnauthorizedOperation", "AccessDenied")) else ""
 
     def storage(self, volume_types: Collection[str]) -> RegionStorage:

@@ -10,6 +10,7 @@ import pytest
 from botocore.exceptions import ClientError
 from typer.testing import CliRunner, Result
 
+from snapkeep.adapters.clock import WallClock
 from snapkeep.adapters.ec2_reader import Ec2Reader
 from snapkeep.adapters.ec2_recovery import Ec2Recovery
 from snapkeep.adapters.regional import RegionalAdapters
@@ -36,6 +37,7 @@ def lab(monkeypatch: pytest.MonkeyPatch) -> RecoveryLab:
         return made.documents  # type: ignore[no-any-return]
 
     monkeypatch.setattr(RegionalAdapters, "documents_of", documents_of)
+    monkeypatch.setattr(WallClock, "pause", lambda _, seconds: made.lab.runner.advance(seconds))
     monkeypatch.setattr(AwsSettings, "client", lambda _, service, region="": made.lab.world.client(service, region))
     return made
 

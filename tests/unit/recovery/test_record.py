@@ -122,7 +122,7 @@ def test_user_data_is_recorded_only_where_the_policy_says_so() -> None:
     )
     for chosen, expected in ((policies, ""), (asked, "c2VjcmV0")):
         lab = Laboratory(policies=chosen)
-        instance_id, _ = run_database(lab, UserData="c2VjcmV0")
+        instance_id, _ = run_database(lab, UserData="secret")
         protect_set(lab, instance_id)
         (record,) = records(lab, instance_id)
         assert record.instance is not None

@@ -1,29 +1,26 @@
-"""`snapkeep recover`: make volumes from recovery points, with the caller's credentials; resume or undo a recovery."""
+"""`snapkeep recover`: make volumes or instances from recovery points, with the caller's credentials; resume or undo it."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from snapkeep.cli.commands.recover_instance import instance, instance_map
 from snapkeep.cli.commands.recoverable import At, OfPolicy, OfTags
 from snapkeep.cli.common import AwsSettings, Json, Yes, pairs_of, require_consent, time_of, with_aws_settings
 from snapkeep.cli.errors import NOT_ALL_RIGHT, WrongUse
 from snapkeep.cli.output import print_json, warn, write_lines
+from snapkeep.cli.recovery_system import Bucket, In, OnlyPlan, RecoverySystem, RunId, carry_out, print_end
 
 if TYPE_CHECKING:
-    from snapkeep.cli.installed_system import InstalledSystem
     from snapkeep.domain.recovery.recovery_plan import RecoveryRun
-    from snapkeep.usecases.recovery.record_ports import Documents
-    from snapkeep.usecases.recovery.recover import Recover
 
-app = typer.Typer(help="Make volumes from recovery points; resume or undo it.", no_args_is_help=True)
-
-In = Annotated[str, typer.Option("--in", metavar="REGION", help="The region to recover in. Default: the DR region.")]
-Bucket = Annotated[str, typer.Option("--bucket", metavar="NAME", help="The DR region's bucket, if its stack does not exist.")]
-RunId = Annotated[str, typer.Argument(metavar="RUN", help="The name of a recovery.")]
+app = typer.Typer(help="Make volumes or instances from recovery points; resume or undo it.", no_args_is_help=True)
+app.command()(instance)
+app.command("map")(instance_map)
 
 
 @app.command()
@@ -57,7 +54,7 @@ def volume(
         bool, typer.Option("--with-deleted", help="With --policy or --tag: also volumes that do not exist any more.")
     ] = False,
     bucket: Bucket = "",
-    only_plan: Annotated[bool, typer.Option("--plan", help="Show the plan and change nothing.")] = False,
+    only_plan: OnlyPlan = False,
     yes: Yes = False,
     json: Json = False,
 ) -> None:
@@ -85,7 +82,7 @@ def volume(
         newest=newest,
         with_deleted=with_deleted,
     )
-    system = _RecoverySystem(settings, in_region, bucket)
+    system = RecoverySystem(settings, in_region, bucket)
     prepare = PrepareRecovery(
         snapshots=system.points,
         looks=system.ec2(system.region),
@@ -103,13 +100,11 @@ def volume(
     run = begin(plan, system.caller(), datetime.now(UTC))
     recover = system.recover(run.region, quiet=json)
     recover.journal.begin(run)
-    ended = _carry_out(recover.run, run, f"snapkeep recover resume {run.id} --in {system.region}")
+    ended = carry_out(recover.run, run, f"snapkeep recover resume {run.id} --in {system.region}")
     if json:
         print_json({"plan": plan_as_data(plan), "run": run_as_data(ended)})
     else:
-        write_lines(
-            [f"{ended.id} is {ended.state}; to remove what it made: snapkeep recover undo {ended.id} --in {system.region}"]
-        )
+        print_end(ended, system.region)
 
 
 @app.command("list")
@@ -118,7 +113,7 @@ def list_runs(settings: AwsSettings, *, in_region: In = "", bucket: Bucket = "",
     """List the recoveries in the DR region's bucket, the newest last. Exits with status 1 if a journal cannot be read."""
     from snapkeep.cli.views.recover import run_as_data, run_lines  # noqa: PLC0415
 
-    runs, unreadable = _RecoverySystem(settings, in_region, bucket).journal().runs()
+    runs, unreadable = RecoverySystem(settings, in_region, bucket).journal().runs()
     if json:
         print_json([run_as_data(run) for run in runs] + [{"id": run_id, "problem": why} for run_id, why in unreadable.items()])
     else:
@@ -134,7 +129,7 @@ def show(settings: AwsSettings, run_id: RunId, *, in_region: In = "", bucket: Bu
     """Show a recovery with its steps."""
     from snapkeep.cli.views.recover import run_as_data, run_lines  # noqa: PLC0415
 
-    run = _RecoverySystem(settings, in_region, bucket).journal().read(run_id)
+    run = RecoverySystem(settings, in_region, bucket).journal().read(run_id)
     if json:
         print_json(run_as_data(run))
     else:
@@ -145,7 +140,7 @@ def show(settings: AwsSettings, run_id: RunId, *, in_region: In = "", bucket: Bu
 @with_aws_settings
 def resume(settings: AwsSettings, run_id: RunId, *, in_region: In = "", bucket: Bucket = "", json: Json = False) -> None:
     """Continue a recovery that was interrupted, by anybody on any machine."""
-    system = _RecoverySystem(settings, in_region, bucket)
+    system = RecoverySystem(settings, in_region, bucket)
     _continue(system, system.journal().read(run_id), json=json, undo=False)
 
 
@@ -157,110 +152,25 @@ def undo(
     """Remove what a recovery made. Data that was written to its volumes since then is lost."""
     from snapkeep.cli.views.recover import undo_lines  # noqa: PLC0415
 
-    system = _RecoverySystem(settings, in_region, bucket)
+    system = RecoverySystem(settings, in_region, bucket)
     run = system.journal().read(run_id)
     if not json:
         write_lines(undo_lines(run))
-    require_consent(f"Delete the volumes that {run_id} made?", yes=yes, json=json, otherwise="nothing was removed")
+    require_consent(f"Delete what {run_id} made?", yes=yes, json=json, otherwise="nothing was removed")
     _continue(system, run, json=json, undo=True)
 
 
-def _continue(system: _RecoverySystem, run: RecoveryRun, *, json: bool, undo: bool) -> None:
+def _continue(system: RecoverySystem, run: RecoveryRun, *, json: bool, undo: bool) -> None:
     from snapkeep.cli.views.recover import run_as_data, run_lines  # noqa: PLC0415
 
     recover = system.recover(run.region, quiet=json)
     run = recover.journal.read(run.id)
     again = f"snapkeep recover {'undo' if undo else 'resume'} {run.id} --in {system.region}"
-    ended = _carry_out(recover.undo if undo else recover.run, run, again)
+    ended = carry_out(recover.undo if undo else recover.run, run, again)
     if json:
         print_json(run_as_data(ended))
     else:
         write_lines([next(iter(run_lines(ended)))])
-
-
-def _carry_out(action: Any, run: RecoveryRun, again: str) -> RecoveryRun:
-    try:
-        ended: RecoveryRun = action(run)
-    except BaseException:
-        warn([f"{run.id} is not finished. To continue: {again}"])
-        raise
-    return ended
-
-
-class _RecoverySystem:
-    """What a recovery needs in the region that it recovers in, and the DR region's bucket.
-
-    The bucket is in the region of the recovery if a stack is there, else in the DR region.
-    """
-
-    def __init__(self, settings: AwsSettings, in_region: str, bucket: str) -> None:
-        from snapkeep.cli.installed_system import InstalledSystem  # noqa: PLC0415 - imports what --help does not need
-
-        self.settings = settings
-        self.installed: InstalledSystem = InstalledSystem(settings)
-        self.region = in_region or self.installed.dr_region
-        self._bucket = bucket
-
-    @property
-    def points(self) -> Any:
-        """Lists snapshots, and which of them can be restored."""
-        return self.installed.adapters.points_of(self.region)
-
-    def volumes_in(self, region: str, volume_ids: Collection[str]) -> Collection[str]:
-        """Return those of the volumes that exist in a region. Raise AwsUnavailable and other errors of ours."""
-        return self.installed.adapters.reader_of(region).volumes(volume_ids).keys()
-
-    def ec2(self, region: str) -> Any:
-        """Return what makes volumes in a region."""
-        from snapkeep.adapters.ec2_recovery import Ec2Recovery  # noqa: PLC0415
-
-        client = self.settings.client("ec2", region)
-        return Ec2Recovery(client=client, region=region, quotas=lambda: self.settings.client("service-quotas", region))
-
-    def caller(self) -> str:
-        """Return the ARN of the caller."""
-        arn: str = self.settings.client("sts", self.region).get_caller_identity()["Arn"]
-        return arn
-
-    def documents(self) -> Documents:
-        """Return the documents of the DR region. Raise the error of the last region that was asked."""
-        from snapkeep.adapters.s3_documents import S3Documents  # noqa: PLC0415
-        from snapkeep.domain.errors import SnapkeepError  # noqa: PLC0415
-
-        if self._bucket:
-            return S3Documents(client=self.settings.client("s3", self.region), bucket=self._bucket)
-        try:
-            return self.installed.adapters.documents_of(self.region)
-        except SnapkeepError:
-            if self.region == self.installed.dr_region:
-                raise
-            return self.installed.adapters.documents_of(self.installed.dr_region)
-
-    def documents_to_read(self) -> Documents | None:
-        """Return the documents; None where they cannot be reached, which a plan says."""
-        from snapkeep.domain.errors import SnapkeepError  # noqa: PLC0415
-
-        try:
-            return self.documents()
-        except SnapkeepError:
-            return None
-
-    def journal(self) -> Any:
-        """Return the journals in the bucket."""
-        from snapkeep.usecases.recovery.recover import Journal  # noqa: PLC0415
-
-        return Journal(documents=self.documents())
-
-    def recover(self, region: str, *, quiet: bool) -> Recover:
-        """Return what carries out the recoveries of a region."""
-        from snapkeep.adapters.clock import WallClock  # noqa: PLC0415
-        from snapkeep.cli.views.recover import step_line  # noqa: PLC0415
-        from snapkeep.usecases.recovery.actions import Actions  # noqa: PLC0415
-        from snapkeep.usecases.recovery.recover import Recover  # noqa: PLC0415
-
-        clock = WallClock()
-        report = (lambda _: None) if quiet else (lambda step: write_lines([step_line(step)]))
-        return Recover(journal=self.journal(), actions=Actions(ec2=self.ec2(region), pacer=clock), clock=clock, report=report)
 
 
 def _rate(text: str) -> int:

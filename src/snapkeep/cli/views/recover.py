@@ -22,7 +22,8 @@ def plan_lines(plan: RecoveryPlan, now: datetime) -> Iterator[str]:
     volumes = counted(len(plan.volumes), "volume")
     yield f"plan: {volumes} in {plan.region}, zone {plan.zone}"
     for volume in plan.volumes:
-        yield from _volume_lines(volume, now)
+        place = f", attached to {volume.instance_id} as {volume.device}" if volume.instance_id else ""
+        yield from volume_lines(volume, now, place)
     yield "usable: as soon as EC2 shows the volumes as available; AWS documents no time"
     yield f"full speed: {_full_speed(plan)}"
     yield "price: not known; AWS charges for the size of each volume, and for provisioned IOPS and throughput"
@@ -32,9 +33,9 @@ def plan_lines(plan: RecoveryPlan, now: datetime) -> Iterator[str]:
     yield from (f"obstacle: {obstacle}" for obstacle in plan.obstacles)
 
 
-def _volume_lines(volume: VolumeRecovery, now: datetime) -> Iterator[str]:
+def volume_lines(volume: VolumeRecovery, now: datetime, place: str) -> Iterator[str]:
+    """Yield a volume with its point, its data loss and its proof; `place` says where it is attached."""
     point, start = volume.point, volume.point.origin.start_time
-    place = f", attached to {volume.instance_id} as {volume.device}" if volume.instance_id else ""
     named = titled(volume.tags.get("Name", ""), point.origin.volume_id)
     yield f"  {named}: {volume.size_gib} GiB {volume.volume_type} from {point.id}{place}"
     older = "" if point.origin.start_known else ", or earlier"
@@ -67,13 +68,18 @@ def run_lines(run: RecoveryRun) -> Iterator[str]:
 
 
 def undo_lines(run: RecoveryRun) -> Iterator[str]:
-    """Yield the volumes that an undo deletes, as far as the journal has them."""
+    """Yield what an undo deletes, as far as the journal has it."""
     places = {step.made_by: step.parameters for step in run.steps if step.kind is StepKind.ATTACH_VOLUME}
     for step in run.steps:
         if step.kind is StepKind.CREATE_VOLUME and step.result and step.state is StepState.DONE:
             place = places.get(step.id)
             detached = f", after detaching it from {place['instance']} ({place['device']})" if place else ""
             yield f"deletes {step.result}{detached}, with all data written to it"
+        if step.kind is StepKind.RUN_INSTANCE and step.result and step.state is StepState.DONE:
+            yield f"terminates {step.result} and deletes its volumes, with all data written to them"
+        if step.kind is StepKind.WAIT_FOR_ROOT and step.result and step.state is StepState.DONE:
+            former = run.step(step.made_by).parameters
+            yield f"puts {former['root']} back as the root of {former['instance']}, and deletes {step.result}"
 
 
 def plan_as_data(plan: RecoveryPlan) -> dict[str, Any]:

@@ -12,6 +12,9 @@ from datetime import datetime
 from snapkeep.domain.tag_names import HOLD, HOLDER
 from snapkeep.domain.tags import format_time
 
+TRIAL_HOLD = {HOLD: "dry-run", f"{HOLDER}dry-run": ""}
+"""The tags with which a plan tries whether it may hold its points."""
+
 
 def holder_tag(run_id: str, since: datetime) -> dict[str, str]:
     """Return the tag of one holder."""

@@ -60,13 +60,22 @@ class InstancePlace:
 
 
 class StepKind(StrEnum):
-    """The kind of a step. Each has one action in `usecases/recovery/actions.py`."""
+    """The kind of a step. Each has one action, in `usecases/recovery/actions.py` or, of instances, `instance_actions.py`."""
 
     HOLD = "hold"
     CREATE_VOLUME = "create_volume"
     WAIT_FOR_VOLUME = "wait_for_volume"
     ATTACH_VOLUME = "attach_volume"
     RELEASE = "release"
+    REGISTER_IMAGE = "register_image"
+    RUN_INSTANCE = "run_instance"
+    WAIT_FOR_INSTANCE = "wait_for_instance"
+    DEREGISTER_IMAGE = "deregister_image"
+    SET_UP_INSTANCE = "set_up_instance"
+    CHECK_INSTANCE = "check_instance"
+    STOP_INSTANCE = "stop_instance"
+    REPLACE_ROOT = "replace_root"
+    WAIT_FOR_ROOT = "wait_for_root"
 
 
 class StepState(StrEnum):
@@ -174,18 +183,16 @@ class VolumeRecovery:
     @property
     def tags(self) -> dict[str, str]:
         """The tags that the volume gets: its source's, as far as there is room beside those of the recovery."""
-        return dict(self._carried[: TAG_LIMIT - len(STEP_TAGS)])
+        return carried_tags(self._source_tags)[0]
 
     @property
     def tags_left_out(self) -> list[str]:
         """The keys of its source's tags for which there is no room."""
-        return [key for key, _ in self._carried[TAG_LIMIT - len(STEP_TAGS) :]]
+        return carried_tags(self._source_tags)[1]
 
     @property
-    def _carried(self) -> list[tuple[str, str]]:
-        """Its source's tags, without ours and those by which other tools claim the volume."""
-        source = self.settings.tags if self.settings else self.point.tags
-        return sorted(tag for tag in source.items() if tag[0] not in OWN_TAGS and not matches_any(tag[0], NOT_CARRIED))
+    def _source_tags(self) -> Mapping[str, str]:
+        return self.settings.tags if self.settings else self.point.tags
 
     @property
     def size_gib(self) -> int:
@@ -197,10 +204,24 @@ class VolumeRecovery:
         """The type as recorded; gp3 where there is no record."""
         return self.settings.volume_type if self.settings else "gp3"
 
+    @property
+    def performance(self) -> dict[str, int]:
+        """The parameters of provisioned performance, where the type has them."""
+        iops, throughput = (self.settings.iops, self.settings.throughput_mibps) if self.settings else (0, 0)
+        made = {"Iops": iops} if iops and self.volume_type in ("gp3", "io1", "io2") else {}
+        return made | ({"Throughput": throughput} if throughput and self.volume_type == "gp3" else {})
+
     def full_speed_after(self, rate_mibps: int) -> timedelta | None:
         """Return the time to full speed by an initialisation rate; None where it cannot be predicted."""
         data_bytes = self.data_bytes or self.point.size_gib * 1024 * MIB
         return timedelta(seconds=data_bytes / (rate_mibps * MIB)) if rate_mibps else None
+
+
+def carried_tags(source: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
+    """Return the tags to carry over, without ours and those of other tools, and the keys of those that do not fit."""
+    carried = sorted(tag for tag in source.items() if tag[0] not in OWN_TAGS and not matches_any(tag[0], NOT_CARRIED))
+    room = TAG_LIMIT - len(STEP_TAGS)
+    return dict(carried[:room]), [key for key, _ in carried[room:]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,7 +261,12 @@ def plan_recovery(
     points = [point for choice in choices for point in choice.points]
     places = [*options.attachments, *[("", "")] * len(points)]
     volumes = [
-        VolumeRecovery(point, _settings(records.get(point.id), point), data_bytes.get(point.id, 0), *place)
+        VolumeRecovery(
+            point,
+            record.volume(point.origin.volume_id) if (record := records.get(point.id)) else None,
+            data_bytes.get(point.id, 0),
+            *place,
+        )
         for point, place in zip(points, places, strict=False)
     ]
     obstacles = [
@@ -252,11 +278,12 @@ def plan_recovery(
         obstacles.append("nothing here is named so")
     if len(options.attachments) > len(points):
         obstacles.append(f"{len(options.attachments)} places to attach to, and {len(points)} volumes")
-    named: dict[str, list[str]] = defaultdict(list)
-    for volume in volumes:
-        for remark in _remarks(volume, records.get(volume.point.id)):
-            named[remark].append(volume.point.origin.volume_id)
-    remarks = [f"{', '.join(volume_ids)}: {remark}" for remark, volume_ids in named.items()]
+    said = [
+        (volume, remark)
+        for volume in volumes
+        for remark in (*volume_remarks(volume, records.get(volume.point.id)), *_attachment_remarks(volume))
+    ]
+    remarks = shared_remarks(said)
     remarks += [
         f"{', '.join(point.origin.volume_id for point in choice.points)}: {span_text(choice.spread)} apart, "
         "not crash-consistent as one"
@@ -274,12 +301,16 @@ def plan_recovery(
     )
 
 
-def _settings(record: RecoveryRecord | None, point: Snapshot) -> VolumeSettings | None:
-    return record.volume(point.origin.volume_id) if record else None
+def shared_remarks(said: Iterable[tuple[VolumeRecovery, str]]) -> list[str]:
+    """Return remarks with the ids of their volumes: volumes of which the same is said share one."""
+    named: dict[str, list[str]] = defaultdict(list)
+    for volume, remark in said:
+        named[remark].append(volume.point.origin.volume_id)
+    return [f"{', '.join(volume_ids)}: {remark}" for remark, volume_ids in named.items()]
 
 
-def _remarks(volume: VolumeRecovery, record: RecoveryRecord | None) -> Iterable[str]:
-    """Yield what is said about a volume, without its name: volumes of which the same is said share one remark."""
+def volume_remarks(volume: VolumeRecovery, record: RecoveryRecord | None, key: str = "") -> Iterable[str]:
+    """Yield what of a volume cannot be carried over, without its name; `key` is its KMS key, where that is not its point's."""
     settings = volume.settings
     if holders := holders_of(volume.point.tags):
         yield f"{', '.join(sorted(holders))} holds its point too"
@@ -294,11 +325,14 @@ def _remarks(volume: VolumeRecovery, record: RecoveryRecord | None) -> Iterable[
         yield f"the settings were first observed at {record.observed_at:%Y-%m-%d %H:%M} UTC, after the data"
     if settings.volume_type == "standard":
         yield "previous-generation type standard, as recorded"
-    if settings.encrypted and not volume.point.encrypted:
+    if settings.encrypted and not volume.point.encrypted and not key:
         yield "it was encrypted, the point is not"
-    if settings.encrypted and settings.kms_key and settings.kms_key != volume.point.kms_key_id:
+    if settings.encrypted and settings.kms_key and settings.kms_key != volume.point.kms_key_id and not key:
         yield f"encrypted with the key of the point, {volume.point.kms_key_id}; its key in {record.region} stays there"
-    if settings.delete_on_termination:
+
+
+def _attachment_remarks(volume: VolumeRecovery) -> Iterable[str]:
+    if volume.settings and volume.settings.delete_on_termination:
         yield "it was to be deleted with its instance (DeleteOnTermination); an attached volume is not"
 
 
@@ -331,11 +365,8 @@ def _creation(volume: VolumeRecovery, plan: RecoveryPlan) -> dict[str, Any]:
         "AvailabilityZone": plan.zone,
         "VolumeType": volume.volume_type,
         "Size": volume.size_gib,
+        **volume.performance,
     }
-    if settings and settings.iops and volume.volume_type in ("gp3", "io1", "io2"):
-        request["Iops"] = settings.iops
-    if settings and settings.throughput_mibps and volume.volume_type == "gp3":
-        request["Throughput"] = settings.throughput_mibps
     if settings and settings.multi_attach:
         request["MultiAttachEnabled"] = True
     if plan.rate_mibps:

@@ -9,13 +9,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 from snapkeep.adapters.clock import WallClock
+from snapkeep.adapters.ec2_instances import Ec2Instances
 from snapkeep.adapters.ec2_reader import Ec2Reader
-from snapkeep.adapters.ec2_recovery import Ec2Recovery
 from snapkeep.adapters.s3_documents import S3Documents
 from snapkeep.domain.recovery.choice import Target
 from snapkeep.lab.demo.story import DR_REGION, ORDERS_SET, PRIMARY_REGION, DemoHistory
 from snapkeep.lab.embedded_aws import ACCOUNT_ID, EmbeddedAws
-from snapkeep.usecases.recovery.actions import Actions
+from snapkeep.usecases.recovery.instance_actions import all_actions
 from snapkeep.usecases.recovery.prepare import PrepareRecovery, RecoveryRequest, begin
 from snapkeep.usecases.recovery.recover import Journal, Recover
 
@@ -52,7 +52,7 @@ def recover_set(aws: EmbeddedAws, client: Callable[[str, str], Any], story: Demo
     try:
         documents, actions_on = (
             S3Documents(client=client("s3", DR_REGION), bucket=bucket),
-            Ec2Recovery(client=ec2, region=DR_REGION),
+            Ec2Instances(client=ec2, region=DR_REGION),
         )
         prepare = PrepareRecovery(
             snapshots=Ec2Reader(client=ec2, region=DR_REGION),
@@ -63,7 +63,7 @@ def recover_set(aws: EmbeddedAws, client: Callable[[str, str], Any], story: Demo
         now = datetime.now(UTC)
         plan = prepare.plan(RecoveryRequest(Target(_instance_of(ec2, volume_ids)), now, attach_to=instance_id))
         run, clock = begin(plan, "the demonstration", now), WallClock()
-        recover = Recover(journal=Journal(documents=documents), actions=Actions(ec2=actions_on, pacer=clock), clock=clock)
+        recover = Recover(journal=Journal(documents=documents), actions=all_actions(actions_on, clock), clock=clock)
         recover.journal.begin(run)
         recover.run(run)
     finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from base64 import b64encode
 from collections.abc import Callable, Iterator
 from io import BytesIO
 from types import SimpleNamespace
@@ -24,6 +25,8 @@ RESULT_KEYS = {
     "DescribeVolumeStatus": "VolumeStatuses",
     "DescribeVolumesModifications": "VolumesModifications",
     "DescribeInstanceStatus": "InstanceStatuses",
+    "DescribeInstanceTypes": "InstanceTypes",
+    "DescribeInstanceTypeOfferings": "InstanceTypeOfferings",
     "DescribeInstanceCreditSpecifications": "InstanceCreditSpecifications",
     "DescribeReplaceRootVolumeTasks": "ReplaceRootVolumeTasks",
     "DescribeVpcs": "Vpcs",
@@ -96,6 +99,9 @@ class Client:
         Raise botocore's errors.
         """
         answer: Response = {}
+        if action == "RunInstances" and params.get("UserData"):  # boto3 encodes it, whatever it is
+            data = params["UserData"]
+            params["UserData"] = b64encode(data if isinstance(data, bytes) else data.encode()).decode()
         try:
             answer = self._world.call(
                 self._service, action, params, region=self._region, account_id=self._account_id, caller=self._caller

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple, Protocol, assert_never
+from typing import Any, NamedTuple, Protocol
 
 from snapkeep.domain.errors import RecoveryFailed
 from snapkeep.domain.recovery.recovery_plan import RecoveryRun, RecoveryStep, StepKind, StepState
@@ -65,6 +65,18 @@ class RecoveryEc2(SnapshotTags, Protocol):
         ...
 
 
+class StepActions(Protocol):
+    """The actions of some kinds of steps."""
+
+    def do(self, run: RecoveryRun, step: RecoveryStep) -> RecoveryStep:
+        """Take a step, or find that it was taken; return it with its result. Raise RecoveryFailed where it cannot succeed."""
+        ...
+
+    def undo(self, run: RecoveryRun, step: RecoveryStep) -> None:
+        """Undo a step, whether it was taken, half taken or not. Raise RecoveryFailed where others use it."""
+        ...
+
+
 VISIBLE_SECONDS = 60.0
 """How long a new volume may be missing from EC2's answers, which are eventually consistent."""
 POLL_SECONDS, PATIENCE_SECONDS = 5.0, 900.0
@@ -77,6 +89,8 @@ class Actions:
 
     ec2: RecoveryEc2
     pacer: Pacer
+    instances: StepActions
+    """The actions of steps that make instances."""
 
     def do(self, run: RecoveryRun, step: RecoveryStep) -> RecoveryStep:
         """Take a step, or find that it was taken; return it with its result. Raise RecoveryFailed where it cannot succeed."""
@@ -96,6 +110,8 @@ class Actions:
             case StepKind.RELEASE:
                 PointHolds(self.ec2).release(step.parameters["snapshots"], run.id)
                 return step
+            case _:
+                return self.instances.do(run, step)
 
     def undo(self, run: RecoveryRun, step: RecoveryStep) -> None:
         """Undo a step, whether it was taken, half taken or not. Raise RecoveryFailed where others use it."""
@@ -109,7 +125,7 @@ class Actions:
             case StepKind.WAIT_FOR_VOLUME | StepKind.RELEASE:
                 pass
             case _:
-                assert_never(step.kind)
+                self.instances.undo(run, step)
 
     def _create(self, run: RecoveryRun, step: RecoveryStep) -> RecoveryStep:
         """Tags are looked at first: a client token is forgotten after a time, and this may be resumed days later."""

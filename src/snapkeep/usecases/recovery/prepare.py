@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import secrets
 from collections import defaultdict
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import chain
 from typing import Any, Protocol
 
-from snapkeep.domain.errors import AwsRefused, DocumentNotFound, RecoveryFailed, SnapkeepError
-from snapkeep.domain.json_codec import from_text
-from snapkeep.domain.model import Snapshot
+from snapkeep.domain.errors import AwsRefused, SnapkeepError
 from snapkeep.domain.recovery.choice import Lineages, PointChoice, Target, choose_points, lineages_of
-from snapkeep.domain.recovery.record import NewestRecord, RecoveryRecord, folder_of, hash_of_text, newest_key
+from snapkeep.domain.recovery.holders import TRIAL_HOLD
 from snapkeep.domain.recovery.recovery_plan import (
     ATTACHABLE,
     STEP_TAGS,
@@ -29,8 +26,10 @@ from snapkeep.domain.recovery.recovery_plan import (
     steps_of,
 )
 from snapkeep.domain.recovery.storage import RegionStorage
-from snapkeep.domain.tag_names import DEVICE, HOLD, HOLDER, INSTANCE, RECORD
+from snapkeep.domain.tag_names import DEVICE
+from snapkeep.usecases.recovery.begin import new_run
 from snapkeep.usecases.recovery.find_points import SnapshotLister
+from snapkeep.usecases.recovery.read_records import records_of
 from snapkeep.usecases.recovery.record_ports import Documents
 
 
@@ -119,7 +118,7 @@ class PrepareRecovery:
                 found.obstacles.append(str(error))
         zone = self._zone(place.zone if place else request.zone, found)
         options = RestoreOptions(zone, request.rate_mibps, tuple(attachments))
-        records, remarks = self._records(points)
+        records, remarks = records_of(self.documents, points)
         plan = plan_recovery(choices, records, self.looks.data_bytes([point.id for point in points]), options)
         if plan.volumes and not found.obstacles and not plan.obstacles:
             found.obstacles += self._refusals(plan)
@@ -209,41 +208,8 @@ class PrepareRecovery:
         creations = [step.parameters for step in steps if step.kind is StepKind.CREATE_VOLUME]
         trial = dict.fromkeys(STEP_TAGS, "dry-run")
         refusals = [self.looks.refusal(creation["request"], creation["tags"] | trial) for creation in creations]
-        hold = {HOLD: "dry-run", f"{HOLDER}dry-run": ""}
-        refusals.append(self.looks.refusal_of_tags([volume.point.id for volume in plan.volumes], hold))
+        refusals.append(self.looks.refusal_of_tags([volume.point.id for volume in plan.volumes], TRIAL_HOLD))
         return sorted(set(filter(None, refusals)))
-
-    def _records(self, points: Sequence[Snapshot]) -> tuple[dict[str, RecoveryRecord], list[str]]:
-        """Return the records by point, and remarks about those that are not the point's own or cannot be read."""
-        if self.documents is None:
-            return {}, ["the recovery records cannot be reached"]
-        records, remarks = {}, []
-        for point in points:
-            try:
-                record, remark = self._record(self.documents, point)
-            except (SnapkeepError, ValueError) as error:
-                remarks.append(f"{point.origin.volume_id}: its recovery record cannot be read: {error}")
-                continue
-            records[point.id] = record
-            if remark:
-                remarks.append(f"{point.origin.volume_id}: {remark}; the newest one is taken")
-        return records, remarks
-
-    def _record(self, documents: Documents, point: Snapshot) -> tuple[RecoveryRecord, str]:
-        """Return the record that a point names, or else the newest one of its owner and why. Raise DocumentNotFound."""
-        owner = point.tags.get(INSTANCE, point.origin.volume_id)
-        short_hash = point.tags.get(RECORD, "")
-        named = documents.keys(f"{folder_of(owner)}{short_hash}") if short_hash else []
-        if named:
-            key, remark = named[0], ""
-        else:
-            remark = "the record that its point names is not in the bucket" if short_hash else "its point names no record"
-            newest = from_text(NewestRecord, documents.get(newest_key(owner)).text)
-            key = f"{folder_of(owner)}{newest.sha256}.json"
-        text = documents.get(key).text
-        if f"{folder_of(owner)}{hash_of_text(text)}.json" != key:
-            raise DocumentNotFound(f"{key} was changed: its name is not the hash of its content")
-        return from_text(RecoveryRecord, text), remark
 
 
 @dataclass(slots=True)
@@ -266,8 +232,5 @@ def _named_by(volume_id: str, lineages: Lineages, names: Collection[str]) -> boo
 
 def begin(plan: RecoveryPlan, started_by: str, now: datetime) -> RecoveryRun:
     """Return a run of a plan with a new name. Raise RecoveryFailed while the plan has obstacles."""
-    if plan.obstacles:
-        raise RecoveryFailed("nothing was begun: " + "; ".join(plan.obstacles))
-    run_id = f"recovery-{now:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
     points = tuple(volume.point.id for volume in plan.volumes)
-    return RecoveryRun(run_id, plan.region, now, started_by, steps_of(plan), points)
+    return new_run(plan.region, points, steps_of(plan), plan.obstacles, started_by, now)

@@ -35,7 +35,7 @@ def test_an_instance_has_the_properties_of_image_and_request(bench: Bench) -> No
         CreditSpecification={"CpuCredits": "unlimited"},
         DisableApiTermination=True,
         InstanceInitiatedShutdownBehavior="terminate",
-        UserData="IyEvYmluL3No",
+        UserData="#!/bin/sh",
     )
     shown = described(bench, made["InstanceId"])
     assert (made["State"]["Name"], shown["State"]["Name"]) == ("pending", "running")
@@ -62,6 +62,34 @@ def test_an_instance_has_the_properties_of_image_and_request(bench: Bench) -> No
     assert refused(bench.primary.describe_instance_attribute, InstanceId=made["InstanceId"], Attribute="colour")[0] == (
         "InvalidParameterValue"
     )
+
+
+@pytest.mark.parametrize(
+    ("kind", "cpu", "architectures", "boot_modes", "nitro"),
+    [
+        ("m5.large", (1, 2), ["x86_64"], ["legacy-bios", "uefi"], True),
+        ("m7g.xlarge", (4, 1), ["arm64"], ["uefi"], True),
+        ("t3.micro", (1, 2), ["x86_64"], ["legacy-bios", "uefi"], True),
+        ("t2.large", (2, 1), ["i386", "x86_64"], ["legacy-bios"], False),
+    ],
+)
+def test_a_type_says_what_it_needs(
+    bench: Bench, kind: str, cpu: tuple[int, int], architectures: list[str], boot_modes: list[str], *, nitro: bool
+) -> None:
+    (shown,) = bench.primary.describe_instance_types(InstanceTypes=[kind])["InstanceTypes"]
+    assert (shown["VCpuInfo"]["DefaultCores"], shown["VCpuInfo"]["DefaultThreadsPerCore"]) == cpu
+    assert (shown["ProcessorInfo"]["SupportedArchitectures"], shown["SupportedBootModes"]) == (architectures, boot_modes)
+    assert (shown["NetworkInfo"]["EnaSupport"] == "required", shown["NitroTpmSupport"] == "supported") == (nitro, nitro)
+
+
+def test_a_type_is_offered_in_regions_and_zones_or_does_not_exist(bench: Bench) -> None:
+    types = [{"Name": "instance-type", "Values": ["m5.large", "huge.large"]}]
+    region = bench.primary.describe_instance_type_offerings(Filters=types)["InstanceTypeOfferings"]
+    assert region == [{"InstanceType": "m5.large", "LocationType": "region", "Location": PRIMARY}]
+    zone = [*types, {"Name": "location", "Values": [f"{PRIMARY}b"]}]
+    offered = bench.primary.describe_instance_type_offerings(LocationType="availability-zone", Filters=zone)
+    assert [offering["Location"] for offering in offered["InstanceTypeOfferings"]] == [f"{PRIMARY}b"]
+    assert refused(bench.primary.describe_instance_types, InstanceTypes=["huge.large"])[0] == "InvalidInstanceType"
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,240 @@
+"""Makes, checks and removes the instances of a recovery, and reads what their plans need of one region."""
+
+from __future__ import annotations
+
+from base64 import b64decode
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
+
+from snapkeep.adapters.aws_errors import accepted, dry_run, pages, translated
+from snapkeep.adapters.ec2_reader import tags_from
+from snapkeep.adapters.ec2_recovery import Ec2Recovery
+from snapkeep.adapters.ec2_writers import tag_list
+from snapkeep.domain.recovery.instance_fit import Billing, InstanceTypeFacts, LaunchSite
+from snapkeep.domain.recovery.instance_map import LaunchInventory, RegionResource
+from snapkeep.usecases.recovery.instance_actions import GONE, ImageState, InstanceState, RootReplacement
+
+_NO_IMAGE = ("InvalidAMIID.NotFound", "InvalidAMIID.Unavailable")
+_NO_INSTANCE = ("InvalidInstanceID.NotFound",)
+_NO_TYPE = ("InvalidInstanceType",)
+
+
+class Ec2Instances(Ec2Recovery):
+    """`InstanceEc2` and `InstanceLooks` over an EC2 client of one region, and all that recoveries of volumes need."""
+
+    # AMIs
+
+    def images_named(self, name: str) -> list[ImageState]:
+        """Return the account's AMIs of a name: one or none."""
+        query = {"Owners": ["self"], "Filters": [_filter("name", [name])]}
+        return [_image(item) for page in self._pages("describe_images", query) for item in page["Images"]]
+
+    def register_image(self, request: Mapping[str, Any], name: str, tags: Mapping[str, str]) -> bool:
+        """Register an AMI; return False where its name is taken."""
+        call, taken = self._client.register_image, ("InvalidAMIName.Duplicate",)
+        return accepted(call, "register_image", taken, **_registration(request, name, tags))
+
+    def deregister_image(self, image_id: str) -> None:
+        """Deregister an AMI; one that does not exist is deregistered."""
+        accepted(self._client.deregister_image, f"deregister_image {image_id}", _NO_IMAGE, ImageId=image_id)
+
+    # Instances
+
+    def refusals_to_launch(self, request: Mapping[str, Any], image_id: str, tags: Mapping[str, str]) -> list[str]:
+        """Return why RunInstances, or DeregisterImage afterwards, would be refused, by dry runs."""
+        launch = dry_run(
+            self._client, "run_instances", **request, ImageId=image_id, TagSpecifications=_tagged({"instance": tags})
+        )
+        return [why for why in (launch, dry_run(self._client, "deregister_image", ImageId=image_id)) if why]
+
+    def run_instance(
+        self, request: Mapping[str, Any], image_id: str, tags: Mapping[str, str], own: Mapping[str, str], token: str
+    ) -> str:
+        """Launch an instance with tags, its volumes with those of its own; return its id."""
+        specifications = _tagged({"instance": tags, "volume": own})
+        launch: Any = {**request, "ImageId": image_id, "TagSpecifications": specifications, "ClientToken": token}
+        if "UserData" in launch:  # boto3 encodes it again
+            launch["UserData"] = b64decode(launch["UserData"])
+        with translated("run_instances"):
+            return self._client.run_instances(**launch)["Instances"][0]["InstanceId"]
+
+    def instances_of(self, tags: Mapping[str, str]) -> list[InstanceState]:
+        """Return the instances that have all of these tags."""
+        return self._instances({"Filters": [_filter(f"tag:{key}", [value]) for key, value in tags.items()]})
+
+    def instance(self, instance_id: str) -> InstanceState | None:
+        """Return an instance; None if it does not exist."""
+        return next(iter(self._instances({"InstanceIds": [instance_id]})), None)
+
+    def checks_passed(self, instance_id: str) -> bool:
+        """Whether both status checks of an instance are passed now."""
+        pages_of = self._pages("describe_instance_status", {"InstanceIds": [instance_id]}, nothing=_NO_INSTANCE)
+        statuses = [status for page in pages_of for status in page["InstanceStatuses"]]
+        checks = [status[name]["Status"] for status in statuses for name in ("InstanceStatus", "SystemStatus")]
+        return bool(checks) and set(checks) == {"ok"}
+
+    def tag(self, resource_ids: list[str], tags: Mapping[str, str]) -> None:
+        """Write tags."""
+        with translated("create_tags"):
+            self._client.create_tags(Resources=resource_ids, Tags=tag_list(tags))
+
+    def set_source_dest_check(self, instance_id: str, *, enabled: bool) -> None:
+        """Turn the source/destination check on or off."""
+        self._modify(instance_id, SourceDestCheck={"Value": enabled})
+
+    def stop_instance(self, instance_id: str) -> None:
+        """Start to stop an instance."""
+        with translated(f"stop_instances {instance_id}"):
+            self._client.stop_instances(InstanceIds=[instance_id])
+
+    def terminate_instance(self, instance_id: str) -> None:
+        """Start to terminate an instance, also one that is protected from it."""
+        self._modify(instance_id, DisableApiTermination={"Value": False})
+        with translated(f"terminate_instances {instance_id}"):
+            self._client.terminate_instances(InstanceIds=[instance_id])
+
+    def _modify(self, instance_id: str, **attribute: Any) -> None:
+        with translated(f"modify_instance_attribute {instance_id}"):
+            self._client.modify_instance_attribute(InstanceId=instance_id, **attribute)
+
+    def replace_root(self, instance_id: str, source: Mapping[str, Any], tags: Mapping[str, str], token: str) -> str:
+        """Start to replace a root volume; return the task's id."""
+        request: Any = {**_replacement(instance_id, source, tags), "ClientToken": token}
+        with translated(f"create_replace_root_volume_task {instance_id}"):
+            task = self._client.create_replace_root_volume_task(**request)
+        return task["ReplaceRootVolumeTask"]["ReplaceRootVolumeTaskId"]
+
+    def root_replacements(self, instance_id: str) -> list[RootReplacement]:
+        """Return the tasks that replace, or replaced, the root volume of an instance."""
+        listing = self._pages("describe_replace_root_volume_tasks", {"Filters": [_filter("instance-id", [instance_id])]})
+        tasks = [task for page in listing for task in page["ReplaceRootVolumeTasks"]]
+        return [RootReplacement(task["ReplaceRootVolumeTaskId"], task["TaskState"], tags_from(task)) for task in tasks]
+
+    # What a plan looks at
+
+    def refusal_of_image(self, request: Mapping[str, Any], tags: Mapping[str, str]) -> str:
+        """Return why RegisterImage would be refused, by a dry run; empty if it would not."""
+        return dry_run(self._client, "register_image", **_registration(request, "snapkeep dry run", tags))
+
+    def refusal_of_root(self, instance_id: str, snapshot_id: str, tags: Mapping[str, str]) -> str:
+        """Return why CreateReplaceRootVolumeTask would be refused, by a dry run; empty if it would not."""
+        request = _replacement(instance_id, {"SnapshotId": snapshot_id}, tags)
+        return dry_run(self._client, "create_replace_root_volume_task", **request)
+
+    def site(
+        self, *, subnet_id: str, group_ids: Collection[str], instance_type: str, key_pair: str, address: str, instance_id: str
+    ) -> LaunchSite:
+        """Return the place that an instance is launched in, as the region describes it; `instance_id` is the recorded one."""
+        subnet = next(iter(self._subnets([_filter("subnet-id", [subnet_id])])), None) if subnet_id else None
+        groups = self._groups([_filter("group-id", group_ids)]) if group_ids else []
+        used = [_filter("subnet-id", [subnet_id]), _filter("addresses.private-ip-address", [address])]
+        standing = self.instance(instance_id) if instance_id else None
+        return LaunchSite(
+            region=self.region,
+            subnet=subnet,
+            groups={group.id: group.vpc_id for group in groups},
+            type_facts=self._type_facts(instance_type),
+            offered=bool(self._offered([instance_type], subnet.zone if subnet else "")),
+            key_pair_exists=not key_pair or key_pair in self._key_pairs([_filter("key-name", [key_pair])]),
+            address_free=not (subnet and address) or not self._items("describe_network_interfaces", "NetworkInterfaces", used),
+            standing=standing.state if standing and standing.state not in GONE else "",
+        )
+
+    def inventory(self, instance_types: Collection[str]) -> LaunchInventory:
+        """Return what the region has that instances can be launched with."""
+        return LaunchInventory(
+            tuple(self._subnets([])),
+            tuple(self._groups([])),
+            frozenset(self._key_pairs([])),
+            frozenset(self._offered(instance_types, "")),
+        )
+
+    def subnet_names(self, subnet_ids: Collection[str]) -> dict[str, str]:
+        """Return the tags `Name` of subnets that exist."""
+        return {subnet.id: subnet.name for subnet in self._subnets([_filter("subnet-id", subnet_ids)])} if subnet_ids else {}
+
+    def _subnets(self, filters: list[Any]) -> list[RegionResource]:
+        return [
+            RegionResource(
+                item["SubnetId"],
+                tags_from(item).get("Name", ""),
+                item.get("VpcId", ""),
+                item.get("AvailabilityZone", ""),
+                item.get("CidrBlock", ""),
+                item.get("AvailableIpAddressCount", 0),
+            )
+            for item in self._items("describe_subnets", "Subnets", filters)
+        ]
+
+    def _groups(self, filters: list[Any]) -> list[RegionResource]:
+        items = self._items("describe_security_groups", "SecurityGroups", filters)
+        return [RegionResource(item["GroupId"], item.get("GroupName", ""), item.get("VpcId", "")) for item in items]
+
+    def _key_pairs(self, filters: list[Any]) -> set[str]:
+        with translated("describe_key_pairs"):
+            return {item["KeyName"] for item in self._client.describe_key_pairs(Filters=filters)["KeyPairs"]}
+
+    def _offered(self, instance_types: Collection[str], zone: str) -> set[str]:
+        """Return the types that a zone, or else the region, offers."""
+        query: dict[str, Any] = {"LocationType": "availability-zone" if zone else "region"}
+        filters = [_filter("instance-type", instance_types), _filter("location", [zone or self.region])]
+        listing = self._pages("describe_instance_type_offerings", {**query, "Filters": filters})
+        return {item["InstanceType"] for page in listing for item in page["InstanceTypeOfferings"]} if instance_types else set()
+
+    def _type_facts(self, instance_type: str) -> InstanceTypeFacts | None:
+        listing = self._pages("describe_instance_types", {"InstanceTypes": [instance_type]}, nothing=_NO_TYPE)
+        return next((_facts(item) for page in listing for item in page["InstanceTypes"]), None)
+
+    def _instances(self, query: Mapping[str, Any]) -> list[InstanceState]:
+        listing = self._pages("describe_instances", query, nothing=_NO_INSTANCE)
+        return [_instance(item) for page in listing for group in page["Reservations"] for item in group["Instances"]]
+
+    def _items(self, operation: str, key: str, filters: list[Any]) -> list[Any]:
+        return [item for page in self._pages(operation, {"Filters": filters}) for item in page[key]]
+
+    def _pages(self, operation: str, query: Mapping[str, Any], nothing: Collection[str] = ()) -> Iterable[Any]:
+        return pages(self._client, operation, query, f"{operation} in {self.region}", nothing=nothing)
+
+
+def _filter(name: str, values: Iterable[str]) -> dict[str, Any]:
+    return {"Name": name, "Values": list(values)}
+
+
+def _tagged(tags: Mapping[str, Mapping[str, str]]) -> list[dict[str, Any]]:
+    return [{"ResourceType": kind, "Tags": tag_list(own)} for kind, own in tags.items()]
+
+
+def _registration(request: Mapping[str, Any], name: str, tags: Mapping[str, str]) -> dict[str, Any]:
+    return {**request, "Name": name, "TagSpecifications": _tagged({"image": tags})}
+
+
+def _replacement(instance_id: str, source: Mapping[str, Any], tags: Mapping[str, str]) -> dict[str, Any]:
+    return {"InstanceId": instance_id, **source, "TagSpecifications": _tagged({"replace-root-volume-task": tags})}
+
+
+def _image(item: Mapping[str, Any]) -> ImageState:
+    codes = tuple(sorted(code["ProductCodeId"] for code in item.get("ProductCodes") or ()))
+    return ImageState(
+        item["ImageId"], item["State"], Billing(item.get("PlatformDetails", ""), item.get("UsageOperation", ""), codes)
+    )
+
+
+def _instance(item: Mapping[str, Any]) -> InstanceState:
+    volumes = {
+        mapping["DeviceName"]: mapping["Ebs"]["VolumeId"]
+        for mapping in item.get("BlockDeviceMappings") or ()
+        if mapping.get("Ebs", {}).get("Status") == "attached"
+    }
+    reason = (item.get("StateReason") or {}).get("Message", "")
+    return InstanceState(item["InstanceId"], item["State"]["Name"], item.get("RootDeviceName", ""), volumes, reason)
+
+
+def _facts(item: Mapping[str, Any]) -> InstanceTypeFacts:
+    processors = item.get("VCpuInfo") or {}
+    return InstanceTypeFacts(
+        architectures=tuple((item.get("ProcessorInfo") or {}).get("SupportedArchitectures") or ()),
+        ena_required=(item.get("NetworkInfo") or {}).get("EnaSupport") == "required",
+        boot_modes=tuple(item.get("SupportedBootModes") or ()),
+        tpm=item.get("NitroTpmSupport") == "supported",
+        default_cpu=(processors.get("DefaultCores", 0), processors.get("DefaultThreadsPerCore", 0)),
+    )

@@ -1,0 +1,148 @@
+"""`snapkeep recover instance` and `snapkeep recover map`: make an instance with all its volumes again."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from snapkeep.cli.commands.recoverable import At
+from snapkeep.cli.common import AwsSettings, Json, Yes, require_consent, time_of, with_aws_settings
+from snapkeep.cli.errors import NOT_ALL_RIGHT, WrongUse
+from snapkeep.cli.output import print_json, warn, write_lines
+from snapkeep.cli.recovery_system import Bucket, In, OnlyPlan, RecoverySystem, carry_out, print_end
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
+    from snapkeep.domain.recovery.instance_map import InstanceMap
+    from snapkeep.domain.recovery.instance_plan import InstancePlan
+
+InstanceName = Annotated[str, typer.Argument(metavar="INSTANCE", help="An instance id, or the tag Name of its volumes.")]
+MapFile = Annotated[
+    Path | None, typer.Option("--map", metavar="FILE", help="What takes the place of subnets, groups and the like, in YAML.")
+]
+
+
+@with_aws_settings
+def instance(
+    settings: AwsSettings,
+    target: InstanceName,
+    *,
+    at: At = "",
+    in_region: In = "",
+    map_file: MapFile = None,
+    stopped: Annotated[bool, typer.Option("--stopped", help="Stop the instance as soon as it runs.")] = False,
+    without: Annotated[
+        list[str] | None, typer.Option("--without", metavar="DEVICE", help="Leave out the volume of a device. Repeatable.")
+    ] = None,
+    replace_root: Annotated[
+        bool, typer.Option("--replace-root", help="Replace only the root volume of the instance, which still runs there.")
+    ] = False,
+    bucket: Bucket = "",
+    only_plan: OnlyPlan = False,
+    yes: Yes = False,
+    json: Json = False,
+) -> None:
+    """Make an instance with all its volumes again, by its recovery record.
+
+    The plan comes first, with everything that cannot be carried over. Outside of its own region `--map` says what takes the place
+    of its subnet, security groups, instance profile and key pair. Either the instance is whole, or the recovery fails.
+    """
+    from snapkeep.domain.recovery.instance_fit import InstanceOptions  # noqa: PLC0415
+    from snapkeep.usecases.recovery.prepare_instance import InstanceRequest, PrepareInstance  # noqa: PLC0415
+
+    if replace_root and (map_file or without or stopped):
+        raise WrongUse("--replace-root takes neither --map nor --without nor --stopped: the instance stays as it is")
+    now = datetime.now(UTC)
+    options = InstanceOptions(read_map(map_file), tuple(without or ()), stopped)
+    request = InstanceRequest(target, time_of(at) if at else now, options, replace_root)
+    system = RecoverySystem(settings, in_region, bucket)
+    prepare = PrepareInstance(snapshots=system.points, looks=system.ec2(system.region), documents=system.documents_to_read())
+    plan = prepare.plan(request)
+    question = f"Replace the root volume of {plan.instance_id}?" if replace_root else f"Launch {plan.instance_id} again?"
+    recover_stages(system, [[plan]], question, now, only_plan=only_plan, yes=yes, json=json)
+
+
+def recover_stages(
+    system: RecoverySystem,
+    stages: Sequence[Sequence[InstancePlan]],
+    question: str,
+    now: datetime,
+    *,
+    checks: bool = True,
+    only_plan: bool,
+    yes: bool,
+    json: bool,
+) -> None:
+    """Show the plans of instances, ask, and recover them stage by stage in one run."""
+    from snapkeep.cli.views.recover import run_as_data  # noqa: PLC0415
+    from snapkeep.cli.views.recover_instance import plan_as_data, plan_lines  # noqa: PLC0415
+    from snapkeep.usecases.recovery.prepare_instance import begin_instances  # noqa: PLC0415
+
+    plans = [plan for stage in stages for plan in stage]
+    data = {"plans": [plan_as_data(plan) for plan in plans]}
+    if not json:
+        write_lines(line for plan in plans for line in plan_lines(plan, now))
+    hindered = any(plan.obstacles for plan in plans)
+    if only_plan or hindered:
+        if json:
+            print_json(data)
+        raise typer.Exit(NOT_ALL_RIGHT if hindered else 0)
+    require_consent(question, yes=yes, json=json, otherwise="nothing was made")
+    run = begin_instances(stages, system.caller(), datetime.now(UTC), checks=checks)
+    recover = system.recover(run.region, quiet=json)
+    recover.journal.begin(run)
+    ended = carry_out(recover.run, run, f"snapkeep recover resume {run.id} --in {system.region}")
+    if json:
+        print_json({**data, "run": run_as_data(ended)})
+    else:
+        print_end(ended, system.region)
+
+
+@with_aws_settings
+def instance_map(
+    settings: AwsSettings,
+    instances: Annotated[list[str], typer.Argument(metavar="INSTANCE...", help="Instance ids.")],
+    *,
+    in_region: In = "",
+    bucket: Bucket = "",
+    json: Json = False,
+) -> None:
+    """Write a first map for `recover instance --map`, by names and CIDRs, and list what it could not match.
+
+    Look at it before you use it: a security group of the same name can have other rules.
+    """
+    from snapkeep.cli.views.recover_instance import map_as_data, map_lines  # noqa: PLC0415
+    from snapkeep.usecases.recovery.prepare_instance import first_map  # noqa: PLC0415
+
+    system = RecoverySystem(settings, in_region, bucket)
+
+    def subnet_names(region: str, subnet_ids: Collection[str]) -> Mapping[str, str]:
+        names: Mapping[str, str] = system.ec2(region).subnet_names(subnet_ids)
+        return names
+
+    proposed, notes = first_map(system.documents(), system.ec2(system.region), instances, subnet_names)
+    warn(notes)
+    if json:
+        print_json(map_as_data(proposed))
+    else:
+        write_lines(map_lines(proposed, system.region))
+    if proposed.unmatched:
+        raise typer.Exit(NOT_ALL_RIGHT)
+
+
+def read_map(path: Path | None) -> InstanceMap:
+    """Return the map of a file; an empty one without a file. Raise WrongUse, which names the key."""
+    from snapkeep.domain.errors import InvalidConfiguration  # noqa: PLC0415
+    from snapkeep.domain.recovery.instance_map import InstanceMap, parse_map  # noqa: PLC0415
+    from snapkeep.policyfile.load import load_data, read_file  # noqa: PLC0415 - imports yaml
+
+    if path is None:
+        return InstanceMap()
+    try:
+        return parse_map(load_data(read_file(path).text))
+    except InvalidConfiguration as error:
+        raise WrongUse(f"--map {path}: {error}") from error

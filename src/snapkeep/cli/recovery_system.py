@@ -1,0 +1,113 @@
+"""What recoveries need of AWS: the region that they work in, the DR region's bucket, and their shared options."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from snapkeep.cli.common import AwsSettings
+from snapkeep.cli.output import warn, write_lines
+
+if TYPE_CHECKING:
+    from snapkeep.cli.installed_system import InstalledSystem
+    from snapkeep.domain.recovery.recovery_plan import RecoveryRun
+    from snapkeep.usecases.recovery.record_ports import Documents
+    from snapkeep.usecases.recovery.recover import Recover
+
+In = Annotated[str, typer.Option("--in", metavar="REGION", help="The region to recover in. Default: the DR region.")]
+Bucket = Annotated[str, typer.Option("--bucket", metavar="NAME", help="The DR region's bucket, if its stack does not exist.")]
+RunId = Annotated[str, typer.Argument(metavar="RUN", help="The name of a recovery.")]
+OnlyPlan = Annotated[bool, typer.Option("--plan", help="Show the plan and change nothing.")]
+
+
+class RecoverySystem:
+    """What a recovery needs in the region that it recovers in, and the DR region's bucket.
+
+    The bucket is in the region of the recovery if a stack is there, else in the DR region.
+    """
+
+    def __init__(self, settings: AwsSettings, in_region: str, bucket: str) -> None:
+        from snapkeep.cli.installed_system import InstalledSystem  # noqa: PLC0415 - imports what --help does not need
+
+        self.settings = settings
+        self.installed: InstalledSystem = InstalledSystem(settings)
+        self.region = in_region or self.installed.dr_region
+        self._bucket = bucket
+
+    @property
+    def points(self) -> Any:
+        """Lists snapshots, and which of them can be restored."""
+        return self.installed.adapters.points_of(self.region)
+
+    def volumes_in(self, region: str, volume_ids: Collection[str]) -> Collection[str]:
+        """Return those of the volumes that exist in a region. Raise AwsUnavailable and other errors of ours."""
+        return self.installed.adapters.reader_of(region).volumes(volume_ids).keys()
+
+    def ec2(self, region: str) -> Any:
+        """Return what makes volumes and instances in a region."""
+        from snapkeep.adapters.ec2_instances import Ec2Instances  # noqa: PLC0415
+
+        client = self.settings.client("ec2", region)
+        return Ec2Instances(client=client, region=region, quotas=lambda: self.settings.client("service-quotas", region))
+
+    def caller(self) -> str:
+        """Return the ARN of the caller."""
+        arn: str = self.settings.client("sts", self.region).get_caller_identity()["Arn"]
+        return arn
+
+    def documents(self) -> Documents:
+        """Return the documents of the DR region. Raise the error of the last region that was asked."""
+        from snapkeep.adapters.s3_documents import S3Documents  # noqa: PLC0415
+        from snapkeep.domain.errors import SnapkeepError  # noqa: PLC0415
+
+        if self._bucket:
+            return S3Documents(client=self.settings.client("s3", self.region), bucket=self._bucket)
+        try:
+            return self.installed.adapters.documents_of(self.region)
+        except SnapkeepError:
+            if self.region == self.installed.dr_region:
+                raise
+            return self.installed.adapters.documents_of(self.installed.dr_region)
+
+    def documents_to_read(self) -> Documents | None:
+        """Return the documents; None where they cannot be reached, which a plan says."""
+        from snapkeep.domain.errors import SnapkeepError  # noqa: PLC0415
+
+        try:
+            return self.documents()
+        except SnapkeepError:
+            return None
+
+    def journal(self) -> Any:
+        """Return the journals in the bucket."""
+        from snapkeep.usecases.recovery.recover import Journal  # noqa: PLC0415
+
+        return Journal(documents=self.documents())
+
+    def recover(self, region: str, *, quiet: bool) -> Recover:
+        """Return what carries out the recoveries of a region."""
+        from snapkeep.adapters.clock import WallClock  # noqa: PLC0415
+        from snapkeep.cli.views.recover import step_line  # noqa: PLC0415
+        from snapkeep.usecases.recovery.instance_actions import all_actions  # noqa: PLC0415
+        from snapkeep.usecases.recovery.recover import Recover  # noqa: PLC0415
+
+        clock = WallClock()
+        report = (lambda _: None) if quiet else (lambda step: write_lines([step_line(step)]))
+        return Recover(journal=self.journal(), actions=all_actions(self.ec2(region), clock), clock=clock, report=report)
+
+
+def carry_out(action: Any, run: RecoveryRun, again: str) -> RecoveryRun:
+    """Carry out a recovery, or its undo; on any interruption, print the command that continues it."""
+    try:
+        ended: RecoveryRun = action(run)
+    except BaseException:
+        warn([f"{run.id} is not finished. To continue: {again}"])
+        raise
+    return ended
+
+
+def print_end(run: RecoveryRun, in_region: str) -> None:
+    """Print how a recovery ended, and the command that removes what it made."""
+    write_lines([f"{run.id} is {run.state}; to remove what it made: snapkeep recover undo {run.id} --in {in_region}"])

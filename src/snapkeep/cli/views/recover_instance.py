@@ -1,0 +1,104 @@
+"""Plans of instances, and maps, as lines for people and as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+from snapkeep.cli.views.recover import volume_lines
+from snapkeep.cli.views.recoverable import point_as_data
+from snapkeep.domain.plural import counted
+from snapkeep.domain.recovery.instance_map import ProposedMap
+from snapkeep.domain.recovery.instance_plan import InstancePlan
+
+
+def plan_lines(plan: InstancePlan, now: datetime) -> Iterator[str]:
+    """Yield the plan: points, data loss, proof, place, what cannot be carried over, obstacles."""
+    name = f" ({plan.name})" if plan.name else ""
+    volumes = counted(len(plan.volumes), "volume")
+    if plan.replaces_root:
+        state = plan.standing or "not there"
+        yield f"plan: replace the root volume of {plan.instance_id}{name} in {plan.region}, which is {state}"
+    else:
+        yield f"plan: {plan.instance_id}{name} again in {plan.region}, zone {plan.zone or '?'}, {plan.instance_type}, {volumes}"
+    if plan.standing and not plan.replaces_root:
+        yield (
+            f"first: {plan.instance_id} is still there, {plan.standing}. --replace-root replaces its root volume alone and keeps "
+            "its id, addresses and other volumes; without it a second instance is launched beside it"
+        )
+    for volume in plan.volumes:
+        yield from volume_lines(volume, now, f" as {volume.device}")
+    yield f"set {plan.set_id}: crash-consistent as one" if plan.set_id else ""
+    yield from _launch_lines(plan)
+    yield "usable: when its status checks pass; AWS documents no time" if not plan.stopped else ""
+    yield "full speed: not predictable: volumes are initialised at the default rate"
+    yield "price: not known; AWS charges for the instance, and for its volumes"
+    yield (
+        ""
+        if plan.replaces_root
+        else "not checked: RunInstances, which EC2 tries only with an AMI that exists; it is tried before"
+    )
+    yield from (f"note: {remark}" for remark in plan.remarks)
+    yield from (f"obstacle: {obstacle}" for obstacle in plan.obstacles)
+
+
+def _launch_lines(plan: InstancePlan) -> Iterator[str]:
+    if not plan.launch:
+        return
+    image, launch = plan.image, plan.launch
+    boot = f", {image['BootMode']}" if "BootMode" in image else ""
+    yield f"AMI: {image.get('Architecture', '?')}{boot}, billed as {plan.billing.text}"
+    groups = ", ".join(launch.get("SecurityGroupIds", ())) or "none"
+    address = launch.get("PrivateIpAddress", "a new one")
+    yield f"network: {launch.get('SubnetId', '?')}, security groups {groups}, address {address}"
+    profile = launch.get("IamInstanceProfile") or {}
+    yield f"identity: profile {next(iter(profile.values()), 'none')}, key pair {launch.get('KeyName', 'none')}"
+
+
+def plan_as_data(plan: InstancePlan) -> dict[str, Any]:
+    """Return a plan as plain data."""
+    return {
+        "instance_id": plan.instance_id,
+        "name": plan.name,
+        "region": plan.region,
+        "zone": plan.zone,
+        "instance_type": plan.instance_type,
+        "set": plan.set_id,
+        "standing": plan.standing,
+        "replaces_root": plan.replaces_root,
+        "stopped": plan.stopped,
+        "volumes": [
+            {
+                **point_as_data(volume.point),
+                "attach_as": volume.device,
+                "size_gib": volume.size_gib,
+                "volume_type": volume.volume_type,
+            }
+            for volume in plan.volumes
+        ],
+        "billing": asdict(plan.billing),
+        "register_image": {name: value for name, value in plan.image.items() if name != "UefiData"},
+        "run_instances": {name: value for name, value in plan.launch.items() if name != "UserData"},
+        "tags": dict(plan.tags),
+        "remarks": list(plan.remarks),
+        "obstacles": list(plan.obstacles),
+    }
+
+
+def map_lines(proposed: ProposedMap, region: str) -> Iterator[str]:
+    """Yield a map as YAML, with what was not matched as comments."""
+    yield f"# What takes the place of what in {region}. Look at each line before you use it."
+    for kind, entries in asdict(proposed.entries).items():
+        if entries:
+            yield f"{kind}:"
+            yield from (f"  {old}: {new}" for old, new in sorted(entries.items()))
+    yield from (f"# see {text}" for text in proposed.to_check)
+    yield from (f"# missing {text}" for text in proposed.unmatched)
+
+
+def map_as_data(proposed: ProposedMap) -> dict[str, Any]:
+    """Return a map as plain data."""
+    entries = {kind: values for kind, values in asdict(proposed.entries).items() if values}
+    return {"map": entries, "to_check": list(proposed.to_check), "unmatched": list(proposed.unmatched)}

@@ -1,0 +1,360 @@
+"""The plan of an instance's recovery: the requests that make it again, and all that cannot be carried over.
+
+Sources: botocore (ec2 2016-11-15: RegisterImage, RunInstances, InstanceTypeInfo), [EC2 user guide: create an AMI from a
+snapshot; boot modes; NitroTPM; replace a root volume].
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from snapkeep.domain.durations import span_text
+from snapkeep.domain.recovery.choice import PointChoice
+from snapkeep.domain.recovery.instance_fit import (
+    Billing,
+    InstanceOptions,
+    LaunchSite,
+    billing_of,
+    instance_notes,
+    obstacles_of,
+    volume_notes,
+)
+from snapkeep.domain.recovery.instance_map import InstanceMap, Translation
+from snapkeep.domain.recovery.record import InstanceSettings, RecoveryRecord, ShapeSettings
+from snapkeep.domain.recovery.recovery_plan import (
+    RecoveryStep,
+    StepKind,
+    VolumeRecovery,
+    carried_tags,
+    shared_remarks,
+    volume_remarks,
+)
+from snapkeep.domain.tags import TAG_LIMIT
+
+METADATA_OPTIONS = ("HttpTokens", "HttpPutResponseHopLimit", "HttpEndpoint", "HttpProtocolIpv6", "InstanceMetadataTags")
+"""The members of RunInstances' MetadataOptions."""
+CPU_OPTIONS = ("CoreCount", "ThreadsPerCore", "AmdSevSnp", "NestedVirtualization")
+
+
+@dataclass(frozen=True, slots=True)
+class InstancePlan:
+    """What the recovery of one instance would do, before anybody consents."""
+
+    region: str
+    instance_id: str
+    name: str
+    zone: str
+    instance_type: str
+    volumes: tuple[VolumeRecovery, ...]
+    """The root first; `device` is where each is mapped."""
+    billing: Billing
+    image: Mapping[str, Any]
+    """The request of RegisterImage, without its name and tags."""
+    launch: Mapping[str, Any]
+    """The request of RunInstances, without its image, tags and token."""
+    tags: Mapping[str, str]
+    source_dest_check: bool
+    set_id: str
+    remarks: tuple[str, ...]
+    """What cannot be carried over, or is not known."""
+    obstacles: tuple[str, ...] = ()
+    """Why it would fail: nothing is begun while there is one."""
+    stopped: bool = False
+    standing: str = ""
+    """The state of the recorded instance, where it still exists in this region."""
+    replaces_root: str = ""
+    """The root volume that is replaced in place; empty where an instance is launched."""
+
+    @property
+    def point_ids(self) -> tuple[str, ...]:
+        """The points that it restores."""
+        return tuple(volume.point.id for volume in self.volumes)
+
+
+def no_plan(region: str, instance_id: str, *obstacles: str) -> InstancePlan:
+    """Return the plan of an instance of which nothing can be planned, and why."""
+    return InstancePlan(region, instance_id, "", "", "", (), Billing("", ""), {}, {}, {}, True, "", (), obstacles)
+
+
+def volumes_wanted(record: RecoveryRecord, without: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return the ids of the volumes that make the instance whole, and why the devices left out cannot be."""
+    devices = {volume.device: volume for volume in record.volumes}
+    problems = []
+    for device in without:
+        if device not in devices:
+            problems.append(f"--without {device}: it has {', '.join(sorted(devices))}")
+        elif devices[device].root:
+            problems.append(f"--without {device}: no instance starts without its root volume")
+    return [volume.volume_id for volume in record.volumes if volume.root or volume.device not in without], problems
+
+
+def plan_instance(
+    choice: PointChoice,
+    record: RecoveryRecord,
+    data_bytes: Mapping[str, int],
+    words: Translation,
+    site: LaunchSite,
+    options: InstanceOptions,
+) -> InstancePlan:
+    """Return the plan of an instance: with every volume of its record but those left out, or with an obstacle.
+
+    The record is of an instance, and `choice` has its volumes.
+    """
+    instance = record.instance
+    if instance is None:
+        raise ValueError(f"the record of {record.owner} is of no instance")
+    volumes = sorted(
+        (
+            VolumeRecovery(point, settings, data_bytes.get(point.id, 0), device=settings.device)
+            for point in choice.points
+            if (settings := record.volume(point.origin.volume_id))
+        ),
+        key=lambda volume: (not (volume.settings and volume.settings.root), volume.device),
+    )
+    tags, tags_left_out = carried_tags(instance.identity.tags)
+    keys = {volume.device: _key(volume, options.names) for volume in volumes}
+    address, address_remark = _address(instance, site)
+    remarks = [
+        *shared_remarks((volume, remark) for volume in volumes for remark in volume_remarks(volume, record, keys[volume.device])),
+        *volume_notes(volumes),
+        *([f"volumes {span_text(choice.spread)} apart: not crash-consistent as one"] if choice.spread else []),
+        *choice.notes,
+        *[f"without {device}: its volume is not restored" for device in options.without],
+        *([f"tags that do not fit within {TAG_LIMIT}: {', '.join(tags_left_out)}"] if tags_left_out else []),
+        *([address_remark] if address_remark else []),
+        *instance_notes(instance, words, options),
+    ]
+    mappings = [_mapping(volume) for volume in volumes]
+    launch = _launch(instance, words, site, address) | {
+        "BlockDeviceMappings": [_encrypted(mapping, keys[mapping["DeviceName"]]) for mapping in mappings]
+    }
+    obstacles = [
+        *(f"{_device_of(record, volume_id)}{volume_id}: {why}" for volume_id, why in choice.missing.items()),
+        *words.missing,
+        *obstacles_of(record, instance, words, site),
+    ]
+    return InstancePlan(
+        region=site.region,
+        instance_id=instance.instance_id,
+        name=instance.identity.tags.get("Name", ""),
+        zone=site.subnet.zone if site.subnet else "",
+        instance_type=words.instance_type,
+        volumes=tuple(volumes),
+        billing=billing_of(instance.image),
+        image=_image(instance) | {"BlockDeviceMappings": mappings},
+        launch=launch,
+        tags=tags,
+        source_dest_check=all(interface.source_dest_check for interface in instance.network.interfaces[:1]),
+        set_id=choice.set_id,
+        remarks=tuple(remarks),
+        obstacles=tuple(dict.fromkeys(obstacles)),
+        stopped=options.stopped,
+        standing=site.standing,
+    )
+
+
+def plan_root(
+    choice: PointChoice, record: RecoveryRecord, data_bytes: Mapping[str, int], region: str, standing: str
+) -> InstancePlan:
+    """Return the plan that replaces the root volume of an instance in place; `choice` has that volume alone."""
+    instance = record.instance
+    if instance is None:
+        raise ValueError(f"the record of {record.owner} is of no instance")
+    root = next((volume for volume in record.volumes if volume.root), None)
+    volumes = tuple(
+        VolumeRecovery(point, root, data_bytes.get(point.id, 0), device=root.device if root else "") for point in choice.points
+    )
+    obstacles = [f"{volume_id}: {why}" for volume_id, why in choice.missing.items()]
+    obstacles += [
+        f"{volume.point.id} is a copy: EC2 replaces a root volume only by snapshots of that volume"
+        for volume in volumes
+        if volume.point.is_copy
+    ]
+    if standing != "running":
+        state = f"is {standing}" if standing else f"is not in {region}"
+        obstacles.append(f"{instance.instance_id} {state}: EC2 replaces the root volume of a running instance alone")
+    remarks = shared_remarks((volume, remark) for volume in volumes for remark in volume_remarks(volume, record))
+    remarks.append(f"{instance.instance_id} keeps its id, addresses and other volumes, as they are now, and is rebooted")
+    remarks.append("the former root volume stays, detached, and takes its place again with undo")
+    return replace(
+        no_plan(region, instance.instance_id, *obstacles),
+        name=instance.identity.tags.get("Name", ""),
+        zone=root.zone if root else "",
+        instance_type=instance.shape.instance_type,
+        volumes=volumes,
+        billing=billing_of(instance.image),
+        remarks=tuple(remarks),
+        standing=standing,
+        replaces_root=root.volume_id if root else "",
+    )
+
+
+def _device_of(record: RecoveryRecord, volume_id: str) -> str:
+    settings = record.volume(volume_id)
+    return f"{settings.device} " if settings else ""
+
+
+def _image(instance: InstanceSettings) -> dict[str, Any]:
+    """Return the properties of the AMI. EC2 would take i386 for an architecture that is not given, and no ENA."""
+    image = instance.image
+    tokens = instance.shape.metadata.get("HttpTokens")
+    request: dict[str, Any] = {
+        "Architecture": image.architecture,
+        "VirtualizationType": image.virtualization,
+        "EnaSupport": image.ena_support,
+        "RootDeviceName": image.root_device,
+        "SriovNetSupport": image.sriov_support,
+        # NitroTPM needs the boot mode uefi, and does not work with uefi-preferred.
+        "BootMode": "uefi" if image.tpm_support else image.boot_mode,
+        "TpmSupport": image.tpm_support,
+        "UefiData": image.uefi_data,
+        "ImdsSupport": "v2.0" if tokens == "required" else "",
+    }
+    return {name: value for name, value in request.items() if value not in ("", None)}
+
+
+def _mapping(volume: VolumeRecovery) -> dict[str, Any]:
+    ebs: dict[str, Any] = {
+        "SnapshotId": volume.point.id,
+        "VolumeSize": volume.size_gib,
+        "VolumeType": volume.volume_type,
+        "DeleteOnTermination": bool(volume.settings and volume.settings.delete_on_termination),
+        **volume.performance,
+    }
+    return {"DeviceName": volume.device, "Ebs": ebs}
+
+
+def _key(volume: VolumeRecovery, names: InstanceMap) -> str:
+    return names.kms_keys.get(volume.settings.kms_key, "") if volume.settings else ""
+
+
+def _encrypted(mapping: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    """Return a mapping with its key: RunInstances takes one, RegisterImage refuses it for a snapshot."""
+    return {**mapping, "Ebs": {**mapping["Ebs"], "Encrypted": True, "KmsKeyId": key}} if key else mapping
+
+
+def _launch(instance: InstanceSettings, words: Translation, site: LaunchSite, address: str) -> dict[str, Any]:
+    shape, same_type = instance.shape, words.instance_type == instance.shape.instance_type
+    metadata = {name: value for name, value in shape.metadata.items() if name in METADATA_OPTIONS}
+    placement = {"Tenancy": str(shape.placement.get("Tenancy", "")), "GroupName": words.placement_group}
+    if words.placement_group and shape.placement.get("PartitionNumber"):
+        placement["PartitionNumber"] = shape.placement["PartitionNumber"]
+    request: dict[str, Any] = {
+        "InstanceType": words.instance_type,
+        "SubnetId": words.subnet,
+        "SecurityGroupIds": [group for group in words.security_groups if group],
+        "PrivateIpAddress": address,
+        "KeyName": words.key_pair,
+        "IamInstanceProfile": _profile(words.instance_profile),
+        "CpuOptions": _cpu_options(shape, site) if same_type else {},
+        "CreditSpecification": {"CpuCredits": shape.cpu_credits} if shape.cpu_credits and same_type else {},
+        "EbsOptimized": shape.ebs_optimized and same_type,
+        "MetadataOptions": metadata,
+        "Monitoring": {"Enabled": True} if shape.monitoring else {},
+        "Placement": {name: value for name, value in placement.items() if value not in ("", "default")},
+        "InstanceInitiatedShutdownBehavior": shape.shutdown_behaviour,
+        "DisableApiTermination": shape.termination_protection,
+        "UserData": instance.user_data,
+    }
+    return {name: value for name, value in request.items() if value} | {"MinCount": 1, "MaxCount": 1}
+
+
+def _profile(name: str) -> dict[str, str]:
+    return ({"Arn": name} if name.startswith("arn:") else {"Name": name}) if name else {}
+
+
+def _cpu_options(shape: ShapeSettings, site: LaunchSite) -> dict[str, Any]:
+    """Return the CPU options, unless they are the type's defaults: some types take none."""
+    options = {name: value for name, value in shape.cpu.items() if name in CPU_OPTIONS}
+    default = site.type_facts.default_cpu if site.type_facts else (0, 0)
+    return (
+        {} if (options.get("CoreCount"), options.get("ThreadsPerCore")) == default and len(options) == len(default) else options
+    )
+
+
+def _address(instance: InstanceSettings, site: LaunchSite) -> tuple[str, str]:
+    """Return the private address to launch with, empty for one that EC2 chooses, and a remark."""
+    recorded = next((interface.addresses[0] for interface in instance.network.interfaces if interface.addresses), "")
+    if not recorded or site.subnet is None:
+        return "", ""
+    if not site.subnet.cidr or ipaddress.ip_address(recorded) not in ipaddress.ip_network(site.subnet.cidr):
+        return "", f"its private address {recorded} is not in {site.subnet.id} ({site.subnet.cidr}): EC2 chooses one"
+    return (recorded, "") if site.address_free else ("", f"its private address {recorded} is in use: EC2 chooses another")
+
+
+def other_billing_text(plan: InstancePlan) -> str:
+    """Return how to go on where the registered AMI is billed as something else than the instance was."""
+    return (
+        f"launch an instance from the AMI of the product itself ({plan.billing.text}) with type {plan.instance_type} in "
+        f"{plan.zone}; accept the product's terms first if it is one of AWS Marketplace. Make the volumes with `snapkeep recover "
+        f"volume {plan.instance_id} --in {plan.region} --zone {plan.zone}`, and replace its root volume: `aws ec2 "
+        f"create-replace-root-volume-task --region {plan.region} --instance-id INSTANCE --volume-id VOLUME`"
+    )
+
+
+def instance_steps(stages: Sequence[Sequence[InstancePlan]], *, wait_for_checks: bool = True) -> tuple[RecoveryStep, ...]:
+    """Return the steps that recover instances, stage by stage.
+
+    All points are held and all AMIs checked before anything is launched. An AMI is deregistered as soon as its instance runs:
+    a registered one keeps its snapshots from being deleted.
+    """
+    plans = [plan for stage in stages for plan in stage]
+    numbers = {id(plan): number for number, plan in enumerate(plans, 1)}
+    points = list(dict.fromkeys(point for plan in plans for point in plan.point_ids))
+    steps = [RecoveryStep("hold", StepKind.HOLD, f"hold {', '.join(points)}", {"snapshots": points})]
+    steps += [_register(plan, numbers[id(plan)]) for plan in plans if not plan.replaces_root]
+    for stage in stages:
+        taken = [_stage_steps(plan, numbers[id(plan)], wait_for_checks=wait_for_checks) for plan in stage]
+        # Instances of one stage start at the same time: each kind of step of all of them before the next kind.
+        depth = max((len(steps_of_plan) for steps_of_plan in taken), default=0)
+        steps += [own[place] for place in range(depth) for own in taken if place < len(own)]
+    release = RecoveryStep("release", StepKind.RELEASE, "release the points", {"snapshots": points})
+    return (*steps, release)
+
+
+def _register(plan: InstancePlan, number: int) -> RecoveryStep:
+    parameters = {
+        "request": dict(plan.image),
+        "billing": {
+            "platform_details": plan.billing.platform_details,
+            "usage_operation": plan.billing.usage_operation,
+            "product_codes": list(plan.billing.product_codes),
+        },
+        "otherwise": other_billing_text(plan),
+    }
+    return RecoveryStep(
+        f"register-{number}", StepKind.REGISTER_IMAGE, f"register an AMI of {plan.instance_id} and check its billing", parameters
+    )
+
+
+def _stage_steps(plan: InstancePlan, number: int, *, wait_for_checks: bool) -> list[RecoveryStep]:
+    if plan.replaces_root:
+        parameters = {"instance": plan.instance_id, "snapshot": plan.point_ids[0], "root": plan.replaces_root}
+        about = f"replace the root volume of {plan.instance_id} by one of {plan.point_ids[0]}"
+        replacement = RecoveryStep(f"replace-{number}", StepKind.REPLACE_ROOT, about, parameters)
+        about = f"wait until the root volume of {plan.instance_id} is replaced"
+        return [replacement, RecoveryStep(f"wait-{number}", StepKind.WAIT_FOR_ROOT, about, made_by=replacement.id)]
+    launched = f"run-{number}"
+    owner = f"{plan.instance_id} ({plan.name})" if plan.name else plan.instance_id
+    launch = {"request": dict(plan.launch), "tags": dict(plan.tags)}
+    set_up = {
+        "volumes": {volume.device: volume.tags for volume in plan.volumes if volume.tags},
+        "source_dest_check": plan.source_dest_check,
+    }
+    steps = [
+        RecoveryStep(launched, StepKind.RUN_INSTANCE, f"launch {owner} again", launch, made_by=f"register-{number}"),
+        RecoveryStep(f"wait-{number}", StepKind.WAIT_FOR_INSTANCE, f"wait until {owner} runs", made_by=launched),
+        RecoveryStep(
+            f"deregister-{number}", StepKind.DEREGISTER_IMAGE, f"deregister the AMI of {owner}", made_by=f"register-{number}"
+        ),
+        RecoveryStep(f"set-up-{number}", StepKind.SET_UP_INSTANCE, f"tag the volumes of {owner}", set_up, made_by=launched),
+    ]
+    if plan.stopped:
+        return [*steps, RecoveryStep(f"stop-{number}", StepKind.STOP_INSTANCE, f"stop {owner}", made_by=launched)]
+    checks = RecoveryStep(
+        f"check-{number}", StepKind.CHECK_INSTANCE, f"wait until {owner} passes its status checks", made_by=launched
+    )
+    return [*steps, checks] if wait_for_checks else steps

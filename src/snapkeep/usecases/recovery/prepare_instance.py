@@ -1,0 +1,214 @@
+"""Plan the recovery of instances: read the points, the records, the place to launch in and what EC2 would refuse."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, Protocol
+
+from snapkeep.domain.errors import SnapkeepError
+from snapkeep.domain.recovery.choice import Lineages, PointChoice, Target, choose_points, lineages_of, volumes_of_instance
+from snapkeep.domain.recovery.holders import TRIAL_HOLD
+from snapkeep.domain.recovery.instance_fit import InstanceOptions, LaunchSite
+from snapkeep.domain.recovery.instance_map import LaunchInventory, ProposedMap, propose_map, translate
+from snapkeep.domain.recovery.instance_plan import (
+    InstancePlan,
+    instance_steps,
+    no_plan,
+    plan_instance,
+    plan_root,
+    volumes_wanted,
+)
+from snapkeep.domain.recovery.record import InstanceSettings, RecoveryRecord
+from snapkeep.domain.recovery.recovery_plan import STEP_TAGS, RecoveryRun
+from snapkeep.domain.recovery.storage import RegionStorage
+from snapkeep.usecases.recovery.begin import new_run
+from snapkeep.usecases.recovery.find_points import SnapshotLister
+from snapkeep.usecases.recovery.read_records import newest_record, records_of
+from snapkeep.usecases.recovery.record_ports import Documents
+
+
+class InstanceLooks(Protocol):
+    """Reads what the plan of an instance needs of one region, and tries its requests as dry runs."""
+
+    @property
+    def region(self) -> str:
+        """The region."""
+        ...
+
+    def refusal_of_image(self, request: Mapping[str, Any], tags: Mapping[str, str]) -> str:
+        """Return why RegisterImage would be refused, by a dry run; empty if it would not."""
+        ...
+
+    def refusal_of_root(self, instance_id: str, snapshot_id: str, tags: Mapping[str, str]) -> str:
+        """Return why CreateReplaceRootVolumeTask would be refused, by a dry run; empty if it would not."""
+        ...
+
+    def refusal_of_tags(self, snapshot_ids: list[str], tags: Mapping[str, str]) -> str:
+        """Return why CreateTags would be refused, by a dry run; empty if it would not."""
+        ...
+
+    def site(
+        self, *, subnet_id: str, group_ids: Collection[str], instance_type: str, key_pair: str, address: str, instance_id: str
+    ) -> LaunchSite:
+        """Return the place to launch in; `instance_id` is the recorded instance, empty if it is of another region."""
+        ...
+
+    def inventory(self, instance_types: Collection[str]) -> LaunchInventory:
+        """Return what the region has that instances can be launched with."""
+        ...
+
+    def storage(self, volume_types: Collection[str]) -> RegionStorage:
+        """Return the storage of the region's volumes of these types, and its quotas as far as they are known."""
+        ...
+
+    def data_bytes(self, snapshot_ids: Collection[str]) -> dict[str, int]:
+        """Return the full data of snapshots where EC2 says it."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceRequest:
+    """What a person asks for."""
+
+    instance: str
+    """Id of an instance, or the tag `Name` of its volumes."""
+    at: datetime
+    options: InstanceOptions
+    replace_root: bool = False
+    """Whether the root volume of the standing instance is replaced, and nothing is launched."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PrepareInstance:
+    """Makes the plan of an instance's recovery."""
+
+    snapshots: SnapshotLister
+    looks: InstanceLooks
+    documents: Documents | None
+    """None where the bucket cannot be reached: no instance can be planned then."""
+
+    def plan(self, request: InstanceRequest) -> InstancePlan:
+        """Return the plan, with every obstacle that can be known. Raise AwsRefused, AwsThrottled or AwsUnavailable."""
+        return self.plan_from(self.lineages(), request)
+
+    def lineages(self) -> Lineages:
+        """Return the snapshots of the region, to plan several instances from one listing."""
+        return lineages_of(self.looks.region, self.snapshots.all_snapshots())
+
+    def plan_from(self, lineages: Lineages, request: InstanceRequest) -> InstancePlan:
+        """Return the plan of an instance from a listing that was read before."""
+        region = self.looks.region
+        named = self._named(lineages, request)
+        if len(named) != 1:
+            words = f"several instances: {', '.join(named)}; name one" if named else f"no recovery point in {region} names it"
+            return no_plan(region, request.instance, f"{request.instance}: {words}")
+        record, notes = self._record(lineages, named[0], request.at)
+        if record is None or record.instance is None:
+            advice = f"recover its volumes instead: snapkeep recover volume {named[0]} --in {region}"
+            return no_plan(region, named[0], *(notes or ("no recovery record",)), advice)
+        if request.replace_root:
+            plan = self._plan_root(lineages, record, request)
+        else:
+            plan = self._plan_launch(lineages, record, record.instance, request)
+        plan = replace(plan, remarks=(*plan.remarks, *notes))
+        if plan.obstacles:
+            return plan
+        storage = self.looks.storage({volume.volume_type for volume in plan.volumes})
+        return replace(
+            plan,
+            obstacles=(*self._refusals(plan), *storage.obstacles(plan.volumes)),
+            remarks=(*plan.remarks, *storage.remarks(plan.volumes)),
+        )
+
+    def _named(self, lineages: Lineages, request: InstanceRequest) -> list[str]:
+        if request.instance.startswith("i-"):
+            return [request.instance] if volumes_of_instance(lineages, request.instance, request.at) else []
+        groups = Target((request.instance,)).groups(lineages, request.at)
+        return [owner for owner, volume_ids in groups.items() if owner.startswith("i-") and volume_ids]
+
+    def _record(self, lineages: Lineages, instance_id: str, at: datetime) -> tuple[RecoveryRecord | None, list[str]]:
+        """Return the record of the instance's newest point up to a moment: it says which volumes the instance had then."""
+        points = [point for volume in volumes_of_instance(lineages, instance_id, at) if (point := lineages.newest(volume, at))]
+        newest = max(points, key=lambda point: (point.origin.start_time, point.id))
+        records, notes = records_of(self.documents, [newest])
+        return records.get(newest.id), notes
+
+    def _plan_launch(
+        self, lineages: Lineages, record: RecoveryRecord, instance: InstanceSettings, request: InstanceRequest
+    ) -> InstancePlan:
+        options, same_region = request.options, record.region == self.looks.region
+        wanted, problems = volumes_wanted(record, options.without)
+        choice = choose_points(lineages, wanted, request.at)
+        words = translate(instance, options.names, same_region=same_region)
+        site = self.looks.site(
+            subnet_id=words.subnet,
+            group_ids=[group for group in words.security_groups if group],
+            instance_type=words.instance_type,
+            key_pair=words.key_pair,
+            address=next((interface.addresses[0] for interface in instance.network.interfaces if interface.addresses), ""),
+            instance_id=instance.instance_id if same_region else "",
+        )
+        plan = plan_instance(choice, record, self._data_bytes(choice), words, site, options)
+        return replace(plan, obstacles=(*problems, *plan.obstacles))
+
+    def _plan_root(self, lineages: Lineages, record: RecoveryRecord, request: InstanceRequest) -> InstancePlan:
+        root = [volume.volume_id for volume in record.volumes if volume.root]
+        choice = choose_points(lineages, root, request.at)
+        standing = ""
+        if record.instance and record.region == self.looks.region:
+            site = self.looks.site(
+                subnet_id="",
+                group_ids=(),
+                instance_type=record.instance.shape.instance_type,
+                key_pair="",
+                address="",
+                instance_id=record.instance.instance_id,
+            )
+            standing = site.standing
+        return plan_root(choice, record, self._data_bytes(choice), self.looks.region, standing)
+
+    def _data_bytes(self, choice: PointChoice) -> dict[str, int]:
+        return self.looks.data_bytes([point.id for point in choice.points])
+
+    def _refusals(self, plan: InstancePlan) -> list[str]:
+        trial, points = dict.fromkeys(STEP_TAGS, "dry-run"), list(plan.point_ids)
+        refusal = (
+            self.looks.refusal_of_root(plan.instance_id, points[0], trial)
+            if plan.replaces_root
+            else self.looks.refusal_of_image(plan.image, trial)
+        )
+        return [why for why in (refusal, self.looks.refusal_of_tags(points, TRIAL_HOLD)) if why]
+
+
+SubnetNames = Callable[[str, Collection[str]], Mapping[str, str]]
+"""Returns the tags `Name` of subnets of a region. Raises SnapkeepError where it cannot be read."""
+
+
+def first_map(
+    documents: Documents, looks: InstanceLooks, instance_ids: Sequence[str], subnet_names: SubnetNames
+) -> tuple[ProposedMap, list[str]]:
+    """Return a first map for instances by their newest records, and what was not looked at. Raise DocumentNotFound."""
+    records = [newest_record(documents, instance_id) for instance_id in instance_ids]
+    instances = [record.instance for record in records if record.instance]
+    inventory = looks.inventory({instance.shape.instance_type for instance in instances})
+    names: dict[str, str] = {}
+    notes: dict[str, None] = {}
+    for record in records:
+        if record.instance and record.instance.network.subnet_id not in names:
+            try:
+                names |= subnet_names(record.region, [record.instance.network.subnet_id])
+            except SnapkeepError as error:
+                notes[f"{record.region} was not looked at for the names of subnets: {error}"] = None
+    return propose_map(instances, inventory, names, looks.region), list(notes)
+
+
+def begin_instances(
+    stages: Sequence[Sequence[InstancePlan]], started_by: str, now: datetime, *, checks: bool = True
+) -> RecoveryRun:
+    """Return a run of the plans of instances, stage by stage. Raise RecoveryFailed while one has obstacles."""
+    plans = [plan for stage in stages for plan in stage]
+    obstacles = [obstacle for plan in plans for obstacle in plan.obstacles]
+    points = tuple(dict.fromkeys(point for plan in plans for point in plan.point_ids))
+    return new_run(plans[0].region, points, instance_steps(stages, wait_for_checks=checks), obstacles, started_by, now)

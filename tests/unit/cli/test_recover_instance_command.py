@@ -1,0 +1,106 @@
+"""`recover instance` and `recover map` over the model, as a person types them after the primary region is gone."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+from typer.testing import CliRunner, Result
+
+from snapkeep.adapters.clock import WallClock
+from snapkeep.adapters.regional import RegionalAdapters
+from snapkeep.cli.commands.recover import app
+from snapkeep.cli.common import AwsSettings
+from support.flows import DR, PRIMARY
+from support.recovering_instances import InstanceLab
+
+
+@pytest.fixture
+def lab(monkeypatch: pytest.MonkeyPatch) -> InstanceLab:
+    made = InstanceLab()
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    monkeypatch.setattr(RegionalAdapters, "documents_of", lambda *_: made.documents)
+    monkeypatch.setattr(AwsSettings, "client", lambda _, service, region="": made.client(service, region))
+    monkeypatch.setattr(WallClock, "pause", lambda _, seconds: made.lab.runner.advance(seconds))
+    return made
+
+
+def recover(*arguments: str) -> Result:
+    return CliRunner().invoke(app, [*arguments, "--region", PRIMARY, "--dr-region", DR])
+
+
+@pytest.fixture
+def source_id(lab: InstanceLab) -> str:
+    made = lab.protected()
+    lab.lab.world.take_region_away(PRIMARY)
+    return made
+
+
+def test_a_first_map_is_enough_to_recover_and_undo(lab: InstanceLab, source_id: str, tmp_path: Path) -> None:
+    proposed = recover("map", source_id, "--in", DR)
+    assert proposed.exit_code == 0, proposed.output
+    written = tmp_path / "map.yaml"
+    written.write_text(proposed.stdout)
+    assert yaml.safe_load(proposed.stdout) == lab.names
+    done = recover("instance", source_id, "--in", DR, "--map", str(written), "--yes")
+    assert done.exit_code == 0, done.output + str(done.exception)
+    run_id = done.output.rsplit("recover undo ", 1)[1].split()[0]
+    assert f"{run_id} is completed" in done.output
+    asked = recover("undo", run_id, "--in", DR)
+    assert "terminates i-" in asked.output
+    assert "with all data written to them" in asked.output
+    undone = recover("undo", run_id, "--in", DR, "--yes")
+    assert undone.exit_code == 0, undone.output
+    assert [i["State"]["Name"] for r in lab.lab.ec2(DR).describe_instances()["Reservations"] for i in r["Instances"]] == [
+        "terminated"
+    ]
+
+
+def test_a_plan_without_a_map_says_what_is_missing_and_makes_nothing(lab: InstanceLab, source_id: str) -> None:
+    result = recover("instance", source_id, "--in", DR, "--yes")
+    assert result.exit_code == 1
+    assert f"obstacle: subnet {lab.subnets[PRIMARY]}: the map has nothing under subnets for it" in result.output
+    assert lab.lab.ec2(DR).describe_instances()["Reservations"] == []
+
+
+def test_a_plan_as_json_has_the_requests(lab: InstanceLab, source_id: str, tmp_path: Path) -> None:
+    written = tmp_path / "map.yaml"
+    written.write_text(yaml.safe_dump(lab.names))
+    result = recover("instance", source_id, "--in", DR, "--map", str(written), "--plan", "--json")
+    (plan,) = json.loads(result.stdout)["plans"]
+    assert (plan["obstacles"], plan["register_image"]["Architecture"]) == ([], "x86_64")
+    assert [mapping["DeviceName"] for mapping in plan["run_instances"]["BlockDeviceMappings"]] == [
+        "/dev/xvda",
+        "/dev/sdf",
+        "/dev/sdg",
+    ]
+
+
+def test_a_standing_instance_is_offered_its_root_volume_first(lab: InstanceLab) -> None:
+    made = lab.protected()
+    result = recover("instance", made, "--in", PRIMARY, "--plan")
+    assert f"first: {made} is still there, running. --replace-root" in result.output
+    replaced = recover("instance", made, "--in", PRIMARY, "--replace-root", "--yes")
+    assert replaced.exit_code == 0, replaced.output + str(replaced.exception)
+    run_id = replaced.output.rsplit("recover undo ", 1)[1].split()[0]
+    assert f"back as the root of {made}" in recover("undo", run_id, "--in", PRIMARY).output
+    assert recover("undo", run_id, "--in", PRIMARY, "--yes").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "words"), [("subnet: {}", "subnet: no such key"), ("subnets: {a: 1}", "subnets.a: 1: write the name or id")]
+)
+def test_a_wrong_map_file_is_wrong_use(source_id: str, tmp_path: Path, text: str, words: str) -> None:
+    written = tmp_path / "map.yaml"
+    written.write_text(text)
+    result = recover("instance", source_id, "--in", DR, "--map", str(written))
+    assert words in str(result.exception)
+    assert str(written) in str(result.exception)
+
+
+def test_replacing_a_root_takes_no_map(source_id: str, tmp_path: Path) -> None:
+    result = recover("instance", source_id, "--in", DR, "--replace-root", "--map", str(tmp_path / "map.yaml"))
+    assert "--replace-root takes neither --map" in str(result.exception)
