@@ -80,9 +80,9 @@ class Flows(RuleBasedStateMachine):
     def two_dispatchers_meet(self, number: int) -> None:
         self.chaos.let_dispatchers_meet(number)
 
-    @rule(keep=SMALL, keep_copies=SMALL, regions=SMALL, with_key=st.booleans())
-    def the_policy_changes(self, keep: int, keep_copies: int, regions: int, with_key: bool) -> None:
-        self.chaos.change_policy(keep, keep_copies, regions, with_key)
+    @rule(keep=SMALL, keep_copies=SMALL, regions=SMALL, with_key=st.booleans(), every=SMALL)
+    def the_policy_changes(self, keep: int, keep_copies: int, regions: int, with_key: bool, every: int) -> None:
+        self.chaos.change_policy(keep, keep_copies, regions, with_key, every)
 
     @rule(number=SMALL)
     def a_region_goes_away(self, number: int) -> None:

@@ -8,7 +8,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from snapkeep.domain.model import Action, Lineage, Reason, Snapshot, Verdict
-from snapkeep.domain.policy.model import Limits, Retention
+from snapkeep.domain.policy.model import CopyRule, Limits, Retention
 from snapkeep.domain.retention.holds import copy_facts, holds_from_facts
 from snapkeep.domain.retention.invariants import find_problems
 from snapkeep.domain.retention.verdicts import decide
@@ -39,8 +39,8 @@ def test_verdicts_with_holds_for_copies_break_no_invariant(
     confirmed = {(snapshot_id, DR) for snapshot_id in data.draw(ids)}
     waiting = {(snapshot_id, DR) for snapshot_id in data.draw(ids)}
     facts = copy_facts(snapshots, {}, waiting, confirmed)
-    verdicts = decide(snapshots, retention, NOW, system=SYSTEM, holds=holds_from_facts(snapshots, facts, [DR]))
-    assert problems_of(verdicts, copies=facts, copy_regions=[DR]) == []
+    verdicts = decide(snapshots, retention, NOW, system=SYSTEM, holds=holds_from_facts(snapshots, facts, [CopyRule(DR)]))
+    assert problems_of(verdicts, copies=facts, copy_rules=[CopyRule(DR)]) == []
 
 
 @given(lineages(), retentions, st.data())
@@ -81,6 +81,6 @@ def test_more_deletions_than_the_limit_are_refused(snapshots: list[Snapshot], mo
 @given(lineages(all_count=True), st.integers(0, 60))
 def test_a_snapshot_without_a_copy_stays_until_a_newer_one_has_one(snapshots: list[Snapshot], hours: int) -> None:
     facts = copy_facts(snapshots, {}, (), {(s.id, DR) for s in snapshots if s.start_time <= NOW - timedelta(hours=hours)})
-    held = holds_from_facts(snapshots, facts, [DR])
+    held = holds_from_facts(snapshots, facts, [CopyRule(DR)])
     copied = {s.id for s in snapshots if s.start_time <= NOW - timedelta(hours=hours)}
     assert set(held) == {s.id for s in snapshots} - copied

@@ -44,7 +44,9 @@ def governed(_: str, tags: Mapping[str, str]) -> bool:
     return "Backup" in tags
 
 
-def make_policies(keep: int, keep_copies: int, regions: int, hours: int, keys: Mapping[str, str]) -> PolicySet:
+def make_policies(
+    keep: int, keep_copies: int, regions: int, hours: int, keys: Mapping[str, str], every: timedelta = timedelta(0)
+) -> PolicySet:
     """Return policies from small numbers: how many are kept, which of the two DR regions get a copy, with a key or not."""
     chosen = (DESTINATIONS[:1], DESTINATIONS[1:], DESTINATIONS)[regions % 3]
     copies = tuple(
@@ -53,6 +55,7 @@ def make_policies(keep: int, keep_copies: int, regions: int, hours: int, keys: M
             kms_key=keys.get(region, ""),
             copy_within=timedelta(hours=(3, 24)[hours % 2]),
             retention=Retention(keep_last=1 + keep_copies % 3),
+            every=every,
         )
         for region in chosen
     )
@@ -192,9 +195,10 @@ class Chaos:
         self.meet_in = 1 + number % 6
         self.runner.advance(200)
 
-    def change_policy(self, keep: int, keep_copies: int, regions: int, with_key: bool) -> None:
+    def change_policy(self, keep: int, keep_copies: int, regions: int, with_key: bool, every: int = 0) -> None:
         self.watch.policy_changed(self.policies)
-        self.policies = make_policies(keep, keep_copies, regions, keep + keep_copies, self.keys if with_key else {})
+        keys, between = self.keys if with_key else {}, (0, 0, 1, 6, 24)[every % 5]
+        self.policies = make_policies(keep, keep_copies, regions, keep + keep_copies, keys, timedelta(hours=between))
 
     def take_region_away(self, number: int) -> None:
         self.world.take_region_away(REGIONS[number % len(REGIONS)])

@@ -14,6 +14,7 @@ MINUTELY = periods.Period(
     lambda calendar: [int(time.timestamp()) // 60 for time in calendar.times],
     lambda minute: f"minute {minute}",
     "minutes",
+    timedelta(minutes=1),
 )
 
 

@@ -97,6 +97,8 @@ PERMISSIONS: Mapping[str, Mapping[str, Sequence[Permission]]] = {
             _READ_SNAPSHOTS,
             _READ_VOLUMES,
             Permission("tags snapshots", ("ec2:CreateTags",)),
+            Permission("sees which copies of a volume wait or run, where one of each period is made", ("dynamodb:Query",)),
+            _READ_TABLE_KEY,
             Permission(
                 "reads what a recovery record holds besides, of instances that changed",
                 (

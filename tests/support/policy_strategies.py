@@ -105,14 +105,17 @@ def policy_sets(draw: st.DrawFn) -> PolicySet:
     for number in range(draw(st.integers(1, 4))):
         rpo = timedelta(hours=draw(st.integers(1, 72)))
         regions = draw(st.lists(st.sampled_from(["us-east-2", "us-west-2", "eu-west-1"]), max_size=2, unique=True))
+        between = draw(st.sampled_from([hours for hours in (0, 0, 1, 6, 24, 48) if timedelta(hours=hours) < rpo]))
+        latest = rpo - timedelta(hours=between)
         rules = tuple(
             CopyRule(
                 region,
                 draw(st.sampled_from(["", "alias/dr", f"arn:aws:kms:{region}:123456789012:key/0123"])),
-                timedelta(minutes=draw(st.integers(1, rpo // timedelta(minutes=1)))),
+                timedelta(minutes=draw(st.integers(1, latest // timedelta(minutes=1)))),
                 draw(retentions),
                 draw(st.booleans()),
                 0,
+                every=timedelta(hours=between),
             )
             for region in regions
         )

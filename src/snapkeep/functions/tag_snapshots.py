@@ -21,6 +21,8 @@ def build(parts: Composition) -> TagSnapshots:
         reader=parts.reader,
         tagger=parts.tagger,
         records=WriteRecords(reader=parts.record_reader, documents_of=parts.documents_of, clock=parts.clock),
+        reader_of=parts.reader_of,
+        queue_of=parts.queue_of,
         policies=parts.policies,
         deployed_at=parts.deployed_at,
     )

@@ -26,7 +26,8 @@ from snapkeep.domain.policy.model import Policy, PolicySet
 from snapkeep.domain.policy.selection import Selection, select_for_snapshot
 from snapkeep.domain.tag_names import DEVICE, INSTANCE, OWN_TAGS, RECORD, RECOVERY_TAGS, SET
 from snapkeep.domain.tags import TAG_LIMIT, carried_tags, is_history, other_manager, tags_for_snapshot, was_managed
-from snapkeep.usecases.ports import Problem, SnapshotReader, SnapshotTagger
+from snapkeep.usecases.copies.choose import ChooseCopies
+from snapkeep.usecases.ports import CopyQueue, Problem, SnapshotReader, SnapshotTagger
 from snapkeep.usecases.recovery.write_records import RecordWriter, WriteRecords
 
 
@@ -59,6 +60,8 @@ class TagSnapshots:
     reader: SnapshotReader
     tagger: SnapshotTagger
     records: WriteRecords
+    reader_of: Callable[[str], SnapshotReader]
+    queue_of: Callable[[str], CopyQueue]
     policies: Callable[[], PolicySet]
     deployed_at: Callable[[], datetime]
 
@@ -77,6 +80,13 @@ class TagSnapshots:
         records = self.records.observe({snapshot.origin.volume_id for snapshot in present})
         volumes = records.observation.volumes
         policies = self.policies()
+        choice = ChooseCopies(
+            system=self.system,
+            reader=self.reader,
+            reader_of=self.reader_of,
+            queue_of=self.queue_of,
+            volume_ids=sorted({snapshot.origin.volume_id for snapshot in present}),
+        )
         for snapshot in present:
             # An import's volume id is arbitrary, and the same for many: it would become another volume's snapshot.
             if snapshot.is_copy:
@@ -102,7 +112,7 @@ class TagSnapshots:
             # A multi-volume set is named after the least of its ids: every repetition of the event gives the same name.
             if len(ended) > 1:
                 recovery = {SET: min(item.snapshot_id for item in ended)} | recovery
-            self._protect(snapshot, volume, chosen.policy, recovery, report)
+            self._protect(snapshot, volume, chosen.policy, recovery, choice, report)
         return report.result()
 
     def _why_not_ours(self, snapshot: Snapshot, volume: Volume | None, chosen: Selection) -> str:
@@ -158,7 +168,13 @@ class TagSnapshots:
         return {key: value for key, value in observed.items() if value} | known
 
     def _protect(
-        self, snapshot: Snapshot, volume: Volume | None, policy: Policy, recovery: dict[str, str], report: _Report
+        self,
+        snapshot: Snapshot,
+        volume: Volume | None,
+        policy: Policy,
+        recovery: dict[str, str],
+        choice: ChooseCopies,
+        report: _Report,
     ) -> None:
         own = tags_for_snapshot(self.system, policy.name, snapshot.origin)
         tags, left_out = carried_tags(own, snapshot.tags, volume.tags if volume else {}, policy.carry_tags.excluded, recovery)
@@ -181,7 +197,11 @@ class TagSnapshots:
             return
         # The copy gets the recovery tags even where the snapshot itself had no room for them.
         source = replace(snapshot, tags={**snapshot.tags, **recovery})
-        report.copies.extend(copy_request(self.system, source, policy, rule, volume) for rule in policy.copies)
+        for rule in policy.copies:
+            if choice.copies(snapshot, rule):
+                report.copies.append(copy_request(self.system, source, policy, rule, volume))
+            else:
+                report.reasons.append(f"{snapshot.id}: not copied to {rule.region}: another one of its period is")
 
     def _write(self, snapshot: Snapshot, tags: dict[str, str]) -> list[str]:
         """Write the tags that are missing: ours alone if AWS refuses them with the others. Return the keys left out.

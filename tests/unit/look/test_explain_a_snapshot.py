@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
+from io import StringIO
+from typing import cast
 
 import pytest
+from rich.console import Console
 
-from snapkeep.cli.views.explain import summary
+from snapkeep.cli.views.explain import print_story, summary
 from snapkeep.domain.model import Action
 from snapkeep.domain.policy.model import CopyRule, Limits, Policy, PolicySet, Retention, Selector
 from snapkeep.lab.ebs_model import World
@@ -43,6 +46,19 @@ def explain(world: SweepingWorld, snapshot_id: str, lines: Sequence[AuditLine] =
         executions={PRIMARY: NoExecutions()},
     )
     return explaining.run(snapshot_id, composition.clock.now())
+
+
+def test_a_snapshot_that_its_rule_leaves_out_is_explained() -> None:
+    rule = CopyRule(DR, every=timedelta(days=1))
+    world = SweepingWorld(policies=PolicySet((Policy("gold", Selector(), Retention(keep_last=3), (rule,)),)))
+    volume = world.volume()
+    world.snapshot(volume)
+    world.later(HOUR)
+    left_out = world.snapshot(volume)
+    world.later(HOUR)
+    console = Console(file=StringIO(), width=160)
+    print_story(console, explain(world, left_out))
+    assert "none in us-east-2: of the snapshots of 1d one is copied" in cast("StringIO", console.file).getvalue()
 
 
 def test_a_kept_snapshot_is_explained_with_its_reasons_copy_and_entry() -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from snapkeep.domain.durations import format_duration, parse_duration
 from snapkeep.domain.policy.document import InvalidPolicy, parse_document, to_document
+from snapkeep.domain.policy.frequency import between_copies
 from snapkeep.domain.policy.model import CopyRule, Limits, Policy, PolicySet, Retention, Selector
 from snapkeep.domain.prices import completion_price_usd_per_gib
 from support.policy_text import load_text
@@ -113,6 +114,42 @@ def test_every_error_is_reported_at_once() -> None:
         "policies[1].retention",
         "policies[1].name",
     }
+
+
+@pytest.mark.parametrize(
+    ("rule", "between", "copy_within"),
+    [
+        ({"every": "1h"}, "1h", "3h"),
+        ({"every": "2h", "copy_within": "2h"}, "2h", "2h"),
+        ({"only": "kept", "retention": {"keep_hourly": 24, "keep_daily": 7}}, "1h", "3h"),
+        ({}, "0m", "4h"),
+    ],
+)
+def test_the_deadline_leaves_room_for_the_time_between_copies(rule: dict[str, Any], between: str, copy_within: str) -> None:
+    (parsed,) = parse_document(copying(**rule)).policies[0].copies
+    assert (format_duration(between_copies(parsed)), format_duration(parsed.copy_within)) == (between, copy_within)
+
+
+@pytest.mark.parametrize(
+    ("rule", "key", "right"),
+    [
+        ({"every": "4h"}, "every", "a shorter time between copies, or a longer rpo, which is 4h"),
+        (
+            {"every": "3h", "copy_within": "2h"},
+            "copy_within",
+            "write at most 1h: the policy's rpo less the 3h between two copies",
+        ),
+        ({"every": "5h"}, "every", "hours that divide a day"),
+        ({"every": "36h"}, "every", "or whole days"),
+        ({"every": "90m"}, "every", "hours, days or weeks"),
+        ({"only": "kept"}, "only", "keep_hourly to keep_yearly alone"),
+        ({"only": "kept", "retention": {"keep_daily": 7}}, "only", "a longer rpo"),
+        ({"only": "kept", "every": "2h", "retention": {"keep_hourly": 7}}, "only", "leave it out beside every"),
+        ({"only": "daily"}, "only", "write one of kept"),
+    ],
+)
+def test_a_time_between_copies_that_misses_the_rpo_is_refused(rule: dict[str, Any], key: str, right: str) -> None:
+    assert right in problems(copying(**rule))[f"policies[0].copies[0].{key}"][0]
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from snapkeep.domain.model import Action, Reason, Snapshot, SnapshotState, Verdict
-from snapkeep.domain.policy.model import Limits
+from snapkeep.domain.policy.model import CopyRule, Limits
 from snapkeep.domain.retention.holds import CopyFacts, copy_facts, holds_from_facts, image_holds, lock_holds, merge_holds
 from snapkeep.domain.retention.invariants import find_problems
 from snapkeep.domain.retention.plan import LineagePlan
@@ -58,21 +58,21 @@ def test_inv_04_a_snapshot_whose_copy_waits_stays() -> None:
         newest_copied={(OLDEST.origin.lineage, DR): NEWEST.start_time},
         waiting=frozenset({(OLDEST.id, DR)}),
     )
-    text = refusal(plan(OLDEST), copies=facts, copy_regions=[DR])
+    text = refusal(plan(OLDEST), copies=facts, copy_rules=[CopyRule(DR)])
     assert f"INV-04: the copy of {OLDEST.id} to {DR} is waiting or running" in text
 
 
 def test_inv_04_an_uncopied_snapshot_stays_until_a_newer_one_is_copied() -> None:
-    regions = [DR]
-    assert f"INV-04: {OLDEST.id} has no completed copy" in refusal(plan(OLDEST), copy_regions=regions)
+    rules = [CopyRule(DR)]
+    assert f"INV-04: {OLDEST.id} has no completed copy" in refusal(plan(OLDEST), copy_rules=rules)
     copied = copy_facts(SNAPSHOTS, confirmed=[(SECOND.id, DR)])
-    assert refusal(plan(OLDEST, SECOND), copies=copied, copy_regions=regions) == ""
-    assert f"INV-04: {THIRD.id}" in refusal(plan(THIRD), copies=copied, copy_regions=regions)
+    assert refusal(plan(OLDEST, SECOND), copies=copied, copy_rules=rules) == ""
+    assert f"INV-04: {THIRD.id}" in refusal(plan(THIRD), copies=copied, copy_rules=rules)
 
 
 def test_inv_04_each_region_needs_a_copy() -> None:
     listing = {DR: [copy_of(OLDEST, DR, 1)], "eu-west-1": []}
-    text = refusal(plan(OLDEST), copies=copy_facts((), listing), copy_regions=list(listing))
+    text = refusal(plan(OLDEST), copies=copy_facts((), listing), copy_rules=list(map(CopyRule, listing)))
     assert f"INV-04: {OLDEST.id} has no completed copy in eu-west-1" in text
     assert f"in {DR}" not in text
 
@@ -147,7 +147,7 @@ def test_another_volumes_snapshot_is_neither_deleted_nor_the_newest() -> None:
 def test_a_held_source_snapshot_names_each_region() -> None:
     listing = {"eu-west-1": [copy_of(THIRD, "eu-west-1", 1), copy_of(NEWEST, "eu-west-1", 2, state=SnapshotState.ERROR)]}
     facts = copy_facts(SNAPSHOTS, listing, [(NEWEST.id, DR)], [(SECOND.id, DR)])
-    held = holds_from_facts(SNAPSHOTS, facts, [DR, "eu-west-1"])
+    held = holds_from_facts(SNAPSHOTS, facts, [CopyRule(DR), CopyRule("eu-west-1")])
     texts = {snapshot_id: [reason.text for reason in reasons] for snapshot_id, reasons in held.items()}
     missing = "held: no completed copy in {}, and no newer snapshot has one there"
     assert texts == {
@@ -170,11 +170,11 @@ def test_a_confirmed_copy_of_an_unlisted_snapshot_is_ignored() -> None:
 
 def test_simultaneous_snapshots_do_not_replace_each_other() -> None:
     twins = [snapshot("2026-11-20T03:00", 1), snapshot("2026-11-20T03:00", 2)]
-    held = holds_from_facts(twins, copy_facts(twins, confirmed=[(twins[0].id, DR)]), [DR])
+    held = holds_from_facts(twins, copy_facts(twins, confirmed=[(twins[0].id, DR)]), [CopyRule(DR)])
     assert set(held) == {twins[1].id}
     both = lineage(["2026-11-20T03:00", "2026-11-20T03:00", "2026-11-21T03:00"])
     facts = copy_facts(both, confirmed=[(both[0].id, DR)])
-    text = refusal(plan(both[1], among=both), copies=facts, copy_regions=[DR])
+    text = refusal(plan(both[1], among=both), copies=facts, copy_rules=[CopyRule(DR)])
     assert f"INV-04: {both[1].id}" in text
 
 

@@ -13,8 +13,10 @@ from rich.text import Text
 from snapkeep.cli.console_links import NO_LINKS, ConsoleLinks
 from snapkeep.cli.output import BAD, QUIET, STRONG, printable
 from snapkeep.domain.copies.entry import EntryState, QueueEntry
+from snapkeep.domain.durations import format_duration
 from snapkeep.domain.json_codec import to_json
 from snapkeep.domain.model import SnapshotState
+from snapkeep.domain.policy.frequency import between_copies, copies_all
 from snapkeep.domain.tags import format_time
 from snapkeep.usecases.look.explain import Story, execution_name
 
@@ -144,5 +146,20 @@ def _facts(story: Story) -> Iterator[tuple[str, str]]:
     for copy in story.copies:
         if copy.id != story.snapshot_id:
             yield "copy", f"{copy.id} in {copy.region}, {copy.state}"
+    for text in _left_out(story):
+        yield "copy", text
     for entry in story.entries:
         yield "queue", describe_entry(entry)
+
+
+def _left_out(story: Story) -> Iterator[str]:
+    """Yield the regions without a copy of a source snapshot whose copy rule does not copy every snapshot."""
+    snapshot, plan = story.snapshot, story.plan
+    policy = plan.selection.policy if plan else None
+    if snapshot is None or snapshot.is_copy or plan is None or policy is None or story.problems:
+        return
+    known = {copy.region for copy in story.copies} | {entry.request.region for entry in story.entries}
+    known |= {copy.region for copy in plan.missing if copy.snapshot_id == snapshot.id}
+    for rule in policy.copies:
+        if rule.region not in known and not copies_all(rule):
+            yield f"none in {rule.region}: of the snapshots of {format_duration(between_copies(rule))} one is copied"

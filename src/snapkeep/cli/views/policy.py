@@ -12,6 +12,7 @@ from snapkeep.domain.json_codec import to_object
 from snapkeep.domain.model import Lineage, Verdict
 from snapkeep.domain.plural import counted, noun_for
 from snapkeep.domain.policy.document import to_document
+from snapkeep.domain.policy.frequency import between_copies, copies_all
 from snapkeep.domain.policy.model import CopyRule, PolicySet, Retention, Selector
 from snapkeep.domain.policy.periods import PERIODS
 from snapkeep.domain.prices import completion_price_usd_per_gib
@@ -36,6 +37,8 @@ def summary_lines(policies: PolicySet, limits_set: Collection[str]) -> Iterator[
         yield f"    rpo {format_duration(policy.rpo)}, keep {retention_text(policy.retention)}"
         for rule in policy.copies:
             yield f"    copy to {rule.region} within {format_duration(rule.copy_within)}, keep {retention_text(rule.retention)}"
+            if not copies_all(rule):
+                yield f"        of the snapshots of {format_duration(between_copies(rule))} the first is copied"
             if rule.completion_minutes:
                 yield f"        {_completion_text(rule)}"
         if policy.gone is not None:

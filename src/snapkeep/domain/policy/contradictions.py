@@ -8,7 +8,9 @@ from typing import Any
 
 from snapkeep.domain.durations import format_duration
 from snapkeep.domain.model import VolumeRole
+from snapkeep.domain.policy.frequency import longest_period
 from snapkeep.domain.policy.model import DEFAULT_RPO
+from snapkeep.domain.policy.periods import DAY, finest_word
 from snapkeep.domain.policy.problem import PolicyProblem
 from snapkeep.domain.wildcards import matches_any
 
@@ -68,16 +70,44 @@ def _takes(pattern: str, value: str) -> bool:
 
 
 def _in_copy_rule(rule: Parsed, rpo: timedelta, path: str, region: str) -> Iterator[PolicyProblem]:
-    destination, within = rule.get("region", ""), rule.get("copy_within", rpo)
+    between = time_between_copies(rule)
+    destination, within = rule.get("region", ""), rule.get("copy_within", rpo - between)
+    yield from _in_frequency(rule, rpo, between, path)
     if destination and destination == region:
         yield PolicyProblem(f"{path}.region", repr(destination), "name another region: this is the primary region itself")
-    if within > rpo:
-        right = f"write at most the policy's rpo, which is {format_duration(rpo)}: later copies miss it"
+    if between < rpo < between + within:
+        less = f"{format_duration(rpo - between)}: the policy's rpo less the {format_duration(between)} between two copies"
+        right = f"write at most {less}" if between else f"write at most the policy's rpo, which is {format_duration(rpo)}"
+        right += ": later copies miss it"
         yield PolicyProblem(f"{path}.copy_within", format_duration(within), right)
     completion = timedelta(minutes=rule.get("completion_duration", 0))
-    if completion > within:
+    if completion > within > timedelta(0):
         right = f"write at most copy_within, which is {format_duration(within)}"
         yield PolicyProblem(f"{path}.completion_duration", format_duration(completion), right)
     key = rule.get("kms_key", "")
     if destination and key.startswith("arn:") and key.split(":")[_ARN_REGION] != destination:
         yield PolicyProblem(f"{path}.kms_key", repr(key), f"name a key in {destination}: a copy is encrypted where it goes")
+
+
+def time_between_copies(rule: Parsed) -> timedelta:
+    """Return the longest time between the snapshots that a parsed copy rule copies; zero if it copies every one."""
+    return longest_period(rule.get("every", timedelta(0)), rule.get("only", ""), rule.get("retention", {}))
+
+
+def _in_frequency(rule: Parsed, rpo: timedelta, between: timedelta, path: str) -> Iterator[PolicyProblem]:
+    every, retention = rule.get("every", timedelta(0)), rule.get("retention", {})
+    if every % DAY and DAY % every:
+        right = "write hours that divide a day, such as 4h or 6h, or whole days"
+        yield PolicyProblem(f"{path}.every", format_duration(every), right)
+        return
+    if "only" in rule:
+        every_copy_is_kept = [word for word in ("keep_last", "keep_within") if word in retention]
+        if every:
+            yield PolicyProblem(f"{path}.only", rule["only"], "leave it out beside every, which says which snapshots are copied")
+        elif every_copy_is_kept or not finest_word(retention):
+            right = "write retention with keep_hourly to keep_yearly alone, or every: other words keep each new copy"
+            yield PolicyProblem(f"{path}.only", rule["only"], right)
+    if between and between >= rpo:
+        key = "every" if every else "only"
+        right = f"write a shorter time between copies, or a longer rpo, which is {format_duration(rpo)}"
+        yield PolicyProblem(f"{path}.{key}", format_duration(between), right)

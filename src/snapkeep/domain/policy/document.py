@@ -13,7 +13,7 @@ from snapkeep.domain.durations import format_duration, parse_duration
 from snapkeep.domain.errors import InvalidConfiguration
 from snapkeep.domain.nearest import nearest as nearest_word
 from snapkeep.domain.plural import counted
-from snapkeep.domain.policy.contradictions import contradictions
+from snapkeep.domain.policy.contradictions import contradictions, time_between_copies
 from snapkeep.domain.policy.fields import COMPLETION_STEP_MINUTES, DOCUMENT, POLICY, VERSION, Field, Shape, ValueType
 from snapkeep.domain.policy.model import DEFAULT_RPO, Limits, PolicySet
 from snapkeep.domain.policy.problem import PolicyProblem
@@ -59,7 +59,7 @@ def parse_document(
         raise InvalidPolicy(problems)
     for policy in parsed["policies"]:
         for rule in policy.get("copies", ()):
-            rule.setdefault("copy_within", policy.get("rpo", DEFAULT_RPO))
+            rule.setdefault("copy_within", policy.get("rpo", DEFAULT_RPO) - time_between_copies(rule))
     policies = tuple(_build(POLICY, policy) for policy in parsed["policies"])
     return PolicySet(policies, replace(limits, **parsed.get("limits", {})), source)
 

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 from snapkeep.domain.model import VolumeRole
+from snapkeep.domain.policy.frequency import ONLY_KEPT
 from snapkeep.domain.policy.model import (
     REGION_PATTERN,
     CarryTags,
@@ -226,7 +227,7 @@ VERIFY = Shape(
 
 COPY = Shape(
     CopyRule,
-    "One copy of every snapshot, in one other region.",
+    "One copy of every snapshot, or of one in each period, in one other region.",
     (
         Field(
             "region",
@@ -246,7 +247,7 @@ COPY = Shape(
         Field(
             "copy_within",
             ValueType.DURATION,
-            "The deadline of a copy, counted from its snapshot's start; left out, the policy's `rpo`.",
+            "The deadline of a copy, from its snapshot's start; left out, the policy's `rpo` less the time between copies.",
             maximum=365 * 24 * 60,
             example="4h",
             inherited=True,
@@ -257,6 +258,22 @@ COPY = Shape(
             "Which copies are kept.",
             shape=RETENTION,
             missing="write which copies are kept, such as {keep_last: 3}; {} keeps every copy",
+        ),
+        Field(
+            "every",
+            ValueType.DURATION,
+            "Copy one snapshot of each period of this length, the first; left out, every snapshot.",
+            minimum=60,
+            maximum=366 * 24 * 60,
+            pattern=LONG_DURATION_PATTERN,
+            example="1d",
+            units="hours, days or weeks: 4h, 1d or 1w",
+        ),
+        Field(
+            "only",
+            ValueType.TEXT,
+            "`kept` copies one snapshot of each of the finest periods that `retention` keeps.",
+            choices=(ONLY_KEPT,),
         ),
         Field("carry_tags", ValueType.FLAG, "Whether the volume's own tags go onto the copy too."),
         Field(
@@ -340,7 +357,7 @@ POLICY = Shape(
             shape=RETENTION,
             missing="write which snapshots are kept, such as {keep_last: 7}; {} keeps every snapshot",
         ),
-        Field("copies", ValueType.OBJECTS, "The copies to make of every snapshot.", shape=COPY),
+        Field("copies", ValueType.OBJECTS, "The copies to make of the snapshots.", shape=COPY),
         Field("leave_alone", ValueType.OBJECT, "Snapshots that are never deleted.", shape=LEAVE_ALONE),
         Field("carry_tags", ValueType.OBJECT, "Which of a volume's tags go onto its snapshots and copies.", shape=CARRY_TAGS),
         Field(

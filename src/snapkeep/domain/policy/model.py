@@ -62,7 +62,7 @@ class VerifyRule:
 
 @dataclass(frozen=True, slots=True)
 class CopyRule:
-    """One copy of every snapshot, in one DR region. A policy has at most one rule for a region."""
+    """One copy of every snapshot, or of one in each period, in one DR region. A policy has at most one rule for a region."""
 
     region: str
     kms_key: str = ""
@@ -74,6 +74,10 @@ class CopyRule:
     completion_minutes: int = 0
     """Time-based copy with this duration; 0 is a standard copy."""
     verify: VerifyRule = field(default_factory=VerifyRule)
+    every: timedelta = timedelta(0)
+    """One snapshot of each period of this length is copied; zero copies all, unless `only` says otherwise."""
+    only: str = ""
+    """`kept` copies one snapshot of each of the finest calendar periods of `retention`."""
 
 
 @dataclass(frozen=True, slots=True)

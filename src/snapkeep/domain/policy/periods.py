@@ -6,7 +6,7 @@ Weeks are those of ISO 8601: they begin on Monday, and the year of a week is the
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 _MONTHS_A_YEAR = 12
 _DAYS_A_WEEK = 7
 _HOURS_A_DAY = 24
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
 
 @lru_cache(maxsize=64)
@@ -109,14 +110,16 @@ class Period(NamedTuple):
     """Names the period of a number."""
     plural: str
     """The name of the period in the descriptions of the words."""
+    longest: timedelta
+    """The length of the longest such period, without changes of the clock."""
 
 
 PERIODS: Mapping[str, Period] = {
-    "hourly": Period(Calendar.hours, hour_label, "hours"),
-    "daily": Period(Calendar.days, day_label, "days"),
-    "weekly": Period(Calendar.weeks, week_label, "weeks (ISO 8601, from Monday)"),
-    "monthly": Period(Calendar.months, month_label, "months"),
-    "yearly": Period(Calendar.years, year_label, "years"),
+    "hourly": Period(Calendar.hours, hour_label, "hours", HOUR),
+    "daily": Period(Calendar.days, day_label, "days", DAY),
+    "weekly": Period(Calendar.weeks, week_label, "weeks (ISO 8601, from Monday)", 7 * DAY),
+    "monthly": Period(Calendar.months, month_label, "months", 31 * DAY),
+    "yearly": Period(Calendar.years, year_label, "years", 366 * DAY),
 }
 """Every calendar word, the finest period first. The document, its schema, verdicts and reports are derived from this table."""
 
@@ -124,3 +127,8 @@ PERIODS: Mapping[str, Period] = {
 def finest_period(words: Collection[str]) -> Period:
     """Return the finest period of these words, and the day where none is finer: each coarser period consists of whole ones."""
     return next(period for word, period in PERIODS.items() if word in words or word == "daily")
+
+
+def finest_word(retention: Collection[str]) -> str:
+    """Return the finest calendar word among a retention's keys (`keep_daily`), without its prefix; empty if there is none."""
+    return next((word for word in PERIODS if f"keep_{word}" in retention), "")

@@ -9,6 +9,8 @@ from types import MappingProxyType
 
 from snapkeep.domain.model import NEVER, Lineage, Reason, Snapshot, SnapshotInRegion, SnapshotState
 from snapkeep.domain.other_tools import left_alone_by, tool_of
+from snapkeep.domain.policy.frequency import same_period
+from snapkeep.domain.policy.model import CopyRule
 from snapkeep.domain.recovery.holders import holders_of, is_held
 from snapkeep.domain.recovery.verdict import is_proved
 
@@ -67,24 +69,27 @@ def copy_facts(
     return CopyFacts(frozenset(completed), newest, frozenset(in_progress))
 
 
-def holds_from_facts(snapshots: Iterable[Snapshot], facts: CopyFacts, regions: Sequence[str]) -> dict[str, tuple[Reason, ...]]:
+def holds_from_facts(snapshots: Iterable[Snapshot], facts: CopyFacts, rules: Sequence[CopyRule]) -> dict[str, tuple[Reason, ...]]:
     """Return the snapshots that INV-04 holds, with the reasons.
 
-    A snapshot is held while its copy waits or runs, and while it has no completed copy in one of the regions and no newer
-    snapshot of its volume has one there.
+    A snapshot is held while its copy waits or runs, and while it has no completed copy in the region of one of the rules, unless
+    a newer snapshot of its volume has one there, or the one that the rule copies in place of it.
     """
     return {
         snapshot.id: reasons
         for snapshot in snapshots
-        if (reasons := tuple(reason for region in regions if (reason := _held_for(snapshot, facts, region))))
+        if (reasons := tuple(reason for rule in rules if (reason := _held_for(snapshot, facts, rule))))
     }
 
 
-def _held_for(snapshot: Snapshot, facts: CopyFacts, region: str) -> Reason | None:
+def _held_for(snapshot: Snapshot, facts: CopyFacts, rule: CopyRule) -> Reason | None:
+    region, start = rule.region, snapshot.origin.start_time
     if (snapshot.id, region) in facts.waiting:
         return Reason("INV-04", f"held: its copy to {region} is waiting or running")
-    newest = facts.newest_copied.get((snapshot.origin.lineage, region), NEVER)
-    if (snapshot.id, region) in facts.completed or snapshot.origin.start_time < newest:
+    newest = facts.newest_copied.get((snapshot.origin.lineage, region))
+    if (snapshot.id, region) in facts.completed:
+        return None
+    if newest is not None and (start < newest or same_period(rule, start, newest)):
         return None
     return Reason("INV-04", f"held: no completed copy in {region}, and no newer snapshot has one there")
 

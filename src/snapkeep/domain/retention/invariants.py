@@ -10,7 +10,8 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from snapkeep.domain.model import NEVER, Action, Lineage, Reason, Snapshot, SnapshotState, Verdict
 from snapkeep.domain.plural import counted
-from snapkeep.domain.policy.model import Limits
+from snapkeep.domain.policy.frequency import same_period
+from snapkeep.domain.policy.model import CopyRule, Limits
 from snapkeep.domain.recovery.holders import holders_of, is_held
 from snapkeep.domain.recovery.verdict import is_proved
 from snapkeep.domain.retention.deletion import SECOND_COPY_RULE
@@ -28,13 +29,13 @@ def find_problems(
     system: str,
     limits: Limits,
     copies: CopyFacts = NO_COPY_FACTS,
-    copy_regions: Sequence[str] = (),
+    copy_rules: Sequence[CopyRule] = (),
     protected_ids: Collection[str] = (),
     compared: bool = False,
 ) -> list[str]:
     """Return the invariants that the verdicts of one lineage in one region break, in words that begin with their ids.
 
-    `copies` are the known copies, and `copy_regions` the regions that the policy copies the lineage to (INV-04);
+    `copies` are the known copies, and `copy_rules` the rules by which the policy copies the lineage (INV-04);
     `protected_ids` are the snapshots that an AMI uses, that are locked, or that are left to another tool (INV-06); `compared`
     is whether the policy compares copies with their sources (INV-21).
     """
@@ -53,8 +54,8 @@ def find_problems(
     ]
     problems = list(_problems_of_each(deletions, lineage, region, system, protected_ids))
     problems.extend(_problems_of_all(lineage.volume_id, kept, to_delete, limits))
-    if copy_regions:
-        problems.extend(_missing_copies(to_delete, copies, copy_regions))
+    if copy_rules:
+        problems.extend(_missing_copies(to_delete, copies, copy_rules))
     if compared:
         problems.extend(_unproved(kept, to_delete))
     return problems
@@ -120,12 +121,14 @@ def _unproved(kept: Iterable[Snapshot], to_delete: Iterable[Snapshot]) -> Iterat
         yield f"INV-21: {newest.id} is the newest proved copy of {newest.origin.volume_id}"
 
 
-def _missing_copies(deletions: Iterable[Snapshot], copies: CopyFacts, regions: Sequence[str]) -> Iterator[str]:
+def _missing_copies(deletions: Iterable[Snapshot], copies: CopyFacts, rules: Sequence[CopyRule]) -> Iterator[str]:
     for snapshot in deletions:
-        for region in regions:
+        start = snapshot.origin.start_time
+        for rule in rules:
+            region = rule.region
             if (snapshot.id, region) in copies.waiting:
                 yield f"INV-04: the copy of {snapshot.id} to {region} is waiting or running"
             newest = copies.newest_copied.get((snapshot.origin.lineage, region))
-            replaced = newest is not None and newest > snapshot.origin.start_time
+            replaced = newest is not None and (newest > start or same_period(rule, newest, start))
             if (snapshot.id, region) not in copies.completed and not replaced:
                 yield f"INV-04: {snapshot.id} has no completed copy in {region}, nor has a newer snapshot of its volume"

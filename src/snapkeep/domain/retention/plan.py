@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from snapkeep.domain.model import Action, Lineage, Reason, Snapshot, Verdict
-from snapkeep.domain.policy.model import Limits, Retention
+from snapkeep.domain.policy.model import CopyRule, Limits, Retention
 from snapkeep.domain.retention.holds import NO_COPY_FACTS, CopyFacts, holds_from_facts, merge_holds, policy_holds, proof_holds
 from snapkeep.domain.retention.invariants import find_problems
 from snapkeep.domain.retention.verdicts import NO_HOLDS, NO_POLICY, UNCOUNTED_RULES, Holds, decide
@@ -26,8 +26,8 @@ class LineageFacts:
     retention: Retention | None
     """None where no policy governs the lineage: everything is kept."""
     copies: CopyFacts = NO_COPY_FACTS
-    copy_regions: Sequence[str] = ()
-    """The regions that its policy copies it to (INV-04)."""
+    copy_rules: Sequence[CopyRule] = ()
+    """The rules by which its policy copies it (INV-04)."""
     second_copies: Mapping[str, Reason] = field(default_factory=dict)
     """Snapshot id -> why it is deleted although retention keeps the copy beside it."""
     leave_alone: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -85,7 +85,7 @@ def plan_lineage(
     """
     if facts.retention is None:
         return LineagePlan(facts.lineage, keep_all(facts.snapshots, NO_POLICY))
-    held = holds_from_facts(facts.snapshots, facts.copies, facts.copy_regions) if facts.copy_regions else {}
+    held = holds_from_facts(facts.snapshots, facts.copies, facts.copy_rules) if facts.copy_rules else {}
     # Holds come before the decision and not after it, so that the verdicts name them as reasons.
     if facts.leave_alone:
         protected_ids = merge_holds(protected_ids, policy_holds(facts.snapshots, facts.leave_alone))
@@ -106,7 +106,7 @@ def plan_lineage(
         system=system,
         limits=limits,
         copies=facts.copies,
-        copy_regions=facts.copy_regions,
+        copy_rules=facts.copy_rules,
         protected_ids=protected_ids,
         compared=facts.compared,
     )

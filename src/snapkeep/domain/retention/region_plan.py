@@ -24,6 +24,7 @@ from snapkeep.domain.model import (
     Verdict,
     Volume,
 )
+from snapkeep.domain.policy.frequency import copies_all, to_copy
 from snapkeep.domain.policy.model import CopyRule, Policy, PolicySet
 from snapkeep.domain.policy.selection import Selection, select_by_snapshots, select_for_retention, select_for_snapshot
 from snapkeep.domain.retention.deletion import SECOND_COPY_RULE
@@ -77,7 +78,8 @@ class CopyStatus(LabelledEnum):
 class MissingCopy:
     """A copy that a policy requires and that has not completed, while no newer snapshot of its volume has a copy there.
 
-    A copy that its region's retention would delete on arrival is not missing: no sweep makes it.
+    A copy that its region's retention would delete on arrival is not missing: no sweep makes it. Nor is one that its rule leaves
+    out, because another snapshot of the same period is copied.
     """
 
     snapshot_id: str
@@ -267,9 +269,8 @@ class _Planner:
             for rule in policy.copies
             for copy in self._missing(snapshots, policy, rule, copies, adopted, without_run, gone=gone)
         )
-        regions = [rule.region for rule in policy.copies]
         retention = policy.retention_of(policy.retention, gone=gone)
-        facts = LineageFacts(lineage, snapshots, retention, copies.facts, regions, leave_alone=policy.leave_alone.tags)
+        facts = LineageFacts(lineage, snapshots, retention, copies.facts, policy.copies, leave_alone=policy.leave_alone.tags)
         return self._plan(facts, selection, volume=volume, missing=missing, adopted=adopted)
 
     def _missing(
@@ -298,6 +299,7 @@ class _Planner:
             and snapshot.origin.start_time > awaited
             and _is_missing(snapshot, rule, copies.facts, superfluous_too=snapshot.id in without_run)
         ]
+        uncopied = self._by_frequency(uncopied, snapshots, known, rule, copies.facts)
         retention, newest_copy = policy.retention_of(rule.retention, gone=gone), NEVER
         for are_adopted in (False, True):
             round_ = [
@@ -321,6 +323,22 @@ class _Planner:
                     newest_copy = newest_copy if status is CopyStatus.FAILED else max(newest_copy, start)
                     deadline = start + rule.copy_within
                     yield MissingCopy(snapshot.id, snapshot.origin.lineage, policy.name, rule.region, deadline, status)
+
+    def _by_frequency(
+        self,
+        uncopied: list[Snapshot],
+        snapshots: Iterable[Snapshot],
+        known: Iterable[Snapshot],
+        rule: CopyRule,
+        facts: CopyFacts,
+    ) -> list[Snapshot]:
+        """Return the snapshots without a copy that the rule copies: perhaps one of each period."""
+        if copies_all(rule):
+            return uncopied
+        copied = [copy.origin.start_time for copy in known if copy.completed and copy.unusable is None]
+        copied += [item.origin.start_time for item in snapshots if (item.id, rule.region) in facts.completed]
+        in_progress = {item.id for item in uncopied if (item.id, rule.region) in facts.waiting}
+        return to_copy(uncopied, rule, copied, in_progress)
 
     def _plan_copies(self, lineage: Lineage, snapshots: list[Snapshot]) -> VolumePlan:
         copying_here = next((policy for policy in self.policies.policies if policy.copy_rule(self.facts.region)), None)

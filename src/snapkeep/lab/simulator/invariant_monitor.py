@@ -12,6 +12,7 @@ from typing import Any
 
 from snapkeep.domain.copies.entry import QueueEntry
 from snapkeep.domain.model import Action, DeletionPlan
+from snapkeep.domain.policy.frequency import between_copies, copies_all
 from snapkeep.domain.policy.model import Policy, PolicySet
 from snapkeep.domain.tag_names import CHECK, MANAGED, POLICY, WRONG
 from snapkeep.lab.ebs_model.api import keys
@@ -26,6 +27,7 @@ from snapkeep.lab.simulator.runner import Runner
 HELD_TOLERANCE_SECONDS = 20 * 60.0
 """Between a look at what holds a snapshot and its deletion time passes: a listing is good for a minute, a plan for fifteen."""
 POLICY_TOLERANCE_SECONDS = 20 * 60.0
+CLOCK_CHANGE_SECONDS = 3600.0
 KEY_TOLERANCE_SECONDS = 25 * 60.0
 """A look at a key is good for five minutes, and a plan for fifteen; the rest is for runs that are interrupted."""
 OUR_DESCRIPTION = "[Snapkeep: "
@@ -206,10 +208,11 @@ class InvariantMonitor:
             if any(entry.enqueued_at < planned for entry in self._waiting(snapshot, region)):
                 self._broken("INV-04", place, snapshot.id, f"deleted while its copy to {region} waits")
             start = self.truths[snapshot.id].start
+            earliest = start - max(_between_copies(policy, region) for policy in self._policies_of(snapshot))
             good = [
                 copy
                 for copy in self._copies(region, snapshot)
-                if copy.state == COMPLETED and self._managed(copy) and self.truths[copy.id].start >= start
+                if copy.state == COMPLETED and self._managed(copy) and self.truths[copy.id].start >= earliest
             ]
             if not good:
                 self._broken("INV-04", place, snapshot.id, f"deleted, and neither it nor a newer one has a copy in {region}")
@@ -331,20 +334,34 @@ class InvariantMonitor:
                 missing += [
                     f"INV-12: {snapshot.id} in {region} has no copy in {rule.region}, and no notice"
                     for rule in (policy.copies if policy else ())
-                    if not self._served(snapshot, rule.region)
+                    if policy and not self._served(snapshot, policy, rule.region)
                 ]
         return missing
 
-    def _served(self, snapshot: SnapshotRecord, region: str) -> bool:
+    def _served(self, snapshot: SnapshotRecord, policy: Policy, region: str) -> bool:
         if (snapshot.id, region) in self.arrived:
             return True
         own = self.truths[snapshot.id]
-        replaced = any(
-            truth.volume_id == own.volume_id and truth.start > own.start and (truth.source_id, region) in self.arrived
+        copied = [
+            truth.start
             for truth in self.truths.values()
-        )
+            if truth.volume_id == own.volume_id and (truth.source_id, region) in self.arrived
+        ]
+        between = _between_copies(policy, region)
+        if between and any(abs(start - own.start) < between for start in copied):
+            return True
+        replaced = any(start > own.start for start in copied)
         rule_came_later = any(until > own.start for until, _ in self._history)
         return replaced and (rule_came_later or snapshot.id in self.failed_runs)
+
+
+def _between_copies(policy: Policy, region: str) -> float:
+    """Return the longest time between two snapshots of which a policy copies only one, in seconds; 0 if it copies both."""
+    rule = policy.copy_rule(region)
+    if rule is None or copies_all(rule):
+        return 0.0
+    # A day on which the clock is put back has an hour more.
+    return between_copies(rule).total_seconds() + CLOCK_CHANGE_SECONDS
 
 
 def _snapshots_in(event: Mapping[str, Any]) -> Iterator[str]:
