@@ -22,7 +22,7 @@ from snapkeep.lab.ebs_model.conditions.faults import FaultRule
 from support.asl import definition
 from support.first_engine import first_engine
 from support.permissions import PERMISSIONS, own_calls_of
-from support.real_system import REGIONS, EngineMaker, RealSystem
+from support.real_system import REGIONS, EngineMaker, RealSystem, one_copy_of_three_snapshots, push
 from support.second_engine import second_engine
 
 pytestmark = pytest.mark.xdist_group("functions_on_two_engines")
@@ -116,8 +116,7 @@ def a_copy_loses_its_policys_tag(system: RealSystem) -> None:
 
 
 def a_policy_document_that_cannot_be_read(system: RealSystem) -> None:
-    for region in REGIONS.values():
-        boto3.client("ssm", region_name=region).put_parameter(Name="/snapkeep/policy", Value="{policies", Type="String")
+    push("{policies")
     four_snapshots(system)
 
 
@@ -317,6 +316,9 @@ STORIES = {
         (4, 4),
         {"InvalidPolicy": 2},
         {"primary": {"Retention": 2, "DigestQuietSeconds": 0}, "dr": {"DigestQuietSeconds": 0}},
+    ),
+    "one snapshot of a day is copied": Story(
+        one_copy_of_three_snapshots, {("protect", "SUCCEEDED", ""): 3, ("receive", "SUCCEEDED", ""): 1}, (3, 1)
     ),
     "copies are compared, and one differs": Story(
         copies_are_compared,

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from snapkeep.domain.model import Snapshot
-from snapkeep.domain.policy.frequency import between_copies, periods, same_period, to_copy
+from snapkeep.domain.policy.frequency import Periods, between_copies, periods_of, same_period, to_copy
 from snapkeep.domain.policy.model import CopyRule, Policy, PolicySet, Retention, Selector
 from snapkeep.lab.ebs_model.store.records import COMPLETED
 from snapkeep.lab.simulator.experiment import Experiment, ExperimentOptions
@@ -89,14 +89,30 @@ def test_each_period_has_exactly_one_copy(zone: str, every: int, minutes: list[i
     begin = datetime(2026, 1, 1, tzinfo=UTC)
     candidates = [snapshot(begin + timedelta(minutes=minute), number) for number, minute in enumerate(minutes, start=1)]
     copied = to_copy(candidates, rule)
-    numbers = periods(rule, [item.origin.start_time for item in copied])
-    assert sorted(numbers) == sorted(set(periods(rule, [item.origin.start_time for item in candidates])))
+    periods = periods_of(rule)
+    assert periods is not None
+    numbers = periods.numbers([item.origin.start_time for item in copied])
+    assert sorted(numbers) == sorted(set(periods.numbers([item.origin.start_time for item in candidates])))
     # A day on which the clock is put back is an hour longer.
     longest = between_copies(rule) + timedelta(hours=1)
     first = candidates[0].origin.start_time
     assert not any(
         same_period(rule, first, item.origin.start_time) and abs(item.origin.start_time - first) >= longest for item in candidates
     )
+
+
+@given(
+    zone=st.sampled_from(ZONES),
+    every=st.sampled_from([1, 2, 3, 4, 6, 8, 12, 24, 48, 168]),
+    minutes=st.integers(0, 60 * 24 * 400),
+)
+def test_a_period_ends_where_the_next_one_begins(zone: str, every: int, minutes: int) -> None:
+    periods = Periods(timedelta(hours=every), "", zone)
+    moment, little = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(minutes=minutes), timedelta(seconds=1)
+    begin, end = periods.bounds(moment)
+    assert begin <= moment < end
+    before, first, last, after = periods.numbers((begin - little, begin, end - little, end))
+    assert before < first == last < after
 
 
 def laboratory(rule: CopyRule, keep: int = 3) -> Laboratory:

@@ -8,7 +8,7 @@ import pytest
 
 from snapkeep.domain.model import Origin, Snapshot, SnapshotState
 from snapkeep.domain.policy.model import Limits, PolicySet
-from snapkeep.domain.retention.region_plan import second_copies
+from snapkeep.domain.retention.second_copies import second_copies
 from snapkeep.domain.sweep.findings import FindingKind
 from snapkeep.domain.sweep.report import SweepReport
 from snapkeep.domain.tags import tags_for_copy

@@ -14,10 +14,11 @@ from snapkeep.domain.errors import InvalidConfiguration
 from snapkeep.domain.nearest import nearest as nearest_word
 from snapkeep.domain.plural import counted
 from snapkeep.domain.policy.contradictions import contradictions, time_between_copies
-from snapkeep.domain.policy.fields import COMPLETION_STEP_MINUTES, DOCUMENT, POLICY, VERSION, Field, Shape, ValueType
+from snapkeep.domain.policy.fields import COMPLETION_STEP_MINUTES, DOCUMENT, POLICY, VERSION
 from snapkeep.domain.policy.model import DEFAULT_RPO, Limits, PolicySet
 from snapkeep.domain.policy.problem import PolicyProblem
 from snapkeep.domain.policy.regions import region_problems
+from snapkeep.domain.policy.shapes import Field, Shape, ValueType
 from snapkeep.domain.policy.source import PolicySource, SourceKind
 
 _MINUTE = timedelta(minutes=1)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import MISSING, dataclass, fields, replace
-from enum import StrEnum
-from typing import Any
+from dataclasses import replace
 
 from snapkeep.domain.model import VolumeRole
 from snapkeep.domain.policy.frequency import ONLY_KEPT
@@ -23,6 +21,7 @@ from snapkeep.domain.policy.model import (
     VerifyRule,
 )
 from snapkeep.domain.policy.periods import PERIODS
+from snapkeep.domain.policy.shapes import Field, Shape, ValueType
 
 VERSION = 1
 """The version of the document's form."""
@@ -33,74 +32,6 @@ VOLUME_TYPES = ("standard", "io1", "io2", "gp2", "gp3", "sc1", "st1")
 COMPLETION_STEP_MINUTES = 15
 COMPLETION_LONGEST_MINUTES = 2880
 """`CompletionDurationMinutes` of CopySnapshot: steps of 15 minutes, at most 48 hours (ec2 2016-11-15)."""
-
-MOST_SNAPSHOTS = 100_000
-"""Snapshots per region, by quota: no count beyond it means anything."""
-
-
-class ValueType(StrEnum):
-    """How a value is written."""
-
-    COUNT = "count"
-    DURATION = "duration"
-    MINUTES = "minutes"
-    """A duration that the domain holds in whole minutes."""
-    TEXT = "text"
-    FLAG = "flag"
-    TEXTS = "texts"
-    TAGS = "tags"
-    OBJECT = "object"
-    OBJECTS = "objects"
-
-
-@dataclass(frozen=True, slots=True)
-class Field:
-    """One key of the document."""
-
-    name: str
-    kind: ValueType
-    about: str
-    attribute: str = ""
-    """The attribute of the domain's class, where it has another name."""
-    minimum: int = 1
-    maximum: int = MOST_SNAPSHOTS
-    choices: tuple[str, ...] = ()
-    pattern: str = ""
-    example: str = ""
-    """A right value, for messages."""
-    units: str = ""
-    """The units of a duration, for messages, where not every unit is valid."""
-    shape: Shape | None = None
-    missing: str = ""
-    """The right value in words, where a missing key is an error; empty where the key may be left out."""
-    inherited: bool = False
-    """Whether another value is its default (the policy's `rpo`, the stack's parameters), so that it is always written."""
-
-    @property
-    def required(self) -> bool:
-        """Whether a document must have the key."""
-        return bool(self.missing)
-
-    @property
-    def target(self) -> str:
-        """The attribute of the domain's class that this key sets."""
-        return self.attribute or self.name
-
-
-@dataclass(frozen=True, slots=True)
-class Shape:
-    """An object of the document, and the domain's class that it becomes."""
-
-    of: type[Any]
-    about: str
-    fields: tuple[Field, ...]
-
-    def default(self, field: Field) -> Any:
-        """Return the default of a key in the domain's class; MISSING if it has none."""
-        for known in fields(self.of):
-            if known.name == field.target:
-                return known.default_factory() if known.default_factory is not MISSING else known.default
-        return MISSING
 
 
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from functools import lru_cache
+from typing import TYPE_CHECKING, NamedTuple
 
 from snapkeep.domain.policy.periods import DAY, HOUR, PERIODS, Calendar, finest_word
 
@@ -34,29 +35,59 @@ def longest_period(every: timedelta, only: str, retention: Mapping[str, object])
 
 def copies_all(rule: CopyRule) -> bool:
     """Whether a rule copies every snapshot."""
-    return not (rule.every or rule.only)
+    return periods_of(rule) is None
 
 
-def periods(rule: CopyRule, moments: Sequence[datetime]) -> list[int]:
-    """Return the number of the period of each moment, in the time zone of the copies' retention, for a rule that has periods.
+class Periods(NamedTuple):
+    """Periods of hours or days, or those of a calendar word where the length is zero."""
 
-    Periods of hours begin at midnight; those of days are counted from a Monday. An hour that the clock repeats is two.
-    """
-    calendar = Calendar(moments, rule.retention.timezone)
-    if not rule.every:
-        word = finest_word(_words(rule.retention))
-        return PERIODS[word].numbers(calendar) if word else list(range(len(moments)))
-    if not rule.every % DAY:
-        return [(day - 1) // (rule.every // DAY) for day in calendar.days()]
-    hours = calendar.hours()
-    return hours if rule.every == HOUR else [hour // 2 // (rule.every // HOUR) for hour in hours]
+    every: timedelta
+    word: str
+    timezone: str
+
+    def numbers(self, moments: Sequence[datetime]) -> list[int]:
+        """Return the number of the period of each moment.
+
+        Periods of hours begin at midnight; those of days are counted from a Monday. An hour that the clock repeats is two.
+        """
+        calendar = Calendar(moments, self.timezone)
+        if not self.every:
+            return PERIODS[self.word].numbers(calendar)
+        if not self.every % DAY:
+            return [(day - 1) // (self.every // DAY) for day in calendar.days()]
+        hours = calendar.hours()
+        return hours if self.every == HOUR else [hour // 2 // (self.every // HOUR) for hour in hours]
+
+    def bounds(self, moment: datetime) -> tuple[datetime, datetime]:
+        """Return when the period of a moment begins, and when the next one does."""
+        # In every time zone, periods begin at a quarter of an hour.
+        return _bounds(self, moment.replace(minute=moment.minute // 15 * 15, second=0, microsecond=0))
+
+
+@lru_cache(maxsize=4096)
+def _bounds(periods: Periods, quarter: datetime) -> tuple[datetime, datetime]:
+    (number,) = periods.numbers((quarter,))
+    begin = end = quarter
+    for step in (DAY, timedelta(minutes=15)):
+        while periods.numbers((begin - step,))[0] == number:
+            begin -= step
+        while periods.numbers((end + step,))[0] == number:
+            end += step
+    return begin, end + timedelta(minutes=15)
+
+
+def periods_of(rule: CopyRule) -> Periods | None:
+    """Return the periods of a copy rule, in the time zone of its retention; None if it copies every snapshot."""
+    word = finest_word(_words(rule.retention)) if rule.only else ""
+    return Periods(rule.every, word, rule.retention.timezone) if rule.every or word else None
 
 
 def same_period(rule: CopyRule, first: datetime, second: datetime) -> bool:
     """Whether a rule copies only one of two snapshots, because both are of one of its periods."""
-    if copies_all(rule):
+    periods = periods_of(rule)
+    if periods is None:
         return False
-    numbers = periods(rule, (first, second))
+    numbers = periods.numbers((first, second))
     return numbers[0] == numbers[1]
 
 
@@ -69,13 +100,13 @@ def to_copy(
     `in_progress` the ids of those whose copies wait or run. The first of each period is copied: the rest of the period is not
     known yet. A period with a completed copy has its copy, and one whose copy is in progress gets no other.
     """
-    listed = list(candidates)
-    if copies_all(rule):
+    listed, periods = list(candidates), periods_of(rule)
+    if periods is None:
         return listed
     starts = [snapshot.origin.start_time for snapshot in listed]
-    done = set(periods(rule, list(copied)))
+    done = set(periods.numbers(list(copied)))
     chosen: dict[int, Snapshot] = {}
-    for period, snapshot in zip(periods(rule, starts), listed, strict=True):
+    for period, snapshot in zip(periods.numbers(starts), listed, strict=True):
         known = chosen.get(period)
         if period not in done and (known is None or _rank(snapshot, in_progress) < _rank(known, in_progress)):
             chosen[period] = snapshot

@@ -27,9 +27,9 @@ from snapkeep.domain.model import (
 from snapkeep.domain.policy.frequency import copies_all, to_copy
 from snapkeep.domain.policy.model import CopyRule, Policy, PolicySet
 from snapkeep.domain.policy.selection import Selection, select_by_snapshots, select_for_retention, select_for_snapshot
-from snapkeep.domain.retention.deletion import SECOND_COPY_RULE
 from snapkeep.domain.retention.holds import CopyFacts, copy_facts
 from snapkeep.domain.retention.plan import LineageFacts, LineagePlan, keep_all, plan_lineage
+from snapkeep.domain.retention.second_copies import second_copies
 from snapkeep.domain.retention.unhandled import unhandled
 from snapkeep.domain.retention.verdicts import NO_HOLDS, Holds, decide
 from snapkeep.domain.tag_names import MANAGED
@@ -173,27 +173,6 @@ def plan_region(
     """
     planner = _Planner(facts, policies, now, system, protected_ids, adopt, former)
     return RegionPlan(facts.region, now, policies, tuple(planner.volume_plans()))
-
-
-def second_copies(copies: Iterable[Snapshot], system: str, kms_key: str = "", checked: Collection[str] = ()) -> dict[str, Reason]:
-    """Return by id the copies beside the one that is kept of their snapshot, with the reason.
-
-    The one that is kept is a copy that a run checked, else one with the copy rule's key, else the last one made, on which
-    EC2 builds the next copy. Another principal's copy of a copy, with its tags and its description, never replaces it.
-    """
-    by_source: dict[str, list[Snapshot]] = defaultdict(list)
-    for copy in copies:
-        if copy.counts_for(system):
-            by_source[copy.origin.snapshot_id].append(copy)
-    reasons: dict[str, Reason] = {}
-    for copies_of_one in by_source.values():
-        *duplicates, kept = sorted(
-            copies_of_one, key=lambda copy: (copy.id in checked, has_key(copy, kms_key), copy.start_time, copy.id)
-        )
-        # One copy is always kept: the list has at least one member.
-        reason = Reason(SECOND_COPY_RULE, f"a second copy of {kept.origin.snapshot_id}, beside {kept.id}")
-        reasons |= dict.fromkeys((copy.id for copy in duplicates), reason)
-    return reasons
 
 
 @dataclass(frozen=True, slots=True)
