@@ -151,10 +151,12 @@ SNAPSHOTS = st.lists(
 )
 
 
-@given(SNAPSHOTS, st.integers(0, 500))
-def test_no_choice_mixes_sets_or_takes_what_is_later_or_unusable(snapshots: list[Snapshot], minutes_ago: int) -> None:
+@given(SNAPSHOTS, st.integers(0, 500), st.booleans())
+def test_no_choice_mixes_sets_or_takes_what_is_later_or_unusable(
+    snapshots: list[Snapshot], minutes_ago: int, sets_first: bool
+) -> None:
     at = NOW - timedelta(minutes=minutes_ago)
-    chosen = choose_points(lineages_of("us-east-2", snapshots), VOLUMES, at)
+    chosen = choose_points(lineages_of("us-east-2", snapshots), VOLUMES, at, sets_first=sets_first)
     assert all(is_point(point) and point.origin.start_time <= at for point in chosen.points)
     assert len({point.origin.volume_id for point in chosen.points}) == len(chosen.points)
     assert {point.origin.volume_id for point in chosen.points} | set(chosen.missing) == set(VOLUMES)

@@ -3,18 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from snapkeep.adapters.ec2_recovery import Ec2Recovery
+from snapkeep.domain.model import Snapshot
 from snapkeep.domain.recovery.choice import Target
 from snapkeep.domain.recovery.recovery_plan import RecoveryPlan, places_for
 from snapkeep.domain.recovery.storage import STORAGE_QUOTAS
+from snapkeep.domain.tag_names import DEVICE, INSTANCE, POLICY
 from snapkeep.lab.ebs_model import FaultRule
 from snapkeep.usecases.recovery.prepare import RecoveryRequest
 from support.flows import DR, PRIMARY
 from support.recovering import RecoveryLab
+
+
+class Listing:
+    """A region with these snapshots."""
+
+    def __init__(self, snapshots: list[Snapshot]) -> None:
+        self.snapshots = snapshots
+
+    def all_snapshots(self) -> list[Snapshot]:
+        return self.snapshots
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +68,21 @@ def test_an_instance_is_whole_unless_a_volume_is_left_out() -> None:
         rest = lab.plan(without=(name,))
         assert (rest.obstacles, len(rest.volumes)) == ((), 2), name
     assert [obstacle for obstacle in lab.plan(without=("/dev/sdx",)).obstacles if "named so" in obstacle]
+
+
+def test_a_device_is_left_out_of_each_instance_by_any_of_its_names(ready: RecoveryLab) -> None:
+    point = ready.plan().volumes[0].point
+    snapshots = [
+        replace(point, id=f"snap-{number}", tags={**point.tags, INSTANCE: f"i-{number}", POLICY: "gold", DEVICE: device})
+        for number, device in enumerate(["/dev/sdf", "/dev/sdf", "/dev/sdg"])
+    ]
+    listed = [
+        replace(one, origin=replace(one.origin, volume_id=f"vol-{number}", snapshot_id=f"snap-s{number}"))
+        for number, one in enumerate(snapshots)
+    ]
+    prepare = replace(ready.prepare(), snapshots=Listing(listed), volumes_in=lambda _, volume_ids: volume_ids)
+    plan = prepare.plan(RecoveryRequest(Target(policy="gold"), ready.clock.now(), without=("xvdf",)))
+    assert [volume.point.origin.volume_id for volume in plan.volumes] == ["vol-2"]
 
 
 def policy_plan(lab: RecoveryLab, **more: object) -> RecoveryPlan:

@@ -97,3 +97,13 @@ def test_an_undo_of_an_undone_recovery_looks_again(lab: RecoveryLab) -> None:
     assert len(lab.made(run)) == 1
     lab.carry_out(run.id, Recover.undo)
     assert lab.made(run) == []
+
+
+def test_an_undo_removes_nothing_of_another_recovery(lab: RecoveryLab) -> None:
+    """The volumes of both have one name."""
+    first, second = (lab.begin(lab.plan(attach=False)) for _ in range(2))
+    for run in (first, second):
+        lab.carry_out(run.id, Recover.run)
+    lab.carry_out(first.id, Recover.undo)
+    assert (len(lab.made(first)), len(lab.made(second))) == (0, 3)
+    lab.carry_out(second.id, Recover.undo)

@@ -275,7 +275,7 @@ def plan_recovery(
         for volume_id, why in choice.missing.items()
     ]
     if not points and not obstacles:
-        obstacles.append("nothing here is named so")
+        obstacles.append("there is nothing to recover")
     if len(options.attachments) > len(points):
         obstacles.append(f"{len(options.attachments)} places to attach to, and {len(points)} volumes")
     said = [

@@ -140,18 +140,18 @@ class PrepareRecovery:
             found.remarks.append(f"not recovered, as all their snapshots are later: {', '.join(later)}")
         if not request.target.names and not request.with_deleted:
             groups = self._without_deleted(groups, lineages, found)
-        without = set(request.without)
+        without = {name: device_slot(name) for name in request.without}
+        names = {volume_id: {volume_id, *_slots_of(volume_id, lineages)} for ids in groups.values() for volume_id in ids}
         choices = []
         for volume_ids in groups.values():
-            left_out = [volume_id for volume_id in volume_ids if _named_by(volume_id, lineages, without)]
-            without -= {name for volume_id in left_out for name in (volume_id, *_devices_of(volume_id, lineages))}
-            kept = [volume_id for volume_id in volume_ids if volume_id not in left_out]
+            kept = [volume_id for volume_id in volume_ids if not names[volume_id] & set(without.values())]
             choice = choose_points(lineages, kept, request.at, sets_first=not request.newest)
             if not request.target.names and not choice.points and len(kept) == 1:  # a volume alone blocks no other of its policy
                 found.remarks += [f"{volume_id} is not recovered: {why}" for volume_id, why in choice.missing.items()]
             elif kept:
                 choices.append(choice)
-        found.obstacles += [f"--without {name}: no volume or device of these is named so" for name in sorted(without)]
+        unknown = [name for name, slot in without.items() if not any(slot in known for known in names.values())]
+        found.obstacles += [f"--without {name}: no volume or device of these is named so" for name in unknown]
         return choices
 
     def _without_deleted(self, groups: Mapping[str, list[str]], lineages: Lineages, found: _Findings) -> dict[str, list[str]]:
@@ -220,14 +220,9 @@ class _Findings:
     obstacles: list[str] = field(default_factory=list)
 
 
-def _devices_of(volume_id: str, lineages: Lineages) -> tuple[str, ...]:
+def _slots_of(volume_id: str, lineages: Lineages) -> set[str]:
     newest = lineages.by_volume.get(volume_id, ())[:1]
-    return tuple(point.tags[DEVICE] for point in newest if DEVICE in point.tags)
-
-
-def _named_by(volume_id: str, lineages: Lineages, names: Collection[str]) -> bool:
-    slots = {device_slot(device) for device in _devices_of(volume_id, lineages)}
-    return volume_id in names or bool(slots & {device_slot(name) for name in names})
+    return {device_slot(point.tags[DEVICE]) for point in newest if DEVICE in point.tags}
 
 
 def begin(plan: RecoveryPlan, started_by: str, now: datetime) -> RecoveryRun:
