@@ -67,10 +67,10 @@ class ProofsInMemory:
         self.kept.append(proof)
         return f"memory:{len(self.kept)}"
 
-    def last_full(self, volume_id: str, copy_region: str) -> Proof:
+    def last_base(self, volume_id: str, copy_region: str) -> Proof:
         for proof in reversed(self.kept):
             pair = proof.progress.pair
-            if proof.covers_everything and (pair.volume_id, pair.copy_region) == (volume_id, copy_region):
+            if proof.decides_base and (pair.volume_id, pair.copy_region) == (volume_id, copy_region):
                 return proof
         raise ProofNotFound(volume_id)
 

@@ -25,21 +25,21 @@ class S3Proofs:
         self._bucket = bucket
 
     def put(self, proof: Proof) -> str:
-        """Keep a proof under the pair's ids; return where it is. One that covers everything is kept for its volume too."""
+        """Keep a proof under the pair's ids, and under its volume if it decides the base of changes; return where it is."""
         pair = proof.progress.pair
         name = _name(pair, proof.progress.method)
         self._put(name, proof)
-        if proof.covers_everything:
-            self._put(_name_of_full(pair.volume_id, pair.copy_region), proof)
+        if proof.decides_base:
+            self._put(_name_of_base(pair.volume_id, pair.copy_region), proof)
         return f"s3://{self._bucket}/{name}"
 
     def proof(self, pair: Pair, method: Method) -> Proof:
         """Return the newest proof of a pair by a kind of method. Raise ProofNotFound."""
         return self._get(_name(pair, method))
 
-    def last_full(self, volume_id: str, copy_region: str) -> Proof:
-        """Return the newest proof that covers every block of a copy of this volume in a region. Raise ProofNotFound."""
-        return self._get(_name_of_full(volume_id, copy_region))
+    def last_base(self, volume_id: str, copy_region: str) -> Proof:
+        """Return the newest proof of a volume's copies in a region that decides the base of changes. Raise ProofNotFound."""
+        return self._get(_name_of_base(volume_id, copy_region))
 
     def _put(self, name: str, proof: Proof) -> None:
         with translated(f"put_object {name}"):
@@ -60,5 +60,5 @@ def _name(pair: Pair, method: Method) -> str:
     return f"proofs/{pair.copy_region}/{pair.volume_id}/{pair.source_id}/{pair.copy_id}/{method.kind}.json"
 
 
-def _name_of_full(volume_id: str, copy_region: str) -> str:
-    return f"proofs/{copy_region}/{volume_id}/full.json"
+def _name_of_base(volume_id: str, copy_region: str) -> str:
+    return f"proofs/{copy_region}/{volume_id}/base.json"

@@ -11,7 +11,7 @@ class SnapkeepError(Exception):
 
 
 class InvalidEvent(SnapkeepError):
-    """An event that cannot be read: an unknown shape, or a part missing."""
+    """An event or an input that cannot be handled: an unknown shape, a part missing, or a snapshot that is no copy."""
 
 
 class InvalidConfiguration(SnapkeepError):

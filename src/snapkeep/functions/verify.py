@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from snapkeep.adapters.lambda_blocks import LambdaBlocks
 from snapkeep.adapters.s3_proofs import S3Proofs
-from snapkeep.domain.errors import BlocksUnreadable, CopyDiffers, ProofIncomplete
+from snapkeep.domain.errors import BlocksUnreadable, CopyDiffers, InvalidEvent, ProofIncomplete, SnapshotGone
 from snapkeep.domain.json_codec import to_object
 from snapkeep.domain.recovery.proof import Proof, ProofEnd, ProofProgress
 from snapkeep.domain.recovery.verdict import ProofVerdict
@@ -16,7 +17,7 @@ from snapkeep.functions import metrics, proof_metrics, read_blocks
 from snapkeep.functions.composition import Composition, composition
 from snapkeep.functions.log import started
 from snapkeep.functions.payloads import from_json
-from snapkeep.functions.verify_payloads import VerifyAnswer, VerifyCall
+from snapkeep.functions.verify_payloads import VerifyAnswer, VerifyCall, VerifyRequest
 from snapkeep.usecases.ports import Problem
 from snapkeep.usecases.recovery.verify import VerifyCopy
 
@@ -60,10 +61,7 @@ def _use_case() -> VerifyCopy:
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Compare the copy of a `VerifyCall` for one portion; return a `VerifyAnswer`."""
     log = started(event, context)
-    asked = from_json(VerifyCall, event).asked
-    use_case = _use_case()
-    progress = asked.verified.progress if asked.verified else None
-    result = use_case.run(progress or use_case.begin(asked.copy, asked.method, asked.budget_usd))
+    result = compare(_use_case(), event)
     if isinstance(result, Proof):
         when_ms = int(result.ended_at.timestamp() * 1000)
         metrics.emit(proof_metrics.proof_lines(result, composition().environment.system, when_ms))
@@ -71,8 +69,35 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     return to_object(answer_of(result))
 
 
-def answer_of(result: ProofProgress | Proof) -> VerifyAnswer:
-    """Return the answer of a portion. A copy or source that was deleted meanwhile makes no problem."""
+def compare(use_case: VerifyCopy, event: Mapping[str, Any]) -> ProofProgress | Proof | None:
+    """Compare the copy of a `VerifyCall` for one portion. Return None for one that was deleted before it was begun."""
+    asked = _asked(event)
+    progress = asked.verified.progress if asked.verified else None
+    if progress is None:
+        try:
+            progress = use_case.begin(asked.copy, asked.method, asked.budget_usd)
+        except SnapshotGone:
+            return None
+    return use_case.run(progress)
+
+
+def _asked(event: Mapping[str, Any]) -> VerifyRequest:
+    """Return the request of an event. A progress that cannot be read, as of another version, is begun anew."""
+    try:
+        return from_json(VerifyCall, event).asked
+    except InvalidEvent:
+        asked = event.get("asked")
+        if not isinstance(asked, dict) or not asked.get("verified"):
+            raise
+        return from_json(VerifyCall, {"asked": {**asked, "verified": None}}).asked
+
+
+def answer_of(result: ProofProgress | Proof | None) -> VerifyAnswer:
+    """Return the answer of a portion. A copy or source that was deleted makes no problem."""
+    if result is None:
+        return VerifyAnswer(
+            more=False, verdict=str(ProofVerdict.UNREADABLE), end=str(ProofEnd.DELETED), progress=None, proof=None, problems=()
+        )
     if isinstance(result, ProofProgress):
         return VerifyAnswer(more=True, verdict="", end="", progress=result, proof=None, problems=())
     kind = PROBLEMS.get(result.verdict)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -18,6 +18,8 @@ from snapkeep.functions import clients, sweep, verify
 from snapkeep.functions.clients import PATIENT, Clients, moment_in
 from snapkeep.functions.composition import Composition
 from snapkeep.functions.environment import Environment
+from snapkeep.usecases.recovery.verify import PORTION
+from support.templates import FUNCTION, resources
 
 PAGE = b"""<DescribeSnapshotsResponse xmlns="http://ec2.amazonaws.com/doc/2016-11-15/"><snapshotSet><item>
 <snapshotId>snap-1</snapshotId><startTime>2026-11-20T01:02:03.004Z</startTime></item></snapshotSet></DescribeSnapshotsResponse>"""
@@ -94,10 +96,13 @@ def test_a_sweep_slows_down_when_it_is_throttled(monkeypatch: pytest.MonkeyPatch
     assert patient.get("ec2", once=True).meta.config.retries["total_max_attempts"] == 1
 
 
-def test_only_clients_of_lambda_wait_as_long_as_a_function_runs() -> None:
+def test_a_portion_and_an_unanswered_call_of_read_blocks_fit_into_verify() -> None:
     made = Clients(region="us-east-2")
     waited = {service: made.get(service).meta.config for service in ("lambda", "s3", "ec2")}
-    assert (waited["lambda"].read_timeout, waited["lambda"].retries["total_max_attempts"]) == (900, 1)
+    assert waited["lambda"].retries["total_max_attempts"] == 1
+    assert resources("primary", FUNCTION)["ReadBlocks"]["Timeout"] < waited["lambda"].read_timeout
+    call = timedelta(seconds=waited["lambda"].read_timeout + waited["lambda"].connect_timeout)
+    assert PORTION + call < timedelta(seconds=resources("dr", FUNCTION)["Verify"]["Timeout"])
     for service in ("s3", "ec2"):
         assert (waited[service].read_timeout, waited[service].retries["total_max_attempts"]) == (20, 4)
 

@@ -6,8 +6,13 @@ from datetime import timedelta
 
 import pytest
 
+from snapkeep.domain.errors import InvalidEvent
+from snapkeep.domain.json_codec import to_object
 from snapkeep.domain.policy.model import CopyRule, Policy, PolicySet, Retention, Selector, VerifyRule
+from snapkeep.domain.recovery.methods import FULL
+from snapkeep.domain.recovery.proof import Proof
 from snapkeep.domain.tag_names import CHECK, PROOF, WRONG
+from snapkeep.functions.verify import compare
 from snapkeep.lab.ebs_model import FaultRule
 from snapkeep.lab.simulator.composition import SystemLayout
 from support.flows import DR, PRIMARY, Laboratory
@@ -37,7 +42,17 @@ def test_every_arriving_copy_is_compared_and_tagged_with_its_proof() -> None:
     assert lab.tags(copy_id, DR)[PROOF].startswith("PROVED sample:300 ")
     assert CHECK not in lab.tags(copy_id, DR)
     [run] = lab.runs("verify")
-    assert (run.status, run.entered) == ("SUCCEEDED", ["Verify", "EvaluateContinue", "TagSnapshotCopy", "Outcome", "Done"])
+    assert (run.status, run.entered) == (
+        "SUCCEEDED",
+        [
+            "Begin",
+            "Verify",
+            "EvaluateContinue",
+            "TagSnapshotCopy",
+            "Outcome",
+            "Done",
+        ],
+    )
 
 
 def test_a_differing_copy_is_marked_and_made_again() -> None:
@@ -158,8 +173,62 @@ def test_a_weaker_proof_does_not_replace_a_stronger_one() -> None:
 def test_a_snapshot_that_is_no_copy_is_not_compared() -> None:
     lab = laboratory()
     lab.protect(volume(lab))
-    lab.runner.start(
-        "verify", DR, {"copy": "snap-0123456789abcdef0", "method": {"kind": "full", "sample": 0, "part": 0, "parts": 0}}
-    )
+    snapshot_id = lab.protect(lab.make_volume({}, region=DR), region=DR)
+    asked = {"copy": snapshot_id, "method": {"kind": "full", "sample": 0, "part": 0, "parts": 0}}
+    lab.runner.start("verify", DR, asked)
     lab.settle()
-    assert lab.runs("verify")[-1].error == "SnapshotGone"
+    assert lab.runs("verify")[-1].error == "InvalidEvent"
+
+
+def test_the_progress_of_a_hand_started_execution_is_not_believed() -> None:
+    lab = laboratory()
+    lab.world.add_fault(FaultRule("copy_wrong_blocks", times=1, blocks=1))
+    lab.runner.composition.on_verification = lab.runner.composition.verifications.append
+    lab.protect(volume(lab))
+    [request] = lab.runner.composition.verifications
+    begun = to_object(lab.runner.composition.verify(DR).begin(request.copy_id, request.method))
+    forged = {**begun, "listed": True, "source_blocks": 20, "copy_blocks": 20}
+    answer = {"more": True, "verdict": "", "end": "", "progress": forged, "proof": None, "problems": []}
+    lab.runner.start("verify", DR, {**request.input, "verified": answer})
+    lab.settle()
+    assert verdicts(lab)[0] == "DIFFERS"
+    assert lab.tags(request.copy_id, DR)[CHECK] == WRONG
+
+
+def test_a_copy_that_was_deleted_before_its_comparison_began_makes_no_notice() -> None:
+    lab = laboratory()
+    lab.runner.composition.on_verification = lab.runner.composition.verifications.append
+    lab.protect(volume(lab))
+    [pending] = lab.runner.composition.verifications
+    lab.ec2(DR).delete_snapshot(SnapshotId=pending.copy_id)
+    lab.runner.start("verify", DR, pending.input)
+    lab.settle()
+    [run] = lab.runs("verify")
+    assert (verdicts(lab), run.status, lab.notified) == ([], "SUCCEEDED", [])
+
+
+def test_a_copy_with_room_for_one_tag_is_marked_all_the_same() -> None:
+    lab = laboratory()
+    lab.runner.composition.on_verification = lab.runner.composition.verifications.append
+    lab.world.add_fault(FaultRule("copy_wrong_blocks", times=1, blocks=1))
+    lab.protect(volume(lab))
+    [pending] = lab.runner.composition.verifications
+    room = 50 - 1 - len(lab.tags(pending.copy_id, DR))
+    tags = [{"Key": f"own-{number}", "Value": ""} for number in range(room)]
+    lab.ec2(DR).create_tags(Resources=[pending.copy_id], Tags=tags)
+    lab.runner.start("verify", DR, pending.input)
+    lab.settle()
+    marked = lab.tags(pending.copy_id, DR)
+    assert (marked[CHECK], PROOF in marked) == (WRONG, False)
+
+
+def test_a_progress_of_another_version_is_begun_anew() -> None:
+    lab = laboratory()
+    lab.protect(volume(lab))
+    [copy_id] = lab.ids(DR)
+    asked = {"copy": copy_id, "method": to_object(FULL), "verified": {"more": True, "progress": {"of": "another version"}}}
+    result = compare(lab.runner.composition.verify(DR), {"asked": asked})
+    assert isinstance(result, Proof)
+    assert (result.proved, result.progress.compared) == (True, 20)
+    with pytest.raises(InvalidEvent):
+        compare(lab.runner.composition.verify(DR), {"asked": {"copy": copy_id}})

@@ -69,7 +69,7 @@ def test_there_are_at_least_fifty_corruptions() -> None:
 def test_a_corruption_is_found_by_the_methods_that_promise_it(kind: str, incremental: bool, faults: dict[str, Any]) -> None:
     world, copy = planted(incremental, faults)
     parts = [Method(MethodKind.SUBSET, part=part, parts=3) for part in (1, 2, 3)]
-    methods = [STRUCTURE, FULL, *parts, *([Method(MethodKind.CHANGED)] if incremental else [])]
+    methods = [*([Method(MethodKind.CHANGED)] if incremental else []), STRUCTURE, FULL, *parts]
     for method in methods:
         proof = world.verify(copy, method)
         expected = ProofVerdict.DIFFERS if promised(method, kind, faults) else ProofVerdict.PROVED
@@ -156,6 +156,18 @@ def test_changes_without_a_pair_that_is_proved_in_full_prove_nothing(delete: boo
         world.dr.delete_snapshot(SnapshotId=earlier.id)
     proof = world.verify(copy, Method(MethodKind.CHANGED))
     assert (proof.verdict, proof.end) == (ProofVerdict.INCOMPLETE, "no_base")
+
+
+def test_after_a_difference_no_earlier_proof_is_a_base_of_changes() -> None:
+    world = ProvingWorld()
+    proved = world.new_copy()
+    assert world.verify(proved, FULL).proved
+    world.plant(proved, wrong=(3,))
+    assert world.verify(proved, Method(MethodKind.SAMPLE, sample=300)).verdict is ProofVerdict.DIFFERS
+    proof = world.verify(world.new_copy(), Method(MethodKind.CHANGED))
+    assert (proof.verdict, proof.end) == (ProofVerdict.INCOMPLETE, "no_base")
+    assert world.verify(world.new_copy(), FULL).proved
+    assert world.verify(world.new_copy(), Method(MethodKind.CHANGED)).covers_everything
 
 
 def test_a_block_whose_bytes_have_another_checksum_is_a_difference() -> None:

@@ -6,6 +6,7 @@ import json
 import math
 import tracemalloc
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -169,6 +170,12 @@ def test_no_proof_takes_more_than_its_estimate() -> None:
         assert proof.progress.list_requests <= expected.list_requests
 
 
+def test_the_estimate_of_changes_is_that_of_all_blocks_where_none_are_counted() -> None:
+    changed = Method(MethodKind.CHANGED, sample=300)
+    assert estimate(changed, 100).blocks == estimate(FULL, 100).blocks
+    assert estimate(changed, 100, changed_blocks=50).blocks == 350
+
+
 @pytest.mark.parametrize("text", ["", "0/30", "31/30", "1/0", "1/1001", "a/b", "1/30/2", "-1/3"])
 def test_a_part_that_is_none_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="1/30"):
@@ -181,3 +188,13 @@ def test_a_progress_and_a_proof_survive_json() -> None:
     assert from_json(Proof, json.loads(to_text(proof))) == proof
     data = to_object(proof)
     assert (data["verdict"], data["pair"]["copy_id"], data["method"]["kind"]) == ("PROVED", "snap-2", "sample")
+
+
+def test_a_progress_and_a_proof_of_0_2_0_can_be_read() -> None:
+    """Executions that are in flight during an upgrade, and the proofs in buckets, have this JSON: a new field is OPTIONAL."""
+    stored = json.loads((Path(__file__).parent / "progress_of_0_2_0.json").read_text(encoding="utf-8"))
+    progress = from_json(ProofProgress, stored)
+    assert (progress.sampled, progress.differing, progress.differences[0].index) == (1, 1, 7)
+    proof = {key: value for key, value in stored.items() if key != "idle"}
+    concluded = {"verdict": "DIFFERS", "ended_at": "2026-11-30T02:08:00.000Z", "end": None, "region": "", "idle_portions": 0}
+    assert from_json(Proof, proof | concluded).progress == progress

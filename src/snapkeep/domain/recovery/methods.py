@@ -102,15 +102,18 @@ class Estimate:
     dollars: float
 
 
-def estimate(method: Method, size_gib: int, changed_blocks: int = 0) -> Estimate:
-    """Return what the proof of a volume takes if all its blocks were written. Blocks that one side lacks come on top."""
+def estimate(method: Method, size_gib: int, changed_blocks: int | None = None) -> Estimate:
+    """Return what the proof of a volume takes if all its blocks were written. Blocks that one side lacks come on top.
+
+    Without the number of changed blocks, all of them may have changed.
+    """
     blocks = size_gib * BLOCKS_PER_GIB
     pages = math.ceil(blocks / PAGE_BLOCKS)
     compared = {
         MethodKind.STRUCTURE: 0,
         MethodKind.SAMPLE: method.sample,
         MethodKind.SUBSET: math.ceil(blocks / max(1, method.parts)),
-        MethodKind.CHANGED: changed_blocks + method.sample,
+        MethodKind.CHANGED: blocks if changed_blocks is None else changed_blocks + method.sample,
         MethodKind.FULL: blocks,
     }[method.kind]
     compared = min(compared, blocks)

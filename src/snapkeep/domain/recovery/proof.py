@@ -273,8 +273,14 @@ def next_of_sample(progress: ProofProgress, most: int) -> list[Extent]:
 def after_sample(
     progress: ProofProgress, extents: Iterable[Extent], source: Iterable[BlockDigest], copy: Iterable[BlockDigest]
 ) -> ProofProgress:
-    """Return the progress after blocks of the sample. One that is not read is not listed on that side."""
+    """Return the progress after blocks of the sample. One that is not read is not listed on that side.
+
+    Raise ValueError for one that neither side lists: it was drawn from their listings.
+    """
+    source, copy = list(source), list(copy)
     indexes = list(blocks.indexes_of(extents))
+    if set(indexes) != {digest.index for digest in (*source, *copy)}:
+        raise ValueError(f"blocks of the sample of {progress.pair.seed} were listed and not read")
     further = replace(progress, sampled=progress.sampled + len(indexes))
     return _compared(further, _by_index(source), _by_index(copy), indexes)
 
@@ -341,6 +347,14 @@ class Proof:
         return self.proved and self.progress.method.kind in (MethodKind.FULL, MethodKind.CHANGED)
 
     @property
+    def decides_base(self) -> bool:
+        """Whether it says what later comparisons of changes begin with: it covers every block, or shows that blocks go wrong.
+
+        After a difference, nothing that was proved before is a base: later copies may share the wrong blocks.
+        """
+        return self.covers_everything or self.verdict is ProofVerdict.DIFFERS
+
+    @property
     def tag(self) -> str:
         """The value of the copy's tag `snapkeep:proof`."""
         return f"{self.verdict} {self.progress.method} {format_time(self.ended_at)}"
@@ -363,6 +377,12 @@ def conclude(progress: ProofProgress, now: datetime, end: ProofEnd | None = None
 def is_weaker(proof: Proof, tag: str) -> bool:
     """Whether the tag of an earlier proof says more than this one."""
     verdict, _, rest = tag.partition(" ")
-    kind = rest.partition(" ")[0].partition(":")[0]
+    earlier = rest.partition(" ")[0]
+    return verdict == ProofVerdict.PROVED and _strength(earlier) > _strength(str(proof.progress.method))
+
+
+def _strength(method: str) -> tuple[int, int]:
+    """Return what orders the identifiers of methods; of two samples the larger one is stronger."""
+    kind, _, number = method.partition(":")
     strengths = {str(member): member.strength for member in MethodKind}
-    return verdict == ProofVerdict.PROVED and strengths.get(kind, -1) > proof.progress.method.kind.strength
+    return strengths.get(kind, -1), int(number) if number.isdecimal() else 0

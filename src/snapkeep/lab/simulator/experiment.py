@@ -362,8 +362,8 @@ FUNCTION_SECONDS, FUNCTION_GIB = 0.4, 0.25
 """An assumption: how long one invocation of a function takes, and the memory that it has."""
 
 
-VERIFY_TRANSITIONS = 5
-"""States of a comparison in one portion: Verify, EvaluateContinue, TagSnapshotCopy, Outcome, Done."""
+VERIFY_TRANSITIONS = 6
+"""States of a comparison in one portion: Begin, Verify, EvaluateContinue, TagSnapshotCopy, Outcome, Done."""
 
 
 def _function_dollars(invocations: int, further_seconds: float = 0.0) -> float:

@@ -24,8 +24,8 @@ from snapkeep.functions.payloads import (
     waiting_call,
 )
 from snapkeep.functions.state_budget import fit_deletions, fit_retention, plan_bytes, receive_answer, tag_answer
-from snapkeep.functions.verify import answer_of
-from snapkeep.functions.verify_payloads import RecordAnswer, RecordCall, VerifyAnswer, VerifyCall
+from snapkeep.functions.verify import answer_of, compare
+from snapkeep.functions.verify_payloads import RecordAnswer, RecordCall, VerifyAnswer
 from snapkeep.lab.simulator.composition import SystemComposition
 from snapkeep.lab.simulator.executions import Execution
 from snapkeep.usecases.copies.receive import ReceiveOutcome, ReceiveResult
@@ -105,10 +105,7 @@ class Functions:
 
     def verify(self, execution: Execution, payload: Mapping[str, Any]) -> VerifyAnswer:
         """Compare a copy with its source for one portion."""
-        asked = from_json(VerifyCall, payload).asked
-        use_case = self._composition.verify(execution.region)
-        progress = asked.verified.progress if asked.verified else None
-        return answer_of(use_case.run(progress or use_case.begin(asked.copy, asked.method, asked.budget_usd)))
+        return answer_of(compare(self._composition.verify(execution.region), payload))
 
     def tag_snapshot_copy(self, execution: Execution, payload: Mapping[str, Any]) -> ReceiveAnswer | RecordAnswer:
         """Check a copy that has ended, answer the execution that waits for it, and plan the retention of its lineage.

@@ -34,13 +34,13 @@ class MemoryProofs(ProofStore):
         self.kept.append(proof)
         return f"memory:{len(self.kept)}"
 
-    def last_full(self, volume_id: str, copy_region: str) -> Proof:
-        """Return the newest proof that covers every block of a copy of this volume in a region. Raise ProofNotFound."""
+    def last_base(self, volume_id: str, copy_region: str) -> Proof:
+        """Return the newest proof of a volume's copies that decides the base of changes. Raise ProofNotFound."""
         for proof in reversed(self.kept):
             pair = proof.progress.pair
-            if proof.covers_everything and (pair.volume_id, pair.copy_region) == (volume_id, copy_region):
+            if proof.decides_base and (pair.volume_id, pair.copy_region) == (volume_id, copy_region):
                 return proof
-        raise ProofNotFound(f"no copy of {volume_id} in {copy_region} was proved in full")
+        raise ProofNotFound(f"no copy of {volume_id} in {copy_region} was compared")
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,9 +47,15 @@ class RecordProof:
                 self.tagger.tag([copy_id], {PROOF: proof.tag})
         return False
 
+    def _mark(self, copy: Snapshot, proof: Proof) -> None:
+        try:
+            self.tagger.tag([copy.id], {CHECK: WRONG, PROOF: proof.tag})
+        except TagsDoNotFit:  # the mark decides, the proof's tag only informs
+            self.tagger.tag([copy.id], {CHECK: WRONG})
+
     def _differs(self, copy: Snapshot, proof: Proof) -> bool:
         if not copy.found_wrong:
-            self.tagger.tag([copy.id], {CHECK: WRONG, PROOF: proof.tag})
+            self._mark(copy, proof)
         origin = copy.origin
         entry = find_entry(self.queue, entry_key(origin.region, origin.snapshot_id, self.reader.region))
         # Without an entry, a sweep finds that a copy is missing.

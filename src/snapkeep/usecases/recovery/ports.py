@@ -88,6 +88,6 @@ class ProofStore(Protocol):
         """Keep a proof; return where it is."""
         ...
 
-    def last_full(self, volume_id: str, copy_region: str) -> Proof:
-        """Return the newest proof that covers every block of a copy of this volume in a region. Raise ProofNotFound."""
+    def last_base(self, volume_id: str, copy_region: str) -> Proof:
+        """Return the newest proof of a volume's copies in a region that decides the base of changes. Raise ProofNotFound."""
         ...

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
 
-from snapkeep.domain.errors import RETRYABLE, BlocksUnreadable, ProofNotFound, SnapshotGone
+from snapkeep.domain.errors import RETRYABLE, BlocksUnreadable, InvalidEvent, ProofNotFound, SnapshotGone
 from snapkeep.domain.recovery import blocks, proof
 from snapkeep.domain.recovery.blocks import BlockDigests, BlockList, Extent
 from snapkeep.domain.recovery.methods import Method, MethodKind
@@ -22,6 +22,8 @@ LIST_BLOCKS = 400_000
 """Indexes of one window of the listings: what they are at most travels between regions, in one answer of a function."""
 FEWEST_READS, MOST_READS = 1_000, 10_000
 """Blocks of one side that are read between two looks at the clock."""
+PORTION = timedelta(minutes=8)
+"""After it no further step begins. Its last step and it fit into a call of the function."""
 SHORT, LONG = timedelta(seconds=20), timedelta(seconds=60)
 
 
@@ -36,25 +38,30 @@ class VerifyCopy:
     clock: Clock
     sides: Workers
     """Reads source and copy at the same time."""
-    portion: timedelta = timedelta(minutes=8)
+    portion: timedelta = PORTION
     reads_at_first: int = FEWEST_READS
 
     def begin(self, copy_id: str, method: Method, budget_usd: float = 0.0) -> ProofProgress:
         """Return the progress of a comparison that begins; its pair is what EC2 says.
 
-        Raise SnapshotGone for a snapshot that is not there, or is no copy.
+        Raise SnapshotGone for a snapshot that is not there, or InvalidEvent for one that is no copy.
         """
         copy = self.reader.snapshots([copy_id]).get(copy_id)
-        if copy is None or not copy.is_copy or copy.origin.snapshot_id == copy.id:
-            raise SnapshotGone(f"{copy_id} in {self.reader.region} is no copy of a known source, or was deleted")
+        if copy is None:
+            raise SnapshotGone(f"{copy_id} is not in {self.reader.region} any more")
+        if not copy.is_copy or copy.origin.snapshot_id == copy.id:
+            raise InvalidEvent(f"{copy_id} in {self.reader.region} is no copy of a known source: name a copy")
         pair = pair_of(copy)
         base = self._base(pair) if method.kind is MethodKind.CHANGED else None
         return ProofProgress(pair, method, self.clock.now(), copy.size_gib, copy.size_gib, base, budget_usd)
 
     def _base(self, pair: Pair) -> Pair | None:
         try:
-            base = self.proofs.last_full(pair.volume_id, pair.copy_region).progress.pair
+            last = self.proofs.last_base(pair.volume_id, pair.copy_region)
         except ProofNotFound:
+            return None
+        base = last.progress.pair
+        if not last.covers_everything:
             return None
         return base if base.source_region == pair.source_region and base.copy_id != pair.copy_id else None
 
