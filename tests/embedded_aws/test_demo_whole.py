@@ -14,9 +14,9 @@ def test_every_check_of_the_demonstration_holds() -> None:
     ending = json.loads(done.stdout)
     assert [check for check in ending["checks"] if not check["holds"]] == []
     assert ending["all_hold"] is True
-    assert len(ending["checks"]) == 17
+    assert len(ending["checks"]) == 18
     volumes = {volume["name"]: volume for volume in ending["volumes"]}
-    assert set(volumes) == {"web", "orders", "orders-log", "orders-index", "mail", "vault", "scratch"}
+    assert set(volumes) == {"web", "orders", "orders-log", "orders-index", "mail", "vault", "ledger", "scratch"}
     web = volumes["web"]["snapshots"]
     assert [shot["source"]["fate"] for shot in web] == ["deleted", "deleted", "kept", "kept", "kept"]
     assert [shot["copy"]["fate"] for shot in web] == ["deleted", "deleted", "deleted", "kept", "kept"]

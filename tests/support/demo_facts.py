@@ -6,13 +6,15 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from snapkeep.domain.model import Origin, Snapshot, SnapshotState
-from snapkeep.domain.tags import tags_for_copy, tags_for_snapshot
+from snapkeep.domain.tag_names import CHECK, PROOF, WRONG
+from snapkeep.domain.tags import format_time, tags_for_copy, tags_for_snapshot
 from snapkeep.lab.demo.executions import PROTECT, RECEIVE, FollowedExecution, StepStatus
 from snapkeep.lab.demo.facts import DemoFacts, Ending, Fate, ShotFacts, VolumeFacts
 from snapkeep.lab.demo.recovery import DemoRecovery
 from snapkeep.lab.demo.story import (
     CAST,
     DR_REGION,
+    LEDGER,
     MAIL,
     ORDERS,
     ORDERS_INDEX,
@@ -31,6 +33,7 @@ FATES = {
     ORDERS: (KEPT_AND_COPIED,),
     ORDERS_LOG: (KEPT_AND_COPIED,),
     ORDERS_INDEX: (KEPT_AND_COPIED,),
+    LEDGER: (KEPT_AND_COPIED,),
     MAIL: (KEPT_AND_COPIED, "failed"),
     VAULT: (KEPT,),
     SCRATCH: ("untouched",),
@@ -63,7 +66,7 @@ def source(member: DemoVolume, number: int, fate: str) -> Ending:
 def copy(member: DemoVolume, number: int, fate: str) -> Ending:
     made, copy_id = origin(member, number), f"snap-c{CAST.index(member)}{number:015x}"
     if fate == KEPT_AND_COPIED:
-        tags = tags_for_copy("snapkeep", "default", made)
+        tags = {**tags_for_copy("snapkeep", "default", made), PROOF: f"PROVED sample:300 {format_time(made.start_time)}"}
         copied = Snapshot(copy_id, DR_REGION, SnapshotState.COMPLETED, made.start_time, made, member.size_gib, tags, is_copy=True)
         return Ending(Fate.KEPT, copy_id, ("newest; last 1 of 2",), copied)
     if fate in ("failed", "untouched"):
@@ -96,9 +99,13 @@ def good_facts() -> DemoFacts:
         )
         for member in CAST
     )
-    copied = [(WEB, number) for number in range(1, 6)] + [(ORDERS, 1), (ORDERS_LOG, 1), (ORDERS_INDEX, 1), (MAIL, 1)]
+    copied = [(WEB, number) for number in range(1, 6)] + [(LEDGER, 1), (ORDERS, 1), (ORDERS_LOG, 1), (ORDERS_INDEX, 1), (MAIL, 1)]
     runs = [run(PROTECT, [(WEB, number)]) for number in range(1, 6)]
-    runs += [run(PROTECT, [(ORDERS, 1), (ORDERS_LOG, 1), (ORDERS_INDEX, 1)]), run(PROTECT, [(MAIL, 1)])]
+    runs += [
+        run(PROTECT, [(ORDERS, 1), (ORDERS_LOG, 1), (ORDERS_INDEX, 1)]),
+        run(PROTECT, [(MAIL, 1)]),
+        run(PROTECT, [(LEDGER, 1)]),
+    ]
     runs += [run(PROTECT, [(SCRATCH, 1)], outcome="VOLUME_NOT_TAGGED")]
     runs += [run(PROTECT, [(MAIL, 2)], "FAILED", error="ProblemsFound"), run(PROTECT, [(VAULT, 1)], "FAILED", error="CopyFailed")]
     runs += [run(RECEIVE, [shot]) for shot in copied] + [run(RECEIVE, [(VAULT, 1)], "FAILED", error="CopyFailed")]
@@ -108,7 +115,7 @@ def good_facts() -> DemoFacts:
             "body": f"{kind} in us-east-1\n\nCause: …\n  {snapshot_id(*about)}",
             "region": PRIMARY_REGION,
         }
-        for kind, about in (("SnapshotFailed", (MAIL, 2)), ("CopyFailed", (VAULT, 1)))
+        for kind, about in (("SnapshotFailed", (MAIL, 2)), ("CopyFailed", (VAULT, 1)), ("CopyDiffers", (LEDGER, 1)))
     )
     queue = tuple(
         {
@@ -118,7 +125,19 @@ def good_facts() -> DemoFacts:
         }
         for shot in [*copied, (VAULT, 1)]
     )
-    return DemoFacts("snapkeep", volumes, tuple(runs), messages, queue, "UnauthorizedOperation", recovery=DemoRecovery(4.0, 3, 3))
+    wrong = copy(LEDGER, 2, KEPT_AND_COPIED).snapshot
+    assert wrong is not None
+    found = {**wrong.tags, CHECK: WRONG, PROOF: "DIFFERS sample:300 2026-03-01T12:00:00.000Z"}
+    return DemoFacts(
+        "snapkeep",
+        volumes,
+        tuple(runs),
+        messages,
+        queue,
+        "UnauthorizedOperation",
+        recovery=DemoRecovery(4.0, 3, 3),
+        wrong_copies=(replace(wrong, origin=origin(LEDGER, 1), tags=found),),
+    )
 
 
 def with_ending(

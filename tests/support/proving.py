@@ -2,33 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 from snapkeep.adapters.ebs_blocks import EbsBlocks
 from snapkeep.adapters.ec2_reader import Ec2Reader
-from snapkeep.domain.errors import ProofNotFound
 from snapkeep.domain.model import Snapshot
 from snapkeep.domain.recovery.methods import Method
 from snapkeep.domain.recovery.proof import Proof, ProofProgress
 from snapkeep.domain.tags import Origin, description_of_copy, tags_for_copy
 from snapkeep.lab.ebs_model import ContentFaults, Speeds, World
 from snapkeep.lab.ebs_model.conditions.clock import utc
+from snapkeep.lab.simulator.memory_proofs import MemoryProofs, OneAfterAnother
 from snapkeep.usecases.recovery.ports import BlockReader
 from snapkeep.usecases.recovery.read_blocks import ReadBlocks
 from snapkeep.usecases.recovery.verify import VerifyCopy
 
 PRIMARY, DR, SYSTEM = "us-east-1", "us-east-2", "snapkeep"
 Result = TypeVar("Result")
-
-
-class OneAfterAnother:
-    """`Workers` without threads: the order of requests is the order of the calls."""
-
-    def run(self, calls: Sequence[Callable[[], Result]]) -> list[Result]:
-        return [call() for call in calls]
 
 
 class Ticking:
@@ -57,24 +48,6 @@ class WorldClock:
         self._world.clock.advance(seconds)  # type: ignore[attr-defined]
 
 
-@dataclass
-class ProofsInMemory:
-    """`ProofStore` in memory."""
-
-    kept: list[Proof] = field(default_factory=list)
-
-    def put(self, proof: Proof) -> str:
-        self.kept.append(proof)
-        return f"memory:{len(self.kept)}"
-
-    def last_base(self, volume_id: str, copy_region: str) -> Proof:
-        for proof in reversed(self.kept):
-            pair = proof.progress.pair
-            if proof.decides_base and (pair.volume_id, pair.copy_region) == (volume_id, copy_region):
-                return proof
-        raise ProofNotFound(volume_id)
-
-
 class ProvingWorld:
     """A world with one volume, its snapshots and their copies."""
 
@@ -83,7 +56,7 @@ class ProvingWorld:
         self.primary = self.world.client("ec2", PRIMARY)
         self.dr = self.world.client("ec2", DR)
         self.volume_id = self.primary.create_volume(AvailabilityZone=PRIMARY + "a", Size=size_gib)["VolumeId"]
-        self.proofs = ProofsInMemory()
+        self.proofs = MemoryProofs()
         self.clock = WorldClock(self.world)
         if written:
             self.write(0, written)

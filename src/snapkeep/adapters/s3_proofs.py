@@ -7,14 +7,19 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
-from snapkeep.adapters.aws_errors import code_of, translated
+from snapkeep.adapters.aws_errors import code_of, pages, translated
 from snapkeep.domain.errors import ProofNotFound
 from snapkeep.domain.json_codec import from_json, to_text
-from snapkeep.domain.recovery.methods import Method
+from snapkeep.domain.recovery.methods import Method, MonthSpending
 from snapkeep.domain.recovery.proof import Pair, Proof
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from mypy_boto3_s3 import S3Client
+
+_MICRO = 1_000_000
+_REDUCED = "reduced"
 
 
 class S3Proofs:
@@ -29,6 +34,8 @@ class S3Proofs:
         pair = proof.progress.pair
         name = _name(pair, proof.progress.method)
         self._put(name, proof)
+        if proof.progress.policy:
+            self._put(_name_of_cost(proof), proof)
         if proof.decides_base:
             self._put(_name_of_base(pair.volume_id, pair.copy_region), proof)
         return f"s3://{self._bucket}/{name}"
@@ -36,6 +43,22 @@ class S3Proofs:
     def proof(self, pair: Pair, method: Method) -> Proof:
         """Return the newest proof of a pair by a kind of method. Raise ProofNotFound."""
         return self._get(_name(pair, method))
+
+    def spending(self, policy: str, month: datetime) -> MonthSpending:
+        """Return the cost of a policy's comparisons with a budget that ended in the calendar month (UTC) of a moment.
+
+        The names of the objects say it, a thousand in each answer: none is read.
+        """
+        listed = pages(
+            self._client,
+            "list_objects_v2",
+            {"Bucket": self._bucket, "Prefix": _folder_of_costs(policy, month)},
+            "list_objects_v2 of the costs of proofs",
+            more="NextContinuationToken",
+            sent_as="ContinuationToken",
+        )
+        costs = [item["Key"].rpartition("/")[2].split("_") for page in listed for item in page.get("Contents", ())]
+        return MonthSpending(sum(int(cost[1]) for cost in costs) / _MICRO, any(cost[2] == _REDUCED for cost in costs))
 
     def last_base(self, volume_id: str, copy_region: str) -> Proof:
         """Return the newest proof of a volume's copies in a region that decides the base of changes. Raise ProofNotFound."""
@@ -62,3 +85,14 @@ def _name(pair: Pair, method: Method) -> str:
 
 def _name_of_base(volume_id: str, copy_region: str) -> str:
     return f"proofs/{copy_region}/{volume_id}/base.json"
+
+
+def _folder_of_costs(policy: str, month: datetime) -> str:
+    return f"proofs/costs/{policy}/{month:%Y-%m}/"
+
+
+def _name_of_cost(proof: Proof) -> str:
+    progress = proof.progress
+    what = _REDUCED if progress.due else "whole"
+    name = f"{progress.pair.copy_id}-{proof.ended_at:%Y%m%dT%H%M%S}_{round(progress.dollars * _MICRO)}_{what}_"
+    return f"{_folder_of_costs(progress.policy, proof.ended_at)}{name}"

@@ -23,9 +23,9 @@ class StepFunctionsVerifications:
         self._client = client
         self._arn = state_machine_arn
 
-    def start(self, copy_id: str, method: Method, name: str, budget_usd: float = 0.0) -> str:
+    def start(self, copy_id: str, method: Method, name: str, budget_usd: float = 0.0, *, month_usd: float = 0.0) -> str:
         """Start the comparison of a copy; return its execution. A name that was taken in 90 days starts nothing anew."""
-        budget = {"budget_usd": budget_usd} if budget_usd else {}
+        budget = {key: value for key, value in (("budget_usd", budget_usd), ("month_usd", month_usd)) if value}
         request = json.dumps({"copy": copy_id, "method": to_object(method), **budget})
         with translated(f"start_execution of {self._arn}"):
             try:

@@ -48,6 +48,7 @@ def build_record(parts: Composition) -> RecordProof:
         tagger=parts.tagger,
         queue=parts.queue_of(parts.environment.region),
         clock=parts.clock,
+        notices=parts.notices,
     )
 
 

@@ -75,7 +75,7 @@ def compare(use_case: VerifyCopy, event: Mapping[str, Any]) -> ProofProgress | P
     progress = asked.verified.progress if asked.verified else None
     if progress is None:
         try:
-            progress = use_case.begin(asked.copy, asked.method, asked.budget_usd)
+            progress = use_case.begin(asked.copy, asked.method, asked.budget_usd, asked.month_usd)
         except SnapshotGone:
             return None
     return use_case.run(progress)

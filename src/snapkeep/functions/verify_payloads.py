@@ -30,6 +30,8 @@ class VerifyRequest:
     copy: str
     method: Method
     budget_usd: float = field(default=0.0, metadata=OPTIONAL)
+    month_usd: float = field(default=0.0, metadata=OPTIONAL)
+    """The budget of the copy's rule for a month; 0 for no limit."""
     verified: VerifyAnswer | None = field(default=None, metadata=OPTIONAL)
     """The answer of the portion before."""
 

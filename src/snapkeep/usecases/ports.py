@@ -240,6 +240,8 @@ class ProblemKind(StrEnum):
     STEP_FAILED = "Failed"
     """A step failed with an error that has no name."""
     NOTICE_UNREADABLE = "NoticeUnreadable"
+    PROOF_BUDGET_SPENT = "ProofBudgetSpent"
+    """The month's budget for comparisons is spent: structure alone is compared."""
 
 
 @dataclass(frozen=True, slots=True)

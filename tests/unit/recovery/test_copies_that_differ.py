@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
+from snapkeep.domain.copies.entry import entry_key
 from snapkeep.domain.errors import InvalidEvent
+from snapkeep.domain.events import parse_copy_event
 from snapkeep.domain.json_codec import to_object
 from snapkeep.domain.policy.model import CopyRule, Policy, PolicySet, Retention, Selector, VerifyRule
 from snapkeep.domain.recovery.methods import FULL
@@ -219,7 +223,7 @@ def test_a_copy_with_room_for_one_tag_is_marked_all_the_same() -> None:
     lab.runner.start("verify", DR, pending.input)
     lab.settle()
     marked = lab.tags(pending.copy_id, DR)
-    assert (marked[CHECK], PROOF in marked) == (WRONG, False)
+    assert (marked[CHECK], PROOF in marked, len(lab.ids(DR))) == (WRONG, False, 2)
 
 
 def test_a_progress_of_another_version_is_begun_anew() -> None:
@@ -232,3 +236,50 @@ def test_a_progress_of_another_version_is_begun_anew() -> None:
     assert (result.proved, result.progress.compared) == (True, 20)
     with pytest.raises(InvalidEvent):
         compare(lab.runner.composition.verify(DR), {"asked": {"copy": copy_id}})
+
+
+class LateTags:
+    """A reader to which EC2 does not show the marks of copies yet."""
+
+    def __init__(self, reader: Any) -> None:
+        self._reader = reader
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._reader, name)
+
+    def copies_of_snapshots(self, snapshot_ids: list[str]) -> list[Any]:
+        return [unmarked(copy) for copy in self._reader.copies_of_snapshots(snapshot_ids)]
+
+    def copies_of_volumes(self, volume_ids: list[str]) -> list[Any]:
+        return [unmarked(copy) for copy in self._reader.copies_of_volumes(volume_ids)]
+
+    def snapshots(self, snapshot_ids: list[str]) -> dict[str, Any]:
+        return {name: unmarked(copy) for name, copy in self._reader.snapshots(snapshot_ids).items()}
+
+
+def unmarked(copy: Any) -> Any:
+    return replace(copy, tags={key: value for key, value in copy.tags.items() if key not in (CHECK, PROOF)})
+
+
+@pytest.mark.parametrize("step", ["Dispatch", "ReceiveCopy"])
+def test_a_mark_that_ec2_shows_late_makes_no_copy_good(step: str) -> None:
+    lab = laboratory()
+    lab.world.add_fault(FaultRule("copy_wrong_blocks", times=1, blocks=1))
+    composition = lab.runner.composition
+    composition.on_verification = composition.verifications.append
+    source = lab.protect(volume(lab))
+    [pending] = composition.verifications
+    proof = composition.verify(DR).run(composition.verify(DR).begin(pending.copy_id, pending.method))
+    assert composition.record_proof(DR).run(proof)
+    if step == "Dispatch":
+        dispatch = composition.dispatch(DR)
+        replace(dispatch, reader=LateTags(dispatch.reader)).run("a dispatcher")
+    else:
+        receive = composition.receive(DR)
+        event = next(event for event in lab.events if event["detail"]["event"] == "copySnapshot")
+        replace(receive, reader=LateTags(receive.reader)).run(parse_copy_event(event))
+    lab.runner.wake(DR, 1)
+    lab.settle()
+    wrong, good = lab.ids(DR)
+    entry = composition.queues[DR].get(entry_key(PRIMARY, source, DR))
+    assert (wrong, entry.state, entry.copy_id, entry.wrong) == (pending.copy_id, "DONE", good, (wrong,))

@@ -16,9 +16,10 @@ from snapkeep.domain.recovery.methods import FULL, STRUCTURE, Method, MethodKind
 from snapkeep.domain.recovery.proof import IDLE_PORTIONS, ProofEnd, ProofProgress
 from snapkeep.domain.recovery.verdict import ProofVerdict
 from snapkeep.lab.ebs_model import FaultRule
+from snapkeep.lab.simulator.memory_proofs import OneAfterAnother
 from snapkeep.usecases.recovery.ports import BlockPage
 from snapkeep.usecases.recovery.read_blocks import MOST_ATTEMPTS, Pace, ReadBlocks
-from support.proving import DR, OneAfterAnother, ProvingWorld, Ticking, to_the_end
+from support.proving import DR, ProvingWorld, Ticking, to_the_end
 
 SAMPLE = Method(MethodKind.SAMPLE, sample=10)
 

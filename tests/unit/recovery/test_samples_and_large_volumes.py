@@ -15,10 +15,11 @@ from snapkeep.domain.recovery.blocks import ZEROS, BlockDigest, Sample
 from snapkeep.domain.recovery.methods import FULL, STRUCTURE, Method, MethodKind, estimate, parse_part, share_found
 from snapkeep.domain.recovery.proof import Pair, Proof, ProofProgress
 from snapkeep.domain.recovery.verdict import ProofVerdict
+from snapkeep.lab.simulator.memory_proofs import MemoryProofs, OneAfterAnother
 from snapkeep.usecases.recovery.ports import BlockPage
 from snapkeep.usecases.recovery.read_blocks import ReadBlocks
 from snapkeep.usecases.recovery.verify import VerifyCopy
-from support.proving import OneAfterAnother, ProofsInMemory, Ticking
+from support.proving import Ticking
 
 TIB_64 = 65_536
 MOST_STATE_BYTES = 256 * 1024
@@ -104,7 +105,7 @@ def verify(api: Written, method: Method, portion: timedelta) -> tuple[Proof, int
     use_case = VerifyCopy(
         reader=None,  # type: ignore[arg-type]
         blocks_of=lambda region: blocks,
-        proofs=ProofsInMemory(),
+        proofs=MemoryProofs(),
         clock=clock,
         sides=OneAfterAnother(),
         portion=portion,

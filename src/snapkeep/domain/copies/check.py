@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from snapkeep.domain.copies.entry import QueueEntry
 from snapkeep.domain.copies.request import CopyRequest
 from snapkeep.domain.model import CLOCK_SKEW, Snapshot
 from snapkeep.domain.recovery.verdict import ProofVerdict
-from snapkeep.domain.tag_names import PROOF
+from snapkeep.domain.tag_names import CHECK, PROOF, WRONG
 
 
 def belongs_to(entry: QueueEntry, copy: Snapshot) -> bool:
     """Whether a copy is the one that the entry requests: by its origin, and by its id if the dispatcher recorded one."""
     requested, origin = entry.request.origin, copy.origin
+    if copy.id in entry.wrong:
+        return False
     same_source = (requested.region, requested.snapshot_id) == (origin.region, origin.snapshot_id)
     return same_source and copy.region == entry.request.region and entry.copy_id in ("", copy.id)
 
@@ -52,6 +55,13 @@ def found_wrong_by_content(request: CopyRequest, copy: Snapshot) -> bool:
     """Whether a copy is wrong by its blocks alone: another one may be good, while another size or key comes back."""
     differs = copy.tags.get(PROOF, "").startswith(ProofVerdict.DIFFERS)
     return copy.found_wrong and differs and len(faults_of_copy(request, copy)) == 1
+
+
+def as_marked(entry: QueueEntry | None, copy: Snapshot) -> Snapshot:
+    """Return a copy with the mark of one that differs, where its entry knows of it and EC2 does not show it (yet)."""
+    if entry is None or copy.id not in entry.wrong:
+        return copy
+    return replace(copy, tags={**copy.tags, CHECK: WRONG, PROOF: str(ProofVerdict.DIFFERS)})
 
 
 def missing_tags(request: CopyRequest, copy: Snapshot) -> dict[str, str]:

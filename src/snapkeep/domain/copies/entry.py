@@ -97,6 +97,8 @@ class QueueEntry:
     """Grows with every write; a write names the version that it read (optimistic locking)."""
     full: bool = field(default=False, metadata=OPTIONAL)
     """Whether the copy that is done was a full one, although its volume had copies in the region before it."""
+    wrong: tuple[str, ...] = field(default=(), metadata=OPTIONAL)
+    """Copies whose blocks differ from their source's. None is taken for this entry, whether EC2 shows their mark yet or not."""
 
     @classmethod
     def requested(cls, request: CopyRequest, now: datetime, token: str = "", run: str = "") -> QueueEntry:
@@ -160,8 +162,11 @@ class QueueEntry:
         """Record that the copy failed for good, or is wrong. No execution waits any more."""
         return self._after(EntryStep.FAIL, copy_id=copy_id, cause=cause, tokens=(), runs=())
 
-    def restarted(self, request: CopyRequest, now: datetime, requester: str = "") -> QueueEntry:
-        """Request the copy once more, by the rule as it is today. The cause of a failure stays until the copy runs."""
+    def restarted(self, request: CopyRequest, now: datetime, requester: str = "", wrong: str = "") -> QueueEntry:
+        """Request the copy once more, by the rule as it is today. The cause of a failure stays until the copy runs.
+
+        `wrong` is the copy that the new one replaces, for its blocks differ.
+        """
         return self._after(
             EntryStep.RESTART,
             request=request,
@@ -171,6 +176,7 @@ class QueueEntry:
             enqueued_at=now,
             not_before=now,
             requester=requester,
+            wrong=_with(self.wrong, wrong),
         )
 
     def _after(self, step: EntryStep, **changes: Any) -> QueueEntry:

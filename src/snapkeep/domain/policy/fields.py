@@ -40,6 +40,7 @@ TIMEZONE_PATTERN = r"^(?!posix/|right/|(localtime|posixrules|Factory)$)[A-Za-z0-
 LONG_DURATION_PATTERN = r"^[0-9]+[hdw]$"
 """Durations without minutes: restic's and borg's `m` is a month here, and a month must not become a minute."""
 VOLUME_PATTERN = r"^vol-[0-9a-f]+$"
+BUDGET_PATTERN = r"^(?!0+(\.0+)? )[0-9]{1,6}(\.[0-9]{1,2})? USD/month$"
 INSTANCE_PATTERN = r"^i-[0-9a-f]+$"
 KEY_PATTERN = (
     r"^(alias/.+|arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:(key|alias)/.+"
@@ -94,11 +95,7 @@ SELECT = Shape(
     Selector,
     "Every part that is given must take the volume; `{}` takes every volume.",
     (
-        Field(
-            "tags",
-            ValueType.TAGS,
-            "Tag keys with the value, or the list of values, that the volume must have. `*` and `?` match.",
-        ),
+        Field("tags", ValueType.TAGS, "Tag keys with the value or the values that a volume must have. `*` and `?` match."),
         Field("exclude_tags", ValueType.TAGS, "Tag keys with values that a volume must not have."),
         Field("volume_ids", ValueType.TEXTS, "Only these volumes.", pattern=VOLUME_PATTERN, example="vol-0123456789abcdef0"),
         Field(
@@ -152,6 +149,9 @@ VERIFY = Shape(
             pattern=LONG_DURATION_PATTERN,
             example="90d",
             units="days or weeks: 90d or 12w",
+        ),
+        Field(
+            "budget", ValueType.TEXT, "The most that a month's comparisons cost.", pattern=BUDGET_PATTERN, example="5 USD/month"
         ),
     ),
 )

@@ -53,11 +53,18 @@ class VerifyRule:
     """`n/t`: of each day's copies another part, from part n on, in place of the sample; all parts take t days."""
     full_every: timedelta = timedelta(0)
     """So often, all blocks of one copy of each volume; 0 for never."""
+    budget: str = ""
+    """The most that the rule's comparisons cost in a calendar month (UTC), as `5 USD/month`; empty for no limit."""
 
     @property
     def verifies(self) -> bool:
         """Whether anything is compared."""
         return self.structure != "never"
+
+    @property
+    def month_usd(self) -> float:
+        """The budget of a month in US dollars; 0 for no limit."""
+        return float(self.budget.partition(" ")[0] or 0)
 
 
 @dataclass(frozen=True, slots=True)

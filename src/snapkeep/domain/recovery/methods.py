@@ -85,6 +85,13 @@ def parse_part(text: str) -> Method:
     return Method(MethodKind.SUBSET, part=int(match[1]) if match else 0, parts=int(match[2]) if match else 0)
 
 
+def strength_of(method: str) -> tuple[int, int]:
+    """Return what orders the identifiers of methods; of two samples the larger one is stronger."""
+    kind, _, number = method.partition(":")
+    strengths = {str(member): member.strength for member in MethodKind}
+    return strengths.get(kind, -1), int(number) if number.isdecimal() else 0
+
+
 def share_found(sample: int) -> float:
     """Return the share of wrong blocks that a sample finds with 95 %: with that share, 5 % of samples have none of them."""
     return float(1 - (1 - CONFIDENCE) ** (1 / sample))
@@ -126,3 +133,12 @@ def estimate(method: Method, size_gib: int, changed_blocks: int | None = None) -
 def dollars_of(list_requests: int, reads: int) -> float:
     """Return the price of requests and of read blocks, in US dollars."""
     return list_requests * BLOCK_LISTING.dollars + reads * BLOCK_READ.dollars
+
+
+@dataclass(frozen=True, slots=True)
+class MonthSpending:
+    """The cost of the comparisons of one policy that ended in a calendar month."""
+
+    dollars: float
+    reduced: bool
+    """Whether one of them compared structure alone, for the budget was spent."""

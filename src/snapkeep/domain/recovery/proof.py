@@ -14,7 +14,7 @@ from snapkeep.domain.labels import LabelledEnum
 from snapkeep.domain.model import Snapshot
 from snapkeep.domain.recovery import blocks
 from snapkeep.domain.recovery.blocks import BLOCK_BYTES, ZEROS, BlockDigest, BlockList, Extent, Sample
-from snapkeep.domain.recovery.methods import Method, MethodKind, dollars_of
+from snapkeep.domain.recovery.methods import STRUCTURE, Method, MethodKind, dollars_of, strength_of
 from snapkeep.domain.recovery.verdict import ProofVerdict
 from snapkeep.domain.tags import format_time
 
@@ -123,6 +123,12 @@ class ProofProgress:
     portions: int = 0
     idle: int = 0
     """Portions in a row that got no further."""
+    policy: str = field(default="", metadata=OPTIONAL)
+    """The policy whose budget of a month pays; empty where there is none."""
+    due: Method | None = field(default=None, metadata=OPTIONAL)
+    """The method that the rule asks for, where the budget of the month left structure alone."""
+    first_of_month: bool = field(default=False, metadata=OPTIONAL)
+    """Whether no earlier comparison of the month was reduced: it is notified."""
 
     @property
     def complete(self) -> bool:
@@ -143,6 +149,19 @@ class ProofProgress:
         if self.idle >= IDLE_PORTIONS:
             return ProofEnd.STALLED
         return ProofEnd.TIME if now - self.started_at > LONGEST else None
+
+    def reduced(self, *, first_of_month: bool) -> ProofProgress:
+        """Return a comparison of structure alone, which begins anew. What the requests cost so far stays."""
+        begun = ProofProgress(self.pair, STRUCTURE, self.started_at, self.source_size_gib, self.copy_size_gib)
+        return replace(
+            begun,
+            list_requests=self.list_requests,
+            reads=self.reads,
+            portions=self.portions,
+            policy=self.policy,
+            due=self.method,
+            first_of_month=first_of_month,
+        )
 
     def next_portion(self, before: ProofProgress) -> ProofProgress:
         """Return the progress at the end of a portion that began as `before`."""
@@ -378,11 +397,4 @@ def is_weaker(proof: Proof, tag: str) -> bool:
     """Whether the tag of an earlier proof says more than this one."""
     verdict, _, rest = tag.partition(" ")
     earlier = rest.partition(" ")[0]
-    return verdict == ProofVerdict.PROVED and _strength(earlier) > _strength(str(proof.progress.method))
-
-
-def _strength(method: str) -> tuple[int, int]:
-    """Return what orders the identifiers of methods; of two samples the larger one is stronger."""
-    kind, _, number = method.partition(":")
-    strengths = {str(member): member.strength for member in MethodKind}
-    return strengths.get(kind, -1), int(number) if number.isdecimal() else 0
+    return verdict == ProofVerdict.PROVED and strength_of(earlier) > strength_of(str(proof.progress.method))

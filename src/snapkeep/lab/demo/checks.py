@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from snapkeep.domain.tag_names import MANAGED, SOURCE_REGION, SOURCE_SNAPSHOT, SOURCE_START, SOURCE_VOLUME
+from snapkeep.domain.recovery.verdict import is_proved
+from snapkeep.domain.tag_names import MANAGED, PROOF, SOURCE_REGION, SOURCE_SNAPSHOT, SOURCE_START, SOURCE_VOLUME
 from snapkeep.domain.tags import format_time
 from snapkeep.lab.demo.executions import PROTECT, RECEIVE
 from snapkeep.lab.demo.facts import DemoFacts, Fate
 from snapkeep.lab.demo.story import (
     CAST,
     DR_RETENTION,
+    LEDGER,
     MAIL,
     ORDERS_SET,
     PRIMARY_REGION,
@@ -103,6 +105,15 @@ def _no_bad_copy_left(facts: DemoFacts) -> str:
     return _expect("copy in the DR region", shot.copy.snapshot is not None, expected=False)
 
 
+def _wrong_copy(facts: DemoFacts) -> str:
+    (shot,) = facts.volume(LEDGER).shots
+    found = [(copy.origin.snapshot_id, copy.tags.get(PROOF, "").partition(" ")[0]) for copy in facts.wrong_copies]
+    proved = shot.copy.snapshot is not None and is_proved(shot.copy.snapshot)
+    return _expect("copies that differ", found, [(shot.source.snapshot_id, "DIFFERS")]) or _expect(
+        "another copy is proved", proved, expected=True
+    )
+
+
 def _origins(facts: DemoFacts) -> str:
     wrong = []
     for volume in facts.volumes:
@@ -128,9 +139,9 @@ def _managed(facts: DemoFacts) -> str:
 
 def _notified(facts: DemoFacts) -> str:
     failed_snapshot = facts.volume(MAIL).shots[1].source.snapshot_id
-    missing_copy = facts.volume(VAULT).shots[0].source.snapshot_id
+    failed = [failed_snapshot, *(facts.volume(member).shots[0].source.snapshot_id for member in (VAULT, LEDGER))]
     bodies = [str(message["body"]) for message in facts.messages]
-    missing = [snapshot for snapshot in (failed_snapshot, missing_copy) if not any(snapshot in body for body in bodies)]
+    missing = [snapshot for snapshot in failed if not any(snapshot in body for body in bodies)]
     return _expect("failures without a notice", missing, [])
 
 
@@ -139,7 +150,7 @@ def _nothing_else_notified(facts: DemoFacts) -> str:
         shot.source.snapshot_id
         for member in CAST
         for shot in facts.volume(member).shots
-        if member is not VAULT and shot.source.fate is not Fate.FAILED
+        if member not in (VAULT, LEDGER) and shot.source.fate is not Fate.FAILED
     ]
     named = [snapshot for snapshot in good if any(snapshot in str(message["body"]) for message in facts.messages)]
     return _expect("notices about snapshots without a failure", named, [])
@@ -187,9 +198,13 @@ _RULES: tuple[tuple[str, Callable[[DemoFacts], str]], ...] = (
     ("mail: the failed snapshot pushed no good one out, and its run FAILED", _failed_snapshot),
     ("vault: the run waited for the copy, learned that it failed, and FAILED; the snapshot is kept", _failed_copy),
     ("vault: no failed copy is left in the DR region", _no_bad_copy_left),
+    (
+        "ledger: a copy with a planted wrong block is found, counts as none, and another one is made and proved",
+        _wrong_copy,
+    ),
     ("every copy carries its origin: region, volume, snapshot and start", _origins),
     ("every snapshot and copy that is kept carries our tag", _managed),
-    ("SNS: both failures were notified", _notified),
+    ("SNS: every failure was notified", _notified),
     ("SNS: nothing else was notified", _nothing_else_notified),
     ("the queue of copies is at rest, and only vault's entry has failed", _queue),
     ("no copy was made without a request", _strangers),

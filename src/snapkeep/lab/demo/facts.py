@@ -76,6 +76,8 @@ class DemoFacts:
     foreign_copies: tuple[str, ...] = field(default_factory=tuple)
     """Snapshots in the DR region that belong to no snapshot of the story."""
     recovery: DemoRecovery | None = None
+    wrong_copies: tuple[Snapshot, ...] = ()
+    """Copies that were found different from their sources."""
 
     def volume(self, member: DemoVolume) -> VolumeFacts:
         """Return the facts of one volume of the story."""
@@ -124,6 +126,7 @@ def gather(
         queue=_queue_entries(client("dynamodb", DR_REGION), queue_table),
         stranger_was_refused=ask_as_a_stranger(client),
         foreign_copies=tuple(copy.id for copy in copies if copy.origin.snapshot_id not in known),
+        wrong_copies=tuple(copy for copy in copies if copy.found_wrong),
     )
 
 
@@ -174,7 +177,8 @@ def _copy_ending(
     deleted: Mapping[str, tuple[str, ...]],
     sources_of: Mapping[str, str],
 ) -> Ending:
-    copy = next((copy for copy in copies if copy.origin.snapshot_id == shot.snapshot_id), None)
+    good = (copy for copy in copies if copy.origin.snapshot_id == shot.snapshot_id and not copy.found_wrong)
+    copy = next(good, None)
     if copy is not None:
         return _present_ending(copy, verdicts)
     copy_ids = [copy_id for copy_id, source_id in sources_of.items() if source_id == shot.snapshot_id]

@@ -13,7 +13,7 @@ from snapkeep.adapters.ec2_instances import Ec2Instances
 from snapkeep.adapters.ec2_reader import Ec2Reader
 from snapkeep.adapters.s3_documents import S3Documents
 from snapkeep.domain.recovery.choice import Target
-from snapkeep.lab.demo.story import DR_REGION, ORDERS_SET, PRIMARY_REGION, DemoHistory
+from snapkeep.lab.demo.story import DR_REGION, LEDGER, ORDERS_SET, PRIMARY_REGION, DemoHistory
 from snapkeep.lab.embedded_aws import ACCOUNT_ID, EmbeddedAws
 from snapkeep.usecases.recovery.instance_actions import all_actions
 from snapkeep.usecases.recovery.prepare import PrepareRecovery, RecoveryRequest, begin
@@ -34,10 +34,12 @@ class DemoRecovery:
 
 
 def write_content(aws: EmbeddedAws, story: DemoHistory) -> None:
-    """Write blocks of their own to the volumes of the set."""
-    for first, member in enumerate(ORDERS_SET):
+    """Write blocks of their own to the volumes of the set and to `ledger`, and plant a wrong block in the next copy of that."""
+    for first, member in enumerate((*ORDERS_SET, LEDGER)):
         volume = {"account": ACCOUNT_ID, "region": PRIMARY_REGION, "volume_id": story.volume_ids[member.name]}
         aws.admin("POST", "blocks", {**volume, "first_block": first, "count": BLOCKS})
+    ledger = {"region": DR_REGION, "volume_id": story.volume_ids[LEDGER.name]}
+    aws.admin("POST", "faults", {"kind": "copy_wrong_blocks", "blocks": 1, "times": 1, **ledger})
 
 
 def recover_set(aws: EmbeddedAws, client: Callable[[str, str], Any], story: DemoHistory, bucket: str) -> DemoRecovery:

@@ -19,6 +19,7 @@ from snapkeep.lab.demo.recovery import recover_set, write_content
 from snapkeep.lab.demo.story import (
     DR_PARAMETERS,
     DR_REGION,
+    LEDGER,
     PRIMARY_PARAMETERS,
     PRIMARY_REGION,
     SCRATCH,
@@ -178,5 +179,7 @@ def _open_ends(
         if shot.volume is not SCRATCH and shot.state == "completed" and shot.snapshot_id not in received
     ]
     notices = "".join(str(message["body"]) for message in messages)
+    pending += [] if story.ledger_proved else ["another copy of ledger 1"]
     failed = {snapshot_id for run in protected.values() if run.status == "FAILED" for snapshot_id in run.snapshot_ids}
+    failed |= {shot.snapshot_id for shot in story.shots_of(LEDGER)}
     return pending + [f"a message about {snapshot_id}" for snapshot_id in sorted(failed) if snapshot_id not in notices]

@@ -62,8 +62,9 @@ ORDERS_LOG = DemoVolume("orders-log", 2, "a multi-volume set with orders")
 ORDERS_INDEX = DemoVolume("orders-index", 3, "a multi-volume set with orders")
 ORDERS_SET = (ORDERS, ORDERS_LOG, ORDERS_INDEX)
 VAULT = DemoVolume("vault", 6, "its key is disabled: the copy fails", encrypted=True)
+LEDGER = DemoVolume("ledger", 5, "one block of its first copy is wrong")
 SCRATCH = DemoVolume("scratch", 1, f"has no tag {TAG_KEY}: left alone", included=False)
-CAST = (WEB, *ORDERS_SET, MAIL, VAULT, SCRATCH)
+CAST = (WEB, *ORDERS_SET, LEDGER, MAIL, VAULT, SCRATCH)
 WEB_SNAPSHOTS = 5
 
 
@@ -94,6 +95,8 @@ class DemoHistory:
     volume_ids: dict[str, str] = field(default_factory=dict)
     """By the volume's name."""
     shots: list[Shot] = field(default_factory=list)
+    ledger_proved: bool = False
+    """Whether a copy of `ledger` is proved, in place of the wrong one."""
 
     def shots_of(self, volume: DemoVolume) -> list[Shot]:
         """Return the snapshots of a volume, oldest first."""
@@ -144,6 +147,8 @@ class Director:
     def advance(self) -> bool:
         """Look at how the snapshots stand and make the next ones whose turn has come. Return whether all have been made."""
         self._look()
+        ledger = self.story.shots_of(LEDGER)
+        self.story.ledger_proved = self.story.ledger_proved or (bool(ledger) and self._is_proved(ledger[0]))
         mail, web = self.story.shots_of(MAIL), self.story.shots_of(WEB)
         if len(mail) < FAILING_SNAPSHOT:
             if all(shot.ended for shot in mail):
@@ -152,6 +157,7 @@ class Director:
         if not web:
             self._make(SCRATCH)
             self._make(VAULT)
+            self._make(LEDGER)
             self._kms.disable_key(KeyId=self._key_id)
             self._make_set()
         # The last copy displaces the older ones only if the copy before it is proved.

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, TypeVar
 
 from snapkeep.domain.errors import ProofNotFound
 from snapkeep.domain.json_codec import to_object
-from snapkeep.domain.recovery.methods import Method
+from snapkeep.domain.recovery.methods import Method, MonthSpending
 from snapkeep.domain.recovery.proof import Proof
 from snapkeep.usecases.recovery.ports import ProofStore, Verifications, Workers
 
@@ -34,6 +35,15 @@ class MemoryProofs(ProofStore):
         self.kept.append(proof)
         return f"memory:{len(self.kept)}"
 
+    def spending(self, policy: str, month: datetime) -> MonthSpending:
+        """Return the cost of a policy's comparisons with a budget that ended in the calendar month (UTC) of a moment."""
+        ended = [
+            proof.progress
+            for proof in self.kept
+            if proof.progress.policy == policy and (proof.ended_at.year, proof.ended_at.month) == (month.year, month.month)
+        ]
+        return MonthSpending(sum(progress.dollars for progress in ended), any(progress.due for progress in ended))
+
     def last_base(self, volume_id: str, copy_region: str) -> Proof:
         """Return the newest proof of a volume's copies that decides the base of changes. Raise ProofNotFound."""
         for proof in reversed(self.kept):
@@ -50,11 +60,12 @@ class Verification:
     region: str
     copy_id: str
     method: Method
+    month_usd: float = 0.0
 
     @property
     def input(self) -> dict[str, Any]:
         """The input of its execution."""
-        return {"copy": self.copy_id, "method": to_object(self.method)}
+        return {"copy": self.copy_id, "method": to_object(self.method), "month_usd": self.month_usd}
 
 
 class MemoryVerifications(Verifications):
@@ -65,9 +76,9 @@ class MemoryVerifications(Verifications):
         self._start = start
         self._names: set[str] = set()
 
-    def start(self, copy_id: str, method: Method, name: str) -> str:
+    def start(self, copy_id: str, method: Method, name: str, *, month_usd: float = 0.0) -> str:
         """Start the comparison of a copy; return its execution."""
         if name not in self._names:
             self._names.add(name)
-            self._start(Verification(self._region, copy_id, method))
+            self._start(Verification(self._region, copy_id, method, month_usd))
         return f"verify:{self._region}:{name}"

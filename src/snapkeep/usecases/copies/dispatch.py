@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import islice
 
-from snapkeep.domain.copies.check import faults_of_copy, found_wrong_by_content
+from snapkeep.domain.copies.check import as_marked, faults_of_copy, found_wrong_by_content
 from snapkeep.domain.copies.entry import EntryState, QueueEntry, entry_key
 from snapkeep.domain.copies.retries import RetryPolicy
 from snapkeep.domain.errors import (
@@ -169,19 +169,22 @@ class Dispatch:
         A copy whose key is not known is among them: another one beside it would be no better known. One whose blocks were found
         different is not: it stays, and another one is made.
         """
-        requests = {entry.key: entry.request for entry in batch}
-        snapshot_ids = [request.origin.snapshot_id for request in requests.values()]
+        entries = {entry.key: entry for entry in batch}
+        listed = self.reader.copies_of_snapshots([entry.request.origin.snapshot_id for entry in entries.values()])
         existing: dict[str, Snapshot] = {}
-        copies = self.reader.copies_of_snapshots(snapshot_ids)
+        copies = [as_marked(entries.get(self._key_of(copy)), copy) for copy in listed]
         for copy in sorted(copies, key=lambda copy: not copy.found_wrong):  # a good one replaces a wrong one
             alive = copy.state in (SnapshotState.PENDING, SnapshotState.COMPLETED)
-            key = entry_key(copy.origin.region, copy.origin.snapshot_id, self.reader.region)
-            replaced = key in requests and found_wrong_by_content(requests[key], copy)
+            key = self._key_of(copy)
+            replaced = key in entries and found_wrong_by_content(entries[key].request, copy)
             at_risk = copy.key_fault is not None and copy.unusable is not Unusable.KEY_NOT_KNOWN
             usable = alive and not replaced and not at_risk and not copy.archived
             if usable and copy.tags.get(MANAGED) == self.system:
                 existing[key] = copy
         return existing
+
+    def _key_of(self, copy: Snapshot) -> str:
+        return entry_key(copy.origin.region, copy.origin.snapshot_id, self.reader.region)
 
     def _take_over(self, entry: QueueEntry, copy: Snapshot, round_: _Round) -> None:
         running = self._write(entry.running(copy.id, self.clock.now()))

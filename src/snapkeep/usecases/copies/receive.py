@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from snapkeep.domain.copies.check import belongs_to, faults_of_copy, has_predecessor, is_older_than, missing_tags
+from snapkeep.domain.copies.check import as_marked, belongs_to, faults_of_copy, has_predecessor, is_older_than, missing_tags
 from snapkeep.domain.copies.entry import EntryState, QueueEntry, entry_key
 from snapkeep.domain.copies.retries import RetryPolicy
 from snapkeep.domain.errors import (
@@ -85,6 +85,7 @@ class ReceiveCopy:
             return self._vanished(ended, hinted)
         key = entry_key(copy.origin.region, copy.origin.snapshot_id, self.reader.region)
         entry = hinted if hinted and hinted.key == key else find_entry(self.queue, key)
+        copy = as_marked(entry, copy)
         recorded = entry is not None and entry.copy_id == copy.id
         if not (copy.managed_by(self.system) or recorded):
             return ReceiveResult(ReceiveOutcome.NOT_OURS, f"{copy.id} is no managed copy of {self.system}")
@@ -129,11 +130,12 @@ class ReceiveCopy:
         """Start the comparison of a copy with its source, by the rule of its policy. A refusal becomes a problem."""
         policy = self.policies().named(copy.policy)
         rule = policy.copy_rule(copy.region) if policy else None
-        method = method_due(rule.verify if rule else VerifyRule(), copy, siblings)
+        verify = rule.verify if rule else VerifyRule()
+        method = method_due(verify, copy, siblings)
         if method is None:
             return ()
         try:
-            self.verifications.start(copy.id, method, f"{copy.id}-arrived")
+            self.verifications.start(copy.id, method, f"{copy.id}-arrived", month_usd=verify.month_usd)
         except AwsRefused as error:
             return (Problem(AwsRefused.__name__, copy.id, f"its comparison with its source was not started: {error}"),)
         return ()

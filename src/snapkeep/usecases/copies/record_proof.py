@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import timedelta
 
 from snapkeep.domain.copies.entry import EntryState, entry_key
 from snapkeep.domain.errors import AwsRefused, AwsUnavailable, EntryChanged, SnapshotGone, TagsDoNotFit
@@ -13,12 +12,10 @@ from snapkeep.domain.recovery.proof import Proof, is_weaker
 from snapkeep.domain.recovery.verdict import ProofVerdict
 from snapkeep.domain.tag_names import CHECK, PROOF, WRONG
 from snapkeep.usecases.copies.enqueue import find_entry
-from snapkeep.usecases.ports import Clock, CopyQueue, SnapshotReader, SnapshotTagger
+from snapkeep.usecases.ports import Clock, CopyQueue, Notice, Notices, ProblemKind, SnapshotReader, SnapshotTagger
 
 MOST_WRONG_COPIES = 3
 """Copies of one snapshot that differ, after which no further one is made: it would differ too."""
-UNTIL_TAGS_SHOW = timedelta(minutes=2)
-"""How long EC2 may take to show the mark, without which a dispatcher would take the copy for good (eventual consistency)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +27,7 @@ class RecordProof:
     tagger: SnapshotTagger
     queue: CopyQueue
     clock: Clock
+    notices: Notices
 
     def run(self, proof: Proof) -> bool:
         """Record the verdict; return whether another copy is requested.
@@ -40,12 +38,23 @@ class RecordProof:
         copy = self.reader.snapshots([copy_id]).get(copy_id)
         if copy is None:
             return False
+        if proof.progress.first_of_month:
+            self.notices.add(self._budget_spent(proof))
         if proof.verdict is ProofVerdict.DIFFERS:
             return self._differs(copy, proof)
         if proof.proved and not is_weaker(proof, copy.tags.get(PROOF, "")):
             with suppress(AwsRefused, SnapshotGone, TagsDoNotFit):  # the proof itself is kept anyway
                 self.tagger.tag([copy_id], {PROOF: proof.tag})
         return False
+
+    def _budget_spent(self, proof: Proof) -> Notice:
+        progress, region = proof.progress, self.reader.region
+        cause = (
+            f"the budget of policy {progress.policy} for comparisons in {region} is spent: "
+            f"until {proof.ended_at:%Y-%m} ends, its copies are compared by structure alone"
+        )
+        detail = f"volume {progress.pair.volume_id}, {progress.due} was due"
+        return Notice(ProblemKind.PROOF_BUDGET_SPENT, cause, progress.pair.copy_id, detail, region, proof.ended_at)
 
     def _mark(self, copy: Snapshot, proof: Proof) -> None:
         try:
@@ -62,12 +71,11 @@ class RecordProof:
         if entry is None or entry.state is not EntryState.DONE or entry.copy_id != copy.id:
             return False
         others = self.reader.copies_of_snapshots([origin.snapshot_id])
-        wrong = {copy.id, *(other.id for other in others if other.found_wrong)}
+        wrong = {copy.id, *entry.wrong, *(other.id for other in others if other.found_wrong)}
         if len(wrong) >= MOST_WRONG_COPIES:
             return False
-        now = self.clock.now()
         try:
-            self.queue.write(entry.restarted(entry.request, now).delayed(now + UNTIL_TAGS_SHOW))
+            self.queue.write(entry.restarted(entry.request, self.clock.now(), wrong=copy.id))
         except EntryChanged as error:
             raise AwsUnavailable(f"the queue's entry {entry.key} changed since it was read; retry") from error
         return True

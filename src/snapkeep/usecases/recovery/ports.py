@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol, TypeVar
 
 from snapkeep.domain.recovery.blocks import BlockDigest, BlockDigests, BlockList, Extent
-from snapkeep.domain.recovery.methods import Method
+from snapkeep.domain.recovery.methods import Method, MonthSpending
 from snapkeep.domain.recovery.proof import Proof
 
 Result = TypeVar("Result")
@@ -76,8 +77,11 @@ class Workers(Protocol):
 class Verifications(Protocol):
     """The state machine Verify of this region."""
 
-    def start(self, copy_id: str, method: Method, name: str) -> str:
-        """Start the comparison of a copy; return its execution. A name that was taken in 90 days starts nothing anew."""
+    def start(self, copy_id: str, method: Method, name: str, *, month_usd: float = 0.0) -> str:
+        """Start the comparison of a copy; return its execution. A name that was taken in 90 days starts nothing anew.
+
+        `month_usd` is the budget of the copy's rule for a month; 0 for no limit.
+        """
         ...
 
 
@@ -86,6 +90,10 @@ class ProofStore(Protocol):
 
     def put(self, proof: Proof) -> str:
         """Keep a proof; return where it is."""
+        ...
+
+    def spending(self, policy: str, month: datetime) -> MonthSpending:
+        """Return the cost of a policy's comparisons with a budget that ended in the calendar month (UTC) of a moment."""
         ...
 
     def last_base(self, volume_id: str, copy_region: str) -> Proof:

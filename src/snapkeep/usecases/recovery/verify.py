@@ -41,8 +41,10 @@ class VerifyCopy:
     portion: timedelta = PORTION
     reads_at_first: int = FEWEST_READS
 
-    def begin(self, copy_id: str, method: Method, budget_usd: float = 0.0) -> ProofProgress:
+    def begin(self, copy_id: str, method: Method, budget_usd: float = 0.0, month_usd: float = 0.0) -> ProofProgress:
         """Return the progress of a comparison that begins; its pair is what EC2 says.
+
+        Where the copy's policy has spent its budget of the month, `month_usd`, it compares structure alone.
 
         Raise SnapshotGone for a snapshot that is not there, or InvalidEvent for one that is no copy.
         """
@@ -53,7 +55,19 @@ class VerifyCopy:
             raise InvalidEvent(f"{copy_id} in {self.reader.region} is no copy of a known source: name a copy")
         pair = pair_of(copy)
         base = self._base(pair) if method.kind is MethodKind.CHANGED else None
-        return ProofProgress(pair, method, self.clock.now(), copy.size_gib, copy.size_gib, base, budget_usd)
+        begun = ProofProgress(pair, method, self.clock.now(), copy.size_gib, copy.size_gib, base, budget_usd)
+        if not month_usd or method.kind is MethodKind.STRUCTURE:
+            return begun
+        begun = replace(begun, policy=copy.policy)
+        spending = self.proofs.spending(copy.policy, begun.started_at)
+        left = month_usd - spending.dollars
+        if left <= 0:
+            return begun.reduced(first_of_month=not spending.reduced)
+        return replace(begun, budget_usd=min(budget_usd or left, left))
+
+    def _reduced(self, progress: ProofProgress) -> ProofProgress:
+        spending = self.proofs.spending(progress.policy, self.clock.now())
+        return progress.reduced(first_of_month=not spending.reduced)
 
     def _base(self, pair: Pair) -> Pair | None:
         try:
@@ -74,6 +88,8 @@ class VerifyCopy:
             while end is None and not progress.complete and progress.differing < MOST_DIFFERENCES:
                 began = self.clock.now()
                 progress, end = self._step(progress, reads)
+                if end is ProofEnd.BUDGET and progress.policy and not progress.differing:
+                    progress, end = self._reduced(progress), None
                 now = self.clock.now()
                 reads = _next_reads(reads, now - began)
                 if now >= stop_at:

@@ -15,7 +15,7 @@ from snapkeep.lab.demo.executions import PROTECT, StepStatus, read_history
 from snapkeep.lab.demo.facts import DemoFacts, Ending, Fate
 from snapkeep.lab.demo.recovery import DemoRecovery
 from snapkeep.lab.demo.stage import DemoResult
-from snapkeep.lab.demo.story import MAIL, ORDERS, SCRATCH, VAULT, WEB, DemoHistory, Shot
+from snapkeep.lab.demo.story import LEDGER, MAIL, ORDERS, SCRATCH, VAULT, WEB, DemoHistory, Shot
 from snapkeep.lab.demo.view import show_ended, steps_table
 from support.demo_facts import FATES, copy, good_facts, run, snapshot_id, source, with_ending
 
@@ -54,8 +54,10 @@ BROKEN: list[tuple[str, Callable[[DemoFacts], DemoFacts]]] = [
     ("vault: no failed copy", lambda facts: with_ending(facts, VAULT, 1, copy=copy(VAULT, 1, "kept and copied"))),
     ("every copy carries its origin", wrong_origin),
     ("every snapshot and copy that is kept", without_tags),
-    ("SNS: both failures", lambda facts: replace(facts, messages=facts.messages[:1])),
+    ("SNS: every failure", lambda facts: replace(facts, messages=facts.messages[:1])),
     ("SNS: nothing else", lambda facts: replace(facts, messages=(*facts.messages, {"body": snapshot_id(WEB, 5)}))),
+    ("ledger: a copy", lambda facts: replace(facts, wrong_copies=())),
+    ("ledger: a copy", lambda facts: with_ending(facts, LEDGER, 1, copy=Ending(Fate.ABSENT))),
     ("the queue of copies", lambda facts: replace(facts, queue=({"pk": "a#b#c", "state": "WAITING", "cause": ""},))),
     ("the primary region unreachable", lambda facts: replace(facts, recovery=DemoRecovery(4.0, 3, 2))),
     ("IAM is enforced", lambda facts: replace(facts, stranger_was_refused="")),
@@ -84,7 +86,7 @@ def test_the_ending_fits_into_the_terminal_and_shows_every_fate(width: int) -> N
         "beyond last 3",
         "untouched",
         "snapkeep: CopyFailed in us-east-1",
-        "Everything holds: 17 of 17 checks",
+        "Everything holds: 18 of 18 checks",
     ):
         assert words in text
 
@@ -95,7 +97,7 @@ def test_a_failed_check_is_shown_with_its_facts() -> None:
     text = console.export_text()
     assert "✗ IAM is enforced" in text
     assert "'UnauthorizedOperation' was to be expected" in text or "UnauthorizedOperation was to be expected" in text
-    assert "Not everything holds: 16 of 17 checks" in text
+    assert "Not everything holds: 17 of 18 checks" in text
 
 
 @pytest.mark.parametrize("width", [80, 120])
@@ -114,7 +116,7 @@ def test_the_table_of_steps_fits_and_names_every_step(width: int) -> None:
 def test_json_holds_every_fact() -> None:
     ending = facts_as_json(ended(good_facts()))
     assert ending["all_hold"] is True
-    assert len(ending["volumes"]) == 7
+    assert len(ending["volumes"]) == 8
     assert ending["volumes"][0]["snapshots"][0]["source"]["reasons"] == ["beyond last 3"]
 
 
