@@ -113,6 +113,10 @@ class Actions:
             case _:
                 return self.instances.do(run, step)
 
+    def let_listings_follow(self) -> None:
+        """Wait until EC2, which is eventually consistent, shows what an interrupted session made a moment ago."""
+        self.pacer.pause(POLL_SECONDS)
+
     def undo(self, run: RecoveryRun, step: RecoveryStep) -> None:
         """Undo a step, whether it was taken, half taken or not. Raise RecoveryFailed where others use it."""
         match step.kind:

@@ -71,6 +71,8 @@ class Recover:
         """Take all steps that remain, in their order; return the run as it ended. Raise RecoveryFailed, or AWS's refusal."""
         if run.state in (RecoveryState.UNDOING, RecoveryState.UNDONE):
             raise RecoveryFailed(f"{run.id} is {run.state}: plan another recovery")
+        if len({step.state for step in run.steps}) > 1:  # it was interrupted
+            self.actions.let_listings_follow()
         for step in run.steps:
             if step.state is StepState.DONE:
                 continue
