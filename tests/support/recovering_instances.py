@@ -75,7 +75,7 @@ class InstanceLab:
 
     def launch(self, image_id: str = "ami-12345678", *, tags: Mapping[str, str] = INCLUDED, **more: Any) -> str:
         """Launch an instance with a root and two data volumes, and let it run; return its id."""
-        listed = [{"Key": key, "Value": value} for key, value in {**tags, "Name": "web"}.items()]
+        listed = [{"Key": key, "Value": value} for key, value in {"Name": "web", **tags}.items()]
         request = {
             "ImageId": image_id,
             "InstanceType": "m5.large",

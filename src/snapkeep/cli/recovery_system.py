@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from snapkeep.cli.common import AwsSettings
+from snapkeep.cli.errors import WrongUse
 from snapkeep.cli.output import warn, write_lines
 
 if TYPE_CHECKING:
     from snapkeep.cli.installed_system import InstalledSystem
+    from snapkeep.domain.policy.model import RecoveryGroup
     from snapkeep.domain.recovery.recovery_plan import RecoveryRun
     from snapkeep.usecases.recovery.record_ports import Documents
     from snapkeep.usecases.recovery.recover import Recover
@@ -44,6 +46,20 @@ class RecoverySystem:
     def volumes_in(self, region: str, volume_ids: Collection[str]) -> Collection[str]:
         """Return those of the volumes that exist in a region. Raise AwsUnavailable and other errors of ours."""
         return self.installed.adapters.reader_of(region).volumes(volume_ids).keys()
+
+    def group(self, name: str) -> RecoveryGroup:
+        """Return a group of the policy document of the region, or else of the primary region. Raise WrongUse."""
+        installed, regions = self.installed, [self.region, self.settings.region]
+        seen = [
+            installed.primary_seen() if region == self.settings.region else installed.dr_region_seen(region)
+            for region in dict.fromkeys(regions)
+        ]
+        groups = {group.name: group for reading in reversed(seen) for group in reading.policies.groups}
+        if name not in groups:
+            problems = "; ".join(reading.problem for reading in seen if reading.problem)
+            known = ", ".join(sorted(groups)) or "none"
+            raise WrongUse(f"{name}: no such group; the policy document has {known}" + (f" ({problems})" if problems else ""))
+        return groups[name]
 
     def ec2(self, region: str) -> Any:
         """Return what makes volumes and instances in a region."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from snapkeep.cli.commands.recover_instance import instance, instance_map
+from snapkeep.cli.commands.recover_instance import group, instance, instance_map
 from snapkeep.cli.commands.recoverable import At, OfPolicy, OfTags
 from snapkeep.cli.common import AwsSettings, Json, Yes, pairs_of, require_consent, time_of, with_aws_settings
 from snapkeep.cli.errors import NOT_ALL_RIGHT, WrongUse
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Make volumes or instances from recovery points; resume or undo it.", no_args_is_help=True)
 app.command()(instance)
+app.command()(group)
 app.command("map")(instance_map)
 
 

@@ -1,10 +1,12 @@
-"""`snapkeep recover instance` and `snapkeep recover map`: make an instance with all its volumes again."""
+"""`snapkeep recover instance`, `group` and `map`: make instances with all their volumes again."""
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -15,11 +17,10 @@ from snapkeep.cli.output import print_json, warn, write_lines
 from snapkeep.cli.recovery_system import Bucket, In, OnlyPlan, RecoverySystem, carry_out, print_end
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
-
     from snapkeep.domain.recovery.instance_map import InstanceMap
     from snapkeep.domain.recovery.instance_plan import InstancePlan
 
+NOTHING: Mapping[str, Any] = MappingProxyType({})
 InstanceName = Annotated[str, typer.Argument(metavar="INSTANCE", help="An instance id, or the tag Name of its volumes.")]
 MapFile = Annotated[
     Path | None, typer.Option("--map", metavar="FILE", help="What takes the place of subnets, groups and the like, in YAML.")
@@ -66,6 +67,52 @@ def instance(
     recover_stages(system, [[plan]], question, now, only_plan=only_plan, yes=yes, json=json)
 
 
+@with_aws_settings
+def group(
+    settings: AwsSettings,
+    group_name: Annotated[str, typer.Argument(metavar="GROUP", help="The name of a group in the policy document.")],
+    *,
+    at: At = "",
+    in_region: In = "",
+    map_file: MapFile = None,
+    without: Annotated[
+        list[str] | None, typer.Option("--without", metavar="INSTANCE", help="Leave out an instance. Repeatable.")
+    ] = None,
+    bucket: Bucket = "",
+    only_plan: OnlyPlan = False,
+    yes: Yes = False,
+    json: Json = False,
+) -> None:
+    """Recover the instances of a group to one moment, in the group's order, in one run.
+
+    Its members are the instances whose recovery records have the group's tags. The moment is the newest one to which all of
+    them can be brought.
+    """
+    from snapkeep.cli.views.recover_instance import group_as_data, group_lines  # noqa: PLC0415
+    from snapkeep.usecases.recovery.prepare_group import PrepareGroup  # noqa: PLC0415
+    from snapkeep.usecases.recovery.prepare_instance import PrepareInstance  # noqa: PLC0415
+
+    now = datetime.now(UTC)
+    system = RecoverySystem(settings, in_region, bucket)
+    chosen = system.group(group_name)
+    prepare = PrepareInstance(snapshots=system.points, looks=system.ec2(system.region), documents=system.documents_to_read())
+    plan = PrepareGroup(prepare=prepare).plan(chosen, time_of(at) if at else now, read_map(map_file), without or ())
+    if not json:
+        write_lines(group_lines(plan))
+    recover_stages(
+        system,
+        plan.stages,
+        f"Launch the instances of {group_name} again?",
+        now,
+        checks=chosen.wait == "checks",
+        hindered=plan.hindered,
+        data=group_as_data(plan),
+        only_plan=only_plan,
+        yes=yes,
+        json=json,
+    )
+
+
 def recover_stages(
     system: RecoverySystem,
     stages: Sequence[Sequence[InstancePlan]],
@@ -73,6 +120,8 @@ def recover_stages(
     now: datetime,
     *,
     checks: bool = True,
+    hindered: bool = False,
+    data: Mapping[str, Any] = NOTHING,
     only_plan: bool,
     yes: bool,
     json: bool,
@@ -83,10 +132,10 @@ def recover_stages(
     from snapkeep.usecases.recovery.prepare_instance import begin_instances  # noqa: PLC0415
 
     plans = [plan for stage in stages for plan in stage]
-    data = {"plans": [plan_as_data(plan) for plan in plans]}
+    data = {**data, "plans": [plan_as_data(plan) for plan in plans]}
     if not json:
         write_lines(line for plan in plans for line in plan_lines(plan, now))
-    hindered = any(plan.obstacles for plan in plans)
+    hindered = hindered or any(plan.obstacles for plan in plans)
     if only_plan or hindered:
         if json:
             print_json(data)

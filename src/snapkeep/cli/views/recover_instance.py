@@ -10,8 +10,10 @@ from typing import Any
 from snapkeep.cli.views.recover import volume_lines
 from snapkeep.cli.views.recoverable import point_as_data
 from snapkeep.domain.plural import counted
+from snapkeep.domain.recovery.group import GroupPlan
 from snapkeep.domain.recovery.instance_map import ProposedMap
 from snapkeep.domain.recovery.instance_plan import InstancePlan
+from snapkeep.domain.tags import format_time
 
 
 def plan_lines(plan: InstancePlan, now: datetime) -> Iterator[str]:
@@ -35,11 +37,7 @@ def plan_lines(plan: InstancePlan, now: datetime) -> Iterator[str]:
     yield "usable: when its status checks pass; AWS documents no time" if not plan.stopped else ""
     yield "full speed: not predictable: volumes are initialised at the default rate"
     yield "price: not known; AWS charges for the instance, and for its volumes"
-    yield (
-        ""
-        if plan.replaces_root
-        else "not checked: RunInstances, which EC2 tries only with an AMI that exists; it is tried before"
-    )
+    yield ("" if plan.replaces_root else "not checked: the vCPU quota, and RunInstances: EC2 tries it once the AMI exists")
     yield from (f"note: {remark}" for remark in plan.remarks)
     yield from (f"obstacle: {obstacle}" for obstacle in plan.obstacles)
 
@@ -83,6 +81,26 @@ def plan_as_data(plan: InstancePlan) -> dict[str, Any]:
         "run_instances": {name: value for name, value in plan.launch.items() if name != "UserData"},
         "tags": dict(plan.tags),
         "remarks": list(plan.remarks),
+        "obstacles": list(plan.obstacles),
+    }
+
+
+def group_lines(plan: GroupPlan) -> Iterator[str]:
+    """Yield the group's plan: its moment, its stages, and its own obstacles. The plans of its instances follow."""
+    instances = counted(sum(map(len, plan.stages)), "instance")
+    moment = f" to {plan.moment:%Y-%m-%d %H:%M:%S} UTC" if plan.moment else ""
+    yield f"group {plan.name}: {instances}{moment}"
+    for number, stage in enumerate(plan.stages, 1):
+        yield f"  stage {number}: {', '.join(f'{each.instance_id} ({each.name})' for each in stage)}"
+    yield from (f"obstacle: {obstacle}" for obstacle in plan.obstacles)
+
+
+def group_as_data(plan: GroupPlan) -> dict[str, Any]:
+    """Return what a group's plan has besides the plans of its instances."""
+    return {
+        "group": plan.name,
+        "moment": format_time(plan.moment) if plan.moment else None,
+        "stages": [[each.instance_id for each in stage] for stage in plan.stages],
         "obstacles": list(plan.obstacles),
     }
 

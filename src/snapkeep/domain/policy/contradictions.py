@@ -35,7 +35,8 @@ def contradictions(document: Parsed, region: str) -> list[PolicyProblem]:
         problems.extend(_duplicates((rule.get("region", "") for rule in rules), path + ".copies[{}].region", right))
         for rule_number, rule in enumerate(rules):
             problems.extend(_in_copy_rule(rule, policy.get("rpo", DEFAULT_RPO), f"{path}.copies[{rule_number}]", region))
-    return problems
+    groups = (group.get("name", "") for group in document.get("groups", ()))
+    return [*problems, *_duplicates(groups, "groups[{}].name", "another name: it is taken")]
 
 
 def _duplicates(values: Iterable[str], path: str, right: str) -> Iterator[PolicyProblem]:

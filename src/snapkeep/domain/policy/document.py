@@ -15,6 +15,7 @@ from snapkeep.domain.nearest import nearest as nearest_word
 from snapkeep.domain.plural import counted
 from snapkeep.domain.policy.contradictions import contradictions, time_between_copies
 from snapkeep.domain.policy.fields import COMPLETION_STEP_MINUTES, DOCUMENT, POLICY, VERSION
+from snapkeep.domain.policy.group_fields import GROUP
 from snapkeep.domain.policy.model import DEFAULT_RPO, Limits, PolicySet
 from snapkeep.domain.policy.problem import PolicyProblem
 from snapkeep.domain.policy.regions import region_problems
@@ -62,7 +63,8 @@ def parse_document(
         for rule in policy.get("copies", ()):
             rule.setdefault("copy_within", policy.get("rpo", DEFAULT_RPO) - time_between_copies(rule))
     policies = tuple(_build(POLICY, policy) for policy in parsed["policies"])
-    return PolicySet(policies, replace(limits, **parsed.get("limits", {})), source)
+    groups = tuple(_build(GROUP, group) for group in parsed.get("groups", ()))
+    return PolicySet(policies, replace(limits, **parsed.get("limits", {})), source, groups=groups)
 
 
 def to_document(policies: PolicySet) -> dict[str, Any]:

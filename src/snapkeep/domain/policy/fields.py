@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from snapkeep.domain.model import VolumeRole
 from snapkeep.domain.policy.frequency import ONLY_KEPT
+from snapkeep.domain.policy.group_fields import GROUP
 from snapkeep.domain.policy.model import (
     REGION_PATTERN,
     CarryTags,
@@ -21,7 +22,7 @@ from snapkeep.domain.policy.model import (
     VerifyRule,
 )
 from snapkeep.domain.policy.periods import PERIODS
-from snapkeep.domain.policy.shapes import Field, Shape, ValueType
+from snapkeep.domain.policy.shapes import NAME_PATTERN, Field, Shape, ValueType
 
 VERSION = 1
 """The version of the document's form."""
@@ -34,7 +35,6 @@ COMPLETION_LONGEST_MINUTES = 2880
 """`CompletionDurationMinutes` of CopySnapshot: steps of 15 minutes, at most 48 hours (ec2 2016-11-15)."""
 
 
-NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 TIMEZONE_PATTERN = r"^(?!posix/|right/|(localtime|posixrules|Factory)$)[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+){0,2}$"
 """IANA names, of at most three parts, without those that mean something else on another machine (`localtime`, leap seconds)."""
 LONG_DURATION_PATTERN = r"^[0-9]+[hdw]$"
@@ -344,5 +344,6 @@ DOCUMENT = Shape(
             shape=POLICY,
             missing="write at least one policy",
         ),
+        Field("groups", ValueType.OBJECTS, "Instances that are recovered together.", shape=GROUP),
     ),
 )

@@ -169,6 +169,26 @@ class Policy:
 
 
 @dataclass(frozen=True, slots=True)
+class GroupMembers:
+    """The instances of a recovery group."""
+
+    tags: dict[str, tuple[str, ...]]
+    """Tag key -> patterns of values (`*` and `?`); an instance has every one of these tags."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecoveryGroup:
+    """Instances that are recovered together, to one moment, in an order."""
+
+    name: str
+    instances: GroupMembers
+    order: tuple[str, ...] = ()
+    """Patterns of the tag `Name`, those first that are launched first; all others come last."""
+    wait: str = "checks"
+    """What is awaited of each stage before the next: `checks`, its status checks, or `running`."""
+
+
+@dataclass(frozen=True, slots=True)
 class PolicySet:
     """All policies of a system, first match first."""
 
@@ -179,6 +199,7 @@ class PolicySet:
     """Why the newest document is not in force, in words; empty when it is."""
     primary_region: str = field(default="", compare=False)
     """The primary region, which no copy may go to; set only for policies of the primary stack's parameters."""
+    groups: tuple[RecoveryGroup, ...] = ()
 
     @property
     def copy_regions(self) -> list[str]:

@@ -9,6 +9,8 @@ from typing import Any
 MOST_SNAPSHOTS = 100_000
 """Snapshots per region, by quota: no count beyond it means anything."""
 
+NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
+
 
 class ValueType(StrEnum):
     """How a value is written."""

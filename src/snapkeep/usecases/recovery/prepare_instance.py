@@ -104,7 +104,7 @@ class PrepareInstance:
         if len(named) != 1:
             words = f"several instances: {', '.join(named)}; name one" if named else f"no recovery point in {region} names it"
             return no_plan(region, request.instance, f"{request.instance}: {words}")
-        record, notes = self._record(lineages, named[0], request.at)
+        record, notes = self.record_at(lineages, named[0], request.at)
         if record is None or record.instance is None:
             advice = f"recover its volumes instead: snapkeep recover volume {named[0]} --in {region}"
             return no_plan(region, named[0], *(notes or ("no recovery record",)), advice)
@@ -128,9 +128,11 @@ class PrepareInstance:
         groups = Target((request.instance,)).groups(lineages, request.at)
         return [owner for owner, volume_ids in groups.items() if owner.startswith("i-") and volume_ids]
 
-    def _record(self, lineages: Lineages, instance_id: str, at: datetime) -> tuple[RecoveryRecord | None, list[str]]:
+    def record_at(self, lineages: Lineages, instance_id: str, at: datetime) -> tuple[RecoveryRecord | None, list[str]]:
         """Return the record of the instance's newest point up to a moment: it says which volumes the instance had then."""
         points = [point for volume in volumes_of_instance(lineages, instance_id, at) if (point := lineages.newest(volume, at))]
+        if not points:
+            return None, [f"no recovery point in {lineages.region} names it"]
         newest = max(points, key=lambda point: (point.origin.start_time, point.id))
         records, notes = records_of(self.documents, [newest])
         return records.get(newest.id), notes

@@ -1,0 +1,186 @@
+"""A recovery group: several instances to one moment, in an order, in one run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from snapkeep.adapters.clock import WallClock
+from snapkeep.adapters.regional import RegionalAdapters
+from snapkeep.cli.commands.recover import app
+from snapkeep.cli.common import AwsSettings
+from snapkeep.cli.installed_system import InstalledSystem, RegionReading
+from snapkeep.domain.policy.model import GroupMembers, PolicySet, RecoveryGroup
+from snapkeep.domain.recovery.group import GroupPlan
+from snapkeep.domain.recovery.instance_map import parse_map
+from snapkeep.domain.recovery.recovery_plan import RecoveryRun, StepKind
+from snapkeep.usecases.recovery.prepare_group import PrepareGroup
+from snapkeep.usecases.recovery.prepare_instance import begin_instances
+from snapkeep.usecases.recovery.recover import Journal, Recover
+from support.databases import protect_set
+from support.flows import DAY, DR, HOUR, INCLUDED, PRIMARY
+from support.recovering import KillAt, Killed
+from support.recovering_instances import InstanceLab
+
+SHOP = RecoveryGroup("shop", GroupMembers({"App": ("shop",)}), ("db", "app"))
+
+
+@dataclass
+class Shop:
+    lab: InstanceLab
+    members: dict[str, str]
+
+    def plan(self, group: RecoveryGroup = SHOP, at: datetime | None = None, without: tuple[str, ...] = ()) -> GroupPlan:
+        prepare = PrepareGroup(prepare=self.lab.prepare())
+        return prepare.plan(group, at or self.lab.clock.now(), parse_map(self.lab.names), without)
+
+    def begin(self, plan: GroupPlan, *, checks: bool = True) -> RecoveryRun:
+        run = begin_instances(plan.stages, "arn:operator", self.lab.clock.now(), checks=checks)
+        Journal(documents=self.lab.documents).begin(run)
+        return run
+
+
+def launched(name: str, lab: InstanceLab) -> str:
+    return lab.launch(tags={**INCLUDED, "App": "shop", "Name": name}, BlockDeviceMappings=[])
+
+
+@pytest.fixture
+def shop() -> Shop:
+    """Three instances of a shop, and one of another application; each is copied an hour after the one before."""
+    lab = InstanceLab()
+    members = {name: launched(name, lab) for name in ("web", "app", "db")}
+    other = lab.launch(tags={**INCLUDED, "App": "blog", "Name": "blog"}, BlockDeviceMappings=[])
+    for instance_id in [*members.values(), other] * 2:
+        protect_set(lab.lab, instance_id)
+        lab.lab.runner.advance(HOUR)
+    lab.lab.world.take_region_away(PRIMARY)
+    return Shop(lab, members)
+
+
+def test_a_group_is_recovered_to_one_moment_and_in_its_order(shop: Shop) -> None:
+    plan = shop.plan()
+    assert not plan.hindered
+    assert [[each.name for each in stage] for stage in plan.stages] == [["db"], ["app"], ["web"]]
+    starts = [volume.point.origin.start_time for stage in plan.stages for each in stage for volume in each.volumes]
+    assert max(starts) == plan.moment, (
+        "of the web server, which was copied first; the others have an older point than their newest"
+    )
+    run = shop.lab.carry_out(shop.begin(plan), Recover.run)
+    names = [named(shop.lab, step.result) for step in run.steps if step.kind is StepKind.RUN_INSTANCE]
+    assert names == ["db", "app", "web"]
+    kinds = [step.kind for step in run.steps]
+    assert kinds[1:4] == [StepKind.REGISTER_IMAGE] * 3, "no instance is launched before the billing of all is known"
+    assert kinds.index(StepKind.CHECK_INSTANCE) < kinds.index(StepKind.RUN_INSTANCE, kinds.index(StepKind.RUN_INSTANCE) + 1)
+    assert [len(things) for things in shop.lab.left_of(run)] == [3, 3, 0]
+    shop.lab.carry_out(run, Recover.undo)
+    assert shop.lab.left_of(run) == ([], [], [])
+
+
+def named(lab: InstanceLab, instance_id: str) -> str:
+    tags = {tag["Key"]: tag["Value"] for tag in lab.described(instance_id)["Tags"]}
+    return tags["Name"]
+
+
+def test_a_group_ended_anywhere_is_continued(shop: Shop) -> None:
+    run = shop.begin(shop.plan())
+    moment = 5
+    while True:
+        try:
+            shop.lab.carry_out(run, Recover.run, hook=KillAt(moment))
+        except Killed:
+            moment += 2
+        else:
+            break
+    assert [len(things) for things in shop.lab.left_of(run)] == [3, 3, 0]
+
+
+def test_a_group_that_waits_until_instances_run_does_not_await_their_checks(shop: Shop) -> None:
+    kinds = [step.kind for step in shop.begin(shop.plan(), checks=False).steps]
+    assert StepKind.CHECK_INSTANCE not in kinds
+    assert kinds.count(StepKind.WAIT_FOR_INSTANCE) == 3
+
+
+def test_a_name_that_no_instance_has_is_an_obstacle(shop: Shop) -> None:
+    wrong = RecoveryGroup("shop", SHOP.instances, ("cache", "*"))
+    assert shop.plan(wrong).obstacles == ("order: no instance of shop that can be recovered is named cache",)
+    nobody = RecoveryGroup("nobody", GroupMembers({"App": ("nobody",)}))
+    assert shop.plan(nobody).obstacles == (f"nobody: no recovery point in {DR} is of an instance with its tags",)
+
+
+def test_a_member_that_was_replaced_long_ago_does_not_take_the_group_back() -> None:
+    lab = InstanceLab()
+    old = launched("db", lab)
+    protect_set(lab.lab, old)
+    lab.lab.ec2().terminate_instances(InstanceIds=[old])
+    lab.lab.runner.advance(3 * DAY)
+    new = launched("db", lab)
+    protect_set(lab.lab, new)
+    shop = Shop(lab, {"db": new})
+    group = RecoveryGroup("shop", SHOP.instances)
+    (obstacle,) = shop.plan(group).obstacles
+    assert obstacle.startswith(f"{old}: its newest data is 72 hours older than that of others")
+    assert f"--without {old}" in obstacle
+    chosen = shop.plan(group, without=(old,))
+    assert not chosen.hindered
+    assert [each.instance_id for stage in chosen.stages for each in stage] == [new]
+
+
+def test_an_instance_whose_record_cannot_be_read_is_perhaps_a_member(shop: Shop) -> None:
+    documents = shop.lab.documents.documents
+    for key in [key for key in documents if key.startswith(f"records/{shop.members['db']}")]:
+        del documents[key]
+    obstacles = "; ".join(shop.plan().obstacles)
+    assert f"{shop.members['db']}: whether it belongs to shop is not known" in obstacles
+
+
+@pytest.fixture
+def command(shop: Shop, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Any]:
+    def reading(_: InstalledSystem, region: str = PRIMARY) -> RegionReading:
+        problem = f"{region} could not be read" if region == PRIMARY else ""
+        return RegionReading(region, {}, PolicySet(()) if problem else PolicySet((), groups=(SHOP,)), problem)
+
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    monkeypatch.setattr(RegionalAdapters, "documents_of", lambda *_: shop.lab.documents)
+    monkeypatch.setattr(InstalledSystem, "dr_region_seen", reading)
+    monkeypatch.setattr(InstalledSystem, "primary_seen", reading)
+    monkeypatch.setattr(AwsSettings, "client", lambda _, service, region="": shop.lab.client(service, region))
+    monkeypatch.setattr(WallClock, "pause", lambda _, seconds: shop.lab.lab.runner.advance(seconds))
+    written = tmp_path / "map.yaml"
+    written.write_text(yaml.safe_dump(shop.lab.names))
+
+    def run(*arguments: str) -> Any:
+        options = ("--map", str(written), "--in", DR, "--region", PRIMARY, "--dr-region", DR)
+        return CliRunner().invoke(app, ["group", *arguments, *options])
+
+    return run
+
+
+def test_three_instances_after_the_primary_region_is_gone_by_one_command(shop: Shop, command: Callable[..., Any]) -> None:
+    planned = command("shop", "--plan")
+    assert planned.exit_code == 0, planned.output + str(planned.exception)
+    assert "group shop: 3 instances to " in planned.output
+    assert f"stage 1: {shop.members['db']} (db)" in planned.output
+    done = command("shop", "--yes")
+    assert done.exit_code == 0, done.output + str(done.exception)
+    found = shop.lab.lab.ec2(DR).describe_instances()["Reservations"]
+    assert [instance["State"]["Name"] for reservation in found for instance in reservation["Instances"]] == ["running"] * 3
+
+
+def test_a_group_s_plan_as_json_has_its_stages(shop: Shop, command: Callable[..., Any]) -> None:
+    data = json.loads(command("shop", "--plan", "--json").stdout)
+    assert data["stages"] == [[shop.members[name]] for name in ("db", "app", "web")]
+    assert len(data["plans"]) == 3
+
+
+def test_a_group_that_no_document_has_is_wrong_use(command: Callable[..., Any]) -> None:
+    result = command("store", "--plan")
+    assert f"store: no such group; the policy document has shop ({PRIMARY} could not be read)" in str(result.exception)
