@@ -1,11 +1,15 @@
-"""A copy with a planted wrong block in the deployed system: found, marked, not counted, and made again. IAM is enforced."""
+"""A copy with a planted wrong block in the deployed system: found, marked, not counted, and made again; and a drill of the good one.
+
+IAM is enforced.
+"""
 
 from __future__ import annotations
 
 import json
+from typing import Any
 
 from snapkeep.lab.embedded_aws import EmbeddedAws
-from support.deployment import DR, PRIMARY, install
+from support.deployment import DR, PRIMARY, Installation, install
 from support.stacks import wait_for
 
 PAST = "2026-01-01T00:00:00.000Z"
@@ -45,6 +49,7 @@ def test_a_copy_with_a_wrong_block_is_found_not_counted_and_made_again(embedded_
     assert verdict.startswith("PROVED sample:300 ")
     assert "snapkeep:check" not in installation.tags_of(good, DR)
 
+    begin_drill(installation)
     execution = installation.run("dr", "VerifyStateMachineArn", {"copy": good, "method": FULL})
     assert execution["status"] == "SUCCEEDED"
     proof = json.loads(execution["output"])["verified"]["proof"]
@@ -58,3 +63,50 @@ def test_a_copy_with_a_wrong_block_is_found_not_counted_and_made_again(embedded_
     execution = installation.run("dr", "VerifyStateMachineArn", {"copy": wrong, "method": FULL})
     assert (execution["status"], execution["error"]) == ("FAILED", "CopyDiffers")
     assert [copy["SnapshotId"] for copy in installation.copies_of(snapshot_id)].count(wrong) == 1
+    assert_drilled(installation, good)
+
+
+def begin_drill(installation: Installation) -> None:
+    """Push a policy document with a drill that is always due, and let the schedule begin it."""
+    copies = [{"region": DR, "retention": {"keep_last": 5}}]
+    drill = {"name": "daily", "policies": ["default"], "in": DR, "schedule": {"cron": "* * * * ? *"}, "rto": "1h"}
+    policy = {"name": "default", "select": {}, "retention": {"keep_last": 5}, "copies": copies}
+    document = json.dumps({"version": 1, "policies": [policy], "drills": [drill]})
+    installation.client("ssm", DR).put_parameter(Name="/snapkeep/policy", Value=document, Type="String")
+    installation.aws.admin("POST", "schedules/fire", {"account": installation.account_id, "rule": "DrillSchedule"})
+
+
+def assert_drilled(installation: Installation, point: str) -> None:
+    """Wait for the evidence of the drill: it restored the good copy, proved it, and left nothing behind."""
+    bucket, s3 = installation.outputs["dr"]["ReportsBucketName"], installation.client("s3", DR)
+    [run] = wait_for(lambda: [run["id"] for run in ledger(installation)["open"]] or ended(installation))
+    [entry] = wait_for(lambda: [entry for entry in ledger(installation)["ended"] if entry["run"] == run], 240)
+    key = {"Bucket": bucket, "Key": f"drills/{run}.json"}
+    evidence = json.loads(wait_for(lambda: object_text(s3, key)))
+    assert (evidence["verdict"], evidence["run"]["point"]) == ("PASSED", point), evidence["cause"]
+    assert set(evidence["checks"].values()) == {"passed"}
+    assert (evidence["run"]["proof"]["method"], evidence["run"]["proof"]["compared"]) == ("full", 8)
+    assert entry["verdict"] == "PASSED"
+    ec2 = installation.client("ec2", DR)
+    tagged = [{"Name": "tag-key", "Values": ["snapkeep:drill"]}]
+    assert ec2.describe_volumes(Filters=tagged)["Volumes"] == []
+    assert ec2.describe_snapshots(OwnerIds=["self"], Filters=tagged)["Snapshots"] == []
+    assert not [key for key in installation.tags_of(point, DR) if key.startswith("snapkeep:hold")]
+
+
+def ledger(installation: Installation) -> dict[str, Any]:
+    key = {"Bucket": installation.outputs["dr"]["ReportsBucketName"], "Key": "drills/ledger.json"}
+    text = wait_for(lambda: object_text(installation.client("s3", DR), key))
+    return dict(json.loads(text))
+
+
+def ended(installation: Installation) -> list[str]:
+    return [entry["run"] for entry in ledger(installation)["ended"]]
+
+
+def object_text(s3: Any, key: dict[str, str]) -> str:
+    """Return an object's text; empty while there is none."""
+    try:
+        return str(s3.get_object(**key)["Body"].read().decode())
+    except s3.exceptions.NoSuchKey:
+        return ""

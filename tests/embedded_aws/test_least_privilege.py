@@ -111,9 +111,9 @@ def forbidden(stack: str, function: str, things: dict[str, str]) -> dict[str, Ca
         "change a function": ("lambda", region, "update_function_configuration", {"FunctionName": function, "Timeout": 1}),
         "give itself more": ("iam", region, "put_role_policy", {"RoleName": "x", "PolicyName": "x", "PolicyDocument": "{}"}),
     }
-    if "ec2:DeleteSnapshot" not in may:
+    if "ec2:DeleteSnapshot" not in may or function == "RemoveAfterDrill":
         calls["delete a managed snapshot"] = ("ec2", region, "delete_snapshot", {"SnapshotId": things[own]})
-    if "ec2:CreateTags" not in may or function in ("Dispatch", "TagSnapshotCopy"):
+    if "ec2:CreateTags" not in may or function in ("Dispatch", "Drill", "MakeForDrill", "TagSnapshotCopy"):
         calls["tag an unmanaged snapshot"] = ("ec2", region, "create_tags", {"Resources": [things[bare]], **tag})
     if "ec2:CopySnapshot" not in may:
         copy = {"SourceRegion": other_region, "SourceSnapshotId": things[other]}

@@ -79,7 +79,20 @@ def test_every_task_is_tried_again_with_a_cap_and_jitter_and_caught(name: str) -
         assert any(catcher["ErrorEquals"] == ["States.ALL"] for catcher in task["Catch"]), task_name
 
 
-@pytest.mark.parametrize("name", NAMES)
+def test_a_failure_of_a_drill_leads_to_the_removal() -> None:
+    """Its stories are in `test_drill_on_two_engines.py`: each failure ends in a notification and a run that failed."""
+    states = definition("drill")["States"]
+    caught = {state_name: [catcher["Next"] for catcher in state.get("Catch", [])] for state_name, state in states.items()}
+    assert {state_name: after for state_name, after in caught.items() if after} == {
+        "Drill": ["RemoveAfterDrill"],
+        "MakeForDrill": ["Drill"],
+        "Verify": ["Drill"],
+        "RemoveAfterDrill": ["AfterRemoval"],
+        "NotifyUser": ["WhatFailed"],
+    }
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "drill"])
 def test_a_failure_is_notified_and_ends_in_failure(name: str) -> None:
     """Fault 9 of the original system: every Catch ended in a notification and a run that succeeded."""
     states = definition(name)["States"]
@@ -114,7 +127,7 @@ def test_a_failed_copy_stops_neither_the_others_nor_retention() -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_function_gets_the_execution_and_answers_within_the_states_time(name: str) -> None:
-    stack = {"protect": "primary", "receive": "dr", "sweep": "dr", "verify": "dr"}[name]
+    stack = {"protect": "primary", "receive": "dr", "sweep": "dr", "verify": "dr", "drill": "dr"}[name]
     functions = resources(stack, FUNCTION)
     for task_name, task in every_state(name):
         if task["Type"] != "Task":
@@ -129,7 +142,14 @@ def test_every_function_gets_the_execution_and_answers_within_the_states_time(na
 
 @pytest.mark.parametrize(
     ("stack", "machine"),
-    [("primary", "Protect"), ("dr", "Receive"), ("primary", "Sweeping"), ("dr", "Sweeping"), ("dr", "Verifying")],
+    [
+        ("primary", "Protect"),
+        ("dr", "Receive"),
+        ("primary", "Sweeping"),
+        ("dr", "Sweeping"),
+        ("dr", "Verifying"),
+        ("dr", "Drilling"),
+    ],
 )
 def test_the_template_fills_in_exactly_what_the_definition_leaves_open(stack: str, machine: str) -> None:
     properties = resources(stack, MACHINE)[machine]

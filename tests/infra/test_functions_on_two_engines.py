@@ -20,6 +20,7 @@ from snapkeep.domain.recovery.methods import FULL, Method, MethodKind
 from snapkeep.lab.ebs_model import ContentFaults, Faults
 from snapkeep.lab.ebs_model.conditions.faults import FaultRule
 from support.asl import definition
+from support.drilled_system import DRILLED, volumes_are_drilled
 from support.first_engine import first_engine
 from support.permissions import PERMISSIONS, own_calls_of
 from support.real_system import REGIONS, EngineMaker, RealSystem, one_copy_of_three_snapshots, push
@@ -327,6 +328,7 @@ STORIES = {
         {"CopyDiffers": 1},
         {"primary": {"Retention": 3, "DigestQuietSeconds": 0}, "dr": {"Retention": 3, "DigestQuietSeconds": 0}},
     ),
+    "volumes are drilled": Story(volumes_are_drilled, {**GOOD, **DRILLED}, (1, 1), {"DrillFailed": 1, "InvalidPolicy": 1}),
     "another dispatcher is at work": Story(another_dispatcher_is_at_work, GOOD, (1, 1)),
 }
 

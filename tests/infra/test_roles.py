@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 SWEEP_ROLES = {"SweepingRole", "SweepTimerRole"}
 SERVICE_ROLES = {
     "primary": {"ProtectRole", "StartRole"} | SWEEP_ROLES,
-    "dr": {"ReceiveRole", "StartRole", "VerifyingRole"} | SWEEP_ROLES,
+    "dr": {"ReceiveRole", "StartRole", "VerifyingRole", "DrillingRole"} | SWEEP_ROLES,
 }
 FUNCTIONS = [(stack, function) for stack in STACKS for function in PERMISSIONS[stack]]
 SYSTEM = {"Fn::Sub": "snapkeep${FunctionNameSuffix}"}
@@ -80,12 +80,12 @@ def test_every_action_exists() -> None:
 
 
 @pytest.mark.parametrize("stack", STACKS)
-def test_only_managed_snapshots_can_be_deleted(stack: str) -> None:
+def test_only_managed_snapshots_can_be_deleted_beside_those_of_drills(stack: str) -> None:
     deleting = [
         statement
         for role in resources(stack, ROLE)
         for statement in statements(stack, role)
-        if "ec2:DeleteSnapshot" in statement.actions
+        if "ec2:DeleteSnapshot" in statement.actions and role != "RemoveAfterDrillRole"
     ]
     assert [statement.role for statement in deleting] == ["DeleteOldSnapshotsRole"]
     assert deleting[0].actions == ("ec2:DeleteSnapshot",)
@@ -100,7 +100,7 @@ def test_only_managed_snapshots_can_be_deleted(stack: str) -> None:
 def test_no_role_may_both_delete_and_tag(stack: str) -> None:
     for role in resources(stack, ROLE):
         actions = granted(stack, role)
-        assert not ("ec2:DeleteSnapshot" in actions and actions & {"ec2:CreateTags", "ec2:DeleteTags"}), role
+        assert not (actions & {"ec2:DeleteSnapshot", "ec2:DeleteVolume"} and actions & {"ec2:CreateTags", "ec2:DeleteTags"}), role
 
 
 def test_the_copying_role_tags_only_in_the_copy_call() -> None:
@@ -111,6 +111,55 @@ def test_the_copying_role_tags_only_in_the_copy_call() -> None:
 def test_the_receiving_role_tags_only_managed_copies() -> None:
     (tagging,) = [statement for statement in statements("dr", "TagSnapshotCopyRole") if "ec2:CreateTags" in statement.actions]
     assert tagging.condition == {"StringEquals": {"aws:ResourceTag/snapkeep:managed": SYSTEM}}
+
+
+WITH_DRILL_TAG = {"Null": {"aws:ResourceTag/snapkeep:drill": "false"}}
+SNAPSHOTS = {"Fn::Sub": "arn:${AWS::Partition}:ec2:${AWS::Region}::snapshot/*"}
+VOLUMES = {"Fn::Sub": "arn:${AWS::Partition}:ec2:${AWS::Region}:${AWS::AccountId}:volume/*"}
+
+
+def ec2_statements(role: str, verb: str) -> dict[str, tuple[Statement, ...]]:
+    """The statements of a DR role whose actions begin with a verb, by action."""
+    found = [statement for statement in statements("dr", role) if statement.actions[0].startswith(f"ec2:{verb}")]
+    return {action: tuple(one for one in found if action in one.actions) for one in found for action in one.actions}
+
+
+def test_the_role_that_removes_after_drills_needs_the_tag_of_a_drill() -> None:
+    """INV-16."""
+    deleting = ec2_statements("RemoveAfterDrillRole", "Delete")
+    assert {action: [one.condition for one in ones] for action, ones in deleting.items()} == {
+        "ec2:DeleteVolume": [WITH_DRILL_TAG],
+        "ec2:DeleteSnapshot": [WITH_DRILL_TAG],
+    }
+    assert [one.resources for ones in deleting.values() for one in ones] == [(VOLUMES,), (SNAPSHOTS,)]
+    assert {role for role in resources("dr", ROLE) if "ec2:DeleteVolume" in granted("dr", role)} == {"RemoveAfterDrillRole"}
+
+
+def test_the_role_that_makes_for_drills_tags_in_the_making_call_alone() -> None:
+    requested = {"Null": {"aws:RequestTag/snapkeep:drill": "false"}}
+    managed = {"StringEquals": {"aws:ResourceTag/snapkeep:managed": SYSTEM}}
+    making = ec2_statements("MakeForDrillRole", "Create")
+    assert [(one.resources, one.condition) for one in making["ec2:CreateVolume"]] == [
+        ((VOLUMES,), requested),
+        ((SNAPSHOTS,), managed),
+    ]
+    assert [(one.resources, one.condition) for one in making["ec2:CreateSnapshot"]] == [
+        ((VOLUMES,), WITH_DRILL_TAG),
+        ((SNAPSHOTS,), requested),
+    ]
+    (tagging,) = making["ec2:CreateTags"]
+    assert tagging.condition == {"StringEquals": {"ec2:CreateAction": ["CreateVolume", "CreateSnapshot"]}}
+    assert not {action for action in granted("dr", "MakeForDrillRole") if action.startswith("ec2:Delete")}
+
+
+def test_the_role_of_drills_writes_tags_of_holds_alone() -> None:
+    (tagging,) = ec2_statements("DrillRole", "CreateTags")["ec2:CreateTags"]
+    assert tagging.actions == ("ec2:CreateTags", "ec2:DeleteTags")
+    assert tagging.condition == {
+        "StringEquals": {"aws:ResourceTag/snapkeep:managed": SYSTEM},
+        "ForAllValues:StringLike": {"aws:TagKeys": ["snapkeep:hold", "snapkeep:hold:*"]},
+        "Null": {"aws:TagKeys": "false"},
+    }
 
 
 WRITING = {"dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"}
@@ -145,7 +194,14 @@ def test_keys_of_copies_are_used_through_ec2_alone() -> None:
 
 @pytest.mark.parametrize(
     ("stack", "machine"),
-    [("primary", "Protect"), ("dr", "Receive"), ("primary", "Sweeping"), ("dr", "Sweeping"), ("dr", "Verifying")],
+    [
+        ("primary", "Protect"),
+        ("dr", "Receive"),
+        ("primary", "Sweeping"),
+        ("dr", "Sweeping"),
+        ("dr", "Verifying"),
+        ("dr", "Drilling"),
+    ],
 )
 def test_a_state_machine_may_call_its_functions_and_no_others(stack: str, machine: str) -> None:
     substitutions = resources(stack, MACHINE)[machine]["DefinitionSubstitutions"]
@@ -188,18 +244,23 @@ READERS_OF_BLOCKS = (("primary", "ReadBlocksRole"), ("dr", "VerifyRole"))
 
 
 def test_only_proof_roles_read_blocks_and_of_managed_snapshots_alone() -> None:
-    reading = {
-        (stack, statement.role): statement
+    reading = [
+        (stack, statement)
         for stack in STACKS
         for role in resources(stack, ROLE)
         for statement in statements(stack, role)
         if any(action.startswith("ebs:") for action in statement.actions)
-    }
-    assert set(reading) == set(READERS_OF_BLOCKS)
-    for statement in reading.values():
-        assert set(statement.actions) == BLOCKS
-        assert statement.resources == ({"Fn::Sub": "arn:${AWS::Partition}:ec2:${AWS::Region}::snapshot/*"},)
-        assert statement.condition == {"StringEquals": {"aws:ResourceTag/snapkeep:managed": SYSTEM}}
+    ]
+    assert {(stack, statement.role) for stack, statement in reading} == set(READERS_OF_BLOCKS)
+    assert all(statement.resources == (SNAPSHOTS,) for _, statement in reading)
+    of_drills = [(stack, statement) for stack, statement in reading if statement.condition == WITH_DRILL_TAG]
+    assert [(stack, statement.role, set(statement.actions)) for stack, statement in of_drills] == [
+        ("dr", "VerifyRole", BLOCKS - {"ebs:ListChangedBlocks"})
+    ]
+    for one in reading:
+        if one not in of_drills:
+            assert set(one[1].actions) == BLOCKS
+            assert one[1].condition == {"StringEquals": {"aws:ResourceTag/snapkeep:managed": SYSTEM}}
 
 
 @pytest.mark.parametrize(("stack", "role"), READERS_OF_BLOCKS)

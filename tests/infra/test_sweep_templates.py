@@ -9,13 +9,15 @@ from typing import Any
 
 import pytest
 
+from snapkeep.functions.drill_metrics import VERDICTS
 from snapkeep.functions.proof_metrics import PROVED
 from snapkeep.functions.sweep_metrics import COUNTED, FOUND
 from snapkeep.lab.embedded_aws.aws import alarms
 from support.templates import STACKS, resources, template
 
 STACK_KEY = {"Fn::If": ["MakeKey", {"Fn::GetAtt": ["Key", "Arn"]}, {"Ref": "KmsKeyArn"}]}
-WRITTEN = {*COUNTED.values(), *FOUND.values(), *PROVED.values(), "SweepFindings", "SweepFailures", "SweepsDone", "OldestWait"}
+OF_SWEEPS = {"SweepFindings", "SweepFailures", "SweepsDone", "OldestWait"}
+WRITTEN = {*COUNTED.values(), *FOUND.values(), *PROVED.values(), *VERDICTS.values(), *OF_SWEEPS}
 WRITTEN_BY_POLICY = {"RpoAgeWorst", "RpoAgeMedian", "VolumesMissingRpo"}
 ALARM = "AWS::CloudWatch::Alarm"
 

@@ -118,7 +118,7 @@ def test_every_function_and_state_machine_logs_where_logs_expire(stack: str) -> 
 @pytest.mark.parametrize("stack", STACKS)
 def test_logs_of_state_machines_contain_no_execution_data(stack: str) -> None:
     machines = resources(stack, MACHINE)
-    assert len(machines) == {"primary": 2, "dr": 3}[stack]
+    assert len(machines) == {"primary": 2, "dr": 4}[stack]
     for name, machine in machines.items():
         assert (machine["Logging"]["Level"], machine["Logging"]["IncludeExecutionData"]) == ("ALL", False), name
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from snapkeep.domain import prices
+from snapkeep.functions.drill_metrics import VERDICTS
 from snapkeep.functions.proof_metrics import PROVED
 from snapkeep.functions.sweep_metrics import COUNTED, FOUND
 from support.flows import Laboratory, policy_set
@@ -48,6 +49,7 @@ def invocation_price(seconds: float) -> float:
     ("name", "known"),
     [
         ("snapshot storage", prices.SNAPSHOT_STORAGE),
+        ("gp3 volume", prices.VOLUME_STORAGE),
         ("transfer between regions", prices.TRANSFER),
         ("state transition", prices.STATE_TRANSITION),
         ("Lambda request", prices.FUNCTION_REQUEST),
@@ -66,7 +68,7 @@ def test_the_page_has_the_prices_that_the_code_computes_with(name: str, known: p
         ("dashboards", count("AWS::CloudWatch::Dashboard"), "CloudWatch dashboard"),
         (
             "custom metrics",
-            len(STACKS) * (len(COUNTED) + len(FOUND) + OWN_METRICS) + len(PROVED) + PROOF_METRICS,
+            len(STACKS) * (len(COUNTED) + len(FOUND) + OWN_METRICS) + len(PROVED) + PROOF_METRICS + len(VERDICTS),
             "CloudWatch custom metric",
         ),
     ],

@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from snapkeep.domain.drills.run import DrillRun
 from snapkeep.domain.protection import PolicyAges
 from snapkeep.domain.recovery.methods import STRUCTURE
 from snapkeep.domain.recovery.proof import Pair, ProofProgress, conclude
 from snapkeep.domain.retention.deletion import DeletionKind
 from snapkeep.domain.sweep.findings import FindingKind
 from snapkeep.domain.sweep.report import Figure, Handling, SweepReport
-from snapkeep.functions import proof_metrics, sweep_metrics
+from snapkeep.functions import drill_metrics, proof_metrics, sweep_metrics
 from snapkeep.usecases.ports import DeletionOutcome
 
 ROOT = Path(__file__).parents[2]
@@ -34,6 +35,11 @@ METRICS = {
     "CopiesRunning",
     "CopiesWaiting",
     "DeletionsFailed",
+    "DrillsFailed",
+    "DrillsOverdue",
+    "DrillsPassed",
+    "FullSpeedTime",
+    "RecoveryTime",
     "FoundCopiesMissing",
     "FoundEventsLost",
     "FoundUndelivered",
@@ -66,6 +72,8 @@ FINDINGS = {
     "copy_late",
     "copy_made_twice",
     "copy_missing",
+    "drill_left",
+    "drill_overdue",
     "entry_orphaned",
     "event_undelivered",
     "event_unreadable",
@@ -96,6 +104,23 @@ FINDINGS = {
 
 PROOF = conclude(ProofProgress(Pair("vol-1", "us-east-1", "snap-1", "us-east-2", "snap-2"), STRUCTURE, AT, 1, 1), AT)
 
+DRILL = DrillRun(
+    "drill-1",
+    "weekly",
+    "gold",
+    "vol-1",
+    "us-east-2",
+    "snap-1",
+    AT,
+    8,
+    AT,
+    AT,
+    timedelta(0),
+    0.1,
+    available_at=AT,
+    initialised_at=AT,
+)
+
 
 def emitted() -> set[str]:
     """The names of all metrics that the functions can write."""
@@ -104,6 +129,7 @@ def emitted() -> set[str]:
         *sweep_metrics.report_lines(report),
         *sweep_metrics.volume_lines({"vol-1": 1.0}, "snapkeep", 0),
         *proof_metrics.proof_lines(PROOF, "snapkeep", 0),
+        *drill_metrics.drill_lines(DRILL, "snapkeep", 0),
     ]
     return {name for line in lines for name in re.findall(r'"Name": "(\w+)"', line)}
 

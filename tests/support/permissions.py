@@ -84,7 +84,7 @@ _SWEEP_SHARED = (
 
 _READ_BLOCKS = (
     Permission(
-        "lists and reads blocks of managed snapshots in its region",
+        "lists and reads blocks of managed snapshots in its region, Verify also of what drills restored",
         ("ebs:GetSnapshotBlock", "ebs:ListChangedBlocks", "ebs:ListSnapshotBlocks"),
     ),
     Permission("decrypts the blocks of encrypted snapshots", ("kms:Decrypt",), "EC2"),
@@ -167,6 +167,43 @@ PERMISSIONS: Mapping[str, Mapping[str, Sequence[Permission]]] = {
             Permission("keeps proofs, and reads the last full one of a volume", ("s3:GetObject", "s3:PutObject")),
             Permission("sees that there is no proof yet, instead of a refusal", ("s3:ListBucket",), "S3"),
             _OWN_KEY,
+        ),
+        "Drill": (
+            _READ_SNAPSHOTS,
+            _LOOK_AT_KEYS,
+            Permission("watches the volumes of drills", ("ec2:DescribeVolumes", "ec2:DescribeVolumeStatus")),
+            Permission("holds the points of drills, and releases them", ("ec2:CreateTags", "ec2:DeleteTags")),
+            Permission("starts the drills that are due", ("states:StartExecution",)),
+            Permission("keeps the ledger of drills and their evidence", ("s3:GetObject", "s3:PutObject")),
+            Permission("sees that there is no ledger yet, instead of a refusal", ("s3:ListBucket",), "S3"),
+            _READ_POLICY,
+            _TELL,
+            _FAILED_INVOCATION,
+            _OWN_KEY,
+        ),
+        "MakeForDrill": (
+            Permission("finds what it made already", ("ec2:DescribeSnapshots", "ec2:DescribeVolumes")),
+            Permission("chooses a zone", ("ec2:DescribeAvailabilityZones",)),
+            Permission(
+                "makes volumes of managed copies, and snapshots of those volumes", ("ec2:CreateVolume", "ec2:CreateSnapshot")
+            ),
+            Permission("tags them in the calls that make them, and in no other", ("ec2:CreateTags",), "EC2"),
+            Permission(
+                "makes a volume of an encrypted copy",
+                (
+                    "kms:CreateGrant",
+                    "kms:Decrypt",
+                    "kms:DescribeKey",
+                    "kms:GenerateDataKeyWithoutPlaintext",
+                    "kms:ReEncryptFrom",
+                    "kms:ReEncryptTo",
+                ),
+                "EC2",
+            ),
+        ),
+        "RemoveAfterDrill": (
+            Permission("finds what a drill made", ("ec2:DescribeSnapshots", "ec2:DescribeVolumes")),
+            Permission("removes what carries a drill's tag, and nothing else", ("ec2:DeleteVolume", "ec2:DeleteSnapshot")),
         ),
         "TagSnapshotCopy": (
             _READ_SNAPSHOTS,

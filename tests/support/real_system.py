@@ -115,11 +115,12 @@ class TaskTokenClient:
         self._check(self._system.engine.succeed(taskToken, json.loads(output)), "SendTaskSuccess")
 
     def start_execution(self, stateMachineArn: str, name: str, input: str) -> dict[str, Any]:  # noqa: A002, N803 - boto3's
-        assert stateMachineArn.endswith(":stateMachine:snapkeep-verify")
+        machine = stateMachineArn.partition(":stateMachine:snapkeep-")[2]
+        assert machine in ("verify", "drill")
         if name in self._names:
             raise ClientError({"Error": {"Code": "ExecutionAlreadyExists", "Message": name}}, "StartExecution")
         self._names.add(name)
-        return {"executionArn": self._system.start("verify", json.loads(input))}
+        return {"executionArn": self._system.start(machine, json.loads(input))}
 
     def describe_state_machine(self, stateMachineArn: str) -> dict[str, Any]:  # noqa: N803 - boto3's
         assert stateMachineArn.endswith(":stateMachine:snapkeep-protect")

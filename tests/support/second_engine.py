@@ -20,6 +20,7 @@ from botocore.exceptions import ClientError
 from moto.stepfunctions.parser.api import InvalidToken, TaskDoesNotExist, TaskTimedOut
 from moto.stepfunctions.parser.asl.component.common.retry import retrier_decl
 from moto.stepfunctions.parser.asl.component.state.exec.state_task import lambda_eval_utils
+from moto.stepfunctions.parser.asl.component.state.wait.wait_function.wait_function import WaitFunction
 from moto.stepfunctions.parser.models import StepFunctionsParserBackend
 
 from support.asl import ACCOUNT_ID, REGION, Handler, LambdaRefusedError, Pause, Run, definition, no_pause
@@ -50,7 +51,7 @@ class _Functions:
 
 
 class _Pauses:
-    """Stands for the module `time` where retries wait: notes how long, and does not wait itself."""
+    """Stands for the module `time` where retries and Wait states wait: notes how long, and does not wait itself."""
 
     def __init__(self, pause: Pause) -> None:
         self.seconds: list[float] = []
@@ -130,5 +131,6 @@ def second_engine(handlers: Mapping[str, Handler], pause: Pause = no_pause) -> I
     with (
         mock.patch.object(lambda_eval_utils, "boto_client_for", return_value=functions),
         mock.patch.object(retrier_decl, "time", pauses),
+        mock.patch.object(WaitFunction, "_wait_interval", lambda _, env, wait_seconds: pauses.sleep(wait_seconds)),
     ):
         yield SecondEngine(pauses)

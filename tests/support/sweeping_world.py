@@ -18,6 +18,8 @@ from snapkeep.domain.retention.deletion import deletion_orders
 from snapkeep.domain.sweep.findings import CopyWait, FindingKind
 from snapkeep.domain.sweep.report import Handling, SweepReport
 from snapkeep.domain.sweep.waiting_runs import OpenRun
+from snapkeep.domain.system import StackKind
+from snapkeep.functions.sweep import build_watch
 from snapkeep.lab.ebs_model import World
 from snapkeep.lab.ebs_model.conditions.clock import utc
 from snapkeep.lab.simulator.composition import SystemLayout
@@ -198,6 +200,7 @@ class SweepingWorld:
                 reader_of=composition.reader,
                 queue=composition.queue_of(region),
                 receive=composition.receive(region),
+                drills=build_watch(composition.stack(region, StackKind.DR)),
                 **shared,
             )
         return PrimarySweep(

@@ -38,13 +38,13 @@ class Ec2Recovery:
         """Return the volumes that have all of these tags."""
         query = {"Filters": [{"Name": f"tag:{key}", "Values": [value]} for key, value in tags.items()]}
         listing = pages(self._client, "describe_volumes", query, f"describe_volumes in {self.region}")
-        return [_state(item) for page in listing for item in page["Volumes"]]
+        return [volume_state(item) for page in listing for item in page["Volumes"]]
 
     def volume(self, volume_id: str) -> VolumeState | None:
         """Return a volume; None if it does not exist."""
         query = {"VolumeIds": [volume_id]}
         listing = pages(self._client, "describe_volumes", query, f"describe_volumes {volume_id}", nothing=_GONE)
-        return next((_state(item) for page in listing for item in page["Volumes"]), None)
+        return next((volume_state(item) for page in listing for item in page["Volumes"]), None)
 
     def create_volume(self, request: Mapping[str, Any], tags: Mapping[str, str], token: str) -> tuple[str, str]:
         """Make a volume; return its id, and a remark where the initialisation rate is beyond the quota."""
@@ -155,7 +155,8 @@ def _volume_tags(tags: Mapping[str, str]) -> list[Mapping[str, Any]]:
     return [{"ResourceType": "volume", "Tags": tag_list(tags)}]
 
 
-def _state(item: Mapping[str, Any]) -> VolumeState:
+def volume_state(item: Mapping[str, Any]) -> VolumeState:
+    """Return a volume as DescribeVolumes has it."""
     attachments = {
         attachment["InstanceId"]: Attachment(attachment.get("Device", ""), attachment.get("State", ""))
         for attachment in attachments_of(item)

@@ -46,6 +46,7 @@ COMMANDS = (
     LazyCommand("recoverable", "snapkeep.cli.commands.recoverable", "Show what can be recovered, where, and to when."),
     LazyCommand("recover", "snapkeep.cli.commands.recover", "Make volumes from recovery points; resume or undo it."),
     LazyCommand("verify", "snapkeep.cli.commands.verify", "Prove that copies equal their sources, block by block."),
+    LazyCommand("drill", "snapkeep.cli.commands.drill", "Drill recoveries, and audit the evidence of drills."),
     LazyCommand("sweep", "snapkeep.cli.commands.sweep", "Find and repair what events missed, now."),
     LazyCommand("report", "snapkeep.cli.commands.report", "List the reports of sweeps, and show one again."),
     LazyCommand("explain", "snapkeep.cli.commands.explain", "Show the story of one snapshot."),

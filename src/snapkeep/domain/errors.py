@@ -119,6 +119,10 @@ class RecoveryFailed(SnapkeepError):
     """A step of a recovery cannot succeed; the message says what to do. The journal has what was made."""
 
 
+class DrillFailed(SnapkeepError):
+    """A drill has not passed; its evidence has the cause."""
+
+
 class KeyNotUsable(SnapkeepError):
     """The KMS key of a copy rule cannot be used; the message names the key and why."""
 

@@ -18,6 +18,7 @@ class Price:
 
 
 SNAPSHOT_STORAGE = Price(0.05, "GiB-month of changed blocks, standard tier", "EBS pricing, snapshots")
+VOLUME_STORAGE = Price(0.08, "GiB-month of a gp3 volume", "EBS pricing, General Purpose SSD volumes")
 TRANSFER = Price(0.02, "GiB copied to another region, most pairs", "EC2 pricing, data transfer between regions")
 TRANSFER_OF_PAIR = {
     ("us-east-1", "us-east-2"): Price(

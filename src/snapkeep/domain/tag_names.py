@@ -32,6 +32,11 @@ RECOVERY = "snapkeep:recovery"
 """On what a recovery made: the recovery's name. Snapkeep never deletes it, except when a person undoes that recovery (INV-20)."""
 RECOVERY_STEP = "snapkeep:recovery-step"
 
+DRILL = "snapkeep:drill"
+"""On what a drill made, and on nothing else: the drill's run. Without it a drill removes nothing (INV-16)."""
+DRILL_END = "snapkeep:drill-end"
+"""On what a drill made: when the drill ends, at the latest. What is there after that, sweeps remove (INV-17)."""
+
 ORIGINAL_NAME = "AutomatedSnapName"
 """The original system's: `<volume id>_<start time>`."""
 ORIGINAL_VOLUME = "OriginalVolumeId"

@@ -16,6 +16,7 @@ from botocore.config import Config
 from snapkeep.adapters.ec2_reader import Ec2Reader
 from snapkeep.adapters.ec2_writers import Ec2Copier, Ec2Deleter, Ec2Tagger
 from snapkeep.adapters.regional import AwsClients, RegionalAdapters
+from snapkeep.adapters.s3_documents import S3Documents
 from snapkeep.adapters.sqs_notices import SqsNotices
 from snapkeep.adapters.stepfunctions_runs import StateMachineRuns
 from snapkeep.adapters.stepfunctions_task_tokens import StepFunctionsTaskTokens
@@ -29,9 +30,13 @@ from snapkeep.usecases.policies import PoliciesInForce
 from snapkeep.usecases.retention.delete import PacingClock
 
 if TYPE_CHECKING:
+    from snapkeep.adapters.ec2_drills import Ec2Drills
+    from snapkeep.usecases.drills.ledger_store import LedgerStore
+    from snapkeep.usecases.drills.ports import DrillRuns, PageStore
     from snapkeep.usecases.ports import DeletionGuards
+    from snapkeep.usecases.recovery.holding import PointHolds
     from snapkeep.usecases.recovery.ports import Workers
-    from snapkeep.usecases.recovery.record_ports import RecordReader
+    from snapkeep.usecases.recovery.record_ports import Documents, RecordReader
 
 
 class Composition(RegionalAdapters):
@@ -118,6 +123,47 @@ class Composition(RegionalAdapters):
         return StepFunctionsVerifications(
             client=self.clients.get("stepfunctions"), state_machine_arn=self.environment.verify_state_machine_arn
         )
+
+    @cached_property
+    def drill_ec2(self) -> Ec2Drills:
+        """Makes, watches and removes what drills make in this region: a function uses what its role allows."""
+        from snapkeep.adapters.ec2_drills import Ec2Drills  # noqa: PLC0415 - of drills and sweeps alone
+
+        return Ec2Drills(client=self.clients.get("ec2"), region=self.environment.region)
+
+    @cached_property
+    def point_holds(self) -> PointHolds:
+        """Holds recovery points of this region."""
+        from snapkeep.usecases.recovery.holding import PointHolds  # noqa: PLC0415 - of drills alone
+
+        return PointHolds(self.drill_ec2)
+
+    @cached_property
+    def documents(self) -> Documents:
+        """Documents in the bucket of this DR region."""
+        return S3Documents(client=self.clients.get("s3"), bucket=self.environment.reports_bucket)
+
+    @cached_property
+    def pages(self) -> PageStore:
+        """Pages in the bucket of this DR region."""
+        from snapkeep.adapters.s3_reports import S3Reports  # noqa: PLC0415 - of drills alone
+
+        return S3Reports(client=self.clients.get("s3"), bucket=self.environment.reports_bucket)
+
+    @cached_property
+    def drill_ledger(self) -> LedgerStore:
+        """The ledger of this region's drills."""
+        from snapkeep.usecases.drills.ledger_store import LedgerStore  # noqa: PLC0415 - of drills and sweeps alone
+
+        return LedgerStore(self.documents)
+
+    @cached_property
+    def drill_runs(self) -> DrillRuns:
+        """Starts executions of Drill in this region."""
+        from snapkeep.adapters.stepfunctions_drills import StepFunctionsDrills  # noqa: PLC0415 - of drills and sweeps alone
+
+        client = self.clients.get("stepfunctions")
+        return StepFunctionsDrills(client=client, state_machine_arn=self.environment.drill_state_machine_arn)
 
     def workers(self, most: int) -> Workers:
         """Return what makes so many calls at the same time."""

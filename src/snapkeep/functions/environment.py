@@ -91,6 +91,8 @@ class Environment:
     """The state machine that events start: Protect in the primary stack, Receive in a DR stack."""
     verify_state_machine_arn = Variable("SNAPKEEP_VERIFY_STATE_MACHINE_ARN", str)
     """The state machine Verify of a DR stack."""
+    drill_state_machine_arn = Variable("SNAPKEEP_DRILL_STATE_MACHINE_ARN", str)
+    """The state machine Drill of a DR stack."""
     digest_quiet = Variable("SNAPKEEP_DIGEST_QUIET_SECONDS", _seconds(0, 900))
     """The time without a notice of a cause after which its digest is published."""
     adopt_history = Variable("SNAPKEEP_ADOPT_HISTORY", _yes)

@@ -229,14 +229,22 @@ def run_state(state: Mapping[str, Any]) -> RunState:
                 unreadable.append(Problem(InvalidEvent.__name__, f"{name} in the state of a run", str(error)))
         return None
 
-    names = ("tagged", "plan", "received", "copies", "deletion", "detail", "verified")
-    tagged, planned, received, copies, deletion, detail, verified = (part(name, _StepAnswer) or _StepAnswer() for name in names)
+    names = ("tagged", "plan", "received", "copies", "deletion", "detail", "verified", "drilled")
+    parts = (part(name, _StepAnswer) or _StepAnswer() for name in names)
+    tagged, planned, received, copies, deletion, detail, verified, drilled = parts
     error = part("error", CaughtError)
     event_volumes = tuple(source for source in [_id_in(detail.source)] if source.startswith("vol-"))
     return RunState(
-        subject=_id_in(detail.snapshot_id) or str(state.get("detail-type") or state.get("copy") or ""),
+        subject=_id_in(detail.snapshot_id) or str(state.get("detail-type") or state.get("copy") or state.get("run") or ""),
         volume_ids=tagged.volumes or received.volumes or event_volumes,
-        problems=(*tagged.problems, *planned.problems, *received.problems, *verified.problems, *unreadable),
+        # What a drill's comparison says stands in the drill's own problems.
+        problems=(
+            *tagged.problems,
+            *planned.problems,
+            *received.problems,
+            *(drilled if "drilled" in state else verified).problems,
+            *unreadable,
+        ),
         copies=tuple(_with_plain_cause(result) if result.failed else result for result in copies.results),
         undeleted=deletion.failed,
         error=step_error(error) if error else None,

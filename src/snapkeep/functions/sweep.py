@@ -30,6 +30,7 @@ from snapkeep.usecases.sweep.publish_report import PublishedReport, PublishRepor
 from snapkeep.usecases.sweep.shared import ExposureCheck, SweepLimits, SweepOptions, SweepResult, complete, stopped
 
 if TYPE_CHECKING:
+    from snapkeep.usecases.drills.watch import DrillWatch
     from snapkeep.usecases.sweep.dr import DrSweep
     from snapkeep.usecases.sweep.ports import DeadLetters, ProtectRuns, WaitingRuns
     from snapkeep.usecases.sweep.primary import PrimarySweep
@@ -85,12 +86,27 @@ def _dr_sweep(parts: Composition, adapters: SweepAdapters) -> DrSweep:
         guards=parts.guards,
         policies=parts.policies,
         receive=build_receive(parts),
+        drills=build_watch(parts),
         tagger=parts.tagger,
         letters=ReplayDeadLetters(letters=adapters.letters, runs=adapters.runs),
         exposure=adapters.exposure,
         watch=adapters.watch,
         clock=parts.clock,
         limits=adapters.limits,
+    )
+
+
+def build_watch(parts: Composition) -> DrillWatch:
+    """Make the use case that looks at drills."""
+    from snapkeep.usecases.drills.watch import DrillWatch  # noqa: PLC0415
+
+    return DrillWatch(
+        system=parts.environment.system,
+        region=parts.environment.region,
+        ledger=parts.drill_ledger,
+        ec2=parts.drill_ec2,
+        runs=parts.drill_runs,
+        clock=parts.clock,
     )
 
 

@@ -35,6 +35,7 @@ FOUND = {
     FindingKind.OUT_OF_REACH: "RegionsOutOfReach",
     FindingKind.KEY_AT_RISK: "KeysAtRisk",
     FindingKind.COPY_FULL: "CopiesFull",
+    FindingKind.DRILL_OVERDUE: "DrillsOverdue",
 }
 """Kinds of findings -> names of metrics.
 

@@ -34,6 +34,8 @@ class VerifyRequest:
     """The budget of the copy's rule for a month; 0 for no limit."""
     verified: VerifyAnswer | None = field(default=None, metadata=OPTIONAL)
     """The answer of the portion before."""
+    point: str = field(default="", metadata=OPTIONAL)
+    """Of a drill: the point whose restored volume `copy` is a snapshot of, to be compared in place of a source."""
 
 
 @dataclass(frozen=True, slots=True)

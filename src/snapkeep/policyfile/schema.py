@@ -1,8 +1,8 @@
 """The JSON Schema of a policy document, generated from the one definition, for completion and checking in editors.
 
-It accepts every document that the parser accepts, and refuses each wrong value, with three exceptions that only
-`snapkeep policy check` finds: a duration that is too short or too long, an unknown time zone, and values that contradict each
-other.
+It accepts every document that the parser accepts, and refuses each wrong value, with exceptions that only
+`snapkeep policy check` finds: a duration that is too short or too long, an unknown time zone, a schedule
+that never comes, and values that contradict each other.
 `python -m snapkeep.policyfile.schema` prints it; the published file is `docs/policy.schema.json`.
 """
 

@@ -34,10 +34,6 @@ ONLY_AT_HOME = {
         ("ec2", operation)
         for operation in (
             "AttachVolume",
-            "CreateVolume",
-            "DeleteTags",
-            "DeleteVolume",
-            "DescribeAvailabilityZones",
             "DetachVolume",
         )
     ),

@@ -130,3 +130,11 @@ def test_the_copy_of_the_newest_origin_names_the_policy() -> None:
     old, new = snapshot("2026-11-21T03:00", 1, policy="gold"), snapshot("2026-11-22T03:00", 2, policy="silver")
     chosen = select_by_snapshots([copy_of(old, "us-east-2", 1), copy_of(new, "us-east-2", 2)], both, system=SYSTEM)
     assert chosen.policy is both.policies[1]
+
+
+def test_no_policy_governs_what_a_drill_made() -> None:
+    made = replace(VOLUME, tags={"snapkeep:drill": "drill-1", POLICY: "gold"})
+    everything = policies(("gold", Selector()))
+    assert select(made, everything).policy is None
+    of_a_drill = replace(snapshot("2026-11-29"), tags={"snapkeep:drill": "drill-1"})
+    assert select_for_snapshot(of_a_drill, VOLUME, everything, system=SYSTEM, lineage=list).policy is None

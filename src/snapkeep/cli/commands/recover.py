@@ -63,7 +63,9 @@ def volume(
 
     The plan comes first. The journal in the DR region's bucket has every step, so that the recovery can be resumed or undone.
     """
+    from snapkeep.cli.drill_times import last_drills  # noqa: PLC0415
     from snapkeep.cli.views.recover import plan_as_data, plan_lines, run_as_data  # noqa: PLC0415
+    from snapkeep.cli.views.recoverable import measured_lines  # noqa: PLC0415
     from snapkeep.domain.recovery.choice import Target  # noqa: PLC0415
     from snapkeep.usecases.recovery.prepare import PrepareRecovery, RecoveryRequest, begin  # noqa: PLC0415
 
@@ -93,6 +95,8 @@ def volume(
     plan = prepare.plan(request)
     if not json:
         write_lines(plan_lines(plan, now))
+        volume_ids = [volume.point.origin.volume_id for volume in plan.volumes]
+        write_lines(measured_lines(volume_ids, last_drills(system.installed, plan.region)))
     if only_plan or plan.obstacles:
         if json:
             print_json({"plan": plan_as_data(plan)})

@@ -38,7 +38,8 @@ def recoverable(
     It reads what the primary region and each DR region hold, and says which of them it could not look at. Exits with status 1 if
     something that is named, or protected, cannot be recovered, or a region could not be read.
     """
-    from snapkeep.cli.installed_system import InstalledSystem  # noqa: PLC0415 - imports what --help does not need
+    from snapkeep.cli.drill_times import last_drills  # noqa: PLC0415 - imports what --help does not need
+    from snapkeep.cli.installed_system import InstalledSystem  # noqa: PLC0415
     from snapkeep.cli.views.recoverable import as_data, lines  # noqa: PLC0415
     from snapkeep.domain.recovery.choice import Target  # noqa: PLC0415
     from snapkeep.usecases.recovery.find_points import RecoverableThings, find_points  # noqa: PLC0415
@@ -50,10 +51,13 @@ def recoverable(
     found = find_points(readers, target, time_of(at) if at else now)
     if unknown:
         found.append(RecoverableThings("", {}, unknown))
+    drills = {
+        things.region: last_drills(installed, things.region) for things in found if things.region not in ("", settings.region)
+    }
     if json:
-        print_json(as_data(found))
+        print_json(as_data(found, drills))
     else:
-        write_lines(lines(found, now))
+        write_lines(lines(found, now, drills))
     if any(
         things.problem or any(not choice.whole or not choice.points for choice in things.choices.values()) for things in found
     ):

@@ -13,7 +13,7 @@ from snapkeep.domain.model import Lineage, Verdict
 from snapkeep.domain.plural import counted, noun_for
 from snapkeep.domain.policy.document import to_document
 from snapkeep.domain.policy.frequency import between_copies, copies_all
-from snapkeep.domain.policy.model import CopyRule, PolicySet, Retention, Selector
+from snapkeep.domain.policy.model import CopyRule, DrillRule, PolicySet, Retention, Selector
 from snapkeep.domain.policy.periods import PERIODS
 from snapkeep.domain.prices import completion_price_usd_per_gib
 from snapkeep.domain.retention.comparison import Comparison
@@ -43,6 +43,8 @@ def summary_lines(policies: PolicySet, limits_set: Collection[str]) -> Iterator[
                 yield f"        {_completion_text(rule)}"
         if policy.gone is not None:
             yield f"    of deleted volumes keep {retention_text(policy.gone)}"
+    for drill in policies.drills:
+        yield f"drill {drill.name} in {drill.region}: {drill_text(drill)}"
     limits = [f"{name} {value}" for name, value in asdict(policies.limits).items() if name in limits_set]
     inherited = "those of the stacks' parameters"
     if not limits:
@@ -50,6 +52,22 @@ def summary_lines(policies: PolicySet, limits_set: Collection[str]) -> Iterator[
     else:
         complete = len(limits) == len(fields(policies.limits))
         yield f"limits: {', '.join(limits)}" + ("" if complete else f"; the others are {inherited}")
+
+
+def drill_text(drill: DrillRule) -> str:
+    """Describe a drill: the policies, the schedule, what it picks and what it demands."""
+    pick = drill.pick
+    point = "a random point" if pick.random else "the newest point"
+    point = f"the oldest point within {format_duration(pick.oldest_within)}" if pick.oldest_within else point
+    parts = [
+        f"policy {', '.join(drill.policies)}",
+        f"at {drill.schedule.cron} ({drill.schedule.timezone})",
+        f"{counted(pick.rotate, 'volume')} each time, {point} of each",
+    ]
+    parts += [f"rto {format_duration(drill.rto)}"] if drill.rto else []
+    parts += [f"each volume within {format_duration(drill.covered_within)}"] if drill.covered_within else []
+    parts += [f"at most {drill.budget_usd:g} USD a month"] if drill.budget_usd else []
+    return "; ".join(parts)
 
 
 def retention_text(retention: Retention) -> str:

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Any
 
 from snapkeep.cli.output import titled
+from snapkeep.domain.drills.ledger import EndedDrill
 from snapkeep.domain.durations import span_text
+from snapkeep.domain.json_codec import to_object
 from snapkeep.domain.model import Snapshot
 from snapkeep.domain.plural import counted
 from snapkeep.domain.recovery.choice import PointChoice
 from snapkeep.domain.tag_names import DEVICE, PROOF
 from snapkeep.domain.tags import format_time
 from snapkeep.usecases.recovery.find_points import RecoverableThings
+
+
+def short_span_text(span: timedelta) -> str:
+    """Return a measured span in words: `45 seconds`, then as `span_text`."""
+    return span_text(span) if span >= timedelta(minutes=2) else f"{span.total_seconds():.0f} seconds"
 
 
 def summary(found: Sequence[RecoverableThings]) -> str:
@@ -27,18 +35,23 @@ def summary(found: Sequence[RecoverableThings]) -> str:
     return "can be recovered: " + ("; ".join(parts) if parts else "not known, no region was read")
 
 
-def lines(found: Sequence[RecoverableThings], now: datetime) -> Iterator[str]:
-    """Yield a line for each volume, under a line for each instance with several volumes."""
+Drills = Mapping[str, Mapping[str, EndedDrill]]
+"""The newest drills that passed, by region and volume."""
+NO_DRILLS: Drills = MappingProxyType({})
+
+
+def lines(found: Sequence[RecoverableThings], now: datetime, drills: Drills = NO_DRILLS) -> Iterator[str]:
+    """Yield a line for each volume, under a line for each instance with several volumes; and what its last drill measured."""
     yield summary(found)
     for things in found:
         if things.problem:
             yield things.problem
             continue
         for owner, choice in things.choices.items():
-            yield from _choice_lines(owner, choice, now)
+            yield from _choice_lines(owner, choice, now, drills.get(things.region, {}))
 
 
-def _choice_lines(owner: str, choice: PointChoice, now: datetime) -> Iterator[str]:
+def _choice_lines(owner: str, choice: PointChoice, now: datetime, drills: Mapping[str, EndedDrill]) -> Iterator[str]:
     if not choice.points and not choice.missing:
         yield f"{owner}  {choice.region}  not recoverable: no snapshot here names it"
         return
@@ -46,9 +59,22 @@ def _choice_lines(owner: str, choice: PointChoice, now: datetime) -> Iterator[st
         yield f"{owner}  {choice.region}  {togetherness(choice)}"
     for point in choice.points:
         yield f"  {point_text(point, now)}"
+        if point.origin.volume_id in drills:
+            yield f"    {measured_text(drills[point.origin.volume_id])}"
     for volume_id, why in choice.missing.items():
         yield f"  {volume_id}  not recoverable: {why}"
     yield from (f"  note: {note}" for note in choice.notes)
+
+
+def measured_text(drill: EndedDrill) -> str:
+    """Return what a drill measured, in words."""
+    usable, full_speed = (short_span_text(after or timedelta(0)) for after in (drill.usable_after, drill.full_speed_after))
+    return f"drilled {drill.asked_at:%Y-%m-%d}: usable after {usable}, full speed after {full_speed}"
+
+
+def measured_lines(volume_ids: Iterable[str], drills: Mapping[str, EndedDrill]) -> Iterator[str]:
+    """Yield what the last drills of volumes measured, as far as there are any."""
+    yield from (f"{volume_id}: {measured_text(drills[volume_id])}" for volume_id in volume_ids if volume_id in drills)
 
 
 def togetherness(choice: PointChoice) -> str:
@@ -73,7 +99,7 @@ def point_text(point: Snapshot, now: datetime) -> str:
     )
 
 
-def as_data(found: Sequence[RecoverableThings]) -> list[dict[str, Any]]:
+def as_data(found: Sequence[RecoverableThings], drills: Drills = NO_DRILLS) -> list[dict[str, Any]]:
     """Return what can be recovered as plain data."""
     return [
         {
@@ -85,7 +111,7 @@ def as_data(found: Sequence[RecoverableThings]) -> list[dict[str, Any]]:
                     "set": choice.set_id,
                     "spread_seconds": choice.spread.total_seconds(),
                     "recoverable": choice.whole and bool(choice.points),
-                    "points": [point_as_data(point) for point in choice.points],
+                    "points": [_with_drill(point_as_data(point), drills.get(things.region, {})) for point in choice.points],
                     "notes": list(choice.notes),
                     "missing": dict(choice.missing),
                 }
@@ -94,6 +120,11 @@ def as_data(found: Sequence[RecoverableThings]) -> list[dict[str, Any]]:
         }
         for things in found
     ]
+
+
+def _with_drill(point: dict[str, Any], drills: Mapping[str, EndedDrill]) -> dict[str, Any]:
+    drill = drills.get(point["volume_id"])
+    return point | {"drill": to_object(drill) if drill else None}
 
 
 def point_as_data(point: Snapshot) -> dict[str, Any]:

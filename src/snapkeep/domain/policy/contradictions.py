@@ -36,7 +36,30 @@ def contradictions(document: Parsed, region: str) -> list[PolicyProblem]:
         for rule_number, rule in enumerate(rules):
             problems.extend(_in_copy_rule(rule, policy.get("rpo", DEFAULT_RPO), f"{path}.copies[{rule_number}]", region))
     groups = (group.get("name", "") for group in document.get("groups", ()))
-    return [*problems, *_duplicates(groups, "groups[{}].name", "another name: it is taken")]
+    groups_twice = _duplicates(groups, "groups[{}].name", "another name: it is taken")
+    return [*problems, *groups_twice, *_in_drills(document)]
+
+
+def _in_drills(document: Parsed) -> Iterator[PolicyProblem]:
+    drills: list[Parsed] = document.get("drills", [])
+    yield from _duplicates((drill.get("name", "") for drill in drills), "drills[{}].name", "another name: it is taken")
+    copied_to = {
+        policy.get("name", ""): [rule.get("region", "") for rule in policy.get("copies", ())]
+        for policy in document.get("policies", ())
+    }
+    for number, drill in enumerate(drills):
+        path, region = f"drills[{number}]", drill.get("in", "")
+        for name_number, name in enumerate(drill.get("policies", ())):
+            if name not in copied_to:
+                right = "write the name of a policy: " + ", ".join(filter(None, copied_to))
+                yield PolicyProblem(f"{path}.policies[{name_number}]", repr(name), right)
+            elif region and region not in copied_to[name]:
+                right = f"write a region that {name} copies to: " + (", ".join(copied_to[name]) or "there is none")
+                yield PolicyProblem(f"{path}.in", repr(region), right)
+        pick: Parsed = drill.get("pick", {})
+        chosen = [word for word in ("latest", "random", "oldest_within") if pick.get(word)]
+        if len(chosen) > 1:
+            yield PolicyProblem(f"{path}.pick.{chosen[1]}", repr(pick[chosen[1]]), f"leave it out: {chosen[0]} says which point")
 
 
 def _duplicates(values: Iterable[str], path: str, right: str) -> Iterator[PolicyProblem]:

@@ -14,6 +14,8 @@ from snapkeep.domain.errors import InvalidConfiguration
 from snapkeep.domain.nearest import nearest as nearest_word
 from snapkeep.domain.plural import counted
 from snapkeep.domain.policy.contradictions import contradictions, time_between_copies
+from snapkeep.domain.policy.cron import parse_cron
+from snapkeep.domain.policy.drill_fields import DRILL
 from snapkeep.domain.policy.fields import COMPLETION_STEP_MINUTES, DOCUMENT, POLICY, VERSION
 from snapkeep.domain.policy.group_fields import GROUP
 from snapkeep.domain.policy.model import DEFAULT_RPO, Limits, PolicySet
@@ -64,7 +66,8 @@ def parse_document(
             rule.setdefault("copy_within", policy.get("rpo", DEFAULT_RPO) - time_between_copies(rule))
     policies = tuple(_build(POLICY, policy) for policy in parsed["policies"])
     groups = tuple(_build(GROUP, group) for group in parsed.get("groups", ()))
-    return PolicySet(policies, replace(limits, **parsed.get("limits", {})), source, groups=groups)
+    drills = tuple(_build(DRILL, drill) for drill in parsed.get("drills", ()))
+    return PolicySet(policies, replace(limits, **parsed.get("limits", {})), source, groups=groups, drills=drills)
 
 
 def to_document(policies: PolicySet) -> dict[str, Any]:
@@ -217,6 +220,8 @@ def _text(field: Field, value: object) -> str:
         raise _InvalidValue(f"write something like {field.example}")
     if field.name == "timezone":
         _check_timezone(value)
+    if field.name == "cron":
+        _check_cron(value)
     return value
 
 
@@ -241,6 +246,13 @@ def _check_timezone(name: str) -> None:
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
         nearest = nearest_word(name, available_timezones())
         raise _InvalidValue("write an IANA name of a time zone, such as Europe/Berlin", nearest) from error
+
+
+def _check_cron(text: str) -> None:
+    try:
+        parse_cron(text)
+    except ValueError as error:
+        raise _InvalidValue(str(error)) from error
 
 
 def _write(shape: Shape, value: Any) -> dict[str, Any]:

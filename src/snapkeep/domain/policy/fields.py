@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from snapkeep.domain.model import VolumeRole
+from snapkeep.domain.policy.drill_fields import DRILL
 from snapkeep.domain.policy.frequency import ONLY_KEPT
 from snapkeep.domain.policy.group_fields import GROUP
 from snapkeep.domain.policy.model import (
@@ -22,7 +23,18 @@ from snapkeep.domain.policy.model import (
     VerifyRule,
 )
 from snapkeep.domain.policy.periods import PERIODS
-from snapkeep.domain.policy.shapes import NAME_PATTERN, Field, Shape, ValueType
+from snapkeep.domain.policy.shapes import (
+    BUDGET_PATTERN,
+    INSTANCE_PATTERN,
+    KEY_PATTERN,
+    LONG_DURATION_PATTERN,
+    NAME_PATTERN,
+    TIMEZONE_PATTERN,
+    VOLUME_PATTERN,
+    Field,
+    Shape,
+    ValueType,
+)
 
 VERSION = 1
 """The version of the document's form."""
@@ -33,20 +45,6 @@ VOLUME_TYPES = ("standard", "io1", "io2", "gp2", "gp3", "sc1", "st1")
 COMPLETION_STEP_MINUTES = 15
 COMPLETION_LONGEST_MINUTES = 2880
 """`CompletionDurationMinutes` of CopySnapshot: steps of 15 minutes, at most 48 hours (ec2 2016-11-15)."""
-
-
-TIMEZONE_PATTERN = r"^(?!posix/|right/|(localtime|posixrules|Factory)$)[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+){0,2}$"
-"""IANA names, of at most three parts, without those that mean something else on another machine (`localtime`, leap seconds)."""
-LONG_DURATION_PATTERN = r"^[0-9]+[hdw]$"
-"""Durations without minutes: restic's and borg's `m` is a month here, and a month must not become a minute."""
-VOLUME_PATTERN = r"^vol-[0-9a-f]+$"
-BUDGET_PATTERN = r"^(?!0+(\.0+)? )[0-9]{1,6}(\.[0-9]{1,2})? USD/month$"
-INSTANCE_PATTERN = r"^i-[0-9a-f]+$"
-KEY_PATTERN = (
-    r"^(alias/.+|arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:(key|alias)/.+"
-    r"|mrk-[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})$"
-)
-
 
 RETENTION = Shape(
     Retention,
@@ -345,5 +343,6 @@ DOCUMENT = Shape(
             missing="write at least one policy",
         ),
         Field("groups", ValueType.OBJECTS, "Instances that are recovered together.", shape=GROUP),
+        Field("drills", ValueType.OBJECTS, "The drills: recoveries to learn whether and how fast they work.", shape=DRILL),
     ),
 )

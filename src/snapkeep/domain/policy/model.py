@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from datetime import timedelta
+from enum import StrEnum
 
 from snapkeep.domain.errors import InvalidConfiguration
 from snapkeep.domain.policy.source import PARAMETERS, PolicySource
@@ -168,6 +169,63 @@ class Policy:
         return next((rule for rule in self.copies if rule.region == region), None)
 
 
+LONGEST_DRILL = timedelta(hours=24)
+"""A drill that takes longer is ended."""
+
+
+class DrillLevel(StrEnum):
+    """What a drill makes of a recovery point."""
+
+    VOLUME = "volume"
+
+
+@dataclass(frozen=True, slots=True)
+class DrillSchedule:
+    """When a drill is due."""
+
+    cron: str
+    """A schedule of EventBridge, of six fields. `cron.py` reads it."""
+    timezone: str = "UTC"
+    """IANA name of the time zone of the schedule."""
+
+
+@dataclass(frozen=True, slots=True)
+class DrillPick:
+    """The volumes and the recovery points that a drill restores."""
+
+    rotate: int = 1
+    """So many volumes each time, those first that were not drilled for the longest time."""
+    latest: bool = False
+    """The newest point of each volume, as without any of these words."""
+    random: bool = False
+    """Any point of each volume."""
+    oldest_within: timedelta = timedelta(0)
+    """The oldest point of each volume that is not older; 0 for not at all."""
+
+
+@dataclass(frozen=True, slots=True)
+class DrillRule:
+    """A recovery that is made at times, to learn whether and how fast it works, and removed again."""
+
+    name: str
+    policies: tuple[str, ...]
+    region: str
+    schedule: DrillSchedule
+    pick: DrillPick = field(default_factory=DrillPick)
+    level: str = DrillLevel.VOLUME
+    rto: timedelta = timedelta(0)
+    """Recovery time objective: how soon a volume has to be usable; 0 for none."""
+    covered_within: timedelta = timedelta(0)
+    """So often, a drill of each volume has to pass; 0 for no such demand."""
+    budget: str = ""
+    """The most that its drills of 30 days may cost, as `20 USD/month`; empty for no limit."""
+
+    @property
+    def budget_usd(self) -> float:
+        """The budget in US dollars; 0 for no limit."""
+        return float(self.budget.partition(" ")[0] or 0)
+
+
 @dataclass(frozen=True, slots=True)
 class GroupMembers:
     """The instances of a recovery group."""
@@ -200,6 +258,7 @@ class PolicySet:
     primary_region: str = field(default="", compare=False)
     """The primary region, which no copy may go to; set only for policies of the primary stack's parameters."""
     groups: tuple[RecoveryGroup, ...] = ()
+    drills: tuple[DrillRule, ...] = ()
 
     @property
     def copy_regions(self) -> list[str]:
@@ -209,6 +268,10 @@ class PolicySet:
     def named(self, name: str) -> Policy | None:
         """Return the policy of this name; None if there is none."""
         return next((policy for policy in self.policies if policy.name == name), None)
+
+    def drills_in(self, region: str) -> list[DrillRule]:
+        """Return the drills of a DR region."""
+        return [rule for rule in self.drills if rule.region == region]
 
 
 def from_parameters(

@@ -9,7 +9,7 @@ from datetime import datetime
 from snapkeep.domain.model import NEVER, Snapshot, Volume
 from snapkeep.domain.other_tools import tool_of
 from snapkeep.domain.policy.model import Policy, PolicySet, Selector
-from snapkeep.domain.tag_names import POLICY
+from snapkeep.domain.tag_names import DRILL, POLICY
 from snapkeep.domain.wildcards import wildcard
 
 _NAME_IT = f"set its tag {POLICY} to a policy's name, then sweep"
@@ -27,6 +27,9 @@ class Selection:
     """The mistake that a person should correct, such as a tag that names no policy."""
 
 
+_OF_A_DRILL = Selection(None, "a drill made it: it is left alone")
+
+
 @dataclass(frozen=True, slots=True)
 class SelectorMatch:
     """Whether a selector takes a volume; `why` names what matched, or the first part that did not."""
@@ -41,6 +44,8 @@ def select(volume: Volume, policies: PolicySet) -> Selection:
     A volume's own tag names its policy. If no policy has that name, the first match governs and the selection has a problem: a
     typing error must not leave a volume without protection.
     """
+    if DRILL in volume.tags:
+        return _OF_A_DRILL
     named = volume.tags.get(POLICY, "")
     problem = ""
     if named:
@@ -67,14 +72,14 @@ def select_for_snapshot(
 ) -> Selection:
     """Return the policy that governs a snapshot, given its volume, which is None when it is deleted.
 
-    None governs working material of other tools. Without a volume, the snapshot's own tag names the policy, or else the tags of
-    the volume's other snapshots, which `lineage` returns. If there are none, the policy is selected by the snapshot's tags and
-    size. That comes last: these are few facts, and could match a policy that takes every volume, which would then govern all
-    snapshots of the lineage and keep fewer.
+    None governs working material of other tools and of drills. Without a volume, the snapshot's own tag names the policy, or
+    else the tags of the volume's other snapshots, which `lineage` returns. If there are none, the policy is selected by the
+    snapshot's tags and size. That comes last: these are few facts, and could match a policy that takes every volume, which would
+    then govern all snapshots of the lineage and keep fewer.
     """
-    tool = tool_of(snapshot)
-    if tool is not None and tool.working_material:
-        return Selection(None, f"working material of {tool.name}: it is left alone")
+    working_material = _working_material(snapshot)
+    if working_material is not None:
+        return working_material
     # The volume as it is now decides, not the tag of an old snapshot: policies may have changed.
     if volume is not None:
         return select(volume, policies)
@@ -89,6 +94,16 @@ def select_for_snapshot(
     if remembered.policy or remembered.problem or not policies.policies:
         return remembered
     return replace(remembered, problem=f"its volume was deleted, and no tag or earlier snapshot shows its policy; {_NAME_IT}")
+
+
+def _working_material(snapshot: Snapshot) -> Selection | None:
+    """Return the selection of a snapshot that another tool, or a drill, made for itself; None for any other."""
+    if DRILL in snapshot.tags:
+        return _OF_A_DRILL
+    tool = tool_of(snapshot)
+    if tool is not None and tool.working_material:
+        return Selection(None, f"working material of {tool.name}: it is left alone")
+    return None
 
 
 def remembered_volume(snapshot: Snapshot) -> Volume:

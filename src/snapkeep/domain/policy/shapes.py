@@ -1,4 +1,4 @@
-"""The form of a policy document: a key, its type of value, and an object of keys. `fields.py` beside it has the keys."""
+"""The form of a policy document: a key, its type of value, an object of keys, patterns. `fields.py` beside it has the keys."""
 
 from __future__ import annotations
 
@@ -10,6 +10,17 @@ MOST_SNAPSHOTS = 100_000
 """Snapshots per region, by quota: no count beyond it means anything."""
 
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
+TIMEZONE_PATTERN = r"^(?!posix/|right/|(localtime|posixrules|Factory)$)[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+){0,2}$"
+"""IANA names, of at most three parts, without those that mean something else on another machine (`localtime`, leap seconds)."""
+LONG_DURATION_PATTERN = r"^[0-9]+[hdw]$"
+"""Durations without minutes: restic's and borg's `m` is a month here, and a month must not become a minute."""
+VOLUME_PATTERN = r"^vol-[0-9a-f]+$"
+BUDGET_PATTERN = r"^(?!0+(\.0+)? )[0-9]{1,6}(\.[0-9]{1,2})? USD/month$"
+INSTANCE_PATTERN = r"^i-[0-9a-f]+$"
+KEY_PATTERN = (
+    r"^(alias/.+|arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:(key|alias)/.+"
+    r"|mrk-[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})$"
+)
 
 
 class ValueType(StrEnum):

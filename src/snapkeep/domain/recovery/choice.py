@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from snapkeep.domain.durations import span_text
 from snapkeep.domain.model import Snapshot, Unusable
-from snapkeep.domain.tag_names import DEVICE, INSTANCE, POLICY, SET
+from snapkeep.domain.tag_names import DEVICE, DRILL, INSTANCE, POLICY, SET
 
 TOGETHER = timedelta(0)
 LONG_AGO = timedelta(days=2)
@@ -63,9 +63,11 @@ def why_unusable(snapshot: Snapshot) -> str:
 
 
 def lineages_of(region: str, snapshots: Iterable[Snapshot]) -> Lineages:
-    """Return a region's listing by source volume."""
+    """Return a region's listing by source volume, without what drills made."""
     by_volume: dict[str, list[Snapshot]] = defaultdict(list)
     for snapshot in snapshots:
+        if DRILL in snapshot.tags:
+            continue
         by_volume[snapshot.origin.volume_id].append(snapshot)
     for snapshots_of_volume in by_volume.values():
         snapshots_of_volume.sort(

@@ -151,6 +151,18 @@ class FindingKind(LabelledEnum):
         False,
         "Nothing deletes it. Resume or undo the recovery (snapkeep recover list); if it has ended, remove its tags.",
     )
+    DRILL_LEFT = (
+        "drill_left",
+        "drill that did not come to its end",
+        True,
+        "It was ended: its evidence says FAILED, and what it made is removed, once nothing is attached to it. See its execution.",
+    )
+    DRILL_OVERDUE = (
+        "drill_overdue",
+        "volume that no drill covered in time",
+        True,
+        "See its drills with snapkeep drill list, and drill it with snapkeep drill run; or raise rotate or budget.",
+    )
     POLICY_PROBLEM = "policy_unknown", "tag names no policy", True, "Correct the volume's tag, or push a policy of that name."
     NOT_COPYABLE = (
         "snapshot_not_copyable",
@@ -221,7 +233,14 @@ class RejoinRepair:
     wait: CopyWait
 
 
-Repair = ProtectRepair | EnqueueRepair | ReceiveRepair | RetagRepair | RejoinRepair
+@dataclass(frozen=True, slots=True)
+class EndDrillRepair:
+    """End a drill: remove what it made, release its point, and keep its evidence."""
+
+    run_id: str
+
+
+Repair = ProtectRepair | EnqueueRepair | ReceiveRepair | RetagRepair | RejoinRepair | EndDrillRepair
 
 
 @dataclass(frozen=True, slots=True)

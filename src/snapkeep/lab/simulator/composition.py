@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property, partial
@@ -36,7 +36,9 @@ from snapkeep.lab.simulator.memory_ports import (
     KernelClock,
     KernelTaskTokens,
     MemoryDocuments,
+    MemoryDrillRuns,
     MemoryNotices,
+    MemoryPages,
     ReachablePort,
 )
 from snapkeep.lab.simulator.memory_proofs import MemoryProofs, MemoryVerifications, OneAfterAnother, Verification
@@ -163,6 +165,26 @@ class StackComposition(Composition):
         return self._system.verifications_of(self.environment.region)
 
     @cached_property
+    def drill_ec2(self) -> Any:
+        """Makes, watches and removes what drills make."""
+        return self._system.port("drill_ec2", super().drill_ec2)
+
+    @cached_property
+    def documents(self) -> Any:
+        """Documents of this DR region."""
+        return self._system.documents_of(self.environment.region)
+
+    @cached_property
+    def pages(self) -> Any:
+        """Pages of this DR region."""
+        return self._system.port("pages", self._system.pages)
+
+    @cached_property
+    def drill_runs(self) -> Any:
+        """Starts executions of Drill in this region."""
+        return self._system.drill_runs_of(self.environment.region)
+
+    @cached_property
     def notices(self) -> Any:
         """Keeps notices."""
         return self._system.notices_of(self.environment.region)
@@ -185,6 +207,9 @@ class SystemComposition:
         self.proofs = MemoryProofs()
         self.verifications: list[Verification] = []
         self.on_verification: Callable[[Verification], None] = self.verifications.append
+        self.pages = MemoryPages()
+        self.on_drill: Callable[[str, Mapping[str, Any]], object] = lambda *_: None
+        """Called with the region and the input of each execution of Drill that is started."""
         self.hook = hook
         self._layout = layout
         self._built: dict[tuple[str, str], Any] = {}
@@ -262,6 +287,14 @@ class SystemComposition:
             "verifications",
             region,
             lambda: self.port("verifications", MemoryVerifications(region, self.on_verification)),
+        )
+
+    def drill_runs_of(self, region: str) -> Any:
+        """Return what starts the drills of a DR region."""
+        return self._once(
+            "drill_runs",
+            region,
+            lambda: self.port("drill_runs", MemoryDrillRuns(region, self.on_drill)),
         )
 
     # Use cases

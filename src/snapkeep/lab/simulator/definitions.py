@@ -26,6 +26,7 @@ class StateType(StrEnum):
     CHOICE = "Choice"
     PASS = "Pass"  # noqa: S105 - a type of the language
     MAP = "Map"
+    WAIT = "Wait"
     SUCCEED = "Succeed"
     FAIL = "Fail"
 
@@ -37,6 +38,7 @@ _FIELDS = {
     StateType.CHOICE: {"Type", "Comment", "Choices", "Default"},
     StateType.PASS: _COMMON | {"Result", "Parameters", "ResultPath"},
     StateType.MAP: _COMMON | _HANDLING | {"ItemsPath", "ItemSelector", "MaxConcurrency", "ItemProcessor"},
+    StateType.WAIT: {"Type", "Comment", "Next", "Seconds", "SecondsPath"},
     StateType.SUCCEED: {"Type", "Comment"},
     StateType.FAIL: {"Type", "Comment", "Error", "ErrorPath", "Cause", "CausePath"},
 }
@@ -100,6 +102,7 @@ class MachineState:
     items: PathReader | None = None
     item_selector: PathReader | None = None
     concurrency: int = MAP_ITERATIONS
+    wait_seconds: PathReader | None = None
     processor: StateMachine | None = None
     error: PathReader | None = None
     cause: PathReader | None = None
@@ -165,6 +168,7 @@ def _state(name: str, fields: Mapping[str, Any]) -> MachineState:
         items=_path(fields, "ItemsPath"),
         item_selector=_template(fields, "ItemSelector"),
         concurrency=min(fields.get("MaxConcurrency") or MAP_ITERATIONS, MAP_ITERATIONS),
+        wait_seconds=_text(fields, "Seconds"),
         processor=parse(processor) if processor else None,
         error=_text(fields, "Error"),
         cause=_text(fields, "Cause"),
@@ -189,7 +193,7 @@ def _path(fields: Mapping[str, Any], field: str) -> PathReader | None:
 
 
 def _text(fields: Mapping[str, Any], field: str) -> PathReader | None:
-    """Return what reads a text that stands in the definition, or the path `{field}Path` beside it."""
+    """Return what reads a value that stands in the definition, or the path `{field}Path` beside it."""
     if field not in fields:
         return _path(fields, f"{field}Path")
     text = fields[field]

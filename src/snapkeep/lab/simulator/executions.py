@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-PROTECT, RECEIVE, SWEEP, VERIFY = "protect", "receive", "sweep", "verify"
+PROTECT, RECEIVE, SWEEP, VERIFY, DRILL = "protect", "receive", "sweep", "verify", "drill"
 SUCCEEDED, FAILED = "SUCCEEDED", "FAILED"
 KILLED = "Lambda.Unknown"
 """Step Functions' error of a function that was ended (Step Functions developer guide: error names)."""

@@ -9,6 +9,9 @@ from typing import Any, Protocol
 from snapkeep.domain import events
 from snapkeep.domain.model import DeletionPlan
 from snapkeep.domain.retention.deletion import DeletionOrder
+from snapkeep.domain.system import StackKind
+from snapkeep.functions import drill, make_for_drill, remove_after_drill
+from snapkeep.functions.drill_payloads import DrillAnswer, DrillCall, MakeCall, RemoveCall
 from snapkeep.functions.payloads import (
     NOT_OURS,
     DeletionAnswer,
@@ -29,6 +32,7 @@ from snapkeep.functions.verify_payloads import RecordAnswer, RecordCall, VerifyA
 from snapkeep.lab.simulator.composition import SystemComposition
 from snapkeep.lab.simulator.executions import Execution
 from snapkeep.usecases.copies.receive import ReceiveOutcome, ReceiveResult
+from snapkeep.usecases.drills.ports import Made, Removal
 from snapkeep.usecases.notify import notices_of_run
 from snapkeep.usecases.ports import DeletionResult
 
@@ -70,6 +74,9 @@ class Functions:
             "Notification": self.notification,
             "TagSnapshotCopy": self.tag_snapshot_copy,
             "Verify": self.verify,
+            "Drill": self.drill,
+            "MakeForDrill": self.make_for_drill,
+            "RemoveAfterDrill": self.remove_after_drill,
         }
 
     def tag_snapshots(self, execution: Execution, payload: Mapping[str, Any]) -> TagAnswer:
@@ -106,6 +113,21 @@ class Functions:
     def verify(self, execution: Execution, payload: Mapping[str, Any]) -> VerifyAnswer:
         """Compare a copy with its source for one portion."""
         return answer_of(compare(self._composition.verify(execution.region), payload))
+
+    def drill(self, execution: Execution, payload: Mapping[str, Any]) -> DrillAnswer:
+        """Take a drill to its next step."""
+        use_case = drill.build(self._composition.stack(execution.region, StackKind.DR))
+        return drill.advance(use_case, from_json(DrillCall, payload).state)
+
+    def make_for_drill(self, execution: Execution, payload: Mapping[str, Any]) -> Made:
+        """Make what a drill needs next."""
+        use_case = make_for_drill.build(self._composition.stack(execution.region, StackKind.DR))
+        return use_case.run(from_json(MakeCall, payload).run)
+
+    def remove_after_drill(self, execution: Execution, payload: Mapping[str, Any]) -> Removal:
+        """Remove what a drill made."""
+        use_case = remove_after_drill.build(self._composition.stack(execution.region, StackKind.DR))
+        return use_case.run(from_json(RemoveCall, payload).run)
 
     def tag_snapshot_copy(self, execution: Execution, payload: Mapping[str, Any]) -> ReceiveAnswer | RecordAnswer:
         """Check a copy that has ended, answer the execution that waits for it, and plan the retention of its lineage.

@@ -65,6 +65,9 @@ class Interpreter:
             return data, ""
         if state.type is StateType.FAIL:
             raise TaskFailed(_text(state.error, data, context), _text(state.cause, data, context))
+        if state.type is StateType.WAIT:
+            yield Sleep(float(state.wait_seconds(data, context)) if state.wait_seconds else 0.0)
+            return data, state.next
         if state.type is StateType.PASS:
             result = state.parameters(data, context) if state.parameters else state.result
             return _placed(data, state.result_path, result), state.next

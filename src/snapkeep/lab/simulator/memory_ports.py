@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -10,6 +10,7 @@ from snapkeep.domain.errors import DocumentChanged, DocumentNotFound
 from snapkeep.domain.json_codec import to_object
 from snapkeep.lab.ebs_model.conditions.clock import utc
 from snapkeep.lab.simulator.kernel import Kernel, TokenAnswer
+from snapkeep.usecases.drills.ports import DrillRuns
 from snapkeep.usecases.ports import Clock, CopyResult, Notice, Notices, TaskTokens
 from snapkeep.usecases.recovery.record_ports import Document, Documents
 
@@ -92,6 +93,34 @@ class MemoryDocuments(Documents):
     def keys(self, prefix: str) -> list[str]:
         """Return the keys that begin with a prefix, in order."""
         return sorted(key for key in self.documents if key.startswith(prefix))
+
+
+class MemoryPages:
+    """Pages of drills in memory."""
+
+    def __init__(self) -> None:
+        self.pages: dict[str, str] = {}
+
+    def put(self, name: str, content: str, content_type: str) -> str:  # noqa: ARG002 - the port's form
+        """Keep a page under a name; return where it is."""
+        self.pages[name] = content
+        return f"memory:{name}"
+
+
+class MemoryDrillRuns(DrillRuns):
+    """`DrillRuns` of one region. A name starts one execution."""
+
+    def __init__(self, region: str, start: Callable[[str, Mapping[str, Any]], object]) -> None:
+        self._region = region
+        self._start = start
+        self._names: set[str] = set()
+
+    def start(self, run_id: str, name: str, *, end: bool = False) -> str:
+        """Start an execution for a drill, or one that ends it; return its name."""
+        if name not in self._names:
+            self._names.add(name)
+            self._start(self._region, {"run": run_id, "end": end})
+        return f"drill:{self._region}:{name}"
 
 
 class HookedPort:

@@ -18,6 +18,7 @@ from snapkeep.lab.ebs_model import World
 from snapkeep.lab.simulator.composition import SystemComposition, SystemLayout
 from snapkeep.lab.simulator.definitions import state_machine
 from snapkeep.lab.simulator.executions import (
+    DRILL,
     FAILED,
     KILLED,
     PROTECT,
@@ -69,6 +70,7 @@ class Runner:
         self.plan_listeners: list[Callable[[DeletionPlan], None]] = []
         if self.layout.verify:
             self.composition.on_verification = self._start_verification
+        self.composition.on_drill = partial(self.start, DRILL)
         self._interpreter = Interpreter(
             self.kernel,
             self._call_function,

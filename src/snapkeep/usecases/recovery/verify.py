@@ -15,6 +15,7 @@ from snapkeep.domain.recovery import blocks, proof
 from snapkeep.domain.recovery.blocks import BlockDigests, BlockList, Extent
 from snapkeep.domain.recovery.methods import Method, MethodKind
 from snapkeep.domain.recovery.proof import MOST_DIFFERENCES, Pair, Proof, ProofEnd, ProofProgress, pair_of
+from snapkeep.domain.tag_names import DRILL
 from snapkeep.usecases.ports import Clock, SnapshotReader
 from snapkeep.usecases.recovery.ports import BlockReader, ProofStore, Workers
 
@@ -40,6 +41,20 @@ class VerifyCopy:
     """Reads source and copy at the same time."""
     portion: timedelta = PORTION
     reads_at_first: int = FEWEST_READS
+
+    def begin_drill(self, snapshot_id: str, point_id: str, method: Method) -> ProofProgress:
+        """Return the progress of a comparison of a drill's snapshot with the point whose restored volume it was made of.
+
+        Raise SnapshotGone for a snapshot that is not there, or InvalidEvent for one that no drill made.
+        """
+        snapshot = self.reader.snapshots([snapshot_id]).get(snapshot_id)
+        if snapshot is None:
+            raise SnapshotGone(f"{snapshot_id} is not in {self.reader.region} any more")
+        if DRILL not in snapshot.tags:
+            raise InvalidEvent(f"{snapshot_id} was made by no drill: only such a snapshot is compared with a point")
+        region = self.reader.region
+        pair = Pair(snapshot.origin.volume_id, region, point_id, region, snapshot_id)
+        return ProofProgress(pair, method, self.clock.now(), snapshot.size_gib, snapshot.size_gib)
 
     def begin(self, copy_id: str, method: Method, budget_usd: float = 0.0, month_usd: float = 0.0) -> ProofProgress:
         """Return the progress of a comparison that begins; its pair is what EC2 says.

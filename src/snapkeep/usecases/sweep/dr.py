@@ -16,6 +16,7 @@ from snapkeep.domain.retention.region_plan import RegionFacts
 from snapkeep.domain.sweep.deleted_by_others import kept_snapshots
 from snapkeep.domain.sweep.dr import DrFacts, decide_dr
 from snapkeep.domain.sweep.findings import (
+    EndDrillRepair,
     FindingKind,
     ReceiveRepair,
     Repair,
@@ -30,6 +31,7 @@ from snapkeep.domain.system import StackKind
 from snapkeep.domain.tags import is_of_original_system, with_source_starts
 from snapkeep.usecases.copies.enqueue import find_entry
 from snapkeep.usecases.copies.receive import ReceiveCopy, ReceiveOutcome
+from snapkeep.usecases.drills.watch import DrillWatch
 from snapkeep.usecases.ports import CopyQueue
 from snapkeep.usecases.retention.plan_regions import guarded_plan
 from snapkeep.usecases.sweep.shared import (
@@ -49,6 +51,7 @@ class DrSweep(RegionSweep):
 
     queue: CopyQueue
     receive: ReceiveCopy
+    drills: DrillWatch
 
     def run(self, sweep_id: str, options: SweepOptions) -> SweepResult:
         """Find and repair within the options; return the report so far and the deletions to carry out.
@@ -90,6 +93,7 @@ class DrSweep(RegionSweep):
         repairs.carry_out(deleted_volume_findings(deleted), lambda _: Handling.NOTED)
         everything = replace(listing, snapshots=snapshots)
         repairs.carry_out(self.watch.run(everything, policies, started, self.system), lambda _: Handling.NOTED)
+        repairs.carry_out(self.drills.run(snapshots, policies, started), actor.repair)
         items, counts = (*repairs.items, *actor.problems, *postponed), _counts(snapshots, entries, self.system)
         if all_known:
             counts |= {Figure(name): number for name, number in deleted.figures.items()}
@@ -144,6 +148,9 @@ class _Actor:
                 return self._receive(ended)
             case RetagRepair(snapshot_id, tags):
                 self.sweep.tagger.tag([snapshot_id], tags)
+                return Handling.REPAIRED
+            case EndDrillRepair(run_id):
+                self.sweep.drills.end(run_id)
                 return Handling.REPAIRED
         raise TypeError(f"a DR region has no repair {type(repair).__name__}")
 

@@ -12,7 +12,7 @@ import pytest
 
 from snapkeep.lab.ebs_model import VirtualClock, World
 from snapkeep.lab.simulator.definitions import parse, state_machine
-from snapkeep.lab.simulator.executions import PROTECT, RECEIVE, SWEEP, VERIFY, Execution, TaskFailed
+from snapkeep.lab.simulator.executions import DRILL, PROTECT, RECEIVE, SWEEP, VERIFY, Execution, TaskFailed
 from snapkeep.lab.simulator.interpreter import Interpreter
 from snapkeep.lab.simulator.kernel import Kernel, Steps, TokenAnswer
 from snapkeep.lab.simulator.paths import UnknownDefinition
@@ -116,7 +116,7 @@ def test_an_unknown_feature_of_a_definition_is_refused(state: str, fields: Mappi
 def test_every_function_that_a_definition_calls_is_simulated_and_no_other() -> None:
     runner = Laboratory().runner
     Sweeper(runner)
-    assert sorted(definition_names()) == sorted((PROTECT, RECEIVE, SWEEP, VERIFY))
+    assert sorted(definition_names()) == sorted((PROTECT, RECEIVE, SWEEP, VERIFY, DRILL))
     called = {state.function for name in definition_names() for state in state_machine(name).all_states() if state.function}
     assert set(runner.functions) == called
 

@@ -1,0 +1,196 @@
+"""`snapkeep drill`: begin a drill now, list and show drills, and check the chain of their evidence."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from snapkeep.cli.common import AwsSettings, Json, Yes, require_consent, with_aws_settings
+from snapkeep.cli.errors import NOT_ALL_RIGHT, WrongUse
+from snapkeep.cli.executions import ended_execution
+from snapkeep.cli.output import print_json, write_lines
+from snapkeep.domain.system import StackKind
+
+if TYPE_CHECKING:
+    from snapkeep.domain.drills.ledger import DrillLedger
+    from snapkeep.domain.policy.model import DrillRule, PolicySet
+    from snapkeep.usecases.drills.begin import BeginDrills
+    from snapkeep.usecases.recovery.record_ports import Documents
+
+app = typer.Typer(help="Drill recoveries: begin, list and show drills, and audit their evidence.", no_args_is_help=True)
+
+In = Annotated[str, typer.Option("--in", metavar="REGION", help="The DR region of the drills.")]
+PATIENCE_HOURS = 26.0
+"""A drill ends after 24 hours, and removes what it made."""
+
+
+@app.command()
+@with_aws_settings
+def run(
+    settings: AwsSettings,
+    drill: Annotated[str, typer.Argument(metavar="DRILL", help="The name of a drill in the policy document.")],
+    *,
+    volume: Annotated[list[str] | None, typer.Option("--volume", metavar="VOLUME", help="Drill this volume.")] = None,
+    in_region: In = "",
+    estimate: Annotated[bool, typer.Option("--estimate", help="Print volumes, points and price; begin nothing.")] = False,
+    yes: Yes = False,
+    json: Json = False,
+) -> None:
+    """Begin a drill now, wait for its end, and print its evidence.
+
+    Exits with status 1 unless every volume's drill passed.
+    """
+    from snapkeep.cli.views.drill import choice_as_data, choice_lines, evidence_lines  # noqa: PLC0415
+    from snapkeep.domain.json_codec import to_object  # noqa: PLC0415
+
+    system = _DrillSystem(settings, in_region)
+    rule = _rule_of(system.policies(), drill, system.region)
+    begin = system.begin()
+    choice = begin.choose(rule, tuple(volume or ()))
+    missing = set(volume or ()) - {run.volume_id for run in choice.runs} - set(choice.too_expensive)
+    if missing:
+        raise WrongUse(f"{', '.join(sorted(missing))}: no recovery point in {system.region} under {', '.join(rule.policies)}")
+    if not json:
+        write_lines(choice_lines(rule, choice))
+    if estimate or not choice.runs:
+        if json:
+            print_json(choice_as_data(rule, choice))
+        raise typer.Exit(0 if estimate else NOT_ALL_RIGHT)
+    require_consent(f"Drill {len(choice.runs)} volumes in {system.region}?", yes=yes, json=json, otherwise="nothing was begun")
+    client = settings.client("stepfunctions", system.region)
+    executions = begin.begin(choice.runs)
+    for arn in executions.values():
+        ended_execution(client, arn, hours=PATIENCE_HOURS)
+    evidences = [system.evidence(run_id) for run_id in executions]
+    if json:
+        print_json({"drills": [to_object(evidence) for evidence in evidences]})
+    else:
+        write_lines(line for evidence in evidences for line in evidence_lines(evidence))
+    if not all(system.ledger().is_passed(run_id) for run_id in executions):
+        raise typer.Exit(NOT_ALL_RIGHT)
+
+
+@app.command("list")
+@with_aws_settings
+def list_drills(settings: AwsSettings, *, in_region: In = "", json: Json = False) -> None:
+    """List the drills of a DR region, the newest last, and the open ones."""
+    from snapkeep.cli.views.drill import ledger_lines  # noqa: PLC0415
+    from snapkeep.domain.json_codec import to_object  # noqa: PLC0415
+
+    ledger = _DrillSystem(settings, in_region).ledger()
+    if json:
+        print_json(to_object(ledger))
+    else:
+        write_lines(ledger_lines(ledger))
+
+
+@app.command()
+@with_aws_settings
+def show(
+    settings: AwsSettings,
+    run_id: Annotated[str, typer.Argument(metavar="RUN", help="The name of a drill's run.")],
+    *,
+    in_region: In = "",
+    json: Json = False,
+) -> None:
+    """Show the evidence of a drill."""
+    from snapkeep.cli.views.drill import evidence_lines  # noqa: PLC0415
+    from snapkeep.domain.json_codec import to_object  # noqa: PLC0415
+
+    evidence = _DrillSystem(settings, in_region).evidence(run_id)
+    if json:
+        print_json(to_object(evidence))
+    else:
+        write_lines(evidence_lines(evidence))
+
+
+@app.command()
+@with_aws_settings
+def audit(settings: AwsSettings, *, in_region: In = "", json: Json = False) -> None:
+    """Check the chain of evidence: nothing is missing, nothing was changed, and each verdict follows from its numbers.
+
+    Exits with status 1 where anything is wrong.
+    """
+    from snapkeep.domain.drills.ledger import problems_of_chain  # noqa: PLC0415
+
+    system = _DrillSystem(settings, in_region)
+    ledger = system.ledger()
+    problems = list(problems_of_chain(ledger, system.texts()))
+    if json:
+        print_json({"drills": len(ledger.ended), "last": ledger.last_hash, "problems": problems})
+    else:
+        write_lines([*problems, f"{len(ledger.ended)} drills, the newest evidence is {ledger.last_hash or 'none'}"])
+    if problems:
+        raise typer.Exit(NOT_ALL_RIGHT)
+
+
+def _rule_of(policies: PolicySet, name: str, region: str) -> DrillRule:
+    rules = {rule.name: rule for rule in policies.drills}
+    if name not in rules:
+        raise WrongUse(f"the policy document has no drill {name}: it has {', '.join(rules) or 'none'}")
+    if rules[name].region != region:
+        raise WrongUse(f"{name} is a drill in {rules[name].region}: give --in {rules[name].region}")
+    return rules[name]
+
+
+class _DrillSystem:
+    """The drills of one DR region."""
+
+    def __init__(self, settings: AwsSettings, in_region: str) -> None:
+        from snapkeep.cli.installed_system import InstalledSystem  # noqa: PLC0415 - imports what --help does not need
+
+        self.settings = settings
+        self.installed: InstalledSystem = InstalledSystem(settings)
+        self.region = in_region or self.installed.dr_region
+
+    def policies(self) -> PolicySet:
+        """Return the policies in force in the region. Raise WrongUse if it could not be read."""
+        seen = self.installed.dr_region_seen(self.region)
+        if seen.problem:
+            raise WrongUse(seen.problem)
+        return seen.policies
+
+    def documents(self) -> Documents:
+        """Return the documents of the region."""
+        return self.installed.adapters.documents_of(self.region)
+
+    def ledger(self) -> DrillLedger:
+        """Return the ledger of the region."""
+        from snapkeep.usecases.drills.ledger_store import LedgerStore  # noqa: PLC0415
+
+        return LedgerStore(self.documents()).read()
+
+    def texts(self) -> dict[str, str]:
+        """Return all evidences in the bucket, by drill."""
+        from snapkeep.domain.drills.ledger import evidence_key, run_of_key  # noqa: PLC0415
+
+        documents = self.documents()
+        runs = filter(None, (run_of_key(key) for key in documents.keys("drills/")))
+        return {run_id: documents.get(evidence_key(run_id)).text for run_id in runs}
+
+    def evidence(self, run_id: str) -> Any:
+        """Return the evidence of a drill. Raise DocumentNotFound."""
+        from snapkeep.domain.drills.ledger import DrillEvidence, evidence_key  # noqa: PLC0415
+        from snapkeep.domain.json_codec import from_text  # noqa: PLC0415
+
+        return from_text(DrillEvidence, self.documents().get(evidence_key(run_id)).text)
+
+    def begin(self) -> BeginDrills:
+        """Return what begins drills."""
+        from snapkeep.adapters.clock import WallClock  # noqa: PLC0415
+        from snapkeep.adapters.stepfunctions_drills import StepFunctionsDrills  # noqa: PLC0415
+        from snapkeep.usecases.drills.begin import BeginDrills  # noqa: PLC0415
+        from snapkeep.usecases.drills.ledger_store import LedgerStore  # noqa: PLC0415
+
+        outputs = self.installed.stack_outputs(StackKind.DR, self.region)
+        client = self.settings.client("stepfunctions", self.region)
+        return BeginDrills(
+            system=self.settings.system,
+            region=self.region,
+            policies=self.policies,
+            points=self.installed.adapters.points_of(self.region),
+            ledger=LedgerStore(self.documents()),
+            runs=StepFunctionsDrills(client=client, state_machine_arn=outputs["DrillStateMachineArn"]),
+            clock=WallClock(),
+        )

@@ -1,0 +1,26 @@
+"""The times that the last drills of volumes measured, for forecasts of recoveries."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from snapkeep.domain.errors import SnapkeepError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from snapkeep.cli.installed_system import InstalledSystem
+    from snapkeep.domain.drills.ledger import EndedDrill
+
+
+def last_drills(installed: InstalledSystem, region: str) -> Mapping[str, EndedDrill]:
+    """Return the newest drill that passed in a region, by volume; none where its ledger cannot be read."""
+    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - imports botocore
+
+    from snapkeep.usecases.drills.ledger_store import LedgerStore  # noqa: PLC0415 - imports what --help does not need
+
+    try:
+        ledger = LedgerStore(installed.adapters.documents_of(region)).read()
+    except (SnapkeepError, BotoCoreError, ClientError):  # a forecast stops no recovery
+        return {}
+    return {ended.volume_id: ended for ended in ledger.ended if ended.passed}

@@ -1,0 +1,133 @@
+"""Which drills are due, which volumes they take, and which volumes no drill covers. The evidence of earlier drills decides."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from snapkeep.domain.drills.ledger import DrillLedger
+from snapkeep.domain.drills.run import DrillRun, make_run
+from snapkeep.domain.model import Snapshot
+from snapkeep.domain.policy.cron import parse_cron
+from snapkeep.domain.policy.model import DrillPick, DrillRule
+from snapkeep.domain.recovery.choice import is_point
+
+MADE_UP_WITHIN = timedelta(hours=1)
+"""A drill that was due, and could not start, is started so long afterwards."""
+BUDGET_PERIOD = timedelta(days=30)
+
+
+@dataclass(frozen=True, slots=True)
+class DrillChoice:
+    """The drills to begin, and the volumes that the budget leaves out."""
+
+    runs: tuple[DrillRun, ...]
+    too_expensive: tuple[str, ...] = ()
+
+
+def due_at(rule: DrillRule, ledger: DrillLedger, now: datetime) -> datetime | None:
+    """Return the time at which a drill was due and not begun; None if it is not due."""
+    due = parse_cron(rule.schedule.cron).last(now, MADE_UP_WITHIN, rule.schedule.timezone)
+    return None if due is None or ledger.begun_since(rule.name, due) else due
+
+
+def points_of(rule: DrillRule, snapshots: Iterable[Snapshot], system: str) -> dict[str, list[Snapshot]]:
+    """Return the recovery points of the volumes that a drill is about, the newest data first, by volume."""
+    points: dict[str, list[Snapshot]] = {}
+    for snapshot in copies_of(rule, snapshots, system):
+        if is_point(snapshot):
+            points.setdefault(snapshot.origin.volume_id, []).append(snapshot)
+    for of_volume in points.values():
+        of_volume.sort(key=lambda point: (point.origin.start_time, point.id), reverse=True)
+    return points
+
+
+def copies_of(rule: DrillRule, snapshots: Iterable[Snapshot], system: str) -> Iterator[Snapshot]:
+    """Return the managed copies of the volumes that a drill is about, also those that cannot be restored now."""
+    for snapshot in snapshots:
+        if snapshot.managed_by(system) and snapshot.is_copy and snapshot.policy in rule.policies:
+            yield snapshot
+
+
+def choose_runs(
+    rule: DrillRule,
+    points: Mapping[str, list[Snapshot]],
+    ledger: DrillLedger,
+    due: datetime,
+    now: datetime,
+    *,
+    named: Collection[str] = (),
+) -> DrillChoice:
+    """Return the drills to begin, of the volumes that were not drilled for the longest time; of `named` ones, all.
+
+    A volume that is being drilled is passed over. So is one whose drill the budget of 30 days does not admit.
+    """
+    candidates = sorted(
+        (volume_id for volume_id in points if not named or volume_id in named),
+        key=lambda volume_id: (_rank(ledger.asked_of(volume_id)), volume_id),
+    )
+    busy = {run.volume_id for run in ledger.open}
+    spent = ledger.spent_usd(rule.name, now - BUDGET_PERIOD)
+    runs: list[DrillRun] = []
+    too_expensive: list[str] = []
+    for volume_id in candidates:
+        point = pick_point(rule.pick, points[volume_id], due)
+        if volume_id in busy or point is None or len(runs) >= (len(named) or rule.pick.rotate):
+            continue
+        run = make_run(rule, point, due, now)
+        if ledger.knows(run.id):
+            continue
+        if rule.budget_usd and spent + run.estimate_usd > rule.budget_usd:
+            too_expensive.append(volume_id)
+            continue
+        spent += run.estimate_usd
+        runs.append(run)
+    return DrillChoice(tuple(runs), tuple(too_expensive))
+
+
+def _rank(asked: list[datetime]) -> tuple[float, int]:
+    """Return the place of a volume by when it was drilled: the time since, then how often."""
+    return max((at.timestamp() for at in asked), default=float("-inf")), len(asked)
+
+
+def pick_point(pick: DrillPick, points: list[Snapshot], due: datetime) -> Snapshot | None:
+    """Return the point of a volume that a drill restores. `points` has the newest first. None where none is young enough."""
+    if pick.oldest_within:
+        young = [point for point in points if point.origin.start_time >= due - pick.oldest_within]
+        return young[-1] if young else None
+    if pick.random and points:
+        # Drawn from the due time and the volume: a decision that is made again is the same.
+        digest = hashlib.sha256(f"{due.isoformat()}/{points[0].origin.volume_id}".encode()).digest()
+        return points[int.from_bytes(digest[:8]) % len(points)]
+    return points[0] if points else None
+
+
+@dataclass(frozen=True, slots=True)
+class NotCovered:
+    """A volume of which no drill passed for too long."""
+
+    rule: str
+    volume_id: str
+    last_passed: datetime | None
+    """None: never."""
+    since: datetime
+    """When it began to be too long."""
+
+
+def not_covered(
+    rules: Iterable[DrillRule], snapshots: Collection[Snapshot], ledger: DrillLedger, now: datetime, system: str
+) -> list[NotCovered]:
+    """Return the volumes that drills have to cover and that none covered in time. A volume that is new has the whole time."""
+    found: list[NotCovered] = []
+    seen = ledger.seen_since
+    for rule in rules:
+        if not rule.covered_within:
+            continue
+        for volume_id in sorted({copy.origin.volume_id for copy in copies_of(rule, snapshots, system)}):
+            last = ledger.last_passed(volume_id, rule.name)
+            until = (last.asked_at if last else seen.get(volume_id, now)) + rule.covered_within
+            if until < now:
+                found.append(NotCovered(rule.name, volume_id, last.asked_at if last else None, until))
+    return found

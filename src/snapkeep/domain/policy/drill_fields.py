@@ -1,0 +1,131 @@
+"""The keys of a drill in a policy document."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from snapkeep.domain.policy.model import LONGEST_DRILL, REGION_PATTERN, DrillLevel, DrillPick, DrillRule, DrillSchedule
+from snapkeep.domain.policy.shapes import (
+    BUDGET_PATTERN,
+    LONG_DURATION_PATTERN,
+    NAME_PATTERN,
+    TIMEZONE_PATTERN,
+    Field,
+    Shape,
+    ValueType,
+)
+
+CRON_PATTERN = r"^\S+( \S+){5}$"
+"""Six fields; `cron.py` says which schedules there are."""
+
+SCHEDULE = Shape(
+    DrillSchedule,
+    "The schedule is EventBridge's; drills that could not start are made up within an hour.",
+    (
+        Field(
+            "cron",
+            ValueType.TEXT,
+            "Minutes, hours, day of month, month, day of week, year.",
+            pattern=CRON_PATTERN,
+            example="0 4 ? * SUN *",
+            missing='write a schedule of EventBridge, such as "0 4 ? * SUN *"',
+        ),
+        Field(
+            "timezone",
+            ValueType.TEXT,
+            "IANA name of the time zone of the schedule.",
+            pattern=TIMEZONE_PATTERN,
+            example="Europe/Berlin",
+        ),
+    ),
+)
+
+PICK = Shape(
+    DrillPick,
+    "Write at most one of `latest`, `random` and `oldest_within`; without any of them it is `latest`.",
+    (
+        Field(
+            "rotate",
+            ValueType.COUNT,
+            "So many volumes each time, those first that were not drilled for the longest time.",
+            maximum=20,
+        ),
+        Field("latest", ValueType.FLAG, "The newest recovery point of each volume."),
+        Field("random", ValueType.FLAG, "Any recovery point of each volume."),
+        Field(
+            "oldest_within",
+            ValueType.DURATION,
+            "The oldest recovery point of each volume that is not older than this.",
+            minimum=60,
+            maximum=36500 * 24 * 60,
+            pattern=LONG_DURATION_PATTERN,
+            example="30d",
+            units="hours, days or weeks: 12h, 30d or 2w",
+        ),
+    ),
+)
+
+DRILL = Shape(
+    DrillRule,
+    "A recovery that is made at times, to learn whether and how fast it works, and removed again.",
+    (
+        Field(
+            "name",
+            ValueType.TEXT,
+            "The drill's name, as it appears in evidence.",
+            pattern=NAME_PATTERN,
+            example="gold-weekly",
+            missing="give the drill a name, such as gold-weekly",
+        ),
+        Field(
+            "policies",
+            ValueType.TEXTS,
+            "The policies whose volumes are drilled.",
+            pattern=NAME_PATTERN,
+            example="gold",
+            missing="name the policies whose volumes are drilled, such as [gold]",
+        ),
+        Field(
+            "in",
+            ValueType.TEXT,
+            "The DR region in which the volumes are made.",
+            attribute="region",
+            pattern=REGION_PATTERN,
+            example="us-east-2",
+            missing="name the DR region in which the volumes are made",
+        ),
+        Field(
+            "schedule",
+            ValueType.OBJECT,
+            "When the drill is due.",
+            shape=SCHEDULE,
+            missing='write when it is due, such as {cron: "0 4 ? * SUN *"}',
+        ),
+        Field("pick", ValueType.OBJECT, "Which volumes and points it restores.", shape=PICK),
+        Field("level", ValueType.TEXT, "What it makes of a point.", choices=tuple(DrillLevel)),
+        Field(
+            "rto",
+            ValueType.DURATION,
+            "Recovery time objective: how soon a volume has to be usable.",
+            maximum=LONGEST_DRILL // timedelta(minutes=1),
+            example="2h",
+        ),
+        Field(
+            "covered_within",
+            ValueType.DURATION,
+            "So often, a drill of every volume of the policies has to pass; sweeps report volumes of which none did.",
+            minimum=24 * 60,
+            maximum=3660 * 24 * 60,
+            pattern=LONG_DURATION_PATTERN,
+            example="90d",
+            units="days or weeks: 90d or 12w",
+        ),
+        Field(
+            "budget",
+            ValueType.TEXT,
+            "The most that this drill may cost in 30 days, by its estimates and measurements.",
+            pattern=BUDGET_PATTERN,
+            example="20 USD/month",
+        ),
+    ),
+)

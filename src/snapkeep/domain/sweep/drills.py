@@ -1,0 +1,67 @@
+"""Decide the findings about drills in a DR region: what outlived its end (INV-17), and volumes that no drill covered. Pure."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from snapkeep.domain.drills.ledger import DrillLedger
+from snapkeep.domain.drills.schedule import not_covered
+from snapkeep.domain.durations import format_duration
+from snapkeep.domain.model import Snapshot
+from snapkeep.domain.policy.model import DrillRule
+from snapkeep.domain.sweep.findings import EndDrillRepair, Finding, FindingKind
+from snapkeep.domain.tag_names import DRILL, DRILL_END
+from snapkeep.domain.tags import parse_time
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DrillFacts:
+    """What a sweep knows of drills."""
+
+    system: str
+    rules: Sequence[DrillRule]
+    snapshots: Collection[Snapshot]
+    volumes: Mapping[str, Mapping[str, str]]
+    """The tags of the volumes that drills made, by volume."""
+    ledger: DrillLedger
+    now: datetime
+
+
+def drill_findings(facts: DrillFacts) -> list[Finding]:
+    """Return the findings about drills."""
+    return [*_left(facts), *_overdue(facts)]
+
+
+def _left(facts: DrillFacts) -> Iterator[Finding]:
+    left: dict[str, list[str]] = defaultdict(list)
+    made = {**facts.volumes, **{snapshot.id: snapshot.tags for snapshot in facts.snapshots if DRILL in snapshot.tags}}
+    for resource_id, tags in made.items():
+        if tags[DRILL] and _is_past(tags.get(DRILL_END, ""), facts.now):
+            left[tags[DRILL]].append(resource_id)
+    late = {run.id: run for run in facts.ledger.open if run.ends_at < facts.now}
+    for run_id in sorted({*left, *late}):
+        things = ", ".join(sorted(left[run_id]))
+        text = f"{things} outlived its end" if things else "it did not come to its end"
+        volume_id = late[run_id].volume_id if run_id in late else ""
+        yield Finding(FindingKind.DRILL_LEFT, run_id, volume_id, text, repair=EndDrillRepair(run_id))
+
+
+def _is_past(end: str, now: datetime) -> bool:
+    """Whether a drill's end is over. Without an end that can be read, a drill did not make it."""
+    try:
+        return parse_time(end) < now
+    except ValueError:
+        return False
+
+
+def _overdue(facts: DrillFacts) -> Iterator[Finding]:
+    within = {rule.name: format_duration(rule.covered_within) for rule in facts.rules}
+    for missed in not_covered(facts.rules, facts.snapshots, facts.ledger, facts.now, facts.system):
+        last = (
+            f"the last one that passed began {missed.last_passed:%Y-%m-%d %H:%M} UTC" if missed.last_passed else "none ever did"
+        )
+        text = f"drill {missed.rule} has to pass within {within[missed.rule]}: {last}"
+        yield Finding(FindingKind.DRILL_OVERDUE, missed.volume_id, missed.volume_id, text, missed.since)

@@ -1,0 +1,70 @@
+"""The calls and the answers of a drill's functions, apart from the others, whose cold starts need none of their types."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from snapkeep.domain.drills.run import DrillRun, DrillStep
+from snapkeep.domain.json_codec import OPTIONAL
+from snapkeep.functions.payloads import CaughtError
+from snapkeep.functions.verify_payloads import VerifyAnswer, VerifyRequest
+from snapkeep.usecases.drills.ports import Made, Removal
+from snapkeep.usecases.ports import Problem
+
+
+@dataclass(frozen=True, slots=True)
+class DrillAnswer:
+    """The answer of Drill to the state machine."""
+
+    run: DrillRun | None
+    """None: the ledger has no open drill of this name; what carries its tag is removed all the same."""
+    next: DrillStep
+    wait_seconds: int
+    verdict: str
+    """Empty until the drill is concluded."""
+    asked: VerifyRequest | None
+    """The next call of Verify."""
+    problems: tuple[Problem, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class DrillState:
+    """The state of an execution: its input, and the answers of its steps."""
+
+    run: str
+    end: bool = field(default=False, metadata=OPTIONAL)
+    drilled: DrillAnswer | None = field(default=None, metadata=OPTIONAL)
+    made: Made | None = field(default=None, metadata=OPTIONAL)
+    verified: VerifyAnswer | None = field(default=None, metadata=OPTIONAL)
+    removed: Removal | None = field(default=None, metadata=OPTIONAL)
+    failure: CaughtError | None = field(default=None, metadata=OPTIONAL)
+    """Of making or comparing."""
+    removal_failure: CaughtError | None = field(default=None, metadata=OPTIONAL)
+
+
+@dataclass(frozen=True, slots=True)
+class DrillCall:
+    """The call of Drill by the state machine; a schedule calls it without a state, for what is due."""
+
+    state: DrillState
+
+
+@dataclass(frozen=True, slots=True)
+class MakeCall:
+    """The call of MakeForDrill."""
+
+    run: DrillRun
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveCall:
+    """The call of RemoveAfterDrill: the name of the drill whose things are removed."""
+
+    run: str
+
+
+@dataclass(frozen=True, slots=True)
+class BeginAnswer:
+    """The answer of Drill to its schedule: the drills that are open."""
+
+    open: tuple[str, ...]

@@ -1,0 +1,26 @@
+"""MakeForDrill: make the volume of a drill, or the snapshot of that volume. Its role tags in the making call alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from snapkeep.domain.json_codec import to_object
+from snapkeep.functions.composition import Composition, composition
+from snapkeep.functions.drill_payloads import MakeCall
+from snapkeep.functions.log import started
+from snapkeep.functions.payloads import from_json
+from snapkeep.usecases.drills.make import MakeForDrill
+
+
+def build(parts: Composition) -> MakeForDrill:
+    """Make the use case of the composition."""
+    return MakeForDrill(parts.drill_ec2)
+
+
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """Make what the drill of a `MakeCall` needs next; return what was `Made`."""
+    log = started(event, context)
+    run = from_json(MakeCall, event).run
+    made = build(composition()).run(run)
+    log.info("made", extra={"audit": "drill_made", "run": run.id, "volume": made.volume_id, "snapshot": made.snapshot_id})
+    return to_object(made)

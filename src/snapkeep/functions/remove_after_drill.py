@@ -1,0 +1,26 @@
+"""RemoveAfterDrill: remove what carries a drill's tag. Its role can remove nothing else, and cannot tag."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from snapkeep.domain.json_codec import to_object
+from snapkeep.functions.composition import Composition, composition
+from snapkeep.functions.drill_payloads import RemoveCall
+from snapkeep.functions.log import started
+from snapkeep.functions.payloads import from_json
+from snapkeep.usecases.drills.remove import RemoveAfterDrill
+
+
+def build(parts: Composition) -> RemoveAfterDrill:
+    """Make the use case of the composition."""
+    return RemoveAfterDrill(parts.drill_ec2)
+
+
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """Remove what the drill of a `RemoveCall` made; return the `Removal`."""
+    log = started(event, context)
+    run_id = from_json(RemoveCall, event).run
+    removal = build(composition()).run(run_id)
+    log.info("removed", extra={"audit": "drill_removed", "run": run_id, "more": removal.more, "left": list(removal.left)})
+    return to_object(removal)

@@ -1,0 +1,136 @@
+"""The step of a drill that looks and decides: hold the point, watch the volume, conclude with evidence.
+
+The state machine calls it again and again; between two calls stand the steps that make, prove and remove.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from snapkeep.domain.drills.ledger import DrillEvidence, DrillLedger, evidence_key, evidence_of, hash_of, page_key
+from snapkeep.domain.drills.run import DrillRun, DrillStep, summary_of
+from snapkeep.domain.errors import DocumentChanged, SnapshotGone
+from snapkeep.domain.recovery.proof import Proof
+from snapkeep.usecases.drills.ledger_store import LedgerStore
+from snapkeep.usecases.drills.ports import DrillLooks, Made, PageStore, PointHolder, Removal
+from snapkeep.usecases.ports import Clock
+from snapkeep.usecases.recovery.record_ports import Documents
+
+COMPLETE = 100
+
+
+@dataclass(frozen=True, slots=True)
+class StepResult:
+    """What came of the step before."""
+
+    step: DrillStep
+    made: Made | None = None
+    proof: Proof | None = None
+    """None: the comparison is not at its end."""
+    removal: Removal | None = None
+    failure: str = ""
+    """Why the step failed, if it did."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdvanceDrill:
+    """Takes drills from one step to the next."""
+
+    looks: DrillLooks
+    holds: PointHolder
+    ledger: LedgerStore
+    documents: Documents
+    pages: PageStore
+    render: Callable[[DrillEvidence], str]
+    clock: Clock
+    version: str
+
+    def begin(self, run_id: str, *, end: bool) -> DrillRun | None:
+        """Return an open drill with its point held; None for one that the ledger does not have as open.
+
+        `end`: it has to end, because it did not do so by itself.
+        """
+        run = self.ledger.read().run(run_id)
+        if run is None:
+            return None
+        if end:
+            return run.failed("it did not come to its end by itself: its execution was stopped, or failed")
+        try:
+            full = self.holds.hold([run.point], run.id, run.asked_at)
+        except SnapshotGone as error:
+            return run.failed(f"its point was deleted: {error}")
+        return run.failed(f"the tags of {run.point} leave no room to hold it") if full else run
+
+    def advance(self, run: DrillRun, result: StepResult) -> DrillRun:
+        """Return the drill after a step, and after a look at what it waits for."""
+        now = self.clock.now()
+        match result.step:
+            case DrillStep.MAKE:
+                run = _after_making(run, result)
+            case DrillStep.WAIT:
+                run = self._look(run, now)
+            case DrillStep.PROVE if result.failure:
+                run = run.failed(result.failure)
+            case DrillStep.PROVE if result.proof is not None:
+                run = replace(run, proof=summary_of(result.proof))
+            case DrillStep.REMOVE:
+                run = _after_removal(run, result, now)
+        why = run.ended_early(now)
+        return run.failed(why) if why else run
+
+    def _look(self, run: DrillRun, now: datetime) -> DrillRun:
+        volume = self.looks.volume(run.restored_id)
+        if volume is None or volume.state in ("deleting", "deleted"):
+            # A new volume may be missing from EC2's answers for a while; one that was there was deleted.
+            return run.failed(f"{run.restored_id} was deleted by others") if run.available_at else run
+        if volume.attachments:
+            return run.failed(f"{run.restored_id} was attached to {', '.join(volume.attachments)}: its content may have changed")
+        if volume.state == "error":
+            return run.failed(f"{run.restored_id} could not be made: EC2 gives no reason; a KMS key that cannot be used is one")
+        if run.available_at is None and volume.state in ("available", "in-use"):
+            run = replace(run, available_at=now)
+        if run.available_at is not None and run.initialised_at is None:
+            percent = self.looks.initialised_percent(run.restored_id) or 0
+            run = replace(run, progress_percent=percent, initialised_at=now if percent >= COMPLETE else None)
+        if run.snapshot_id and run.snapshot_at is None:
+            snapshot = self.looks.made_snapshot(run.snapshot_id)
+            if snapshot is not None and snapshot.state == "error":
+                return run.failed(f"{run.snapshot_id}, the snapshot of the restored volume, failed")
+            run = replace(run, snapshot_at=now if snapshot is not None and snapshot.state == "completed" else None)
+        return run
+
+    def conclude(self, run: DrillRun) -> DrillEvidence:
+        """Release the point and keep the evidence, as the next one of the chain; return it. It may be repeated."""
+        with suppress(SnapshotGone):
+            self.holds.release([run.point], run.id)
+
+        def decide(ledger: DrillLedger) -> DrillLedger:
+            if ledger.entry(run.id) is not None:
+                return ledger
+            return ledger.concluded(evidence_of(run, self.version, ledger.previous_of(run.id)))
+
+        ledger = self.ledger.change(decide)
+        evidence = evidence_of(run, self.version, ledger.previous_of(run.id))
+        entry = ledger.entry(run.id)
+        # Another execution may have concluded the same drill: its evidence stays.
+        if entry is not None and entry.sha256 == hash_of(evidence.text):
+            with suppress(DocumentChanged):  # it was written before this step was repeated
+                self.documents.put(evidence_key(run.id), evidence.text)
+            self.pages.put(page_key(run.id), self.render(evidence), "text/html; charset=utf-8")
+        return evidence
+
+
+def _after_making(run: DrillRun, result: StepResult) -> DrillRun:
+    if result.made is None:
+        return run.failed(result.failure)
+    return replace(
+        run, restored_id=result.made.volume_id or run.restored_id, snapshot_id=result.made.snapshot_id or run.snapshot_id
+    )
+
+
+def _after_removal(run: DrillRun, result: StepResult, now: datetime) -> DrillRun:
+    left = result.removal.left if result.removal else (f"what it made was not removed: {result.failure}",)
+    return replace(run, left=left, removed_at=None if left else now, removal_ended=True)

@@ -1,0 +1,130 @@
+"""The ports of drills. Looking, making and removing are three ports, because they are three IAM roles."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Protocol
+
+from snapkeep.usecases.recovery.actions import VolumeState
+
+
+@dataclass(frozen=True, slots=True)
+class MadeSnapshot:
+    """A snapshot that a drill made, as EC2 describes it now."""
+
+    id: str
+    state: str
+    """`pending`, `completed` or `error` (botocore: ec2 2016-11-15, SnapshotState)."""
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+class DrillLooks(Protocol):
+    """Looks at what a drill made. Each port of this file raises AwsRefused, AwsThrottled or AwsUnavailable."""
+
+    def volume(self, volume_id: str) -> VolumeState | None:
+        """Return a volume; None if EC2 does not show it."""
+        ...
+
+    def initialised_percent(self, volume_id: str) -> int | None:
+        """Return how much of a volume is initialised; None where EC2 does not say."""
+        ...
+
+    def made_snapshot(self, snapshot_id: str) -> MadeSnapshot | None:
+        """Return a snapshot; None if EC2 does not show it."""
+        ...
+
+
+class MadeThings(Protocol):
+    """Finds what drills made, by tags."""
+
+    def volumes_of(self, tags: Mapping[str, str]) -> list[VolumeState]:
+        """Return the volumes that have all of these tags."""
+        ...
+
+    def snapshots_of(self, tags: Mapping[str, str]) -> list[MadeSnapshot]:
+        """Return the snapshots of the account that have all of these tags."""
+        ...
+
+
+class DrillMaker(MadeThings, Protocol):
+    """Makes volumes and snapshots, with their tags in the making call. The role behind it cannot delete."""
+
+    def zones(self) -> list[str]:
+        """Return the Availability Zones that can be used."""
+        ...
+
+    def create_volume(self, request: Mapping[str, Any], tags: Mapping[str, str], token: str) -> tuple[str, str]:
+        """Make a volume; return its id, and a remark where it differs from the request."""
+        ...
+
+    def create_snapshot(self, volume_id: str, description: str, tags: Mapping[str, str]) -> str:
+        """Start a snapshot of a volume; return its id."""
+        ...
+
+
+class DrillRemover(MadeThings, Protocol):
+    """Removes what carries a drill's tag. The role behind it can remove nothing else, and cannot tag."""
+
+    def delete_volume(self, volume_id: str) -> None:
+        """Delete a volume; one that does not exist is deleted."""
+        ...
+
+    def delete_snapshot(self, snapshot_id: str) -> None:
+        """Delete a snapshot; one that does not exist is deleted."""
+        ...
+
+
+class LeftThings(Protocol):
+    """Finds volumes that any drill made."""
+
+    def tagged_volumes(self, key: str) -> list[VolumeState]:
+        """Return the volumes that have a tag of this key."""
+        ...
+
+
+class DrillRuns(Protocol):
+    """The state machine Drill of this region."""
+
+    def start(self, run_id: str, name: str, *, end: bool = False) -> str:
+        """Start an execution for a drill, or one that ends it; return its ARN. A name that was taken starts nothing anew."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What the step MAKE made."""
+
+    volume_id: str = ""
+    snapshot_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Removal:
+    """The result of one round of the step REMOVE."""
+
+    more: bool
+    """Whether something was removed or is in between: another round has to see that nothing is there."""
+    left: tuple[str, ...]
+    """What cannot be removed, with why."""
+
+
+class PageStore(Protocol):
+    """Keeps pages for people."""
+
+    def put(self, name: str, content: str, content_type: str) -> str:
+        """Keep a page under a name; return where it is."""
+        ...
+
+
+class PointHolder(Protocol):
+    """Holds recovery points for runs."""
+
+    def hold(self, snapshot_ids: Collection[str], run_id: str, since: datetime) -> list[str]:
+        """Hold the points; return those whose tags leave no room for it. Raise SnapshotGone."""
+        ...
+
+    def release(self, snapshot_ids: Collection[str], run_id: str) -> None:
+        """Release the points that still exist."""
+        ...

@@ -1,0 +1,44 @@
+"""Drills of the deployed functions over the model: one passes, one fails, and then the policy document cannot be read."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import boto3
+
+from snapkeep.lab.ebs_model import ContentFaults
+from snapkeep.lab.ebs_model.conditions.clock import utc
+from support.real_system import REGIONS, RealSystem
+
+DRILLED = {("drill", "SUCCEEDED", ""): 1, ("drill", "FAILED", "DrillFailed"): 1}
+"""How the runs of Drill end."""
+
+
+def volumes_are_drilled(system: RealSystem) -> None:
+    """One drill passes; another fails, as its restored volume differs. Then the policy document cannot be read."""
+    now = utc(system.world.now())
+    drill = {"name": "daily", "policies": ["gold"], "in": REGIONS["dr"], "schedule": {"cron": f"0/10 {now.hour} * * ? *"}}
+    copies = [{"region": REGIONS["dr"], "retention": {"keep_last": 5}}]
+    gold = {"name": "gold", "select": {}, "retention": {"keep_last": 5}, "copies": copies}
+    put_document(system, json.dumps({"version": 1, "policies": [gold], "drills": [drill]}))
+    volume_id = system.make_volume(encrypted=True)
+    system.world.write(volume_id, 0, 3, region=REGIONS["primary"])
+    system.protect(volume_id)
+    system.invoke("dr", "Drill", {})
+    system.settle()
+
+    def plant(event: dict[str, Any]) -> None:
+        if event["detail"].get("event") == "createSnapshot" and event["region"] == REGIONS["dr"]:
+            snapshot_id = event["detail"]["snapshot_id"].rpartition("/")[2]
+            system.world.plant(snapshot_id, ContentFaults(wrong=(1,)), region=REGIONS["dr"])
+
+    system.world.subscribe(plant)
+    put_document(system, "{policies")
+    system.invoke("dr", "Drill", {})
+    system.settle()
+
+
+def put_document(system: RealSystem, text: str) -> None:
+    for region in REGIONS.values():
+        boto3.client("ssm", region_name=region).put_parameter(Name="/snapkeep/policy", Value=text, Type="String", Overwrite=True)
