@@ -38,7 +38,7 @@ WORLD = {
     **FAST_WORLD,
     "account": ACCOUNT,
     "block_public_access": dict.fromkeys(REGIONS.values(), "block-all-sharing"),
-    "volumes": [{"name": name, "region": PRIMARY, "size_gib": 1, "used_gib": 1, "tags": {"Name": name}} for name in VOLUMES],
+    "volumes": [{"name": name, "region": PRIMARY, "size_gib": 1, "used_gib": 0.002, "tags": {"Name": name}} for name in VOLUMES],
     "history": [
         {
             "volume": name,

@@ -31,7 +31,7 @@ def test_a_copy_with_a_wrong_block_is_found_not_counted_and_made_again(embedded_
         }
         return {copy_id: copy_tags["snapkeep:proof"] for copy_id, copy_tags in tags.items() if "snapkeep:proof" in copy_tags}
 
-    [(wrong, verdict)] = wait_for(lambda: list(proofs().items()), 90)
+    [(wrong, verdict)] = wait_for(lambda: list(proofs().items()))
     assert verdict.startswith("DIFFERS sample:300 ")
     assert installation.tags_of(wrong, DR)["snapkeep:check"] == "wrong"
 
@@ -44,7 +44,7 @@ def test_a_copy_with_a_wrong_block_is_found_not_counted_and_made_again(embedded_
     entry = json.loads(item["entry"]["S"]) | {"not_before": PAST}
     table.put_item(TableName="snapkeep-queue", Item={**item, "entry": {"S": json.dumps(entry)}, "due": {"S": PAST}})
     embedded_alone.admin("POST", "schedules/fire", {"account": installation.account_id, "rule": "DispatchSchedule"})
-    wait_for(lambda: len(proofs()) == 2, 90)
+    wait_for(lambda: len(proofs()) == 2)
     [(good, verdict)] = [item for item in proofs().items() if item[0] != wrong]
     assert verdict.startswith("PROVED sample:300 ")
     assert "snapkeep:check" not in installation.tags_of(good, DR)

@@ -61,7 +61,7 @@ class KeyedInstallation:
     def come_to_rest(self) -> None:
         machine = self.installed.outputs["primary"]["StateMachineArn"]
         client = self.installed.client("stepfunctions")
-        wait_for(lambda: not client.list_executions(stateMachineArn=machine, statusFilter="RUNNING")["executions"], 90)
+        wait_for(lambda: not client.list_executions(stateMachineArn=machine, statusFilter="RUNNING")["executions"])
 
     def key_alarms(self) -> set[str]:
         states = set()

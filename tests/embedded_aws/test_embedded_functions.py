@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 from botocore.exceptions import ClientError
@@ -21,6 +23,27 @@ ECHO = """
 def handler(event, context):
     return event
 """
+COUNTING = """
+import os
+calls, region = 0, os.environ["AWS_REGION"]
+
+def handler(event, context):
+    global calls
+    calls += 1
+    if event == "fail":
+        raise ValueError("it failed")
+    return [calls, region]
+"""
+MEETING = """
+import os, time
+from pathlib import Path
+
+def handler(event, context):
+    Path(event["folder"], str(os.getpid())).touch()
+    while len(list(Path(event["folder"]).iterdir())) < event["count"]:
+        time.sleep(0.01)
+    return [os.getpid(), os.environ["AWS_LAMBDA_LOG_STREAM_NAME"], os.environ["KEY"]]
+"""
 
 
 @pytest.fixture
@@ -35,6 +58,27 @@ def test_an_exception_is_caught_by_its_class_name(build: Builder) -> None:
     definition["States"]["Caught"] = {"Type": "Pass", "Result": "caught", "End": True}
     run = build.run(build.machine("catching", definition, statement("lambda:InvokeFunction", function)), {})
     assert (run["status"], json.loads(run["output"])) == ("SUCCEEDED", "caught")
+
+
+def test_a_function_goes_on_in_its_process_after_an_exception(build: Builder) -> None:
+    build.function("Counting", COUNTING)
+    assert build.invoke("Counting", {}) == [1, "us-east-1"]
+    assert build.invoke("Counting", "fail")["errorType"] == "ValueError"
+    assert build.invoke("Counting", {})[0] == 3
+
+
+def test_calls_at_once_have_processes_of_their_own(build: Builder, tmp_path: Path) -> None:
+    build.function("Meeting", MEETING, Timeout=60, Environment={"Variables": {"KEY": "value"}})
+    event = {"folder": str(tmp_path), "count": 3}
+    with ThreadPoolExecutor(event["count"]) as threads:
+        answers = list(threads.map(lambda _: build.invoke("Meeting", event), range(event["count"])))
+    pids, streams, values = zip(*answers, strict=True)
+    assert (len(set(pids)), len(set(streams)), set(values)) == (3, 3, {"value"})
+
+
+def test_a_module_that_cannot_be_imported_fails_its_calls(build: Builder) -> None:
+    build.function("Broken", "import no_such_module\n")
+    assert "no_such_module" in build.invoke("Broken", {})["errorMessage"]
 
 
 def test_a_state_machine_whose_role_may_not_invoke_its_function_fails(build: Builder) -> None:

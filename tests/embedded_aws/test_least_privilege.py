@@ -63,7 +63,7 @@ def things(installation: Installation) -> dict[str, str]:
     """A managed snapshot and its copy, copies that a person made, and things of others."""
     managed = installation.snapshot(installation.volume(Name="managed"))
     copy = installation.copied(managed)["SnapshotId"]
-    wait_for(lambda: installation.tags_of(managed).get("snapkeep:managed"), 60)
+    wait_for(lambda: installation.tags_of(managed).get("snapkeep:managed"))
     snapshots = {"managed": managed, "copy": copy}
     for region, name in ((PRIMARY, "unmanaged"), (DR, "unmanaged_dr")):
         ec2 = installation.client("ec2", region)

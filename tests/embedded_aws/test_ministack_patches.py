@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from snapkeep.lab.embedded_aws.patches import lambdas
+
 CORE, SERVICES = "ministack.core", "ministack.services"
 
 # Module, name in it, its parameters, and the patch (module of snapkeep.lab.embedded_aws.patches) that needs it.
@@ -179,23 +181,24 @@ def test_the_gateway_has_the_tables_that_the_patch_adds_ebs_to() -> None:
     assert isinstance(actions._BOTOCORE_SERVICE_MAP["batch"], list), "_BOTOCORE_SERVICE_MAP holds no lists any more"
 
 
-def test_the_worker_script_has_the_error_text_that_the_patch_replaces() -> None:
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (lambdas._ERROR, "reports errors otherwise: the patch lambdas names them and keeps the worker"),
+        (lambdas._IMPORTED, "imports the handler otherwise: the patch lambdas lets a template fork workers there"),
+    ],
+)
+def test_the_worker_script_has_the_text_that_the_patch_replaces(words: str, reason: str) -> None:
     runtime = importlib.import_module(f"{CORE}.lambda_runtime")
-    words = '{"status": "error", "error": str(e), "trace": traceback.format_exc()}'
-    assert runtime._PYTHON_WORKER_SCRIPT.count(words) + runtime._PYTHON_WORKER_SCRIPT.count('"error_type"') == 1, (
-        "the worker script reports errors otherwise: the patch lambdas names them"
-    )
+    assert runtime._PYTHON_WORKER_SCRIPT.count(words) == 1, f"the worker script {reason}"
 
 
-def test_the_worker_script_finds_its_code_where_the_patch_moves_it() -> None:
-    runtime = importlib.import_module(f"{CORE}.lambda_runtime")
-    words = 'code_dir = init["code_dir"]'
-    assert runtime._PYTHON_WORKER_SCRIPT.count(words) == 1, (
-        "the worker script finds its code otherwise: the patch lambdas shares it"
-    )
-    assert '"code.zip"' in inspect.getsource(runtime.Worker._spawn), (
-        "a worker keeps no code.zip: the patch lambdas names shared code by it"
-    )
+def test_a_worker_is_unpacked_and_started_where_the_patch_takes_over() -> None:
+    source = inspect.getsource(importlib.import_module(f"{CORE}.lambda_runtime").Worker._spawn)
+    for words in ('zipfile.ZipFile(os.path.join(self._tmpdir, "code.zip"))', "zf.extractall(code_dir)"):
+        assert words in source, f"Worker._spawn has no {words} any more: the patch lambdas shares unpacked packages"
+    for words in ("subprocess.Popen(", "[binary, worker_path],", "cwd=code_dir,", "env=spawn_env,"):
+        assert words in source, f"Worker._spawn has no {words} any more: the patch lambdas forks workers"
 
 
 def test_a_worker_is_leased_by_flag_and_time() -> None:

@@ -42,7 +42,7 @@ def launch(installation: Installation, region: str, **more: Any) -> dict[str, An
         instance = ec2.describe_instances(Filters=listed)["Reservations"][0]["Instances"][0]
         return dict(instance) if instance["State"]["Name"] == "running" else None
 
-    return dict(wait_for(running, 60))
+    return dict(wait_for(running))
 
 
 def content(installation: Installation, region: str, snapshot_id: str) -> dict[int, str]:
@@ -83,7 +83,7 @@ def test_a_database_is_attached_in_the_dr_region_while_the_primary_is_down(insta
     for snapshot_id in sources.values():
         installation.copied(snapshot_id)
     machine, sfn = installation.outputs["primary"]["StateMachineArn"], installation.client("stepfunctions")
-    wait_for(lambda: not sfn.list_executions(stateMachineArn=machine, statusFilter="RUNNING")["executions"], 90)
+    wait_for(lambda: not sfn.list_executions(stateMachineArn=machine, statusFilter="RUNNING")["executions"])
     assert {installation.tags_of(snapshot_id).get("snapkeep:set") for snapshot_id in sources.values()} == {min(sources.values())}
     assert all("snapkeep:record" in installation.tags_of(snapshot_id) for snapshot_id in sources.values())
     expected = {volume_id: content(installation, PRIMARY, snapshot_id) for volume_id, snapshot_id in sources.items()}

@@ -87,5 +87,5 @@ def test_a_sweep_answers_a_run_whose_queue_entry_was_lost(
     findings = [(str(finding.kind), str(finding.handling)) for finding in report.items if finding.subject == snapshot]
     assert findings == [("run_unanswered", "repaired")]
 
-    wait_for(lambda: states.describe_execution(executionArn=run)["status"] == "SUCCEEDED", 90)
+    wait_for(lambda: states.describe_execution(executionArn=run)["status"] == "SUCCEEDED")
     assert len(installation.copies_of(snapshot)) == 1, "the copy that was there was found"

@@ -29,7 +29,7 @@ def protected(installation: Installation) -> tuple[str, str]:
     copy = installation.copied(snapshot)["SnapshotId"]
     machine = installation.outputs["primary"]["StateMachineArn"]
     sfn = installation.client("stepfunctions")
-    wait_for(lambda: not sfn.list_executions(stateMachineArn=machine, statusFilter="RUNNING")["executions"], 90)
+    wait_for(lambda: not sfn.list_executions(stateMachineArn=machine, statusFilter="RUNNING")["executions"])
     return snapshot, copy
 
 

@@ -18,13 +18,13 @@ def test_a_sweep_protects_a_snapshot_whose_event_was_lost(installation: Installa
     snapshot = installation.snapshot(volume)
     copy = installation.copied(snapshot)
     states, machine = installation.client("stepfunctions"), installation.outputs["primary"]["StateMachineArn"]
-    wait_for(lambda: not states.list_executions(stateMachineArn=machine, statusFilter="RUNNING")["executions"], 90)
+    wait_for(lambda: not states.list_executions(stateMachineArn=machine, statusFilter="RUNNING")["executions"])
     installation.client("ec2").delete_tags(Resources=[snapshot])
     installation.client("ec2", DR).delete_snapshot(SnapshotId=copy["SnapshotId"])
     report = installation.sweep("primary")
     findings = {(finding["kind"], finding["handling"]) for finding in report["items"] if finding["subject"] == snapshot}
     assert ("snapshot_unhandled", "repaired") in findings
-    wait_for(lambda: installation.tags_of(snapshot).get("snapkeep:managed") == "snapkeep", 60)
+    wait_for(lambda: installation.tags_of(snapshot).get("snapkeep:managed") == "snapkeep")
 
 
 def test_the_report_is_published_kept_as_a_page_and_measured(installation: Installation) -> None:

@@ -35,7 +35,7 @@ def run_suite(folder: Path, examples: str = EXAMPLES) -> subprocess.CompletedPro
 
 def copy_package(folder: Path) -> Path:
     copied = folder / "snapkeep"
-    shutil.copytree(PACKAGE, copied, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(PACKAGE, copied)  # with its byte-compiled files, which stand for what stays as it is
     return copied
 
 

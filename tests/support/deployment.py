@@ -62,7 +62,7 @@ class Installation:
 
     def copied(self, snapshot_id: str) -> dict[str, Any]:
         """Wait until a snapshot has a completed copy, and return the copy."""
-        copies = wait_for(lambda: [copy for copy in self.copies_of(snapshot_id) if copy["State"] == "completed"], 90)
+        copies = wait_for(lambda: [copy for copy in self.copies_of(snapshot_id) if copy["State"] == "completed"])
         return dict(copies[0])
 
     def tags_of(self, snapshot_id: str, region: str = PRIMARY) -> dict[str, str]:
@@ -78,7 +78,7 @@ class Installation:
             execution = client.describe_execution(executionArn=arn)
             return execution if execution["status"] != "RUNNING" else None
 
-        return dict(wait_for(ended, 240))
+        return dict(wait_for(ended))
 
     def sweep(self, stack: str, **options: bool) -> dict[str, Any]:
         """Sweep a region, and return the report in its bucket."""

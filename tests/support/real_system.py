@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cache
 from types import SimpleNamespace
 from typing import Any
 
@@ -256,7 +257,7 @@ class RealSystem:
             return self.world.client(service, region, caller="snapkeep")
         if service == "lambda":
             return InvokingClient(self)
-        return TaskTokenClient(self) if service == "stepfunctions" else boto3.client(service, region_name=region)  # type: ignore[call-overload]
+        return TaskTokenClient(self) if service == "stepfunctions" else _client_of_moto(service, region)
 
     # Time and events
 
@@ -334,6 +335,12 @@ class RealSystem:
         """Return the subjects of the messages published in a stack's region."""
         (topic,) = sns_backends[ACCOUNT_ID][REGIONS[stack]].topics.values()
         return [str(notification[2]) for notification in topic.sent_notifications]
+
+
+@cache
+def _client_of_moto(service: str, region: str) -> Any:
+    """Return a client that serves all systems, one after another: making it takes longer than many a story."""
+    return boto3.client(service, region_name=region)  # type: ignore[call-overload]
 
 
 def location(region: str) -> dict[str, Any]:

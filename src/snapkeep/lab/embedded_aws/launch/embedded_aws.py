@@ -12,11 +12,13 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Self
@@ -31,6 +33,7 @@ START_TIMEOUT_SECONDS = 60.0
 STOP_TIMEOUT_SECONDS = 10.0
 # This much of the log's end explains a failed start.
 _LOG_TAIL_BYTES = 4_000
+_making_clients = threading.Lock()
 
 
 class EmbeddedAwsError(SnapkeepError):
@@ -197,18 +200,12 @@ class EmbeddedAws:
 
     def client(self, service: str, region: str = REGION, account_id: str = ACCOUNT_ID, config: Any = None) -> Any:
         """Return a boto3 client of the account's root. `config` is a botocore Config."""
-        import boto3
-
-        session = boto3.session.Session()
-        return session.client(service, config=config, **self.client_arguments(region, account_id))  # type: ignore[call-overload]
+        return _make_client(service, config=config, **self.client_arguments(region, account_id))
 
     def client_of(self, service: str, region: str, access_key_id: str, secret_access_key: str) -> Any:
         """Return a boto3 client with the access key of a user."""
-        import boto3
-
         keys = {"aws_access_key_id": access_key_id, "aws_secret_access_key": secret_access_key}
-        arguments = {**self.client_arguments(region, access_key_id), **keys}
-        return boto3.session.Session().client(service, **arguments)  # type: ignore[call-overload]
+        return _make_client(service, **{**self.client_arguments(region, access_key_id), **keys})
 
     def client_arguments(self, region: str, account_id: str) -> dict[str, Any]:
         """Return the arguments of `boto3.client` for the root of an account."""
@@ -236,6 +233,20 @@ class EmbeddedAws:
     def inbox(self, topic: str = "", account_id: str = "") -> list[dict[str, Any]]:
         """Return the messages published to a topic (name or ARN) of an account (empty: any), oldest first."""
         return list(self.admin("GET", "inbox", topic=topic, account=account_id)["messages"])
+
+
+@cache
+def _session() -> Any:
+    """Return the one session of this process: reading a service's model takes longer than most calls."""
+    import boto3
+
+    return boto3.session.Session()
+
+
+def _make_client(service: str, **arguments: Any) -> Any:
+    """Return a client. Sessions are not thread-safe while they make one (boto3 guide: sessions)."""
+    with _making_clients:
+        return _session().client(service, **arguments)
 
 
 def check_installed() -> None:

@@ -9,47 +9,51 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import sys
 import threading
+from contextlib import nullcontext, suppress
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+from snapkeep.lab.embedded_aws.patches import worker_templates
 from snapkeep.lab.embedded_aws.patches.concurrency import FunctionSlots
 from snapkeep.lab.embedded_aws.patches.patch_tools import replace, replace_text
+from snapkeep.lab.embedded_aws.patches.worker_templates import TemplateGoneError, WorkerTemplates
 
 # The packages in Lambda's Python runtimes.
 RUNTIME_PACKAGES = ("boto3", "botocore", "s3transfer", "jmespath", "dateutil", "urllib3", "six")
 # Worker processes, running or idle, for each slot; beyond that, idle ones of other functions are ended.
 IDLE_WORKERS_PER_RUNNING = 6
 
-# In the worker: the workers of one package share its unpacked files, so that it is compiled once and not for each worker.
-SHARED_CODE = """code_dir = init["code_dir"]
-    import hashlib
-    with open(os.path.join(os.path.dirname(code_dir), "code.zip"), "rb") as _sk_zip:
-        _sk_shared = os.path.join(os.environ["SNAPKEEP_SHARED_CODE"], hashlib.sha256(_sk_zip.read()).hexdigest())
-    try:
-        os.rename(code_dir, _sk_shared)
-    except OSError:
-        pass
-    os.chdir(_sk_shared)
-    code_dir = _sk_shared"""
+# In the worker's script: how it answers a handler's exception.
+_ERROR = '{"status": "error", "error": str(e), "trace": traceback.format_exc()}'
+_HANDLER_ERROR = (
+    '{"status": "ok", "handler_error": {"error": str(e), "error_type": type(e).__name__, "trace": traceback.format_exc()}}'
+)
+
+# Where a worker's script has imported its handler: a template forks workers here.
+_IMPORTED = "handler_fn = getattr(mod, handler_name)\n"
+_FORKED = _IMPORTED + '        init = globals().get("become_worker", lambda own: own)(init)\n'
 
 _last_error = threading.local()
+_spawning = threading.local()
 
 
 def apply(max_workers: int, work_dir: Path) -> None:
     """Apply the patches. At most `max_workers` functions run at once; the runtime's files go into `work_dir`."""
     from ministack.core import lambda_runtime
 
-    replace_text(
-        lambda_runtime,
-        "_PYTHON_WORKER_SCRIPT",
-        '{"status": "error", "error": str(e), "trace": traceback.format_exc()}',
-        '{"status": "error", "error": str(e), "error_type": type(e).__name__, "trace": traceback.format_exc()}',
-    )
-    replace_text(lambda_runtime, "_PYTHON_WORKER_SCRIPT", 'code_dir = init["code_dir"]', SHARED_CODE)
+    replace_text(lambda_runtime, "_PYTHON_WORKER_SCRIPT", _ERROR, _HANDLER_ERROR)
+    replace(lambda_runtime, "zipfile", lambda module: SharedPackages(module, work_dir / "lambda-code"))
+    replace_text(lambda_runtime, "_PYTHON_WORKER_SCRIPT", _IMPORTED, _FORKED)
     interpreter = runtime_interpreter(work_dir)
+    if worker_templates.SUPPORTED:
+        replace(lambda_runtime, "subprocess", lambda module: WorkerProcesses(module, interpreter))
+        replace(lambda_runtime.Worker, "_spawn", _note_worker)
 
     def with_our_interpreter(find: Any) -> Any:
         def detect(runtime: str) -> tuple[str, str]:
@@ -59,7 +63,7 @@ def apply(max_workers: int, work_dir: Path) -> None:
         return detect
 
     replace(lambda_runtime, "_detect_runtime_binary", with_our_interpreter)
-    replace(lambda_runtime.Worker, "invoke", _remember_error)
+    replace(lambda_runtime.Worker, "invoke", _keep_after_error)
     _bound_concurrency(max_workers)
 
 
@@ -76,19 +80,82 @@ def runtime_interpreter(work_dir: Path) -> Path:
         link = packages / source.name
         if not link.exists():
             link.symlink_to(source)
-    shared_code = work_dir / "lambda-code"
-    shared_code.mkdir(exist_ok=True)
     command = work_dir / "lambda-python"
-    environment = f'PYTHONPATH="{packages}" SNAPKEEP_SHARED_CODE="{shared_code}"'
-    command.write_text(f'#!/bin/sh\n{environment} exec "{sys.executable}" -S "$@"\n', encoding="utf-8")
+    command.write_text(f'#!/bin/sh\nPYTHONPATH="{packages}" exec "{sys.executable}" -S "$@"\n', encoding="utf-8")
     command.chmod(0o755)
     return command
 
 
-def _remember_error(invoke: Any) -> Any:
+class SharedPackages:
+    """Stands for the module `zipfile`: a worker's package is unpacked once, and each worker gets a link to it.
+
+    The files are the same for all of them, and unpacking takes twice as long as the rest of a cold start.
+    """
+
+    def __init__(self, module: Any, folder: Path) -> None:
+        self._module = module
+        self._folder = folder
+        self._unpacking = threading.Lock()
+
+    def __getattr__(self, name: str) -> Any:
+        """Everything else is as it was."""
+        return getattr(self._module, name)
+
+    def ZipFile(self, path: str, *arguments: Any) -> Any:  # noqa: N802 - the name in `zipfile`
+        """Return an archive to read; a worker's package in `code.zip` is unpacked as a link."""
+        if Path(path).name != "code.zip":
+            return self._module.ZipFile(path, *arguments)
+        return nullcontext(SimpleNamespace(extractall=partial(self._link, Path(path))))
+
+    def _link(self, package: Path, target: str) -> None:
+        unpacked = self._folder / hashlib.sha256(package.read_bytes()).hexdigest()
+        with self._unpacking:
+            if not unpacked.exists():
+                half = unpacked.with_suffix(".half")
+                with self._module.ZipFile(package) as archive:
+                    archive.extractall(half)
+                half.rename(unpacked)
+        Path(target).rmdir()
+        Path(target).symlink_to(unpacked)
+
+
+class WorkerProcesses:
+    """Stands for the module `subprocess`: a Python worker is forked from a template of its function."""
+
+    def __init__(self, module: Any, interpreter: Path) -> None:
+        self._module = module
+        self._interpreter = str(interpreter)
+        self._templates = WorkerTemplates(interpreter)
+
+    def __getattr__(self, name: str) -> Any:
+        """Everything else is as it was."""
+        return getattr(self._module, name)
+
+    def Popen(self, command: list[str], **options: Any) -> Any:  # noqa: N802 - the name in `subprocess`
+        """Start a process."""
+        if command[0] == self._interpreter:
+            handler = str(_spawning.worker.config.get("Handler", "index.handler"))
+            with suppress(TemplateGoneError):
+                return self._templates.start(handler, Path(command[1]), options["cwd"], options["env"])
+        return self._module.Popen(command, **options)
+
+
+def _note_worker(spawn: Any) -> Any:
+    def noting(self: Any) -> None:
+        _spawning.worker = self
+        spawn(self)
+
+    return noting
+
+
+def _keep_after_error(invoke: Any) -> Any:
+    """A worker outlives an exception of its handler, as on Lambda; ministack ends it. The answer is as ministack's."""
+
     def remembering(self: Any, *arguments: Any, **named: Any) -> Any:
         _last_error.answer = None
         answer = invoke(self, *arguments, **named)
+        if "handler_error" in answer:
+            answer = {**answer, "status": "error", **answer["handler_error"]}
         _last_error.answer = answer
         return answer
 
