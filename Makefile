@@ -18,6 +18,8 @@ NODE_READY := $(TOOLS)/.ready-node
 AUDIT_READY := $(TOOLS)/.ready-audit
 DOCS_READY := $(TOOLS)/.ready-docs
 
+# Tests start hundreds of processes: without byte-compiled files, each compiles the package.
+export PYTHONDONTWRITEBYTECODE :=
 export PATH := $(CURDIR)/$(TOOLS)/bin:$(CURDIR)/$(TOOLS)/node/bin:$(PATH)
 
 # What `make unit` runs: everything that needs no server. The properties of whole flows take minutes.

@@ -13,6 +13,7 @@ import pytest
 
 from snapkeep.lab.embedded_aws import EmbeddedAws
 from support.deployment import DR, PRIMARY, REGIONS, Installation, install
+from support.patience import COMMAND_SECONDS
 from support.stacks import wait_for
 
 pytestmark = pytest.mark.xdist_group("installation")
@@ -49,7 +50,7 @@ class KeyedInstallation:
             capture_output=True,
             text=True,
             check=False,
-            timeout=180,
+            timeout=COMMAND_SECONDS,
         )
 
     def status(self) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from snapkeep.lab.embedded_aws import EmbeddedAws
+from support.patience import COMMAND_SECONDS
 from support.stacks import wait_for
 
 AWS = Path(sys.executable).parent / "aws"
@@ -35,7 +36,9 @@ class Cli:
 
     def run(self, *words: str, region: str) -> subprocess.CompletedProcess[str]:
         command = [str(AWS), "ec2", *words, "--region", region, "--output", "json"]
-        return subprocess.run(command, env=self._environment, capture_output=True, text=True, timeout=60, check=False)
+        return subprocess.run(
+            command, env=self._environment, capture_output=True, text=True, timeout=COMMAND_SECONDS, check=False
+        )
 
 
 @pytest.fixture

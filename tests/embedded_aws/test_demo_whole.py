@@ -6,10 +6,12 @@ import json
 import subprocess
 import sys
 
+from support.patience import COMMAND_SECONDS
+
 
 def test_every_check_of_the_demonstration_holds() -> None:
     command = [sys.executable, "-m", "snapkeep", "demo", "--json"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=400)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=COMMAND_SECONDS)
     assert done.returncode == 0, done.stderr[-3000:] + done.stdout[:3000]
     ending = json.loads(done.stdout)
     assert [check for check in ending["checks"] if not check["holds"]] == []

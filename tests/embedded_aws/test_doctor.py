@@ -13,6 +13,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from snapkeep.lab.embedded_aws import EmbeddedAws
+from support.patience import COMMAND_SECONDS
 from support.stacks import Builder
 
 PRIMARY, DR = "us-east-1", "us-east-2"
@@ -24,7 +25,7 @@ DR_KEY_POLICY = {
 
 def snapkeep(environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [str(Path(sys.executable).with_name("snapkeep")), *arguments]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=300)
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=COMMAND_SECONDS)
 
 
 def checked(environment: dict[str, str], status: int) -> dict[tuple[str, str], dict[str, Any]]:

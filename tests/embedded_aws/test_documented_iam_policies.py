@@ -14,6 +14,7 @@ from botocore.exceptions import ClientError
 
 from snapkeep.lab.embedded_aws import EmbeddedAws
 from support.deployment import DR, PRIMARY, Installation
+from support.patience import COMMAND_SECONDS
 
 pytestmark = pytest.mark.xdist_group("installation")
 POLICIES = Path(__file__).parents[2] / "docs/iam"
@@ -51,7 +52,7 @@ def make_user(aws: EmbeddedAws, account_id: str, *policies: str) -> dict[str, st
 
 def snapkeep(environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [str(Path(sys.executable).with_name("snapkeep")), *arguments]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=300)
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=COMMAND_SECONDS)
 
 
 def assert_permitted(ran: subprocess.CompletedProcess[str]) -> None:

@@ -208,12 +208,12 @@ def test_no_time_out_counts_a_function_s_wait_for_a_slot(account_id: str) -> Non
     with EmbeddedAws(max_workers=1) as aws:
         build = Builder(aws, account_id)
         function = build.function(
-            "Slow", "import time\ndef handler(event, context):\n    time.sleep(1.5)\n    return 1\n", Timeout=30
+            "Slow", "import time\ndef handler(event, context):\n    time.sleep(2)\n    return 1\n", Timeout=30
         )
-        machine = build.machine("slow", task(function, TimeoutSeconds=4), statement("lambda:InvokeFunction", function))
+        machine = build.machine("slow", task(function, TimeoutSeconds=8), statement("lambda:InvokeFunction", function))
         client = build.client("stepfunctions")
-        executions = [client.start_execution(stateMachineArn=machine, input="{}")["executionArn"] for _ in range(5)]
-        assert [build.finished(execution)["status"] for execution in executions] == ["SUCCEEDED"] * 5
+        executions = [client.start_execution(stateMachineArn=machine, input="{}")["executionArn"] for _ in range(6)]
+        assert [build.finished(execution)["status"] for execution in executions] == ["SUCCEEDED"] * 6
 
 
 def test_a_task_ends_at_its_time_out(build: Builder) -> None:

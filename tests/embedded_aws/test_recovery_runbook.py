@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from support.deployment import DR, PRIMARY, Installation
+from support.patience import COMMAND_SECONDS
 from support.stacks import wait_for
 
 pytestmark = pytest.mark.xdist_group("installation")
@@ -30,7 +31,7 @@ def commands(heading: str) -> list[list[str]]:
 def snapkeep(installation: Installation, arguments: list[str]) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, **installation.aws.environment(PRIMARY, installation.account_id)}
     command = [str(Path(sys.executable).with_name("snapkeep")), *arguments]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=240)
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=COMMAND_SECONDS)
 
 
 def launch(installation: Installation, region: str, **more: Any) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from snapkeep.domain.model import Origin
 from snapkeep.domain.tag_names import MANAGED
 from snapkeep.domain.tags import description_of_copy, tags_for_copy, tags_for_snapshot
 from snapkeep.lab.embedded_aws import EmbeddedAws
+from support.patience import COMMAND_SECONDS
 from support.stacks import Builder, wait_for
 from support.templates import ROLE, STACKS, resources
 
@@ -34,7 +35,7 @@ class Account:
     def snapkeep(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         command = [str(Path(sys.executable).with_name("snapkeep")), *arguments]
         environment = {**os.environ, **self.embedded.environment(PRIMARY, self.account_id)}
-        return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=300)
+        return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=COMMAND_SECONDS)
 
     def managers(self, region: str) -> list[str]:
         snapshots = self.client("ec2", region).describe_snapshots(OwnerIds=["self"])["Snapshots"]

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from support.deployment import DR, PRIMARY, Installation
+from support.patience import COMMAND_SECONDS
 from support.stacks import wait_for
 
 pytestmark = pytest.mark.xdist_group("installation")
@@ -19,7 +20,7 @@ pytestmark = pytest.mark.xdist_group("installation")
 def snapkeep(installation: Installation, *arguments: str, columns: int = 100) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, **installation.aws.environment(PRIMARY, installation.account_id), "COLUMNS": str(columns)}
     command = [str(Path(sys.executable).with_name("snapkeep")), *arguments]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=180)
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=COMMAND_SECONDS)
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import snapkeep
+from support.patience import COMMAND_SECONDS
 
 PACKAGE = Path(snapkeep.__file__).parent
 TESTS = Path(__file__).parents[1]
@@ -34,6 +35,8 @@ def test_a_fast_test_finds_the_planted_bug(bug: Path, tmp_path: Path) -> None:
     environment = os.environ | {"PYTHONPATH": str(tmp_path), "PYTHONDONTWRITEBYTECODE": "1"}
     test = f"{planted['suite']}::{planted['shows']}"
     command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-p", "no:xdist", test]
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=TESTS.parent, check=False, timeout=120)
+    done = subprocess.run(
+        command, capture_output=True, text=True, env=environment, cwd=TESTS.parent, check=False, timeout=COMMAND_SECONDS
+    )
     assert done.returncode == 1, f"not found: {planted['story']}\n{done.stdout[-2000:]}"
     assert f"FAILED {test}" in done.stdout, done.stdout[-3000:]

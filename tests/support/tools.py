@@ -7,13 +7,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+from support.patience import COMMAND_SECONDS
+
 ROOT = Path(__file__).parents[2]
 TOOLS = ROOT / ".tools"
 SAM = TOOLS / "sam" / "bin" / "sam"
 CHECKOV = TOOLS / "checkov" / "bin" / "checkov"
 ASL_VALIDATOR = TOOLS / "node_modules" / ".bin" / "asl-validator"
 CFN_LINT = Path(sys.executable).with_name("cfn-lint")
-TIMEOUT_SECONDS = 240
 
 
 def start(tool: Path, *arguments: str | Path) -> subprocess.Popen[str]:
@@ -34,7 +35,7 @@ def start(tool: Path, *arguments: str | Path) -> subprocess.Popen[str]:
 def finish(process: subprocess.Popen[str]) -> tuple[int, str, str]:
     """Return the exit status and the output of a started validator."""
     try:
-        printed, complained = process.communicate(timeout=TIMEOUT_SECONDS)
+        printed, complained = process.communicate(timeout=COMMAND_SECONDS)
     finally:
         process.kill()
     return process.returncode, printed, complained

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from snapkeep.cli import side_by_side as module
 from snapkeep.cli.commands import status as command
 from snapkeep.cli.side_by_side import side_by_side
+from support.patience import COMMAND_SECONDS
 from support.several_regions import DOCUMENT, FAR, NEAR, PRIMARY, Account, install
 
 
@@ -65,7 +66,7 @@ def test_the_spinner_names_the_regions_that_have_not_answered(monkeypatch: pytes
                 answered.set()
 
     def slow() -> int:
-        assert answered.wait(10), "the other region's answer was not shown"
+        assert answered.wait(COMMAND_SECONDS), "the other region's answer was not shown"
         return 2
 
     monkeypatch.setattr(module, "_spinner", Spinner)

@@ -19,6 +19,7 @@ from snapkeep.lab.ebs_model import FaultRule
 from snapkeep.lab.simulator.memory_proofs import OneAfterAnother
 from snapkeep.usecases.recovery.ports import BlockPage
 from snapkeep.usecases.recovery.read_blocks import MOST_ATTEMPTS, Pace, ReadBlocks
+from support.patience import COMMAND_SECONDS
 from support.proving import DR, ProvingWorld, Ticking, to_the_end
 
 SAMPLE = Method(MethodKind.SAMPLE, sample=10)
@@ -199,7 +200,7 @@ def test_a_pace_never_exceeds_its_limit() -> None:
 
 def test_threads_answer_in_order_and_raise_the_first_error() -> None:
     threads = Threads(4)
-    barrier = threading.Barrier(4, timeout=5)
+    barrier = threading.Barrier(4, timeout=COMMAND_SECONDS)
 
     def call(number: int) -> int:
         barrier.wait()

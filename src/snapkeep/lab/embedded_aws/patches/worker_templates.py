@@ -106,6 +106,7 @@ class WorkerTemplates:
         self._lock = threading.Lock()
         self._of_packages: dict[str, Template] = {}
         self._of_functions: dict[str, Template] = {}
+        self._processes: list[subprocess.Popen[bytes]] = []
 
     def start(self, handler: str, script: Path, folder: str, environment: Mapping[str, str]) -> ForkedWorker:
         """Return a new worker of a function, with its script, in its folder. Raise TemplateGoneError."""
@@ -147,7 +148,11 @@ class WorkerTemplates:
         ours, theirs = _socket_pair()
         with theirs, of_package.lock:
             of_package.control = of_package.control or self._start(package)
-            _, descriptor = of_package.fork(request, [theirs.fileno(), errors])
+            try:
+                _, descriptor = of_package.fork(request, [theirs.fileno(), errors])
+            except TemplateGoneError:
+                of_package.control = None
+                raise
         os.close(descriptor)
         if not ours.recv(16):
             raise TemplateGoneError
@@ -157,13 +162,14 @@ class WorkerTemplates:
         """Start the template of a package; return its socket."""
         ours, theirs = _socket_pair()
         with theirs:
-            subprocess.Popen(  # noqa: S603 - our own module
+            process = subprocess.Popen(  # noqa: S603 - our own module
                 [str(self._interpreter), template_process.__file__, str(theirs.fileno()), package],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
                 pass_fds=[theirs.fileno()],
             )
+        self._processes.append(process)
         return ours
 
 
