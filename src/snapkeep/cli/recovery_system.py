@@ -49,17 +49,15 @@ class RecoverySystem:
 
     def group(self, name: str) -> RecoveryGroup:
         """Return a group of the policy document of the region, or else of the primary region. Raise WrongUse."""
-        installed, regions = self.installed, [self.region, self.settings.region]
-        seen = [
-            installed.primary_seen() if region == self.settings.region else installed.dr_region_seen(region)
-            for region in dict.fromkeys(regions)
-        ]
-        groups = {group.name: group for reading in reversed(seen) for group in reading.policies.groups}
-        if name not in groups:
-            problems = "; ".join(reading.problem for reading in seen if reading.problem)
-            known = ", ".join(sorted(groups)) or "none"
-            raise WrongUse(f"{name}: no such group; the policy document has {known}" + (f" ({problems})" if problems else ""))
-        return groups[name]
+        known: list[str] = []
+        for region in dict.fromkeys([self.region, self.settings.region]):
+            primary = region == self.settings.region
+            reading = self.installed.primary_seen() if primary else self.installed.dr_region_seen(region)
+            groups = {group.name: group for group in reading.policies.groups}
+            if name in groups:
+                return groups[name]
+            known.append(reading.problem or f"{region} has {', '.join(sorted(groups)) or 'none'}")
+        raise WrongUse(f"{name}: no such group in the policy document: {'; '.join(known)}")
 
     def ec2(self, region: str) -> Any:
         """Return what makes volumes and instances in a region."""

@@ -4,8 +4,9 @@ from datetime import timedelta
 
 import pytest
 
-from snapkeep.cli.views.policy import comparison_lines, retention_text, selector_text
+from snapkeep.cli.views.policy import comparison_lines, field_changes, retention_text, selector_text, summary_lines
 from snapkeep.domain.model import Lineage
+from snapkeep.domain.policy.document import InvalidPolicy, parse_document
 from snapkeep.domain.policy.model import Retention, Selector
 from snapkeep.domain.retention.comparison import Comparison
 
@@ -42,3 +43,28 @@ def test_volumes_that_lose_their_policy_are_counted_apart() -> None:
         "1  volume no longer under a policy",
         "vol-0c from gold",
     ]
+
+
+POLICIES = {"version": 1, "policies": [{"name": "all", "select": {}, "retention": {}}]}
+SHOP = {"name": "shop", "instances": {"tags": {"App": "shop"}}, "order": ["db", "web*"], "wait": "running"}
+
+
+def test_a_group_is_shown_and_its_changes_are_named() -> None:
+    policies = parse_document({**POLICIES, "groups": [SHOP]})
+    shown = "group shop: instances with tag App=shop, in the order db, web*; each stage waits until those before it run"
+    assert shown in list(summary_lines(policies, ()))
+    changed = field_changes(parse_document(POLICIES), policies)
+    assert [change.field for change in changed] == ["groups.shop.instances.tags.App", "groups.shop.order", "groups.shop.wait"]
+
+
+@pytest.mark.parametrize(
+    ("groups", "words"),
+    [
+        ([SHOP, SHOP], r"groups\[1\].name.*it is taken"),
+        ([{**SHOP, "wait": "never"}], r"groups\[0\].wait.*checks, running"),
+        ([{"name": "shop"}], r"groups\[0\].instances is missing.*App: shop"),
+    ],
+)
+def test_a_wrong_group_names_its_place(groups: list[dict[str, object]], words: str) -> None:
+    with pytest.raises(InvalidPolicy, match=words):
+        parse_document({**POLICIES, "groups": groups})

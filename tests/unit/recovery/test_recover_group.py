@@ -183,4 +183,4 @@ def test_a_group_s_plan_as_json_has_its_stages(shop: Shop, command: Callable[...
 
 def test_a_group_that_no_document_has_is_wrong_use(command: Callable[..., Any]) -> None:
     result = command("store", "--plan")
-    assert f"store: no such group; the policy document has shop ({PRIMARY} could not be read)" in str(result.exception)
+    assert f"store: no such group in the policy document: {DR} has shop; {PRIMARY} could not be read" in str(result.exception)

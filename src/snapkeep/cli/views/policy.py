@@ -13,7 +13,7 @@ from snapkeep.domain.model import Lineage, Verdict
 from snapkeep.domain.plural import counted, noun_for
 from snapkeep.domain.policy.document import to_document
 from snapkeep.domain.policy.frequency import between_copies, copies_all
-from snapkeep.domain.policy.model import CopyRule, DrillRule, PolicySet, Retention, Selector
+from snapkeep.domain.policy.model import CopyRule, DrillRule, PolicySet, RecoveryGroup, Retention, Selector
 from snapkeep.domain.policy.periods import PERIODS
 from snapkeep.domain.prices import completion_price_usd_per_gib
 from snapkeep.domain.retention.comparison import Comparison
@@ -45,6 +45,7 @@ def summary_lines(policies: PolicySet, limits_set: Collection[str]) -> Iterator[
             yield f"    of deleted volumes keep {retention_text(policy.gone)}"
     for drill in policies.drills:
         yield f"drill {drill.name} in {drill.region}: {drill_text(drill)}"
+    yield from map(_group_line, policies.groups)
     limits = [f"{name} {value}" for name, value in asdict(policies.limits).items() if name in limits_set]
     inherited = "those of the stacks' parameters"
     if not limits:
@@ -68,6 +69,14 @@ def drill_text(drill: DrillRule) -> str:
     parts += [f"each volume within {format_duration(drill.covered_within)}"] if drill.covered_within else []
     parts += [f"at most {drill.budget_usd:g} USD a month"] if drill.budget_usd else []
     return "; ".join(parts)
+
+
+def _group_line(group: RecoveryGroup) -> str:
+    """Describe a recovery group."""
+    tags = [f"tag {key}={' or '.join(patterns)}" for key, patterns in group.instances.tags.items()]
+    order = f", in the order {', '.join(group.order)}" if group.order else ""
+    waits = "have passed their status checks" if group.wait == "checks" else "run"
+    return f"group {group.name}: instances with {', '.join(tags)}{order}; each stage waits until those before it {waits}"
 
 
 def retention_text(retention: Retention) -> str:
