@@ -159,17 +159,15 @@ class InstanceLab:
     def carry_out(
         self, run: RecoveryRun, action: Callable[[Recover, RecoveryRun], RecoveryRun], hook: Hook | None = None
     ) -> RecoveryRun:
-        """Carry out or undo a recovery as a new process does, by what the journal has."""
+        """Carry out or undo a recovery as a new process does; the hook sees each call of EC2 and of S3."""
 
-        def hooked(port: Any, name: str) -> Any:
-            return HookedPort(port, name, hook) if hook else port
-
+        client: Any = self.lab.world.client("ec2", run.region, caller="operator")
+        documents: Any = self.documents
+        if hook:
+            client, documents = HookedPort(client, "ec2", hook), HookedPort(documents, "s3", hook)
         self.lab.runner.advance(10)  # the buckets of EC2's request rates are full again
-        recover = Recover(
-            journal=Journal(documents=hooked(self.documents, "documents")),
-            actions=all_actions(hooked(self.ec2(run.region), "ec2"), self.clock),
-            clock=self.clock,
-        )
+        actions = all_actions(Ec2Instances(client=client, region=run.region), self.clock)
+        recover = Recover(journal=Journal(documents=documents), actions=actions, clock=self.clock)
         return action(recover, recover.journal.read(run.id))
 
     def recover(self, plan: InstancePlan) -> tuple[RecoveryRun, dict[str, Any]]:
