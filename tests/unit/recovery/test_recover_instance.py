@@ -6,13 +6,21 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from botocore import xform_name
+from botocore.session import get_session
+from botocore.validate import validate_parameters
 
+from snapkeep.adapters.ec2_instances import Ec2Instances
 from snapkeep.domain.errors import RecoveryFailed
 from snapkeep.domain.policy.model import Policy, PolicySet, Retention, Selector
+from snapkeep.domain.recovery.instance_fit import InstanceOptions
+from snapkeep.domain.recovery.instance_map import parse_map
 from snapkeep.domain.recovery.recovery_plan import RecoveryState
 from snapkeep.domain.tag_names import HOLD
 from snapkeep.lab.ebs_model import PUBLIC_LINUX, FaultRule
-from snapkeep.usecases.recovery.recover import Recover
+from snapkeep.usecases.recovery.instance_actions import all_actions
+from snapkeep.usecases.recovery.prepare_instance import InstanceRequest
+from snapkeep.usecases.recovery.recover import Journal, Recover
 from support.databases import protect_set
 from support.flows import DR, INCLUDED, PRIMARY, Laboratory, policy_set
 from support.recovering_instances import DATA, LOGS, InstanceLab
@@ -113,6 +121,42 @@ def test_shape_network_and_identity_are_those_of_the_record(lab: InstanceLab) ->
     assert attribute(lab, made, "instanceInitiatedShutdownBehavior") == "terminate"
     specifications = lab.lab.ec2(DR).describe_instance_credit_specifications(InstanceIds=[made["InstanceId"]])
     assert specifications["InstanceCreditSpecifications"][0]["CpuCredits"] == "unlimited"
+
+
+class ValidatingClient:
+    """The model's client, which first checks each request as botocore checks it."""
+
+    def __init__(self, client: Any, model: Any) -> None:
+        self._client, self._model = client, model
+        self.checked: set[str] = set()
+
+    def __getattr__(self, name: str) -> Any:
+        operation = next(known for known in self._model.operation_names if xform_name(known) == name)
+
+        def call(**request: Any) -> Any:
+            validate_parameters(request, self._model.operation_model(operation).input_shape)
+            self.checked.add(operation)
+            return getattr(self._client, name)(**request)
+
+        return call
+
+
+def test_every_request_is_one_that_botocore_takes(lab: InstanceLab) -> None:
+    source_id = lab.launch(lab.image(BootMode="uefi", UefiData="QUJD"), **EVERYTHING, UserData="#!/bin/sh")
+    lab.lab.ec2().modify_instance_attribute(InstanceId=source_id, SourceDestCheck={"Value": False})
+    protect_set(lab.lab, source_id)
+    client: Any = ValidatingClient(lab.lab.world.client("ec2", DR), get_session().get_service_model("ec2"))
+    ec2 = Ec2Instances(client=client, region=DR)
+    options = InstanceOptions(parse_map(lab.names), stopped=True)
+    prepare = replace(lab.prepare(), looks=ec2)
+    plan = prepare.plan(InstanceRequest(source_id, lab.clock.now(), options))
+    run = lab.begin(plan)
+    recover = Recover(journal=Journal(documents=lab.documents), actions=all_actions(ec2, lab.clock), clock=lab.clock)
+    recover.undo(recover.run(recover.journal.read(run.id)))
+    assert {"RegisterImage", "RunInstances", "ModifyInstanceAttribute", "StopInstances", "TerminateInstances"} <= client.checked
+    assert ec2.checks_passed(plan.instance_id) is False
+    ec2.inventory(["m5.large"])
+    assert not ec2.root_replacements(plan.instance_id)
 
 
 def test_the_processor_s_defaults_are_left_to_the_type(lab: InstanceLab) -> None:
