@@ -1,0 +1,142 @@
+"""Copies that are compared, under faults, kills and repeated events: INV-13, 15, 18 and 21 after every step.
+
+The monitor knows the truth from the model: which copies have other blocks than their sources.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from random import Random
+from typing import Any
+
+import pytest
+
+from snapkeep.domain.policy.model import CopyRule, Limits, Policy, PolicySet, Retention, Selector, VerifyRule
+from snapkeep.domain.tag_names import CHECK, HOLD, PROOF, WRONG
+from snapkeep.lab.ebs_model import FaultRule
+from snapkeep.lab.simulator.composition import SystemLayout
+from snapkeep.lab.simulator.memory_ports import StepKill
+from snapkeep.lab.simulator.sweeps import Sweeper
+from support.flows import DAY, DR, HOUR, PRIMARY, Laboratory
+
+SEEDS, STEPS, BLOCKS = 8, 14, 12
+KEPT, KEPT_COPIES = 4, 2
+
+
+class ProofChaos:
+    """A system with two volumes, what can happen to it, and what must hold."""
+
+    def __init__(self, seed: int) -> None:
+        self.dice = Random(seed)
+        self.kill_in = 0
+        rule = CopyRule(DR, retention=Retention(keep_last=KEPT_COPIES), verify=VerifyRule())
+        policy = Policy("default", Selector(tags={"Backup": ("*",)}), Retention(keep_last=KEPT), (rule,))
+        policies = PolicySet((policy,), Limits(max_deletions=50, max_share_percent=100))
+        self.lab = Laboratory(policies=policies, layout=SystemLayout(verify=True), hook=self._hook, seed=seed)
+        self.sweeper = Sweeper(self.lab.runner)
+        self.seen: dict[tuple[str, str], Mapping[str, str]] = {}
+        self.lab.runner.audit.append(self._deleted)
+        self.lab.runner.plan_listeners.append(lambda plan: self._look())
+        self.volumes = [self.lab.make_volume() for _ in range(2)]
+        for volume_id in self.volumes:
+            self.lab.world.write(volume_id, 0, BLOCKS, region=PRIMARY)
+
+    def _hook(self, name: str) -> None:
+        if self.kill_in:
+            self.kill_in -= 1
+            if not self.kill_in:
+                raise StepKill(f"at {name}")
+
+    def _look(self) -> None:
+        for region in (PRIMARY, DR):
+            for snapshot in self.lab.snapshots(region):
+                self.seen[region, snapshot.id] = dict(self.lab.tags(snapshot.id, region))
+
+    def _deleted(self, order: Any, result: Any) -> None:
+        if not result.done:
+            return
+        region = DR if (DR, order.snapshot_id) in self.seen else PRIMARY
+        tags = self.seen[region, order.snapshot_id]
+        assert HOLD not in tags, f"INV-18: {order.snapshot_id} was deleted while a recovery held it"
+        if region == PRIMARY:
+            return
+        assert tags.get(CHECK) != WRONG, f"INV-13: {order.snapshot_id} is evidence, and was deleted"
+        self._look()
+        newer = [
+            other
+            for name in self.lab.ids(DR)
+            if (other := self.seen[DR, name])["snapkeep:source-volume"] == tags["snapkeep:source-volume"]
+            and other["snapkeep:source-start"] > tags["snapkeep:source-start"]
+            and other.get(CHECK) != WRONG
+        ]
+        assert len(newer) >= KEPT_COPIES, f"INV-13: {order.snapshot_id} was deleted for copies that do not count"
+        if tags.get(PROOF, "").startswith("PROVED"):
+            proved = any(other.get(PROOF, "").startswith("PROVED") for other in newer)
+            assert proved, f"INV-21: {order.snapshot_id} was the newest proved copy"
+
+    def step(self) -> None:
+        copies, dice = self.lab.ids(DR), self.dice
+        match dice.randrange(8):
+            case 0 | 1 | 2:
+                self.lab.start_snapshot(dice.choice(self.volumes))
+            case 3:
+                kind = dice.choice(("copy_wrong_blocks", "copy_missing_blocks", "copy_extra_blocks"))
+                self.lab.world.add_fault(FaultRule(kind, times=1, blocks=dice.randint(1, 3)))
+                self.lab.start_snapshot(dice.choice(self.volumes))
+            case 4 if copies:
+                tags = [{"Key": HOLD, "Value": "recovery-1"}]
+                call = self.lab.ec2(DR).create_tags if dice.random() < 0.6 else self.lab.ec2(DR).delete_tags
+                call(Resources=[dice.choice(copies)], Tags=tags)
+            case 5 if self.lab.events:
+                self.lab.world.deliver(dict(dice.choice(self.lab.events)))
+            case 6:
+                self.kill_in = dice.randint(1, 40)
+            case _:
+                self.sweeper.start()
+        self.lab.runner.advance(dice.choice((30.0, 200.0, 2 * HOUR)))
+        assert self.lab.runner.unexpected == []
+
+    def come_to_rest(self) -> None:
+        self.kill_in = 0
+        for _ in range(2):
+            assert self.lab.runner.run_until_idle(2 * DAY)
+            self.sweeper.start()
+        assert self.lab.runner.run_until_idle(2 * DAY)
+        assert self.lab.runner.unexpected == []
+
+    def check_proofs(self) -> None:
+        """INV-13 and INV-15, against the truth."""
+        proofs = self.lab.runner.composition.proofs.kept
+        for copy in self.lab.snapshots(DR):
+            tags = self.lab.tags(copy.id, DR)
+            if copy.altered:
+                assert tags.get(CHECK) == WRONG, f"INV-13: the blocks of {copy.id} differ, and it counts"
+            if tags.get(PROOF, "").startswith("PROVED"):
+                own = [proof for proof in proofs if proof.tag == tags[PROOF] and proof.progress.pair.copy_id == copy.id]
+                assert own, f"INV-15: {copy.id} has a proof that is kept nowhere"
+                assert all(proof.progress.complete and proof.progress.compared == BLOCKS for proof in own), "INV-15"
+
+
+@pytest.mark.parametrize("seed", range(SEEDS))
+def test_what_proofs_promise_holds_under_faults(seed: int) -> None:
+    chaos = ProofChaos(seed)
+    for _ in range(STEPS):
+        chaos.step()
+    chaos.come_to_rest()
+    chaos.check_proofs()
+    assert chaos.lab.runner.composition.proofs.kept
+
+
+def test_the_faults_of_all_seeds_together_reach_what_they_are_for() -> None:
+    """A chaos in which nothing differs, nothing is held and nothing is deleted would prove nothing."""
+    marked = held = deleted = 0
+    for seed in range(3):
+        chaos = ProofChaos(seed)
+        for _ in range(STEPS):
+            chaos.step()
+        chaos.come_to_rest()
+        tags = [chaos.lab.tags(name, DR) for name in chaos.lab.ids(DR)]
+        marked += sum(one.get(CHECK) == WRONG for one in tags)
+        held += sum(HOLD in one for one in tags)
+        deleted += chaos.lab.runner.totals.deletions
+    assert min(marked, held, deleted) > 0
