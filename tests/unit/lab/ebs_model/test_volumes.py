@@ -75,6 +75,15 @@ def test_a_rate_without_a_snapshot_is_refused(bench: Bench) -> None:
     assert refused(bench.primary.create_volume, **params)[0] == "InvalidParameterCombination"
 
 
+def test_the_volumes_of_a_type_together_have_a_quota_of_storage() -> None:
+    """Code and cause: botocore, StateReason (Client.VolumeLimitExceeded)."""
+    ec2 = Bench(quotas=Quotas(storage_tib={"gp3": 1})).primary
+    zone = PRIMARY + "a"
+    ec2.create_volume(AvailabilityZone=zone, Size=1000, VolumeType="gp3")
+    assert refused(ec2.create_volume, AvailabilityZone=zone, Size=25, VolumeType="gp3")[0] == "VolumeLimitExceeded"
+    ec2.create_volume(AvailabilityZone=zone, Size=25, VolumeType="gp2")
+
+
 def test_the_rates_of_a_region_together_have_a_quota() -> None:
     bench = Bench(quotas=Quotas(initialization_mib_per_second=300))
     first = restored(bench, VolumeInitializationRate=200)

@@ -50,6 +50,7 @@ def make(call: Call, tags: Mapping[str, str]) -> tuple[VolumeRecord, str]:
     size_gib = int(params.get("Size") or (snapshot.size_gib if snapshot else 0))
     check_size(kind, size_gib, snapshot.size_gib if snapshot else 0)
     performance = performance_of(kind, size_gib, params, required=True)
+    _check_storage(call, kind, size_gib)
     rate = _initialization_rate(call, snapshot)
     key_arn, failure = _key(call, snapshot)
     volume = VolumeRecord(
@@ -104,6 +105,14 @@ def _base(call: Call) -> SnapshotRecord | None:
     if snapshot.state != COMPLETED or snapshot.tier != "standard":
         raise ApiError("IncorrectState", f"The snapshot '{snapshot_id}' is not completed in the standard tier.")
     return snapshot
+
+
+def _check_storage(call: Call, kind: str, size_gib: int) -> None:
+    quota = call.account.quotas.storage_tib.get(kind)
+    used = sum(volume.size_gib for volume in call.account.volumes.values() if volume.type == kind)
+    if quota is not None and used + size_gib > quota * 1024:
+        message = f"You have exceeded your maximum {kind} storage limit of {quota:g} TiB in this region."
+        raise ApiError("VolumeLimitExceeded", message)
 
 
 def _initialization_rate(call: Call, snapshot: SnapshotRecord | None) -> int:

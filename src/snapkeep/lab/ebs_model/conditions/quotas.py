@@ -22,6 +22,7 @@ class Quotas:
     ``copy_mib_per_second``: cumulative for time-based copies of a pair of regions, 2,000, and 500 for one
     [EBS user guide: time-based copies]. ``archives_in_progress``: sources differ (5 or 25).
     ``initialization_mib_per_second``: L-A37D9CF3, over all volumes that initialise at a provisioned rate.
+    ``storage_tib``: volume type -> TiB of all its volumes, 50 (io2: 20) in a new account, and no limit here unless it is set.
     ``buckets`` overrides request buckets: action -> (size, refill per second).
     """
 
@@ -40,7 +41,20 @@ class Quotas:
     initialization_mib_per_second: float = 5_000.0
     volume_modifications_per_day: int = 4
     throttling: bool = True
+    storage_tib: Mapping[str, float] = field(default_factory=dict)
     buckets: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+
+
+STORAGE_QUOTAS = {
+    "gp2": "L-D18FCD1D",
+    "gp3": "L-7A658B76",
+    "io1": "L-FD252861",
+    "io2": "L-09BD8365",
+    "st1": "L-82ACEF56",
+    "sc1": "L-17AF77E8",
+    "standard": "L-9CF3C2EB",
+}
+"""The codes of ``storage_tib`` [Service Quotas: ebs]."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,10 @@
-"""Service Quotas: lists the quota of concurrent copies that the model enforces. Every other call is refused."""
+"""Service Quotas: lists the quotas of copies at once and of storage that the model enforces. Every other call is refused."""
 
 from __future__ import annotations
 
 import json
 
+from snapkeep.lab.ebs_model.conditions.quotas import STORAGE_QUOTAS
 from snapkeep.lab.embedded_aws.patches.ec2 import Answer, RouteHandler
 from snapkeep.lab.embedded_aws.world.locked_world import LockedWorld
 
@@ -37,7 +38,17 @@ def service_quotas_handler(locked_world: LockedWorld) -> RouteHandler:
             return 400, dict(_JSON), json.dumps({"__type": "NoSuchResourceException", "Message": message}).encode()
         with locked_world.lock():
             quotas = locked_world.world.region_account(get_region(), get_account_id()).quotas
-        quota = {"ServiceCode": "ebs", "QuotaName": COPIES_AT_ONCE, "Value": float(quotas.copies_per_destination)}
-        return 200, dict(_JSON), json.dumps({"Quotas": [{**quota, "Adjustable": False, "GlobalQuota": False}]}).encode()
+        copies = {"QuotaName": COPIES_AT_ONCE, "Value": float(quotas.copies_per_destination), "Adjustable": False}
+        storage = [
+            {
+                "QuotaCode": STORAGE_QUOTAS[kind],
+                "QuotaName": f"Storage for {kind} volumes, in TiB",
+                "Value": tib,
+                "Adjustable": True,
+            }
+            for kind, tib in quotas.storage_tib.items()
+        ]
+        listed = [{"ServiceCode": "ebs", "GlobalQuota": False, **quota} for quota in (copies, *storage)]
+        return 200, dict(_JSON), json.dumps({"Quotas": listed}).encode()
 
     return handle
