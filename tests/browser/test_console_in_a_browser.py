@@ -13,6 +13,8 @@ from snapkeep.console.pages import PAGES
 from snapkeep.lab.demo.console_world import DR_REGION
 from snapkeep.lab.embedded_aws import EmbeddedAws
 
+pytestmark = pytest.mark.xdist_group("browser")  # one world, and one browser
+
 WIDTHS = (390, 1280, 1900)
 THEMES = ("light", "dark")
 LISTED = [f"/{page.name}" for page in PAGES if page.listed]
