@@ -23,8 +23,8 @@ from support.scenarios import (
     USUAL_TOKENS,
     Scenario,
     copy,
+    deletion,
     managed,
-    plan,
 )
 from support.second_engine import second_engine
 
@@ -135,11 +135,10 @@ def test_every_call_carries_its_execution(engine_name: str) -> None:
 @pytest.mark.parametrize("engine_name", ENGINES)
 def test_retention_is_planned_with_what_became_of_the_copies(engine_name: str) -> None:
     _, stubs, _ = run_scenario(engine_name, SCENARIOS["one copy of two fails"])
-    planned = stubs.payloads("CountSnapshots")[0]
+    planned = stubs.payloads("DeleteOldSnapshots")[0]
     failed = {"status": "FAILED", "snapshot_id": "snap-2", "region": "us-east-2", "error": LOST[0], "cause": LOST[1]}
     assert planned["volumes"] == ["vol-1"]
     assert planned["copies"] == [COPIED, failed]
-    assert stubs.payloads("DeleteOldSnapshots")[0]["plan"] == plan(DELETION)
 
 
 @pytest.mark.parametrize("engine_name", ENGINES)
@@ -148,8 +147,16 @@ def test_a_failure_is_notified_with_the_whole_state(engine_name: str) -> None:
     state = stubs.payloads("Notification")[0]["state"]
     assert state["detail"] == EVENT["detail"]
     assert state["tagged"]["volumes"] == ["vol-1"]
-    assert state["plan"]["problems"] == [REFUSED_PLAN]
-    assert stubs.payloads("DeleteOldSnapshots")[0]["plan"]["delete"] == [DELETION]
+    assert state["deletion"]["problems"] == [REFUSED_PLAN]
+    assert state["deletion"]["delete"] == [DELETION]
+
+
+@pytest.mark.parametrize("engine_name", ENGINES)
+def test_receive_asks_for_volumes_to_plan_and_failed_copies_to_delete(engine_name: str) -> None:
+    for name, retention in (("a copy arrives, and the oldest goes", ["vol-1"]), ("a failed copy that is tried again", [])):
+        _, stubs, _ = run_scenario(engine_name, SCENARIOS[name])
+        (payload,) = stubs.payloads("DeleteOldSnapshots")
+        assert (payload["volumes"], payload["plan"]["delete"]) == (retention, [] if retention else [DELETION])
 
 
 @pytest.mark.parametrize("engine_name", ENGINES)
@@ -160,11 +167,11 @@ def test_retries_back_off_to_a_cap_with_full_jitter(engine_name: str) -> None:
     assert sum(delays) < sum(longest)
 
 
-def test_the_usual_way_enters_at_most_fourteen_states_in_both_regions_together() -> None:
+def test_the_usual_way_enters_at_most_thirteen_states_in_both_regions_together() -> None:
     protect, _, _ = run_scenario("second", SCENARIOS["a snapshot is tagged, copied, and the oldest goes"])
     receive, _, _ = run_scenario("second", SCENARIOS["a copy arrives, and the oldest goes"])
     assert "CopySnapshotToDR" in protect.states
-    assert len(protect.states) + len(receive.states) <= 14
+    assert len(protect.states) + len(receive.states) <= 13
 
 
 @pytest.mark.parametrize("engine_name", ENGINES)
@@ -175,9 +182,9 @@ def test_forty_volumes_with_long_answers_stay_far_from_the_payload_limit(engine_
     deletions = [
         {**DELETION, "snapshot_id": f"snap-{number:017}", "reasons": ["not kept by any rule " * 3]} for number in range(41)
     ]
-    answers = {"TagSnapshots": managed(*copies), "CountSnapshots": plan(*deletions)}
+    answers = {"TagSnapshots": managed(*copies), "DeleteOldSnapshots": deletion(41, delete=tuple(deletions))}
     tokens = {copy["snapshot_id"]: {**COPIED, "snapshot_id": copy["snapshot_id"]} for copy in copies}
     run, stubs, _ = run_scenario(engine_name, Scenario("protect", "SUCCEEDED", (), answers, tokens))
     assert run.status == "SUCCEEDED"
-    assert len(stubs.payloads("CountSnapshots")[0]["copies"]) == 41
+    assert len(stubs.payloads("DeleteOldSnapshots")[0]["copies"]) == 41
     assert len(json.dumps(run.output)) < 192 * 1024

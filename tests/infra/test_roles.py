@@ -206,6 +206,8 @@ def test_keys_of_copies_are_used_through_ec2_alone() -> None:
 def test_a_state_machine_may_call_its_functions_and_no_others(stack: str, machine: str) -> None:
     substitutions = resources(stack, MACHINE)[machine]["DefinitionSubstitutions"]
     arns = [value for name, value in substitutions.items() if name != "Partition"]
+    if machine == "Protect":  # executions that began under an earlier version call it
+        arns.insert(2, {"Fn::GetAtt": ["CountSnapshots", "Arn"]})
     (calling,) = [statement for statement in statements(stack, f"{machine}Role") if "lambda:InvokeFunction" in statement.actions]
     assert list(calling.resources) == arns
 

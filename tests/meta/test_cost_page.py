@@ -94,7 +94,7 @@ def test_a_protected_snapshot_enters_as_many_states_as_the_page_says() -> None:
 
 
 def test_a_protected_snapshot_invokes_as_many_functions_as_the_page_says() -> None:
-    tasks = 7  # TagSnapshots, CopySnapshotToDR twice, CountSnapshots, TagSnapshotCopy, and DeleteOldSnapshots in both regions
+    tasks = 6  # TagSnapshots, CopySnapshotToDR twice, TagSnapshotCopy, and DeleteOldSnapshots in both regions
     dispatches = 2  # the queue's stream, and the copy's end
     invocations = 1000 * (tasks + dispatches)
     assert row("function invocations") == [str(invocations), f"{invocations * invocation_price(SNAPSHOT_SECONDS):.2f}"]

@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 
 from snapkeep.adapters.ec2_writers import tag_list
 from snapkeep.domain.copies.entry import OPEN
-from snapkeep.domain.errors import PlanRefused
-from snapkeep.domain.model import Action, DeletionPlan
+from snapkeep.domain.model import Action
 from snapkeep.domain.retention.region_plan import RegionPlan, VolumePlan
 from snapkeep.domain.tag_names import MANAGED, ORIGINAL_VOLUME, OWN_TAGS, POLICY, SOURCE_REGION, SOURCE_START, SOURCE_VOLUME
 from snapkeep.lab.ebs_model import FaultRule
@@ -126,25 +125,19 @@ class Account:
 
     def deletions_of_protect(self, volume_id: str) -> set[str]:
         """Return the deletions of a run of Protect for a volume's snapshot."""
-        return deletions(lambda: self.world.composition().planner(PRIMARY).plan_sources([volume_id]))
+        plan = self.world.composition().planner(PRIMARY).plan_sources([volume_id])
+        return REFUSED if plan.refusals else {verdict.snapshot.id for verdict in plan.deletions}
 
     def deletions_of_receive(self, plan: VolumePlan) -> set[str]:
         """Return the deletions of a run of Receive for a copy of this lineage, among the copies that it finds by their tag."""
-        listed = self.world.composition().reader(DR).copies_of_volumes([plan.lineage.volume_id])
-        copies = [copy for copy in listed if copy.origin.lineage == plan.lineage]
-        return deletions(lambda: self.world.composition().planner(DR).plan_copies(copies)) if copies else set()
+        made = self.world.composition().planner(DR).plan_copies([plan.lineage.volume_id])
+        if any(refusal.lineage == plan.lineage for refusal in made.refusals):
+            return REFUSED
+        return {verdict.snapshot.id for verdict in made.deletions if verdict.snapshot.origin.lineage == plan.lineage}
 
     def deletions_of_sweep(self, region: str) -> set[str]:
         swept = self.world.make_sweep(region).run("sweep-of-this-moment", SweepOptions())
         return {verdict.snapshot.id for verdict in swept.plan.deletions}
-
-
-def deletions(make_plan: Callable[[], DeletionPlan]) -> set[str]:
-    try:
-        plan = make_plan()
-    except PlanRefused:
-        return REFUSED
-    return REFUSED if plan.refusals else {verdict.snapshot.id for verdict in plan.deletions}
 
 
 def planned(plan: VolumePlan) -> set[str]:

@@ -8,6 +8,7 @@ from datetime import datetime
 from types import SimpleNamespace
 from typing import Any, cast
 
+from snapkeep.domain.errors import EntryNotFound
 from snapkeep.domain.model import Snapshot, Volume
 from snapkeep.domain.policy.model import PolicySet
 from snapkeep.usecases.ports import Clock, CopyQueue, SnapshotReader
@@ -52,6 +53,10 @@ class ListedRegion:
     def locks(self, snapshot_ids: Collection[str]) -> dict[str, datetime | None]:
         self.calls.append("locks")
         return {snapshot_id: self.locked[snapshot_id] for snapshot_id in snapshot_ids if snapshot_id in self.locked}
+
+    def get(self, key: str) -> Any:
+        """As the region's queue answers where it has no entry."""
+        raise EntryNotFound(key)
 
     def open_entries(self, _: str) -> list[Any]:
         """As the region's queue answers; of entries the planner reads the source snapshot's id alone."""

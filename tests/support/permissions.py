@@ -30,16 +30,30 @@ _READ_SNAPSHOTS = Permission("reads snapshots and copies", ("ec2:DescribeSnapsho
 _READ_VOLUMES = Permission(
     "reads volumes, and which are root volumes: policies select by both", ("ec2:DescribeVolumes", "ec2:DescribeInstances")
 )
+_SEE_DELETED_VOLUMES = Permission(
+    "sees which source volumes are deleted, so that a policy's gone may let their copies expire",
+    ("ec2:DescribeVolumes", "ec2:DescribeInstances"),
+)
 _LOOK_FOR_HOLDS = Permission("sees what AMIs and locks hold", ("ec2:DescribeImages", "ec2:DescribeLockedSnapshots"))
 _READ_POLICY = Permission("reads the policy in force, and the last good one", ("ssm:GetParameter", "ssm:GetParameterHistory"))
 _TELL = Permission("leaves notices for the digest", ("sqs:SendMessage",))
 _DELETE = Permission("deletes managed snapshots, and no others", ("ec2:DeleteSnapshot",))
-_LAST_LOOK = Permission("looks at a volume's snapshots right before it deletes some", ("ec2:DescribeSnapshots",))
 _LOOK_AT_KEYS = Permission("sees which snapshots can be restored, by the state of their keys", ("kms:DescribeKey",))
 _OWN_KEY = Permission(
     "reads and writes what the stack's key encrypts", ("kms:Decrypt", "kms:GenerateDataKey"), "SQS, SNS, DynamoDB"
 )
 _READ_TABLE_KEY = Permission("reads the table that a DR stack's key encrypts", ("kms:Decrypt", "kms:DescribeKey"), "DynamoDB")
+_PLAN_SOURCES = (
+    _READ_SNAPSHOTS,
+    _READ_VOLUMES,
+    _LOOK_FOR_HOLDS,
+    _LOOK_AT_KEYS,
+    Permission("sees which copies of a volume wait or run, and which a run has seen", ("dynamodb:GetItem", "dynamodb:Query")),
+    _READ_TABLE_KEY,
+    _READ_POLICY,
+    _TELL,
+    _OWN_KEY,
+)
 _TABLE_KEY = Permission(
     "reads and writes the table that a DR stack's key encrypts",
     (
@@ -130,18 +144,8 @@ PERMISSIONS: Mapping[str, Mapping[str, Sequence[Permission]]] = {
             ),
         ),
         "ReadBlocks": _READ_BLOCKS,
-        "CountSnapshots": (
-            _READ_SNAPSHOTS,
-            _READ_VOLUMES,
-            _LOOK_FOR_HOLDS,
-            _LOOK_AT_KEYS,
-            Permission("sees which copies of a volume wait or run", ("dynamodb:Query",)),
-            _READ_TABLE_KEY,
-            _READ_POLICY,
-            _TELL,
-            _OWN_KEY,
-        ),
-        "DeleteOldSnapshots": (_DELETE, _LAST_LOOK, _LOOK_FOR_HOLDS, _LOOK_AT_KEYS),
+        "CountSnapshots": _PLAN_SOURCES,
+        "DeleteOldSnapshots": (_DELETE, *_PLAN_SOURCES),
         "Notification": (_TELL, _OWN_KEY),
         "Digest": _PUBLISH,
         "Sweep": (
@@ -207,7 +211,6 @@ PERMISSIONS: Mapping[str, Mapping[str, Sequence[Permission]]] = {
         ),
         "TagSnapshotCopy": (
             _READ_SNAPSHOTS,
-            _LOOK_FOR_HOLDS,
             _LOOK_AT_KEYS,
             Permission(
                 "puts tags back that a copy of ours lost, marks one that was found wrong, and records proofs", ("ec2:CreateTags",)
@@ -220,7 +223,18 @@ PERMISSIONS: Mapping[str, Mapping[str, Sequence[Permission]]] = {
             _TELL,
             _OWN_KEY,
         ),
-        "DeleteOldSnapshots": (_DELETE, _LAST_LOOK, _LOOK_FOR_HOLDS, _LOOK_AT_KEYS),
+        "DeleteOldSnapshots": (
+            _DELETE,
+            _READ_SNAPSHOTS,
+            _SEE_DELETED_VOLUMES,
+            _LOOK_FOR_HOLDS,
+            _LOOK_AT_KEYS,
+            Permission("sees which of two copies of a snapshot a run has checked", ("dynamodb:GetItem",)),
+            _READ_TABLE_KEY,
+            _READ_POLICY,
+            _TELL,
+            _OWN_KEY,
+        ),
         "Dispatch": (
             Permission("counts what is in flight, and looks for copies that are there already", ("ec2:DescribeSnapshots",)),
             Permission("starts copies", ("ec2:CopySnapshot",)),
@@ -259,10 +273,7 @@ PERMISSIONS: Mapping[str, Mapping[str, Sequence[Permission]]] = {
             _READ_SNAPSHOTS,
             _LOOK_FOR_HOLDS,
             _LOOK_AT_KEYS,
-            Permission(
-                "sees which source volumes are deleted, so that a policy's gone may let their copies expire",
-                ("ec2:DescribeVolumes", "ec2:DescribeInstances"),
-            ),
+            _SEE_DELETED_VOLUMES,
             Permission("reads the queue, and closes entries", ("dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query")),
             _TABLE_KEY,
             Permission("answers the waiting execution", ("states:SendTaskSuccess", "states:SendTaskFailure")),

@@ -320,6 +320,15 @@ class RealSystem:
         self.advance(1)
         return str(volume["VolumeId"])
 
+    def make_attached_volume(self) -> str:
+        """Make a volume that is attached to an instance; return its id."""
+        ec2, volume_id = self.ec2("primary"), self.make_volume(Name="database")
+        placement = {"AvailabilityZone": "us-east-1a"}
+        launched = ec2.run_instances(ImageId="ami-12345678", MinCount=1, MaxCount=1, Placement=placement)
+        self.advance(60)
+        ec2.attach_volume(VolumeId=volume_id, InstanceId=launched["Instances"][0]["InstanceId"], Device="/dev/sdf")
+        return volume_id
+
     def protect(self, volume_id: str) -> str:
         """Make a snapshot of a volume, settle, and return its id."""
         snapshot_id = str(self.ec2("primary").create_snapshot(VolumeId=volume_id)["SnapshotId"])

@@ -20,7 +20,7 @@ DELETION = {
 PROBLEM = {"kind": "SnapshotFailed", "subject": "snap-1", "cause": "the disk was on fire"}
 REFUSED_PLAN = {"kind": "PlanRefused", "subject": "vol-2", "cause": "INV-08: too many"}
 REFUSAL = {"snapshot_id": "snap-old", "outcome": "in_use", "cause": "ami-1 uses it"}
-PROTECTED = ("TagSnapshots", "EvaluateContinue", "EnqueueCopies", "CopyToDR", "PlanRetention", "DeleteOldSnapshots", "Outcome")
+PROTECTED = ("TagSnapshots", "EvaluateContinue", "EnqueueCopies", "CopyToDR", "DeleteOldSnapshots", "Outcome")
 NEEDS_ATTENTION = ("NotifyUser", "WhatFailed")
 
 
@@ -53,7 +53,23 @@ def tagged(outcome: str, *problems: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def received(outcome: str, *deletions: Mapping[str, Any], problems: tuple[Mapping[str, Any], ...] = ()) -> dict[str, Any]:
-    return {"outcome": outcome, "volumes": ["vol-1"], "plan": plan(*deletions), "problems": list(problems)}
+    retention = ["vol-1"] if outcome == "RECEIVED" else []
+    return {
+        "outcome": outcome,
+        "volumes": ["vol-1"],
+        "retention": retention,
+        "plan": plan(*deletions),
+        "problems": list(problems),
+    }
+
+
+def deletion(
+    deleted: int,
+    *failed: Mapping[str, Any],
+    delete: tuple[Mapping[str, Any], ...] = (),
+    problems: tuple[Mapping[str, Any], ...] = (),
+) -> dict[str, Any]:
+    return {"deleted": deleted, "failed": list(failed), "problems": list(problems), "delete": list(delete)}
 
 
 COPIED = {"status": "COPIED", "snapshot_id": "snap-1", "region": "us-east-2"}
@@ -81,10 +97,9 @@ class Scenario:
 USUAL_ANSWERS: dict[str, Any] = {
     "TagSnapshots": managed(copy("snap-1")),
     "CopySnapshotToDR": {},
-    "CountSnapshots": plan(DELETION),
-    "DeleteOldSnapshots": {"deleted": 1, "failed": []},
+    "DeleteOldSnapshots": deletion(1, delete=(DELETION,)),
     "Notification": {"notices": 1},
-    "TagSnapshotCopy": received("RECEIVED", DELETION),
+    "TagSnapshotCopy": received("RECEIVED"),
 }
 USUAL_TOKENS: dict[str, Any] = {"snap-1": COPIED, "snap-2": LOST}
 
@@ -93,7 +108,7 @@ SCENARIOS = {
     "a policy without copies": Scenario(
         "protect",
         "SUCCEEDED",
-        ("TagSnapshots", "EvaluateContinue", "NoCopies", "PlanRetention", "DeleteOldSnapshots", "Outcome", "Done"),
+        ("TagSnapshots", "EvaluateContinue", "NoCopies", "DeleteOldSnapshots", "Outcome", "Done"),
         {"TagSnapshots": managed()},
         never_called=("CopySnapshotToDR",),
     ),
@@ -102,7 +117,7 @@ SCENARIOS = {
         "SUCCEEDED",
         ("TagSnapshots", "EvaluateContinue", "NotIncluded"),
         {"TagSnapshots": tagged("VOLUME_NOT_TAGGED")},
-        never_called=("CopySnapshotToDR", "CountSnapshots", "DeleteOldSnapshots", "Notification"),
+        never_called=("CopySnapshotToDR", "DeleteOldSnapshots", "Notification"),
     ),
     "an event that is not ours": Scenario(
         "protect", "SUCCEEDED", ("TagSnapshots", "EvaluateContinue", "NotIncluded"), {"TagSnapshots": tagged("NOT_OURS")}
@@ -114,7 +129,7 @@ SCENARIOS = {
         {"TagSnapshots": tagged("NOTHING_LEFT", PROBLEM)},
         error="ProblemsFound",
         cause_tells="the disk was on fire",
-        never_called=("CopySnapshotToDR", "CountSnapshots", "DeleteOldSnapshots"),
+        never_called=("CopySnapshotToDR", "DeleteOldSnapshots"),
     ),
     "a set with one failed snapshot": Scenario(
         "protect",
@@ -156,7 +171,7 @@ SCENARIOS = {
         "protect",
         "SUCCEEDED",
         (*PROTECTED, "Done"),
-        {"CountSnapshots": [LambdaRefusedError("TooManyRequestsException")] * 2},
+        {"DeleteOldSnapshots": [LambdaRefusedError("TooManyRequestsException")] * 2},
         retries=2,
     ),
     "the queue's table does not answer for a while": Scenario(
@@ -191,24 +206,23 @@ SCENARIOS = {
         "protect",
         "FAILED",
         (*PROTECTED, *NEEDS_ATTENTION, "PlanRefused"),
-        {"CountSnapshots": {**plan(DELETION), "problems": [REFUSED_PLAN]}},
+        {"DeleteOldSnapshots": deletion(1, delete=(DELETION,), problems=(REFUSED_PLAN,))},
         error="PlanRefused",
         cause_tells="INV-08",
     ),
     "retention that cannot be planned": Scenario(
         "protect",
         "FAILED",
-        ("TagSnapshots", "EvaluateContinue", "EnqueueCopies", "CopyToDR", "PlanRetention", *NEEDS_ATTENTION, "Failed"),
-        {"CountSnapshots": [errors.AwsRefused("not allowed to list")] * 20},
+        ("TagSnapshots", "EvaluateContinue", "EnqueueCopies", "CopyToDR", "DeleteOldSnapshots", *NEEDS_ATTENTION, "Failed"),
+        {"DeleteOldSnapshots": [errors.AwsRefused("not allowed to list")] * 20},
         error="AwsRefused",
         cause_tells="not allowed to list",
-        never_called=("DeleteOldSnapshots",),
     ),
     "a snapshot that cannot be deleted": Scenario(
         "protect",
         "FAILED",
         (*PROTECTED, *NEEDS_ATTENTION, "NotDeleted"),
-        {"DeleteOldSnapshots": {"deleted": 0, "failed": [REFUSAL]}},
+        {"DeleteOldSnapshots": deletion(0, REFUSAL)},
         error="NotDeleted",
         cause_tells="ami-1 uses it",
     ),
@@ -223,12 +237,20 @@ SCENARIOS = {
     "a copy arrives, and the oldest goes": Scenario(
         "receive", "SUCCEEDED", ("TagSnapshotCopy", "EvaluateContinue", "DeleteOldSnapshots", "Outcome", "Done")
     ),
-    "a copy arrives, and nothing is too old": Scenario(
+    "a copy fails, is tried again, and is deleted already": Scenario(
         "receive",
         "SUCCEEDED",
         ("TagSnapshotCopy", "EvaluateContinue", "Done"),
-        {"TagSnapshotCopy": received("RECEIVED")},
+        {"TagSnapshotCopy": received("RETRYING")},
         never_called=("DeleteOldSnapshots", "Notification"),
+    ),
+    "a copy arrives, and its volume's plan is refused": Scenario(
+        "receive",
+        "FAILED",
+        ("TagSnapshotCopy", "EvaluateContinue", "DeleteOldSnapshots", "Outcome", *NEEDS_ATTENTION, "PlanRefused"),
+        {"DeleteOldSnapshots": deletion(0, problems=(REFUSED_PLAN,))},
+        error="PlanRefused",
+        cause_tells="INV-08",
     ),
     "a copy that is not ours": Scenario(
         "receive",
@@ -264,7 +286,7 @@ SCENARIOS = {
         "receive",
         "FAILED",
         ("TagSnapshotCopy", "EvaluateContinue", "DeleteOldSnapshots", "Outcome", *NEEDS_ATTENTION, "NotDeleted"),
-        {"DeleteOldSnapshots": {"deleted": 0, "failed": [REFUSAL]}},
+        {"DeleteOldSnapshots": deletion(0, REFUSAL)},
         error="NotDeleted",
     ),
     "EC2 does not show yet what the event says": Scenario(

@@ -225,9 +225,8 @@ class SweepingWorld:
         return report
 
     def carried_out(self, region: str, swept: SweepResult) -> SweepReport:
-        orders = deletion_orders(swept.plan.deletions, swept.remove, swept.plan.newer_kept)
-        step = self.runner.composition.delete_snapshots(region, lambda order, result: None)
-        results = step.run(swept.plan.made_at, orders)
+        orders = deletion_orders(swept.plan.deletions, swept.remove)
+        results = self.runner.composition.delete_snapshots(region).run((), asked=orders).results
         failed = [result for result in results if not result.done]
         return complete(swept.report, orders, failed, self.runner.composition.clock.now())
 

@@ -80,12 +80,8 @@ class Ec2Reader:
 
     def copies_of_volumes(self, volume_ids: Collection[str]) -> list[Snapshot]:
         """Return the copies here of source volumes' snapshots, ours and the original system's."""
-        tagged = self.tagged_with_volumes(volume_ids)
+        tagged = self._snapshots_with(f"tag:{ORIGINAL_VOLUME}", volume_ids)
         return [snapshot for snapshot in tagged if snapshot.is_copy and snapshot.origin.volume_id in volume_ids]
-
-    def tagged_with_volumes(self, volume_ids: Collection[str]) -> list[Snapshot]:
-        """Return the snapshots and copies here whose tags name a volume as their source, ours and the original system's."""
-        return self._snapshots_with(f"tag:{ORIGINAL_VOLUME}", volume_ids)
 
     def copies_of_snapshots(self, snapshot_ids: Collection[str]) -> list[Snapshot]:
         """Return the copies here of source snapshots, by tag, in any state."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from snapkeep.adapters.aws_errors import translated
 from snapkeep.adapters.clock import WallClock
@@ -11,9 +11,11 @@ from snapkeep.adapters.ec2_guards import RecentGuards
 from snapkeep.adapters.ec2_reader import Ec2Reader
 from snapkeep.adapters.kms_keys import KmsKeys, RecentKeys
 from snapkeep.adapters.s3_documents import S3Documents
-from snapkeep.adapters.ssm_policies import SsmPolicyStore
 from snapkeep.usecases.recovery.record_ports import Documents
 from snapkeep.usecases.retention.delete import PacingClock
+
+if TYPE_CHECKING:
+    from snapkeep.adapters.ssm_policies import SsmPolicyStore
 
 
 class AwsClients(Protocol):
@@ -102,4 +104,6 @@ class RegionalAdapters:
 
     def policy_store_of(self, region: str) -> SsmPolicyStore:
         """Return the store of the policy document."""
+        from snapkeep.adapters.ssm_policies import SsmPolicyStore  # noqa: PLC0415 - half of the functions need no policy
+
         return SsmPolicyStore(client=self.clients.get("ssm", region=region), name=self.names.policy_parameter, region=region)

@@ -46,10 +46,6 @@ class PlanRefused(SnapkeepError):
     """A plan breaks an invariant or a limit; nothing of it was carried out."""
 
 
-class PlanStale(SnapkeepError):
-    """A plan is too old to be carried out; make a new one."""
-
-
 class AwsThrottled(SnapkeepError):
     """AWS throttled the call (`RequestLimitExceeded` and others). Retried with back-off and jitter."""
 

@@ -212,9 +212,6 @@ class DeletionPlan:
     refusals: tuple[Refusal, ...] = ()
     """The lineages whose own plan is refused: their snapshots are kept."""
 
-    newer_kept: Mapping[str, int] = field(default_factory=dict)
-    """Id of a snapshot to delete -> the number of newer ones of its lineage that the plan keeps."""
-
     @property
     def deletions(self) -> tuple[Verdict, ...]:
         """The verdicts that delete, in the order in which they are to be carried out (oldest origin first)."""

@@ -22,15 +22,14 @@ from snapkeep.adapters.stepfunctions_runs import StateMachineRuns
 from snapkeep.adapters.stepfunctions_task_tokens import StepFunctionsTaskTokens
 from snapkeep.adapters.stepfunctions_verifications import StepFunctionsVerifications
 from snapkeep.domain.copies.retries import RetryPolicy
-from snapkeep.domain.policy.model import PolicySet
 from snapkeep.functions.clients import RETRYING, Clients
 from snapkeep.functions.environment import Environment
 from snapkeep.usecases.copies.settle import Settlement
-from snapkeep.usecases.policies import PoliciesInForce
 from snapkeep.usecases.retention.delete import PacingClock
 
 if TYPE_CHECKING:
     from snapkeep.adapters.ec2_drills import Ec2Drills
+    from snapkeep.domain.policy.model import PolicySet
     from snapkeep.usecases.drills.ledger_store import LedgerStore
     from snapkeep.usecases.drills.ports import DrillRuns, PageStore
     from snapkeep.usecases.ports import DeletionGuards
@@ -110,6 +109,8 @@ class Composition(RegionalAdapters):
     @cached_property
     def policies(self) -> Callable[[], PolicySet]:
         """Returns the policies in force: the document's, or the stack parameters' where there is no document."""
+        from snapkeep.usecases.policies import PoliciesInForce  # noqa: PLC0415 - half of the functions need no policy
+
         return PoliciesInForce(
             store=self.policy_store_of(self.environment.region),
             parameters=self.environment.parameters_as_policy,

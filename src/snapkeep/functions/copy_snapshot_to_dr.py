@@ -8,7 +8,8 @@ from snapkeep.domain.json_codec import to_object
 from snapkeep.functions.composition import Composition, composition
 from snapkeep.functions.errors import with_short_cause
 from snapkeep.functions.log import audit_copy, started
-from snapkeep.functions.payloads import CopyCall, EnqueueAnswer, EnqueueCall, from_json
+from snapkeep.functions.payload_reader import from_json
+from snapkeep.functions.payloads import CopyCall, EnqueueAnswer, EnqueueCall
 from snapkeep.usecases.copies.enqueue import EnqueueCopy
 
 

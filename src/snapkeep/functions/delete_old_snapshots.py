@@ -1,32 +1,43 @@
-"""DeleteOldSnapshots: carry out the deletions of a plan."""
+"""DeleteOldSnapshots: plan retention from EC2's present state, and delete what it gives up."""
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 from snapkeep.domain.json_codec import to_object
+from snapkeep.domain.model import DeletionPlan
+from snapkeep.domain.system import StackKind
 from snapkeep.functions.composition import Composition, composition
-from snapkeep.functions.log import audit_deletion, started
-from snapkeep.functions.payloads import DeletionCall, from_json
-from snapkeep.functions.state_budget import fit_deletions
+from snapkeep.functions.log import audit_deletion, logger, started
+from snapkeep.functions.payload_reader import from_json
+from snapkeep.functions.payloads import DeletionCall
+from snapkeep.functions.plan_retention import build as build_planner
+from snapkeep.functions.state_budget import deletion_answer
 from snapkeep.usecases.retention.delete import DeleteSnapshots
-from snapkeep.usecases.retention.last_look import LastLook
 
 
-def build(parts: Composition, plan_id: str) -> DeleteSnapshots:
-    """Make the use case of the composition; audit lines carry the plan's id."""
+def build(parts: Composition) -> DeleteSnapshots:
+    """Make the use case of the composition: it plans snapshots in the primary stack, and copies in a DR stack."""
+    planner = build_planner(parts)
     return DeleteSnapshots(
+        plan=planner.plan_copies if parts.environment.stack == StackKind.DR else planner.plan_sources,
+        reader=parts.reader,
         deleter=parts.deleter,
         pacer=parts.clock,
-        clock=parts.clock,
-        audit=partial(audit_deletion, plan_id=plan_id),
-        last_look=LastLook(system=parts.environment.system, reader=parts.points, guards=parts.guards, clock=parts.clock),
+        audit=audit_deletion,
+        planned=log_plan,
     )
 
 
+def log_plan(plan: DeletionPlan) -> None:
+    """Leave a line for a plan."""
+    counts = {"verdicts": len(plan.verdicts), "deleted": len(plan.deletions)}
+    logger().info("planned", extra={"plan": plan.id, "counts": counts, "refused": len(plan.refusals)})
+
+
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """Carry out the plan of a `DeletionCall`; return a `DeletionAnswer`. Raise PlanStale."""
+    """Delete for the volumes of a `DeletionCall`, or what its orders ask for; return a `DeletionAnswer`."""
     started(event, context)
-    plan = from_json(DeletionCall, event).plan
-    return to_object(fit_deletions(build(composition(), plan.plan_id).run(plan.made_at, plan.delete)))
+    call = from_json(DeletionCall, event)
+    done = build(composition()).run(call.volumes, call.copies, call.asked)
+    return to_object(deletion_answer(done, call))

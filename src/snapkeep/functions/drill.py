@@ -12,7 +12,8 @@ from snapkeep.domain.recovery.methods import FULL
 from snapkeep.functions.composition import Composition, composition
 from snapkeep.functions.drill_payloads import BeginAnswer, DrillAnswer, DrillCall, DrillState
 from snapkeep.functions.log import started
-from snapkeep.functions.payloads import CaughtError, from_json, step_error
+from snapkeep.functions.payload_reader import from_json
+from snapkeep.functions.payloads import CaughtError, step_error
 from snapkeep.functions.verify_payloads import VerifyRequest
 from snapkeep.usecases.drills.advance import AdvanceDrill, StepResult
 from snapkeep.usecases.ports import Problem

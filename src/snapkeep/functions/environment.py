@@ -8,11 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from snapkeep.domain.errors import InvalidConfiguration
-from snapkeep.domain.policy.model import Limits, PolicySet, from_dr_parameters, from_parameters
 from snapkeep.domain.system import StackKind
+
+if TYPE_CHECKING:
+    from snapkeep.domain.policy.model import PolicySet
 
 Value = TypeVar("Value")
 
@@ -134,6 +136,9 @@ class Environment:
     @property
     def parameters_as_policy(self) -> PolicySet:
         """The policy that the stack's parameters make, with what one plan may delete (INV-08)."""
+        # Half of the functions need no policy, and its types take a tenth of a cold start.
+        from snapkeep.domain.policy.model import Limits, from_dr_parameters, from_parameters  # noqa: PLC0415
+
         limits = Limits(max_deletions=self._max_deletions, max_share_percent=self._max_share_percent)
         if self.stack == StackKind.DR:
             return from_dr_parameters(self.region, self._retention, limits)

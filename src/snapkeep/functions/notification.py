@@ -8,7 +8,8 @@ from snapkeep.adapters.sqs_notices import SqsNotices
 from snapkeep.domain.json_codec import to_object
 from snapkeep.functions.composition import Composition, composition
 from snapkeep.functions.log import started
-from snapkeep.functions.payloads import NotificationAnswer, NotificationCall, from_json, run_state
+from snapkeep.functions.payload_reader import from_json
+from snapkeep.functions.payloads import NotificationAnswer, NotificationCall, run_state
 from snapkeep.usecases.notify import notices_of_run
 
 

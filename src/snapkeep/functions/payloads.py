@@ -10,31 +10,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, TypeVar
+from typing import Any
 
-from snapkeep.domain import json_codec
 from snapkeep.domain.copies.entry import EntryState
 from snapkeep.domain.copies.request import CopyRequest
 from snapkeep.domain.errors import InvalidEvent
 from snapkeep.domain.json_codec import OPTIONAL, named
 from snapkeep.domain.retention.deletion import DeletionOrder
+from snapkeep.functions.payload_reader import Payload, from_json
 from snapkeep.usecases.notify import RunState, StepError
 from snapkeep.usecases.ports import CopyResult, DeletionResult, Problem, ProblemKind
 
 NOT_OURS = "NOT_OURS"
 """The outcome of an event that the system ignores, beside those of the use cases."""
 
-Part = TypeVar("Part")
 Event = Mapping[str, Any]
 """An event as EventBridge delivers it. `snapkeep.domain.events` reads it."""
-
-
-def from_json(kind: type[Part], data: Any) -> Part:
-    """Return a payload of a type. Raise InvalidEvent, naming the type and the field, if it cannot be read."""
-    try:
-        return json_codec.from_json(kind, data)
-    except ValueError as error:
-        raise InvalidEvent(str(error)) from error
 
 
 # The calls that the state machines pass to the functions
@@ -85,9 +76,17 @@ class PlanCall:
 
 @dataclass(frozen=True, slots=True)
 class DeletionCall:
-    """The call of DeleteOldSnapshots."""
+    """The call of DeleteOldSnapshots: volumes to plan, with the results of a run's copies; or another plan's deletions."""
 
-    plan: PlanAnswer
+    volumes: tuple[str, ...] = field(default=(), metadata=OPTIONAL)
+    copies: tuple[CopyResult, ...] = field(default=(), metadata=OPTIONAL)
+    plan: PlanAnswer | None = field(default=None, metadata=OPTIONAL)
+    """Of a sweep, of failed copies, or of an execution that began under an earlier version."""
+
+    @property
+    def asked(self) -> tuple[DeletionOrder, ...]:
+        """The other plan's deletions."""
+        return self.plan.delete if self.plan else ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +120,7 @@ class SweepCall:
     sweep: str
     asked: Any = field(default=None, metadata=OPTIONAL)
     plan: PlanAnswer | None = field(default=None, metadata=OPTIONAL)
-    deletion: DeletionAnswer | None = field(default=None, metadata=OPTIONAL)
+    deletion: DeletionResults | None = field(default=None, metadata=OPTIONAL)
     error: CaughtError | None = field(default=None, metadata=OPTIONAL)
 
     def option(self, name: str) -> bool:
@@ -170,19 +169,31 @@ class RetentionAnswer(PlanAnswer):
 
 
 @dataclass(frozen=True, slots=True)
-class DeletionAnswer:
-    """The answer of DeleteOldSnapshots."""
+class DeletionResults:
+    """What a sweep's report says of its deletions."""
 
     deleted: int
     failed: tuple[DeletionResult, ...]
 
 
 @dataclass(frozen=True, slots=True)
+class DeletionAnswer(DeletionResults):
+    """The answer of DeleteOldSnapshots: a problem for each volume whose plan is refused, and the deletions of its own plan.
+
+    Of those, `delete` has as many as a state has room for; audit lines have them all.
+    """
+
+    problems: tuple[Problem, ...]
+    delete: tuple[DeletionOrder, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ReceiveAnswer:
-    """The answer of TagSnapshotCopy."""
+    """The answer of TagSnapshotCopy: the volumes whose copies DeleteOldSnapshots plans now, and the failed copies to delete."""
 
     outcome: str
     volumes: tuple[str, ...]
+    retention: tuple[str, ...]
     plan: PlanAnswer
     problems: tuple[Problem, ...]
 
@@ -220,7 +231,7 @@ def run_state(state: Mapping[str, Any]) -> RunState:
     """Return the state of a run at its end. A part that cannot be read becomes a problem and hides no other part."""
     unreadable: list[Problem] = []
 
-    def part(name: str, kind: type[Part]) -> Part | None:
+    def part(name: str, kind: type[Payload]) -> Payload | None:
         # A part is missing where the run ended before its step; that is no error.
         if name in state:
             try:
@@ -243,6 +254,7 @@ def run_state(state: Mapping[str, Any]) -> RunState:
             *planned.problems,
             *received.problems,
             *(drilled if "drilled" in state else verified).problems,
+            *deletion.problems,
             *unreadable,
         ),
         copies=tuple(_with_plain_cause(result) if result.failed else result for result in copies.results),

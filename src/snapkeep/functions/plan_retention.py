@@ -1,4 +1,7 @@
-"""CountSnapshots: plan the retention of a run's volumes. Answers ids and counts, never a listing."""
+"""CountSnapshots: plan the retention of a run's volumes, and delete nothing.
+
+Executions of Protect that began under an earlier version call it before DeleteOldSnapshots, which plans by itself.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,8 @@ from typing import Any
 from snapkeep.domain.json_codec import to_object
 from snapkeep.functions.composition import Composition, composition
 from snapkeep.functions.log import started
-from snapkeep.functions.payloads import PlanCall, from_json
+from snapkeep.functions.payload_reader import from_json
+from snapkeep.functions.payloads import PlanCall
 from snapkeep.functions.state_budget import fit_retention, plan_bytes
 from snapkeep.usecases.retention.plan_volumes import RetentionPlanner
 
@@ -29,9 +33,8 @@ def build(parts: Composition) -> RetentionPlanner:
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Plan retention for the volumes of a `PlanCall`; return a `RetentionAnswer`, with a problem for each refused volume."""
     log = started(event, context)
-    planner = build(composition())
     call = from_json(PlanCall, event)
-    plan = planner.plan_sources(call.volumes, planner.confirmed(call.copies))
+    plan = build(composition()).plan_sources(call.volumes, call.copies)
     answer = to_object(fit_retention(plan, plan_bytes(len(call.volumes), call.copies)))
     log.info("planned", extra={"plan": plan.id, "counts": answer["counts"], "refused": len(plan.refusals)})
     return answer

@@ -11,7 +11,7 @@ from snapkeep.domain.json_codec import to_object
 from snapkeep.functions.clients import BLOCK_CONNECTIONS
 from snapkeep.functions.composition import Composition, composition
 from snapkeep.functions.log import started
-from snapkeep.functions.payloads import from_json
+from snapkeep.functions.payload_reader import from_json
 from snapkeep.usecases.recovery.read_blocks import ReadBlocks
 
 

@@ -8,7 +8,7 @@ from snapkeep.domain.json_codec import to_object
 from snapkeep.functions.composition import Composition, composition
 from snapkeep.functions.drill_payloads import RemoveCall
 from snapkeep.functions.log import started
-from snapkeep.functions.payloads import from_json
+from snapkeep.functions.payload_reader import from_json
 from snapkeep.usecases.drills.remove import RemoveAfterDrill
 
 

@@ -17,6 +17,7 @@ from snapkeep.domain.tag_names import OWN_TAGS, RECOVERY_TAGS
 from snapkeep.functions.payloads import (
     CopyOrder,
     DeletionAnswer,
+    DeletionCall,
     PlanAnswer,
     PlanCounts,
     ReceiveAnswer,
@@ -28,6 +29,7 @@ from snapkeep.usecases.ports import CopyResult, DeletionResult, Problem, Problem
 if TYPE_CHECKING:
     from snapkeep.usecases.copies.receive import ReceiveResult
     from snapkeep.usecases.protect import TagResult
+    from snapkeep.usecases.retention.delete import Deletions
 
 COPIES_BYTES, COPIES_BYTES_AT_MOST, RESULT_BYTES = 110_000, 219_000, 640
 """The room for copies beside the event, and for the result of each, which is longest when it failed.
@@ -39,10 +41,10 @@ STATE_BYTES, ENVELOPE_BYTES = 256 * 1024, 4_000
 """The whole state, and the names of its parts."""
 EVENT_BYTES, ORDER_BYTES, PROBLEM_BYTES = 290, 1_700, 100
 """The parts of a volume in event and answer, a copy with Snapkeep's own tags alone, a problem without its cause: each at most."""
-PLAN_BYTES, SWEEP_PLAN_BYTES = 48_000, 130_000
-"""The room for a plan beside the event and the results of copies, and in a sweep, whose state has nothing else."""
-CAUSES_CHARACTERS, CAUSE_CHARACTERS, CAUSE_AT_LEAST = 40_000, 140, 40
-"""The room for causes of failed deletions: in all, for each deletion of the plan, and at least. Audit lines have them whole."""
+PLAN_BYTES, SWEEP_PLAN_BYTES, SWEEP_FAILED_BYTES = 48_000, 130_000, 100_000
+"""The room for a plan beside the event and the results of copies, for a sweep's plan, and for its failed deletions."""
+CAUSES_CHARACTERS, CAUSE_AT_LEAST = 40_000, 40
+"""The room for causes of failed deletions: in all, and at least for each. Audit lines have them whole."""
 
 
 _ENCODER = json.JSONEncoder(ensure_ascii=False)
@@ -117,7 +119,7 @@ def fit_plan(plan: DeletionPlan, failed_copies: Sequence[tuple[Snapshot, str]] =
     """
     removed = _fit_orders(deletion_orders((), failed_copies), most_bytes // 2)
     room = most_bytes - size_bytes(removed) if most_bytes else 0
-    orders = _fit_orders(deletion_orders(plan.deletions, newer_kept=plan.newer_kept), room)
+    orders = _fit_orders(deletion_orders(plan.deletions), room)
     counts = PlanCounts(kept=len(plan.verdicts) - len(orders), deleted=len(orders))
     return PlanAnswer(plan.id, plan.made_at, counts, (*orders, *removed))
 
@@ -131,7 +133,7 @@ def _fit_orders(orders: list[DeletionOrder], most_bytes: int) -> list[DeletionOr
 
 
 def plan_bytes(volumes: int, copies: Sequence[CopyResult]) -> int:
-    """Return the room for a run's plan beside the event, the copies and their results. Failed deletions have as much again."""
+    """Return half of the room that a run has beside the event, the copies and their results."""
     orders = min(COPIES_BYTES_AT_MOST - len(copies) * RESULT_BYTES, max(COPIES_BYTES, len(copies) * ORDER_BYTES))
     # The largest state at the time when the plan is added.
     rest = STATE_BYTES - ENVELOPE_BYTES - volumes * EVENT_BYTES - orders - size_bytes(copies)
@@ -159,15 +161,34 @@ def fit_refusals(refusals: Sequence[Refusal], most_bytes: int) -> tuple[Problem,
     return tuple(problems)
 
 
-def fit_deletions(results: Sequence[DeletionResult]) -> DeletionAnswer:
-    """Return how many snapshots are deleted, and the others with as much of each cause as has room.
+def deletion_answer(done: Deletions, call: DeletionCall) -> DeletionAnswer:
+    """Return the answer of DeleteOldSnapshots, fitted into the state of its execution beside the results of copies.
 
-    Altogether they need no more room than the orders, beside that of one cause.
+    The deletions that were asked for stand in the state already. Those that it planned itself take half of the room, refusals and
+    failures a quarter each.
     """
+    room = 2 * plan_bytes(len(call.volumes), call.copies)
+    problems, failed = (
+        fit_refusals(done.refusals, room // 4),
+        fit_failed(done.results, SWEEP_FAILED_BYTES if call.plan else room // 4),
+    )
+    left_out = sum(not result.done for result in done.results) - len(failed)
+    if left_out:
+        cause = "their audit lines, in the function's log, say why"
+        problems += (Problem(ProblemKind.NOT_DELETED, f"{left_out} other snapshots", cause),)
+    planned = [] if call.plan and not call.volumes else _fit_orders(done.orders, room // 2)
+    deleted = sum(result.done for result in done.results)
+    return DeletionAnswer(deleted, failed, problems, tuple(planned))
+
+
+def fit_failed(results: Sequence[DeletionResult], most_bytes: int) -> tuple[DeletionResult, ...]:
+    """Return the results of snapshots that were not deleted, as many as fit, with as much of each cause as has room."""
     failed = [result for result in results if not result.done]
-    causes = min(CAUSES_CHARACTERS, ENVELOPE_BYTES // 2 + CAUSE_CHARACTERS * len(results))
-    room = max(CAUSE_AT_LEAST, causes // max(1, len(failed)))
-    return DeletionAnswer(len(results) - len(failed), tuple(replace(result, cause=result.cause[:room]) for result in failed))
+    share = max(CAUSE_AT_LEAST, min(CAUSES_CHARACTERS, most_bytes // 2) // max(1, len(failed)))
+    shortened = [replace(result, cause=result.cause[:share]) for result in failed]
+    while len(shortened) > 1 and size_bytes(shortened) > most_bytes:
+        shortened = shortened[: len(shortened) * most_bytes // size_bytes(shortened) or 1]
+    return tuple(shortened)
 
 
 def tag_answer(tagged: TagResult, now: datetime) -> tuple[TagAnswer, tuple[str, ...]]:
@@ -178,13 +199,13 @@ def tag_answer(tagged: TagResult, now: datetime) -> tuple[TagAnswer, tuple[str, 
 
 
 def receive_answer(received: ReceiveResult, region: str, now: datetime) -> ReceiveAnswer:
-    """Return the answer of TagSnapshotCopy, with an empty plan where retention was not planned."""
-    plan = received.plan or DeletionPlan("", region, now, ())
-    snapshots = [*(verdict.snapshot for verdict in plan.verdicts), *received.remove]
+    """Return the answer of TagSnapshotCopy; its plan has nothing but the failed copies to delete."""
     failed_copies = [(copy, received.why) for copy in received.remove]
+    volumes = sorted({*received.volume_ids, *(copy.origin.volume_id for copy in received.remove)})
     return ReceiveAnswer(
         outcome=str(received.outcome),
-        volumes=tuple(sorted({snapshot.origin.volume_id for snapshot in snapshots})),
-        plan=fit_plan(plan, failed_copies, most_bytes=PLAN_BYTES),
+        volumes=tuple(volumes),
+        retention=received.volume_ids,
+        plan=fit_plan(DeletionPlan("", region, now, ()), failed_copies, most_bytes=PLAN_BYTES),
         problems=received.problems,
     )

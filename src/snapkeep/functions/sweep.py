@@ -22,7 +22,8 @@ from snapkeep.functions import metrics, sweep_metrics
 from snapkeep.functions.clients import PATIENT
 from snapkeep.functions.composition import Composition, composition
 from snapkeep.functions.log import logger, started
-from snapkeep.functions.payloads import CaughtError, PlanAnswer, SweepCall, SweepStep, from_json, step_error, waiting_call
+from snapkeep.functions.payload_reader import from_json
+from snapkeep.functions.payloads import CaughtError, PlanAnswer, SweepCall, SweepStep, step_error, waiting_call
 from snapkeep.functions.state_budget import SWEEP_PLAN_BYTES, fit_plan
 from snapkeep.usecases.sweep.dead_letters import ReplayDeadLetters
 from snapkeep.usecases.sweep.deleted_by_others import DeletionWatch, StoredMemory

@@ -1,4 +1,4 @@
-"""TagSnapshotCopy: a copy has ended in this DR region: check it, answer who waits, plan the lineage's retention.
+"""TagSnapshotCopy: a copy has ended in this DR region: check it, and answer who waits.
 
 Or a copy was compared with its source: record the proof on it.
 """
@@ -12,8 +12,8 @@ from snapkeep.domain.copies.entry import entry_key
 from snapkeep.domain.json_codec import to_object
 from snapkeep.functions.composition import Composition, composition
 from snapkeep.functions.log import audit_copy, started
-from snapkeep.functions.payloads import EventCall, from_json
-from snapkeep.functions.plan_retention import build as build_planner
+from snapkeep.functions.payload_reader import from_json
+from snapkeep.functions.payloads import EventCall
 from snapkeep.functions.state_budget import receive_answer
 from snapkeep.usecases.copies.receive import ReceiveCopy, ReceiveOutcome, ReceiveResult
 
@@ -31,7 +31,6 @@ def build(parts: Composition) -> ReceiveCopy:
         queue=parts.queue_of(parts.environment.region),
         settlement=parts.settlement,
         retry_policy=parts.retry_policy,
-        planner=build_planner(parts),
         policies=parts.policies,
         verifications=parts.verifications,
         clock=parts.clock,
@@ -53,7 +52,7 @@ def build_record(parts: Composition) -> RecordProof:
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """Receive the copy of an `EventCall`; return a `ReceiveAnswer`, with the retention plan of the copy's lineage.
+    """Receive the copy of an `EventCall`; return a `ReceiveAnswer`.
 
     Or record the proof of a `RecordCall`; return a `RecordAnswer`.
     """

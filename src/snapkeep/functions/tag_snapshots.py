@@ -8,7 +8,8 @@ from snapkeep.domain import events
 from snapkeep.domain.json_codec import to_object
 from snapkeep.functions.composition import Composition, composition
 from snapkeep.functions.log import started
-from snapkeep.functions.payloads import NOT_OURS, EventCall, TagAnswer, from_json
+from snapkeep.functions.payload_reader import from_json
+from snapkeep.functions.payloads import NOT_OURS, EventCall, TagAnswer
 from snapkeep.functions.state_budget import tag_answer
 from snapkeep.usecases.protect import TagSnapshots
 from snapkeep.usecases.recovery.write_records import WriteRecords

@@ -16,7 +16,7 @@ from snapkeep.domain.system import function_name
 from snapkeep.functions import metrics, proof_metrics, read_blocks
 from snapkeep.functions.composition import Composition, composition
 from snapkeep.functions.log import started
-from snapkeep.functions.payloads import from_json
+from snapkeep.functions.payload_reader import from_json
 from snapkeep.functions.verify_payloads import VerifyAnswer, VerifyCall, VerifyRequest
 from snapkeep.usecases.ports import Problem
 from snapkeep.usecases.recovery.verify import VerifyCopy

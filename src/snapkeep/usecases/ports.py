@@ -67,10 +67,6 @@ class SnapshotReader(DeletionGuards, Protocol):
         """Return the copies in this region of the snapshots of source volumes (of any region)."""
         ...
 
-    def tagged_with_volumes(self, volume_ids: Collection[str]) -> list[Snapshot]:
-        """Return the managed snapshots and copies here of source volumes, by one listing."""
-        ...
-
     def copies_of_snapshots(self, snapshot_ids: Collection[str]) -> list[Snapshot]:
         """Return the copies in this region of source snapshots, by tag, in any state."""
         ...
@@ -117,7 +113,7 @@ class DeletionOutcome(LabelledEnum):
     LOCKED = "locked", "locked"
     NOT_ALLOWED = "not_allowed", "not allowed"
     UNSAFE = "unsafe", "not safe to delete"
-    """The last look at EC2 showed that it must stay."""
+    """It was planned elsewhere, and the plan of the deleting function keeps it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,17 +16,18 @@ from snapkeep.domain.copies.request import CopyRequest
 from snapkeep.domain.errors import AwsUnavailable
 from snapkeep.domain.model import Action, DeletionPlan, Lineage, Origin, Reason, Refusal, Snapshot, SnapshotState, Verdict
 from snapkeep.domain.recovery.record import SHORT_HASH
-from snapkeep.domain.retention.deletion import DeletionKind
+from snapkeep.domain.retention.deletion import DeletionKind, deletion_orders
 from snapkeep.domain.tag_names import CHECK, DEVICE, INSTANCE, OWN_TAGS, PROOF, RECORD, RECOVERY_TAGS, SET
 from snapkeep.domain.tags import tags_for_copy
 from snapkeep.functions.errors import with_short_cause
+from snapkeep.functions.payloads import DeletionCall
 from snapkeep.functions.state_budget import (
     COPIES_BYTES_AT_MOST,
     PLAN_BYTES,
     RESULT_BYTES,
     SWEEP_PLAN_BYTES,
+    deletion_answer,
     fit_copies,
-    fit_deletions,
     fit_plan,
     fit_refusals,
     fit_retention,
@@ -34,6 +35,7 @@ from snapkeep.functions.state_budget import (
     size_bytes,
 )
 from snapkeep.usecases.ports import CopyResult, CopyResultStatus, DeletionOutcome, DeletionResult
+from snapkeep.usecases.retention.delete import Deletions
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
 STATE_BYTES = 256 * 1024
@@ -155,6 +157,13 @@ def test_a_large_set_whose_copies_all_fail_fits_into_the_state(cause: str) -> No
     assert size_bytes(state) < STATE_BYTES
 
 
+def failed_deletions(plan: DeletionPlan) -> Deletions:
+    """Return what is done of a plan whose deletions are all refused."""
+    orders = deletion_orders(plan.deletions)[:400]
+    results = [DeletionResult(order.snapshot_id, DeletionOutcome.NOT_ALLOWED, "r" * 2_000) for order in orders]
+    return Deletions(orders, results, list(plan.refusals))
+
+
 @pytest.mark.parametrize("volumes", [1, 64, VOLUMES_OF_AN_INSTANCE])
 @pytest.mark.parametrize(("tags", "refused"), [(0, 0), (42, 64), (0, VOLUMES_OF_AN_INSTANCE)])
 def test_the_largest_run_fits_into_its_state(volumes: int, tags: int, refused: int) -> None:
@@ -166,15 +175,17 @@ def test_the_largest_run_fits_into_its_state(volumes: int, tags: int, refused: i
     ]
     refusals = tuple(Refusal(Lineage("us-east-1", f"vol-{number:017x}"), "INV-08: " + "x" * 700) for number in range(refused))
     plan = DeletionPlan("plan-1", "us-east-1", NOW, tuple(verdict(number) for number in range(1000)), refusals)
-    planned = fit_retention(plan, plan_bytes(volumes, results))
-    assert planned.delete
-    deletion = fit_deletions(
-        [DeletionResult(order.snapshot_id, DeletionOutcome.NOT_ALLOWED, "r" * 2_000) for order in planned.delete]
-    )
+    call = DeletionCall(tuple(order.volume_id for order in copies), tuple(results))
+    deletion = deletion_answer(failed_deletions(plan), call)
+    assert deletion.delete
+    assert deletion.failed
+    assert deletion.problems[-1].subject == f"{400 - len(deletion.failed)} other snapshots"
     state: dict[str, Any] = {"event": "e" * (EVENT_BYTES_PER_MEMBER * volumes + ENVELOPE_BYTES)}
     state |= {"tagged": {"volumes": [order.volume_id for order in copies], "copies": copies}}
-    state |= {"copies": {"results": results, "any_failed": True}, "plan": planned, "deletion": deletion}
+    state |= {"copies": {"results": results, "any_failed": True}, "deletion": deletion}
     assert size_bytes(state) < STATE_BYTES
+    # A run that began under an earlier version has a plan besides.
+    assert fit_retention(plan, plan_bytes(volumes, results)).delete
 
 
 def test_a_sweep_with_many_failed_copies_and_deletions_fits_into_its_state() -> None:
@@ -184,7 +195,7 @@ def test_a_sweep_with_many_failed_copies_and_deletions_fits_into_its_state() -> 
     answer = fit_plan(plan, failed, most_bytes=SWEEP_PLAN_BYTES)
     kinds = [order.kind for order in answer.delete]
     assert min(kinds.count(DeletionKind.RETENTION), kinds.count(DeletionKind.FAILED_COPY)) > 50
-    deletion = fit_deletions(
-        [DeletionResult(order.snapshot_id, DeletionOutcome.NOT_ALLOWED, "r" * 2_000) for order in answer.delete]
-    )
+    results = [DeletionResult(order.snapshot_id, DeletionOutcome.NOT_ALLOWED, "r" * 2_000) for order in answer.delete]
+    deletion = deletion_answer(Deletions(list(answer.delete), results), DeletionCall(plan=answer))
+    assert (len(deletion.failed), deletion.problems, deletion.delete) == (len(answer.delete), (), ())
     assert size_bytes({"plan": answer, "deletion": deletion}) < STATE_BYTES

@@ -41,7 +41,7 @@ def test_every_failure_becomes_a_notice() -> None:
         },
         "plan": {"problems": [{"kind": "PlanRefused", "subject": "vol-2", "cause": "INV-08"}]},
         "deletion": {"failed": [{"snapshot_id": "snap-0", "outcome": "in_use", "cause": "ami-1"}]},
-        "error": {"Error": "PlanStale", "Cause": LAMBDA_CAUSE},
+        "error": {"Error": "AwsUnavailable", "Cause": LAMBDA_CAUSE},
     }
     assert [(notice.kind, notice.cause, notice.subject) for notice in notices(state)] == [
         ("SnapshotFailed", "internal", "snap-2"),
@@ -49,7 +49,7 @@ def test_every_failure_becomes_a_notice() -> None:
         ("CopyFailed", "key", "snap-1 to us-east-2"),
         ("Key", "INV-08", "snap-1 to us-west-2"),
         ("NotDeleted", "in use: ami-1", "snap-0"),
-        ("PlanStale", "INV-08", "snap-1"),
+        ("AwsUnavailable", "INV-08", "snap-1"),
     ]
 
 

@@ -190,13 +190,21 @@ def test_an_archived_copy_is_no_recovery_point_and_is_kept() -> None:
 
 
 def test_a_confirmed_copy_counts_only_while_its_key_can_be_used() -> None:
-    world = KeyedWorld()
+    world = KeyedWorld(keep=3, snapshots=3)
+    world.keep = 1
+    world.use(world.key)
     planner = world.composition().planner(PRIMARY)
-    result = CopyResult(CopyResultStatus.COPIED, "snap-1", DR, confirmed_at=planner.clock.now(), kms_key=world.key)
-    assert planner.confirmed([result]) == [("snap-1", DR)]
+    (oldest, _, newest), (*_, copy_id) = world.ids(PRIMARY), world.ids(DR)
+    result = CopyResult(CopyResultStatus.COPIED, newest, DR, world.volume_id, copy_id, planner.clock.now(), world.key)
+
+    def deleted() -> set[str]:
+        plan = planner.plan_sources([world.volume_id], [replace(result, confirmed_at=planner.clock.now())])
+        return {verdict.snapshot.id for verdict in plan.deletions}
+
+    assert oldest in deleted()
     world.kms.disable_key(KeyId=world.key)
     world.later(6 * 60)
-    assert planner.confirmed([replace(result, confirmed_at=planner.clock.now())]) == []
+    assert deleted() == set()
 
 
 def test_a_plan_from_before_a_disabled_key_deletes_no_needed_snapshot() -> None:
@@ -208,7 +216,7 @@ def test_a_plan_from_before_a_disabled_key_deletes_no_needed_snapshot() -> None:
     assert [verdict.snapshot.id for verdict in plan.deletions] == [oldest]
     world.kms.disable_key(KeyId=world.key)
     world.later(6 * 60)
-    step = world.composition().delete_snapshots(DR, lambda order, result: None)
-    [result] = step.run(plan.made_at, deletion_orders(plan.deletions, newer_kept=plan.newer_kept))
-    assert (result.outcome, result.cause) == (DeletionOutcome.UNSAFE, "INV-13: its key is disabled; a person decides about it")
+    [result] = world.composition().delete_snapshots(DR).run((), asked=deletion_orders(plan.deletions)).results
+    assert result.outcome is DeletionOutcome.UNSAFE
+    assert "its key is disabled" in result.cause
     assert oldest in world.ids(DR)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import UTC, datetime
+from typing import cast
 
 import pytest
 
-from snapkeep.domain.retention.deletion import DeletionOrder
-from snapkeep.usecases.ports import DeletionOutcome, DeletionResult
+from snapkeep.domain.model import Action, DeletionPlan, Origin, Reason, Snapshot, SnapshotState, Verdict
+from snapkeep.lab.simulator.composition import no_notice
+from snapkeep.usecases.ports import DeletionOutcome, DeletionResult, SnapshotReader
 from snapkeep.usecases.retention.delete import DeleteSnapshots
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
@@ -30,29 +33,34 @@ class StandStill:
         raise AssertionError(f"one deletion needs no pause of {seconds} s")
 
 
-class NoObjection:
-    """Objects to no deletion."""
+class Reader:
+    """Shows one snapshot, or none."""
 
     def __init__(self, exists: bool) -> None:
         self._exists = exists
 
-    def run(self, _: object) -> dict[str, DeletionResult]:
-        return {}
-
-    def exists(self, _: str) -> bool:
-        return self._exists
+    def snapshots(self, snapshot_ids: Collection[str]) -> dict[str, None]:
+        return dict.fromkeys(snapshot_ids) if self._exists else {}
 
 
 @pytest.mark.parametrize(("there", "outcome"), [(False, DeletionOutcome.ALREADY_GONE), (True, DeletionOutcome.NOT_ALLOWED)])
 def test_a_refused_deletion_is_done_only_if_the_snapshot_no_longer_exists(there: bool, outcome: DeletionOutcome) -> None:
     heard: list[DeletionResult] = []
+    origin = Origin("us-east-1", "vol-1", "snap-1", NOW)
+    snapshot = Snapshot("snap-1", "us-east-1", SnapshotState.COMPLETED, NOW, origin, 8)
+    verdict = Verdict(snapshot, Action.DELETE, (Reason("keep_last", "beyond last 3"),))
+
+    def plan(*_: object, as_sweep: bool = False) -> DeletionPlan:
+        return DeletionPlan(f"plan-{as_sweep}", "us-east-1", NOW, (verdict,))
+
     step = DeleteSnapshots(
+        plan=plan,
+        reader=cast("SnapshotReader", Reader(there)),
         deleter=NotAllowed(),
         pacer=StandStill(),
-        clock=StandStill(),
-        audit=lambda _, result: heard.append(result),
-        last_look=NoObjection(there),
+        audit=lambda _, result, __: heard.append(result),
+        planned=no_notice,
     )
-    (result,) = step.run(NOW, [DeletionOrder("snap-1", "vol-1", datetime(2026, 1, 1, tzinfo=UTC), "default", ("beyond last 3",))])
+    (result,) = step.run(["vol-1"]).results
     assert result.outcome is outcome
     assert heard == [result], "the audit line says the same"

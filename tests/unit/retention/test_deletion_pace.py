@@ -2,31 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import cast
 
 import pytest
 
-from snapkeep.domain.errors import AwsThrottled, PlanStale
-from snapkeep.domain.retention.deletion import DeletionOrder
+from snapkeep.domain.errors import AwsThrottled
+from snapkeep.domain.model import Action, DeletionPlan, Origin, Reason, Snapshot, SnapshotState, Verdict
+from snapkeep.domain.policy.model import Limits
+from snapkeep.domain.retention.deletion import DeletionKind, DeletionOrder
 from snapkeep.lab.ebs_model import FaultRule, Faults
-from snapkeep.usecases.ports import DeletionOutcome, DeletionResult, SnapshotDeleter
+from snapkeep.lab.simulator.composition import no_audit, no_notice
+from snapkeep.usecases.ports import DeletionOutcome, DeletionResult, SnapshotDeleter, SnapshotReader
 from snapkeep.usecases.retention.delete import DeleteSnapshots
 from support.flows import DR, CallCounter, Laboratory, policy_set
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
+VOLUME = "vol-1"
+FREE = Limits(max_deletions=1000, max_share_percent=100)
 
 
-def order(snapshot_id: str, volume_id: str = "vol-1") -> DeletionOrder:
-    return DeletionOrder(snapshot_id, volume_id, datetime(2026, 1, 1, tzinfo=UTC), "default", ("beyond last 3",))
-
-
-def ignore(_: DeletionOrder, __: DeletionResult) -> None:
-    """Keep no audit."""
-
-
-def orders_of_managed(lab: Laboratory, count: int) -> list[DeletionOrder]:
-    """Orders for snapshots of the system beside the newest of each volume, made a while apart, so that every bucket is full again."""
+def volumes_past_retention(lab: Laboratory, count: int) -> list[str]:
+    """Return volumes with ten snapshots each beside the newest, made a while apart, so that every bucket is full again."""
     volumes = [lab.make_volume() for _ in range(count // 10)]
     for _ in range(11):
         for volume in volumes:
@@ -34,38 +32,39 @@ def orders_of_managed(lab: Laboratory, count: int) -> list[DeletionOrder]:
             lab.runner.advance(20)
     lab.settle()
     lab.runner.advance(600)
-    return [order(snapshot.id, snapshot.volume_id) for snapshot in lab.snapshots()[:count]]
+    lab.policies = policy_set(keep=1, regions=(), limits=FREE)
+    return volumes
 
 
 def test_three_hundred_deletions_pass_a_bucket_of_a_hundred() -> None:
     counter = CallCounter()
     lab = Laboratory(policies=policy_set(keep=100, regions=()), hook=counter)
-    to_delete = orders_of_managed(lab, 300)
-    assert len(to_delete) == 300
+    volumes = volumes_past_retention(lab, 300)
     counter.calls.clear()
-    step = lab.runner.composition.delete_snapshots("us-east-1", ignore)
     started = lab.runner.composition.clock.now()
-    results = step.run(started, to_delete)
+    results = lab.runner.composition.delete_snapshots("us-east-1").run(volumes).results
     assert [result.outcome for result in results] == [DeletionOutcome.DELETED] * 300
     assert len(lab.ids()) == 30
     assert counter.count("deleter.delete") <= 1.1 * 300
+    assert counter.count("reader.snapshots_of_volumes") == 6, "one listing for each fifty deletions"
     assert lab.runner.composition.clock.now() - started < timedelta(minutes=5), "well within one function's time"
 
 
 def test_deletions_continue_though_others_use_the_rate_limit() -> None:
     counter = CallCounter()
     lab = Laboratory(policies=policy_set(keep=100, regions=()), hook=counter)
-    to_delete = orders_of_managed(lab, 60)
+    volumes = volumes_past_retention(lab, 60)
     throttled = FaultRule("api_error", action="DeleteSnapshot", code="RequestLimitExceeded", http_status=503, times=9)
     lab.world.set_faults(Faults(script=(throttled,)))
     counter.calls.clear()
-    results = lab.runner.composition.delete_snapshots("us-east-1", ignore).run(lab.runner.composition.clock.now(), to_delete)
+    results = lab.runner.composition.delete_snapshots("us-east-1").run(volumes).results
+    assert len(results) == 60
     assert all(result.done for result in results)
     assert counter.count("deleter.delete") >= 60
 
 
 class Deleter(SnapshotDeleter):
-    def __init__(self, throttled: int) -> None:
+    def __init__(self, throttled: int = 0) -> None:
         self.throttled = throttled
         self.calls = 0
 
@@ -87,65 +86,73 @@ class StandingClock:
         self.paused += seconds
 
 
-class NoObjection:
-    """Objects to no deletion, and records the ids whose existence is read."""
+class Reads:
+    """Records the ids that are read, each of which exists."""
 
     def __init__(self) -> None:
-        self.reads: list[str] = []
+        self.ids: list[str] = []
 
-    def run(self, _: object) -> dict[str, DeletionResult]:
-        return {}
-
-    def exists(self, snapshot_id: str) -> bool:
-        self.reads.append(snapshot_id)
-        return True
+    def snapshots(self, snapshot_ids: Collection[str]) -> dict[str, None]:
+        self.ids += snapshot_ids
+        return dict.fromkeys(snapshot_ids)
 
 
-def make_step(deleter: Deleter, clock: StandingClock) -> DeleteSnapshots:
-    return DeleteSnapshots(deleter=deleter, pacer=clock, clock=clock, audit=ignore, last_look=NoObjection())
+def plan_of(number: int, volume: str = VOLUME) -> tuple[Verdict, ...]:
+    """Return verdicts that delete so many snapshots of a volume."""
+
+    def verdict(index: int) -> Verdict:
+        origin = Origin("us-east-1", volume, f"snap-{volume}-{index}", NOW)
+        snapshot = Snapshot(origin.snapshot_id, "us-east-1", SnapshotState.COMPLETED, NOW, origin, 8)
+        return Verdict(snapshot, Action.DELETE, (Reason("keep_last", "beyond last 1"),))
+
+    return tuple(verdict(index) for index in range(number))
+
+
+def make_step(deleter: Deleter, clock: StandingClock, *verdicts: Verdict, reads: Reads | None = None) -> DeleteSnapshots:
+    def plan(volume_ids: Sequence[str], _: object = (), /, *, as_sweep: bool = False) -> DeletionPlan:
+        assert not as_sweep
+        left = tuple(verdict for verdict in verdicts if verdict.snapshot.origin.volume_id in volume_ids)
+        return DeletionPlan("plan-1", "us-east-1", NOW, left)
+
+    reader = cast("SnapshotReader", reads or Reads())
+    return DeleteSnapshots(plan=plan, reader=reader, deleter=deleter, pacer=clock, audit=no_audit, planned=no_notice)
 
 
 def test_a_throttled_deletion_is_tried_again_after_a_pause() -> None:
     deleter, clock = Deleter(throttled=3), StandingClock()
-    assert make_step(deleter, clock).run(NOW, [order("snap-1")])[0].done
+    assert make_step(deleter, clock, *plan_of(1)).run([VOLUME]).results[0].done
     assert (deleter.calls, clock.paused) == (4, 6.0)
 
 
 def test_throttling_without_end_is_handed_to_the_state_machine() -> None:
     deleter, clock = Deleter(throttled=10_000), StandingClock()
     with pytest.raises(AwsThrottled):
-        make_step(deleter, clock).run(NOW, [order("snap-1")])
+        make_step(deleter, clock, *plan_of(1)).run([VOLUME])
     assert deleter.calls <= 25
 
 
-def test_a_plan_that_has_grown_old_is_not_carried_out() -> None:
-    deleter, clock = Deleter(throttled=0), StandingClock()
-    with pytest.raises(PlanStale, match="start a new run"):
-        make_step(deleter, clock).run(NOW - timedelta(minutes=16), [order("snap-1")])
-    assert deleter.calls == 0
-
-
-def test_a_plan_is_carried_out_until_its_last_valid_minute() -> None:
-    deleter, clock = Deleter(throttled=0), StandingClock()
-    assert make_step(deleter, clock).run(NOW - timedelta(minutes=15), [order("snap-1")])[0].done
-
-
 def test_half_a_bucket_is_taken_at_once_and_each_further_deletion_waits() -> None:
-    deleter, clock = Deleter(throttled=0), StandingClock()
-    make_step(deleter, clock).run(NOW, [order(f"snap-{number}") for number in range(52)])
+    deleter, clock = Deleter(), StandingClock()
+    make_step(deleter, clock, *plan_of(52)).run([VOLUME])
     assert clock.paused == 2 * 0.25
 
 
+def test_a_call_begins_no_volume_after_four_hundred_deletions() -> None:
+    verdicts = [verdict for number in range(10) for verdict in plan_of(90, f"vol-{number}")]
+    done = make_step(Deleter(), StandingClock(), *verdicts).run([f"vol-{number}" for number in range(10)])
+    assert len(done.results) == 450
+    assert {order.volume_id for order in done.orders} == {f"vol-{number}" for number in range(5)}
+
+
 def test_existence_is_checked_only_after_a_refused_deletion() -> None:
-    look = NoObjection()
-    step = replace(make_step(Deleter(throttled=0), StandingClock()), last_look=look)
-    assert [result.outcome for result in step.run(NOW, [order("snap-1")])] == [DeletionOutcome.DELETED]
-    assert look.reads == []
+    reads = Reads()
+    step = make_step(Deleter(), StandingClock(), *plan_of(1), reads=reads)
+    assert [result.outcome for result in step.run([VOLUME]).results] == [DeletionOutcome.DELETED]
+    assert reads.ids == []
 
 
-def test_a_snapshot_that_does_not_exist_counts_as_deleted() -> None:
-    lab = Laboratory()
-    result = lab.runner.composition.delete_snapshots(DR, ignore).run(
-        lab.runner.composition.clock.now(), [order("snap-0123456789abcdef0")]
-    )
-    assert [(deleted.outcome, deleted.done) for deleted in result] == [(DeletionOutcome.ALREADY_GONE, True)]
+@pytest.mark.parametrize("kind", list(DeletionKind))
+def test_a_snapshot_that_does_not_exist_counts_as_deleted(kind: DeletionKind) -> None:
+    order = DeletionOrder("snap-0123456789abcdef0", VOLUME, NOW, "default", ("beyond last 3",), kind)
+    results = Laboratory().runner.composition.delete_snapshots(DR).run((), asked=[order]).results
+    assert [(result.outcome, result.done) for result in results] == [(DeletionOutcome.ALREADY_GONE, True)]

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from snapkeep.domain.copies.entry import EntryState, entry_key
-from snapkeep.domain.errors import PlanRefused
 from snapkeep.domain.model import DeletionPlan, Lineage, Snapshot, Verdict
 from snapkeep.domain.policy.model import Limits, Retention
 from snapkeep.domain.retention import plan as lineage_plan
 from snapkeep.lab.ebs_model import PUBLIC_LINUX
+from snapkeep.usecases.ports import CopyResult, CopyResultStatus
 from support.flows import DR, PRIMARY, Laboratory, policy_set
 
 MANY = policy_set(keep=9, keep_copies=9)
@@ -31,11 +31,18 @@ def protected(count: int) -> tuple[Laboratory, str, list[str]]:
 
 
 def plan(lab: Laboratory, volumes: Sequence[str], confirmed: Sequence[str] = ()) -> DeletionPlan:
-    return lab.runner.composition.planner(PRIMARY).plan_sources(volumes, [(snapshot_id, DR) for snapshot_id in confirmed])
+    """Return a run's plan. `confirmed` are the sources whose copies the run saw complete."""
+    planner = lab.runner.composition.planner(PRIMARY)
+    copies = {copy.source_id: copy.id for copy in lab.snapshots(DR)}
+    results = [
+        CopyResult(CopyResultStatus.COPIED, source, DR, copy_id=copies[source], confirmed_at=planner.clock.now())
+        for source in confirmed
+    ]
+    return planner.plan_sources(volumes, results)
 
 
 def plan_of_copies(lab: Laboratory, volume: str) -> DeletionPlan:
-    return lab.runner.composition.planner(DR).plan_copies(lab.runner.composition.reader(DR).copies_of_volumes([volume]))
+    return lab.runner.composition.planner(DR).plan_copies([volume])
 
 
 def deleted(made: DeletionPlan) -> list[str]:
@@ -66,6 +73,20 @@ def test_a_source_stays_while_its_copy_waits_despite_a_newer_copy(state: EntrySt
     made = plan(lab, [volume], [second])
     assert deleted(made) == []
     assert reasons(made)[first] == f"held: its copy to {DR} is waiting or running"
+
+
+@pytest.mark.parametrize("told", ["another copy", "no entry"])
+def test_an_answer_that_the_queue_does_not_confirm_is_not_believed(told: str) -> None:
+    """Whoever reads a task token can answer the run that waits for it."""
+    lab, volume, (first, second) = protected(2)
+    made_up = CopyResult(CopyResultStatus.COPIED, second, DR, copy_id="snap-0", confirmed_at=lab.runner.composition.clock.now())
+    if told == "no entry":
+        lab.runner.composition.queues[DR].lose_everything()
+    for copy in lab.snapshots(DR):
+        lab.ec2(DR).delete_snapshot(SnapshotId=copy.id)
+    made = lab.runner.composition.planner(PRIMARY).plan_sources([volume], [made_up])
+    assert deleted(made) == []
+    assert reasons(made)[first].startswith(f"held: no completed copy in {DR}")
 
 
 def test_a_copy_confirms_nothing_about_another_volume_of_the_set() -> None:
@@ -106,10 +127,8 @@ def test_a_plan_beyond_the_limits_is_refused_in_both_regions() -> None:
     lab, volume, _ = protected(4)
     lab.policies = policy_set(keep=1, keep_copies=1, limits=Limits(max_deletions=2))
     refusal = f"INV-08: it would delete 3 snapshots of {volume}; the limit is 2 in one plan"
-    made = plan(lab, [volume])
-    assert (deleted(made), made.refusals) == ([], ((Lineage(PRIMARY, volume), refusal),))
-    with pytest.raises(PlanRefused, match=refusal):
-        plan_of_copies(lab, volume)
+    for made in (plan(lab, [volume]), plan_of_copies(lab, volume)):
+        assert (deleted(made), made.refusals) == ([], ((Lineage(PRIMARY, volume), refusal),))
 
 
 def test_a_run_of_a_set_carries_out_its_unrefused_plans_and_fails() -> None:

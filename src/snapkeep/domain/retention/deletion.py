@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from types import MappingProxyType
 
 from snapkeep.domain.json_codec import OPTIONAL
 from snapkeep.domain.model import Snapshot, Verdict
@@ -34,8 +33,6 @@ class DeletionOrder:
     reasons: tuple[str, ...]
     kind: DeletionKind = field(default=DeletionKind.RETENTION, metadata=OPTIONAL)
     """A plan that an earlier version made names none."""
-    newer_kept: int = field(default=1, metadata=OPTIONAL)
-    """The number of newer snapshots of its lineage on which the plan relies: fewer, and it is not deleted."""
 
     @property
     def text(self) -> str:
@@ -43,25 +40,18 @@ class DeletionOrder:
         return "; ".join(self.reasons)
 
 
-def deletion_orders(
-    verdicts: Iterable[Verdict],
-    failed_copies: Iterable[tuple[Snapshot, str]] = (),
-    newer_kept: Mapping[str, int] = MappingProxyType({}),
-) -> list[DeletionOrder]:
-    """Return the orders for verdicts that delete, in their order, then those for failed copies, each given with its cause.
-
-    `newer_kept` is the plan's.
-    """
+def deletion_orders(verdicts: Iterable[Verdict], failed_copies: Iterable[tuple[Snapshot, str]] = ()) -> list[DeletionOrder]:
+    """Return the orders for verdicts that delete, in their order, then those for failed copies, each given with its cause."""
     orders = []
     for verdict in verdicts:
         first_rule = next((reason.rule for reason in verdict.reasons), "")
         kind = DeletionKind.SECOND_COPY if first_rule == SECOND_COPY_RULE else DeletionKind.RETENTION
         reasons = tuple(reason.text for reason in verdict.reasons)
-        orders.append(_order(verdict.snapshot, kind, reasons, newer_kept.get(verdict.snapshot.id, 1)))
-    orders += [_order(copy, DeletionKind.FAILED_COPY, (f"failed copy: {cause}",), 0) for copy, cause in failed_copies]
+        orders.append(_order(verdict.snapshot, kind, reasons))
+    orders += [_order(copy, DeletionKind.FAILED_COPY, (f"failed copy: {cause}",)) for copy, cause in failed_copies]
     return orders
 
 
-def _order(snapshot: Snapshot, kind: DeletionKind, reasons: tuple[str, ...], newer_kept: int) -> DeletionOrder:
+def _order(snapshot: Snapshot, kind: DeletionKind, reasons: tuple[str, ...]) -> DeletionOrder:
     origin = snapshot.origin
-    return DeletionOrder(snapshot.id, origin.volume_id, origin.start_time, snapshot.policy, reasons, kind, newer_kept)
+    return DeletionOrder(snapshot.id, origin.volume_id, origin.start_time, snapshot.policy, reasons, kind)

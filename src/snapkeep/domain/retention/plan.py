@@ -10,7 +10,7 @@ from snapkeep.domain.model import Action, Lineage, Reason, Snapshot, Verdict
 from snapkeep.domain.policy.model import CopyRule, Limits, Retention
 from snapkeep.domain.retention.holds import NO_COPY_FACTS, CopyFacts, holds_from_facts, merge_holds, policy_holds, proof_holds
 from snapkeep.domain.retention.invariants import find_problems
-from snapkeep.domain.retention.verdicts import NO_HOLDS, NO_POLICY, UNCOUNTED_RULES, Holds, decide
+from snapkeep.domain.retention.verdicts import NO_HOLDS, NO_POLICY, Holds, decide
 
 REFUSED = Reason("refused", "its plan is refused: nothing is deleted")
 _EXAMPLES = 5
@@ -56,19 +56,6 @@ class LineagePlan:
         )
 
     @property
-    def newer_kept(self) -> dict[str, int]:
-        """Return for each deletion, by id, the number of newer snapshots that count and stay; copies of one snapshot are one."""
-        kept: set[str] = set()
-        numbers: dict[str, int] = {}
-        for snapshot, action, reasons in reversed(self.outcome):
-            if action is Action.DELETE:
-                # The last look compares this number with the newer ones that remain when the deletion is carried out.
-                numbers[snapshot.id] = len(kept - {snapshot.origin.snapshot_id})
-            elif snapshot.completed and reasons[0].rule not in UNCOUNTED_RULES and not _is_stray(snapshot):
-                kept.add(snapshot.origin.snapshot_id)
-        return numbers
-
-    @property
     def refusal(self) -> str:
         """The refusals as one text: the first few, and the number of the others. Empty when the plan is not refused."""
         more = len(self.refusals) - _EXAMPLES
@@ -111,11 +98,6 @@ def plan_lineage(
         compared=facts.compared,
     )
     return LineagePlan(facts.lineage, verdicts, tuple(refusals))
-
-
-def _is_stray(snapshot: Snapshot) -> bool:
-    """Whether it is a copy in its source's own region, beside the source snapshots."""
-    return snapshot.is_copy and snapshot.region == snapshot.origin.region
 
 
 def keep_all(snapshots: Iterable[Snapshot], reason: Reason) -> tuple[Verdict, ...]:

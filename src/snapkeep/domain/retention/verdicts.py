@@ -31,8 +31,6 @@ FUTURE_RULE = "future"
 NO_RULE = Reason("no-rule", "no rule is set: everything is kept")
 NO_POLICY = Reason("no-policy", "no policy governs it: everything is kept")
 
-UNCOUNTED_RULES = frozenset({NOT_MANAGED.rule, FOUND_WRONG.rule, UNUSABLE_RULE, FUTURE_RULE})
-"""The first rule of a completed snapshot that does not count."""
 RETENTION_WORDS = frozenset({"keep_last", "keep_within", *(f"keep_{word}" for word in PERIODS)})
 """The rules of a retention. Only one of these ever deletes (INV-07)."""
 

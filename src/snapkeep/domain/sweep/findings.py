@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import count
 from math import isqrt
@@ -262,8 +262,6 @@ class SweepDecision:
 
     findings: tuple[Finding, ...]
     deletions: tuple[Verdict, ...] = ()
-    newer_kept: Mapping[str, int] = field(default_factory=dict)
-    """See `DeletionPlan.newer_kept`."""
 
 
 def ordered(findings: Iterable[Finding]) -> tuple[Finding, ...]:
@@ -275,14 +273,10 @@ def decision_of(findings: Iterable[Finding], plans: Iterable[VolumePlan], system
     """Return the findings, and those about plans, in order, and the verdicts that delete, of the plans that are not refused."""
     all_findings = list(findings)
     deletions: list[Verdict] = []
-    newer_kept: dict[str, int] = {}
     for plan in plans:
         all_findings += plan_findings(plan, system)
-        of_volume = [verdict for verdict in plan.outcome if verdict.action is Action.DELETE]
-        if of_volume:
-            deletions += of_volume
-            newer_kept |= plan.newer_kept
-    return SweepDecision(ordered(all_findings), tuple(deletions), newer_kept)
+        deletions += [verdict for verdict in plan.outcome if verdict.action is Action.DELETE]
+    return SweepDecision(ordered(all_findings), tuple(deletions))
 
 
 def plan_findings(plan: VolumePlan, system: str) -> Iterator[Finding]:

@@ -67,12 +67,10 @@ class FollowedExecution:
         return self.steps.get(name, StepStatus.WAITING)
 
     def deletions(self) -> list[Mapping[str, Any]]:
-        """Return what its plan deletes, with the reasons."""
-        for holder in (self.state, self.state.get("received", {})):
-            plan = holder.get("plan") if isinstance(holder, Mapping) else None
-            if isinstance(plan, Mapping):
-                return list(plan.get("delete", ()))
-        return []
+        """Return what it deletes, with the reasons: by its plan, or failed copies."""
+        received = self.state.get("received", {})
+        parts = (self.state.get("deletion", {}), received.get("plan", {}) if isinstance(received, Mapping) else {})
+        return [deletion for part in parts if isinstance(part, Mapping) for deletion in part.get("delete", ())]
 
     def outcome(self) -> str:
         """Return what its first step found, such as `MANAGED` or `VOLUME_NOT_TAGGED`."""

@@ -25,7 +25,6 @@ _WIDE = 100
 _PROTECT_STEPS = (
     ("tag", TAG_STEP),
     ("copy", COPY_STEP),
-    ("plan", "PlanRetention"),
     ("expire", "DeleteOldSnapshots"),
 )
 _RECEIVE_STEPS = (("check", "TagSnapshotCopy"), ("expire", "DeleteOldSnapshots"))

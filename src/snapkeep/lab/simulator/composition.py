@@ -15,6 +15,7 @@ from snapkeep.adapters.kms_keys import KmsKeys, RecentKeys
 from snapkeep.adapters.regional import AwsClients
 from snapkeep.domain.copies.retries import RetryPolicy
 from snapkeep.domain.errors import AwsUnavailable
+from snapkeep.domain.model import DeletionPlan
 from snapkeep.domain.policy.model import PolicySet
 from snapkeep.domain.retention.deletion import DeletionOrder
 from snapkeep.domain.system import StackKind
@@ -52,8 +53,17 @@ from snapkeep.usecases.ports import DeletionResult
 from snapkeep.usecases.protect import TagSnapshots
 from snapkeep.usecases.recovery.read_blocks import ReadBlocks
 from snapkeep.usecases.recovery.verify import VerifyCopy
-from snapkeep.usecases.retention.delete import DeleteSnapshots
+from snapkeep.usecases.retention.delete import Audit, DeleteSnapshots
 from snapkeep.usecases.retention.plan_volumes import RetentionPlanner
+
+
+def no_audit(_: DeletionOrder, __: DeletionResult, ___: str) -> None:
+    """Keep no audit of deletions."""
+
+
+def no_notice(_: DeletionPlan) -> None:
+    """Tell nobody of a plan."""
+
 
 CALLER = "snapkeep"
 """The caller of the system's requests to the model, by which an observer tells them from a person's."""
@@ -363,10 +373,12 @@ class SystemComposition:
         """Return what answers the executions that wait for copies into a region."""
         return self.stack(region, StackKind.DR).settlement
 
-    def delete_snapshots(self, region: str, audit: Callable[[DeletionOrder, DeletionResult], None]) -> DeleteSnapshots:
+    def delete_snapshots(
+        self, region: str, audit: Audit = no_audit, planned: Callable[[DeletionPlan], None] = no_notice
+    ) -> DeleteSnapshots:
         """Return what DeleteOldSnapshots runs in a region; both stacks have it."""
         stack = StackKind.PRIMARY if region in self.layout.primaries else StackKind.DR
         step: DeleteSnapshots = self._once(
-            "DeleteOldSnapshots", region, lambda: delete_old_snapshots.build(self.stack(region, stack), "")
+            "DeleteOldSnapshots", region, lambda: delete_old_snapshots.build(self.stack(region, stack))
         )
-        return replace(step, audit=audit)
+        return replace(step, audit=audit, planned=planned)

@@ -12,21 +12,19 @@ from snapkeep.domain.retention.deletion import DeletionOrder
 from snapkeep.domain.system import StackKind
 from snapkeep.functions import drill, make_for_drill, remove_after_drill
 from snapkeep.functions.drill_payloads import DrillAnswer, DrillCall, MakeCall, RemoveCall
+from snapkeep.functions.payload_reader import from_json
 from snapkeep.functions.payloads import (
     NOT_OURS,
     DeletionAnswer,
     DeletionCall,
     EnqueueCall,
     EventCall,
-    PlanCall,
     ReceiveAnswer,
-    RetentionAnswer,
     TagAnswer,
-    from_json,
     run_state,
     waiting_call,
 )
-from snapkeep.functions.state_budget import fit_deletions, fit_retention, plan_bytes, receive_answer, tag_answer
+from snapkeep.functions.state_budget import deletion_answer, receive_answer, tag_answer
 from snapkeep.functions.verify import answer_of, compare
 from snapkeep.functions.verify_payloads import RecordAnswer, RecordCall, VerifyAnswer
 from snapkeep.lab.simulator.composition import SystemComposition
@@ -51,7 +49,7 @@ class Surroundings(Protocol):
         """Show a plan that is about to be carried out to the observers."""
         ...
 
-    def deleted(self, order: DeletionOrder, result: DeletionResult) -> None:
+    def deleted(self, order: DeletionOrder, result: DeletionResult, plan_id: str) -> None:
         """Count a deletion, and show it to the observers."""
         ...
 
@@ -69,7 +67,6 @@ class Functions:
         return {
             "TagSnapshots": self.tag_snapshots,
             "CopySnapshotToDR": self.copy_snapshot_to_dr,
-            "CountSnapshots": self.count_snapshots,
             "DeleteOldSnapshots": self.delete_old_snapshots,
             "Notification": self.notification,
             "TagSnapshotCopy": self.tag_snapshot_copy,
@@ -102,14 +99,6 @@ class Functions:
             enqueue.run(request, token, execution.id)
             self._surroundings.wake_by_stream(request.region)
 
-    def count_snapshots(self, execution: Execution, payload: Mapping[str, Any]) -> RetentionAnswer:
-        """Plan the retention of volumes."""
-        call = from_json(PlanCall, payload)
-        planner = self._composition.planner(execution.region)
-        plan = planner.plan_sources(call.volumes, planner.confirmed(call.copies))
-        self._surroundings.plan_made(plan)
-        return fit_retention(plan, plan_bytes(len(call.volumes), call.copies))
-
     def verify(self, execution: Execution, payload: Mapping[str, Any]) -> VerifyAnswer:
         """Compare a copy with its source for one portion."""
         return answer_of(compare(self._composition.verify(execution.region), payload))
@@ -130,10 +119,7 @@ class Functions:
         return use_case.run(from_json(RemoveCall, payload).run)
 
     def tag_snapshot_copy(self, execution: Execution, payload: Mapping[str, Any]) -> ReceiveAnswer | RecordAnswer:
-        """Check a copy that has ended, answer the execution that waits for it, and plan the retention of its lineage.
-
-        Or record a proof.
-        """
+        """Check a copy that has ended, and answer the execution that waits for it. Or record a proof."""
         if "proof" in payload:
             requested = self._composition.record_proof(execution.region).run(from_json(RecordCall, payload).proof)
             self._surroundings.wake_by_stream(execution.region)
@@ -144,15 +130,13 @@ class Functions:
         else:
             received = self._composition.receive(execution.region).run(ended)
             self._surroundings.wake_by_stream(execution.region)
-        if received.plan:
-            self._surroundings.plan_made(received.plan)
         return receive_answer(received, execution.region, self._composition.clock.now())
 
     def delete_old_snapshots(self, execution: Execution, payload: Mapping[str, Any]) -> DeletionAnswer:
-        """Carry out the deletions of a plan."""
-        plan = from_json(DeletionCall, payload).plan
-        step = self._composition.delete_snapshots(execution.region, self._surroundings.deleted)
-        return fit_deletions(step.run(plan.made_at, plan.delete))
+        """Plan retention, and delete what it gives up."""
+        call = from_json(DeletionCall, payload)
+        step = self._composition.delete_snapshots(execution.region, self._surroundings.deleted, self._surroundings.plan_made)
+        return deletion_answer(step.run(call.volumes, call.copies, call.asked), call)
 
     def notification(self, execution: Execution, payload: Mapping[str, Any]) -> dict[str, int]:
         """Add a notice for each failure in an execution's state."""

@@ -171,7 +171,7 @@ class Runner:
         for listener in self.plan_listeners:
             listener(plan)
 
-    def deleted(self, order: DeletionOrder, result: DeletionResult) -> None:
+    def deleted(self, order: DeletionOrder, result: DeletionResult, _: str) -> None:
         """Count a deletion, and show it to the observers."""
         self.totals.deletions += result.done
         for listener in self.audit:

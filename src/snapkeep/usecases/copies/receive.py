@@ -1,4 +1,4 @@
-"""Receive: a copy has ended in this DR region. If it is ours: check it, answer the executions, plan the region's retention."""
+"""Receive: a copy has ended in this DR region. If it is ours: check it, and answer the executions that wait for it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from snapkeep.domain.errors import (
     TagsDoNotFit,
 )
 from snapkeep.domain.events import CopyEndEvent
-from snapkeep.domain.model import DeletionPlan, Snapshot, SnapshotState
+from snapkeep.domain.model import Snapshot, SnapshotState
 from snapkeep.domain.policy.model import PolicySet, VerifyRule
 from snapkeep.domain.recovery.schedule import method_due
 from snapkeep.domain.tag_names import CHECK, WRONG
@@ -29,7 +29,6 @@ from snapkeep.usecases.copies.enqueue import find_entry
 from snapkeep.usecases.copies.settle import Settlement, naming_keys, unusable_cause
 from snapkeep.usecases.ports import Clock, CopyQueue, Problem, SnapshotReader, SnapshotTagger
 from snapkeep.usecases.recovery.ports import Verifications
-from snapkeep.usecases.retention.plan_volumes import RetentionPlanner
 
 _UNDER_WAY = (EntryState.STARTING, EntryState.RUNNING)
 
@@ -45,11 +44,11 @@ class ReceiveOutcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ReceiveResult:
-    """Result of receiving a copy: its outcome, the retention plan of the lineage, and the failed copies to remove."""
+    """Result of receiving a copy: its outcome, the volumes whose copies retention plans now, and the failed copies to remove."""
 
     outcome: ReceiveOutcome
     why: str
-    plan: DeletionPlan | None = None
+    volume_ids: tuple[str, ...] = ()
     remove: tuple[Snapshot, ...] = ()
     problems: tuple[Problem, ...] = ()
 
@@ -64,7 +63,6 @@ class ReceiveCopy:
     queue: CopyQueue
     settlement: Settlement
     retry_policy: RetryPolicy
-    planner: RetentionPlanner
     policies: Callable[[], PolicySet]
     verifications: Verifications
     clock: Clock
@@ -115,7 +113,7 @@ class ReceiveCopy:
                 faults = self.settlement.settle(entry, copy, full=full and has_predecessor(copy, copies))
         elif entry is not None:
             faults = faults_of_copy(entry.request, copy)
-        if faults:  # no plan: no good copy is deleted for a wrong one
+        if faults:  # no retention: no good copy is deleted for a wrong one
             if entry is not None and not is_older_than(entry, copy):
                 self._mark_wrong(copy)
             problem = Problem(CopyWrong.__name__, copy.id, "; ".join(faults))
@@ -123,8 +121,8 @@ class ReceiveCopy:
         # The copy itself may be missing in a listing that was taken before it completed.
         siblings = [listed for listed in copies if listed.id != copy.id and listed.origin.lineage == copy.origin.lineage]
         problems = self._verify(copy, siblings)
-        plan = self.planner.plan_copies([copy, *siblings])
-        return ReceiveResult(ReceiveOutcome.RECEIVED, f"{copy.id} is good", plan, problems=problems)
+        volume_ids = (copy.origin.volume_id,)
+        return ReceiveResult(ReceiveOutcome.RECEIVED, f"{copy.id} is good", volume_ids, problems=problems)
 
     def _verify(self, copy: Snapshot, siblings: list[Snapshot]) -> tuple[Problem, ...]:
         """Start the comparison of a copy with its source, by the rule of its policy. A refusal becomes a problem."""

@@ -1,18 +1,15 @@
-"""Carry out a plan's deletions: one that cannot be deleted is reported and does not stop the others."""
+"""Delete what retention gives up. The plan is made here, right before its deletions: no other function's plan is believed."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
-from snapkeep.domain.errors import AwsThrottled, PlanStale
-from snapkeep.domain.retention.deletion import DeletionOrder
-from snapkeep.usecases.ports import Clock, DeletionOutcome, DeletionResult, SnapshotDeleter
-
-PLAN_GOOD_FOR = timedelta(minutes=15)
-"""A redriven execution may come days after its plan (Step Functions allows 14 days): such a plan is not carried out."""
+from snapkeep.domain.errors import AwsThrottled
+from snapkeep.domain.model import DeletionPlan, Refusal, SnapshotState
+from snapkeep.domain.retention.deletion import DeletionKind, DeletionOrder, deletion_orders
+from snapkeep.usecases.ports import Clock, CopyResult, DeletionOutcome, DeletionResult, SnapshotDeleter, SnapshotReader
 
 
 class Pacer(Protocol):
@@ -27,16 +24,29 @@ class PacingClock(Clock, Pacer, Protocol):
     """Tells the time, and lets it pass."""
 
 
-class DeletionCheck(Protocol):
-    """Looks at EC2 right before deletions: see `LastLook`."""
+class Planner(Protocol):
+    """Plans the retention of volumes: a method of `RetentionPlanner`."""
 
-    def run(self, orders: Sequence[DeletionOrder]) -> Mapping[str, DeletionResult]:
-        """Return by id the results of the orders that must not be carried out, or need not."""
+    def __call__(
+        self, volume_ids: Sequence[str], results: Sequence[CopyResult] = (), /, *, as_sweep: bool = False
+    ) -> DeletionPlan:
+        """Return a plan for the volumes' snapshots, or for their copies, as EC2 shows them now."""
         ...
 
-    def exists(self, snapshot_id: str) -> bool:
-        """Whether the snapshot is there."""
-        ...
+
+Audit = Callable[[DeletionOrder, DeletionResult, str], None]
+"""Keeps a deletion, its result and the id of the plan that it is of."""
+
+
+@dataclass(slots=True)
+class Deletions:
+    """The orders that were carried out, or refused, with their results, and the volumes whose own plan is refused."""
+
+    orders: list[DeletionOrder] = field(default_factory=list)
+    results: list[DeletionResult] = field(default_factory=list)
+    refusals: list[Refusal] = field(default_factory=list)
+    calls: int = 0
+    """How often DeleteSnapshot was called, throttled calls aside."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,59 +57,118 @@ class DeleteSnapshots:
     burst that is taken from it is half.
     """
 
+    plan: Planner
+    reader: SnapshotReader
     deleter: SnapshotDeleter
     pacer: Pacer
-    clock: Clock
-    last_look: DeletionCheck
-    audit: Callable[[DeletionOrder, DeletionResult], None]
+    audit: Audit
+    planned: Callable[[DeletionPlan], None]
+    """Hears of each plan before it is carried out."""
     burst: int = 50
+    most: int = 400
+    """The deletions after which no other volume is begun: the next run, or sweep, plans and deletes the rest."""
     seconds_between: float = 0.25
     seconds_after_throttling: float = 2.0
     throttled_at_most: int = 20
 
-    def run(self, made_at: datetime, orders: Sequence[DeletionOrder]) -> list[DeletionResult]:
-        """Carry out a plan's deletions, volume by volume; return the result of each.
+    def run(
+        self,
+        volume_ids: Sequence[str],
+        results: Sequence[CopyResult] = (),
+        asked: Sequence[DeletionOrder] = (),
+    ) -> Deletions:
+        """Plan the volumes and delete what their plans give up. Return what was done.
 
-        Raise PlanStale, AwsThrottled after the last retry, or AwsUnavailable when EC2 cannot be read.
+        `asked` are a sweep's orders, and those for failed copies: each is carried out only if this function's own plan deletes
+        the same snapshot, or if the copy is in state `error`. `results`: see `RetentionPlanner.plan_sources`. Raise AwsThrottled
+        after the last retry, or AwsUnavailable when a region cannot be read.
         """
-        age = self.clock.now() - made_at
-        if age > PLAN_GOOD_FOR:
-            raise PlanStale(f"the plan was made {age} ago and is good for {PLAN_GOOD_FOR}; start a new run, or a sweep")
-        # A stale plan is refused as a whole: the facts on which each of its deletions relies are old.
-        results: list[DeletionResult] = []
-        calls = 0
-        for part in self._parts(orders):
-            # One look for each part: it is fresh when the part's deletions begin, and many volumes share its listing.
-            unneeded = self.last_look.run(part)
-            for order in part:
-                result = unneeded.get(order.snapshot_id)
-                if result is None:
-                    # Within the burst the bucket has tokens, so that a usual run, with a few deletions, waits for nothing.
-                    if calls >= self.burst:
-                        self.pacer.pause(self.seconds_between)
-                    calls += 1
-                    result = self._unless_gone(self._delete(order.snapshot_id))
-                # At once, and not at the end: a function that is killed has logged what it has done.
-                self.audit(order, result)
-                results.append(result)
-        return results
+        done = Deletions()
+        self._delete_volumes(volume_ids, results, None, done)
+        failed_copies = [order for order in asked if order.kind is DeletionKind.FAILED_COPY]
+        others = [order for order in asked if order.kind is not DeletionKind.FAILED_COPY]
+        self._delete_volumes([order.volume_id for order in others], (), others, done)
+        self._delete_failed(failed_copies, done)
+        return done
 
-    def _parts(self, orders: Sequence[DeletionOrder]) -> list[list[DeletionOrder]]:
-        """Return the orders, volume by volume, in parts of one look each: of whole volumes, and few enough to be deleted soon."""
-        by_volume: dict[str, list[DeletionOrder]] = {}
+    def _delete_volumes(
+        self,
+        volume_ids: Iterable[str],
+        results: Sequence[CopyResult],
+        asked: Sequence[DeletionOrder] | None,
+        done: Deletions,
+    ) -> None:
+        """Plan the volumes and delete, volume by volume: only what is `asked` for, unless that is None."""
+        left = list(dict.fromkeys(volume_ids))
+        while left and len(done.orders) < self.most:
+            # Planned anew after each burst: a plan is fresh when its deletions begin, and many volumes share its listing.
+            plan = self.plan(left, results, as_sweep=asked is not None)
+            self.planned(plan)
+            orders = deletion_orders(plan.deletions)
+            before = done.calls
+            while left:
+                volume_id = left[0]
+                of_volume = [order for order in orders if order.volume_id == volume_id]
+                if asked is not None:
+                    asked_of_volume = [order for order in asked if order.volume_id == volume_id]
+                    asked_ids = {order.snapshot_id for order in asked_of_volume}
+                    of_volume = [order for order in of_volume if order.snapshot_id in asked_ids]
+                # A volume is never divided, and the first one of a plan always goes, however many deletions it has.
+                if done.calls > before and done.calls - before + len(of_volume) > self.burst:
+                    break
+                left.pop(0)
+                for order in of_volume:
+                    self._carry_out(order, plan.id, done)
+                if asked is None:
+                    done.refusals += [refusal for refusal in plan.refusals if refusal.lineage.volume_id == volume_id]
+                else:
+                    deleted_ids = {order.snapshot_id for order in of_volume}
+                    self._refuse([order for order in asked_of_volume if order.snapshot_id not in deleted_ids], plan, done)
+
+    def _carry_out(self, order: DeletionOrder, plan_id: str, done: Deletions) -> None:
+        # Within the burst the bucket has tokens, so that a usual run, with a few deletions, waits for nothing.
+        if done.calls >= self.burst:
+            self.pacer.pause(self.seconds_between)
+        done.calls += 1
+        self._note(order, self._unless_gone(self._delete(order.snapshot_id)), plan_id, done)
+
+    def _note(self, order: DeletionOrder, result: DeletionResult, plan_id: str, done: Deletions) -> None:
+        # At once, and not at the end: a function that is killed has logged what it has done.
+        self.audit(order, result, plan_id)
+        done.orders.append(order)
+        done.results.append(result)
+
+    def _refuse(self, orders: Sequence[DeletionOrder], plan: DeletionPlan, done: Deletions) -> None:
+        """Note the orders of another plan that this one does not confirm, with the reasons why the snapshots stay."""
+        kept = {verdict.snapshot.id: "; ".join(reason.text for reason in verdict.reasons) for verdict in plan.verdicts}
+        unlisted = [order.snapshot_id for order in orders if order.snapshot_id not in kept]
+        existing = self.reader.snapshots(unlisted) if unlisted else {}
         for order in orders:
-            by_volume.setdefault(order.volume_id, []).append(order)
-        parts: list[list[DeletionOrder]] = []
-        for of_volume in by_volume.values():
-            # A volume is never divided: the last look counts the newer snapshots that remain beside all its deletions.
-            if not parts or len(parts[-1]) + len(of_volume) > self.burst:
-                parts.append([])
-            parts[-1] += of_volume
-        return parts
+            cause = kept.get(order.snapshot_id, f"it is no managed snapshot of {order.volume_id}")
+            gone = order.snapshot_id not in kept and order.snapshot_id not in existing
+            result = DeletionResult(order.snapshot_id, DeletionOutcome.ALREADY_GONE)
+            if not gone:
+                result = DeletionResult(order.snapshot_id, DeletionOutcome.UNSAFE, cause)
+            self._note(order, result, plan.id, done)
+
+    def _delete_failed(self, orders: Sequence[DeletionOrder], done: Deletions) -> None:
+        """Delete failed copies. Only a copy in state `error` is one: there is nothing in it."""
+        copies = self.reader.snapshots([order.snapshot_id for order in orders]) if orders else {}
+        for order in orders:
+            copy = copies.get(order.snapshot_id)
+            if copy is None:
+                self._note(order, DeletionResult(order.snapshot_id, DeletionOutcome.ALREADY_GONE), "", done)
+            elif copy.is_copy and copy.state is SnapshotState.ERROR:
+                self._carry_out(order, "", done)
+            else:
+                cause = f"INV-03: it is {copy.state}, and no failed copy"
+                self._note(order, DeletionResult(order.snapshot_id, DeletionOutcome.UNSAFE, cause), "", done)
 
     def _unless_gone(self, result: DeletionResult) -> DeletionResult:
-        """A run beside this one may have deleted it already."""
-        if result.outcome is DeletionOutcome.NOT_ALLOWED and not self.last_look.exists(result.snapshot_id):
+        """A run beside this one may have deleted it already: a deleted one carries no tag that meets the role's condition."""
+        if result.outcome is DeletionOutcome.NOT_ALLOWED and result.snapshot_id not in self.reader.snapshots(
+            [result.snapshot_id]
+        ):
             return DeletionResult(result.snapshot_id, DeletionOutcome.ALREADY_GONE)
         return result
 

@@ -1,17 +1,20 @@
-"""Plan the retention of volumes in a run: gather their snapshots and copies, plan each lineage. Nothing is written."""
+"""Plan the retention of volumes: gather their snapshots and copies, plan each lineage. Nothing is written."""
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from hashlib import sha256
 
-from snapkeep.domain.errors import PlanRefused
-from snapkeep.domain.model import DeletionPlan, KeyFault, Refusal, Snapshot, SnapshotInRegion, Verdict, Volume
+from snapkeep.domain.copies.entry import EntryState, entry_key
+from snapkeep.domain.errors import EntryNotFound, SnapkeepError
+from snapkeep.domain.model import DeletionPlan, KeyFault, Lineage, Refusal, Snapshot, SnapshotInRegion, Verdict, Volume
 from snapkeep.domain.policy.model import PolicySet
 from snapkeep.domain.policy.selection import select_for_retention, tells_what_governs
+from snapkeep.domain.retention.deleted_volumes import deleted_lineages
 from snapkeep.domain.retention.region_plan import RegionFacts
 from snapkeep.domain.tags import format_time
 from snapkeep.usecases.ports import Clock, CopyQueue, CopyResult, CopyResultStatus, DeletionGuards, SnapshotReader
@@ -39,22 +42,14 @@ class RetentionPlanner:
     fault_of_key: Callable[[str, str], KeyFault | None]
     """Returns why a key cannot be used, given its region and ARN; None where it can."""
 
-    def confirmed(self, results: Sequence[CopyResult]) -> list[SnapshotInRegion]:
-        """Return the copies of a run that it saw complete within the last hour, and whose keys can be used now.
-
-        Raise AwsUnavailable where KMS does not answer.
-        """
-        return [
-            (result.snapshot_id, result.region)
-            for result in recent_copies(results, self.clock.now())
-            if not result.kms_key or self.fault_of_key(result.region, result.kms_key) is None
-        ]
-
-    def plan_sources(self, volume_ids: Sequence[str], confirmed: Collection[SnapshotInRegion] = ()) -> DeletionPlan:
+    def plan_sources(
+        self, volume_ids: Sequence[str], results: Sequence[CopyResult] = (), *, as_sweep: bool = False
+    ) -> DeletionPlan:
         """Return the plan for the snapshots of volumes of this region, each volume planned by itself.
 
-        The refusal of one volume's plan stops no other's. `confirmed` are the copies that this very run saw complete; a DR region
-        is listed only where it saw none. Raise AwsUnavailable when a region or its queue does not answer.
+        The refusal of one volume's plan stops no other's. `results` are those of the copies that the run waited for: a DR region
+        is listed only for volumes without a copy that its queue confirms. With `as_sweep` every volume is read, as a sweep does.
+        Raise AwsUnavailable when a region or its queue does not answer.
         """
         policies = self.policies()
         listed: dict[str, list[Snapshot]] = {volume_id: [] for volume_id in volume_ids}
@@ -62,22 +57,64 @@ class RetentionPlanner:
             listed[snapshot.origin.volume_id].append(snapshot)
         since = self.clock.now() - ANSWER_GOOD_FOR
         # Recently tagged snapshots name the policy that governs now. DescribeVolumes is read only for the others.
-        unsure = [volume_id for volume_id in listed if not tells_what_governs(listed[volume_id], since, system=self.system)]
+        unsure = [
+            volume_id for volume_id in listed if as_sweep or not tells_what_governs(listed[volume_id], since, system=self.system)
+        ]
         volumes = self.reader.volumes(unsure) if unsure else {}
-        facts = self._facts(listed, volumes, policies, frozenset(confirmed))
+        facts = self._facts(listed, volumes, policies, frozenset(self._confirmed(results)))
         # A volume that was not read must not pass for a deleted one.
         return self._plan(replace(facts, not_read=frozenset(listed.keys() - unsure)), policies)
 
-    def plan_copies(self, copies: Sequence[Snapshot]) -> DeletionPlan:
-        """Return the plan for all copies of one lineage in this region. Raise as above, and PlanRefused.
+    def plan_copies(self, volume_ids: Sequence[str], _: Sequence[CopyResult] = (), *, as_sweep: bool = False) -> DeletionPlan:
+        """Return the plan for the copies in this region of source volumes, each lineage planned by itself. Raise as above.
 
-        A second copy of a snapshot is left to the sweep, which knows the copies that runs checked.
+        With `as_sweep` it knows also which copies runs have checked, and which source volumes are deleted; otherwise second
+        copies, and the copies of deleted volumes, are left to the sweep.
         """
-        plan = self._plan(RegionFacts(self.reader.region, (), copies, checked=None), self.policies())
-        # There is one lineage, so its refusal is the refusal of the whole plan.
-        for lineage, text in plan.refusals:
-            raise PlanRefused(f"the plan for {lineage.volume_id} in {plan.region} is refused: {text}")
-        return plan
+        copies = self.reader.copies_of_volumes(volume_ids)
+        facts = RegionFacts(self.reader.region, (), copies, checked=None)
+        if as_sweep:
+            facts = replace(facts, checked=self._checked(copies), gone=self._gone(copies))
+        return self._plan(facts, self.policies())
+
+    def _confirmed(self, results: Sequence[CopyResult]) -> list[SnapshotInRegion]:
+        """Return the copies that a run saw complete within the last hour, as the queues say too, and whose keys can be used now.
+
+        The queue is asked because an answer may be forged by whoever reads a task token. Raise AwsUnavailable where it, or KMS,
+        does not answer.
+        """
+        return [
+            (result.snapshot_id, result.region)
+            for result in recent_copies(results, self.clock.now())
+            if self._is_done(self.reader.region, result.snapshot_id, result.region, result.copy_id)
+            and (not result.kms_key or self.fault_of_key(result.region, result.kms_key) is None)
+        ]
+
+    def _is_done(self, source_region: str, snapshot_id: str, region: str, copy_id: str) -> bool:
+        try:
+            entry = self.queue_of(region).get(entry_key(source_region, snapshot_id, region))
+        except EntryNotFound:
+            return False
+        return entry.state is EntryState.DONE and entry.copy_id == copy_id
+
+    def _checked(self, copies: Sequence[Snapshot]) -> frozenset[str]:
+        """Return which copies of twice copied snapshots runs have checked, as far as the queue remembers."""
+        times = Counter(copy.origin.snapshot_id for copy in copies)
+        return frozenset(
+            copy.id
+            for copy in copies
+            if times[copy.origin.snapshot_id] > 1
+            and self._is_done(copy.origin.region, copy.origin.snapshot_id, self.reader.region, copy.id)
+        )
+
+    def _gone(self, copies: Sequence[Snapshot]) -> frozenset[Lineage]:
+        """Return the lineages whose source volumes are deleted. Nothing is concluded of a region that does not answer."""
+        gone: frozenset[Lineage] = frozenset()
+        for region in {copy.origin.region for copy in copies} - {self.reader.region}:
+            volume_ids = {copy.origin.volume_id for copy in copies if copy.origin.region == region}
+            with suppress(SnapkeepError):
+                gone |= deleted_lineages(copies, region, self.reader_of(region).volumes(volume_ids))
+        return gone
 
     def _facts(
         self,
@@ -116,8 +153,7 @@ class RetentionPlanner:
         plans = guarded_plan(self.guards, facts, policies, now, system=self.system).volumes
         verdicts = tuple(verdict for plan in plans for verdict in plan.outcome)
         refusals = tuple(Refusal(plan.lineage, plan.refusal) for plan in plans if plan.refusals)
-        newer_kept = {snapshot_id: number for plan in plans for snapshot_id, number in plan.newer_kept.items()}
-        return DeletionPlan(plan_id(region, now, verdicts), region, now, verdicts, refusals, newer_kept)
+        return DeletionPlan(plan_id(region, now, verdicts), region, now, verdicts, refusals)
 
 
 def recent_copies(results: Sequence[CopyResult], now: datetime) -> list[CopyResult]:

@@ -125,7 +125,7 @@ def deletion_plan(decision: SweepDecision, region: str, now: datetime, limit: in
     # The oldest first, as runs would have deleted them.
     ordered = sorted(decision.deletions, key=lambda verdict: verdict.snapshot.origin.start_time)
     now_, later = ordered[:limit], ordered[limit:]
-    plan = DeletionPlan(plan_id(region, now, now_), region, now, tuple(now_), newer_kept=decision.newer_kept)
+    plan = DeletionPlan(plan_id(region, now, now_), region, now, tuple(now_))
     return plan, [_deletion_item(order, Handling.LEFT) for order in deletion_orders(later)]
 
 

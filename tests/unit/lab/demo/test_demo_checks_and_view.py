@@ -109,7 +109,7 @@ def test_the_table_of_steps_fits_and_names_every_step(width: int) -> None:
     console.print(steps_table(story, good_facts().runs, "⠋", wide=width >= 100))
     lines = console.export_text().splitlines()
     assert max(map(len, lines)) <= width
-    assert lines[0].replace("snapshot", "").split() == ["volume", "made", "tag", "copy", "plan", "expire", "│", "check", "expire"]
+    assert lines[0].replace("snapshot", "").split() == ["volume", "made", "tag", "copy", "expire", "│", "check", "expire"]
     assert not any("…" in line.replace(" …", " ") for line in lines), "no heading and no outcome is cut"
 
 
@@ -131,8 +131,8 @@ def test_steps_are_read_from_a_history_and_failures_mark_them() -> None:
     copied = '{"detail-type": "x", "tagged": {"outcome": "MANAGED"}, "copies": {"any_failed": true}}'
     history = [entered("TagSnapshots"), exited("TagSnapshots", first), entered("CopyToDR")]
     assert read_history(history)[0]["CopyToDR"] is StepStatus.RUNNING
-    steps, state = read_history([*history, exited("CopyToDR", copied), entered("PlanRetention")])
-    assert (steps["TagSnapshots"], steps["CopyToDR"], steps["PlanRetention"]) == (
+    steps, state = read_history([*history, exited("CopyToDR", copied), entered("DeleteOldSnapshots")])
+    assert (steps["TagSnapshots"], steps["CopyToDR"], steps["DeleteOldSnapshots"]) == (
         StepStatus.DONE,
         StepStatus.FAILED,
         StepStatus.RUNNING,

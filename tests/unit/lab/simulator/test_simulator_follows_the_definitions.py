@@ -87,7 +87,7 @@ def test_a_state_added_to_a_definition_is_entered_and_counted() -> None:
     scenario = SCENARIOS["a snapshot is tagged, copied, and the oldest goes"]
     longer = definition("protect")
     longer["States"]["CopyToDR"]["Next"] = "Mark"
-    longer["States"]["Mark"] = {"Type": "Pass", "Result": True, "ResultPath": "$.marked", "Next": "PlanRetention"}
+    longer["States"]["Mark"] = {"Type": "Pass", "Result": True, "ResultPath": "$.marked", "Next": "DeleteOldSnapshots"}
     before, after = ScenarioInVirtualTime(scenario), ScenarioInVirtualTime(scenario, longer)
     assert "Mark" in after.execution.entered
     assert after.execution.state["marked"] is True
@@ -98,9 +98,9 @@ def test_a_state_added_to_a_definition_is_entered_and_counted() -> None:
     ("state", "fields"),
     [
         ("Done", {"Type": "Parallel", "Branches": []}),
-        ("PlanRetention", {"HeartbeatSeconds": 60}),
-        ("PlanRetention", {"Resource": "arn:${Partition}:states:::sqs:sendMessage"}),
-        ("PlanRetention", {"ResultPath": "$.plan.deep"}),
+        ("DeleteOldSnapshots", {"HeartbeatSeconds": 60}),
+        ("DeleteOldSnapshots", {"Resource": "arn:${Partition}:states:::sqs:sendMessage"}),
+        ("DeleteOldSnapshots", {"ResultPath": "$.deletion.deep"}),
         ("NoCopies", {"Parameters": {"results.$": "States.Array($)"}}),
         ("NoCopies", {"Parameters": {"results.$": "$.copies[1:2]"}}),
         ("Outcome", {"Choices": [{"Variable": "$.count", "NumericGreaterThan": 3, "Next": "Done"}]}),
