@@ -34,7 +34,20 @@ ONLY_AT_HOME = {
         ("ec2", operation)
         for operation in (
             "AttachVolume",
+            "CreateReplaceRootVolumeTask",
+            "DeregisterImage",
+            "DescribeInstanceStatus",
+            "DescribeInstanceTypeOfferings",
+            "DescribeInstanceTypes",
+            "DescribeKeyPairs",
+            "DescribeNetworkInterfaces",
+            "DescribeReplaceRootVolumeTasks",
             "DetachVolume",
+            "ModifyInstanceAttribute",
+            "RegisterImage",
+            "RunInstances",
+            "StopInstances",
+            "TerminateInstances",
         )
     ),
 }
