@@ -1,6 +1,6 @@
 """The deployed functions over the model of EBS, their state machines on two independent engines: both end alike.
 
-What every function called on the scenario is held against what its role grants.
+The calls of every function in the scenario are held against the grants of its role.
 """
 
 from __future__ import annotations

@@ -252,3 +252,4 @@ def test_retained_resources_are_deleted_when_a_creation_rolls_back(stack: str) -
     policies = {name: resource.get("DeletionPolicy") for name, resource in template(stack)["Resources"].items()}
     assert "Retain" not in policies.values()
     assert policies["Reports"] == "RetainExceptOnCreate"
+    assert policies["Key"] == "RetainExceptOnCreate", "reports without their key cannot be read"

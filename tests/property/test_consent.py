@@ -15,14 +15,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from snapkeep.adapters.ec2_writers import tag_list
-from snapkeep.domain.copies.entry import OPEN
 from snapkeep.domain.model import Snapshot, SnapshotInRegion
 from snapkeep.domain.policy.model import PolicySet
 from snapkeep.domain.retention.comparison import compare
 from snapkeep.domain.retention.region_plan import CopyStatus, RegionPlan
 from snapkeep.domain.tag_names import POLICY
 from snapkeep.lab.ebs_model import Faults
-from snapkeep.usecases.retention.plan_regions import gather_all_facts, make_plans
+from snapkeep.usecases.retention.plan_regions import make_plans
 from support.policy_numbers import NAMES, make_policies
 from support.sweeping_world import DAY, DR, HOUR, PRIMARY, SweepingWorld
 
@@ -66,7 +65,7 @@ class Account:
     def __repr__(self) -> str:
         return f"Account({', '.join(self.story)})"
 
-    # What people do
+    # Deeds of people
 
     def snapshot_is_made(self, number: int) -> None:
         self.world.snapshot(self.volumes[number % 3])
@@ -118,7 +117,7 @@ class Account:
             raise LookupError(region)
         return region, str(snapshots[number // 2 % len(snapshots)]["SnapshotId"])
 
-    # What the system does and says
+    # Deeds and announcements of the system
 
     def sweep_all(self, settle: float, *, adopt: bool = False) -> None:
         for region in (DR, PRIMARY):
@@ -132,11 +131,8 @@ class Account:
     def plans(self, policies: PolicySet, *, adopt: bool = False) -> list[RegionPlan]:
         """Return the plans that the commands make."""
         composition = self.world.composition()
-        queue = composition.queue_of(DR)
-        waiting = frozenset((entry.request.origin.snapshot_id, DR) for state in OPEN for entry in queue.in_state(state))
         readers = [composition.reader(region) for region in REGIONS]
-        facts = gather_all_facts(readers[0], readers[1:], waiting, self.deployed_at)
-        now = composition.clock.now()
+        facts, now = self.world.facts(self.deployed_at), composition.clock.now()
         return make_plans(readers, facts, dict.fromkeys(REGIONS, policies), now, system=SYSTEM, adopt=adopt)
 
     def next_day(self, *, adopt: bool = False) -> Announcement:

@@ -10,12 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from snapkeep.adapters.ec2_writers import tag_list
-from snapkeep.domain.copies.entry import OPEN
 from snapkeep.domain.model import Action
 from snapkeep.domain.retention.region_plan import RegionPlan, VolumePlan
 from snapkeep.domain.tag_names import MANAGED, ORIGINAL_VOLUME, OWN_TAGS, POLICY, SOURCE_REGION, SOURCE_START, SOURCE_VOLUME
 from snapkeep.lab.ebs_model import FaultRule
-from snapkeep.usecases.retention.plan_regions import gather_all_facts, make_plans
+from snapkeep.usecases.retention.plan_regions import make_plans
 from snapkeep.usecases.sweep.shared import SweepOptions
 from support.policy_numbers import NAMES, make_policies
 from support.sweeping_world import DAY, DR, HOUR, PRIMARY, SweepingWorld
@@ -117,11 +116,10 @@ class Account:
     def plans(self) -> list[RegionPlan]:
         """Return the deletions that `snapkeep plan` shows."""
         composition, policies = self.world.composition(), self.world.policies
-        queue = composition.queue_of(DR)
-        waiting = frozenset((entry.request.origin.snapshot_id, DR) for state in OPEN for entry in queue.in_state(state))
         readers = [composition.reader(PRIMARY), composition.reader(DR)]
-        facts = gather_all_facts(readers[0], readers[1:], waiting)
-        return make_plans(readers, facts, {PRIMARY: policies, DR: policies}, composition.clock.now(), system="snapkeep")
+        return make_plans(
+            readers, self.world.facts(), {PRIMARY: policies, DR: policies}, composition.clock.now(), system="snapkeep"
+        )
 
     def deletions_of_protect(self, volume_id: str) -> set[str]:
         """Return the deletions of a run of Protect for a volume's snapshot."""

@@ -150,7 +150,7 @@ class Chaos:
         found = [snapshot for snapshot in self.world.region_account(region).snapshots.values() if snapshot.state == COMPLETED]
         return found[number % len(found)] if found else None
 
-    # What happens
+    # Events and deeds
 
     def advance(self, number: int) -> None:
         self.runner.advance(MOMENTS[number % len(MOMENTS)])
@@ -289,7 +289,7 @@ class Chaos:
     def dispatch(self, number: int) -> None:
         self.runner.dispatch(DESTINATIONS[number % len(DESTINATIONS)])
 
-    # What must hold
+    # Invariants
 
     def check(self) -> None:
         """Raise AssertionError if anything is broken so far."""
@@ -324,7 +324,7 @@ class Chaos:
         ]
 
     def _replay_changes_nothing(self) -> None:
-        """INV-11: everything that happened comes again. What that mends once (a lost queue's entries) it must not do twice."""
+        """INV-11: everything that happened comes again. A repair that it makes once (of a lost queue's entries) is not made twice."""
         seen = list({str(event["detail"]): event for event in self.events}.values())
         for rehearsal in (True, True, False):
             self.watch.writes = 0

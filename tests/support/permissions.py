@@ -1,6 +1,6 @@
-"""What each function may do, and why. The templates' roles grant exactly this; tests hold them, and the code, against it.
+"""The permissions of each function, and why it needs them. The templates' roles grant exactly this; tests hold them, and the code, against it.
 
-Resources and conditions stand in the templates. What every function may do besides (its own log, X-Ray) stands here once.
+Resources and conditions stand in the templates. The permissions that every function has besides (its own log, X-Ray) stand here once.
 """
 
 from __future__ import annotations

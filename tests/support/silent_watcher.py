@@ -19,3 +19,14 @@ class Silent:
 
     def event(self, event: StackEvent) -> None:
         """Show nothing."""
+
+
+class Notes(Silent):
+    """Keeps the notes."""
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+
+    def note(self, text: str) -> None:
+        """Keep the note."""
+        self.notes.append(text)

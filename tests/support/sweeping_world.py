@@ -12,9 +12,12 @@ from snapkeep.adapters.ec2_exposure import Ec2Exposure
 from snapkeep.adapters.ec2_guards import RecentGuards
 from snapkeep.adapters.ec2_reader import Ec2Reader
 from snapkeep.adapters.ec2_writers import Ec2Tagger
+from snapkeep.domain.copies.entry import EntryState
+from snapkeep.domain.copies.known_copies import known_copies
 from snapkeep.domain.errors import ReportNotFound, SnapkeepError
 from snapkeep.domain.policy.model import CopyRule, Limits, Policy, PolicySet, Retention, Selector
 from snapkeep.domain.retention.deletion import deletion_orders
+from snapkeep.domain.retention.region_plan import RegionFacts
 from snapkeep.domain.sweep.findings import CopyWait, FindingKind
 from snapkeep.domain.sweep.report import Handling, SweepReport
 from snapkeep.domain.sweep.waiting_runs import OpenRun
@@ -27,6 +30,7 @@ from snapkeep.lab.simulator.executions import PROTECT, RECEIVE
 from snapkeep.lab.simulator.runner import Runner
 from snapkeep.lab.simulator.sweeps import OpenRuns
 from snapkeep.usecases.look.status import Destination, SystemStatus, gather_status
+from snapkeep.usecases.retention.plan_regions import gather_all_facts
 from snapkeep.usecases.sweep.dead_letters import ReplayDeadLetters
 from snapkeep.usecases.sweep.deleted_by_others import DeletionWatch, StoredMemory
 from snapkeep.usecases.sweep.dr import DrSweep
@@ -217,12 +221,20 @@ class SweepingWorld:
         self.number += 1
         sweep = self.make_sweep(region)
         swept = sweep.run(f"sweep-{self.number}", SweepOptions(**options))
-        sweep.watch.remember(swept.report.started_at, swept.kept)
+        sweep.watch.prepare(swept.report.id, swept.report.started_at, swept.kept)
+        sweep.watch.remember(swept.report.id)
         report = self.carried_out(region, swept)
         for destination in self.runner.layout.destinations:
             self.runner.wake(destination, 1.0)  # as its schedule does each minute
         self.later(settle)
         return report
+
+    def facts(self, since: datetime | None = None) -> list[RegionFacts]:
+        """Return the facts of `snapkeep plan`."""
+        composition = self.composition()
+        queue = composition.queue_of(DR)
+        known = {DR: known_copies(entry for state in EntryState for entry in queue.in_state(state))}
+        return gather_all_facts(composition.reader(PRIMARY), [composition.reader(DR)], known, since)
 
     def carried_out(self, region: str, swept: SweepResult) -> SweepReport:
         orders = deletion_orders(swept.plan.deletions, swept.remove)

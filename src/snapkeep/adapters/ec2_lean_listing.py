@@ -14,6 +14,7 @@ from sys import intern
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree as ET
 
+from botocore.exceptions import ResponseStreamingError
 from botocore.parsers import ResponseParserFactory
 
 if TYPE_CHECKING:
@@ -61,8 +62,14 @@ class _LeanParser:
 
 
 def parse_page(content: bytes) -> dict[str, Any]:
-    """Return the snapshots and NextToken of a DescribeSnapshots answer as boto3 names them."""
-    root = ET.fromstring(content)  # noqa: S314 - AWS's answer to a signed request
+    """Return the snapshots and NextToken of a DescribeSnapshots answer as boto3 names them.
+
+    Raise ResponseStreamingError (botocore's) for an answer that was cut off.
+    """
+    try:
+        root = ET.fromstring(content)  # noqa: S314 - AWS's answer to a signed request
+    except ET.ParseError as error:
+        raise ResponseStreamingError(error=error) from error
     namespace = root.tag.partition("}")[0] + "}" if root.tag.startswith("{") else ""
     readers = _readers(namespace)
     page: dict[str, Any] = {"Snapshots": [_snapshot(item, readers) for item in root.iterfind(f"{namespace}snapshotSet/*")]}

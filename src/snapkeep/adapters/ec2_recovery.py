@@ -88,7 +88,7 @@ class Ec2Recovery:
         with translated("delete_tags"):
             self._client.delete_tags(Resources=snapshot_ids, Tags=tag_list(tags))
 
-    # What a plan looks at
+    # Facts for plans
 
     def refusal(self, request: Mapping[str, Any], tags: Mapping[str, str]) -> str:
         """Return why CreateVolume would be refused with these tags, by a dry run; empty if it would not."""

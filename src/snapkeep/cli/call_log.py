@@ -1,7 +1,7 @@
 """The log of calls to AWS, for `--verbose` and `--log-file`.
 
-It has what support asks for: region, operation, the names of parameters, status, attempts, time, request id and error. Values
-of parameters and headers are left out: they may be secrets.
+It has what support asks for: region, operation, the names of parameters, status, attempts, time, request id and the error's code.
+Values of parameters, headers and texts of errors are left out: they may contain secrets.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def _log_answer(http_response: Any, parsed: Mapping[str, Any], model: Any, conte
     headers = metadata.get("HTTPHeaders", {})
     request_id = metadata.get("RequestId") or headers.get("x-amzn-requestid", "not given")
     attempts = metadata.get("RetryAttempts", 0) + 1
-    failed = f", {error.get('Code')}: {error.get('Message')}" if error else ""
+    failed = f", {error.get('Code')}" if error else ""  # its text quotes values of parameters
     _log(model, context, f"{http_response.status_code}, attempt {attempts}, request id {request_id}{failed}")
 
 

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 from snapkeep.cli.common import AwsSettings, default_dr_region
 from snapkeep.cli.errors import WrongUse, one_line, out_of_reach
 from snapkeep.cli.side_by_side import side_by_side
-from snapkeep.domain.copies.entry import OPEN
+from snapkeep.domain.copies.entry import EntryState
+from snapkeep.domain.copies.known_copies import KnownCopies, known_copies
 from snapkeep.domain.errors import AwsRefused, AwsUnavailable, SnapkeepError
 from snapkeep.domain.policy.model import Limits, PolicySet, from_dr_parameters, from_parameters
 from snapkeep.domain.policy.source import DEFAULTS
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from snapkeep.adapters.regional import RegionalAdapters
     from snapkeep.adapters.ssm_policies import SsmPolicyStore
     from snapkeep.deploy.stacks import StackDescription
-    from snapkeep.domain.model import SnapshotInRegion
     from snapkeep.domain.retention.region_plan import RegionPlan
     from snapkeep.usecases.retention.plan_regions import RegionListing
 
@@ -370,8 +370,8 @@ class InstalledSystem:
 
         if region == self.settings.region:
             return replace(list_region(self.adapters.points_of(region), with_volumes=True), since=self.deployed_at())
-        waiting = self.waiting([region])  # before the listing: every copy that the queue calls done is in the listing
-        return list_region(self.adapters.points_of(region), waiting)
+        known = self.known_copies(region)  # before the listing: every copy that the queue calls done is in the listing
+        return list_region(self.adapters.points_of(region), known)
 
     def _plans_of(self, listings: Mapping[str, RegionListing]) -> PlanMaker:
         from snapkeep.usecases.retention.plan_regions import facts_of, make_plans  # noqa: PLC0415
@@ -379,15 +379,12 @@ class InstalledSystem:
         guards = [self.adapters.guards_of(region) for region in listings]
         return partial(make_plans, guards, facts_of(self.settings.region, listings.values()), system=self.settings.system)
 
-    def waiting(self, regions: Iterable[str]) -> frozenset[SnapshotInRegion]:
-        """Return the snapshots whose copies the DR regions' queues have open."""
-        queues = [self.adapters.queue_of(region) for region in regions if self.stack_parameters(StackKind.DR, region)]
-        return frozenset(
-            (entry.request.origin.snapshot_id, queue.region)
-            for queue in queues
-            for state in OPEN
-            for entry in queue.in_state(state)
-        )
+    def known_copies(self, region: str) -> KnownCopies:
+        """Return the facts of a DR region's queue; nothing where there is no stack."""
+        if not self.stack_parameters(StackKind.DR, region):
+            return KnownCopies()
+        queue = self.adapters.queue_of(region)
+        return known_copies(entry for state in EntryState for entry in queue.in_state(state))
 
 
 def _limits(parameters: Mapping[str, str]) -> Limits:

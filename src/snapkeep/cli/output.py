@@ -73,8 +73,9 @@ def literal(text: str, style: str = "", link: str = "") -> Text:
 
 
 def titled(name: str, identifier: str) -> str:
-    """Return a name before its id; the id alone where there is no name."""
-    return f"{name}  {identifier}" if name else identifier
+    """Return a name before its id, in one line; the id alone where there is no name."""
+    # A line of a plan must not come from a tag.
+    return f"{printable(name)}  {identifier}".replace("\n", "\\n") if name else identifier
 
 
 def hyperlink(text: str, url: str) -> str:

@@ -39,7 +39,6 @@ from snapkeep.console.timeline import LANE, LEFT, TOP, WIDTH, mark_as_text
 from snapkeep.domain.durations import span_text
 from snapkeep.domain.plural import counted
 from snapkeep.domain.protection import VolumeProtection, age_text
-from snapkeep.domain.sweep.report import age_known
 from snapkeep.reports.page import FOLDER
 
 HOST = "127.0.0.1"
@@ -180,7 +179,6 @@ def _environment() -> Environment:
     environment.globals |= {
         "PAGES": PAGES,
         "age_text": age_text,
-        "age_known": age_known,
         "policy_lines": lambda policies: summary_lines(policies, ()),
         "span_text": span_text,
         "counted": counted,

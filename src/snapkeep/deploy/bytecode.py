@@ -17,7 +17,7 @@ _DEPLOYED_FOLDER = "/var/task"
 def find_interpreter() -> str:
     """Return the path of an interpreter of the runtime's version: that of PATH, else this one; empty if neither is of it.
 
-    That of PATH first: every Python that builds a package then compiles with the same interpreter.
+    The interpreter on PATH comes first: every Python that builds a package then compiles with the same interpreter.
     """
     candidates = filter(None, (shutil.which(f"python{RUNTIME_VERSION}"), sys.executable))
     return next((path for path in candidates if version_of(path).startswith(f"{RUNTIME_VERSION}.")), "")

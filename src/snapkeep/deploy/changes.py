@@ -60,12 +60,15 @@ class ResourceChange:
     resource_type: str
     replacement: str = ""
     """`True`, `False` or `Conditional` for a modification."""
+    policy_action: str = ""
+    """The fate of the resource: `Delete`, `Retain` and others; empty where CloudFormation does not say."""
 
     @property
     def consequence(self) -> str:
         """The consequence where data is lost or moves, in a sentence; else empty."""
         if self.action == "Remove":
-            return _REMOVED.get(self.resource_type, "")
+            # The deployed template's DeletionPolicy decides, not that of the new one.
+            return (_REPLACED if self.policy_action == "Retain" else _REMOVED).get(self.resource_type, "")
         # A change set cannot say whether a `Conditional` modification replaces the resource: it is confirmed as if it did.
         return _REPLACED.get(self.resource_type, "") if self.replacement in ("True", "Conditional") else ""
 

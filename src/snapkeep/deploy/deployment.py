@@ -36,10 +36,10 @@ from snapkeep.domain.system import StackKind, stack_name, system_name
 PRIMARY_REGION_TAG = "snapkeep:primary-region"
 """On a DR stack: the region of the primary stack that it belongs to."""
 KEY_OF_RECORDS = (
-    "A KMS key that a stack made is scheduled for deletion: after 30 days, reports and recovery records that it encrypts "
-    "cannot be read, unless you cancel the key's deletion"
+    "Reports, proofs and recovery records stay in their buckets, and so does the KMS key of a stack that encrypts them: AWS "
+    "charges for both until you delete them, and without the key nobody can read them"
 )
-"""The templates' PendingWindowInDays, and the retained bucket of reports."""
+"""The templates' DeletionPolicy of both."""
 _AWS_POLL_SECONDS = 2.0
 _LOCAL_POLL_SECONDS = 0.1
 

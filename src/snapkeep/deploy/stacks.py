@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from snapkeep.adapters.aws_errors import pages
 from snapkeep.deploy.changes import ResourceChange
@@ -155,11 +155,14 @@ class Stack:
             self._delete_change_set(prepared.change_set)
 
     def _delete_change_set(self, change_set: str) -> None:
-        """Delete a change set, and the empty stack that one of kind CREATE leaves behind."""
-        self._cloudformation.delete_change_set(ChangeSetName=change_set, StackName=self.name)
-        # Another deployment may have carried out a change set of its own meanwhile: then the stack is not empty.
-        if self._describe().status == "REVIEW_IN_PROGRESS":
-            self._cloudformation.delete_stack(StackName=self.name)
+        """Delete a change set, and the empty stack of one of kind CREATE. A refusal is noted: it would hide the first error."""
+        try:
+            self._cloudformation.delete_change_set(ChangeSetName=change_set, StackName=self.name)
+            # Another deployment may have carried out a change set of its own meanwhile: then the stack is not empty.
+            if self._describe().status == "REVIEW_IN_PROGRESS":
+                self._cloudformation.delete_stack(StackName=self.name)
+        except (BotoCoreError, ClientError) as error:
+            self._watcher.note(f"{self.region}: change set {change_set} of stack {self.name} stays: {error}")
 
     def delete(self) -> StackResult:
         """Delete the stack, wait until it is deleted, and return the result. Raise StackBusy, StackFailed."""
@@ -269,9 +272,9 @@ class Stack:
         """Yield the changes of resources of a change set, from its first page on."""
         while True:
             for change in (entry["ResourceChange"] for entry in page.get("Changes", ())):
-                replacement = change.get("Replacement", "")
+                action, name, kind = (change[key] for key in ("Action", "LogicalResourceId", "ResourceType"))
                 yield ResourceChange(
-                    self.region, change["Action"], change["LogicalResourceId"], change["ResourceType"], replacement
+                    self.region, action, name, kind, change.get("Replacement", ""), change.get("PolicyAction", "")
                 )
             if not page.get("NextToken"):
                 return

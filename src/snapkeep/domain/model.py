@@ -106,6 +106,11 @@ class Lineage(NamedTuple):
     region: str
     volume_id: str
 
+    @property
+    def of_volume(self) -> bool:
+        """False for the lineage of one snapshot, whose own id stands for an arbitrary volume id (`tags.lineage_id`)."""
+        return not self.volume_id.startswith("snap-")
+
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:

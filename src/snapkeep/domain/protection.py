@@ -104,14 +104,14 @@ class VolumeProtection:
 
 @dataclass(frozen=True, slots=True)
 class PolicyAges:
-    """RPO ages over the volumes of one policy."""
+    """RPO ages over the volumes of one policy; None where none of them can be restored to a known age."""
 
     policy: str
     rpo: timedelta = field(metadata=named("asked_seconds"))
     volumes: int
     late: int
-    worst: timedelta = field(metadata=named("worst_seconds"))
-    median: timedelta = field(metadata=named("median_seconds"))
+    worst: timedelta | None = field(metadata=named("worst_seconds"))
+    median: timedelta | None = field(metadata=named("median_seconds"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,13 +122,13 @@ class RuleAges:
     region: str = field(metadata=named("to"))
     rpo: timedelta = field(metadata=named("rpo_seconds"))
     known: bool
-    """Whether the region could be read; where it could not, every figure is zero."""
+    """Whether the region could be read; where it could not, the counts are zero and the ages None."""
     volumes: int
     without_copy: int = 0
     late: int = field(default=0, metadata=named("missed"))
     """Volumes whose newest copy there is older than the RPO, or whose first copy there is overdue."""
-    worst: timedelta = field(default=timedelta(0), metadata=named("worst_seconds"))
-    median: timedelta = field(default=timedelta(0), metadata=named("median_seconds"))
+    worst: timedelta | None = field(default=None, metadata=named("worst_seconds"))
+    median: timedelta | None = field(default=None, metadata=named("median_seconds"))
 
 
 class NewestByLineage:
@@ -346,13 +346,13 @@ def ages_by_policy(protections: Iterable[VolumeProtection]) -> list[PolicyAges]:
 
 
 def _ages(name: str, members: Sequence[VolumeProtection]) -> PolicyAges:
-    ages = [member.age for member in members if member.age is not None] or [timedelta(0)]
+    ages = [member.age for member in members if member.age is not None]
     return PolicyAges(
         policy=name,
         rpo=members[0].rpo,
         volumes=len(members),
         late=sum(member.needs_attention for member in members),
-        worst=max(ages),
+        worst=max(ages, default=None),
         median=_lower_median(ages),
     )
 
@@ -379,11 +379,11 @@ def _rule_ages(policy: str, region: str, members: Sequence[tuple[VolumeProtectio
         volumes=len(members),
         without_copy=len(members) - len(ages),
         late=sum(age > rpo for age in ages) + sum(protection.needs_attention and not copy.there for protection, copy in members),
-        worst=max(ages, default=timedelta(0)),
-        median=_lower_median(ages or [timedelta(0)]),
+        worst=max(ages, default=None),
+        median=_lower_median(ages),
     )
 
 
-def _lower_median(ages: Sequence[timedelta]) -> timedelta:
+def _lower_median(ages: Sequence[timedelta]) -> timedelta | None:
     # The module statistics would add fractions and decimal to every cold start of Sweep.
-    return sorted(ages)[(len(ages) - 1) // 2]
+    return sorted(ages)[(len(ages) - 1) // 2] if ages else None

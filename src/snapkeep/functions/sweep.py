@@ -28,7 +28,7 @@ from snapkeep.functions.state_budget import SWEEP_PLAN_BYTES, fit_plan
 from snapkeep.usecases.sweep.dead_letters import ReplayDeadLetters
 from snapkeep.usecases.sweep.deleted_by_others import DeletionWatch, StoredMemory
 from snapkeep.usecases.sweep.publish_report import PublishedReport, PublishReport
-from snapkeep.usecases.sweep.shared import ExposureCheck, SweepLimits, SweepOptions, SweepResult, complete, stopped
+from snapkeep.usecases.sweep.shared import ExposureCheck, SweepLimits, SweepOptions, SweepResult, complete, stopped, with_left
 
 if TYPE_CHECKING:
     from snapkeep.usecases.drills.watch import DrillWatch
@@ -61,7 +61,7 @@ def sweep_adapters(parts: Composition) -> SweepAdapters:
         waiting_runs=WaitingExecutions(client=stepfunctions, state_machine_arn=arn, read_call=waiting_call),
         letters=SqsDeadLetters(client=clients.get("sqs"), queue_url=environment.dead_letters_url),
         exposure=ExposureCheck(exposure=Ec2Exposure(client=clients.get("ec2")), known_accounts=environment.known_accounts),
-        watch=DeletionWatch(memories=StoredMemory(_bucket(parts)), trail=CloudTrailDeletions(client=clients.get("cloudtrail"))),
+        watch=_watch(parts),
         limits=SweepLimits(repairs=environment.sweep_repairs, deletions=min(environment.sweep_deletions, MOST_DELETIONS)),
     )
 
@@ -138,6 +138,11 @@ def _bucket(parts: Composition) -> S3Reports:
     return S3Reports(client=parts.clients.get("s3"), bucket=parts.environment.reports_bucket)
 
 
+def _watch(parts: Composition) -> DeletionWatch:
+    trail = CloudTrailDeletions(client=parts.clients.get("cloudtrail"))
+    return DeletionWatch(memories=StoredMemory(_bucket(parts)), trail=trail)
+
+
 def build_reports(parts: Composition) -> PublishReport:
     """Make the use case that keeps and publishes reports."""
     from snapkeep.reports.page import render_page  # noqa: PLC0415 - the repairs need no pages
@@ -176,15 +181,16 @@ def _repair(call: SweepCall) -> PlanAnswer:
     except SnapkeepError as error:
         broken = _broken(parts, call.sweep, type(error).__name__, str(error))
         swept = SweepResult(broken, DeletionPlan("", environment.region, broken.ended_at, ()))
+    answer = fit_plan(swept.plan, swept.remove, most_bytes=SWEEP_PLAN_BYTES)
     # Before the deletions: where their step fails, this report is published.
-    reports.keep_interim(swept.report)
+    reports.keep_interim(with_left(swept, answer.delete))
     if not swept.report.broken:
-        adapters.watch.remember(swept.report.started_at, swept.kept)
+        adapters.watch.prepare(call.sweep, swept.report.started_at, swept.kept)
     if swept.rpo_ages_seconds and environment.metrics_per_volume:
         when_ms = int(swept.report.ended_at.timestamp() * 1000)
         metrics.emit(sweep_metrics.volume_lines(swept.rpo_ages_seconds, environment.system, when_ms))
     _audit(swept.report)
-    return fit_plan(swept.plan, swept.remove, most_bytes=SWEEP_PLAN_BYTES)
+    return answer
 
 
 def _audit(report: SweepReport) -> None:
@@ -233,5 +239,6 @@ def _report(call: SweepCall) -> PublishedReport:
         except ReportNotFound:
             report = _broken(parts, call.sweep, error.name, error.cause)
     published = reports.run(report)
+    _watch(parts).remember(call.sweep)
     metrics.emit(sweep_metrics.report_lines(report))
     return published

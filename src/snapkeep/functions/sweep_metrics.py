@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from snapkeep.domain.protection import PolicyAges
 from snapkeep.domain.sweep.findings import FindingKind
-from snapkeep.domain.sweep.report import Figure, SweepReport, age_known
+from snapkeep.domain.sweep.report import Figure, SweepReport
 from snapkeep.functions.metrics import POLICY, SYSTEM, metric_line
 
 COUNTED = {
@@ -76,7 +76,7 @@ def volume_lines(ages_seconds: Mapping[str, float], system: str, when_ms: int) -
 def _policy_line(ages: PolicyAges, system: str, when_ms: int) -> str:
     values = {"VolumesMissingRpo": (float(ages.late), "Count")}
     # Zero would be the best age of all.
-    if age_known(ages):
+    if ages.worst is not None and ages.median is not None:
         values["RpoAgeWorst"] = (ages.worst.total_seconds(), "Seconds")
         values["RpoAgeMedian"] = (ages.median.total_seconds(), "Seconds")
     return metric_line(values, {SYSTEM: system, POLICY: ages.policy}, when_ms)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from snapkeep.domain.protection import age_text
-from snapkeep.domain.sweep.report import Handling, SweepReport, age_known, groups_of, subject_of, summary_of
+from snapkeep.domain.sweep.report import Handling, SweepReport, groups_of, subject_of, summary_of
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -27,7 +27,6 @@ def render_page(report: SweepReport) -> str:
             summary=summary_of(report),
             sections=[(handling, [group for group in groups if group.handling is handling]) for handling in Handling],
             age_text=age_text,
-            age_known=age_known,
             seconds=round((report.ended_at - report.started_at).total_seconds()),
         )
     )

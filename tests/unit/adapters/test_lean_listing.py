@@ -11,7 +11,7 @@ from urllib.parse import parse_qs
 
 import botocore.session
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, ResponseStreamingError
 from botocore.parsers import create_parser
 
 from snapkeep.adapters.ec2_lean_listing import parse_page, read_lean
@@ -117,6 +117,11 @@ def test_errors_are_botocores() -> None:
     refused = THROTTLED.replace(b"RequestLimitExceeded", b"UnauthorizedOperation")
     with serving((403, refused)) as (_, client), pytest.raises(ClientError, match="UnauthorizedOperation"):
         client.describe_snapshots()
+
+
+def test_an_answer_that_was_cut_off_is_an_error_of_botocore() -> None:
+    with pytest.raises(ResponseStreamingError):
+        parse_page(b"<DescribeSnapshotsResponse><snapshotSet><item>")
 
 
 def test_other_operations_are_read_by_botocore() -> None:

@@ -9,6 +9,7 @@ from typer.testing import CliRunner, Result
 from snapkeep.adapters.regional import RegionalAdapters
 from snapkeep.cli.commands.plan import app as plan_app
 from snapkeep.cli.installed_system import InstalledSystem
+from snapkeep.domain.copies.known_copies import KnownCopies
 from snapkeep.domain.system import StackKind
 from support.lineages import REGION
 from support.volume_plans import DOCUMENT, DR, SOURCES, Reader, Store, World
@@ -22,7 +23,8 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.setattr(RegionalAdapters, "points_of", lambda _, region: Reader(made, region))
     monkeypatch.setattr(RegionalAdapters, "guards_of", lambda _, region: Reader(made, region))
     monkeypatch.setattr(RegionalAdapters, "policy_store_of", lambda _, region: Store(made, region))
-    monkeypatch.setattr(InstalledSystem, "waiting", lambda *_: frozenset({(SOURCES[3].id, DR)}))
+    known = KnownCopies(frozenset({(SOURCES[3].id, DR)}))
+    monkeypatch.setattr(InstalledSystem, "known_copies", lambda *_: known)
 
     def stack_parameters(_: InstalledSystem, kind: StackKind, region: str = "") -> dict[str, str]:
         return parameters[kind] if (region or (REGION if kind is StackKind.PRIMARY else DR)) in made.stacks else {}

@@ -38,12 +38,12 @@ def test_calls_are_logged_without_values(tmp_path: Path, capsys: pytest.CaptureF
     with Stubber(client) as stubber:
         stubber.add_response("put_parameter", {"Version": 1})
         client.put_parameter(Name="/snapkeep/policy", Value=VALUE)
-        stubber.add_client_error("put_parameter", "AccessDeniedException", "not allowed\x9b31m", http_status_code=400)
+        stubber.add_client_error("put_parameter", "AccessDeniedException", f"{VALUE} is not allowed", http_status_code=400)
         with pytest.raises(ClientError):
             client.put_parameter(Name="/snapkeep/policy", Value=VALUE)
     first, second = file.read_text(encoding="utf-8").splitlines()
     assert f"{REGION} ssm PutParameter(Name, Value): 200, attempt 1, request id " in first
-    assert r"400, attempt 1, request id not given, AccessDeniedException: not allowed\x9b31m, " in second
+    assert "400, attempt 1, request id not given, AccessDeniedException, " in second
     assert capsys.readouterr().err.splitlines() == [first, second]
     assert not any(text in first + second for text in (SECRET, TOKEN, VALUE, "AKIAEXAMPLE"))
 

@@ -9,6 +9,7 @@ from botocore.exceptions import ClientError
 from snapkeep.cli import installed_system as installed_module
 from snapkeep.cli.installed_system import InstalledSystem
 from snapkeep.deploy.templates import INFRA, read_template
+from snapkeep.domain.copies.known_copies import KnownCopies
 from snapkeep.domain.policy.model import Limits, Retention
 from snapkeep.domain.policy.source import DEFAULTS
 from snapkeep.domain.system import StackKind
@@ -53,7 +54,7 @@ def test_without_stacks_the_templates_defaults_are_used_and_named() -> None:
     policies = installed({}).policies_in_force()
     assert {policy_set.source for policy_set in policies.values()} == {DEFAULTS}
     assert policies["us-east-1"].policies[0].retention == Retention(keep_last=7)
-    assert installed({}).waiting(["us-east-2"]) == frozenset()
+    assert installed({}).known_copies("us-east-2") == KnownCopies()
 
 
 def test_a_pushed_document_is_in_force_with_the_stacks_limits() -> None:

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 import pytest
 from rich.console import Console
 
-from snapkeep.cli.output import csv_cell, literal, printable, prometheus_label
+from snapkeep.cli.output import csv_cell, literal, printable, prometheus_label, titled
 from snapkeep.cli.views.explain import print_story
 from snapkeep.cli.views.plan import LineLayout, write_csv, write_plan
 from snapkeep.domain.model import Snapshot
@@ -94,3 +94,10 @@ def test_an_ordinary_cell_stays_as_it_is() -> None:
 
 def test_a_label_of_prometheus_ends_where_it_should() -> None:
     assert prometheus_label('a"} 1\n\\') == 'a\\"} 1\\n\\\\'
+
+
+def test_a_name_makes_no_line_of_its_own_in_a_plan() -> None:
+    named = replace(snapshot(NOW, 1), tags={"Name": "database\n  2026-11-01 00:00  snap-0f  keep   newest"})
+    shown = plan_of(replace(named, is_copy=True, region="us-east-2"), write_plan, LineLayout(columns=140))
+    assert r"database\n  2026-11-01" in shown
+    assert titled("a\nb", "vol-1") == r"a\nb  vol-1"

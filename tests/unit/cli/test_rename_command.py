@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,7 +16,7 @@ from snapkeep.cli.installed_system import InstalledSystem
 from snapkeep.deploy.changes import FORMER_SYSTEM, ParameterChange, ResourceChange, Risk
 from snapkeep.deploy.doctor.results import Check, CheckResult, CheckState
 from support.installed_stacks import Settings
-from support.silent_watcher import Silent
+from support.silent_watcher import Notes
 
 PRIMARY, DR = "us-east-1", "us-east-2"
 
@@ -55,12 +56,19 @@ def test_a_document_that_would_be_lost_is_refused(
 ) -> None:
     documents = iter((former, own))
     monkeypatch.setattr(command, "_has_document", lambda _store: next(documents))
-    settings = Settings(PRIMARY, DR, suffix="-new")
+    before, after = (InstalledSystem(Settings(PRIMARY, DR, suffix=suffix)) for suffix in ("", "-new"))
     if not refused:
-        command._refuse_lost_document(settings, InstalledSystem(settings), "snapkeep")
+        command._refuse_lost_document(before, after, "snapkeep")
         return
     with pytest.raises(WrongUse, match=r"policy push policy\.yaml --name '-new'"):
-        command._refuse_lost_document(settings, InstalledSystem(settings), "snapkeep")
+        command._refuse_lost_document(before, after, "snapkeep")
+
+
+def test_regions_that_the_former_system_copied_to_are_examined_too() -> None:
+    copies = [{"region": region, "retention": {"keep_last": 1}} for region in (DR, "eu-west-1")]
+    document = {"version": 1, "policies": [{"name": "gold", "select": {}, "retention": {"keep_last": 3}, "copies": copies}]}
+    before = InstalledSystem(Settings(PRIMARY, DR, documents={PRIMARY: json.dumps(document)}))
+    assert command._regions_of(before, [PRIMARY, DR]) == [PRIMARY, DR, "eu-west-1"]
 
 
 @pytest.mark.parametrize("names", [("snapkeep", "snapkeep"), ("other", "snapkeep2"), ("snapkeep", "two")])
@@ -75,16 +83,6 @@ def test_the_consent_to_a_rename_covers_no_other_change() -> None:
     assert command._may_change([named], yes=False, json=False)
     assert not command._may_change([named, table], yes=False, json=True)
     assert command._may_change([named, table], yes=True, json=True)
-
-
-class Notes(Silent):
-    """Keeps the notes."""
-
-    def __init__(self) -> None:
-        self.notes: list[str] = []
-
-    def note(self, text: str) -> None:
-        self.notes.append(text)
 
 
 def test_a_deployment_shows_warnings_and_refuses_problems() -> None:

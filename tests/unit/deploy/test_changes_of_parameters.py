@@ -214,3 +214,11 @@ def test_a_replaced_key_is_not_announced_as_deleted() -> None:
     removed, replaced = (ResourceChange(DR, action, "Key", "AWS::KMS::Key", "True") for action in ("Remove", "Modify"))
     assert "schedules the key for deletion" in removed.consequence
     assert "deletion" not in replaced.consequence
+
+
+def test_a_removed_key_that_the_stack_retains_is_not_scheduled_for_deletion() -> None:
+    removed, retained = (
+        ResourceChange(DR, "Remove", "Key", "AWS::KMS::Key", policy_action=action) for action in ("Delete", "Retain")
+    )
+    assert "schedules the key for deletion" in removed.consequence
+    assert "no stack owns the former key" in retained.consequence

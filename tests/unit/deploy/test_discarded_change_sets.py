@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from snapkeep.deploy.stacks import ABSENT, PreparedStack, Stack, StackDescription
-from support.silent_watcher import Silent
+from support.silent_watcher import Notes, Silent
 
 
 class CloudFormation:
@@ -40,3 +41,16 @@ def test_only_an_empty_stack_is_deleted_with_its_change_set(status: str, deleted
     stack = Stack(cloudformation, "snapkeep-dr", "us-east-2", Silent(), poll_seconds=0)
     stack.discard(PreparedStack(StackDescription(ABSENT), "change-set"))
     assert cloudformation.deleted == deleted
+
+
+def test_a_change_set_that_cannot_be_deleted_hides_no_error() -> None:
+    class Refusing(CloudFormation):
+        def delete_change_set(self, **_: Any) -> None:
+            raise ClientError({"Error": {"Code": "AccessDenied", "Message": "not allowed"}}, "DeleteChangeSet")
+
+    notes = Notes()
+    Stack(Refusing("CREATE_COMPLETE"), "snapkeep-dr", "us-east-2", notes, poll_seconds=0).discard(
+        PreparedStack(StackDescription(ABSENT), "change-set")
+    )
+    (note,) = notes.notes
+    assert note.startswith("us-east-2: change set change-set of stack snapkeep-dr stays: ")

@@ -17,6 +17,7 @@ from snapkeep.domain.errors import AwsUnavailable
 from snapkeep.domain.model import Action, DeletionPlan, Lineage, Origin, Reason, Refusal, Snapshot, SnapshotState, Verdict
 from snapkeep.domain.recovery.record import SHORT_HASH
 from snapkeep.domain.retention.deletion import DeletionKind, deletion_orders
+from snapkeep.domain.sweep.report import Handling, SweepOutcome, SweepReport
 from snapkeep.domain.tag_names import CHECK, DEVICE, INSTANCE, OWN_TAGS, PROOF, RECORD, RECOVERY_TAGS, SET
 from snapkeep.domain.tags import tags_for_copy
 from snapkeep.functions.errors import with_short_cause
@@ -36,6 +37,7 @@ from snapkeep.functions.state_budget import (
 )
 from snapkeep.usecases.ports import CopyResult, CopyResultStatus, DeletionOutcome, DeletionResult
 from snapkeep.usecases.retention.delete import Deletions
+from snapkeep.usecases.sweep.shared import SweepResult, with_left
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
 STATE_BYTES = 256 * 1024
@@ -199,3 +201,15 @@ def test_a_sweep_with_many_failed_copies_and_deletions_fits_into_its_state() -> 
     deletion = deletion_answer(Deletions(list(answer.delete), results), DeletionCall(plan=answer))
     assert (len(deletion.failed), deletion.problems, deletion.delete) == (len(answer.delete), (), ())
     assert size_bytes({"plan": answer, "deletion": deletion}) < STATE_BYTES
+
+
+def test_deletions_without_room_in_a_sweeps_state_are_left_and_named() -> None:
+    plan = DeletionPlan("plan-1", "us-east-2", NOW, tuple(verdict(number) for number in range(300)))
+    failed = ((verdict(301).snapshot, "Given key ID is not accessible"),)
+    report = SweepReport("sweep-1", "snapkeep", "dr", "us-east-2", NOW, NOW)
+    answer = fit_plan(plan, failed, most_bytes=SWEEP_PLAN_BYTES // 4)
+    left = with_left(SweepResult(report, plan, failed), answer.delete)
+    ordered = {order.snapshot_id for order in answer.delete}
+    assert 0 < left.count(Handling.LEFT) == 301 - len(ordered)
+    assert ordered.isdisjoint(item.subject for item in left.items)
+    assert left.outcome is SweepOutcome.PARTIAL

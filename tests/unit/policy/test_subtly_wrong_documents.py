@@ -132,3 +132,15 @@ def test_a_selection_that_leaves_something_is_taken() -> None:
 )
 def test_a_selection_that_takes_little_is_no_contradiction(select: str) -> None:
     assert len(load_text(RIGHT.replace("{tags: {Backup: gold}}", select)).policies) == 1
+
+
+@pytest.mark.parametrize(
+    ("rule", "problem"),
+    [
+        ("verify: {subset: 30/1}", "policies[0].copies[0].verify.subset is '30/1': write a part from 1/1 to 1/1"),
+        ("kms_key: alias/my key", "policies[0].copies[0].kms_key is 'alias/my key': write something like alias/dr"),
+    ],
+)
+def test_a_copy_rule_that_would_fail_later_is_refused(rule: str, problem: str) -> None:
+    text = RIGHT + f"    copies: [{{region: us-east-2, retention: {{}}, {rule}}}]\n"
+    assert problem in refusal(text)

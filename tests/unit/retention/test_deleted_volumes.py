@@ -11,11 +11,12 @@ import pytest
 from snapkeep.domain.model import Action, Lineage
 from snapkeep.domain.policy.document import parse_document, to_document
 from snapkeep.domain.policy.model import GoneRetention, PolicySet, Retention
-from snapkeep.domain.retention.deleted_volumes import deleted_volumes
+from snapkeep.domain.retention.deleted_volumes import deleted_lineages, deleted_volumes
 from snapkeep.domain.retention.region_plan import RegionFacts, plan_region
 from snapkeep.domain.retention.verdicts import decide
 from snapkeep.domain.sweep.findings import FindingKind
 from snapkeep.domain.sweep.report import Figure, SweepReport
+from snapkeep.domain.tags import lineage_id
 from snapkeep.usecases.look.status import StatusTotal
 from snapkeep.usecases.retention.plan_regions import gather_all_facts
 from support.lineages import SYSTEM, snapshot
@@ -136,3 +137,9 @@ def test_a_document_with_gone_is_read_and_written() -> None:
     policies = parse_document({"version": 1, "policies": [policy]})
     assert policies.policies[0].gone == GoneRetention(keep_within=timedelta(days=180), keep_last=1)
     assert to_document(policies)["policies"] == [policy]
+
+
+def test_nothing_is_known_of_an_arbitrary_volume() -> None:
+    own = snapshot("2026-01-01T00:00", 1)
+    imported = replace(own, origin=replace(own.origin, volume_id=lineage_id("vol-ffffffff", own.id)))
+    assert deleted_lineages([imported, own], own.origin.region, existing=()) == {own.origin.lineage}

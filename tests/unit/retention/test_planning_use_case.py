@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
+from snapkeep.domain.copies.known_copies import KnownCopies
 from snapkeep.domain.model import Snapshot, SnapshotState, Volume
 from snapkeep.domain.policy.model import CopyRule, Policy, PolicySet, Retention, Selector
 from snapkeep.domain.tag_names import MANAGED
@@ -114,7 +115,7 @@ def test_a_plan_names_deletions_that_wait_for_newer_copies() -> None:
     copies = [copy_of(SOURCES[0], DR, 1), copy_of(SOURCES[1], DR, 2, state=SnapshotState.PENDING)]
     policies = PolicySet((replace(POLICIES.policies[0], copies=(CopyRule(DR, retention=Retention(keep_last=1)),)),))
     readers = [CountingReader(REGION, SOURCES), CountingReader(DR, copies)]
-    facts = gather_all_facts(readers[0], readers[1:], frozenset({(SOURCES[1].id, DR)}))
+    facts = gather_all_facts(readers[0], readers[1:], {DR: KnownCopies(frozenset({(SOURCES[1].id, DR)}))})
     primary, dr = make_plans(readers, facts, {REGION: policies, DR: policies}, NOW, system=SYSTEM)
     assert [verdict.snapshot.id for verdict in primary.deletions] == [SOURCES[0].id]
     assert [verdict.snapshot.id for verdict in primary.deletions_after_copies] == [SOURCES[1].id]

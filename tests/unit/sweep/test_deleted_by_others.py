@@ -13,6 +13,7 @@ from snapkeep.adapters.cloudtrail_deletions import CloudTrailDeletions
 from snapkeep.domain.errors import AwsRefused
 from snapkeep.domain.sweep.findings import FindingKind
 from snapkeep.domain.sweep.report import ReportItem, SweepReport
+from snapkeep.usecases.sweep.shared import SweepOptions
 from support.sweeping_world import DR, HOUR, PRIMARY, SweepingWorld, gold
 
 PERSON = "arn:aws:sts::111122223333:assumed-role/admin/somebody"
@@ -46,6 +47,18 @@ def test_a_kept_snapshot_that_a_person_deletes_is_found_once() -> None:
     assert (item.subject, str(report.outcome)) == (middle, "PARTIAL")
     assert PERSON in item.text
     assert "AWS's sample" in item.kind.label
+    assert deletions(world.sweep()) == []
+
+
+def test_a_finding_whose_report_was_not_published_is_found_again() -> None:
+    world, (_, middle, _) = protected()
+    world.ec2.delete_snapshot(SnapshotId=middle)
+    unpublished = world.make_sweep(PRIMARY)
+    swept = unpublished.run("sweep-unpublished", SweepOptions())
+    unpublished.watch.prepare(swept.report.id, swept.report.started_at, swept.kept)
+    assert [item.subject for item in deletions(swept.report)] == [middle]
+    assert [item.subject for item in deletions(world.sweep())] == [middle]
+    unpublished.watch.remember("sweep-without-a-memory")
     assert deletions(world.sweep()) == []
 
 

@@ -19,6 +19,7 @@ from snapkeep.domain.sweep.report import Figure, Handling, SweepOutcome, text_of
 from snapkeep.lab.ebs_model import FaultRule, Faults, Quotas, World
 from snapkeep.lab.simulator.executions import Execution
 from snapkeep.lab.simulator.sweeps import Sweeper
+from snapkeep.usecases.retention.plan_regions import make_plans
 from snapkeep.usecases.sweep.events import snapshot_event
 from snapkeep.usecases.sweep.ports import DeadLetter
 from snapkeep.usecases.sweep.shared import SweepOptions
@@ -235,9 +236,18 @@ def test_the_checked_one_of_two_copies_stays() -> None:
         Description=first["Description"],
     )
     world.later(HOUR)
+    planned = make_plans(
+        [world.composition().reader(region) for region in (PRIMARY, DR)],
+        world.facts(),
+        dict.fromkeys((PRIMARY, DR), world.policies),
+        world.composition().clock.now(),
+        system="snapkeep",
+    )
     report = world.sweep(DR)
     assert kinds(report, Handling.REPAIRED) == {FindingKind.COPY_TWICE: 1}
     assert [copy["SnapshotId"] for copy in world.managed(DR)] == [first["SnapshotId"]]
+    (second,) = planned[1].deletions
+    assert second.snapshot.id != first["SnapshotId"], "the plan names the copy that the sweep deletes"
 
 
 def test_lost_tags_are_written_again_in_both_regions() -> None:

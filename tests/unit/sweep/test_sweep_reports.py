@@ -250,13 +250,15 @@ def test_a_cause_without_end_does_not_push_the_rest_out() -> None:
 
 def test_a_policy_without_recovery_points_shows_no_age() -> None:
     """An age of 0 would look like the best of all."""
-    never = PolicyAges("gold", timedelta(hours=4), 3, 3, timedelta(0), timedelta(0))
+    never = PolicyAges("gold", timedelta(hours=4), 3, 3, None, None)
     made = report(policies=(never,))
     (_, policy) = (json.loads(line) for line in report_lines(made))
     assert policy["VolumesMissingRpo"] == 3.0
     assert not {"RpoAgeWorst", "RpoAgeMedian"} & set(policy)
     assert [metric["Name"] for metric in policy["_aws"]["CloudWatchMetrics"][0]["Metrics"]] == ["VolumesMissingRpo"]
     assert "policy gold: 3 volumes, nothing to restore from yet, asked 4 h, 3 missed" in text_of(made)
+    assert report_to_json(made)["policies"][0]["worst_seconds"] is None
+    assert from_json(SweepReport, report_to_json(made)) == made
     page = render_page(made)
     assert page.count('<td class="number">none</td>') == 2
     assert "0 min" not in page

@@ -17,7 +17,9 @@ from snapkeep.cli.output import make_console, print_json
 from snapkeep.deploy.changes import FORMER_SYSTEM, Change, ParameterChange, Risk
 from snapkeep.domain.errors import DocumentAbsent
 from snapkeep.domain.plural import counted
+from snapkeep.domain.policy.model import PolicySet
 from snapkeep.domain.system import StackKind, system_name
+from snapkeep.usecases.policies import regions_known
 
 if TYPE_CHECKING:
     from snapkeep.adapters.ssm_policies import SsmPolicyStore
@@ -50,9 +52,12 @@ def rename(
     dr_regions = installed.dr_stack_regions()
     if not installed.stack_parameters(StackKind.PRIMARY) or not dr_regions:
         raise WrongUse(f"system {successor} is not deployed: deploy it first, with --name '{settings.suffix}'")
-    _refuse_deployed(settings, former, [settings.region, *dr_regions])
-    _refuse_lost_document(settings, installed, former)
-    question, adopted = _question(installed, former, successor)
+    before = InstalledSystem(replace(settings, suffix=former.removeprefix(system_name("")), read_only=True))
+    own_regions = [settings.region, *dr_regions]
+    former_regions = _regions_of(before, own_regions)
+    _refuse_deployed(settings, former, former_regions)
+    _refuse_lost_document(before, installed, former)
+    question, adopted = _question(installed, former, successor, [name for name in former_regions if name not in own_regions])
     require_consent(question, yes=yes, json=json, otherwise="nothing was changed")
     parameters = {FORMER_SYSTEM: former}
     names = installed.other_stack_names(
@@ -93,10 +98,16 @@ def _refuse_deployed(settings: AwsSettings, former: str, regions: Sequence[str])
             )
 
 
-def _refuse_lost_document(settings: AwsSettings, installed: InstalledSystem, former: str) -> None:
+def _regions_of(before: InstalledSystem, own_regions: Sequence[str]) -> list[str]:
+    """Return the regions of the new system, and every other one that a version of the former one's document copies to."""
+    store = before.adapters.policy_store_of(before.settings.region)
+    return [*own_regions, *sorted(regions_known(store, PolicySet(())).difference(own_regions))]
+
+
+def _refuse_lost_document(before: InstalledSystem, installed: InstalledSystem, former: str) -> None:
     """Raise WrongUse if the former system has a policy document and the new one has none: other rules would delete."""
+    settings = installed.settings
     region = settings.region
-    before = InstalledSystem(replace(settings, suffix=former.removeprefix(system_name("")), read_only=True))
     store, own = before.adapters.policy_store_of(region), installed.adapters.policy_store_of(region)
     if _has_document(store) and not _has_document(own):
         raise WrongUse(
@@ -114,13 +125,19 @@ def _has_document(store: SsmPolicyStore) -> bool:
     return True
 
 
-def _question(installed: InstalledSystem, former: str, successor: str) -> tuple[str, int]:
-    """Return the question with its figures, and the number of snapshots that would be adopted."""
+def _question(installed: InstalledSystem, former: str, successor: str, left_regions: Sequence[str]) -> tuple[str, int]:
+    """Return the question with its figures, and the number of snapshots that would be adopted.
+
+    The copies in `left_regions` are not adopted: the new system has no stack there.
+    """
     policies = installed.policies_in_force()
     plans = installed.plan_maker(list(policies))(policies, datetime.now(UTC), former=former)
     adopted = sum(len(volume.adopted) for plan in plans for volume in plan.volumes)
     now, later = (sum(len(getattr(plan, kind)) for plan in plans) for kind in ("deletions", "deletions_after_copies"))
+    left = ""
+    if left_regions:
+        left = f" Copies of {former} in {' and '.join(left_regions)} stay as they are: {successor} has no DR stack there."
     return (
         f"System {successor} takes over {counted(adopted, 'snapshot')} of {former}. Its retention then deletes "
-        f"{counted(now + later, 'snapshot')}, {later} of them once missing copies are made. Continue?"
+        f"{counted(now + later, 'snapshot')}, {later} of them once missing copies are made.{left} Continue?"
     ), adopted

@@ -88,12 +88,12 @@ def totals_line(plan: RegionPlan) -> str:
     parts = [
         counted(totals["volumes"], "volume"),
         counted(snapshots, "snapshot"),
-        f"{snapshots - deletions} would be kept",
-        f"{deletions} would be deleted",
+        f"{snapshots - deletions:,} would be kept",
+        f"{deletions:,} would be deleted",
         f"{counted(totals['copies_missing'], 'copy', 'copies')} missing",
     ]
     later = totals["deletions_after_copies"]
-    parts += [f"{later} more would be deleted once the copies are made and checked"] if later else []
+    parts += [f"{later:,} more would be deleted once the copies are made and checked"] if later else []
     parts += [f"{counted(adopted, 'snapshot')} would be adopted"] if adopted else []
     parts += [f"{counted(refused, 'plan')} refused"] if refused else []
     return f"{plan.region}: " + ", ".join(parts)

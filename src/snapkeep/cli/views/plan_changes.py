@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import groupby
 from typing import Any, TextIO
 
 from snapkeep.cli.output import printable, titled
@@ -71,21 +72,19 @@ def _refused_lines(comparison: Comparison, layout: LineLayout) -> Iterator[str]:
 
 
 def _change_lines(changed: tuple[ActionChange, ...], comparison: Comparison, layout: LineLayout) -> Iterator[str]:
-    lineage: Lineage | None = None
-    for change in changed:
-        origin = change.after.snapshot.origin
-        if origin.lineage != lineage:
-            lineage = origin.lineage
-            yield f"  of {printable(_title(lineage, comparison))}"
-        yield from verdict_lines(change.after, layout)
-        before = f"now {change.before.action}: {'; '.join(reason.text for reason in change.before.reasons)}"
-        yield from layout.wrapped(before, REASONS_AT, REASONS_AT, DIM)
+    for lineage, changes in groupby(changed, key=lambda change: change.after.snapshot.origin.lineage):
+        yield f"  of {printable(_title(lineage, comparison))}"
+        for change in changes:
+            yield from verdict_lines(change.after, layout)
+            before = f"now {change.before.action}: {'; '.join(reason.text for reason in change.before.reasons)}"
+            yield from layout.wrapped(before, REASONS_AT, REASONS_AT, DIM)
 
 
 def _later_lines(comparison: Comparison, layout: LineLayout) -> Iterator[str]:
-    for verdict in comparison.deleted_after_copies:
-        yield f"  of {printable(_title(verdict.snapshot.origin.lineage, comparison))}"
-        yield from verdict_lines(verdict, layout)
+    for lineage, verdicts in groupby(comparison.deleted_after_copies, key=lambda verdict: verdict.snapshot.origin.lineage):
+        yield f"  of {printable(_title(lineage, comparison))}"
+        for verdict in verdicts:
+            yield from verdict_lines(verdict, layout)
 
 
 def _adopted_lines(comparison: Comparison) -> Iterator[str]:

@@ -13,7 +13,6 @@ from snapkeep.cli.output import BAD, GOOD, QUIET, STRONG, WARN, literal, printab
 from snapkeep.cli.views.status_lines import StatusLayout, copy_blocks, fitting_lines, volume_blocks
 from snapkeep.domain.plural import counted, noun_for
 from snapkeep.domain.protection import age_text
-from snapkeep.domain.sweep.report import age_known
 from snapkeep.usecases.look.status import StatusTotal, SystemStatus
 
 ALWAYS_SHOWN = frozenset({StatusTotal.VOLUMES, StatusTotal.PROTECTED})
@@ -101,7 +100,7 @@ def _rules(status: SystemStatus) -> RenderableType:
             table.add_row(title, f"{rule.volumes:,}", unknown, unknown, unknown, rpo, unknown)
             continue
         worst, median = Text("-", QUIET), Text("-", QUIET)
-        if rule.without_copy < rule.volumes:
+        if rule.worst is not None and rule.median is not None:
             worst = Text(age_text(rule.worst), BAD if rule.worst > rule.rpo else "")
             median = Text(age_text(rule.median))
         table.add_row(title, f"{rule.volumes:,}", f"{rule.without_copy:,}", worst, median, rpo, _bad(rule.late))
@@ -131,6 +130,8 @@ def _total_lines(status: SystemStatus) -> Iterator[Text]:
         parts.append(Text(f"the snapshots in {status.region} are not known", WARN))
     yield Text(", ").join(parts)
     for ages in status.policies:
-        known = f"worst {age_text(ages.worst)}, median {age_text(ages.median)}" if age_known(ages) else "not known"
+        known = "not known"
+        if ages.worst is not None and ages.median is not None:
+            known = f"worst {age_text(ages.worst)}, median {age_text(ages.median)}"
         figures = f"{counted(ages.volumes, 'volume')}, RPO age {known}, RPO {age_text(ages.rpo)}"
         yield Text.assemble((f"policy {printable(ages.policy)}: ", STRONG), figures)

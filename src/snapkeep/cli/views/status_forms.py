@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import timedelta
 from typing import Any
 
 from snapkeep.cli.output import prometheus_label
@@ -32,8 +33,8 @@ def status_as_data(status: SystemStatus) -> dict[str, Any]:
                 "volumes": ages.volumes,
                 "missed": ages.late,
                 "rpo_seconds": ages.rpo.total_seconds(),
-                "worst_seconds": ages.worst.total_seconds(),
-                "median_seconds": ages.median.total_seconds(),
+                "worst_seconds": _seconds(ages.worst),
+                "median_seconds": _seconds(ages.median),
             }
             for ages in status.policies
         ],
@@ -42,6 +43,10 @@ def status_as_data(status: SystemStatus) -> dict[str, Any]:
         "volumes": [_volume(protection) for protection in status.volumes],
         "queue": [_row(row) for row in status.queue],
     }
+
+
+def _seconds(span: timedelta | None) -> float | None:
+    return None if span is None else span.total_seconds()
 
 
 def _volume(protection: VolumeProtection) -> dict[str, Any]:
@@ -56,7 +61,7 @@ def _volume(protection: VolumeProtection) -> dict[str, Any]:
         "cause": protection.cause,
         "instance_ids": list(protection.volume.instance_ids),
         "rpo_seconds": protection.rpo.total_seconds(),
-        "rpo_age_seconds": protection.age.total_seconds() if protection.age is not None else None,
+        "rpo_age_seconds": _seconds(protection.age),
         "newest_snapshot": _newest(protection.snapshot),
         "newest_copies": [_newest(copy) for copy in protection.copies],
         "snapshots": protection.snapshots,

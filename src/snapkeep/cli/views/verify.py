@@ -1,4 +1,4 @@
-"""What `snapkeep verify` prints: estimates and proofs."""
+"""The output of `snapkeep verify`: estimates and proofs."""
 
 from __future__ import annotations
 

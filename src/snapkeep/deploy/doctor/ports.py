@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Whose credentials are used."""
+    """The principal whose credentials are used."""
 
     account_id: str
     arn: str

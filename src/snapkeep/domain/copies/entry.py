@@ -59,7 +59,7 @@ TRANSITIONS: Mapping[EntryStep, Mapping[EntryState, EntryState]] = {
     # A copy that is found running may be one that the entry did not start.
     EntryStep.RUN: dict.fromkeys((EntryState.WAITING, EntryState.STARTING), EntryState.RUNNING),
     EntryStep.RETRY: dict.fromkeys((EntryState.STARTING, EntryState.RUNNING), EntryState.DELAYED),
-    # A copy may complete whatever the queue knows of it, even one that was given up. What is done stays done.
+    # A copy may complete whatever the queue knows of it, even one that was given up. A done entry stays done.
     EntryStep.SUCCEED: dict.fromkeys((*OPEN, EntryState.FAILED), EntryState.DONE),
     EntryStep.FAIL: dict.fromkeys((*OPEN, EntryState.FAILED), EntryState.FAILED),
     EntryStep.RESTART: dict.fromkeys(SETTLED, EntryState.WAITING),

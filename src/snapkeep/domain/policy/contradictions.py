@@ -108,6 +108,9 @@ def _in_copy_rule(rule: Parsed, rpo: timedelta, path: str, region: str) -> Itera
     if completion > within > timedelta(0):
         right = f"write at most copy_within, which is {format_duration(within)}"
         yield PolicyProblem(f"{path}.completion_duration", format_duration(completion), right)
+    part, _, parts = rule.get("verify", {}).get("subset", "").partition("/")
+    if parts and int(part) > int(parts):
+        yield PolicyProblem(f"{path}.verify.subset", repr(f"{part}/{parts}"), f"write a part from 1/{parts} to {parts}/{parts}")
     key = rule.get("kms_key", "")
     if destination and key.startswith("arn:") and key.split(":")[_ARN_REGION] != destination:
         yield PolicyProblem(f"{path}.kms_key", repr(key), f"name a key in {destination}: a copy is encrypted where it goes")

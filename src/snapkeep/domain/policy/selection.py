@@ -74,7 +74,7 @@ def select_for_snapshot(
 
     None governs working material of other tools and of drills. Without a volume, the snapshot's own tag names the policy, or
     else the tags of the volume's other snapshots, which `lineage` returns. If there are none, the policy is selected by the
-    snapshot's tags and size. That comes last: these are few facts, and could match a policy that takes every volume, which would
+    snapshot's tags and size. This selection comes last: its few facts could match a policy that takes every volume, which would
     then govern all snapshots of the lineage and keep fewer.
     """
     working_material = _working_material(snapshot)

@@ -28,7 +28,7 @@ Extent = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class BlockDigest:
-    """What is known of the content of one block: SHA-256 in base64, as the service states it and as the bytes give it."""
+    """The known digests of one block's content: SHA-256 in base64, as the service states it and as the bytes give it."""
 
     index: int
     stated: str

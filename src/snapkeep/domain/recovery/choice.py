@@ -190,7 +190,7 @@ def _still_attached(of_instance: Sequence[Snapshot]) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What a person wants to recover: ids and names, a policy, or tags; empty means every volume."""
+    """The choice of what to recover: ids and names, a policy, or tags; empty means every volume."""
 
     names: tuple[str, ...] = ()
     """Volume ids, instance ids, or values of the tag `Name`."""

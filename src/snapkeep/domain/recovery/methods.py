@@ -63,7 +63,7 @@ class Method:
 
     @property
     def finds(self) -> str:
-        """What the method finds, in words."""
+        """The faults that the method finds, in words."""
         if self.kind is MethodKind.FULL:
             return "every difference"
         if self.kind is MethodKind.CHANGED:
@@ -99,7 +99,7 @@ def share_found(sample: int) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """What a proof takes at most, by the documented prices and rates."""
+    """The blocks, time and price of a proof at most, by the documented prices and rates."""
 
     blocks: int
     """The blocks whose content is compared."""

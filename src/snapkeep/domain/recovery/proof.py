@@ -137,7 +137,7 @@ class ProofProgress:
 
     @property
     def dollars(self) -> float:
-        """What the requests cost so far."""
+        """The price of the requests so far, in USD."""
         return dollars_of(self.list_requests, self.reads)
 
     def exceeds_budget(self, further_reads: int) -> bool:

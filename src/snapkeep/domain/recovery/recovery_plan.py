@@ -160,7 +160,7 @@ def journal_key(run_id: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class RestoreOptions:
-    """What the caller wants to have differently from the record."""
+    """The settings in which the recovery differs from the record."""
 
     zone: str
     rate_mibps: int = 0
@@ -226,14 +226,14 @@ def carried_tags(source: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
 
 @dataclass(frozen=True, slots=True)
 class RecoveryPlan:
-    """What a recovery would do, before anybody consents."""
+    """The steps of a recovery, before anybody consents."""
 
     region: str
     zone: str
     rate_mibps: int
     volumes: tuple[VolumeRecovery, ...]
     remarks: tuple[str, ...]
-    """What cannot be carried over, or is not known."""
+    """The settings that cannot be carried over, or are not known."""
     obstacles: tuple[str, ...] = ()
     """Why it would fail: nothing is begun while there is one."""
 

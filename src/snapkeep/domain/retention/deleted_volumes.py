@@ -48,6 +48,9 @@ def deleted_volumes(snapshots: Iterable[Snapshot], deleted: Collection[Lineage],
 
 
 def deleted_lineages(snapshots: Iterable[Snapshot], region: str, existing: Collection[str]) -> frozenset[Lineage]:
-    """Return the lineages of a source region's volumes that no longer exist, given the ids of those that do."""
-    lineages = {snapshot.origin.lineage for snapshot in snapshots}
+    """Return the lineages of a source region's volumes that no longer exist, given the ids of those that do.
+
+    A snapshot with an arbitrary volume id is a lineage of its own, and nothing is known of its volume.
+    """
+    lineages = {snapshot.origin.lineage for snapshot in snapshots if snapshot.origin.lineage.of_volume}
     return frozenset(lineage for lineage in lineages if lineage.region == region and lineage.volume_id not in existing)

@@ -242,7 +242,7 @@ class _Planner:
         if policy is None:
             return self._plan(LineageFacts(lineage, snapshots, None), selection, volume=volume)
         # A volume that was not read is not deleted.
-        gone = volume is None and lineage.volume_id not in self.facts.not_read
+        gone = volume is None and lineage.of_volume and lineage.volume_id not in self.facts.not_read
         missing = tuple(
             copy
             for rule in policy.copies

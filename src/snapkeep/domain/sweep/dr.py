@@ -159,7 +159,7 @@ class _Dr:
 
 
 _MAY_CHANGE = frozenset({MANAGED, POLICY})
-"""Whose a copy is and what governs it, people may decide anew; where it came from stays what it was."""
+"""People may decide anew to which system a copy belongs and what governs it; its origin stays."""
 
 
 def _is_lost(key: str, value: str, copy: Snapshot) -> bool:

@@ -1,7 +1,7 @@
 """Findings of a sweep in one listing of a region, and their repairs.
 
 Pure: it reads nothing and writes nothing. Every repair is a step of the event-driven path, taken once more: a run of Protect,
-an entry in the queue, the receipt of a copy, a plan of retention. What was repaired is not found again.
+an entry in the queue, the receipt of a copy, a plan of retention. A repaired fault is not found again.
 """
 
 from __future__ import annotations

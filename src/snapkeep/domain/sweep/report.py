@@ -280,18 +280,14 @@ def _figures(report: SweepReport) -> list[str]:
     lines = ["Figures:"]
     lines += [f"  {count:>9,}  {noun_for(count, figure.label)}" for figure, count in report.counts.items()]
     for ages in report.policies:
-        known = f"worst RPO age {age_text(ages.worst)}, median {age_text(ages.median)}"
-        standing = known if age_known(ages) else "nothing to restore from yet"
+        standing = "nothing to restore from yet"
+        if ages.worst is not None and ages.median is not None:
+            standing = f"worst RPO age {age_text(ages.worst)}, median {age_text(ages.median)}"
         lines.append(
             f"  policy {ages.policy}: {counted(ages.volumes, 'volume')}, {standing}, "
             f"asked {age_text(ages.rpo)}, {ages.late:,} missed"
         )
     return lines
-
-
-def age_known(ages: PolicyAges) -> bool:
-    """Whether any volume of a policy has something to restore from: an age of 0 is none, and would look like the best of all."""
-    return bool(ages.worst)
 
 
 def _fitting(lines: Sequence[str], last: Sequence[str]) -> str:

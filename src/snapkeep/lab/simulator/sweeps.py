@@ -25,7 +25,7 @@ from snapkeep.usecases.notify import StepError
 from snapkeep.usecases.sweep.deleted_by_others import DeletionWatch, Memories
 from snapkeep.usecases.sweep.ports import DeadLetter, DeadLetters, DeletionTrail, Exposure, ProtectRuns, WaitingRuns
 from snapkeep.usecases.sweep.publish_report import PublishedReport
-from snapkeep.usecases.sweep.shared import ExposureCheck, SweepLimits, SweepOptions, complete, stopped
+from snapkeep.usecases.sweep.shared import ExposureCheck, SweepLimits, SweepOptions, complete, stopped, with_left
 
 SECONDS_PER_HOUR = 3600.0
 
@@ -117,8 +117,11 @@ class NoMemory(Memories):
     def load(self) -> None:
         """Return nothing."""
 
-    def save(self, memory: SweepMemory) -> None:
+    def prepare(self, sweep_id: str, memory: SweepMemory) -> None:
         """Forget."""
+
+    def replace_by(self, sweep_id: str) -> None:
+        """Do nothing."""
 
 
 class NoTrail(DeletionTrail):
@@ -171,8 +174,9 @@ class Sweeper:
         if region in runner.composition.queues:
             runner.wake_by_stream(region)
         runner.plan_made(swept.plan)
-        self._interim[execution.id] = swept.report
-        return fit_plan(swept.plan, swept.remove, most_bytes=SWEEP_PLAN_BYTES)
+        answer = fit_plan(swept.plan, swept.remove, most_bytes=SWEEP_PLAN_BYTES)
+        self._interim[execution.id] = with_left(swept, answer.delete)
+        return answer
 
     def _adapters(self, composition: StackComposition) -> SweepAdapters:
         machine, region = RECEIVE if composition.environment.stack == StackKind.DR else PROTECT, composition.environment.region

@@ -40,7 +40,7 @@ class PointHolds:
         full = [point_id for point_id in snapshot_ids if not has_room(tags.get(point_id, {}), {HOLD, *own})]
         of_persons = [point_id for point_id in snapshot_ids if _is_of_a_person(tags.get(point_id, {}))]
         others = [point_id for point_id in snapshot_ids if point_id not in {*full, *of_persons}]
-        # The value of a run is replaced: the run removes the tag only while it names the run. That of a person stays.
+        # The value of a run is replaced: the run removes the tag only while it names the run. A person's value stays.
         if others:
             self.ec2.tag_snapshots(others, {HOLD: run_id} | own)
         if held := [point_id for point_id in of_persons if point_id not in full]:

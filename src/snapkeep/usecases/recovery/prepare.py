@@ -76,7 +76,7 @@ VolumesIn = Callable[[str, Collection[str]], Collection[str]]
 
 @dataclass(frozen=True, slots=True)
 class RecoveryRequest:
-    """What a person asks for."""
+    """The request of a person."""
 
     target: Target
     at: datetime

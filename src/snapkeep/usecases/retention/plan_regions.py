@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import chain
+from types import MappingProxyType
 
+from snapkeep.domain.copies.known_copies import KnownCopies
 from snapkeep.domain.model import Action, Reason, Snapshot, SnapshotInRegion, Verdict, Volume
 from snapkeep.domain.policy.model import PolicySet
 from snapkeep.domain.retention.deleted_volumes import deleted_lineages
@@ -15,8 +17,6 @@ from snapkeep.domain.retention.holds import WAITS_FOR_PROOF, image_holds, lock_h
 from snapkeep.domain.retention.region_plan import RegionFacts, RegionPlan, plan_region
 from snapkeep.domain.tags import with_source_starts
 from snapkeep.usecases.ports import DeletionGuards, SnapshotReader
-
-NO_WAITING: frozenset[SnapshotInRegion] = frozenset()
 
 
 def protected_ids(guards: DeletionGuards, snapshots: Iterable[Snapshot]) -> dict[str, tuple[Reason, ...]]:
@@ -52,53 +52,60 @@ def make_region_plan(
 
 @dataclass(frozen=True, slots=True)
 class RegionListing:
-    """The listing of one region. Volumes matter in the primary region only, the open copies of its queue in a DR region only."""
+    """The listing of one region. Volumes matter in the primary region only, the queue of copies in a DR region only."""
 
     region: str
     snapshots: Sequence[Snapshot]
     volumes: Sequence[Volume] = ()
-    waiting: frozenset[SnapshotInRegion] = NO_WAITING
+    known: KnownCopies = field(default_factory=KnownCopies)
     since: datetime | None = None
     """When the system was deployed in the primary region; None where that is not known."""
 
 
-def list_region(
-    reader: SnapshotReader, waiting: frozenset[SnapshotInRegion] = NO_WAITING, *, with_volumes: bool = False
-) -> RegionListing:
+def list_region(reader: SnapshotReader, known: KnownCopies | None = None, *, with_volumes: bool = False) -> RegionListing:
     """Return a region's listing."""
     volumes = list(reader.all_volumes()) if with_volumes else []
-    return RegionListing(reader.region, list(reader.all_snapshots()), volumes, waiting)
+    return RegionListing(reader.region, list(reader.all_snapshots()), volumes, known or KnownCopies())
 
 
 def gather_all_facts(
     primary: SnapshotReader,
     dr_readers: Sequence[SnapshotReader],
-    waiting: frozenset[SnapshotInRegion] = NO_WAITING,
+    known: Mapping[str, KnownCopies] = MappingProxyType({}),
     since: datetime | None = None,
 ) -> list[RegionFacts]:
-    """List the primary region and its DR regions once each; return their facts, the primary's first."""
-    listing = replace(list_region(primary, waiting, with_volumes=True), since=since)
-    return facts_of(primary.region, [listing, *map(list_region, dr_readers)])
+    """List the primary region and its DR regions once each; return their facts, the primary's first.
+
+    `known` has the facts of each DR region's queue.
+    """
+    listing = replace(list_region(primary, with_volumes=True), since=since)
+    return facts_of(primary.region, [listing, *(list_region(reader, known.get(reader.region)) for reader in dr_readers)])
 
 
 def facts_of(primary: str, listings: Iterable[RegionListing]) -> list[RegionFacts]:
     """Return the facts of each region that was listed, the primary's first, if it was.
 
-    The facts of a DR region have only the copies of other regions' snapshots: its own snapshots are not managed there.
+    The facts of a DR region have only the copies of other regions' snapshots: its own snapshots are not managed there. Copies
+    that do not count for its sweeps do not count here.
     """
     by_region = {listing.region: listing for listing in listings}
     source = by_region.pop(primary, None)
     sources = {snapshot.id: snapshot for snapshot in source.snapshots} if source else {}
     listed = {region: with_source_starts(listing.snapshots, sources) for region, listing in by_region.items()}
     copies = [
-        RegionFacts(region, (), [snapshot for snapshot in snapshots if snapshot.origin.region != region])
+        RegionFacts(
+            region,
+            (),
+            [snapshot for snapshot in by_region[region].known.counted(snapshots) if snapshot.origin.region != region],
+            checked=by_region[region].known.checked,
+        )
         for region, snapshots in listed.items()
     ]
     if source is None:
         return copies
     existing = {volume.id for volume in source.volumes}
     gone = deleted_lineages(chain.from_iterable(listed.values()), primary, existing)
-    waiting = source.waiting.union(*(listing.waiting for listing in by_region.values()))
+    waiting = frozenset[SnapshotInRegion]().union(*(listing.known.waiting for listing in by_region.values()))
     facts = RegionFacts(primary, source.volumes, source.snapshots, listed, waiting, since=source.since)
     return [facts, *(replace(region, gone=gone) for region in copies)]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -14,10 +15,14 @@ from snapkeep.domain.retention.region_plan import RegionFacts
 from snapkeep.domain.sweep.deleted_by_others import KeptSnapshot, SweepMemory, deleted_by_others, findings_of
 from snapkeep.domain.sweep.findings import Finding, FindingKind
 from snapkeep.usecases.sweep.ports import DeletionTrail, ReportStore
+from snapkeep.usecases.sweep.publish_report import JSON
 
 MEMORY = "memory/snapshots.json"
-LOOKS = 20
-"""Deletions that one sweep looks up: CloudTrail answers two lookups a second (CloudTrail API reference: LookupEvents)."""
+LOOKUPS = 20
+"""Deletions that one sweep looks up; who made the others is not known.
+
+CloudTrail answers two lookups a second (CloudTrail API reference: LookupEvents).
+"""
 
 
 class Memories(Protocol):
@@ -27,8 +32,12 @@ class Memories(Protocol):
         """Return the last sweep's memory; None before the first sweep."""
         ...
 
-    def save(self, memory: SweepMemory) -> None:
-        """Replace the memory."""
+    def prepare(self, sweep_id: str, memory: SweepMemory) -> None:
+        """Keep a sweep's memory apart until its report is published."""
+        ...
+
+    def replace_by(self, sweep_id: str) -> None:
+        """Replace the memory by the one that a sweep prepared; leave it where it prepared none."""
         ...
 
 
@@ -47,9 +56,18 @@ class StoredMemory(Memories):
         except ValueError as error:
             raise InvalidConfiguration(f"{MEMORY} in the reports' bucket cannot be read: {error}") from error
 
-    def save(self, memory: SweepMemory) -> None:
-        """Replace the memory."""
-        self.store.put(MEMORY, to_text(memory), "application/json")
+    def prepare(self, sweep_id: str, memory: SweepMemory) -> None:
+        """Keep a sweep's memory apart until its report is published."""
+        self.store.put(_prepared(sweep_id), to_text(memory), JSON)
+
+    def replace_by(self, sweep_id: str) -> None:
+        """Replace the memory by the one that a sweep prepared; leave it where it prepared none."""
+        with suppress(ReportNotFound):
+            self.store.put(MEMORY, self.store.get(_prepared(sweep_id)), JSON)
+
+
+def _prepared(sweep_id: str) -> str:
+    return f"interim/{sweep_id}-memory.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,12 +91,16 @@ class DeletionWatch:
     def _deleters(self, deleted: list[KeptSnapshot], since: datetime) -> dict[str, str]:
         by: dict[str, str] = {}
         try:
-            for snapshot in deleted[:LOOKS]:
+            for snapshot in deleted[:LOOKUPS]:
                 by[snapshot.id] = self.trail.deleted_by(snapshot.id, since)
         except SnapkeepError:  # AWS does not say, or not now: who deleted the others stays unknown
             return by
         return by
 
-    def remember(self, at: datetime, kept: tuple[KeptSnapshot, ...]) -> None:
-        """Keep what a plan keeps. It comes after the report is kept: a sweep that stops in between is repeated."""
-        self.memories.save(SweepMemory(at, kept))
+    def prepare(self, sweep_id: str, at: datetime, kept: tuple[KeptSnapshot, ...]) -> None:
+        """Keep what a plan keeps, apart from what the last sweep's plan kept."""
+        self.memories.prepare(sweep_id, SweepMemory(at, kept))
+
+    def remember(self, sweep_id: str) -> None:
+        """Let the next sweep compare with this one. Call it once the report is published: else its findings would be lost."""
+        self.memories.replace_by(sweep_id)

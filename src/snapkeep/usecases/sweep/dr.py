@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from snapkeep.domain.copies.entry import EntryState, QueueEntry, entry_key
+from snapkeep.domain.copies.known_copies import known_copies
 from snapkeep.domain.errors import SnapkeepError
 from snapkeep.domain.events import CopyEndEvent
 from snapkeep.domain.model import Lineage, Snapshot
@@ -63,14 +64,12 @@ class DrSweep(RegionSweep):
         # The queue before the listing: what it calls running may be completed in the listing, never the other way round.
         entries = not_done(self.queue)
         snapshots = self._with_source_starts(list(self.reader.all_snapshots()))
-        wrong = {entry.copy_id for entry in entries if entry.state is EntryState.FAILED}
         done = list(self.queue.in_state(EntryState.DONE))
-        origins = {entry.copy_id: entry.request.origin for entry in done}
-        # No good copy is deleted for one that a person must decide about, or whose overwritten origin is not repaired yet.
-        counted = [copy for copy in snapshots if copy.id not in wrong and origins.get(copy.id, copy.origin) == copy.origin]
-        checked = frozenset(entry.copy_id for entry in done)
+        known = known_copies([*entries, *done])
         gone, all_known = self._gone(snapshots)
-        listing = RegionFacts(region=self.reader.region, volumes=(), snapshots=counted, checked=checked, gone=gone)
+        listing = RegionFacts(
+            region=self.reader.region, volumes=(), snapshots=known.counted(snapshots), checked=known.checked, gone=gone
+        )
         plan = guarded_plan(self.guards, listing, policies, started, system=self.system)
         facts = DrFacts(
             system=self.system,

@@ -133,6 +133,14 @@ def _deletion_item(order: DeletionOrder, handling: Handling, cause: str = "") ->
     return ReportItem(FINDING_OF_DELETION[order.kind], order.snapshot_id, order.volume_id, order.text, handling, cause)
 
 
+def with_left(swept: SweepResult, orders: Sequence[DeletionOrder]) -> SweepReport:
+    """Return a sweep's report with the deletions that are not among the orders, as findings that are left."""
+    ordered = {order.snapshot_id for order in orders}
+    planned = deletion_orders(swept.plan.deletions, swept.remove)
+    left = (_deletion_item(order, Handling.LEFT) for order in planned if order.snapshot_id not in ordered)
+    return replace(swept.report, items=(*swept.report.items, *left))
+
+
 def complete(
     report: SweepReport, orders: Sequence[DeletionOrder], failed: Sequence[DeletionResult], now: datetime
 ) -> SweepReport:

@@ -1,6 +1,6 @@
 """KMS: ministack has the keys and encrypts with them; the model gets their states, aliases and permissions.
 
-What a caller needs on a key to make an encrypted volume or copy: [EBS user guide: permissions for IAM users]. EC2 checks them
+The permissions on a key for an encrypted volume or copy: [EBS user guide: permissions for IAM users]. EC2 checks them
 while the copy runs, so a missing permission fails the copy later, as on AWS.
 """
 
