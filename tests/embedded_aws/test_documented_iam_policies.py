@@ -15,6 +15,7 @@ from botocore.exceptions import ClientError
 from snapkeep.lab.embedded_aws import EmbeddedAws
 from support.deployment import DR, PRIMARY, Installation
 from support.patience import COMMAND_SECONDS
+from support.stacks import wait_for
 
 pytestmark = pytest.mark.xdist_group("installation")
 POLICIES = Path(__file__).parents[2] / "docs/iam"
@@ -147,6 +148,45 @@ def test_a_recoverer_may_recover_list_resume_and_undo(
     undone = snapkeep(recoverer, "recover", "undo", run["id"], "--in", DR, "--yes", "--json")
     assert undone.returncode == 0, undone.stdout + undone.stderr
     assert json.loads(undone.stdout)["state"] == "undone"
+
+
+def test_a_recoverer_may_recover_an_instance_and_undo_it(installation: Installation, tmp_path: Path) -> None:
+    user = make_user(installation.aws, installation.account_id, "recoverer-instances", "recoverer")
+    launched = installation.client("ec2").run_instances(
+        ImageId="ami-0abcdef1234567890",
+        InstanceType="t3.micro",
+        MinCount=1,
+        MaxCount=1,
+        BlockDeviceMappings=[{"DeviceName": "/dev/sdf", "Ebs": {"VolumeSize": 1, "VolumeType": "gp3"}}],
+    )["Instances"][0]
+    instance_id = launched["InstanceId"]
+    made = installation.client("ec2").create_snapshots(InstanceSpecification={"InstanceId": instance_id})["Snapshots"]
+    for each in made:
+        installation.copied(each["SnapshotId"])
+    wait_for(lambda: all("snapkeep:record" in installation.tags_of(each["SnapshotId"]) for each in made))
+    group, there = launched["SecurityGroups"][0]["GroupId"], network(installation, DR)
+    names = tmp_path / "map.yaml"
+    names.write_text(json.dumps({"subnets": {launched["SubnetId"]: there[0]}, "security_groups": {group: there[1]}}))
+    assert_permitted(snapkeep(user, "recover", "map", instance_id, "--in", DR))
+    done = snapkeep(user, "recover", "instance", instance_id, "--in", DR, "--map", str(names), "--stopped", "--yes", "--json")
+    assert done.returncode == 0, done.stdout + done.stderr
+    run = json.loads(done.stdout)["run"]
+    ec2, own = installation.client("ec2", DR), [{"Name": "tag:snapkeep:recovery", "Values": [run["id"]]}]
+    (again,) = ec2.describe_instances(Filters=own)["Reservations"][0]["Instances"]
+    assert (again["State"]["Name"], again["Architecture"], again["BootMode"]) == ("stopped", "x86_64", "uefi-preferred")
+    assert [mapping["DeviceName"] for mapping in again["BlockDeviceMappings"]] == ["/dev/xvda", "/dev/sdf"]
+    assert ec2.describe_images(Owners=["self"], Filters=own)["Images"] == []
+    undone = snapkeep(user, "recover", "undo", run["id"], "--in", DR, "--yes", "--json")
+    assert undone.returncode == 0, undone.stdout + undone.stderr
+    assert ec2.describe_volumes(Filters=own)["Volumes"] == []
+
+
+def network(installation: Installation, region: str) -> tuple[str, str]:
+    """Return a subnet and the default security group of a region's default VPC."""
+    ec2 = installation.client("ec2", region)
+    subnet = ec2.describe_subnets(Filters=[{"Name": "default-for-az", "Values": ["true"]}])["Subnets"][0]
+    wanted = [{"Name": "vpc-id", "Values": [subnet["VpcId"]]}, {"Name": "group-name", "Values": ["default"]}]
+    return subnet["SubnetId"], ec2.describe_security_groups(Filters=wanted)["SecurityGroups"][0]["GroupId"]
 
 
 def test_a_recoverer_removes_and_tags_nothing_else(recoverer: dict[str, str], installation: Installation, snapshot: str) -> None:

@@ -16,7 +16,7 @@ from snapkeep.domain.tag_names import HOLD, HOLDER, RECOVERY
 from support.templates import FUNCTION, STACKS, resources, template
 
 FOLDER = Path(__file__).parents[2] / "docs/iam"
-NAMES = ("viewer", "operator", "recoverer", "deployer", "deployer-resources")
+NAMES = ("viewer", "operator", "recoverer", "recoverer-instances", "deployer", "deployer-resources")
 READING = ("Describe", "Get", "List", "Query", "FilterLogEvents", "Decrypt")
 SERVICES = {
     "AWS::CloudWatch": "cloudwatch",
@@ -101,15 +101,36 @@ def test_tags_are_written_by_a_recovery_alone() -> None:
         if {"ec2:CreateTags", "ec2:DeleteTags"} & set(statement["Action"])
     ]
     holds = {"ForAllValues:StringLike": {"aws:TagKeys": [HOLD, f"{HOLDER}*"]}, "Null": {"aws:TagKeys": "false"}}
+    making = ["CreateReplaceRootVolumeTask", "RegisterImage", "RunInstances"]
+    made_kinds = [
+        "arn:aws:ec2:*::image/*",
+        *(f"arn:aws:ec2:*:*:{kind}/*" for kind in ("instance", "replace-root-volume-task", "volume")),
+    ]
     assert tagging == [
         ("recoverer", "arn:aws:ec2:*::snapshot/*", holds),
         ("recoverer", "arn:aws:ec2:*:*:volume/*", {"StringEquals": {"ec2:CreateAction": "CreateVolume"}}),
+        ("recoverer-instances", made_kinds, {"StringEquals": {"ec2:CreateAction": making}}),
+        (
+            "recoverer-instances",
+            "arn:aws:ec2:*:*:volume/*",
+            MADE | {"ForAllValues:StringNotLike": {"aws:TagKeys": ["snapkeep:*"]}},
+        ),
     ]
+
+
+MADE = {"Null": {f"aws:ResourceTag/{RECOVERY}": "false"}}
+
+
+def test_instances_and_images_are_changed_and_removed_only_where_a_recovery_made_them() -> None:
+    changing = {"ec2:DeregisterImage", "ec2:ModifyInstanceAttribute", "ec2:StopInstances", "ec2:TerminateInstances"}
+    for statement in statements("recoverer-instances"):
+        if changing & set(statement["Action"]):
+            assert statement["Condition"] == MADE
 
 
 def test_a_recoverer_removes_only_what_a_recovery_made() -> None:
     """It cannot give an existing volume the tag: `test_tags_are_written_by_a_recovery_alone`."""
-    made = {"Null": {f"aws:ResourceTag/{RECOVERY}": "false"}}
+    made = MADE
     removing = [statement for statement in statements("recoverer") if "ec2:DeleteVolume" in statement["Action"]]
     assert [(statement["Resource"], statement["Condition"]) for statement in removing] == [("arn:aws:ec2:*:*:volume/*", made)]
     making = [statement for statement in statements("recoverer") if statement["Sid"] == "MakeVolumes"]

@@ -40,21 +40,18 @@ class Ec2Instances(Ec2Recovery):
 
     # Instances
 
-    def refusals_to_launch(self, request: Mapping[str, Any], image_id: str, tags: Mapping[str, str]) -> list[str]:
+    def refusals_to_launch(
+        self, request: Mapping[str, Any], image_id: str, tags: Mapping[str, str], own: Mapping[str, str]
+    ) -> list[str]:
         """Return why RunInstances, or DeregisterImage afterwards, would be refused, by dry runs."""
-        launch = dry_run(
-            self._client, "run_instances", **request, ImageId=image_id, TagSpecifications=_tagged({"instance": tags})
-        )
+        launch = dry_run(self._client, "run_instances", **_launch(request, image_id, tags, own))
         return [why for why in (launch, dry_run(self._client, "deregister_image", ImageId=image_id)) if why]
 
     def run_instance(
         self, request: Mapping[str, Any], image_id: str, tags: Mapping[str, str], own: Mapping[str, str], token: str
     ) -> str:
         """Launch an instance with tags, its volumes with those of its own; return its id."""
-        specifications = _tagged({"instance": tags, "volume": own})
-        launch: Any = {**request, "ImageId": image_id, "TagSpecifications": specifications, "ClientToken": token}
-        if "UserData" in launch:  # boto3 encodes it again
-            launch["UserData"] = b64decode(launch["UserData"])
+        launch: Any = {**_launch(request, image_id, tags, own), "ClientToken": token}
         with translated("run_instances"):
             return self._client.run_instances(**launch)["Instances"][0]["InstanceId"]
 
@@ -202,6 +199,13 @@ def _filter(name: str, values: Iterable[str]) -> dict[str, Any]:
 
 def _tagged(tags: Mapping[str, Mapping[str, str]]) -> list[dict[str, Any]]:
     return [{"ResourceType": kind, "Tags": tag_list(own)} for kind, own in tags.items()]
+
+
+def _launch(request: Mapping[str, Any], image_id: str, tags: Mapping[str, str], own: Mapping[str, str]) -> dict[str, Any]:
+    launch = {**request, "ImageId": image_id, "TagSpecifications": _tagged({"instance": tags, "volume": own})}
+    if "UserData" in launch:  # boto3 encodes it again
+        launch["UserData"] = b64decode(launch["UserData"])
+    return launch
 
 
 def _registration(request: Mapping[str, Any], name: str, tags: Mapping[str, str]) -> dict[str, Any]:

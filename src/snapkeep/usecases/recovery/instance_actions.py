@@ -66,7 +66,9 @@ class InstanceEc2(Protocol):
         """Deregister an AMI; one that does not exist is deregistered."""
         ...
 
-    def refusals_to_launch(self, request: Mapping[str, Any], image_id: str, tags: Mapping[str, str]) -> list[str]:
+    def refusals_to_launch(
+        self, request: Mapping[str, Any], image_id: str, tags: Mapping[str, str], own: Mapping[str, str]
+    ) -> list[str]:
         """Return why RunInstances, or DeregisterImage afterwards, would be refused, by dry runs."""
         ...
 
@@ -189,7 +191,7 @@ class InstanceActions:
         if made:
             return replace(step, result=made[0].id)
         image_id, request, tags = run.step(step.made_by).result, step.parameters["request"], run.tags_of(step)
-        refusals = self.ec2.refusals_to_launch(request, image_id, tags)
+        refusals = self.ec2.refusals_to_launch(request, image_id, tags, _own_tags(run, step))
         if refusals:
             raise RecoveryFailed(f"nothing was launched: {'; '.join(refusals)}. Undo {run.id}, and recover again")
         return replace(step, result=self.ec2.run_instance(request, image_id, tags, _own_tags(run, step), run.token(step)))

@@ -125,6 +125,8 @@ TARGETS: dict[str, tuple[CallResource, ...]] = {
         _IMAGE,
         CallResource("subnet", "SubnetId"),
         CallResource("security-group", "SecurityGroupIds"),
+        CallResource("snapshot", "BlockDeviceMappings.Ebs.SnapshotId"),
+        CallResource("key-pair", "KeyName"),
     ),
     "StartInstances": (_INSTANCES,),
     "StopInstances": (_INSTANCES,),
