@@ -27,7 +27,9 @@ function prepare() {
   if (!slider) return;
   const begin = Date.parse(form.dataset.begin), end = Date.parse(form.dataset.end), moment = form.elements.at;
   slider.hidden = false;
-  slider.oninput = () => { moment.value = new Date(begin + (end - begin) * slider.value / 1000).toISOString().slice(0, 16); };
+  // The field has minutes: the next one, so that the point under the slider is taken.
+  const minuteOf = (time) => new Date(Math.ceil(time / 60_000) * 60_000).toISOString().slice(0, 16);
+  slider.oninput = () => { moment.value = minuteOf(begin + (end - begin) * slider.value / 1000); };
   slider.onchange = () => form.requestSubmit();
 }
 
