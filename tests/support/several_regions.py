@@ -168,6 +168,9 @@ class Client:
     def get_caller_identity(self) -> dict[str, Any]:
         return {"Account": "123456789012", "Arn": "arn:aws:iam::123456789012:user/somebody"}
 
+    def get_object(self, Key: str, **_: Any) -> dict[str, Any]:  # noqa: N803 - boto3's name
+        raise ClientError({"Error": {"Code": "NoSuchKey", "Message": Key}}, "GetObject")
+
     def list_executions(self, **_: Any) -> dict[str, Any]:
         return {"executions": []}
 
