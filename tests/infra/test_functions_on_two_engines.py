@@ -24,7 +24,8 @@ from support.drilled_system import DRILLED, volumes_are_drilled
 from support.earlier_version import EARLIER, IN_USE, an_execution_of_an_earlier_version_deletes
 from support.first_engine import first_engine
 from support.permissions import PERMISSIONS, own_calls_of
-from support.real_system import REGIONS, EngineMaker, RealSystem, one_copy_of_three_snapshots, push
+from support.policy_stories import one_copy_of_three_snapshots, push, snapshots_that_are_made
+from support.real_system import REGIONS, EngineMaker, RealSystem
 from support.second_engine import second_engine
 
 pytestmark = pytest.mark.xdist_group("functions_on_two_engines")
@@ -111,6 +112,7 @@ def a_copy_loses_its_policys_tag(system: RealSystem) -> None:
 
 def a_policy_document_that_cannot_be_read(system: RealSystem) -> None:
     push("{policies")
+    system.invoke("primary", "MakeSnapshots", {})
     four_snapshots(system)
 
 
@@ -204,13 +206,17 @@ def fault(kind: str, **given: Any) -> Faults:
     return Faults(script=(FaultRule(kind, **given),))
 
 
-GOOD = {("protect", "SUCCEEDED", ""): 1, ("receive", "SUCCEEDED", ""): 1}
+def good(protected: int, received: int) -> dict[tuple[str, str, str], int]:
+    return {("protect", "SUCCEEDED", ""): protected, ("receive", "SUCCEEDED", ""): received}
+
+
+GOOD = good(1, 1)
 KEY = {"primary": {**AT_ONCE["primary"], "DRKmsKey": "<the key>"}, "dr": SHORT_RETRIES}
 THROTTLED = {"code": "RequestLimitExceeded", "message": "Request limit exceeded.", "http_status": 503}
 STORIES = {
     "snapshots are copied and the oldest go": Story(
         four_snapshots,
-        {("protect", "SUCCEEDED", ""): 4, ("receive", "SUCCEEDED", ""): 4},
+        good(4, 4),
         (2, 2),
         parameters={"primary": {"Retention": 2}},
     ),
@@ -227,7 +233,7 @@ STORIES = {
     "EC2 throttles": Story(
         one_snapshot, GOOD, (1, 1), faults=fault("api_error", action="DescribeSnapshots", times=4, **THROTTLED)
     ),
-    "a set of volumes": Story(a_set_of_two, {("protect", "SUCCEEDED", ""): 1, ("receive", "SUCCEEDED", ""): 2}, (2, 2)),
+    "a set of volumes": Story(a_set_of_two, good(1, 2), (2, 2)),
     "a copy fails late, for its key": Story(
         with_a_key(lambda system, key: system.world.deny_key(key)),
         {
@@ -244,7 +250,7 @@ STORIES = {
     ),
     "a copy fails once": Story(
         one_snapshot,
-        {("protect", "SUCCEEDED", ""): 1, ("receive", "SUCCEEDED", ""): 2},
+        good(1, 2),
         (1, 1),
         parameters={"dr": SHORT_RETRIES},
         faults=fault("copy_fails", times=1),
@@ -297,23 +303,18 @@ STORIES = {
         KEY,
         fault("event_lost", event="createSnapshot"),
     ),
-    "the same event comes twice": Story(
-        the_same_event_twice, {("protect", "SUCCEEDED", ""): 2, ("receive", "SUCCEEDED", ""): 1}, (1, 1)
-    ),
-    "an entry of the queue is lost": Story(
-        an_entry_of_the_queue_is_lost, {("protect", "SUCCEEDED", ""): 2, ("receive", "SUCCEEDED", ""): 1}, (1, 1)
-    ),
+    "the same event comes twice": Story(the_same_event_twice, good(2, 1), (1, 1)),
+    "an entry of the queue is lost": Story(an_entry_of_the_queue_is_lost, good(2, 1), (1, 1)),
     "a copy loses a tag": Story(a_copy_loses_its_policys_tag, GOOD, (1, 1)),
     "a policy document cannot be read": Story(
         a_policy_document_that_cannot_be_read,
-        {("protect", "SUCCEEDED", ""): 4, ("receive", "SUCCEEDED", ""): 4},
+        good(4, 4),
         (4, 4),
         {"InvalidPolicy": 2},
         {"primary": {"Retention": 2, "DigestQuietSeconds": 0}, "dr": {"DigestQuietSeconds": 0}},
     ),
-    "one snapshot of a day is copied": Story(
-        one_copy_of_three_snapshots, {("protect", "SUCCEEDED", ""): 3, ("receive", "SUCCEEDED", ""): 1}, (3, 1)
-    ),
+    "one snapshot of a day is copied": Story(one_copy_of_three_snapshots, good(3, 1), (3, 1)),
+    "snapshots are made": Story(snapshots_that_are_made, good(2, 3), (3, 3)),
     "copies are compared, and one differs": Story(
         copies_are_compared,
         {("protect", "SUCCEEDED", ""): 2, ("receive", "SUCCEEDED", ""): 3, ("verify", "FAILED", "CopyDiffers"): 1},
@@ -387,7 +388,6 @@ def test_both_engines_go_the_same_ways(name: str) -> None:
 
 ELSEWHERE = {"Sweep", "CountSnapshots"}  # the sweep's stories are; CountSnapshots has the permissions of DeleteOldSnapshots
 CALLED = [(stack, function) for stack in PERMISSIONS for function in PERMISSIONS[stack] if function not in ELSEWHERE]
-"""The functions of the flows."""
 
 
 @pytest.mark.parametrize(("stack", "function"), CALLED)

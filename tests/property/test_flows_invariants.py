@@ -48,6 +48,10 @@ class Flows(RuleBasedStateMachine):
         self.chaos.create_snapshot(number)
         self.chaos.runner.advance(120)
 
+    @rule(number=SMALL)
+    def the_system_makes_snapshots(self, number: int) -> None:
+        self.chaos.make_snapshots(number)
+
     @rule()
     def somebody_makes_a_multi_volume_set(self) -> None:
         self.chaos.create_set()

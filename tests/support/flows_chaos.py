@@ -9,7 +9,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from snapkeep.domain.copies.retries import RetryPolicy
-from snapkeep.domain.policy.model import CopyRule, Limits, Policy, PolicySet, Retention, Selector
+from snapkeep.domain.policy.model import CopyRule, Limits, Policy, PolicySet, Retention, Selector, SnapshotRule
 from snapkeep.lab.ebs_model import PUBLIC_LINUX, EventOptions, FaultRule, Quotas, Speeds, VirtualClock, World
 from snapkeep.lab.ebs_model.store.records import COMPLETED, SnapshotRecord
 from snapkeep.lab.simulator.composition import SystemLayout
@@ -45,7 +45,13 @@ def governed(_: str, tags: Mapping[str, str]) -> bool:
 
 
 def make_policies(
-    keep: int, keep_copies: int, regions: int, hours: int, keys: Mapping[str, str], every: timedelta = timedelta(0)
+    keep: int,
+    keep_copies: int,
+    regions: int,
+    hours: int,
+    keys: Mapping[str, str],
+    every: timedelta = timedelta(0),
+    making: bool = False,
 ) -> PolicySet:
     """Return policies from small numbers: how many are kept, which of the two DR regions get a copy, with a key or not."""
     chosen = (DESTINATIONS[:1], DESTINATIONS[1:], DESTINATIONS)[regions % 3]
@@ -59,7 +65,8 @@ def make_policies(
         )
         for region in chosen
     )
-    policy = Policy("default", Selector(tags={"Backup": ("*",)}), Retention(keep_last=1 + keep % 4), copies)
+    made = SnapshotRule(every=timedelta(hours=1)) if making else None
+    policy = Policy("default", Selector(tags={"Backup": ("*",)}), Retention(keep_last=1 + keep % 4), copies, snapshots=made)
     return PolicySet((policy,), Limits(max_deletions=20, max_share_percent=100))
 
 
@@ -159,6 +166,11 @@ class Chaos:
         region, volume = self.volumes[number % len(self.volumes)]
         self._by_person(lambda: self._ec2(region).create_snapshot(VolumeId=volume))
 
+    def make_snapshots(self, number: int) -> None:
+        """Let the system make its own, with most of its ticks at once."""
+        for _ in range(1 + number % 3):
+            self.runner.make_snapshots(PRIMARIES[number % 2])
+
     def create_set(self) -> None:
         request = {"InstanceId": self.instance, "ExcludeBootVolume": True}
         self._by_person(lambda: self._ec2(PRIMARIES[0]).create_snapshots(InstanceSpecification=request))
@@ -197,8 +209,9 @@ class Chaos:
 
     def change_policy(self, keep: int, keep_copies: int, regions: int, with_key: bool, every: int = 0) -> None:
         self.watch.policy_changed(self.policies)
-        keys, between = self.keys if with_key else {}, (0, 0, 1, 6, 24)[every % 5]
-        self.policies = make_policies(keep, keep_copies, regions, keep + keep_copies, keys, timedelta(hours=between))
+        keys, between = self.keys if with_key else {}, timedelta(hours=(0, 0, 1, 6, 24)[every % 5])
+        numbers = keep, keep_copies, regions, keep + keep_copies
+        self.policies = make_policies(*numbers, keys, between, making=every % 2 == 1)
 
     def take_region_away(self, number: int) -> None:
         self.world.take_region_away(REGIONS[number % len(REGIONS)])

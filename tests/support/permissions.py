@@ -146,6 +146,18 @@ PERMISSIONS: Mapping[str, Mapping[str, Sequence[Permission]]] = {
         "ReadBlocks": _READ_BLOCKS,
         "CountSnapshots": _PLAN_SOURCES,
         "DeleteOldSnapshots": (_DELETE, *_PLAN_SOURCES),
+        "MakeSnapshots": (
+            _READ_SNAPSHOTS,
+            _READ_VOLUMES,
+            Permission("makes snapshots", ("ec2:CreateSnapshot", "ec2:CreateSnapshots")),
+            Permission("tags snapshots in the call that makes them, and in no other", ("ec2:CreateTags",), "EC2"),
+            Permission("keeps what it is about to make, so that no call is repeated", ("s3:GetObject", "s3:PutObject")),
+            Permission("learns that nothing is kept yet: without it, S3 denies access", ("s3:ListBucket",), "S3"),
+            _READ_POLICY,
+            _TELL,
+            _FAILED_INVOCATION,
+            _OWN_KEY,
+        ),
         "Notification": (_TELL, _OWN_KEY),
         "Digest": _PUBLISH,
         "Sweep": (

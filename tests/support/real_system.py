@@ -17,7 +17,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import cache
 from types import SimpleNamespace
 from typing import Any
@@ -27,8 +27,6 @@ from botocore.exceptions import ClientError
 from moto import mock_aws
 from moto.sns.models import sns_backends
 
-from snapkeep.domain.policy.document import to_document
-from snapkeep.domain.policy.model import CopyRule, Policy, PolicySet, Retention, Selector
 from snapkeep.functions.composition import Composition
 from snapkeep.functions.environment import Environment
 from snapkeep.lab.ebs_model import Faults, Speeds, VirtualClock, World
@@ -372,19 +370,3 @@ def filled_in(value: Any, values: Mapping[str, Any]) -> Any:
             text = text.replace(f"${{{name}}}", str(filling))
         return text
     return value
-
-
-def push(document: str) -> None:
-    """Put a policy document into both regions."""
-    for region in REGIONS.values():
-        boto3.client("ssm", region_name=region).put_parameter(Name="/snapkeep/policy", Value=document, Type="String")
-
-
-def one_copy_of_three_snapshots(system: RealSystem) -> None:
-    """Protect three snapshots of one day, under a policy that copies one of them."""
-    rule = CopyRule(REGIONS["dr"], copy_within=timedelta(hours=6), retention=Retention(keep_last=1), every=timedelta(days=1))
-    policies = PolicySet((Policy("daily", Selector(), Retention(keep_last=7), (rule,)),))
-    push(json.dumps(to_document(policies)))
-    volume_id = system.make_volume()
-    for _ in range(3):
-        system.protect(volume_id)

@@ -12,6 +12,7 @@ OPERATIONS: dict[str, tuple[str, ...]] = {
     "ec2": (
         "CopySnapshot",
         "CreateSnapshot",
+        "CreateSnapshots",
         "CreateTags",
         "CreateVolume",
         "DeleteSnapshot",

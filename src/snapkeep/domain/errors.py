@@ -62,6 +62,14 @@ class CopyQuotaReached(SnapkeepError):
     """The destination has as many copies in flight as it allows (`ResourceLimitExceeded`)."""
 
 
+class PendingQuotaReached(SnapkeepError):
+    """As many snapshots are pending as EBS allows in the region, or of the volume; none was made."""
+
+
+class SnapshotQuotaReached(SnapkeepError):
+    """The region has, or nearly has, as many snapshots as its quota allows; none is made."""
+
+
 class TagsDoNotFit(SnapkeepError):
     """The tags would pass EC2's limit of 50; none was written."""
 

@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from snapkeep.domain.labels import LabelledEnum
 from snapkeep.domain.model import Snapshot
+from snapkeep.domain.tag_names import MADE
 from snapkeep.domain.wildcards import matches_any
 
 BACKUP_TAG = "aws:backup:source-resource"
@@ -61,6 +63,32 @@ def tool_of(snapshot: Snapshot) -> Tool | None:
     """
     tools = (tool for tool in OTHER_TOOLS if tool.tag in snapshot.tags)
     return next((tool for tool in tools if not snapshot.is_copy or tool.tag.startswith("aws:")), None)
+
+
+class Maker(LabelledEnum):
+    """The tool that makes a volume's snapshots, as the newest one's tags show it. The values are identifiers for machines."""
+
+    OURS = "snapkeep", "Snapkeep"
+    DLM = "dlm", "Data Lifecycle Manager"
+    AWS_BACKUP = "aws_backup", "AWS Backup"
+    OTHER_TOOL = "other_tool", "another tool"
+    NOT_KNOWN = "not_known", "not known: a person, or a tool that leaves no tag"
+
+
+DLM_TAGS = ("aws:dlm:lifecycle-policy-id", "dlm:managed")
+"""EBS user guide, "Automate backups with Amazon Data Lifecycle Manager": the tags of its snapshots."""
+
+
+def maker_of(snapshot: Snapshot) -> Maker:
+    """Return what made a source snapshot."""
+    if MADE in snapshot.tags:
+        return Maker.OURS
+    if any(tag in snapshot.tags for tag in DLM_TAGS):
+        return Maker.DLM
+    tool = tool_of(snapshot)
+    if tool is None:
+        return Maker.NOT_KNOWN
+    return Maker.AWS_BACKUP if tool.tag == BACKUP_TAG else Maker.OTHER_TOOL
 
 
 def left_alone_by(tags: Mapping[str, str], leave_alone: Mapping[str, tuple[str, ...]]) -> str:

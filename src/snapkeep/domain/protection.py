@@ -18,6 +18,7 @@ from typing import NamedTuple
 from snapkeep.domain.json_codec import named
 from snapkeep.domain.labels import LabelledEnum
 from snapkeep.domain.model import NEVER, Lineage, Snapshot, SnapshotState, Unusable, Volume
+from snapkeep.domain.other_tools import Maker, maker_of
 from snapkeep.domain.policy.model import Policy, PolicySet
 from snapkeep.domain.policy.selection import Selection, remembered_volume, select, select_by_snapshots
 from snapkeep.domain.tag_names import MANAGED
@@ -51,6 +52,8 @@ class NewestSnapshot:
     """Whether its region could be read."""
     unusable: tuple[Unusable, ...] = ()
     """Why others that are completed cannot be restored, one for each snapshot or copy."""
+    maker: Maker | None = None
+    """What made it; None of a copy, and where there is none."""
 
     @property
     def there(self) -> bool:
@@ -169,7 +172,8 @@ class NewestByLineage:
         newest, unusable = self.newest.get(lineage), tuple(self.unusable.get(lineage, ()))
         if newest is None:
             return NewestSnapshot(self.region, known=self.known, unusable=unusable)
-        return NewestSnapshot(self.region, newest.id, newest.origin.start_time, unusable=unusable)
+        maker = None if newest.is_copy else maker_of(newest)
+        return NewestSnapshot(self.region, newest.id, newest.origin.start_time, unusable=unusable, maker=maker)
 
 
 def volume_protections(

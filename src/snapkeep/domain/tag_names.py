@@ -24,6 +24,8 @@ RECORD = "snapkeep:record"
 RECOVERY_TAGS = (SET, INSTANCE, DEVICE, RECORD)
 """The tags by which recovery recognizes a snapshot. They are written where there is room, before the volume's own tags."""
 
+MADE = "snapkeep:made"
+"""On snapshots that the system made itself: when it intended to. It is written in the call that makes them."""
 HOLD = "snapkeep:hold"
 """On a snapshot that is held (INV-18). The policy of the role that deletes names this key. Value: one of the holders."""
 HOLDER = f"{HOLD}:"

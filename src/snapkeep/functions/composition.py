@@ -29,6 +29,7 @@ from snapkeep.usecases.retention.delete import PacingClock
 
 if TYPE_CHECKING:
     from snapkeep.adapters.ec2_drills import Ec2Drills
+    from snapkeep.adapters.ec2_maker import Ec2Maker
     from snapkeep.domain.policy.model import PolicySet
     from snapkeep.usecases.drills.ledger_store import LedgerStore
     from snapkeep.usecases.drills.ports import DrillRuns, PageStore
@@ -71,6 +72,13 @@ class Composition(RegionalAdapters):
     def tagger(self) -> Ec2Tagger:
         """Tags snapshots in this region."""
         return Ec2Tagger(client=self.clients.get("ec2"))
+
+    @cached_property
+    def maker(self) -> Ec2Maker:
+        """Makes snapshots in this region. CreateSnapshot has no client token, so no request is repeated."""
+        from snapkeep.adapters.ec2_maker import Ec2Maker  # noqa: PLC0415 - of MakeSnapshots alone
+
+        return Ec2Maker(client=self.clients.get("ec2", once=True))
 
     @cached_property
     def copier(self) -> Ec2Copier:
@@ -141,7 +149,7 @@ class Composition(RegionalAdapters):
 
     @cached_property
     def documents(self) -> Documents:
-        """Documents in the bucket of this DR region."""
+        """Documents in the bucket of this stack."""
         return S3Documents(client=self.clients.get("s3"), bucket=self.environment.reports_bucket)
 
     @cached_property

@@ -107,6 +107,8 @@ class Environment:
     """The most snapshots that one sweep deletes."""
     copy_quota = Variable("SNAPKEEP_COPY_QUOTA", _number(1, 10_000))
     """The most copies that may be in flight into this region (EBS quota: 20, raised by AWS Support)."""
+    snapshot_quota = Variable("SNAPKEEP_SNAPSHOT_QUOTA", _number(1, 10_000_000))
+    """The most snapshots that this region may have (EBS quota: 100,000, raised on request)."""
     copy_attempts = Variable("SNAPKEEP_COPY_ATTEMPTS", _number(1, 20))
     """The attempts after which a copy fails for good."""
     copy_retry_delay = Variable("SNAPKEEP_COPY_RETRY_DELAY_SECONDS", _seconds(0, 86_400))

@@ -8,6 +8,7 @@ import textwrap
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, TextIO
 
 from snapkeep.cli.console_links import NO_LINKS, ConsoleLinks
@@ -73,12 +74,21 @@ def write_plan(out: TextIO, plan: RegionPlan, layout: LineLayout, *, moment: str
     later = {verdict.snapshot.id for verdict in plan.deletions_after_copies}
     for volume in plan.volumes:
         out.write("\n")
+        due = _due_of(volume, plan)
         out.writelines(line + "\n" for line in _volume_lines(volume, plan.region, layout, later))
+        if due is not None:
+            word = "since" if due < plan.made_at else "at"
+            out.write(layout.paint(DIM, f"    next snapshot: due {word} {due:%Y-%m-%d %H:%M} UTC") + "\n")
     if plan.missing:
         out.write(f"\n{layout.paint(BOLD, 'copies missing')}\n")
         out.writelines(line + "\n" for line in missing_lines(plan.missing, plan.names, layout))
     out.write("\n")
     out.writelines(line + "\n" for line in layout.wrapped(totals_line(plan), 0, 4))
+
+
+def _due_of(volume: VolumePlan, plan: RegionPlan) -> datetime | None:
+    """Return when the system makes the next snapshot of a volume; None where it makes none."""
+    return plan.next_snapshots.get(volume.lineage.volume_id) if volume.lineage.region == plan.region else None
 
 
 def totals_line(plan: RegionPlan) -> str:
@@ -150,7 +160,7 @@ def write_json(out: TextIO, plans: Iterable[RegionPlan], problems: Sequence[str]
     for number, plan in enumerate(plans):
         header = encode(_region_as_data(plan)).removesuffix("}")
         out.write(f'{"," if number else ""}\n{header}, "volumes": [')
-        lines = (encode(_volume_as_data(volume)) for volume in plan.volumes)
+        lines = (encode(_volume_as_data(volume, _due_of(volume, plan))) for volume in plan.volumes)
         out.writelines(f"{',' if position else ''}\n{line}" for position, line in enumerate(lines))
         out.write("\n]}")
     out.write(f'\n], "problems": {encode(list(problems))}}}\n')
@@ -158,7 +168,8 @@ def write_json(out: TextIO, plans: Iterable[RegionPlan], problems: Sequence[str]
 
 def plan_as_data(plan: RegionPlan, only: str = "") -> dict[str, Any]:
     """Return a region's plan as JSON values, of all volumes or of one."""
-    volumes = [_volume_as_data(volume) for volume in plan.volumes if only in ("", volume.lineage.volume_id)]
+    chosen = [volume for volume in plan.volumes if only in ("", volume.lineage.volume_id)]
+    volumes = [_volume_as_data(volume, _due_of(volume, plan)) for volume in chosen]
     return _region_as_data(plan) | {"volumes": volumes}
 
 
@@ -173,7 +184,7 @@ def _region_as_data(plan: RegionPlan) -> dict[str, Any]:
     }
 
 
-def _volume_as_data(volume: VolumePlan) -> dict[str, Any]:
+def _volume_as_data(volume: VolumePlan, due: datetime | None) -> dict[str, Any]:
     selection = volume.selection
     return {
         "source_region": volume.lineage.region,
@@ -186,6 +197,7 @@ def _volume_as_data(volume: VolumePlan) -> dict[str, Any]:
         "problem": selection.problem,
         "refusals": list(volume.refusals),
         "adopted": list(volume.adopted),
+        "next_snapshot": format_time(due) if due is not None else None,
         "snapshots": [verdict_as_data(verdict) for verdict in volume.verdicts],
         "copies_missing": [
             {

@@ -13,7 +13,7 @@ from snapkeep.domain.model import Lineage, Verdict
 from snapkeep.domain.plural import counted, noun_for
 from snapkeep.domain.policy.document import to_document
 from snapkeep.domain.policy.frequency import between_copies, copies_all
-from snapkeep.domain.policy.model import CopyRule, DrillRule, PolicySet, RecoveryGroup, Retention, Selector
+from snapkeep.domain.policy.model import CopyRule, DrillRule, PolicySet, RecoveryGroup, Retention, Selector, SnapshotRule
 from snapkeep.domain.policy.periods import PERIODS
 from snapkeep.domain.prices import completion_price_usd_per_gib
 from snapkeep.domain.retention.comparison import Comparison
@@ -35,6 +35,8 @@ def summary_lines(policies: PolicySet, limits_set: Collection[str]) -> Iterator[
     for policy in policies.policies:
         yield f"{policy.name}: {selector_text(policy.selector)}"
         yield f"    rpo {format_duration(policy.rpo)}, keep {retention_text(policy.retention)}"
+        if policy.snapshots is not None:
+            yield f"    make snapshots {_snapshots_text(policy.snapshots)}"
         for rule in policy.copies:
             yield f"    copy to {rule.region} within {format_duration(rule.copy_within)}, keep {retention_text(rule.retention)}"
             if not copies_all(rule):
@@ -77,6 +79,13 @@ def _group_line(group: RecoveryGroup) -> str:
     order = f", in the order {', '.join(group.order)}" if group.order else ""
     waits = "have passed their status checks" if group.wait == "checks" else "run"
     return f"group {group.name}: instances with {', '.join(tags)}{order}; each stage waits until those before it {waits}"
+
+
+def _snapshots_text(rule: SnapshotRule) -> str:
+    zone = "" if rule.timezone == "UTC" else f" ({rule.timezone})"
+    if rule.when:
+        return "in time for the rpo, where nobody else does"
+    return (f"at {rule.cron}" if rule.cron else f"every {format_duration(rule.every)}") + zone + ", where nobody else does"
 
 
 def retention_text(retention: Retention) -> str:

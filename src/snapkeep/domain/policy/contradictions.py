@@ -10,11 +10,12 @@ from snapkeep.domain.durations import format_duration
 from snapkeep.domain.model import VolumeRole
 from snapkeep.domain.policy.frequency import longest_period
 from snapkeep.domain.policy.model import DEFAULT_RPO
-from snapkeep.domain.policy.periods import DAY, finest_word
+from snapkeep.domain.policy.periods import DAY, HOUR, finest_word
 from snapkeep.domain.policy.problem import PolicyProblem
 from snapkeep.domain.wildcards import matches_any
 
 _ARN_REGION = 3
+DIVIDES_DAYS = "write hours that divide a day, such as 4h or 6h, or whole days"
 
 Parsed = Mapping[str, Any]
 
@@ -30,6 +31,7 @@ def contradictions(document: Parsed, region: str) -> list[PolicyProblem]:
     for number, policy in enumerate(policies):
         path = f"policies[{number}]"
         problems.extend(_in_selector(policy.get("select", {}), f"{path}.select"))
+        problems.extend(_in_snapshots(policy, path))
         rules: list[Parsed] = policy.get("copies", [])
         right = "one copy rule for a region: it has one already"
         problems.extend(_duplicates((rule.get("region", "") for rule in rules), path + ".copies[{}].region", right))
@@ -123,9 +125,8 @@ def time_between_copies(rule: Parsed) -> timedelta:
 
 def _in_frequency(rule: Parsed, rpo: timedelta, between: timedelta, path: str) -> Iterator[PolicyProblem]:
     every, retention = rule.get("every", timedelta(0)), rule.get("retention", {})
-    if every % DAY and DAY % every:
-        right = "write hours that divide a day, such as 4h or 6h, or whole days"
-        yield PolicyProblem(f"{path}.every", format_duration(every), right)
+    if not _divides_days(every):
+        yield PolicyProblem(f"{path}.every", format_duration(every), DIVIDES_DAYS)
         return
     if "only" in rule:
         every_copy_is_kept = [word for word in ("keep_last", "keep_within") if word in retention]
@@ -138,3 +139,29 @@ def _in_frequency(rule: Parsed, rpo: timedelta, between: timedelta, path: str) -
         key = "every" if every else "only"
         right = f"write a shorter time between copies, or a longer rpo, which is {format_duration(rpo)}"
         yield PolicyProblem(f"{path}.{key}", format_duration(between), right)
+
+
+def _divides_days(every: timedelta) -> bool:
+    """Whether a length is whole days, or hours of which a day has a whole number."""
+    return not (every % DAY and DAY % every)
+
+
+def _in_snapshots(policy: Parsed, path: str) -> Iterator[PolicyProblem]:
+    rule: Parsed | None = policy.get("snapshots")
+    if rule is None:
+        if "consistent" in policy:
+            yield PolicyProblem(f"{path}.consistent", policy["consistent"], "leave it out without snapshots, which it is about")
+        return
+    path, rpo, every = f"{path}.snapshots", policy.get("rpo", DEFAULT_RPO), rule.get("every", timedelta(0))
+    words = [word for word in ("when", "every", "cron") if word in rule]
+    if len(words) != 1:
+        yield PolicyProblem(path, " and ".join(words) or "empty", "write one of when: rpo, every or cron")
+    if "when" in rule and "timezone" in rule:
+        yield PolicyProblem(f"{path}.timezone", rule["timezone"], "leave it out with when: rpo, which knows no time of day")
+    if "when" in rule and rpo < HOUR:
+        yield PolicyProblem(f"{path}.when", rule["when"], f"write an rpo of at least 1h; it is {format_duration(rpo)}")
+    if not _divides_days(every):
+        yield PolicyProblem(f"{path}.every", format_duration(every), DIVIDES_DAYS)
+    elif every >= rpo:
+        right = f"write a shorter time, or a longer rpo, which is {format_duration(rpo)}"
+        yield PolicyProblem(f"{path}.every", format_duration(every), right)

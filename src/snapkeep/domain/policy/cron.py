@@ -7,7 +7,7 @@ two days is `?`.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 _MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
@@ -23,6 +23,7 @@ _FIELDS = (
 """Name, least and largest value, and the words for the values from the least on. Sunday is 1."""
 _DAY_OF_MONTH, _DAY_OF_WEEK = 2, 4
 _MINUTE = timedelta(minutes=1)
+_LONGEST_LOOK = 366
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,36 @@ class Cron:
         minute = now.replace(second=0, microsecond=0)
         candidates = (minute - _MINUTE * number for number in range(within // _MINUTE))
         return next((at for at in candidates if self.matches(at.astimezone(zone))), None)
+
+    def latest(self, now: datetime, timezone: str) -> datetime | None:
+        """Return the last moment that is not after now; None if there was none for a year.
+
+        A time that the clock skips comes an hour later by that clock; one that it repeats comes once, the first time.
+        """
+        # A day more: a time that is skipped late in the evening comes on the next day.
+        days = (self._moments(now, back, timezone) for back in range(1, -_LONGEST_LOOK, -1))
+        return next((max(past) for moments in days if (past := [moment for moment in moments if moment <= now])), None)
+
+    def following(self, now: datetime, timezone: str) -> datetime | None:
+        """Return the first moment after now, likewise; None if there is none within a year."""
+        days = (self._moments(now, ahead, timezone) for ahead in range(-1, _LONGEST_LOOK))
+        return next((min(later) for moments in days if (later := [moment for moment in moments if moment > now])), None)
+
+    def _moments(self, now: datetime, days: int, timezone: str) -> list[datetime]:
+        """Return the moments of the day that is so many days after the present one."""
+        zone = ZoneInfo(timezone)
+        day = now.astimezone(zone).date() + timedelta(days=days)
+        minutes, hours, *_ = self.fields
+        taken = all(value in field for value, field in zip(_of_day(day), self.fields[2:], strict=True))
+        return [
+            datetime(day.year, day.month, day.day, hour, minute, tzinfo=zone).astimezone(UTC)
+            for hour in (hours if taken else ())
+            for minute in minutes
+        ]
+
+
+def _of_day(day: date) -> tuple[int, int, int, int]:
+    return day.day, day.month, day.isoweekday() % 7 + 1, day.year
 
 
 def parse_cron(text: str) -> Cron:

@@ -9,7 +9,10 @@ from snapkeep.domain.policy.drill_fields import DRILL
 from snapkeep.domain.policy.frequency import ONLY_KEPT
 from snapkeep.domain.policy.group_fields import GROUP
 from snapkeep.domain.policy.model import (
+    CONSISTENT_INSTANCE,
+    CONSISTENT_VOLUME,
     REGION_PATTERN,
+    WHEN_RPO,
     CarryTags,
     CopyRule,
     GoneRetention,
@@ -20,6 +23,7 @@ from snapkeep.domain.policy.model import (
     RecordContent,
     Retention,
     Selector,
+    SnapshotRule,
     VerifyRule,
 )
 from snapkeep.domain.policy.periods import PERIODS
@@ -252,6 +256,39 @@ RECORD = Shape(
     (Field("user_data", ValueType.FLAG, "Whether they hold the instance's user data, which often has secrets."),),
 )
 
+SNAPSHOTS = Shape(
+    SnapshotRule,
+    "When a snapshot is made, unless anybody made one: by `when`, `every` or `cron`.",
+    (
+        Field(
+            "when",
+            ValueType.TEXT,
+            "`rpo` makes one in time for the `rpo`, by how long snapshots and copies took before.",
+            choices=(WHEN_RPO,),
+        ),
+        Field(
+            "every",
+            ValueType.DURATION,
+            "One in each period of this length.",
+            minimum=60,
+            maximum=366 * 24 * 60,
+            pattern=LONG_DURATION_PATTERN,
+            example="4h",
+            units="hours, days or weeks: 4h, 1d or 1w",
+        ),
+        Field("cron", ValueType.TEXT, "One at each moment of a cron expression as EventBridge has it.", example="0 */4 * * ? *"),
+        Field(
+            "timezone",
+            ValueType.TEXT,
+            "IANA name of the time zone of `every` and `cron`.",
+            pattern=TIMEZONE_PATTERN,
+            example="Europe/Berlin",
+        ),
+    ),
+)
+
+NO_SCRIPTS = "leave it out: Snapkeep runs no commands on instances; DLM does (pre and post scripts)"
+
 POLICY = Shape(
     Policy,
     "One policy. The first one that takes a volume governs it.",
@@ -296,7 +333,20 @@ POLICY = Shape(
             shape=GONE,
         ),
         Field("record", ValueType.OBJECT, "What the volume's recovery records hold.", shape=RECORD),
+        Field(
+            "snapshots",
+            ValueType.OBJECT,
+            "When Snapkeep makes snapshots itself; left out, others make them.",
+            shape=SNAPSHOTS,
+        ),
+        Field(
+            "consistent",
+            ValueType.TEXT,
+            "Whether the snapshots of an instance's due volumes are one multi-volume set (`instance`), or single ones.",
+            choices=(CONSISTENT_INSTANCE, CONSISTENT_VOLUME),
+        ),
     ),
+    {"before": NO_SCRIPTS, "after": NO_SCRIPTS},
 )
 
 LIMITS = Shape(

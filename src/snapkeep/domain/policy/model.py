@@ -16,6 +16,9 @@ from snapkeep.domain.policy.source import PARAMETERS, PolicySource
 REGION_PATTERN = r"^[a-z]{2,4}(-[a-z]+)+-[0-9]+$"
 DEFAULT_RPO = timedelta(hours=30)
 """A snapshot a day holds it: the newest copy is at most a day and the time of the next copy old."""
+CONSISTENT_INSTANCE, CONSISTENT_VOLUME = "instance", "volume"
+"""Whether the snapshots of an instance's volumes are of one moment."""
+WHEN_RPO = "rpo"
 PARAMETERS_POLICY = "default"
 """The name of the one policy that stack parameters make."""
 
@@ -130,6 +133,19 @@ class RecordContent:
 
 
 @dataclass(frozen=True, slots=True)
+class SnapshotRule:
+    """When the system makes a snapshot itself, where nobody else did: by one of the first three."""
+
+    when: str = ""
+    """`rpo`: in time for the copies to hold the policy's RPO."""
+    every: timedelta = timedelta(0)
+    cron: str = ""
+    """As EventBridge has it: `0 */4 * * ? *`."""
+    timezone: str = "UTC"
+    """IANA name of the time zone of `every` and `cron`."""
+
+
+@dataclass(frozen=True, slots=True)
 class Limits:
     """The deletions that the plan of one lineage in one region may hold (INV-08)."""
 
@@ -154,6 +170,11 @@ class Policy:
     record: RecordContent = field(default_factory=RecordContent)
     gone: GoneRetention | None = None
     """Which snapshots and copies of a deleted volume are kept; None: the same as of one that exists."""
+
+    snapshots: SnapshotRule | None = None
+    """When the system makes snapshots itself; None: others make them."""
+    consistent: str = CONSISTENT_INSTANCE
+    """Whether it makes one multi-volume set of an instance's due volumes, or a snapshot of each (`volume`)."""
 
     def retention_of(self, retention: Retention, *, gone: bool) -> Retention:
         """Return a retention of this policy, or the one of deleted volumes where it has one and the volume is deleted."""

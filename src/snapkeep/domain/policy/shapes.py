@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import MISSING, dataclass, fields
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, field, fields
 from enum import StrEnum
 from typing import Any
 
@@ -79,10 +80,12 @@ class Shape:
     of: type[Any]
     about: str
     fields: tuple[Field, ...]
+    refused: Mapping[str, str] = field(default_factory=dict)
+    """Keys that are not supported, and what to do instead."""
 
-    def default(self, field: Field) -> Any:
+    def default(self, key: Field) -> Any:
         """Return the default of a key in the domain's class; MISSING if it has none."""
         for known in fields(self.of):
-            if known.name == field.target:
+            if known.name == key.target:
                 return known.default_factory() if known.default_factory is not MISSING else known.default
         return MISSING

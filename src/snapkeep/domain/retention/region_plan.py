@@ -123,6 +123,8 @@ class RegionPlan:
     volumes: tuple[VolumePlan, ...]
     deletions_after_copies: tuple[Verdict, ...] = ()
     """The verdicts that delete later: once snapshots have their tags, or copies have completed and are proved."""
+    next_snapshots: Mapping[str, datetime] = field(default_factory=dict)
+    """Volume id -> when, or since when, the system makes the next snapshot."""
 
     @property
     def verdicts(self) -> Iterator[Verdict]:

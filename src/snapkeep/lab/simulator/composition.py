@@ -23,6 +23,7 @@ from snapkeep.functions import (
     copy_snapshot_to_dr,
     delete_old_snapshots,
     dispatch,
+    make_snapshots,
     plan_retention,
     tag_snapshot_copy,
     tag_snapshots,
@@ -49,6 +50,7 @@ from snapkeep.usecases.copies.enqueue import EnqueueCopy
 from snapkeep.usecases.copies.receive import ReceiveCopy
 from snapkeep.usecases.copies.record_proof import RecordProof
 from snapkeep.usecases.copies.settle import Settlement
+from snapkeep.usecases.creation.make import MakeSnapshots
 from snapkeep.usecases.ports import DeletionResult
 from snapkeep.usecases.protect import TagSnapshots
 from snapkeep.usecases.recovery.read_blocks import ReadBlocks
@@ -105,6 +107,7 @@ class StackComposition(Composition):
             "SNAPKEEP_STACK": stack,
             "SNAPKEEP_NAME": layout.system,
             "SNAPKEEP_COPY_QUOTA": str(max(layout.copy_quota, 1)),
+            "SNAPKEEP_SNAPSHOT_QUOTA": str(system.world.state.quotas.snapshots_per_region),
         }
         super().__init__(Environment(variables), ModelClients(system.world, region), system.clock)
         self._system = system
@@ -134,6 +137,11 @@ class StackComposition(Composition):
     def record_reader(self) -> Any:
         """Reads what recovery records hold."""
         return self._system.port("record_reader", super().record_reader)
+
+    @cached_property
+    def maker(self) -> Any:
+        """Makes snapshots in this region."""
+        return self._system.port("maker", super().maker)
 
     @cached_property
     def tagger(self) -> Any:
@@ -181,7 +189,7 @@ class StackComposition(Composition):
 
     @cached_property
     def documents(self) -> Any:
-        """Documents of this DR region."""
+        """Documents in the bucket of this region's stack."""
         return self._system.documents_of(self.environment.region)
 
     @cached_property
@@ -212,7 +220,7 @@ class SystemComposition:
         self.deployed_at = self.clock.now()
         self.notices = MemoryNotices()
         self.queues = {region: MemoryQueue(region=region) for region in layout.destinations}
-        self.documents = {region: MemoryDocuments() for region in layout.destinations}
+        self.documents = {region: MemoryDocuments() for region in (*layout.primaries, *layout.destinations)}
         self.policies = policies
         self.proofs = MemoryProofs()
         self.verifications: list[Verification] = []
@@ -277,7 +285,7 @@ class SystemComposition:
         return self._once("queue", region, lambda: self.port("queue", checked()))
 
     def documents_of(self, region: str) -> Any:
-        """Return recovery's documents in a DR region, which are as reachable as the region."""
+        """Return the documents in a region's bucket, which are as reachable as the region."""
         checked = partial(ReachablePort, self.documents[region], partial(self.reach, region))
         return self._once("documents", region, lambda: self.port("documents", checked()))
 
@@ -313,6 +321,13 @@ class SystemComposition:
         """Return what TagSnapshots runs in a primary region."""
         step: TagSnapshots = self._once(
             "TagSnapshots", region, lambda: tag_snapshots.build(self.stack(region, StackKind.PRIMARY))
+        )
+        return step
+
+    def make_snapshots(self, region: str) -> MakeSnapshots:
+        """Return what MakeSnapshots runs in a primary region."""
+        step: MakeSnapshots = self._once(
+            "MakeSnapshots", region, lambda: make_snapshots.build(self.stack(region, StackKind.PRIMARY))
         )
         return step
 

@@ -40,6 +40,8 @@ VERIFICATION = "verification"
 TIMINGS = Timings(stream_seconds=60.0, wake_seconds=60.0)
 """Dispatchers are woken once a minute, as by their schedule alone, in a stack each second: a year must pass in minutes."""
 FIRST_SNAPSHOT_SECONDS = 60.0
+TICK_SECONDS = 300.0
+"""Between two looks for due snapshots, as the stack's schedule has it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +137,10 @@ class ExperimentResult:
     @property
     def notes(self) -> list[str]:
         """Hints about the options of the simulation."""
-        too_short = sorted({rpo.asked_hours for rpo in self.rpo if self.options.every_hours >= rpo.asked_hours})
+        # Nobody else makes snapshots of the volumes of a policy that makes them itself.
+        making = {policy.name for policy in self.policies.policies if policy.snapshots}
+        others_make = [rpo for rpo in self.rpo if rpo.policy not in making]
+        too_short = sorted({rpo.asked_hours for rpo in others_make if self.options.every_hours >= rpo.asked_hours})
         return [
             *([NO_VOLUMES.format(self.options.primary)] if not self.volumes else []),
             *([NOBODY_GOVERNED] if self.volumes and not self.governed else []),
@@ -199,6 +204,7 @@ class Experiment:
         used = {policy.name for policy in copied.values()}
         rpo_hours = {policy.name: policy.rpo.total_seconds() / HOUR for policy in policies.policies if policy.name in used}
         self.result = ExperimentResult(name, options, policies, len(chosen), governed, rpo_hours)
+        self._making = {volume_id for volume_id, policy in chosen.items() if policy is not None and policy.snapshots}
         self._began = world.now()
         self._policy_of = {volume_id: policy.name for volume_id, policy in copied.items()}
         pairs = ((volume_id, rule.region) for volume_id, policy in copied.items() for rule in policy.copies)
@@ -223,6 +229,8 @@ class Experiment:
         if self.options.sweep_hours:
             self.sweeper.schedule(self.options.sweep_hours)
         self._plan_snapshots()
+        if self._making:
+            self.runner.make_every(TICK_SECONDS)
         for day in range(self.options.days):
             for _ in range(24):
                 self.runner.advance(HOUR)
@@ -238,7 +246,7 @@ class Experiment:
 
     def _plan_snapshots(self) -> None:
         client = self.world.client("ec2", self.options.primary, caller="schedule")
-        volumes = list(self.world.region_account(self.options.primary).volumes)
+        volumes = [item for item in self.world.region_account(self.options.primary).volumes if item not in self._making]
         gap = self.options.spread_hours * HOUR / max(len(volumes), 1)
         for number, volume_id in enumerate(volumes):
             self._snapshot_every(client, volume_id, FIRST_SNAPSHOT_SECONDS + number * gap)

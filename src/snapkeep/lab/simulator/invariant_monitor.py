@@ -14,7 +14,7 @@ from snapkeep.domain.copies.entry import QueueEntry
 from snapkeep.domain.model import Action, DeletionPlan
 from snapkeep.domain.policy.frequency import between_copies, copies_all
 from snapkeep.domain.policy.model import Policy, PolicySet
-from snapkeep.domain.tag_names import CHECK, MANAGED, POLICY, WRONG
+from snapkeep.domain.tag_names import CHECK, MADE, MANAGED, POLICY, WRONG
 from snapkeep.lab.ebs_model.api import keys
 from snapkeep.lab.ebs_model.conditions.clock import utc
 from snapkeep.lab.ebs_model.store.records import COMPLETED, ERROR, PENDING, SnapshotRecord
@@ -262,6 +262,22 @@ class InvariantMonitor:
         if live:
             self._broken("INV-09", place, source.id, f"copied once more; {live[0]} is there")
 
+    def _before_create(self, place: RegionAccount, params: Mapping[str, Any]) -> None:
+        """INV-22, for the volumes of a snapshot or of a set that the system makes."""
+        self.writes += 1
+        chosen: Mapping[str, Any] = params.get("InstanceSpecification", {})
+        instance = place.instances.get(str(chosen.get("InstanceId", "")))
+        left_out = {*chosen.get("ExcludeDataVolumeIds", ())}
+        for volume in place.volumes.values():
+            root = instance is not None and volume.device == instance.root_device
+            in_set = instance is not None and volume.instance_id == instance.id and volume.id not in left_out
+            if volume.id != params.get("VolumeId") and (not in_set or (root and chosen["ExcludeBootVolume"])):
+                continue
+            if not self.governed(volume.id, as_dict(volume.tags)):
+                self._broken("INV-22", place, volume.id, "a snapshot is made, and no policy includes it")
+            if any(item.state == PENDING and value_of(item.tags, MADE) for item in place.by_volume.get(volume.id)):
+                self._broken("INV-22", place, volume.id, "a snapshot is made while one that is ours too is pending")
+
     def _before_tags(self, place: RegionAccount, params: Mapping[str, Any]) -> None:
         for resource in params["Resources"]:
             snapshot = place.snapshots.get(str(resource))
@@ -376,5 +392,7 @@ _MAKING = frozenset({"CreateSnapshot", "CreateSnapshots", "CopySnapshot", "Creat
 _BEFORE: dict[str, Callable[[InvariantMonitor, RegionAccount, Mapping[str, Any]], None]] = {
     "DeleteSnapshot": InvariantMonitor._before_delete,  # noqa: SLF001 - the table of its own methods
     "CopySnapshot": InvariantMonitor._before_copy,  # noqa: SLF001
+    "CreateSnapshot": InvariantMonitor._before_create,  # noqa: SLF001
+    "CreateSnapshots": InvariantMonitor._before_create,  # noqa: SLF001
     "CreateTags": InvariantMonitor._before_tags,  # noqa: SLF001
 }

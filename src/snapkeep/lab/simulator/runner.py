@@ -36,6 +36,7 @@ from snapkeep.lab.simulator.kernel import Kernel, Steps
 from snapkeep.lab.simulator.memory_ports import Hook, StepKill
 from snapkeep.lab.simulator.memory_proofs import Verification
 from snapkeep.usecases.copies.dispatch import DispatchResult
+from snapkeep.usecases.creation.make import MakeResult
 from snapkeep.usecases.ports import DeletionResult
 
 
@@ -213,6 +214,23 @@ class Runner:
         """Whether the schedule, which runs each minute for ever, could have work."""
         queue = self.composition.queues[region]
         return any(queue.count(state) for state in (EntryState.WAITING, EntryState.DELAYED, EntryState.STARTING))
+
+    # Snapshots that the system makes
+
+    def make_every(self, seconds: float) -> None:
+        """Make due snapshots in each primary region now, and so often from then on."""
+        for region in self.layout.primaries:
+            self.make_snapshots(region)
+        self.kernel.after(seconds, partial(self.make_every, seconds))
+
+    def make_snapshots(self, region: str) -> MakeResult | None:
+        """Make the snapshots of a primary region that are due. Return the result, or None if it failed or was killed."""
+        self.totals.invocations += 1
+        try:
+            result: MakeResult = self._invoke(region, self.composition.make_snapshots(region).run)
+        except TaskFailed:
+            return None
+        return result
 
     # Time
 

@@ -9,6 +9,7 @@ from itertools import chain
 from types import MappingProxyType
 
 from snapkeep.domain.copies.known_copies import KnownCopies
+from snapkeep.domain.creation.due import next_snapshots
 from snapkeep.domain.model import Action, Reason, Snapshot, SnapshotInRegion, Verdict, Volume
 from snapkeep.domain.policy.model import PolicySet
 from snapkeep.domain.retention.deleted_volumes import deleted_lineages
@@ -136,6 +137,12 @@ def make_plans(
 
     plans = plan_all(facts, adopt=adopt, former=former)
     plans = [_without_unknown(region, plan) for region, plan in zip(facts, plans, strict=True)]
+    plans = [
+        replace(
+            plan, next_snapshots=next_snapshots(region.volumes, plan.policies, region.snapshots, region.copies_by_region, now)
+        )
+        for region, plan in zip(facts, plans, strict=True)
+    ]
     adopts = any(volume.adopted for plan in plans for volume in plan.volumes)
     held = any(verdict.reasons[0] == WAITS_FOR_PROOF for plan in plans for verdict in plan.verdicts)
     if not plans or not (facts[0].waiting or plans[0].missing or adopts or held):
@@ -152,6 +159,11 @@ def make_plans(
     last = plan_all(with_copies_made(left, plans[0], now, system=system))
     verdicts += [verdict for plan in last for verdict in plan.deletions]
     return [_with_deletions(region, plan, verdicts) for region, plan in zip(facts, plans, strict=True)]
+
+
+def _next_snapshots(facts: RegionFacts, plan: RegionPlan, now: datetime) -> dict[str, datetime]:
+    """Return when the system makes the next snapshots of a region, by volume."""
+    return next_snapshots(facts.volumes, plan.policies, facts.snapshots, facts.copies_by_region, now)
 
 
 def _facts_after(facts: Sequence[RegionFacts], plans: Sequence[RegionPlan], step: Sequence[RegionPlan]) -> list[RegionFacts]:

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from snapkeep.cli.errors import WrongUse
 from snapkeep.domain import prices
-from snapkeep.domain.policy.model import CopyRule, Limits, Policy, PolicySet, Retention, Selector, from_parameters
+from snapkeep.domain.policy.model import CopyRule, Limits, Policy, PolicySet, Retention, Selector, SnapshotRule, from_parameters
 from snapkeep.lab.commands.simulate import app
 from snapkeep.lab.ebs_model import Faults
 from snapkeep.lab.simulator.experiment import Experiment, ExperimentOptions, ExperimentResult
@@ -244,3 +244,13 @@ def test_the_command_writes_a_page(tmp_path: Path) -> None:
     assert done.exit_code == 0, done.output
     assert "broken invariants" in done.output
     assert page.read_text(encoding="utf-8").startswith("<!doctype html>")
+
+
+def test_policies_make_their_own_snapshots() -> None:
+    rule = CopyRule(DR, copy_within=timedelta(hours=8), retention=Retention(keep_last=2))
+    snapshots = SnapshotRule(when="rpo")
+    chosen = PolicySet((Policy("own", Selector(), Retention(keep_last=3), (rule,), timedelta(hours=8), snapshots=snapshots),))
+    result = experiment(4, chosen=chosen)
+    assert (result.violations, result.notes, result.rpo_met_share) == ([], [], 1.0)
+    # Three a day would do if copies took no time.
+    assert 4 * 4 * 3 <= result.copies <= 4 * 4 * 5

@@ -1,0 +1,48 @@
+"""Snapshots made by EC2: of one volume, or of several of one instance at one moment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from snapkeep.adapters.aws_errors import code_of, message_of, translated
+from snapkeep.adapters.ec2_writers import tag_list
+from snapkeep.domain.creation.batch import Creation
+from snapkeep.domain.errors import PendingQuotaReached, SnapshotQuotaReached
+
+if TYPE_CHECKING:
+    from mypy_boto3_ec2 import EC2Client
+
+_PENDING = ("PendingSnapshotLimitExceeded", "ConcurrentSnapshotLimitExceeded", "ResourceLimitExceeded")
+_QUOTA = ("SnapshotLimitExceeded",)
+"""EC2 API reference, "Error codes"."""
+
+
+class Ec2Maker:
+    """`SnapshotMaker` over an EC2 client, which must not retry by itself: the calls have no client token."""
+
+    def __init__(self, *, client: EC2Client) -> None:
+        self._client = client
+
+    def create(self, creation: Creation, tags: Mapping[str, str]) -> list[str]:
+        """Start the snapshots with their tags in the call; return their ids."""
+        specifications: Any = [{"ResourceType": "snapshot", "Tags": tag_list(tags)}]
+        with translated("create_snapshots" if creation.instance_id else "create_snapshot"):
+            try:
+                if not creation.instance_id:
+                    (volume_id,) = creation.volume_ids
+                    made = self._client.create_snapshot(VolumeId=volume_id, TagSpecifications=specifications)
+                    return [made["SnapshotId"]]
+                instance: Any = {"InstanceId": creation.instance_id, "ExcludeBootVolume": creation.exclude_root}
+                if creation.excluded_ids:
+                    instance["ExcludeDataVolumeIds"] = list(creation.excluded_ids)
+                answer = self._client.create_snapshots(InstanceSpecification=instance, TagSpecifications=specifications)
+                return [snapshot["SnapshotId"] for snapshot in answer["Snapshots"]]
+            except ClientError as error:
+                if code_of(error) in _PENDING:
+                    raise PendingQuotaReached(message_of(error)) from error
+                if code_of(error) in _QUOTA:
+                    raise SnapshotQuotaReached(message_of(error)) from error
+                raise

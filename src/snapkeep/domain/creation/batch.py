@@ -1,0 +1,161 @@
+"""Which of the due snapshots are started now, and which of them together."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from snapkeep.domain.model import NEVER, Snapshot, SnapshotState, Volume, VolumeRole
+from snapkeep.domain.policy.model import CONSISTENT_INSTANCE, Policy
+from snapkeep.domain.tag_names import MADE
+
+MOST_PENDING = 90
+"""Of the 100 snapshots that may be pending in an account's region at once (quota L-94D7AB7D), others keep some."""
+MOST_PENDING_OF_VOLUME = 5
+MOST_PENDING_OF_HDD = 1
+"""Concurrent snapshots of one volume (EBS quotas): 1 for these types."""
+HDD_TYPES = ("st1", "sc1")
+APART = timedelta(seconds=15)
+"""Between two snapshots of one volume (EC2 API: SnapshotCreationPerVolumeRateExceeded)."""
+UNTIL_LISTED = timedelta(minutes=10)
+"""An intention without a snapshot is believed to have one for so long: EC2 lists new snapshots late."""
+MOST_EXCLUDED = 40
+"""Data volumes that CreateSnapshots can leave out (ec2 2016-11-15)."""
+QUOTA_SHARE_PERCENT = 95
+"""Beyond this share of the region's snapshot quota none is made: people and other tools need the rest."""
+
+
+class DueVolume(NamedTuple):
+    """A volume of which a snapshot is due, since a moment."""
+
+    volume: Volume
+    policy: Policy
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Creation:
+    """One call: a snapshot of a volume, or a set of an instance's volumes."""
+
+    volume_ids: tuple[str, ...]
+    policy: str
+    instance_id: str = ""
+    """Empty for a single snapshot."""
+    excluded_ids: tuple[str, ...] = ()
+    """The other data volumes of the instance."""
+    exclude_root: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """The calls to make now, the most overdue first, and whether the quota of snapshots stops further ones."""
+
+    creations: tuple[Creation, ...] = ()
+    quota_near: bool = False
+
+
+def choose(
+    due: Iterable[DueVolume],
+    volumes: Collection[Volume],
+    snapshots: Sequence[Snapshot],
+    intentions: Mapping[str, datetime],
+    now: datetime,
+    *,
+    quota: int,
+) -> Batch:
+    """Return what is started now.
+
+    `snapshots` are all of the region, whoever made them; `intentions` when each volume's last call was intended. Of one volume
+    at most one of the system's own is pending.
+    """
+    waiting = sorted(due, key=lambda item: (item.since, item.volume.id))
+    if not waiting:
+        return Batch()
+    chooser = _Chooser(snapshots, intentions, now)
+    room = min(MOST_PENDING - chooser.pending_total, quota * QUOTA_SHARE_PERCENT // 100 - len(snapshots))
+    near = quota * QUOTA_SHARE_PERCENT // 100 <= len(snapshots)
+    creations: list[Creation] = []
+    for creation in _grouped([item for item in waiting if chooser.may_start(item.volume)], volumes):
+        if len(creation.volume_ids) <= room:
+            creations.append(creation)
+            room -= len(creation.volume_ids)
+    return Batch(tuple(creations), near)
+
+
+class _Chooser:
+    """What of a region's snapshots limits new ones."""
+
+    def __init__(self, snapshots: Sequence[Snapshot], intentions: Mapping[str, datetime], now: datetime) -> None:
+        self._intentions = intentions
+        self._now = now
+        self._pending: Counter[str] = Counter()
+        self._own: set[str] = set()
+        self._newest: dict[str, datetime] = {}
+        self.pending_total = 0
+        for snapshot in snapshots:
+            if snapshot.is_copy:
+                continue
+            volume_id, start = snapshot.origin.volume_id, snapshot.start_time
+            self._newest[volume_id] = max(start, self._newest.get(volume_id, NEVER))
+            if snapshot.state is SnapshotState.PENDING:
+                self.pending_total += 1
+                self._pending[volume_id] += 1
+                if MADE in snapshot.tags:
+                    self._own.add(volume_id)
+        # A snapshot that EC2 does not list yet is pending too.
+        self.pending_total += sum(self._unlisted(volume_id) for volume_id in intentions)
+
+    def _unlisted(self, volume_id: str) -> bool:
+        intended = self._intentions.get(volume_id)
+        return intended is not None and self._newest.get(volume_id, NEVER) < intended and self._now - intended < UNTIL_LISTED
+
+    def may_start(self, volume: Volume) -> bool:
+        most = MOST_PENDING_OF_HDD if volume.volume_type in HDD_TYPES else MOST_PENDING_OF_VOLUME
+        return (
+            volume.id not in self._own
+            and not self._unlisted(volume.id)
+            and self._pending[volume.id] < most
+            and self._now - self._newest.get(volume.id, NEVER) >= APART
+        )
+
+
+def _grouped(due: Sequence[DueVolume], volumes: Collection[Volume]) -> Iterator[Creation]:
+    """Yield the calls, in the order of their most overdue volume. A set's volumes have one instance and one policy."""
+    sets: dict[tuple[str, str], list[Volume]] = {}
+    for item in due:
+        if key := _set_of(item):
+            sets.setdefault(key, []).append(item.volume)
+    attached: dict[str, list[Volume]] = {}
+    for volume in volumes:
+        for instance_id in volume.instance_ids:
+            attached.setdefault(instance_id, []).append(volume)
+    done: set[tuple[str, str]] = set()
+    for item in due:
+        key = _set_of(item)
+        if key is None:
+            yield Creation((item.volume.id,), item.policy.name)
+        elif key not in done:
+            done.add(key)
+            yield from _of_instance(key, sets[key], attached[key[0]])
+
+
+def _set_of(item: DueVolume) -> tuple[str, str] | None:
+    instances = item.volume.instance_ids
+    together = item.policy.consistent == CONSISTENT_INSTANCE and len(instances) == 1
+    return (instances[0], item.policy.name) if together else None
+
+
+def _of_instance(key: tuple[str, str], members: Sequence[Volume], attached: Sequence[Volume]) -> Iterator[Creation]:
+    instance_id, policy = key
+    ids = tuple(volume.id for volume in members)
+    others = [volume for volume in attached if volume.id not in ids]
+    excluded = tuple(volume.id for volume in others if volume.role is not VolumeRole.ROOT)
+    # What cannot be left out must not be taken: no policy includes it.
+    if len(members) == 1 or len(excluded) > MOST_EXCLUDED:
+        for volume_id in ids:
+            yield Creation((volume_id,), policy)
+        return
+    yield Creation(ids, policy, instance_id, excluded, any(volume.role is VolumeRole.ROOT for volume in others))

@@ -1,0 +1,132 @@
+"""When the next snapshot of a volume is due by its policy. What others made counts as what the system made itself."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+
+from snapkeep.domain.copies.request import EXPECTED_SECONDS_PER_GIB
+from snapkeep.domain.model import NEVER, Snapshot, SnapshotState, Volume
+from snapkeep.domain.policy.cron import parse_cron
+from snapkeep.domain.policy.frequency import Periods, periods_of
+from snapkeep.domain.policy.model import WHEN_RPO, CopyRule, Policy, PolicySet, SnapshotRule
+from snapkeep.domain.policy.selection import select
+from snapkeep.domain.tag_names import MADE
+
+SLACK = timedelta(minutes=20)
+"""The time of some ticks, and of the calls of one."""
+AFTER_FAILURE = timedelta(minutes=30)
+"""How long no other snapshot is made after one of the system's own failed."""
+LEAST_DURATION = timedelta(minutes=15)
+"""How long a snapshot and its copy take at least, where no history shows it: they have fixed times beside those of data."""
+HISTORY = 20
+"""The newest snapshots and copies of which the durations are taken."""
+PERCENTILE = 95
+_COUNTED = (SnapshotState.PENDING, SnapshotState.COMPLETED)
+Copies = Mapping[str, Sequence[Snapshot]]
+"""DR region -> the copies of a volume there."""
+
+
+def next_due(volume: Volume, policy: Policy, snapshots: Iterable[Snapshot], copies: Copies, now: datetime) -> datetime | None:
+    """Return since when, or from when on, a snapshot of a volume is due; None where its policy makes none.
+
+    `snapshots` are the volume's own, whoever made them, in any state; a pending one counts. Without any, one is due at once.
+    `copies` matter for `when: rpo` alone; without history, durations are estimated by the volume's size.
+    """
+    rule = policy.snapshots
+    if rule is None:
+        return None
+    sources = [snapshot for snapshot in snapshots if not snapshot.is_copy]
+    counted = [snapshot for snapshot in sources if snapshot.state in _COUNTED]
+    if not counted:
+        due: datetime | None = NEVER
+    else:
+        newest = max(snapshot.start_time for snapshot in counted)
+        due = _by_rule(rule, newest, now) if rule.when != WHEN_RPO else _by_rpo(volume, policy, newest, counted, copies)
+    failures = [item.start_time for item in sources if item.state is SnapshotState.ERROR and MADE in item.tags]
+    return due if due is None else max([due, *(failed + AFTER_FAILURE for failed in failures)])
+
+
+def needs_history(policy: Policy) -> bool:
+    """Whether the moment depends on how long copies took."""
+    return policy.snapshots is not None and policy.snapshots.when == WHEN_RPO
+
+
+def may_be_due(policy: Policy, snapshots: Iterable[Snapshot], now: datetime) -> bool:
+    """Whether any history of copies could make a snapshot due now: before half of the RPO none can."""
+    starts = [item.start_time for item in snapshots if not item.is_copy and item.state in _COUNTED]
+    if not starts or not needs_history(policy) or any(periods_of(rule) for rule in policy.copies):
+        return True
+    return max(starts) + policy.rpo / 2 <= now
+
+
+def _by_rule(rule: SnapshotRule, newest: datetime, now: datetime) -> datetime | None:
+    if rule.cron:
+        cron = parse_cron(rule.cron)
+        last = cron.latest(now, rule.timezone)
+        return last if last is not None and newest < last else cron.following(max(now, newest), rule.timezone)
+    periods = Periods(rule.every, "", rule.timezone)
+    begin, _ = periods.bounds(now)
+    return begin if newest < begin else periods.bounds(newest)[1]
+
+
+def _by_rpo(volume: Volume, policy: Policy, newest: datetime, counted: Sequence[Snapshot], copies: Copies) -> datetime:
+    """Return the latest start of a snapshot whose copies still complete before the newest data is older than the RPO."""
+    if not policy.copies:
+        spans = [snapshot.completed_at - snapshot.start_time for snapshot in _newest(counted) if snapshot.completed_at]
+        return newest + policy.rpo - _duration(spans, volume, policy)
+    return min(_by_copies(volume, policy, rule, newest, copies.get(rule.region, ())) for rule in policy.copies)
+
+
+def _by_copies(volume: Volume, policy: Policy, rule: CopyRule, newest: datetime, copies: Sequence[Snapshot]) -> datetime:
+    # From the source's start on: the snapshot, the wait in the queue, and the copy.
+    spans = [copy.completed_at - copy.origin.start_time for copy in _newest(copies) if copy.completed_at]
+    lead = policy.rpo - _duration(spans, volume, policy)
+    periods = periods_of(rule)
+    if periods is None:
+        return newest + lead
+    begin, end = periods.bounds(newest)
+    # The one of its period that was copied may be deleted since, and began no earlier than the period; another one of the same
+    # period would not be copied.
+    return max(begin + lead, end)
+
+
+def _newest(snapshots: Iterable[Snapshot]) -> list[Snapshot]:
+    completed = [snapshot for snapshot in snapshots if snapshot.completed]
+    return sorted(completed, key=lambda snapshot: snapshot.origin.start_time)[-HISTORY:]
+
+
+def _duration(spans: Sequence[timedelta], volume: Volume, policy: Policy) -> timedelta:
+    """Return the 95th percentile of durations, and the slack; at most half of the RPO, which leaves time to the next one."""
+    if spans:
+        expected = sorted(spans)[min(len(spans) * PERCENTILE // 100, len(spans) - 1)]
+    else:
+        expected = LEAST_DURATION + 2 * timedelta(seconds=volume.size_gib * EXPECTED_SECONDS_PER_GIB)
+    return min(expected + SLACK, policy.rpo / 2)
+
+
+def next_snapshots(
+    volumes: Iterable[Volume], policies: PolicySet, snapshots: Iterable[Snapshot], copies: Copies, now: datetime
+) -> dict[str, datetime]:
+    """Return by id when, or since when, the next snapshot of each volume is due whose policy makes some.
+
+    `snapshots` are those of the volumes' region, `copies` the listings of the DR regions.
+    """
+    own: dict[str, list[Snapshot]] = defaultdict(list)
+    for snapshot in snapshots:
+        own[snapshot.origin.volume_id].append(snapshot)
+    moments: dict[str, datetime] = {}
+    for volume in volumes:
+        policy = select(volume, policies).policy
+        if policy is None or policy.snapshots is None:
+            continue
+        listed = {
+            region: [copy for copy in listing if copy.origin.lineage == (volume.region, volume.id)]
+            for region, listing in copies.items()
+            if needs_history(policy) and policy.copy_rule(region)
+        }
+        due = next_due(volume, policy, own[volume.id], listed, now)
+        if due is not None:
+            moments[volume.id] = max(due, now) if due == NEVER else due
+    return moments

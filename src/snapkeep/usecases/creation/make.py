@@ -1,0 +1,181 @@
+"""Make the snapshots that are due, once each: the intention is written before the call, which has no client token."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from snapkeep.domain.creation.batch import UNTIL_LISTED, Creation, DueVolume, choose
+from snapkeep.domain.creation.due import may_be_due, needs_history, next_due
+from snapkeep.domain.errors import (
+    AwsRefused,
+    AwsThrottled,
+    AwsUnavailable,
+    DocumentChanged,
+    DocumentNotFound,
+    PendingQuotaReached,
+    SnapkeepError,
+    SnapshotQuotaReached,
+)
+from snapkeep.domain.model import Snapshot, Volume
+from snapkeep.domain.policy.model import Policy, PolicySet
+from snapkeep.domain.policy.selection import select
+from snapkeep.domain.tag_names import MADE
+from snapkeep.domain.tags import format_time, parse_time
+from snapkeep.usecases.ports import Notice, Notices, SnapshotReader
+from snapkeep.usecases.recovery.record_ports import Documents
+from snapkeep.usecases.retention.delete import PacingClock
+
+INTENTIONS = "creation/intentions.json"
+"""The key of the document of intentions."""
+BETWEEN_CALLS = 0.2
+"""Seconds: EC2 refills the bucket of CreateSnapshot with 5 requests a second (EC2 developer guide: API throttling)."""
+REFUSED_FOR = timedelta(minutes=50)
+"""How much longer than without an answer no other call is made for a volume whose call was refused."""
+
+
+class SnapshotMaker(Protocol):
+    """Makes snapshots. The role behind it can neither delete nor tag anything but what it makes."""
+
+    def create(self, creation: Creation, tags: Mapping[str, str]) -> list[str]:
+        """Start snapshots with their tags in the call; return their ids.
+
+        Raise PendingQuotaReached, SnapshotQuotaReached, AwsThrottled or AwsRefused where none was made, AwsUnavailable where
+        that is not known.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class MakeResult:
+    """What one tick did."""
+
+    due: int = 0
+    made: tuple[str, ...] = ()
+    """Ids of snapshots."""
+    stopped: str = ""
+    """Why it made no more, in words; empty if nothing stopped it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MakeSnapshots:
+    """One tick. A tick at the same time writes its intentions first, or this one does: only one of them goes on."""
+
+    reader: SnapshotReader
+    reader_of: Callable[[str], SnapshotReader]
+    maker: SnapshotMaker
+    intentions: Documents
+    policies: Callable[[], PolicySet]
+    notices: Notices
+    clock: PacingClock
+    quota: int
+    """The region's quota of snapshots."""
+
+    def run(self) -> MakeResult:
+        """Make what is due. Raise AwsThrottled or AwsUnavailable where that is not known; the next tick follows anyway."""
+        policies = self.policies()
+        if not any(policy.snapshots for policy in policies.policies):
+            return MakeResult()
+        # The intentions before the listing: what another tick intends meanwhile changes their version.
+        intended, version = self._load()
+        now = self.clock.now()
+        volumes = list(self.reader.all_volumes())
+        chosen = {volume.id: policy for volume in volumes if (policy := select(volume, policies).policy) and policy.snapshots}
+        snapshots = list(self.reader.all_snapshots()) if chosen else []
+        due = list(self._due([volume for volume in volumes if volume.id in chosen], chosen, snapshots, now))
+        batch = choose(due, volumes, snapshots, intended, now, quota=self.quota)
+        stopped = "the region's quota of snapshots is nearly reached" if batch.quota_near else ""
+        if batch.quota_near:
+            self._notify(SnapshotQuotaReached.__name__, self.reader.region, f"{stopped}: {len(snapshots)} of {self.quota}", now)
+        if not batch.creations:
+            return MakeResult(len(due), stopped=stopped)
+        recent = {volume_id: moment for volume_id, moment in intended.items() if now - moment < UNTIL_LISTED}
+        recent |= {volume_id: now for creation in batch.creations for volume_id in creation.volume_ids}
+        try:
+            version = self._save(recent, version)
+        except DocumentChanged:
+            return MakeResult(len(due), stopped="another tick is at work")
+        return self._make(batch.creations, recent, version, len(due), stopped)
+
+    def _due(
+        self, volumes: Sequence[Volume], chosen: Mapping[str, Policy], snapshots: Iterable[Snapshot], now: datetime
+    ) -> Iterable[DueVolume]:
+        by_volume: dict[str, list[Snapshot]] = defaultdict(list)
+        for snapshot in snapshots:
+            by_volume[snapshot.origin.volume_id].append(snapshot)
+        near = [volume for volume in volumes if may_be_due(chosen[volume.id], by_volume[volume.id], now)]
+        copies = self._copies(near, chosen)
+        for volume in near:
+            policy, own = chosen[volume.id], by_volume[volume.id]
+            since = next_due(volume, policy, own, {region: listed.get(volume.id, ()) for region, listed in copies.items()}, now)
+            if since is not None and since <= now:
+                yield DueVolume(volume, policy, since)
+
+    def _copies(self, volumes: Sequence[Volume], chosen: Mapping[str, Policy]) -> dict[str, dict[str, list[Snapshot]]]:
+        """Return the copies of volumes by region. In a region that does not answer, durations are estimated."""
+        by_region: dict[str, dict[str, list[Snapshot]]] = {}
+        by_rpo = [volume for volume in volumes if needs_history(chosen[volume.id])]
+        for region in sorted({rule.region for volume in by_rpo for rule in chosen[volume.id].copies}):
+            ids = [volume.id for volume in by_rpo if chosen[volume.id].copy_rule(region)]
+            listed: dict[str, list[Snapshot]] = defaultdict(list)
+            try:
+                for copy in self.reader_of(region).copies_of_volumes(ids):
+                    if copy.origin.region == self.reader.region:
+                        listed[copy.origin.volume_id].append(copy)
+            except SnapkeepError:
+                listed.clear()
+            by_region[region] = listed
+        return by_region
+
+    def _make(
+        self, creations: Sequence[Creation], intended: dict[str, datetime], version: str, due: int, stopped: str
+    ) -> MakeResult:
+        made: list[str] = []
+        before = dict(intended)
+        remaining = list(creations)
+        while remaining:
+            creation, now = remaining[0], self.clock.now()
+            tags = {MADE: format_time(intended[creation.volume_ids[0]])}
+            try:
+                made += self.maker.create(creation, tags)
+            except (PendingQuotaReached, AwsThrottled, SnapshotQuotaReached) as error:
+                stopped = str(error)
+                if isinstance(error, SnapshotQuotaReached):
+                    self._notify(type(error).__name__, self.reader.region, stopped, now)
+                break
+            except AwsRefused as error:
+                intended |= dict.fromkeys(creation.volume_ids, now + REFUSED_FOR)
+                self._notify(AwsRefused.__name__, creation.volume_ids[0], f"no snapshot of it can be made: {error}", now)
+            except AwsUnavailable as error:
+                # It may have been made: the intention stays, and the next tick looks for it.
+                remaining.pop(0)
+                stopped = str(error)
+                break
+            remaining.pop(0)
+            if remaining:
+                self.clock.pause(BETWEEN_CALLS)
+        # Not made for certain: the next tick need not wait for them.
+        for creation in remaining:
+            for volume_id in creation.volume_ids:
+                del intended[volume_id]
+        if intended != before:
+            self._save(intended, version)
+        return MakeResult(due, tuple(made), stopped)
+
+    def _load(self) -> tuple[dict[str, datetime], str]:
+        try:
+            document = self.intentions.get(INTENTIONS)
+        except DocumentNotFound:
+            return {}, ""
+        return {volume_id: parse_time(moment) for volume_id, moment in json.loads(document.text).items()}, document.version
+
+    def _save(self, intended: Mapping[str, datetime], version: str) -> str:
+        text = json.dumps({volume_id: format_time(moment) for volume_id, moment in sorted(intended.items())})
+        return self.intentions.put(INTENTIONS, text, version)
+
+    def _notify(self, kind: str, subject: str, cause: str, now: datetime) -> None:
+        self.notices.add(Notice(kind, cause, subject, "", self.reader.region, now))

@@ -1,0 +1,188 @@
+"""Snapshots are made once each, whatever interrupts a tick, and Protect handles them as all others."""
+
+from datetime import timedelta
+
+import pytest
+
+from snapkeep.domain.policy.model import CONSISTENT_VOLUME, SnapshotRule
+from snapkeep.domain.tag_names import MADE, MANAGED, SET
+from snapkeep.lab.ebs_model import PUBLIC_LINUX, FaultRule
+from snapkeep.usecases.creation.make import INTENTIONS, MakeResult
+from support.flows import DAY, DR, HOUR, PRIMARY, Laboratory, policy_set
+from support.making import TICK, MakingWorld, making
+
+EVERY = SnapshotRule(every=timedelta(hours=2))
+BY_RPO = SnapshotRule(when="rpo")
+
+
+def test_policies_that_make_none_cost_no_call() -> None:
+    calls: list[str] = []
+    lab = Laboratory(policies=policy_set(), hook=calls.append)
+    lab.make_volume()
+    assert lab.runner.make_snapshots(PRIMARY) == MakeResult()
+    assert calls == []
+
+
+def test_a_snapshot_that_is_made_is_tagged_copied_and_retained() -> None:
+    world = MakingWorld(making(EVERY, keep=2))
+    volume = world.lab.make_volume()
+    world.lab.make_volume({"Name": "not included"})
+    world.run(9 * HOUR)
+    kept = world.made(volume)
+    assert len(world.made()) == len(kept) == 2
+    assert {MADE, MANAGED} <= world.lab.tags(kept[0].id).keys()
+    assert len(world.lab.sources_of_copies()) == 2
+
+
+def test_where_others_make_them_none_is_made() -> None:
+    world = MakingWorld(making(BY_RPO))
+    volume = world.lab.make_volume()
+    world.others_make(volume, 2.0)
+    world.lab.runner.advance(120)
+    world.run(2 * DAY, watch_rpo=True)
+    assert (world.made(), world.missed) == ([], [])
+
+
+def test_where_nobody_makes_them_the_rpo_is_kept() -> None:
+    world = MakingWorld(making(BY_RPO))
+    volume = world.lab.make_volume(size_gib=100)
+    world.run(3 * DAY, watch_rpo=True)
+    assert world.missed == []
+    # Twelve would do if copies took no time.
+    assert 12 < len(world.made(volume)) <= 16
+
+
+def test_when_others_stop_the_system_begins() -> None:
+    world = MakingWorld(making(BY_RPO))
+    volume = world.lab.make_volume()
+    for number in range(6):
+        world.lab.runner.kernel.after(60.0 + number * 2 * HOUR, lambda: world.lab.start_snapshot(volume))
+    world.lab.runner.advance(120)
+    world.run(2 * DAY, watch_rpo=True)
+    assert world.missed == []
+    assert world.made(volume)[0].start - world.began > 10 * HOUR
+
+
+@pytest.mark.parametrize("rule", [EVERY, SnapshotRule(cron="0 */2 * * ? *"), BY_RPO])
+def test_a_tick_that_is_killed_anywhere_makes_no_second_snapshot(rule: SnapshotRule) -> None:
+    world = MakingWorld(making(rule))
+    world.lab.make_volume()
+    calls = world.tick()
+    assert len(world.made()) == 1
+    for kill_in in range(1, calls + 1):
+        killed = MakingWorld(making(rule))
+        killed.lab.make_volume()
+        killed.run(50 * 60, kills=[kill_in])
+        assert len(killed.made()) == 1, f"killed at call {kill_in} of {calls}"
+
+
+def test_an_answer_that_is_lost_makes_no_second_snapshot() -> None:
+    world = MakingWorld(making(EVERY))
+    world.lab.make_volume()
+    world.lab.world.add_fault(FaultRule("api_timeout", action="CreateSnapshot", times=1, effect="after"))
+    world.run(HOUR)
+    assert len(world.made()) == 1
+
+
+def test_a_call_that_is_throttled_is_repeated_by_the_next_tick() -> None:
+    world = MakingWorld(making(EVERY))
+    for _ in range(2):
+        world.lab.make_volume()
+    fault = FaultRule("api_error", action="CreateSnapshot", times=1, code="RequestLimitExceeded", http_status=503)
+    world.lab.world.add_fault(fault)
+    world.tick()
+    assert world.made() == []
+    world.lab.runner.advance(TICK)
+    world.tick()
+    assert len(world.made()) == 2
+
+
+def test_a_refused_call_is_notified_and_repeated_after_an_hour() -> None:
+    world = MakingWorld(making(EVERY))
+    volume = world.lab.make_volume()
+    fault = FaultRule("api_error", action="CreateSnapshot", times=2, code="UnauthorizedOperation", http_status=403)
+    world.lab.world.add_fault(fault)
+    world.run(2.5 * HOUR)
+    assert world.lab.notified == [("AwsRefused", volume)] * 2
+    assert len(world.made()) == 1
+
+
+def test_of_two_ticks_at_once_one_goes_on() -> None:
+    met: list[MakeResult | None] = []
+
+    def meet(name: str) -> None:
+        if name == "documents.put" and not met:
+            met.append(None)
+            met.append(lab.runner.make_snapshots(PRIMARY))
+
+    lab = Laboratory(policies=making(EVERY), hook=meet)
+    lab.make_volume()
+    met.append(lab.runner.make_snapshots(PRIMARY))
+    assert [(len(result.made), result.stopped) for result in met if result] == [(1, ""), (0, "another tick is at work")]
+    assert len(lab.snapshots()) == 1
+
+
+def attach(world: MakingWorld, *volumes: str) -> str:
+    ec2 = world.lab.ec2()
+    made = ec2.run_instances(ImageId=PUBLIC_LINUX, MinCount=1, MaxCount=1, Placement={"AvailabilityZone": f"{PRIMARY}a"})
+    instance: str = made["Instances"][0]["InstanceId"]
+    world.lab.runner.advance(60)
+    for volume, device in zip(volumes, ("/dev/sdf", "/dev/sdg", "/dev/sdh"), strict=False):
+        ec2.attach_volume(VolumeId=volume, InstanceId=instance, Device=device)
+    world.lab.runner.advance(60)
+    return instance
+
+
+@pytest.mark.parametrize(("consistent", "sets"), [("instance", 1), (CONSISTENT_VOLUME, 0)])
+def test_an_instance_s_volumes_are_one_set_without_those_of_no_policy(consistent: str, sets: int) -> None:
+    world = MakingWorld(making(EVERY, consistent=consistent))
+    chosen = [world.lab.make_volume() for _ in range(2)]
+    attach(world, *chosen, world.lab.make_volume({"Name": "scratch"}))
+    world.tick()
+    assert sorted(item.volume_id for item in world.made()) == sorted(chosen)
+    world.lab.settle()
+    named = {world.lab.tags(item.id).get(SET, "") for item in world.made()} - {""}
+    assert len(named) == sets
+    assert len(world.lab.sources_of_copies()) == 2
+
+
+def test_the_quota_of_pending_snapshots_is_never_run_into() -> None:
+    world = MakingWorld(making(EVERY))
+    for _ in range(120):
+        world.lab.make_volume()
+    world.tick()
+    assert len(world.made()) == 90
+    world.run(30 * 60)
+    assert len(world.made()) == 120
+    assert world.lab.notified == []
+
+
+def test_near_the_quota_of_snapshots_it_stops_and_notifies() -> None:
+    world = MakingWorld(making(EVERY))
+    world.lab.make_volume()
+    other = world.lab.make_volume({"Name": "not included"})
+    world.lab.world.change_quotas(snapshots_per_region=20)
+    for _ in range(19):
+        world.lab.start_snapshot(other)
+        world.lab.runner.advance(60)
+    world.tick()
+    assert world.made() == []
+    assert world.lab.notified == [("SnapshotQuotaReached", PRIMARY)]
+
+
+def test_intentions_are_forgotten_once_they_are_old() -> None:
+    world = MakingWorld(making(EVERY))
+    volumes = [world.lab.make_volume() for _ in range(2)]
+    world.run(4 * HOUR)
+    text = world.lab.runner.composition.documents[PRIMARY].documents[INTENTIONS].text
+    assert sorted(text.count(volume) for volume in volumes) == [1, 1]
+
+
+def test_snapshots_wait_while_the_dr_region_is_unreachable_only_for_their_copies() -> None:
+    world = MakingWorld(making(BY_RPO))
+    volume = world.lab.make_volume()
+    world.run(8 * HOUR)
+    world.lab.world.take_region_away(DR)
+    before = len(world.made(volume))
+    world.run(12 * HOUR)
+    assert len(world.made(volume)) >= before + 2
