@@ -1,0 +1,107 @@
+"""Drills in a policy document: what they say, what is refused, and how they are shown."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from snapkeep.cli.views.policy import summary_lines
+from snapkeep.domain.policy.document import InvalidPolicy, parse_document, to_document
+from snapkeep.domain.policy.model import DrillLevel, DrillPick, DrillRule, DrillSchedule
+
+WHOLE: dict[str, Any] = {
+    "name": "gold-weekly",
+    "policies": ["gold"],
+    "in": "us-east-2",
+    "schedule": {"cron": "0 4 ? * SUN *", "timezone": "Europe/Berlin"},
+    "pick": {"rotate": 3, "oldest_within": "30d"},
+    "rto": "2h",
+    "covered_within": "90d",
+    "budget": "20 USD/month",
+}
+
+
+def document(*drills: dict[str, Any]) -> dict[str, Any]:
+    copies = [{"region": "us-east-2", "retention": {"keep_last": 3}}]
+    policies = [
+        {"name": "gold", "select": {"tags": {"Backup": "gold"}}, "retention": {"keep_last": 7}, "copies": copies},
+        {"name": "local", "select": {}, "retention": {"keep_last": 7}},
+    ]
+    return {"version": 1, "policies": policies, "drills": list(drills)}
+
+
+def test_a_drill_is_read_and_written_again() -> None:
+    policies = parse_document(document(WHOLE))
+    assert policies.drills == (
+        DrillRule(
+            "gold-weekly",
+            ("gold",),
+            "us-east-2",
+            DrillSchedule("0 4 ? * SUN *", "Europe/Berlin"),
+            DrillPick(rotate=3, oldest_within=timedelta(days=30)),
+            DrillLevel.VOLUME,
+            timedelta(hours=2),
+            timedelta(days=90),
+            "20 USD/month",
+        ),
+    )
+    assert policies.drills[0].budget_usd == 20
+    assert to_document(policies)["drills"] == [WHOLE]
+    assert policies.drills_in("us-east-2") == list(policies.drills)
+    assert policies.drills_in("eu-west-1") == []
+
+
+def test_the_least_drill_takes_the_newest_point_of_one_volume() -> None:
+    least = {key: WHOLE[key] for key in ("name", "policies", "in")} | {"schedule": {"cron": "0 4 * * ? *"}}
+    [drill] = parse_document(document(least)).drills
+    assert (drill.pick, drill.level, drill.rto, drill.budget_usd) == (DrillPick(), "volume", timedelta(0), 0)
+    assert to_document(parse_document(document(least)))["drills"] == [least]
+
+
+@pytest.mark.parametrize(
+    ("changes", "path", "right"),
+    [
+        ({"policies": ["golt"]}, "drills[0].policies[0]", "write the name of a policy: gold, local"),
+        ({"policies": ["local"]}, "drills[0].in", "local copies to: there is none"),
+        ({"in": "eu-west-1"}, "drills[0].in", "a region that gold copies to: us-east-2"),
+        ({"pick": {"latest": True, "random": True}}, "drills[0].pick.random", "latest says which point"),
+        ({"pick": {"rotate": 0}}, "drills[0].pick.rotate", "1 or more"),
+        ({"schedule": {"cron": "0 4 * * SUN *"}}, "drills[0].schedule.cron", "write ? for either"),
+        ({"schedule": {"cron": "0 25 ? * SUN *"}}, "drills[0].schedule.cron", "hours: '25'"),
+        ({"schedule": {"cron": "0 4 * * ? *", "timezone": "Berlin"}}, "drills[0].schedule.timezone", "IANA name"),
+        ({"level": "instance"}, "drills[0].level", "write one of volume"),
+        ({"rto": "2d"}, "drills[0].rto", "write a duration from 1m to 1d"),
+        ({"covered_within": "5h"}, "drills[0].covered_within", "write a duration from 1d"),
+        ({"budget": "20 USD"}, "drills[0].budget", "20 USD/month"),
+        ({"budget": "0 USD/month"}, "drills[0].budget", "20 USD/month"),
+        ({"colour": "red"}, "drills[0].colour", "no such key"),
+    ],
+)
+def test_an_error_names_the_field_and_what_is_right(changes: dict[str, Any], path: str, right: str) -> None:
+    with pytest.raises(InvalidPolicy) as refused:
+        parse_document(document(WHOLE | changes))
+    [problem] = refused.value.problems
+    assert problem.path == path
+    assert right in str(problem)
+
+
+def test_two_drills_of_one_name_are_refused() -> None:
+    with pytest.raises(InvalidPolicy, match=r"drills\[1\].name"):
+        parse_document(document(WHOLE, WHOLE))
+
+
+@pytest.mark.parametrize("missing", ["name", "policies", "in", "schedule"])
+def test_what_a_drill_needs_is_named(missing: str) -> None:
+    with pytest.raises(InvalidPolicy) as refused:
+        parse_document(document({key: value for key, value in WHOLE.items() if key != missing}))
+    assert f"drills[0].{missing}" in {problem.path for problem in refused.value.problems}
+
+
+def test_policies_are_shown_with_their_drills() -> None:
+    shown = list(summary_lines(parse_document(document(WHOLE)), ()))
+    assert (
+        "drill gold-weekly in us-east-2: policy gold; at 0 4 ? * SUN * (Europe/Berlin); 3 volumes each time, the oldest point "
+        "within 30d of each; rto 2h; each volume within 90d; at most 20 USD a month"
+    ) in shown
