@@ -1,4 +1,4 @@
-"""What `plan`, `plan --adopt`, `policy push` and `policy rollback` announce is what happens in the next 24 hours, in generated worlds.
+"""The announcements of `plan`, `plan --adopt`, `policy push`, `policy rollback` and `deploy` happen in the next 24 hours, no more and no less.
 
 The system has swept once before the announcement; what people do later is part of no announcement. A failed copy holds no data:
 its removal is not announced.
@@ -15,8 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from snapkeep.adapters.ec2_writers import tag_list
+from snapkeep.deploy.changes import Risk, parameter_changes
 from snapkeep.domain.model import Snapshot, SnapshotInRegion
-from snapkeep.domain.policy.model import PolicySet
+from snapkeep.domain.policy.model import Limits, PolicySet, from_parameters
 from snapkeep.domain.retention.comparison import compare
 from snapkeep.domain.retention.region_plan import CopyStatus, RegionPlan
 from snapkeep.domain.tag_names import POLICY
@@ -204,7 +205,7 @@ def test_an_adoption_brings_what_its_plan_announces(account: Account) -> None:
 @settings(max_examples=100)
 @given(accounts(), NUMBERS)
 def test_a_push_brings_what_its_comparison_announces(account: Account, number: int) -> None:
-    """A rollback and a deployment with other parameters put other policies in force in the same way."""
+    """A rollback puts other policies in force in the same way."""
     policies = make_policies(number)
     before, after = account.plans(account.world.policies), account.plans(policies)
     expected, announced = announcement_of(before), announcement_of(after)
@@ -219,4 +220,59 @@ def test_a_push_brings_what_its_comparison_announces(account: Account, number: i
             {(copy.snapshot_id, copy.region) for copy in new.missing} - {(copy.snapshot_id, copy.region) for copy in old.missing}
         )
     account.world.policies = policies
+    assert account.next_day() == announced
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """The parameters of both stacks that make the policy."""
+
+    tag: str
+    retention: int
+    dr_retention: int
+
+    @property
+    def policies(self) -> PolicySet:
+        return from_parameters(self.tag, DR, self.retention, self.dr_retention, "", 24, Limits(), region=PRIMARY)
+
+    @property
+    def of_stacks(self) -> dict[str, dict[str, str]]:
+        return {
+            PRIMARY: {"tagKeyValue": self.tag, "Retention": str(self.retention), "DRRegion": DR},
+            DR: {"Retention": str(self.dr_retention)},
+        }
+
+
+PARAMETERS = st.builds(
+    Parameters, st.sampled_from(("none", "Backup", f"Backup={NAMES[0]}")), st.integers(1, 4), st.integers(1, 3)
+)
+
+
+@settings(max_examples=60)
+@given(NUMBERS, HISTORIES, LIVES, PARAMETERS, PARAMETERS)
+def test_a_deployment_asks_before_it_deletes_or_ends_protection(
+    number: int,
+    history: list[int],
+    life: list[tuple[Callable[[Account, int], None], int]],
+    before: Parameters,
+    after: Parameters,
+) -> None:
+    account = Account(number, history)
+    account.world.policies = before.policies
+    account.do([deed for deed in life if deed[0] is not Account.policies_change])
+    account.come_to_rest()
+    plans = account.plans(before.policies), account.plans(after.policies)
+    expected, announced = map(announcement_of, plans)
+    governed, still_governed = (
+        {volume.lineage for plan in made for volume in plan.volumes if volume.volume and volume.policy_name} for made in plans
+    )
+    changes = [
+        change
+        for region in REGIONS
+        for change in parameter_changes("stack", region, before.of_stacks[region], after.of_stacks[region])
+    ]
+    risks = {change.risk for change in changes}
+    assert Risk.DELETES_SNAPSHOTS in risks or announced.deleted <= expected.deleted
+    assert Risk.ENDS_PROTECTION in risks or governed <= still_governed
+    account.world.policies = after.policies
     assert account.next_day() == announced

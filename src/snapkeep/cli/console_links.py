@@ -31,10 +31,6 @@ class ConsoleLinks:
         """Return the URL of a Step Functions execution's page."""
         return self._page("states", region, f"/v2/executions/details/{quote(arn, safe=':')}")
 
-    def stack(self, region: str, name_or_id: str) -> str:
-        """Return the URL of a CloudFormation stack's page."""
-        return self._page("cloudformation", region, f"/stacks/stackinfo?stackId={quote(name_or_id, safe='')}")
-
     def _page(self, service: str, region: str, fragment: str) -> str:
         if not self.enabled or not region.replace("-", "").isalnum() or region.startswith(_WITHOUT_CONSOLE):
             return ""

@@ -38,10 +38,6 @@ HOST = "https://us-east-1.console.aws.amazon.com"
             f"{HOST}/states/home?region={REGION}#/v2/executions/details/{ARN.removesuffix(' 1#x')}%201%23x",
         ),
         (
-            LINKS.stack(REGION, "a/b c"),
-            f"{HOST}/cloudformation/home?region={REGION}#/stacks/stackinfo?stackId=a%2Fb%20c",
-        ),
-        (
             LINKS.volume("cn-north-1", "vol-1"),
             "https://cn-north-1.console.amazonaws.cn/ec2/home?region=cn-north-1#VolumeDetails:volumeId=vol-1",
         ),

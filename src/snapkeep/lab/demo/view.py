@@ -12,6 +12,7 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
+from snapkeep.cli.output import BAD, GOOD, QUIET, WARN
 from snapkeep.cli.views.deploy import LineWatcher, LiveWatcher
 from snapkeep.domain.plural import counted
 from snapkeep.lab.demo.checks import DemoCheck
@@ -30,12 +31,12 @@ _PROTECT_STEPS = (
 _RECEIVE_STEPS = (("check", "TagSnapshotCopy"), ("expire", "DeleteOldSnapshots"))
 _FRAMES = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 _ALARM_WORDS = ("OK: ", "ALARM: ", "INSUFFICIENT_DATA: ")
-_GLYPHS = {StepStatus.WAITING: ("·", "dim"), StepStatus.DONE: ("✓", "green"), StepStatus.FAILED: ("✗", "bold red")}
+_GLYPHS = {StepStatus.WAITING: ("·", "dim"), StepStatus.DONE: ("✓", GOOD), StepStatus.FAILED: ("✗", BAD)}
 _FATES = {
-    Fate.KEPT: ("✓", "green"),
-    Fate.DELETED: ("-", "yellow"),
+    Fate.KEPT: ("✓", GOOD),
+    Fate.DELETED: ("-", WARN),
     Fate.UNTOUCHED: ("○", "blue"),
-    Fate.FAILED: ("✗", "red"),
+    Fate.FAILED: ("✗", BAD),
     Fate.ABSENT: (" ", "dim"),
 }
 
@@ -165,13 +166,13 @@ def _result(run: FollowedExecution | None, *, wide: bool) -> Text:
     if run.left_alone:
         return Text("left alone", style="blue")
     if run.status == "SUCCEEDED":
-        return Text(run.status, style="green")
-    return Text(f"{run.status} {run.error}" if wide else run.status, style="bold red")
+        return Text(run.status, style=GOOD)
+    return Text(f"{run.status} {run.error}" if wide else run.status, style=BAD)
 
 
 def _glyph(step: StepStatus, frame: str) -> Text:
     if step is StepStatus.RUNNING:
-        return Text(frame, style="cyan")
+        return Text(frame, style=QUIET)
     glyph, style = _GLYPHS[step]
     return Text(glyph, style=style)
 
@@ -193,7 +194,7 @@ def show_ended(console: Console, ended: DemoResult) -> None:
         console.print(_check_view(check))
     console.print()
     holding = sum(check.holds for check in ended.checks)
-    verdict = Text("Everything holds", "bold green") if ended.all_hold else Text("Not everything holds", "bold red")
+    verdict = Text("Everything holds", GOOD) if ended.all_hold else Text("Not everything holds", BAD)
     console.print(Text.assemble(verdict, f": {holding} of {len(ended.checks)} checks, {ended.seconds:.0f} seconds."))
 
 
@@ -246,18 +247,18 @@ def _messages_view(facts: DemoFacts) -> RenderableType:
         )
     for message in (message for message in facts.messages if message not in alarms):
         lines = [line for line in str(message["body"]).splitlines() if line.strip()]
-        table.add_row(Text("✉", style="cyan"), Text(str(message["subject"]), style="bold"))
+        table.add_row(Text("✉", style=QUIET), Text(str(message["subject"]), style="bold"))
         for line in lines[1:]:
             table.add_row("", Text(line, style="dim"))
     return Padding(table, (0, 0, 1, 0))
 
 
 def _check_view(check: DemoCheck) -> RenderableType:
-    mark = ("✓ ", "bold green") if check.holds else ("✗ ", "bold red")
+    mark = ("✓ ", GOOD) if check.holds else ("✗ ", BAD)
     table = Table.grid()
     table.add_column(width=2)
     table.add_column(overflow="fold")
     table.add_row(Text.assemble(mark), Text(check.text))
     if check.found:
-        table.add_row("", Text(check.found, style="red"))
+        table.add_row("", Text(check.found, style=BAD))
     return table

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from snapkeep.cli.output import BAD, QUIET, WARN
 from snapkeep.lab.simulator.experiment import (
     FUNCTIONS,
     STORAGE,
@@ -63,14 +64,14 @@ def _print_charts(result: ExperimentResult, console: Console) -> None:
     tops = [f"up to {max(values, default=0):{form}}" for _, values, form in lines]
     width = max(8, min(CHART_WIDTH, console.width - label_width - max(map(len, tops)) - 6))
     for (label, values, _), top in zip(lines, tops, strict=True):
-        console.print(f"  {label:<{label_width}}  [cyan]{sparkline(values, width)}[/cyan]  {top}", soft_wrap=True, markup=True)
+        console.print(f"  {label:<{label_width}}  {sparkline(values, width)}  {top}", soft_wrap=True, markup=False)
     notes = Table.grid(padding=(0, 2))
     for moment in result.worst:
-        notes.add_row("", Text(f"{moment.at:%Y-%m-%d}", "yellow"), Text(moment.what))
+        notes.add_row("", Text(f"{moment.at:%Y-%m-%d}", QUIET), Text(moment.what))
     for violation in result.violations[:SHOWN_VIOLATIONS]:
-        notes.add_row("", Text("broken", "red"), Text(violation))
+        notes.add_row("", Text("broken", BAD), Text(violation))
     for note in result.notes:
-        notes.add_row("", Text("note", "yellow"), Text(note))
+        notes.add_row("", Text("note", WARN), Text(note))
     console.print(notes)
 
 
