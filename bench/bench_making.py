@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 import time
 from datetime import timedelta
+from functools import partial
 
 from snapkeep.domain.policy.model import CopyRule, Policy, PolicySet, Retention, Selector, SnapshotRule
 from snapkeep.domain.tag_names import MADE
@@ -36,10 +37,10 @@ def main(days: int) -> int:
 
     def make(volume_id: str) -> None:
         client.create_snapshot(VolumeId=volume_id)
-        runner.kernel.after(DAY / 2, lambda: make(volume_id))
+        runner.kernel.after(DAY / 2, partial(make, volume_id))
 
     for number, volume_id in enumerate(others):
-        runner.kernel.after(60.0 + 30.0 * number, lambda volume_id=volume_id: make(volume_id))
+        runner.kernel.after(60.0 + 30.0 * number, partial(make, volume_id))
     runner.advance(2 * 3600)
     began, seen, ticks = world.now(), set[str](), 0.0
     while world.now() < began + days * DAY:

@@ -84,7 +84,7 @@ def _text(field: Field) -> dict[str, Any]:
 
 
 def _tags(_: Field) -> dict[str, Any]:
-    text = {"type": "string", "minLength": 1}
+    text = {"type": "string"}
     values = {"oneOf": [text, {"type": "array", "minItems": 1, "items": text}]}
     made = {"type": "object", "minProperties": 1, "propertyNames": {"minLength": 1}, "additionalProperties": values}
     return made | {"examples": [{"Backup": "gold"}]}

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from snapkeep.domain.model import Snapshot, Volume, VolumeRole
+from snapkeep.domain.policy.document import parse_document, to_document
 from snapkeep.domain.policy.model import Policy, PolicySet, Retention, Selector
 from snapkeep.domain.policy.selection import SelectorMatch, matches, select, select_by_snapshots, select_for_snapshot
 from snapkeep.domain.tag_names import MANAGED, POLICY
@@ -138,3 +139,11 @@ def test_no_policy_governs_what_a_drill_made() -> None:
     assert select(made, everything).policy is None
     of_a_drill = replace(snapshot("2026-11-29"), tags={"snapkeep:drill": "drill-1"})
     assert select_for_snapshot(of_a_drill, VOLUME, everything, system=SYSTEM, lineage=list).policy is None
+
+
+def test_an_empty_value_selects_tags_without_a_value() -> None:
+    data = {"version": 1, "policies": [{"name": "p", "select": {"tags": {"Backup": ""}}, "retention": {}}]}
+    selector = parse_document(data).policies[0].selector
+    empty, gold = (replace(VOLUME, tags={"Backup": value}) for value in ("", "gold"))
+    assert [matches(volume, selector).matched for volume in (empty, gold)] == [True, False]
+    assert to_document(parse_document(data))["policies"][0]["select"] == {"tags": {"Backup": ""}}

@@ -160,7 +160,7 @@ class _Reader:
         tags: dict[str, tuple[str, ...]] = {}
         for key, patterns in value.items():
             listed = patterns if isinstance(patterns, list) else [patterns]
-            if not _is_text(key) or not listed or any(not _is_text(text) for text in listed):
+            if not _is_text(key) or not listed or any(text != "" and not _is_text(text) for text in listed):
                 right = 'write a value or a list of values as text, in quotes if it looks like a number or yes or no; "*" is any'
                 self.note(join_path(path, str(key)), patterns, right)
             else:
