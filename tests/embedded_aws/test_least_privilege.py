@@ -113,7 +113,7 @@ def forbidden(stack: str, function: str, things: dict[str, str]) -> dict[str, Ca
     }
     if "ec2:DeleteSnapshot" not in may or function == "RemoveAfterDrill":
         calls["delete a managed snapshot"] = ("ec2", region, "delete_snapshot", {"SnapshotId": things[own]})
-    if "ec2:CreateTags" not in may or function in ("Dispatch", "Drill", "MakeForDrill", "TagSnapshotCopy"):
+    if "ec2:CreateTags" not in may or function in ("Dispatch", "Drill", "MakeForDrill", "MakeSnapshots", "TagSnapshotCopy"):
         calls["tag an unmanaged snapshot"] = ("ec2", region, "create_tags", {"Resources": [things[bare]], **tag})
     if "ec2:CopySnapshot" not in may:
         copy = {"SourceRegion": other_region, "SourceSnapshotId": things[other]}
