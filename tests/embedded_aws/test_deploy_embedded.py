@@ -61,7 +61,11 @@ FAILING = """WrongRole:
 
 KEPT = """Reports:
     Type: AWS::S3::Bucket
-    DeletionPolicy: RetainExceptOnCreate"""
+    DeletionPolicy: RetainExceptOnCreate
+  Key:
+    Type: AWS::KMS::Key
+    DeletionPolicy: RetainExceptOnCreate
+    Properties: { Description: of reports }"""
 
 
 class Recorder(Silent):
