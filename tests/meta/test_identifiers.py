@@ -72,6 +72,7 @@ FINDINGS = {
     "copy_late",
     "copy_made_twice",
     "copy_missing",
+    "copy_unproved",
     "drill_left",
     "drill_overdue",
     "entry_orphaned",

@@ -205,6 +205,7 @@ class SweepingWorld:
                 queue=composition.queue_of(region),
                 receive=composition.receive(region),
                 drills=build_watch(composition.stack(region, StackKind.DR)),
+                verifications=composition.verifications_of(region) if self.runner.layout.verify else None,
                 **shared,
             )
         return PrimarySweep(

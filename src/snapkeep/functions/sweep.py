@@ -32,6 +32,7 @@ from snapkeep.usecases.sweep.shared import ExposureCheck, SweepLimits, SweepOpti
 
 if TYPE_CHECKING:
     from snapkeep.usecases.drills.watch import DrillWatch
+    from snapkeep.usecases.recovery.ports import Verifications
     from snapkeep.usecases.sweep.dr import DrSweep
     from snapkeep.usecases.sweep.ports import DeadLetters, ProtectRuns, WaitingRuns
     from snapkeep.usecases.sweep.primary import PrimarySweep
@@ -50,6 +51,8 @@ class SweepAdapters:
     exposure: ExposureCheck
     watch: DeletionWatch
     limits: SweepLimits
+    verifications: Verifications | None
+    """Of a DR region; None where nothing is compared."""
 
 
 def sweep_adapters(parts: Composition) -> SweepAdapters:
@@ -63,6 +66,7 @@ def sweep_adapters(parts: Composition) -> SweepAdapters:
         exposure=ExposureCheck(exposure=Ec2Exposure(client=clients.get("ec2")), known_accounts=environment.known_accounts),
         watch=_watch(parts),
         limits=SweepLimits(repairs=environment.sweep_repairs, deletions=min(environment.sweep_deletions, MOST_DELETIONS)),
+        verifications=parts.verifications if environment.stack == StackKind.DR else None,
     )
 
 
@@ -88,6 +92,7 @@ def _dr_sweep(parts: Composition, adapters: SweepAdapters) -> DrSweep:
         policies=parts.policies,
         receive=build_receive(parts),
         drills=build_watch(parts),
+        verifications=adapters.verifications,
         tagger=parts.tagger,
         letters=ReplayDeadLetters(letters=adapters.letters, runs=adapters.runs),
         exposure=adapters.exposure,

@@ -16,6 +16,11 @@ class ProofVerdict(LabelledEnum):
     INCOMPLETE = "INCOMPLETE", "not compared to the end"
 
 
+def is_compared(copy: Snapshot) -> bool:
+    """Whether the tag of a copy says how its comparison ended: equal to its source, or different."""
+    return copy.tags.get(PROOF, "").partition(" ")[0] in (ProofVerdict.PROVED, ProofVerdict.DIFFERS)
+
+
 def is_proved(copy: Snapshot) -> bool:
     """Whether the tag of a copy says that it is proved to be equal to its source."""
     return copy.tags.get(PROOF, "").startswith(f"{ProofVerdict.PROVED} ")

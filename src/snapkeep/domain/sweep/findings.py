@@ -20,6 +20,7 @@ from snapkeep.domain.labels import LabelledEnum
 from snapkeep.domain.model import NEVER, Action, Snapshot, Verdict, Volume
 from snapkeep.domain.policy.model import CopyRule, Policy, PolicySet
 from snapkeep.domain.recovery.holders import holders_of
+from snapkeep.domain.recovery.methods import Method
 from snapkeep.domain.recovery.points import KeyAtRisk
 from snapkeep.domain.retention.deleted_volumes import DeletedVolumes
 from snapkeep.domain.retention.region_plan import VolumePlan
@@ -133,6 +134,12 @@ class FindingKind(LabelledEnum):
         True,
         "Nothing was concluded about it, and nothing that has no copy elsewhere was deleted.",
     )
+    COPY_UNPROVED = (
+        "copy_unproved",
+        "copy whose comparison ended without a proof",
+        False,
+        "It is compared again, about once a day. If it is found again, notices of Verify say why. At once: snapkeep verify ID",
+    )
     COPY_FULL = (
         "copy_full",
         "copy that was full, and not the first of its volume",
@@ -240,7 +247,18 @@ class EndDrillRepair:
     run_id: str
 
 
-Repair = ProtectRepair | EnqueueRepair | ReceiveRepair | RetagRepair | RejoinRepair | EndDrillRepair
+@dataclass(frozen=True, slots=True)
+class VerifyRepair:
+    """Compare a copy with its source once more, as its arrival did. A name starts one comparison."""
+
+    copy_id: str
+    method: Method
+    name: str
+    month_usd: float = 0.0
+    """The budget of the copy's rule for a month; 0 for no limit."""
+
+
+Repair = ProtectRepair | EnqueueRepair | ReceiveRepair | RetagRepair | RejoinRepair | EndDrillRepair | VerifyRepair
 
 
 @dataclass(frozen=True, slots=True)

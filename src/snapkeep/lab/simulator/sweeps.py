@@ -187,6 +187,8 @@ class Sweeper:
             exposure=ExposureCheck(exposure=NoExposure()),
             watch=DeletionWatch(memories=NoMemory(), trail=NoTrail()),
             limits=self._limits,
+            # Without Verify no copy is ever proved, and each would be compared again for ever.
+            verifications=composition.verifications if self.runner.layout.verify else None,
         )
 
     def _report(self, execution: Execution, call: SweepCall) -> PublishedReport:

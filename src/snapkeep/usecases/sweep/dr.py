@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 
 from snapkeep.domain.copies.entry import EntryState, QueueEntry, entry_key
 from snapkeep.domain.copies.known_copies import known_copies
 from snapkeep.domain.errors import SnapkeepError
 from snapkeep.domain.events import CopyEndEvent
 from snapkeep.domain.model import Lineage, Snapshot
+from snapkeep.domain.policy.model import PolicySet
 from snapkeep.domain.recovery.points import keys_at_risk
 from snapkeep.domain.retention.deleted_volumes import deleted_lineages, deleted_volumes
 from snapkeep.domain.retention.region_plan import RegionFacts
@@ -18,22 +21,27 @@ from snapkeep.domain.sweep.deleted_by_others import kept_snapshots
 from snapkeep.domain.sweep.dr import DrFacts, decide_dr
 from snapkeep.domain.sweep.findings import (
     EndDrillRepair,
+    Finding,
     FindingKind,
     ReceiveRepair,
     Repair,
     RetagRepair,
+    VerifyRepair,
     deleted_volume_findings,
     document_findings,
     hold_findings,
     key_findings,
+    rotating_sample,
 )
 from snapkeep.domain.sweep.report import Figure, Handling, ReportItem
+from snapkeep.domain.sweep.unproved import MOST_COMPARISONS, unproved_copies, unproved_findings
 from snapkeep.domain.system import StackKind
 from snapkeep.domain.tags import is_of_original_system, with_source_starts
 from snapkeep.usecases.copies.enqueue import find_entry
 from snapkeep.usecases.copies.receive import ReceiveCopy, ReceiveOutcome
 from snapkeep.usecases.drills.watch import DrillWatch
 from snapkeep.usecases.ports import CopyQueue
+from snapkeep.usecases.recovery.ports import Verifications
 from snapkeep.usecases.retention.plan_regions import guarded_plan
 from snapkeep.usecases.sweep.shared import (
     RegionSweep,
@@ -53,6 +61,8 @@ class DrSweep(RegionSweep):
     queue: CopyQueue
     receive: ReceiveCopy
     drills: DrillWatch
+    verifications: Verifications | None
+    """Starts comparisons; None where nothing is compared, as in most simulations."""
 
     def run(self, sweep_id: str, options: SweepOptions) -> SweepResult:
         """Find and repair within the options; return the report so far and the deletions to carry out.
@@ -93,7 +103,13 @@ class DrSweep(RegionSweep):
         everything = replace(listing, snapshots=snapshots)
         repairs.carry_out(self.watch.run(everything, policies, started, self.system), lambda _: Handling.NOTED)
         repairs.carry_out(self.drills.run(snapshots, policies, started), actor.repair)
-        items, counts = (*repairs.items, *actor.problems, *postponed), _counts(snapshots, entries, self.system)
+        comparisons = Repairs(min(MOST_COMPARISONS, self.limits.repairs - repairs.made))
+        leaving = {verdict.snapshot.id for verdict in decision.deletions}
+        comparisons.carry_out(self._unproved(listing.snapshots, policies, started, leaving), actor.repair)
+        items, counts = (
+            (*repairs.items, *comparisons.items, *actor.problems, *postponed),
+            _counts(snapshots, entries, self.system),
+        )
         if all_known:
             counts |= {Figure(name): number for name, number in deleted.figures.items()}
         report = self.report(sweep_id, StackKind.DR, started, items, counts, names=plan.names_by_id, policy=policies.source)
@@ -117,6 +133,23 @@ class DrSweep(RegionSweep):
             except SnapkeepError:
                 all_known = False
         return gone, all_known
+
+    def _unproved(self, snapshots: Iterable[Snapshot], policies: PolicySet, now: datetime, leaving: set[str]) -> list[Finding]:
+        """Return the copies to compare again: those first that this sweep has room for, others at each sweep."""
+        if self.verifications is None:
+            return []
+        unproved = unproved_copies(snapshots, policies, now, system=self.system, leaving=leaving)
+        source_ids: dict[str, set[str]] = defaultdict(set)
+        for one in unproved:
+            source_ids[one.copy.origin.region].add(one.copy.origin.snapshot_id)
+        sources: dict[str, Mapping[str, Snapshot]] = {}
+        for region, ids in source_ids.items():
+            # A source that cannot be looked for is not known to be deleted: its copy stays a finding.
+            with suppress(SnapkeepError):
+                sources[region] = self.reader_of(region).snapshots(ids)
+        findings = unproved_findings(unproved, sources, now)
+        first = rotating_sample(findings, MOST_COMPARISONS, now)
+        return [*first, *(finding for finding in findings if finding not in first)]
 
     def _with_source_starts(self, snapshots: list[Snapshot]) -> list[Snapshot]:
         """Read the sources of the original system's copies. The start stays unknown where a region cannot be read."""
@@ -150,6 +183,9 @@ class _Actor:
                 return Handling.REPAIRED
             case EndDrillRepair(run_id):
                 self.sweep.drills.end(run_id)
+                return Handling.REPAIRED
+            case VerifyRepair(copy_id, method, name, month_usd) if self.sweep.verifications is not None:
+                self.sweep.verifications.start(copy_id, method, name, month_usd=month_usd)
                 return Handling.REPAIRED
         raise TypeError(f"a DR region has no repair {type(repair).__name__}")
 

@@ -1,0 +1,114 @@
+"""Find copies whose comparison with their source ended without a proof, and which of them is compared again. Pure."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from snapkeep.domain.model import Lineage, Snapshot
+from snapkeep.domain.policy.model import PolicySet
+from snapkeep.domain.recovery.methods import Method, estimate
+from snapkeep.domain.recovery.schedule import method_due
+from snapkeep.domain.recovery.verdict import is_compared, is_proved
+from snapkeep.domain.sweep.findings import Finding, FindingKind, VerifyRepair
+
+MOST_COMPARISONS = 20
+"""The comparisons that one sweep starts: after a long outage, a fleet's comparisons share the quotas of the EBS direct APIs."""
+COMPARED_WITHIN = timedelta(days=1)
+"""Longer than all retries of Verify's steps together. A comparison that reads much has more time: see `UnprovedCopy.patience`."""
+
+
+@dataclass(frozen=True, slots=True)
+class UnprovedCopy:
+    """A copy that arrived long ago, and that its comparison neither proved nor found different."""
+
+    copy: Snapshot
+    method: Method
+    month_usd: float
+
+    @property
+    def arrived_at(self) -> datetime:
+        """When it completed; when it was begun, where EC2 does not say."""
+        return self.copy.completed_at or self.copy.start_time
+
+    @property
+    def patience(self) -> timedelta:
+        """The time that a comparison has: twice what AWS's documented rates ask for, and at least a day."""
+        return max(COMPARED_WITHIN, 2 * timedelta(seconds=estimate(self.method, self.copy.size_gib).seconds))
+
+    def attempt(self, now: datetime) -> int:
+        """Return how many comparisons could have ended since it arrived: the one that is due, 0 for the first."""
+        return (now - self.arrived_at) // self.patience
+
+
+def unproved_copies(
+    snapshots: Iterable[Snapshot], policies: PolicySet, now: datetime, *, system: str, leaving: Collection[str] = ()
+) -> list[UnprovedCopy]:
+    """Return the copies of a DR region whose comparison should have ended in a proof, the newest first in each lineage.
+
+    None is older than its lineage's newest proved copy. Copies that cannot be read, and those that are deleted now (`leaving`, by
+    id), are left out.
+    """
+    lineages: dict[Lineage, list[Snapshot]] = defaultdict(list)
+    for snapshot in snapshots:
+        if snapshot.is_copy and snapshot.origin.region != snapshot.region:
+            lineages[snapshot.origin.lineage].append(snapshot)
+    return [
+        unproved
+        for copies in lineages.values()
+        for copy in _since_last_proof(copies, system)
+        if copy.id not in leaving
+        and (unproved := _comparison_of(copy, copies, policies)) is not None
+        and unproved.attempt(now) > 0
+    ]
+
+
+def _since_last_proof(copies: Iterable[Snapshot], system: str) -> Iterator[Snapshot]:
+    counted = [copy for copy in copies if copy.counts_for(system)]
+    for copy in sorted(counted, key=lambda copy: (copy.origin.start_time, copy.id), reverse=True):
+        if is_proved(copy):
+            return
+        if not is_compared(copy):
+            yield copy
+
+
+def _comparison_of(copy: Snapshot, copies: Iterable[Snapshot], policies: PolicySet) -> UnprovedCopy | None:
+    """Return the comparison that a copy's rule asks for; None without a rule that compares."""
+    policy = policies.named(copy.policy)
+    rule = policy.copy_rule(copy.region) if policy else None
+    if rule is None:
+        return None
+    method = method_due(rule.verify, copy, [other for other in copies if other.id != copy.id])
+    return UnprovedCopy(copy, method, rule.verify.month_usd) if method else None
+
+
+def unproved_findings(
+    unproved: Iterable[UnprovedCopy], sources: Mapping[str, Mapping[str, Snapshot]], now: datetime
+) -> list[Finding]:
+    """Return a finding for each lineage's newest unproved copy whose source exists: once it is proved, older ones need no proof.
+
+    `sources` has the snapshots that exist, by region and id. A region that is missing could not be read: nothing is started.
+    """
+    findings: dict[Lineage, Finding] = {}
+    for one in unproved:
+        origin = one.copy.origin
+        if origin.lineage not in findings and (finding := _finding(one, sources.get(origin.region), now)) is not None:
+            findings[origin.lineage] = finding
+    return list(findings.values())
+
+
+def _finding(one: UnprovedCopy, existing: Mapping[str, Snapshot] | None, now: datetime) -> Finding | None:
+    copy = one.copy
+    arrived = f"{one.arrived_at:%Y-%m-%d %H:%M} UTC"
+    text = f"it arrived at {arrived}, and no comparison with {copy.origin.snapshot_id} has ended in a proof"
+    if existing is None:
+        text += f"; {copy.origin.region} cannot be read now"
+        return Finding(FindingKind.COPY_UNPROVED, copy.id, copy.origin.volume_id, text, one.arrived_at)
+    source = existing.get(copy.origin.snapshot_id)
+    if source is None or not source.completed or source.unusable is not None:
+        return None
+    # One name for the time that a comparison has: sweeps in between start no second one.
+    repair = VerifyRepair(copy.id, one.method, f"{copy.id}-again-{one.attempt(now)}", one.month_usd)
+    return Finding(FindingKind.COPY_UNPROVED, copy.id, copy.origin.volume_id, text, one.arrived_at, repair)
