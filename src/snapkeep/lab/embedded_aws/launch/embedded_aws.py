@@ -29,8 +29,8 @@ from snapkeep.lab.embedded_aws.server.options import ACCOUNT_ID, HOST, MAX_WORKE
 
 # Modules of the packages in the extra `local`.
 REQUIRED_MODULES = ("ministack", "samtranslator", "cryptography", "jsonata")
-START_TIMEOUT_SECONDS = 60.0
-STOP_TIMEOUT_SECONDS = 10.0
+START_TIMEOUT_SECONDS = 180.0
+STOP_TIMEOUT_SECONDS = 30.0
 # This much of the log's end explains a failed start.
 _LOG_TAIL_BYTES = 4_000
 _making_clients = threading.Lock()
