@@ -16,7 +16,7 @@ from snapkeep.lab.embedded_aws.aws import alarms
 from support.templates import STACKS, resources, template
 
 STACK_KEY = {"Fn::If": ["MakeKey", {"Fn::GetAtt": ["Key", "Arn"]}, {"Ref": "KmsKeyArn"}]}
-OF_SWEEPS = {"SweepFindings", "SweepFailures", "SweepsDone", "OldestWait"}
+OF_SWEEPS = {"SweepFindings", "SweepFailures", "SweepsDone", "OldestWait", "OldestUnproved"}
 WRITTEN = {*COUNTED.values(), *FOUND.values(), *PROVED.values(), *VERDICTS.values(), *OF_SWEEPS}
 WRITTEN_BY_POLICY = {"RpoAgeWorst", "RpoAgeMedian", "VolumesMissingRpo"}
 ALARM = "AWS::CloudWatch::Alarm"

@@ -19,8 +19,8 @@ MINUTES_A_MONTH = 30 * 24 * 60 + 600
 """365 days, divided by 12."""
 OWN_METRICS = 4
 """SweepFindings, SweepFailures, SweepsDone and OldestWait, beside the figures and the findings."""
-PROOF_METRICS = 2
-"""BlocksCompared and BlockRequests, of the DR stack."""
+PROOF_METRICS = 3
+"""BlocksCompared, BlockRequests and OldestUnproved, of the DR stack."""
 SCHEDULED_SECONDS, SNAPSHOT_SECONDS, GIB = 0.2, 0.4, 0.5
 
 

@@ -45,6 +45,7 @@ METRICS = {
     "FoundUndelivered",
     "FoundUnhandled",
     "KeysAtRisk",
+    "OldestUnproved",
     "OldestWait",
     "PlansRefused",
     "RegionsOutOfReach",

@@ -60,6 +60,9 @@ def report_lines(report: SweepReport) -> list[str]:
     waited = report.counts.get(Figure.OLDEST_WAIT_MINUTES)
     if waited is not None:
         values["OldestWait"] = (waited * 60, "Seconds")
+    unproved = report.counts.get(Figure.OLDEST_UNPROVED_HOURS)
+    if unproved is not None:
+        values["OldestUnproved"] = (unproved * 3600, "Seconds")
     when = int(report.ended_at.timestamp() * 1000)
     lines = [metric_line(values, {SYSTEM: report.system}, when)]
     return lines + [_policy_line(ages, report.system, when) for ages in report.policies]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -13,12 +14,19 @@ from snapkeep.domain.model import KeyFault, Snapshot, SnapshotState, Unusable
 from snapkeep.domain.policy.model import CopyRule, Policy, PolicySet, Retention, Selector, VerifyRule
 from snapkeep.domain.recovery.methods import FULL, Method, MethodKind
 from snapkeep.domain.sweep.findings import FindingKind, VerifyRepair
-from snapkeep.domain.sweep.report import Handling
+from snapkeep.domain.sweep.report import Figure, Handling
 from snapkeep.domain.sweep.unproved import COMPARED_WITHIN, unproved_copies, unproved_findings
+from snapkeep.domain.system import StackKind
 from snapkeep.domain.tag_names import CHECK, PROOF, WRONG
+from snapkeep.functions.clients import Clients
+from snapkeep.functions.composition import Composition
+from snapkeep.functions.environment import Environment
+from snapkeep.functions.sweep import sweep_adapters
+from snapkeep.functions.sweep_metrics import report_lines
 from snapkeep.usecases.sweep import dr
 from support.lineages import REGION, SYSTEM, copy_of, snapshot
 from support.sweeping_world import DAY, DR, HOUR, PRIMARY, SweepingWorld, kinds
+from support.templates import FUNCTION, resources
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 SAMPLE = Method(MethodKind.SAMPLE, sample=300)
@@ -143,9 +151,31 @@ def proofs(world: SweepingWorld) -> list[str]:
 def test_a_sweep_proves_what_no_comparison_proved() -> None:
     world = unproved_world()
     assert proofs(world) == [""]
-    assert kinds(world.sweep(DR), Handling.REPAIRED) == {FindingKind.COPY_UNPROVED: 1}
+    first = world.sweep(DR)
+    assert kinds(first, Handling.REPAIRED) == {FindingKind.COPY_UNPROVED: 1}
     assert proofs(world) == ["PROVED"]
-    assert kinds(world.sweep(DR)) == {}
+    second = world.sweep(DR)
+    assert kinds(second) == {}
+    hours = [report.counts[Figure.OLDEST_UNPROVED_HOURS] for report in (first, second)]
+    assert 24 <= hours[0] <= 27
+    assert hours[1] == 0
+
+
+def test_a_sweep_of_a_dr_stack_starts_executions_of_its_verify() -> None:
+    template = resources("dr", FUNCTION)["Sweep"]["Environment"]["Variables"]
+    given = {name: value if isinstance(value, str) else "" for name, value in template.items()}
+    of_stack = {name: f"the {value['Ref']}" for name, value in template.items() if name.endswith(("_ARN", "_URL", "_BUCKET"))}
+    variables = {**given, **of_stack, "AWS_REGION": DR}
+    parts = {stack: Composition(Environment({**variables, "SNAPKEEP_STACK": stack}), Clients(region=DR)) for stack in StackKind}
+    assert parts[StackKind.DR].environment.verify_state_machine_arn == "the Verifying"
+    assert sweep_adapters(parts[StackKind.DR]).verifications is parts[StackKind.DR].verifications
+    assert sweep_adapters(parts[StackKind.PRIMARY]).verifications is None
+
+
+def test_the_metric_has_the_age_of_the_oldest_unproved_copy() -> None:
+    lines = report_lines(unproved_world().sweep(DR))
+    seconds = json.loads(lines[0])["OldestUnproved"]
+    assert DAY <= seconds <= DAY + 3 * HOUR
 
 
 def test_sweeps_of_one_day_start_one_comparison_and_the_next_day_another() -> None:

@@ -65,6 +65,7 @@ class Figure(LabelledEnum):
     COPIES_RUNNING = "copies_running", "copies running"
     COPIES_FAILED = "copies_failed", "copies failed for good"
     OLDEST_WAIT_MINUTES = "oldest_wait_minutes", "minutes that the oldest copy has waited"
+    OLDEST_UNPROVED_HOURS = "oldest_unproved_hours", "hours since the arrival of the oldest copy to compare again"
     RUNS_IN_PROGRESS = "runs_in_progress", "runs in progress"
     RUNS_NOT_READ = "runs_not_read", "runs to read in a later sweep"
 

@@ -105,11 +105,15 @@ class DrSweep(RegionSweep):
         repairs.carry_out(self.drills.run(snapshots, policies, started), actor.repair)
         comparisons = Repairs(min(MOST_COMPARISONS, self.limits.repairs - repairs.made))
         leaving = {verdict.snapshot.id for verdict in decision.deletions}
-        comparisons.carry_out(self._unproved(listing.snapshots, policies, started, leaving), actor.repair)
+        unproved = self._unproved(listing.snapshots, policies, started, leaving)
+        comparisons.carry_out(unproved, actor.repair)
         items, counts = (
             (*repairs.items, *comparisons.items, *actor.problems, *postponed),
             _counts(snapshots, entries, self.system),
         )
+        if self.verifications is not None:
+            oldest = started - min((finding.urgency for finding in unproved), default=started)
+            counts[Figure.OLDEST_UNPROVED_HOURS] = int(oldest.total_seconds() // 3600)
         if all_known:
             counts |= {Figure(name): number for name, number in deleted.figures.items()}
         report = self.report(sweep_id, StackKind.DR, started, items, counts, names=plan.names_by_id, policy=policies.source)
