@@ -6,7 +6,7 @@ The calls of every function in the scenario are held against the grants of its r
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -20,7 +20,7 @@ from snapkeep.domain.recovery.methods import FULL, Method, MethodKind
 from snapkeep.lab.ebs_model import ContentFaults, Faults
 from snapkeep.lab.ebs_model.conditions.faults import FaultRule
 from support.asl import definition
-from support.drilled_system import DRILLED, volumes_are_drilled
+from support.drilled_system import DRILLED, once_around, volumes_are_drilled
 from support.earlier_version import EARLIER, IN_USE, an_execution_of_an_earlier_version_deletes
 from support.first_engine import first_engine
 from support.permissions import PERMISSIONS, own_calls_of
@@ -339,16 +339,6 @@ class Outcome:
     published: dict[str, int]
     calls: dict[tuple[str, str], frozenset[str]]
     states: tuple[tuple[str, ...], ...]
-
-
-def once_around(states: Iterable[str]) -> tuple[str, ...]:
-    """Return the states that an execution enters, each wait of a drill once: its number depends on how the world's time passes."""
-    way: list[str] = []
-    for state in states:
-        way.append(state)
-        if way[-3:] == way[-6:-3] == ["WaitForEc2", "Drill", "EvaluateNext"]:
-            del way[-3:]
-    return tuple(way)
 
 
 @cache

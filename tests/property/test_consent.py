@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+from unittest.mock import patch
 
 from botocore.exceptions import ClientError
 from hypothesis import given, settings
@@ -139,16 +140,22 @@ class Account:
     def next_day(self, *, adopt: bool = False) -> Announcement:
         """Let a day pass, with four sweeps, the first with consent to an adoption or without. Return what happened."""
         before = self._listed()
-        for number in range(4):
-            self.sweep_all(3 * HOUR - 1, adopt=adopt and number == 0)
+        with patch.object(self.world.world, "call", wraps=self.world.world.call) as calls:
+            for number in range(4):
+                self.sweep_all(3 * HOUR - 1, adopt=adopt and number == 0)
         assert self.world.runner.unexpected == []
         after = self._listed()
-        made = [snapshot for snapshot_id, snapshot in after.items() if snapshot_id not in before and snapshot.is_copy]
+        # By the calls: a copy may expire as soon as it has arrived, but it was made, and paid for.
+        copied = {
+            (call.args[2]["SourceSnapshotId"], call.kwargs["region"])
+            for call in calls.call_args_list
+            if call.args[1] == "CopySnapshot"
+        }
         unmanaged = {snapshot_id for snapshot_id, snapshot in before.items() if not snapshot.managed_by(SYSTEM)}
         adopted = {snapshot_id for snapshot_id in unmanaged if snapshot_id not in after or after[snapshot_id].managed_by(SYSTEM)}
         return Announcement(
             {snapshot_id for snapshot_id, snapshot in before.items() if snapshot.completed and snapshot_id not in after},
-            {(copy.origin.snapshot_id, copy.region) for copy in made},
+            copied,
             adopted,
         )
 
@@ -220,6 +227,19 @@ def test_a_push_brings_what_its_comparison_announces(account: Account, number: i
             {(copy.snapshot_id, copy.region) for copy in new.missing} - {(copy.snapshot_id, copy.region) for copy in old.missing}
         )
     account.world.policies = policies
+    assert account.next_day() == announced
+
+
+def test_a_copy_that_expires_on_arrival_was_announced() -> None:
+    """The first snapshot, which no policy governed when it was made, gets a run, and a newer snapshot has a copy already."""
+    account = Account(249, [])
+    made = (Account.snapshot_is_made, 14), (Account.snapshot_is_made, 254)
+    account.do([*made, (Account.volume_is_tagged, 59), (Account.snapshot_is_made, 0)])
+    account.come_to_rest()
+    account.do([(Account.snapshot_is_deleted, 92)])
+    account.world.policies = make_policies(0)
+    announced = announcement_of(account.plans(account.world.policies))
+    assert announced.copied
     assert account.next_day() == announced
 
 

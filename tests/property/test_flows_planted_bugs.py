@@ -57,7 +57,8 @@ def test_the_suite_finds_the_planted_bug(bug: Path, tmp_path: Path) -> None:
 
 def test_the_suite_finds_nothing_in_a_copy_without_a_bug(tmp_path: Path) -> None:
     copied = copy_package(tmp_path)
-    (copied / "__init__.py").write_text('"""A copy."""\n\nprint("THE COPY")\n', encoding="utf-8")
+    with (copied / "__init__.py").open("a", encoding="utf-8") as package:
+        package.write('\nprint("THE COPY")\n')
     done = run_suite(tmp_path, **EXAMPLES_WITHOUT_A_BUG)
     assert done.returncode == 0, done.stdout[-3000:]
     assert "THE COPY" in done.stdout
