@@ -10,12 +10,13 @@ from botocore.exceptions import ClientError
 from snapkeep.adapters.aws_errors import code_of, message_of, translated
 from snapkeep.adapters.ec2_writers import tag_list
 from snapkeep.domain.creation.batch import Creation
-from snapkeep.domain.errors import PendingQuotaReached, SnapshotQuotaReached
+from snapkeep.domain.errors import PendingQuotaReached, SnapshotQuotaReached, VolumeBusy
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
 
-_PENDING = ("PendingSnapshotLimitExceeded", "ConcurrentSnapshotLimitExceeded", "ResourceLimitExceeded")
+_PENDING = ("PendingSnapshotLimitExceeded", "ResourceLimitExceeded")
+_BUSY = ("ConcurrentSnapshotLimitExceeded", "SnapshotCreationPerVolumeRateExceeded")
 _QUOTA = ("SnapshotLimitExceeded",)
 """EC2 API reference, "Error codes"."""
 
@@ -43,6 +44,8 @@ class Ec2Maker:
             except ClientError as error:
                 if code_of(error) in _PENDING:
                     raise PendingQuotaReached(message_of(error)) from error
+                if code_of(error) in _BUSY:
+                    raise VolumeBusy(message_of(error)) from error
                 if code_of(error) in _QUOTA:
                     raise SnapshotQuotaReached(message_of(error)) from error
                 raise

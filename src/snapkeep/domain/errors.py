@@ -63,7 +63,11 @@ class CopyQuotaReached(SnapkeepError):
 
 
 class PendingQuotaReached(SnapkeepError):
-    """As many snapshots are pending as EBS allows in the region, or of the volume; none was made."""
+    """As many snapshots are pending as EBS allows in the region; none was made."""
+
+
+class VolumeBusy(SnapkeepError):
+    """EBS starts no further snapshot of this volume for now; none was made. It says nothing of other volumes."""
 
 
 class SnapshotQuotaReached(SnapkeepError):

@@ -66,6 +66,29 @@ def test_a_snapshot_that_anybody_made_counts(state: SnapshotState) -> None:
     assert next_due(WEB, policy(SnapshotRule(every=4 * HOUR)), [started(1, state=state)], {}, NOW) == NOW + 2.5 * HOUR
 
 
+@pytest.mark.parametrize("rule", [BY_RPO, SnapshotRule(every=4 * HOUR)])
+def test_working_material_of_other_tools_does_not_count(rule: SnapshotRule) -> None:
+    copies_all = policy(rule, CopyRule(DR))
+    backup, material = started(7.5, 1), started(0.2, 2, tags={"AWSElasticDisasterRecoveryManaged": ""})
+    alone = next_due(WEB, copies_all, [backup], {}, NOW)
+    assert alone is not None
+    assert alone <= NOW
+    assert next_due(WEB, copies_all, [backup, material], {}, NOW) == alone
+    assert may_be_due(copies_all, [backup, material], NOW)
+
+
+def test_for_copies_others_snapshots_that_ec2_does_not_copy_do_not_count() -> None:
+    local = started(0.2, 2, not_copyable="it is in a Local Zone")
+    assert next_due(WEB, policy(BY_RPO, CopyRule(DR)), [local], {}, NOW) == NEVER
+    due = next_due(WEB, policy(BY_RPO), [local], {}, NOW)
+    assert due is not None
+    assert due > NOW
+    # The system's own do, or it would make one at each tick.
+    own = next_due(WEB, policy(BY_RPO, CopyRule(DR)), [replace(local, tags={MADE: "now"})], {}, NOW)
+    assert own is not None
+    assert own > NOW
+
+
 def test_of_a_period_without_a_snapshot_one_is_due_since_its_beginning() -> None:
     rule = SnapshotRule(every=4 * HOUR, timezone="Asia/Kathmandu")
     assert next_due(WEB, policy(rule), [started(6)], {}, NOW) == datetime(2026, 11, 20, 6, 15, tzinfo=UTC)
@@ -171,6 +194,18 @@ def test_near_the_quota_of_snapshots_none_is_made() -> None:
     listed = [replace(pending(one, number), state=SnapshotState.COMPLETED) for number in range(95)]
     batch = choose(due(one), [one], listed, {}, NOW, quota=100)
     assert (batch.creations, batch.quota_near) == ((), True)
+
+
+def test_a_set_beyond_the_quota_of_snapshots_is_said_to_wait() -> None:
+    pair = [volume(number, instance="i-1") for number in (1, 2)]
+    listed = [replace(pending(pair[0], number), state=SnapshotState.COMPLETED) for number in range(94)]
+    batch = choose(due(*pair), pair, listed, {}, NOW, quota=100)
+    assert (batch.creations, batch.quota_near) == ((), True)
+
+
+def test_a_set_larger_than_may_be_pending_is_made_one_by_one() -> None:
+    many = [volume(number, instance="i-1") for number in range(91)]
+    assert len(started_ids(due(*many), many, [])) == 90
 
 
 def test_an_intention_is_believed_until_ec2_must_show_its_snapshot() -> None:

@@ -107,6 +107,62 @@ def test_a_refused_call_is_notified_and_repeated_after_an_hour() -> None:
     assert len(world.made()) == 1
 
 
+def test_refused_volumes_take_no_place_from_others() -> None:
+    world = MakingWorld(making(EVERY))
+    for _ in range(98):
+        world.lab.make_volume()
+    world.lab.world.add_fault(
+        FaultRule("api_error", action="CreateSnapshot", times=90, code="UnauthorizedOperation", http_status=403)
+    )
+    world.tick()
+    assert world.made() == []
+    world.lab.runner.advance(TICK)
+    world.tick()
+    assert len(world.made()) == 8
+
+
+@pytest.mark.parametrize("code", ["ConcurrentSnapshotLimitExceeded", "SnapshotCreationPerVolumeRateExceeded"])
+def test_a_busy_volume_takes_no_turn_from_others(code: str) -> None:
+    world = MakingWorld(making(EVERY))
+    for _ in range(2):
+        world.lab.make_volume()
+    world.lab.world.add_fault(FaultRule("api_error", action="CreateSnapshot", times=1, code=code, http_status=400))
+    world.tick()
+    assert len(world.made()) == 1
+    world.lab.runner.advance(TICK)
+    world.tick()
+    assert len(world.made()) == 2
+    assert world.lab.notified == []
+
+
+def test_a_refused_set_is_made_one_by_one() -> None:
+    world = MakingWorld(making(EVERY))
+    volumes = [world.lab.make_volume() for _ in range(2)]
+    instance = attach(world, *volumes)
+    fault = FaultRule("api_error", action="CreateSnapshots", times=1, code="InvalidParameterValue", http_status=400)
+    world.lab.world.add_fault(fault)
+    world.tick()
+    assert sorted(item.volume_id for item in world.made()) == sorted(volumes)
+    assert world.lab.notified == [("AwsRefused", instance)]
+
+
+def test_a_tick_that_another_one_overtook_ends_in_peace() -> None:
+    puts: list[str] = []
+
+    def overtake(name: str) -> None:
+        puts.append(name)
+        if puts.count("documents.put") == 2:
+            documents = lab.runner.composition.documents[PRIMARY]
+            kept = documents.get(INTENTIONS)
+            documents.documents[INTENTIONS] = kept._replace(version="another tick's")
+
+    lab = Laboratory(policies=making(EVERY), hook=overtake)
+    lab.make_volume()
+    lab.world.add_fault(FaultRule("api_error", action="CreateSnapshot", code="UnauthorizedOperation", http_status=403))
+    assert lab.runner.make_snapshots(PRIMARY).made == ()
+    assert len(lab.notified) == 1
+
+
 def test_of_two_ticks_at_once_one_goes_on() -> None:
     met: list[MakeResult | None] = []
 
@@ -168,6 +224,8 @@ def test_near_the_quota_of_snapshots_it_stops_and_notifies() -> None:
     world.tick()
     assert world.made() == []
     assert world.lab.notified == [("SnapshotQuotaReached", PRIMARY)]
+    world.run(2.5 * HOUR)
+    assert len(world.lab.notified) == 3  # once an hour
 
 
 def test_intentions_are_forgotten_once_they_are_old() -> None:

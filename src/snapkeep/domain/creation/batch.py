@@ -75,13 +75,15 @@ def choose(
     if not waiting:
         return Batch()
     chooser = _Chooser(snapshots, intentions, now)
-    room = min(MOST_PENDING - chooser.pending_total, quota * QUOTA_SHARE_PERCENT // 100 - len(snapshots))
-    near = quota * QUOTA_SHARE_PERCENT // 100 <= len(snapshots)
+    pending, total, near = chooser.pending_total, len(snapshots), False
     creations: list[Creation] = []
     for creation in _grouped([item for item in waiting if chooser.may_start(item.volume)], volumes):
-        if len(creation.volume_ids) <= room:
+        number = len(creation.volume_ids)
+        if (total + number) * 100 > quota * QUOTA_SHARE_PERCENT:
+            near = True
+        elif pending + number <= MOST_PENDING:
             creations.append(creation)
-            room -= len(creation.volume_ids)
+            pending, total = pending + number, total + number
     return Batch(tuple(creations), near)
 
 
@@ -105,8 +107,8 @@ class _Chooser:
                 self._pending[volume_id] += 1
                 if MADE in snapshot.tags:
                     self._own.add(volume_id)
-        # A snapshot that EC2 does not list yet is pending too.
-        self.pending_total += sum(self._unlisted(volume_id) for volume_id in intentions)
+        # A snapshot that EC2 does not list yet is pending too; one that EC2 refused (a moment to come) is not.
+        self.pending_total += sum(self._unlisted(volume_id) for volume_id, moment in intentions.items() if moment <= now)
 
     def _unlisted(self, volume_id: str) -> bool:
         intended = self._intentions.get(volume_id)
@@ -154,7 +156,7 @@ def _of_instance(key: tuple[str, str], members: Sequence[Volume], attached: Sequ
     others = [volume for volume in attached if volume.id not in ids]
     excluded = tuple(volume.id for volume in others if volume.role is not VolumeRole.ROOT)
     # What cannot be left out must not be taken: no policy includes it.
-    if len(members) == 1 or len(excluded) > MOST_EXCLUDED:
+    if not 1 < len(members) <= MOST_PENDING or len(excluded) > MOST_EXCLUDED:
         for volume_id in ids:
             yield Creation((volume_id,), policy)
         return

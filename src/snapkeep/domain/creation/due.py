@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from snapkeep.domain.copies.request import EXPECTED_SECONDS_PER_GIB
 from snapkeep.domain.model import NEVER, Snapshot, SnapshotState, Volume
+from snapkeep.domain.other_tools import tool_of
 from snapkeep.domain.policy.cron import parse_cron
 from snapkeep.domain.policy.frequency import Periods, periods_of
 from snapkeep.domain.policy.model import WHEN_RPO, CopyRule, Policy, PolicySet, SnapshotRule
@@ -31,14 +32,15 @@ Copies = Mapping[str, Sequence[Snapshot]]
 def next_due(volume: Volume, policy: Policy, snapshots: Iterable[Snapshot], copies: Copies, now: datetime) -> datetime | None:
     """Return since when, or from when on, a snapshot of a volume is due; None where its policy makes none.
 
-    `snapshots` are the volume's own, whoever made them, in any state; a pending one counts. Without any, one is due at once.
+    `snapshots` are the volume's own, whoever made them, in any state; a pending one counts, and working material of other tools
+    does not. Without any, one is due at once.
     `copies` matter for `when: rpo` alone; without history, durations are estimated by the volume's size.
     """
     rule = policy.snapshots
     if rule is None:
         return None
     sources = [snapshot for snapshot in snapshots if not snapshot.is_copy]
-    counted = [snapshot for snapshot in sources if snapshot.state in _COUNTED]
+    counted = [snapshot for snapshot in sources if _counts(snapshot, policy)]
     if not counted:
         due: datetime | None = NEVER
     else:
@@ -55,10 +57,19 @@ def needs_history(policy: Policy) -> bool:
 
 def may_be_due(policy: Policy, snapshots: Iterable[Snapshot], now: datetime) -> bool:
     """Whether any history of copies could make a snapshot due now: before half of the RPO none can."""
-    starts = [item.start_time for item in snapshots if not item.is_copy and item.state in _COUNTED]
+    starts = [item.start_time for item in snapshots if not item.is_copy and _counts(item, policy)]
     if not starts or not needs_history(policy) or any(periods_of(rule) for rule in policy.copies):
         return True
     return max(starts) + policy.rpo / 2 <= now
+
+
+def _counts(snapshot: Snapshot, policy: Policy) -> bool:
+    """Whether a snapshot makes another one superfluous: a copy rule would copy it, where the policy has some."""
+    if snapshot.state not in _COUNTED:
+        return False
+    # Its own always counts: another one would be no better, and be made at the next tick.
+    tool = tool_of(snapshot)
+    return MADE in snapshot.tags or not ((tool and tool.working_material) or (policy.copies and snapshot.not_copyable))
 
 
 def _by_rule(rule: SnapshotRule, newest: datetime, now: datetime) -> datetime | None:

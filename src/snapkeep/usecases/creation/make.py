@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -20,6 +21,7 @@ from snapkeep.domain.errors import (
     PendingQuotaReached,
     SnapkeepError,
     SnapshotQuotaReached,
+    VolumeBusy,
 )
 from snapkeep.domain.model import Snapshot, Volume
 from snapkeep.domain.policy.model import Policy, PolicySet
@@ -35,7 +37,10 @@ INTENTIONS = "creation/intentions.json"
 BETWEEN_CALLS = 0.2
 """Seconds: EC2 refills the bucket of CreateSnapshot with 5 requests a second (EC2 developer guide: API throttling)."""
 REFUSED_FOR = timedelta(minutes=50)
-"""How much longer than without an answer no other call is made for a volume whose call was refused."""
+"""How much longer than without an answer no other call is made for a volume whose call was refused.
+
+For as long, a region's id in the document keeps the notice of its quota from being repeated.
+"""
 
 
 class SnapshotMaker(Protocol):
@@ -44,8 +49,8 @@ class SnapshotMaker(Protocol):
     def create(self, creation: Creation, tags: Mapping[str, str]) -> list[str]:
         """Start snapshots with their tags in the call; return their ids.
 
-        Raise PendingQuotaReached, SnapshotQuotaReached, AwsThrottled or AwsRefused where none was made, AwsUnavailable where
-        that is not known.
+        Raise PendingQuotaReached, SnapshotQuotaReached, VolumeBusy, AwsThrottled or AwsRefused where none was made,
+        AwsUnavailable where that is not known.
         """
         ...
 
@@ -89,11 +94,12 @@ class MakeSnapshots:
         due = list(self._due([volume for volume in volumes if volume.id in chosen], chosen, snapshots, now))
         batch = choose(due, volumes, snapshots, intended, now, quota=self.quota)
         stopped = "the region's quota of snapshots is nearly reached" if batch.quota_near else ""
+        recent = {subject: moment for subject, moment in intended.items() if now - moment < UNTIL_LISTED}
+        warned = self.reader.region in recent
         if batch.quota_near:
-            self._notify(SnapshotQuotaReached.__name__, self.reader.region, f"{stopped}: {len(snapshots)} of {self.quota}", now)
-        if not batch.creations:
+            self._quota_reached(f"{stopped}: {len(snapshots)} of {self.quota}", recent, now)
+        if not batch.creations and warned is (self.reader.region in recent):
             return MakeResult(len(due), stopped=stopped)
-        recent = {volume_id: moment for volume_id, moment in intended.items() if now - moment < UNTIL_LISTED}
         recent |= {volume_id: now for creation in batch.creations for volume_id in creation.volume_ids}
         try:
             version = self._save(recent, version)
@@ -138,18 +144,15 @@ class MakeSnapshots:
         before = dict(intended)
         remaining = list(creations)
         while remaining:
-            creation, now = remaining[0], self.clock.now()
-            tags = {MADE: format_time(intended[creation.volume_ids[0]])}
             try:
-                made += self.maker.create(creation, tags)
+                ids, instead = self._create(remaining[0], intended)
+                made += ids
+                remaining[1:1] = instead
             except (PendingQuotaReached, AwsThrottled, SnapshotQuotaReached) as error:
                 stopped = str(error)
                 if isinstance(error, SnapshotQuotaReached):
-                    self._notify(type(error).__name__, self.reader.region, stopped, now)
+                    self._quota_reached(stopped, intended, self.clock.now())
                 break
-            except AwsRefused as error:
-                intended |= dict.fromkeys(creation.volume_ids, now + REFUSED_FOR)
-                self._notify(AwsRefused.__name__, creation.volume_ids[0], f"no snapshot of it can be made: {error}", now)
             except AwsUnavailable as error:
                 # It may have been made: the intention stays, and the next tick looks for it.
                 remaining.pop(0)
@@ -163,8 +166,29 @@ class MakeSnapshots:
             for volume_id in creation.volume_ids:
                 del intended[volume_id]
         if intended != before:
-            self._save(intended, version)
+            # A tick that has written since began after these intentions, and believes them until they are old.
+            with suppress(DocumentChanged):
+                self._save(intended, version)
         return MakeResult(due, tuple(made), stopped)
+
+    def _create(self, creation: Creation, intended: dict[str, datetime]) -> tuple[list[str], list[Creation]]:
+        """Make one call. Return the ids, and the calls to make instead of a refused set; note in `intended` what was not made."""
+        try:
+            return self.maker.create(creation, {MADE: format_time(intended[creation.volume_ids[0]])}), []
+        except VolumeBusy:
+            for volume_id in creation.volume_ids:
+                del intended[volume_id]
+            return [], []
+        except AwsRefused as error:
+            now = self.clock.now()
+            if not creation.instance_id:
+                intended |= dict.fromkeys(creation.volume_ids, now + REFUSED_FOR)
+                self._notify(AwsRefused.__name__, creation.volume_ids[0], f"no snapshot of it can be made: {error}", now)
+                return [], []
+            # The cause may be one volume, or one that was detached meanwhile: the others' RPO must not depend on it.
+            text = f"no set of its volumes can be made, single snapshots are made instead: {error}"
+            self._notify(AwsRefused.__name__, creation.instance_id, text, now)
+            return [], [Creation((volume_id,), creation.policy) for volume_id in creation.volume_ids]
 
     def _load(self) -> tuple[dict[str, datetime], str]:
         try:
@@ -176,6 +200,12 @@ class MakeSnapshots:
     def _save(self, intended: Mapping[str, datetime], version: str) -> str:
         text = json.dumps({volume_id: format_time(moment) for volume_id, moment in sorted(intended.items())})
         return self.intentions.put(INTENTIONS, text, version)
+
+    def _quota_reached(self, cause: str, intended: dict[str, datetime], now: datetime) -> None:
+        """Notify of the region's quota once an hour: a tick comes every five minutes."""
+        if self.reader.region not in intended:
+            intended[self.reader.region] = now + REFUSED_FOR
+            self._notify(SnapshotQuotaReached.__name__, self.reader.region, cause, now)
 
     def _notify(self, kind: str, subject: str, cause: str, now: datetime) -> None:
         self.notices.add(Notice(kind, cause, subject, "", self.reader.region, now))

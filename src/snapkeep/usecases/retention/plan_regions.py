@@ -161,11 +161,6 @@ def make_plans(
     return [_with_deletions(region, plan, verdicts) for region, plan in zip(facts, plans, strict=True)]
 
 
-def _next_snapshots(facts: RegionFacts, plan: RegionPlan, now: datetime) -> dict[str, datetime]:
-    """Return when the system makes the next snapshots of a region, by volume."""
-    return next_snapshots(facts.volumes, plan.policies, facts.snapshots, facts.copies_by_region, now)
-
-
 def _facts_after(facts: Sequence[RegionFacts], plans: Sequence[RegionPlan], step: Sequence[RegionPlan]) -> list[RegionFacts]:
     """Return the facts once the snapshots that plans adopt have their tags, and the deletions of a step are carried out."""
     tagged = {verdict.snapshot.id: verdict.snapshot for plan in plans for verdict in plan.verdicts}
