@@ -16,7 +16,14 @@ if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
 
 _PENDING = ("PendingSnapshotLimitExceeded", "ResourceLimitExceeded")
-_BUSY = ("ConcurrentSnapshotLimitExceeded", "SnapshotCreationPerVolumeRateExceeded")
+_BUSY = (
+    "ConcurrentSnapshotLimitExceeded",
+    "SnapshotCreationPerVolumeRateExceeded",
+    # Being made or deleted, or deleted since it was listed, as its instance may be.
+    "IncorrectState",
+    "InvalidVolume.NotFound",
+    "InvalidInstanceID.NotFound",
+)
 _QUOTA = ("SnapshotLimitExceeded",)
 """EC2 API reference, "Error codes"."""
 

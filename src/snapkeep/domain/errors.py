@@ -67,7 +67,7 @@ class PendingQuotaReached(SnapkeepError):
 
 
 class VolumeBusy(SnapkeepError):
-    """EBS starts no further snapshot of this volume for now; none was made. It says nothing of other volumes."""
+    """No snapshot of this volume starts for now: too many are pending, or it is being made or deleted. Others may start."""
 
 
 class SnapshotQuotaReached(SnapkeepError):

@@ -51,6 +51,13 @@ def test_a_snapshot_is_due_before_its_copy_would_be_too_late() -> None:
     assert due == NOW - HOUR + 8 * HOUR - timedelta(minutes=50) - SLACK
 
 
+def test_one_late_copy_of_twenty_is_no_measure() -> None:
+    copies = [copy_of(started(hours, hours), timedelta(minutes=10)) for hours in range(1, 20)]
+    copies.append(copy_of(started(20, 20), 40 * HOUR))
+    due = next_due(WEB, policy(BY_RPO, CopyRule(DR)), [started(1)], {DR: copies}, NOW)
+    assert due == NOW + 7 * HOUR - timedelta(minutes=10) - SLACK
+
+
 def test_long_copies_leave_at_least_half_of_the_rpo() -> None:
     copies = {DR: [copy_of(started(20, 5), 9 * HOUR)]}
     assert next_due(WEB, policy(BY_RPO, CopyRule(DR)), [started(1)], copies, NOW) == NOW + 3 * HOUR

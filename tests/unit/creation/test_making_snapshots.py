@@ -1,6 +1,8 @@
 """Snapshots are made once each, whatever interrupts a tick, and Protect handles them as all others."""
 
+from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -144,6 +146,45 @@ def test_a_refused_set_is_made_one_by_one() -> None:
     world.tick()
     assert sorted(item.volume_id for item in world.made()) == sorted(volumes)
     assert world.lab.notified == [("AwsRefused", instance)]
+
+
+def at_first_write(change: Callable[[MakingWorld], Any]) -> MakingWorld:
+    """Return a world that changes between a tick's listing and its first call."""
+    changes = [change]
+
+    def hook(name: str) -> None:
+        if name == "documents.put" and changes:
+            changes.pop()(world)
+
+    world = MakingWorld(making(EVERY))
+    world.lab = Laboratory(policies=making(EVERY), hook=hook)
+    return world
+
+
+def test_a_volume_that_is_deleted_meanwhile_is_no_failure() -> None:
+    world = at_first_write(lambda it: it.lab.ec2().delete_volume(VolumeId=gone))
+    gone, other = world.lab.make_volume(), world.lab.make_volume()
+    world.tick()
+    assert ([item.volume_id for item in world.made()], world.lab.notified) == ([other], [])
+
+
+def test_volumes_of_an_instance_that_is_gone_are_made_at_the_next_tick() -> None:
+    world = at_first_write(lambda it: it.lab.ec2().terminate_instances(InstanceIds=[instance]))
+    volumes = [world.lab.make_volume() for _ in range(2)]
+    instance = attach(world, *volumes)
+    world.tick()
+    for _ in range(3):
+        world.lab.runner.advance(TICK)
+        world.tick()
+    assert sorted(item.volume_id for item in world.made()) == sorted(volumes)
+
+
+def test_a_volume_that_is_detached_meanwhile_costs_the_others_nothing() -> None:
+    world = at_first_write(lambda it: it.lab.ec2().detach_volume(VolumeId=scratch))
+    volumes, scratch = [world.lab.make_volume() for _ in range(2)], world.lab.make_volume({"Name": "scratch"})
+    attach(world, *volumes, scratch)
+    world.tick()
+    assert sorted(item.volume_id for item in world.made()) == sorted(volumes)
 
 
 def test_a_tick_that_another_one_overtook_ends_in_peace() -> None:

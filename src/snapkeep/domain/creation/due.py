@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from math import ceil
 
 from snapkeep.domain.copies.request import EXPECTED_SECONDS_PER_GIB
 from snapkeep.domain.model import NEVER, Snapshot, SnapshotState, Volume
@@ -111,7 +112,7 @@ def _newest(snapshots: Iterable[Snapshot]) -> list[Snapshot]:
 def _duration(spans: Sequence[timedelta], volume: Volume, policy: Policy) -> timedelta:
     """Return the 95th percentile of durations, and the slack; at most half of the RPO, which leaves time to the next one."""
     if spans:
-        expected = sorted(spans)[min(len(spans) * PERCENTILE // 100, len(spans) - 1)]
+        expected = sorted(spans)[ceil(len(spans) * PERCENTILE / 100) - 1]
     else:
         expected = LEAST_DURATION + 2 * timedelta(seconds=volume.size_gib * EXPECTED_SECONDS_PER_GIB)
     return min(expected + SLACK, policy.rpo / 2)
