@@ -18,6 +18,14 @@ from support.flows import DAY, HOUR
 from support.making import MakingWorld, making
 from support.policy_strategies import ZONES
 
+REFUSALS = (
+    ("UnauthorizedOperation", 403),
+    ("InvalidParameterValue", 400),
+    ("IncorrectState", 400),
+    ("ConcurrentSnapshotLimitExceeded", 400),
+    ("PendingSnapshotLimitExceeded", 400),
+    ("RequestLimitExceeded", 503),
+)
 FAULTS = ("event_lost", "event_delayed", "api_timeout", "api_error", "slow_snapshot", "snapshot_fails")
 WORLDS = settings(max_examples=5, deadline=None, suppress_health_check=list(HealthCheck), phases=[Phase.explicit, Phase.generate])
 
@@ -55,12 +63,26 @@ def test_no_rpo_is_missed_that_could_be_met(fleet: list[tuple[int, float]], rpo:
     every=st.sampled_from([1, 4, 24]),
     kills=st.lists(st.integers(0, 14), max_size=30),
     faults=st.lists(st.sampled_from(FAULTS), max_size=3, unique=True),
+    refusals=st.lists(st.sampled_from(REFUSALS), max_size=3),
+    attached=st.booleans(),
 )
 def test_each_period_has_one_snapshot_whatever_happens(
-    fleet: list[tuple[int, float]], zone: str, every: int, kills: list[int], faults: list[str]
+    fleet: list[tuple[int, float]],
+    zone: str,
+    every: int,
+    kills: list[int],
+    faults: list[str],
+    refusals: list[tuple[str, int]],
+    attached: bool,
 ) -> None:
     rpo = timedelta(hours=every + 24)
     world, ids = world_of(making(SnapshotRule(every=timedelta(hours=every), timezone=zone), rpo=rpo), fleet)
+    if attached:
+        world.attach(*ids)
+    for action in ("CreateSnapshot", "CreateSnapshots"):
+        for code, status in refusals:
+            fault = FaultRule("api_error", action=action, probability=0.5, times=4, code=code, http_status=status)
+            world.lab.world.add_fault(fault)
     for name in faults:
         world.lab.world.add_fault(FaultRule(name, probability=0.3, times=20, delay_seconds=900.0, effect="after"))
     world.run(2 * DAY, kills)

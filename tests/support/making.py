@@ -12,6 +12,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from snapkeep.domain.policy.model import CopyRule, Policy, PolicySet, Retention, Selector, SnapshotRule
 from snapkeep.domain.tag_names import MADE
+from snapkeep.lab.ebs_model import PUBLIC_LINUX
 from snapkeep.lab.ebs_model.conditions.clock import utc
 from snapkeep.lab.ebs_model.store.records import COMPLETED, ERROR, SnapshotRecord
 from snapkeep.lab.ebs_model.store.tags import value_of
@@ -88,6 +89,17 @@ class MakingWorld:
     def began(self) -> float:
         """When the world began."""
         return utc(0).timestamp() + datetime.fromisoformat("2026-01-01T00:00:00+00:00").timestamp()
+
+    def attach(self, *volumes: str) -> str:
+        """Run an instance with these data volumes; return its id."""
+        ec2 = self.lab.ec2()
+        made = ec2.run_instances(ImageId=PUBLIC_LINUX, MinCount=1, MaxCount=1, Placement={"AvailabilityZone": f"{PRIMARY}a"})
+        instance: str = made["Instances"][0]["InstanceId"]
+        self.lab.runner.advance(60)
+        for volume, device in zip(volumes, ("/dev/sdf", "/dev/sdg", "/dev/sdh"), strict=False):
+            ec2.attach_volume(VolumeId=volume, InstanceId=instance, Device=device)
+        self.lab.runner.advance(60)
+        return instance
 
     def others_make(self, volume_id: str, every_hours: float, first_seconds: float = 60.0) -> None:
         """Let somebody else make a snapshot of a volume so often."""

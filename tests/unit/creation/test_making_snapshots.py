@@ -8,7 +8,7 @@ import pytest
 
 from snapkeep.domain.policy.model import CONSISTENT_VOLUME, SnapshotRule
 from snapkeep.domain.tag_names import MADE, MANAGED, SET
-from snapkeep.lab.ebs_model import PUBLIC_LINUX, FaultRule
+from snapkeep.lab.ebs_model import FaultRule
 from snapkeep.usecases.creation.make import INTENTIONS, MakeResult
 from support.flows import DAY, DR, HOUR, PRIMARY, Laboratory, policy_set
 from support.making import TICK, MakingWorld, making
@@ -140,7 +140,7 @@ def test_a_busy_volume_takes_no_turn_from_others(code: str) -> None:
 def test_a_refused_set_is_made_one_by_one() -> None:
     world = MakingWorld(making(EVERY))
     volumes = [world.lab.make_volume() for _ in range(2)]
-    instance = attach(world, *volumes)
+    instance = world.attach(*volumes)
     fault = FaultRule("api_error", action="CreateSnapshots", times=1, code="InvalidParameterValue", http_status=400)
     world.lab.world.add_fault(fault)
     world.tick()
@@ -171,7 +171,7 @@ def test_a_volume_that_is_deleted_meanwhile_is_no_failure() -> None:
 def test_volumes_of_an_instance_that_is_gone_are_made_at_the_next_tick() -> None:
     world = at_first_write(lambda it: it.lab.ec2().terminate_instances(InstanceIds=[instance]))
     volumes = [world.lab.make_volume() for _ in range(2)]
-    instance = attach(world, *volumes)
+    instance = world.attach(*volumes)
     world.tick()
     for _ in range(3):
         world.lab.runner.advance(TICK)
@@ -182,7 +182,7 @@ def test_volumes_of_an_instance_that_is_gone_are_made_at_the_next_tick() -> None
 def test_a_volume_that_is_detached_meanwhile_costs_the_others_nothing() -> None:
     world = at_first_write(lambda it: it.lab.ec2().detach_volume(VolumeId=scratch))
     volumes, scratch = [world.lab.make_volume() for _ in range(2)], world.lab.make_volume({"Name": "scratch"})
-    attach(world, *volumes, scratch)
+    world.attach(*volumes, scratch)
     world.tick()
     assert sorted(item.volume_id for item in world.made()) == sorted(volumes)
 
@@ -219,22 +219,11 @@ def test_of_two_ticks_at_once_one_goes_on() -> None:
     assert len(lab.snapshots()) == 1
 
 
-def attach(world: MakingWorld, *volumes: str) -> str:
-    ec2 = world.lab.ec2()
-    made = ec2.run_instances(ImageId=PUBLIC_LINUX, MinCount=1, MaxCount=1, Placement={"AvailabilityZone": f"{PRIMARY}a"})
-    instance: str = made["Instances"][0]["InstanceId"]
-    world.lab.runner.advance(60)
-    for volume, device in zip(volumes, ("/dev/sdf", "/dev/sdg", "/dev/sdh"), strict=False):
-        ec2.attach_volume(VolumeId=volume, InstanceId=instance, Device=device)
-    world.lab.runner.advance(60)
-    return instance
-
-
 @pytest.mark.parametrize(("consistent", "sets"), [("instance", 1), (CONSISTENT_VOLUME, 0)])
 def test_an_instance_s_volumes_are_one_set_without_those_of_no_policy(consistent: str, sets: int) -> None:
     world = MakingWorld(making(EVERY, consistent=consistent))
     chosen = [world.lab.make_volume() for _ in range(2)]
-    attach(world, *chosen, world.lab.make_volume({"Name": "scratch"}))
+    world.attach(*chosen, world.lab.make_volume({"Name": "scratch"}))
     world.tick()
     assert sorted(item.volume_id for item in world.made()) == sorted(chosen)
     world.lab.settle()
