@@ -65,7 +65,7 @@ class ListedRegion:
 
 def planner_of(here: ListedRegion, others: Sequence[ListedRegion], policies: PolicySet, now: datetime) -> RetentionPlanner:
     """Return what plans a run's retention in one region, with the other regions within its reach."""
-    by_region = {region.region: region for region in others}
+    by_region = {region.region: region for region in (here, *others)}
     return RetentionPlanner(
         system=SYSTEM,
         reader=cast("SnapshotReader", here),

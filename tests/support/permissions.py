@@ -241,7 +241,7 @@ PERMISSIONS: Mapping[str, Mapping[str, Sequence[Permission]]] = {
             _SEE_DELETED_VOLUMES,
             _LOOK_FOR_HOLDS,
             _LOOK_AT_KEYS,
-            Permission("sees which of two copies of a snapshot a run has checked", ("dynamodb:GetItem",)),
+            Permission("sees which copies a run has checked", ("dynamodb:GetItem",)),
             _READ_TABLE_KEY,
             _READ_POLICY,
             _TELL,

@@ -55,6 +55,7 @@ def test_a_plan_looks_again_for_a_copy_seen_long_before() -> None:
         result(59),
         result(61),
         result(14 * 24 * 60),
+        result(-60),
         result(1, CopyResultStatus.COPIED_EARLIER),
         result(2, CopyResultStatus.FAILED),
     ]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 from typing import cast
 
 import pytest
@@ -116,6 +118,25 @@ def make_step(deleter: Deleter, clock: StandingClock, *verdicts: Verdict, reads:
 
     reader = cast("SnapshotReader", reads or Reads())
     return DeleteSnapshots(plan=plan, reader=reader, deleter=deleter, pacer=clock, audit=no_audit, planned=no_notice)
+
+
+def test_a_plan_that_throttling_made_old_is_made_again() -> None:
+    class GoingClock(StandingClock):
+        def now(self) -> datetime:
+            return NOW + timedelta(seconds=self.paused)
+
+    clock, made = GoingClock(), list[int]()
+
+    def plan(volume_ids: Sequence[str], _: object = (), /, *, as_sweep: bool = False) -> DeletionPlan:
+        assert not as_sweep
+        made.append(len(volume_ids))
+        return DeletionPlan("plan-1", "us-east-1", clock.now(), tuple(chain(*(plan_of(2, volume) for volume in volume_ids))))
+
+    volumes = [f"vol-{number}" for number in range(4)]
+    # The first deletion alone takes more than a minute.
+    step = replace(make_step(Deleter(throttled=20), clock), plan=plan, seconds_after_throttling=4.0)
+    assert len(step.run(volumes).results) == 8
+    assert made == [4, 3]
 
 
 def test_a_throttled_deletion_is_tried_again_after_a_pause() -> None:

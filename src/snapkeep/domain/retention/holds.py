@@ -42,10 +42,11 @@ def copy_facts(
 
     `copies_by_region` are listings of DR regions, of any lineages and in any state; `confirmed` are the copies that this run
     saw complete, so that their DR region need not be listed; those of snapshots that are not among `snapshots` are ignored.
-    `waiting` are the open entries of the queues; a copy that is pending in a listing is in progress even without an entry.
+    `waiting` are the open entries of the queues; a copy that is pending in a listing is in progress even without an entry, and
+    one that has completed is none before it is checked, which closes its entry.
     """
     completed: set[SnapshotInRegion] = set()
-    in_progress = set(waiting)
+    unchecked, in_progress = frozenset(waiting), set(waiting)
     newest: dict[tuple[Lineage, str], datetime] = {}
 
     def note(origin_snapshot_id: str, lineage: Lineage, region: str, start: datetime) -> None:
@@ -56,7 +57,7 @@ def copy_facts(
 
     for region, copies in copies_by_region.items():
         for copy in copies:
-            if copy.completed and copy.unusable is None:
+            if copy.completed and copy.unusable is None and (copy.origin.snapshot_id, region) not in unchecked:
                 note(copy.origin.snapshot_id, copy.origin.lineage, region, copy.origin.start_time)
             # A copy that runs needs its source, also one that no entry of the queue knows.
             elif copy.state is SnapshotState.PENDING:

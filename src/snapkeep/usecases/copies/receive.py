@@ -107,15 +107,18 @@ class ReceiveCopy:
         faults: list[str] = []
         if entry is not None and belongs_to(entry, copy):
             copy = self._retagged(copy, entry)
-            if entry.state is not EntryState.DONE and copy.key_fault is not None:
-                return self._not_confirmed(entry, copy)
             if entry.state is not EntryState.DONE:
-                faults = self.settlement.settle(entry, copy, full=full and has_predecessor(copy, copies))
+                if copy.key_fault is not None:
+                    return self._not_confirmed(entry, copy)
+                faults = faults_of_copy(entry.request, copy)
+                if faults:  # marked before the waiting runs hear of it: they plan retention at once
+                    self._mark_wrong(copy, entry)
+                self.settlement.settle(entry, copy, full=full and has_predecessor(copy, copies))
         elif entry is not None:
             faults = faults_of_copy(entry.request, copy)
+            if faults:
+                self._mark_wrong(copy, entry)
         if faults:  # no retention: no good copy is deleted for a wrong one
-            if entry is not None and not is_older_than(entry, copy):
-                self._mark_wrong(copy)
             problem = Problem(CopyWrong.__name__, copy.id, "; ".join(faults))
             return ReceiveResult(ReceiveOutcome.FAILED, problem.cause, problems=(problem,))
         # The copy itself may be missing in a listing that was taken before it completed.
@@ -145,9 +148,9 @@ class ReceiveCopy:
         problem = Problem(KeyNotUsable.__name__, copy.id, cause)
         return ReceiveResult(ReceiveOutcome.FAILED, cause, problems=(problem,))
 
-    def _mark_wrong(self, copy: Snapshot) -> None:
+    def _mark_wrong(self, copy: Snapshot, entry: QueueEntry) -> None:
         """Write the finding on the copy, where it outlives the queue entry; where that is refused, a sweep writes it."""
-        if copy.tags.get(CHECK) == WRONG:
+        if copy.tags.get(CHECK) == WRONG or is_older_than(entry, copy):
             return
         with suppress(AwsRefused, SnapshotGone, TagsDoNotFit):
             self.tagger.tag([copy.id], {CHECK: WRONG})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Protocol
 
 from snapkeep.domain.errors import AwsThrottled
@@ -60,7 +61,7 @@ class DeleteSnapshots:
     plan: Planner
     reader: SnapshotReader
     deleter: SnapshotDeleter
-    pacer: Pacer
+    pacer: PacingClock
     audit: Audit
     planned: Callable[[DeletionPlan], None]
     """Hears of each plan before it is carried out."""
@@ -69,6 +70,8 @@ class DeleteSnapshots:
     """The deletions after which no other volume is begun: the next run, or sweep, plans and deletes the rest."""
     seconds_between: float = 0.25
     seconds_after_throttling: float = 2.0
+    fresh_for: timedelta = timedelta(minutes=1)
+    """The age of a plan after which no further volume is begun by it: throttled deletions take minutes."""
     throttled_at_most: int = 20
 
     def run(
@@ -114,7 +117,8 @@ class DeleteSnapshots:
                     asked_ids = {order.snapshot_id for order in asked_of_volume}
                     of_volume = [order for order in of_volume if order.snapshot_id in asked_ids]
                 # A volume is never divided, and the first one of a plan always goes, however many deletions it has.
-                if done.calls > before and done.calls - before + len(of_volume) > self.burst:
+                full = done.calls - before + len(of_volume) > self.burst
+                if done.calls > before and (full or self.pacer.now() - plan.made_at > self.fresh_for):
                     break
                 left.pop(0)
                 for order in of_volume:
@@ -144,7 +148,9 @@ class DeleteSnapshots:
         unlisted = [order.snapshot_id for order in orders if order.snapshot_id not in kept]
         existing = self.reader.snapshots(unlisted) if unlisted else {}
         for order in orders:
-            cause = kept.get(order.snapshot_id, f"it is no managed snapshot of {order.volume_id}")
+            cause = kept.get(
+                order.snapshot_id, f"it is no managed snapshot of {order.volume_id}, or a copy that is not checked yet"
+            )
             gone = order.snapshot_id not in kept and order.snapshot_id not in existing
             result = DeletionResult(order.snapshot_id, DeletionOutcome.ALREADY_GONE)
             if not gone:

@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from hashlib import sha256
 
 from snapkeep.domain.copies.entry import EntryState, entry_key
-from snapkeep.domain.errors import EntryNotFound, SnapkeepError
-from snapkeep.domain.model import DeletionPlan, KeyFault, Lineage, Refusal, Snapshot, SnapshotInRegion, Verdict, Volume
+from snapkeep.domain.errors import CopyWrong, EntryNotFound, SnapkeepError
+from snapkeep.domain.model import (
+    CLOCK_SKEW,
+    DeletionPlan,
+    KeyFault,
+    Lineage,
+    Refusal,
+    Snapshot,
+    SnapshotInRegion,
+    Verdict,
+    Volume,
+)
 from snapkeep.domain.policy.model import PolicySet
 from snapkeep.domain.policy.selection import select_for_retention, tells_what_governs
 from snapkeep.domain.retention.deleted_volumes import deleted_lineages
@@ -22,6 +32,8 @@ from snapkeep.usecases.retention.plan_regions import guarded_plan
 
 ANSWER_GOOD_FOR = timedelta(hours=1)
 """Time for which a run relies on what it has seen: the policy of a snapshot that it tagged, and a copy that it saw complete."""
+CHECKED_WITHIN = timedelta(days=1)
+"""Time after its end within which a copy was checked, by its event or by a sweep: the queue is asked about younger ones alone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +73,9 @@ class RetentionPlanner:
             volume_id for volume_id in listed if as_sweep or not tells_what_governs(listed[volume_id], since, system=self.system)
         ]
         volumes = self.reader.volumes(unsure) if unsure else {}
-        facts = self._facts(listed, volumes, policies, frozenset(self._confirmed(results)))
+        # The run knows of a wrong copy before EC2 shows its mark.
+        wrong = {(result.snapshot_id, result.region) for result in results if result.error == CopyWrong.__name__}
+        facts = self._facts(listed, volumes, policies, frozenset(self._confirmed(results)), wrong)
         # A volume that was not read must not pass for a deleted one.
         return self._plan(replace(facts, not_read=frozenset(listed.keys() - unsure)), policies)
 
@@ -71,7 +85,7 @@ class RetentionPlanner:
         With `as_sweep` it knows also which copies runs have checked, and which source volumes are deleted; otherwise second
         copies, and the copies of deleted volumes, are left to the sweep.
         """
-        copies = self.reader.copies_of_volumes(volume_ids)
+        copies = self._counted(self.reader.copies_of_volumes(volume_ids))
         facts = RegionFacts(self.reader.region, (), copies, checked=None)
         if as_sweep:
             facts = replace(facts, checked=self._checked(copies), gone=self._gone(copies))
@@ -96,6 +110,30 @@ class RetentionPlanner:
         except EntryNotFound:
             return False
         return entry.state is EntryState.DONE and entry.copy_id == copy_id
+
+    def _counted(self, copies: Sequence[Snapshot]) -> list[Snapshot]:
+        """Return the copies without those that completed lately and that the queue does not call checked and good.
+
+        Such a copy may turn out to be wrong, and EC2 may show its mark late: no good copy is deleted for it. An older one without
+        an end in the queue is the sweep's.
+        """
+        since = self.clock.now() - CHECKED_WITHIN
+        return [
+            copy
+            for copy in copies
+            if not copy.completed or (copy.completed_at or copy.start_time) < since or not self._is_doubtful(copy)
+        ]
+
+    def _is_doubtful(self, copy: Snapshot) -> bool:
+        """Whether the queue calls a copy unchecked, failed, or different from its source."""
+        try:
+            entry = self.queue_of(self.reader.region).get(
+                entry_key(copy.origin.region, copy.origin.snapshot_id, self.reader.region)
+            )
+        except EntryNotFound:
+            return False
+        failed = entry.state is EntryState.FAILED and entry.copy_id == copy.id
+        return failed or entry.is_open or copy.id in entry.wrong
 
     def _checked(self, copies: Sequence[Snapshot]) -> frozenset[str]:
         """Return which copies of twice copied snapshots runs have checked, as far as the queue remembers."""
@@ -122,6 +160,7 @@ class RetentionPlanner:
         volumes: Mapping[str, Volume],
         policies: PolicySet,
         confirmed: frozenset[SnapshotInRegion],
+        wrong: Collection[SnapshotInRegion],
     ) -> RegionFacts:
         """Return the facts about volumes, with copies and open queue entries in the regions that their policies copy to."""
         copied_to: dict[str, list[str]] = defaultdict(list)
@@ -143,7 +182,8 @@ class RetentionPlanner:
             ]
             # A run that saw its own copy complete needs no listing: that is the usual case, and saves a request for each run.
             if unseen:
-                copies[region] = self.reader_of(region).copies_of_volumes(unseen)
+                found = self.reader_of(region).copies_of_volumes(unseen)
+                copies[region] = [copy for copy in found if (copy.origin.snapshot_id, region) not in wrong]
         snapshots = [snapshot for of_volume in listed.values() for snapshot in of_volume]
         region, known = self.reader.region, tuple(volumes.values())
         return RegionFacts(region, known, snapshots, copies, frozenset(waiting), confirmed=confirmed)
@@ -167,7 +207,7 @@ def recent_copies(results: Sequence[CopyResult], now: datetime) -> list[CopyResu
         for result in results
         if result.status is CopyResultStatus.COPIED
         and result.confirmed_at is not None
-        and now - result.confirmed_at <= ANSWER_GOOD_FOR
+        and -CLOCK_SKEW <= now - result.confirmed_at <= ANSWER_GOOD_FOR
     ]
 
 
