@@ -165,15 +165,28 @@ FIRST_READ_SECONDS, READ_SECONDS = 3, 10
 
 A user waits at the screen, so an unreachable region is reported soon."""
 READ_ATTEMPTS, ATTEMPTS_WITHOUT_ANSWER = 8, 2
-"""How often it tries: throttled requests of a long listing often, a region that does not answer no more than twice."""
+"""How often it tries: throttled requests of a long listing often, a region that is out of order no more than twice."""
 _MAKING_CLIENTS = Lock()
 """Sessions are not safe to use in several threads at once, clients are (boto3 guide: multithreading)."""
 
 
-def _give_up_soon(attempts: int, caught_exception: Exception | None, **_: Any) -> None:
-    """Raise the error of a request that AWS did not answer again, instead of trying once more."""
-    if caught_exception is not None and attempts >= ATTEMPTS_WITHOUT_ANSWER:
+def _give_up_soon(
+    attempts: int, caught_exception: Exception | None, response: tuple[Any, Any] | None, operation: Any, **_: Any
+) -> None:
+    """Raise the error of a request that got no answer again, or a fault of AWS's own, instead of trying once more."""
+    if attempts < ATTEMPTS_WITHOUT_ANSWER:
+        return
+    if caught_exception is not None:
         raise caught_exception
+    if response is None or "Error" not in response[1]:
+        return
+    from botocore.exceptions import ClientError  # noqa: PLC0415 - imports botocore
+
+    from snapkeep.adapters.aws_errors import UNAVAILABLE, code_of  # noqa: PLC0415 - imports botocore
+
+    error = ClientError(response[1], operation.name)
+    if code_of(error) in UNAVAILABLE:
+        raise error
 
 
 _READING = ("Describe", "Filter", "Get", "List", "Query", "Simulate")

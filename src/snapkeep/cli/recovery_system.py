@@ -100,6 +100,13 @@ class RecoverySystem:
 
         return Journal(documents=self.documents())
 
+    def command(self, verb: str, run_id: str) -> str:
+        """Return the command that resumes or undoes a recovery of this system, for another terminal."""
+        named = [("--name", self.settings.suffix), ("--bucket", self._bucket)]
+        return f"snapkeep recover {verb} {run_id} --in {self.region}" + "".join(
+            f" {option} {one}" for option, one in named if one
+        )
+
     def recover(self, region: str, *, quiet: bool) -> Recover:
         """Return what carries out the recoveries of a region."""
         from snapkeep.adapters.clock import WallClock  # noqa: PLC0415
@@ -122,6 +129,6 @@ def carry_out(action: Any, run: RecoveryRun, again: str) -> RecoveryRun:
     return ended
 
 
-def print_end(run: RecoveryRun, in_region: str) -> None:
+def print_end(run: RecoveryRun, system: RecoverySystem) -> None:
     """Print how a recovery ended, and the command that removes what it made."""
-    write_lines([f"{run.id} is {run.state}; to remove what it made: snapkeep recover undo {run.id} --in {in_region}"])
+    write_lines([f"{run.id} is {run.state}; to remove what it made: {system.command('undo', run.id)}"])

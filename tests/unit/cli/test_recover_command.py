@@ -17,6 +17,7 @@ from snapkeep.adapters.regional import RegionalAdapters
 from snapkeep.cli.commands.recover import app
 from snapkeep.cli.common import AwsSettings
 from snapkeep.cli.output import wrapped
+from snapkeep.cli.recovery_system import RecoverySystem
 from snapkeep.domain.errors import AwsRefused, DocumentNotFound
 from snapkeep.domain.recovery.choice import Target
 from snapkeep.lab.simulator.memory_ports import MemoryDocuments
@@ -138,6 +139,31 @@ def test_the_question_before_an_undo_names_what_is_deleted(lab: RecoveryLab) -> 
     assert all(volume_id in result.output for volume_id in made)
     assert lab.target_id in result.output
     assert sorted(volume["VolumeId"] for volume in lab.made(run)) == sorted(made)
+
+
+def test_an_empty_list_says_so(lab: RecoveryLab) -> None:
+    """It printed nothing."""
+    assert recover("list", "--in", DR).stdout == "no recovery was begun here\n"
+    assert json.loads(recover("list", "--in", DR, "--json").stdout) == []
+
+
+def test_the_command_that_goes_on_names_system_and_bucket() -> None:
+    """It named the region alone: the journal of another system or of a lost stack was not found."""
+    settings = AwsSettings(PRIMARY, DR, suffix="-back")
+    assert RecoverySystem(settings, DR, "kept").command("undo", "run") == (
+        f"snapkeep recover undo run --in {DR} --name -back --bucket kept"
+    )
+    assert RecoverySystem(AwsSettings(PRIMARY, DR), DR, "").command("undo", "run") == f"snapkeep recover undo run --in {DR}"
+
+
+@pytest.mark.parametrize(
+    ("options", "asked"),
+    [(("--policy", "nope"), "policy nope"), (("--tag", "App=shop", "--tag", "Env=x"), "tag App=shop, tag Env=x")],
+)
+def test_a_plan_for_nothing_names_what_was_asked_for(lab: RecoveryLab, options: tuple[str, ...], asked: str) -> None:
+    result = recover("volume", *options, "--in", DR, "--plan")
+    assert result.exit_code == 1
+    assert f"obstacle: {asked}: no snapshot in {DR} is of such a volume" in result.stdout
 
 
 def test_a_journal_that_cannot_be_read_hides_no_other(lab: RecoveryLab) -> None:

@@ -5,9 +5,14 @@ from __future__ import annotations
 import json
 import socket
 from collections.abc import Iterator
+from io import BytesIO
+from typing import Any
 
 import pytest
+from botocore.awsrequest import AWSPreparedRequest, AWSResponse
+from botocore.exceptions import ClientError
 from typer.testing import CliRunner, Result
+from urllib3 import HTTPResponse
 
 from snapkeep.cli import common
 from snapkeep.cli.application import make_application
@@ -102,12 +107,20 @@ def test_the_default_dr_region_is_not_taken_for_the_deployed_one(account: Accoun
 
 
 @pytest.fixture
-def silent() -> Iterator[str]:
+def fresh_session(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A session with credentials of this test: a session keeps them."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+    common._session.cache_clear()
+    yield
+    common._session.cache_clear()
+
+
+@pytest.fixture
+def silent(fresh_session: None) -> Iterator[str]:
     """The URL of a server that accepts connections and never answers."""
-    common._session.cache_clear()  # a session keeps its credentials
     with socket.create_server(("127.0.0.1", 0)) as server:
         yield f"http://127.0.0.1:{server.getsockname()[1]}"
-    common._session.cache_clear()
 
 
 @pytest.mark.parametrize(
@@ -118,8 +131,6 @@ def silent() -> Iterator[str]:
 def test_regions_that_never_answer_end_a_command_soon(
     arguments: tuple[str, ...], silent: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
     monkeypatch.setattr(common, "FIRST_READ_SECONDS", 0.2)
     monkeypatch.setattr(common, "READ_SECONDS", 0.2)
     result = run(*arguments, "--dr-region", NEAR, "--endpoint-url", silent)
@@ -130,6 +141,28 @@ def test_regions_that_never_answer_end_a_command_soon(
 def test_an_unreachable_region_is_asked_twice_at_most() -> None:
     seconds = common.FIRST_READ_SECONDS * common.ATTEMPTS_WITHOUT_ANSWER
     assert seconds <= 8, "a person waits at the screen"
+
+
+@pytest.mark.parametrize(
+    ("code", "attempts"),
+    [("Unavailable", common.ATTEMPTS_WITHOUT_ANSWER), ("RequestLimitExceeded", common.READ_ATTEMPTS)],
+)
+@pytest.mark.usefixtures("fresh_session")
+def test_only_throttled_requests_are_tried_often(code: str, attempts: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A region that answered 503 `Unavailable` was asked eight times a call: `status` took 45 seconds, `doctor` minutes."""
+    monkeypatch.setattr("botocore.endpoint.time.sleep", lambda _: None)
+    asked: list[str] = []
+
+    def answer(request: AWSPreparedRequest, **_: Any) -> AWSResponse:
+        asked.append(request.url)
+        text = f"<Response><Errors><Error><Code>{code}</Code><Message>no</Message></Error></Errors></Response>"
+        return AWSResponse(request.url, 503, {}, HTTPResponse(BytesIO(text.encode()), preload_content=False))
+
+    client = common.AwsSettings(PRIMARY, "", read_only=True).client("ec2", PRIMARY)
+    client.meta.events.register("before-send", answer)
+    with pytest.raises(ClientError, match=code):
+        client.describe_volumes()
+    assert len(asked) == attempts
 
 
 def test_recoverable_looks_at_every_region_that_the_document_copies_to(account: Account, source: Snapshot) -> None:

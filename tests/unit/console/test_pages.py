@@ -74,7 +74,7 @@ def test_a_volume_shows_each_region_with_its_newest_point(account: Account, brow
     volume = first.origin.volume_id
     page = text_of(shown(browser, readings, f"/volume?id={volume}"))
     assert f"snapkeep recover volume {volume} --in us-east-2" in page
-    assert "Cannot be recovered here: none in us-west-2" in page
+    assert "Cannot be recovered here: no snapshot of it in us-west-2" in page
     before = text_of(shown(browser, readings, f"/volume?id={volume}&at={first.start_time:%Y-%m-%dT%H:%M}:59"))
     assert f"From {first.id}" in before
     assert f"From {second.id}" not in before

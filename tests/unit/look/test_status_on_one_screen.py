@@ -85,6 +85,16 @@ def test_the_sentence_claims_nothing_without_data(volumes: int, problem: str, se
     assert recovery_sentence(system_of(volumes, problem=problem)) == sentence
 
 
+def test_first_copies_under_way_are_no_tick_before_none_can_be_recovered() -> None:
+    volume = Volume("vol-0", REGION, 8, "gp3", tags={"Backup": "gold"})
+    primary = region_of(REGION, [volume], [snapshot(NOW - timedelta(minutes=1), 0, volume=volume.id)])
+    queue: Any = SimpleNamespace(region=DR, in_state=lambda _: [])
+    destination = Destination(reader=region_of(DR), queue=queue)
+    status = gather_status(primary, [destination], PolicySet((GOLD,)), NOW, system=SYSTEM, chosen=EVERY_VOLUME)
+    assert status.healthy
+    assert printed(status, StatusLayout(width=300))[0] == "… None of 1 volume can be recovered; 1 cannot."
+
+
 def test_an_unreadable_primary_region_leaves_the_copies_to_recover_from() -> None:
     status = system_of(15, problem=f"{REGION} could not be read")
     assert recovery_sentence(status) == (

@@ -9,9 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from snapkeep.cli.views.recoverable import lines
 from snapkeep.domain.model import KeyFault, Origin, Snapshot, SnapshotState, Unusable
 from snapkeep.domain.recovery.choice import Target, choose_points, is_point, lineages_of, volumes_of_instance
 from snapkeep.domain.tag_names import CHECK, DEVICE, INSTANCE, POLICY, SET, WRONG
+from snapkeep.usecases.recovery.find_points import RecoverableThings
 
 NOW = datetime(2026, 11, 30, 3, tzinfo=UTC)
 VOLUMES = ("vol-0a", "vol-0b", "vol-0c")
@@ -48,6 +50,25 @@ def test_a_set_that_lost_a_member_is_not_mixed_with_another() -> None:
     lineages = lineages_of("us-east-2", [*whole_set(300), *whole_set(60)[:2]])
     chosen = choose_points(lineages, VOLUMES, NOW)
     assert {point.tags[SET] for point in chosen.points} == {"snap-set300"}
+
+
+def test_a_volume_alone_is_not_shown_under_an_instance() -> None:
+    """Its line was indented as those of the instance above it."""
+    lineages = lineages_of("us-east-2", [*whole_set(60), copy("vol-0d", 60)])
+    choices = {
+        "i-0db": choose_points(lineages, VOLUMES, NOW),
+        "vol-0d": choose_points(
+            lineages,
+            [
+                "vol-0d",
+            ],
+            NOW,
+        ),
+    }
+    choices["vol-0e"] = choose_points(lineages, ["vol-0e"], NOW)
+    shown = list(lines([RecoverableThings("us-east-2", choices)], NOW))
+    assert [line.startswith("  ") for line in shown] == [False, False, True, True, True, False, False]
+    assert shown[-1] == "vol-0e  not recoverable: no snapshot of it in us-east-2"
 
 
 def test_without_a_set_the_spread_of_the_newest_points_is_said() -> None:

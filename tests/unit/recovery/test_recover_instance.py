@@ -268,7 +268,7 @@ def test_an_instance_is_whole_or_fails_unless_a_device_is_left_out() -> None:
     lab.lab.ec2().create_tags(Resources=[logs], Tags=[{"Key": "Scratch", "Value": "yes"}])
     protect_set(lab.lab, source_id)
     plan = lab.plan(source_id)
-    assert [obstacle for obstacle in plan.obstacles if obstacle.startswith(f"/dev/sdg {logs}: none in {DR}")]
+    assert [obstacle for obstacle in plan.obstacles if obstacle.startswith(f"/dev/sdg {logs}: no snapshot of it in {DR}")]
     with pytest.raises(RecoveryFailed, match="nothing was begun"):
         lab.begin(plan)
     chosen = lab.plan(source_id, without=("/dev/sdg",))

@@ -105,11 +105,11 @@ def volume(
     run = begin(plan, system.caller(), datetime.now(UTC))
     recover = system.recover(run.region, quiet=json)
     recover.journal.begin(run)
-    ended = carry_out(recover.run, run, f"snapkeep recover resume {run.id} --in {system.region}")
+    ended = carry_out(recover.run, run, system.command("resume", run.id))
     if json:
         print_json({"plan": plan_as_data(plan), "run": run_as_data(ended)})
     else:
-        print_end(ended, system.region)
+        print_end(ended, system)
 
 
 @app.command("list")
@@ -122,7 +122,8 @@ def list_runs(settings: AwsSettings, *, in_region: In = "", bucket: Bucket = "",
     if json:
         print_json([run_as_data(run) for run in runs] + [{"id": run_id, "problem": why} for run_id, why in unreadable.items()])
     else:
-        write_lines(next(iter(run_lines(run))) for run in runs)
+        none = [] if runs or unreadable else ["no recovery was begun here"]
+        write_lines([*(next(iter(run_lines(run))) for run in runs), *none])
         warn(f"{run_id}  not known: {why}" for run_id, why in unreadable.items())
     if unreadable:
         raise typer.Exit(NOT_ALL_RIGHT)
@@ -170,8 +171,7 @@ def _continue(system: RecoverySystem, run: RecoveryRun, *, json: bool, undo: boo
 
     recover = system.recover(run.region, quiet=json)
     run = recover.journal.read(run.id)
-    again = f"snapkeep recover {'undo' if undo else 'resume'} {run.id} --in {system.region}"
-    ended = carry_out(recover.undo if undo else recover.run, run, again)
+    ended = carry_out(recover.undo if undo else recover.run, run, system.command("undo" if undo else "resume", run.id))
     if json:
         print_json(run_as_data(ended))
     else:

@@ -144,11 +144,11 @@ def recover_stages(
     run = begin_instances(stages, system.caller(), datetime.now(UTC), checks=checks)
     recover = system.recover(run.region, quiet=json)
     recover.journal.begin(run)
-    ended = carry_out(recover.run, run, f"snapkeep recover resume {run.id} --in {system.region}")
+    ended = carry_out(recover.run, run, system.command("resume", run.id))
     if json:
         print_json({**data, "run": run_as_data(ended)})
     else:
-        print_end(ended, system.region)
+        print_end(ended, system)
 
 
 @with_aws_settings

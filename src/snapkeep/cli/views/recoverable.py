@@ -55,15 +55,17 @@ def _choice_lines(owner: str, choice: PointChoice, now: datetime, drills: Mappin
     if not choice.points and not choice.missing:
         yield f"{owner}  {choice.region}  not recoverable: no snapshot here names it"
         return
+    indent = ""
     if len(choice.points) + len(choice.missing) > 1:
         yield f"{owner}  {choice.region}  {togetherness(choice)}"
+        indent = "  "
     for point in choice.points:
-        yield f"  {point_text(point, now)}"
+        yield f"{indent}{point_text(point, now)}"
         if point.origin.volume_id in drills:
-            yield f"    {measured_text(drills[point.origin.volume_id])}"
+            yield f"{indent}  {measured_text(drills[point.origin.volume_id])}"
     for volume_id, why in choice.missing.items():
-        yield f"  {volume_id}  not recoverable: {why}"
-    yield from (f"  note: {note}" for note in choice.notes)
+        yield f"{indent}{volume_id}  not recoverable: {why}"
+    yield from (f"{indent}note: {note}" for note in choice.notes)
 
 
 def measured_text(drill: EndedDrill) -> str:
@@ -91,7 +93,7 @@ def point_text(point: Snapshot, now: datetime) -> str:
     start = point.origin.start_time
     older = "" if point.origin.start_known else " or older"
     device = f"  {point.tags[DEVICE]}" if DEVICE in point.tags else ""
-    proof = point.tags.get(PROOF, "not proved" if point.is_copy else "no copy")
+    proof = point.tags.get(PROOF, "not proved" if point.is_copy else "not a copy")
     named = titled(point.tags.get("Name", ""), point.origin.volume_id)
     return (
         f"{named}{device}  {point.size_gib} GiB  {point.id}  {start:%Y-%m-%d %H:%M} UTC{older}, "

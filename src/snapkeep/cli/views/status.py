@@ -45,6 +45,8 @@ def _height(parts: list[RenderableType], width: int) -> int:
 def _sentence(status: SystemStatus) -> Text:
     """Return in one sentence how many volumes can be recovered, where, to when, and how many cannot."""
     mark, style = ("✓ ", GOOD) if status.healthy else ("✗ ", BAD)
+    if status.healthy and status.recoverability.volumes and not status.recoverability.recoverable:
+        mark, style = "… ", WARN  # first copies are under way
     return Text.assemble((mark, style), (recovery_sentence(status), STRONG))
 
 

@@ -37,9 +37,8 @@ class Lineages:
         """Return why a volume has no recovery point, in words."""
         snapshots = [snapshot for snapshot in self.by_volume.get(volume_id, ()) if snapshot.origin.start_time <= at]
         if not snapshots:
-            return (
-                f"no snapshot of it in {self.region} is that old" if self.by_volume.get(volume_id) else f"none in {self.region}"
-            )
+            older = " is that old" if self.by_volume.get(volume_id) else ""
+            return f"no snapshot of it in {self.region}{older}"
         return f"the newest, {snapshots[0].id}, cannot be restored: {why_unusable(snapshots[0])}"
 
 
@@ -196,6 +195,10 @@ class Target:
     """Volume ids, instance ids, or values of the tag `Name`."""
     policy: str = ""
     tags: Mapping[str, str] | None = None
+
+    def __str__(self) -> str:
+        asked = [f"policy {self.policy}"] if self.policy else []
+        return ", ".join([*self.names, *asked, *(f"tag {key}={value}" for key, value in (self.tags or {}).items())])
 
     def groups(self, lineages: Lineages, at: datetime) -> dict[str, list[str]]:
         """Return the volumes by the instance that they belong to; a volume alone stands under its own id.

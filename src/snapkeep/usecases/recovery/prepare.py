@@ -138,6 +138,8 @@ class PrepareRecovery:
         found.obstacles += [f"{name}: no recovery point in {self.looks.region} names it" for name in unnamed]
         if later := request.target.later_than(lineages, request.at):
             found.remarks.append(f"not recovered, as all their snapshots are later: {', '.join(later)}")
+        elif not groups:
+            found.obstacles.append(f"{request.target}: no snapshot in {self.looks.region} is of such a volume")
         if not request.target.names and not request.with_deleted:
             groups = self._without_deleted(groups, lineages, found)
         without = {name: device_slot(name) for name in request.without}
