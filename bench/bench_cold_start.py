@@ -46,6 +46,7 @@ FUNCTION_VARIABLES = {
     "SNAPKEEP_POLICY_PARAMETER": "/snapkeep/policy",
     "SNAPKEEP_NOTICES_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/123456789012/notices",
     "SNAPKEEP_REPORTS_BUCKET": "snapkeep-reports",
+    "SNAPKEEP_SNAPSHOT_QUOTA": "100000",
     "SNAPKEEP_VERIFY_STATE_MACHINE_ARN": "arn:aws:states:us-east-2:123456789012:stateMachine:snapkeep-verify",
     "SNAPKEEP_TOPIC_ARN": "arn:aws:sns:us-east-1:123456789012:snapkeep-notifications",
 }
