@@ -32,7 +32,7 @@ FRESH = timedelta(seconds=20)
 """A reading is shown this long before the next one begins, if anybody looks."""
 
 
-MACHINES = {StackKind.PRIMARY: ("protect", "sweep"), StackKind.DR: ("receive", "verify", "sweep")}
+MACHINES = {StackKind.PRIMARY: ("protect", "sweep"), StackKind.DR: ("receive", "verify", "sweep", "drill")}
 """The state machines of each stack."""
 RUNS = 25
 """Executions of one state machine that are shown."""

@@ -91,7 +91,12 @@ def test_a_standing_instance_is_offered_its_root_volume_first(lab: InstanceLab) 
 
 
 @pytest.mark.parametrize(
-    ("text", "words"), [("subnet: {}", "subnet: no such key"), ("subnets: {a: 1}", "subnets.a: 1: write the name or id")]
+    ("text", "words"),
+    [
+        ("subnet: {}", "subnet: no such key"),
+        ("subnets: {a: 1}", "subnets.a: 1: write the name or id"),
+        ("subnets: [a", "map.yaml: document is not readable at line 1"),
+    ],
 )
 def test_a_wrong_map_file_is_wrong_use(source_id: str, tmp_path: Path, text: str, words: str) -> None:
     written = tmp_path / "map.yaml"

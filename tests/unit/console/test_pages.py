@@ -8,8 +8,10 @@ import pytest
 from starlette.testclient import TestClient
 
 from snapkeep.console.pages import PAGES, Page
-from snapkeep.console.reading import Readings
+from snapkeep.console.reading import MACHINES, Readings
+from snapkeep.domain.system import StackKind
 from support.several_regions import DOCUMENT, FAR, NEAR, PRIMARY, Account
+from support.templates import template
 
 HOSTILE = '<script>alert(1)</script>\x1b[31m\u202e=cmd"'
 
@@ -83,6 +85,14 @@ def test_a_volume_shows_each_region_with_its_newest_point(account: Account, brow
 def test_a_time_that_is_none_is_refused_in_words(account: Account, browser: TestClient, readings: Readings) -> None:
     volume = account.snapshot().origin.volume_id
     assert "yesterday is no time" in shown(browser, readings, f"/volume?id={volume}&at=yesterday")
+
+
+@pytest.mark.parametrize("kind", StackKind)
+def test_runs_are_of_every_state_machine_of_a_stack(kind: StackKind) -> None:
+    """Drills were missing."""
+    resources = template(kind)["Resources"].values()
+    names = [one["Properties"]["Name"] for one in resources if one["Type"] == "AWS::Serverless::StateMachine"]
+    assert {name["Fn::Sub"].rsplit("-", 1)[1] for name in names} == set(MACHINES[kind])
 
 
 def test_a_volume_that_nothing_names_is_not_found(account: Account, browser: TestClient, readings: Readings) -> None:

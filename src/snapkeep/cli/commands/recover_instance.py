@@ -186,6 +186,7 @@ def instance_map(
 def read_map(path: Path | None) -> InstanceMap:
     """Return the map of a file; an empty one without a file. Raise WrongUse, which names the key."""
     from snapkeep.domain.errors import InvalidConfiguration  # noqa: PLC0415
+    from snapkeep.domain.policy.document import InvalidPolicy  # noqa: PLC0415
     from snapkeep.domain.recovery.instance_map import InstanceMap, parse_map  # noqa: PLC0415
     from snapkeep.policyfile.load import load_data, read_file  # noqa: PLC0415 - imports yaml
 
@@ -193,5 +194,7 @@ def read_map(path: Path | None) -> InstanceMap:
         return InstanceMap()
     try:
         return parse_map(load_data(read_file(path).text))
+    except InvalidPolicy as error:  # of the file's reader, which reads policy documents too
+        raise WrongUse(f"--map {path}: {'; '.join(map(str, error.problems))}") from error
     except InvalidConfiguration as error:
         raise WrongUse(f"--map {path}: {error}") from error
