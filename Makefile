@@ -43,7 +43,7 @@ test: $(DEV_READY) ## Run all tests
 	$(BIN)/pytest -n $(WORKERS) --dist loadgroup $(TEST_ARGS)
 
 browser: $(DEV_READY) ## Run the tests of the console in Chromium, which comes from the system's packages (CHROMIUM names another)
-	@command -v $(CHROMIUM) >/dev/null || { [ "$$(id -u)" = 0 ] && apt-get install -y -qq --no-install-recommends chromium >/dev/null; } \
+	@command -v $(CHROMIUM) >/dev/null || { [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium >/dev/null; } \
 		|| { echo "Chromium is needed: apt-get install chromium, or make browser CHROMIUM=/path/to/it" >&2; exit 1; }
 	CHROMIUM=$(CHROMIUM) $(BIN)/pytest tests/browser $(TEST_ARGS)
 

@@ -17,7 +17,9 @@ from snapkeep.console.guard import TOKEN
 from snapkeep.lab.demo.console_world import REGION, running_world
 from snapkeep.lab.embedded_aws import EmbeddedAws
 
-CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or "/usr/bin/chromium"
+NAMED = os.environ.get("CHROMIUM", "chromium")
+CHROMIUM = shutil.which(NAMED) or NAMED
+"""A name on the path, or a file."""
 OPTIONS = (
     "--no-sandbox",
     "--disable-gpu",
