@@ -31,6 +31,8 @@ from support.recovering import RecoveryLab
 @pytest.fixture
 def lab(monkeypatch: pytest.MonkeyPatch) -> RecoveryLab:
     made = RecoveryLab()
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "a")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "b")
 
     def documents_of(_: RegionalAdapters, region: str) -> Documents:
         if region != DR:
