@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from snapkeep.cli.policy_files import parse_file
 from snapkeep.cli.views.plan import plan_as_data
 from snapkeep.cli.views.policy import comparison_lines, field_changes, field_lines
-from snapkeep.cli.views.recoverable import as_data, togetherness
+from snapkeep.cli.views.recoverable import as_data, measured_text, togetherness
 from snapkeep.cli.views.status import recovery_sentence
 from snapkeep.cli.views.status_forms import status_as_data
 from snapkeep.console.reading import Reading
@@ -55,7 +55,7 @@ class Page:
     context: Callable[[Reading, Query], Context]
     data: Callable[[Reading, Query], Any]
     command: str
-    """The command whose `--json` prints the same data; empty where none does."""
+    """The command whose `--json` prints the data of the page without its filters; empty where none does."""
     listed: bool = True
     """Whether the navigation has it."""
     takes_text: bool = False
@@ -111,11 +111,13 @@ def _now(reading: Reading, _: Query) -> Context:
     governed = [volume for volume in status.volumes if volume.health is not VolumeHealth.NO_POLICY]
     return {
         "sentence": recovery_sentence(status),
+        "counts": counts,
+        "everything_read": not reading.unread,
         "numbers": [
-            ("Not recoverable", counts.not_recoverable, "/coverage?health=no_recovery_point"),
+            ("Not recoverable", counts.not_recoverable, "/coverage"),
             ("RPO missed", sum(volume.health is VolumeHealth.LATE for volume in governed), "/coverage?health=late"),
             ("Not proved", len(_unproved(reading, governed)), "/proofs?show=unproved"),
-            ("Not known", counts.unknown, "/coverage?health=unknown"),
+            ("Not known", sum(volume.health is VolumeHealth.UNKNOWN for volume in governed), "/coverage?health=unknown"),
         ],
         "causes": list(_causes(status.volumes)),
         "copies": [copy for copy in status.queue if copy.needs_attention],
@@ -170,8 +172,7 @@ def _points(reading: Reading, query: Query) -> list[RecoverableThings]:
         )
         for region, lineages in reading.lineages.items()
     ]
-    unread = [region for region in reading.status.destinations if not region.known]
-    return [*found, *(RecoverableThings(region.region, {}, region.problem) for region in unread)]
+    return [*found, *(RecoverableThings(region, {}, problem) for region, problem in reading.unread.items())]
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,6 +208,7 @@ def _volume(reading: Reading, query: Query) -> Context:
         "moment": moment,
         "moment_problem": problem,
         "regions": regions,
+        "drills": {region: measured_text(drills[volume_id]) for region, drills in reading.drills.items() if volume_id in drills},
         "queue": [copy for copy in reading.status.queue if copy.volume_id == volume_id],
     }
 
@@ -263,14 +265,16 @@ def covered(reading: Reading, query: Query) -> list[VolumeProtection]:
 def _copies(reading: Reading, query: Query) -> Context:
     region = query.get("region", "")
     queue = [copy for copy in reading.status.queue if region in ("", copy.region)]
-    return {"region": region, "queue": rows_of(queue, query)}
+    return {"region": region, "queue": rows_of(queue, query), "unread": list(reading.unread)}
 
 
 def _policies(reading: Reading, query: Query) -> Context:
     text = query.get("document", "")
     primary = next(iter(reading.policies.values()), None)
     context: Context = {"in_force": reading.policies, "document": text, "problems": [], "changes": None}
-    if text and primary:
+    if text and primary is None:
+        context["problems"] = ["no region was read: nothing can be compared"]
+    elif text and primary:
         file = PolicyFile("the document", text)
         try:
             proposed = parse_file(file, region=reading.status.region, limits=primary.limits)[1]
@@ -318,6 +322,7 @@ class ProofWeek:
 def _proofs(reading: Reading, query: Query) -> Context:
     governed = [volume for volume in reading.status.volumes if volume.copies]
     unproved = _unproved(reading, governed)
+    unread = [volume for volume in governed if not _proofs_by_region(reading, volume)]
     only_unproved = query.get("show") == "unproved"
     rows = rows_of(unproved if only_unproved else governed, query)
     first = (reading.at - timedelta(weeks=WEEKS - 1)).date()
@@ -326,7 +331,8 @@ def _proofs(reading: Reading, query: Query) -> Context:
         "rows": rows,
         "show": "unproved" if only_unproved else "",
         "unproved": len(unproved),
-        "proved": len(governed) - len(unproved),
+        "proved": len(governed) - len(unproved) - len(unread),
+        "unread": len(unread),
         "mondays": mondays,
         "weeks": {volume.volume.id: list(_weeks(reading, volume, mondays)) for volume in rows},
         "differing": [
@@ -368,11 +374,11 @@ def _status_data(reading: Reading, _: Query) -> Any:
 
 def _plan_data(reading: Reading, query: Query) -> Any:
     volume_id = query.get("id", "")
-    return {"regions": [plan_as_data(plan, only=volume_id) for plan in reading.plans]}
+    return {"regions": [plan_as_data(plan, only=volume_id) for plan in reading.plans], "problems": list(reading.unread.values())}
 
 
 def _points_data(reading: Reading, query: Query) -> Any:
-    return as_data(_points(reading, query))
+    return as_data(_points(reading, query), reading.drills)
 
 
 PAGES = (

@@ -14,9 +14,11 @@ from snapkeep.adapters.ec2_reader import Ec2Reader
 from snapkeep.adapters.regional import AwsClients, RegionalAdapters, SystemNames
 from snapkeep.adapters.stepfunctions_run_history import RunHistory
 from snapkeep.cli.commands.status import look
+from snapkeep.cli.drill_times import last_drills
 from snapkeep.cli.errors import one_line
 from snapkeep.cli.executions import state_machine_arn
 from snapkeep.cli.installed_system import CliClients, InstalledSystem, PlanMaker
+from snapkeep.domain.drills.ledger import EndedDrill
 from snapkeep.domain.errors import SnapkeepError
 from snapkeep.domain.model import Snapshot, Volume
 from snapkeep.domain.policy.model import PolicySet
@@ -61,6 +63,8 @@ class Reading:
     """The plans of the regions that were listed."""
     policies: Mapping[str, PolicySet]
     """The policies in force in these regions."""
+    drills: Mapping[str, Mapping[str, EndedDrill]]
+    """The newest drill that passed, by DR region and volume; none where the ledger could not be read."""
     lineages: Mapping[str, Lineages]
     """All snapshots and copies of these regions, by source volume."""
     make_plans: PlanMaker
@@ -74,6 +78,16 @@ class Reading:
     def at(self) -> datetime:
         """The moment of the reading."""
         return self.status.at
+
+    @property
+    def unread(self) -> dict[str, str]:
+        """Why regions are not known, by region."""
+        problems = {self.status.region: ""} | {region.region: region.problem for region in self.status.destinations}
+        return {
+            region: problem or f"{region} could not be read"
+            for region, problem in problems.items()
+            if region not in self.lineages
+        }
 
     def protection(self, volume_id: str) -> VolumeProtection | None:
         """Return how well a volume of the primary region is protected; None if it does not exist."""
@@ -100,7 +114,9 @@ def read(installed: InstalledSystem) -> Reading:
     policies = {region: policies[region] for region in listed}
     lineages = {region: lineages_of(region, system.adapters.points_of(region).all_snapshots()) for region in listed}
     runs, unread_runs = _runs(system, listed)
-    return Reading(status, tuple(make_plans(policies, status.at)), policies, lineages, make_plans, runs, unread_runs)
+    drills = {region: last_drills(system, region) for region in listed if region != system.settings.region}
+    plans = tuple(make_plans(policies, status.at))
+    return Reading(status, plans, policies, drills, lineages, make_plans, runs, unread_runs)
 
 
 def _runs(system: InstalledSystem, regions: Sequence[str]) -> tuple[tuple[Run, ...], tuple[str, ...]]:

@@ -9,7 +9,8 @@ import socket
 import sys
 import webbrowser
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from datetime import datetime
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -38,7 +39,10 @@ from snapkeep.console.reading import Readings, read
 from snapkeep.console.timeline import LANE, LEFT, TOP, WIDTH, mark_as_text
 from snapkeep.domain.durations import span_text
 from snapkeep.domain.plural import counted
+from snapkeep.domain.policy.model import Limits
 from snapkeep.domain.protection import VolumeProtection, age_text
+from snapkeep.domain.system import system_name
+from snapkeep.domain.tags import format_time
 from snapkeep.reports.page import FOLDER
 
 HOST = "127.0.0.1"
@@ -66,8 +70,13 @@ class Console:
 
     readings: Readings
     links: ConsoleLinks
-    system: str
+    suffix: str
     region: str
+
+    @property
+    def system(self) -> str:
+        """The system's name."""
+        return system_name(self.suffix)
 
     def application(self) -> Starlette:
         """Return the ASGI application; it refuses nobody: see `guard.py`."""
@@ -147,6 +156,11 @@ class Console:
         text = _TEMPLATES.get_template(f"{template}.html.j2").render(**shared, **context)
         return Response(text, code, media_type="text/html")
 
+    def recovery_command(self, target: str, region: str, at: datetime) -> str:
+        """Return the command that recovers the volumes of a target, from the points that a page shows for the moment."""
+        name = f" --name {self.suffix}" if self.suffix else ""
+        return f"snapkeep recover volume {target} --in {region} --at {format_time(at)}{name}"
+
 
 async def _form(request: Request) -> dict[str, str]:
     """Return the fields of a form that a page sent. Raise HTTPException if they are larger than any policy document."""
@@ -179,7 +193,7 @@ def _environment() -> Environment:
     environment.globals |= {
         "PAGES": PAGES,
         "age_text": age_text,
-        "policy_lines": lambda policies: summary_lines(policies, ()),
+        "policy_lines": lambda policies: summary_lines(policies, [limit.name for limit in fields(Limits)]),
         "span_text": span_text,
         "counted": counted,
         "mark_as_text": mark_as_text,
@@ -197,7 +211,7 @@ def serve(settings: AwsSettings, port: int, *, open_browser: bool) -> None:
     read_only = replace(settings, read_only=True)
     readings = Readings(lambda: read(InstalledSystem(read_only)), WallClock())
     readings.renew()
-    console = Console(readings, settings.console_links, settings.system, settings.region)
+    console = Console(readings, settings.console_links, settings.suffix, settings.region)
     with _listening(port) as listener:
         port = listener.getsockname()[1]
         guard = VisitorGuard(console.application(), port)

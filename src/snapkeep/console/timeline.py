@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from snapkeep.domain.labels import LabelledEnum
 from snapkeep.domain.model import Snapshot, SnapshotState
+from snapkeep.domain.recovery.choice import is_point
 from snapkeep.domain.recovery.verdict import is_proved
 from snapkeep.domain.tags import format_time
 
@@ -28,6 +29,7 @@ class PointState(LabelledEnum):
     PENDING = "pending", "pending"
     ARCHIVED = "archived", "archived: has to be restored first"
     UNUSABLE = "unusable", "cannot be restored"
+    UNKNOWN = "unknown", "not known: its key could not be read"
 
 
 def state_of(snapshot: Snapshot) -> PointState:
@@ -36,8 +38,10 @@ def state_of(snapshot: Snapshot) -> PointState:
         return PointState.PENDING
     if snapshot.archived:
         return PointState.ARCHIVED
-    if not snapshot.completed or snapshot.unusable:
+    if not is_point(snapshot):
         return PointState.UNUSABLE
+    if snapshot.unusable:
+        return PointState.UNKNOWN
     return PointState.PROVED if is_proved(snapshot) else PointState.COMPLETED
 
 

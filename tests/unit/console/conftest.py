@@ -33,7 +33,7 @@ def readings(account: Account) -> Readings:
 
 @pytest.fixture
 def guard(readings: Readings) -> VisitorGuard:
-    return VisitorGuard(Console(readings, NO_LINKS, "snapkeep", PRIMARY).application(), PORT)
+    return VisitorGuard(Console(readings, NO_LINKS, "", PRIMARY).application(), PORT)
 
 
 @pytest.fixture

@@ -3,17 +3,30 @@
 import html
 import json
 import re
+from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from starlette.testclient import TestClient
 
+from snapkeep.cli.common import time_of
 from snapkeep.console.pages import PAGES, Page
 from snapkeep.console.reading import MACHINES, Readings
+from snapkeep.console.timeline import PointState, state_of
+from snapkeep.domain.model import KeyFault, Unusable
 from snapkeep.domain.system import StackKind
+from snapkeep.domain.tags import format_time
 from support.several_regions import DOCUMENT, FAR, NEAR, PRIMARY, Account
 from support.templates import template
 
+WITH_LONG_RPO = {**DOCUMENT, "policies": [{**DOCUMENT["policies"][0], "rpo": "365d"}]}
 HOSTILE = '<script>alert(1)</script>\x1b[31m\u202e=cmd"'
+
+
+def renew(readings: Readings) -> None:
+    readings._begun = None
+    readings.renew()
+    readings.wait()
 
 
 def shown(browser: TestClient, readings: Readings, address: str) -> str:
@@ -41,6 +54,60 @@ def test_the_first_page_says_how_many_volumes_can_be_recovered(account: Account,
     assert "The volume can be recovered in us-east-2 and us-west-2, to 20" in page
     assert f"late : no snapshot within the RPO {source.origin.volume_id}" in page
     assert "Nothing. Every volume" not in page
+
+
+def test_a_pending_first_copy_is_no_recovery_point(account: Account, browser: TestClient, readings: Readings) -> None:
+    account.documents = dict.fromkeys(account.documents, json.dumps(WITH_LONG_RPO))
+    source = account.snapshot()
+    page = text_of(shown(browser, readings, "/now"))
+    assert "Nothing yet. First copies are pending: 0 of 1 volume with a policy can be recovered within the RPO." in page
+    for region in (NEAR, FAR):
+        account.copy(source, region)
+    renew(readings)
+    assert "Nothing. Every volume with a policy can be recovered within its RPO." in text_of(browser.get("/now").text)
+
+
+def test_no_number_is_zero_while_the_primary_region_is_unread(account: Account, browser: TestClient, readings: Readings) -> None:
+    account.snapshot()
+    account.take_away(PRIMARY)
+    page = text_of(shown(browser, readings, "/now"))
+    for label in ("Not recoverable", "RPO missed", "Not proved", "Not known"):
+        assert f"? not known {label}" in page
+    assert "No volume with copies is known" in shown(browser, readings, "/proofs")
+    assert "No volume with a copy that was read matches" in text_of(shown(browser, readings, "/recover?q=nothing"))
+    [unread] = [region for region in browser.get("/recover.json").json() if region["region"] == PRIMARY]
+    assert "could not be read" in unread["problem"]
+
+
+def test_copies_in_unread_regions_are_not_known(account: Account, browser: TestClient, readings: Readings) -> None:
+    account.snapshot()
+    account.take_away(NEAR)
+    account.take_away(FAR)
+    page = text_of(shown(browser, readings, "/proofs"))
+    assert "0 volumes with a proved copy" in page
+    assert "1 volume not known" in page
+    assert "Not known of us-east-2, us-west-2; else empty." in shown(browser, readings, "/copies")
+
+
+def test_the_command_takes_the_point_that_is_shown(account: Account, browser: TestClient, readings: Readings) -> None:
+    """It was cut to the minute: a snapshot of the same minute was shown, and an older one recovered."""
+    account.clock.advance(17)
+    point = account.snapshot()
+    moment = format_time(point.start_time + timedelta(seconds=1))
+    page = shown(browser, readings, f"/volume?id={point.origin.volume_id}&at={moment}")
+    assert f"<dt>From</dt><dd><code>{point.id}</code>" in page
+    [at] = re.findall(rf"recover volume \S+ --in {PRIMARY} --at ([^\s<]+)", page)
+    assert time_of(at) >= point.start_time
+
+
+def test_a_point_whose_key_could_not_be_read_is_not_known(account: Account) -> None:
+    point = account.snapshot()
+    unread, disabled = (replace(point, key_fault=KeyFault("arn", why)) for why in (Unusable.KEY_NOT_KNOWN, Unusable.KEY_DISABLED))
+    assert [state_of(each) for each in (point, unread, disabled)] == [
+        PointState.COMPLETED,
+        PointState.UNKNOWN,
+        PointState.UNUSABLE,
+    ]
 
 
 def test_an_unreachable_region_is_named_and_nothing_is_green(account: Account, browser: TestClient, readings: Readings) -> None:
