@@ -162,7 +162,7 @@ def test_the_command_that_goes_on_names_system_and_bucket() -> None:
     ("options", "asked"),
     [(("--policy", "nope"), "policy nope"), (("--tag", "App=shop", "--tag", "Env=x"), "tag App=shop, tag Env=x")],
 )
-def test_a_plan_for_nothing_names_what_was_asked_for(lab: RecoveryLab, options: tuple[str, ...], asked: str) -> None:
+def test_a_plan_for_nothing_names_the_request(lab: RecoveryLab, options: tuple[str, ...], asked: str) -> None:
     result = recover("volume", *options, "--in", DR, "--plan")
     assert result.exit_code == 1
     assert f"obstacle: {asked}: no snapshot in {DR} is of such a volume" in result.stdout
