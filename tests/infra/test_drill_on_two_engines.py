@@ -68,7 +68,7 @@ class StubFunctions:
 
     def removeafterdrill(self, payload: dict[str, Any]) -> Any:
         self.rounds -= 1
-        return {"more": self.rounds > 0, "left": []}
+        return {"more": self.rounds > 0, "left": [], "at": "2026-11-30T04:00:00.000Z"}
 
     def notification(self, payload: dict[str, Any]) -> Any:
         return {"notices": 1}

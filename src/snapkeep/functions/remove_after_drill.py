@@ -14,7 +14,7 @@ from snapkeep.usecases.drills.remove import RemoveAfterDrill
 
 def build(parts: Composition) -> RemoveAfterDrill:
     """Make the use case of the composition."""
-    return RemoveAfterDrill(parts.drill_ec2)
+    return RemoveAfterDrill(parts.drill_ec2, parts.clock)
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:

@@ -5,11 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
+import pytest
+
+from snapkeep.domain.drills.ledger import problems_of_chain
 from snapkeep.domain.drills.run import CheckOutcome, DrillVerdict
+from snapkeep.domain.errors import AwsUnavailable
 from snapkeep.domain.tag_names import DRILL, DRILL_END
 from snapkeep.lab.ebs_model import ContentFaults, Speeds
 from support.drilling import RULE, DrillLab
-from support.flows import DR
+from support.flows import DR, HOUR
 
 
 def test_a_drill_restores_proves_and_removes_a_volume() -> None:
@@ -56,6 +60,29 @@ def test_the_point_is_held_until_the_drill_ends() -> None:
     assert lab.held() == [run.point]
     lab.lab.runner.advance(86_400)
     assert lab.held() == []
+
+
+@pytest.mark.parametrize("moment", [1, 2, 3, 4])
+def test_an_end_that_is_retried_keeps_its_evidence(moment: int) -> None:
+    """The ledger is written, then the evidence: each has a moment before the call and one after it."""
+    left = [moment]
+
+    def fail(name: str) -> None:
+        if begun and name == "documents.put":
+            left[0] -= 1
+            if left[0] == 0:
+                raise AwsUnavailable(name)
+
+    begun = False
+    lab = DrillLab(hook=fail)
+    lab.begin.run()
+    begun = True
+    lab.lab.runner.advance(36 * HOUR)
+    [execution] = lab.lab.runs("drill")
+    assert execution.status == "SUCCEEDED"
+    assert left[0] < 0, "it was retried"
+    assert [evidence.verdict for evidence in lab.evidences()] == [DrillVerdict.PASSED]
+    assert list(problems_of_chain(lab.ledger, lab.texts)) == []
 
 
 def test_a_restored_volume_that_differs_fails_the_drill_and_is_removed() -> None:

@@ -132,5 +132,6 @@ def _after_making(run: DrillRun, result: StepResult) -> DrillRun:
 
 
 def _after_removal(run: DrillRun, result: StepResult, now: datetime) -> DrillRun:
-    left = result.removal.left if result.removal else (f"what it made was not removed: {result.failure}",)
-    return replace(run, left=left, removed_at=None if left else now, removal_ended=True)
+    removal = result.removal or Removal(more=False, left=(f"what it made was not removed: {result.failure}",))
+    # Not this step's own time: a repetition has to conclude with the same evidence, whose hash the ledger may have already.
+    return replace(run, left=removal.left, removed_at=None if removal.left else removal.at or now, removal_ended=True)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
+from snapkeep.domain.json_codec import OPTIONAL
 from snapkeep.usecases.recovery.actions import VolumeState
 
 
@@ -94,7 +95,7 @@ class DrillRuns(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """What the step MAKE made."""
+    """The result of the step MAKE."""
 
     volume_id: str = ""
     snapshot_id: str = ""
@@ -107,7 +108,9 @@ class Removal:
     more: bool
     """Whether something was removed or is in between: another round has to see that nothing is there."""
     left: tuple[str, ...]
-    """What cannot be removed, with why."""
+    """Ids of resources that cannot be removed, with why."""
+    at: datetime | None = field(default=None, metadata=OPTIONAL)
+    """When it was made: the step that concludes may be repeated, and then has to say the same."""
 
 
 class PageStore(Protocol):

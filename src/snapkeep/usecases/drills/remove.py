@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from snapkeep.domain.errors import AwsRefused
 from snapkeep.domain.tag_names import DRILL
 from snapkeep.usecases.drills.ports import DrillRemover, Removal
+from snapkeep.usecases.ports import Clock
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +16,7 @@ class RemoveAfterDrill:
     """Removes the volumes and snapshots of a drill."""
 
     ec2: DrillRemover
+    clock: Clock
 
     def run(self, run_id: str) -> Removal:
         """Remove what can be removed now. Raise AwsThrottled or AwsUnavailable."""
@@ -34,7 +36,7 @@ class RemoveAfterDrill:
         for snapshot in self.ec2.snapshots_of({DRILL: run_id}):
             if snapshot.tags.get(DRILL) == run_id:
                 more = self._deleted(snapshot.id, self.ec2.delete_snapshot, left) or more
-        return Removal(more, tuple(left))
+        return Removal(more, tuple(left), self.clock.now())
 
     @staticmethod
     def _deleted(resource_id: str, delete: Callable[[str], None], left: list[str]) -> bool:
