@@ -8,7 +8,15 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from snapkeep.domain.errors import AwsRefused, AwsThrottled, AwsUnavailable, CopyQuotaReached, SnapkeepError, SnapshotGone
+from snapkeep.domain.errors import (
+    RETRYABLE,
+    AwsRefused,
+    AwsThrottled,
+    AwsUnavailable,
+    CopyQuotaReached,
+    SnapkeepError,
+    SnapshotGone,
+)
 
 THROTTLED = frozenset(
     {
@@ -96,11 +104,16 @@ def accepted(call: Callable[..., Any], doing: str, refusals: Collection[str], **
 
 
 def dry_run(client: Any, operation: str, **request: Any) -> str:
-    """Return why EC2 would refuse an operation, by a dry run; empty if it would not. Raise AwsUnavailable without an answer."""
+    """Return why EC2 would refuse an operation, by a dry run; empty if it would not.
+
+    Raise AwsThrottled or AwsUnavailable where EC2 does not say.
+    """
     with translated(operation):
         try:
             getattr(client, operation)(**request, DryRun=True)
         except ClientError as error:
+            if isinstance(translate(error, operation), RETRYABLE):
+                raise
             return "" if code_of(error) == "DryRunOperation" else f"{operation}: {code_of(error)}: {message_of(error)}"
     return ""
 

@@ -8,7 +8,7 @@ import botocore.session
 import pytest
 from botocore.exceptions import ClientError, ConnectTimeoutError
 
-from snapkeep.adapters.aws_errors import translate, translated
+from snapkeep.adapters.aws_errors import dry_run, translate, translated
 from snapkeep.deploy.operations import OPERATIONS
 from snapkeep.domain.errors import AwsRefused, AwsThrottled, AwsUnavailable, CopyQuotaReached, SnapkeepError, SnapshotGone
 
@@ -63,3 +63,24 @@ def test_an_error_of_aws_becomes_the_one_that_the_state_machines_match(error: Ex
     assert str(translation).startswith("copy_snapshot: ")
     with pytest.raises(kind), translated("copy_snapshot"):
         raise error
+
+
+class DryRuns:
+    """An EC2 client that answers dry runs by an error."""
+
+    def __init__(self, error: ClientError) -> None:
+        self._error = error
+
+    def create_volume(self, *, DryRun: bool) -> None:  # noqa: N803 - boto3's
+        assert DryRun
+        raise self._error
+
+
+def test_a_dry_run_is_a_refusal_only_where_ec2_refuses() -> None:
+    """The answers "later" and "my fault" say nothing about the request."""
+    assert dry_run(DryRuns(failed("DryRunOperation", 412)), "create_volume") == ""
+    assert dry_run(DryRuns(failed("UnauthorizedOperation", 403)), "create_volume").startswith("create_volume: Unauthorized")
+    with pytest.raises(AwsThrottled):
+        dry_run(DryRuns(failed("RequestLimitExceeded", 503)), "create_volume")
+    with pytest.raises(AwsUnavailable):
+        dry_run(DryRuns(failed("InternalError", 500)), "create_volume")
