@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -35,6 +35,16 @@ class KillAt:
         self.seen += 1
         if self.seen == self.moment:
             raise Killed(name)
+
+
+class Quotas:
+    """Service Quotas that lists these quotas of `ebs` by their codes."""
+
+    def __init__(self, quotas: Mapping[str, float]) -> None:
+        self.quotas = quotas
+
+    def list_service_quotas(self, **_: str) -> dict[str, object]:
+        return {"Quotas": [{"QuotaCode": code, "QuotaName": code, "Value": value} for code, value in self.quotas.items()]}
 
 
 @dataclass

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ import yaml
 from typer.testing import CliRunner
 
 from snapkeep.adapters.clock import WallClock
+from snapkeep.adapters.ec2_instances import Ec2Instances
 from snapkeep.adapters.regional import RegionalAdapters
 from snapkeep.cli.commands.recover import app
 from snapkeep.cli.common import AwsSettings
@@ -22,12 +23,13 @@ from snapkeep.domain.policy.model import GroupMembers, PolicySet, RecoveryGroup
 from snapkeep.domain.recovery.group import GroupPlan
 from snapkeep.domain.recovery.instance_map import parse_map
 from snapkeep.domain.recovery.recovery_plan import RecoveryRun, StepKind
+from snapkeep.domain.recovery.storage import GIB_IN_TIB, STORAGE_QUOTAS
 from snapkeep.usecases.recovery.prepare_group import PrepareGroup
 from snapkeep.usecases.recovery.prepare_instance import begin_instances
 from snapkeep.usecases.recovery.recover import Journal, Recover
 from support.databases import protect_set
 from support.flows import DAY, DR, HOUR, INCLUDED, PRIMARY
-from support.recovering import KillAt, Killed
+from support.recovering import KillAt, Killed, Quotas
 from support.recovering_instances import InstanceLab
 
 SHOP = RecoveryGroup("shop", GroupMembers({"App": ("shop",)}), ("db", "app"))
@@ -106,6 +108,18 @@ def test_a_group_that_waits_until_instances_run_does_not_await_their_checks(shop
     kinds = [step.kind for step in shop.begin(shop.plan(), checks=False).steps]
     assert StepKind.CHECK_INSTANCE not in kinds
     assert kinds.count(StepKind.WAIT_FOR_INSTANCE) == 3
+
+
+def test_a_group_beyond_the_quota_of_storage_is_an_obstacle(shop: Shop) -> None:
+    """Each of its instances alone is within the quota."""
+    volumes = [volume for stage in shop.plan().stages for plan in stage for volume in plan.volumes]
+    (kind,), gib = {volume.volume_type for volume in volumes}, sum(volume.size_gib for volume in volumes)
+    client: Any = shop.lab.lab.world.client("ec2", DR)
+    quotas = Quotas({STORAGE_QUOTAS[kind]: (gib - 1) / GIB_IN_TIB})
+    prepare = replace(shop.lab.prepare(), looks=Ec2Instances(client=client, region=DR, quotas=lambda: quotas))
+    plan = PrepareGroup(prepare=prepare).plan(SHOP, shop.lab.clock.now(), parse_map(shop.lab.names))
+    assert not [obstacle for stage in plan.stages for each in stage for obstacle in each.obstacles]
+    assert [obstacle.partition(" beside")[0] for obstacle in plan.obstacles] == [f"{gib} GiB of {kind}"]
 
 
 def test_a_name_that_no_instance_has_is_an_obstacle(shop: Shop) -> None:

@@ -18,7 +18,7 @@ from snapkeep.lab.ebs_model import FaultRule
 from snapkeep.lab.ebs_model.conditions.quotas import STORAGE_QUOTAS as QUOTAS_OF_THE_MODEL
 from snapkeep.usecases.recovery.prepare import RecoveryRequest
 from support.flows import DR, PRIMARY
-from support.recovering import RecoveryLab
+from support.recovering import Quotas, RecoveryLab
 
 
 class Listing:
@@ -136,16 +136,6 @@ def test_a_refused_trial_to_attach_is_a_note(ready: RecoveryLab) -> None:
     plan = ready.plan()
     assert plan.obstacles == ()
     assert [remark for remark in plan.remarks if "a trial" in remark and "UnauthorizedOperation" in remark]
-
-
-class Quotas:
-    """Service Quotas that lists these quotas of `ebs` by their codes."""
-
-    def __init__(self, quotas: Mapping[str, float]) -> None:
-        self.quotas = quotas
-
-    def list_service_quotas(self, **_: str) -> dict[str, object]:
-        return {"Quotas": [{"QuotaCode": code, "QuotaName": code, "Value": value} for code, value in self.quotas.items()]}
 
 
 def plan_with(lab: RecoveryLab, quotas: Mapping[str, float]) -> RecoveryPlan:

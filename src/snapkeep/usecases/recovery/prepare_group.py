@@ -11,6 +11,7 @@ from snapkeep.domain.recovery.choice import Lineages, choose_points
 from snapkeep.domain.recovery.group import GroupPlan, is_member, one_moment, stages_of
 from snapkeep.domain.recovery.instance_fit import InstanceOptions
 from snapkeep.domain.recovery.instance_map import InstanceMap
+from snapkeep.domain.recovery.instance_plan import InstancePlan
 from snapkeep.domain.recovery.record import RecoveryRecord
 from snapkeep.domain.tag_names import INSTANCE
 from snapkeep.usecases.recovery.prepare_instance import InstanceRequest, PrepareInstance
@@ -38,7 +39,14 @@ class PrepareGroup:
         requests = [InstanceRequest(instance_id, moment or at, options) for instance_id in members]
         plans = [self.prepare.plan_from(lineages, request) for request in requests]
         stages, missing = stages_of(group, plans)
-        return GroupPlan(group.name, moment, stages, (*obstacles, *behind, *missing))
+        return GroupPlan(group.name, moment, stages, (*obstacles, *behind, *missing, *self._exceeded_quotas(plans)))
+
+    def _exceeded_quotas(self, plans: Collection[InstancePlan]) -> list[str]:
+        """Return the quotas of storage that the instances exceed together; each plan has those that its own volumes exceed."""
+        volumes = [volume for plan in plans for volume in plan.volumes]
+        if not volumes or any(plan.obstacles for plan in plans):
+            return []
+        return list(self.prepare.looks.storage({volume.volume_type for volume in volumes}).obstacles(volumes))
 
     def _members(
         self, lineages: Lineages, group: RecoveryGroup, at: datetime, without: Collection[str]
