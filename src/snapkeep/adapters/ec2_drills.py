@@ -7,7 +7,7 @@ from typing import Any
 
 from snapkeep.adapters.aws_errors import accepted, pages, translated
 from snapkeep.adapters.ec2_reader import tags_from
-from snapkeep.adapters.ec2_recovery import Ec2Recovery, volume_state
+from snapkeep.adapters.ec2_recovery import Ec2Recovery
 from snapkeep.adapters.ec2_writers import tag_list
 from snapkeep.usecases.drills.ports import MadeSnapshot
 from snapkeep.usecases.recovery.actions import VolumeState
@@ -57,9 +57,7 @@ class Ec2Drills(Ec2Recovery):
 
     def tagged_volumes(self, key: str) -> list[VolumeState]:
         """Return the volumes that have a tag of this key."""
-        query = {"Filters": [{"Name": "tag-key", "Values": [key]}]}
-        listing = pages(self._client, "describe_volumes", query, f"describe_volumes in {self.region}")
-        return [volume_state(item) for page in listing for item in page["Volumes"]]
+        return self._volumes([{"Name": "tag-key", "Values": [key]}])
 
     def create_snapshot(self, volume_id: str, description: str, tags: Mapping[str, str]) -> str:
         """Start a snapshot of a volume; return its id. It has no client token: callers look by tag first."""

@@ -107,7 +107,7 @@ class Ec2Instances(Ec2Recovery):
         tasks = [task for page in listing for task in page["ReplaceRootVolumeTasks"]]
         return [RootReplacement(task["ReplaceRootVolumeTaskId"], task["TaskState"], tags_from(task)) for task in tasks]
 
-    # What a plan looks at
+    # Facts for plans
 
     def refusal_of_image(self, request: Mapping[str, Any], tags: Mapping[str, str]) -> str:
         """Return why RegisterImage would be refused, by a dry run; empty if it would not."""

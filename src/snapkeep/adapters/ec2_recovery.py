@@ -36,15 +36,17 @@ class Ec2Recovery:
 
     def volumes_of(self, tags: Mapping[str, str]) -> list[VolumeState]:
         """Return the volumes that have all of these tags."""
-        query = {"Filters": [{"Name": f"tag:{key}", "Values": [value]} for key, value in tags.items()]}
-        listing = pages(self._client, "describe_volumes", query, f"describe_volumes in {self.region}")
-        return [volume_state(item) for page in listing for item in page["Volumes"]]
+        return self._volumes([{"Name": f"tag:{key}", "Values": [value]} for key, value in tags.items()])
+
+    def _volumes(self, filters: list[dict[str, Any]]) -> list[VolumeState]:
+        listing = pages(self._client, "describe_volumes", {"Filters": filters}, f"describe_volumes in {self.region}")
+        return [_volume_state(item) for page in listing for item in page["Volumes"]]
 
     def volume(self, volume_id: str) -> VolumeState | None:
         """Return a volume; None if it does not exist."""
         query = {"VolumeIds": [volume_id]}
         listing = pages(self._client, "describe_volumes", query, f"describe_volumes {volume_id}", nothing=_GONE)
-        return next((volume_state(item) for page in listing for item in page["Volumes"]), None)
+        return next((_volume_state(item) for page in listing for item in page["Volumes"]), None)
 
     def create_volume(self, request: Mapping[str, Any], tags: Mapping[str, str], token: str) -> tuple[str, str]:
         """Make a volume; return its id, and a remark where the initialisation rate is beyond the quota."""
@@ -155,7 +157,7 @@ def _volume_tags(tags: Mapping[str, str]) -> list[Mapping[str, Any]]:
     return [{"ResourceType": "volume", "Tags": tag_list(tags)}]
 
 
-def volume_state(item: Mapping[str, Any]) -> VolumeState:
+def _volume_state(item: Mapping[str, Any]) -> VolumeState:
     """Return a volume as DescribeVolumes has it."""
     attachments = {
         attachment["InstanceId"]: Attachment(attachment.get("Device", ""), attachment.get("State", ""))

@@ -7,7 +7,6 @@ all blocks of that with the point's, remove what was made. A failure anywhere le
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -20,6 +19,7 @@ from snapkeep.domain.policy.model import LONGEST_DRILL, DrillRule
 from snapkeep.domain.prices import SNAPSHOT_STORAGE, VOLUME_STORAGE
 from snapkeep.domain.recovery.methods import FULL, estimate
 from snapkeep.domain.recovery.proof import Proof
+from snapkeep.domain.recovery.verdict import ProofVerdict
 from snapkeep.domain.tag_names import DRILL, DRILL_END
 from snapkeep.domain.tags import format_time
 
@@ -32,7 +32,7 @@ HOURS_PER_MONTH = 730
 
 
 class DrillStep(StrEnum):
-    """What comes next. The state machine goes by it."""
+    """The step that comes next. The state machine goes by it."""
 
     MAKE = "make"
     WAIT = "wait"
@@ -50,7 +50,7 @@ class CheckOutcome(StrEnum):
 
 
 class DrillCheck(LabelledEnum):
-    """What a drill checks. It has passed only if every check ran and passed (INV-19)."""
+    """The checks of a drill. It has passed only if every check ran and passed (INV-19)."""
 
     AVAILABLE = "available", "a volume was made of the point"
     INITIALISED = "initialised", "all its blocks were loaded"
@@ -134,7 +134,7 @@ class DrillRun:
     removed_at: datetime | None = field(default=None, metadata=OPTIONAL)
     """When nothing was left; None also where something is."""
     left: tuple[str, ...] = field(default=(), metadata=OPTIONAL)
-    """What could not be removed, with why."""
+    """Ids of resources that could not be removed, with why."""
     removal_ended: bool = field(default=False, metadata=OPTIONAL)
 
     @property
@@ -221,7 +221,7 @@ class DrillRun:
 
     @property
     def dollars(self) -> float:
-        """What it cost by the documented prices: its volume and its snapshot as long as they were there, and the requests."""
+        """Its cost by the documented prices: its volume and its snapshot as long as they were there, and the requests."""
         until = self.removed_at or self.ends_at
         volume = until - self.asked_at if self.restored_id else timedelta(0)
         snapshot = until - (self.initialised_at or self.asked_at) if self.snapshot_id else timedelta(0)
@@ -235,7 +235,7 @@ def _result(*, ran: bool, passed: bool) -> CheckOutcome:
 
 
 def _is_equal(proof: DrillProof | None) -> bool:
-    return proof is not None and proof.verdict == "PROVED" and not proof.differing
+    return proof is not None and proof.verdict == ProofVerdict.PROVED and not proof.differing
 
 
 def storage_dollars(size_gib: int, volume: timedelta, snapshot: timedelta) -> float:
@@ -267,8 +267,3 @@ def make_run(rule: DrillRule, point: Snapshot, due: datetime, now: datetime) -> 
         rto=rule.rto,
         estimate_usd=estimate_of(point.size_gib),
     )
-
-
-def end_of(tags: Mapping[str, str]) -> str:
-    """Return the end of the drill that made something, as its tag has it."""
-    return tags.get(DRILL_END, "")

@@ -102,7 +102,7 @@ class PointChoice:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What is not sure about the points, or was passed over, in words."""
+        """Doubts about the points, and newer points that were passed over, in words."""
         return tuple(self._notes())
 
     def _notes(self) -> Iterator[str]:

@@ -15,7 +15,7 @@ from snapkeep.domain.wildcards import matches_any
 
 @dataclass(frozen=True, slots=True)
 class GroupPlan:
-    """What the recovery of a group would do, before anybody consents."""
+    """The steps of a group's recovery, before anybody consents."""
 
     name: str
     moment: datetime | None

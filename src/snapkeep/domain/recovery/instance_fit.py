@@ -20,7 +20,7 @@ NOT_RECORDED = (
 
 @dataclass(frozen=True, slots=True)
 class Billing:
-    """What an instance or an AMI is billed as: the licences that it carries."""
+    """The billing of an instance or an AMI: the licences that it carries."""
 
     platform_details: str
     usage_operation: str
@@ -40,7 +40,7 @@ def billing_of(image: ImageSettings) -> Billing:
 
 @dataclass(frozen=True, slots=True)
 class InstanceTypeFacts:
-    """What EC2 says of an instance type in the region."""
+    """An instance type as EC2 describes it in the region."""
 
     architectures: tuple[str, ...]
     ena_required: bool
@@ -72,7 +72,7 @@ class LaunchSite:
 
 @dataclass(frozen=True, slots=True)
 class InstanceOptions:
-    """What the caller wants to have differently from the record."""
+    """The settings in which the recovered instance differs from the record."""
 
     names: InstanceMap
     without: tuple[str, ...] = ()

@@ -15,12 +15,12 @@ from snapkeep.domain.nearest import nearest
 from snapkeep.domain.recovery.record import InstanceSettings
 
 MAY_BE_LEFT_OUT = frozenset({"instance_profiles", "key_pairs", "placement_groups"})
-"""What the map may translate into nothing (`null`): the instance is launched without."""
+"""Kinds whose entries may be `null`: the instance is launched without."""
 
 
 @dataclass(frozen=True, slots=True)
 class InstanceMap:
-    """What takes the place of what, by kind; an empty text leaves it out."""
+    """Names and ids of an instance, and those that take their places, by kind; an empty text leaves it out."""
 
     subnets: Mapping[str, str] = field(default_factory=dict)
     security_groups: Mapping[str, str] = field(default_factory=dict)
@@ -63,7 +63,7 @@ def _value(kind: str, old: Any, new: Any) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Translation:
-    """What an instance is launched with. `missing` names what the map does not say."""
+    """Names and ids that an instance is launched with. `missing` has those for which the map has no entry."""
 
     subnet: str
     security_groups: tuple[str, ...]
@@ -119,13 +119,13 @@ class RegionResource:
 
 @dataclass(frozen=True, slots=True)
 class LaunchInventory:
-    """What a region has that instances can be launched with."""
+    """The resources of a region that instances can be launched with."""
 
     subnets: tuple[RegionResource, ...]
     security_groups: tuple[RegionResource, ...]
     key_pairs: frozenset[str]
     instance_types: frozenset[str]
-    """Those of the types asked for that the region offers."""
+    """The requested types that the region offers."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,7 +41,7 @@ CPU_OPTIONS = ("CoreCount", "ThreadsPerCore", "AmdSevSnp", "NestedVirtualization
 
 @dataclass(frozen=True, slots=True)
 class InstancePlan:
-    """What the recovery of one instance would do, before anybody consents."""
+    """The steps of one instance's recovery, before anybody consents."""
 
     region: str
     instance_id: str
@@ -59,7 +59,7 @@ class InstancePlan:
     source_dest_check: bool
     set_id: str
     remarks: tuple[str, ...]
-    """What cannot be carried over, or is not known."""
+    """Settings that cannot be carried over, or are not known."""
     obstacles: tuple[str, ...] = ()
     """Why it would fail: nothing is begun while there is one."""
     stopped: bool = False

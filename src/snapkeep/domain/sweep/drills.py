@@ -19,7 +19,7 @@ from snapkeep.domain.tags import parse_time
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DrillFacts:
-    """What a sweep knows of drills."""
+    """The listings and the ledger that findings about drills follow from."""
 
     system: str
     rules: Sequence[DrillRule]

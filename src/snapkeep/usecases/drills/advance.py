@@ -24,7 +24,7 @@ COMPLETE = 100
 
 @dataclass(frozen=True, slots=True)
 class StepResult:
-    """What came of the step before."""
+    """The result of the step before."""
 
     step: DrillStep
     made: Made | None = None

@@ -22,7 +22,7 @@ class SnapshotLister(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class RecoverableThings:
-    """What can be recovered in one region: the choice of points by instance or volume."""
+    """The choice of points in one region, by instance or volume."""
 
     region: str
     choices: Mapping[str, PointChoice]

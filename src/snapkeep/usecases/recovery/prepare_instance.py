@@ -70,7 +70,7 @@ class InstanceLooks(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class InstanceRequest:
-    """What a person asks for."""
+    """The request of a person."""
 
     instance: str
     """Id of an instance, or the tag `Name` of its volumes."""

@@ -35,12 +35,9 @@ def _record(documents: Documents, point: Snapshot) -> tuple[RecoveryRecord, str]
     short_hash = point.tags.get(RECORD, "")
     named = documents.keys(f"{folder_of(owner)}{short_hash}") if short_hash else []
     if named:
-        key, remark = named[0], ""
-    else:
-        remark = "the record that its point names is not in the bucket" if short_hash else "its point names no record"
-        newest = from_text(NewestRecord, documents.get(newest_key(owner)).text)
-        key = f"{folder_of(owner)}{newest.sha256}.json"
-    return read_record(documents, owner, key), remark
+        return read_record(documents, owner, named[0]), ""
+    remark = "the record that its point names is not in the bucket" if short_hash else "its point names no record"
+    return newest_record(documents, owner), remark
 
 
 def read_record(documents: Documents, owner: str, key: str) -> RecoveryRecord:
