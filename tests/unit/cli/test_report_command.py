@@ -99,6 +99,21 @@ def test_a_bucket_that_cannot_be_read_is_named(buckets: dict[str, PublishReport]
     assert list(data["problems"]) == [DR]
 
 
+def test_a_report_of_another_version_hides_no_other(buckets: dict[str, PublishReport]) -> None:
+    buckets[PRIMARY].run(report("seen", PRIMARY, 1))
+    for name in ("later", "latest"):
+        key = f"reports/{NOW:%Y/%m/%d}/{name}.json"
+        boto3.client("s3", region_name="us-east-1").put_object(Bucket="reports-primary", Key=key, Body=b'{"id": "later"}')
+    done = run("list", "--json")
+    assert done.exit_code == 1
+    data = json.loads(done.stdout)
+    assert [kept["id"] for kept in data["reports"]] == ["seen"]
+    assert data["problems"][PRIMARY].startswith("s3://reports-primary/reports/")
+    assert data["problems"][PRIMARY].endswith("; and 1 other")
+    with pytest.raises(WrongUse, match=r"later\.json: SweepReport cannot be read"):
+        run("show", "later")
+
+
 def test_a_report_is_shown_again_by_its_id(buckets: dict[str, PublishReport]) -> None:
     buckets[DR].run(report("wanted", DR, 300, FINDING))
     shown = run("show", "wanted")

@@ -17,6 +17,7 @@ from snapkeep.cli.output import print_json, warn
 from snapkeep.cli.side_by_side import side_by_side
 from snapkeep.domain.errors import SnapkeepError
 from snapkeep.domain.json_codec import from_json
+from snapkeep.domain.plural import counted
 from snapkeep.domain.system import StackKind
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def list_reports(
 ) -> None:
     """List the reports of every region, the newest first.
 
-    Exits with status 1 if a region could not be read.
+    Exits with status 1 if a region, or a report, could not be read.
     """
     from snapkeep.cli.installed_system import InstalledSystem  # noqa: PLC0415 - imports what --help does not need
     from snapkeep.cli.views.sweep import list_as_data, print_list  # noqa: PLC0415
@@ -50,9 +51,9 @@ def list_reports(
     installed = InstalledSystem(replace(settings, read_only=True))
     first_day = datetime.now(UTC).date() - timedelta(days=days - 1)
     stores, problems = _stores(installed)
-    found = side_by_side({region: partial(_kept_or_problem, store, first_day) for region, store in stores.items()})
-    problems |= {region: kept for region, kept in found.items() if isinstance(kept, str)}
-    reports = [report for kept in found.values() if not isinstance(kept, str) for report in kept]
+    found = side_by_side({region: partial(_kept_and_problem, store, first_day) for region, store in stores.items()})
+    problems |= {region: problem for region, (_, problem) in found.items() if problem}
+    reports = [report for kept, _ in found.values() for report in kept]
     reports.sort(key=lambda kept: kept.report.started_at, reverse=True)
     if json:
         print_json({"reports": list(list_as_data(reports)), "problems": problems})
@@ -78,7 +79,9 @@ def show(
 
     stores, problems = _stores(InstalledSystem(replace(settings, read_only=True)))
     named = ((store, name) for store in stores.values() for name in store.names_since(FIRST_DAY))
-    kept = next((_kept(store, name) for store, name in named if name.endswith(f"/{report_id}.json")), None)
+    kept = next((_kept_or_problem(store, name) for store, name in named if name.endswith(f"/{report_id}.json")), None)
+    if isinstance(kept, str):
+        raise WrongUse(kept)
     if kept is None:
         raise WrongUse("; ".join([f"there is no report {report_id}: `snapkeep report list` lists them", *problems.values()]))
     if json:
@@ -103,17 +106,25 @@ def _stores(installed: InstalledSystem) -> tuple[dict[str, S3Reports], dict[str,
     return stores, problems
 
 
-def _kept_or_problem(store: S3Reports, first_day: date) -> list[KeptReport] | str:
-    """Return the reports of a store from a day on; why they could not be read."""
+def _kept_and_problem(store: S3Reports, first_day: date) -> tuple[list[KeptReport], str]:
+    """Return the reports of a store from a day on, and why there may be others."""
     try:
         with ThreadPoolExecutor(AT_ONCE) as pool:
-            return list(pool.map(partial(_kept, store), store.names_since(first_day)))
+            results = list(pool.map(partial(_kept_or_problem, store), store.names_since(first_day)))
     except SnapkeepError as error:
-        return one_line(error)
+        return [], one_line(error)
+    problems = [result for result in results if isinstance(result, str)]
+    others = f"; and {counted(len(problems) - 1, 'other')}" if len(problems) > 1 else ""
+    return [result for result in results if not isinstance(result, str)], "".join(problems[:1]) + others
 
 
-def _kept(store: S3Reports, name: str) -> KeptReport:
+def _kept_or_problem(store: S3Reports, name: str) -> KeptReport | str:
+    """Return a report, or why it cannot be read: another version may have written it."""
     from snapkeep.cli.views.sweep import KeptReport  # noqa: PLC0415 - imports rich
     from snapkeep.domain.sweep.report import SweepReport  # noqa: PLC0415
 
-    return KeptReport(from_json(SweepReport, json_module.loads(store.get(name))), store.location(name))
+    text = store.get(name)
+    try:
+        return KeptReport(from_json(SweepReport, json_module.loads(text)), store.location(name))
+    except ValueError as error:
+        return f"{store.location(name)}: {one_line(error)}"
