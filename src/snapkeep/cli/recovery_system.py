@@ -1,4 +1,4 @@
-"""What recoveries need of AWS: the region that they work in, the DR region's bucket, and their shared options."""
+"""The region that a recovery works in, the DR region's bucket, and the options that recoveries share."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ OnlyPlan = Annotated[bool, typer.Option("--plan", help="Show the plan and change
 
 
 class RecoverySystem:
-    """What a recovery needs in the region that it recovers in, and the DR region's bucket.
+    """The region that a recovery works in, and the DR region's bucket.
 
     The bucket is in the region of the recovery if a stack is there, else in the DR region.
     """

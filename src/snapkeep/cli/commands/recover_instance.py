@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 InstanceName = Annotated[str, typer.Argument(metavar="INSTANCE", help="An instance id, or the tag Name of its volumes.")]
 MapFile = Annotated[
-    Path | None, typer.Option("--map", metavar="FILE", help="What takes the place of subnets, groups and the like, in YAML.")
+    Path | None, typer.Option("--map", metavar="FILE", help="Replacements of subnets, security groups and the like, in YAML.")
 ]
 
 
