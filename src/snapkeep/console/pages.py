@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from snapkeep.cli.policy_files import parse_file
 from snapkeep.cli.views.plan import plan_as_data
-from snapkeep.cli.views.policy import comparison_lines, field_changes, field_lines
+from snapkeep.cli.views.policy import comparison_lines, field_changes, field_lines, full_copy_lines
 from snapkeep.cli.views.recoverable import as_data, measured_text, togetherness
 from snapkeep.cli.views.status import recovery_sentence
 from snapkeep.cli.views.status_forms import status_as_data
@@ -20,11 +20,11 @@ from snapkeep.domain.errors import SnapkeepError
 from snapkeep.domain.json_codec import to_object
 from snapkeep.domain.model import Snapshot, Verdict
 from snapkeep.domain.policy.document import InvalidPolicy
-from snapkeep.domain.policy.model import PolicySet
 from snapkeep.domain.protection import VolumeHealth, VolumeProtection
 from snapkeep.domain.recovery.choice import PointChoice, Target, choose_points
 from snapkeep.domain.recovery.verdict import ProofVerdict, is_proved
 from snapkeep.domain.retention.comparison import compare
+from snapkeep.domain.retention.rekeyed import full_copies
 from snapkeep.domain.tag_names import PROOF
 from snapkeep.domain.tags import parse_time
 from snapkeep.domain.wildcards import matches_any
@@ -281,16 +281,15 @@ def _policies(reading: Reading, query: Query) -> Context:
         except InvalidPolicy as invalid:
             context["problems"] = [f"{file.place(problem.path)}: {problem}" for problem in invalid.problems]
         else:
-            context["changes"] = list(_changes(reading, proposed))
+            after = reading.make_plans(dict.fromkeys(reading.policies, proposed), reading.at)
+            context["changes"] = [
+                (new.region, list(comparison_lines(new.region, compare(old, new))))
+                for old, new in zip(reading.plans, after, strict=True)
+            ]
+            context["full_copies"] = list(full_copy_lines(full_copies(reading.plans, after)))
+            context["not_compared"] = sorted({*proposed.copy_regions, *reading.unread}.difference(reading.policies))
             context["fields"] = list(field_lines(field_changes(primary, proposed)))
     return context
-
-
-def _changes(reading: Reading, proposed: PolicySet) -> Iterator[tuple[str, Sequence[str]]]:
-    """Yield for each region that was read what a document would change, in lines."""
-    after = reading.make_plans(dict.fromkeys(reading.policies, proposed), reading.at)
-    for old, new in zip(reading.plans, after, strict=True):
-        yield new.region, list(comparison_lines(new.region, compare(old, new)))
 
 
 def _runs(reading: Reading, query: Query) -> Context:

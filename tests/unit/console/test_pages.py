@@ -224,6 +224,20 @@ def test_a_document_is_checked_and_compared_and_not_pushed(account: Account, bro
     assert account.documents == stored
 
 
+def test_a_tried_document_shows_full_copies_and_regions_not_read(
+    account: Account, browser: TestClient, readings: Readings
+) -> None:
+    account.copy(account.snapshot(), NEAR)
+    shown(browser, readings, "/policies")
+    [policy] = DOCUMENT["policies"]
+    copies = [{**policy["copies"][0], "kms_key": "alias/new"}, {**policy["copies"][1], "region": "eu-west-1"}]
+    document = {**DOCUMENT, "policies": [{**policy, "copies": copies}]}
+    page = text_of(html.unescape(browser.post("/policies", data={"document": json.dumps(document)}).text))
+    assert "Not compared: eu-west-1" in page
+    assert "Full copies" in page
+    assert "alias/new" in page.partition("Full copies")[2]
+
+
 def test_a_document_larger_than_any_is_refused(account: Account, browser: TestClient, readings: Readings) -> None:
     shown(browser, readings, "/policies")
     assert browser.post("/policies", data={"document": "x" * 300_000}).status_code == 413
