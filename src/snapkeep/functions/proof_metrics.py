@@ -15,10 +15,11 @@ PROVED = {
 """Verdicts of proofs -> names of metrics."""
 
 
-def proof_lines(proof: Proof, system: str, when_ms: int) -> list[str]:
-    """Return the log line of a proof: how it ended, and what it took."""
+def proof_lines(proof: Proof, system: str, when_ms: int, *, of_drill: bool = False) -> list[str]:
+    """Return the log line of a proof: its verdict, unless it is of a drill, which is no copy, and its requests."""
     progress = proof.progress
-    values = {metric: (float(proof.verdict is verdict), "Count") for verdict, metric in PROVED.items()}
+    verdicts = {} if of_drill else PROVED
+    values = {metric: (float(proof.verdict is verdict), "Count") for verdict, metric in verdicts.items()}
     values["BlocksCompared"] = (progress.compared, "Count")
     values["BlockRequests"] = (progress.list_requests + progress.reads, "Count")
     return [metric_line(values, {SYSTEM: system}, when_ms)]

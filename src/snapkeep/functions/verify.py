@@ -63,8 +63,8 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     log = started(event, context)
     result = compare(_use_case(), event)
     if isinstance(result, Proof):
-        when_ms = int(result.ended_at.timestamp() * 1000)
-        metrics.emit(proof_metrics.proof_lines(result, composition().environment.system, when_ms))
+        when_ms, of_drill = int(result.ended_at.timestamp() * 1000), bool(_asked(event).point)
+        metrics.emit(proof_metrics.proof_lines(result, composition().environment.system, when_ms, of_drill=of_drill))
         log.info("proof", extra={"audit": "proof", "proof": to_object(result)})
     return to_object(answer_of(result))
 
