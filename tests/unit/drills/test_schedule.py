@@ -59,6 +59,21 @@ def test_a_schedule_follows_its_time_zone_over_a_change_of_the_clock() -> None:
     assert due_at(berlin, DrillLedger(), datetime(2026, 10, 26, 1, 29, tzinfo=UTC)) is None
 
 
+@pytest.mark.parametrize(
+    ("day", "due"),
+    [
+        # 02:30 does not exist on 29 March, and exists twice on 25 October.
+        ("2026-03-29", "2026-03-29 01:30"),
+        ("2026-10-25", "2026-10-25 00:30"),
+    ],
+)
+def test_a_time_that_the_clock_skips_or_repeats_is_one_drill(day: str, due: str) -> None:
+    berlin = replace(RULE, schedule=DrillSchedule("30 2 * * ? *", "Europe/Berlin"))
+    midnight = datetime.fromisoformat(day).replace(tzinfo=UTC)
+    found = {due_at(berlin, DrillLedger(), midnight + timedelta(minutes=5 * tick)) for tick in range(4 * 12)}
+    assert found - {None} == {datetime.fromisoformat(due).replace(tzinfo=UTC)}
+
+
 def test_every_volume_has_its_turn() -> None:
     rule, copies, ledger, seen = replace(RULE, pick=DrillPick(rotate=2)), [copy(number) for number in range(5)], DrillLedger(), []
     for week in range(15):
@@ -144,10 +159,10 @@ def test_a_small_volume_is_drilled_where_a_large_one_is_too_expensive() -> None:
     ],
 )
 def test_schedules_of_eventbridge_match_their_minutes(text: str, at: str) -> None:
-    cron, moment = parse_cron(text), datetime.fromisoformat(at)
-    assert cron.matches(moment)
+    cron, moment = parse_cron(text), datetime.fromisoformat(at).replace(tzinfo=UTC)
+    assert cron.latest(moment, "UTC") == moment
     if text != "* * * * ? *":
-        assert not cron.matches(moment + timedelta(minutes=1))
+        assert cron.latest(moment + timedelta(minutes=1), "UTC") == moment
 
 
 @pytest.mark.parametrize(

@@ -29,8 +29,10 @@ class DrillChoice:
 
 def due_at(rule: DrillRule, ledger: DrillLedger, now: datetime) -> datetime | None:
     """Return the time at which a drill was due and not begun; None if it is not due."""
-    due = parse_cron(rule.schedule.cron).last(now, MADE_UP_WITHIN, rule.schedule.timezone)
-    return None if due is None or ledger.begun_since(rule.name, due) else due
+    due = parse_cron(rule.schedule.cron).latest(now, rule.schedule.timezone)
+    if due is None or now - due >= MADE_UP_WITHIN or ledger.begun_since(rule.name, due):
+        return None
+    return due
 
 
 def points_of(rule: DrillRule, snapshots: Iterable[Snapshot], system: str) -> dict[str, list[Snapshot]]:

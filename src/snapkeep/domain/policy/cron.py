@@ -22,7 +22,6 @@ _FIELDS = (
 )
 """Name, least and largest value, and the words for the values from the least on. Sunday is 1."""
 _DAY_OF_MONTH, _DAY_OF_WEEK = 2, 4
-_MINUTE = timedelta(minutes=1)
 _LONGEST_LOOK = 366
 
 
@@ -31,19 +30,6 @@ class Cron:
     """A schedule: the values of each field at which it is due."""
 
     fields: tuple[frozenset[int], ...]
-
-    def matches(self, local: datetime) -> bool:
-        """Whether it is due in a minute of its own time zone."""
-        weekday = local.isoweekday() % 7 + 1
-        values = (local.minute, local.hour, local.day, local.month, weekday, local.year)
-        return all(value in field for value, field in zip(values, self.fields, strict=True))
-
-    def last(self, now: datetime, within: timedelta, timezone: str) -> datetime | None:
-        """Return the last minute at which it was due; None if it was not due within this time."""
-        zone = ZoneInfo(timezone)
-        minute = now.replace(second=0, microsecond=0)
-        candidates = (minute - _MINUTE * number for number in range(within // _MINUTE))
-        return next((at for at in candidates if self.matches(at.astimezone(zone))), None)
 
     def latest(self, now: datetime, timezone: str) -> datetime | None:
         """Return the last moment that is not after now; None if there was none for a year.
