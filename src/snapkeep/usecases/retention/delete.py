@@ -144,7 +144,14 @@ class DeleteSnapshots:
 
     def _refuse(self, orders: Sequence[DeletionOrder], plan: DeletionPlan, done: Deletions) -> None:
         """Note the orders of another plan that this one does not confirm, with the reasons why the snapshots stay."""
-        kept = {verdict.snapshot.id: "; ".join(reason.text for reason in verdict.reasons) for verdict in plan.verdicts}
+        if not orders:  # the usual case: the plan of a sweep has the snapshots of hundreds of volumes
+            return
+        ids = {order.snapshot_id for order in orders}
+        kept = {
+            verdict.snapshot.id: "; ".join(reason.text for reason in verdict.reasons)
+            for verdict in plan.verdicts
+            if verdict.snapshot.id in ids
+        }
         unlisted = [order.snapshot_id for order in orders if order.snapshot_id not in kept]
         existing = self.reader.snapshots(unlisted) if unlisted else {}
         for order in orders:
