@@ -68,8 +68,8 @@ def choose(
 ) -> Batch:
     """Return what is started now.
 
-    `snapshots` are all of the region, whoever made them; `intentions` when each volume's last call was intended. Of one volume
-    at most one of the system's own is pending.
+    `snapshots` are all of the region, those of people and other tools too; `intentions` when each volume's last call was
+    intended. A volume has at most one pending snapshot of the system's own.
     """
     waiting = sorted(due, key=lambda item: (item.since, item.volume.id))
     if not waiting:
@@ -88,7 +88,7 @@ def choose(
 
 
 class _Chooser:
-    """What of a region's snapshots limits new ones."""
+    """The limits that a region's snapshots set to new ones."""
 
     def __init__(self, snapshots: Sequence[Snapshot], intentions: Mapping[str, datetime], now: datetime) -> None:
         self._intentions = intentions
@@ -155,7 +155,7 @@ def _of_instance(key: tuple[str, str], members: Sequence[Volume], attached: Sequ
     ids = tuple(volume.id for volume in members)
     others = [volume for volume in attached if volume.id not in ids]
     excluded = tuple(volume.id for volume in others if volume.role is not VolumeRole.ROOT)
-    # What cannot be left out must not be taken: no policy includes it.
+    # A set takes each volume that it cannot leave out, also those that no policy includes: then single snapshots are made.
     if not 1 < len(members) <= MOST_PENDING or len(excluded) > MOST_EXCLUDED:
         for volume_id in ids:
             yield Creation((volume_id,), policy)

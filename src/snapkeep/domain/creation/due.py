@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from math import ceil
 
 from snapkeep.domain.copies.request import EXPECTED_SECONDS_PER_GIB
-from snapkeep.domain.model import NEVER, Snapshot, SnapshotState, Volume
+from snapkeep.domain.model import NEVER, Lineage, Snapshot, SnapshotState, Volume
 from snapkeep.domain.other_tools import tool_of
 from snapkeep.domain.policy.cron import parse_cron
 from snapkeep.domain.policy.frequency import Periods, periods_of
@@ -33,8 +33,8 @@ Copies = Mapping[str, Sequence[Snapshot]]
 def next_due(volume: Volume, policy: Policy, snapshots: Iterable[Snapshot], copies: Copies, now: datetime) -> datetime | None:
     """Return since when, or from when on, a snapshot of a volume is due; None where its policy makes none.
 
-    `snapshots` are the volume's own, whoever made them, in any state; a pending one counts, and working material of other tools
-    does not. Without any, one is due at once.
+    `snapshots` are the volume's own in any state, those of people and other tools too; a pending one counts, and working material
+    of other tools does not. Without any, one is due at once.
     `copies` matter for `when: rpo` alone; without history, durations are estimated by the volume's size.
     """
     rule = policy.snapshots
@@ -128,14 +128,18 @@ def next_snapshots(
     own: dict[str, list[Snapshot]] = defaultdict(list)
     for snapshot in snapshots:
         own[snapshot.origin.volume_id].append(snapshot)
+    by_lineage: dict[str, dict[Lineage, list[Snapshot]]] = {region: defaultdict(list) for region in copies}
+    for region, listing in copies.items():
+        for copy in listing:
+            by_lineage[region][copy.origin.lineage].append(copy)
     moments: dict[str, datetime] = {}
     for volume in volumes:
         policy = select(volume, policies).policy
         if policy is None or policy.snapshots is None:
             continue
         listed = {
-            region: [copy for copy in listing if copy.origin.lineage == (volume.region, volume.id)]
-            for region, listing in copies.items()
+            region: of_region[Lineage(volume.region, volume.id)]
+            for region, of_region in by_lineage.items()
             if needs_history(policy) and policy.copy_rule(region)
         }
         due = next_due(volume, policy, own[volume.id], listed, now)
