@@ -7,12 +7,12 @@ from datetime import timedelta
 from snapkeep.domain.policy.model import LONGEST_DRILL, REGION_PATTERN, DrillLevel, DrillPick, DrillRule, DrillSchedule
 from snapkeep.domain.policy.shapes import (
     BUDGET_PATTERN,
-    LONG_DURATION_PATTERN,
     NAME_PATTERN,
-    TIMEZONE_PATTERN,
     Field,
     Shape,
     ValueType,
+    long_duration,
+    timezone_field,
 )
 
 CRON_PATTERN = r"^\S+( \S+){5}$"
@@ -30,13 +30,7 @@ SCHEDULE = Shape(
             example="0 4 ? * SUN *",
             missing='write a schedule of EventBridge, such as "0 4 ? * SUN *"',
         ),
-        Field(
-            "timezone",
-            ValueType.TEXT,
-            "IANA name of the time zone of the schedule.",
-            pattern=TIMEZONE_PATTERN,
-            example="Europe/Berlin",
-        ),
+        timezone_field("IANA name of the time zone of the schedule."),
     ),
 )
 
@@ -52,15 +46,12 @@ PICK = Shape(
         ),
         Field("latest", ValueType.FLAG, "The newest recovery point of each volume."),
         Field("random", ValueType.FLAG, "Any recovery point of each volume."),
-        Field(
+        long_duration(
             "oldest_within",
-            ValueType.DURATION,
             "The oldest recovery point of each volume that is not older than this.",
-            minimum=60,
-            maximum=36500 * 24 * 60,
-            pattern=LONG_DURATION_PATTERN,
             example="30d",
             units="hours, days or weeks: 12h, 30d or 2w",
+            most_days=36500,
         ),
     ),
 )
@@ -110,15 +101,13 @@ DRILL = Shape(
             maximum=LONGEST_DRILL // timedelta(minutes=1),
             example="2h",
         ),
-        Field(
+        long_duration(
             "covered_within",
-            ValueType.DURATION,
             "So often, a drill of every volume of the policies has to pass; sweeps report volumes of which none did.",
-            minimum=24 * 60,
-            maximum=3660 * 24 * 60,
-            pattern=LONG_DURATION_PATTERN,
             example="90d",
             units="days or weeks: 90d or 12w",
+            most_days=3660,
+            least_hours=24,
         ),
         Field(
             "budget",

@@ -31,13 +31,13 @@ from snapkeep.domain.policy.shapes import (
     BUDGET_PATTERN,
     INSTANCE_PATTERN,
     KEY_PATTERN,
-    LONG_DURATION_PATTERN,
     NAME_PATTERN,
-    TIMEZONE_PATTERN,
     VOLUME_PATTERN,
     Field,
     Shape,
     ValueType,
+    long_duration,
+    timezone_field,
 )
 
 VERSION = 1
@@ -55,15 +55,12 @@ RETENTION = Shape(
     "A snapshot is kept when any rule keeps it; `{}` keeps everything.",
     (
         Field("keep_last", ValueType.COUNT, "Keep the newest so many snapshots."),
-        Field(
+        long_duration(
             "keep_within",
-            ValueType.DURATION,
             "Keep what is less than this much older than the newest snapshot.",
-            minimum=60,
-            maximum=36500 * 24 * 60,
-            pattern=LONG_DURATION_PATTERN,
             example="3d",
             units="hours, days or weeks: 12h, 3d or 2w (for a month 31d, for a year 366d)",
+            most_days=36500,
         ),
         *(
             Field(
@@ -74,13 +71,7 @@ RETENTION = Shape(
             for word, period in PERIODS.items()
         ),
         Field("minimum", ValueType.COUNT, "Keep the newest so many completed snapshots whatever the rules say; no rule itself."),
-        Field(
-            "timezone",
-            ValueType.TEXT,
-            "IANA name of the time zone in which these periods begin.",
-            pattern=TIMEZONE_PATTERN,
-            example="Europe/Berlin",
-        ),
+        timezone_field("IANA name of the time zone in which these periods begin."),
     ),
 )
 
@@ -141,16 +132,14 @@ VERIFY = Shape(
             pattern=r"^[1-9][0-9]{0,2}/[1-9][0-9]{0,2}$",
             example="1/30",
         ),
-        Field(
+        long_duration(
             "full",
-            ValueType.DURATION,
             "So often, all blocks of a copy of each volume are compared.",
-            attribute="full_every",
-            minimum=24 * 60,
-            maximum=3660 * 24 * 60,
-            pattern=LONG_DURATION_PATTERN,
             example="90d",
             units="days or weeks: 90d or 12w",
+            most_days=3660,
+            least_hours=24,
+            attribute="full_every",
         ),
         Field(
             "budget", ValueType.TEXT, "The most that a month's comparisons cost.", pattern=BUDGET_PATTERN, example="5 USD/month"
@@ -192,15 +181,12 @@ COPY = Shape(
             shape=RETENTION,
             missing="write which copies are kept, such as {keep_last: 3}; {} keeps every copy",
         ),
-        Field(
+        long_duration(
             "every",
-            ValueType.DURATION,
             "Copy one snapshot of each period of this length, the first; left out, every snapshot.",
-            minimum=60,
-            maximum=366 * 24 * 60,
-            pattern=LONG_DURATION_PATTERN,
             example="1d",
             units="hours, days or weeks: 4h, 1d or 1w",
+            most_days=366,
         ),
         Field(
             "only",
@@ -266,24 +252,15 @@ SNAPSHOTS = Shape(
             "`rpo` makes one in time for the `rpo`, by how long snapshots and copies took before.",
             choices=(WHEN_RPO,),
         ),
-        Field(
+        long_duration(
             "every",
-            ValueType.DURATION,
             "One in each period of this length.",
-            minimum=60,
-            maximum=366 * 24 * 60,
-            pattern=LONG_DURATION_PATTERN,
             example="4h",
             units="hours, days or weeks: 4h, 1d or 1w",
+            most_days=366,
         ),
         Field("cron", ValueType.TEXT, "One at each moment of a cron expression as EventBridge has it.", example="0 */4 * * ? *"),
-        Field(
-            "timezone",
-            ValueType.TEXT,
-            "IANA name of the time zone of `every` and `cron`.",
-            pattern=TIMEZONE_PATTERN,
-            example="Europe/Berlin",
-        ),
+        timezone_field("IANA name of the time zone of `every` and `cron`."),
     ),
 )
 

@@ -45,6 +45,11 @@ class GoneRetention(Retention):
     """The retention of a deleted volume: `keep_within` counts back from now, because no newer snapshot will be made."""
 
 
+def _usd_of(budget: str) -> float:
+    """Return the US dollars of a budget such as `5 USD/month`; 0 for no limit."""
+    return float(budget.partition(" ")[0] or 0)
+
+
 @dataclass(frozen=True, slots=True)
 class VerifyRule:
     """How each copy is compared with its source once it has arrived."""
@@ -68,7 +73,7 @@ class VerifyRule:
     @property
     def month_usd(self) -> float:
         """The budget of a month in US dollars; 0 for no limit."""
-        return float(self.budget.partition(" ")[0] or 0)
+        return _usd_of(self.budget)
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +200,7 @@ LONGEST_DRILL = timedelta(hours=24)
 
 
 class DrillLevel(StrEnum):
-    """What a drill makes of a recovery point."""
+    """The resources that a drill makes of a recovery point."""
 
     VOLUME = "volume"
 
@@ -244,7 +249,7 @@ class DrillRule:
     @property
     def budget_usd(self) -> float:
         """The budget in US dollars; 0 for no limit."""
-        return float(self.budget.partition(" ")[0] or 0)
+        return _usd_of(self.budget)
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,7 +269,7 @@ class RecoveryGroup:
     order: tuple[str, ...] = ()
     """Patterns of the tag `Name`, those first that are launched first; all others come last."""
     wait: str = "checks"
-    """What is awaited of each stage before the next: `checks`, its status checks, or `running`."""
+    """The state that each stage reaches before the next one: `checks`, its status checks passed, or `running`."""
 
 
 @dataclass(frozen=True, slots=True)

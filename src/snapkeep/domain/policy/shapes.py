@@ -13,8 +13,6 @@ MOST_SNAPSHOTS = 100_000
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 TIMEZONE_PATTERN = r"^(?!posix/|right/|(localtime|posixrules|Factory)$)[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+){0,2}$"
 """IANA names, of at most three parts, without those that mean something else on another machine (`localtime`, leap seconds)."""
-LONG_DURATION_PATTERN = r"^[0-9]+[hdw]$"
-"""Durations without minutes: restic's and borg's `m` is a month here, and a month must not become a minute."""
 VOLUME_PATTERN = r"^vol-[0-9a-f]+$"
 BUDGET_PATTERN = r"^(?!0+(\.0+)? )[0-9]{1,6}(\.[0-9]{1,2})? USD/month$"
 INSTANCE_PATTERN = r"^i-[0-9a-f]+$"
@@ -89,3 +87,28 @@ class Shape:
             if known.name == key.target:
                 return known.default_factory() if known.default_factory is not MISSING else known.default
         return MISSING
+
+
+def long_duration(
+    name: str, about: str, *, example: str, units: str, most_days: int, least_hours: int = 1, attribute: str = ""
+) -> Field:
+    """Return the key of a duration without minutes.
+
+    restic's and borg's `m` is a month there, and a month must not become a minute.
+    """
+    return Field(
+        name,
+        ValueType.DURATION,
+        about,
+        attribute=attribute,
+        minimum=least_hours * 60,
+        maximum=most_days * 24 * 60,
+        pattern=r"^[0-9]+[hdw]$",
+        example=example,
+        units=units,
+    )
+
+
+def timezone_field(about: str) -> Field:
+    """Return the key of a time zone."""
+    return Field("timezone", ValueType.TEXT, about, pattern=TIMEZONE_PATTERN, example="Europe/Berlin")
