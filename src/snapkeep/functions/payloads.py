@@ -170,7 +170,7 @@ class RetentionAnswer(PlanAnswer):
 
 @dataclass(frozen=True, slots=True)
 class DeletionResults:
-    """What a sweep's report says of its deletions."""
+    """The results of a sweep's deletions, for its report."""
 
     deleted: int
     failed: tuple[DeletionResult, ...]
@@ -248,7 +248,7 @@ def run_state(state: Mapping[str, Any]) -> RunState:
     return RunState(
         subject=_id_in(detail.snapshot_id) or str(state.get("detail-type") or state.get("copy") or state.get("run") or ""),
         volume_ids=tagged.volumes or received.volumes or event_volumes,
-        # What a drill's comparison says stands in the drill's own problems.
+        # A drill's own problems include those of its comparison.
         problems=(
             *tagged.problems,
             *planned.problems,

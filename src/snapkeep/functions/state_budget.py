@@ -164,7 +164,7 @@ def fit_refusals(refusals: Sequence[Refusal], most_bytes: int) -> tuple[Problem,
 def deletion_answer(done: Deletions, call: DeletionCall) -> DeletionAnswer:
     """Return the answer of DeleteOldSnapshots, fitted into the state of its execution beside the results of copies.
 
-    The deletions that were asked for stand in the state already. Those that it planned itself take half of the room, refusals and
+    The state has the requested deletions already. Those that the function planned itself take half of the room, refusals and
     failures a quarter each.
     """
     room = 2 * plan_bytes(len(call.volumes), call.copies)

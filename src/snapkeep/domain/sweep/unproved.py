@@ -75,7 +75,7 @@ def _since_last_proof(copies: Iterable[Snapshot], system: str) -> Iterator[Snaps
 
 
 def _comparison_of(copy: Snapshot, copies: Iterable[Snapshot], policies: PolicySet) -> UnprovedCopy | None:
-    """Return the comparison that a copy's rule asks for; None without a rule that compares."""
+    """Return the comparison that a copy's rule requires; None without a rule that compares."""
     policy = policies.named(copy.policy)
     rule = policy.copy_rule(copy.region) if policy else None
     if rule is None:

@@ -57,7 +57,7 @@ class SnapshotMaker(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class MakeResult:
-    """What one tick did."""
+    """The result of one tick."""
 
     due: int = 0
     made: tuple[str, ...] = ()

@@ -94,7 +94,7 @@ class RetentionPlanner:
     def _confirmed(self, results: Sequence[CopyResult]) -> list[SnapshotInRegion]:
         """Return the copies that a run saw complete within the last hour, as the queues say too, and whose keys can be used now.
 
-        The queue is asked because an answer may be forged by whoever reads a task token. Raise AwsUnavailable where it, or KMS,
+        A result alone does not count: anyone who reads a task token can forge it. Raise AwsUnavailable where a queue, or KMS,
         does not answer.
         """
         return [
