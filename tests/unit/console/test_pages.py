@@ -10,12 +10,14 @@ import pytest
 from starlette.testclient import TestClient
 
 from snapkeep.cli.common import time_of
+from snapkeep.cli.console_links import NO_LINKS
 from snapkeep.console.pages import PAGES, Page
 from snapkeep.console.reading import MACHINES, Readings
+from snapkeep.console.server import Console
 from snapkeep.console.timeline import PointState, state_of
 from snapkeep.domain.model import KeyFault, Unusable
 from snapkeep.domain.system import StackKind
-from snapkeep.domain.tags import format_time
+from snapkeep.domain.tags import format_time, parse_time
 from support.several_regions import DOCUMENT, FAR, NEAR, PRIMARY, Account
 from support.templates import template
 
@@ -98,6 +100,14 @@ def test_the_command_takes_the_point_that_is_shown(account: Account, browser: Te
     assert f"<dt>From</dt><dd><code>{point.id}</code>" in page
     [at] = re.findall(rf"recover volume \S+ --in {PRIMARY} --at ([^\s<]+)", page)
     assert time_of(at) >= point.start_time
+
+
+def test_the_command_names_a_system_of_another_name(readings: Readings) -> None:
+    console = Console(readings, NO_LINKS, "-back", PRIMARY)
+    moment = parse_time("2026-11-30T09:00:00Z")
+    assert console.recovery_command("i-1", NEAR, moment) == (
+        f"snapkeep recover volume i-1 --in {NEAR} --at 2026-11-30T09:00:00.000Z --name -back"
+    )
 
 
 def test_a_point_whose_key_could_not_be_read_is_not_known(account: Account) -> None:
