@@ -91,7 +91,7 @@ def test_a_drill_goes_through_its_steps_and_ends_well(engine: str) -> None:
     assert (run.status, run.error) == ("SUCCEEDED", "")
     assert run.states == (
         *("Begin", *drill, "MakeForDrill", *drill, "WaitForEc2", *drill, "MakeForDrill", *drill, "Verify", *drill, "Verify"),
-        *(*drill, *remove, "WaitForRemoval", *remove, "AfterRemoval", *drill, "Outcome", "Done"),
+        *(*drill, "WaitForRemoval", *remove, "WaitForRemoval", *remove, "AfterRemoval", *drill, "Outcome", "Done"),
     )
     assert {payload["run"] for name, payload in stubs.payloads if name == "RemoveAfterDrill"} == {"drill-1"}
     assert [payload["asked"] for name, payload in stubs.payloads if name == "Verify"] == [
