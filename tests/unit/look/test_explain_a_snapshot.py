@@ -11,8 +11,10 @@ import pytest
 from rich.console import Console
 
 from snapkeep.cli.views.explain import print_story, summary
+from snapkeep.domain.copies.entry import entry_key
 from snapkeep.domain.model import Action
 from snapkeep.domain.policy.model import CopyRule, Limits, Policy, PolicySet, Retention, Selector
+from snapkeep.domain.tag_names import SOURCE_SNAPSHOT
 from snapkeep.lab.ebs_model import World
 from snapkeep.usecases.look.explain import AuditLine, ExecutionSummary, Explain, Story, StoryEventKind, describe_audit_line
 from support.sweeping_world import DR, HOUR, PRIMARY, SweepingWorld, gold
@@ -46,6 +48,12 @@ def explain(world: SweepingWorld, snapshot_id: str, lines: Sequence[AuditLine] =
         executions={PRIMARY: NoExecutions()},
     )
     return explaining.run(snapshot_id, composition.clock.now())
+
+
+def shown(story: Story) -> Action:
+    """Return what the next plan would do."""
+    assert story.verdict is not None
+    return story.verdict.action
 
 
 def printed(story: Story) -> str:
@@ -93,6 +101,41 @@ def test_a_copy_is_explained_with_its_origin() -> None:
     assert story.origin is not None
     assert (story.origin.snapshot_id, story.origin.region) == (snapshot, PRIMARY)
     assert story.verdict is not None
+
+
+def test_of_two_copies_the_one_that_a_sweep_deletes_would_go() -> None:
+    world = SweepingWorld()
+    world.snapshot(world.volume())
+    world.later(HOUR)
+    (checked,) = world.managed(DR)
+    (source,) = (tag["Value"] for tag in checked["Tags"] if tag["Key"] == SOURCE_SNAPSHOT)
+    tags = [{"ResourceType": "snapshot", "Tags": checked["Tags"]}]
+    second = world.ec2_dr.copy_snapshot(
+        SourceRegion=PRIMARY, SourceSnapshotId=source, TagSpecifications=tags, Description=checked["Description"]
+    )["SnapshotId"]
+    world.later(HOUR)
+    assert shown(explain(world, checked["SnapshotId"])) is Action.KEEP
+    assert shown(explain(world, second)) is Action.DELETE
+    world.sweep(DR)
+    assert [copy["SnapshotId"] for copy in world.managed(DR)] == [checked["SnapshotId"]]
+
+
+def test_a_copy_beside_one_that_its_queue_calls_wrong_is_kept() -> None:
+    """EC2 may show the mark of the wrong one late: a sweep deletes no good copy for it."""
+    world = SweepingWorld(policies=gold(keep_copies=2))
+    volume = world.volume()
+    for _ in range(2):
+        newer = world.snapshot(volume)
+        world.later(HOUR)
+    good, wrong = sorted(world.managed(DR), key=lambda copy: copy["StartTime"])
+    world.policies = gold(keep_copies=1)
+    queue = world.runner.composition.queue_of(DR)
+    assert shown(explain(world, good["SnapshotId"])) is Action.DELETE
+    entry = queue.get(entry_key(PRIMARY, newer, DR))
+    queue.write(entry.restarted(entry.request, entry.enqueued_at).failed("its size differs", wrong["SnapshotId"]))
+    assert shown(explain(world, good["SnapshotId"])) is Action.KEEP
+    world.sweep(DR)
+    assert good["SnapshotId"] in [copy["SnapshotId"] for copy in world.managed(DR)]
 
 
 def test_a_deleted_snapshot_is_explained_by_its_audit_line() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -9,7 +10,8 @@ from enum import StrEnum
 from functools import partial
 from typing import Any, Protocol, TypeVar
 
-from snapkeep.domain.copies.entry import QueueEntry, entry_key
+from snapkeep.domain.copies.entry import EntryState, QueueEntry, entry_key
+from snapkeep.domain.copies.known_copies import KnownCopies, known_copies
 from snapkeep.domain.errors import SnapkeepError
 from snapkeep.domain.json_codec import OPTIONAL
 from snapkeep.domain.model import Lineage, Origin, Snapshot, Verdict, Volume
@@ -223,13 +225,17 @@ class _StoryBuilder:
         lineage, sources = snapshot.origin.lineage, self.sources
         reader = sources.primary if snapshot.region == sources.primary.region else sources.others[snapshot.region]
         policies = sources.policies[snapshot.region]
-        plan = make_region_plan(reader, self._facts(reader, lineage), policies, now, system=sources.system)
+        plan = make_region_plan(reader, self._facts(reader, snapshot), policies, now, system=sources.system)
         return next((volume for volume in plan.volumes if volume.lineage == lineage), None)
 
-    def _facts(self, reader: SnapshotReader, lineage: Lineage) -> RegionFacts:
+    def _facts(self, reader: SnapshotReader, snapshot: Snapshot) -> RegionFacts:
+        lineage = snapshot.origin.lineage
         if reader.region != lineage.region:
             copies = [copy for copy in reader.copies_of_volumes([lineage.volume_id]) if copy.origin.lineage == lineage]
-            return RegionFacts(reader.region, (), copies, gone=self._gone(lineage))
+            known = self._known(reader.region, copies)
+            counted = {copy.id for copy in known.counted(copies)} | {snapshot.id}
+            copies = [copy for copy in copies if copy.id in counted]
+            return RegionFacts(reader.region, (), copies, checked=known.checked, gone=self._gone(lineage))
         volumes: list[Volume] = list(reader.volumes([lineage.volume_id]).values())
         listings: dict[str, list[Snapshot]] = {}
         for region, other in self.sources.others.items():
@@ -243,6 +249,17 @@ class _StoryBuilder:
             for entry in self.regions.read(region, partial(queue.open_entries, lineage.volume_id), list[QueueEntry]())
         )
         return RegionFacts(reader.region, volumes, reader.snapshots_of_volumes([lineage.volume_id]), listings, waiting)
+
+    def _known(self, region: str, copies: Sequence[Snapshot]) -> KnownCopies:
+        """Return the copies that the region's queue calls wrong, and of twice copied snapshots those that it calls checked."""
+        queue = self.sources.queues.get(region)
+        if queue is None:
+            return KnownCopies()
+        failed = self.regions.read(region, lambda: list(queue.in_state(EntryState.FAILED)), list[QueueEntry]())
+        times = Counter((copy.origin.region, copy.origin.snapshot_id) for copy in copies)
+        keys = [entry_key(*source, region) for source, number in times.items() if number > 1]
+        entries = [self.regions.read(region, partial(find_entry, queue, key), None) for key in keys]
+        return known_copies([*failed, *(entry for entry in entries if entry is not None)])
 
     def _gone(self, lineage: Lineage) -> frozenset[Lineage]:
         """Return the lineage if its volume is known to be deleted."""
