@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import chain
@@ -10,7 +11,8 @@ from types import MappingProxyType
 
 from snapkeep.domain.copies.known_copies import KnownCopies
 from snapkeep.domain.creation.due import next_snapshots
-from snapkeep.domain.model import Action, Reason, Snapshot, SnapshotInRegion, Verdict, Volume
+from snapkeep.domain.errors import SnapkeepError
+from snapkeep.domain.model import Action, Lineage, Reason, Snapshot, SnapshotInRegion, Verdict, Volume
 from snapkeep.domain.policy.model import PolicySet
 from snapkeep.domain.retention.deleted_volumes import deleted_lineages
 from snapkeep.domain.retention.forecast import with_copies_made
@@ -38,6 +40,27 @@ def guarded_plan(guards: DeletionGuards, facts: RegionFacts, policies: PolicySet
     held = protected_ids(guards, to_delete)
     # Planned again, and not only filtered: a held snapshot counts in the limits and in the numbers of the others.
     return plan_region(facts, policies, now, system=system, protected_ids=held) if held else plan
+
+
+def deleted_sources(
+    copies: Iterable[Snapshot], region: str, reader_of: Callable[[str], SnapshotReader]
+) -> tuple[frozenset[Lineage], bool]:
+    """Return the lineages of copies in a DR region whose volumes are deleted, and whether every source region answered.
+
+    Nothing is concluded about a region that does not answer.
+    """
+    volume_ids: dict[str, set[str]] = defaultdict(set)
+    listed = [copy for copy in copies if copy.origin.region != region]
+    for copy in listed:
+        volume_ids[copy.origin.region].add(copy.origin.volume_id)
+    deleted: frozenset[Lineage] = frozenset()
+    all_known = True
+    for source, ids in sorted(volume_ids.items()):
+        try:
+            deleted |= deleted_lineages(listed, source, reader_of(source).volumes(ids))
+        except SnapkeepError:
+            all_known = False
+    return deleted, all_known
 
 
 def make_region_plan(

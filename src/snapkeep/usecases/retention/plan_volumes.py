@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from hashlib import sha256
 
 from snapkeep.domain.copies.entry import EntryState, entry_key
-from snapkeep.domain.errors import CopyWrong, EntryNotFound, SnapkeepError
+from snapkeep.domain.errors import CopyWrong, EntryNotFound
 from snapkeep.domain.model import (
     CLOCK_SKEW,
     DeletionPlan,
     KeyFault,
-    Lineage,
     Refusal,
     Snapshot,
     SnapshotInRegion,
@@ -24,11 +22,10 @@ from snapkeep.domain.model import (
 )
 from snapkeep.domain.policy.model import PolicySet
 from snapkeep.domain.policy.selection import select_for_retention, tells_what_governs
-from snapkeep.domain.retention.deleted_volumes import deleted_lineages
 from snapkeep.domain.retention.region_plan import RegionFacts
 from snapkeep.domain.tags import format_time
 from snapkeep.usecases.ports import Clock, CopyQueue, CopyResult, CopyResultStatus, DeletionGuards, SnapshotReader
-from snapkeep.usecases.retention.plan_regions import guarded_plan
+from snapkeep.usecases.retention.plan_regions import deleted_sources, guarded_plan
 
 ANSWER_GOOD_FOR = timedelta(hours=1)
 """Time for which a run relies on what it has seen: the policy of a snapshot that it tagged, and a copy that it saw complete."""
@@ -88,7 +85,8 @@ class RetentionPlanner:
         copies = self._counted(self.reader.copies_of_volumes(volume_ids))
         facts = RegionFacts(self.reader.region, (), copies, checked=None)
         if as_sweep:
-            facts = replace(facts, checked=self._checked(copies), gone=self._gone(copies))
+            gone, _all_known = deleted_sources(copies, self.reader.region, self.reader_of)
+            facts = replace(facts, checked=self._checked(copies), gone=gone)
         return self._plan(facts, self.policies())
 
     def _confirmed(self, results: Sequence[CopyResult]) -> list[SnapshotInRegion]:
@@ -144,15 +142,6 @@ class RetentionPlanner:
             if times[copy.origin.snapshot_id] > 1
             and self._is_done(copy.origin.region, copy.origin.snapshot_id, self.reader.region, copy.id)
         )
-
-    def _gone(self, copies: Sequence[Snapshot]) -> frozenset[Lineage]:
-        """Return the lineages whose source volumes are deleted. Nothing is concluded of a region that does not answer."""
-        gone: frozenset[Lineage] = frozenset()
-        for region in {copy.origin.region for copy in copies} - {self.reader.region}:
-            volume_ids = {copy.origin.volume_id for copy in copies if copy.origin.region == region}
-            with suppress(SnapkeepError):
-                gone |= deleted_lineages(copies, region, self.reader_of(region).volumes(volume_ids))
-        return gone
 
     def _facts(
         self,

@@ -12,10 +12,10 @@ from snapkeep.domain.copies.entry import EntryState, QueueEntry, entry_key
 from snapkeep.domain.copies.known_copies import known_copies
 from snapkeep.domain.errors import SnapkeepError
 from snapkeep.domain.events import CopyEndEvent
-from snapkeep.domain.model import Lineage, Snapshot
+from snapkeep.domain.model import Snapshot
 from snapkeep.domain.policy.model import PolicySet
 from snapkeep.domain.recovery.points import keys_at_risk
-from snapkeep.domain.retention.deleted_volumes import deleted_lineages, deleted_volumes
+from snapkeep.domain.retention.deleted_volumes import deleted_volumes
 from snapkeep.domain.retention.region_plan import RegionFacts
 from snapkeep.domain.sweep.deleted_by_others import kept_snapshots
 from snapkeep.domain.sweep.dr import DrFacts, decide_dr
@@ -42,7 +42,7 @@ from snapkeep.usecases.copies.receive import ReceiveCopy, ReceiveOutcome
 from snapkeep.usecases.drills.watch import DrillWatch
 from snapkeep.usecases.ports import CopyQueue
 from snapkeep.usecases.recovery.ports import Verifications
-from snapkeep.usecases.retention.plan_regions import guarded_plan
+from snapkeep.usecases.retention.plan_regions import deleted_sources, guarded_plan
 from snapkeep.usecases.sweep.shared import (
     RegionSweep,
     Repairs,
@@ -76,7 +76,8 @@ class DrSweep(RegionSweep):
         snapshots = self._with_source_starts(list(self.reader.all_snapshots()))
         done = list(self.queue.in_state(EntryState.DONE))
         known = known_copies([*entries, *done])
-        gone, all_known = self._gone(snapshots)
+        managed = (copy for copy in snapshots if copy.managed_by(self.system))
+        gone, all_known = deleted_sources(managed, self.reader.region, self.reader_of)
         listing = RegionFacts(
             region=self.reader.region, volumes=(), snapshots=known.counted(snapshots), checked=known.checked, gone=gone
         )
@@ -121,22 +122,6 @@ class DrSweep(RegionSweep):
         removed_ids = {copy.id for copy, _ in actor.remove}
         kept = tuple(verdict for verdict in deletions.verdicts if verdict.snapshot.id not in removed_ids)
         return SweepResult(report, replace(deletions, verdicts=kept), tuple(actor.remove), kept=kept_snapshots(plan, self.system))
-
-    def _gone(self, snapshots: list[Snapshot]) -> tuple[frozenset[Lineage], bool]:
-        """Return the lineages of managed copies whose volumes are deleted, and whether every source region answered.
-
-        Nothing is concluded about a region that does not answer.
-        """
-        copies = [copy for copy in snapshots if copy.managed_by(self.system) and copy.origin.region != self.reader.region]
-        gone: frozenset[Lineage] = frozenset()
-        all_known = True
-        for region in sorted({copy.origin.region for copy in copies}):
-            ids = {copy.origin.volume_id for copy in copies if copy.origin.region == region}
-            try:
-                gone |= deleted_lineages(copies, region, self.reader_of(region).volumes(ids))
-            except SnapkeepError:
-                all_known = False
-        return gone, all_known
 
     def _unproved(self, snapshots: Iterable[Snapshot], policies: PolicySet, now: datetime, leaving: set[str]) -> list[Finding]:
         """Return the copies to compare again: those first that this sweep has room for, others at each sweep."""
