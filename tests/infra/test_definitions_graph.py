@@ -84,12 +84,13 @@ def test_a_failure_of_a_drill_leads_to_the_removal() -> None:
     states = definition("drill")["States"]
     caught = {state_name: [catcher["Next"] for catcher in state.get("Catch", [])] for state_name, state in states.items()}
     assert {state_name: after for state_name, after in caught.items() if after} == {
-        "Drill": ["RemoveAfterDrill"],
+        "Drill": ["WaitForRemoval"],
         "MakeForDrill": ["Drill"],
         "Verify": ["Drill"],
         "RemoveAfterDrill": ["AfterRemoval"],
         "NotifyUser": ["WhatFailed"],
     }
+    assert states["WaitForRemoval"]["Next"] == "RemoveAfterDrill"
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name != "drill"])
