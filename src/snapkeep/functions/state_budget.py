@@ -186,6 +186,10 @@ def fit_failed(results: Sequence[DeletionResult], most_bytes: int) -> tuple[Dele
     failed = [result for result in results if not result.done]
     share = max(CAUSE_AT_LEAST, min(CAUSES_CHARACTERS, most_bytes // 2) // max(1, len(failed)))
     shortened = [replace(result, cause=result.cause[:share]) for result in failed]
+    # A sweep's report counts an order without a failure as deleted: causes are cut further before a result is left out.
+    while share > CAUSE_AT_LEAST and size_bytes(shortened) > most_bytes:
+        share = max(CAUSE_AT_LEAST, share // 2)
+        shortened = [replace(result, cause=result.cause[:share]) for result in failed]
     while len(shortened) > 1 and size_bytes(shortened) > most_bytes:
         shortened = shortened[: len(shortened) * most_bytes // size_bytes(shortened) or 1]
     return tuple(shortened)
