@@ -71,6 +71,11 @@ ALARM = {
         ("breaching", [None, 11, 5], "ALARM"),
         ("breaching", [5, 5, None], "OK"),
         ("ignore", [None, None, None], "ALARM"),
+        ("ignore", [None, 5, 5, None, None], "OK"),
+        ("ignore", [None, None, None, None, 11], "ALARM"),
+        ("notBreaching", [None, None, 11, 5, 11], "ALARM"),
+        ("notBreaching", [5, 5, 11, 11, 11], "OK"),
+        ("breaching", [None, None, 5, 5, 11], "OK"),
     ],
 )
 def test_an_alarm_counts_breaching_periods_and_treats_missing_data_as_configured(
@@ -79,8 +84,16 @@ def test_an_alarm_counts_breaching_periods_and_treats_missing_data_as_configured
     assert alarms.state_of({**ALARM, "TreatMissingData": missing_data, "StateValue": "ALARM"}, values) == state
 
 
-def test_an_alarm_evaluates_whole_periods_the_current_one_first() -> None:
-    assert alarms.windows({"Period": 60, "EvaluationPeriods": 2}, 125.0) == [(120, 180), (60, 120)]
+def test_an_alarm_looks_at_whole_periods_and_at_two_more_than_it_needs() -> None:
+    expected = [(240, 300), (180, 240), (120, 180), (60, 120)]
+    assert alarms.windows({"Period": 60, "EvaluationPeriods": 2}, 245.0) == expected
+
+
+def test_a_datum_of_the_period_before_raises_an_alarm_of_one_period() -> None:
+    """A function writes its datum at the end of a period; CloudWatch evaluates the alarm in the next one."""
+    alarm = {**ALARM, "EvaluationPeriods": 1, "DatapointsToAlarm": 1, "TreatMissingData": "ignore", "StateValue": "OK"}
+    values = [11.0 if start <= 119 < end else None for start, end in alarms.windows(alarm, 121.0)]
+    assert alarms.state_of(alarm, values) == "ALARM"
 
 
 def test_a_log_line_has_a_value_for_each_set_of_dimensions() -> None:
