@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import os
+import shlex
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -33,8 +34,11 @@ DEFAULT_DR_REGION = "us-east-2"
 
 def _aws_option(setting: str, metavar: str, text: str) -> Any:
     """Return an option that a variable and the settings' file can give too."""
-    flag, variable = f"--{setting.replace('_', '-')}", variable_of(setting)
-    return typer.Option(flag, metavar=metavar, help=text, envvar=variable, rich_help_panel="AWS")
+    return typer.Option(_flag(setting), metavar=metavar, help=text, envvar=variable_of(setting), rich_help_panel="AWS")
+
+
+def _flag(setting: str) -> str:
+    return f"--{setting.replace('_', '-')}"
 
 
 Profile = Annotated[str | None, _aws_option("profile", "NAME", "AWS profile.")]
@@ -265,6 +269,23 @@ def completed_by_file(options: Mapping[str, str | None]) -> dict[str, str]:
             [f"endpoint_url is {completed['endpoint_url']}, from {settings_file()}"]
         )  # the file's author would see every request
     return completed
+
+
+def pasted_options(settings: AwsSettings) -> str:
+    """Return the AWS options that a printed command needs: those that a plain call in this environment would take otherwise.
+
+    Empty, or one text for a shell with a space before it.
+    """
+    from_file = settings_from_file(AWS_SETTINGS)
+    variables = {name: os.environ.get(variable_of(name)) for name in AWS_SETTINGS}
+    try:
+        plain = aws_settings(**{name: value or from_file.get(name, "") for name, value in variables.items()})
+    except WrongUse:  # it would know no region
+        plain = AwsSettings("", "")
+    field_of = {name: "suffix" if name == "name" else name for name in AWS_SETTINGS}
+    values = {name: (getattr(settings, field), getattr(plain, field)) for name, field in field_of.items()}
+    named = [(_flag(name), value) for name, (value, taken) in values.items() if value and value != taken]
+    return "".join(f" {shlex.join(pair)}" for pair in named)
 
 
 def with_aws_settings(command: Callable[..., None]) -> Callable[..., None]:

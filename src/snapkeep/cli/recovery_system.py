@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Collection
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from snapkeep.cli.common import AwsSettings
+from snapkeep.cli.common import AwsSettings, pasted_options
 from snapkeep.cli.errors import WrongUse
 from snapkeep.cli.output import warn, write_lines
 
@@ -102,10 +103,8 @@ class RecoverySystem:
 
     def command(self, verb: str, run_id: str) -> str:
         """Return the command that resumes or undoes a recovery of this system, for another terminal."""
-        named = [("--name", self.settings.suffix), ("--bucket", self._bucket)]
-        return f"snapkeep recover {verb} {run_id} --in {self.region}" + "".join(
-            f" {option} {one}" for option, one in named if one
-        )
+        bucket = f" --bucket {shlex.quote(self._bucket)}" if self._bucket else ""
+        return f"snapkeep recover {verb} {run_id} --in {self.region}{bucket}{pasted_options(self.settings)}"
 
     def recover(self, region: str, *, quiet: bool) -> Recover:
         """Return what carries out the recoveries of a region."""

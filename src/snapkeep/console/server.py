@@ -27,7 +27,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from snapkeep.adapters.clock import WallClock
-from snapkeep.cli.common import AwsSettings
+from snapkeep.cli.common import AwsSettings, pasted_options
 from snapkeep.cli.console_links import ConsoleLinks
 from snapkeep.cli.errors import WrongUse
 from snapkeep.cli.installed_system import InstalledSystem
@@ -72,6 +72,8 @@ class Console:
     links: ConsoleLinks
     suffix: str
     region: str
+    options: str = ""
+    """The options that a command for this system needs, as `pasted_options` returns them."""
 
     @property
     def system(self) -> str:
@@ -158,8 +160,7 @@ class Console:
 
     def recovery_command(self, target: str, region: str, at: datetime) -> str:
         """Return the command that recovers the volumes of a target, from the points that a page shows for the moment."""
-        name = f" --name {self.suffix}" if self.suffix else ""
-        return f"snapkeep recover volume {target} --in {region} --at {format_time(at)}{name}"
+        return f"snapkeep recover volume {target} --in {region} --at {format_time(at)}{self.options}"
 
 
 async def _form(request: Request) -> dict[str, str]:
@@ -211,7 +212,7 @@ def serve(settings: AwsSettings, port: int, *, open_browser: bool) -> None:
     read_only = replace(settings, read_only=True)
     readings = Readings(lambda: read(InstalledSystem(read_only)), WallClock())
     readings.renew()
-    console = Console(readings, settings.console_links, settings.suffix, settings.region)
+    console = Console(readings, settings.console_links, settings.suffix, settings.region, pasted_options(settings))
     with _listening(port) as listener:
         port = listener.getsockname()[1]
         guard = VisitorGuard(console.application(), port)

@@ -16,6 +16,7 @@ from snapkeep.cli.commands.recoverable import app as recoverable
 from snapkeep.cli.common import AwsSettings
 from snapkeep.cli.installed_system import InstalledSystem, RegionReading
 from snapkeep.domain.drills.run import estimate_of
+from snapkeep.domain.errors import AwsUnavailable
 from snapkeep.lab.ebs_model import ContentFaults
 from snapkeep.lab.simulator.memory_ports import KernelClock
 from support.drilling import RULE, DrillLab
@@ -109,6 +110,51 @@ def test_an_audit_finds_changed_evidence(lab: DrillLab) -> None:
     assert result.exit_code == 1
     assert "was changed" in result.output
     assert len(json.loads(drill("audit", "--json").stdout)["problems"]) == 1
+
+
+def test_a_drill_without_evidence_hides_no_other(lab: DrillLab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its execution failed before the end: the evidence is left to a sweep."""
+
+    def lose_the_first(*_: Any, **__: Any) -> None:
+        lab.lab.runner.advance(90_000)
+        lab.documents.pop(f"drills/{lab.runs[0]}.json", None)
+
+    monkeypatch.setattr(command, "ended_execution", lose_the_first)
+    named = [part for volume_id in lab.volume_ids[:2] for part in ("--volume", volume_id)]
+    result = drill("run", "weekly", *named, "--yes")
+    assert result.exit_code == 1
+    assert f"{lab.runs[1]}  PASSED" in result.output
+    assert f"{lab.runs[0]}: its evidence is missing" in result.output
+    data = json.loads(drill("run", "weekly", "--volume", lab.volume_ids[2], "--yes", "--json").stdout)
+    assert (len(data["drills"]), data["problems"]) == (1, {})
+
+
+@pytest.mark.parametrize("end", [KeyboardInterrupt(), AwsUnavailable("the credentials expired")])
+def test_an_interrupted_wait_names_the_command_that_shows_the_drill(
+    lab: DrillLab, monkeypatch: pytest.MonkeyPatch, end: BaseException
+) -> None:
+    def interrupted(*_: Any, **__: Any) -> None:
+        raise end
+
+    monkeypatch.setattr(command, "ended_execution", interrupted)
+    result = drill("run", "weekly", "--yes")
+    assert result.exit_code != 0
+    [run] = lab.ledger.open
+    assert f"{run.id}: not stopped, continues in AWS. To see it: snapkeep drill list --in {DR}" in result.output
+
+
+def test_evidence_that_cannot_be_shown_is_explained(lab: DrillLab) -> None:
+    drill("run", "weekly", "--yes")
+    [run] = lab.runs
+    document = lab.documents[f"drills/{run}.json"]
+    lab.documents[f"drills/{run}.json"] = document._replace(text="{")
+    result = drill("show", run)
+    assert f"drills/{run}.json in the bucket of reports cannot be read" in str(result.exception)
+    lab.lab.runner.advance(600)
+    lab.begin.run()
+    [begun] = lab.ledger.open
+    assert "is open" in str(drill("show", begun.id).exception)
+    assert f"no drill of this name was begun in {DR}" in str(drill("show", "drill-unknown").exception)
 
 
 @pytest.mark.parametrize(

@@ -149,13 +149,31 @@ def test_an_empty_list_says_so(lab: RecoveryLab) -> None:
     assert json.loads(recover("list", "--in", DR, "--json").stdout) == []
 
 
-def test_the_command_that_goes_on_names_system_and_bucket() -> None:
-    """It named the region alone: the journal of another system or of a lost stack was not found."""
-    settings = AwsSettings(PRIMARY, DR, suffix="-back")
-    assert RecoverySystem(settings, DR, "kept").command("undo", "run") == (
-        f"snapkeep recover undo run --in {DR} --name -back --bucket kept"
-    )
-    assert RecoverySystem(AwsSettings(PRIMARY, DR), DR, "").command("undo", "run") == f"snapkeep recover undo run --in {DR}"
+@pytest.mark.parametrize(
+    ("environment", "settings", "bucket", "options"),
+    [
+        ({}, AwsSettings(PRIMARY, ""), "", f" --region {PRIMARY}"),
+        ({"AWS_REGION": PRIMARY}, AwsSettings(PRIMARY, ""), "", ""),
+        ({"AWS_REGION": PRIMARY}, AwsSettings(PRIMARY, DR), "", f" --dr-region {DR}"),
+        ({"AWS_REGION": PRIMARY, "SNAPKEEP_DR_REGION": DR}, AwsSettings(PRIMARY, DR), "", ""),
+        (
+            {"SNAPKEEP_REGION": DR},
+            AwsSettings(PRIMARY, DR, suffix="-back"),
+            "",
+            f" --region {PRIMARY} --dr-region {DR} --name -back",
+        ),
+        ({"AWS_REGION": PRIMARY}, AwsSettings(PRIMARY, "", "night shift"), "kept", " --bucket kept --profile 'night shift'"),
+    ],
+)
+def test_a_printed_command_names_what_a_plain_call_would_not_take(
+    monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], settings: AwsSettings, bucket: str, options: str
+) -> None:
+    """It named neither regions nor profile: pasted, it asked the region that did not answer, or another account."""
+    for variable in ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE", "SNAPKEEP_REGION", "SNAPKEEP_DR_REGION"):
+        monkeypatch.delenv(variable, raising=False)
+    for variable, value in environment.items():
+        monkeypatch.setenv(variable, value)
+    assert RecoverySystem(settings, DR, bucket).command("undo", "run") == f"snapkeep recover undo run --in {DR}{options}"
 
 
 @pytest.mark.parametrize(

@@ -103,7 +103,7 @@ def test_the_command_takes_the_point_that_is_shown(account: Account, browser: Te
 
 
 def test_the_command_names_a_system_of_another_name(readings: Readings) -> None:
-    console = Console(readings, NO_LINKS, "-back", PRIMARY)
+    console = Console(readings, NO_LINKS, "-back", PRIMARY, " --name -back")
     moment = parse_time("2026-11-30T09:00:00Z")
     assert console.recovery_command("i-1", NEAR, moment) == (
         f"snapkeep recover volume i-1 --in {NEAR} --at 2026-11-30T09:00:00.000Z --name -back"

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Iterable, Mapping
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from snapkeep.cli.common import AwsSettings, Json, Yes, require_consent, with_aws_settings
+from snapkeep.cli.common import AwsSettings, Json, Yes, pasted_options, require_consent, with_aws_settings
 from snapkeep.cli.errors import NOT_ALL_RIGHT, WrongUse
 from snapkeep.cli.executions import ended_execution
-from snapkeep.cli.output import print_json, write_lines
+from snapkeep.cli.output import make_console, print_json, warn, write_lines
+from snapkeep.domain.errors import DocumentNotFound, InvalidConfiguration
+from snapkeep.domain.plural import counted
 from snapkeep.domain.system import StackKind
 
 if TYPE_CHECKING:
-    from snapkeep.domain.drills.ledger import DrillLedger
+    from snapkeep.domain.drills.ledger import DrillEvidence, DrillLedger
     from snapkeep.domain.policy.model import DrillRule, PolicySet
     from snapkeep.usecases.drills.begin import BeginDrills
+    from snapkeep.usecases.drills.ledger_store import LedgerStore
     from snapkeep.usecases.recovery.record_ports import Documents
 
 app = typer.Typer(help="Drill recoveries: begin, list and show drills, and audit their evidence.", no_args_is_help=True)
@@ -58,16 +63,16 @@ def run(
             print_json(choice_as_data(rule, choice))
         raise typer.Exit(0 if estimate else NOT_ALL_RIGHT)
     require_consent(f"Drill {len(choice.runs)} volumes in {system.region}?", yes=yes, json=json, otherwise="nothing was begun")
-    client = settings.client("stepfunctions", system.region)
     executions = begin.begin(choice.runs)
-    for arn in executions.values():
-        ended_execution(client, arn, hours=PATIENCE_HOURS)
-    evidences = [system.evidence(run_id) for run_id in executions]
+    system.wait_for(executions, quiet=json)
+    evidences, problems = system.evidences(executions)
     if json:
-        print_json({"drills": [to_object(evidence) for evidence in evidences]})
+        print_json({"drills": [to_object(evidence) for evidence in evidences], "problems": problems})
     else:
         write_lines(line for evidence in evidences for line in evidence_lines(evidence))
-    if not all(system.ledger().is_passed(run_id) for run_id in executions):
+        warn(problems.values())
+    ledger = system.store().read()
+    if problems or not all(ledger.is_passed(run_id) for run_id in executions):
         raise typer.Exit(NOT_ALL_RIGHT)
 
 
@@ -78,7 +83,7 @@ def list_drills(settings: AwsSettings, *, in_region: In = "", json: Json = False
     from snapkeep.cli.views.drill import ledger_lines  # noqa: PLC0415
     from snapkeep.domain.json_codec import to_object  # noqa: PLC0415
 
-    ledger = _DrillSystem(settings, in_region).ledger()
+    ledger = _DrillSystem(settings, in_region).store().read()
     if json:
         print_json(to_object(ledger))
     else:
@@ -115,7 +120,7 @@ def audit(settings: AwsSettings, *, in_region: In = "", json: Json = False) -> N
     from snapkeep.domain.drills.ledger import problems_of_chain  # noqa: PLC0415
 
     system = _DrillSystem(settings, in_region)
-    ledger = system.ledger()
+    ledger = system.store().read()
     problems = list(problems_of_chain(ledger, system.texts()))
     if json:
         print_json({"drills": len(ledger.ended), "last": ledger.last_hash, "problems": problems})
@@ -155,11 +160,11 @@ class _DrillSystem:
         """Return the documents of the region."""
         return self.installed.adapters.documents_of(self.region)
 
-    def ledger(self) -> DrillLedger:
-        """Return the ledger of the region."""
+    def store(self) -> LedgerStore:
+        """Return the ledger of the region and its evidence."""
         from snapkeep.usecases.drills.ledger_store import LedgerStore  # noqa: PLC0415
 
-        return LedgerStore(self.documents()).read()
+        return LedgerStore(self.documents())
 
     def texts(self) -> dict[str, str]:
         """Return all evidences in the bucket, by drill."""
@@ -169,19 +174,50 @@ class _DrillSystem:
         runs = filter(None, (run_of_key(key) for key in documents.keys("drills/")))
         return {run_id: documents.get(evidence_key(run_id)).text for run_id in runs}
 
-    def evidence(self, run_id: str) -> Any:
-        """Return the evidence of a drill. Raise DocumentNotFound."""
-        from snapkeep.domain.drills.ledger import DrillEvidence, evidence_key  # noqa: PLC0415
-        from snapkeep.domain.json_codec import from_text  # noqa: PLC0415
+    def wait_for(self, executions: Mapping[str, str], *, quiet: bool) -> None:
+        """Wait for the end of drills, which an interrupted wait does not stop; print then how to see them."""
+        client = self.settings.client("stepfunctions", self.region)
+        what = counted(len(executions), "volume")
+        try:
+            with nullcontext() if quiet else make_console(stderr=True).status(f"Drilling {what} in {self.region}"):
+                for arn in executions.values():
+                    ended_execution(client, arn, hours=PATIENCE_HOURS)
+        except BaseException:
+            to_see = f"snapkeep drill list --in {self.region}{pasted_options(self.settings)}"
+            warn([f"{'; '.join(executions)}: not stopped, continues in AWS. To see it: {to_see}"])
+            raise
 
-        return from_text(DrillEvidence, self.documents().get(evidence_key(run_id)).text)
+    def evidence(self, run_id: str) -> DrillEvidence:
+        """Return the evidence of a drill. Raise DocumentNotFound, which says why there is none, or InvalidConfiguration."""
+        store = self.store()
+        try:
+            return store.evidence(run_id)
+        except DocumentNotFound as error:
+            raise DocumentNotFound(self._why_none(run_id, store.read())) from error
+
+    def _why_none(self, run_id: str, ledger: DrillLedger) -> str:
+        if run := ledger.run(run_id):
+            return f"{run_id} is open; it has evidence once it ends, at {run.ends_at:%Y-%m-%d %H:%M} UTC at the latest"
+        if ledger.entry(run_id):
+            return f"{run_id}: its evidence is missing in the bucket of reports; `snapkeep drill audit` checks all"
+        return f"{run_id}: no drill of this name was begun in {self.region}; `snapkeep drill list` lists them"
+
+    def evidences(self, run_ids: Iterable[str]) -> tuple[list[DrillEvidence], dict[str, str]]:
+        """Return the evidence of drills, and why there is none of the others."""
+        evidences: list[DrillEvidence] = []
+        problems: dict[str, str] = {}
+        for run_id in run_ids:
+            try:
+                evidences.append(self.evidence(run_id))
+            except (DocumentNotFound, InvalidConfiguration) as error:
+                problems[run_id] = str(error)
+        return evidences, problems
 
     def begin(self) -> BeginDrills:
         """Return what begins drills."""
         from snapkeep.adapters.clock import WallClock  # noqa: PLC0415
         from snapkeep.adapters.stepfunctions_drills import StepFunctionsDrills  # noqa: PLC0415
         from snapkeep.usecases.drills.begin import BeginDrills  # noqa: PLC0415
-        from snapkeep.usecases.drills.ledger_store import LedgerStore  # noqa: PLC0415
 
         outputs = self.installed.stack_outputs(StackKind.DR, self.region)
         client = self.settings.client("stepfunctions", self.region)
@@ -190,7 +226,7 @@ class _DrillSystem:
             region=self.region,
             policies=self.policies,
             points=self.installed.adapters.points_of(self.region),
-            ledger=LedgerStore(self.documents()),
+            ledger=self.store(),
             runs=StepFunctionsDrills(client=client, state_machine_arn=outputs["DrillStateMachineArn"]),
             clock=WallClock(),
         )

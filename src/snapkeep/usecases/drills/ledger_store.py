@@ -1,11 +1,11 @@
-"""The ledger of drills in the bucket of a DR region: written only over the version that was read."""
+"""The ledger of drills in the bucket of a DR region, written only over the version that was read, and their evidence."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from snapkeep.domain.drills.ledger import LEDGER_KEY, DrillLedger
+from snapkeep.domain.drills.ledger import LEDGER_KEY, DrillEvidence, DrillLedger, evidence_key
 from snapkeep.domain.errors import AwsUnavailable, DocumentChanged, DocumentNotFound, InvalidConfiguration
 from snapkeep.domain.json_codec import from_text, to_text
 from snapkeep.usecases.recovery.record_ports import Documents
@@ -16,7 +16,7 @@ ATTEMPTS = 20
 
 @dataclass(frozen=True, slots=True)
 class LedgerStore:
-    """Reads and changes the ledger."""
+    """Reads and changes the ledger, and reads evidence."""
 
     documents: Documents
 
@@ -31,7 +31,15 @@ class LedgerStore:
         except DocumentNotFound:
             return DrillLedger(), ""
         except ValueError as error:
-            raise InvalidConfiguration(f"{LEDGER_KEY} in the bucket of reports cannot be read: {error}") from error
+            raise _unreadable(LEDGER_KEY, error) from error
+
+    def evidence(self, run_id: str) -> DrillEvidence:
+        """Return the evidence of a drill. Raise DocumentNotFound, or InvalidConfiguration if it cannot be read."""
+        key = evidence_key(run_id)
+        try:
+            return from_text(DrillEvidence, self.documents.get(key).text)
+        except ValueError as error:
+            raise _unreadable(key, error) from error
 
     def change(self, decide: Callable[[DrillLedger], DrillLedger]) -> DrillLedger:
         """Write what a decision makes of the ledger; return it. The decision is made anew while others write meanwhile.
@@ -49,3 +57,7 @@ class LedgerStore:
                 continue
             return changed
         raise AwsUnavailable(f"{LEDGER_KEY} was written by others {ATTEMPTS} times meanwhile")
+
+
+def _unreadable(key: str, error: ValueError) -> InvalidConfiguration:
+    return InvalidConfiguration(f"{key} in the bucket of reports cannot be read: {error}")
