@@ -70,9 +70,14 @@ def begin_drill(installation: Installation) -> None:
 
 def assert_drilled(installation: Installation, point: str) -> None:
     """Wait for the evidence of the drill: it restored the good copy, proved it, and left nothing behind."""
+
+    def of_run() -> list[Any]:
+        installation.aws.admin("POST", "waits/end")
+        return [entry for entry in ledger(installation)["ended"] if entry["run"] == run]
+
     bucket, s3 = installation.outputs["dr"]["ReportsBucketName"], installation.client("s3", DR)
     [run] = wait_for(lambda: [run["id"] for run in ledger(installation)["open"]] or ended(installation))
-    [entry] = wait_for(lambda: [entry for entry in ledger(installation)["ended"] if entry["run"] == run])
+    [entry] = wait_for(of_run)
     key = {"Bucket": bucket, "Key": f"drills/{run}.json"}
     evidence = json.loads(wait_for(lambda: object_text(s3, key)))
     assert (evidence["verdict"], evidence["run"]["point"]) == ("PASSED", point), evidence["cause"]

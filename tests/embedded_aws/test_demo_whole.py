@@ -16,7 +16,7 @@ def test_every_check_of_the_demonstration_holds() -> None:
     ending = json.loads(done.stdout)
     assert [check for check in ending["checks"] if not check["holds"]] == []
     assert ending["all_hold"] is True
-    assert len(ending["checks"]) == 18
+    assert len(ending["checks"]) == 19
     volumes = {volume["name"]: volume for volume in ending["volumes"]}
     assert set(volumes) == {"web", "orders", "orders-log", "orders-index", "mail", "vault", "ledger", "scratch"}
     web = volumes["web"]["snapshots"]

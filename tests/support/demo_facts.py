@@ -8,9 +8,10 @@ from datetime import UTC, datetime, timedelta
 from snapkeep.domain.model import Origin, Snapshot, SnapshotState
 from snapkeep.domain.tag_names import CHECK, PROOF, WRONG
 from snapkeep.domain.tags import format_time, tags_for_copy, tags_for_snapshot
+from snapkeep.lab.demo.drill import DemoDrill
 from snapkeep.lab.demo.executions import PROTECT, RECEIVE, FollowedExecution, StepStatus
 from snapkeep.lab.demo.facts import DemoFacts, Ending, Fate, ShotFacts, VolumeFacts
-from snapkeep.lab.demo.recovery import DemoRecovery
+from snapkeep.lab.demo.recovery import BLOCKS, DemoRecovery
 from snapkeep.lab.demo.story import (
     CAST,
     DR_REGION,
@@ -38,6 +39,9 @@ FATES = {
     VAULT: (KEPT,),
     SCRATCH: ("untouched",),
 }
+
+
+DRILL = DemoDrill("PASSED", {"proved": "passed", "removed": "passed"}, BLOCKS, 12.0, ())
 
 
 def snapshot_id(member: DemoVolume, number: int) -> str:
@@ -135,6 +139,7 @@ def good_facts() -> DemoFacts:
         messages,
         queue,
         "UnauthorizedOperation",
+        drill=DRILL,
         recovery=DemoRecovery(4.0, 3, 3),
         wrong_copies=(replace(wrong, origin=origin(LEDGER, 1), tags=found),),
     )

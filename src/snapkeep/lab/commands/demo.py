@@ -80,6 +80,7 @@ def facts_as_json(ended: DemoResult) -> dict[str, Any]:
         ],
         "messages": list(facts.messages),
         "queue": list(facts.queue),
+        "drill": to_json(facts.drill),
         "recovery": to_json(facts.recovery),
     }
 

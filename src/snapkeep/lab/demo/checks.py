@@ -10,6 +10,7 @@ from snapkeep.domain.tag_names import MANAGED, PROOF, SOURCE_REGION, SOURCE_SNAP
 from snapkeep.domain.tags import format_time
 from snapkeep.lab.demo.executions import PROTECT, RECEIVE
 from snapkeep.lab.demo.facts import DemoFacts, Fate
+from snapkeep.lab.demo.recovery import BLOCKS
 from snapkeep.lab.demo.story import (
     CAST,
     DR_RETENTION,
@@ -187,6 +188,17 @@ def _recovered(facts: DemoFacts) -> str:
     return _expect("attached, equal", (recovery.attached, recovery.equal) if recovery else None, (3, 3))
 
 
+def _drilled(facts: DemoFacts) -> str:
+    drill = facts.drill
+    if drill is None:
+        return "there was no drill"
+    return (
+        _expect("verdict", (drill.verdict, set(drill.checks.values())), ("PASSED", {"passed"}))
+        or _expect("blocks compared", drill.compared, BLOCKS)
+        or _expect("left behind", list(drill.left), [])
+    )
+
+
 _RULES: tuple[tuple[str, Callable[[DemoFacts], str]], ...] = (
     ("IAM is enforced: a user without permissions is refused", _iam),
     ("every run ended as it should: FAILED where something failed, SUCCEEDED elsewhere", _runs),
@@ -208,5 +220,6 @@ _RULES: tuple[tuple[str, Callable[[DemoFacts], str]], ...] = (
     ("SNS: nothing else was notified", _nothing_else_notified),
     ("the queue of copies is at rest, and only vault's entry has failed", _queue),
     ("no copy was made without a request", _strangers),
+    ("ledger: a drill restored it from the copy, compared every block, removed what it made and kept the evidence", _drilled),
     ("the primary region unreachable: orders' set is recovered in the DR region, its content equal to the source's", _recovered),
 )

@@ -12,6 +12,7 @@ from snapkeep.adapters.ec2_reader import Ec2Reader
 from snapkeep.domain.model import Snapshot, Verdict
 from snapkeep.domain.policy.model import Retention
 from snapkeep.domain.retention.verdicts import decide
+from snapkeep.lab.demo.drill import DemoDrill
 from snapkeep.lab.demo.executions import PROTECT, RECEIVE, FollowedExecution
 from snapkeep.lab.demo.recovery import DemoRecovery
 from snapkeep.lab.demo.story import CAST, DR_REGION, DR_RETENTION, PRIMARY_REGION, RETENTION, DemoHistory, DemoVolume, Shot
@@ -75,6 +76,7 @@ class DemoFacts:
     """AWS's error for a user without permissions; empty when the call succeeded."""
     foreign_copies: tuple[str, ...] = field(default_factory=tuple)
     """Snapshots in the DR region that belong to no snapshot of the story."""
+    drill: DemoDrill | None = None
     recovery: DemoRecovery | None = None
     wrong_copies: tuple[Snapshot, ...] = ()
     """Copies that were found different from their sources."""

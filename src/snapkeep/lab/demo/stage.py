@@ -11,8 +11,8 @@ from typing import Any, Protocol
 
 from snapkeep.deploy.deployment import Deployment, DeploymentTarget
 from snapkeep.deploy.progress import Watcher
-from snapkeep.domain.errors import SnapkeepError
 from snapkeep.lab.demo.checks import DemoCheck, check_all
+from snapkeep.lab.demo.drill import run_drill
 from snapkeep.lab.demo.executions import PROTECT, RECEIVE, ExecutionFollower, FollowedExecution
 from snapkeep.lab.demo.facts import DemoFacts, gather
 from snapkeep.lab.demo.recovery import recover_set, write_content
@@ -25,6 +25,7 @@ from snapkeep.lab.demo.story import (
     SCRATCH,
     WORLD,
     DemoHistory,
+    DemoStuck,
     Director,
 )
 from snapkeep.lab.embedded_aws import ACCOUNT_ID, EmbeddedAws, Server
@@ -36,10 +37,6 @@ _FIRE_EVERY_SECONDS = 3.0
 _SCHEDULES = ("Digest", "Dispatch")
 _QUEUE_TABLE = "QueueTableName"
 _MACHINE = "StateMachineArn"
-
-
-class DemoStuck(SnapkeepError):
-    """The story did not end in time; the message names everything still in progress."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,12 +97,15 @@ def play(audience: Audience, *, keep: bool = False, timeout_seconds: float = STO
         audience.step("Reading what is there in both regions")
         messages = aws.inbox()
         facts = gather(client, target.system, director.story, runs, messages, outputs[DR_REGION][_QUEUE_TABLE])
+        audience.step("Drilling the recovery of ledger in the DR region: restored, compared block by block, removed")
+        drill = run_drill(aws, client, target.system, director.story.volume_ids[LEDGER.name], outputs[DR_REGION])
+        audience.step(f"The drill {drill.verdict} after {drill.seconds:.0f} seconds, {drill.compared} blocks were compared")
         audience.step("Taking the primary region away, and recovering the set orders in the DR region")
         recovery = recover_set(aws, client, director.story, outputs[DR_REGION]["ReportsBucketName"])
         audience.step(
             f"{recovery.attached} volumes attached after {recovery.seconds:.0f} seconds, {recovery.equal} with equal content"
         )
-        facts = replace(facts, recovery=recovery)
+        facts = replace(facts, drill=drill, recovery=recovery)
         server = aws.server if keep else None
     return DemoResult(facts, tuple(check_all(facts)), time.monotonic() - began, server)
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from snapkeep.domain.errors import SnapkeepError
 from snapkeep.domain.tag_names import PROOF, SOURCE_SNAPSHOT
 
 PRIMARY_REGION = "us-east-1"
@@ -42,6 +43,10 @@ WORLD = {
     },
 }
 """Snapshots take a second and copies two; everything else runs in real time."""
+
+
+class DemoStuck(SnapkeepError):
+    """The story did not end in time; the message names everything still in progress."""
 
 
 @dataclass(frozen=True, slots=True)

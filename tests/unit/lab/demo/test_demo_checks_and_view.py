@@ -17,7 +17,7 @@ from snapkeep.lab.demo.recovery import DemoRecovery
 from snapkeep.lab.demo.stage import DemoResult
 from snapkeep.lab.demo.story import LEDGER, MAIL, ORDERS, SCRATCH, VAULT, WEB, DemoHistory, Shot
 from snapkeep.lab.demo.view import show_ended, steps_table
-from support.demo_facts import FATES, copy, good_facts, run, snapshot_id, source, with_ending
+from support.demo_facts import DRILL, FATES, copy, good_facts, run, snapshot_id, source, with_ending
 
 
 def failing(facts: DemoFacts) -> list[str]:
@@ -59,6 +59,11 @@ BROKEN: list[tuple[str, Callable[[DemoFacts], DemoFacts]]] = [
     ("ledger: a copy", lambda facts: replace(facts, wrong_copies=())),
     ("ledger: a copy", lambda facts: with_ending(facts, LEDGER, 1, copy=Ending(Fate.ABSENT))),
     ("the queue of copies", lambda facts: replace(facts, queue=({"pk": "a#b#c", "state": "WAITING", "cause": ""},))),
+    ("ledger: a drill", lambda facts: replace(facts, drill=replace(DRILL, verdict="FAILED"))),
+    ("ledger: a drill", lambda facts: replace(facts, drill=replace(DRILL, checks={"removed": "failed"}))),
+    ("ledger: a drill", lambda facts: replace(facts, drill=replace(DRILL, compared=0))),
+    ("ledger: a drill", lambda facts: replace(facts, drill=replace(DRILL, left=("vol-1",)))),
+    ("ledger: a drill", lambda facts: replace(facts, drill=None)),
     ("the primary region unreachable", lambda facts: replace(facts, recovery=DemoRecovery(4.0, 3, 2))),
     ("IAM is enforced", lambda facts: replace(facts, stranger_was_refused="")),
     ("every run ended", lambda facts: replace(facts, runs=(*facts.runs, run(PROTECT, [(WEB, 1)], "FAILED")))),
@@ -86,7 +91,7 @@ def test_the_ending_fits_into_the_terminal_and_shows_every_fate(width: int) -> N
         "beyond last 3",
         "untouched",
         "snapkeep: CopyFailed in us-east-1",
-        "Everything holds: 18 of 18 checks",
+        "Everything holds: 19 of 19 checks",
     ):
         assert words in text
 
@@ -97,7 +102,7 @@ def test_a_failed_check_is_shown_with_its_facts() -> None:
     text = console.export_text()
     assert "✗ IAM is enforced" in text
     assert "'UnauthorizedOperation' was to be expected" in text or "UnauthorizedOperation was to be expected" in text
-    assert "Not everything holds: 17 of 18 checks" in text
+    assert "Not everything holds: 18 of 19 checks" in text
 
 
 @pytest.mark.parametrize("width", [80, 120])

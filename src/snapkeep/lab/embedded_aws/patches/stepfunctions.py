@@ -38,10 +38,14 @@ _start_recorded: ContextVar[bool] = ContextVar("_start_recorded", default=False)
 _closed_tokens: deque[str] = deque(maxlen=CLOSED_TOKENS_KEPT)
 
 
+_ending = threading.Condition()
+
+
 def apply() -> None:
     """Apply the patches."""
     from ministack.services import stepfunctions
 
+    replace(stepfunctions, "_scaled_sleep", lambda _: wait)
     replace(stepfunctions, "_run_execution", _with_role)
     replace(stepfunctions, "_invoke_resource", _with_permission)
     replace(stepfunctions, "_invoke_resource_with_timeout", lambda _: invoke_with_timeout)
@@ -54,6 +58,23 @@ def apply() -> None:
     replace(stepfunctions, "_add_event", _with_state_limit)
     for name in ("_send_task_success", "_send_task_failure", "_send_task_heartbeat"):
         replace(stepfunctions, name, _knowing_closed_tokens)
+
+
+# Waits
+
+
+def wait(seconds: float) -> None:
+    """Wait so many of the world's seconds, in a state or before a retry, or until `end_waits`."""
+    from ministack.services import stepfunctions
+
+    with _ending:
+        _ending.wait(min(seconds * stepfunctions._SFN_WAIT_SCALE, threading.TIMEOUT_MAX))
+
+
+def end_waits() -> None:
+    """End all waits that are in progress."""
+    with _ending:
+        _ending.notify_all()
 
 
 # The state machine's role

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import parse_qs
 
 from snapkeep.lab.embedded_aws.aws.inbox import Inbox
-from snapkeep.lab.embedded_aws.patches import eventbridge, metrics, service_metrics, stack_properties
+from snapkeep.lab.embedded_aws.patches import eventbridge, metrics, service_metrics, stack_properties, stepfunctions
 from snapkeep.lab.embedded_aws.world import world_admin
 from snapkeep.lab.embedded_aws.world.locked_world import LockedWorld
 
@@ -91,6 +91,8 @@ class AdminPages:
                 return {"now": now}
             case "schedules/fire":
                 return {"fired": eventbridge.fire_schedules(str(document["account"]), str(document.get("rule", "")))}
+            case "waits/end":
+                stepfunctions.end_waits()
             case "alarms/evaluate":
                 service_metrics.sample_queues(self._locked_world.clock.now())
                 metrics.evaluate_all(float(document.get("now", self._locked_world.clock.now())))
