@@ -68,7 +68,8 @@ class StubFunctions:
 
     def removeafterdrill(self, payload: dict[str, Any]) -> Any:
         self.rounds -= 1
-        return {"more": self.rounds > 0, "left": [], "at": "2026-11-30T04:00:00.000Z"}
+        before = payload["removed"] or {"rounds": 0}
+        return {"more": self.rounds > 0, "left": [], "at": "2026-11-30T04:00:00.000Z", "rounds": before["rounds"] + 1}
 
     def notification(self, payload: dict[str, Any]) -> Any:
         return {"notices": 1}
@@ -93,7 +94,9 @@ def test_a_drill_goes_through_its_steps_and_ends_well(engine: str) -> None:
         *("Begin", *drill, "MakeForDrill", *drill, "WaitForEc2", *drill, "MakeForDrill", *drill, "Verify", *drill, "Verify"),
         *(*drill, "WaitForRemoval", *remove, "WaitForRemoval", *remove, "AfterRemoval", *drill, "Outcome", "Done"),
     )
-    assert {payload["run"] for name, payload in stubs.payloads if name == "RemoveAfterDrill"} == {"drill-1"}
+    removals = [payload for name, payload in stubs.payloads if name == "RemoveAfterDrill"]
+    assert {payload["run"] for payload in removals} == {"drill-1"}
+    assert [payload["removed"] and payload["removed"]["rounds"] for payload in removals] == [None, 1]
     assert [payload["asked"] for name, payload in stubs.payloads if name == "Verify"] == [
         {"copy": "snap-2", "point": "snap-1"}
     ] * 2
@@ -161,4 +164,4 @@ def test_an_input_forges_no_evidence(engine: str) -> None:
     }
     with ENGINES[engine](stubs.handlers()) as running:
         running.wait(running.start("drill", forged))
-    assert stubs.payloads[0][1]["state"] == {"run": "drill-1", "end": False}
+    assert stubs.payloads[0][1]["state"] == {"run": "drill-1", "end": False, "removed": None}

@@ -113,7 +113,11 @@ def test_the_receiving_role_tags_only_managed_copies() -> None:
     assert tagging.condition == {"StringEquals": {"aws:ResourceTag/snapkeep:managed": SYSTEM}}
 
 
-WITH_DRILL_TAG = {"Null": {"aws:ResourceTag/snapkeep:drill": "false"}}
+WITH_DRILL_TAG = {
+    "Null": {"aws:ResourceTag/snapkeep:drill": "false"},
+    "StringEqualsIfExists": {"aws:ResourceTag/snapkeep:system": SYSTEM},
+}
+"""What a drill of this system made; earlier drills named no system."""
 SNAPSHOTS = {"Fn::Sub": "arn:${AWS::Partition}:ec2:${AWS::Region}::snapshot/*"}
 VOLUMES = {"Fn::Sub": "arn:${AWS::Partition}:ec2:${AWS::Region}:${AWS::AccountId}:volume/*"}
 
@@ -136,7 +140,10 @@ def test_the_role_that_removes_after_drills_needs_the_tag_of_a_drill() -> None:
 
 
 def test_the_role_that_makes_for_drills_tags_in_the_making_call_alone() -> None:
-    requested = {"Null": {"aws:RequestTag/snapkeep:drill": "false"}}
+    requested = {
+        "Null": {"aws:RequestTag/snapkeep:drill": "false"},
+        "StringEqualsIfExists": {"aws:RequestTag/snapkeep:system": SYSTEM},
+    }
     managed = {"StringEquals": {"aws:ResourceTag/snapkeep:managed": SYSTEM}}
     making = ec2_statements("MakeForDrillRole", "Create")
     assert [(one.resources, one.condition) for one in making["ec2:CreateVolume"]] == [

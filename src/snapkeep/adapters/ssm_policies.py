@@ -8,15 +8,13 @@ from botocore.exceptions import ClientError
 
 from snapkeep.adapters.aws_errors import code_of, pages, translated
 from snapkeep.domain.errors import DocumentAbsent
+from snapkeep.domain.tag_names import SYSTEM
 from snapkeep.usecases.policies import NOTHING, StoredDocument
 
 if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
     from mypy_boto3_ssm.literals import ParameterTierType
     from mypy_boto3_ssm.type_defs import TagTypeDef
-
-SYSTEM_TAG = "snapkeep:system"
-"""Tag of all resources of one system, as in the templates."""
 
 
 class SsmPolicyStore:
@@ -71,7 +69,7 @@ class SsmPolicyStore:
 
     def _make(self, text: str, tier: ParameterTierType) -> int:
         """Make the parameter with its tag: SSM takes tags with a new parameter only, never with `Overwrite`."""
-        tags: list[TagTypeDef] = [{"Key": SYSTEM_TAG, "Value": self._name.split("/")[1]}]
+        tags: list[TagTypeDef] = [{"Key": SYSTEM, "Value": self._name.split("/")[1]}]
         return self._client.put_parameter(Name=self._name, Value=text, Type="String", Tier=tier, Tags=tags)["Version"]
 
     def remove(self) -> None:

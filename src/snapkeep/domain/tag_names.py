@@ -36,6 +36,8 @@ RECOVERY_STEP = "snapkeep:recovery-step"
 
 DRILL = "snapkeep:drill"
 """On what a drill made, and on nothing else: the drill's run. Without it a drill removes nothing (INV-16)."""
+SYSTEM = "snapkeep:system"
+"""On what a drill made: whose it is. Value: the system's name. The resources of the stacks have it too."""
 DRILL_END = "snapkeep:drill-end"
 """On what a drill made: when the drill ends, at the latest. What is there after that, sweeps remove (INV-17)."""
 

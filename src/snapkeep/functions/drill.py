@@ -89,11 +89,13 @@ def advance(use_case: AdvanceDrill, state: DrillState) -> DrillAnswer:
         return DrillAnswer(
             run, step, run.wait_seconds(use_case.clock.now()), "", _asked(run, state) if step is DrillStep.PROVE else None
         )
-    verdict = use_case.conclude(run).verdict
-    problems = (
-        () if verdict is DrillVerdict.PASSED else (Problem(DrillFailed.__name__, run.volume_id, f"{run.drill}: {run.cause}"),)
-    )
-    return DrillAnswer(run, step, 0, str(verdict), None, problems)
+    concluded = use_case.conclude(run)
+    own = concluded.evidence is not None
+    cause = run.cause if own else "another execution ended it; its evidence says why"
+    failed = (Problem(DrillFailed.__name__, run.volume_id, f"{run.drill}: {cause}"),)
+    problems = () if concluded.verdict is DrillVerdict.PASSED else failed
+    # A run that another execution concluded counts in no metric twice.
+    return DrillAnswer(run if own else None, step, 0, str(concluded.verdict), None, problems)
 
 
 def _without_ledger(state: DrillState) -> DrillAnswer:

@@ -58,9 +58,10 @@ class MakeCall:
 
 @dataclass(frozen=True, slots=True)
 class RemoveCall:
-    """The call of RemoveAfterDrill: the name of the drill whose things are removed."""
+    """The call of RemoveAfterDrill: the name of the drill whose things are removed, and the round before."""
 
     run: str
+    removed: Removal | None = field(default=None, metadata=OPTIONAL)
 
 
 @dataclass(frozen=True, slots=True)

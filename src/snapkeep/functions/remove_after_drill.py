@@ -14,13 +14,13 @@ from snapkeep.usecases.drills.remove import RemoveAfterDrill
 
 def build(parts: Composition) -> RemoveAfterDrill:
     """Make the use case of the composition."""
-    return RemoveAfterDrill(parts.drill_ec2, parts.clock)
+    return RemoveAfterDrill(parts.drill_ec2, parts.clock, parts.environment.system)
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Remove what the drill of a `RemoveCall` made; return the `Removal`."""
     log = started(event, context)
-    run_id = from_json(RemoveCall, event).run
-    removal = build(composition()).run(run_id)
-    log.info("removed", extra={"audit": "drill_removed", "run": run_id, "more": removal.more, "left": list(removal.left)})
+    call = from_json(RemoveCall, event)
+    removal = build(composition()).run(call.run, call.removed)
+    log.info("removed", extra={"audit": "drill_removed", "run": call.run, "more": removal.more, "left": list(removal.left)})
     return to_object(removal)

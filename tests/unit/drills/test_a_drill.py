@@ -8,10 +8,14 @@ from datetime import timedelta
 import pytest
 
 from snapkeep.domain.drills.ledger import problems_of_chain
-from snapkeep.domain.drills.run import CheckOutcome, DrillVerdict
+from snapkeep.domain.drills.run import CheckOutcome, DrillStep, DrillVerdict
 from snapkeep.domain.errors import AwsUnavailable
-from snapkeep.domain.tag_names import DRILL, DRILL_END
+from snapkeep.domain.system import StackKind
+from snapkeep.domain.tag_names import DRILL, DRILL_END, SYSTEM
+from snapkeep.functions import drill
+from snapkeep.functions.drill_payloads import DrillAnswer, DrillState
 from snapkeep.lab.ebs_model import ContentFaults, Speeds
+from snapkeep.usecases.drills.ports import Removal
 from support.drilling import RULE, DrillLab
 from support.flows import DR, HOUR
 
@@ -48,8 +52,8 @@ def test_everything_that_a_drill_makes_carries_its_name_and_its_end() -> None:
     [run] = [evidence.run for evidence in lab.evidences()]
     assert set(seen) == {run.restored_id, run.snapshot_id}
     for tags in seen.values():
-        assert set(tags) == {DRILL, DRILL_END, "Name"}
-        assert tags[DRILL] == run.id
+        assert set(tags) == {DRILL, DRILL_END, SYSTEM, "Name"}
+        assert (tags[DRILL], tags[SYSTEM]) == (run.id, "snapkeep")
 
 
 def test_the_point_is_held_until_the_drill_ends() -> None:
@@ -83,6 +87,25 @@ def test_an_end_that_is_retried_keeps_its_evidence(moment: int) -> None:
     assert left[0] < 0, "it was retried"
     assert [evidence.verdict for evidence in lab.evidences()] == [DrillVerdict.PASSED]
     assert list(problems_of_chain(lab.ledger, lab.texts)) == []
+
+
+def test_an_execution_that_another_one_overtook_returns_the_ledgers_verdict() -> None:
+    """It returned its own: a drill that passed was notified as failed, and counted twice."""
+    lab = DrillLab()
+    lab.drill()
+    [evidence] = lab.evidences()
+    overtaken = DrillAnswer(evidence.run.failed("its execution was stopped"), DrillStep.REMOVE, 0, "", None)
+    state = DrillState(evidence.run.id, drilled=overtaken, removed=Removal(more=False, left=()))
+    answer = drill.advance(drill.build(lab.lab.runner.composition.stack(DR, StackKind.DR)), state)
+    assert (answer.verdict, answer.run, answer.problems) == ("PASSED", None, ())
+    assert lab.evidences() == [evidence]
+
+
+def test_a_drills_comparison_is_no_base_of_later_ones() -> None:
+    lab = DrillLab()
+    lab.drill()
+    [proof] = [kept for kept in lab.lab.runner.composition.proofs.kept if kept.progress.pair.source_region == DR]
+    assert (proof.covers_everything, proof.decides_base) == (True, False)
 
 
 def test_a_restored_volume_that_differs_fails_the_drill_and_is_removed() -> None:

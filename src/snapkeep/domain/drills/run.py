@@ -20,7 +20,7 @@ from snapkeep.domain.prices import SNAPSHOT_STORAGE, VOLUME_STORAGE
 from snapkeep.domain.recovery.methods import FULL, estimate
 from snapkeep.domain.recovery.proof import Proof
 from snapkeep.domain.recovery.verdict import ProofVerdict
-from snapkeep.domain.tag_names import DRILL, DRILL_END
+from snapkeep.domain.tag_names import DRILL, DRILL_END, MANAGED, SYSTEM
 from snapkeep.domain.tags import format_time
 
 AVAILABLE_WITHIN = timedelta(minutes=15)
@@ -119,6 +119,8 @@ class DrillRun:
     """0: none."""
     estimate_usd: float
     """At most."""
+    system: str = field(default="", metadata=OPTIONAL)
+    """Empty for drills that began before they named it."""
     restored_id: str = field(default="", metadata=OPTIONAL)
     available_at: datetime | None = field(default=None, metadata=OPTIONAL)
     progress_percent: int = field(default=0, metadata=OPTIONAL)
@@ -140,7 +142,8 @@ class DrillRun:
     @property
     def tags(self) -> dict[str, str]:
         """The tags of everything that the drill makes. Tags of the source are not carried: policies and tools select by them."""
-        return {DRILL: self.id, DRILL_END: format_time(self.ends_at), "Name": f"Snapkeep drill of {self.volume_id}"}
+        of_system = {SYSTEM: self.system} if self.system else {}
+        return {DRILL: self.id, DRILL_END: format_time(self.ends_at), "Name": f"Snapkeep drill of {self.volume_id}", **of_system}
 
     def request(self, zone: str) -> dict[str, Any]:
         """Return the parameters of CreateVolume: the point's size, and gp3 whatever its volume was."""
@@ -250,8 +253,13 @@ def estimate_of(size_gib: int) -> float:
 
 
 def make_run(rule: DrillRule, point: Snapshot, due: datetime, now: datetime) -> DrillRun:
-    """Return a new run. Its name follows from the drill, its due time and the volume: no drill is begun twice for one time."""
-    digest = hashlib.sha256(rule.name.encode()).hexdigest()[:6]
+    """Return a new run of the system that manages the point.
+
+    Its name follows from the system, the drill, its due time and the volume: no drill is begun twice for one time, and no other
+    system's has its name.
+    """
+    system = point.tags[MANAGED]
+    digest = hashlib.sha256(f"{system}/{rule.name}".encode()).hexdigest()[:6]
     volume_id = point.origin.volume_id
     return DrillRun(
         id=f"drill-{due:%Y%m%dT%H%M%S}-{volume_id}-{digest}",
@@ -266,4 +274,5 @@ def make_run(rule: DrillRule, point: Snapshot, due: datetime, now: datetime) -> 
         ends_at=now + LONGEST_DRILL,
         rto=rule.rto,
         estimate_usd=estimate_of(point.size_gib),
+        system=system,
     )

@@ -367,11 +367,10 @@ class Proof:
 
     @property
     def decides_base(self) -> bool:
-        """Whether it says what later comparisons of changes begin with: it covers every block, or shows that blocks go wrong.
-
-        After a difference, nothing that was proved before is a base: later copies may share the wrong blocks.
-        """
-        return self.covers_everything or self.verdict is ProofVerdict.DIFFERS
+        """Whether it decides where later comparisons of changes begin: it covers every block, or shows that blocks go wrong."""
+        # After a difference, no earlier proof is a base: later copies may share it. The pair of a drill lies in one region.
+        pair = self.progress.pair
+        return pair.source_region != pair.copy_region and (self.covers_everything or self.verdict is ProofVerdict.DIFFERS)
 
     @property
     def tag(self) -> str:

@@ -13,7 +13,7 @@ from snapkeep.domain.durations import format_duration
 from snapkeep.domain.model import Snapshot
 from snapkeep.domain.policy.model import DrillRule
 from snapkeep.domain.sweep.findings import EndDrillRepair, Finding, FindingKind
-from snapkeep.domain.tag_names import DRILL, DRILL_END
+from snapkeep.domain.tag_names import DRILL, DRILL_END, SYSTEM
 from snapkeep.domain.tags import parse_time
 
 
@@ -39,7 +39,8 @@ def _left(facts: DrillFacts) -> Iterator[Finding]:
     left: dict[str, list[str]] = defaultdict(list)
     made = {**facts.volumes, **{snapshot.id: snapshot.tags for snapshot in facts.snapshots if DRILL in snapshot.tags}}
     for resource_id, tags in made.items():
-        if tags[DRILL] and _is_past(tags.get(DRILL_END, ""), facts.now):
+        is_own = tags.get(SYSTEM, facts.system) == facts.system
+        if is_own and tags[DRILL] and _is_past(tags.get(DRILL_END, ""), facts.now):
             left[tags[DRILL]].append(resource_id)
     late = {run.id: run for run in facts.ledger.open if run.ends_at < facts.now}
     for run_id in sorted({*left, *late}):

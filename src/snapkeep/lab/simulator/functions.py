@@ -116,7 +116,8 @@ class Functions:
     def remove_after_drill(self, execution: Execution, payload: Mapping[str, Any]) -> Removal:
         """Remove what a drill made."""
         use_case = remove_after_drill.build(self._composition.stack(execution.region, StackKind.DR))
-        return use_case.run(from_json(RemoveCall, payload).run)
+        call = from_json(RemoveCall, payload)
+        return use_case.run(call.run, call.removed)
 
     def tag_snapshot_copy(self, execution: Execution, payload: Mapping[str, Any]) -> ReceiveAnswer | RecordAnswer:
         """Check a copy that has ended, and answer the execution that waits for it. Or record a proof."""

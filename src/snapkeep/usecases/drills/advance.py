@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from snapkeep.domain.drills.ledger import DrillEvidence, DrillLedger, evidence_key, evidence_of, hash_of, page_key
-from snapkeep.domain.drills.run import DrillRun, DrillStep, summary_of
+from snapkeep.domain.drills.run import DrillRun, DrillStep, DrillVerdict, summary_of
 from snapkeep.domain.errors import DocumentChanged, SnapshotGone
 from snapkeep.domain.recovery.proof import Proof
 from snapkeep.usecases.drills.ledger_store import LedgerStore
@@ -33,6 +33,16 @@ class StepResult:
     removal: Removal | None = None
     failure: str = ""
     """Why the step failed, if it did."""
+
+
+@dataclass(frozen=True, slots=True)
+class Conclusion:
+    """The end of a drill."""
+
+    verdict: DrillVerdict
+    """The ledger's."""
+    evidence: DrillEvidence | None
+    """None: another execution concluded the drill, with evidence of its own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,8 +112,11 @@ class AdvanceDrill:
             run = replace(run, snapshot_at=now if snapshot is not None and snapshot.state == "completed" else None)
         return run
 
-    def conclude(self, run: DrillRun) -> DrillEvidence:
-        """Release the point and keep the evidence, as the next one of the chain; return it. It may be repeated."""
+    def conclude(self, run: DrillRun) -> Conclusion:
+        """Release the point and keep the evidence, as the next one of the chain. It may be repeated.
+
+        Where another execution concluded the same drill before, its evidence stays, and its verdict is returned.
+        """
         with suppress(SnapshotGone):
             self.holds.release([run.point], run.id)
 
@@ -115,12 +128,12 @@ class AdvanceDrill:
         ledger = self.ledger.change(decide)
         evidence = evidence_of(run, self.version, ledger.previous_of(run.id))
         entry = ledger.entry(run.id)
-        # Another execution may have concluded the same drill: its evidence stays.
-        if entry is not None and entry.sha256 == hash_of(evidence.text):
-            with suppress(DocumentChanged):  # it was written before this step was repeated
-                self.documents.put(evidence_key(run.id), evidence.text)
-            self.pages.put(page_key(run.id), self.render(evidence), "text/html; charset=utf-8")
-        return evidence
+        if entry is not None and entry.sha256 != hash_of(evidence.text):
+            return Conclusion(entry.verdict, None)
+        with suppress(DocumentChanged):  # it was written before this step was repeated
+            self.documents.put(evidence_key(run.id), evidence.text)
+        self.pages.put(page_key(run.id), self.render(evidence), "text/html; charset=utf-8")
+        return Conclusion(evidence.verdict, evidence)
 
 
 def _after_making(run: DrillRun, result: StepResult) -> DrillRun:

@@ -111,6 +111,8 @@ class Removal:
     """Ids of resources that cannot be removed, with why."""
     at: datetime | None = field(default=None, metadata=OPTIONAL)
     """When it was made: the step that concludes may be repeated, and then has to say the same."""
+    rounds: int = field(default=0, metadata=OPTIONAL)
+    """How many rounds there were, with this one."""
 
 
 class PageStore(Protocol):

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from snapkeep.domain.errors import AwsRefused
-from snapkeep.domain.tag_names import DRILL
+from snapkeep.domain.tag_names import DRILL, SYSTEM
 from snapkeep.usecases.drills.ports import DrillRemover, Removal
 from snapkeep.usecases.ports import Clock
+
+MOST_ROUNDS = 240
+"""Rounds of a removal, 15 seconds apart: an hour. A sweep after the drill's end removes the rest, and an execution has at most
+25,000 events (Step Functions: quotas)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,32 +21,39 @@ class RemoveAfterDrill:
 
     ec2: DrillRemover
     clock: Clock
+    system: str
 
-    def run(self, run_id: str) -> Removal:
-        """Remove what can be removed now. Raise AwsThrottled or AwsUnavailable."""
+    def run(self, run_id: str, before: Removal | None = None) -> Removal:
+        """Remove what can be removed now, after the round before. Raise AwsThrottled or AwsUnavailable."""
         if not run_id:
             raise ValueError("a drill has a name")
-        more = False
         left: list[str] = []
+        between: list[str] = []
         for volume in self.ec2.volumes_of({DRILL: run_id}):
-            if volume.tags.get(DRILL) != run_id or volume.state == "deleted":
+            if not self._is_own(volume.tags, run_id) or volume.state == "deleted":
                 continue
             if volume.attachments:
                 left.append(f"{volume.id} is attached to {', '.join(volume.attachments)}: detach it, and a sweep removes it")
             elif volume.state in ("creating", "deleting"):  # EC2 deletes none that is being created
-                more = True
+                between.append(f"{volume.id} is still {volume.state}")
             else:
-                more = self._deleted(volume.id, self.ec2.delete_volume, left) or more
+                self._delete(volume.id, self.ec2.delete_volume, left, between)
         for snapshot in self.ec2.snapshots_of({DRILL: run_id}):
-            if snapshot.tags.get(DRILL) == run_id:
-                more = self._deleted(snapshot.id, self.ec2.delete_snapshot, left) or more
-        return Removal(more, tuple(left), self.clock.now())
+            if self._is_own(snapshot.tags, run_id):
+                self._delete(snapshot.id, self.ec2.delete_snapshot, left, between)
+        rounds = 1 + (before.rounds if before else 0)
+        is_last = rounds >= MOST_ROUNDS
+        return Removal(bool(between) and not is_last, (*left, *(between if is_last else ())), self.clock.now(), rounds)
+
+    def _is_own(self, tags: Mapping[str, str], run_id: str) -> bool:
+        """Whether the drill made it. Without a system's name, it is of a drill that began before they named it."""
+        return tags.get(DRILL) == run_id and tags.get(SYSTEM, self.system) == self.system
 
     @staticmethod
-    def _deleted(resource_id: str, delete: Callable[[str], None], left: list[str]) -> bool:
+    def _delete(resource_id: str, delete: Callable[[str], None], left: list[str], between: list[str]) -> None:
         try:
             delete(resource_id)
         except AwsRefused as error:
             left.append(f"{resource_id} was not removed: {error}")
-            return False
-        return True
+        else:
+            between.append(f"{resource_id} was deleted, and EC2 still lists it")
