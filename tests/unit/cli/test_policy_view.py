@@ -7,7 +7,7 @@ import pytest
 from snapkeep.cli.views.policy import comparison_lines, field_changes, retention_text, selector_text, summary_lines
 from snapkeep.domain.model import Lineage
 from snapkeep.domain.policy.document import InvalidPolicy, parse_document
-from snapkeep.domain.policy.model import Retention, Selector
+from snapkeep.domain.policy.model import GroupWait, Retention, Selector
 from snapkeep.domain.retention.comparison import Comparison
 
 
@@ -51,6 +51,7 @@ SHOP = {"name": "shop", "instances": {"tags": {"App": "shop"}}, "order": ["db", 
 
 def test_a_group_is_shown_and_its_changes_are_named() -> None:
     policies = parse_document({**POLICIES, "groups": [SHOP]})
+    assert policies.groups[0].wait is GroupWait.RUNNING
     shown = "group shop: instances with tag App=shop, in the order db, web*; each stage waits until those before it run"
     assert shown in list(summary_lines(policies, ()))
     changed = field_changes(parse_document(POLICIES), policies)

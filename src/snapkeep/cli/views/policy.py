@@ -13,7 +13,16 @@ from snapkeep.domain.model import Lineage, Verdict
 from snapkeep.domain.plural import counted, noun_for
 from snapkeep.domain.policy.document import to_document
 from snapkeep.domain.policy.frequency import between_copies, copies_all
-from snapkeep.domain.policy.model import CopyRule, DrillRule, PolicySet, RecoveryGroup, Retention, Selector, SnapshotRule
+from snapkeep.domain.policy.model import (
+    CopyRule,
+    DrillRule,
+    GroupWait,
+    PolicySet,
+    RecoveryGroup,
+    Retention,
+    Selector,
+    SnapshotRule,
+)
 from snapkeep.domain.policy.periods import PERIODS
 from snapkeep.domain.prices import completion_price_usd_per_gib
 from snapkeep.domain.retention.comparison import Comparison
@@ -77,7 +86,7 @@ def _group_line(group: RecoveryGroup) -> str:
     """Describe a recovery group."""
     tags = [f"tag {key}={' or '.join(patterns)}" for key, patterns in group.instances.tags.items()]
     order = f", in the order {', '.join(group.order)}" if group.order else ""
-    waits = "have passed their status checks" if group.wait == "checks" else "run"
+    waits = "have passed their status checks" if group.wait is GroupWait.CHECKS else "run"
     return f"group {group.name}: instances with {', '.join(tags)}{order}; each stage waits until those before it {waits}"
 
 

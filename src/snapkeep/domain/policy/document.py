@@ -223,7 +223,7 @@ def _text(field: Field, value: object) -> str:
         _check_timezone(value)
     if field.name == "cron":
         _check_cron(value)
-    return value
+    return field.choices[field.choices.index(value)] if field.choices else value  # of an enum's choices, the member
 
 
 def _flag(_: Field, value: object) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from snapkeep.domain.policy.model import GroupMembers, RecoveryGroup
+from snapkeep.domain.policy.model import GroupMembers, GroupWait, RecoveryGroup
 from snapkeep.domain.policy.shapes import NAME_PATTERN, Field, Shape, ValueType
 
 GROUP_MEMBERS = Shape(
@@ -47,7 +47,7 @@ GROUP = Shape(
             "wait",
             ValueType.TEXT,
             "What is awaited of each stage before the next: that it runs, or that its status checks pass.",
-            choices=("checks", "running"),
+            choices=tuple(GroupWait),
         ),
     ),
 )

@@ -238,7 +238,7 @@ class DrillRule:
     region: str
     schedule: DrillSchedule
     pick: DrillPick = field(default_factory=DrillPick)
-    level: str = DrillLevel.VOLUME
+    level: DrillLevel = DrillLevel.VOLUME
     rto: timedelta = timedelta(0)
     """Recovery time objective: how soon a volume has to be usable; 0 for none."""
     covered_within: timedelta = timedelta(0)
@@ -260,6 +260,14 @@ class GroupMembers:
     """Tag key -> patterns of values (`*` and `?`); an instance has every one of these tags."""
 
 
+class GroupWait(StrEnum):
+    """The state of the instances of a stage that the next stage waits for."""
+
+    CHECKS = "checks"
+    """Their status checks passed."""
+    RUNNING = "running"
+
+
 @dataclass(frozen=True, slots=True)
 class RecoveryGroup:
     """Instances that are recovered together, to one moment, in an order."""
@@ -268,8 +276,8 @@ class RecoveryGroup:
     instances: GroupMembers
     order: tuple[str, ...] = ()
     """Patterns of the tag `Name`, those first that are launched first; all others come last."""
-    wait: str = "checks"
-    """The state that each stage reaches before the next one: `checks`, its status checks passed, or `running`."""
+    wait: GroupWait = GroupWait.CHECKS
+    """The state that each stage reaches before the next one."""
 
 
 @dataclass(frozen=True, slots=True)
