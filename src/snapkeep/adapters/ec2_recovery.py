@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 from snapkeep.adapters.aws_errors import accepted, code_of, dry_run, message_of, pages, translated
 from snapkeep.adapters.ec2_reader import attachments_of, batches, tags_from
 from snapkeep.adapters.ec2_writers import tag_list
-from snapkeep.domain.errors import SnapkeepError
+from snapkeep.domain.errors import AwsRefused, SnapkeepError
 from snapkeep.domain.recovery.recovery_plan import DEVICES, InstancePlace
 from snapkeep.domain.recovery.storage import STORAGE_QUOTAS, RegionStorage
 from snapkeep.usecases.recovery.actions import Attachment, VolumeState
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
 
 _GONE = ("InvalidVolume.NotFound",)
+_NO_INSTANCE = ("InvalidInstanceID.NotFound", "InvalidInstanceID.Malformed")
 _RATE_QUOTA = frozenset({"ResourceLimitExceeded", "VolumeInitializationRateLimitExceeded", "MaxIOPSLimitExceeded"})
 """AWS names no code for the quota of 5,000 MiB/s over all initialising volumes: a request with a rate that is refused for a
 limit is made without the rate; if the limit was another one, that is refused too."""
@@ -110,7 +111,12 @@ class Ec2Recovery:
     def place(self, instance_id: str) -> InstancePlace:
         """Return where an instance is, and its state and devices. Raise AwsRefused if there is no such instance."""
         with translated(f"describe_instances {instance_id}"):
-            answer = self._client.describe_instances(InstanceIds=[instance_id])
+            try:
+                answer = self._client.describe_instances(InstanceIds=[instance_id])
+            except ClientError as error:
+                if code_of(error) in _NO_INSTANCE:
+                    raise AwsRefused(f"{instance_id}: {self.region} has no such instance") from error
+                raise
         instance = answer["Reservations"][0]["Instances"][0]
         mappings = instance.get("BlockDeviceMappings", [])
         devices = {mapping["DeviceName"]: mapping.get("Ebs", {}).get("VolumeId", "") for mapping in mappings}

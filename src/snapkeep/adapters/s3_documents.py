@@ -24,6 +24,16 @@ class S3Documents:
         self._client = client
         self._bucket = bucket
 
+    def check(self) -> None:
+        """Raise DocumentNotFound where there is no such bucket, or AwsRefused. Needs s3:ListBucket (S3 API: HeadBucket)."""
+        with translated(f"head_bucket {self._bucket}"):
+            try:
+                self._client.head_bucket(Bucket=self._bucket)
+            except ClientError as error:
+                if code_of(error) in ("NoSuchBucket", "404"):
+                    raise DocumentNotFound(f"there is no such bucket: {self._bucket}") from error
+                raise
+
     def get(self, key: str) -> Document:
         """Return a document. Raise DocumentNotFound; needs s3:ListBucket, or S3 answers that access is denied."""
         with translated(f"get_object {key}"):

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import gc
 import importlib
+import inspect
+import re
 from typing import Any, NamedTuple
 
 import typer
@@ -73,7 +75,7 @@ class Root(TyperGroup):
             application._add_completion = False  # noqa: SLF001 - only the root could have it
             command = typer.main.get_command(application)
             command.name = name
-            hide_flag_types(command, ctx)
+            tidy_help(command, ctx)
         return name, command, rest
 
     def invoke(self, ctx: Any) -> Any:
@@ -92,13 +94,18 @@ class Root(TyperGroup):
             raise typer.Exit(status) from error
 
 
-def hide_flag_types(command: Any, ctx: Any) -> None:
-    """Remove `<bool>` behind each flag in the help of a command and of its subcommands."""
+def tidy_help(command: Any, ctx: Any) -> None:
+    """Remove `<bool>` behind each flag in the help of a command and of its subcommands, and line ends within paragraphs.
+
+    Docstrings are wrapped for the source; Typer keeps their lines, which a narrower terminal wraps again.
+    """
+    if command.help:
+        command.help = re.sub(r"(?<!\n)\n(?!\n)", " ", inspect.cleandoc(command.help))
     for parameter in (*command.params, command.get_help_option(ctx)):
         if getattr(parameter, "is_flag", False):
             parameter.metavar = ""
     for subcommand in getattr(command, "commands", {}).values():
-        hide_flag_types(subcommand, ctx)
+        tidy_help(subcommand, ctx)
 
 
 def _print_version(requested: bool) -> None:

@@ -73,12 +73,17 @@ class RecoverySystem:
         return arn
 
     def documents(self) -> Documents:
-        """Return the documents of the DR region. Raise the error of the last region that was asked."""
+        """Return the documents of the DR region. Raise the error of the last region that was asked, or WrongUse."""
         from snapkeep.adapters.s3_documents import S3Documents  # noqa: PLC0415
-        from snapkeep.domain.errors import SnapkeepError  # noqa: PLC0415
+        from snapkeep.domain.errors import DocumentNotFound, SnapkeepError  # noqa: PLC0415
 
         if self._bucket:
-            return S3Documents(client=self.settings.client("s3", self.region), bucket=self._bucket)
+            named = S3Documents(client=self.settings.client("s3", self.region), bucket=self._bucket)
+            try:
+                named.check()
+            except DocumentNotFound as error:
+                raise WrongUse(f"--bucket {self._bucket}: there is no such bucket") from error
+            return named
         try:
             return self.installed.adapters.documents_of(self.region)
         except SnapkeepError:
@@ -92,6 +97,8 @@ class RecoverySystem:
 
         try:
             return self.documents()
+        except WrongUse:
+            raise
         except SnapkeepError:
             return None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,16 @@ def test_every_command_has_help() -> None:
         assert result.exit_code == 0, f"{name}: {result.output}"
         assert "Usage:" in result.output
         assert "<bool>" not in result.output
+
+
+@pytest.mark.parametrize("columns", [80, 120])
+def test_help_fills_its_lines(columns: int) -> None:
+    """Lines of docstrings ended in the middle of a narrower terminal's."""
+    shown = CliRunner().invoke(make_application(), ["recoverable", "--help"], env={"COLUMNS": str(columns)}).output
+    lines = [line.strip() for line in shown[shown.index("It reads") : shown.index("╭")].splitlines() if line.strip()]
+    assert lines[1:]
+    for line, following in pairwise(lines):
+        assert len(f" {line} {following.partition(' ')[0]} ") > columns
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -50,6 +51,10 @@ class Bucket:
 
     def __init__(self, documents: MemoryDocuments) -> None:
         self.documents = documents
+
+    def head_bucket(self, Bucket: str) -> None:  # noqa: N803 - boto3's name
+        if Bucket != "the-bucket":
+            raise ClientError({"Error": {"Code": "404"}}, "HeadBucket")
 
     def get_object(self, Bucket: str, Key: str) -> dict[str, Any]:  # noqa: N803 - boto3's names
         assert Bucket == "the-bucket"
@@ -141,6 +146,48 @@ def test_the_question_before_an_undo_names_what_is_deleted(lab: RecoveryLab) -> 
     assert all(volume_id in result.output for volume_id in made)
     assert lab.target_id in result.output
     assert sorted(volume["VolumeId"] for volume in lab.made(run)) == sorted(made)
+
+
+def test_an_undone_recovery_is_undone_again_without_a_warning(lab: RecoveryLab) -> None:
+    """A resume of it said that it was not finished, and named itself as the command that continues it."""
+    run = lab.begin()
+    lab.carry_out(run.id, lambda recover, begun: recover.run(begun))
+    for _ in range(2):
+        again = recover("undo", run.id, "--in", DR, "--yes")
+        assert (again.exit_code, "not finished" in again.output) == (0, False), again.output + repr(again.exception)
+        assert f"{run.id}  undone" in again.output
+    resumed = recover("resume", run.id, "--in", DR)
+    assert resumed.exit_code != 0
+    assert "not finished" not in resumed.output
+    assert "is undone: plan another recovery" in str(resumed.exception)
+
+
+@pytest.mark.parametrize("command", [("volume", "orders-db", "--plan"), ("instance", "orders-db", "--plan"), ("list",)])
+def test_a_bucket_that_does_not_exist_is_refused(
+    lab: RecoveryLab, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
+) -> None:
+    """A plan passed over it: it took the settings of every volume for unknown."""
+    of_model = AwsSettings.client
+    s3 = Bucket(lab.documents)
+    monkeypatch.setattr(
+        AwsSettings, "client", lambda self, service, region="": s3 if service == "s3" else of_model(self, service, region)
+    )
+    result = recover(*command, "--in", DR, "--bucket", "snapkeep-typo")
+    assert "--bucket snapkeep-typo: there is no such bucket" in str(result.exception)
+
+
+def test_a_moment_in_the_future_is_refused(lab: RecoveryLab) -> None:
+    """It was taken as now: whoever wrote local time as UTC recovered data from after the damage."""
+    ahead = datetime.now(UTC) + timedelta(hours=1)
+    for command in ("volume", "instance"):
+        result = recover(command, lab.instance_id, "--in", DR, "--plan", "--at", ahead.isoformat())
+        assert "is in the future" in str(result.exception)
+
+
+def test_an_instance_of_another_region_takes_no_volume(lab: RecoveryLab) -> None:
+    result = recover("volume", lab.instance_id, "--in", DR, "--plan", "--attach", lab.instance_id)
+    assert result.exit_code == 1
+    assert f"obstacle: {lab.instance_id}: {DR} has no such instance" in result.stdout
 
 
 def test_an_empty_list_says_so(lab: RecoveryLab) -> None:

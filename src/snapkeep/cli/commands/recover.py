@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from snapkeep.cli.commands.recover_instance import group, instance, instance_map
-from snapkeep.cli.commands.recoverable import At, OfPolicy, OfTags
-from snapkeep.cli.common import AwsSettings, Json, Yes, pairs_of, require_consent, time_of, with_aws_settings
+from snapkeep.cli.commands.recoverable import At, OfPolicy, OfTags, moment_of
+from snapkeep.cli.common import AwsSettings, Json, Yes, pairs_of, require_consent, with_aws_settings
 from snapkeep.cli.errors import NOT_ALL_RIGHT, WrongUse
 from snapkeep.cli.output import print_json, warn, write_lines
 from snapkeep.cli.recovery_system import Bucket, In, OnlyPlan, RecoverySystem, RunId, carry_out, print_end
@@ -76,7 +76,7 @@ def volume(
     target = Target(tuple(targets or ()), policy, pairs_of(tag, "--tag"))
     request = RecoveryRequest(
         target,
-        time_of(at) if at else now,
+        moment_of(at, now),
         zone,
         _rate(rate),
         instance_id,
@@ -168,9 +168,12 @@ def undo(
 
 def _continue(system: RecoverySystem, run: RecoveryRun, *, json: bool, undo: bool) -> None:
     from snapkeep.cli.views.recover import run_as_data, run_lines  # noqa: PLC0415
+    from snapkeep.usecases.recovery.recover import refuse_undone  # noqa: PLC0415
 
     recover = system.recover(run.region, quiet=json)
     run = recover.journal.read(run.id)
+    if not undo:
+        refuse_undone(run)
     ended = carry_out(recover.undo if undo else recover.run, run, system.command("undo" if undo else "resume", run.id))
     if json:
         print_json(run_as_data(ended))

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from snapkeep.cli.commands.recoverable import At
-from snapkeep.cli.common import AwsSettings, Json, Yes, require_consent, time_of, with_aws_settings
+from snapkeep.cli.commands.recoverable import At, moment_of
+from snapkeep.cli.common import AwsSettings, Json, Yes, require_consent, with_aws_settings
 from snapkeep.cli.errors import NOT_ALL_RIGHT, WrongUse
 from snapkeep.cli.output import print_json, warn, write_lines
 from snapkeep.cli.recovery_system import Bucket, In, OnlyPlan, RecoverySystem, carry_out, print_end
@@ -59,7 +59,7 @@ def instance(
         raise WrongUse("--replace-root takes neither --map nor --without nor --stopped: the instance stays as it is")
     now = datetime.now(UTC)
     options = InstanceOptions(read_map(map_file), tuple(without or ()), stopped)
-    request = InstanceRequest(target, time_of(at) if at else now, options, replace_root)
+    request = InstanceRequest(target, moment_of(at, now), options, replace_root)
     system = RecoverySystem(settings, in_region, bucket)
     prepare = PrepareInstance(snapshots=system.points, looks=system.ec2(system.region), documents=system.documents_to_read())
     plan = prepare.plan(request)
@@ -97,7 +97,7 @@ def group(
     system = RecoverySystem(settings, in_region, bucket)
     chosen = system.group(group_name)
     prepare = PrepareInstance(snapshots=system.points, looks=system.ec2(system.region), documents=system.documents_to_read())
-    plan = PrepareGroup(prepare=prepare).plan(chosen, time_of(at) if at else now, read_map(map_file), without or ())
+    plan = PrepareGroup(prepare=prepare).plan(chosen, moment_of(at, now), read_map(map_file), without or ())
     if not json:
         write_lines(group_lines(plan))
     recover_stages(

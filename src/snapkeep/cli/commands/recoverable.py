@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 import typer
 
 from snapkeep.cli.common import AwsSettings, Json, pairs_of, time_of, with_aws_settings
-from snapkeep.cli.errors import NOT_ALL_RIGHT
+from snapkeep.cli.errors import NOT_ALL_RIGHT, WrongUse
 from snapkeep.cli.output import print_json, write_lines
+
+CLOCK_SKEW = timedelta(minutes=5)
+"""A moment that is so little ahead may come from another machine, whose clock is ahead."""
 
 app = typer.Typer(help="Show what can be recovered, where, and to when.")
 
@@ -19,6 +22,14 @@ At = Annotated[str, typer.Option("--at", metavar="TIME", help="The newest point 
 In = Annotated[str, typer.Option("--in", metavar="REGION", help="Look in this region alone.")]
 OfPolicy = Annotated[str, typer.Option("--policy", metavar="NAME", help="Volumes of this policy.")]
 OfTags = Annotated[list[str] | None, typer.Option("--tag", metavar="KEY=VALUE", help="Volumes with this tag. Repeatable.")]
+
+
+def moment_of(at: str, now: datetime) -> datetime:
+    """Return the moment of `--at`; now without it. Raise WrongUse for one in the future, which has no points yet."""
+    moment = time_of(at) if at else now
+    if moment > now + CLOCK_SKEW:
+        raise WrongUse(f"--at {at} is in the future: it is {now:%Y-%m-%dT%H:%MZ} now (Z is UTC)")
+    return moment
 
 
 @app.command()
@@ -48,7 +59,7 @@ def recoverable(
     regions, unknown = ([in_region], "") if in_region else installed.regions_with_points()
     readers = {region: installed.adapters.points_of(region) for region in regions}
     target = Target(tuple(targets or ()), policy, pairs_of(tag, "--tag"))
-    found = find_points(readers, target, time_of(at) if at else now)
+    found = find_points(readers, target, moment_of(at, now))
     if unknown:
         found.append(RecoverableThings("", {}, unknown))
     drills = {

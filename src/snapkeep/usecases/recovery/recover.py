@@ -57,6 +57,12 @@ class Journal:
         return runs, unreadable
 
 
+def refuse_undone(run: RecoveryRun) -> None:
+    """Raise RecoveryFailed for a run that is undone, or is being undone."""
+    if run.state in (RecoveryState.UNDOING, RecoveryState.UNDONE):
+        raise RecoveryFailed(f"{run.id} is {run.state}: plan another recovery")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recover:
     """Carries out and undoes recoveries. Interrupted anywhere, either is continued by calling it again."""
@@ -69,8 +75,7 @@ class Recover:
 
     def run(self, run: RecoveryRun) -> RecoveryRun:
         """Take all steps that remain, in their order; return the run as it ended. Raise RecoveryFailed, or AWS's refusal."""
-        if run.state in (RecoveryState.UNDOING, RecoveryState.UNDONE):
-            raise RecoveryFailed(f"{run.id} is {run.state}: plan another recovery")
+        refuse_undone(run)
         if len({step.state for step in run.steps}) > 1:  # it was interrupted
             self.actions.let_listings_follow()
         for step in run.steps:
