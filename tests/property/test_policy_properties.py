@@ -21,7 +21,16 @@ from support.policy_text import load_text
 
 BEYOND_THE_SCHEMA = frozenset(
     {"rpo", "copy_within", "keep_within", "completion_duration", "timezone"}  # how long, and which zones there are
-    | {"name", "region", "kms_key", "min_size_gib", "roles", "exclude_volume_ids", "exclude_tags"}  # contradictions
+    | {
+        "name",
+        "region",
+        "kms_key",
+        "min_size_gib",
+        "roles",
+        "availability_zones",
+        "exclude_volume_ids",
+        "exclude_tags",
+    }  # contradictions
 )
 SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "policy.schema.json").read_text(encoding="utf-8"))
 

@@ -1,6 +1,6 @@
 """Properties of every selection of a policy."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from fnmatch import fnmatchcase
 
@@ -42,8 +42,8 @@ def test_an_unknown_policy_name_is_a_problem_and_the_first_match_governs(volume:
 
 @given(volumes, selectors)
 def test_a_selector_takes_what_each_of_its_parts_takes(volume: Volume, selector: Selector) -> None:
-    def has(key: str, patterns: Iterable[str]) -> bool:
-        return key in volume.tags and any(fnmatchcase(volume.tags[key], pattern) for pattern in patterns)
+    def has(key: str, patterns: Iterable[str], tags: Mapping[str, str] = volume.tags) -> bool:
+        return key in tags and any(fnmatchcase(tags[key], pattern) for pattern in patterns)
 
     expected = (
         all(has(key, patterns) for key, patterns in selector.tags.items())
@@ -51,6 +51,14 @@ def test_a_selector_takes_what_each_of_its_parts_takes(volume: Volume, selector:
         and volume.id not in selector.exclude_volume_ids
         and (not selector.volume_ids or volume.id in selector.volume_ids)
         and (not selector.instance_ids or bool(set(volume.instance_ids) & set(selector.instance_ids)))
+        and (
+            not selector.instance_tags
+            or any(
+                all(has(key, patterns, tags) for key, patterns in selector.instance_tags.items())
+                for _, tags in zip(volume.instance_ids, volume.instance_tags, strict=False)
+            )
+        )
+        and (not selector.availability_zones or volume.zone in selector.availability_zones)
         and (not selector.volume_types or volume.volume_type in selector.volume_types)
         and (not selector.roles or volume.role.value in selector.roles)
         and volume.size_gib >= selector.min_size_gib

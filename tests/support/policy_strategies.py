@@ -67,6 +67,7 @@ _tag_patterns = st.dictionaries(
 )
 VOLUME_IDS = ["vol-0a", "vol-0b", "vol-0c"]
 INSTANCE_IDS = ["i-01", "i-02"]
+AVAILABILITY_ZONES = ["us-east-1a", "us-east-1b"]
 
 
 def _some(values: list[str]) -> st.SearchStrategy[tuple[str, ...]]:
@@ -80,12 +81,16 @@ selectors = st.builds(
     volume_ids=_some(VOLUME_IDS),
     exclude_volume_ids=_some(VOLUME_IDS),
     instance_ids=_some(INSTANCE_IDS),
+    instance_tags=_tag_patterns,
+    availability_zones=_some(AVAILABILITY_ZONES),
     volume_types=_some(list(VOLUME_TYPES)),
     roles=_some([role.value for role in VolumeRole]),
     min_size_gib=st.sampled_from([0, 10]),
     max_size_gib=st.sampled_from([0, 100]),
+    snapshot_tags=_tag_patterns,
 )
 
+_tags = st.dictionaries(st.sampled_from(KEYS), st.sampled_from(VALUES), max_size=3)
 volumes = st.builds(
     Volume,
     id=st.sampled_from(VOLUME_IDS),
@@ -94,7 +99,9 @@ volumes = st.builds(
     volume_type=st.sampled_from(VOLUME_TYPES),
     role=st.sampled_from(VolumeRole),
     instance_ids=_some(INSTANCE_IDS),
-    tags=st.dictionaries(st.sampled_from(KEYS), st.sampled_from(VALUES), max_size=3),
+    instance_tags=st.tuples(_tags, _tags),
+    zone=st.sampled_from(AVAILABILITY_ZONES),
+    tags=_tags,
 )
 
 
@@ -128,7 +135,7 @@ def _can_match(selector: Selector) -> bool:
     """Whether the selector does not exclude all that it asks for (a document that does is refused)."""
     if selector.volume_ids and set(selector.volume_ids) <= set(selector.exclude_volume_ids):
         return False
-    if selector.instance_ids and set(selector.roles) == {VolumeRole.UNATTACHED}:
+    if (selector.instance_ids or selector.instance_tags) and set(selector.roles) == {VolumeRole.UNATTACHED}:
         return False
     return not set(selector.tags) & set(selector.exclude_tags)
 

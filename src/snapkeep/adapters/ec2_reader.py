@@ -134,13 +134,10 @@ class Ec2Reader:
 
     def _volumes(self, filters: list[Mapping[str, Any]]) -> Iterator[Volume]:
         items = list(self._pages("describe_volumes", "Volumes", {"Filters": filters, "MaxResults": PAGE}))
-        root_devices = self._root_devices({attachment["InstanceId"] for item in items for attachment in attachments_of(item)})
-        return (volume_from(item, self.region, root_devices) for item in items)
-
-    def _root_devices(self, instance_ids: Collection[str]) -> dict[str, str]:
-        """Return the root device's name by instance: it is the image's choice, and no list of names has them all."""
-        instances = self.instances("instance-id", instance_ids)
-        return {instance_id: item.get("RootDeviceName", "") for instance_id, item in instances.items()}
+        # The root device's name is the image's choice, and no list of names has them all.
+        attached = {attachment["InstanceId"] for item in items for attachment in attachments_of(item)}
+        instances = self.instances("instance-id", attached)
+        return (volume_from(item, self.region, instances) for item in items)
 
     def _snapshots_with(self, name: str, values: Collection[str]) -> list[Snapshot]:
         return list(chain.from_iterable(self._snapshots([_filter(name, batch)]) for batch in batches(values)))
@@ -238,10 +235,14 @@ def _why_not_copyable(item: Mapping[str, Any]) -> str:
     return f"it is in the Local Zone {zone}" if zone and _LOCAL_ZONE.match(zone) else ""
 
 
-def volume_from(item: Mapping[str, Any], region: str, root_devices: Mapping[str, str]) -> Volume:
-    """Return the volume that EC2 describes, given the root device's name of each instance."""
+def volume_from(item: Mapping[str, Any], region: str, instances: Mapping[str, Mapping[str, Any]]) -> Volume:
+    """Return the volume that EC2 describes, given the instances as DescribeInstances has them."""
     attachments = attachments_of(item)
-    is_root = any(attachment.get("Device") == root_devices.get(attachment["InstanceId"], "") for attachment in attachments)
+    instance_ids = sorted(attachment["InstanceId"] for attachment in attachments)
+    is_root = any(
+        attachment.get("Device") == instances.get(attachment["InstanceId"], {}).get("RootDeviceName", "")
+        for attachment in attachments
+    )
     attached_as = VolumeRole.ROOT if is_root else VolumeRole.DATA
     return Volume(
         id=item["VolumeId"],
@@ -250,6 +251,8 @@ def volume_from(item: Mapping[str, Any], region: str, root_devices: Mapping[str,
         volume_type=item.get("VolumeType", ""),
         encrypted=bool(item.get("Encrypted")),
         role=attached_as if attachments else VolumeRole.UNATTACHED,
-        instance_ids=tuple(sorted(attachment["InstanceId"] for attachment in attachments)),
+        instance_ids=tuple(instance_ids),
+        instance_tags=tuple(tags_from(instances.get(instance_id, {})) for instance_id in instance_ids),
+        zone=item.get("AvailabilityZone", ""),
         tags=tags_from(item),
     )

@@ -48,8 +48,9 @@ class Ec2Records:
         items = {item["VolumeId"]: item for item in self._reader.volume_items(mapped | set(volume_ids))}
         attached = {attachment["InstanceId"] for item in items.values() for attachment in attachments_of(item)}
         instances |= self._reader.instances("instance-id", attached - instances.keys())  # attached between the two calls
-        roots = {instance_id: str(item.get("RootDeviceName", "")) for instance_id, item in instances.items()}
-        volumes = {volume_id: volume_from(items[volume_id], self.region, roots) for volume_id in volume_ids if volume_id in items}
+        volumes = {
+            volume_id: volume_from(items[volume_id], self.region, instances) for volume_id in volume_ids if volume_id in items
+        }
         records: dict[str, RecoveryRecord] = {}
         for volume in volumes.values():
             owner = next(iter(volume.instance_ids), volume.id)

@@ -80,6 +80,10 @@ class Volume:
     encrypted: bool = False
     role: VolumeRole = VolumeRole.UNATTACHED
     instance_ids: tuple[str, ...] = ()
+    instance_tags: tuple[Mapping[str, str], ...] = ()
+    """The tags of each of these instances, in their order."""
+    zone: str = ""
+    """Its Availability Zone; empty of a volume that only its snapshots describe."""
     tags: Mapping[str, str] = field(default_factory=dict)
 
 

@@ -20,7 +20,7 @@ from snapkeep.domain.labels import LabelledEnum
 from snapkeep.domain.model import NEVER, Lineage, Snapshot, SnapshotState, Unusable, Volume
 from snapkeep.domain.other_tools import Maker, maker_of
 from snapkeep.domain.policy.model import Policy, PolicySet
-from snapkeep.domain.policy.selection import Selection, remembered_volume, select, select_by_snapshots
+from snapkeep.domain.policy.selection import Selection, remembered_volume, select, select_by_snapshots, why_left_out
 from snapkeep.domain.tag_names import MANAGED
 
 
@@ -187,9 +187,16 @@ def volume_protections(
     system: str,
 ) -> list[VolumeProtection]:
     """Return how well each volume is protected, the worst first, from listings of a primary region and its DR regions."""
-    sources = NewestByLineage(region, (snapshot for snapshot in snapshots if snapshot.origin.region == region), system)
+    selections = [(volume, select(volume, policies)) for volume in volumes]
+    policy_of = {volume.id: selection.policy for volume, selection in selections}
+    counted = (
+        snapshot
+        for snapshot in snapshots
+        if snapshot.origin.region == region and not why_left_out(snapshot, policy_of.get(snapshot.origin.volume_id))
+    )
+    sources = NewestByLineage(region, counted, system)
     copies = {name: NewestByLineage(name, listing, system) for name, listing in copies_by_region.items()}
-    protections = [_protection(volume, select(volume, policies), sources, copies, now) for volume in volumes]
+    protections = [_protection(volume, selection, sources, copies, now) for volume, selection in selections]
     return sorted(protections, key=_worst_first)
 
 

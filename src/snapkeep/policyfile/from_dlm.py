@@ -112,10 +112,6 @@ class _Translator:
         """Translate a custom policy: one policy for each tag key, as a volume with any of the tags is a target."""
         details = self.details
         self._leave_other_kinds(_OF_DEFAULT, "of default policies only")
-        if "INSTANCE" in (details.get("ResourceTypes") or ()):
-            self.leave(
-                "ResourceTypes", "INSTANCE: DLM looks at the instances' tags, and this document at the volumes': tag them too"
-            )
         if any(location != "CLOUD" for location in details.get("ResourceLocations") or ()):
             self.leave("ResourceLocations", "only snapshots in the region are copied and deleted")
         parameters = details.get("Parameters") or {}
@@ -131,7 +127,9 @@ class _Translator:
         for number, schedule in enumerate(schedules):
             self._leave_of_schedule(schedule, f"Schedules[{number}].")
         targets = _tags(details.get("TargetTags") or ())
-        selectors = [{"tags": {key: values}} for key, values in targets.items()] or [{}]
+        # A policy of DLM targets volumes, or all volumes of instances, by tags.
+        key_of_tags = "instance_tags" if "INSTANCE" in (details.get("ResourceTypes") or ()) else "tags"
+        selectors = [{key_of_tags: {key: values}} for key, values in targets.items()] or [{}]
         names = [_name(key) for key in targets] or ["dlm"]
         return [_policy(name, {**selector, **common}, retention, copies) for name, selector in zip(names, selectors, strict=True)]
 

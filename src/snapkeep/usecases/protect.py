@@ -198,7 +198,7 @@ class TagSnapshots:
         # The copy gets the recovery tags even where the snapshot itself had no room for them.
         source = replace(snapshot, tags={**snapshot.tags, **recovery})
         for rule in policy.copies:
-            if choice.copies(snapshot, rule):
+            if choice.copies(snapshot, policy, rule):
                 report.copies.append(copy_request(self.system, source, policy, rule, volume))
             else:
                 report.reasons.append(f"{snapshot.id}: not copied to {rule.region}: another one of its period is")

@@ -208,9 +208,11 @@ def test_an_arbitrary_volume_id_is_nothing_but_f(volume_id: str, arbitrary: bool
 def test_the_root_volume_is_its_instances_root_device(device: str, root_device: str, role: VolumeRole) -> None:
     """The root volume was known by two device names: one at /dev/sda counted as data."""
     attached = {"VolumeId": "vol-0a", "Attachments": [{"Device": device, "InstanceId": "i-1"}]}
-    instances = {"Reservations": [{"Instances": [{"InstanceId": "i-1", "RootDeviceName": root_device}]}]}
-    client = Client({"Volumes": [attached]}, instances)
-    assert [volume.role for volume in reader(client).all_volumes()] == [role]
+    instance = {"InstanceId": "i-1", "RootDeviceName": root_device, "Tags": [{"Key": "App", "Value": "shop"}]}
+    instances = {"Reservations": [{"Instances": [instance]}]}
+    client = Client({"Volumes": [attached | {"AvailabilityZone": "us-east-1a"}]}, instances)
+    (volume,) = reader(client).all_volumes()
+    assert (volume.role, volume.zone, volume.instance_tags) == (role, "us-east-1a", ({"App": "shop"},))
     assert client.asked[1]["Filters"] == [{"Name": "instance-id", "Values": ["i-1"]}]
 
 

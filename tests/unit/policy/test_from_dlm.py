@@ -34,6 +34,13 @@ def translated(details: dict[str, Any]) -> tuple[list[dict[str, Any]], set[str]]
     return translation.document["policies"], {field.field for field in translation.untranslated}
 
 
+def test_tags_of_instances_become_instance_tags() -> None:
+    details = SNAPSHOTS | {"ResourceTypes": ["INSTANCE"], "Parameters": {"ExcludeBootVolume": True}}
+    policies, left = translated(details | {"Schedules": [schedule({"Count": 14})]})
+    assert policies[0]["select"] == {"instance_tags": {"Backup": ["gold"]}, "roles": ["data", "unattached"]}
+    assert left == {"Schedules[0].CreateRule"}
+
+
 def test_the_documented_example_is_translated() -> None:
     copy = {
         "TargetRegion": "us-east-2",

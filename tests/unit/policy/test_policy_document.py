@@ -39,10 +39,13 @@ def test_a_document_says_everything_that_a_policy_can_say() -> None:
               exclude_tags: {Scratch: "*"}
               exclude_volume_ids: [vol-0123]
               instance_ids: [i-0123]
+              instance_tags: {App: [shop, ""]}
+              availability_zones: [us-east-1a, us-west-2-lax-1a]
               volume_types: [gp3, io2]
               roles: [root, data]
               min_size_gib: 8
               max_size_gib: 500
+              snapshot_tags: {Schedule: daily}
             rpo: 4h
             retention: {keep_last: 7, keep_within: 3d, keep_hourly: 24, keep_daily: 14, keep_weekly: 8, keep_monthly: 12,
                         keep_yearly: 5, minimum: 2, timezone: Europe/Berlin}
@@ -60,10 +63,13 @@ def test_a_document_says_everything_that_a_policy_can_say() -> None:
                     exclude_tags={"Scratch": ("*",)},
                     exclude_volume_ids=("vol-0123",),
                     instance_ids=("i-0123",),
+                    instance_tags={"App": ("shop", "")},
+                    availability_zones=("us-east-1a", "us-west-2-lax-1a"),
                     volume_types=("gp3", "io2"),
                     roles=("root", "data"),
                     min_size_gib=8,
                     max_size_gib=500,
+                    snapshot_tags={"Schedule": ("daily",)},
                 ),
                 Retention(
                     keep_last=7,
@@ -213,6 +219,8 @@ ARN = "arn:aws:kms:eu-west-1:123456789012:key/00000000-0000-0000-0000-0000000000
         (document(copies=[{"region": "us-east-2", "retention": {}}] * 2), "policies[0].copies[1].region"),
         (document(select={"min_size_gib": 9, "max_size_gib": 8}), "policies[0].select.min_size_gib"),
         (document(select={"volume_ids": ["vol-0a"], "exclude_volume_ids": ["vol-0a"]}), "policies[0].select.exclude_volume_ids"),
+        (document(select={"instance_tags": {"A": "x"}, "roles": ["unattached"]}), "policies[0].select.roles"),
+        (document(select={"availability_zones": ["us-east-1a", "us-west-2a"]}), "policies[0].select.availability_zones[1]"),
         (document(select={"tags": {"A": "x"}, "exclude_tags": {"A": "*"}}), "policies[0].select.exclude_tags.A"),
     ],
 )

@@ -12,7 +12,15 @@ from snapkeep.domain.tag_names import MANAGED, POLICY
 from support.lineages import SYSTEM, copy_of, snapshot
 
 VOLUME = Volume(
-    "vol-0a", "us-east-1", 100, "gp3", role=VolumeRole.ROOT, instance_ids=("i-01",), tags={"Backup": "gold-1", "Env": "prod"}
+    "vol-0a",
+    "us-east-1",
+    100,
+    "gp3",
+    role=VolumeRole.ROOT,
+    instance_ids=("i-01",),
+    instance_tags=({"App": "shop", "Tier": ""},),
+    zone="us-east-1a",
+    tags={"Backup": "gold-1", "Env": "prod"},
 )
 
 
@@ -35,6 +43,12 @@ def policies(*named: tuple[str, Selector]) -> PolicySet:
         (Selector(volume_ids=("vol-0b",)), False, "volume is vol-0a"),
         (Selector(instance_ids=("i-02", "i-01")), True, "attached to i-01"),
         (Selector(instance_ids=("i-02", "i-03")), False, "not attached to i-02 or i-03"),
+        (Selector(instance_tags={"App": ("sh*",)}), True, "attached to i-01 with tag App=shop matches sh*"),
+        (Selector(instance_tags={"App": ("shop",), "Tier": ("",)}), True, "attached to i-01 with tag App=shop, tag Tier="),
+        (Selector(instance_tags={"App": ("shop",), "Env": ("*",)}), False, "its instance i-01: no tag Env"),
+        (Selector(availability_zones=("us-east-1b", "us-east-1a")), True, "zone is us-east-1a"),
+        (Selector(availability_zones=("us-east-1b",)), False, "zone is us-east-1a"),
+        (Selector(snapshot_tags={"Schedule": ("daily",)}), True, "it takes every volume"),
         (Selector(volume_types=("gp3",), roles=("root",)), True, "type is gp3, volume is root"),
         (Selector(roles=("data",)), False, "volume is root"),
         (Selector(min_size_gib=100, max_size_gib=100), True, "100 GiB (at least 100 required), 100 GiB (at most 100 allowed)"),
@@ -43,6 +57,14 @@ def policies(*named: tuple[str, Selector]) -> PolicySet:
 )
 def test_each_part_of_a_selector_explains_its_decision(selector: Selector, matched: bool, why: str) -> None:
     assert matches(VOLUME, selector) == SelectorMatch(matched, why)
+
+
+def test_one_of_a_shared_volumes_instances_has_all_tags() -> None:
+    shared = replace(VOLUME, instance_ids=("i-01", "i-02"), instance_tags=({"App": "shop"}, {"Env": "prod"}))
+    assert not matches(shared, Selector(instance_tags={"App": ("shop",), "Env": ("prod",)})).matched
+    assert matches(shared, Selector(instance_tags={"Env": ("prod",)})).matched
+    detached = replace(VOLUME, instance_ids=(), instance_tags=())
+    assert matches(detached, Selector(instance_tags={"App": ("*",)})) == SelectorMatch(False, "attached to no instance")
 
 
 def test_brackets_in_a_pattern_are_brackets() -> None:

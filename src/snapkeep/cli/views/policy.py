@@ -111,14 +111,22 @@ def retention_text(retention: Retention) -> str:
 
 def selector_text(selector: Selector) -> str:
     """Describe a selector."""
-    parts = [f"tag {key}={' or '.join(patterns)}" for key, patterns in selector.tags.items()]
-    parts += [f"not tag {key}={' or '.join(patterns)}" for key, patterns in selector.exclude_tags.items()]
+    parts = [
+        f"{what} {key}={' or '.join(patterns)}"
+        for what, tags in (
+            ("tag", selector.tags),
+            ("not tag", selector.exclude_tags),
+            ("instance tag", selector.instance_tags),
+        )
+        for key, patterns in tags.items()
+    ]
     parts += [
         f"{what} {_any_of(values)}"
         for what, values in (
             ("volume", selector.volume_ids),
             ("not volume", selector.exclude_volume_ids),
             ("instance", selector.instance_ids),
+            ("zone", selector.availability_zones),
             ("type", selector.volume_types),
             ("role", selector.roles),
         )
@@ -126,7 +134,8 @@ def selector_text(selector: Selector) -> str:
     ]
     parts += [f"at least {selector.min_size_gib} GiB"] if selector.min_size_gib else []
     parts += [f"at most {selector.max_size_gib} GiB"] if selector.max_size_gib else []
-    return ", ".join(parts) or "every volume"
+    counted = [f"{key}={' or '.join(patterns)}" for key, patterns in selector.snapshot_tags.items()]
+    return (", ".join(parts) or "every volume") + (f"; only snapshots with tag {', '.join(counted)}" if counted else "")
 
 
 def _any_of(values: Sequence[str]) -> str:

@@ -13,7 +13,7 @@ from snapkeep.domain.other_tools import tool_of
 from snapkeep.domain.policy.cron import parse_cron
 from snapkeep.domain.policy.frequency import Periods, periods_of
 from snapkeep.domain.policy.model import WHEN_RPO, CopyRule, Policy, PolicySet, SnapshotRule
-from snapkeep.domain.policy.selection import select
+from snapkeep.domain.policy.selection import select, why_left_out
 from snapkeep.domain.tag_names import MADE
 
 SLACK = timedelta(minutes=20)
@@ -70,7 +70,10 @@ def _counts(snapshot: Snapshot, policy: Policy) -> bool:
         return False
     # Its own always counts: another one would be no better, and be made at the next tick.
     tool = tool_of(snapshot)
-    return MADE in snapshot.tags or not ((tool and tool.working_material) or (policy.copies and snapshot.not_copyable))
+    if MADE in snapshot.tags:
+        return True
+    passed_over = (tool and tool.working_material) or (policy.copies and snapshot.not_copyable)
+    return not (passed_over or why_left_out(snapshot, policy))
 
 
 def _by_rule(rule: SnapshotRule, newest: datetime, now: datetime) -> datetime | None:

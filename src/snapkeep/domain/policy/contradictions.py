@@ -30,7 +30,7 @@ def contradictions(document: Parsed, region: str) -> list[PolicyProblem]:
     problems = list(_duplicates(names, "policies[{}].name", "another name: it is taken"))
     for number, policy in enumerate(policies):
         path = f"policies[{number}]"
-        problems.extend(_in_selector(policy.get("select", {}), f"{path}.select"))
+        problems.extend(_in_selector(policy.get("select", {}), f"{path}.select", region))
         problems.extend(_in_snapshots(policy, path))
         rules: list[Parsed] = policy.get("copies", [])
         right = "one copy rule for a region: it has one already"
@@ -72,7 +72,7 @@ def _duplicates(values: Iterable[str], path: str, right: str) -> Iterator[Policy
         seen.add(value)
 
 
-def _in_selector(select: Parsed, path: str) -> Iterator[PolicyProblem]:
+def _in_selector(select: Parsed, path: str, region: str) -> Iterator[PolicyProblem]:
     smallest, largest = select.get("min_size_gib", 0), select.get("max_size_gib", 0)
     if largest and smallest > largest:
         yield PolicyProblem(f"{path}.min_size_gib", str(smallest), f"write at most max_size_gib, which is {largest}")
@@ -80,8 +80,14 @@ def _in_selector(select: Parsed, path: str) -> Iterator[PolicyProblem]:
     chosen = select.get("volume_ids", ())
     if chosen and excluded.issuperset(chosen):
         yield PolicyProblem(f"{path}.exclude_volume_ids", ", ".join(sorted(excluded)), "leave out those in volume_ids")
-    if select.get("instance_ids") and set(select.get("roles", ())) == {VolumeRole.UNATTACHED}:
-        yield PolicyProblem(f"{path}.roles", VolumeRole.UNATTACHED, "leave out instance_ids: an attached volume is root or data")
+    attached = next((key for key in ("instance_ids", "instance_tags") if select.get(key)), "")
+    if attached and set(select.get("roles", ())) == {VolumeRole.UNATTACHED}:
+        yield PolicyProblem(f"{path}.roles", VolumeRole.UNATTACHED, f"leave out {attached}: an attached volume is root or data")
+    for number, zone in enumerate(select.get("availability_zones", ())):
+        if region and not zone.startswith(region):
+            yield PolicyProblem(
+                f"{path}.availability_zones[{number}]", repr(zone), f"write a zone of {region}, such as {region}a"
+            )
     for key, patterns in select.get("exclude_tags", {}).items():
         required = select.get("tags", {}).get(key, ())
         if required and all(any(_takes(pattern, value) for pattern in patterns) for value in required):

@@ -33,6 +33,7 @@ from snapkeep.domain.policy.shapes import (
     KEY_PATTERN,
     NAME_PATTERN,
     VOLUME_PATTERN,
+    ZONE_PATTERN,
     Field,
     Shape,
     ValueType,
@@ -101,10 +102,27 @@ SELECT = Shape(
             pattern=INSTANCE_PATTERN,
             example="i-0123456789abcdef0",
         ),
+        Field(
+            "instance_tags",
+            ValueType.TAGS,
+            "Tag keys with the value or the values that an instance must have to which the volume is attached.",
+        ),
+        Field(
+            "availability_zones",
+            ValueType.TEXTS,
+            "Only volumes in one of these zones.",
+            pattern=ZONE_PATTERN,
+            example="us-east-1a",
+        ),
         Field("volume_types", ValueType.TEXTS, "Only volumes of one of these types.", choices=VOLUME_TYPES),
         Field("roles", ValueType.TEXTS, "Only root, data or unattached volumes.", choices=tuple(VolumeRole)),
         Field("min_size_gib", ValueType.COUNT, "Only volumes of at least this size.", maximum=65536),
         Field("max_size_gib", ValueType.COUNT, "Only volumes of at most this size.", maximum=65536),
+        Field(
+            "snapshot_tags",
+            ValueType.TAGS,
+            "Tag keys with the value or the values that a snapshot of these volumes must have to count; others are left alone.",
+        ),
     ),
 )
 

@@ -33,5 +33,7 @@ def _takes_all(former: Selector, later: Selector) -> bool:
     """Whether a selector certainly takes every volume of another: each part of it is open, or equal."""
     everything = Selector()
     return all(
-        getattr(former, part.name) in (getattr(everything, part.name), getattr(later, part.name)) for part in fields(Selector)
+        getattr(former, part.name) in (getattr(everything, part.name), getattr(later, part.name))
+        for part in fields(Selector)
+        if part.name != "snapshot_tags"  # it chooses snapshots, not volumes
     )

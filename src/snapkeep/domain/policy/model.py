@@ -106,11 +106,16 @@ class Selector:
     volume_ids: tuple[str, ...] = ()
     exclude_volume_ids: tuple[str, ...] = ()
     instance_ids: tuple[str, ...] = ()
+    instance_tags: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Tag key -> patterns of values; an instance that the volume is attached to must have all of them."""
+    availability_zones: tuple[str, ...] = ()
     volume_types: tuple[str, ...] = ()
     roles: tuple[str, ...] = ()
     """`root`, `data`, `unattached`."""
     min_size_gib: int = 0
     max_size_gib: int = 0
+    snapshot_tags: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Tag key -> patterns of values: of the volumes that the other parts take, only snapshots with all of them count."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from datetime import datetime
 from snapkeep.domain.model import NEVER, Snapshot, Volume
 from snapkeep.domain.other_tools import tool_of
 from snapkeep.domain.policy.model import Policy, PolicySet, Selector
-from snapkeep.domain.tag_names import DRILL, POLICY
+from snapkeep.domain.tag_names import DRILL, MADE, POLICY
 from snapkeep.domain.wildcards import wildcard
 
 _NAME_IT = f"set its tag {POLICY} to a policy's name, then sweep"
@@ -72,14 +72,22 @@ def select_for_snapshot(
 ) -> Selection:
     """Return the policy that governs a snapshot, given its volume, which is None when it is deleted.
 
-    None governs working material of other tools and of drills. Without a volume, the snapshot's own tag names the policy, or
-    else the tags of the volume's other snapshots, which `lineage` returns. If there are none, the policy is selected by the
-    snapshot's tags and size. This selection comes last: its few facts could match a policy that takes every volume, which would
-    then govern all snapshots of the lineage and keep fewer.
+    None governs working material of other tools and of drills, and snapshots that their volume's policy does not count.
+    Without a volume, the snapshot's own tag names the policy, or else the tags of the volume's other snapshots, which `lineage`
+    returns. If there are none, the policy is selected by the snapshot's tags and size. This selection comes last: its few facts
+    could match a policy that takes every volume, which would then govern all snapshots of the lineage and keep fewer.
     """
     working_material = _working_material(snapshot)
     if working_material is not None:
         return working_material
+    selection = _select_for_snapshot(snapshot, volume, policies, system, lineage)
+    why = why_left_out(snapshot, selection.policy)
+    return Selection(None, why) if why else selection
+
+
+def _select_for_snapshot(
+    snapshot: Snapshot, volume: Volume | None, policies: PolicySet, system: str, lineage: Callable[[], Iterable[Snapshot]]
+) -> Selection:
     # The volume as it is now decides, not the tag of an old snapshot: policies may have changed.
     if volume is not None:
         return select(volume, policies)
@@ -94,6 +102,18 @@ def select_for_snapshot(
     if remembered.policy or remembered.problem or not policies.policies:
         return remembered
     return replace(remembered, problem=f"its volume was deleted, and no tag or earlier snapshot shows its policy; {_NAME_IT}")
+
+
+def why_left_out(snapshot: Snapshot, policy: Policy | None) -> str:
+    """Return why a source snapshot does not count under its volume's policy, in words; empty where it does.
+
+    A snapshot that the system made itself counts, and so does every copy: it has not all tags of its source.
+    """
+    if policy is None or not policy.selector.snapshot_tags or snapshot.is_copy or MADE in snapshot.tags:
+        return ""
+    parts = (_tag_part(snapshot.tags, key, patterns) for key, patterns in policy.selector.snapshot_tags.items())
+    why = next((text for fits, text in parts if not fits), "")
+    return f"policy {policy.name} does not count it: {why}" if why else ""
 
 
 def _working_material(snapshot: Snapshot) -> Selection | None:
@@ -174,6 +194,10 @@ def _hardware_parts(volume: Volume, selector: Selector) -> Iterator[tuple[bool, 
     if selector.instance_ids:
         attached = [instance for instance in volume.instance_ids if instance in selector.instance_ids]
         yield bool(attached), f"attached to {attached[0]}" if attached else "not attached to " + _any_of(selector.instance_ids)
+    if selector.instance_tags:
+        yield _instance_part(volume, selector.instance_tags)
+    if selector.availability_zones:
+        yield volume.zone in selector.availability_zones, f"zone is {volume.zone}" if volume.zone else "its zone is not known"
     if selector.volume_types:
         yield volume.volume_type in selector.volume_types, f"type is {volume.volume_type}"
     if selector.roles:
@@ -182,6 +206,18 @@ def _hardware_parts(volume: Volume, selector: Selector) -> Iterator[tuple[bool, 
         yield volume.size_gib >= selector.min_size_gib, f"{volume.size_gib} GiB (at least {selector.min_size_gib} required)"
     if selector.max_size_gib:
         yield volume.size_gib <= selector.max_size_gib, f"{volume.size_gib} GiB (at most {selector.max_size_gib} allowed)"
+
+
+def _instance_part(volume: Volume, wanted: Mapping[str, tuple[str, ...]]) -> tuple[bool, str]:
+    """Return whether one of the volume's instances has all the tags, and why in words."""
+    text = "attached to no instance"
+    for instance_id, tags in zip(volume.instance_ids, volume.instance_tags, strict=False):
+        parts = [_tag_part(tags, key, patterns) for key, patterns in wanted.items()]
+        failed = next((why for fits, why in parts if not fits), "")
+        if not failed:
+            return True, f"attached to {instance_id} with {', '.join(why for _, why in parts)}"
+        text = f"its instance {instance_id}: {failed}"
+    return False, text
 
 
 def _tag_part(tags: Mapping[str, str], key: str, patterns: Iterable[str]) -> tuple[bool, str]:

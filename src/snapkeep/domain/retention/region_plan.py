@@ -16,7 +16,6 @@ from snapkeep.domain.model import (
     NEVER,
     Action,
     Lineage,
-    Reason,
     Snapshot,
     SnapshotInRegion,
     SnapshotState,
@@ -28,16 +27,13 @@ from snapkeep.domain.policy.frequency import copies_all, to_copy
 from snapkeep.domain.policy.model import CopyRule, Policy, PolicySet
 from snapkeep.domain.policy.selection import Selection, select_by_snapshots, select_for_retention, select_for_snapshot
 from snapkeep.domain.retention.holds import CopyFacts, copy_facts
-from snapkeep.domain.retention.plan import LineageFacts, LineagePlan, keep_all, plan_lineage
+from snapkeep.domain.retention.kept_apart import kept_apart
+from snapkeep.domain.retention.plan import LineageFacts, LineagePlan, plan_lineage
 from snapkeep.domain.retention.second_copies import second_copies
 from snapkeep.domain.retention.unhandled import unhandled
 from snapkeep.domain.retention.verdicts import NO_HOLDS, Holds, decide
 from snapkeep.domain.tag_names import MANAGED
 from snapkeep.domain.tags import is_of_former_system, is_of_original_system, tags_for_copy, tags_for_snapshot
-
-STRAY_COPY = Reason(
-    "stray-copy", "a copy that Snapkeep did not make: in its source's own region, or without a source: does not count"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,13 +214,13 @@ class _Planner:
         for lineage in sorted(by_lineage.keys() | volumes.keys()):
             snapshots, volume = by_lineage.get(lineage, []), volumes.get(lineage)
             if lineage.region == self.facts.region:
-                # A copy within the region is no copy in another one, and must not count as a snapshot of the volume.
-                strays = [snapshot for snapshot in snapshots if snapshot.is_copy]
-                sources = [snapshot for snapshot in snapshots if not snapshot.is_copy] if strays else snapshots
-                plan = self._plan_sources(lineage, volume, sources, copies)
-                if strays:
-                    verdicts = (*plan.verdicts, *keep_all(strays, STRAY_COPY))
-                    plan = replace(plan, verdicts=tuple(sorted(verdicts, key=lambda verdict: verdict.snapshot.origin.start_time)))
+                apart = kept_apart(volume, snapshots, self.policies, system=self.system)
+                ids = {verdict.snapshot.id for verdict in apart}
+                counted = [snapshot for snapshot in snapshots if snapshot.id not in ids] if apart else snapshots
+                plan = self._plan_sources(lineage, volume, counted, copies)
+                if apart:
+                    verdicts = sorted((*plan.verdicts, *apart), key=lambda verdict: verdict.snapshot.origin.start_time)
+                    plan = replace(plan, verdicts=tuple(verdicts))
                 yield plan
             else:
                 yield self._plan_copies(lineage, snapshots)

@@ -12,6 +12,7 @@ from datetime import datetime
 from snapkeep.domain.json_codec import inline
 from snapkeep.domain.model import Action, Origin, Snapshot, SnapshotState
 from snapkeep.domain.policy.model import PolicySet
+from snapkeep.domain.retention.kept_apart import NOT_COUNTED
 from snapkeep.domain.retention.region_plan import RegionFacts, RegionPlan, plan_region
 from snapkeep.domain.sweep.findings import Finding, FindingKind
 from snapkeep.domain.tags import tags_for_copy, tags_for_snapshot
@@ -43,11 +44,11 @@ class SweepMemory:
 
 def kept_snapshots(plan: RegionPlan, system: str) -> tuple[KeptSnapshot, ...]:
     """Return the completed managed snapshots that a region's plan keeps."""
-    kept = (verdict.snapshot for verdict in plan.outcomes if verdict.action is Action.KEEP)
+    kept = (verdict for verdict in plan.outcomes if verdict.action is Action.KEEP)
     return tuple(
         KeptSnapshot(snapshot.id, snapshot.origin, snapshot.policy)
-        for snapshot in kept
-        if snapshot.completed and snapshot.managed_by(system)
+        for verdict in kept
+        if (snapshot := verdict.snapshot).completed and snapshot.managed_by(system) and NOT_COUNTED not in verdict.reasons
     )
 
 
@@ -73,13 +74,21 @@ def deleted_by_others(
             *(snapshot.restored(facts.region, system) for snapshot in absent),
         ],
     )
-    plan = plan_region(before, _without_other_regions(policies, facts.region), now, system=system)
+    plan = plan_region(before, _for_one_region(policies, facts.region), now, system=system)
     kept = {verdict.snapshot.id for verdict in plan.verdicts if verdict.action is Action.KEEP}
     return [snapshot for snapshot in absent if snapshot.id in kept]
 
 
-def _without_other_regions(policies: PolicySet, region: str) -> PolicySet:
-    own = [replace(policy, copies=tuple(rule for rule in policy.copies if rule.region == region)) for policy in policies.policies]
+def _for_one_region(policies: PolicySet, region: str) -> PolicySet:
+    """Return the policies without copies in other regions, and without tags of snapshots, which no sweep remembers."""
+    own = [
+        replace(
+            policy,
+            copies=tuple(rule for rule in policy.copies if rule.region == region),
+            selector=replace(policy.selector, snapshot_tags={}),
+        )
+        for policy in policies.policies
+    ]
     return replace(policies, policies=tuple(own))
 
 

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from snapkeep.domain.copies.entry import NOT_STARTED, EntryState, QueueEntry
 from snapkeep.domain.model import NEVER, Lineage, Snapshot, SnapshotInRegion, Volume
 from snapkeep.domain.policy.model import Policy, PolicySet
-from snapkeep.domain.policy.selection import select_for_snapshot
+from snapkeep.domain.policy.selection import select_for_retention, select_for_snapshot, why_left_out
 from snapkeep.domain.retention.holds import copy_facts
 from snapkeep.domain.retention.region_plan import CopyStatus, RegionPlan
 from snapkeep.domain.retention.unhandled import unhandled
@@ -96,7 +96,10 @@ class _Primary:
         oldest_copied: dict[Lineage, datetime] = {}
         for (lineage, _), start in self.newest_copied.items():
             oldest_copied[lineage] = min(start, oldest_copied.get(lineage, start))
-        for lineage, completed in by_lineage.items():
+        for lineage, listed in by_lineage.items():
+            volume = self.facts.volumes.get(lineage.volume_id)
+            policy = select_for_retention(volume, listed, self.policies, system=self.facts.system).policy
+            completed = [snapshot for snapshot in listed if not why_left_out(snapshot, policy)]
             without_run = unhandled(completed, self.facts.since, system=self.facts.system)
             for snapshot in completed:
                 yield from self._protect(snapshot, completed, oldest_copied.get(lineage, NEVER), without_run)

@@ -27,6 +27,7 @@ from snapkeep.lab.ebs_model.conditions.clock import utc
 from snapkeep.lab.ebs_model.conditions.quotas import GIB
 from snapkeep.lab.ebs_model.store.blocks import BLOCK_SIZE, BLOCKS_PER_GIB
 from snapkeep.lab.ebs_model.store.region_account import RegionAccount
+from snapkeep.lab.ebs_model.store.tags import as_list, flat
 from snapkeep.lab.simulator.composition import SystemLayout
 from snapkeep.lab.simulator.executions import Execution, Timings
 from snapkeep.lab.simulator.invariant_monitor import InvariantMonitor
@@ -194,13 +195,17 @@ class Experiment:
         self.watch = InvariantMonitor(self.runner, lambda: policies, self._governs).attach()
         self.sweeper = Sweeper(self.runner)
         place = world.region_account(options.primary)
-        root_devices = {instance.id: instance.root_device for instance in place.instances.values()}
-        self._volumes = {
-            volume.id: volume_from(rendered(volume), place.region, root_devices) for volume in place.volumes.values()
+        instances = {
+            instance.id: {"RootDeviceName": instance.root_device, "Tags": as_list(instance.tags)}
+            for instance in place.instances.values()
         }
+        self._volumes = {volume.id: volume_from(rendered(volume), place.region, instances) for volume in place.volumes.values()}
         chosen = {volume.id: selection.select(volume, policies).policy for volume in self._volumes.values()}
         governed = sum(policy is not None for policy in chosen.values())
         copied = {volume_id: policy for volume_id, policy in chosen.items() if policy is not None and policy.copies}
+        self._snapshot_tags = {
+            volume_id: _example_tags(policy.selector.snapshot_tags) for volume_id, policy in chosen.items() if policy is not None
+        }
         used = {policy.name for policy in copied.values()}
         rpo_hours = {policy.name: policy.rpo.total_seconds() / HOUR for policy in policies.policies if policy.name in used}
         self.result = ExperimentResult(name, options, policies, len(chosen), governed, rpo_hours)
@@ -254,10 +259,14 @@ class Experiment:
     def _snapshot_every(self, client: Any, volume_id: str, seconds: float) -> None:
         def make() -> None:
             try:
-                client.create_snapshot(VolumeId=volume_id)
+                made = client.create_snapshot(VolumeId=volume_id)["SnapshotId"]
             except (ClientError, BotoCoreError) as error:
                 why = code_of(error) if isinstance(error, ClientError) else type(error).__name__
                 self.result.worst.append(NotableEvent(utc(self.world.now()), f"no snapshot of {volume_id}: {why}"))
+            else:
+                # Of a policy that counts only some snapshots, the schedule makes such.
+                place = self.world.region_account(self.options.primary)
+                place.set_tags(place.snapshots[made], flat(self._snapshot_tags.get(volume_id, {})))
             self.runner.kernel.after(self.options.every_hours * HOUR, make)
 
         self.runner.kernel.after(seconds, make)
@@ -377,3 +386,8 @@ VERIFY_TRANSITIONS = 6
 def _function_dollars(invocations: int, further_seconds: float = 0.0) -> float:
     gib_seconds = (FUNCTION_SECONDS + further_seconds) * FUNCTION_GIB
     return invocations * (prices.FUNCTION_REQUEST.dollars + gib_seconds * prices.FUNCTION_GIB_SECOND.dollars)
+
+
+def _example_tags(patterns: Mapping[str, tuple[str, ...]]) -> dict[str, str]:
+    """Return tags that match patterns of values."""
+    return {key: values[0].replace("*", "").replace("?", "x") for key, values in patterns.items()}

@@ -15,6 +15,7 @@ from snapkeep.lab.ebs_model.api.keys import EBS_ALIAS
 from snapkeep.lab.ebs_model.store.blocks import BLOCKS_PER_GIB
 from snapkeep.lab.ebs_model.store.records import InstanceRecord, Key
 from snapkeep.lab.ebs_model.store.region_account import RegionAccount
+from snapkeep.lab.ebs_model.store.tags import flat
 
 USUAL_SIZE_GIB, SPREAD = 40.0, 1.1
 SMALLEST_GIB, LARGEST_GIB = 1, 4096
@@ -37,6 +38,9 @@ class SimulatedVolume:
     """As in the account; the model makes one if it is empty."""
     instance_id: str = ""
     role: VolumeRole = VolumeRole.UNATTACHED
+    instance_tags: Mapping[str, str] = field(default_factory=dict)
+    zone: str = ""
+    """Empty for the first zone of the region."""
 
 
 def generate(count: int, seed: int, tags: Mapping[str, str]) -> list[SimulatedVolume]:
@@ -70,6 +74,8 @@ def from_account(volumes: Iterable[Volume], changed_share_per_day: float) -> lis
             id=volume.id,
             instance_id=next(iter(volume.instance_ids), ""),
             role=volume.role,
+            instance_tags=next(iter(volume.instance_tags), {}),
+            zone=volume.zone,
         )
         for volume in volumes
     ]
@@ -117,10 +123,19 @@ def _name(place: RegionAccount, as_given: Mapping[str, SimulatedVolume], now: fl
     made = [(volume, as_given[volume.id]) for volume in place.volumes.values()]
     for volume, simulated in made:
         volume.id = volume.log.origin = simulated.id or volume.id
+        volume.zone = simulated.zone or volume.zone
         if simulated.instance_id:
             volume.state, volume.instance_id, volume.attached_at = "in-use", simulated.instance_id, now
             volume.device = ROOT_DEVICE if simulated.role is VolumeRole.ROOT else DATA_DEVICE
-            instance = InstanceRecord(volume.seq, simulated.instance_id, place.account_id, volume.zone, now, ROOT_DEVICE)
+            instance = InstanceRecord(
+                volume.seq,
+                simulated.instance_id,
+                place.account_id,
+                volume.zone,
+                now,
+                ROOT_DEVICE,
+                tags=flat(simulated.instance_tags),
+            )
             place.instances.setdefault(instance.id, instance)
     place.volumes.clear()
     place.volumes.update((volume.id, volume) for volume, _ in made)

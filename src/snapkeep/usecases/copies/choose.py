@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from snapkeep.domain.errors import AwsRefused, AwsUnavailable
 from snapkeep.domain.model import Snapshot
 from snapkeep.domain.policy.frequency import copies_all, to_copy
-from snapkeep.domain.policy.model import CopyRule
+from snapkeep.domain.policy.model import CopyRule, Policy
+from snapkeep.domain.policy.selection import why_left_out
 from snapkeep.usecases.ports import CopyQueue, SnapshotReader
 
 
@@ -26,8 +27,8 @@ class ChooseCopies:
     _copies: dict[str, list[Snapshot]] = field(default_factory=dict)
     _open: dict[tuple[str, str], set[str]] = field(default_factory=dict)
 
-    def copies(self, snapshot: Snapshot, rule: CopyRule) -> bool:
-        """Whether a rule copies a completed snapshot.
+    def copies(self, snapshot: Snapshot, policy: Policy, rule: CopyRule) -> bool:
+        """Whether a rule of its policy copies a completed snapshot.
 
         Where the DR region is unreachable, the snapshots of this region decide: a copy too many is better than none.
         """
@@ -45,11 +46,11 @@ class ChooseCopies:
         # A repeated event requests the same copy once more: its run is answered at once.
         if snapshot.id in waiting or snapshot.id in copied:
             return True
-        candidates = [snapshot, *(item for item in self._siblings(snapshot) if item.id not in copied)]
+        candidates = [snapshot, *(item for item in self._siblings(snapshot, policy) if item.id not in copied)]
         chosen = to_copy(candidates, rule, [copy.origin.start_time for copy in completed], waiting)
         return any(item.id == snapshot.id for item in chosen)
 
-    def _siblings(self, snapshot: Snapshot) -> list[Snapshot]:
+    def _siblings(self, snapshot: Snapshot, policy: Policy) -> list[Snapshot]:
         if not self._sources:
             self._sources.extend(self.reader.snapshots_of_volumes(self.volume_ids))
         return [
@@ -58,7 +59,7 @@ class ChooseCopies:
             if sibling.origin.volume_id == snapshot.origin.volume_id
             and sibling.id != snapshot.id
             and sibling.counts_for(self.system)
-            and not (sibling.is_copy or sibling.not_copyable)
+            and not (sibling.is_copy or sibling.not_copyable or why_left_out(sibling, policy))
         ]
 
     def _listed(self, region: str) -> list[Snapshot]:

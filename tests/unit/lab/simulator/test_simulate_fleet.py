@@ -19,13 +19,16 @@ from support.simulation import NEAR, PRIMARY, policy
         (Selector(roles=(VolumeRole.ROOT,)), {"vol-0a"}),
         (Selector(roles=(VolumeRole.DATA,)), {"vol-0b"}),
         (Selector(instance_ids=("i-0a",)), {"vol-0a", "vol-0b"}),
+        (Selector(instance_tags={"App": ("shop",)}, snapshot_tags={"Schedule": ("daily-?",)}), {"vol-0a", "vol-0b"}),
+        (Selector(availability_zones=(f"{PRIMARY}b",)), {"vol-0c"}),
     ],
 )
 def test_an_accounts_volumes_keep_every_property_that_policies_select_by(selector: Selector, governed: set[str]) -> None:
+    tags = {"App": "shop"}
     account = [
-        Volume("vol-0a", PRIMARY, 8, "gp3", role=VolumeRole.ROOT, instance_ids=("i-0a",)),
-        Volume("vol-0b", PRIMARY, 8, "gp3", role=VolumeRole.DATA, instance_ids=("i-0a", "i-0b")),
-        Volume("vol-0c", PRIMARY, 8, "gp3"),
+        Volume("vol-0a", PRIMARY, 8, "gp3", role=VolumeRole.ROOT, instance_ids=("i-0a",), instance_tags=(tags,)),
+        Volume("vol-0b", PRIMARY, 8, "gp3", role=VolumeRole.DATA, instance_ids=("i-0a", "i-0b"), instance_tags=(tags, {})),
+        Volume("vol-0c", PRIMARY, 8, "gp3", zone=f"{PRIMARY}b"),
     ]
     chosen = policy(NEAR, selector=selector)
     world = make_world(from_account(account, 0.02), PRIMARY, (NEAR,))
